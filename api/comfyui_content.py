@@ -1,0 +1,45 @@
+"""What the door can see of a ComfyUI workflow: whether it is one, in the format that the API takes."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from contract.catalog import DeployedRuntime
+from contract.faults import Fault, field_path
+
+Path = tuple[str | int, ...]
+
+
+def check(content: Mapping[str, Any], tasktype: str, runtime: DeployedRuntime, at: Path) -> Iterator[Fault]:
+    """Name the faults of a request's content; see ``api.content``."""
+    if _is_ui_format(content):
+        yield Fault(
+            field_path(at),
+            "is a workflow in the format of ComfyUI's editor; export it for the API: menu Workflow → Export (API)",
+        )
+        return
+    graph: Any = content
+    if "prompt" in content and not _is_node(content["prompt"]):
+        graph, at = content["prompt"], (*at, "prompt")
+        if isinstance(graph, dict) and _is_ui_format(graph):
+            yield from check(graph, tasktype, runtime, at)
+            return
+    if not isinstance(graph, dict) or not graph:
+        yield Fault(field_path(at), "must be a workflow: an object of nodes by their id")
+        return
+    for node_id, node in graph.items():
+        here = (*at, node_id)
+        if not isinstance(node, dict):
+            yield Fault(field_path(here), "must be a node: an object with class_type and inputs")
+            continue
+        if not isinstance(node.get("class_type"), str) or not node["class_type"]:
+            yield Fault(field_path((*here, "class_type")), "is required: the name of a node class")
+        if not isinstance(node.get("inputs"), dict):
+            yield Fault(field_path((*here, "inputs")), "is required: an object")
+
+
+def _is_ui_format(content: Mapping[str, Any]) -> bool:
+    return isinstance(content.get("nodes"), list) and isinstance(content.get("links"), list)
+
+
+def _is_node(value: Any) -> bool:
+    return isinstance(value, dict) and "class_type" in value

@@ -1,0 +1,30 @@
+"""Checks of a task's content, by runtime type. A type without checks leaves all to its model server."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from api import comfyui_content, sdwebui_content
+from contract.catalog import DeployedRuntime
+from contract.faults import Fault, field_path
+
+Path = tuple[str | int, ...]
+
+_CHECKS: Mapping[str, Callable[[Mapping[str, Any], str, DeployedRuntime, Path], Iterator[Fault]]] = {
+    "comfyui": comfyui_content.check,
+    "sdwebui": sdwebui_content.check,
+}
+
+
+def content_faults(content: Any, tasktype: str, runtime: DeployedRuntime, at: Path) -> Iterator[Fault]:
+    """Name the faults of a content.
+
+    Args:
+        content: What the request holds as content.
+        tasktype: One that the runtime takes.
+        runtime: Where it will run.
+        at: Where the content stands in the request.
+    """
+    if not isinstance(content, dict):
+        yield Fault(field_path(at), "must be an object")
+    elif check := _CHECKS.get(runtime.type):
+        yield from check(content, tasktype, runtime, at)

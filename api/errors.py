@@ -1,0 +1,51 @@
+"""Refusals of the front door, and the JSON they become."""
+
+from typing import Any
+
+from contract.faults import Fault
+
+
+class RequestError(Exception):
+    """The request is refused.
+
+    Attributes:
+        status: HTTP status.
+        code: One word for programs.
+        message: A sentence for people.
+        faults: Everything wrong with the request, where that is known field by field.
+        headers: Further response headers.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        faults: list[Fault] | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.faults = faults or []
+        self.headers = headers or {}
+
+
+class InvalidRequestError(RequestError):
+    """The body has faults; all of them are named."""
+
+    def __init__(self, faults: list[Fault]) -> None:
+        count = len(faults)
+        message = (
+            f"The request has {count} faults; details names each."
+            if count > 1
+            else f"{faults[0].field or 'The request'} {faults[0].problem}"
+        )
+        super().__init__(400, "invalid_request", message, faults)
+
+
+def error_body(code: str, message: str, faults: list[Fault] | None = None) -> dict[str, Any]:
+    """The JSON of every refusal."""
+    details = [{"field": fault.field, "problem": fault.problem} for fault in faults or []]
+    return {"error": {"code": code, "message": message, "details": details}}

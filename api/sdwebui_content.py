@@ -1,0 +1,145 @@
+"""What the door can see of a request to SD WebUI: faults that its API would answer, or worse, silently ignore."""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from contract.catalog import DeployedRuntime
+from contract.checkpoints import same_checkpoint
+from contract.faults import Fault, field_path
+from contract.task import CHECKPOINT_ATTRIBUTE
+
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Range:
+    """The numbers SD WebUI 1.10.1 takes; outside, it answers 422, 500 or garbage."""
+
+    least: float = -math.inf
+    most: float = math.inf
+
+    def problem(self, value: Any) -> str | None:
+        if isinstance(value, bool) or not isinstance(value, int | float | str):
+            return "must be a number"
+        try:
+            number = float(value)
+        except ValueError:
+            return "must be a number"
+        if not math.isfinite(number):
+            return "must be a number"
+        if number < self.least:
+            return f"must be at least {self.least:g}"
+        if number > self.most:
+            return f"must be at most {self.most:g}"
+        return None
+
+
+_GENERATE: Mapping[str, _Range] = {
+    "steps": _Range(1),
+    "width": _Range(8),
+    "height": _Range(8),
+    "batch_size": _Range(1),
+    "n_iter": _Range(1),
+    "cfg_scale": _Range(),
+    "seed": _Range(),
+    "subseed": _Range(),
+    "denoising_strength": _Range(0, 1),
+}
+_UPSCALE: Mapping[str, _Range] = {
+    "resize_mode": _Range(0, 1),
+    "upscaling_resize": _Range(math.ulp(0.0)),
+    "upscaling_resize_w": _Range(1),
+    "upscaling_resize_h": _Range(1),
+    "gfpgan_visibility": _Range(0, 1),
+    "codeformer_visibility": _Range(0, 1),
+    "codeformer_weight": _Range(0, 1),
+    "extras_upscaler_2_visibility": _Range(0, 1),
+}
+_RANGES: Mapping[str, Mapping[str, _Range]] = {
+    "text-to-image": _GENERATE,
+    "image-to-image": _GENERATE,
+    "extra-single-image": _UPSCALE,
+    "extra-batch-images": _UPSCALE,
+}
+_TEXTS = ("prompt", "negative_prompt")
+_IMAGE_FIELDS = {"image-to-image": "init_images", "extra-single-image": "image", "extra-batch-images": "imageList"}
+
+
+def check(content: Mapping[str, Any], tasktype: str, runtime: DeployedRuntime, at: Path) -> Iterator[Fault]:
+    """Name the faults of a request's content.
+
+    Args:
+        content: The content, an object.
+        tasktype: One that the runtime takes.
+        runtime: Where it will run.
+        at: Where the content stands in the request.
+    """
+    for name, accepted in _RANGES[tasktype].items():
+        if content.get(name) is not None and (problem := accepted.problem(content[name])):
+            yield Fault(field_path((*at, name)), problem)
+    for name in _TEXTS:
+        if name in content and not isinstance(content[name], str):
+            yield Fault(field_path((*at, name)), "must be a string")
+    scripts = content.get("alwayson_scripts")
+    if scripts is not None and not isinstance(scripts, dict):
+        yield Fault(field_path((*at, "alwayson_scripts")), "must be an object")
+        scripts = None
+    yield from _check_images(content, scripts or {}, tasktype, at)
+    yield from _check_checkpoints(content, scripts or {}, runtime, at)
+
+
+def _check_images(content: Mapping[str, Any], scripts: Mapping[str, Any], tasktype: str, at: Path) -> Iterator[Fault]:
+    link = scripts.get("image_link")
+    if link is not None and not isinstance(link, str):
+        yield Fault(field_path((*at, "alwayson_scripts", "image_link")), "must be a string")
+    name = _IMAGE_FIELDS.get(tasktype)
+    if name is None:
+        return
+    here = (*at, name)
+    value = content.get(name)
+    if not value:
+        if not link:
+            yield Fault(field_path(here), "is required: a link (http, https or s3) or base64")
+    elif name == "image":
+        if not isinstance(value, str):
+            yield Fault(field_path(here), "must be a string: a link or base64")
+    elif not isinstance(value, list):
+        yield Fault(field_path(here), "must be a list")
+    else:
+        for index, item in enumerate(value):
+            data = item.get("data") if name == "imageList" and isinstance(item, dict) else item
+            if not isinstance(data, str) or not data:
+                expected = 'an object like {"data": …, "name": …}' if name == "imageList" else "a link or base64"
+                yield Fault(field_path((*here, index)), f"must be {expected}")
+
+
+def _check_checkpoints(
+    content: Mapping[str, Any], scripts: Mapping[str, Any], runtime: DeployedRuntime, at: Path
+) -> Iterator[Fault]:
+    """One checkpoint at most, however often it is spelled; on a static runtime only its own.
+
+    SD WebUI takes an unknown checkpoint in override_settings without a word and draws with another.
+    """
+    asked: str | None = None
+    places: list[tuple[Path, Any]] = [((*at, "alwayson_scripts"), scripts)]
+    for where, parent in ((at, content), ((*at, "alwayson_scripts"), scripts)):
+        settings = parent.get("override_settings")
+        if settings is not None and not isinstance(settings, dict):
+            yield Fault(field_path((*where, "override_settings")), "must be an object")
+        elif settings:
+            places.append(((*where, "override_settings"), settings))
+    for where, parent in places:
+        name = parent.get(CHECKPOINT_ATTRIBUTE)
+        if name in (None, ""):
+            continue
+        field = field_path((*where, CHECKPOINT_ATTRIBUTE))
+        if not isinstance(name, str):
+            yield Fault(field, "must be a string")
+        elif runtime.model_filename is not None and not same_checkpoint(name, runtime.model_filename):
+            yield Fault(field, f"must be {runtime.model_filename}, which runtime {runtime.name} serves, or left out")
+        elif asked is not None and not same_checkpoint(name, asked):
+            yield Fault(field, f"asks for another checkpoint than {asked}")
+        else:
+            asked = name

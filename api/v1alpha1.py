@@ -1,0 +1,75 @@
+"""API v1alpha1: SD WebUI's own body, with the platform's fields among its alwayson_scripts."""
+
+from typing import Any
+
+from pydantic import ValidationError
+
+from api.content import content_faults
+from api.errors import InvalidRequestError
+from contract.catalog import DeployedRuntime, RuntimeCatalog
+from contract.faults import Fault, faults_of
+from contract.task import CHECKPOINT_ATTRIBUTE, Metadata, Task
+
+_AT = "alwayson_scripts"
+_METADATA_KEYS = {"id": "id_task", "tasktype": "task", "prefix": "save_dir"}
+"""Names of the metadata's keys in this version."""
+
+
+def read(body: Any, catalog: RuntimeCatalog) -> Task:
+    """Read a request and find the one runtime that serves its checkpoint.
+
+    Raises:
+        InvalidRequestError: It has faults; every one is named.
+    """
+    if not isinstance(body, dict):
+        raise InvalidRequestError([Fault("", "must be an object: SD WebUI's own request")])
+    scripts = body.get(_AT)
+    if not isinstance(scripts, dict):
+        raise InvalidRequestError([Fault(_AT, f"is required: an object with task, {CHECKPOINT_ATTRIBUTE} and id_task")])
+    faults: list[Fault] = []
+    runtime = _find_runtime(scripts.get(CHECKPOINT_ATTRIBUTE), catalog, faults)
+    given = {key: scripts[alias] for key, alias in _METADATA_KEYS.items() if alias in scripts}
+    metadata = None
+    try:
+        metadata = Metadata.model_validate({**given, "runtime": runtime.name if runtime else "unknown"})
+    except ValidationError as exc:
+        faults += [
+            Fault(f"{_AT}.{_METADATA_KEYS.get(fault.field, fault.field)}", fault.problem) for fault in faults_of(exc)
+        ]
+    if runtime is not None:
+        tasktype = given.get("tasktype")
+        accepted = runtime.runtime_type.v1alpha1_task_types
+        if tasktype in accepted:
+            faults += content_faults(body, str(tasktype), runtime, ())
+        elif isinstance(tasktype, str) and tasktype:
+            faults.append(Fault(f"{_AT}.task", f"must be one of {', '.join(accepted)}"))
+    if faults or metadata is None:
+        raise InvalidRequestError(faults)
+    return Task(metadata=metadata, content=body)
+
+
+def answer(task: Task, output_location: str) -> dict[str, Any]:
+    """What the caller gets for an accepted task."""
+    content = task.content or {}
+    return {
+        "id_task": task.metadata.id,
+        "sd_model_checkpoint": content[_AT][CHECKPOINT_ATTRIBUTE],
+        "output_location": output_location,
+        "job": task.metadata.job,
+    }
+
+
+def _find_runtime(checkpoint: Any, catalog: RuntimeCatalog, faults: list[Fault]) -> DeployedRuntime | None:
+    field = f"{_AT}.{CHECKPOINT_ATTRIBUTE}"
+    if not isinstance(checkpoint, str) or not checkpoint:
+        faults.append(Fault(field, "is required: the checkpoint's file name"))
+        return None
+    runtime = catalog.for_checkpoint(checkpoint)
+    if runtime is None:
+        dynamic = [runtime.name for runtime in catalog.dynamic]
+        if dynamic:
+            problem = f"could be loaded by several runtimes ({', '.join(dynamic)}); use v1alpha2 and name one"
+        else:
+            problem = f"is not deployed; deployed are: {', '.join(catalog.checkpoints) or 'none'}"
+        faults.append(Fault(field, problem))
+    return runtime

@@ -1,0 +1,76 @@
+"""API v1alpha2: ``{"task": {"metadata": …, "content": …}}``."""
+
+from typing import Any
+
+from pydantic import ValidationError
+
+from api.content import content_faults
+from api.errors import InvalidRequestError
+from contract.catalog import DeployedRuntime, RuntimeCatalog
+from contract.faults import Fault, faults_of
+from contract.task import Metadata, Task
+
+_AT = ("task", "metadata")
+_CALLERS_KEYS = ("id", "runtime", "tasktype", "prefix", "context")
+"""What a caller may set; the rest of Metadata is the platform's."""
+
+
+def read(body: Any, catalog: RuntimeCatalog) -> Task:
+    """Read a request.
+
+    Raises:
+        InvalidRequestError: It has faults; every one is named.
+    """
+    task = body.get("task") if isinstance(body, dict) else None
+    if not isinstance(task, dict):
+        raise InvalidRequestError([Fault("task", 'is required: an object like {"metadata": …, "content": …}')])
+    given = task.get("metadata")
+    faults: list[Fault] = []
+    metadata = None
+    if isinstance(given, dict):
+        given = {key: given[key] for key in _CALLERS_KEYS if key in given}
+        try:
+            metadata = Metadata.model_validate(given)
+        except ValidationError as exc:
+            faults = faults_of(exc, _AT)
+    else:
+        faults.append(Fault("task.metadata", "is required: an object"))
+        given = {}
+    runtime = _find_runtime(given.get("runtime"), catalog, faults)
+    content = task.get("content")
+    if content is None:
+        faults.append(Fault("task.content", "is required: the model server's own request"))
+    if runtime is not None and _takes(runtime, given.get("tasktype"), faults) and content is not None:
+        faults += content_faults(content, given["tasktype"], runtime, ("task", "content"))
+    if faults or metadata is None:
+        raise InvalidRequestError(faults)
+    return Task(metadata=metadata, content=content)
+
+
+def answer(task: Task, output_location: str) -> dict[str, Any]:
+    """What the caller gets for an accepted task."""
+    return {
+        "id_task": task.metadata.id,
+        "runtime": task.metadata.runtime,
+        "output_location": output_location,
+        "job": task.metadata.job,
+    }
+
+
+def _find_runtime(name: Any, catalog: RuntimeCatalog, faults: list[Fault]) -> DeployedRuntime | None:
+    if not isinstance(name, str) or not name:
+        return None  # the metadata's own faults say so
+    runtime = catalog.find(name)
+    if runtime is None:
+        faults.append(Fault("task.metadata.runtime", f"is not deployed; deployed are: {', '.join(catalog.names)}"))
+    return runtime
+
+
+def _takes(runtime: DeployedRuntime, tasktype: Any, faults: list[Fault]) -> bool:
+    accepted = runtime.runtime_type.task_types
+    if tasktype in accepted:
+        return True
+    if isinstance(tasktype, str) and tasktype:
+        problem = f"must be one of {', '.join(accepted)} for runtime {runtime.name} ({runtime.type})"
+        faults.append(Fault("task.metadata.tasktype", problem))
+    return False

@@ -1,0 +1,79 @@
+"""The deployed runtimes as door and router see them; travels to the Lambda as runtimes.json."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Self
+
+from contract import strict_json
+from contract.checkpoints import same_checkpoint
+from contract.runtimes import RUNTIME_TYPES, RuntimeType
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeployedRuntime:
+    """One runtime of config.yaml.
+
+    Attributes:
+        name: Its name there.
+        type: Name of its row in contract.runtimes.
+        model_filename: The checkpoint it serves; None for a dynamic runtime and for types without checkpoints.
+        dynamic_model: Whether it loads the checkpoint that a task asks for.
+    """
+
+    name: str
+    type: str
+    model_filename: str | None = None
+    dynamic_model: bool = False
+
+    @property
+    def runtime_type(self) -> RuntimeType:
+        """The row of its type."""
+        return RUNTIME_TYPES[self.type]
+
+
+class RuntimeCatalog:
+    """All deployed runtimes, in the order of config.yaml."""
+
+    def __init__(self, runtimes: Iterable[DeployedRuntime]) -> None:
+        self._runtimes = tuple(runtimes)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read what ``to_json`` wrote."""
+        return cls(DeployedRuntime(**entry) for entry in strict_json.loads(text))
+
+    def to_json(self) -> str:
+        """Write the content of runtimes.json."""
+        return strict_json.dumps([asdict(runtime) for runtime in self._runtimes])
+
+    def __iter__(self) -> Iterator[DeployedRuntime]:
+        return iter(self._runtimes)
+
+    @property
+    def names(self) -> list[str]:
+        """Names of all runtimes."""
+        return [runtime.name for runtime in self._runtimes]
+
+    def find(self, name: str) -> DeployedRuntime | None:
+        """The runtime of that name."""
+        return next((runtime for runtime in self._runtimes if runtime.name == name), None)
+
+    @property
+    def dynamic(self) -> list[DeployedRuntime]:
+        """The runtimes that load checkpoints on request."""
+        return [runtime for runtime in self._runtimes if runtime.dynamic_model]
+
+    @property
+    def checkpoints(self) -> list[str]:
+        """Checkpoints held by static runtimes."""
+        return [runtime.model_filename for runtime in self._runtimes if runtime.model_filename is not None]
+
+    def for_checkpoint(self, checkpoint: str) -> DeployedRuntime | None:
+        """The one runtime that serves a checkpoint: the static one that holds it, else the only dynamic one.
+
+        None when no runtime, or more than one dynamic runtime, could serve it.
+        """
+        for runtime in self._runtimes:
+            if runtime.model_filename is not None and same_checkpoint(runtime.model_filename, checkpoint):
+                return runtime
+        return self.dynamic[0] if len(self.dynamic) == 1 else None

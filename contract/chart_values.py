@@ -1,0 +1,226 @@
+"""extraValues of a runtime in config.yaml: the values of the project's own Helm chart that an operator may set.
+
+Values that the deployment computes (the service account, the queue's address, …) are no keys here, so that one set
+by hand is a fault.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from contract.config_model import Section
+
+COMPUTED_VALUES = frozenset(
+    {
+        "karpenter.nodeTemplate.iamRole",
+        "runtime.type",
+        "runtime.serviceAccountName",
+        "runtime.inferenceApi.modelFilename",
+        "runtime.queueAgent.dynamicModel",
+        "runtime.queueAgent.s3Bucket",
+        "runtime.queueAgent.snsTopicArn",
+        "runtime.queueAgent.sqsQueueUrl",
+    }
+)
+"""Chart values that the deployment sets itself."""
+
+Quantity = str | int | float
+"""A Kubernetes quantity, as 1, "2500m" or "6Gi"."""
+
+
+class CapacityType(Section):
+    """How nodes are bought."""
+
+    on_demand: bool = True
+    """Whether on-demand instances may be launched."""
+    spot: bool = True
+    """Whether Spot instances may be launched; they are preferred where both may."""
+
+
+class Disruption(Section):
+    """When Karpenter may replace a node."""
+
+    consolidate_after: str = "30s"
+    """How long a node must be empty or underused before it is consolidated."""
+    expire_after: str = "Never"
+    """Age at which a node is replaced, or Never."""
+
+
+class Provisioner(Section):
+    """The runtime's NodePool."""
+
+    labels: dict[str, str] = {}
+    """Labels on the nodes."""
+    capacity_type: CapacityType = CapacityType()
+    instance_type: Annotated[list[str], Field(min_length=1)] = ["g5.xlarge", "g5.2xlarge"]
+    """EC2 instance types to choose from."""
+    extra_requirements: list[dict[str, Any]] = []
+    """Further requirements in NodePool's own format."""
+    extra_taints: list[dict[str, Any]] = []
+    """Taints besides nvidia.com/gpu and the runtime's own, both always set."""
+    resource_limits: dict[str, Quantity] = {"nvidia.com/gpu": 100}
+    """What all nodes of the runtime together may not exceed."""
+    consolidation: bool = True
+    """Whether empty and underused nodes are removed."""
+    disruption: Disruption = Disruption()
+
+
+class Volume(Section):
+    """An EBS volume of a node."""
+
+    volume_size: str | None = None
+    """Size, as 80Gi. Default 10Gi for the OS volume, 80Gi for the data volume."""
+    volume_type: str = "gp3"
+    """EBS volume type."""
+    delete_on_termination: bool = True
+    """Whether the volume goes with its node."""
+    iops: Annotated[int, Field(ge=3000, le=16000)] | None = None
+    """Default 3000 for the OS volume, 4000 for the data volume."""
+    throughput: Annotated[int, Field(ge=125, le=1000)] | None = None
+    """MiB/s. Default 125 for the OS volume, 1000 for the data volume."""
+
+
+class DataVolume(Volume):
+    """The volume that holds container images."""
+
+    snapshot_id: Annotated[Annotated[str, Field(pattern=r"^snap-[0-9a-f]+$")] | None, Field(alias="snapshotID")] = None
+    """EBS snapshot with the images in place, made by utils/bottlerocket-images-cache."""
+
+
+class NodeTemplate(Section):
+    """The runtime's EC2NodeClass."""
+
+    security_group_selector: dict[str, str] = {}
+    """Tags of the nodes' security groups. Default: the cluster's."""
+    subnet_selector: dict[str, str] = {}
+    """Tags of the nodes' subnets. Default: the VPC's private ones."""
+    tags: dict[str, str] = {}
+    """Tags on instances and volumes."""
+    ami_family: Literal["Bottlerocket"] = "Bottlerocket"
+    """Operating system of the nodes."""
+    os_volume: Volume = Volume()
+    data_volume: DataVolume = DataVolume()
+    user_data: str | None = None
+    """Bottlerocket settings in TOML; a Helm template."""
+    instance_store_policy: Literal["RAID0"] | None = None
+    """What becomes of local NVMe disks."""
+
+
+class Karpenter(Section):
+    """Nodes."""
+
+    provisioner: Provisioner = Provisioner()
+    node_template: NodeTemplate = NodeTemplate()
+
+
+class Image(Section):
+    """A container image from any OCI registry."""
+
+    repository: str | None = None
+    """Registry and repository. Default: the project's image of the release."""
+    tag: str | None = None
+    """Default: the release's."""
+    digest: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")] | None = None
+    """Pins the image and goes before the tag."""
+
+
+class Resources(Section):
+    """Kubernetes resources of a container."""
+
+    limits: dict[str, Quantity] = {}
+    requests: dict[str, Quantity] = {}
+
+
+class EnvironmentVariable(Section):
+    """An entry of a container's env in Kubernetes' own format."""
+
+    name: str
+    value: str | None = None
+    value_from: dict[str, Any] | None = None
+
+
+class XRay(Section):
+    """Tracing."""
+
+    enabled: bool = True
+
+
+class Container(Section):
+    """What model server and queue agent have in common."""
+
+    image: Image = Image()
+    extra_env: list[EnvironmentVariable] | dict[str, str] = []
+    """Environment variables, as Kubernetes' list or as a plain mapping."""
+    image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
+
+
+class InferenceApi(Container):
+    """The model server."""
+
+    model_mount_path: str = "/opt/ml/code/models"
+    """Where the model bucket appears in the container."""
+    command_arguments: str | None = None
+    """Arguments added to the server's command."""
+    resources: Resources = Resources(
+        limits={"nvidia.com/gpu": 1}, requests={"nvidia.com/gpu": 1, "cpu": "2500m", "memory": "6Gi"}
+    )
+
+
+class QueueAgent(Container):
+    """The queue agent beside the model server."""
+
+    resources: Resources = Resources(requests={"cpu": "500m", "memory": "512Mi"})
+    x_ray: Annotated[XRay, Field(alias="XRay")] = XRay()
+
+
+class Scaling(Section):
+    """KEDA's ScaledObject."""
+
+    enabled: bool = True
+    queue_length: Annotated[int, Field(ge=1)] = 10
+    """Tasks per replica."""
+    cooldown_period: Annotated[int, Field(ge=1)] = 60
+    """Seconds without work before the last replica goes."""
+    max_replica_count: Annotated[int, Field(ge=0)] = 20
+    min_replica_count: Annotated[int, Field(ge=0)] = 0
+    polling_interval: Annotated[int, Field(ge=1)] = 1
+    """Seconds between two looks at the queue."""
+    scale_on_in_flight: bool = True
+    """Whether running tasks count; without it a busy pod may be scaled away."""
+    extra_hpa_config: Annotated[dict[str, Any], Field(alias="extraHPAConfig")] = {}
+    """Further settings of the HorizontalPodAutoscaler in its own format."""
+
+
+class Persistence(Section):
+    """The model bucket as a volume."""
+
+    enabled: bool = True
+    existing_claim: str | None = None
+    """Use this claim and make none."""
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+    storage_class: str = "s3-model-storage-sc"
+    size: str = "2Ti"
+    access_modes: list[str] = ["ReadWriteMany"]
+
+
+class RuntimeValues(Section):
+    """The pods of a runtime."""
+
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+    replicas: Annotated[int, Field(ge=0)] = 1
+    """Number of pods while scaling is off."""
+    image_pull_secrets: list[str] = []
+    """Names of secrets with registry credentials."""
+    scaling: Scaling = Scaling()
+    inference_api: InferenceApi = InferenceApi()
+    queue_agent: QueueAgent = QueueAgent()
+    persistence: Persistence = Persistence()
+
+
+class ExtraValues(Section):
+    """Values of the chart."""
+
+    karpenter: Karpenter = Karpenter()
+    runtime: RuntimeValues = RuntimeValues()

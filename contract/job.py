@@ -1,0 +1,29 @@
+"""Job ids: UUIDv7, so that they sort by the moment a job was accepted."""
+
+import hashlib
+import os
+import time
+import uuid
+
+JOB_ID_PATTERN = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
+
+
+def new_job_id() -> str:
+    """Make a job id from the clock and 74 random bits (RFC 9562, section 5.7)."""
+    return _uuid7(time.time_ns() // 1_000_000, os.urandom(10))
+
+
+def foreign_job_id(timestamp_ms: int, message_id: str) -> str:
+    """Derive the job id of a message that carries none.
+
+    The same message always gives the same id, however often it is delivered; pass the SNS envelope's own
+    Timestamp and MessageId where there is an envelope, because SQS gives a redriven message a new id.
+    """
+    return _uuid7(timestamp_ms, hashlib.sha256(message_id.encode()).digest()[:10])
+
+
+def _uuid7(timestamp_ms: int, ten_bytes: bytes) -> str:
+    value = (timestamp_ms & (2**48 - 1)) << 80 | int.from_bytes(ten_bytes, "big")
+    value = value & ~(0xF << 76) | 7 << 76
+    value = value & ~(0x3 << 62) | 2 << 62
+    return str(uuid.UUID(int=value))

@@ -1,0 +1,55 @@
+"""The completion notice: what subscribers of the notice topic receive, whichever API version the task came by."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from contract import strict_json
+
+MAX_NOTICE_BYTES = 200 * 1024
+"""A notice above this loses its image_url list; output_url holds the whole one."""
+
+RESULT_ATTRIBUTE = "result"
+"""SNS message attribute beside ``runtime``: "true" or "false", for subscribers that filter."""
+
+Status = Literal["succeeded", "failed", "cancelled"]
+
+
+class Problem(BaseModel):
+    """Why a task failed."""
+
+    model_config = ConfigDict(frozen=True)
+
+    code: str
+    """One word for programs; docs/api.md lists them."""
+    message: str
+    """A sentence for people, in the model server's own words where they are known."""
+
+
+class Notice(BaseModel):
+    """Tells that a job has reached its final state. Delivered at least once: dedupe on ``job``."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str | None
+    """The task's id; None when a message was so broken that not even its id could be read."""
+    result: bool
+    image_url: list[str]
+    """s3:// links of the pictures, in order; empty on failure."""
+    output_url: str | None
+    """s3:// link of the runtime's answer; None when nothing could be stored."""
+    context: Any
+    job: str
+    runtime: str
+    status: Status
+    error: Problem | None = None
+
+    def to_message(self) -> str:
+        """Write the notice as the body of an SNS message, cut to MAX_NOTICE_BYTES."""
+        body = self.model_dump(mode="json")
+        if self.error is None:
+            del body["error"]
+        message = strict_json.dumps(body)
+        if len(message) > MAX_NOTICE_BYTES:
+            message = strict_json.dumps(body | {"image_url": []})
+        return message

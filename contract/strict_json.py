@@ -1,0 +1,78 @@
+"""JSON as RFC 8259 has it, for bytes from outside: no NaN, no infinities, no lone surrogates, no bottomless nesting."""
+
+import json
+import math
+import re
+from typing import Any, NoReturn
+
+MAX_DEPTH = 100
+"""Levels of nesting; far below where walking a value would exhaust Python's stack."""
+
+_TOO_DEEP = f"is nested more than {MAX_DEPTH} levels deep"
+_SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+def loads(text: str | bytes) -> Any:
+    """Read JSON.
+
+    Raises:
+        ValueError: It is not JSON, or holds what no JSON document can carry on; the message says what and where.
+    """
+    try:
+        if isinstance(text, bytes):
+            text = text.decode("utf-8")
+        value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite_float)
+        _check_depth(value)
+        if _SURROGATE_ESCAPE.search(text):
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except RecursionError:
+        raise ValueError(_TOO_DEEP) from None
+    except UnicodeDecodeError as exc:
+        raise ValueError(f"is not UTF-8 (byte {exc.start})") from None
+    except UnicodeEncodeError:
+        raise ValueError("holds half of a surrogate pair") from None
+    except json.JSONDecodeError as exc:
+        raise ValueError(f"is not JSON: {exc.msg} (line {exc.lineno}, column {exc.colno})") from None
+    except ValueError as exc:
+        if "integer string conversion" in str(exc):
+            raise ValueError("holds a number with too many digits") from None
+        raise
+    return value
+
+
+def dumps(value: Any) -> str:
+    """Write JSON as it goes over the wire: compact and ASCII only, so that its length is its size in bytes.
+
+    SQS refuses some characters that JSON may hold unescaped (U+FFFE and U+FFFF); their escapes are always accepted.
+    """
+    return json.dumps(value, separators=(",", ":"), allow_nan=False)
+
+
+def utf8_size(value: Any) -> int:
+    """Size in bytes of a JSON value written as UTF-8."""
+    return len(json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass"))
+
+
+def _check_depth(value: Any) -> None:
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            item
+            for container in level
+            if isinstance(container, dict | list)
+            for item in (container.values() if isinstance(container, dict) else container)
+        ]
+        if not level:
+            return
+    raise ValueError(_TOO_DEEP)
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"holds {name}, which is no JSON number")
+
+
+def _finite_float(digits: str) -> float:
+    value = float(digits)
+    if not math.isfinite(value):
+        raise ValueError(f"holds the number {digits[:20]}, which is too large")
+    return value

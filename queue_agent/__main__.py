@@ -1,0 +1,82 @@
+"""The agent's composition root: the only place that reads the environment and makes clients."""
+
+import asyncio
+import importlib
+import os
+import signal
+import sys
+from typing import cast
+
+from queue_agent.aws.clients import open_clients
+from queue_agent.aws.notices import SnsNotices
+from queue_agent.aws.objects import S3Objects
+from queue_agent.aws.queue import SqsQueue
+from queue_agent.errors import PlatformFault
+from queue_agent.inputs.fetcher import InputFetcher
+from queue_agent.inputs.web import Web
+from queue_agent.log import configure_logging
+from queue_agent.pipeline import Pipeline
+from queue_agent.ports import ModelServer
+from queue_agent.results import Results
+from queue_agent.settings import Settings, SettingsError
+from queue_agent.worker import Worker
+
+
+def load_driver(settings: Settings) -> ModelServer:
+    """Make the driver that contract.runtimes names for the runtime's type."""
+    module, _, name = settings.runtime_type.driver.partition(":")
+    return cast("ModelServer", getattr(importlib.import_module(module), name).from_settings(settings))
+
+
+async def run(settings: Settings) -> None:
+    """Work until SIGTERM or SIGINT.
+
+    Raises:
+        PlatformFault: The queue cannot be reached at the start.
+    """
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with (
+        open_clients(settings.region) as aws,
+        Web(allow_loopback=settings.allow_loopback_inputs) as web,
+    ):
+        queue = await SqsQueue.open(aws.sqs, settings.queue_url, settings.dead_queue_url)
+        store = S3Objects(aws.s3)
+        server = load_driver(settings)
+        pipeline = Pipeline(
+            queue=queue,
+            store=store,
+            notices=SnsNotices(aws.sns, settings.notice_topic_arn),
+            server=server,
+            inputs=InputFetcher(web=web, store=store, bucket=settings.bucket, input_buckets=settings.input_buckets),
+            results=Results(store, bucket=settings.bucket, runtime_name=settings.runtime_name),
+            bucket=settings.bucket,
+            runtime_name=settings.runtime_name,
+            execution_timeout_s=settings.execution_timeout_s,
+        )
+        worker = Worker(queue=queue, server=server, pipeline=pipeline, stop=stop, grace_s=settings.shutdown_grace_s)
+        try:
+            await worker.run()
+        finally:
+            await server.aclose()
+
+
+def main() -> int:
+    """Run the agent; 0 after a signal, 2 for wrong settings, 1 when AWS cannot be reached at the start."""
+    try:
+        settings = Settings.from_environ(os.environ)
+    except SettingsError as exc:
+        print(f"queue agent: {exc}", file=sys.stderr)  # noqa: T201 (logging is not set up yet)
+        return 2
+    configure_logging(settings.log_level)
+    try:
+        asyncio.run(run(settings))
+    except PlatformFault as exc:
+        print(f"queue agent: {exc}", file=sys.stderr)  # noqa: T201 (the last word before the exit)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

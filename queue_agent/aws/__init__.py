@@ -1,0 +1,1 @@
+"""SQS, SNS and S3 through aiobotocore."""

@@ -1,0 +1,56 @@
+"""Makes the AWS clients and translates what they raise."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from aiobotocore.config import AioConfig
+from aiobotocore.session import get_session
+from botocore.exceptions import BotoCoreError, ClientError
+
+from queue_agent.errors import PlatformFault
+
+_CONFIG = AioConfig(
+    connect_timeout=5,
+    read_timeout=30,  # above the long poll's 20 s
+    retries={"mode": "standard", "total_max_attempts": 5},
+    max_pool_connections=32,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AwsClients:
+    """The clients of one agent."""
+
+    sqs: Any
+    sns: Any
+    s3: Any
+
+
+@asynccontextmanager
+async def open_clients(region: str | None) -> AsyncIterator[AwsClients]:
+    """Open the clients; credentials and endpoint come from the usual AWS environment."""
+    session = get_session()
+    async with AsyncExitStack() as stack:
+        sqs, sns, s3 = [
+            await stack.enter_async_context(session.create_client(name, region_name=region, config=_CONFIG))
+            for name in ("sqs", "sns", "s3")
+        ]
+        yield AwsClients(sqs, sns, s3)
+
+
+def error_code(error: ClientError) -> str:
+    """AWS's code of an error, as NoSuchKey."""
+    return str(error.response.get("Error", {}).get("Code", "unknown"))
+
+
+@contextmanager
+def translated(operation: str) -> Iterator[None]:
+    """Turn what the AWS library raises into a PlatformFault that names the operation and AWS's code."""
+    try:
+        yield
+    except ClientError as exc:
+        raise PlatformFault(f"{operation} failed: {error_code(exc)}") from exc
+    except BotoCoreError as exc:
+        raise PlatformFault(f"{operation} failed: {type(exc).__name__}") from exc

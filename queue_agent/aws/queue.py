@@ -1,0 +1,104 @@
+"""The runtime's SQS queue, and the dead queue beside it."""
+
+import json
+import logging
+from typing import Any, Self
+
+from queue_agent.aws.clients import translated
+from queue_agent.ports import QueueMessage
+
+logger = logging.getLogger(__name__)
+
+_LONG_POLL_S = 20
+_MAX_ATTRIBUTE_CHARS = 256
+
+
+class SqsQueue:
+    """A queue; made by ``open``, which asks SQS for its attributes."""
+
+    def __init__(self, sqs: Any, *, url: str, dead_queue_url: str | None, visibility_s: int) -> None:
+        self._sqs = sqs
+        self._url = url
+        self._dead_queue_url = dead_queue_url
+        self._visibility_s = visibility_s
+
+    @classmethod
+    async def open(cls, sqs: Any, url: str, dead_queue_url: str | None) -> Self:
+        """Look up the queue's visibility timeout and, where none is given, its dead queue.
+
+        Raises:
+            PlatformFault: The queue does not answer.
+        """
+        with translated("sqs:GetQueueAttributes"):
+            response = await sqs.get_queue_attributes(
+                QueueUrl=url, AttributeNames=["VisibilityTimeout", "RedrivePolicy"]
+            )
+        attributes = response.get("Attributes", {})
+        if dead_queue_url is None and "RedrivePolicy" in attributes:
+            name = json.loads(attributes["RedrivePolicy"])["deadLetterTargetArn"].rpartition(":")[2]
+            with translated("sqs:GetQueueUrl"):
+                dead_queue_url = (await sqs.get_queue_url(QueueName=name))["QueueUrl"]
+        return cls(sqs, url=url, dead_queue_url=dead_queue_url, visibility_s=int(attributes["VisibilityTimeout"]))
+
+    @property
+    def visibility_s(self) -> int:
+        """How long a delivered message stays hidden from other agents."""
+        return self._visibility_s
+
+    async def receive(self) -> QueueMessage | None:
+        """Wait up to 20 s for a message."""
+        with translated("sqs:ReceiveMessage"):
+            response = await self._sqs.receive_message(
+                QueueUrl=self._url,
+                MaxNumberOfMessages=1,
+                WaitTimeSeconds=_LONG_POLL_S,
+                MessageSystemAttributeNames=["ApproximateReceiveCount", "SentTimestamp"],
+            )
+        for message in response.get("Messages", ()):
+            return QueueMessage(
+                message_id=message["MessageId"],
+                receipt=message["ReceiptHandle"],
+                body=message["Body"],
+                receive_count=int(message["Attributes"]["ApproximateReceiveCount"]),
+                sent_ms=int(message["Attributes"]["SentTimestamp"]),
+            )
+        return None
+
+    async def extend(self, message: QueueMessage) -> None:
+        """Keep a message hidden for another ``visibility_s``."""
+        await self._hide(message, self._visibility_s)
+
+    async def release(self, message: QueueMessage, delay_s: int = 0) -> None:
+        """Give a message back; it is delivered again after the delay."""
+        await self._hide(message, delay_s)
+
+    async def delete(self, message: QueueMessage) -> None:
+        """Remove a message that is done."""
+        with translated("sqs:DeleteMessage"):
+            await self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message.receipt)
+
+    async def bury(self, message: QueueMessage, code: str, reason: str) -> None:
+        """Move a message to the dead queue, with the reason as attributes.
+
+        Without a dead queue the message stays where it is: never is one dropped.
+        """
+        if self._dead_queue_url is None:
+            logger.error("no dead queue: the message stays in the queue", extra={"message_id": message.message_id})
+            await self.release(message, self._visibility_s)
+            return
+        attributes = {"code": code, "reason": reason[:_MAX_ATTRIBUTE_CHARS]}
+        with translated("sqs:SendMessage"):
+            await self._sqs.send_message(
+                QueueUrl=self._dead_queue_url,
+                MessageBody=message.body,
+                MessageAttributes={
+                    name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
+                },
+            )
+        await self.delete(message)
+
+    async def _hide(self, message: QueueMessage, seconds: int) -> None:
+        with translated("sqs:ChangeMessageVisibility"):
+            await self._sqs.change_message_visibility(
+                QueueUrl=self._url, ReceiptHandle=message.receipt, VisibilityTimeout=seconds
+            )

@@ -1,0 +1,116 @@
+"""Everything that can go wrong in the agent, divided by what is done next.
+
+AgentError
+├── TaskFault            the task's own fault: a failed notice at once
+│   ├── InvalidTask
+│   ├── InputFault
+│   ├── Rejected
+│   ├── ExecutionFailed
+│   ├── DeadlineExceeded
+│   └── NoOutput
+├── PassingFault         not the task's fault: given back to the queue and tried again
+│   ├── ModelServerFault
+│   └── PlatformFault
+├── SchemaTooNew         for a newer agent: given back, counts for nothing
+└── UnreadableMessage    no task at all: kept in the dead queue
+"""
+
+
+class AgentError(Exception):
+    """Something went wrong in the agent."""
+
+    code = "agent_error"
+    """One word for programs; stands in the notice."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or (type(self).__doc__ or "").partition("\n")[0])
+
+
+class TaskFault(AgentError):
+    """The task cannot be done as it was asked."""
+
+    code = "task_failed"
+
+
+class InvalidTask(TaskFault):
+    """The task's metadata or content is invalid."""
+
+    code = "invalid_task"
+
+
+class InputFault(TaskFault):
+    """An input of the task could not be had, or is not what its field takes."""
+
+    code = "input_failed"
+
+
+class Rejected(TaskFault):
+    """The model server does not take the task."""
+
+    code = "rejected"
+
+
+class ExecutionFailed(TaskFault):
+    """The model server took the task and failed in it."""
+
+    code = "execution_failed"
+
+
+class DeadlineExceeded(TaskFault):
+    """The job took longer than it may."""
+
+    code = "deadline_exceeded"
+
+
+class NoOutput(TaskFault):
+    """The job ended well and gave nothing to store."""
+
+    code = "no_output"
+
+
+class PassingFault(AgentError):
+    """It may work the next time."""
+
+    code = "temporary_failure"
+
+
+class ModelServerFault(PassingFault):
+    """The model server is away, out of memory or answers nonsense."""
+
+    code = "model_server_failed"
+
+
+class PlatformFault(PassingFault):
+    """S3, SNS or SQS did not do what was asked."""
+
+    code = "platform_failed"
+
+
+class InternalFault(PassingFault):
+    """The agent itself failed."""
+
+    code = "internal_error"
+
+
+class SchemaTooNew(AgentError):
+    """The message has a newer format than this agent reads."""
+
+    code = "schema_too_new"
+
+
+class UnreadableMessage(AgentError):
+    """The message is no task.
+
+    Attributes:
+        task_id: The task's id where at least that could be read.
+        context: The task's context, likewise.
+        job: The job that the message stands for.
+    """
+
+    code = "unreadable_message"
+
+    def __init__(self, message: str, *, job: str, task_id: str | None = None, context: object = None) -> None:
+        super().__init__(message)
+        self.job = job
+        self.task_id = task_id
+        self.context = context

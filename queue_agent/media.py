@@ -1,0 +1,36 @@
+"""What bytes are, told by the bytes themselves: names and headers of links lie."""
+
+from dataclasses import dataclass
+
+import filetype
+
+_UNKNOWN = ("bin", "application/octet-stream")
+_EXTENSIONS = {"apng": "png"}
+"""An animated PNG is a PNG to every program that opens files by their names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """Bytes with their type.
+
+    Attributes:
+        data: The bytes.
+        extension: Without a dot: png, jpg, webp, gif, mp4, …; "bin" where the type is not known.
+        content_type: The MIME type.
+    """
+
+    data: bytes
+    extension: str
+    content_type: str
+
+    @property
+    def kind(self) -> str:
+        """image, video, audio, … (the part of the MIME type before the slash)."""
+        return self.content_type.partition("/")[0]
+
+
+def identify(data: bytes) -> Media:
+    """Tell the type of some bytes."""
+    found = filetype.guess(data)
+    extension, content_type = (found.extension, found.mime) if found else _UNKNOWN
+    return Media(data, _EXTENSIONS.get(extension, extension), content_type)

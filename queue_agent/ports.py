@@ -1,0 +1,152 @@
+"""What the pipeline asks of the world, as interfaces of a few methods. The edges implement them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from contract.notice import Notice
+from contract.task import Task
+from queue_agent.media import Media
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueMessage:
+    """A message as SQS delivers it.
+
+    Attributes:
+        message_id: SQS's id; changes on redrive.
+        receipt: What a delete or a change of visibility is asked with.
+        body: The text.
+        receive_count: How often it has been delivered, this time included.
+        sent_ms: When it came into the queue, milliseconds since 1970.
+    """
+
+    message_id: str
+    receipt: str
+    body: str
+    receive_count: int
+    sent_ms: int
+
+
+class Queue(Protocol):
+    """The runtime's queue."""
+
+    @property
+    def visibility_s(self) -> int:
+        """How long a delivered message stays hidden from other agents."""
+
+    async def receive(self) -> QueueMessage | None:
+        """Wait up to 20 s for a message."""
+
+    async def extend(self, message: QueueMessage) -> None:
+        """Keep a message hidden for another ``visibility_s``."""
+
+    async def release(self, message: QueueMessage, delay_s: int = 0) -> None:
+        """Give a message back; it is delivered again after the delay."""
+
+    async def delete(self, message: QueueMessage) -> None:
+        """Remove a message that is done."""
+
+    async def bury(self, message: QueueMessage, code: str, reason: str) -> None:
+        """Move a message to the dead queue, with the reason as attributes."""
+
+
+class ObjectStore(Protocol):
+    """S3."""
+
+    async def put(self, bucket: str, key: str, data: bytes, content_type: str) -> None:
+        """Write an object."""
+
+    async def get(self, bucket: str, key: str, max_bytes: int) -> bytes | None:
+        """Read an object; None when there is none.
+
+        Raises:
+            InputFault: It is larger than ``max_bytes``, or may not be read.
+        """
+
+
+class Notices(Protocol):
+    """The topic of notices."""
+
+    async def publish(self, notice: Notice) -> None:
+        """Send a notice to all who subscribed."""
+
+
+class Inputs(Protocol):
+    """Fetches what the links of one task point to."""
+
+    async def fetch(self, links: Sequence["Link"]) -> dict[str, Media]:
+        """Fetch all links together, the same one once; by URL.
+
+        Raises:
+            InputFault: Some could not be had, or are not of the kind their field takes; all are named.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A link in a task.
+
+    Attributes:
+        url: http, https or s3.
+        field: Where it stands, for messages.
+        kinds: What the field takes: image, video, audio.
+    """
+
+    url: str
+    field: str
+    kinds: tuple[str, ...] = ("image",)
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One file that a job gave."""
+
+    data: bytes
+    seed: int | None = None
+    """The seed it was drawn with, where the model server tells."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What a job gave.
+
+    Attributes:
+        outputs: The files, in order.
+        parameters: What the job was run with, after all defaults.
+        answer: The rest of the model server's answer.
+        model: The checkpoint that was loaded, where there is one.
+    """
+
+    outputs: list[Output]
+    parameters: dict[str, Any]
+    answer: dict[str, Any] = field(default_factory=dict)
+    model: str | None = None
+
+
+class ModelServer(Protocol):
+    """The driver of one type of model server. One job runs at a time; the next may be prepared beside it."""
+
+    async def wait_until_ready(self) -> None:
+        """Return once the server takes jobs."""
+
+    async def prepare(self, task: Task, inputs: Inputs) -> Any:
+        """Make a task ready to run, inputs included; needs no GPU.
+
+        Raises:
+            TaskFault: The task cannot be run.
+        """
+
+    async def run(self, prepared: Any, job: str, attempt: int) -> Result:
+        """Run a prepared task to its end.
+
+        Raises:
+            TaskFault: The server refuses the task or fails in it.
+            ModelServerFault: The server is lost or answers nonsense.
+        """
+
+    async def interrupt(self, job: str, attempt: int) -> None:
+        """Stop a job that ``run`` no longer waits for."""
+
+    async def aclose(self) -> None:
+        """Give connections back."""

@@ -1,0 +1,1 @@
+"""Drivers: one folder per type of model server, found through contract.runtimes."""

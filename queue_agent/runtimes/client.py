@@ -1,0 +1,105 @@
+"""HTTP to the model server beside the agent."""
+
+import logging
+from typing import Any
+
+import httpx
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential_jitter
+
+from contract import strict_json
+from queue_agent.errors import ModelServerFault
+
+logger = logging.getLogger(__name__)
+
+_LOG_EVERY_S = 30
+
+
+class ModelServerClient:
+    """The server's API, with its failures translated.
+
+    There is no read timeout: a job answers when it is done, and the pipeline keeps the deadlines. Nothing is sent
+    twice: a second POST is a second job.
+
+    Args:
+        base_url: Where the API is, with or without scheme.
+        health_path: A cheap GET on the same host that answers 200 once the server takes jobs.
+    """
+
+    def __init__(self, base_url: str, health_path: str) -> None:
+        url = base_url if "://" in base_url else f"http://{base_url}"
+        self.base_url = httpx.URL(url if url.endswith("/") else f"{url}/")
+        self._health_url = self.base_url.copy_with(path=health_path)
+        self._http = httpx.AsyncClient(
+            base_url=self.base_url,
+            trust_env=False,
+            timeout=httpx.Timeout(10, read=None, write=60),
+            limits=httpx.Limits(max_connections=16),
+        )
+
+    async def send(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """Send a request; any status is an answer.
+
+        Args:
+            method: HTTP method.
+            path: Relative to the base URL.
+            options: As httpx takes them (json, params, files, …).
+
+        Raises:
+            ModelServerFault: The server is away, or hung up before its answer was whole.
+        """
+        try:
+            return await self._http.request(method, path, **options)
+        except httpx.HTTPError as exc:
+            raise ModelServerFault(f"The model server does not answer ({type(exc).__name__}).") from exc
+
+    async def get_json(self, path: str, **options: Any) -> Any:
+        """GET some JSON.
+
+        Raises:
+            ModelServerFault: The server is away, answers another status than 200, or no JSON.
+        """
+        response = await self.send("GET", path, **options)
+        if response.status_code != httpx.codes.OK:
+            raise ModelServerFault(f"The model server answers {response.status_code} to {path}.")
+        return read_json(response)
+
+    async def wait_until_ready(self) -> None:
+        """Return once the health path answers 200."""
+        async for attempt in AsyncRetrying(
+            retry=retry_if_exception_type(ModelServerFault),
+            wait=wait_exponential_jitter(initial=0.05, max=2),
+            before_sleep=_WaitingLog(),
+        ):
+            with attempt:
+                response = await self.send("GET", str(self._health_url), timeout=10)
+                if response.status_code != httpx.codes.OK:
+                    raise ModelServerFault(f"The model server answers {response.status_code}.")
+
+    async def aclose(self) -> None:
+        """Give connections back."""
+        await self._http.aclose()
+
+
+def read_json(response: httpx.Response) -> Any:
+    """Read a response's JSON.
+
+    Raises:
+        ModelServerFault: It is none.
+    """
+    try:
+        return strict_json.loads(response.content)
+    except ValueError as exc:
+        raise ModelServerFault(f"The model server's answer {exc}.") from exc
+
+
+class _WaitingLog:
+    """Says that the server is not ready: at once, then twice a minute."""
+
+    def __init__(self) -> None:
+        self._next_s = 0.0
+
+    def __call__(self, state: RetryCallState) -> None:
+        waited_s = state.seconds_since_start or 0.0
+        if waited_s >= self._next_s:
+            logger.info("waiting for the model server", extra={"waited_s": round(waited_s)})
+            self._next_s = waited_s + _LOG_EVERY_S

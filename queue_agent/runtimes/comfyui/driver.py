@@ -1,0 +1,196 @@
+"""Drives ComfyUI: posts a workflow, watches it end, fetches what it saved."""
+
+import asyncio
+import hashlib
+import uuid
+from typing import Any, Self
+from urllib.parse import quote
+
+import httpx
+
+from contract.task import Task
+from queue_agent.errors import ModelServerFault, NoOutput
+from queue_agent.media import Media
+from queue_agent.ports import Inputs, Output, Result
+from queue_agent.runtimes.client import ModelServerClient, read_json
+from queue_agent.runtimes.comfyui.events import EventStream, PromptWatch
+from queue_agent.runtimes.comfyui.history import check_ending, has_other_results, refusal, saved_files
+from queue_agent.runtimes.comfyui.workflow import Workflow, file_sites, links_in, workflow_of
+from queue_agent.settings import Settings
+
+_RECONCILE_S = 2.0
+"""How often history and queue are asked although the websocket says nothing."""
+_FIRST_LOOK_S = 0.01
+"""The history is written just after the websocket tells the end; looks at it come ever later."""
+_CONNECT_S = 5.0
+_UPLOAD_FOLDER = "task-inputs"
+
+
+class ComfyUI:
+    """The driver for runtime type ``comfyui``.
+
+    Args:
+        client: The server.
+    """
+
+    def __init__(self, client: ModelServerClient) -> None:
+        self._client = client
+        self._client_id = uuid.uuid4().hex
+        scheme = "wss" if client.base_url.scheme == "https" else "ws"
+        url = client.base_url.join("ws").copy_with(scheme=scheme, params={"clientId": self._client_id})
+        self._events = EventStream(str(url))
+        self._declarations: dict[str, Any] = {}
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """Make the driver."""
+        return cls(ModelServerClient(settings.api_base_url, settings.runtime_type.health_path))
+
+    async def wait_until_ready(self) -> None:
+        """Return once the server takes jobs."""
+        await self._client.wait_until_ready()
+
+    async def prepare(self, task: Task, inputs: Inputs) -> Workflow:
+        """Read the task's workflow and upload what its links point to."""
+        workflow = workflow_of(task)
+        sites = [
+            site
+            for class_type, links in links_in(workflow).items()
+            for site in file_sites(workflow, links, await self._declaration(class_type))
+        ]
+        if sites:
+            fetched = await inputs.fetch([site.link for site in sites])
+            names = {url: await self._upload(media) for url, media in fetched.items()}
+            for site in sites:
+                site.replace(names[site.link.url])
+        return workflow
+
+    async def run(self, prepared: Workflow, job: str, attempt: int) -> Result:
+        """Run a workflow to its end and fetch its files."""
+        workflow = prepared
+        connected = await self._events.wait_until_connected(_CONNECT_S)
+        if workflow.sends_pictures_by_websocket and not connected:
+            raise ModelServerFault("The model server's websocket cannot be reached.")
+        prompt_id = _prompt_id(job, attempt)
+        workflow.name_files_after(prompt_id)
+        with self._events.watch(prompt_id, workflow) as watch:
+            prompt_id = await self._submit(workflow, prompt_id)
+            entry = await self._wait(prompt_id, watch)
+            check_ending(entry)
+            return await self._collect(entry, watch)
+
+    async def interrupt(self, job: str, attempt: int) -> None:
+        """Take a job out of the server's queue, and stop it if it runs."""
+        prompt_id = _prompt_id(job, attempt)
+        await self._client.send("POST", "queue", json={"delete": [prompt_id]}, timeout=10)
+        await self._client.send("POST", "interrupt", json={"prompt_id": prompt_id}, timeout=10)
+
+    async def aclose(self) -> None:
+        """Give connections back."""
+        await self._events.aclose()
+        await self._client.aclose()
+
+    async def _submit(self, workflow: Workflow, prompt_id: str) -> str:
+        response = await self._client.send(
+            "POST",
+            "prompt",
+            json={
+                "prompt": workflow.graph,
+                "client_id": self._client_id,
+                "prompt_id": prompt_id,
+                "extra_data": workflow.extra_data,
+            },
+        )
+        if response.status_code != httpx.codes.OK:
+            raise refusal(response.status_code, _json_or_none(response))
+        answer = read_json(response)
+        if not isinstance(answer, dict) or not answer.get("prompt_id"):
+            raise ModelServerFault("The model server's answer names no job.")
+        given_id = str(answer["prompt_id"])
+        if answer.get("node_errors"):
+            # Only the valid part of the workflow would run; what was asked for cannot come.
+            await self._client.send("POST", "queue", json={"delete": [given_id]})
+            await self._client.send("POST", "interrupt", json={"prompt_id": given_id})
+            raise refusal(response.status_code, answer)
+        return given_id
+
+    async def _wait(self, prompt_id: str, watch: PromptWatch) -> dict[str, Any]:
+        """Wait for the job's entry in the history: the websocket says when to look, a timer when it says nothing."""
+        pause_s = _RECONCILE_S
+        while True:
+            if watch.ended.is_set():
+                await asyncio.sleep(pause_s)
+            else:
+                try:
+                    await asyncio.wait_for(watch.ended.wait(), pause_s)
+                    pause_s = _FIRST_LOOK_S / 2
+                except TimeoutError:
+                    pass
+            if entry := await self._history(prompt_id):
+                return entry
+            if await self._is_queued(prompt_id):
+                pause_s = min(pause_s * 2, _RECONCILE_S)
+            elif entry := await self._history(prompt_id):
+                return entry  # it ended between the two looks
+            else:
+                raise ModelServerFault("The model server has lost the job; it was restarted.")
+
+    async def _history(self, prompt_id: str) -> dict[str, Any] | None:
+        history = await self._client.get_json(f"history/{prompt_id}")
+        entry = history.get(prompt_id) if isinstance(history, dict) else None
+        return entry if isinstance(entry, dict) else None
+
+    async def _is_queued(self, prompt_id: str) -> bool:
+        queue = await self._client.get_json("queue")
+        items = [*queue.get("queue_running", ()), *queue.get("queue_pending", ())] if isinstance(queue, dict) else []
+        return any(prompt_id in item[:2] for item in items if isinstance(item, list))
+
+    async def _collect(self, entry: dict[str, Any], watch: PromptWatch) -> Result:
+        workflow = watch.workflow
+        outputs = []
+        for file in saved_files(entry, workflow):
+            response = await self._client.send("GET", "view", params=file.parameters)
+            if response.status_code != httpx.codes.OK:
+                raise ModelServerFault(f"The model server answers {response.status_code} to a file it has saved.")
+            outputs.append(Output(response.content, workflow.seed_of(file.node_id)))
+        outputs += [Output(picture, workflow.seed_of(node_id)) for node_id, picture in watch.pictures]
+        if workflow.sends_pictures_by_websocket and not watch.pictures:
+            raise ModelServerFault("The websocket closed before the pictures came.")
+        if not outputs and not has_other_results(entry):
+            raise NoOutput("The workflow ended and saved nothing; let it end in a node that saves.")
+        answer = {"outputs": entry.get("outputs"), "status": entry.get("status")}
+        return Result(outputs=outputs, parameters=workflow.graph, answer=answer)
+
+    async def _upload(self, media: Media) -> str:
+        """Upload a file under a name made of its content, so that two jobs never meet under one name."""
+        name = f"{hashlib.sha256(media.data).hexdigest()[:32]}.{media.extension}"
+        response = await self._client.send(
+            "POST",
+            "upload/image",
+            files={"image": (name, media.data, media.content_type)},
+            data={"type": "input", "subfolder": _UPLOAD_FOLDER, "overwrite": "true"},
+        )
+        answer = _json_or_none(response)
+        if response.status_code != httpx.codes.OK or not isinstance(answer, dict) or not answer.get("name"):
+            raise ModelServerFault(f"The model server answers {response.status_code} to an upload.")
+        return "/".join(filter(None, (answer.get("subfolder"), answer["name"])))
+
+    async def _declaration(self, class_type: str) -> dict[str, Any]:
+        if class_type not in self._declarations:
+            info = await self._client.get_json(f"object_info/{quote(class_type, safe='')}")
+            declaration = info.get(class_type) if isinstance(info, dict) else None
+            if not isinstance(declaration, dict):
+                return {}  # an unknown class; /prompt will say so
+            self._declarations[class_type] = declaration
+        return dict(self._declarations[class_type])
+
+
+def _prompt_id(job: str, attempt: int) -> str:
+    return str(uuid.uuid5(uuid.UUID(job), str(attempt)))
+
+
+def _json_or_none(response: httpx.Response) -> Any:
+    try:
+        return read_json(response)
+    except ModelServerFault:
+        return None

@@ -1,0 +1,135 @@
+"""ComfyUI's websocket: tells when a job ends, and carries the pictures of SaveImageWebsocket.
+
+It may lose events or die at any time; nobody may rely on it alone.
+"""
+
+import asyncio
+import contextlib
+import logging
+import struct
+from collections.abc import Iterator
+from typing import Any
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import WebSocketException
+
+from contract import strict_json
+from queue_agent.runtimes.comfyui.workflow import WEBSOCKET_CLASS, Workflow
+
+logger = logging.getLogger(__name__)
+
+_RECONNECT_S = 0.5
+_PREVIEW_IMAGE = 1
+_PREVIEW_IMAGE_WITH_METADATA = 4
+_ENDINGS = frozenset({"execution_success", "execution_error", "execution_interrupted"})
+
+
+class PromptWatch:
+    """What the websocket tells of one job.
+
+    Attributes:
+        ended: Set when the server says that the job is over.
+        pictures: Pictures that came through the socket, with the node that sent each.
+    """
+
+    def __init__(self, workflow: Workflow) -> None:
+        self.workflow = workflow
+        self.ended = asyncio.Event()
+        self.pictures: list[tuple[str, bytes]] = []
+
+
+class EventStream:
+    """One websocket for all jobs of this agent, opened again whenever it closes.
+
+    Args:
+        url: ws://…/ws with the client id that the jobs are posted under. A second socket with the same id would
+            silently take the first one's events.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._watches: dict[str, PromptWatch] = {}
+        self._running: tuple[str | None, str | None] = (None, None)
+        self._connected = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def wait_until_connected(self, timeout_s: float) -> bool:
+        """Open the socket if need be; whether it is open in time."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._listen(), name="comfyui-events")
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._connected.wait(), timeout_s)
+        return self._connected.is_set()
+
+    @contextlib.contextmanager
+    def watch(self, prompt_id: str, workflow: Workflow) -> Iterator[PromptWatch]:
+        """Note what is said of a job."""
+        watch = self._watches[prompt_id] = PromptWatch(workflow)
+        try:
+            yield watch
+        finally:
+            del self._watches[prompt_id]
+
+    async def aclose(self) -> None:
+        """Close the socket."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _listen(self) -> None:
+        while True:
+            try:
+                # Pictures are large; and a server busy with the GPU may leave pings unanswered for long.
+                async with connect(self._url, max_size=None, ping_interval=None, proxy=None) as socket:
+                    await self._read(socket)
+            except (OSError, WebSocketException, TimeoutError) as exc:
+                logger.debug("websocket closed: %s", type(exc).__name__)
+            self._connected.clear()
+            await asyncio.sleep(_RECONNECT_S)
+
+    async def _read(self, socket: ClientConnection) -> None:
+        # The first message decides: with it the server names the node and the job of every picture it sends.
+        features = {"type": "feature_flags", "data": {"supports_preview_metadata": True}}
+        await socket.send(strict_json.dumps(features))
+        async for message in socket:
+            # The server greets with a status; from then on events of jobs reach this socket.
+            self._connected.set()
+            if isinstance(message, bytes):
+                self._on_binary(message)
+            else:
+                self._on_event(message)
+
+    def _on_event(self, text: str) -> None:
+        try:
+            event = strict_json.loads(text)
+        except ValueError:
+            return
+        if not isinstance(event, dict) or not isinstance(data := event.get("data"), dict):
+            return
+        prompt_id = data.get("prompt_id")
+        if event.get("type") == "executing":
+            # After a reconnect in mid-run the server names the node but not the job: it is the one known before.
+            self._running = (prompt_id or self._running[0], data.get("node"))
+        over = event.get("type") in _ENDINGS or (event.get("type") == "executing" and data.get("node") is None)
+        watch = self._watches.get(str(prompt_id))
+        if over and watch is not None:
+            watch.ended.set()
+
+    def _on_binary(self, frame: bytes) -> None:
+        """Keep a frame if the node that sent it is one to save; all others are previews."""
+        try:
+            kind, length_or_format = struct.unpack_from(">II", frame)
+            if kind == _PREVIEW_IMAGE:
+                (prompt_id, node_id), picture = self._running, frame[8:]
+            elif kind == _PREVIEW_IMAGE_WITH_METADATA:
+                metadata: Any = strict_json.loads(frame[8 : 8 + length_or_format])
+                prompt_id, node_id = str(metadata.get("prompt_id")), str(metadata.get("node_id"))
+                picture = frame[8 + length_or_format :]
+            else:
+                return
+        except (struct.error, ValueError, AttributeError):
+            return
+        watch = self._watches.get(prompt_id or "")
+        if watch is not None and node_id is not None and watch.workflow.class_of(node_id) == WEBSOCKET_CLASS:
+            watch.pictures.append((node_id, picture))

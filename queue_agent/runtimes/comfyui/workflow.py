@@ -1,0 +1,137 @@
+"""A workflow in the API's format: a graph of nodes."""
+
+import copy
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from contract.task import Task
+from queue_agent.errors import InvalidTask
+from queue_agent.inputs.links import LinkSite, is_link
+from queue_agent.ports import Link
+
+WEBSOCKET_CLASS = "SaveImageWebsocket"
+"""The node whose pictures come through the websocket alone."""
+
+_SEED_INPUTS = ("seed", "noise_seed")
+_UPLOADS: Mapping[str, tuple[str, ...]] = {
+    "image_upload": ("image",),
+    "video_upload": ("video",),
+    "audio_upload": ("audio", "video"),
+}
+"""Flags in an input's declaration, and what such an input takes."""
+_ANY_MEDIA = ("image", "video", "audio")
+
+
+@dataclass(slots=True)
+class Workflow:
+    """A workflow to run.
+
+    Attributes:
+        graph: Nodes by id.
+        extra_data: What the client sends beside the graph, as ``extra_pnginfo``.
+    """
+
+    graph: dict[str, Any]
+    extra_data: dict[str, Any] = field(default_factory=dict)
+
+    def class_of(self, node_id: str) -> str | None:
+        """The class of a node."""
+        node = self.graph.get(node_id)
+        return node.get("class_type") if node else None
+
+    @property
+    def sends_pictures_by_websocket(self) -> bool:
+        """Whether a picture would be lost without the websocket."""
+        return any(node.get("class_type") == WEBSOCKET_CLASS for node in self.graph.values())
+
+    def name_files_after(self, prompt_id: str) -> None:
+        """Put every file that the workflow saves into a folder of its own.
+
+        The server answers a graph that it has run before from its cache, files and all; this way no two runs share one.
+        """
+        for node in self.graph.values():
+            prefix = node["inputs"].get("filename_prefix")
+            if isinstance(prefix, str):
+                node["inputs"]["filename_prefix"] = f"{prompt_id}/{prefix}"
+
+    def seed_of(self, node_id: str) -> int | None:
+        """The seed nearest upstream of a node."""
+        seen: set[str] = set()
+        level = [node_id]
+        while level:
+            upstream: list[str] = []
+            for current in level:
+                node = self.graph.get(current)
+                if current in seen or node is None:
+                    continue
+                seen.add(current)
+                for name in _SEED_INPUTS:
+                    seed = node["inputs"].get(name)
+                    if isinstance(seed, int):
+                        return seed
+                upstream += [str(value[0]) for value in node["inputs"].values() if isinstance(value, list) and value]
+            level = upstream
+        return None
+
+
+def workflow_of(task: Task) -> Workflow:
+    """Read a task's workflow: the bare graph, or ``{"prompt": graph}``.
+
+    Raises:
+        InvalidTask: It is none.
+    """
+    if task.metadata.tasktype != "pipeline":
+        raise InvalidTask(f"ComfyUI has no task type {task.metadata.tasktype}; it has pipeline.")
+    content = copy.deepcopy(task.content or {})
+    graph, extra_data = content, None
+    prompt = content.get("prompt")
+    if isinstance(prompt, dict) and "class_type" not in prompt:
+        graph, extra_data = prompt, content.get("extra_data")
+    for node_id, node in graph.items():
+        if not (isinstance(node, dict) and isinstance(node.get("inputs"), dict) and node.get("class_type")):
+            raise InvalidTask(f"Node {node_id} of the workflow has no class_type or no inputs.")
+    # The server's worker dies of an extra_data that is no object.
+    return Workflow(graph, extra_data if isinstance(extra_data, dict) else {})
+
+
+def links_in(workflow: Workflow) -> dict[str, list[tuple[str, str, str]]]:
+    """All inputs that are links, as (node id, input name, URL) by the class of their node."""
+    found: dict[str, list[tuple[str, str, str]]] = {}
+    for node_id, node in workflow.graph.items():
+        for name, value in node["inputs"].items():
+            if is_link(value):
+                found.setdefault(node["class_type"], []).append((node_id, name, value.strip()))
+    return found
+
+
+def file_sites(
+    workflow: Workflow, links: list[tuple[str, str, str]], declaration: Mapping[str, Any]
+) -> Iterator[LinkSite]:
+    """Of the links in nodes of one class, those in inputs that name a file of the server.
+
+    Such an input is a choice among files, which a link can never be; a link in a text input is the node's own matter.
+
+    Args:
+        workflow: The workflow.
+        links: From ``links_in``, of one class.
+        declaration: That class in the server's object_info.
+    """
+    declared = declaration.get("input") or {}
+    inputs = {**(declared.get("required") or {}), **(declared.get("optional") or {})}
+    for node_id, name, url in links:
+        kinds = _file_kinds(inputs.get(name))
+        if kinds:
+            link = Link(url, f"{workflow.class_of(node_id)} (node {node_id}), {name}", kinds)
+            yield LinkSite(workflow.graph[node_id]["inputs"], name, link)
+
+
+def _file_kinds(declared: Any) -> tuple[str, ...]:
+    if not isinstance(declared, list | tuple) or not declared:
+        return ()
+    options = declared[1] if len(declared) > 1 and isinstance(declared[1], dict) else {}
+    for flag, kinds in _UPLOADS.items():
+        if options.get(flag):
+            return kinds
+    # A choice is a list of its values, or since the third version of node declarations the word COMBO.
+    return _ANY_MEDIA if isinstance(declared[0], list) or declared[0] == "COMBO" else ()

@@ -1,0 +1,118 @@
+"""From a task to the one HTTP call that runs it."""
+
+import base64
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from contract.task import CHECKPOINT_ATTRIBUTE, Task
+from queue_agent.errors import InvalidTask
+from queue_agent.inputs.links import LinkSite, find_links
+from queue_agent.media import Media
+
+_PATHS: Mapping[str, str] = {
+    "text-to-image": "txt2img",
+    "image-to-image": "img2img",
+    "extra-single-image": "extra-single-image",
+    "extra-batch-images": "extra-batch-images",
+}
+_PLATFORM_KEYS = (
+    "task",
+    CHECKPOINT_ATTRIBUTE,
+    "id_task",
+    "uid",
+    "image_link",
+    "save_dir",
+    "sd_vae",
+    "override_settings",
+)
+"""What stands among alwayson_scripts for the platform; SD WebUI would take each for the name of a script."""
+
+_IMAGE_FIELDS = frozenset(
+    {"init_images", "mask", "latent_mask", "firstpass_image", "image", "images", "input_image", "mask_image"}
+)
+_BATCH_IMAGE_FIELDS = _IMAGE_FIELDS | {"data"}
+
+
+@dataclass(slots=True)
+class Call:
+    """A call of SD WebUI's API.
+
+    Attributes:
+        path: Below /sdapi/v1/.
+        body: The request's JSON.
+        checkpoint: The checkpoint that the task asks for; None keeps the loaded one.
+        link_sites: Links in the body that images must replace.
+    """
+
+    path: str
+    body: dict[str, Any]
+    checkpoint: str | None
+    link_sites: list[LinkSite]
+
+    @property
+    def generates(self) -> bool:
+        """Whether a checkpoint draws; upscaling needs none."""
+        return self.path in {"txt2img", "img2img"}
+
+    def put_images(self, fetched: Mapping[str, Media]) -> None:
+        """Replace every link by its image in base64."""
+        encoded = {url: base64.b64encode(media.data).decode() for url, media in fetched.items()}
+        for site in self.link_sites:
+            site.replace(encoded[site.link.url])
+
+
+def call_of(task: Task) -> Call:
+    """Write a task's call.
+
+    Raises:
+        InvalidTask: SD WebUI has no such task type, or the content is not of its shape.
+    """
+    tasktype = task.metadata.tasktype
+    path = _PATHS.get(tasktype)
+    if path is None:
+        raise InvalidTask(f"SD WebUI has no task type {tasktype}; it has {', '.join(_PATHS)}.")
+    body = copy.deepcopy(task.content or {})
+    scripts = _mapping(body, "alwayson_scripts")
+    platform = {key: scripts.pop(key) for key in _PLATFORM_KEYS if key in scripts}
+    settings = {**_mapping(body, "override_settings"), **_mapping(platform, "override_settings")}
+    checkpoint = platform.get(CHECKPOINT_ATTRIBUTE) or settings.get(CHECKPOINT_ATTRIBUTE)
+    settings.pop(CHECKPOINT_ATTRIBUTE, None)
+    if platform.get("sd_vae"):
+        settings["sd_vae"] = platform["sd_vae"]
+    _put_image_link(body, path, platform.get("image_link"))
+    call = Call(path, body, str(checkpoint) if checkpoint else None, [])
+    if call.generates:
+        body["alwayson_scripts"] = scripts
+        body["override_settings"] = settings
+        # Settings are one task's: the next one must find the server as this one did. Nor may it withhold the pictures.
+        body["override_settings_restore_afterwards"] = True
+        body["send_images"] = True
+    else:
+        body.pop("alwayson_scripts", None)
+        body.pop("override_settings", None)
+    fields = _BATCH_IMAGE_FIELDS if path == "extra-batch-images" else _IMAGE_FIELDS
+    call.link_sites = list(find_links(body, fields))
+    return call
+
+
+def _put_image_link(body: dict[str, Any], path: str, link: Any) -> None:
+    """v1alpha1 names the input image beside the body; it goes where the endpoint reads images."""
+    if not link:
+        return
+    if path == "img2img":
+        body["init_images"] = [*(body.get("init_images") or []), link]
+    elif path == "extra-single-image":
+        body["image"] = link
+    elif path == "extra-batch-images":
+        body["imageList"] = [*(body.get("imageList") or []), {"data": link, "name": "image_link"}]
+
+
+def _mapping(parent: Mapping[str, Any], key: str) -> dict[str, Any]:
+    value = parent.get(key)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise InvalidTask(f"{key} must be an object.")
+    return value

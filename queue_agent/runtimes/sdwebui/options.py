@@ -1,0 +1,100 @@
+"""SD WebUI's options: the loaded checkpoint, and settings that a task overrides."""
+
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+import httpx
+
+from contract.checkpoints import same_checkpoint
+from contract.task import CHECKPOINT_ATTRIBUTE
+from queue_agent.errors import ModelServerFault, Rejected
+from queue_agent.runtimes.client import ModelServerClient
+from queue_agent.runtimes.sdwebui.answer import fault_of
+
+logger = logging.getLogger(__name__)
+
+
+class Options:
+    """The server's options.
+
+    Args:
+        client: The server.
+    """
+
+    def __init__(self, client: ModelServerClient) -> None:
+        self._client = client
+        self._saved: set[str] = set()
+
+    async def load_checkpoint(self, wanted: str) -> None:
+        """Make the server draw with a checkpoint, by any of its names.
+
+        The name is looked up first: the server would take an unknown one without a word. A file that is not listed
+        yet is looked for once more.
+
+        Raises:
+            Rejected: There is no such checkpoint; the message lists those there are.
+        """
+        title = _find(await self._models(), wanted)
+        if title is None:
+            await self._post("refresh-checkpoints")
+            models = await self._models()
+            title = _find(models, wanted)
+            if title is None:
+                names = ", ".join(str(model.get("title")) for model in models) or "none"
+                raise Rejected(f"There is no checkpoint {wanted}; there are: {names}.")
+        if not same_checkpoint(str((await self._current()).get(CHECKPOINT_ATTRIBUTE)), title):
+            await self._post("options", {CHECKPOINT_ATTRIBUTE: title})
+
+    async def require_checkpoint(self, wanted: str) -> None:
+        """Make sure that the loaded checkpoint is the one a task asks for.
+
+        Raises:
+            Rejected: Another one is loaded.
+        """
+        loaded = (await self._current()).get(CHECKPOINT_ATTRIBUTE)
+        if loaded and not same_checkpoint(str(loaded), wanted):
+            raise Rejected(f"This runtime serves the checkpoint {loaded}, not {wanted}.")
+
+    async def make_restorable(self, keys: Iterable[str]) -> None:
+        """Save the present values of settings that a task overrides.
+
+        The server restores a setting after a job only if its saved configuration holds it; else the job's value
+        would stick for all later ones.
+        """
+        missing = set(keys) - self._saved
+        if not missing:
+            return
+        current = await self._current()
+        present = {key: current[key] for key in missing if current.get(key) is not None}
+        if present:
+            await self._post("options", present)
+        self._saved |= missing
+
+    async def _models(self) -> list[dict[str, Any]]:
+        models = await self._client.get_json("sd-models")
+        return [model for model in models if isinstance(model, dict)] if isinstance(models, list) else []
+
+    async def _current(self) -> dict[str, Any]:
+        try:
+            options = await self._client.get_json("options")
+        except ModelServerFault as exc:
+            # One wrongly typed option, whoever set it, makes the server answer 500 here and still draw.
+            logger.warning("the model server's options cannot be read: %s", exc)
+            return {}
+        return options if isinstance(options, dict) else {}
+
+    async def _post(self, path: str, body: dict[str, Any] | None = None) -> None:
+        response = await self._client.send("POST", path, json=body or {})
+        if response.status_code != httpx.codes.OK:
+            raise fault_of(response)
+
+
+def _find(models: list[dict[str, Any]], wanted: str) -> str | None:
+    for model in models:
+        title = str(model.get("title"))
+        names = (title, str(model.get("model_name")), str(model.get("filename")).rpartition("/")[2])
+        hashes = (model.get("hash"), model.get("sha256"))
+        if any(same_checkpoint(name, wanted) for name in names) or wanted in hashes:
+            return title
+    return None

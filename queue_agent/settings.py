@@ -1,0 +1,115 @@
+"""The agent's settings, read once from the environment that ``__main__`` hands in."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from contract.runtimes import RUNTIME_TYPES, RuntimeType
+
+_TRUE = frozenset({"true", "1", "yes", "on"})
+_FALSE = frozenset({"false", "0", "no", "off", ""})
+
+
+class SettingsError(ValueError):
+    """A setting is missing or makes no sense; the message names the key and the value."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the agent must know of its place.
+
+    Attributes:
+        queue_url: SQS_QUEUE_URL, the runtime's queue.
+        notice_topic_arn: SNS_TOPIC_ARN, where notices go.
+        bucket: S3_BUCKET, where pictures go.
+        runtime_type: RUNTIME_TYPE, a row of contract.runtimes.
+        runtime_name: RUNTIME_NAME, the runtime in config.yaml.
+        api_base_url: API_BASE_URL of the model server, with or without scheme. Default by type.
+        dynamic_model: DYNAMIC_SD_MODEL, whether tasks may switch the checkpoint. Default false.
+        log_level: LOGLEVEL. Default INFO.
+        region: AWS_REGION or AWS_DEFAULT_REGION. Default: the notice topic's.
+        dead_queue_url: SQS_DEAD_QUEUE_URL, where given-up messages are kept. Default: the queue's redrive target.
+        input_buckets: INPUT_BUCKETS, names separated by commas, from which s3:// inputs may come besides ``bucket``.
+        allow_loopback_inputs: ALLOW_LOOPBACK_INPUTS, whether links may point to this machine. Default false.
+        execution_timeout_s: EXECUTION_TIMEOUT_S, after which a job is interrupted and fails. Default 300.
+        shutdown_grace_s: SHUTDOWN_GRACE_S, how long the running job may go on after SIGTERM. Default 50.
+    """
+
+    queue_url: str
+    notice_topic_arn: str
+    bucket: str
+    runtime_type: RuntimeType
+    runtime_name: str
+    api_base_url: str
+    dynamic_model: bool
+    log_level: str
+    region: str | None
+    dead_queue_url: str | None
+    input_buckets: frozenset[str]
+    allow_loopback_inputs: bool
+    execution_timeout_s: float
+    shutdown_grace_s: float
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> Self:
+        """Read the settings.
+
+        Raises:
+            SettingsError: A key is missing or its value makes no sense.
+        """
+        type_name = _required(environ, "RUNTIME_TYPE")
+        runtime_type = RUNTIME_TYPES.get(type_name)
+        if runtime_type is None:
+            raise SettingsError(f"RUNTIME_TYPE={type_name!r} must be one of {', '.join(RUNTIME_TYPES)}")
+        topic_arn = _required(environ, "SNS_TOPIC_ARN")
+        log_level = (environ.get("LOGLEVEL") or "INFO").upper()
+        if log_level not in {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}:
+            raise SettingsError(f"LOGLEVEL={log_level!r} must be DEBUG, INFO, WARNING, ERROR or CRITICAL")
+        region_of_topic = topic_arn.split(":")[3] if topic_arn.count(":") >= 5 else None  # noqa: PLR2004 (an ARN's parts)
+        return cls(
+            queue_url=_required(environ, "SQS_QUEUE_URL"),
+            notice_topic_arn=topic_arn,
+            bucket=_required(environ, "S3_BUCKET"),
+            runtime_type=runtime_type,
+            runtime_name=_required(environ, "RUNTIME_NAME"),
+            api_base_url=environ.get("API_BASE_URL") or runtime_type.default_url,
+            dynamic_model=_flag(environ, "DYNAMIC_SD_MODEL"),
+            log_level=log_level,
+            region=environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or region_of_topic,
+            dead_queue_url=environ.get("SQS_DEAD_QUEUE_URL") or None,
+            input_buckets=frozenset(
+                name.strip() for name in environ.get("INPUT_BUCKETS", "").split(",") if name.strip()
+            ),
+            allow_loopback_inputs=_flag(environ, "ALLOW_LOOPBACK_INPUTS"),
+            execution_timeout_s=_seconds(environ, "EXECUTION_TIMEOUT_S", 300),
+            shutdown_grace_s=_seconds(environ, "SHUTDOWN_GRACE_S", 50),
+        )
+
+
+def _required(environ: Mapping[str, str], key: str) -> str:
+    value = environ.get(key, "").strip()
+    if not value:
+        raise SettingsError(f"{key} is not set")
+    return value
+
+
+def _flag(environ: Mapping[str, str], key: str) -> bool:
+    value = environ.get(key, "").strip().lower()
+    if value in _TRUE:
+        return True
+    if value in _FALSE:
+        return False
+    raise SettingsError(f"{key}={value!r} must be true or false")
+
+
+def _seconds(environ: Mapping[str, str], key: str, default: float) -> float:
+    text = environ.get(key, "").strip()
+    if not text:
+        return default
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1
+    if not 0 < value < float("inf"):
+        raise SettingsError(f"{key}={text!r} must be a positive number of seconds")
+    return value
