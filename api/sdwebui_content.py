@@ -109,9 +109,14 @@ def _check_images(content: Mapping[str, Any], scripts: Mapping[str, Any], taskty
         yield Fault(field_path(here), "must be a list")
     else:
         for index, item in enumerate(value):
-            data = item.get("data") if name == "imageList" and isinstance(item, dict) else item
+            if name == "imageList":
+                data, expected = (
+                    item.get("data") if isinstance(item, dict) else None,
+                    'an object {"data": …, "name": …}',
+                )
+            else:
+                data, expected = item, "a link or base64"
             if not isinstance(data, str) or not data:
-                expected = 'an object like {"data": …, "name": …}' if name == "imageList" else "a link or base64"
                 yield Fault(field_path((*here, index)), f"must be {expected}")
 
 

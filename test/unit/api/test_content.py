@@ -1,0 +1,144 @@
+import pytest
+
+CHECKPOINT = "v1-5-pruned-emaonly.safetensors"
+NODE = {"class_type": "SaveImage", "inputs": {"images": ["1", 0]}}
+
+
+def request(content, tasktype="text-to-image", runtime="sdruntime"):
+    return {"task": {"metadata": {"id": "a", "runtime": runtime, "tasktype": tasktype}, "content": content}}
+
+
+@pytest.mark.parametrize(
+    "spelling", [CHECKPOINT, "v1-5-pruned-emaonly", f"{CHECKPOINT} [6ce0161689]", "V1-5-Pruned-EmaOnly.safetensors", ""]
+)
+def test_a_static_runtime_takes_its_own_checkpoint_in_any_spelling(door, spelling):
+    content = {
+        "alwayson_scripts": {"sd_model_checkpoint": spelling},
+        "override_settings": {"sd_model_checkpoint": spelling},
+    }
+    assert door.send(request(content))[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("content", "field"),
+    [
+        ({"alwayson_scripts": {"sd_model_checkpoint": "x.ckpt"}}, "alwayson_scripts.sd_model_checkpoint"),
+        ({"override_settings": {"sd_model_checkpoint": "x"}}, "override_settings.sd_model_checkpoint"),
+        (
+            {"alwayson_scripts": {"override_settings": {"sd_model_checkpoint": "x [0123]"}}},
+            "alwayson_scripts.override_settings.sd_model_checkpoint",
+        ),
+    ],
+)
+def test_a_static_runtime_refuses_another_checkpoint_wherever_it_is_asked_for(door, content, field):
+    assert CHECKPOINT in door.refusal(request(content))[f"task.content.{field}"]
+
+
+def test_a_dynamic_runtime_takes_any_one_checkpoint_and_no_two(door, make_door):
+    one = {"alwayson_scripts": {"sd_model_checkpoint": "x.ckpt"}, "override_settings": {"sd_model_checkpoint": "x"}}
+    two = {"alwayson_scripts": {"sd_model_checkpoint": "x.ckpt"}, "override_settings": {"sd_model_checkpoint": "y"}}
+    assert door.send(request(one, runtime="dynamic"))[0] == 200
+    assert "another checkpoint than x.ckpt" in str(make_door().refusal(request(two, runtime="dynamic")))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"prompt": "a", "steps": 16, "width": 512, "height": 512, "seed": -1},
+        {"steps": "20", "cfg_scale": "7.5"},
+        {"steps": 1.5, "width": 70},
+        {"prompt": "", "styles": ["nope"], "sampler_name": "nope", "unknown_field": {"a": 1}},
+        {},
+    ],
+)
+def test_what_sd_webui_takes_is_taken(door, content):
+    assert door.send(request(content))[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("content", "field"),
+    [
+        ({"steps": 0}, "steps"),
+        ({"steps": -1}, "steps"),
+        ({"width": 0}, "width"),
+        ({"height": -64}, "height"),
+        ({"width": 4}, "width"),
+        ({"batch_size": 0}, "batch_size"),
+        ({"n_iter": 0}, "n_iter"),
+        ({"seed": "x"}, "seed"),
+        ({"cfg_scale": "hi"}, "cfg_scale"),
+        ({"steps": True}, "steps"),
+        ({"steps": []}, "steps"),
+        ({"steps": "nan"}, "steps"),
+        ({"denoising_strength": 1.1}, "denoising_strength"),
+        ({"prompt": None}, "prompt"),
+        ({"prompt": ["a"]}, "prompt"),
+        ({"override_settings": []}, "override_settings"),
+    ],
+)
+def test_what_sd_webui_would_answer_with_an_error_is_refused(door, content, field):
+    assert list(door.refusal(request(content))) == [f"task.content.{field}"]
+
+
+@pytest.mark.parametrize(
+    ("tasktype", "content"),
+    [
+        ("image-to-image", {"init_images": ["https://example.com/a.png"]}),
+        ("image-to-image", {"alwayson_scripts": {"image_link": "s3://b/k"}}),
+        ("extra-single-image", {"image": "iVBORw0KGgo="}),
+        ("extra-batch-images", {"imageList": [{"data": "iVBORw0KGgo=", "name": "a"}]}),
+    ],
+)
+def test_a_task_with_its_image_is_taken(door, tasktype, content):
+    assert door.send(request(content, tasktype))[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("tasktype", "content", "field"),
+    [
+        ("image-to-image", {}, "init_images"),
+        ("image-to-image", {"init_images": []}, "init_images"),
+        ("image-to-image", {"init_images": "https://example.com/a.png"}, "init_images"),
+        ("image-to-image", {"init_images": [1]}, "init_images[0]"),
+        ("image-to-image", {"init_images": ["a", None]}, "init_images[1]"),
+        ("extra-single-image", {}, "image"),
+        ("extra-single-image", {"image": ["a"]}, "image"),
+        ("extra-single-image", {"image": "a", "upscaling_resize": 0}, "upscaling_resize"),
+        ("extra-single-image", {"image": "a", "resize_mode": 7}, "resize_mode"),
+        ("extra-batch-images", {"imageList": ["a"]}, "imageList[0]"),
+        ("extra-batch-images", {"imageList": {}}, "imageList"),
+    ],
+)
+def test_a_task_without_its_image_is_refused(door, tasktype, content, field):
+    assert list(door.refusal(request(content, tasktype))) == [f"task.content.{field}"]
+
+
+@pytest.mark.parametrize("content", [{"1": NODE}, {"prompt": {"1": NODE}}, {"prompt": {"1": NODE}, "extra_data": {}}])
+def test_a_workflow_in_the_api_format_is_taken_bare_or_under_prompt(door, content):
+    assert door.send(request(content, "pipeline", "comfy"))[0] == 200
+
+
+@pytest.mark.parametrize("wrap", [lambda graph: graph, lambda graph: {"prompt": graph}])
+def test_a_workflow_in_the_editors_format_is_refused_with_the_way_to_export_it(door, wrap):
+    graph = {"nodes": [{"id": 1, "type": "SaveImage"}], "links": [], "version": 0.4}
+    (problem,) = door.refusal(request(wrap(graph), "pipeline", "comfy")).values()
+    assert "Export (API)" in problem
+
+
+@pytest.mark.parametrize(
+    ("content", "fields"),
+    [
+        ({}, {"task.content"}),
+        ({"prompt": "a cat"}, {"task.content.prompt"}),
+        ({"prompt": {}}, {"task.content.prompt"}),
+        ({"1": {"inputs": {}}, "2": {"class_type": "A"}}, {"task.content.1.class_type", "task.content.2.inputs"}),
+        ({"1": []}, {"task.content.1"}),
+    ],
+)
+def test_what_is_no_workflow_is_refused_node_by_node(door, content, fields):
+    assert set(door.refusal(request(content, "pipeline", "comfy"))) == fields
+
+
+@pytest.mark.parametrize("content", [None, [], "x", 1])
+def test_content_that_is_no_object_is_refused(door, content):
+    assert "task.content" in door.refusal(request(content))

@@ -1,0 +1,247 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from contract.config import ConfigError, parse_config
+from contract.config_file import ConfigFileError, load_config
+
+MINIMAL = """
+stackName: sdoneks
+modelBucketArn: arn:aws:s3:::models
+modelsRuntime:
+- name: sdruntime
+  namespace: default
+  type: sdwebui
+  modelFilename: v1-5-pruned-emaonly.safetensors
+"""
+
+CHINA = """
+stackName: sdoneks
+modelBucketArn: arn:aws-cn:s3:::${MODEL_BUCKET}  # aws becomes aws-cn here
+APIGW:
+  stageName: dev
+  throttle:
+    rateLimit: 30
+    burstLimit: 50
+modelsRuntime:
+- name: sdruntime
+  namespace: "default"
+  modelFilename: "v1-5-pruned-emaonly.safetensors"
+  dynamicModel: false
+  # chartRepository: "http://example.com/"
+  type: sdwebui
+  extraValues:
+    runtime:
+      inferenceApi:
+        image:
+          repository: 123456789012.dkr.ecr.cn-northwest-1.amazonaws.com.cn/sd-on-eks/sdwebui
+          tag: latest
+      queueAgent:
+        image:
+          repository: 123456789012.dkr.ecr.cn-northwest-1.amazonaws.com.cn/sd-on-eks/queue-agent
+          tag: latest
+    karpenter:
+      nodeTemplate:
+        amiFamily: Bottlerocket
+        dataVolume:
+          snapshotID: snap-1234567890
+      provisioner:
+        instanceType:
+        - "g4dn.xlarge"
+        - "g4dn.2xlarge"
+        capacityType:
+          onDemand: true
+          spot: true
+"""
+
+
+def parse(text):
+    return parse_config(yaml.safe_load(text))
+
+
+def faults(text):
+    with pytest.raises(ConfigError) as caught:
+        parse(text)
+    return {fault.field: fault.problem for fault in caught.value.faults}
+
+
+def with_runtime(**changes):
+    data = yaml.safe_load(MINIMAL)
+    data["modelsRuntime"][0].update(changes)
+    return yaml.safe_dump(data)
+
+
+def test_the_file_at_the_root_loads():
+    config = load_config(Path("config.yaml"))
+    assert config.catalog.names == ["sdruntime", "comfyruntime"]
+    assert config.warnings == []
+
+
+def test_the_minimal_file_has_every_default():
+    config = parse(MINIMAL)
+    assert (config.apigw.stage_name, config.apigw.throttle.rate_limit, config.apigw.throttle.burst_limit) == (
+        "dev",
+        30,
+        50,
+    )
+    assert config.deadlines.execution_seconds == 300
+    values = config.models_runtime[0].extra_values
+    assert values.runtime.scaling.queue_length == 10
+    assert values.runtime.scaling.cooldown_period == 60
+    assert values.runtime.scaling.max_replica_count == 20
+    assert values.runtime.scaling.scale_on_in_flight is True
+    assert values.runtime.inference_api.model_mount_path == "/opt/ml/code/models"
+    assert values.runtime.inference_api.resources.requests == {"nvidia.com/gpu": 1, "cpu": "2500m", "memory": "6Gi"}
+    assert values.runtime.queue_agent.resources.requests == {"cpu": "500m", "memory": "512Mi"}
+    assert values.runtime.queue_agent.x_ray.enabled is True
+    assert values.runtime.persistence.storage_class == "s3-model-storage-sc"
+    assert values.karpenter.provisioner.instance_type == ["g5.xlarge", "g5.2xlarge"]
+    assert values.karpenter.provisioner.resource_limits == {"nvidia.com/gpu": 100}
+    assert values.karpenter.node_template.ami_family == "Bottlerocket"
+
+
+def test_the_whole_example_for_china_has_one_fault_which_is_its_placeholder():
+    assert faults(CHINA) == {"modelBucketArn": "still holds the placeholder ${MODEL_BUCKET}"}
+
+
+def test_the_whole_example_for_china_loads_once_its_placeholder_is_filled_in():
+    config = parse(CHINA.replace("${MODEL_BUCKET}", "models"))
+    values = config.models_runtime[0].extra_values
+    assert values.karpenter.node_template.data_volume.snapshot_id == "snap-1234567890"
+    assert values.runtime.queue_agent.image.tag == "latest"
+
+
+def test_an_empty_string_means_that_a_key_is_not_set():
+    runtime = parse(with_runtime(chartRepository="", chartVersion="", namespace="x")).models_runtime[0]
+    assert (runtime.chart_repository, runtime.chart_version) == (None, None)
+    assert faults(MINIMAL.replace("sdoneks", '""')) == {"stackName": "is required"}
+
+
+@pytest.mark.parametrize("placeholder", ["arn:aws:s3:::<bucket name>", "arn:aws:s3:::${MODEL_BUCKET}"])
+def test_a_placeholder_left_in_place_is_a_fault_that_says_so(placeholder):
+    assert (
+        "still holds the placeholder" in faults(MINIMAL.replace("arn:aws:s3:::models", placeholder))["modelBucketArn"]
+    )
+
+
+def test_a_placeholder_deep_in_the_chart_values_is_found():
+    image = {"repository": "<account_id>.dkr.ecr.<region>.amazonaws.com/sd-on-eks/sdwebui"}
+    text = with_runtime(extraValues={"runtime": {"inferenceApi": {"image": image}}})
+    assert "<account_id>" in faults(text)["modelsRuntime[0].extraValues.runtime.inferenceApi.image.repository"]
+
+
+def test_angle_brackets_in_free_text_are_no_placeholders():
+    values = {"karpenter": {"nodeTemplate": {"userData": "[settings]\nx = '<y>'"}}}
+    assert parse(with_runtime(extraValues=values))
+
+
+def test_every_fault_of_a_file_is_reported_at_once_with_its_line(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text(
+        "stackName: sdoneks\n"
+        "modelBucketArn: arn:aws:s3:::<bucket name>\n"
+        "APIGW:\n"
+        "  stageNam: dev\n"
+        "modelsRuntime:\n"
+        "- name: a\n"
+        "  namespace: x\n"
+        "  type: sdwebui\n"
+        "- name: a\n"
+        "  namespace: y\n"
+        "  type: forge\n"
+        "  modelFilename: model.bin\n"
+    )
+    with pytest.raises(ConfigFileError) as caught:
+        load_config(path)
+    rows = str(caught.value).splitlines()
+    assert rows == [
+        f"{path} has 6 faults:",
+        "  line 2: modelBucketArn still holds the placeholder <bucket name>",
+        "  line 4: APIGW.stageNam is not a known key",
+        "  line 6: modelsRuntime[0].modelFilename is required unless dynamicModel is true",
+        "  line 9: modelsRuntime[1].name is already the name of modelsRuntime[0]",
+        "  line 11: modelsRuntime[1].type must be one of sdwebui, comfyui",
+        "  line 12: modelsRuntime[1].modelFilename must end in .safetensors or .ckpt",
+    ]
+
+
+def test_a_file_that_is_no_yaml_is_reported_with_its_line(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text("stackName: a\nmodelsRuntime: [\n")
+    with pytest.raises(ConfigFileError, match="line 3"):
+        load_config(path)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "hello", "1", "null"])
+def test_a_file_that_holds_no_mapping_is_a_fault_and_no_traceback(tmp_path, text):
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigFileError, match="fault"):
+        load_config(path)
+
+
+def test_a_key_that_stands_twice_is_a_fault(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text(MINIMAL + "  modelFilename: other.ckpt\n")
+    with pytest.raises(
+        ConfigFileError, match=r"line 9: modelsRuntime\[0\].modelFilename is set twice \(first in line 8\)"
+    ):
+        load_config(path)
+
+
+def test_two_runtimes_may_not_serve_one_checkpoint_in_any_spelling():
+    data = yaml.safe_load(MINIMAL)
+    data["modelsRuntime"].append(
+        {"name": "b", "namespace": "b", "type": "sdwebui", "modelFilename": "V1-5-pruned-emaonly.ckpt"}
+    )
+    assert "already the checkpoint" in faults(yaml.safe_dump(data))["modelsRuntime[1].modelFilename"]
+
+
+def test_a_dynamic_runtime_needs_no_checkpoint():
+    data = yaml.safe_load(MINIMAL)
+    data["modelsRuntime"] = [{"name": "d", "namespace": "d", "type": "sdwebui", "dynamicModel": True}]
+    assert next(iter(parse(yaml.safe_dump(data)).catalog)).dynamic_model is True
+
+
+def test_a_shared_namespace_is_a_warning_and_no_fault():
+    data = yaml.safe_load(MINIMAL)
+    data["modelsRuntime"].append({"name": "c", "namespace": "default", "type": "comfyui"})
+    assert [warning.field for warning in parse(yaml.safe_dump(data)).warnings] == ["modelsRuntime[1].namespace"]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"runtime": {"serviceAccountName": "mine"}},
+        {"runtime": {"type": "sdwebui"}},
+        {"runtime": {"queueAgent": {"s3Bucket": "b"}}},
+        {"karpenter": {"nodeTemplate": {"iamRole": "r"}}},
+    ],
+)
+def test_a_value_that_the_deployment_computes_may_not_be_set_by_hand(values):
+    (problem,) = faults(with_runtime(extraValues=values)).values()
+    assert "set by the deployment" in problem
+
+
+def test_chart_values_are_not_checked_where_a_foreign_chart_is_named():
+    values = {"anything": {"goes": "<here>"}}
+    runtime = parse(with_runtime(chartRepository="oci://example.com/chart", extraValues=values)).models_runtime[0]
+    assert runtime.foreign_chart_values == values
+
+
+def test_chart_values_are_checked_where_the_projects_own_chart_is_used():
+    assert faults(with_runtime(extraValues={"anything": 1})) == {
+        "modelsRuntime[0].extraValues.anything": "is not a known key"
+    }
+
+
+@pytest.mark.parametrize(("key", "value"), [("iops", 2999), ("iops", 16001), ("throughput", 124), ("throughput", 1001)])
+def test_volume_figures_outside_what_ebs_takes_are_faults(key, value):
+    values = {"karpenter": {"nodeTemplate": {"dataVolume": {key: value}}}}
+    assert faults(with_runtime(extraValues=values))
+
+
+@pytest.mark.parametrize("name", ["Upper", "under_score", "-a", "a-", "x" * 54, "a.b", "ä"])
+def test_a_runtime_name_that_kubernetes_would_not_take_is_a_fault(name):
+    assert "modelsRuntime[0].name" in faults(with_runtime(name=name))

@@ -1,0 +1,57 @@
+import re
+import time
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contract.checkpoints import same_checkpoint
+from contract.job import JOB_ID_PATTERN, foreign_job_id, new_job_id
+from contract.objects import ResultNames, job_code, split_s3_url
+
+
+def test_job_ids_are_uuid7_and_sort_by_time():
+    first = new_job_id()
+    time.sleep(0.002)
+    second = new_job_id()
+    assert re.fullmatch(JOB_ID_PATTERN, first)
+    assert (first[14], first[19] in "89ab") == ("7", True)
+    assert first < second
+
+
+def test_the_same_foreign_message_always_has_the_same_job():
+    assert foreign_job_id(1795224073954, "m") == foreign_job_id(1795224073954, "m")
+    assert foreign_job_id(1795224073954, "m") != foreign_job_id(1795224073954, "n")
+
+
+def test_a_foreign_job_id_carries_the_messages_time():
+    assert int(foreign_job_id(1795224073954, "m").replace("-", "")[:12], 16) == 1795224073954
+
+
+def test_results_are_named_as_the_contract_has_it():
+    names = ResultNames(prefix="output", task_id="test-t2i", job="j")
+    code = job_code("j")
+    assert re.fullmatch("[0-9a-z]{4}", code)
+    assert names.picture_key(1, "png") == f"output/test-t2i/test-t2i-{code}-1.png"
+    assert names.answer_key == f"output/test-t2i/test-t2i-{code}.out"
+
+
+@given(st.text())
+def test_a_job_code_is_four_base36_characters_for_any_job(job):
+    assert re.fullmatch("[0-9a-z]{4}", job_code(job))
+
+
+def test_all_spellings_of_a_checkpoint_are_the_same():
+    for spelling in ("a.safetensors", "a", "A.safetensors", "a.safetensors [3e0be5e8af]", "a [3e0be5e8af]"):
+        assert same_checkpoint(spelling, "a.safetensors")
+    assert not same_checkpoint("b.safetensors", "a.safetensors")
+    assert not same_checkpoint("a-b", "a")
+
+
+def test_an_s3_link_needs_bucket_and_key():
+    assert split_s3_url("s3://bucket/a/b.png") == ("bucket", "a/b.png")
+    for wrong in ("s3://bucket", "s3://bucket/", "s3:///key", "bucket/key", ""):
+        try:
+            split_s3_url(wrong)
+        except ValueError:
+            continue
+        raise AssertionError(wrong)
