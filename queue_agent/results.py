@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import time
 from typing import Any
 
 from contract import strict_json
@@ -64,7 +65,9 @@ class Results:
                     "size_bytes": len(media.data),
                 }
             )
+        start_s = time.monotonic()
         await asyncio.gather(*uploads)
+        timings_s = {**timings_s, "store": round(time.monotonic() - start_s, 3)}
         return await self._write_manifest(
             assignment,
             {

@@ -37,9 +37,9 @@ async def resolve(host: str, port: int, *, allow_loopback: bool) -> str:
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as exc:
-        raise InputFault(f"host {host} is unknown") from exc
+        raise InputFault(f"leads to host {host}, which is unknown") from exc
     addresses = [ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
     for address in addresses:
         if not (is_public(address) or (allow_loopback and address.is_loopback)):
-            raise InputFault(f"host {host} is not on the public internet")
+            raise InputFault(f"leads to host {host}, which is not on the public internet")
     return str(addresses[0])

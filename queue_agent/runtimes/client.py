@@ -1,12 +1,12 @@
 """HTTP to the model server beside the agent."""
 
+import json
 import logging
 from typing import Any
 
 import httpx
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential_jitter
 
-from contract import strict_json
 from queue_agent.errors import ModelServerFault
 
 logger = logging.getLogger(__name__)
@@ -81,15 +81,15 @@ class ModelServerClient:
 
 
 def read_json(response: httpx.Response) -> Any:
-    """Read a response's JSON.
+    """Read a response's JSON; NaN and infinities, which Python servers write and JSON does not have, become null.
 
     Raises:
         ModelServerFault: It is none.
     """
     try:
-        return strict_json.loads(response.content)
-    except ValueError as exc:
-        raise ModelServerFault(f"The model server's answer {exc}.") from exc
+        return json.loads(response.content, parse_constant=lambda _: None)
+    except (ValueError, RecursionError) as exc:
+        raise ModelServerFault("The model server's answer is no JSON.") from exc
 
 
 class _WaitingLog:

@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 _RECONNECT_S = 0.5
 _PREVIEW_IMAGE = 1
 _PREVIEW_IMAGE_WITH_METADATA = 4
-_ENDINGS = frozenset({"execution_success", "execution_error", "execution_interrupted"})
+_ENDINGS = ("execution_success", "execution_error", "execution_interrupted")
 
 
 class PromptWatch:
@@ -107,11 +107,11 @@ class EventStream:
             return
         if not isinstance(event, dict) or not isinstance(data := event.get("data"), dict):
             return
-        prompt_id = data.get("prompt_id")
-        if event.get("type") == "executing":
+        kind, prompt_id = event.get("type"), data.get("prompt_id")
+        if kind == "executing":
             # After a reconnect in mid-run the server names the node but not the job: it is the one known before.
             self._running = (prompt_id or self._running[0], data.get("node"))
-        over = event.get("type") in _ENDINGS or (event.get("type") == "executing" and data.get("node") is None)
+        over = kind in _ENDINGS or (kind == "executing" and data.get("node") is None)
         watch = self._watches.get(str(prompt_id))
         if over and watch is not None:
             watch.ended.set()

@@ -8,6 +8,7 @@ from queue_agent.runtimes.client import ModelServerClient
 from queue_agent.runtimes.sdwebui.answer import result_of
 from queue_agent.runtimes.sdwebui.call import Call, call_of
 from queue_agent.runtimes.sdwebui.options import Options
+from queue_agent.runtimes.sdwebui.upscalers import Upscalers
 from queue_agent.settings import Settings
 
 API_PATH = "/sdapi/v1/"
@@ -24,6 +25,7 @@ class SdWebUI:
     def __init__(self, client: ModelServerClient, *, dynamic_model: bool) -> None:
         self._client = client
         self._options = Options(client)
+        self._upscalers = Upscalers(client)
         self._dynamic_model = dynamic_model
 
     @classmethod
@@ -42,6 +44,7 @@ class SdWebUI:
     async def prepare(self, task: Task, inputs: Inputs) -> Call:
         """Write the task's call and put the images into it."""
         call = call_of(task)
+        await self._upscalers.correct(call.body)
         if call.link_sites:
             call.put_images(await inputs.fetch([site.link for site in call.link_sites]))
         return call

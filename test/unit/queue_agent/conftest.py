@@ -1,0 +1,48 @@
+import json
+
+import pytest
+
+from contract.job import new_job_id
+from contract.task import Task
+from queue_agent.ports import QueueMessage
+
+
+def task_of(content, tasktype="text-to-image", **metadata):
+    """A task with a content."""
+    return Task.model_validate(
+        {"metadata": {"id": "a", "runtime": "r", "tasktype": tasktype, **metadata}, "content": content}
+    )
+
+
+def message_of(body, *, receive_count=1):
+    """A queue message with a body, as SNS wraps it."""
+    text = body if isinstance(body, str) else json.dumps(body)
+    envelope = {
+        "Type": "Notification",
+        "MessageId": "3a6f2f5e-envelope",
+        "TopicArn": "arn:aws:sns:us-east-1:123456789012:tasks",
+        "Message": text,
+        "Timestamp": "2026-11-21T00:14:06.123Z",
+    }
+    return QueueMessage(
+        message_id="sqs-id",
+        receipt="receipt",
+        body=json.dumps(envelope),
+        receive_count=receive_count,
+        sent_ms=1795224073954,
+    )
+
+
+@pytest.fixture(scope="session")
+def make_task():
+    return task_of
+
+
+@pytest.fixture(scope="session")
+def make_message():
+    return message_of
+
+
+@pytest.fixture
+def job():
+    return new_job_id()

@@ -1,0 +1,291 @@
+import json
+import struct
+
+import pytest
+
+from queue_agent.errors import ExecutionFailed, InvalidTask, ModelServerFault, Rejected
+from queue_agent.runtimes.comfyui.events import EventStream
+from queue_agent.runtimes.comfyui.history import check_ending, has_other_results, refusal, saved_files
+from queue_agent.runtimes.comfyui.workflow import Workflow, file_sites, links_in, workflow_of
+
+GRAPH = {
+    "3": {"class_type": "KSampler", "inputs": {"seed": 42, "model": ["4", 0], "latent_image": ["5", 0]}},
+    "4": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "a.safetensors"}},
+    "5": {"class_type": "EmptyLatentImage", "inputs": {"width": 64, "height": 64, "batch_size": 1}},
+    "8": {"class_type": "VAEDecode", "inputs": {"samples": ["3", 0], "vae": ["4", 2]}},
+    "9": {"class_type": "SaveImage", "inputs": {"images": ["8", 0], "filename_prefix": "ks"}},
+    "10": {"class_type": "SaveImageWebsocket", "inputs": {"images": ["8", 0]}},
+}
+
+
+def graph():
+    return json.loads(json.dumps(GRAPH))
+
+
+@pytest.mark.parametrize("content", [GRAPH, {"prompt": GRAPH}, {"prompt": GRAPH, "extra_data": None}])
+def test_a_workflow_is_read_bare_or_under_prompt_and_extra_data_is_never_null(make_task, content):
+    workflow = workflow_of(make_task(content, "pipeline"))
+    assert (workflow.graph, workflow.extra_data) == (GRAPH, {})
+
+
+def test_a_graph_whose_node_is_called_prompt_is_read_as_a_graph(make_task):
+    bare = {"prompt": GRAPH["9"], "8": GRAPH["8"]}
+    assert workflow_of(make_task(bare, "pipeline")).graph == bare
+
+
+@pytest.mark.parametrize("content", [{"1": {"inputs": {}}}, {"1": {"class_type": "A"}}, {"1": "x"}])
+def test_a_node_without_class_or_inputs_is_an_invalid_task(make_task, content):
+    with pytest.raises(InvalidTask, match="Node 1"):
+        workflow_of(make_task(content, "pipeline"))
+
+
+def test_files_of_two_runs_never_share_a_name():
+    first, second = Workflow(graph()), Workflow(graph())
+    first.name_files_after("run-1")
+    second.name_files_after("run-2")
+    assert first.graph["9"]["inputs"]["filename_prefix"] == "run-1/ks"
+    assert second.graph["9"]["inputs"]["filename_prefix"] == "run-2/ks"
+
+
+def test_the_seed_of_a_picture_is_the_nearest_upstream():
+    workflow = Workflow(graph())
+    assert workflow.seed_of("9") == 42
+    assert workflow.seed_of("5") is None
+    assert workflow.seed_of("nope") is None
+
+
+def test_a_cycle_has_no_seed_and_no_end():
+    cycle = {"1": {"class_type": "A", "inputs": {"x": ["2", 0]}}, "2": {"class_type": "A", "inputs": {"x": ["1", 0]}}}
+    assert Workflow(cycle).seed_of("1") is None
+
+
+DECLARATIONS = {
+    "LoadImage": {"input": {"required": {"image": [["a.png"], {"image_upload": True}]}}},
+    "LoadAudio": {"input": {"required": {"audio": [[], {"audio_upload": True}]}}},
+    "LoadVideo": {"input": {"required": {"file": ["COMBO", {"options": [], "video_upload": True}]}}},
+    "Custom": {
+        "input": {"required": {"choice": [["x"]], "text": ["STRING", {}], "url": ["STRING", {"multiline": False}]}}
+    },
+    "Unknown": {},
+}
+
+
+@pytest.mark.parametrize(
+    ("class_type", "name", "kinds"),
+    [
+        ("LoadImage", "image", ("image",)),
+        ("LoadAudio", "audio", ("audio", "video")),
+        ("LoadVideo", "file", ("video",)),
+        ("Custom", "choice", ("image", "video", "audio")),
+        ("Custom", "text", None),
+        ("Custom", "url", None),
+        ("Unknown", "image", None),
+    ],
+)
+def test_a_link_is_fetched_only_for_an_input_that_names_a_file(class_type, name, kinds):
+    workflow = Workflow({"1": {"class_type": class_type, "inputs": {name: "s3://b/k"}}})
+    sites = list(file_sites(workflow, links_in(workflow)[class_type], DECLARATIONS[class_type]))
+    assert [site.link.kinds for site in sites] == ([kinds] if kinds else [])
+
+
+def entry(messages=(), outputs=None, status_str="success"):
+    return {
+        "outputs": outputs or {},
+        "status": {"status_str": status_str, "completed": True, "messages": list(messages)},
+    }
+
+
+def test_an_execution_error_is_told_in_the_nodes_words():
+    failed = entry(
+        [
+            ["execution_start", {"prompt_id": "p"}],
+            [
+                "execution_error",
+                {
+                    "node_id": "1",
+                    "node_type": "LoadImage",
+                    "exception_message": "cannot identify image file '/srv/comfyui/input/notimage.png'\n",
+                    "exception_type": "PIL.UnidentifiedImageError",
+                    "traceback": ["…"] * 50,
+                    "current_inputs": {"images": ["tensor([[[…" * 1000]},
+                },
+            ],
+        ],
+        status_str="error",
+    )
+    with pytest.raises(ExecutionFailed) as caught:
+        check_ending(failed)
+    assert str(caught.value) == "LoadImage (node 1): cannot identify image file '/srv/comfyui/input/notimage.png'"
+
+
+def test_an_interrupt_is_no_error_of_the_task():
+    with pytest.raises(ModelServerFault, match="interrupted"):
+        check_ending(entry([["execution_interrupted", {"node_id": "3"}]], status_str="error"))
+
+
+def test_out_of_memory_is_no_error_of_the_task():
+    data = {
+        "node_id": "3",
+        "node_type": "KSampler",
+        "exception_message": "",
+        "exception_type": "torch.OutOfMemoryError",
+    }
+    with pytest.raises(ModelServerFault, match="out of memory"):
+        check_ending(entry([["execution_error", data]], status_str="error"))
+
+
+def test_a_missing_status_is_a_success():
+    check_ending({"outputs": {}, "status": None})
+
+
+def test_files_are_found_under_any_key_once_and_in_the_graphs_order():
+    outputs = {
+        "10": {"gifs": [{"filename": "b.mp4", "subfolder": "x", "type": "output", "format": "video/h264-mp4"}]},
+        "9": {
+            "images": [{"filename": "a.png", "subfolder": "", "type": "output"}, {"filename": "t.png", "type": "temp"}],
+            "animated": [True],
+            "again": [{"filename": "a.png", "subfolder": "", "type": "output"}],
+            "text": ["hello"],
+        },
+        "99": {"audio": [{"filename": "c.flac", "subfolder": "audio", "type": "output"}]},
+        "98": None,
+    }
+    files = list(saved_files(entry(outputs=outputs), Workflow(graph())))
+    assert [(file.node_id, file.parameters["filename"]) for file in files] == [
+        ("9", "a.png"),
+        ("10", "b.mp4"),
+        ("99", "c.flac"),
+    ]
+    assert files[1].parameters == {"filename": "b.mp4", "subfolder": "x", "type": "output"}
+
+
+def test_text_is_a_result_and_an_animation_flag_is_none():
+    assert has_other_results(entry(outputs={"1": {"text": ["hello"]}}))
+    assert not has_other_results(
+        entry(outputs={"1": {"images": [{"filename": "a", "type": "temp"}], "animated": [True]}})
+    )
+
+
+def test_a_refused_workflow_is_told_node_by_node_in_the_servers_words():
+    body = {
+        "error": {
+            "type": "prompt_outputs_failed_validation",
+            "message": "Prompt outputs failed validation",
+            "details": "",
+        },
+        "node_errors": {
+            "1": {
+                "class_type": "EmptyImage",
+                "errors": [
+                    {"message": "Required input is missing", "details": "batch_size"},
+                    {"message": "Value -5 smaller than min of 1", "details": "width"},
+                ],
+            }
+        },
+    }
+    fault = refusal(400, body)
+    assert type(fault) is Rejected
+    assert str(fault) == (
+        "EmptyImage (node 1): Required input is missing: batch_size; "
+        "EmptyImage (node 1): Value -5 smaller than min of 1: width"
+    )
+
+
+def test_a_cycle_with_its_empty_node_errors_is_still_told():
+    error = {"type": "prompt_outputs_failed_validation", "message": "Prompt outputs failed validation", "details": ""}
+    assert str(refusal(400, {"error": error, "node_errors": {}})) == "Prompt outputs failed validation"
+
+
+def test_a_plain_text_500_is_the_servers_fault():
+    assert type(refusal(500, None)) is ModelServerFault
+
+
+def frame_with_metadata(node_id, prompt_id, picture):
+    metadata = json.dumps({"node_id": node_id, "prompt_id": prompt_id, "image_type": "image/png"}).encode()
+    return struct.pack(">II", 4, len(metadata)) + metadata + picture
+
+
+def event(kind, **data):
+    return json.dumps({"type": kind, "data": data})
+
+
+@pytest.fixture
+def stream():
+    return EventStream("ws://localhost/ws")
+
+
+@pytest.mark.parametrize("kind", ["execution_success", "execution_error", "execution_interrupted"])
+def test_any_ending_of_the_job_is_noticed_and_of_another_job_is_not(stream, kind):
+    with stream.watch("mine", Workflow(graph())) as watch:
+        stream._on_event(event(kind, prompt_id="other"))
+        assert not watch.ended.is_set()
+        stream._on_event(event(kind, prompt_id="mine"))
+        assert watch.ended.is_set()
+
+
+def test_executing_nothing_is_an_ending_too(stream):
+    with stream.watch("mine", Workflow(graph())) as watch:
+        stream._on_event(event("executing", node="3", prompt_id="mine"))
+        assert not watch.ended.is_set()
+        stream._on_event(event("executing", node=None, prompt_id="mine"))
+        assert watch.ended.is_set()
+
+
+def test_pictures_of_the_websocket_node_are_kept_and_previews_of_the_sampler_are_not(stream):
+    with stream.watch("mine", Workflow(graph())) as watch:
+        stream._on_binary(frame_with_metadata("3", "mine", b"preview"))
+        stream._on_binary(frame_with_metadata("10", "mine", b"picture"))
+        stream._on_binary(frame_with_metadata("10", "other", b"stranger"))
+        assert watch.pictures == [("10", b"picture")]
+
+
+def test_without_metadata_the_executing_node_tells_whose_picture_it_is(stream):
+    with stream.watch("mine", Workflow(graph())) as watch:
+        stream._on_event(event("executing", node="3", prompt_id="mine"))
+        stream._on_binary(struct.pack(">II", 1, 1) + b"preview")
+        stream._on_event(event("executing", node="10", prompt_id="mine"))
+        stream._on_binary(struct.pack(">II", 1, 2) + b"picture")
+        assert watch.pictures == [("10", b"picture")]
+
+
+def test_after_a_reconnect_the_node_comes_without_its_job(stream):
+    with stream.watch("mine", Workflow(graph())) as watch:
+        stream._on_event(event("executing", node="3", prompt_id="mine"))
+        stream._on_event(event("executing", node="10"))
+        stream._on_binary(struct.pack(">II", 1, 2) + b"picture")
+        assert watch.pictures == [("10", b"picture")]
+
+
+@pytest.mark.parametrize(
+    "noise",
+    [
+        "",
+        "{",
+        "[]",
+        '{"type": "status"}',
+        '{"data": 1}',
+        '{"type": "executing", "data": {}}',
+        '{"type": [], "data": {}}',
+    ],
+)
+def test_noise_on_the_websocket_is_ignored(stream, noise):
+    with stream.watch("mine", Workflow(graph())) as watch:
+        stream._on_event(noise)
+        assert not watch.ended.is_set()
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        b"",
+        b"\0",
+        b"\0\0\0\x01",
+        struct.pack(">II", 4, 10) + b"[]",
+        struct.pack(">II", 3, 0),
+        struct.pack(">II", 4, 2) + b"[]",
+    ],
+)
+def test_broken_frames_are_ignored(stream, frame):
+    with stream.watch("mine", Workflow(graph())) as watch:
+        stream._on_binary(frame)
+        assert watch.pictures == []

@@ -1,0 +1,52 @@
+import io
+import json
+import logging
+
+import pytest
+from PIL import Image
+
+from queue_agent.log import JsonFormatter, log_fields
+from queue_agent.media import identify
+
+
+def encoded(kind, **options):
+    stream = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(stream, kind, **options)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("data", "extension", "content_type"),
+    [
+        (encoded("PNG"), "png", "image/png"),
+        (encoded("JPEG"), "jpg", "image/jpeg"),
+        (encoded("WEBP"), "webp", "image/webp"),
+        (encoded("GIF"), "gif", "image/gif"),
+        (encoded("PNG", save_all=True, append_images=[Image.new("RGB", (8, 8), "red")]), "png", "image/apng"),
+        (
+            bytes.fromhex("000000206674797069736f6d0000020069736f6d69736f32617663316d703431") + bytes(300),
+            "mp4",
+            "video/mp4",
+        ),
+        (b"fLaC" + bytes(300), "flac", "audio/x-flac"),
+        (b"<svg/>", "bin", "application/octet-stream"),
+        (b"", "bin", "application/octet-stream"),
+    ],
+)
+def test_bytes_tell_their_own_type(data, extension, content_type):
+    media = identify(data)
+    assert (media.extension, media.content_type) == (extension, content_type)
+
+
+def test_a_log_line_is_json_with_the_jobs_fields():
+    with log_fields(job="j", task="t"), log_fields(stage="run"):
+        record = logging.makeLogRecord({"msg": "done %s", "args": ("now",), "levelname": "INFO", "attempt": 2})
+        line = json.loads(JsonFormatter().format(record))
+    assert (line["message"], line["job"], line["task"], line["stage"], line["attempt"]) == (
+        "done now",
+        "j",
+        "t",
+        "run",
+        2,
+    )
+    assert "job" not in json.loads(JsonFormatter().format(record))

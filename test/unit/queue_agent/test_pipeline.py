@@ -1,0 +1,360 @@
+import asyncio
+import dataclasses
+import json
+
+import pytest
+
+from contract.objects import ResultNames
+from queue_agent.errors import ExecutionFailed, ModelServerFault, PlatformFault
+from queue_agent.pipeline import MAX_ATTEMPTS, Pipeline
+from queue_agent.ports import Output, Result
+from queue_agent.results import Results
+from queue_agent.worker import Worker
+
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
+JOB = "01a1fbd3-be07-75d4-8441-81dd5d036ae5"
+NAMES = ResultNames(prefix="output", task_id="a", job=JOB)
+
+
+class Queue:
+    """The runtime's queue: what was done with each message, in order."""
+
+    visibility_s = 90
+
+    def __init__(self, *messages):
+        self.waiting = list(messages)
+        self.log = []
+
+    async def receive(self):
+        if self.waiting:
+            return self.waiting.pop(0)
+        await asyncio.sleep(20)
+        return None
+
+    async def extend(self, message):
+        self.log.append("extend")
+
+    async def release(self, message, delay_s=0):
+        self.log.append(("release", delay_s))
+
+    async def delete(self, message):
+        self.log.append("delete")
+
+    async def bury(self, message, code, reason):
+        self.log.append(("bury", code))
+
+
+class Store:
+    """S3 in a dictionary."""
+
+    def __init__(self):
+        self.objects = {}
+        self.writes = []
+        self.broken = False
+
+    async def put(self, bucket, key, data, content_type):
+        if self.broken:
+            raise PlatformFault("s3:PutObject failed: SlowDown")
+        self.objects[bucket, key] = data
+        self.writes.append((key, content_type))
+
+    async def get(self, bucket, key, max_bytes):
+        return self.objects.get((bucket, key))
+
+
+class Notices:
+    """The notices sent."""
+
+    def __init__(self):
+        self.sent = []
+        self.broken = False
+
+    async def publish(self, notice):
+        if self.broken:
+            raise PlatformFault("sns:Publish failed: Throttling")
+        self.sent.append(notice)
+
+
+class Server:
+    """A model server that gives what it is told to: a result, or an error, or nothing for a while."""
+
+    def __init__(self, *outcomes):
+        self.outcomes = list(outcomes)
+        self.runs = []
+        self.interrupted = []
+
+    async def wait_until_ready(self): ...
+
+    async def prepare(self, task, inputs):
+        return task.content
+
+    async def run(self, prepared, job, attempt):
+        self.runs.append((prepared, job, attempt))
+        outcome = self.outcomes.pop(0)
+        if isinstance(outcome, BaseException):
+            raise outcome
+        if isinstance(outcome, int | float):
+            await asyncio.sleep(outcome)
+        return outcome if isinstance(outcome, Result) else picture()
+
+    async def interrupt(self, job, attempt):
+        self.interrupted.append(job)
+
+    async def aclose(self): ...
+
+
+def picture(*data, **changes):
+    outputs = [Output(item, 7) for item in data or (PNG,)]
+    return Result(**{"outputs": outputs, "parameters": {"steps": 2}, "answer": {"info": {}}, "model": "m", **changes})
+
+
+class Agent:
+    """A pipeline with everything around it in memory."""
+
+    def __init__(self, *outcomes, timeout_s=5.0):
+        self.queue, self.store, self.notices, self.server = Queue(), Store(), Notices(), Server(*outcomes)
+        self.pipeline = Pipeline(
+            queue=self.queue,
+            store=self.store,
+            notices=self.notices,
+            server=self.server,
+            inputs=None,
+            results=Results(self.store, bucket="bucket", runtime_name="r"),
+            bucket="bucket",
+            runtime_name="r",
+            execution_timeout_s=timeout_s,
+        )
+
+    @property
+    def manifest(self):
+        return json.loads(self.store.objects["bucket", NAMES.answer_key])
+
+
+@pytest.fixture
+def message(make_message):
+    metadata = {"id": "a", "runtime": "r", "tasktype": "text-to-image", "context": {"abc": 123}, "job": JOB}
+    return make_message({"metadata": metadata, "content": {"prompt": "x"}})
+
+
+async def test_a_task_ends_as_pictures_manifest_notice_and_deleted_message_in_that_order(message):
+    agent = Agent(picture(PNG, b"GIF89a" + bytes(20)))
+    await agent.pipeline.handle(message)
+    assert agent.store.writes == [
+        (NAMES.picture_key(1, "png"), "image/png"),
+        (NAMES.picture_key(2, "gif"), "image/gif"),
+        (NAMES.answer_key, "application/json"),
+    ]
+    (notice,) = agent.notices.sent
+    assert (notice.id, notice.result, notice.context, notice.job) == ("a", True, {"abc": 123}, JOB)
+    assert notice.image_url == [
+        f"s3://bucket/{NAMES.picture_key(1, 'png')}",
+        f"s3://bucket/{NAMES.picture_key(2, 'gif')}",
+    ]
+    assert notice.output_url == f"s3://bucket/{NAMES.answer_key}"
+    assert agent.queue.log == ["delete"]
+
+
+async def test_the_manifest_holds_parameters_seeds_timings_and_no_pictures(message):
+    base64 = "A" * 5000
+    agent = Agent(
+        picture(
+            parameters={"steps": 2, "mask": base64, "init": f"data:image/png;base64,{base64}", "prompt": "a " * 3000}
+        )
+    )
+    await agent.pipeline.handle(message)
+    manifest = agent.manifest
+    assert (manifest["id"], manifest["job"], manifest["runtime"], manifest["status"], manifest["model"]) == (
+        "a",
+        JOB,
+        "r",
+        "succeeded",
+        "m",
+    )
+    assert manifest["pictures"][0]["seed"] == 7
+    assert set(manifest["timings_s"]) == {"prepare", "run", "store"}
+    assert manifest["parameters"]["mask"] == "<5000 characters of base64>"
+    assert "base64" in manifest["parameters"]["init"]
+    assert manifest["parameters"]["prompt"] == "a " * 3000
+
+
+async def test_a_fault_of_the_task_fails_it_at_once_with_the_servers_words(message):
+    agent = Agent(ExecutionFailed("KSampler (node 3): boom"))
+    await agent.pipeline.handle(message)
+    (notice,) = agent.notices.sent
+    assert (notice.result, notice.image_url, notice.error.code) == (False, [], "execution_failed")
+    assert notice.error.message == "KSampler (node 3): boom"
+    assert agent.manifest["error"] == {"code": "execution_failed", "message": "KSampler (node 3): boom"}
+    assert agent.queue.log == ["delete"]
+
+
+@pytest.mark.parametrize("failure", [ModelServerFault("away"), PlatformFault("s3"), RuntimeError("a bug")])
+async def test_what_is_not_the_tasks_fault_gives_the_message_back_without_a_notice(message, failure):
+    agent = Agent(failure)
+    await agent.pipeline.handle(message)
+    assert agent.queue.log == [("release", 5)]
+    assert agent.notices.sent == []
+    assert agent.store.objects == {}
+
+
+async def test_each_retry_waits_longer_up_to_a_minute(message):
+    delays = []
+    for attempt in range(1, MAX_ATTEMPTS):
+        agent = Agent(ModelServerFault("away"))
+        await agent.pipeline.handle(dataclasses.replace(message, receive_count=attempt))
+        delays += [delay for _, delay in agent.queue.log]
+    assert delays == [5, 10, 20, 40]
+
+
+async def test_the_last_attempt_ends_as_a_failed_notice_and_in_the_dead_queue(message):
+    agent = Agent(ModelServerFault("The model server does not answer."))
+    await agent.pipeline.handle(dataclasses.replace(message, receive_count=MAX_ATTEMPTS))
+    (notice,) = agent.notices.sent
+    assert (notice.result, notice.error.code) == (False, "model_server_failed")
+    assert agent.queue.log == [("bury", "model_server_failed")]
+    assert agent.manifest["status"] == "failed"
+
+
+async def test_a_redelivered_message_of_a_finished_job_repeats_the_notice_and_runs_nothing(message):
+    agent = Agent(picture())
+    agent.notices.broken = True
+    await agent.pipeline.handle(message)
+    assert agent.queue.log == [("release", 5)]
+    agent.notices.broken = False
+    await agent.pipeline.handle(dataclasses.replace(message, receive_count=2))
+    assert len(agent.server.runs) == 1
+    assert [notice.job for notice in agent.notices.sent] == [JOB]
+    assert agent.notices.sent[0].image_url == [f"s3://bucket/{NAMES.picture_key(1, 'png')}"]
+    assert agent.queue.log[-1] == "delete"
+
+
+async def test_a_redelivered_message_of_an_unfinished_job_overwrites_and_never_doubles(message):
+    agent = Agent(picture(), picture())
+    agent.store.broken = True
+    await agent.pipeline.handle(message)
+    agent.store.broken = False
+    await agent.pipeline.handle(dataclasses.replace(message, receive_count=2))
+    assert sorted(key for _, key in agent.store.objects) == sorted([NAMES.picture_key(1, "png"), NAMES.answer_key])
+    assert [attempt for _, _, attempt in agent.server.runs] == [1, 2]
+
+
+async def test_an_answer_file_that_is_no_manifest_does_not_count_as_done(message):
+    agent = Agent(picture())
+    agent.store.objects["bucket", NAMES.answer_key] = b"{}"
+    await agent.pipeline.handle(dataclasses.replace(message, receive_count=2))
+    assert len(agent.server.runs) == 1
+
+
+async def test_a_job_over_its_deadline_is_interrupted_in_the_server_and_fails(message):
+    agent = Agent(30, timeout_s=0.05)
+    await agent.pipeline.handle(message)
+    assert agent.server.interrupted == [JOB]
+    assert agent.notices.sent[0].error.code == "deadline_exceeded"
+
+
+async def test_a_cancelled_job_is_interrupted_and_its_message_given_back_at_once(message):
+    agent = Agent(30)
+    handling = asyncio.create_task(agent.pipeline.handle(message))
+    await asyncio.sleep(0.05)
+    handling.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await handling
+    assert agent.server.interrupted == [JOB]
+    assert agent.queue.log == [("release", 0)]
+    assert agent.notices.sent == []
+
+
+async def test_a_long_job_keeps_its_message_hidden(message, monkeypatch):
+    agent = Agent(0.35)
+    agent.queue.visibility_s = 0.3
+    await agent.pipeline.handle(message)
+    assert agent.queue.log == ["extend", "extend", "extend", "delete"]
+
+
+async def test_content_in_s3_is_read_from_the_doors_own_place_alone(make_message):
+    metadata = {"id": "a", "runtime": "r", "tasktype": "text-to-image", "job": JOB}
+    agent = Agent(picture())
+    agent.store.objects["bucket", f"_tasks/{JOB}.json"] = b'{"prompt": "large"}'
+    await agent.pipeline.handle(make_message({"metadata": metadata, "content_url": f"s3://bucket/_tasks/{JOB}.json"}))
+    assert agent.server.runs[0][0] == {"prompt": "large"}
+    for url in ("s3://other/_tasks/x.json", "s3://bucket/output/x.json", "https://example.com/x.json", "s3://bucket"):
+        agent = Agent(picture())
+        await agent.pipeline.handle(make_message({"metadata": metadata, "content_url": url}))
+        assert agent.notices.sent[0].error.code == "invalid_task", url
+        assert agent.server.runs == []
+
+
+async def test_content_that_is_not_yet_in_s3_is_waited_for(make_message):
+    metadata = {"id": "a", "runtime": "r", "tasktype": "text-to-image", "job": JOB}
+    agent = Agent()
+    await agent.pipeline.handle(make_message({"metadata": metadata, "content_url": f"s3://bucket/_tasks/{JOB}.json"}))
+    assert agent.queue.log == [("release", 5)]
+
+
+async def test_a_message_for_a_newer_agent_is_given_back_and_nothing_else(make_message):
+    agent = Agent()
+    await agent.pipeline.handle(make_message({"metadata": {"schema": 2}}))
+    assert agent.queue.log == [("release", 90)]
+    assert agent.notices.sent == []
+
+
+@pytest.mark.parametrize(("body", "notified"), [("{", False), ({"metadata": {"id": "a", "context": 1}}, True)])
+async def test_an_unreadable_message_goes_to_the_dead_queue_and_is_told_where_its_id_can_be_read(
+    make_message, body, notified
+):
+    agent = Agent()
+    await agent.pipeline.handle(make_message(body))
+    assert agent.queue.log == [("bury", "unreadable_message")]
+    assert [(notice.id, notice.context, notice.error.code) for notice in agent.notices.sent] == (
+        [("a", 1, "unreadable_message")] if notified else []
+    )
+
+
+def worker_of(agent, *, grace_s=5.0):
+    stop = asyncio.Event()
+    worker = Worker(queue=agent.queue, server=agent.server, pipeline=agent.pipeline, stop=stop, grace_s=grace_s)
+    return asyncio.create_task(worker.run()), stop
+
+
+async def test_a_stopped_worker_drops_its_long_poll_at_once():
+    agent = Agent()
+    running, stop = worker_of(agent)
+    await asyncio.sleep(0.05)
+    stop.set()
+    await asyncio.wait_for(running, 0.5)
+
+
+async def test_a_stopped_worker_finishes_its_job_within_the_grace_and_takes_no_other(message):
+    agent = Agent(0.2, 0.2)
+    agent.queue.waiting = [message, message]
+    running, stop = worker_of(agent)
+    await asyncio.sleep(0.05)
+    stop.set()
+    await asyncio.wait_for(running, 1)
+    assert agent.queue.log == ["delete"]
+    assert len(agent.queue.waiting) == 1
+
+
+async def test_a_stopped_worker_gives_back_a_job_that_outlasts_the_grace(message):
+    agent = Agent(30)
+    agent.queue.waiting = [message]
+    running, stop = worker_of(agent, grace_s=0.1)
+    await asyncio.sleep(0.05)
+    stop.set()
+    await asyncio.wait_for(running, 1)
+    assert agent.server.interrupted == [JOB]
+    assert agent.queue.log == [("release", 0)]
+
+
+async def test_a_worker_survives_a_message_that_it_cannot_even_give_back(message):
+    agent = Agent(ModelServerFault("away"), picture())
+    agent.queue.waiting = [message, message]
+
+    async def broken(message, delay_s=0):
+        raise PlatformFault("sqs:ChangeMessageVisibility failed")
+
+    agent.queue.release = broken
+    running, stop = worker_of(agent)
+    await asyncio.sleep(0.1)
+    stop.set()
+    await asyncio.wait_for(running, 1)
+    assert agent.queue.log == ["delete"]

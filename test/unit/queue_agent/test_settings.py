@@ -1,0 +1,74 @@
+import pytest
+
+from queue_agent.__main__ import load_driver
+from queue_agent.runtimes.comfyui.driver import ComfyUI
+from queue_agent.runtimes.sdwebui.driver import SdWebUI
+from queue_agent.settings import Settings, SettingsError
+
+NINE = {
+    "SQS_QUEUE_URL": "https://sqs.us-west-2.amazonaws.com/123456789012/sdruntime",
+    "SNS_TOPIC_ARN": "arn:aws:sns:us-west-2:123456789012:notices",
+    "S3_BUCKET": "bucket",
+    "RUNTIME_TYPE": "sdwebui",
+    "RUNTIME_NAME": "sdruntime",
+    "API_BASE_URL": "http://localhost:8080/sdapi/v1/",
+    "DYNAMIC_SD_MODEL": "true",
+    "LOGLEVEL": "debug",
+    "AWS_ENDPOINT_URL": "http://localhost:5000",
+}
+
+
+def test_the_nine_documented_variables_are_enough():
+    settings = Settings.from_environ(NINE)
+    assert settings.dynamic_model is True
+    assert settings.log_level == "DEBUG"
+    assert settings.region == "us-west-2"
+    assert settings.execution_timeout_s == 300
+    assert settings.allow_loopback_inputs is False
+
+
+@pytest.mark.parametrize("key", ["SQS_QUEUE_URL", "SNS_TOPIC_ARN", "S3_BUCKET", "RUNTIME_TYPE", "RUNTIME_NAME"])
+def test_a_missing_setting_is_named(key):
+    with pytest.raises(SettingsError, match=f"{key} is not set"):
+        Settings.from_environ({**NINE, key: ""})
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("RUNTIME_TYPE", "forge"),
+        ("DYNAMIC_SD_MODEL", "maybe"),
+        ("LOGLEVEL", "LOUD"),
+        ("EXECUTION_TIMEOUT_S", "-1"),
+        ("EXECUTION_TIMEOUT_S", "soon"),
+        ("SHUTDOWN_GRACE_S", "inf"),
+    ],
+)
+def test_a_setting_that_makes_no_sense_is_named_with_its_value(key, value):
+    with pytest.raises(SettingsError, match=f"{key}='{value}'"):
+        Settings.from_environ({**NINE, key: value})
+
+
+@pytest.mark.parametrize(
+    ("given", "reached"),
+    [
+        ("", "http://localhost:8080/sdapi/v1/"),
+        ("localhost:7860", "http://localhost:7860/sdapi/v1/"),
+        ("http://localhost:7860/", "http://localhost:7860/sdapi/v1/"),
+        ("http://localhost:8080/sdapi/v1", "http://localhost:8080/sdapi/v1/"),
+        ("https://gpu.example.com/behind/proxy/sdapi/v1/", "https://gpu.example.com/behind/proxy/sdapi/v1/"),
+    ],
+)
+async def test_sd_webui_is_reached_however_its_address_is_written(given, reached):
+    driver = load_driver(Settings.from_environ({**NINE, "API_BASE_URL": given}))
+    assert isinstance(driver, SdWebUI)
+    assert str(driver._client.base_url) == reached
+    await driver.aclose()
+
+
+@pytest.mark.parametrize("given", ["", "localhost:8080", "http://localhost:8080", "http://localhost:8080/"])
+async def test_comfyui_is_reached_however_its_address_is_written(given):
+    driver = load_driver(Settings.from_environ({**NINE, "RUNTIME_TYPE": "comfyui", "API_BASE_URL": given}))
+    assert isinstance(driver, ComfyUI)
+    assert str(driver._client.base_url) == "http://localhost:8080/"
+    await driver.aclose()
