@@ -1,0 +1,54 @@
+"""Run a stand-in: python -m runtimes.standin --type sdwebui|comfyui."""
+
+import argparse
+import asyncio
+import signal
+from dataclasses import fields
+from typing import Any
+
+from runtimes.standin.app import TYPES
+from runtimes.standin.faults import FaultBoard, Faults, fault_choices, fault_help
+from runtimes.standin.server import Server
+from runtimes.standin.stage import DEFAULT_MODELS, Stage
+
+
+def parse(argv: list[str] | None = None) -> argparse.Namespace:
+    """Return the command line's settings; every fault is an option."""
+    parser = argparse.ArgumentParser(prog="python -m runtimes.standin", description=__doc__)
+    parser.add_argument("--type", required=True, choices=sorted(TYPES), help="which server to stand in for")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
+    parser.add_argument("--port", type=int, default=8080, help="port to listen on, 0 for a free one (default: 8080)")
+    parser.add_argument(
+        "--model", action="append", metavar="NAME", help="a checkpoint it has; repeatable, the first is loaded"
+    )
+    meanings = fault_help()
+    for one in fields(Faults):
+        flag, default = f"--{one.name.replace('_', '-')}", one.default
+        taken: dict[str, Any] = {"type": type(default), "default": default}
+        if fault_choices()[one.name]:
+            taken["choices"] = fault_choices()[one.name]
+        if isinstance(default, bool):
+            taken = {"action": "store_true"}
+        elif isinstance(default, tuple):
+            taken = {"nargs": "*", "default": list(default)}
+        parser.add_argument(flag, dest=one.name, help=meanings[one.name], **taken)
+    return parser.parse_args(argv)
+
+
+async def serve(settings: argparse.Namespace) -> None:
+    """Answer until a signal comes; SD WebUI then finishes its jobs, ComfyUI is gone at once."""
+    faults = Faults().merged({one.name: getattr(settings, one.name) for one in fields(Faults)})
+    models = tuple(settings.model or DEFAULT_MODELS)
+    stage = Stage(models=tuple(model for model in models if model), faults=FaultBoard(faults))
+    server = Server(settings.type, stage, host=settings.host, port=settings.port)
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    await server.start()
+    print(f"stand-in for {settings.type} at {server.url}", flush=True)  # noqa: T201 - the operator's only sign of life
+    await stopped.wait()
+    await server.stop()
+
+
+if __name__ == "__main__":
+    asyncio.run(serve(parse()))

@@ -1,0 +1,1 @@
+"""The answers of ComfyUI 0.3.64."""

@@ -1,0 +1,1 @@
+"""The answers of SD WebUI 1.10.1."""

@@ -1,0 +1,229 @@
+import io
+import json
+import re
+
+import httpx
+import pytest
+from PIL import Image
+
+SMALL = {"steps": 2, "width": 64, "height": 64}
+
+
+def image(data):
+    return Image.open(io.BytesIO(data))
+
+
+def test_a_task_becomes_a_picture_a_manifest_and_a_notice(sdwebui):
+    notice = sdwebui.run({"prompt": "a dog", "seed": 7, **SMALL}, "text-to-image", id="test-t2i", context={"abc": 123})
+    (url,) = notice["image_url"]
+    assert re.fullmatch(rf"s3://{sdwebui.bucket}/output/test-t2i/test-t2i-[0-9a-z]{{4}}-1\.png", url)
+    assert notice["output_url"] == re.sub(r"-1\.png$", ".out", url)
+    assert (notice["result"], notice["status"], notice["context"]) == (True, "succeeded", {"abc": 123})
+    assert notice["attributes"] == {"runtime": sdwebui.name, "result": "true"}
+    assert image(sdwebui.read(url)).size == (64, 64)
+    manifest = sdwebui.manifest(notice)
+    assert (manifest["pictures"][0]["seed"], manifest["model"], manifest["parameters"]["steps"]) == (7, "a", 2)
+
+
+def test_the_same_seed_and_input_give_the_same_picture(sdwebui):
+    first, second = (sdwebui.run({"prompt": "x", "seed": 3, **SMALL}, "text-to-image") for _ in range(2))
+    other = sdwebui.run({"prompt": "x", "seed": 4, **SMALL}, "text-to-image")
+    assert sdwebui.read(first["image_url"][0]) == sdwebui.read(second["image_url"][0])
+    assert sdwebui.read(first["image_url"][0]) != sdwebui.read(other["image_url"][0])
+
+
+def test_two_submissions_of_one_id_have_names_of_their_own(sdwebui):
+    first, second = (sdwebui.run({"prompt": "x", **SMALL}, "text-to-image", id="twice") for _ in range(2))
+    assert first["job"] != second["job"]
+    assert not {*first["image_url"], first["output_url"]} & {*second["image_url"], second["output_url"]}
+
+
+def test_an_s3_link_and_a_web_link_give_the_same_input(sdwebui, input_png):
+    s3_link = sdwebui.upload("inputs/a.png", input_png)
+    parameters = {"Bucket": sdwebui.bucket, "Key": "inputs/a.png"}
+    web_link = sdwebui.s3.generate_presigned_url("get_object", Params=parameters)
+    pictures = []
+    for link in (s3_link, web_link):
+        content = {"prompt": "x", "seed": 5, "denoising_strength": 0.5, "init_images": [link], **SMALL}
+        pictures.append(sdwebui.read(sdwebui.run(content, "image-to-image")["image_url"][0]))
+    assert pictures[0] == pictures[1]
+
+
+def test_a_v1alpha1_body_runs_with_its_image_link_and_settings(sdwebui, input_png):
+    scripts = {
+        "task": "image-to-image",
+        "sd_model_checkpoint": "a.safetensors",
+        "id_task": "x",
+        "uid": "u",
+        "save_dir": "outputs",
+        "image_link": sdwebui.upload("inputs/b.png", input_png),
+        "override_settings": {"CLIP_stop_at_last_layers": 2},
+    }
+    notice = sdwebui.run({"prompt": "x", "alwayson_scripts": scripts, **SMALL}, "image-to-image", prefix="outputs")
+    assert notice["result"], notice
+    assert "Clip skip: 2" in sdwebui.manifest(notice)["answer"]["info"]["infotexts"][0]
+
+
+def test_settings_of_one_task_do_not_stick_for_the_next(sdwebui):
+    # CLIP_stop_at_last_layers is absent from SD WebUI's saved configuration: on its own it would never restore it.
+    settings = {"override_settings": {"CLIP_stop_at_last_layers": 3}, "override_settings_restore_afterwards": False}
+    sdwebui.run({"prompt": "x", **settings, **SMALL}, "text-to-image")
+    after = sdwebui.manifest(sdwebui.run({"prompt": "x", **SMALL}, "text-to-image"))
+    assert "Clip skip" not in after["answer"]["info"]["infotexts"][0]
+
+
+def test_upscaling_works_on_the_real_input_and_takes_names_in_any_case(sdwebui, input_png):
+    link = sdwebui.upload("inputs/c.png", input_png)
+    notice = sdwebui.run({"image": link, "upscaling_resize": 2, "upscaler_1": "esrgan_4X"}, "extra-single-image")
+    assert notice["result"], notice
+    assert image(sdwebui.read(notice["image_url"][0])).size == tuple(2 * side for side in image(input_png).size)
+
+
+def test_an_unknown_upscaler_fails_with_the_list_of_those_there_are(sdwebui, input_png):
+    content = {"image": sdwebui.upload("inputs/c.png", input_png), "upscaler_1": "4x-UltraSharp"}
+    error = sdwebui.run(content, "extra-single-image")["error"]
+    assert error["code"] == "rejected"
+    assert "R-ESRGAN 4x+" in error["message"]
+
+
+def test_a_batch_of_images_comes_back_numbered(sdwebui, input_png):
+    link = sdwebui.upload("inputs/d.png", input_png)
+    content = {"imageList": [{"data": link, "name": "a"}, {"data": link, "name": "b"}], "upscaler_1": "Lanczos"}
+    notice = sdwebui.run(content, "extra-batch-images")
+    assert [url[-6:] for url in notice["image_url"]] == ["-1.png", "-2.png"]
+
+
+def test_several_pictures_are_numbered_with_their_seeds_and_the_grid_is_left_out(sdwebui):
+    settings = {"override_settings": {"return_grid": True}, "save_images": True}
+    notice = sdwebui.run(
+        {"prompt": "x", "seed": 10, "batch_size": 2, "n_iter": 2, **settings, **SMALL}, "text-to-image"
+    )
+    manifest = sdwebui.manifest(notice)
+    assert manifest["answer"]["info"]["index_of_first_image"] == 1
+    assert [picture["seed"] for picture in manifest["pictures"]] == [10, 11, 12, 13]
+    assert {image(sdwebui.read(url)).size for url in notice["image_url"]} == {(64, 64)}
+
+
+@pytest.mark.parametrize(
+    ("asked", "extension", "content_type"), [("GIF", "gif", "image/gif"), ("WEBP", "webp", "image/webp")]
+)
+def test_an_animation_gets_the_right_name_and_type(sdwebui, asked, extension, content_type):
+    scripts = {"AnimateDiff": {"args": [{"enable": True, "format": [asked], "video_length": 3}]}}
+    notice = sdwebui.run({"prompt": "x", "alwayson_scripts": scripts, **SMALL}, "text-to-image")
+    (url,) = notice["image_url"]
+    assert url.endswith(f"-1.{extension}")
+    assert sdwebui.manifest(notice)["pictures"][0]["content_type"] == content_type
+    assert image(sdwebui.read(url)).n_frames == 3
+
+
+def test_a_dynamic_runtime_draws_with_the_checkpoint_asked_for_by_any_name(dynamic_sdwebui):
+    for name, model in (("b.ckpt", "b"), ("a", "a"), ("B.ckpt", "b"), ("a.safetensors [0000]", "a")):
+        notice = dynamic_sdwebui.run({"alwayson_scripts": {"sd_model_checkpoint": name}, **SMALL}, "text-to-image")
+        assert dynamic_sdwebui.manifest(notice)["model"] == model
+    kept = dynamic_sdwebui.run({"prompt": "x", **SMALL}, "text-to-image")
+    assert dynamic_sdwebui.manifest(kept)["model"] == "a"
+
+
+def test_an_unknown_checkpoint_fails_with_the_list_and_nothing_is_drawn(dynamic_sdwebui):
+    drawn = len(dynamic_sdwebui.jobs)
+    for where in (
+        {"alwayson_scripts": {"sd_model_checkpoint": "nope.ckpt"}},
+        {"override_settings": {"sd_model_checkpoint": "nope"}},
+    ):
+        error = dynamic_sdwebui.run({**where, **SMALL}, "text-to-image")["error"]
+        assert error["code"] == "rejected"
+        assert "a.safetensors" in error["message"]
+        assert "b.ckpt" in error["message"]
+    assert len(dynamic_sdwebui.jobs) == drawn
+
+
+def test_a_static_runtime_does_not_draw_with_another_checkpoint_than_asked_for(sdwebui):
+    error = sdwebui.run({"alwayson_scripts": {"sd_model_checkpoint": "b.ckpt"}, **SMALL}, "text-to-image")["error"]
+    assert error["code"] == "rejected"
+
+
+@pytest.mark.parametrize(
+    ("content", "tasktype", "words"),
+    [
+        ({"steps": 0}, "text-to-image", "integer division or modulo by zero"),
+        ({"width": "abc"}, "text-to-image", "body.width: value is not a valid integer"),
+        ({"init_images": ["hello"]}, "image-to-image", "Invalid encoded image"),
+        ({}, "image-to-image", "Init image not found"),
+        ({"script_name": "Nope"}, "text-to-image", "Script 'Nope' not found"),
+        ({"override_settings": {"nope": 1}}, "text-to-image", "'nope'"),
+    ],
+)
+def test_what_the_server_refuses_fails_the_task_in_the_servers_words(sdwebui, content, tasktype, words):
+    notice = sdwebui.run(content, tasktype)
+    assert (notice["result"], notice["image_url"]) == (False, [])
+    assert words in notice["error"]["message"]
+    assert sdwebui.manifest(notice)["error"] == notice["error"]
+    assert notice["attributes"]["result"] == "false"
+
+
+@pytest.mark.parametrize(
+    ("link", "reason"),
+    [
+        ("http://169.254.169.254/latest/meta-data/", "not on the public internet"),
+        ("http://10.1.2.3/a.png", "not on the public internet"),
+        ("http://127.0.0.1:1/a.png", "could not be fetched"),
+        ("s3://someone-elses/a.png", "not among the platform's input buckets"),
+        ("http://no-such-host.invalid/a.png", "unknown"),
+    ],
+)
+def test_a_link_that_cannot_be_had_fails_the_task_with_its_reason(sdwebui, link, reason):
+    error = sdwebui.run({"init_images": [link]}, "image-to-image")["error"]
+    assert error["code"] == "input_failed"
+    assert "init_images[0]" in error["message"]
+    assert reason in error["message"]
+
+
+def test_a_link_to_no_image_fails_the_task(sdwebui):
+    link = sdwebui.upload("inputs/text.png", b"this is no image")
+    assert "holds no image" in sdwebui.run({"init_images": [link]}, "image-to-image")["error"]["message"]
+
+
+def test_content_too_large_for_a_message_is_read_from_s3(sdwebui):
+    content = {"prompt": "large", **SMALL}
+    sdwebui.s3.put_object(Bucket=sdwebui.bucket, Key="_tasks/j.json", Body=json.dumps(content).encode())
+    metadata = {"id": "large", "runtime": "r", "tasktype": "text-to-image"}
+    sdwebui.publish({"metadata": metadata, "content_url": f"s3://{sdwebui.bucket}/_tasks/j.json"})
+    notice = sdwebui.notice()
+    assert (notice["id"], notice["result"]) == ("large", True)
+    assert sdwebui.manifest(notice)["parameters"]["prompt"] == "large"
+
+
+def test_a_message_without_sns_envelope_is_done_too(sdwebui):
+    body = {"metadata": {"id": "raw", "runtime": "r", "tasktype": "text-to-image"}, "content": SMALL}
+    sdwebui.sqs.send_message(QueueUrl=sdwebui.queue_url, MessageBody=json.dumps(body))
+    assert (sdwebui.notice()["id"], sdwebui.is_empty()) == ("raw", True)
+
+
+def test_a_message_that_is_no_task_is_kept_in_the_dead_queue_and_told(sdwebui):
+    sdwebui.publish({"metadata": {"id": "broken", "context": [1]}})
+    notice = sdwebui.notice()
+    assert (notice["id"], notice["result"], notice["context"]) == ("broken", False, [1])
+    assert notice["error"]["code"] == "unreadable_message"
+    body, attributes = sdwebui.dead_letter()
+    assert "broken" in body
+    assert attributes["code"] == "unreadable_message"
+
+
+def test_a_message_that_cannot_be_parsed_at_all_is_kept_in_the_dead_queue(sdwebui):
+    sdwebui.publish("this is no JSON")
+    body, attributes = sdwebui.dead_letter()
+    assert "this is no JSON" in body
+    assert "is not JSON" in attributes["reason"]
+
+
+def test_the_log_holds_jobs_and_neither_prompts_nor_links(sdwebui, input_png):
+    link = sdwebui.upload("inputs/secret-name.png", input_png)
+    notice = sdwebui.run({"prompt": "a very secret unicorn", "init_images": [link], **SMALL}, "image-to-image")
+    lines = [json.loads(line) for line in sdwebui.log.splitlines() if line.startswith("{")]
+    assert any(line.get("job") == notice["job"] and line["message"] == "done" for line in lines)
+    assert "unicorn" not in sdwebui.log
+    assert "secret-name" not in sdwebui.log
+
+
+def test_a_health_check_path_answers_only_once_the_server_takes_jobs(sdwebui):
+    assert httpx.get(f"{sdwebui.server_url}/sdapi/v1/memory").status_code == 200

@@ -1,0 +1,156 @@
+"""What the agent does when what it leans on breaks. Each test has a runtime of its own."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+SMALL = {"steps": 2, "width": 64, "height": 64}
+WORKFLOW = {
+    "1": {"class_type": "EmptyImage", "inputs": {"width": 32, "height": 24, "batch_size": 1, "color": 255}},
+    "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "x"}},
+}
+TASKS = {"sdwebui": (SMALL, "text-to-image"), "comfyui": (WORKFLOW, "pipeline")}
+LONG = {"sdwebui": ({**SMALL, "steps": 100}, {"step_s": 0.2}), "comfyui": (WORKFLOW, {"job_s": 60})}
+"""Content and faults of jobs that would take a minute; servers can be interrupted between steps alone."""
+
+
+def until(condition, timeout_s=15):
+    end = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < end, "not in time"
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("runtime_type", TASKS)
+def test_an_agent_that_starts_before_its_model_server_waits_for_it(make_rig, runtime_type):
+    rig = make_rig(runtime_type)
+    rig.start_agent()
+    task_id = rig.submit(*TASKS[runtime_type])
+    until(lambda: "waiting for the model server" in rig.log)
+    assert rig.queue_depth() == (1, 0)
+    rig.start_server()
+    assert rig.notice()["id"] == task_id
+
+
+@pytest.mark.parametrize("runtime_type", TASKS)
+@pytest.mark.parametrize("moment", ["start", "middle"])
+def test_a_task_whose_model_server_dies_is_done_once_it_is_back(make_rig, runtime_type, moment):
+    rig = make_rig(runtime_type)
+    rig.start_server()
+    rig.faults(die=moment, job_s=0.2)
+    rig.start_agent()
+    task_id = rig.submit(*TASKS[runtime_type])
+    rig.server.wait(10)
+    rig.start_server()
+    notice = rig.notice()
+    assert (notice["id"], notice["result"]) == (task_id, True)
+    until(rig.is_empty)
+
+
+@pytest.mark.parametrize("runtime_type", TASKS)
+@pytest.mark.parametrize("lie", ["garbage", "half"])
+def test_an_answer_that_makes_no_sense_is_tried_again(make_rig, runtime_type, lie):
+    rig = make_rig(runtime_type)
+    rig.start_server()
+    rig.faults(lie=lie)
+    rig.start_agent()
+    rig.submit(*TASKS[runtime_type])
+    until(lambda: "given back" in rig.log)
+    rig.faults(lie="")
+    assert rig.notice()["result"]
+
+
+@pytest.mark.parametrize("runtime_type", TASKS)
+def test_out_of_memory_is_tried_again(make_rig, runtime_type):
+    rig = make_rig(runtime_type)
+    rig.start_server()
+    rig.faults(oom_jobs=1)
+    rig.start_agent()
+    rig.submit(*TASKS[runtime_type])
+    assert rig.notice()["result"]
+    assert "out of memory" in rig.log
+
+
+@pytest.mark.parametrize("runtime_type", TASKS)
+def test_a_job_over_its_deadline_is_stopped_in_the_server_and_the_next_one_runs(make_rig, runtime_type):
+    rig = make_rig(runtime_type, EXECUTION_TIMEOUT_S="1")
+    rig.start_server()
+    rig.faults(**LONG[runtime_type][1])
+    rig.start_agent()
+    rig.submit(LONG[runtime_type][0], TASKS[runtime_type][1])
+    assert rig.notice()["error"]["code"] == "deadline_exceeded"
+    until(lambda: rig.jobs[0]["outcome"] != "running", 5)
+    rig.faults(step_s=0, job_s=0)
+    assert rig.run(*TASKS[runtime_type])["result"]
+
+
+@pytest.mark.parametrize("runtime_type", TASKS)
+def test_sigterm_lets_the_running_job_end_and_exits_0(make_rig, runtime_type):
+    rig = make_rig(runtime_type)
+    rig.start_server()
+    rig.faults(job_s=1)
+    rig.start_agent()
+    rig.submit(*TASKS[runtime_type])
+    until(lambda: rig.jobs)
+    assert rig.terminate_agent() == 0
+    assert rig.notice(timeout_s=2)["result"]
+    assert rig.is_empty()
+
+
+def test_sigterm_with_a_job_that_outlasts_the_grace_gives_it_back_for_another_agent(make_rig):
+    rig = make_rig("comfyui", SHUTDOWN_GRACE_S="0.5")
+    rig.start_server()
+    rig.faults(job_s=60)
+    rig.start_agent()
+    task_id = rig.submit(*TASKS["comfyui"])
+    until(lambda: rig.jobs)
+    assert rig.terminate_agent(5) == 0
+    assert rig.queue_depth() == (1, 0)
+    until(lambda: rig.jobs[0]["outcome"] != "running", 5)
+    rig.faults(job_s=0)
+    rig.start_agent()
+    assert rig.notice()["id"] == task_id
+
+
+def test_sigterm_while_idle_ends_the_agent_at_once(make_rig):
+    rig = make_rig("sdwebui")
+    rig.start_server()
+    rig.start_agent()
+    assert rig.run(*TASKS["sdwebui"])["result"]
+    begin = time.monotonic()
+    assert rig.terminate_agent() == 0
+    assert time.monotonic() - begin < 2
+
+
+def test_a_second_delivery_of_a_finished_job_repeats_the_notice_and_draws_nothing_again(make_rig):
+    rig = make_rig("sdwebui")
+    rig.start_server()
+    rig.start_agent()
+    first = rig.run(SMALL, "text-to-image", id="again")
+    drawn = len(rig.jobs)
+    # The same message in its second delivery, on a queue of its own: the ended agent's long poll goes on inside moto.
+    metadata = {"id": "again", "runtime": "r", "tasktype": "text-to-image", "job": first["job"]}
+    queue_url = rig.create_queue("second", VisibilityTimeout="90")
+    rig.sqs.send_message(QueueUrl=queue_url, MessageBody=json.dumps({"metadata": metadata, "content": SMALL}))
+    (received,) = rig.sqs.receive_message(QueueUrl=queue_url)["Messages"]
+    rig.sqs.change_message_visibility(QueueUrl=queue_url, ReceiptHandle=received["ReceiptHandle"], VisibilityTimeout=0)
+    rig.start_agent(SQS_QUEUE_URL=queue_url)
+    assert rig.notice() == first
+    assert len(rig.jobs) == drawn
+
+
+def test_wrong_settings_end_the_agent_with_one_line_that_names_the_key():
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("AWS", "SQS", "SNS", "S3"))}
+    ended = subprocess.run(
+        [sys.executable, "-m", "queue_agent"],
+        check=False,
+        env={**environment, "RUNTIME_TYPE": "forge"},
+        capture_output=True,
+        text=True,
+    )
+    assert ended.returncode == 2
+    assert ended.stderr == "queue agent: RUNTIME_TYPE='forge' must be one of sdwebui, comfyui\n"

@@ -1,0 +1,326 @@
+"""What ComfyUI does with prompts: it runs them, caches them, lists what they gave."""
+
+import asyncio
+import io
+import json
+
+import aiohttp
+import pytest
+from PIL import Image
+
+
+async def test_a_prompt_runs_and_its_picture_can_be_fetched(comfy):
+    prompt = {
+        "1": {"class_type": "EmptyImage", "inputs": {"width": 64, "height": 48, "batch_size": 1, "color": 0x336633}},
+        "2": {
+            "class_type": "ImageScale",
+            "inputs": {"image": ["1", 0], "upscale_method": "lanczos", "width": 128, "height": 96, "crop": "disabled"},
+        },
+        "3": {"class_type": "SaveImage", "inputs": {"images": ["2", 0], "filename_prefix": "sub/img"}},
+    }
+    entry = await comfy.run(prompt, client_id="me")
+    listed = {"filename": "img_00001_.png", "subfolder": "sub", "type": "output"}
+    assert entry["outputs"] == {"3": {"images": [listed]}}
+    assert entry["meta"] == {"3": {"node_id": "3", "display_node": "3", "parent_node": None, "real_node_id": "3"}}
+    assert entry["prompt"] == [0, entry["prompt"][1], prompt, {"client_id": "me"}, ["3"]]
+    assert (entry["status"]["status_str"], entry["status"]["completed"]) == ("success", True)
+    assert [name for name, _ in entry["status"]["messages"]] == [
+        "execution_start",
+        "execution_cached",
+        "execution_success",
+    ]
+    picture = await comfy.picture(listed)
+    assert (picture.size, picture.getpixel((5, 5)), list(picture.info)) == ((128, 96), (0x33, 0x66, 0x33), ["prompt"])
+
+
+async def test_an_identical_prompt_comes_from_the_cache(comfy, flat):
+    first = await comfy.run(flat())
+    again = await comfy.run(flat())
+    assert again["outputs"] == first["outputs"]
+    assert again["status"]["messages"][1][1]["nodes"] == ["1", "2"]
+    assert [job["outcome"] for job in await comfy.jobs()] == ["success", "cached"]
+
+
+async def test_freed_memory_means_an_empty_cache(comfy, flat):
+    await comfy.run(flat())
+    await comfy.post("/free", {"free_memory": True})
+    again = await comfy.run(flat())
+    assert again["status"]["messages"][1][1]["nodes"] == []
+    assert again["outputs"]["2"]["images"][0]["filename"] == "flat_00002_.png"
+
+
+async def test_a_sampled_picture_depends_on_the_seed_alone(comfy, sampled):
+    pictures = []
+    for seed in (1, 2, 1):
+        entry = await comfy.run(sampled(seed=seed))
+        pictures.append((await comfy.picture(entry["outputs"]["9"]["images"][0])).tobytes())
+    assert pictures[0] == pictures[2]
+    assert pictures[0] != pictures[1]
+
+
+async def test_a_batch_gives_different_pictures(comfy, sampled):
+    listed = (await comfy.run(sampled(batch=2)))["outputs"]["9"]["images"]
+    one, other = [await comfy.picture(entry) for entry in listed]
+    assert one.tobytes() != other.tobytes()
+
+
+async def test_previews_are_listed_as_temporary(comfy, flat):
+    prompt = {**flat(), "3": {"class_type": "PreviewImage", "inputs": {"images": ["1", 0]}}}
+    entry = await comfy.run(prompt)
+    (listed,) = entry["outputs"]["3"]["images"]
+    assert listed["type"] == "temp"
+    assert listed["filename"].startswith("ComfyUI_temp_")
+    assert entry["prompt"][4] == ["3", "2"]
+
+
+async def test_animations_are_listed_under_images_with_animated(comfy, flat):
+    moving = {"images": ["3", 0], "filename_prefix": "anim", "fps": 6.0}
+    prompt = {
+        "1": flat(255)["1"],
+        "2": flat(65280)["1"],
+        "3": {"class_type": "ImageBatch", "inputs": {"image1": ["1", 0], "image2": ["2", 0]}},
+        "4": {
+            "class_type": "SaveAnimatedWEBP",
+            "inputs": {**moving, "lossless": True, "quality": 80, "method": "default"},
+        },
+        "5": {"class_type": "SaveAnimatedPNG", "inputs": {**moving, "compress_level": 4}},
+    }
+    outputs = (await comfy.run(prompt))["outputs"]
+    for node_id, form in (("4", "WEBP"), ("5", "PNG")):
+        assert outputs[node_id]["animated"] == [True]
+        picture = await comfy.picture(outputs[node_id]["images"][0])
+        assert (picture.format, picture.n_frames) == (form, 2)
+
+
+@pytest.mark.parametrize(
+    "nodes",
+    [
+        ("LoadAudio", "SaveAudio", "audio", "a.flac", "audio"),
+        ("LoadVideo", "SaveVideo", "file", "v.mp4", "images"),
+    ],
+    ids=["audio", "video"],
+)
+async def test_sound_and_film_are_handed_through(comfy, nodes):
+    load, save, field, name, key = nodes
+    await comfy.upload(name, b"bytes of " + name.encode())
+    wanted = {"video": ["1", 0], "format": "auto", "codec": "auto"} if save == "SaveVideo" else {"audio": ["1", 0]}
+    prompt = {
+        "1": {"class_type": load, "inputs": {field: name}},
+        "2": {"class_type": save, "inputs": {**wanted, "filename_prefix": "media/x"}},
+    }
+    shown = (await comfy.run(prompt))["outputs"]["2"]
+    assert shown.get("animated") == ([True] if save == "SaveVideo" else None)
+    listed = shown[key][0]
+    path = f"/view?filename={listed['filename']}&subfolder=media&type=output"
+    assert await comfy.get(path) == b"bytes of " + name.encode()
+
+
+async def test_text_is_an_output_too(comfy):
+    entry = await comfy.run({"1": {"class_type": "PreviewAny", "inputs": {"source": "hello"}}})
+    assert entry["outputs"] == {"1": {"text": ["hello"]}}
+
+
+async def test_uploads_of_one_name_and_other_content_get_another_name(comfy, png):
+    names = [(await comfy.upload("cap.png", png(colour)))[1]["name"] for colour in ((1, 1, 1), (1, 1, 1), (2, 2, 2))]
+    assert names == ["cap.png", "cap.png", "cap (1).png"]
+    answer = await comfy.upload("cap.png", png(), overwrite="true", subfolder="job-1", type="input")
+    assert answer == (200, {"name": "cap.png", "subfolder": "job-1", "type": "input"})
+
+
+async def test_bad_uploads_are_refused_without_a_word(comfy, png):
+    assert await comfy.upload("x.png", png(), subfolder="../../etc") == (400, b"")
+    assert await comfy.ask("POST", "/upload/image", data={"a": "b"}) == (400, b"")
+    status, words = await comfy.upload("t.png", png(), type="nonesuch")
+    assert (status, words) == (500, b"500 Internal Server Error\n\nServer got itself in trouble")
+
+
+async def test_an_uploaded_picture_is_loaded_and_turned_round(comfy, png, flat):
+    await comfy.upload("red.png", png((255, 0, 0)))
+    prompt = {
+        "1": {"class_type": "LoadImage", "inputs": {"image": "red.png"}},
+        "2": {"class_type": "ImageInvert", "inputs": {"image": ["1", 0]}},
+        "3": {"class_type": "SaveImage", "inputs": {"images": ["2", 0], "filename_prefix": "inv"}},
+    }
+    entry = await comfy.run(prompt)
+    assert (await comfy.picture(entry["outputs"]["3"]["images"][0])).getpixel((0, 0)) == (0, 255, 255)
+    await comfy.upload("red.png", png((0, 0, 255)), overwrite="1")
+    assert (await comfy.run(prompt))["status"]["messages"][1][1]["nodes"] == [], "new content is no cached content"
+
+
+async def test_a_mask_becomes_the_alpha_of_the_picture(comfy, png):
+    await comfy.upload("base.png", png((9, 9, 9)))
+    form = aiohttp.FormData({"original_ref": json.dumps({"filename": "base.png", "type": "input"}), "type": "input"})
+    form.add_field("image", _clear_png(), filename="masked.png")
+    assert (await comfy.ask("POST", "/upload/mask", data=form))[1]["name"] == "masked.png"
+    picture = await comfy.picture({"filename": "masked.png", "type": "input"})
+    assert picture.getpixel((3, 3)) == (9, 9, 9, 0)
+
+
+def _clear_png() -> bytes:
+    held = io.BytesIO()
+    Image.new("RGBA", (64, 64), (0, 0, 0, 0)).save(held, "PNG")
+    return held.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ("", 404),
+        ("?filename=nonesuch.png", 404),
+        ("?filename=flat_00001_.png&type=nonesuch", 400),
+        ("?filename=../main.py", 400),
+        ("?filename=flat_00001_.png&subfolder=../..", 403),
+        ("?filename=flat_00001_.png", 200),
+    ],
+)
+async def test_only_files_of_the_three_folders_can_be_viewed(comfy, flat, query, status):
+    await comfy.run(flat())
+    for path in ("/view", "/api/view"):
+        assert (await comfy.ask("GET", path + query))[0] == status
+
+
+async def test_a_view_can_be_a_smaller_picture(comfy, flat):
+    await comfy.run(flat())
+    for wish, form in (("preview=webp;80", "WEBP"), ("preview=jpeg;50", "JPEG"), ("channel=rgb", "PNG")):
+        name, _, value = wish.partition("=")
+        assert (await comfy.picture({"filename": "flat_00001_.png", name: value})).format == form
+    assert (await comfy.picture({"filename": "flat_00001_.png", "channel": "a"})).mode == "RGBA"
+
+
+async def test_a_node_that_raises_is_told_with_its_inputs_in_full(comfy, flat):
+    entry = await comfy.run(flat(prefix="../../evil", width=64, height=64), client_id="me")
+    name, told = entry["status"]["messages"][-1]
+    assert (name, entry["outputs"], entry["status"]["status_str"]) == ("execution_error", {}, "error")
+    where, words = (
+        ["prompt_id", "node_id", "node_type", "executed"],
+        ["exception_message", "exception_type", "traceback"],
+    )
+    assert list(told) == [*where, *words, "current_inputs", "current_outputs", "timestamp"]
+    assert told["exception_message"].startswith("**** ERROR: Saving image outside the output folder is not allowed.\n")
+    assert (told["exception_type"], told["executed"], told["node_type"]) == ("Exception", ["1"], "SaveImage")
+    assert told["traceback"][0].startswith('  File "')
+    assert len(json.dumps(told["current_inputs"])) > 10_000
+
+
+async def test_outputs_that_were_done_before_an_error_are_listed(comfy, flat):
+    evil = {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "../../evil"}}
+    prompt = {"1": flat()["1"], "2": evil, "3": flat()["2"]}
+    entry = await comfy.run(prompt)
+    assert entry["status"]["status_str"] == "error"
+    assert list(entry["outputs"]) == ["3"]
+
+
+async def test_a_file_that_is_no_picture_fails_when_it_is_loaded(comfy):
+    await comfy.upload("no.png", b"hello")
+    prompt = {
+        "1": {"class_type": "LoadImage", "inputs": {"image": "no.png"}},
+        "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "x"}},
+    }
+    told = (await comfy.run(prompt))["status"]["messages"][-1][1]
+    assert told["exception_type"] == "PIL.UnidentifiedImageError"
+    assert told["exception_message"] == "cannot identify image file '/srv/comfyui/input/no.png'\n"
+
+
+async def test_the_client_may_choose_the_id_and_a_second_use_replaces_the_first(comfy, flat):
+    for colour in (1, 2):
+        await comfy.submit(flat(colour, prefix="own"), prompt_id="job-42.attempt-1")
+        await asyncio.sleep(0.1)
+    entry = await comfy.entry("job-42.attempt-1")
+    assert entry["outputs"]["2"]["images"][0]["filename"] == "own_00002_.png"
+    assert len(await comfy.get("/history")) == 1
+
+
+async def test_extra_pnginfo_is_written_into_the_picture(comfy, flat):
+    entry = await comfy.run(flat(), extra_data={"extra_pnginfo": {"workflow": {"a": 1}, "job": "42"}})
+    picture = await comfy.picture(entry["outputs"]["2"]["images"][0])
+    assert (list(picture.info), picture.info["job"]) == (["prompt", "workflow", "job"], '"42"')
+
+
+async def test_history_is_empty_while_pending_running_deleted_or_unknown(comfy, flat, sampled):
+    await comfy.faults(step_s=0.02)
+    running, waiting = await comfy.submit(sampled(steps=50)), await comfy.submit(flat())
+    for prompt_id in (running, waiting, "nonesuch"):
+        assert await comfy.get(f"/history/{prompt_id}") == {}
+    queue = await comfy.get("/queue")
+    assert [item[1] for item in queue["queue_running"]] == [running]
+    assert [item[1] for item in queue["queue_pending"]] == [waiting]
+    assert await comfy.get("/prompt") == {"exec_info": {"queue_remaining": 2}}
+    await comfy.post("/interrupt")
+    await comfy.entry(waiting)
+    assert len(await comfy.get("/history?max_items=1")) == 1
+    await comfy.post("/history", {"delete": [waiting, "nonesuch"]})
+    assert await comfy.get(f"/history/{waiting}") == {}
+    await comfy.post("/history", {"clear": True})
+    assert await comfy.get("/history") == {}
+
+
+async def test_a_pending_prompt_is_withdrawn_by_id_and_the_running_one_is_not(comfy, flat, sampled):
+    await comfy.faults(step_s=0.02)
+    running, first, second = [await comfy.submit(one) for one in (sampled(steps=30), flat(1), flat(2))]
+    await comfy.post("/queue", {"delete": [first, running, "nonesuch"]})
+    await comfy.post("/interrupt", {"prompt_id": second})
+    assert [item[1] for item in (await comfy.get("/queue"))["queue_pending"]] == [second]
+    await comfy.post("/queue", {"clear": True})
+    assert (await comfy.get("/queue"))["queue_pending"] == []
+    await comfy.post("/interrupt", {"prompt_id": running})
+    assert (await comfy.entry(running))["status"]["messages"][-1][0] == "execution_interrupted"
+    assert await comfy.get(f"/history/{first}") == {}
+
+
+async def test_an_interrupt_and_an_error_look_alike_but_for_the_last_message(comfy, flat, sampled):
+    await comfy.faults(step_s=0.02)
+    stopped = await comfy.submit(sampled(steps=50))
+    await asyncio.sleep(0.1)
+    await comfy.post("/interrupt")
+    entries = [await comfy.entry(stopped), await comfy.run(flat(prefix="../../evil"))]
+    assert [entry["status"]["status_str"] for entry in entries] == ["error", "error"]
+    assert [entry["status"]["messages"][-1][0] for entry in entries] == ["execution_interrupted", "execution_error"]
+
+
+async def test_an_interrupt_of_an_idle_server_does_not_stick(comfy, flat):
+    await comfy.post("/interrupt")
+    assert (await comfy.run(flat()))["status"]["status_str"] == "success"
+
+
+async def test_a_prompt_at_the_front_overtakes_those_that_wait(comfy, flat, sampled):
+    await comfy.faults(step_s=0.02)
+    running, last = await comfy.submit(sampled(steps=30)), await comfy.submit(flat(1))
+    answer = await comfy.post("/prompt", {"prompt": flat(2), "front": True})
+    assert answer["number"] < 0
+    pending = [item[1] for item in (await comfy.get("/queue"))["queue_pending"]]
+    assert pending == [answer["prompt_id"], last]
+    await comfy.post("/interrupt", {"prompt_id": running})
+
+
+async def test_extra_data_null_kills_the_worker_and_nobody_is_told(comfy, flat):
+    dead = await comfy.submit(flat(), extra_data=None)
+    later = await comfy.submit(flat(), client_id="me")
+    await asyncio.sleep(0.2)
+    assert [item[1] for item in (await comfy.get("/queue"))["queue_running"]] == [dead]
+    assert await comfy.get(f"/history/{later}") == {}
+    assert await comfy.get("/prompt") == {"exec_info": {"queue_remaining": 2}}
+    await comfy.get("/system_stats")
+
+
+async def test_object_info_declares_uploads_and_choices(comfy, png):
+    await comfy.upload("a.png", png())
+    info = await comfy.get("/object_info")
+    assert info["LoadImage"]["input"]["required"]["image"] == [["a.png"], {"image_upload": True}]
+    assert info["LoadAudio"]["input"]["required"]["audio"][1] == {"audio_upload": True}
+    assert info["LoadVideo"]["input"]["required"]["file"][1]["video_upload"] is True
+    checkpoint = info["CheckpointLoaderSimple"]["input"]["required"]["ckpt_name"]
+    assert checkpoint[0] == ["tiny_a.safetensors", "tiny_b.safetensors"]
+    assert (await comfy.get("/object_info/EmptyImage")) == {"EmptyImage": info["EmptyImage"]}
+    assert await comfy.get("/object_info/NoSuchNode") == {}
+    assert info["EmptyImage"]["input"]["required"]["color"] == [
+        "INT",
+        {"default": 0, "min": 0, "max": 16777215, "step": 1, "display": "color"},
+    ]
+
+
+async def test_models_and_features_are_listed(comfy):
+    assert await comfy.get("/models/checkpoints") == ["tiny_a.safetensors", "tiny_b.safetensors"]
+    assert (await comfy.ask("GET", "/models/nonesuch")) == (404, b"")
+    assert "checkpoints" in await comfy.get("/models")
+    assert await comfy.get("/features") == {"supports_preview_metadata": True, "max_upload_size": 104857600}
+    assert await comfy.get("/embeddings") == []

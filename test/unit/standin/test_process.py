@@ -1,0 +1,103 @@
+"""The stand-in as a process: it starts fast, ends as the real server does, dies when told to."""
+
+import asyncio
+import re
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+ROOT = Path(__file__).parents[3]
+Start = Callable[..., Awaitable[tuple[asyncio.subprocess.Process, str]]]
+
+
+@pytest.fixture
+async def start() -> AsyncIterator[Start]:
+    """Start a process and return it with its address."""
+    running = []
+
+    async def run(kind: str, *options: str) -> tuple[asyncio.subprocess.Process, str]:
+        command = [sys.executable, "-m", "runtimes.standin", "--type", kind, "--port", "0", *options]
+        process = await asyncio.create_subprocess_exec(
+            *command, cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+        )
+        running.append(process)
+        line = (await asyncio.wait_for(process.stdout.readline(), 10)).decode()
+        return process, re.search(r"http://\S+", line)[0]
+
+    yield run
+    for process in running:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def post(url: str, body: Any) -> Any:
+    async with aiohttp.ClientSession() as session, session.post(url, json=body) as response:
+        return response.status, await response.json()
+
+
+DRAW = {"prompt": "a cat", "steps": 10, "width": 64, "height": 64}
+SAVE = {
+    "1": {"class_type": "EmptyImage", "inputs": {"width": 8, "height": 8, "batch_size": 1, "color": 0}},
+    "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "x"}},
+}
+
+
+async def test_it_starts_in_less_than_a_second(start):
+    began = time.monotonic()
+    await start("sdwebui", "--model", "other.safetensors")
+    assert time.monotonic() - began < 3, "0.5 s on an idle machine"
+
+
+async def test_sdwebui_finishes_its_job_before_it_ends(start):
+    process, url = await start("sdwebui", "--step-s", "0.05")
+    job = asyncio.create_task(post(f"{url}/sdapi/v1/txt2img", DRAW))
+    await asyncio.sleep(0.2)
+    process.send_signal(signal.SIGTERM)
+    await asyncio.sleep(0.1)
+    with pytest.raises(aiohttp.ClientConnectorError):
+        await post(f"{url}/sdapi/v1/interrupt", None)
+    status, body = await job
+    assert (status, len(body["images"])) == (200, 1)
+    assert await asyncio.wait_for(process.wait(), 3) == 0
+
+
+async def test_comfyui_is_gone_at_once(start):
+    process, url = await start("comfyui", "--job-s", "30")
+    await post(f"{url}/prompt", {"prompt": SAVE})
+    async with aiohttp.ClientSession() as session, session.ws_connect(f"{url}/ws?clientId=me") as socket:
+        await socket.receive()
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        assert await asyncio.wait_for(process.wait(), 5) == 0
+        assert time.monotonic() - began < 3
+
+
+@pytest.mark.parametrize("moment", ["start", "middle"])
+async def test_it_dies_without_a_word_when_told_to(start, moment):
+    process, url = await start("sdwebui", "--die", moment)
+    with pytest.raises(aiohttp.ClientError):
+        await post(f"{url}/sdapi/v1/txt2img", DRAW)
+    assert await asyncio.wait_for(process.wait(), 3) == 1
+
+
+async def test_comfyui_dies_after_it_took_the_prompt(start):
+    process, url = await start("comfyui", "--die", "middle", "--job-s", "0.1")
+    assert (await post(f"{url}/prompt", {"prompt": SAVE}))[0] == 200
+    assert await asyncio.wait_for(process.wait(), 3) == 1
+
+
+async def test_every_fault_is_an_option_with_help():
+    from runtimes.standin.__main__ import parse
+    from runtimes.standin.faults import Faults, fault_help
+
+    settings = parse(["--type", "comfyui", "--mute-events", "status", "executed", "--previews", "--fail-jobs", "2"])
+    assert (settings.mute_events, settings.previews, settings.fail_jobs) == (["status", "executed"], True, 2)
+    assert set(fault_help()) == set(Faults().as_json())
+    assert all(fault_help().values())
