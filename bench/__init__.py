@@ -1,0 +1,1 @@
+"""Measurements, each printed beside its limit. A bench measures; it is no test."""

@@ -1,0 +1,153 @@
+"""What the front door costs beyond the AWS calls that it cannot do without.
+
+``python -m bench.door [--runs 10]``: AWS is moto's server, each cold start a fresh process.
+"""
+
+import argparse
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bench.figures import Figure, paired_differences
+
+COLD_LIMIT_MS = 80
+WARM_LIMIT_MS = 2
+
+_REQUEST = {
+    "httpMethod": "POST",
+    "path": "/v1alpha2",
+    "headers": {"Content-Type": "application/json"},
+    "body": json.dumps(
+        {
+            "task": {
+                "metadata": {"id": "bench", "runtime": "sdruntime", "tasktype": "text-to-image"},
+                "content": {"alwayson_scripts": {}, "prompt": "A dog", "steps": 16, "width": 512, "height": 512},
+            }
+        }
+    ),
+    "requestContext": {"identity": {"apiKeyId": "key"}},
+}
+
+_PUBLISH = """
+sns = boto3.client("sns")
+def publish():
+    sns.publish(
+        TopicArn=os.environ["TASK_TOPIC_ARN"],
+        Message=os.environ["BENCH_MESSAGE"],
+        MessageAttributes={"runtime": {"DataType": "String", "StringValue": "sdruntime"}},
+        MessageGroupId="key",
+    )
+"""
+
+_COLD_BOTO3 = f"import boto3, os\n{_PUBLISH}\npublish()"
+_COLD_DOOR = f"""
+from api.handlers import handler
+answer = handler({_REQUEST!r}, None)
+assert answer["statusCode"] == 200, answer
+"""
+_WARM = f"""
+import json, os, sys, time
+import boto3
+from api.handlers import handler
+{_PUBLISH}
+def timed_ms(call):
+    start = time.perf_counter()
+    call()
+    return (time.perf_counter() - start) * 1000
+request = {_REQUEST!r}
+pairs = [(timed_ms(lambda: handler(request, None)), timed_ms(publish)) for _ in range(int(sys.argv[1]) + 20)]
+print(json.dumps(pairs[20:]))
+"""
+
+
+@contextmanager
+def _aws() -> Iterator[dict[str, str]]:
+    """Run moto's server; gives the environment that reaches it."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
+    # Without bytecode a fresh process would compile every module anew, which no deployed function does.
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    environment |= {
+        "AWS_ENDPOINT_URL": url,
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "bench",
+        "AWS_SECRET_ACCESS_KEY": "bench",
+    }
+    command = [sys.executable, "-c", f"from moto.server import main; main(['-H', '127.0.0.1', '-p', '{port}'])"]
+    server = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(200):
+            try:
+                urllib.request.urlopen(f"{url}/moto-api/", timeout=1).close()
+                break
+            except OSError:
+                time.sleep(0.05)
+        yield environment
+    finally:
+        server.kill()
+        server.wait()
+
+
+def _run(code: str, environment: dict[str, str], *arguments: str) -> tuple[float, str]:
+    """Run some Python in a fresh process; gives milliseconds from start to exit, and what it printed."""
+    start = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], env=environment, check=True, capture_output=True, text=True
+    )
+    return (time.perf_counter() - start) * 1000, done.stdout
+
+
+def measure(runs: int) -> list[Figure]:
+    """Measure cold starts and warm calls, door and bare boto3 in turn."""
+    with _aws() as environment, tempfile.TemporaryDirectory() as folder:
+        runtimes = Path(folder, "runtimes.json")
+        runtimes.write_text('[{"name": "sdruntime", "type": "sdwebui", "model_filename": "a.safetensors"}]')
+        create = "import boto3; print(boto3.client('sns').create_topic(Name='tasks')['TopicArn'])"
+        environment |= {
+            "TASK_TOPIC_ARN": _run(create, environment)[1].strip(),
+            "OUTPUT_BUCKET": "bucket",
+            "RUNTIMES_FILE": str(runtimes),
+            "LOGLEVEL": "WARNING",
+            "BENCH_MESSAGE": str(_REQUEST["body"]),
+        }
+        cold: dict[str, list[float]] = {_COLD_DOOR: [], _COLD_BOTO3: []}
+        for run in range(runs + 1):
+            for code, samples in cold.items():
+                elapsed_ms, _ = _run(code, environment)
+                if run:  # the first run compiles and fills the disk's cache
+                    samples.append(elapsed_ms)
+        warm = json.loads(_run(_WARM, environment, str(runs * 20))[1])
+    door_ms, boto3_ms = cold[_COLD_DOOR], cold[_COLD_BOTO3]
+    warm_door_ms, warm_sns_ms = [pair[0] for pair in warm], [pair[1] for pair in warm]
+    return [
+        Figure("cold: door, process start to answer", door_ms, "ms"),
+        Figure("cold: boto3 with the same client and publish", boto3_ms, "ms"),
+        Figure("cold: the door's own share", paired_differences(door_ms, boto3_ms), "ms", COLD_LIMIT_MS),
+        Figure("warm: door", warm_door_ms, "ms"),
+        Figure("warm: the SNS call alone", warm_sns_ms, "ms"),
+        Figure("warm: the door's own share", paired_differences(warm_door_ms, warm_sns_ms), "ms", WARM_LIMIT_MS),
+    ]
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=10, help="cold starts of each kind (default 10)")
+    runs = parser.parse_args().runs
+    print(f"front door, {runs} cold starts and {runs * 20} warm calls of each kind: median (least to most)")
+    for figure in measure(runs):
+        print(figure.row())
+
+
+if __name__ == "__main__":
+    main()
