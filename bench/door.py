@@ -1,9 +1,8 @@
 """What the front door costs beyond the AWS calls that it cannot do without.
 
-``python -m bench.door [--runs 10]``: AWS is moto's server, each cold start a fresh process.
+AWS is moto's server; each cold start is a fresh process.
 """
 
-import argparse
 import json
 import os
 import socket
@@ -139,15 +138,8 @@ def measure(runs: int) -> list[Figure]:
     ]
 
 
-def main() -> None:
+def report(runs: int) -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=10, help="cold starts of each kind (default 10)")
-    runs = parser.parse_args().runs
     print(f"front door, {runs} cold starts and {runs * 20} warm calls of each kind: median (least to most)")
     for figure in measure(runs):
         print(figure.row())
-
-
-if __name__ == "__main__":
-    main()
