@@ -5,6 +5,10 @@ from typing import Any
 from contract.faults import Fault
 
 
+MAX_DETAILS = 100
+"""Faults named in one answer; a body of a million faults must not make an answer that Lambda cannot send."""
+
+
 class RequestError(Exception):
     """The request is refused.
 
@@ -37,6 +41,8 @@ class InvalidRequestError(RequestError):
 
     def __init__(self, faults: list[Fault]) -> None:
         count = len(faults)
+        if count > MAX_DETAILS:
+            faults = [*faults[:MAX_DETAILS], Fault("", f"has {count - MAX_DETAILS} more faults")]
         message = (
             f"The request has {count} faults; details names each."
             if count > 1

@@ -10,9 +10,12 @@ from contract import strict_json
 from contract.faults import faults_of
 from contract.job import foreign_job_id
 from contract.objects import ResultNames
-from contract.task import SCHEMA, Task
+from contract.task import MAX_CONTEXT_BYTES, SCHEMA, Task
 from queue_agent.errors import SchemaTooNew, UnreadableMessage
 from queue_agent.ports import QueueMessage
+
+_MAX_TOLD_ID_CHARS = 1024
+"""An invalid id is still told to whoever sent it, as far as it fits into a notice."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,12 +66,12 @@ def read_message(message: QueueMessage) -> Assignment:
         task = Task.model_validate(body)
     except ValidationError as exc:
         problems = "; ".join(f"{fault.field} {fault.problem}".strip() for fault in faults_of(exc))
-        task_id = metadata.get("id")
+        task_id, context = metadata.get("id"), metadata.get("context")
         raise UnreadableMessage(
             f"The message is no task: {problems}",
             job=job,
-            task_id=task_id if isinstance(task_id, str) else None,
-            context=metadata.get("context"),
+            task_id=task_id[:_MAX_TOLD_ID_CHARS] if isinstance(task_id, str) else None,
+            context=context if strict_json.utf8_size(context) <= MAX_CONTEXT_BYTES else None,
         ) from exc
     return Assignment(task=task, job=task.metadata.job or job, attempt=message.receive_count)
 

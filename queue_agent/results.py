@@ -8,7 +8,7 @@ from typing import Any
 from contract import strict_json
 from contract.notice import Notice, Problem
 from contract.objects import s3_url
-from queue_agent.errors import AgentError
+from queue_agent.errors import AgentError, InputFault
 from queue_agent.media import identify
 from queue_agent.message import Assignment
 from queue_agent.ports import ObjectStore, Result
@@ -34,14 +34,12 @@ class Results:
 
     async def find(self, assignment: Assignment) -> Notice | None:
         """The notice of a job that has already ended; None if it has not."""
-        data = await self._store.get(self._bucket, assignment.names.answer_key, MAX_MANIFEST_BYTES)
-        if data is None:
-            return None
         try:
-            manifest = strict_json.loads(data)
-            return self._notice(assignment, manifest)
-        except (ValueError, KeyError, TypeError):
-            return None  # not written by this code; the job runs and overwrites it
+            data = await self._store.get(self._bucket, assignment.names.answer_key, MAX_MANIFEST_BYTES)
+            return None if data is None else self._notice(assignment, strict_json.loads(data))
+        except (InputFault, ValueError, KeyError, TypeError):
+            # Not this code's writing, or S3 hides from a role without s3:ListBucket that it is not there.
+            return None
 
     async def store(self, assignment: Assignment, result: Result, timings_s: dict[str, float]) -> Notice:
         """Store pictures, then the manifest that makes them count.

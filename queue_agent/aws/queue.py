@@ -86,7 +86,9 @@ class SqsQueue:
             logger.error("no dead queue: the message stays in the queue", extra={"message_id": message.message_id})
             await self.release(message, self._visibility_s)
             return
-        attributes = {"code": code, "reason": reason[:_MAX_ATTRIBUTE_CHARS]}
+        # SQS takes no control characters.
+        printable = "".join(character if character.isprintable() else " " for character in reason)
+        attributes = {"code": code, "reason": printable[:_MAX_ATTRIBUTE_CHARS]}
         with translated("sqs:SendMessage"):
             await self._sqs.send_message(
                 QueueUrl=self._dead_queue_url,

@@ -30,7 +30,8 @@ class Web:
             trust_env=False,
             follow_redirects=False,
             timeout=httpx.Timeout(10, read=30),
-            headers={"User-Agent": "sd-on-eks-queue-agent"},
+            # Uncompressed: a small body must not unpack to a large one.
+            headers={"User-Agent": "sd-on-eks-queue-agent", "Accept-Encoding": "identity"},
         )
 
     async def __aenter__(self) -> Self:

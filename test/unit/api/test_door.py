@@ -98,6 +98,15 @@ def test_a_bug_is_answered_500_in_the_same_shape(door, monkeypatch):
     assert "ZeroDivisionError" not in json.dumps(answer)
 
 
+def test_a_request_with_very_many_faults_is_told_the_first_hundred_and_how_many_more(door):
+    content = {str(number): [] for number in range(5000)}
+    faults = door.refusal(
+        {"task": {"metadata": {"id": "a", "runtime": "comfy", "tasktype": "pipeline"}, "content": content}}
+    )
+    assert len(faults) == 101
+    assert faults[""] == "has 4900 more faults"
+
+
 def test_neither_prompt_nor_key_is_ever_logged(door, caplog):
     caplog.set_level(logging.DEBUG)
     door.send(GOOD)

@@ -65,3 +65,10 @@ def test_any_body_that_is_no_task_is_unreadable_and_says_why(body):
     text = body if isinstance(body, str) else json.dumps(body)
     with pytest.raises(UnreadableMessage, match="message"):
         read_message(QueueMessage(message_id="m", receipt="r", body=text, receive_count=1, sent_ms=0))
+
+
+def test_what_is_told_of_a_message_that_is_no_task_fits_into_a_notice(make_message):
+    with pytest.raises(UnreadableMessage) as caught:
+        read_message(make_message({"metadata": {"id": "x" * 200_000, "context": "x" * 200_000}}))
+    assert len(caught.value.task_id) == 1024
+    assert caught.value.context is None

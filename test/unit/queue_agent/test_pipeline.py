@@ -5,7 +5,7 @@ import json
 import pytest
 
 from contract.objects import ResultNames
-from queue_agent.errors import ExecutionFailed, ModelServerFault, PlatformFault
+from queue_agent.errors import ExecutionFailed, InputFault, ModelServerFault, PlatformFault
 from queue_agent.pipeline import MAX_ATTEMPTS, Pipeline
 from queue_agent.ports import Output, Result
 from queue_agent.results import Results
@@ -242,6 +242,17 @@ async def test_an_answer_file_that_is_no_manifest_does_not_count_as_done(message
     agent.store.objects["bucket", NAMES.answer_key] = b"{}"
     await agent.pipeline.handle(dataclasses.replace(message, receive_count=2))
     assert len(agent.server.runs) == 1
+
+
+async def test_a_bucket_that_hides_what_is_not_there_does_not_stop_a_second_delivery(message, monkeypatch):
+    agent = Agent(picture())
+
+    async def denied(bucket, key, max_bytes):
+        raise InputFault("may not be read")
+
+    monkeypatch.setattr(agent.store, "get", denied)
+    await agent.pipeline.handle(dataclasses.replace(message, receive_count=2))
+    assert agent.queue.log == ["delete"]
 
 
 async def test_a_job_over_its_deadline_is_interrupted_in_the_server_and_fails(message):
