@@ -4,7 +4,6 @@ from typing import Any
 
 from contract.faults import Fault
 
-
 MAX_DETAILS = 100
 """Faults named in one answer; a body of a million faults must not make an answer that Lambda cannot send."""
 

@@ -1,0 +1,69 @@
+# `make` lists the targets. Everything goes into .venv, .local and out; nothing is installed outside the checkout.
+
+PYTHON ?= python3
+CONFIG ?= config.yaml
+PORT ?= 8000
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMPS := $(VENV)/stamps
+RUN_GROUPS := api agent standin local
+GROUPS := $(RUN_GROUPS) dev
+RUN_LOCKS := $(foreach group,$(RUN_GROUPS),requirements/$(group).txt)
+# The locks are complete and pinned by hash: there is nothing to resolve.
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-header --no-annotate --no-emit-index-url --no-emit-find-links
+
+.PHONY: help demo up test lint format lock clean
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+demo: $(STAMPS)/run ## post every sample request on a platform of its own; the pictures land in out/
+	@$(BIN)/python -m local demo --config $(CONFIG) $(ARGS)
+
+up: $(STAMPS)/run ## run the platform until Ctrl-C (CONFIG=config.yaml PORT=8000 ARGS="--runtime-url NAME=URL")
+	@$(BIN)/python -m local up --config $(CONFIG) --port $(PORT) $(ARGS)
+
+test: $(STAMPS)/dev ## run every check; each group against its budget of seconds
+	@$(BIN)/python test/suite.py
+
+lint: $(STAMPS)/dev ## check style and types
+	@$(BIN)/python test/suite.py style
+
+format: $(STAMPS)/dev ## write the code in the common style
+	@$(BIN)/ruff check --quiet --fix-only .
+	@$(BIN)/ruff format .
+
+lock: $(STAMPS)/dev ## resolve pyproject.toml's groups into requirements/, all in one so that their versions agree
+	@all=$$(mktemp) && trap 'rm -f "$$all"' EXIT && \
+	$(LOCK) $(addprefix --group ,$(GROUPS)) -o "$$all" pyproject.toml && \
+	for group in $(GROUPS); do \
+		$(LOCK) --group $$group -c "$$all" -o requirements/$$group.txt pyproject.toml || exit 1; \
+	done
+
+clean: ## remove all that make has made
+	rm -rf $(VENV) .local out .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(STAMPS)/venv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "Python 3.11 or later is needed; $(PYTHON) is $$($(PYTHON) --version 2>/dev/null || echo not there)."; \
+		echo "Name another one, as in: make demo PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "$(PYTHON) cannot make virtual environments; install its venv package (Debian, Ubuntu: python3-venv)."; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/run: $(STAMPS)/venv $(RUN_LOCKS)
+	@echo "Installing what the platform needs into $(VENV) (once, about a minute) …"
+	@$(INSTALL) $(addprefix -r ,$(RUN_LOCKS))
+	@touch $@
+
+$(STAMPS)/dev: $(STAMPS)/run requirements/dev.txt
+	@echo "Installing the developers' tools into $(VENV) …"
+	@$(INSTALL) -r requirements/dev.txt
+	@touch $@

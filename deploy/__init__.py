@@ -1,0 +1,1 @@
+"""Deploying the platform, and looking at what was deployed."""

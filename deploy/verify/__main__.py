@@ -1,0 +1,68 @@
+"""``python -m deploy.verify``: verify the platform that the environment names; test/run.sh explains the variables."""
+
+import os
+import signal
+import sys
+from collections.abc import MutableMapping
+from pathlib import Path
+
+from deploy.verify.errors import VerifyError
+from deploy.verify.samples import samples_for
+from deploy.verify.target import Target, deployed_target, local_target, read_local_stack
+from deploy.verify.verification import Outcome, verify
+
+_DEFAULT_WAIT_S = 900.0
+_DEFAULT_STACK_FILE = Path(__file__).resolve().parents[2] / ".local" / "stack.json"
+
+
+def main() -> int:
+    """Verify; return the exit code."""
+    # An end by SIGTERM must delete the temporary queue too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    environ = os.environ
+    try:
+        target = _find_target(environ)
+        samples = samples_for(
+            environ.get("RUNTIME_TYPE") or "sdwebui",
+            environ.get("API_VERSION") or "v1alpha2",
+            runtime=environ.get("RUNTIME_NAME") or "sdruntime",
+            checkpoint=environ.get("MODEL_FILENAME") or None,
+        )
+        wait_s = float(environ.get("WAIT_SECONDS") or _DEFAULT_WAIT_S)
+        print(
+            f"Posting {len(samples)} sample(s) to {target.endpoint}; waiting up to {wait_s:g} seconds for the pictures."
+        )
+        failed = 0
+        for outcome in verify(target, samples, wait_s=wait_s):
+            print(_line(outcome), flush=True)
+            failed += outcome.problem is not None
+    except VerifyError as exc:
+        print(exc, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    print(f"{len(samples) - failed} of {len(samples)} came back with a picture.")
+    return 1 if failed else 0
+
+
+def _find_target(environ: MutableMapping[str, str]) -> Target:
+    if environ.get("LOCAL") != "1":
+        return deployed_target(environ.get("STACK_NAME") or "sdoneksStack")
+    stack = read_local_stack(Path(environ.get("STACK_FILE") or _DEFAULT_STACK_FILE))
+    # Nothing of a real account may take part in a local run, whatever profile or proxy the caller has set.
+    for name in [name for name in environ if name.startswith("AWS_")]:
+        del environ[name]
+    environ.update(stack["Environment"])
+    return local_target(stack)
+
+
+def _line(outcome: Outcome) -> str:
+    sample, task = outcome.request.sample, outcome.request.task_type
+    verdict = "ok  " if outcome.problem is None else "FAIL"
+    seconds = "-" if outcome.seconds is None else f"{outcome.seconds:.1f} s"
+    result = outcome.problem or " ".join(picture.url for picture in outcome.pictures)
+    return f"{verdict}  {task:<20} {sample.api_version:<9} {sample.runtime:<16} {seconds:>8}  {result}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,73 @@
+"""A temporary queue that hears every notice of a platform."""
+
+import json
+import secrets
+from contextlib import ExitStack
+from typing import Any, Self
+
+from pydantic import ValidationError
+
+from contract.notice import Notice
+from deploy.verify.target import Target
+
+_RETENTION_S = 3600
+_WAIT_S = 1
+"""One long poll; short, so that whoever waits can be told to stop."""
+
+
+class NoticeQueue:
+    """Subscribed to the notice topic while the context is open, deleted afterwards."""
+
+    def __init__(self, target: Target) -> None:
+        self._topic_arn = target.notice_topic_arn
+        self._sqs = target.client("sqs")
+        self._sns = target.client("sns")
+        self._url = ""
+        self._exit = ExitStack()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as undo:
+            self._url = self._sqs.create_queue(
+                QueueName=f"sd-on-eks-verify-{secrets.token_hex(4)}",
+                Attributes={"MessageRetentionPeriod": str(_RETENTION_S)},
+            )["QueueUrl"]
+            undo.callback(self._sqs.delete_queue, QueueUrl=self._url)
+            answer = self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=["QueueArn"])
+            arn = answer["Attributes"]["QueueArn"]
+            self._sqs.set_queue_attributes(QueueUrl=self._url, Attributes={"Policy": self._policy(arn)})
+            subscription = self._sns.subscribe(
+                TopicArn=self._topic_arn, Protocol="sqs", Endpoint=arn, ReturnSubscriptionArn=True
+            )["SubscriptionArn"]
+            undo.callback(self._sns.unsubscribe, SubscriptionArn=subscription)
+            self._exit = undo.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._exit.close()
+
+    def receive(self) -> list[Notice]:
+        """Wait a moment for notices; those of other tasks are among them."""
+        answer = self._sqs.receive_message(QueueUrl=self._url, MaxNumberOfMessages=10, WaitTimeSeconds=_WAIT_S)
+        messages = answer.get("Messages", [])
+        if messages:
+            entries = [{"Id": str(n), "ReceiptHandle": one["ReceiptHandle"]} for n, one in enumerate(messages)]
+            self._sqs.delete_message_batch(QueueUrl=self._url, Entries=entries)
+        return [notice for message in messages if (notice := _read(message["Body"])) is not None]
+
+    def _policy(self, queue_arn: str) -> str:
+        statement: dict[str, Any] = {
+            "Effect": "Allow",
+            "Principal": {"Service": "sns.amazonaws.com"},
+            "Action": "sqs:SendMessage",
+            "Resource": queue_arn,
+            "Condition": {"ArnEquals": {"aws:SourceArn": self._topic_arn}},
+        }
+        return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+def _read(body: str) -> Notice | None:
+    """Read the SNS envelope; None when somebody published something else to the topic."""
+    try:
+        return Notice.model_validate_json(json.loads(body)["Message"])
+    except (ValidationError, ValueError, KeyError, TypeError):
+        return None

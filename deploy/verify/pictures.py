@@ -1,0 +1,53 @@
+"""Looks at the pictures that a notice names."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from contract.objects import split_s3_url
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """A picture in S3."""
+
+    url: str
+    extension: str
+    content: bytes = field(repr=False)
+
+
+class PictureError(Exception):
+    """A picture is not there, or is none."""
+
+
+def fetch_picture(s3: Any, url: str) -> Picture:
+    """Get a picture by its s3:// link.
+
+    Raises:
+        PictureError: It is not in S3, or its bytes are no picture.
+    """
+    try:
+        bucket, key = split_s3_url(url)
+        content: bytes = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    except ValueError as exc:
+        raise PictureError(f"{url} {exc}") from exc
+    except ClientError as exc:
+        raise PictureError(f"{url} is not there: {exc.response['Error']['Code']}") from exc
+    extension = _extension(content)
+    if extension is None:
+        raise PictureError(f"{url} is no picture ({len(content)} bytes)")
+    return Picture(url=url, extension=extension, content=content)
+
+
+def _extension(content: bytes) -> str | None:
+    """Tell a picture's type by its first bytes."""
+    if content.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "png"
+    if content.startswith(b"\xff\xd8\xff"):
+        return "jpg"
+    if content.startswith((b"GIF87a", b"GIF89a")):
+        return "gif"
+    if content.startswith(b"RIFF") and content[8:12] == b"WEBP":
+        return "webp"
+    return None

@@ -1,0 +1,98 @@
+"""The sample requests under test/, made ready for one runtime of one platform."""
+
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from contract.checkpoints import CHECKPOINT_SUFFIXES
+from deploy.verify.errors import VerifyError
+
+SAMPLES_DIRECTORY = Path(__file__).resolve().parents[2] / "test"
+INPUT_PICTURE = SAMPLES_DIRECTORY / "input.png"
+
+_SAMPLES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "sdwebui": {"v1alpha1": ("t2i", "i2i"), "v1alpha2": ("t2i", "i2i", "extra-single-image")},
+    "comfyui": {"v1alpha2": ("pipeline",)},
+}
+"""Names of the sample files by runtime type and API version."""
+
+_S3_PLACEHOLDER = "${INPUT_S3_URL}"
+_HTTP_PLACEHOLDER = "${INPUT_HTTP_URL}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputLinks:
+    """Links to the input picture."""
+
+    s3: str
+    http: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """One sample request.
+
+    Attributes:
+        name: Name of its file.
+        api_version: The API that it is for.
+        runtime: Name of the runtime that shall do it.
+        checkpoint: Checkpoint to ask for in place of the file's own; None leaves it.
+    """
+
+    name: str
+    api_version: str
+    runtime: str
+    checkpoint: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A sample with everything filled in, under a task id of its own."""
+
+    sample: Sample
+    task_id: str
+    task_type: str
+    body: dict[str, Any]
+
+
+def samples_for(runtime_type: str, api_version: str, *, runtime: str, checkpoint: str | None = None) -> list[Sample]:
+    """The samples of a runtime type in an API version.
+
+    Raises:
+        VerifyError: There are none.
+    """
+    names = _SAMPLES.get(runtime_type, {}).get(api_version, ())
+    if not names:
+        known = ", ".join(f"{version} of {type_}" for type_, versions in _SAMPLES.items() for version in versions)
+        raise VerifyError(f"There are no samples for {api_version} of {runtime_type}; there are for {known}.")
+    return [Sample(name=name, api_version=api_version, runtime=runtime, checkpoint=checkpoint) for name in names]
+
+
+def make_request(sample: Sample, links: InputLinks) -> Request:
+    """Read a sample's file and fill in links, runtime, checkpoint and a fresh task id."""
+    path = SAMPLES_DIRECTORY / sample.api_version / f"{sample.name}.json"
+    body = _filled(json.loads(path.read_text(encoding="utf-8")), links, sample.checkpoint)
+    if sample.api_version == "v1alpha1":
+        metadata, id_key, type_key = body["alwayson_scripts"], "id_task", "task"
+    else:
+        metadata, id_key, type_key = body["task"]["metadata"], "id", "tasktype"
+        metadata["runtime"] = sample.runtime
+    metadata[id_key] += f"-{secrets.token_hex(4)}"
+    return Request(sample=sample, task_id=metadata[id_key], task_type=metadata[type_key], body=body)
+
+
+def _filled(value: Any, links: InputLinks, checkpoint: str | None) -> Any:
+    if isinstance(value, dict):
+        return {key: _filled(item, links, checkpoint) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_filled(item, links, checkpoint) for item in value]
+    if value == _S3_PLACEHOLDER:
+        return links.s3
+    if value == _HTTP_PLACEHOLDER:
+        return links.http
+    if checkpoint is not None and isinstance(value, str) and value.endswith(CHECKPOINT_SUFFIXES):
+        return checkpoint
+    return value

@@ -1,0 +1,125 @@
+"""Posts samples and waits for what becomes of them."""
+
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from contract.notice import Notice
+from contract.objects import s3_url
+from deploy.verify.errors import VerifyError
+from deploy.verify.notices import NoticeQueue
+from deploy.verify.pictures import Picture, PictureError, fetch_picture
+from deploy.verify.samples import INPUT_PICTURE, InputLinks, Request, Sample, make_request
+from deploy.verify.target import Target
+
+_INPUT_KEY = "verify/input.png"
+_LINK_LIFETIME_S = 3600
+_POST_TIMEOUT_S = 35.0
+"""API Gateway answers after 29 seconds at the latest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of a sample.
+
+    Attributes:
+        request: What was posted.
+        seconds: From the request to its notice; None when none came.
+        pictures: The pictures made.
+        problem: What is wrong; None when all is well.
+    """
+
+    request: Request
+    seconds: float | None = None
+    pictures: tuple[Picture, ...] = ()
+    problem: str | None = None
+
+
+def verify(
+    target: Target, samples: Iterable[Sample], *, wait_s: float, stop: threading.Event | None = None
+) -> Iterator[Outcome]:
+    """Post all samples at once and yield each one's outcome as soon as it is known.
+
+    Args:
+        target: The platform.
+        samples: What to post.
+        wait_s: Seconds after which a task without a notice has failed; a first GPU node takes minutes.
+        stop: Ends the waiting early when set.
+
+    Raises:
+        VerifyError: The platform cannot be reached or used at all.
+    """
+    stop = stop or threading.Event()
+    try:
+        # Links signed the old way lead nowhere in newer regions and with a KMS key.
+        s3 = target.client("s3", config=Config(signature_version="s3v4"))
+        links = _upload_input(s3, target.bucket)
+        requests = [make_request(sample, links) for sample in samples]
+        with NoticeQueue(target) as notices:
+            waiting: dict[str, tuple[Request, float]] = {}
+            for request in requests:
+                posted_at = time.monotonic()
+                problem = _post(target, request)
+                if problem is None:
+                    waiting[request.task_id] = request, posted_at
+                else:
+                    yield Outcome(request=request, problem=problem)
+            deadline = time.monotonic() + wait_s
+            while waiting and time.monotonic() < deadline and not stop.is_set():
+                for notice in notices.receive():
+                    if notice.id in waiting:
+                        request, posted_at = waiting.pop(notice.id)
+                        yield _judge(s3, request, notice, time.monotonic() - posted_at)
+            for request, _ in waiting.values():
+                yield Outcome(request=request, problem=f"no notice within {wait_s:g} seconds")
+    except (BotoCoreError, ClientError) as exc:
+        raise VerifyError(f"AWS refused: {exc}") from exc
+
+
+def _upload_input(s3: Any, bucket: str) -> InputLinks:
+    s3.put_object(Bucket=bucket, Key=_INPUT_KEY, Body=INPUT_PICTURE.read_bytes(), ContentType="image/png")
+    address = {"Bucket": bucket, "Key": _INPUT_KEY}
+    http = s3.generate_presigned_url("get_object", Params=address, ExpiresIn=_LINK_LIFETIME_S)
+    return InputLinks(s3=s3_url(bucket, _INPUT_KEY), http=http)
+
+
+def _post(target: Target, request: Request) -> str | None:
+    """Post a request; return what is wrong with the answer."""
+    url = f"{target.endpoint}/{request.sample.api_version}"
+    try:
+        answer = httpx.post(url, json=request.body, headers={"x-api-key": target.api_key}, timeout=_POST_TIMEOUT_S)
+    except httpx.HTTPError as exc:
+        raise VerifyError(f"{target.endpoint} does not answer: {exc}") from exc
+    if answer.status_code == httpx.codes.OK:
+        return None
+    return f"refused with {answer.status_code}: {_message(answer)}"
+
+
+def _message(answer: httpx.Response) -> str:
+    try:
+        error = answer.json()["error"]
+        details = [f"{fault['field']} {fault['problem']}".strip() for fault in error.get("details", [])]
+        return "; ".join(details) or str(error["message"])
+    except (ValueError, KeyError, TypeError):
+        return answer.text[:200]
+
+
+def _judge(s3: Any, request: Request, notice: Notice, seconds: float) -> Outcome:
+    problem = None
+    pictures: tuple[Picture, ...] = ()
+    if not notice.result:
+        problem = f"{notice.error.code}: {notice.error.message}" if notice.error else notice.status
+    elif not notice.image_url:
+        problem = "its notice names no picture"
+    else:
+        try:
+            pictures = tuple(fetch_picture(s3, url) for url in notice.image_url)
+        except PictureError as exc:
+            problem = str(exc)
+    return Outcome(request=request, seconds=seconds, pictures=pictures, problem=problem)

@@ -1,0 +1,89 @@
+"""What the platform has in AWS: names of bucket, topics and queues, and how they are made."""
+
+import json
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+import boto3
+
+from contract.catalog import DeployedRuntime, RuntimeCatalog
+from contract.routing import subscription_filter
+from local.sandbox import ACCOUNT, REGION
+
+OUTPUT_BUCKET = "sd-on-eks-output"
+TASK_TOPIC_ARN = f"arn:aws:sns:{REGION}:{ACCOUNT}:tasks"
+NOTICE_TOPIC_ARN = f"arn:aws:sns:{REGION}:{ACCOUNT}:notices"
+
+VISIBILITY_TIMEOUT_S = 90
+MAX_RECEIVE_COUNT = 100
+_RETENTION_S = 4 * 24 * 3600
+_DEAD_RETENTION_S = 14 * 24 * 3600
+
+_OPEN_TO_READERS = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{OUTPUT_BUCKET}/*"}
+    ],
+}
+"""On this machine anybody may read pictures, so that no signed link has to be printed; a deployed bucket is private."""
+
+
+def dead_queue_name(runtime: str) -> str:
+    """Name of the queue beside a runtime's own that keeps what nobody could do."""
+    return f"{runtime}-dead"
+
+
+def queue_url(endpoint: str, name: str) -> str:
+    """Address of a queue as its users know it."""
+    return f"{endpoint}/{ACCOUNT}/{name}"
+
+
+def provision(endpoint: str, catalog: RuntimeCatalog, *, input_buckets: Iterable[str] = ()) -> None:
+    """Make buckets, topics and each runtime's queues, with the subscription filters of a deployment.
+
+    Args:
+        endpoint: Where moto listens.
+        catalog: The runtimes.
+        input_buckets: Buckets besides the output bucket from which tasks may take inputs.
+    """
+    session = boto3.Session(aws_access_key_id="local", aws_secret_access_key="local", region_name=REGION)
+    s3, sns, sqs = (session.client(name, endpoint_url=endpoint) for name in ("s3", "sns", "sqs"))
+    with ThreadPoolExecutor() as pool:
+        # moto imports a service at its first call; side by side that is half the time.
+        buckets = pool.map(lambda name: s3.create_bucket(Bucket=name), [OUTPUT_BUCKET, *input_buckets])
+        queues = pool.map(partial(_make_queues, sqs), catalog.names)
+        for topic in (TASK_TOPIC_ARN, NOTICE_TOPIC_ARN):
+            sns.create_topic(Name=topic.rpartition(":")[2])
+        list(buckets)
+        s3.put_bucket_policy(Bucket=OUTPUT_BUCKET, Policy=json.dumps(_OPEN_TO_READERS))
+        for runtime, queue_arn in zip(catalog, queues, strict=True):
+            _subscribe(sns, runtime, catalog, queue_arn)
+
+
+def _make_queues(sqs: Any, runtime: str) -> str:
+    dead = _make_queue(sqs, dead_queue_name(runtime), {"MessageRetentionPeriod": str(_DEAD_RETENTION_S)})
+    return _make_queue(
+        sqs,
+        runtime,
+        {
+            "VisibilityTimeout": str(VISIBILITY_TIMEOUT_S),
+            "MessageRetentionPeriod": str(_RETENTION_S),
+            "RedrivePolicy": json.dumps({"deadLetterTargetArn": dead, "maxReceiveCount": MAX_RECEIVE_COUNT}),
+        },
+    )
+
+
+def _make_queue(sqs: Any, name: str, attributes: dict[str, str]) -> str:
+    sqs.create_queue(QueueName=name, Attributes=attributes)
+    return f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"
+
+
+def _subscribe(sns: Any, runtime: DeployedRuntime, catalog: RuntimeCatalog, queue_arn: str) -> None:
+    sns.subscribe(
+        TopicArn=TASK_TOPIC_ARN,
+        Protocol="sqs",
+        Endpoint=queue_arn,
+        Attributes={"FilterPolicy": json.dumps(subscription_filter(runtime, catalog))},
+    )

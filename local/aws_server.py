@@ -1,0 +1,39 @@
+"""The process that is AWS: ``python -m local.aws_server``. All it holds is in memory and ends with it."""
+
+import argparse
+import logging
+import threading
+from pathlib import Path
+
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from werkzeug.serving import make_server
+
+from contract.catalog import RuntimeCatalog
+from local.aws import provision
+from local.long_poll import mend_long_poll
+
+
+def main() -> None:
+    """Provision, then listen: whoever reaches the port finds everything in place, after a restart too."""
+    parser = argparse.ArgumentParser(prog="python -m local.aws_server")
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--runtimes", type=Path, required=True, help="runtimes.json")
+    parser.add_argument("--input-bucket", action="append", default=[])
+    arguments = parser.parse_args()
+
+    # Its request log says "POST /" for whatever is asked of it.
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
+    mend_long_poll()
+    app = DomainDispatcherApplication(create_backend_app)
+    backstage = make_server("127.0.0.1", 0, app, threaded=True, request_handler=MotoRequestHandler)
+    threading.Thread(target=backstage.serve_forever, name="backstage", daemon=True).start()
+    catalog = RuntimeCatalog.from_json(arguments.runtimes.read_text(encoding="utf-8"))
+    provision(f"http://127.0.0.1:{backstage.server_port}", catalog, input_buckets=arguments.input_bucket)
+    backstage.shutdown()
+
+    server = make_server("127.0.0.1", arguments.port, app, threaded=True, request_handler=MotoRequestHandler)
+    server.serve_forever()
+
+
+if __name__ == "__main__":
+    main()

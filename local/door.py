@@ -1,0 +1,38 @@
+"""The process that is API Gateway and Lambda: ``python -m local.door``.
+
+The environment is the Lambda's own, and API_KEY: a key has no place in a command line that anybody may list.
+"""
+
+import argparse
+import logging
+import os
+import sys
+
+from aiohttp import web
+
+from api.handlers import handler
+from local.gateway import Gateway, GatewaySettings
+
+
+def main() -> None:
+    """Serve the door's handler until the process is ended."""
+    parser = argparse.ArgumentParser(prog="python -m local.door")
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--stage", required=True)
+    parser.add_argument("--rate-limit", type=float, required=True)
+    parser.add_argument("--burst-limit", type=int, required=True)
+    arguments = parser.parse_args()
+    logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(message)s")
+    logging.getLogger("local").setLevel(logging.INFO)
+    settings = GatewaySettings(
+        stage=arguments.stage,
+        api_key=os.environ.pop("API_KEY"),
+        rate_limit=arguments.rate_limit,
+        burst_limit=arguments.burst_limit,
+    )
+    app = Gateway(handler, settings).application()
+    web.run_app(app, host="127.0.0.1", port=arguments.port, print=None, access_log=None, shutdown_timeout=2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,120 @@
+"""A small server that does what API Gateway's REST API does in front of the door: keys, throttle, stage, limits."""
+
+import asyncio
+import hmac
+import json
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+from aiohttp import web
+
+from api.errors import error_body
+from local.proxy_event import LambdaContext, MalformedAnswerError, make_event, read_answer
+from local.throttle import TokenBucket
+
+MAX_REQUEST_BYTES = 10 * 1024 * 1024
+"""API Gateway takes no larger request."""
+MAX_PAYLOAD_BYTES = 6 * 1024 * 1024
+"""Lambda takes no larger event."""
+INTEGRATION_TIMEOUT_S = 29.0
+"""API Gateway waits no longer for the handler."""
+_CONCURRENCY = 32
+
+logger = logging.getLogger(__name__)
+
+Handler = Callable[[dict[str, Any], Any], Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewaySettings:
+    """How the API is deployed.
+
+    Attributes:
+        stage: First part of every path.
+        api_key: The one key that is accepted.
+        rate_limit: Requests per second and key.
+        burst_limit: Requests at once per key.
+        timeout_s: Seconds after which the handler is given up.
+    """
+
+    stage: str
+    api_key: str = field(repr=False)
+    rate_limit: float
+    burst_limit: int
+    timeout_s: float = INTEGRATION_TIMEOUT_S
+
+
+class Gateway:
+    """API Gateway in front of one handler."""
+
+    def __init__(self, handler: Handler, settings: GatewaySettings) -> None:
+        self._handler = handler
+        self._settings = settings
+        self._bucket = TokenBucket(rate=settings.rate_limit, burst=settings.burst_limit)
+        self._threads = ThreadPoolExecutor(_CONCURRENCY, thread_name_prefix="handler")
+
+    def application(self) -> web.Application:
+        """The server; every path leads to it."""
+        app = web.Application(client_max_size=MAX_REQUEST_BYTES)
+        app.router.add_route("*", "/{path:.*}", self._serve)
+        return app
+
+    async def _serve(self, request: web.Request) -> web.Response:
+        started = time.monotonic()
+        try:
+            response = await self._answer(request)
+        except Exception:
+            # API Gateway's own answer to whatever the integration does.
+            logger.exception("the handler failed")
+            response = _refusal(HTTPStatus.BAD_GATEWAY, "internal_error", "The request could not be handled.")
+        took_ms = (time.monotonic() - started) * 1000
+        logger.info("%s %s %d %.0f ms", request.method, request.rel_url.raw_path, response.status, took_ms)
+        return response
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        stage, slash, rest = request.path.removeprefix("/").partition("/")
+        if stage != self._settings.stage:
+            return _refusal(
+                HTTPStatus.FORBIDDEN, "forbidden", f"No such stage; paths begin with /{self._settings.stage}/."
+            )
+        key = request.headers.get("x-api-key", "")
+        if not hmac.compare_digest(key.encode("utf-8", "surrogateescape"), self._settings.api_key.encode()):
+            message = "The x-api-key header is not a known key." if key else "The x-api-key header is missing."
+            return _refusal(HTTPStatus.UNAUTHORIZED, "unauthorized", message)
+        if not self._bucket.take():
+            return _refusal(HTTPStatus.TOO_MANY_REQUESTS, "throttled", "Too many requests with this key; slow down.")
+        try:
+            body = await request.read()
+        except web.HTTPRequestEntityTooLarge:
+            return _too_large(MAX_REQUEST_BYTES)
+        event = make_event(request, body, stage=stage, path=slash + rest, api_key=key)
+        if len(json.dumps(event, ensure_ascii=False).encode("utf-8", "surrogatepass")) > MAX_PAYLOAD_BYTES:
+            return _too_large(MAX_PAYLOAD_BYTES)
+        return await self._invoke(event)
+
+    async def _invoke(self, event: dict[str, Any]) -> web.Response:
+        timeout_s = self._settings.timeout_s
+        request_id = event["requestContext"]["requestId"]
+        context = LambdaContext(aws_request_id=request_id, deadline=time.monotonic() + timeout_s)
+        invocation = asyncio.get_running_loop().run_in_executor(self._threads, self._handler, event, context)
+        try:
+            return read_answer(await asyncio.wait_for(invocation, timeout_s))
+        except TimeoutError:
+            return _refusal(HTTPStatus.GATEWAY_TIMEOUT, "timeout", f"No answer within {timeout_s:g} seconds.")
+        except MalformedAnswerError as exc:
+            logger.error("%s", exc)  # noqa: TRY400 - its place in the code says nothing
+            return _refusal(HTTPStatus.BAD_GATEWAY, "internal_error", "The request could not be handled.")
+
+
+def _refusal(status: HTTPStatus, code: str, message: str) -> web.Response:
+    return web.json_response(error_body(code, message), status=status)
+
+
+def _too_large(limit_bytes: int) -> web.Response:
+    message = f"The request is larger than {limit_bytes // 1024**2} MB."
+    return _refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", message)

@@ -1,0 +1,185 @@
+"""Every part's command line and environment. What crosses into a process stands here and nowhere else."""
+
+import asyncio
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from contract.catalog import DeployedRuntime
+from contract.config import Config, ModelsRuntime
+from contract.runtimes import RUNTIME_TYPES
+from local.aws import NOTICE_TOPIC_ARN, OUTPUT_BUCKET, TASK_TOPIC_ARN, dead_queue_name, queue_url
+from local.processes import Part, Probe
+
+SAMPLE_CHECKPOINT = "v1-5-pruned-emaonly.safetensors"
+"""The checkpoint of the sample requests; every stand-in that loads checkpoints on request has it."""
+AGENT_DRAIN_S = 5.0
+"""How long an agent that is told to end may go on with its job."""
+_PROBE_TIMEOUT_S = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """Where everything is on this machine.
+
+    Attributes:
+        config: The configuration.
+        gateway_port: Port of the API.
+        aws_port: Port of AWS.
+        server_urls: Base URL of each runtime's model server.
+        runtimes_file: The catalog of runtimes as a file.
+        api_key: The key that the API takes.
+        environment: What every part gets in its environment.
+    """
+
+    config: Config
+    gateway_port: int
+    aws_port: int
+    server_urls: Mapping[str, str]
+    runtimes_file: Path
+    api_key: str = field(repr=False)
+    environment: Mapping[str, str] = field(repr=False)
+
+    @property
+    def aws_endpoint(self) -> str:
+        """AWS's base URL."""
+        return f"http://127.0.0.1:{self.aws_port}"
+
+    @property
+    def endpoint(self) -> str:
+        """The API's base URL."""
+        return f"http://127.0.0.1:{self.gateway_port}/{self.config.apigw.stage_name}/"
+
+
+def aws_part(layout: Layout) -> Part:
+    """AWS."""
+    buckets = [f"--input-bucket={name}" for name in layout.config.input_buckets]
+    return Part(
+        name="aws",
+        command=_python(
+            "local.aws_server", f"--port={layout.aws_port}", f"--runtimes={layout.runtimes_file}", *buckets
+        ),
+        environment=layout.environment,
+        probe=_listens(layout.aws_port),
+    )
+
+
+def door_part(layout: Layout) -> Part:
+    """API Gateway and the door behind it."""
+    throttle = layout.config.apigw.throttle
+    return Part(
+        name="door",
+        command=_python(
+            "local.door",
+            f"--port={layout.gateway_port}",
+            f"--stage={layout.config.apigw.stage_name}",
+            f"--rate-limit={throttle.rate_limit}",
+            f"--burst-limit={throttle.burst_limit}",
+        ),
+        environment={
+            **layout.environment,
+            "API_KEY": layout.api_key,
+            "TASK_TOPIC_ARN": TASK_TOPIC_ARN,
+            "OUTPUT_BUCKET": OUTPUT_BUCKET,
+            "RUNTIMES_FILE": str(layout.runtimes_file),
+        },
+        probe=_listens(layout.gateway_port),
+    )
+
+
+def server_part(layout: Layout, runtime: ModelsRuntime, http: aiohttp.ClientSession) -> Part:
+    """The stand-in for a runtime's model server."""
+    port = urlsplit(layout.server_urls[runtime.name]).port
+    return Part(
+        name=f"{runtime.name}-server",
+        command=_python(
+            "runtimes.standin",
+            f"--type={runtime.type}",
+            "--host=127.0.0.1",
+            f"--port={port}",
+            *(f"--model={name}" for name in _models(runtime)),
+        ),
+        environment=layout.environment,
+        probe=server_probe(layout, runtime, http),
+    )
+
+
+def agent_part(layout: Layout, runtime: ModelsRuntime) -> Part:
+    """A runtime's queue agent."""
+    return Part(
+        name=f"{runtime.name}-agent",
+        command=_python("queue_agent"),
+        environment={
+            "LOGLEVEL": "INFO",
+            **layout.environment,
+            "SQS_QUEUE_URL": queue_url(layout.aws_endpoint, runtime.name),
+            "SQS_DEAD_QUEUE_URL": queue_url(layout.aws_endpoint, dead_queue_name(runtime.name)),
+            "SNS_TOPIC_ARN": NOTICE_TOPIC_ARN,
+            "S3_BUCKET": OUTPUT_BUCKET,
+            "INPUT_BUCKETS": ",".join(layout.config.input_buckets),
+            "RUNTIME_TYPE": runtime.type,
+            "RUNTIME_NAME": runtime.name,
+            "API_BASE_URL": layout.server_urls[runtime.name],
+            "DYNAMIC_SD_MODEL": "true" if runtime.dynamic_model else "false",
+            "ALLOW_LOOPBACK_INPUTS": "true",
+            "SHUTDOWN_GRACE_S": f"{AGENT_DRAIN_S:g}",
+            "EXECUTION_TIMEOUT_S": f"{layout.config.deadlines.execution_seconds:g}",
+        },
+    )
+
+
+def notices_part(layout: Layout) -> Part:
+    """Shows every notice as a line."""
+    return Part(name="notices", command=_python("local.notices"), environment=layout.environment)
+
+
+def server_probe(layout: Layout, runtime: ModelsRuntime, http: aiohttp.ClientSession) -> Probe:
+    """Tell whether a runtime's model server takes jobs."""
+    base = urlsplit(layout.server_urls[runtime.name])
+    url = base._replace(path=RUNTIME_TYPES[runtime.type].health_path, query="").geturl()
+    timeout = aiohttp.ClientTimeout(total=_PROBE_TIMEOUT_S)
+
+    async def probe() -> bool:
+        try:
+            async with http.get(url, timeout=timeout, allow_redirects=False) as response:
+                return response.status == HTTPStatus.OK
+        except (aiohttp.ClientError, TimeoutError):
+            return False
+
+    return probe
+
+
+def stand_in_url(runtime: ModelsRuntime, port: int) -> str:
+    """Base URL of a stand-in, in the form of its type's default URL."""
+    return urlsplit(RUNTIME_TYPES[runtime.type].default_url)._replace(netloc=f"127.0.0.1:{port}").geturl()
+
+
+def _models(runtime: ModelsRuntime) -> list[str]:
+    deployed: DeployedRuntime = runtime.deployed
+    if deployed.model_filename is not None:
+        return [deployed.model_filename]
+    names = [runtime.model_filename, SAMPLE_CHECKPOINT]
+    return list(dict.fromkeys(name for name in names if name is not None))
+
+
+def _python(module: str, *arguments: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", module, *arguments)
+
+
+def _listens(port: int) -> Probe:
+    """Tell whether somebody listens: enough for what opens its port only when it is ready."""
+
+    async def probe() -> bool:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            return False
+        writer.close()
+        return True
+
+    return probe

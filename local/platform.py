@@ -1,0 +1,166 @@
+"""The platform as a whole: its parts started side by side, watched, and ended in order."""
+
+import asyncio
+import secrets
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+import aiohttp
+
+from contract.config import Config, ModelsRuntime
+from local import parts
+from local.output import LineSink, PartOutput
+from local.ports import free_port
+from local.processes import Part, PartFailedError, SupervisedProcess
+from local.stack import Stack, StateDirectory
+
+ROOT = Path(__file__).resolve().parent.parent
+"""The checkout; every part runs here."""
+
+_READY_TIMEOUT_S = 60.0
+_AGENT_GRACE_S = parts.AGENT_DRAIN_S + 5.0
+_GRACE_S = 3.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlatformSettings:
+    """How to run the platform.
+
+    Attributes:
+        config: The configuration.
+        gateway_port: Port of the API.
+        aws_port: Port of AWS.
+        runtime_urls: Base URL of a real model server, for each runtime that has one instead of a stand-in.
+        state: Directory for logs and stack.json.
+        environment: What every part gets in its environment.
+    """
+
+    config: Config
+    gateway_port: int
+    aws_port: int
+    runtime_urls: Mapping[str, str]
+    state: Path
+    environment: Mapping[str, str] = field(repr=False)
+
+
+class Platform:
+    """The running platform; an async context manager.
+
+    Args:
+        settings: How to run it.
+        console: Takes every line of every part, notices among them; None leaves the lines to the log files.
+        progress: Takes a sentence for people at each step of the start.
+    """
+
+    def __init__(
+        self,
+        settings: PlatformSettings,
+        *,
+        console: LineSink | None = None,
+        progress: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._console = console
+        self._progress = progress
+        self._state = StateDirectory(settings.state)
+        self._stand_ins = [one for one in settings.config.models_runtime if one.name not in settings.runtime_urls]
+        stand_in_urls = {one.name: parts.stand_in_url(one, free_port()) for one in self._stand_ins}
+        self._layout = parts.Layout(
+            config=settings.config,
+            gateway_port=settings.gateway_port,
+            aws_port=settings.aws_port,
+            server_urls={**stand_in_urls, **settings.runtime_urls},
+            runtimes_file=self._state.runtimes_file,
+            api_key=secrets.token_urlsafe(30),
+            environment=settings.environment,
+        )
+        self._agents: list[SupervisedProcess] = []
+        self._others: list[SupervisedProcess] = []
+        self._running = AsyncExitStack()
+
+    @property
+    def stack(self) -> Stack:
+        """Its addresses."""
+        return Stack(
+            endpoint=self._layout.endpoint,
+            api_key=self._layout.api_key,
+            aws_endpoint=self._layout.aws_endpoint,
+            logs=self._state.logs,
+        )
+
+    async def __aenter__(self) -> Self:
+        """Start all parts and wait until they are ready.
+
+        Raises:
+            AlreadyRunningError: Another platform has the state directory.
+            PartFailedError: A part does not come up.
+        """
+        async with AsyncExitStack() as undo:
+            undo.enter_context(self._state.claimed())
+            http = await undo.enter_async_context(aiohttp.ClientSession())
+            undo.push_async_callback(self._stop)
+            try:
+                await self._start(http)
+            except ExceptionGroup as failures:
+                raise failures.exceptions[0] from failures
+            self._state.publish(self.stack)
+            self._running = undo.pop_all()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """End all parts."""
+        await self._running.aclose()
+
+    async def failed(self) -> PartFailedError:
+        """Wait until a part has died several times in a row."""
+        waits = [asyncio.create_task(process.failed()) for process in (*self._others, *self._agents)]
+        try:
+            done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            return done.pop().result()
+        finally:
+            for wait in waits:
+                wait.cancel()
+
+    async def _start(self, http: aiohttp.ClientSession) -> None:
+        layout = self._layout
+        layout.runtimes_file.write_text(layout.config.catalog.to_json(), encoding="utf-8")
+        aws = self._launch(parts.aws_part(layout), self._others)
+        async with asyncio.TaskGroup() as waiting:
+            for runtime in layout.config.models_runtime:
+                if runtime in self._stand_ins:
+                    server = self._launch(parts.server_part(layout, runtime, http), self._others)
+                    waiting.create_task(self._ready(server))
+                else:
+                    waiting.create_task(self._look_at(runtime, http))
+            waiting.create_task(self._ready(self._launch(parts.door_part(layout), self._others)))
+            await self._ready(aws)
+            for runtime in layout.config.models_runtime:
+                self._launch(parts.agent_part(layout, runtime), self._agents)
+        if self._console is not None:
+            self._launch(parts.notices_part(layout), self._others)
+
+    def _launch(self, part: Part, among: list[SupervisedProcess]) -> SupervisedProcess:
+        output = PartOutput(part.name, self._state.logs / f"{part.name}.log", self._console)
+        process = SupervisedProcess(part, output, directory=ROOT)
+        among.append(process)
+        process.start()
+        return process
+
+    async def _ready(self, process: SupervisedProcess) -> None:
+        await process.wait_ready(_READY_TIMEOUT_S)
+        self._progress(f"{process.part.name} is ready")
+
+    async def _look_at(self, runtime: ModelsRuntime, http: aiohttp.ClientSession) -> None:
+        """Say where a real model server is; it may take minutes to load, and the waiting is its agent's."""
+        answers = await parts.server_probe(self._layout, runtime, http)()
+        doubt = "" if answers else ", which does not answer yet; its agent waits for it"
+        self._progress(f"{runtime.name} uses {self._layout.server_urls[runtime.name]}{doubt}")
+
+    async def _stop(self) -> None:
+        """End the agents first, while all that they need to finish is there."""
+        try:
+            await asyncio.gather(*(agent.stop(_AGENT_GRACE_S) for agent in self._agents))
+        finally:
+            await asyncio.gather(*(process.stop(_GRACE_S) for process in self._others))

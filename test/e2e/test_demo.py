@@ -1,0 +1,89 @@
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[2]
+PICTURES = {
+    "t2i.png": ("text-to-image", "v1alpha2", "sdruntime"),
+    "i2i.png": ("image-to-image", "v1alpha2", "sdruntime"),
+    "extra-single-image.png": ("extra-single-image", "v1alpha2", "sdruntime"),
+    "t2i-v1alpha1.png": ("text-to-image", "v1alpha1", "sdruntime"),
+    "i2i-v1alpha1.png": ("image-to-image", "v1alpha1", "sdruntime"),
+    "pipeline.png": ("pipeline", "v1alpha2", "comfyruntime"),
+}
+
+
+def make_demo(
+    directory: Path, *variables: str, options: str = "", **environment: str
+) -> subprocess.CompletedProcess[str]:
+    arguments = f"ARGS=--out={directory / 'out'} --state={directory / 'state'} {options}"
+    command = ["make", "--no-print-directory", "demo", *variables, arguments]
+    return subprocess.run(
+        command, cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, timeout=300, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
+    directory = tmp_path_factory.mktemp("demo")
+    return directory, make_demo(directory)
+
+
+def test_it_exits_with_0_and_saves_one_picture_per_sample(demo: tuple[Path, Any]) -> None:
+    directory, ended = demo
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert {path.name for path in (directory / "out").iterdir()} == set(PICTURES)
+    for name in PICTURES:
+        with Image.open(directory / "out" / name) as image:
+            image.load()
+            assert min(image.size) >= 512
+
+
+def test_its_table_names_task_api_runtime_seconds_and_file(demo: tuple[Path, Any]) -> None:
+    _, ended = demo
+    rows = [line.split() for line in ended.stdout.splitlines() if line.rstrip().endswith(".png")]
+    assert {Path(file).name: (task, api, runtime) for task, api, runtime, _, file in rows} == PICTURES
+    assert all(0 < float(seconds) < 30 for _, _, _, seconds, _ in rows)
+
+
+def test_its_progress_is_plain_text_where_there_is_no_terminal(demo: tuple[Path, Any]) -> None:
+    _, ended = demo
+    assert "Posting 6 requests …" in ended.stdout
+    assert "\x1b" not in ended.stdout
+
+
+def test_a_task_that_fails_is_named_with_its_logs_and_the_exit_code_is_1(tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text(
+        "stackName: small\nmodelBucketArn: arn:aws:s3:::models\n"
+        "modelsRuntime:\n  - {name: only, namespace: only, type: comfyui}\n"
+    )
+    # Nobody has told the server about the samples' checkpoint.
+    with subprocess.Popen(
+        [ROOT / ".venv/bin/python", "-m", "runtimes.standin", "--type=comfyui", "--port=0", "--model=x.safetensors"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as server:
+        try:
+            assert server.stdout is not None
+            url = server.stdout.readline().split()[-1]
+            ended = make_demo(tmp_path, f"CONFIG={config}", options=f"--runtime-url only={url}")
+        finally:
+            server.terminate()
+    assert ended.returncode == 2  # make's own for a recipe that failed
+    assert "v1-5-pruned-emaonly.safetensors" in ended.stdout
+    assert str(tmp_path / "state/logs") in ended.stdout
+    assert (tmp_path / "state/logs/only-agent.log").exists()
+
+
+def test_a_part_that_does_not_start_is_named_with_its_log(tmp_path: Path) -> None:
+    ended = make_demo(tmp_path, LOGLEVEL="nonsense")
+    assert ended.returncode == 2
+    assert "door ended 3 times in a row." in ended.stderr
+    assert f"Its log is {tmp_path / 'state/logs/door.log'}" in ended.stderr
+    assert "NONSENSE" in ended.stderr

@@ -1,0 +1,179 @@
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.verify.notices import NoticeQueue
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def run_local(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "local", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+
+
+def gone(pids: list[int], timeout_s: float = 5) -> bool:
+    deadline = time.monotonic() + timeout_s
+    while any(Path(f"/proc/{pid}").exists() for pid in pids):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_every_process_and_removes_the_state_file(
+    start_up: Callable[..., Any], small_config: Path, number: signal.Signals
+) -> None:
+    up = start_up(f"--config={small_config}")
+    up.wait_ready()
+    parts = up.part_pids()
+    assert {"local.aws_server", "local.door", "queue_agent only", "runtimes.standin sdwebui"} <= set(parts)
+    assert up.end(number) == 0
+    assert gone(list(parts.values()), timeout_s=0)
+    assert not (up.state / "stack.json").exists()
+
+
+@pytest.mark.parametrize("pause_s", [0.6, 1.0, 1.5])
+def test_a_signal_in_the_middle_of_starting_leaves_no_process(
+    start_up: Callable[..., Any], small_config: Path, pause_s: float
+) -> None:
+    up = start_up(f"--config={small_config}")
+    time.sleep(pause_s)
+    parts = up.part_pids()
+    up.end(signal.SIGTERM)
+    assert gone(list(parts.values()))
+    assert "Traceback" not in up.printed.read_text()
+
+
+def test_no_part_outlives_a_platform_that_is_killed(start_up: Callable[..., Any], small_config: Path) -> None:
+    up = start_up(f"--config={small_config}")
+    up.wait_ready()
+    parts = up.part_pids()
+    assert up.end(signal.SIGKILL) == -signal.SIGKILL
+    assert gone(list(parts.values()))
+
+
+def test_only_its_owner_can_read_the_state_file(start_up: Callable[..., Any], small_config: Path) -> None:
+    up = start_up(f"--config={small_config}")
+    up.wait_ready()
+    assert (up.state / "stack.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_the_curl_line_works_when_pasted_and_the_picture_it_names_can_be_fetched(
+    start_up: Callable[..., Any], small_config: Path
+) -> None:
+    up = start_up(f"--config={small_config}")
+    up.wait_ready()
+    line = next(line.strip() for line in up.printed.read_text().splitlines() if line.startswith("  curl -sS"))
+    assert "/prod/v1alpha2" in line
+    answer = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=30, check=True)
+    assert '"id_task":"first-picture"' in answer.stdout
+    deadline = time.monotonic() + 20
+    while not (
+        shown := re.search(r"^notices +\| first-picture succeeded: (\S+)$", up.printed.read_text(), re.MULTILINE)
+    ):
+        assert time.monotonic() < deadline, up.printed.read_text()
+        time.sleep(0.1)
+    picture = subprocess.run(["curl", "-sSf", shown.group(1)], capture_output=True, timeout=30, check=True)
+    assert picture.stdout.startswith(b"\x89PNG")
+
+
+def test_throttle_and_stage_come_from_the_configuration(start_up: Callable[..., Any], small_config: Path) -> None:
+    up = start_up(f"--config={small_config}")
+    up.wait_ready()
+    assert up.target.endpoint.endswith("/prod")
+    assert [up.post({}).status_code for _ in range(5)] == [400, 400, 400, 429, 429]
+
+
+def test_aws_that_dies_comes_back_with_every_queue(start_up: Callable[..., Any], small_config: Path) -> None:
+    up = start_up(f"--config={small_config}")
+    up.wait_ready()
+    pid = up.part_pids()["local.aws_server"]
+    os.kill(pid, signal.SIGKILL)
+    deadline = time.monotonic() + 20
+    while up.part_pids().get("local.aws_server", pid) == pid or not listens(up.stack["AwsEndpoint"]):
+        assert time.monotonic() < deadline, up.printed.read_text()
+        time.sleep(0.05)
+    with NoticeQueue(up.target) as notices:
+        _, notice = up.draw(notices, runtime="only")
+    assert notice.result is True
+
+
+def listens(url: str) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", int(url.rpartition(":")[2]))) == 0
+
+
+def test_a_real_server_takes_the_place_of_the_stand_in(start_up: Callable[..., Any], small_config: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+    command = [sys.executable, "-m", "runtimes.standin", "--type=sdwebui", f"--port={port}", "--model=real.safetensors"]
+    with subprocess.Popen(command, cwd=ROOT) as server:
+        try:
+            up = start_up(f"--config={small_config}", f"--runtime-url=only=http://127.0.0.1:{port}")
+            up.wait_ready()
+            assert not any(part.startswith("runtimes.standin") for part in up.part_pids())
+            with NoticeQueue(up.target) as notices:
+                _, notice = up.draw(
+                    notices, runtime="only", alwayson_scripts={"sd_model_checkpoint": "real.safetensors"}
+                )
+            assert notice.result is True
+        finally:
+            server.terminate()
+
+
+@pytest.mark.parametrize(("option", "advice"), [("--port", "make up PORT="), ("--aws-port", "--aws-port ")])
+def test_a_busy_port_is_one_clear_line_and_exit_code_1(tmp_path: Path, option: str, advice: str) -> None:
+    with socket.socket() as busy:
+        busy.bind(("127.0.0.1", 0))
+        busy.listen()
+        port = busy.getsockname()[1]
+        ports = {"--port": "0", "--aws-port": "0", option: str(port)}
+        ended = run_local("up", f"--state={tmp_path}", *(f"{name}={number}" for name, number in ports.items()))
+    assert ended.returncode == 1
+    assert len(ended.stderr.splitlines()) == 1
+    assert f"Port {port} " in ended.stderr
+    assert advice in ended.stderr
+
+
+def test_faults_of_the_configuration_are_listed_with_their_lines(tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text("stackName: 1x\nmodelBucketArn: arn:aws:s3:::models\nmodelsRuntime:\n  - {name: A}\n")
+    for command in ("up", "demo"):
+        ended = run_local(command, f"--config={config}", f"--state={tmp_path}")
+        assert ended.returncode == 1
+        assert ended.stderr.startswith(f"{config} has 4 faults:\n  line 1: stackName ")
+        assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--config=/nowhere/config.yaml",), "/nowhere/config.yaml: No such file or directory"),
+        (("--runtime-url=elsewhere=http://127.0.0.1:1",), "there is no runtime elsewhere; there are sdruntime"),
+        (("--runtime-url=sdruntime",), "give NAME=http://host:port"),
+    ],
+)
+def test_a_wrong_command_line_is_explained(tmp_path: Path, arguments: tuple[str, ...], words: str) -> None:
+    ended = run_local("up", "--port=0", "--aws-port=0", f"--state={tmp_path}", *arguments)
+    assert ended.returncode == 1
+    assert words in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_second_platform_on_the_same_state_is_refused(platform: Any) -> None:
+    ended = run_local("up", "--port=0", "--aws-port=0", f"--state={platform.state}")
+    assert ended.returncode == 1
+    assert "A platform already runs" in ended.stderr
+    assert (platform.state / "stack.json").exists()

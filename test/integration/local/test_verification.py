@@ -1,0 +1,190 @@
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import boto3
+import pytest
+
+from contract.job import new_job_id
+from contract.notice import Notice, Problem
+from deploy.verify.errors import VerifyError
+from deploy.verify.samples import Sample
+from deploy.verify.target import Target
+from deploy.verify.verification import Outcome, verify
+from local.aws import NOTICE_TOPIC_ARN, OUTPUT_BUCKET
+from local.sandbox import REGION
+
+BUCKET = OUTPUT_BUCKET
+PNG = b"\x89PNG\r\n\x1a\n and more"
+
+
+class Platform:
+    """A door that answers everything, and publishes whatever notice the test wants."""
+
+    def __init__(self, aws: str) -> None:
+        self.aws = aws
+        self.topic = NOTICE_TOPIC_ARN
+        self.status = 200
+        self.answer: Any = {}
+        self.notices: list[dict[str, Any]] = []
+        self.requests: list[dict[str, Any]] = []
+        self.endpoint = ""
+
+    def client(self, service: str, **options: Any) -> Any:
+        return boto3.client(
+            service,
+            endpoint_url=self.aws,
+            region_name=REGION,
+            aws_access_key_id="local",
+            aws_secret_access_key="local",
+            **options,
+        )
+
+    def accept(self, body: dict[str, Any]) -> None:
+        self.requests.append(body)
+        task_id = body["task"]["metadata"]["id"]
+        for changes in self.notices:
+            fields = {
+                "id": task_id,
+                "result": True,
+                "status": "succeeded",
+                "image_url": [],
+                "output_url": None,
+                "context": None,
+                "job": new_job_id(),
+                "runtime": "mine",
+            }
+            message = Notice(**(fields | changes)).to_message()
+            self.client("sns").publish(TopicArn=self.topic, Message=message)
+
+    def run(self, wait_s: float = 5, stop: threading.Event | None = None) -> list[Outcome]:
+        target = Target(
+            endpoint=self.endpoint, api_key="key", bucket=BUCKET, notice_topic_arn=self.topic, client=self.client
+        )
+        samples = [Sample(name="t2i", api_version="v1alpha2", runtime="mine")]
+        return list(verify(target, samples, wait_s=wait_s, stop=stop))
+
+    @property
+    def temporary(self) -> tuple[list[str], list[Any]]:
+        """Queues and subscriptions of verifications that are there now."""
+        queues = self.client("sqs").list_queues(QueueNamePrefix="sd-on-eks-verify").get("QueueUrls", [])
+        return queues, self.client("sns").list_subscriptions_by_topic(TopicArn=NOTICE_TOPIC_ARN)["Subscriptions"]
+
+
+@pytest.fixture
+def platform(aws_endpoint: str) -> Iterator[Platform]:
+    platform = Platform(aws_endpoint)
+
+    class Door(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            if platform.status == 200:
+                platform.accept(body)
+            self.send_response(platform.status)
+            self.end_headers()
+            self.wfile.write(json.dumps(platform.answer).encode())
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Door) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        platform.endpoint = f"http://127.0.0.1:{server.server_port}"
+        yield platform
+        server.shutdown()
+
+
+def test_a_picture_in_s3_is_a_success(platform: Platform) -> None:
+    platform.client("s3").put_object(Bucket=BUCKET, Key="a.png", Body=PNG)
+    platform.notices = [{"image_url": [f"s3://{BUCKET}/a.png"]}]
+    (outcome,) = platform.run()
+    assert outcome.problem is None
+    assert outcome.pictures[0].content == PNG
+    assert outcome.seconds is not None
+
+
+@pytest.mark.parametrize(
+    ("notice", "problem"),
+    [
+        ({"image_url": [f"s3://{BUCKET}/gone.png"]}, "gone.png is not there: NoSuchKey"),
+        ({"image_url": []}, "names no picture"),
+        ({"image_url": ["https://elsewhere/a.png"]}, "must look like s3://"),
+        (
+            {"result": False, "status": "failed", "error": Problem(code="input_failed", message="dead link")},
+            "input_failed: dead link",
+        ),
+        ({"id": "somebody-elses"}, "no notice within"),
+    ],
+)
+def test_anything_else_is_a_failure_with_its_reason(platform: Platform, notice: dict[str, Any], problem: str) -> None:
+    platform.notices = [notice]
+    (outcome,) = platform.run(wait_s=2)
+    assert problem in str(outcome.problem)
+    assert outcome.pictures == ()
+
+
+def test_an_object_that_is_no_picture_is_a_failure(platform: Platform) -> None:
+    platform.client("s3").put_object(Bucket=BUCKET, Key="b.png", Body=b"<html>")
+    platform.notices = [{"image_url": [f"s3://{BUCKET}/b.png"]}]
+    (outcome,) = platform.run()
+    assert "is no picture" in str(outcome.problem)
+
+
+def test_a_refusal_is_shown_with_all_its_faults(platform: Platform) -> None:
+    platform.status = 400
+    details = [{"field": "task.content.steps", "problem": "must be a number"}, {"field": "", "problem": "is odd"}]
+    platform.answer = {"error": {"code": "invalid_request", "message": "The request has 2 faults.", "details": details}}
+    (outcome,) = platform.run()
+    assert outcome.problem == "refused with 400: task.content.steps must be a number; is odd"
+
+
+@pytest.mark.parametrize("answer", [{"message": "Forbidden"}, "text", []])
+def test_a_refusal_in_another_shape_is_shown_as_it_is(platform: Platform, answer: Any) -> None:
+    platform.status, platform.answer = 403, answer
+    (outcome,) = platform.run()
+    assert outcome.problem == f"refused with 403: {json.dumps(answer)}"
+
+
+def test_what_others_publish_to_the_topic_does_no_harm(platform: Platform) -> None:
+    platform.client("s3").put_object(Bucket=BUCKET, Key="a.png", Body=PNG)
+    platform.notices = [{"id": "somebody-elses"}, {"image_url": [f"s3://{BUCKET}/a.png"]}]
+    platform.accept = _after_garbage(platform, platform.accept)  # type: ignore[method-assign]
+    (outcome,) = platform.run()
+    assert outcome.problem is None
+
+
+def _after_garbage(platform: Platform, accept: Any) -> Any:
+    def publish_garbage_first(body: dict[str, Any]) -> None:
+        for message in ("not json", "{}", "[]", '"text"'):
+            platform.client("sns").publish(TopicArn=platform.topic, Message=message)
+        accept(body)
+
+    return publish_garbage_first
+
+
+def test_the_input_picture_lies_under_verify_and_both_links_lead_to_it(platform: Platform) -> None:
+    platform.run(wait_s=0)
+    stored = platform.client("s3").get_object(Bucket=BUCKET, Key="verify/input.png")
+    assert stored["ContentType"] == "image/png"
+
+
+def test_no_queue_and_no_subscription_is_left_however_it_ends(platform: Platform) -> None:
+    platform.run(wait_s=0)
+    assert platform.temporary == ([], [])
+    stopped = threading.Event()
+    stopped.set()
+    platform.run(wait_s=60, stop=stopped)
+    assert platform.temporary == ([], [])
+    platform.endpoint = "http://127.0.0.1:1"
+    with pytest.raises(VerifyError, match="does not answer"):
+        platform.run()
+    assert platform.temporary == ([], [])
+
+
+def test_aws_that_cannot_be_reached_is_one_sentence(platform: Platform) -> None:
+    platform.topic = f"arn:aws:sns:{REGION}:123456789012:no-such-topic"
+    with pytest.raises(VerifyError, match="AWS refused"):
+        platform.run()
+    assert platform.temporary == ([], [])

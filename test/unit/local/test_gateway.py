@@ -1,0 +1,273 @@
+import asyncio
+import base64
+import json
+import logging
+import threading
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+
+from local.gateway import MAX_PAYLOAD_BYTES, MAX_REQUEST_BYTES, Gateway, GatewaySettings, Handler
+from local.proxy_event import API_KEY_ID
+
+KEY = "a-key-that-nobody-may-see"
+ANSWER = {"statusCode": 200, "headers": {"Content-Type": "application/json"}, "body": "{}", "isBase64Encoded": False}
+
+Client = TestClient[aiohttp.web.Request, aiohttp.web.Application]
+StartGateway = Callable[..., Awaitable[Client]]
+
+
+class Door:
+    """A handler that keeps its events and gives one answer."""
+
+    def __init__(self, answer: Any = ANSWER) -> None:
+        self.answer = answer
+        self.events: list[dict[str, Any]] = []
+        self.contexts: list[Any] = []
+        self.threads: list[int] = []
+
+    def __call__(self, event: dict[str, Any], context: Any) -> Any:
+        self.events.append(event)
+        self.contexts.append(context)
+        self.threads.append(threading.get_ident())
+        return self.answer
+
+
+@pytest.fixture
+async def start() -> AsyncIterator[StartGateway]:
+    clients: list[Client] = []
+
+    async def start_gateway(handler: Handler, **changes: Any) -> Client:
+        settings = {"stage": "dev", "api_key": KEY, "rate_limit": 1000, "burst_limit": 1000} | changes
+        server = TestServer(Gateway(handler, GatewaySettings(**settings)).application())
+        await server.start_server(access_log=None)
+        client = TestClient(server)
+        clients.append(client)
+        return client
+
+    yield start_gateway
+    for client in clients:
+        await client.close()
+
+
+async def refusal(response: aiohttp.ClientResponse) -> tuple[int, str]:
+    """Status and code of an answer that has the error JSON's shape and nothing else."""
+    assert response.content_type == "application/json"
+    body = await response.json()
+    assert set(body) == {"error"}
+    assert set(body["error"]) == {"code", "message", "details"}
+    assert body["error"]["details"] == []
+    assert body["error"]["message"]
+    return response.status, body["error"]["code"]
+
+
+@pytest.mark.parametrize("headers", [{}, {"x-api-key": "wrong"}, {"x-api-key": ""}, {"x-api-key": KEY + "x"}])
+async def test_a_missing_or_wrong_key_is_401_and_reaches_no_handler(
+    start: StartGateway, headers: dict[str, str]
+) -> None:
+    door = Door()
+    client = await start(door)
+    assert await refusal(await client.post("/dev/v1alpha2", headers=headers)) == (401, "unauthorized")
+    assert door.events == []
+
+
+async def test_the_key_header_is_found_in_any_case(start: StartGateway) -> None:
+    client = await start(Door())
+    assert (await client.post("/dev/v1alpha2", headers={"X-API-KEY": KEY})).status == 200
+
+
+async def test_more_requests_than_the_burst_are_429_until_the_bucket_fills(start: StartGateway) -> None:
+    client = await start(Door(), rate_limit=20, burst_limit=3)
+    headers = {"x-api-key": KEY}
+    statuses = [(await client.post("/dev/v1alpha2", headers=headers)).status for _ in range(3)]
+    assert statuses == [200, 200, 200]
+    assert await refusal(await client.post("/dev/v1alpha2", headers=headers)) == (429, "throttled")
+    await asyncio.sleep(0.1)
+    assert (await client.post("/dev/v1alpha2", headers=headers)).status == 200
+
+
+async def test_requests_without_the_key_use_up_nothing_of_its_throttle(start: StartGateway) -> None:
+    client = await start(Door(), rate_limit=0.001, burst_limit=1)
+    for _ in range(5):
+        assert (await client.post("/dev/v1alpha2")).status == 401
+    assert (await client.post("/dev/v1alpha2", headers={"x-api-key": KEY})).status == 200
+
+
+@pytest.mark.parametrize("path", ["/prod/v1alpha2", "/v1alpha2", "/"])
+async def test_a_path_outside_the_stage_is_403(start: StartGateway, path: str) -> None:
+    door = Door()
+    client = await start(door)
+    assert await refusal(await client.post(path, headers={"x-api-key": KEY})) == (403, "forbidden")
+    assert door.events == []
+
+
+@pytest.mark.parametrize(
+    ("path", "seen"),
+    [
+        ("/dev/v1alpha2", "/v1alpha2"),
+        ("/dev/v1alpha2/", "/v1alpha2/"),
+        ("/dev//v1alpha2", "//v1alpha2"),
+        ("/dev//v1alpha2//", "//v1alpha2//"),
+        ("/dev", ""),
+        ("/dev/", "/"),
+    ],
+)
+async def test_the_handler_sees_the_path_after_the_stage_with_its_slashes(
+    start: StartGateway, path: str, seen: str
+) -> None:
+    door = Door()
+    client = await start(door)
+    await client.post(path, headers={"x-api-key": KEY})
+    assert door.events[0]["path"] == seen
+
+
+async def test_the_event_has_the_documented_form(start: StartGateway) -> None:
+    door = Door()
+    client = await start(door)
+    headers = [("x-api-key", KEY), ("X-Twice", "one"), ("X-Twice", "two"), ("User-Agent", "test")]
+    await client.post("/dev/v1alpha2?a=1&a=2&b=3", data="käse".encode(), headers=headers)
+    event = door.events[0]
+    assert event["httpMethod"] == "POST"
+    assert event["resource"] == "/{proxy+}"
+    assert event["pathParameters"] == {"proxy": "v1alpha2"}
+    assert event["stageVariables"] is None
+    assert event["headers"]["X-Twice"] == "two"
+    assert event["multiValueHeaders"]["X-Twice"] == ["one", "two"]
+    assert event["headers"]["X-Amzn-Trace-Id"].startswith("Root=1-")
+    assert event["headers"]["X-Forwarded-For"] == "127.0.0.1"
+    assert event["queryStringParameters"] == {"a": "2", "b": "3"}
+    assert event["multiValueQueryStringParameters"] == {"a": ["1", "2"], "b": ["3"]}
+    assert event["body"] == "käse"
+    assert event["isBase64Encoded"] is False
+    context = event["requestContext"]
+    assert context["identity"]["apiKeyId"] == API_KEY_ID
+    assert context["identity"]["sourceIp"] == "127.0.0.1"
+    assert context["identity"]["userAgent"] == "test"
+    assert context["stage"] == "dev"
+    assert context["path"] == "/dev/v1alpha2"
+    assert context["httpMethod"] == "POST"
+    assert context["requestId"] == door.contexts[0].aws_request_id
+    assert 0 < door.contexts[0].get_remaining_time_in_millis() <= 29_000
+    json.dumps(event)
+
+
+async def test_what_is_not_there_is_null_in_the_event(start: StartGateway) -> None:
+    door = Door()
+    client = await start(door)
+    await client.get("/dev/v1alpha2", headers={"x-api-key": KEY})
+    event = door.events[0]
+    assert event["httpMethod"] == "GET"
+    assert event["body"] is None
+    assert event["queryStringParameters"] is None
+    assert event["multiValueQueryStringParameters"] is None
+
+
+async def test_a_body_up_to_lambdas_limit_passes_and_a_larger_one_is_413(start: StartGateway) -> None:
+    door = Door()
+    client = await start(door)
+    headers = {"x-api-key": KEY}
+    assert (await client.post("/dev/v1alpha2", data=b"x" * (MAX_PAYLOAD_BYTES - 8192), headers=headers)).status == 200
+    response = await client.post("/dev/v1alpha2", data=b"x" * MAX_PAYLOAD_BYTES, headers=headers)
+    assert await refusal(response) == (413, "too_large")
+    assert len(door.events) == 1
+
+
+async def test_quotes_count_twice_against_lambdas_limit_because_the_event_is_json(start: StartGateway) -> None:
+    client = await start(Door())
+    body = b'"' * (MAX_PAYLOAD_BYTES // 2 + 1)
+    assert await refusal(await client.post("/dev/v1alpha2", data=body, headers={"x-api-key": KEY})) == (
+        413,
+        "too_large",
+    )
+
+
+async def test_a_request_over_ten_megabytes_is_413(start: StartGateway) -> None:
+    door = Door()
+    client = await start(door)
+    response = await client.post("/dev/v1alpha2", data=b"x" * (MAX_REQUEST_BYTES + 1), headers={"x-api-key": KEY})
+    assert await refusal(response) == (413, "too_large")
+    assert door.events == []
+
+
+async def test_a_handler_that_takes_too_long_is_504_and_others_are_still_served(start: StartGateway) -> None:
+    release = threading.Event()
+
+    def slow(event: dict[str, Any], context: Any) -> Any:
+        if event["path"] == "/slow":
+            release.wait(5)
+        return ANSWER
+
+    client = await start(slow, timeout_s=0.3)
+    headers = {"x-api-key": KEY}
+    waiting = asyncio.create_task(client.post("/dev/slow", headers=headers))
+    await asyncio.sleep(0.05)
+    started = time.monotonic()
+    assert (await client.post("/dev/quick", headers=headers)).status == 200
+    assert time.monotonic() - started < 0.2
+    assert await refusal(await waiting) == (504, "timeout")
+    release.set()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        None,
+        "text",
+        {},
+        {"statusCode": "many"},
+        {"statusCode": 200, "body": {"not": "text"}},
+        {"statusCode": 200, "body": "?", "isBase64Encoded": True},
+        {"statusCode": 200, "headers": "none"},
+    ],
+)
+async def test_an_answer_of_another_form_is_502(start: StartGateway, answer: Any) -> None:
+    client = await start(Door(answer))
+    assert await refusal(await client.post("/dev/v1alpha2", headers={"x-api-key": KEY})) == (502, "internal_error")
+
+
+async def test_a_handler_that_raises_is_502_and_its_words_stay_inside(start: StartGateway) -> None:
+    def broken(event: dict[str, Any], context: Any) -> Any:
+        raise RuntimeError("secret words")
+
+    client = await start(broken)
+    response = await client.post("/dev/v1alpha2", headers={"x-api-key": KEY})
+    assert "secret" not in await response.text()
+    assert await refusal(response) == (502, "internal_error")
+
+
+async def test_status_headers_and_bytes_of_the_answer_reach_the_caller(start: StartGateway) -> None:
+    answer = {
+        "statusCode": 418,
+        "headers": {"Content-Type": "image/png", "X-One": "1"},
+        "multiValueHeaders": {"Set-Cookie": ["a=1", "b=2"]},
+        "body": base64.b64encode(b"\x89PNG\xff").decode(),
+        "isBase64Encoded": True,
+    }
+    client = await start(Door(answer))
+    response = await client.post("/dev/v1alpha2", headers={"x-api-key": KEY})
+    assert response.status == 418
+    assert response.headers["X-One"] == "1"
+    assert response.headers.getall("Set-Cookie") == ["a=1", "b=2"]
+    assert response.content_type == "image/png"
+    assert await response.read() == b"\x89PNG\xff"
+
+
+async def test_the_handler_runs_beside_the_servers_own_thread(start: StartGateway) -> None:
+    door = Door()
+    client = await start(door)
+    await client.post("/dev/v1alpha2", headers={"x-api-key": KEY})
+    assert door.threads[0] != threading.get_ident()
+
+
+async def test_neither_key_nor_body_nor_query_is_logged(start: StartGateway, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    client = await start(Door(answer=None))
+    await client.post("/dev/v1alpha2?token=hidden", data="a prompt", headers={"x-api-key": KEY})
+    await client.post("/dev/v1alpha2", headers={"x-api-key": "wrong-key"})
+    assert "POST /dev/v1alpha2 502" in caplog.text
+    for secret in (KEY, "hidden", "a prompt", "wrong-key"):
+        assert secret not in caplog.text

@@ -1,0 +1,169 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from deploy.verify import target
+from deploy.verify.errors import VerifyError
+from deploy.verify.pictures import PictureError, fetch_picture
+from deploy.verify.samples import INPUT_PICTURE, SAMPLES_DIRECTORY, InputLinks, Sample, make_request, samples_for
+
+LINKS = InputLinks(s3="s3://bucket/verify/input.png", http="https://bucket.example/verify/input.png?Signature=x")
+
+
+def sample(name: str, version: str = "v1alpha2", **changes: Any) -> Sample:
+    return Sample(name=name, api_version=version, runtime="mine", **changes)
+
+
+def test_every_sample_file_belongs_to_a_runtime_type() -> None:
+    known = {
+        f"{version}/{one.name}.json"
+        for type_, version in [("sdwebui", "v1alpha1"), ("sdwebui", "v1alpha2"), ("comfyui", "v1alpha2")]
+        for one in samples_for(type_, version, runtime="mine")
+    }
+    assert known == {str(path.relative_to(SAMPLES_DIRECTORY)) for path in SAMPLES_DIRECTORY.glob("v1alpha*/*.json")}
+
+
+@pytest.mark.parametrize(("type_", "version"), [("comfyui", "v1alpha1"), ("flux", "v1alpha2"), ("sdwebui", "v2")])
+def test_a_type_without_samples_is_named(type_: str, version: str) -> None:
+    with pytest.raises(VerifyError, match=f"no samples for {version} of {type_}"):
+        samples_for(type_, version, runtime="mine")
+
+
+def test_each_request_has_a_task_id_of_its_own() -> None:
+    ids = {make_request(sample("t2i"), LINKS).task_id for _ in range(20)}
+    assert len(ids) == 20
+    assert all(task_id.startswith("test-t2i-") for task_id in ids)
+
+
+def test_the_runtime_of_a_v1alpha2_sample_is_replaced() -> None:
+    request = make_request(sample("pipeline"), LINKS)
+    assert request.body["task"]["metadata"]["runtime"] == "mine"
+    assert request.body["task"]["metadata"]["id"] == request.task_id
+    assert request.task_type == "pipeline"
+
+
+def test_the_input_picture_comes_once_as_an_s3_link_and_once_as_an_http_link() -> None:
+    assert make_request(sample("i2i"), LINKS).body["task"]["content"]["init_images"] == [LINKS.s3]
+    assert make_request(sample("extra-single-image"), LINKS).body["task"]["content"]["image"] == LINKS.http
+    request = make_request(sample("i2i", "v1alpha1"), LINKS)
+    assert request.body["alwayson_scripts"]["image_link"] == LINKS.http
+    assert request.body["alwayson_scripts"]["id_task"] == request.task_id
+
+
+def test_no_placeholder_is_left_in_any_request() -> None:
+    for version in ("v1alpha1", "v1alpha2"):
+        for one in samples_for("sdwebui", version, runtime="mine"):
+            assert "${" not in json.dumps(make_request(one, LINKS).body)
+
+
+def test_another_checkpoint_takes_the_place_of_the_samples_own() -> None:
+    old = make_request(sample("t2i", "v1alpha1", checkpoint="my.ckpt"), LINKS)
+    assert old.body["alwayson_scripts"]["sd_model_checkpoint"] == "my.ckpt"
+    pipeline = make_request(sample("pipeline", checkpoint="my.ckpt"), LINKS)
+    assert pipeline.body["task"]["content"]["4"]["inputs"]["ckpt_name"] == "my.ckpt"
+
+
+def test_the_input_picture_is_a_small_png() -> None:
+    content = INPUT_PICTURE.read_bytes()
+    assert content.startswith(b"\x89PNG")
+    assert len(content) < 100_000
+
+
+class FakeAws:
+    """boto3.client for a deployed stack."""
+
+    def __init__(self, outputs: dict[str, str]) -> None:
+        self.outputs = outputs
+        self.asked_for: list[str] = []
+
+    def __call__(self, service: str) -> Any:
+        return self
+
+    def describe_stacks(self, *, StackName: str) -> Any:  # noqa: N803 - boto3's own spelling
+        outputs = [{"OutputKey": key, "OutputValue": value} for key, value in self.outputs.items()]
+        return {"Stacks": [{"Outputs": outputs}]}
+
+    def get_api_key(self, *, apiKey: str, includeValue: bool) -> Any:  # noqa: N803
+        self.asked_for.append(apiKey)
+        return {"value": "the-key"}
+
+
+OUTPUTS = {
+    "FrontApiEndpoint": "https://abc.execute-api.us-east-1.amazonaws.com/dev/",
+    "OutputS3Bucket": "bucket",
+    "sdNotificationOutputArn": "arn:aws:sns:us-east-1:1:notices",
+}
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "aws apigateway get-api-keys --query 'items[?id==`a1b2c3d4e5`].value' --include-values --output text",
+        "aws apigateway get-api-keys --query \"items[?id=='a1b2c3d4e5'].value\" --include-values --output text",
+        "aws apigateway get-api-key --api-key a1b2c3d4e5 --include-value --query value --output text",
+        "x; rm -rf / # items[?id==`a1b2c3d4e5`]",
+    ],
+)
+def test_the_key_is_looked_up_by_the_id_in_the_command_which_is_never_run(
+    monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    aws = FakeAws(OUTPUTS | {"GetAPIKeyCommand": command})
+    monkeypatch.setattr(boto3, "client", aws)
+    found = target.deployed_target("sdoneksStack")
+    assert aws.asked_for == ["a1b2c3d4e5"]
+    assert found.api_key == "the-key"
+    assert found.endpoint == OUTPUTS["FrontApiEndpoint"].rstrip("/")
+    assert "the-key" not in repr(found)
+
+
+@pytest.mark.parametrize("missing", OUTPUTS)
+def test_an_output_that_the_stack_lacks_is_named(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+    outputs = OUTPUTS | {"GetAPIKeyCommand": "aws apigateway get-api-key --api-key a1b2"}
+    monkeypatch.setattr(boto3, "client", FakeAws({key: value for key, value in outputs.items() if key != missing}))
+    with pytest.raises(VerifyError, match=f"Stack sdoneksStack has no output {missing}"):
+        target.deployed_target("sdoneksStack")
+
+
+def test_a_stack_without_a_key_command_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(boto3, "client", FakeAws(OUTPUTS))
+    with pytest.raises(VerifyError, match="GetAPIKeyCommand"):
+        target.deployed_target("sdoneksStack")
+
+
+def test_without_a_local_platform_it_says_how_to_start_one(tmp_path: Path) -> None:
+    with pytest.raises(VerifyError, match="make up"):
+        target.read_local_stack(tmp_path / "stack.json")
+
+
+class Bucket:
+    """An S3 client with one object."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+
+    def get_object(self, **_: str) -> Any:
+        read: Callable[[], bytes] = lambda: self.content  # noqa: E731 - the body is an object with one method
+        return {"Body": type("Body", (), {"read": staticmethod(read)})}
+
+
+@pytest.mark.parametrize(
+    ("content", "extension"),
+    [
+        (b"\x89PNG\r\n\x1a\n....", "png"),
+        (b"\xff\xd8\xff\xe0....", "jpg"),
+        (b"GIF89a....", "gif"),
+        (b"RIFF....WEBPVP8 ", "webp"),
+    ],
+)
+def test_a_picture_is_known_by_its_first_bytes(content: bytes, extension: str) -> None:
+    assert fetch_picture(Bucket(content), "s3://bucket/a.bin").extension == extension
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>", b"RIFF....WAVE", b'{"error": 1}'])
+def test_what_is_no_picture_is_refused(content: bytes) -> None:
+    with pytest.raises(PictureError, match="is no picture"):
+        fetch_picture(Bucket(content), "s3://bucket/a.png")
