@@ -14,7 +14,8 @@ def check(content: Mapping[str, Any], tasktype: str, runtime: DeployedRuntime, a
     if _is_ui_format(content):
         yield Fault(
             field_path(at),
-            "is a workflow in the format of ComfyUI's editor; export it for the API: menu Workflow → Export (API)",
+            "is a workflow in the format of ComfyUI's editor; export it for the API, by the editor's menu: "
+            "Workflow → Export (API), in newer versions File → Export Workflow (API)",
         )
         return
     graph: Any = content

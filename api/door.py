@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from api import v1alpha1, v1alpha2
 from api.errors import RequestError, error_body
@@ -54,7 +55,7 @@ class FrontDoor:
         except RequestError as exc:
             logger.info("refused: %d %s", exc.status, exc.code)
             return _response(exc.status, error_body(exc.code, exc.message, exc.faults), exc.headers)
-        except (BotoCoreError, ClientError) as exc:
+        except (BotoCoreError, ClientError, ResponseParserError) as exc:
             logger.exception("not published: %s", type(exc).__name__)
             body = error_body("unavailable", "The task could not be queued. Try again.")
             return _response(503, body, {"Retry-After": "1"})

@@ -22,7 +22,7 @@ _BUNDLED_RUNTIMES = Path(__file__).parent.parent / "runtimes.json"
 
 
 def _make_door() -> FrontDoor:
-    logging.getLogger("api").setLevel(os.environ.get("LOGLEVEL", "INFO").upper())
+    logging.getLogger("api").setLevel(logging.INFO)
     runtimes = Path(os.environ.get("RUNTIMES_FILE") or _BUNDLED_RUNTIMES)
     bucket = os.environ["OUTPUT_BUCKET"]
     session = botocore.session.get_session()

@@ -116,7 +116,6 @@ def measure(runs: int) -> list[Figure]:
             "TASK_TOPIC_ARN": _run(create, environment)[1].strip(),
             "OUTPUT_BUCKET": "bucket",
             "RUNTIMES_FILE": str(runtimes),
-            "LOGLEVEL": "WARNING",
             "BENCH_MESSAGE": str(_REQUEST["body"]),
         }
         cold: dict[str, list[float]] = {_COLD_DOOR: [], _COLD_BOTO3: []}

@@ -128,21 +128,27 @@ class Resources(Section):
     """Kubernetes resources of a container."""
 
     limits: dict[str, Quantity] = {}
+    """The most the container may use."""
     requests: dict[str, Quantity] = {}
+    """What a node must have free for it."""
 
 
 class EnvironmentVariable(Section):
     """An entry of a container's env in Kubernetes' own format."""
 
     name: str
+    """Its name."""
     value: str | None = None
+    """Its value."""
     value_from: dict[str, Any] | None = None
+    """Where its value comes from, in Kubernetes' format."""
 
 
 class XRay(Section):
     """Tracing."""
 
     enabled: bool = True
+    """Whether traces are sent to X-Ray."""
 
 
 class Container(Section):
@@ -152,6 +158,7 @@ class Container(Section):
     extra_env: list[EnvironmentVariable] | dict[str, str] = []
     """Environment variables, as Kubernetes' list or as a plain mapping."""
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
+    """When the image is pulled."""
 
 
 class InferenceApi(Container):
@@ -177,12 +184,15 @@ class Scaling(Section):
     """KEDA's ScaledObject."""
 
     enabled: bool = True
+    """Whether pods follow the queue; without it their number is fixed."""
     queue_length: Annotated[int, Field(ge=1)] = 10
     """Tasks per replica."""
     cooldown_period: Annotated[int, Field(ge=1)] = 60
     """Seconds without work before the last replica goes."""
     max_replica_count: Annotated[int, Field(ge=0)] = 20
+    """The most pods."""
     min_replica_count: Annotated[int, Field(ge=0)] = 0
+    """Pods that stay without work."""
     polling_interval: Annotated[int, Field(ge=1)] = 1
     """Seconds between two looks at the queue."""
     scale_on_in_flight: bool = True
@@ -195,20 +205,28 @@ class Persistence(Section):
     """The model bucket as a volume."""
 
     enabled: bool = True
+    """Whether pods see the model bucket."""
     existing_claim: str | None = None
     """Use this claim and make none."""
     labels: dict[str, str] = {}
+    """Labels on the claim."""
     annotations: dict[str, str] = {}
+    """Annotations on the claim."""
     storage_class: str = "s3-model-storage-sc"
+    """Name of the storage class."""
     size: str = "2Ti"
+    """Size of the claim; S3 has none, Kubernetes asks for one."""
     access_modes: list[str] = ["ReadWriteMany"]
+    """Access modes of the claim."""
 
 
 class RuntimeValues(Section):
     """The pods of a runtime."""
 
     labels: dict[str, str] = {}
+    """Labels on the pods."""
     annotations: dict[str, str] = {}
+    """Annotations on the pods."""
     replicas: Annotated[int, Field(ge=0)] = 1
     """Number of pods while scaling is off."""
     image_pull_secrets: list[str] = []

@@ -64,7 +64,7 @@ class ModelsRuntime(Section):
     namespace: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
     """Kubernetes namespace, best one of its own."""
     type: str
-    """Type of model server; see contract.runtimes."""
+    """Type of model server: sdwebui or comfyui."""
     model_filename: str | None = None
     """(sdwebui) The checkpoint that a static runtime serves; no two runtimes may serve the same."""
     dynamic_model: bool = False

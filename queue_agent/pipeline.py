@@ -153,6 +153,11 @@ class Pipeline:
             logger.warning("given back: %s", fault, extra={"attempt": attempt, "retry_in_s": delay_s})
             await self.queue.release(message, delay_s)
             return
+        if done := await self.results.find(assignment):
+            # All but the notice was done before: a job has one ending, and no second one may be told.
+            await self.notices.publish(done)
+            await self.queue.delete(message)
+            return
         logger.error("given up: %s", fault, extra={"attempt": attempt})
         await self.notices.publish(await self.results.store_failure(assignment, fault))
         await self.queue.bury(message, fault.code, str(fault))

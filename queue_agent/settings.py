@@ -22,17 +22,17 @@ class Settings:
         queue_url: SQS_QUEUE_URL, the runtime's queue.
         notice_topic_arn: SNS_TOPIC_ARN, where notices go.
         bucket: S3_BUCKET, where pictures go.
-        runtime_type: RUNTIME_TYPE, a row of contract.runtimes.
+        runtime_type: RUNTIME_TYPE, the type of model server: sdwebui or comfyui.
         runtime_name: RUNTIME_NAME, the runtime in config.yaml.
-        api_base_url: API_BASE_URL of the model server, with or without scheme. Default by type.
+        api_base_url: API_BASE_URL, where the model server's API is, with or without scheme. Default by type.
         dynamic_model: DYNAMIC_SD_MODEL, whether tasks may switch the checkpoint. Default false.
-        log_level: LOGLEVEL. Default INFO.
-        region: AWS_REGION or AWS_DEFAULT_REGION. Default: the notice topic's.
+        log_level: LOGLEVEL, the least important records that are logged. Default INFO.
+        region: AWS_REGION or AWS_DEFAULT_REGION, where queue, topic and bucket are. Default: the notice topic's.
         dead_queue_url: SQS_DEAD_QUEUE_URL, where given-up messages are kept. Default: the queue's redrive target.
-        input_buckets: INPUT_BUCKETS, names separated by commas, from which s3:// inputs may come besides ``bucket``.
+        input_buckets: INPUT_BUCKETS, names separated by commas, from which s3:// inputs may come besides S3_BUCKET.
         allow_loopback_inputs: ALLOW_LOOPBACK_INPUTS, whether links may point to this machine. Default false.
-        execution_timeout_s: EXECUTION_TIMEOUT_S, after which a job is interrupted and fails. Default 300.
-        shutdown_grace_s: SHUTDOWN_GRACE_S, how long the running job may go on after SIGTERM. Default 50.
+        execution_timeout_s: EXECUTION_TIMEOUT_S, seconds after which a job is interrupted and fails. Default 300.
+        shutdown_grace_s: SHUTDOWN_GRACE_S, seconds that the running job may go on after SIGTERM. Default 50.
     """
 
     queue_url: str

@@ -5,9 +5,11 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import aiohttp
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from queue_agent.errors import PlatformFault
 
@@ -52,5 +54,5 @@ def translated(operation: str) -> Iterator[None]:
         yield
     except ClientError as exc:
         raise PlatformFault(f"{operation} failed: {error_code(exc)}") from exc
-    except BotoCoreError as exc:
+    except (BotoCoreError, ResponseParserError, aiohttp.ClientError, TimeoutError) as exc:
         raise PlatformFault(f"{operation} failed: {type(exc).__name__}") from exc

@@ -11,7 +11,7 @@ MODULES = sorted(path for package in PACKAGES for path in Path(package).rglob("*
 AGENT_LEAVES = ("queue_agent.errors", "queue_agent.settings", "queue_agent.ports", "queue_agent.media")
 AGENT_EDGES = ("queue_agent.aws", "queue_agent.runtimes", "queue_agent.inputs")
 CLIENT_LIBRARIES = {
-    "queue_agent/aws": {"aiobotocore", "botocore"},
+    "queue_agent/aws": {"aiobotocore", "botocore", "aiohttp"},  # aiohttp is what aiobotocore speaks through
     "queue_agent/runtimes": {"httpx", "websockets", "tenacity"},
     "queue_agent/inputs": {"httpx"},
 }

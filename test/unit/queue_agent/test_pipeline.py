@@ -227,6 +227,20 @@ async def test_a_redelivered_message_of_a_finished_job_repeats_the_notice_and_ru
     assert agent.queue.log[-1] == "delete"
 
 
+async def test_a_job_that_succeeded_is_never_told_as_failed_however_often_its_notice_fails(message):
+    agent = Agent(picture())
+    agent.notices.broken = True
+    for attempt in range(1, MAX_ATTEMPTS):
+        await agent.pipeline.handle(dataclasses.replace(message, receive_count=attempt))
+    with pytest.raises(PlatformFault):
+        await agent.pipeline.handle(dataclasses.replace(message, receive_count=MAX_ATTEMPTS))
+    assert agent.manifest["status"] == "succeeded"
+    agent.notices.broken = False
+    await agent.pipeline.handle(dataclasses.replace(message, receive_count=MAX_ATTEMPTS + 1))
+    assert [notice.status for notice in agent.notices.sent] == ["succeeded"]
+    assert agent.queue.log[-1] == "delete"
+
+
 async def test_a_redelivered_message_of_an_unfinished_job_overwrites_and_never_doubles(message):
     agent = Agent(picture(), picture())
     agent.store.broken = True

@@ -1,0 +1,157 @@
+import importlib.util
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+
+EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
+NOTICE = {
+    "id": "t",
+    "result": True,
+    "image_url": ["s3://pictures/output/t/t-abcd-1.png"],
+    "output_url": "s3://pictures/output/t/t-abcd.out",
+    "context": None,
+    "job": "job-1",
+    "runtime": "sdruntime",
+    "status": "succeeded",
+}
+
+
+class EndedError(Exception):
+    """Ends a consumer that listens forever."""
+
+
+def load(name):
+    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def aws_url():
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def topic(aws_url, monkeypatch):
+    """A fresh topic in an AWS that the environment leads to, and a bucket with one picture."""
+    for key, value in {
+        "AWS_ENDPOINT_URL": aws_url,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(key, value)
+    s3 = boto3.client("s3")
+    s3.create_bucket(Bucket="pictures")
+    s3.put_object(Bucket="pictures", Key="output/t/t-abcd-1.png", Body=b"picture")
+    s3.put_object(Bucket="pictures", Key="output/t/t-abcd.out", Body=json.dumps(NOTICE).encode())
+    return boto3.client("sns").create_topic(Name="notices")["TopicArn"]
+
+
+def publish(topic, **changes):
+    attributes = {"result": {"DataType": "String", "StringValue": "true"}}
+    boto3.client("sns").publish(TopicArn=topic, Message=json.dumps(NOTICE | changes), MessageAttributes=attributes)
+
+
+def consume(module, url, out, notices, monkeypatch):
+    """Listen until so many notices have been deleted from the queue."""
+    sqs = boto3.client("sqs")
+    delete, deleted = sqs.delete_message, []
+
+    def counting_delete(**parameters):
+        delete(**parameters)
+        deleted.append(parameters)
+        if len(deleted) == notices:
+            raise EndedError
+
+    sqs.delete_message = counting_delete
+    make = boto3.client
+    monkeypatch.setattr(module.boto3, "client", lambda name: sqs if name == "sqs" else make(name))
+    with pytest.raises(EndedError):
+        module.consume(url, out)
+
+
+def test_the_consumer_saves_the_pictures_of_a_notice(topic, tmp_path, monkeypatch):
+    module = load("consume_notices")
+    url = module.subscribe("saves", topic)
+    publish(topic)
+    consume(module, url, tmp_path, 1, monkeypatch)
+    assert (tmp_path / "t-abcd-1.png").read_bytes() == b"picture"
+
+
+def test_the_consumer_handles_a_job_once_however_often_its_notice_comes(topic, tmp_path, monkeypatch):
+    module = load("consume_notices")
+    handled = []
+    monkeypatch.setattr(module, "handle", lambda notice, out: handled.append(notice["job"]))
+    url = module.subscribe("dedupes", topic)
+    for job in ("job-1", "job-1", "job-2"):
+        publish(topic, job=job)
+    consume(module, url, tmp_path, 3, monkeypatch)
+    assert sorted(handled) == ["job-1", "job-2"]
+
+
+def test_the_consumer_finds_a_list_that_the_notice_leaves_out_in_the_manifest(topic, tmp_path):
+    load("consume_notices").handle(NOTICE | {"image_url": []}, tmp_path)
+    assert (tmp_path / "t-abcd-1.png").read_bytes() == b"picture"
+
+
+def test_the_consumers_filter_keeps_other_notices_away(topic, tmp_path, monkeypatch):
+    module = load("consume_notices")
+    url = module.subscribe("filters", topic, '{"result": ["false"]}')
+    publish(topic)
+    assert "Messages" not in boto3.client("sqs").receive_message(QueueUrl=url)
+
+
+@pytest.fixture
+def door(topic):
+    """A door that accepts every task under job-1 and publishes two notices: another job's, then its own."""
+
+    class Door(BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.rfile.read(int(self.headers["Content-Length"]))
+            accepted = self.headers["x-api-key"] == "key" and self.path == "/dev/v1alpha2"
+            answer = {"job": "job-1"} if accepted else {"error": {"code": "unauthorized"}}
+            self.send_response(200 if accepted else 401)
+            self.end_headers()
+            self.wfile.write(json.dumps(answer).encode())
+            if accepted:
+                publish(topic, job="job-0")
+                publish(topic)
+
+        def log_message(self, *_):
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Door)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/dev/"
+    server.shutdown()
+    server.server_close()
+
+
+def test_the_submitter_returns_the_notice_of_its_own_job_and_leaves_no_queue(door, topic):
+    module = load("submit_and_wait")
+    notice = module.submit_and_wait(door, "key", topic, module.make_task("sdruntime", "A dog"), 30)
+    assert notice["job"] == "job-1"
+    assert not [url for url in boto3.client("sqs").list_queues().get("QueueUrls", []) if "/wait-" in url]
+
+
+def test_the_submitter_ends_with_the_apis_own_words_when_it_is_refused(door, topic):
+    module = load("submit_and_wait")
+    with pytest.raises(SystemExit, match=r"refused with 401: .*unauthorized"):
+        module.submit_and_wait(door, "wrong", topic, module.make_task("sdruntime", "A dog"), 30)
+
+
+def test_the_submitter_gives_up_after_its_time(door, topic, monkeypatch):
+    module = load("submit_and_wait")
+    monkeypatch.setattr(module, "post", lambda *_: {"job": "job-9"})
+    assert module.submit_and_wait(door, "key", topic, {}, 0.1) is None

@@ -1,0 +1,100 @@
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from api import v1alpha1, v1alpha2
+from api.content import content_faults
+from contract.catalog import DeployedRuntime, RuntimeCatalog
+from contract.notice import Notice
+from queue_agent import errors
+
+ROOT = Path(__file__).resolve().parents[3]
+PAGES = sorted([*ROOT.glob("docs/**/*.md"), ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"])
+API = (ROOT / "docs/api.md").read_text(encoding="utf-8")
+CATALOG = RuntimeCatalog(
+    [
+        DeployedRuntime(name="sdruntime", type="sdwebui", model_filename="v1-5-pruned-emaonly.safetensors"),
+        DeployedRuntime(name="comfyruntime", type="comfyui"),
+    ]
+)
+NOT_IN_NOTICES = {"agent_error", "task_failed", "temporary_failure", "schema_too_new"}
+
+
+def blocks(text, language):
+    """Fenced blocks of a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+
+
+def values(text):
+    return [json.loads(block) for block in blocks(text, "json")]
+
+
+def section(heading):
+    level = "#" * heading.count("#")
+    return re.split(rf"^#{{1,{len(level)}}} ", API.partition(f"\n{heading}\n")[2], maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def anchors(page):
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_within_the_checkout_leads_somewhere(page):
+    prose = re.sub(r"```.*?```|`[^`\n]*`", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose):
+        if target.startswith("http"):
+            continue
+        path, _, anchor = target.partition("#")
+        file = (page.parent / path).resolve() if path else page
+        assert file.exists(), target
+        assert not anchor or anchor in anchors(file), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_json_on_a_page_is_json(page):
+    values(page.read_text(encoding="utf-8"))
+
+
+def test_the_door_accepts_the_request_of_v1alpha2_and_answers_with_the_fields_shown():
+    request, answer = values(section("### v1alpha2"))
+    task = v1alpha2.read(request, CATALOG)
+    assert v1alpha2.answer(task, "s3://…").keys() == answer.keys()
+
+
+def test_the_door_accepts_the_request_of_v1alpha1_and_answers_with_the_fields_shown():
+    request, answer = values(section("### v1alpha1"))
+    task = v1alpha1.read(request, CATALOG)
+    assert v1alpha1.answer(task, "s3://…").keys() == answer.keys()
+
+
+@pytest.mark.parametrize(
+    "task_type", ["text-to-image", "image-to-image", "extra-single-image", "extra-batch-images", "pipeline"]
+)
+def test_the_door_accepts_the_contents_shown_for_each_task_type(task_type):
+    runtime = CATALOG.find("comfyruntime" if task_type == "pipeline" else "sdruntime")
+    contents = values(section(f"### {task_type}"))
+    assert contents
+    for content in contents:
+        assert not list(content_faults(content, task_type, runtime, ()))
+
+
+def test_the_notices_shown_have_every_field_of_a_notice_and_no_other():
+    succeeded, failed = values(section("## Notices"))
+    assert json.loads(Notice.model_validate(succeeded).to_message()) == succeeded
+    assert json.loads(Notice.model_validate(failed).to_message()) == failed
+    assert failed.keys() == Notice.model_fields.keys()
+
+
+def test_every_error_code_of_a_notice_is_explained_and_no_other():
+    raised = {one.code for one in vars(errors).values() if isinstance(one, type) and issubclass(one, errors.AgentError)}
+    assert set(re.findall(r"^\| `(\w+)` \|", section("### Error codes"), re.MULTILINE)) == raised - NOT_IN_NOTICES
+
+
+def test_every_error_code_of_the_door_is_explained_and_no_other():
+    sources = [*ROOT.glob("api/*.py"), ROOT / "local/gateway.py"]
+    code = re.compile(r'(?:RequestError\(|error_body\(|__init__\(|HTTPStatus\.\w+,)\s*(?:\d+, )?"(\w+)"')
+    refused = {match for path in sources for match in code.findall(path.read_text(encoding="utf-8"))}
+    assert set(re.findall(r"^\| \d{3}[, \d]* \| `(\w+)`", section("## Refusals"), re.MULTILINE)) == refused
