@@ -1,4 +1,5 @@
 import os
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,7 @@ def test_a_task_that_fails_is_named_with_its_logs_and_the_exit_code_is_1(tmp_pat
 def test_a_part_that_does_not_start_is_named_with_its_log(tmp_path: Path) -> None:
     ended = make_demo(tmp_path, LOGLEVEL="nonsense")
     assert ended.returncode == 2
-    assert "door ended 3 times in a row." in ended.stderr
-    assert f"Its log is {tmp_path / 'state/logs/door.log'}" in ended.stderr
-    assert "NONSENSE" in ended.stderr
+    part = re.match(r"(sdruntime-agent|comfyruntime-agent) ended 3 times in a row\.", ended.stderr)
+    assert part
+    assert f"Its log is {tmp_path / 'state/logs' / part.group(1)}.log" in ended.stderr
+    assert "LOGLEVEL='NONSENSE' must be" in ended.stderr
