@@ -14,6 +14,7 @@ from queue_agent.aws.queue import SqsQueue
 from queue_agent.errors import PlatformFault
 from queue_agent.inputs.fetcher import InputFetcher
 from queue_agent.inputs.web import Web
+from queue_agent.line import Line
 from queue_agent.log import configure_logging
 from queue_agent.pipeline import Pipeline
 from queue_agent.ports import ModelServer
@@ -55,7 +56,14 @@ async def run(settings: Settings) -> None:
             runtime_name=settings.runtime_name,
             execution_timeout_s=settings.execution_timeout_s,
         )
-        worker = Worker(queue=queue, server=server, pipeline=pipeline, stop=stop, grace_s=settings.shutdown_grace_s)
+        worker = Worker(
+            queue=queue,
+            server=server,
+            pipeline=pipeline,
+            line=Line(server.places, server.progress),
+            stop=stop,
+            grace_s=settings.shutdown_grace_s,
+        )
         try:
             await worker.run()
         finally:

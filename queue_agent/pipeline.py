@@ -23,9 +23,10 @@ from queue_agent.errors import (
     UnreadableMessage,
 )
 from queue_agent.lease import kept_hidden
+from queue_agent.line import Place
 from queue_agent.log import log_fields
 from queue_agent.message import Assignment, read_message
-from queue_agent.ports import Inputs, ModelServer, Notices, ObjectStore, Queue, QueueMessage, Result
+from queue_agent.ports import Inputs, ModelServer, Notices, ObjectStore, Queue, QueueMessage, Result, RunSignals
 from queue_agent.results import Results
 
 logger = logging.getLogger(__name__)
@@ -38,7 +39,7 @@ _LAST_RETRY_S = 60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pipeline:
-    """Handles messages one at a time.
+    """Handles messages; several at once, each in its place in the line before the GPU.
 
     Attributes:
         queue: Where the messages come from.
@@ -62,11 +63,17 @@ class Pipeline:
     runtime_name: str
     execution_timeout_s: float
 
-    async def handle(self, message: QueueMessage) -> None:
+    async def handle(self, message: QueueMessage, place: Place) -> None:
         """Bring a message to its end: done and deleted, given back, or kept in the dead queue.
 
         Cancelling it interrupts the job and gives the message back at once.
         """
+        try:
+            await self._handle(message, place)
+        finally:
+            place.leave()
+
+    async def _handle(self, message: QueueMessage, place: Place) -> None:
         try:
             assignment = read_message(message)
         except SchemaTooNew as exc:
@@ -79,7 +86,7 @@ class Pipeline:
         with log_fields(job=assignment.job, task=assignment.task.metadata.id):
             try:
                 async with kept_hidden(self.queue, message):
-                    notice = await self._outcome(assignment)
+                    notice = await self._outcome(assignment, place)
                     await self.notices.publish(notice)
                 await self.queue.delete(message)
                 logger.info("done", extra={"status": notice.status, "attempt": assignment.attempt})
@@ -94,7 +101,7 @@ class Pipeline:
                 logger.info("given back")
                 raise
 
-    async def _outcome(self, assignment: Assignment) -> Notice:
+    async def _outcome(self, assignment: Assignment, place: Place) -> Notice:
         """Do the job, unless a former delivery has done it."""
         if assignment.attempt > 1 and (notice := await self.results.find(assignment)):
             logger.info("found done; the notice is repeated")
@@ -104,18 +111,31 @@ class Pipeline:
             with _timed("prepare", timings_s):
                 task = await self._with_content(assignment.task)
                 prepared = await self.server.prepare(task, self.inputs)
-            with _timed("run", timings_s):
-                result = await self._run(prepared, assignment)
+            place.ready(self.server.work(prepared))
+            result = await self._run(prepared, assignment, place, timings_s)
             return await self.results.store(assignment, result, timings_s)
         except TaskFault as exc:
             logger.info("failed: %s", exc.code)
             return await self.results.store_failure(assignment, exc)
 
-    async def _run(self, prepared: object, assignment: Assignment) -> Result:
-        """Run the job; one that is no longer waited for is stopped in the server too."""
+    async def _run(self, prepared: object, assignment: Assignment, place: Place, timings_s: dict[str, float]) -> Result:
+        """Run the job in its turn; one that is no longer waited for is stopped in the server too.
+
+        The turn is kept until it is stopped: SD WebUI's interrupt hits whatever runs.
+        """
+        limit = asyncio.timeout(None)
+
+        def started() -> None:
+            place.started()
+            limit.reschedule(asyncio.get_running_loop().time() + self.execution_timeout_s)
+
+        with _timed("wait", timings_s):
+            await place.take_turn()
         try:
-            async with asyncio.timeout(self.execution_timeout_s):
-                return await self.server.run(prepared, assignment.job, assignment.attempt)
+            with _timed("run", timings_s):
+                async with limit:
+                    signals = RunSignals(started, place.freed)
+                    return await self.server.run(prepared, assignment.job, assignment.attempt, signals)
         except (TimeoutError, asyncio.CancelledError) as exc:
             try:
                 await asyncio.shield(self.server.interrupt(assignment.job, assignment.attempt))
@@ -124,6 +144,8 @@ class Pipeline:
             if isinstance(exc, TimeoutError):
                 raise DeadlineExceeded(f"The job took longer than {self.execution_timeout_s:g} s.") from exc
             raise
+        finally:
+            place.end_turn()
 
     async def _with_content(self, task: Task) -> Task:
         """Read the content that was too large for the message; only the door's own objects are read."""

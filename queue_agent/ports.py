@@ -1,6 +1,6 @@
 """What the pipeline asks of the world, as interfaces of a few methods. The edges implement them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -124,8 +124,37 @@ class Result:
     model: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Work:
+    """How much a job has to do.
+
+    Attributes:
+        kind: Jobs of one kind take the same time per unit.
+        units: Sampling steps, or 1 where there are none.
+    """
+
+    kind: str
+    units: float
+
+
+@dataclass(frozen=True, slots=True)
+class RunSignals:
+    """What a driver tells while it runs a job.
+
+    Attributes:
+        started: To be called when the server begins with the job.
+        freed: To be called as soon as the server can begin with the next one; fetching the result may go on.
+    """
+
+    started: Callable[[], None]
+    freed: Callable[[], None]
+
+
 class ModelServer(Protocol):
-    """The driver of one type of model server. One job runs at a time; the next may be prepared beside it."""
+    """The driver of one type of model server."""
+
+    places: int
+    """How many jobs the server may be given at once: 1, or 2 where a waiting one can be withdrawn by its id."""
 
     async def wait_until_ready(self) -> None:
         """Return once the server takes jobs."""
@@ -137,7 +166,10 @@ class ModelServer(Protocol):
             TaskFault: The task cannot be run.
         """
 
-    async def run(self, prepared: Any, job: str, attempt: int) -> Result:
+    def work(self, prepared: Any) -> Work:
+        """How much a prepared task has to do."""
+
+    async def run(self, prepared: Any, job: str, attempt: int, signals: RunSignals) -> Result:
         """Run a prepared task to its end.
 
         Raises:
@@ -145,8 +177,11 @@ class ModelServer(Protocol):
             ModelServerFault: The server is lost or answers nonsense.
         """
 
+    async def progress(self) -> float | None:
+        """How far the running job is, from 0 to 1; None when the server does not tell."""
+
     async def interrupt(self, job: str, attempt: int) -> None:
-        """Stop a job that ``run`` no longer waits for."""
+        """Stop a job that ``run`` no longer waits for, or withdraw it if it has not begun."""
 
     async def aclose(self) -> None:
         """Give connections back."""

@@ -1,10 +1,12 @@
-"""The agent's life: wait for the model server, take a message, handle it, until told to stop."""
+"""The agent's life: take messages as the GPU needs them, until told to stop."""
 
 import asyncio
 import logging
+import time
 from typing import Any
 
 from queue_agent.errors import PlatformFault
+from queue_agent.line import Line, Place
 from queue_agent.pipeline import Pipeline
 from queue_agent.ports import ModelServer, Queue, QueueMessage
 
@@ -14,27 +16,37 @@ _PAUSE_AFTER_FAULT_S = 2
 
 
 class Worker:
-    """Takes messages one at a time.
+    """Takes messages, each handled beside the others.
 
     Args:
         queue: Where they come from.
         server: The model server; no message is taken while it is not ready.
         pipeline: What is done with them.
+        line: When the next one is wanted.
         stop: Ends the work once set.
-        grace_s: How long the running job may go on after that.
+        grace_s: How long running jobs may go on after that.
     """
 
     def __init__(
-        self, *, queue: Queue, server: ModelServer, pipeline: Pipeline, stop: asyncio.Event, grace_s: float
+        self,
+        *,
+        queue: Queue,
+        server: ModelServer,
+        pipeline: Pipeline,
+        line: Line,
+        stop: asyncio.Event,
+        grace_s: float,
     ) -> None:
         self._queue = queue
         self._server = server
         self._pipeline = pipeline
+        self._line = line
         self._stop = stop
         self._grace_s = grace_s
+        self._jobs: dict[asyncio.Task[None], Place] = {}
 
     async def run(self) -> None:
-        """Work until ``stop`` is set; the running job is finished within the grace, else given back."""
+        """Work until ``stop`` is set; jobs that can end within the grace are finished, all others given back."""
         stopping = asyncio.create_task(self._stop.wait(), name="stop")
         while not self._stop.is_set():
             turn = asyncio.create_task(self._take(), name="take")
@@ -43,28 +55,49 @@ class Worker:
                 # A message that SQS hands out in this very moment comes again when its visibility ends.
                 await _cancel(turn)
             elif (message := turn.result()) is not None:
-                await self._handle(message, stopping)
+                self._begin(message)
         await stopping
+        await self._drain()
 
     async def _take(self) -> QueueMessage | None:
         try:
-            await self._server.wait_until_ready()
-            return await self._queue.receive()
+            await self._line.until_next_is_wanted()
+            if self._line.is_idle:
+                await self._server.wait_until_ready()
+            asked_s = time.monotonic()
+            message = await self._queue.receive()
         except PlatformFault as exc:
             logger.warning("no message could be taken: %s", exc)
             await asyncio.sleep(_PAUSE_AFTER_FAULT_S)
             return None
+        if message is not None:
+            self._line.lead.received(time.monotonic() - asked_s)
+        return message
 
-    async def _handle(self, message: QueueMessage, stopping: asyncio.Task[bool]) -> None:
-        job = asyncio.create_task(self._pipeline.handle(message), name="job")
-        await asyncio.wait({job, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if not job.done():
-            logger.info("stopping; the running job has %g s left", self._grace_s)
-            await asyncio.wait({job}, timeout=self._grace_s)
-            await _cancel(job)
+    def _begin(self, message: QueueMessage) -> None:
+        place = self._line.join()
+        job = asyncio.create_task(self._pipeline.handle(message, place), name="job")
+        self._jobs[job] = place
+        job.add_done_callback(self._end)
+
+    def _end(self, job: asyncio.Task[None]) -> None:
+        del self._jobs[job]
         if not job.cancelled() and (failure := job.exception()) is not None:
             # Whatever it was, the message is still in the queue and comes again when its visibility ends.
-            logger.error("the message could not be handled: %s", failure)
+            logger.error("a message could not be handled: %s", failure)
+
+    async def _drain(self) -> None:
+        jobs = dict(self._jobs)
+        if not jobs:
+            return
+        logger.info("stopping; running jobs have %g s left", self._grace_s)
+        for job, place in jobs.items():
+            if not place.has_started or (place.remaining_s or 0) > self._grace_s:
+                job.cancel()
+        await asyncio.wait(jobs, timeout=self._grace_s)
+        for job in jobs:
+            job.cancel()
+        await asyncio.wait(jobs)
 
 
 async def _cancel(task: asyncio.Task[Any]) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -49,6 +50,26 @@ class ModelServerClient:
         """
         try:
             return await self._http.request(method, path, **options)
+        except httpx.HTTPError as exc:
+            raise ModelServerFault(f"The model server does not answer ({type(exc).__name__}).") from exc
+
+    async def post_job(self, path: str, content: bytes, on_headers: Callable[[], None]) -> httpx.Response:
+        """POST a job's JSON and wait for its answer.
+
+        Args:
+            path: Relative to the base URL.
+            content: The JSON.
+            on_headers: Called when the answer begins: from then on the server can begin with the next job.
+
+        Raises:
+            ModelServerFault: The server is away, or hung up before its answer was whole.
+        """
+        try:
+            headers = {"Content-Type": "application/json"}
+            async with self._http.stream("POST", path, content=content, headers=headers) as response:
+                on_headers()
+                await response.aread()
+                return response
         except httpx.HTTPError as exc:
             raise ModelServerFault(f"The model server does not answer ({type(exc).__name__}).") from exc
 

@@ -11,7 +11,7 @@ import httpx
 from contract.task import Task
 from queue_agent.errors import ModelServerFault, NoOutput
 from queue_agent.media import Media
-from queue_agent.ports import Inputs, Output, Result
+from queue_agent.ports import Inputs, Output, Result, RunSignals, Work
 from queue_agent.runtimes.client import ModelServerClient, read_json
 from queue_agent.runtimes.comfyui.events import EventStream, PromptWatch
 from queue_agent.runtimes.comfyui.history import check_ending, has_other_results, refusal, saved_files
@@ -32,6 +32,8 @@ class ComfyUI:
     Args:
         client: The server.
     """
+
+    places = 2  # the server's own queue holds the next job, which can be withdrawn by its id
 
     def __init__(self, client: ModelServerClient) -> None:
         self._client = client
@@ -65,7 +67,11 @@ class ComfyUI:
                 site.replace(names[site.link.url])
         return workflow
 
-    async def run(self, prepared: Workflow, job: str, attempt: int) -> Result:
+    def work(self, prepared: Workflow) -> Work:
+        """Steps of all samplers in the workflow."""
+        return Work(prepared.kind, prepared.steps)
+
+    async def run(self, prepared: Workflow, job: str, attempt: int, signals: RunSignals) -> Result:
         """Run a workflow to its end and fetch its files."""
         workflow = prepared
         connected = await self._events.wait_until_connected(_CONNECT_S)
@@ -73,24 +79,32 @@ class ComfyUI:
             raise ModelServerFault("The model server's websocket cannot be reached.")
         prompt_id = _prompt_id(job, attempt)
         workflow.name_files_after(prompt_id)
-        with self._events.watch(prompt_id, workflow) as watch:
-            prompt_id = await self._submit(workflow, prompt_id)
+        with self._events.watch(prompt_id, workflow, signals) as watch:
+            await self._submit(workflow, prompt_id)
             entry = await self._wait(prompt_id, watch)
+            watch.end()
             check_ending(entry)
             return await self._collect(entry, watch)
 
+    async def progress(self) -> float | None:
+        """How far the running job's present node is."""
+        return self._events.fraction
+
     async def interrupt(self, job: str, attempt: int) -> None:
         """Take a job out of the server's queue, and stop it if it runs."""
-        prompt_id = _prompt_id(job, attempt)
-        await self._client.send("POST", "queue", json={"delete": [prompt_id]}, timeout=10)
-        await self._client.send("POST", "interrupt", json={"prompt_id": prompt_id}, timeout=10)
+        await self._withdraw(_prompt_id(job, attempt))
 
     async def aclose(self) -> None:
         """Give connections back."""
         await self._events.aclose()
         await self._client.aclose()
 
-    async def _submit(self, workflow: Workflow, prompt_id: str) -> str:
+    async def _withdraw(self, prompt_id: str) -> None:
+        # In this order: between the two a waiting job may begin.
+        await self._client.send("POST", "queue", json={"delete": [prompt_id]}, timeout=10)
+        await self._client.send("POST", "interrupt", json={"prompt_id": prompt_id}, timeout=10)
+
+    async def _submit(self, workflow: Workflow, prompt_id: str) -> None:
         response = await self._client.send(
             "POST",
             "prompt",
@@ -104,15 +118,12 @@ class ComfyUI:
         if response.status_code != httpx.codes.OK:
             raise refusal(response.status_code, _json_or_none(response))
         answer = read_json(response)
-        if not isinstance(answer, dict) or not answer.get("prompt_id"):
-            raise ModelServerFault("The model server's answer names no job.")
-        given_id = str(answer["prompt_id"])
+        if not isinstance(answer, dict) or answer.get("prompt_id") != prompt_id:
+            raise ModelServerFault("The model server does not take the job's own id; ComfyUI 0.3.44 or later does.")
         if answer.get("node_errors"):
             # Only the valid part of the workflow would run; what was asked for cannot come.
-            await self._client.send("POST", "queue", json={"delete": [given_id]})
-            await self._client.send("POST", "interrupt", json={"prompt_id": given_id})
+            await self._withdraw(prompt_id)
             raise refusal(response.status_code, answer)
-        return given_id
 
     async def _wait(self, prompt_id: str, watch: PromptWatch) -> dict[str, Any]:
         """Wait for the job's entry in the history: the websocket says when to look, a timer when it says nothing."""
@@ -128,7 +139,7 @@ class ComfyUI:
                     pass
             if entry := await self._history(prompt_id):
                 return entry
-            if await self._is_queued(prompt_id):
+            if await self._is_queued(prompt_id, watch):
                 pause_s = min(pause_s * 2, _RECONCILE_S)
             elif entry := await self._history(prompt_id):
                 return entry  # it ended between the two looks
@@ -140,10 +151,13 @@ class ComfyUI:
         entry = history.get(prompt_id) if isinstance(history, dict) else None
         return entry if isinstance(entry, dict) else None
 
-    async def _is_queued(self, prompt_id: str) -> bool:
+    async def _is_queued(self, prompt_id: str, watch: PromptWatch) -> bool:
         queue = await self._client.get_json("queue")
-        items = [*queue.get("queue_running", ()), *queue.get("queue_pending", ())] if isinstance(queue, dict) else []
-        return any(prompt_id in item[:2] for item in items if isinstance(item, list))
+        queue = queue if isinstance(queue, dict) else {}
+        if any(prompt_id in item[:2] for item in queue.get("queue_running", ()) if isinstance(item, list)):
+            watch.begin()
+            return True
+        return any(prompt_id in item[:2] for item in queue.get("queue_pending", ()) if isinstance(item, list))
 
     async def _collect(self, entry: dict[str, Any], watch: PromptWatch) -> Result:
         workflow = watch.workflow

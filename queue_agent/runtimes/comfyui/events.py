@@ -14,6 +14,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
 from contract import strict_json
+from queue_agent.ports import RunSignals
 from queue_agent.runtimes.comfyui.workflow import WEBSOCKET_CLASS, Workflow
 
 logger = logging.getLogger(__name__)
@@ -21,21 +22,40 @@ logger = logging.getLogger(__name__)
 _RECONNECT_S = 0.5
 _PREVIEW_IMAGE = 1
 _PREVIEW_IMAGE_WITH_METADATA = 4
+_SIGNS_OF_LIFE = ("execution_start", "executing", "progress")
 _ENDINGS = ("execution_success", "execution_error", "execution_interrupted")
 
 
 class PromptWatch:
-    """What the websocket tells of one job.
+    """What is known of one job.
 
     Attributes:
+        workflow: What it runs.
         ended: Set when the server says that the job is over.
+        fraction: How far its present node is, where that node tells.
         pictures: Pictures that came through the socket, with the node that sent each.
     """
 
-    def __init__(self, workflow: Workflow) -> None:
+    def __init__(self, workflow: Workflow, signals: RunSignals) -> None:
         self.workflow = workflow
         self.ended = asyncio.Event()
+        self.fraction: float | None = None
         self.pictures: list[tuple[str, bytes]] = []
+        self._signals = signals
+        self._begun = False
+
+    def begin(self) -> None:
+        """Note that the server runs the job."""
+        if not self._begun:
+            self._begun = True
+            self._signals.started()
+
+    def end(self) -> None:
+        """Note that the job is over."""
+        if not self.ended.is_set():
+            self.begin()  # whatever the socket missed
+            self.ended.set()
+            self._signals.freed()
 
 
 class EventStream:
@@ -61,10 +81,16 @@ class EventStream:
             await asyncio.wait_for(self._connected.wait(), timeout_s)
         return self._connected.is_set()
 
+    @property
+    def fraction(self) -> float | None:
+        """How far the present node of the running job is, where it tells."""
+        watch = self._watches.get(self._running[0] or "")
+        return watch.fraction if watch is not None else None
+
     @contextlib.contextmanager
-    def watch(self, prompt_id: str, workflow: Workflow) -> Iterator[PromptWatch]:
+    def watch(self, prompt_id: str, workflow: Workflow, signals: RunSignals) -> Iterator[PromptWatch]:
         """Note what is said of a job."""
-        watch = self._watches[prompt_id] = PromptWatch(workflow)
+        watch = self._watches[prompt_id] = PromptWatch(workflow, signals)
         try:
             yield watch
         finally:
@@ -107,14 +133,19 @@ class EventStream:
             return
         if not isinstance(event, dict) or not isinstance(data := event.get("data"), dict):
             return
-        kind, prompt_id = event.get("type"), data.get("prompt_id")
+        kind, prompt_id, node_id = event.get("type"), data.get("prompt_id"), data.get("node")
         if kind == "executing":
             # After a reconnect in mid-run the server names the node but not the job: it is the one known before.
-            self._running = (prompt_id or self._running[0], data.get("node"))
-        over = kind in _ENDINGS or (kind == "executing" and data.get("node") is None)
+            self._running = (prompt_id or self._running[0], node_id)
         watch = self._watches.get(str(prompt_id))
-        if over and watch is not None:
-            watch.ended.set()
+        if watch is None:
+            return
+        if kind in _ENDINGS or (kind == "executing" and node_id is None):
+            watch.end()
+        elif kind in _SIGNS_OF_LIFE:
+            watch.begin()
+        if kind == "progress":
+            watch.fraction = _fraction(data.get("value"), data.get("max"))
 
     def _on_binary(self, frame: bytes) -> None:
         """Keep a frame if the node that sent it is one to save; all others are previews."""
@@ -133,3 +164,9 @@ class EventStream:
         watch = self._watches.get(prompt_id or "")
         if watch is not None and node_id is not None and watch.workflow.class_of(node_id) == WEBSOCKET_CLASS:
             watch.pictures.append((node_id, picture))
+
+
+def _fraction(value: Any, most: Any) -> float | None:
+    return (
+        value / most if isinstance(value, int | float) and isinstance(most, int | float) and 0 < value <= most else None
+    )

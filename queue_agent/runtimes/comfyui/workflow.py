@@ -1,6 +1,7 @@
 """A workflow in the API's format: a graph of nodes."""
 
 import copy
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -55,6 +56,24 @@ class Workflow:
             if isinstance(prefix, str):
                 node["inputs"]["filename_prefix"] = f"{prompt_id}/{prefix}"
 
+    @property
+    def steps(self) -> float:
+        """Steps of all samplers together, at least 1."""
+        counts = (node["inputs"].get("steps") for node in self.graph.values())
+        return max(1.0, sum(count for count in counts if isinstance(count, int | float)))
+
+    @property
+    def kind(self) -> str:
+        """What workflows have in common that take the same time per step: all but texts, seeds and steps."""
+        shape = [
+            (
+                node["class_type"],
+                sorted((name, value) for name, value in node["inputs"].items() if _shapes(name, value)),
+            )
+            for node in self.graph.values()
+        ]
+        return hashlib.sha256(repr(shape).encode()).hexdigest()
+
     def seed_of(self, node_id: str) -> int | None:
         """The seed nearest upstream of a node."""
         seen: set[str] = set()
@@ -73,6 +92,10 @@ class Workflow:
                 upstream += [str(value[0]) for value in node["inputs"].values() if isinstance(value, list) and value]
             level = upstream
         return None
+
+
+def _shapes(name: str, value: Any) -> bool:
+    return isinstance(value, int | float) and name not in {*_SEED_INPUTS, "steps"}
 
 
 def workflow_of(task: Task) -> Workflow:

@@ -4,12 +4,14 @@ import base64
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
+from contract import strict_json
 from contract.task import CHECKPOINT_ATTRIBUTE, Task
 from queue_agent.errors import InvalidTask
 from queue_agent.inputs.links import LinkSite, find_links
 from queue_agent.media import Media
+from queue_agent.ports import Work
 
 _PATHS: Mapping[str, str] = {
     "text-to-image": "txt2img",
@@ -61,6 +63,52 @@ class Call:
         encoded = {url: base64.b64encode(media.data).decode() for url, media in fetched.items()}
         for site in self.link_sites:
             site.replace(encoded[site.link.url])
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedCall:
+    """A call as it goes over the wire.
+
+    Attributes:
+        path: Below /sdapi/v1/.
+        content: The request's JSON, written beforehand: a free GPU must not wait for it.
+        checkpoint: The checkpoint that the task asks for; None keeps the loaded one.
+        overridden: Names of the settings that the task overrides.
+        work: How much it has to do.
+    """
+
+    path: str
+    content: bytes
+    checkpoint: str | None
+    overridden: frozenset[str]
+    work: Work
+
+    @classmethod
+    def of(cls, call: Call) -> Self:
+        """Write a call whose links are replaced."""
+        return cls(
+            path=call.path,
+            content=strict_json.dumps(call.body).encode(),
+            checkpoint=call.checkpoint if call.generates else None,
+            overridden=frozenset(call.body.get("override_settings") or ()),
+            work=_work_of(call),
+        )
+
+
+def _work_of(call: Call) -> Work:
+    body = call.body
+    if not call.generates:
+        return Work(call.path, 1)
+    shape = [str(body.get(key)) for key in ("width", "height", "batch_size", "sampler_name", "enable_hr")]
+    return Work(" ".join((call.path, *shape)), _count(body.get("steps"), 50) * _count(body.get("n_iter"), 1))
+
+
+def _count(value: Any, default: float) -> float:
+    """A count as SD WebUI would read it; nonsense is its to refuse."""
+    try:
+        return max(float(value), 1.0)
+    except (TypeError, ValueError):
+        return default
 
 
 def call_of(task: Task) -> Call:

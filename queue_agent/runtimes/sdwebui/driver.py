@@ -3,10 +3,11 @@
 from typing import Self
 
 from contract.task import Task
-from queue_agent.ports import Inputs, Result
+from queue_agent.errors import ModelServerFault
+from queue_agent.ports import Inputs, Result, RunSignals, Work
 from queue_agent.runtimes.client import ModelServerClient
 from queue_agent.runtimes.sdwebui.answer import result_of
-from queue_agent.runtimes.sdwebui.call import Call, call_of
+from queue_agent.runtimes.sdwebui.call import PreparedCall, call_of
 from queue_agent.runtimes.sdwebui.options import Options
 from queue_agent.runtimes.sdwebui.upscalers import Upscalers
 from queue_agent.settings import Settings
@@ -21,6 +22,8 @@ class SdWebUI:
         client: The server; a base URL without path means its usual one.
         dynamic_model: Whether tasks may switch the checkpoint.
     """
+
+    places = 1  # an interrupt cannot name a queued call, so none is ever queued
 
     def __init__(self, client: ModelServerClient, *, dynamic_model: bool) -> None:
         self._client = client
@@ -41,25 +44,36 @@ class SdWebUI:
         """Return once the server takes jobs."""
         await self._client.wait_until_ready()
 
-    async def prepare(self, task: Task, inputs: Inputs) -> Call:
+    async def prepare(self, task: Task, inputs: Inputs) -> PreparedCall:
         """Write the task's call and put the images into it."""
         call = call_of(task)
         await self._upscalers.correct(call.body)
         if call.link_sites:
             call.put_images(await inputs.fetch([site.link for site in call.link_sites]))
-        return call
+        return PreparedCall.of(call)
 
-    async def run(self, prepared: Call, job: str, attempt: int) -> Result:  # noqa: ARG002 (the server counts no attempts)
+    def work(self, prepared: PreparedCall) -> Work:
+        """Steps of sampling; an upscale is one unit."""
+        return prepared.work
+
+    async def run(self, prepared: PreparedCall, job: str, attempt: int, signals: RunSignals) -> Result:  # noqa: ARG002 (the server knows no jobs)
         """Run a call."""
-        call = prepared
-        if call.generates:
-            if call.checkpoint and self._dynamic_model:
-                await self._options.load_checkpoint(call.checkpoint)
-            elif call.checkpoint:
-                await self._options.require_checkpoint(call.checkpoint)
-            await self._options.make_restorable(call.body["override_settings"])
-            call.body["force_task_id"] = job
-        return result_of(await self._client.send("POST", call.path, json=call.body))
+        signals.started()
+        if prepared.checkpoint and self._dynamic_model:
+            await self._options.load_checkpoint(prepared.checkpoint)
+        elif prepared.checkpoint:
+            await self._options.require_checkpoint(prepared.checkpoint)
+        await self._options.make_restorable(prepared.overridden)
+        return result_of(await self._client.post_job(prepared.path, prepared.content, signals.freed))
+
+    async def progress(self) -> float | None:
+        """How far the running job is."""
+        try:
+            answer = await self._client.get_json("progress", params={"skip_current_image": "true"}, timeout=5)
+        except ModelServerFault:
+            return None
+        fraction = answer.get("progress") if isinstance(answer, dict) else None
+        return float(fraction) if isinstance(fraction, int | float) and 0 < fraction <= 1 else None
 
     async def interrupt(self, job: str, attempt: int) -> None:  # noqa: ARG002 (the server interrupts whatever runs)
         """Stop the running job."""

@@ -45,14 +45,17 @@ async def generate(machine: Machine, kind: str, values: dict[str, Any]) -> dict[
             if values["override_settings_restore_afterwards"]:
                 for key, value in stored.items():
                     machine.options.set(key, value)
-    # The real server encodes after it gave the options back, so an overridden samples_format is lost.
-    images: list[str] = []
-    if values["send_images"]:
-        images = animate(order, result.images) or [
-            encode(image, {"parameters": text}, machine.options)
-            for image, text in zip(result.images, result.texts, strict=True)
-        ]
+        # The real server encodes after it gave the options back, so an overridden samples_format is lost. It does so
+        # before it answers, and no client can give the GPU its next job any sooner: it is part of this one.
+        images = await asyncio.to_thread(_encoded, machine, order, result) if values["send_images"] else []
     return {"images": images, "parameters": _parameters(values), "info": json.dumps(result.info, ensure_ascii=False)}
+
+
+def _encoded(machine: Machine, order: Order, result: Result) -> list[str]:
+    return animate(order, result.images) or [
+        encode(image, {"parameters": text}, machine.options)
+        for image, text in zip(result.images, result.texts, strict=True)
+    ]
 
 
 def _parameters(values: dict[str, Any]) -> dict[str, Any]:

@@ -148,6 +148,10 @@ class Rig:
     def log(self):
         return self._log.read_text(encoding="utf-8")
 
+    def until(self, condition, timeout_s=15):
+        """Wait for a condition; the log is shown when it does not come true."""
+        wait_for(lambda: bool(condition()), f"a condition; log:\n{self.log[-3000:]}", timeout_s)
+
     def faults(self, **changes):
         httpx.post(f"{self.server_url}/_standin/faults", json=changes).raise_for_status()
 

@@ -18,19 +18,12 @@ LONG = {"sdwebui": ({**SMALL, "steps": 100}, {"step_s": 0.2}), "comfyui": (WORKF
 """Content and faults of jobs that would take a minute; servers can be interrupted between steps alone."""
 
 
-def until(condition, timeout_s=15):
-    end = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < end, "not in time"
-        time.sleep(0.05)
-
-
 @pytest.mark.parametrize("runtime_type", TASKS)
 def test_an_agent_that_starts_before_its_model_server_waits_for_it(make_rig, runtime_type):
     rig = make_rig(runtime_type)
     rig.start_agent()
     task_id = rig.submit(*TASKS[runtime_type])
-    until(lambda: "waiting for the model server" in rig.log)
+    rig.until(lambda: "waiting for the model server" in rig.log)
     assert rig.queue_depth() == (1, 0)
     rig.start_server()
     assert rig.notice()["id"] == task_id
@@ -48,7 +41,7 @@ def test_a_task_whose_model_server_dies_is_done_once_it_is_back(make_rig, runtim
     rig.start_server()
     notice = rig.notice()
     assert (notice["id"], notice["result"]) == (task_id, True)
-    until(rig.is_empty)
+    rig.until(rig.is_empty)
 
 
 @pytest.mark.parametrize("runtime_type", TASKS)
@@ -59,7 +52,7 @@ def test_an_answer_that_makes_no_sense_is_tried_again(make_rig, runtime_type, li
     rig.faults(lie=lie)
     rig.start_agent()
     rig.submit(*TASKS[runtime_type])
-    until(lambda: "given back" in rig.log)
+    rig.until(lambda: "given back" in rig.log)
     rig.faults(lie="")
     assert rig.notice()["result"]
 
@@ -83,7 +76,7 @@ def test_a_job_over_its_deadline_is_stopped_in_the_server_and_the_next_one_runs(
     rig.start_agent()
     rig.submit(LONG[runtime_type][0], TASKS[runtime_type][1])
     assert rig.notice()["error"]["code"] == "deadline_exceeded"
-    until(lambda: rig.jobs[0]["outcome"] != "running", 5)
+    rig.until(lambda: rig.jobs[0]["outcome"] != "running", 5)
     rig.faults(step_s=0, job_s=0)
     assert rig.run(*TASKS[runtime_type])["result"]
 
@@ -95,7 +88,7 @@ def test_sigterm_lets_the_running_job_end_and_exits_0(make_rig, runtime_type):
     rig.faults(job_s=1)
     rig.start_agent()
     rig.submit(*TASKS[runtime_type])
-    until(lambda: rig.jobs)
+    rig.until(lambda: rig.jobs)
     assert rig.terminate_agent() == 0
     assert rig.notice(timeout_s=2)["result"]
     assert rig.is_empty()
@@ -107,10 +100,10 @@ def test_sigterm_with_a_job_that_outlasts_the_grace_gives_it_back_for_another_ag
     rig.faults(job_s=60)
     rig.start_agent()
     task_id = rig.submit(*TASKS["comfyui"])
-    until(lambda: rig.jobs)
+    rig.until(lambda: rig.jobs)
     assert rig.terminate_agent(5) == 0
     assert rig.queue_depth() == (1, 0)
-    until(lambda: rig.jobs[0]["outcome"] != "running", 5)
+    rig.until(lambda: rig.jobs[0]["outcome"] != "running", 5)
     rig.faults(job_s=0)
     rig.start_agent()
     assert rig.notice()["id"] == task_id

@@ -74,7 +74,7 @@ def test_the_agents_leaves_do_no_io(leaf):
     assert not {name for name in imported if within(name, "queue_agent") and not within(name, *AGENT_LEAVES)}
 
 
-@pytest.mark.parametrize("module", ["pipeline", "worker", "lease", "message", "results"])
+@pytest.mark.parametrize("module", ["pipeline", "worker", "line", "forecast", "lease", "message", "results"])
 def test_the_agents_pipeline_knows_no_edge(module):
     imported = set(imports_of(Path(f"queue_agent/{module}.py")))
     assert not {name for name in imported if within(name, *AGENT_EDGES)}

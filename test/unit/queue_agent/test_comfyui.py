@@ -4,6 +4,7 @@ import struct
 import pytest
 
 from queue_agent.errors import ExecutionFailed, InvalidTask, ModelServerFault, Rejected
+from queue_agent.ports import RunSignals
 from queue_agent.runtimes.comfyui.events import EventStream
 from queue_agent.runtimes.comfyui.history import check_ending, has_other_results, refusal, saved_files
 from queue_agent.runtimes.comfyui.workflow import Workflow, file_sites, links_in, workflow_of
@@ -59,6 +60,7 @@ def test_a_cycle_has_no_seed_and_no_end():
     assert Workflow(cycle).seed_of("1") is None
 
 
+SIGNALS = RunSignals(started=lambda: None, freed=lambda: None)
 DECLARATIONS = {
     "LoadImage": {"input": {"required": {"image": [["a.png"], {"image_upload": True}]}}},
     "LoadAudio": {"input": {"required": {"audio": [[], {"audio_upload": True}]}}},
@@ -216,7 +218,7 @@ def stream():
 
 @pytest.mark.parametrize("kind", ["execution_success", "execution_error", "execution_interrupted"])
 def test_any_ending_of_the_job_is_noticed_and_of_another_job_is_not(stream, kind):
-    with stream.watch("mine", Workflow(graph())) as watch:
+    with stream.watch("mine", Workflow(graph()), SIGNALS) as watch:
         stream._on_event(event(kind, prompt_id="other"))
         assert not watch.ended.is_set()
         stream._on_event(event(kind, prompt_id="mine"))
@@ -224,7 +226,7 @@ def test_any_ending_of_the_job_is_noticed_and_of_another_job_is_not(stream, kind
 
 
 def test_executing_nothing_is_an_ending_too(stream):
-    with stream.watch("mine", Workflow(graph())) as watch:
+    with stream.watch("mine", Workflow(graph()), SIGNALS) as watch:
         stream._on_event(event("executing", node="3", prompt_id="mine"))
         assert not watch.ended.is_set()
         stream._on_event(event("executing", node=None, prompt_id="mine"))
@@ -232,7 +234,7 @@ def test_executing_nothing_is_an_ending_too(stream):
 
 
 def test_pictures_of_the_websocket_node_are_kept_and_previews_of_the_sampler_are_not(stream):
-    with stream.watch("mine", Workflow(graph())) as watch:
+    with stream.watch("mine", Workflow(graph()), SIGNALS) as watch:
         stream._on_binary(frame_with_metadata("3", "mine", b"preview"))
         stream._on_binary(frame_with_metadata("10", "mine", b"picture"))
         stream._on_binary(frame_with_metadata("10", "other", b"stranger"))
@@ -240,7 +242,7 @@ def test_pictures_of_the_websocket_node_are_kept_and_previews_of_the_sampler_are
 
 
 def test_without_metadata_the_executing_node_tells_whose_picture_it_is(stream):
-    with stream.watch("mine", Workflow(graph())) as watch:
+    with stream.watch("mine", Workflow(graph()), SIGNALS) as watch:
         stream._on_event(event("executing", node="3", prompt_id="mine"))
         stream._on_binary(struct.pack(">II", 1, 1) + b"preview")
         stream._on_event(event("executing", node="10", prompt_id="mine"))
@@ -249,7 +251,7 @@ def test_without_metadata_the_executing_node_tells_whose_picture_it_is(stream):
 
 
 def test_after_a_reconnect_the_node_comes_without_its_job(stream):
-    with stream.watch("mine", Workflow(graph())) as watch:
+    with stream.watch("mine", Workflow(graph()), SIGNALS) as watch:
         stream._on_event(event("executing", node="3", prompt_id="mine"))
         stream._on_event(event("executing", node="10"))
         stream._on_binary(struct.pack(">II", 1, 2) + b"picture")
@@ -269,7 +271,7 @@ def test_after_a_reconnect_the_node_comes_without_its_job(stream):
     ],
 )
 def test_noise_on_the_websocket_is_ignored(stream, noise):
-    with stream.watch("mine", Workflow(graph())) as watch:
+    with stream.watch("mine", Workflow(graph()), SIGNALS) as watch:
         stream._on_event(noise)
         assert not watch.ended.is_set()
 
@@ -286,6 +288,31 @@ def test_noise_on_the_websocket_is_ignored(stream, noise):
     ],
 )
 def test_broken_frames_are_ignored(stream, frame):
-    with stream.watch("mine", Workflow(graph())) as watch:
+    with stream.watch("mine", Workflow(graph()), SIGNALS) as watch:
         stream._on_binary(frame)
         assert watch.pictures == []
+
+
+def test_the_server_is_said_to_have_begun_and_to_be_free_once_each_even_if_the_beginning_was_missed(stream):
+    said = []
+    signals = RunSignals(started=lambda: said.append("started"), freed=lambda: said.append("freed"))
+    with stream.watch("mine", Workflow(graph()), signals):
+        stream._on_event(event("execution_success", prompt_id="mine"))
+        stream._on_event(event("executing", node=None, prompt_id="mine"))
+    assert said == ["started", "freed"]
+
+
+def test_the_progress_of_the_running_job_is_the_one_of_its_present_node(stream):
+    with stream.watch("mine", Workflow(graph()), SIGNALS):
+        assert stream.fraction is None
+        stream._on_event(event("executing", node="3", prompt_id="mine"))
+        stream._on_event(event("progress", value=5, max=20, node="3", prompt_id="mine"))
+        assert stream.fraction == 0.25
+
+
+def test_workflows_that_differ_in_texts_seeds_and_steps_alone_are_of_one_kind():
+    first, second, third = Workflow(graph()), Workflow(graph()), Workflow(graph())
+    second.graph["3"]["inputs"].update(seed=1, steps=50)
+    third.graph["5"]["inputs"]["width"] = 128
+    assert first.kind == second.kind != third.kind
+    assert (first.steps, second.steps) == (1, 50)

@@ -6,8 +6,9 @@ import pytest
 
 from contract.objects import ResultNames
 from queue_agent.errors import ExecutionFailed, InputFault, ModelServerFault, PlatformFault
+from queue_agent.line import Line
 from queue_agent.pipeline import MAX_ATTEMPTS, Pipeline
-from queue_agent.ports import Output, Result
+from queue_agent.ports import Output, Result, Work
 from queue_agent.results import Results
 from queue_agent.worker import Worker
 
@@ -78,6 +79,8 @@ class Notices:
 class Server:
     """A model server that gives what it is told to: a result, or an error, or nothing for a while."""
 
+    places = 1
+
     def __init__(self, *outcomes):
         self.outcomes = list(outcomes)
         self.runs = []
@@ -88,13 +91,21 @@ class Server:
     async def prepare(self, task, inputs):
         return task.content
 
-    async def run(self, prepared, job, attempt):
+    def work(self, prepared):
+        return Work("kind", 1)
+
+    async def progress(self):
+        return None
+
+    async def run(self, prepared, job, attempt, signals):
         self.runs.append((prepared, job, attempt))
         outcome = self.outcomes.pop(0)
+        signals.started()
         if isinstance(outcome, BaseException):
             raise outcome
         if isinstance(outcome, int | float):
             await asyncio.sleep(outcome)
+        signals.freed()
         return outcome if isinstance(outcome, Result) else picture()
 
     async def interrupt(self, job, attempt):
@@ -124,6 +135,10 @@ class Agent:
             runtime_name="r",
             execution_timeout_s=timeout_s,
         )
+        self.line = Line(self.server.places, self.server.progress)
+
+    async def handle(self, message):
+        await self.pipeline.handle(message, self.line.join())
 
     @property
     def manifest(self):
@@ -138,7 +153,7 @@ def message(make_message):
 
 async def test_a_task_ends_as_pictures_manifest_notice_and_deleted_message_in_that_order(message):
     agent = Agent(picture(PNG, b"GIF89a" + bytes(20)))
-    await agent.pipeline.handle(message)
+    await agent.handle(message)
     assert agent.store.writes == [
         (NAMES.picture_key(1, "png"), "image/png"),
         (NAMES.picture_key(2, "gif"), "image/gif"),
@@ -161,7 +176,7 @@ async def test_the_manifest_holds_parameters_seeds_timings_and_no_pictures(messa
             parameters={"steps": 2, "mask": base64, "init": f"data:image/png;base64,{base64}", "prompt": "a " * 3000}
         )
     )
-    await agent.pipeline.handle(message)
+    await agent.handle(message)
     manifest = agent.manifest
     assert (manifest["id"], manifest["job"], manifest["runtime"], manifest["status"], manifest["model"]) == (
         "a",
@@ -171,7 +186,7 @@ async def test_the_manifest_holds_parameters_seeds_timings_and_no_pictures(messa
         "m",
     )
     assert manifest["pictures"][0]["seed"] == 7
-    assert set(manifest["timings_s"]) == {"prepare", "run", "store"}
+    assert set(manifest["timings_s"]) == {"prepare", "wait", "run", "store"}
     assert manifest["parameters"]["mask"] == "<5000 characters of base64>"
     assert "base64" in manifest["parameters"]["init"]
     assert manifest["parameters"]["prompt"] == "a " * 3000
@@ -179,7 +194,7 @@ async def test_the_manifest_holds_parameters_seeds_timings_and_no_pictures(messa
 
 async def test_a_fault_of_the_task_fails_it_at_once_with_the_servers_words(message):
     agent = Agent(ExecutionFailed("KSampler (node 3): boom"))
-    await agent.pipeline.handle(message)
+    await agent.handle(message)
     (notice,) = agent.notices.sent
     assert (notice.result, notice.image_url, notice.error.code) == (False, [], "execution_failed")
     assert notice.error.message == "KSampler (node 3): boom"
@@ -190,7 +205,7 @@ async def test_a_fault_of_the_task_fails_it_at_once_with_the_servers_words(messa
 @pytest.mark.parametrize("failure", [ModelServerFault("away"), PlatformFault("s3"), RuntimeError("a bug")])
 async def test_what_is_not_the_tasks_fault_gives_the_message_back_without_a_notice(message, failure):
     agent = Agent(failure)
-    await agent.pipeline.handle(message)
+    await agent.handle(message)
     assert agent.queue.log == [("release", 5)]
     assert agent.notices.sent == []
     assert agent.store.objects == {}
@@ -200,14 +215,14 @@ async def test_each_retry_waits_longer_up_to_a_minute(message):
     delays = []
     for attempt in range(1, MAX_ATTEMPTS):
         agent = Agent(ModelServerFault("away"))
-        await agent.pipeline.handle(dataclasses.replace(message, receive_count=attempt))
+        await agent.handle(dataclasses.replace(message, receive_count=attempt))
         delays += [delay for _, delay in agent.queue.log]
     assert delays == [5, 10, 20, 40]
 
 
 async def test_the_last_attempt_ends_as_a_failed_notice_and_in_the_dead_queue(message):
     agent = Agent(ModelServerFault("The model server does not answer."))
-    await agent.pipeline.handle(dataclasses.replace(message, receive_count=MAX_ATTEMPTS))
+    await agent.handle(dataclasses.replace(message, receive_count=MAX_ATTEMPTS))
     (notice,) = agent.notices.sent
     assert (notice.result, notice.error.code) == (False, "model_server_failed")
     assert agent.queue.log == [("bury", "model_server_failed")]
@@ -217,10 +232,10 @@ async def test_the_last_attempt_ends_as_a_failed_notice_and_in_the_dead_queue(me
 async def test_a_redelivered_message_of_a_finished_job_repeats_the_notice_and_runs_nothing(message):
     agent = Agent(picture())
     agent.notices.broken = True
-    await agent.pipeline.handle(message)
+    await agent.handle(message)
     assert agent.queue.log == [("release", 5)]
     agent.notices.broken = False
-    await agent.pipeline.handle(dataclasses.replace(message, receive_count=2))
+    await agent.handle(dataclasses.replace(message, receive_count=2))
     assert len(agent.server.runs) == 1
     assert [notice.job for notice in agent.notices.sent] == [JOB]
     assert agent.notices.sent[0].image_url == [f"s3://bucket/{NAMES.picture_key(1, 'png')}"]
@@ -231,12 +246,12 @@ async def test_a_job_that_succeeded_is_never_told_as_failed_however_often_its_no
     agent = Agent(picture())
     agent.notices.broken = True
     for attempt in range(1, MAX_ATTEMPTS):
-        await agent.pipeline.handle(dataclasses.replace(message, receive_count=attempt))
+        await agent.handle(dataclasses.replace(message, receive_count=attempt))
     with pytest.raises(PlatformFault):
-        await agent.pipeline.handle(dataclasses.replace(message, receive_count=MAX_ATTEMPTS))
+        await agent.handle(dataclasses.replace(message, receive_count=MAX_ATTEMPTS))
     assert agent.manifest["status"] == "succeeded"
     agent.notices.broken = False
-    await agent.pipeline.handle(dataclasses.replace(message, receive_count=MAX_ATTEMPTS + 1))
+    await agent.handle(dataclasses.replace(message, receive_count=MAX_ATTEMPTS + 1))
     assert [notice.status for notice in agent.notices.sent] == ["succeeded"]
     assert agent.queue.log[-1] == "delete"
 
@@ -244,9 +259,9 @@ async def test_a_job_that_succeeded_is_never_told_as_failed_however_often_its_no
 async def test_a_redelivered_message_of_an_unfinished_job_overwrites_and_never_doubles(message):
     agent = Agent(picture(), picture())
     agent.store.broken = True
-    await agent.pipeline.handle(message)
+    await agent.handle(message)
     agent.store.broken = False
-    await agent.pipeline.handle(dataclasses.replace(message, receive_count=2))
+    await agent.handle(dataclasses.replace(message, receive_count=2))
     assert sorted(key for _, key in agent.store.objects) == sorted([NAMES.picture_key(1, "png"), NAMES.answer_key])
     assert [attempt for _, _, attempt in agent.server.runs] == [1, 2]
 
@@ -254,7 +269,7 @@ async def test_a_redelivered_message_of_an_unfinished_job_overwrites_and_never_d
 async def test_an_answer_file_that_is_no_manifest_does_not_count_as_done(message):
     agent = Agent(picture())
     agent.store.objects["bucket", NAMES.answer_key] = b"{}"
-    await agent.pipeline.handle(dataclasses.replace(message, receive_count=2))
+    await agent.handle(dataclasses.replace(message, receive_count=2))
     assert len(agent.server.runs) == 1
 
 
@@ -265,20 +280,20 @@ async def test_a_bucket_that_hides_what_is_not_there_does_not_stop_a_second_deli
         raise InputFault("may not be read")
 
     monkeypatch.setattr(agent.store, "get", denied)
-    await agent.pipeline.handle(dataclasses.replace(message, receive_count=2))
+    await agent.handle(dataclasses.replace(message, receive_count=2))
     assert agent.queue.log == ["delete"]
 
 
 async def test_a_job_over_its_deadline_is_interrupted_in_the_server_and_fails(message):
     agent = Agent(30, timeout_s=0.05)
-    await agent.pipeline.handle(message)
+    await agent.handle(message)
     assert agent.server.interrupted == [JOB]
     assert agent.notices.sent[0].error.code == "deadline_exceeded"
 
 
 async def test_a_cancelled_job_is_interrupted_and_its_message_given_back_at_once(message):
     agent = Agent(30)
-    handling = asyncio.create_task(agent.pipeline.handle(message))
+    handling = asyncio.create_task(agent.handle(message))
     await asyncio.sleep(0.05)
     handling.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -291,7 +306,7 @@ async def test_a_cancelled_job_is_interrupted_and_its_message_given_back_at_once
 async def test_a_long_job_keeps_its_message_hidden(message, monkeypatch):
     agent = Agent(0.35)
     agent.queue.visibility_s = 0.3
-    await agent.pipeline.handle(message)
+    await agent.handle(message)
     assert agent.queue.log == ["extend", "extend", "extend", "delete"]
 
 
@@ -299,11 +314,11 @@ async def test_content_in_s3_is_read_from_the_doors_own_place_alone(make_message
     metadata = {"id": "a", "runtime": "r", "tasktype": "text-to-image", "job": JOB}
     agent = Agent(picture())
     agent.store.objects["bucket", f"_tasks/{JOB}.json"] = b'{"prompt": "large"}'
-    await agent.pipeline.handle(make_message({"metadata": metadata, "content_url": f"s3://bucket/_tasks/{JOB}.json"}))
+    await agent.handle(make_message({"metadata": metadata, "content_url": f"s3://bucket/_tasks/{JOB}.json"}))
     assert agent.server.runs[0][0] == {"prompt": "large"}
     for url in ("s3://other/_tasks/x.json", "s3://bucket/output/x.json", "https://example.com/x.json", "s3://bucket"):
         agent = Agent(picture())
-        await agent.pipeline.handle(make_message({"metadata": metadata, "content_url": url}))
+        await agent.handle(make_message({"metadata": metadata, "content_url": url}))
         assert agent.notices.sent[0].error.code == "invalid_task", url
         assert agent.server.runs == []
 
@@ -311,13 +326,13 @@ async def test_content_in_s3_is_read_from_the_doors_own_place_alone(make_message
 async def test_content_that_is_not_yet_in_s3_is_waited_for(make_message):
     metadata = {"id": "a", "runtime": "r", "tasktype": "text-to-image", "job": JOB}
     agent = Agent()
-    await agent.pipeline.handle(make_message({"metadata": metadata, "content_url": f"s3://bucket/_tasks/{JOB}.json"}))
+    await agent.handle(make_message({"metadata": metadata, "content_url": f"s3://bucket/_tasks/{JOB}.json"}))
     assert agent.queue.log == [("release", 5)]
 
 
 async def test_a_message_for_a_newer_agent_is_given_back_and_nothing_else(make_message):
     agent = Agent()
-    await agent.pipeline.handle(make_message({"metadata": {"schema": 2}}))
+    await agent.handle(make_message({"metadata": {"schema": 2}}))
     assert agent.queue.log == [("release", 90)]
     assert agent.notices.sent == []
 
@@ -327,7 +342,7 @@ async def test_an_unreadable_message_goes_to_the_dead_queue_and_is_told_where_it
     make_message, body, notified
 ):
     agent = Agent()
-    await agent.pipeline.handle(make_message(body))
+    await agent.handle(make_message(body))
     assert agent.queue.log == [("bury", "unreadable_message")]
     assert [(notice.id, notice.context, notice.error.code) for notice in agent.notices.sent] == (
         [("a", 1, "unreadable_message")] if notified else []
@@ -336,7 +351,9 @@ async def test_an_unreadable_message_goes_to_the_dead_queue_and_is_told_where_it
 
 def worker_of(agent, *, grace_s=5.0):
     stop = asyncio.Event()
-    worker = Worker(queue=agent.queue, server=agent.server, pipeline=agent.pipeline, stop=stop, grace_s=grace_s)
+    worker = Worker(
+        queue=agent.queue, server=agent.server, pipeline=agent.pipeline, line=agent.line, stop=stop, grace_s=grace_s
+    )
     return asyncio.create_task(worker.run()), stop
 
 

@@ -1,0 +1,74 @@
+"""Learns how long things take here: jobs by their kind, and the way of a message up to the GPU."""
+
+from collections import deque
+from dataclasses import dataclass
+
+_WEIGHT = 0.3
+"""Of the newest observation; what lies ten jobs back counts for a thirtieth."""
+
+
+@dataclass(slots=True)
+class _Line:
+    """A straight line through observations, the older ones fading: base + slope * units, in seconds."""
+
+    weight: float = 0.0
+    units: float = 0.0
+    seconds: float = 0.0
+    units_squared: float = 0.0
+    product: float = 0.0
+
+    def add(self, units: float, seconds: float) -> None:
+        fading = 1 - _WEIGHT
+        self.weight = self.weight * fading + 1
+        self.units = self.units * fading + units
+        self.seconds = self.seconds * fading + seconds
+        self.units_squared = self.units_squared * fading + units * units
+        self.product = self.product * fading + units * seconds
+
+    def at(self, units: float) -> float:
+        mean_units, mean_seconds = self.units / self.weight, self.seconds / self.weight
+        variance = self.units_squared / self.weight - mean_units * mean_units
+        if variance < 1e-3 * mean_units * mean_units:
+            return mean_seconds * units / mean_units  # all had the same number of units
+        slope = max(0.0, (self.product / self.weight - mean_units * mean_seconds) / variance)
+        return max(0.0, mean_seconds + slope * (units - mean_units))
+
+
+class JobForecast:
+    """How long jobs take, learned for each kind on its own: something for each job, and something for each unit."""
+
+    def __init__(self) -> None:
+        self._lines: dict[str, _Line] = {}
+
+    def predict_s(self, kind: str, units: float) -> float | None:
+        """How long a job will take; None for a kind that has not been seen yet."""
+        line = self._lines.get(kind)
+        return None if line is None else line.at(units)
+
+    def learn(self, kind: str, units: float, seconds: float) -> None:
+        """Note how long a job took."""
+        self._lines.setdefault(kind, _Line()).add(units, seconds)
+
+
+class LeadTime:
+    """How long before the running job's end the next message must be asked for, so that it is ready in time."""
+
+    _MARGIN_S = 0.05
+    _SPREAD = 1.5
+
+    def __init__(self) -> None:
+        self._receive_s: deque[float] = deque([0.1], maxlen=20)
+        self._prepare_s = 0.1
+
+    @property
+    def seconds(self) -> float:
+        """The lead: a receive and a preparation as they usually take, half as much again, and a margin."""
+        return (min(self._receive_s) + self._prepare_s) * self._SPREAD + self._MARGIN_S
+
+    def received(self, seconds: float) -> None:
+        """Note how long a message was asked for. Most of it may be waiting; the quickest of late is the way alone."""
+        self._receive_s.append(seconds)
+
+    def prepared(self, seconds: float) -> None:
+        """Note how long a message took from its receipt to being ready for the GPU."""
+        self._prepare_s += _WEIGHT * (seconds - self._prepare_s)
