@@ -5,6 +5,7 @@ import importlib
 import os
 import signal
 import sys
+from contextlib import AsyncExitStack
 from typing import cast
 
 from queue_agent.aws.clients import open_clients
@@ -12,14 +13,17 @@ from queue_agent.aws.notices import SnsNotices
 from queue_agent.aws.objects import S3Objects
 from queue_agent.aws.queue import SqsQueue
 from queue_agent.errors import PlatformFault
+from queue_agent.health import HealthServer
 from queue_agent.inputs.fetcher import InputFetcher
 from queue_agent.inputs.web import Web
+from queue_agent.kubernetes import BusyMark, in_cluster_patch
 from queue_agent.line import Line
 from queue_agent.log import configure_logging
 from queue_agent.pipeline import Pipeline
 from queue_agent.ports import ModelServer
 from queue_agent.results import Results
 from queue_agent.settings import Settings, SettingsError
+from queue_agent.watch import ModelServerWatch
 from queue_agent.worker import Worker
 
 
@@ -34,17 +38,21 @@ async def run(settings: Settings) -> None:
 
     Raises:
         PlatformFault: The queue cannot be reached at the start.
+        SettingsError: The health port cannot be listened on.
     """
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with (
-        open_clients(settings.region) as aws,
-        Web(allow_loopback=settings.allow_loopback_inputs) as web,
-    ):
+    async with AsyncExitStack() as stack:
+        aws = await stack.enter_async_context(open_clients(settings.region))
+        web = await stack.enter_async_context(Web(allow_loopback=settings.allow_loopback_inputs))
         queue = await SqsQueue.open(aws.sqs, settings.queue_url, settings.dead_queue_url)
-        store = S3Objects(aws.s3)
         server = load_driver(settings)
+        stack.push_async_callback(server.aclose)
+        store = S3Objects(aws.s3)
+        # A job that does not move for as long as it may take at all is one that the server has forgotten.
+        watch = ModelServerWatch(server.vital_sign, stall_s=settings.execution_timeout_s)
+        patch = in_cluster_patch(pod_name=settings.pod_name, pod_namespace=settings.pod_namespace)
         pipeline = Pipeline(
             queue=queue,
             store=store,
@@ -55,19 +63,24 @@ async def run(settings: Settings) -> None:
             bucket=settings.bucket,
             runtime_name=settings.runtime_name,
             execution_timeout_s=settings.execution_timeout_s,
+            watch=watch,
         )
         worker = Worker(
             queue=queue,
             server=server,
             pipeline=pipeline,
             line=Line(server.places, server.progress),
+            watch=watch,
+            mark=await stack.enter_async_context(BusyMark(patch)),
             stop=stop,
             grace_s=settings.shutdown_grace_s,
         )
-        try:
-            await worker.run()
-        finally:
-            await server.aclose()
+        if settings.health_port is not None:
+            health = HealthServer(
+                verdict=watch.verdict, ready={"model server": worker.ready}, host=None, port=settings.health_port
+            )
+            await stack.enter_async_context(health)
+        await worker.run()
 
 
 def main() -> int:
@@ -80,6 +93,9 @@ def main() -> int:
     configure_logging(settings.log_level)
     try:
         asyncio.run(run(settings))
+    except SettingsError as exc:
+        print(f"queue agent: {exc}", file=sys.stderr)  # noqa: T201 (the last word before the exit)
+        return 2
     except PlatformFault as exc:
         print(f"queue agent: {exc}", file=sys.stderr)  # noqa: T201 (the last word before the exit)
         return 1

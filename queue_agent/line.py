@@ -40,6 +40,11 @@ class Place:
         return self._started_s is not None and self._holds_turn
 
     @property
+    def is_through(self) -> bool:
+        """Whether the model server is done with it."""
+        return self._started_s is not None and not self._holds_turn
+
+    @property
     def elapsed_s(self) -> float:
         """Seconds since the model server began with it."""
         return 0.0 if self._started_s is None else self._clock() - self._started_s

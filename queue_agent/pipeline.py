@@ -28,6 +28,7 @@ from queue_agent.log import log_fields
 from queue_agent.message import Assignment, read_message
 from queue_agent.ports import Inputs, ModelServer, Notices, ObjectStore, Queue, QueueMessage, Result, RunSignals
 from queue_agent.results import Results
+from queue_agent.watch import ModelServerWatch
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +52,7 @@ class Pipeline:
         bucket: The output bucket.
         runtime_name: The runtime this agent belongs to.
         execution_timeout_s: How long a job may take in the model server.
+        watch: Is told when the server gets a job and when it is rid of it.
     """
 
     queue: Queue
@@ -62,6 +64,7 @@ class Pipeline:
     bucket: str
     runtime_name: str
     execution_timeout_s: float
+    watch: ModelServerWatch
 
     async def handle(self, message: QueueMessage, place: Place) -> None:
         """Bring a message to its end: done and deleted, given back, or kept in the dead queue.
@@ -131,11 +134,16 @@ class Pipeline:
 
         with _timed("wait", timings_s):
             await place.take_turn()
+        answered = False
         try:
             with _timed("run", timings_s):
                 async with limit:
+                    self.watch.job_started(assignment.job)
                     signals = RunSignals(started, place.freed)
-                    return await self.server.run(prepared, assignment.job, assignment.attempt, signals)
+                    result = await self.server.run(prepared, assignment.job, assignment.attempt, signals)
+        except TaskFault:
+            answered = True
+            raise
         except (TimeoutError, asyncio.CancelledError) as exc:
             try:
                 await asyncio.shield(self.server.interrupt(assignment.job, assignment.attempt))
@@ -144,7 +152,11 @@ class Pipeline:
             if isinstance(exc, TimeoutError):
                 raise DeadlineExceeded(f"The job took longer than {self.execution_timeout_s:g} s.") from exc
             raise
+        else:
+            answered = True
+            return result
         finally:
+            self.watch.job_ended(assignment.job, answered=answered)
             place.end_turn()
 
     async def _with_content(self, task: Task) -> Task:

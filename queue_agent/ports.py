@@ -124,6 +124,16 @@ class Result:
     model: str | None = None
 
 
+class Mark(Protocol):
+    """Tells those who remove pods whether this one has work."""
+
+    def busy(self) -> None:
+        """Note that the agent has work."""
+
+    def idle(self) -> None:
+        """Note that it has none."""
+
+
 @dataclass(frozen=True, slots=True)
 class Work:
     """How much a job has to do.
@@ -175,6 +185,13 @@ class ModelServer(Protocol):
         Raises:
             TaskFault: The server refuses the task or fails in it.
             ModelServerFault: The server is lost or answers nonsense.
+        """
+
+    async def vital_sign(self) -> object:
+        """Something that changes while the server works on a job.
+
+        Raises:
+            ModelServerFault: The server does not answer.
         """
 
     async def progress(self) -> float | None:

@@ -32,6 +32,9 @@ class Settings:
         input_buckets: INPUT_BUCKETS, names separated by commas, from which s3:// inputs may come besides S3_BUCKET.
         allow_loopback_inputs: ALLOW_LOOPBACK_INPUTS, whether links may point to this machine. Default false.
         execution_timeout_s: EXECUTION_TIMEOUT_S, seconds after which a job is interrupted and fails. Default 300.
+        health_port: HEALTH_PORT, where the kubelet asks for /healthz, /readyz and /livez/model. Default: nowhere.
+        pod_name: POD_NAME, the agent's own pod, whose annotations tell that it is busy. Default: none is marked.
+        pod_namespace: POD_NAMESPACE, the namespace of that pod.
         shutdown_grace_s: SHUTDOWN_GRACE_S, seconds that the running job may go on after SIGTERM. Default 50.
     """
 
@@ -48,6 +51,9 @@ class Settings:
     input_buckets: frozenset[str]
     allow_loopback_inputs: bool
     execution_timeout_s: float
+    health_port: int | None
+    pod_name: str | None
+    pod_namespace: str | None
     shutdown_grace_s: float
 
     @classmethod
@@ -82,6 +88,9 @@ class Settings:
             ),
             allow_loopback_inputs=_flag(environ, "ALLOW_LOOPBACK_INPUTS"),
             execution_timeout_s=_seconds(environ, "EXECUTION_TIMEOUT_S", 300),
+            health_port=_port(environ, "HEALTH_PORT"),
+            pod_name=environ.get("POD_NAME") or None,
+            pod_namespace=environ.get("POD_NAMESPACE") or None,
             shutdown_grace_s=_seconds(environ, "SHUTDOWN_GRACE_S", 50),
         )
 
@@ -100,6 +109,15 @@ def _flag(environ: Mapping[str, str], key: str) -> bool:
     if value in _FALSE:
         return False
     raise SettingsError(f"{key}={value!r} must be true or false")
+
+
+def _port(environ: Mapping[str, str], key: str) -> int | None:
+    text = environ.get(key, "").strip()
+    if not text:
+        return None
+    if not text.isdecimal() or int(text) >= 2**16:
+        raise SettingsError(f"{key}={text!r} must be a port")
+    return int(text)
 
 
 def _seconds(environ: Mapping[str, str], key: str, default: float) -> float:

@@ -8,7 +8,8 @@ from typing import Any
 from queue_agent.errors import PlatformFault
 from queue_agent.line import Line, Place
 from queue_agent.pipeline import Pipeline
-from queue_agent.ports import ModelServer, Queue, QueueMessage
+from queue_agent.ports import Mark, ModelServer, Queue, QueueMessage
+from queue_agent.watch import ModelServerWatch
 
 logger = logging.getLogger(__name__)
 
@@ -23,8 +24,13 @@ class Worker:
         server: The model server; no message is taken while it is not ready.
         pipeline: What is done with them.
         line: When the next one is wanted.
+        watch: Tells when the model server is lost; what it holds is then given back.
+        mark: Is told whether there is work.
         stop: Ends the work once set.
         grace_s: How long running jobs may go on after that.
+
+    Attributes:
+        ready: Set once the model server has been ready.
     """
 
     def __init__(
@@ -34,33 +40,67 @@ class Worker:
         server: ModelServer,
         pipeline: Pipeline,
         line: Line,
+        watch: ModelServerWatch,
+        mark: Mark,
         stop: asyncio.Event,
         grace_s: float,
     ) -> None:
+        self.ready = asyncio.Event()
         self._queue = queue
         self._server = server
         self._pipeline = pipeline
         self._line = line
+        self._watch = watch
+        self._mark = mark
         self._stop = stop
         self._grace_s = grace_s
+        self._turn: asyncio.Task[QueueMessage | None] | None = None
         self._jobs: dict[asyncio.Task[None], Place] = {}
 
     async def run(self) -> None:
         """Work until ``stop`` is set; jobs that can end within the grace are finished, all others given back."""
         stopping = asyncio.create_task(self._stop.wait(), name="stop")
-        while not self._stop.is_set():
-            turn = asyncio.create_task(self._take(), name="take")
-            await asyncio.wait({turn, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            if not turn.done():
-                # A message that SQS hands out in this very moment comes again when its visibility ends.
-                await _cancel(turn)
-            elif (message := turn.result()) is not None:
-                self._begin(message)
-        await stopping
-        await self._drain()
+        ready = asyncio.create_task(self._server.wait_until_ready(), name="ready")
+        await asyncio.wait({ready, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if not ready.done():
+            await _cancel(ready)
+            return
+        self.ready.set()
+        # Watched from its first readiness on: a server that is still loading its model is not lost.
+        background = {self._watch.start(), asyncio.create_task(self._guard(), name="guard")}
+        try:
+            while not self._stop.is_set():
+                self._turn = turn = asyncio.create_task(self._take(), name="take")
+                await asyncio.wait({turn, stopping, *background}, return_when=asyncio.FIRST_COMPLETED)
+                if not turn.done():
+                    # A message that SQS hands out in this very moment comes again when its visibility ends.
+                    await _cancel(turn)
+                elif not turn.cancelled() and (message := turn.result()) is not None:
+                    self._begin(message)
+                for task in background:
+                    if task.done():
+                        task.result()  # neither ends but with an error, and without it the agent must not go on
+            await self._drain()
+        finally:
+            for task in background:
+                task.cancel()
+
+    async def _guard(self) -> None:
+        """Give back whatever a lost model server holds or was to get."""
+        while True:
+            await self._watch.lost.wait()
+            logger.error("the model server is lost: %s", self._watch.verdict().reason)
+            if self._turn is not None:
+                self._turn.cancel()
+            for job, place in self._jobs.items():
+                if not place.is_through:
+                    job.cancel()
+            await self._watch.usable.wait()
+            logger.info("the model server is back")
 
     async def _take(self) -> QueueMessage | None:
         try:
+            await self._watch.usable.wait()
             await self._line.until_next_is_wanted()
             if self._line.is_idle:
                 await self._server.wait_until_ready()
@@ -78,10 +118,13 @@ class Worker:
         place = self._line.join()
         job = asyncio.create_task(self._pipeline.handle(message, place), name="job")
         self._jobs[job] = place
+        self._mark.busy()
         job.add_done_callback(self._end)
 
     def _end(self, job: asyncio.Task[None]) -> None:
         del self._jobs[job]
+        if not self._jobs:
+            self._mark.idle()
         if not job.cancelled() and (failure := job.exception()) is not None:
             # Whatever it was, the message is still in the queue and comes again when its visibility ends.
             logger.error("a message could not be handled: %s", failure)

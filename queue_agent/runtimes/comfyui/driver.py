@@ -86,6 +86,12 @@ class ComfyUI:
             check_ending(entry)
             return await self._collect(entry, watch)
 
+    async def vital_sign(self) -> object:
+        """What the websocket has told so far, and which jobs run."""
+        queue = await self._client.get_json("queue", timeout=5)
+        running = queue.get("queue_running", ()) if isinstance(queue, dict) else ()
+        return self._events.told, [item[1] for item in running if isinstance(item, list)]
+
     async def progress(self) -> float | None:
         """How far the running job's present node is."""
         return self._events.fraction

@@ -71,6 +71,7 @@ class EventStream:
         self._watches: dict[str, PromptWatch] = {}
         self._running: tuple[str | None, str | None] = (None, None)
         self._connected = asyncio.Event()
+        self.told = 0  # events of this agent's jobs so far
         self._task: asyncio.Task[None] | None = None
 
     async def wait_until_connected(self, timeout_s: float) -> bool:
@@ -140,6 +141,7 @@ class EventStream:
         watch = self._watches.get(str(prompt_id))
         if watch is None:
             return
+        self.told += 1
         if kind in _ENDINGS or (kind == "executing" and node_id is None):
             watch.end()
         elif kind in _SIGNS_OF_LIFE:

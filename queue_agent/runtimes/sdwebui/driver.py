@@ -1,6 +1,6 @@
 """Drives SD WebUI: one HTTP call a job."""
 
-from typing import Self
+from typing import Any, Self
 
 from contract.task import Task
 from queue_agent.errors import ModelServerFault
@@ -66,18 +66,25 @@ class SdWebUI:
         await self._options.make_restorable(prepared.overridden)
         return result_of(await self._client.post_job(prepared.path, prepared.content, signals.freed))
 
+    async def vital_sign(self) -> object:
+        """The server's state: job, batch and step."""
+        return (await self._progress()).get("state")
+
     async def progress(self) -> float | None:
         """How far the running job is."""
         try:
-            answer = await self._client.get_json("progress", params={"skip_current_image": "true"}, timeout=5)
+            fraction = (await self._progress()).get("progress")
         except ModelServerFault:
             return None
-        fraction = answer.get("progress") if isinstance(answer, dict) else None
         return float(fraction) if isinstance(fraction, int | float) and 0 < fraction <= 1 else None
 
     async def interrupt(self, job: str, attempt: int) -> None:  # noqa: ARG002 (the server interrupts whatever runs)
         """Stop the running job."""
         await self._client.send("POST", "interrupt", timeout=10)
+
+    async def _progress(self) -> dict[str, Any]:
+        answer = await self._client.get_json("progress", params={"skip_current_image": "true"}, timeout=5)
+        return answer if isinstance(answer, dict) else {}
 
     async def aclose(self) -> None:
         """Give connections back."""

@@ -87,6 +87,7 @@ class Rig:
         self._type = runtime_type
         self._models = models
         self._port = free_port()
+        self.health_port = free_port()
         self._stack = contextlib.ExitStack()
         self._agent_environment = agent_environment
         self.server_url = f"http://127.0.0.1:{self._port}"

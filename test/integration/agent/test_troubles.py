@@ -2,10 +2,12 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
 
+import httpx
 import pytest
 
 SMALL = {"steps": 2, "width": 64, "height": 64}
@@ -147,3 +149,46 @@ def test_wrong_settings_end_the_agent_with_one_line_that_names_the_key():
     )
     assert ended.returncode == 2
     assert ended.stderr == "queue agent: RUNTIME_TYPE='forge' must be one of sdwebui, comfyui\n"
+
+
+def health(rig, path):
+    """What the agent tells the kubelet; None while it does not listen."""
+    try:
+        answer = httpx.get(f"http://127.0.0.1:{rig.health_port}{path}", timeout=2)
+    except httpx.HTTPError:
+        return None
+    return answer.status_code
+
+
+def test_the_kubelet_is_told_when_agent_and_model_server_are_ready_and_when_the_server_is_away(make_rig):
+    rig = make_rig("sdwebui")
+    rig.start_agent(HEALTH_PORT=str(rig.health_port))
+    rig.until(lambda: health(rig, "/healthz") == 200)
+    assert health(rig, "/readyz") == 503
+    rig.start_server()
+    rig.until(lambda: health(rig, "/readyz") == 200)
+    assert health(rig, "/livez/model") == 200
+    rig.submit({**SMALL, "steps": 100}, "text-to-image")
+    rig.faults(step_s=0.1)
+    rig.until(lambda: rig.jobs)
+    os.kill(rig.server.pid, signal.SIGSTOP)
+    rig.until(lambda: health(rig, "/livez/model") == 503)
+    os.kill(rig.server.pid, signal.SIGCONT)
+    rig.until(lambda: health(rig, "/livez/model") == 200)
+    assert rig.notice()["result"]
+    assert health(rig, "/readyz") == 200
+
+
+def test_a_server_that_answers_and_runs_nothing_is_found_and_its_task_done_once_it_is_restarted(make_rig):
+    rig = make_rig("comfyui", EXECUTION_TIMEOUT_S="3")
+    rig.start_server()
+    # The trap of the real server: this prompt kills its worker thread, and it goes on answering 200 to everything.
+    httpx.post(f"{rig.server_url}/prompt", json={"prompt": WORKFLOW, "extra_data": None}).raise_for_status()
+    rig.start_agent(HEALTH_PORT=str(rig.health_port))
+    task_id = rig.submit(*TASKS["comfyui"])
+    rig.until(lambda: health(rig, "/livez/model") == 503)
+    rig.until(lambda: rig.queue_depth() == (1, 0))
+    rig.server.kill()
+    rig.start_server()
+    notice = rig.notice()
+    assert (notice["id"], notice["result"]) == (task_id, True)

@@ -10,6 +10,7 @@ from queue_agent.line import Line
 from queue_agent.pipeline import MAX_ATTEMPTS, Pipeline
 from queue_agent.ports import Output, Result, Work
 from queue_agent.results import Results
+from queue_agent.watch import ModelServerWatch
 from queue_agent.worker import Worker
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
@@ -97,6 +98,9 @@ class Server:
     async def progress(self):
         return None
 
+    async def vital_sign(self):
+        return len(self.runs)
+
     async def run(self, prepared, job, attempt, signals):
         self.runs.append((prepared, job, attempt))
         outcome = self.outcomes.pop(0)
@@ -134,6 +138,7 @@ class Agent:
             bucket="bucket",
             runtime_name="r",
             execution_timeout_s=timeout_s,
+            watch=ModelServerWatch(self.server.vital_sign, stall_s=60),
         )
         self.line = Line(self.server.places, self.server.progress)
 
@@ -349,10 +354,31 @@ async def test_an_unreadable_message_goes_to_the_dead_queue_and_is_told_where_it
     )
 
 
+class Mark:
+    """Notes what it is told."""
+
+    def __init__(self):
+        self.told = []
+
+    def busy(self):
+        self.told.append("busy")
+
+    def idle(self):
+        self.told.append("idle")
+
+
 def worker_of(agent, *, grace_s=5.0):
     stop = asyncio.Event()
+    agent.mark = Mark()
     worker = Worker(
-        queue=agent.queue, server=agent.server, pipeline=agent.pipeline, line=agent.line, stop=stop, grace_s=grace_s
+        queue=agent.queue,
+        server=agent.server,
+        pipeline=agent.pipeline,
+        line=agent.line,
+        watch=agent.pipeline.watch,
+        mark=agent.mark,
+        stop=stop,
+        grace_s=grace_s,
     )
     return asyncio.create_task(worker.run()), stop
 
@@ -400,3 +426,49 @@ async def test_a_worker_survives_a_message_that_it_cannot_even_give_back(message
     stop.set()
     await asyncio.wait_for(running, 1)
     assert agent.queue.log == ["delete"]
+
+
+async def test_a_worker_is_marked_busy_while_it_holds_a_message_and_idle_after(message):
+    agent = Agent(0.1)
+    agent.queue.waiting = [message]
+    running, stop = worker_of(agent)
+    await asyncio.sleep(0.05)
+    assert agent.mark.told == ["busy"]
+    await asyncio.sleep(0.2)
+    assert agent.mark.told == ["busy", "idle"]
+    stop.set()
+    await asyncio.wait_for(running, 1)
+
+
+async def test_a_lost_model_server_gives_its_jobs_back_and_no_message_is_taken_until_it_is_back(message):
+    agent = Agent(30, picture())
+    agent.queue.waiting = [message]
+    running, stop = worker_of(agent)
+    await asyncio.sleep(0.05)
+    watch = agent.pipeline.watch
+    watch.usable.clear()
+    watch.lost.set()
+    await asyncio.sleep(0.05)
+    assert agent.queue.log == [("release", 0)]
+    agent.queue.waiting = [message]
+    await asyncio.sleep(0.05)
+    assert agent.queue.waiting
+    watch.lost.clear()
+    watch.usable.set()
+    await asyncio.sleep(0.1)
+    assert agent.queue.log[-1] == "delete"
+    stop.set()
+    await asyncio.wait_for(running, 1)
+
+
+async def test_a_watch_that_dies_ends_the_worker_loudly():
+    agent = Agent()
+
+    async def broken():
+        raise RuntimeError("a bug")
+
+    agent.pipeline.watch._probe = broken
+    agent.pipeline.watch._seen_s -= 60
+    running, _ = worker_of(agent)
+    with pytest.raises(RuntimeError, match="a bug"):
+        await asyncio.wait_for(running, 1)

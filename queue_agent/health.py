@@ -1,0 +1,101 @@
+"""What the kubelet asks the agent over HTTP: does it live, is it ready, does the model server beside it live."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
+from typing import Self
+
+from aiohttp import web
+
+from queue_agent.settings import SettingsError
+from queue_agent.watch import Verdict
+
+Page = Callable[[], Awaitable[tuple[int, str, bytes]]]
+"""Makes a page: status, Content-Type, body."""
+
+_STOP_S = 1.0
+
+
+class HealthServer:
+    """The agent's pages, for as long as the context lasts.
+
+    /healthz answers 200 while the process's loop turns; /readyz once every part has been ready, and ever after: ready
+    never means idle; /livez/model while the model server is alive. Otherwise they answer 503 and say why.
+
+    Args:
+        verdict: What is thought of the model server.
+        ready: The parts that must be ready, by name; each sets its event once.
+        pages: Further pages by path, as /metrics.
+        host: The address to listen on; None is every one, IPv4 and IPv6.
+        port: The port to listen on; 0 is any free one.
+
+    Attributes:
+        port: The port listened on.
+    """
+
+    def __init__(
+        self,
+        *,
+        verdict: Callable[[], Verdict],
+        ready: Mapping[str, asyncio.Event],
+        pages: Mapping[str, Page] | None = None,
+        host: str | None,
+        port: int,
+    ) -> None:
+        self.port = port
+        self._host = host
+        self._verdict = verdict
+        self._ready = ready
+        app = web.Application()
+        app.router.add_get("/healthz", _health)
+        app.router.add_get("/readyz", self._readiness)
+        app.router.add_get("/livez/model", self._model_server)
+        for path, page in (pages or {}).items():
+            app.router.add_get(path, _handler(page))
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_STOP_S)
+
+    async def __aenter__(self) -> Self:
+        """Listen.
+
+        Raises:
+            SettingsError: The port is taken, or the address is not this machine's.
+        """
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, self._host, self.port).start()
+        except (OSError, OverflowError) as exc:
+            await self._runner.cleanup()
+            raise SettingsError(f"HEALTH_PORT={self.port} cannot be listened on: {exc}") from exc
+        self.port = self._runner.addresses[0][1]
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self._runner.cleanup()
+
+    async def _readiness(self, _request: web.Request) -> web.Response:
+        waiting_for = [name for name, event in self._ready.items() if not event.is_set()]
+        if waiting_for:
+            return _json(HTTPStatus.SERVICE_UNAVAILABLE, status="not ready", waiting_for=waiting_for)
+        return _json(HTTPStatus.OK, status="ready")
+
+    async def _model_server(self, _request: web.Request) -> web.Response:
+        verdict = self._verdict()
+        status = HTTPStatus.OK if verdict.alive else HTTPStatus.SERVICE_UNAVAILABLE
+        return _json(status, status=verdict.state, reason=verdict.reason)
+
+
+async def _health(_request: web.Request) -> web.Response:
+    return _json(HTTPStatus.OK, status="alive")
+
+
+def _handler(page: Page) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def answer(_request: web.Request) -> web.Response:
+        status, content_type, body = await page()
+        return web.Response(status=status, body=body, headers={"Content-Type": content_type})
+
+    return answer
+
+
+def _json(http_status: HTTPStatus, **fields: object) -> web.Response:
+    return web.Response(status=http_status, text=json.dumps(fields), content_type="application/json")
