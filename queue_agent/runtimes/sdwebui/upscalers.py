@@ -5,9 +5,12 @@ from typing import Any
 from queue_agent.errors import Rejected
 from queue_agent.runtimes.client import ModelServerClient
 
-_REQUIRED = ("upscaler_1", "upscaler_2")
-_OPTIONAL = ("hr_upscaler",)
-"""Takes latent modes too, which are no upscalers."""
+_LISTS = {
+    "upscaler_1": ("upscalers",),
+    "upscaler_2": ("upscalers",),
+    "hr_upscaler": ("latent-upscale-modes", "upscalers"),
+}
+"""Fields of requests, and the lists that hold what each takes."""
 
 
 class Upscalers:
@@ -19,7 +22,7 @@ class Upscalers:
 
     def __init__(self, client: ModelServerClient) -> None:
         self._client = client
-        self._names: dict[str, str] = {}
+        self._names: dict[str, dict[str, str]] = {}
 
     async def correct(self, body: dict[str, Any]) -> None:
         """Write every upscaler in a request as the server does.
@@ -27,19 +30,24 @@ class Upscalers:
         Raises:
             Rejected: There is no such upscaler; the message lists those there are.
         """
-        for key in (*_REQUIRED, *_OPTIONAL):
-            wanted = body.get(key)
-            if not isinstance(wanted, str) or not wanted:
-                continue
-            if wanted.casefold() not in self._names:
-                await self._refresh()
-            name = self._names.get(wanted.casefold())
-            if name is not None:
-                body[key] = name
-            elif key in _REQUIRED:
-                raise Rejected(f"There is no upscaler {wanted}; there are: {', '.join(self._names.values())}.")
+        for field, lists in _LISTS.items():
+            wanted = body.get(field)
+            if isinstance(wanted, str) and wanted:
+                body[field] = self._find(wanted, lists) or await self._find_anew(wanted, lists)
 
-    async def _refresh(self) -> None:
-        entries = await self._client.get_json("upscalers")
-        names = [str(entry["name"]) for entry in entries if isinstance(entry, dict) and "name" in entry]
-        self._names = {name.casefold(): name for name in names}
+    def _find(self, wanted: str, lists: tuple[str, ...]) -> str | None:
+        for name in lists:
+            if found := self._names.get(name, {}).get(wanted.casefold()):
+                return found
+        return None
+
+    async def _find_anew(self, wanted: str, lists: tuple[str, ...]) -> str:
+        for name in lists:
+            entries = await self._client.get_json(name)
+            names = [str(entry["name"]) for entry in entries if isinstance(entry, dict) and "name" in entry]
+            self._names[name] = {known.casefold(): known for known in names}
+        found = self._find(wanted, lists)
+        if found is None:
+            known = [known for name in lists for known in self._names[name].values()]
+            raise Rejected(f"There is no upscaler {wanted}; there are: {', '.join(known)}.")
+        return found

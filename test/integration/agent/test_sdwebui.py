@@ -79,6 +79,12 @@ def test_upscaling_works_on_the_real_input_and_takes_names_in_any_case(sdwebui, 
     assert image(sdwebui.read(notice["image_url"][0])).size == tuple(2 * side for side in image(input_png).size)
 
 
+@pytest.mark.parametrize("name", ["latent (NEAREST)", "swinir 4X"])
+def test_a_second_pass_takes_upscalers_and_latent_modes_in_any_case(sdwebui, name):
+    notice = sdwebui.run({"prompt": "x", "enable_hr": True, "hr_upscaler": name, **SMALL}, "text-to-image")
+    assert notice["result"], notice
+
+
 def test_an_unknown_upscaler_fails_with_the_list_of_those_there_are(sdwebui, input_png):
     content = {"image": sdwebui.upload("inputs/c.png", input_png), "upscaler_1": "4x-UltraSharp"}
     error = sdwebui.run(content, "extra-single-image")["error"]
