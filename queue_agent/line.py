@@ -11,7 +11,11 @@ from queue_agent.ports import Work
 MAX_HELD = 8
 """Messages held at once, those whose pictures are being stored included: results wait in memory."""
 
-_ASK_PROGRESS_S = 0.5
+_FIRST_ASK_S = 0.05
+_LAST_ASK_S = 0.5
+"""Jobs of an unknown kind are asked how far they are: soon at first, then ever more seldom."""
+_WORTH_ASKING_S = 2.0
+"""Shorter jobs are over before it matters that their forecast was wrong."""
 _LARGE_ERROR = 1.5
 
 Progress = Callable[[], Awaitable[float | None]]
@@ -155,10 +159,10 @@ class Line:
             # Nothing is known of such jobs yet; the server itself may know.
             fraction = await self._progress()
             if not fraction:
-                return _ASK_PROGRESS_S
+                return min(max(running.elapsed_s, _FIRST_ASK_S), _LAST_ASK_S)
             running.progressed(fraction)
             remaining_s = running.elapsed_s / fraction - running.elapsed_s
-        elif remaining_s <= self.lead.seconds and running.elapsed_s > _ASK_PROGRESS_S:
+        elif remaining_s <= self.lead.seconds and running.elapsed_s > _WORTH_ASKING_S:
             # The end is near, if the forecast holds. Servers tell whole steps: only a large difference means anything.
             fraction = await self._progress()
             if fraction and running.elapsed_s / fraction > _LARGE_ERROR * (running.predicted_s or 0):

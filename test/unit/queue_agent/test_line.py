@@ -99,12 +99,32 @@ async def test_steps_tell_how_long_a_job_of_a_known_kind_takes(clock):
 async def test_a_job_that_is_slower_than_foretold_is_asked_how_far_it_is(clock):
     progress = Progress(0.25)
     line = line_of(clock, progress=progress)
-    await run(line, clock, seconds=2)
+    await run(line, clock, seconds=10)
     place = await run(line, clock)
-    clock.now += 2
+    clock.now += 10
     assert not await is_wanted(line)
     assert progress.asked == 1
-    assert place.remaining_s == pytest.approx(6)
+    assert place.remaining_s == pytest.approx(30)
+
+
+async def test_a_small_difference_between_forecast_and_progress_means_nothing(clock):
+    # Servers tell whole steps: shortly before its end a job of ten steps still says nine.
+    line = line_of(clock, progress=Progress(0.9))
+    await run(line, clock, seconds=10)
+    await run(line, clock)
+    clock.now += 9.99
+    assert await is_wanted(line)
+
+
+async def test_a_job_of_an_unknown_kind_is_soon_asked_how_far_it_is(clock):
+    progress = Progress(None, 0.5)
+    line = line_of(clock, progress=progress)
+    await run(line, clock)
+    wanted = asyncio.create_task(line.until_next_is_wanted())
+    await asyncio.sleep(0.02)
+    clock.now += 0.1
+    await asyncio.wait_for(wanted, 1)
+    assert progress.asked == 2
 
 
 async def test_a_job_of_unknown_length_is_foretold_from_its_progress(clock):
