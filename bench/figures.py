@@ -13,26 +13,38 @@ class Figure:
         name: What was measured.
         samples: One value per run.
         unit: Of the values.
-        limit: The most the median may be; None where there is no limit.
+        limit: What the median is held against; None where there is no limit.
+        at_least: Whether the median must not fall below the limit, instead of not above it.
+        digits: How many are shown behind the point.
     """
 
     name: str
     samples: Sequence[float]
     unit: str
     limit: float | None = None
+    at_least: bool = False
+    digits: int = 1
 
     @property
     def median(self) -> float:
         """The figure to quote."""
         return statistics.median(self.samples)
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether the median keeps the limit; what has none keeps it always."""
+        if self.limit is None:
+            return True
+        return self.median >= self.limit if self.at_least else self.median <= self.limit
+
     def row(self) -> str:
         """One line: median, least and most, and the limit where there is one."""
-        spread = f"{min(self.samples):.1f} to {max(self.samples):.1f}"
+        spread = f"{min(self.samples):.{self.digits}f} to {max(self.samples):.{self.digits}f}"
         verdict = ""
         if self.limit is not None:
-            verdict = f"limit {self.limit:g} {self.unit}: {'kept' if self.median <= self.limit else 'NOT KEPT'}"
-        return f"{self.name:<44} {self.median:8.1f} {self.unit}  ({spread})  {verdict}".rstrip()
+            side = "at least" if self.at_least else "limit"
+            verdict = f"{side} {self.limit:g} {self.unit}: {'kept' if self.is_kept else 'NOT KEPT'}"
+        return f"{self.name:<44} {self.median:8.{self.digits}f} {self.unit}  ({spread})  {verdict}".rstrip()
 
 
 def paired_differences(ours: Sequence[float], theirs: Sequence[float]) -> list[float]:

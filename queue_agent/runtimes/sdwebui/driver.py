@@ -13,6 +13,8 @@ from queue_agent.runtimes.sdwebui.upscalers import Upscalers
 from queue_agent.settings import Settings
 
 API_PATH = "/sdapi/v1/"
+_JUST_BEGUN = 0.01
+"""SD WebUI says so much of every job that runs, before its first step is done."""
 
 
 class SdWebUI:
@@ -76,7 +78,7 @@ class SdWebUI:
             fraction = (await self._progress()).get("progress")
         except ModelServerFault:
             return None
-        return float(fraction) if isinstance(fraction, int | float) and 0 < fraction <= 1 else None
+        return float(fraction) if isinstance(fraction, int | float) and _JUST_BEGUN < fraction <= 1 else None
 
     async def interrupt(self, job: str, attempt: int) -> None:  # noqa: ARG002 (the server interrupts whatever runs)
         """Stop the running job."""

@@ -1,0 +1,191 @@
+"""The agent's figures, measured, printed and drawn."""
+
+import asyncio
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bench.agent import fleet
+from bench.agent.drawing import FREE, Lane, draw
+from bench.agent.gaps import explain
+from bench.agent.rig import AGENT, SEQUENTIAL, Rig, Run, RunFailedError, open_rig
+from bench.agent.tasks import STEP_S, Workload, equal_steps, mixed_steps
+from bench.agent.timeline import Timeline
+from bench.figures import Figure
+from local.platform import ROOT
+from local.processes import PartFailedError
+
+BenchError = (RunFailedError, PartFailedError)
+"""What ends the bench before its figures are there."""
+
+PROCESSOR_LIMIT_MS = 25
+WAIT_LIMIT_FACTOR, WAIT_LIMIT_MS = 1.1, 60
+
+_PICTURES = ROOT / "out" / "bench"
+_LOGS = ROOT / ".local" / "bench"
+_SIGTERM_EXIT = 143
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """Tasks, and how busy they are to keep the GPU.
+
+    Attributes:
+        file: Stem of its picture's name.
+        load: The tasks.
+        least_busy: Share of the time, in percent.
+    """
+
+    file: str
+    load: Workload
+    least_busy: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """How much is measured.
+
+    Attributes:
+        runs: How often each scenario is run.
+        tasks: How many tasks each one has.
+        compared: The scenarios that the sequential loop does as well.
+        skipped: How many jobs pass before a GPU's time counts: with few tasks the first gap, before which the agent
+            knows no times, would be most of what is seen.
+        fleet_tasks: How many tasks the fleet has.
+        fleet_hurry: By what the fleet's durations are divided.
+    """
+
+    runs: int
+    tasks: Sequence[int]
+    compared: Sequence[str]
+    skipped: int
+    fleet_tasks: int
+    fleet_hurry: float
+
+
+_ALL = ("jobs-0.8s", "jobs-0.2s", "jobs-0.8s-input", "jobs-mixed", "jobs-0.2s-comfyui")
+LONG = Plan(runs=3, tasks=(40,) * 5, compared=_ALL, skipped=0, fleet_tasks=500, fleet_hurry=1.0)
+SHORT = Plan(runs=1, tasks=(4, 12, 3, 3, 8), compared=("jobs-0.2s",), skipped=1, fleet_tasks=60, fleet_hurry=2.0)
+
+
+def _scenarios(tasks: Sequence[int]) -> list[Scenario]:
+    equal, quick, fetching, mixed, comfyui = tasks
+    return [
+        Scenario(
+            file="jobs-0.8s",
+            load=Workload(name="0.8 s jobs", runtime="sdwebui", steps=equal_steps(0.8, equal)),
+            least_busy=99,
+        ),
+        Scenario(
+            file="jobs-0.2s",
+            load=Workload(name="0.2 s jobs", runtime="sdwebui", steps=equal_steps(0.2, quick)),
+            least_busy=97,
+        ),
+        Scenario(
+            file="jobs-0.8s-input",
+            load=Workload(
+                name="0.8 s jobs with an S3 input", runtime="sdwebui", steps=equal_steps(0.8, fetching), with_input=True
+            ),
+            least_busy=99,
+        ),
+        Scenario(
+            file="jobs-mixed",
+            load=Workload(
+                name="0.3 to 2 s jobs", runtime="sdwebui", steps=mixed_steps(mixed, least_s=0.3, most_s=2, seed=3)
+            ),
+            least_busy=97,
+        ),
+        Scenario(
+            file="jobs-0.2s-comfyui",
+            load=Workload(name="0.2 s jobs on ComfyUI", runtime="comfyui", steps=equal_steps(0.2, comfyui)),
+            least_busy=97,
+        ),
+    ]
+
+
+def report(*, short: bool) -> None:
+    """Measure, print and draw; ends all that it started, also when interrupted.
+
+    Raises:
+        RunFailedError: A task was not done.
+        PartFailedError: Something does not start.
+    """
+    try:
+        asyncio.run(_report(short=short))
+    except asyncio.CancelledError:
+        raise SystemExit(_SIGTERM_EXIT) from None
+
+
+async def _report(*, short: bool) -> None:
+    task = asyncio.current_task()
+    if task is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    for folder in (_LOGS, _PICTURES):
+        folder.mkdir(parents=True, exist_ok=True)
+    plan = SHORT if short else LONG
+    kind = "short form" if short else "median of three (least to most)"
+    print(f"queue agent beside a plain sequential loop, {kind}", flush=True)
+    async with open_rig({"sdwebui": fleet.SIZE, "comfyui": 1}, STEP_S, _LOGS) as rig:
+        for scenario in _scenarios(plan.tasks):
+            await _report_scenario(rig, scenario, plan)
+        await _report_fleet(rig, plan)
+    print(f"the GPUs' timelines are drawn in {_PICTURES.relative_to(ROOT)}/", flush=True)
+
+
+async def _report_scenario(rig: Rig, scenario: Scenario, plan: Plan) -> None:
+    ours, theirs = [], []
+    for _ in range(plan.runs):
+        ours.append(await rig.drain(AGENT, scenario.load))
+        if scenario.file in plan.compared:
+            theirs.append(await rig.drain(SEQUENTIAL, scenario.load))
+    for figure in _figures(scenario, ours, theirs, plan):
+        print(figure.row())
+    print(f"  agent: {explain(ours[-1].timeline, ours[-1].gpu_calls[0])}")
+    lanes = [Lane("queue agent", ours[-1].timeline)]
+    if theirs:
+        told = explain(theirs[-1].timeline, theirs[-1].gpu_calls[0], theirs[-1].aws_calls)
+        print(f"  loop:  {told}")
+        lanes.append(Lane("plain sequential loop", theirs[-1].timeline))
+    subtitle = "One GPU, the queue full from the start, AWS at a region's distance."
+    _save(scenario.file, draw(f"{scenario.load.name}: what the GPU does", subtitle, lanes))
+    print(flush=True)
+
+
+def _figures(scenario: Scenario, ours: Sequence[Run], theirs: Sequence[Run], plan: Plan) -> list[Figure]:
+    name = scenario.load.name
+    most_ms = None if plan.skipped else PROCESSOR_LIMIT_MS
+    busy = Figure(f"{name}: GPU busy", _busy_percent(ours, plan), "%", scenario.least_busy, at_least=True, digits=2)
+    processor = Figure(f"{name}: processor time", _processor_ms(ours), "ms/task", most_ms)
+    if not theirs:
+        return [busy, processor]
+    return [
+        busy,
+        Figure("  the sequential loop", _busy_percent(theirs, plan), "%", digits=2),
+        processor,
+        Figure("  the sequential loop", _processor_ms(theirs), "ms/task"),
+    ]
+
+
+def _busy_percent(runs: Sequence[Run], plan: Plan) -> list[float]:
+    return [Timeline(run.timeline.jobs[plan.skipped :]).busy_share * 100 for run in runs]
+
+
+def _processor_ms(runs: Sequence[Run]) -> list[float]:
+    return [run.processor_ms_a_task for run in runs]
+
+
+async def _report_fleet(rig: Rig, plan: Plan) -> None:
+    result = await fleet.measure(rig, "sdwebui", plan.fleet_tasks, hurry=plan.fleet_hurry)
+    ideal_ms = result.ideal_wait_s * 1000
+    limit_ms = round(WAIT_LIMIT_FACTOR * ideal_ms + WAIT_LIMIT_MS, 1)
+    name = f"{fleet.SIZE} agents, {plan.fleet_tasks} tasks"
+    print(Figure(f"{name}: mean wait", [result.mean_wait_s * 1000], "ms", limit_ms).row())
+    print(Figure("  an ideal central queue", [ideal_ms], "ms").row())
+    lanes = [Lane(f"GPU {number}", line) for number, line in enumerate(result.run.timelines, start=1)]
+    subtitle = "One agent each, one queue. Short and long tasks come at random."
+    _save("fleet", draw(f"{name}: what the GPUs do", subtitle, lanes, idle=FREE, together=True))
+    print(flush=True)
+
+
+def _save(stem: str, picture: str) -> None:
+    (_PICTURES / f"{stem}.svg").write_text(picture, encoding="utf-8")
