@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import filetype
 
 _UNKNOWN = ("bin", "application/octet-stream")
+_MEDIA_KINDS = ("image", "video", "audio")
 _EXTENSIONS = {"apng": "png"}
 """An animated PNG is a PNG to every program that opens files by their names."""
 
@@ -27,6 +28,12 @@ class Media:
     def kind(self) -> str:
         """image, video, audio, … (the part of the MIME type before the slash)."""
         return self.content_type.partition("/")[0]
+
+
+def is_what_it_is_called(media: Media, filename: str) -> bool:
+    """Whether bytes under a name like ``x.png`` are media at all; other names promise nothing."""
+    extension = filename.rpartition(".")[2].lower()
+    return bool(media.data) and (media.kind in _MEDIA_KINDS or filetype.get_type(ext=extension) is None)
 
 
 def identify(data: bytes) -> Media:

@@ -12,13 +12,17 @@ from queue_agent.errors import ModelServerFault
 
 logger = logging.getLogger(__name__)
 
+WITHOUT_LIMIT = httpx.Timeout(10, read=None, write=60)
+"""For calls that take as long as the GPU takes."""
+
+_ANSWER_S = 20
 _LOG_EVERY_S = 30
 
 
 class ModelServerClient:
     """The server's API, with its failures translated.
 
-    There is no read timeout: a job answers when it is done, and the pipeline keeps the deadlines. Nothing is sent
+    A job answers when it is done, and the pipeline keeps its deadline; all else answers soon or never. Nothing is sent
     twice: a second POST is a second job.
 
     Args:
@@ -33,7 +37,7 @@ class ModelServerClient:
         self._http = httpx.AsyncClient(
             base_url=self.base_url,
             trust_env=False,
-            timeout=httpx.Timeout(10, read=None, write=60),
+            timeout=httpx.Timeout(10, read=_ANSWER_S, write=60),
             limits=httpx.Limits(max_connections=16),
         )
 
@@ -66,7 +70,9 @@ class ModelServerClient:
         """
         try:
             headers = {"Content-Type": "application/json"}
-            async with self._http.stream("POST", path, content=content, headers=headers) as response:
+            async with self._http.stream(
+                "POST", path, content=content, headers=headers, timeout=WITHOUT_LIMIT
+            ) as response:
                 on_headers()
                 await response.aread()
                 return response

@@ -10,7 +10,7 @@ import httpx
 
 from contract.task import Task
 from queue_agent.errors import ModelServerFault, NoOutput
-from queue_agent.media import Media
+from queue_agent.media import Media, identify, is_what_it_is_called
 from queue_agent.ports import Inputs, Output, Result, RunSignals, Work
 from queue_agent.runtimes.client import ModelServerClient, read_json
 from queue_agent.runtimes.comfyui.events import EventStream, PromptWatch
@@ -172,6 +172,8 @@ class ComfyUI:
             response = await self._client.send("GET", "view", params=file.parameters)
             if response.status_code != httpx.codes.OK:
                 raise ModelServerFault(f"The model server answers {response.status_code} to a file it has saved.")
+            if not is_what_it_is_called(identify(response.content), file.parameters["filename"]):
+                raise ModelServerFault("The model server gives a file that is not what its name says.")
             outputs.append(Output(response.content, workflow.seed_of(file.node_id)))
         outputs += [Output(picture, workflow.seed_of(node_id)) for node_id, picture in watch.pictures]
         if workflow.sends_pictures_by_websocket and not watch.pictures:

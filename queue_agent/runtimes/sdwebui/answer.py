@@ -8,6 +8,7 @@ import httpx
 
 from contract import strict_json
 from queue_agent.errors import AgentError, ExecutionFailed, ModelServerFault, NoOutput, Rejected
+from queue_agent.media import identify
 from queue_agent.ports import Output, Result
 from queue_agent.runtimes.client import read_json
 from queue_agent.runtimes.wording import is_out_of_memory, shorten
@@ -83,6 +84,9 @@ def _info(text: Any) -> dict[str, Any]:
 
 def _decode(image: Any) -> bytes:
     try:
-        return base64.b64decode(str(image).rpartition("base64,")[2], validate=True)
+        data = base64.b64decode(str(image).rpartition("base64,")[2], validate=True)
     except binascii.Error as exc:
         raise ModelServerFault("The model server's answer holds a picture that is no base64.") from exc
+    if identify(data).kind not in {"image", "video"}:
+        raise ModelServerFault("The model server's answer holds a picture that is none.")
+    return data

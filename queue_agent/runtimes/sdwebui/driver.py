@@ -69,8 +69,13 @@ class SdWebUI:
         return result_of(await self._client.post_job(prepared.path, prepared.content, signals.freed))
 
     async def vital_sign(self) -> object:
-        """The server's state: job, batch and step."""
-        return (await self._progress()).get("state")
+        """Which job, batch and step the server is at; its flags would change by our interrupt alone."""
+        state = (await self._progress()).get("state")
+        return (
+            [state.get(key) for key in ("job_timestamp", "job_no", "sampling_step")]
+            if isinstance(state, dict)
+            else None
+        )
 
     async def progress(self) -> float | None:
         """How far the running job is."""

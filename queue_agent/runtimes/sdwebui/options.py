@@ -9,7 +9,7 @@ import httpx
 from contract.checkpoints import same_checkpoint
 from contract.task import CHECKPOINT_ATTRIBUTE
 from queue_agent.errors import ModelServerFault, Rejected
-from queue_agent.runtimes.client import ModelServerClient
+from queue_agent.runtimes.client import WITHOUT_LIMIT, ModelServerClient
 from queue_agent.runtimes.sdwebui.answer import fault_of
 
 logger = logging.getLogger(__name__)
@@ -85,7 +85,8 @@ class Options:
         return options if isinstance(options, dict) else {}
 
     async def _post(self, path: str, body: dict[str, Any] | None = None) -> None:
-        response = await self._client.send("POST", path, json=body or {})
+        # Loading a checkpoint waits for the running job, and then for the file.
+        response = await self._client.send("POST", path, json=body or {}, timeout=WITHOUT_LIMIT)
         if response.status_code != httpx.codes.OK:
             raise fault_of(response)
 

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from queue_agent.log import JsonFormatter, log_fields
-from queue_agent.media import identify
+from queue_agent.media import identify, is_what_it_is_called
 
 
 def encoded(kind, **options):
@@ -36,6 +36,23 @@ def encoded(kind, **options):
 def test_bytes_tell_their_own_type(data, extension, content_type):
     media = identify(data)
     assert (media.extension, media.content_type) == (extension, content_type)
+
+
+@pytest.mark.parametrize(
+    ("data", "filename", "is_it"),
+    [
+        (encoded("PNG"), "a.png", True),
+        (encoded("WEBP"), "a.png", True),
+        (b"garbage", "a.png", False),
+        (b"", "a.png", False),
+        (b"garbage", "a.mp4", False),
+        (b"any text", "a.txt", True),
+        (b"any bytes", "noname", True),
+        (b"", "a.txt", False),
+    ],
+)
+def test_a_file_with_a_pictures_name_must_be_one_and_other_names_promise_nothing(data, filename, is_it):
+    assert is_what_it_is_called(identify(data), filename) is is_it
 
 
 def test_a_log_line_is_json_with_the_jobs_fields():

@@ -95,7 +95,7 @@ def test_pictures_come_with_their_seeds():
 
 
 def test_the_grid_before_the_pictures_is_left_out():
-    grid = base64.b64encode(b"grid").decode()
+    grid = base64.b64encode(b"GIF89a" + bytes(20)).decode()
     result = result_of(generated([grid, ENCODED, ENCODED], all_seeds=[1, 2], index_of_first_image=1))
     assert [(output.data, output.seed) for output in result.outputs] == [(PNG, 1), (PNG, 2)]
 
@@ -117,7 +117,9 @@ def test_an_answer_without_pictures_is_no_success(body):
         result_of(response(200, body))
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>", b'{"images": [', b"[]", b'{"images": ["%%%"]}'])
+@pytest.mark.parametrize(
+    "body", [b"", b"<html>", b'{"images": [', b"[]", b'{"images": ["%%%"]}', b'{"images": ["AAAA"]}']
+)
 def test_an_answer_that_makes_no_sense_is_the_servers_fault(body):
     with pytest.raises(ModelServerFault):
         result_of(response(200, body))

@@ -1,0 +1,254 @@
+"""A proxy that does to HTTP what networks and services do on bad days, told by tests while it runs."""
+
+import asyncio
+import contextlib
+import fnmatch
+import random
+import socket
+import struct
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+
+_HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "upgrade", "te", "trailer", "content-length", "date"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """A request as rules see it.
+
+    Attributes:
+        name: What it asks for, as ``s3:PutObject`` or ``POST /prompt``.
+        path: Its path, for rules that tell one object from another.
+        protocol: How its service writes errors; see faultkit.aws.
+    """
+
+    name: str
+    path: str
+    protocol: str = ""
+
+
+class Exchange:
+    """One request on its way; an act decides what becomes of it."""
+
+    def __init__(self, proxy: "FaultProxy", call: Call, request: web.Request, body: bytes) -> None:
+        self.call = call
+        self.request = request
+        self.body = body
+        self._proxy = proxy
+
+    async def forward(self) -> web.Response:
+        """Let the deed be done; returns the service's answer."""
+        return await self._proxy.forward(self)
+
+    def reset(self) -> web.Response:
+        """Break the connection off with a TCP reset."""
+        transport = self.request.transport
+        if transport is not None:
+            peer = transport.get_extra_info("socket")
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            transport.abort()
+        return web.Response()
+
+
+Act = Callable[[Exchange], Awaitable[web.StreamResponse]]
+
+
+@dataclass(kw_only=True)
+class Rule:
+    """What is done to which calls, how often.
+
+    Attributes:
+        calls: Names of calls, as a shell pattern.
+        path: Shell pattern for the path.
+        act: What is done.
+        times: To how many calls; None for all.
+        for_s: How long from the first of them on; None for ever.
+        chance: Which share of the calls, drawn from ``source``.
+        hits: To how many it was done.
+    """
+
+    calls: str
+    path: str = "*"
+    act: Act
+    times: int | None = None
+    for_s: float | None = None
+    chance: float = 1.0
+    source: random.Random = field(default_factory=lambda: random.Random(0))
+    hits: int = 0
+    _began_s: float | None = None
+
+    def takes(self, call: Call) -> bool:
+        """Whether it is this call's turn; counts it."""
+        if not (fnmatch.fnmatchcase(call.name, self.calls) and fnmatch.fnmatchcase(call.path, self.path)):
+            return False
+        if self.times is not None and self.hits >= self.times:
+            return False
+        now_s = time.monotonic()
+        if self.for_s is not None and self._began_s is not None and now_s > self._began_s + self.for_s:
+            return False
+        if self.chance < 1 and self.source.random() >= self.chance:
+            return False
+        self._began_s = self._began_s or now_s
+        self.hits += 1
+        return True
+
+
+class Network(threading.Thread):
+    """The event loop in which all proxies of a test run live."""
+
+    def __init__(self) -> None:
+        super().__init__(name="network", daemon=True)
+        self.loop = asyncio.new_event_loop()
+        self.start()
+
+    def run(self) -> None:
+        self.loop.run_forever()
+
+    def do(self, work: Any) -> Any:
+        """Run a coroutine there and wait for its result."""
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(30)
+
+    def close(self) -> None:
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self.join(10)
+
+
+class FaultProxy:
+    """Stands before one upstream and passes on whatever no rule takes.
+
+    Args:
+        network: Where it runs.
+        upstream: URL of the real service.
+        name_of: Tells a request's call from the request and its body.
+        round_trip_s: Seconds that each call takes on its way, by pattern; half before the deed, half after it.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        upstream: str,
+        name_of: Callable[[web.BaseRequest, bytes], Call],
+        round_trip_s: dict[str, float] | None = None,
+    ) -> None:
+        self._network = network
+        self._upstream = upstream.rstrip("/")
+        self._name_of = name_of
+        self._round_trip_s = round_trip_s or {}
+        self._rules: list[Rule] = []
+        self.came: list[str] = []
+        """Names of all calls, in the order in which they came."""
+        self.under_way: list[str] = []
+        """Names of the calls that have not been answered yet."""
+        network.do(self._open())
+
+    def rule(self, calls: str, act: Act, **options: Any) -> Rule:
+        """Do something to calls from now on: to the next ``times``, ``for_s`` seconds long, or by ``chance``."""
+        rule = Rule(calls=calls, act=act, **options)
+        self._rules = [*self._rules, rule]
+        return rule
+
+    def lift(self) -> None:
+        """Forget all rules."""
+        self._rules = []
+
+    def count(self, name: str) -> int:
+        """How many calls of a name (a shell pattern) have come."""
+        return len(fnmatch.filter(list(self.came), name))
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._network.do(self._close())
+
+    async def forward(self, exchange: Exchange) -> web.Response:
+        """Pass a request on and bring its answer back."""
+        request = exchange.request
+        headers = {key: value for key, value in request.headers.items() if key.lower() not in _HOP_BY_HOP}
+        headers.pop("Expect", None)
+        url = f"{self._upstream}{request.raw_path}"
+        url = aiohttp.client.URL(url, encoded=True)
+        async with self._session.request(
+            request.method, url, headers=headers, data=exchange.body, allow_redirects=False
+        ) as answer:
+            body = await answer.read()
+            kept = [(key, value) for key, value in answer.headers.items() if key.lower() not in _HOP_BY_HOP]
+            if request.method == "HEAD":
+                kept.append(("Content-Length", answer.headers.get("Content-Length", "0")))
+            return web.Response(status=answer.status, headers=kept, body=body or None)
+
+    async def _open(self) -> None:
+        self._session = aiohttp.ClientSession(
+            auto_decompress=False,
+            timeout=aiohttp.ClientTimeout(total=None),
+            connector=aiohttp.TCPConnector(limit=0, force_close=True),
+        )
+        self._runner = web.ServerRunner(
+            web.Server(self._handle, handler_cancellation=True, auto_decompress=False, access_log=None),
+            shutdown_timeout=0.1,
+        )
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        await site.start()
+        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+
+    async def _close(self) -> None:
+        await self._runner.cleanup()
+        await self._session.close()
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        if request.headers.get("Upgrade", "").lower() == "websocket":
+            body = b""
+        else:
+            if request.headers.get("Expect", "").lower() == "100-continue":
+                assert request.transport is not None
+                request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            body = await request.content.read()
+        call = self._name_of(request, body)
+        self.came.append(call.name)
+        self.under_way.append(call.name)
+        try:
+            return await self._answer(Exchange(self, call, request, body))
+        finally:
+            self.under_way.remove(call.name)
+
+    async def _answer(self, exchange: Exchange) -> web.StreamResponse:
+        name = exchange.call.name
+        rule = next((rule for rule in self._rules if rule.takes(exchange.call)), None)
+        half_s = next((s for calls, s in self._round_trip_s.items() if fnmatch.fnmatchcase(name, calls)), 0.0) / 2
+        await asyncio.sleep(half_s)
+        try:
+            answer = await (rule.act(exchange) if rule else self._pass(exchange))
+        except aiohttp.ClientError:
+            return exchange.reset()
+        await asyncio.sleep(half_s)
+        return answer
+
+    async def _pass(self, exchange: Exchange) -> web.StreamResponse:
+        if exchange.request.headers.get("Upgrade", "").lower() == "websocket":
+            return await self._tunnel(exchange.request)
+        return await exchange.forward()
+
+    async def _tunnel(self, request: web.BaseRequest) -> web.StreamResponse:
+        near = web.WebSocketResponse(max_msg_size=0, autoping=False)
+        async with self._session.ws_connect(f"{self._upstream}{request.raw_path}", max_msg_size=0) as far:
+            await near.prepare(request)
+            ways = [asyncio.create_task(_pump(near, far)), asyncio.create_task(_pump(far, near))]
+            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+            for way in ways:
+                way.cancel()
+            with contextlib.suppress(ConnectionError, RuntimeError):
+                await near.close()
+        return near
+
+
+async def _pump(source: Any, target: Any) -> None:
+    async for message in source:
+        if message.type == aiohttp.WSMsgType.TEXT:
+            await target.send_str(message.data)
+        elif message.type == aiohttp.WSMsgType.BINARY:
+            await target.send_bytes(message.data)

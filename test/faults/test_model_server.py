@@ -1,0 +1,82 @@
+"""The model server answers wrongly, dies, hangs or is away, at each call; every task ends once, and rightly."""
+
+import itertools
+
+import pytest
+from faultkit.calls import Trouble
+
+LANES = 5
+HANG_LANES = 3
+
+_passing = ("500", "garbage", "null", "half a body", "reset", "reset after the deed")
+_deaths = ("dies", "dies after the deed")
+WEBUI = "/sdapi/v1"
+CALLS = {
+    "sdwebui": [
+        ("draw", f"POST {WEBUI}/txt2img", (*_passing, *_deaths)),
+        ("switch", f"GET {WEBUI}/options", ("500", "garbage", "half a body", "dies")),
+        ("switch", f"POST {WEBUI}/options", ("500", "502", "reset", "dies after the deed")),
+        ("switch", f"GET {WEBUI}/sd-models", ("500", "garbage", "null", "half a body", "dies")),
+        ("upscale", f"GET {WEBUI}/upscalers", ("500", "garbage", "null", "half a body", "dies")),
+        ("upscale", f"POST {WEBUI}/extra-single-image", ("500", "garbage", "half a body", "dies")),
+    ],
+    "comfyui": [
+        ("draw", "POST /prompt", (*_passing, "a list", *_deaths)),
+        ("draw", "GET /history/*", (*_passing, "a list", *_deaths)),
+        ("draw", "GET /view", ("500", "404", "half a body", "reset", *_deaths)),
+        ("link", "POST /upload/image", ("500", "garbage", "half a body", "nothing", "reset", *_deaths)),
+        ("link", "GET /object_info/*", ("500", "garbage", "half a body", "dies")),
+        ("draw", "GET /ws", ("500", "reset")),
+    ],
+}
+NO_FALSE_SUCCESS = ("succeeded", "execution_failed", "no_output")
+"""A success is one only with pictures that can be opened; see faultkit.audit."""
+FINAL = [
+    ("sdwebui", "draw", f"POST {WEBUI}/txt2img", "500 in its words", "execution_failed"),
+    ("sdwebui", "draw", f"POST {WEBUI}/txt2img", "422 in its words", "rejected"),
+    ("sdwebui", "draw", f"POST {WEBUI}/txt2img", "an empty object", "no_output"),
+    (
+        "sdwebui",
+        "draw",
+        f"POST {WEBUI}/txt2img",
+        "pictures that are none",
+        "succeeded",
+        "execution_failed",
+        "no_output",
+    ),
+    ("sdwebui", "upscale", f"POST {WEBUI}/extra-single-image", "422 in its words", "rejected"),
+    ("comfyui", "draw", "POST /prompt", "400 in its words", "rejected"),
+    ("comfyui", "draw", "GET /view", "nothing", *NO_FALSE_SUCCESS),
+    ("comfyui", "draw", "GET /view", "garbage", *NO_FALSE_SUCCESS),
+]
+HANGING = [
+    ("sdwebui", "draw", f"POST {WEBUI}/txt2img"),
+    ("sdwebui", "switch", f"GET {WEBUI}/options"),
+    ("sdwebui", "switch", f"POST {WEBUI}/options"),
+    ("sdwebui", "switch", f"GET {WEBUI}/sd-models"),
+    ("sdwebui", "upscale", f"GET {WEBUI}/upscalers"),
+    ("comfyui", "draw", "POST /prompt"),
+    ("comfyui", "draw", "GET /history/*"),
+    ("comfyui", "draw", "GET /view"),
+    ("comfyui", "draw", "GET /ws"),
+    ("comfyui", "link", "POST /upload/image"),
+    ("comfyui", "link", "GET /object_info/*"),
+]
+
+
+def troubles():
+    numbers = itertools.count()
+    for runtime_type, calls in CALLS.items():
+        for task, call, kinds in calls:
+            for kind in kinds:
+                yield Trouble(runtime_type, task, call, kind, lane=next(numbers) % LANES)
+    for runtime_type, task, call, kind, *endings in FINAL:
+        yield Trouble(runtime_type, task, call, kind, *endings, lane=next(numbers) % LANES)
+    for runtime_type, task, call in HANGING:
+        lane = f"hanging {next(numbers) % HANG_LANES}"
+        yield Trouble(runtime_type, task, call, "hangs", "succeeded", "deadline_exceeded", lane=lane)
+
+
+@pytest.mark.parametrize("case", list(troubles()), ids=str)
+def test_a_task_ends_once_and_rightly_though_the_model_server_answers(endings, case):
+    assert endings[case] in case.endings
