@@ -135,7 +135,8 @@ class Worker:
             return
         logger.info("stopping; running jobs have %g s left", self._grace_s)
         for job, place in jobs.items():
-            if not place.has_started or (place.remaining_s or 0) > self._grace_s:
+            too_long = place.is_running and (place.remaining_s or 0) > self._grace_s
+            if too_long or not place.has_started:
                 job.cancel()
         await asyncio.wait(jobs, timeout=self._grace_s)
         for job in jobs:

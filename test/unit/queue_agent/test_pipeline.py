@@ -413,6 +413,32 @@ async def test_a_stopped_worker_gives_back_a_job_that_outlasts_the_grace(message
     assert agent.queue.log == [("release", 0)]
 
 
+async def test_a_stopped_worker_stores_what_was_drawn_sooner_than_foretold(message):
+    agent = Agent(0.1, 0.01)
+    place = agent.line.join()
+    place.ready(Work("kind", 1))
+    await place.take_turn()
+    place.started()
+    place._started_s -= 1000  # so long did the last job of the kind take
+    place.freed()
+    place.leave()
+    storing = asyncio.Event()
+    put = agent.store.put
+
+    async def slow_put(*arguments):
+        storing.set()
+        await asyncio.sleep(0.2)
+        await put(*arguments)
+
+    agent.store.put = slow_put
+    agent.queue.waiting = [message]
+    running, stop = worker_of(agent, grace_s=2)
+    await storing.wait()
+    stop.set()
+    await asyncio.wait_for(running, 3)
+    assert agent.queue.log == ["delete"]
+
+
 async def test_a_worker_survives_a_message_that_it_cannot_even_give_back(message):
     agent = Agent(ModelServerFault("away"), picture())
     agent.queue.waiting = [message, message]
