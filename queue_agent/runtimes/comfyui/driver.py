@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import uuid
+from contextlib import suppress
 from typing import Any, Self
 from urllib.parse import quote
 
@@ -80,8 +81,14 @@ class ComfyUI:
         prompt_id = _prompt_id(job, attempt)
         workflow.name_files_after(prompt_id)
         with self._events.watch(prompt_id, workflow, signals) as watch:
-            await self._submit(workflow, prompt_id)
-            entry = await self._wait(prompt_id, watch)
+            try:
+                await self._submit(workflow, prompt_id)
+                entry = await self._wait(prompt_id, watch)
+            except ModelServerFault:
+                # It may be an answer alone that was lost: the job must not run on while another agent runs it again.
+                with suppress(ModelServerFault):
+                    await self._withdraw(prompt_id)
+                raise
             watch.end()
             check_ending(entry)
             return await self._collect(entry, watch)
