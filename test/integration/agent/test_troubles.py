@@ -192,3 +192,14 @@ def test_a_server_that_answers_and_runs_nothing_is_found_and_its_task_done_once_
     rig.start_server()
     notice = rig.notice()
     assert (notice["id"], notice["result"]) == (task_id, True)
+
+
+def test_a_job_whose_answers_make_no_sense_does_not_run_on_in_the_server_it_is_taken_from(make_rig):
+    rig = make_rig("comfyui")
+    rig.start_server()
+    rig.faults(job_s=60, lie="garbage", lie_path="/history")
+    rig.start_agent()
+    rig.submit(*TASKS["comfyui"])
+    rig.until(lambda: rig.jobs and rig.jobs[0]["outcome"] == "interrupted")
+    rig.faults(job_s=0, lie="")
+    assert rig.notice()["result"]
