@@ -6,6 +6,7 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from contract import strict_json
+from contract.deadlines import AskedDeadlines
 from contract.job import JOB_ID_PATTERN
 
 SCHEMA = 1
@@ -74,6 +75,8 @@ class Metadata(BaseModel):
     """First part of the S3 key of every result."""
     context: Annotated[Any, AfterValidator(_check_context)] = None
     """Any JSON; comes back in the notice as it went in."""
+    deadlines: AskedDeadlines | None = None
+    """Deadlines of its own, within the runtime's limits."""
     schema_version: Annotated[int, Field(alias="schema", ge=1)] = SCHEMA
     job: Annotated[str, Field(pattern=JOB_ID_PATTERN)] | None = None
     """The platform's name for this submission; None in a foreign message."""

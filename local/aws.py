@@ -9,15 +9,18 @@ from typing import Any
 import boto3
 
 from contract.catalog import DeployedRuntime, RuntimeCatalog
+from contract.jobs_table import DEFINITION
 from contract.routing import subscription_filter
 from local.sandbox import ACCOUNT, REGION
 
 OUTPUT_BUCKET = "sd-on-eks-output"
+JOBS_TABLE = "sd-on-eks-jobs"
 TASK_TOPIC_ARN = f"arn:aws:sns:{REGION}:{ACCOUNT}:tasks"
 NOTICE_TOPIC_ARN = f"arn:aws:sns:{REGION}:{ACCOUNT}:notices"
 
 VISIBILITY_TIMEOUT_S = 90
 MAX_RECEIVE_COUNT = 100
+_MAX_KEEPER_RECEIVES = 5
 _RETENTION_S = 4 * 24 * 3600
 _DEAD_RETENTION_S = 14 * 24 * 3600
 
@@ -35,13 +38,18 @@ def dead_queue_name(runtime: str) -> str:
     return f"{runtime}-dead"
 
 
+def returned_queue_name(runtime: str) -> str:
+    """Name of the queue beside a runtime's own that takes what SQS has delivered too often, for the keeper."""
+    return f"{runtime}-returned"
+
+
 def queue_url(endpoint: str, name: str) -> str:
     """Address of a queue as its users know it."""
     return f"{endpoint}/{ACCOUNT}/{name}"
 
 
 def provision(endpoint: str, catalog: RuntimeCatalog, *, input_buckets: Iterable[str] = ()) -> None:
-    """Make buckets, topics and each runtime's queues, with the subscription filters of a deployment.
+    """Make buckets, topics, the jobs table and each runtime's queues, with the subscription filters of a deployment.
 
     Args:
         endpoint: Where moto listens.
@@ -49,28 +57,39 @@ def provision(endpoint: str, catalog: RuntimeCatalog, *, input_buckets: Iterable
         input_buckets: Buckets besides the output bucket from which tasks may take inputs.
     """
     session = boto3.Session(aws_access_key_id="local", aws_secret_access_key="local", region_name=REGION)
-    s3, sns, sqs = (session.client(name, endpoint_url=endpoint) for name in ("s3", "sns", "sqs"))
+    s3, sns, sqs, dynamodb = (session.client(name, endpoint_url=endpoint) for name in ("s3", "sns", "sqs", "dynamodb"))
     with ThreadPoolExecutor() as pool:
         # moto imports a service at its first call; side by side that is half the time.
         buckets = pool.map(lambda name: s3.create_bucket(Bucket=name), [OUTPUT_BUCKET, *input_buckets])
+        table = pool.submit(dynamodb.create_table, TableName=JOBS_TABLE, **DEFINITION)
         queues = pool.map(partial(_make_queues, sqs), catalog.names)
         for topic in (TASK_TOPIC_ARN, NOTICE_TOPIC_ARN):
             sns.create_topic(Name=topic.rpartition(":")[2])
         list(buckets)
+        table.result()
         s3.put_bucket_policy(Bucket=OUTPUT_BUCKET, Policy=json.dumps(_OPEN_TO_READERS))
         for runtime, queue_arn in zip(catalog, queues, strict=True):
             _subscribe(sns, runtime, catalog, queue_arn)
 
 
 def _make_queues(sqs: Any, runtime: str) -> str:
+    """Make a runtime's three queues: what is delivered too often goes to the keeper, what it cannot handle is kept."""
     dead = _make_queue(sqs, dead_queue_name(runtime), {"MessageRetentionPeriod": str(_DEAD_RETENTION_S)})
+    returned = _make_queue(
+        sqs,
+        returned_queue_name(runtime),
+        {
+            "MessageRetentionPeriod": str(_DEAD_RETENTION_S),
+            "RedrivePolicy": json.dumps({"deadLetterTargetArn": dead, "maxReceiveCount": _MAX_KEEPER_RECEIVES}),
+        },
+    )
     return _make_queue(
         sqs,
         runtime,
         {
             "VisibilityTimeout": str(VISIBILITY_TIMEOUT_S),
             "MessageRetentionPeriod": str(_RETENTION_S),
-            "RedrivePolicy": json.dumps({"deadLetterTargetArn": dead, "maxReceiveCount": MAX_RECEIVE_COUNT}),
+            "RedrivePolicy": json.dumps({"deadLetterTargetArn": returned, "maxReceiveCount": MAX_RECEIVE_COUNT}),
         },
     )
 

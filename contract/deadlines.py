@@ -1,0 +1,49 @@
+"""How long a job may take: to be started, in the model server, and there without moving."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+_Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class AskedDeadlines(BaseModel):
+    """Deadlines that a task asks for in place of its runtime's; None leaves the runtime's."""
+
+    model_config = ConfigDict(frozen=True)
+
+    start_seconds: _Seconds | None = None
+    execution_seconds: _Seconds | None = None
+    stall_seconds: _Seconds | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deadlines:
+    """A runtime's deadlines, and how far a task may move them.
+
+    Attributes:
+        start_s: From acceptance to the moment an agent takes the job; a job not begun by then fails.
+        execution_s: In the model server; a job over it is interrupted and fails.
+        stall_s: In the model server without a sign of progress; the server then counts as hung.
+        max_start_s: The longest ``start_s`` that a task may ask for.
+        max_execution_s: The longest ``execution_s`` and ``stall_s`` that a task may ask for.
+    """
+
+    start_s: float = 24 * 3600
+    execution_s: float = 300
+    stall_s: float = 240
+    max_start_s: float = 72 * 3600
+    max_execution_s: float = 3600
+
+    def with_asked(self, asked: AskedDeadlines | None) -> "Deadlines":
+        """The deadlines of one task: what it asks for, as far as it may."""
+        if asked is None:
+            return self
+        return Deadlines(
+            start_s=min(asked.start_seconds or self.start_s, self.max_start_s),
+            execution_s=min(asked.execution_seconds or self.execution_s, self.max_execution_s),
+            stall_s=min(asked.stall_seconds or self.stall_s, self.max_execution_s),
+            max_start_s=self.max_start_s,
+            max_execution_s=self.max_execution_s,
+        )

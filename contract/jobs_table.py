@@ -1,0 +1,392 @@
+"""The jobs table: its shape, and every request that is made of it, with the condition that keeps it true.
+
+Nothing is sent here. Each request is the keyword arguments of one call of a DynamoDB client, so that the door, the
+agent and the keeper, each with a client of its own kind, change a job by the same rules.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from contract import strict_json
+from contract.dynamodb import Item, Request, expressions, write_value
+from contract.job_record import MAX_ERROR_BYTES, JobState, cut_to_bytes
+from contract.notice import Problem
+from contract.task import Task
+
+KEY = "pk"
+DUE_INDEX = "due"
+"""Jobs that somebody must still look at, by shard and by when; those that are done and told are not in it."""
+DUE_SHARDS = ("0", "1", "2", "3")
+TTL_ATTRIBUTE = "expires_at"
+
+DEFINITION: Mapping[str, Any] = {
+    "KeySchema": [{"AttributeName": KEY, "KeyType": "HASH"}],
+    "AttributeDefinitions": [
+        {"AttributeName": KEY, "AttributeType": "S"},
+        {"AttributeName": "due_shard", "AttributeType": "S"},
+        {"AttributeName": "due_at", "AttributeType": "N"},
+    ],
+    "GlobalSecondaryIndexes": [
+        {
+            "IndexName": DUE_INDEX,
+            "KeySchema": [
+                {"AttributeName": "due_shard", "KeyType": "HASH"},
+                {"AttributeName": "due_at", "KeyType": "RANGE"},
+            ],
+            "Projection": {"ProjectionType": "KEYS_ONLY"},
+        }
+    ],
+    "BillingMode": "PAY_PER_REQUEST",
+}
+"""What CreateTable is asked with, besides the name."""
+
+RETENTION_S = 90 * 24 * 3600
+"""How long a job's item stays; at least as long as its results."""
+IDEMPOTENCY_S = 24 * 3600
+CLOCK_MARGIN_S = 10
+"""By how much a lease must have ended before another agent takes the job: clocks differ."""
+PUBLISH_DUE_S = 60
+"""A job that is still accepted after so long was not published, or the door died before it could say so."""
+NOTICE_DUE_S = 120
+"""A job that has ended and was not told after so long is told by the keeper."""
+
+_NOT_HELD = (
+    "#state IN (:accepted, :queued) OR (#state = :running AND (attribute_not_exists(#lease_until) "
+    "OR #lease_until < :free_since))"
+)
+_HELD = "#lease_token = :token AND #state = :running"
+_RELEASE = "#lease_owner, #lease_token, #lease_until, #progress"
+_CREATION = ("created_at", "tenant", "runtime", "task_id", "tasktype", "prefix", "context", TTL_ATTRIBUTE)
+
+
+class JobsTable:
+    """Requests of one table.
+
+    Args:
+        name: The table's name.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def get(self, job: str) -> Request:
+        """GetItem: a job as it is now."""
+        return {"TableName": self.name, "Key": _key(job), "ConsistentRead": True}
+
+    def due(self, shard: str, now_s: float, *, start: Item | None = None) -> Request:
+        """Query: keys of one shard's jobs that are due, the oldest first; ``start`` goes on after a page's last key."""
+        return {
+            "TableName": self.name,
+            "IndexName": DUE_INDEX,
+            **expressions(
+                {"KeyConditionExpression": "#due_shard = :shard AND #due_at <= :now"}, shard=shard, now=now_s
+            ),
+            **({} if start is None else {"ExclusiveStartKey": start}),
+        }
+
+    def accept(self, task: Task, now_s: float) -> Request:
+        """PutItem: a job that is about to be published; refused if there is one of that id."""
+        metadata = task.metadata
+        values = {
+            **_creation(task, metadata.runtime, now_s),
+            "state": JobState.ACCEPTED,
+            **_due(_job_of(task), now_s + PUBLISH_DUE_S),
+        }
+        return {
+            "TableName": self.name,
+            "Item": {KEY: {"S": metadata.job}, **{name: write_value(value) for name, value in values.items()}},
+            **expressions({"ConditionExpression": "attribute_not_exists(#pk)"}),
+        }
+
+    def accept_once(self, task: Task, now_s: float, *, key: str, body_sha256: str) -> Request:
+        """TransactWriteItems: ``accept`` under a caller's Idempotency-Key; refused where the key is in use.
+
+        Args:
+            task: The task; its tenant has keys of its own.
+            now_s: Seconds since 1970.
+            key: The caller's key.
+            body_sha256: What the key stands for.
+        """
+        values: dict[str, Any] = {
+            "job": _job_of(task),
+            "body_sha256": body_sha256,
+            TTL_ATTRIBUTE: int(now_s) + IDEMPOTENCY_S,
+        }
+        pk = _idempotency_pk(task.metadata.tenant, key)
+        # An item may outlive its TTL by days.
+        condition = f"attribute_not_exists(#pk) OR #{TTL_ATTRIBUTE} < :now"
+        put = {
+            "TableName": self.name,
+            "Item": {KEY: {"S": pk}, **{name: write_value(value) for name, value in values.items()}},
+            **expressions({"ConditionExpression": condition}, now=now_s),
+        }
+        return {"TransactItems": [{"Put": put}, {"Put": self.accept(task, now_s)}]}
+
+    def idempotency(self, tenant: str | None, key: str) -> Request:
+        """GetItem: what a caller's Idempotency-Key stands for, ``job`` and ``body_sha256``."""
+        return {"TableName": self.name, "Key": {KEY: {"S": _idempotency_pk(tenant, key)}}, "ConsistentRead": True}
+
+    def withdraw(self, job: str) -> Request:
+        """DeleteItem: a job that could not be published; refused if somebody got it nonetheless."""
+        return {
+            "TableName": self.name,
+            "Key": _key(job),
+            **expressions({"ConditionExpression": "#state = :accepted"}, accepted=JobState.ACCEPTED),
+        }
+
+    def published(self, job: str, start_by_s: float) -> Request:
+        """UpdateItem: accepted → queued; refused where an agent was faster.
+
+        Args:
+            job: The job.
+            start_by_s: Its start deadline.
+        """
+        return self._update(
+            job,
+            "SET #state = :queued, #due_at = :due",
+            "#state = :accepted",
+            queued=JobState.QUEUED,
+            accepted=JobState.ACCEPTED,
+            due=start_by_s,
+        )
+
+    def claim(
+        self,
+        task: Task,
+        job: str,
+        *,
+        runtime: str,
+        owner: str,
+        token: str,
+        now_s: float,
+        lease_s: float,
+        start_s: float,
+    ) -> Request:
+        """UpdateItem: an agent takes a job; one that is not in the table is entered.
+
+        Answers with the whole item; where the condition fails, with the item as it is.
+
+        Args:
+            task: The task.
+            job: Its job; a foreign message's task has none of its own.
+            runtime: The agent's runtime.
+            owner: The agent, for people.
+            token: What the agent proves its lease with.
+            now_s: Seconds since 1970.
+            lease_s: How long the lease lasts unless renewed.
+            start_s: How long the job may wait to be started, should its agent vanish.
+        """
+        creation = _creation(task, runtime, now_s)
+        enter = ", ".join(f"#{name} = if_not_exists(#{name}, :{name})" for name in _CREATION if name in creation)
+        count = "#claims = if_not_exists(#claims, :zero) + :one"
+        lease = "#lease_owner = :owner, #lease_token = :token, #lease_until = :until"
+        due = "#due_shard = :due_shard, #due_at = :due_at"
+        return self._update(
+            job,
+            f"SET #state = :running, {lease}, {count}, {due}, {enter}",
+            f"attribute_not_exists(#pk) OR {_NOT_HELD}",
+            **creation,
+            **_not_held(now_s),
+            **_due(job, now_s + lease_s + start_s),
+            owner=owner,
+            token=token,
+            until=now_s + lease_s,
+            zero=0,
+            one=1,
+        ) | {"ReturnValues": "ALL_NEW", "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+
+    def renew(self, job: str, token: str, *, until_s: float, attempts: int, progress: float | None) -> Request:
+        """UpdateItem: an agent keeps its job; refused if it has lost it. Answers with the whole item."""
+        values: dict[str, Any] = {"until": until_s, "attempts": attempts}
+        told = ""
+        if progress is not None:
+            told, values["progress"] = ", #progress = :progress", progress
+        return self._update(
+            job, f"SET #lease_until = :until, #attempts = :attempts{told}", _HELD, **_held(token), **values
+        ) | {"ReturnValues": "ALL_NEW"}
+
+    def hand_back(self, job: str, token: str, *, attempts: int, hand_backs: int, start_by_s: float) -> Request:
+        """UpdateItem: running → queued, by the agent that has it.
+
+        Args:
+            job: The job.
+            token: The agent's.
+            attempts: How often a model server has got the job by now.
+            hand_backs: 1 if it is given back for no fault of its own, else 0.
+            start_by_s: Its new start deadline.
+        """
+        return self._update(
+            job,
+            "SET #state = :queued, #attempts = :attempts, #due_at = :due, "
+            f"#hand_backs = if_not_exists(#hand_backs, :zero) + :hand_backs REMOVE {_RELEASE}",
+            _HELD,
+            **_held(token),
+            queued=JobState.QUEUED,
+            attempts=attempts,
+            hand_backs=hand_backs,
+            due=start_by_s,
+            zero=0,
+        )
+
+    def finish(
+        self,
+        job: str,
+        token: str,
+        state: JobState,
+        *,
+        now_s: float,
+        attempts: int,
+        pictures: Sequence[str] = (),
+        error: Problem | None = None,
+        stages_s: Mapping[str, float] | None = None,
+    ) -> Request:
+        """UpdateItem: running → its final state, by the agent that has it, once the manifest is stored.
+
+        Args:
+            job: The job.
+            token: The agent's.
+            state: succeeded, failed or cancelled.
+            now_s: Seconds since 1970.
+            attempts: How often a model server has got the job.
+            pictures: The extension of each picture, in order.
+            error: Why it failed.
+            stages_s: Seconds of each stage.
+        """
+        ending = {
+            "state": state,
+            "attempts": attempts,
+            "pictures": ",".join(pictures),
+            "has_manifest": True,
+            "stages_s": strict_json.dumps(stages_s or {}),
+        }
+        return self._end(job, _HELD, ending, error, now_s, **_held(token))
+
+    def give_up(self, job: str, state: JobState, error: Problem, *, now_s: float) -> Request:
+        """UpdateItem: a job that no agent has → failed or cancelled; refused where one has it or it has ended."""
+        return self._end(job, _NOT_HELD, {"state": state}, error, now_s, **_not_held(now_s))
+
+    def enter_given_up(self, task: Task, job: str, error: Problem, *, runtime: str, now_s: float) -> Request:
+        """UpdateItem: like ``give_up``, of a task that may not be in the table: no agent ever claimed it."""
+        condition = f"attribute_not_exists(#pk) OR {_NOT_HELD}"
+        ending = {**_creation(task, runtime, now_s), "state": JobState.FAILED}
+        return self._end(job, condition, ending, error, now_s, **_not_held(now_s))
+
+    def notified(self, job: str, now_s: float) -> Request:
+        """UpdateItem: the notice was sent; nobody needs to look at the job again."""
+        return self._update(
+            job,
+            "SET #notified_at = :now REMOVE #due_shard, #due_at",
+            "attribute_exists(#pk)",
+            now=now_s,
+        )
+
+    def postpone(self, job: str, *, seen_due_s: float, due_s: float, state: JobState) -> Request:
+        """UpdateItem: look at a job later; refused if it has changed since ``seen_due_s`` was read.
+
+        ``state`` takes the place of accepted or queued where the job is neither held nor ended.
+        """
+        return self._update(
+            job,
+            "SET #due_at = :due, #state = :state",
+            "#due_at = :seen",
+            due=due_s,
+            seen=seen_due_s,
+            state=state,
+        )
+
+    def request_cancel(self, job: str, now_s: float) -> Request:
+        """UpdateItem: ask the agent that runs a job to stop it; refused where none has it."""
+        return self._update(
+            job,
+            "SET #cancel_requested = :yes, #due_at = :due",
+            "#state = :running",
+            yes=True,
+            running=JobState.RUNNING,
+            due=now_s + NOTICE_DUE_S,
+        )
+
+    def redrive(self, job: str, *, now_s: float, start_s: float) -> Request:
+        """UpdateItem: failed → queued, to be begun anew; refused in any other state."""
+        return self._update(
+            job,
+            "SET #state = :queued, #attempts = :zero, #due_shard = :due_shard, #due_at = :due_at, "
+            "#generation = if_not_exists(#generation, :zero) + :one "
+            "REMOVE #notified_at, #ended_at, #error_code, #error_message, #pictures, #has_manifest, #cancel_requested",
+            "#state = :failed",
+            queued=JobState.QUEUED,
+            failed=JobState.FAILED,
+            zero=0,
+            one=1,
+            **_due(job, now_s + start_s),
+        ) | {"ReturnValues": "ALL_NEW"}
+
+    def _end(
+        self,
+        job: str,
+        condition: str,
+        ending: Mapping[str, Any],
+        error: Problem | None,
+        now_s: float,
+        **compared: Any,
+    ) -> Request:
+        written = {**ending, "ended_at": now_s, **_due(job, now_s + NOTICE_DUE_S)}
+        if error is not None:
+            written |= {"error_code": error.code, "error_message": cut_to_bytes(error.message, MAX_ERROR_BYTES)}
+        sets = ", ".join(f"#{name} = :{name}" for name in written)
+        return self._update(job, f"SET {sets} REMOVE {_RELEASE}", condition, **written, **compared) | {
+            "ReturnValues": "ALL_NEW"
+        }
+
+    def _update(self, job: str, update: str, condition: str, **values: Any) -> Request:
+        return {
+            "TableName": self.name,
+            "Key": _key(job),
+            **expressions({"UpdateExpression": update, "ConditionExpression": condition}, **values),
+        }
+
+
+def _key(job: str) -> Item:
+    return {KEY: {"S": job}}
+
+
+def _idempotency_pk(tenant: str | None, key: str) -> str:
+    return "idempotency/" + hashlib.sha256(strict_json.dumps([tenant, key]).encode()).hexdigest()
+
+
+def _job_of(task: Task) -> str:
+    if task.metadata.job is None:
+        raise ValueError("a task is accepted under a job")
+    return task.metadata.job
+
+
+def _creation(task: Task, runtime: str, now_s: float) -> dict[str, Any]:
+    metadata = task.metadata
+    return {
+        "created_at": metadata.submitted_at.timestamp() if metadata.submitted_at else now_s,
+        "runtime": runtime,
+        "task_id": metadata.id,
+        "tasktype": metadata.tasktype,
+        "prefix": metadata.prefix,
+        "context": strict_json.dumps(metadata.context),
+        TTL_ATTRIBUTE: int(now_s) + RETENTION_S,
+        **({"tenant": metadata.tenant} if metadata.tenant else {}),
+    }
+
+
+def _due(job: str, due_s: float) -> dict[str, Any]:
+    shard = DUE_SHARDS[int(job[-2:], 16) % len(DUE_SHARDS)]
+    return {"due_shard": shard, "due_at": due_s}
+
+
+def _not_held(now_s: float) -> dict[str, Any]:
+    return {
+        "accepted": JobState.ACCEPTED,
+        "queued": JobState.QUEUED,
+        "running": JobState.RUNNING,
+        "free_since": now_s - CLOCK_MARGIN_S,
+    }
+
+
+def _held(token: str) -> dict[str, Any]:
+    return {"token": token, "running": JobState.RUNNING}

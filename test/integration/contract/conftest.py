@@ -1,0 +1,79 @@
+import time
+import uuid
+from types import SimpleNamespace
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+
+from contract.job import new_job_id
+from contract.job_record import JobRecord
+from contract.jobs_table import DEFINITION, JobsTable
+from contract.task import Task
+
+LEASE_S = 85
+
+
+@pytest.fixture(scope="session")
+def dynamodb():
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}
+    yield boto3.client("dynamodb", endpoint_url=f"http://{host}:{port}", **keys)
+    server.stop()
+
+
+class Jobs(JobsTable):
+    """A table in DynamoDB, and the requests sent to it."""
+
+    def __init__(self, dynamodb):
+        super().__init__(f"jobs-{uuid.uuid4().hex[:8]}")
+        self.now_s = time.time()
+        self.dynamodb = dynamodb
+        dynamodb.create_table(TableName=self.name, **DEFINITION)
+
+    def send(self, call, request):
+        """Send a request; the item it answers with, or the name of AWS's error."""
+        try:
+            return getattr(self.dynamodb, call)(**request)
+        except self.dynamodb.exceptions.ClientError as exc:
+            return exc.response["Error"]["Code"]
+
+    def update(self, request):
+        return self.send("update_item", request)
+
+    def task(self, **metadata):
+        metadata = {"id": "a", "runtime": "r", "tasktype": "t", "job": new_job_id(), **metadata}
+        return Task.model_validate({"metadata": metadata, "content": {"prompt": "secret words"}})
+
+    def claimed(self, task, token="token", after_s=0.0, **options):
+        """Claim a task's job; the record, or None if it was refused."""
+        options = {"runtime": "r", "owner": "pod", "lease_s": LEASE_S, "start_s": 3600, **options}
+        request = self.claim(task, task.metadata.job, token=token, now_s=self.now_s + after_s, **options)
+        answer = self.update(request)
+        return None if isinstance(answer, str) else JobRecord.from_item(answer["Attributes"])
+
+    def queued(self, **metadata):
+        task = self.task(**metadata)
+        self.send("put_item", self.accept(task, self.now_s))
+        self.update(self.published(task.metadata.job, self.now_s + 3600))
+        return task
+
+    def record(self, task):
+        return JobRecord.from_item(self.dynamodb.get_item(**self.get(task.metadata.job))["Item"])
+
+    def due_jobs(self, after_s):
+        shards = ("0", "1", "2", "3")
+        pages = [self.dynamodb.query(**self.due(shard, self.now_s + after_s)) for shard in shards]
+        return {item["pk"]["S"] for page in pages for item in page["Items"]}
+
+
+@pytest.fixture
+def jobs(dynamodb):
+    return Jobs(dynamodb)
+
+
+@pytest.fixture
+def refused():
+    return SimpleNamespace(code="ConditionalCheckFailedException", transaction="TransactionCanceledException")
