@@ -30,11 +30,11 @@ class Deadlines:
         max_execution_s: The longest ``execution_s`` and ``stall_s`` that a task may ask for.
     """
 
-    start_s: float = 24 * 3600
-    execution_s: float = 300
-    stall_s: float = 240
-    max_start_s: float = 72 * 3600
-    max_execution_s: float = 3600
+    start_s: float
+    execution_s: float
+    stall_s: float
+    max_start_s: float
+    max_execution_s: float
 
     def with_asked(self, asked: AskedDeadlines | None) -> "Deadlines":
         """The deadlines of one task: what it asks for, as far as it may."""
@@ -47,3 +47,8 @@ class Deadlines:
             max_start_s=self.max_start_s,
             max_execution_s=self.max_execution_s,
         )
+
+
+DEFAULT_DEADLINES = Deadlines(
+    start_s=24 * 3600, execution_s=300, stall_s=240, max_start_s=72 * 3600, max_execution_s=3600
+)

@@ -56,8 +56,8 @@ _NOT_HELD = (
     "OR #lease_until < :free_since))"
 )
 _HELD = "#lease_token = :token AND #state = :running"
-_RELEASE = "#lease_owner, #lease_token, #lease_until, #progress"
-_CREATION = ("created_at", "tenant", "runtime", "task_id", "tasktype", "prefix", "context", TTL_ATTRIBUTE)
+_RELEASE = "#lease_until, #progress"
+_ENDED = "#state IN (:succeeded, :failed, :cancelled)"
 
 
 class JobsTable:
@@ -178,13 +178,12 @@ class JobsTable:
             start_s: How long the job may wait to be started, should its agent vanish.
         """
         creation = _creation(task, runtime, now_s)
-        enter = ", ".join(f"#{name} = if_not_exists(#{name}, :{name})" for name in _CREATION if name in creation)
         count = "#claims = if_not_exists(#claims, :zero) + :one"
         lease = "#lease_owner = :owner, #lease_token = :token, #lease_until = :until"
         due = "#due_shard = :due_shard, #due_at = :due_at"
         return self._update(
             job,
-            f"SET #state = :running, {lease}, {count}, {due}, {enter}",
+            f"SET #state = :running, {lease}, {count}, {due}, {_entering(creation)}",
             f"attribute_not_exists(#pk) OR {_NOT_HELD}",
             **creation,
             **_not_held(now_s),
@@ -219,7 +218,8 @@ class JobsTable:
         return self._update(
             job,
             "SET #state = :queued, #attempts = :attempts, #due_at = :due, "
-            f"#hand_backs = if_not_exists(#hand_backs, :zero) + :hand_backs REMOVE {_RELEASE}",
+            "#hand_backs = if_not_exists(#hand_backs, :zero) + :hand_backs "
+            f"REMOVE #lease_owner, #lease_token, {_RELEASE}",
             _HELD,
             **_held(token),
             queued=JobState.QUEUED,
@@ -260,25 +260,41 @@ class JobsTable:
             "has_manifest": True,
             "stages_s": strict_json.dumps(stages_s or {}),
         }
-        return self._end(job, _HELD, ending, error, now_s, **_held(token))
+        # The token stays: should the answer be lost, the agent knows its own ending by it.
+        request = self._end(job, _HELD, ending, error, now_s, **_held(token))
+        return request | {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
 
-    def give_up(self, job: str, state: JobState, error: Problem, *, now_s: float) -> Request:
-        """UpdateItem: a job that no agent has → failed or cancelled; refused where one has it or it has ended."""
-        return self._end(job, _NOT_HELD, {"state": state}, error, now_s, **_not_held(now_s))
+    def give_up(
+        self, job: str, state: JobState, error: Problem, *, now_s: float, seen_due_s: float | None = None
+    ) -> Request:
+        """UpdateItem: a job that no agent has → failed or cancelled; refused where one has it or it has ended.
+
+        With ``seen_due_s`` it is refused too if the job has changed since that was read.
+        """
+        if seen_due_s is None:
+            return self._end(job, _NOT_HELD, {"state": state}, error, now_s, **_not_held(now_s))
+        condition = f"({_NOT_HELD}) AND #due_at = :seen"
+        return self._end(job, condition, {"state": state}, error, now_s, **_not_held(now_s), seen=seen_due_s)
 
     def enter_given_up(self, task: Task, job: str, error: Problem, *, runtime: str, now_s: float) -> Request:
-        """UpdateItem: like ``give_up``, of a task that may not be in the table: no agent ever claimed it."""
+        """UpdateItem: like ``give_up``, of a task that may not be in the table: no agent ever claimed it.
+
+        What is in the table stays as it was entered.
+        """
         condition = f"attribute_not_exists(#pk) OR {_NOT_HELD}"
-        ending = {**_creation(task, runtime, now_s), "state": JobState.FAILED}
-        return self._end(job, condition, ending, error, now_s, **_not_held(now_s))
+        entered = _creation(task, runtime, now_s)
+        return self._end(job, condition, {"state": JobState.FAILED}, error, now_s, entered=entered, **_not_held(now_s))
 
     def notified(self, job: str, now_s: float) -> Request:
-        """UpdateItem: the notice was sent; nobody needs to look at the job again."""
+        """UpdateItem: the notice was sent; nobody needs to look at the job again. Refused if it was begun anew."""
         return self._update(
             job,
             "SET #notified_at = :now REMOVE #due_shard, #due_at",
-            "attribute_exists(#pk)",
+            _ENDED,
             now=now_s,
+            succeeded=JobState.SUCCEEDED,
+            failed=JobState.FAILED,
+            cancelled=JobState.CANCELLED,
         )
 
     def postpone(self, job: str, *, seen_due_s: float, due_s: float, state: JobState) -> Request:
@@ -328,15 +344,18 @@ class JobsTable:
         ending: Mapping[str, Any],
         error: Problem | None,
         now_s: float,
+        *,
+        entered: Mapping[str, Any] | None = None,
         **compared: Any,
     ) -> Request:
         written = {**ending, "ended_at": now_s, **_due(job, now_s + NOTICE_DUE_S)}
         if error is not None:
             written |= {"error_code": error.code, "error_message": cut_to_bytes(error.message, MAX_ERROR_BYTES)}
         sets = ", ".join(f"#{name} = :{name}" for name in written)
-        return self._update(job, f"SET {sets} REMOVE {_RELEASE}", condition, **written, **compared) | {
-            "ReturnValues": "ALL_NEW"
-        }
+        if entered is not None:
+            sets = f"{sets}, {_entering(entered)}"
+        values = {**written, **(entered or {}), **compared}
+        return self._update(job, f"SET {sets} REMOVE {_RELEASE}", condition, **values) | {"ReturnValues": "ALL_NEW"}
 
     def _update(self, job: str, update: str, condition: str, **values: Any) -> Request:
         return {
@@ -371,7 +390,13 @@ def _creation(task: Task, runtime: str, now_s: float) -> dict[str, Any]:
         "context": strict_json.dumps(metadata.context),
         TTL_ATTRIBUTE: int(now_s) + RETENTION_S,
         **({"tenant": metadata.tenant} if metadata.tenant else {}),
+        **({"deadlines": metadata.deadlines.model_dump_json(exclude_none=True)} if metadata.deadlines else {}),
     }
+
+
+def _entering(creation: Mapping[str, Any]) -> str:
+    """The part of an update that enters a job where it is not in the table yet."""
+    return ", ".join(f"#{name} = if_not_exists(#{name}, :{name})" for name in creation)
 
 
 def _due(job: str, due_s: float) -> dict[str, Any]:

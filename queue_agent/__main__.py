@@ -4,15 +4,19 @@ import asyncio
 import importlib
 import os
 import signal
+import socket
 import sys
 from contextlib import AsyncExitStack
 from typing import cast
 
-from queue_agent.aws.clients import open_clients
+from queue_agent.aws.clients import AwsClients, open_clients
+from queue_agent.aws.jobs import DynamoJobs
 from queue_agent.aws.notices import SnsNotices
 from queue_agent.aws.objects import S3Objects
 from queue_agent.aws.queue import SqsQueue
+from queue_agent.content import Contents
 from queue_agent.errors import PlatformFault
+from queue_agent.execution import Execution
 from queue_agent.health import HealthServer
 from queue_agent.inputs.fetcher import InputFetcher
 from queue_agent.inputs.web import Web
@@ -20,9 +24,10 @@ from queue_agent.kubernetes import BusyMark, in_cluster_patch
 from queue_agent.line import Line
 from queue_agent.log import configure_logging
 from queue_agent.pipeline import Pipeline
-from queue_agent.ports import ModelServer
+from queue_agent.ports import Jobs, ModelServer
 from queue_agent.results import Results
 from queue_agent.settings import Settings, SettingsError
+from queue_agent.unrecorded import UnrecordedJobs
 from queue_agent.watch import ModelServerWatch
 from queue_agent.worker import Worker
 
@@ -31,6 +36,17 @@ def load_driver(settings: Settings) -> ModelServer:
     """Make the driver that contract.runtimes names for the runtime's type."""
     module, _, name = settings.runtime_type.driver.partition(":")
     return cast("ModelServer", getattr(importlib.import_module(module), name).from_settings(settings))
+
+
+def _jobs(settings: Settings, aws: AwsClients) -> Jobs:
+    if settings.jobs_table is None:
+        return UnrecordedJobs()
+    return DynamoJobs(
+        aws.dynamodb,
+        table=settings.jobs_table,
+        runtime=settings.runtime_name,
+        owner=settings.pod_name or socket.gethostname(),
+    )
 
 
 async def run(settings: Settings) -> None:
@@ -44,26 +60,26 @@ async def run(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
-        aws = await stack.enter_async_context(open_clients(settings.region))
+        with_table = settings.jobs_table is not None
+        aws = await stack.enter_async_context(open_clients(settings.region, with_dynamodb=with_table))
         web = await stack.enter_async_context(Web(allow_loopback=settings.allow_loopback_inputs))
         queue = await SqsQueue.open(aws.sqs, settings.queue_url, settings.dead_queue_url)
         server = load_driver(settings)
         stack.push_async_callback(server.aclose)
         store = S3Objects(aws.s3)
-        # A job that does not move for as long as it may take at all is one that the server has forgotten.
-        watch = ModelServerWatch(server.vital_sign, stall_s=settings.execution_timeout_s)
+        watch = ModelServerWatch(server.vital_sign, stall_s=settings.deadlines.stall_s)
         patch = in_cluster_patch(pod_name=settings.pod_name, pod_namespace=settings.pod_namespace)
         pipeline = Pipeline(
             queue=queue,
-            store=store,
+            jobs=_jobs(settings, aws),
             notices=SnsNotices(aws.sns, settings.notice_topic_arn),
-            server=server,
+            execution=Execution(server, watch),
             inputs=InputFetcher(web=web, store=store, bucket=settings.bucket, input_buckets=settings.input_buckets),
+            contents=Contents(store, settings.bucket),
             results=Results(store, bucket=settings.bucket, runtime_name=settings.runtime_name),
-            bucket=settings.bucket,
             runtime_name=settings.runtime_name,
-            execution_timeout_s=settings.execution_timeout_s,
-            watch=watch,
+            bucket=settings.bucket,
+            deadlines=settings.deadlines,
         )
         worker = Worker(
             queue=queue,

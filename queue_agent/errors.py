@@ -7,13 +7,21 @@ AgentError
 │   ├── Rejected
 │   ├── ExecutionFailed
 │   ├── DeadlineExceeded
-│   └── NoOutput
+│   ├── StartedTooLate
+│   ├── NoOutput
+│   └── Cancelled        asked for: a cancelled notice
 ├── PassingFault         not the task's fault: given back to the queue and tried again
 │   ├── ModelServerFault
-│   └── PlatformFault
+│   │   └── ModelServerAway
+│   ├── PlatformFault
+│   ├── InternalFault
+│   └── AttemptsExhausted
+├── LeaseLost            another agent may have the job: dropped without a word
 ├── SchemaTooNew         for a newer agent: given back, counts for nothing
 └── UnreadableMessage    no task at all: kept in the dead queue
 """
+
+from typing import Literal
 
 
 class AgentError(Exception):
@@ -30,6 +38,8 @@ class TaskFault(AgentError):
     """The task cannot be done as it was asked."""
 
     code = "task_failed"
+    status: Literal["failed", "cancelled"] = "failed"
+    """How the job ends."""
 
 
 class InvalidTask(TaskFault):
@@ -62,6 +72,19 @@ class DeadlineExceeded(TaskFault):
     code = "deadline_exceeded"
 
 
+class StartedTooLate(TaskFault):
+    """The job waited longer to be started than it may."""
+
+    code = "start_deadline_exceeded"
+
+
+class Cancelled(TaskFault):
+    """The job was cancelled while it ran."""
+
+    code = "cancelled"
+    status = "cancelled"
+
+
 class NoOutput(TaskFault):
     """The job ended well and gave nothing to store."""
 
@@ -80,8 +103,12 @@ class ModelServerFault(PassingFault):
     code = "model_server_failed"
 
 
+class ModelServerAway(ModelServerFault):
+    """The model server cannot be reached: it never got the job."""
+
+
 class PlatformFault(PassingFault):
-    """S3, SNS or SQS did not do what was asked."""
+    """S3, SNS, SQS or DynamoDB did not do what was asked."""
 
     code = "platform_failed"
 
@@ -90,6 +117,18 @@ class InternalFault(PassingFault):
     """The agent itself failed."""
 
     code = "internal_error"
+
+
+class AttemptsExhausted(PassingFault):
+    """Agents or model servers vanished each time the job ran."""
+
+    code = "attempts_exhausted"
+
+
+class LeaseLost(AgentError):
+    """The lease on the job could not be kept."""
+
+    code = "lease_lost"
 
 
 class SchemaTooNew(AgentError):

@@ -1,41 +1,54 @@
-"""The way of one message: read, prepare, run, store, notify, delete."""
+"""The way of one message: read, claim, prepare, run, store, notify, delete."""
 
 import asyncio
+import dataclasses
 import logging
+import random
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
-from contract import strict_json
+from contract.deadlines import Deadlines
 from contract.notice import Notice, Problem
-from contract.objects import TASKS_PREFIX, split_s3_url
-from contract.task import Task
+from queue_agent.content import Contents
 from queue_agent.errors import (
-    AgentError,
-    DeadlineExceeded,
+    AttemptsExhausted,
     InternalFault,
-    InvalidTask,
+    LeaseLost,
     PassingFault,
     PlatformFault,
     SchemaTooNew,
+    StartedTooLate,
     TaskFault,
     UnreadableMessage,
 )
-from queue_agent.lease import kept_hidden
+from queue_agent.execution import Execution
+from queue_agent.lease import Lease, lease_s
 from queue_agent.line import Place
 from queue_agent.log import log_fields
 from queue_agent.message import Assignment, read_message
-from queue_agent.ports import Inputs, ModelServer, Notices, ObjectStore, Queue, QueueMessage, Result, RunSignals
+from queue_agent.ports import Claim, Ended, Held, Inputs, Jobs, Notices, Queue, QueueMessage
 from queue_agent.results import Results
-from queue_agent.watch import ModelServerWatch
+from queue_agent.stages import Stages
 
 logger = logging.getLogger(__name__)
 
 MAX_ATTEMPTS = 5
-_MAX_CONTENT_BYTES = 16 * 1024 * 1024
 _FIRST_RETRY_S = 5
 _LAST_RETRY_S = 60
+_JITTER_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """A claimed job on its way."""
+
+    message: QueueMessage
+    assignment: Assignment
+    deadlines: Deadlines
+    stages: Stages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,157 +57,171 @@ class Pipeline:
 
     Attributes:
         queue: Where the messages come from.
-        store: S3.
+        jobs: Who has which job.
         notices: Where notices go.
-        server: The model server.
+        execution: The model server.
         inputs: Fetches what tasks link to.
+        contents: Fetches what did not fit into a message.
         results: Where pictures go.
-        bucket: The output bucket.
         runtime_name: The runtime this agent belongs to.
-        execution_timeout_s: How long a job may take in the model server.
-        watch: Is told when the server gets a job and when it is rid of it.
+        bucket: The output bucket.
+        deadlines: How long a job may take unless its task asks for something else.
     """
 
     queue: Queue
-    store: ObjectStore
+    jobs: Jobs
     notices: Notices
-    server: ModelServer
+    execution: Execution
     inputs: Inputs
+    contents: Contents
     results: Results
-    bucket: str
     runtime_name: str
-    execution_timeout_s: float
-    watch: ModelServerWatch
+    bucket: str
+    deadlines: Deadlines
 
     async def handle(self, message: QueueMessage, place: Place) -> None:
         """Bring a message to its end: done and deleted, given back, or kept in the dead queue.
 
         Cancelling it interrupts the job and gives the message back at once.
         """
+        received_s = time.monotonic()
         try:
-            await self._handle(message, place)
+            try:
+                assignment = read_message(message)
+            except SchemaTooNew as exc:
+                logger.warning("given back: %s", exc)
+                await self.queue.release(message, self.queue.visibility_s)
+            except UnreadableMessage as exc:
+                await self._bury_unreadable(message, exc)
+            else:
+                with log_fields(job=assignment.job, task=assignment.task.metadata.id):
+                    await self._take(message, assignment, place, received_s)
         finally:
             place.leave()
 
-    async def _handle(self, message: QueueMessage, place: Place) -> None:
-        try:
-            assignment = read_message(message)
-        except SchemaTooNew as exc:
-            logger.warning("given back: %s", exc)
-            await self.queue.release(message, self.queue.visibility_s)
-            return
-        except UnreadableMessage as exc:
-            await self._bury_unreadable(message, exc)
-            return
-        with log_fields(job=assignment.job, task=assignment.task.metadata.id):
+    async def _take(self, message: QueueMessage, assignment: Assignment, place: Place, received_s: float) -> None:
+        """Claim the job, and prepare it meanwhile."""
+        stages = Stages()
+        deadlines = self.deadlines.with_asked(assignment.task.metadata.deadlines)
+        async with _beside(self._prepare(assignment, stages)) as preparation:
             try:
-                async with kept_hidden(self.queue, message):
-                    notice = await self._outcome(assignment, place)
-                    await self.notices.publish(notice)
-                await self.queue.delete(message)
-                logger.info("done", extra={"status": notice.status, "attempt": assignment.attempt})
+                left_s = lease_s(self.queue.visibility_s) - (time.monotonic() - received_s)
+                claim = await self.jobs.claim(
+                    assignment.task, assignment.job, message, lease_s=left_s, start_s=deadlines.start_s
+                )
+            except PlatformFault as exc:
+                logger.warning("given back: %s", exc)
+                await self.queue.release(message, _backoff_s(message.receive_count))
+                return
+            except asyncio.CancelledError:
+                await asyncio.shield(self.queue.release(message))
+                raise
+            match claim:
+                case Held(left_s=left_s):
+                    logger.info("another agent has the job", extra={"left_s": round(left_s)})
+                    jitter_s = random.uniform(0, _JITTER_S)  # noqa: S311 (no secret)
+                    await self.queue.release(message, int(left_s + jitter_s) + 1)
+                case Ended(record=record):
+                    logger.info("found ended")
+                    if not record.notified:
+                        await self._tell(await self.results.find(assignment) or record.notice(self.bucket))
+                    await self.queue.delete(message)
+                case Claim():
+                    job = _Job(message, dataclasses.replace(assignment, generation=claim.generation), deadlines, stages)
+                    lease = Lease(
+                        queue=self.queue,
+                        jobs=self.jobs,
+                        message=message,
+                        job=assignment.job,
+                        claim=claim,
+                        held_since_s=received_s,
+                        progress=lambda: self.execution.progress(place),
+                    )
+                    async with lease:
+                        await self._do(job, lease, place, preparation)
+
+    async def _do(self, job: _Job, lease: Lease, place: Place, preparation: asyncio.Task[Any]) -> None:
+        try:
+            try:
+                notice = await self._outcome(job, lease, place, preparation)
+                await self._conclude(job, lease, notice)
+                await self.queue.delete(job.message)
+                logger.info("done", extra={"status": notice.status, "attempt": lease.attempts})
             except PassingFault as exc:
-                await self._retry_or_bury(message, assignment, exc)
+                await self._retry_or_bury(job, lease, exc)
+            except LeaseLost:
+                raise
             except Exception as exc:
                 logger.exception("the agent failed")
                 fault = InternalFault(f"The agent failed ({type(exc).__name__}).")
-                await self._retry_or_bury(message, assignment, fault)
-            except asyncio.CancelledError:
-                await asyncio.shield(self.queue.release(message))
-                logger.info("given back")
-                raise
+                await self._retry_or_bury(job, lease, fault)
+        except LeaseLost as exc:
+            logger.warning("dropped: %s", exc)
+        except asyncio.CancelledError:
+            # A job that was running when its server was lost may be what killed it; a stopped agent proves nothing.
+            blameless = not (lease.begun and self.execution.watch.lost.is_set())
+            await asyncio.shield(lease.hand_back(blameless=blameless, start_s=job.deadlines.start_s))
+            logger.info("given back")
+            raise
 
-    async def _outcome(self, assignment: Assignment, place: Place) -> Notice:
+    async def _outcome(self, job: _Job, lease: Lease, place: Place, preparation: asyncio.Task[Any]) -> Notice:
         """Do the job, unless a former delivery has done it."""
-        if assignment.attempt > 1 and (notice := await self.results.find(assignment)):
+        claim = lease.claim
+        if claim.number > 1 and (notice := await self.results.find(job.assignment)):
             logger.info("found done; the notice is repeated")
             return notice
-        timings_s: dict[str, float] = {}
+        if self.jobs.authoritative and claim.attempt > MAX_ATTEMPTS:
+            raise AttemptsExhausted(f"The job was begun {claim.attempt - 1} times, and each time its agent vanished.")
         try:
-            with _timed("prepare", timings_s):
-                task = await self._with_content(assignment.task)
-                prepared = await self.server.prepare(task, self.inputs)
-            place.ready(self.server.work(prepared))
-            result = await self._run(prepared, assignment, place, timings_s)
-            return await self.results.store(assignment, result, timings_s)
+            with lease.interruptible():
+                waited_s = time.time() - claim.created_s
+                if claim.number == 1 and waited_s > job.deadlines.start_s:
+                    raise StartedTooLate(f"The job was not begun within {job.deadlines.start_s:g} s.")
+                prepared = await preparation
+                place.ready(self.execution.server.work(prepared))
+                result = await self.execution.run(
+                    prepared, job.assignment.job, lease=lease, place=place, deadlines=job.deadlines, stages=job.stages
+                )
+            lease.check()
+            return await self.results.store(job.assignment, result, job.stages.seconds)
         except TaskFault as exc:
-            logger.info("failed: %s", exc.code)
-            return await self.results.store_failure(assignment, exc)
+            logger.info("%s: %s", exc.status, exc.code)
+            lease.check()
+            return await self.results.store_failure(job.assignment, exc)
 
-    async def _run(self, prepared: object, assignment: Assignment, place: Place, timings_s: dict[str, float]) -> Result:
-        """Run the job in its turn; one that is no longer waited for is stopped in the server too.
+    async def _prepare(self, assignment: Assignment, stages: Stages) -> Any:
+        with stages("prepare"):
+            task = await self.contents.complete(assignment.task)
+            return await self.execution.server.prepare(task, self.inputs)
 
-        The turn is kept until it is stopped: SD WebUI's interrupt hits whatever runs.
-        """
-        limit = asyncio.timeout(None)
+    async def _conclude(self, job: _Job, lease: Lease, notice: Notice) -> None:
+        """End the job, then tell of it: nobody may hear of an ending that another agent could still change."""
+        await lease.finish(notice, job.stages.seconds)
+        await self._tell(notice)
 
-        def started() -> None:
-            place.started()
-            limit.reschedule(asyncio.get_running_loop().time() + self.execution_timeout_s)
+    async def _tell(self, notice: Notice) -> None:
+        await self.notices.publish(notice)
+        await self.jobs.notified(notice.job)
 
-        with _timed("wait", timings_s):
-            await place.take_turn()
-        answered = False
-        try:
-            with _timed("run", timings_s):
-                async with limit:
-                    self.watch.job_started(assignment.job)
-                    signals = RunSignals(started, place.freed)
-                    result = await self.server.run(prepared, assignment.job, assignment.attempt, signals)
-        except TaskFault:
-            answered = True
-            raise
-        except (TimeoutError, asyncio.CancelledError) as exc:
-            try:
-                await asyncio.shield(self.server.interrupt(assignment.job, assignment.attempt))
-            except AgentError:
-                logger.warning("the job could not be interrupted in the model server")
-            if isinstance(exc, TimeoutError):
-                raise DeadlineExceeded(f"The job took longer than {self.execution_timeout_s:g} s.") from exc
-            raise
-        else:
-            answered = True
-            return result
-        finally:
-            self.watch.job_ended(assignment.job, answered=answered)
-            place.end_turn()
-
-    async def _with_content(self, task: Task) -> Task:
-        """Read the content that was too large for the message; only the door's own objects are read."""
-        if task.content_url is None:
-            return task
-        try:
-            bucket, key = split_s3_url(task.content_url)
-        except ValueError as exc:
-            raise InvalidTask(f"content_url {exc}") from exc
-        if bucket != self.bucket or not key.startswith(TASKS_PREFIX):
-            raise InvalidTask(f"content_url must lie under s3://{self.bucket}/{TASKS_PREFIX}")
-        data = await self.store.get(bucket, key, _MAX_CONTENT_BYTES)
-        if data is None:
-            raise PlatformFault("The task's content is not in the output bucket.")
-        try:
-            content = strict_json.loads(data)
-        except ValueError as exc:
-            raise InvalidTask(f"The task's content {exc}.") from exc
-        if not isinstance(content, dict):
-            raise InvalidTask("The task's content is no object.")
-        return Task(metadata=task.metadata, content=content)
-
-    async def _retry_or_bury(self, message: QueueMessage, assignment: Assignment, fault: PassingFault) -> None:
-        attempt = assignment.attempt
-        if attempt < MAX_ATTEMPTS:
-            delay_s = min(_FIRST_RETRY_S * 2 ** (attempt - 1), _LAST_RETRY_S)
-            logger.warning("given back: %s", fault, extra={"attempt": attempt, "retry_in_s": delay_s})
-            await self.queue.release(message, delay_s)
+    async def _retry_or_bury(self, job: _Job, lease: Lease, fault: PassingFault) -> None:
+        counted = lease.begun or not self.jobs.authoritative
+        attempt = lease.claim.attempt
+        if isinstance(fault, AttemptsExhausted) or (counted and attempt >= MAX_ATTEMPTS):
+            await self._bury(job, lease, fault)
             return
-        if done := await self.results.find(assignment):
+        delay_s = _backoff_s(attempt if counted else job.message.receive_count)
+        logger.warning("given back: %s", fault, extra={"attempt": attempt, "retry_in_s": delay_s})
+        await lease.hand_back(delay_s=delay_s, blameless=not counted, start_s=job.deadlines.start_s)
+
+    async def _bury(self, job: _Job, lease: Lease, fault: PassingFault) -> None:
+        if done := await self.results.find(job.assignment):
             # All but the notice was done before: a job has one ending, and no second one may be told.
-            await self.notices.publish(done)
-            await self.queue.delete(message)
+            await self._conclude(job, lease, done)
+            await self.queue.delete(job.message)
             return
-        logger.error("given up: %s", fault, extra={"attempt": attempt})
-        await self.notices.publish(await self.results.store_failure(assignment, fault))
-        await self.queue.bury(message, fault.code, str(fault))
+        logger.error("given up: %s", fault, extra={"attempt": lease.claim.attempt})
+        await self._conclude(job, lease, await self.results.store_failure(job.assignment, fault))
+        await self.queue.bury(job.message, fault.code, str(fault))
 
     async def _bury_unreadable(self, message: QueueMessage, fault: UnreadableMessage) -> None:
         logger.error("unreadable message", extra={"message_id": message.message_id, "job": fault.job})
@@ -215,9 +242,18 @@ class Pipeline:
         await self.queue.bury(message, fault.code, str(fault))
 
 
-@contextmanager
-def _timed(stage: str, timings_s: dict[str, float]) -> Iterator[None]:
-    start_s = time.monotonic()
-    with log_fields(stage=stage):
-        yield
-    timings_s[stage] = round(time.monotonic() - start_s, 3)
+@asynccontextmanager
+async def _beside(work: Any) -> AsyncIterator[asyncio.Task[Any]]:
+    """Do some work beside the context; what is not done by its end is cancelled, and an unclaimed failure forgotten."""
+    task = asyncio.create_task(work, name="prepare")
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+        if not task.cancelled():
+            task.exception()
+
+
+def _backoff_s(attempt: int) -> int:
+    return min(_FIRST_RETRY_S << min(attempt - 1, 10), _LAST_RETRY_S)

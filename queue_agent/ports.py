@@ -1,9 +1,10 @@
 """What the pipeline asks of the world, as interfaces of a few methods. The edges implement them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from contract.job_record import JobRecord
 from contract.notice import Notice
 from contract.task import Task
 from queue_agent.media import Media
@@ -49,6 +50,75 @@ class Queue(Protocol):
 
     async def bury(self, message: QueueMessage, code: str, reason: str) -> None:
         """Move a message to the dead queue, with the reason as attributes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """An agent's claim on a job.
+
+    Attributes:
+        token: What the lease is proved with.
+        number: Which claim of this job it is, from 1: whatever a former one left bears another number.
+        attempt: Which attempt begins when the model server gets the job, from 1.
+        generation: How often the job was begun anew after it had failed.
+        created_s: When the task was accepted, seconds since 1970.
+        cancel_requested: Whether the job is to be ended instead of run.
+    """
+
+    token: str
+    number: int
+    attempt: int
+    generation: int
+    created_s: float
+    cancel_requested: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Another agent has the job, for so many seconds at least."""
+
+    left_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The job has ended before."""
+
+    record: JobRecord
+
+
+class Jobs(Protocol):
+    """Who has which job, and what became of it."""
+
+    authoritative: bool
+    """Whether a claim itself keeps others away, whatever the queue delivers, and attempts are counted by it."""
+
+    async def claim(
+        self, task: Task, job: str, message: QueueMessage, *, lease_s: float, start_s: float
+    ) -> Claim | Held | Ended:
+        """Take a job for ``lease_s``; should this agent vanish, it may wait ``start_s`` for another."""
+
+    async def renew(self, job: str, claim: Claim, *, lease_s: float, attempts: int, progress: float | None) -> bool:
+        """Keep a job for another ``lease_s``; returns whether it is to be cancelled.
+
+        Raises:
+            LeaseLost: It is this agent's no longer.
+        """
+
+    async def hand_back(self, job: str, claim: Claim, *, attempts: int, blameless: bool, start_s: float) -> None:
+        """Let go of a job; another agent may take it at once and should within ``start_s``."""
+
+    async def finish(
+        self, job: str, claim: Claim, notice: Notice, *, attempts: int, stages_s: Mapping[str, float]
+    ) -> None:
+        """Note how a job has ended; only then is its notice sent.
+
+        Raises:
+            LeaseLost: It is this agent's no longer; whoever has it now ends it.
+        """
+
+    async def notified(self, job: str) -> None:
+        """Note that its notice was sent."""
 
 
 class ObjectStore(Protocol):
@@ -179,8 +249,17 @@ class ModelServer(Protocol):
     def work(self, prepared: Any) -> Work:
         """How much a prepared task has to do."""
 
-    async def run(self, prepared: Any, job: str, attempt: int, signals: RunSignals) -> Result:
-        """Run a prepared task to its end.
+    async def clear(self) -> None:
+        """Take out of the server what a former agent beside it left there, and nobody can adopt."""
+
+    async def run(self, prepared: Any, job: str, claim: int, signals: RunSignals) -> Result:
+        """Run a prepared task to its end, or adopt what the same job's former claim left running on this server.
+
+        Args:
+            prepared: What ``prepare`` gave.
+            job: The job.
+            claim: The number of the claim it runs under.
+            signals: What to tell meanwhile.
 
         Raises:
             TaskFault: The server refuses the task or fails in it.
@@ -197,7 +276,7 @@ class ModelServer(Protocol):
     async def progress(self) -> float | None:
         """How far the running job is, from 0 to 1; None when the server does not tell."""
 
-    async def interrupt(self, job: str, attempt: int) -> None:
+    async def interrupt(self, job: str, claim: int) -> None:
         """Stop a job that ``run`` no longer waits for, or withdraw it if it has not begun."""
 
     async def aclose(self) -> None:

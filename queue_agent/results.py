@@ -8,7 +8,7 @@ from typing import Any
 from contract import strict_json
 from contract.notice import Notice, Problem
 from contract.objects import s3_url
-from queue_agent.errors import AgentError, InputFault
+from queue_agent.errors import AgentError, InputFault, TaskFault
 from queue_agent.media import identify
 from queue_agent.message import Assignment
 from queue_agent.ports import ObjectStore, Result
@@ -33,11 +33,14 @@ class Results:
         self._runtime_name = runtime_name
 
     async def find(self, assignment: Assignment) -> Notice | None:
-        """The notice of a job that has already ended; None if it has not."""
+        """The notice of a job that has already ended in its present generation; None if it has not."""
         try:
             data = await self._store.get(self._bucket, assignment.names.answer_key, MAX_MANIFEST_BYTES)
-            return None if data is None else self._notice(assignment, strict_json.loads(data))
-        except (InputFault, ValueError, KeyError, TypeError):
+            manifest = None if data is None else strict_json.loads(data)
+            if manifest is None or manifest.get("generation", 0) != assignment.generation:
+                return None
+            return self._notice(assignment, manifest)
+        except (InputFault, ValueError, KeyError, TypeError, AttributeError):
             # Not this code's writing, or S3 hides from a role without s3:ListBucket that it is not there.
             return None
 
@@ -82,12 +85,14 @@ class Results:
     async def store_failure(self, assignment: Assignment, fault: AgentError) -> Notice:
         """Store why a job failed."""
         error = {"code": fault.code, "message": str(fault)}
-        return await self._write_manifest(assignment, {"status": "failed", "image_url": [], "error": error})
+        status = fault.status if isinstance(fault, TaskFault) else "failed"
+        return await self._write_manifest(assignment, {"status": status, "image_url": [], "error": error})
 
     async def _write_manifest(self, assignment: Assignment, ending: dict[str, Any]) -> Notice:
         manifest = {
             "id": assignment.task.metadata.id,
             "job": assignment.job,
+            "generation": assignment.generation,
             "runtime": self._runtime_name,
             "tasktype": assignment.task.metadata.tasktype,
             **ending,

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
+from contract.deadlines import DEFAULT_DEADLINES, Deadlines
 from contract.runtimes import RUNTIME_TYPES, RuntimeType
 
 _TRUE = frozenset({"true", "1", "yes", "on"})
@@ -31,7 +32,10 @@ class Settings:
         dead_queue_url: SQS_DEAD_QUEUE_URL, where given-up messages are kept. Default: the queue's redrive target.
         input_buckets: INPUT_BUCKETS, names separated by commas, from which s3:// inputs may come besides S3_BUCKET.
         allow_loopback_inputs: ALLOW_LOOPBACK_INPUTS, whether links may point to this machine. Default false.
-        execution_timeout_s: EXECUTION_TIMEOUT_S, seconds after which a job is interrupted and fails. Default 300.
+        jobs_table: JOBS_TABLE, the DynamoDB table of jobs. Default: none, and SQS alone says who has what.
+        deadlines: START_TIMEOUT_S (86400), EXECUTION_TIMEOUT_S (300) and STALL_TIMEOUT_S (240): seconds that a job may
+            wait to be started, run, and run without progress; MAX_START_TIMEOUT_S (259200) and MAX_EXECUTION_TIMEOUT_S
+            (3600): the most that a task may ask for.
         health_port: HEALTH_PORT, where the kubelet asks for /healthz, /readyz and /livez/model. Default: nowhere.
         pod_name: POD_NAME, the agent's own pod, whose annotations tell that it is busy. Default: none is marked.
         pod_namespace: POD_NAMESPACE, the namespace of that pod.
@@ -50,7 +54,8 @@ class Settings:
     dead_queue_url: str | None
     input_buckets: frozenset[str]
     allow_loopback_inputs: bool
-    execution_timeout_s: float
+    jobs_table: str | None
+    deadlines: Deadlines
     health_port: int | None
     pod_name: str | None
     pod_namespace: str | None
@@ -87,7 +92,14 @@ class Settings:
                 name.strip() for name in environ.get("INPUT_BUCKETS", "").split(",") if name.strip()
             ),
             allow_loopback_inputs=_flag(environ, "ALLOW_LOOPBACK_INPUTS"),
-            execution_timeout_s=_seconds(environ, "EXECUTION_TIMEOUT_S", 300),
+            jobs_table=environ.get("JOBS_TABLE") or None,
+            deadlines=Deadlines(
+                start_s=_seconds(environ, "START_TIMEOUT_S", DEFAULT_DEADLINES.start_s),
+                execution_s=_seconds(environ, "EXECUTION_TIMEOUT_S", DEFAULT_DEADLINES.execution_s),
+                stall_s=_seconds(environ, "STALL_TIMEOUT_S", DEFAULT_DEADLINES.stall_s),
+                max_start_s=_seconds(environ, "MAX_START_TIMEOUT_S", DEFAULT_DEADLINES.max_start_s),
+                max_execution_s=_seconds(environ, "MAX_EXECUTION_TIMEOUT_S", DEFAULT_DEADLINES.max_execution_s),
+            ),
             health_port=_port(environ, "HEALTH_PORT"),
             pod_name=environ.get("POD_NAME") or None,
             pod_namespace=environ.get("POD_NAMESPACE") or None,

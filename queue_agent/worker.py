@@ -5,7 +5,7 @@ import logging
 import time
 from typing import Any
 
-from queue_agent.errors import PlatformFault
+from queue_agent.errors import ModelServerFault, PlatformFault
 from queue_agent.line import Line, Place
 from queue_agent.pipeline import Pipeline
 from queue_agent.ports import Mark, ModelServer, Queue, QueueMessage
@@ -60,11 +60,12 @@ class Worker:
     async def run(self) -> None:
         """Work until ``stop`` is set; jobs that can end within the grace are finished, all others given back."""
         stopping = asyncio.create_task(self._stop.wait(), name="stop")
-        ready = asyncio.create_task(self._server.wait_until_ready(), name="ready")
+        ready = asyncio.create_task(self._take_over(), name="ready")
         await asyncio.wait({ready, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if not ready.done():
             await _cancel(ready)
             return
+        ready.result()
         self.ready.set()
         # Watched from its first readiness on: a server that is still loading its model is not lost.
         background = {self._watch.start(), asyncio.create_task(self._guard(), name="guard")}
@@ -84,6 +85,18 @@ class Worker:
         finally:
             for task in background:
                 task.cancel()
+
+    async def _take_over(self) -> None:
+        """Wait for the model server, and rid it of what a former agent beside it has left."""
+        while True:
+            await self._server.wait_until_ready()
+            try:
+                await self._server.clear()
+            except ModelServerFault as exc:
+                logger.warning("what a former agent left could not be cleared: %s", exc)
+                await asyncio.sleep(_PAUSE_AFTER_FAULT_S)
+            else:
+                return
 
     async def _guard(self) -> None:
         """Give back whatever a lost model server holds or was to get."""

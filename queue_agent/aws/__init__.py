@@ -1,1 +1,1 @@
-"""SQS, SNS and S3 through aiobotocore."""
+"""SQS, SNS, S3 and DynamoDB through aiobotocore."""

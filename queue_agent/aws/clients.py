@@ -32,18 +32,20 @@ class AwsClients:
     sqs: Any
     sns: Any
     s3: Any
+    dynamodb: Any | None
 
 
 @asynccontextmanager
-async def open_clients(region: str | None) -> AsyncIterator[AwsClients]:
+async def open_clients(region: str | None, *, with_dynamodb: bool) -> AsyncIterator[AwsClients]:
     """Open the clients; credentials and endpoint come from the usual AWS environment."""
+    names = ("sqs", "sns", "s3", *(["dynamodb"] if with_dynamodb else []))
     session = get_session()
     async with AsyncExitStack() as stack:
-        sqs, sns, s3 = [
-            await stack.enter_async_context(session.create_client(name, region_name=region, config=_CONFIG))
-            for name in ("sqs", "sns", "s3")
-        ]
-        yield AwsClients(sqs, sns, s3)
+        clients = {
+            name: await stack.enter_async_context(session.create_client(name, region_name=region, config=_CONFIG))
+            for name in names
+        }
+        yield AwsClients(clients["sqs"], clients["sns"], clients["s3"], clients.get("dynamodb"))
 
 
 def error_code(error: ClientError) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections.abc import Mapping
 from typing import Any, Self
 
 from queue_agent.aws.clients import translated
@@ -24,20 +25,14 @@ class SqsQueue:
 
     @classmethod
     async def open(cls, sqs: Any, url: str, dead_queue_url: str | None) -> Self:
-        """Look up the queue's visibility timeout and, where none is given, its dead queue.
+        """Look up the queue's visibility timeout and, where none is given, the dead queue at its redrive chain's end.
 
         Raises:
             PlatformFault: The queue does not answer.
         """
-        with translated("sqs:GetQueueAttributes"):
-            response = await sqs.get_queue_attributes(
-                QueueUrl=url, AttributeNames=["VisibilityTimeout", "RedrivePolicy"]
-            )
-        attributes = response.get("Attributes", {})
-        if dead_queue_url is None and "RedrivePolicy" in attributes:
-            name = json.loads(attributes["RedrivePolicy"])["deadLetterTargetArn"].rpartition(":")[2]
-            with translated("sqs:GetQueueUrl"):
-                dead_queue_url = (await sqs.get_queue_url(QueueName=name))["QueueUrl"]
+        attributes = await _attributes(sqs, url, "VisibilityTimeout", "RedrivePolicy")
+        if dead_queue_url is None:
+            dead_queue_url = await _last_redrive_target(sqs, attributes)
         return cls(sqs, url=url, dead_queue_url=dead_queue_url, visibility_s=int(attributes["VisibilityTimeout"]))
 
     @property
@@ -104,3 +99,21 @@ class SqsQueue:
             await self._sqs.change_message_visibility(
                 QueueUrl=self._url, ReceiptHandle=message.receipt, VisibilityTimeout=seconds
             )
+
+
+async def _last_redrive_target(sqs: Any, attributes: Mapping[str, str]) -> str | None:
+    """The queue that redrives end in: the keeper's stands between a runtime's own and its dead one."""
+    url = None
+    while "RedrivePolicy" in attributes:
+        name = json.loads(attributes["RedrivePolicy"])["deadLetterTargetArn"].rpartition(":")[2]
+        with translated("sqs:GetQueueUrl"):
+            url = (await sqs.get_queue_url(QueueName=name))["QueueUrl"]
+        attributes = await _attributes(sqs, url, "RedrivePolicy")
+    return url
+
+
+async def _attributes(sqs: Any, url: str, *names: str) -> Mapping[str, str]:
+    with translated("sqs:GetQueueAttributes"):
+        response = await sqs.get_queue_attributes(QueueUrl=url, AttributeNames=list(names))
+    attributes: Mapping[str, str] = response.get("Attributes", {})
+    return attributes

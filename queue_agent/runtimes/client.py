@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential_jitter
 
-from queue_agent.errors import ModelServerFault
+from queue_agent.errors import ModelServerAway, ModelServerFault
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ class ModelServerClient:
         try:
             return await self._http.request(method, path, **options)
         except httpx.HTTPError as exc:
-            raise ModelServerFault(f"The model server does not answer ({type(exc).__name__}).") from exc
+            raise _fault_of(exc) from exc
 
     async def post_job(self, path: str, content: bytes, on_headers: Callable[[], None]) -> httpx.Response:
         """POST a job's JSON and wait for its answer.
@@ -77,7 +77,7 @@ class ModelServerClient:
                 await response.aread()
                 return response
         except httpx.HTTPError as exc:
-            raise ModelServerFault(f"The model server does not answer ({type(exc).__name__}).") from exc
+            raise _fault_of(exc) from exc
 
     async def get_json(self, path: str, **options: Any) -> Any:
         """GET some JSON.
@@ -117,6 +117,13 @@ def read_json(response: httpx.Response) -> Any:
         return json.loads(response.content, parse_constant=lambda _: None)
     except (ValueError, RecursionError) as exc:
         raise ModelServerFault("The model server's answer is no JSON.") from exc
+
+
+def _fault_of(error: httpx.HTTPError) -> ModelServerFault:
+    refused = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
+    return (ModelServerAway if refused else ModelServerFault)(
+        f"The model server does not answer ({type(error).__name__})."
+    )
 
 
 class _WaitingLog:

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import logging
 import uuid
 from contextlib import suppress
 from typing import Any, Self
@@ -10,7 +11,7 @@ from urllib.parse import quote
 import httpx
 
 from contract.task import Task
-from queue_agent.errors import ModelServerFault, NoOutput
+from queue_agent.errors import ExecutionFailed, ModelServerFault, NoOutput
 from queue_agent.media import Media, identify, is_what_it_is_called
 from queue_agent.ports import Inputs, Output, Result, RunSignals, Work
 from queue_agent.runtimes.client import ModelServerClient, read_json
@@ -18,6 +19,8 @@ from queue_agent.runtimes.comfyui.events import EventStream, PromptWatch
 from queue_agent.runtimes.comfyui.history import check_ending, has_other_results, refusal, saved_files
 from queue_agent.runtimes.comfyui.workflow import Workflow, file_sites, links_in, workflow_of
 from queue_agent.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 _RECONCILE_S = 2.0
 """How often history and queue are asked although the websocket says nothing."""
@@ -72,17 +75,25 @@ class ComfyUI:
         """Steps of all samplers in the workflow."""
         return Work(prepared.kind, prepared.steps)
 
-    async def run(self, prepared: Workflow, job: str, attempt: int, signals: RunSignals) -> Result:
-        """Run a workflow to its end and fetch its files."""
+    async def clear(self) -> None:
+        """Withdraw what a former agent left waiting; what it left running is there to be adopted."""
+        if waiting := _prompt_ids((await self._queue()).get("queue_pending")):
+            logger.info("jobs of a former agent are withdrawn", extra={"jobs": len(waiting)})
+            await self._client.send("POST", "queue", json={"delete": waiting}, timeout=10)
+
+    async def run(self, prepared: Workflow, job: str, claim: int, signals: RunSignals) -> Result:
+        """Run a workflow to its end, or adopt its former run on this server; fetch its files."""
         workflow = prepared
         connected = await self._events.wait_until_connected(_CONNECT_S)
         if workflow.sends_pictures_by_websocket and not connected:
             raise ModelServerFault("The model server's websocket cannot be reached.")
-        prompt_id = _prompt_id(job, attempt)
+        adopted = None if workflow.sends_pictures_by_websocket else await self._left_by(job, claim - 1)
+        prompt_id = adopted or _prompt_id(job, claim)
         workflow.name_files_after(prompt_id)
         with self._events.watch(prompt_id, workflow, signals) as watch:
             try:
-                await self._submit(workflow, prompt_id)
+                if adopted is None:
+                    await self._submit(workflow, prompt_id)
                 entry = await self._wait(prompt_id, watch)
             except ModelServerFault:
                 # It may be an answer alone that was lost: the job must not run on while another agent runs it again.
@@ -95,17 +106,16 @@ class ComfyUI:
 
     async def vital_sign(self) -> object:
         """What the websocket has told so far, and which jobs run."""
-        queue = await self._client.get_json("queue", timeout=5)
-        running = queue.get("queue_running", ()) if isinstance(queue, dict) else ()
-        return self._events.told, [item[1] for item in running if isinstance(item, list)]
+        return self._events.told, _prompt_ids((await self._queue(timeout=5)).get("queue_running"))
 
     async def progress(self) -> float | None:
         """How far the running job's present node is."""
         return self._events.fraction
 
-    async def interrupt(self, job: str, attempt: int) -> None:
+    async def interrupt(self, job: str, claim: int) -> None:
         """Take a job out of the server's queue, and stop it if it runs."""
-        await self._withdraw(_prompt_id(job, attempt))
+        for number in range(max(1, claim - 1), claim + 1):
+            await self._withdraw(_prompt_id(job, number))
 
     async def aclose(self) -> None:
         """Give connections back."""
@@ -116,6 +126,23 @@ class ComfyUI:
         # In this order: between the two a waiting job may begin.
         await self._client.send("POST", "queue", json={"delete": [prompt_id]}, timeout=10)
         await self._client.send("POST", "interrupt", json={"prompt_id": prompt_id}, timeout=10)
+
+    async def _left_by(self, job: str, claim: int) -> str | None:
+        """The prompt of a former claim, if this server runs it still, or has ended it and would end it so again."""
+        if claim == 0:
+            return None
+        prompt_id = _prompt_id(job, claim)
+        if entry := await self._history(prompt_id):
+            try:
+                check_ending(entry)
+            except ExecutionFailed:
+                return prompt_id
+            except ModelServerFault:
+                return None
+        elif prompt_id not in _prompt_ids((await self._queue()).get("queue_running")):
+            return None
+        logger.info("the job's former run is adopted")
+        return prompt_id
 
     async def _submit(self, workflow: Workflow, prompt_id: str) -> None:
         response = await self._client.send(
@@ -165,12 +192,15 @@ class ComfyUI:
         return entry if isinstance(entry, dict) else None
 
     async def _is_queued(self, prompt_id: str, watch: PromptWatch) -> bool:
-        queue = await self._client.get_json("queue")
-        queue = queue if isinstance(queue, dict) else {}
-        if any(prompt_id in item[:2] for item in queue.get("queue_running", ()) if isinstance(item, list)):
+        queue = await self._queue()
+        if prompt_id in _prompt_ids(queue.get("queue_running")):
             watch.begin()
             return True
-        return any(prompt_id in item[:2] for item in queue.get("queue_pending", ()) if isinstance(item, list))
+        return prompt_id in _prompt_ids(queue.get("queue_pending"))
+
+    async def _queue(self, **options: Any) -> dict[str, Any]:
+        queue = await self._client.get_json("queue", **options)
+        return queue if isinstance(queue, dict) else {}
 
     async def _collect(self, entry: dict[str, Any], watch: PromptWatch) -> Result:
         workflow = watch.workflow
@@ -214,8 +244,13 @@ class ComfyUI:
         return dict(self._declarations[class_type])
 
 
-def _prompt_id(job: str, attempt: int) -> str:
-    return str(uuid.uuid5(uuid.UUID(job), str(attempt)))
+def _prompt_id(job: str, claim: int) -> str:
+    return str(uuid.uuid5(uuid.UUID(job), str(claim)))
+
+
+def _prompt_ids(items: Any) -> list[str]:
+    """The prompts in one of the queue's lists."""
+    return [item[1] for item in items or () if isinstance(item, list) and len(item) > 1]
 
 
 def _json_or_none(response: httpx.Response) -> Any:

@@ -1,5 +1,7 @@
 """Drives SD WebUI: one HTTP call a job."""
 
+import asyncio
+import logging
 from typing import Any, Self
 
 from contract.task import Task
@@ -12,7 +14,10 @@ from queue_agent.runtimes.sdwebui.options import Options
 from queue_agent.runtimes.sdwebui.upscalers import Upscalers
 from queue_agent.settings import Settings
 
+logger = logging.getLogger(__name__)
+
 API_PATH = "/sdapi/v1/"
+_STOP_PAUSE_S = 0.2
 _JUST_BEGUN = 0.01
 """SD WebUI says so much of every job that runs, before its first step is done."""
 
@@ -58,7 +63,14 @@ class SdWebUI:
         """Steps of sampling; an upscale is one unit."""
         return prepared.work
 
-    async def run(self, prepared: PreparedCall, job: str, attempt: int, signals: RunSignals) -> Result:  # noqa: ARG002 (the server knows no jobs)
+    async def clear(self) -> None:
+        """Stop what a former agent left running, and wait for its end, lest it be taken for the next's."""
+        while job := ((await self._progress()).get("state") or {}).get("job"):
+            logger.info("a job of a former agent is stopped", extra={"server_job": str(job)})
+            await self._client.send("POST", "interrupt", timeout=10)
+            await asyncio.sleep(_STOP_PAUSE_S)
+
+    async def run(self, prepared: PreparedCall, job: str, claim: int, signals: RunSignals) -> Result:  # noqa: ARG002 (the server knows no jobs)
         """Run a call."""
         signals.started()
         if prepared.checkpoint and self._dynamic_model:
@@ -85,7 +97,7 @@ class SdWebUI:
             return None
         return float(fraction) if isinstance(fraction, int | float) and _JUST_BEGUN < fraction <= 1 else None
 
-    async def interrupt(self, job: str, attempt: int) -> None:  # noqa: ARG002 (the server interrupts whatever runs)
+    async def interrupt(self, job: str, claim: int) -> None:  # noqa: ARG002 (the server interrupts whatever runs)
         """Stop the running job."""
         await self._client.send("POST", "interrupt", timeout=10)
 

@@ -15,6 +15,10 @@ import boto3
 import httpx
 import pytest
 
+from contract.job_record import JobRecord
+from contract.jobs_table import DEFINITION, JobsTable
+from contract.task import Task
+
 REGION = "us-east-1"
 WAIT_S = 30
 
@@ -80,7 +84,17 @@ def aws_environment(logs):
 class Rig:
     """One runtime: its queue, its stand-in, its agent, and a queue that receives the notices."""
 
-    def __init__(self, aws_environment, logs, runtime_type, *, models=("a.safetensors", "b.ckpt"), **agent_environment):
+    def __init__(
+        self,
+        aws_environment,
+        logs,
+        runtime_type,
+        *,
+        models=("a.safetensors", "b.ckpt"),
+        visibility_s=90,
+        with_table=False,
+        **agent_environment,
+    ):
         self.name = f"{runtime_type}-{uuid.uuid4().hex[:6]}"
         self._aws = aws_environment
         self._log = logs / f"{self.name}.log"
@@ -89,19 +103,28 @@ class Rig:
         self._port = free_port()
         self.health_port = free_port()
         self._stack = contextlib.ExitStack()
-        self._agent_environment = agent_environment
+        self._visibility_s = visibility_s
+        self.table = JobsTable(f"jobs-{self.name}") if with_table else None
+        table = {"JOBS_TABLE": self.table.name} if with_table else {}
+        self._agent_environment = {**table, **agent_environment}
         self.server_url = f"http://127.0.0.1:{self._port}"
         self._create_resources()
 
     def _create_resources(self):
         keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
         client = {"endpoint_url": self._aws["AWS_ENDPOINT_URL"], "region_name": REGION, **keys}
-        self.sqs, self.sns, self.s3 = (boto3.client(name, **client) for name in ("sqs", "sns", "s3"))
+        self.sqs, self.sns, self.s3, self.dynamodb = (
+            boto3.client(name, **client) for name in ("sqs", "sns", "s3", "dynamodb")
+        )
+        if self.table:
+            self.dynamodb.create_table(TableName=self.table.name, **DEFINITION)
         self.bucket = f"out-{self.name}"
         self.s3.create_bucket(Bucket=self.bucket)
         self._dead_url = self.create_queue("dead")
         redrive = {"deadLetterTargetArn": self._arn(self._dead_url), "maxReceiveCount": 100}
-        self.queue_url = self.create_queue("tasks", VisibilityTimeout="90", RedrivePolicy=json.dumps(redrive))
+        self.queue_url = self.create_queue(
+            "tasks", VisibilityTimeout=str(self._visibility_s), RedrivePolicy=json.dumps(redrive)
+        )
         self._tasks_arn = self.sns.create_topic(Name=f"tasks-{self.name}")["TopicArn"]
         self._notices_arn = self.sns.create_topic(Name=f"notices-{self.name}")["TopicArn"]
         self._notices_url = self.create_queue("notices")
@@ -214,6 +237,16 @@ class Rig:
             return None
 
         return wait_for(receive, "a dead letter")
+
+    def task(self, job):
+        """A task as the table sees it."""
+        metadata = {"id": "a", "runtime": self.name, "tasktype": "pipeline", "job": job}
+        return Task.model_validate({"metadata": metadata, "content": {}})
+
+    def record(self, job):
+        """A job as the table has it; None while it has not."""
+        item = self.dynamodb.get_item(**self.table.get(job)).get("Item")
+        return item and JobRecord.from_item(item)
 
     def queue_depth(self):
         """Messages waiting and in flight."""

@@ -1,6 +1,13 @@
 import json
+import sys
+from pathlib import Path
 
 import pytest
+
+# No package: test modules find the kit by its own name.
+sys.path.insert(0, str(Path(__file__).parent))
+
+from agentkit import JOB
 
 from contract.job import new_job_id
 from contract.task import Task
@@ -46,3 +53,9 @@ def make_message():
 @pytest.fixture
 def job():
     return new_job_id()
+
+
+@pytest.fixture
+def message(make_message):
+    metadata = {"id": "a", "runtime": "r", "tasktype": "text-to-image", "context": {"abc": 123}, "job": JOB}
+    return make_message({"metadata": metadata, "content": {"prompt": "x"}})

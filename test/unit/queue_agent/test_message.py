@@ -16,7 +16,7 @@ SEED_FIELDS = {"id": "a", "runtime": "r", "tasktype": "text-to-image", "prefix":
 def test_a_message_of_the_door_keeps_its_job(make_message):
     job = new_job_id()
     assignment = read_message(make_message({"metadata": {**SEED_FIELDS, "job": job}, "content": {}}))
-    assert (assignment.job, assignment.attempt) == (job, 1)
+    assert assignment.job == job
 
 
 def test_a_message_with_only_the_seeds_fields_is_read(make_message):

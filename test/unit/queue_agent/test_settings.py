@@ -1,5 +1,6 @@
 import pytest
 
+from contract.deadlines import DEFAULT_DEADLINES
 from queue_agent.__main__ import load_driver
 from queue_agent.runtimes.comfyui.driver import ComfyUI
 from queue_agent.runtimes.sdwebui.driver import SdWebUI
@@ -23,7 +24,7 @@ def test_the_nine_documented_variables_are_enough():
     assert settings.dynamic_model is True
     assert settings.log_level == "DEBUG"
     assert settings.region == "us-west-2"
-    assert settings.execution_timeout_s == 300
+    assert settings.deadlines == DEFAULT_DEADLINES
     assert settings.allow_loopback_inputs is False
 
 

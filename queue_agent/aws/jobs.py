@@ -1,0 +1,136 @@
+"""The jobs table in DynamoDB."""
+
+import time
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from contract.job_record import JobRecord, JobState
+from contract.jobs_table import CLOCK_MARGIN_S, JobsTable
+from contract.notice import Notice
+from contract.task import Task
+from queue_agent.aws.clients import error_code, translated
+from queue_agent.errors import LeaseLost
+from queue_agent.ports import Claim, Ended, Held, QueueMessage
+
+_REFUSED = "ConditionalCheckFailedException"
+
+
+class DynamoJobs:
+    """Jobs in a table.
+
+    Args:
+        dynamodb: An aiobotocore client.
+        table: The table's name.
+        runtime: The agent's runtime.
+        owner: The agent's name, for people who look at the table.
+    """
+
+    authoritative = True
+
+    def __init__(self, dynamodb: Any, *, table: str, runtime: str, owner: str) -> None:
+        self._dynamodb = dynamodb
+        self._table = JobsTable(table)
+        self._runtime = runtime
+        self._owner = owner
+
+    async def claim(
+        self,
+        task: Task,
+        job: str,
+        message: QueueMessage,  # noqa: ARG002 (the table counts, not the queue)
+        *,
+        lease_s: float,
+        start_s: float,
+    ) -> Claim | Held | Ended:
+        """Take a job for ``lease_s``; should this agent vanish, it may wait ``start_s`` for another."""
+        token, now_s = str(uuid.uuid4()), time.time()
+        request = self._table.claim(
+            task,
+            job,
+            runtime=self._runtime,
+            owner=self._owner,
+            token=token,
+            now_s=now_s,
+            lease_s=lease_s,
+            start_s=start_s,
+        )
+        with translated("dynamodb:UpdateItem"):
+            try:
+                answer = await self._dynamodb.update_item(**request)
+            except ClientError as exc:
+                if error_code(exc) != _REFUSED or "Item" not in exc.response:
+                    raise
+                item = exc.response["Item"]
+            else:
+                item = answer["Attributes"]
+        record = JobRecord.from_item(item)
+        if record.state.is_final:
+            return Ended(record)
+        if not _bears(item, token):
+            return Held(record.lease_left_s(now_s) + CLOCK_MARGIN_S)
+        return Claim(
+            token=token,
+            number=record.claims,
+            attempt=record.attempts + 1,
+            generation=record.generation,
+            created_s=record.created_s,
+            cancel_requested=record.cancel_requested,
+        )
+
+    async def renew(self, job: str, claim: Claim, *, lease_s: float, attempts: int, progress: float | None) -> bool:
+        """Keep a job for another ``lease_s``; returns whether it is to be cancelled."""
+        until_s = time.time() + lease_s
+        answer = await self._update(
+            self._table.renew(job, claim.token, until_s=until_s, attempts=attempts, progress=progress)
+        )
+        return JobRecord.from_item(answer["Attributes"]).cancel_requested
+
+    async def hand_back(self, job: str, claim: Claim, *, attempts: int, blameless: bool, start_s: float) -> None:
+        """Let go of a job; another agent may take it at once and should within ``start_s``."""
+        start_by_s = time.time() + start_s
+        await self._update(
+            self._table.hand_back(job, claim.token, attempts=attempts, hand_backs=int(blameless), start_by_s=start_by_s)
+        )
+
+    async def finish(
+        self, job: str, claim: Claim, notice: Notice, *, attempts: int, stages_s: Mapping[str, float]
+    ) -> None:
+        """Note how a job has ended; only then is its notice sent."""
+        await self._update(
+            self._table.finish(
+                job,
+                claim.token,
+                JobState(notice.status),
+                now_s=time.time(),
+                attempts=attempts,
+                pictures=[url.rpartition(".")[2] for url in notice.image_url],
+                error=notice.error,
+                stages_s=stages_s,
+            ),
+            claim,
+        )
+
+    async def notified(self, job: str) -> None:
+        """Note that its notice was sent."""
+        await self._update(self._table.notified(job, time.time()))
+
+    async def _update(self, request: dict[str, Any], ended_by: Claim | None = None) -> dict[str, Any]:
+        """Update a job; an update that ends it may have been done although its first answer was lost."""
+        with translated("dynamodb:UpdateItem"):
+            try:
+                answer: dict[str, Any] = await self._dynamodb.update_item(**request)
+            except ClientError as exc:
+                if error_code(exc) != _REFUSED:
+                    raise
+                if ended_by is None or not _bears(exc.response.get("Item", {}), ended_by.token):
+                    raise LeaseLost("Another agent has the job.") from exc
+                answer = {}
+            return answer
+
+
+def _bears(item: Mapping[str, Any], token: str) -> bool:
+    """Whether an item bears a claim's token, which no two claims share: an update's answer may have been lost."""
+    return bool(item.get("lease_token") == {"S": token})

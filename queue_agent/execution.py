@@ -1,0 +1,82 @@
+"""Runs a prepared job on the model server, in its turn and within its deadlines."""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+from contract.deadlines import Deadlines
+from queue_agent.errors import AgentError, DeadlineExceeded, ModelServerAway, ModelServerFault, TaskFault
+from queue_agent.lease import Lease
+from queue_agent.line import Place
+from queue_agent.ports import ModelServer, Result, RunSignals
+from queue_agent.stages import Stages
+from queue_agent.watch import ModelServerWatch
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """Runs jobs.
+
+    Attributes:
+        server: The model server.
+        watch: Is told when the server gets a job and when it is rid of it.
+    """
+
+    server: ModelServer
+    watch: ModelServerWatch
+
+    async def progress(self, place: Place) -> float | None:
+        """How far the job in a place is, from 0 to 1; None when it does not run or nobody can tell."""
+        return await self.server.progress() if place.is_running else None
+
+    async def run(
+        self, prepared: Any, job: str, *, lease: Lease, place: Place, deadlines: Deadlines, stages: Stages
+    ) -> Result:
+        """Run a job in its turn; one that is no longer waited for is stopped in the server too.
+
+        The turn is kept until it is stopped: SD WebUI's interrupt hits whatever runs.
+
+        Raises:
+            TaskFault: The server refuses the job or fails in it, or it took too long.
+            ModelServerFault: The server is lost or answers nonsense.
+        """
+        limit = asyncio.timeout(None)
+
+        def started() -> None:
+            place.started()
+            lease.begin()
+            limit.reschedule(asyncio.get_running_loop().time() + deadlines.execution_s)
+
+        with stages("wait"):
+            await place.take_turn()
+        claim = lease.claim.number
+        answered = False
+        try:
+            with stages("run"):
+                async with limit:
+                    self.watch.job_started(job, stall_s=deadlines.stall_s)
+                    result = await self.server.run(prepared, job, claim, RunSignals(started, place.freed))
+        except TaskFault:
+            answered = True
+            raise
+        except ModelServerFault as exc:
+            if not isinstance(exc, ModelServerAway):
+                lease.begin()
+            raise
+        except (TimeoutError, asyncio.CancelledError) as exc:
+            try:
+                await asyncio.shield(self.server.interrupt(job, claim))
+            except AgentError:
+                logger.warning("the job could not be interrupted in the model server")
+            if isinstance(exc, TimeoutError):
+                raise DeadlineExceeded(f"The job took longer than {deadlines.execution_s:g} s.") from exc
+            raise
+        else:
+            answered = True
+            return result
+        finally:
+            self.watch.job_ended(job, answered=answered)
+            place.end_turn()

@@ -1,0 +1,142 @@
+import asyncio
+
+import pytest
+from agentkit import JOB, Agent, picture, worker_of
+
+from queue_agent.errors import ModelServerFault, PlatformFault
+from queue_agent.ports import Work
+
+
+async def test_a_worker_rids_the_server_of_what_a_former_agent_left_before_it_takes_anything(message):
+    agent = Agent(picture())
+    agent.queue.waiting = [message]
+    receive, cleared = agent.queue.receive, []
+
+    async def noted():
+        cleared.append(agent.server.cleared)
+        return await receive()
+
+    agent.queue.receive = noted
+    running, stop = worker_of(agent)
+    await asyncio.sleep(0.05)
+    stop.set()
+    await asyncio.wait_for(running, 1)
+    assert cleared
+    assert all(cleared)
+
+
+async def test_a_stopped_worker_drops_its_long_poll_at_once():
+    agent = Agent()
+    running, stop = worker_of(agent)
+    await asyncio.sleep(0.05)
+    stop.set()
+    await asyncio.wait_for(running, 0.5)
+
+
+async def test_a_stopped_worker_finishes_its_job_within_the_grace_and_takes_no_other(message):
+    agent = Agent(0.2, 0.2)
+    agent.queue.waiting = [message, message]
+    running, stop = worker_of(agent)
+    await asyncio.sleep(0.05)
+    stop.set()
+    await asyncio.wait_for(running, 1)
+    assert agent.queue.log == ["delete"]
+    assert len(agent.queue.waiting) == 1
+
+
+async def test_a_stopped_worker_gives_back_a_job_that_outlasts_the_grace(message):
+    agent = Agent(30)
+    agent.queue.waiting = [message]
+    running, stop = worker_of(agent, grace_s=0.1)
+    await asyncio.sleep(0.05)
+    stop.set()
+    await asyncio.wait_for(running, 1)
+    assert agent.server.interrupted == [JOB]
+    assert agent.queue.log == [("release", 0)]
+
+
+async def test_a_stopped_worker_stores_what_was_drawn_sooner_than_foretold(message):
+    agent = Agent(0.1, 0.01)
+    place = agent.line.join()
+    place.ready(Work("kind", 1))
+    await place.take_turn()
+    place.started()
+    place._started_s -= 1000  # so long did the last job of the kind take
+    place.freed()
+    place.leave()
+    storing = asyncio.Event()
+    put = agent.store.put
+
+    async def slow_put(*arguments):
+        storing.set()
+        await asyncio.sleep(0.2)
+        await put(*arguments)
+
+    agent.store.put = slow_put
+    agent.queue.waiting = [message]
+    running, stop = worker_of(agent, grace_s=2)
+    await storing.wait()
+    stop.set()
+    await asyncio.wait_for(running, 3)
+    assert agent.queue.log == ["delete"]
+
+
+async def test_a_worker_survives_a_message_that_it_cannot_even_give_back(message):
+    agent = Agent(ModelServerFault("away"), picture())
+    agent.queue.waiting = [message, message]
+
+    async def broken(message, delay_s=0):
+        raise PlatformFault("sqs:ChangeMessageVisibility failed")
+
+    agent.queue.release = broken
+    running, stop = worker_of(agent)
+    await asyncio.sleep(0.1)
+    stop.set()
+    await asyncio.wait_for(running, 1)
+    assert agent.queue.log == ["delete"]
+
+
+async def test_a_worker_is_marked_busy_while_it_holds_a_message_and_idle_after(message):
+    agent = Agent(0.1)
+    agent.queue.waiting = [message]
+    running, stop = worker_of(agent)
+    await asyncio.sleep(0.05)
+    assert agent.mark.told == ["busy"]
+    await asyncio.sleep(0.2)
+    assert agent.mark.told == ["busy", "idle"]
+    stop.set()
+    await asyncio.wait_for(running, 1)
+
+
+async def test_a_lost_model_server_gives_its_jobs_back_and_no_message_is_taken_until_it_is_back(message):
+    agent = Agent(30, picture())
+    agent.queue.waiting = [message]
+    running, stop = worker_of(agent)
+    await asyncio.sleep(0.05)
+    watch = agent.watch
+    watch.usable.clear()
+    watch.lost.set()
+    await asyncio.sleep(0.05)
+    assert agent.queue.log == [("release", 0)]
+    agent.queue.waiting = [message]
+    await asyncio.sleep(0.05)
+    assert agent.queue.waiting
+    watch.lost.clear()
+    watch.usable.set()
+    await asyncio.sleep(0.1)
+    assert agent.queue.log[-1] == "delete"
+    stop.set()
+    await asyncio.wait_for(running, 1)
+
+
+async def test_a_watch_that_dies_ends_the_worker_loudly():
+    agent = Agent()
+
+    async def broken():
+        raise RuntimeError("a bug")
+
+    agent.watch._probe = broken
+    agent.watch._seen_s -= 60
+    running, _ = worker_of(agent)
+    with pytest.raises(RuntimeError, match="a bug"):
+        await asyncio.wait_for(running, 1)
