@@ -27,6 +27,8 @@ from queue_agent.pipeline import Pipeline
 from queue_agent.ports import Jobs, ModelServer
 from queue_agent.results import Results
 from queue_agent.settings import Settings, SettingsError
+from queue_agent.telemetry.opening import open_telemetry
+from queue_agent.telemetry.settings import TelemetrySettings
 from queue_agent.unrecorded import UnrecordedJobs
 from queue_agent.watch import ModelServerWatch
 from queue_agent.worker import Worker
@@ -49,7 +51,7 @@ def _jobs(settings: Settings, aws: AwsClients) -> Jobs:
     )
 
 
-async def run(settings: Settings) -> None:
+async def run(settings: Settings, telemetry_settings: TelemetrySettings) -> None:
     """Work until SIGTERM or SIGINT.
 
     Raises:
@@ -60,6 +62,8 @@ async def run(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
+        # First in, last out: what the last jobs tell is sent too.
+        telemetry = await stack.enter_async_context(open_telemetry(telemetry_settings))
         with_table = settings.jobs_table is not None
         aws = await stack.enter_async_context(open_clients(settings.region, with_dynamodb=with_table))
         web = await stack.enter_async_context(Web(allow_loopback=settings.allow_loopback_inputs))
@@ -73,13 +77,14 @@ async def run(settings: Settings) -> None:
             queue=queue,
             jobs=_jobs(settings, aws),
             notices=SnsNotices(aws.sns, settings.notice_topic_arn),
-            execution=Execution(server, watch),
+            execution=Execution(server, watch, telemetry),
             inputs=InputFetcher(web=web, store=store, bucket=settings.bucket, input_buckets=settings.input_buckets),
             contents=Contents(store, settings.bucket),
             results=Results(store, bucket=settings.bucket, runtime_name=settings.runtime_name),
             runtime_name=settings.runtime_name,
             bucket=settings.bucket,
             deadlines=settings.deadlines,
+            telemetry=telemetry,
         )
         worker = Worker(
             queue=queue,
@@ -93,7 +98,11 @@ async def run(settings: Settings) -> None:
         )
         if settings.health_port is not None:
             health = HealthServer(
-                verdict=watch.verdict, ready={"model server": worker.ready}, host=None, port=settings.health_port
+                verdict=watch.verdict,
+                ready={"model server": worker.ready},
+                pages={"/metrics": telemetry.page},
+                host=None,
+                port=settings.health_port,
             )
             await stack.enter_async_context(health)
         await worker.run()
@@ -103,12 +112,19 @@ def main() -> int:
     """Run the agent; 0 after a signal, 2 for wrong settings, 1 when AWS cannot be reached at the start."""
     try:
         settings = Settings.from_environ(os.environ)
+        telemetry_settings = TelemetrySettings.from_environ(
+            os.environ,
+            runtime_name=settings.runtime_name,
+            runtime_type=settings.runtime_type.name,
+            pod_name=settings.pod_name,
+            page=settings.health_port is not None,
+        )
     except SettingsError as exc:
         print(f"queue agent: {exc}", file=sys.stderr)  # noqa: T201 (logging is not set up yet)
         return 2
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, settings.runtime_name)
     try:
-        asyncio.run(run(settings))
+        asyncio.run(run(settings, telemetry_settings))
     except SettingsError as exc:
         print(f"queue agent: {exc}", file=sys.stderr)  # noqa: T201 (the last word before the exit)
         return 2

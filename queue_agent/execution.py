@@ -9,7 +9,7 @@ from contract.deadlines import Deadlines
 from queue_agent.errors import AgentError, DeadlineExceeded, ModelServerAway, ModelServerFault, TaskFault
 from queue_agent.lease import Lease
 from queue_agent.line import Place
-from queue_agent.ports import ModelServer, Result, RunSignals
+from queue_agent.ports import ModelServer, Result, RunSignals, Telemetry
 from queue_agent.stages import Stages
 from queue_agent.watch import ModelServerWatch
 
@@ -23,10 +23,12 @@ class Execution:
     Attributes:
         server: The model server.
         watch: Is told when the server gets a job and when it is rid of it.
+        telemetry: Is told when the GPU works.
     """
 
     server: ModelServer
     watch: ModelServerWatch
+    telemetry: Telemetry
 
     async def progress(self, place: Place) -> float | None:
         """How far the job in a place is, from 0 to 1; None when it does not run or nobody can tell."""
@@ -48,7 +50,12 @@ class Execution:
         def started() -> None:
             place.started()
             lease.begin()
+            self.telemetry.gpu_began(job)
             limit.reschedule(asyncio.get_running_loop().time() + deadlines.execution_s)
+
+        def freed() -> None:
+            place.freed()
+            self.telemetry.gpu_ended(job)
 
         with stages("wait"):
             await place.take_turn()
@@ -58,7 +65,7 @@ class Execution:
             with stages("run"):
                 async with limit:
                     self.watch.job_started(job, stall_s=deadlines.stall_s)
-                    result = await self.server.run(prepared, job, claim, RunSignals(started, place.freed))
+                    result = await self.server.run(prepared, job, claim, RunSignals(started, freed))
         except TaskFault:
             answered = True
             raise
@@ -79,4 +86,5 @@ class Execution:
             return result
         finally:
             self.watch.job_ended(job, answered=answered)
+            self.telemetry.gpu_ended(job)
             place.end_turn()

@@ -73,6 +73,7 @@ class Lease:
         self._lease_s = lease_s(queue.visibility_s)
         self._ends_s = held_since_s + self._lease_s
         self._fault: AgentError | None = Cancelled() if claim.cancel_requested else None
+        self._finishing = False
         self._interruptible: asyncio.Task[Any] | None = None
         self._woken = asyncio.Event()
 
@@ -129,6 +130,7 @@ class Lease:
         Raises:
             LeaseLost: It is another agent's by now.
         """
+        self._finishing = True
         await self._jobs.finish(self._job, self.claim, notice, attempts=self.attempts, stages_s=stages_s)
 
     async def hand_back(self, *, delay_s: int = 0, blameless: bool, start_s: float) -> None:
@@ -181,9 +183,15 @@ class Lease:
     async def _renew(self) -> None:
         start_s = self._clock()
         progress = await self._progress() if self.begun else None
-        cancelled = await self._jobs.renew(
-            self._job, self.claim, lease_s=self._lease_s, attempts=self.attempts, progress=progress
-        )
+        try:
+            cancelled = await self._jobs.renew(
+                self._job, self.claim, lease_s=self._lease_s, attempts=self.attempts, progress=progress
+            )
+        except LeaseLost:
+            # An ended job has no lease, but its message must stay hidden until its notice is sent.
+            if not self._finishing:
+                raise
+            cancelled = False
         try:
             await self._queue.extend(self._message)
         except PlatformFault as exc:

@@ -25,7 +25,15 @@ def log_fields(**fields: Any) -> Iterator[None]:
 
 
 class JsonFormatter(logging.Formatter):
-    """Writes a record as one line of JSON: time, level, message, the context's fields and the record's own."""
+    """Writes a record as one line of JSON: time, level, message, the context's fields and the record's own.
+
+    Args:
+        runtime: The agent's runtime, which stands in every line.
+    """
+
+    def __init__(self, runtime: str) -> None:
+        super().__init__()
+        self._runtime = runtime
 
     def format(self, record: logging.LogRecord) -> str:
         """Format a record."""
@@ -33,6 +41,7 @@ class JsonFormatter(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
             "logger": record.name,
+            "runtime": self._runtime,
             "message": record.getMessage(),
             **_fields.get(),
             **{key: value for key, value in vars(record).items() if key not in _STANDARD},
@@ -42,9 +51,9 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
-def configure_logging(level: str) -> None:
+def configure_logging(level: str, runtime: str) -> None:
     """Send all records to standard error as JSON; the libraries' own only from WARNING on."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter())
+    handler.setFormatter(JsonFormatter(runtime))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("queue_agent").setLevel(level)

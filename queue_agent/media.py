@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 import filetype
 
+HEAD_BYTES = 8192
+"""As many bytes from the beginning tell the type of any content."""
+
 _UNKNOWN = ("bin", "application/octet-stream")
 _MEDIA_KINDS = ("image", "video", "audio")
 _EXTENSIONS = {"apng": "png"}
@@ -15,7 +18,7 @@ class Media:
     """Bytes with their type.
 
     Attributes:
-        data: The bytes.
+        data: The bytes, or the first HEAD_BYTES of them.
         extension: Without a dot: png, jpg, webp, gif, mp4, …; "bin" where the type is not known.
         content_type: The MIME type.
     """
@@ -37,7 +40,7 @@ def is_what_it_is_called(media: Media, filename: str) -> bool:
 
 
 def identify(data: bytes) -> Media:
-    """Tell the type of some bytes."""
+    """Tell the type of some bytes; HEAD_BYTES from the beginning suffice."""
     found = filetype.guess(data)
     extension, content_type = (found.extension, found.mime) if found else _UNKNOWN
     return Media(data, _EXTENSIONS.get(extension, extension), content_type)

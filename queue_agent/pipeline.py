@@ -29,7 +29,7 @@ from queue_agent.lease import Lease, lease_s
 from queue_agent.line import Place
 from queue_agent.log import log_fields
 from queue_agent.message import Assignment, read_message
-from queue_agent.ports import Claim, Ended, Held, Inputs, Jobs, Notices, Queue, QueueMessage
+from queue_agent.ports import Claim, Ended, Held, Inputs, Jobs, Notices, Queue, QueueMessage, Telemetry
 from queue_agent.results import Results
 from queue_agent.stages import Stages
 
@@ -39,6 +39,7 @@ MAX_ATTEMPTS = 5
 _FIRST_RETRY_S = 5
 _LAST_RETRY_S = 60
 _JITTER_S = 5.0
+_UNCLAIM_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,7 @@ class Pipeline:
         runtime_name: The runtime this agent belongs to.
         bucket: The output bucket.
         deadlines: How long a job may take unless its task asks for something else.
+        telemetry: Is told of all that happens.
     """
 
     queue: Queue
@@ -78,6 +80,7 @@ class Pipeline:
     runtime_name: str
     bucket: str
     deadlines: Deadlines
+    telemetry: Telemetry
 
     async def handle(self, message: QueueMessage, place: Place) -> None:
         """Bring a message to its end: done and deleted, given back, or kept in the dead queue.
@@ -94,27 +97,35 @@ class Pipeline:
             except UnreadableMessage as exc:
                 await self._bury_unreadable(message, exc)
             else:
-                with log_fields(job=assignment.job, task=assignment.task.metadata.id):
+                names = {"job": assignment.job, "task": assignment.task.metadata.id}
+                trace = {"trace_header": message.trace_header, "traceparent": assignment.traceparent}
+                with log_fields(**names), self.telemetry.message(**trace):
+                    self.telemetry.annotate(**names)
+                    if message.receive_count == 1:
+                        self.telemetry.queue_age(time.time() - message.sent_ms / 1000)
                     await self._take(message, assignment, place, received_s)
         finally:
             place.leave()
 
     async def _take(self, message: QueueMessage, assignment: Assignment, place: Place, received_s: float) -> None:
         """Claim the job, and prepare it meanwhile."""
-        stages = Stages()
+        stages = Stages(self.telemetry)
         deadlines = self.deadlines.with_asked(assignment.task.metadata.deadlines)
         async with _beside(self._prepare(assignment, stages)) as preparation:
+            left_s = lease_s(self.queue.visibility_s) - (time.monotonic() - received_s)
+            claiming = asyncio.create_task(
+                self.jobs.claim(assignment.task, assignment.job, message, lease_s=left_s, start_s=deadlines.start_s),
+                name="claim",
+            )
             try:
-                left_s = lease_s(self.queue.visibility_s) - (time.monotonic() - received_s)
-                claim = await self.jobs.claim(
-                    assignment.task, assignment.job, message, lease_s=left_s, start_s=deadlines.start_s
-                )
+                with stages("claim"):
+                    claim = await asyncio.shield(claiming)
             except PlatformFault as exc:
                 logger.warning("given back: %s", exc)
                 await self.queue.release(message, _backoff_s(message.receive_count))
                 return
             except asyncio.CancelledError:
-                await asyncio.shield(self.queue.release(message))
+                await asyncio.shield(self._unclaim(message, assignment.job, claiming, deadlines))
                 raise
             match claim:
                 case Held(left_s=left_s):
@@ -127,6 +138,7 @@ class Pipeline:
                         await self._tell(await self.results.find(assignment) or record.notice(self.bucket))
                     await self.queue.delete(message)
                 case Claim():
+                    self.telemetry.annotate(attempt=claim.attempt)
                     job = _Job(message, dataclasses.replace(assignment, generation=claim.generation), deadlines, stages)
                     lease = Lease(
                         queue=self.queue,
@@ -139,6 +151,21 @@ class Pipeline:
                     )
                     async with lease:
                         await self._do(job, lease, place, preparation)
+
+    async def _unclaim(
+        self, message: QueueMessage, job: str, claiming: asyncio.Task[Claim | Held | Ended], deadlines: Deadlines
+    ) -> None:
+        """Give a message back whose claim is under way; one that was granted must not keep others waiting."""
+        try:
+            async with asyncio.timeout(_UNCLAIM_S):
+                claim = await claiming
+                if isinstance(claim, Claim):
+                    await self.jobs.hand_back(
+                        job, claim, attempts=claim.attempt - 1, blameless=True, start_s=deadlines.start_s
+                    )
+        except (PlatformFault, LeaseLost, TimeoutError) as exc:
+            logger.warning("the lease was not given back: %s", exc or "no answer in time")
+        await self.queue.release(message)
 
     async def _do(self, job: _Job, lease: Lease, place: Place, preparation: asyncio.Task[Any]) -> None:
         try:
@@ -183,7 +210,8 @@ class Pipeline:
                     prepared, job.assignment.job, lease=lease, place=place, deadlines=job.deadlines, stages=job.stages
                 )
             lease.check()
-            return await self.results.store(job.assignment, result, job.stages.seconds)
+            with job.stages("store"):
+                return await self.results.store(job.assignment, result, job.stages.seconds)
         except TaskFault as exc:
             logger.info("%s: %s", exc.status, exc.code)
             lease.check()
@@ -196,8 +224,11 @@ class Pipeline:
 
     async def _conclude(self, job: _Job, lease: Lease, notice: Notice) -> None:
         """End the job, then tell of it: nobody may hear of an ending that another agent could still change."""
-        await lease.finish(notice, job.stages.seconds)
-        await self._tell(notice)
+        with job.stages("finish"):
+            await lease.finish(notice, job.stages.seconds)
+        self.telemetry.job_ended(notice.status, notice.error.code if notice.error else None)
+        with job.stages("notify"):
+            await self._tell(notice)
 
     async def _tell(self, notice: Notice) -> None:
         await self.notices.publish(notice)
@@ -210,6 +241,7 @@ class Pipeline:
             await self._bury(job, lease, fault)
             return
         delay_s = _backoff_s(attempt if counted else job.message.receive_count)
+        self.telemetry.retried(fault.code)
         logger.warning("given back: %s", fault, extra={"attempt": attempt, "retry_in_s": delay_s})
         await lease.hand_back(delay_s=delay_s, blameless=not counted, start_s=job.deadlines.start_s)
 

@@ -1,6 +1,7 @@
 """What the pipeline asks of the world, as interfaces of a few methods. The edges implement them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -20,6 +21,7 @@ class QueueMessage:
         body: The text.
         receive_count: How often it has been delivered, this time included.
         sent_ms: When it came into the queue, milliseconds since 1970.
+        trace_header: The trace that AWS notes with it, in the format of X-Ray.
     """
 
     message_id: str
@@ -27,6 +29,7 @@ class QueueMessage:
     body: str
     receive_count: int
     sent_ms: int
+    trace_header: str | None = None
 
 
 class Queue(Protocol):
@@ -127,6 +130,9 @@ class ObjectStore(Protocol):
     async def put(self, bucket: str, key: str, data: bytes, content_type: str) -> None:
         """Write an object."""
 
+    async def put_stream(self, bucket: str, key: str, chunks: AsyncIterator[bytes], content_type: str) -> int:
+        """Write an object while it is read, whole or not at all; returns its size in bytes."""
+
     async def get(self, bucket: str, key: str, max_bytes: int) -> bytes | None:
         """Read an object; None when there is none.
 
@@ -170,11 +176,18 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """One file that a job gave."""
+    """One file that a job gave.
 
-    data: bytes
+    Attributes:
+        content: Its bytes; or, while the model server has them, what reads them, each time from the start. Reading
+            raises ModelServerFault when the server fails.
+        seed: The seed it was drawn with, where the model server tells.
+        filename: What the model server calls it, where it does: bytes under a picture's name must be a picture.
+    """
+
+    content: bytes | Callable[[], AbstractAsyncContextManager[AsyncIterator[bytes]]]
     seed: int | None = None
-    """The seed it was drawn with, where the model server tells."""
+    filename: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -281,3 +294,45 @@ class ModelServer(Protocol):
 
     async def aclose(self) -> None:
         """Give connections back."""
+
+
+class Telemetry(Protocol):
+    """Traces and metrics of the agent's work; nothing here waits or raises."""
+
+    def message(self, *, trace_header: str | None, traceparent: str | None) -> AbstractContextManager[None]:
+        """The span of one message, for as long as the context lasts.
+
+        Args:
+            trace_header: SQS's AWSTraceHeader, in the format of X-Ray.
+            traceparent: The W3C's header.
+
+        It continues the first sampled one, else the first valid one, else begins a trace.
+        """
+
+    def annotate(self, **attributes: str | int) -> None:
+        """Add attributes to the current message's span."""
+
+    def stage(self, name: str) -> AbstractContextManager[None]:
+        """The span of one stage within the current one, and a measurement of its seconds.
+
+        What is raised through it marks the span and the measurement with an AgentError's code or the exception's type,
+        never with its message.
+        """
+
+    def job_ended(self, outcome: str, error_code: str | None = None) -> None:
+        """Count a job that has come to its end; ``error_code`` says why it failed."""
+
+    def retried(self, error_code: str) -> None:
+        """Count a message that is given back after a fault, and mark its span as failed."""
+
+    def queue_age(self, seconds: float) -> None:
+        """Note how long a message was in the queue before it was received."""
+
+    def gpu_began(self, job: str) -> None:
+        """Note that the model server begins with a job."""
+
+    def gpu_ended(self, job: str) -> None:
+        """Note that the model server is rid of a job; ignored if it had not begun with it."""
+
+    async def page(self) -> tuple[int, str, bytes]:
+        """The metrics as Prometheus reads them: status, Content-Type, body."""

@@ -1,19 +1,25 @@
 """What a job leaves in the output bucket: its pictures, and the manifest that names them."""
 
 import asyncio
+import logging
 import re
 import time
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from contract import strict_json
 from contract.notice import Notice, Problem
 from contract.objects import s3_url
-from queue_agent.errors import AgentError, InputFault, TaskFault
-from queue_agent.media import identify
+from queue_agent.errors import AgentError, InputFault, ModelServerFault, PassingFault, TaskFault
+from queue_agent.media import HEAD_BYTES, Media, identify, is_what_it_is_called
 from queue_agent.message import Assignment
-from queue_agent.ports import ObjectStore, Result
+from queue_agent.ports import ObjectStore, Output, Result
+
+logger = logging.getLogger(__name__)
 
 MAX_MANIFEST_BYTES = 32 * 1024 * 1024
+AT_ONCE = 4
+"""Pictures that are stored side by side, those of all jobs together: each may hold two parts of a large file."""
 
 _BASE64 = re.compile(r"(data:[^,]{0,100};base64,)?[A-Za-z0-9+/=_-]{1000,}")
 
@@ -31,6 +37,7 @@ class Results:
         self._store = store
         self._bucket = bucket
         self._runtime_name = runtime_name
+        self._places = asyncio.Semaphore(AT_ONCE)
 
     async def find(self, assignment: Assignment) -> Notice | None:
         """The notice of a job that has already ended in its present generation; None if it has not."""
@@ -51,23 +58,13 @@ class Results:
             assignment: The job.
             result: What the model server gave.
             timings_s: Seconds of each stage so far.
+
+        Raises:
+            ModelServerFault: A picture could not be read from the model server, in two tries.
+            PlatformFault: S3 does not take one of them, in two tries, or the manifest.
         """
-        pictures = []
-        uploads = []
-        for number, output in enumerate(result.outputs, start=1):
-            media = identify(output.data)
-            key = assignment.names.picture_key(number, media.extension)
-            uploads.append(self._store.put(self._bucket, key, media.data, media.content_type))
-            pictures.append(
-                {
-                    "url": s3_url(self._bucket, key),
-                    "seed": output.seed,
-                    "content_type": media.content_type,
-                    "size_bytes": len(media.data),
-                }
-            )
         start_s = time.monotonic()
-        await asyncio.gather(*uploads)
+        pictures = await self._store_pictures(assignment, result.outputs)
         timings_s = {**timings_s, "store": round(time.monotonic() - start_s, 3)}
         return await self._write_manifest(
             assignment,
@@ -81,6 +78,46 @@ class Results:
                 "answer": without_bytes(result.answer),
             },
         )
+
+    async def _store_pictures(self, assignment: Assignment, outputs: Sequence[Output]) -> list[dict[str, Any]]:
+        """Store all pictures side by side, the rest of them given up when one fails; gives their manifest entries."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [
+                    group.create_task(self._store_picture(assignment, number, output), name="picture")
+                    for number, output in enumerate(outputs, start=1)
+                ]
+        except ExceptionGroup as exc:
+            raise exc.exceptions[0] from None
+        return [task.result() for task in tasks]
+
+    async def _store_picture(self, assignment: Assignment, number: int, output: Output) -> dict[str, Any]:
+        async with self._places:
+            try:
+                return await self._write_picture(assignment, number, output)
+            except PassingFault as exc:
+                # To read it again costs less than to draw it again.
+                logger.warning("a picture is stored in a second try: %s", exc)
+                return await self._write_picture(assignment, number, output)
+
+    async def _write_picture(self, assignment: Assignment, number: int, output: Output) -> dict[str, Any]:
+        if isinstance(output.content, bytes):
+            media, size_bytes = _media_of(output, output.content), len(output.content)
+            key = assignment.names.picture_key(number, media.extension)
+            await self._store.put(self._bucket, key, output.content, media.content_type)
+        else:
+            async with output.content() as chunks:
+                head = await _head_of(chunks)
+                media = _media_of(output, head)
+                key = assignment.names.picture_key(number, media.extension)
+                whole = _joined(head, chunks)
+                size_bytes = await self._store.put_stream(self._bucket, key, whole, media.content_type)
+        return {
+            "url": s3_url(self._bucket, key),
+            "seed": output.seed,
+            "content_type": media.content_type,
+            "size_bytes": size_bytes,
+        }
 
     async def store_failure(self, assignment: Assignment, fault: AgentError) -> Notice:
         """Store why a job failed."""
@@ -114,6 +151,29 @@ class Results:
             status=manifest["status"],
             error=Problem.model_validate(error) if error else None,
         )
+
+
+def _media_of(output: Output, head: bytes) -> Media:
+    media = identify(head)
+    if output.filename is not None and not is_what_it_is_called(media, output.filename):
+        raise ModelServerFault("The model server gives a file that is not what its name says.")
+    return media
+
+
+async def _head_of(chunks: AsyncIterator[bytes]) -> bytes:
+    """Read as much as tells the type, or all there is."""
+    head = b""
+    async for chunk in chunks:
+        head += chunk
+        if len(head) >= HEAD_BYTES:
+            break
+    return head
+
+
+async def _joined(head: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield head
+    async for chunk in rest:
+        yield chunk
 
 
 def without_bytes(value: Any) -> Any:

@@ -1,11 +1,16 @@
 """S3 objects."""
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from queue_agent.aws.clients import error_code, translated
+from queue_agent.aws.multipart import MultipartUpload
 from queue_agent.errors import InputFault
+
+PART_BYTES = 8 * 1024 * 1024
+"""Larger objects are written in parts of this size."""
 
 _MISSING = frozenset({"NoSuchKey", "404", "NotFound", "NoSuchBucket"})
 _DENIED = frozenset({"AccessDenied", "403", "Forbidden", "AllAccessDisabled"})
@@ -18,9 +23,36 @@ class S3Objects:
         self._s3 = s3
 
     async def put(self, bucket: str, key: str, data: bytes, content_type: str) -> None:
-        """Write an object."""
+        """Write an object.
+
+        Raises:
+            PlatformFault: S3 does not take it; there is no such object, or the one before.
+        """
+        if len(data) > PART_BYTES:
+            await self.put_stream(bucket, key, _once(data), content_type)
+            return
         with translated("s3:PutObject"):
             await self._s3.put_object(Bucket=bucket, Key=key, Body=data, ContentType=content_type)
+
+    async def put_stream(self, bucket: str, key: str, chunks: AsyncIterator[bytes], content_type: str) -> int:
+        """Write an object while it is read; returns its size in bytes.
+
+        No more than two parts are in memory. What fails or is cancelled while it is read or written leaves nothing.
+
+        Raises:
+            PlatformFault: S3 does not take it; there is no such object, or the one before.
+        """
+        parts = _in_parts(chunks)
+        part = await anext(parts, b"")
+        if len(part) < PART_BYTES:
+            await self.put(bucket, key, part, content_type)
+            return len(part)
+        async with MultipartUpload(self._s3, bucket, key, content_type) as upload:
+            while part:
+                await upload.add(part)
+                part = b""  # before the next one is gathered
+                part = await anext(parts, b"")
+        return upload.size_bytes
 
     async def get(self, bucket: str, key: str, max_bytes: int) -> bytes | None:
         """Read an object; None when there is none.
@@ -43,3 +75,31 @@ class S3Objects:
                     raise InputFault(f"is larger than {max_bytes} bytes")
                 data: bytes = await body.read()
                 return data
+
+
+async def _once(data: bytes) -> AsyncIterator[bytes]:
+    yield data
+
+
+async def _in_parts(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Join and cut chunks to PART_BYTES; the last part may be smaller."""
+    held: list[bytes] = []
+    size = 0
+    async for chunk in chunks:
+        rest = memoryview(chunk)
+        while size + len(rest) >= PART_BYTES:
+            cut = PART_BYTES - size
+            held.append(bytes(rest[:cut]))
+            rest, size = rest[cut:], 0
+            yield _joined(held)
+        if rest:
+            held.append(bytes(rest) if len(rest) < len(chunk) else chunk)
+            size += len(rest)
+    if held:
+        yield _joined(held)
+
+
+def _joined(held: list[bytes]) -> bytes:
+    data = held[0] if len(held) == 1 else b"".join(held)
+    held.clear()
+    return data

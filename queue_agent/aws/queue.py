@@ -47,7 +47,7 @@ class SqsQueue:
                 QueueUrl=self._url,
                 MaxNumberOfMessages=1,
                 WaitTimeSeconds=_LONG_POLL_S,
-                MessageSystemAttributeNames=["ApproximateReceiveCount", "SentTimestamp"],
+                MessageSystemAttributeNames=["ApproximateReceiveCount", "SentTimestamp", "AWSTraceHeader"],
             )
         for message in response.get("Messages", ()):
             return QueueMessage(
@@ -56,6 +56,7 @@ class SqsQueue:
                 body=message["Body"],
                 receive_count=int(message["Attributes"]["ApproximateReceiveCount"]),
                 sent_ms=int(message["Attributes"]["SentTimestamp"]),
+                trace_header=message["Attributes"].get("AWSTraceHeader"),
             )
         return None
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from contract.objects import split_s3_url
 from queue_agent.errors import InputFault
+from queue_agent.inputs.pixels import check_pixels
 from queue_agent.inputs.web import Web
 from queue_agent.media import Media, identify
 from queue_agent.ports import Link, ObjectStore
@@ -32,7 +33,8 @@ class InputFetcher:
         """Fetch all links together, the same one once; by URL.
 
         Raises:
-            InputFault: Some could not be had, or are not of the kind their field takes; all are named.
+            InputFault: Some could not be had, are larger than MAX_INPUT_BYTES or MAX_PIXELS, or are not of the kind
+                their field takes; all are named.
         """
         urls = list(dict.fromkeys(link.url for link in links))
         results = await asyncio.gather(*map(self._fetch_one, urls), return_exceptions=True)
@@ -60,7 +62,10 @@ class InputFetcher:
             data = await self._fetch_s3("s3://" + url[5:])
         else:
             data = await self._web.get(url, MAX_INPUT_BYTES)
-        return identify(data)
+        media = identify(data)
+        if media.kind == "image":
+            await asyncio.to_thread(check_pixels, media)
+        return media
 
     async def _fetch_s3(self, url: str) -> bytes:
         try:

@@ -2,28 +2,59 @@
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
-import httpx
+import aiohttp
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential_jitter
+from yarl import URL
 
+from contract import strict_json
 from queue_agent.errors import ModelServerAway, ModelServerFault
 
 logger = logging.getLogger(__name__)
 
-WITHOUT_LIMIT = httpx.Timeout(10, read=None, write=60)
-"""For calls that take as long as the GPU takes."""
-
+_CONNECT_S = 10
 _ANSWER_S = 20
+_KEEP_ALIVE_S = 4
+"""Python's servers hang up on an idle connection after 5 s; whoever writes to it in that moment loses a request."""
+_BUFFER_BYTES = 256 * 1024
 _LOG_EVERY_S = 30
 
 
-class ModelServerClient:
-    """The server's API, with its failures translated.
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer that was read.
 
-    A job answers when it is done, and the pipeline keeps its deadline; all else answers soon or never. Nothing is sent
-    twice: a second POST is a second job.
+    Attributes:
+        status: HTTP status.
+        body: The whole body.
+    """
+
+    status: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerStream:
+    """An answer that is being read.
+
+    Attributes:
+        status: HTTP status.
+        chunks: The body as it arrives; ModelServerFault when it does not arrive whole.
+    """
+
+    status: int
+    chunks: AsyncIterator[bytes]
+
+
+class ModelServerClient:
+    """The server's API, with its failures translated; to be made in a running event loop.
+
+    Nothing is sent twice that does anything: a second POST is a second job.
 
     Args:
         base_url: Where the API is, with or without scheme.
@@ -32,52 +63,53 @@ class ModelServerClient:
 
     def __init__(self, base_url: str, health_path: str) -> None:
         url = base_url if "://" in base_url else f"http://{base_url}"
-        self.base_url = httpx.URL(url if url.endswith("/") else f"{url}/")
-        self._health_url = self.base_url.copy_with(path=health_path)
-        self._http = httpx.AsyncClient(
-            base_url=self.base_url,
-            trust_env=False,
-            timeout=httpx.Timeout(10, read=_ANSWER_S, write=60),
-            limits=httpx.Limits(max_connections=16),
+        self.base_url = URL(url if url.endswith("/") else f"{url}/")
+        self._health_url = self.base_url.with_path(health_path)
+        self._http = aiohttp.ClientSession(
+            self.base_url,
+            connector=aiohttp.TCPConnector(limit=16, keepalive_timeout=_KEEP_ALIVE_S),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            # A picture is as small as it gets: to unpack it would only cost time.
+            headers={"Accept-Encoding": "identity"},
+            json_serialize=strict_json.dumps,
+            read_bufsize=_BUFFER_BYTES,
         )
 
-    async def send(self, method: str, path: str, **options: Any) -> httpx.Response:
-        """Send a request; any status is an answer.
+    @asynccontextmanager
+    async def stream(
+        self, method: str, path: str | URL, *, timeout_s: float | None = _ANSWER_S, **options: Any
+    ) -> AsyncIterator[AnswerStream]:
+        """Send a request and read its answer as it arrives; any status is an answer.
 
         Args:
             method: HTTP method.
             path: Relative to the base URL.
-            options: As httpx takes them (json, params, files, …).
+            timeout_s: How long the server may send nothing; None where it may take as long as the GPU does.
+            options: As aiohttp takes them (json, params, data, …).
 
         Raises:
-            ModelServerFault: The server is away, or hung up before its answer was whole.
+            ModelServerAway: The server cannot be connected to.
+            ModelServerFault: It hung up or was silent before its answer began.
         """
-        try:
-            return await self._http.request(method, path, **options)
-        except httpx.HTTPError as exc:
-            raise _fault_of(exc) from exc
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S, sock_read=timeout_s)
+        with _translated():
+            response = await self._http.request(method, path, timeout=timeout, allow_redirects=False, **options)
+        async with response:
+            yield AnswerStream(response.status, _chunks(response))
 
-    async def post_job(self, path: str, content: bytes, on_headers: Callable[[], None]) -> httpx.Response:
-        """POST a job's JSON and wait for its answer.
+    async def send(self, method: str, path: str | URL, **options: Any) -> Answer:
+        """Send a request and read its answer; any status is one.
 
         Args:
+            method: HTTP method.
             path: Relative to the base URL.
-            content: The JSON.
-            on_headers: Called when the answer begins: from then on the server can begin with the next job.
+            options: As for ``stream``.
 
         Raises:
             ModelServerFault: The server is away, or hung up before its answer was whole.
         """
-        try:
-            headers = {"Content-Type": "application/json"}
-            async with self._http.stream(
-                "POST", path, content=content, headers=headers, timeout=WITHOUT_LIMIT
-            ) as response:
-                on_headers()
-                await response.aread()
-                return response
-        except httpx.HTTPError as exc:
-            raise _fault_of(exc) from exc
+        async with self.stream(method, path, **options) as answer:
+            return Answer(answer.status, b"".join([chunk async for chunk in answer.chunks]))
 
     async def get_json(self, path: str, **options: Any) -> Any:
         """GET some JSON.
@@ -85,45 +117,55 @@ class ModelServerClient:
         Raises:
             ModelServerFault: The server is away, answers another status than 200, or no JSON.
         """
-        response = await self.send("GET", path, **options)
-        if response.status_code != httpx.codes.OK:
-            raise ModelServerFault(f"The model server answers {response.status_code} to {path}.")
-        return read_json(response)
+        answer = await self.send("GET", path, **options)
+        if answer.status != HTTPStatus.OK:
+            raise ModelServerFault(f"The model server answers {answer.status} to {path}.")
+        return read_json(answer.body)
 
     async def wait_until_ready(self) -> None:
         """Return once the health path answers 200."""
         async for attempt in AsyncRetrying(
             retry=retry_if_exception_type(ModelServerFault),
-            wait=wait_exponential_jitter(initial=0.05, max=2),
+            wait=wait_exponential_jitter(multiplier=0.05, max=2),
             before_sleep=_WaitingLog(),
         ):
             with attempt:
-                response = await self.send("GET", str(self._health_url), timeout=10)
-                if response.status_code != httpx.codes.OK:
-                    raise ModelServerFault(f"The model server answers {response.status_code}.")
+                answer = await self.send("GET", self._health_url, timeout_s=10)
+                if answer.status != HTTPStatus.OK:
+                    raise ModelServerFault(f"The model server answers {answer.status}.")
 
     async def aclose(self) -> None:
         """Give connections back."""
-        await self._http.aclose()
+        await self._http.close()
 
 
-def read_json(response: httpx.Response) -> Any:
-    """Read a response's JSON; NaN and infinities, which Python servers write and JSON does not have, become null.
+def read_json(body: bytes) -> Any:
+    """Read an answer's JSON; NaN and infinities, which Python servers write and JSON does not have, become null.
 
     Raises:
         ModelServerFault: It is none.
     """
     try:
-        return json.loads(response.content, parse_constant=lambda _: None)
+        return json.loads(body, parse_constant=lambda _: None)
     except (ValueError, RecursionError) as exc:
         raise ModelServerFault("The model server's answer is no JSON.") from exc
 
 
-def _fault_of(error: httpx.HTTPError) -> ModelServerFault:
-    refused = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
-    return (ModelServerAway if refused else ModelServerFault)(
-        f"The model server does not answer ({type(error).__name__})."
-    )
+async def _chunks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    with _translated():
+        async for chunk in response.content.iter_any():
+            yield chunk
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except aiohttp.ClientConnectorError as exc:
+        raise ModelServerAway(f"The model server does not answer ({type(exc).__name__}).") from exc
+    except (aiohttp.ClientError, TimeoutError) as exc:
+        fault = ModelServerAway if isinstance(exc, aiohttp.ConnectionTimeoutError) else ModelServerFault
+        raise fault(f"The model server does not answer ({type(exc).__name__}).") from exc
 
 
 class _WaitingLog:

@@ -4,19 +4,22 @@ import asyncio
 import hashlib
 import logging
 import uuid
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from http import HTTPStatus
 from typing import Any, Self
 from urllib.parse import quote
 
-import httpx
+import aiohttp
 
 from contract.task import Task
 from queue_agent.errors import ExecutionFailed, ModelServerFault, NoOutput
-from queue_agent.media import Media, identify, is_what_it_is_called
+from queue_agent.media import Media
 from queue_agent.ports import Inputs, Output, Result, RunSignals, Work
-from queue_agent.runtimes.client import ModelServerClient, read_json
+from queue_agent.runtimes.client import Answer, ModelServerClient, read_json
 from queue_agent.runtimes.comfyui.events import EventStream, PromptWatch
-from queue_agent.runtimes.comfyui.history import check_ending, has_other_results, refusal, saved_files
+from queue_agent.runtimes.comfyui.history import SavedFile, check_ending, has_other_results, refusal, saved_files
 from queue_agent.runtimes.comfyui.workflow import Workflow, file_sites, links_in, workflow_of
 from queue_agent.settings import Settings
 
@@ -24,8 +27,10 @@ logger = logging.getLogger(__name__)
 
 _RECONCILE_S = 2.0
 """How often history and queue are asked although the websocket says nothing."""
+_RECORDED_S = 0.05
+"""How long after a job's end the websocket's word is waited for that the history holds it."""
 _FIRST_LOOK_S = 0.01
-"""The history is written just after the websocket tells the end; looks at it come ever later."""
+"""Looks at a history that does not hold it yet come ever later."""
 _CONNECT_S = 5.0
 _UPLOAD_FOLDER = "task-inputs"
 
@@ -43,7 +48,7 @@ class ComfyUI:
         self._client = client
         self._client_id = uuid.uuid4().hex
         scheme = "wss" if client.base_url.scheme == "https" else "ws"
-        url = client.base_url.join("ws").copy_with(scheme=scheme, params={"clientId": self._client_id})
+        url = (client.base_url / "ws").with_scheme(scheme).with_query(clientId=self._client_id)
         self._events = EventStream(str(url))
         self._declarations: dict[str, Any] = {}
 
@@ -79,10 +84,10 @@ class ComfyUI:
         """Withdraw what a former agent left waiting; what it left running is there to be adopted."""
         if waiting := _prompt_ids((await self._queue()).get("queue_pending")):
             logger.info("jobs of a former agent are withdrawn", extra={"jobs": len(waiting)})
-            await self._client.send("POST", "queue", json={"delete": waiting}, timeout=10)
+            await self._client.send("POST", "queue", json={"delete": waiting}, timeout_s=10)
 
     async def run(self, prepared: Workflow, job: str, claim: int, signals: RunSignals) -> Result:
-        """Run a workflow to its end, or adopt its former run on this server; fetch its files."""
+        """Run a workflow to its end, or adopt its former run on this server; its files are read as they are stored."""
         workflow = prepared
         connected = await self._events.wait_until_connected(_CONNECT_S)
         if workflow.sends_pictures_by_websocket and not connected:
@@ -102,11 +107,11 @@ class ComfyUI:
                 raise
             watch.end()
             check_ending(entry)
-            return await self._collect(entry, watch)
+            return self._collect(entry, watch)
 
     async def vital_sign(self) -> object:
         """What the websocket has told so far, and which jobs run."""
-        return self._events.told, _prompt_ids((await self._queue(timeout=5)).get("queue_running"))
+        return self._events.told, _prompt_ids((await self._queue(timeout_s=5)).get("queue_running"))
 
     async def progress(self) -> float | None:
         """How far the running job's present node is."""
@@ -124,8 +129,8 @@ class ComfyUI:
 
     async def _withdraw(self, prompt_id: str) -> None:
         # In this order: between the two a waiting job may begin.
-        await self._client.send("POST", "queue", json={"delete": [prompt_id]}, timeout=10)
-        await self._client.send("POST", "interrupt", json={"prompt_id": prompt_id}, timeout=10)
+        await self._client.send("POST", "queue", json={"delete": [prompt_id]}, timeout_s=10)
+        await self._client.send("POST", "interrupt", json={"prompt_id": prompt_id}, timeout_s=10)
 
     async def _left_by(self, job: str, claim: int) -> str | None:
         """The prompt of a former claim, if this server runs it still, or has ended it and would end it so again."""
@@ -155,15 +160,15 @@ class ComfyUI:
                 "extra_data": workflow.extra_data,
             },
         )
-        if response.status_code != httpx.codes.OK:
-            raise refusal(response.status_code, _json_or_none(response))
-        answer = read_json(response)
+        if response.status != HTTPStatus.OK:
+            raise refusal(response.status, _json_or_none(response))
+        answer = read_json(response.body)
         if not isinstance(answer, dict) or answer.get("prompt_id") != prompt_id:
             raise ModelServerFault("The model server does not take the job's own id; ComfyUI 0.3.44 or later does.")
         if answer.get("node_errors"):
             # Only the valid part of the workflow would run; what was asked for cannot come.
             await self._withdraw(prompt_id)
-            raise refusal(response.status_code, answer)
+            raise refusal(response.status, answer)
 
     async def _wait(self, prompt_id: str, watch: PromptWatch) -> dict[str, Any]:
         """Wait for the job's entry in the history: the websocket says when to look, a timer when it says nothing."""
@@ -171,12 +176,9 @@ class ComfyUI:
         while True:
             if watch.ended.is_set():
                 await asyncio.sleep(pause_s)
-            else:
-                try:
-                    await asyncio.wait_for(watch.ended.wait(), pause_s)
-                    pause_s = _FIRST_LOOK_S / 2
-                except TimeoutError:
-                    pass
+            elif await _is_set_within(watch.ended, pause_s):
+                await _is_set_within(watch.recorded, _RECORDED_S)
+                pause_s = _FIRST_LOOK_S / 2
             if entry := await self._history(prompt_id):
                 return entry
             if await self._is_queued(prompt_id, watch):
@@ -202,16 +204,12 @@ class ComfyUI:
         queue = await self._client.get_json("queue", **options)
         return queue if isinstance(queue, dict) else {}
 
-    async def _collect(self, entry: dict[str, Any], watch: PromptWatch) -> Result:
+    def _collect(self, entry: dict[str, Any], watch: PromptWatch) -> Result:
         workflow = watch.workflow
-        outputs = []
-        for file in saved_files(entry, workflow):
-            response = await self._client.send("GET", "view", params=file.parameters)
-            if response.status_code != httpx.codes.OK:
-                raise ModelServerFault(f"The model server answers {response.status_code} to a file it has saved.")
-            if not is_what_it_is_called(identify(response.content), file.parameters["filename"]):
-                raise ModelServerFault("The model server gives a file that is not what its name says.")
-            outputs.append(Output(response.content, workflow.seed_of(file.node_id)))
+        outputs = [
+            Output(partial(self._read, file), workflow.seed_of(file.node_id), file.parameters["filename"])
+            for file in saved_files(entry, workflow)
+        ]
         outputs += [Output(picture, workflow.seed_of(node_id)) for node_id, picture in watch.pictures]
         if workflow.sends_pictures_by_websocket and not watch.pictures:
             raise ModelServerFault("The websocket closed before the pictures came.")
@@ -220,18 +218,22 @@ class ComfyUI:
         answer = {"outputs": entry.get("outputs"), "status": entry.get("status")}
         return Result(outputs=outputs, parameters=workflow.graph, answer=answer)
 
+    @asynccontextmanager
+    async def _read(self, file: SavedFile) -> AsyncIterator[AsyncIterator[bytes]]:
+        async with self._client.stream("GET", "view", params=file.parameters) as answer:
+            if answer.status != HTTPStatus.OK:
+                raise ModelServerFault(f"The model server answers {answer.status} to a file it has saved.")
+            yield answer.chunks
+
     async def _upload(self, media: Media) -> str:
         """Upload a file under a name made of its content, so that two jobs never meet under one name."""
         name = f"{hashlib.sha256(media.data).hexdigest()[:32]}.{media.extension}"
-        response = await self._client.send(
-            "POST",
-            "upload/image",
-            files={"image": (name, media.data, media.content_type)},
-            data={"type": "input", "subfolder": _UPLOAD_FOLDER, "overwrite": "true"},
-        )
+        form = aiohttp.FormData({"type": "input", "subfolder": _UPLOAD_FOLDER, "overwrite": "true"})
+        form.add_field("image", media.data, filename=name, content_type=media.content_type)
+        response = await self._client.send("POST", "upload/image", data=form)
         answer = _json_or_none(response)
-        if response.status_code != httpx.codes.OK or not isinstance(answer, dict) or not answer.get("name"):
-            raise ModelServerFault(f"The model server answers {response.status_code} to an upload.")
+        if response.status != HTTPStatus.OK or not isinstance(answer, dict) or not answer.get("name"):
+            raise ModelServerFault(f"The model server answers {response.status} to an upload.")
         return "/".join(filter(None, (answer.get("subfolder"), answer["name"])))
 
     async def _declaration(self, class_type: str) -> dict[str, Any]:
@@ -244,6 +246,13 @@ class ComfyUI:
         return dict(self._declarations[class_type])
 
 
+async def _is_set_within(event: asyncio.Event, timeout_s: float) -> bool:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(timeout_s):
+            await event.wait()
+    return event.is_set()
+
+
 def _prompt_id(job: str, claim: int) -> str:
     return str(uuid.uuid5(uuid.UUID(job), str(claim)))
 
@@ -253,8 +262,8 @@ def _prompt_ids(items: Any) -> list[str]:
     return [item[1] for item in items or () if isinstance(item, list) and len(item) > 1]
 
 
-def _json_or_none(response: httpx.Response) -> Any:
+def _json_or_none(answer: Answer) -> Any:
     try:
-        return read_json(response)
+        return read_json(answer.body)
     except ModelServerFault:
         return None

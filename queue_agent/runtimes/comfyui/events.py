@@ -5,6 +5,7 @@ It may lose events or die at any time; nobody may rely on it alone.
 
 import asyncio
 import contextlib
+import json
 import logging
 import struct
 from collections.abc import Iterator
@@ -23,6 +24,8 @@ _RECONNECT_S = 0.5
 _PREVIEW_IMAGE = 1
 _PREVIEW_IMAGE_WITH_METADATA = 4
 _SIGNS_OF_LIFE = ("execution_start", "executing", "progress")
+_PROGRESS_OF_ALL, _KIND_CHARS = '"progress_state"', 40
+"""Of the most frequent and longest event only that it came is used; its kind stands at its beginning."""
 _ENDINGS = ("execution_success", "execution_error", "execution_interrupted")
 
 
@@ -32,6 +35,7 @@ class PromptWatch:
     Attributes:
         workflow: What it runs.
         ended: Set when the server says that the job is over.
+        recorded: Set when the server says, thereafter, that the job is in its history.
         fraction: How far its present node is, where that node tells.
         pictures: Pictures that came through the socket, with the node that sent each.
     """
@@ -39,6 +43,7 @@ class PromptWatch:
     def __init__(self, workflow: Workflow, signals: RunSignals) -> None:
         self.workflow = workflow
         self.ended = asyncio.Event()
+        self.recorded = asyncio.Event()
         self.fraction: float | None = None
         self.pictures: list[tuple[str, bytes]] = []
         self._signals = signals
@@ -108,7 +113,10 @@ class EventStream:
         while True:
             try:
                 # Pictures are large; and a server busy with the GPU may leave pings unanswered for long.
-                async with connect(self._url, max_size=None, ping_interval=None, proxy=None) as socket:
+                # Nor is anything compressed: it comes from the same machine, and pictures get no smaller.
+                async with connect(
+                    self._url, max_size=None, ping_interval=None, proxy=None, compression=None
+                ) as socket:
                     await self._read(socket)
             except (OSError, WebSocketException, TimeoutError) as exc:
                 logger.debug("websocket closed: %s", type(exc).__name__)
@@ -128,9 +136,12 @@ class EventStream:
                 self._on_event(message)
 
     def _on_event(self, text: str) -> None:
+        if _PROGRESS_OF_ALL in text[:_KIND_CHARS]:
+            self.told += 1
+            return
         try:
-            event = strict_json.loads(text)
-        except ValueError:
+            event = json.loads(text)
+        except (ValueError, RecursionError):
             return
         if not isinstance(event, dict) or not isinstance(data := event.get("data"), dict):
             return
@@ -142,7 +153,10 @@ class EventStream:
         if watch is None:
             return
         self.told += 1
-        if kind in _ENDINGS or (kind == "executing" and node_id is None):
+        if kind == "executing" and node_id is None:
+            watch.end()
+            watch.recorded.set()
+        elif kind in _ENDINGS:
             watch.end()
         elif kind in _SIGNS_OF_LIFE:
             watch.begin()

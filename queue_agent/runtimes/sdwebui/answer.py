@@ -2,27 +2,31 @@
 
 import base64
 import binascii
+from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
-
-import httpx
 
 from contract import strict_json
 from queue_agent.errors import AgentError, ExecutionFailed, ModelServerFault, NoOutput, Rejected
 from queue_agent.media import identify
 from queue_agent.ports import Output, Result
-from queue_agent.runtimes.client import read_json
+from queue_agent.runtimes.client import Answer, AnswerStream, read_json
+from queue_agent.runtimes.sdwebui.sieve import PICTURE_KINDS, Sieve
 from queue_agent.runtimes.wording import is_out_of_memory, shorten
 
 
-def result_of(response: httpx.Response) -> Result:
-    """Read the answer to a call.
+async def result_of(answer: AnswerStream) -> Result:
+    """Read the answer to a call; its pictures are decoded as they arrive.
 
     Raises:
         AgentError: It is an error, holds no pictures, or makes no sense.
     """
-    if response.status_code != httpx.codes.OK:
-        raise fault_of(response)
-    body = read_json(response)
+    if answer.status != HTTPStatus.OK:
+        raise fault_of(Answer(answer.status, b"".join([chunk async for chunk in answer.chunks])))
+    sieve = Sieve()
+    async for chunk in answer.chunks:
+        sieve.feed(chunk)
+    body = read_json(bytes(sieve.text))
     if not isinstance(body, dict):
         raise ModelServerFault("The model server's answer is no object.")
     info = _info(body.pop("info", None))
@@ -32,25 +36,25 @@ def result_of(response: httpx.Response) -> Result:
     first = info.get("index_of_first_image", 0)  # a grid may stand before it
     seeds = info.get("all_seeds") or []
     outputs = [
-        Output(_decode(image), seeds[index] if index < len(seeds) else None)
+        Output(_picture(image, sieve.pictures), seeds[index] if index < len(seeds) else None)
         for index, image in enumerate(encoded[first if isinstance(first, int) else 0 :])
     ]
     if not outputs:
         raise NoOutput("The model server answered without a picture.")
     parameters = body.pop("parameters", None) or {}
-    answer = {**body, "info": info} if info else body
-    return Result(outputs=outputs, parameters=parameters, answer=answer, model=info.get("sd_model_name"))
+    rest = {**body, "info": info} if info else body
+    return Result(outputs=outputs, parameters=parameters, answer=rest, model=info.get("sd_model_name"))
 
 
-def fault_of(response: httpx.Response) -> AgentError:
+def fault_of(answer: Answer) -> AgentError:
     """Read an error answer.
 
     SD WebUI answers nearly all errors as 500 ``{error, detail, body, errors}``, its validation's as 422
     ``{detail: [{loc, msg}]}``.
     """
-    status = response.status_code
+    status = answer.status
     try:
-        body = strict_json.loads(response.content)
+        body = strict_json.loads(answer.body)
     except ValueError:
         body = None
     if not isinstance(body, dict) or status in {401, 403, 502, 503, 504} or body == {"detail": "Not Found"}:
@@ -68,7 +72,7 @@ def fault_of(response: httpx.Response) -> AgentError:
     if is_out_of_memory(f"{kind} {words}"):
         return ModelServerFault(f"The model server is out of memory: {shorten(words)}")
     prefix = f"{kind}: " if kind and kind != "HTTPException" else ""
-    refused = httpx.codes.is_client_error(status) or kind == "HTTPException"
+    refused = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR or kind == "HTTPException"
     return (Rejected if refused else ExecutionFailed)(shorten(prefix + words))
 
 
@@ -82,11 +86,14 @@ def _info(text: Any) -> dict[str, Any]:
     return info if isinstance(info, dict) else {}
 
 
-def _decode(image: Any) -> bytes:
-    try:
-        data = base64.b64decode(str(image).rpartition("base64,")[2], validate=True)
-    except binascii.Error as exc:
-        raise ModelServerFault("The model server's answer holds a picture that is no base64.") from exc
-    if identify(data).kind not in {"image", "video"}:
+def _picture(image: Any, pictures: Mapping[str, bytes]) -> bytes:
+    """A picture that was decoded as it arrived, by its name, or one so small that it is still as it came."""
+    data = pictures.get(image) if isinstance(image, str) else None
+    if data is None:
+        try:
+            data = base64.b64decode(str(image).rpartition("base64,")[2], validate=True)
+        except binascii.Error as exc:
+            raise ModelServerFault("The model server's answer holds a picture that is no base64.") from exc
+    if identify(data).kind not in PICTURE_KINDS:
         raise ModelServerFault("The model server's answer holds a picture that is none.")
     return data

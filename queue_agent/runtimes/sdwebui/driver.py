@@ -17,6 +17,7 @@ from queue_agent.settings import Settings
 logger = logging.getLogger(__name__)
 
 API_PATH = "/sdapi/v1/"
+_JSON = {"Content-Type": "application/json"}
 _STOP_PAUSE_S = 0.2
 _JUST_BEGUN = 0.01
 """SD WebUI says so much of every job that runs, before its first step is done."""
@@ -67,7 +68,7 @@ class SdWebUI:
         """Stop what a former agent left running, and wait for its end, lest it be taken for the next's."""
         while job := ((await self._progress()).get("state") or {}).get("job"):
             logger.info("a job of a former agent is stopped", extra={"server_job": str(job)})
-            await self._client.send("POST", "interrupt", timeout=10)
+            await self._client.send("POST", "interrupt", timeout_s=10)
             await asyncio.sleep(_STOP_PAUSE_S)
 
     async def run(self, prepared: PreparedCall, job: str, claim: int, signals: RunSignals) -> Result:  # noqa: ARG002 (the server knows no jobs)
@@ -78,7 +79,11 @@ class SdWebUI:
         elif prepared.checkpoint:
             await self._options.require_checkpoint(prepared.checkpoint)
         await self._options.make_restorable(prepared.overridden)
-        return result_of(await self._client.post_job(prepared.path, prepared.content, signals.freed))
+        async with self._client.stream(
+            "POST", prepared.path, data=prepared.content, headers=_JSON, timeout_s=None
+        ) as answer:
+            signals.freed()
+            return await result_of(answer)
 
     async def vital_sign(self) -> object:
         """Which job, batch and step the server is at; its flags would change by our interrupt alone."""
@@ -99,10 +104,10 @@ class SdWebUI:
 
     async def interrupt(self, job: str, claim: int) -> None:  # noqa: ARG002 (the server interrupts whatever runs)
         """Stop the running job."""
-        await self._client.send("POST", "interrupt", timeout=10)
+        await self._client.send("POST", "interrupt", timeout_s=10)
 
     async def _progress(self) -> dict[str, Any]:
-        answer = await self._client.get_json("progress", params={"skip_current_image": "true"}, timeout=5)
+        answer = await self._client.get_json("progress", params={"skip_current_image": "true"}, timeout_s=5)
         return answer if isinstance(answer, dict) else {}
 
     async def aclose(self) -> None:

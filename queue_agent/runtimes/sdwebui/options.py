@@ -2,14 +2,13 @@
 
 import logging
 from collections.abc import Iterable
+from http import HTTPStatus
 from typing import Any
-
-import httpx
 
 from contract.checkpoints import same_checkpoint
 from contract.task import CHECKPOINT_ATTRIBUTE
 from queue_agent.errors import ModelServerFault, Rejected
-from queue_agent.runtimes.client import WITHOUT_LIMIT, ModelServerClient
+from queue_agent.runtimes.client import ModelServerClient
 from queue_agent.runtimes.sdwebui.answer import fault_of
 
 logger = logging.getLogger(__name__)
@@ -86,9 +85,9 @@ class Options:
 
     async def _post(self, path: str, body: dict[str, Any] | None = None) -> None:
         # Loading a checkpoint waits for the running job, and then for the file.
-        response = await self._client.send("POST", path, json=body or {}, timeout=WITHOUT_LIMIT)
-        if response.status_code != httpx.codes.OK:
-            raise fault_of(response)
+        answer = await self._client.send("POST", path, json=body or {}, timeout_s=None)
+        if answer.status != HTTPStatus.OK:
+            raise fault_of(answer)
 
 
 def _find(models: list[dict[str, Any]], wanted: str) -> str | None:

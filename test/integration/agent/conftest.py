@@ -194,8 +194,9 @@ class Rig:
         self.publish({"metadata": metadata, "content": content})
         return task_id
 
-    def publish(self, body):
-        self.sns.publish(TopicArn=self._tasks_arn, Message=body if isinstance(body, str) else json.dumps(body))
+    def publish(self, body, **attributes):
+        text = body if isinstance(body, str) else json.dumps(body)
+        self.sns.publish(TopicArn=self._tasks_arn, Message=text, MessageAttributes=attributes)
 
     def notice(self, timeout_s=WAIT_S):
         """The next notice, with its SNS attributes under "attributes"."""
@@ -221,6 +222,13 @@ class Rig:
     def read(self, url):
         bucket, _, key = url.removeprefix("s3://").partition("/")
         return self.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+
+    def head(self, url):
+        bucket, _, key = url.removeprefix("s3://").partition("/")
+        return self.s3.head_object(Bucket=bucket, Key=key)
+
+    def unfinished_uploads(self):
+        return self.s3.list_multipart_uploads(Bucket=self.bucket).get("Uploads", [])
 
     def manifest(self, notice):
         return json.loads(self.read(notice["output_url"]))

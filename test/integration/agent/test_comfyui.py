@@ -105,6 +105,21 @@ def test_animations_get_the_right_extension(comfyui, node, extension):
     assert url.endswith(f"-1.{extension}")
 
 
+def test_a_large_file_is_stored_in_parts_and_whole(comfyui):
+    side = 2700  # uncompressed: more than 20 MB
+    node = {"class_type": "SaveAnimatedPNG", "inputs": {"fps": 6.0, "compress_level": 0}}
+    node["inputs"] |= {"images": ["1", 0], "filename_prefix": "x"}
+    notice = comfyui.run({"1": empty(width=side, height=side), "2": node}, "pipeline")
+    (picture,) = comfyui.manifest(notice)["pictures"]
+    data = comfyui.read(picture["url"])
+    image = Image.open(io.BytesIO(data))
+    image.load()
+    assert (image.size, len(data)) == ((side, side), picture["size_bytes"])
+    assert len(data) > 20_000_000
+    assert comfyui.head(picture["url"])["ETag"].endswith('-3"')
+    assert comfyui.unfinished_uploads() == []
+
+
 def test_links_in_file_inputs_are_uploaded_first(comfyui, input_png):
     s3_link = comfyui.upload("inputs/a.png", input_png)
     web_link = comfyui.s3.generate_presigned_url("get_object", Params={"Bucket": comfyui.bucket, "Key": "inputs/a.png"})
@@ -113,6 +128,14 @@ def test_links_in_file_inputs_are_uploaded_first(comfyui, input_png):
         notice = comfyui.run(graph, "pipeline")
         assert notice["result"], notice
         assert size(comfyui.read(notice["image_url"][0])) == size(input_png)
+
+
+def test_a_link_to_a_small_file_that_is_a_huge_image_fails_the_task_before_the_server_opens_it(comfyui):
+    declared = b"\x2c" + bytes(4) + b"\x01\0\x01\0\0\x02\x02\x4c\x01\0;"
+    link = comfyui.upload("inputs/bomb.gif", b"GIF89a" + (50_000).to_bytes(2, "little") * 2 + bytes(3) + declared)
+    error = comfyui.run({"1": {"class_type": "LoadImage", "inputs": {"image": link}}, "2": save()}, "pipeline")["error"]
+    assert error["code"] == "input_failed"
+    assert error["message"].startswith("LoadImage (node 1), image: the link is an image of 50000")
 
 
 def test_a_link_to_a_sound_is_no_image_and_its_node_is_named(comfyui):

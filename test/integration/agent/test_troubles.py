@@ -180,7 +180,7 @@ def test_the_kubelet_is_told_when_agent_and_model_server_are_ready_and_when_the_
 
 
 def test_a_server_that_answers_and_runs_nothing_is_found_and_its_task_done_once_it_is_restarted(make_rig):
-    rig = make_rig("comfyui", EXECUTION_TIMEOUT_S="3")
+    rig = make_rig("comfyui", STALL_TIMEOUT_S="3")
     rig.start_server()
     # The trap of the real server: this prompt kills its worker thread, and it goes on answering 200 to everything.
     httpx.post(f"{rig.server_url}/prompt", json={"prompt": WORKFLOW, "extra_data": None}).raise_for_status()

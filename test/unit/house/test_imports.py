@@ -9,11 +9,12 @@ DEPLOYABLES = ("api", "keeper", "queue_agent", "cdk", "deploy", "runtimes")
 PACKAGES = (*DEPLOYABLES, "contract", "local")
 MODULES = sorted(path for package in PACKAGES for path in Path(package).rglob("*.py"))
 AGENT_LEAVES = ("queue_agent.errors", "queue_agent.settings", "queue_agent.ports", "queue_agent.media")
-AGENT_EDGES = ("queue_agent.aws", "queue_agent.runtimes", "queue_agent.inputs")
+AGENT_EDGES = ("queue_agent.aws", "queue_agent.runtimes", "queue_agent.inputs", "queue_agent.telemetry")
 CLIENT_LIBRARIES = {
     "queue_agent/aws": {"aiobotocore", "botocore", "aiohttp"},  # aiohttp is what aiobotocore speaks through
-    "queue_agent/runtimes": {"httpx", "websockets", "tenacity"},
+    "queue_agent/runtimes": {"aiohttp", "websockets", "tenacity"},
     "queue_agent/inputs": {"httpx"},
+    "queue_agent/telemetry": {"opentelemetry", "prometheus_client"},
 }
 ALL_CLIENT_LIBRARIES = set().union(*CLIENT_LIBRARIES.values()) | {"boto3", "aiohttp"}
 
@@ -60,9 +61,19 @@ def test_contract_imports_pydantic_and_yaml_and_the_standard_library_alone(path)
 
 
 def test_what_the_lambda_carries_does_not_import_the_yaml_loader():
-    carried = [path for path in MODULES if path.parts[0] in {"api", "contract"} and path.name != "config_file.py"]
+    carried = [
+        path for path in MODULES if path.parts[0] in {"api", "keeper", "contract"} and path.name != "config_file.py"
+    ]
     for path in carried:
         assert not {name for name in imports_of(path) if within(name, "yaml", "contract.config_file")}, path
+
+
+def test_the_keeper_needs_nothing_but_botocore_and_the_contract():
+    import sys
+
+    for path in (path for path in MODULES if path.parts[0] == "keeper"):
+        outside = {name.partition(".")[0] for name in imports_of(path)} - set(sys.stdlib_module_names)
+        assert outside <= {"contract", "keeper", "botocore"}, path
 
 
 @pytest.mark.parametrize("leaf", AGENT_LEAVES)
@@ -94,7 +105,7 @@ def test_only_the_composition_roots_of_deployables_read_the_environment():
             continue
         text = path.read_text(encoding="utf-8")
         if "os.environ" in text or "os.getenv" in text:
-            assert str(path) in {"api/handlers.py", "queue_agent/__main__.py"}, path
+            assert str(path) in {"api/handlers.py", "keeper/handlers.py", "queue_agent/__main__.py"}, path
 
 
 def test_every_runtime_type_has_its_driver_and_image_folders():

@@ -13,6 +13,7 @@ from queue_agent.line import Line
 from queue_agent.pipeline import Pipeline
 from queue_agent.ports import Claim, Output, Result, Work
 from queue_agent.results import Results
+from queue_agent.telemetry.silence import NoTelemetry
 from queue_agent.unrecorded import UnrecordedJobs
 from queue_agent.watch import ModelServerWatch
 from queue_agent.worker import Worker
@@ -182,15 +183,16 @@ def picture(*data, **changes):
 class Agent:
     """A pipeline with everything around it in memory."""
 
-    def __init__(self, *outcomes, timeout_s=5.0, start_s=1e9, jobs=None):
+    def __init__(self, *outcomes, timeout_s=5.0, start_s=1e9, jobs=None, telemetry=None):
         self.queue, self.store, self.notices, self.server = Queue(), Store(), Notices(), Server(*outcomes)
         self.jobs = jobs or UnrecordedJobs()
         self.watch = ModelServerWatch(self.server.vital_sign, stall_s=60)
+        self.telemetry = telemetry or NoTelemetry()
         self.pipeline = Pipeline(
             queue=self.queue,
             jobs=self.jobs,
             notices=self.notices,
-            execution=Execution(self.server, self.watch),
+            execution=Execution(self.server, self.watch, self.telemetry),
             inputs=None,
             contents=Contents(self.store, "bucket"),
             results=Results(self.store, bucket="bucket", runtime_name="r"),
@@ -199,6 +201,7 @@ class Agent:
             deadlines=Deadlines(
                 start_s=start_s, execution_s=timeout_s, stall_s=60, max_start_s=start_s, max_execution_s=3600
             ),
+            telemetry=self.telemetry,
         )
         self.line = Line(self.server.places, self.server.progress)
 

@@ -1,10 +1,13 @@
+import asyncio
 import json
 import struct
 
 import pytest
+from yarl import URL
 
 from queue_agent.errors import ExecutionFailed, InvalidTask, ModelServerFault, Rejected
 from queue_agent.ports import RunSignals
+from queue_agent.runtimes.comfyui.driver import ComfyUI
 from queue_agent.runtimes.comfyui.events import EventStream
 from queue_agent.runtimes.comfyui.history import check_ending, has_other_results, refusal, saved_files
 from queue_agent.runtimes.comfyui.workflow import Workflow, file_sites, links_in, workflow_of
@@ -256,6 +259,64 @@ def test_after_a_reconnect_the_node_comes_without_its_job(stream):
         stream._on_event(event("executing", node="10"))
         stream._on_binary(struct.pack(">II", 1, 2) + b"picture")
         assert watch.pictures == [("10", b"picture")]
+
+
+class Server:
+    """A server whose history holds a job from the second look on, unless it says before that it does."""
+
+    base_url = URL("http://localhost:8080/")
+
+    def __init__(self):
+        self.asked = []
+        self.is_recorded = False
+
+    async def get_json(self, path, **options):
+        self.asked.append(path)
+        if path == "queue":
+            return {"queue_running": [[0, "mine"]]}
+        return {"mine": entry()} if self.is_recorded or len(self.asked) > 2 else {}
+
+
+async def wait_for_the_end(server, *events):
+    driver = ComfyUI(server)
+    with driver._events.watch("mine", Workflow(graph()), SIGNALS) as watch:
+        waiting = asyncio.create_task(driver._wait("mine", watch))
+        for kind, data in events:
+            await asyncio.sleep(0.01)
+            driver._events._on_event(event(kind, prompt_id="mine", **data))
+        server.is_recorded = kind == "executing"
+        return await asyncio.wait_for(waiting, 1)
+
+
+async def test_a_job_that_the_server_says_is_recorded_is_looked_up_once():
+    server = Server()
+    await wait_for_the_end(server, ("execution_success", {}), ("executing", {"node": None}))
+    assert server.asked == ["history/mine"]
+
+
+async def test_a_job_whose_record_is_never_told_is_looked_up_until_it_is_there():
+    server = Server()
+    assert await wait_for_the_end(server, ("execution_success", {})) == entry()
+    assert server.asked == ["history/mine", "queue", "history/mine"]
+
+
+async def test_files_are_not_asked_for_before_they_are_stored():
+    server = Server()
+    driver = ComfyUI(server)
+    files = {"9": {"images": [{"filename": "a.png", "subfolder": "s", "type": "output"}]}}
+    with driver._events.watch("mine", Workflow(graph()), SIGNALS) as watch:
+        watch.pictures.append(("10", b"picture"))
+        result = driver._collect(entry(outputs=files), watch)
+    assert server.asked == []
+    assert [(output.filename, output.seed) for output in result.outputs] == [("a.png", 42), (None, 42)]
+    assert result.outputs[1].content == b"picture"
+
+
+def test_the_servers_progress_of_all_nodes_is_a_sign_of_life_and_nothing_else(stream):
+    with stream.watch("mine", Workflow(graph()), SIGNALS) as watch:
+        stream._on_event(event("progress_state", prompt_id="mine", nodes={}))
+        assert stream.told == 1
+        assert not watch.ended.is_set()
 
 
 @pytest.mark.parametrize(

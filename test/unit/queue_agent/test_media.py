@@ -58,12 +58,13 @@ def test_a_file_with_a_pictures_name_must_be_one_and_other_names_promise_nothing
 def test_a_log_line_is_json_with_the_jobs_fields():
     with log_fields(job="j", task="t"), log_fields(stage="run"):
         record = logging.makeLogRecord({"msg": "done %s", "args": ("now",), "levelname": "INFO", "attempt": 2})
-        line = json.loads(JsonFormatter().format(record))
-    assert (line["message"], line["job"], line["task"], line["stage"], line["attempt"]) == (
+        line = json.loads(JsonFormatter("r").format(record))
+    assert (line["message"], line["runtime"], line["job"], line["task"], line["stage"], line["attempt"]) == (
         "done now",
+        "r",
         "j",
         "t",
         "run",
         2,
     )
-    assert "job" not in json.loads(JsonFormatter().format(record))
+    assert "job" not in json.loads(JsonFormatter("r").format(record))

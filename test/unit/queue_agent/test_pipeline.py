@@ -43,7 +43,7 @@ async def test_the_manifest_holds_parameters_seeds_timings_and_no_pictures(messa
         "m",
     )
     assert manifest["pictures"][0]["seed"] == 7
-    assert set(manifest["timings_s"]) == {"prepare", "wait", "run", "store"}
+    assert set(manifest["timings_s"]) == {"claim", "prepare", "wait", "run", "store"}
     assert manifest["parameters"]["mask"] == "<5000 characters of base64>"
     assert "base64" in manifest["parameters"]["init"]
     assert manifest["parameters"]["prompt"] == "a " * 3000

@@ -1,11 +1,13 @@
 import base64
 import json
+import random
+import tracemalloc
 
-import httpx
 import pytest
 
 from queue_agent.errors import ExecutionFailed, InvalidTask, ModelServerFault, NoOutput, Rejected
 from queue_agent.media import identify
+from queue_agent.runtimes.client import Answer, AnswerStream
 from queue_agent.runtimes.sdwebui.answer import fault_of, result_of
 from queue_agent.runtimes.sdwebui.call import call_of
 
@@ -80,49 +82,120 @@ def test_a_task_type_of_another_server_is_an_invalid_task(make_task):
         call_of(make_task({}, "pipeline"))
 
 
-def response(status, body):
-    return httpx.Response(status, content=body if isinstance(body, bytes) else json.dumps(body).encode())
+def answer(status, body):
+    return Answer(status, body if isinstance(body, bytes) else json.dumps(body).encode())
 
 
 def generated(images, **info):
-    return response(200, {"images": images, "parameters": {"steps": 2}, "info": json.dumps(info)})
+    return {"images": images, "parameters": {"steps": 2}, "info": json.dumps(info)}
 
 
-def test_pictures_come_with_their_seeds():
-    result = result_of(generated([ENCODED, ENCODED], all_seeds=[7, 8], sd_model_name="tiny_a", index_of_first_image=0))
-    assert [(output.data, output.seed) for output in result.outputs] == [(PNG, 7), (PNG, 8)]
+async def read(body, piece_bytes=65536):
+    """What is read of a call's answer that arrives in pieces."""
+    whole = answer(200, body).body
+
+    async def chunks():
+        for start in range(0, len(whole), piece_bytes):
+            yield whole[start : start + piece_bytes]
+
+    return await result_of(AnswerStream(200, chunks()))
+
+
+async def test_pictures_come_with_their_seeds():
+    result = await read(generated([ENCODED, ENCODED], all_seeds=[7, 8], sd_model_name="tiny_a", index_of_first_image=0))
+    assert [(output.content, output.seed) for output in result.outputs] == [(PNG, 7), (PNG, 8)]
     assert (result.model, result.parameters) == ("tiny_a", {"steps": 2})
 
 
-def test_the_grid_before_the_pictures_is_left_out():
+async def test_the_grid_before_the_pictures_is_left_out():
     grid = base64.b64encode(b"GIF89a" + bytes(20)).decode()
-    result = result_of(generated([grid, ENCODED, ENCODED], all_seeds=[1, 2], index_of_first_image=1))
-    assert [(output.data, output.seed) for output in result.outputs] == [(PNG, 1), (PNG, 2)]
+    result = await read(generated([grid, ENCODED, ENCODED], all_seeds=[1, 2], index_of_first_image=1))
+    assert [(output.content, output.seed) for output in result.outputs] == [(PNG, 1), (PNG, 2)]
 
 
-def test_pictures_beyond_the_seeds_are_kept():
-    assert len(result_of(generated([ENCODED, ENCODED], all_seeds=[1])).outputs) == 2
+async def test_pictures_beyond_the_seeds_are_kept():
+    assert len((await read(generated([ENCODED, ENCODED], all_seeds=[1]))).outputs) == 2
 
 
 @pytest.mark.parametrize(
     "body", [{"image": ENCODED, "html_info": ""}, {"images": [f"data:image/png;base64,{ENCODED}"]}]
 )
-def test_upscaled_pictures_are_read(body):
-    assert [output.data for output in result_of(response(200, body)).outputs] == [PNG]
+async def test_upscaled_pictures_are_read(body):
+    assert [output.content for output in (await read(body)).outputs] == [PNG]
+
+
+LARGE = [PNG + random.Random(number).randbytes(30_000) for number in range(3)]
+
+
+def encoded(data):
+    return base64.b64encode(data).decode()
+
+
+@pytest.mark.parametrize("piece_bytes", [1, 100, 4097, 30_001, 1_000_000])
+async def test_pictures_that_arrive_in_pieces_of_any_size_are_read_whole_and_in_order(piece_bytes):
+    images = [encoded(LARGE[0]), ENCODED, f"data:image/png;base64,{encoded(LARGE[1])}", encoded(LARGE[2])]
+    result = await read(generated(images, all_seeds=[1, 2, 3, 4], prompt='say "cheese"'), piece_bytes)
+    assert [output.content for output in result.outputs] == [LARGE[0], PNG, *LARGE[1:]]
+    assert result.answer["info"]["prompt"] == 'say "cheese"'
+
+
+@pytest.mark.parametrize("piece_bytes", [100, 4097, 1_000_000])
+@pytest.mark.parametrize("text", ["A" * 50_000, "A" * 50_000 + '"', '"' + "A" * 50_000, encoded(PNG) + " " * 9000])
+async def test_long_texts_that_are_no_pictures_stay_as_they_are(piece_bytes, text):
+    result = await read({**generated([ENCODED]), "parameters": {"prompt": text}}, piece_bytes)
+    assert result.parameters == {"prompt": text}
+
+
+async def test_pictures_that_the_server_repeats_among_the_parameters_are_not_taken_for_results():
+    body = {"parameters": {"mask": encoded(LARGE[1])}, "images": [encoded(LARGE[0])], "info": "{}"}
+    result = await read(body, 4097)
+    assert [output.content for output in result.outputs] == [LARGE[0]]
+    assert len(result.parameters["mask"]) < 100
+
+
+@pytest.mark.parametrize("damage", ["%", "A", '\\"', "=A"])
+async def test_a_large_picture_that_is_no_base64_is_the_servers_fault(damage):
+    text = encoded(LARGE[0])
+    with pytest.raises(ModelServerFault):
+        await read(generated([text[:20_000] + damage + text[20_000:]]), 4097)
+
+
+async def test_pictures_are_held_once_and_not_as_text_while_they_arrive():
+    piece = b"A" * 65536
+    head = base64.b64encode(PNG + bytes(9000))[: 4 * (9000 // 4)]
+
+    async def chunks():
+        yield b'{"images": ['
+        for number in range(8):
+            yield b'%s"%s' % (b"," if number else b"", head)
+            for _ in range(64):
+                yield piece
+            yield b'"'
+        yield b'], "info": "{}"}'
+
+    tracemalloc.start()
+    try:
+        result = await result_of(AnswerStream(200, chunks()))
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    sizes_bytes = [len(output.content) for output in result.outputs]
+    assert len(sizes_bytes) == 8
+    assert peak_bytes < 1.2 * sum(sizes_bytes)
 
 
 @pytest.mark.parametrize("body", [{"images": [], "parameters": {}, "info": "{}"}, {"image": None, "html_info": ""}, {}])
-def test_an_answer_without_pictures_is_no_success(body):
+async def test_an_answer_without_pictures_is_no_success(body):
     with pytest.raises(NoOutput):
-        result_of(response(200, body))
+        await read(body)
 
 
 @pytest.mark.parametrize(
     "body", [b"", b"<html>", b'{"images": [', b"[]", b'{"images": ["%%%"]}', b'{"images": ["AAAA"]}']
 )
-def test_an_answer_that_makes_no_sense_is_the_servers_fault(body):
+async def test_an_answer_that_makes_no_sense_is_the_servers_fault(body):
     with pytest.raises(ModelServerFault):
-        result_of(response(200, body))
+        await read(body)
 
 
 @pytest.mark.parametrize(
@@ -186,11 +259,11 @@ def test_an_answer_that_makes_no_sense_is_the_servers_fault(body):
     ],
 )
 def test_an_error_is_told_in_the_servers_own_words(status, body, kind, words):
-    fault = fault_of(response(status, body))
+    fault = fault_of(answer(status, body))
     assert type(fault) is kind
     assert words in str(fault)
 
 
 def test_long_words_are_cut():
     body = {"error": "RuntimeError", "detail": "", "body": "", "errors": "x\n" * 5000}
-    assert len(str(fault_of(response(500, body)))) <= 500
+    assert len(str(fault_of(answer(500, body)))) <= 500

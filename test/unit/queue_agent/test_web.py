@@ -10,7 +10,10 @@ from queue_agent.inputs.fetcher import InputFetcher
 from queue_agent.inputs.web import Web
 from queue_agent.ports import Link
 
-PNG = b"\x89PNG\r\n\x1a\n" + bytes(100)
+PNG = bytes.fromhex(
+    "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de"
+    "0000000c49444154789c63f8cfc0000003010100c9fe92ef0000000049454e44ae426082"
+)
 
 
 @contextlib.asynccontextmanager

@@ -1,0 +1,1 @@
+"""What an operator sees of the agent: traces and metrics through OpenTelemetry, and a page for Prometheus."""

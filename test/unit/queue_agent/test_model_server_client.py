@@ -1,0 +1,121 @@
+import asyncio
+import contextlib
+import socket
+
+import pytest
+from aiohttp import web
+
+from queue_agent.errors import ModelServerAway, ModelServerFault
+from queue_agent.runtimes.client import ModelServerClient
+
+
+@contextlib.asynccontextmanager
+async def server(handler):
+    """A model server on loopback that gives every request to one handler, and a client of it."""
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", handler)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    client = ModelServerClient(f"127.0.0.1:{runner.addresses[0][1]}/api", "/ready")
+    yield client
+    await client.aclose()
+    await runner.cleanup()
+
+
+async def half(request):
+    response = web.StreamResponse(headers={"Content-Length": "1000"})
+    await response.prepare(request)
+    await response.write(b"x" * 500)
+    request.transport.close()
+    return response
+
+
+async def test_what_is_asked_stands_below_the_base_url_and_the_health_path_beside_it():
+    asked = []
+
+    async def handler(request):
+        asked.append(request.raw_path)
+        return web.json_response({})
+
+    async with server(handler) as client:
+        await client.get_json("object_info/A%2FB%20C")
+        await client.get_json("view", params={"filename": "a b+ä.png", "subfolder": ""})
+        await client.wait_until_ready()
+    assert asked == [
+        "/api/object_info/A%2FB%20C",
+        "/api/view?filename=a+b%2B%C3%A4.png&subfolder=",
+        "/ready",
+    ]
+
+
+async def test_an_answer_that_breaks_off_is_the_servers_fault_wherever_it_is_read():
+    async with server(half) as client:
+        with pytest.raises(ModelServerFault, match="does not answer"):
+            await client.send("GET", "x")
+        async with client.stream("GET", "x") as answer:
+            assert await anext(answer.chunks) == b"x" * 500
+            with pytest.raises(ModelServerFault, match="does not answer"):
+                await anext(answer.chunks)
+
+
+async def test_a_server_that_cannot_be_reached_is_away():
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        client = ModelServerClient(f"127.0.0.1:{unused.getsockname()[1]}", "/")
+        with pytest.raises(ModelServerAway):
+            await client.send("POST", "x")
+        await client.aclose()
+
+
+async def test_a_server_that_is_silent_is_at_fault_and_not_away():
+    async def handler(request):
+        await asyncio.sleep(5)
+
+    async with server(handler) as client:
+        with pytest.raises(ModelServerFault) as caught:
+            await client.send("GET", "x", timeout_s=0.05)
+    assert type(caught.value) is ModelServerFault
+
+
+async def test_a_post_whose_answer_is_lost_is_not_sent_again():
+    asked = []
+
+    async def handler(request):
+        asked.append(request.path)
+        if len(asked) > 1:
+            request.transport.close()
+        return web.json_response({})
+
+    async with server(handler) as client:
+        await client.send("POST", "prompt", json={})
+        with pytest.raises(ModelServerFault):
+            await client.send("POST", "prompt", json={})
+    assert len(asked) == 2
+
+
+async def test_an_answer_is_at_hand_when_it_begins_and_not_only_when_it_has_ended():
+    going_on = asyncio.Event()
+
+    async def handler(request):
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await going_on.wait()
+        await response.write(b"picture")
+        return response
+
+    async with server(handler) as client, client.stream("POST", "txt2img", data=b"{}") as answer:
+        assert answer.status == 200
+        going_on.set()
+        assert [chunk async for chunk in answer.chunks] == [b"picture"]
+
+
+async def test_an_answer_that_is_no_json_or_no_success_is_the_servers_fault():
+    async def handler(request):
+        return web.Response(status=int(request.match_info["path"].rpartition("/")[2]), body=b"\x00<html>")
+
+    async with server(handler) as client:
+        for path, words in (("200", "no JSON"), ("503", "answers 503 to 503"), ("302", "answers 302")):
+            with pytest.raises(ModelServerFault, match=words):
+                await client.get_json(path)

@@ -1,0 +1,163 @@
+import asyncio
+import contextlib
+import json
+
+import pytest
+
+from queue_agent.errors import ModelServerFault, PlatformFault
+from queue_agent.message import Assignment
+from queue_agent.ports import Output, Result
+from queue_agent.results import AT_ONCE, Results
+
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
+MP4 = bytes.fromhex("000000206674797069736f6d0000020069736f6d69736f32617663316d703431")
+JOB = "01a1fbd3-be07-75d4-8441-81dd5d036ae5"
+
+
+class Store:
+    """S3 in a dictionary: what is not read to its end is not there."""
+
+    def __init__(self):
+        self.objects = {}
+        self.failures = []
+
+    async def put(self, bucket, key, data, content_type):
+        self._fail()
+        self.objects[key] = (data, content_type)
+
+    async def put_stream(self, bucket, key, chunks, content_type):
+        data = b"".join([chunk async for chunk in chunks])
+        await self.put(bucket, key, data, content_type)
+        return len(data)
+
+    def _fail(self):
+        if self.failures:
+            raise self.failures.pop(0)
+
+    @property
+    def manifest(self):
+        ((data, _),) = [one for key, one in self.objects.items() if key.endswith(".out")]
+        return json.loads(data)
+
+
+class File:
+    """A file on the model server, which breaks off after a number of chunks as often as it is told to."""
+
+    def __init__(self, *chunks, breaks=0, after=1, pause_s=0.0):
+        self.opened = 0
+        self.closed = 0
+        self._chunks = chunks
+        self._breaks = breaks
+        self._after = after
+        self._pause_s = pause_s
+
+    @contextlib.asynccontextmanager
+    async def open(self):
+        self.opened += 1
+        try:
+            yield self._read(self._after if self.opened <= self._breaks else None)
+        finally:
+            self.closed += 1
+
+    async def _read(self, until):
+        for chunk in self._chunks[:until]:
+            await asyncio.sleep(self._pause_s)
+            yield chunk
+        if until is not None:
+            raise ModelServerFault("The model server does not answer (ClientPayloadError).")
+
+
+@pytest.fixture
+def store():
+    return Store()
+
+
+@pytest.fixture
+def keep(store, make_task):
+    """Store the results of a job."""
+    assignment = Assignment(task=make_task({}), job=JOB, traceparent=None)
+    results = Results(store, bucket="bucket", runtime_name="r")
+
+    async def keep(*outputs):
+        return await results.store(assignment, Result(outputs=list(outputs), parameters={}), {})
+
+    return keep
+
+
+async def test_a_files_type_is_told_by_its_first_bytes_and_its_size_counted_as_it_passes(keep, store):
+    notice = await keep(Output(File(MP4[:10], MP4[10:] + bytes(10000), b"end").open, 7, "a.mp4"), Output(PNG))
+    video, picture = store.manifest["pictures"]
+    assert (video["content_type"], video["size_bytes"], video["seed"]) == ("video/mp4", 10035, 7)
+    assert picture["size_bytes"] == len(PNG)
+    assert [url[-6:] for url in notice.image_url] == ["-1.mp4", "-2.png"]
+    assert store.objects[video["url"].removeprefix("s3://bucket/")] == (MP4 + bytes(10000) + b"end", "video/mp4")
+
+
+async def test_files_are_read_side_by_side_in_their_order_and_no_more_than_a_few_at_once(keep, store):
+    files = [File(PNG, bytes([number]), pause_s=0.01) for number in range(2 * AT_ONCE)]
+    storing = asyncio.create_task(keep(*[Output(file.open, number) for number, file in enumerate(files)]))
+    most = 0
+    while not storing.done():
+        most = max(most, sum(file.opened - file.closed for file in files))
+        await asyncio.sleep(0)
+    assert most == AT_ONCE
+    assert [picture["seed"] for picture in store.manifest["pictures"]] == list(range(2 * AT_ONCE))
+
+
+async def test_jobs_that_are_stored_at_the_same_time_share_the_places(keep):
+    files = [File(PNG, pause_s=0.01) for _ in range(2 * AT_ONCE)]
+    storing = asyncio.gather(*[keep(*[Output(file.open) for file in half]) for half in (files[::2], files[1::2])])
+    most = 0
+    while not storing.done():
+        most = max(most, sum(file.opened - file.closed for file in files))
+        await asyncio.sleep(0)
+    assert most == AT_ONCE
+
+
+async def test_the_manifest_is_written_after_the_slowest_picture(keep, store):
+    await keep(Output(File(PNG, pause_s=0.05).open), Output(PNG))
+    assert [key.rpartition(".")[2] for key in store.objects] == ["png", "png", "out"]
+
+
+async def test_a_file_that_breaks_off_is_read_again_from_the_start(keep, store):
+    file = File(PNG, bytes(9000), b"end", breaks=1, after=2)
+    await keep(Output(file.open))
+    assert file.opened == file.closed == 2
+    assert store.manifest["pictures"][0]["size_bytes"] == len(PNG) + 9003
+
+
+async def test_a_file_that_breaks_off_again_is_the_servers_fault_and_leaves_nothing(keep, store):
+    file = File(PNG, bytes(9000), b"end", breaks=2, after=2)
+    with pytest.raises(ModelServerFault, match="does not answer"):
+        await keep(Output(file.open))
+    assert store.objects == {}
+    assert file.opened == file.closed == 2
+
+
+async def test_a_picture_that_s3_refuses_once_is_stored_in_a_second_try(keep, store):
+    store.failures = [PlatformFault("s3:PutObject failed: SlowDown")]
+    file = File(PNG)
+    await keep(Output(file.open))
+    assert (file.opened, len(store.manifest["pictures"])) == (2, 1)
+
+
+async def test_when_a_picture_cannot_be_stored_the_others_are_given_up_and_closed(keep, store):
+    slow = [File(PNG, pause_s=30) for _ in range(2)]
+    with pytest.raises(ModelServerFault):
+        await keep(Output(slow[0].open), Output(File(PNG, breaks=2).open), Output(slow[1].open))
+    assert [(file.opened, file.closed) for file in slow] == [(1, 1), (1, 1)]
+    assert store.objects == {}
+
+
+@pytest.mark.parametrize(("filename", "content"), [("a.png", b"<html>"), ("a.png", b""), ("a.txt", b"")])
+async def test_a_file_that_is_not_what_it_is_called_is_the_servers_fault_and_is_not_stored(
+    keep, store, filename, content
+):
+    with pytest.raises(ModelServerFault, match="not what its name says"):
+        await keep(Output(File(content).open, None, filename))
+    assert store.objects == {}
+
+
+async def test_a_text_file_is_stored_as_it_is(keep, store):
+    await keep(Output(File(b"any text").open, None, "a.txt"))
+    assert store.manifest["pictures"][0]["content_type"] == "application/octet-stream"
