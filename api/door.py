@@ -1,19 +1,20 @@
 """The front door: from a proxy event to an answer."""
 
 import logging
+import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from botocore.exceptions import BotoCoreError, ClientError
-from botocore.parsers import ResponseParserError
-
 from api import v1alpha1, v1alpha2
-from api.errors import RequestError, error_body
-from api.publisher import TaskPublisher
-from api.request import json_body, path_segments, tenant
+from api.aws_errors import AWS_ERRORS
+from api.errors import InvalidRequestError, RequestError, error_body
+from api.idempotency import IdempotencyKey, key_faults
+from api.intake import Intake
+from api.request import body_bytes, parse_json, path_segments, tenant, traceparent
+from api.submission import Submission
 from contract import strict_json
 from contract.catalog import RuntimeCatalog
+from contract.faults import Fault
 from contract.job import new_job_id
 from contract.objects import ResultNames, s3_url
 from contract.task import Task
@@ -39,13 +40,13 @@ class FrontDoor:
 
     Args:
         catalog: The deployed runtimes.
-        publisher: Where accepted tasks go.
+        intake: Where accepted tasks go.
         bucket: The output bucket.
     """
 
-    def __init__(self, *, catalog: RuntimeCatalog, publisher: TaskPublisher, bucket: str) -> None:
+    def __init__(self, *, catalog: RuntimeCatalog, intake: Intake, bucket: str) -> None:
         self._catalog = catalog
-        self._publisher = publisher
+        self._intake = intake
         self._bucket = bucket
 
     def handle(self, event: Mapping[str, Any]) -> dict[str, Any]:
@@ -55,8 +56,8 @@ class FrontDoor:
         except RequestError as exc:
             logger.info("refused: %d %s", exc.status, exc.code)
             return _response(exc.status, error_body(exc.code, exc.message, exc.faults), exc.headers)
-        except (BotoCoreError, ClientError, ResponseParserError) as exc:
-            logger.exception("not published: %s", type(exc).__name__)
+        except AWS_ERRORS as exc:
+            logger.exception("not accepted: %s", type(exc).__name__)
             body = error_body("unavailable", "The task could not be queued. Try again.")
             return _response(503, body, {"Retry-After": "1"})
         except Exception:
@@ -65,18 +66,38 @@ class FrontDoor:
             return _response(500, error_body("internal_error", "The request could not be handled."))
 
     def _accept(self, event: Mapping[str, Any]) -> dict[str, Any]:
-        version = _VERSIONS.get("/".join(path_segments(event)))
+        name = "/".join(path_segments(event))
+        version = _VERSIONS.get(name)
         if version is None:
             raise RequestError(404, "not_found", f"No such path; POST to one of: /{', /'.join(_VERSIONS)}.")
-        task = version.read(json_body(event), self._catalog)
-        job = new_job_id()
-        platform_keys = {"job": job, "tenant": tenant(event), "submitted_at": datetime.now(UTC)}
-        task = task.model_copy(update={"metadata": task.metadata.model_copy(update=platform_keys)})
-        self._publisher.publish(task)
-        metadata = task.metadata
-        logger.info("accepted: job %s, runtime %s, %s", job, metadata.runtime, metadata.tasktype)
-        folder = ResultNames(prefix=metadata.prefix, task_id=metadata.id, job=job).folder
-        return version.answer(task, s3_url(self._bucket, folder))
+        body = body_bytes(event)
+        task = self._read(version, body, key_faults(event, has_table=self._intake.has_table))
+        deadlines = self._catalog[task.metadata.runtime].deadlines.with_asked(task.metadata.deadlines)
+        submission = Submission(
+            request=task,
+            job=new_job_id(),
+            accepted_s=time.time(),
+            start_s=deadlines.start_s,
+            tenant=tenant(event),
+            key=IdempotencyKey.of(event, name, body),
+            traceparent=traceparent(event),
+        )
+        taken = self._intake.take(submission)
+        metadata = taken.task.metadata
+        again = "" if taken.job == submission.job else " before"
+        logger.info("accepted%s: job %s, runtime %s, %s", again, taken.job, metadata.runtime, metadata.tasktype)
+        folder = ResultNames(prefix=metadata.prefix, task_id=metadata.id, job=taken.job).folder
+        return version.answer(taken.task, s3_url(self._bucket, folder))
+
+    def _read(self, version: ApiVersion, body: bytes, faults: list[Fault]) -> Task:
+        """Read a body, whose faults are named together with those of the headers."""
+        try:
+            task = version.read(parse_json(body), self._catalog)
+        except InvalidRequestError as exc:
+            raise InvalidRequestError([*faults, *exc.faults]) from None
+        if faults:
+            raise InvalidRequestError(faults)
+        return task
 
 
 def _response(status: int, body: dict[str, Any], headers: Mapping[str, str] | None = None) -> dict[str, Any]:

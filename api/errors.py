@@ -36,21 +36,30 @@ class RequestError(Exception):
 
 
 class InvalidRequestError(RequestError):
-    """The body has faults; all of them are named."""
+    """The request has faults; all of them are named."""
 
     def __init__(self, faults: list[Fault]) -> None:
-        count = len(faults)
-        if count > MAX_DETAILS:
-            faults = [*faults[:MAX_DETAILS], Fault("", f"has {count - MAX_DETAILS} more faults")]
         message = (
-            f"The request has {count} faults; details names each."
-            if count > 1
+            f"The request has {len(faults)} faults; details names each."
+            if len(faults) > 1
             else f"{faults[0].field or 'The request'} {faults[0].problem}"
         )
         super().__init__(400, "invalid_request", message, faults)
 
 
+class IdempotencyConflictError(RequestError):
+    """The caller's Idempotency-Key stands for another request."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            409, "idempotency_conflict", "This Idempotency-Key was used for another request; use a new one."
+        )
+
+
 def error_body(code: str, message: str, faults: list[Fault] | None = None) -> dict[str, Any]:
     """The JSON of every refusal."""
-    details = [{"field": fault.field, "problem": fault.problem} for fault in faults or []]
+    faults = faults or []
+    if len(faults) > MAX_DETAILS:
+        faults = [*faults[:MAX_DETAILS], Fault("", f"has {len(faults) - MAX_DETAILS} more faults")]
+    details = [{"field": fault.field, "problem": fault.problem} for fault in faults]
     return {"error": {"code": code, "message": message, "details": details}}

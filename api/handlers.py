@@ -15,9 +15,13 @@ import botocore.session
 from botocore.config import Config
 
 from api.door import FrontDoor
+from api.intake import Intake
+from api.jobs import Jobs
 from api.publisher import TaskPublisher
 from contract.catalog import RuntimeCatalog
+from contract.jobs_table import JobsTable
 
+_RETRIES = {"mode": "standard", "total_max_attempts": 3}
 _BUNDLED_RUNTIMES = Path(__file__).parent.parent / "runtimes.json"
 
 
@@ -26,17 +30,25 @@ def _make_door() -> FrontDoor:
     runtimes = Path(os.environ.get("RUNTIMES_FILE") or _BUNDLED_RUNTIMES)
     bucket = os.environ["OUTPUT_BUCKET"]
     session = botocore.session.get_session()
-    config = Config(connect_timeout=3, read_timeout=8, retries={"mode": "standard", "total_max_attempts": 3})
-    return FrontDoor(
-        catalog=RuntimeCatalog.from_json(runtimes.read_text(encoding="utf-8")),
-        publisher=TaskPublisher(
-            sns=session.create_client("sns", config=config),
-            make_s3=lambda: session.create_client("s3", config=config),
-            topic_arn=os.environ["TASK_TOPIC_ARN"],
-            bucket=bucket,
-        ),
+    config = Config(connect_timeout=3, read_timeout=8, retries=_RETRIES)
+    publisher = TaskPublisher(
+        sns=session.create_client("sns", config=config),
+        make_s3=lambda: session.create_client("s3", config=config),
+        topic_arn=os.environ["TASK_TOPIC_ARN"],
         bucket=bucket,
     )
+    return FrontDoor(
+        catalog=RuntimeCatalog.from_json(runtimes.read_text(encoding="utf-8")),
+        intake=Intake(publisher=publisher, jobs=_make_jobs(session, os.environ.get("JOBS_TABLE"))),
+        bucket=bucket,
+    )
+
+
+def _make_jobs(session: botocore.session.Session, table: str | None) -> Jobs | None:
+    if not table:
+        return None
+    config = Config(connect_timeout=1, read_timeout=2, retries=_RETRIES)
+    return Jobs(dynamodb=session.create_client("dynamodb", config=config), table=JobsTable(table))
 
 
 _door = _make_door()

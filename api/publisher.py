@@ -4,12 +4,13 @@ from collections.abc import Callable
 from typing import Any
 
 from contract import strict_json
+from contract.delivery import TRACEPARENT_ATTRIBUTE
 from contract.objects import content_key, s3_url
-from contract.task import MAX_CONTENT_BYTES, RUNTIME_ATTRIBUTE, Task
+from contract.task import MAX_CONTENT_BYTES, Task
 
 
 class TaskPublisher:
-    """The topic of tasks.
+    """The topic of tasks. Calls raise botocore's errors when AWS does not take what it is given.
 
     Args:
         sns: A botocore SNS client.
@@ -25,25 +26,30 @@ class TaskPublisher:
         self._topic_arn = topic_arn
         self._bucket = bucket
 
-    def publish(self, task: Task) -> None:
+    def store(self, task: Task, job: str) -> Task:
+        """Lay content that is too large for a message into the bucket; gives the task as it is to be published.
+
+        Args:
+            task: The task.
+            job: Its job, which names the object.
+        """
+        content = strict_json.dumps(task.content)
+        if len(content) <= MAX_CONTENT_BYTES:
+            return task
+        if self._s3 is None:
+            self._s3 = self._make_s3()
+        key = content_key(job)
+        self._s3.put_object(Bucket=self._bucket, Key=key, Body=content.encode(), ContentType="application/json")
+        return Task(metadata=task.metadata, content_url=s3_url(self._bucket, key))
+
+    def publish(self, task: Task, traceparent: str | None) -> None:
         """Send a task on its way to its runtime's queue.
 
-        Raises:
-            botocore.exceptions.BotoCoreError, ClientError: S3 or SNS did not take it.
+        Args:
+            task: The task, as ``store`` gave it.
+            traceparent: The trace that it was submitted in.
         """
-        job, tenant = task.metadata.job, task.metadata.tenant
-        if job is None:
-            raise ValueError("a task is published under a job")
-        content = strict_json.dumps(task.content)
-        if len(content) > MAX_CONTENT_BYTES:
-            if self._s3 is None:
-                self._s3 = self._make_s3()
-            key = content_key(job)
-            self._s3.put_object(Bucket=self._bucket, Key=key, Body=content.encode(), ContentType="application/json")
-            task = Task(metadata=task.metadata, content_url=s3_url(self._bucket, key))
-        self._sns.publish(
-            TopicArn=self._topic_arn,
-            Message=task.to_message(),
-            MessageAttributes={RUNTIME_ATTRIBUTE: {"DataType": "String", "StringValue": task.metadata.runtime}},
-            **({"MessageGroupId": tenant} if tenant else {}),
-        )
+        request = task.publication(self._topic_arn)
+        if traceparent is not None:
+            request["MessageAttributes"][TRACEPARENT_ATTRIBUTE] = {"DataType": "String", "StringValue": traceparent}
+        self._sns.publish(**request)

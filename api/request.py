@@ -1,7 +1,7 @@
 """API Gateway's proxy event, read as an HTTP request (REST API, payload format 1.0)."""
 
 import base64
-import binascii
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,18 +9,20 @@ from api.errors import InvalidRequestError, RequestError
 from contract import strict_json
 from contract.faults import Fault
 
+_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+
 
 def path_segments(event: Mapping[str, Any]) -> list[str]:
     """The parts of the path after the stage; doubled and trailing slashes make none."""
     return [segment for segment in str(event.get("path") or "").split("/") if segment]
 
 
-def header(event: Mapping[str, Any], name: str) -> str:
-    """A header's value, "" where it is missing. Names are compared without case."""
+def header(event: Mapping[str, Any], name: str) -> str | None:
+    """A header's value; None where it is missing. Names are compared without case."""
     for key, value in (event.get("headers") or {}).items():
-        if key.lower() == name:
+        if key.lower() == name.lower():
             return str(value or "")
-    return ""
+    return None
 
 
 def tenant(event: Mapping[str, Any]) -> str | None:
@@ -29,29 +31,45 @@ def tenant(event: Mapping[str, Any]) -> str | None:
     return identity.get("apiKeyId") or None
 
 
-def json_body(event: Mapping[str, Any]) -> Any:
-    """Read the body of a JSON POST.
+def traceparent(event: Mapping[str, Any]) -> str | None:
+    """The W3C trace context that the request came in; None where there is none that is valid."""
+    value = header(event, "traceparent")
+    return value if value is not None and _TRACEPARENT.fullmatch(value) else None
+
+
+def body_bytes(event: Mapping[str, Any]) -> bytes:
+    """The body of a POST of JSON as it was sent.
 
     Raises:
-        RequestError: Another method (405), another content type (415), or no JSON (400).
+        RequestError: Another method (405), another content type (415), or no body (400).
     """
     method = str(event.get("httpMethod") or "").upper()
     if method != "POST":
         raise RequestError(405, "method_not_allowed", f"{method} is not allowed; use POST.", headers={"Allow": "POST"})
-    media_type, *parameters = [part.strip().lower() for part in header(event, "content-type").split(";")]
+    media_type, *parameters = [part.strip().lower() for part in (header(event, "content-type") or "").split(";")]
     charsets = {
         value.strip('"') for name, _, value in (part.partition("=") for part in parameters) if name == "charset"
     }
     if media_type != "application/json" or not charsets <= {"utf-8", "utf8"}:
         raise RequestError(415, "unsupported_media_type", "Send Content-Type: application/json, in UTF-8.")
-    body: str | bytes = event.get("body") or ""
+    body = str(event.get("body") or "")
     if not body:
         raise InvalidRequestError([Fault("", "has no body")])
+    if not event.get("isBase64Encoded"):
+        return body.encode("utf-8", "surrogatepass")
     try:
-        if event.get("isBase64Encoded"):
-            body = base64.b64decode(body, validate=True)
-        return strict_json.loads(body)
-    except binascii.Error:
+        return base64.b64decode(body, validate=True)
+    except ValueError:
         raise InvalidRequestError([Fault("", "is not base64 although it says so")]) from None
+
+
+def parse_json(body: bytes) -> Any:
+    """Read a body.
+
+    Raises:
+        InvalidRequestError: It is no JSON.
+    """
+    try:
+        return strict_json.loads(body)
     except ValueError as exc:
         raise InvalidRequestError([Fault("", str(exc))]) from None

@@ -1,5 +1,6 @@
 """API v1alpha2: ``{"task": {"metadata": …, "content": …}}``."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from pydantic import ValidationError
@@ -7,11 +8,12 @@ from pydantic import ValidationError
 from api.content import content_faults
 from api.errors import InvalidRequestError
 from contract.catalog import DeployedRuntime, RuntimeCatalog
+from contract.deadlines import AskedDeadlines
 from contract.faults import Fault, faults_of
 from contract.task import Metadata, Task
 
 _AT = ("task", "metadata")
-_CALLERS_KEYS = ("id", "runtime", "tasktype", "prefix", "context")
+_CALLERS_KEYS = ("id", "runtime", "tasktype", "prefix", "context", "deadlines")
 """What a caller may set; the rest of Metadata is the platform's."""
 
 
@@ -40,6 +42,8 @@ def read(body: Any, catalog: RuntimeCatalog) -> Task:
     content = task.get("content")
     if content is None:
         faults.append(Fault("task.content", "is required: the model server's own request"))
+    if runtime is not None:
+        faults += _deadline_faults(given.get("deadlines"), runtime)
     if runtime is not None and _takes(runtime, given.get("tasktype"), faults) and content is not None:
         faults += content_faults(content, given["tasktype"], runtime, ("task", "content"))
     if faults or metadata is None:
@@ -74,3 +78,18 @@ def _takes(runtime: DeployedRuntime, tasktype: Any, faults: list[Fault]) -> bool
         problem = f"must be one of {', '.join(accepted)} for runtime {runtime.name} ({runtime.type})"
         faults.append(Fault("task.metadata.tasktype", problem))
     return False
+
+
+def _deadline_faults(given: Any, runtime: DeployedRuntime) -> Iterator[Fault]:
+    try:
+        asked = AskedDeadlines.model_validate({} if given is None else given)
+    except ValidationError:
+        return  # the metadata's own faults say so
+    limits = runtime.deadlines
+    for name, seconds, most in (
+        ("start_seconds", asked.start_seconds, limits.max_start_s),
+        ("execution_seconds", asked.execution_seconds, limits.max_execution_s),
+        ("stall_seconds", asked.stall_seconds, limits.max_execution_s),
+    ):
+        if seconds is not None and seconds > most:
+            yield Fault(f"task.metadata.deadlines.{name}", f"may be at most {most:g} for runtime {runtime.name}")

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bench.figures import Figure, paired_differences
+from contract.jobs_table import DEFINITION
 
 COLD_LIMIT_MS = 80
 WARM_LIMIT_MS = 2
@@ -44,25 +45,49 @@ def publish():
         MessageAttributes={"runtime": {"DataType": "String", "StringValue": "sdruntime"}},
         MessageGroupId="key",
     )
+aws_calls = publish
+"""
+_ENTER_AND_PUBLISH = f"""{_PUBLISH}
+import uuid
+dynamodb, table = boto3.client("dynamodb"), os.environ["JOBS_TABLE"]
+def aws_calls():
+    key = {{"pk": {{"S": str(uuid.uuid4())}}}}
+    job = {{"state": {{"S": "accepted"}}, "due_shard": {{"S": "0"}}, "due_at": {{"N": "1"}}}}
+    dynamodb.put_item(TableName=table, Item=key | job, ConditionExpression="attribute_not_exists(pk)")
+    publish()
+    dynamodb.update_item(
+        TableName=table,
+        Key=key,
+        UpdateExpression="SET #s = :q, due_at = :d",
+        ConditionExpression="#s = :a",
+        ExpressionAttributeNames={{"#s": "state"}},
+        ExpressionAttributeValues={{":q": {{"S": "queued"}}, ":a": {{"S": "accepted"}}, ":d": {{"N": "2"}}}},
+    )
 """
 
-_COLD_BOTO3 = f"import boto3, os\n{_PUBLISH}\npublish()"
 _COLD_DOOR = f"""
 from api.handlers import handler
 answer = handler({_REQUEST!r}, None)
 assert answer["statusCode"] == 200, answer
 """
-_WARM = f"""
+
+
+def _cold_boto3(calls: str) -> str:
+    return f"import boto3, os\n{calls}\naws_calls()"
+
+
+def _warm(calls: str) -> str:
+    return f"""
 import json, os, sys, time
 import boto3
 from api.handlers import handler
-{_PUBLISH}
+{calls}
 def timed_ms(call):
     start = time.perf_counter()
     call()
     return (time.perf_counter() - start) * 1000
 request = {_REQUEST!r}
-pairs = [(timed_ms(lambda: handler(request, None)), timed_ms(publish)) for _ in range(int(sys.argv[1]) + 20)]
+pairs = [(timed_ms(lambda: handler(request, None)), timed_ms(aws_calls)) for _ in range(int(sys.argv[1]) + 20)]
 print(json.dumps(pairs[20:]))
 """
 
@@ -107,33 +132,47 @@ def _run(code: str, environment: dict[str, str], *arguments: str) -> tuple[float
 
 
 def measure(runs: int) -> list[Figure]:
-    """Measure cold starts and warm calls, door and bare boto3 in turn."""
+    """Measure cold starts and warm calls without and with a jobs table, door and bare boto3 in turn."""
     with _aws() as environment, tempfile.TemporaryDirectory() as folder:
         runtimes = Path(folder, "runtimes.json")
         runtimes.write_text('[{"name": "sdruntime", "type": "sdwebui", "model_filename": "a.safetensors"}]')
-        create = "import boto3; print(boto3.client('sns').create_topic(Name='tasks')['TopicArn'])"
+        create = f"""
+import boto3
+boto3.client("dynamodb").create_table(TableName="jobs", **{dict(DEFINITION)!r})
+print(boto3.client("sns").create_topic(Name="tasks")["TopicArn"])
+"""
         environment |= {
             "TASK_TOPIC_ARN": _run(create, environment)[1].strip(),
             "OUTPUT_BUCKET": "bucket",
             "RUNTIMES_FILE": str(runtimes),
             "BENCH_MESSAGE": str(_REQUEST["body"]),
         }
-        cold: dict[str, list[float]] = {_COLD_DOOR: [], _COLD_BOTO3: []}
-        for run in range(runs + 1):
-            for code, samples in cold.items():
-                elapsed_ms, _ = _run(code, environment)
-                if run:  # the first run compiles and fills the disk's cache
-                    samples.append(elapsed_ms)
-        warm = json.loads(_run(_WARM, environment, str(runs * 20))[1])
-    door_ms, boto3_ms = cold[_COLD_DOOR], cold[_COLD_BOTO3]
-    warm_door_ms, warm_sns_ms = [pair[0] for pair in warm], [pair[1] for pair in warm]
+        return [
+            *_compare(runs, _PUBLISH, environment, ""),
+            *_compare(runs, _ENTER_AND_PUBLISH, environment | {"JOBS_TABLE": "jobs"}, ", table"),
+        ]
+
+
+def _compare(runs: int, calls: str, environment: dict[str, str], how: str) -> list[Figure]:
+    """Measure the door beside a program that makes the same calls of AWS."""
+    cold: dict[str, list[float]] = {_COLD_DOOR: [], _cold_boto3(calls): []}
+    for run in range(runs + 1):
+        for code, samples in cold.items():
+            elapsed_ms, _ = _run(code, environment)
+            if run:  # the first run compiles and fills the disk's cache
+                samples.append(elapsed_ms)
+    warm = json.loads(_run(_warm(calls), environment, str(runs * 20))[1])
+    door_ms, boto3_ms = cold.values()
+    warm_door_ms, warm_boto3_ms = [pair[0] for pair in warm], [pair[1] for pair in warm]
     return [
-        Figure("cold: door, process start to answer", door_ms, "ms"),
-        Figure("cold: boto3 with the same client and publish", boto3_ms, "ms"),
-        Figure("cold: the door's own share", paired_differences(door_ms, boto3_ms), "ms", COLD_LIMIT_MS),
-        Figure("warm: door", warm_door_ms, "ms"),
-        Figure("warm: the SNS call alone", warm_sns_ms, "ms"),
-        Figure("warm: the door's own share", paired_differences(warm_door_ms, warm_sns_ms), "ms", WARM_LIMIT_MS),
+        Figure(f"cold{how}: door, process start to answer", door_ms, "ms"),
+        Figure(f"cold{how}: boto3 with the same calls", boto3_ms, "ms"),
+        Figure(f"cold{how}: the door's own share", paired_differences(door_ms, boto3_ms), "ms", COLD_LIMIT_MS),
+        Figure(f"warm{how}: door", warm_door_ms, "ms"),
+        Figure(f"warm{how}: the AWS calls alone", warm_boto3_ms, "ms"),
+        Figure(
+            f"warm{how}: the door's own share", paired_differences(warm_door_ms, warm_boto3_ms), "ms", WARM_LIMIT_MS
+        ),
     ]
 
 

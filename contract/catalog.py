@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
-from typing import Self
+from typing import Any, Self
 
 from contract import strict_json
 from contract.checkpoints import same_checkpoint
+from contract.deadlines import DEFAULT_DEADLINES, Deadlines
 from contract.runtimes import RUNTIME_TYPES, RuntimeType
 
 
@@ -18,12 +19,20 @@ class DeployedRuntime:
         type: Name of its row in contract.runtimes.
         model_filename: The checkpoint it serves; None for a dynamic runtime and for types without checkpoints.
         dynamic_model: Whether it loads the checkpoint that a task asks for.
+        deadlines: How long its jobs may take.
     """
 
     name: str
     type: str
     model_filename: str | None = None
     dynamic_model: bool = False
+    deadlines: Deadlines = DEFAULT_DEADLINES
+
+    @classmethod
+    def from_entry(cls, entry: dict[str, Any]) -> Self:
+        """Read an entry of runtimes.json; one without deadlines has the default ones."""
+        deadlines = Deadlines(**entry["deadlines"]) if "deadlines" in entry else DEFAULT_DEADLINES
+        return cls(**{**entry, "deadlines": deadlines})
 
     @property
     def runtime_type(self) -> RuntimeType:
@@ -40,7 +49,7 @@ class RuntimeCatalog:
     @classmethod
     def from_json(cls, text: str) -> Self:
         """Read what ``to_json`` wrote."""
-        return cls(DeployedRuntime(**entry) for entry in strict_json.loads(text))
+        return cls(DeployedRuntime.from_entry(entry) for entry in strict_json.loads(text))
 
     def to_json(self) -> str:
         """Write the content of runtimes.json."""
@@ -48,6 +57,13 @@ class RuntimeCatalog:
 
     def __iter__(self) -> Iterator[DeployedRuntime]:
         return iter(self._runtimes)
+
+    def __getitem__(self, name: str) -> DeployedRuntime:
+        """The runtime of that name; KeyError where there is none."""
+        runtime = self.find(name)
+        if runtime is None:
+            raise KeyError(name)
+        return runtime
 
     @property
     def names(self) -> list[str]:

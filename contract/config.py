@@ -1,23 +1,18 @@
 """config.yaml: the one file an operator edits. The model and its checks; contract.config_file reads the YAML."""
 
-import re
-from collections.abc import Iterator
 from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from contract.catalog import DeployedRuntime, RuntimeCatalog
 from contract.chart_values import COMPUTED_VALUES, ExtraValues
-from contract.checkpoints import CHECKPOINT_SUFFIXES, checkpoint_stem
+from contract.config_deadlines import CommonDeadlines, RuntimeDeadlines, deadline_faults
+from contract.config_faults import placeholder_faults, runtime_faults
 from contract.config_model import Section
-from contract.faults import Fault, faults_of, field_path
+from contract.faults import Fault, faults_of
 from contract.runtimes import RUNTIME_TYPES
 
 _BUCKET_ARN = r"^arn:aws[a-z-]*:s3:::[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"
-_PLACEHOLDER = re.compile(r"<[^<>]+>|\$\{[^{}]*\}")
-_FREE_TEXT = frozenset({"userData", "commandArguments", "extraEnv", "extraHPAConfig"})
-"""Keys whose values go elsewhere as they are; angle brackets and ${…} mean something there."""
-
 _FOREIGN_VALUES = "extraValues of a foreign chart"
 """A key that no YAML file has by accident."""
 
@@ -49,13 +44,6 @@ class ApiGateway(Section):
     throttle: Throttle = Throttle()
 
 
-class Deadlines(Section):
-    """How long a job may take."""
-
-    execution_seconds: Annotated[float, Field(gt=0)] = 300
-    """Seconds in the model server, after which the job is interrupted and fails."""
-
-
 class ModelsRuntime(Section):
     """One runtime: a queue, and pods of a model server with an agent beside it."""
 
@@ -69,6 +57,8 @@ class ModelsRuntime(Section):
     """(sdwebui) The checkpoint that a static runtime serves; no two runtimes may serve the same."""
     dynamic_model: bool = False
     """(sdwebui) Whether the runtime loads the checkpoint that each task asks for."""
+    deadlines: RuntimeDeadlines = RuntimeDeadlines()
+    """How long its jobs may take."""
     chart_repository: Annotated[str, Field(pattern=r"^(oci|https?)://")] | None = None
     """A chart of your own instead of the project's."""
     chart_version: str | None = None
@@ -94,10 +84,23 @@ class ModelsRuntime(Section):
         return value
 
     @property
-    def deployed(self) -> DeployedRuntime:
-        """What door and router see of it."""
-        static = None if self.dynamic_model or not RUNTIME_TYPES[self.type].loads_checkpoint else self.model_filename
-        return DeployedRuntime(name=self.name, type=self.type, model_filename=static, dynamic_model=self.dynamic_model)
+    def static_model(self) -> str | None:
+        """The one checkpoint it serves; None for a dynamic runtime and for types without checkpoints."""
+        return None if self.dynamic_model or not RUNTIME_TYPES[self.type].loads_checkpoint else self.model_filename
+
+    def deployed(self, common: CommonDeadlines) -> DeployedRuntime:
+        """What door and router see of it.
+
+        Args:
+            common: The deadlines of all runtimes.
+        """
+        return DeployedRuntime(
+            name=self.name,
+            type=self.type,
+            model_filename=self.static_model,
+            dynamic_model=self.dynamic_model,
+            deadlines=common.with_own(self.deadlines).deadlines,
+        )
 
 
 class Config(Section):
@@ -112,12 +115,13 @@ class Config(Section):
     """The runtimes."""
     input_bucket_arns: list[BucketArn] = []
     """Buckets besides the output bucket from which tasks may take s3:// inputs."""
-    deadlines: Deadlines = Deadlines()
+    deadlines: CommonDeadlines = CommonDeadlines()
+    """How long a job may take, unless its runtime says otherwise."""
 
     @property
     def catalog(self) -> RuntimeCatalog:
         """The deployed runtimes."""
-        return RuntimeCatalog(runtime.deployed for runtime in self.models_runtime)
+        return RuntimeCatalog(runtime.deployed(self.deadlines) for runtime in self.models_runtime)
 
     @property
     def input_buckets(self) -> list[str]:
@@ -147,31 +151,20 @@ def parse_config(data: Any) -> Config:
     Raises:
         ConfigError: It has faults; every one is named.
     """
-    faults = list(_placeholders(data, ()))
+    faults = list(placeholder_faults(data, ()))
     left_in_place = {fault.field for fault in faults}
     config = None
     try:
         config = Config.model_validate(data)
     except ValidationError as exc:
         faults += [_explain_computed(fault) for fault in faults_of(exc) if fault.field not in left_in_place]
-    if isinstance(data, dict) and isinstance(data.get("modelsRuntime"), list):
-        faults += _runtime_faults(data["modelsRuntime"])
+    if isinstance(data, dict):
+        faults += deadline_faults(data)
+        if isinstance(data.get("modelsRuntime"), list):
+            faults += runtime_faults(data["modelsRuntime"])
     if faults or config is None:
         raise ConfigError(faults)
     return config
-
-
-def _placeholders(value: Any, at: tuple[str | int, ...]) -> Iterator[Fault]:
-    if isinstance(value, dict):
-        foreign = bool(value.get("chartRepository"))
-        for key, item in value.items():
-            if key not in _FREE_TEXT and not (foreign and key == "extraValues"):
-                yield from _placeholders(item, (*at, str(key)))
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _placeholders(item, (*at, index))
-    elif isinstance(value, str) and (found := _PLACEHOLDER.search(value)):
-        yield Fault(field_path(at), f"still holds the placeholder {found.group()}")
 
 
 def _explain_computed(fault: Fault) -> Fault:
@@ -179,31 +172,3 @@ def _explain_computed(fault: Fault) -> Fault:
     if setting in COMPUTED_VALUES:
         return Fault(fault.field, "is set by the deployment and must not be set by hand")
     return fault
-
-
-def _runtime_faults(runtimes: list[Any]) -> Iterator[Fault]:
-    """What only a look at several keys or several runtimes shows; ill-typed ones are left to the model."""
-    names: dict[str, int] = {}
-    checkpoints: dict[str, int] = {}
-    for index, runtime in enumerate(runtimes):
-        if not isinstance(runtime, dict):
-            continue
-        at = f"modelsRuntime[{index}]"
-        name, checkpoint = runtime.get("name"), runtime.get("modelFilename")
-        runtime_type = RUNTIME_TYPES.get(str(runtime.get("type")))
-        if isinstance(name, str) and name:
-            if name in names:
-                yield Fault(f"{at}.name", f"is already the name of modelsRuntime[{names[name]}]")
-            names.setdefault(name, index)
-        loads_checkpoint = runtime_type is not None and runtime_type.loads_checkpoint
-        if runtime_type is not None and not loads_checkpoint and runtime.get("dynamicModel") is True:
-            yield Fault(f"{at}.dynamicModel", f"means nothing to type {runtime_type.name}")
-        if loads_checkpoint and not checkpoint and runtime.get("dynamicModel") is not True:
-            yield Fault(f"{at}.modelFilename", "is required unless dynamicModel is true")
-        if isinstance(checkpoint, str) and checkpoint:
-            if not checkpoint.lower().endswith(CHECKPOINT_SUFFIXES):
-                yield Fault(f"{at}.modelFilename", f"must end in {' or '.join(CHECKPOINT_SUFFIXES)}")
-            stem = checkpoint_stem(checkpoint)
-            if stem in checkpoints:
-                yield Fault(f"{at}.modelFilename", f"is already the checkpoint of modelsRuntime[{checkpoints[stem]}]")
-            checkpoints.setdefault(stem, index)

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any, Self
 
 from contract import strict_json
+from contract.deadlines import AskedDeadlines
 from contract.dynamodb import Item, read_values
 from contract.notice import Notice, Problem
 from contract.objects import ResultNames, s3_url
@@ -41,6 +42,9 @@ class JobRecord:
         state: Where it is.
         task_id: The caller's name for the task.
         runtime: The runtime that does it.
+        tasktype: What kind of task it is.
+        tenant: Whose it is; None of a foreign message.
+        deadlines: The deadlines it asks for.
         prefix: First part of its results' keys.
         context: The caller's own JSON.
         created_s: When it was accepted, seconds since 1970, as all times here.
@@ -61,6 +65,9 @@ class JobRecord:
     state: JobState
     task_id: str
     runtime: str
+    tasktype: str
+    tenant: str | None
+    deadlines: AskedDeadlines | None
     prefix: str
     context: Any
     created_s: float
@@ -84,12 +91,15 @@ class JobRecord:
             KeyError, ValueError: It is no job.
         """
         values = read_values(item)
-        code = values.get("error_code")
+        code, deadlines = values.get("error_code"), values.get("deadlines")
         return cls(
             job=values["pk"],
             state=JobState(values["state"]),
             task_id=values["task_id"],
             runtime=values["runtime"],
+            tasktype=values["tasktype"],
+            tenant=values.get("tenant"),
+            deadlines=None if deadlines is None else AskedDeadlines.model_validate_json(deadlines),
             prefix=values["prefix"],
             context=strict_json.loads(values["context"]),
             created_s=values["created_at"],

@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from contract import strict_json
+from contract.task import RUNTIME_ATTRIBUTE
 
 MAX_NOTICE_BYTES = 200 * 1024
 """A notice above this loses its image_url list; output_url holds the whole one."""
@@ -53,3 +54,14 @@ class Notice(BaseModel):
         if len(message) > MAX_NOTICE_BYTES:
             message = strict_json.dumps(body | {"image_url": []})
         return message
+
+    def publication(self, topic_arn: str) -> dict[str, Any]:
+        """What SNS's Publish is asked with."""
+        attributes = {RUNTIME_ATTRIBUTE: self.runtime, RESULT_ATTRIBUTE: str(self.result).lower()}
+        return {
+            "TopicArn": topic_arn,
+            "Message": self.to_message(),
+            "MessageAttributes": {
+                name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
+            },
+        }

@@ -109,3 +109,13 @@ class Task(BaseModel):
         else:
             body["content_url"] = self.content_url
         return strict_json.dumps(body)
+
+    def publication(self, topic_arn: str) -> dict[str, Any]:
+        """What SNS's Publish is asked with; the tenant's tasks are a group of their own, for fair queues."""
+        tenant = self.metadata.tenant
+        return {
+            "TopicArn": topic_arn,
+            "Message": self.to_message(),
+            "MessageAttributes": {RUNTIME_ATTRIBUTE: {"DataType": "String", "StringValue": self.metadata.runtime}},
+            **({"MessageGroupId": tenant} if tenant else {}),
+        }

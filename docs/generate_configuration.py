@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 
 from contract.chart_values import COMPUTED_VALUES
 from contract.config import Config
+from contract.config_deadlines import CommonDeadlines
 from contract.config_model import Section
 from contract.runtimes import RUNTIME_TYPES
 from queue_agent.settings import Settings, SettingsError
@@ -22,6 +23,14 @@ _INTERNAL_FIELDS = frozenset({"foreign_chart_values"})
 """Fields of the model that are no keys of the file."""
 _UNIONS = (Union, types.UnionType)
 _MISSING = re.compile(r"(\w+) is not set")
+_DEADLINE_VARIABLES = {
+    "START_TIMEOUT_S": "start_seconds",
+    "EXECUTION_TIMEOUT_S": "execution_seconds",
+    "STALL_TIMEOUT_S": "stall_seconds",
+    "MAX_START_TIMEOUT_S": "max_start_seconds",
+    "MAX_EXECUTION_TIMEOUT_S": "max_execution_seconds",
+}
+"""The agent's deadlines and what they are called in the file; all of them are one setting."""
 _VARIABLES = re.compile(r"[A-Z][A-Z0-9_]+(?: or [A-Z][A-Z0-9_]+)*")
 
 _INTRODUCTION = """\
@@ -58,9 +67,9 @@ Rules that hold everywhere:
   `extraEnv` and `extraHPAConfig` are not searched: brackets and `${…}` mean something there.
 - All faults of a file are reported at once, each with its line.
 
-What the local platform uses today: the `name`, `type`, `modelFilename` and `dynamicModel` of each runtime, `APIGW`,
-`inputBucketArns` and `deadlines`. Everything else is checked, but takes effect only in a deployment to AWS, which is
-not there yet.
+What the local platform uses today: the `name`, `type`, `modelFilename`, `dynamicModel` and `deadlines` of each runtime,
+and at the top `APIGW`, `inputBucketArns` and `deadlines`. Everything else is checked, but takes effect only in a
+deployment to AWS, which is not there yet.
 """
 
 _FOREIGN_CHART = """\
@@ -78,6 +87,7 @@ Read by [api/handlers.py](../api/handlers.py) when the function is loaded.
 |---|---|---|
 | `OUTPUT_BUCKET` | required | The bucket where results go, and content that is too large for a message. |
 | `TASK_TOPIC_ARN` | required | The SNS topic of tasks. |
+| `JOBS_TABLE` | none | The DynamoDB table of jobs. Without it tasks are only published; `Idempotency-Key` is refused. |
 | `RUNTIMES_FILE` | `runtimes.json` beside `api/` | The deployed runtimes, as `RuntimeCatalog.to_json` writes them. |
 
 Credentials, region and endpoint come from the usual `AWS_*` variables.
@@ -170,6 +180,8 @@ def _takes(schema: dict[str, Any]) -> str:
         return f"{word}, {least} to {most}"
     if least is not None or above is not None:
         word += f", at least {least}" if least is not None else f", more than {above:g}"
+    if most is not None:
+        word += f", at most {most:g}"
     return f"{word}, not empty" if schema.get("minItems") else word
 
 
@@ -197,6 +209,9 @@ def _agent_environment() -> list[str]:
     required = _required_variables()
     rows = []
     for name, text in _attributes(inspect.getdoc(Settings) or "").items():
+        if name == "deadlines":
+            rows += _deadline_variables()
+            continue
         begin = _VARIABLES.match(text)
         if begin is None:
             raise ValueError(f"a setting's docstring must begin with its variable: {text}")
@@ -218,6 +233,16 @@ def _agent_environment() -> list[str]:
         "Credentials and endpoint come from the usual `AWS_*` variables; `AWS_ENDPOINT_URL` points the agent at\n"
         "another AWS, as the local platform does.",
         "",
+    ]
+
+
+def _deadline_variables() -> list[str]:
+    fields = CommonDeadlines.model_fields
+    return [
+        _row(
+            f"`{variable}`", f"{fields[name].default:g}", f"`{fields[name].alias}`: {_prose(fields[name].description)}"
+        )
+        for variable, name in _DEADLINE_VARIABLES.items()
     ]
 
 

@@ -159,6 +159,41 @@ def test_a_job_that_no_agent_ever_saw_can_be_given_up(jobs):
     assert jobs.record(task).notice("bucket").context == "c"
 
 
+def test_a_job_that_is_given_up_stays_as_it_was_entered(jobs):
+    task = jobs.queued(tenant="t1")
+    before = jobs.record(task)
+    jobs.update(jobs.enter_given_up(task, task.metadata.job, PROBLEM, runtime="other", now_s=jobs.now_s + 50))
+    record = jobs.record(task)
+    assert (record.created_s, record.runtime, record.tenant) == (before.created_s, "r", "t1")
+
+
+def test_a_job_that_has_changed_since_it_was_read_is_not_given_up(jobs, refused):
+    task = jobs.queued()
+    job, seen_s = task.metadata.job, jobs.record(task).due_s
+    jobs.claimed(task)
+    jobs.update(jobs.hand_back(job, "token", attempts=0, hand_backs=1, start_by_s=jobs.now_s + 7200))
+    give_up = {"now_s": jobs.now_s, "seen_due_s": seen_s}
+    assert jobs.update(jobs.give_up(job, JobState.FAILED, PROBLEM, **give_up)) == refused.code
+    give_up["seen_due_s"] = jobs.record(task).due_s
+    assert jobs.update(jobs.give_up(job, JobState.FAILED, PROBLEM, **give_up)) != refused.code
+
+
+def test_a_job_that_was_begun_anew_is_not_marked_as_told(jobs, refused):
+    task = jobs.queued()
+    job = task.metadata.job
+    jobs.update(jobs.give_up(job, JobState.FAILED, PROBLEM, now_s=jobs.now_s))
+    jobs.update(jobs.redrive(job, now_s=jobs.now_s, start_s=60))
+    assert jobs.update(jobs.notified(job, jobs.now_s)) == refused.code
+    assert jobs.due_jobs(61) == {job}
+
+
+def test_an_item_keeps_what_the_task_is_published_with_again(jobs):
+    task = jobs.queued(tenant="t1", tasktype="pipeline", deadlines={"start_seconds": 60.5})
+    record = jobs.record(task)
+    assert (record.tenant, record.tasktype, record.deadlines) == ("t1", "pipeline", task.metadata.deadlines)
+    assert jobs.record(jobs.queued()).deadlines is None
+
+
 def test_a_long_error_is_cut_between_characters(jobs):
     task = jobs.queued()
     jobs.update(

@@ -4,6 +4,7 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from api.door import FrontDoor
+from api.intake import Intake
 from api.publisher import TaskPublisher
 from contract.catalog import DeployedRuntime, RuntimeCatalog
 
@@ -38,7 +39,7 @@ class Door:
     def __init__(self, catalog=CATALOG):
         self.sns, self.s3, self.s3_made = RecordingClient(), RecordingClient(), 0
         publisher = TaskPublisher(sns=self.sns, make_s3=self._make_s3, topic_arn="arn:topic", bucket="bucket")
-        self._door = FrontDoor(catalog=catalog, publisher=publisher, bucket="bucket")
+        self._door = FrontDoor(catalog=catalog, intake=Intake(publisher=publisher, jobs=None), bucket="bucket")
 
     def _make_s3(self):
         self.s3_made += 1

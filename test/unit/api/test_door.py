@@ -128,6 +128,53 @@ def test_a_job_and_its_tenant_travel_with_the_task(door):
     assert door.published["MessageAttributes"] == {"runtime": {"DataType": "String", "StringValue": "sdruntime"}}
 
 
+TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+def with_header(name, value):
+    return {"Content-Type": "application/json", name: value}
+
+
+@pytest.mark.parametrize("name", ["traceparent", "Traceparent"])
+def test_a_valid_traceparent_goes_with_the_task(door, name):
+    door.send(GOOD, headers=with_header(name, TRACEPARENT))
+    attribute = door.published["MessageAttributes"]["traceparent"]
+    assert attribute == {"DataType": "String", "StringValue": TRACEPARENT}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        None,
+        "x",
+        TRACEPARENT.upper(),
+        TRACEPARENT[:-1],
+        f"{TRACEPARENT}-00",
+        f"{TRACEPARENT}\n",
+        f"ff{TRACEPARENT[2:]}",
+        TRACEPARENT.replace("4bf92f3577b34da6a3ce929d0e0e4736", "0" * 32),
+        TRACEPARENT.replace("00f067aa0ba902b7", "0" * 16),
+        TRACEPARENT.replace("-", "_"),
+    ],
+)
+def test_a_malformed_traceparent_is_ignored(door, value):
+    assert door.send(GOOD, headers=with_header("traceparent", value))[0] == 200
+    assert set(door.published["MessageAttributes"]) == {"runtime"}
+
+
+@pytest.mark.parametrize("key", ["k", "x" * 255, " ~", '"quoted"'])
+def test_without_a_jobs_table_an_idempotency_key_is_refused_by_name(door, key):
+    faults = door.refusal(GOOD, headers=with_header("idempotency-key", key))
+    assert "without a jobs table" in faults["Idempotency-Key"]
+
+
+def test_faults_of_headers_and_body_are_named_at_once(door):
+    body = {"task": {**GOOD["task"], "metadata": {}}}
+    faults = door.refusal(body, headers=with_header("Idempotency-Key", "k"))
+    assert {"Idempotency-Key", "task.metadata.id", "task.metadata.runtime"} <= set(faults)
+
+
 def test_without_an_api_key_id_there_is_no_tenant(door):
     door.send(GOOD, key_id=None)
     assert "MessageGroupId" not in door.published

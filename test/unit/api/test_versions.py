@@ -1,6 +1,10 @@
 import json
+from dataclasses import replace
 
 import pytest
+
+from contract.catalog import DeployedRuntime, RuntimeCatalog
+from contract.deadlines import DEFAULT_DEADLINES
 
 METADATA = {"id": "test-t2i", "runtime": "sdruntime", "tasktype": "text-to-image", "prefix": "output", "context": ""}
 CHECKPOINT = "v1-5-pruned-emaonly.safetensors"
@@ -84,6 +88,48 @@ def test_every_fault_of_a_v1alpha1_request_is_named_at_once_in_its_own_words(doo
     }
 
 
+def test_a_deadline_above_the_runtimes_limit_is_refused_with_the_limit(door):
+    deadlines = {"start_seconds": 259201, "execution_seconds": 3601, "stall_seconds": 4000}
+    assert door.refusal(v1alpha2(deadlines=deadlines)) == {
+        "task.metadata.deadlines.start_seconds": "may be at most 259200 for runtime sdruntime",
+        "task.metadata.deadlines.execution_seconds": "may be at most 3600 for runtime sdruntime",
+        "task.metadata.deadlines.stall_seconds": "may be at most 3600 for runtime sdruntime",
+    }
+
+
+def test_a_deadline_is_held_against_its_own_runtimes_limit(make_door):
+    limits = replace(DEFAULT_DEADLINES, max_execution_s=60)
+    catalog = RuntimeCatalog([DeployedRuntime(name="sdruntime", type="sdwebui", dynamic_model=True, deadlines=limits)])
+    faults = make_door(catalog).refusal(v1alpha2(deadlines={"execution_seconds": 61}))
+    assert faults == {"task.metadata.deadlines.execution_seconds": "may be at most 60 for runtime sdruntime"}
+
+
+@pytest.mark.parametrize(
+    "deadlines",
+    [None, {}, {"start_seconds": None}, {"start_seconds": 259200, "execution_seconds": 3600, "stall_seconds": 0.5}],
+)
+def test_deadlines_up_to_the_limits_are_taken(door, deadlines):
+    assert door.send(v1alpha2(deadlines=deadlines))[0] == 200
+
+
+def test_unknown_keys_of_deadlines_are_ignored_as_those_of_metadata_are(door):
+    assert door.send(v1alpha2(deadlines={"later": 1}, later=1))[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("deadlines", "field"),
+    [
+        ([], "deadlines"),
+        (60, "deadlines"),
+        ({"start_seconds": 0}, "deadlines.start_seconds"),
+        ({"execution_seconds": -1}, "deadlines.execution_seconds"),
+        ({"stall_seconds": "soon"}, "deadlines.stall_seconds"),
+    ],
+)
+def test_deadlines_that_make_no_sense_are_refused_beside_every_other_fault(door, deadlines, field):
+    assert set(door.refusal(v1alpha2(deadlines=deadlines, id="a/b"))) == {f"task.metadata.{field}", "task.metadata.id"}
+
+
 def test_an_empty_v1alpha2_task_names_all_that_is_missing(door):
     assert door.refusal({"task": {"metadata": {}}}) == {
         "task.metadata.id": "is required",
@@ -113,8 +159,6 @@ def test_a_checkpoint_that_no_runtime_holds_goes_to_the_only_dynamic_one(door):
 
 
 def test_a_checkpoint_that_nothing_serves_is_refused_with_those_deployed(make_door):
-    from contract.catalog import DeployedRuntime, RuntimeCatalog
-
     static = DeployedRuntime(name="s", type="sdwebui", model_filename="a.safetensors")
     dynamic = [DeployedRuntime(name=name, type="sdwebui", dynamic_model=True) for name in ("x", "y")]
     field = "alwayson_scripts.sd_model_checkpoint"

@@ -5,6 +5,7 @@ import yaml
 
 from contract.config import ConfigError, parse_config
 from contract.config_file import ConfigFileError, load_config
+from contract.deadlines import DEFAULT_DEADLINES, Deadlines
 
 MINIMAL = """
 stackName: sdoneks
@@ -85,7 +86,7 @@ def test_the_minimal_file_has_every_default():
         30,
         50,
     )
-    assert config.deadlines.execution_seconds == 300
+    assert config.catalog["sdruntime"].deadlines == DEFAULT_DEADLINES
     values = config.models_runtime[0].extra_values
     assert values.runtime.scaling.queue_length == 10
     assert values.runtime.scaling.cooldown_period == 60
@@ -245,3 +246,71 @@ def test_volume_figures_outside_what_ebs_takes_are_faults(key, value):
 @pytest.mark.parametrize("name", ["Upper", "under_score", "-a", "a-", "x" * 54, "a.b", "ä"])
 def test_a_runtime_name_that_kubernetes_would_not_take_is_a_fault(name):
     assert "modelsRuntime[0].name" in faults(with_runtime(name=name))
+
+
+class TestDeadlines:
+    """The section `deadlines`, at the top and of a runtime."""
+
+    def config(self, top=None, own=None):
+        data = yaml.safe_load(MINIMAL)
+        if top is not None:
+            data["deadlines"] = top
+        if own is not None:
+            data["modelsRuntime"][0]["deadlines"] = own
+        return yaml.safe_dump(data)
+
+    def test_a_runtimes_own_keys_go_before_those_at_the_top(self):
+        top = {"startSeconds": 1000, "executionSeconds": 100, "maxExecutionSeconds": 500}
+        own = {"executionSeconds": 200, "stallSeconds": 50, "startSeconds": "", "maxStartSeconds": None}
+        assert parse(self.config(top, own)).catalog["sdruntime"].deadlines == Deadlines(
+            start_s=1000, execution_s=200, stall_s=50, max_start_s=259200, max_execution_s=500
+        )
+
+    @pytest.mark.parametrize(
+        ("top", "own", "expected"),
+        [
+            (
+                {"startSeconds": 100, "maxStartSeconds": 99},
+                None,
+                {"deadlines.startSeconds": "is above maxStartSeconds (99)"},
+            ),
+            ({"executionSeconds": 4000}, None, {"deadlines.executionSeconds": "is above maxExecutionSeconds (3600)"}),
+            ({"stallSeconds": 4000}, None, {"deadlines.stallSeconds": "is above maxExecutionSeconds (3600)"}),
+            ({"maxStartSeconds": 60}, None, {"deadlines.maxStartSeconds": "is below startSeconds (86400)"}),
+            (
+                {"maxExecutionSeconds": 4000},
+                {"executionSeconds": 4001},
+                {"modelsRuntime[0].deadlines.executionSeconds": "is above maxExecutionSeconds (4000)"},
+            ),
+            (
+                {"executionSeconds": 3000},
+                {"maxExecutionSeconds": 2000},
+                {"modelsRuntime[0].deadlines.maxExecutionSeconds": "is below executionSeconds (3000)"},
+            ),
+        ],
+    )
+    def test_a_deadline_above_its_maximum_is_a_fault_where_it_is_made(self, top, own, expected):
+        assert faults(self.config(top, own)) == expected
+
+    @pytest.mark.parametrize("key", ["startSeconds", "maxStartSeconds"])
+    def test_a_start_deadline_above_three_days_is_a_fault(self, key):
+        assert "259200" in faults(self.config({key: 259201}))[f"deadlines.{key}"]
+        assert "259200" in faults(self.config(None, {key: 259201}))[f"modelsRuntime[0].deadlines.{key}"]
+
+    @pytest.mark.parametrize("value", [0, -1, "soon", float("inf"), float("nan"), [], {}])
+    def test_a_deadline_that_is_no_positive_number_is_a_fault(self, value):
+        assert list(faults(self.config({"executionSeconds": value}))) == ["deadlines.executionSeconds"]
+
+    def test_every_fault_is_reported_at_once(self):
+        top = {"executionSeconds": 4000, "maxStartSeconds": "soon", "startSecond": 1}
+        assert set(faults(self.config(top, {"stallSeconds": 0, "maxExecutionSeconds": 5000, "startSeconds": 1}))) == {
+            "deadlines.executionSeconds",
+            "deadlines.maxStartSeconds",
+            "deadlines.startSecond",
+            "modelsRuntime[0].deadlines.stallSeconds",
+        }
+
+    @pytest.mark.parametrize("section", [[], "x", 1])
+    def test_a_section_that_is_no_mapping_is_a_fault_and_no_traceback(self, section):
+        assert faults(self.config(section))
+        assert faults(self.config(None, section))

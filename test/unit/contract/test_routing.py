@@ -1,6 +1,9 @@
+from dataclasses import replace
+
 import pytest
 
 from contract.catalog import DeployedRuntime, RuntimeCatalog
+from contract.deadlines import DEFAULT_DEADLINES
 from contract.routing import subscription_filter
 
 STATIC = DeployedRuntime(name="static", type="sdwebui", model_filename="a.safetensors")
@@ -46,5 +49,11 @@ def test_a_checkpoint_that_two_dynamic_runtimes_could_load_is_resolved_to_none()
 
 
 def test_the_catalog_travels_as_json():
-    catalog = RuntimeCatalog([STATIC, DYNAMIC, COMFY])
+    slow = DeployedRuntime(name="slow", type="comfyui", deadlines=replace(DEFAULT_DEADLINES, execution_s=1.5))
+    catalog = RuntimeCatalog([STATIC, DYNAMIC, COMFY, slow])
     assert list(RuntimeCatalog.from_json(catalog.to_json())) == list(catalog)
+
+
+def test_a_catalog_without_deadlines_has_the_default_ones():
+    (runtime,) = RuntimeCatalog.from_json('[{"name": "a", "type": "comfyui"}]')
+    assert runtime.deadlines == DEFAULT_DEADLINES

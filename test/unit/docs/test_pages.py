@@ -8,6 +8,7 @@ from api import v1alpha1, v1alpha2
 from api.content import content_faults
 from contract.catalog import DeployedRuntime, RuntimeCatalog
 from contract.notice import Notice
+from keeper import problems
 from queue_agent import errors
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -19,7 +20,7 @@ CATALOG = RuntimeCatalog(
         DeployedRuntime(name="comfyruntime", type="comfyui"),
     ]
 )
-NOT_IN_NOTICES = {"agent_error", "task_failed", "temporary_failure", "schema_too_new"}
+NOT_IN_NOTICES = {"agent_error", "task_failed", "temporary_failure", "schema_too_new", "lease_lost"}
 
 
 def blocks(text, language):
@@ -90,6 +91,7 @@ def test_the_notices_shown_have_every_field_of_a_notice_and_no_other():
 
 def test_every_error_code_of_a_notice_is_explained_and_no_other():
     raised = {one.code for one in vars(errors).values() if isinstance(one, type) and issubclass(one, errors.AgentError)}
+    raised |= {problems.UNDELIVERABLE.code, problems.CANCELLED.code, problems.lost(0).code}
     assert set(re.findall(r"^\| `(\w+)` \|", section("### Error codes"), re.MULTILINE)) == raised - NOT_IN_NOTICES
 
 

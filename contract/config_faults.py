@@ -1,0 +1,64 @@
+"""Faults of config.yaml that the model does not see, found in the file as YAML gives it."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from contract.checkpoints import CHECKPOINT_SUFFIXES, checkpoint_stem
+from contract.faults import Fault, field_path
+from contract.runtimes import RUNTIME_TYPES
+
+_PLACEHOLDER = re.compile(r"<[^<>]+>|\$\{[^{}]*\}")
+_FREE_TEXT = frozenset({"userData", "commandArguments", "extraEnv", "extraHPAConfig"})
+"""Keys whose values go elsewhere as they are; angle brackets and ${…} mean something there."""
+
+
+def placeholder_faults(value: Any, at: tuple[str | int, ...]) -> Iterator[Fault]:
+    """Placeholders that were left in place.
+
+    Args:
+        value: Any part of the file.
+        at: Where it stands.
+    """
+    if isinstance(value, dict):
+        foreign = bool(value.get("chartRepository"))
+        for key, item in value.items():
+            if key not in _FREE_TEXT and not (foreign and key == "extraValues"):
+                yield from placeholder_faults(item, (*at, str(key)))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from placeholder_faults(item, (*at, index))
+    elif isinstance(value, str) and (found := _PLACEHOLDER.search(value)):
+        yield Fault(field_path(at), f"still holds the placeholder {found.group()}")
+
+
+def runtime_faults(runtimes: list[Any]) -> Iterator[Fault]:
+    """What only a look at several keys or several runtimes shows; ill-typed ones are left to the model.
+
+    Args:
+        runtimes: What stands under modelsRuntime.
+    """
+    names: dict[str, int] = {}
+    checkpoints: dict[str, int] = {}
+    for index, runtime in enumerate(runtimes):
+        if not isinstance(runtime, dict):
+            continue
+        at = f"modelsRuntime[{index}]"
+        name, checkpoint = runtime.get("name"), runtime.get("modelFilename")
+        runtime_type = RUNTIME_TYPES.get(str(runtime.get("type")))
+        if isinstance(name, str) and name:
+            if name in names:
+                yield Fault(f"{at}.name", f"is already the name of modelsRuntime[{names[name]}]")
+            names.setdefault(name, index)
+        loads_checkpoint = runtime_type is not None and runtime_type.loads_checkpoint
+        if runtime_type is not None and not loads_checkpoint and runtime.get("dynamicModel") is True:
+            yield Fault(f"{at}.dynamicModel", f"means nothing to type {runtime_type.name}")
+        if loads_checkpoint and not checkpoint and runtime.get("dynamicModel") is not True:
+            yield Fault(f"{at}.modelFilename", "is required unless dynamicModel is true")
+        if isinstance(checkpoint, str) and checkpoint:
+            if not checkpoint.lower().endswith(CHECKPOINT_SUFFIXES):
+                yield Fault(f"{at}.modelFilename", f"must end in {' or '.join(CHECKPOINT_SUFFIXES)}")
+            stem = checkpoint_stem(checkpoint)
+            if stem in checkpoints:
+                yield Fault(f"{at}.modelFilename", f"is already the checkpoint of modelsRuntime[{checkpoints[stem]}]")
+            checkpoints.setdefault(stem, index)

@@ -1,0 +1,134 @@
+"""A task answered with 200 is in the table and on its way, whatever failed beside it."""
+
+import json
+import logging
+
+import pytest
+
+from contract.job_record import JobState
+
+TASK = {
+    "task": {
+        "metadata": {"id": "a", "runtime": "sdruntime", "tasktype": "text-to-image"},
+        "content": {"prompt": "a unicorn"},
+    }
+}
+LARGE = {
+    "task": {
+        "metadata": {"id": "a", "runtime": "sdruntime", "tasktype": "image-to-image"},
+        "content": {"init_images": ["A" * 200 * 1024]},
+    }
+}
+
+
+def refused_for_now(response):
+    return response["statusCode"] == 503 and response["headers"]["Retry-After"] == "1"
+
+
+def test_a_job_is_entered_then_published_then_queued(platform):
+    door = platform.door()
+    status, answer = door.post(TASK)
+    assert status == 200
+    assert door.wire.calls == ["PutItem", "Publish", "UpdateItem"]
+    assert (platform.job.job, platform.job.state) == (json.loads(answer)["job"], JobState.QUEUED)
+    assert platform.published_jobs() == [platform.job.job]
+
+
+def test_large_content_is_stored_before_the_job_is_entered(platform):
+    door = platform.door()
+    door.post(LARGE)
+    assert door.wire.calls == ["PutObject", "PutItem", "Publish", "UpdateItem"]
+    (envelope,) = platform.messages()
+    key = json.loads(envelope["Message"])["content_url"].removeprefix(f"s3://{platform.name}/")
+    assert json.loads(platform.s3.get_object(Bucket=platform.name, Key=key)["Body"].read()) == LARGE["task"]["content"]
+
+
+def test_without_a_table_a_task_is_published_and_no_more(platform):
+    door = platform.door(JOBS_TABLE="")
+    assert door.post(TASK)[0] == 200
+    assert door.wire.calls == ["Publish"]
+    assert platform.items == []
+
+
+@pytest.mark.parametrize("operation", ["PutObject", "PutItem"])
+def test_what_fails_before_the_publication_is_answered_503_and_nothing_is_published(platform, operation):
+    door = platform.door()
+    door.wire.cut(operation)
+    assert refused_for_now(door.respond(LARGE))
+    assert platform.published_jobs() == platform.jobs == []
+
+
+def test_a_job_that_was_entered_although_the_answer_was_lost_is_published(platform):
+    door = platform.door()
+    door.wire.lose_answers("PutItem", times=1)
+    assert door.post(TASK)[0] == 200
+    assert platform.published_jobs() == [platform.job.job]
+
+
+def test_a_job_that_cannot_be_published_is_withdrawn(platform):
+    door = platform.door()
+    door.wire.cut("Publish")
+    assert refused_for_now(door.respond(TASK))
+    assert platform.jobs == []
+
+
+def test_a_job_that_can_neither_be_published_nor_withdrawn_is_answered_503_and_logged(platform, caplog):
+    door = platform.door()
+    door.wire.cut("Publish")
+    door.wire.cut("DeleteItem")
+    assert refused_for_now(door.respond(TASK))
+    assert platform.job.state is JobState.ACCEPTED
+    assert f"not withdrawn: job {platform.job.job}" in caplog.text
+
+
+def test_a_job_that_an_agent_got_although_its_publication_seemed_to_fail_is_not_withdrawn(platform):
+    door = platform.door()
+    door.wire.lose_answers("Publish")
+    door.wire.meanwhile("DeleteItem", platform.claim)
+    assert refused_for_now(door.respond(TASK))
+    assert platform.job.state is JobState.RUNNING
+
+
+@pytest.mark.parametrize("answers", ["cut", "lose_answers"])
+def test_a_published_job_that_cannot_be_marked_is_answered_200_and_logged(platform, caplog, answers):
+    door = platform.door()
+    getattr(door.wire, answers)("UpdateItem")
+    status, answer = door.post(TASK)
+    assert status == 200
+    assert platform.published_jobs() == [json.loads(answer)["job"]]
+    assert answers == "lose_answers" or "not marked as published" in caplog.text
+
+
+def test_an_agent_that_is_faster_than_the_door_keeps_its_job_and_nobody_is_warned(platform, caplog):
+    door = platform.door()
+    door.wire.meanwhile("UpdateItem", platform.claim)
+    assert door.post(TASK)[0] == 200
+    assert platform.job.state is JobState.RUNNING
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+@pytest.mark.parametrize(
+    ("runtime", "deadlines", "start_s"),
+    [("sdruntime", None, 86400), ("comfy", None, 600), ("comfy", {"start_seconds": 30}, 30)],
+)
+def test_a_queued_job_is_due_at_its_start_deadline(platform, runtime, deadlines, start_s):
+    tasktype = "pipeline" if runtime == "comfy" else "text-to-image"
+    metadata = {"id": "a", "runtime": runtime, "tasktype": tasktype, "deadlines": deadlines}
+    content = {"1": {"class_type": "A", "inputs": {}}} if runtime == "comfy" else {}
+    assert platform.door().post({"task": {"metadata": metadata, "content": content}})[0] == 200
+    assert platform.job.due_s - platform.job.created_s == pytest.approx(start_s, abs=0.01)
+
+
+def test_the_deadlines_that_a_task_asks_for_travel_with_it(platform):
+    metadata = {**TASK["task"]["metadata"], "deadlines": {"execution_seconds": 20, "stall_seconds": 10}}
+    platform.door().post({"task": {**TASK["task"], "metadata": metadata}})
+    (envelope,) = platform.messages()
+    deadlines = json.loads(envelope["Message"])["metadata"]["deadlines"]
+    assert (deadlines["execution_seconds"], deadlines["stall_seconds"]) == (20, 10)
+
+
+def test_a_trace_reaches_the_queue(platform):
+    traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    platform.door().post(TASK, headers={"Traceparent": traceparent})
+    (envelope,) = platform.messages()
+    assert envelope["MessageAttributes"]["traceparent"]["Value"] == traceparent

@@ -1,0 +1,220 @@
+"""One Idempotency-Key, one job: wherever the door dies, and whoever else sends the same at the same moment."""
+
+import json
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from contract.job_record import JobState
+from contract.jobs_table import IDEMPOTENCY_S
+
+TASK = {
+    "task": {
+        "metadata": {"id": "a", "runtime": "sdruntime", "tasktype": "text-to-image"},
+        "content": {"prompt": "a unicorn"},
+    }
+}
+LARGE = {
+    "task": {
+        "metadata": {"id": "a", "runtime": "sdruntime", "tasktype": "image-to-image"},
+        "content": {"init_images": ["A" * 200 * 1024]},
+    }
+}
+CALLS = ["PutObject", "TransactWriteItems", "Publish", "UpdateItem"]
+"""Every call that the door makes for a large task with a key."""
+CONFLICT = {"CancellationReasons": [{"Code": "TransactionConflict"}, {"Code": "None"}]}
+
+
+def code(answer):
+    return json.loads(answer)["error"]["code"]
+
+
+def after(monkeypatch, seconds):
+    now_s = time.time() + seconds
+    monkeypatch.setattr("api.door.time", SimpleNamespace(time=lambda: now_s))
+
+
+def test_a_repeated_request_is_answered_word_for_word_and_published_once(platform):
+    door = platform.door()
+    first = door.post(TASK, key="k")
+    assert first[0] == 200
+    assert door.post(TASK, key="k") == first
+    assert platform.published_jobs() == [platform.job.job]
+
+
+def test_the_answer_of_v1alpha1_is_repeated_word_for_word(platform):
+    scripts = {"task": "text-to-image", "sd_model_checkpoint": "a", "id_task": "a"}
+    body = {"alwayson_scripts": scripts, "prompt": "a unicorn"}
+    first = platform.door().post(body, key="k", path="/v1alpha1")
+    assert first[0] == 200
+    assert platform.door().post(body, key="k", path="/v1alpha1/") == first
+
+
+def test_the_calls_of_a_request_with_a_key_are_those_at_which_the_door_dies_below(platform):
+    door = platform.door()
+    door.post(LARGE, key="k")
+    assert door.wire.calls == CALLS
+
+
+@pytest.mark.parametrize("moment", ["die_before", "die_after"])
+@pytest.mark.parametrize("operation", CALLS)
+def test_a_door_that_dies_between_its_writes_leaves_one_job_published_once_the_request_is_repeated(
+    platform, died, operation, moment
+):
+    dying = platform.door()
+    getattr(dying.wire, moment)(operation)
+    with pytest.raises(died):
+        dying.post(LARGE, key="k")
+    first = platform.door().post(LARGE, key="k")
+    assert first[0] == 200
+    assert platform.door().post(LARGE, key="k") == first
+    job = json.loads(first[1])["job"]
+    assert (platform.job.job, platform.job.state) == (job, JobState.QUEUED)
+    envelopes = platform.messages()
+    assert 1 <= len(envelopes) <= 2
+    for envelope in envelopes:
+        message = json.loads(envelope["Message"])
+        assert message["metadata"]["job"] == job
+        key = message["content_url"].removeprefix(f"s3://{platform.name}/")
+        assert platform.s3.get_object(Bucket=platform.name, Key=key)
+
+
+@pytest.mark.parametrize("trouble", ["cut", "lose_answers"])
+@pytest.mark.parametrize("operation", CALLS[:3])
+def test_a_request_answered_503_is_done_once_when_it_is_repeated(platform, operation, trouble):
+    door = platform.door()
+    getattr(door.wire, trouble)(operation)
+    status, _ = door.post(LARGE, key="k")
+    assert status == 503
+    status, answer = platform.door().post(LARGE, key="k")
+    assert status == 200
+    assert platform.job.job == json.loads(answer)["job"]
+    assert set(platform.published_jobs()) == {platform.job.job}
+
+
+@pytest.mark.parametrize("is_after", [False, True])
+@pytest.mark.parametrize("operation", CALLS)
+def test_two_requests_with_one_key_at_the_same_moment_are_one_job(platform, operation, is_after):
+    slow, fast, answers = platform.door(), platform.door(), []
+    slow.wire.meanwhile(operation, lambda: answers.append(fast.post(LARGE, key="k")), after=is_after)
+    answers.append(slow.post(LARGE, key="k"))
+    assert answers[0] == answers[1]
+    assert answers[0][0] == 200
+    assert (platform.job.state, set(platform.published_jobs())) == (JobState.QUEUED, {platform.job.job})
+
+
+def test_a_key_that_another_transaction_holds_is_tried_again(platform):
+    door = platform.door()
+    door.wire.answer_once("TransactWriteItems", "TransactionCanceledException", **CONFLICT)
+    assert door.post(TASK, key="k")[0] == 200
+    assert platform.published_jobs() == [platform.job.job]
+
+
+def test_a_key_that_stays_in_other_transactions_is_answered_503(platform, monkeypatch):
+    monkeypatch.setattr("api.jobs._PAUSE_S", 0.001)
+    door = platform.door()
+    conflict = door.wire.answer_once
+
+    def again():
+        conflict("TransactWriteItems", "TransactionCanceledException", **CONFLICT)
+        door.wire.meanwhile("GetItem", again)
+
+    again()
+    assert door.post(TASK, key="k")[0] == 503
+    assert platform.items == []
+
+
+def test_a_job_that_an_agent_has_is_not_published_again(platform):
+    door = platform.door()
+    door.wire.cut("UpdateItem")
+    first = door.post(TASK, key="k")
+    platform.claim()
+    platform.messages()
+    assert door.post(TASK, key="k") == first
+    assert platform.published_jobs() == []
+
+
+def test_a_job_that_was_erased_is_neither_published_nor_entered_again(platform):
+    first = platform.door().post(TASK, key="k")
+    platform.messages()
+    platform.dynamodb.delete_item(TableName=platform.name, Key={"pk": {"S": platform.job.job}})
+    assert platform.door().post(TASK, key="k") == first
+    assert platform.published_jobs() == platform.jobs == []
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"task": {**TASK["task"], "content": {"prompt": "a dog"}}},
+        json.dumps(TASK, indent=1),
+    ],
+    ids=["another prompt", "other spaces"],
+)
+def test_a_key_with_another_body_is_a_conflict(platform, other):
+    door = platform.door()
+    door.post(TASK, key="k")
+    status, answer = door.post(other, key="k")
+    assert (status, code(answer)) == (409, "idempotency_conflict")
+    assert len(platform.published_jobs()) == len(platform.jobs) == 1
+
+
+def test_a_key_with_another_version_of_the_api_is_a_conflict(platform):
+    scripts = {"task": "text-to-image", "sd_model_checkpoint": "a", "id_task": "a"}
+    both = {**TASK, "alwayson_scripts": scripts}
+    assert platform.door().post(both, key="k")[0] == 200
+    assert platform.door().post(both, key="k", path="/v1alpha1")[0] == 409
+
+
+def test_each_tenant_has_keys_of_its_own(platform):
+    door = platform.door()
+    answers = {door.post(TASK, key="k", tenant=tenant) for tenant in ("one", "two", None)}
+    assert len(answers) == len(platform.jobs) == 3
+
+
+def test_a_refused_request_uses_no_key_up(platform):
+    door = platform.door()
+    assert door.post({"task": {}}, key="k")[0] == 400
+    assert door.post(TASK, key="k")[0] == 200
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256, "ä", "a\tb", "a\n"])
+def test_a_key_that_is_not_1_to_255_printable_ascii_characters_is_refused_by_name(platform, key):
+    status, answer = platform.door().post(TASK, key=key)
+    assert status == 400
+    assert [detail["field"] for detail in json.loads(answer)["error"]["details"]] == ["Idempotency-Key"]
+    assert platform.items == []
+
+
+@pytest.mark.parametrize("key", ["k", " ~", "x" * 255])
+def test_any_other_key_is_taken(platform, key):
+    assert platform.door().post(TASK, key=key)[0] == 200
+
+
+@pytest.mark.parametrize(("age_s", "jobs"), [(IDEMPOTENCY_S - 60, 1), (IDEMPOTENCY_S + 60, 2)])
+def test_a_key_is_used_up_for_a_day(platform, monkeypatch, age_s, jobs):
+    door = platform.door()
+    door.post(TASK, key="k")
+    after(monkeypatch, age_s)
+    assert door.post(TASK, key="k")[0] == 200
+    assert len(platform.jobs) == jobs
+
+
+def test_an_expired_key_that_another_transaction_holds_is_not_taken_for_one_in_use(platform, monkeypatch):
+    door = platform.door()
+    door.post(TASK, key="k")
+    after(monkeypatch, IDEMPOTENCY_S + 60)
+    door.wire.answer_once("TransactWriteItems", "TransactionCanceledException", **CONFLICT)
+    assert door.post({"task": {**TASK["task"], "content": {}}}, key="k")[0] == 200
+    assert len(platform.jobs) == 2
+
+
+def test_a_repeated_job_keeps_the_time_of_its_first_acceptance(platform, monkeypatch, died):
+    door = platform.door()
+    door.wire.die_before("Publish")
+    with pytest.raises(died):
+        door.post(TASK, key="k")
+    created_s = platform.job.created_s
+    after(monkeypatch, 1000)
+    platform.door().post(TASK, key="k")
+    assert platform.job.due_s == pytest.approx(created_s + 86400, abs=0.01)
