@@ -297,19 +297,9 @@ class JobsTable:
             cancelled=JobState.CANCELLED,
         )
 
-    def postpone(self, job: str, *, seen_due_s: float, due_s: float, state: JobState) -> Request:
-        """UpdateItem: look at a job later; refused if it has changed since ``seen_due_s`` was read.
-
-        ``state`` takes the place of accepted or queued where the job is neither held nor ended.
-        """
-        return self._update(
-            job,
-            "SET #due_at = :due, #state = :state",
-            "#due_at = :seen",
-            due=due_s,
-            seen=seen_due_s,
-            state=state,
-        )
+    def postpone(self, job: str, *, seen_due_s: float, due_s: float) -> Request:
+        """UpdateItem: look at a job later; refused if it has changed since ``seen_due_s`` was read."""
+        return self._update(job, "SET #due_at = :due", "#due_at = :seen", due=due_s, seen=seen_due_s)
 
     def request_cancel(self, job: str, now_s: float) -> Request:
         """UpdateItem: ask the agent that runs a job to stop it; refused where none has it."""

@@ -10,10 +10,9 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from contract.catalog import DeployedRuntime
 from contract.config import Config, ModelsRuntime
 from contract.runtimes import RUNTIME_TYPES
-from local.aws import NOTICE_TOPIC_ARN, OUTPUT_BUCKET, TASK_TOPIC_ARN, dead_queue_name, queue_url
+from local.aws import JOBS_TABLE, NOTICE_TOPIC_ARN, OUTPUT_BUCKET, TASK_TOPIC_ARN, dead_queue_name, queue_url
 from local.processes import Part, Probe
 
 SAMPLE_CHECKPOINT = "v1-5-pruned-emaonly.safetensors"
@@ -86,6 +85,7 @@ def door_part(layout: Layout) -> Part:
             "API_KEY": layout.api_key,
             "TASK_TOPIC_ARN": TASK_TOPIC_ARN,
             "OUTPUT_BUCKET": OUTPUT_BUCKET,
+            "JOBS_TABLE": JOBS_TABLE,
             "RUNTIMES_FILE": str(layout.runtimes_file),
         },
         probe=_listens(layout.gateway_port),
@@ -111,6 +111,7 @@ def server_part(layout: Layout, runtime: ModelsRuntime, http: aiohttp.ClientSess
 
 def agent_part(layout: Layout, runtime: ModelsRuntime) -> Part:
     """A runtime's queue agent."""
+    deadlines = runtime.deployed(layout.config.deadlines).deadlines
     return Part(
         name=f"{runtime.name}-agent",
         command=_python("queue_agent"),
@@ -128,7 +129,28 @@ def agent_part(layout: Layout, runtime: ModelsRuntime) -> Part:
             "DYNAMIC_SD_MODEL": "true" if runtime.dynamic_model else "false",
             "ALLOW_LOOPBACK_INPUTS": "true",
             "SHUTDOWN_GRACE_S": f"{AGENT_DRAIN_S:g}",
-            "EXECUTION_TIMEOUT_S": f"{layout.config.deadlines.execution_seconds:g}",
+            "START_TIMEOUT_S": f"{deadlines.start_s:g}",
+            "EXECUTION_TIMEOUT_S": f"{deadlines.execution_s:g}",
+            "STALL_TIMEOUT_S": f"{deadlines.stall_s:g}",
+            "MAX_START_TIMEOUT_S": f"{deadlines.max_start_s:g}",
+            "MAX_EXECUTION_TIMEOUT_S": f"{deadlines.max_execution_s:g}",
+            "JOBS_TABLE": JOBS_TABLE,
+        },
+    )
+
+
+def keeper_part(layout: Layout) -> Part:
+    """Whoever answers for lost jobs."""
+    return Part(
+        name="keeper",
+        command=_python("local.keeper", f"--runtimes={layout.runtimes_file}"),
+        environment={
+            **layout.environment,
+            "JOBS_TABLE": JOBS_TABLE,
+            "NOTICE_TOPIC_ARN": NOTICE_TOPIC_ARN,
+            "TASK_TOPIC_ARN": TASK_TOPIC_ARN,
+            "OUTPUT_BUCKET": OUTPUT_BUCKET,
+            "START_TIMEOUT_S": f"{layout.config.deadlines.start_seconds:g}",
         },
     )
 
@@ -160,9 +182,8 @@ def stand_in_url(runtime: ModelsRuntime, port: int) -> str:
 
 
 def _models(runtime: ModelsRuntime) -> list[str]:
-    deployed: DeployedRuntime = runtime.deployed
-    if deployed.model_filename is not None:
-        return [deployed.model_filename]
+    if runtime.static_model is not None:
+        return [runtime.static_model]
     names = [runtime.model_filename, SAMPLE_CHECKPOINT]
     return list(dict.fromkeys(name for name in names if name is not None))
 

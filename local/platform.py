@@ -138,6 +138,8 @@ class Platform:
             await self._ready(aws)
             for runtime in layout.config.models_runtime:
                 self._launch(parts.agent_part(layout, runtime), self._agents)
+        # Nobody waits for it: there is nothing for it to do in the first seconds.
+        self._launch(parts.keeper_part(layout), self._others)
         if self._console is not None:
             self._launch(parts.notices_part(layout), self._others)
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from local.aws import NOTICE_TOPIC_ARN, OUTPUT_BUCKET
+from local.aws import JOBS_TABLE, NOTICE_TOPIC_ARN, OUTPUT_BUCKET
 from local.sandbox import sandbox_environment
 
 
@@ -38,6 +38,7 @@ class Stack:
             "FrontApiEndpoint": self.endpoint,
             "OutputS3Bucket": OUTPUT_BUCKET,
             "sdNotificationOutputArn": NOTICE_TOPIC_ARN,
+            "JobsTable": JOBS_TABLE,
             "ApiKey": self.api_key,
             "AwsEndpoint": self.aws_endpoint,
             "Environment": sandbox_environment(self.aws_endpoint),

@@ -4,15 +4,13 @@ import os
 import signal
 import sys
 from collections.abc import MutableMapping
-from pathlib import Path
 
 from deploy.verify.errors import VerifyError
 from deploy.verify.samples import samples_for
-from deploy.verify.target import Target, deployed_target, local_target, read_local_stack
+from deploy.verify.target import Target, deployed_target, enter_local_stack, local_target
 from deploy.verify.verification import Outcome, verify
 
 _DEFAULT_WAIT_S = 900.0
-_DEFAULT_STACK_FILE = Path(__file__).resolve().parents[2] / ".local" / "stack.json"
 
 
 def main() -> int:
@@ -48,12 +46,7 @@ def main() -> int:
 def _find_target(environ: MutableMapping[str, str]) -> Target:
     if environ.get("LOCAL") != "1":
         return deployed_target(environ.get("STACK_NAME") or "sdoneksStack")
-    stack = read_local_stack(Path(environ.get("STACK_FILE") or _DEFAULT_STACK_FILE))
-    # Nothing of a real account may take part in a local run, whatever profile or proxy the caller has set.
-    for name in [name for name in environ if name.startswith("AWS_")]:
-        del environ[name]
-    environ.update(stack["Environment"])
-    return local_target(stack)
+    return local_target(enter_local_stack(environ))
 
 
 def _line(outcome: Outcome) -> str:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from deploy.verify.errors import VerifyError
 
+_DEFAULT_STACK_FILE = Path(__file__).resolve().parents[2] / ".local" / "stack.json"
 _KEY_ID = re.compile(r"\bid\s*==\s*[`'\"]+([A-Za-z0-9]+)[`'\"]|--api-key[ =]+['\"]?([A-Za-z0-9]+)")
 
 
@@ -59,6 +60,23 @@ def read_local_stack(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise VerifyError(f"No local platform runs: {path} is not there. Start one with `make up`.") from None
     return outputs
+
+
+def enter_local_stack(environ: MutableMapping[str, str]) -> dict[str, Any]:
+    """Make an environment lead to the running local platform, and read its stack.json.
+
+    Args:
+        environ: The environment; STACK_FILE may name another stack.json.
+
+    Raises:
+        VerifyError: None runs.
+    """
+    stack = read_local_stack(Path(environ.get("STACK_FILE") or _DEFAULT_STACK_FILE))
+    # Nothing of a real account may take part in a local run, whatever profile or proxy the caller has set.
+    for name in [name for name in environ if name.startswith("AWS_")]:
+        del environ[name]
+    environ.update(stack["Environment"])
+    return stack
 
 
 def local_target(outputs: Mapping[str, Any]) -> Target:

@@ -6,7 +6,16 @@ import pytest
 
 from contract.catalog import DeployedRuntime, RuntimeCatalog
 from contract.config import parse_config
-from local.aws import NOTICE_TOPIC_ARN, OUTPUT_BUCKET, TASK_TOPIC_ARN, dead_queue_name, provision, queue_url
+from local.aws import (
+    JOBS_TABLE,
+    NOTICE_TOPIC_ARN,
+    OUTPUT_BUCKET,
+    TASK_TOPIC_ARN,
+    dead_queue_name,
+    provision,
+    queue_url,
+    returned_queue_name,
+)
 from local.sandbox import REGION
 
 STATIC = DeployedRuntime(name="static", type="sdwebui", model_filename="base.safetensors")
@@ -66,6 +75,9 @@ def aws(aws_endpoint: str) -> Aws:
     sns = aws.client("sns")
     for subscription in sns.list_subscriptions()["Subscriptions"]:
         sns.unsubscribe(SubscriptionArn=subscription["SubscriptionArn"])
+    dynamodb = aws.client("dynamodb")
+    if JOBS_TABLE in dynamodb.list_tables()["TableNames"]:
+        dynamodb.delete_table(TableName=JOBS_TABLE)
     return aws
 
 
@@ -120,10 +132,11 @@ def test_a_task_arrives_in_its_sns_envelope_with_its_attributes(aws: Aws) -> Non
 
 def test_queues_have_the_deployed_timeouts_and_a_dead_queue_that_keeps_longer(aws: Aws) -> None:
     aws.deploy(STATIC)
-    queue, dead = aws.attributes("static"), aws.attributes(dead_queue_name("static"))
+    names = ("static", returned_queue_name("static"), dead_queue_name("static"))
+    queue, returned, dead = (aws.attributes(name) for name in names)
     assert queue["VisibilityTimeout"] == "90"
-    redrive = json.loads(queue["RedrivePolicy"])
-    assert redrive["deadLetterTargetArn"] == dead["QueueArn"]
+    redrive, last = json.loads(queue["RedrivePolicy"]), json.loads(returned["RedrivePolicy"])
+    assert (redrive["deadLetterTargetArn"], last["deadLetterTargetArn"]) == (returned["QueueArn"], dead["QueueArn"])
     assert int(redrive["maxReceiveCount"]) == 100
     assert int(dead["MessageRetentionPeriod"]) == 14 * 24 * 3600
     assert int(queue["MessageRetentionPeriod"]) < int(dead["MessageRetentionPeriod"])

@@ -1,0 +1,1 @@
+"""Begins failed jobs anew whose messages were kept in a dead queue."""

@@ -1,0 +1,118 @@
+"""A runtime's queue, and the dead queue where its redrive chain ends."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Self
+
+from contract.dead_letter import CODE_ATTRIBUTE, REASON_ATTRIBUTE, redrive_target
+from contract.delivery import Delivery, NewerSchemaError, UnreadableDeliveryError, read_delivery
+from deploy.redrive.errors import RedriveError
+
+_HIDE_S = 120
+"""How long a message that was read stays hidden should this process be killed."""
+_WAIT_S = 1
+"""A long poll, however short, asks every server of a queue; a short one would overlook messages."""
+_BATCH = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadMessage:
+    """A message of a dead queue.
+
+    Attributes:
+        receipt: What it is deleted or released by.
+        body: Its text.
+        sent_s: When it came there, seconds since 1970.
+        code: Why, in one word; empty where SQS itself put it there.
+        reason: Why, in a sentence.
+        delivery: The task in it; None where none can be read.
+    """
+
+    receipt: str
+    body: str
+    sent_s: float
+    code: str
+    reason: str
+    delivery: Delivery | None
+
+
+class Queues:
+    """A queue and its dead queue. Calls raise botocore's errors when SQS does not answer.
+
+    Args:
+        sqs: A boto3 client.
+        url: The queue's URL.
+        dead_url: The dead queue's.
+    """
+
+    def __init__(self, sqs: Any, *, url: str, dead_url: str) -> None:
+        self._sqs = sqs
+        self._url = url
+        self._dead_url = dead_url
+
+    @classmethod
+    def follow(cls, sqs: Any, url: str) -> Self:
+        """Find a queue's dead queue: where its redrive leads, and that one's, to the end.
+
+        Raises:
+            RedriveError: It leads nowhere.
+        """
+        dead_url = url
+        while (name := redrive_target(_attributes(sqs, dead_url, "RedrivePolicy"))) is not None:
+            dead_url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
+        if dead_url == url:
+            raise RedriveError(f"Queue {url} has no redrive policy, so there is no dead queue to read.")
+        return cls(sqs, url=url, dead_url=dead_url)
+
+    def read_dead(self) -> Iterator[DeadMessage]:
+        """Read all that is in the dead queue; what was read is hidden until it is deleted or released."""
+        while batch := self._sqs.receive_message(
+            QueueUrl=self._dead_url,
+            MaxNumberOfMessages=_BATCH,
+            WaitTimeSeconds=_WAIT_S,
+            VisibilityTimeout=_HIDE_S,
+            MessageSystemAttributeNames=["SentTimestamp"],
+            MessageAttributeNames=[CODE_ATTRIBUTE, REASON_ATTRIBUTE],
+        ).get("Messages"):
+            yield from map(_dead_message, batch)
+
+    @property
+    def hidden(self) -> int:
+        """About how many messages of the dead queue somebody else looks at just now."""
+        return int(_attributes(self._sqs, self._dead_url, "ApproximateNumberOfMessagesNotVisible").popitem()[1])
+
+    def send(self, delivery: Delivery, body: str) -> None:
+        """Put a task into the queue, in its tenant's group as when it was first sent."""
+        tenant = delivery.task.metadata.tenant
+        group = {"MessageGroupId": tenant} if tenant else {}
+        self._sqs.send_message(QueueUrl=self._url, MessageBody=body, **group)
+
+    def delete(self, message: DeadMessage) -> None:
+        """Remove a message from the dead queue."""
+        self._sqs.delete_message(QueueUrl=self._dead_url, ReceiptHandle=message.receipt)
+
+    def release(self, message: DeadMessage) -> None:
+        """Leave a message in the dead queue, for others to see at once."""
+        self._sqs.change_message_visibility(QueueUrl=self._dead_url, ReceiptHandle=message.receipt, VisibilityTimeout=0)
+
+
+def _attributes(sqs: Any, url: str, name: str) -> dict[str, str]:
+    attributes: dict[str, str] = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[name]).get("Attributes", {})
+    return attributes
+
+
+def _dead_message(message: dict[str, Any]) -> DeadMessage:
+    attributes = {name: value["StringValue"] for name, value in message.get("MessageAttributes", {}).items()}
+    sent_ms = int(message["Attributes"]["SentTimestamp"])
+    try:
+        delivery = read_delivery(message["Body"], message_id=message["MessageId"], sent_ms=sent_ms)
+    except (NewerSchemaError, UnreadableDeliveryError):
+        delivery = None
+    return DeadMessage(
+        receipt=message["ReceiptHandle"],
+        body=message["Body"],
+        sent_s=sent_ms / 1000,
+        code=attributes.get(CODE_ATTRIBUTE, ""),
+        reason=attributes.get(REASON_ATTRIBUTE, ""),
+        delivery=delivery,
+    )

@@ -1,0 +1,1 @@
+"""Answers for lost jobs: for messages that no agent brought to an end, and for jobs that are overdue."""

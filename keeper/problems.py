@@ -1,0 +1,41 @@
+"""Why the keeper ends a job: what its notice says."""
+
+from contract.job_record import JobRecord
+from contract.notice import Problem
+
+UNDELIVERABLE = Problem(
+    code="undeliverable",
+    message="The queue delivered the task as often as it may, and no agent brought it to an end.",
+)
+CANCELLED = Problem(
+    code="cancelled", message="The task was cancelled; the agent that ran it vanished before it could say so."
+)
+
+
+def not_begun(record: JobRecord, now_s: float) -> Problem:
+    """Of a job whose start deadline is over."""
+    advice = (
+        f"See whether runtime {record.runtime} has pods that run, and whether its queue's filter lets its tasks through"
+    )
+    if record.claims or record.generation:
+        message = f"No agent took the task up again before its start deadline. {advice}."
+    else:
+        waited_s = (record.due_s or now_s) - record.created_s
+        message = f"No agent began the task within {_duration(waited_s)}. {advice}."
+    return Problem(code="start_deadline_exceeded", message=message)
+
+
+def lost(waited_s: float) -> Problem:
+    """Of a job whose agent vanished.
+
+    Args:
+        waited_s: How long no other has taken it.
+    """
+    return Problem(
+        code="lost",
+        message=f"The agent that ran the task vanished, and no other took it up within {_duration(waited_s)}.",
+    )
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds / 3600:.3g} h" if seconds >= 3600 else f"{seconds / 60:.3g} min"  # noqa: PLR2004

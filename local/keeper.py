@@ -1,0 +1,86 @@
+"""The process that is the keeper's two Lambdas and what calls them: ``python -m local.keeper``.
+
+It hands them returned messages as SQS's event source does, and runs the reaper as the schedule does, only more often.
+"""
+
+import argparse
+import logging
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from contract.catalog import RuntimeCatalog
+from keeper.handlers import reaper_handler, returned_handler
+from local.aws import queue_url, returned_queue_name
+from local.sandbox import ACCOUNT, REGION
+
+_REAP_EVERY_S = 5.0
+_POLL_S = 1
+_PAUSE_S = 1.0
+_BATCH = 10
+
+logger = logging.getLogger(__name__)
+
+
+def main() -> None:
+    """Call the handlers until the process is ended."""
+    parser = argparse.ArgumentParser(prog="python -m local.keeper")
+    parser.add_argument("--runtimes", type=Path, required=True, help="runtimes.json")
+    arguments = parser.parse_args()
+    logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(message)s")
+    catalog = RuntimeCatalog.from_json(arguments.runtimes.read_text(encoding="utf-8"))
+    sqs = boto3.client("sqs", config=Config(retries={"total_max_attempts": 1}))
+    next_reap_s = time.monotonic() + _REAP_EVERY_S
+    while True:
+        try:
+            for runtime in catalog.names:
+                poll(sqs, returned_queue_name(runtime))
+            if time.monotonic() >= next_reap_s:
+                next_reap_s = time.monotonic() + _REAP_EVERY_S
+                reaper_handler({}, None)
+        except (BotoCoreError, ClientError) as exc:
+            logger.warning("AWS does not answer: %s", exc)
+            time.sleep(_PAUSE_S)
+
+
+def poll(sqs: Any, queue: str) -> None:
+    """Hand over what one queue has, and delete what was handled."""
+    url = queue_url(sqs.meta.endpoint_url, queue)
+    answer = sqs.receive_message(
+        QueueUrl=url,
+        MaxNumberOfMessages=_BATCH,
+        WaitTimeSeconds=_POLL_S,
+        MessageSystemAttributeNames=["All"],
+        MessageAttributeNames=["All"],
+    )
+    messages = answer.get("Messages", [])
+    if not messages:
+        return
+    result = returned_handler({"Records": [_record(message, queue) for message in messages]}, None)
+    failed = {failure["itemIdentifier"] for failure in result["batchItemFailures"]}
+    for message in messages:
+        if message["MessageId"] not in failed:
+            sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+
+
+def _record(message: dict[str, Any], queue: str) -> dict[str, Any]:
+    """A message as Lambda's event has it."""
+    return {
+        "messageId": message["MessageId"],
+        "receiptHandle": message["ReceiptHandle"],
+        "body": message["Body"],
+        "attributes": message["Attributes"],
+        "messageAttributes": message.get("MessageAttributes", {}),
+        "eventSource": "aws:sqs",
+        "eventSourceARN": f"arn:aws:sqs:{REGION}:{ACCOUNT}:{queue}",
+        "awsRegion": REGION,
+    }
+
+
+if __name__ == "__main__":
+    main()

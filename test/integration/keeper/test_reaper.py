@@ -1,0 +1,280 @@
+import json
+
+import pytest
+
+from contract.deadlines import DEFAULT_DEADLINES
+from contract.job import new_job_id
+from contract.job_record import JobState
+from contract.jobs_table import CLOCK_MARGIN_S, NOTICE_DUE_S, PUBLISH_DUE_S
+from contract.notice import Problem
+from contract.objects import content_key
+from contract.task import Task
+from keeper import reaper
+
+PROBLEM = Problem(code="execution_failed", message="no such node")
+START_S = DEFAULT_DEADLINES.start_s
+LEASE_S = 85
+RICH = {
+    "context": {"a": [1, None]},
+    "prefix": "x/y",
+    "tenant": "t1",
+    "deadlines": {"start_seconds": 7200, "execution_seconds": 60},
+}
+
+
+def test_a_stale_accepted_job_whose_content_lies_in_the_bucket_is_published_as_the_door_did(world):
+    task = world.accepted(**RICH)
+    world.lay_content(task)
+    assert world.reap(after_s=PUBLISH_DUE_S + 1) == {"republished": 1}
+    [message] = world.take(world.queue)
+    envelope = json.loads(message["Body"])
+    again = Task.model_validate_json(envelope["Message"])
+    created_s = world.record(task).created_s
+    assert again.metadata.submitted_at.timestamp() == pytest.approx(created_s, abs=0.001)
+    assert again.metadata == task.metadata.model_copy(update={"submitted_at": again.metadata.submitted_at})
+    assert again.content_url == f"s3://{world.bucket}/{content_key(task.metadata.job)}"
+    assert envelope["MessageAttributes"]["runtime"]["Value"] == world.name
+    assert message["Attributes"]["MessageGroupId"] == "t1"
+    assert (world.record(task).state, world.record(task).due_s) == (JobState.QUEUED, pytest.approx(created_s + 7200))
+
+
+@pytest.mark.parametrize(
+    ("asked", "start_s"), [(None, START_S), ({"start_seconds": 120}, 120), ({"execution_seconds": 9}, START_S)]
+)
+def test_a_stale_accepted_job_without_content_in_the_bucket_waits_for_its_start_deadline(world, asked, start_s):
+    task = world.accepted(deadlines=asked)
+    created_s = world.now_s
+    assert world.reap(after_s=PUBLISH_DUE_S + 1) == {"postponed": 1}
+    record = world.record(task)
+    assert (record.state, record.due_s) == (JobState.ACCEPTED, pytest.approx(created_s + start_s))
+    assert world.reap(after_s=start_s + 1) == {"ended": 1, "told": 1}
+    assert world.take(world.queue) == []
+
+
+def test_a_job_that_no_agent_began_in_time_fails_and_the_notice_says_how_long_it_waited_and_what_to_look_at(world):
+    task = world.queued(start_s=7200)
+    assert world.reap(after_s=7201) == {"ended": 1, "told": 1}
+    [notice] = world.notices()
+    assert (notice["job"], notice["result"]) == (task.metadata.job, False)
+    assert notice["error"]["code"] == "start_deadline_exceeded"
+    assert notice["error"]["message"].startswith("No agent began the task within 2 h. See whether runtime ")
+    assert world.record(task).notified
+    assert world.reap(after_s=10_000) == {}
+
+
+def test_a_job_that_was_handed_back_and_not_taken_up_again_fails_without_a_false_claim_about_its_start(world):
+    task = world.running()
+    hand_back = {"attempts": 1, "hand_backs": 1, "start_by_s": world.now_s + 600}
+    world.update(world.table.hand_back(task.metadata.job, "token", **hand_back))
+    world.reap(after_s=601)
+    assert world.notices()[0]["error"]["message"].startswith("No agent took the task up again")
+
+
+def test_a_job_with_a_live_lease_is_postponed_and_stays_its_agents(world):
+    task = world.running()
+    world.now_s += LEASE_S + 3600 + 1
+    world.update(world.table.renew(task.metadata.job, "token", until_s=world.now_s + 50, attempts=1, progress=None))
+    assert world.reap() == {"postponed": 1}
+    record = world.record(task)
+    assert (record.state, record.due_s) == (JobState.RUNNING, pytest.approx(world.now_s + 50 + START_S, abs=0.01))
+
+
+def test_a_job_whose_agent_vanished_is_left_to_other_agents_for_as_long_as_a_job_may_wait(world):
+    task = world.running()
+    ended_s = world.now_s + LEASE_S
+    assert world.reap(after_s=LEASE_S + 3601) == {"postponed": 1}
+    assert world.reap(after_s=START_S) == {"ended": 1, "told": 1}
+    assert world.now_s > ended_s + START_S
+    [notice] = world.notices()
+    assert (notice["status"], notice["error"]["code"]) == ("failed", "lost")
+    assert world.record(task).notified
+
+
+def test_a_job_that_was_to_be_cancelled_when_its_agent_vanished_is_cancelled_soon(world):
+    task = world.running()
+    world.update(world.table.request_cancel(task.metadata.job, world.now_s))
+    assert world.reap(after_s=NOTICE_DUE_S + 1) == {"ended": 1, "told": 1}
+    [notice] = world.notices()
+    assert (notice["status"], notice["result"], notice["error"]["code"]) == ("cancelled", False, "cancelled")
+
+
+def test_a_job_that_is_to_be_cancelled_and_still_has_its_agent_is_looked_at_when_the_lease_is_over(world):
+    task = world.running()
+    world.update(world.table.request_cancel(task.metadata.job, world.now_s))
+    world.now_s += NOTICE_DUE_S + 1
+    world.update(world.table.renew(task.metadata.job, "token", until_s=world.now_s + 50, attempts=1, progress=None))
+    assert world.reap() == {"postponed": 1}
+    assert world.record(task).due_s == pytest.approx(world.now_s + 50 + CLOCK_MARGIN_S, abs=0.01)
+    assert world.reap(after_s=50 + CLOCK_MARGIN_S + 1) == {"ended": 1, "told": 1}
+
+
+@pytest.mark.parametrize("state", [JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED])
+def test_a_job_that_ended_and_was_not_told_is_told_once(world, state):
+    task = world.ended(state, None if state is JobState.SUCCEEDED else PROBLEM)
+    assert world.reap(after_s=NOTICE_DUE_S - 1) == {}
+    assert world.reap(after_s=2) == {"told": 1}
+    assert world.reap(after_s=10_000) == {}
+    assert [notice["status"] for notice in world.notices()] == [state]
+    assert world.record(task).notified
+
+
+def test_a_bad_job_does_not_stop_the_others_and_is_counted(world):
+    bad, good = world.queued(), world.queued()
+    world.aws["dynamodb"].update_item(
+        TableName=world.table.name,
+        Key={"pk": {"S": bad.metadata.job}},
+        UpdateExpression="SET context = :broken",
+        ExpressionAttributeValues={":broken": {"S": "{"}},
+    )
+    assert world.reap(after_s=3601) == {"ended": 1, "told": 1, "failed": 1}
+    assert world.record(good).notified
+
+
+def test_a_notice_that_cannot_be_sent_is_sent_in_a_later_run(world):
+    task = world.queued()
+
+    def fail():
+        raise ConnectionError
+
+    world.wire.at("Publish", fail)
+    assert world.reap(after_s=3601) == {"ended": 1, "failed": 1}
+    assert not world.record(task).notified
+    assert world.reap(after_s=NOTICE_DUE_S + 1) == {"told": 1}
+    assert len(world.notices()) == 1
+
+
+class TestRaces:
+    """Somebody is faster between the reaper's read and its write."""
+
+    @pytest.mark.parametrize("large", [False, True])
+    def test_an_accepted_job_that_an_agent_claims_stays_running(self, world, large):
+        task = world.accepted()
+        if large:
+            world.lay_content(task)
+        world.wire.at("UpdateItem", lambda: world.claim(task))
+        world.reap(after_s=PUBLISH_DUE_S + 1)
+        assert world.record(task).state is JobState.RUNNING
+
+    def test_an_overdue_job_that_an_agent_claims_stays_running_and_is_not_told(self, world):
+        task = world.queued()
+        world.wire.at("UpdateItem", lambda: world.claim(task))
+        assert world.reap(after_s=3601) == {}
+        assert (world.record(task).state, world.notices()) == (JobState.RUNNING, [])
+
+    def test_an_overdue_job_that_an_agent_claims_and_hands_back_keeps_its_new_deadline(self, world):
+        task = world.queued()
+
+        def begin_and_hand_back():
+            world.claim(task)
+            hand_back = {"attempts": 1, "hand_backs": 0, "start_by_s": world.now_s + 600}
+            world.update(world.table.hand_back(task.metadata.job, "token", **hand_back))
+
+        world.wire.at("UpdateItem", begin_and_hand_back)
+        assert world.reap(after_s=3601) == {}
+        assert (world.record(task).state, world.notices()) == (JobState.QUEUED, [])
+
+    def test_a_lost_job_that_another_agent_claims_is_that_agents(self, world):
+        task = world.running()
+        world.now_s += LEASE_S + START_S
+        world.wire.at("UpdateItem", lambda: world.claim(task, token="other"))
+        assert world.reap(after_s=1) == {}
+        assert (world.record(task).state, world.notices()) == (JobState.RUNNING, [])
+
+    def test_a_job_that_ends_while_it_is_postponed_keeps_its_end(self, world):
+        task = world.running()
+        world.now_s += LEASE_S + 3601
+        world.update(world.table.renew(task.metadata.job, "token", until_s=world.now_s + 50, attempts=1, progress=None))
+        finish = world.table.finish(
+            task.metadata.job, "token", JobState.SUCCEEDED, now_s=world.now_s, attempts=1, pictures=("png",)
+        )
+        world.wire.at("UpdateItem", lambda: world.update(finish))
+        assert world.reap() == {}
+        assert world.record(task).state is JobState.SUCCEEDED
+        assert world.reap(after_s=NOTICE_DUE_S + 1) == {"told": 1}
+
+    def test_a_failed_job_that_is_begun_anew_while_it_is_told_will_be_told_of_its_new_end(self, world):
+        task = world.ended(JobState.FAILED, PROBLEM)
+        redrive = world.table.redrive(task.metadata.job, now_s=world.now_s, start_s=3600)
+        world.wire.at("UpdateItem", lambda: world.update(redrive))
+        world.reap(after_s=NOTICE_DUE_S + 1)
+        record = world.record(task)
+        assert (record.state, record.notified) == (JobState.QUEUED, False)
+        assert record.due_s is not None
+
+    def test_a_job_that_is_erased_meanwhile_is_no_fault(self, world):
+        task = world.queued()
+        key = {"pk": {"S": task.metadata.job}}
+        world.wire.at("GetItem", lambda: world.aws["dynamodb"].delete_item(TableName=world.table.name, Key=key))
+        assert world.reap(after_s=3601) == {}
+
+
+def in_shard_0():
+    return f"{new_job_id()[:-1]}0"
+
+
+def large(world):
+    task = world.accepted(job=in_shard_0())
+    world.lay_content(task)
+    return task
+
+
+SOURCES = {
+    "accepted, small": lambda world: world.accepted(job=in_shard_0()),
+    "accepted, large": large,
+    "queued": lambda world: world.queued(job=in_shard_0()),
+    "running": lambda world: world.running(job=in_shard_0()),
+    "ended": lambda world: world.ended(JobState.SUCCEEDED, job=in_shard_0()),
+}
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_a_crash_between_any_two_calls_is_made_good_by_later_runs_and_every_job_is_told(
+    world, crash, source, monkeypatch
+):
+    monkeypatch.setattr(reaper, "DUE_SHARDS", ("0",))
+    step, crashed = 0, True
+    while crashed:
+        step += 1
+        task = SOURCES[source](world)
+        world.wire.clear()
+        world.wire.crash_at(step)
+        crashed = False
+        for after_s in (4000, 4000, START_S, START_S, NOTICE_DUE_S + 1):
+            try:
+                world.reap(after_s=after_s)
+            except crash:
+                crashed = True
+            if world.record(task).notified:
+                break
+        told = [notice for notice in world.notices() if notice["job"] == task.metadata.job]
+        assert len(told) in {1, 2}, step
+        record = world.record(task)
+        assert (record.state.is_final, record.notified, record.due_s) == (True, True, None), step
+        assert len(world.take(world.queue)) >= (source == "accepted, large")
+    assert step > 4
+
+
+def test_every_page_of_the_index_is_read(world):
+    jobs = []
+    while len(jobs) < 75:
+        job = new_job_id()
+        if int(job[-2:], 16) % 4 == 0:
+            jobs.append(job)
+            world.accepted(job=job, context="x" * 16_000)
+    assert world.reap(after_s=PUBLISH_DUE_S + 1) == {"postponed": 75}
+    assert world.wire.calls.count("Query") == 4 + 1
+    assert all(world.record(job).due_s > world.now_s + PUBLISH_DUE_S + 1 for job in jobs)
+
+
+def test_every_shard_is_read(world):
+    for digit in "0123":
+        world.queued(job=f"{new_job_id()[:-1]}{digit}")
+    assert world.reap(after_s=3601) == {"ended": 4, "told": 4}
+
+
+def test_a_run_that_takes_too_long_ends_and_the_next_one_goes_on(world, monkeypatch):
+    world.queued()
+    with monkeypatch.context() as patch:
+        patch.setattr(reaper, "_BUDGET_S", -1)
+        assert world.reap(after_s=3601) == {}
+    assert world.reap() == {"ended": 1, "told": 1}

@@ -1,0 +1,271 @@
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from contract.dead_letter import dead_letter
+from contract.job_record import JobState
+from contract.notice import Problem
+from deploy.redrive import __main__ as command
+from deploy.redrive import queues as queues_module
+from deploy.redrive.errors import RedriveError
+from deploy.redrive.queues import Queues
+from deploy.redrive.redrive import Redrive
+
+PROBLEM = Problem(code="model_server_failed", message="away")
+
+
+@pytest.fixture(autouse=True)
+def short_polls(monkeypatch):
+    monkeypatch.setattr(queues_module, "_WAIT_S", 0)
+
+
+@pytest.fixture
+def redrive(world):
+    """Redrives all that lies in the dead queue; what was done with each message."""
+
+    def run(*, dry=False):
+        clients = world.watched_clients
+        queues = Queues.follow(clients["sqs"], world.queue)
+        one = Redrive(
+            queues, dynamodb=clients["dynamodb"], table=world.table.name, start_s=3600, clock=lambda: world.now_s
+        )
+        messages = list(queues.read_dead())
+        return [(one.foresee if dry else one.drive)(message).step.value for message in messages]
+
+    world.wire.clear()
+    return run
+
+
+@pytest.fixture
+def bury(world):
+    def put(body):
+        body = body if isinstance(body, str) else body.to_message()
+        world.aws["sqs"].send_message(QueueUrl=world.dead, **dead_letter(body, PROBLEM.code, PROBLEM.message))
+
+    return put
+
+
+def show_hidden(world):
+    """Let the visibility of what a killed process had read come to its end."""
+    queue = {"QueueUrl": world.dead}
+    world.aws["sqs"].set_queue_attributes(**queue, Attributes={"VisibilityTimeout": "0"})
+    from moto.core.models import DEFAULT_ACCOUNT_ID
+    from moto.sqs.models import sqs_backends
+
+    for message in sqs_backends[DEFAULT_ACCOUNT_ID]["us-east-1"].queues[world.dead.rpartition("/")[2]]._messages:
+        message.visible_at = 0
+
+
+def bodies(messages):
+    return [message["Body"] for message in messages]
+
+
+def test_a_failed_job_is_begun_anew_and_its_message_sent_in_its_tenants_group(world, bury, redrive):
+    task = world.ended(JobState.FAILED, PROBLEM, told=True, tenant="t1")
+    bury(task)
+    assert redrive() == ["begin"]
+    record = world.record(task)
+    assert (record.state, record.generation, record.attempts, record.error) == (JobState.QUEUED, 1, 0, None)
+    assert record.due_s == pytest.approx(world.now_s + 3600, abs=0.01)
+    [message] = world.take(world.queue)
+    assert (message["Body"], message["Attributes"]["MessageGroupId"]) == (task.to_message(), "t1")
+    assert world.kept() == []
+    assert world.claim(task, token="anew").state is JobState.RUNNING
+
+
+def test_what_the_keeper_keeps_can_be_redriven(world, redrive):
+    task = world.queued()
+    world.handle(task)
+    assert redrive() == ["begin"]
+    assert bodies(world.take(world.queue)) == [task.to_message()]
+
+
+def test_a_foreign_message_keeps_its_envelope_and_so_its_job(world, bury, redrive, envelope):
+    body = envelope(world.task(job=None).to_message())
+    world.handle(body)
+    job = world.notices()[0]["job"]
+    assert redrive() == ["begin"]
+    assert world.record(job).generation == 1
+    assert bodies(world.take(world.queue)) == [body]
+
+
+@pytest.mark.parametrize("state", [JobState.SUCCEEDED, JobState.CANCELLED])
+def test_the_message_of_a_job_that_ended_otherwise_is_dropped_and_not_sent(world, bury, redrive, state):
+    task = world.ended(state)
+    bury(task)
+    assert redrive() == ["drop"]
+    assert world.record(task).state is state
+    assert (world.kept(), world.take(world.queue)) == ([], [])
+
+
+def test_the_message_of_a_job_that_an_agent_has_is_left(world, bury, redrive):
+    task = world.running()
+    bury(task)
+    assert redrive() == ["leave"]
+    assert (len(world.kept()), world.take(world.queue)) == (1, [])
+
+
+def test_a_job_that_waits_for_its_message_gets_it(world, bury, redrive):
+    waiting, abandoned = world.queued(start_s=9000), world.running()
+    world.now_s += 1000
+    for task in (waiting, abandoned):
+        bury(task)
+    assert redrive() == ["send", "send"]
+    assert world.record(waiting).generation == 0
+    assert len(world.take(world.queue)) == 2
+
+
+def test_the_message_of_an_overdue_job_is_left_until_the_reaper_has_failed_it(world, bury, redrive):
+    task = world.queued()
+    bury(task)
+    world.now_s += 3601
+    assert redrive() == ["leave"]
+    world.reap()
+    assert redrive() == ["begin"]
+
+
+def test_a_job_that_the_table_does_not_know_is_sent(world, bury, redrive):
+    task = world.task()
+    bury(task)
+    assert redrive() == ["send"]
+    assert bodies(world.take(world.queue)) == [task.to_message()]
+
+
+@pytest.mark.parametrize("body", ["no json", '{"metadata": {"schema": 99}}'])
+def test_what_cannot_be_read_is_never_sent(world, bury, redrive, body):
+    bury(body)
+    assert redrive() == ["leave"]
+    assert ([one[0] for one in world.kept()], world.take(world.queue)) == ([body], [])
+
+
+def test_of_two_messages_of_one_job_one_is_sent(world, bury, redrive):
+    task = world.ended(JobState.FAILED, PROBLEM)
+    bury(task)
+    bury(task)
+    assert redrive() == ["begin", "drop"]
+    assert len(world.take(world.queue)) == 1
+
+
+def test_a_job_that_succeeds_just_before_it_would_be_begun_anew_is_not(world, bury, redrive):
+    task = world.running()
+    bury(task)
+    finish = world.table.finish(task.metadata.job, "token", JobState.SUCCEEDED, now_s=world.now_s, attempts=1)
+    world.wire.at("UpdateItem", lambda: world.update(finish))
+    assert redrive() == ["drop"]
+    assert world.record(task).state is JobState.SUCCEEDED
+
+
+def test_a_dry_run_changes_nothing(world, bury, redrive):
+    task = world.ended(JobState.FAILED, PROBLEM)
+    before = world.record(task)
+    bury(task)
+    assert redrive(dry=True) == ["begin"]
+    assert world.record(task) == before
+    assert world.take(world.queue) == []
+
+
+def test_after_a_crash_between_any_two_steps_a_second_run_sends_the_job_and_begins_it_anew_once(
+    world, bury, redrive, crash
+):
+    step, crashed = 0, True
+    while crashed:
+        step += 1
+        task = world.ended(JobState.FAILED, PROBLEM, told=True)
+        bury(task)
+        world.wire.clear()
+        world.wire.crash_at(step)
+        crashed = False
+        try:
+            redrive()
+        except crash:
+            crashed = True
+            show_hidden(world)
+            redrive()
+        record = world.record(task)
+        assert (record.state, record.generation) == (JobState.QUEUED, 1), step
+        assert len(world.take(world.queue)) in {1, 2}, step
+        show_hidden(world)
+        assert world.kept() == [], step
+    assert step > 7
+
+
+def test_a_queue_that_leads_nowhere_has_no_dead_queue(world):
+    with pytest.raises(RedriveError, match="no redrive policy"):
+        Queues.follow(world.aws["sqs"], world.dead)
+
+
+class TestCommand:
+    @pytest.fixture
+    def run(self, world, monkeypatch, capsys, endpoint):
+        """The command on the world's queues: its exit code and what it printed."""
+        monkeypatch.setattr(command, "boto3", SimpleNamespace(client=lambda service: world.watched_clients[service]))
+
+        def run(*arguments, **environ):
+            code = command.main([world.name, *arguments], {"JOBS_TABLE": world.table.name, **environ})
+            return code, *capsys.readouterr()
+
+        return run
+
+    def test_it_shows_what_lies_there_and_changes_nothing_unless_told_to(self, world, bury, run):
+        task = world.ended(JobState.FAILED, PROBLEM)
+        bury(task)
+        bury("no json")
+        code, out, _ = run()
+        assert code == 0
+        lines = out.splitlines()
+        assert lines[0].split() == ["Job", "Task", "Age", "Code", "Reason"]
+        assert lines[1].split() == [task.metadata.job, "a", "0.0", "h", "model_server_failed", "away"]
+        assert lines[2].split()[:2] == ["-", "-"]
+        assert lines[3] == "2 messages in the dead queue"
+        assert world.record(task).state is JobState.FAILED
+        assert len(world.kept()) == 2
+
+    def test_it_begins_the_chosen_jobs_anew_and_leaves_the_others_visible(self, world, bury, run):
+        chosen, other = (world.ended(JobState.FAILED, PROBLEM) for _ in range(2))
+        for task in (chosen, other):
+            bury(task)
+        code, out, err = run("--job", chosen.metadata.job, "--job", "elsewhere")
+        assert (code, f"{chosen.metadata.job}  begun anew" in out) == (0, True)
+        assert "elsewhere  is not in the dead queue" in err
+        assert world.record(other).state is JobState.FAILED
+        assert [one[0] for one in world.kept()] == [other.to_message()]
+
+    def test_it_begins_all_anew(self, world, bury, run):
+        for _ in range(12):
+            bury(world.ended(JobState.FAILED, PROBLEM))
+        assert run("--all", "--dry-run")[1].count("(not done: --dry-run)") == 12
+        assert run("--all")[1].count("begun anew") == 12
+        assert (len(world.take(world.queue)), world.kept()) == (12, [])
+
+    def test_it_says_that_messages_are_hidden(self, world, bury, run):
+        bury(world.task())
+        world.aws["sqs"].receive_message(QueueUrl=world.dead)
+        assert "0 messages in the dead queue, 1 more hidden" in run()[1]
+
+    def test_without_a_queue_of_that_name_it_says_how_to_name_one(self, world, run):
+        world.aws["sqs"].delete_queue(QueueUrl=world.queue)
+        code, _, err = run()
+        assert (code, "--queue-url URL" in err) == (1, True)
+
+    def test_without_a_table_it_says_how_to_name_one(self, run):
+        code, _, err = run(JOBS_TABLE="")
+        assert (code, "--table NAME" in err) == (1, True)
+
+    def test_without_a_local_platform_it_says_how_to_start_one(self, run, tmp_path):
+        code, _, err = run(LOCAL="1", STACK_FILE=str(tmp_path / "stack.json"))
+        assert (code, "make up" in err) == (1, True)
+
+    def test_locally_it_finds_the_table_in_stack_json_and_lets_nothing_of_a_real_account_in(
+        self, world, bury, run, tmp_path
+    ):
+        stack = tmp_path / "stack.json"
+        stack.write_text(json.dumps({"JobsTable": world.table.name, "Environment": {"AWS_REGION": "us-east-1"}}))
+        bury(world.ended(JobState.FAILED, PROBLEM))
+        assert "begun anew" in run("--all", LOCAL="1", STACK_FILE=str(stack), JOBS_TABLE="wrong")[1]
+
+    def test_a_job_that_cannot_be_begun_is_reported_and_its_message_left(self, world, bury, run):
+        bury(world.ended(JobState.FAILED, PROBLEM))
+        code, _, err = run("--all", "--table", "nowhere")
+        assert (code, "ResourceNotFoundException" in err) == (1, True)
+        assert len(world.kept()) == 1
