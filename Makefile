@@ -16,7 +16,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --re
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links
 
-.PHONY: help demo up test lint format lock clean
+.PHONY: help demo up test soak lint format lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -30,6 +30,9 @@ up: $(STAMPS)/run ## run the platform until Ctrl-C (CONFIG=config.yaml PORT=8000
 
 test: $(STAMPS)/dev ## run every check; each group against its budget of seconds
 	@$(BIN)/python test/suite.py
+
+soak: $(STAMPS)/dev ## the long forms of the fault tests (FAULTS_KILLS=1000 FAULTS_TASKS=2000 FAULTS_SEED=…)
+	@$(BIN)/python -m pytest test/faults -m slow -rA -q
 
 lint: $(STAMPS)/dev ## check style and types
 	@$(BIN)/python test/suite.py style

@@ -12,6 +12,7 @@ from typing import Any
 
 from contract.deadlines import Deadlines
 from contract.notice import Notice, Problem
+from queue_agent.claiming import Claims
 from queue_agent.content import Contents
 from queue_agent.errors import (
     AttemptsExhausted,
@@ -39,7 +40,6 @@ MAX_ATTEMPTS = 5
 _FIRST_RETRY_S = 5
 _LAST_RETRY_S = 60
 _JITTER_S = 5.0
-_UNCLAIM_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,19 +113,15 @@ class Pipeline:
         deadlines = self.deadlines.with_asked(assignment.task.metadata.deadlines)
         async with _beside(self._prepare(assignment, stages)) as preparation:
             left_s = lease_s(self.queue.visibility_s) - (time.monotonic() - received_s)
-            claiming = asyncio.create_task(
-                self.jobs.claim(assignment.task, assignment.job, message, lease_s=left_s, start_s=deadlines.start_s),
-                name="claim",
-            )
             try:
                 with stages("claim"):
-                    claim = await asyncio.shield(claiming)
+                    claim = await Claims(self.jobs).take(message, assignment, deadlines=deadlines, lease_s=left_s)
             except PlatformFault as exc:
                 logger.warning("given back: %s", exc)
                 await self.queue.release(message, _backoff_s(message.receive_count))
                 return
             except asyncio.CancelledError:
-                await asyncio.shield(self._unclaim(message, assignment.job, claiming, deadlines))
+                await asyncio.shield(self.queue.release(message))
                 raise
             match claim:
                 case Held(left_s=left_s):
@@ -151,21 +147,6 @@ class Pipeline:
                     )
                     async with lease:
                         await self._do(job, lease, place, preparation)
-
-    async def _unclaim(
-        self, message: QueueMessage, job: str, claiming: asyncio.Task[Claim | Held | Ended], deadlines: Deadlines
-    ) -> None:
-        """Give a message back whose claim is under way; one that was granted must not keep others waiting."""
-        try:
-            async with asyncio.timeout(_UNCLAIM_S):
-                claim = await claiming
-                if isinstance(claim, Claim):
-                    await self.jobs.hand_back(
-                        job, claim, attempts=claim.attempt - 1, blameless=True, start_s=deadlines.start_s
-                    )
-        except (PlatformFault, LeaseLost, TimeoutError) as exc:
-            logger.warning("the lease was not given back: %s", exc or "no answer in time")
-        await self.queue.release(message)
 
     async def _do(self, job: _Job, lease: Lease, place: Place, preparation: asyncio.Task[Any]) -> None:
         try:

@@ -4,7 +4,9 @@ import re
 
 MAX_CHARS = 500
 
-_OUT_OF_MEMORY = re.compile(r"out ?of ?memory|\bOOM\b|CUBLAS_STATUS_ALLOC_FAILED", re.IGNORECASE)
+_OUT_OF_ROOM = re.compile(
+    r"out ?of ?memory|\bOOM\b|CUBLAS_STATUS_ALLOC_FAILED|\[Errno 28\]|No space left on device", re.IGNORECASE
+)
 
 
 def shorten(text: str) -> str:
@@ -13,6 +15,6 @@ def shorten(text: str) -> str:
     return line if len(line) <= MAX_CHARS else line[: MAX_CHARS - 1] + "…"
 
 
-def is_out_of_memory(text: str) -> bool:
-    """Whether the words say that the GPU's memory did not suffice."""
-    return _OUT_OF_MEMORY.search(text) is not None
+def is_out_of_room(text: str) -> bool:
+    """Whether the words say that memory or disk did not suffice: the server's trouble, and not the task's."""
+    return _OUT_OF_ROOM.search(text) is not None

@@ -33,12 +33,12 @@ def seed():
 
 
 @pytest.fixture(scope="session")
-def kit(tmp_path_factory):
+def kit(tmp_path_factory, seed):
     folder = tmp_path_factory.mktemp("faults")
     input_png = (Path(__file__).parents[1] / "input.png").read_bytes()
     with contextlib.ExitStack() as stack:
         network, aws = (stack.enter_context(contextlib.closing(one)) for one in (Network(), Aws(folder)))
-        yield stack.enter_context(contextlib.closing(Kit(aws, network, folder, input_png)))
+        yield Kit(aws, network, folder, input_png, seed)
 
 
 @pytest.fixture(scope="session")

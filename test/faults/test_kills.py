@@ -1,120 +1,79 @@
 """Agents are killed at random and at each moment; no task is lost and none shows two sets of pictures."""
 
+import contextlib
 import os
-import random
 import signal
-import threading
-import time
-from collections import Counter
 
 import pytest
 from faultkit.acts import cut
-from faultkit.audit import check_endings, generations_by_task
+from faultkit.audit import check_endings
+from faultkit.aws import CLAIM, FINISH, NOTIFIED, RENEW
 from faultkit.lanes import Case
-from faultkit.processes import answers, wait_for
+from faultkit.processes import wait_for
+from faultkit.storms import FORMS, Storm
 
-SHORT_KILLS, LONG_KILLS = 6, int(os.environ.get("FAULTS_KILLS", "60"))
-PODS = 3
+SHORT_KILLS, LONG_KILLS = 60, int(os.environ.get("FAULTS_KILLS", "1000"))
+SECOND_NOTICES_PER_KILL = 0.1
 STEP_S = 0.05
-STEPS = (4, 12)
-ROUND_TRIPS_S = {"s3:*": 0.06, "sns:*": 0.025, "sqs:*": 0.012}
-"""A region's, so that kills fall into every stage as often as there."""
 
 
-class Storm:
-    """Kills that hit one runtime's pods, and the tasks that keep them busy meanwhile."""
+class Weather(Case):
+    """A storm of kills over one runtime; each form and type takes its share of all kills."""
 
-    def __init__(self, runtime, seed):
-        self._random = random.Random(f"{seed} {runtime.type}")
-        self.runtime = runtime
-        self.generations = []
-        self.stages = Counter()
-        self.pods = [runtime.pod(round_trip_s=ROUND_TRIPS_S, server_options=("--step-s", STEP_S)) for _ in range(PODS)]
-        for pod in self.pods:
-            pod.start()
-            pod.keep_alive()
+    def __init__(self, runtime_type, *, table, kills):
+        super().__init__(f"{runtime_type} {'with' if table else 'without'} a table, {kills // len(FORMS)} kills")
+        self._form = (runtime_type, table)
+        self._kills = kills // len(FORMS)
 
-    def rage(self, kills):
-        """Kill agents, every third time the server beside it too, while tasks keep all pods busy."""
-        over = threading.Event()
-        feeder = threading.Thread(target=self._feed, args=(over,), name="feeder")
-        feeder.start()
-        try:
-            for number in range(kills):
-                self._kill(with_server=number % 3 == 2)
-        finally:
-            over.set()
-            feeder.join()
-        self.runtime.wait_until_all_are_told(90)
-        self.generations += [one for pod in self.pods for one in pod.generations]
+    @contextlib.contextmanager
+    def bed(self, kit):
+        runtime_type, table = self._form
+        with kit.runtime(runtime_type, table=table) as runtime:
+            yield Storm(runtime, kit.seed, kit.input_png)
 
-    def _feed(self, over):
-        source = random.Random(f"tasks {self._random.random()}")
-        while not over.wait(0.1):
-            while self.runtime.depth()[0] < PODS:
-                order = {"steps": source.randint(*STEPS), "pictures": source.choice((1, 1, 2))}
-                self.runtime.submit(seed=len(self.runtime.asked), **order)
-
-    def _kill(self, *, with_server):
-        pod = self._random.choice(self.pods)
-        wait_for(lambda: pod.agent.is_alive, "a restart")
-        since = pod.aws.count("sqs:ReceiveMessage")
-        wait_for(lambda: pod.aws.count("sqs:ReceiveMessage") > since, lambda: f"{pod.name} to be at work:\n{pod.log}")
-        time.sleep(self._random.uniform(0, 1))
-        if with_server:
-            self.generations += pod.generations
-            pod.server.send(signal.SIGKILL)
-        self.stages[" ".join(sorted(set(pod.aws.under_way))) or "no call under way"] += 1
-        pod.agent.send(signal.SIGKILL)
-        if with_server:
-            wait_for(lambda: answers(f"{pod.server_url}/_standin/jobs"), "the stand-in to be back")
+    def run(self, bed):
+        bed.rage(self._kills)
+        return bed.report()
 
 
-def weather(make_runtime, runtime_type, seed, kills):
-    storm = Storm(make_runtime(runtime_type), seed)
-    storm.rage(kills)
-    second_notices = check_endings(storm.runtime)
-    tasks, generations = len(storm.runtime.asked), len(storm.generations)
-    exits = Counter(status for pod in storm.pods for status in pod.agent.exits)
-    print(
-        f"{runtime_type}, seed {seed}: {kills} kills, {tasks} tasks, "
-        f"{second_notices} second notices ({100 * second_notices / kills:.0f} % of kills), "
-        f"{generations} generations, {generations - tasks} beyond one per task"
-    )
-    if runtime_type == "comfyui":
-        by_task = generations_by_task(storm.runtime, storm.generations)
-        print(f"generations of one task: {dict(Counter(by_task.values()))}")
-        assert "unknown" not in by_task
-    print(f"agents' exits: {dict(exits)}; killed during: {dict(storm.stages.most_common())}")
-    assert set(exits) == {-signal.SIGKILL}, "an agent ended by itself"
+def weathers(kills):
+    return [Weather(runtime_type, table=table, kills=kills) for runtime_type, table in FORMS]
 
 
-@pytest.mark.parametrize("runtime_type", ["sdwebui", "comfyui"])
-def test_each_task_has_one_set_of_pictures_and_a_notice_though_agents_and_servers_are_killed(
-    make_runtime, seed, runtime_type
-):
-    weather(make_runtime, runtime_type, seed, SHORT_KILLS)
+SHORT, LONG = weathers(SHORT_KILLS), weathers(LONG_KILLS)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("runtime_type", ["sdwebui", "comfyui"])
-def test_each_task_has_one_set_of_pictures_and_a_notice_after_a_long_storm(make_runtime, seed, runtime_type):
-    weather(make_runtime, runtime_type, seed, LONG_KILLS)
+@pytest.mark.parametrize("case", [*SHORT, *(pytest.param(one, marks=pytest.mark.slow) for one in LONG)], ids=str)
+def test_each_task_has_one_set_of_pictures_and_a_notice_though_agents_and_servers_are_killed(endings, seed, case):
+    report = endings[case]
+    print(f"seed {seed}, {case}: {report}")
+    assert set(report.exits) == {-signal.SIGKILL}, "an agent ended by itself"
+    assert "unknown" not in report.generations_by_task
+
+
+@pytest.mark.parametrize("cases", [SHORT, pytest.param(LONG, marks=pytest.mark.slow)], ids=["short", "long"])
+def test_second_notices_are_at_most_a_tenth_of_the_kills(endings, seed, cases):
+    reports = [endings[case] for case in cases]
+    kills, seconds = sum(one.kills for one in reports), sum(one.second_notices for one in reports)
+    print(f"seed {seed}: {kills} kills, {seconds} second notices ({100 * seconds / kills:.1f} %)")
+    assert seconds <= SECOND_NOTICES_PER_KILL * kills
 
 
 class Moment(Case):
     """A moment of a task's way at which its agent is killed: before a call's deed, or after it."""
 
-    def __init__(self, call, path, moment, *, generations, second_notices=0):
-        super().__init__(f"{moment} {call}{path.strip('*')}")
+    def __init__(self, moment, call, path="*", *, name="", table=True, generations=1, second_notices=0):
+        form = "" if table else ", without a table"
+        super().__init__(f"{moment} {name or call}{form}")
         self._call = call
         self._path = path
         self._after = moment == "after"
+        self._table = table
         self.generations = generations
         self.second_notices = second_notices
 
     def bed(self, kit):
-        return kit.runtime("sdwebui", visibility_s=3)
+        return kit.runtime("sdwebui", visibility_s=3, table=self._table)
 
     def run(self, bed):
         pod = bed.pod(server_options=("--step-s", STEP_S))
@@ -129,21 +88,30 @@ class Moment(Case):
         return check_endings(bed), len(pod.generations)
 
 
-MOMENTS = [
-    Moment("sqs:ReceiveMessage", "*", "after", generations=1),
-    Moment("sqs:ChangeMessageVisibility", "*", "before", generations=2),
-    Moment("s3:PutObject", "*.png", "before", generations=2),
-    Moment("s3:PutObject", "*.png", "after", generations=2),
-    Moment("s3:PutObject", "*.out", "before", generations=2),
-    Moment("s3:PutObject", "*.out", "after", generations=1),
-    Moment("sns:Publish", "*", "before", generations=1),
-    Moment("sns:Publish", "*", "after", generations=1, second_notices=1),
-    Moment("sqs:DeleteMessage*", "*", "before", generations=1, second_notices=1),
-    Moment("sqs:DeleteMessage*", "*", "after", generations=1),
-]
+PICTURE, MANIFEST = ("s3:PutObject", "*.png"), ("s3:PutObject", "*.out")
+UPDATE = "dynamodb:UpdateItem"
 
 
-@pytest.mark.parametrize("case", MOMENTS, ids=str)
+def moments():
+    for table in (True, False):
+        yield Moment("before", "sqs:ChangeMessageVisibility", generations=2, table=table)
+        yield Moment("after", *MANIFEST, name="manifest", table=table)
+        yield Moment("after", "sns:Publish", table=table, second_notices=1)
+        yield Moment("before", "sqs:DeleteMessage*", table=table, second_notices=int(not table))
+    yield Moment("after", "sqs:ReceiveMessage")
+    yield Moment("before", *PICTURE, name="picture", generations=2)
+    yield Moment("after", *PICTURE, name="picture", generations=2)
+    yield Moment("before", *MANIFEST, name="manifest", generations=2)
+    yield Moment("before", "sns:Publish")
+    yield Moment("after", "sqs:DeleteMessage*")
+    for name, path, generations in (("claim", CLAIM, 2), ("renewal", RENEW, 2), ("finish", FINISH, 1)):
+        yield Moment("before", UPDATE, path, name=name, generations=generations)
+        yield Moment("after", UPDATE, path, name=name, generations=generations)
+    yield Moment("before", UPDATE, NOTIFIED, name="the mark of the notice", second_notices=1)
+    yield Moment("after", UPDATE, NOTIFIED, name="the mark of the notice")
+
+
+@pytest.mark.parametrize("case", list(moments()), ids=str)
 def test_a_task_whose_agent_is_killed_at_this_moment_ends_once_and_is_drawn_again_only_if_nothing_was_stored(
     endings, case
 ):

@@ -35,6 +35,8 @@ FINAL = [
     ("sdwebui", "draw", f"POST {WEBUI}/txt2img", "500 in its words", "execution_failed"),
     ("sdwebui", "draw", f"POST {WEBUI}/txt2img", "422 in its words", "rejected"),
     ("sdwebui", "draw", f"POST {WEBUI}/txt2img", "an empty object", "no_output"),
+    ("sdwebui", "draw", f"POST {WEBUI}/txt2img", "500 of a full disk", "succeeded"),
+    ("comfyui", "draw", "GET /history/*", "an ending by a full disk", "succeeded"),
     (
         "sdwebui",
         "draw",

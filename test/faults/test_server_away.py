@@ -74,7 +74,7 @@ class Hung(Case):
         return kit.runtime(self._type)
 
     def run(self, bed):
-        pod = bed.pod(EXECUTION_TIMEOUT_S="6").start()
+        pod = bed.pod(EXECUTION_TIMEOUT_S="6", STALL_TIMEOUT_S="6").start()
         pod.faults(hang_jobs=1)
         pod.keep_alive()
         hung, other = bed.submit(), bed.submit()

@@ -6,7 +6,7 @@ from typing import Any
 
 from queue_agent.errors import AgentError, ExecutionFailed, ModelServerFault, Rejected
 from queue_agent.runtimes.comfyui.workflow import Workflow
-from queue_agent.runtimes.wording import is_out_of_memory, shorten
+from queue_agent.runtimes.wording import is_out_of_room, shorten
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +38,8 @@ def check_ending(entry: Mapping[str, Any]) -> None:
             words = shorten(str(data.get("exception_message")))
             kind = str(data.get("exception_type"))
             where = f"{data.get('node_type')} (node {data.get('node_id')})"
-            if is_out_of_memory(f"{kind} {words}"):
-                raise ModelServerFault(f"The model server is out of memory in {where}: {words}")
+            if is_out_of_room(f"{kind} {words}"):
+                raise ModelServerFault(f"The model server is out of memory or disk in {where}: {words}")
             raise ExecutionFailed(f"{where}: {words or kind}")
     if (entry.get("status") or {}).get("status_str") == "error":
         raise ExecutionFailed("The model server reports an error and gives no reason.")

@@ -12,7 +12,7 @@ from queue_agent.media import identify
 from queue_agent.ports import Output, Result
 from queue_agent.runtimes.client import Answer, AnswerStream, read_json
 from queue_agent.runtimes.sdwebui.sieve import PICTURE_KINDS, Sieve
-from queue_agent.runtimes.wording import is_out_of_memory, shorten
+from queue_agent.runtimes.wording import is_out_of_room, shorten
 
 
 async def result_of(answer: AnswerStream) -> Result:
@@ -69,8 +69,8 @@ def fault_of(answer: Answer) -> AgentError:
     else:
         words = str(body.get("errors") or detail or body.get("error") or f"error {status}")
     kind = str(body.get("error") or "")
-    if is_out_of_memory(f"{kind} {words}"):
-        return ModelServerFault(f"The model server is out of memory: {shorten(words)}")
+    if is_out_of_room(f"{kind} {words}"):
+        return ModelServerFault(f"The model server is out of memory or disk: {shorten(words)}")
     prefix = f"{kind}: " if kind and kind != "HTTPException" else ""
     refused = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR or kind == "HTTPException"
     return (Rejected if refused else ExecutionFailed)(shorten(prefix + words))

@@ -73,6 +73,19 @@ def instead(body: bytes, content_type: str = "application/json") -> Act:
     return act
 
 
+def ended_badly(node_type: str, kind: str, message: str) -> Act:
+    """Answer to ComfyUI's history of a job that one of its nodes has failed."""
+
+    async def act(exchange: Exchange) -> web.StreamResponse:
+        prompt_id = exchange.call.path.rpartition("/")[2]
+        node = {"prompt_id": prompt_id, "node_id": "6", "node_type": node_type, "executed": [], "traceback": []}
+        error = {**node, "exception_type": kind, "exception_message": message}
+        status = {"status_str": "error", "completed": False, "messages": [["execution_error", error]]}
+        return web.json_response({prompt_id: {"prompt": [], "outputs": {}, "status": status, "meta": {}}})
+
+    return act
+
+
 def cut(deed: Callable[[], object], *, after_the_deed: bool = False) -> Act:
     """Let something of the test's own happen, as a kill, and break the connection; what was asked is done or not."""
 

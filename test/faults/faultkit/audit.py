@@ -3,8 +3,9 @@
 import io
 import json
 import uuid
-from collections import Counter
+from collections import Counter, defaultdict
 
+from faultkit.records import record_faults
 from PIL import Image
 
 from contract.objects import ResultNames
@@ -18,18 +19,21 @@ def check_endings(runtime, *, failed=(), only=None):
     Tasks in ``failed`` are to have failed, all others to have exactly one set of pictures. ``only`` is a task beside
     which others are none of the caller's business.
     """
-    objects = _objects(runtime) - runtime.inputs
+    objects, nobodys = _objects(runtime)
+    silent_claims = runtime.silent_claims()
     wrong, seconds = [], 0
     for task_id, pictures in list(runtime.asked.items()):
+        keys = objects.pop(task_id, set())
         if only not in (None, task_id):
             continue
         notices = runtime.notices(task_id)
         seconds += len(notices) - 1
-        theirs = {key for key in objects if key.startswith(f"output/{task_id}/")}
-        objects -= theirs
-        wrong += [f"{task_id}: {words}" for words in _faults(runtime, notices, theirs, pictures, task_id in failed)]
+        faults = list(_faults(runtime, notices, keys, pictures, task_id in failed))
+        if notices and runtime.table:
+            faults += record_faults(runtime, notices[0], silent_claims)
+        wrong += [f"{task_id}: {words}" for words in faults]
     if only is None:
-        wrong += [f"{key} is nobody's" for key in sorted(objects)]
+        wrong += [f"{key} is nobody's" for key in sorted(nobodys.union(*objects.values()))]
         wrong += [f"{notice['id']} was never asked" for notice in runtime.heard if notice["id"] not in runtime.asked]
     assert not wrong, "\n".join([*wrong, runtime.story()])
     return seconds
@@ -64,8 +68,14 @@ def _faults(runtime, notices, keys, pictures, must_fail):
 
 
 def _objects(runtime):
+    """Keys of all objects that agents have stored, by task id, and of those that are no task's."""
     pages = runtime.aws.s3.get_paginator("list_objects_v2").paginate(Bucket=runtime.bucket)
-    return {item["Key"] for page in pages for item in page.get("Contents", ())}
+    keys = {item["Key"] for page in pages for item in page.get("Contents", ())} - runtime.inputs
+    by_task, nobodys = defaultdict(set), set()
+    for key in keys:
+        prefix, _, rest = key.partition("/")
+        (by_task[rest.partition("/")[0]] if prefix == "output" else nobodys).add(key)
+    return by_task, nobodys
 
 
 def _read(runtime, key):

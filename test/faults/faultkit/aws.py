@@ -8,6 +8,7 @@ from urllib.parse import parse_qs
 
 import boto3
 from aiohttp import web
+from botocore.config import Config
 from faultkit.processes import Child, answers, free_port, wait_for
 from faultkit.proxy import Act, Call, Exchange
 
@@ -23,21 +24,27 @@ THROTTLED: Mapping[str, tuple[int, str]] = {
 }
 """How each service says that it was asked too often."""
 
+CLAIM, RENEW, FINISH, NOTIFIED = "*#lease_owner = *", "SET #lease_until*", "*#ended_at = *", "SET #notified_at*"
+"""Updates of a job in the jobs table, as patterns for a call's path."""
+
+_CONFIG = Config(max_pool_connections=64)
 _JSON_TYPES = {"sqs": "com.amazonaws.sqs#", "dynamodb": "com.amazonaws.dynamodb.v20120810#"}
 
 
 def name_call(request: web.BaseRequest, body: bytes) -> Call:
-    """Tell an AWS request's service and operation."""
+    """Tell an AWS request's service and operation; an update of a DynamoDB item has its expression for a path."""
     scope = _SCOPE.search(request.headers.get("Authorization", ""))
-    service = scope[1] if scope else "unsigned"
+    service, path = scope[1] if scope else "unsigned", request.path
     if target := request.headers.get("X-Amz-Target"):
         operation, protocol = target.rpartition(".")[2], "json"
+        if service == "dynamodb":
+            path = json.loads(body).get("UpdateExpression", path)
     elif service == "s3":
         operation, protocol = _s3_operation(request), "s3"
     else:
         form = parse_qs(body.decode(errors="replace"))
         operation, protocol = form.get("Action", [request.query.get("Action", "?")])[0], "query"
-    return Call(name=f"{service}:{operation}", path=request.path, protocol=protocol)
+    return Call(name=f"{service}:{operation}", path=path, protocol=protocol)
 
 
 def _s3_operation(request: web.BaseRequest) -> str:
@@ -101,7 +108,9 @@ class Aws:
         wait_for(lambda: answers(f"{self.url}/moto-api/"), lambda: f"AWS; log:\n{self._server.log}")
         keys = {name.lower(): sandbox_environment("")[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
         session = boto3.Session(region_name=REGION, **keys)
-        self.sqs, self.sns, self.s3 = (session.client(name, endpoint_url=self.url) for name in ("sqs", "sns", "s3"))
+        self.sqs, self.sns, self.s3, self.dynamodb = (
+            session.client(name, endpoint_url=self.url, config=_CONFIG) for name in ("sqs", "sns", "s3", "dynamodb")
+        )
 
     def close(self) -> None:
         self._server.kill()

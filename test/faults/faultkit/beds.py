@@ -39,6 +39,8 @@ def task_of(runtime, kind, number, image):
         return {"image": encoded, "upscaler_1": "lanczos", "upscaling_resize": 1}, {"tasktype": "extra-single-image"}
     if kind == "link":
         link = runtime.upload(f"in/{number}.png", image)
+        if runtime.type == "sdwebui":
+            return {**content, "init_images": [link]}, {"tasktype": "image-to-image"}
         loaded = {"class_type": "LoadImage", "inputs": {"image": link}}
         saved = {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": f"x{number}"}}
         return {"1": loaded, "2": saved}, {}

@@ -6,7 +6,7 @@ import json
 import signal
 from functools import partial
 
-from faultkit.acts import answer, cut, half_body, hang, instead, reset
+from faultkit.acts import answer, cut, ended_badly, half_body, hang, instead, reset
 from faultkit.beds import Bed
 from faultkit.lanes import Case
 from faultkit.proxy import Act
@@ -19,6 +19,7 @@ def _json(value: object) -> bytes:
 _NO_PICTURE = base64.b64encode(b"this is no picture").decode()
 _WEBUI_WORDS = {"error": "RuntimeError", "detail": "", "body": "", "errors": "the proxy's own words"}
 _WEBUI_FAULTS = {"detail": [{"loc": ["body", "steps"], "msg": "the proxy's own words", "type": "value_error"}]}
+_DISK_FULL = "[Errno 28] No space left on device"
 _COMFY_WORDS = {"type": "prompt_no_outputs", "message": "the proxy's own words", "details": "", "extra_info": {}}
 
 ACTS: dict[str, Act] = {
@@ -38,6 +39,10 @@ ACTS: dict[str, Act] = {
     "reset": reset(),
     "reset after the deed": reset(after_the_deed=True),
     "hangs": hang(),
+    "500 of a full disk": answer(
+        500, _json({**_WEBUI_WORDS, "error": "OSError", "errors": _DISK_FULL}), "application/json"
+    ),
+    "an ending by a full disk": ended_badly("SaveImage", "OSError", _DISK_FULL),
 }
 
 

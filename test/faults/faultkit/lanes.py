@@ -6,11 +6,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from faultkit.runtime import Runtime
 
-WORKERS = 14
+WORKERS = 16
 
 
 class Case:
-    """One case of a test with a parameter ``case``; the name stands in the test's id.
+    """One case of a test with a parameter ``case``, or one of ``cases``; the name stands in the test's id.
 
     Cases of one lane run one after the other on one bed.
     """
@@ -34,32 +34,18 @@ class Case:
 class Kit:
     """What beds are made of."""
 
-    def __init__(self, aws, network, folder, input_png):
+    def __init__(self, aws, network, folder, input_png, seed):
         self.aws = aws
         self.network = network
         self.folder = folder
         self.input_png = input_png
-        self._lock = threading.Lock()
-        self._shared = contextlib.ExitStack()
-        self._server = None
+        self.seed = seed
 
     @contextlib.contextmanager
     def runtime(self, runtime_type, **options):
         runtime = Runtime(self.aws, self.network, self.folder, runtime_type, **options)
         with contextlib.closing(runtime):
             yield runtime
-
-    def shared_server(self):
-        """A pod without agent, whose SD WebUI serves all who do not break it; each step takes 0.1 s."""
-        with self._lock:
-            if self._server is None:
-                runtime = self._shared.enter_context(self.runtime("sdwebui"))
-                self._server = runtime.pod(server_options=("--step-s", 0.1))
-                self._server.start_server()
-        return self._server
-
-    def close(self):
-        self._shared.close()
 
 
 class Lanes:
@@ -71,10 +57,10 @@ class Lanes:
         self._endings = {}
         lanes = {}
         for item in items:
-            case = getattr(item, "callspec", None) and item.callspec.params.get("case")
-            if isinstance(case, Case):
-                self._endings[case] = Future()
-                lanes.setdefault((type(case), case.lane), []).append(case)
+            for case in _cases(item):
+                if case not in self._endings:
+                    self._endings[case] = Future()
+                    lanes.setdefault((type(case), case.lane), []).append(case)
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="lane")
         for cases in lanes.values():
             self._workers.submit(self._go, cases)
@@ -101,3 +87,10 @@ class Lanes:
     def close(self):
         self._over.set()
         self._workers.shutdown(cancel_futures=True)
+
+
+def _cases(item):
+    if item.get_closest_marker("skip") or any(mark.args[0] for mark in item.iter_markers("skipif")):
+        return ()
+    parameters = item.callspec.params if hasattr(item, "callspec") else {}
+    return [one for one in (parameters.get("case"), *parameters.get("cases", ())) if isinstance(one, Case)]

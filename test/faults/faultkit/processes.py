@@ -49,8 +49,8 @@ def answers(url):
 class Child:
     """One ``python -m …`` that can be ended and started anew; its output is added to one file."""
 
-    def __init__(self, *arguments, log, endpoint, **environment):
-        self._command = [sys.executable, *arguments]
+    def __init__(self, *arguments, log, endpoint, wrapper=(), **environment):
+        self._command = [*wrapper, sys.executable, *arguments]
         self._log = log
         self._environment = sandboxed(os.environ, endpoint) | environment
         self._process = None
@@ -67,15 +67,17 @@ class Child:
 
     @property
     def is_alive(self):
-        return self._process is not None and self._process.poll() is None
+        process = self._process  # another thread may take note of its end
+        return process is not None and process.poll() is None
 
     @property
     def pid(self):
         return self._process.pid
 
     def send(self, number):
-        if self.is_alive:
-            self._process.send_signal(number)
+        process = self._process
+        if process is not None:
+            process.send_signal(number)
 
     def wait(self, timeout_s):
         """The exit status of the run that ends; noted once."""

@@ -143,8 +143,8 @@ class FaultProxy:
         self._rules: list[Rule] = []
         self.came: list[str] = []
         """Names of all calls, in the order in which they came."""
-        self.under_way: list[str] = []
-        """Names of the calls that have not been answered yet."""
+        self.under_way: list[Call] = []
+        """The calls that have not been answered yet."""
         network.do(self._open())
 
     def rule(self, calls: str, act: Act, **options: Any) -> Rule:
@@ -210,11 +210,11 @@ class FaultProxy:
             body = await request.content.read()
         call = self._name_of(request, body)
         self.came.append(call.name)
-        self.under_way.append(call.name)
+        self.under_way.append(call)
         try:
             return await self._answer(Exchange(self, call, request, body))
         finally:
-            self.under_way.remove(call.name)
+            self.under_way = [one for one in self.under_way if one is not call]
 
     async def _answer(self, exchange: Exchange) -> web.StreamResponse:
         name = exchange.call.name

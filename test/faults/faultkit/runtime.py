@@ -1,21 +1,18 @@
 """One runtime under test: its queues, topics and bucket, the pods that serve it, and what it was asked to do."""
 
-import contextlib
 import json
 import signal
-import socket
-import threading
-import time
 import uuid
 
-import httpx
-from faultkit.aws import name_call
-from faultkit.processes import Child, answers, free_port, wait_for
-from faultkit.proxy import FaultProxy
+from faultkit.pods import Pod
+from faultkit.processes import wait_for
 
+from contract.job_record import JobRecord
+from contract.jobs_table import DEFINITION, JobsTable
 from local.sandbox import ACCOUNT, REGION
 
 VISIBILITY_S = 6
+_SILENT = ('"dropped: ', '"the lease was not given back: ', '"found done; ')
 TASKTYPES = {"sdwebui": "text-to-image", "comfyui": "pipeline"}
 
 
@@ -36,9 +33,9 @@ def content_of(runtime_type, *, seed=1, steps=2, pictures=1):
 
 
 class Runtime:
-    """A runtime with queues, topics and a bucket of its own."""
+    """A runtime with queues, topics, a bucket and, unless told otherwise, a jobs table of its own."""
 
-    def __init__(self, aws, network, folder, runtime_type, *, visibility_s=VISIBILITY_S):
+    def __init__(self, aws, network, folder, runtime_type, *, visibility_s=VISIBILITY_S, table=True):
         self.type = runtime_type
         self.name = f"{runtime_type}-{uuid.uuid4().hex[:8]}"
         self.aws = aws
@@ -50,7 +47,10 @@ class Runtime:
         """All notices so far, in order."""
         self.inputs = set()
         """Keys of objects that lie in the bucket for tasks to read."""
-        self._pods = []
+        self.pods = []
+        self.table = JobsTable(f"jobs-{self.name}") if table else None
+        if self.table:
+            aws.dynamodb.create_table(TableName=self.table.name, **DEFINITION)
         self.bucket = f"out-{self.name}"
         aws.s3.create_bucket(Bucket=self.bucket)
         self.dead_queue = self._queue("dead")
@@ -67,12 +67,12 @@ class Runtime:
 
     def pod(self, **options):
         """A pod that serves this runtime; nothing of it runs yet."""
-        pod = Pod(self, f"{self.name}-{len(self._pods)}", **options)
-        self._pods.append(pod)
+        pod = Pod(self, f"{self.name}-{len(self.pods)}", **options)
+        self.pods.append(pod)
         return pod
 
     def close(self):
-        for pod in self._pods:
+        for pod in self.pods:
             pod.close()
 
     def submit(self, task_id=None, *, content=None, pictures=1, **made):
@@ -106,6 +106,16 @@ class Runtime:
 
     def notices(self, task_id):
         return [notice for notice in self.heard if notice["id"] == task_id]
+
+    def record(self, job):
+        """A job as the table has it; None where it has not."""
+        item = self.aws.dynamodb.get_item(**self.table.get(job)).get("Item")
+        return item and JobRecord.from_item(item)
+
+    def silent_claims(self):
+        """How many claims may count as nothing in the table: agents were killed, lost a lease, or found a job done."""
+        killed = sum(pod.agent.exits.count(-signal.SIGKILL) for pod in self.pods)
+        return killed + sum(pod.log.count(words) for pod in self.pods for words in _SILENT)
 
     def depth(self):
         """Messages waiting and in flight."""
@@ -145,127 +155,9 @@ class Runtime:
         wait_for(lambda: self.listen(wait_s=1) and self.notices(task_id), self.story, timeout_s)
 
     def story(self):
-        """The ends of all logs, for messages of failed tests."""
-        return "\n".join(f"--- {pod.name}\n{pod.log[-3000:]}" for pod in self._pods)
-
-
-class Pod:
-    """A model server and its agent, which reaches AWS, and the server if wanted, through proxies.
-
-    ``server`` is another pod whose model server is used instead of an own one.
-    """
-
-    def __init__(
-        self, runtime, name, *, server=None, server_options=(), server_proxy=None, round_trip_s=None, **environment
-    ):
-        self.name = name
-        self.aws = FaultProxy(runtime.network, runtime.aws.url, name_call, round_trip_s)
-        self._log = runtime.folder / f"{name}.log"
-        self._watch = None
-        self._health_port = free_port()
-        port = free_port()
-        self.server_url = f"http://127.0.0.1:{port}"
-        arguments = ["--type", runtime.type, "--port", str(port), "--model", "a.safetensors", "--model", "b.ckpt"]
-        arguments += map(str, server_options)
-        self.server = Child("-m", "runtimes.standin", *arguments, log=self._log, endpoint=self.aws.url)
-        if server is not None:
-            self.server, self.server_url = server.server, server.server_url
-        self._owns_server = server is None
-        self.line = server_proxy(runtime.network, self.server_url) if server_proxy else None
-        self.agent = Child(
-            "-m",
-            "queue_agent",
-            log=self._log,
-            endpoint=self.aws.url,
-            **{
-                "SQS_QUEUE_URL": f"{self.aws.url}/{ACCOUNT}/tasks-{runtime.name}",
-                "SQS_DEAD_QUEUE_URL": f"{self.aws.url}/{ACCOUNT}/dead-{runtime.name}",
-                "SNS_TOPIC_ARN": runtime.notice_topic,
-                "S3_BUCKET": runtime.bucket,
-                "RUNTIME_TYPE": runtime.type,
-                "RUNTIME_NAME": runtime.name,
-                "API_BASE_URL": self.line.url if self.line else self.server_url,
-                "DYNAMIC_SD_MODEL": "true",
-                "ALLOW_LOOPBACK_INPUTS": "true",
-                "HEALTH_PORT": str(self._health_port),
-                **environment,
-            },
+        """How all stands, and the ends of all logs, for messages of failed tests."""
+        pods = (
+            f"--- {pod.name}, under way {[one.name for one in pod.aws.under_way]}\n{pod.log[-3000:]}"
+            for pod in self.pods
         )
-
-    def start(self, *, agent=True):
-        """Start the model server, then the agent."""
-        if not self.server.is_alive:
-            self.start_server()
-        if agent:
-            self.agent.start()
-        return self
-
-    def start_server(self):
-        self.server.start()
-        wait_for(lambda: answers(f"{self.server_url}/_standin/jobs"), lambda: f"the stand-in; log:\n{self.log}")
-
-    def keep_alive(self):
-        """Restart agent and server whenever they end, and a server that the agent calls dead, as a kubelet does."""
-        self._watch = Kubelet(self.agent, self.server, self._health_port)
-
-    def faults(self, **changes):
-        httpx.post(f"{self.server_url}/_standin/faults", json=changes, trust_env=False).raise_for_status()
-
-    @property
-    def generations(self):
-        """All jobs that the stand-in has begun since it was started."""
-        return httpx.get(f"{self.server_url}/_standin/jobs", timeout=5, trust_env=False).json()["jobs"]
-
-    @property
-    def log(self):
-        return self._log.read_text(encoding="utf-8", errors="replace") if self._log.exists() else ""
-
-    def close(self):
-        if self._watch is not None:
-            self._watch.close()
-        self.agent.kill()
-        if self._owns_server:
-            self.server.kill()
-        self.aws.close()
-        if self.line is not None:
-            self.line.close()
-
-
-class Kubelet(threading.Thread):
-    """Starts processes again when they have ended, and ends a model server whose liveness probe fails."""
-
-    _FAILURES = 3
-    _PERIOD_S = 1.0
-
-    def __init__(self, agent, server, health_port):
-        super().__init__(name="kubelet", daemon=True)
-        self._agent = agent
-        self._server = server
-        self._address = ("127.0.0.1", health_port)
-        self._over = threading.Event()
-        self.start()
-
-    def run(self):
-        failures, probed_s = 0, time.monotonic()
-        while not self._over.wait(0.05):
-            for child in (self._agent, self._server):
-                if not child.is_alive:
-                    child.wait(1)
-                    child.start()
-            if time.monotonic() - probed_s >= self._PERIOD_S:
-                probed_s = time.monotonic()
-                failures = failures + 1 if self._says_dead() else 0
-            if failures == self._FAILURES:
-                failures = 0
-                self._server.send(signal.SIGKILL)
-
-    def _says_dead(self):
-        with contextlib.suppress(OSError), socket.create_connection(self._address, 1) as line:
-            line.settimeout(1)
-            line.sendall(b"GET /livez/model HTTP/1.0\r\n\r\n")
-            return b" 503 " in line.recv(100)
-        return False
-
-    def close(self):
-        self._over.set()
-        self.join(10)
+        return "\n".join([f"queue {self.depth()}", *pods])

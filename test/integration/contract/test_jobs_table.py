@@ -221,7 +221,7 @@ def test_every_open_job_is_due_some_day_and_a_told_one_never(jobs):
 def test_a_postponed_job_is_due_later_unless_it_has_changed_meanwhile(jobs, refused):
     task = jobs.queued()
     seen_s = jobs.record(task).due_s
-    postpone = jobs.postpone(task.metadata.job, seen_due_s=seen_s, due_s=seen_s + 60, state=JobState.QUEUED)
+    postpone = jobs.postpone(task.metadata.job, seen_due_s=seen_s, due_s=seen_s + 60)
     assert jobs.update(postpone) != refused.code
     assert jobs.update(postpone) == refused.code
     assert jobs.record(task).due_s == pytest.approx(seen_s + 60)

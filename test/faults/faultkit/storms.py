@@ -1,0 +1,256 @@
+"""Kills at random over one runtime's pods, at stages drawn by chance, while tasks keep the pods busy."""
+
+import asyncio
+import contextlib
+import fnmatch
+import itertools
+import math
+import random
+import signal
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass
+
+import httpx
+from faultkit.audit import check_endings, generations_by_task
+from faultkit.aws import CLAIM, FINISH, NOTIFIED, RENEW
+from faultkit.beds import task_of
+from faultkit.processes import answers, wait_for
+
+PODS = 3
+STEP_S = 0.05
+STEPS = (10, 18)
+"""Less than a second, after which a renewal counts the attempt: no task is to run out of attempts."""
+LONG_STEPS = 50
+"""More than it takes to the first renewal."""
+ROUND_TRIPS_S = {"s3:*": 0.06, "sns:*": 0.025, "sqs:*": 0.012, "dynamodb:*": 0.01}
+"""A region's."""
+FORMS = [(runtime_type, table) for table in (True, False) for runtime_type in ("sdwebui", "comfyui")]
+TOLD_WITHIN_S = 120
+_ASK_AGAIN_S = 6
+_PATIENCE_S = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """Where on a task's way an agent may be when it is killed.
+
+    Attributes:
+        name: What it does there.
+        calls: The call it makes there; None for a stage without one of its own.
+        path: Pattern of the call's path.
+        shares: Of 30 kills, how many come there, with a table and without: most of a task's life is drawing, of which
+            the tasks here have far less than real ones.
+        kind: The kind of task that comes there, if not every one does.
+    """
+
+    name: str
+    calls: str | None = None
+    path: str = "*"
+    shares: tuple[int, int]
+    kind: str = "draw"
+
+
+STAGES = [
+    Stage(name="at any time", shares=(2, 2)),
+    Stage(name="running", shares=(10, 13)),
+    Stage(name="receiving", calls="sqs:ReceiveMessage", shares=(2, 2)),
+    Stage(name="claiming", calls="dynamodb:UpdateItem", path=CLAIM, shares=(2, 0)),
+    Stage(name="preparing", calls="s3:GetObject", path="*/in/*", shares=(2, 3), kind="link"),
+    Stage(name="renewing the lease", calls="dynamodb:UpdateItem", path=RENEW, shares=(2, 0), kind="long"),
+    Stage(name="keeping the message hidden", calls="sqs:ChangeMessageVisibility", shares=(0, 2), kind="long"),
+    Stage(name="storing a picture", calls="s3:PutObject", path="*.png", shares=(2, 3)),
+    Stage(name="storing the manifest", calls="s3:PutObject", path="*.out", shares=(2, 3)),
+    Stage(name="finishing", calls="dynamodb:UpdateItem", path=FINISH, shares=(2, 0)),
+    Stage(name="notifying", calls="sns:Publish", shares=(1, 1)),
+    Stage(name="marking as notified", calls="dynamodb:UpdateItem", path=NOTIFIED, shares=(1, 0)),
+    Stage(name="deleting", calls="sqs:DeleteMessage*", shares=(2, 1)),
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What a storm did, and what came of it."""
+
+    kills: int
+    tasks: int
+    second_notices: int
+    generations: int
+    generations_by_task: Counter
+    exits: Counter
+    stages: Counter
+
+    def __str__(self):
+        share = f"{100 * self.second_notices / self.kills:.0f} % of kills"
+        again = f"{self.generations - self.tasks} beyond one per task"
+        by_task = f"\n  generations of one task: {dict(Counter(self.generations_by_task.values()))}"
+        return (
+            f"{self.kills} kills, {self.tasks} tasks, {self.second_notices} second notices ({share}), "
+            f"{self.generations} generations, {again}{by_task if self.generations_by_task else ''}"
+            f"\n  killed while: {dict(self.stages.most_common())}"
+        )
+
+
+class Storm:
+    """Kills that hit one runtime's pods, and the tasks that keep them busy meanwhile."""
+
+    def __init__(self, runtime, seed, input_png):
+        self._seed = seed
+        self._random = random.Random(f"{seed} {runtime.type} {bool(runtime.table)}")
+        self._input_png = input_png
+        self._numbers = itertools.count()
+        self._runtime = runtime
+        self._generations = []
+        self._stages = Counter()
+        self._pods = [runtime.pod(round_trip_s=ROUND_TRIPS_S, server_options=("--step-s", STEP_S)) for _ in range(PODS)]
+        for pod in self._pods:
+            pod.start()
+            pod.keep_alive()
+
+    def rage(self, kills):
+        """Kill agents, every third time the server beside it too, while tasks keep all pods busy."""
+        over = threading.Event()
+        feeder = threading.Thread(target=self._feed, args=(over,), name="feeder")
+        feeder.start()
+        try:
+            for number, stage in enumerate(itertools.islice(self._deck(), kills)):
+                self._kill(stage, with_server=number % 3 == 2)
+        finally:
+            over.set()
+            feeder.join()
+        self._runtime.wait_until_all_are_told(TOLD_WITHIN_S)
+        self._generations += [one for pod in self._pods for one in pod.generations]
+
+    def report(self):
+        """Check the endings and tell what happened."""
+        is_comfyui = self._runtime.type == "comfyui"
+        return Report(
+            kills=self._stages.total(),
+            tasks=len(self._runtime.asked),
+            second_notices=check_endings(self._runtime),
+            generations=len(self._generations),
+            generations_by_task=generations_by_task(self._runtime, self._generations) if is_comfyui else Counter(),
+            exits=Counter(status for pod in self._pods for status in pod.agent.exits),
+            stages=self._stages,
+        )
+
+    def _deck(self):
+        """Stages without end, by chance, each in its share; the two storms of a form take turns in drawing."""
+        form = 0 if self._runtime.table else 1
+        source = random.Random(f"stages {self._seed} {form}")
+        cards = [stage for stage in STAGES for _ in range(stage.shares[form])]
+        first = FORMS.index((self._runtime.type, form == 0)) % 2
+        while True:
+            source.shuffle(cards)
+            yield from cards[first::2]
+
+    def _feed(self, over):
+        source = random.Random(f"tasks {self._random.random()}")
+        while not over.wait(0.2):
+            while self._runtime.depth()[0] < PODS - 1:
+                self._submit("draw", steps=source.randint(*STEPS), pictures=source.choice((1, 1, 2)))
+
+    def _submit(self, kind, **order):
+        number = next(self._numbers)
+        if kind == "link":
+            content, metadata = task_of(self._runtime, "link", number, self._input_png)
+            self._runtime.submit(content=content, metadata=metadata)
+        else:
+            self._runtime.submit(seed=number, **({"steps": LONG_STEPS} if kind == "long" else order))
+
+    def _kill(self, stage, *, with_server):
+        if stage.calls:
+            pod = self._strike_at(stage, with_server)
+        else:
+            pod = self._find_running() if stage.name == "running" else self._find_any()
+            self._end(pod, with_server)
+        self._stages[stage.name] += 1
+        if with_server:
+            wait_for(lambda: answers(f"{pod.server_url}/_standin/jobs"), "the stand-in to be back")
+
+    def _strike_at(self, stage, with_server):
+        """Kill whichever agent comes to a stage first, before the call's deed or after it.
+
+        Another task that the agent has should not be about to end just then: that would be another stage.
+        """
+        after, struck, over = self._random.random() < 0.5, [], threading.Event()
+        quiet_until_s = time.monotonic() + _PATIENCE_S
+
+        def strike_at(pod):
+            async def act(exchange):
+                if struck or (time.monotonic() < quiet_until_s and not _is_quiet(pod, exchange.call)):
+                    return await exchange.forward()
+                struck.append(pod)
+                if after:
+                    await exchange.forward()
+                await asyncio.to_thread(self._end, pod, with_server)
+                over.set()
+                return exchange.reset()
+
+            return act
+
+        for pod in self._pods:
+            pod.aws.rule(stage.calls, strike_at(pod), path=stage.path)
+        asked_s = -math.inf
+
+        def is_over():
+            nonlocal asked_s
+            if not struck and stage.kind != "draw" and time.monotonic() - asked_s > _ASK_AGAIN_S:
+                asked_s = time.monotonic()
+                self._submit(stage.kind)
+            return over.is_set()
+
+        try:
+            wait_for(is_over, lambda: f"an agent {stage.name}; {self._runtime.story()}")
+        finally:
+            for pod in self._pods:
+                pod.aws.lift()
+        return struck[0]
+
+    def _find_running(self):
+        """A pod whose server draws, and whose agent does nothing else."""
+
+        def find():
+            pods = self._random.sample(self._pods, PODS)
+            pod = next((pod for pod in pods if _is_running(pod)), None)
+            time.sleep(self._random.uniform(0, 0.2))
+            return pod if pod and _is_running(pod) else None
+
+        return wait_for(find, lambda: f"a running job; {self._runtime.story()}")
+
+    def _find_any(self):
+        """A pod whose agent is at work."""
+        pod = self._random.choice(self._pods)
+        since = pod.aws.count("sqs:ReceiveMessage")
+        wait_for(lambda: pod.aws.count("sqs:ReceiveMessage") > since, lambda: f"{pod.name} at work:\n{pod.log[-3000:]}")
+        time.sleep(self._random.uniform(0, 1))
+        return pod
+
+    def _end(self, pod, with_server):
+        if with_server:
+            self._generations += _generations_of(pod)
+            pod.server.send(signal.SIGKILL)
+        pod.agent.send(signal.SIGKILL)
+
+
+def _is_running(pod):
+    quiet = pod.agent.is_alive and _is_quiet(pod)
+    return quiet and any(one["outcome"] == "running" for one in _generations_of(pod))
+
+
+def _is_quiet(pod, but=None):
+    """Whether no task is about to end, but the one that makes a certain call."""
+    return not any(_is_last(call) for call in pod.aws.under_way if call is not but)
+
+
+def _is_last(call):
+    ends = any(fnmatch.fnmatchcase(call.path, update) for update in (FINISH, NOTIFIED))
+    return ends or call.name in {"sns:Publish", "sqs:DeleteMessage"}
+
+
+def _generations_of(pod):
+    """What a server has begun that may be down at the moment."""
+    with contextlib.suppress(httpx.HTTPError):
+        return pod.generations
+    return []
