@@ -125,6 +125,12 @@ class AttemptsExhausted(PassingFault):
     code = "attempts_exhausted"
 
 
+PASSING_CODES = frozenset(
+    fault.code for fault in (PassingFault, ModelServerFault, PlatformFault, InternalFault, AttemptsExhausted)
+)
+"""What a job was given up for that was not its own fault: its message is kept."""
+
+
 class LeaseLost(AgentError):
     """The lease on the job could not be kept."""
 

@@ -15,6 +15,7 @@ from contract.notice import Notice, Problem
 from queue_agent.claiming import Claims
 from queue_agent.content import Contents
 from queue_agent.errors import (
+    PASSING_CODES,
     AttemptsExhausted,
     InternalFault,
     LeaseLost,
@@ -132,7 +133,11 @@ class Pipeline:
                     logger.info("found ended")
                     if not record.notified:
                         await self._tell(await self.results.find(assignment) or record.notice(self.bucket))
-                    await self.queue.delete(message)
+                    if record.error and record.error.code in PASSING_CODES:
+                        # Whoever gave the job up vanished before the message was kept.
+                        await self.queue.bury(message, record.error.code, record.error.message)
+                    else:
+                        await self.queue.delete(message)
                 case Claim():
                     self.telemetry.annotate(attempt=claim.attempt)
                     job = _Job(message, dataclasses.replace(assignment, generation=claim.generation), deadlines, stages)
@@ -183,7 +188,7 @@ class Pipeline:
         try:
             with lease.interruptible():
                 waited_s = time.time() - claim.created_s
-                if claim.number == 1 and waited_s > job.deadlines.start_s:
+                if claim.number == 1 and claim.generation == 0 and waited_s > job.deadlines.start_s:
                     raise StartedTooLate(f"The job was not begun within {job.deadlines.start_s:g} s.")
                 prepared = await preparation
                 place.ready(self.execution.server.work(prepared))

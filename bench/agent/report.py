@@ -2,13 +2,13 @@
 
 import asyncio
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.agent import fleet
 from bench.agent.drawing import FREE, Lane, draw
 from bench.agent.gaps import explain
-from bench.agent.rig import AGENT, SEQUENTIAL, Rig, Run, RunFailedError, open_rig
+from bench.agent.rig import AGENT, AGENT_WITHOUT_TABLE, SEQUENTIAL, Rig, Run, RunFailedError, Worker, open_rig
 from bench.agent.tasks import STEP_S, Workload, equal_steps, mixed_steps
 from bench.agent.timeline import Timeline
 from bench.figures import Figure
@@ -63,6 +63,7 @@ class Plan:
     fleet_hurry: float
 
 
+_NAMES = {AGENT_WITHOUT_TABLE: "without a jobs table", SEQUENTIAL: "the sequential loop"}
 _ALL = ("jobs-0.8s", "jobs-0.2s", "jobs-0.8s-input", "jobs-mixed", "jobs-0.2s-comfyui")
 LONG = Plan(runs=3, tasks=(40,) * 5, compared=_ALL, skipped=0, fleet_tasks=500, fleet_hurry=1.0)
 SHORT = Plan(runs=1, tasks=(4, 12, 3, 3, 8), compared=("jobs-0.2s",), skipped=1, fleet_tasks=60, fleet_hurry=2.0)
@@ -133,12 +134,13 @@ async def _report(*, short: bool) -> None:
 
 
 async def _report_scenario(rig: Rig, scenario: Scenario, plan: Plan) -> None:
-    ours, theirs = [], []
+    workers = [AGENT, AGENT_WITHOUT_TABLE, SEQUENTIAL] if scenario.file in plan.compared else [AGENT]
+    runs: dict[Worker, list[Run]] = {worker: [] for worker in workers}
     for _ in range(plan.runs):
-        ours.append(await rig.drain(AGENT, scenario.load))
-        if scenario.file in plan.compared:
-            theirs.append(await rig.drain(SEQUENTIAL, scenario.load))
-    for figure in _figures(scenario, ours, theirs, plan):
+        for worker in workers:
+            runs[worker].append(await rig.drain(worker, scenario.load))
+    ours, theirs = runs[AGENT], runs.get(SEQUENTIAL, [])
+    for figure in _figures(scenario, runs, plan):
         print(figure.row())
     print(f"  agent: {explain(ours[-1].timeline, ours[-1].gpu_calls[0])}")
     lanes = [Lane("queue agent", ours[-1].timeline)]
@@ -151,19 +153,15 @@ async def _report_scenario(rig: Rig, scenario: Scenario, plan: Plan) -> None:
     print(flush=True)
 
 
-def _figures(scenario: Scenario, ours: Sequence[Run], theirs: Sequence[Run], plan: Plan) -> list[Figure]:
-    name = scenario.load.name
+def _figures(scenario: Scenario, runs: Mapping[Worker, Sequence[Run]], plan: Plan) -> Iterator[Figure]:
+    """What is measured of each worker; the agent's limits hold with its table and without."""
     most_ms = None if plan.skipped else PROCESSOR_LIMIT_MS
-    busy = Figure(f"{name}: GPU busy", _busy_percent(ours, plan), "%", scenario.least_busy, at_least=True, digits=2)
-    processor = Figure(f"{name}: processor time", _processor_ms(ours), "ms/task", most_ms)
-    if not theirs:
-        return [busy, processor]
-    return [
-        busy,
-        Figure("  the sequential loop", _busy_percent(theirs, plan), "%", digits=2),
-        processor,
-        Figure("  the sequential loop", _processor_ms(theirs), "ms/task"),
-    ]
+    for worker, done in runs.items():
+        ours = worker is not SEQUENTIAL
+        name = scenario.load.name if worker is AGENT else f"  {_NAMES[worker]}"
+        least, most = (scenario.least_busy, most_ms) if ours else (None, None)
+        yield Figure(f"{name}: GPU busy", _busy_percent(done, plan), "%", least, at_least=True, digits=2)
+        yield Figure(f"{name}: processor time", _processor_ms(done), "ms/task", most)
 
 
 def _busy_percent(runs: Sequence[Run], plan: Plan) -> list[float]:

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +27,25 @@ from local.ports import free_port
 from local.processes import Part, SupervisedProcess
 from local.sandbox import sandboxed
 
-AGENT = "queue_agent"
-SEQUENTIAL = "bench.agent.sequential"
-"""The two that are measured."""
+
+@dataclass(frozen=True, kw_only=True)
+class Worker:
+    """Something that is measured.
+
+    Attributes:
+        name: Names its logs.
+        module: What is run.
+        environment: What differs from the local platform's agent.
+    """
+
+    name: str
+    module: str
+    environment: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+
+AGENT = Worker(name="agent", module="queue_agent")
+AGENT_WITHOUT_TABLE = Worker(name="agent-without-table", module="queue_agent", environment={"JOBS_TABLE": ""})
+SEQUENTIAL = Worker(name="sequential", module="bench.agent.sequential")
 
 _READY_S = 60.0
 _GRACE_S = 10.0
@@ -111,11 +127,11 @@ class Rig:
     http: aiohttp.ClientSession
     logs: Path
 
-    async def drain(self, worker: str, load: Workload) -> Run:
+    async def drain(self, worker: Worker, load: Workload) -> Run:
         """Put all tasks into the queue, then start one worker and watch until all are done.
 
         Args:
-            worker: AGENT or SEQUENTIAL.
+            worker: What is measured.
             load: The tasks.
 
         Raises:
@@ -127,7 +143,9 @@ class Rig:
         async with self._workers(worker, load.runtime, 1) as processors:
             return await self._watched(load, processors)
 
-    async def serve(self, worker: str, load: Workload, size: int, feed: Callable[[], Coroutine[Any, Any, None]]) -> Run:
+    async def serve(
+        self, worker: Worker, load: Workload, size: int, feed: Callable[[], Coroutine[Any, Any, None]]
+    ) -> Run:
         """Start several workers on one queue, each with a GPU of its own, and feed them once all are idle.
 
         Raises:
@@ -147,23 +165,25 @@ class Rig:
         return are_idle
 
     @asynccontextmanager
-    async def _workers(self, worker: str, runtime: str, count: int) -> AsyncIterator[list[ProcessorTime]]:
+    async def _workers(self, worker: Worker, runtime: str, count: int) -> AsyncIterator[list[ProcessorTime]]:
         async with AsyncExitStack() as stack:
             processes = []
             for index, gpu in enumerate(self.gpus[runtime][:count]):
                 urls = {runtime: parts.stand_in_url(_runtime(self.layout.config, runtime), gpu.wire.port)}
                 layout = replace(self.layout, server_urls=urls)
+                part = parts.agent_part(layout, _runtime(self.layout.config, runtime))
                 part = replace(
-                    parts.agent_part(layout, _runtime(self.layout.config, runtime)),
-                    name=f"{worker}-{runtime}-{index}",
-                    command=(sys.executable, "-m", worker),
+                    part,
+                    name=f"{worker.name}-{runtime}-{index}",
+                    command=(sys.executable, "-m", worker.module),
+                    environment={**part.environment, **worker.environment},
                 )
                 processes.append(await stack.enter_async_context(_running(part, self.logs)))
             pids = [await _pid(process) for process in processes]
             yield [await stack.enter_async_context(ProcessorTime(pid)) for pid in pids]
             for process, pid in zip(processes, pids, strict=True):
                 if process.pid != pid:
-                    raise RunFailedError(f"{worker} ended; its log is {process.output.path}")
+                    raise RunFailedError(f"{worker.name} ended; its log is {process.output.path}")
 
     async def _watched(self, load: Workload, processors: Sequence[ProcessorTime]) -> Run:
         gpus = self.gpus[load.runtime][: len(processors)]

@@ -1,17 +1,16 @@
 """The runtime's SQS queue, and the dead queue beside it."""
 
-import json
 import logging
 from collections.abc import Mapping
 from typing import Any, Self
 
+from contract.dead_letter import dead_letter, redrive_target
 from queue_agent.aws.clients import translated
 from queue_agent.ports import QueueMessage
 
 logger = logging.getLogger(__name__)
 
 _LONG_POLL_S = 20
-_MAX_ATTRIBUTE_CHARS = 256
 
 
 class SqsQueue:
@@ -82,17 +81,8 @@ class SqsQueue:
             logger.error("no dead queue: the message stays in the queue", extra={"message_id": message.message_id})
             await self.release(message, self._visibility_s)
             return
-        # SQS takes no control characters.
-        printable = "".join(character if character.isprintable() else " " for character in reason)
-        attributes = {"code": code, "reason": printable[:_MAX_ATTRIBUTE_CHARS]}
         with translated("sqs:SendMessage"):
-            await self._sqs.send_message(
-                QueueUrl=self._dead_queue_url,
-                MessageBody=message.body,
-                MessageAttributes={
-                    name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
-                },
-            )
+            await self._sqs.send_message(QueueUrl=self._dead_queue_url, **dead_letter(message.body, code, reason))
         await self.delete(message)
 
     async def _hide(self, message: QueueMessage, seconds: int) -> None:
@@ -105,8 +95,7 @@ class SqsQueue:
 async def _last_redrive_target(sqs: Any, attributes: Mapping[str, str]) -> str | None:
     """The queue that redrives end in: the keeper's stands between a runtime's own and its dead one."""
     url = None
-    while "RedrivePolicy" in attributes:
-        name = json.loads(attributes["RedrivePolicy"])["deadLetterTargetArn"].rpartition(":")[2]
+    while name := redrive_target(attributes):
         with translated("sqs:GetQueueUrl"):
             url = (await sqs.get_queue_url(QueueName=name))["QueueUrl"]
         attributes = await _attributes(sqs, url, "RedrivePolicy")

@@ -8,6 +8,7 @@ import pytest
 from agentkit import JOB, NAMES, Agent, Table, picture
 
 from contract.job_record import JobRecord, JobState
+from contract.notice import Problem
 from queue_agent.errors import ExecutionFailed, LeaseLost, ModelServerAway, ModelServerFault, PlatformFault
 from queue_agent.pipeline import MAX_ATTEMPTS
 from queue_agent.ports import Ended, Held
@@ -202,3 +203,20 @@ async def test_a_task_that_was_begun_in_time_may_be_tried_again_later(message):
     await asyncio.sleep(0.02)
     await agent.handle(message)
     assert [notice.status for notice in agent.notices.sent] == ["succeeded"]
+
+
+async def test_a_job_begun_anew_long_after_it_was_accepted_is_run(message):
+    agent = Agent(picture(), jobs=Table(generation=1), start_s=0.01)
+    await asyncio.sleep(0.02)
+    await agent.handle(message)
+    assert [notice.status for notice in agent.notices.sent] == ["succeeded"]
+
+
+@pytest.mark.parametrize(
+    ("code", "end"), [("model_server_failed", ("bury", "model_server_failed")), ("execution_failed", "delete")]
+)
+async def test_the_message_of_a_job_found_given_up_is_kept_and_that_of_a_failed_task_is_not(message, code, end):
+    error = Problem(code=code, message="words")
+    agent = Agent(jobs=Table(answer=ended(state=JobState.FAILED, notified=True, error=error)))
+    await agent.handle(message)
+    assert agent.queue.log == [end]
