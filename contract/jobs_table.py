@@ -262,7 +262,7 @@ class JobsTable:
         }
         # The token stays: should the answer be lost, the agent knows its own ending by it.
         request = self._end(job, _HELD, ending, error, now_s, **_held(token))
-        return request | {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+        return request | {"ReturnValues": "NONE", "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
 
     def give_up(
         self, job: str, state: JobState, error: Problem, *, now_s: float, seen_due_s: float | None = None

@@ -21,6 +21,7 @@ _BEGUN_BEAT_S = 1.0
 """A job that the server has had for so long is noted as begun, should the whole node vanish with it; a shorter one's
 attempt is counted when it ends."""
 _FIRST_RETRY_S = 0.5
+_HAND_BACK_S = 5.0
 
 Progress = Callable[[], Awaitable[float | None]]
 
@@ -144,12 +145,13 @@ class Lease:
         await self._end_heartbeat()  # or it could hide the message again
         attempts = self.claim.attempt - 1 if blameless else self.attempts
         try:
-            await self._jobs.hand_back(
-                self._job, self.claim, attempts=attempts, blameless=blameless, start_s=delay_s + start_s
-            )
-        except (LeaseLost, PlatformFault) as exc:
+            async with asyncio.timeout(_HAND_BACK_S):
+                await self._jobs.hand_back(
+                    self._job, self.claim, attempts=attempts, blameless=blameless, start_s=delay_s + start_s
+                )
+        except (LeaseLost, PlatformFault, TimeoutError) as exc:
             # The message decides: whoever gets it waits for what is left of the lease.
-            logger.warning("the lease was not given back: %s", exc)
+            logger.warning("the lease was not given back: %s", exc or "no answer in time")
         await self._queue.release(self._message, delay_s)
 
     async def _end_heartbeat(self) -> None:

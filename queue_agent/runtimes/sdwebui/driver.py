@@ -2,10 +2,11 @@
 
 import asyncio
 import logging
+from contextlib import suppress
 from typing import Any, Self
 
 from contract.task import Task
-from queue_agent.errors import ModelServerFault
+from queue_agent.errors import ModelServerAway, ModelServerFault
 from queue_agent.ports import Inputs, Result, RunSignals, Work
 from queue_agent.runtimes.client import ModelServerClient
 from queue_agent.runtimes.sdwebui.answer import result_of
@@ -71,7 +72,7 @@ class SdWebUI:
             await self._client.send("POST", "interrupt", timeout_s=10)
             await asyncio.sleep(_STOP_PAUSE_S)
 
-    async def run(self, prepared: PreparedCall, job: str, claim: int, signals: RunSignals) -> Result:  # noqa: ARG002 (the server knows no jobs)
+    async def run(self, prepared: PreparedCall, job: str, claim: int, signals: RunSignals) -> Result:
         """Run a call."""
         signals.started()
         if prepared.checkpoint and self._dynamic_model:
@@ -79,11 +80,21 @@ class SdWebUI:
         elif prepared.checkpoint:
             await self._options.require_checkpoint(prepared.checkpoint)
         await self._options.make_restorable(prepared.overridden)
-        async with self._client.stream(
-            "POST", prepared.path, data=prepared.content, headers=_JSON, timeout_s=None
-        ) as answer:
-            signals.freed()
-            return await result_of(answer)
+        call = self._client.stream("POST", prepared.path, data=prepared.content, headers=_JSON, timeout_s=None)
+        answered = False
+        try:
+            async with call as answer:
+                answered = True
+                signals.freed()
+                return await result_of(answer)
+        except ModelServerAway:
+            raise
+        except ModelServerFault:
+            if not answered:
+                # The line alone may be lost: the job must not run on while another agent runs it again.
+                with suppress(ModelServerFault):
+                    await self.interrupt(job, claim)
+            raise
 
     async def vital_sign(self) -> object:
         """Which job, batch and step the server is at; its flags would change by our interrupt alone."""

@@ -1,0 +1,49 @@
+"""What an agent holds early, against the chart's defaults for scaling."""
+
+import math
+
+import pytest
+from agentkit import Server
+
+from contract.chart_values import Scaling
+from queue_agent.forecast import LeadTime
+from queue_agent.line import MAX_HELD, Line
+from queue_agent.ports import Work
+
+SLOW_RECEIVE_S, SLOW_PREPARE_S = 2.0, 30.0
+"""A long way to SQS, and inputs that take half a minute."""
+
+
+def replicas_wanted(held, waiting=0):
+    """KEDA's count: messages, those in flight among them, by queueLength."""
+    scaling = Scaling()
+    return math.ceil((waiting + (held if scaling.scale_on_in_flight else 0)) / scaling.queue_length)
+
+
+def test_a_pod_that_works_on_a_task_is_wanted_and_what_it_holds_calls_for_no_second_one():
+    assert [replicas_wanted(held) for held in (0, 1, MAX_HELD)] == [0, 1, 1]
+
+
+async def test_an_agent_asks_for_the_next_task_while_its_pod_is_still_safe_from_the_cooldown():
+    """Between two tasks of a full queue an agent never idles for a cooldown, however long its inputs take."""
+    lead = LeadTime()
+    for _ in range(50):
+        lead.received(SLOW_RECEIVE_S)
+        lead.prepared(SLOW_PREPARE_S)
+    idle_s = SLOW_RECEIVE_S + SLOW_PREPARE_S
+    assert idle_s < Scaling().cooldown_period
+    assert lead.seconds > idle_s
+
+
+@pytest.mark.parametrize("elapsed_s", [0, 280])
+async def test_a_task_is_held_early_for_no_longer_than_the_lead_which_no_cooldown_outlasts(elapsed_s):
+    now_s = [0.0]
+    line = Line(1, Server().progress, lambda: now_s[0])
+    line.forecast.learn("kind", 1, 300)
+    place = line.join()
+    place.ready(Work("kind", 1))
+    await place.take_turn()
+    place.started()
+    now_s[0] = elapsed_s
+    assert await line._pause_s() == pytest.approx(300 - elapsed_s - line.lead.seconds, abs=0.5)
+    assert line.lead.seconds < Scaling().cooldown_period
