@@ -27,6 +27,8 @@ class Settings:
         runtime_name: RUNTIME_NAME, the runtime in config.yaml.
         api_base_url: API_BASE_URL, where the model server's API is, with or without scheme. Default by type.
         dynamic_model: DYNAMIC_SD_MODEL, whether tasks may switch the checkpoint. Default false.
+        cached_checkpoints: CACHED_CHECKPOINTS, how many checkpoints SD WebUI keeps loaded, so that switching back
+            to one is quick. Default: as the server is set.
         log_level: LOGLEVEL, the least important records that are logged. Default INFO.
         region: AWS_REGION or AWS_DEFAULT_REGION, where queue, topic and bucket are. Default: the notice topic's.
         dead_queue_url: SQS_DEAD_QUEUE_URL, where given-up messages are kept. Default: the queue's redrive target.
@@ -49,6 +51,7 @@ class Settings:
     runtime_name: str
     api_base_url: str
     dynamic_model: bool
+    cached_checkpoints: int | None
     log_level: str
     region: str | None
     dead_queue_url: str | None
@@ -85,6 +88,7 @@ class Settings:
             runtime_name=_required(environ, "RUNTIME_NAME"),
             api_base_url=environ.get("API_BASE_URL") or runtime_type.default_url,
             dynamic_model=_flag(environ, "DYNAMIC_SD_MODEL"),
+            cached_checkpoints=_count(environ, "CACHED_CHECKPOINTS"),
             log_level=log_level,
             region=environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or region_of_topic,
             dead_queue_url=environ.get("SQS_DEAD_QUEUE_URL") or None,
@@ -129,6 +133,15 @@ def _port(environ: Mapping[str, str], key: str) -> int | None:
         return None
     if not text.isdecimal() or int(text) >= 2**16:
         raise SettingsError(f"{key}={text!r} must be a port")
+    return int(text)
+
+
+def _count(environ: Mapping[str, str], key: str) -> int | None:
+    text = environ.get(key, "").strip()
+    if not text:
+        return None
+    if not text.isdecimal() or not int(text):
+        raise SettingsError(f"{key}={text!r} must be a number from 1")
     return int(text)
 
 

@@ -30,13 +30,16 @@ class SdWebUI:
     Args:
         client: The server; a base URL without path means its usual one.
         dynamic_model: Whether tasks may switch the checkpoint.
+        cached_checkpoints: How many the server keeps loaded; None leaves it as it is.
     """
 
     places = 1  # an interrupt cannot name a queued call, so none is ever queued
 
-    def __init__(self, client: ModelServerClient, *, dynamic_model: bool) -> None:
+    def __init__(
+        self, client: ModelServerClient, *, dynamic_model: bool, cached_checkpoints: int | None = None
+    ) -> None:
         self._client = client
-        self._options = Options(client)
+        self._options = Options(client, cached_checkpoints)
         self._upscalers = Upscalers(client)
         self._dynamic_model = dynamic_model
 
@@ -47,7 +50,7 @@ class SdWebUI:
         if "/" not in base_url.rpartition("://")[2]:
             base_url += API_PATH
         client = ModelServerClient(base_url, settings.runtime_type.health_path)
-        return cls(client, dynamic_model=settings.dynamic_model)
+        return cls(client, dynamic_model=settings.dynamic_model, cached_checkpoints=settings.cached_checkpoints)
 
     async def wait_until_ready(self) -> None:
         """Return once the server takes jobs."""

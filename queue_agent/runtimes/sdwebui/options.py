@@ -13,16 +13,20 @@ from queue_agent.runtimes.sdwebui.answer import fault_of
 
 logger = logging.getLogger(__name__)
 
+_CACHED = "sd_checkpoints_limit"
+
 
 class Options:
     """The server's options.
 
     Args:
         client: The server.
+        cached_checkpoints: How many checkpoints it keeps loaded; None leaves it as it is.
     """
 
-    def __init__(self, client: ModelServerClient) -> None:
+    def __init__(self, client: ModelServerClient, cached_checkpoints: int | None) -> None:
         self._client = client
+        self._cached_checkpoints = cached_checkpoints
         self._saved: set[str] = set()
 
     async def load_checkpoint(self, wanted: str) -> None:
@@ -42,8 +46,15 @@ class Options:
             if title is None:
                 names = ", ".join(str(model.get("title")) for model in models) or "none"
                 raise Rejected(f"There is no checkpoint {wanted}; there are: {names}.")
-        if not same_checkpoint(str((await self._current()).get(CHECKPOINT_ATTRIBUTE)), title):
-            await self._post("options", {CHECKPOINT_ATTRIBUTE: title})
+        current = await self._current()
+        wanted_options: dict[str, Any] = {}
+        if self._cached_checkpoints not in {None, current.get(_CACHED)}:
+            # Before the checkpoint: the server sets options in their order, and would drop the present one first.
+            wanted_options[_CACHED] = self._cached_checkpoints
+        if not same_checkpoint(str(current.get(CHECKPOINT_ATTRIBUTE)), title):
+            wanted_options[CHECKPOINT_ATTRIBUTE] = title
+        if wanted_options:
+            await self._post("options", wanted_options)
 
     async def require_checkpoint(self, wanted: str) -> None:
         """Make sure that the loaded checkpoint is the one a task asks for.

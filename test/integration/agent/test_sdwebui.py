@@ -122,6 +122,16 @@ def test_an_animation_gets_the_right_name_and_type(sdwebui, asked, extension, co
     assert image(sdwebui.read(url)).n_frames == 3
 
 
+def test_a_dynamic_runtime_keeps_as_many_checkpoints_loaded_as_it_is_told(make_rig):
+    rig = make_rig("sdwebui", DYNAMIC_SD_MODEL="true", CACHED_CHECKPOINTS="3")
+    rig.start_server()
+    rig.start_agent()
+    content = {"alwayson_scripts": {"sd_model_checkpoint": "b.ckpt"}, **SMALL}
+    assert rig.run(content, "text-to-image")["result"]
+    options = httpx.get(f"{rig.server_url}/sdapi/v1/options").json()
+    assert (options["sd_checkpoints_limit"], options["sd_model_checkpoint"].startswith("b")) == (3, True)
+
+
 def test_a_dynamic_runtime_draws_with_the_checkpoint_asked_for_by_any_name(dynamic_sdwebui):
     for name, model in (("b.ckpt", "b"), ("a", "a"), ("B.ckpt", "b"), ("a.safetensors [0000]", "a")):
         notice = dynamic_sdwebui.run({"alwayson_scripts": {"sd_model_checkpoint": name}, **SMALL}, "text-to-image")
