@@ -162,6 +162,7 @@ def test_the_logs_name_every_part_and_hold_neither_key_nor_prompt(platform: Any,
     assert set(logs) == {
         "aws",
         "door",
+        "keeper",
         "notices",
         "sdruntime-server",
         "sdruntime-agent",
