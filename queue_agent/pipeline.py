@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from contract.deadlines import Deadlines
+from contract.job_record import JobRecord
 from contract.notice import Notice, Problem
 from queue_agent.claiming import Claims
 from queue_agent.content import Contents
@@ -131,13 +132,7 @@ class Pipeline:
                     await self.queue.release(message, int(left_s + jitter_s) + 1)
                 case Ended(record=record):
                     logger.info("found ended")
-                    if not record.notified:
-                        await self._tell(await self.results.find(assignment) or record.notice(self.bucket))
-                    if record.error and record.error.code in PASSING_CODES:
-                        # Whoever gave the job up vanished before the message was kept.
-                        await self.queue.bury(message, record.error.code, record.error.message)
-                    else:
-                        await self.queue.delete(message)
+                    await self._settle(message, dataclasses.replace(assignment, generation=record.generation), record)
                 case Claim():
                     self.telemetry.annotate(attempt=claim.attempt)
                     job = _Job(message, dataclasses.replace(assignment, generation=claim.generation), deadlines, stages)
@@ -152,6 +147,18 @@ class Pipeline:
                     )
                     async with lease:
                         await self._do(job, lease, place, preparation)
+
+    async def _settle(self, message: QueueMessage, assignment: Assignment, record: JobRecord) -> None:
+        """Do what whoever ended the job may have left undone: tell of it, and keep or delete its message."""
+        if not record.notified:
+            stored = await self.results.find(assignment)
+            # The manifest has the whole error; but it is the table that says how the job has ended.
+            agrees = stored is not None and stored.status == record.state.value
+            await self._tell(stored if stored is not None and agrees else record.notice(self.bucket))
+        if record.error and record.error.code in PASSING_CODES:
+            await self.queue.bury(message, record.error.code, record.error.message)
+        else:
+            await self.queue.delete(message)
 
     async def _do(self, job: _Job, lease: Lease, place: Place, preparation: asyncio.Task[Any]) -> None:
         try:

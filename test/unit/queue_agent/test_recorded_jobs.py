@@ -220,3 +220,13 @@ async def test_the_message_of_a_job_found_given_up_is_kept_and_that_of_a_failed_
     agent = Agent(jobs=Table(answer=ended(state=JobState.FAILED, notified=True, error=error)))
     await agent.handle(message)
     assert agent.queue.log == [end]
+
+
+async def test_a_job_that_was_given_up_is_told_as_failed_although_its_agent_had_stored_it_too_late(message):
+    agent = Agent(picture(), jobs=Table())
+    agent.jobs.broken = {"finish": LeaseLost()}
+    await agent.handle(message)
+    error = Problem(code="lost", message="words")
+    agent.jobs.answer = ended(state=JobState.FAILED, has_manifest=False, generation=0, error=error, pictures=())
+    await agent.handle(message)
+    assert [(notice.status, notice.error.code) for notice in agent.notices.sent] == [("failed", "lost")]
