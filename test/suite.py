@@ -75,9 +75,9 @@ GROUPS = (
     ),
     Group(name="unit", checks=(pytest("unit", "test/unit"),), budget_s=80),
     Group(name="integration", checks=(pytest("integration", "test/integration"),), budget_s=300),
-    Group(name="faults", checks=(pytest("faults", "test/faults"),), budget_s=220),
-    Group(name="e2e", checks=(pytest("e2e", "test/e2e", "--ignore=test/e2e/test_demo.py"),), budget_s=90),
-    Group(name="demo", checks=(pytest("demo", "test/e2e/test_demo.py"),), budget_s=60),
+    Group(name="faults", checks=(pytest("faults", "test/faults"),), budget_s=240),
+    Group(name="e2e", checks=(pytest("e2e", "test/e2e", "--ignore=test/e2e/test_demo.py"),), budget_s=80),
+    Group(name="demo", checks=(pytest("demo", "test/e2e/test_demo.py"),), budget_s=50),
     Group(name="bench", checks=(tool("python", "-m", "bench", "--short"),), budget_s=120),
 )
 
