@@ -155,8 +155,12 @@ class Pipeline:
             # The manifest has the whole error; but it is the table that says how the job has ended.
             agrees = stored is not None and stored.status == record.state.value
             await self._tell(stored if stored is not None and agrees else record.notice(self.bucket))
-        if record.error and record.error.code in PASSING_CODES:
-            await self.queue.bury(message, record.error.code, record.error.message)
+        await self._dismiss(message, record.error)
+
+    async def _dismiss(self, message: QueueMessage, error: Problem | None) -> None:
+        """Delete the message of a job that has ended; one given up for no fault of its own is kept for redrive."""
+        if error is not None and error.code in PASSING_CODES:
+            await self.queue.bury(message, error.code, error.message)
         else:
             await self.queue.delete(message)
 
@@ -165,7 +169,7 @@ class Pipeline:
             try:
                 notice = await self._outcome(job, lease, place, preparation)
                 await self._conclude(job, lease, notice)
-                await self.queue.delete(job.message)
+                await self._dismiss(job.message, notice.error)
                 logger.info("done", extra={"status": notice.status, "attempt": lease.attempts})
             except PassingFault as exc:
                 await self._retry_or_bury(job, lease, exc)
@@ -239,14 +243,13 @@ class Pipeline:
         await lease.hand_back(delay_s=delay_s, blameless=not counted, start_s=job.deadlines.start_s)
 
     async def _bury(self, job: _Job, lease: Lease, fault: PassingFault) -> None:
-        if done := await self.results.find(job.assignment):
-            # All but the notice was done before: a job has one ending, and no second one may be told.
-            await self._conclude(job, lease, done)
-            await self.queue.delete(job.message)
-            return
-        logger.error("given up: %s", fault, extra={"attempt": lease.claim.attempt})
-        await self._conclude(job, lease, await self.results.store_failure(job.assignment, fault))
-        await self.queue.bury(job.message, fault.code, str(fault))
+        # All but the notice may have been done before: a job has one ending, and no second one may be told.
+        notice = await self.results.find(job.assignment)
+        if notice is None:
+            logger.error("given up: %s", fault, extra={"attempt": lease.claim.attempt})
+            notice = await self.results.store_failure(job.assignment, fault)
+        await self._conclude(job, lease, notice)
+        await self._dismiss(job.message, notice.error)
 
     async def _bury_unreadable(self, message: QueueMessage, fault: UnreadableMessage) -> None:
         logger.error("unreadable message", extra={"message_id": message.message_id, "job": fault.job})

@@ -204,3 +204,14 @@ async def test_an_unreadable_message_goes_to_the_dead_queue_and_is_told_where_it
     assert [(notice.id, notice.context, notice.error.code) for notice in agent.notices.sent] == (
         [("a", 1, "unreadable_message")] if notified else []
     )
+
+
+async def test_the_message_of_a_job_given_up_is_kept_although_its_notice_was_sent_only_by_the_next_delivery(message):
+    agent = Agent(ModelServerFault("The model server does not answer."))
+    agent.notices.broken = True
+    with pytest.raises(PlatformFault):
+        await agent.handle(dataclasses.replace(message, receive_count=MAX_ATTEMPTS))
+    agent.notices.broken = False
+    await agent.handle(dataclasses.replace(message, receive_count=MAX_ATTEMPTS + 1))
+    assert [notice.status for notice in agent.notices.sent] == ["failed"]
+    assert agent.queue.log == [("bury", "model_server_failed")]
