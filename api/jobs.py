@@ -12,7 +12,8 @@ from api.errors import IdempotencyConflictError
 from api.idempotency import IdempotencyKey
 from contract.dynamodb import Item, read_values
 from contract.job_record import JobRecord, JobState
-from contract.jobs_table import TTL_ATTRIBUTE, JobsTable
+from contract.jobs_schema import TTL_ATTRIBUTE
+from contract.jobs_table import JobsTable
 from contract.task import Task
 
 _REFUSED = "ConditionalCheckFailedException"

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bench.figures import Figure, paired_differences
-from contract.jobs_table import DEFINITION
+from contract.jobs_schema import DEFINITION
 
 COLD_LIMIT_MS = 80
 WARM_LIMIT_MS = 2

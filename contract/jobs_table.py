@@ -1,4 +1,4 @@
-"""The jobs table: its shape, and every request that is made of it, with the condition that keeps it true.
+"""Every request that is made of the jobs table, with the condition that keeps it true.
 
 Nothing is sent here. Each request is the keyword arguments of one call of a DynamoDB client, so that the door, the
 agent and the keeper, each with a client of its own kind, change a job by the same rules.
@@ -11,35 +11,9 @@ from typing import Any
 from contract import strict_json
 from contract.dynamodb import Item, Request, expressions, write_value
 from contract.job_record import MAX_ERROR_BYTES, JobState, cut_to_bytes
+from contract.jobs_schema import DUE_INDEX, DUE_SHARDS, KEY, TTL_ATTRIBUTE
 from contract.notice import Problem
 from contract.task import Task
-
-KEY = "pk"
-DUE_INDEX = "due"
-"""Jobs that somebody must still look at, by shard and by when; those that are done and told are not in it."""
-DUE_SHARDS = ("0", "1", "2", "3")
-TTL_ATTRIBUTE = "expires_at"
-
-DEFINITION: Mapping[str, Any] = {
-    "KeySchema": [{"AttributeName": KEY, "KeyType": "HASH"}],
-    "AttributeDefinitions": [
-        {"AttributeName": KEY, "AttributeType": "S"},
-        {"AttributeName": "due_shard", "AttributeType": "S"},
-        {"AttributeName": "due_at", "AttributeType": "N"},
-    ],
-    "GlobalSecondaryIndexes": [
-        {
-            "IndexName": DUE_INDEX,
-            "KeySchema": [
-                {"AttributeName": "due_shard", "KeyType": "HASH"},
-                {"AttributeName": "due_at", "KeyType": "RANGE"},
-            ],
-            "Projection": {"ProjectionType": "KEYS_ONLY"},
-        }
-    ],
-    "BillingMode": "PAY_PER_REQUEST",
-}
-"""What CreateTable is asked with, besides the name."""
 
 RETENTION_S = 90 * 24 * 3600
 """How long a job's item stays; at least as long as its results."""

@@ -8,7 +8,8 @@ from botocore.exceptions import ClientError
 
 from contract.dynamodb import Request
 from contract.job_record import JobRecord
-from contract.jobs_table import KEY, JobsTable
+from contract.jobs_schema import KEY
+from contract.jobs_table import JobsTable
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from contract import strict_json
 from contract.deadlines import DEFAULT_DEADLINES
 from contract.job_record import JobRecord, JobState
-from contract.jobs_table import CLOCK_MARGIN_S, DUE_SHARDS
+from contract.jobs_schema import DUE_SHARDS
+from contract.jobs_table import CLOCK_MARGIN_S
 from contract.notice import Problem
 from keeper.jobs import Jobs
 from keeper.notices import Notices

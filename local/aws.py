@@ -9,7 +9,7 @@ from typing import Any
 import boto3
 
 from contract.catalog import DeployedRuntime, RuntimeCatalog
-from contract.jobs_table import DEFINITION
+from contract.jobs_schema import DEFINITION
 from contract.routing import subscription_filter
 from local.sandbox import ACCOUNT, REGION
 

@@ -8,7 +8,8 @@ from faultkit.pods import Pod
 from faultkit.processes import wait_for
 
 from contract.job_record import JobRecord
-from contract.jobs_table import DEFINITION, JobsTable
+from contract.jobs_schema import DEFINITION
+from contract.jobs_table import JobsTable
 from local.sandbox import ACCOUNT, REGION
 
 VISIBILITY_S = 6

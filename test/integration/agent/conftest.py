@@ -16,7 +16,8 @@ import httpx
 import pytest
 
 from contract.job_record import JobRecord
-from contract.jobs_table import DEFINITION, JobsTable
+from contract.jobs_schema import DEFINITION
+from contract.jobs_table import JobsTable
 from contract.task import Task
 
 REGION = "us-east-1"

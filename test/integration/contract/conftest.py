@@ -8,7 +8,8 @@ from moto.server import ThreadedMotoServer
 
 from contract.job import new_job_id
 from contract.job_record import JobRecord
-from contract.jobs_table import DEFINITION, JobsTable
+from contract.jobs_schema import DEFINITION
+from contract.jobs_table import JobsTable
 from contract.task import Task
 
 LEASE_S = 85

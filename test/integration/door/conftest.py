@@ -19,7 +19,8 @@ from moto.server import ThreadedMotoServer
 from contract.catalog import DeployedRuntime, RuntimeCatalog
 from contract.config_deadlines import CommonDeadlines
 from contract.job_record import JobRecord
-from contract.jobs_table import DEFINITION, JobsTable
+from contract.jobs_schema import DEFINITION
+from contract.jobs_table import JobsTable
 from contract.task import Task
 
 CATALOG = RuntimeCatalog(

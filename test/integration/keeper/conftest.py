@@ -11,7 +11,8 @@ from contract.dead_letter import CODE_ATTRIBUTE, REASON_ATTRIBUTE
 from contract.deadlines import DEFAULT_DEADLINES
 from contract.job import new_job_id
 from contract.job_record import JobRecord
-from contract.jobs_table import DEFINITION, JobsTable
+from contract.jobs_schema import DEFINITION
+from contract.jobs_table import JobsTable
 from contract.objects import content_key
 from contract.task import Task
 from keeper.dead_queues import DeadQueues
