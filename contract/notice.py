@@ -65,3 +65,18 @@ class Notice(BaseModel):
                 name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
             },
         }
+
+
+def notice_of_unreadable(*, task_id: str, context: Any, job: str, runtime: str, problem: Problem) -> Notice:
+    """The notice of a message that is no task: nothing could be done, and nothing was stored."""
+    return Notice(
+        id=task_id,
+        result=False,
+        image_url=[],
+        output_url=None,
+        context=context,
+        job=job,
+        runtime=runtime,
+        status="failed",
+        error=problem,
+    )

@@ -7,7 +7,7 @@ from typing import Any
 from contract import strict_json
 from contract.delivery import Delivery, NewerSchemaError, UnreadableDeliveryError, read_delivery
 from contract.job_record import JobRecord, JobState
-from contract.notice import Notice, Problem
+from contract.notice import Problem, notice_of_unreadable
 from keeper.dead_queues import DeadQueues
 from keeper.jobs import Jobs
 from keeper.notices import Notices
@@ -61,7 +61,11 @@ class ReturnedMessages:
         except UnreadableDeliveryError as exc:
             problem = Problem(code="unreadable_message", message=str(exc))
             if exc.task_id is not None:
-                self._notices.publish(_notice_of_unreadable(exc, problem, runtime))
+                self._notices.publish(
+                    notice_of_unreadable(
+                        task_id=exc.task_id, context=exc.context, job=exc.job, runtime=runtime, problem=problem
+                    )
+                )
             self._dead_queues.keep(queue_arn, body, problem.code, problem.message)
             return {"result": "kept", "code": problem.code, "job": exc.job}
         record = self._end(delivery, runtime)
@@ -87,17 +91,3 @@ class ReturnedMessages:
         if change.record is None:
             raise AssertionError("a job that is not in the table is entered")
         return change.record
-
-
-def _notice_of_unreadable(fault: UnreadableDeliveryError, problem: Problem, runtime: str) -> Notice:
-    return Notice(
-        id=fault.task_id,
-        result=False,
-        image_url=[],
-        output_url=None,
-        context=fault.context,
-        job=fault.job,
-        runtime=runtime,
-        status="failed",
-        error=problem,
-    )

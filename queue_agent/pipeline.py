@@ -12,7 +12,7 @@ from typing import Any
 
 from contract.deadlines import Deadlines
 from contract.job_record import JobRecord
-from contract.notice import Notice, Problem
+from contract.notice import Notice, Problem, notice_of_unreadable
 from queue_agent.claiming import Claims
 from queue_agent.content import Contents
 from queue_agent.errors import (
@@ -255,16 +255,12 @@ class Pipeline:
         logger.error("unreadable message", extra={"message_id": message.message_id, "job": fault.job})
         if fault.task_id is not None:
             await self.notices.publish(
-                Notice(
-                    id=fault.task_id,
-                    result=False,
-                    image_url=[],
-                    output_url=None,
+                notice_of_unreadable(
+                    task_id=fault.task_id,
                     context=fault.context,
                     job=fault.job,
                     runtime=self.runtime_name,
-                    status="failed",
-                    error=Problem(code=fault.code, message=str(fault)),
+                    problem=Problem(code=fault.code, message=str(fault)),
                 )
             )
         await self.queue.bury(message, fault.code, str(fault))
