@@ -5,7 +5,6 @@ AWS is moto's server; each cold start is a fresh process.
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,7 @@ from pathlib import Path
 
 from bench.figures import Figure, paired_differences
 from contract.jobs_schema import DEFINITION
+from local.ports import free_port
 
 COLD_LIMIT_MS = 80
 WARM_LIMIT_MS = 2
@@ -95,9 +95,7 @@ print(json.dumps(pairs[20:]))
 @contextmanager
 def _aws() -> Iterator[dict[str, str]]:
     """Run moto's server; gives the environment that reaches it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     url = f"http://127.0.0.1:{port}"
     # Without bytecode a fresh process would compile every module anew, which no deployed function does.
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}

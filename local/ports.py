@@ -14,10 +14,17 @@ class PortBusyError(Exception):
         super().__init__(f"Port {port} ({purpose}) is in use. {advice}")
 
 
+_given: set[int] = set()
+
+
 def free_port() -> int:
-    """A port that nobody listens on now."""
-    with _bound(0) as listener:
-        return int(listener.getsockname()[1])
+    """A port that nobody listens on now, and that this process was not given before: who gets it may listen later."""
+    while True:
+        with _bound(0) as listener:
+            port = int(listener.getsockname()[1])
+        if port not in _given:
+            _given.add(port)
+            return port
 
 
 def claim(port: int, *, purpose: str, advice: str) -> int:

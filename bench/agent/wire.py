@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Self
 
+from local.ports import free_port
+
 ROUND_TRIPS_S: Mapping[str, float] = {"s3": 0.060, "sns": 0.025, "sqs": 0.012, "dynamodb": 0.008}
 """What a call of each service takes within a region, on top of what it takes here."""
 
@@ -73,7 +75,7 @@ class Wire:
     """
 
     def __init__(self, upstream_port: int, read: Reader) -> None:
-        self.port = 0
+        self.port = free_port()
         self.calls: list[Call] = []
         self._upstream_port = upstream_port
         self._read = read
@@ -81,9 +83,8 @@ class Wire:
         self._connections: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
-        """Listen on a free port."""
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, limit=_CHUNK_BYTES)
-        self.port = self._server.sockets[0].getsockname()[1]
+        """Listen."""
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port, limit=_CHUNK_BYTES)
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,15 +18,10 @@ from contract.job_record import JobRecord
 from contract.jobs_schema import DEFINITION
 from contract.jobs_table import JobsTable
 from contract.task import Task
+from local.ports import free_port
 
 REGION = "us-east-1"
 WAIT_S = 30
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def wait_for(condition, what, timeout_s=WAIT_S):
