@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/stamps
 RUN_GROUPS := api agent standin local
-GROUPS := $(RUN_GROUPS) dev
+GROUPS := $(RUN_GROUPS) cdk dev
 RUN_LOCKS := $(foreach group,$(RUN_GROUPS),requirements/$(group).txt)
 # The locks are complete and pinned by hash: there is nothing to resolve.
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps
@@ -66,7 +66,12 @@ $(STAMPS)/run: $(STAMPS)/venv $(RUN_LOCKS)
 	@$(INSTALL) $(addprefix -r ,$(RUN_LOCKS))
 	@touch $@
 
-$(STAMPS)/dev: $(STAMPS)/run requirements/dev.txt
+$(STAMPS)/cdk: $(STAMPS)/run requirements/cdk.txt
+	@echo "Installing what deploys to AWS into $(VENV) …"
+	@$(INSTALL) -r requirements/cdk.txt
+	@touch $@
+
+$(STAMPS)/dev: $(STAMPS)/cdk requirements/dev.txt
 	@echo "Installing the developers' tools into $(VENV) …"
 	@$(INSTALL) -r requirements/dev.txt
 	@touch $@

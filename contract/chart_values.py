@@ -1,28 +1,14 @@
 """extraValues of a runtime in config.yaml: the values of the project's own Helm chart that an operator may set.
 
 Values that the deployment computes (the service account, the queue's address, …) are no keys here, so that one set
-by hand is a fault.
+by hand is a fault; contract.chart_release adds them.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from contract.config_model import Section
-
-COMPUTED_VALUES = frozenset(
-    {
-        "karpenter.nodeTemplate.iamRole",
-        "runtime.type",
-        "runtime.serviceAccountName",
-        "runtime.inferenceApi.modelFilename",
-        "runtime.queueAgent.dynamicModel",
-        "runtime.queueAgent.s3Bucket",
-        "runtime.queueAgent.snsTopicArn",
-        "runtime.queueAgent.sqsQueueUrl",
-    }
-)
-"""Chart values that the deployment sets itself."""
 
 Quantity = str | int | float
 """A Kubernetes quantity, as 1, "2500m" or "6Gi"."""
@@ -85,6 +71,8 @@ class DataVolume(Volume):
 
     snapshot_id: Annotated[Annotated[str, Field(pattern=r"^snap-[0-9a-f]+$")] | None, Field(alias="snapshotID")] = None
     """EBS snapshot with the images in place, made by utils/bottlerocket-images-cache."""
+    volume_initialization_rate: Annotated[int, Field(ge=100, le=300)] = 300
+    """MiB/s at which the volume is filled from its snapshot; EBS charges for it."""
 
 
 class NodeTemplate(Section):
@@ -103,11 +91,20 @@ class NodeTemplate(Section):
     user_data: str | None = None
     """Bottlerocket settings in TOML; a Helm template."""
     instance_store_policy: Literal["RAID0"] | None = None
-    """What becomes of local NVMe disks."""
+    """RAID0: local NVMe disks hold images, which are then pulled in parallel (SOCI); it excludes a snapshot."""
+
+    @model_validator(mode="after")
+    def _has_one_source_of_images(self) -> Self:
+        if self.instance_store_policy is not None and self.data_volume.snapshot_id is not None:
+            raise ValueError("instanceStorePolicy RAID0 hides what dataVolume.snapshotID holds; choose one of the two")
+        return self
 
 
 class Karpenter(Section):
     """Nodes."""
+
+    enabled: bool = True
+    """Whether the runtime has nodes of its own; without it its pods go where Kubernetes finds room."""
 
     provisioner: Provisioner = Provisioner()
     node_template: NodeTemplate = NodeTemplate()
@@ -168,6 +165,10 @@ class InferenceApi(Container):
     """Where the model bucket appears in the container."""
     command_arguments: str | None = None
     """Arguments added to the server's command."""
+    startup_seconds: Annotated[int, Field(ge=10)] = 900
+    """How long the server may take until it takes jobs; a model is loaded in that time."""
+    read_only_root_filesystem: bool = False
+    """Whether the server can write nowhere but into /tmp and its output folder."""
     resources: Resources = Resources(
         limits={"nvidia.com/gpu": 1}, requests={"nvidia.com/gpu": 1, "cpu": "2500m", "memory": "6Gi"}
     )
@@ -176,6 +177,8 @@ class InferenceApi(Container):
 class QueueAgent(Container):
     """The queue agent beside the model server."""
 
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """The least important records that are logged; DEBUG may show prompts."""
     resources: Resources = Resources(requests={"cpu": "500m", "memory": "512Mi"})
     x_ray: Annotated[XRay, Field(alias="XRay")] = XRay()
 
@@ -217,7 +220,16 @@ class Persistence(Section):
     size: str = "2Ti"
     """Size of the claim; S3 has none, Kubernetes asks for one."""
     access_modes: list[str] = ["ReadWriteMany"]
-    """Access modes of the claim."""
+    """Access modes of the claim; models are mounted read-only all the same."""
+    cache_size: str | None = None
+    """How much of its disk a node may use to keep models that were read, as 50Gi. Default: nothing is kept."""
+
+
+class NetworkPolicy(Section):
+    """What the pods may reach."""
+
+    enabled: bool = True
+    """Whether pods are kept from private addresses, and others from the model server."""
 
 
 class RuntimeValues(Section):
@@ -231,6 +243,13 @@ class RuntimeValues(Section):
     """Number of pods while scaling is off."""
     image_pull_secrets: list[str] = []
     """Names of secrets with registry credentials."""
+    node_selector: dict[str, str] = {}
+    """Labels that a pod's node must have, besides the runtime's own nodes."""
+    tolerations: list[dict[str, Any]] = []
+    """Taints that pods bear, besides those of the runtime's own nodes, in Kubernetes' format."""
+    termination_grace_period_seconds: Annotated[int, Field(ge=30)] = 120
+    """Seconds that a pod has to finish its job when it must go; a Spot instance has no more than 120."""
+    network_policy: NetworkPolicy = NetworkPolicy()
     scaling: Scaling = Scaling()
     inference_api: InferenceApi = InferenceApi()
     queue_agent: QueueAgent = QueueAgent()

@@ -5,14 +5,17 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from contract.catalog import DeployedRuntime, RuntimeCatalog
-from contract.chart_values import COMPUTED_VALUES, ExtraValues
+from contract.chart_release import COMPUTED_VALUES
+from contract.chart_values import ExtraValues
 from contract.config_deadlines import CommonDeadlines, RuntimeDeadlines, deadline_faults
-from contract.config_faults import placeholder_faults, runtime_faults
+from contract.config_faults import STACK_SUFFIX, placeholder_faults, queue_name_faults, runtime_faults
 from contract.config_model import Section
+from contract.config_platform import Cluster, Monitoring, OutputBucket, Vpc
 from contract.faults import Fault, faults_of
 from contract.runtimes import RUNTIME_TYPES
 
 _BUCKET_ARN = r"^arn:aws[a-z-]*:s3:::[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"
+_KEY_ARN = r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+$"
 _FOREIGN_VALUES = "extraValues of a foreign chart"
 """A key that no YAML file has by accident."""
 
@@ -42,6 +45,8 @@ class ApiGateway(Section):
     stage_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,128}$")] = "dev"
     """First part of the URL's path."""
     throttle: Throttle = Throttle()
+    waf: bool = False
+    """Whether AWS WAF stands before the API: AWS's common rules, and a limit for each client address."""
 
 
 class ModelsRuntime(Section):
@@ -57,6 +62,8 @@ class ModelsRuntime(Section):
     """(sdwebui) The checkpoint that a static runtime serves; no two runtimes may serve the same."""
     dynamic_model: bool = False
     """(sdwebui) Whether the runtime loads the checkpoint that each task asks for."""
+    disabled: bool = False
+    """Whether it takes no more tasks, and only does those it has: the step before it is removed from this file."""
     deadlines: RuntimeDeadlines = RuntimeDeadlines()
     """How long its jobs may take."""
     chart_repository: Annotated[str, Field(pattern=r"^(oci|https?)://")] | None = None
@@ -106,10 +113,12 @@ class ModelsRuntime(Section):
 class Config(Section):
     """config.yaml as a whole."""
 
-    stack_name: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]{0,99}$")]
+    stack_name: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]{0,58}$")]
     """Name of the deployment; the CloudFormation stack is called ${stackName}Stack."""
     model_bucket_arn: BucketArn
     """Bucket with the models."""
+    models_prefix: Annotated[str, Field(pattern=r"^([A-Za-z0-9._-]+/)+$")] | None = None
+    """Folder of the bucket that runtimes see in place of the whole, as v2/: so a version of all models can be put back."""
     apigw: Annotated[ApiGateway, Field(alias="APIGW")] = ApiGateway()
     models_runtime: Annotated[list[ModelsRuntime], Field(min_length=1)]
     """The runtimes."""
@@ -117,11 +126,35 @@ class Config(Section):
     """Buckets besides the output bucket from which tasks may take s3:// inputs."""
     deadlines: CommonDeadlines = CommonDeadlines()
     """How long a job may take, unless its runtime says otherwise."""
+    kms_key_arn: Annotated[str, Field(pattern=_KEY_ARN)] | None = None
+    """A key of your own that encrypts all that is kept. Default: keys that AWS manages."""
+    vpc: Vpc = Vpc()
+    """The network."""
+    cluster: Cluster = Cluster()
+    """The EKS cluster."""
+    output_bucket: OutputBucket = OutputBucket()
+    """The bucket for pictures."""
+    monitoring: Monitoring = Monitoring()
+    """What is watched."""
+
+    @property
+    def enabled_runtimes(self) -> list[ModelsRuntime]:
+        """The runtimes that take tasks."""
+        return [runtime for runtime in self.models_runtime if not runtime.disabled]
 
     @property
     def catalog(self) -> RuntimeCatalog:
-        """The deployed runtimes."""
-        return RuntimeCatalog(runtime.deployed(self.deadlines) for runtime in self.models_runtime)
+        """The runtimes that take tasks, as door and router see them."""
+        return RuntimeCatalog(runtime.deployed(self.deadlines) for runtime in self.enabled_runtimes)
+
+    @property
+    def cloudformation_stack(self) -> str:
+        """Name of the stack, which is also the cluster's."""
+        return f"{self.stack_name}{STACK_SUFFIX}"
+
+    def queue_name(self, runtime: str) -> str:
+        """Name of a runtime's queue in AWS."""
+        return f"{self.cloudformation_stack}-{runtime}"
 
     @property
     def input_buckets(self) -> list[str]:
@@ -160,6 +193,7 @@ def parse_config(data: Any) -> Config:
         faults += [_explain_computed(fault) for fault in faults_of(exc) if fault.field not in left_in_place]
     if isinstance(data, dict):
         faults += deadline_faults(data)
+        faults += queue_name_faults(data)
         if isinstance(data.get("modelsRuntime"), list):
             faults += runtime_faults(data["modelsRuntime"])
     if faults or config is None:

@@ -13,6 +13,12 @@ _FREE_TEXT = frozenset({"userData", "commandArguments", "extraEnv", "extraHPACon
 """Keys whose values go elsewhere as they are; angle brackets and ${…} mean something there."""
 
 
+STACK_SUFFIX = "Stack"
+"""What follows stackName in the name of the CloudFormation stack."""
+LONGEST_QUEUE_SUFFIX = "-returned"
+_MAX_QUEUE_NAME = 80
+
+
 def placeholder_faults(value: Any, at: tuple[str | int, ...]) -> Iterator[Fault]:
     """Placeholders that were left in place.
 
@@ -62,3 +68,22 @@ def runtime_faults(runtimes: list[Any]) -> Iterator[Fault]:
             if stem in checkpoints:
                 yield Fault(f"{at}.modelFilename", f"is already the checkpoint of modelsRuntime[{checkpoints[stem]}]")
             checkpoints.setdefault(stem, index)
+
+
+def queue_name_faults(data: dict[Any, Any]) -> Iterator[Fault]:
+    """Names that would give queues longer names than SQS takes; ill-typed ones are left to the model.
+
+    Args:
+        data: The whole file.
+    """
+    stack, runtimes = data.get("stackName"), data.get("modelsRuntime")
+    if not isinstance(stack, str) or not isinstance(runtimes, list):
+        return
+    room = _MAX_QUEUE_NAME - len(f"{stack}{STACK_SUFFIX}-{LONGEST_QUEUE_SUFFIX}")
+    for index, runtime in enumerate(runtimes):
+        name = runtime.get("name") if isinstance(runtime, dict) else None
+        if isinstance(name, str) and len(name) > room:
+            yield Fault(
+                f"modelsRuntime[{index}].name",
+                f"may have {max(room, 0)} characters beside this stackName, so that queues can be named after both",
+            )

@@ -10,7 +10,7 @@ from typing import Any, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from contract.chart_values import COMPUTED_VALUES
+from contract.chart_release import COMPUTED_VALUES
 from contract.config import Config
 from contract.config_deadlines import CommonDeadlines
 from contract.config_model import Section

@@ -26,7 +26,9 @@ def _make() -> tuple[ReturnedMessages, Reaper]:
     jobs = Jobs(dynamodb, os.environ["JOBS_TABLE"], time.time)
     notices = Notices(sns=sns, topic_arn=os.environ["NOTICE_TOPIC_ARN"], jobs=jobs, bucket=bucket)
     tasks = TaskTopic(sns=sns, s3=s3, topic_arn=os.environ["TASK_TOPIC_ARN"], bucket=bucket)
-    returned = ReturnedMessages(jobs=jobs, notices=notices, dead_queues=DeadQueues(sqs))
+    returned = ReturnedMessages(
+        jobs=jobs, notices=notices, dead_queues=DeadQueues(sqs), queue_prefix=os.environ.get("QUEUE_PREFIX", "")
+    )
     return returned, Reaper(jobs=jobs, notices=notices, tasks=tasks, start_s=float(os.environ["START_TIMEOUT_S"]))
 
 

@@ -29,12 +29,14 @@ class ReturnedMessages:
         jobs: The jobs.
         notices: Where the ends of jobs are told.
         dead_queues: Where messages are kept.
+        queue_prefix: What stands before the runtime's name in the names of its queues.
     """
 
-    def __init__(self, *, jobs: Jobs, notices: Notices, dead_queues: DeadQueues) -> None:
+    def __init__(self, *, jobs: Jobs, notices: Notices, dead_queues: DeadQueues, queue_prefix: str = "") -> None:
         self._jobs = jobs
         self._notices = notices
         self._dead_queues = dead_queues
+        self._queue_prefix = queue_prefix
 
     def handle(self, event: Mapping[str, Any]) -> dict[str, Any]:
         """Handle Lambda's event of a queue; return which messages are to be delivered again."""
@@ -51,7 +53,7 @@ class ReturnedMessages:
 
     def _settle(self, message: Mapping[str, Any]) -> dict[str, str]:
         body, queue_arn = message["body"], message["eventSourceARN"]
-        runtime = queue_arn.rpartition(":")[2].removesuffix(RETURNED_SUFFIX)
+        runtime = queue_arn.rpartition(":")[2].removeprefix(self._queue_prefix).removesuffix(RETURNED_SUFFIX)
         try:
             sent_ms = int(message["attributes"]["SentTimestamp"])
             delivery = read_delivery(body, message_id=message["messageId"], sent_ms=sent_ms)

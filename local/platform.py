@@ -65,7 +65,7 @@ class Platform:
         self._console = console
         self._progress = progress
         self._state = StateDirectory(settings.state)
-        self._stand_ins = [one for one in settings.config.models_runtime if one.name not in settings.runtime_urls]
+        self._stand_ins = [one for one in settings.config.enabled_runtimes if one.name not in settings.runtime_urls]
         stand_in_urls = {one.name: parts.stand_in_url(one, free_port()) for one in self._stand_ins}
         self._layout = parts.Layout(
             config=settings.config,
@@ -128,7 +128,7 @@ class Platform:
         layout.runtimes_file.write_text(layout.config.catalog.to_json(), encoding="utf-8")
         aws = self._launch(parts.aws_part(layout), self._others)
         async with asyncio.TaskGroup() as waiting:
-            for runtime in layout.config.models_runtime:
+            for runtime in layout.config.enabled_runtimes:
                 if runtime in self._stand_ins:
                     server = self._launch(parts.server_part(layout, runtime, http), self._others)
                     waiting.create_task(self._ready(server))
@@ -136,7 +136,7 @@ class Platform:
                     waiting.create_task(self._look_at(runtime, http))
             waiting.create_task(self._ready(self._launch(parts.door_part(layout), self._others)))
             await self._ready(aws)
-            for runtime in layout.config.models_runtime:
+            for runtime in layout.config.enabled_runtimes:
                 self._launch(parts.agent_part(layout, runtime), self._agents)
         # Nobody waits for it: there is nothing for it to do in the first seconds.
         self._launch(parts.keeper_part(layout), self._others)

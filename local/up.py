@@ -28,7 +28,7 @@ async def run_up(settings: PlatformSettings, console: Console) -> None:
 
 
 def _banner(config: Config, stack: Stack) -> str:
-    runtimes = ", ".join(f"{one.name} ({one.type})" for one in config.models_runtime)
+    runtimes = ", ".join(f"{one.name} ({one.type})" for one in config.enabled_runtimes)
     return f"""
 The platform runs. Ctrl-C ends it and all it holds.
 
@@ -51,7 +51,7 @@ All samples at once, from another terminal: LOCAL=1 test/run.sh
 
 def _curl(config: Config, stack: Stack) -> str:
     """A request that works when pasted."""
-    first = next((one for one in config.models_runtime if one.type == "sdwebui"), config.models_runtime[0])
+    first = next((one for one in config.enabled_runtimes if one.type == "sdwebui"), config.enabled_runtimes[0])
     body = json.dumps({"task": _task(first)})
     return (
         f"curl -sS {stack.endpoint}v1alpha2 -H 'x-api-key: {stack.api_key}' "

@@ -1,0 +1,78 @@
+"""The sections of config.yaml that say where the platform runs: network, cluster, storage, alarms."""
+
+from ipaddress import IPv4Network
+from typing import Annotated
+
+from pydantic import Field, field_validator
+
+from contract.config_model import Section
+
+_WIDEST_PREFIX, _NARROWEST_PREFIX = 16, 20
+_ROLE_ARN = r"^arn:aws[a-z-]*:iam::\d{12}:(role|user)/.+$"
+
+
+class Vpc(Section):
+    """The network that the platform makes for itself."""
+
+    cidr: str = "10.0.0.0/16"
+    """Its addresses, from /16 to /20; each of six subnets has an eighth of them."""
+    nat_gateways: Annotated[int, Field(ge=1, le=3)] = 3
+    """NAT gateways: 3 is one for each availability zone; fewer cost less, and a failing zone takes others with it."""
+
+    @field_validator("cidr")
+    @classmethod
+    def _is_a_network(cls, value: str) -> str:
+        network = IPv4Network(value)
+        if not network.is_private or not _WIDEST_PREFIX <= network.prefixlen <= _NARROWEST_PREFIX:
+            raise ValueError("must be private addresses, from /16 to /20")
+        return value
+
+
+class Cluster(Section):
+    """The EKS cluster."""
+
+    version: Annotated[str, Field(pattern=r"^1\.\d+$")] = "1.36"
+    """Kubernetes version. The default is the newest that the pinned KEDA and Karpenter support."""
+    public_access_cidrs: list[str] = ["0.0.0.0/0"]
+    """From where the Kubernetes API can be reached, besides from the VPC; an empty list closes it."""
+    admin_arns: list[Annotated[str, Field(pattern=_ROLE_ARN)]] = []
+    """Roles and users that administer the cluster, besides the one that output ConfigCommand names."""
+
+    @field_validator("public_access_cidrs")
+    @classmethod
+    def _are_networks(cls, values: list[str]) -> list[str]:
+        for value in values:
+            IPv4Network(value)
+        return values
+
+
+class OutputBucket(Section):
+    """The bucket that pictures are written to; it stays when the platform is removed."""
+
+    expire_days: Annotated[int, Field(ge=1)] | None = None
+    """Days after which pictures are deleted. Default: never."""
+    cors_origins: list[Annotated[str, Field(pattern=r"^(\*|https?://[^\s/]+)$")]] = []
+    """Web origins whose pages may load pictures by signed links, as https://studio.example."""
+
+
+class Monitoring(Section):
+    """What is watched, and who is told."""
+
+    alarm_emails: list[Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]] = []
+    """Addresses that alarms are sent to; each must confirm once."""
+    log_retention_days: Annotated[int, Field(ge=1)] = 30
+    """Days that logs are kept; one of the periods that CloudWatch offers."""
+
+    @field_validator("log_retention_days")
+    @classmethod
+    def _is_offered(cls, value: int) -> int:
+        if value not in LOG_RETENTION_DAYS:
+            raise ValueError(f"must be one of {', '.join(map(str, LOG_RETENTION_DAYS))}")
+        return value
+
+
+LOG_RETENTION_DAYS = (
+    *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
+    *(1096, 1827, 2192, 2557, 2922, 3288, 3653),
+)
+"""What CloudWatch Logs offers (PutRetentionPolicy)."""
