@@ -117,7 +117,7 @@ class Config(Section):
     """Name of the deployment; the CloudFormation stack is called ${stackName}Stack."""
     model_bucket_arn: BucketArn
     """Bucket with the models."""
-    models_prefix: Annotated[str, Field(pattern=r"^([A-Za-z0-9._-]+/)+$")] | None = None
+    models_prefix: Annotated[str, Field(pattern=r"^([A-Za-z0-9_-][A-Za-z0-9._-]*/)+$")] | None = None
     """Folder of the bucket that runtimes see in place of the whole, as v2/: so a version of all models can be put back."""
     apigw: Annotated[ApiGateway, Field(alias="APIGW")] = ApiGateway()
     models_runtime: Annotated[list[ModelsRuntime], Field(min_length=1)]

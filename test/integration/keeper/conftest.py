@@ -88,6 +88,9 @@ def watched(make_clients):
     return clients, wire
 
 
+QUEUE_PREFIX = "sdoneksStack-"
+
+
 class World:
     """A platform of one runtime in AWS, the keeper over it, and what a test asks of them."""
 
@@ -114,11 +117,14 @@ class World:
         notices = Notices(sns=clients["sns"], topic_arn=self.notice_topic, jobs=jobs, bucket=self.bucket)
         tasks = TaskTopic(sns=clients["sns"], s3=clients["s3"], topic_arn=self.task_topic, bucket=self.bucket)
         self.watched_clients = clients
-        self.messages = ReturnedMessages(jobs=jobs, notices=notices, dead_queues=DeadQueues(clients["sqs"]))
+        dead_queues = DeadQueues(clients["sqs"])
+        self.messages = ReturnedMessages(jobs=jobs, notices=notices, dead_queues=dead_queues, queue_prefix=QUEUE_PREFIX)
         self.reaper = Reaper(jobs=jobs, notices=notices, tasks=tasks, start_s=DEFAULT_DEADLINES.start_s)
 
     def make_queue(self, suffix, target=None):
-        name = "-".join(filter(None, (self.name, suffix)))
+        return self.make_named_queue("-".join(filter(None, (self.name, suffix))), target)
+
+    def make_named_queue(self, name, target=None):
         policy = {"deadLetterTargetArn": f"arn:aws:sqs:us-east-1:{ACCOUNT}:{target}", "maxReceiveCount": 100}
         attributes = {"RedrivePolicy": json.dumps(policy)} if target else {}
         return self.aws["sqs"].create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]

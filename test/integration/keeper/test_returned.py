@@ -90,6 +90,14 @@ def test_an_unreadable_message_is_told_where_its_id_can_be_read_and_kept(world):
     assert all(code == "unreadable_message" and 0 < len(reason) <= 256 for _, code, reason in kept)
 
 
+def test_the_runtime_is_what_follows_the_prefix_in_its_queues_name(world):
+    returned = world.make_named_queue(f"sdoneksStack-{world.name}-returned", target=f"{world.name}-dead")
+
+    world.messages.handle(world.event('{"metadata": {"id": "a"}}', queue_url=returned))
+
+    assert [notice["runtime"] for notice in world.notices()] == [world.name]
+
+
 def test_a_message_in_a_newer_format_is_kept_unchanged_and_not_told(world):
     body = '{"metadata": {"schema": 99, "id": "a"}}'
     assert world.handle(body) == []

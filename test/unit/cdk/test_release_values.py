@@ -1,0 +1,97 @@
+import pytest
+
+from cdk.release_values import ReleaseResources, release_values
+from contract.chart_release import COMPUTED_VALUES
+from contract.config import parse_config
+
+RESOURCES = ReleaseResources(
+    queue_url="https://queue",
+    dead_queue_url="https://dead",
+    notice_topic_arn="arn:notices",
+    output_bucket="pictures",
+    jobs_table="jobs",
+    region="eu-west-1",
+    node_role="nodes",
+    service_account="sdruntime",
+    otlp_endpoint="http://collector:4318",
+)
+
+
+def values_of(top=(), **runtime):
+    entry = {"name": "sdruntime", "namespace": "sd", "type": "sdwebui", "modelFilename": "a.safetensors", **runtime}
+    config = parse_config(
+        {"stackName": "sdoneks", "modelBucketArn": "arn:aws:s3:::models", "modelsRuntime": [entry], **dict(top)}
+    )
+    return release_values(config, config.models_runtime[0], RESOURCES)
+
+
+def leaf(values, path):
+    for name in path.split("."):
+        values = values.get(name)
+        if values is None:
+            return None
+    return values
+
+
+def test_every_computed_value_is_set_unless_it_is_left_to_the_chart():
+    values = values_of({"modelsPrefix": "v2/", "inputBucketArns": ["arn:aws:s3:::inputs"]}.items())
+
+    unset = {path for path in COMPUTED_VALUES if leaf(values, path) is None}
+
+    assert unset == {"runtime.queueAgent.awsEndpointUrl"}
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("runtime.name", "sdruntime"),
+        ("runtime.type", "sdwebui"),
+        ("runtime.serviceAccountName", "sdruntime"),
+        ("runtime.inferenceApi.modelFilename", "a.safetensors"),
+        ("runtime.queueAgent.s3Bucket", "pictures"),
+        ("runtime.queueAgent.snsTopicArn", "arn:notices"),
+        ("runtime.queueAgent.sqsQueueUrl", "https://queue"),
+        ("runtime.queueAgent.sqsDeadQueueUrl", "https://dead"),
+        ("runtime.queueAgent.jobsTable", "jobs"),
+        ("runtime.queueAgent.otlpEndpoint", "http://collector:4318"),
+        ("runtime.persistence.bucketName", "models"),
+        ("karpenter.nodeTemplate.iamRole", "nodes"),
+        ("karpenter.nodeTemplate.tags", {"sd-on-eks/runtime": "sdruntime"}),
+        ("karpenter.nodeTemplate.subnetSelector", {"karpenter.sh/discovery": "sdoneksStack"}),
+    ],
+)
+def test_what_the_stack_has_made_reaches_its_value(path, value):
+    assert leaf(values_of(), path) == value
+
+
+def test_a_dynamic_runtime_has_no_checkpoint_of_its_own():
+    values = values_of(modelFilename=None, dynamicModel=True)
+
+    assert leaf(values, "runtime.inferenceApi.modelFilename") is None
+    assert leaf(values, "runtime.queueAgent.dynamicModel") is True
+
+
+def test_what_the_operator_sets_goes_before_the_defaults_and_the_stacks_own_choices():
+    template = {"subnetSelector": {"Name": "mine"}, "tags": {"team": "art"}, "dataVolume": {"snapshotID": "snap-0a"}}
+    values = values_of(extraValues={"karpenter": {"nodeTemplate": template}})
+
+    assert leaf(values, "karpenter.nodeTemplate.dataVolume.snapshotID") == "snap-0a"
+    assert leaf(values, "karpenter.nodeTemplate.subnetSelector") == {"Name": "mine"}
+    assert leaf(values, "karpenter.nodeTemplate.securityGroupSelector") == {"karpenter.sh/discovery": "sdoneksStack"}
+    assert leaf(values, "karpenter.nodeTemplate.tags") == {"team": "art", "sd-on-eks/runtime": "sdruntime"}
+
+
+def test_a_runtimes_own_deadline_goes_before_the_common_one():
+    values = values_of(
+        {"deadlines": {"executionSeconds": 100, "startSeconds": 50}}.items(), deadlines={"startSeconds": 9}
+    )
+
+    deadlines = leaf(values, "runtime.queueAgent.deadlines")
+    assert (deadlines["startSeconds"], deadlines["executionSeconds"]) == (9, 100)
+
+
+def test_a_foreign_chart_gets_its_own_values_and_the_computed_ones():
+    values = values_of(chartRepository="oci://registry/mine", extraValues={"mine": {"a": None}, "runtime": {"x": 1}})
+
+    assert values["mine"] == {"a": None}
+    assert (values["runtime"]["x"], values["runtime"]["queueAgent"]["s3Bucket"]) == (1, "pictures")
