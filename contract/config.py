@@ -118,7 +118,7 @@ class Config(Section):
     model_bucket_arn: BucketArn
     """Bucket with the models."""
     models_prefix: Annotated[str, Field(pattern=r"^([A-Za-z0-9_-][A-Za-z0-9._-]*/)+$")] | None = None
-    """Folder of the bucket that runtimes see in place of the whole, as v2/: so a version of all models can be put back."""
+    """Folder of the bucket that runtimes see in place of the whole, as v2/; a version of all models, to go back to."""
     apigw: Annotated[ApiGateway, Field(alias="APIGW")] = ApiGateway()
     models_runtime: Annotated[list[ModelsRuntime], Field(min_length=1)]
     """The runtimes."""

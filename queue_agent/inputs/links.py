@@ -29,14 +29,43 @@ class LinkSite:
         self.container[self.key] = value
 
 
-def find_links(
+def find_links(body: Any, fields: frozenset[str]) -> Iterator[LinkSite]:
+    """Find the links among a request's images; a link in any other field is only text.
+
+    Args:
+        body: The JSON to search.
+        fields: Names of fields that hold images.
+    """
+    for place in find_images(body, fields):
+        if is_link(place.value):
+            yield LinkSite(place.container, place.key, Link(place.value.strip(), place.field))
+
+
+@dataclass(frozen=True, slots=True)
+class ImagePlace:
+    """A place in a request's body where an image belongs.
+
+    Attributes:
+        container: The object or list that it is in.
+        key: Its name or number there.
+        value: The text that stands for the image.
+        field: The place's name, for messages.
+    """
+
+    container: Any
+    key: str | int
+    value: str
+    field: str
+
+
+def find_images(
     value: Any, fields: frozenset[str], at: tuple[str | int, ...] = (), *, holds_images: bool = False
-) -> Iterator[LinkSite]:
-    """Find links at any depth, in fields of the given names and in lists directly below them.
+) -> Iterator[ImagePlace]:
+    """Find texts that stand for images, at any depth, in fields of the given names and in lists directly below them.
 
     Args:
         value: The JSON to search.
-        fields: Names of fields that hold images; a link in any other field is only text.
+        fields: Names of fields that hold images.
         at: Where ``value`` stands, for messages.
         holds_images: Whether ``value`` is a list of images.
     """
@@ -47,7 +76,7 @@ def find_links(
     else:
         return
     for key, item, is_image in items:
-        if is_image and is_link(item):
-            yield LinkSite(value, key, Link(item.strip(), field_path((*at, key))))
+        if is_image and isinstance(item, str):
+            yield ImagePlace(value, key, item, field_path((*at, key)))
         else:
-            yield from find_links(item, fields, (*at, key), holds_images=is_image and isinstance(item, list))
+            yield from find_images(item, fields, (*at, key), holds_images=is_image and isinstance(item, list))

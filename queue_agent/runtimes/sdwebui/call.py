@@ -54,6 +54,11 @@ class Call:
     link_sites: list[LinkSite]
 
     @property
+    def image_fields(self) -> frozenset[str]:
+        """Names of the fields that hold images."""
+        return _BATCH_IMAGE_FIELDS if self.path == "extra-batch-images" else _IMAGE_FIELDS
+
+    @property
     def generates(self) -> bool:
         """Whether a checkpoint draws; upscaling needs none."""
         return self.path in {"txt2img", "img2img"}
@@ -140,8 +145,7 @@ def call_of(task: Task) -> Call:
     else:
         body.pop("alwayson_scripts", None)
         body.pop("override_settings", None)
-    fields = _BATCH_IMAGE_FIELDS if path == "extra-batch-images" else _IMAGE_FIELDS
-    call.link_sites = list(find_links(body, fields))
+    call.link_sites = list(find_links(body, call.image_fields))
     return call
 
 

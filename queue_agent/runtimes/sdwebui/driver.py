@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from contract.task import Task
 from queue_agent.errors import ModelServerAway, ModelServerFault
+from queue_agent.inputs.inline import check_inline_images
 from queue_agent.ports import Inputs, Result, RunSignals, Work
 from queue_agent.runtimes.client import ModelServerClient
 from queue_agent.runtimes.sdwebui.answer import result_of
@@ -59,6 +60,7 @@ class SdWebUI:
     async def prepare(self, task: Task, inputs: Inputs) -> PreparedCall:
         """Write the task's call and put the images into it."""
         call = call_of(task)
+        await asyncio.to_thread(check_inline_images, call.body, call.image_fields)
         await self._upscalers.correct(call.body)
         if call.link_sites:
             call.put_images(await inputs.fetch([site.link for site in call.link_sites]))

@@ -1,8 +1,12 @@
 """An agent's pipeline and worker with everything around them in memory."""
 
 import asyncio
+import base64
+import io
 import json
 import time
+
+from PIL import Image
 
 from contract.deadlines import Deadlines
 from contract.objects import ResultNames
@@ -21,6 +25,13 @@ from queue_agent.worker import Worker
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
 JOB = "01a1fbd3-be07-75d4-8441-81dd5d036ae5"
 NAMES = ResultNames(prefix="output", task_id="a", job=JOB)
+
+
+def base64_picture(side_px):
+    """A blank picture; even a huge one is a short text."""
+    stream = io.BytesIO()
+    Image.new("1", (side_px, side_px)).save(stream, "PNG")
+    return base64.b64encode(stream.getvalue()).decode()
 
 
 class Queue:

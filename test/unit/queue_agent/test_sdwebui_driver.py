@@ -1,10 +1,11 @@
 """The driver against a server that hangs up."""
 
 import pytest
+from agentkit import base64_picture
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from queue_agent.errors import ModelServerFault
+from queue_agent.errors import InputFault, ModelServerFault
 from queue_agent.ports import RunSignals
 from queue_agent.runtimes.client import ModelServerClient
 from queue_agent.runtimes.sdwebui.driver import SdWebUI
@@ -45,6 +46,17 @@ async def test_a_job_whose_line_breaks_before_its_answer_is_interrupted_and_no_o
     with pytest.raises(ModelServerFault):
         await driver.run(prepared, "job", 1, RunSignals(lambda: None, lambda: None))
     assert noted == asked
+    await driver.aclose()
+
+
+async def test_a_picture_in_the_task_itself_that_is_too_large_to_be_unpacked_never_reaches_the_server(
+    server, make_task
+):
+    url, noted = server
+    driver = SdWebUI(ModelServerClient(url, "/"), dynamic_model=False)
+    with pytest.raises(InputFault, match=r"^init_images\[0\]: "):
+        await _prepared(driver, make_task({"prompt": "a", "init_images": [base64_picture(9000)]}))
+    assert noted == []
     await driver.aclose()
 
 

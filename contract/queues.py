@@ -1,0 +1,36 @@
+"""A runtime's three queues: how long each keeps and hides messages, and how often it delivers them."""
+
+from dataclasses import dataclass
+
+_DAY_S = 24 * 3600
+
+KEEPER_TIMEOUT_S = 60
+"""How long the keeper may take for a batch of returned messages."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueSettings:
+    """What SQS is asked for a queue.
+
+    Attributes:
+        suffix: What follows the name of the runtime's own queue.
+        visibility_s: How long a delivered message is hidden from others.
+        retention_s: How long a message is kept, counted from when it was first sent.
+        max_receives: Deliveries after which a message goes to the next queue; None where there is none.
+    """
+
+    suffix: str
+    visibility_s: int
+    retention_s: int
+    max_receives: int | None
+
+
+TASKS = QueueSettings(suffix="", visibility_s=90, retention_s=4 * _DAY_S, max_receives=100)
+"""The runtime's own queue; attempts are counted in the jobs table, and its deliveries are only a backstop."""
+# AWS asks for six times the function's timeout (Lambda's guide, "Using Lambda with Amazon SQS").
+RETURNED = QueueSettings(
+    suffix="-returned", visibility_s=6 * KEEPER_TIMEOUT_S, retention_s=14 * _DAY_S, max_receives=20
+)
+"""What was delivered too often, for the keeper."""
+DEAD = QueueSettings(suffix="-dead", visibility_s=30, retention_s=14 * _DAY_S, max_receives=None)
+"""What nobody could do; it has no consumer."""
