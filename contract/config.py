@@ -128,6 +128,9 @@ class Config(Section):
     """How long a job may take, unless its runtime says otherwise."""
     kms_key_arn: Annotated[str, Field(pattern=_KEY_ARN)] | None = None
     """A key of your own that encrypts all that is kept. Default: keys that AWS manages."""
+    mirror_registry: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.:-]*(/[a-z0-9._-]+)*$")] | None = None
+    """Registry, and folder there, with copies of the charts and images of others, made by `deploy/mirror-images.sh`; as
+    in China, where the public ones are hard to reach. Default: each is fetched from where it is published."""
     vpc: Vpc = Vpc()
     """The network."""
     cluster: Cluster = Cluster()
