@@ -8,6 +8,8 @@ from contract.config import Config, ModelsRuntime
 
 DISCOVERY_TAG = "karpenter.sh/discovery"
 """Tag by which Karpenter finds the cluster's subnets and security groups; its value is the cluster's name."""
+IMAGES_FOLDER = "sd-on-eks"
+"""What the names of the project's repositories in the account's registry begin with."""
 RUNTIME_TAG = "sd-on-eks/runtime"
 """Tag of a runtime's instances and volumes, by which costs can be divided."""
 
@@ -26,6 +28,7 @@ class ReleaseResources:
         node_role: Name of the GPU nodes' IAM role.
         service_account: The pods' service account.
         otlp_endpoint: Where traces and metrics are sent.
+        registry: The account's registry, where the project's images are unless config.yaml says otherwise.
     """
 
     queue_url: str
@@ -37,6 +40,7 @@ class ReleaseResources:
     node_role: str
     service_account: str
     otlp_endpoint: str
+    registry: str
 
 
 def release_values(config: Config, runtime: ModelsRuntime, resources: ReleaseResources) -> dict[str, Any]:
@@ -54,12 +58,12 @@ def release_values(config: Config, runtime: ModelsRuntime, resources: ReleaseRes
     if runtime.chart_repository is not None:
         return _merged(runtime.foreign_chart_values, computed)
     own = runtime.extra_values.model_dump(by_alias=True, exclude_none=True, exclude_unset=True)
-    values = _merged(_chosen(config, runtime), _merged(own, computed))
+    values = _merged(_chosen(config, runtime, resources), _merged(own, computed))
     return ReleaseValues.model_validate(values).model_dump(by_alias=True, exclude_none=True)
 
 
-def _chosen(config: Config, runtime: ModelsRuntime) -> dict[str, Any]:
-    """What the operator may set otherwise: where nodes are made, and how they are tagged."""
+def _chosen(config: Config, runtime: ModelsRuntime, resources: ReleaseResources) -> dict[str, Any]:
+    """What the operator may set otherwise: where nodes are made, how they are tagged, where images come from."""
     template = runtime.extra_values.karpenter.node_template
     discovery = {DISCOVERY_TAG: config.cloudformation_stack}
     chosen: dict[str, Any] = {"tags": {RUNTIME_TAG: runtime.name}}
@@ -67,7 +71,14 @@ def _chosen(config: Config, runtime: ModelsRuntime) -> dict[str, Any]:
         chosen["securityGroupSelector"] = discovery
     if not template.subnet_selector:
         chosen["subnetSelector"] = discovery
-    return {"karpenter": {"nodeTemplate": chosen}}
+    images = {"inferenceApi": runtime.type, "queueAgent": "queue-agent"}
+    return {
+        "karpenter": {"nodeTemplate": chosen},
+        "runtime": {
+            container: {"image": {"repository": f"{resources.registry}/{IMAGES_FOLDER}/{name}"}}
+            for container, name in images.items()
+        },
+    }
 
 
 def _computed(config: Config, runtime: ModelsRuntime, resources: ReleaseResources) -> dict[str, Any]:
@@ -75,8 +86,11 @@ def _computed(config: Config, runtime: ModelsRuntime, resources: ReleaseResource
     persistence = {"bucketName": config.model_bucket_arn.rpartition(":")[2], "region": resources.region}
     if config.models_prefix is not None:
         persistence["prefix"] = config.models_prefix
+    node_template = {"iamRole": resources.node_role}
+    if config.kms_key_arn is not None:
+        node_template["kmsKeyArn"] = config.kms_key_arn
     return {
-        "karpenter": {"nodeTemplate": {"iamRole": resources.node_role}},
+        "karpenter": {"nodeTemplate": node_template},
         "runtime": {
             "name": runtime.name,
             "type": runtime.type,

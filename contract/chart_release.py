@@ -21,6 +21,8 @@ class ReleasedNodeTemplate(NodeTemplate):
 
     iam_role: str | None = None
     """Name of the nodes' IAM role."""
+    kms_key_arn: str | None = None
+    """Key that encrypts the nodes' volumes. Default: the account's own for EBS."""
 
 
 class ReleasedKarpenter(Karpenter):
@@ -57,6 +59,8 @@ class ReleasedQueueAgent(QueueAgent):
     """Region of bucket, topic, queue and table. Default: the topic's."""
     aws_endpoint_url: str | None = None
     """Where S3, SNS and SQS are, if not at AWS."""
+    credentials_secret: str | None = None
+    """Secret with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, for agent and KEDA. Default: both have an identity."""
     otlp_endpoint: str | None = None
     """Where traces and metrics are sent, as http://collector:4318. Default: nowhere."""
     deadlines: CommonDeadlines = CommonDeadlines()

@@ -22,6 +22,12 @@ class CapacityType(Section):
     spot: bool = True
     """Whether Spot instances may be launched; they are preferred where both may."""
 
+    @model_validator(mode="after")
+    def _allows_one(self) -> Self:
+        if not (self.on_demand or self.spot):
+            raise ValueError("onDemand or spot must be true")
+        return self
+
 
 class Disruption(Section):
     """When Karpenter may replace a node."""
@@ -86,6 +92,8 @@ class NodeTemplate(Section):
     """Tags on instances and volumes."""
     ami_family: Literal["Bottlerocket"] = "Bottlerocket"
     """Operating system of the nodes."""
+    ami_version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")] = "1.68.1"
+    """Release of Bottlerocket; a snapshot with images is made with the same one."""
     os_volume: Volume = Volume()
     data_volume: DataVolume = DataVolume()
     user_data: str | None = None
@@ -168,7 +176,7 @@ class InferenceApi(Container):
     startup_seconds: Annotated[int, Field(ge=10)] = 900
     """How long the server may take until it takes jobs; a model is loaded in that time."""
     read_only_root_filesystem: bool = False
-    """Whether the server can write nowhere but into /tmp and its output folder."""
+    """Whether the server can write nowhere but into /tmp, as the images of the project do."""
     resources: Resources = Resources(
         limits={"nvidia.com/gpu": 1}, requests={"nvidia.com/gpu": 1, "cpu": "2500m", "memory": "6Gi"}
     )
@@ -192,7 +200,7 @@ class Scaling(Section):
     """Tasks per replica."""
     cooldown_period: Annotated[int, Field(ge=1)] = 60
     """Seconds without work before the last replica goes."""
-    max_replica_count: Annotated[int, Field(ge=0)] = 20
+    max_replica_count: Annotated[int, Field(ge=1)] = 20
     """The most pods."""
     min_replica_count: Annotated[int, Field(ge=0)] = 0
     """Pods that stay without work."""
@@ -202,6 +210,12 @@ class Scaling(Section):
     """Whether running tasks count; without it a busy pod may be scaled away."""
     extra_hpa_config: Annotated[dict[str, Any], Field(alias="extraHPAConfig")] = {}
     """Further settings of the HorizontalPodAutoscaler in its own format."""
+
+    @model_validator(mode="after")
+    def _has_room(self) -> Self:
+        if self.min_replica_count > self.max_replica_count:
+            raise ValueError("minReplicaCount must not be above maxReplicaCount")
+        return self
 
 
 class Persistence(Section):
@@ -230,6 +244,10 @@ class NetworkPolicy(Section):
 
     enabled: bool = True
     """Whether pods are kept from private addresses, and others from the model server."""
+    kubernetes_api_cidrs: list[str] = []
+    """Addresses of the Kubernetes API, which agents tell that they are busy. Default: looked up at installation."""
+    extra_egress: list[dict[str, Any]] = []
+    """What pods may reach besides, in NetworkPolicy's own format, as interface endpoints in private subnets."""
 
 
 class RuntimeValues(Section):

@@ -14,7 +14,10 @@ RESOURCES = ReleaseResources(
     node_role="nodes",
     service_account="sdruntime",
     otlp_endpoint="http://collector:4318",
+    registry="registry",
 )
+
+KEY_ARN = "arn:aws:kms:eu-west-1:123456789012:key/0"
 
 
 def values_of(top=(), **runtime):
@@ -34,11 +37,13 @@ def leaf(values, path):
 
 
 def test_every_computed_value_is_set_unless_it_is_left_to_the_chart():
-    values = values_of({"modelsPrefix": "v2/", "inputBucketArns": ["arn:aws:s3:::inputs"]}.items())
+    values = values_of(
+        {"modelsPrefix": "v2/", "inputBucketArns": ["arn:aws:s3:::inputs"], "kmsKeyArn": KEY_ARN}.items()
+    )
 
     unset = {path for path in COMPUTED_VALUES if leaf(values, path) is None}
 
-    assert unset == {"runtime.queueAgent.awsEndpointUrl"}
+    assert unset == {"runtime.queueAgent.awsEndpointUrl", "runtime.queueAgent.credentialsSecret"}
 
 
 @pytest.mark.parametrize(
@@ -55,6 +60,8 @@ def test_every_computed_value_is_set_unless_it_is_left_to_the_chart():
         ("runtime.queueAgent.jobsTable", "jobs"),
         ("runtime.queueAgent.otlpEndpoint", "http://collector:4318"),
         ("runtime.persistence.bucketName", "models"),
+        ("runtime.inferenceApi.image.repository", "registry/sd-on-eks/sdwebui"),
+        ("runtime.queueAgent.image.repository", "registry/sd-on-eks/queue-agent"),
         ("karpenter.nodeTemplate.iamRole", "nodes"),
         ("karpenter.nodeTemplate.tags", {"sd-on-eks/runtime": "sdruntime"}),
         ("karpenter.nodeTemplate.subnetSelector", {"karpenter.sh/discovery": "sdoneksStack"}),
@@ -79,6 +86,13 @@ def test_what_the_operator_sets_goes_before_the_defaults_and_the_stacks_own_choi
     assert leaf(values, "karpenter.nodeTemplate.subnetSelector") == {"Name": "mine"}
     assert leaf(values, "karpenter.nodeTemplate.securityGroupSelector") == {"karpenter.sh/discovery": "sdoneksStack"}
     assert leaf(values, "karpenter.nodeTemplate.tags") == {"team": "art", "sd-on-eks/runtime": "sdruntime"}
+
+
+def test_an_image_of_ones_own_is_taken_whole():
+    image = {"repository": "mine", "tag": "7"}
+    values = values_of(extraValues={"runtime": {"inferenceApi": {"image": image}}})
+
+    assert leaf(values, "runtime.inferenceApi.image") == image
 
 
 def test_a_runtimes_own_deadline_goes_before_the_common_one():

@@ -1,0 +1,110 @@
+{{/* Name of everything in the release's namespace. */}}
+{{- define "sd-on-eks.name" -}}
+{{ .Release.Name | trunc 53 | trimSuffix "-" }}
+{{- end }}
+
+{{/* Name of what belongs to no namespace: unique in the cluster, and short enough for the value of a label. */}}
+{{- define "sd-on-eks.clusterName" -}}
+{{- $name := printf "%s-%s" .Release.Namespace .Release.Name -}}
+{{- if gt (len $name) 63 -}}
+{{ $name | trunc 54 | trimSuffix "-" }}-{{ $name | sha256sum | trunc 8 }}
+{{- else -}}
+{{ $name }}
+{{- end -}}
+{{- end }}
+
+{{/* The runtime's name in requests. */}}
+{{- define "sd-on-eks.runtimeName" -}}
+{{ .Values.runtime.name | default .Release.Name }}
+{{- end }}
+
+{{- define "sd-on-eks.serviceAccountName" -}}
+{{ .Values.runtime.serviceAccountName | default (include "sd-on-eks.name" .) }}
+{{- end }}
+
+{{- define "sd-on-eks.claimName" -}}
+{{ .Values.runtime.persistence.existingClaim | default (printf "%s-models" (include "sd-on-eks.name" .)) }}
+{{- end }}
+
+{{/* Labels by which the release's pods are found; they never change. */}}
+{{- define "sd-on-eks.selectorLabels" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "sd-on-eks.labels" -}}
+{{ include "sd-on-eks.selectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+app.kubernetes.io/part-of: sd-on-eks
+helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
+{{- end }}
+
+{{/* Label of the runtime's pods and nodes. */}}
+{{- define "sd-on-eks.runtimeLabel" -}}
+sd-on-eks/runtime: {{ include "sd-on-eks.runtimeName" . }}
+{{- end }}
+
+{{/* What contract/runtimes.py says of the runtime's type, as YAML. */}}
+{{- define "sd-on-eks.type" -}}
+{{ get (.Files.Get "files/runtime-types.yaml" | fromYaml) .Values.runtime.type | toYaml }}
+{{- end }}
+
+{{/* The checkpoint that is loaded at start; empty where tasks choose it, and for types without checkpoints. */}}
+{{- define "sd-on-eks.modelFilename" -}}
+{{- if and (include "sd-on-eks.type" . | fromYaml).loadsCheckpoint (not .Values.runtime.queueAgent.dynamicModel) -}}
+{{ .Values.runtime.inferenceApi.modelFilename }}
+{{- end -}}
+{{- end }}
+
+{{/* Region of queue, topic and bucket. */}}
+{{- define "sd-on-eks.region" -}}
+{{ .Values.runtime.queueAgent.awsRegion | default (index (splitList ":" .Values.runtime.queueAgent.snsTopicArn) 3) }}
+{{- end }}
+
+{{/* An image: its digest goes before its tag. Takes [context, values, name]. */}}
+{{- define "sd-on-eks.image" -}}
+{{- $root := index . 0 -}}
+{{- $image := index . 1 -}}
+{{- $repository := $image.repository | default (printf "sd-on-eks/%s" (index . 2)) -}}
+{{- if $image.digest -}}
+{{ $repository }}@{{ $image.digest }}
+{{- else -}}
+{{ $repository }}:{{ $image.tag | default $root.Chart.AppVersion }}
+{{- end -}}
+{{- end }}
+
+{{/* A mapping that has a default as long as it is not set; an empty one is set. Takes [context, value, path]. */}}
+{{- define "sd-on-eks.mapping" -}}
+{{- if kindIs "invalid" (index . 1) -}}
+{{ get ((index . 0).Files.Get "files/mapping-defaults.yaml" | fromYaml) (index . 2) | toYaml }}
+{{- else -}}
+{{ index . 1 | toYaml }}
+{{- end -}}
+{{- end }}
+
+{{/* extraEnv as Kubernetes takes it, whichever of its two forms it has. */}}
+{{- define "sd-on-eks.extraEnv" -}}
+{{- if kindIs "map" . -}}
+{{- range $name, $value := . }}
+- name: {{ $name }}
+  value: {{ $value | quote }}
+{{- end }}
+{{- else -}}
+{{- with . }}
+{{- toYaml . }}
+{{- end }}
+{{- end -}}
+{{- end }}
+
+{{/* The namespace of an in-cluster host, as YAML: {namespace, port}; empty for a host elsewhere. Takes [context, URL]. */}}
+{{- define "sd-on-eks.inCluster" -}}
+{{- $host := index (splitList ":" (urlParse (index . 1)).host) 0 -}}
+{{- $port := regexFind ":[0-9]+$" (urlParse (index . 1)).host | trimPrefix ":" -}}
+{{- $labels := splitList "." $host -}}
+{{- $isService := or (le (len $labels) 2) (eq (index (append $labels "") 2) "svc") -}}
+{{- if and $isService (not (regexMatch "^[0-9.]*$" $host)) -}}
+namespace: {{ index (append $labels (index . 0).Release.Namespace) 1 }}
+port: {{ $port | default (hasPrefix "https" (index . 1) | ternary 443 80) }}
+{{- end -}}
+{{- end }}

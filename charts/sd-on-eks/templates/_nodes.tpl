@@ -1,0 +1,77 @@
+{{/* Taints of the runtime's own nodes. */}}
+{{- define "sd-on-eks.taints" -}}
+- key: nvidia.com/gpu
+  value: "true"
+  effect: NoSchedule
+- key: sd-on-eks/runtime
+  value: {{ include "sd-on-eks.runtimeName" . }}
+  effect: NoSchedule
+{{- with .Values.karpenter.provisioner.extraTaints }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/* What the pods bear: the taints of the runtime's own nodes, and what the operator adds. */}}
+{{- define "sd-on-eks.tolerations" -}}
+{{- if .Values.karpenter.enabled }}
+{{- range include "sd-on-eks.taints" . | fromYamlArray }}
+- key: {{ .key }}
+  {{- if .value }}
+  operator: Equal
+  value: {{ .value | quote }}
+  {{- else }}
+  operator: Exists
+  {{- end }}
+  effect: {{ .effect }}
+{{- end }}
+{{- end }}
+{{- with .Values.runtime.tolerations }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/* An EBS volume. Takes [values, default size, default iops, default throughput, key]. */}}
+{{- define "sd-on-eks.volume" -}}
+{{- $volume := index . 0 -}}
+volumeSize: {{ $volume.volumeSize | default (index . 1) }}
+volumeType: {{ $volume.volumeType }}
+{{- $gp3 := eq $volume.volumeType "gp3" }}
+{{- with $volume.iops | default ($gp3 | ternary (index . 2) 0) }}
+iops: {{ . }}
+{{- end }}
+{{- with $volume.throughput | default ($gp3 | ternary (index . 3) 0) }}
+throughput: {{ . }}
+{{- end }}
+deleteOnTermination: {{ $volume.deleteOnTermination }}
+encrypted: true
+{{- with index . 4 }}
+kmsKeyID: {{ . }}
+{{- end }}
+{{- if $volume.snapshotID }}
+snapshotID: {{ $volume.snapshotID }}
+volumeInitializationRate: {{ $volume.volumeInitializationRate }}
+{{- end }}
+{{- end }}
+
+{{/*
+Bottlerocket's settings. With RAID0 the images lie on local disks, and layers are pulled and unpacked side by side:
+https://bottlerocket.dev/en/os/1.53.x/api/settings/container-runtime-plugins
+*/}}
+{{- define "sd-on-eks.userData" -}}
+{{- if .Values.karpenter.nodeTemplate.instanceStorePolicy -}}
+[settings.container-runtime]
+snapshotter = "soci"
+
+[settings.container-runtime-plugins.soci-snapshotter]
+pull-mode = "parallel-pull-unpack"
+
+[settings.container-runtime-plugins.soci-snapshotter.parallel-pull-unpack]
+max-concurrent-downloads-per-image = 10
+concurrent-download-chunk-size = "16mb"
+max-concurrent-unpacks-per-image = 10
+discard-unpacked-layers = true
+{{ end }}
+{{- with .Values.karpenter.nodeTemplate.userData }}
+{{- tpl . $ }}
+{{- end }}
+{{- end }}

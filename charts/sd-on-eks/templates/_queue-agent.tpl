@@ -1,0 +1,105 @@
+{{/* Port on which the agent answers the kubelet; nothing else in the pod listens there. */}}
+{{- define "sd-on-eks.healthPort" -}}
+8081
+{{- end }}
+
+{{/* What the queue agent is told; queue_agent/settings.py says what each means. */}}
+{{- define "sd-on-eks.agentEnv" -}}
+{{- $agent := .Values.runtime.queueAgent -}}
+{{- $deadlines := $agent.deadlines -}}
+{{- $names := dict
+  "SQS_QUEUE_URL" $agent.sqsQueueUrl
+  "SQS_DEAD_QUEUE_URL" $agent.sqsDeadQueueUrl
+  "SNS_TOPIC_ARN" $agent.snsTopicArn
+  "S3_BUCKET" $agent.s3Bucket
+  "INPUT_BUCKETS" (join "," $agent.inputBuckets)
+  "JOBS_TABLE" $agent.jobsTable
+  "RUNTIME_TYPE" .Values.runtime.type
+  "RUNTIME_NAME" (include "sd-on-eks.runtimeName" .)
+  "DYNAMIC_SD_MODEL" $agent.dynamicModel
+  "LOGLEVEL" $agent.logLevel
+  "START_TIMEOUT_S" $deadlines.startSeconds
+  "EXECUTION_TIMEOUT_S" $deadlines.executionSeconds
+  "STALL_TIMEOUT_S" $deadlines.stallSeconds
+  "MAX_START_TIMEOUT_S" $deadlines.maxStartSeconds
+  "MAX_EXECUTION_TIMEOUT_S" $deadlines.maxExecutionSeconds
+  "HEALTH_PORT" (include "sd-on-eks.healthPort" .)
+  "SHUTDOWN_GRACE_S" (include "sd-on-eks.shutdownGrace" .)
+  "AWS_REGION" $agent.awsRegion
+  "AWS_ENDPOINT_URL" $agent.awsEndpointUrl
+  "OTEL_EXPORTER_OTLP_ENDPOINT" $agent.otlpEndpoint
+-}}
+{{- if not $agent.XRay.enabled -}}
+{{- $_ := set $names "OTEL_TRACES_EXPORTER" "none" -}}
+{{- end -}}
+{{- range $name, $value := $names }}
+{{- if or $value (kindIs "bool" $value) }}
+- name: {{ $name }}
+  value: {{ $value | quote }}
+{{- end }}
+{{- end }}
+{{- range $name, $field := dict "POD_NAME" "metadata.name" "POD_NAMESPACE" "metadata.namespace" }}
+- name: {{ $name }}
+  valueFrom:
+    fieldRef:
+      fieldPath: {{ $field }}
+{{- end }}
+- name: OTEL_RESOURCE_ATTRIBUTES # after POD_NAME and POD_NAMESPACE, which it refers to
+  value: service.namespace=sd-on-eks,k8s.namespace.name=$(POD_NAMESPACE),k8s.pod.name=$(POD_NAME),k8s.deployment.name={{ include "sd-on-eks.name" . }}
+{{- with include "sd-on-eks.extraEnv" $agent.extraEnv | trim }}
+{{ . }}
+{{- end }}
+{{- end }}
+
+{{/*
+Seconds that the running job may go on after SIGTERM. 25 of the pod's remain: the interrupted job's message is given
+back, pictures of one just ended are stored, and telemetry is flushed (2 of them where no collector answers).
+*/}}
+{{- define "sd-on-eks.shutdownGrace" -}}
+{{ sub .Values.runtime.terminationGracePeriodSeconds 25 }}
+{{- end }}
+
+{{/* The pod's main container. */}}
+{{- define "sd-on-eks.queueAgent" -}}
+{{- $agent := .Values.runtime.queueAgent -}}
+name: queue-agent
+image: {{ include "sd-on-eks.image" (list . $agent.image "queue-agent") }}
+imagePullPolicy: {{ $agent.imagePullPolicy }}
+env:
+  {{- include "sd-on-eks.agentEnv" . | trim | nindent 2 }}
+{{- with $agent.credentialsSecret }}
+envFrom:
+  - secretRef:
+      name: {{ . }}
+{{- end }}
+ports:
+  - name: health
+    containerPort: {{ include "sd-on-eks.healthPort" . }}
+livenessProbe:
+  httpGet:
+    path: /healthz
+    port: health
+  periodSeconds: 10
+  timeoutSeconds: 5
+  failureThreshold: 6
+  terminationGracePeriodSeconds: 10
+readinessProbe:
+  httpGet:
+    path: /readyz
+    port: health
+  periodSeconds: 5
+  timeoutSeconds: 5
+securityContext:
+  allowPrivilegeEscalation: false
+  readOnlyRootFilesystem: true
+  capabilities:
+    drop: [ALL]
+resources:
+  {{- include "sd-on-eks.mapping" (list . $agent.resources "runtime.queueAgent.resources") | nindent 2 }}
+volumeMounts:
+  - name: agent-tmp
+    mountPath: /tmp
+  - name: token
+    mountPath: /var/run/secrets/kubernetes.io/serviceaccount
+    readOnly: true
+{{- end }}

@@ -1,0 +1,93 @@
+"""ScaledObject and TriggerAuthentication: pods follow the queue."""
+
+import pytest
+from chartkit import AWS, QUEUE, at, merged
+
+
+@pytest.fixture(scope="module")
+def static(releases):
+    return releases["static"]
+
+
+def spec(release):
+    return release["ScaledObject"]["spec"]
+
+
+def trigger(release):
+    (only,) = spec(release)["triggers"]
+    return only
+
+
+def test_the_deployment_is_what_is_scaled(static):
+    assert spec(static)["scaleTargetRef"] == {"name": static["Deployment"]["metadata"]["name"]}
+
+
+def test_the_queue_is_read_with_running_tasks_counted(static):
+    assert trigger(static)["metadata"] == {
+        "queueURL": QUEUE,
+        "queueLength": "10",
+        "awsRegion": "us-east-1",
+        "scaleOnInFlight": "true",
+    }
+
+
+def test_the_region_is_the_one_given_before_the_topics(helm):
+    release = helm.template(merged(AWS, at("runtime.queueAgent.awsRegion", "eu-west-1")))
+    assert trigger(release)["metadata"]["awsRegion"] == "eu-west-1"
+
+
+def test_the_defaults_are_the_references(static):
+    keys = ("minReplicaCount", "maxReplicaCount", "cooldownPeriod", "pollingInterval")
+    assert tuple(spec(static)[key] for key in keys) == (0, 20, 60, 1)
+
+
+@pytest.mark.parametrize("name", ["static", "dynamic"])
+def test_a_queue_that_cannot_be_read_takes_no_pod_away(releases, name):
+    """With fallback.replicas 0 KEDA would scale to zero (pkg/scaling/executor in KEDA 2.20)."""
+    fallback = spec(releases[name])["fallback"]
+    assert fallback["behavior"] == "currentReplicasIfHigher"
+    assert fallback["replicas"] == max(1, spec(releases[name])["minReplicaCount"])
+
+
+@pytest.mark.parametrize("name", ["static", "dynamic"])
+def test_pods_stay_as_long_while_others_work_as_the_last_one_does(releases, name):
+    behavior = spec(releases[name])["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]
+    assert behavior["scaleDown"]["stabilizationWindowSeconds"] >= spec(releases[name])["cooldownPeriod"]
+
+
+def test_settings_of_the_autoscaler_are_added_to_ours(helm):
+    policy = {"type": "Pods", "value": 2, "periodSeconds": 30}
+    extra = {"behavior": {"scaleUp": {"policies": [policy]}, "scaleDown": {"selectPolicy": "Min"}}}
+    release = helm.template(merged(AWS, at("runtime.scaling.extraHPAConfig", extra)))
+    assert spec(release)["advanced"]["horizontalPodAutoscalerConfig"]["behavior"] == {
+        "scaleUp": {"policies": [policy]},
+        "scaleDown": {"selectPolicy": "Min", "stabilizationWindowSeconds": 60},
+    }
+
+
+def test_a_window_shorter_than_the_cooldown_is_refused(helm):
+    extra = {"behavior": {"scaleDown": {"stabilizationWindowSeconds": 59}}}
+    said = helm.refusal(merged(AWS, at("runtime.scaling.extraHPAConfig", extra)))
+    assert "runtime.scaling.extraHPAConfig" in said
+
+
+def test_no_window_is_longer_than_kubernetes_takes(helm):
+    release = helm.template(merged(AWS, at("runtime.scaling.cooldownPeriod", 7200)))
+    behavior = spec(release)["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]
+    assert behavior["scaleDown"]["stabilizationWindowSeconds"] == 3600
+
+
+def test_keda_reads_the_queue_with_its_own_identity(static):
+    assert static["TriggerAuthentication"]["spec"] == {"podIdentity": {"provider": "aws"}}
+    assert trigger(static)["authenticationRef"] == {"name": static["TriggerAuthentication"]["metadata"]["name"]}
+
+
+def test_elsewhere_keda_has_the_agents_keys_and_the_agents_address(releases):
+    release = releases["anywhere"]
+    keys = {each["parameter"]: (each["name"], each["key"]) for each in
+            release["TriggerAuthentication"]["spec"]["secretTargetRef"]}  # fmt: skip
+    assert keys == {
+        "awsAccessKeyID": ("keys", "AWS_ACCESS_KEY_ID"),
+        "awsSecretAccessKey": ("keys", "AWS_SECRET_ACCESS_KEY"),
+    }
+    assert trigger(release)["metadata"]["awsEndpoint"] == "http://aws.aws:5000"

@@ -1,0 +1,164 @@
+"""values.yaml, its schema and the README are what the contract's models say."""
+
+import json
+import re
+import tomllib
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+from chartkit import ANYWHERE, AWS, CHART, DYNAMIC, at, merged
+from pydantic import ValidationError
+
+from contract.chart_release import COMPUTED_VALUES, ReleaseValues
+from contract.chart_values import ExtraValues
+from contract.runtimes import RUNTIME_TYPES
+from docs.generate_chart import pages
+
+
+def schema():
+    return json.loads((CHART / "values.schema.json").read_text())
+
+
+@pytest.mark.parametrize("path", list(pages()), ids=lambda path: path.name)
+def test_each_generated_file_is_what_the_code_writes(path):
+    assert path.read_text(encoding="utf-8") == pages()[path], "run: python -m docs.generate_chart"
+
+
+def test_the_chart_and_the_project_have_one_version():
+    version = tomllib.loads(Path("pyproject.toml").read_text())["project"]["version"]
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    assert (chart["version"], chart["appVersion"]) == (version, version)
+
+
+def test_the_charts_defaults_are_the_models():
+    assert ReleaseValues.model_validate(yaml.safe_load((CHART / "values.yaml").read_text())) == ReleaseValues()
+
+
+def test_every_value_has_a_comment_before_it():
+    lines = (CHART / "values.yaml").read_text().splitlines()
+    is_value = [not re.match(r" *#", line) or bool(re.fullmatch(r" *# \w+:", line)) for line in lines]
+    assert sum(is_value) > 100
+    assert [line for index, line in enumerate(lines) if is_value[index] and is_value[index - 1]] == []
+
+
+def test_what_the_deployment_sends_satisfies_the_schema():
+    values = ReleaseValues.model_validate(merged(AWS, DYNAMIC)).model_dump(by_alias=True, exclude_none=True)
+    jsonschema.validate(values, schema(), cls=jsonschema.Draft202012Validator)
+    defaults = ReleaseValues().model_dump(by_alias=True, exclude_none=True)
+    jsonschema.validate(defaults, schema(), cls=jsonschema.Draft202012Validator)
+
+
+def test_a_release_with_the_models_defaults_written_out_is_the_one_without(helm):
+    written_out = ReleaseValues.model_validate(AWS).model_dump(by_alias=True, exclude_none=True)
+    assert helm.template(written_out) == helm.template(AWS)
+
+
+@pytest.mark.parametrize("path", ["runtim", "runtime.inferenceApi.imag", "karpenter.nodeTemplate.osVolume.snapshotID"])
+def test_helm_refuses_a_key_that_is_no_value(helm, path):
+    assert path.rpartition(".")[2] in helm.refusal(merged(AWS, at(path, {})))
+
+
+@pytest.mark.parametrize(
+    ("path", "wrong"),
+    [
+        ("runtime.inferenceApi.image.digest", "sha256:1"),
+        ("karpenter.nodeTemplate.osVolume.iops", 100),
+        ("karpenter.nodeTemplate.amiFamily", "AL2023"),
+        ("karpenter.nodeTemplate.amiVersion", "latest"),
+        ("runtime.terminationGracePeriodSeconds", 10),
+        ("runtime.scaling.maxReplicaCount", 0),
+    ],
+)
+def test_helm_refuses_a_wrong_value(helm, path, wrong):
+    assert path.rpartition(".")[2] in helm.refusal(merged(AWS, at(path, wrong)))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "runtime.queueAgent.s3Bucket",
+        "runtime.queueAgent.snsTopicArn",
+        "runtime.queueAgent.sqsQueueUrl",
+        "runtime.inferenceApi.modelFilename",
+        "runtime.persistence.bucketName",
+        "karpenter.nodeTemplate.iamRole",
+        "karpenter.nodeTemplate.securityGroupSelector",
+        "karpenter.nodeTemplate.subnetSelector",
+    ],
+)
+def test_a_required_value_that_is_missing_is_named_with_what_to_do(helm, path):
+    assert f"- {path}: set it to" in helm.refusal(merged(AWS, at(path, None)))
+
+
+def test_all_that_is_missing_is_said_at_once(helm):
+    assert helm.refusal({}).count("set it to") >= 7
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (at("runtime.type", "invokeai"), 'runtime.type: "invokeai" is none of comfyui, sdwebui'),
+        (at("runtime.scaling.minReplicaCount", 21), "runtime.scaling.minReplicaCount"),
+        (
+            at("karpenter.provisioner.capacityType", {"onDemand": False, "spot": False}),
+            "karpenter.provisioner.capacityType",
+        ),
+        (
+            at("karpenter.nodeTemplate", {"instanceStorePolicy": "RAID0", "dataVolume": {"snapshotID": "snap-1"}}),
+            "karpenter.nodeTemplate.instanceStorePolicy",
+        ),
+        (at("runtime.queueAgent.snsTopicArn", "notices"), "runtime.queueAgent.awsRegion"),
+    ],
+)
+def test_what_makes_no_sense_is_named(helm, changes, said):
+    assert said in helm.refusal(merged(AWS, changes))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        at("runtime.scaling.minReplicaCount", 21),
+        at("karpenter.provisioner.capacityType", {"onDemand": False, "spot": False}),
+        at("karpenter.nodeTemplate", {"instanceStorePolicy": "RAID0", "dataVolume": {"snapshotID": "snap-1"}}),
+    ],
+)
+def test_what_makes_no_sense_is_a_fault_of_config_yaml_already(changes):
+    with pytest.raises(ValidationError):
+        ExtraValues.model_validate(changes)
+
+
+def test_a_cluster_without_karpenter_and_aws_needs_three_values_and_no_models(helm):
+    needed = {"karpenter": {"enabled": False}, "runtime": {"type": "comfyui", "persistence": {"enabled": False}}}
+    agent = {"s3Bucket": "b", "snsTopicArn": "arn:aws:sns:us-east-1:1:t", "sqsQueueUrl": "http://sqs.aws/1/q"}
+    documents = helm.template(merged(needed, {"runtime": {"queueAgent": agent}}))
+    assert documents.kinds.isdisjoint({"NodePool", "EC2NodeClass", "PersistentVolume", "PersistentVolumeClaim"})
+
+
+def test_resources_given_by_the_operator_take_the_place_of_the_default(helm):
+    documents = helm.template(merged(AWS, at("runtime.inferenceApi.resources", {"requests": {"cpu": 1}})))
+    assert documents.model_server["resources"] == {"requests": {"cpu": 1}}
+
+
+def test_the_example_in_the_readme_installs(helm):
+    text = (CHART / "README.md").read_text()
+    example = yaml.safe_load(text.partition("```yaml\n")[2].partition("```")[0])
+    assert helm.template(example)["Deployment"]["metadata"]["name"] == "sdruntime"
+
+
+def test_the_templates_know_every_runtime_type_as_the_contract_does():
+    types = yaml.safe_load((CHART / "files" / "runtime-types.yaml").read_text())
+    assert {name: (of["port"], of["healthPath"], of["loadsCheckpoint"]) for name, of in types.items()} == {
+        row.name: (row.port, row.health_path, row.loads_checkpoint) for row in RUNTIME_TYPES.values()
+    }
+
+
+def test_every_computed_value_is_in_the_readme():
+    text = (CHART / "README.md").read_text()
+    assert [path for path in COMPUTED_VALUES if f"`{path}`" not in text] == []
+
+
+def test_the_notes_say_how_to_see_the_pods(helm):
+    done = helm.run("install", "sdruntime", CHART, "--dry-run=client", "--namespace", "art", values=ANYWHERE)
+    assert "kubectl logs -n art deployment/sdruntime -c queue-agent" in done.stdout
