@@ -6,6 +6,7 @@ from typing import Any
 
 from contract.checkpoints import CHECKPOINT_SUFFIXES, checkpoint_stem
 from contract.faults import Fault, field_path
+from contract.queues import DEAD, RETURNED
 from contract.runtimes import RUNTIME_TYPES
 
 _PLACEHOLDER = re.compile(r"<[^<>]+>|\$\{[^{}]*\}")
@@ -15,7 +16,6 @@ _FREE_TEXT = frozenset({"userData", "commandArguments", "extraEnv", "extraHPACon
 
 STACK_SUFFIX = "Stack"
 """What follows stackName in the name of the CloudFormation stack."""
-LONGEST_QUEUE_SUFFIX = "-returned"
 _MAX_QUEUE_NAME = 80
 
 
@@ -79,7 +79,8 @@ def queue_name_faults(data: dict[Any, Any]) -> Iterator[Fault]:
     stack, runtimes = data.get("stackName"), data.get("modelsRuntime")
     if not isinstance(stack, str) or not isinstance(runtimes, list):
         return
-    room = _MAX_QUEUE_NAME - len(f"{stack}{STACK_SUFFIX}-{LONGEST_QUEUE_SUFFIX}")
+    longest = max((RETURNED.suffix, DEAD.suffix), key=len)
+    room = _MAX_QUEUE_NAME - len(f"{stack}{STACK_SUFFIX}-{longest}")
     for index, runtime in enumerate(runtimes):
         name = runtime.get("name") if isinstance(runtime, dict) else None
         if isinstance(name, str) and len(name) > room:

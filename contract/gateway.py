@@ -37,14 +37,14 @@ UNAUTHORIZED = GatewayFault(
 THROTTLED = GatewayFault(
     status=429, code="throttled", message="Too many requests with this key; slow down.", retry_after_s=1
 )
-QUOTA_EXCEEDED = GatewayFault(status=429, code="quota_exceeded", message="This key has used up its quota.")
+QUOTA_EXCEEDED = GatewayFault(status=429, code="throttled", message="This key has used up its quota.")
 TOO_LARGE = GatewayFault(
     status=413, code="too_large", message=f"The request is larger than {MAX_PAYLOAD_BYTES // 1024**2} MB."
 )
 UNSUPPORTED_MEDIA_TYPE = GatewayFault(
     status=415, code="unsupported_media_type", message="Send Content-Type: application/json, in UTF-8."
 )
-BLOCKED = GatewayFault(status=403, code="blocked", message="The firewall before the API refuses this request.")
+BLOCKED = GatewayFault(status=403, code="forbidden", message="The firewall before the API refuses this request.")
 TIMEOUT = GatewayFault(status=504, code="timeout", message=f"No answer within {INTEGRATION_TIMEOUT_S} seconds.")
 BROKEN = GatewayFault(status=502, code="internal_error", message="The request could not be handled.")
 REFUSED = GatewayFault(status=None, code="refused", message="The gateway refuses this request.")

@@ -8,13 +8,11 @@ from contract import strict_json
 from contract.delivery import Delivery, NewerSchemaError, UnreadableDeliveryError, read_delivery
 from contract.job_record import JobRecord, JobState
 from contract.notice import Problem, notice_of_unreadable
+from contract.queues import RETURNED
 from keeper.dead_queues import DeadQueues
 from keeper.jobs import Jobs
 from keeper.notices import Notices
 from keeper.problems import UNDELIVERABLE
-
-RETURNED_SUFFIX = "-returned"
-"""What follows the runtime's name in the name of its queue of returned messages."""
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +51,7 @@ class ReturnedMessages:
 
     def _settle(self, message: Mapping[str, Any]) -> dict[str, str]:
         body, queue_arn = message["body"], message["eventSourceARN"]
-        runtime = queue_arn.rpartition(":")[2].removeprefix(self._queue_prefix).removesuffix(RETURNED_SUFFIX)
+        runtime = queue_arn.rpartition(":")[2].removeprefix(self._queue_prefix).removesuffix(RETURNED.suffix)
         try:
             sent_ms = int(message["attributes"]["SentTimestamp"])
             delivery = read_delivery(body, message_id=message["messageId"], sent_ms=sent_ms)

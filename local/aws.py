@@ -10,6 +10,7 @@ import boto3
 
 from contract.catalog import DeployedRuntime, RuntimeCatalog
 from contract.jobs_schema import DEFINITION
+from contract.queues import DEAD, RETURNED, TASKS, QueueSettings
 from contract.routing import subscription_filter
 from local.sandbox import ACCOUNT, REGION
 
@@ -17,12 +18,6 @@ OUTPUT_BUCKET = "sd-on-eks-output"
 JOBS_TABLE = "sd-on-eks-jobs"
 TASK_TOPIC_ARN = f"arn:aws:sns:{REGION}:{ACCOUNT}:tasks"
 NOTICE_TOPIC_ARN = f"arn:aws:sns:{REGION}:{ACCOUNT}:notices"
-
-VISIBILITY_TIMEOUT_S = 90
-MAX_RECEIVE_COUNT = 100
-_MAX_KEEPER_RECEIVES = 5
-_RETENTION_S = 4 * 24 * 3600
-_DEAD_RETENTION_S = 14 * 24 * 3600
 
 _OPEN_TO_READERS = {
     "Version": "2012-10-17",
@@ -35,12 +30,12 @@ _OPEN_TO_READERS = {
 
 def dead_queue_name(runtime: str) -> str:
     """Name of the queue beside a runtime's own that keeps what nobody could do."""
-    return f"{runtime}-dead"
+    return f"{runtime}{DEAD.suffix}"
 
 
 def returned_queue_name(runtime: str) -> str:
     """Name of the queue beside a runtime's own that takes what SQS has delivered too often, for the keeper."""
-    return f"{runtime}-returned"
+    return f"{runtime}{RETURNED.suffix}"
 
 
 def queue_url(endpoint: str, name: str) -> str:
@@ -74,27 +69,21 @@ def provision(endpoint: str, catalog: RuntimeCatalog, *, input_buckets: Iterable
 
 def _make_queues(sqs: Any, runtime: str) -> str:
     """Make a runtime's three queues: what is delivered too often goes to the keeper, what it cannot handle is kept."""
-    dead = _make_queue(sqs, dead_queue_name(runtime), {"MessageRetentionPeriod": str(_DEAD_RETENTION_S)})
-    returned = _make_queue(
-        sqs,
-        returned_queue_name(runtime),
-        {
-            "MessageRetentionPeriod": str(_DEAD_RETENTION_S),
-            "RedrivePolicy": json.dumps({"deadLetterTargetArn": dead, "maxReceiveCount": _MAX_KEEPER_RECEIVES}),
-        },
-    )
-    return _make_queue(
-        sqs,
-        runtime,
-        {
-            "VisibilityTimeout": str(VISIBILITY_TIMEOUT_S),
-            "MessageRetentionPeriod": str(_RETENTION_S),
-            "RedrivePolicy": json.dumps({"deadLetterTargetArn": returned, "maxReceiveCount": MAX_RECEIVE_COUNT}),
-        },
-    )
+    dead = _make_queue(sqs, runtime, DEAD, None)
+    returned = _make_queue(sqs, runtime, RETURNED, dead)
+    return _make_queue(sqs, runtime, TASKS, returned)
 
 
-def _make_queue(sqs: Any, name: str, attributes: dict[str, str]) -> str:
+def _make_queue(sqs: Any, runtime: str, settings: QueueSettings, then_arn: str | None) -> str:
+    """Make one queue, whose messages go to another when they were delivered too often; return its ARN."""
+    name = f"{runtime}{settings.suffix}"
+    attributes = {
+        "VisibilityTimeout": str(settings.visibility_s),
+        "MessageRetentionPeriod": str(settings.retention_s),
+    }
+    if then_arn is not None:
+        redrive = {"deadLetterTargetArn": then_arn, "maxReceiveCount": settings.max_receives}
+        attributes["RedrivePolicy"] = json.dumps(redrive)
     sqs.create_queue(QueueName=name, Attributes=attributes)
     return f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"
 

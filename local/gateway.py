@@ -13,16 +13,13 @@ from typing import Any
 
 from aiohttp import web
 
-from api.errors import error_body
+from contract import gateway as faults
+from contract.gateway import INTEGRATION_TIMEOUT_S, MAX_PAYLOAD_BYTES, GatewayFault
 from local.proxy_event import LambdaContext, MalformedAnswerError, make_event, read_answer
 from local.throttle import TokenBucket
 
 MAX_REQUEST_BYTES = 10 * 1024 * 1024
 """API Gateway takes no larger request."""
-MAX_PAYLOAD_BYTES = 6 * 1024 * 1024
-"""Lambda takes no larger event."""
-INTEGRATION_TIMEOUT_S = 29.0
-"""API Gateway waits no longer for the handler."""
 _CONCURRENCY = 32
 
 logger = logging.getLogger(__name__)
@@ -71,7 +68,7 @@ class Gateway:
         except Exception:
             # API Gateway's own answer to whatever the integration does.
             logger.exception("the handler failed")
-            response = _refusal(HTTPStatus.BAD_GATEWAY, "internal_error", "The request could not be handled.")
+            response = _refusal(faults.BROKEN)
         took_ms = (time.monotonic() - started) * 1000
         logger.info("%s %s %d %.0f ms", request.method, request.rel_url.raw_path, response.status, took_ms)
         return response
@@ -79,22 +76,20 @@ class Gateway:
     async def _answer(self, request: web.Request) -> web.Response:
         stage, slash, rest = request.path.removeprefix("/").partition("/")
         if stage != self._settings.stage:
-            return _refusal(
-                HTTPStatus.FORBIDDEN, "forbidden", f"No such stage; paths begin with /{self._settings.stage}/."
-            )
+            message = f"No such stage; paths begin with /{self._settings.stage}/."
+            return _refusal(GatewayFault(status=HTTPStatus.FORBIDDEN, code="forbidden", message=message))
         key = request.headers.get("x-api-key", "")
         if not hmac.compare_digest(key.encode("utf-8", "surrogateescape"), self._settings.api_key.encode()):
-            message = "The x-api-key header is not a known key." if key else "The x-api-key header is missing."
-            return _refusal(HTTPStatus.UNAUTHORIZED, "unauthorized", message)
+            return _refusal(faults.UNAUTHORIZED)
         if not self._bucket.take():
-            return _refusal(HTTPStatus.TOO_MANY_REQUESTS, "throttled", "Too many requests with this key; slow down.")
+            return _refusal(faults.THROTTLED)
         try:
             body = await request.read()
         except web.HTTPRequestEntityTooLarge:
-            return _too_large(MAX_REQUEST_BYTES)
+            return _refusal(faults.TOO_LARGE)
         event = make_event(request, body, stage=stage, path=slash + rest, api_key=key)
         if len(json.dumps(event, ensure_ascii=False).encode("utf-8", "surrogatepass")) > MAX_PAYLOAD_BYTES:
-            return _too_large(MAX_PAYLOAD_BYTES)
+            return _refusal(faults.TOO_LARGE)
         return await self._invoke(event)
 
     async def _invoke(self, event: dict[str, Any]) -> web.Response:
@@ -105,16 +100,12 @@ class Gateway:
         try:
             return read_answer(await asyncio.wait_for(invocation, timeout_s))
         except TimeoutError:
-            return _refusal(HTTPStatus.GATEWAY_TIMEOUT, "timeout", f"No answer within {timeout_s:g} seconds.")
+            return _refusal(faults.TIMEOUT)
         except MalformedAnswerError as exc:
             logger.error("%s", exc)  # noqa: TRY400 - its place in the code says nothing
-            return _refusal(HTTPStatus.BAD_GATEWAY, "internal_error", "The request could not be handled.")
+            return _refusal(faults.BROKEN)
 
 
-def _refusal(status: HTTPStatus, code: str, message: str) -> web.Response:
-    return web.json_response(error_body(code, message), status=status)
-
-
-def _too_large(limit_bytes: int) -> web.Response:
-    message = f"The request is larger than {limit_bytes // 1024**2} MB."
-    return _refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", message)
+def _refusal(fault: GatewayFault) -> web.Response:
+    headers = {} if fault.retry_after_s is None else {"Retry-After": str(fault.retry_after_s)}
+    return web.json_response(fault.body, status=fault.status or HTTPStatus.BAD_GATEWAY, headers=headers)

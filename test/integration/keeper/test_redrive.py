@@ -201,8 +201,8 @@ class TestCommand:
         """The command on the world's queues: its exit code and what it printed."""
         monkeypatch.setattr(command, "boto3", SimpleNamespace(client=lambda service: world.watched_clients[service]))
 
-        def run(*arguments, **environ):
-            code = command.main([world.name, *arguments], {"JOBS_TABLE": world.table.name, **environ})
+        def run(*arguments, runtime=world.name, **environ):
+            code = command.main([runtime, *arguments], {"JOBS_TABLE": world.table.name, **environ})
             return code, *capsys.readouterr()
 
         return run
@@ -251,6 +251,18 @@ class TestCommand:
     def test_without_a_table_it_says_how_to_name_one(self, run):
         code, _, err = run(JOBS_TABLE="")
         assert (code, "--table NAME" in err) == (1, True)
+
+    def test_a_deployed_runtimes_queue_and_table_are_found_by_the_stacks_name(self, world, bury, run, monkeypatch):
+        deployed = world.make_queue("web", target=f"{world.name}-dead")
+        stacks = {world.name: [{"OutputKey": "JobsTable", "OutputValue": world.table.name}]}
+        cloudformation = SimpleNamespace(
+            describe_stacks=lambda **at: {"Stacks": [{"Outputs": stacks[at["StackName"]]}]}
+        )
+        monkeypatch.setitem(world.watched_clients, "cloudformation", cloudformation)
+        task = world.ended(JobState.FAILED, PROBLEM)
+        bury(task)
+        assert run("--all", runtime="web", STACK_NAME=world.name, JOBS_TABLE="")[0] == 0
+        assert bodies(world.take(deployed)) == [task.to_message()]
 
     def test_without_a_local_platform_it_says_how_to_start_one(self, run, tmp_path):
         code, _, err = run(LOCAL="1", STACK_FILE=str(tmp_path / "stack.json"))

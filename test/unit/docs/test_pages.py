@@ -6,6 +6,7 @@ import pytest
 
 from api import v1alpha1, v1alpha2
 from api.content import content_faults
+from contract import gateway
 from contract.catalog import DeployedRuntime, RuntimeCatalog
 from contract.notice import Notice
 from keeper import problems
@@ -96,7 +97,7 @@ def test_every_error_code_of_a_notice_is_explained_and_no_other():
 
 
 def test_every_error_code_of_the_door_is_explained_and_no_other():
-    sources = [*ROOT.glob("api/*.py"), ROOT / "local/gateway.py"]
-    code = re.compile(r'(?:RequestError\(|error_body\(|__init__\(|HTTPStatus\.\w+,)\s*(?:\d+, )?"(\w+)"')
-    refused = {match for path in sources for match in code.findall(path.read_text(encoding="utf-8"))}
+    code = re.compile(r'(?:RequestError\(|error_body\(|__init__\()\s*(?:\d+, )?"(\w+)"')
+    refused = {match for path in ROOT.glob("api/*.py") for match in code.findall(path.read_text(encoding="utf-8"))}
+    refused |= {one.code for one in vars(gateway).values() if isinstance(one, gateway.GatewayFault)}
     assert set(re.findall(r"^\| \d{3}[, \d]* \| `(\w+)`", section("## Refusals"), re.MULTILINE)) == refused

@@ -1,0 +1,81 @@
+import re
+from pathlib import Path
+
+import pytest
+
+from cdk.prices import ON_DEMAND_USD_PER_HOUR
+from contract.chart_values import ExtraValues
+from deploy.support import quotas
+from docs.costs import Month, estimate, left_out, main, table, total
+
+DOCS = Path(__file__).resolve().parents[3] / "docs"
+COSTS = (DOCS / "costs.md").read_text(encoding="utf-8")
+QUOTAS = (DOCS / "quotas.md").read_text(encoding="utf-8")
+
+
+def test_both_tables_on_the_page_are_what_the_calculator_says():
+    assert table(estimate(Month())) in COSTS
+    assert table(left_out(Month())) in COSTS
+
+
+def test_a_million_pictures_cost_what_the_published_lines_say_but_for_snss():
+    published = [207.00, 3.50, 0.21, 0.20, 0.50, 0.68, 0.80, 10.00, 3.29, 72.00, 138.24]
+    ours = [row.usd for row in estimate(Month())]
+    differ = {old: new for old, new in zip(published, ours, strict=True) if old != new}
+    assert differ == {0.50: 1.00, 0.68: 0.69}
+    assert round(sum(published), 2) == 436.42
+    assert total(estimate(Month())) == 436.93
+
+
+def test_the_sums_that_the_page_names_are_those_of_its_tables():
+    both = total(estimate(Month())) + total(left_out(Month()))
+    assert f"they are ${total(estimate(Month()))}" in COSTS
+    assert f"first table ${both:.2f}, ${both / Month().images:.5f} a picture" in COSTS
+
+
+def test_without_pictures_the_fixed_lines_remain():
+    assert total(estimate(Month(images=0))) == 72.00 + 138.24
+
+
+def test_a_slower_picture_costs_gpu_time_alone():
+    fast, slow = estimate(Month()), estimate(Month(seconds_per_image=15))
+    assert [new.usd - old.usd for old, new in zip(fast, slow, strict=True)][1:] == [0] * (len(fast) - 1)
+    assert slow[0].usd == 2070.00
+
+
+def test_a_node_that_stays_costs_its_month():
+    hours = [left_out(Month(node_starts=0, idle_nodes=nodes))[0].quantity for nodes in (0, 1)]
+    assert hours == [0, 720]
+
+
+def test_the_volumes_are_those_of_the_charts_defaults():
+    volume = ExtraValues().karpenter.node_template.data_volume
+    assert volume.volume_size is None
+    described = type(volume).model_fields["volume_size"].description
+    assert "10Gi for the OS volume, 80Gi for the data volume" in described
+    (row,) = [row for row in left_out(Month()) if row.unit == "GPU node's volumes, month"]
+    assert "10 + 80 GB, 4000 IOPS, 1000 MiB/s" in row.formula
+
+
+def test_the_calculator_takes_figures_of_ones_own(capsys):
+    assert main(["--images", "10", "--seconds", "36", "--usd-per-hour", "2", "--idle-nodes", "1"]) == 0
+    printed = capsys.readouterr().out
+    assert "| EC2 | GPU instance, hour | images * seconds / 3600 | 0.10 | 2 | 0.20 |" in printed
+    assert "Together " in printed
+
+
+@pytest.mark.parametrize(("kind", "price"), ON_DEMAND_USD_PER_HOUR.items())
+def test_the_instances_on_the_page_have_the_dashboards_prices(kind, price):
+    (row,) = re.findall(rf"^\| {re.escape(kind)} \|.*\| ([\d.]+) \|$", QUOTAS, re.MULTILINE)
+    assert float(row) == price
+
+
+def test_the_quotas_on_the_page_are_those_that_a_deployment_looks_at():
+    looked_at = {one.code for one in vars(quotas).values() if isinstance(one, quotas.Quota)}
+    assert set(re.findall(r"\| \[(L-[0-9A-F]{8})\]", QUOTAS)) == looked_at
+
+
+def test_the_vcpus_in_the_example_are_those_of_the_defaults():
+    values = ExtraValues()
+    assert f"{values.runtime.scaling.max_replica_count} replicas on up to g5.2xlarge" in QUOTAS
+    assert set(values.karpenter.provisioner.instance_type) == {"g5.xlarge", "g5.2xlarge"}
