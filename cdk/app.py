@@ -1,0 +1,25 @@
+"""The application: one stack, checked by cdk-nag while it is synthesized."""
+
+import aws_cdk as cdk
+from cdk_nag import AwsSolutionsChecks
+
+from cdk.stack import PlatformStack
+from contract.config import Config
+
+
+def build(config: Config, outdir: str | None = None) -> cdk.App:
+    """Compose the application.
+
+    Args:
+        config: The configuration.
+        outdir: Where it is synthesized to. Default: where CDK's command line wants it.
+    """
+    app = cdk.App(outdir=outdir)
+    PlatformStack(app, config.cloudformation_stack, config=config)
+    cdk.Validations.of(app).add_plugins(AwsSolutionsChecks())
+    return app
+
+
+def synthesize(config: Config) -> None:
+    """Write the cloud assembly for CDK's command line."""
+    build(config).synth()

@@ -1,0 +1,124 @@
+"""The bundles of the Lambda functions: our own modules and what they need, for Lambda's platform."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Literal
+
+from aws_cdk import AssetHashType
+from aws_cdk import aws_lambda as lambda_
+
+from contract.catalog import RuntimeCatalog
+
+PLATFORM = ("--platform", "manylinux2014_aarch64", "--implementation", "cp", "--python-version", "3.14")
+"""What pip is told of Lambda: the processor and Python that ``cdk.python_function`` asks for."""
+
+Package = Literal["api", "keeper"]
+
+_ROOT = Path(__file__).resolve().parent.parent
+_LOCK = _ROOT / "requirements" / "api.txt"
+_CACHE = _ROOT / ".local" / "lambda"
+_NEEDS_YAML = _ROOT / "contract" / "config_file.py"
+_SERVICES = ("dynamodb", "s3", "sns", "sqs")
+"""The services that handlers call; botocore describes hundreds, three quarters of a bundle."""
+
+
+class BundleError(Exception):
+    """A bundle could not be made; the message says why."""
+
+
+def lambda_code(package: Package, catalog: RuntimeCatalog | None = None) -> lambda_.Code:
+    """The bundle of one package's handlers, made without Docker.
+
+    Args:
+        package: The package.
+        catalog: What goes into the bundle as runtimes.json: a function's environment has room for no more than 4 KB.
+
+    Raises:
+        BundleError: pip does not give what the package needs.
+    """
+    folder = stage(package, catalog, cache=_CACHE, platform=PLATFORM)
+    return lambda_.Code.from_asset(str(folder), asset_hash_type=AssetHashType.CUSTOM, asset_hash=folder.name)
+
+
+def stage(package: Package, catalog: RuntimeCatalog | None, *, cache: Path, platform: tuple[str, ...]) -> Path:
+    """Lay a bundle's files into a folder that is named after their content; one that is there is used again.
+
+    Args:
+        package: The package of handlers.
+        catalog: What goes into the bundle as runtimes.json.
+        cache: Where bundles lie.
+        platform: pip's arguments for the platform.
+
+    Raises:
+        BundleError: pip does not give what the package needs.
+    """
+    own = {str(path.relative_to(_ROOT)): path.read_bytes() for path in _modules(package)}
+    if catalog is not None:
+        own["runtimes.json"] = catalog.to_json().encode()
+    libraries = _libraries(cache, platform)
+
+    def fill(folder: Path) -> None:
+        shutil.copytree(libraries, folder, copy_function=os.link, dirs_exist_ok=True)
+        for name, content in own.items():
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content)
+
+    return _made_once(cache / f"{package}-{_digest(own, libraries.name)}", fill)
+
+
+def _modules(package: str) -> Iterator[Path]:
+    """Our modules of a bundle."""
+    for folder in ("contract", package):
+        for path in sorted((_ROOT / folder).rglob("*.py")):
+            if path != _NEEDS_YAML:
+                yield path
+
+
+def _libraries(cache: Path, platform: tuple[str, ...]) -> Path:
+    """A folder with the locked libraries, for all bundles."""
+
+    def fill(folder: Path) -> None:
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
+        locked = ["--require-hashes", "--no-deps", "--only-binary=:all:", "--requirement", str(_LOCK)]
+        run = subprocess.run(  # noqa: S603 - nothing of it comes from outside
+            [*pip, *locked, *platform, "--target", str(folder)], capture_output=True, text=True, check=False
+        )
+        if run.returncode:
+            raise BundleError(f"pip could not install {_LOCK.name} for Lambda:\n{run.stderr.strip()}")
+        for path in _unused(folder):
+            shutil.rmtree(path)
+
+    return _made_once(cache / f"libraries-{_digest({'lock': _LOCK.read_bytes()}, *platform, *_SERVICES)}", fill)
+
+
+def _unused(libraries: Path) -> list[Path]:
+    """Folders that no handler reads: programs, pip's notes, and services that none calls."""
+    services = [path for path in libraries.glob("botocore/data/*") if path.is_dir() and path.name not in _SERVICES]
+    return [*libraries.glob("bin"), *libraries.glob("*.dist-info"), *services]
+
+
+def _digest(files: Mapping[str, bytes], *settings: str) -> str:
+    digest = hashlib.sha256("\n".join(settings).encode())
+    for name, content in sorted(files.items()):
+        digest.update(f"\n{name}\n{len(content)}\n".encode() + content)
+    return digest.hexdigest()[:32]
+
+
+def _made_once(folder: Path, fill: Callable[[Path], None]) -> Path:
+    """Make a folder unless it is there; it appears whole, whoever else makes it at the same time."""
+    if not folder.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent) as draft:
+            content = Path(draft) / folder.name
+            content.mkdir()
+            fill(content)
+            if not folder.exists():
+                content.replace(folder)
+    return folder

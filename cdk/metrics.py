@@ -1,0 +1,176 @@
+"""What is measured, by its name in CloudWatch: the agents' own metrics, the queues' and the nodes'."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from aws_cdk import Duration
+from aws_cdk import aws_apigateway as apigateway
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_sqs as sqs
+
+from cdk.messaging import RuntimeQueues
+
+# The collector sends OpenTelemetry's own names on, without Prometheus's suffixes (awsemfexporter's datapoint.go).
+JOBS = "queue_agent.jobs"
+RETRIES = "queue_agent.retries"
+STAGE_SECONDS = "queue_agent.stage.duration"
+QUEUE_AGE = "queue_agent.queue.age"
+GPU_BUSY = "queue_agent.gpu.busy"
+
+RUNTIME = "runtime"
+OUTCOME = "outcome"
+STAGE = "stage"
+ERROR_TYPE = "error.type"
+
+OUTCOMES = ("succeeded", "failed", "cancelled")
+STAGES = ("claim", "prepare", "wait", "run", "store", "finish", "notify")
+
+DIMENSIONS: Mapping[str, tuple[tuple[str, ...], ...]] = {
+    JOBS: ((RUNTIME,), (RUNTIME, OUTCOME), (RUNTIME, ERROR_TYPE)),
+    RETRIES: ((RUNTIME,), (RUNTIME, ERROR_TYPE)),
+    STAGE_SECONDS: ((RUNTIME, STAGE),),
+    QUEUE_AGE: ((RUNTIME,),),
+    GPU_BUSY: ((RUNTIME,),),
+}
+"""Sets of dimensions that CloudWatch keeps each of the agents' metrics by."""
+
+EXPORT_S = 60
+"""How often an agent sends its metrics (OpenTelemetry's default for OTEL_METRIC_EXPORT_INTERVAL)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watched:
+    """What the dashboard shows and the alarms watch.
+
+    Attributes:
+        queues: Each runtime's queues, by its name.
+        api: The front door's API.
+        door: The function behind it.
+        returned: The keeper's function for returned messages.
+        reaper: The keeper's function for overdue jobs, called once a minute.
+        table: The table of jobs.
+        cluster_name: The cluster that the runtimes run on.
+    """
+
+    queues: Mapping[str, RuntimeQueues]
+    api: apigateway.RestApi
+    door: lambda_.IFunction
+    returned: lambda_.IFunction
+    reaper: lambda_.IFunction
+    table: dynamodb.ITable
+    cluster_name: str
+
+
+class AgentMetrics:
+    """What a runtime's agents measure. Where no agent runs there is no data.
+
+    Args:
+        namespace: CloudWatch's namespace of the deployment: its stack's name.
+        runtime: The runtime.
+    """
+
+    def __init__(self, namespace: str, runtime: str) -> None:
+        self._namespace = namespace
+        self._runtime = runtime
+        self._id = runtime.replace("-", "_")  # within one graph no two measures may have the same
+
+    def jobs(self, outcome: str | None = None, *, period: Duration) -> cloudwatch.Metric:
+        """Jobs that ended; all of them, or those with one of ``OUTCOMES``."""
+        dimensions = {} if outcome is None else {OUTCOME: outcome}
+        return self._metric(JOBS, "Sum", period, label=outcome or "all", **dimensions)
+
+    def retries(self, *, period: Duration) -> cloudwatch.Metric:
+        """Messages given back after a fault that may pass."""
+        return self._metric(RETRIES, "Sum", period, label="given back")
+
+    def stage_seconds(self, stage: str, statistic: str, *, period: Duration) -> cloudwatch.Metric:
+        """How long one of ``STAGES`` took, as "p50" or "p95"."""
+        return self._metric(STAGE_SECONDS, statistic, period, label=f"{stage} {statistic}", **{STAGE: stage})
+
+    def queue_age(self, statistic: str, *, period: Duration) -> cloudwatch.Metric:
+        """How long tasks had waited when an agent received them."""
+        return self._metric(QUEUE_AGE, statistic, period, label=f"{self._runtime} {statistic}")
+
+    def gpu_busy_share(self, *, period: Duration) -> cloudwatch.MathExpression:
+        """Percent of the time of a mean agent in which its model server ran a job."""
+        busy_s = self._metric(GPU_BUSY, "Average", period)
+        return cloudwatch.MathExpression(
+            expression=f"100 * busy_{self._id} / {EXPORT_S}",
+            using_metrics={f"busy_{self._id}": busy_s},
+            period=period,
+            label=self._runtime,
+        )
+
+    def agents(self, *, period: Duration) -> cloudwatch.MathExpression:
+        """How many agents report, each of which sends one sample every ``EXPORT_S``: the replicas that can work."""
+        samples_each = period.to_seconds() / EXPORT_S
+        return cloudwatch.MathExpression(
+            expression=f"samples_{self._id} / {samples_each:g}",
+            using_metrics={f"samples_{self._id}": self._metric(GPU_BUSY, "SampleCount", period)},
+            period=period,
+            label=self._runtime,
+        )
+
+    def errors(self, *, period: Duration) -> cloudwatch.MathExpression:
+        """Jobs that failed, one line for each error code that was seen."""
+        schema = f'{{"{self._namespace}",{RUNTIME},"{ERROR_TYPE}"}}'
+        search = f'{schema} MetricName="{JOBS}" {RUNTIME}="{self._runtime}"'
+        return cloudwatch.MathExpression(
+            expression=f"SEARCH('{search}', 'Sum', {period.to_seconds():g})", using_metrics={}, period=period, label=""
+        )
+
+    def cost_per_job(self, usd_per_hour: float, *, period: Duration) -> cloudwatch.MathExpression:
+        """Dollars of replicas' time for each job that succeeded; the time until a replica reports is not in it."""
+        samples_per_hour = 3600 / EXPORT_S
+        return cloudwatch.MathExpression(
+            expression=f"samples_{self._id} / {samples_per_hour:g} * {usd_per_hour} / succeeded_{self._id}",
+            using_metrics={
+                f"samples_{self._id}": self._metric(GPU_BUSY, "SampleCount", period),
+                f"succeeded_{self._id}": self.jobs("succeeded", period=period),
+            },
+            period=period,
+            label=self._runtime,
+        )
+
+    def _metric(
+        self, name: str, statistic: str, period: Duration, label: str | None = None, **dimensions: str
+    ) -> cloudwatch.Metric:
+        return cloudwatch.Metric(
+            namespace=self._namespace,
+            metric_name=name,
+            dimensions_map={RUNTIME: self._runtime, **dimensions},
+            statistic=statistic,
+            period=period,
+            label=label,
+        )
+
+
+def waiting(queue: sqs.IQueue, statistic: str, *, period: Duration, label: str | None = None) -> cloudwatch.Metric:
+    """How many messages of a queue can be received."""
+    return queue.metric_approximate_number_of_messages_visible(statistic=statistic, period=period, label=label)
+
+
+def in_flight(queue: sqs.IQueue, statistic: str, *, period: Duration, label: str | None = None) -> cloudwatch.Metric:
+    """How many messages of a queue somebody has received and not yet deleted."""
+    return queue.metric_approximate_number_of_messages_not_visible(statistic=statistic, period=period, label=label)
+
+
+def oldest_s(queue: sqs.IQueue, *, period: Duration, label: str | None = None) -> cloudwatch.Metric:
+    """Age of a queue's oldest message, one in flight included."""
+    return queue.metric_approximate_age_of_oldest_message(statistic="Maximum", period=period, label=label)
+
+
+def container_insights(
+    name: str, statistic: str, *, period: Duration, label: str, **dimensions: str
+) -> cloudwatch.Metric:
+    """A metric of the CloudWatch observability add-on (its agent's translator/…/awsemf/kubernetes.go)."""
+    return cloudwatch.Metric(
+        namespace="ContainerInsights",
+        metric_name=name,
+        dimensions_map=dimensions,
+        statistic=statistic,
+        period=period,
+        label=label,
+    )

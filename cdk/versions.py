@@ -1,0 +1,67 @@
+"""Every version that the platform pins of other people's software on the cluster, each with its source.
+
+Kubernetes' own version is a setting (``contract.config_platform.Cluster``); EKS gives its add-ons the versions that it
+tests with that one, so none is pinned here. Where a version is raised, those of the others must still fit:
+
+- Karpenter: the compatibility matrix of its release (website, upgrading/compatibility). Kubernetes 1.36 asks for
+  1.13 at least.
+- KEDA: the table under "Kubernetes Compatibility" of its documentation (operate/cluster). 2.21 is tested with 1.34 to
+  1.36.
+"""
+
+from dataclasses import dataclass
+from typing import TypedDict
+
+
+class ChartLocation(TypedDict):
+    """Where Helm finds a chart, as keywords of ``aws_eks_v2.HelmChart``."""
+
+    chart: str
+    repository: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chart:
+    """A Helm chart that others publish.
+
+    Attributes:
+        name: Its name.
+        version: Its version.
+        repository: Where it is published: a chart's address in an OCI registry, or a repository's over HTTPS.
+    """
+
+    name: str
+    version: str
+    repository: str
+
+    def location(self, mirror: str | None) -> ChartLocation:
+        """Say where the chart is fetched from.
+
+        Args:
+            mirror: An OCI registry, and a folder there, that holds copies: charts under ``charts/``, images under their
+                own names. None fetches the chart from where it is published.
+        """
+        repository = self.repository if mirror is None else f"oci://{mirror}/charts/{self.name}"
+        return ChartLocation(chart=self.name, repository=repository, version=self.version)
+
+
+_KARPENTER_VERSION = "1.14.1"
+
+KARPENTER = Chart(name="karpenter", version=_KARPENTER_VERSION, repository="oci://public.ecr.aws/karpenter/karpenter")
+"""Source: github.com/aws/karpenter-provider-aws, tag v1.14.1, charts/karpenter."""
+KARPENTER_CRD = Chart(
+    name="karpenter-crd", version=_KARPENTER_VERSION, repository="oci://public.ecr.aws/karpenter/karpenter-crd"
+)
+"""Its resource types, which Helm would not upgrade if they came with the chart above. Source: charts/karpenter-crd."""
+KARPENTER_IMAGE = "karpenter/controller"
+"""The controller's image in a mirror; its tag is the chart's version."""
+
+KEDA = Chart(name="keda", version="2.21.0", repository="https://kedacore.github.io/charts")
+"""Source: github.com/kedacore/charts; a chart has its KEDA's version."""
+
+PUBLIC_REGISTRY = "public.ecr.aws"
+COLLECTOR_IMAGE = "aws-observability/aws-otel-collector"
+"""The OpenTelemetry collector's image, in the public registry and in a mirror."""
+COLLECTOR_VERSION = "v0.49.0"
+"""Of July 2026, with OpenTelemetry's components 0.156.0. Source: github.com/aws-observability/aws-otel-collector."""

@@ -1,0 +1,88 @@
+"""Writes deploy/policies/cloudformation-*.json from the stacks of the examples: ``python -m docs.generate_policies``.
+
+CloudFormation publishes, for each type of resource, which actions its handlers call; cfn-lint carries those schemas.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
+
+from docs.synthesis import synthesized_template
+
+ROOT = Path(__file__).parent.parent
+FOLDER = ROOT / "deploy" / "policies"
+EXAMPLES = ROOT / "examples" / "configs"
+MAX_CHARACTERS = 6144
+"""Of a managed policy, spaces not counted (IAM's guide, "IAM and AWS STS quotas")."""
+
+_REGION = "us-east-1"  # where every type is
+_HANDLERS = ("create", "read", "update", "delete")
+_HELPERS = frozenset({"kms", "ssm"})
+"""Services that have no resource in the stacks, and that resources of others are made with."""
+_BESIDES = frozenset({"iam:PassRole", "lambda:InvokeFunction", "s3:GetObject", "ssm:GetParameters"})
+"""Services take roles, custom resources call functions, functions' code is read, CDK's bootstrap is looked up."""
+
+
+def policies(templates: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Policies for CloudFormation's role, each short enough, which together allow what the templates take."""
+    kinds = {one["Type"] for template in templates for one in template["Resources"].values()}
+    kinds = {kind for kind in kinds if not kind.startswith("Custom::")}
+    needed = sorted({*_BESIDES, *_wanted(kinds)})
+    return [_policy(actions) for actions in _divided(needed)]
+
+
+def _wanted(kinds: set[str]) -> Iterator[str]:
+    """What the handlers of these types call, but for options of theirs that lead to other services."""
+    called = {kind: set(_called(kind)) for kind in kinds}
+    own = {_service_of(kind, actions) for kind, actions in called.items()} | _HELPERS
+    for actions in called.values():
+        yield from (action for action in actions if action.partition(":")[0] in own)
+
+
+def _called(kind: str) -> Iterator[str]:
+    handlers = PROVIDER_SCHEMA_MANAGER.get_resource_schema(_REGION, kind).schema["handlers"]
+    for name in _HANDLERS:
+        yield from handlers.get(name, {}).get("permissions", ())
+
+
+def _service_of(kind: str, actions: Iterable[str]) -> str:
+    """The service in an action's name: AWS::StepFunctions is states there, and most others are as they are called."""
+    name = kind.split("::")[1].lower()
+    services = [action.partition(":")[0] for action in actions]
+    return name if name in services else max(set(services), key=services.count)
+
+
+def _divided(actions: list[str]) -> Iterator[list[str]]:
+    """The actions in runs that fit into a policy each."""
+    run: list[str] = []
+    for action in actions:
+        if len(_text(_policy([*run, action]))) > MAX_CHARACTERS:
+            yield run
+            run = []
+        run.append(action)
+    yield run
+
+
+def _policy(actions: list[str]) -> dict[str, Any]:
+    return {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": actions, "Resource": "*"}]}
+
+
+def _text(policy: dict[str, Any]) -> str:
+    return json.dumps(policy, separators=(",", ":"))
+
+
+def files() -> dict[Path, str]:
+    """The files and what they are to hold."""
+    templates = [synthesized_template(path) for path in sorted(EXAMPLES.glob("*.yaml"))]
+    return {
+        FOLDER / f"cloudformation-{number}.json": json.dumps(policy, indent=2) + "\n"
+        for number, policy in enumerate(policies(templates), start=1)
+    }
+
+
+if __name__ == "__main__":
+    for path, text in files().items():
+        path.write_text(text, encoding="utf-8")

@@ -1,0 +1,21 @@
+"""Synthesizes the stacks of configurations, for pages that are written from them."""
+
+import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from cdk.pinned_node import use_pinned_node
+from contract.config_file import load_config
+
+
+def synthesized_template(path: Path) -> dict[str, Any]:
+    """The template of a configuration."""
+    use_pinned_node()
+    from cdk.app import build  # noqa: PLC0415 - jsii starts Node when it is imported
+
+    config = load_config(path)
+    with TemporaryDirectory() as folder:
+        artifact = build(config, folder).synth().get_stack_by_name(config.cloudformation_stack)
+        template: dict[str, Any] = json.loads(Path(artifact.template_full_path).read_text(encoding="utf-8"))
+    return template

@@ -1,0 +1,138 @@
+"""Door, keeper and agents as they run on a deployed stack, each with the environment that the template gives it."""
+
+import importlib
+import json
+import os
+import sys
+from contextlib import ExitStack
+from unittest import mock
+
+from faultkit.processes import Child, answers, free_port, wait_for
+from infrakit.platform import INPUTS
+
+from contract.queues import DEAD
+from local.sandbox import ACCOUNT, REGION
+
+DOOR, RETURNED, REAPER, AGENT = "door", "returned", "reaper", "agent"
+"""Access keys of the parts, by which the record of calls tells them apart."""
+TENANT = "key0id0000"
+
+
+def handler_of(stack, caller, handler, **extra):
+    """A Lambda handler, loaded as Lambda does it: with the deployed function's environment and role."""
+    module, _, name = handler.rpartition(".")
+    deployed = stack.function(handler)["Environment"]["Variables"]
+    environment = stack.cloud.environment(caller) | deployed | extra
+    sys.modules.pop(module, None)
+
+    def call(event):
+        # Some clients are made only when they are first needed.
+        with mock.patch.dict(os.environ, environment):
+            return getattr(loaded, name)(event, None)
+
+    with mock.patch.dict(os.environ, environment):
+        loaded = importlib.import_module(module)
+    return call
+
+
+class Door:
+    """The door behind its gateway."""
+
+    def __init__(self, stack, config, folder):
+        catalog = folder / "runtimes.json"
+        catalog.write_text(config.catalog.to_json(), encoding="utf-8")
+        self._handler = handler_of(stack, DOOR, "api.handlers.handler", RUNTIMES_FILE=str(catalog))
+
+    def post(self, body, path="/v1alpha2", **headers):
+        """Status and body of the answer."""
+        answer = self._handler(
+            {
+                "path": path,
+                "httpMethod": "POST",
+                "headers": {"Content-Type": "application/json", **headers},
+                "body": json.dumps(body),
+                "requestContext": {"identity": {"apiKeyId": TENANT}},
+            }
+        )
+        return answer["statusCode"], json.loads(answer["body"])
+
+    def submit(self, runtime, tasktype, content, task_id="t", **headers):
+        """Post a task of the newer version; gives its job."""
+        metadata = {"id": task_id, "runtime": runtime, "tasktype": tasktype}
+        status, answer = self.post({"task": {"metadata": metadata, "content": content}}, **headers)
+        assert status == 200, answer
+        return answer["job"]
+
+
+class Queues:
+    """The queues of a deployed stack, as an operator sees them."""
+
+    def __init__(self, stack, config):
+        self._sqs = stack.cloud.client("sqs")
+        self._endpoint = stack.cloud.endpoint
+        self._config = config
+
+    def url(self, runtime, suffix=""):
+        return f"{self._endpoint}/{ACCOUNT}/{self._config.queue_name(runtime)}{suffix}"
+
+    def arn(self, runtime, suffix=""):
+        return f"arn:aws:sqs:{REGION}:{ACCOUNT}:{self._config.queue_name(runtime)}{suffix}"
+
+    def take(self, runtime, suffix=""):
+        """Bodies of all messages of a queue, which is empty then."""
+        url, bodies = self.url(runtime, suffix), []
+        while messages := self._sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+            for message in messages:
+                self._sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+                bodies.append(message["Body"])
+        return bodies
+
+    def holders(self):
+        """What all runtimes' own queues held, by runtime; they are empty then."""
+        taken = {runtime.name: self.take(runtime.name) for runtime in self._config.models_runtime}
+        return {name: bodies for name, bodies in taken.items() if bodies}
+
+
+class Agent:
+    """A runtime's agent beside a stand-in; a context manager."""
+
+    def __init__(self, stack, config, runtime, folder):
+        port = free_port()
+        self._log = folder / "agent.log"
+        self._server_url = f"http://127.0.0.1:{port}"
+        self._server = Child(
+            *("-m", "runtimes.standin", "--type", runtime.type, "--port", str(port), "--model", "base.safetensors"),
+            log=folder / "server.log",
+            endpoint=stack.cloud.endpoint,
+        )
+        queues = Queues(stack, config)
+        self._agent = Child(
+            *("-m", "queue_agent"),
+            log=self._log,
+            endpoint=stack.cloud.endpoint,
+            AWS_ACCESS_KEY_ID=AGENT,
+            SQS_QUEUE_URL=queues.url(runtime.name),
+            SQS_DEAD_QUEUE_URL=queues.url(runtime.name, DEAD.suffix),
+            SNS_TOPIC_ARN=stack.id_of("NoticesTopic"),
+            S3_BUCKET=stack.id_of("OutputBucket"),
+            INPUT_BUCKETS=INPUTS,
+            RUNTIME_TYPE=runtime.type,
+            RUNTIME_NAME=runtime.name,
+            API_BASE_URL=f"{self._server_url}/sdapi/v1/",
+            JOBS_TABLE=stack.id_of("JobsTable"),
+        )
+        self._undo = ExitStack()
+
+    def __enter__(self):
+        for process in (self._server, self._agent):
+            self._undo.callback(process.kill)
+            process.start()
+        wait_for(lambda: answers(f"{self._server_url}/sdapi/v1/memory"), "the stand-in")
+        return self
+
+    def __exit__(self, *_):
+        self._undo.close()
+
+    @property
+    def log(self):
+        return self._log.read_text(encoding="utf-8", errors="replace")

@@ -1,0 +1,307 @@
+"""What door, keeper and agent ask of AWS in one run, against what their roles grant: nothing more, and nothing less."""
+
+import json
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from faultkit.processes import wait_for
+from infrakit.parts import AGENT, DOOR, REAPER, RETURNED, Agent, Door, Queues, handler_of
+from infrakit.platform import INPUTS, agent_role, config_of, task_flow
+from infrakit.policies import allowed, matches, statements
+
+from contract.job import new_job_id
+from contract.job_record import JobRecord, JobState
+from contract.jobs_table import JobsTable
+from contract.objects import content_key
+from contract.task import Task
+from local.sandbox import ACCOUNT, REGION
+
+CONFIG = config_of()
+HANDLERS = {
+    DOOR: "api.handlers.handler",
+    RETURNED: "keeper.handlers.returned_handler",
+    REAPER: "keeper.handlers.reaper_handler",
+}
+PARTS = (*HANDLERS, AGENT)
+UNUSED = {
+    "logs:CreateLogStream": "Lambda writes the log itself",
+    "logs:PutLogEvents": "Lambda writes the log itself",
+    "xray:PutTraceSegments": "Lambda sends traces itself",
+    "xray:PutTelemetryRecords": "Lambda sends traces itself",
+    "s3:AbortMultipartUpload": "only when S3 fails in the middle of a large picture: test_objects of the agent",
+}
+"""Why a role grants what its part does not use here."""
+OF_LAMBDA = {"logs", "xray"}
+
+
+@pytest.fixture(scope="module")
+def run(deployed, tmp_path_factory):
+    """One run of everything; gives all calls."""
+    folder = tmp_path_factory.mktemp("run")
+    cloud = deployed.cloud
+    cloud.calls.clear()
+    parts = SimpleNamespace(
+        cloud=cloud,
+        queues=Queues(deployed, CONFIG),
+        table=JobsTable(deployed.id_of("JobsTable")),
+        dynamodb=cloud.client("dynamodb"),
+        bucket=deployed.id_of("OutputBucket"),
+        door=Door(deployed, CONFIG, folder),
+        returned=handler_of(deployed, RETURNED, HANDLERS[RETURNED]),
+        reaper=handler_of(deployed, REAPER, HANDLERS[REAPER]),
+    )
+    use_the_door(parts, deployed)
+    with Agent(deployed, CONFIG, CONFIG.models_runtime[0], folder) as agent:
+        let_the_agent_work(parts, deployed, agent)
+    return_a_message(parts)
+    reap(parts)
+    return frozenset(cloud.calls)
+
+
+def record(parts, job):
+    item = parts.dynamodb.get_item(**parts.table.get(job)).get("Item")
+    return item and JobRecord.from_item(item)
+
+
+def use_the_door(parts, deployed):
+    """Small, large, repeated, and one that SNS does not take."""
+    parts.large = parts.door.submit("static", "text-to-image", {"prompt": "p" * 250_000})
+    key = {"Idempotency-Key": "once"}
+    parts.once = parts.door.submit("static", "text-to-image", {"prompt": "p"}, **key)
+    assert parts.door.submit("static", "text-to-image", {"prompt": "p"}, **key) == parts.once
+    with parts.cloud.failing(DOOR, "sns:Publish"):
+        status, _ = parts.door.post(
+            {
+                "task": {
+                    "metadata": {"id": "t", "runtime": "static", "tasktype": "text-to-image"},
+                    "content": {"prompt": "p"},
+                }
+            }
+        )
+    assert status == 503
+
+
+def let_the_agent_work(parts, deployed, agent):
+    """Tasks with content in the bucket and inputs in other buckets, one that cannot be read and one that is newer."""
+    s3 = parts.cloud.client("s3")
+    s3.create_bucket(Bucket=INPUTS)
+    s3.put_object(Bucket=INPUTS, Key="a.png", Body=Path("test/input.png").read_bytes())
+    linked = parts.door.submit(
+        "static", "image-to-image", {"prompt": "p", "init_images": [f"s3://{INPUTS}/a.png"]}, task_id="linked"
+    )
+    for body in ("no task", json.dumps({"metadata": {"schema": 99}, "content": {}})):
+        parts.cloud.client("sqs").send_message(QueueUrl=parts.queues.url("static"), MessageBody=body)
+    for job in (parts.large, parts.once, linked):
+        wait_for(lambda job=job: record(parts, job).notified, lambda: agent.log)
+        assert record(parts, job).state is JobState.SUCCEEDED, record(parts, job)
+    wait_for(lambda: parts.queues.take("static", "-dead"), lambda: agent.log)
+    wait_for(lambda: "sqs:ChangeMessageVisibility" in {call.action for call in parts.cloud.calls}, lambda: agent.log)
+
+
+def return_a_message(parts):
+    """Play SQS's redrive and Lambda's event source, which acts as the function's role."""
+    task = Task.model_validate(
+        {
+            "metadata": {"id": "lost", "runtime": "static", "tasktype": "text-to-image", "job": new_job_id()},
+            "content": {},
+        }
+    )
+    sqs, url = parts.cloud.client("sqs", RETURNED), parts.queues.url("static", "-returned")
+    parts.cloud.client("sqs").send_message(QueueUrl=url, MessageBody=task.to_message())
+    [message] = sqs.receive_message(QueueUrl=url, MessageSystemAttributeNames=["All"])["Messages"]
+    result = parts.returned(
+        {
+            "Records": [
+                {
+                    "messageId": message["MessageId"],
+                    "body": message["Body"],
+                    "attributes": message["Attributes"],
+                    "eventSourceARN": parts.queues.arn("static", "-returned"),
+                }
+            ]
+        }
+    )
+    assert result == {"batchItemFailures": []}
+    sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+    sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])  # how Lambda scales
+    assert record(parts, task.metadata.job).runtime == "static"
+    assert len(parts.queues.take("static", "-dead")) == 1
+
+
+def reap(parts):
+    """A job that was perhaps never published, and one that nobody has begun."""
+    s3 = parts.cloud.client("s3")
+    jobs = []
+    for age_s in (120, 100_000):
+        job = new_job_id()
+        metadata = {"id": "late", "runtime": "comfy", "tasktype": "pipeline", "job": job}
+        task = Task.model_validate({"metadata": metadata, "content": {}})
+        parts.dynamodb.put_item(**parts.table.accept(task, time.time() - age_s))
+        s3.put_object(Bucket=parts.bucket, Key=content_key(job), Body=b"{}")
+        jobs.append(job)
+    counts = parts.reaper({})
+    assert (counts["republished"], counts["ended"], counts["told"], counts["failed"]) == (1, 1, 1, 0)
+    assert [record(parts, job).state for job in jobs] == [JobState.QUEUED, JobState.FAILED]
+    assert len(parts.queues.take("comfy")) == 1
+
+
+def policy(deployed, caller):
+    """What a part's role grants."""
+    if caller == AGENT:
+        return statements(*deployed.policies(deployed.role(agent_role("static"))))
+    arn = deployed.function(HANDLERS[caller])["Role"]
+    return statements(*deployed.policies(arn.rpartition("/")[2]))
+
+
+def of_any_runtime(resource):
+    """A queue's name without its runtime's: what is granted on one runtime's queue is on all."""
+    for runtime in CONFIG.models_runtime:
+        resource = resource.replace(CONFIG.queue_name(runtime.name), "QUEUE")
+    return resource
+
+
+def calls_of(run, caller):
+    return {call for call in run if call.caller == caller}
+
+
+@pytest.mark.parametrize("caller", PARTS)
+def test_a_role_grants_every_call_that_its_part_makes(deployed, run, caller):
+    assert calls_of(run, caller)
+    granted = policy(deployed, caller)
+    assert {call for call in calls_of(run, caller) if not allowed(granted, call.action, call.resource)} == set()
+
+
+@pytest.mark.parametrize("caller", PARTS)
+def test_a_role_grants_nothing_that_its_part_does_not_use_but_for_a_reason(deployed, run, caller):
+    made = {(call.action, of_any_runtime(call.resource)) for call in calls_of(run, caller)}
+    granted = {
+        (action, of_any_runtime(resource))
+        for statement in policy(deployed, caller)
+        for action in statement.actions
+        for resource in statement.resources
+    }
+    unused = {
+        (action, pattern)
+        for action, pattern in granted
+        if action not in UNUSED and not any(name == action and matches(used, pattern) for name, used in made)
+    }
+    assert unused == set()
+
+
+def test_no_reason_is_given_for_what_is_used(run):
+    assert not {call.action for call in run} & set(UNUSED)
+
+
+@pytest.mark.parametrize("caller", PARTS)
+def test_no_role_grants_all_actions_or_all_resources(deployed, caller):
+    for statement in policy(deployed, caller):
+        assert not [action for action in statement.actions if "*" in action]
+        services = {action.partition(":")[0] for action in statement.actions}
+        assert "*" not in statement.resources or services <= OF_LAMBDA
+
+
+@pytest.mark.parametrize(
+    ("caller", "action", "resource"),
+    [
+        (AGENT, "sqs:ReceiveMessage", f"arn:aws:sqs:{REGION}:{ACCOUNT}:testStack-comfy"),
+        (AGENT, "sqs:SendMessage", f"arn:aws:sqs:{REGION}:{ACCOUNT}:testStack-static"),
+        (AGENT, "s3:GetObject", "arn:aws:s3:::models/a.safetensors"),
+        (AGENT, "s3:DeleteObject", "arn:aws:s3:::{OutputBucket}/output/t/t.png"),
+        (AGENT, "sns:Publish", "{TasksTopic}"),
+        (DOOR, "s3:PutObject", "arn:aws:s3:::{OutputBucket}/output/t/t.png"),
+        (DOOR, "s3:GetObject", "arn:aws:s3:::{OutputBucket}/_tasks/a.json"),
+        (DOOR, "sns:Publish", "{NoticesTopic}"),
+        (RETURNED, "sns:Publish", "{TasksTopic}"),
+        (RETURNED, "sqs:DeleteMessage", f"arn:aws:sqs:{REGION}:{ACCOUNT}:testStack-static-dead"),
+        (REAPER, "s3:GetObject", "arn:aws:s3:::{OutputBucket}/output/t/t.png"),
+        (REAPER, "dynamodb:DeleteItem", f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/" + "{JobsTable}"),
+    ],
+)
+def test_no_role_reaches_what_is_anothers(deployed, caller, action, resource):
+    physical = {name: deployed.id_of(name) for name in ("OutputBucket", "TasksTopic", "NoticesTopic", "JobsTable")}
+    assert not allowed(policy(deployed, caller), action, resource.format(**physical))
+
+
+def role_id(template, caller):
+    resources = template["Resources"]
+    if caller == AGENT:
+        kind, start = "AWS::IAM::Role", agent_role("static")
+        return next(name for name, one in resources.items() if one["Type"] == kind and name.startswith(start))
+    return next(
+        one["Properties"]["Role"]["Fn::GetAtt"][0]
+        for one in resources.values()
+        if one["Type"] == "AWS::Lambda::Function" and one["Properties"]["Handler"] == HANDLERS[caller]
+    )
+
+
+@pytest.mark.parametrize("caller", PARTS)
+def test_a_role_may_use_the_operators_key_through_the_services_that_its_part_calls_and_no_others(
+    keyed_template, run, caller
+):
+    of_all = [one["Properties"] for one in keyed_template["Resources"].values() if one["Type"] == "AWS::IAM::Policy"]
+    role = role_id(keyed_template, caller)
+    documents = [one["PolicyDocument"] for one in of_all if one["Roles"] == [{"Ref": role}]]
+    [use] = [one for document in documents for one in document["Statement"] if "kms:Decrypt" in one["Action"]]
+    assert use["Action"] == ["kms:Decrypt", "kms:GenerateDataKey"]
+    through = {value["Fn::Join"][1][0] for value in use["Condition"]["StringEquals"]["kms:ViaService"]}
+    assert through == {f"{call.action.partition(':')[0]}." for call in calls_of(run, caller)}
+
+
+def test_cdk_nag_finds_nothing_that_is_not_acknowledged_beside_its_resource():
+    from aws_cdk import Validations
+    from cdk_nag import AwsSolutionsChecks
+
+    for changes in ({}, {"APIGW": {"waf": True}}):
+        app, *_ = task_flow(config_of(**changes))
+        Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+        app.synth()  # raises what is found
+
+
+def evaluated(*documents):
+    return statements({"Statement": list(documents)})
+
+
+READ = {"Effect": "Allow", "Action": "s3:Get*", "Resource": "arn:aws:s3:::b/*"}
+
+
+@pytest.mark.parametrize(
+    ("action", "resource", "granted"),
+    [
+        ("s3:GetObject", "arn:aws:s3:::b/k", True),
+        ("s3:getobject", "arn:aws:s3:::b/k", True),
+        ("s3:PutObject", "arn:aws:s3:::b/k", False),
+        ("s3:GetObject", "arn:aws:s3:::b", False),
+        ("s3:GetObject", "arn:aws:s3:::B/k", False),
+    ],
+)
+def test_the_evaluator_reads_wildcards_as_iam_does(action, resource, granted):
+    assert allowed(evaluated(READ), action, resource) is granted
+
+
+def test_the_evaluator_lets_a_denial_win_over_every_grant():
+    refusal = {
+        "Effect": "Deny",
+        "Action": "*",
+        "Resource": "*",
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+    policy_of_both = evaluated(READ, refusal)
+    for secure, granted in (("true", True), ("false", False)):
+        context = {"aws:SecureTransport": secure}
+        assert allowed(policy_of_both, "s3:GetObject", "arn:aws:s3:::b/k", context=context) is granted
+
+
+def test_the_evaluator_holds_a_condition_unfulfilled_by_a_request_that_does_not_say():
+    assert not allowed(
+        evaluated(READ | {"Condition": {"StringEquals": {"k": "v"}}}), "s3:GetObject", "arn:aws:s3:::b/k"
+    )
+
+
+@pytest.mark.parametrize(
+    "unknown", [{"NotAction": "s3:*"}, {"Condition": {"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}}]
+)
+def test_the_evaluator_refuses_what_it_does_not_know(unknown):
+    with pytest.raises((AssertionError, KeyError)):
+        allowed(evaluated(READ | unknown), "s3:GetObject", "arn:aws:s3:::b/k", context={"aws:SourceIp": "10.0.0.1"})
