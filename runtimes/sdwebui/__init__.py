@@ -1,0 +1,1 @@
+"""The image of AUTOMATIC1111's SD WebUI."""

@@ -1,0 +1,179 @@
+"""The Dockerfiles: clean, pinned, and given no more than they copy."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from deploy.images.catalog import IMAGES
+from deploy.images.context import content_tag, context_files
+
+ROOT = Path(__file__).parents[2]
+BIN = ROOT / ".venv" / "bin"
+DOCKERFILES = {name: source.dockerfile for name, source in IMAGES.items()}
+SCRIPTS = ["deploy/mirror-images.sh", "utils/bottlerocket-images-cache/snapshot.sh"]
+
+every_image = pytest.mark.parametrize("dockerfile", DOCKERFILES.values(), ids=DOCKERFILES)
+
+
+def instructions(dockerfile):
+    """The instructions with continued lines joined, without comments."""
+    lines = [line for line in (ROOT / dockerfile).read_text().splitlines() if not line.lstrip().startswith("#")]
+    return [line for line in "\n".join(lines).replace("\\\n", " ").splitlines() if line.strip()]
+
+
+def copied_paths(dockerfile):
+    """What COPY takes from the build's context."""
+    copies = [line.split()[1:-1] for line in instructions(dockerfile) if line.startswith("COPY ")]
+    return [path for words in copies if not words[0].startswith("--from") for path in words]
+
+
+def test_every_dockerfile_is_in_the_catalog():
+    folders = (ROOT / "queue_agent", ROOT / "runtimes")
+    found = {path.relative_to(ROOT) for folder in folders for path in folder.rglob("Dockerfile")}
+    assert found == set(DOCKERFILES.values())
+
+
+def test_hadolint_finds_nothing():
+    ended = subprocess.run(
+        [BIN / "hadolint", "--no-color", *(ROOT / path for path in DOCKERFILES.values())],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ended.returncode, ended.stdout) == (0, "")
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_shellcheck_finds_nothing(script):
+    ended = subprocess.run([BIN / "shellcheck", ROOT / script], capture_output=True, text=True, check=False)
+    assert ended.stdout == ""
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_script_can_be_run(script):
+    assert (ROOT / script).stat().st_mode & 0o111
+
+
+@every_image
+def test_every_base_image_is_pinned_by_digest(dockerfile):
+    lines = instructions(dockerfile)
+    (default,) = [line.partition("PYTHON_IMAGE=")[2] for line in lines if line.startswith("ARG PYTHON_IMAGE")]
+    assert re.fullmatch(r"\S+/python:3\.11\.\d+-slim-\w+@sha256:[0-9a-f]{64}", default)
+    assert {line.split()[1] for line in lines if line.startswith("FROM ")} == {"${PYTHON_IMAGE}"}
+
+
+def test_all_images_share_one_base_so_that_a_node_holds_it_once():
+    lines = [line for dockerfile in DOCKERFILES.values() for line in instructions(dockerfile)]
+    bases = {line for line in lines if line.startswith("ARG PYTHON_IMAGE")}
+    assert len(bases) == 1
+
+
+@every_image
+def test_nothing_follows_a_moving_tag_or_branch(dockerfile):
+    assert "latest" not in (ROOT / dockerfile).read_text()
+
+
+def test_every_clone_of_sdwebui_is_pinned_by_commit():
+    text = "\n".join(instructions(DOCKERFILES["sdwebui"]))
+    clones = re.findall(r" clone (\S+) +(\S+/\S+) +(\S+)", text)
+    assert len({folder for folder, _, _ in clones}) == 7
+    assert all(re.fullmatch(r"[0-9a-f]{40}", commit) for _, _, commit in clones)
+    assert re.findall(r"git \S+ \S+ fetch .*? --depth 1 \S+ (\S+)", text) == ['"$3"']
+
+
+def test_the_clone_of_comfyui_is_pinned_by_commit():
+    text = "\n".join(instructions(DOCKERFILES["comfyui"]))
+    assert re.search(r"ARG COMFYUI_COMMIT=[0-9a-f]{40}\n", text)
+    assert re.findall(r"fetch \S+ --depth 1 \S+ (\S+)", text) == ['"${COMFYUI_COMMIT}"']
+
+
+def test_every_download_is_pinned_by_checksum():
+    downloads = [line for line in instructions(DOCKERFILES["sdwebui"]) if line.startswith("ADD ")]
+    assert len(downloads) == 5
+    for line in downloads:
+        assert re.match(r"ADD --checksum=sha256:[0-9a-f]{64} +https://\S+ +/weights/\S+$", line)
+
+
+@every_image
+def test_libraries_are_installed_with_hashes_from_a_lock(dockerfile):
+    (install,) = [line for line in instructions(dockerfile) if "pip install" in line]
+    assert "--require-hashes --no-deps" in install
+
+
+@pytest.mark.parametrize("name", ["sdwebui", "comfyui"])
+def test_a_lock_holds_what_its_list_asks_for(name):
+    folder = ROOT / "runtimes" / name
+    lines = (folder / "requirements.in").read_text().lower().splitlines()
+    asked = {re.split(r"[<>=~]", line)[0].replace("_", "-") for line in lines if line and not line.startswith("#")}
+    locked = {line.split("==")[0] for line in (folder / "requirements.txt").read_text().splitlines()}
+    assert asked <= locked
+
+
+@every_image
+def test_the_container_does_not_run_as_root(dockerfile):
+    last_stage = "\n".join(instructions(dockerfile)).rpartition("\nFROM ")[2].splitlines()
+    users = [number for number, line in enumerate(last_stage) if line.startswith("USER ")]
+    assert [last_stage[number] for number in users] == ["USER 1000:1000"]
+    assert not any(line.startswith(("RUN", "COPY", "ADD")) for line in last_stage[users[0] :])
+
+
+@every_image
+def test_an_image_says_what_it_is(dockerfile):
+    text = (ROOT / dockerfile).read_text()
+    for label in ("title", "description", "licenses"):
+        assert f"org.opencontainers.image.{label}=" in text
+
+
+@every_image
+def test_a_build_sees_exactly_what_its_dockerfile_copies(dockerfile):
+    copied = [ROOT / path for path in copied_paths(dockerfile)]
+    files = {file for path in copied for file in (path, *path.rglob("*")) if file.is_file()}
+    expected = {
+        file.relative_to(ROOT)
+        for file in files
+        if "__pycache__" not in file.parts and not file.name.startswith("Dockerfile")
+    }
+    assert set(context_files(ROOT, dockerfile)) == expected
+
+
+def make_context(folder, rules, files):
+    (folder / "Dockerfile.dockerignore").write_text("\n".join(rules))
+    (folder / "Dockerfile").write_text("FROM scratch")
+    (folder / "pyproject.toml").write_text('[project]\nversion = "7.8.9"\n')
+    for name in files:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(name)
+
+
+def test_the_last_matching_rule_decides_as_in_docker(tmp_path):
+    files = ["a/x.py", "a/b/y.py", "a/b/__pycache__/y.pyc", "a/secret.txt", "other/z.py"]
+    make_context(tmp_path, ["*", "# what is copied", "!a", "a/*.txt", "**/__pycache__"], files)
+    assert [str(path) for path in context_files(tmp_path, Path("Dockerfile"))] == ["a/b/y.py", "a/x.py"]
+
+
+def test_a_list_that_ignores_single_files_is_refused(tmp_path):
+    make_context(tmp_path, ["a", "!b"], [])
+    with pytest.raises(ValueError, match="must ignore all"):
+        context_files(tmp_path, Path("Dockerfile"))
+
+
+def test_the_tag_changes_with_every_file_that_the_build_sees_and_with_no_other(tmp_path):
+    make_context(tmp_path, ["*", "!a"], ["a/x.py", "other.py"])
+    before = content_tag(tmp_path, Path("Dockerfile"))
+    (tmp_path / "other.py").write_text("changed")
+    assert content_tag(tmp_path, Path("Dockerfile")) == before
+    tags = {before}
+    for changed in ("a/x.py", "Dockerfile"):
+        (tmp_path / changed).write_text("changed")
+        tags.add(content_tag(tmp_path, Path("Dockerfile")))
+    shutil.move(tmp_path / "a" / "x.py", tmp_path / "a" / "y.py")
+    tags.add(content_tag(tmp_path, Path("Dockerfile")))
+    assert len(tags) == 4
+
+
+def test_the_tag_begins_with_the_projects_version(tmp_path):
+    make_context(tmp_path, ["*", "!a"], ["a/x.py"])
+    assert re.fullmatch(r"7\.8\.9-[0-9a-f]{12}", content_tag(tmp_path, Path("Dockerfile")))

@@ -1,0 +1,106 @@
+"""The second CDK application: one CodeBuild project with no more rights than it uses."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def assembly(tmp_path_factory):
+    """cdk-nag fails the synthesis where it finds anything."""
+    out = tmp_path_factory.mktemp("cdk.out")
+    environ = {**os.environ, "CDK_OUTDIR": str(out), "CDK_CONTEXT_JSON": json.dumps({"stackName": "demo"})}
+    ended = subprocess.run(
+        [sys.executable, "-m", "cdk.images"], env=environ, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    return out
+
+
+@pytest.fixture(scope="module")
+def resources(assembly):
+    template = json.loads((assembly / "demoImagesStack.template.json").read_text())
+    return {resource["Type"]: resource["Properties"] for resource in template["Resources"].values()}
+
+
+def test_cfn_lint_finds_nothing(assembly):
+    command = [ROOT / ".venv" / "bin" / "cfn-lint", assembly / "demoImagesStack.template.json"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (0, "")
+
+
+def test_the_role_has_these_rights_and_no_others(resources):
+    statements = resources["AWS::IAM::Policy"]["PolicyDocument"]["Statement"]
+    lists = [[given] if isinstance(given, str) else given for given in (entry["Action"] for entry in statements)]
+    granted = {action for actions in lists for action in actions}
+    assert granted == {
+        *("s3:GetObject", "s3:GetObjectVersion", "s3:GetBucketLocation"),
+        *("logs:CreateLogStream", "logs:PutLogEvents"),
+        *("ecr:GetAuthorizationToken", "ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage"),
+        *("ecr:GetDownloadUrlForLayer", "ecr:InitiateLayerUpload", "ecr:UploadLayerPart"),
+        *("ecr:CompleteLayerUpload", "ecr:PutImage"),
+    }
+    everywhere = [statement["Action"] for statement in statements if statement["Resource"] == "*"]
+    assert everywhere == ["ecr:GetAuthorizationToken"]
+
+
+def test_the_role_may_push_to_every_repository_of_the_platform_and_to_no_other(resources):
+    from deploy.images.catalog import IMAGES
+
+    statements = resources["AWS::IAM::Policy"]["PolicyDocument"]["Statement"]
+    (push,) = [statement for statement in statements if "ecr:PutImage" in statement["Action"]]
+    within = push["Resource"]["Fn::Join"][1][-1]
+    assert within == ":repository/sd-on-eks/*"
+    assert all(source.repository.startswith("sd-on-eks/") for source in IMAGES.values())
+
+
+def test_the_project_may_run_a_container_engine(resources):
+    assert resources["AWS::CodeBuild::Project"]["Environment"]["PrivilegedMode"] is True
+
+
+def test_logs_are_kept_for_a_month(resources):
+    assert resources["AWS::Logs::LogGroup"]["RetentionInDays"] == 30
+
+
+def test_the_source_holds_what_every_build_sees(assembly):
+    from deploy.images.catalog import IMAGES
+    from deploy.images.context import context_files
+
+    (source,) = assembly.glob("asset.*")
+    for image in IMAGES.values():
+        ignore_file = Path(f"{image.dockerfile}.dockerignore")
+        for file in (image.dockerfile, ignore_file, *context_files(ROOT, image.dockerfile)):
+            assert (source / file).is_file(), file
+
+
+def test_the_source_holds_nothing_else_of_the_repository(assembly):
+    (source,) = assembly.glob("asset.*")
+    assert {path.name for path in source.iterdir()} == {"contract", "queue_agent", "runtimes", "requirements"}
+    assert {path.name for path in (source / "requirements").iterdir()} == {"agent.txt", "standin.txt"}
+
+
+def test_a_build_logs_in_builds_and_pushes_without_a_password_in_a_command(resources, programs):
+    """The build specification's own commands, run against fakes."""
+    programs.add("aws", 'print("the-password")')
+    programs.add("docker")
+    phases = yaml.safe_load(resources["AWS::CodeBuild::Project"]["Source"]["BuildSpec"])["phases"]
+    for phase in ("pre_build", "build", "post_build"):
+        for command in phases[phase]["commands"]:
+            variables = {"DOCKERFILE": "a/Dockerfile", "REPOSITORY": "registry.example/sd-on-eks/a", "TAG": "1-abc"}
+            subprocess.run(
+                ["bash", "-c", command], env=programs.environ(**variables), stdin=subprocess.DEVNULL, check=True
+            )
+    calls = [call for call in programs.calls if call["program"] == "docker"]
+    assert calls[0]["stdin"].strip() == "the-password"
+    assert [call["arguments"] for call in calls] == [
+        ["login", "--username", "AWS", "--password-stdin", "registry.example"],
+        ["build", "--file", "a/Dockerfile", "--tag", "registry.example/sd-on-eks/a:1-abc", "."],
+        ["push", "registry.example/sd-on-eks/a:1-abc"],
+    ]

@@ -1,0 +1,98 @@
+"""The install steps of our own images, run here: a clean environment, and just the files that the build would see."""
+
+import re
+import shutil
+import subprocess
+import sys
+import time
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from deploy.images.catalog import IMAGES
+from deploy.images.context import context_files
+
+ROOT = Path(__file__).parents[2]
+
+
+class Installed:
+    """What an image would hold: its files and its environment."""
+
+    def __init__(self, name, folder):
+        self.app = folder / "app"
+        self.python = folder / "venv" / "bin" / "python"
+        dockerfile = IMAGES[name].dockerfile
+        for file in context_files(ROOT, dockerfile):
+            (self.app / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / file, self.app / file)
+        text = (ROOT / dockerfile).read_text().replace("\\\n", " ")
+        (step,) = re.findall(r"^RUN (python -m venv .*)$", text, re.MULTILINE)
+        (lock,) = self.app.glob("requirements/*.txt")
+        # The Dockerfile's own line with this machine's places, and with pip's cache, which only an image does without.
+        step = step.replace("/opt/venv", str(folder / "venv")).replace("/tmp/requirements.txt", str(lock))
+        step = re.sub(r"^python ", f"{sys.executable} ", step.replace("--no-cache-dir ", ""))
+        subprocess.run(["bash", "-ec", step], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+        lock.unlink()
+
+    def start(self, *arguments, **options):
+        return subprocess.Popen([self.python, "-m", *arguments], cwd=self.app, env={}, text=True, **options)
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """Both images at once; most of the time goes into unpacking."""
+    names = ("queue-agent", "standin")
+    with ThreadPoolExecutor() as pool:
+        made = pool.map(Installed, names, [tmp_path_factory.mktemp(name) for name in names])
+    return dict(zip(names, made, strict=True))
+
+
+@pytest.fixture
+def agent(installed):
+    return installed["queue-agent"]
+
+
+@pytest.fixture
+def standin(installed):
+    return installed["standin"]
+
+
+def test_the_agent_starts_from_its_image_alone_and_says_which_setting_is_missing(agent):
+    process = agent.start("queue_agent", stderr=subprocess.PIPE)
+    _, words = process.communicate(timeout=30)
+    assert process.returncode == 2
+    assert words == "queue agent: RUNTIME_TYPE is not set\n"
+
+
+@pytest.mark.parametrize("name", ["sdwebui", "comfyui"])
+def test_the_agents_image_holds_every_driver(agent, name):
+    from contract.runtimes import RUNTIME_TYPES
+
+    module, _, driver = RUNTIME_TYPES[name].driver.partition(":")
+    ended = subprocess.run([agent.python, "-c", f"from {module} import {driver}"], cwd=agent.app, env={}, check=False)
+    assert ended.returncode == 0
+
+
+@pytest.mark.parametrize("name", ["sdwebui", "comfyui"])
+def test_the_standin_answers_its_health_path_from_its_image_alone(standin, name):
+    from contract.runtimes import RUNTIME_TYPES
+
+    process = standin.start("runtimes.standin", "--type", name, "--port", "0", stdout=subprocess.PIPE)
+    try:
+        address = process.stdout.readline().split()[-1]
+        assert _status(address.rstrip("/") + RUNTIME_TYPES[name].health_path) == 200
+    finally:
+        process.terminate()
+        process.wait(timeout=10)
+
+
+def _status(url):
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            return urllib.request.urlopen(url, timeout=5).status
+        except OSError:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)

@@ -1,0 +1,156 @@
+"""mirror-images.sh: charts and images of others, copied into the account's registry."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import boto3
+import pytest
+
+from cdk.published import published
+from cdk.versions import KARPENTER, KARPENTER_CRD, KARPENTER_IMAGE, KEDA
+from deploy.errors import DeployError
+from deploy.images.mirror import ImageCopy, chart_images
+
+ROOT = Path(__file__).parents[2]
+CHARTS = (KEDA, KARPENTER_CRD, KARPENTER)
+OURS = "222233334444.dkr.ecr.us-east-1.example.com/sd-on-eks/sdwebui:0.1.0-abc"
+RENDERED = """
+      - name: keda
+        image: "ghcr.io/kedacore/keda:2.21.0"
+      - image: 'public.ecr.aws/karpenter/controller:1.14.1@sha256:ff'
+        env: [{name: image, value: no-image}]
+        image: ghcr.io/kedacore/keda:2.21.0
+"""
+
+# `pull` leaves a package, `template` renders what the test says; copies and pushes reach moto's registry.
+HELM = """
+if ARGUMENTS[0] == "pull":
+    name = ARGUMENTS[1].rpartition("/")[2]
+    (Path(ARGUMENTS[ARGUMENTS.index("--destination") + 1]) / f"{name}-1.tgz").write_text("chart")
+elif ARGUMENTS[0] == "template":
+    print(os.environ["RENDERED"])
+elif ARGUMENTS[0] == os.environ.get("BROKEN"):
+    sys.exit(1)
+"""
+COPY = """
+sys.path[:0] = json.loads(os.environ["LIBRARIES"])
+import boto3
+if "copy" in ARGUMENTS or "create" in ARGUMENTS:
+    target = ARGUMENTS[2] if "copy" in ARGUMENTS else ARGUMENTS[ARGUMENTS.index("--tag") + 1]
+    name, _, tag = target.partition("/")[2].rpartition(":")
+    manifest = json.dumps({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "name": name})
+    boto3.client("ecr").put_image(repositoryName=name, imageTag=tag, imageManifest=manifest)
+"""
+
+
+class Mirroring:
+    """mirror-images.sh with its fakes, in an account of its own."""
+
+    def __init__(self, programs, environ):
+        self.programs = programs
+        self.environ = environ
+        programs.add("helm", HELM)
+
+    def run(self, *images, **environ):
+        return subprocess.run(
+            [ROOT / "deploy" / "mirror-images.sh", *images],
+            env=self.programs.environ(**self.environ, RENDERED=RENDERED, LIBRARIES=json.dumps(sys.path), **environ),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+
+@pytest.fixture(scope="module", params=["crane", "docker"])
+def mirrored(request, fake_programs, empty_account, tmp_path_factory):
+    """All is mirrored, by crane also a second time; gives the registry, its repositories and the calls."""
+    mirroring = Mirroring(fake_programs(tmp_path_factory.mktemp(request.param)), empty_account())
+    mirroring.programs.add(request.param, COPY)
+    ended = mirroring.run(OURS)
+    assert ended.returncode == 0, ended.stderr
+    if request.param == "crane":
+        assert mirroring.run(OURS).stdout == ended.stdout
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in mirroring.environ.items():
+            patch.setenv(name, value)
+        names = {entry["repositoryName"] for entry in boto3.client("ecr").describe_repositories()["repositories"]}
+    return SimpleNamespace(
+        registry=ended.stdout.strip(), repositories=names, calls=mirroring.programs.calls, copier=request.param
+    )
+
+
+def test_every_image_is_copied_once_under_its_own_name(mirrored):
+    copying = {"crane": ["copy"], "docker": ["buildx", "imagetools", "create", "--tag"]}[mirrored.copier]
+    copies = [call["arguments"] for call in mirrored.calls if call["arguments"][: len(copying)] == copying]
+    words = [word for arguments in copies for word in arguments if word.startswith(f"{mirrored.registry}/")]
+    assert sorted(word.removeprefix(f"{mirrored.registry}/") for word in words) == sorted(
+        [
+            f"{KARPENTER_IMAGE}:{KARPENTER.version}",
+            *("kedacore/keda:2.21.0", "sd-on-eks/sdwebui:0.1.0-abc"),
+            published()["images"][0].partition("/")[2],
+        ]
+    )
+
+
+def test_charts_are_pushed_to_where_the_stack_looks_for_them(mirrored):
+    pushes = [call["arguments"] for call in mirrored.calls if call["arguments"][0] == "push"]
+    assert {words[2] for words in pushes} == {f"oci://{mirrored.registry}/charts"}
+    places = {chart.location(mirrored.registry)["repository"] for chart in CHARTS}
+    assert {place.removeprefix(f"oci://{mirrored.registry}/") for place in places} <= mirrored.repositories
+
+
+def test_charts_are_of_the_versions_that_the_stack_installs(mirrored):
+    pulls = [call["arguments"] for call in mirrored.calls if call["arguments"][0] == "pull"]
+    assert {words[words.index("--version") + 1] for words in pulls} == {chart.version for chart in CHARTS}
+
+
+def test_passwords_are_in_no_command_line(mirrored):
+    logins = [call for call in mirrored.calls if "login" in call["arguments"]]
+    assert {call["program"] for call in logins} == {mirrored.copier, "helm"}
+    assert all(call["stdin"] for call in logins)
+    words = [word for call in mirrored.calls for word in call["arguments"]]
+    assert not any(call["stdin"] in word for call in logins for word in words)
+
+
+def test_a_chart_that_cannot_be_pushed_fails_the_command(programs, aws):
+    programs.add("crane", COPY)
+    ended = Mirroring(programs, aws).run(BROKEN="push")
+    assert (ended.returncode, ended.stdout) == (1, "")
+
+
+def test_without_a_program_that_copies_the_command_says_which_are_possible(programs, aws):
+    mirroring = Mirroring(programs, aws)
+    ended = mirroring.run(PATH=str(programs.bin) + ":" + str(tools_without_docker(programs.home)))
+    assert ended.returncode == 1
+    assert "Neither crane nor docker" in ended.stderr
+
+
+def tools_without_docker(folder):
+    tools = folder / "tools"
+    tools.mkdir()
+    for name in ("bash", "env", "dirname"):
+        (tools / name).symlink_to(shutil.which(name))
+    return tools
+
+
+def test_the_images_of_a_chart_are_those_of_its_containers():
+    assert chart_images(RENDERED) == [
+        "ghcr.io/kedacore/keda:2.21.0",
+        "public.ecr.aws/karpenter/controller:1.14.1@sha256:ff",
+    ]
+
+
+def test_a_digest_pins_what_is_copied_and_the_tag_stays_its_name():
+    copy = ImageCopy.of("public.example/karpenter/controller:1.14.1@sha256:ff")
+    assert copy == ImageCopy("public.example/karpenter/controller:1.14.1@sha256:ff", "karpenter/controller", "1.14.1")
+
+
+@pytest.mark.parametrize("image", ["nginx:1.0", "registry.example/app", "localhost:5000/app", "a/b:1"])
+def test_an_image_without_registry_or_tag_is_refused(image):
+    with pytest.raises(DeployError, match="does not name registry and tag"):
+        ImageCopy.of(image)

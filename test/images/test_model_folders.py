@@ -1,0 +1,98 @@
+"""The one table of model folders, as both model servers are told of it."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from runtimes.model_folders import (
+    CHECKPOINT_FOLDER,
+    MODEL_FOLDERS,
+    comfyui_model_paths,
+    link_models,
+    markdown_table,
+    sdwebui_arguments,
+)
+
+ROOT = Path(__file__).parents[2]
+NAMES = [folder.name for folder in MODEL_FOLDERS]
+LINKED = [folder.name for folder in MODEL_FOLDERS if folder.sdwebui_argument is None]
+
+
+def test_the_bucket_has_the_fifteen_folders_of_its_documented_layout():
+    assert sorted(NAMES, key=str.lower) == sorted(
+        [
+            *("CLIP", "Codeformer", "ControlNet", "ESRGAN", "GFPGAN", "LDSR", "Lora", "RealESRGAN", "ScuNET"),
+            *("Stable-diffusion", "SwinIR", "VAE", "VAE-approx", "embeddings", "hypernetworks"),
+        ],
+        key=str.lower,
+    )
+    assert CHECKPOINT_FOLDER in NAMES
+
+
+def test_uploads_go_to_folders_that_the_servers_read():
+    from deploy.models import folders
+
+    assert sorted(folders.MODEL_FOLDERS) == sorted(NAMES)
+
+
+def test_comfyuis_file_is_yaml_that_reaches_every_folder():
+    (entry,) = yaml.safe_load(comfyui_model_paths(Path("/models"))).values()
+    assert entry.pop("base_path") == "/models"
+    assert {name for value in entry.values() for name in value.split("\n")} == set(NAMES)
+
+
+def test_comfyui_finds_checkpoints_where_sdwebui_finds_them():
+    (entry,) = json.loads(comfyui_model_paths(Path("/models"))).values()
+    assert entry["checkpoints"] == CHECKPOINT_FOLDER
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_sdwebui_reaches_every_folder(name, tmp_path):
+    file = tmp_path / "bucket" / name / "below" / "model.safetensors"
+    file.parent.mkdir(parents=True)
+    file.write_text(name)
+    link_models([tmp_path / "bucket"], tmp_path / "models")
+    arguments = sdwebui_arguments(tmp_path / "bucket")
+    in_place = [Path(value) for value in arguments[1::2]]
+    linked = tmp_path / "models" / name / "below" / "model.safetensors"
+    assert (in_place == [tmp_path / "bucket" / name]) != (linked.is_file() and linked.read_text() == name)
+
+
+def test_sdwebui_is_not_sent_to_a_folder_that_is_missing_in_a_read_only_mount(tmp_path):
+    (tmp_path / "Lora").mkdir()
+    assert sdwebui_arguments(tmp_path) == ["--lora-dir", str(tmp_path / "Lora")]
+
+
+@pytest.mark.parametrize("name", LINKED)
+def test_a_linked_folder_can_be_written_though_the_bucket_has_none(name, tmp_path):
+    link_models([tmp_path / "bucket"], tmp_path / "models")
+    (tmp_path / "models" / name / "downloaded.pth").write_text("x")
+
+
+def test_an_uploaded_file_hides_the_images_own_of_the_same_name(tmp_path):
+    for source in ("bucket", "image"):
+        (tmp_path / source / "GFPGAN").mkdir(parents=True)
+        (tmp_path / source / "GFPGAN" / "GFPGANv1.4.pth").write_text(source)
+    (tmp_path / "image" / "GFPGAN" / "parsing_parsenet.pth").write_text("image")
+    link_models([tmp_path / "bucket", tmp_path / "image"], tmp_path / "models")
+    made = tmp_path / "models" / "GFPGAN"
+    assert {file.name: file.read_text() for file in made.iterdir()} == {
+        "GFPGANv1.4.pth": "bucket",
+        "parsing_parsenet.pth": "image",
+    }
+
+
+def test_linking_again_after_a_restart_of_the_container_changes_nothing(tmp_path):
+    (tmp_path / "bucket" / "ESRGAN").mkdir(parents=True)
+    (tmp_path / "bucket" / "ESRGAN" / "4x-UltraSharp.pth").write_text("x")
+    for _ in range(2):
+        link_models([tmp_path / "bucket"], tmp_path / "models")
+    assert [file.name for file in (tmp_path / "models" / "ESRGAN").iterdir()] == ["4x-UltraSharp.pth"]
+
+
+def test_the_documented_table_is_the_codes():
+    page = (ROOT / "docs" / "models.md").read_text()
+    assert markdown_table() in re.sub(r" +\|", " |", page)

@@ -1,0 +1,292 @@
+"""snapshot.sh from end to end, against an AWS CLI that records its calls and plays the instance's life."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = ROOT / "utils" / "bottlerocket-images-cache" / "snapshot.sh"
+IMAGES = ["111122223333.dkr.ecr.eu-west-1.example/sd-on-eks/sdwebui@sha256:" + "a" * 64, "public.example/agent:1.0"]
+SNAPSHOT = "snap-0123456789abcdef0"
+STEPS = 15
+"""Calls of a run with two images in which nothing has to be waited for twice."""
+
+# Each state is asked for twice before it is there; a stack that is deleted does not exist any more.
+AWS = f"""
+def state(name): return HOME / name
+def asked_before(name):
+    known = state("asked-" + name).exists()
+    state("asked-" + name).touch()
+    return known
+def progress(name, before, after): print(after if asked_before(name) or not os.environ.get("SLOW") else before)
+number = len((HOME / "calls.jsonl").read_text().splitlines())
+if number == int(os.environ.get("FAIL_AT", "0")):
+    sys.exit("An error occurred (AccessDenied)")
+operation = ARGUMENTS[1]
+query = ARGUMENTS[ARGUMENTS.index("--query") + 1] if "--query" in ARGUMENTS else ""
+if operation == os.environ.get("STUCK") and "--owner-ids" not in ARGUMENTS:
+    print("pending")
+elif operation == "create-stack":
+    state("stack").touch()
+elif operation == "delete-stack":
+    state("stack").unlink(missing_ok=True)
+elif operation == "describe-stacks":
+    if not state("stack").exists():
+        sys.exit("An error occurred (ValidationError): Stack with id x does not exist")
+    if "Outputs" in query:
+        print("i-0abc")
+    elif os.environ.get("STACK_STATE"):
+        print(os.environ["STACK_STATE"])
+    else:
+        progress("stack", "CREATE_IN_PROGRESS", "CREATE_COMPLETE")
+elif operation == "describe-stack-events":
+    print("Instance  no default VPC")
+elif operation == "describe-instance-information":
+    progress("agent", "None", "Online")
+elif operation == "send-command":
+    print("command-1")
+elif operation == "list-command-invocations":
+    progress("command", "InProgress", os.environ.get("PULL", "Success"))
+elif operation == "get-command-invocation":
+    print("manifest unknown")
+elif operation == "describe-instances":
+    print("vol-0abc") if "VolumeId" in query else progress("instance", "stopping", "stopped")
+elif operation == "create-snapshot":
+    state("snapshot").touch()
+    if os.environ.get("HANGS"):
+        import time
+        time.sleep(60)
+    print("{SNAPSHOT}")
+elif operation == "delete-snapshot":
+    state("snapshot").unlink()
+elif operation == "describe-snapshots" and "--owner-ids" in ARGUMENTS:
+    print("{SNAPSHOT}" if state("snapshot").exists() else "")
+elif operation == "describe-snapshots":
+    progress("snapshot", "pending", os.environ.get("SNAPSHOT_STATE", "completed"))
+"""
+
+
+class Cache:
+    """snapshot.sh and the fake it talks to."""
+
+    def __init__(self, programs):
+        self.programs = programs
+        programs.add("aws", AWS)
+
+    def start(self, *arguments, **environ):
+        return subprocess.Popen(
+            [SCRIPT, *arguments],
+            env=self.programs.environ(POLL_SECONDS="0.05", **environ),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def wait_for(self, operation, times=1):
+        deadline = time.monotonic() + 20
+        while self.operations.count(operation) < times:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+    def run(self, *arguments, **environ):
+        process = self.start(*(arguments or [",".join(IMAGES)]), **environ)
+        out, err = process.communicate(timeout=30)
+        return process.returncode, out, err
+
+    @property
+    def operations(self):
+        return [call["arguments"][1] for call in self.programs.calls]
+
+    def call(self, operation):
+        return next(call["arguments"] for call in self.programs.calls if call["arguments"][1] == operation)
+
+    def parameter(self, name):
+        (value,) = [word for word in self.call("create-stack") if word.startswith(f"ParameterKey={name},")]
+        return value.partition("ParameterValue=")[2]
+
+    @property
+    def left(self):
+        return {name for name in ("stack", "snapshot") if (self.programs.home / name).exists()}
+
+
+@pytest.fixture
+def cache(programs):
+    return Cache(programs)
+
+
+def test_the_straight_way_leaves_the_snapshot_and_nothing_else(cache):
+    code, out, _ = cache.run(SLOW="yes")
+    assert (code, out) == (0, f"Snapshot: {SNAPSHOT}\n")
+    assert cache.left == {"snapshot"}
+
+
+def test_the_steps_are_as_many_as_the_failures_that_are_tried(cache):
+    cache.run()
+    assert len(cache.operations) == STEPS
+
+
+def test_quiet_prints_the_snapshot_and_nothing_else(cache):
+    assert cache.run("-q", ",".join(IMAGES)) == (0, f"{SNAPSHOT}\n", "")
+
+
+def test_the_volume_is_read_only_after_the_instance_has_stopped(cache):
+    cache.run(SLOW="yes")
+    order = cache.operations
+    assert order.index("send-command") < order.index("stop-instances") < order.index("create-snapshot")
+    assert order.index("create-snapshot") - order.index("stop-instances") > 2
+
+
+def test_every_image_is_pulled_by_bottlerockets_own_program(cache):
+    cache.run()
+    sent = [call["arguments"] for call in cache.programs.calls if call["arguments"][1] == "send-command"]
+    commands = [json.loads(words[words.index("--parameters") + 1])["commands"] for words in sent]
+    assert [re.search(r"host-ctr .*pull-image --source=(\S+) ", command)[1] for (command,) in commands] == IMAGES
+
+
+def test_no_password_is_asked_for_or_sent(cache):
+    cache.run()
+    assert not re.search(r"(?i)password|get-login|authorization|--user|secret", json.dumps(cache.programs.calls))
+
+
+def test_the_instance_role_of_the_template_may_pull_and_be_commanded_and_nothing_else():
+    template = (SCRIPT.parent / "snapshot.yaml").read_text()
+    actions = set(re.findall(r"\becr:\w+", template))
+    assert actions == {
+        *("ecr:GetAuthorizationToken", "ecr:BatchCheckLayerAvailability"),
+        *("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"),
+    }
+    assert re.findall(r"iam::aws:policy/(\S+)\"", template) == ["AmazonSSMManagedInstanceCore"]
+
+
+def test_the_template_is_correct():
+    ended = subprocess.run(
+        [ROOT / ".venv" / "bin" / "cfn-lint", SCRIPT.parent / "snapshot.yaml"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ended.returncode, ended.stdout) == (0, "")
+
+
+@pytest.mark.parametrize("step", range(1, STEPS + 1))
+def test_whatever_call_fails_no_more_stays_than_a_finished_snapshot(cache, step):
+    code, out, err = cache.run(FAIL_AT=str(step))
+    if SNAPSHOT in out:
+        # Only the cleaning up was disturbed: it either went on, or says what is left.
+        assert code == 0 or "delete it by hand" in err
+        assert cache.left <= ({"snapshot"} if code == 0 else {"snapshot", "stack"})
+    else:
+        assert code != 0
+        assert cache.left == set()
+
+
+@pytest.mark.parametrize(
+    ("environ", "words"),
+    [
+        ({"STACK_STATE": "ROLLBACK_COMPLETE"}, "no default VPC"),
+        ({"PULL": "Failed"}, "manifest unknown"),
+        ({"SNAPSHOT_STATE": "error"}, "the snapshot failed"),
+    ],
+)
+def test_a_failed_step_says_why_and_leaves_nothing(cache, environ, words):
+    code, out, err = cache.run(**environ)
+    assert (code, out) == (1, "")
+    assert words in err
+    assert cache.left == set()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("stuck", ["describe-instance-information", "list-command-invocations", "describe-snapshots"])
+def test_a_signal_in_mid_run_leaves_nothing(cache, stuck, number):
+    process = cache.start(",".join(IMAGES), STUCK=stuck)
+    cache.wait_for(stuck, times=2)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=10)
+    assert process.returncode == 128 + number, err
+    assert out == ""
+    assert cache.left == set()
+
+
+def test_a_snapshot_whose_id_was_never_heard_is_deleted_too(cache):
+    """Ctrl-C goes to the AWS CLI as well, which dies without a word."""
+    process = cache.start(",".join(IMAGES), HANGS="yes")
+    cache.wait_for("create-snapshot")
+    while "snapshot" not in cache.left:
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGINT)
+    process.communicate(timeout=10)
+    assert process.returncode == 130
+    assert cache.left == set()
+
+
+@pytest.mark.parametrize(
+    ("options", "parameters"),
+    [
+        ([], {"InstanceType": "m6i.large", "Encrypted": "false", "KmsKey": "", "Size": "80", "Role": "", "Subnet": ""}),
+        (["-A", "arm64"], {"InstanceType": "m6g.large"}),
+        (["--arch", "arm64", "-i", "m7g.xlarge"], {"InstanceType": "m7g.xlarge"}),
+        (["-e"], {"Encrypted": "true", "KmsKey": ""}),
+        (["-k", "alias/mine"], {"Encrypted": "true", "KmsKey": "alias/mine"}),
+        (["-s", "200"], {"Size": "200"}),
+        (["-R", "my-role"], {"Role": "my-role"}),
+        (["--subnet-id", "subnet-1"], {"Subnet": "subnet-1"}),
+        (["-a", "/my/ami"], {"Ami": "/my/ami"}),
+    ],
+)
+def test_an_option_reaches_the_instance(cache, options, parameters):
+    assert cache.run(*options, *IMAGES)[0] == 0
+    assert {name: cache.parameter(name) for name in parameters} == parameters
+
+
+@pytest.mark.parametrize(("arch", "word"), [("amd64", "x86_64"), ("arm64", "arm64")])
+def test_the_ami_is_the_current_one_of_the_architecture(cache, arch, word):
+    cache.run("-A", arch, *IMAGES)
+    assert re.fullmatch(rf"/aws/service/bottlerocket/aws-k8s-1\.\d+/{word}/latest/image_id", cache.parameter("Ami"))
+
+
+def test_the_ami_is_of_the_clusters_default_kubernetes_version(cache):
+    from contract.config_platform import Cluster
+
+    cache.run()
+    assert f"/aws-k8s-{Cluster().version}/" in cache.parameter("Ami")
+
+
+def test_the_region_reaches_every_call(cache):
+    cache.programs.add("aws", 'assert os.environ["AWS_REGION"] == "eu-west-1"\n' + AWS)
+    assert cache.run("-r", "eu-west-1", *IMAGES)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "name at least one image"),
+        (["-A", "mips", "a:1"], "neither amd64 nor arm64"),
+        (["-s", "big", "a:1"], "no number of GiB"),
+        (["-x", "a:1"], "no option -x"),
+        (["a:1", "-r"], "-r needs a value"),
+        (['a:1","rm -rf /'], "is no image"),
+        (["a:1;reboot"], "is no image"),
+    ],
+)
+def test_a_wrong_command_line_is_refused_before_anything_is_made(cache, arguments, words):
+    process = cache.start(*arguments)
+    out, err = process.communicate(timeout=10)
+    assert (process.returncode, out) == (1, "")
+    assert words in err
+    assert cache.operations == []
+
+
+@pytest.mark.parametrize("option", ["-h", "--help"])
+def test_help_names_every_option(cache, option):
+    code, out, _ = cache.run(option)
+    assert code == 0
+    for short in "rAaieksRqh":
+        assert f" -{short}, --" in out
