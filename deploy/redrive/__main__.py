@@ -1,13 +1,14 @@
 """``python -m deploy.redrive``: show what lies in a runtime's dead queue, and begin the chosen jobs anew.
 
-LOCAL=1 means the platform that runs on this machine. Else the account and region are those of the AWS environment.
+LOCAL=1 means the platform that runs on this machine; STACK_NAME=sdoneksStack means a deployed one, whose queues and
+table are found by the stack's name. The account and region are those of the AWS environment.
 """
 
 import argparse
 import os
 import sys
 import time
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from typing import Any
 
 import boto3
@@ -29,7 +30,7 @@ def main(arguments: Sequence[str] | None = None, environ: MutableMapping[str, st
     try:
         table = _find_table(options.table, environ)
         sqs = boto3.client("sqs")
-        queues = Queues.follow(sqs, options.queue_url or _find_queue(sqs, options.runtime))
+        queues = Queues.follow(sqs, options.queue_url or _find_queue(sqs, _queue_name(options.runtime, environ)))
         redrive = Redrive(
             queues,
             dynamodb=boto3.client("dynamodb"),
@@ -51,21 +52,41 @@ def _find_table(named: str | None, environ: MutableMapping[str, str]) -> str:
         VerifyError: No local platform runs.
     """
     stack = enter_local_stack(environ) if environ.get("LOCAL") == "1" else {}
-    table = named or stack.get("JobsTable") or environ.get("JOBS_TABLE")
+    table = named or stack.get("JobsTable") or environ.get("JOBS_TABLE") or _deployed_table(environ)
     if not table:
-        raise RedriveError("Say which table the jobs are in: --table NAME, or JOBS_TABLE in the environment.")
+        raise RedriveError("Say where the jobs are: STACK_NAME or JOBS_TABLE in the environment, or --table NAME.")
     return str(table)
 
 
-def _find_queue(sqs: Any, runtime: str) -> str:
+def _deployed_table(environ: Mapping[str, str]) -> str | None:
+    """The jobs table of the stack that STACK_NAME names."""
+    if not environ.get("STACK_NAME"):
+        return None
+    [stack] = boto3.client("cloudformation").describe_stacks(StackName=environ["STACK_NAME"])["Stacks"]
+    outputs = {output["OutputKey"]: str(output["OutputValue"]) for output in stack.get("Outputs", [])}
+    return outputs.get("JobsTable")
+
+
+def _queue_name(runtime: str, environ: Mapping[str, str]) -> str:
+    """A deployed runtime's queue is named after its stack too."""
+    stack = environ.get("STACK_NAME") if environ.get("LOCAL") != "1" else None
+    return f"{stack}-{runtime}" if stack else runtime
+
+
+def _find_queue(sqs: Any, name: str) -> str:
     try:
-        return str(sqs.get_queue_url(QueueName=runtime)["QueueUrl"])
+        return str(sqs.get_queue_url(QueueName=name)["QueueUrl"])
     except sqs.exceptions.QueueDoesNotExist as exc:
-        raise RedriveError(f"There is no queue named {runtime}. Give the runtime's queue: --queue-url URL.") from exc
+        advice = "Set STACK_NAME, or give the runtime's queue: --queue-url URL."
+        raise RedriveError(f"There is no queue named {name}. {advice}") from exc
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m deploy.redrive", description="Begin failed jobs anew.")
+    parser = argparse.ArgumentParser(
+        prog="python -m deploy.redrive",
+        description="Begin failed jobs anew that a runtime's dead queue holds; without --job or --all only show them.",
+        epilog="STACK_NAME=sdoneksStack in the environment means a deployed platform, LOCAL=1 the one of `make up`.",
+    )
     parser.add_argument("runtime", help="whose dead queue")
     parser.add_argument("--job", action="append", default=[], metavar="JOB", help="begin this job anew; repeatable")
     parser.add_argument("--all", action="store_true", help="begin all of them anew")
@@ -73,7 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--queue-url", metavar="URL", help="the runtime's queue, where it is not named like the runtime"
     )
-    parser.add_argument("--table", metavar="NAME", help="the jobs table (JOBS_TABLE)")
+    parser.add_argument("--table", metavar="NAME", help="the jobs table (JOBS_TABLE, or that of the stack)")
     parser.add_argument(
         "--start-seconds",
         type=float,

@@ -1,0 +1,1 @@
+"""The model bucket, and how files come into it."""

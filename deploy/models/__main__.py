@@ -1,0 +1,56 @@
+"""``python -m deploy.models``: upload a model; deploy/upload-model.sh starts it."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from deploy.account import Account
+from deploy.console import note, say
+from deploy.errors import DeployError
+from deploy.models.bucket import ModelBucket
+from deploy.models.folders import MODEL_FOLDERS, folder_named, is_pickle, stored_name
+from deploy.models.library import ModelLibrary
+from deploy.models.sources import source_of
+from deploy.scripts import exit_code_of
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Upload; return the exit code."""
+    options = _parser().parse_args(arguments)
+    return exit_code_of(lambda: _upload(options))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="deploy/upload-model.sh",
+        description="Put a model's file into the model bucket. A broken upload is taken up by the same command.",
+        epilog="A file that has changed needs a new name: what is in the bucket is never replaced.",
+    )
+    parser.add_argument("source", metavar="FILE-or-URL", help="a file of this machine, or an http(s) address")
+    parser.add_argument("folder", metavar="FOLDER", help=f"one of {', '.join(MODEL_FOLDERS)}")
+    parser.add_argument("bucket", metavar="BUCKET", help="the model bucket")
+    parser.add_argument("-R", "--region", help="the bucket's region; default: the current profile's")
+    parser.add_argument("--prefix", default="", metavar="FOLDER/", help="folder above, as modelsPrefix in config.yaml")
+    parser.add_argument("--sha256", metavar="HEX", help="refuse the file unless this is its checksum")
+    return parser
+
+
+def _upload(options: argparse.Namespace) -> None:
+    folder = folder_named(options.folder)
+    account = Account.find(options.region)
+    if not ModelBucket(account, options.bucket).exists():
+        raise DeployError(f"There is no bucket {options.bucket}.", "deploy/deploy.sh makes one, or `aws s3 mb`.")
+    source = source_of(options.source)
+    name = stored_name(source.name, source.head)
+    if name != source.name:
+        note(f"{source.name} has no extension; it is stored as {name}.")
+    if is_pickle(name):
+        note(f"{name} is a pickle, which may run any code when it is loaded. Use only files that you trust.")
+    key = f"{options.prefix}{folder}/{name}"
+    library = ModelLibrary(account.client("s3"), options.bucket)
+    fresh = library.store(source, key, sha256=options.sha256)
+    say(f"s3://{options.bucket}/{key} {'stored' if fresh else 'is there already, the very same file'}.")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

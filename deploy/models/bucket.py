@@ -1,0 +1,112 @@
+"""The model bucket itself: found, or made so that nobody else can read it."""
+
+import json
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from deploy.account import Account
+from deploy.errors import DeployError
+from deploy.refusals import error_code
+
+_LONGEST_NAME = 63
+_ABSENT = "404"
+_FOREIGN = "403"
+_CLASSIC_LOCATION = (
+    "us-east-1"  # the one region that CreateBucket must not be given (API reference, LocationConstraint)
+)
+_LOST_PARTS_DAYS = 7
+
+
+class ModelBucket:
+    """A bucket with models.
+
+    Args:
+        account: Where it is.
+        name: Its name.
+    """
+
+    def __init__(self, account: Account, name: str) -> None:
+        self._account = account
+        self._s3 = account.client("s3")
+        self.name = name
+
+    @classmethod
+    def default_name(cls, account: Account, stack_name: str) -> str:
+        """What a deployment's bucket is called when nobody names one: no other account can have it.
+
+        Raises:
+            DeployError: It would be longer than S3 takes.
+        """
+        name = f"{stack_name}-models-{account.id}-{account.region}".lower()
+        if len(name) > _LONGEST_NAME:
+            raise DeployError(f"{name} is too long for a bucket's name.", "Make a bucket yourself and name it with -b.")
+        return name
+
+    def exists(self) -> bool:
+        """Whether it is there and can be used from the region.
+
+        Raises:
+            DeployError: It is another account's, or in another region.
+        """
+        try:
+            region = self._s3.head_bucket(Bucket=self.name).get("BucketRegion", self._account.region)
+        except ClientError as exc:
+            if error_code(exc) == _ABSENT:
+                return False
+            if error_code(exc) != _FOREIGN:
+                raise
+            raise DeployError(
+                f"Bucket {self.name} belongs to somebody else, or these credentials may not read it.",
+                "Name another one with -b, or use credentials that may.",
+            ) from exc
+        if region != self._account.region:
+            raise DeployError(
+                f"Bucket {self.name} is in {region}, the platform is to be in {self._account.region}.",
+                "Nodes read models from their own region: choose that region with -R, or another bucket with -b.",
+            )
+        return True
+
+    def make(self) -> None:
+        """Make it, if it is not there, with all that keeps models private and whole."""
+        region = self._account.region
+        place = {} if region == _CLASSIC_LOCATION else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+        if not self.exists():
+            self._s3.create_bucket(Bucket=self.name, **place)
+        at = {"Bucket": self.name}
+        self._s3.put_public_access_block(**at, PublicAccessBlockConfiguration=_NOTHING_PUBLIC)
+        self._s3.put_bucket_encryption(**at, ServerSideEncryptionConfiguration=_ENCRYPTED)
+        self._s3.put_bucket_versioning(**at, VersioningConfiguration={"Status": "Enabled"})
+        self._s3.put_bucket_lifecycle_configuration(**at, LifecycleConfiguration=_TIDY)
+        self._s3.put_bucket_policy(**at, Policy=json.dumps(self._tls_only()))
+
+    def _tls_only(self) -> dict[str, Any]:
+        arn = self._account.bucket_arn(self.name)
+        statement = {
+            "Sid": "TlsOnly",
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "s3:*",
+            "Resource": [arn, f"{arn}/*"],
+            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+        }
+        return {"Version": "2012-10-17", "Statement": [statement]}
+
+
+_NOTHING_PUBLIC = {
+    "BlockPublicAcls": True,
+    "IgnorePublicAcls": True,
+    "BlockPublicPolicy": True,
+    "RestrictPublicBuckets": True,
+}
+_ENCRYPTED = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]}
+_TIDY = {
+    "Rules": [
+        {
+            "ID": "lost-parts",
+            "Status": "Enabled",
+            "Filter": {},
+            "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": _LOST_PARTS_DAYS},
+        }
+    ]
+}

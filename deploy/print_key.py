@@ -1,0 +1,38 @@
+"""``python -m deploy.print_key``: print a deployment's API key; deploy/print-key.sh starts it."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+import boto3
+
+from contract.config_faults import STACK_SUFFIX
+from deploy.account import Account
+from deploy.errors import DeployError
+from deploy.scripts import exit_code_of
+from deploy.verify.errors import VerifyError
+from deploy.verify.target import deployed_target
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the key and nothing else; return the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="deploy/print-key.sh", description="Print the API key that requests carry in header x-api-key."
+    )
+    parser.add_argument("-n", "--stack-name", default="sdoneks", metavar="NAME", help="the deployment (%(default)s)")
+    parser.add_argument("-R", "--region", help="where it is (the current profile's region)")
+    options = parser.parse_args(arguments)
+    return exit_code_of(lambda: _print_key(options))
+
+
+def _print_key(options: argparse.Namespace) -> None:
+    boto3.setup_default_session(region_name=Account.find(options.region).region)
+    try:
+        target = deployed_target(f"{options.stack_name}{STACK_SUFFIX}")
+    except VerifyError as exc:
+        raise DeployError(str(exc), "Look at the stack's name (-n) and region (-R).") from exc
+    print(target.api_key)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

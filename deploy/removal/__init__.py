@@ -1,0 +1,1 @@
+"""Removes a deployment, and says what stays."""

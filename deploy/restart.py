@@ -1,0 +1,46 @@
+"""``python -m deploy.restart``: restart a runtime's pods one after the other; deploy/restart.sh starts it."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from contract.config_file import ConfigFileError, load_config
+from deploy.account import Account
+from deploy.errors import DeployError
+from deploy.processes import ROOT, run
+from deploy.scripts import exit_code_of
+
+_CHART = "sd-on-eks"
+_REMEDY = "Make kubectl know the cluster: run the stack's output ConfigCommand. Its name for it is the cluster's ARN."
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Restart; return the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="deploy/restart.sh",
+        description="Restart a runtime's pods, so that they find files that a model server reads at its start only:"
+        " upscalers, embeddings, hypernetworks. Running jobs end first.",
+    )
+    parser.add_argument("runtime", metavar="RUNTIME", help="its name in config.yaml")
+    parser.add_argument("-R", "--region", help="where it is (the current profile's region)")
+    options = parser.parse_args(arguments)
+    return exit_code_of(lambda: _restart(options))
+
+
+def _restart(options: argparse.Namespace) -> None:
+    try:
+        config = load_config(ROOT / "config.yaml")
+    except (ConfigFileError, OSError) as exc:
+        raise DeployError(str(exc), "Correct config.yaml.") from exc
+    runtime = next((one for one in config.models_runtime if one.name == options.runtime), None)
+    if runtime is None:
+        names = ", ".join(one.name for one in config.models_runtime)
+        raise DeployError(f"config.yaml has no runtime {options.runtime}.", f"It has {names}.")
+    account = Account.find(options.region)
+    place = ["--context", account.cluster_arn(config.cloudformation_stack), "--namespace", runtime.namespace]
+    labels = f"app.kubernetes.io/name={_CHART},app.kubernetes.io/instance={runtime.name}"
+    run(["kubectl", *place, "rollout", "restart", "deployment", "--selector", labels], environ={}, remedy=_REMEDY)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""From an account to a running platform, in steps that can each be repeated."""

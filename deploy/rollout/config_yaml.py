@@ -1,0 +1,76 @@
+"""config.yaml in the hands of the script: what it may write over, and what belongs to the operator."""
+
+import hashlib
+from enum import Enum
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from contract.config import Config
+from contract.config_file import ConfigFileError, load_config
+from deploy.errors import DeployError
+
+_MARK = "# Written by deploy/deploy.sh. Edit it freely: an edited file is kept. Checksum of what follows: "
+_GUIDE = "# Every key with its default: docs/configuration.md."
+
+
+class Origin(Enum):
+    """Whose a config.yaml is."""
+
+    ABSENT = "absent"
+    GENERATED = "generated"
+    OPERATOR = "operator"
+
+
+class ConfigYaml:
+    """The file.
+
+    Args:
+        path: Where it is.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def origin(self) -> Origin:
+        """Who wrote it last."""
+        try:
+            first, _, rest = self.path.read_text(encoding="utf-8").partition("\n")
+        except FileNotFoundError:
+            return Origin.ABSENT
+        return Origin.GENERATED if first == _MARK + _checksum(rest) else Origin.OPERATOR
+
+    def load(self) -> Config:
+        """Read and check it.
+
+        Raises:
+            DeployError: It has faults.
+        """
+        try:
+            return load_config(self.path)
+        except ConfigFileError as exc:
+            raise DeployError(str(exc), "Correct these lines, or move the file away: a new one is written.") from exc
+
+    def write(self, content: dict[str, Any]) -> Path | None:
+        """Replace it; one that the operator wrote is kept under another name.
+
+        Returns:
+            Where the operator's is now, if there was one.
+        """
+        kept = None
+        if self.origin is Origin.OPERATOR:
+            kept = next(path for number in count(1) if not (path := self._backup(number)).exists())
+            self.path.rename(kept)
+        body = f"{_GUIDE}\n{yaml.safe_dump(content, sort_keys=False, width=120)}"
+        self.path.write_text(f"{_MARK}{_checksum(body)}\n{body}", encoding="utf-8")
+        return kept
+
+    def _backup(self, number: int) -> Path:
+        return self.path.with_name(f"{self.path.name}.{number}.bak")
+
+
+def _checksum(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

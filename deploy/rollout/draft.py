@@ -1,0 +1,81 @@
+"""The content of a new config.yaml: one runtime."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from contract.runtimes import RUNTIME_TYPES
+from deploy.models.default_model import DEFAULT_MODEL
+from deploy.rollout.options import Options
+
+INSTANCE_TYPES = ("g6.2xlarge", "g6.xlarge", "g5.xlarge", "g4dn.xlarge", "g5.2xlarge", "g4dn.2xlarge")
+"""GPU instances for a new runtime, as far as the region offers them."""
+AGENT_IMAGE = "queue-agent"
+_COOLDOWN_S = 300
+_MAX_REPLICAS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A container image that can never change.
+
+    Attributes:
+        repository: Registry and repository.
+        digest: As ``sha256:…``.
+    """
+
+    repository: str
+    digest: str
+
+    def __str__(self) -> str:
+        return f"{self.repository}@{self.digest}"
+
+
+def draft(
+    options: Options,
+    *,
+    bucket_arn: str,
+    instance_types: Sequence[str],
+    images: Mapping[str, Image],
+    snapshot: str | None,
+) -> dict[str, Any]:
+    """Compose it.
+
+    Args:
+        options: What the operator asks for.
+        bucket_arn: The model bucket.
+        instance_types: What nodes may be.
+        images: The images by name; empty where they are not known yet.
+        snapshot: The snapshot with the images.
+    """
+    model = {"modelFilename": DEFAULT_MODEL.filename} if RUNTIME_TYPES[options.runtime_type].loads_checkpoint else {}
+    return {
+        "stackName": options.stack_name,
+        "modelBucketArn": bucket_arn,
+        "modelsRuntime": [
+            {
+                "name": options.runtime_name,
+                "namespace": "default",
+                "type": options.runtime_type,
+                **model,
+                "extraValues": {
+                    "karpenter": {
+                        "provisioner": {
+                            "instanceType": list(instance_types),
+                            "capacityType": {"onDemand": True, "spot": True},
+                        },
+                        **({"nodeTemplate": {"dataVolume": {"snapshotID": snapshot}}} if snapshot else {}),
+                    },
+                    "runtime": {
+                        "scaling": {"cooldownPeriod": _COOLDOWN_S, "maxReplicaCount": _MAX_REPLICAS},
+                        **_image("inferenceApi", images.get(options.runtime_type)),
+                        **_image("queueAgent", images.get(AGENT_IMAGE)),
+                    },
+                },
+            }
+        ],
+    }
+
+
+def _image(container: str, image: Image | None) -> dict[str, Any]:
+    return {container: {"image": {"repository": image.repository, "digest": image.digest}}} if image else {}

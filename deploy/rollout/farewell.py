@@ -1,0 +1,28 @@
+"""What an operator needs to know at the end."""
+
+from deploy.rollout.deployment import Deployment
+from deploy.rollout.steps.stack import DEPLOY_COMMAND
+from deploy.rollout.toolbox import TOOLS
+
+
+def after_deploying(deployment: Deployment) -> str:
+    """Where the platform is, and what comes next."""
+    outputs = deployment.stack.outputs
+    stack = deployment.config.stack_name
+    steps = [
+        ("Endpoint", outputs.get("FrontApiEndpoint", "")),
+        ("API key", f"deploy/print-key.sh -n {stack} -R {deployment.account.region}"),
+        ("Pictures", f"s3://{outputs.get('OutputS3Bucket', '')}"),
+        ("Notices", outputs.get("sdNotificationOutputArn", "")),
+        ("Cluster", outputs.get("ConfigCommand", "")),
+        ("Models", f"deploy/upload-model.sh FILE FOLDER {deployment.bucket}"),
+        ("Change", "edit config.yaml, then run deploy/deploy.sh again"),
+        ("Remove", f"deploy/destroy.sh -n {stack} -R {deployment.account.region}"),
+    ]
+    return "\n".join(f"  {what:<9} {how}" for what, how in steps)
+
+
+def after_preparing() -> str:
+    """How the rest is done by hand."""
+    command = " ".join(DEPLOY_COMMAND)
+    return f"\nAll is prepared. Look at config.yaml; then, with {TOOLS}/node_modules/.bin on the PATH:\n\n{command}"

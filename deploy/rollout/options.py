@@ -1,0 +1,71 @@
+"""The options of deploy/deploy.sh. Imports nothing that must be installed, so that --help works at once."""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from contract.runtimes import RUNTIME_TYPES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the operator asks for.
+
+    Attributes:
+        stack_name: stackName in config.yaml.
+        region: None for the current profile's.
+        dry_run: Prepare all, but do not deploy.
+        plan: Only say what would be done.
+        bucket: The model bucket; None for the one that config.yaml names, or a new one.
+        snapshot: The snapshot with the images; None to make one.
+        runtime_name: Name of the runtime in a new config.yaml.
+        runtime_type: Its type.
+        skip_tools: Use the tools that are on the PATH.
+        yes: Ask nothing.
+    """
+
+    stack_name: str
+    region: str | None
+    dry_run: bool
+    plan: bool
+    bucket: str | None
+    snapshot: str | None
+    runtime_name: str
+    runtime_type: str
+    skip_tools: bool
+    yes: bool
+
+
+def parse_options(arguments: Sequence[str] | None) -> Options:
+    """Read a command line; a fault of it ends the process with code 2."""
+    return Options(**vars(_parser().parse_args(arguments)))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="deploy/deploy.sh",
+        description="Deploy the platform, or bring a deployed one up to date with config.yaml.",
+        epilog="Every step looks first whether it is done already: after a failure run the same command again.",
+    )
+    parser.add_argument("-n", "--stack-name", default="sdoneks", metavar="NAME", help="the deployment (%(default)s)")
+    parser.add_argument("-R", "--region", help="where it is deployed to (the current profile's region)")
+    parser.add_argument(
+        "-d",
+        "--dry-run",
+        action="store_true",
+        help="prepare tools, bucket, model, images, snapshot and config.yaml, but do not deploy",
+    )
+    parser.add_argument("--plan", action="store_true", help="touch nothing; say what would be done, and all quotas")
+    parser.add_argument("-b", "--bucket", metavar="NAME", help="a model bucket that exists in the region (one is made)")
+    parser.add_argument("-s", "--snapshot", metavar="ID", help="an EBS snapshot that holds the images (one is made)")
+    parser.add_argument("-r", "--runtime-name", default="sdruntime", metavar="NAME", help="the runtime (%(default)s)")
+    parser.add_argument(
+        "-t", "--runtime-type", default="sdwebui", choices=[*RUNTIME_TYPES], help="its type (%(default)s)"
+    )
+    parser.add_argument("-T", "--skip-tools", action="store_true", help="install nothing; use the tools on the PATH")
+    parser.add_argument("--yes", action="store_true", help="do not ask before anything is made")
+    return parser
+
+
+if __name__ == "__main__":
+    parse_options(None)

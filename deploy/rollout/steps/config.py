@@ -1,0 +1,45 @@
+"""config.yaml."""
+
+from collections.abc import Iterator
+
+from deploy.console import note
+from deploy.rollout.deployment import Deployment
+
+
+class ConfigFile:
+    """The file that says what is deployed: the operator's own, or a new one."""
+
+    title = "config.yaml"
+
+    def foresee(self, deployment: Deployment) -> str:
+        """Say whether it would be written."""
+        return "keep it: it was edited" if deployment.kept is not None else f"write {deployment.file.path}"
+
+    def run(self, deployment: Deployment) -> str:
+        """Write it, unless the operator has one for this deployment."""
+        if deployment.kept is not None:
+            for difference in _differences(deployment):
+                note(difference)
+            return "kept: it was edited"
+        deployment.config  # noqa: B018  refuses what would not load again
+        backup = deployment.file.write(deployment.draft)
+        if backup is not None:
+            note(f"config.yaml was for another deployment; it is {backup.name} now.")
+        return f"{deployment.file.path} written"
+
+
+def _differences(deployment: Deployment) -> Iterator[str]:
+    """Where the operator's file says something else than what was asked for or built."""
+    options, config = deployment.options, deployment.config
+    names = [runtime.name for runtime in config.models_runtime]
+    if options.runtime_name not in names:
+        yield f"-r {options.runtime_name} has no effect: config.yaml has {', '.join(names)}."
+    snapshots = {
+        runtime.name: runtime.extra_values.karpenter.node_template.data_volume.snapshot_id
+        for runtime in config.models_runtime
+    }
+    for name, snapshot in snapshots.items():
+        if options.snapshot not in {None, snapshot}:
+            yield f"-s {options.snapshot} has no effect on {name}: config.yaml has {snapshot or 'no snapshot'} there."
+    for image in deployment.images.values():
+        yield f"{image} was built; config.yaml pins no such image."

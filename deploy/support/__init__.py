@@ -1,0 +1,1 @@
+"""Whether an account and a region can take the platform: quotas, zones, instance types, services."""

@@ -1,0 +1,45 @@
+"""What was found about one thing that a deployment needs."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+
+from deploy.table import aligned
+
+_HEADINGS = ("What", "Needed", "Have", "Verdict", "Where to raise, or why it matters")
+
+
+class Verdict(Enum):
+    """How bad it is."""
+
+    ENOUGH = "enough"
+    SHORT = "short"
+    """It deploys, but not everything that config.yaml allows can run."""
+    BLOCKS = "blocks"
+    """It cannot be deployed, or nothing would run."""
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """A row of the table.
+
+    Attributes:
+        what: What is needed.
+        needed: How much of it.
+        have: How much there is.
+        verdict: Whether that does.
+        advice: A link or a sentence.
+    """
+
+    what: str
+    needed: str
+    have: str
+    verdict: Verdict
+    advice: str = ""
+
+
+def table_of(findings: Iterable[Finding]) -> str:
+    """Findings as an aligned table."""
+    rows = [(row.what, row.needed, row.have, row.verdict.value, row.advice) for row in findings]
+    return aligned(_HEADINGS, rows)

@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# Puts a model's file into the model bucket: upload-model.sh FILE-or-URL FOLDER BUCKET
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source-path=SCRIPTDIR source=environment.sh
+source "$here/environment.sh"
+
+make_environment
+start deploy.models "$@"

