@@ -55,6 +55,12 @@ def test_the_agent_listens_where_it_is_probed(releases):
     assert release.agent["ports"][0]["containerPort"] == Settings.from_environ(environ_of(release)).health_port
 
 
+def test_metrics_are_sent_as_cloudwatch_can_count_them(releases):
+    environ = environ_of(releases["dynamic"])
+    assert environ["OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE"] == "delta"
+    assert environ["OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION"] == "base2_exponential_bucket_histogram"
+
+
 @pytest.mark.parametrize("grace_s", [30, 120, 600])
 def test_a_running_job_is_given_up_in_time_to_store_and_tell(helm, grace_s):
     release = helm.template(merged(AWS, at("runtime.terminationGracePeriodSeconds", grace_s)))

@@ -32,6 +32,11 @@
 {{- if not $agent.XRay.enabled -}}
 {{- $_ := set $names "OTEL_TRACES_EXPORTER" "none" -}}
 {{- end -}}
+{{- /* CloudWatch computes percentiles from such histograms alone, and only of what is new in each interval. */ -}}
+{{- if $agent.otlpEndpoint -}}
+{{- $_ := set $names "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE" "delta" -}}
+{{- $_ := set $names "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION" "base2_exponential_bucket_histogram" -}}
+{{- end -}}
 {{- range $name, $value := $names }}
 {{- if or $value (kindIs "bool" $value) }}
 - name: {{ $name }}

@@ -1,0 +1,219 @@
+"""What a month costs: ``python -m docs.costs --images 1000000 --seconds 1.5 --usd-per-hour 0.4968``."""
+
+import argparse
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+HOURS = 720
+_KIB_PER_GIB = 1024**2
+_MILLION = 1_000_000
+
+
+class Row(NamedTuple):
+    """One line of a bill.
+
+    Attributes:
+        service: Whose.
+        unit: What is counted.
+        formula: How many, in words.
+        quantity: How many.
+        usd_per_unit: What one costs.
+    """
+
+    service: str
+    unit: str
+    formula: str
+    quantity: float
+    usd_per_unit: float
+
+    @property
+    def usd(self) -> float:
+        """What they cost, in whole cents."""
+        return round(self.quantity * self.usd_per_unit, 2)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Month:
+    """What is asked of the platform in a month, and how it is set up.
+
+    Attributes:
+        images: Pictures, each a task of its own.
+        seconds_per_image: In the model server.
+        usd_per_hour: What a GPU instance costs.
+        kib_per_task: Of a task in SNS that leaves AWS's network; what goes to queues costs nothing.
+        kib_per_image: Of a picture.
+        runtimes: Runtimes.
+        nat_gateways: NAT gateways.
+        node_starts: How often a GPU node is started.
+        start_seconds: From a node's launch to its first task: boot, and loading the model.
+        stop_seconds: From its last task to its end: cooldownPeriod, consolidateAfter, and shutting down.
+        idle_nodes: GPU nodes that stay without work (minReplicaCount).
+    """
+
+    images: int = _MILLION
+    seconds_per_image: float = 1.5
+    usd_per_hour: float = 0.4968
+    kib_per_task: float = 8
+    kib_per_image: float = 150
+    runtimes: int = 1
+    nat_gateways: int = 3
+    node_starts: int = 300
+    start_seconds: float = 180
+    stop_seconds: float = 150
+    idle_nodes: int = 0
+
+    @property
+    def millions(self) -> float:
+        """Millions of pictures."""
+        return self.images / _MILLION
+
+    @property
+    def drawing_hours(self) -> float:
+        """Hours in which a GPU draws."""
+        return self.images * self.seconds_per_image / 3600
+
+    @property
+    def waiting_hours(self) -> float:
+        """Hours in which a GPU node starts, stops, or stays without work."""
+        return self.node_starts * (self.start_seconds + self.stop_seconds) / 3600 + self.idle_nodes * HOURS
+
+    def gib(self, kib_each: float) -> float:
+        """Gibibytes of so many kibibytes a picture."""
+        return self.images * kib_each / _KIB_PER_GIB
+
+
+def estimate(month: Month) -> list[Row]:
+    """Give the lines that every deployment has."""
+    return [*_by_image(month), *_by_month()]
+
+
+def _by_image(month: Month) -> Iterable[Row]:
+    m = month.millions
+    yield Row("EC2", "GPU instance, hour", "images * seconds / 3600", month.drawing_hours, month.usd_per_hour)
+    yield Row("API Gateway", "million requests", "images", m, 3.50)
+    yield Row("Lambda", "GB-second", "images * 0.1 s * 0.125 GB", month.images * 0.1 * 0.125, 0.0000166667)
+    yield Row("Lambda", "million requests", "images", m, 0.20)
+    yield Row("SNS", "million requests", "images * 2 (task, notice)", 2 * m, 0.50)
+    yield Row("SNS", "GB sent out", f"images * {month.kib_per_task:g} KB", month.gib(month.kib_per_task), 0.09)
+    yield Row("SQS", "million requests", "images * 2 (receive, delete)", 2 * m, 0.40)
+    yield Row("S3", "thousand PUTs", "images * 2 (picture, manifest)", 2 * month.images / 1000, 0.005)
+    yield Row(
+        "S3", "GB-month", f"images * {month.kib_per_image:g} KB, kept a month", month.gib(month.kib_per_image), 0.023
+    )
+
+
+def _by_month() -> Iterable[Row]:
+    yield Row("EKS", "cluster, hour", "720 h", HOURS, 0.10)
+    yield Row("EC2", "m5.large on demand, hour", "2 nodes * 720 h", 2 * HOURS, 0.096)
+
+
+def left_out(month: Month) -> list[Row]:
+    """Give the lines that the estimate leaves out, and that a deployment has too."""
+    return [*_gpu_left_out(month), *_network_left_out(month), *_watching_left_out(month), *_storage_left_out(month)]
+
+
+def _gpu_left_out(month: Month) -> Iterable[Row]:
+    yield Row(
+        "EC2",
+        "GPU instance, hour",
+        "node starts * (start + stop) / 3600 + idle nodes * 720",
+        month.waiting_hours,
+        month.usd_per_hour,
+    )
+    # 90 GB of gp3, 1000 IOPS above 3000, 875 MiB/s above 125: the chart's defaults.
+    yield Row(
+        "EBS",
+        "GPU node's volumes, month",
+        "all GPU hours / 720 (10 + 80 GB, 4000 IOPS, 1000 MiB/s)",
+        (month.drawing_hours + month.waiting_hours) / HOURS,
+        90 * 0.08 + 1000 * 0.005 + 875 * 0.04,
+    )
+
+
+def _network_left_out(month: Month) -> Iterable[Row]:
+    gateway_hours = month.nat_gateways * HOURS
+    yield Row("NAT gateway", "hour", "gateways * 720 h", gateway_hours, 0.045)
+    yield Row("NAT gateway", "GB", "images * 40 KB (SQS, SNS, logs; S3 and DynamoDB go past it)", month.gib(40), 0.045)
+    yield Row("Public IPv4", "hour", "gateways * 720 h", gateway_hours, 0.005)
+    yield Row(
+        "Data out",
+        "GB",
+        f"images * {month.kib_per_image:g} KB, each loaded once from outside AWS",
+        month.gib(month.kib_per_image),
+        0.09,
+    )
+
+
+def _watching_left_out(month: Month) -> Iterable[Row]:
+    yield Row(
+        "CloudWatch", "metric, month", "runtimes * 20 (14, and about 6 kinds of errors)", 20 * month.runtimes, 0.30
+    )
+    yield Row("CloudWatch", "metric of an alarm, month", "runtimes * 8 + 7", 8 * month.runtimes + 7, 0.10)
+    yield Row("CloudWatch", "dashboard, month", "1", 1, 3.00)
+    yield Row("CloudWatch", "GB of logs", "images * 8 KB", month.gib(8), 0.50)
+    yield Row("X-Ray", "million traces", "images, at most", month.millions, 5.00)
+    yield Row(
+        "SQS",
+        "million requests",
+        "runtimes * one a second (KEDA's pollingInterval)",
+        month.runtimes * HOURS * 3600 / _MILLION,
+        0.40,
+    )
+
+
+def _storage_left_out(month: Month) -> Iterable[Row]:
+    yield Row(
+        "DynamoDB",
+        "million writes",
+        "images * 15 (6 writes, and their entries in the index)",
+        15 * month.millions,
+        0.625,
+    )
+    yield Row("EBS", "GB-month", "2 system nodes * (4 + 30 GB)", 68, 0.08)
+    yield Row("EBS", "GB-month of snapshot", "40 GB of images", 40, 0.05)
+    yield Row("ECR", "GB-month", "20 GB of images", 20, 0.10)
+    yield Row("KMS", "key, month", "1, where alarms go to e-mail", 1, 1.00)
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Write lines of a bill as a table in Markdown, with their sum."""
+    head = "| Service | Counted by | How many | Quantity | Price, $ | $ |\n|---|---|---|---|---|---|\n"
+    return head + "".join(map(_line, rows)) + f"| **Sum** | | | | | **{total(rows):.2f}** |\n"
+
+
+def total(rows: Iterable[Row]) -> float:
+    """Add up what lines cost."""
+    return round(sum(row.usd for row in rows), 2)
+
+
+def _line(row: Row) -> str:
+    price = f"{row.usd_per_unit:.10f}".rstrip("0").rstrip(".")
+    return f"| {row.service} | {row.unit} | {row.formula} | {row.quantity:,.2f} | {price} | {row.usd:.2f} |\n"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print what a month costs."""
+    month = Month()
+    parser = argparse.ArgumentParser(prog="python -m docs.costs", description="What a month costs, in dollars.")
+    parser.add_argument("--images", type=int, default=month.images, help="pictures (%(default)s)")
+    parser.add_argument("--seconds", type=float, default=month.seconds_per_image, help="for each (%(default)s)")
+    parser.add_argument(
+        "--usd-per-hour", type=float, default=month.usd_per_hour, help="of a GPU instance (%(default)s)"
+    )
+    parser.add_argument("--node-starts", type=int, default=month.node_starts, help="of GPU nodes (%(default)s)")
+    parser.add_argument("--idle-nodes", type=int, default=month.idle_nodes, help="that always run (%(default)s)")
+    parser.add_argument("--runtimes", type=int, default=month.runtimes, help="in config.yaml (%(default)s)")
+    parser.add_argument("--nat-gateways", type=int, default=month.nat_gateways, help="(%(default)s)")
+    options = vars(parser.parse_args(arguments))
+    month = replace(month, seconds_per_image=options.pop("seconds"), **options)
+    counted, besides = estimate(month), left_out(month)
+    together = total([*counted, *besides])
+    sys.stdout.write(f"{table(counted)}\nBesides:\n\n{table(besides)}\n")
+    sys.stdout.write(f"Together {together:.2f}, each picture {together / month.images:.6f}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
