@@ -45,6 +45,8 @@ IMAGES = {
     name: {"repository": f"registry.example/sd-on-eks/{name}", "digest": DIGEST}
     for name in ("queue-agent", "sdwebui", "comfyui")
 }
+OPERATOR = "operator"
+"""The access key of whoever runs the scripts."""
 PLENTY = 5000.0
 make_session = boto3.Session
 SNAPSHOT_SCRIPT = "utils/bottlerocket-images-cache/snapshot.sh"
@@ -65,6 +67,8 @@ class World:
 
     def __init__(self, endpoint):
         self.endpoint = endpoint
+        self.asked = set()
+        """What the scripts have asked of AWS so far, as sqs:GetQueueAttributes."""
         self.reset()
 
     def reset(self):
@@ -135,10 +139,19 @@ def complete_moto(patch, world):
         value = world.default_quotas.get(json.loads(self.body)["QuotaCode"], PLENTY)
         return json.dumps({"Quota": {"Value": value}})
 
+    def note(response, action):
+        if f"Credential={OPERATOR}/" in response.headers.get("Authorization", ""):
+            world.asked.add(f"{response.service_name}:{action}")
+
     def call_action(self):
+        note(self, self._get_action())
         if self._get_action() in world.denied:
             setattr(self, camelcase_to_underscores(self._get_action()), deny)
         return kept_call_action(self)
+
+    def authorize(self, **arguments):
+        note(self, self.data["Action"])
+        return kept_authorize(self, **arguments)
 
     def deny():
         raise Denied("not authorized")
@@ -159,7 +172,9 @@ def complete_moto(patch, world):
     checksums = {}
     kept_call_action, kept_set_part = BaseResponse.call_action, FakeMultipart.set_part
     kept_action_result = s3_responses.ActionResult
+    kept_authorize = s3_responses.S3Response._authenticate_and_authorize_s3_action
     patch.setattr(BaseResponse, "call_action", call_action)
+    patch.setattr(s3_responses.S3Response, "_authenticate_and_authorize_s3_action", authorize)
     patch.setattr(FakeMultipart, "set_part", set_part)
     patch.setattr(s3_responses, "ActionResult", action_result)
     patch.setattr(ServiceQuotasBackend, "get_service_quota", get_service_quota)
@@ -301,7 +316,7 @@ class Checkout:
             "PATH": path,
             "HOME": str(self.root / "home"),
             "AWS_ENDPOINT_URL": self.world.endpoint,
-            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_ACCESS_KEY_ID": OPERATOR,
             "AWS_SECRET_ACCESS_KEY": "test",
             "AWS_DEFAULT_REGION": REGION,
         }
@@ -361,3 +376,17 @@ def deployment(inside):
         return open_deployment(parse_options(["--yes", "-T", *arguments]), inside.root)
 
     return open_
+
+
+@pytest.fixture(scope="session")
+def denied_by_policy():
+    """Which of some calls the published policy for whoever deploys does not allow."""
+    policy = json.loads((ROOT / "deploy" / "policies" / "deployer.json").read_text(encoding="utf-8"))
+    granted = {action for statement in policy["Statement"] for action in statement["Action"]}
+    # Quotas have another name in policies; a bucket is looked at with the right to list it (S3's guide).
+    names = {"service-quotas": "servicequotas", "HeadBucket": "ListBucket"}
+
+    def denied(calls):
+        return {":".join(names.get(part, part) for part in call.split(":")) for call in calls} - granted
+
+    return denied

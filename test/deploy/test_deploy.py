@@ -194,3 +194,11 @@ class TestTheStraightWay:
 
     def test_the_spot_role_exists(self, climb):
         assert climb.world.client("iam").get_role(RoleName="AWSServiceRoleForEC2Spot")
+
+
+def test_whoever_deploys_needs_only_what_the_published_policy_allows(climb, denied_by_policy):
+    asked = climb.world.asked
+
+    assert {"iam:CreateServiceLinkedRole", "s3:PutBucketPolicy", "service-quotas:GetServiceQuota"} <= asked
+    assert denied_by_policy(asked) == set()
+    assert denied_by_policy({"iam:CreateUser"}) == {"iam:CreateUser"}

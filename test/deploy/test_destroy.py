@@ -76,7 +76,7 @@ def subnet(world, stack):
 
 
 class TestTheScript:
-    def test_it_deletes_the_stack_and_says_what_goes_stays_and_is_left(self, checkout, deployed):
+    def test_it_deletes_the_stack_and_says_what_goes_stays_and_is_left(self, checkout, deployed, denied_by_policy):
         snapshot = deployed.snapshot()
         journal = checkout.root / ".local" / "deploy" / "sdoneks-us-west-2.json"
         journal.parent.mkdir(parents=True)
@@ -99,6 +99,8 @@ class TestTheScript:
         ):
             assert words in left
         assert "others" not in left
+        assert "cloudformation:DeleteStack" in deployed.asked
+        assert denied_by_policy(deployed.asked) == set()
 
     def test_without_consent_it_removes_nothing(self, checkout, deployed):
         ended = checkout.run("destroy.sh")
