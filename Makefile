@@ -49,7 +49,7 @@ lock: $(STAMPS)/dev ## resolve pyproject.toml's groups into requirements/, all i
 	done
 
 clean: ## remove all that make has made
-	rm -rf $(VENV) .local out .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .local out node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(STAMPS)/venv:

@@ -68,8 +68,9 @@ Rules that hold everywhere:
 - All faults of a file are reported at once, each with its line.
 
 What the local platform uses today: the `name`, `type`, `modelFilename`, `dynamicModel` and `deadlines` of each runtime,
-and at the top `APIGW`, `inputBucketArns` and `deadlines`; a runtime with `disabled` is left out. Everything else is checked,
-but takes effect only in a [deployment to AWS](deploy.md). [examples/configs](../examples/configs) has whole files.
+and at the top `APIGW`, `inputBucketArns` and `deadlines`; a runtime with `disabled` is left out. Everything else is
+checked, but takes effect only in a [deployment to AWS](deploy.md). [examples/configs](../examples/configs) has whole
+files.
 """
 
 _FOREIGN_CHART = """\

@@ -2,7 +2,6 @@
 
 from deploy.rollout.deployment import Deployment
 from deploy.rollout.steps.stack import DEPLOY_COMMAND
-from deploy.rollout.toolbox import TOOLS
 
 
 def after_deploying(deployment: Deployment) -> str:
@@ -25,4 +24,4 @@ def after_deploying(deployment: Deployment) -> str:
 def after_preparing() -> str:
     """How the rest is done by hand."""
     command = " ".join(DEPLOY_COMMAND)
-    return f"\nAll is prepared. Look at config.yaml; then, with {TOOLS}/node_modules/.bin on the PATH:\n\n{command}"
+    return f"\nAll is prepared. Look at config.yaml; then, with node_modules/.bin on the PATH:\n\n{command}"

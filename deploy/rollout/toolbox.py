@@ -9,28 +9,27 @@ from pathlib import Path
 from deploy.errors import DeployError
 from deploy.processes import ROOT, output_of, run
 
-TOOLS = ROOT / ".local" / "tools"
-_LOCK = ROOT / "deploy" / "tools"
-"""Names the CDK's version, and the checksum of what is downloaded."""
-_LOCK_FILES = ("package.json", "package-lock.json")
+_TOOLS = ROOT / "node_modules"
+_PACKAGE = ROOT / "package.json"
+"""Names the CDK's version; the lock beside it has the checksum of what is downloaded."""
 
 
 def cdk_version() -> str:
     """The version that deploys the platform."""
-    package = json.loads((_LOCK / "package.json").read_text(encoding="utf-8"))
+    package = json.loads(_PACKAGE.read_text(encoding="utf-8"))
     return str(package["dependencies"]["aws-cdk"])
 
 
 def tool_environ() -> dict[str, str]:
     """Variables under which our tools are found before others."""
     node = _node_folder()
-    path = os.pathsep.join([str(TOOLS / "node_modules" / ".bin"), str(node), os.environ.get("PATH", "")])
+    path = os.pathsep.join([str(_TOOLS / ".bin"), str(node), os.environ.get("PATH", "")])
     return {"PATH": path, "JSII_NODE": str(node / "node")}
 
 
 def has_cdk() -> bool:
     """Whether the CDK is installed in the right version."""
-    installed = TOOLS / "node_modules" / "aws-cdk" / "package.json"
+    installed = _TOOLS / "aws-cdk" / "package.json"
     return installed.exists() and json.loads(installed.read_text(encoding="utf-8"))["version"] == cdk_version()
 
 
@@ -40,12 +39,9 @@ def install_cdk() -> None:
     Raises:
         DeployError: It cannot be downloaded.
     """
-    TOOLS.mkdir(parents=True, exist_ok=True)
-    for name in _LOCK_FILES:
-        shutil.copyfile(_LOCK / name, TOOLS / name)
     quietly = ("--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
     run(
-        [*_npm(), "ci", "--prefix", str(TOOLS), *quietly],
+        [*_npm(), "ci", "--prefix", str(ROOT), *quietly],
         environ=tool_environ(),
         remedy="Check the way to registry.npmjs.org, or install aws-cdk yourself and use -T.",
     )

@@ -258,6 +258,8 @@ class Checkout:
             (root / folder).mkdir(parents=True)
         (root / "contract").symlink_to(ROOT / "contract")
         shutil.copytree(ROOT / "deploy", root / "deploy", ignore=shutil.ignore_patterns("images"))
+        for name in ("package.json", "package-lock.json"):
+            shutil.copy(ROOT / name, root / name)
         (root / "Makefile").write_text(".venv/stamps/cdk:\n\t@echo make $@ >>calls\n")
         self._write_program(".venv/bin/python", f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
         self._fake_images()

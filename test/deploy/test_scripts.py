@@ -91,7 +91,7 @@ def test_npm_is_where_the_tools_step_looks_for_it(installed):
 
 
 def test_the_cdk_is_locked_by_version_and_checksum():
-    wanted, lock = (json.loads((ROOT / "deploy" / "tools" / name).read_text()) for name in LOCK_FILES)
+    wanted, lock = (json.loads((ROOT / name).read_text()) for name in LOCK_FILES)
     packages = {name: package for name, package in lock["packages"].items() if name}
     assert wanted["dependencies"] == {"aws-cdk": packages["node_modules/aws-cdk"]["version"]}
     assert all(package["integrity"].startswith("sha512-") for package in packages.values())

@@ -158,6 +158,16 @@ class TestImagesAndSnapshot:
         with pytest.raises(DeployError, match="not there in this region"):
             Snapshot().run(deployment("-s", "snap-0123"))
 
+    @pytest.mark.parametrize("tags", [{"image-1": "mine:7", "image-2": "agent:7"}, {"Name": "by hand"}])
+    def test_a_snapshot_that_holds_the_images_or_does_not_say_is_taken(self, own, world, capsys, tags):
+        Snapshot().run(own(text=_with_image(_tagged(world, tags), "mine")))
+        assert "does not hold" not in capsys.readouterr().out
+
+    def test_an_image_that_the_snapshot_lacks_is_told(self, own, world, capsys):
+        snapshot = _tagged(world, {"image-1": "mine:6", "image-2": "agent:7"})
+        Snapshot().run(own(text=_with_image(snapshot, "mine")))
+        assert f"Snapshot {snapshot} does not hold mine:7: nodes of one pull it first" in capsys.readouterr().out
+
     def test_a_remembered_snapshot_that_is_gone_is_made_again(self, inside, deployment, world, monkeypatch):
         made = []
         monkeypatch.setattr(
@@ -298,3 +308,25 @@ class TestTheAccount:
     def test_an_unknown_region_is_refused(self, inside):
         with pytest.raises(DeployError, match="no region nowhere-1"):
             Account.find("nowhere-1")
+
+
+def _tagged(world, tags):
+    snapshot = world.snapshot()
+    tags = [{"Key": key, "Value": value} for key, value in tags.items()]
+    world.client("ec2").create_tags(Resources=[snapshot], Tags=tags)
+    return snapshot
+
+
+def _with_image(snapshot, repository):
+    """A file whose one runtime takes an image of its own, and starts from a snapshot."""
+    return f"""
+stackName: sdoneks
+modelBucketArn: arn:aws:s3:::mine
+modelsRuntime:
+  - name: one
+    namespace: one
+    type: comfyui
+    extraValues:
+      karpenter: {{nodeTemplate: {{dataVolume: {{snapshotID: {snapshot}}}}}}}
+      runtime: {{inferenceApi: {{image: {{repository: {repository}, tag: "7"}}}}}}
+"""

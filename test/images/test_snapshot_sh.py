@@ -144,6 +144,15 @@ def test_the_volume_is_read_only_after_the_instance_has_stopped(cache):
     assert order.index("create-snapshot") - order.index("stop-instances") > 2
 
 
+def test_each_image_stands_in_a_tag_of_the_snapshot_for_descriptions_are_short(cache):
+    cache.run()
+    [made] = [call["arguments"] for call in cache.programs.calls if call["arguments"][1] == "create-snapshot"]
+    specification = made[made.index("--tag-specifications") + 1]
+    for number, image in enumerate(IMAGES, start=1):
+        assert f"{{Key=image-{number},Value={image}}}" in specification
+    assert len(made[made.index("--description") + 1]) < 255
+
+
 def test_every_image_is_pulled_by_bottlerockets_own_program(cache):
     cache.run()
     sent = [call["arguments"] for call in cache.programs.calls if call["arguments"][1] == "send-command"]

@@ -153,7 +153,10 @@ $(aws ssm get-command-invocation --command-id "$command" --instance-id "$instanc
 }
 
 take_snapshot() {
-    local volume
+    local volume image number=0 tags="{Key=Name,Value=$stack},{Key=made-by,Value=bottlerocket-images-cache}"
+    for image in "${image_list[@]}"; do
+        tags+=",{Key=image-$((number += 1)),Value=$image}"
+    done
     say "[4/5] Stopping the instance, so that all is on the disk"
     aws ec2 stop-instances --instance-ids "$instance" >/dev/null
     wait_for stopped 600 instance_state
@@ -161,8 +164,8 @@ take_snapshot() {
         --query "Reservations[0].Instances[0].BlockDeviceMappings[?DeviceName=='/dev/xvdb'].Ebs.VolumeId")
     say "[5/5] Writing the snapshot of $volume"
     writing=yes
-    snapshot=$(aws ec2 create-snapshot --volume-id "$volume" --description "Bottlerocket data volume: ${images#,}" \
-        --tag-specifications "ResourceType=snapshot,Tags=[{Key=Name,Value=$stack},{Key=made-by,Value=bottlerocket-images-cache}]" \
+    snapshot=$(aws ec2 create-snapshot --volume-id "$volume" --description "Bottlerocket data volume with images" \
+        --tag-specifications "ResourceType=snapshot,Tags=[$tags]" \
         --query SnapshotId --output text)
     wait_for completed 7200 snapshot_state || fail "the snapshot failed"
     finished=yes

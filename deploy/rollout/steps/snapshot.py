@@ -1,9 +1,12 @@
 """The snapshot that holds the images, so that a new node has them at once."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from botocore.exceptions import ClientError
 
+from contract.chart_values import Image as ImageValues
+from contract.config import Config
 from deploy.console import note
 from deploy.errors import DeployError
 from deploy.processes import ROOT, output_of
@@ -14,6 +17,7 @@ from deploy.rollout.journal import SNAPSHOT
 _SCRIPT = ROOT / "utils" / "bottlerocket-images-cache" / "snapshot.sh"
 _REMEDY = "Its own words stand above; it has removed what it made. Run the same command again."
 _COMPLETED = "completed"
+_IMAGE_TAG = "image-"
 
 
 class Snapshot:
@@ -48,6 +52,8 @@ class Snapshot:
         snapshots = _named(deployment)
         for snapshot in snapshots:
             _require(ec2, snapshot)
+        for difference in _differences(ec2, deployment.kept):
+            note(difference)
         if not snapshots:
             note("config.yaml names no snapshot: a new node pulls its images first, which takes minutes.")
             return "none"
@@ -64,6 +70,27 @@ def _named(deployment: Deployment) -> list[str]:
         if one.extra_values.karpenter.enabled
     )
     return sorted({volume.snapshot_id for volume in volumes if volume.snapshot_id is not None})
+
+
+def _differences(ec2: Any, kept: Config | None) -> Iterator[str]:
+    """Images that config.yaml names and a snapshot, as far as it says what it holds, does not have."""
+    for runtime in kept.enabled_runtimes if kept is not None else ():
+        values = runtime.extra_values
+        snapshot = values.karpenter.node_template.data_volume.snapshot_id
+        held = _held(ec2, snapshot) if snapshot is not None else set()
+        for image in (values.runtime.inference_api.image, values.runtime.queue_agent.image):
+            if held and image.repository is not None and _address(image) not in held:
+                yield f"Snapshot {snapshot} does not hold {_address(image)}: nodes of {runtime.name} pull it first."
+
+
+def _held(ec2: Any, snapshot: str) -> set[str]:
+    """The images in a snapshot: snapshot.sh writes them into tags."""
+    tags = ec2.describe_snapshots(SnapshotIds=[snapshot])["Snapshots"][0].get("Tags", [])
+    return {tag["Value"] for tag in tags if tag["Key"].startswith(_IMAGE_TAG)}
+
+
+def _address(image: ImageValues) -> str:
+    return f"{image.repository}@{image.digest}" if image.digest else f"{image.repository}:{image.tag}"
 
 
 def _require(ec2: Any, snapshot: str) -> None:

@@ -16,7 +16,7 @@ class Tools:
         if deployment.options.skip_tools:
             return "use the cdk on the PATH"
         return (
-            f"aws-cdk {cdk_version()} is there" if has_cdk() else f"install aws-cdk {cdk_version()} into .local/tools"
+            f"aws-cdk {cdk_version()} is there" if has_cdk() else f"install aws-cdk {cdk_version()} into node_modules"
         )
 
     def run(self, deployment: Deployment) -> str:
