@@ -71,7 +71,7 @@ def runtime_faults(runtimes: list[Any]) -> Iterator[Fault]:
 
 
 def queue_name_faults(data: dict[Any, Any]) -> Iterator[Fault]:
-    """Names that would give queues longer names than SQS takes; ill-typed ones are left to the model.
+    """Names after which queues cannot be named; ill-typed ones are left to the model.
 
     Args:
         data: The whole file.
@@ -79,12 +79,14 @@ def queue_name_faults(data: dict[Any, Any]) -> Iterator[Fault]:
     stack, runtimes = data.get("stackName"), data.get("modelsRuntime")
     if not isinstance(stack, str) or not isinstance(runtimes, list):
         return
-    longest = max((RETURNED.suffix, DEAD.suffix), key=len)
-    room = _MAX_QUEUE_NAME - len(f"{stack}{STACK_SUFFIX}-{longest}")
+    suffixes = (RETURNED.suffix, DEAD.suffix)
+    room = _MAX_QUEUE_NAME - len(f"{stack}{STACK_SUFFIX}-{max(suffixes, key=len)}")
     for index, runtime in enumerate(runtimes):
         name = runtime.get("name") if isinstance(runtime, dict) else None
-        if isinstance(name, str) and len(name) > room:
-            yield Fault(
-                f"modelsRuntime[{index}].name",
-                f"may have {max(room, 0)} characters beside this stackName, so that queues can be named after both",
-            )
+        if not isinstance(name, str):
+            continue
+        at = f"modelsRuntime[{index}].name"
+        if len(name) > room:
+            yield Fault(at, f"may have {max(room, 0)} characters beside this stackName: queues are named after both")
+        if name.endswith(suffixes):
+            yield Fault(at, f"must not end in {' or '.join(suffixes)}: so end the names of a runtime's other queues")

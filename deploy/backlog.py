@@ -5,7 +5,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-_SUFFIXES = ("-returned", "-dead")
+from contract.queues import DEAD, RETURNED
+
+_SUFFIXES = (RETURNED.suffix, DEAD.suffix)
 _RUNTIME_QUEUE = re.compile(r"[a-z0-9-]+")
 _COUNTS = (
     "ApproximateNumberOfMessages",

@@ -20,6 +20,8 @@ from deploy.verify.target import Target, local_target
 from local.demo import demo_samples
 
 ROOT = Path(__file__).resolve().parents[2]
+_LAST_WORDS = "All samples at once"
+"""What is printed when all runs, after stack.json is there; agents may still be about to start."""
 _START_TIMEOUT_S = 60
 
 
@@ -34,12 +36,11 @@ class LocalUp:
 
     def wait_ready(self) -> None:
         deadline = time.monotonic() + _START_TIMEOUT_S
-        file = self.state / "stack.json"
-        while not file.exists():
+        while not (_LAST_WORDS in self.printed.read_text() and any("queue_agent" in part for part in self.part_pids())):
             assert self.process.poll() is None, self.printed.read_text()
             assert time.monotonic() < deadline, self.printed.read_text()
             time.sleep(0.05)
-        self.stack = json.loads(file.read_text())
+        self.stack = json.loads((self.state / "stack.json").read_text())
 
     @property
     def target(self) -> Target:

@@ -79,6 +79,11 @@ def test_names_that_make_a_queues_name_longer_than_sqs_takes_are_a_fault():
     assert faulty_fields(stackName=stack, modelsRuntime=runtime(fits + 1)) == {"modelsRuntime[0].name"}
 
 
+@pytest.mark.parametrize("name", ["a-returned", "a-dead"])
+def test_a_runtime_that_is_called_like_anothers_queue_is_a_fault(name):
+    assert faulty_fields(modelsRuntime=[{**RUNTIME, "name": name}]) == {"modelsRuntime[0].name"}
+
+
 def test_local_disks_for_images_and_a_snapshot_of_images_exclude_each_other():
     template = {"instanceStorePolicy": "RAID0", "dataVolume": {"snapshotID": "snap-0a"}}
     runtime = {**RUNTIME, "extraValues": {"karpenter": {"nodeTemplate": template}}}
