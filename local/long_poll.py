@@ -1,41 +1,47 @@
-"""Mends moto's long poll, which SQS does better in two ways.
+"""Mends moto's queues, which SQS does better in three ways.
 
 moto goes on waiting for a client that has died, and the message it then hands out is hidden from everybody for the
-whole visibility timeout; and two clients that wait at the same time may both get a message.
+whole visibility timeout; two clients that wait at the same time may both get a message; and a message that is sent
+while another one is deleted may be lost.
 """
 
 import select
 import socket
-import threading
 import time
 from typing import Any
 
 from flask import request
-from moto.sqs.models import Message, SQSBackend
+from moto.sqs.models import Message, Queue, SQSBackend
 
 _LOOK_EVERY_S = 1
 
 
 def mend_long_poll() -> None:
-    """Put the mended long poll in place of moto's, for this process."""
+    """Put the mended long poll in place of moto's, for this process; each queue is changed by one caller at a time."""
     backend_class: Any = SQSBackend
-    receive = backend_class.receive_message
-    one_at_a_time = threading.Lock()
+    queue_class: Any = Queue
+    receive, delete = backend_class.receive_message, queue_class.delete_message
 
     def receive_message(
         backend: SQSBackend, queue_name: str, count: int, wait_seconds_timeout: int, *rest: Any
     ) -> list[Message]:
         deadline = time.monotonic() + wait_seconds_timeout
         client: socket.socket = request.environ["werkzeug.socket"]
+        queue: Any = backend.get_queue(queue_name)
         while not _has_hung_up(client):
-            with one_at_a_time:
+            with queue._messages_lock:  # moto takes it to send, and for nothing else
                 messages: list[Message] = receive(backend, queue_name, count, 0, *rest)
             if messages or time.monotonic() >= deadline:
                 return messages
-            backend.get_queue(queue_name).wait_for_messages(_LOOK_EVERY_S)
+            queue.wait_for_messages(_LOOK_EVERY_S)
         return []
 
+    def delete_message(queue: Any, receipt_handle: str) -> None:
+        with queue._messages_lock:
+            delete(queue, receipt_handle)
+
     backend_class.receive_message = receive_message
+    queue_class.delete_message = delete_message
 
 
 def _has_hung_up(client: socket.socket) -> bool:
