@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 
-from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import Duration
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from cdk.log_group import log_group
 from cdk.nag import acknowledge
 
 
@@ -51,11 +52,9 @@ class PythonFunction(Construct):
         retry_attempts: int | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
-        log_group = logs.LogGroup(
-            self, "Log", retention=log_retention, encryption_key=key, removal_policy=RemovalPolicy.DESTROY
-        )
+        log = log_group(self, "Log", retention=log_retention, key=key)
         self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
-        log_group.grant_write(self.role)
+        log.grant_write(self.role)
         for grant in grants:
             self.role.add_to_policy(grant)
         self.function = lambda_.Function(
@@ -70,7 +69,7 @@ class PythonFunction(Construct):
             timeout=timeout,
             memory_size=memory_mib,
             role=self.role,
-            log_group=log_group,
+            log_group=log,
             logging_format=lambda_.LoggingFormat.JSON,
             tracing=lambda_.Tracing.ACTIVE,
             retry_attempts=retry_attempts,
