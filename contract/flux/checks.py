@@ -1,0 +1,101 @@
+"""Checks of a request against the model that is to do it; door and model server see the same faults."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from contract.faults import Fault, faults_of, field_path
+from contract.flux.options import ModelCard
+from contract.flux.requests import REQUESTS, Edit, Generation, Request, sides_of
+
+Path = tuple[str | int, ...]
+
+
+def request_faults(
+    content: Mapping[str, Any], task_type: str, card: ModelCard | None, at: Path = ()
+) -> Iterator[Fault]:
+    """Name all faults of a request.
+
+    Args:
+        content: The request.
+        task_type: One of ``contract.flux.families.TASK_TYPES``.
+        card: The model; None where it is not known, and only the request's form is checked.
+        at: Where the request stands.
+    """
+    try:
+        request = REQUESTS[task_type].model_validate(content)
+    except ValidationError as exc:
+        yield from faults_of(exc, at)
+        return
+    if card is not None:
+        for fault in model_faults(request, task_type, card):
+            yield Fault(field_path(at) + ("." if at and fault.field else "") + fault.field, fault.problem)
+
+
+def model_faults(request: Request, task_type: str, card: ModelCard) -> Iterator[Fault]:
+    """What a well-formed request asks of a model that it cannot do."""
+    family = card.row
+    if task_type not in family.task_types:
+        yield Fault("", f"is {task_type}, which this model does not do; it does {', '.join(family.task_types)}")
+        return
+    if isinstance(request, Generation):
+        yield from _size_faults(request.width or family.size, request.height or family.size, card)
+    if isinstance(request, Edit):
+        yield from _edit_faults(request, card)
+    most = card.most_sequence_length
+    if request.max_sequence_length is not None and (most is None or request.max_sequence_length > most):
+        yield Fault("max_sequence_length", f"may be at most {most}" if most else "is fixed for this model")
+    yield from _lora_faults(request, card)
+
+
+def _size_faults(width: int, height: int, card: ModelCard) -> Iterator[Fault]:
+    family = card.row
+    for name, side in (("width", width), ("height", height)):
+        if side % family.size_multiple:
+            yield Fault(name, f"must be a multiple of {family.size_multiple}")
+    if width * height > family.most_pixels:
+        yield Fault("width", f"times height may be at most {family.most_pixels} pixels")
+
+
+def _edit_faults(request: Edit, card: ModelCard) -> Iterator[Fault]:
+    family = card.row
+    if len(request.sources) > family.references:
+        yield Fault("images", f"may be at most {family.references} for this model")
+    if request.size is not None:
+        width, height = sides_of(request.size)
+        if width * (height or 1) > family.most_pixels or max(width, height or 0) ** 2 > 2 * family.most_pixels:
+            yield Fault("size", f"may be at most {family.most_pixels} pixels in all")
+
+
+def _lora_faults(request: Request, card: ModelCard) -> Iterator[Fault]:
+    names = [lora.name for lora in card.loras]
+    there_are = f"there are {', '.join(names)}" if names else "there are none"
+    weights = request.lora_weights
+    if isinstance(weights, dict):
+        for name in weights.keys() - set(names):
+            yield Fault(f"lora_weights.{name}", f"is no LoRA of this model; {there_are}")
+    for field, values in (("lora_weights", weights), ("use_loras", request.use_loras)):
+        if isinstance(values, list) and len(values) > len(names):
+            yield Fault(field, f"is longer than the list of LoRAs; {there_are}")
+
+
+def lora_weights(request: Request, card: ModelCard) -> dict[str, float]:
+    """The LoRAs that take part in a request, with their weights; those of weight 0 are left out.
+
+    ``lora_weights`` by name or in order goes before the configuration's weights. A LoRA that ``use_loras`` switches on
+    and that has no weight has 1.
+    """
+    given, used = request.lora_weights, request.use_loras or ()
+    weights: dict[str, float] = {}
+    for position, lora in enumerate(card.loras):
+        weight = lora.weight
+        if position < len(used):
+            weight = (weight or 1.0) if used[position] else 0.0
+        if isinstance(given, dict):
+            weight = given.get(lora.name, weight)
+        elif given is not None and position < len(given) and (position >= len(used) or used[position]):
+            weight = given[position]
+        if weight:
+            weights[lora.name] = weight
+    return weights

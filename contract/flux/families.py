@@ -1,0 +1,123 @@
+"""Families of diffusion models: what a request may hold for one, and what is taken where it says nothing."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+TEXT_TO_IMAGE, IMAGE_TO_IMAGE, INPAINTING, EDIT = "text-to-image", "image-to-image", "inpainting", "edit"
+TASK_TYPES = (TEXT_TO_IMAGE, IMAGE_TO_IMAGE, INPAINTING, EDIT)
+"""What a runtime of type flux takes; each model takes some of them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """Models that are run by the same code.
+
+    Attributes:
+        name: Its name.
+        task_types: What its models can do.
+        size_multiple: Width and height are multiples of it, in pixels.
+        size: Width and height of a picture unless the request says otherwise, in pixels.
+        most_pixels: Above so many, its models repeat themselves.
+        steps: Denoising steps unless the request says otherwise.
+        guidance: Guidance scale unless the request says otherwise.
+        sequence_length: Tokens of the prompt that are read unless the request says otherwise; None where it is fixed.
+        most_sequence_length: The most that may be asked for.
+        negative_prompt: What becomes of one: it guides ("used"), it guides if true_cfg_scale is above 1 ("true-cfg").
+        references: How many images an edit may be given.
+        strength: How much of a given image is redrawn unless the request says otherwise, from 0 to 1.
+    """
+
+    name: str
+    task_types: tuple[str, ...]
+    size_multiple: int
+    size: int
+    most_pixels: int
+    steps: int
+    guidance: float
+    sequence_length: int | None = None
+    most_sequence_length: int | None = None
+    negative_prompt: Literal["used", "true-cfg"]
+    references: int = 1
+    strength: float = 0.6
+
+
+_MEGAPIXEL = 1024 * 1024
+
+FAMILIES: Mapping[str, Family] = {
+    row.name: row
+    for row in (
+        Family(
+            name="flux",
+            task_types=(TEXT_TO_IMAGE, IMAGE_TO_IMAGE, INPAINTING),
+            size_multiple=16,
+            size=512,
+            most_pixels=2 * _MEGAPIXEL,
+            steps=28,
+            guidance=3.5,
+            sequence_length=512,
+            most_sequence_length=512,
+            negative_prompt="true-cfg",
+        ),
+        Family(
+            name="flux-fill",
+            task_types=(INPAINTING,),
+            size_multiple=16,
+            size=1024,
+            most_pixels=2 * _MEGAPIXEL,
+            steps=50,
+            guidance=30,
+            sequence_length=512,
+            most_sequence_length=512,
+            negative_prompt="true-cfg",
+            strength=1.0,
+        ),
+        Family(
+            name="flux-kontext",
+            task_types=(EDIT, TEXT_TO_IMAGE),
+            size_multiple=16,
+            size=1024,
+            most_pixels=2 * _MEGAPIXEL,
+            steps=28,
+            guidance=2.5,
+            sequence_length=512,
+            most_sequence_length=512,
+            negative_prompt="true-cfg",
+        ),
+        Family(
+            name="qwen-image-edit",
+            task_types=(EDIT,),
+            size_multiple=16,
+            size=1024,
+            most_pixels=2 * _MEGAPIXEL,
+            steps=40,
+            guidance=1.0,
+            sequence_length=512,
+            most_sequence_length=1024,
+            negative_prompt="true-cfg",
+            references=3,
+        ),
+        Family(
+            name="sdxl",
+            task_types=(TEXT_TO_IMAGE, IMAGE_TO_IMAGE, INPAINTING),
+            size_multiple=8,
+            size=1024,
+            most_pixels=4 * _MEGAPIXEL,
+            steps=30,
+            guidance=5.0,
+            negative_prompt="used",
+        ),
+        Family(
+            name="sd3",
+            task_types=(TEXT_TO_IMAGE, IMAGE_TO_IMAGE, INPAINTING),
+            size_multiple=16,
+            size=1024,
+            most_pixels=2 * _MEGAPIXEL,
+            steps=28,
+            guidance=3.5,
+            sequence_length=256,
+            most_sequence_length=512,
+            negative_prompt="used",
+        ),
+    )
+}

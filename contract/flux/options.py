@@ -1,0 +1,122 @@
+"""The model of a runtime of type flux, as config.yaml has it and as the model server reads it."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from contract.config_model import Section
+from contract.flux.families import FAMILIES, Family
+from contract.flux.profiles import PROFILES, Offload, Profile, Quantization
+
+_SOURCE = r"^[A-Za-z0-9_][A-Za-z0-9._/-]*$"
+_NAME = r"^[a-z0-9][a-z0-9_-]{0,62}$"
+
+
+class Lora(Section):
+    """A LoRA that is loaded beside the model, and that requests switch on by weight."""
+
+    name: Annotated[str, Field(pattern=_NAME)]
+    """What requests call it."""
+    source: Annotated[str, Field(pattern=_SOURCE)]
+    """Its .safetensors file in the model bucket."""
+    weight: Annotated[float, Field(ge=-4, le=4)] = 0
+    """Its weight in requests that do not name it; 0 leaves it out."""
+
+
+class ModelOptions(Section):
+    """Which model a runtime of type flux serves, and how."""
+
+    profile: str | None = None
+    """A model that the project knows, as flux-schnell. Default: the source says what it is."""
+    source: Annotated[str, Field(pattern=_SOURCE)] | None = None
+    """Its folder in the model bucket, or its id on the Hugging Face hub. Default: the profile's id on the hub."""
+    dtype: Literal["bfloat16", "float16", "float32"] = "bfloat16"
+    """Numbers it computes with; FLUX and Qwen turn black in float16."""
+    quantization: Quantization = "none"
+    """Whether the weights of denoiser and text encoders are kept in fewer bits."""
+    offload: Offload = "none"
+    """What waits in main memory until it is needed: nothing, whole parts (model), or single layers (sequential)."""
+    compile: bool = False
+    """Whether the denoiser is compiled; the first start takes minutes, later ones read the cache."""
+    loras: tuple[Lora, ...] = ()
+    """LoRAs that are loaded with it."""
+    max_batch: Annotated[int, Field(ge=1, le=32)] = 4
+    """The most pictures denoised together; memory may allow fewer."""
+    batch_wait_seconds: Annotated[float, Field(ge=0, le=5)] = 0
+    """How long a request may wait for others to be denoised with, while the GPU is free."""
+    request_seconds: Annotated[float, Field(gt=0)] = 300
+    """After so long a request by HTTP is answered 504, and its job stopped; tasks have deadlines of their own."""
+
+    @field_validator("profile")
+    @classmethod
+    def _is_known(cls, value: str | None) -> str | None:
+        if value is None:
+            return value
+        if value not in PROFILES:
+            raise ValueError(f"must be one of {', '.join(PROFILES)}")
+        if refusal := PROFILES[value].refusal:
+            raise ValueError(f"cannot run here: {refusal}")
+        return value
+
+    @model_validator(mode="after")
+    def _is_complete(self) -> Self:
+        if self.profile is None and self.source is None:
+            raise ValueError("must name a profile or a source")
+        names = [lora.name for lora in self.loras]
+        if twice := {name for name in names if names.count(name) > 1}:
+            raise ValueError(f"names a LoRA twice: {', '.join(sorted(twice))}")
+        return self
+
+    @property
+    def known(self) -> Profile | None:
+        """The profile's row; None where only the source says what the model is."""
+        return PROFILES[self.profile] if self.profile else None
+
+    @property
+    def where(self) -> str:
+        """The folder or hub id that it is read from."""
+        known = self.known
+        return self.source or (known.hub_id if known and known.hub_id else "")
+
+
+class ModelCard(Section):
+    """What requests to a model may hold, and what is taken where they say nothing; travels to the door."""
+
+    family: str
+    """Name of its family."""
+    steps: int
+    """Denoising steps."""
+    guidance: float
+    """Guidance scale."""
+    sequence_length: int | None = None
+    """Tokens of the prompt that are read, and the most that may be asked for."""
+    most_sequence_length: int | None = None
+    """The most tokens that may be asked for."""
+    loras: tuple[Lora, ...] = ()
+    """Its LoRAs."""
+
+    @property
+    def row(self) -> Family:
+        """The family's row."""
+        return FAMILIES[self.family]
+
+
+def card_of(options: ModelOptions, family: Family) -> ModelCard:
+    """Join what is known of a model: its profile's values go before its family's.
+
+    Args:
+        options: Which model it is.
+        family: Its family, from the profile or found in its files.
+    """
+    known = options.known
+    steps, guidance, length = (known.steps, known.guidance, known.sequence_length) if known else (None, None, None)
+    return ModelCard.model_validate(
+        {
+            "family": family.name,
+            "steps": family.steps if steps is None else steps,
+            "guidance": family.guidance if guidance is None else guidance,
+            "sequenceLength": family.sequence_length if length is None else length,
+            "mostSequenceLength": family.most_sequence_length if length is None else length,
+            "loras": [lora.model_dump(by_alias=True) for lora in options.loras],
+        }
+    )

@@ -1,0 +1,1 @@
+"""A model server for diffusers pipelines: FLUX, Kontext, Fill, Qwen-Image-Edit, SDXL, SD3."""
