@@ -1,17 +1,12 @@
-"""What the server asks of a pipeline. Free of torch: a worker imports the pipeline by name, tests and stand-ins theirs."""
+"""What the server asks of a pipeline. Free of torch: a worker imports the pipeline by its name."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
 from contract.flux.options import ModelCard, ModelOptions
-
-Pixels = npt.NDArray[np.uint8]
-"""A picture: height × width × 3, RGB."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +20,7 @@ class Order:
         negative_prompt: None where there is none.
         true_cfg: Guidance away from the negative prompt; 1 is none.
         seeds: Of each picture that is asked for, in order.
-        width: Pixels, a multiple of what the family takes.
+        width: Image.Image, a multiple of what the family takes.
         height: The same.
         steps: Denoising steps.
         guidance: Guidance scale.
@@ -105,11 +100,11 @@ class Watch:
 
     stepped: Callable[[int, int], None]
     wanted: Callable[[], bool]
-    previewed: Callable[[Pixels], None] = field(default=lambda _: None)
+    previewed: Callable[[Image.Image], None] = field(default=lambda _: None)
 
 
 class Pipeline(Protocol):
-    """A loaded model on one device. ``encode`` may be called in another thread while ``draw`` runs; else one at a time."""
+    """A loaded model on one device; ``encode`` may be called in another thread while ``draw`` runs."""
 
     card: ModelCard
     """What requests to it may hold."""
@@ -128,11 +123,11 @@ class Pipeline(Protocol):
             OutOfMemoryError: Memory did not suffice.
         """
 
-    def draw(self, orders: Sequence[Order], encoded: Any, watch: Watch) -> list[list[Pixels]]:
+    def draw(self, orders: Sequence[Order], encoded: Any, watch: Watch) -> list[list[Image.Image]]:
         """Denoise and decode a batch of orders with one ``batch_key``; a picture does not depend on its neighbours.
 
         Returns:
-            The pictures of each order.
+            The pictures of each order, in RGB.
 
         Raises:
             StoppedError: ``watch.wanted`` said no.
