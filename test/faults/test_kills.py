@@ -18,22 +18,27 @@ STEP_S = 0.05
 
 
 class Weather(Case):
-    """A storm of kills over one runtime; each form and type takes its share of all kills."""
+    """A storm of kills over one runtime; each form and type takes its share of all kills.
+
+    The storms of one type come one after the other: all at once, agents that start would take the whole machine.
+    """
 
     def __init__(self, runtime_type, *, table, kills):
-        super().__init__(f"{runtime_type} {'with' if table else 'without'} a table, {kills // len(FORMS)} kills")
+        form = "with" if table else "without"
+        super().__init__(f"{runtime_type} {form} a table, {kills // len(FORMS)} kills", lane=f"{runtime_type} {kills}")
         self._form = (runtime_type, table)
         self._kills = kills // len(FORMS)
 
     @contextlib.contextmanager
     def bed(self, kit):
-        runtime_type, table = self._form
-        with kit.runtime(runtime_type, table=table) as runtime:
-            yield Storm(runtime, kit.seed, kit.input_png)
+        yield kit
 
     def run(self, bed):
-        bed.rage(self._kills)
-        return bed.report()
+        runtime_type, table = self._form
+        with bed.runtime(runtime_type, table=table) as runtime:
+            storm = Storm(runtime, bed.seed, bed.input_png)
+            storm.rage(self._kills)
+            return storm.report()
 
 
 def weathers(kills):

@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from faultkit.runtime import Runtime
 
-WORKERS = 16
+WORKERS = 12
 
 
 class Case:

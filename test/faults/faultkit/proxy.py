@@ -141,8 +141,8 @@ class FaultProxy:
         self._name_of = name_of
         self._round_trip_s = round_trip_s or {}
         self._rules: list[Rule] = []
-        self.came: list[str] = []
-        """Names of all calls, in the order in which they came."""
+        self.came: list[Call] = []
+        """All calls, in the order in which they came."""
         self.under_way: list[Call] = []
         """The calls that have not been answered yet."""
         network.do(self._open())
@@ -159,7 +159,7 @@ class FaultProxy:
 
     def count(self, name: str) -> int:
         """How many calls of a name (a shell pattern) have come."""
-        return len(fnmatch.filter(list(self.came), name))
+        return len(fnmatch.filter([call.name for call in list(self.came)], name))
 
     def close(self) -> None:
         """Stop listening."""
@@ -209,7 +209,7 @@ class FaultProxy:
                 request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             body = await request.content.read()
         call = self._name_of(request, body)
-        self.came.append(call.name)
+        self.came.append(call)
         self.under_way.append(call)
         try:
             return await self._answer(Exchange(self, call, request, body))

@@ -177,15 +177,23 @@ class Storm:
         after, struck, over = self._random.random() < 0.5, [], threading.Event()
         quiet_until_s = time.monotonic() + _PATIENCE_S
 
+        def end(pod):
+            try:
+                self._end(pod, with_server)
+            finally:
+                over.set()
+
         def strike_at(pod):
             async def act(exchange):
                 if struck or (time.monotonic() < quiet_until_s and not _is_quiet(pod, exchange.call)):
                     return await exchange.forward()
                 struck.append(pod)
-                if after:
-                    await exchange.forward()
-                await asyncio.to_thread(self._end, pod, with_server)
-                over.set()
+                try:
+                    if after:
+                        await exchange.forward()
+                finally:
+                    # In a thread, which goes on: the agent's end breaks this connection off, and ends this coroutine.
+                    await asyncio.to_thread(end, pod)
                 return exchange.reset()
 
             return act
@@ -240,8 +248,11 @@ def _is_running(pod):
 
 
 def _is_quiet(pod, but=None):
-    """Whether no task is about to end, but the one that makes a certain call."""
-    return not any(_is_last(call) for call in pod.aws.under_way if call is not but)
+    """Whether no task is about to end or between its notice and what follows, but the one that makes a certain call."""
+    if any(_is_last(call) for call in pod.aws.under_way if call is not but):
+        return False
+    last = next((call for call in reversed(pod.aws.came) if _is_last(call) and call is not but), None)
+    return last is None or last.name != "sns:Publish"
 
 
 def _is_last(call):
