@@ -1,4 +1,4 @@
-# `make` lists the targets. Everything goes into .venv, .local and out; nothing is installed outside the checkout.
+# `make` lists the targets. All goes into .venv, .venv-flux, .local and out; nothing is installed outside the checkout.
 
 PYTHON ?= python3
 CONFIG ?= config.yaml
@@ -9,26 +9,35 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/stamps
 RUN_GROUPS := api agent standin local
-GROUPS := $(RUN_GROUPS) cdk dev
+GROUPS := $(RUN_GROUPS) cdk dev flux flux-dev
 RUN_LOCKS := $(foreach group,$(RUN_GROUPS),requirements/$(group).txt)
 # The locks are complete and pinned by hash: there is nothing to resolve.
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links
 
-.PHONY: help demo up test soak lint format lock clean
+# PyTorch and what needs it: the flux model server, its demo and its tests alone.
+FLUX_VENV := .venv-flux
+MODEL_FOLDER ?=
+PROFILE ?= flux-schnell
+
+.PHONY: help demo demo-flux up test soak lint format lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 demo: $(STAMPS)/run ## post every sample request on a platform of its own; the pictures land in out/
 	@$(BIN)/python -m local demo --config $(CONFIG) $(ARGS)
 
+demo-flux: $(STAMPS)/run $(FLUX_VENV)/stamp ## the same for the flux server itself, with tiny models (MODEL_FOLDER=… PROFILE=flux-schnell for a real one)
+	@$(BIN)/python -m local demo-flux --python $(FLUX_VENV)/bin/python --profile $(PROFILE) \
+		$(if $(MODEL_FOLDER),--model-folder $(MODEL_FOLDER)) $(ARGS)
+
 up: $(STAMPS)/run ## run the platform until Ctrl-C (CONFIG=config.yaml PORT=8000 ARGS="--runtime-url NAME=URL")
 	@$(BIN)/python -m local up --config $(CONFIG) --port $(PORT) $(ARGS)
 
-test: $(STAMPS)/dev ## run every check; each group against its budget of seconds
+test: $(STAMPS)/dev $(FLUX_VENV)/stamp ## run every check; each group against its budget of seconds
 	@$(BIN)/python test/suite.py
 
 soak: $(STAMPS)/dev ## the long forms of the fault tests (FAULTS_KILLS=1000 FAULTS_TASKS=2000 FAULTS_SEED=…)
@@ -42,14 +51,15 @@ format: $(STAMPS)/dev ## write the code in the common style
 	@$(BIN)/ruff format .
 
 lock: $(STAMPS)/dev ## resolve pyproject.toml's groups into requirements/, all in one so that their versions agree
-	@all=$$(mktemp) && trap 'rm -f "$$all"' EXIT && \
-	$(LOCK) $(addprefix --group ,$(GROUPS)) -o "$$all" pyproject.toml && \
+	@all=$$(mktemp) && torch=$$(mktemp) && trap 'rm -f "$$all" "$$torch"' EXIT && echo torch >"$$torch" && \
+	$(LOCK) --excludes "$$torch" $(addprefix --group ,$(GROUPS)) -o "$$all" pyproject.toml && \
 	for group in $(GROUPS); do \
-		$(LOCK) --group $$group -c "$$all" -o requirements/$$group.txt pyproject.toml || exit 1; \
-	done
+		$(LOCK) --excludes "$$torch" --group $$group -c "$$all" -o requirements/$$group.txt pyproject.toml || exit 1; \
+	done && \
+	$(LOCK) --group torch -c "$$all" -o requirements/torch.txt pyproject.toml
 
 clean: ## remove all that make has made
-	rm -rf $(VENV) .local out node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(FLUX_VENV) .local out node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(STAMPS)/venv:
@@ -74,4 +84,14 @@ $(STAMPS)/cdk: $(STAMPS)/run requirements/cdk.txt
 $(STAMPS)/dev: $(STAMPS)/cdk requirements/dev.txt
 	@echo "Installing the developers' tools into $(VENV) …"
 	@$(INSTALL) -r requirements/dev.txt
+	@touch $@
+
+$(FLUX_VENV)/stamp: $(STAMPS)/venv requirements/flux.txt requirements/flux-dev.txt requirements/torch.txt
+	@echo "Installing PyTorch and diffusers into $(FLUX_VENV) (once; PyTorch with CUDA is 3 GB) …"
+	@$(PYTHON) -m venv $(FLUX_VENV)
+	@$(FLUX_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes --no-deps \
+		-r requirements/flux.txt -r requirements/flux-dev.txt
+	@# By version alone: where there is no GPU, an index or a folder of wheels may have a smaller build of it.
+	@$(FLUX_VENV)/bin/python -m pip install --disable-pip-version-check --no-compile \
+		"$$(sed -n 's/^\(torch==[^ ]*\).*/\1/p' requirements/torch.txt)"
 	@touch $@

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from api import comfyui_content, sdwebui_content
+from api import comfyui_content, flux_content, sdwebui_content
 from contract.catalog import DeployedRuntime
 from contract.faults import Fault, field_path
 
@@ -11,6 +11,7 @@ Path = tuple[str | int, ...]
 
 _CHECKS: Mapping[str, Callable[[Mapping[str, Any], str, DeployedRuntime, Path], Iterator[Fault]]] = {
     "comfyui": comfyui_content.check,
+    "flux": flux_content.check,
     "sdwebui": sdwebui_content.check,
 }
 

@@ -71,7 +71,7 @@ def _find_runtime(name: Any, catalog: RuntimeCatalog, faults: list[Fault]) -> De
 
 
 def _takes(runtime: DeployedRuntime, tasktype: Any, faults: list[Fault]) -> bool:
-    accepted = runtime.runtime_type.task_types
+    accepted = runtime.task_types
     if tasktype in accepted:
         return True
     if isinstance(tasktype, str) and tasktype:

@@ -16,6 +16,7 @@ from constructs import Construct
 
 from cdk.customer_key import use_statements
 from cdk.gateway_responses import GatewayResponses
+from cdk.log_group import log_group
 from cdk.nag import acknowledge, acknowledge_managed_policy
 from cdk.output_bucket import acknowledge_task_objects
 from cdk.python_function import PythonFunction
@@ -92,7 +93,7 @@ class FrontDoor(Construct):
             "Handler",
             code=code,
             handler="api.handlers.handler",
-            description="Checks requests and publishes them as tasks.",
+            description="Checks requests and publishes them as tasks",
             environment={
                 "TASK_TOPIC_ARN": tasks.topic_arn,
                 "OUTPUT_BUCKET": bucket.bucket_name,
@@ -106,9 +107,7 @@ class FrontDoor(Construct):
         )
         acknowledge_task_objects(handler.role)
         self.function = handler.function
-        access_log = logs.LogGroup(
-            self, "AccessLog", retention=log_retention, encryption_key=key, removal_policy=RemovalPolicy.DESTROY
-        )
+        access_log = log_group(self, "AccessLog", retention=log_retention, key=key)
         self.api = self._api(config, access_log)
         GatewayResponses(self, "Responses", api=self.api)
         if config.apigw.waf:

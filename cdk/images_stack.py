@@ -3,19 +3,20 @@
 from pathlib import Path
 from typing import Any
 
-from aws_cdk import CfnOutput, Duration, IgnoreMode, RemovalPolicy, Stack
+from aws_cdk import CfnOutput, Duration, IgnoreMode, Stack
 from aws_cdk import aws_codebuild as codebuild
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3_assets as assets
 from constructs import Construct
 
+from cdk.log_group import log_group
 from cdk.nag import acknowledge
+from contract.image_context import context_files
+from contract.images import FOLDER, IMAGES
 
 _ROOT = Path(__file__).parent.parent
-_REPOSITORIES = "sd-on-eks/*"
-_SOURCES = ("contract", "queue_agent", "runtimes", "requirements/agent.txt", "requirements/standin.txt")
-"""What the Dockerfiles may copy; the allow-list beside each takes its part of it."""
+_REPOSITORIES = f"{FOLDER}/*"
 _PUSH = [
     *("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"),
     *("ecr:InitiateLayerUpload", "ecr:UploadLayerPart", "ecr:CompleteLayerUpload", "ecr:PutImage"),
@@ -48,16 +49,14 @@ class ImagesStack(Stack):
 
     def __init__(self, scope: Construct, construct_id: str) -> None:
         super().__init__(scope, construct_id, description="Builds the container images of image generation")
-        exclude = ["*", *(f"!{source}" for source in _SOURCES), "**/__pycache__"]
+        exclude = ["*", *(f"!{file.as_posix()}" for file in _sources())]
         source = assets.Asset(self, "Source", path=str(_ROOT), exclude=exclude, ignore_mode=IgnoreMode.DOCKER)
-        log_group = logs.LogGroup(
-            self, "Log", retention=logs.RetentionDays.ONE_MONTH, removal_policy=RemovalPolicy.DESTROY
-        )
+        log = log_group(self, "Log", retention=logs.RetentionDays.ONE_MONTH, key=None)
         self.project = codebuild.Project(
             self,
             "Project",
             # CDK's own grants would be wider: every object's listing, and a log group that is not used.
-            role=self._role(source, log_group).without_policy_updates(),
+            role=self._role(source, log).without_policy_updates(),
             source=codebuild.Source.s3(bucket=source.bucket, path=source.s3_object_key),
             build_spec=codebuild.BuildSpec.from_object(_BUILD_SPEC),
             environment=codebuild.BuildEnvironment(
@@ -66,20 +65,20 @@ class ImagesStack(Stack):
                 privileged=True,
             ),
             environment_variables={"DOCKER_BUILDKIT": codebuild.BuildEnvironmentVariable(value="1")},
-            logging=codebuild.LoggingOptions(cloud_watch=codebuild.CloudWatchLoggingOptions(log_group=log_group)),
+            logging=codebuild.LoggingOptions(cloud_watch=codebuild.CloudWatchLoggingOptions(log_group=log)),
             timeout=_TIMEOUT,
         )
         acknowledge(self.project, "AwsSolutions-CB3", "Building images needs privileges; it builds ours and no other.")
         acknowledge(self.project, "AwsSolutions-CB4", "Nothing is kept: there are no artifacts, ECR has the images.")
         CfnOutput(self, "ProjectName", value=self.project.project_name)
 
-    def _role(self, source: assets.Asset, log_group: logs.LogGroup) -> iam.Role:
+    def _role(self, source: assets.Asset, log: logs.ILogGroup) -> iam.Role:
         role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("codebuild.amazonaws.com"))
         repositories = self.format_arn(service="ecr", resource="repository", resource_name=_REPOSITORIES)
         for actions, resource in (
             (["s3:GetObject", "s3:GetObjectVersion"], source.bucket.arn_for_objects(source.s3_object_key)),
             (["s3:GetBucketLocation"], source.bucket.bucket_arn),
-            (["logs:CreateLogStream", "logs:PutLogEvents"], log_group.log_group_arn),
+            (["logs:CreateLogStream", "logs:PutLogEvents"], log.log_group_arn),
             (["ecr:GetAuthorizationToken"], "*"),
             (_PUSH, repositories),
         ):
@@ -88,3 +87,12 @@ class ImagesStack(Stack):
         arn = f"arn:<AWS::Partition>:ecr:<AWS::Region>:<AWS::AccountId>:repository/{_REPOSITORIES}"
         acknowledge(role, f"AwsSolutions-IAM5[Resource::{arn}]", "The repositories of all images that it builds.")
         return role
+
+
+def _sources() -> list[Path]:
+    """What any build may see: each Dockerfile, the allow-list beside it, and what that lets through."""
+    files: set[Path] = set()
+    for image in IMAGES.values():
+        allow_list = Path(f"{image.dockerfile}.dockerignore")
+        files |= {image.dockerfile, allow_list, *context_files(_ROOT, image.dockerfile)}
+    return sorted(files)

@@ -90,13 +90,13 @@ class Keeper(Construct):
         self.returned = function(
             "Returned",
             handler="keeper.handlers.returned_handler",
-            description="Ends jobs whose messages no agent brought to an end.",
+            description="Ends jobs whose messages no agent brought to an end",
             grants=_returned_grants(table, notices, queues, key),
         ).function
         reaper = function(
             "Reaper",
             handler="keeper.handlers.reaper_handler",
-            description="Looks at jobs that are overdue.",
+            description="Looks at jobs that are overdue",
             grants=_reaper_grants(table, tasks, notices, bucket, key),
             retry_attempts=0,
         )

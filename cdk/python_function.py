@@ -21,7 +21,7 @@ class PythonFunction(Construct):
         construct_id: Its name there.
         code: Its bundle (``cdk.lambda_code``).
         handler: Dotted path of its handler.
-        description: What it does, for people who look at the console.
+        description: What it does, for people who look at the console; its role has the same.
         environment: What the handler reads.
         timeout: When it is given up.
         memory_mib: Its memory, and with it its share of a CPU.
@@ -53,7 +53,9 @@ class PythonFunction(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         log = log_group(self, "Log", retention=log_retention, key=key)
-        self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+        self.role = iam.Role(
+            self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"), description=description
+        )
         log.grant_write(self.role)
         for grant in grants:
             self.role.add_to_policy(grant)

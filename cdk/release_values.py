@@ -1,15 +1,15 @@
 """From config.yaml to the values of a runtime's Helm release; a pure function."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from contract.chart_release import ReleaseValues
 from contract.config import Config, ModelsRuntime
+from contract.pod_images import pod_images
 
 DISCOVERY_TAG = "karpenter.sh/discovery"
 """Tag by which Karpenter finds the cluster's subnets and security groups; its value is the cluster's name."""
-IMAGES_FOLDER = "sd-on-eks"
-"""What the names of the project's repositories in the account's registry begin with."""
 RUNTIME_TAG = "sd-on-eks/runtime"
 """Tag of a runtime's instances and volumes, by which costs can be divided."""
 
@@ -43,13 +43,16 @@ class ReleaseResources:
     registry: str
 
 
-def release_values(config: Config, runtime: ModelsRuntime, resources: ReleaseResources) -> dict[str, Any]:
+def release_values(
+    config: Config, runtime: ModelsRuntime, resources: ReleaseResources, *, image_tags: Mapping[str, str]
+) -> dict[str, Any]:
     """Give the values of a runtime's release.
 
     Args:
         config: The whole configuration.
         runtime: One of its runtimes.
         resources: What the stack has made for it.
+        image_tags: Tags of the project's own images, by their names.
 
     Returns:
         All values of the project's chart. A foreign chart gets what the operator wrote, and what is computed.
@@ -58,11 +61,13 @@ def release_values(config: Config, runtime: ModelsRuntime, resources: ReleaseRes
     if runtime.chart_repository is not None:
         return _merged(runtime.foreign_chart_values, computed)
     own = runtime.extra_values.model_dump(by_alias=True, exclude_none=True, exclude_unset=True)
-    values = _merged(_chosen(config, runtime, resources), _merged(own, computed))
-    return ReleaseValues.model_validate(values).model_dump(by_alias=True, exclude_none=True)
+    values = _merged(_chosen(config, runtime, resources, image_tags), _merged(own, computed))
+    return ReleaseValues.model_validate(values).model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
-def _chosen(config: Config, runtime: ModelsRuntime, resources: ReleaseResources) -> dict[str, Any]:
+def _chosen(
+    config: Config, runtime: ModelsRuntime, resources: ReleaseResources, image_tags: Mapping[str, str]
+) -> dict[str, Any]:
     """What the operator may set otherwise: where nodes are made, how they are tagged, where images come from."""
     template = runtime.extra_values.karpenter.node_template
     discovery = {DISCOVERY_TAG: config.cloudformation_stack}
@@ -71,12 +76,14 @@ def _chosen(config: Config, runtime: ModelsRuntime, resources: ReleaseResources)
         chosen["securityGroupSelector"] = discovery
     if not template.subnet_selector:
         chosen["subnetSelector"] = discovery
-    images = {"inferenceApi": runtime.type, "queueAgent": "queue-agent"}
+    images = {
+        image.container: image.asked(resources.registry, image_tags[image.source.name]) for image in pod_images(runtime)
+    }
     return {
         "karpenter": {"nodeTemplate": chosen},
         "runtime": {
-            container: {"image": {"repository": f"{resources.registry}/{IMAGES_FOLDER}/{name}"}}
-            for container, name in images.items()
+            container: {"image": image.model_dump(by_alias=True, exclude_none=True)}
+            for container, image in images.items()
         },
     }
 
@@ -95,7 +102,7 @@ def _computed(config: Config, runtime: ModelsRuntime, resources: ReleaseResource
             "name": runtime.name,
             "type": runtime.type,
             "serviceAccountName": resources.service_account,
-            "inferenceApi": {} if runtime.static_model is None else {"modelFilename": runtime.static_model},
+            "inferenceApi": _served(runtime),
             "queueAgent": {
                 "dynamicModel": runtime.dynamic_model,
                 "s3Bucket": resources.output_bucket,
@@ -111,6 +118,14 @@ def _computed(config: Config, runtime: ModelsRuntime, resources: ReleaseResource
             "persistence": persistence,
         },
     }
+
+
+def _served(runtime: ModelsRuntime) -> dict[str, Any]:
+    """What the model server is told to load at its start."""
+    if runtime.model is not None:
+        options = runtime.model.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_unset=True)
+        return {"modelOptions": options}
+    return {} if runtime.static_model is None else {"modelFilename": runtime.static_model}
 
 
 def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:

@@ -14,8 +14,10 @@ from cdk.output_bucket import LOGICAL_ID
 from cdk.pod_identity import PodIdentity
 from cdk.release_values import ReleaseResources, release_values
 from contract.config import Config, ModelsRuntime
+from contract.pod_images import pod_images
 
-CHART = Path(__file__).parent.parent / "charts" / "sd-on-eks"
+_ROOT = Path(__file__).parent.parent
+CHART = _ROOT / "charts" / "sd-on-eks"
 _TIMEOUT = Duration.minutes(14)  # the handler is a Lambda, which has 15
 
 
@@ -68,7 +70,7 @@ class Runtime(Construct):
             namespace=runtime.namespace,
             create_namespace=True,
             timeout=_TIMEOUT,
-            values=release_values(config, runtime, resources),
+            values=release_values(config, runtime, resources, image_tags=_image_tags(runtime)),
             **self._chart(runtime),
         )
         self.release.node.add_dependency(self.identity.association)
@@ -86,3 +88,8 @@ class Runtime(Construct):
         if runtime.chart_repository is None:
             return {"chart_asset": assets.Asset(self, "Chart", path=str(CHART))}
         return {"chart": CHART.name, "repository": runtime.chart_repository, "version": runtime.chart_version}
+
+
+def _image_tags(runtime: ModelsRuntime) -> dict[str, str]:
+    """The tags under which ``python -m deploy.images build`` makes its images of this checkout."""
+    return {image.source.name: image.source.tag(_ROOT) for image in pod_images(runtime)}

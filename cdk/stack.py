@@ -24,6 +24,7 @@ from cdk.runtime_role import agent_statements
 from cdk.task_flow import TaskFlow
 from cdk.three_zones import ThreeZoneStack
 from contract.config import Config, ModelsRuntime
+from contract.images import account_registry
 
 
 class PlatformStack(ThreeZoneStack):
@@ -111,7 +112,7 @@ class PlatformStack(ThreeZoneStack):
                 node_role=self._karpenter.node_role.role_name,
                 service_account=runtime.name,
                 otlp_endpoint=self._collector.endpoint,
-                registry=f"{self.account}.dkr.ecr.{self.region}.{self.url_suffix}",
+                registry=account_registry(account=self.account, region=self.region, url_suffix=self.url_suffix),
             ),
             statements=agent_statements(
                 queues=queues,

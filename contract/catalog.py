@@ -7,6 +7,7 @@ from typing import Any, Self
 from contract import strict_json
 from contract.checkpoints import same_checkpoint
 from contract.deadlines import DEFAULT_DEADLINES, Deadlines
+from contract.flux.options import ModelCard
 from contract.runtimes import RUNTIME_TYPES, RuntimeType
 
 
@@ -20,6 +21,7 @@ class DeployedRuntime:
         model_filename: The checkpoint it serves; None for a dynamic runtime and for types without checkpoints.
         dynamic_model: Whether it loads the checkpoint that a task asks for.
         deadlines: How long its jobs may take.
+        card: What its model takes; None for types without model options, and where only the model's files say it.
     """
 
     name: str
@@ -27,17 +29,29 @@ class DeployedRuntime:
     model_filename: str | None = None
     dynamic_model: bool = False
     deadlines: Deadlines = DEFAULT_DEADLINES
+    card: ModelCard | None = None
 
     @classmethod
     def from_entry(cls, entry: dict[str, Any]) -> Self:
         """Read an entry of runtimes.json; one without deadlines has the default ones."""
         deadlines = Deadlines(**entry["deadlines"]) if "deadlines" in entry else DEFAULT_DEADLINES
-        return cls(**{**entry, "deadlines": deadlines})
+        card = ModelCard.model_validate(entry["card"]) if entry.get("card") else None
+        return cls(**{**entry, "deadlines": deadlines, "card": card})
+
+    def to_entry(self) -> dict[str, Any]:
+        """Write its entry of runtimes.json."""
+        card = None if self.card is None else self.card.model_dump(by_alias=True)
+        return {**asdict(self), "card": card}
 
     @property
     def runtime_type(self) -> RuntimeType:
         """The row of its type."""
         return RUNTIME_TYPES[self.type]
+
+    @property
+    def task_types(self) -> tuple[str, ...]:
+        """What API v1alpha2 accepts for it: what its model does, where that is known."""
+        return self.runtime_type.task_types if self.card is None else self.card.row.task_types
 
 
 class RuntimeCatalog:
@@ -53,7 +67,7 @@ class RuntimeCatalog:
 
     def to_json(self) -> str:
         """Write the content of runtimes.json."""
-        return strict_json.dumps([asdict(runtime) for runtime in self._runtimes])
+        return strict_json.dumps([runtime.to_entry() for runtime in self._runtimes])
 
     def __iter__(self) -> Iterator[DeployedRuntime]:
         return iter(self._runtimes)

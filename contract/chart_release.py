@@ -14,6 +14,7 @@ from contract.chart_values import (
     RuntimeValues,
 )
 from contract.config_deadlines import CommonDeadlines
+from contract.flux.options import ModelOptions
 
 
 class ReleasedNodeTemplate(NodeTemplate):
@@ -36,6 +37,8 @@ class ReleasedInferenceApi(InferenceApi):
 
     model_filename: str | None = None
     """(sdwebui) The checkpoint that is loaded at start."""
+    model_options: ModelOptions | None = None
+    """(flux) The model that is served, and how: `model` of the runtime in config.yaml."""
 
 
 class ReleasedQueueAgent(QueueAgent):

@@ -12,6 +12,7 @@ from contract.config_model import Section
 
 Quantity = str | int | float
 """A Kubernetes quantity, as 1, "2500m" or "6Gi"."""
+_SIZE = r"^\d+(Mi|Gi|Ti)$"
 
 
 class CapacityType(Section):
@@ -124,7 +125,7 @@ class Image(Section):
     repository: str | None = None
     """Registry and repository. Default: the project's image of the release."""
     tag: str | None = None
-    """Default: the release's."""
+    """Default: the release's; on AWS that of a build of the checkout."""
     digest: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")] | None = None
     """Pins the image and goes before the tag."""
 
@@ -166,6 +167,15 @@ class Container(Section):
     """When the image is pulled."""
 
 
+class Cache(Section):
+    """What a model server may keep: models of the Hugging Face hub, compiled code."""
+
+    size: Annotated[str, Field(pattern=_SIZE)] = "60Gi"
+    """The most that it may hold; it is taken from the node's data volume and goes with the pod."""
+    existing_claim: str | None = None
+    """Use this claim instead, which all pods share and which stays."""
+
+
 class InferenceApi(Container):
     """The model server."""
 
@@ -177,6 +187,8 @@ class InferenceApi(Container):
     """How long the server may take until it takes jobs; a model is loaded in that time."""
     read_only_root_filesystem: bool = False
     """Whether the server can write nowhere but into /tmp, as the images of the project do."""
+    cache: Cache = Cache()
+    """(flux) What the server may keep: models of the Hugging Face hub, compiled code."""
     resources: Resources = Resources(
         limits={"nvidia.com/gpu": 1}, requests={"nvidia.com/gpu": 1, "cpu": "2500m", "memory": "6Gi"}
     )

@@ -12,6 +12,8 @@ from contract.config_faults import STACK_SUFFIX, placeholder_faults, queue_name_
 from contract.config_model import Section
 from contract.config_platform import Cluster, Monitoring, OutputBucket, Vpc
 from contract.faults import Fault, faults_of
+from contract.flux.options import ModelOptions
+from contract.gpus import gpu_problems
 from contract.runtimes import RUNTIME_TYPES
 
 _BUCKET_ARN = r"^arn:aws[a-z-]*:s3:::[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"
@@ -57,11 +59,13 @@ class ModelsRuntime(Section):
     namespace: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
     """Kubernetes namespace, best one of its own."""
     type: str
-    """Type of model server: sdwebui or comfyui."""
+    """Type of model server: sdwebui, comfyui or flux."""
     model_filename: str | None = None
     """(sdwebui) The checkpoint that a static runtime serves; no two runtimes may serve the same."""
     dynamic_model: bool = False
     """(sdwebui) Whether the runtime loads the checkpoint that each task asks for."""
+    model: ModelOptions | None = None
+    """(flux) The model that it serves, and how."""
     disabled: bool = False
     """Whether it takes no more tasks, and only does those it has: the step before it is removed from this file."""
     deadlines: RuntimeDeadlines = RuntimeDeadlines()
@@ -107,7 +111,16 @@ class ModelsRuntime(Section):
             model_filename=self.static_model,
             dynamic_model=self.dynamic_model,
             deadlines=common.with_own(self.deadlines).deadlines,
+            card=None if self.model is None else self.model.card,
         )
+
+    @property
+    def gpu_problems(self) -> list[str]:
+        """What its model lacks on the nodes that it may be given."""
+        nodes = self.extra_values.karpenter
+        if self.model is None or self.chart_repository is not None or not nodes.enabled:
+            return []
+        return list(gpu_problems(self.model, nodes.provisioner.instance_type))
 
 
 class Config(Section):
@@ -175,6 +188,8 @@ class Config(Section):
                     Fault(f"modelsRuntime[{index}].namespace", f"is shared with runtime {seen[runtime.namespace]}")
                 )
             seen.setdefault(runtime.namespace, runtime.name)
+            types = f"modelsRuntime[{index}].extraValues.karpenter.provisioner.instanceType"
+            found += [Fault(types, problem) for problem in runtime.gpu_problems]
         return found
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from contract.checkpoints import CHECKPOINT_SUFFIXES, checkpoint_stem
 from contract.faults import Fault, field_path
 from contract.queues import DEAD, RETURNED
-from contract.runtimes import RUNTIME_TYPES
+from contract.runtimes import RUNTIME_TYPES, RuntimeType
 
 _PLACEHOLDER = re.compile(r"<[^<>]+>|\$\{[^{}]*\}")
 _FREE_TEXT = frozenset({"userData", "commandArguments", "extraEnv", "extraHPAConfig"})
@@ -57,8 +57,8 @@ def runtime_faults(runtimes: list[Any]) -> Iterator[Fault]:
                 yield Fault(f"{at}.name", f"is already the name of modelsRuntime[{names[name]}]")
             names.setdefault(name, index)
         loads_checkpoint = runtime_type is not None and runtime_type.loads_checkpoint
-        if runtime_type is not None and not loads_checkpoint and runtime.get("dynamicModel") is True:
-            yield Fault(f"{at}.dynamicModel", f"means nothing to type {runtime_type.name}")
+        if runtime_type is not None:
+            yield from _foreign_keys(runtime, runtime_type, at)
         if loads_checkpoint and not checkpoint and runtime.get("dynamicModel") is not True:
             yield Fault(f"{at}.modelFilename", "is required unless dynamicModel is true")
         if isinstance(checkpoint, str) and checkpoint:
@@ -68,6 +68,21 @@ def runtime_faults(runtimes: list[Any]) -> Iterator[Fault]:
             if stem in checkpoints:
                 yield Fault(f"{at}.modelFilename", f"is already the checkpoint of modelsRuntime[{checkpoints[stem]}]")
             checkpoints.setdefault(stem, index)
+
+
+def _foreign_keys(runtime: dict[Any, Any], runtime_type: RuntimeType, at: str) -> Iterator[Fault]:
+    """Keys that say nothing to a runtime's type, and the one that its type needs."""
+    foreign = f"means nothing to type {runtime_type.name}"
+    if runtime.get("dynamicModel") is True and not runtime_type.loads_checkpoint:
+        yield Fault(f"{at}.dynamicModel", foreign)
+    if not runtime_type.has_model_options:
+        if runtime.get("model"):
+            yield Fault(f"{at}.model", foreign)
+        return
+    if runtime.get("modelFilename"):
+        yield Fault(f"{at}.modelFilename", f"{foreign}; the model is named in {at}.model")
+    if not runtime.get("model"):
+        yield Fault(f"{at}.model", "is required: the model that it serves, as {profile: flux-schnell}")
 
 
 def queue_name_faults(data: dict[Any, Any]) -> Iterator[Fault]:

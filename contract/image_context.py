@@ -49,12 +49,24 @@ def _is_allowed(path: Path, rules: list[_Rule]) -> bool:
     return [rule.allows for rule in rules if rule.covers(path)][-1]
 
 
+def project_version(root: Path) -> str:
+    """The release that a checkout is of, which is also the chart's."""
+    return str(tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"])
+
+
 def content_tag(root: Path, dockerfile: Path) -> str:
-    """Make an image's tag: the project's version and a hash of all that it is built from; one tag is one image."""
-    version = tomllib.loads((root / "pyproject.toml").read_text())["project"]["version"]
+    """Make an image's tag: the project's version and a hash of all that it is built from; one tag is one image.
+
+    Args:
+        root: The build's context.
+        dockerfile: Path from there.
+
+    Raises:
+        ValueError: The ignore file beside the Dockerfile is no allow-list.
+    """
     digest = hashlib.sha256()
     for path in (dockerfile, *context_files(root, dockerfile)):
         content = (root / path).read_bytes()
         digest.update(f"{path.as_posix()}\0{len(content)}\0".encode())
         digest.update(content)
-    return f"{version}-{digest.hexdigest()[:_TAG_DIGITS]}"
+    return f"{project_version(root)}-{digest.hexdigest()[:_TAG_DIGITS]}"

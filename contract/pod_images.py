@@ -24,7 +24,7 @@ class PodImage:
     @property
     def is_default(self) -> bool:
         """Whether config.yaml leaves the choice to the deployment."""
-        return self.chosen == Image()
+        return not (self.chosen.repository or self.chosen.tag or self.chosen.digest)
 
     def is_ours(self, registry: str) -> bool:
         """Whether it is taken from the project's own repository.

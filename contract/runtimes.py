@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from contract.flux.families import TASK_TYPES as FLUX_TASK_TYPES
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuntimeType:
@@ -18,6 +20,7 @@ class RuntimeType:
         driver: Dotted path of the agent's driver class, as ``module:Class``.
         loads_checkpoint: Whether a runtime of this type serves one checkpoint, or switches on request
             (``modelFilename`` and ``dynamicModel`` in config.yaml).
+        has_model_options: Whether a runtime of this type is told what to serve by ``model`` in config.yaml.
     """
 
     name: str
@@ -28,6 +31,7 @@ class RuntimeType:
     default_url: str
     driver: str
     loads_checkpoint: bool = False
+    has_model_options: bool = False
 
 
 RUNTIME_TYPES: Mapping[str, RuntimeType] = {
@@ -50,6 +54,15 @@ RUNTIME_TYPES: Mapping[str, RuntimeType] = {
             health_path="/queue",
             default_url="http://localhost:8080",
             driver="queue_agent.runtimes.comfyui.driver:ComfyUI",
+        ),
+        RuntimeType(
+            name="flux",
+            task_types=FLUX_TASK_TYPES,
+            port=8080,
+            health_path="/health",
+            default_url="http://localhost:8080",
+            driver="queue_agent.runtimes.flux.driver:Flux",
+            has_model_options=True,
         ),
     )
 }

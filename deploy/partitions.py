@@ -18,7 +18,7 @@ class Partition:
     console: str | None = None
     url_suffix: str = "amazonaws.com"
     reaches_hugging_face: bool = True
-    gpu_families: tuple[str, ...] = ("g6", "g5", "g4dn")
+    gpu_families: tuple[str, ...] = ("g6e", "g6", "g5", "g4dn")
 
     def quota_page(self, service: str, code: str, region: str) -> str:
         """Where a quota can be raised; empty where that is not known."""

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Puts a model's file into the model bucket: upload-model.sh FILE-or-URL FOLDER BUCKET
+# Puts a model, a file or a folder, into the model bucket: upload-model.sh FILE-or-URL FOLDER BUCKET
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)

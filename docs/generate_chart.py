@@ -34,7 +34,8 @@ cluster, GPU or not.
 - Karpenter 1.14 or newer on AWS, unless `karpenter.enabled` is false.
 - The Mountpoint S3 CSI driver 2, unless `runtime.persistence.enabled` is false or `existingClaim` is set.
 - A queue, a topic and a bucket at AWS or at anything that speaks SQS, SNS and S3.
-- Images `sd-on-eks/queue-agent` and `sd-on-eks/TYPE` (`sdwebui`, `comfyui`); name your registry in `image.repository`.
+- Images `sd-on-eks/queue-agent` and `sd-on-eks/TYPE` (`sdwebui`, `comfyui`, `flux`); name your registry in
+  `image.repository`.
 
 ## Install
 
@@ -185,7 +186,12 @@ def readme() -> str:
 def runtime_types_yaml() -> str:
     """Write what the templates must know of each runtime type."""
     types = {
-        row.name: {"port": row.port, "healthPath": row.health_path, "loadsCheckpoint": row.loads_checkpoint}
+        row.name: {
+            "port": row.port,
+            "healthPath": row.health_path,
+            "loadsCheckpoint": row.loads_checkpoint,
+            "hasModelOptions": row.has_model_options,
+        }
         for row in RUNTIME_TYPES.values()
     }
     return _GENERATED + yaml.safe_dump(types, sort_keys=False)

@@ -22,6 +22,7 @@ PAGE = Path(__file__).with_name("configuration.md")
 _INTERNAL_FIELDS = frozenset({"foreign_chart_values"})
 """Fields of the model that are no keys of the file."""
 _UNIONS = (Union, types.UnionType)
+_LISTS = (list, tuple)
 _MISSING = re.compile(r"(\w+) is not set")
 _DEADLINE_VARIABLES = {
     "START_TIMEOUT_S": "start_seconds",
@@ -67,10 +68,10 @@ Rules that hold everywhere:
   `extraEnv` and `extraHPAConfig` are not searched: brackets and `${…}` mean something there.
 - All faults of a file are reported at once, each with its line.
 
-What the local platform uses today: the `name`, `type`, `modelFilename`, `dynamicModel` and `deadlines` of each runtime,
-and at the top `APIGW`, `inputBucketArns` and `deadlines`; a runtime with `disabled` is left out. Everything else is
-checked, but takes effect only in a [deployment to AWS](deploy.md). [examples/configs](../examples/configs) has whole
-files.
+What the local platform uses today: the `name`, `type`, `modelFilename`, `dynamicModel`, `model` and `deadlines` of each
+runtime, and at the top `APIGW`, `inputBucketArns` and `deadlines`; a runtime with `disabled` is left out. Everything
+else is checked, but takes effect only in a [deployment to AWS](deploy.md). [examples/configs](../examples/configs) has
+whole files.
 """
 
 _FOREIGN_CHART = """\
@@ -116,7 +117,7 @@ def _sections(
         inner = _inner_section(field.annotation)
         if inner is not None:
             value = getattr(default, name) if default is not None else field.default
-            here = f"{path}.{field.alias}".lstrip(".") + ("[]" if get_origin(field.annotation) is list else "")
+            here = f"{path}.{field.alias}".lstrip(".") + ("[]" if get_origin(field.annotation) in _LISTS else "")
             yield from _sections(inner, here, value if isinstance(value, Section) else None, min(level + 1, 6))
 
 
@@ -125,10 +126,13 @@ def _keys(section: type[Section]) -> Iterator[tuple[str, FieldInfo]]:
 
 
 def _inner_section(annotation: Any) -> type[Section] | None:
-    """The section that a key holds, or a list of; None for a plain value and for a choice of forms."""
+    """The section that a key holds, or may hold, or a list of; None for a plain value and for a choice of forms."""
     if inspect.isclass(annotation) and get_origin(annotation) is None:
         return annotation if issubclass(annotation, Section) else None
-    return _inner_section(get_args(annotation)[0]) if get_origin(annotation) is list else None
+    forms = [form for form in get_args(annotation) if form not in (type(None), ...)]
+    if len(forms) != 1 or get_origin(annotation) not in (*_UNIONS, *_LISTS):
+        return None
+    return _inner_section(forms[0])
 
 
 def _table(section: type[Section], default: Section | None) -> list[str]:

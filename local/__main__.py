@@ -6,16 +6,17 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from contract.config import Config
-from contract.config_file import ConfigFileError, load_config
+from contract.config import Config, ConfigError
+from contract.config_file import load_config
 from deploy.verify.errors import VerifyError
 from local.console import Terminal, plain
 from local.demo import run_demo
+from local.demo_flux import FluxDemo, ModelsError, real_model, tiny_models
 from local.platform import ROOT, PlatformSettings
 from local.ports import AWS_PORT, GATEWAY_PORT, PortBusyError, claim, free_port
 from local.processes import PartFailedError
@@ -39,10 +40,7 @@ def main() -> int:
     console = Terminal(width=None if sys.stdout.isatty() else _FILE_WIDTH)
     say = plain(Terminal(stderr=True))
     try:
-        config = load_config(arguments.config)
-        for warning in config.warnings:
-            say(f"{arguments.config}: {warning.field} {warning.problem}")
-        settings = _settings(arguments, config)
+        settings = _settings(arguments, say)
         os.environ.clear()
         os.environ.update(settings.environment)
         if arguments.command == "up":
@@ -52,7 +50,7 @@ def main() -> int:
     except PartFailedError as exc:
         lines = "".join(f"\n  {line}" for line in exc.output.last_lines)
         say(f"{exc}. Its log is {exc.output.path}; it ends with:{lines}")
-    except (AlreadyRunningError, ConfigFileError, PortBusyError, UsageError, VerifyError) as exc:
+    except (AlreadyRunningError, ConfigError, ModelsError, PortBusyError, UsageError, VerifyError) as exc:
         say(str(exc))
     except OSError as exc:
         say(f"{exc.filename}: {exc.strerror}" if exc.filename else str(exc))
@@ -80,6 +78,14 @@ def _parser() -> argparse.ArgumentParser:
     demo = commands.add_parser("demo", parents=[common], help="post the sample requests and save their pictures")
     demo.add_argument("--out", type=Path, default=Path("out"), help="directory for the pictures (%(default)s)")
     demo.add_argument("--state", type=Path, default=ROOT / ".local" / "demo", help="directory for logs")
+    flux = commands.add_parser("demo-flux", help="the same, with the flux server itself in place of stand-ins")
+    flux.add_argument("--python", type=Path, required=True, help="a Python that has PyTorch")
+    flux.add_argument("--model-folder", type=Path, help="a model in the format of diffusers; default: tiny ones")
+    flux.add_argument("--profile", default="flux-schnell", help="what that model is (%(default)s)")
+    flux.add_argument("--out", type=Path, default=Path("out"), help="directory for the pictures (%(default)s)")
+    flux.add_argument(
+        "--state", type=Path, default=ROOT / ".local" / "demo-flux", help="directory for logs and tiny models"
+    )
     return parser
 
 
@@ -90,7 +96,9 @@ def _port(text: str) -> int:
     return port
 
 
-def _settings(arguments: argparse.Namespace, config: Config) -> PlatformSettings:
+def _settings(arguments: argparse.Namespace, say: Callable[[str], None]) -> PlatformSettings:
+    flux = _flux_demo(arguments, say) if arguments.command == "demo-flux" else None
+    config = _config(arguments, say) if flux is None else flux.config
     if arguments.command == "up":
         port = claim(arguments.port, purpose="the API", advice="Choose another: make up PORT=8001")
         advice = "Choose another: make up ARGS='--aws-port 5567'"
@@ -101,10 +109,25 @@ def _settings(arguments: argparse.Namespace, config: Config) -> PlatformSettings
         config=config,
         gateway_port=port,
         aws_port=aws_port,
-        runtime_urls=_runtime_urls(arguments.runtime_url, config),
+        runtime_urls={} if flux else _runtime_urls(arguments.runtime_url, config),
         state=arguments.state.resolve(),
         environment=sandboxed(os.environ, f"http://127.0.0.1:{aws_port}"),
+        flux=None if flux is None else flux.server,
     )
+
+
+def _config(arguments: argparse.Namespace, say: Callable[[str], None]) -> Config:
+    config = load_config(arguments.config)
+    for warning in config.warnings:
+        say(f"{arguments.config}: {warning.field} {warning.problem}")
+    return config
+
+
+def _flux_demo(arguments: argparse.Namespace, say: Callable[[str], None]) -> FluxDemo:
+    python = arguments.python.absolute()
+    if arguments.model_folder is not None:
+        return real_model(python, arguments.model_folder, arguments.profile)
+    return tiny_models(python, arguments.state.resolve() / "models", say)
 
 
 def _runtime_urls(pairs: list[str], config: Config) -> dict[str, str]:

@@ -37,11 +37,11 @@ class PartLines:
             self._colour_of[name] = next(self._colours)
             self._width = max(self._width, len(name))
         self._console.print(
-            Text(f"{name:<{self._width}} | ", style=self._colour_of[name]) + Text(_readable(line)), soft_wrap=True
+            Text(f"{name:<{self._width}} | ", style=self._colour_of[name]) + Text(readable(line)), soft_wrap=True
         )
 
 
-def _readable(line: str) -> str:
+def readable(line: str) -> str:
     """Write a structured log line as ``LEVEL message key=value``; any other line stays as it is."""
     try:
         record = json.loads(line) if line.startswith("{") else None

@@ -59,7 +59,13 @@ def demo_samples(config: Config) -> list[Sample]:
         if runtime.runtime_type.v1alpha1_task_types and config.catalog.for_checkpoint(checkpoint) == runtime:
             versions.append("v1alpha1")
         for version in versions:
-            samples += samples_for(runtime.type, version, runtime=runtime.name, checkpoint=checkpoint)
+            samples += samples_for(
+                runtime.type,
+                version,
+                runtime=runtime.name,
+                checkpoint=checkpoint,
+                task_types=None if runtime.card is None else runtime.task_types,
+            )
     return samples
 
 

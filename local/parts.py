@@ -3,7 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -13,13 +13,27 @@ import aiohttp
 from contract.config import Config, ModelsRuntime
 from contract.runtimes import RUNTIME_TYPES
 from local.aws import JOBS_TABLE, NOTICE_TOPIC_ARN, OUTPUT_BUCKET, TASK_TOPIC_ARN, dead_queue_name, queue_url
-from local.processes import Part, Probe
+from local.processes import GivenUpError, Part, Probe
 
 SAMPLE_CHECKPOINT = "v1-5-pruned-emaonly.safetensors"
 """The checkpoint of the sample requests; every stand-in that loads checkpoints on request has it."""
 AGENT_DRAIN_S = 5.0
 """How long an agent that is told to end may go on with its job."""
 _PROBE_TIMEOUT_S = 2.0
+_LOADING_S = 1800.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FluxServer:
+    """How the flux server itself is run.
+
+    Attributes:
+        python: A Python that has PyTorch.
+        models: The folder of models.
+    """
+
+    python: Path
+    models: Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +48,7 @@ class Layout:
         runtimes_file: The catalog of runtimes as a file.
         api_key: The key that the API takes.
         environment: What every part gets in its environment.
+        flux: How the flux server itself is run; None leaves it to its stand-in.
     """
 
     config: Config
@@ -43,6 +58,7 @@ class Layout:
     runtimes_file: Path
     api_key: str = field(repr=False)
     environment: Mapping[str, str] = field(repr=False)
+    flux: FluxServer | None = None
 
     @property
     def aws_endpoint(self) -> str:
@@ -93,9 +109,9 @@ def door_part(layout: Layout) -> Part:
 
 
 def server_part(layout: Layout, runtime: ModelsRuntime, http: aiohttp.ClientSession) -> Part:
-    """The stand-in for a runtime's model server."""
+    """A runtime's model server: the stand-in, or the flux server itself where it can be run."""
     port = urlsplit(layout.server_urls[runtime.name]).port
-    return Part(
+    part = Part(
         name=f"{runtime.name}-server",
         command=_python(
             "runtimes.standin",
@@ -106,6 +122,26 @@ def server_part(layout: Layout, runtime: ModelsRuntime, http: aiohttp.ClientSess
         ),
         environment=layout.environment,
         probe=server_probe(layout, runtime, http),
+    )
+    if runtime.model is None:
+        return part
+    options = runtime.model.model_dump_json(by_alias=True, exclude_none=True)
+    part = replace(part, environment={**layout.environment, "MODEL_OPTIONS": options})
+    return part if layout.flux is None else _real(part, layout.flux, port)
+
+
+def _real(part: Part, flux: FluxServer, port: int | None) -> Part:
+    """The flux server itself in place of its stand-in."""
+    return replace(
+        part,
+        command=(str(flux.python), "-m", "runtimes.flux"),
+        environment={
+            **part.environment,
+            "MODELS_FOLDER": str(flux.models),
+            "HOST": "127.0.0.1",
+            "PORT": str(port),
+        },
+        ready_s=_LOADING_S,
     )
 
 
@@ -161,7 +197,7 @@ def notices_part(layout: Layout) -> Part:
 
 
 def server_probe(layout: Layout, runtime: ModelsRuntime, http: aiohttp.ClientSession) -> Probe:
-    """Tell whether a runtime's model server takes jobs."""
+    """Tell whether a runtime's model server takes jobs; GivenUpError says that it never will."""
     base = urlsplit(layout.server_urls[runtime.name])
     url = base._replace(path=RUNTIME_TYPES[runtime.type].health_path, query="").geturl()
     timeout = aiohttp.ClientTimeout(total=_PROBE_TIMEOUT_S)
@@ -169,11 +205,22 @@ def server_probe(layout: Layout, runtime: ModelsRuntime, http: aiohttp.ClientSes
     async def probe() -> bool:
         try:
             async with http.get(url, timeout=timeout, allow_redirects=False) as response:
+                if response.status == HTTPStatus.SERVICE_UNAVAILABLE and not await _lives(response):
+                    raise GivenUpError
                 return response.status == HTTPStatus.OK
         except (aiohttp.ClientError, TimeoutError):
             return False
 
     return probe
+
+
+async def _lives(response: aiohttp.ClientResponse) -> bool:
+    """Whether a server that is not ready may become so; the flux server says when it will not."""
+    try:
+        answer = await response.json()
+    except ValueError:
+        return True
+    return not isinstance(answer, dict) or answer.get("live") is not False
 
 
 def stand_in_url(runtime: ModelsRuntime, port: int) -> str:

@@ -1,6 +1,7 @@
 """The platform as a whole: its parts started side by side, watched, and ended in order."""
 
 import asyncio
+import contextlib
 import secrets
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
@@ -12,15 +13,16 @@ import aiohttp
 
 from contract.config import Config, ModelsRuntime
 from local import parts
+from local.console import readable
 from local.output import LineSink, PartOutput
 from local.ports import free_port
-from local.processes import Part, PartFailedError, SupervisedProcess
+from local.processes import GivenUpError, Part, PartFailedError, SupervisedProcess
 from local.stack import Stack, StateDirectory
 
 ROOT = Path(__file__).resolve().parent.parent
 """The checkout; every part runs here."""
 
-_READY_TIMEOUT_S = 60.0
+_TELL_EVERY_S = 10.0
 _AGENT_GRACE_S = parts.AGENT_DRAIN_S + 5.0
 _GRACE_S = 3.0
 
@@ -36,6 +38,7 @@ class PlatformSettings:
         runtime_urls: Base URL of a real model server, for each runtime that has one instead of a stand-in.
         state: Directory for logs and stack.json.
         environment: What every part gets in its environment.
+        flux: How the flux server itself is run; None leaves it to its stand-in.
     """
 
     config: Config
@@ -44,6 +47,7 @@ class PlatformSettings:
     runtime_urls: Mapping[str, str]
     state: Path
     environment: Mapping[str, str] = field(repr=False)
+    flux: parts.FluxServer | None = None
 
 
 class Platform:
@@ -75,6 +79,7 @@ class Platform:
             runtimes_file=self._state.runtimes_file,
             api_key=secrets.token_urlsafe(30),
             environment=settings.environment,
+            flux=settings.flux,
         )
         self._agents: list[SupervisedProcess] = []
         self._others: list[SupervisedProcess] = []
@@ -151,13 +156,26 @@ class Platform:
         return process
 
     async def _ready(self, process: SupervisedProcess) -> None:
-        await process.wait_ready(_READY_TIMEOUT_S)
+        telling = asyncio.create_task(self._tell(process))
+        try:
+            await process.wait_ready(process.part.ready_s)
+        finally:
+            telling.cancel()
         self._progress(f"{process.part.name} is ready")
+
+    async def _tell(self, process: SupervisedProcess) -> None:
+        """Repeat what a part that takes long said last."""
+        while True:
+            await asyncio.sleep(_TELL_EVERY_S)
+            said = "".join(process.output.last_lines[-1:])
+            self._progress(f"{process.part.name} is not ready yet: {readable(said)}")
 
     async def _look_at(self, runtime: ModelsRuntime, http: aiohttp.ClientSession) -> None:
         """Say where a real model server is; it may take minutes to load, and the waiting is its agent's."""
-        answers = await parts.server_probe(self._layout, runtime, http)()
-        doubt = "" if answers else ", which does not answer yet; its agent waits for it"
+        doubt = ", which does not answer yet; its agent waits for it"
+        with contextlib.suppress(GivenUpError):
+            if await parts.server_probe(self._layout, runtime, http)():
+                doubt = ""
         self._progress(f"{runtime.name} uses {self._layout.server_urls[runtime.name]}{doubt}")
 
     async def _stop(self) -> None:

@@ -27,6 +27,10 @@ _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 Probe = Callable[[], Awaitable[bool]]
 
 
+class GivenUpError(Exception):
+    """A probe sees that the part runs and will never be ready."""
+
+
 class PartFailedError(Exception):
     """A part does not come up, or dies over and over."""
 
@@ -45,12 +49,14 @@ class Part:
         command: Program and arguments.
         environment: The whole environment.
         probe: Tells whether it is ready; None when nobody waits for it.
+        ready_s: How long it may take to be ready.
     """
 
     name: str
     command: tuple[str, ...]
     environment: Mapping[str, str] = field(repr=False)
     probe: Probe | None = None
+    ready_s: float = 60.0
 
 
 class SupervisedProcess:
@@ -88,12 +94,18 @@ class SupervisedProcess:
             PartFailedError: It is not ready in time, or keeps ending.
         """
         deadline = time.monotonic() + timeout_s
-        while self.part.probe is not None and not await self.part.probe():
+        while not await self._is_ready():
             if self._failing.is_set():
                 raise await self.failed()
             if time.monotonic() > deadline:
                 raise PartFailedError(self.part.name, f"was not ready within {timeout_s:g} seconds", self.output)
             await asyncio.sleep(_PROBE_EVERY_S)
+
+    async def _is_ready(self) -> bool:
+        try:
+            return self.part.probe is None or await self.part.probe()
+        except GivenUpError:
+            raise PartFailedError(self.part.name, "has given up", self.output) from None
 
     async def stop(self, grace_s: float) -> None:
         """End the process: SIGTERM to its group, SIGKILL after the grace period, or at once when cancelled."""

@@ -2,16 +2,43 @@
 
 import asyncio
 import json
+from collections.abc import Mapping
 
 from rich.console import Console
 
-from contract.config import Config, ModelsRuntime
+from contract.catalog import RuntimeCatalog
+from contract.config import Config
 from local.aws import OUTPUT_BUCKET
 from local.console import PartLines, plain
 from local.platform import Platform, PlatformSettings
 from local.stack import Stack
 
 _PROMPT = "A lighthouse at dusk, watercolour"
+_FIRST_TASKS: Mapping[str, tuple[str, Mapping[str, object]]] = {
+    "sdwebui": ("text-to-image", {"prompt": _PROMPT, "steps": 20, "width": 512, "height": 512}),
+    "flux": ("text-to-image", {"prompt": _PROMPT}),
+    # The smallest workflow there is: no checkpoint, so a real ComfyUI runs it as well.
+    "comfyui": (
+        "pipeline",
+        {
+            "1": {
+                "class_type": "EmptyImage",
+                "inputs": {"width": 512, "height": 512, "batch_size": 1, "color": 3368601},
+            },
+            "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "first"}},
+        },
+    ),
+}
+"""Task type and content of a first request, by runtime type; that of the first type is preferred."""
+_ASK = """
+Ask for a picture:
+
+  curl -sS {endpoint}v1alpha2 -H 'x-api-key: {api_key}' -H 'Content-Type: application/json' -d '{body}'
+
+Its notice appears below with a link to the picture. Everything in the bucket:
+
+  curl -s {bucket}
+"""
 
 
 async def run_up(settings: PlatformSettings, console: Console) -> None:
@@ -36,41 +63,21 @@ The platform runs. Ctrl-C ends it and all it holds.
   API key   {stack.api_key}
   Runtimes  {runtimes}
   Logs      {stack.logs}
-
-Ask for a picture:
-
-  {_curl(config, stack)}
-
-Its notice appears below with a link to the picture. Everything in the bucket:
-
-  curl -s {stack.aws_endpoint}/{OUTPUT_BUCKET}
-
+{_first_request(config.catalog, stack)}
 All samples at once, from another terminal: LOCAL=1 test/run.sh
 """
 
 
-def _curl(config: Config, stack: Stack) -> str:
-    """A request that works when pasted."""
-    first = next((one for one in config.enabled_runtimes if one.type == "sdwebui"), config.enabled_runtimes[0])
-    body = json.dumps({"task": _task(first)})
-    return (
-        f"curl -sS {stack.endpoint}v1alpha2 -H 'x-api-key: {stack.api_key}' "
-        f"-H 'Content-Type: application/json' -d '{body}'"
-    )
-
-
-def _task(runtime: ModelsRuntime) -> dict[str, object]:
-    if runtime.type == "sdwebui":
-        content: dict[str, object] = {"prompt": _PROMPT, "steps": 20, "width": 512, "height": 512}
-        task_type = "text-to-image"
-    else:
-        # The smallest workflow there is: no checkpoint, so a real ComfyUI runs it as well.
-        content = {
-            "1": {
-                "class_type": "EmptyImage",
-                "inputs": {"width": 512, "height": 512, "batch_size": 1, "color": 3368601},
-            },
-            "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "first"}},
-        }
-        task_type = "pipeline"
-    return {"metadata": {"id": "first-picture", "runtime": runtime.name, "tasktype": task_type}, "content": content}
+def _first_request(catalog: RuntimeCatalog, stack: Stack) -> str:
+    """A request that works when pasted; empty where every runtime needs a picture to begin with."""
+    for runtime_type, (task_type, content) in _FIRST_TASKS.items():
+        for runtime in catalog:
+            if runtime.type == runtime_type and task_type in runtime.task_types:
+                metadata = {"id": "first-picture", "runtime": runtime.name, "tasktype": task_type}
+                return _ASK.format(
+                    endpoint=stack.endpoint,
+                    api_key=stack.api_key,
+                    body=json.dumps({"task": {"metadata": metadata, "content": content}}),
+                    bucket=f"{stack.aws_endpoint}/{OUTPUT_BUCKET}",
+                )
+    return ""

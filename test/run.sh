@@ -6,7 +6,9 @@
 #
 # Variables and their defaults:
 #   STACK_NAME      sdoneksStack   the CloudFormation stack
-#   RUNTIME_TYPE    sdwebui        sdwebui: text-to-image, image-to-image and (v1alpha2) upscaling; comfyui: a pipeline
+#   RUNTIME_TYPE    sdwebui        sdwebui: text-to-image, image-to-image and (v1alpha2) upscaling; comfyui: a pipeline;
+#                                  flux: text-to-image, image-to-image, inpainting and edit
+#   TASK_TYPES                     only these, as text-to-image,edit: a model of type flux seldom does all four
 #   RUNTIME_NAME    sdruntime      the runtime's name in config.yaml
 #   API_VERSION     v1alpha2       v1alpha1 reaches sdwebui only, by the checkpoint
 #   MODEL_FILENAME                 the checkpoint to ask for; default: the samples' own

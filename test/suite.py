@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 ROOT = Path(__file__).resolve().parent.parent
 REPORTS = ROOT / ".local" / "test"
 BIN = Path(sys.executable).parent
+FLUX_BIN = ROOT / ".venv-flux" / "bin"
 TOTAL_BUDGET_S = 900
 TOLERANCE = 2
 """Time fails a group only above this many times its budget: machines are busy at times."""
@@ -63,9 +64,9 @@ def tool(name: str, *arguments: str) -> Check:
     return Check(command=(str(BIN / name), *arguments))
 
 
-def pytest(name: str, *arguments: str) -> Check:
+def pytest(name: str, *arguments: str, folder: Path = BIN) -> Check:
     report = REPORTS / f"{name}.xml"
-    return Check(command=(str(BIN / "python"), "-m", "pytest", *arguments, f"--junitxml={report}"), report=report)
+    return Check(command=(str(folder / "python"), "-m", "pytest", *arguments, f"--junitxml={report}"), report=report)
 
 
 GROUPS = (
@@ -83,11 +84,13 @@ GROUPS = (
     Group(name="infra", checks=(pytest("infra", "test/infra"),), budget_s=120, beside_others=True),
     Group(name="chart", checks=(pytest("chart", "test/chart"),), budget_s=60, beside_others=True),
     Group(name="deploy", checks=(pytest("deploy", "test/deploy"),), budget_s=60, beside_others=True),
-    Group(name="images", checks=(pytest("images", "test/images"),), budget_s=60, beside_others=True),
+    Group(name="images", checks=(pytest("images", "test/images"),), budget_s=80, beside_others=True),
+    Group(name="flux", checks=(pytest("flux", "test/flux", folder=FLUX_BIN),), budget_s=120, beside_others=True),
     Group(name="integration", checks=(pytest("integration", "test/integration"),), budget_s=400, beside_others=True),
     Group(name="faults", checks=(pytest("faults", "test/faults"),), budget_s=260),
-    Group(name="e2e", checks=(pytest("e2e", "test/e2e", "--ignore=test/e2e/test_demo.py"),), budget_s=80),
+    Group(name="e2e", checks=(pytest("e2e", "test/e2e", "--ignore-glob=*/test_demo*.py"),), budget_s=80),
     Group(name="demo", checks=(pytest("demo", "test/e2e/test_demo.py"),), budget_s=50),
+    Group(name="demo-flux", checks=(pytest("demo-flux", "test/e2e/test_demo_flux.py"),), budget_s=60),
     Group(name="bench", checks=(tool("python", "-m", "bench", "--short"),), budget_s=120),
 )
 

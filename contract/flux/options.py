@@ -6,7 +6,7 @@ from pydantic import Field, field_validator, model_validator
 
 from contract.config_model import Section
 from contract.flux.families import FAMILIES, Family
-from contract.flux.profiles import PROFILES, Offload, Profile, Quantization
+from contract.flux.profiles import PROFILES, RUNNABLE, Offload, Profile, Quantization
 
 _SOURCE = r"^[A-Za-z0-9_][A-Za-z0-9._/-]*$"
 _NAME = r"^[a-z0-9][a-z0-9_-]{0,62}$"
@@ -26,7 +26,7 @@ class Lora(Section):
 class ModelOptions(Section):
     """Which model a runtime of type flux serves, and how."""
 
-    profile: str | None = None
+    profile: Annotated[str, Field(json_schema_extra={"enum": list(RUNNABLE)})] | None = None
     """A model that the project knows, as flux-schnell. Default: the source says what it is."""
     source: Annotated[str, Field(pattern=_SOURCE)] | None = None
     """Its folder in the model bucket, or its id on the Hugging Face hub. Default: the profile's id on the hub."""
@@ -53,7 +53,7 @@ class ModelOptions(Section):
         if value is None:
             return value
         if value not in PROFILES:
-            raise ValueError(f"must be one of {', '.join(PROFILES)}")
+            raise ValueError(f"must be one of {', '.join(RUNNABLE)}")
         if refusal := PROFILES[value].refusal:
             raise ValueError(f"cannot run here: {refusal}")
         return value
@@ -77,6 +77,12 @@ class ModelOptions(Section):
         """The folder or hub id that it is read from."""
         known = self.known
         return self.source or (known.hub_id if known and known.hub_id else "")
+
+    @property
+    def card(self) -> "ModelCard | None":
+        """What requests may hold; None where only the model's files say it."""
+        known = self.known
+        return card_of(self, known.family) if known and known.family else None
 
 
 class ModelCard(Section):

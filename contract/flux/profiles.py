@@ -161,3 +161,6 @@ PROFILES: Mapping[str, Profile] = {
         ),
     )
 }
+
+RUNNABLE = tuple(name for name, profile in PROFILES.items() if profile.refusal is None)
+"""Names of those that this server runs."""

@@ -10,9 +10,9 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
+from contract.images import DEPLOYED, IMAGES
 from deploy.account import Account
 from deploy.images.building import Builder, build_missing
-from deploy.images.catalog import DEPLOYED, IMAGES
 from deploy.images.codebuild import CodeBuild
 from deploy.images.engine import Engine
 from deploy.images.mirror import Mirror
@@ -24,7 +24,7 @@ from deploy.scripts import exit_code_of
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m deploy.images", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    build = commands.add_parser("build", help="build what is not in ECR yet; prints each one's repository and digest")
+    build = commands.add_parser("build", help="build what is not in ECR yet; prints each one's repository, tag, digest")
     build.add_argument("images", nargs="*", metavar="IMAGE", help=f"which (default: {' '.join(DEPLOYED)})")
     build.add_argument("-n", "--stack-name", default="sdoneks", help="the deployment's name (default: sdoneks)")
     build.add_argument(

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from contract.images import ImageSource
 from deploy.errors import DeployError
-from deploy.images.catalog import ImageSource
-from deploy.images.context import content_tag
 from deploy.images.repositories import Repositories
 
 
@@ -55,7 +54,7 @@ def build_missing(
         builder: Who builds.
 
     Returns:
-        ``repository`` and ``digest`` of each image, by its name.
+        ``repository``, ``tag`` and ``digest`` of each image, by its name.
 
     Raises:
         DeployError: An image could not be built, or is not there afterwards.
@@ -64,7 +63,7 @@ def build_missing(
         Order(
             source=source,
             address=repositories.ensure(source.repository),
-            tag=content_tag(root, source.dockerfile),
+            tag=source.tag(root),
         )
         for source in sources
     ]
@@ -74,7 +73,8 @@ def build_missing(
     if missing:
         builder.build(missing)
     return {
-        order.source.name: {"repository": order.address, "digest": _digest(repositories, order)} for order in orders
+        order.source.name: {"repository": order.address, "tag": order.tag, "digest": _digest(repositories, order)}
+        for order in orders
     }
 
 

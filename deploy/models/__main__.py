@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from deploy.account import Account
 from deploy.console import note, say
@@ -10,7 +11,8 @@ from deploy.errors import DeployError
 from deploy.models.bucket import ModelBucket
 from deploy.models.folders import MODEL_FOLDERS, folder_named, is_pickle, stored_name
 from deploy.models.library import ModelLibrary
-from deploy.models.sources import source_of
+from deploy.models.sources import FileSource, source_of
+from deploy.models.tree import tree_files
 from deploy.scripts import exit_code_of
 
 
@@ -23,11 +25,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="deploy/upload-model.sh",
-        description="Put a model's file into the model bucket. A broken upload is taken up by the same command.",
+        description="Put a model into the model bucket: a file, or a folder in the format of diffusers. "
+        "A broken upload is taken up by the same command.",
         epilog="A file that has changed needs a new name: what is in the bucket is never replaced.",
     )
-    parser.add_argument("source", metavar="FILE-or-URL", help="a file of this machine, or an http(s) address")
-    parser.add_argument("folder", metavar="FOLDER", help=f"one of {', '.join(MODEL_FOLDERS)}")
+    parser.add_argument(
+        "source", metavar="FILE-or-URL", help="a file or a folder of this machine, or a file's http(s) address"
+    )
+    parser.add_argument(
+        "folder",
+        metavar="FOLDER",
+        help=f"for a file, one of {', '.join(MODEL_FOLDERS)}; for a folder, what it is called in the bucket",
+    )
     parser.add_argument("bucket", metavar="BUCKET", help="the model bucket")
     parser.add_argument("-R", "--region", help="the bucket's region; default: the current profile's")
     parser.add_argument("--prefix", default="", metavar="FOLDER/", help="folder above, as modelsPrefix in config.yaml")
@@ -36,10 +45,29 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _upload(options: argparse.Namespace) -> None:
-    folder = folder_named(options.folder)
     account = Account.find(options.region)
     if not ModelBucket(account, options.bucket).exists():
         raise DeployError(f"There is no bucket {options.bucket}.", "deploy/deploy.sh makes one, or `aws s3 mb`.")
+    library = ModelLibrary(account.client("s3"), options.bucket)
+    if Path(options.source).is_dir():
+        _upload_tree(library, options)
+    else:
+        _upload_file(library, options)
+
+
+def _upload_tree(library: ModelLibrary, options: argparse.Namespace) -> None:
+    if options.sha256 is not None:
+        raise DeployError("--sha256 is a file's, and this is a folder.", "Leave it out.")
+    root, key = Path(options.source), f"{options.prefix}{options.folder.strip('/')}"
+    names = tree_files(root)
+    for number, name in enumerate(names, start=1):
+        fresh = library.store(FileSource(root / name), f"{key}/{name}")
+        say(f"{number} of {len(names)}: {name} {'stored' if fresh else 'is there already'}")
+    say(f"s3://{options.bucket}/{key}/ is complete.")
+
+
+def _upload_file(library: ModelLibrary, options: argparse.Namespace) -> None:
+    folder = folder_named(options.folder)
     source = source_of(options.source)
     name = stored_name(source.name, source.head)
     if name != source.name:
@@ -47,7 +75,6 @@ def _upload(options: argparse.Namespace) -> None:
     if is_pickle(name):
         note(f"{name} is a pickle, which may run any code when it is loaded. Use only files that you trust.")
     key = f"{options.prefix}{folder}/{name}"
-    library = ModelLibrary(account.client("s3"), options.bucket)
     fresh = library.store(source, key, sha256=options.sha256)
     say(f"s3://{options.bucket}/{key} {'stored' if fresh else 'is there already, the very same file'}.")
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from botocore.exceptions import ClientError
 
 from contract.config_faults import STACK_SUFFIX
+from contract.images import FOLDER
 from deploy.account import Account
 from deploy.stacks import Resource, Stack
 
-_REPOSITORIES = "sd-on-eks/"
 _BOOTSTRAP = "CDKToolkit"
 _KEPT_WHEN_DELETED = frozenset({"Retain", "RetainExceptOnCreate"})
 _REMOVERS = {
@@ -80,7 +80,7 @@ class Leftovers:
     def _repositories(self) -> Iterator[Leftover]:
         for page in self._account.client("ecr").get_paginator("describe_repositories").paginate():
             for name in (one["repositoryName"] for one in page["repositories"]):
-                if name.startswith(_REPOSITORIES):
+                if name.startswith(f"{FOLDER}/"):
                     remover = f"aws ecr delete-repository --force --repository-name {name}"
                     yield Leftover(what=f"Image repository {name} (all deployments share it)", remover=remover)
 

@@ -4,13 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from contract.runtimes import RUNTIME_TYPES
-from deploy.models.default_model import DEFAULT_MODEL
+from contract.images import AGENT
+from deploy.rollout.first_runtime import served
 from deploy.rollout.options import Options
 
-INSTANCE_TYPES = ("g6.2xlarge", "g6.xlarge", "g5.xlarge", "g4dn.xlarge", "g5.2xlarge", "g4dn.2xlarge")
-"""GPU instances for a new runtime, as far as the region offers them."""
-AGENT_IMAGE = "queue-agent"
 _COOLDOWN_S = 300
 _MAX_REPLICAS = 5
 
@@ -48,7 +45,6 @@ def draft(
         images: The images by name; empty where they are not known yet.
         snapshot: The snapshot with the images.
     """
-    model = {"modelFilename": DEFAULT_MODEL.filename} if RUNTIME_TYPES[options.runtime_type].loads_checkpoint else {}
     return {
         "stackName": options.stack_name,
         "modelBucketArn": bucket_arn,
@@ -57,7 +53,7 @@ def draft(
                 "name": options.runtime_name,
                 "namespace": "default",
                 "type": options.runtime_type,
-                **model,
+                **served(options),
                 "extraValues": {
                     "karpenter": {
                         "provisioner": {
@@ -69,7 +65,7 @@ def draft(
                     "runtime": {
                         "scaling": {"cooldownPeriod": _COOLDOWN_S, "maxReplicaCount": _MAX_REPLICAS},
                         **_image("inferenceApi", images.get(options.runtime_type)),
-                        **_image("queueAgent", images.get(AGENT_IMAGE)),
+                        **_image("queueAgent", images.get(AGENT)),
                     },
                 },
             }

@@ -1,16 +1,15 @@
 """Finds out what a run is about before anything is done: the account, config.yaml, the bucket."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from contract.config import Config, ConfigError
 from deploy.account import Account
 from deploy.errors import DeployError
 from deploy.models.bucket import ModelBucket
-from deploy.models.default_model import DEFAULT_MODEL
-from deploy.models.folders import CHECKPOINTS
 from deploy.rollout.config_yaml import ConfigYaml, Origin
 from deploy.rollout.deployment import Deployment
-from deploy.rollout.draft import INSTANCE_TYPES
+from deploy.rollout.first_runtime import instance_types
 from deploy.rollout.journal import JOURNALS, Journal
 from deploy.rollout.options import Options
 from deploy.support.instances import offered, usual_in
@@ -32,7 +31,7 @@ def open_deployment(options: Options, root: Path) -> Deployment:
     if kept is None and options.bucket is None and not account.partition.reaches_hugging_face:
         raise DeployError(
             f"From {account.region} Hugging Face cannot be reached, so that a new bucket would stay empty.",
-            f"Make a bucket, upload {DEFAULT_MODEL.filename} into {CHECKPOINTS}/ with deploy/upload-model.sh; use -b.",
+            "Make a bucket, upload the model with deploy/upload-model.sh (docs/models.md says how); use -b.",
         )
     deployment = Deployment(
         options=options,
@@ -41,7 +40,7 @@ def open_deployment(options: Options, root: Path) -> Deployment:
         journal=Journal(root / JOURNALS, stack=options.stack_name, region=account.region),
         bucket=bucket,
         kept=kept,
-        instance_types=[] if kept is not None else _instance_types(account),
+        instance_types=[] if kept is not None else _instance_types(account, instance_types(options)),
         snapshot=options.snapshot,
     )
     _check_names(deployment)
@@ -75,11 +74,11 @@ def _is_usable(account: Account, bucket: str) -> bool:
         return False
 
 
-def _instance_types(account: Account) -> list[str]:
-    there = offered(account.client("ec2"), usual_in(account.partition, INSTANCE_TYPES))
+def _instance_types(account: Account, wanted: Sequence[str]) -> list[str]:
+    there = offered(account.client("ec2"), usual_in(account.partition, wanted))
     if not there:
         raise DeployError(
-            f"Region {account.region} offers none of {', '.join(INSTANCE_TYPES)}.",
+            f"Region {account.region} offers none of {', '.join(wanted)}.",
             "Choose another region with -R, or write config.yaml with GPU instances that are offered (instanceType).",
         )
     return there

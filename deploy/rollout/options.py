@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from contract.flux.profiles import RUNNABLE
 from contract.runtimes import RUNTIME_TYPES
 
 
@@ -20,6 +21,7 @@ class Options:
         snapshot: The snapshot with the images; None to make one.
         runtime_name: Name of the runtime in a new config.yaml.
         runtime_type: Its type.
+        profile: The model that it serves, for type flux.
         skip_tools: Use the tools that are on the PATH.
         yes: Ask nothing.
     """
@@ -32,6 +34,7 @@ class Options:
     snapshot: str | None
     runtime_name: str
     runtime_type: str
+    profile: str
     skip_tools: bool
     yes: bool
 
@@ -61,6 +64,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("-r", "--runtime-name", default="sdruntime", metavar="NAME", help="the runtime (%(default)s)")
     parser.add_argument(
         "-t", "--runtime-type", default="sdwebui", choices=[*RUNTIME_TYPES], help="its type (%(default)s)"
+    )
+    parser.add_argument(
+        "-p", "--profile", default="flux-schnell", choices=RUNNABLE, help="its model, for type flux (%(default)s)"
     )
     parser.add_argument("-T", "--skip-tools", action="store_true", help="install nothing; use the tools on the PATH")
     parser.add_argument("--yes", action="store_true", help="do not ask before anything is made")

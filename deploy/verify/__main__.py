@@ -25,6 +25,7 @@ def main() -> int:
             environ.get("API_VERSION") or "v1alpha2",
             runtime=environ.get("RUNTIME_NAME") or "sdruntime",
             checkpoint=environ.get("MODEL_FILENAME") or None,
+            task_types=_words(environ.get("TASK_TYPES")),
         )
         wait_s = float(environ.get("WAIT_SECONDS") or _DEFAULT_WAIT_S)
         print(
@@ -41,6 +42,10 @@ def main() -> int:
         return 130
     print(f"{len(samples) - failed} of {len(samples)} came back with a picture.")
     return 1 if failed else 0
+
+
+def _words(text: str | None) -> list[str] | None:
+    return [word.strip() for word in text.split(",")] if text else None
 
 
 def _find_target(environ: MutableMapping[str, str]) -> Target:

@@ -2,7 +2,7 @@
 
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ INPUT_PICTURE = SAMPLES_DIRECTORY / "input.png"
 _SAMPLES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "sdwebui": {"v1alpha1": ("t2i", "i2i"), "v1alpha2": ("t2i", "i2i", "extra-single-image")},
     "comfyui": {"v1alpha2": ("pipeline",)},
+    "flux": {"v1alpha2": ("flux-t2i", "flux-i2i", "flux-inpaint", "flux-edit")},
 }
 """Names of the sample files by runtime type and API version."""
 
@@ -58,8 +59,22 @@ class Request:
     body: dict[str, Any]
 
 
-def samples_for(runtime_type: str, api_version: str, *, runtime: str, checkpoint: str | None = None) -> list[Sample]:
+def samples_for(
+    runtime_type: str,
+    api_version: str,
+    *,
+    runtime: str,
+    checkpoint: str | None = None,
+    task_types: Collection[str] | None = None,
+) -> list[Sample]:
     """The samples of a runtime type in an API version.
+
+    Args:
+        runtime_type: The type.
+        api_version: The version.
+        runtime: Name of the runtime that shall do them.
+        checkpoint: Checkpoint to ask for in place of the samples' own; None leaves it.
+        task_types: Those that are wanted; None wants all.
 
     Raises:
         VerifyError: There are none.
@@ -68,17 +83,35 @@ def samples_for(runtime_type: str, api_version: str, *, runtime: str, checkpoint
     if not names:
         known = ", ".join(f"{version} of {type_}" for type_, versions in _SAMPLES.items() for version in versions)
         raise VerifyError(f"There are no samples for {api_version} of {runtime_type}; there are for {known}.")
-    return [Sample(name=name, api_version=api_version, runtime=runtime, checkpoint=checkpoint) for name in names]
+    samples = [Sample(name=name, api_version=api_version, runtime=runtime, checkpoint=checkpoint) for name in names]
+    wanted = [one for one in samples if task_types is None or _task_type(one) in task_types]
+    if not wanted:
+        there_are = ", ".join(_task_type(one) for one in samples)
+        raise VerifyError(f"No sample of {runtime_type} is {' or '.join(task_types or ())}; there are {there_are}.")
+    return wanted
+
+
+def _read(sample: Sample) -> Any:
+    return json.loads((SAMPLES_DIRECTORY / sample.api_version / f"{sample.name}.json").read_text(encoding="utf-8"))
+
+
+def _metadata(sample: Sample, body: Any) -> tuple[dict[str, Any], str, str]:
+    """A body's metadata, and what id and task type are called there."""
+    if sample.api_version == "v1alpha1":
+        return body["alwayson_scripts"], "id_task", "task"
+    return body["task"]["metadata"], "id", "tasktype"
+
+
+def _task_type(sample: Sample) -> str:
+    metadata, _, type_key = _metadata(sample, _read(sample))
+    return str(metadata[type_key])
 
 
 def make_request(sample: Sample, links: InputLinks) -> Request:
     """Read a sample's file and fill in links, runtime, checkpoint and a fresh task id."""
-    path = SAMPLES_DIRECTORY / sample.api_version / f"{sample.name}.json"
-    body = _filled(json.loads(path.read_text(encoding="utf-8")), links, sample.checkpoint)
-    if sample.api_version == "v1alpha1":
-        metadata, id_key, type_key = body["alwayson_scripts"], "id_task", "task"
-    else:
-        metadata, id_key, type_key = body["task"]["metadata"], "id", "tasktype"
+    body = _filled(_read(sample), links, sample.checkpoint)
+    metadata, id_key, type_key = _metadata(sample, body)
+    if "runtime" in metadata:
         metadata["runtime"] = sample.runtime
     metadata[id_key] += f"-{secrets.token_hex(4)}"
     return Request(sample=sample, task_id=metadata[id_key], task_type=metadata[type_key], body=body)

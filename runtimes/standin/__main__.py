@@ -1,8 +1,13 @@
-"""Run a stand-in: python -m runtimes.standin --type sdwebui|comfyui."""
+"""Run a stand-in: python -m runtimes.standin --type sdwebui|comfyui|flux.
+
+That of flux is the flux server itself with a pipeline that paints; its settings and faults come from the environment.
+"""
 
 import argparse
 import asyncio
+import os
 import signal
+import sys
 from dataclasses import fields
 from typing import Any
 
@@ -11,11 +16,17 @@ from runtimes.standin.faults import FaultBoard, Faults, fault_choices, fault_hel
 from runtimes.standin.server import Server
 from runtimes.standin.stage import DEFAULT_MODELS, Stage
 
+_FLUX = "flux"
+_FLUX_DEFAULTS = {
+    "MODEL_OPTIONS": '{"profile": "flux-dev"}',
+    "PIPELINE": "runtimes.standin.flux.painting:load",
+}
+
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the command line's settings; every fault is an option."""
     parser = argparse.ArgumentParser(prog="python -m runtimes.standin", description=__doc__)
-    parser.add_argument("--type", required=True, choices=sorted(TYPES), help="which server to stand in for")
+    parser.add_argument("--type", required=True, choices=sorted({*TYPES, _FLUX}), help="which server to stand in for")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     parser.add_argument("--port", type=int, default=8080, help="port to listen on, 0 for a free one (default: 8080)")
     parser.add_argument(
@@ -50,5 +61,19 @@ async def serve(settings: argparse.Namespace) -> None:
     await server.stop()
 
 
+def become_flux(settings: argparse.Namespace) -> None:
+    """Let the flux server take this process's place, and with it its signals."""
+    environment = {**_FLUX_DEFAULTS, **os.environ, "HOST": settings.host, "PORT": str(settings.port)}
+    os.execve(sys.executable, [sys.executable, "-m", "runtimes.flux"], environment)  # noqa: S606 - nothing from outside
+
+
+def main() -> None:
+    """Answer until a signal comes."""
+    settings = parse()
+    if settings.type == _FLUX:
+        become_flux(settings)
+    asyncio.run(serve(settings))
+
+
 if __name__ == "__main__":
-    asyncio.run(serve(parse()))
+    main()

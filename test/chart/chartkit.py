@@ -72,6 +72,12 @@ DYNAMIC = {
 """Most values set, on top of those above."""
 
 COMFYUI = {"runtime": {"type": "comfyui"}}
+FLUX = {
+    "runtime": {
+        "type": "flux",
+        "inferenceApi": {"modelOptions": {"profile": "flux-schnell", "source": "FLUX.1-schnell", "maxBatch": 8}},
+    }
+}
 LOCAL_DISKS = {
     "karpenter": {
         "nodeTemplate": {

@@ -18,7 +18,7 @@ import yaml
 # No package: test modules find the kit by its own name.
 sys.path.insert(0, str(Path(__file__).parent))
 
-from chartkit import ANYWHERE, AWS, COMFYUI, DYNAMIC, FIXED, LOCAL_DISKS, Helm, merged
+from chartkit import ANYWHERE, AWS, COMFYUI, DYNAMIC, FIXED, FLUX, LOCAL_DISKS, Helm, merged
 
 from contract.config import parse_config
 
@@ -65,6 +65,7 @@ def releases(helm, china):
         "static": AWS,
         "dynamic": merged(AWS, DYNAMIC),
         "comfyui": merged(AWS, COMFYUI),
+        "flux": merged(AWS, FLUX),
         "local disks": merged(AWS, LOCAL_DISKS),
         "anywhere": ANYWHERE,
         "fixed": merged(AWS, FIXED),

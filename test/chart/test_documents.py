@@ -2,14 +2,14 @@
 
 import kubernetes_validate
 import pytest
-from chartkit import ANYWHERE, AWS, CHART, COMFYUI, DYNAMIC, FIXED, LOCAL_DISKS, merged
+from chartkit import ANYWHERE, AWS, CHART, COMFYUI, DYNAMIC, FIXED, FLUX, LOCAL_DISKS, merged
 
 CUSTOM = {"EC2NodeClass", "NodePool", "ScaledObject", "TriggerAuthentication"}
 KUBERNETES = "1.36.0"
-NAMES = ("static", "dynamic", "comfyui", "local disks", "anywhere", "fixed", "china")
+NAMES = ("static", "dynamic", "comfyui", "flux", "local disks", "anywhere", "fixed", "china")
 
 
-@pytest.mark.parametrize("more", [{}, DYNAMIC, COMFYUI, LOCAL_DISKS, ANYWHERE, FIXED])
+@pytest.mark.parametrize("more", [{}, DYNAMIC, COMFYUI, FLUX, LOCAL_DISKS, ANYWHERE, FIXED])
 def test_helm_has_nothing_against_the_chart(helm, more):
     done = helm.run("lint", "--strict", CHART, values=merged(AWS, more))
     assert done.returncode == 0, done.stdout + done.stderr

@@ -1,10 +1,13 @@
 """The pod: an agent, and the model server as its native sidecar."""
 
+import json
 import shlex
+from pathlib import Path
 
 import pytest
-from chartkit import AWS, COMFYUI, DYNAMIC, at, merged
+from chartkit import AWS, COMFYUI, DYNAMIC, FLUX, at, environment, merged
 
+from contract.flux.options import ModelOptions
 from contract.runtimes import RUNTIME_TYPES
 
 TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
@@ -38,10 +41,9 @@ def test_the_agent_is_asked_whether_it_lives_and_whether_it_is_ready(static):
     assert static.agent["readinessProbe"]["httpGet"]["path"] == "/readyz"
 
 
-@pytest.mark.parametrize("name", ["dynamic", "comfyui"])
-def test_a_server_without_a_checkpoint_of_its_own_has_started_when_it_answers(releases, name):
-    release = releases[name]
-    row = RUNTIME_TYPES["comfyui" if name == "comfyui" else "sdwebui"]
+@pytest.mark.parametrize(("name", "runtime_type"), [("dynamic", "sdwebui"), ("comfyui", "comfyui"), ("flux", "flux")])
+def test_a_server_without_a_checkpoint_of_its_own_has_started_when_it_answers(releases, name, runtime_type):
+    release, row = releases[name], RUNTIME_TYPES[runtime_type]
     probe = release.model_server["startupProbe"]
     assert probe["httpGet"] == {"path": row.health_path, "port": "model-server"}
     assert release.model_server["ports"] == [{"name": "model-server", "containerPort": row.port}]
@@ -183,6 +185,40 @@ def test_further_variables_may_be_a_list_or_a_mapping(helm, container, given):
 def test_the_image_is_told_where_models_are_and_which_one_to_load(releases, name, filename):
     env = {entry["name"]: entry["value"] for entry in releases[name].model_server["env"]}
     assert (env["MODELS_DIR"], env["MODEL_FILENAME"]) == ("/opt/ml/code/models", filename)
+
+
+def test_a_flux_server_is_told_its_model_as_its_settings_read_it(releases):
+    env = environment(releases["flux"].model_server)
+    assert ModelOptions.model_validate(json.loads(env["MODEL_OPTIONS"])) == ModelOptions.model_validate(
+        FLUX["runtime"]["inferenceApi"]["modelOptions"]
+    )
+    assert env["MODELS_FOLDER"] == "/opt/ml/code/models"
+
+
+def test_a_flux_server_keeps_what_it_downloads_and_compiles_on_a_volume_of_limited_size(releases):
+    (volume,) = [volume for volume in releases["flux"].pod["spec"]["volumes"] if volume["name"] == "cache"]
+    (mount,) = [mount for mount in releases["flux"].model_server["volumeMounts"] if mount["name"] == "cache"]
+    assert volume["emptyDir"] == {"sizeLimit": "60Gi"}
+    assert not mount.get("readOnly")
+
+
+def test_the_images_caches_are_where_that_volume_is(releases):
+    (mount,) = [mount for mount in releases["flux"].model_server["volumeMounts"] if mount["name"] == "cache"]
+    text = Path("runtimes/flux/Dockerfile").read_text()
+    for variable in ("HF_HOME", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR"):
+        assert f"{variable}={mount['mountPath']}/" in text
+
+
+def test_a_claim_takes_the_place_of_the_cache_that_goes_with_the_pod(helm):
+    values = merged(AWS, FLUX, at("runtime.inferenceApi.cache.existingClaim", "compiled"))
+    (volume,) = [volume for volume in helm.template(values).pod["spec"]["volumes"] if volume["name"] == "cache"]
+    assert volume == {"name": "cache", "persistentVolumeClaim": {"claimName": "compiled"}}
+
+
+def test_the_token_of_a_gated_model_may_come_from_a_secret(helm):
+    token = {"name": "HF_TOKEN", "valueFrom": {"secretKeyRef": {"name": "hugging-face", "key": "token"}}}
+    values = merged(AWS, FLUX, at("runtime.inferenceApi.extraEnv", [token]))
+    assert token in helm.template(values).model_server["env"]
 
 
 def test_labels_of_the_operator_reach_the_pod_and_cannot_hide_it_from_its_deployment(helm):

@@ -8,7 +8,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 import yaml
-from chartkit import ANYWHERE, AWS, CHART, DYNAMIC, at, merged
+from chartkit import ANYWHERE, AWS, CHART, DYNAMIC, FLUX, at, merged
 from pydantic import ValidationError
 
 from contract.chart_release import COMPUTED_VALUES, ReleaseValues
@@ -44,7 +44,9 @@ def test_every_value_has_a_comment_before_it():
 
 
 def test_what_the_deployment_sends_satisfies_the_schema():
-    values = ReleaseValues.model_validate(merged(AWS, DYNAMIC)).model_dump(by_alias=True, exclude_none=True)
+    values = ReleaseValues.model_validate(merged(AWS, DYNAMIC, FLUX)).model_dump(
+        mode="json", by_alias=True, exclude_none=True
+    )
     jsonschema.validate(values, schema(), cls=jsonschema.Draft202012Validator)
     defaults = ReleaseValues().model_dump(by_alias=True, exclude_none=True)
     jsonschema.validate(defaults, schema(), cls=jsonschema.Draft202012Validator)
@@ -69,6 +71,8 @@ def test_helm_refuses_a_key_that_is_no_value(helm, path):
         ("karpenter.nodeTemplate.amiVersion", "latest"),
         ("runtime.terminationGracePeriodSeconds", 10),
         ("runtime.scaling.maxReplicaCount", 0),
+        ("runtime.inferenceApi.cache.size", "60"),
+        ("runtime.inferenceApi.modelOptions", {"profil": "flux-schnell"}),
     ],
 )
 def test_helm_refuses_a_wrong_value(helm, path, wrong):
@@ -99,7 +103,8 @@ def test_all_that_is_missing_is_said_at_once(helm):
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        (at("runtime.type", "invokeai"), 'runtime.type: "invokeai" is none of comfyui, sdwebui'),
+        (at("runtime.type", "invokeai"), 'runtime.type: "invokeai" is none of comfyui, flux, sdwebui'),
+        (at("runtime.type", "flux"), "runtime.inferenceApi.modelOptions: set it to"),
         (at("runtime.scaling.minReplicaCount", 21), "runtime.scaling.minReplicaCount"),
         (
             at("karpenter.provisioner.capacityType", {"onDemand": False, "spot": False}),
@@ -149,8 +154,10 @@ def test_the_example_in_the_readme_installs(helm):
 
 def test_the_templates_know_every_runtime_type_as_the_contract_does():
     types = yaml.safe_load((CHART / "files" / "runtime-types.yaml").read_text())
-    assert {name: (of["port"], of["healthPath"], of["loadsCheckpoint"]) for name, of in types.items()} == {
-        row.name: (row.port, row.health_path, row.loads_checkpoint) for row in RUNTIME_TYPES.values()
+    keys = ("port", "healthPath", "loadsCheckpoint", "hasModelOptions")
+    assert {name: tuple(of[key] for key in keys) for name, of in types.items()} == {
+        row.name: (row.port, row.health_path, row.loads_checkpoint, row.has_model_options)
+        for row in RUNTIME_TYPES.values()
     }
 
 

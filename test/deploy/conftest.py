@@ -43,7 +43,7 @@ MODEL = random.Random(4).randbytes(3 << 20)
 MODEL_NAME = "v1-5-pruned-emaonly.safetensors"
 IMAGES = {
     name: {"repository": f"registry.example/sd-on-eks/{name}", "digest": DIGEST}
-    for name in ("queue-agent", "sdwebui", "comfyui")
+    for name in ("queue-agent", "sdwebui", "comfyui", "flux")
 }
 OPERATOR = "operator"
 """The access key of whoever runs the scripts."""

@@ -8,6 +8,7 @@ from deploy.models import sources
 from deploy.models.folders import MODEL_FOLDERS, folder_named, is_pickle, stored_name
 from deploy.models.library import ModelLibrary
 from deploy.models.sources import FileSource, source_of
+from deploy.models.tree import tree_files
 
 BUCKET, KEY = "models", "Lora/style.safetensors"
 PART = 5 << 20
@@ -206,3 +207,45 @@ class TestTheScript:
 
         assert main([str(file), "Lora", "nowhere"]) == 1
         assert "There is no bucket nowhere" in capsys.readouterr().err
+
+
+class TestTrees:
+    @pytest.fixture
+    def tree(self, tmp_path):
+        """A model in the format of diffusers, with what a download leaves beside it."""
+        root = tmp_path / "FLUX.1-schnell"
+        for name in (
+            "model_index.json",
+            "vae/config.json",
+            "vae/model.safetensors",
+            ".cache/x.lock",
+            "a/.gitattributes",
+        ):
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).write_text(name)
+        (root / "empty.txt").touch()
+        return root
+
+    def test_a_models_files_are_all_but_hidden_and_empty_ones_and_its_index_comes_last(self, tree):
+        assert tree_files(tree) == ["vae/config.json", "vae/model.safetensors", "model_index.json"]
+
+    def test_a_folder_without_an_index_is_refused(self, tree):
+        (tree / "model_index.json").unlink()
+        with pytest.raises(DeployError, match="no model in the format of diffusers"):
+            tree_files(tree)
+
+    def test_the_script_puts_a_folder_into_the_bucket_and_goes_on_where_it_ended(self, checkout, world, tree, s3):
+        upload = ("upload-model.sh", str(tree), "black-forest-labs/FLUX.1-schnell", BUCKET, "--prefix", "v2/")
+        s3.put_object(Bucket=BUCKET, Key="v2/black-forest-labs/FLUX.1-schnell/vae/config.json", Body=b"vae/config.json")
+        ended = checkout.run(*upload)
+        assert ended.code == 0, ended.err
+        assert "1 of 3: vae/config.json is there already" in ended.out
+        keys = {one["Key"] for one in s3.list_objects_v2(Bucket=BUCKET)["Contents"]}
+        assert keys == {
+            f"v2/black-forest-labs/FLUX.1-schnell/{name}"
+            for name in ("model_index.json", "vae/config.json", "vae/model.safetensors")
+        }
+
+    def test_a_checksum_is_a_files(self, checkout, s3, tree):
+        ended = checkout.run("upload-model.sh", str(tree), "FLUX.1-schnell", BUCKET, "--sha256", "0" * 64)
+        assert (ended.code, "--sha256" in ended.err + ended.out) == (1, True)

@@ -6,7 +6,7 @@ LINE = "cdk deploy --no-rollback --require-approval never"
 KEY = "Stable-diffusion/v1-5-pruned-emaonly.safetensors"
 OPTIONS = (
     *("-h", "--help", "-n", "--stack-name", "-R", "--region", "-d", "--dry-run", "--plan", "-b", "--bucket", "-s"),
-    *("--snapshot", "-r", "--runtime-name", "-t", "--runtime-type", "-T", "--skip-tools", "--yes"),
+    *("--snapshot", "-r", "--runtime-name", "-t", "--runtime-type", "-p", "--profile", "-T", "--skip-tools", "--yes"),
 )
 
 
@@ -24,6 +24,17 @@ def test_a_dry_run_prepares_all_that_the_options_say_and_prints_the_line(checkou
     assert (runtime.name, runtime.type, runtime.model_filename) == ("pipes", "comfyui", None)
     assert runtime.extra_values.karpenter.node_template.data_volume.snapshot_id == snapshot
     assert world.client("s3").head_object(Bucket=bucket, Key=KEY)
+
+
+def test_a_flux_runtime_begins_with_a_model_of_the_bucket_on_instances_that_hold_it(checkout, world):
+    bucket = world.bucket("my-models")
+    world.model(bucket, "black-forest-labs/FLUX.1-schnell/model_index.json")
+    ended = checkout.run("deploy.sh", "-d", "-b", bucket, "-s", world.snapshot(), "-t", "flux", "--yes", "-T")
+    assert ended.code == 0, ended.err
+    [runtime] = load_config(checkout.config).models_runtime
+    assert (runtime.type, runtime.model.profile, runtime.model_filename) == ("flux", "flux-schnell", None)
+    assert runtime.extra_values.karpenter.provisioner.instance_type[0] == "g6e.xlarge"
+    assert load_config(checkout.config).warnings == []
 
 
 def test_a_plan_touches_nothing(checkout, world):

@@ -1,3 +1,4 @@
+import json
 import threading
 import time
 from datetime import UTC, datetime, timedelta
@@ -5,10 +6,12 @@ from types import SimpleNamespace
 
 import pytest
 
+from contract.images import IMAGES
 from deploy import account, stacks
 from deploy.account import Account
 from deploy.errors import DeployError
 from deploy.failures import explained_failures
+from deploy.processes import ROOT
 from deploy.rollout.config_yaml import ConfigYaml, Origin
 from deploy.rollout.steps.bucket import Bucket
 from deploy.rollout.steps.config import ConfigFile
@@ -19,6 +22,9 @@ from deploy.rollout.steps.snapshot import Snapshot
 from deploy.rollout.steps.stack import PlatformStack
 from deploy.stacks import Event, Stack
 
+OURS = "123456789012.dkr.ecr.us-west-2.amazonaws.com/sd-on-eks"
+DIGEST = "sha256:" + "b" * 64
+MINE = {"repository": "mine", "tag": "7"}
 MODEL = "Stable-diffusion/v1-5-pruned-emaonly.safetensors"
 OWN = """
 stackName: sdoneks
@@ -40,6 +46,20 @@ def own(inside, world, deployment):
         return deployment(*arguments)
 
     return open_
+
+
+@pytest.fixture
+def pushed(world):
+    """Pushes an image into one of our repositories; gives its digest."""
+
+    def push(name, tag):
+        ecr, repository = world.client("ecr"), f"sd-on-eks/{name}"
+        ecr.create_repository(repositoryName=repository)
+        manifest = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "name": tag}
+        pushed = ecr.put_image(repositoryName=repository, imageTag=tag, imageManifest=json.dumps(manifest))
+        return pushed["image"]["imageId"]["imageDigest"]
+
+    return push
 
 
 class TestConfigYaml:
@@ -122,6 +142,38 @@ class TestBucketAndModels:
         with pytest.raises(DeployError, match="with another content"):
             Model().run(opened)
 
+    FLUX = """
+stackName: sdoneks
+modelBucketArn: arn:aws:s3:::mine
+modelsRuntime:
+  - {name: one, namespace: one, type: flux, model: MODEL, extraValues: {runtime: {inferenceApi: {extraEnv: ENV}}}}
+"""
+
+    def flux(self, model, env="[]"):
+        return self.FLUX.replace("MODEL", model).replace("ENV", env)
+
+    def test_a_model_that_lies_in_the_bucket_is_taken_from_there(self, own, world):
+        opened = own(text=self.flux("{profile: flux-dev, source: flux/dev}"))
+        world.model("mine", "flux/dev/model_index.json")
+        assert Model().run(opened) == "flux/dev in the bucket"
+
+    def test_a_free_model_may_come_from_the_hub_at_each_start(self, own):
+        opened = own(text=self.flux("{profile: qwen-image-edit}"))
+        assert Model().foresee(opened) == "one fetches Qwen/Qwen-Image-Edit-2509 from the Hugging Face hub"
+
+    @pytest.mark.parametrize(
+        "env", ["{HF_TOKEN: x}", "[{name: HF_TOKEN, valueFrom: {secretKeyRef: {name: a, key: b}}}]"]
+    )
+    def test_a_gated_model_needs_a_token_or_a_copy_in_the_bucket(self, own, env):
+        with pytest.raises(DeployError, match="only for a token") as failure:
+            Model().run(own(text=self.flux("{profile: flux-dev}")))
+        assert "upload-model.sh DOWNLOADED black-forest-labs/FLUX.1-dev mine" in str(failure.value.remedy)
+        assert "Hugging Face hub" in Model().run(own(text=self.flux("{profile: flux-dev}", env)))
+
+    def test_a_folder_that_is_neither_in_the_bucket_nor_on_the_hub_is_named(self, own):
+        with pytest.raises(DeployError, match="my-model/ of one is not in bucket mine"):
+            Model().run(own(text=self.flux("{source: my-model}")))
+
     @pytest.fixture
     def china(self, deployment, monkeypatch):
         monkeypatch.setattr("deploy.rollout.opening.offered", lambda _, types: list(types))
@@ -154,18 +206,96 @@ class TestImagesAndSnapshot:
         with pytest.raises(DeployError, match="queue-agent, sdwebui"):
             Images().run(deployment())
 
+    @pytest.fixture
+    def built(self, monkeypatch):
+        """Builds whatever the step asks for; gives the names."""
+        names = []
+
+        def output_of(command, **_):
+            names.extend(command[4 : command.index("-n")])
+            return json.dumps({name: {"repository": f"{OURS}/{name}", "digest": DIGEST} for name in names})
+
+        monkeypatch.setattr("deploy.rollout.steps.images.output_of", output_of)
+        return names
+
+    def test_images_that_a_kept_config_yaml_does_not_name_are_built_those_of_disabled_runtimes_too(self, own, built):
+        Images().run(own())
+        assert built == ["comfyui", "queue-agent", "sdwebui"]
+
+    def test_an_image_that_a_kept_config_yaml_names_is_not_built(self, own, built):
+        opened = own(text=_with_images(server=MINE))
+        assert Images().foresee(opened) == "build what the registry lacks of queue-agent"
+        Images().run(opened)
+        assert built == ["queue-agent"]
+
+    @pytest.mark.parametrize("agent", [{"repository": "mine"}, {"tag": "7"}, {"digest": DIGEST}])
+    def test_nothing_is_built_where_a_kept_config_yaml_names_every_image(self, own, built, agent):
+        opened = own(text=_with_images(server=MINE, agent=agent))
+        assert Images().run(opened) == Images().foresee(opened) == "config.yaml names them"
+        assert built == []
+
+    def test_nothing_is_built_for_a_foreign_chart(self, own, built):
+        foreign = "disabled: true, chartRepository: oci://registry.example/mine"
+        Images().run(own(text=OWN.replace("disabled: true", foreign)))
+        assert built == ["queue-agent", "sdwebui"]
+
+    def test_images_that_were_built_for_a_kept_config_yaml_need_no_word(self, own, built, capsys):
+        opened = own("-r", "one")
+        Images().run(opened)
+        ConfigFile().run(opened)
+        assert capsys.readouterr().out == ""
+
+    def test_a_digest_that_another_checkout_has_built_is_told(self, own, pushed, capsys):
+        ConfigFile().run(own(text=_with_images(agent={"digest": pushed("queue-agent", "0.0.9-abc")})))
+        told = capsys.readouterr().out
+        assert "for one, this checkout's has tag " + IMAGES["queue-agent"].tag(ROOT) in told
+        assert "comfyui" not in told
+
+    def test_a_digest_that_the_registry_does_not_have_is_told(self, own, capsys):
+        ConfigFile().run(own(text=_with_images(server={"repository": f"{OURS}/comfyui", "digest": DIGEST})))
+        assert f"config.yaml names {OURS}/comfyui@{DIGEST} for one" in capsys.readouterr().out
+
+    def test_a_digest_that_this_checkout_has_built_needs_no_word(self, own, pushed, capsys):
+        digest = pushed("queue-agent", IMAGES["queue-agent"].tag(ROOT))
+        agent = {"repository": f"{OURS}/queue-agent", "digest": digest}
+        ConfigFile().run(own("-r", "one", text=_with_images(agent=agent)))
+        assert capsys.readouterr().out == ""
+
+    def test_images_of_the_operators_own_need_no_word(self, own, capsys):
+        ConfigFile().run(own("-r", "one", text=_with_images(server=MINE, agent={"repository": "mine"})))
+        assert capsys.readouterr().out == ""
+
+    @pytest.mark.parametrize(
+        ("agent", "asked"),
+        [
+            ({}, OURS + "/queue-agent:{tag}"),
+            ({"tag": "7"}, f"{OURS}/queue-agent:7"),
+            ({"digest": DIGEST}, f"{OURS}/queue-agent@{DIGEST}"),
+            ({"repository": "mine"}, "mine:0.1.0"),
+        ],
+    )
+    def test_a_snapshot_is_compared_with_what_the_pods_will_ask_for(self, own, world, capsys, agent, asked):
+        asked = asked.format(tag=IMAGES["queue-agent"].tag(ROOT))
+        snapshot = _tagged(world, {"image-1": "another:1"})
+        Snapshot().run(own(text=_with_images(snapshot, agent=agent)))
+        assert f"Snapshot {snapshot} does not hold {asked}: nodes of one pull it first" in capsys.readouterr().out
+        snapshot = _tagged(world, {"image-1": asked})
+        Snapshot().run(own(text=_with_images(snapshot, agent=agent)))
+        assert asked not in capsys.readouterr().out
+
     def test_a_snapshot_that_is_not_there_is_refused(self, deployment):
         with pytest.raises(DeployError, match="not there in this region"):
             Snapshot().run(deployment("-s", "snap-0123"))
 
     @pytest.mark.parametrize("tags", [{"image-1": "mine:7", "image-2": "agent:7"}, {"Name": "by hand"}])
     def test_a_snapshot_that_holds_the_images_or_does_not_say_is_taken(self, own, world, capsys, tags):
-        Snapshot().run(own(text=_with_image(_tagged(world, tags), "mine")))
+        agent = {"repository": "agent", "tag": "7"}
+        Snapshot().run(own(text=_with_images(_tagged(world, tags), server=MINE, agent=agent)))
         assert "does not hold" not in capsys.readouterr().out
 
     def test_an_image_that_the_snapshot_lacks_is_told(self, own, world, capsys):
         snapshot = _tagged(world, {"image-1": "mine:6", "image-2": "agent:7"})
-        Snapshot().run(own(text=_with_image(snapshot, "mine")))
+        Snapshot().run(own(text=_with_images(snapshot, server=MINE)))
         assert f"Snapshot {snapshot} does not hold mine:7: nodes of one pull it first" in capsys.readouterr().out
 
     def test_a_remembered_snapshot_that_is_gone_is_made_again(self, inside, deployment, world, monkeypatch):
@@ -317,16 +447,11 @@ def _tagged(world, tags):
     return snapshot
 
 
-def _with_image(snapshot, repository):
-    """A file whose one runtime takes an image of its own, and starts from a snapshot."""
-    return f"""
-stackName: sdoneks
-modelBucketArn: arn:aws:s3:::mine
-modelsRuntime:
-  - name: one
-    namespace: one
-    type: comfyui
-    extraValues:
-      karpenter: {{nodeTemplate: {{dataVolume: {{snapshotID: {snapshot}}}}}}}
-      runtime: {{inferenceApi: {{image: {{repository: {repository}, tag: "7"}}}}}}
-"""
+def _with_images(snapshot=None, *, server=None, agent=None):
+    """A file whose one runtime has these images, and starts from a snapshot."""
+    values = {
+        "karpenter": {"nodeTemplate": {"dataVolume": {"snapshotID": snapshot}}},
+        "runtime": {"inferenceApi": {"image": server or {}}, "queueAgent": {"image": agent or {}}},
+    }
+    runtime = {"name": "one", "namespace": "one", "type": "comfyui", "extraValues": values}
+    return json.dumps({"stackName": "sdoneks", "modelBucketArn": "arn:aws:s3:::mine", "modelsRuntime": [runtime]})

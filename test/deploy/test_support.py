@@ -1,7 +1,11 @@
 import pytest
 
+from contract.flux.options import ModelOptions
+from contract.flux.profiles import RUNNABLE
+from contract.gpus import gpu_problems
 from deploy.partitions import partition_named
-from deploy.rollout.draft import INSTANCE_TYPES
+from deploy.rollout.first_runtime import instance_types, served
+from deploy.rollout.options import parse_options
 from deploy.support.assessment import Assessment
 from deploy.support.findings import Verdict, table_of
 from deploy.support.instances import offered, usual_in
@@ -88,8 +92,18 @@ def test_instance_types_are_those_that_the_region_offers_in_their_order(world):
 
 
 def test_china_gets_g4dn_alone():
-    assert usual_in(partition_named("aws-cn"), INSTANCE_TYPES) == ["g4dn.xlarge", "g4dn.2xlarge"]
-    assert usual_in(partition_named("aws"), INSTANCE_TYPES) == [*INSTANCE_TYPES]
+    types = instance_types(parse_options([]))
+    assert usual_in(partition_named("aws-cn"), types) == ["g4dn.xlarge", "g4dn.2xlarge"]
+    assert usual_in(partition_named("aws"), types) == [*types]
+
+
+@pytest.mark.parametrize("profile", RUNNABLE)
+def test_every_model_can_begin_on_some_usual_instance_that_holds_it(profile):
+    options = parse_options(["-t", "flux", "-p", profile])
+    model = ModelOptions.model_validate(served(options)["model"])
+    types = usual_in(partition_named("aws"), instance_types(options))
+    assert types
+    assert list(gpu_problems(model, types)) == []
 
 
 @pytest.mark.parametrize(

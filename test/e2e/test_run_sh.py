@@ -22,6 +22,7 @@ def run_sh(directory: Path, **variables: str) -> subprocess.CompletedProcess[str
     [
         ({}, ["text-to-image", "image-to-image", "extra-single-image"]),
         ({"API_VERSION": "v1alpha1"}, ["text-to-image", "image-to-image"]),
+        ({"TASK_TYPES": "image-to-image, edit"}, ["image-to-image"]),
         ({"RUNTIME_TYPE": "comfyui", "RUNTIME_NAME": "comfyruntime"}, ["pipeline"]),
     ],
 )

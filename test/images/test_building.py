@@ -4,16 +4,21 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import boto3
 import pytest
 
+from contract.config_file import load_config
+from contract.image_context import content_tag
+from contract.images import IMAGES, account_registry
+from contract.pod_images import pod_images
 from deploy.errors import DeployError
 from deploy.images.building import Order, build_missing
-from deploy.images.catalog import DEPLOYED, IMAGES
 from deploy.images.codebuild import CodeBuild
-from deploy.images.context import content_tag
 from deploy.images.repositories import Repositories
+from deploy.rollout.deployment import Deployment
+from deploy.rollout.steps import images
 
 ROOT = Path(__file__).parents[2]
 
@@ -68,6 +73,7 @@ def test_an_engine_builds_and_pushes_what_is_missing_and_the_result_is_all_on_st
         "queue-agent",
         {
             "repository": boto3.client("ecr").describe_repositories()["repositories"][0]["repositoryUri"],
+            "tag": tag_of("queue-agent"),
             "digest": found["imageDigest"],
         },
     )
@@ -105,6 +111,21 @@ def test_a_failing_engine_fails_the_command_and_prints_no_result(build, step):
     assert "no space left" in ended.stderr
 
 
+def test_a_kept_config_yaml_that_names_no_image_ends_with_those_that_the_stack_asks_for(build, monkeypatch):
+    kept = load_config(ROOT / "examples" / "configs" / "everything.yaml")
+    account, options = SimpleNamespace(region="eu-west-1"), SimpleNamespace(skip_tools=True)
+    deployment = Deployment(options=options, account=account, file=None, journal=None, bucket="models", kept=kept)
+    monkeypatch.setattr(images, "output_of", lambda command, **_: build(*command[4:]).stdout)
+    images.Images().run(deployment)
+    registry = account_registry(account="123456789012", region="eu-west-1", url_suffix="amazonaws.com")
+    found = boto3.client("ecr").describe_images
+    for runtime in kept.models_runtime:
+        for image in pod_images(runtime):
+            asked = image.asked(registry, image.source.tag(ROOT))
+            assert asked.repository == deployment.images[image.source.name].repository
+            assert found(repositoryName=image.source.repository, imageIds=[{"imageTag": asked.tag}])["imageDetails"]
+
+
 def test_an_unknown_image_is_refused_with_those_there_are(build, programs):
     ended = build("flux2")
     assert ended.returncode == 2
@@ -139,12 +160,6 @@ def test_a_build_that_pushed_nothing_is_a_failure(aws):
         build_missing(
             [IMAGES["comfyui"]], root=ROOT, repositories=Repositories(boto3.client("ecr")), builder=LazyBuilder()
         )
-
-
-def test_a_deployment_needs_the_agent_and_a_server_of_each_type():
-    from contract.runtimes import RUNTIME_TYPES
-
-    assert set(DEPLOYED) == {"queue-agent", *RUNTIME_TYPES}
 
 
 @pytest.fixture

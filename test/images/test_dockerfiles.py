@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy.images.catalog import IMAGES
-from deploy.images.context import content_tag, context_files
+from contract.image_context import content_tag, context_files
+from contract.images import IMAGES
 
 ROOT = Path(__file__).parents[2]
 BIN = ROOT / ".venv" / "bin"

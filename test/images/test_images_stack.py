@@ -52,7 +52,7 @@ def test_the_role_has_these_rights_and_no_others(resources):
 
 
 def test_the_role_may_push_to_every_repository_of_the_platform_and_to_no_other(resources):
-    from deploy.images.catalog import IMAGES
+    from contract.images import IMAGES
 
     statements = resources["AWS::IAM::Policy"]["PolicyDocument"]["Statement"]
     (push,) = [statement for statement in statements if "ecr:PutImage" in statement["Action"]]
@@ -69,21 +69,16 @@ def test_logs_are_kept_for_a_month(resources):
     assert resources["AWS::Logs::LogGroup"]["RetentionInDays"] == 30
 
 
-def test_the_source_holds_what_every_build_sees(assembly):
-    from deploy.images.catalog import IMAGES
-    from deploy.images.context import context_files
+def test_the_source_holds_just_what_the_builds_see(assembly):
+    from contract.image_context import context_files
+    from contract.images import IMAGES
 
     (source,) = assembly.glob("asset.*")
-    for image in IMAGES.values():
-        ignore_file = Path(f"{image.dockerfile}.dockerignore")
-        for file in (image.dockerfile, ignore_file, *context_files(ROOT, image.dockerfile)):
-            assert (source / file).is_file(), file
-
-
-def test_the_source_holds_nothing_else_of_the_repository(assembly):
-    (source,) = assembly.glob("asset.*")
-    assert {path.name for path in source.iterdir()} == {"contract", "queue_agent", "runtimes", "requirements"}
-    assert {path.name for path in (source / "requirements").iterdir()} == {"agent.txt", "standin.txt"}
+    held = {file.relative_to(source) for file in source.rglob("*") if file.is_file()}
+    dockerfiles = {image.dockerfile for image in IMAGES.values()}
+    allow_lists = {Path(f"{dockerfile}.dockerignore") for dockerfile in dockerfiles}
+    seen = {file for dockerfile in dockerfiles for file in context_files(ROOT, dockerfile)}
+    assert held == {*dockerfiles, *allow_lists, *seen}
 
 
 def test_a_build_logs_in_builds_and_pushes_without_a_password_in_a_command(resources, programs):

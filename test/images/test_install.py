@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from deploy.images.catalog import IMAGES
-from deploy.images.context import context_files
+from contract.image_context import context_files
+from contract.images import IMAGES
+from contract.runtimes import RUNTIME_TYPES
+from local.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 
@@ -66,23 +68,19 @@ def test_the_agent_starts_from_its_image_alone_and_says_which_setting_is_missing
     assert words == "queue agent: RUNTIME_TYPE is not set\n"
 
 
-@pytest.mark.parametrize("name", ["sdwebui", "comfyui"])
+@pytest.mark.parametrize("name", RUNTIME_TYPES)
 def test_the_agents_image_holds_every_driver(agent, name):
-    from contract.runtimes import RUNTIME_TYPES
-
     module, _, driver = RUNTIME_TYPES[name].driver.partition(":")
     ended = subprocess.run([agent.python, "-c", f"from {module} import {driver}"], cwd=agent.app, env={}, check=False)
     assert ended.returncode == 0
 
 
-@pytest.mark.parametrize("name", ["sdwebui", "comfyui"])
+@pytest.mark.parametrize("name", RUNTIME_TYPES)
 def test_the_standin_answers_its_health_path_from_its_image_alone(standin, name):
-    from contract.runtimes import RUNTIME_TYPES
-
-    process = standin.start("runtimes.standin", "--type", name, "--port", "0", stdout=subprocess.PIPE)
+    port = free_port()
+    process = standin.start("runtimes.standin", "--type", name, "--port", str(port))
     try:
-        address = process.stdout.readline().split()[-1]
-        assert _status(address.rstrip("/") + RUNTIME_TYPES[name].health_path) == 200
+        assert _status(f"http://127.0.0.1:{port}{RUNTIME_TYPES[name].health_path}") == 200
     finally:
         process.terminate()
         process.wait(timeout=10)

@@ -9,7 +9,10 @@ import pytest
 from infrakit.stacks import CONFIGS, NAMES, synthesized
 
 from contract.chart_release import ReleaseValues
+from contract.image_context import content_tag
+from contract.images import IMAGES
 
+ROOT = Path(__file__).parents[2]
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 _HASH = re.compile(r"[0-9A-F]{8}(?=[A-Z]|$)|[0-9a-f]{32}$")
 
@@ -80,6 +83,20 @@ def test_each_runtime_has_a_release_whose_values_fit_the_chart(name):
         assert release["Namespace"] == runtime.namespace
         if runtime.chart_repository is None:
             ReleaseValues.model_validate(release["Values"])
+
+
+@pytest.mark.parametrize("name", ["minimal", "everything"])
+def test_pods_ask_for_just_the_images_that_a_build_of_this_checkout_makes(name):
+    stack = synthesized(name)
+    releases = stack.releases()
+
+    for runtime in stack.config.models_runtime:
+        values = releases[runtime.name]["Values"]["runtime"]
+        for container, image in (("inferenceApi", runtime.type), ("queueAgent", "queue-agent")):
+            asked = values[container]["image"]
+            assert asked["repository"].endswith(f"/sd-on-eks/{image}")
+            assert asked["tag"] == content_tag(ROOT, IMAGES[image].dockerfile)
+            assert "digest" not in asked
 
 
 def test_a_runtime_of_a_foreign_chart_is_released_from_there():

@@ -14,6 +14,8 @@
 {{- $faults = append $faults (printf "runtime.type: %q is none of %s" $runtime.type (keys $types | sortAlpha | join ", ")) -}}
 {{- else if and (get $types $runtime.type).loadsCheckpoint (not $agent.dynamicModel) (not $runtime.inferenceApi.modelFilename) -}}
 {{- $faults = append $faults "runtime.inferenceApi.modelFilename: set it to the checkpoint to load, or runtime.queueAgent.dynamicModel to true" -}}
+{{- else if and (get $types $runtime.type).hasModelOptions (not $runtime.inferenceApi.modelOptions) -}}
+{{- $faults = append $faults "runtime.inferenceApi.modelOptions: set it to the model to serve, as {profile: flux-schnell}" -}}
 {{- end -}}
 {{- if and $agent.snsTopicArn (not $agent.awsRegion) (lt (len (splitList ":" $agent.snsTopicArn)) 6) -}}
 {{- $faults = append $faults "runtime.queueAgent.awsRegion: set it, for runtime.queueAgent.snsTopicArn is no ARN with a region in it" -}}

@@ -42,6 +42,7 @@ would wait for that while the agent still needs the server.
 */}}
 {{- define "sd-on-eks.modelServer" -}}
 {{- $api := .Values.runtime.inferenceApi -}}
+{{- $type := include "sd-on-eks.type" . | fromYaml -}}
 name: model-server
 image: {{ include "sd-on-eks.image" (list . $api.image .Values.runtime.type) }}
 imagePullPolicy: {{ $api.imagePullPolicy }}
@@ -51,16 +52,23 @@ args:
   {{- include "sd-on-eks.arguments" . | trim | nindent 2 }}
 {{- end }}
 env:
+  {{- if $type.hasModelOptions }}
+  - name: MODELS_FOLDER
+    value: {{ $api.modelMountPath | quote }}
+  - name: MODEL_OPTIONS
+    value: {{ $api.modelOptions | toJson | quote }}
+  {{- else }}
   - name: MODELS_DIR
     value: {{ $api.modelMountPath | quote }}
   - name: MODEL_FILENAME
     value: {{ include "sd-on-eks.modelFilename" . | quote }}
+  {{- end }}
   {{- with include "sd-on-eks.extraEnv" $api.extraEnv | trim }}
   {{- . | nindent 2 }}
   {{- end }}
 ports:
   - name: model-server
-    containerPort: {{ (include "sd-on-eks.type" . | fromYaml).port }}
+    containerPort: {{ $type.port }}
 startupProbe:
   {{- include "sd-on-eks.startupProbe" . | nindent 2 }}
 livenessProbe: # asks the agent, which alone sees a server that answers and draws nothing
@@ -81,6 +89,10 @@ resources:
 volumeMounts:
   - name: server-tmp
     mountPath: /tmp
+  {{- if $type.hasModelOptions }}
+  - name: cache
+    mountPath: /cache # where the image's HF_HOME and TORCHINDUCTOR_CACHE_DIR are
+  {{- end }}
   {{- if .Values.runtime.persistence.enabled }}
   - name: models
     mountPath: {{ $api.modelMountPath }}

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from deploy.console import note
+from deploy.rollout.asked_images import stale_images
 from deploy.rollout.deployment import Deployment
 
 
@@ -29,7 +30,7 @@ class ConfigFile:
 
 
 def _differences(deployment: Deployment) -> Iterator[str]:
-    """Where the operator's file says something else than what was asked for or built."""
+    """Where the operator's file says something else than what was asked for, or than this checkout builds."""
     options, config = deployment.options, deployment.config
     names = [runtime.name for runtime in config.models_runtime]
     if options.runtime_name not in names:
@@ -41,5 +42,4 @@ def _differences(deployment: Deployment) -> Iterator[str]:
     for name, snapshot in snapshots.items():
         if options.snapshot not in {None, snapshot}:
             yield f"-s {options.snapshot} has no effect on {name}: config.yaml has {snapshot or 'no snapshot'} there."
-    for image in deployment.images.values():
-        yield f"{image} was built; config.yaml pins no such image."
+    yield from stale_images(deployment.account, config)

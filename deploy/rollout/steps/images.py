@@ -3,15 +3,16 @@
 import json
 import sys
 
-from contract.chart_values import Image as ImageValues
 from contract.config import Config
+from contract.pod_images import pod_images
 from deploy.errors import DeployError
 from deploy.processes import output_of
 from deploy.rollout.deployment import Deployment
-from deploy.rollout.draft import AGENT_IMAGE, Image
+from deploy.rollout.draft import Image
 
 _BUILD = (sys.executable, "-m", "deploy.images", "build")
 _REMEDY = "Look at the build's log above; then run the same command again."
+_ALL_NAMED = "config.yaml names them"
 
 
 class Images:
@@ -21,13 +22,14 @@ class Images:
 
     def foresee(self, deployment: Deployment) -> str:
         """Say whether they would be built."""
-        return "config.yaml names them" if _are_named(deployment.kept) else "build those that the registry lacks"
+        wanted = _wanted(deployment.config)
+        return f"build what the registry lacks of {', '.join(wanted)}" if wanted else _ALL_NAMED
 
     def run(self, deployment: Deployment) -> str:
         """Have those built that the registry lacks."""
-        if _are_named(deployment.kept):
-            return "config.yaml names them"
-        wanted = sorted({AGENT_IMAGE, *(runtime.type for runtime in deployment.config.enabled_runtimes)})
+        wanted = _wanted(deployment.config)
+        if not wanted:
+            return _ALL_NAMED
         place = ("-n", deployment.config.stack_name, "-R", deployment.account.region)
         deployment.images = _read(output_of([*_BUILD, *wanted, *place], environ=deployment.environ, remedy=_REMEDY))
         if absent := set(wanted) - set(deployment.images):
@@ -35,18 +37,10 @@ class Images:
         return ", ".join(str(deployment.images[name]) for name in wanted)
 
 
-def _are_named(config: Config | None) -> bool:
-    """Whether the operator's config.yaml names every image that is needed."""
-    return config is not None and all(
-        _is_named(container.image)
-        for one in config.enabled_runtimes
-        if one.chart_repository is None
-        for container in (one.extra_values.runtime.inference_api, one.extra_values.runtime.queue_agent)
-    )
-
-
-def _is_named(image: ImageValues) -> bool:
-    return image.repository is not None
+def _wanted(config: Config) -> list[str]:
+    """The images that config.yaml leaves to the deployment; a disabled runtime's pods need theirs too."""
+    images = (image for runtime in config.models_runtime for image in pod_images(runtime))
+    return sorted({image.source.name for image in images if image.is_default})
 
 
 def _read(text: str) -> dict[str, Image]:

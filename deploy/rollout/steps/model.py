@@ -7,31 +7,35 @@ from deploy.models.folders import CHECKPOINTS
 from deploy.models.library import ModelLibrary
 from deploy.models.sources import source_of
 from deploy.rollout.deployment import Deployment
+from deploy.rollout.steps.served_models import served_models
 
 
 class Model:
-    """The checkpoints that config.yaml names lie in the bucket, under Stable-diffusion/."""
+    """What runtimes load is where they look for it: checkpoints under Stable-diffusion/, others in their own folder."""
 
     title = "Models"
 
     def foresee(self, deployment: Deployment) -> str:
         """Say what would be downloaded."""
         absent = list(_needed(deployment))
-        if ModelBucket(deployment.account, deployment.bucket).exists():
-            library = _library(deployment)
+        library = _library(deployment) if ModelBucket(deployment.account, deployment.bucket).exists() else None
+        if library is not None:
             absent = [name for name in absent if not library.has(_key(deployment, name))]
         _refuse_unavailable(deployment, absent)
-        return f"download {', '.join(absent)}" if absent else "all are there"
+        found = served_models(deployment, library)
+        return "; ".join(filter(None, (f"download {', '.join(absent)}" if absent else "", *found))) or "all are there"
 
     def run(self, deployment: Deployment) -> str:
         """Download the default model, if it is needed and not there."""
         library = _library(deployment)
         needed = _needed(deployment)
         _refuse_unavailable(deployment, [name for name in needed if not library.has(_key(deployment, name))])
+        found = served_models(deployment, library)
         for name in needed:
             if name == DEFAULT_MODEL.filename:
                 _store_default(library, _key(deployment, name))
-        return f"{', '.join(needed)} in {CHECKPOINTS}/" if needed else "no runtime names one"
+        stored = f"{', '.join(needed)} in {CHECKPOINTS}/" if needed else ""
+        return "; ".join(filter(None, (stored, *found))) or "no runtime names one"
 
 
 def _library(deployment: Deployment) -> ModelLibrary:
@@ -39,10 +43,11 @@ def _library(deployment: Deployment) -> ModelLibrary:
 
 
 def _needed(deployment: Deployment) -> list[str]:
-    """Checkpoints of the operator's config.yaml; for a new one the model to begin with, of whatever type it is."""
-    if deployment.kept is None:
+    """Checkpoints of the operator's config.yaml; for a new one the default, unless its runtime has another."""
+    runtimes = deployment.config.enabled_runtimes
+    if deployment.kept is None and not any(runtime.model for runtime in runtimes):
         return [DEFAULT_MODEL.filename]
-    return [runtime.static_model for runtime in deployment.kept.enabled_runtimes if runtime.static_model is not None]
+    return [runtime.static_model for runtime in runtimes if runtime.static_model is not None]
 
 
 def _key(deployment: Deployment, name: str) -> str:

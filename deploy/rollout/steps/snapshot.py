@@ -5,13 +5,13 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from contract.chart_values import Image as ImageValues
-from contract.config import Config
+from contract.images import AGENT
+from contract.pod_images import pod_images
 from deploy.console import note
 from deploy.errors import DeployError
 from deploy.processes import ROOT, output_of
+from deploy.rollout.asked_images import address
 from deploy.rollout.deployment import Deployment
-from deploy.rollout.draft import AGENT_IMAGE
 from deploy.rollout.journal import SNAPSHOT
 
 _SCRIPT = ROOT / "utils" / "bottlerocket-images-cache" / "snapshot.sh"
@@ -36,7 +36,7 @@ class Snapshot:
         ec2 = deployment.account.client("ec2")
         if deployment.kept is not None or deployment.options.snapshot is not None:
             return self._check_named(ec2, deployment)
-        images = [str(deployment.images[name]) for name in (deployment.options.runtime_type, AGENT_IMAGE)]
+        images = [str(deployment.images[name]) for name in (deployment.options.runtime_type, AGENT)]
         earlier = deployment.journal.recall(SNAPSHOT) or {}
         if earlier.get("images") == images and _state(ec2, earlier["id"]) == _COMPLETED:
             deployment.snapshot = earlier["id"]
@@ -52,7 +52,7 @@ class Snapshot:
         snapshots = _named(deployment)
         for snapshot in snapshots:
             _require(ec2, snapshot)
-        for difference in _differences(ec2, deployment.kept):
+        for difference in _differences(ec2, deployment):
             note(difference)
         if not snapshots:
             note("config.yaml names no snapshot: a new node pulls its images first, which takes minutes.")
@@ -72,25 +72,20 @@ def _named(deployment: Deployment) -> list[str]:
     return sorted({volume.snapshot_id for volume in volumes if volume.snapshot_id is not None})
 
 
-def _differences(ec2: Any, kept: Config | None) -> Iterator[str]:
-    """Images that config.yaml names and a snapshot, as far as it says what it holds, does not have."""
-    for runtime in kept.enabled_runtimes if kept is not None else ():
-        values = runtime.extra_values
-        snapshot = values.karpenter.node_template.data_volume.snapshot_id
+def _differences(ec2: Any, deployment: Deployment) -> Iterator[str]:
+    """Images that pods will ask for and a snapshot, as far as it says what it holds, does not have."""
+    for runtime in deployment.kept.enabled_runtimes if deployment.kept is not None else ():
+        snapshot = runtime.extra_values.karpenter.node_template.data_volume.snapshot_id
         held = _held(ec2, snapshot) if snapshot is not None else set()
-        for image in (values.runtime.inference_api.image, values.runtime.queue_agent.image):
-            if held and image.repository is not None and _address(image) not in held:
-                yield f"Snapshot {snapshot} does not hold {_address(image)}: nodes of {runtime.name} pull it first."
+        for asked in (address(deployment.account, image) for image in pod_images(runtime) if held):
+            if asked not in held:
+                yield f"Snapshot {snapshot} does not hold {asked}: nodes of {runtime.name} pull it first."
 
 
 def _held(ec2: Any, snapshot: str) -> set[str]:
     """The images in a snapshot: snapshot.sh writes them into tags."""
     tags = ec2.describe_snapshots(SnapshotIds=[snapshot])["Snapshots"][0].get("Tags", [])
     return {tag["Value"] for tag in tags if tag["Key"].startswith(_IMAGE_TAG)}
-
-
-def _address(image: ImageValues) -> str:
-    return f"{image.repository}@{image.digest}" if image.digest else f"{image.repository}:{image.tag}"
 
 
 def _require(ec2: Any, snapshot: str) -> None:

@@ -1,6 +1,7 @@
 """The first pictures."""
 
 from contract.config import ModelsRuntime
+from contract.flux.families import TEXT_TO_IMAGE
 from deploy.processes import ROOT, run
 from deploy.rollout.deployment import Deployment
 
@@ -25,6 +26,7 @@ class Verification:
             "RUNTIME_NAME": runtime.name,
             "RUNTIME_TYPE": runtime.type,
             **({"MODEL_FILENAME": runtime.static_model} if runtime.static_model else {}),
+            **({"TASK_TYPES": _task_types(deployment, runtime)} if runtime.model else {}),
         }
         run(
             [str(_SCRIPT)],
@@ -32,6 +34,12 @@ class Verification:
             remedy="The platform is deployed. See why it makes no pictures: kubectl get pods -A, and the dashboard.",
         )
         return f"{runtime.name} makes pictures"
+
+
+def _task_types(deployment: Deployment, runtime: ModelsRuntime) -> str:
+    """What the model does; of one that only its files describe, what most do."""
+    row = runtime.deployed(deployment.config.deadlines)
+    return TEXT_TO_IMAGE if row.card is None else ",".join(row.task_types)
 
 
 def _chosen(deployment: Deployment) -> ModelsRuntime:

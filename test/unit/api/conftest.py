@@ -7,12 +7,14 @@ from api.door import FrontDoor
 from api.intake import Intake
 from api.publisher import TaskPublisher
 from contract.catalog import DeployedRuntime, RuntimeCatalog
+from contract.flux.options import ModelOptions
 
 CATALOG = RuntimeCatalog(
     [
         DeployedRuntime(name="sdruntime", type="sdwebui", model_filename="v1-5-pruned-emaonly.safetensors"),
         DeployedRuntime(name="dynamic", type="sdwebui", dynamic_model=True),
         DeployedRuntime(name="comfy", type="comfyui"),
+        DeployedRuntime(name="kontext", type="flux", card=ModelOptions(profile="flux-kontext").card),
     ]
 )
 

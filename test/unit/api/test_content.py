@@ -1,3 +1,5 @@
+import time
+
 import pytest
 
 CHECKPOINT = "v1-5-pruned-emaonly.safetensors"
@@ -142,3 +144,23 @@ def test_what_is_no_workflow_is_refused_node_by_node(door, content, fields):
 @pytest.mark.parametrize("content", [None, [], "x", 1])
 def test_content_that_is_no_object_is_refused(door, content):
     assert "task.content" in door.refusal(request(content))
+
+
+def test_a_flux_runtime_is_asked_for_what_its_model_does_alone(door):
+    problem = door.refusal(request({"prompt": "a"}, "inpainting", "kontext"))["task.metadata.tasktype"]
+    assert problem == "must be one of edit, text-to-image for runtime kontext (flux)"
+
+
+def test_a_flux_request_is_checked_against_its_model(door):
+    content = {"instructions": "make it night", "images": ["aGk=", "aGk="], "size": "huge"}
+    assert set(door.refusal(request(content, "edit", "kontext"))) == {"task.content.size"}
+    content["size"] = "1024"
+    assert "at most 1" in door.refusal(request(content, "edit", "kontext"))["task.content.images"]
+
+
+def test_a_flux_request_with_megabytes_of_picture_is_taken_in_little_time_and_kept_in_the_bucket(door):
+    content = {"instructions": "make it night", "image": "A" * 6_000_000}
+    started = time.process_time()
+    assert door.send(request(content, "edit", "kontext"))[0] == 200
+    assert time.process_time() - started < 1
+    assert [operation for operation, _ in door.s3.calls] == ["put_object"]

@@ -149,7 +149,7 @@ def test_an_empty_v1alpha1_body_names_all_that_is_missing(door):
 
 def test_an_unknown_runtime_is_refused_with_those_deployed(door):
     assert door.refusal(v1alpha2(runtime="nope"))["task.metadata.runtime"] == (
-        "is not deployed; deployed are: sdruntime, dynamic, comfy"
+        "is not deployed; deployed are: sdruntime, dynamic, comfy, kontext"
     )
 
 

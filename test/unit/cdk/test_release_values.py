@@ -1,8 +1,11 @@
+import json
+
 import pytest
 
 from cdk.release_values import ReleaseResources, release_values
 from contract.chart_release import COMPUTED_VALUES
 from contract.config import parse_config
+from contract.flux.options import ModelOptions
 
 RESOURCES = ReleaseResources(
     queue_url="https://queue",
@@ -17,6 +20,10 @@ RESOURCES = ReleaseResources(
     registry="registry",
 )
 
+TAGS = {"sdwebui": "1.2.3-server", "flux": "1.2.3-flux", "queue-agent": "1.2.3-agent"}
+OURS = "registry/sd-on-eks/sdwebui"
+DIGEST = "sha256:" + "a" * 64
+
 KEY_ARN = "arn:aws:kms:eu-west-1:123456789012:key/0"
 
 
@@ -25,7 +32,7 @@ def values_of(top=(), **runtime):
     config = parse_config(
         {"stackName": "sdoneks", "modelBucketArn": "arn:aws:s3:::models", "modelsRuntime": [entry], **dict(top)}
     )
-    return release_values(config, config.models_runtime[0], RESOURCES)
+    return release_values(config, config.models_runtime[0], RESOURCES, image_tags=TAGS)
 
 
 def leaf(values, path):
@@ -36,6 +43,15 @@ def leaf(values, path):
     return values
 
 
+def test_a_flux_runtime_gets_its_model_as_the_server_reads_it_and_no_checkpoint():
+    model = {"profile": "flux-dev", "loras": [{"name": "sketch", "source": "Lora/sketch.safetensors"}], "maxBatch": 2}
+    server = values_of(type="flux", modelFilename=None, model=model)["runtime"]["inferenceApi"]
+    assert ModelOptions.model_validate(server["modelOptions"]) == ModelOptions.model_validate(model)
+    assert json.loads(json.dumps(server["modelOptions"])) == server["modelOptions"]
+    assert "modelFilename" not in server
+    assert server["image"] == {"repository": "registry/sd-on-eks/flux", "tag": "1.2.3-flux"}
+
+
 def test_every_computed_value_is_set_unless_it_is_left_to_the_chart():
     values = values_of(
         {"modelsPrefix": "v2/", "inputBucketArns": ["arn:aws:s3:::inputs"], "kmsKeyArn": KEY_ARN}.items()
@@ -43,7 +59,8 @@ def test_every_computed_value_is_set_unless_it_is_left_to_the_chart():
 
     unset = {path for path in COMPUTED_VALUES if leaf(values, path) is None}
 
-    assert unset == {"runtime.queueAgent.awsEndpointUrl", "runtime.queueAgent.credentialsSecret"}
+    of_other_types = {"runtime.inferenceApi.modelOptions"}
+    assert unset == {"runtime.queueAgent.awsEndpointUrl", "runtime.queueAgent.credentialsSecret"} | of_other_types
 
 
 @pytest.mark.parametrize(
@@ -60,8 +77,8 @@ def test_every_computed_value_is_set_unless_it_is_left_to_the_chart():
         ("runtime.queueAgent.jobsTable", "jobs"),
         ("runtime.queueAgent.otlpEndpoint", "http://collector:4318"),
         ("runtime.persistence.bucketName", "models"),
-        ("runtime.inferenceApi.image.repository", "registry/sd-on-eks/sdwebui"),
-        ("runtime.queueAgent.image.repository", "registry/sd-on-eks/queue-agent"),
+        ("runtime.inferenceApi.image", {"repository": OURS, "tag": "1.2.3-server"}),
+        ("runtime.queueAgent.image", {"repository": "registry/sd-on-eks/queue-agent", "tag": "1.2.3-agent"}),
         ("karpenter.nodeTemplate.iamRole", "nodes"),
         ("karpenter.nodeTemplate.tags", {"sd-on-eks/runtime": "sdruntime"}),
         ("karpenter.nodeTemplate.subnetSelector", {"karpenter.sh/discovery": "sdoneksStack"}),
@@ -88,11 +105,26 @@ def test_what_the_operator_sets_goes_before_the_defaults_and_the_stacks_own_choi
     assert leaf(values, "karpenter.nodeTemplate.tags") == {"team": "art", "sd-on-eks/runtime": "sdruntime"}
 
 
-def test_an_image_of_ones_own_is_taken_whole():
-    image = {"repository": "mine", "tag": "7"}
+@pytest.mark.parametrize(
+    "image", [{"repository": "mine", "tag": "7"}, {"repository": "mine", "digest": DIGEST}, {"repository": "mine"}]
+)
+def test_an_image_of_ones_own_is_taken_whole(image):
     values = values_of(extraValues={"runtime": {"inferenceApi": {"image": image}}})
 
     assert leaf(values, "runtime.inferenceApi.image") == image
+
+
+@pytest.mark.parametrize("chosen", [{"tag": "7"}, {"digest": DIGEST}, {"tag": "7", "digest": DIGEST}])
+def test_a_tag_or_a_digest_alone_names_another_image_of_the_project(chosen):
+    values = values_of(extraValues={"runtime": {"inferenceApi": {"image": chosen}}})
+
+    assert leaf(values, "runtime.inferenceApi.image") == {"repository": OURS, **chosen}
+
+
+def test_an_image_of_ones_own_leaves_the_other_container_its_default():
+    values = values_of(extraValues={"runtime": {"inferenceApi": {"image": {"repository": "mine", "tag": "7"}}}})
+
+    assert leaf(values, "runtime.queueAgent.image.tag") == "1.2.3-agent"
 
 
 def test_a_runtimes_own_deadline_goes_before_the_common_one():

@@ -6,6 +6,8 @@ from typing import Any
 import boto3
 import pytest
 
+from contract.flux.checks import request_faults
+from contract.flux.options import ModelOptions
 from deploy.verify import target
 from deploy.verify.errors import VerifyError
 from deploy.verify.pictures import PictureError, fetch_picture
@@ -21,16 +23,41 @@ def sample(name: str, version: str = "v1alpha2", **changes: Any) -> Sample:
 def test_every_sample_file_belongs_to_a_runtime_type() -> None:
     known = {
         f"{version}/{one.name}.json"
-        for type_, version in [("sdwebui", "v1alpha1"), ("sdwebui", "v1alpha2"), ("comfyui", "v1alpha2")]
+        for type_, version in [
+            ("sdwebui", "v1alpha1"),
+            ("sdwebui", "v1alpha2"),
+            ("comfyui", "v1alpha2"),
+            ("flux", "v1alpha2"),
+        ]
         for one in samples_for(type_, version, runtime="mine")
     }
     assert known == {str(path.relative_to(SAMPLES_DIRECTORY)) for path in SAMPLES_DIRECTORY.glob("v1alpha*/*.json")}
 
 
-@pytest.mark.parametrize(("type_", "version"), [("comfyui", "v1alpha1"), ("flux", "v1alpha2"), ("sdwebui", "v2")])
+@pytest.mark.parametrize(("type_", "version"), [("comfyui", "v1alpha1"), ("flux", "v1alpha1"), ("sdwebui", "v2")])
 def test_a_type_without_samples_is_named(type_: str, version: str) -> None:
     with pytest.raises(VerifyError, match=f"no samples for {version} of {type_}"):
         samples_for(type_, version, runtime="mine")
+
+
+def test_only_the_samples_of_the_wanted_task_types_are_posted() -> None:
+    wanted = samples_for("flux", "v1alpha2", runtime="mine", task_types=["edit", "text-to-image", "upscaling"])
+    assert [one.name for one in wanted] == ["flux-t2i", "flux-edit"]
+    with pytest.raises(VerifyError, match="No sample of sdwebui is edit; there are text-to-image, image-to-image"):
+        samples_for("sdwebui", "v1alpha1", runtime="mine", task_types=["edit"])
+
+
+def test_every_flux_sample_is_one_that_some_model_takes() -> None:
+    profiles = {
+        "flux-t2i": "flux-schnell",
+        "flux-i2i": "sdxl",
+        "flux-inpaint": "flux-fill",
+        "flux-edit": "flux-kontext",
+    }
+    for one in samples_for("flux", "v1alpha2", runtime="mine"):
+        request = make_request(one, LINKS)
+        card = ModelOptions(profile=profiles[one.name]).card
+        assert list(request_faults(request.body["task"]["content"], request.task_type, card)) == []
 
 
 def test_each_request_has_a_task_id_of_its_own() -> None:

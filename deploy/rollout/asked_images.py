@@ -1,0 +1,57 @@
+"""The images that pods will ask for, and where config.yaml keeps them from being this checkout's."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from contract.config import Config
+from contract.image_context import project_version
+from contract.images import account_registry
+from contract.pod_images import PodImage, pod_images
+from deploy.account import Account
+from deploy.processes import ROOT
+from deploy.refusals import error_code
+
+_ABSENT = frozenset({"ImageNotFoundException", "RepositoryNotFoundException"})
+
+
+def registry_of(account: Account) -> str:
+    """The registry that the project's images are in."""
+    return account_registry(account=account.id, region=account.region, url_suffix=account.partition.url_suffix)
+
+
+def address(account: Account, image: PodImage) -> str:
+    """The image as its pods will ask for it."""
+    asked = image.asked(registry_of(account), image.source.tag(ROOT))
+    if asked.digest is not None:
+        return f"{asked.repository}@{asked.digest}"
+    return f"{asked.repository}:{asked.tag or project_version(ROOT)}"  # the chart's own default for a tag
+
+
+def stale_images(account: Account, config: Config) -> Iterator[str]:
+    """Say which of the project's images config.yaml names otherwise than this checkout builds them."""
+    registry, ecr = registry_of(account), account.client("ecr")
+    for runtime in config.models_runtime:
+        named = (image for image in pod_images(runtime) if image.is_ours(registry) and not image.is_default)
+        for image in named:
+            tag = image.source.tag(ROOT)
+            if tag not in _tags(ecr, image):
+                yield (
+                    f"config.yaml names {address(account, image)} for {runtime.name}, this checkout's has tag {tag}."
+                    " Take the image out of the file: then that one is built and taken."
+                )
+
+
+def _tags(ecr: Any, image: PodImage) -> set[str | None]:
+    """The tags of an image of ours; none where the registry does not have it."""
+    if image.chosen.digest is None:
+        return {image.chosen.tag}
+    digest = {"imageDigest": image.chosen.digest}
+    try:
+        found = ecr.describe_images(repositoryName=image.source.repository, imageIds=[digest])
+    except ClientError as exc:
+        if error_code(exc) in _ABSENT:
+            return set()
+        raise
+    return {tag for one in found["imageDetails"] for tag in one.get("imageTags", [])}

@@ -1,0 +1,42 @@
+"""What the runtime of a new config.yaml serves, and on which instances, by its type."""
+
+from collections.abc import Mapping
+from typing import Any, get_args
+
+from contract.flux.profiles import PROFILES, Profile, Quantization
+from contract.gpus import instances_that_fit
+from contract.runtimes import RUNTIME_TYPES
+from deploy.models.default_model import DEFAULT_MODEL
+from deploy.rollout.options import Options
+
+_SMALL = ("g6.2xlarge", "g6.xlarge", "g5.xlarge", "g4dn.xlarge", "g5.2xlarge", "g4dn.2xlarge")
+_LARGE = ("g6e.xlarge", "g6e.2xlarge", "g6e.4xlarge")
+
+
+def served(options: Options) -> Mapping[str, Any]:
+    """The keys of the runtime that say which model it serves; none where its tasks do."""
+    row = RUNTIME_TYPES[options.runtime_type]
+    if row.loads_checkpoint:
+        return {"modelFilename": DEFAULT_MODEL.filename}
+    return {"model": _model(PROFILES[options.profile])} if row.has_model_options else {}
+
+
+def instance_types(options: Options) -> tuple[str, ...]:
+    """GPU instances on which it can run, the preferred one first."""
+    if not RUNTIME_TYPES[options.runtime_type].has_model_options:
+        return _SMALL
+    profile = PROFILES[options.profile]
+    families = instances_that_fit(profile, _quantization(profile), "none")
+    return tuple(name for name in (*_LARGE, *_SMALL) if name.partition(".")[0] in families)
+
+
+def _model(profile: Profile) -> dict[str, str]:
+    quantization = _quantization(profile)
+    return {"profile": profile.name, **({} if quantization == "none" else {"quantization": quantization})}
+
+
+def _quantization(profile: Profile) -> Quantization:
+    """The most bits with which a model fits an instance with one GPU."""
+    families = {name.partition(".")[0] for name in _LARGE}
+    choices: tuple[Quantization, ...] = get_args(Quantization)
+    return next(one for one in choices if families & set(instances_that_fit(profile, one, "none")))

@@ -1,0 +1,78 @@
+"""``python -m local demo-flux``: the models of the demo with the flux server itself, real ones or tiny ones."""
+
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from contract.config import Config, parse_config
+from local.parts import FluxServer
+
+_TINY = {"pictures": ("flux-schnell", "flux"), "edits": ("flux-kontext", "flux-kontext")}
+"""Runtimes of the demo without a model of one's own: name, profile, and name of the tiny model."""
+_MAKER = "runtimes.flux.pipeline.tiny"
+
+
+class ModelsError(Exception):
+    """The models of the demo cannot be had."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FluxDemo:
+    """A configuration, and how its servers are run."""
+
+    config: Config
+    server: FluxServer
+
+
+def real_model(python: Path, folder: Path, profile: str) -> FluxDemo:
+    """One runtime with a model of one's own.
+
+    Args:
+        python: A Python that has PyTorch.
+        folder: The model, in the format of diffusers.
+        profile: What it is.
+
+    Raises:
+        ConfigError: There is no such profile.
+        ModelsError: There is no such folder.
+    """
+    if not folder.is_dir():
+        raise ModelsError(f"{folder} is no folder; name one that holds a model in the format of diffusers.")
+    models = folder.resolve()
+    config = _config({"pictures": {"profile": profile, "source": models.name}})
+    return FluxDemo(config=config, server=FluxServer(python=python, models=models.parent))
+
+
+def tiny_models(python: Path, folder: Path, say: Callable[[str], None]) -> FluxDemo:
+    """Runtimes with tiny models of the real classes, which draw noise; they are made unless they are there.
+
+    Args:
+        python: A Python that has PyTorch.
+        folder: Where they are made.
+        say: Takes a sentence for people.
+
+    Raises:
+        ModelsError: They cannot be made.
+    """
+    families = [family for _, family in _TINY.values() if not (folder / family / "model_index.json").exists()]
+    if families:
+        say(f"Making tiny models in {folder} …")
+        _make(python, folder, families)
+    models = {
+        name: {"profile": profile, "source": family, "dtype": "float32"} for name, (profile, family) in _TINY.items()
+    }
+    return FluxDemo(config=_config(models), server=FluxServer(python=python, models=folder))
+
+
+def _make(python: Path, folder: Path, families: list[str]) -> None:
+    command = [str(python), "-m", _MAKER, str(folder), *(f"--family={family}" for family in families)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    if done.returncode:
+        raise ModelsError(f"The tiny models cannot be made:\n{done.stdout.strip()}")
+
+
+def _config(models: dict[str, dict[str, Any]]) -> Config:
+    runtimes = [{"name": name, "namespace": name, "type": "flux", "model": model} for name, model in models.items()]
+    return parse_config({"stackName": "demo", "modelBucketArn": "arn:aws:s3:::demo", "modelsRuntime": runtimes})

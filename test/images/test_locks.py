@@ -1,0 +1,39 @@
+"""The locks under requirements/: one version of each library, and PyTorch where it belongs."""
+
+import re
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+LOCKS = {path.stem: path for path in Path("requirements").glob("*.txt")}
+HEAVY = {"torch", "diffusers", "transformers", "triton"}
+
+
+def versions(lock):
+    """Versions of each library; two where they depend on Python's."""
+    found = defaultdict(set)
+    for name, version in re.findall(r"^([a-z0-9][a-z0-9._-]*)==([^ ;\\]+)", lock.read_text(), re.MULTILINE):
+        found[name].add(version)
+    return dict(found)
+
+
+def test_the_locks_have_one_version_of_what_several_of_them_hold():
+    seen = defaultdict(dict)
+    for name, path in LOCKS.items():
+        for library, found in versions(path).items():
+            seen[library][name] = found
+    differing = {library: of for library, of in seen.items() if len({tuple(sorted(each)) for each in of.values()}) > 1}
+    assert differing == {}
+
+
+@pytest.mark.parametrize("name", sorted(LOCKS.keys() - {"flux", "torch"}))
+def test_no_part_but_the_flux_server_gets_pytorch_or_diffusers(name):
+    assert not HEAVY & versions(LOCKS[name]).keys()
+
+
+def test_pytorch_has_a_lock_of_its_own_beside_that_of_the_flux_server():
+    assert "torch" in versions(LOCKS["torch"])
+    assert "diffusers" in versions(LOCKS["flux"])
+    assert "torch" not in versions(LOCKS["flux"])
+    assert any(name.startswith("nvidia-") for name in versions(LOCKS["torch"]))

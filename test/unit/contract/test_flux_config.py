@@ -1,0 +1,119 @@
+"""Runtimes of type flux in config.yaml, and what of their models travels to the door."""
+
+import pytest
+
+from contract.catalog import RuntimeCatalog
+from contract.config import ConfigError, parse_config
+from contract.flux.families import TASK_TYPES
+from contract.flux.profiles import PROFILES
+from contract.gpus import GPUS, instances_that_fit
+
+
+def config(runtime_type="flux", instance_types=("g6e.xlarge",), **runtime):
+    nodes = {"karpenter": {"provisioner": {"instanceType": list(instance_types)}}}
+    row = {"name": "pictures", "namespace": "pictures", "type": runtime_type, "extraValues": nodes, **runtime}
+    return parse_config({"stackName": "s", "modelBucketArn": "arn:aws:s3:::models", "modelsRuntime": [row]})
+
+
+def faults(**runtime):
+    with pytest.raises(ConfigError) as caught:
+        config(**runtime)
+    return {fault.field.removeprefix("modelsRuntime[0]."): fault.problem for fault in caught.value.faults}
+
+
+def test_a_flux_runtime_must_name_its_model():
+    assert "is required" in faults()["model"]
+
+
+@pytest.mark.parametrize("runtime_type", ["sdwebui", "comfyui"])
+def test_a_model_block_is_a_fault_for_other_types(runtime_type):
+    found = faults(runtime_type=runtime_type, model={"profile": "sdxl"}, modelFilename="a.safetensors")
+    assert found == {"model": f"means nothing to type {runtime_type}"}
+
+
+def test_a_checkpoint_is_a_fault_for_a_flux_runtime():
+    found = faults(model={"profile": "sdxl"}, modelFilename="a.safetensors", dynamicModel=True)
+    assert found["dynamicModel"] == "means nothing to type flux"
+    assert "modelsRuntime[0].model" in found["modelFilename"]
+
+
+@pytest.mark.parametrize("profile", ["umo", "nano-banana"])
+def test_a_model_that_cannot_run_here_is_refused_with_the_reason_and_what_to_take_instead(profile):
+    problem = faults(model={"profile": profile})["model.profile"]
+    assert PROFILES[profile].refusal in problem
+    assert "qwen-image-edit" in problem
+
+
+def test_an_unknown_profile_is_told_those_that_run():
+    problem = faults(model={"profile": "flux-pro"})["model.profile"]
+    assert "flux-schnell" in problem
+    assert "nano-banana" not in problem
+
+
+@pytest.mark.parametrize("source", ["black-forest-labs/FLUX.1-schnell", "diffusers/my-model"])
+def test_a_model_may_be_named_by_its_source_alone(source):
+    assert config(model={"source": source}).models_runtime[0].model.where == source
+
+
+@pytest.mark.parametrize("source", ["../other", "/etc", "", "a b"])
+def test_a_source_outside_the_model_bucket_is_a_fault(source):
+    assert {"model", "model.source"} & faults(model={"source": source}).keys()
+
+
+def test_the_card_of_a_known_model_travels_to_the_door_as_json():
+    loras = [{"name": "sketch", "source": "loras/sketch.safetensors", "weight": 0.8}]
+    catalog = config(model={"profile": "flux-schnell", "loras": loras}).catalog
+    (travelled,) = RuntimeCatalog.from_json(catalog.to_json())
+    assert (travelled.card.steps, travelled.card.guidance, travelled.card.most_sequence_length) == (4, 0, 256)
+    assert travelled.card == catalog["pictures"].card
+    assert travelled.task_types == ("text-to-image", "image-to-image", "inpainting")
+
+
+def test_of_a_model_that_only_its_files_describe_the_door_knows_nothing():
+    runtime = config(model={"source": "my-model"}).catalog["pictures"]
+    assert runtime.card is None
+    assert runtime.task_types == TASK_TYPES
+
+
+def warnings(instance_types, model):
+    found = config(instance_types=instance_types, model=model).warnings
+    assert {warning.field for warning in found} <= {"modelsRuntime[0].extraValues.karpenter.provisioner.instanceType"}
+    return " ".join(warning.problem for warning in found)
+
+
+def test_a_gpu_that_is_too_small_for_the_model_is_warned_of_with_those_that_are_not():
+    said = warnings(["g6e.xlarge", "g5.xlarge"], {"profile": "flux-schnell"})
+    assert "g5.xlarge (24 GB), too small for flux-schnell" in said
+    assert "choose g6e" in said
+    assert "g6e.xlarge" not in said
+
+
+@pytest.mark.parametrize("remedy", [{"quantization": "4bit"}, {"offload": "sequential"}])
+def test_fewer_bits_and_offloading_make_a_model_fit(remedy):
+    assert warnings(["g5.xlarge"], {"profile": "flux-schnell", **remedy}) == ""
+
+
+def test_a_gpu_without_bfloat16_is_warned_of_unless_the_model_computes_in_another_type():
+    assert "g4dn.xlarge, whose GPU does not compute in bfloat16" in warnings(["g4dn.xlarge"], {"profile": "sdxl"})
+    assert warnings(["g4dn.xlarge"], {"profile": "sdxl", "dtype": "float16"}) == ""
+
+
+def test_nothing_is_said_of_instance_types_that_are_not_in_the_table():
+    assert warnings(["g9.xlarge"], {"profile": "qwen-image-edit"}) == ""
+
+
+def test_nothing_is_said_of_nodes_that_others_make():
+    values = {"karpenter": {"enabled": False, "provisioner": {"instanceType": ["g4dn.xlarge"]}}}
+    assert config(model={"profile": "flux-dev"}, extraValues=values).warnings == []
+
+
+def test_every_model_that_runs_fits_some_instance_and_fewer_bits_never_need_a_larger_one():
+    for profile in PROFILES.values():
+        if profile.refusal is None:
+            whole = instances_that_fit(profile, "none", "none")
+            assert whole
+            assert set(whole) <= set(instances_that_fit(profile, "4bit", "none")) <= GPUS.keys()
+
+
+def test_no_model_is_said_to_fit_where_there_is_no_bfloat16():
+    assert "g4dn" not in instances_that_fit(PROFILES["sdxl"], "4bit", "sequential")

@@ -1,0 +1,92 @@
+"""Requests to a flux runtime against the model that is to do them."""
+
+import pytest
+
+from contract.flux.checks import lora_weights, request_faults
+from contract.flux.options import ModelOptions
+from contract.flux.requests import Generation
+
+PICTURE = "aGVsbG8="
+LORAS = [
+    {"name": "sketch", "source": "sketch.safetensors", "weight": 0.5},
+    {"name": "neon", "source": "neon.safetensors"},
+]
+
+
+def card(profile, **options):
+    return ModelOptions.model_validate({"profile": profile, **options}).card
+
+
+def faults(content, task_type="text-to-image", profile="flux-schnell", **options):
+    found = request_faults(content, task_type, card(profile, **options), ("task", "content"))
+    return {fault.field.removeprefix("task.content").lstrip("."): fault.problem for fault in found}
+
+
+@pytest.mark.parametrize(
+    ("profile", "task_type", "content"),
+    [
+        ("flux-schnell", "text-to-image", {"prompt": "a"}),
+        ("flux-dev", "image-to-image", {"prompt": "a", "image_url": "s3://b/a.png", "strength": 0.4}),
+        ("flux-fill", "inpainting", {"prompt": "a", "image": PICTURE, "mask": PICTURE, "feather": 8}),
+        ("flux-kontext", "edit", {"instructions": "a", "image": PICTURE, "size": "1024", "preview": True}),
+        ("qwen-image-edit", "edit", {"instructions": "a", "images": [PICTURE] * 3, "size": 1024}),
+        ("sdxl", "text-to-image", {"prompt": "a", "width": 1032, "height": 2048, "negative_prompt": "b"}),
+        ("sd3.5-large", "text-to-image", {"prompt": "a", "max_sequence_length": 512, "num_images": 4}),
+    ],
+)
+def test_what_a_model_does_is_taken(profile, task_type, content):
+    assert faults(content, task_type, profile) == {}
+
+
+@pytest.mark.parametrize(
+    ("content", "field"),
+    [
+        ({}, "prompt"),
+        ({"prompt": ""}, "prompt"),
+        ({"prompt": "a", "steps": 4}, "steps"),
+        ({"prompt": "a", "width": 500}, "width"),
+        ({"prompt": "a", "width": 8192, "height": 8192}, "width"),
+        ({"prompt": "a", "num_inference_steps": 0}, "num_inference_steps"),
+        ({"prompt": "a", "max_sequence_length": 512}, "max_sequence_length"),
+        ({"prompt": "a", "seed": -2}, "seed"),
+        ({"prompt": "a", "num_images": 17}, "num_images"),
+        ({"prompt": "a", "output_format": "gif"}, "output_format"),
+        ({"prompt": "a", "lora_weights": {"sketch": 1}}, "lora_weights.sketch"),
+        ({"prompt": "a", "use_loras": [True]}, "use_loras"),
+        ({"prompt": "a", "finish": {"sharpen": 9}}, "finish.sharpen"),
+    ],
+)
+def test_a_fault_names_its_field(content, field):
+    assert set(faults(content)) == {field}
+
+
+@pytest.mark.parametrize(
+    ("task_type", "profile", "content", "said"),
+    [
+        ("image-to-image", "flux-dev", {"prompt": "a"}, "must have an image"),
+        ("inpainting", "flux-fill", {"prompt": "a", "image": PICTURE}, "must have a mask"),
+        ("edit", "flux-kontext", {"instructions": "a", "images": [PICTURE] * 2}, "may be at most 1"),
+        ("edit", "qwen-image-edit", {"instructions": "a", "image": PICTURE, "size": "5000x5000"}, "pixels in all"),
+        ("edit", "qwen-image-edit", {"instructions": "a", "image": PICTURE, "size": "big"}, "must be pixels"),
+        ("edit", "qwen-image-edit", {"instructions": "a", "image": PICTURE, "mask": "auto"}, "is not made here"),
+        ("image-to-image", "flux-dev", {"prompt": "a", "image_url": "file:///etc/passwd"}, "pattern"),
+        ("edit", "flux-schnell", {"instructions": "a", "image": PICTURE}, "it does text-to-image, image-to-image"),
+    ],
+)
+def test_what_a_model_cannot_do_is_said(task_type, profile, content, said):
+    assert said in " ".join(faults(content, task_type, profile).values())
+
+
+@pytest.mark.parametrize(
+    ("asked", "weights"),
+    [
+        ({}, {"sketch": 0.5}),
+        ({"lora_weights": {"neon": 1}}, {"sketch": 0.5, "neon": 1}),
+        ({"lora_weights": [0, 0.3]}, {"neon": 0.3}),
+        ({"use_loras": [False, True]}, {"neon": 1}),
+        ({"use_loras": [True, True], "lora_weights": [0.2]}, {"sketch": 0.2, "neon": 1}),
+    ],
+)
+def test_loras_take_part_as_the_request_says_and_else_as_the_configuration_does(asked, weights):
+    request = Generation.model_validate({"prompt": "a", **asked})
+    assert lora_weights(request, card("flux-dev", loras=LORAS)) == weights

@@ -1,0 +1,83 @@
+from pathlib import Path
+
+import pytest
+
+from contract.config import parse_config
+from contract.image_context import content_tag
+from contract.images import AGENT, DEPLOYED, IMAGES, account_registry
+from contract.pod_images import pod_images
+from contract.runtimes import RUNTIME_TYPES
+
+DIGEST = "sha256:" + "a" * 64
+REGISTRY = account_registry(account="123456789012", region="cn-north-1", url_suffix="amazonaws.com.cn")
+SERVER = f"{REGISTRY}/sd-on-eks/sdwebui"
+
+
+def images_of(image=None, **runtime):
+    """The images of model server and agent, where config.yaml says this of the server's."""
+    values = {"runtime": {"inferenceApi": {"image": image or {}}}}
+    entry = {"name": "one", "namespace": "one", "type": "sdwebui", "dynamicModel": True, "extraValues": values}
+    data = {"stackName": "a", "modelBucketArn": "arn:aws:s3:::models", "modelsRuntime": [{**entry, **runtime}]}
+    return pod_images(parse_config(data).models_runtime[0])
+
+
+def asked(image):
+    [server, _] = images_of(image)
+    return server.asked(REGISTRY, "1-abc").model_dump(exclude_none=True)
+
+
+def test_a_deployment_builds_the_agent_and_a_server_of_each_type():
+    assert set(DEPLOYED) == {AGENT, *RUNTIME_TYPES} == set(IMAGES) - {"standin"}
+
+
+def test_the_accounts_registry_is_in_the_domain_of_its_partition():
+    assert REGISTRY == "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn"
+
+
+def test_an_images_tag_is_made_of_what_it_is_built_from():
+    source = IMAGES["sdwebui"]
+    assert source.tag(Path.cwd()) == content_tag(Path.cwd(), source.dockerfile)
+
+
+def test_pods_are_made_of_a_server_of_their_type_and_the_agent():
+    assert [(image.container, image.source.name) for image in images_of()] == [
+        ("inferenceApi", "sdwebui"),
+        ("queueAgent", "queue-agent"),
+    ]
+
+
+def test_a_foreign_chart_names_its_images_itself():
+    assert images_of(chartRepository="oci://registry.example/mine") == ()
+
+
+@pytest.mark.parametrize(
+    ("image", "is_default"),
+    [({}, True), ({"repository": ""}, True), ({"repository": "a"}, False), ({"tag": "7"}, False)],
+)
+def test_an_image_is_the_deployments_choice_until_config_yaml_says_anything_of_it(image, is_default):
+    assert images_of(image)[0].is_default is is_default
+    assert images_of(image)[1].is_default
+
+
+@pytest.mark.parametrize("image", [{}, {"digest": DIGEST}, {"repository": SERVER}])
+def test_an_image_in_our_repository_is_ours_however_it_is_named(image):
+    assert images_of(image)[0].is_ours(REGISTRY)
+
+
+@pytest.mark.parametrize("repository", ["mine", f"{REGISTRY}/sd-on-eks/comfyui", "other.example/sd-on-eks/sdwebui"])
+def test_an_image_of_another_repository_is_not_ours(repository):
+    assert not images_of({"repository": repository})[0].is_ours(REGISTRY)
+
+
+@pytest.mark.parametrize("image", [{"repository": "mine"}, {"repository": "mine", "digest": DIGEST}])
+def test_an_image_of_the_operators_own_is_asked_for_as_it_is_named(image):
+    assert asked(image) == image
+
+
+def test_an_image_that_is_not_named_is_asked_for_with_this_checkouts_tag():
+    assert asked({}) == {"repository": SERVER, "tag": "1-abc"}
+
+
+@pytest.mark.parametrize("image", [{"tag": "7"}, {"digest": DIGEST}])
+def test_a_tag_or_digest_alone_is_looked_for_in_our_repository(image):
+    assert asked(image) == {"repository": SERVER, **image}

@@ -1,0 +1,157 @@
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from prometheus_client.parser import text_string_to_metric_families
+
+from contract.config import parse_config
+from contract.flux.checks import request_faults
+from contract.flux.options import ModelOptions
+from contract.flux.profiles import PROFILES
+from contract.flux.requests import REQUESTS, Finish
+from docs.break_even import BreakEven, main
+from docs.flux_tables import LICENCES, PAGE, TABLES, fits, written
+from docs.picture_times import PICTURES, STEP_SECONDS
+from runtimes.flux.metrics import Metrics
+
+ROOT = Path(__file__).resolve().parents[3]
+FLUX = PAGE.read_text(encoding="utf-8")
+API = (ROOT / "docs/flux-api.md").read_text(encoding="utf-8")
+LICENCE_PAGE = (ROOT / "docs/licences.md").read_text(encoding="utf-8")
+DOES = {"text-to-image": "flux-dev", "image-to-image": "flux-dev", "inpainting": "flux-fill", "edit": "qwen-image-edit"}
+SHARED = "What all requests share"
+
+
+def section(heading):
+    return re.split(r"^#{1,2} ", API.partition(f"\n## {heading}\n")[2], maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def fields(heading):
+    """Names in the first column of a section's tables."""
+    cells = re.findall(r"^\| (`[^|]*) \|", section(heading), re.MULTILINE)
+    return {name for cell in cells for name in re.findall(r"`(\w+)`", cell)}
+
+
+def examples(heading):
+    return [
+        json.loads(block) for block in re.findall(r"^```json\n(.*?)^```$", section(heading), re.DOTALL | re.MULTILINE)
+    ]
+
+
+def test_the_tables_on_the_page_are_what_the_code_writes():
+    assert written(FLUX) == FLUX, "run: python -m docs.flux_tables"
+
+
+def test_every_table_stands_on_the_page():
+    assert sorted(re.findall(r"<!-- table: (\w+) -->", FLUX)) == sorted(TABLES)
+
+
+def test_a_mark_that_names_no_table_is_not_passed_over():
+    with pytest.raises(KeyError):
+        written("<!-- table: unknown -->\n<!-- end of table -->\n")
+
+
+def test_every_profile_has_a_licence_and_no_other_name_has():
+    assert LICENCES.keys() == PROFILES.keys()
+
+
+@pytest.mark.parametrize("licence", sorted(set(LICENCES.values())))
+def test_each_licence_is_explained_with_the_others(licence):
+    assert licence.partition(" (")[0].partition(":")[0] in LICENCE_PAGE
+
+
+def test_flux_fits_a_g6e_as_it_is_and_a_g6_in_fewer_bits_only():
+    (row,) = [line for line in fits().splitlines() if line.startswith("| `flux-schnell`")]
+    head = fits().splitlines()[0]
+    column = {name.strip(): cell.strip() for name, cell in zip(head.split("|"), row.split("|"), strict=True)}
+    assert column["48 GB (g6e)"] == "as it is"
+    assert column["24 GB (g6, gr6, g5)"] == "8bit"
+
+
+@pytest.mark.parametrize(("usd_per_hour", "images"), [(1.1724, 9379), (1.861, 14888)])
+def test_the_day_breaks_even_where_the_published_sum_does(usd_per_hour, images):
+    assert round(BreakEven(usd_per_hour=usd_per_hour).images_per_day) == images
+
+
+def test_an_instance_that_cannot_draw_so_many_is_never_cheaper():
+    assert BreakEven(usd_per_hour=1.861, seconds_per_image=30).utilisation > 1
+
+
+def test_what_runs_besides_raises_the_number_of_images():
+    alone, besides = (BreakEven(usd_per_hour=1, usd_per_day=usd).images_per_day for usd in (0, 30))
+    assert besides - alone == pytest.approx(10_000)
+
+
+def test_the_calculator_takes_figures_of_ones_own(capsys):
+    assert main(["--usd-per-hour", "3", "--seconds-per-image", "2", "--hosted-usd", "0.01"]) == 0
+    assert "Cheaper from 7,200 images a day, 16.7% of the 43,200" in capsys.readouterr().out
+
+
+def test_the_picture_that_was_measured_takes_as_long_as_measured():
+    (dev,) = [picture for picture in PICTURES if "flux-dev" in picture.name]
+    assert dev.final_seconds(STEP_SECONDS["H100"]) == pytest.approx(6.7)
+
+
+def test_previews_come_when_the_pipeline_takes_them():
+    source = (ROOT / "runtimes/flux/pipeline/preview.py").read_text(encoding="utf-8")
+    assert re.search(r"^_SHARE = 0\.2$", source, re.MULTILINE)
+
+
+@pytest.mark.parametrize("block", re.findall(r"^```yaml\n(.*?)^```$", FLUX, re.DOTALL | re.MULTILINE))
+def test_a_configuration_on_the_page_loads_without_a_warning(block):
+    config = parse_config(yaml.safe_load(block))
+    assert config.catalog.names == ["icons"]
+    assert not config.warnings
+
+
+def test_every_field_of_a_request_is_explained_and_no_other():
+    explained = {kind: fields(kind) for kind in REQUESTS}
+    explained["image-to-image"] |= explained["text-to-image"]
+    explained["inpainting"] |= explained["image-to-image"]
+    for kind, request in REQUESTS.items():
+        assert explained[kind] | fields(SHARED) == request.model_fields.keys(), kind
+
+
+def test_the_default_finish_on_the_page_does_nothing():
+    (shown,) = re.findall(r"`(\{\"sharpen\".*?\})`", section(SHARED))
+    assert Finish.model_validate_json(shown) == Finish()
+
+
+@pytest.mark.parametrize("kind", REQUESTS)
+def test_the_requests_shown_have_no_fault(kind):
+    card = ModelOptions(profile=DOES[kind]).card
+    shown = [one for one in examples(kind) if "result" not in one]
+    assert shown
+    for request in shown:
+        assert not list(request_faults(request, kind, card))
+
+
+def test_every_route_of_the_server_is_explained_and_no_other():
+    source = "".join((ROOT / "runtimes/flux" / name).read_text(encoding="utf-8") for name in ("api.py", "openapi.py"))
+    routes = re.findall(r'@(?:routes|app)\.(get|post|delete)\("([^"]+)"', source)
+    there = {f"{method.upper()} {path}".replace("{job_id}", "{id}") for method, path in routes}
+    assert set(re.findall(r"^\| `([A-Z]+ /[^`]*)` \|", section("The server's own API"), re.MULTILINE)) == there
+
+
+def test_every_code_of_a_failed_job_is_explained_and_no_other():
+    source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "runtimes/flux").glob("*.py"))
+    written_as = r'JobError\("(\w+)"|Error: "(\w+)"|^LOST = "(\w+)"|, "(failed)"\)'
+    codes = {code for found in re.findall(written_as, source, re.MULTILINE) for code in found if code}
+    errors = API.partition("### Errors")[2].partition("### Health")[0]
+    assert set(re.findall(r"^\| `(\w+)`", errors, re.MULTILINE)) == codes
+
+
+def test_every_metric_of_the_server_is_explained_and_no_other():
+    page = (ROOT / "docs/observing.md").read_text(encoding="utf-8")
+    table = page.partition("## The flux server")[2].partition("\n## ")[0]
+    explained = {name.removesuffix("_total") for name in re.findall(r"^\| `(\w+)`", table, re.MULTILINE)}
+    told = {one.name for one in text_string_to_metric_families(Metrics(lambda: 0).text().decode())}
+    assert explained == {name for name in told if not name.endswith("_created")}
+
+
+def test_the_options_for_a_server_of_its_own_are_taken():
+    page = (ROOT / "docs/gpu-server.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r'^(\{"profile".*\})$', page, re.MULTILINE)
+    assert ModelOptions.model_validate_json(shown).known

@@ -1,0 +1,113 @@
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from contract.flux.options import ModelOptions
+from contract.runtimes import RUNTIME_TYPES
+
+ROOT = Path(__file__).resolve().parents[3]
+FOLDER = ROOT / "examples/gpu-server"
+COMPOSE = yaml.safe_load((FOLDER / "compose.yaml").read_text(encoding="utf-8"))
+SERVER, AGENT = COMPOSE["services"]["flux"], COMPOSE["services"]["agent"]
+LIBRARIES = {"HF_TOKEN"}
+SETTINGS = (ROOT / "runtimes/flux/settings.py").read_text(encoding="utf-8")
+READ = set(re.findall(r"^    ([A-Z][A-Z_]+): ", SETTINGS, re.MULTILINE))
+
+each_service = pytest.mark.parametrize("service", [SERVER, AGENT], ids=["flux", "agent"])
+
+
+def seconds(duration):
+    number, unit = re.fullmatch(r"(\d+)([sm])", duration).groups()
+    return int(number) * {"s": 1, "m": 60}[unit]
+
+
+def default_of(name):
+    return float(re.search(rf"^    {name}: .*default=(\d+)", SETTINGS, re.MULTILINE)[1])
+
+
+def test_the_server_reads_every_variable_that_it_is_given():
+    assert {"MODEL_OPTIONS", "PORT"} <= READ
+    assert SERVER["environment"].keys() - LIBRARIES <= READ
+
+
+def test_every_variable_that_the_server_reads_is_on_the_page_and_no_other():
+    page = (ROOT / "docs/gpu-server.md").read_text(encoding="utf-8")
+    table = page.partition("## Settings")[2].partition("\n## ")[0]
+    cells = re.findall(r"^\| (`[^|]*) \|", table, re.MULTILINE)
+    assert {name for cell in cells for name in re.findall(r"`([A-Z_]+)`", cell)} == READ
+
+
+def test_the_agent_reads_every_variable_that_it_is_given():
+    source = (ROOT / "queue_agent/settings.py").read_text(encoding="utf-8")
+    given = [name for name in AGENT["environment"] if not name.startswith("AWS_")]
+    assert [name for name in given if f'"{name}"' not in source] == []
+
+
+def test_the_agent_is_told_of_a_runtime_of_type_flux_on_the_servers_port():
+    row = RUNTIME_TYPES[AGENT["environment"]["RUNTIME_TYPE"]]
+    assert AGENT["environment"]["API_BASE_URL"] == f"http://flux:{row.port}"
+
+
+def test_the_model_is_one_that_the_server_takes():
+    assert ModelOptions.model_validate_json(SERVER["environment"]["MODEL_OPTIONS"]).known
+
+
+def test_the_models_are_where_the_server_looks_for_them_and_cannot_be_changed():
+    (models,) = [volume for volume in SERVER["volumes"] if volume["type"] == "bind"]
+    assert models["target"] == SERVER["environment"]["MODELS_FOLDER"]
+    assert models["read_only"] is True
+
+
+def test_what_is_kept_lies_where_the_image_keeps_it():
+    (cache,) = [volume["target"] for volume in SERVER["volumes"] if volume["type"] == "volume"]
+    dockerfile = (ROOT / SERVER["build"]["dockerfile"]).read_text(encoding="utf-8")
+    assert f"HF_HOME={cache}/" in dockerfile
+    assert f"TORCHINDUCTOR_CACHE_DIR={cache}/" in dockerfile
+
+
+@each_service
+def test_a_services_dockerfile_is_there(service):
+    assert (FOLDER / service["build"]["context"] / service["build"]["dockerfile"]).resolve().is_file()
+
+
+def test_nothing_but_this_machine_reaches_the_server():
+    assert SERVER["ports"] == ["127.0.0.1:8080:8080"]
+    assert "ports" not in AGENT
+
+
+@each_service
+def test_a_service_can_write_nothing_but_its_volumes_and_gains_no_rights(service):
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert "privileged" not in service
+
+
+def test_the_server_gets_all_gpus_from_nvidias_toolkit():
+    (device,) = SERVER["deploy"]["resources"]["reservations"]["devices"]
+    assert device == {"driver": "nvidia", "count": "all", "capabilities": ["gpu"]}
+
+
+def test_the_health_check_asks_where_the_server_answers():
+    assert f":8080{RUNTIME_TYPES['flux'].health_path}" in SERVER["healthcheck"]["test"][-1]
+
+
+def test_docker_waits_as_long_as_the_server_does_for_a_model():
+    assert seconds(SERVER["healthcheck"]["start_period"]) >= default_of("START_SECONDS")
+
+
+def test_docker_waits_longer_than_jobs_may_run_on():
+    assert seconds(SERVER["stop_grace_period"]) > default_of("GRACE_SECONDS")
+    assert seconds(AGENT["stop_grace_period"]) > float(AGENT["environment"]["SHUTDOWN_GRACE_S"])
+
+
+def test_no_secret_stands_in_the_file():
+    secrets = [AGENT["environment"][name] for name in AGENT["environment"] if "SECRET" in name or "TOKEN" in name]
+    assert [*secrets, SERVER["environment"]["HF_TOKEN"]] == [None] * (len(secrets) + 1)
+
+
+@each_service
+def test_a_service_comes_back_after_a_reboot(service):
+    assert service["restart"] == "unless-stopped"
