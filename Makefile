@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/stamps
 RUN_GROUPS := api agent standin local
-GROUPS := $(RUN_GROUPS) cdk dev flux flux-dev
+GROUPS := $(RUN_GROUPS) cdk dev flux flux-dev bench
 RUN_LOCKS := $(foreach group,$(RUN_GROUPS),requirements/$(group).txt)
 # The locks are complete and pinned by hash: there is nothing to resolve.
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps
@@ -84,6 +84,10 @@ $(STAMPS)/cdk: $(STAMPS)/run requirements/cdk.txt
 $(STAMPS)/dev: $(STAMPS)/cdk requirements/dev.txt
 	@echo "Installing the developers' tools into $(VENV) …"
 	@$(INSTALL) -r requirements/dev.txt
+	@touch $@
+
+$(STAMPS)/bench: $(STAMPS)/run requirements/bench.txt
+	@$(INSTALL) -r requirements/bench.txt
 	@touch $@
 
 $(FLUX_VENV)/stamp: $(STAMPS)/venv requirements/flux.txt requirements/flux-dev.txt requirements/torch.txt

@@ -1,0 +1,1 @@
+"""Editing, measured: a folder of cases against any runtime, through the API."""
