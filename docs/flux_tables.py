@@ -41,6 +41,7 @@ _RESERVED_USD_PER_HOUR = 1.1724
 """Of a g6e.xlarge in us-east-1 for a year, nothing upfront, published in 2025 beside the seconds per image."""
 _SPOT_SHARE = 0.5
 _MARKED = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end of table -->\n)", re.DOTALL)
+_NEGATIVE_PROMPTS = {"used": "used", "true-cfg": "with `true_cfg_scale` above 1", "ignored": "left out"}
 
 
 def written(page: str) -> str:
@@ -86,7 +87,7 @@ def _task_row(profile: Profile, family: Family) -> Iterator[str]:
     yield f"`{profile.name}`"
     yield from ("yes" if kind in family.task_types else "" for kind in TASK_TYPES)
     yield str(family.references) if EDIT in family.task_types else ""
-    yield "used" if family.negative_prompt == "used" else "with `true_cfg_scale` above 1"
+    yield _NEGATIVE_PROMPTS[family.negative_prompt]
 
 
 def refused() -> str:

@@ -41,7 +41,7 @@ def load_driver(settings: Settings) -> ModelServer:
 
 
 def _jobs(settings: Settings, aws: AwsClients) -> Jobs:
-    if settings.jobs_table is None:
+    if settings.jobs_table is None or aws.dynamodb is None:
         return UnrecordedJobs()
     return DynamoJobs(
         aws.dynamodb,

@@ -87,4 +87,5 @@ class Execution:
         finally:
             self.watch.job_ended(job, answered=answered)
             self.telemetry.gpu_ended(job)
+            lease.left_server()
             place.end_turn()

@@ -76,6 +76,7 @@ class Lease:
         self._fault: AgentError | None = Cancelled() if claim.cancel_requested else None
         self._finishing = False
         self._interruptible: asyncio.Task[Any] | None = None
+        self._early_beat: asyncio.TimerHandle | None = None
         self._woken = asyncio.Event()
 
     async def __aenter__(self) -> Self:
@@ -94,7 +95,12 @@ class Lease:
         """Note that the model server got the job."""
         if not self.begun:
             self.begun = True
-            asyncio.get_running_loop().call_later(_BEGUN_BEAT_S, self._woken.set)
+            self._early_beat = asyncio.get_running_loop().call_later(_BEGUN_BEAT_S, self._woken.set)
+
+    def left_server(self) -> None:
+        """Note that the model server is rid of the job: what was not noted as begun by now is noted with its end."""
+        if self._early_beat is not None:
+            self._early_beat.cancel()
 
     @contextmanager
     def interruptible(self) -> Iterator[None]:

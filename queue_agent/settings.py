@@ -23,7 +23,7 @@ class Settings:
         queue_url: SQS_QUEUE_URL, the runtime's queue.
         notice_topic_arn: SNS_TOPIC_ARN, where notices go.
         bucket: S3_BUCKET, where pictures go.
-        runtime_type: RUNTIME_TYPE, the type of model server: sdwebui or comfyui.
+        runtime_type: RUNTIME_TYPE, the type of model server: sdwebui, comfyui or flux.
         runtime_name: RUNTIME_NAME, the runtime in config.yaml.
         api_base_url: API_BASE_URL, where the model server's API is, with or without scheme. Default by type.
         dynamic_model: DYNAMIC_SD_MODEL, whether tasks may switch the checkpoint. Default false.

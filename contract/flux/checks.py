@@ -46,6 +46,8 @@ def model_faults(request: Request, task_type: str, card: ModelCard) -> Iterator[
     most = card.most_sequence_length
     if request.max_sequence_length is not None and (most is None or request.max_sequence_length > most):
         yield Fault("max_sequence_length", f"may be at most {most}" if most else "is fixed for this model")
+    if family.negative_prompt == "ignored" and (request.true_cfg_scale or 1) > 1:
+        yield Fault("true_cfg_scale", "is not known to this model; leave it out")
     yield from _lora_faults(request, card)
 
 

@@ -23,7 +23,9 @@ class Family:
         guidance: Guidance scale unless the request says otherwise.
         sequence_length: Tokens of the prompt that are read unless the request says otherwise; None where it is fixed.
         most_sequence_length: The most that may be asked for.
-        negative_prompt: What becomes of one: it guides ("used"), it guides if true_cfg_scale is above 1 ("true-cfg").
+        negative_prompt: What becomes of one: it guides ("used"), guides if true_cfg_scale is above 1 ("true-cfg"), or
+            the family's code has no place for it ("ignored").
+        true_cfg: True guidance scale unless the request says otherwise; 1 is none.
         references: How many images an edit may be given.
         strength: How much of a given image is redrawn unless the request says otherwise, from 0 to 1.
     """
@@ -37,7 +39,8 @@ class Family:
     guidance: float
     sequence_length: int | None = None
     most_sequence_length: int | None = None
-    negative_prompt: Literal["used", "true-cfg"]
+    negative_prompt: Literal["used", "true-cfg", "ignored"]
+    true_cfg: float = 1
     references: int = 1
     strength: float = 0.6
 
@@ -69,7 +72,7 @@ FAMILIES: Mapping[str, Family] = {
             guidance=30,
             sequence_length=512,
             most_sequence_length=512,
-            negative_prompt="true-cfg",
+            negative_prompt="ignored",
             strength=1.0,
         ),
         Family(
@@ -95,6 +98,7 @@ FAMILIES: Mapping[str, Family] = {
             sequence_length=512,
             most_sequence_length=1024,
             negative_prompt="true-cfg",
+            true_cfg=4,
             references=3,
         ),
         Family(

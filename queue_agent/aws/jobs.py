@@ -12,6 +12,7 @@ from contract.jobs_table import CLOCK_MARGIN_S, JobsTable
 from contract.notice import Notice
 from contract.task import Task
 from queue_agent.aws.clients import error_code, translated
+from queue_agent.aws.json_service import JsonService
 from queue_agent.errors import LeaseLost
 from queue_agent.ports import Claim, Ended, Held, QueueMessage
 
@@ -22,7 +23,7 @@ class DynamoJobs:
     """Jobs in a table.
 
     Args:
-        dynamodb: An aiobotocore client.
+        dynamodb: The service.
         table: The table's name.
         runtime: The agent's runtime.
         owner: The agent's name, for people who look at the table.
@@ -30,7 +31,7 @@ class DynamoJobs:
 
     authoritative = True
 
-    def __init__(self, dynamodb: Any, *, table: str, runtime: str, owner: str) -> None:
+    def __init__(self, dynamodb: JsonService, *, table: str, runtime: str, owner: str) -> None:
         self._dynamodb = dynamodb
         self._table = JobsTable(table)
         self._runtime = runtime
@@ -59,7 +60,7 @@ class DynamoJobs:
         )
         with translated("dynamodb:UpdateItem"):
             try:
-                answer = await self._dynamodb.update_item(**request)
+                answer = await self._dynamodb.call("UpdateItem", **request)
             except ClientError as exc:
                 if error_code(exc) != _REFUSED or "Item" not in exc.response:
                     raise
@@ -121,7 +122,7 @@ class DynamoJobs:
         """Update a job; an update that ends it may have been done although its first answer was lost."""
         with translated("dynamodb:UpdateItem"):
             try:
-                answer: dict[str, Any] = await self._dynamodb.update_item(**request)
+                answer = await self._dynamodb.call("UpdateItem", **request)
             except ClientError as exc:
                 if error_code(exc) != _REFUSED:
                     raise

@@ -2,10 +2,11 @@
 
 import logging
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Self
 
 from contract.dead_letter import dead_letter, redrive_target
 from queue_agent.aws.clients import translated
+from queue_agent.aws.json_service import JsonService
 from queue_agent.ports import QueueMessage
 
 logger = logging.getLogger(__name__)
@@ -16,14 +17,14 @@ _LONG_POLL_S = 20
 class SqsQueue:
     """A queue; made by ``open``, which asks SQS for its attributes."""
 
-    def __init__(self, sqs: Any, *, url: str, dead_queue_url: str | None, visibility_s: int) -> None:
+    def __init__(self, sqs: JsonService, *, url: str, dead_queue_url: str | None, visibility_s: int) -> None:
         self._sqs = sqs
         self._url = url
         self._dead_queue_url = dead_queue_url
         self._visibility_s = visibility_s
 
     @classmethod
-    async def open(cls, sqs: Any, url: str, dead_queue_url: str | None) -> Self:
+    async def open(cls, sqs: JsonService, url: str, dead_queue_url: str | None) -> Self:
         """Look up the queue's visibility timeout and, where none is given, the dead queue at its redrive chain's end.
 
         Raises:
@@ -42,13 +43,14 @@ class SqsQueue:
     async def receive(self) -> QueueMessage | None:
         """Wait up to 20 s for a message."""
         with translated("sqs:ReceiveMessage"):
-            response = await self._sqs.receive_message(
+            response = await self._sqs.call(
+                "ReceiveMessage",
                 QueueUrl=self._url,
                 MaxNumberOfMessages=1,
                 WaitTimeSeconds=_LONG_POLL_S,
                 MessageSystemAttributeNames=["ApproximateReceiveCount", "SentTimestamp", "AWSTraceHeader"],
             )
-        for message in response.get("Messages", ()):
+        for message in response.get("Messages") or ():
             return QueueMessage(
                 message_id=message["MessageId"],
                 receipt=message["ReceiptHandle"],
@@ -70,7 +72,7 @@ class SqsQueue:
     async def delete(self, message: QueueMessage) -> None:
         """Remove a message that is done."""
         with translated("sqs:DeleteMessage"):
-            await self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message.receipt)
+            await self._sqs.call("DeleteMessage", QueueUrl=self._url, ReceiptHandle=message.receipt)
 
     async def bury(self, message: QueueMessage, code: str, reason: str) -> None:
         """Move a message to the dead queue, with the reason as attributes.
@@ -82,28 +84,30 @@ class SqsQueue:
             await self.release(message, self._visibility_s)
             return
         with translated("sqs:SendMessage"):
-            await self._sqs.send_message(QueueUrl=self._dead_queue_url, **dead_letter(message.body, code, reason))
+            await self._sqs.call(
+                "SendMessage", QueueUrl=self._dead_queue_url, **dead_letter(message.body, code, reason)
+            )
         await self.delete(message)
 
     async def _hide(self, message: QueueMessage, seconds: int) -> None:
         with translated("sqs:ChangeMessageVisibility"):
-            await self._sqs.change_message_visibility(
-                QueueUrl=self._url, ReceiptHandle=message.receipt, VisibilityTimeout=seconds
+            await self._sqs.call(
+                "ChangeMessageVisibility", QueueUrl=self._url, ReceiptHandle=message.receipt, VisibilityTimeout=seconds
             )
 
 
-async def _last_redrive_target(sqs: Any, attributes: Mapping[str, str]) -> str | None:
+async def _last_redrive_target(sqs: JsonService, attributes: Mapping[str, str]) -> str | None:
     """The queue that redrives end in: the keeper's stands between a runtime's own and its dead one."""
     url = None
     while name := redrive_target(attributes):
         with translated("sqs:GetQueueUrl"):
-            url = (await sqs.get_queue_url(QueueName=name))["QueueUrl"]
+            url = (await sqs.call("GetQueueUrl", QueueName=name))["QueueUrl"]
         attributes = await _attributes(sqs, url, "RedrivePolicy")
     return url
 
 
-async def _attributes(sqs: Any, url: str, *names: str) -> Mapping[str, str]:
+async def _attributes(sqs: JsonService, url: str, *names: str) -> Mapping[str, str]:
     with translated("sqs:GetQueueAttributes"):
-        response = await sqs.get_queue_attributes(QueueUrl=url, AttributeNames=list(names))
+        response = await sqs.call("GetQueueAttributes", QueueUrl=url, AttributeNames=list(names))
     attributes: Mapping[str, str] = response.get("Attributes", {})
     return attributes

@@ -1,19 +1,21 @@
 """Images that stand in a request itself, in base64: a short text may be a huge picture, as a small file may."""
 
+import asyncio
 import base64
 import binascii
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from queue_agent.errors import InputFault
-from queue_agent.inputs.links import find_images, is_link
+from queue_agent.inputs.links import ImagePlace, find_images, is_link
 from queue_agent.inputs.pixels import check_pixels
 from queue_agent.media import identify
 
 _DATA_URL = re.compile(r"data:[^,]{0,100};base64,")
 
 
-def check_inline_images(body: Any, fields: frozenset[str]) -> None:
+async def check_inline_images(body: Any, fields: frozenset[str]) -> None:
     """Make sure that no image in a request is too large to be unpacked; what is no image is the server's to refuse.
 
     Args:
@@ -23,10 +25,14 @@ def check_inline_images(body: Any, fields: frozenset[str]) -> None:
     Raises:
         InputFault: Some are; all of them are named.
     """
+    places = [place for place in find_images(body, fields) if not is_link(place.value)]
+    if places:
+        await asyncio.to_thread(_check, places)
+
+
+def _check(places: Sequence[ImagePlace]) -> None:
     problems = []
-    for place in find_images(body, fields):
-        if is_link(place.value):
-            continue
+    for place in places:
         media = identify(_decoded(place.value))
         if media.kind != "image":
             continue

@@ -60,7 +60,7 @@ class SdWebUI:
     async def prepare(self, task: Task, inputs: Inputs) -> PreparedCall:
         """Write the task's call and put the images into it."""
         call = call_of(task)
-        await asyncio.to_thread(check_inline_images, call.body, call.image_fields)
+        await check_inline_images(call.body, call.image_fields)
         await self._upscalers.correct(call.body)
         if call.link_sites:
             call.put_images(await inputs.fetch([site.link for site in call.link_sites]))

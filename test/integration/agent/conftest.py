@@ -265,6 +265,55 @@ class Rig:
         return self.agent.wait(timeout_s)
 
 
+class FluxRig(Rig):
+    """A runtime of type flux: the real server, with a pipeline that paints; a step takes 0.05 s."""
+
+    def __init__(self, aws_environment, logs, *, with_table):
+        super().__init__(aws_environment, logs, "flux", with_table=with_table, visibility_s=3)
+        self._faults = logs / f"{self.name}.faults.json"
+
+    def start_server(self):
+        settings = {
+            "PIPELINE": "runtimes.standin.flux.painting:load",
+            "MODEL_OPTIONS": json.dumps({"profile": "flux-kontext"}),
+            "HOST": "127.0.0.1",
+            "PORT": str(self._port),
+            "STANDIN_FAULTS": str(self._faults),
+        }
+        self.server = self._stack.enter_context(process("-m", "runtimes.flux", log=self._log, **settings))
+        wait_for(answers(f"{self.server_url}/health"), "the server")
+
+    def faults(self, **changes):
+        """Set the pipeline's faults; those not named are none."""
+        self._faults.write_text(json.dumps(changes))
+
+    @property
+    def jobs(self):
+        """Ids of the server's jobs, by state."""
+        return httpx.get(f"{self.server_url}/jobs").json()
+
+    @property
+    def given(self):
+        """Ids of all jobs that the server was given."""
+        return {job for jobs in self.jobs.values() for job in jobs}
+
+
+@pytest.fixture
+def own_flux(aws_environment, logs):
+    """A runtime of one's own without an agent, for tests that kill its server or agent."""
+    with contextlib.closing(FluxRig(aws_environment, logs, with_table=False)) as rig:
+        rig.start_server()
+        yield rig
+
+
+@pytest.fixture(scope="session")
+def flux(aws_environment, logs):
+    with contextlib.closing(FluxRig(aws_environment, logs, with_table=True)) as rig:
+        rig.start_server()
+        rig.start_agent()
+        yield rig
+
+
 @pytest.fixture
 def make_rig(aws_environment, logs):
     """Make runtimes of one's own, for tests that break them."""

@@ -148,7 +148,7 @@ def test_wrong_settings_end_the_agent_with_one_line_that_names_the_key():
         text=True,
     )
     assert ended.returncode == 2
-    assert ended.stderr == "queue agent: RUNTIME_TYPE='forge' must be one of sdwebui, comfyui\n"
+    assert ended.stderr == "queue agent: RUNTIME_TYPE='forge' must be one of sdwebui, comfyui, flux\n"
 
 
 def health(rig, path):

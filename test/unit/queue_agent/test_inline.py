@@ -20,22 +20,22 @@ SMALL, HUGE = base64_picture(8), base64_picture(9000)
         ),
     ],
 )
-def test_a_small_text_that_is_a_huge_picture_fails_and_its_field_is_named(body, field):
+async def test_a_small_text_that_is_a_huge_picture_fails_and_its_field_is_named(body, field):
     assert len(HUGE) < 100_000
 
     with pytest.raises(InputFault, match=r"too many|at most") as caught:
-        check_inline_images(body, FIELDS)
+        await check_inline_images(body, FIELDS)
 
     assert str(caught.value).startswith(f"{field}: ")
 
 
-def test_all_huge_pictures_are_named_at_once():
+async def test_all_huge_pictures_are_named_at_once():
     with pytest.raises(InputFault) as caught:
-        check_inline_images({"init_images": [HUGE], "mask": HUGE}, FIELDS)
+        await check_inline_images({"init_images": [HUGE], "mask": HUGE}, FIELDS)
 
     assert ("init_images[0]: " in str(caught.value), "mask: " in str(caught.value)) == (True, True)
 
 
 @pytest.mark.parametrize("text", [SMALL, "https://example.com/a.png", "no base64!", "", "aGVsbG8="])
-def test_small_pictures_links_and_what_is_no_picture_pass(text):
-    check_inline_images({"init_images": [text], "mask": text, "other": HUGE}, FIELDS)
+async def test_small_pictures_links_and_what_is_no_picture_pass(text):
+    await check_inline_images({"init_images": [text], "mask": text, "other": HUGE}, FIELDS)

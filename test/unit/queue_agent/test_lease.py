@@ -57,6 +57,16 @@ async def test_an_attempt_is_noted_a_second_after_the_server_got_the_job_however
     assert jobs.writes == [("renew", 1)]
 
 
+async def test_a_job_that_leaves_the_server_sooner_is_not_noted_as_begun_before_its_end(queue, monkeypatch):
+    monkeypatch.setattr("queue_agent.lease._BEGUN_BEAT_S", 0.05)
+    queue.visibility_s, jobs = 90, Table()
+    async with lease_of(jobs, queue) as lease:
+        lease.begin()
+        lease.left_server()
+        await asyncio.sleep(0.15)
+    assert (jobs.writes, lease.attempts) == ([], 1)
+
+
 async def test_a_beat_after_the_beginning_tells_how_far_the_job_is(queue):
     jobs, told = Table(), []
 

@@ -34,6 +34,20 @@ async def test_a_short_job_is_written_three_times_and_told_after_its_end_is_writ
     assert agent.queue.log == ["delete"]
 
 
+async def test_a_short_job_is_written_three_times_however_long_its_pictures_take(message, monkeypatch):
+    monkeypatch.setattr("queue_agent.lease._BEGUN_BEAT_S", 0.05)
+    agent = Agent(picture(), jobs=Table())
+    put = agent.store.put
+
+    async def put_slowly(*picture):
+        await asyncio.sleep(0.1)
+        await put(*picture)
+
+    agent.store.put = put_slowly
+    await agent.handle(message)
+    assert agent.jobs.writes == [("claim",), ("finish", "succeeded", 1), ("notified",)]
+
+
 async def test_a_job_held_elsewhere_is_left_alone_until_its_lease_has_ended(message):
     agent = Agent(jobs=Table(answer=Held(42)))
     await agent.handle(message)

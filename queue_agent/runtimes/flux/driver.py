@@ -1,0 +1,189 @@
+"""Drives the FLUX server: posts a job, follows its events, reads its pictures as they are stored."""
+
+import asyncio
+import logging
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import partial
+from http import HTTPStatus
+from typing import Any, Self
+
+from contract.task import Task
+from queue_agent.errors import ModelServerFault
+from queue_agent.inputs.inline import check_inline_images
+from queue_agent.ports import Inputs, Output, Result, RunSignals, Work
+from queue_agent.runtimes.client import ModelServerClient
+from queue_agent.runtimes.flux.answer import Report, read_health, read_report, refusal, report_of
+from queue_agent.runtimes.flux.events import events_in
+from queue_agent.runtimes.flux.request import IMAGE_FIELDS, PreparedRequest, draft_of
+from queue_agent.runtimes.flux.watch import JobWatch
+from queue_agent.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+_JSON = {"Content-Type": "application/json"}
+_SILENCE_S = 30.0
+"""After so long without a sign the server is asked how the job is; it gives one every 15 s at least."""
+_RECONNECT_S = 0.2
+_TAKEN = frozenset({HTTPStatus.OK, HTTPStatus.ACCEPTED})
+
+
+class Flux:
+    """The driver for runtime type ``flux``.
+
+    Args:
+        client: The server.
+    """
+
+    places = 2  # the server's own queue holds the next job, which can be withdrawn by its id
+
+    def __init__(self, client: ModelServerClient) -> None:
+        self._client = client
+        self._watches: dict[str, JobWatch] = {}
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """Make the driver."""
+        return cls(ModelServerClient(settings.api_base_url, settings.runtime_type.health_path))
+
+    async def wait_until_ready(self) -> None:
+        """Return once the server takes jobs."""
+        await self._client.wait_until_ready()
+
+    async def prepare(self, task: Task, inputs: Inputs) -> PreparedRequest:
+        """Write the task's request and put the images into it."""
+        draft = draft_of(task)
+        await check_inline_images(draft.body, IMAGE_FIELDS)
+        fetched = await inputs.fetch([site.link for site in draft.link_sites]) if draft.link_sites else {}
+        return await asyncio.to_thread(draft.finish, fetched)
+
+    def work(self, prepared: PreparedRequest) -> Work:
+        """Steps of all pictures."""
+        return prepared.work
+
+    async def clear(self) -> None:
+        """Withdraw what a former agent left waiting; what it left running is there to be adopted."""
+        jobs = await self._client.get_json("jobs")
+        if waiting := jobs.get("waiting") if isinstance(jobs, dict) else None:
+            logger.info("jobs of a former agent are withdrawn", extra={"jobs": len(waiting)})
+            for server_job in waiting:
+                await self._withdraw(server_job)
+
+    async def run(self, prepared: PreparedRequest, job: str, claim: int, signals: RunSignals) -> Result:
+        """Run a request to its end, or adopt a former run of the job on this server.
+
+        The server keeps ended jobs for a while: should they not be stored, the next claim adopts the pictures.
+        """
+        adopted = await self._left_by_former_claims(job, claim)
+        server_job = adopted or _server_job(job, claim)
+        with self._watching(server_job, signals) as watch:
+            try:
+                if adopted is None:
+                    await self._submit(prepared, server_job)
+                report = await self._wait(server_job, watch)
+            except ModelServerFault:
+                # It may be an answer alone that was lost: the job must not run on while another agent runs it again.
+                with suppress(ModelServerFault):
+                    await self._withdraw(server_job)
+                raise
+        if (fault := report.fault) is not None:
+            raise fault
+        return self._result(server_job, report)
+
+    async def vital_sign(self) -> object:
+        """What has been told of each job, and what its workers are at.
+
+        A server that loads its model again after a worker's death is alive; one whose workers stay away is not.
+        """
+        health = read_health(await self._client.send("GET", "health", timeout_s=5))
+        return [(server_job, watch.told) for server_job, watch in self._watches.items()], health.workers
+
+    async def progress(self) -> float | None:
+        """How far the running job is."""
+        return next((watch.fraction for watch in self._watches.values() if watch.is_running), None)
+
+    async def interrupt(self, job: str, claim: int) -> None:
+        """Take a job out of the server, under whichever claim it was posted."""
+        for number in range(claim, 0, -1):
+            await self._withdraw(_server_job(job, number))
+
+    async def aclose(self) -> None:
+        """Give connections back."""
+        await self._client.aclose()
+
+    async def _withdraw(self, server_job: str) -> None:
+        await self._client.send("DELETE", f"jobs/{server_job}", timeout_s=10)
+
+    async def _left_by_former_claims(self, job: str, claim: int) -> str | None:
+        """The newest run of former claims that this server goes on with, or has ended and would end so again."""
+        for number in range(claim - 1, 0, -1):
+            server_job = _server_job(job, number)
+            answer = await self._client.send("GET", f"jobs/{server_job}")
+            if answer.status != HTTPStatus.NOT_FOUND and read_report(answer).would_end_so_again:
+                logger.info("the job's former run is adopted")
+                return server_job
+        return None
+
+    async def _submit(self, prepared: PreparedRequest, server_job: str) -> None:
+        answer = await self._client.send("POST", "jobs", data=prepared.under(server_job), headers=_JSON)
+        if answer.status not in _TAKEN:
+            raise refusal(answer)
+
+    async def _wait(self, server_job: str, watch: JobWatch) -> Report:
+        """Wait for the job's end; where its events break off before it, the server is asked how the job is."""
+        while True:
+            report = None
+            with suppress(ModelServerFault):
+                report = await self._follow(server_job, watch)
+            if report is None:
+                report = read_report(await self._client.send("GET", f"jobs/{server_job}"))
+                watch.note_state(report.state)
+            if report.has_ended:
+                return report
+            logger.debug("the job's events broke off")
+            await asyncio.sleep(_RECONNECT_S)
+
+    async def _follow(self, server_job: str, watch: JobWatch) -> Report | None:
+        """Note a job's events until the server hangs up; gives its end, if that was told."""
+        ending = None
+        path = f"jobs/{server_job}/events"
+        async with self._client.stream("GET", path, timeout_s=_SILENCE_S) as answer:
+            async for event in events_in(answer.chunks):
+                watch.heed(event)
+                if event.kind == "end":
+                    ending = report_of(event.data)
+        return ending
+
+    @contextmanager
+    def _watching(self, server_job: str, signals: RunSignals) -> Iterator[JobWatch]:
+        watch = self._watches[server_job] = JobWatch(signals)
+        try:
+            yield watch
+        finally:
+            del self._watches[server_job]
+
+    def _result(self, server_job: str, report: Report) -> Result:
+        outputs = [
+            Output(partial(self._read, f"jobs/{server_job}/outputs/{picture.number}"), picture.seed)
+            for picture in report.pictures
+        ]
+        if not outputs:
+            raise ModelServerFault("The model server ended the job well and names no picture.")
+        answer: dict[str, Any] = {
+            "seeds": [picture.seed for picture in report.pictures],
+            "timings_s": report.timings_s,
+            "warnings": list(report.warnings),
+        }
+        return Result(outputs=outputs, parameters=report.parameters, answer=answer)
+
+    @asynccontextmanager
+    async def _read(self, path: str) -> AsyncIterator[AsyncIterator[bytes]]:
+        async with self._client.stream("GET", path) as answer:
+            if answer.status != HTTPStatus.OK:
+                raise ModelServerFault(f"The model server answers {answer.status} to a picture of an ended job.")
+            yield answer.chunks
+
+
+def _server_job(job: str, claim: int) -> str:
+    return str(uuid.uuid5(uuid.UUID(job), str(claim)))

@@ -1,0 +1,104 @@
+"""From a task to the request that the server gets."""
+
+import base64
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from contract import strict_json
+from contract.faults import faults_of
+from contract.flux.requests import REQUESTS, Request
+from contract.task import Task
+from queue_agent.errors import InvalidTask
+from queue_agent.inputs.links import LinkSite, find_links
+from queue_agent.media import Media
+from queue_agent.ports import Work
+from queue_agent.runtimes.wording import shorten
+
+IMAGE_FIELDS = frozenset({"image", "images", "mask"})
+"""Where images stand in base64."""
+_LINK_FIELDS = frozenset({"image_url", "images", "mask_url"})
+_SENT_AS = {"image_url": "image", "mask_url": "mask"}
+"""Fields that hold only links, and where the server wants the image itself."""
+_SHAPING = ("width", "height", "size", "strength", "preview")
+"""What a step's time depends on, and how many of the steps are done."""
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedRequest:
+    """A request as it goes over the wire.
+
+    Attributes:
+        task_type: Its type.
+        content: Its JSON, written beforehand: a free GPU must not wait for it.
+        work: How much it has to do.
+    """
+
+    task_type: str
+    content: bytes
+    work: Work
+
+    def under(self, server_job: str) -> bytes:
+        """The body of the POST that begins it as the job of that id."""
+        head = f'{{"job_id":"{server_job}","task_type":"{self.task_type}","request":'
+        return head.encode() + self.content + b"}"
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A task's request whose links are not replaced yet.
+
+    Attributes:
+        task_type: Its type.
+        body: Its JSON, to be changed.
+        link_sites: Links in it that images must replace.
+        work: How much it has to do.
+    """
+
+    task_type: str
+    body: dict[str, Any]
+    link_sites: Sequence[LinkSite]
+    work: Work
+
+    def finish(self, fetched: Mapping[str, Media]) -> PreparedRequest:
+        """Replace every link by its image in base64, and write the request."""
+        encoded = {url: base64.b64encode(media.data).decode() for url, media in fetched.items()}
+        for site in self.link_sites:
+            image = encoded[site.link.url]
+            if site.key in _SENT_AS:
+                del site.container[site.key]
+                site.container[_SENT_AS[str(site.key)]] = image
+            else:
+                site.replace(image)
+        return PreparedRequest(self.task_type, strict_json.dumps(self.body).encode(), self.work)
+
+
+def draft_of(task: Task) -> Draft:
+    """Write a task's request.
+
+    Raises:
+        InvalidTask: The server has no such task type, or the content is not of its shape; every fault is named.
+    """
+    task_type = task.metadata.tasktype
+    if task_type not in REQUESTS:
+        raise InvalidTask(f"A FLUX server has no task type {task_type}; it has {', '.join(REQUESTS)}.")
+    body = copy.deepcopy(task.content or {})
+    try:
+        request = REQUESTS[task_type].model_validate(body)
+    except ValidationError as exc:
+        problems = [f"{fault.field} {fault.problem}".strip() for fault in faults_of(exc)]
+        raise InvalidTask(shorten("; ".join(problems))) from exc
+    return Draft(task_type, body, list(find_links(body, _LINK_FIELDS)), _work_of(task_type, request))
+
+
+def _work_of(task_type: str, request: Request) -> Work:
+    """Steps of all pictures; requests that leave the steps to the model are a kind of their own."""
+    steps = request.num_inference_steps
+    guided_twice = (request.true_cfg_scale or 1) > 1
+    shape = [getattr(request, name, None) for name in _SHAPING]
+    references = len(getattr(request, "sources", ()))
+    kind = " ".join(map(str, (task_type, *shape, references, guided_twice, steps is None)))
+    return Work(kind, (steps or 1) * request.num_images)

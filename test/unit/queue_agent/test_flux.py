@@ -1,0 +1,247 @@
+import base64
+import json
+
+import pytest
+
+from queue_agent.errors import ExecutionFailed, InvalidTask, ModelServerAway, ModelServerFault, Rejected
+from queue_agent.media import Media
+from queue_agent.ports import RunSignals
+from queue_agent.runtimes.client import Answer
+from queue_agent.runtimes.flux.answer import Report, read_health, read_report, refusal
+from queue_agent.runtimes.flux.events import Event, events_in
+from queue_agent.runtimes.flux.request import draft_of
+from queue_agent.runtimes.flux.watch import JobWatch
+
+INLINE = base64.b64encode(b"inline").decode()
+PICTURE = Media(b"picture", "png", "image/png")
+ENCODED = base64.b64encode(b"picture").decode()
+EDIT = {"instructions": "make it red, see https://example.com/x.png", "image": INLINE}
+
+
+def sent(draft, fetched=()):
+    return json.loads(draft.finish(dict(fetched)).under("the-id"))
+
+
+def test_a_request_is_sent_as_it_came_under_the_jobs_id_and_type(make_task):
+    content = {"prompt": 'a "cat" s3://bucket/key', "negative_prompt": "https://example.com/a.png", "seed": 3}
+    body = sent(draft_of(make_task(content)))
+    assert body == {"job_id": "the-id", "task_type": "text-to-image", "request": content}
+
+
+def test_links_become_images_where_the_server_takes_them_and_texts_that_look_like_links_stay(make_task):
+    content = {"prompt": "https://example.com/p.png", "image_url": "s3://b/i.png", "mask_url": "https://m/m.png"}
+    draft = draft_of(make_task(content, "inpainting"))
+    assert [(site.link.field, site.link.url) for site in draft.link_sites] == [
+        ("image_url", "s3://b/i.png"),
+        ("mask_url", "https://m/m.png"),
+    ]
+    assert sent(draft, {"s3://b/i.png": PICTURE, "https://m/m.png": PICTURE})["request"] == {
+        "prompt": "https://example.com/p.png",
+        "image": ENCODED,
+        "mask": ENCODED,
+    }
+
+
+def test_references_of_an_edit_keep_their_order_whether_they_are_links_or_not(make_task):
+    content = {"instructions": "join them", "images": [INLINE, "https://example.com/a.png", INLINE]}
+    draft = draft_of(make_task(content, "edit"))
+    assert [site.link.field for site in draft.link_sites] == ["images[1]"]
+    assert sent(draft, {"https://example.com/a.png": PICTURE})["request"]["images"] == [INLINE, ENCODED, INLINE]
+
+
+def test_a_tasks_own_content_is_never_changed(make_task):
+    content = {"instructions": "a", "images": ["s3://b/k"]}
+    task = make_task(content, "edit")
+    draft_of(task).finish({"s3://b/k": PICTURE})
+    assert task.content == {"instructions": "a", "images": ["s3://b/k"]}
+
+
+def test_an_invalid_content_is_told_with_every_fault(make_task):
+    with pytest.raises(InvalidTask) as caught:
+        draft_of(make_task({"prompt": "", "num_images": 99, "cfg": 3}))
+    assert set(str(caught.value).split("; ")) == {
+        "prompt must not be empty",
+        "num_images should be less than or equal to 16",
+        "cfg is not a known key",
+    }
+
+
+def test_faults_without_end_make_no_notice_without_end(make_task):
+    with pytest.raises(InvalidTask) as caught:
+        draft_of(make_task({f"key {number}": number for number in range(9000)}))
+    assert len(str(caught.value)) <= 500
+
+
+def test_a_task_type_that_no_flux_server_has_is_refused_with_those_it_has(make_task):
+    with pytest.raises(InvalidTask, match="text-to-image, image-to-image, inpainting, edit"):
+        draft_of(make_task({}, "pipeline"))
+
+
+def work(make_task, tasktype="text-to-image", **content):
+    return draft_of(make_task({"prompt": "a"} | content, tasktype)).work
+
+
+def test_units_are_the_steps_of_all_pictures(make_task):
+    assert work(make_task, num_inference_steps=4, num_images=3).units == 12
+    assert work(make_task, num_images=3).units == 3
+
+
+def test_jobs_that_differ_in_texts_seeds_and_steps_alone_are_of_one_kind(make_task):
+    plain = work(make_task, num_inference_steps=4).kind
+    assert work(make_task, prompt="b", seed=4, num_inference_steps=9, output_format="webp").kind == plain
+    for other in ({"width": 256}, {"true_cfg_scale": 2}):
+        assert work(make_task, num_inference_steps=4, **other).kind != plain
+
+
+def test_steps_that_are_left_to_the_model_are_not_taken_for_one_step(make_task):
+    assert work(make_task).kind != work(make_task, num_inference_steps=1).kind
+
+
+@pytest.mark.parametrize("change", [{"images": [INLINE, INLINE]}, {"preview": True}, {"size": 512}])
+def test_an_edit_of_more_references_of_another_size_or_with_a_preview_is_another_kind(make_task, change):
+    edit = {"instructions": "a", "images": [INLINE]}
+    assert draft_of(make_task(edit | change, "edit")).work.kind != draft_of(make_task(edit, "edit")).work.kind
+
+
+def test_a_variation_that_redraws_less_is_another_kind(make_task):
+    given = {"image": INLINE, "num_inference_steps": 4}
+    half, most = (work(make_task, "image-to-image", strength=strength, **given) for strength in (0.5, 0.9))
+    assert half.kind != most.kind
+
+
+async def chunks_of(*chunks):
+    for chunk in chunks:
+        yield chunk
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 1000])
+async def test_events_are_read_however_they_are_cut(size):
+    text = b': hello\n\nevent: state\r\ndata: {"state":\r\ndata:"running"}\r\n\r\nevent: nothing\n\nid: 3\ndata: {}\n\n'
+    pieces = [text[start : start + size] for start in range(0, len(text), size)]
+    assert [event async for event in events_in(chunks_of(*pieces))] == [
+        Event("state", {"state": "running"}),
+        Event("message", {}),
+    ]
+
+
+async def test_an_event_that_was_cut_off_is_none():
+    assert [event async for event in events_in(chunks_of(b"event: end\ndata: {}\n"))] == []
+
+
+async def test_an_event_of_nonsense_is_the_servers_fault():
+    with pytest.raises(ModelServerFault):
+        [event async for event in events_in(chunks_of(b"data: {\n\n"))]
+
+
+def watch_and_said():
+    said = []
+    return JobWatch(RunSignals(lambda: said.append("started"), lambda: said.append("freed"))), said
+
+
+@pytest.mark.parametrize(
+    ("events", "expected"),
+    [
+        ([Event("state", {"state": "waiting"})], []),
+        ([Event("state", {"state": "running"})] * 2, ["started"]),
+        ([Event("state", {"state": "running"}), Event("freed", {})], ["started", "freed"]),
+        ([Event("freed", {}), Event("freed", {})], ["started", "freed"]),
+        ([Event("state", {"state": "encoding"})], ["started", "freed"]),
+        ([Event("end", {"state": "succeeded"})], ["started", "freed"]),
+        ([Event("end", {"state": "cancelled"})], []),
+        ([Event("state", None), Event("progress", []), Event("later", {"state": ["x"]})], []),
+    ],
+)
+def test_beginning_and_end_on_the_gpu_are_each_told_once_and_in_order(events, expected):
+    watch, said = watch_and_said()
+    for event in events:
+        watch.heed(event)
+    assert said == expected
+
+
+def test_progress_is_known_from_the_first_step_on():
+    watch, _ = watch_and_said()
+    for told in (0, None, "half", 7):
+        watch.heed(Event("progress", {"progress": told}))
+    assert watch.fraction is None
+    watch.heed(Event("progress", {"progress": 0.5}))
+    assert (watch.fraction, watch.told) == (0.5, 5)
+
+
+def test_progress_is_unknown_again_after_a_worker_was_lost():
+    watch, _ = watch_and_said()
+    watch.heed(Event("progress", {"progress": 0.5}))
+    watch.heed(Event("state", {"state": "waiting", "progress": 0.0}))
+    assert watch.fraction is None
+
+
+def failed(code, message="No."):
+    return Report(state="failed", error={"code": code, "message": message})
+
+
+@pytest.mark.parametrize(
+    ("report", "fault", "is_final"),
+    [
+        (failed("invalid"), Rejected, True),
+        (failed("refused"), Rejected, True),
+        (failed("failed"), ExecutionFailed, True),
+        (failed("failed", "[Errno 28] No space left on device"), ModelServerFault, False),
+        (failed("out_of_memory"), ModelServerFault, False),
+        (failed("worker_lost"), ModelServerFault, False),
+        (failed("what is this"), ModelServerFault, False),
+        (Report(state="failed"), ExecutionFailed, True),
+        (Report(state="cancelled"), ModelServerFault, False),
+        (Report(state="succeeded"), type(None), True),
+        (Report(state="running"), type(None), True),
+    ],
+)
+def test_an_ending_is_the_tasks_fault_only_where_it_would_be_the_same_again(report, fault, is_final):
+    assert (type(report.fault), report.would_end_so_again) == (fault, is_final)
+
+
+def test_an_early_look_comes_before_the_pictures_whatever_its_number():
+    outputs = [{"number": 1, "kind": "picture"}, {"number": 2, "kind": "picture"}, {"number": 3, "kind": "preview"}]
+    assert [picture.number for picture in Report(state="succeeded", outputs=outputs).pictures] == [3, 1, 2]
+
+
+def answer(status, body):
+    return Answer(status, json.dumps(body).encode())
+
+
+def test_a_refused_request_is_told_with_every_fault_in_the_servers_words():
+    detail = [{"field": "request.width", "problem": "must be a multiple of 16"}, {"field": "", "problem": "is odd"}]
+    fault = refusal(answer(422, {"detail": detail}))
+    assert (type(fault), str(fault)) == (Rejected, "width must be a multiple of 16; is odd")
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (413, {"detail": "too large"}, Rejected),
+        (422, {"detail": ["odd"]}, Rejected),
+        (503, {"detail": "loading"}, ModelServerAway),
+        (500, {"detail": "broken"}, ModelServerFault),
+        (404, {"detail": "Not Found"}, ModelServerFault),
+        (422, {}, ModelServerFault),
+        (422, [], ModelServerFault),
+    ],
+)
+def test_only_a_refusal_with_a_reason_is_the_tasks_fault(status, body, kind):
+    assert type(refusal(answer(status, body))) is kind
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [(404, {"detail": "unknown"}), (500, {"state": "running"}), (200, []), (200, {"state": "dancing"}), (200, {})],
+)
+def test_a_word_on_a_job_that_makes_no_sense_is_the_servers_fault(status, body):
+    with pytest.raises(ModelServerFault):
+        read_report(answer(status, body))
+
+
+def test_a_server_that_is_not_ready_lives_and_one_without_workers_does_not():
+    worker = {"device": "cuda:0", "state": "starting", "restarts": 1}
+    assert read_health(answer(503, {"live": True, "workers": [worker]})).workers[0].restarts == 1
+    with pytest.raises(ModelServerFault, match="no worker left"):
+        read_health(answer(503, {"live": False, "workers": []}))
+    with pytest.raises(ModelServerFault, match="no sense"):
+        read_health(answer(200, {"live": True, "workers": ["x"]}))
