@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from PIL import Image
 
+from contract.flux.families import EDIT
 from contract.flux.options import ModelCard, ModelOptions
 
 
@@ -51,8 +52,8 @@ class Order:
 
     @property
     def batch_key(self) -> tuple[object, ...]:
-        """Orders of equal keys may be denoised together."""
-        alone = self.job if self.images else None
+        """Orders of equal keys may be denoised together; an edit comes alone, as its images have sizes of their own."""
+        alone = self.job if self.task_type == EDIT else None
         return (
             *(self.task_type, self.width, self.height, self.steps, self.guidance, self.sequence_length, self.true_cfg),
             *(self.negative_prompt is None, self.strength, self.loras, self.preview, alone),

@@ -1,0 +1,153 @@
+"""The HTTP routes."""
+
+import asyncio
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter, HTTPException, Request
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+
+from contract.faults import Fault
+from contract.flux.families import EDIT
+from runtimes.flux.bodies import generation_type, pictures_body, read_object, read_submission, split_job_id
+from runtimes.flux.events import MEDIA_TYPE, job_events
+from runtimes.flux.health import health
+from runtimes.flux.jobs import Job, State
+from runtimes.flux.metrics import Metrics
+from runtimes.flux.orders import RequestFaults
+from runtimes.flux.service import Service
+
+_STATUS = {"cancelled": 409, "deadline": 504, "worker_lost": 503}
+_PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
+
+
+def router(service: Service, metrics: Metrics) -> APIRouter:
+    """Make the routes."""
+    routes = APIRouter()
+    _add_pictures(routes, service)
+    _add_jobs(routes, service)
+
+    @routes.get("/health", summary="How the server is")
+    async def tell_health() -> JSONResponse:
+        state = health(service)
+        return JSONResponse(state, 200 if state["ready"] else 503)
+
+    @routes.get("/metrics", summary="Figures for Prometheus")
+    async def tell_metrics() -> Response:
+        return Response(metrics.text(), media_type=_PROMETHEUS)
+
+    return routes
+
+
+def _add_pictures(routes: APIRouter, service: Service) -> None:
+    """Routes that answer with pictures, when they are there."""
+
+    @routes.post("/generate", summary="Draw, from words or from an image")
+    async def generate(request: Request) -> Response:
+        content = await read_object(request)
+        job = await _done(service, request, content, generation_type(content))
+        return Response(await pictures_body(job), media_type="application/json")
+
+    @routes.post("/edit", summary="Change an image as it is told")
+    async def edit(request: Request) -> Response:
+        job = await _done(service, request, await read_object(request), EDIT)
+        return Response(await pictures_body(job), media_type="application/json")
+
+    @routes.post("/generate_view", summary="Draw, and answer with the picture itself")
+    async def generate_view(request: Request) -> Response:
+        content = await read_object(request)
+        job = await _done(service, request, content, generation_type(content))
+        headers = {"X-Job-Id": job.id, "X-Seed": str(job.asked.order.seeds[0])}
+        picture = job.outputs[1]
+        return Response(picture.content, media_type=picture.content_type, headers=headers)
+
+
+def _add_jobs(routes: APIRouter, service: Service) -> None:
+    """Routes for jobs that are followed and fetched."""
+    book = service.book
+
+    def known(job_id: UUID) -> Job:
+        job = book.get(str(job_id))
+        if job is None:
+            raise HTTPException(404, "no such job")
+        return job
+
+    @routes.post("/jobs", summary="Post a job for later", status_code=202)
+    async def post_job(request: Request) -> JSONResponse:
+        submission = read_submission(await read_object(request))
+        job_id = str(submission.job_id) if submission.job_id else None
+        try:
+            job, new = await service.submit(submission.request, submission.task_type, job_id)
+        except RequestFaults as exc:
+            raise RequestFaults(
+                [Fault(f"request.{fault.field}".rstrip("."), fault.problem) for fault in exc.faults]
+            ) from exc
+        return JSONResponse({"job_id": job.id, "state": job.state.value}, 202 if new else 200)
+
+    @routes.get("/jobs", summary="Ids of all jobs, by state")
+    async def list_jobs() -> dict[str, list[str]]:
+        return book.by_state()
+
+    @routes.get("/jobs/{job_id}", summary="How a job is")
+    async def tell_job(job_id: UUID) -> dict[str, Any]:
+        return book.row(known(job_id))
+
+    @routes.get("/jobs/{job_id}/events", summary="A job's changes as they come", response_class=StreamingResponse)
+    async def follow_job(job_id: UUID) -> StreamingResponse:
+        events = job_events(known(job_id), book)
+        return StreamingResponse(events, media_type=MEDIA_TYPE, headers={"Cache-Control": "no-store"})
+
+    @routes.get("/jobs/{job_id}/outputs/{number}", summary="An output's bytes", response_class=Response)
+    async def tell_output(job_id: UUID, number: int) -> Response:
+        output = known(job_id).outputs.get(number)
+        if output is None:
+            raise HTTPException(404, "no such output")
+        return Response(output.content, media_type=output.content_type)
+
+    @routes.delete("/jobs/{job_id}", summary="Withdraw, stop or forget a job", status_code=204)
+    async def delete_job(job_id: UUID) -> Response:
+        service.cancel(known(job_id))
+        return Response(status_code=204)
+
+
+async def _done(service: Service, request: Request, content: dict[str, Any], task_type: str) -> Job:
+    """Have a request done, and its job forgotten: its pictures go to this caller alone.
+
+    Raises:
+        HTTPException: It was not done.
+    """
+    rest, job_id = split_job_id(content)
+    job, _ = await service.submit(rest, task_type, job_id)
+    try:
+        await _until_end(service, request, job)
+    finally:
+        service.book.forget(job)
+    if job.state is State.SUCCEEDED:
+        return job
+    error = job.error
+    if error is not None and error.code == "refused":
+        raise RequestFaults([Fault("", error.message)])
+    raise HTTPException(_STATUS.get(error.code, 500) if error else 500, error.message if error else None)
+
+
+async def _until_end(service: Service, request: Request, job: Job) -> None:
+    """Wait until a job has ended; it is stopped if its time is over or its caller is gone."""
+    ended = asyncio.create_task(job.ended.wait(), name="job ends")
+    gone = asyncio.create_task(_hang_up(request), name="caller hangs up")
+    waited = {ended, gone}
+    try:
+        seconds = service.settings.options.request_seconds
+        done, _ = await asyncio.wait(waited, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        if not done:
+            service.expire(job)
+        elif not job.has_ended:
+            service.cancel(job)
+    finally:
+        for task in waited:
+            task.cancel()
+
+
+async def _hang_up(request: Request) -> None:
+    """Wait until the caller has closed the connection."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

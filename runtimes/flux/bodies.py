@@ -1,0 +1,127 @@
+"""Bodies of requests and answers."""
+
+import asyncio
+import base64
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+from uuid import UUID
+
+from fastapi import Request
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from contract.faults import Fault, faults_of
+from contract.flux.families import IMAGE_TO_IMAGE, INPAINTING, TASK_TYPES, TEXT_TO_IMAGE
+from contract.strict_json import loads
+from runtimes.flux.jobs import Job
+from runtimes.flux.orders import RequestFaults
+
+_MOST_BYTES = 64 * 1024 * 1024
+_LARGE_BYTES = 256 * 1024
+
+
+class TooLargeError(Exception):
+    """A request's body is too large."""
+
+    def __init__(self) -> None:
+        super().__init__(f"the body may have at most {_MOST_BYTES // 1024 // 1024} MiB")
+
+
+class Submission(BaseModel):
+    """A job for later."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+    job_id: UUID | None = None
+    """Chosen by the caller: the same id again is the same job."""
+    task_type: str = Field(json_schema_extra={"enum": list(TASK_TYPES)})
+    """What is to be done."""
+    request: dict[str, Any]
+    """As the body of /generate or /edit."""
+
+
+async def read_object(request: Request) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        TooLargeError: There is more of it than the server takes.
+        RequestFaults: It is none.
+    """
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _MOST_BYTES:
+            raise TooLargeError
+    try:
+        large = len(body) > _LARGE_BYTES
+        content = await asyncio.to_thread(loads, bytes(body)) if large else loads(bytes(body))
+    except ValueError as exc:
+        raise RequestFaults([Fault("", str(exc))]) from exc
+    if not isinstance(content, dict):
+        raise RequestFaults([Fault("", "must be an object")])
+    return content
+
+
+def read_submission(content: Mapping[str, Any]) -> Submission:
+    """Check the frame of a job.
+
+    Raises:
+        RequestFaults: It has faults.
+    """
+    try:
+        submission = Submission.model_validate(content)
+    except ValidationError as exc:
+        raise RequestFaults(faults_of(exc)) from exc
+    if submission.task_type not in TASK_TYPES:
+        raise RequestFaults([Fault("task_type", f"must be one of {', '.join(TASK_TYPES)}")])
+    return submission
+
+
+def split_job_id(content: Mapping[str, Any]) -> tuple[dict[str, Any], str | None]:
+    """Take the job's id out of a request.
+
+    Raises:
+        RequestFaults: It is no UUID.
+    """
+    rest = dict(content)
+    given = rest.pop("job_id", None)
+    try:
+        return rest, None if given is None else str(UUID(given))
+    except (ValueError, AttributeError, TypeError) as exc:
+        raise RequestFaults([Fault("job_id", "must be a UUID")]) from exc
+
+
+def generation_type(content: Mapping[str, Any]) -> str:
+    """Tell by its images what a request to /generate is."""
+    if content.get("mask") or content.get("mask_url"):
+        return INPAINTING
+    return IMAGE_TO_IMAGE if content.get("image") or content.get("image_url") else TEXT_TO_IMAGE
+
+
+def fault_rows(faults: Iterable[Fault]) -> list[dict[str, str]]:
+    """The faults as answers tell them."""
+    return [{"field": fault.field, "problem": fault.problem} for fault in faults]
+
+
+async def pictures_body(job: Job) -> bytes:
+    """The answer that holds a job's pictures."""
+    return await asyncio.to_thread(_pictures_body, job) if job.size_bytes > _LARGE_BYTES else _pictures_body(job)
+
+
+def _pictures_body(job: Job) -> bytes:
+    """Join the pictures into the JSON by hand: base64 needs no escapes, and a JSON writer would look for them."""
+    row = job.row()
+    seeds = job.asked.order.seeds
+    told = {
+        "job_id": job.id,
+        "seed": seeds[0],
+        "seeds": list(seeds),
+        **{key: row[key] for key in ("parameters", "timings_s", "warnings")},
+    }
+    previews = [base64.b64encode(output.content) for output in job.outputs.values() if output.kind == "preview"]
+    numbers = sorted(number for number, output in job.outputs.items() if output.kind == "picture")
+    pictures = [base64.b64encode(job.outputs[number].content) for number in numbers]
+    parts = [b'{"image":"', pictures[0], b'","images":["', b'","'.join(pictures), b'"],']
+    if previews:
+        parts += [b'"preview":"', previews[0], b'",']
+    return b"".join([*parts, json.dumps(told).encode()[1:]])

@@ -1,0 +1,160 @@
+"""Images of a request, made ready for the pipeline: decoded, upright, without transparency, of the right size."""
+
+import base64
+import binascii
+import io
+import math
+
+from PIL import Image, ImageFilter, ImageOps, UnidentifiedImageError
+
+from contract.flux.families import Family
+from contract.flux.requests import sides_of
+
+MOST_GIVEN_PIXELS = 64 * 1024 * 1024
+_LEAST_PIXELS = 256 * 256
+_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
+
+
+class ImageFault(ValueError):  # noqa: N818 (a fault of the request, as in contract.faults)
+    """A given image cannot be taken; the message is a sentence without a subject."""
+
+
+def decoded(content: str, background: str = "#ffffff") -> Image.Image:
+    """Read an image: upright by its EXIF orientation, in RGB, transparent parts over the background.
+
+    Args:
+        content: Base64, alone or in a data URL.
+        background: Colour, as ``#rrggbb``.
+
+    Raises:
+        ImageFault: It is no image, or too large.
+    """
+    return _opaque(_opened(content), background)
+
+
+def decoded_mask(content: str) -> Image.Image:
+    """Read a mask, in "L"; what is transparent in it counts as black, which is kept.
+
+    Raises:
+        ImageFault: It is no image, or too large.
+    """
+    return _opaque(_opened(content), "#000000").convert("L")
+
+
+def fitted(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """Resize to a size; what sticks out is cut off evenly."""
+    return image if image.size == size else ImageOps.fit(image, size, Image.Resampling.LANCZOS)
+
+
+def fitted_mask(mask: Image.Image, given: tuple[int, int], size: tuple[int, int], feather: int = 0) -> Image.Image:
+    """Resize a mask the way its image is.
+
+    Args:
+        mask: In "L".
+        given: Size of the image that it belongs to, before it was resized.
+        size: Size of the picture.
+        feather: Pixels of the picture over which its edge is softened.
+    """
+    laid_over = mask if mask.size == given else mask.resize(given, Image.Resampling.BILINEAR)
+    resized = fitted(laid_over, size)
+    return resized.filter(ImageFilter.GaussianBlur(feather / 2)) if feather else resized
+
+
+def edit_size(asked: str | int | None, given: tuple[int, int], family: Family) -> tuple[int, int]:
+    """Choose the size of a picture that changes an image.
+
+    Args:
+        asked: Longer side, or width and height; None takes the image's shape at the model's size.
+        given: Size of the image.
+        family: What the model takes.
+    """
+    if asked is None:
+        return shape_at(given, family.size**2, family)
+    width, height = sides_of(asked)
+    if height is not None:
+        return _multiple(width, family.size_multiple), _multiple(height, family.size_multiple)
+    ratio = width / max(given)
+    return _within(given[0] * ratio, given[1] * ratio, family)
+
+
+def variation_size(width: int | None, height: int | None, given: tuple[int, int], family: Family) -> tuple[int, int]:
+    """Choose the size of a picture that begins with an image.
+
+    Args:
+        width: As asked for; None keeps the image's shape.
+        height: The same. Without both the picture is as large as the image, as far as the model goes.
+        given: Size of the image.
+        family: What the model takes.
+    """
+    if width and height:
+        return width, height
+    if width:
+        return width, _beside(width, given[1] / given[0], family)
+    if height:
+        return _beside(height, given[0] / given[1], family), height
+    pixels = min(max(given[0] * given[1], _LEAST_PIXELS), family.most_pixels)
+    return shape_at(given, pixels, family)
+
+
+def shape_at(given: tuple[int, int], pixels: int, family: Family) -> tuple[int, int]:
+    """Keep an image's shape at so many pixels in all, rounded to what the model takes."""
+    ratio = math.sqrt(pixels / (given[0] * given[1]))
+    return _within(given[0] * ratio, given[1] * ratio, family)
+
+
+def _beside(side: int, ratio: float, family: Family) -> int:
+    """The other side of a picture, as far as the model goes."""
+    most = _floor(family.most_pixels / side, family.size_multiple)
+    return min(most, _multiple(side * ratio, family.size_multiple))
+
+
+def _within(width: float, height: float, family: Family) -> tuple[int, int]:
+    """Round both sides to the family's multiple, and shrink both where they are too many pixels together."""
+    shrink = min(1.0, math.sqrt(family.most_pixels / (width * height)))
+    sides = _multiple(width * shrink, family.size_multiple), _multiple(height * shrink, family.size_multiple)
+    if sides[0] * sides[1] <= family.most_pixels:
+        return sides
+    return _floor(width * shrink, family.size_multiple), _floor(height * shrink, family.size_multiple)
+
+
+def _multiple(side: float, multiple: int) -> int:
+    return max(multiple, round(side / multiple) * multiple)
+
+
+def _floor(side: float, multiple: int) -> int:
+    return max(multiple, int(side // multiple) * multiple)
+
+
+def _opened(content: str) -> Image.Image:
+    text = content.partition(",")[2] if content.startswith("data:") else content
+    try:
+        file = io.BytesIO(base64.b64decode(text, validate=False))
+        image = Image.open(file, formats=_FORMATS)
+        if image.width * image.height > MOST_GIVEN_PIXELS:
+            raise ImageFault(f"may have at most {MOST_GIVEN_PIXELS} pixels")
+        image.load()
+    except Image.DecompressionBombError as exc:
+        raise ImageFault(f"may have at most {MOST_GIVEN_PIXELS} pixels") from exc
+    except UnidentifiedImageError as exc:
+        raise ImageFault(f"is not an image; it may be {', '.join(_FORMATS)}") from exc
+    except binascii.Error as exc:
+        raise ImageFault("is not base64") from exc
+    # Pillow's decoders raise whatever a broken file leads them to.
+    except (OSError, SyntaxError, ValueError, EOFError) as exc:
+        if isinstance(exc, ImageFault):
+            raise
+        raise ImageFault("is a broken image") from exc
+    return ImageOps.exif_transpose(image)
+
+
+def _opaque(image: Image.Image, background: str) -> Image.Image:
+    """Turn into RGB, without what its file said beside the pixels."""
+    if image.has_transparency_data:
+        over = image.convert("RGBA")
+        image = Image.new("RGB", image.size, background)
+        image.paste(over, mask=over.getchannel("A"))
+    elif image.mode.startswith("I;16"):
+        image = image.point(lambda value: value / 256, "L")  # convert alone clips at 255
+    plain = image.convert("RGB")
+    plain.info.clear()
+    return plain

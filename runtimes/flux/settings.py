@@ -1,0 +1,110 @@
+"""The server's settings, read once from the environment."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from contract.faults import Fault, faults_of
+from contract.flux.options import ModelOptions
+
+_PIPELINE = "runtimes.flux.pipeline.loading:load"
+_MODELS = "/opt/ml/code/models"
+_EVERYWHERE = "0.0.0.0"  # noqa: S104 (the kubelet probes from the node; the NetworkPolicy keeps others away)
+
+_STEP_S = 120
+_COMPILING_S = 900
+"""A new size may be compiled anew."""
+
+
+class SettingsError(Exception):
+    """The environment does not say what the server needs; the message names each key."""
+
+
+class _Environment(BaseModel):
+    """What the environment may hold, by its own names."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    MODEL_OPTIONS: str
+    MODELS_FOLDER: str = _MODELS
+    HOST: str = _EVERYWHERE
+    PORT: int = Field(default=8080, ge=0, le=65535)
+    LOGLEVEL: str = Field(default="INFO", pattern=r"(?i)^(debug|info|warning|error)$")
+    PIPELINE: str = Field(default=_PIPELINE, pattern=r"^[\w.]+:\w+$")
+    WORKERS: int | None = Field(default=None, ge=1, le=64)
+    START_SECONDS: float = Field(default=1800, gt=0)
+    STEP_SECONDS: float | None = Field(default=None, gt=0)
+    GRACE_SECONDS: float = Field(default=60, ge=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the server is told from outside.
+
+    Attributes:
+        options: The model and how it is served (``MODEL_OPTIONS``, JSON as in config.yaml).
+        models: Folder of models (``MODELS_FOLDER``).
+        host: Address to listen on (``HOST``).
+        port: Port to listen on; 0 takes a free one (``PORT``).
+        log_level: Least level that is logged (``LOGLEVEL``).
+        pipeline: Loader of the model, as ``module:function`` (``PIPELINE``).
+        workers: Worker processes, one for each GPU (``WORKERS``; default: the GPUs of this machine, at least one).
+        start_seconds: A worker that is not ready after so long is killed (``START_SECONDS``).
+        step_seconds: A busy worker that shows no sign of life for so long is killed; what is seen of its speed can only
+            lengthen it (``STEP_SECONDS``).
+        grace_seconds: How long jobs may run on after SIGTERM (``GRACE_SECONDS``).
+    """
+
+    options: ModelOptions
+    models: Path
+    host: str
+    port: int
+    log_level: str
+    pipeline: str
+    workers: int
+    start_seconds: float
+    step_seconds: float
+    grace_seconds: float
+
+
+def read_settings(environ: Mapping[str, str]) -> Settings:
+    """Build the settings.
+
+    Args:
+        environ: The environment; an empty value counts as none.
+
+    Raises:
+        SettingsError: A key is missing or wrong.
+    """
+    try:
+        given = _Environment.model_validate({key: value for key, value in environ.items() if value})
+        options = ModelOptions.model_validate_json(given.MODEL_OPTIONS)
+    except ValidationError as exc:
+        at = ("MODEL_OPTIONS",) if exc.title == ModelOptions.__name__ else ()
+        raise SettingsError(_sentence(faults_of(exc, at))) from exc
+    return Settings(
+        options=options,
+        models=Path(given.MODELS_FOLDER),
+        host=given.HOST,
+        port=given.PORT,
+        log_level=given.LOGLEVEL.upper(),
+        pipeline=given.PIPELINE,
+        workers=given.WORKERS or _gpus(environ),
+        start_seconds=given.START_SECONDS,
+        step_seconds=given.STEP_SECONDS or (_COMPILING_S if options.compile else _STEP_S),
+        grace_seconds=given.GRACE_SECONDS,
+    )
+
+
+def _gpus(environ: Mapping[str, str]) -> int:
+    """Count the GPUs given to this machine or container; at least 1, which is then the CPU."""
+    chosen = environ.get("CUDA_VISIBLE_DEVICES")
+    if chosen is not None:
+        return max(1, len([number for number in chosen.split(",") if number]))
+    return max(1, sum(device.name.removeprefix("nvidia").isdigit() for device in Path("/dev").glob("nvidia*")))
+
+
+def _sentence(faults: list[Fault]) -> str:
+    return "; ".join(f"{fault.field} {fault.problem}" for fault in faults)

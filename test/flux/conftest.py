@@ -1,0 +1,92 @@
+"""Tiny models of the real classes, made once for all modules. Tests that need them are skipped where torch is not."""
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from contract.flux.families import EDIT, INPAINTING, TEXT_TO_IMAGE
+from contract.flux.options import ModelOptions
+from runtimes.flux.ports import Order, Pipeline, Watch
+
+_SIDE = 64
+
+
+@pytest.fixture(scope="session")
+def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a tiny model for each family, named like it, flux-schnell, and Lora/{tiny,other}.safetensors."""
+    pytest.importorskip("diffusers", reason="the packages of the group flux are not installed here")
+    import torch
+
+    torch.set_num_threads(1)
+    from runtimes.flux.pipeline.tiny.families import TINY
+    from runtimes.flux.pipeline.tiny.making import make_lora, make_model
+
+    folder = tmp_path_factory.mktemp("models")
+    for name in TINY:
+        make_model(name, folder)
+    make_lora(folder / "Lora" / "tiny.safetensors")
+    make_lora(folder / "Lora" / "other.safetensors", seed=7)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_flux() -> ModelOptions:
+    """Options of tiny FLUX."""
+    return ModelOptions(source="flux", dtype="float32")
+
+
+@pytest.fixture(scope="session")
+def pipeline_of(tiny_models: Path) -> Callable[..., Pipeline]:
+    """Loads a tiny model by its name and dtype; each once."""
+    from runtimes.flux.pipeline.loading import load
+
+    return cache(lambda source, dtype="float32": load(ModelOptions(source=source, dtype=dtype), str(tiny_models), 0))
+
+
+@pytest.fixture(scope="session")
+def given_image() -> Image.Image:
+    """A small image with something to see on it."""
+    across = Image.linear_gradient("L").resize((_SIDE, _SIDE))
+    return Image.merge("RGB", (across, across.rotate(90), across.rotate(180)))
+
+
+@pytest.fixture(scope="session")
+def make_order(given_image: Image.Image) -> Callable[..., Order]:
+    """Makes an order of a task type; images and mask are there where the task takes them."""
+    mask = Image.new("L", given_image.size, 0)
+    mask.paste(255, (16, 16, 48, 48))
+
+    def make(task_type: str = TEXT_TO_IMAGE, **values: Any) -> Order:
+        order = {
+            "job": "job",
+            "task_type": task_type,
+            "prompt": "a fox",
+            "seeds": (1,),
+            "width": _SIDE,
+            "height": _SIDE,
+            "steps": 4,
+            "guidance": 3.5,
+            "images": () if task_type == TEXT_TO_IMAGE else (given_image,),
+            "mask": mask if task_type == INPAINTING else None,
+            "strength": 1.0 if task_type == EDIT else 0.6,
+        }
+        return Order(**order | values)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def draw() -> Callable[..., list[list[Any]]]:
+    """Encodes and draws orders together; gives the pictures of each as arrays of numbers that may be subtracted."""
+    np = pytest.importorskip("numpy")
+
+    def together(pipeline: Pipeline, *orders: Order, watch: Watch | None = None) -> list[list[Any]]:
+        watch = watch or Watch(lambda _done, _all: None, lambda: True)
+        pictures = pipeline.draw(orders, pipeline.encode(orders), watch)
+        return [[np.asarray(picture).astype(int) for picture in row] for row in pictures]
+
+    return together

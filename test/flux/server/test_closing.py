@@ -1,0 +1,46 @@
+"""SIGTERM: no new jobs, running ones end, then the server is gone."""
+
+import asyncio
+import signal
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+
+async def test_after_sigterm_running_jobs_end_and_no_new_ones_are_taken(serve, connect, until):
+    server = serve()
+    client = await connect(server)
+    running = asyncio.create_task(client.generate(num_inference_steps=40))
+    await asyncio.to_thread(until, lambda: server.health()["workers"][0]["running"])
+    job_id = await client.post_job(width=128)
+    waiting = asyncio.create_task(client.until(job_id, "end"))
+    await client.until(job_id, "state")
+    server.process.send_signal(signal.SIGTERM)
+    refused = await client.generate()
+    assert (refused.status_code, refused.json()["detail"]) == (503, "the server is stopping")
+    assert server.health()["ready"] is False
+    assert (await waiting)["error"] == {"code": "worker_lost", "message": "the server is stopping"}
+    assert (await running).status_code == 200
+    await client.delete(job_id)
+    assert server.process.wait(10) == 0
+
+
+async def test_what_runs_beyond_the_grace_is_stopped(serve, connect, until):
+    server = serve(environment={"GRACE_SECONDS": 0.3})
+    client = await connect(server)
+    running = asyncio.create_task(client.generate(num_inference_steps=200))
+    await asyncio.to_thread(until, lambda: server.health()["workers"][0]["running"])
+    assert await asyncio.to_thread(server.stop) == 0
+    with pytest.raises(httpx.HTTPStatusError, match="503"):
+        (await running).raise_for_status()
+
+
+def test_an_idle_server_goes_at_once_and_takes_its_workers_along(serve):
+    server = serve()
+    (worker,) = server.workers()
+    asked = time.monotonic()
+    assert server.stop() == 0
+    assert time.monotonic() - asked < 3
+    assert not Path(f"/proc/{worker}").exists()

@@ -1,0 +1,33 @@
+"""Nothing is kept of jobs that are over."""
+
+import asyncio
+from pathlib import Path
+
+JOBS = 240
+AT_ONCE = 8
+FEW_KIB = 12 * 1024
+
+
+def resident_kib(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("VmRSS:")[2].split()[0])
+
+
+async def draw(client, picture, jobs: int) -> None:
+    async def some() -> None:
+        for _ in range(jobs // AT_ONCE):
+            await client.generate(num_inference_steps=1, image=picture(256, 256), width=64, height=64)
+
+    await asyncio.gather(*(some() for _ in range(AT_ONCE)))
+
+
+async def test_memory_stays_flat_over_some_hundred_jobs(serve, connect, picture):
+    server = serve(environment={"STANDIN_STEP_SECONDS": 0})
+    client = await connect(server)
+    (worker,) = server.workers()
+    await draw(client, picture, JOBS // 3)
+    before = resident_kib(server.process.pid), resident_kib(worker)
+    await draw(client, picture, JOBS)
+    grown = resident_kib(server.process.pid) - before[0], resident_kib(worker) - before[1]
+    assert max(grown) < FEW_KIB
+    assert sum(map(len, (await client.http.get("/jobs")).json().values())) == 0

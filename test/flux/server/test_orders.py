@@ -1,0 +1,98 @@
+"""What a request becomes: defaults, seeds, warnings."""
+
+import pytest
+
+from contract.flux.families import FAMILIES
+from contract.flux.options import Lora, ModelOptions, card_of
+from runtimes.flux.orders import RequestFaults, asked_of
+
+SCHNELL = card_of(ModelOptions(profile="flux-schnell"), FAMILIES["flux"])
+DEV = card_of(ModelOptions(profile="flux-dev"), FAMILIES["flux"])
+SDXL = card_of(ModelOptions(profile="sdxl"), FAMILIES["sdxl"])
+KONTEXT = card_of(ModelOptions(profile="flux-kontext"), FAMILIES["flux-kontext"])
+QWEN = card_of(ModelOptions(profile="qwen-image-edit"), FAMILIES["qwen-image-edit"])
+
+
+def asked(card=SCHNELL, task_type="text-to-image", **values):
+    return asked_of({"prompt": "a fox", **values}, task_type, card, "job")
+
+
+def edited(card=KONTEXT, **values):
+    return asked_of({"instructions": "make it blue", **values}, "edit", card, "job")
+
+
+def test_values_that_are_not_given_are_the_models():
+    order = asked(DEV).order
+    assert (order.steps, order.guidance, order.sequence_length) == (28, 3.5, 512)
+    assert (order.width, order.height, order.true_cfg) == (512, 512, 1)
+
+
+def test_a_guidance_of_zero_is_not_a_missing_one():
+    assert asked(DEV, guidance_scale=0).order.guidance == 0
+
+
+def test_drawn_seeds_differ_and_stay_whole_in_every_json_reader():
+    seeds = {asked().order.seeds[0] for _ in range(50)}
+    assert len(seeds) > 45
+    assert max(seeds) < 2**53
+
+
+def test_seeds_go_round_at_the_largest():
+    assert asked(seed=2**63 - 1, num_images=2).order.seeds == (2**63 - 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("card", "values", "field"),
+    [
+        (DEV, {"negative_prompt": "fog"}, "negative_prompt"),
+        (SCHNELL, {"guidance_scale": 3.5}, "guidance_scale"),
+        (SDXL, {"true_cfg_scale": 4}, "true_cfg_scale"),
+    ],
+)
+def test_what_the_model_does_not_read_is_left_out_and_told(card, values, field):
+    found = asked(card, **values)
+    assert [warning.partition(" ")[0] for warning in found.warnings] == [field]
+    assert found.order.batch_key == asked(card).order.batch_key
+
+
+@pytest.mark.parametrize(
+    ("card", "values"),
+    [
+        (DEV, {"negative_prompt": "fog", "true_cfg_scale": 4}),
+        (DEV, {"guidance_scale": 2}),
+        (SDXL, {"negative_prompt": "fog"}),
+    ],
+)
+def test_what_the_model_reads_is_not_warned_of(card, values):
+    found = asked(card, **values)
+    assert found.warnings == ()
+    assert found.order.batch_key != asked(card).order.batch_key
+
+
+def test_loras_take_part_by_their_weight():
+    options = ModelOptions(profile="flux-dev", loras=(Lora(name="icons", source="a.safetensors"),))
+    found = asked(card_of(options, FAMILIES["flux"]), lora_weights={"icons": 0.5})
+    assert found.order.loras == (("icons", 0.5),)
+    assert found.parameters["lora_weights"] == {"icons": 0.5}
+
+
+def test_several_references_keep_their_own_shapes(picture):
+    order = edited(QWEN, images=[picture(300, 300), picture(400, 200)], size=512).order
+    assert [image.size for image in order.images] == [(512, 512), (1456, 720)]
+    assert (order.width, order.height) == (512, 512)
+
+
+def test_every_image_that_cannot_be_read_is_named(picture):
+    with pytest.raises(RequestFaults) as raised:
+        edited(QWEN, images=["AAAA", picture(), "BBBB"], mask="CCCC")
+    assert {fault.field for fault in raised.value.faults} == {"images[0]", "images[2]", "mask"}
+
+
+def test_every_link_is_named(picture):
+    with pytest.raises(RequestFaults) as raised:
+        edited(QWEN, images=[picture(), "s3://bucket/a.png"], mask_url="https://example.com/m.png")
+    assert {fault.field for fault in raised.value.faults} == {"images[1]", "mask_url"}
+
+
+def test_parameters_hold_no_images(picture):
+    assert not {"image", "mask"} & asked(DEV, "image-to-image", image=picture()).parameters.keys()

@@ -1,0 +1,176 @@
+"""Given images are made ready: decoded, upright, opaque, of the right size."""
+
+import base64
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from contract.flux.families import FAMILIES
+from runtimes.flux import preparation
+from runtimes.flux.preparation import (
+    ImageFault,
+    decoded,
+    decoded_mask,
+    edit_size,
+    fitted,
+    fitted_mask,
+    shape_at,
+    variation_size,
+)
+
+FLUX, KONTEXT = FAMILIES["flux"], FAMILIES["flux-kontext"]
+SIDES = st.tuples(st.integers(64, 4000), st.integers(64, 4000))
+
+
+def encoded(image: Image.Image, file_format: str = "PNG", **options) -> str:
+    file = io.BytesIO()
+    image.save(file, file_format, **options)
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def halves(width: int = 40, height: int = 20) -> Image.Image:
+    """Left half red, right half blue."""
+    image = Image.new("RGB", (width, height), "blue")
+    image.paste("red", (0, 0, width // 2, height))
+    return image
+
+
+def test_base64_and_a_data_url_of_it_are_the_same_image():
+    content = encoded(halves())
+    assert decoded(content).tobytes() == decoded(f"data:image/png;base64,{content}").tobytes() == halves().tobytes()
+
+
+def test_an_image_is_turned_upright_as_its_exif_says():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    upright = decoded(encoded(halves(), "PNG", exif=exif))
+    assert upright.size == (20, 40)
+    assert upright.getpixel((0, 0)) == (255, 0, 0)
+    assert upright.getpixel((0, 39)) == (0, 0, 255)
+
+
+def test_what_is_transparent_shows_the_background():
+    image = halves().convert("RGBA")
+    image.putalpha(0)
+    assert decoded(encoded(image), "#00ff00").getpixel((5, 5)) == (0, 255, 0)
+
+
+def test_a_palettes_transparent_colour_shows_the_background():
+    image = halves().quantize(2)
+    left = image.getpixel((0, 0))
+    opaque = decoded(encoded(image, "PNG", transparency=left), "#00ff00")
+    assert (opaque.getpixel((0, 0)), opaque.getpixel((39, 0))) == ((0, 255, 0), (0, 0, 255))
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "P", "1", "RGBA", "CMYK"])
+def test_every_mode_becomes_rgb(mode):
+    file_format = "JPEG" if mode == "CMYK" else "PNG"
+    assert decoded(encoded(halves().convert(mode), file_format)).mode == "RGB"
+
+
+def test_sixteen_bits_are_brought_to_eight():
+    grey = Image.new("I;16", (8, 8), 32768)
+    assert decoded(encoded(grey)).getpixel((0, 0)) == (128, 128, 128)
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("AAAA", "is not an image"),
+        ("A", "is not base64"),
+        (encoded(halves(400, 400))[:400], "is a broken image"),
+        (encoded(halves(), "TIFF"), "is not an image; it may be PNG"),
+    ],
+)
+def test_what_is_no_image_is_a_fault(content, problem):
+    with pytest.raises(ImageFault, match=problem):
+        decoded(content)
+
+
+def test_an_image_of_too_many_pixels_is_refused_before_it_is_unpacked(monkeypatch):
+    monkeypatch.setattr(preparation, "MOST_GIVEN_PIXELS", 799)
+    monkeypatch.setattr(Image.Image, "load", lambda _: pytest.fail("it was unpacked"))
+    with pytest.raises(ImageFault, match="at most 799 pixels"):
+        decoded(encoded_without_load())
+
+
+def encoded_without_load() -> str:
+    """PNG of 40 by 20 pixels, made beforehand: saving loads."""
+    return HALVES
+
+
+HALVES = encoded(halves())
+
+
+def test_a_picture_is_cut_evenly_to_another_shape():
+    square = fitted(halves(), (20, 20))
+    assert (square.getpixel((0, 10)), square.getpixel((19, 10))) == ((255, 0, 0), (0, 0, 255))
+
+
+def test_a_mask_is_cut_the_way_its_image_is():
+    mask = Image.new("L", (20, 10))
+    mask.paste(255, (0, 0, 10, 10))
+    square = fitted_mask(mask, given=(40, 20), size=(20, 20))
+    assert (square.getpixel((2, 10)), square.getpixel((17, 10))) == (255, 0)
+
+
+def test_a_feather_softens_the_masks_edge():
+    mask = Image.new("L", (64, 64))
+    mask.paste(255, (0, 0, 32, 64))
+    hard, soft = (fitted_mask(mask, (64, 64), (64, 64), feather) for feather in (0, 16))
+    assert (hard.getpixel((28, 32)), hard.getpixel((2, 32))) == (255, 255)
+    assert 100 < soft.getpixel((28, 32)) < 250
+    assert soft.getpixel((2, 32)) > 250
+
+
+def test_what_is_transparent_in_a_mask_is_kept():
+    mask = Image.new("RGBA", (8, 8), (255, 255, 255, 0))
+    assert decoded_mask(encoded(mask)).getextrema() == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("asked", "given_size", "expected"),
+    [
+        (None, (512, 512), (1024, 1024)),
+        (1024, (200, 100), (1024, 512)),
+        ("768", (100, 200), (384, 768)),
+        ("1024x768", (100, 200), (1024, 768)),
+        ("1000x500", (100, 200), (992, 496)),
+    ],
+)
+def test_an_edit_has_the_size_that_was_asked_for(asked, given_size, expected):
+    assert edit_size(asked, given_size, KONTEXT) == expected
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "expected"),
+    [(None, None, (320, 240)), (640, None, (640, 480)), (None, 480, (640, 480)), (256, 512, (256, 512))],
+)
+def test_a_variation_keeps_the_images_shape_where_no_size_is_asked_for(width, height, expected):
+    assert variation_size(width, height, (320, 240), FLUX) == expected
+
+
+@given(given_size=SIDES, asked=st.one_of(st.none(), st.integers(64, 2048)))
+def test_every_edits_size_is_one_the_model_takes(given_size, asked):
+    check(edit_size(asked, given_size, KONTEXT), KONTEXT)
+
+
+@given(given_size=SIDES, width=st.one_of(st.none(), st.integers(4, 128).map(lambda n: n * 16)))
+def test_every_variations_size_is_one_the_model_takes(given_size, width):
+    check(variation_size(width, None, given_size, FLUX), FLUX)
+
+
+@given(given_size=SIDES)
+def test_a_shape_is_kept_within_half_a_multiple(given_size):
+    width, height = shape_at(given_size, 1024**2, KONTEXT)
+    other = width * given_size[1] / given_size[0]
+    assert abs(height - other) <= 16 * max(1, given_size[1] / given_size[0]) + 16
+
+
+def check(size: tuple[int, int], family) -> None:
+    width, height = size
+    assert width % family.size_multiple == height % family.size_multiple == 0
+    assert 0 < width * height <= family.most_pixels
