@@ -117,11 +117,10 @@ def run(group: Group) -> Result:
 
 
 def run_all(groups: Sequence[Group]) -> list[Result]:
-    """Run first what may run beside others, in two lanes: the last of those, which waits most, has one to itself."""
-    beside = [group for group in groups if group.beside_others]
-    lanes = [beside[:-1], beside[-1:]]
-    with ThreadPoolExecutor(len(lanes)) as threads:
-        results = [result for lane in threads.map(lambda lane: list(map(run, lane)), lanes) for result in lane]
+    """Run first what may run beside others, two groups at a time, those with the largest budgets first."""
+    beside = sorted((group for group in groups if group.beside_others), key=lambda group: -group.budget_s)
+    with ThreadPoolExecutor(2) as threads:
+        results = list(threads.map(run, beside))
     return results + [run(group) for group in groups if not group.beside_others]
 
 
