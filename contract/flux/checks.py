@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from contract.faults import Fault, faults_of, field_path
+from contract.flux.families import EDIT
 from contract.flux.options import ModelCard
 from contract.flux.requests import REQUESTS, Edit, Generation, Request, sides_of
 
@@ -23,14 +24,25 @@ def request_faults(
         card: The model; None where it is not known, and only the request's form is checked.
         at: Where the request stands.
     """
+    request: Request | None = None
     try:
         request = REQUESTS[task_type].model_validate(content)
     except ValidationError as exc:
         yield from faults_of(exc, at)
-        return
-    if card is not None:
+        request = _sound_part(content, task_type, {str(error["loc"][0]) for error in exc.errors() if error["loc"]})
+    if card is not None and request is not None:
         for fault in model_faults(request, task_type, card):
             yield Fault(field_path(at) + ("." if at and fault.field else "") + fault.field, fault.problem)
+
+
+def _sound_part(content: Mapping[str, Any], task_type: str, faulty: set[str]) -> Request | None:
+    """The request without its faulty fields, so that those of the model are named with them; None if little is left."""
+    text = "instructions" if task_type == EDIT else "prompt"
+    kept = {key: value for key, value in content.items() if key not in faulty}
+    try:
+        return REQUESTS[task_type].model_validate({text: "?", **kept})
+    except ValidationError:
+        return None
 
 
 def model_faults(request: Request, task_type: str, card: ModelCard) -> Iterator[Fault]:

@@ -48,6 +48,7 @@ class Times:
 
     added: float = field(default_factory=time.monotonic)
     began: float | None = None
+    previewed: float | None = None
     freed: float | None = None
     ended: float | None = None
     encode_s: float = 0
@@ -55,7 +56,7 @@ class Times:
     decode_s: float = 0
 
     def seconds(self) -> dict[str, float]:
-        """How long each stage took, so far."""
+        """How long each stage took, so far; a preview counts from the beginning of the drawing."""
         now = self.ended or time.monotonic()
         stages = {
             "queue": (self.began or now) - self.added,
@@ -64,6 +65,8 @@ class Times:
             "decode": self.decode_s,
             "finish": now - self.freed if self.freed else 0.0,
         }
+        if self.began and self.previewed:
+            stages["preview"] = self.previewed - self.began
         return {stage: round(seconds, 4) for stage, seconds in stages.items()}
 
 
@@ -113,7 +116,7 @@ class Job:
     def wait(self) -> None:
         """It waits, again: its worker was lost."""
         self.state, self.progress, self.outputs = State.WAITING, 0.0, {}
-        self.times.began = self.times.freed = None
+        self.times.began = self.times.previewed = self.times.freed = None
         self._tell_state()
 
     def begin(self, encode_s: float) -> None:
@@ -138,6 +141,8 @@ class Job:
     def take(self, output: Output) -> None:
         """A picture is ready."""
         self.outputs[output.number] = output
+        if output.kind == "preview":
+            self.times.previewed = time.monotonic()
         self._tell("output", self.output_row(output))
 
     def end(self, state: State, error: JobError | None = None) -> None:

@@ -27,7 +27,7 @@ class Metrics:
         )
         self._stages = Histogram(
             "flux_stage_seconds",
-            "How long each stage of succeeded jobs took: queue, encode, denoise, decode, finish.",
+            "How long each stage of succeeded jobs took: queue, encode, denoise, decode, finish, preview.",
             ["stage"],
             buckets=_SECONDS,
             registry=registry,

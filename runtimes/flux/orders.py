@@ -104,7 +104,7 @@ def _drawn_order(request: Request, task_type: str, card: ModelCard, job: str) ->
         task_type=task_type,
         prompt=request.instructions if isinstance(request, Edit) else _prompt(request),
         negative_prompt=request.negative_prompt or None,
-        true_cfg=request.true_cfg_scale or 1.0,
+        true_cfg=request.true_cfg_scale or family.true_cfg,
         seeds=_seeds(request),
         width=family.size,
         height=family.size,
@@ -131,10 +131,12 @@ def _seeds(request: Request) -> tuple[int, ...]:
 def _without_idle_values(order: Order, request: Request, card: ModelCard) -> tuple[Order, tuple[str, ...]]:
     """Set what the model does not read to what it would be without, and say so."""
     warnings = []
-    distilled = card.row.negative_prompt == "true-cfg"
+    reads_negative_prompt = card.row.negative_prompt
+    distilled = reads_negative_prompt != "used"
     if distilled and order.negative_prompt and order.true_cfg <= 1:
         order = replace(order, negative_prompt=None)
-        warnings.append("negative_prompt has no effect: this model reads it only if true_cfg_scale is above 1")
+        reads = "reads none" if reads_negative_prompt == "ignored" else "reads it only if true_cfg_scale is above 1"
+        warnings.append(f"negative_prompt has no effect: this model {reads}")
     if not distilled and request.true_cfg_scale is not None:
         order = replace(order, true_cfg=1.0)
         warnings.append("true_cfg_scale has no effect: this model's guidance is guidance_scale")

@@ -10,6 +10,7 @@ SCHNELL = card_of(ModelOptions(profile="flux-schnell"), FAMILIES["flux"])
 DEV = card_of(ModelOptions(profile="flux-dev"), FAMILIES["flux"])
 SDXL = card_of(ModelOptions(profile="sdxl"), FAMILIES["sdxl"])
 KONTEXT = card_of(ModelOptions(profile="flux-kontext"), FAMILIES["flux-kontext"])
+FILL = card_of(ModelOptions(profile="flux-fill"), FAMILIES["flux-fill"])
 QWEN = card_of(ModelOptions(profile="qwen-image-edit"), FAMILIES["qwen-image-edit"])
 
 
@@ -39,6 +40,20 @@ def test_drawn_seeds_differ_and_stay_whole_in_every_json_reader():
 
 def test_seeds_go_round_at_the_largest():
     assert asked(seed=2**63 - 1, num_images=2).order.seeds == (2**63 - 1, 0)
+
+
+def test_qwen_is_guided_as_its_authors_do_unless_the_request_says_otherwise(picture):
+    given = {"image": picture(), "size": 64}
+    assert edited(QWEN, **given).order.true_cfg == 4
+    assert edited(QWEN, true_cfg_scale=1, **given).order.true_cfg == 1
+
+
+def test_fill_has_no_place_for_a_negative_prompt_and_says_so(picture):
+    found = asked(
+        FILL, "inpainting", image=picture(), mask=picture(mode="L"), negative_prompt="fog", width=64, height=64
+    )
+    assert found.order.negative_prompt is None
+    assert found.warnings == ("negative_prompt has no effect: this model reads none",)
 
 
 @pytest.mark.parametrize(

@@ -167,6 +167,7 @@ async def test_an_edit_shows_an_early_look_beside_the_picture(editor, connect, p
     assert opened(body["preview"]).size == opened(body["image"]).size == (128, 128)
     assert body["preview"] != body["image"]
     assert len(body["images"]) == 1
+    assert 0 < body["timings_s"]["preview"] < body["timings_s"]["denoise"] + body["timings_s"]["decode"]
 
 
 async def test_pictures_that_were_answered_are_not_kept(client):

@@ -77,6 +77,16 @@ def test_what_a_model_cannot_do_is_said(task_type, profile, content, said):
     assert said in " ".join(faults(content, task_type, profile).values())
 
 
+def test_faults_of_the_form_and_of_the_model_are_named_together():
+    content = {"prompt": "", "steps": 4, "width": 500, "max_sequence_length": 512, "lora_weights": {"neon": 1}}
+    assert set(faults(content)) == {"prompt", "steps", "width", "max_sequence_length", "lora_weights.neon"}
+
+
+def test_fill_takes_no_true_guidance():
+    content = {"prompt": "a", "image": PICTURE, "mask": PICTURE, "true_cfg_scale": 4}
+    assert set(faults(content, "inpainting", "flux-fill")) == {"true_cfg_scale"}
+
+
 @pytest.mark.parametrize(
     ("asked", "weights"),
     [
