@@ -21,7 +21,7 @@ FLUX_VENV := .venv-flux
 MODEL_FOLDER ?=
 PROFILE ?= flux-schnell
 
-.PHONY: help demo demo-flux up test soak lint format lock clean
+.PHONY: help demo demo-flux bench-flux up test soak lint format lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -39,6 +39,9 @@ up: $(STAMPS)/run ## run the platform until Ctrl-C (CONFIG=config.yaml PORT=8000
 
 test: $(STAMPS)/dev $(FLUX_VENV)/stamp ## run every check; each group against its budget of seconds
 	@$(BIN)/python test/suite.py
+
+bench-flux: $(STAMPS)/run $(FLUX_VENV)/stamp ## the flux server beside a bare loop (ARGS=--gpu: FLUX's real shape on a GPU)
+	@$(FLUX_VENV)/bin/python -m bench.flux $(ARGS)
 
 soak: $(STAMPS)/dev ## the long forms of the fault tests (FAULTS_KILLS=1000 FAULTS_TASKS=2000 FAULTS_SEED=…)
 	@$(BIN)/python -m pytest test/faults -m slow -rA -q

@@ -60,8 +60,8 @@ class Result:
         return "passed, but over its budget" if self.seconds > self.budget_s else "passed"
 
 
-def tool(name: str, *arguments: str) -> Check:
-    return Check(command=(str(BIN / name), *arguments))
+def tool(name: str, *arguments: str, folder: Path = BIN) -> Check:
+    return Check(command=(str(folder / name), *arguments))
 
 
 def pytest(name: str, *arguments: str, folder: Path = BIN) -> Check:
@@ -92,6 +92,7 @@ GROUPS = (
     Group(name="demo", checks=(pytest("demo", "test/e2e/test_demo.py"),), budget_s=50),
     Group(name="demo-flux", checks=(pytest("demo-flux", "test/e2e/test_demo_flux.py"),), budget_s=60),
     Group(name="bench", checks=(tool("python", "-m", "bench", "--short"),), budget_s=120),
+    Group(name="bench-flux", checks=(tool("python", "-m", "bench.flux", "--short", folder=FLUX_BIN),), budget_s=60),
 )
 
 

@@ -121,7 +121,9 @@ def _pictures_body(job: Job) -> bytes:
     previews = [base64.b64encode(output.content) for output in job.outputs.values() if output.kind == "preview"]
     numbers = sorted(number for number, output in job.outputs.items() if output.kind == "picture")
     pictures = [base64.b64encode(job.outputs[number].content) for number in numbers]
-    parts = [b'{"image":"', pictures[0], b'","images":["', b'","'.join(pictures), b'"],']
+    parts = [b'{"image":"', pictures[0], b'",']
+    if len(pictures) > 1:
+        parts += [b'"images":["', b'","'.join(pictures), b'"],']
     if previews:
         parts += [b'"preview":"', previews[0], b'",']
     return b"".join([*parts, json.dumps(told).encode()[1:]])

@@ -18,7 +18,7 @@ def faults_of(answer):
 async def test_a_picture_comes_with_its_seed_and_all_values_after_defaults(client, opened):
     body = (await client.generate(seed=41)).json()
     assert opened(body["image"]).size == (64, 64)
-    assert body["images"] == [body["image"]]
+    assert "images" not in body
     assert (body["seed"], body["seeds"]) == (41, [41])
     assert {"num_inference_steps": 4, "guidance_scale": 0, "max_sequence_length": 256}.items() <= body[
         "parameters"
@@ -48,7 +48,7 @@ async def test_several_pictures_have_seeds_that_follow_each_other(client):
     body = (await client.generate(seed=5, num_images=3)).json()
     assert body["seeds"] == [5, 6, 7]
     alone = (await client.generate(seed=7)).json()
-    assert len(body["images"]) == 3
+    assert (len(body["images"]), body["images"][0]) == (3, body["image"])
     assert body["images"][2] == alone["image"]
 
 
@@ -166,7 +166,7 @@ async def test_an_edit_shows_an_early_look_beside_the_picture(editor, connect, p
     body = (await (await connect(editor)).http.post("/edit", json=content)).json()
     assert opened(body["preview"]).size == opened(body["image"]).size == (128, 128)
     assert body["preview"] != body["image"]
-    assert len(body["images"]) == 1
+    assert "images" not in body
     assert 0 < body["timings_s"]["preview"] < body["timings_s"]["denoise"] + body["timings_s"]["decode"]
 
 

@@ -1,0 +1,1 @@
+"""Measures what the flux model server costs beside a bare loop over its pipeline, and what it gets out of a GPU."""

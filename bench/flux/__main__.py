@@ -1,0 +1,42 @@
+"""The flux server beside a bare loop over the same pipeline, or with --gpu FLUX's real shape against the roofline."""
+
+import argparse
+import signal
+import sys
+
+from bench.flux import roofline
+from bench.flux.callers import CallError
+from bench.flux.programs import ProgramError
+from bench.flux.report import report
+
+_INTERRUPTED, _TERMINATED = 130, 143
+
+
+def main() -> int:
+    """Measure and print.
+
+    Returns:
+        1 when it could not be done; a limit that is not kept is printed, and fails nothing.
+    """
+    # As an exception, so that what was started is ended on the way out.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
+    parser = argparse.ArgumentParser(prog="python -m bench.flux", description=__doc__)
+    forms = parser.add_mutually_exclusive_group()
+    forms.add_argument("--short", action="store_true", help="half a minute's worth: fewer runs, fewer pictures")
+    forms.add_argument("--gpu", action="store_true", help="FLUX.1-schnell's shape, random weights, on the first GPU")
+    arguments = parser.parse_args()
+    try:
+        if arguments.gpu:
+            roofline.report()
+        else:
+            report(short=arguments.short)
+    except (ProgramError, CallError, roofline.NoGpuError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
