@@ -1,37 +1,22 @@
 """The server with the real pipeline and tiny models of the real classes. Skipped where torch is not installed."""
 
 import asyncio
-import contextlib
 import os
 import signal
 
 import pytest
 from PIL import ImageChops
 
-OPTIONS = {"profile": None, "dtype": "float32"}
+OPTIONS = {"profile": None, "source": "flux", "dtype": "float32"}
 ENVIRONMENT = {"PIPELINE": "runtimes.flux.pipeline.loading:load", "OMP_NUM_THREADS": 1}
 MOST_DIFFERENCE = 2
 
 
 @pytest.fixture(scope="module")
-def real(tiny_models, shared):
-    """A server of a tiny model; it takes minutes where the machine is slow."""
-    with contextlib.ExitStack() as stack:
-
-        def start(source: str, **options):
-            environment = {
-                "PIPELINE": "runtimes.flux.pipeline.loading:load",
-                "MODELS_FOLDER": tiny_models,
-                "OMP_NUM_THREADS": 1,
-            }
-            return stack.enter_context(shared(environment, **OPTIONS, source=source, **options))
-
-        yield start
-
-
-@pytest.fixture(scope="module")
-def flux(real):
-    return real("flux", batchWaitSeconds=0.5)
+def flux(tiny_models, shared):
+    """A server of a tiny model; a start takes long where the machine is slow."""
+    with shared({**ENVIRONMENT, "MODELS_FOLDER": tiny_models}, **OPTIONS, batchWaitSeconds=0.5) as server:
+        yield server
 
 
 async def test_a_picture_in_a_batch_is_the_one_it_is_alone(flux, connect, opened):
@@ -62,16 +47,3 @@ async def test_a_job_whose_worker_is_killed_is_drawn_by_the_next_one(flux, conne
     await client.until(job_id, "progress")
     os.kill(flux.workers()[0], signal.SIGKILL)
     assert (await client.end(job_id))["state"] == "succeeded"
-
-
-async def test_an_edit_shows_an_early_look_and_then_the_picture(real, connect, picture, opened):
-    client = await connect(real("flux-kontext"))
-    content = {
-        "instructions": "make it blue",
-        "image": picture(),
-        "size": 64,
-        "preview": True,
-        "num_inference_steps": 4,
-    }
-    body = (await client.http.post("/edit", json=content)).json()
-    assert opened(body["preview"]).size == opened(body["image"]).size == (64, 64)
