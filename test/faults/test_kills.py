@@ -78,7 +78,7 @@ class Moment(Case):
         self.second_notices = second_notices
 
     def bed(self, kit):
-        return kit.runtime("sdwebui", visibility_s=3, table=self._table)
+        return kit.runtime("sdwebui", visibility_s=5, table=self._table)
 
     def run(self, bed):
         pod = bed.pod(server_options=("--step-s", STEP_S))

@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from faultkit.runtime import Runtime
 
-WORKERS = 12
+WORKERS = 8
 
 
 class Case:
