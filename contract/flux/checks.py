@@ -24,7 +24,7 @@ def request_faults(
         card: The model; None where it is not known, and only the request's form is checked.
         at: Where the request stands.
     """
-    request: Request | None = None
+    request: Request | None
     try:
         request = REQUESTS[task_type].model_validate(content)
     except ValidationError as exc:
