@@ -1,0 +1,114 @@
+"""The stack's own step, and the account it goes to."""
+
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
+import pytest
+
+from deploy import account, stacks
+from deploy.account import Account
+from deploy.errors import DeployError
+from deploy.failures import explained_failures
+from deploy.rollout.steps.stack import PlatformStack
+from deploy.stacks import Event, Stack
+
+
+class TestTheStack:
+    @pytest.fixture(autouse=True)
+    def quick(self, monkeypatch):
+        monkeypatch.setattr(stacks, "_POLL_S", 0.05)
+
+    def test_an_operation_under_way_is_waited_for_and_its_events_are_shown(self, inside, deployment, world, capsys):
+        opened = deployment()
+        stack = world.stack()
+        stack.status = "UPDATE_IN_PROGRESS"
+        threading.Timer(0.3, lambda: setattr(stack, "status", "UPDATE_COMPLETE")).start()
+        PlatformStack().run(opened)
+        told = capsys.readouterr().out
+        assert "an operation is under way (UPDATE_IN_PROGRESS)" in told
+        assert "CREATE_COMPLETE" in told
+        assert inside.calls.read_text() == "cdk deploy --no-rollback --require-approval never\n"
+
+    @pytest.mark.parametrize(
+        ("status", "way_out"),
+        [
+            ("ROLLBACK_COMPLETE", "deploy/destroy.sh"),
+            ("UPDATE_ROLLBACK_FAILED", "cdk rollback"),
+            ("DELETE_FAILED", "deploy/destroy.sh"),
+        ],
+    )
+    def test_a_state_that_cannot_be_updated_is_told_with_the_way_out(self, inside, deployment, world, status, way_out):
+        world.stack().status = status
+        with pytest.raises(DeployError, match=way_out):
+            PlatformStack().run(deployment())
+        assert inside.calls.read_text() == ""
+
+    @pytest.mark.parametrize("status", ["CREATE_FAILED", "UPDATE_FAILED"])
+    def test_after_a_failure_without_rollback_the_next_run_goes_on(self, inside, deployment, world, status, capsys):
+        world.stack().status = status
+        PlatformStack().run(deployment())
+        assert "goes on from there" in capsys.readouterr().out
+        assert "cdk deploy" in inside.calls.read_text()
+
+    def test_a_failure_is_explained_by_the_stacks_own_events(self, inside, deployment, world):
+        event = world.stack().events[-1]
+        event.logical_resource_id, event.resource_type = "Topic", "AWS::SNS::Topic"
+        event.resource_status, event.resource_status_reason = "CREATE_FAILED", "Maximum number of topics reached"
+        inside.break_("cdk-deploy")
+        with pytest.raises(DeployError) as failure:
+            PlatformStack().run(deployment())
+        assert "  Topic (AWS::SNS::Topic): Maximum number of topics reached\n    → A quota" in failure.value.problem
+
+    def test_only_causes_are_shown_not_what_was_cancelled_after_them(self):
+        def event(resource, reason, kind="AWS::S3::Bucket"):
+            now = datetime.now(UTC)
+            return Event(id="1", at=now, resource=resource, type=kind, status="CREATE_FAILED", reason=reason)
+
+        shown = explained_failures(
+            [
+                event("A", "Resource creation cancelled"),
+                event("B", "AccessDenied"),
+                event("C", "odd"),
+                event("S", "failed to create A, B", "AWS::CloudFormation::Stack"),
+            ]
+        )
+        assert shown == (
+            "  B (AWS::S3::Bucket): AccessDenied\n    → The credentials may not do this.\n  C (AWS::S3::Bucket): odd"
+        )
+
+    def test_a_watched_stack_tells_each_event_once(self, world):
+        held = world.stack()
+        held.status = "UPDATE_IN_PROGRESS"
+        told = []
+        threading.Timer(0.3, lambda: setattr(held, "status", "UPDATE_COMPLETE")).start()
+        stack = Stack(world.client("cloudformation"), "sdoneksStack")
+        began = time.monotonic()
+        assert stack.watch(told.append, since=datetime.now(UTC) - timedelta(hours=1)) == "UPDATE_COMPLETE"
+        assert time.monotonic() - began > 0.25
+        assert len({event.id for event in told}) == len(told) > 0
+
+
+class TestTheAccount:
+    def session(self, region, arn):
+        identity = SimpleNamespace(get_caller_identity=lambda: {"Arn": arn, "Account": "1"})
+        return lambda region_name: SimpleNamespace(
+            region_name=region_name or region,
+            get_partition_for_region=lambda name: "aws-cn" if name.startswith("cn-") else "aws",
+            client=lambda *_, **__: identity,
+        )
+
+    def test_credentials_of_another_partition_are_refused(self, monkeypatch):
+        monkeypatch.setattr(account.boto3, "Session", self.session(None, "arn:aws:iam::1:user/me"))
+        with pytest.raises(DeployError, match="is in partition aws-cn, the credentials are of aws"):
+            Account.find("cn-northwest-1")
+
+    def test_without_a_region_it_says_how_to_name_one(self, monkeypatch):
+        monkeypatch.setattr(account.boto3, "Session", self.session(None, "arn:aws:iam::1:user/me"))
+        with pytest.raises(DeployError, match="-R"):
+            Account.find(None)
+
+    def test_an_unknown_region_is_refused(self, inside):
+        with pytest.raises(DeployError, match="no region nowhere-1"):
+            Account.find("nowhere-1")
