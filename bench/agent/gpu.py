@@ -9,11 +9,12 @@ import base64
 import io
 from functools import cache
 from random import Random
-from unittest.mock import patch
+from typing import Any
 
 from PIL import Image
 
 from runtimes.standin.__main__ import parse, serve
+from runtimes.standin.painter import Brief, Painter
 
 _SIDE_PX = 365  # noise cannot be compressed: 365 x 365 x 3 bytes
 
@@ -33,16 +34,30 @@ def picture_png() -> bytes:
     return held.getvalue()
 
 
+class NoisePainter(Painter):
+    """Gives the one picture and its one file, whatever is asked for."""
+
+    def __init__(self) -> None:
+        self._picture = picture()
+        self._file = picture_png()
+        self._base64 = base64.b64encode(self._file).decode()
+
+    def draw(self, brief: Brief, given: Image.Image | None = None, strength: float = 1.0) -> Image.Image:  # noqa: ARG002
+        """Give the picture."""
+        return self._picture
+
+    def file(self, picture: Image.Image, form: str, **settings: Any) -> bytes:  # noqa: ARG002
+        """Give the file."""
+        return self._file
+
+    def base64(self, picture: Image.Image, form: str, **settings: Any) -> str:  # noqa: ARG002
+        """Give the file in base64."""
+        return self._base64
+
+
 def main() -> None:
     """Answer until a signal comes."""
-    encoded = base64.b64encode(picture_png()).decode()
-    with (
-        patch("runtimes.standin.sdwebui.generation.paint", lambda _: picture()),
-        patch("runtimes.standin.sdwebui.generation.blend", lambda *_: picture()),
-        patch("runtimes.standin.sdwebui.generation.encode", lambda *_: encoded),
-        patch("runtimes.standin.comfyui.nodes.sampling.paint", lambda _: picture()),
-    ):
-        asyncio.run(serve(parse()))
+    asyncio.run(serve(parse(), NoisePainter()))
 
 
 if __name__ == "__main__":

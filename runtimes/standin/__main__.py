@@ -13,6 +13,7 @@ from typing import Any
 
 from runtimes.standin.app import TYPES
 from runtimes.standin.faults import FaultBoard, Faults, fault_choices, fault_help
+from runtimes.standin.painter import Painter
 from runtimes.standin.server import Server
 from runtimes.standin.stage import DEFAULT_MODELS, Stage
 
@@ -46,11 +47,11 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-async def serve(settings: argparse.Namespace) -> None:
-    """Answer until a signal comes; SD WebUI then finishes its jobs, ComfyUI is gone at once."""
+async def serve(settings: argparse.Namespace, painter: Painter) -> None:
+    """Answer with the painter's pictures until a signal comes; SD WebUI then ends its jobs, ComfyUI is gone at once."""
     faults = Faults().merged({one.name: getattr(settings, one.name) for one in fields(Faults)})
     models = tuple(settings.model or DEFAULT_MODELS)
-    stage = Stage(models=tuple(model for model in models if model), faults=FaultBoard(faults))
+    stage = Stage(models=tuple(model for model in models if model), painter=painter, faults=FaultBoard(faults))
     server = Server(settings.type, stage, host=settings.host, port=settings.port)
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -72,7 +73,7 @@ def main() -> None:
     settings = parse()
     if settings.type == _FLUX:
         become_flux(settings)
-    asyncio.run(serve(settings))
+    asyncio.run(serve(settings, Painter()))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,13 @@
 """Draw the picture that a prompt, a seed and a checkpoint ask for: the same request, the same bytes."""
 
+import base64
 import hashlib
+import io
 import re
 from dataclasses import astuple, dataclass
 from functools import lru_cache
 from random import Random
+from typing import Any
 
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
 
@@ -85,6 +88,25 @@ def blend(given: Image.Image, drawn: Image.Image, strength: float) -> Image.Imag
     """Return the given picture redrawn to `strength` (0 keeps it, 1 replaces it), in the drawing's size."""
     fitted = given.convert("RGB").resize(drawn.size, Image.Resampling.LANCZOS)
     return Image.blend(fitted, drawn, min(1.0, max(0.0, strength)))
+
+
+class Painter:
+    """Makes a server's pictures and their files; a server that is to give out others is handed another painter."""
+
+    def draw(self, brief: Brief, given: Image.Image | None = None, strength: float = 1.0) -> Image.Image:
+        """Return the picture of the brief, or the given one redrawn to `strength` (0 keeps it, 1 replaces it)."""
+        drawn = paint(brief)
+        return drawn if given is None else blend(given, drawn, strength)
+
+    def file(self, picture: Image.Image, form: str, **settings: Any) -> bytes:
+        """Return the picture as a file of one of Pillow's formats, saved with that format's settings."""
+        held = io.BytesIO()
+        picture.save(held, form, **settings)
+        return held.getvalue()
+
+    def base64(self, picture: Image.Image, form: str, **settings: Any) -> str:
+        """Return that file in base64."""
+        return base64.b64encode(self.file(picture, form, **settings)).decode()
 
 
 def _choose(prompt: str, choices: tuple[str, ...], chance: Random) -> str:

@@ -16,6 +16,7 @@ from runtimes.standin.comfyui.registry import NODES, Library, Shown
 from runtimes.standin.comfyui.socket import Hub
 from runtimes.standin.comfyui.values import describe
 from runtimes.standin.faults import FaultBoard, OutOfMemoryError
+from runtimes.standin.painter import Painter
 
 _OUT_OF_MEMORY_TIPS = (
     "This error means you ran out of memory on your GPU.\n\nTIPS: If the workflow worked before you might have "
@@ -39,6 +40,7 @@ class Desk:
 
     hub: Hub
     library: Library
+    painter: Painter
     faults: FaultBoard
     cache: Cache = field(default_factory=Cache)
     interrupted: asyncio.Event = field(default_factory=asyncio.Event)
@@ -65,6 +67,7 @@ class Run:
     """One prompt on its way; it is also the context that nodes get."""
 
     def __init__(self, desk: Desk, item: Item) -> None:
+        self.painter = desk.painter
         self.folders: Folders = desk.library.folders
         self.prompt: Mapping[str, Any] = item.prompt
         self.pnginfo: Mapping[str, Any] = item.extra_data.get("extra_pnginfo") or {}

@@ -36,7 +36,7 @@ class Machine:
         self.folders = Folders()
         models = dict.fromkeys(MODEL_FOLDERS, ()) | _SMALL_MODELS | {"checkpoints": stage.models}
         self.library = Library(models=models, folders=self.folders)
-        self.desk = Desk(hub=self.hub, library=self.library, faults=stage.faults)
+        self.desk = Desk(hub=self.hub, library=self.library, painter=stage.painter, faults=stage.faults)
         self.queue = PromptQueue(self._tell_queue)
         self._number = 0
         self._free = False

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from runtimes.standin.comfyui.files import Folders
+from runtimes.standin.painter import Painter
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ def choice(options: list[str] | Callable[[Library], list[str]], **settings: Any)
 class Context(Protocol):
     """What a running node may use besides its inputs."""
 
+    painter: Painter
     folders: Folders
     prompt: Mapping[str, Any]
     pnginfo: Mapping[str, Any]

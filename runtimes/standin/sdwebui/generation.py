@@ -7,7 +7,7 @@ from typing import Any
 
 from PIL import Image
 
-from runtimes.standin.painter import Brief, blend, paint, unfinished
+from runtimes.standin.painter import Brief, unfinished
 from runtimes.standin.sdwebui import infotext
 from runtimes.standin.sdwebui.animation import animate
 from runtimes.standin.sdwebui.catalog import catalog, require_upscaler
@@ -53,7 +53,7 @@ async def generate(machine: Machine, kind: str, values: dict[str, Any]) -> dict[
 
 def _encoded(machine: Machine, order: Order, result: Result) -> list[str]:
     return animate(order, result.images) or [
-        encode(image, {"parameters": text}, machine.options)
+        encode(image, {"parameters": text}, machine.options, machine.stage.painter)
         for image, text in zip(result.images, result.texts, strict=True)
     ]
 
@@ -133,7 +133,8 @@ async def _sample(machine: Machine, order: Order) -> float:
         if step_s:
             if progress.preview is None:
                 small = Brief(prompt=order.values["prompt"], seed=order.seed, width=width, height=height)
-                progress.preview = encode(paint(small), {}, machine.options)
+                painter = machine.stage.painter
+                progress.preview = encode(painter.draw(small), {}, machine.options, painter)
             await asyncio.sleep(step_s)
     return 1.0
 
@@ -150,10 +151,8 @@ def _draw(machine: Machine, order: Order, checkpoint: Checkpoint, seed: int, sha
         height=height,
         checkpoint=checkpoint.name,
     )
-    drawn = paint(brief)
-    if order.given is not None:
-        strength = order.values["denoising_strength"]
-        drawn = blend(order.given, drawn, 0.75 if strength is None else strength)
+    strength = order.values["denoising_strength"]
+    drawn = machine.stage.painter.draw(brief, order.given, 0.75 if strength is None else strength)
     return order.inpainted(unfinished(drawn, share) if share < 1 else drawn)
 
 

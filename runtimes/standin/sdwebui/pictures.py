@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from PIL import Image, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
+from runtimes.standin.painter import Painter
 from runtimes.standin.sdwebui.errors import RefusedError
 from runtimes.standin.sdwebui.options import Options
 
@@ -52,31 +53,24 @@ def _exif(text: str) -> bytes:
     return exif.tobytes()
 
 
-def _as_png(image: Image.Image, text: dict[str, str], _: Options) -> bytes:
+def _as_png(image: Image.Image, text: dict[str, str], _: Options, painter: Painter) -> str:
     info = PngInfo()
     for key, value in text.items():
         info.add_text(key, value)
-    return _saved(image, "PNG", pnginfo=info)
+    return painter.base64(image, "PNG", pnginfo=info)
 
 
-def _as_jpeg(image: Image.Image, text: dict[str, str], options: Options) -> bytes:
-    return _saved(
-        image.convert("RGB"), "JPEG", quality=int(options["jpeg_quality"]), exif=_exif("\n".join(text.values()))
-    )
+def _as_jpeg(image: Image.Image, text: dict[str, str], options: Options, painter: Painter) -> str:
+    exif = _exif("\n".join(text.values()))
+    return painter.base64(image.convert("RGB"), "JPEG", quality=int(options["jpeg_quality"]), exif=exif)
 
 
-def _as_webp(image: Image.Image, text: dict[str, str], options: Options) -> bytes:
+def _as_webp(image: Image.Image, text: dict[str, str], options: Options, painter: Painter) -> str:
     chosen: dict[str, Any] = {"quality": int(options["jpeg_quality"]), "lossless": bool(options["webp_lossless"])}
-    return _saved(image.convert("RGB"), "WEBP", exif=_exif("\n".join(text.values())), **chosen)
+    return painter.base64(image.convert("RGB"), "WEBP", exif=_exif("\n".join(text.values())), **chosen)
 
 
-def _saved(image: Image.Image, form: str, **chosen: Any) -> bytes:
-    held = io.BytesIO()
-    image.save(held, form, **chosen)
-    return held.getvalue()
-
-
-_FORMS: dict[str, Callable[[Image.Image, dict[str, str], Options], bytes]] = {
+_FORMS: dict[str, Callable[[Image.Image, dict[str, str], Options, Painter], str]] = {
     "png": _as_png,
     "jpg": _as_jpeg,
     "jpeg": _as_jpeg,
@@ -84,8 +78,8 @@ _FORMS: dict[str, Callable[[Image.Image, dict[str, str], Options], bytes]] = {
 }
 
 
-def encode(image: Image.Image, text: dict[str, str], options: Options) -> str:
-    """Return the picture as base64 in the format that the options name, the texts inside it.
+def encode(image: Image.Image, text: dict[str, str], options: Options, painter: Painter) -> str:
+    """Return the picture as the painter's base64 in the format that the options name, the texts inside it.
 
     Raises:
         RefusedError: The options name a format that does not exist.
@@ -93,7 +87,7 @@ def encode(image: Image.Image, text: dict[str, str], options: Options) -> str:
     form = _FORMS.get(str(options["samples_format"]).lower())
     if form is None:
         raise RefusedError(500, "Invalid image format")
-    return base64.b64encode(form(image, text, options)).decode()
+    return form(image, text, options, painter)
 
 
 def encode_animation(frames: Sequence[Image.Image], form: str, frame_ms: int) -> str:

@@ -124,7 +124,7 @@ async def _upscale(machine: Machine, encoded: list[str], values: dict[str, Any])
         results = [await asyncio.to_thread(upscaled, image, values) for image in images]
     texts = [", ".join(f"{key}: {infotext.quoted(value)}" for key, value in told.items()) for _, told in results]
     pictures = [
-        encode(picture, {"postprocessing": text} if text else {}, machine.options)
+        encode(picture, {"postprocessing": text} if text else {}, machine.options, machine.stage.painter)
         for (picture, _), text in zip(results, texts, strict=True)
     ]
     return f"<p>{texts[0] if texts else ''}</p>", pictures

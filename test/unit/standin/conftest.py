@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from runtimes.standin.faults import FaultBoard, Faults
+from runtimes.standin.painter import Painter
 from runtimes.standin.server import Server
 from runtimes.standin.stage import Stage
 
@@ -157,8 +158,8 @@ class Ear:
         await asyncio.wait_for(self._task, timeout_s)
 
 
-async def _serve(kind: str, talk: type[Talk], models: tuple[str, ...], faults: dict[str, Any]) -> AsyncIterator[Any]:
-    stage = Stage(models=models, faults=FaultBoard(Faults().merged(faults)))
+async def _serve(kind: str, talk: type[Talk], models: tuple[str, ...], painter: Painter) -> AsyncIterator[Any]:
+    stage = Stage(models=models, painter=painter, faults=FaultBoard(Faults()))
     server = Server(kind, stage, patience_s=0.1)
     await server.start()
     async with aiohttp.ClientSession() as session:
@@ -167,23 +168,29 @@ async def _serve(kind: str, talk: type[Talk], models: tuple[str, ...], faults: d
 
 
 @pytest.fixture
-async def webui() -> AsyncIterator[Webui]:
+def painter() -> Painter:
+    """What the servers draw with; a module that wants another one has a fixture of this name."""
+    return Painter()
+
+
+@pytest.fixture
+async def webui(painter: Painter) -> AsyncIterator[Webui]:
     """An SD WebUI that has tiny_a (loaded) and tiny_b."""
-    async for talk in _serve("sdwebui", Webui, MODELS, {}):
+    async for talk in _serve("sdwebui", Webui, MODELS, painter):
         yield talk
 
 
 @pytest.fixture
-async def empty_webui() -> AsyncIterator[Webui]:
+async def empty_webui(painter: Painter) -> AsyncIterator[Webui]:
     """An SD WebUI without any checkpoint."""
-    async for talk in _serve("sdwebui", Webui, (), {}):
+    async for talk in _serve("sdwebui", Webui, (), painter):
         yield talk
 
 
 @pytest.fixture
-async def comfy() -> AsyncIterator[Comfy]:
+async def comfy(painter: Painter) -> AsyncIterator[Comfy]:
     """A ComfyUI that has tiny_a and tiny_b."""
-    async for talk in _serve("comfyui", Comfy, MODELS, {}):
+    async for talk in _serve("comfyui", Comfy, MODELS, painter):
         yield talk
 
 

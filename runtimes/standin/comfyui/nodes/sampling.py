@@ -9,7 +9,7 @@ from PIL import Image
 from runtimes.standin.comfyui.nodes.image import CROPS, METHODS, MOST_SIDE, resized
 from runtimes.standin.comfyui.registry import Context, Input, Library, choice, link, node, real, text, whole
 from runtimes.standin.comfyui.values import Images, Latent, Model
-from runtimes.standin.painter import Brief, blend, paint, unfinished
+from runtimes.standin.painter import Brief, Painter, unfinished
 
 _MOST_SEED = 0xFFFFFFFFFFFFFFFF
 _GREY = (127, 127, 127)
@@ -201,17 +201,17 @@ def encode_latent(pixels: Images, **_: Model) -> tuple[Latent]:
     return (Latent(tuple(one.crop((0, 0, one.width // 8 * 8, one.height // 8 * 8)) for one in pixels)),)
 
 
-def _drawn(latent: Latent, strength: float, **brief: Any) -> tuple[Image.Image, ...]:
+def _drawn(painter: Painter, latent: Latent, strength: float, **asked: Any) -> tuple[Image.Image, ...]:
     results = []
     for index, image in enumerate(latent.images):
-        seed = brief["seed"] + index * _SEED_STRIDE
-        drawn = paint(Brief(**{**brief, "seed": seed}, width=image.width, height=image.height))
-        results.append(drawn if latent.empty else blend(image, drawn, strength))
+        seed = asked["seed"] + index * _SEED_STRIDE
+        brief = Brief(**{**asked, "seed": seed}, width=image.width, height=image.height)
+        results.append(painter.draw(brief, None if latent.empty else image, strength))
     return tuple(results)
 
 
 async def _sample(context: Context, latent: Latent, steps: range, strength: float, **brief: Any) -> tuple[Latent]:
-    images = await asyncio.to_thread(_drawn, latent, strength, **brief)
+    images = await asyncio.to_thread(_drawn, context.painter, latent, strength, **brief)
     for done, _ in enumerate(steps, start=1):
         preview = unfinished(images[0], done / len(steps)) if context.previews else None
         await context.step(done, len(steps), preview, "JPEG")

@@ -34,7 +34,8 @@ def _save_each(context: Context, images: Images, prefix: str, kind: str) -> Show
     listed = []
     for index, image in enumerate(images):
         name = f"{spot.stem.replace('%batch_num%', str(index))}_{spot.number + index:05}_.png"
-        image.save(spot.folder / name, pnginfo=_metadata(context), compress_level=4)
+        file = context.painter.file(image, "PNG", pnginfo=_metadata(context), compress_level=4)
+        (spot.folder / name).write_bytes(file)
         listed.append({"filename": name, "subfolder": spot.subfolder, "type": kind})
     return Shown({"images": listed})
 
