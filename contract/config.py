@@ -18,6 +18,7 @@ from contract.runtimes import RUNTIME_TYPES
 
 _BUCKET_ARN = r"^arn:aws[a-z-]*:s3:::[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"
 _KEY_ARN = r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+$"
+_GPUS = "nvidia.com/gpu"
 _FOREIGN_VALUES = "extraValues of a foreign chart"
 """A key that no YAML file has by accident."""
 
@@ -115,6 +116,26 @@ class ModelsRuntime(Section):
         )
 
     @property
+    def scaling_problems(self) -> list[str]:
+        """What would call for more pods than its tasks need."""
+        pods = self.extra_values.runtime
+        scaling = pods.scaling
+        if (
+            self.model is None
+            or self.chart_repository is not None
+            or not (scaling.enabled and scaling.scale_on_in_flight)
+        ):
+            return []
+        gpus = str(pods.inference_api.resources.limits.get(_GPUS, 1))
+        # What all GPUs draw together, and what one of them draws next: queue_agent.ports.Capacity.places.
+        held = (int(gpus) + 1) * self.model.max_batch if gpus.isdigit() else 0
+        if held <= scaling.queue_length:
+            return []
+        return [
+            f"is {scaling.queue_length}, but a pod holds up to {held} tasks, which calls for more; set it to {held}"
+        ]
+
+    @property
     def gpu_problems(self) -> list[str]:
         """What its model lacks on the nodes that it may be given."""
         nodes = self.extra_values.karpenter
@@ -188,8 +209,11 @@ class Config(Section):
                     Fault(f"modelsRuntime[{index}].namespace", f"is shared with runtime {seen[runtime.namespace]}")
                 )
             seen.setdefault(runtime.namespace, runtime.name)
-            types = f"modelsRuntime[{index}].extraValues.karpenter.provisioner.instanceType"
+            values = f"modelsRuntime[{index}].extraValues"
+            types = f"{values}.karpenter.provisioner.instanceType"
             found += [Fault(types, problem) for problem in runtime.gpu_problems]
+            length = f"{values}.runtime.scaling.queueLength"
+            found += [Fault(length, problem) for problem in runtime.scaling_problems]
         return found
 
 

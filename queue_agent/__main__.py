@@ -90,7 +90,7 @@ async def run(settings: Settings, telemetry_settings: TelemetrySettings) -> None
             queue=queue,
             server=server,
             pipeline=pipeline,
-            line=Line(server.places, server.progress),
+            line=Line(),
             watch=watch,
             mark=await stack.enter_async_context(BusyMark(patch)),
             stop=stop,

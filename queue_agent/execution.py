@@ -30,10 +30,6 @@ class Execution:
     watch: ModelServerWatch
     telemetry: Telemetry
 
-    async def progress(self, place: Place) -> float | None:
-        """How far the job in a place is, from 0 to 1; None when it does not run or nobody can tell."""
-        return await self.server.progress() if place.is_running else None
-
     async def run(
         self, prepared: Any, job: str, *, lease: Lease, place: Place, deadlines: Deadlines, stages: Stages
     ) -> Result:
@@ -47,8 +43,8 @@ class Execution:
         """
         limit = asyncio.timeout(None)
 
-        def started() -> None:
-            place.started()
+        def started(batch: int | None = None) -> None:
+            place.started(batch)
             lease.begin()
             self.telemetry.gpu_began(job)
             limit.reschedule(asyncio.get_running_loop().time() + deadlines.execution_s)

@@ -5,11 +5,13 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
+from queue_agent.batch import Batch
 from queue_agent.forecast import JobForecast, LeadTime
-from queue_agent.ports import Work
+from queue_agent.ports import Capacity, Work
 
 MAX_HELD = 8
-"""Messages held at once, those whose pictures are being stored included: results wait in memory."""
+"""Messages held at once, those whose pictures are being stored included: results wait in memory. A model server that
+can have more jobs gets them all the same."""
 
 _FIRST_ASK_S = 0.05
 _LAST_ASK_S = 0.5
@@ -28,39 +30,35 @@ class Place:
         self._line = line
         self._clock = clock
         self._taken_s = clock()
-        self._started_s: float | None = None
         self._work: Work | None = None
-        self.predicted_s: float | None = None  # from beginning to end in the model server
+        self._ask_progress: Progress | None = None
         self._holds_turn = False
+        self.batch: Batch | None = None  # what the model server runs it in, once it has begun
 
     @property
     def has_started(self) -> bool:
         """Whether the model server has begun with it."""
-        return self._started_s is not None
+        return self.batch is not None
 
     @property
     def is_running(self) -> bool:
         """Whether the model server is busy with it."""
-        return self._started_s is not None and self._holds_turn
+        return self.has_started and self._holds_turn
 
     @property
     def is_through(self) -> bool:
         """Whether the model server is done with it."""
-        return self._started_s is not None and not self._holds_turn
-
-    @property
-    def elapsed_s(self) -> float:
-        """Seconds since the model server began with it."""
-        return 0.0 if self._started_s is None else self._clock() - self._started_s
+        return self.has_started and not self._holds_turn
 
     @property
     def remaining_s(self) -> float | None:
         """Seconds until the model server should be done with it; None when nothing is known."""
-        return None if self.predicted_s is None else max(0.0, self.predicted_s - self.elapsed_s)
+        return None if self.batch is None else self.batch.remaining_s
 
-    def ready(self, work: Work) -> None:
-        """Note that it could run now."""
+    def ready(self, work: Work, progress: Progress) -> None:
+        """Note that it could run now, and who tells how far it will be."""
         self._work = work
+        self._ask_progress = progress
         self._line.lead.prepared(self._clock() - self._taken_s)
 
     async def take_turn(self) -> None:
@@ -75,22 +73,22 @@ class Place:
             self._line.turns.release()
             self._line.note_change()
 
-    def started(self) -> None:
-        """Note that the model server begins with it."""
-        self._started_s = self._clock()
+    def started(self, batch: int | None = None) -> None:
+        """Note that the model server begins with it, in the batch of that number or alone."""
+        self.batch = self._line.batch_of(batch)
         if self._work is not None:
-            self.predicted_s = self._line.forecast.predict_s(self._work.kind, self._work.units)
+            self.batch.add(self._work)
         self._line.note_change()
 
     def freed(self) -> None:
         """Note that the model server is done with it and takes the next."""
-        if self._work is not None and self._started_s is not None and self._holds_turn:
-            self._line.forecast.learn(self._work.kind, self._work.units, self.elapsed_s)
+        if self.batch is not None and self._holds_turn:
+            self.batch.freed()
         self.end_turn()
 
-    def progressed(self, fraction: float) -> None:
-        """Correct the prediction by how far the model server says it is."""
-        self.predicted_s = self.elapsed_s / fraction
+    async def progress(self) -> float | None:
+        """Ask how far it is, from 0 to 1; None when it does not run or nobody can tell."""
+        return await self._ask_progress() if self.is_running and self._ask_progress else None
 
     def leave(self) -> None:
         """Note that the message is done with, whatever became of it."""
@@ -100,22 +98,26 @@ class Place:
 class Line:
     """All messages that the agent holds.
 
-    A message is taken early only when the running job is about to end: an idle agent elsewhere could start it now.
+    A message is taken early only when a running job is about to end: an idle agent elsewhere could start it now. Where
+    jobs run together, as many are then taken as the next batch may hold.
 
     Args:
-        places: How many jobs the model server may hold at once.
-        progress: Asks the model server how far the running job is, as a fraction; None when it cannot tell.
         clock: Monotonic seconds.
     """
 
-    def __init__(self, places: int, progress: Progress, clock: Callable[[], float] = time.monotonic) -> None:
-        self.turns = asyncio.Semaphore(places)
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.forecast = JobForecast()
         self.lead = LeadTime()
-        self._progress = progress
         self._clock = clock
         self._held: list[Place] = []
         self._changed = asyncio.Event()
+        self.open(Capacity())
+
+    def open(self, capacity: Capacity) -> None:
+        """Note how many jobs the model server can have; before the first message joins."""
+        self.turns = asyncio.Semaphore(capacity.places)
+        self._devices = capacity.devices
+        self._most_held = max(MAX_HELD, capacity.places)
 
     def join(self) -> Place:
         """Give a newly received message its place."""
@@ -123,17 +125,22 @@ class Line:
         self._held.append(place)
         return place
 
+    def batch_of(self, number: int | None) -> Batch:
+        """The running batch of that number; where there is none, and for None, a new one."""
+        same = (batch for batch in self._running if number is not None and batch.number == number)
+        return next(same, None) or Batch(number, self.forecast, self._clock)
+
     @property
     def is_idle(self) -> bool:
         """Whether no job runs or waits to run."""
-        return not any(place.is_running or not place.has_started for place in self._held)
+        return all(place.is_through for place in self._held)
 
-    async def until_next_is_wanted(self) -> None:
-        """Return when the next message should be asked for."""
+    async def until_next_is_wanted(self) -> int:
+        """Return when messages should be asked for: how many at most."""
         while True:
             pause_s = await self._pause_s()
             if pause_s == 0:
-                return
+                return self._most_wanted
             self._changed.clear()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), pause_s)
@@ -147,25 +154,47 @@ class Line:
         self._held.remove(place)
         self.note_change()
 
+    @property
+    def _running(self) -> dict[Batch, Place]:
+        """The batches that the model server is busy with, and one place of each."""
+        return {place.batch: place for place in self._held if place.batch is not None and place.is_running}
+
+    @property
+    def _most_wanted(self) -> int:
+        running = self._running
+        if len(running) < self._devices:
+            return 1
+        room = self._most_held - len(self._held)
+        return min(room, *(batch.together for batch in running))
+
     async def _pause_s(self) -> float | None:
         """Seconds to wait before asking; 0 for none, None until something changes."""
-        if len(self._held) >= MAX_HELD or any(not place.has_started for place in self._held):
+        running = self._running
+        idle = self._devices - len(running)
+        waiting = sum(not place.has_started for place in self._held)
+        if len(self._held) >= self._most_held or waiting >= max(1, idle):
             return None
-        running = next((place for place in self._held if place.is_running), None)
-        if running is None:
+        if idle > 0:
             return 0.0
-        remaining_s = running.remaining_s
-        if remaining_s is None:
-            # Nothing is known of such jobs yet; the server itself may know.
-            fraction = await self._progress()
-            if not fraction:
-                return min(max(running.elapsed_s, _FIRST_ASK_S), _LAST_ASK_S)
-            running.progressed(fraction)
-            remaining_s = running.elapsed_s / fraction - running.elapsed_s
-        elif remaining_s <= self.lead.seconds and running.elapsed_s > _WORTH_ASKING_S:
-            # The end is near, if the forecast holds. Servers tell whole steps: only a large difference means anything.
-            fraction = await self._progress()
-            if fraction and running.elapsed_s / fraction > _LARGE_ERROR * (running.predicted_s or 0):
-                running.progressed(fraction)
-                remaining_s = running.elapsed_s / fraction - running.elapsed_s
-        return max(0.0, remaining_s - self.lead.seconds)
+        return min([await self._pause_beside(batch, place) for batch, place in running.items()])
+
+    async def _pause_beside(self, batch: Batch, place: Place) -> float:
+        """Seconds to wait as long as a batch runs."""
+        # Of a kind not seen yet the server alone may know; and what runs together takes as long as all of it.
+        is_vague = batch.remaining_s is None or batch.together > 1
+        if is_vague or self._seems_near_its_end(batch):
+            fraction = await place.progress()
+            # Servers tell whole steps: only a large difference means anything.
+            if fraction and (is_vague or batch.elapsed_s / fraction > _LARGE_ERROR * (batch.predicted_s or 0)):
+                batch.progressed(fraction)
+        next_ask_s = min(max(batch.elapsed_s, _FIRST_ASK_S), _LAST_ASK_S)
+        if batch.remaining_s is None:
+            return next_ask_s
+        pause_s = max(0.0, batch.remaining_s - self._lead_s(batch))
+        return min(pause_s, next_ask_s) if batch.together > 1 else pause_s
+
+    def _seems_near_its_end(self, batch: Batch) -> bool:
+        return (batch.remaining_s or 0.0) <= self._lead_s(batch) and batch.elapsed_s > _WORTH_ASKING_S
+
+    def _lead_s(self, batch: Batch) -> float:
+        return self.lead.seconds + batch.last_call_s

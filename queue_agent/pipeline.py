@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from contract.deadlines import Deadlines
@@ -143,7 +144,7 @@ class Pipeline:
                         job=assignment.job,
                         claim=claim,
                         held_since_s=received_s,
-                        progress=lambda: self.execution.progress(place),
+                        progress=place.progress,
                     )
                     async with lease:
                         await self._do(job, lease, place, preparation)
@@ -202,7 +203,8 @@ class Pipeline:
                 if claim.number == 1 and claim.generation == 0 and waited_s > job.deadlines.start_s:
                     raise StartedTooLate(f"The job was not begun within {job.deadlines.start_s:g} s.")
                 prepared = await preparation
-                place.ready(self.execution.server.work(prepared))
+                server = self.execution.server
+                place.ready(server.work(prepared), partial(server.progress, job.assignment.job))
                 result = await self.execution.run(
                     prepared, job.assignment.job, lease=lease, place=place, deadlines=job.deadlines, stages=job.stages
                 )

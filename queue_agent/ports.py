@@ -39,8 +39,8 @@ class Queue(Protocol):
     def visibility_s(self) -> int:
         """How long a delivered message stays hidden from other agents."""
 
-    async def receive(self) -> QueueMessage | None:
-        """Wait up to 20 s for a message."""
+    async def receive(self, most: int = 1) -> list[QueueMessage]:
+        """Wait up to 20 s for a message; who asks for several is busy, and waits no longer than 1 s."""
 
     async def extend(self, message: QueueMessage) -> None:
         """Keep a message hidden for another ``visibility_s``."""
@@ -224,10 +224,42 @@ class Work:
     Attributes:
         kind: Jobs of one kind take the same time per unit.
         units: Sampling steps, or 1 where there are none.
+        together: How many jobs like it the server runs together; 1 where each runs alone.
+        last_call: The part of its time that is left when the server decides what to run next: a job that comes later
+            may wait for longer, or run alone.
     """
 
     kind: str
     units: float
+    together: int = 1
+    last_call: float = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capacity:
+    """How many jobs a model server can have.
+
+    Attributes:
+        devices: GPUs, each of which runs jobs of its own.
+        batch: How many small jobs a device runs together.
+        ahead: Whether it takes the next jobs while it is busy; where a waiting one can be withdrawn by its id.
+    """
+
+    devices: int = 1
+    batch: int = 1
+    ahead: bool = False
+
+    @property
+    def places(self) -> int:
+        """How many jobs it may be given at once: what all devices run, and what one of them runs next."""
+        return (self.devices + self.ahead) * self.batch
+
+
+class Started(Protocol):
+    """Is called when the server begins with a job."""
+
+    def __call__(self, batch: int | None = None) -> None:
+        """Note it; ``batch`` is the number of those that run together, None for a job that runs alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,15 +271,16 @@ class RunSignals:
         freed: To be called as soon as the server can begin with the next one; fetching the result may go on.
     """
 
-    started: Callable[[], None]
+    started: Started
     freed: Callable[[], None]
 
 
 class ModelServer(Protocol):
     """The driver of one type of model server."""
 
-    places: int
-    """How many jobs the server may be given at once: 1, or 2 where a waiting one can be withdrawn by its id."""
+    @property
+    def capacity(self) -> Capacity:
+        """How many jobs the server can have; known for sure once it has been ready."""
 
     async def wait_until_ready(self) -> None:
         """Return once the server takes jobs."""
@@ -286,8 +319,8 @@ class ModelServer(Protocol):
             ModelServerFault: The server does not answer.
         """
 
-    async def progress(self) -> float | None:
-        """How far the running job is, from 0 to 1; None when the server does not tell."""
+    async def progress(self, job: str) -> float | None:
+        """How far a running job is, from 0 to 1; None when the server does not tell."""
 
     async def interrupt(self, job: str, claim: int) -> None:
         """Stop a job that ``run`` no longer waits for, or withdraw it if it has not begun."""

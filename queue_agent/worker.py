@@ -54,7 +54,7 @@ class Worker:
         self._mark = mark
         self._stop = stop
         self._grace_s = grace_s
-        self._turn: asyncio.Task[QueueMessage | None] | None = None
+        self._turn: asyncio.Task[list[QueueMessage]] | None = None
         self._jobs: dict[asyncio.Task[None], Place] = {}
 
     async def run(self) -> None:
@@ -66,6 +66,7 @@ class Worker:
             await _cancel(ready)
             return
         ready.result()
+        self._line.open(self._server.capacity)
         self.ready.set()
         # Watched from its first readiness on: a server that is still loading its model is not lost.
         background = {self._watch.start(), asyncio.create_task(self._guard(), name="guard")}
@@ -76,8 +77,9 @@ class Worker:
                 if not turn.done():
                     # A message that SQS hands out in this very moment comes again when its visibility ends.
                     await _cancel(turn)
-                elif not turn.cancelled() and (message := turn.result()) is not None:
-                    self._begin(message)
+                elif not turn.cancelled():
+                    for message in turn.result():
+                        self._begin(message)
                 for task in background:
                     if task.done():
                         task.result()  # neither ends but with an error, and without it the agent must not go on
@@ -111,21 +113,21 @@ class Worker:
             await self._watch.usable.wait()
             logger.info("the model server is back")
 
-    async def _take(self) -> QueueMessage | None:
+    async def _take(self) -> list[QueueMessage]:
         try:
             await self._watch.usable.wait()
-            await self._line.until_next_is_wanted()
+            most = await self._line.until_next_is_wanted()
             if self._line.is_idle:
                 await self._server.wait_until_ready()
             asked_s = time.monotonic()
-            message = await self._queue.receive()
+            messages = await self._queue.receive(most)
         except PlatformFault as exc:
             logger.warning("no message could be taken: %s", exc)
             await asyncio.sleep(_PAUSE_AFTER_FAULT_S)
-            return None
-        if message is not None:
+            return []
+        if messages:
             self._line.lead.received(time.monotonic() - asked_s)
-        return message
+        return messages
 
     def _begin(self, message: QueueMessage) -> None:
         place = self._line.join()

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping
-from typing import Self
+from typing import Any, Self
 
 from contract.dead_letter import dead_letter, redrive_target
 from queue_agent.aws.clients import translated
@@ -12,6 +12,8 @@ from queue_agent.ports import QueueMessage
 logger = logging.getLogger(__name__)
 
 _LONG_POLL_S = 20
+_SHORT_POLL_S = 1
+_MOST_AT_ONCE = 10  # SQS gives no more
 
 
 class SqsQueue:
@@ -40,26 +42,20 @@ class SqsQueue:
         """How long a delivered message stays hidden from other agents."""
         return self._visibility_s
 
-    async def receive(self) -> QueueMessage | None:
-        """Wait up to 20 s for a message."""
+    async def receive(self, most: int = 1) -> list[QueueMessage]:
+        """Wait up to 20 s for a message; who asks for several is busy, and waits no longer than 1 s.
+
+        What comes later may be wanted by an idle agent.
+        """
         with translated("sqs:ReceiveMessage"):
             response = await self._sqs.call(
                 "ReceiveMessage",
                 QueueUrl=self._url,
-                MaxNumberOfMessages=1,
-                WaitTimeSeconds=_LONG_POLL_S,
+                MaxNumberOfMessages=min(most, _MOST_AT_ONCE),
+                WaitTimeSeconds=_LONG_POLL_S if most == 1 else _SHORT_POLL_S,
                 MessageSystemAttributeNames=["ApproximateReceiveCount", "SentTimestamp", "AWSTraceHeader"],
             )
-        for message in response.get("Messages") or ():
-            return QueueMessage(
-                message_id=message["MessageId"],
-                receipt=message["ReceiptHandle"],
-                body=message["Body"],
-                receive_count=int(message["Attributes"]["ApproximateReceiveCount"]),
-                sent_ms=int(message["Attributes"]["SentTimestamp"]),
-                trace_header=message["Attributes"].get("AWSTraceHeader"),
-            )
-        return None
+        return [_read(message) for message in response.get("Messages") or ()]
 
     async def extend(self, message: QueueMessage) -> None:
         """Keep a message hidden for another ``visibility_s``."""
@@ -94,6 +90,18 @@ class SqsQueue:
             await self._sqs.call(
                 "ChangeMessageVisibility", QueueUrl=self._url, ReceiptHandle=message.receipt, VisibilityTimeout=seconds
             )
+
+
+def _read(message: Mapping[str, Any]) -> QueueMessage:
+    attributes = message["Attributes"]
+    return QueueMessage(
+        message_id=message["MessageId"],
+        receipt=message["ReceiptHandle"],
+        body=message["Body"],
+        receive_count=int(attributes["ApproximateReceiveCount"]),
+        sent_ms=int(attributes["SentTimestamp"]),
+        trace_header=attributes.get("AWSTraceHeader"),
+    )
 
 
 async def _last_redrive_target(sqs: JsonService, attributes: Mapping[str, str]) -> str | None:

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -122,8 +122,12 @@ class ModelServerClient:
             raise ModelServerFault(f"The model server answers {answer.status} to {path}.")
         return read_json(answer.body)
 
-    async def wait_until_ready(self) -> None:
-        """Return once the health path answers 200."""
+    async def wait_until_ready(self, read: Callable[[Answer], object] = lambda _: None) -> None:
+        """Return once the health path answers 200.
+
+        Args:
+            read: Is given that answer, and may refuse it by a ModelServerFault.
+        """
         async for attempt in AsyncRetrying(
             retry=retry_if_exception_type(ModelServerFault),
             wait=wait_exponential_jitter(multiplier=0.05, max=2),
@@ -133,6 +137,7 @@ class ModelServerClient:
                 answer = await self.send("GET", self._health_url, timeout_s=10)
                 if answer.status != HTTPStatus.OK:
                     raise ModelServerFault(f"The model server answers {answer.status}.")
+                read(answer)
 
     async def aclose(self) -> None:
         """Give connections back."""

@@ -142,7 +142,7 @@ class Dispatcher:
             case Began():
                 batch.began, worker.encode_s = time.monotonic(), message.encode_s
                 for job in batch.open_jobs:
-                    job.begin(message.encode_s)
+                    job.begin(batch.number, message.encode_s)
             case Stepped():
                 batch.share = message.share
                 for job in batch.open_jobs:

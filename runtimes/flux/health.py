@@ -42,7 +42,7 @@ def _memory(device: Device) -> dict[str, int]:
 
 def _model(service: Service) -> dict[str, Any]:
     options, card = service.settings.options, service.dispatcher.card
-    known: dict[str, Any] = {"profile": options.profile, "source": options.where}
+    known: dict[str, Any] = {"profile": options.profile, "source": options.where, "max_batch": options.max_batch}
     if card is not None:
         known |= {
             "family": card.family,

@@ -78,6 +78,7 @@ class Job:
         asked: What is to be done; its images are let go at the end.
         state: Where it is.
         progress: From 0 to 1.
+        batch: Number of the batch that it is drawn in; None before.
         outputs: What is ready, by number.
         error: Why it failed or was cancelled.
         attempts: How many workers were lost while they drew it.
@@ -90,6 +91,7 @@ class Job:
         self.asked = asked
         self.state = State.WAITING
         self.progress = 0.0
+        self.batch: int | None = None
         self.outputs: dict[int, Output] = {}
         self.error: JobError | None = None
         self.attempts = 0
@@ -115,13 +117,13 @@ class Job:
 
     def wait(self) -> None:
         """It waits, again: its worker was lost."""
-        self.state, self.progress, self.outputs = State.WAITING, 0.0, {}
+        self.state, self.progress, self.batch, self.outputs = State.WAITING, 0.0, None, {}
         self.times.began = self.times.previewed = self.times.freed = None
         self._tell_state()
 
-    def begin(self, encode_s: float) -> None:
-        """A worker draws it."""
-        self.state = State.RUNNING
+    def begin(self, batch: int, encode_s: float) -> None:
+        """A worker draws it, with the others of that batch."""
+        self.state, self.batch = State.RUNNING, batch
         self.times.began, self.times.encode_s = time.monotonic(), encode_s
         self._tell_state()
 
@@ -163,6 +165,7 @@ class Job:
             "job_id": self.id,
             "state": self.state.value,
             "progress": self.progress,
+            "batch": self.batch,
             "error": {"code": self.error.code, "message": self.error.message} if self.error else None,
             "outputs": [self.output_row(self.outputs[number]) for number in sorted(self.outputs)],
             "parameters": self.asked.parameters,

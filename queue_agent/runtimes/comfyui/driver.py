@@ -16,7 +16,7 @@ import aiohttp
 from contract.task import Task
 from queue_agent.errors import ExecutionFailed, ModelServerFault, NoOutput
 from queue_agent.media import Media
-from queue_agent.ports import Inputs, Output, Result, RunSignals, Work
+from queue_agent.ports import Capacity, Inputs, Output, Result, RunSignals, Work
 from queue_agent.runtimes.client import Answer, ModelServerClient, read_json
 from queue_agent.runtimes.comfyui.events import EventStream, PromptWatch
 from queue_agent.runtimes.comfyui.history import SavedFile, check_ending, has_other_results, refusal, saved_files
@@ -42,7 +42,7 @@ class ComfyUI:
         client: The server.
     """
 
-    places = 2  # the server's own queue holds the next job, which can be withdrawn by its id
+    capacity = Capacity(ahead=True)  # the server's own queue holds the next job, which can be withdrawn by its id
 
     def __init__(self, client: ModelServerClient) -> None:
         self._client = client
@@ -113,7 +113,7 @@ class ComfyUI:
         """What the websocket has told so far, and which jobs run."""
         return self._events.told, _prompt_ids((await self._queue(timeout_s=5)).get("queue_running"))
 
-    async def progress(self) -> float | None:
+    async def progress(self, job: str) -> float | None:  # noqa: ARG002 (one runs at a time)
         """How far the running job's present node is."""
         return self._events.fraction
 

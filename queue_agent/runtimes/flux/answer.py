@@ -45,6 +45,7 @@ class Report(_Reported):
     """A job as the server has it."""
 
     state: Literal["waiting", "running", "encoding", "succeeded", "failed", "cancelled"]
+    batch: int | None = None
     error: Problem | None = None
     outputs: tuple[Picture, ...] = ()
     parameters: dict[str, Any] = {}
@@ -89,11 +90,20 @@ class Worker(_Reported):
     restarts: int
 
 
+class Served(_Reported):
+    """What the server draws with, and how many pictures at once."""
+
+    source: str | None = None
+    steps: int | None = None
+    max_batch: int = 1
+
+
 class Health(_Reported):
     """How the server is."""
 
     live: bool
     workers: tuple[Worker, ...]
+    model: Served = Served()
 
 
 def read_health(answer: Answer) -> Health:

@@ -12,9 +12,9 @@ from typing import Any, Self
 from contract.task import Task
 from queue_agent.errors import ModelServerFault
 from queue_agent.inputs.inline import check_inline_images
-from queue_agent.ports import Inputs, Output, Result, RunSignals, Work
-from queue_agent.runtimes.client import ModelServerClient
-from queue_agent.runtimes.flux.answer import Report, read_health, read_report, refusal, report_of
+from queue_agent.ports import Capacity, Inputs, Output, Result, RunSignals, Work
+from queue_agent.runtimes.client import Answer, ModelServerClient
+from queue_agent.runtimes.flux.answer import Health, Report, Served, read_health, read_report, refusal, report_of
 from queue_agent.runtimes.flux.events import events_in
 from queue_agent.runtimes.flux.request import IMAGE_FIELDS, PreparedRequest, draft_of
 from queue_agent.runtimes.flux.watch import JobWatch
@@ -36,10 +36,9 @@ class Flux:
         client: The server.
     """
 
-    places = 2  # the server's own queue holds the next job, which can be withdrawn by its id
-
     def __init__(self, client: ModelServerClient) -> None:
         self._client = client
+        self._health: Health | None = None
         self._watches: dict[str, JobWatch] = {}
 
     @classmethod
@@ -48,12 +47,18 @@ class Flux:
         return cls(ModelServerClient(settings.api_base_url, settings.runtime_type.health_path))
 
     async def wait_until_ready(self) -> None:
-        """Return once the server takes jobs."""
-        await self._client.wait_until_ready()
+        """Return once the server takes jobs, and note how many."""
+        await self._client.wait_until_ready(self._note_health)
+
+    @property
+    def capacity(self) -> Capacity:
+        """A job or a batch on each GPU; the server's own queue holds the next ones, which can be withdrawn by id."""
+        devices = len(self._health.workers) if self._health else 1
+        return Capacity(devices=devices, batch=self._served.max_batch, ahead=True)
 
     async def prepare(self, task: Task, inputs: Inputs) -> PreparedRequest:
         """Write the task's request and put the images into it."""
-        draft = draft_of(task)
+        draft = draft_of(task, self._served)
         await check_inline_images(draft.body, IMAGE_FIELDS)
         fetched = await inputs.fetch([site.link for site in draft.link_sites]) if draft.link_sites else {}
         return await asyncio.to_thread(draft.finish, fetched)
@@ -77,7 +82,7 @@ class Flux:
         """
         adopted = await self._left_by_former_claims(job, claim)
         server_job = adopted or _server_job(job, claim)
-        with self._watching(server_job, signals) as watch:
+        with self._watching(job, signals) as watch:
             try:
                 if adopted is None:
                     await self._submit(prepared, server_job)
@@ -97,11 +102,12 @@ class Flux:
         A server that loads its model again after a worker's death is alive; one whose workers stay away is not.
         """
         health = read_health(await self._client.send("GET", "health", timeout_s=5))
-        return [(server_job, watch.told) for server_job, watch in self._watches.items()], health.workers
+        return [(job, watch.told) for job, watch in self._watches.items()], health.workers
 
-    async def progress(self) -> float | None:
-        """How far the running job is."""
-        return next((watch.fraction for watch in self._watches.values() if watch.is_running), None)
+    async def progress(self, job: str) -> float | None:
+        """How far a job is."""
+        watch = self._watches.get(job)
+        return watch.fraction if watch and watch.is_running else None
 
     async def interrupt(self, job: str, claim: int) -> None:
         """Take a job out of the server, under whichever claim it was posted."""
@@ -111,6 +117,13 @@ class Flux:
     async def aclose(self) -> None:
         """Give connections back."""
         await self._client.aclose()
+
+    @property
+    def _served(self) -> Served:
+        return self._health.model if self._health else Served()
+
+    def _note_health(self, answer: Answer) -> None:
+        self._health = read_health(answer)
 
     async def _withdraw(self, server_job: str) -> None:
         await self._client.send("DELETE", f"jobs/{server_job}", timeout_s=10)
@@ -138,7 +151,7 @@ class Flux:
                 report = await self._follow(server_job, watch)
             if report is None:
                 report = read_report(await self._client.send("GET", f"jobs/{server_job}"))
-                watch.note_state(report.state)
+                watch.note_state(report.state, report.batch)
             if report.has_ended:
                 return report
             logger.debug("the job's events broke off")
@@ -156,12 +169,12 @@ class Flux:
         return ending
 
     @contextmanager
-    def _watching(self, server_job: str, signals: RunSignals) -> Iterator[JobWatch]:
-        watch = self._watches[server_job] = JobWatch(signals)
+    def _watching(self, job: str, signals: RunSignals) -> Iterator[JobWatch]:
+        watch = self._watches[job] = JobWatch(signals)
         try:
             yield watch
         finally:
-            del self._watches[server_job]
+            del self._watches[job]
 
     def _result(self, server_job: str, report: Report) -> Result:
         outputs = [
@@ -175,7 +188,7 @@ class Flux:
             "timings_s": report.timings_s,
             "warnings": list(report.warnings),
         }
-        return Result(outputs=outputs, parameters=report.parameters, answer=answer)
+        return Result(outputs=outputs, parameters=report.parameters, answer=answer, model=self._served.source)
 
     @asynccontextmanager
     async def _read(self, path: str) -> AsyncIterator[AsyncIterator[bytes]]:

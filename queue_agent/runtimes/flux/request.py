@@ -10,12 +10,14 @@ from pydantic import ValidationError
 
 from contract import strict_json
 from contract.faults import faults_of
+from contract.flux.families import EDIT
 from contract.flux.requests import REQUESTS, Request
 from contract.task import Task
 from queue_agent.errors import InvalidTask
 from queue_agent.inputs.links import LinkSite, find_links
 from queue_agent.media import Media
 from queue_agent.ports import Work
+from queue_agent.runtimes.flux.answer import Served
 from queue_agent.runtimes.wording import shorten
 
 IMAGE_FIELDS = frozenset({"image", "images", "mask"})
@@ -25,6 +27,8 @@ _SENT_AS = {"image_url": "image", "mask_url": "mask"}
 """Fields that hold only links, and where the server wants the image itself."""
 _SHAPING = ("width", "height", "size", "strength", "preview")
 """What a step's time depends on, and how many of the steps are done."""
+_LAST_STEPS = 1.5
+"""The server decides what it draws next before the last step; decoding follows it, and takes about half of one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +80,12 @@ class Draft:
         return PreparedRequest(self.task_type, strict_json.dumps(self.body).encode(), self.work)
 
 
-def draft_of(task: Task) -> Draft:
+def draft_of(task: Task, served: Served) -> Draft:
     """Write a task's request.
+
+    Args:
+        task: The task.
+        served: What the server draws with.
 
     Raises:
         InvalidTask: The server has no such task type, or the content is not of its shape; every fault is named.
@@ -91,14 +99,17 @@ def draft_of(task: Task) -> Draft:
     except ValidationError as exc:
         problems = [f"{fault.field} {fault.problem}".strip() for fault in faults_of(exc)]
         raise InvalidTask(shorten("; ".join(problems))) from exc
-    return Draft(task_type, body, list(find_links(body, _LINK_FIELDS)), _work_of(task_type, request))
+    return Draft(task_type, body, list(find_links(body, _LINK_FIELDS)), _work_of(task_type, request, served))
 
 
-def _work_of(task_type: str, request: Request) -> Work:
+def _work_of(task_type: str, request: Request, served: Served) -> Work:
     """Steps of all pictures; requests that leave the steps to the model are a kind of their own."""
     steps = request.num_inference_steps
     guided_twice = (request.true_cfg_scale or 1) > 1
     shape = [getattr(request, name, None) for name in _SHAPING]
     references = len(getattr(request, "sources", ()))
     kind = " ".join(map(str, (task_type, *shape, references, guided_twice, steps is None)))
-    return Work(kind, (steps or 1) * request.num_images)
+    together = 1 if task_type == EDIT else max(1, served.max_batch // request.num_images)
+    drawn_steps = (steps or served.steps or 1) * (getattr(request, "strength", None) or 1)
+    last_call = min(1.0, _LAST_STEPS / drawn_steps) if together > 1 else 0
+    return Work(kind, (steps or 1) * request.num_images, together, last_call)

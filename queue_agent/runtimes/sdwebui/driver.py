@@ -8,7 +8,7 @@ from typing import Any, Self
 from contract.task import Task
 from queue_agent.errors import ModelServerAway, ModelServerFault
 from queue_agent.inputs.inline import check_inline_images
-from queue_agent.ports import Inputs, Result, RunSignals, Work
+from queue_agent.ports import Capacity, Inputs, Result, RunSignals, Work
 from queue_agent.runtimes.client import ModelServerClient
 from queue_agent.runtimes.sdwebui.answer import result_of
 from queue_agent.runtimes.sdwebui.call import PreparedCall, call_of
@@ -34,7 +34,7 @@ class SdWebUI:
         cached_checkpoints: How many the server keeps loaded; None leaves it as it is.
     """
 
-    places = 1  # an interrupt cannot name a queued call, so none is ever queued
+    capacity = Capacity()  # an interrupt cannot name a queued call, so none is ever queued
 
     def __init__(
         self, client: ModelServerClient, *, dynamic_model: bool, cached_checkpoints: int | None = None
@@ -110,7 +110,7 @@ class SdWebUI:
             else None
         )
 
-    async def progress(self) -> float | None:
+    async def progress(self, job: str) -> float | None:  # noqa: ARG002 (one runs at a time)
         """How far the running job is."""
         try:
             fraction = (await self._progress()).get("progress")

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import uuid
+from collections import Counter
 from pathlib import Path
 
 import boto3
@@ -272,13 +273,14 @@ class FluxRig(Rig):
         super().__init__(aws_environment, logs, "flux", with_table=with_table, visibility_s=3)
         self._faults = logs / f"{self.name}.faults.json"
 
-    def start_server(self):
+    def start_server(self, **environment):
         settings = {
             "PIPELINE": "runtimes.standin.flux.painting:load",
             "MODEL_OPTIONS": json.dumps({"profile": "flux-kontext"}),
             "HOST": "127.0.0.1",
             "PORT": str(self._port),
             "STANDIN_FAULTS": str(self._faults),
+            **environment,
         }
         self.server = self._stack.enter_context(process("-m", "runtimes.flux", log=self._log, **settings))
         wait_for(answers(f"{self.server_url}/health"), "the server")
@@ -293,16 +295,28 @@ class FluxRig(Rig):
         return httpx.get(f"{self.server_url}/jobs").json()
 
     @property
+    def batches(self):
+        """How many jobs were drawn together, batch by batch."""
+        numbers = Counter(httpx.get(f"{self.server_url}/jobs/{job}").json()["batch"] for job in self.given)
+        return [numbers[number] for number in sorted(numbers)]
+
+    @property
     def given(self):
         """Ids of all jobs that the server was given."""
         return {job for jobs in self.jobs.values() for job in jobs}
 
 
 @pytest.fixture
-def own_flux(aws_environment, logs):
+def own_flux(flux_alone):
     """A runtime of one's own without an agent, for tests that kill its server or agent."""
+    flux_alone.start_server()
+    return flux_alone
+
+
+@pytest.fixture
+def flux_alone(aws_environment, logs):
+    """A runtime of one's own, of which nothing runs yet."""
     with contextlib.closing(FluxRig(aws_environment, logs, with_table=False)) as rig:
-        rig.start_server()
         yield rig
 
 

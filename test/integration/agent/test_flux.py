@@ -121,6 +121,27 @@ def test_the_next_job_waits_in_the_server_while_one_runs(flux):
     assert statistics.median(waited_s) > 0.02, waited_s  # one that finds the painter free waits for 0.004 s
 
 
+def test_tasks_that_wait_together_are_drawn_together_though_the_server_decides_before_its_last_step(flux_alone):
+    flux_alone.start_server(STANDIN_STEP_SECONDS="0.5")
+    flux_alone.start_agent()
+    flux_alone.submit({**SMALL, "num_inference_steps": 4}, TEXT)
+    flux_alone.until(lambda: flux_alone.jobs["running"])
+    for _ in range(6):
+        flux_alone.submit({**SMALL, "num_inference_steps": 4}, TEXT)
+    assert all(flux_alone.notice()["result"] for _ in range(7))
+    assert flux_alone.batches == [1, 4, 2]
+
+
+def test_each_gpu_of_a_pod_has_a_task_and_what_neither_could_begin_is_left_to_other_pods(flux_alone):
+    flux_alone.start_server(WORKERS="2")
+    flux_alone.start_agent()
+    for _ in range(3):
+        flux_alone.submit(LONG, TEXT)
+    flux_alone.until(lambda: len(flux_alone.jobs["running"]) == 2)
+    assert flux_alone.queue_depth() == (1, 2)
+    assert all(flux_alone.notice()["result"] for _ in range(3))
+
+
 def test_a_job_whose_worker_dies_is_drawn_again_by_the_server_itself(flux):
     given, job = flux.given, new_job_id()
     flux.submit(LONG, TEXT, job=job)

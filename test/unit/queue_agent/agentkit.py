@@ -15,7 +15,7 @@ from queue_agent.errors import PlatformFault
 from queue_agent.execution import Execution
 from queue_agent.line import Line
 from queue_agent.pipeline import Pipeline
-from queue_agent.ports import Claim, Output, Result, Work
+from queue_agent.ports import Capacity, Claim, Output, Result, Work
 from queue_agent.results import Results
 from queue_agent.telemetry.silence import NoTelemetry
 from queue_agent.unrecorded import UnrecordedJobs
@@ -43,11 +43,11 @@ class Queue:
         self.waiting = list(messages)
         self.log = []
 
-    async def receive(self):
-        if self.waiting:
-            return self.waiting.pop(0)
-        await asyncio.sleep(20)
-        return None
+    async def receive(self, most=1):
+        taken, self.waiting = self.waiting[:most], self.waiting[most:]
+        if not taken:
+            await asyncio.sleep(20 if most == 1 else 1)
+        return taken
 
     async def extend(self, message):
         self.log.append("extend")
@@ -144,7 +144,7 @@ class Notices:
 class Server:
     """A model server that gives what it is told to: a result, or an error, or nothing for a while."""
 
-    places = 1
+    capacity = Capacity()
 
     def __init__(self, *outcomes):
         self.outcomes = list(outcomes)
@@ -160,7 +160,7 @@ class Server:
     def work(self, prepared):
         return Work("kind", 1)
 
-    async def progress(self):
+    async def progress(self, job):
         return None
 
     async def vital_sign(self):
@@ -214,7 +214,7 @@ class Agent:
             ),
             telemetry=self.telemetry,
         )
-        self.line = Line(self.server.places, self.server.progress)
+        self.line = Line()
 
     async def handle(self, message):
         await self.pipeline.handle(message, self.line.join())

@@ -63,7 +63,7 @@ def test_a_cycle_has_no_seed_and_no_end():
     assert Workflow(cycle).seed_of("1") is None
 
 
-SIGNALS = RunSignals(started=lambda: None, freed=lambda: None)
+SIGNALS = RunSignals(started=lambda batch=None: None, freed=lambda: None)
 DECLARATIONS = {
     "LoadImage": {"input": {"required": {"image": [["a.png"], {"image_upload": True}]}}},
     "LoadAudio": {"input": {"required": {"audio": [[], {"audio_upload": True}]}}},
@@ -356,7 +356,7 @@ def test_broken_frames_are_ignored(stream, frame):
 
 def test_the_server_is_said_to_have_begun_and_to_be_free_once_each_even_if_the_beginning_was_missed(stream):
     said = []
-    signals = RunSignals(started=lambda: said.append("started"), freed=lambda: said.append("freed"))
+    signals = RunSignals(started=lambda batch=None: said.append("started"), freed=lambda: said.append("freed"))
     with stream.watch("mine", Workflow(graph()), signals):
         stream._on_event(event("execution_success", prompt_id="mine"))
         stream._on_event(event("executing", node=None, prompt_id="mine"))

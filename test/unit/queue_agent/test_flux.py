@@ -1,5 +1,6 @@
 import base64
 import json
+import time
 
 import pytest
 
@@ -7,7 +8,7 @@ from queue_agent.errors import ExecutionFailed, InvalidTask, ModelServerAway, Mo
 from queue_agent.media import Media
 from queue_agent.ports import RunSignals
 from queue_agent.runtimes.client import Answer
-from queue_agent.runtimes.flux.answer import Report, read_health, read_report, refusal
+from queue_agent.runtimes.flux.answer import Report, Served, read_health, read_report, refusal
 from queue_agent.runtimes.flux.events import Event, events_in
 from queue_agent.runtimes.flux.request import draft_of
 from queue_agent.runtimes.flux.watch import JobWatch
@@ -15,6 +16,7 @@ from queue_agent.runtimes.flux.watch import JobWatch
 INLINE = base64.b64encode(b"inline").decode()
 PICTURE = Media(b"picture", "png", "image/png")
 ENCODED = base64.b64encode(b"picture").decode()
+SERVED = Served(source="black-forest-labs/FLUX.1-schnell", steps=4, max_batch=4)
 EDIT = {"instructions": "make it red, see https://example.com/x.png", "image": INLINE}
 
 
@@ -24,13 +26,13 @@ def sent(draft, fetched=()):
 
 def test_a_request_is_sent_as_it_came_under_the_jobs_id_and_type(make_task):
     content = {"prompt": 'a "cat" s3://bucket/key', "negative_prompt": "https://example.com/a.png", "seed": 3}
-    body = sent(draft_of(make_task(content)))
+    body = sent(draft_of(make_task(content), SERVED))
     assert body == {"job_id": "the-id", "task_type": "text-to-image", "request": content}
 
 
 def test_links_become_images_where_the_server_takes_them_and_texts_that_look_like_links_stay(make_task):
     content = {"prompt": "https://example.com/p.png", "image_url": "s3://b/i.png", "mask_url": "https://m/m.png"}
-    draft = draft_of(make_task(content, "inpainting"))
+    draft = draft_of(make_task(content, "inpainting"), SERVED)
     assert [(site.link.field, site.link.url) for site in draft.link_sites] == [
         ("image_url", "s3://b/i.png"),
         ("mask_url", "https://m/m.png"),
@@ -44,7 +46,7 @@ def test_links_become_images_where_the_server_takes_them_and_texts_that_look_lik
 
 def test_references_of_an_edit_keep_their_order_whether_they_are_links_or_not(make_task):
     content = {"instructions": "join them", "images": [INLINE, "https://example.com/a.png", INLINE]}
-    draft = draft_of(make_task(content, "edit"))
+    draft = draft_of(make_task(content, "edit"), SERVED)
     assert [site.link.field for site in draft.link_sites] == ["images[1]"]
     assert sent(draft, {"https://example.com/a.png": PICTURE})["request"]["images"] == [INLINE, ENCODED, INLINE]
 
@@ -52,13 +54,13 @@ def test_references_of_an_edit_keep_their_order_whether_they_are_links_or_not(ma
 def test_a_tasks_own_content_is_never_changed(make_task):
     content = {"instructions": "a", "images": ["s3://b/k"]}
     task = make_task(content, "edit")
-    draft_of(task).finish({"s3://b/k": PICTURE})
+    draft_of(task, SERVED).finish({"s3://b/k": PICTURE})
     assert task.content == {"instructions": "a", "images": ["s3://b/k"]}
 
 
 def test_an_invalid_content_is_told_with_every_fault(make_task):
     with pytest.raises(InvalidTask) as caught:
-        draft_of(make_task({"prompt": "", "num_images": 99, "cfg": 3}))
+        draft_of(make_task({"prompt": "", "num_images": 99, "cfg": 3}), SERVED)
     assert set(str(caught.value).split("; ")) == {
         "prompt must not be empty",
         "num_images should be less than or equal to 16",
@@ -68,17 +70,17 @@ def test_an_invalid_content_is_told_with_every_fault(make_task):
 
 def test_faults_without_end_make_no_notice_without_end(make_task):
     with pytest.raises(InvalidTask) as caught:
-        draft_of(make_task({f"key {number}": number for number in range(9000)}))
+        draft_of(make_task({f"key {number}": number for number in range(9000)}), SERVED)
     assert len(str(caught.value)) <= 500
 
 
 def test_a_task_type_that_no_flux_server_has_is_refused_with_those_it_has(make_task):
     with pytest.raises(InvalidTask, match="text-to-image, image-to-image, inpainting, edit"):
-        draft_of(make_task({}, "pipeline"))
+        draft_of(make_task({}, "pipeline"), SERVED)
 
 
 def work(make_task, tasktype="text-to-image", **content):
-    return draft_of(make_task({"prompt": "a"} | content, tasktype)).work
+    return draft_of(make_task({"prompt": "a"} | content, tasktype), SERVED).work
 
 
 def test_units_are_the_steps_of_all_pictures(make_task):
@@ -97,10 +99,36 @@ def test_steps_that_are_left_to_the_model_are_not_taken_for_one_step(make_task):
     assert work(make_task).kind != work(make_task, num_inference_steps=1).kind
 
 
+@pytest.mark.parametrize(("pictures", "together"), [(1, 4), (2, 2), (3, 1), (8, 1)])
+def test_jobs_run_together_as_far_as_their_pictures_fit_into_a_batch(make_task, pictures, together):
+    assert work(make_task, num_images=pictures).together == together
+
+
+def test_an_edit_runs_alone(make_task):
+    alone = draft_of(make_task(EDIT, "edit"), SERVED).work
+    assert (alone.together, alone.last_call) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("content", "last_call"),
+    [({"num_inference_steps": 30}, 0.05), ({}, 0.375), ({"num_inference_steps": 1}, 1), ({"num_images": 4}, 0)],
+)
+def test_a_job_that_may_run_with_others_is_wanted_before_the_last_step(make_task, content, last_call):
+    assert work(make_task, **content).last_call == last_call
+
+
+def test_a_variation_has_as_many_last_steps_and_fewer_others(make_task):
+    content = {"image": INLINE, "num_inference_steps": 30, "strength": 0.5}
+    assert work(make_task, "image-to-image", **content).last_call == 0.1
+
+
 @pytest.mark.parametrize("change", [{"images": [INLINE, INLINE]}, {"preview": True}, {"size": 512}])
 def test_an_edit_of_more_references_of_another_size_or_with_a_preview_is_another_kind(make_task, change):
     edit = {"instructions": "a", "images": [INLINE]}
-    assert draft_of(make_task(edit | change, "edit")).work.kind != draft_of(make_task(edit, "edit")).work.kind
+    assert (
+        draft_of(make_task(edit | change, "edit"), SERVED).work.kind
+        != draft_of(make_task(edit, "edit"), SERVED).work.kind
+    )
 
 
 def test_a_variation_that_redraws_less_is_another_kind(make_task):
@@ -133,20 +161,24 @@ async def test_an_event_of_nonsense_is_the_servers_fault():
         [event async for event in events_in(chunks_of(b"data: {\n\n"))]
 
 
-def watch_and_said():
+ALONE = ("started", None)
+
+
+def watch_and_said(clock=time.monotonic):
     said = []
-    return JobWatch(RunSignals(lambda: said.append("started"), lambda: said.append("freed"))), said
+    signals = RunSignals(lambda batch=None: said.append(("started", batch)), lambda: said.append("freed"))
+    return JobWatch(signals, clock), said
 
 
 @pytest.mark.parametrize(
     ("events", "expected"),
     [
         ([Event("state", {"state": "waiting"})], []),
-        ([Event("state", {"state": "running"})] * 2, ["started"]),
-        ([Event("state", {"state": "running"}), Event("freed", {})], ["started", "freed"]),
-        ([Event("freed", {}), Event("freed", {})], ["started", "freed"]),
-        ([Event("state", {"state": "encoding"})], ["started", "freed"]),
-        ([Event("end", {"state": "succeeded"})], ["started", "freed"]),
+        ([Event("state", {"state": "running", "batch": 7})] * 2, [("started", 7)]),
+        ([Event("state", {"state": "running", "batch": "x"}), Event("freed", {})], [ALONE, "freed"]),
+        ([Event("freed", {}), Event("freed", {})], [ALONE, "freed"]),
+        ([Event("state", {"state": "encoding"})], [ALONE, "freed"]),
+        ([Event("end", {"state": "succeeded"})], [ALONE, "freed"]),
         ([Event("end", {"state": "cancelled"})], []),
         ([Event("state", None), Event("progress", []), Event("later", {"state": ["x"]})], []),
     ],
@@ -159,16 +191,29 @@ def test_beginning_and_end_on_the_gpu_are_each_told_once_and_in_order(events, ex
 
 
 def test_progress_is_known_from_the_first_step_on():
-    watch, _ = watch_and_said()
+    watch, _ = watch_and_said(lambda: 1.0)
+    watch.heed(Event("state", {"state": "running"}))
     for told in (0, None, "half", 7):
         watch.heed(Event("progress", {"progress": told}))
     assert watch.fraction is None
     watch.heed(Event("progress", {"progress": 0.5}))
-    assert (watch.fraction, watch.told) == (0.5, 5)
+    assert (watch.fraction, watch.told) == (0.5, 6)
+
+
+def test_progress_goes_on_within_a_step_as_fast_as_before_and_no_further_than_its_end():
+    now_s = [0.0]
+    watch, _ = watch_and_said(lambda: now_s[0])
+    watch.heed(Event("state", {"state": "running"}))
+    fractions = []
+    for now_s[0], told in ((2.0, 0.25), (3.0, 0.25), (9.0, 0.25), (10.0, 0.5), (12.5, 0.5)):
+        watch.heed(Event("progress", {"progress": told}))
+        fractions.append(watch.fraction)
+    assert fractions == [0.25, 0.375, 0.5, 0.5, 0.625]
 
 
 def test_progress_is_unknown_again_after_a_worker_was_lost():
     watch, _ = watch_and_said()
+    watch.heed(Event("state", {"state": "running"}))
     watch.heed(Event("progress", {"progress": 0.5}))
     watch.heed(Event("state", {"state": "waiting", "progress": 0.0}))
     assert watch.fraction is None

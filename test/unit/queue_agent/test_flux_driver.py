@@ -10,7 +10,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from queue_agent.errors import InputFault, ModelServerAway, ModelServerFault, Rejected
-from queue_agent.ports import RunSignals
+from queue_agent.ports import Capacity, RunSignals
 from queue_agent.runtimes.client import ModelServerClient
 from queue_agent.runtimes.flux import driver as driver_module
 from queue_agent.runtimes.flux.driver import Flux
@@ -144,7 +144,7 @@ class Run:
 
     def __init__(self, driver, task, claim=1):
         self.said = []
-        self._signals = RunSignals(lambda: self.said.append("started"), lambda: self.said.append("freed"))
+        self._signals = RunSignals(lambda batch=None: self.said.append("started"), lambda: self.said.append("freed"))
         self.task = asyncio.create_task(self._run(driver, task, claim))
 
     async def _run(self, driver, task, claim):
@@ -304,19 +304,42 @@ async def test_what_a_former_agent_left_waiting_is_withdrawn_and_what_runs_is_le
     assert fake.deleted == [SECOND]
 
 
-async def test_progress_is_the_one_of_the_job_that_has_the_gpu(fake, driver, begin):
+async def test_progress_is_known_while_a_job_has_the_gpu(fake, driver, begin):
     run = begin()
     await fake.until(lambda: fake.followed)
-    assert await driver.progress() is None
+    assert await driver.progress(JOB) is None
     await fake.tell(FIRST, "progress", state="running", progress=0.25)
     await fake.until(lambda: run.said)
-    assert await driver.progress() == 0.25
+    assert 0.25 <= await driver.progress(JOB) <= 0.5
     await fake.tell(FIRST, "freed")
     await fake.until(lambda: len(run.said) == 2)
-    assert await driver.progress() is None
+    assert await driver.progress(JOB) is None
     await fake.tell(FIRST, "end", **DONE)
     await run.task
     assert driver._watches == {}
+
+
+async def test_a_server_tells_once_it_is_ready_how_many_jobs_it_can_have(fake, driver):
+    assert driver.capacity == Capacity(ahead=True)
+    fake.health |= {"workers": [{"state": "ready", "restarts": 0}] * 2, "model": {"source": "m", "max_batch": 3}}
+    await driver.wait_until_ready()
+    assert driver.capacity == Capacity(devices=2, batch=3, ahead=True)
+
+
+async def test_a_server_whose_health_makes_no_sense_is_waited_for(fake, driver):
+    sane, fake.health = fake.health, {"live": "perhaps"}
+    ready = asyncio.create_task(driver.wait_until_ready())
+    await asyncio.sleep(0.05)
+    assert not ready.done()
+    fake.health = sane
+    await asyncio.wait_for(ready, 2)
+
+
+async def test_the_model_that_drew_is_named(fake, driver, begin):
+    fake.health |= {"model": {"source": "black-forest-labs/FLUX.1-schnell"}}
+    await driver.wait_until_ready()
+    fake.jobs[FIRST] = DONE
+    assert (await begin(claim=2).task).model == "black-forest-labs/FLUX.1-schnell"
 
 
 async def test_every_step_is_a_sign_of_life_and_mere_time_is_none(fake, driver, begin):
@@ -326,7 +349,7 @@ async def test_every_step_is_a_sign_of_life_and_mere_time_is_none(fake, driver, 
     before = await driver.vital_sign()
     assert await driver.vital_sign() == before
     await fake.tell(FIRST, "progress", progress=0.25)
-    await fake.until(lambda: driver._watches[FIRST].fraction)
+    await fake.until(lambda: driver._watches[JOB].fraction)
     assert await driver.vital_sign() != before
     await fake.tell(FIRST, "end", **DONE)
     await run.task

@@ -4,7 +4,7 @@ import pytest
 
 from queue_agent.forecast import JobForecast, LeadTime
 from queue_agent.line import MAX_HELD, Line
-from queue_agent.ports import Work
+from queue_agent.ports import Capacity, Work
 
 
 class Clock:
@@ -34,16 +34,18 @@ def clock():
     return Clock()
 
 
-def line_of(clock, *, places=1, progress=None):
-    return Line(places, progress or Progress(), clock)
+def line_of(clock, **capacity):
+    line = Line(clock)
+    line.open(Capacity(**capacity))
+    return line
 
 
-async def run(line, clock, *, seconds=None, kind="k", units=1):
+async def run(line, clock, *, seconds=None, units=1, batch=None, progress=None, **work):
     """Bring a message to the GPU; with ``seconds``, through it too."""
     place = line.join()
-    place.ready(Work(kind, units))
+    place.ready(Work("k", units, **work), progress or Progress())
     await place.take_turn()
-    place.started()
+    place.started(batch)
     if seconds is not None:
         clock.now += seconds
         place.freed()
@@ -98,9 +100,9 @@ async def test_steps_tell_how_long_a_job_of_a_known_kind_takes(clock):
 
 async def test_a_job_that_is_slower_than_foretold_is_asked_how_far_it_is(clock):
     progress = Progress(0.25)
-    line = line_of(clock, progress=progress)
+    line = line_of(clock)
     await run(line, clock, seconds=10)
-    place = await run(line, clock)
+    place = await run(line, clock, progress=progress)
     clock.now += 10
     assert not await is_wanted(line)
     assert progress.asked == 1
@@ -109,17 +111,17 @@ async def test_a_job_that_is_slower_than_foretold_is_asked_how_far_it_is(clock):
 
 async def test_a_small_difference_between_forecast_and_progress_means_nothing(clock):
     # Servers tell whole steps: shortly before its end a job of ten steps still says nine.
-    line = line_of(clock, progress=Progress(0.9))
+    line = line_of(clock)
     await run(line, clock, seconds=10)
-    await run(line, clock)
+    await run(line, clock, progress=Progress(0.9))
     clock.now += 9.99
     assert await is_wanted(line)
 
 
 async def test_a_job_of_an_unknown_kind_is_soon_asked_how_far_it_is(clock):
     progress = Progress(None, 0.5)
-    line = line_of(clock, progress=progress)
-    await run(line, clock)
+    line = line_of(clock)
+    await run(line, clock, progress=progress)
     wanted = asyncio.create_task(line.until_next_is_wanted())
     await asyncio.sleep(0.02)
     clock.now += 0.1
@@ -129,8 +131,8 @@ async def test_a_job_of_an_unknown_kind_is_soon_asked_how_far_it_is(clock):
 
 async def test_a_job_of_unknown_length_is_foretold_from_its_progress(clock):
     progress = Progress(0.5)
-    line = line_of(clock, progress=progress)
-    place = await run(line, clock)
+    line = line_of(clock)
+    place = await run(line, clock, progress=progress)
     clock.now += 30
     assert not await is_wanted(line)
     assert place.remaining_s == pytest.approx(30)
@@ -152,9 +154,13 @@ async def test_a_second_job_waits_its_turn_until_the_first_is_freed(clock):
     third.cancel()
 
 
-async def test_a_server_with_two_places_is_given_two_jobs(clock):
-    line = line_of(clock, places=2)
-    for _ in range(2):
+@pytest.mark.parametrize(
+    ("capacity", "places"),
+    [({"ahead": True}, 2), ({"ahead": True, "batch": 4}, 8), ({"ahead": True, "devices": 2}, 3), ({"devices": 2}, 2)],
+)
+async def test_a_server_is_given_what_it_runs_and_what_it_takes_ahead(clock, capacity, places):
+    line = line_of(clock, **capacity)
+    for _ in range(places):
         await asyncio.wait_for(line.join().take_turn(), 1)
     third = asyncio.create_task(line.join().take_turn())
     await asyncio.sleep(0)
@@ -180,6 +186,113 @@ async def test_a_message_that_leaves_before_its_turn_makes_room_for_the_next(clo
     assert not await is_wanted(line)
     place.leave()
     assert await is_wanted(line)
+
+
+async def asked_for(line):
+    """How many messages are asked for at this very moment."""
+    return await asyncio.wait_for(line.until_next_is_wanted(), 0.02)
+
+
+async def test_an_idle_gpu_asks_for_one_message_however_many_it_could_run_together(clock):
+    line = line_of(clock, batch=4, ahead=True)
+    await run(line, clock, seconds=10, together=4)
+    assert await asked_for(line) == 1
+
+
+async def test_as_many_messages_are_asked_for_as_run_together_next(clock):
+    line = line_of(clock, batch=4, ahead=True)
+    await run(line, clock, seconds=10, together=4)
+    for _ in range(2):
+        await run(line, clock, batch=1, together=3)
+    clock.now += 20
+    assert await asked_for(line) == 3
+
+
+async def test_no_more_messages_are_asked_for_than_may_be_held(clock):
+    line = line_of(clock, batch=4, ahead=True)
+    for _ in range(MAX_HELD - 3):
+        (await run(line, clock, together=4)).freed()
+    await run(line, clock, together=4)
+    clock.now += 20
+    assert await asked_for(line) == 2
+
+
+async def test_a_server_that_can_have_more_jobs_than_are_held_at_most_gets_them_all_the_same(clock):
+    line = line_of(clock, devices=MAX_HELD + 1)
+    for _ in range(MAX_HELD):
+        await run(line, clock)
+    assert await is_wanted(line)
+    await run(line, clock)
+    assert not await is_wanted(line)
+
+
+async def test_a_second_gpu_is_filled_while_the_first_one_works(clock):
+    line = line_of(clock, devices=2, ahead=True)
+    await run(line, clock)
+    assert await asked_for(line) == 1
+    waiting = line.join()
+    assert not await is_wanted(line)
+    waiting.leave()
+    await run(line, clock)
+    assert not await is_wanted(line)
+
+
+async def test_two_idle_gpus_are_offered_a_message_each(clock):
+    line = line_of(clock, devices=2)
+    line.join()
+    assert await is_wanted(line)
+    line.join()
+    assert not await is_wanted(line)
+
+
+async def test_jobs_that_run_together_leave_the_other_gpu_idle(clock):
+    line = line_of(clock, devices=2, batch=2, ahead=True)
+    for _ in range(2):
+        await run(line, clock, batch=1, together=2)
+    assert await is_wanted(line)
+
+
+async def test_of_two_busy_gpus_the_one_that_ends_first_says_when_a_message_is_wanted(clock):
+    line = line_of(clock, devices=2)
+    await run(line, clock, seconds=100)
+    await run(line, clock)
+    clock.now += 50
+    await run(line, clock)
+    clock.now += 50 - line.lead.seconds - 0.1
+    assert not await is_wanted(line)
+    clock.now += 0.2
+    assert await is_wanted(line)
+
+
+async def test_a_message_is_wanted_before_the_server_decides_what_it_runs_next(clock):
+    line = line_of(clock, batch=2, ahead=True)
+    await run(line, clock, seconds=10, together=2, last_call=0.25)
+    await run(line, clock, together=2, last_call=0.25)
+    clock.now += 7.5 - line.lead.seconds - 0.1
+    assert not await is_wanted(line)
+    clock.now += 0.2
+    assert await is_wanted(line)
+
+
+async def test_the_forecast_of_a_batch_counts_what_all_of_it_has_to_do(clock):
+    line = line_of(clock, batch=4, ahead=True)
+    for together, seconds in ((1, 2), (4, 5)):  # a second for the batch, and one for each job
+        places = [await run(line, clock, batch=together) for _ in range(together)]
+        clock.now += seconds
+        for place in places:
+            place.freed()
+            place.leave()
+    places = [await run(line, clock, batch=9) for _ in range(3)]
+    assert [place.remaining_s for place in places] == pytest.approx([4, 4, 4])
+
+
+async def test_a_jobs_progress_is_its_own_and_known_only_while_it_runs(clock):
+    line = line_of(clock, devices=2)
+    first = await run(line, clock, progress=Progress(0.25))
+    second = await run(line, clock, progress=Progress(0.75, 0.9))
+    assert (await first.progress(), await second.progress()) == (0.25, 0.75)
+    second.freed()
+    assert await second.progress() is None
 
 
 def test_the_forecast_follows_the_newest_jobs():

@@ -3,7 +3,6 @@
 import math
 
 import pytest
-from agentkit import Server
 
 from contract.chart_values import Scaling
 from queue_agent.forecast import LeadTime
@@ -38,10 +37,10 @@ async def test_an_agent_asks_for_the_next_task_while_its_pod_is_still_safe_from_
 @pytest.mark.parametrize("elapsed_s", [0, 280])
 async def test_a_task_is_held_early_for_no_longer_than_the_lead_which_no_cooldown_outlasts(elapsed_s):
     now_s = [0.0]
-    line = Line(1, Server().progress, lambda: now_s[0])
+    line = Line(lambda: now_s[0])
     line.forecast.learn("kind", 1, 300)
     place = line.join()
-    place.ready(Work("kind", 1))
+    place.ready(Work("kind", 1), None)
     await place.take_turn()
     place.started()
     now_s[0] = elapsed_s

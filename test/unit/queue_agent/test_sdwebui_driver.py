@@ -44,7 +44,7 @@ async def test_a_job_whose_line_breaks_before_its_answer_is_interrupted_and_no_o
     driver = SdWebUI(ModelServerClient(url, "/"), dynamic_model=False)
     prepared = await _prepared(driver, make_task({"prompt": hangs_up_in}))
     with pytest.raises(ModelServerFault):
-        await driver.run(prepared, "job", 1, RunSignals(lambda: None, lambda: None))
+        await driver.run(prepared, "job", 1, RunSignals(lambda batch=None: None, lambda: None))
     assert noted == asked
     await driver.aclose()
 

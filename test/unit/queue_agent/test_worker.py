@@ -12,9 +12,9 @@ async def test_a_worker_rids_the_server_of_what_a_former_agent_left_before_it_ta
     agent.queue.waiting = [message]
     receive, cleared = agent.queue.receive, []
 
-    async def noted():
+    async def noted(most):
         cleared.append(agent.server.cleared)
-        return await receive()
+        return await receive(most)
 
     agent.queue.receive = noted
     running, stop = worker_of(agent)
@@ -58,10 +58,10 @@ async def test_a_stopped_worker_gives_back_a_job_that_outlasts_the_grace(message
 async def test_a_stopped_worker_stores_what_was_drawn_sooner_than_foretold(message):
     agent = Agent(0.1, 0.01)
     place = agent.line.join()
-    place.ready(Work("kind", 1))
+    place.ready(Work("kind", 1), None)
     await place.take_turn()
     place.started()
-    place._started_s -= 1000  # so long did the last job of the kind take
+    place.batch._began_s -= 1000  # so long did the last job of the kind take
     place.freed()
     place.leave()
     storing = asyncio.Event()

@@ -1,0 +1,64 @@
+"""What a device of the model server runs: a job, or several together."""
+
+from collections.abc import Callable
+
+from queue_agent.forecast import JobForecast
+from queue_agent.ports import Work
+
+
+class Batch:
+    """Jobs that begin and end together; alone, in most servers.
+
+    Args:
+        number: What the server calls it; None for a job that runs alone.
+        forecast: How long jobs take, and what is learned from this one.
+        clock: Monotonic seconds.
+    """
+
+    def __init__(self, number: int | None, forecast: JobForecast, clock: Callable[[], float]) -> None:
+        self.number = number
+        self.predicted_s: float | None = None  # from its beginning to its end
+        self._forecast = forecast
+        self._clock = clock
+        self._began_s = clock()
+        self._works: list[Work] = []
+        self._learned = False
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since it began."""
+        return self._clock() - self._began_s
+
+    @property
+    def remaining_s(self) -> float | None:
+        """Seconds until the server should be done with it; None when nothing is known."""
+        return None if self.predicted_s is None else max(0.0, self.predicted_s - self.elapsed_s)
+
+    @property
+    def last_call_s(self) -> float:
+        """So many seconds before its end the server decides what it runs next."""
+        return (self.predicted_s or 0.0) * max((work.last_call for work in self._works), default=0.0)
+
+    @property
+    def together(self) -> int:
+        """How many jobs like these run together."""
+        return min((work.together for work in self._works), default=1)
+
+    def add(self, work: Work) -> None:
+        """Note a job of it."""
+        self._works.append(work)
+        self.predicted_s = self._forecast.predict_s(self._works[0].kind, self._units)
+
+    def progressed(self, fraction: float) -> None:
+        """Correct the prediction by how far the model server says it is."""
+        self.predicted_s = self.elapsed_s / fraction
+
+    def freed(self) -> None:
+        """Learn how long it took; the first of its jobs that the server is done with tells it."""
+        if self._works and not self._learned:
+            self._learned = True
+            self._forecast.learn(self._works[0].kind, self._units, self.elapsed_s)
+
+    @property
+    def _units(self) -> float:
+        return sum(work.units for work in self._works)
