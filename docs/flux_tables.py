@@ -71,7 +71,8 @@ def _model_row(profile: Profile, family: Family) -> Iterator[str]:
     yield LICENCES[profile.name]
     yield str(family.steps if steps is None else steps)
     yield f"{family.guidance if guidance is None else guidance:g}"
-    yield "fixed" if tokens is None else f"{tokens}, at most {most}"
+    fixed = "read whole" if family.whole_prompts else "fixed"
+    yield fixed if tokens is None else f"{tokens}, at most {most}"
     yield f"{family.size} x {family.size}, multiples of {family.size_multiple}"
 
 

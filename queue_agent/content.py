@@ -1,12 +1,11 @@
 """Reads the content of tasks that was too large for their messages."""
 
 from contract import strict_json
+from contract.inputs import MOST_CONTENT_BYTES
 from contract.objects import TASKS_PREFIX, split_s3_url
 from contract.task import Task
 from queue_agent.errors import InvalidTask, PlatformFault
 from queue_agent.ports import ObjectStore
-
-_MAX_CONTENT_BYTES = 16 * 1024 * 1024
 
 
 class Contents:
@@ -36,7 +35,7 @@ class Contents:
             raise InvalidTask(f"content_url {exc}") from exc
         if bucket != self._bucket or not key.startswith(TASKS_PREFIX):
             raise InvalidTask(f"content_url must lie under s3://{self._bucket}/{TASKS_PREFIX}")
-        data = await self._store.get(bucket, key, _MAX_CONTENT_BYTES)
+        data = await self._store.get(bucket, key, MOST_CONTENT_BYTES)
         if data is None:
             raise PlatformFault("The task's content is not in the output bucket.")
         try:

@@ -23,6 +23,7 @@ class Family:
         guidance: Guidance scale unless the request says otherwise.
         sequence_length: Tokens of the prompt that are read unless the request says otherwise; None where it is fixed.
         most_sequence_length: The most that may be asked for.
+        whole_prompts: Whether prompts are read whole, however long they are, so that no length can be asked for.
         negative_prompt: What becomes of one: it guides ("used"), guides if true_cfg_scale is above 1 ("true-cfg"), or
             the family's code has no place for it ("ignored").
         true_cfg: True guidance scale unless the request says otherwise; 1 is none.
@@ -39,6 +40,7 @@ class Family:
     guidance: float
     sequence_length: int | None = None
     most_sequence_length: int | None = None
+    whole_prompts: bool = False
     negative_prompt: Literal["used", "true-cfg", "ignored"]
     true_cfg: float = 1
     references: int = 1
@@ -95,8 +97,7 @@ FAMILIES: Mapping[str, Family] = {
             most_pixels=2 * _MEGAPIXEL,
             steps=40,
             guidance=1.0,
-            sequence_length=512,
-            most_sequence_length=1024,
+            whole_prompts=True,
             negative_prompt="true-cfg",
             true_cfg=4,
             references=3,

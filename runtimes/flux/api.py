@@ -9,9 +9,10 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from contract.faults import Fault
 from contract.flux.families import EDIT
-from runtimes.flux.bodies import generation_type, pictures_body, read_object, read_submission, split_job_id
+from runtimes.flux.bodies import generation_type, pictures_body, read_submission, split_job_id
 from runtimes.flux.events import MEDIA_TYPE, job_events
 from runtimes.flux.health import health
+from runtimes.flux.intake import Intake
 from runtimes.flux.jobs import Job, State
 from runtimes.flux.metrics import Metrics
 from runtimes.flux.orders import RequestFaults
@@ -24,8 +25,9 @@ _PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 def router(service: Service, metrics: Metrics) -> APIRouter:
     """Make the routes."""
     routes = APIRouter()
-    _add_pictures(routes, service)
-    _add_jobs(routes, service)
+    intake = Intake()
+    _add_pictures(routes, service, intake)
+    _add_jobs(routes, service, intake)
 
     @routes.get("/health", summary="How the server is")
     async def tell_health() -> JSONResponse:
@@ -39,30 +41,29 @@ def router(service: Service, metrics: Metrics) -> APIRouter:
     return routes
 
 
-def _add_pictures(routes: APIRouter, service: Service) -> None:
+def _add_pictures(routes: APIRouter, service: Service, intake: Intake) -> None:
     """Routes that answer with pictures, when they are there."""
+
+    async def drawn(request: Request, task_type: str | None = None) -> Job:
+        return await _done(service, request, await _taken(service, intake, request, task_type))
 
     @routes.post("/generate", summary="Draw, from words or from an image")
     async def generate(request: Request) -> Response:
-        content = await read_object(request)
-        job = await _done(service, request, content, generation_type(content))
-        return Response(await pictures_body(job), media_type="application/json")
+        return Response(await pictures_body(await drawn(request)), media_type="application/json")
 
     @routes.post("/edit", summary="Change an image as it is told")
     async def edit(request: Request) -> Response:
-        job = await _done(service, request, await read_object(request), EDIT)
-        return Response(await pictures_body(job), media_type="application/json")
+        return Response(await pictures_body(await drawn(request, EDIT)), media_type="application/json")
 
     @routes.post("/generate_view", summary="Draw, and answer with the picture itself")
     async def generate_view(request: Request) -> Response:
-        content = await read_object(request)
-        job = await _done(service, request, content, generation_type(content))
+        job = await drawn(request)
         headers = {"X-Job-Id": job.id, "X-Seed": str(job.asked.order.seeds[0])}
         picture = job.outputs[1]
         return Response(picture.content, media_type=picture.content_type, headers=headers)
 
 
-def _add_jobs(routes: APIRouter, service: Service) -> None:
+def _add_jobs(routes: APIRouter, service: Service, intake: Intake) -> None:
     """Routes for jobs that are followed and fetched."""
     book = service.book
 
@@ -74,14 +75,8 @@ def _add_jobs(routes: APIRouter, service: Service) -> None:
 
     @routes.post("/jobs", summary="Post a job for later", status_code=202)
     async def post_job(request: Request) -> JSONResponse:
-        submission = read_submission(await read_object(request))
-        job_id = str(submission.job_id) if submission.job_id else None
-        try:
-            job, new = await service.submit(submission.request, submission.task_type, job_id)
-        except RequestFaults as exc:
-            raise RequestFaults(
-                [Fault(f"request.{fault.field}".rstrip("."), fault.problem) for fault in exc.faults]
-            ) from exc
+        async with intake.object_of(request) as content:
+            job, new = await _posted(service, content)
         return JSONResponse({"job_id": job.id, "state": job.state.value}, 202 if new else 200)
 
     @routes.get("/jobs", summary="Ids of all jobs, by state")
@@ -110,14 +105,34 @@ def _add_jobs(routes: APIRouter, service: Service) -> None:
         return Response(status_code=204)
 
 
-async def _done(service: Service, request: Request, content: dict[str, Any], task_type: str) -> Job:
-    """Have a request done, and its job forgotten: its pictures go to this caller alone.
+async def _posted(service: Service, content: dict[str, Any]) -> tuple[Job, bool]:
+    """Submit a job for later; gives it, and whether it is new."""
+    submission = read_submission(content)
+    job_id = str(submission.job_id) if submission.job_id else None
+    try:
+        return await service.submit(submission.request, submission.task_type, job_id)
+    except RequestFaults as exc:
+        faults = [Fault(f"request.{fault.field}".rstrip("."), fault.problem) for fault in exc.faults]
+        raise RequestFaults(faults) from exc
+
+
+async def _taken(service: Service, intake: Intake, request: Request, task_type: str | None) -> Job:
+    """Read a request for pictures and submit it; of its body nothing is held afterwards, however long the job takes.
+
+    Without a task type its images tell it.
+    """
+    async with intake.object_of(request) as content:
+        rest, job_id = split_job_id(content)
+        job, _ = await service.submit(rest, task_type or generation_type(content), job_id)
+        return job
+
+
+async def _done(service: Service, request: Request, job: Job) -> Job:
+    """Wait until a job is done, and have it forgotten: its pictures go to this caller alone.
 
     Raises:
         HTTPException: It was not done.
     """
-    rest, job_id = split_job_id(content)
-    job, _ = await service.submit(rest, task_type, job_id)
     try:
         await _until_end(service, request, job)
     finally:

@@ -9,7 +9,8 @@ from starlette.requests import ClientDisconnect
 
 from contract.faults import Fault, field_path
 from runtimes.flux.api import router
-from runtimes.flux.bodies import TooLargeError, fault_rows
+from runtimes.flux.bodies import fault_rows
+from runtimes.flux.intake import TooLargeError
 from runtimes.flux.metrics import Metrics
 from runtimes.flux.openapi import describe
 from runtimes.flux.orders import RequestFaults

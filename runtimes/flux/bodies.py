@@ -1,4 +1,4 @@
-"""Bodies of requests and answers."""
+"""What the bodies of requests and answers hold."""
 
 import asyncio
 import base64
@@ -7,24 +7,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
-from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from contract.faults import Fault, faults_of
 from contract.flux.families import IMAGE_TO_IMAGE, INPAINTING, TASK_TYPES, TEXT_TO_IMAGE
-from contract.strict_json import loads
 from runtimes.flux.jobs import Job
 from runtimes.flux.orders import RequestFaults
 
-_MOST_BYTES = 64 * 1024 * 1024
 _LARGE_BYTES = 256 * 1024
-
-
-class TooLargeError(Exception):
-    """A request's body is too large."""
-
-    def __init__(self) -> None:
-        super().__init__(f"the body may have at most {_MOST_BYTES // 1024 // 1024} MiB")
 
 
 class Submission(BaseModel):
@@ -38,28 +28,6 @@ class Submission(BaseModel):
     """What is to be done."""
     request: dict[str, Any]
     """As the body of /generate or /edit."""
-
-
-async def read_object(request: Request) -> dict[str, Any]:
-    """Read a JSON object.
-
-    Raises:
-        TooLargeError: There is more of it than the server takes.
-        RequestFaults: It is none.
-    """
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _MOST_BYTES:
-            raise TooLargeError
-    try:
-        large = len(body) > _LARGE_BYTES
-        content = await asyncio.to_thread(loads, bytes(body)) if large else loads(bytes(body))
-    except ValueError as exc:
-        raise RequestFaults([Fault("", str(exc))]) from exc
-    if not isinstance(content, dict):
-        raise RequestFaults([Fault("", "must be an object")])
-    return content
 
 
 def read_submission(content: Mapping[str, Any]) -> Submission:

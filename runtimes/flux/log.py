@@ -3,9 +3,16 @@
 import json
 import logging
 import sys
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+_NO_USE: Mapping[str, str] = {
+    "transformers.utils.import_utils": "requires torchvision",
+    "bitsandbytes.backends.cpu.ops": "CPU gemm_4bit_forward",
+}
+"""What libraries warn of at every start, by their loggers. torchvision would only scale images faster that are scaled
+once a request; the other is for models in 4 bit on the CPU, where this server quantizes none."""
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 
 
@@ -28,8 +35,15 @@ class JsonFormatter(logging.Formatter):
 
 
 def configure_logging(level: str) -> None:
-    """Send all records to standard error as JSON; the libraries' own only from WARNING on."""
+    """Send all records to standard error as JSON; the libraries' own only from WARNING on, and if they are of use."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("runtimes").setLevel(level)
+    for name, words in _NO_USE.items():
+        logging.getLogger(name).addFilter(_without(words))  # stays when a library sets its loggers up
+
+
+def _without(words: str) -> Callable[[logging.LogRecord], bool]:
+    """A filter that keeps records back whose message contains some words."""
+    return lambda record: words not in record.getMessage()

@@ -58,8 +58,9 @@ class Asked:
 
     @property
     def image_bytes(self) -> int:
-        """Memory that the given images take."""
-        return sum(3 * image.width * image.height for image in self.order.images)
+        """Memory that the given images and their mask take."""
+        given = [*self.order.images, *([self.order.mask] if self.order.mask else [])]
+        return sum(len(image.getbands()) * image.width * image.height for image in given)
 
     def without_images(self) -> "Asked":
         """The same, without the images that were given."""
@@ -143,6 +144,9 @@ def _without_idle_values(order: Order, request: Request, card: ModelCard) -> tup
     if distilled and card.guidance == 0 and order.guidance != 0:
         order = replace(order, guidance=card.guidance)
         warnings.append("guidance_scale has no effect: this model is distilled to need none")
+    if card.row.whole_prompts and request.max_sequence_length is not None:
+        order = replace(order, sequence_length=card.sequence_length)
+        warnings.append("max_sequence_length has no effect: this model reads prompts whole")
     return order, tuple(warnings)
 
 

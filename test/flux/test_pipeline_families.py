@@ -1,5 +1,6 @@
 """Each family draws what is asked for, through the real classes of diffusers."""
 
+import dataclasses
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -85,6 +86,22 @@ def test_another_prompt_is_another_picture(
     [[fox]], [[moon]] = (draw(pipeline, make_order(task, prompt=prompt)) for prompt in ("a fox", "the moon at night"))
 
     assert np.abs(fox - moon).max() > 2
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_long_prompt_is_cut_where_it_is_asked_for_but_for_families_whose_row_says_that_it_is_not(
+    name: str, pipeline_of: Callable[..., Pipeline], make_order: Callable[..., Order]
+) -> None:
+    pipeline, family = pipeline_of(name), FAMILIES[name]
+    order = make_order(family.task_types[0], prompt="fox " * 400)
+
+    short, longer = (
+        pipeline.encode([dataclasses.replace(order, sequence_length=length)])[0]["prompt_embeds"].shape[1]
+        for length in (24, 40)
+    )
+
+    assert longer - short == (0 if family.sequence_length is None else 40 - 24)
+    assert (longer > 400) == family.whole_prompts
 
 
 @pytest.mark.parametrize(("name", "extra"), [("sdxl", {}), ("sd3", {}), ("flux", {"true_cfg": 3.0})])

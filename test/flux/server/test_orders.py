@@ -84,6 +84,18 @@ def test_what_the_model_reads_is_not_warned_of(card, values):
     assert found.order.batch_key != asked(card).order.batch_key
 
 
+def test_a_model_that_reads_prompts_whole_says_so_when_it_is_told_how_much_to_read(picture):
+    found = edited(QWEN, image=picture(), size=64, max_sequence_length=1024)
+    assert found.warnings == ("max_sequence_length has no effect: this model reads prompts whole",)
+    assert found.order.sequence_length is found.parameters["max_sequence_length"] is None
+    assert edited(QWEN, image=picture(), size=64).warnings == ()
+
+
+def test_a_model_that_cuts_prompts_is_told_where_without_a_warning(picture):
+    found = edited(KONTEXT, image=picture(), size=64, max_sequence_length=100)
+    assert (found.order.sequence_length, found.warnings) == (100, ())
+
+
 def test_loras_take_part_by_their_weight():
     options = ModelOptions(profile="flux-dev", loras=(Lora(name="icons", source="a.safetensors"),))
     found = asked(card_of(options, FAMILIES["flux"]), lora_weights={"icons": 0.5})
@@ -111,3 +123,10 @@ def test_every_link_is_named(picture):
 
 def test_parameters_hold_no_images(picture):
     assert not {"image", "mask"} & asked(DEV, "image-to-image", image=picture()).parameters.keys()
+
+
+def test_all_given_images_and_the_mask_count_as_memory(picture):
+    found = edited(QWEN, images=[picture(), picture(64, 32)], mask=picture(mode="L"), size=64)
+    pixels = [image.width * image.height for image in found.order.images]
+    assert found.image_bytes == 3 * sum(pixels) + 64 * 64
+    assert found.without_images().image_bytes == 0

@@ -38,6 +38,8 @@ def test_there_is_a_worker_for_each_gpu_and_at_least_one(monkeypatch, chosen, wo
     assert read_settings({**MODEL, **environment}).workers == workers
 
 
-def test_a_model_that_is_compiled_is_given_more_time_for_a_step():
+def test_a_step_of_a_compiled_model_may_take_many_minutes_unless_the_environment_says_otherwise():
     compiled = {"MODEL_OPTIONS": '{"profile": "flux-schnell", "compile": true}'}
-    assert read_settings(compiled).step_seconds > read_settings(MODEL).step_seconds
+    assert read_settings(MODEL).step_seconds < 180
+    assert read_settings(compiled).step_seconds >= 900
+    assert read_settings({**compiled, "STEP_SECONDS": "7"}).step_seconds == 7

@@ -78,6 +78,13 @@ async def test_a_hung_worker_is_ended_and_its_job_drawn_again(gatherer, connect)
     assert "no sign of life" in losses[-1]
 
 
+async def test_a_first_step_of_nearly_the_limit_costs_no_worker_although_nothing_is_heard_of_it(serve, connect):
+    server = serve(environment={"STANDIN_STEP_SECONDS": 1.6, "STEP_SECONDS": 2}, compile=True)
+    client = await connect(server)
+    answer = await client.generate(num_inference_steps=1)
+    assert (answer.status_code, server.health()["workers"][0]["restarts"]) == (200, 0)
+
+
 async def test_a_worker_that_takes_too_long_to_start_is_ended(serve):
     server = serve(ready=False, environment={"START_SECONDS": 2}, faults={"load_seconds": 60})
     assert "no sign of life for 2 s" in server.wait_for_log("a worker is lost")["reason"]

@@ -1,0 +1,8 @@
+"""How much a task may bring along to a model server."""
+
+_MIB = 1024 * 1024
+
+MOST_CONTENT_BYTES = 16 * _MIB
+"""Of a task's content, where it lies in the output bucket; images in base64 may stand in it."""
+MOST_LINK_BYTES = 64 * _MIB
+"""Of what one link leads to."""
