@@ -107,6 +107,10 @@ class ModelServerAway(ModelServerFault):
     """The model server cannot be reached: it never got the job."""
 
 
+class ModelServerLoading(ModelServerFault):
+    """The model server lives and takes no job: it loads its model."""
+
+
 class PlatformFault(PassingFault):
     """S3, SNS, SQS or DynamoDB did not do what was asked."""
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 
-from queue_agent.errors import ModelServerFault
+from queue_agent.errors import ModelServerFault, ModelServerLoading
 
 logger = logging.getLogger(__name__)
 
@@ -18,9 +18,10 @@ _IDLE_INTERVALS = 5
 
 
 class State(StrEnum):
-    """How the model server is. Lost is away for too long; hung is there, and runs nothing."""
+    """How the model server is. Lost: away for too long. Hung: there, and runs nothing. Loading: there, and cannot."""
 
     ALIVE = "alive"
+    LOADING = "loading"
     AWAY = "away"
     LOST = "lost"
     HUNG = "hung"
@@ -35,20 +36,22 @@ class Verdict:
 
     @property
     def alive(self) -> bool:
-        """Whether nothing speaks against it."""
-        return self.state is State.ALIVE
+        """Whether a restart would not help."""
+        return self.state in {State.ALIVE, State.LOADING}
 
 
 class ModelServerWatch:
     """Decides whether the model server is alive, from probes and from what the pipeline notes of its jobs.
 
     A server is lost after 20 s without an answer, counted from the first probe that failed and found by one that fails
-    again: an agent that was itself frozen accuses nobody. A hung one stays hung, with or without jobs, until one of its
-    jobs moves or it has been away and is back.
+    again: an agent that was itself frozen accuses nobody. One that loads its model again is of as little use meanwhile,
+    but alive: a restart would begin anew. A hung one stays hung, with or without jobs, until one of its jobs moves or
+    it has been away and is back.
 
     Args:
-        probe: Asks the server; cut off after 5 s. Any error but a ModelServerFault ends the watch. What it returns is a
-            sign of life: whenever it differs from the last, the server works, or is another one after a restart.
+        probe: Asks the server; cut off after 5 s. Any error but a ModelServerFault ends the watch; ModelServerLoading
+            says that the server is alive all the same. What it returns is a sign of life: whenever it differs from the
+            last, the server works, or is another one after a restart.
         stall_s: Seconds without movement of any job after which a server that holds one is hung.
         interval_s: Seconds between probes while a still job is held or the server is not alive; else five times that.
         clock: Monotonic seconds.
@@ -80,6 +83,7 @@ class ModelServerWatch:
         self._failing_since_s: float | None = None
         self._failure = ""
         self._was_refused = False
+        self._loading = False
         self._seen_s = clock()
         self._sign: object = None
         self._told = State.ALIVE
@@ -137,7 +141,7 @@ class ModelServerWatch:
             async with asyncio.timeout(_PROBE_TIMEOUT_S):
                 sign = await self._probe()
         except ModelServerFault as exc:
-            self._on_failure(start_s, str(exc), refused=True)
+            self._on_failure(start_s, str(exc), refused=True, loading=isinstance(exc, ModelServerLoading))
         except TimeoutError:
             self._on_failure(start_s, f"The model server did not answer within {_PROBE_TIMEOUT_S:g} s.")
         else:
@@ -164,9 +168,9 @@ class ModelServerWatch:
             logger.critical("nobody watches the model server any more", exc_info=True)
             raise
 
-    def _on_failure(self, start_s: float, failure: str, *, refused: bool = False) -> None:
+    def _on_failure(self, start_s: float, failure: str, *, refused: bool = False, loading: bool = False) -> None:
         if self._seen_s <= start_s:  # else a job has moved meanwhile
-            self._failure = failure
+            self._failure, self._loading = failure, loading
             if self._failing_since_s is None:
                 self._failing_since_s, self._was_refused = start_s, False
             self._was_refused |= refused
@@ -191,6 +195,8 @@ class ModelServerWatch:
 
     def _state(self) -> State:
         if self._failing_since_s is not None:
+            if self._loading:
+                return State.LOADING
             return State.LOST if self.lost.is_set() else State.AWAY
         return State.HUNG if self._hung else State.ALIVE
 

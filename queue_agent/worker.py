@@ -14,6 +14,8 @@ from queue_agent.watch import ModelServerWatch
 logger = logging.getLogger(__name__)
 
 _PAUSE_AFTER_FAULT_S = 2
+_STORING_S = 10.0
+"""What is drawn when the grace ends may still be stored for so long; the chart leaves 25 s after the grace."""
 
 
 class Worker:
@@ -154,6 +156,10 @@ class Worker:
             if too_long or not place.has_started:
                 job.cancel()
         await asyncio.wait(jobs, timeout=self._grace_s)
+        for job, place in jobs.items():
+            if not place.is_through:
+                job.cancel()
+        await asyncio.wait(jobs, timeout=_STORING_S)
         for job in jobs:
             job.cancel()
         await asyncio.wait(jobs)

@@ -1,5 +1,6 @@
 """The runtime's SQS queue, and the dead queue beside it."""
 
+import asyncio
 import logging
 from collections.abc import Mapping
 from typing import Any, Self
@@ -7,12 +8,15 @@ from typing import Any, Self
 from contract.dead_letter import dead_letter, redrive_target
 from queue_agent.aws.clients import translated
 from queue_agent.aws.json_service import JsonService
+from queue_agent.errors import PlatformFault
 from queue_agent.ports import QueueMessage
 
 logger = logging.getLogger(__name__)
 
 _LONG_POLL_S = 20
 _SHORT_POLL_S = 1
+_RELEASE_S = 5.0
+"""An agent that must stop cannot wait for longer."""
 _MOST_AT_ONCE = 10  # SQS gives no more
 
 
@@ -62,8 +66,16 @@ class SqsQueue:
         await self._hide(message, self._visibility_s)
 
     async def release(self, message: QueueMessage, delay_s: int = 0) -> None:
-        """Give a message back; it is delivered again after the delay."""
-        await self._hide(message, delay_s)
+        """Give a message back; it is delivered again after the delay.
+
+        Raises:
+            PlatformFault: SQS did not take it back, or not in time: it is delivered again when its visibility ends.
+        """
+        try:
+            async with asyncio.timeout(_RELEASE_S):
+                await self._hide(message, delay_s)
+        except TimeoutError as exc:
+            raise PlatformFault("sqs:ChangeMessageVisibility was not answered in time.") from exc
 
     async def delete(self, message: QueueMessage) -> None:
         """Remove a message that is done."""

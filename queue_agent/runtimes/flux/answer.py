@@ -6,7 +6,15 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from queue_agent.errors import AgentError, ExecutionFailed, ModelServerAway, ModelServerFault, Rejected, TaskFault
+from queue_agent.errors import (
+    AgentError,
+    ExecutionFailed,
+    ModelServerAway,
+    ModelServerFault,
+    ModelServerLoading,
+    Rejected,
+    TaskFault,
+)
 from queue_agent.runtimes.client import Answer, read_json
 from queue_agent.runtimes.wording import is_out_of_room, shorten
 
@@ -102,19 +110,23 @@ class Health(_Reported):
     """How the server is."""
 
     live: bool
+    ready: bool
     workers: tuple[Worker, ...]
     model: Served = Served()
 
 
 def read_health(answer: Answer) -> Health:
-    """Read what the server says of itself; a status of 503 says no more than that it is not ready.
+    """Read what the server says of itself.
 
     Raises:
         ModelServerFault: No worker of its will come back, or its answer makes no sense.
+        ModelServerLoading: None is there yet, or again.
     """
     health = _checked(Health, read_json(answer.body))
     if not health.live:
         raise ModelServerFault("The model server has no worker left.")
+    if not health.ready:
+        raise ModelServerLoading("The model server loads its model.")
     return health
 
 

@@ -97,10 +97,7 @@ class Flux:
         return self._result(server_job, report)
 
     async def vital_sign(self) -> object:
-        """What has been told of each job, and what its workers are at.
-
-        A server that loads its model again after a worker's death is alive; one whose workers stay away is not.
-        """
+        """What has been told of each job, and what its workers are at."""
         health = read_health(await self._client.send("GET", "health", timeout_s=5))
         return [(job, watch.told) for job, watch in self._watches.items()], health.workers
 

@@ -4,7 +4,14 @@ import time
 
 import pytest
 
-from queue_agent.errors import ExecutionFailed, InvalidTask, ModelServerAway, ModelServerFault, Rejected
+from queue_agent.errors import (
+    ExecutionFailed,
+    InvalidTask,
+    ModelServerAway,
+    ModelServerFault,
+    ModelServerLoading,
+    Rejected,
+)
 from queue_agent.media import Media
 from queue_agent.ports import RunSignals
 from queue_agent.runtimes.client import Answer
@@ -42,6 +49,20 @@ def test_links_become_images_where_the_server_takes_them_and_texts_that_look_lik
         "image": ENCODED,
         "mask": ENCODED,
     }
+
+
+@pytest.mark.parametrize("url", ["http://example.com/i.png", "https://example.com/i.png", "s3://b/i.png"])
+def test_a_link_where_base64_may_stand_is_replaced_in_its_place_beside_an_image_that_stays(make_task, url):
+    for linked, inline in (("image", "mask"), ("mask", "image")):
+        draft = draft_of(make_task({"prompt": "a", linked: url, inline: INLINE}, "inpainting"), SERVED)
+        assert [site.link.field for site in draft.link_sites] == [linked]
+        assert sent(draft, {url: PICTURE})["request"] == {"prompt": "a", linked: ENCODED, inline: INLINE}
+
+
+@pytest.mark.parametrize("text", ["a cat, see https://example.com/i.png", "ftp://example.com/i.png", "no image"])
+def test_a_text_that_is_neither_link_nor_image_is_left_to_the_server(make_task, text):
+    draft = draft_of(make_task(EDIT | {"image": text}, "edit"), SERVED)
+    assert (draft.link_sites, sent(draft)["request"]["image"]) == ([], text)
 
 
 def test_references_of_an_edit_keep_their_order_whether_they_are_links_or_not(make_task):
@@ -285,8 +306,9 @@ def test_a_word_on_a_job_that_makes_no_sense_is_the_servers_fault(status, body):
 
 def test_a_server_that_is_not_ready_lives_and_one_without_workers_does_not():
     worker = {"device": "cuda:0", "state": "starting", "restarts": 1}
-    assert read_health(answer(503, {"live": True, "workers": [worker]})).workers[0].restarts == 1
+    with pytest.raises(ModelServerLoading):
+        read_health(answer(503, {"live": True, "ready": False, "workers": [worker]}))
     with pytest.raises(ModelServerFault, match="no worker left"):
-        read_health(answer(503, {"live": False, "workers": []}))
+        read_health(answer(503, {"live": False, "ready": False, "workers": []}))
     with pytest.raises(ModelServerFault, match="no sense"):
-        read_health(answer(200, {"live": True, "workers": ["x"]}))
+        read_health(answer(200, {"live": True, "ready": True, "workers": ["x"]}))

@@ -9,7 +9,7 @@ from agentkit import JOB, base64_picture
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from queue_agent.errors import InputFault, ModelServerAway, ModelServerFault, Rejected
+from queue_agent.errors import InputFault, ModelServerAway, ModelServerFault, ModelServerLoading, Rejected
 from queue_agent.ports import Capacity, RunSignals
 from queue_agent.runtimes.client import ModelServerClient
 from queue_agent.runtimes.flux import driver as driver_module
@@ -30,7 +30,7 @@ class Fake:
         self.deleted = []
         self.followed = self.asked = 0
         self.refusal = None
-        self.health = {"live": True, "workers": [{"state": "ready", "restarts": 0}]}
+        self.health = {"live": True, "ready": True, "workers": [{"state": "ready", "restarts": 0}]}
         self._told = {}
         self._changed = asyncio.Condition()
 
@@ -355,12 +355,21 @@ async def test_every_step_is_a_sign_of_life_and_mere_time_is_none(fake, driver, 
     await run.task
 
 
-async def test_a_worker_that_comes_back_is_a_sign_of_life_and_a_server_without_any_is_lost(fake, driver):
+async def test_a_worker_that_is_back_is_a_sign_of_life(fake, driver):
     before = await driver.vital_sign()
-    fake.health = {"live": True, "workers": [{"state": "starting", "restarts": 1}]}
+    fake.health |= {"workers": [{"state": "ready", "restarts": 1}]}
     assert await driver.vital_sign() != before
-    fake.health = {"live": False, "workers": [{"state": "down", "restarts": 9}]}
-    with pytest.raises(ModelServerFault):
+
+
+async def test_a_server_whose_only_worker_loads_its_model_again_takes_nothing_yet_lives(fake, driver):
+    fake.health |= {"ready": False, "workers": [{"state": "starting", "restarts": 1}]}
+    with pytest.raises(ModelServerLoading):
+        await driver.vital_sign()
+
+
+async def test_a_server_without_workers_is_lost(fake, driver):
+    fake.health |= {"live": False, "ready": False, "workers": [{"state": "down", "restarts": 9}]}
+    with pytest.raises(ModelServerFault, match="no worker left"):
         await driver.vital_sign()
 
 

@@ -70,13 +70,18 @@ async def test_readyz_stays_200_when_the_model_server_is_lost(agent, pages):
     assert (await pages.get("/readyz")).status_code == 200
 
 
+async def test_livez_model_is_200_while_a_model_is_loaded_again_which_a_restart_would_only_prolong(agent, pages):
+    agent.verdict = Verdict(State.LOADING, "The model server loads its model.")
+    assert (await pages.get("/livez/model")).status_code == 200
+
+
 async def test_livez_model_is_200_while_the_model_server_is_alive(pages):
     answer = await pages.get("/livez/model")
     assert answer.status_code == 200
     assert answer.json() == {"status": "alive", "reason": "The model server is alive."}
 
 
-@pytest.mark.parametrize("state", sorted({*State} - {State.ALIVE}))
+@pytest.mark.parametrize("state", sorted({State.AWAY, State.LOST, State.HUNG}))
 async def test_livez_model_is_503_with_the_reason_otherwise(agent, pages, state):
     agent.verdict = Verdict(state, "No job has moved.")
     answer = await pages.get("/livez/model")

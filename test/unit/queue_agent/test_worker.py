@@ -3,6 +3,7 @@ import asyncio
 import pytest
 from agentkit import JOB, Agent, picture, worker_of
 
+from queue_agent import worker as worker_module
 from queue_agent.errors import ModelServerFault, PlatformFault
 from queue_agent.ports import Work
 
@@ -79,6 +80,42 @@ async def test_a_stopped_worker_stores_what_was_drawn_sooner_than_foretold(messa
     stop.set()
     await asyncio.wait_for(running, 3)
     assert agent.queue.log == ["delete"]
+
+
+async def test_what_is_drawn_when_the_grace_ends_is_stored_all_the_same(message):
+    agent = Agent(0.01)
+    put, storing = agent.store.put, asyncio.Event()
+
+    async def slow_put(*arguments):
+        storing.set()
+        await asyncio.sleep(0.3)
+        await put(*arguments)
+
+    agent.store.put = slow_put
+    agent.queue.waiting = [message]
+    running, stop = worker_of(agent, grace_s=0.05)
+    await storing.wait()
+    stop.set()
+    await asyncio.wait_for(running, 2)
+    assert agent.queue.log == ["delete"]
+
+
+async def test_what_cannot_be_stored_soon_after_the_grace_is_given_back(message, monkeypatch):
+    monkeypatch.setattr(worker_module, "_STORING_S", 0.05)
+    agent = Agent(0.01)
+    storing = asyncio.Event()
+
+    async def endless_put(*_):
+        storing.set()
+        await asyncio.sleep(60)
+
+    agent.store.put = endless_put
+    agent.queue.waiting = [message]
+    running, stop = worker_of(agent, grace_s=0.05)
+    await storing.wait()
+    stop.set()
+    await asyncio.wait_for(running, 2)
+    assert agent.queue.log == [("release", 0)]
 
 
 async def test_a_worker_survives_a_message_that_it_cannot_even_give_back(message):

@@ -3,7 +3,7 @@
 from watchkit import STALL_S, refuse, state_of
 
 from queue_agent import watch as watch_module
-from queue_agent.errors import ModelServerFault
+from queue_agent.errors import ModelServerFault, ModelServerLoading
 from queue_agent.watch import ModelServerWatch, State
 
 
@@ -86,3 +86,24 @@ async def test_a_probe_that_fails_while_a_job_moves_accuses_nobody(server, clock
     watch.job_started("a")
     await watch.look()
     assert state_of(watch) is State.ALIVE
+
+
+async def test_a_server_that_loads_its_model_is_lost_like_one_that_is_away_and_yet_alive(watch, server, looking):
+    server.fault = ModelServerLoading("The model server loads its model.")
+    await looking(20)
+    assert (watch.verdict().state, watch.lost.is_set()) == (State.LOADING, False)
+    await looking(2)
+    assert (watch.verdict().state, watch.lost.is_set()) == (State.LOADING, True)
+    assert watch.verdict().alive
+    server.fault = None
+    await looking(2)
+    assert state_of(watch) is State.ALIVE
+
+
+async def test_a_server_that_vanishes_while_it_loads_is_lost_and_not_alive(watch, server, looking):
+    server.fault = ModelServerLoading()
+    await looking(30)
+    refuse(server)
+    await looking(2)
+    assert state_of(watch) is State.LOST
+    assert not watch.verdict().alive
