@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench.figures import Figure, paired_differences
+from bench.figures import Figure, paired_differences, print_all
 from contract.jobs_schema import DEFINITION
 from local.ports import free_port
 
@@ -174,8 +174,7 @@ def _compare(runs: int, calls: str, environment: dict[str, str], how: str) -> li
     ]
 
 
-def report(runs: int) -> None:
-    """Measure and print."""
+def report(runs: int) -> list[Figure]:
+    """Measure and print; gives the figures."""
     print(f"front door, {runs} cold starts and {runs * 20} warm calls of each kind: median (least to most)")
-    for figure in measure(runs):
-        print(figure.row())
+    return print_all(measure(runs))

@@ -1,7 +1,7 @@
 """How measurements are summed up and printed."""
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 
@@ -45,6 +45,20 @@ class Figure:
             side = "at least" if self.at_least else "limit"
             verdict = f"{side} {self.limit:g} {self.unit}: {'kept' if self.is_kept else 'NOT KEPT'}"
         return f"{self.name:<44} {self.median:8.{self.digits}f} {self.unit}  ({spread})  {verdict}".rstrip()
+
+
+def print_all(figures: Iterable[Figure]) -> list[Figure]:
+    """Print figures, a line each, as they come; gives them."""
+    printed = []
+    for figure in figures:
+        print(figure.row())
+        printed.append(figure)
+    return printed
+
+
+def exit_status(figures: Iterable[Figure], *, short: bool) -> int:
+    """1 where a limit is not kept; the short form measures too little, and beside too much else, to say so."""
+    return 0 if short or all(figure.is_kept for figure in figures) else 1
 
 
 def paired_differences(ours: Sequence[float], theirs: Sequence[float]) -> list[float]:

@@ -4,6 +4,7 @@ import asyncio
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from bench.agent import fleet
 from bench.agent.drawing import FREE, Lane, draw
@@ -11,7 +12,7 @@ from bench.agent.gaps import explain
 from bench.agent.rig import AGENT, AGENT_WITHOUT_TABLE, SEQUENTIAL, Rig, Run, RunFailedError, Worker, open_rig
 from bench.agent.tasks import STEP_S, Workload, equal_steps, mixed_steps
 from bench.agent.timeline import Timeline
-from bench.figures import Figure
+from bench.figures import Figure, print_all
 from local.platform import ROOT
 from local.processes import PartFailedError
 
@@ -104,20 +105,20 @@ def _scenarios(tasks: Sequence[int]) -> list[Scenario]:
     ]
 
 
-def report(*, short: bool) -> None:
-    """Measure, print and draw; ends all that it started, also when interrupted.
+def report(*, short: bool) -> list[Figure]:
+    """Measure, print and draw; gives the figures. Ends all that it started, also when interrupted.
 
     Raises:
         RunFailedError: A task was not done.
         PartFailedError: Something does not start.
     """
     try:
-        asyncio.run(_report(short=short))
+        return asyncio.run(_report(short=short))
     except asyncio.CancelledError:
         raise SystemExit(_SIGTERM_EXIT) from None
 
 
-async def _report(*, short: bool) -> None:
+async def _report(*, short: bool) -> list[Figure]:
     task = asyncio.current_task()
     if task is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
@@ -127,21 +128,20 @@ async def _report(*, short: bool) -> None:
     kind = "short form" if short else "median of three (least to most)"
     print(f"queue agent beside a plain sequential loop, {kind}", flush=True)
     async with open_rig({"sdwebui": fleet.SIZE, "comfyui": 1}, STEP_S, _LOGS) as rig:
-        for scenario in _scenarios(plan.tasks):
-            await _report_scenario(rig, scenario, plan)
-        await _report_fleet(rig, plan)
+        reported = [await _report_scenario(rig, scenario, plan) for scenario in _scenarios(plan.tasks)]
+        reported.append(await _report_fleet(rig, plan))
     print(f"the GPUs' timelines are drawn in {_PICTURES.relative_to(ROOT)}/", flush=True)
+    return list(chain.from_iterable(reported))
 
 
-async def _report_scenario(rig: Rig, scenario: Scenario, plan: Plan) -> None:
+async def _report_scenario(rig: Rig, scenario: Scenario, plan: Plan) -> list[Figure]:
     workers = [AGENT, AGENT_WITHOUT_TABLE, SEQUENTIAL] if scenario.file in plan.compared else [AGENT]
     runs: dict[Worker, list[Run]] = {worker: [] for worker in workers}
     for _ in range(plan.runs):
         for worker in workers:
             runs[worker].append(await rig.drain(worker, scenario.load))
     ours, theirs = runs[AGENT], runs.get(SEQUENTIAL, [])
-    for figure in _figures(scenario, runs, plan):
-        print(figure.row())
+    figures = print_all(_figures(scenario, runs, plan))
     print(f"  agent: {explain(ours[-1].timeline, ours[-1].gpu_calls[0])}")
     lanes = [Lane("queue agent", ours[-1].timeline)]
     if theirs:
@@ -151,6 +151,7 @@ async def _report_scenario(rig: Rig, scenario: Scenario, plan: Plan) -> None:
     subtitle = "One GPU, the queue full from the start, AWS at a region's distance."
     _save(scenario.file, draw(f"{scenario.load.name}: what the GPU does", subtitle, lanes))
     print(flush=True)
+    return figures
 
 
 def _figures(scenario: Scenario, runs: Mapping[Worker, Sequence[Run]], plan: Plan) -> Iterator[Figure]:
@@ -172,17 +173,18 @@ def _processor_ms(runs: Sequence[Run]) -> list[float]:
     return [run.processor_ms_a_task for run in runs]
 
 
-async def _report_fleet(rig: Rig, plan: Plan) -> None:
+async def _report_fleet(rig: Rig, plan: Plan) -> list[Figure]:
     result = await fleet.measure(rig, "sdwebui", plan.fleet_tasks, hurry=plan.fleet_hurry)
     ideal_ms = result.ideal_wait_s * 1000
     limit_ms = round(WAIT_LIMIT_FACTOR * ideal_ms + WAIT_LIMIT_MS, 1)
     name = f"{fleet.SIZE} agents, {plan.fleet_tasks} tasks"
-    print(Figure(f"{name}: mean wait", [result.mean_wait_s * 1000], "ms", limit_ms).row())
-    print(Figure("  an ideal central queue", [ideal_ms], "ms").row())
+    wait = Figure(f"{name}: mean wait", [result.mean_wait_s * 1000], "ms", limit_ms)
+    figures = print_all([wait, Figure("  an ideal central queue", [ideal_ms], "ms")])
     lanes = [Lane(f"GPU {number}", line) for number, line in enumerate(result.run.timelines, start=1)]
     subtitle = "One agent each, one queue. Short and long tasks come at random."
     _save("fleet", draw(f"{name}: what the GPUs do", subtitle, lanes, idle=FREE, together=True))
     print(flush=True)
+    return figures
 
 
 def _save(stem: str, picture: str) -> None:

@@ -4,6 +4,7 @@ import argparse
 import signal
 import sys
 
+from bench.figures import exit_status
 from bench.flux import roofline
 from bench.flux.callers import CallError
 from bench.flux.programs import ProgramError
@@ -13,11 +14,7 @@ _INTERRUPTED, _TERMINATED = 130, 143
 
 
 def main() -> int:
-    """Measure and print.
-
-    Returns:
-        1 when it could not be done; a limit that is not kept is printed, and fails nothing.
-    """
+    """Measure and print; 1 when it could not be done, or a limit is not kept in the long form."""
     # As an exception, so that what was started is ended on the way out.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
     parser = argparse.ArgumentParser(prog="python -m bench.flux", description=__doc__)
@@ -28,14 +25,13 @@ def main() -> int:
     try:
         if arguments.gpu:
             roofline.report()
-        else:
-            report(short=arguments.short)
+            return 0
+        return exit_status(report(short=arguments.short), short=arguments.short)
     except (ProgramError, CallError, roofline.NoGpuError) as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return _INTERRUPTED
-    return 0
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import torch
 
 from bench.agent.drawing import Lane, draw
 from bench.agent.timeline import Timeline
+from bench.figures import Figure, print_all
 from bench.flux.comparison import LONG, SHORT, Pair, Pairs, compare, figures
 from bench.flux.model import SHAPE, make_model
 
@@ -21,8 +22,8 @@ SEED_S = {1: 1.02, 3: 0.84, 10: 0.81, 20: 0.83}
 """Seconds a picture of the reference implementation's FLUX.1-schnell, 512 x 512, 4 steps, on an L40S, as published."""
 
 
-def report(*, short: bool) -> None:
-    """Measure, print, draw and keep.
+def report(*, short: bool) -> list[Figure]:
+    """Measure, print, draw and keep; gives the figures.
 
     Raises:
         ProgramError: The loop or the server does not start.
@@ -33,10 +34,12 @@ def report(*, short: bool) -> None:
     print(f"{plan.pictures} pictures a run, {plan.runs} of each kind: median (least to most)", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         pairs = compare(plan, make_model(Path(folder)), Path(folder, "stamps.jsonl"))
-    for line in (*table(pairs), *(figure.row() for figure in figures(pairs))):
+    for line in table(pairs):
         print(line)
+    measured = print_all(figures(pairs))
     keep("flux.json", {"model": SHAPE, "pictures": plan.pictures, "rows": rows(pairs)})
     _draw(pairs)
+    return measured
 
 
 def table(pairs: Pairs) -> Iterator[str]:

@@ -1,6 +1,6 @@
 import pytest
 
-from bench.figures import Figure
+from bench.figures import Figure, exit_status, print_all
 
 
 @pytest.mark.parametrize(("limit", "at_least", "is_kept"), [(2, False, True), (1.9, False, False), (2, True, True)])
@@ -22,3 +22,16 @@ def test_without_a_limit_there_is_no_verdict():
     figure = Figure("time", [3.0], "ms")
     assert figure.is_kept
     assert "kept" not in figure.row().lower()
+
+
+@pytest.mark.parametrize(("short", "status"), [(False, 1), (True, 0)])
+def test_a_limit_that_is_not_kept_fails_the_long_form_alone(short, status):
+    kept, missed = Figure("a", [3.0], "ms", 4), Figure("b", [5.0], "ms", 4)
+    assert exit_status([kept, missed], short=short) == status
+    assert exit_status([kept], short=short) == 0
+
+
+def test_figures_are_printed_as_they_come(capsys):
+    figures = [Figure("a", [3.0], "ms", 4), Figure("b", [5.0], "ms")]
+    assert print_all(iter(figures)) == figures
+    assert capsys.readouterr().out.splitlines() == [figure.row() for figure in figures]
