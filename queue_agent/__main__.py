@@ -15,6 +15,7 @@ from queue_agent.aws.notices import SnsNotices
 from queue_agent.aws.objects import S3Objects
 from queue_agent.aws.queue import SqsQueue
 from queue_agent.content import Contents
+from queue_agent.endings import Endings
 from queue_agent.errors import PlatformFault
 from queue_agent.execution import Execution
 from queue_agent.health import HealthServer
@@ -73,16 +74,25 @@ async def run(settings: Settings, telemetry_settings: TelemetrySettings) -> None
         store = S3Objects(aws.s3)
         watch = ModelServerWatch(server.vital_sign, stall_s=settings.deadlines.stall_s)
         patch = in_cluster_patch(pod_name=settings.pod_name, pod_namespace=settings.pod_namespace)
+        jobs = _jobs(settings, aws)
+        results = Results(store, bucket=settings.bucket, runtime_name=settings.runtime_name)
+        endings = Endings(
+            queue=queue,
+            jobs=jobs,
+            notices=SnsNotices(aws.sns, settings.notice_topic_arn),
+            results=results,
+            runtime_name=settings.runtime_name,
+            bucket=settings.bucket,
+            telemetry=telemetry,
+        )
         pipeline = Pipeline(
             queue=queue,
-            jobs=_jobs(settings, aws),
-            notices=SnsNotices(aws.sns, settings.notice_topic_arn),
+            jobs=jobs,
             execution=Execution(server, watch, telemetry),
             inputs=InputFetcher(web=web, store=store, bucket=settings.bucket, input_buckets=settings.input_buckets),
             contents=Contents(store, settings.bucket),
-            results=Results(store, bucket=settings.bucket, runtime_name=settings.runtime_name),
-            runtime_name=settings.runtime_name,
-            bucket=settings.bucket,
+            results=results,
+            endings=endings,
             deadlines=settings.deadlines,
             telemetry=telemetry,
         )

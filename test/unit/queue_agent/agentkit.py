@@ -11,6 +11,7 @@ from PIL import Image
 from contract.deadlines import Deadlines
 from contract.objects import ResultNames
 from queue_agent.content import Contents
+from queue_agent.endings import Endings
 from queue_agent.errors import PlatformFault
 from queue_agent.execution import Execution
 from queue_agent.line import Line
@@ -199,16 +200,23 @@ class Agent:
         self.jobs = jobs or UnrecordedJobs()
         self.watch = ModelServerWatch(self.server.vital_sign, stall_s=60)
         self.telemetry = telemetry or NoTelemetry()
+        results = Results(self.store, bucket="bucket", runtime_name="r")
         self.pipeline = Pipeline(
             queue=self.queue,
             jobs=self.jobs,
-            notices=self.notices,
             execution=Execution(self.server, self.watch, self.telemetry),
             inputs=None,
             contents=Contents(self.store, "bucket"),
-            results=Results(self.store, bucket="bucket", runtime_name="r"),
-            runtime_name="r",
-            bucket="bucket",
+            results=results,
+            endings=Endings(
+                queue=self.queue,
+                jobs=self.jobs,
+                notices=self.notices,
+                results=results,
+                runtime_name="r",
+                bucket="bucket",
+                telemetry=self.telemetry,
+            ),
             deadlines=Deadlines(
                 start_s=start_s, execution_s=timeout_s, stall_s=60, max_start_s=start_s, max_execution_s=3600
             ),

@@ -4,8 +4,8 @@ import dataclasses
 import pytest
 from agentkit import JOB, NAMES, PNG, Agent, picture
 
+from queue_agent.endings import MAX_ATTEMPTS
 from queue_agent.errors import ExecutionFailed, InputFault, ModelServerFault, PlatformFault
-from queue_agent.pipeline import MAX_ATTEMPTS
 
 
 async def test_a_task_ends_as_pictures_manifest_notice_and_deleted_message_in_that_order(message):

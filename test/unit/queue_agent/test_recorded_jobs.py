@@ -9,8 +9,8 @@ from agentkit import JOB, NAMES, Agent, Table, picture
 
 from contract.job_record import JobRecord, JobState
 from contract.notice import Problem
+from queue_agent.endings import MAX_ATTEMPTS
 from queue_agent.errors import ExecutionFailed, LeaseLost, ModelServerAway, ModelServerFault, PlatformFault
-from queue_agent.pipeline import MAX_ATTEMPTS
 from queue_agent.ports import Ended, Held
 
 
