@@ -99,10 +99,11 @@ class Worker(_Reported):
 
 
 class Served(_Reported):
-    """What the server draws with, and how many pictures at once."""
+    """What the server draws with, in how many steps and of what size unless told, and how many pictures at once."""
 
     source: str | None = None
     steps: int | None = None
+    size: int = 1024
     max_batch: int = 1
 
 

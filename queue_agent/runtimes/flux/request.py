@@ -21,12 +21,14 @@ from queue_agent.runtimes.flux.answer import Served
 from queue_agent.runtimes.wording import shorten
 
 IMAGE_FIELDS = frozenset({"image", "images", "mask"})
-"""Where images stand in base64."""
-_LINK_FIELDS = frozenset({"image_url", "images", "mask_url"})
+"""Where images stand, in base64 or as links."""
 _SENT_AS = {"image_url": "image", "mask_url": "mask"}
 """Fields that hold only links, and where the server wants the image itself."""
+_LINK_FIELDS = IMAGE_FIELDS | _SENT_AS.keys()
 _SHAPING = ("width", "height", "size", "strength", "preview")
 """What a step's time depends on, and how many of the steps are done."""
+_BATCH_PIXELS = 512 * 512
+"""Larger pictures fill a batch sooner: one of 1024 x 1024 keeps a GPU busy by itself, and others gain nothing by it."""
 _LAST_STEPS = 1.5
 """The server decides what it draws next before the last step; decoding follows it, and takes about half of one."""
 
@@ -109,7 +111,13 @@ def _work_of(task_type: str, request: Request, served: Served) -> Work:
     shape = [getattr(request, name, None) for name in _SHAPING]
     references = len(getattr(request, "sources", ()))
     kind = " ".join(map(str, (task_type, *shape, references, guided_twice, steps is None)))
-    together = 1 if task_type == EDIT else max(1, served.max_batch // request.num_images)
+    together = 1 if task_type == EDIT else max(1, int(served.max_batch / _batch_share(request, served)))
     drawn_steps = (steps or served.steps or 1) * (getattr(request, "strength", None) or 1)
     last_call = min(1.0, _LAST_STEPS / drawn_steps) if together > 1 else 0
     return Work(kind, (steps or 1) * request.num_images, together, last_call)
+
+
+def _batch_share(request: Request, served: Served) -> float:
+    """How many pictures of a batch a request's pictures stand for."""
+    width, height = (getattr(request, side, None) or served.size for side in ("width", "height"))
+    return request.num_images * max(1.0, width * height / _BATCH_PIXELS)

@@ -122,7 +122,18 @@ def test_steps_that_are_left_to_the_model_are_not_taken_for_one_step(make_task):
 
 @pytest.mark.parametrize(("pictures", "together"), [(1, 4), (2, 2), (3, 1), (8, 1)])
 def test_jobs_run_together_as_far_as_their_pictures_fit_into_a_batch(make_task, pictures, together):
-    assert work(make_task, num_images=pictures).together == together
+    assert work(make_task, num_images=pictures, width=512, height=512).together == together
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "together"), [(256, 256, 4), (512, 1024, 2), (1024, 1024, 1), (2048, 512, 1)]
+)
+def test_larger_pictures_fill_a_batch_sooner_for_each_keeps_the_gpu_busy_longer(make_task, width, height, together):
+    assert work(make_task, width=width, height=height).together == together
+
+
+def test_a_picture_of_the_models_own_size_counts_with_it(make_task):
+    assert (SERVED.size, work(make_task).together) == (1024, 1)
 
 
 def test_an_edit_runs_alone(make_task):
@@ -135,11 +146,11 @@ def test_an_edit_runs_alone(make_task):
     [({"num_inference_steps": 30}, 0.05), ({}, 0.375), ({"num_inference_steps": 1}, 1), ({"num_images": 4}, 0)],
 )
 def test_a_job_that_may_run_with_others_is_wanted_before_the_last_step(make_task, content, last_call):
-    assert work(make_task, **content).last_call == last_call
+    assert work(make_task, width=512, height=512, **content).last_call == last_call
 
 
 def test_a_variation_has_as_many_last_steps_and_fewer_others(make_task):
-    content = {"image": INLINE, "num_inference_steps": 30, "strength": 0.5}
+    content = {"image": INLINE, "num_inference_steps": 30, "strength": 0.5, "width": 512, "height": 512}
     assert work(make_task, "image-to-image", **content).last_call == 0.1
 
 
