@@ -1,8 +1,12 @@
 """Loading of a model: ``load`` is what the server calls in each worker."""
 
+from threading import RLock
+
 import torch
 from diffusers import DiffusionPipeline
 from diffusers.utils import logging as diffusers_logging
+from huggingface_hub.utils import logging as hub_logging
+from tqdm import tqdm  # type: ignore[import-untyped]  # it has no types
 from transformers.utils import logging as transformers_logging
 
 from contract.flux.options import ModelOptions
@@ -57,8 +61,12 @@ def made_ready(
 
 
 def keep_libraries_quiet() -> None:
-    """Silence warnings: they hold what is cut off a long prompt."""
+    """Silence warnings, which hold what is cut off a long prompt or a signed link of the hub, and progress bars."""
     diffusers_logging.set_verbosity_error()
     diffusers_logging.disable_progress_bar()
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
+    hub_logging.set_verbosity_error()
+    # Bars take tqdm's lock even if they are not shown. Its own is one between processes; a killed worker leaves the
+    # semaphore of it behind, which Python warns of when the server ends.
+    tqdm.set_lock(RLock())

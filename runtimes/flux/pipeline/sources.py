@@ -4,10 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from diffusers import DiffusionPipeline
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
 from contract.flux.options import ModelOptions
+from runtimes.flux.pipeline.hub import fetched
 from runtimes.flux.pipeline.recipes import RECIPES, Recipe
 from runtimes.flux.ports import RefusedError
 
@@ -27,16 +25,15 @@ def folder_of(options: ModelOptions, models_folder: str) -> Path:
         if not (here / _INDEX).is_file():
             raise RefusedError(f"{options.where} in the folder of models has no {_INDEX}, so it is no diffusers model")
         return here
-    return _fetched(options.where, models_folder)
+    return _from_hub(options.where, models_folder)
 
 
-def _fetched(hub_id: str, models_folder: str) -> Path:
+def _from_hub(hub_id: str, models_folder: str) -> Path:
     try:
-        return Path(DiffusionPipeline.download(hub_id, use_safetensors=True))
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as exc:
+        return fetched(hub_id)
+    except RefusedError as exc:
         raise RefusedError(
-            f"{hub_id} is no folder in {models_folder}, and the Hugging Face hub does not give it: it is not there, it "
-            f"cannot be reached, or its licence has to be accepted and a token given ({type(exc).__name__})"
+            f"{hub_id} is no folder in {models_folder}, and the Hugging Face hub does not give it: {exc}"
         ) from exc
 
 
