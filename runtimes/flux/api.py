@@ -16,7 +16,7 @@ from runtimes.flux.intake import Intake
 from runtimes.flux.jobs import Job, State
 from runtimes.flux.metrics import Metrics
 from runtimes.flux.orders import RequestFaults
-from runtimes.flux.service import Service
+from runtimes.flux.service import ConflictError, Service
 
 _STATUS = {"cancelled": 409, "deadline": 504, "worker_lost": 503}
 _PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
@@ -45,7 +45,7 @@ def _add_pictures(routes: APIRouter, service: Service, intake: Intake) -> None:
     """Routes that answer with pictures, when they are there."""
 
     async def drawn(request: Request, task_type: str | None = None) -> Job:
-        return await _done(service, request, await _taken(service, intake, request, task_type))
+        return await _done(service, request, *await _taken(service, intake, request, task_type))
 
     @routes.post("/generate", summary="Draw, from words or from an image")
     async def generate(request: Request) -> Response:
@@ -94,7 +94,7 @@ def _add_jobs(routes: APIRouter, service: Service, intake: Intake) -> None:
 
     @routes.get("/jobs/{job_id}/outputs/{number}", summary="An output's bytes", response_class=Response)
     async def tell_output(job_id: UUID, number: int) -> Response:
-        output = known(job_id).outputs.get(number)
+        output = book.fetch(known(job_id), number)
         if output is None:
             raise HTTPException(404, "no such output")
         return Response(output.content, media_type=output.content_type)
@@ -110,33 +110,40 @@ async def _posted(service: Service, content: dict[str, Any]) -> tuple[Job, bool]
     submission = read_submission(content)
     job_id = str(submission.job_id) if submission.job_id else None
     try:
-        return await service.submit(submission.request, submission.task_type, job_id)
+        return await _submitted(service, submission.request, submission.task_type, job_id)
     except RequestFaults as exc:
         faults = [Fault(f"request.{fault.field}".rstrip("."), fault.problem) for fault in exc.faults]
         raise RequestFaults(faults) from exc
 
 
-async def _taken(service: Service, intake: Intake, request: Request, task_type: str | None) -> Job:
+async def _taken(service: Service, intake: Intake, request: Request, task_type: str | None) -> tuple[Job, bool]:
     """Read a request for pictures and submit it; of its body nothing is held afterwards, however long the job takes.
 
-    Without a task type its images tell it.
+    Without a task type its images tell it. Gives its job, and whether it is new.
     """
     async with intake.object_of(request) as content:
         rest, job_id = split_job_id(content)
-        job, _ = await service.submit(rest, task_type or generation_type(content), job_id)
-        return job
+        return await _submitted(service, rest, task_type or generation_type(content), job_id)
 
 
-async def _done(service: Service, request: Request, job: Job) -> Job:
-    """Wait until a job is done, and have it forgotten: its pictures go to this caller alone.
+async def _submitted(service: Service, content: dict[str, Any], task_type: str, job_id: str | None) -> tuple[Job, bool]:
+    try:
+        return await service.submit(content, task_type, job_id)
+    except ConflictError as exc:
+        raise HTTPException(409, str(exc)) from exc
+
+
+async def _done(service: Service, request: Request, job: Job, new: bool) -> Job:
+    """Wait until a job is done; a new one is forgotten then: its pictures go to this caller alone.
 
     Raises:
         HTTPException: It was not done.
     """
     try:
-        await _until_end(service, request, job)
+        await _until_end(service, request, job, new)
     finally:
-        service.book.forget(job)
+        if new:
+            service.book.forget(job)
     if job.state is State.SUCCEEDED:
         return job
     error = job.error
@@ -145,18 +152,26 @@ async def _done(service: Service, request: Request, job: Job) -> Job:
     raise HTTPException(_STATUS.get(error.code, 500) if error else 500, error.message if error else None)
 
 
-async def _until_end(service: Service, request: Request, job: Job) -> None:
-    """Wait until a job has ended; it is stopped if its time is over or its caller is gone."""
+async def _until_end(service: Service, request: Request, job: Job, new: bool) -> None:
+    """Wait until a job has ended; a new one is stopped if its time is over or its caller is gone.
+
+    Raises:
+        HTTPException: It was begun by another call, and goes on.
+    """
     ended = asyncio.create_task(job.ended.wait(), name="job ends")
     gone = asyncio.create_task(_hang_up(request), name="caller hangs up")
     waited = {ended, gone}
     try:
         seconds = service.settings.options.request_seconds
         done, _ = await asyncio.wait(waited, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        if not done:
-            service.expire(job)
-        elif not job.has_ended:
+        if job.has_ended:
+            return
+        if not new:
+            raise HTTPException(504, f"the job was not done after {seconds:g} s, and goes on")
+        if done:
             service.cancel(job)
+        else:
+            service.expire(job)
     finally:
         for task in waited:
             task.cancel()

@@ -23,7 +23,7 @@ class Submission(BaseModel):
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
     job_id: UUID | None = None
-    """Chosen by the caller: the same id again is the same job."""
+    """Chosen by the caller: the same id with the same request is the same job, with another one it is refused."""
     task_type: str = Field(json_schema_extra={"enum": list(TASK_TYPES)})
     """What is to be done."""
     request: dict[str, Any]

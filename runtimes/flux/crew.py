@@ -51,7 +51,8 @@ class Worker:
     supervisor: Supervisor
     batches: dict[int, Batch] = field(default_factory=dict)
     encode_s: float = 0.0
-    _most: dict[tuple[int, int], int | None] = field(default_factory=dict)
+    _asked: set[tuple[int, int]] = field(default_factory=set)
+    _most: dict[tuple[int, int], int] = field(default_factory=dict)
 
     @property
     def undrawn(self) -> list[Batch]:
@@ -75,12 +76,15 @@ class Worker:
         undrawn = self.undrawn
         return not undrawn or undrawn[0].is_nearly_drawn(self.encode_s)
 
-    def most_pictures(self, size: tuple[int, int]) -> int | None:
-        """How many pictures of a size fit at once; None if it is only now asked."""
-        if size not in self._most:
-            self._most[size] = None
+    def ask_most_pictures(self, size: tuple[int, int]) -> None:
+        """Have it say how many pictures of a size fit at once, unless it was asked before."""
+        if size not in self._asked:
+            self._asked.add(size)
             self.supervisor.send(Measure(*size))
-        return self._most[size]
+
+    def most_pictures(self, size: tuple[int, int]) -> int | None:
+        """How many pictures of a size fit at once; None as long as it has not said."""
+        return self._most.get(size)
 
     def learn(self, size: tuple[int, int], pictures: int) -> None:
         """Remember how many pictures of a size fit."""
@@ -112,5 +116,6 @@ class Worker:
         """It was lost: its batches, the oldest first."""
         batches = list(self.batches.values())
         self.batches.clear()
+        self._asked.clear()
         self._most.clear()
         return batches

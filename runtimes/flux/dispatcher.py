@@ -99,7 +99,9 @@ class Dispatcher:
         if not waiting:
             return False
         leader = waiting[0].asked.order
-        most = worker.most_pictures((leader.width, leader.height))
+        size = leader.width, leader.height
+        worker.ask_most_pictures(size)
+        most = worker.most_pictures(size)
         if most is None or (waiting[0].attempts and worker.batches):
             return False
         chosen, full = gathered((_candidate(job) for job in waiting), min(most, self._options.max_batch))

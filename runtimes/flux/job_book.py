@@ -1,10 +1,12 @@
 """All jobs of the server: those that wait, in order, those that run, and for a while those that have ended."""
 
 import asyncio
+import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from runtimes.flux.jobs import Job, State
+from runtimes.flux.messages import Output
 
 _KEPT_SECONDS = 600
 _KEPT_BYTES = 512 * 1024 * 1024
@@ -76,6 +78,12 @@ class JobBook:
             self.forget(self._jobs[next(iter(self._ended))])
         self._changed.set()
 
+    def fetch(self, job: Job, number: int) -> Output | None:
+        """Give an output to a caller; None if there is none of that number."""
+        output = job.fetch(number)
+        self._changed.set()
+        return output
+
     def forget(self, job: Job) -> None:
         """Let an ended job go."""
         timer = self._ended.pop(job.id, None)
@@ -98,9 +106,14 @@ class JobBook:
         while any(not job.has_ended for job in self):
             await self._next_change()
 
-    async def until_empty(self) -> None:
-        """Wait until every job has ended and is forgotten."""
-        while self._jobs:
+    async def until_fetched(self, abandoned_s: float) -> None:
+        """Wait until all outputs are fetched, or their jobs forgotten.
+
+        Args:
+            abandoned_s: Jobs that ended longer ago are not waited for, in seconds.
+        """
+        since = time.monotonic() - abandoned_s
+        while any((job.times.ended or 0) >= since and not job.is_fetched for job in self):
             await self._next_change()
 
     async def _next_change(self) -> None:

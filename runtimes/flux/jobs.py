@@ -97,6 +97,7 @@ class Job:
         self.attempts = 0
         self.times = Times()
         self.ended = asyncio.Event()
+        self._fetched: set[int] = set()
         self._followers: set[asyncio.Queue[Change]] = set()
 
     @property
@@ -111,6 +112,11 @@ class Job:
         return self.state is State.ENCODING and pictures == len(self.asked.order.seeds)
 
     @property
+    def is_fetched(self) -> bool:
+        """Whether each of its outputs was given to a caller, as far as there are any."""
+        return self.outputs.keys() <= self._fetched
+
+    @property
     def size_bytes(self) -> int:
         """Of its outputs."""
         return sum(len(output.content) for output in self.outputs.values())
@@ -118,6 +124,7 @@ class Job:
     def wait(self) -> None:
         """It waits, again: its worker was lost."""
         self.state, self.progress, self.batch, self.outputs = State.WAITING, 0.0, None, {}
+        self._fetched.clear()
         self.times.began = self.times.previewed = self.times.freed = None
         self._tell_state()
 
@@ -146,6 +153,13 @@ class Job:
         if output.kind == "preview":
             self.times.previewed = time.monotonic()
         self._tell("output", self.output_row(output))
+
+    def fetch(self, number: int) -> Output | None:
+        """Give an output to a caller; None if there is none of that number."""
+        output = self.outputs.get(number)
+        if output is not None:
+            self._fetched.add(number)
+        return output
 
     def end(self, state: State, error: JobError | None = None) -> None:
         """Nothing more will happen; pictures of a job that did not succeed are dropped."""

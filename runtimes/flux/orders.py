@@ -13,6 +13,7 @@ from contract.flux.checks import lora_weights, request_faults
 from contract.flux.families import Family
 from contract.flux.options import ModelCard
 from contract.flux.requests import MOST_SEED, REQUESTS, Edit, Generation, Inpainting, Request, Variation
+from runtimes.flux.digest import digest_of
 from runtimes.flux.finishing import Finishing
 from runtimes.flux.ports import Order
 from runtimes.flux.preparation import (
@@ -30,6 +31,8 @@ _LINK = re.compile(r"(?:https?|s3)://")
 _NO_LINKS = "is a link: this server fetches no links; send the bytes in base64, or post the task to the platform"
 _DRAWN_SEEDS = 2**32
 """Drawn seeds stay below it, so that every JSON reader keeps them whole."""
+_LEAST_STEPS_FOR_PREVIEW = 3
+"""An early look needs two steps to see where they lead, and comes before the last one."""
 
 
 class RequestFaults(Exception):  # noqa: N818 (what is wrong with a request, not with the server)
@@ -49,12 +52,14 @@ class Asked:
         finishing: For its pictures.
         parameters: Every value after defaults, as the answer tells them.
         warnings: What was asked for and has no effect, in sentences.
+        digest: Of the request as it was given.
     """
 
     order: Order
     finishing: Finishing
     parameters: Mapping[str, Any]
     warnings: tuple[str, ...]
+    digest: bytes
 
     @property
     def image_bytes(self) -> int:
@@ -86,7 +91,13 @@ def asked_of(content: Mapping[str, Any], task_type: str, card: ModelCard, job: s
     order, warnings = _without_idle_values(_drawn_order(request, task_type, card, job), request, card)
     order = _with_images(order, request, card.row)
     finishing = Finishing(request.finish, request.output_format, request.quality)
-    return Asked(order=order, finishing=finishing, parameters=_parameters(order, request), warnings=warnings)
+    return Asked(
+        order=order,
+        finishing=finishing,
+        parameters=_parameters(order, request),
+        warnings=warnings,
+        digest=digest_of(content, task_type),
+    )
 
 
 def _link_faults(content: Mapping[str, Any]) -> list[Fault]:
@@ -130,7 +141,7 @@ def _seeds(request: Request) -> tuple[int, ...]:
 
 
 def _without_idle_values(order: Order, request: Request, card: ModelCard) -> tuple[Order, tuple[str, ...]]:
-    """Set what the model does not read to what it would be without, and say so."""
+    """Set what has no effect to what it would be without, and say so."""
     warnings = []
     reads_negative_prompt = card.row.negative_prompt
     distilled = reads_negative_prompt != "used"
@@ -147,6 +158,9 @@ def _without_idle_values(order: Order, request: Request, card: ModelCard) -> tup
     if card.row.whole_prompts and request.max_sequence_length is not None:
         order = replace(order, sequence_length=card.sequence_length)
         warnings.append("max_sequence_length has no effect: this model reads prompts whole")
+    if order.preview and order.steps < _LEAST_STEPS_FOR_PREVIEW:
+        order = replace(order, preview=False)
+        warnings.append(f"preview has no effect: it needs at least {_LEAST_STEPS_FOR_PREVIEW} steps")
     return order, tuple(warnings)
 
 
@@ -236,10 +250,11 @@ def _parameters(order: Order, request: Request) -> dict[str, Any]:
         "seed": order.seeds[0],
         "num_images": len(order.seeds),
         "lora_weights": dict(order.loras),
-        **request.model_dump(include={"output_format", "quality", "finish", "feather", "background", "preview"}),
+        **request.model_dump(include={"output_format", "quality", "finish", "feather", "background"}),
     }
     if isinstance(request, Variation | Inpainting):
         values["strength"] = order.strength
     if isinstance(request, Edit):
         values["instructions"] = values.pop("prompt")
+        values["preview"] = order.preview
     return values

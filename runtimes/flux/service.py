@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import Any
 from uuid import uuid4
 
+from runtimes.flux.digest import digest_of
 from runtimes.flux.dispatcher import LOST, Dispatcher
 from runtimes.flux.job_book import JobBook
 from runtimes.flux.jobs import Job, JobError, State
@@ -16,11 +17,20 @@ _MOST_WAITING = 1000
 _MOST_WAITING_BYTES = 2 * 1024 * 1024 * 1024
 """Of the images that waiting jobs were given."""
 _FETCH_S = 5.0
+_ABANDONED_S = 30.0
+"""Pictures that nobody fetched for so long are not waited for."""
 _STOPPING = "the server is stopping"
 
 
 class UnavailableError(Exception):
     """No job can be taken now; the message says why."""
+
+
+class ConflictError(Exception):
+    """The id is that of a job that was asked for something else."""
+
+    def __init__(self) -> None:
+        super().__init__("a job of this id is here already, and its request is another one")
 
 
 class Service:
@@ -48,14 +58,16 @@ class Service:
             job_id: Chosen by the caller; None draws one.
 
         Returns:
-            Its job, and whether it is new: a job of that id may be here already.
+            Its job, and whether it is new: the same request may have come under that id before.
 
         Raises:
             RequestFaults: The request cannot be done.
             UnavailableError: No job can be taken now.
+            ConflictError: Another request came under that id before.
         """
         chosen = job_id or str(uuid4())
         if (known := self.book.get(chosen)) is not None:
+            _check_same(known, await asyncio.to_thread(digest_of, content, task_type))
             return known, False
         card = self.dispatcher.card
         if (reason := self._closed()) is not None or card is None:
@@ -63,6 +75,7 @@ class Service:
         asked = await asyncio.to_thread(asked_of, content, task_type, card, chosen)
         # The same id may have come again while the images were decoded.
         if (known := self.book.get(chosen)) is not None:
+            _check_same(known, asked.digest)
             return known, False
         if (reason := self._closed()) is not None:
             raise UnavailableError(reason)
@@ -85,7 +98,7 @@ class Service:
     async def close(self) -> None:
         """Take no more jobs, withdraw those that wait, and let those that run end within the grace.
 
-        Afterwards callers have a few seconds to fetch what is done.
+        Afterwards callers have a few seconds to fetch what was done of late.
         """
         self.stopping = True
         for job in self.book.waiting:
@@ -97,7 +110,7 @@ class Service:
             self.dispatcher.stop(job, State.FAILED, JobError(LOST, _STOPPING))
         with suppress(TimeoutError):
             async with asyncio.timeout(min(_FETCH_S, self.settings.grace_seconds)):
-                await self.book.until_empty()
+                await self.book.until_fetched(_ABANDONED_S)
 
     def _closed(self) -> str | None:
         """Why no job can be taken; None if one can."""
@@ -110,3 +123,13 @@ class Service:
         if len(waiting) >= _MOST_WAITING or held_bytes >= _MOST_WAITING_BYTES:
             return "too many jobs are waiting"
         return None
+
+
+def _check_same(known: Job, digest: bytes) -> None:
+    """Refuse a request that comes under the id of another one.
+
+    Raises:
+        ConflictError: It is another one.
+    """
+    if known.asked.digest != digest:
+        raise ConflictError

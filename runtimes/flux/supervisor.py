@@ -13,7 +13,9 @@ from runtimes.flux.process import WorkerProcess
 
 _MOST_FAILED_STARTS = 5
 _MOST_DELAY_S = 60.0
-_PATIENCE = 10
+_PATIENCE = 3
+"""Times the longest silence of this life: a step like those that were seen may take longer once. For larger pictures
+nothing can be learnt from it; as they may be the first of a life, the limit itself must allow for them."""
 _log = logging.getLogger(__name__)
 
 
@@ -71,6 +73,7 @@ class Supervisor:
         self._has_work = False
         self._last_words: GivenUp | None = None
         self._hung: str | None = None
+        self._longest_silence_s = 0.0
         self._fruitless_lives = 0
         self._failed_starts = 0
         self._watch = _Watch(self._kill)
@@ -91,11 +94,10 @@ class Supervisor:
 
     def expect(self, work: bool) -> None:
         """Say whether the worker has work, and so owes signs of life."""
-        if work and not self._has_work:
-            self._watch.start(self._patience_s)
-        elif not work:
-            self._watch.stop()
-        self._has_work = work
+        # More work is no sign of life.
+        if work is not self._has_work:
+            self._has_work = work
+            self._watch.set(self._limit_s)
 
     async def run(self) -> None:
         """Keep the worker alive until it gives up for good, or this is cancelled; then it is dead."""
@@ -111,28 +113,27 @@ class Supervisor:
 
     async def _live(self) -> str:
         """One life of the worker, from its start to its death; returns what it died of."""
-        self._ready, self._last_words, self._hung = False, None, None
+        self._ready, self._last_words, self._hung, self._longest_silence_s = False, None, None, 0.0
         process = self._process = await WorkerProcess.start(self._assignment)
-        self._watch.start(self._limits.start_s)
+        self._watch.set(self._limit_s)
         self._fruitless_lives += 1
         try:
             while (message := await process.next_message()) is not None:
                 self._hear(message)
         finally:
             self._process, self._has_work = None, False
-            self._watch.stop()
+            self._watch.set(self._limit_s)
             process.kill()
             end = await process.buried()
         return self._hung or (self._last_words.reason if self._last_words else f"the worker {end}")
 
     def _hear(self, message: FromWorker) -> None:
-        if self._has_work:
-            self._watch.note_sign()
+        if self.state is WorkerState.BUSY:
+            self._longest_silence_s = max(self._longest_silence_s, self._watch.silence_s)
         match message:
             case Ready():
                 self._ready, self._failed_starts = True, 0
                 self.device, self.loss = message.device, None
-                self._watch.stop()
                 _log.info("a worker is ready", extra={"worker": self.number, "device": message.device.name})
             case Freed():
                 self.device, self._fruitless_lives = message.device, 0
@@ -140,8 +141,7 @@ class Supervisor:
                 self._last_words = message
                 return
         self._heard(self, message)
-        if self._has_work:
-            self._watch.start(self._patience_s)
+        self._watch.set(self._limit_s)
 
     def _is_hopeless(self) -> bool:
         """Whether another start would end the same way."""
@@ -155,8 +155,15 @@ class Supervisor:
         return min(_MOST_DELAY_S, 2.0 ** (self._fruitless_lives - 2)) if self._fruitless_lives else 0.0
 
     @property
-    def _patience_s(self) -> float:
-        return max(self._limits.step_s, _PATIENCE * self._watch.longest_s)
+    def _limit_s(self) -> float | None:
+        """How long the worker may be silent from now on; None where it owes nothing."""
+        match self.state:
+            case WorkerState.STARTING:
+                return self._limits.start_s
+            case WorkerState.BUSY:
+                return max(self._limits.step_s, _PATIENCE * self._longest_silence_s)
+            case _:
+                return None
 
     def _kill(self, after_s: float) -> None:
         self._hung = f"the worker showed no sign of life for {after_s:.0f} s and was ended"
@@ -165,24 +172,26 @@ class Supervisor:
 
 
 class _Watch:
-    """Calls if no sign comes in time, and remembers the longest time between two signs."""
+    """Calls with the limit if it is not set anew within it.
+
+    Args:
+        call: Given the limit in seconds.
+    """
 
     def __init__(self, call: Callable[[float], None]) -> None:
-        self.longest_s = 0.0
         self._call = call
+        self._set_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
-        self._since: float | None = None
 
-    def start(self, limit_s: float) -> None:
-        self.stop()
-        self._since = time.monotonic()
-        self._timer = asyncio.get_running_loop().call_later(limit_s, self._call, limit_s)
-
-    def stop(self) -> None:
+    def set(self, limit_s: float | None) -> None:
+        """Begin anew; without a limit nothing is called."""
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._since = None
+        self._set_at = time.monotonic()
+        loop = asyncio.get_running_loop()
+        self._timer = None if limit_s is None else loop.call_later(limit_s, self._call, limit_s)
 
-    def note_sign(self) -> None:
-        if self._since is not None:
-            self.longest_s = max(self.longest_s, time.monotonic() - self._since)
+    @property
+    def silence_s(self) -> float:
+        """How long ago it was set."""
+        return time.monotonic() - self._set_at

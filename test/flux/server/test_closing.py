@@ -23,7 +23,6 @@ async def test_after_sigterm_running_jobs_end_and_no_new_ones_are_taken(serve, c
     assert server.health()["ready"] is False
     assert (await waiting)["error"] == {"code": "worker_lost", "message": "the server is stopping"}
     assert (await running).status_code == 200
-    await client.delete(job_id)
     assert server.process.wait(10) == 0
 
 
@@ -35,6 +34,30 @@ async def test_what_runs_beyond_the_grace_is_stopped(serve, connect, until):
     assert await asyncio.to_thread(server.stop) == 0
     with pytest.raises(httpx.HTTPStatusError, match="503"):
         (await running).raise_for_status()
+
+
+async def test_a_kept_job_whose_picture_was_fetched_does_not_hold_the_server_back(serve, connect):
+    server = serve()
+    client = await connect(server)
+    job_id = await client.post_job()
+    await client.end(job_id)
+    assert (await client.http.get(f"/jobs/{job_id}/outputs/1")).status_code == 200
+    asked = time.monotonic()
+    assert await asyncio.to_thread(server.stop) == 0
+    assert time.monotonic() - asked < 3
+
+
+async def test_a_picture_that_nobody_fetched_yet_can_be_fetched_for_a_while_after_sigterm(serve, connect):
+    server = serve()
+    client = await connect(server)
+    job_id = await client.post_job()
+    await client.end(job_id)
+    server.process.send_signal(signal.SIGTERM)
+    asked = time.monotonic()
+    await asyncio.sleep(1.5)
+    assert (await client.http.get(f"/jobs/{job_id}/outputs/1")).status_code == 200
+    assert await asyncio.to_thread(server.process.wait, 10) == 0
+    assert time.monotonic() - asked < 4
 
 
 def test_an_idle_server_goes_at_once_and_takes_its_workers_along(serve):

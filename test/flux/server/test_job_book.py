@@ -12,6 +12,7 @@ from runtimes.flux.messages import Output
 from runtimes.flux.orders import asked_of
 
 CARD = card_of(ModelOptions(profile="flux-schnell"), FAMILIES["flux"])
+PICTURE = Output(batch=1, job="a", number=1, kind="picture", content_type="image/png", content=b"", finish_s=0)
 
 
 def job(name: str) -> Job:
@@ -92,3 +93,55 @@ async def test_progress_never_goes_back():
     for share in (0.5, 0.3, 0.6):
         one.step(share)
     assert one.progress == pytest.approx(0.6)
+
+
+async def test_waiting_for_fetches_ends_with_the_last_output():
+    book = JobBook()
+    for name in "ab":
+        ended(book, name)
+    fetched = asyncio.create_task(book.until_fetched(30))
+    for name in "ab":
+        await asyncio.sleep(0)
+        assert not fetched.done()
+        book.fetch(book.get(name), 1)
+    await asyncio.wait_for(fetched, 1)
+
+
+async def test_a_forgotten_job_is_not_waited_for():
+    book = JobBook()
+    book.forget(ended(book, "a"))
+    await asyncio.wait_for(book.until_fetched(30), 1)
+
+
+async def test_a_job_that_ended_long_ago_is_not_waited_for():
+    book = JobBook()
+    ended(book, "a")
+    await asyncio.sleep(0.05)
+    await asyncio.wait_for(book.until_fetched(0.01), 1)
+
+
+async def test_a_job_without_pictures_is_not_waited_for():
+    book = JobBook()
+    one = job("a")
+    book.add(one)
+    one.end(State.CANCELLED)
+    book.settle(one)
+    await asyncio.wait_for(book.until_fetched(30), 1)
+
+
+def test_an_output_that_was_asked_for_before_it_was_there_is_not_fetched():
+    one = job("a")
+    assert one.fetch(1) is None
+    one.take(PICTURE)
+    assert not one.is_fetched
+    assert one.fetch(1) is PICTURE
+    assert one.is_fetched
+
+
+def test_a_job_that_is_drawn_again_is_fetched_again():
+    one = job("a")
+    one.take(PICTURE)
+    one.fetch(1)
+    one.wait()
+    one.take(PICTURE)
+    assert not one.is_fetched

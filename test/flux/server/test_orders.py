@@ -96,6 +96,25 @@ def test_a_model_that_cuts_prompts_is_told_where_without_a_warning(picture):
     assert (found.order.sequence_length, found.warnings) == (100, ())
 
 
+@pytest.mark.parametrize("steps", [1, 2])
+def test_an_early_look_for_which_there_are_too_few_steps_is_left_out_and_told(picture, steps):
+    given = {"image": picture(), "size": 64, "num_inference_steps": steps, "seed": 1}
+    found = edited(preview=True, **given)
+    assert found.warnings == ("preview has no effect: it needs at least 3 steps",)
+    assert found.parameters["preview"] is found.order.preview is False
+
+
+@pytest.mark.parametrize("steps", [3, None])
+def test_an_early_look_for_which_there_are_enough_steps_is_not_warned_of(picture, steps):
+    found = edited(preview=True, image=picture(), size=64, num_inference_steps=steps)
+    assert found.warnings == ()
+    assert found.parameters["preview"] is found.order.preview is True
+
+
+def test_too_few_steps_are_not_warned_of_where_no_early_look_was_asked_for(picture):
+    assert edited(image=picture(), size=64, num_inference_steps=1).warnings == ()
+
+
 def test_loras_take_part_by_their_weight():
     options = ModelOptions(profile="flux-dev", loras=(Lora(name="icons", source="a.safetensors"),))
     found = asked(card_of(options, FAMILIES["flux"]), lora_weights={"icons": 0.5})

@@ -1,5 +1,6 @@
-"""When the server takes no more jobs."""
+"""Which jobs the server takes."""
 
+import asyncio
 from types import SimpleNamespace
 
 import pytest
@@ -8,7 +9,8 @@ from contract.flux.families import FAMILIES
 from contract.flux.options import ModelOptions, card_of
 from runtimes.flux import service as module
 from runtimes.flux.job_book import JobBook
-from runtimes.flux.service import Service, UnavailableError
+from runtimes.flux.jobs import Job
+from runtimes.flux.service import ConflictError, Service, UnavailableError
 
 CARD = card_of(ModelOptions(profile="flux-kontext"), FAMILIES["flux-kontext"])
 SIDE = 64
@@ -27,9 +29,9 @@ def service() -> Service:
 def submit(service, picture):
     """Submits an edit."""
 
-    async def one(**values: object) -> None:
+    async def one(job_id: str | None = None, **values: object) -> tuple[Job, bool]:
         edit = {"instructions": "make it blue", "image": picture(SIDE, SIDE), "size": SIDE, **values}
-        await service.submit(edit, "edit", None)
+        return await service.submit(edit, "edit", job_id)
 
     return one
 
@@ -49,3 +51,15 @@ async def test_jobs_below_the_limit_of_bytes_are_taken(submit, monkeypatch):
         await submit()
     with pytest.raises(UnavailableError):
         await submit()
+
+
+async def test_of_equal_requests_that_come_at_once_under_an_id_one_is_new_and_all_get_its_job(submit, service):
+    found = await asyncio.gather(*(submit("a") for _ in range(3)))
+    assert sorted(new for _, new in found) == [False, False, True]
+    assert {job for job, _ in found} == set(service.book)
+
+
+async def test_of_different_requests_that_come_at_once_under_an_id_one_is_taken(submit, service):
+    found = await asyncio.gather(submit("a", seed=1), submit("a", seed=2), return_exceptions=True)
+    assert sorted(isinstance(one, ConflictError) for one in found) == [False, True]
+    assert len(list(service.book)) == 1

@@ -106,13 +106,62 @@ async def test_a_busy_worker_that_is_silent_is_ended(play):
 
 
 async def test_a_slow_worker_is_given_more_time_once_its_speed_is_known(play):
-    supervisor, processes, losses = play([[READY], [READY]], step_s=0.2)
+    supervisor, processes, losses = play([[READY], [READY]], step_s=0.4)
     await soon(lambda: supervisor.state is WorkerState.READY)
     supervisor.expect(work=True)
-    await asyncio.sleep(0.1)
+    await asyncio.sleep(0.25)
     processes[0].words.put_nowait(Stepped(1, 0.5))
-    await asyncio.sleep(0.5)
+    await asyncio.sleep(0.55)
     assert losses == []
+    await soon(lambda: losses)
+
+
+async def test_one_step_of_nearly_the_limit_makes_the_next_hang_at_most_about_three_times_as_long(play):
+    supervisor, processes, losses = play([[READY], [READY]], step_s=0.3)
+    await soon(lambda: supervisor.state is WorkerState.READY)
+    supervisor.expect(work=True)
+    await asyncio.sleep(0.2)
+    processes[0].words.put_nowait(Stepped(1, 0.5))
+    await asyncio.sleep(1.2)
+    assert losses
+
+
+async def test_what_was_seen_of_a_workers_speed_dies_with_its_process(play, delays):
+    supervisor, processes, losses = play([[READY], [READY], [READY]], step_s=0.3)
+    await soon(lambda: supervisor.state is WorkerState.READY)
+    supervisor.expect(work=True)
+    await REAL_SLEEP(0.2)
+    processes[0].words.put_nowait(Stepped(1, 0.5))
+    processes[0].words.put_nowait(None)
+    await soon(lambda: len(processes) == 2 and supervisor.state is WorkerState.READY)
+    supervisor.expect(work=True)
+    await REAL_SLEEP(0.45)
+    assert len(losses) == 2
+
+
+async def test_more_work_is_no_sign_of_life(play):
+    supervisor, _, losses = play([[READY], [READY]], step_s=0.2)
+    await soon(lambda: supervisor.state is WorkerState.READY)
+    for _ in range(4):
+        supervisor.expect(work=True)
+        await asyncio.sleep(0.1)
+    assert losses
+
+
+async def test_a_worker_without_work_may_be_silent_again_once_it_had_some(play):
+    supervisor, processes, losses = play([[READY]], step_s=0.1)
+    await soon(lambda: supervisor.state is WorkerState.READY)
+    supervisor.expect(work=True)
+    processes[0].words.put_nowait(FREED)
+    supervisor.expect(work=False)
+    await asyncio.sleep(0.3)
+    assert (supervisor.state, losses) == (WorkerState.READY, [])
+
+
+async def test_a_worker_that_is_told_it_has_no_work_still_has_to_become_ready(play):
+    supervisor, processes, losses = play([[], []], start_s=0.1)
+    await soon(lambda: processes)
+    supervisor.expect(work=False)
     await soon(lambda: losses)
 
 

@@ -27,6 +27,7 @@ class Fake:
     def __init__(self):
         self.jobs = {}
         self.posted = []
+        self.bodies = []
         self.deleted = []
         self.followed = self.asked = 0
         self.refusal = None
@@ -48,6 +49,7 @@ class Fake:
 
     async def post(self, request):
         body = await request.json()
+        self.bodies.append(await request.read())
         if self.refusal:
             return web.json_response(self.refusal[1], status=self.refusal[0])
         self.posted.append(body)
@@ -251,6 +253,22 @@ async def test_a_refusal_is_told_in_the_servers_words(fake, begin):
     fake.refusal = 422, {"detail": [{"field": "width", "problem": "must be a multiple of 16"}]}
     with pytest.raises(Rejected, match="width must be a multiple of 16"):
         await begin().task
+
+
+async def test_a_job_that_is_posted_again_under_its_claim_has_the_same_bytes(fake, begin):
+    fake.refusal = 503, {"detail": "loading"}
+    for _ in range(2):
+        with pytest.raises(ModelServerAway):
+            await begin().task
+    assert len(fake.bodies) == 2
+    assert fake.bodies[0] == fake.bodies[1]
+
+
+async def test_an_id_that_the_server_has_for_another_request_is_withdrawn_and_no_fault_of_the_task(fake, begin):
+    fake.refusal = 409, {"detail": "a job of this id is here already, and its request is another one"}
+    with pytest.raises(ModelServerFault, match="409"):
+        await begin().task
+    assert fake.deleted == [FIRST]
 
 
 async def test_a_server_that_is_not_ready_never_got_the_job(fake, begin):
