@@ -6,3 +6,5 @@ MOST_CONTENT_BYTES = 16 * _MIB
 """Of a task's content, where it lies in the output bucket; images in base64 may stand in it."""
 MOST_LINK_BYTES = 64 * _MIB
 """Of what one link leads to."""
+MOST_LINKED_BYTES = 128 * _MIB
+"""Of what all links of one task lead to."""

@@ -1,6 +1,6 @@
 """Requests to a model server of type flux: the content of tasks, and the bodies of the server's own API.
 
-Images stand in ``image``, ``images`` and ``mask`` as base64, or in ``image_url``, ``images`` and ``mask_url`` as links.
+Images stand in ``image``, ``images`` and ``mask`` as base64 or as links, or in ``image_url`` and ``mask_url`` as links.
 Links are the agent's to fetch; the server takes none.
 """
 
@@ -11,7 +11,9 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from contract.flux.families import EDIT, IMAGE_TO_IMAGE, INPAINTING, TEXT_TO_IMAGE
+from contract.flux.options import MOST_LORA_WEIGHT, MOST_LORAS
 
+MOST_CHARACTERS = 20_000
 MOST_PICTURES = 16
 MOST_SEED = 2**63 - 1
 MOST_SIDE = 8192
@@ -21,6 +23,7 @@ _LINK = r"^(?:https?|s3)://\S+$"
 
 Link = Annotated[str, Field(pattern=_LINK, max_length=4096)]
 Image = Annotated[str, Field(min_length=1)]
+Text = Annotated[str, Field(min_length=1, max_length=MOST_CHARACTERS)]
 Side = Annotated[int, Field(ge=_LEAST_SIDE, le=MOST_SIDE)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -42,7 +45,7 @@ class Request(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    negative_prompt: str | None = None
+    negative_prompt: Annotated[str, Field(max_length=MOST_CHARACTERS)] | None = None
     """What the picture should not show. Models with distilled guidance read it only if true_cfg_scale is above 1."""
     num_inference_steps: Annotated[int, Field(ge=1, le=200)] | None = None
     """Denoising steps."""
@@ -58,8 +61,8 @@ class Request(BaseModel):
     num_images: Annotated[int, Field(ge=1, le=MOST_PICTURES)] = 1
     """How many pictures."""
     lora_weights: dict[str, float] | list[float] | None = None
-    """Weights of LoRAs, by name or in the order of the configuration."""
-    use_loras: list[bool] | None = None
+    """Weights of LoRAs from -4 to 4, by name or in the order of the configuration."""
+    use_loras: Annotated[list[bool], Field(max_length=MOST_LORAS)] | None = None
     """Which LoRAs take part, in the order of the configuration."""
     output_format: Literal["png", "jpeg", "webp"] = "png"
     """Format of the pictures."""
@@ -68,11 +71,21 @@ class Request(BaseModel):
     finish: Finish = Finish()
     """Sharpening and colour."""
 
+    @field_validator("lora_weights")
+    @classmethod
+    def _are_weights(cls, value: dict[str, float] | list[float] | None) -> dict[str, float] | list[float] | None:
+        weights = [*(value.values() if isinstance(value, dict) else value or ())]
+        if len(weights) > MOST_LORAS:
+            raise ValueError(f"may be at most {MOST_LORAS}")
+        if not all(-MOST_LORA_WEIGHT <= weight <= MOST_LORA_WEIGHT for weight in weights):
+            raise ValueError(f"must be weights from -{MOST_LORA_WEIGHT} to {MOST_LORA_WEIGHT}")
+        return value
+
 
 class Generation(Request):
     """Text to image."""
 
-    prompt: Annotated[str, Field(min_length=1, max_length=20_000)]
+    prompt: Text
     """What the picture shows."""
     width: Side | None = None
     """Pixels, a multiple of what the model takes."""
@@ -84,7 +97,7 @@ class _Given(Request):
     """A request that begins with an image."""
 
     image: Image | None = None
-    """The image, in base64."""
+    """The image, in base64 or, in a task, as a link."""
     image_url: Link | None = None
     """Where the image is; http, https or s3."""
 
@@ -106,7 +119,7 @@ class _Masked(BaseModel):
     model_config = ConfigDict(use_attribute_docstrings=True)
 
     mask: Image | None = None
-    """What is redrawn, in base64: white is redrawn, black is kept."""
+    """What is redrawn, in base64 or, in a task, as a link: white is redrawn, black is kept."""
     mask_url: Link | None = None
     """Where the mask is; http, https or s3."""
 
@@ -143,10 +156,11 @@ class Inpainting(Generation, _Given, _Masked):
 class Edit(_Given, _Masked):
     """Changes an image as it is told to."""
 
-    instructions: Annotated[str, Field(min_length=1, max_length=20_000)]
+    instructions: Text
     """What is to be changed."""
     images: Annotated[list[Image], Field(min_length=1, max_length=8)] | None = None
-    """Several references, instead of image; the first is the one that is changed. In base64 or as links."""
+    """Several references, instead of image; the first is the one that is changed. In base64 or, in a task,
+    as links."""
     size: str | int | None = None
     """Longer side in pixels, as 1024 or "1024", or "1024x768". Default: the image's own shape at the model's size."""
     background: Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")] = "#ffffff"

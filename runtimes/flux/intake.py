@@ -9,21 +9,18 @@ from typing import Any
 from fastapi import Request
 
 from contract.faults import Fault
-from contract.flux.families import FAMILIES
-from contract.inputs import MOST_CONTENT_BYTES, MOST_LINK_BYTES
+from contract.inputs import MOST_CONTENT_BYTES, MOST_LINKED_BYTES
 from contract.strict_json import loads
 from runtimes.flux.orders import RequestFaults
 from runtimes.flux.service import UnavailableError
 
 _MIB = 1024 * 1024
-_MOST_IMAGES = max(family.references for family in FAMILIES.values()) + 1
-"""The references of an edit and its mask."""
-_MOST_IMAGE_BYTES = 4 * math.ceil(MOST_LINK_BYTES / 3)
-"""Of an image in base64."""
+_MOST_IMAGE_BYTES = 4 * math.ceil(MOST_LINKED_BYTES / 3)
+"""Of all images in base64."""
 _MOST_TEXT_BYTES = 3 * MOST_CONTENT_BYTES
 """Of a task's content, once it is written in ASCII: two bytes of UTF-8 become six."""
-MOST_BODY_MIB = math.ceil((_MOST_TEXT_BYTES + _MOST_IMAGES * _MOST_IMAGE_BYTES) / _MIB)
-"""Takes all that a queue agent may make of a task that some model can do."""
+MOST_BODY_MIB = math.ceil((_MOST_TEXT_BYTES + _MOST_IMAGE_BYTES) / _MIB)
+"""Takes all that a queue agent may make of a task."""
 _AT_ONCE = 2
 """A queue agent posts so many."""
 _LARGE_BYTES = 256 * 1024

@@ -53,7 +53,7 @@ def test_what_has_no_effect_is_said_in_the_manifest(flux):
 
 
 @pytest.mark.parametrize("by_web", [False, True])
-@pytest.mark.parametrize("field", ["image_url", "images"])
+@pytest.mark.parametrize("field", ["image", "image_url", "images"])
 def test_an_edit_reads_the_image_behind_its_link_and_gives_a_preview_and_the_picture(flux, input_png, field, by_web):
     link = flux.upload("inputs/a.png", input_png)
     if by_web:

@@ -1,0 +1,82 @@
+"""What the links of one task may cost, all together."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from contract.inputs import MOST_LINK_BYTES, MOST_LINKED_BYTES
+from queue_agent.errors import InputFault
+
+MOST_LINKS = 32
+"""That a task may hold."""
+MOST_WEB_S = 60
+"""From the first request to the web to the last answer."""
+_AT_ONCE = 4
+
+
+class Allowance:
+    """What is left to the links of one task.
+
+    Attributes:
+        turns: Each link is fetched within one.
+    """
+
+    def __init__(self) -> None:
+        self.turns = asyncio.Semaphore(_AT_ONCE)
+        self._left_bytes = MOST_LINKED_BYTES
+        self._web_ends_s: float | None = None
+
+    def spend(self, size_bytes: int) -> None:
+        """Take bytes off.
+
+        Raises:
+            InputFault: There were not so many left.
+        """
+        self._left_bytes -= size_bytes
+        if self._left_bytes < 0:
+            most_mib = MOST_LINKED_BYTES // 1024 // 1024
+            raise InputFault(f"is too much: all links of a task together may lead to {most_mib} MiB")
+
+    @asynccontextmanager
+    async def web_time(self) -> AsyncIterator[None]:
+        """Limits the time that is spent on the web; the clock runs from when this is entered for the first time.
+
+        Raises:
+            InputFault: Time is up.
+        """
+        if self._web_ends_s is None:
+            self._web_ends_s = asyncio.get_running_loop().time() + MOST_WEB_S
+        try:
+            async with asyncio.timeout_at(self._web_ends_s):
+                yield
+        except TimeoutError:
+            words = f"did not arrive within {MOST_WEB_S:g} s, which all links of a task to the web have together"
+            raise InputFault(words) from None
+
+
+class Tally:
+    """Counts the bytes that one link leads to, as they arrive.
+
+    Args:
+        allowance: What is left to the links of its task.
+        places: In how many places of the task it stands; its bytes go into each.
+
+    Attributes:
+        allowance: As given.
+    """
+
+    def __init__(self, allowance: Allowance, places: int) -> None:
+        self.allowance = allowance
+        self._places = places
+        self._size_bytes = 0
+
+    def add(self, size_bytes: int) -> None:
+        """Note that so many more have arrived.
+
+        Raises:
+            InputFault: They are too many for a link, or for the links of a task.
+        """
+        self._size_bytes += size_bytes
+        if self._size_bytes > MOST_LINK_BYTES:
+            raise InputFault(f"is larger than {MOST_LINK_BYTES} bytes")
+        self.allowance.spend(size_bytes * self._places)
