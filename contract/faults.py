@@ -24,6 +24,8 @@ _PROBLEMS = {
     "extra_forbidden": "is not a known key",
     "string_type": "must be a string",
     "string_too_short": "must not be empty",
+    "string_too_long": "may have at most {max_length} characters",
+    "too_long": "may have at most {max_length} items",
     "dict_type": "must be an object",
     "model_type": "must be an object",
     "list_type": "must be a list",
@@ -55,8 +57,8 @@ def faults_of(error: ValidationError, at: tuple[str | int, ...] = ()) -> list[Fa
     """
     found = []
     for detail in error.errors(include_url=False, include_input=False):
-        problem = _PROBLEMS.get(detail["type"])
-        if problem is None:
+        problem = _PROBLEMS.get(detail["type"], "").format_map(detail.get("ctx", {}))
+        if not problem:
             # A validator of ours raises ValueError with the sentence itself; pydantic's own begin with "Input should".
             problem = detail["msg"].removeprefix("Value error, ").replace("Input should", "should", 1)
         found.append(Fault(field_path((*at, *detail["loc"])), problem))

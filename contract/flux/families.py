@@ -29,6 +29,8 @@ class Family:
         true_cfg: True guidance scale unless the request says otherwise; 1 is none.
         references: How many images an edit may be given.
         strength: How much of a given image is redrawn unless the request says otherwise, from 0 to 1.
+        overflows_in_float16: Whether its numbers leave float16's range, which turns pictures black: FLUX
+            (github.com/huggingface/diffusers/issues/9096 and 10533) and Qwen (github.com/Comfy-Org/ComfyUI/pull/12522).
     """
 
     name: str
@@ -45,6 +47,7 @@ class Family:
     true_cfg: float = 1
     references: int = 1
     strength: float = 0.6
+    overflows_in_float16: bool = False
 
 
 _MEGAPIXEL = 1024 * 1024
@@ -63,6 +66,7 @@ FAMILIES: Mapping[str, Family] = {
             sequence_length=512,
             most_sequence_length=512,
             negative_prompt="true-cfg",
+            overflows_in_float16=True,
         ),
         Family(
             name="flux-fill",
@@ -76,6 +80,7 @@ FAMILIES: Mapping[str, Family] = {
             most_sequence_length=512,
             negative_prompt="ignored",
             strength=1.0,
+            overflows_in_float16=True,
         ),
         Family(
             name="flux-kontext",
@@ -88,6 +93,7 @@ FAMILIES: Mapping[str, Family] = {
             sequence_length=512,
             most_sequence_length=512,
             negative_prompt="true-cfg",
+            overflows_in_float16=True,
         ),
         Family(
             name="qwen-image-edit",
@@ -101,6 +107,7 @@ FAMILIES: Mapping[str, Family] = {
             negative_prompt="true-cfg",
             true_cfg=4,
             references=3,
+            overflows_in_float16=True,
         ),
         Family(
             name="sdxl",

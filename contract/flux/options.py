@@ -1,15 +1,19 @@
 """The model of a runtime of type flux, as config.yaml has it and as the model server reads it."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from contract.config_model import Section
 from contract.flux.families import FAMILIES, Family
-from contract.flux.profiles import PROFILES, RUNNABLE, Offload, Profile, Quantization
+from contract.flux.profiles import PROFILES, RUNNABLE, Dtype, Offload, Profile, Quantization
 
 _SOURCE = r"^[A-Za-z0-9_][A-Za-z0-9._/-]*$"
 _NAME = r"^[a-z0-9][a-z0-9_-]{0,62}$"
+
+MOST_LORAS = 100
+MOST_LORA_WEIGHT = 4
+"""Either way; far beyond what leaves a picture."""
 
 
 class Lora(Section):
@@ -19,7 +23,7 @@ class Lora(Section):
     """What requests call it."""
     source: Annotated[str, Field(pattern=_SOURCE)]
     """Its .safetensors file in the model bucket."""
-    weight: Annotated[float, Field(ge=-4, le=4)] = 0
+    weight: Annotated[float, Field(ge=-MOST_LORA_WEIGHT, le=MOST_LORA_WEIGHT)] = 0
     """Its weight in requests that do not name it; 0 leaves it out."""
 
 
@@ -30,15 +34,15 @@ class ModelOptions(Section):
     """A model that the project knows, as flux-schnell. Default: the source says what it is."""
     source: Annotated[str, Field(pattern=_SOURCE)] | None = None
     """Its folder in the model bucket, or its id on the Hugging Face hub. Default: the profile's id on the hub."""
-    dtype: Literal["bfloat16", "float16", "float32"] = "bfloat16"
-    """Numbers it computes with; FLUX and Qwen turn black in float16."""
+    dtype: Dtype = "bfloat16"
+    """Numbers it computes with; float16 is for SDXL and Stable Diffusion 3.5, FLUX and Qwen overflow in it."""
     quantization: Quantization = "none"
     """Whether the weights of denoiser and text encoders are kept in fewer bits."""
     offload: Offload = "none"
     """What waits in main memory until it is needed: nothing, whole parts (model), or single layers (sequential)."""
     compile: bool = False
     """Whether the denoiser is compiled; the first start takes minutes, later ones read the cache."""
-    loras: tuple[Lora, ...] = ()
+    loras: Annotated[tuple[Lora, ...], Field(max_length=MOST_LORAS)] = ()
     """LoRAs that are loaded with it."""
     max_batch: Annotated[int, Field(ge=1, le=32)] = 4
     """The most pictures denoised together; memory may allow fewer."""
@@ -56,6 +60,21 @@ class ModelOptions(Section):
             raise ValueError(f"must be one of {', '.join(RUNNABLE)}")
         if refusal := PROFILES[value].refusal:
             raise ValueError(f"cannot run here: {refusal}")
+        return value
+
+    @field_validator("dtype")
+    @classmethod
+    def _is_wide_enough(cls, value: Dtype, info: ValidationInfo) -> Dtype:
+        known = PROFILES.get(info.data.get("profile") or "")
+        if known and known.family and (problem := dtype_problem(known.family, value)):
+            raise ValueError(problem)
+        return value
+
+    @field_validator("offload")
+    @classmethod
+    def _goes_with_quantization(cls, value: Offload, info: ValidationInfo) -> Offload:
+        if value == "sequential" and info.data.get("quantization", "none") != "none":
+            raise ValueError("sequential does not go with quantization; take model")
         return value
 
     @model_validator(mode="after")
@@ -105,6 +124,16 @@ class ModelCard(Section):
     def row(self) -> Family:
         """The family's row."""
         return FAMILIES[self.family]
+
+
+def dtype_problem(family: Family, dtype: Dtype) -> str | None:
+    """Why models of a family cannot compute in numbers of a type, without a subject; None where they can."""
+    if dtype != "float16" or not family.overflows_in_float16:
+        return None
+    return (
+        f"must not be float16 for models of the family {family.name}: they overflow, and their pictures turn black; "
+        "take bfloat16, or float32 where the GPU has no bfloat16"
+    )
 
 
 def card_of(options: ModelOptions, family: Family) -> ModelCard:

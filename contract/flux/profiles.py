@@ -6,12 +6,14 @@ from typing import Literal
 
 from contract.flux.families import FAMILIES, Family
 
+Dtype = Literal["bfloat16", "float16", "float32"]
 Quantization = Literal["none", "8bit", "4bit"]
 Offload = Literal["none", "model", "sequential"]
 
-_BYTES_A_PARAMETER: Mapping[str, float] = {"none": 2.0, "8bit": 1.03, "4bit": 0.56}
-"""In bfloat16; in bitsandbytes' LLM.int8 and NF4, their scales included."""
-_STREAMED_GB = 2.0
+_BYTES_A_NUMBER: Mapping[Dtype, float] = {"bfloat16": 2.0, "float16": 2.0, "float32": 4.0}
+_BYTES_A_QUANTIZED_PARAMETER: Mapping[str, float] = {"8bit": 1.03, "4bit": 0.56}
+"""In bitsandbytes' LLM.int8 and NF4, their scales included, whatever is computed with."""
+_STREAMED_PARAMETERS = 1e9
 """Of the layers that are on the GPU at a time under sequential offload."""
 _GB = 1e9
 
@@ -27,7 +29,7 @@ class Profile:
         gated: Whether the hub wants an accepted licence and a token, or a copy of one's own.
         denoiser_parameters: Parameters of its transformer or UNet.
         encoder_parameters: Parameters of its text encoders, each.
-        working_gb: GPU memory beside the weights for one picture of the default size, an estimate.
+        working_gb: GPU memory beside the weights for one picture of the default size in 16 bit, an estimate.
         steps: Denoising steps, where not the family's.
         guidance: Guidance scale, where not the family's.
         sequence_length: Tokens of the prompt, the default and the most, where not the family's.
@@ -48,19 +50,21 @@ class Profile:
     refusal: str | None = None
     summary: str
 
-    def weights_gb(self, quantization: Quantization) -> float:
+    def weights_gb(self, quantization: Quantization, dtype: Dtype = "bfloat16") -> float:
         """Size of all weights; quantization takes the denoiser and the text encoders."""
-        return sum(self._component_gb(quantization))
-
-    def gpu_gb(self, quantization: Quantization, offload: Offload) -> float:
-        """GPU memory that it needs for one picture of the default size, an estimate."""
-        components = self._component_gb(quantization)
-        weights = {"none": sum(components), "model": max(components), "sequential": _STREAMED_GB}[offload]
-        return weights + self.working_gb
-
-    def _component_gb(self, quantization: Quantization) -> list[float]:
         parameters = (self.denoiser_parameters, *self.encoder_parameters)
-        return [count * _BYTES_A_PARAMETER[quantization] / _GB for count in parameters]
+        return sum(parameters) * _bytes_a_parameter(quantization, dtype) / _GB
+
+    def gpu_gb(self, quantization: Quantization, offload: Offload, dtype: Dtype = "bfloat16") -> float:
+        """GPU memory that it needs for one picture of the default size, an estimate."""
+        parameters = (self.denoiser_parameters, *self.encoder_parameters)
+        present = {"none": sum(parameters), "model": max(parameters), "sequential": _STREAMED_PARAMETERS}[offload]
+        working_gb = self.working_gb * _BYTES_A_NUMBER[dtype] / _BYTES_A_NUMBER["bfloat16"]
+        return present * _bytes_a_parameter(quantization, dtype) / _GB + working_gb
+
+
+def _bytes_a_parameter(quantization: Quantization, dtype: Dtype) -> float:
+    return _BYTES_A_QUANTIZED_PARAMETER.get(quantization, _BYTES_A_NUMBER[dtype])
 
 
 _FLUX_PARAMETERS = 11.9e9

@@ -15,6 +15,7 @@ from runtimes.flux.batching import Share, parts, singles
 from runtimes.flux.finishing import Finishing
 from runtimes.flux.messages import PREVIEW_NUMBER, Began, Drawn, Freed, Link, OrderFailed, Output, Run, Stepped
 from runtimes.flux.ports import Order, OutOfMemoryError, Pipeline, RefusedError, StoppedError, Watch
+from runtimes.flux.reach import Reach
 
 _STICKY = "CUDA error"
 """After such an error every call in the process fails (docs.nvidia.com, CUDA Runtime API, error handling)."""
@@ -54,11 +55,15 @@ class Execution:
         most: Pictures denoised together.
         link: To the server.
         finishers: Finish and encode pictures.
+        reach: What the worker has drawn so far.
     """
 
-    def __init__(self, run: Run, pipeline: Pipeline, most: int, link: Link, finishers: Executor) -> None:
+    def __init__(
+        self, run: Run, pipeline: Pipeline, most: int, link: Link, finishers: Executor, *, reach: Reach
+    ) -> None:
         self._number = run.batch
         self._pipeline = pipeline
+        self._reach = reach
         self._link = link
         self._finishers = finishers
         self._finishing: dict[str, Finishing] = {piece.order.job: piece.finishing for piece in run.pieces}
@@ -66,6 +71,7 @@ class Execution:
         self._parts = deque(_Part(shares) for shares in parts((piece.order for piece in run.pieces), most))
         self._parts_in_all = len(self._parts)
         self._encode_s = self._denoise_s = self._decode_s = 0.0
+        self._encoder: Executor | None = None
         self._encoding: Future[None] | None = None
 
     def drop(self, job: str) -> None:
@@ -74,6 +80,7 @@ class Execution:
 
     def encode(self, encoder: Executor) -> None:
         """Encode the prompts beside what is being drawn."""
+        self._encoder = encoder
         self._encoding = encoder.submit(self._encode_all)
 
     def draw(self) -> None:
@@ -115,7 +122,11 @@ class Execution:
         if encoded is None or len(wanted) < len(part.shares):
             encoded = self._encoded(wanted)
         part.shares = wanted
+        if part.alone and self._encoder is not None:
+            self._encoder.submit(lambda: None).result()  # until the next batch's prompts take no memory any more
         drawn = self._drawn(part, encoded)
+        for order in part.orders:
+            self._reach.note(order)
         self._link.send(Drawn(self._number, sum(map(len, drawn))))
         return [
             _Picture(share.order.job, share.first + offset, image)
@@ -156,7 +167,13 @@ class Execution:
             self._parts_in_all += len(retried)
             return
         for share in part.shares:
-            self._fail(share.order.job, exc)
+            self._fail(share.order.job, self._blamed(share.order, exc))
+
+    def _blamed(self, order: Order, exc: Exception) -> Exception:
+        """Where memory did not suffice for more than was ever drawn here, the order is at fault, and not the device."""
+        if isinstance(exc, OutOfMemoryError) and self._reach.is_exceeded_by(order):
+            return RefusedError(self._reach.refusal(order, self._pipeline.device().memory_bytes))
+        return exc
 
     def _fail(self, job: str, exc: Exception) -> None:
         code = next((code for kind, code in _CODES.items() if isinstance(exc, kind)), "failed")

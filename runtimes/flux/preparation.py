@@ -1,7 +1,6 @@
 """Images of a request, made ready for the pipeline: decoded, upright, without transparency, of the right size."""
 
 import base64
-import binascii
 import io
 import math
 
@@ -129,21 +128,25 @@ def _opened(content: str) -> Image.Image:
     text = content.partition(",")[2] if content.startswith("data:") else content
     try:
         file = io.BytesIO(base64.b64decode(text, validate=False))
-        image = Image.open(file, formats=_FORMATS)
-        if image.width * image.height > MOST_GIVEN_PIXELS:
-            raise ImageFault(f"may have at most {MOST_GIVEN_PIXELS} pixels")
-        image.load()
+    except ValueError as exc:
+        raise ImageFault("is not base64") from exc
+    try:
+        return _upright(file)
+    except MemoryError:
+        raise
     except Image.DecompressionBombError as exc:
         raise ImageFault(f"may have at most {MOST_GIVEN_PIXELS} pixels") from exc
     except UnidentifiedImageError as exc:
         raise ImageFault(f"is not an image; it may be {', '.join(_FORMATS)}") from exc
-    except binascii.Error as exc:
-        raise ImageFault("is not base64") from exc
-    # Pillow's decoders raise whatever a broken file leads them to.
-    except (OSError, SyntaxError, ValueError, EOFError) as exc:
-        if isinstance(exc, ImageFault):
-            raise
+    except Exception as exc:  # Pillow raises whatever a broken file leads it to: SyntaxError and struct.error were seen
         raise ImageFault("is a broken image") from exc
+
+
+def _upright(file: io.BytesIO) -> Image.Image:
+    image = Image.open(file, formats=_FORMATS)
+    if image.width * image.height > MOST_GIVEN_PIXELS:
+        raise Image.DecompressionBombError
+    image.load()
     return ImageOps.exif_transpose(image)
 
 

@@ -13,6 +13,7 @@ from runtimes.flux.execution import Execution
 from runtimes.flux.log import configure_logging
 from runtimes.flux.messages import Assignment, Drop, GivenUp, Link, Measure, Measured, Ready, Run, ToWorker
 from runtimes.flux.ports import Loader, Pipeline, RefusedError
+from runtimes.flux.reach import Reach
 
 _FINISHERS = 3
 _log = logging.getLogger(__name__)
@@ -56,6 +57,7 @@ class _Desk:
         self._link = link
         self._most = most
         self._pipeline: Pipeline
+        self._reach: Reach
         self._executions: dict[int, Execution] = {}
         self._next: SimpleQueue[int] = SimpleQueue()
         self._encoder: Executor = ThreadPoolExecutor(1, "encode")
@@ -74,6 +76,7 @@ class _Desk:
     def work(self, pipeline: Pipeline) -> None:
         """Draw one batch after the other, for ever."""
         self._pipeline = pipeline
+        self._reach = Reach(pipeline.card)
         self._link.send(Ready(pipeline.card, pipeline.device()))
         while True:
             number = self._next.get()
@@ -93,7 +96,7 @@ class _Desk:
     def _take(self, run: Run) -> None:
         first = run.pieces[0].order
         most = min(self._most, self._pipeline.most_pictures(first.width, first.height))
-        execution = Execution(run, self._pipeline, most, self._link, self._finishers)
+        execution = Execution(run, self._pipeline, most, self._link, self._finishers, reach=self._reach)
         self._executions[run.batch] = execution
         execution.encode(self._encoder)
         self._next.put(run.batch)

@@ -139,9 +139,9 @@ def test_what_needs_a_gpu_is_refused_without_one(tiny_models: Path, options: dic
         loaded(tiny_models, **options)
 
 
-def test_layers_that_take_turns_cannot_be_quantized(tiny_models: Path) -> None:
-    with pytest.raises(RefusedError, match="offload sequential does not go with quantization; take offload model"):
-        loaded(tiny_models, offload="sequential", quantization="4bit")
+def test_float16_is_refused_for_files_of_a_family_that_overflows_in_it(tiny_models: Path) -> None:
+    with pytest.raises(RefusedError, match=r"dtype must not be float16 for models of the family flux: .* bfloat16"):
+        loaded(tiny_models, dtype="float16")
 
 
 def test_a_gpu_without_bfloat16_is_named_with_what_to_take_instead(monkeypatch: pytest.MonkeyPatch) -> None:

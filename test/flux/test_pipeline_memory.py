@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from runtimes.flux.ports import Order, OutOfMemoryError, Pipeline, Watch
+from runtimes.flux.ports import Order, OutOfMemoryError, Pipeline, RefusedError, Watch
 
 torch = pytest.importorskip("torch", reason="the packages of the group flux are not installed here")
 
@@ -67,6 +67,47 @@ def test_memory_is_measured_by_drawing(gpu: Any) -> None:
     assert (memory.most_pictures(512, 512), memory.most_pictures(1024, 1024)) == (4, 1)
 
 
+def test_a_size_that_takes_more_than_the_device_has_is_refused_with_one_that_fits(gpu: Any) -> None:
+    from runtimes.flux.pipeline.memory import Memory
+
+    memory = Memory(gpu)
+    memory.refuse_what_cannot_fit(8192, 8192)
+    memory.measure(gpu.draw, MEGAPIXEL)
+
+    memory.refuse_what_cannot_fit(2048, 1024)
+    with pytest.raises(RefusedError, match=r"3072 x 1024 pixels takes about 26 GB .* are 24 GB; .* fits has 1024 "):
+        memory.refuse_what_cannot_fit(3072, 1024)
+
+
+def test_where_two_pictures_did_not_fit_one_of_their_size_is_tried(gpu: Any) -> None:
+    from runtimes.flux.pipeline.memory import Memory
+
+    def only_one(count: int) -> None:
+        if count > 1:
+            raise OutOfMemoryError
+        gpu.draw(count)
+
+    memory = Memory(gpu)
+    memory.measure(only_one, MEGAPIXEL)
+
+    memory.refuse_what_cannot_fit(2048, 1024)
+
+
+def test_a_model_draws_no_picture_that_cannot_fit(
+    pipeline_of: Callable[..., Pipeline], make_order: Callable[..., Order], draw: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from runtimes.flux.pipeline.memory import Memory
+
+    def refuse(_: Memory, width: int, height: int) -> None:
+        raise RefusedError(f"{width} x {height}")
+
+    order = make_order()
+    monkeypatch.setattr(Memory, "refuse_what_cannot_fit", refuse)
+
+    with pytest.raises(RefusedError, match=f"{order.width} x {order.height}"):
+        draw(pipeline_of("flux"), order)
+
+
 def test_a_gpu_that_takes_one_picture_alone_is_warmed_up_all_the_same(gpu: Any) -> None:
     from runtimes.flux.pipeline.memory import Memory
 
@@ -77,6 +118,9 @@ def test_a_gpu_that_takes_one_picture_alone_is_warmed_up_all_the_same(gpu: Any) 
     memory.measure(only_one, MEGAPIXEL)
 
     assert memory.most_pictures(1024, 1024) == 1
+    memory.refuse_what_cannot_fit(1024, 1024)
+    with pytest.raises(RefusedError, match="fits has 1024 pixels a side"):
+        memory.refuse_what_cannot_fit(2048, 2048)
 
 
 def test_a_gpu_that_takes_not_even_one_is_told(gpu: Any) -> None:

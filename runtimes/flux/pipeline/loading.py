@@ -9,7 +9,7 @@ from huggingface_hub.utils import logging as hub_logging
 from tqdm import tqdm  # type: ignore[import-untyped]  # it has no types
 from transformers.utils import logging as transformers_logging
 
-from contract.flux.options import ModelOptions
+from contract.flux.options import ModelOptions, dtype_problem
 from runtimes.flux.pipeline.compiling import compile_denoiser
 from runtimes.flux.pipeline.lora import read_loras
 from runtimes.flux.pipeline.model import LoadedModel
@@ -17,7 +17,7 @@ from runtimes.flux.pipeline.parts import read_pipeline
 from runtimes.flux.pipeline.place import Place
 from runtimes.flux.pipeline.recipes import Recipe
 from runtimes.flux.pipeline.sources import folder_of, index_of, recipe_of
-from runtimes.flux.ports import Pipeline
+from runtimes.flux.ports import Pipeline, RefusedError
 
 
 def load(options: ModelOptions, models_folder: str, device_number: int) -> Pipeline:
@@ -38,6 +38,8 @@ def load(options: ModelOptions, models_folder: str, device_number: int) -> Pipel
         folder = folder_of(options, models_folder)
         index = index_of(folder)
         recipe = recipe_of(index, options)
+        if problem := dtype_problem(recipe.family, options.dtype):
+            raise RefusedError(f"dtype {problem}")
         pipe = read_pipeline(folder, index, options, place)
         return made_ready(pipe, recipe, options, models_folder, place)
 

@@ -1,17 +1,21 @@
 """How many pictures fit into a device's memory, from the peaks of two trial runs."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 
 from runtimes.flux.pipeline.place import Place
-from runtimes.flux.ports import OutOfMemoryError
+from runtimes.flux.ports import OutOfMemoryError, RefusedError
 
 _PIXELS_WITHOUT_A_GPU = 16 * 1024 * 1024
 """Of all pictures of a batch on the CPU, where main memory is not measured."""
 _SHARE = 0.92
 """Of the memory that is planned with; the rest is lost between blocks of the allocator."""
+_STEP = 64
+"""Sides that are proposed are multiples of it, which all models take."""
+_GB = 1e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +38,31 @@ class Footprint:
         each = max(two - one, least)
         return cls(one - each, each / pixels)
 
+    def bytes_of(self, pixels: int) -> float:
+        """What one picture takes, with what is fixed."""
+        return self.fixed_bytes + self.bytes_per_pixel * pixels
+
+    def most_pixels(self, available_bytes: float) -> int:
+        """Of a single picture that fits into so much memory."""
+        return max(0, int((available_bytes * _SHARE - self.fixed_bytes) / self.bytes_per_pixel))
+
     def most_pictures(self, available_bytes: float, pixels: int) -> int:
         """How many pictures of a size fit into so much memory; at least 1."""
-        return max(1, int((available_bytes * _SHARE - self.fixed_bytes) / (self.bytes_per_pixel * pixels)))
+        return max(1, self.most_pixels(available_bytes) // pixels)
 
 
 class Memory:
-    """The memory of a model's device."""
+    """The memory of a model's device.
+
+    Args:
+        place: The device.
+    """
 
     def __init__(self, place: Place) -> None:
         self._place = place
         self._footprint: Footprint | None = None
+        self._least: Footprint | None = None
+        self._drawn_pixels = 0
 
     def measure(self, draw: Callable[[int], None], pixels: int) -> None:
         """Find out what pictures take.
@@ -58,11 +76,13 @@ class Memory:
         """
         one = self._peak(draw, 1)
         try:
-            two = self._peak(draw, 2)
+            two = least = self._peak(draw, 2)
         except OutOfMemoryError:
-            two = one + self._available()
+            # All that is known is that they take more than there is; to plan with, the second one takes it all.
+            two, least = one + self._available(), int(self._available() * _SHARE)
         if self._place.is_gpu:
-            self._footprint = Footprint.of_peaks(one, two, pixels)
+            self._footprint, self._least = (Footprint.of_peaks(one, both, pixels) for both in (two, least))
+            self._drawn_pixels = pixels
 
     def _peak(self, draw: Callable[[int], None], count: int) -> int:
         # The first run of a shape takes more than later ones: it compiles, and chooses among algorithms.
@@ -82,6 +102,29 @@ class Memory:
         if self._footprint is None:
             return 1
         return self._footprint.most_pictures(self._available(), pixels)
+
+    def refuse_what_cannot_fit(self, width: int, height: int) -> None:
+        """Check a picture's size against what was measured; as long as nothing was, any may be tried.
+
+        Raises:
+            RefusedError: One picture of this size takes more than the whole device has.
+        """
+        if self._least is None:
+            return
+        _, all_bytes = torch.cuda.mem_get_info(self._place.device)
+        needed_bytes = self._least.bytes_of(width * height)
+        if needed_bytes > all_bytes:
+            raise RefusedError(
+                f"a picture of {width} x {height} pixels takes about {needed_bytes / _GB:.0f} GB of GPU memory, and "
+                f"there are {all_bytes / _GB:.0f} GB; the largest square that fits has {self._largest_side()} pixels "
+                "a side"
+            )
+
+    def _largest_side(self) -> int:
+        pixels = self._drawn_pixels
+        if self._footprint is not None:
+            pixels = max(pixels, self._footprint.most_pixels(self._available()))
+        return math.isqrt(pixels) // _STEP * _STEP
 
     def _available(self) -> int:
         """Bytes that this process has or could have."""

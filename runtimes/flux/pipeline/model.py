@@ -80,7 +80,9 @@ class LoadedModel:
         Raises:
             StoppedError: ``watch.wanted`` said no.
             OutOfMemoryError: Memory did not suffice; nothing of the batch is kept.
+            RefusedError: Pictures of this size are too large for the device.
         """
+        self._memory.refuse_what_cannot_fit(orders[0].width, orders[0].height)
         return self._place.run(lambda: self._draw(orders, encoded, watch))
 
     def _draw(self, orders: Sequence[Order], encoded: list[Prompts], watch: Watch) -> list[list[Image.Image]]:

@@ -45,8 +45,6 @@ class Place:
         Raises:
             RefusedError: It cannot do them.
         """
-        if options.offload == "sequential" and options.quantization != "none":
-            raise RefusedError("offload sequential does not go with quantization; take offload model")
         if not self.is_gpu:
             for name, value in (("quantization", options.quantization), ("offload", options.offload)):
                 if value != "none":

@@ -118,6 +118,16 @@ async def test_a_job_that_is_alone_beyond_memory_fails_and_says_so(gatherer, con
     assert (await client.generate("a whale")).status_code == 500
 
 
+async def test_a_picture_too_large_for_memory_is_the_requests_fault_and_names_a_size_that_was_drawn(gatherer, connect):
+    gatherer.faults(out_of_memory_above=0, prompt="whale")
+    client = await connect(gatherer)
+    failed = await client.end(await client.post_job("a whale", width=1024, height=512))
+    assert (failed["state"], failed["error"]["code"]) == ("failed", "refused")
+    answer = await client.generate("a whale", width=1024, height=512)
+    assert answer.status_code == 422
+    assert "512 x 512 pixels" in answer.json()["detail"][0]["problem"]
+
+
 async def test_the_next_prompt_is_encoded_beside_the_drawing(painter, client):
     painter.faults(encode_seconds=0.3)
     jobs = [await client.post_job(width=width, num_inference_steps=20) for width in (64, 128, 192, 256)]

@@ -1,18 +1,22 @@
 """How a worker carries out a batch; the pipeline is played."""
 
-from concurrent.futures import Executor, Future
+import threading
+import time
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 
 import pytest
 from PIL import Image
 
+from contract.flux.options import ModelOptions
 from contract.flux.requests import Finish
 from runtimes.flux.execution import Execution
 from runtimes.flux.finishing import Finishing
 from runtimes.flux.messages import Began, Freed, OrderFailed, Output, Piece, Run, Stepped
 from runtimes.flux.ports import Device, Order, OutOfMemoryError, RefusedError, StoppedError
+from runtimes.flux.reach import Reach
 
 FINISHING = Finishing(Finish(), "png", 95)
-DEVICE = Device(name="cuda:0", memory_bytes=0, peak_bytes=0, host_peak_bytes=0)
+DEVICE = Device(name="cuda:0", memory_bytes=24 * 10**9, peak_bytes=0, host_peak_bytes=0)
 
 
 class AtOnce(Executor):
@@ -58,24 +62,29 @@ class PlayedPipeline:
         return DEVICE
 
 
-def order(job, pictures=1):
+def order(job, pictures=1, side=8):
     return Order(
         job=job,
         task_type="text-to-image",
         prompt=job,
         seeds=tuple(range(pictures)),
-        width=8,
-        height=8,
+        width=side,
+        height=side,
         steps=2,
         guidance=0,
     )
 
 
-def carried_out(pipeline, *orders, most=4, dropped=()):
+def reach():
+    """Of a worker that is warm: it has drawn 512 x 512."""
+    return Reach(ModelOptions(profile="flux-schnell").card)
+
+
+def carried_out(pipeline, *orders, most=4, dropped=(), reached=None, encoder=None):
     sent = Sent()
     run = Run(1, tuple(Piece(one, FINISHING) for one in orders))
-    execution = Execution(run, pipeline, most, sent, AtOnce())
-    execution.encode(AtOnce())
+    execution = Execution(run, pipeline, most, sent, AtOnce(), reach=reached or reach())
+    execution.encode(encoder or AtOnce())
     for job in dropped:
         execution.drop(job)
     execution.draw()
@@ -124,7 +133,7 @@ def test_an_order_that_fails_alone_is_not_tried_again():
         if stage == "draw":
             raise ValueError("no")
 
-    sent = carried_out(PlayedPipeline(trouble), order("a"))
+    sent = carried_out(PlayedPipeline(trouble), order("a", side=1024))
     assert tries == ["encode", "draw"]
     assert [(failed.code, failed.message) for failed in sent.of(OrderFailed)] == [("failed", "ValueError: no")]
 
@@ -139,6 +148,44 @@ def test_memory_that_lacked_beside_another_batch_may_suffice_alone():
     sent = carried_out(PlayedPipeline(trouble), order("a"))
     assert outputs(sent) == [("a", 1)]
     assert not sent.of(OrderFailed)
+
+
+def test_a_picture_larger_than_any_before_is_refused_when_memory_lacks_for_it_alone():
+    tries = []
+
+    def trouble(stage, prompts):
+        if stage == "draw":
+            tries.append(prompts)
+            raise OutOfMemoryError("full")
+
+    sent = carried_out(PlayedPipeline(trouble), order("a", side=1024), reached=reach())
+    (failed,) = sent.of(OrderFailed)
+    assert (failed.code, len(tries)) == ("refused", 2)
+    assert "1024 x 1024 pixels did not fit into the GPU's 24 GB" in failed.message
+    assert "so far is a picture of 512 x 512 pixels" in failed.message
+
+
+def test_a_picture_no_larger_than_one_before_is_not_to_blame_for_a_lack_of_memory():
+    worn = reach()
+    carried_out(PlayedPipeline(), order("a", side=1024), reached=worn)
+    sent = carried_out(PlayedPipeline(troubled(OutOfMemoryError("full"))), order("a", side=1024), reached=worn)
+    assert [failed.code for failed in sent.of(OrderFailed)] == ["out_of_memory"]
+
+
+def test_beside_a_picture_that_is_tried_alone_nothing_is_encoded():
+    encoded = threading.Event()
+    tries = []
+
+    def trouble(stage, prompts):
+        if stage == "draw":
+            tries.append(encoded.is_set())
+            if len(tries) == 1:
+                encoder.submit(lambda: (time.sleep(0.1), encoded.set()))
+                raise OutOfMemoryError("full")
+
+    with ThreadPoolExecutor(1) as encoder:
+        carried_out(PlayedPipeline(trouble), order("a"), encoder=encoder)
+    assert tries == [False, True]
 
 
 def test_an_order_that_fails_is_told_once_however_many_pictures_it_has():

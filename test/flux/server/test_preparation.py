@@ -1,7 +1,10 @@
 """Given images are made ready: decoded, upright, opaque, of the right size."""
 
 import base64
+import contextlib
 import io
+import random
+import zlib
 
 import pytest
 from hypothesis import given
@@ -21,6 +24,11 @@ from runtimes.flux.preparation import (
     variation_size,
 )
 
+NO_TIFF = b"Exif\0\0MM\0\x93\0\0\0\x08\0\0"
+A_NUMBER_FOR_A_TEXT = (
+    b"Exif\0\0MM\0*\0\0\0\x08\0\x02\x01\x0e\0\x05\0\0\0\x01\0\0\0\0\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
+)
+"""Of EXIF: a description that is a fraction, and an orientation for which Pillow writes all anew."""
 FLUX, KONTEXT = FAMILIES["flux"], FAMILIES["flux-kontext"]
 SIDES = st.tuples(st.integers(64, 4000), st.integers(64, 4000))
 
@@ -88,6 +96,52 @@ def test_sixteen_bits_are_brought_to_eight():
 def test_what_is_no_image_is_a_fault(content, problem):
     with pytest.raises(ImageFault, match=problem):
         decoded(content)
+
+
+@pytest.mark.parametrize(
+    ("exif", "file_format"),
+    [
+        *((NO_TIFF, name) for name in ("PNG", "WEBP")),
+        *((A_NUMBER_FOR_A_TEXT, name) for name in ("PNG", "JPEG", "WEBP")),
+    ],
+)
+def test_an_image_whose_exif_is_broken_is_a_fault(exif, file_format):
+    with pytest.raises(ImageFault, match="is a broken image"):
+        decoded(encoded(halves(), file_format, exif=exif))
+
+
+@pytest.mark.filterwarnings("ignore:Image size:PIL.Image.DecompressionBombWarning")
+@pytest.mark.parametrize(
+    ("mode", "file_format"),
+    [
+        *(("L", "PNG"), ("P", "PNG"), ("RGBA", "PNG"), ("I;16", "PNG"), ("RGB", "JPEG"), ("CMYK", "JPEG")),
+        *(("RGB", "MPO"), ("RGB", "WEBP"), ("RGBA", "WEBP"), ("P", "GIF"), ("P", "BMP"), ("RGBA", "BMP")),
+    ],
+)
+def test_of_a_broken_file_nothing_but_the_fault_comes(mode, file_format):
+    whole = base64.b64decode(encoded(halves().convert(mode.partition(";")[0]).convert(mode), file_format))
+    chance = random.Random(mode + file_format)
+    for _ in range(200):
+        with contextlib.suppress(ImageFault):
+            decoded(base64.b64encode(damaged(whole, chance)).decode())
+
+
+def damaged(content: bytes, chance: random.Random) -> bytes:
+    """Cut it, or change a few bytes; PNG's checksums are made right again, so that its chunks are read."""
+    broken = bytearray(content)
+    if chance.random() < 0.2:
+        return bytes(broken[: chance.randrange(len(broken))])
+    for _ in range(chance.choice((1, 2, 8))):
+        broken[chance.randrange(len(broken))] = chance.randrange(256)
+    return rechecked(bytes(broken)) if content.startswith(b"\x89PNG") else bytes(broken)
+
+
+def rechecked(png: bytes) -> bytes:
+    parts, at = [png[:8]], 8
+    while len(rest := png[at:]) >= 12 and (size := int.from_bytes(rest[:4])) <= len(rest) - 12:
+        parts += rest[: 8 + size], zlib.crc32(rest[4 : 8 + size]).to_bytes(4)
+        at += 12 + size
+    return b"".join(parts) + rest
 
 
 def test_an_image_of_too_many_pixels_is_refused_before_it_is_unpacked(monkeypatch):

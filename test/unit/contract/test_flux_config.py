@@ -93,9 +93,42 @@ def test_fewer_bits_and_offloading_make_a_model_fit(remedy):
     assert warnings(["g5.xlarge"], {"profile": "flux-schnell", **remedy}) == ""
 
 
+@pytest.mark.parametrize("profile", ["flux-schnell", "flux-dev", "flux-fill", "flux-kontext", "qwen-image-edit"])
+def test_float16_is_a_fault_for_models_that_overflow_in_it(profile):
+    found = faults(
+        model={"profile": profile, "dtype": "float16", "quantization": "4bit"}, instance_types=["g4dn.xlarge"]
+    )
+    assert found.keys() == {"model.dtype"}
+    assert "take bfloat16, or float32" in found["model.dtype"]
+
+
+@pytest.mark.parametrize("profile", ["sdxl", "sd3.5-large"])
+def test_float16_is_taken_for_models_that_bear_it(profile):
+    assert config(model={"profile": profile, "dtype": "float16"}).models_runtime[0].model.dtype == "float16"
+
+
 def test_a_gpu_without_bfloat16_is_warned_of_unless_the_model_computes_in_another_type():
-    assert "g4dn.xlarge, whose GPU does not compute in bfloat16" in warnings(["g4dn.xlarge"], {"profile": "sdxl"})
+    said = "has g4dn.xlarge, whose GPU does not compute in bfloat16; choose others"
+    assert warnings(["g4dn.xlarge"], {"profile": "sdxl"}) == f"{said}, or set model.dtype float16"
+    assert warnings(["g4dn.xlarge"], {"source": "a-model"}) == said
     assert warnings(["g4dn.xlarge"], {"profile": "sdxl", "dtype": "float16"}) == ""
+
+
+def test_a_model_in_32_bit_is_reckoned_with_twice_the_memory():
+    said = warnings(["g6e.xlarge", "p4de.24xlarge"], {"profile": "flux-schnell", "dtype": "float32"})
+    assert "g6e.xlarge (48 GB), too small for flux-schnell, which takes about 71 GB" in said
+    assert "choose p4de, p5, p5e, p5en, or set model.dtype bfloat16, " in said
+    assert "p4de.24xlarge" not in said
+
+
+def test_fewer_bits_take_the_same_room_whatever_is_computed_with():
+    quantized = PROFILES["flux-schnell"]
+    assert quantized.weights_gb("4bit", "float32") == quantized.weights_gb("4bit", "bfloat16")
+
+
+def test_layers_that_take_turns_cannot_be_quantized():
+    found = faults(model={"profile": "flux-schnell", "offload": "sequential", "quantization": "4bit"})
+    assert found == {"model.offload": "sequential does not go with quantization; take model"}
 
 
 def test_nothing_is_said_of_instance_types_that_are_not_in_the_table():
@@ -112,6 +145,7 @@ def test_every_model_that_runs_fits_some_instance_and_fewer_bits_never_need_a_la
         if profile.refusal is None:
             whole = instances_that_fit(profile, "none", "none")
             assert whole
+            assert instances_that_fit(profile, "none", "none", "float32")
             assert set(whole) <= set(instances_that_fit(profile, "4bit", "none")) <= GPUS.keys()
 
 

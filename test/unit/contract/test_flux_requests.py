@@ -1,10 +1,12 @@
 """Requests to a flux runtime against the model that is to do them."""
 
+import math
+
 import pytest
 
 from contract.flux.checks import lora_weights, request_faults
-from contract.flux.options import ModelOptions
-from contract.flux.requests import Generation
+from contract.flux.options import MOST_LORAS, ModelOptions
+from contract.flux.requests import MOST_CHARACTERS, Generation
 
 PICTURE = "aGVsbG8="
 LORAS = [
@@ -53,11 +55,27 @@ def test_what_a_model_does_is_taken(profile, task_type, content):
         ({"prompt": "a", "output_format": "gif"}, "output_format"),
         ({"prompt": "a", "lora_weights": {"sketch": 1}}, "lora_weights.sketch"),
         ({"prompt": "a", "use_loras": [True]}, "use_loras"),
+        ({"prompt": "a", "negative_prompt": "b" * (MOST_CHARACTERS + 1)}, "negative_prompt"),
         ({"prompt": "a", "finish": {"sharpen": 9}}, "finish.sharpen"),
     ],
 )
 def test_a_fault_names_its_field(content, field):
     assert set(faults(content)) == {field}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("lora_weights", [0.5] * (MOST_LORAS + 1)),
+        ("lora_weights", {str(number): 0.5 for number in range(MOST_LORAS + 1)}),
+        ("lora_weights", {"sketch": 1e300}),
+        ("lora_weights", [math.nan]),
+        ("use_loras", [True] * (MOST_LORAS + 1)),
+    ],
+)
+def test_where_the_model_is_not_known_loras_have_bounds_all_the_same(field, value):
+    (fault,) = request_faults({"prompt": "a", field: value}, "text-to-image", None)
+    assert fault.field == field
 
 
 @pytest.mark.parametrize(
