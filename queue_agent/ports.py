@@ -21,6 +21,7 @@ class QueueMessage:
         body: The text.
         receive_count: How often it has been delivered, this time included.
         sent_ms: When it came into the queue, milliseconds since 1970.
+        first_received_ms: When it was first delivered; by SQS's clock, as ``sent_ms``.
         trace_header: The trace that AWS notes with it, in the format of X-Ray.
     """
 
@@ -29,6 +30,7 @@ class QueueMessage:
     body: str
     receive_count: int
     sent_ms: int
+    first_received_ms: int
     trace_header: str | None = None
 
 

@@ -4,9 +4,10 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -47,6 +48,8 @@ class Result:
     budget_s: float
     passed: int
     failed: int
+    skipped: Counter[str] = field(default_factory=Counter)
+    """How many tests were skipped, by reason."""
 
     @property
     def too_slow(self) -> bool:
@@ -58,7 +61,8 @@ class Result:
             return f"{self.failed} FAILED"
         if self.too_slow:
             return f"FAILED: more than {TOLERANCE} times its budget"
-        return "passed, but over its budget" if self.seconds > self.budget_s else "passed"
+        verdict = "passed, but over its budget" if self.seconds > self.budget_s else "passed"
+        return f"{verdict}, {self.skipped.total()} skipped" if self.skipped else verdict
 
 
 def tool(name: str, *arguments: str) -> Check:
@@ -107,6 +111,7 @@ def run(group: Group) -> Result:
     print(f"{group.name} …", flush=True)
     printed = [f"\n== {group.name}"]
     passed = failed = 0
+    skipped: Counter[str] = Counter()
     started = time.monotonic()
     for check in group.checks:
         if check.report is not None:
@@ -118,9 +123,12 @@ def run(group: Group) -> Result:
         counted = counts(check.report)
         passed += counted[0] if counted else done.returncode == 0
         failed += max(counted[1], done.returncode != 0) if counted else done.returncode != 0
+        skipped += reasons(check.report)
     seconds = time.monotonic() - started
     print("\n".join(filter(None, printed)), flush=True)
-    return Result(name=group.name, seconds=seconds, budget_s=group.budget_s, passed=passed, failed=failed)
+    return Result(
+        name=group.name, seconds=seconds, budget_s=group.budget_s, passed=passed, failed=failed, skipped=skipped
+    )
 
 
 def run_all(groups: Sequence[Group]) -> list[Result]:
@@ -145,6 +153,14 @@ def counts(report: Path | None) -> tuple[int, int] | None:
     return tests - skipped - failed - broken, failed + broken
 
 
+def reasons(report: Path | None) -> Counter[str]:
+    """How many tests of a pytest report were skipped, or fail as is known, by reason."""
+    if report is None or not report.exists():
+        return Counter()
+    skips = ElementTree.parse(report).getroot().iter("skipped")
+    return Counter(skip.get("message") or "for no reason" for skip in skips)
+
+
 def show(results: Iterable[Result]) -> None:
     print(f"\n{'group':<12} {'seconds':>8} {'budget':>7}")
     for result in results:
@@ -167,10 +183,13 @@ def main(names: list[str]) -> int:
         budget_s=TOTAL_BUDGET_S,
         passed=sum(result.passed for result in results),
         failed=sum(result.failed for result in results),
+        skipped=sum((result.skipped for result in results), Counter()),
     )
     show([*results, total])
     too_slow = sum(result.too_slow for result in (*results, total))
-    print(f"{total.passed} passed, {total.failed + too_slow} failed")
+    for reason, number in total.skipped.most_common():
+        print(f"{number} skipped: {reason}")
+    print(f"{total.passed} passed, {total.failed + too_slow} failed, {total.skipped.total()} skipped")
     return 1 if total.failed or too_slow else 0
 
 

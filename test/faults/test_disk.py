@@ -26,7 +26,7 @@ class FullDisk(Case):
     def run(self, bed):
         runtime, image = bed
         nowhere = {"HOME": "/nowhere", "TMPDIR": "/nowhere", "LOGLEVEL": "DEBUG", "SHUTDOWN_GRACE_S": GRACE_S}
-        pod = runtime.pod(wrapper=NO_FILE_GROWS, agent_log=FULL, server_options=("--step-s", 0.1), **nowhere).start()
+        pod = runtime.pod(wrapper=NO_FILE_GROWS, agent_log=FULL, step_s=0.1, **nowhere).start()
         for number in range(3):
             content, metadata = task_of(runtime, "link", number, image)
             runtime.submit(content=content, metadata=metadata)

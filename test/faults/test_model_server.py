@@ -11,6 +11,7 @@ HANG_LANES = 3
 _passing = ("500", "garbage", "null", "half a body", "reset", "reset after the deed")
 _deaths = ("dies", "dies after the deed")
 WEBUI = "/sdapi/v1"
+EVENTS, OUTPUTS = "GET /jobs/*/events", "GET /jobs/*/outputs/*"
 CALLS = {
     "sdwebui": [
         ("draw", f"POST {WEBUI}/txt2img", (*_passing, *_deaths)),
@@ -27,6 +28,12 @@ CALLS = {
         ("link", "POST /upload/image", ("500", "garbage", "half a body", "nothing", "reset", *_deaths)),
         ("link", "GET /object_info/*", ("500", "garbage", "half a body", "dies")),
         ("draw", "GET /ws", ("500", "reset")),
+    ],
+    "flux": [
+        ("draw", "POST /jobs", (*_passing, "503", "its worker dies", *_deaths)),
+        ("draw", EVENTS, ("500", "garbage", "half a body", "reset", "its worker dies", *_deaths)),
+        ("draw", OUTPUTS, ("500", "404", "half a body", "reset", "its worker dies", *_deaths)),
+        ("link", "POST /jobs", ("reset after the deed", "dies after the deed")),
     ],
 }
 NO_FALSE_SUCCESS = ("succeeded", "execution_failed", "no_output")
@@ -50,6 +57,11 @@ FINAL = [
     ("comfyui", "draw", "POST /prompt", "400 in its words", "rejected"),
     ("comfyui", "draw", "GET /view", "nothing", *NO_FALSE_SUCCESS),
     ("comfyui", "draw", "GET /view", "garbage", *NO_FALSE_SUCCESS),
+    ("flux", "draw", "POST /jobs", "422 with its field", "rejected"),
+    ("flux", "draw", EVENTS, "a failure in its words", "execution_failed"),
+    ("flux", "draw", EVENTS, "a failure by a full disk", "succeeded"),
+    ("flux", "draw", OUTPUTS, "nothing", *NO_FALSE_SUCCESS),
+    ("flux", "draw", OUTPUTS, "garbage", *NO_FALSE_SUCCESS),
 ]
 HANGING = [
     ("sdwebui", "draw", f"POST {WEBUI}/txt2img"),
@@ -63,6 +75,9 @@ HANGING = [
     ("comfyui", "draw", "GET /ws"),
     ("comfyui", "link", "POST /upload/image"),
     ("comfyui", "link", "GET /object_info/*"),
+    ("flux", "draw", "POST /jobs"),
+    ("flux", "draw", EVENTS),
+    ("flux", "draw", OUTPUTS),
 ]
 
 

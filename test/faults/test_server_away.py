@@ -2,6 +2,7 @@
 
 import contextlib
 import threading
+import time
 
 import pytest
 from faultkit.audit import check_endings
@@ -10,7 +11,9 @@ from faultkit.lanes import Case
 from faultkit.processes import wait_for
 
 AWAY_S = 4
-TYPES = ("sdwebui", "comfyui")
+HUNG_S = 0.5
+"""After which a job that was begun hangs."""
+TYPES = ("sdwebui", "comfyui", "flux")
 SOCKET_LANES = 2
 EVENTS = (
     "status",
@@ -46,7 +49,7 @@ class Away(Case):
         bed.wait_until_all_are_told(tasks=[first])
         drawn = []
         if self._how == "is loading":
-            pod.faults(load_s=AWAY_S)
+            pod.model.load(AWAY_S, pod.server)
         else:
             drawn = pod.generations
             pod.server.kill()
@@ -75,9 +78,13 @@ class Hung(Case):
 
     def run(self, bed):
         pod = bed.pod(EXECUTION_TIMEOUT_S="6", STALL_TIMEOUT_S="6").start()
-        pod.faults(hang_jobs=1)
+        pod.model.hang()
         pod.keep_alive()
-        hung, other = bed.submit(), bed.submit()
+        hung = bed.submit()
+        wait_for(lambda: pod.generations, bed.story)
+        time.sleep(HUNG_S)
+        pod.model.recover()
+        other = bed.submit()
         bed.wait_until_all_are_told()
         (notice,) = bed.notices(hung)
         check_endings(bed, failed=() if notice["result"] else (hung,))

@@ -40,7 +40,7 @@ class Soak(Case):
         orders = [self._order(number, link, runtime.bucket) for number in range(self._tasks)]
         failed = {task_id for task_id, _, _, fails in orders if fails}
         runtime.asked |= {task_id: pictures for task_id, pictures, _, _ in orders}
-        pods = [runtime.pod(server_options=("--step-s", 0.02)).start() for _ in range(PODS)]
+        pods = [runtime.pod(step_s=0.02).start() for _ in range(PODS)]
         submissions = [(task_id, *content) for task_id, _, content, _ in orders]
         warm_up = self._tasks // WARM_UP_SHARE
         door.submit_all(submissions[:warm_up])

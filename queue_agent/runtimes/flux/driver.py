@@ -26,6 +26,8 @@ _JSON = {"Content-Type": "application/json"}
 _SILENCE_S = 30.0
 """After so long without a sign the server is asked how the job is; it gives one every 15 s at least."""
 _RECONNECT_S = 0.2
+_A_PICTURE = "picture.png"
+"""Outputs have no names; under a picture's, bytes that are none are the server's fault."""
 _TAKEN = frozenset({HTTPStatus.OK, HTTPStatus.ACCEPTED})
 
 
@@ -175,7 +177,7 @@ class Flux:
 
     def _result(self, server_job: str, report: Report) -> Result:
         outputs = [
-            Output(partial(self._read, f"jobs/{server_job}/outputs/{picture.number}"), picture.seed)
+            Output(partial(self._read, f"jobs/{server_job}/outputs/{picture.number}"), picture.seed, _A_PICTURE)
             for picture in report.pictures
         ]
         if not outputs:

@@ -41,6 +41,8 @@ def task_of(runtime, kind, number, image):
         link = runtime.upload(f"in/{number}.png", image)
         if runtime.type == "sdwebui":
             return {**content, "init_images": [link]}, {"tasktype": "image-to-image"}
+        if runtime.type == "flux":
+            return {**content, "image_url": link}, {"tasktype": "image-to-image"}
         loaded = {"class_type": "LoadImage", "inputs": {"image": link}}
         saved = {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": f"x{number}"}}
         return {"1": loaded, "2": saved}, {}

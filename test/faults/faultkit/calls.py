@@ -10,6 +10,7 @@ from faultkit.acts import answer, cut, ended_badly, half_body, hang, instead, re
 from faultkit.beds import Bed
 from faultkit.lanes import Case
 from faultkit.proxy import Act
+from faultkit.servers import kill_worker
 
 
 def _json(value: object) -> bytes:
@@ -20,7 +21,15 @@ _NO_PICTURE = base64.b64encode(b"this is no picture").decode()
 _WEBUI_WORDS = {"error": "RuntimeError", "detail": "", "body": "", "errors": "the proxy's own words"}
 _WEBUI_FAULTS = {"detail": [{"loc": ["body", "steps"], "msg": "the proxy's own words", "type": "value_error"}]}
 _DISK_FULL = "[Errno 28] No space left on device"
+_FLUX_FAULTS = {"detail": [{"field": "request.prompt", "problem": "is the proxy's own word"}]}
 _COMFY_WORDS = {"type": "prompt_no_outputs", "message": "the proxy's own words", "details": "", "extra_info": {}}
+
+
+def _flux_failure(words: str) -> Act:
+    """Events that end with a job's failure."""
+    ending = {"state": "failed", "error": {"code": "failed", "message": words}}
+    return instead(b"event: end\ndata: " + _json(ending) + b"\n\n", "text/event-stream")
+
 
 ACTS: dict[str, Act] = {
     "500": answer(500, b"500 Internal Server Error\n\nServer got itself in trouble"),
@@ -43,6 +52,10 @@ ACTS: dict[str, Act] = {
         500, _json({**_WEBUI_WORDS, "error": "OSError", "errors": _DISK_FULL}), "application/json"
     ),
     "an ending by a full disk": ended_badly("SaveImage", "OSError", _DISK_FULL),
+    "422 with its field": answer(422, _json(_FLUX_FAULTS), "application/json"),
+    "503": answer(503, _json({"detail": "not ready"}), "application/json"),
+    "a failure in its words": _flux_failure("the proxy's own words"),
+    "a failure by a full disk": _flux_failure(_DISK_FULL),
 }
 
 
@@ -53,7 +66,7 @@ class Trouble(Case):
         runtime_type: Of the server.
         task: Which task makes the call; see faultkit.beds.
         call: The call, as a shell pattern.
-        trouble: A key of ACTS, or "dies" and "dies after the deed".
+        trouble: A key of ACTS, or "dies" and "dies after the deed", or of FLUX "its worker dies".
         endings: A status or the code of an error; several where either is right.
         lane: Troubles of one lane happen one after the other to one agent.
     """
@@ -76,6 +89,8 @@ class Trouble(Case):
 
     def act(self, pod):
         """What is done to the call in a pod."""
+        if self.trouble == "its worker dies":
+            return cut(partial(kill_worker, pod.server))
         if self.trouble.startswith("dies"):
             return cut(partial(pod.server.send, signal.SIGKILL), after_the_deed=self.trouble != "dies")
         return ACTS[self.trouble]

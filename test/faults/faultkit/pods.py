@@ -6,10 +6,10 @@ import socket
 import threading
 import time
 
-import httpx
 from faultkit.aws import name_call
 from faultkit.processes import Child, answers, free_port, wait_for
 from faultkit.proxy import FaultProxy
+from faultkit.servers import FluxServer, StandIn
 
 from local.sandbox import ACCOUNT
 
@@ -20,7 +20,7 @@ class Pod:
     Args:
         runtime: What it serves.
         name: Its own.
-        server_options: Of the stand-in.
+        step_s: How long a step takes in the server.
         server_proxy: Makes a proxy before the server.
         round_trip_s: Seconds that each call to AWS takes on its way, by pattern.
         wrapper: Command that the agent is run by.
@@ -33,7 +33,7 @@ class Pod:
         runtime,
         name,
         *,
-        server_options=(),
+        step_s=0,
         server_proxy=None,
         round_trip_s=None,
         wrapper=(),
@@ -47,9 +47,17 @@ class Pod:
         self._health_port = free_port()
         port = free_port()
         self.server_url = f"http://127.0.0.1:{port}"
-        arguments = ["--type", runtime.type, "--port", str(port), "--model", "a.safetensors", "--model", "b.ckpt"]
-        arguments += map(str, server_options)
-        self.server = Child("-m", "runtimes.standin", *arguments, log=self._log, endpoint=self.aws.url)
+        if runtime.type == "flux":
+            self.model = FluxServer(runtime.folder / f"{name}-faults.json", self.server_url, step_s)
+        else:
+            self.model = StandIn(self.server_url, step_s)
+        arguments = ("--type", runtime.type, "--port", str(port), "--model", "a.safetensors", "--model", "b.ckpt")
+        self.server = Child(
+            *("-m", "runtimes.standin", *arguments, *self.model.options),
+            log=self._log,
+            endpoint=self.aws.url,
+            **self.model.environment,
+        )
         self.line = server_proxy(runtime.network, self.server_url) if server_proxy else None
         self.agent = Child(
             "-m",
@@ -83,19 +91,24 @@ class Pod:
 
     def start_server(self):
         self.server.start()
-        wait_for(lambda: answers(f"{self.server_url}/_standin/jobs"), lambda: f"the stand-in; log:\n{self.log}")
+        self.wait_for_server()
+
+    def wait_for_server(self):
+        url = f"{self.server_url}{self.model.ready_path}"
+        wait_for(lambda: answers(url), lambda: f"the model server; log:\n{self.log}")
 
     def keep_alive(self):
         """Restart agent and server whenever they end, and a server that the agent calls dead, as a kubelet does."""
         self._watch = Kubelet(self.agent, self.server, self._health_port)
 
     def faults(self, **changes):
-        httpx.post(f"{self.server_url}/_standin/faults", json=changes, trust_env=False).raise_for_status()
+        """Set faults of a stand-in, by their names there."""
+        self.model.faults(**changes)
 
     @property
     def generations(self):
-        """All jobs that the stand-in has begun since it was started."""
-        return httpx.get(f"{self.server_url}/_standin/jobs", timeout=5, trust_env=False).json()["jobs"]
+        """All jobs that the model server has begun since it was started."""
+        return self.model.generations
 
     @property
     def log(self):

@@ -145,6 +145,8 @@ class FaultProxy:
         """All calls, in the order in which they came."""
         self.under_way: list[Call] = []
         """The calls that have not been answered yet."""
+        self.heed: Callable[[Exchange, bytes], None] = lambda _exchange, _body: None
+        """Is told of each answer as it comes from the service: the request, and the answer's body."""
         network.do(self._open())
 
     def rule(self, calls: str, act: Act, **options: Any) -> Rule:
@@ -167,19 +169,23 @@ class FaultProxy:
 
     async def forward(self, exchange: Exchange) -> web.Response:
         """Pass a request on and bring its answer back."""
+        async with self._ask(exchange) as answer:
+            return await self._whole(exchange, answer)
+
+    def _ask(self, exchange: Exchange) -> Any:
         request = exchange.request
         headers = {key: value for key, value in request.headers.items() if key.lower() not in _HOP_BY_HOP}
         headers.pop("Expect", None)
-        url = f"{self._upstream}{request.raw_path}"
-        url = aiohttp.client.URL(url, encoded=True)
-        async with self._session.request(
-            request.method, url, headers=headers, data=exchange.body, allow_redirects=False
-        ) as answer:
-            body = await answer.read()
-            kept = [(key, value) for key, value in answer.headers.items() if key.lower() not in _HOP_BY_HOP]
-            if request.method == "HEAD":
-                kept.append(("Content-Length", answer.headers.get("Content-Length", "0")))
-            return web.Response(status=answer.status, headers=kept, body=body or None)
+        url = aiohttp.client.URL(f"{self._upstream}{request.raw_path}", encoded=True)
+        return self._session.request(request.method, url, headers=headers, data=exchange.body, allow_redirects=False)
+
+    async def _whole(self, exchange: Exchange, answer: aiohttp.ClientResponse) -> web.Response:
+        body = await answer.read()
+        self.heed(exchange, body)
+        kept = _kept(answer)
+        if exchange.request.method == "HEAD":
+            kept.append(("Content-Length", answer.headers.get("Content-Length", "0")))
+        return web.Response(status=answer.status, headers=kept, body=body or None)
 
     async def _open(self) -> None:
         self._session = aiohttp.ClientSession(
@@ -231,7 +237,10 @@ class FaultProxy:
     async def _pass(self, exchange: Exchange) -> web.StreamResponse:
         if exchange.request.headers.get("Upgrade", "").lower() == "websocket":
             return await self._tunnel(exchange.request)
-        return await exchange.forward()
+        async with self._ask(exchange) as answer:
+            if answer.content_type == "text/event-stream":
+                return await _stream(exchange.request, answer)
+            return await self._whole(exchange, answer)
 
     async def _tunnel(self, request: web.BaseRequest) -> web.StreamResponse:
         near = web.WebSocketResponse(max_msg_size=0, autoping=False)
@@ -244,6 +253,20 @@ class FaultProxy:
             with contextlib.suppress(ConnectionError, RuntimeError):
                 await near.close()
         return near
+
+
+def _kept(answer: aiohttp.ClientResponse) -> list[tuple[str, str]]:
+    return [(key, value) for key, value in answer.headers.items() if key.lower() not in _HOP_BY_HOP]
+
+
+async def _stream(request: web.BaseRequest, answer: aiohttp.ClientResponse) -> web.StreamResponse:
+    """Pass events on as they come."""
+    near = web.StreamResponse(status=answer.status, headers=_kept(answer))
+    await near.prepare(request)
+    async for chunk in answer.content.iter_any():
+        await near.write(chunk)
+    await near.write_eof()
+    return near
 
 
 async def _pump(source: Any, target: Any) -> None:

@@ -1,7 +1,7 @@
 """What the jobs table must say of a task that has ended."""
 
 from contract.notice import Notice
-from queue_agent.pipeline import MAX_ATTEMPTS
+from queue_agent.endings import MAX_ATTEMPTS
 
 
 def record_faults(runtime, notice, silent_claims):

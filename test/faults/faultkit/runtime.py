@@ -14,11 +14,14 @@ from local.sandbox import ACCOUNT, REGION
 
 VISIBILITY_S = 6
 _SILENT = ('"dropped: ', '"the lease was not given back: ', '"found done; ')
-TASKTYPES = {"sdwebui": "text-to-image", "comfyui": "pipeline"}
+TASKTYPES = {"sdwebui": "text-to-image", "comfyui": "pipeline", "flux": "text-to-image"}
 
 
 def content_of(runtime_type, *, seed=1, steps=2, pictures=1):
-    """A task's content; a stand-in with ``step_s`` takes that long for each step."""
+    """A task's content; a server with ``step_s`` takes that long for each step."""
+    if runtime_type == "flux":
+        drawing = {"num_inference_steps": steps, "num_images": pictures, "width": 128, "height": 64}
+        return {"prompt": "p", "seed": seed, **drawing}
     if runtime_type == "sdwebui":
         return {"prompt": "p", "seed": seed, "steps": steps, "width": 64, "height": 64, "batch_size": pictures}
     sampled = {"model": ["1", 0], "positive": ["2", 0], "negative": ["2", 0], "latent_image": ["3", 0], "seed": seed}

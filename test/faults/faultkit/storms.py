@@ -16,7 +16,10 @@ import httpx
 from faultkit.audit import check_endings, generations_by_task
 from faultkit.aws import CLAIM, FINISH, NOTIFIED, RENEW
 from faultkit.beds import task_of
-from faultkit.processes import answers, wait_for
+from faultkit.hands import Hands
+from faultkit.processes import wait_for
+from faultkit.runtime import VISIBILITY_S
+from faultkit.servers import kill_worker
 
 PODS = 3
 STEP_S = 0.05
@@ -26,7 +29,10 @@ LONG_STEPS = 50
 """More than it takes to the first renewal."""
 ROUND_TRIPS_S = {"s3:*": 0.06, "sns:*": 0.025, "sqs:*": 0.012, "dynamodb:*": 0.01}
 """A region's."""
-FORMS = [(runtime_type, table) for table in (True, False) for runtime_type in ("sdwebui", "comfyui")]
+TYPES = ("sdwebui", "comfyui", "flux")
+FORMS = [(runtime_type, table) for table in (True, False) for runtime_type in TYPES]
+MAX_BATCH = 4
+"""What the FLUX server draws at once by default; an agent beside it takes as many messages at once."""
 TOLD_WITHIN_S = 120
 _ASK_AGAIN_S = 6
 _PATIENCE_S = 10
@@ -71,24 +77,46 @@ STAGES = [
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What a storm did, and what came of it."""
+    """What a storm did, and what came of it.
+
+    Attributes:
+        kills: How many agents were killed.
+        hits: The jobs that they had, each for itself; a kill of an agent that had none is one hit.
+        tasks: How many there were.
+        second_notices: How many notices there were beyond one per task.
+        generations: How many jobs model servers have begun.
+        generations_by_task: The same by task, where model servers tell.
+        exits: How agents have ended.
+        stages: Where they were killed.
+        victims: What was killed with them.
+        batches: Whether model servers draw several jobs at once.
+    """
 
     kills: int
+    hits: int
     tasks: int
     second_notices: int
     generations: int
     generations_by_task: Counter
     exits: Counter
     stages: Counter
+    victims: Counter
+    batches: bool
+
+    @property
+    def blows(self):
+        """What a second notice may come of: a kill; where jobs run in batches, each job that it hit."""
+        return self.hits if self.batches else self.kills
 
     def __str__(self):
-        share = f"{100 * self.second_notices / self.kills:.0f} % of kills"
+        share = f"{100 * self.second_notices / self.blows:.0f} % of them"
         again = f"{self.generations - self.tasks} beyond one per task"
         by_task = f"\n  generations of one task: {dict(Counter(self.generations_by_task.values()))}"
         return (
-            f"{self.kills} kills, {self.tasks} tasks, {self.second_notices} second notices ({share}), "
+            f"{self.kills} kills, {self.hits} jobs hit, {self.tasks} tasks, "
+            f"{self.second_notices} second notices ({share}), "
             f"{self.generations} generations, {again}{by_task if self.generations_by_task else ''}"
-            f"\n  killed while: {dict(self.stages.most_common())}"
+            f"\n  killed while: {dict(self.stages.most_common())}; with it: {dict(self.victims.most_common())}"
         )
 
 
@@ -103,19 +131,28 @@ class Storm:
         self._runtime = runtime
         self._generations = []
         self._stages = Counter()
-        self._pods = [runtime.pod(round_trip_s=ROUND_TRIPS_S, server_options=("--step-s", STEP_S)) for _ in range(PODS)]
+        self._victims = Counter()
+        self._hits = 0
+        self._batches = runtime.type == "flux"
+        self._pods = [runtime.pod(round_trip_s=ROUND_TRIPS_S, step_s=STEP_S) for _ in range(PODS)]
+        self._hands = {pod: Hands(pod.aws, VISIBILITY_S) for pod in self._pods}
         for pod in self._pods:
             pod.start()
             pod.keep_alive()
 
     def rage(self, kills):
-        """Kill agents, every third time the server beside it too, while tasks keep all pods busy."""
+        """Kill agents, every third time the server beside it too, while tasks keep all pods busy.
+
+        Of FLUX servers every second one only loses its worker process.
+        """
         over = threading.Event()
         feeder = threading.Thread(target=self._feed, args=(over,), name="feeder")
         feeder.start()
         try:
-            for number, stage in enumerate(itertools.islice(self._deck(), kills)):
-                self._kill(stage, with_server=number % 3 == 2)
+            also = ("server", "worker") if self._batches else ("server",)
+            victims = itertools.cycle(one for name in also for one in ("", "", name))
+            for stage in itertools.islice(self._deck(), kills):
+                self._kill(stage, next(victims))
         finally:
             over.set()
             feeder.join()
@@ -124,32 +161,37 @@ class Storm:
 
     def report(self):
         """Check the endings and tell what happened."""
-        is_comfyui = self._runtime.type == "comfyui"
+        tells = self._runtime.type in {"comfyui", "flux"}
         return Report(
             kills=self._stages.total(),
+            hits=self._hits,
             tasks=len(self._runtime.asked),
             second_notices=check_endings(self._runtime),
             generations=len(self._generations),
-            generations_by_task=generations_by_task(self._runtime, self._generations) if is_comfyui else Counter(),
+            generations_by_task=generations_by_task(self._runtime, self._generations) if tells else Counter(),
             exits=Counter(status for pod in self._pods for status in pod.agent.exits),
             stages=self._stages,
+            victims=self._victims,
+            batches=self._batches,
         )
 
     def _deck(self):
-        """Stages without end, by chance, each in its share; the two storms of a form take turns in drawing."""
+        """Stages without end, by chance, each in its share; the storms of a form take turns in drawing."""
         form = 0 if self._runtime.table else 1
         source = random.Random(f"stages {self._seed} {form}")
         cards = [stage for stage in STAGES for _ in range(stage.shares[form])]
-        first = FORMS.index((self._runtime.type, form == 0)) % 2
+        first = TYPES.index(self._runtime.type)
         while True:
             source.shuffle(cards)
-            yield from cards[first::2]
+            yield from cards[first :: len(TYPES)]
 
     def _feed(self, over):
         source = random.Random(f"tasks {self._random.random()}")
-        while not over.wait(0.2):
-            while self._runtime.depth()[0] < PODS - 1:
-                self._submit("draw", steps=source.randint(*STEPS), pictures=source.choice((1, 1, 2)))
+        # Jobs of as many steps are drawn together.
+        backlog, pause_s, steps = (MAX_BATCH, 0.8, STEPS[1:]) if self._batches else (PODS - 1, 0.2, range(*STEPS))
+        while not over.wait(pause_s):
+            while self._runtime.depth()[0] < backlog:
+                self._submit("draw", steps=source.choice(steps), pictures=source.choice((1, 1, 2)))
 
     def _submit(self, kind, **order):
         number = next(self._numbers)
@@ -159,17 +201,18 @@ class Storm:
         else:
             self._runtime.submit(seed=number, **({"steps": LONG_STEPS} if kind == "long" else order))
 
-    def _kill(self, stage, *, with_server):
+    def _kill(self, stage, victim):
         if stage.calls:
-            pod = self._strike_at(stage, with_server)
+            pod = self._strike_at(stage, victim)
         else:
             pod = self._find_running() if stage.name == "running" else self._find_any()
-            self._end(pod, with_server)
+            self._end(pod, victim)
         self._stages[stage.name] += 1
-        if with_server:
-            wait_for(lambda: answers(f"{pod.server_url}/_standin/jobs"), "the stand-in to be back")
+        if victim:
+            self._victims[victim] += 1
+            pod.wait_for_server()
 
-    def _strike_at(self, stage, with_server):
+    def _strike_at(self, stage, victim):
         """Kill whichever agent comes to a stage first, before the call's deed or after it.
 
         Another task that the agent has should not be about to end just then: that would be another stage.
@@ -179,7 +222,7 @@ class Storm:
 
         def end(pod):
             try:
-                self._end(pod, with_server)
+                self._end(pod, victim)
             finally:
                 over.set()
 
@@ -235,11 +278,14 @@ class Storm:
         time.sleep(self._random.uniform(0, 1))
         return pod
 
-    def _end(self, pod, with_server):
-        if with_server:
+    def _end(self, pod, victim):
+        if victim == "server":
             self._generations += _generations_of(pod)
             pod.server.send(signal.SIGKILL)
+        elif victim == "worker":
+            kill_worker(pod.server)
         pod.agent.send(signal.SIGKILL)
+        self._hits += max(1, self._hands[pod].let_go())
 
 
 def _is_running(pod):

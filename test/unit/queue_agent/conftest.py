@@ -37,6 +37,7 @@ def message_of(body, *, receive_count=1):
         body=json.dumps(envelope),
         receive_count=receive_count,
         sent_ms=1795224073954,
+        first_received_ms=1795224073980,
     )
 
 

@@ -63,8 +63,9 @@ def test_a_message_that_is_no_task_tells_what_can_be_read_of_it(make_message, bo
 @given(st.text() | st.dictionaries(st.sampled_from(["Type", "Message", "metadata", "content"]), st.text() | st.none()))
 def test_any_body_that_is_no_task_is_unreadable_and_says_why(body):
     text = body if isinstance(body, str) else json.dumps(body)
+    message = QueueMessage(message_id="m", receipt="r", body=text, receive_count=1, sent_ms=0, first_received_ms=0)
     with pytest.raises(UnreadableMessage, match="message"):
-        read_message(QueueMessage(message_id="m", receipt="r", body=text, receive_count=1, sent_ms=0))
+        read_message(message)
 
 
 def test_what_is_told_of_a_message_that_is_no_task_fits_into_a_notice(make_message):

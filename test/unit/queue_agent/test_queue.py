@@ -20,7 +20,11 @@ class Sqs:
         self.asked.append((operation, parameters))
         if self.silent:
             await asyncio.sleep(60)
-        attributes = {"ApproximateReceiveCount": "2", "SentTimestamp": "1795224073954"}
+        attributes = {
+            "ApproximateReceiveCount": "2",
+            "SentTimestamp": "1795224073954",
+            "ApproximateFirstReceiveTimestamp": "1795224073980",
+        }
         count = parameters.get("MaxNumberOfMessages", 0)
         return {
             "Messages": [
@@ -43,7 +47,8 @@ async def test_one_message_is_waited_for_long_and_several_only_as_long_as_no_idl
     ((_, parameters),) = sqs.asked
     assert (parameters["MaxNumberOfMessages"], parameters["WaitTimeSeconds"]) == (asked_for, wait_s)
     assert [message.message_id for message in messages] == [f"m{number}" for number in range(asked_for)]
-    assert {(message.receive_count, message.sent_ms) for message in messages} == {(2, 1795224073954)}
+    read = {(message.receive_count, message.sent_ms, message.first_received_ms) for message in messages}
+    assert read == {(2, 1795224073954, 1795224073980)}
 
 
 async def test_an_agent_that_must_stop_waits_for_no_queue_that_does_not_take_its_message_back(message, monkeypatch):

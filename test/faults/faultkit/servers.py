@@ -1,0 +1,118 @@
+"""The model servers that pods have: how each is begun, asked what it does, and made to go wrong."""
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import httpx
+
+_HUNG_WORKER_S = 3
+"""After which the FLUX server kills a worker that shows no sign of life; as by default before the agent calls a job
+stalled."""
+
+
+class StandIn:
+    """The stand-in for SD WebUI or ComfyUI.
+
+    Args:
+        url: Where it listens.
+        step_s: How long a step takes.
+    """
+
+    ready_path = "/_standin/jobs"
+
+    def __init__(self, url, step_s):
+        self._url = url
+        self.environment = {}
+        self.options = ("--step-s", str(step_s))
+
+    @property
+    def generations(self):
+        """All jobs that it has begun since it was started."""
+        return _get(f"{self._url}/_standin/jobs")["jobs"]
+
+    @property
+    def waiting(self):
+        """Ids of jobs in ComfyUI's own queue, of which it has begun none; SD WebUI has no queue."""
+        return [entry[1] for entry in _get(f"{self._url}/queue")["queue_pending"]]
+
+    def faults(self, **changes):
+        httpx.post(f"{self._url}/_standin/faults", json=changes, trust_env=False).raise_for_status()
+
+    def load(self, seconds, server):
+        """Let it be busy with loading its model for so long."""
+        self.faults(load_s=seconds)
+
+    def hang(self):
+        """Let its next job hang."""
+        self.faults(hang_jobs=1)
+
+    def recover(self):
+        """No job hangs but the one that does."""
+
+
+class FluxServer:
+    """The FLUX server with a pipeline that paints in a worker process; its faults lie in a file.
+
+    Args:
+        faults_file: Where.
+        url: Where it listens.
+        step_s: How long a step takes.
+    """
+
+    ready_path = "/health"
+    options = ()
+
+    def __init__(self, faults_file, url, step_s):
+        self._faults = faults_file
+        self._url = url
+        self.environment = {
+            "STANDIN_FAULTS": str(faults_file),
+            "STANDIN_STEP_SECONDS": str(step_s),
+            "STEP_SECONDS": str(_HUNG_WORKER_S),
+        }
+
+    @property
+    def generations(self):
+        """All jobs that it has begun since it was started; one that is withdrawn has a batch only if it was begun."""
+        states = _get(f"{self._url}/jobs")
+        begun = [
+            (job, state) for state, jobs in states.items() if state not in {"waiting", "cancelled"} for job in jobs
+        ]
+        begun += [(job, "cancelled") for job in states["cancelled"] if self._batch_of(job) is not None]
+        return [{"id": job, "outcome": state} for job, state in begun]
+
+    @property
+    def waiting(self):
+        """Ids of jobs in its own queue, of which it has begun none."""
+        return _get(f"{self._url}/jobs")["waiting"]
+
+    def load(self, seconds, server):
+        """Let its worker load the model anew, and take so long."""
+        self._faults.write_text(json.dumps({"load_seconds": seconds}))
+        kill_worker(server)
+
+    def hang(self):
+        """Let its next batches hang."""
+        self._faults.write_text(json.dumps({"hang_at_step": 1}))
+
+    def recover(self):
+        """No job hangs but the one that does."""
+        self._faults.write_text("")
+
+    def _batch_of(self, job):
+        return _get(f"{self._url}/jobs/{job}")["batch"]
+
+
+def kill_worker(server):
+    """Kill the process of a FLUX server that has its GPU; returns whether it had one at the moment."""
+    children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
+    workers = [int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    for pid in workers:
+        os.kill(pid, signal.SIGKILL)
+    return bool(workers)
+
+
+def _get(url):
+    return httpx.get(url, timeout=5, trust_env=False).raise_for_status().json()
