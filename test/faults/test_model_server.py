@@ -36,6 +36,12 @@ CALLS = {
         ("link", "POST /jobs", ("reset after the deed", "dies after the deed")),
     ],
 }
+LONG = {
+    ("flux", "POST /jobs"): {"null", "reset", "reset after the deed", "dies"},
+    ("flux", EVENTS): {"500", "half a body", "its worker dies", "dies"},
+    ("flux", OUTPUTS): {"500", "reset", "its worker dies", "dies after the deed"},
+}
+"""What is done in the long form alone, as the driver takes it like another one."""
 NO_FALSE_SUCCESS = ("succeeded", "execution_failed", "no_output")
 """A success is one only with pictures that can be opened; see faultkit.audit."""
 FINAL = [
@@ -94,6 +100,10 @@ def troubles():
         yield Trouble(runtime_type, task, call, "hangs", "succeeded", "deadline_exceeded", lane=lane)
 
 
-@pytest.mark.parametrize("case", list(troubles()), ids=str)
+def _marks(trouble):
+    return [pytest.mark.slow] if trouble.trouble in LONG.get((trouble.runtime_type, trouble.call), ()) else []
+
+
+@pytest.mark.parametrize("case", [pytest.param(one, marks=_marks(one)) for one in troubles()], ids=str)
 def test_a_task_ends_once_and_rightly_though_the_model_server_answers(endings, case):
     assert endings[case] in case.endings

@@ -113,7 +113,7 @@ def other_stops(runtime_type):
 
 STOPS = [
     *(stop for runtime_type in ("sdwebui", "comfyui", "flux") for stop in drawing_stops(runtime_type)),
-    *(stop for runtime_type in ("sdwebui", "flux") for stop in other_stops(runtime_type)),
+    *other_stops("sdwebui"),
     Stop("running with another task waiting", steps=20, tasks=2, told=1),
     Stop("claiming while DynamoDB hangs", slow=CLAIMING, act=hang(), exits_within_s=AT_ONCE_S + 2),
     Stop("storing while S3 hangs", slow=PICTURE, act=hang(), exits_within_s=HANGING_S, generations=1),
@@ -129,6 +129,9 @@ STOPS = [
         undeleted=1,
     ),
 ]
+
+
+LONG_STOPS = list(other_stops("flux"))
 
 
 class Stopped:
@@ -171,7 +174,7 @@ class Stopped:
             wait_for(lambda: self.runtime.depth()[1] > 1, "two tasks held", stop.steps * STEP_S / 2)
 
 
-@pytest.mark.parametrize("case", STOPS, ids=str)
+@pytest.mark.parametrize("case", [*STOPS, *(pytest.param(one, marks=pytest.mark.slow) for one in LONG_STOPS)], ids=str)
 def test_an_agent_stopped_while_it_is(endings, case):
     end = endings[case]
     drawn = end.generations
