@@ -36,6 +36,8 @@ TROUBLES = {
     "is out for a while": (aws_error(503, "ServiceUnavailable"), {"for_s": OUTAGE_S}),
     "hangs": (hang(), {"times": 1}),
 }
+LONG = {"is reset before the deed", "is slow"}
+"""What is done in the long form alone, as the library takes it like another one."""
 SECOND_NOTICES = {
     "publish is reset after the deed": 1,
     "publish answers by half": 1,
@@ -86,7 +88,11 @@ class Fault(Case):
         return check_endings(runtime, only=task_id)
 
 
-FAULTS = [Fault(stage, trouble) for trouble in reversed(TROUBLES) for stage in STAGES]
+FAULTS = [
+    pytest.param(Fault(stage, trouble), marks=[pytest.mark.slow] if trouble in LONG else [])
+    for trouble in reversed(TROUBLES)
+    for stage in STAGES
+]
 
 
 @pytest.mark.parametrize("case", FAULTS, ids=str)

@@ -37,6 +37,17 @@ CALLS = {
     ],
 }
 LONG = {
+    ("sdwebui", f"POST {WEBUI}/txt2img"): {"null", "reset"},
+    ("sdwebui", f"GET {WEBUI}/options"): {"500", "half a body"},
+    ("sdwebui", f"POST {WEBUI}/options"): {"502", "reset"},
+    ("sdwebui", f"GET {WEBUI}/sd-models"): {"500", "null", "half a body", "dies"},
+    ("sdwebui", f"GET {WEBUI}/upscalers"): {"500", "null", "half a body", "dies"},
+    ("sdwebui", f"POST {WEBUI}/extra-single-image"): {"500", "half a body"},
+    ("comfyui", "POST /prompt"): {"null", "a list", "reset"},
+    ("comfyui", "GET /history/*"): {"null", "a list", "reset"},
+    ("comfyui", "GET /view"): {"404", "reset", "dies"},
+    ("comfyui", "POST /upload/image"): {"500", "half a body", "reset", "dies"},
+    ("comfyui", "GET /object_info/*"): {"500", "half a body"},
     ("flux", "POST /jobs"): {"null", "reset", "reset after the deed", "dies"},
     ("flux", EVENTS): {"500", "half a body", "its worker dies", "dies"},
     ("flux", OUTPUTS): {"500", "reset", "its worker dies", "dies after the deed"},

@@ -112,7 +112,7 @@ def other_stops(runtime_type):
 
 
 STOPS = [
-    *(stop for runtime_type in ("sdwebui", "comfyui", "flux") for stop in drawing_stops(runtime_type)),
+    *drawing_stops("sdwebui"),
     *other_stops("sdwebui"),
     Stop("running with another task waiting", steps=20, tasks=2, told=1),
     Stop("claiming while DynamoDB hangs", slow=CLAIMING, act=hang(), exits_within_s=AT_ONCE_S + 2),
@@ -131,7 +131,7 @@ STOPS = [
 ]
 
 
-LONG_STOPS = list(other_stops("flux"))
+LONG_STOPS = [*drawing_stops("comfyui"), *drawing_stops("flux"), *other_stops("flux")]
 
 
 class Stopped:

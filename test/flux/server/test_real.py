@@ -47,12 +47,3 @@ async def test_a_job_whose_worker_is_killed_is_drawn_by_the_next_one(flux, conne
     await client.until(job_id, "progress")
     os.kill(flux.workers()[0], signal.SIGKILL)
     assert (await client.end(job_id))["state"] == "succeeded"
-
-
-async def test_the_log_of_a_server_that_draws_is_json_without_a_warning_from_start_to_stop(tiny_models, serve, connect):
-    server = serve(environment={**ENVIRONMENT, "MODELS_FOLDER": tiny_models}, **OPTIONS)
-    client = await connect(server)
-    assert (await client.generate(num_inference_steps=1)).status_code == 200
-    assert server.stop() == 0
-    assert [line["message"] for line in server.log if line["level"] != "INFO"] == []
-    assert "the server stops" in [line["message"] for line in server.log]
