@@ -3,6 +3,7 @@
 import time
 import uuid
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -41,7 +42,7 @@ class DynamoJobs:
         self,
         task: Task,
         job: str,
-        message: QueueMessage,  # noqa: ARG002 (the table counts, not the queue)
+        message: QueueMessage,
         *,
         lease_s: float,
         start_s: float,
@@ -49,7 +50,7 @@ class DynamoJobs:
         """Take a job for ``lease_s``; should this agent vanish, it may wait ``start_s`` for another."""
         token, now_s = str(uuid.uuid4()), time.time()
         request = self._table.claim(
-            task,
+            _submitted(task, message),
             job,
             runtime=self._runtime,
             owner=self._owner,
@@ -135,3 +136,11 @@ class DynamoJobs:
 def _bears(item: Mapping[str, Any], token: str) -> bool:
     """Whether an item bears a claim's token, which no two claims share: an update's answer may have been lost."""
     return bool(item.get("lease_token") == {"S": token})
+
+
+def _submitted(task: Task, message: QueueMessage) -> Task:
+    """The task with the moment it came: a foreign one, of which no door says it, by the queue's clock, not by ours."""
+    if task.metadata.submitted_at is not None:
+        return task
+    sent_at = datetime.fromtimestamp(message.sent_ms / 1000, UTC)
+    return task.model_copy(update={"metadata": task.metadata.model_copy(update={"submitted_at": sent_at})})
