@@ -25,7 +25,7 @@ from queue_agent.kubernetes import BusyMark, in_cluster_patch
 from queue_agent.line import Line
 from queue_agent.log import configure_logging
 from queue_agent.pipeline import Pipeline
-from queue_agent.ports import Jobs, ModelServer
+from queue_agent.ports import Jobs, ModelServer, Queue
 from queue_agent.results import Results
 from queue_agent.settings import Settings, SettingsError
 from queue_agent.telemetry.opening import open_telemetry
@@ -52,6 +52,32 @@ def _jobs(settings: Settings, aws: AwsClients) -> Jobs:
     )
 
 
+def _pipeline(settings: Settings, aws: AwsClients, queue: Queue, web: Web, execution: Execution) -> Pipeline:
+    store = S3Objects(aws.s3)
+    jobs = _jobs(settings, aws)
+    results = Results(store, bucket=settings.bucket, runtime_name=settings.runtime_name)
+    endings = Endings(
+        queue=queue,
+        jobs=jobs,
+        notices=SnsNotices(aws.sns, settings.notice_topic_arn),
+        results=results,
+        runtime_name=settings.runtime_name,
+        bucket=settings.bucket,
+        telemetry=execution.telemetry,
+    )
+    return Pipeline(
+        queue=queue,
+        jobs=jobs,
+        execution=execution,
+        inputs=InputFetcher(web=web, store=store, bucket=settings.bucket, input_buckets=settings.input_buckets),
+        contents=Contents(store, settings.bucket),
+        results=results,
+        endings=endings,
+        deadlines=settings.deadlines,
+        telemetry=execution.telemetry,
+    )
+
+
 async def run(settings: Settings, telemetry_settings: TelemetrySettings) -> None:
     """Work until SIGTERM or SIGINT.
 
@@ -71,35 +97,12 @@ async def run(settings: Settings, telemetry_settings: TelemetrySettings) -> None
         queue = await SqsQueue.open(aws.sqs, settings.queue_url, settings.dead_queue_url)
         server = load_driver(settings)
         stack.push_async_callback(server.aclose)
-        store = S3Objects(aws.s3)
         watch = ModelServerWatch(server.vital_sign, stall_s=settings.deadlines.stall_s)
         patch = in_cluster_patch(pod_name=settings.pod_name, pod_namespace=settings.pod_namespace)
-        jobs = _jobs(settings, aws)
-        results = Results(store, bucket=settings.bucket, runtime_name=settings.runtime_name)
-        endings = Endings(
-            queue=queue,
-            jobs=jobs,
-            notices=SnsNotices(aws.sns, settings.notice_topic_arn),
-            results=results,
-            runtime_name=settings.runtime_name,
-            bucket=settings.bucket,
-            telemetry=telemetry,
-        )
-        pipeline = Pipeline(
-            queue=queue,
-            jobs=jobs,
-            execution=Execution(server, watch, telemetry),
-            inputs=InputFetcher(web=web, store=store, bucket=settings.bucket, input_buckets=settings.input_buckets),
-            contents=Contents(store, settings.bucket),
-            results=results,
-            endings=endings,
-            deadlines=settings.deadlines,
-            telemetry=telemetry,
-        )
         worker = Worker(
             queue=queue,
             server=server,
-            pipeline=pipeline,
+            pipeline=_pipeline(settings, aws, queue, web, Execution(server, watch, telemetry)),
             line=Line(),
             watch=watch,
             mark=await stack.enter_async_context(BusyMark(patch)),
