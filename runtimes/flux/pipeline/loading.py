@@ -6,7 +6,7 @@ import torch
 from diffusers import DiffusionPipeline
 from diffusers.utils import logging as diffusers_logging
 from huggingface_hub.utils import logging as hub_logging
-from tqdm import tqdm  # type: ignore[import-untyped]  # it has no types
+from tqdm import tqdm
 from transformers.utils import logging as transformers_logging
 
 from contract.flux.options import ModelOptions, dtype_problem
