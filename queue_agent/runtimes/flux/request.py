@@ -28,9 +28,9 @@ _LINK_FIELDS = IMAGE_FIELDS | _SENT_AS.keys()
 _SHAPING = ("width", "height", "size", "strength", "preview")
 """What a step's time depends on, and how many of the steps are done."""
 _BATCH_PIXELS = 512 * 512
-"""Larger pictures fill a batch sooner: one of 1024 x 1024 keeps a GPU busy by itself, and others gain nothing by it."""
+"""Larger pictures fill a batch sooner: one of 1024 x 1024 is taken to keep a GPU busy by itself (not measured)."""
 _LAST_STEPS = 1.5
-"""The server decides what it draws next before the last step; decoding follows it, and takes about half of one."""
+"""The server decides what it draws next before the last step; decoding follows it, and is taken for half of one."""
 
 
 @dataclass(frozen=True, slots=True)
