@@ -1,6 +1,7 @@
 """The agent's composition root: the only place that reads the environment and makes clients."""
 
 import asyncio
+import gc
 import importlib
 import os
 import signal
@@ -118,6 +119,8 @@ async def run(settings: Settings, telemetry_settings: TelemetrySettings) -> None
                 port=settings.health_port,
             )
             await stack.enter_async_context(health)
+        # All that is here stays. To look through it for garbage takes 0.1 s, in which a GPU may wait for its next job.
+        gc.freeze()
         await worker.run()
 
 

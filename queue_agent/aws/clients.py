@@ -3,16 +3,17 @@
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import aiohttp
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
+from botocore.auth import S3SigV4Auth
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.handlers import add_expect_header
 from botocore.parsers import ResponseParserError
 
 from queue_agent.aws.json_service import JsonService
+from queue_agent.aws.quick_calls import QuickCalls
 from queue_agent.errors import PlatformFault
 
 _CONFIG = AioConfig(
@@ -34,8 +35,8 @@ class AwsClients:
     """The clients of one agent."""
 
     sqs: JsonService
-    sns: Any
-    s3: Any
+    sns: QuickCalls
+    s3: QuickCalls
     dynamodb: JsonService | None
 
 
@@ -59,10 +60,10 @@ async def open_clients(region: str | None, *, with_dynamodb: bool) -> AsyncItera
         if credentials is None:
             raise PlatformFault("There are no AWS credentials.")
         yield AwsClients(
-            sqs=JsonService(clients["sqs"], credentials),
-            sns=clients["sns"],
-            s3=clients["s3"],
-            dynamodb=JsonService(clients["dynamodb"], credentials) if with_dynamodb else None,
+            sqs=JsonService(QuickCalls(clients["sqs"], credentials)),
+            sns=QuickCalls(clients["sns"], credentials),
+            s3=QuickCalls(clients["s3"], credentials, S3SigV4Auth),
+            dynamodb=JsonService(QuickCalls(clients["dynamodb"], credentials)) if with_dynamodb else None,
         )
 
 

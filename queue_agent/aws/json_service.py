@@ -1,39 +1,22 @@
-"""Calls of the AWS services that speak JSON, for about half of what the library takes over one."""
+"""Quick calls of the AWS services that speak JSON."""
 
 import json
-from http import HTTPStatus
 from typing import Any
 
 from botocore import xform_name
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.exceptions import BotoCoreError
+
+from queue_agent.aws.quick_calls import QuickCalls
 
 
 class JsonService:
-    """SQS or DynamoDB.
+    """SQS or DynamoDB: what is asked and answered is the same dictionary here and there."""
 
-    A call is signed and sent by the library's parts, without its hooks, endpoint rules and shapes. One that is not
-    answered with 200 and JSON is made anew by the library's client: errors, pauses and further tries are its alone.
-
-    Args:
-        client: The service's aiobotocore client, which has its endpoint, region and connections.
-        credentials: The session's; they renew themselves.
-    """
-
-    def __init__(self, client: Any, credentials: Any) -> None:
-        model = client.meta.service_model
-        self._client = client
-        self._credentials = credentials
-        self._url = client.meta.endpoint_url.rstrip("/") + "/"
-        self._scope = model.signing_name, client.meta.region_name
+    def __init__(self, calls: QuickCalls) -> None:
+        model = calls.client.meta.service_model
+        self._calls = calls
+        self._url = f"{calls.endpoint_url}/"
         self._target_prefix = model.metadata["targetPrefix"]
-        self._headers = {
-            "Content-Type": f"application/x-amz-json-{model.metadata['jsonVersion']}",
-            "User-Agent": client.meta.config.user_agent,
-        }
-        # With its certificates, proxies and time limits; the client itself shows it to nobody.
-        self._http = client._endpoint.http_session
+        self._headers = {"Content-Type": f"application/x-amz-json-{model.metadata['jsonVersion']}"}
 
     async def call(self, operation: str, **parameters: Any) -> dict[str, Any]:
         """Make a call.
@@ -46,20 +29,17 @@ class JsonService:
             ClientError: The service refuses it.
             BotoCoreError: The service is out of reach.
         """
-        answer = await self._quick_answer(operation, parameters)
+        headers = {**self._headers, "X-Amz-Target": f"{self._target_prefix}.{operation}"}
+        content = await self._calls.answer("POST", self._url, headers, json.dumps(parameters).encode())
+        answer = None if content is None else _object_in(content)
         if answer is None:
-            answer = await getattr(self._client, xform_name(operation))(**parameters)
+            answer = await getattr(self._calls.client, xform_name(operation))(**parameters)
         return answer
 
-    async def _quick_answer(self, operation: str, parameters: dict[str, Any]) -> dict[str, Any] | None:
-        """What is answered in a first try; None where it takes the library to tell what that means."""
-        headers = {**self._headers, "X-Amz-Target": f"{self._target_prefix}.{operation}"}
-        request = AWSRequest("POST", self._url, headers, json.dumps(parameters).encode())
-        try:
-            SigV4Auth(await self._credentials.get_frozen_credentials(), *self._scope).add_auth(request)
-            response = await self._http.send(request.prepare())
-            content = await response.content
-            answer = json.loads(content or b"{}") if response.status_code == HTTPStatus.OK else None
-        except (BotoCoreError, ValueError):
-            return None
-        return answer if isinstance(answer, dict) else None
+
+def _object_in(content: bytes) -> dict[str, Any] | None:
+    try:
+        value = json.loads(content or b"{}")
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None

@@ -1,12 +1,14 @@
 """S3 objects."""
 
+import io
 from collections.abc import AsyncIterator
-from typing import Any
+from urllib.parse import quote
 
 from botocore.exceptions import ClientError
 
 from queue_agent.aws.clients import error_code, translated
 from queue_agent.aws.multipart import MultipartUpload
+from queue_agent.aws.quick_calls import QuickCalls
 from queue_agent.errors import InputFault
 
 PART_BYTES = 8 * 1024 * 1024
@@ -19,7 +21,7 @@ _DENIED = frozenset({"AccessDenied", "403", "Forbidden", "AllAccessDisabled"})
 class S3Objects:
     """Objects by bucket and key."""
 
-    def __init__(self, s3: Any) -> None:
+    def __init__(self, s3: QuickCalls) -> None:
         self._s3 = s3
 
     async def put(self, bucket: str, key: str, data: bytes, content_type: str) -> None:
@@ -32,7 +34,9 @@ class S3Objects:
             await self.put_stream(bucket, key, _once(data), content_type)
             return
         with translated("s3:PutObject"):
-            await self._s3.put_object(Bucket=bucket, Key=key, Body=data, ContentType=content_type)
+            headers, body = {"Content-Type": content_type}, io.BytesIO(data)
+            if await self._s3.answer("PUT", self._url(bucket, key), headers, body) is None:
+                await self._s3.client.put_object(Bucket=bucket, Key=key, Body=data, ContentType=content_type)
 
     async def put_stream(self, bucket: str, key: str, chunks: AsyncIterator[bytes], content_type: str) -> int:
         """Write an object while it is read; returns its size in bytes.
@@ -47,7 +51,7 @@ class S3Objects:
         if len(part) < PART_BYTES:
             await self.put(bucket, key, part, content_type)
             return len(part)
-        async with MultipartUpload(self._s3, bucket, key, content_type) as upload:
+        async with MultipartUpload(self._s3.client, bucket, key, content_type) as upload:
             while part:
                 await upload.add(part)
                 part = b""  # before the next one is gathered
@@ -62,19 +66,31 @@ class S3Objects:
             PlatformFault: S3 does not answer.
         """
         with translated("s3:GetObject"):
-            try:
-                response = await self._s3.get_object(Bucket=bucket, Key=key)
-            except ClientError as exc:
-                if error_code(exc) in _MISSING:
-                    return None
-                if error_code(exc) in _DENIED:
-                    raise InputFault(f"may not be read from bucket {bucket}") from exc
-                raise
-            async with response["Body"] as body:
-                if response["ContentLength"] > max_bytes:
-                    raise InputFault(f"is larger than {max_bytes} bytes")
-                data: bytes = await body.read()
-                return data
+            data = await self._s3.answer("GET", self._url(bucket, key), {}, max_bytes=max_bytes)
+            return await self._get(bucket, key, max_bytes) if data is None else data
+
+    async def _get(self, bucket: str, key: str, max_bytes: int) -> bytes | None:
+        try:
+            response = await self._s3.client.get_object(Bucket=bucket, Key=key)
+        except ClientError as exc:
+            if error_code(exc) in _MISSING:
+                return None
+            if error_code(exc) in _DENIED:
+                raise InputFault(f"may not be read from bucket {bucket}") from exc
+            raise
+        async with response["Body"] as body:
+            if response["ContentLength"] > max_bytes:
+                raise InputFault(f"is larger than {max_bytes} bytes")
+            data: bytes = await body.read()
+            return data
+
+    def _url(self, bucket: str, key: str) -> str:
+        """Where an object is: its bucket before the service's name, if a certificate for that name covers it."""
+        scheme, _, host = self._s3.endpoint_url.partition("://")
+        path = quote(key, safe="/~")
+        if scheme == "https" and "." not in bucket:
+            return f"https://{bucket}.{host}/{path}"
+        return f"{scheme}://{host}/{bucket}/{path}"
 
 
 async def _once(data: bytes) -> AsyncIterator[bytes]:

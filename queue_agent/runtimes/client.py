@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import Any
 
 import aiohttp
+import orjson
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential_jitter
 from yarl import URL
 
@@ -142,6 +143,14 @@ class ModelServerClient:
     async def aclose(self) -> None:
         """Give connections back."""
         await self._http.close()
+
+
+def write_json(value: Any) -> bytes:
+    """Write a request's JSON: pictures in it are megabytes of text."""
+    try:
+        return orjson.dumps(value)
+    except orjson.JSONEncodeError:  # a number of more than 64 bits
+        return strict_json.dumps(value).encode()
 
 
 def read_json(body: bytes) -> Any:

@@ -1,14 +1,13 @@
 """From a task to the request that the server gets."""
 
-import base64
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pybase64
 from pydantic import ValidationError
 
-from contract import strict_json
 from contract.faults import faults_of
 from contract.flux.families import EDIT
 from contract.flux.requests import REQUESTS, Request
@@ -17,6 +16,7 @@ from queue_agent.errors import InvalidTask
 from queue_agent.inputs.links import LinkSite, find_links
 from queue_agent.media import Media
 from queue_agent.ports import Work
+from queue_agent.runtimes.client import write_json
 from queue_agent.runtimes.flux.answer import Served
 from queue_agent.runtimes.wording import shorten
 
@@ -71,7 +71,7 @@ class Draft:
 
     def finish(self, fetched: Mapping[str, Media]) -> PreparedRequest:
         """Replace every link by its image in base64, and write the request."""
-        encoded = {url: base64.b64encode(media.data).decode() for url, media in fetched.items()}
+        encoded = {url: pybase64.b64encode_as_string(media.data) for url, media in fetched.items()}
         for site in self.link_sites:
             image = encoded[site.link.url]
             if site.key in _SENT_AS:
@@ -79,7 +79,7 @@ class Draft:
                 site.container[_SENT_AS[str(site.key)]] = image
             else:
                 site.replace(image)
-        return PreparedRequest(self.task_type, strict_json.dumps(self.body).encode(), self.work)
+        return PreparedRequest(self.task_type, write_json(self.body), self.work)
 
 
 def draft_of(task: Task, served: Served) -> Draft:

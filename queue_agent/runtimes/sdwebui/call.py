@@ -1,17 +1,18 @@
 """From a task to the one HTTP call that runs it."""
 
-import base64
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from contract import strict_json
+import pybase64
+
 from contract.task import CHECKPOINT_ATTRIBUTE, Task
 from queue_agent.errors import InvalidTask
 from queue_agent.inputs.links import LinkSite, find_links
 from queue_agent.media import Media
 from queue_agent.ports import Work
+from queue_agent.runtimes.client import write_json
 
 _PATHS: Mapping[str, str] = {
     "text-to-image": "txt2img",
@@ -65,7 +66,7 @@ class Call:
 
     def put_images(self, fetched: Mapping[str, Media]) -> None:
         """Replace every link by its image in base64."""
-        encoded = {url: base64.b64encode(media.data).decode() for url, media in fetched.items()}
+        encoded = {url: pybase64.b64encode_as_string(media.data) for url, media in fetched.items()}
         for site in self.link_sites:
             site.replace(encoded[site.link.url])
 
@@ -93,7 +94,7 @@ class PreparedCall:
         """Write a call whose links are replaced."""
         return cls(
             path=call.path,
-            content=strict_json.dumps(call.body).encode(),
+            content=write_json(call.body),
             checkpoint=call.checkpoint if call.generates else None,
             overridden=frozenset(call.body.get("override_settings") or ()),
             work=_work_of(call),

@@ -3,6 +3,8 @@
 import binascii
 import re
 
+import pybase64
+
 from queue_agent.errors import ModelServerFault
 from queue_agent.media import identify
 
@@ -51,7 +53,7 @@ class Sieve:
         # Base64 of such length can only stand in a string; behind an escaped quote it is part of a longer one.
         if found is None or start == 0 or self.text[start - 2 : start - 1] == b"\\":
             return
-        if identify(binascii.a2b_base64(found[1])).kind in PICTURE_KINDS:
+        if identify(pybase64.b64decode(found[1])).kind in PICTURE_KINDS:
             self._picture = _Picture()
             self._picture.add(bytes(self.text[found.start(1) :]))
             del self.text[start:]
@@ -85,6 +87,6 @@ class _Picture:
 
 def _decoded(encoded: bytes) -> bytes:
     try:
-        return binascii.a2b_base64(encoded, strict_mode=True)
+        return pybase64.b64decode(encoded, validate=True)
     except binascii.Error as exc:
         raise ModelServerFault("The model server's answer holds a picture that is no base64.") from exc

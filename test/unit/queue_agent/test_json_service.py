@@ -1,21 +1,12 @@
-"""DynamoDB as a server of our own plays it: it answers by a list, and notes every request."""
-
 import json
-from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
 
 import pytest
-from aiohttp import web
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
+from awskit import CUT, KEYS, REGION
 from botocore.exceptions import ClientError
 
 from queue_agent.aws.clients import error_code, open_clients, translated
 from queue_agent.errors import PlatformFault
 
-REGION = "eu-central-1"
-KEYS = Credentials("AKID", "secret", "token")
 PARAMETERS = {"TableName": "jobs", "Key": {"job": {"S": "ü"}}}
 DONE = 200, b'{"Attributes": {"claims": {"N": "1"}}}'
 REFUSED = (
@@ -26,84 +17,6 @@ REFUSED = (
     ),
 )
 THROTTLED = 400, b'{"__type": "com.amazonaws.dynamodb.v20120810#ThrottlingException", "message": "Slow down."}'
-CUT = None
-
-
-class Request(NamedTuple):
-    """A request as it arrived."""
-
-    method: str
-    url: str
-    headers: dict
-    body: bytes
-
-    def is_signed_by(self, keys, service):
-        """Whether AWS, who reckons it anew from what arrives, would come to the same signature."""
-        _, _, signed = self.headers["Authorization"].partition("SignedHeaders=")
-        names = signed.partition(",")[0].split(";")
-        lower = {name.lower(): value for name, value in self.headers.items()}
-        request = AWSRequest(self.method, self.url, {name: lower[name] for name in names}, self.body)
-        request.context["timestamp"] = self.headers["X-Amz-Date"]
-        auth = SigV4Auth(keys, service, REGION)
-        signature = auth.signature(auth.string_to_sign(request, auth.canonical_request(request)), request)
-        return self.headers["Authorization"].endswith(f"={signature}")
-
-
-class Service:
-    """Gives its answers in turn, the last one for ever; new keys with every request for some, good for a minute."""
-
-    def __init__(self):
-        self.url = ""
-        self.answers = [DONE]
-        self.requests = []
-        self.keys = []
-
-    async def answer(self, request):
-        self.requests.append(Request(request.method, str(request.url), dict(request.headers), await request.read()))
-        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        if answer is CUT:
-            request.transport.close()
-            return web.Response()
-        status, body = answer
-        return web.Response(status=status, body=body)
-
-    async def give_keys(self, _):
-        number = len(self.keys)
-        self.keys.append(Credentials(f"AKID{number}", f"secret-{number}", f"token-{number}"))
-        end = datetime.now(UTC) + timedelta(minutes=1)
-        return web.json_response(
-            {
-                "AccessKeyId": self.keys[-1].access_key,
-                "SecretAccessKey": self.keys[-1].secret_key,
-                "Token": self.keys[-1].token,
-                "Expiration": end.strftime("%Y-%m-%dT%H:%M:%SZ"),
-            }
-        )
-
-
-@pytest.fixture
-async def service(monkeypatch):
-    service = Service()
-    app = web.Application()
-    app.router.add_get("/keys", service.give_keys)
-    app.router.add_route("*", "/{path:.*}", service.answer)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    service.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    monkeypatch.setenv("AWS_ENDPOINT_URL", service.url)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEYS.access_key)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", KEYS.secret_key)
-    monkeypatch.setenv("AWS_SESSION_TOKEN", KEYS.token)
-    monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0)
-    yield service
-    await runner.cleanup()
-
-
-@pytest.fixture
-async def aws(service):
-    async with open_clients(REGION, with_dynamodb=True) as aws:
-        yield aws
 
 
 @pytest.mark.parametrize(
@@ -183,11 +96,3 @@ async def test_where_there_are_no_keys_the_agent_does_not_begin(service, monkeyp
     with pytest.raises(PlatformFault):
         async with open_clients(REGION, with_dynamodb=True):
             pass
-
-
-async def test_s3_is_not_asked_whether_it_wants_a_picture_before_it_gets_it(service, aws):
-    service.answers = [(200, b"")]
-    await aws.s3.put_object(Bucket="b", Key="k", Body=b"picture")
-    [request] = service.requests
-    assert "Expect" not in request.headers
-    assert request.body == b"picture"
