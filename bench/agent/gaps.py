@@ -6,30 +6,28 @@ from collections.abc import Iterable, Sequence
 from bench.agent.timeline import Span, Timeline, attributed_s
 from bench.agent.wire import Call
 
-_JOB_PATHS = ("POST /sdapi/v1/", "POST /prompt")
 _SERVICES = {"s3": "S3", "sns": "SNS", "sqs": "SQS", "dynamodb": "DynamoDB"}
 
 
-def explain(timeline: Timeline, gpu_calls: Sequence[Call], aws_calls: Sequence[Call] = ()) -> str:
+def explain(timeline: Timeline, aws_calls: Sequence[Call] = ()) -> str:
     """Say in a line what the gaps were spent on, in milliseconds a gap.
 
-    The model server has the times in which it held a request and ran no job: it writes its last answer or reads the
-    next request. What is left is the worker's.
+    What no call to AWS is to blame for is the worker's and the model server's, which writes its last answer and reads
+    the next request.
 
     Args:
         timeline: The GPU's.
-        gpu_calls: What was asked of it.
         aws_calls: What was asked of AWS by a worker that does nothing beside it; each call's time goes to its service.
     """
     gaps = timeline.gaps
     if not gaps:
         return "no gaps"
-    causes = [("model server", _spans(call for call in gpu_calls if call.name.startswith(_JOB_PATHS)))]
-    for service, name in _SERVICES.items():
-        if spans := _spans(call for call in aws_calls if call.name.startswith(f"{service} ")):
-            causes.append((name, spans))
-    shares = attributed_s(causes, gaps)
-    shares["worker"] = shares.pop("")
+    spans = {
+        name: _spans(call for call in aws_calls if call.name.startswith(f"{service} "))
+        for service, name in _SERVICES.items()
+    }
+    shares = attributed_s([cause for cause in spans.items() if cause[1]], gaps)
+    shares["worker and model server"] = shares.pop("")
     parts = ", ".join(f"{name} {seconds * 1000 / len(gaps):.1f}" for name, seconds in shares.items())
     lengths_ms = [gap.seconds * 1000 for gap in gaps]
     longest = max(gaps, key=lambda gap: gap.seconds)

@@ -6,6 +6,7 @@ every picture is the same noise, made beforehand.
 
 import asyncio
 import base64
+import gc
 import io
 from functools import cache
 from random import Random
@@ -57,7 +58,9 @@ class NoisePainter(Painter):
 
 def main() -> None:
     """Answer until a signal comes."""
-    asyncio.run(serve(parse(), NoisePainter()))
+    options, painter = parse(), NoisePainter()
+    gc.freeze()  # a collection of all that was imported takes as long as ten gaps between jobs
+    asyncio.run(serve(options, painter))
 
 
 if __name__ == "__main__":

@@ -142,10 +142,10 @@ async def _report_scenario(rig: Rig, scenario: Scenario, plan: Plan) -> list[Fig
             runs[worker].append(await rig.drain(worker, scenario.load))
     ours, theirs = runs[AGENT], runs.get(SEQUENTIAL, [])
     figures = print_all(_figures(scenario, runs, plan))
-    print(f"  agent: {explain(ours[-1].timeline, ours[-1].gpu_calls[0])}")
+    print(f"  agent: {explain(ours[-1].timeline)}")
     lanes = [Lane("queue agent", ours[-1].timeline)]
     if theirs:
-        told = explain(theirs[-1].timeline, theirs[-1].gpu_calls[0], theirs[-1].aws_calls)
+        told = explain(theirs[-1].timeline, theirs[-1].aws_calls)
         print(f"  loop:  {told}")
         lanes.append(Lane("plain sequential loop", theirs[-1].timeline))
     subtitle = "One GPU, the queue full from the start, AWS at a region's distance."

@@ -17,7 +17,7 @@ from bench.agent.gpu import picture_png
 from bench.agent.processor import ProcessorTime
 from bench.agent.tasks import INPUTS_PREFIX, Workload
 from bench.agent.timeline import Span, Timeline
-from bench.agent.wire import Call, Wire, read_aws, read_plain
+from bench.agent.wire import Call, Wire
 from contract.config import Config, ModelsRuntime, parse_config
 from contract.runtimes import RUNTIME_TYPES
 from local import parts
@@ -66,13 +66,11 @@ class Run:
     Attributes:
         jobs: What ran on each GPU, named by task.
         aws_calls: What was asked of AWS, by all of them.
-        gpu_calls: What was asked of each GPU.
         processors: Processor time of each worker.
     """
 
     jobs: Sequence[Sequence[Span]]
     aws_calls: Sequence[Call]
-    gpu_calls: Sequence[Sequence[Call]]
     processors: Sequence[ProcessorTime]
 
     @property
@@ -94,15 +92,13 @@ class Run:
 
 @dataclass(kw_only=True)
 class Gpu:
-    """A stand-in behind a wire that costs nothing.
+    """A stand-in.
 
     Attributes:
-        wire: Where its worker finds it.
-        port: Where it listens itself.
+        port: Where it listens.
         seen: How many of its jobs belong to runs that are over.
     """
 
-    wire: Wire
     port: int
     seen: int = 0
 
@@ -169,7 +165,7 @@ class Rig:
         async with AsyncExitStack() as stack:
             processes = []
             for index, gpu in enumerate(self.gpus[runtime][:count]):
-                urls = {runtime: parts.stand_in_url(_runtime(self.layout.config, runtime), gpu.wire.port)}
+                urls = {runtime: parts.stand_in_url(_runtime(self.layout.config, runtime), gpu.port)}
                 layout = replace(self.layout, server_urls=urls)
                 part = parts.agent_part(layout, _runtime(self.layout.config, runtime))
                 part = replace(
@@ -200,13 +196,11 @@ class Rig:
         run = Run(
             jobs=[load.spans(some) for some in jobs],
             aws_calls=tuple(self.aws_wire.calls),
-            gpu_calls=[tuple(gpu.wire.calls) for gpu in gpus],
             processors=processors,
         )
         self.aws_wire.calls.clear()
         for gpu, some in zip(gpus, jobs, strict=True):
             gpu.seen += len(some)
-            gpu.wire.calls.clear()
         return run
 
     async def _jobs(self, gpu: Gpu) -> list[dict[str, Any]]:
@@ -255,10 +249,9 @@ async def open_rig(sizes: Mapping[str, int], step_s: float, folder: Path) -> Asy
                 part = _gpu_part(layout, _runtime(config, runtime), port, step_s, http)
                 part = replace(part, name=f"gpu-{runtime}-{index}")
                 starting.append(await stack.enter_async_context(_running(part, folder)))
-                wire = await stack.enter_async_context(Wire(port, read_plain))
-                gpus[runtime].append(Gpu(wire=wire, port=port))
+                gpus[runtime].append(Gpu(port=port))
         await asyncio.gather(*(process.wait_ready(_READY_S) for process in starting))
-        aws_wire = await stack.enter_async_context(Wire(layout.aws_port, read_aws))
+        aws_wire = await stack.enter_async_context(Wire(layout.aws_port))
         cloud = Cloud(layout.aws_endpoint)
         far = replace(
             layout, aws_port=aws_wire.port, environment=sandboxed(os.environ, f"http://127.0.0.1:{aws_wire.port}")

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -14,7 +14,7 @@ ROUND_TRIPS_S: Mapping[str, float] = {"s3": 0.060, "sns": 0.025, "sqs": 0.012, "
 """What a call of each service takes within a region, on top of what it takes here."""
 
 _CHUNK_BYTES = 256 * 1024
-_HEAD = re.compile(rb"([A-Z]+) (\S+) HTTP/1\.[01]\r\n")
+_HEAD = re.compile(rb"([A-Z]+) \S+ HTTP/1\.[01]\r\n")
 _HEAD_END = b"\r\n\r\n"
 _CONTINUE = b"HTTP/1.1 100"  # no answer yet
 _CLOSE = re.compile(rb"\r\nconnection: *close(?=\r\n|$)", re.IGNORECASE)
@@ -28,7 +28,7 @@ class Call:
     """One request and its answer.
 
     Attributes:
-        name: What was asked, as "sqs ReceiveMessage" or "POST /sdapi/v1/txt2img".
+        name: What was asked, as "sqs ReceiveMessage" or "s3 PUT".
         round_trip_s: What the wire adds.
         asked: Unix time at which the request's first bytes came.
         answered: Unix time at which the answer's first bytes went back; None until then.
@@ -42,43 +42,18 @@ class Call:
     ended: float | None = None
 
 
-Reader = Callable[[bytes], tuple[str, float]]
-"""Takes a request's head; gives the call's name and the seconds it is to cost."""
-
-
-def read_aws(head: bytes) -> tuple[str, float]:
-    """Tell AWS's services apart by the scope of the request's signature."""
-    method, _ = _first_line(head)
-    scope, target = _SCOPE.search(head), _TARGET.search(head)
-    service = scope[1].decode().lower() if scope else "unsigned"
-    operation = target[1].decode() if target else method
-    return f"{service} {operation}", ROUND_TRIPS_S.get(service, 0.0)
-
-
-def read_plain(head: bytes) -> tuple[str, float]:
-    """Name a request by method and path; it costs nothing."""
-    method, path = _first_line(head)
-    return f"{method} {path.partition('?')[0]}", 0.0
-
-
-def _first_line(head: bytes) -> tuple[str, str]:
-    match = _HEAD.match(head)
-    return (match[1].decode(), match[2].decode("latin-1")) if match else ("?", "?")
-
-
 class Wire:
-    """Listens on a port and passes everything on to another; an async context manager.
+    """Listens on a port and passes everything on to AWS's; an async context manager.
 
     It reads heads and no bodies: half of the round trip passes before a request's first bytes go on, half before the
     answer's, and what follows streams. When one end hangs up, so does the other: long polls end as they would. Only
     where the server asks for a new connection with every call, as moto does and AWS does not, the client keeps its own.
     """
 
-    def __init__(self, upstream_port: int, read: Reader) -> None:
+    def __init__(self, upstream_port: int) -> None:
         self.port = free_port()
         self.calls: list[Call] = []
         self._upstream_port = upstream_port
-        self._read = read
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
 
@@ -103,7 +78,7 @@ class Wire:
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.closing(writer), contextlib.suppress(OSError):
-            talk = _Talk(self._upstream_port, self._read, self.calls)
+            talk = _Talk(self._upstream_port, self.calls)
             try:
                 await talk.pass_requests(reader, writer)
             finally:
@@ -113,9 +88,8 @@ class Wire:
 class _Talk:
     """What is said on one connection: requests and answers in turn."""
 
-    def __init__(self, upstream_port: int, read: Reader, calls: list[Call]) -> None:
+    def __init__(self, upstream_port: int, calls: list[Call]) -> None:
         self._upstream_port = upstream_port
-        self._read = read
         self._calls = calls
         self._call: Call | None = None
         self._upstream: asyncio.StreamWriter | None = None
@@ -129,7 +103,7 @@ class _Talk:
                 asked = time.time()
                 while _HEAD_END not in chunk and (more := await reader.read(_CHUNK_BYTES)):
                     chunk += more
-                name, round_trip_s = self._read(chunk[: chunk.find(_HEAD_END) + len(_HEAD_END)])
+                name, round_trip_s = read_head(chunk[: chunk.find(_HEAD_END) + len(_HEAD_END)])
                 await self._reach(writer)
                 self._call = Call(name, round_trip_s, asked)
                 self._calls.append(self._call)
@@ -183,3 +157,12 @@ class _Talk:
         kept, found = _CLOSE.subn(b"", head)
         self._is_last = bool(found) and _LENGTH.search(head) is not None
         return kept + end + body if self._is_last else answer
+
+
+def read_head(head: bytes) -> tuple[str, float]:
+    """A call's name, and the seconds it is to cost: the scope of its signature tells its service."""
+    first, scope, target = _HEAD.match(head), _SCOPE.search(head), _TARGET.search(head)
+    service = scope[1].decode().lower() if scope else "unsigned"
+    named = target or first
+    operation = named[1].decode() if named else "?"
+    return f"{service} {operation}", ROUND_TRIPS_S.get(service, 0.0)
