@@ -157,7 +157,8 @@ class Worker:
                 job.cancel()
         await asyncio.wait(jobs, timeout=self._grace_s)
         for job, place in jobs.items():
-            if not place.is_through:
+            # What is being given back already would be torn from that.
+            if not place.is_through and not job.cancelling():
                 job.cancel()
         await asyncio.wait(jobs, timeout=_STORING_S)
         for job in jobs:

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, get_args, get_type_hints
 
 LIES = ("", "garbage", "half", "empty", "success")
+LOOK_S = 0.05
+"""How often a job that is held looks whether it may go on."""
 
 
 def _fault(default: Any, meaning: str, choices: tuple[str, ...] = ()) -> Any:
@@ -22,6 +24,7 @@ class Faults:
     fail_jobs: int = _fault(0, "how many of the next jobs fail with a plain error")
     oom_jobs: int = _fault(0, "how many of the next jobs fail for want of GPU memory")
     hang_jobs: int = _fault(0, "how many of the next jobs never end")
+    hold_at_step: int = _fault(0, "jobs wait before this sampling step until it is lifted or they are stopped; 0: none")
     die: str = _fault("", "end the process without a word at this moment of the next job", ("", "start", "middle"))
     lie: str = _fault("", "answer 200 with garbage, half a body, no pictures ('empty') or false ones ('success')", LIES)
     lie_path: str = _fault("", "for garbage and half: the paths that contain this; empty: those that take jobs")
@@ -119,6 +122,10 @@ class FaultBoard:
             raise OutOfMemoryError(OUT_OF_MEMORY_WORDS)
         if self._take("fail_jobs"):
             raise JobError("the stand-in was told to fail this job")
+
+    def holds(self, step: int) -> bool:
+        """Tell whether a job is to wait before this step; the first is 1."""
+        return step == self.now.hold_at_step
 
     def die_if(self, moment: str) -> None:
         """End the process at once, without clean-up, if it is to die at this moment."""

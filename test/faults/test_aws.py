@@ -63,7 +63,7 @@ class Fault(Case):
 
     @contextlib.contextmanager
     def bed(self, kit):
-        with kit.runtime("sdwebui", visibility_s=3) as runtime:
+        with kit.runtime("sdwebui", visibility_s=5) as runtime:
             runtime.upload("in/in.png", kit.input_png)
             yield runtime, runtime.pod(step_s=0.1).start()
 
@@ -73,7 +73,7 @@ class Fault(Case):
         act, options = TROUBLES[self._trouble]
         rule = pod.aws.rule(calls, act, path=path, **options)
         # Long enough for the lease to be renewed, where that is the stage.
-        content = content_of("sdwebui", steps=15 if self._stage in RENEWALS else 1, pictures=2)
+        content = content_of("sdwebui", steps=25 if self._stage in RENEWALS else 1, pictures=2)
         tasktype = "text-to-image"
         if self._stage == "fetch input":
             content["init_images"] = [f"s3://{runtime.bucket}/in/in.png"]

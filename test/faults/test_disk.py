@@ -33,9 +33,11 @@ class FullDisk(Case):
         pod.faults(fail_jobs=1)
         runtime.wait_until_all_are_told()
         failed = [notice["id"] for notice in runtime.heard if not notice["result"]]
+        pod.model.hold(15)
         runtime.submit(steps=15)
         wait_for(lambda: any(one["outcome"] == "running" for one in pod.generations), runtime.story)
         pod.agent.send(signal.SIGTERM)
+        pod.model.hold(0)
         status = pod.agent.wait(30)
         runtime.wait_until_all_are_told()
         return status, len(failed), check_endings(runtime, failed=failed)

@@ -1,7 +1,9 @@
 """SIGTERM at every stage: the agent exits with 0 within its grace, loses no task, and none is drawn twice in vain."""
 
 import contextlib
+import signal
 import time
+from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 
@@ -23,7 +25,8 @@ STORING_S = 10
 HANGING_S = LATE_S + STORING_S
 STEP_S = 0.1
 SLOW_S = 1.5
-AT_ONCE_S = 4
+LONG_GRACE_S, AT_ONCE_S = 30, 10
+"""Who is gone so soon has not waited for the end of so long a grace."""
 MAX_BATCH = 4
 """The FLUX server's default."""
 
@@ -39,6 +42,7 @@ class Stop(Case):
         steps: Of each task's drawing.
         tasks: How many there are.
         exits_within_s: How soon the agent must be gone.
+        at_once: Whether it must be gone without waiting for a grace, here a long one.
         told: How many tasks are told and deleted before it is.
         generations: How many drawings there may be in the end beyond one per task.
         second_notices: How many notices there may be beyond one per task.
@@ -56,6 +60,7 @@ class Stop(Case):
         steps=1,
         tasks=1,
         exits_within_s=LATE_S,
+        at_once=False,
         told=0,
         generations=0,
         second_notices=0,
@@ -69,7 +74,8 @@ class Stop(Case):
         self.act = act or delay(SLOW_S)
         self.steps = steps
         self.tasks = tasks
-        self.exits_within_s = exits_within_s
+        self.exits_within_s = AT_ONCE_S if at_once else exits_within_s
+        self.grace_s = LONG_GRACE_S if at_once else GRACE_S
         self.told = told
         self.generations = generations
         self.second_notices = second_notices
@@ -102,8 +108,8 @@ def drawing_stops(runtime_type):
 def other_stops(runtime_type):
     """The other stages of a task."""
     stop = partial(Stop, runtime_type=runtime_type)
-    yield stop("claiming", slow=CLAIMING, exits_within_s=AT_ONCE_S)
-    yield stop("preparing", slow=("s3:GetObject", "*/in/*"), act=hang(), exits_within_s=AT_ONCE_S)
+    yield stop("claiming", slow=CLAIMING, at_once=True)
+    yield stop("preparing", slow=("s3:GetObject", "*/in/*"), act=hang(), at_once=True)
     yield stop("storing the manifest", slow=MANIFEST, told=1)
     yield stop("finishing", slow=FINISHING, told=1)
     yield stop("notifying", slow=PUBLISH, told=1)
@@ -114,8 +120,7 @@ def other_stops(runtime_type):
 STOPS = [
     *drawing_stops("sdwebui"),
     *other_stops("sdwebui"),
-    Stop("running with another task waiting", steps=20, tasks=2, told=1),
-    Stop("claiming while DynamoDB hangs", slow=CLAIMING, act=hang(), exits_within_s=AT_ONCE_S + 2),
+    Stop("claiming while DynamoDB hangs", slow=CLAIMING, act=hang(), at_once=True),
     Stop("storing while S3 hangs", slow=PICTURE, act=hang(), exits_within_s=HANGING_S, generations=1),
     Stop("finishing while DynamoDB hangs", slow=FINISHING, act=hang(), exits_within_s=HANGING_S),
     Stop("notifying while SNS hangs", slow=PUBLISH, act=hang(), exits_within_s=HANGING_S),
@@ -139,7 +144,7 @@ class Stopped:
 
     def __init__(self, stop, runtime):
         self.runtime = runtime
-        self.pod = runtime.pod(SHUTDOWN_GRACE_S=str(GRACE_S), step_s=STEP_S)
+        self.pod = runtime.pod(SHUTDOWN_GRACE_S=str(stop.grace_s), step_s=STEP_S)
         rule = self.pod.aws.rule(stop.slow[0], stop.act, path=stop.slow[1], times=1) if stop.slow else None
         for number in range(stop.tasks):
             self._submit(stop, number)
@@ -151,7 +156,7 @@ class Stopped:
         if stop.tasks > 1:
             self._wait_for_the_line(stop)
         began_s = time.monotonic()
-        self.status = self.pod.agent.terminate(GRACE_S + 20)
+        self.status = self.pod.agent.terminate(stop.grace_s + 20)
         self.exited_after_s = time.monotonic() - began_s
         self.depth = runtime.depth()
         self.told = len(runtime.listen())
@@ -190,50 +195,82 @@ def test_an_agent_stopped_while_it_is(endings, case):
 
 
 class Behind(Case):
-    """A job that waits in the server's own queue, behind one that can be finished within the grace or cannot."""
+    """A job that waits in the server's own queue, behind one that can be finished within the grace or cannot.
 
-    def __init__(self, runtime_type, grace_s):
-        ending = "ends within" if grace_s == GRACE_S else "is longer than"
-        super().__init__(f"{runtime_type} behind one that {ending} the grace")
+    The running one is held before its last but one step: so near its end the agent takes the next one, and the server
+    has not yet given that to its worker. It goes on once the waiting one is given back, or not before the agent's end.
+    """
+
+    _STEPS = 10
+
+    def __init__(self, runtime_type, *, ends):
+        super().__init__(f"{runtime_type} behind one that {'ends within' if ends else 'is longer than'} the grace")
         self._type = runtime_type
-        self.grace_s = grace_s
+        self.ends = ends
 
     def bed(self, kit):
         return kit.runtime(self._type)
 
     def run(self, bed):
-        steps, step_s = (4, 1) if self._type == "flux" else (24, STEP_S)
-        pod = bed.pod(SHUTDOWN_GRACE_S=str(self.grace_s), step_s=step_s).start()
-        bed.submit(steps=steps, seed=1)  # from which the agent learns how long such a job takes
+        grace_s = LONG_GRACE_S if self.ends else GRACE_S
+        pod = bed.pod(SHUTDOWN_GRACE_S=str(grace_s), step_s=STEP_S).start()
+        bed.submit(steps=self._STEPS, seed=1)  # from which the agent learns how long such a job takes
         bed.wait_until_all_are_told()
-        bed.submit(steps=steps, seed=2)
+        pod.model.hold(self._STEPS - 1)
+        bed.submit(steps=self._STEPS, seed=2)
         wait_for(lambda: len(pod.generations) == 2, bed.story)
-        bed.submit(steps=steps, seed=3)
-        if self._type == "comfyui":
-            # The agent takes the next one a moment before it expects the end; let that moment be longer.
-            time.sleep(steps * step_s / 2)
-            pod.faults(step_s=2 * step_s)
-        wait_for(lambda: pod.model.waiting, bed.story, every_s=0.01)
-        begun = len(pod.generations)
-        status = pod.agent.terminate(GRACE_S + 20)
-        left = [*pod.model.waiting, *(one["id"] for one in pod.generations if one["outcome"] == "running")]
+        bed.submit(steps=self._STEPS, seed=3)
+        wait_for(lambda: self.waits(pod), bed.story)
+        pod.agent.send(signal.SIGTERM)
+        if self.ends:
+            wait_for(lambda: bed.depth()[0] == 1, bed.story)
+            pod.model.hold(0)
+        status = pod.agent.wait(grace_s + 20)
+        begun = pod.generations
+        left = [*self.queued(pod), *(one["id"] for one in begun if one["outcome"] == "running")]
         depth, told = bed.depth(), len(bed.listen())
+        pod.model.hold(0)
         pod.agent.start()
         bed.wait_until_all_are_told()
-        assert begun == 2, "it had begun"
+        assert len(begun) == 2, "it had begun"
         return status, left, depth, told, check_endings(bed), len(pod.generations)
 
+    def queued(self, pod):
+        """Jobs in the server's own queue."""
+        return pod.model.waiting
 
-BEHIND = [Behind(one, grace_s) for one in ("comfyui", "flux") for grace_s in (GRACE_S, 0.1)]
+    def waits(self, pod):
+        """Whether the last task has come as far as it can."""
+        return self.queued(pod)
+
+
+class BehindInAgent(Behind):
+    """The same before a server that has no queue: what waits, the agent keeps itself."""
+
+    def queued(self, _):
+        return ()
+
+    def waits(self, pod):
+        claims = [call for call in pod.aws.came if fnmatchcase(call.path, CLAIM)]
+        return len(claims) == len(pod.generations) + 1 and claims[-1] not in pod.aws.under_way
+
+
+BEHIND = [Behind(one, ends=ends) for one in ("comfyui", "flux") for ends in (True, False)]
 
 
 @pytest.mark.parametrize("case", BEHIND, ids=str)
 def test_a_task_that_waits_in_the_servers_queue_at_sigterm_is_taken_out_given_back_and_drawn_once(endings, case):
     status, left, depth, told, second_notices, generations = endings[case]
-    finished = int(case.grace_s == GRACE_S)
     assert (status, left, second_notices) == (0, [], 0)
-    assert (depth, told) == ((2 - finished, 0), 1 + finished)
-    assert generations == 4 - finished
+    assert (depth, told) == ((2 - case.ends, 0), 1 + case.ends)
+    assert generations == 4 - case.ends
+
+
+@pytest.mark.parametrize("case", [BehindInAgent("sdwebui", ends=True)], ids=str)
+def test_a_task_that_waits_in_the_agent_at_sigterm_is_given_back_at_once_and_drawn_once(endings, case):
+    status, left, depth, told, second_notices, generations = endings[case]
+    assert (status, left, second_notices) == (0, [], 0)
+    assert (depth, told, generations) == ((1, 0), 2, 3)
 
 
 class Surprise(Case):

@@ -15,7 +15,7 @@ from runtimes.standin.comfyui.queue import Item, Messages
 from runtimes.standin.comfyui.registry import NODES, Library, Shown
 from runtimes.standin.comfyui.socket import Hub
 from runtimes.standin.comfyui.values import describe
-from runtimes.standin.faults import FaultBoard, OutOfMemoryError
+from runtimes.standin.faults import LOOK_S, FaultBoard, OutOfMemoryError
 from runtimes.standin.painter import Painter
 
 _OUT_OF_MEMORY_TIPS = (
@@ -100,10 +100,18 @@ class Run:
         Raises:
             InterruptedRunError: The client asked for the end.
         """
+        await self._hold_before(value, most)
         if value == (most + 1) // 2:
             self._desk.faults.die_if("middle")
         await asyncio.sleep(self._desk.faults.now.step_s + self._step_extra_s)
         self.tell(value, most, picture, form)
+
+    async def _hold_before(self, value: int, most: int) -> None:
+        """Stand still before a step as long as the faults say so, and tell again and again how far it is."""
+        while self._desk.faults.holds(value):
+            self.tell(value - 1, most)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._desk.interrupted.wait(), LOOK_S)
 
     async def execute(self) -> Outcome:
         """Run the prompt to its end and return how it ended."""

@@ -21,6 +21,7 @@ class Faults:
         die_at_step: The process is killed there.
         die_while_encoding: The process is killed before the first step.
         hang_at_step: It stands still there.
+        hold_at_step: It waits before that step, with signs of life, until this is changed or no order is wanted.
         out_of_memory_above: More pictures than this at once are too many; None takes any number.
         load_seconds: How long loading takes.
         refuse: Why the model cannot be loaded; "" loads it.
@@ -31,6 +32,7 @@ class Faults:
     die_at_step: int = 0
     die_while_encoding: bool = False
     hang_at_step: int = 0
+    hold_at_step: int = 0
     out_of_memory_above: int | None = None
     load_seconds: float = 0
     refuse: str = ""
@@ -69,6 +71,10 @@ class Faults:
             _die()
         if step == self.hang_at_step:
             _hang()
+
+    def holds(self, step: int, prompts: Sequence[str]) -> bool:
+        """Tell whether a batch is to wait before a step."""
+        return step == self.hold_at_step and self._meets(prompts)
 
     def _meets(self, prompts: Sequence[str]) -> bool:
         return any(self.prompt in prompt for prompt in prompts)

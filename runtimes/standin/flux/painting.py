@@ -12,6 +12,7 @@ from PIL import Image
 from contract.flux.families import FAMILIES
 from contract.flux.options import ModelCard, ModelOptions, card_of
 from runtimes.flux.ports import Device, Order, RefusedError, StoppedError, Watch
+from runtimes.standin.faults import LOOK_S
 from runtimes.standin.flux.faults import Faults
 from runtimes.standin.painter import Brief, blend, paint, unfinished
 
@@ -62,6 +63,7 @@ class PaintingPipeline:
         faults.check_memory(prompts)
         briefs = iter(encoded)
         for step in range(1, orders[0].steps + 1):
+            _hold_before(step, orders[0].steps, prompts, watch)
             time.sleep(self._step_s)
             faults.strike(step, prompts)
             watch.stepped(step, orders[0].steps)
@@ -85,6 +87,13 @@ def load(options: ModelOptions, models: str, device: int) -> PaintingPipeline:  
     known = options.known
     family = known.family if known and known.family else FAMILIES["flux"]
     return PaintingPipeline(card_of(options, family), device, float(os.environ.get("STANDIN_STEP_SECONDS") or 0.05))
+
+
+def _hold_before(step: int, steps: int, prompts: Sequence[str], watch: Watch) -> None:
+    """Stand still before a step as long as the faults say so now, and tell again and again how far it is."""
+    while Faults.read(os.environ).holds(step, prompts) and watch.wanted():
+        watch.stepped(step - 1, steps)
+        time.sleep(LOOK_S)
 
 
 def _painted(order: Order, brief: Brief) -> Image.Image:

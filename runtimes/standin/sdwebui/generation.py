@@ -7,6 +7,7 @@ from typing import Any
 
 from PIL import Image
 
+from runtimes.standin.faults import LOOK_S
 from runtimes.standin.painter import Brief, unfinished
 from runtimes.standin.sdwebui import infotext
 from runtimes.standin.sdwebui.animation import animate
@@ -124,6 +125,8 @@ async def _sample(machine: Machine, order: Order) -> float:
     progress.sampling_steps = steps
     width, height = (max(1, side // _PREVIEW_PART) for side in order.size)
     for step in range(steps):
+        while faults.holds(step + 1) and not progress.stopped:  # noqa: ASYNC110 (no event tells of both)
+            await asyncio.sleep(LOOK_S)
         if progress.stopped:
             return step / steps
         progress.sampling_step = step

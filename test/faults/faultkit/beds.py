@@ -12,7 +12,7 @@ from faultkit.runtime import content_of
 
 EXECUTION_TIMEOUT_S = "8"
 """Above the 5 s in which a websocket must be open."""
-TOLD_WITHIN_S = 40
+TOLD_WITHIN_S = 90
 ASKED_ONCE = ("upscalers", "object_info")
 """What an agent may ask a server only once."""
 

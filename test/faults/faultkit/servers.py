@@ -51,6 +51,10 @@ class StandIn:
     def recover(self):
         """No job hangs but the one that does."""
 
+    def hold(self, step):
+        """Let jobs wait before this step; 0 lets them go on."""
+        self.faults(hold_at_step=step)
+
 
 class FluxServer:
     """The FLUX server with a pipeline that paints in a worker process; its faults lie in a file.
@@ -100,6 +104,10 @@ class FluxServer:
     def recover(self):
         """No job hangs but the one that does."""
         self._faults.write_text("")
+
+    def hold(self, step):
+        """Let jobs wait before this step; 0 lets them go on."""
+        self._faults.write_text(json.dumps({"hold_at_step": step}))
 
     def _batch_of(self, job):
         return _get(f"{self._url}/jobs/{job}")["batch"]

@@ -56,6 +56,28 @@ async def test_a_stopped_worker_gives_back_a_job_that_outlasts_the_grace(message
     assert agent.queue.log == [("release", 0)]
 
 
+async def test_a_stopped_worker_waits_for_what_is_still_being_given_back_when_the_grace_ends(message):
+    agent = Agent()
+    preparing, release = asyncio.Event(), agent.queue.release
+
+    async def endless_prepare(*_):
+        preparing.set()
+        await asyncio.sleep(60)
+
+    async def slow_release(*arguments):
+        await asyncio.sleep(0.3)
+        await release(*arguments)
+
+    agent.server.prepare, agent.queue.release = endless_prepare, slow_release
+    agent.queue.waiting = [message]
+    running, stop = worker_of(agent, grace_s=0.05)
+    await preparing.wait()
+    await asyncio.sleep(0.05)
+    stop.set()
+    await asyncio.wait_for(running, 2)
+    assert agent.queue.log == [("release", 0)]
+
+
 async def test_a_stopped_worker_stores_what_was_drawn_sooner_than_foretold(message):
     agent = Agent(0.1, 0.01)
     place = agent.line.join()

@@ -76,6 +76,49 @@ async def test_a_hung_job_never_ends_while_the_server_answers(webui, comfy, flat
     job.cancel()
 
 
+async def test_a_held_job_waits_until_the_hold_is_lifted(webui, comfy, sampled, soon):
+    for talk in (webui, comfy):
+        await talk.faults(hold_at_step=3)
+    job = soon(webui.draw(steps=3))
+    await webui.running()
+    ear = await comfy.listen("me")
+    prompt_id = await comfy.submit(sampled(steps=3), client_id="me")
+    await ear.wait_for("progress")
+    await asyncio.sleep(0.1)
+    assert [(await talk.jobs())[0]["outcome"] for talk in (webui, comfy)] == ["running"] * 2
+    for talk in (webui, comfy):
+        await talk.faults(hold_at_step=0)
+    assert len((await job)["images"]) == 1
+    assert (await comfy.entry(prompt_id))["status"]["completed"]
+
+
+async def test_a_held_comfyui_job_tells_its_progress_again_and_again_and_gets_no_further(comfy, sampled):
+    await comfy.faults(hold_at_step=2)
+    ear = await comfy.listen("me")
+    await comfy.submit(sampled(steps=3), client_id="me")
+    told = []
+    async with asyncio.timeout(4):
+        while len(told) < 4:
+            await asyncio.sleep(0.01)
+            told = [one["data"]["value"] for one in ear.heard if one["type"] == "progress"]
+    assert set(told) == {1}
+
+
+async def test_a_held_job_can_be_interrupted(webui, comfy, sampled, soon):
+    for talk in (webui, comfy):
+        await talk.faults(hold_at_step=3)
+    job = soon(webui.draw(steps=3))
+    await webui.running()
+    await webui.post("/sdapi/v1/interrupt")
+    await job
+    ear = await comfy.listen("me")
+    prompt_id = await comfy.submit(sampled(steps=3), client_id="me")
+    await ear.wait_for("progress")
+    await comfy.post("/interrupt", {"prompt_id": prompt_id})
+    assert (await comfy.entry(prompt_id))["status"]["messages"][-1][0] == "execution_interrupted"
+    assert [(await talk.jobs())[0]["outcome"] for talk in (webui, comfy)] == ["interrupted"] * 2
+
+
 async def test_a_socket_is_cut_after_the_named_event(comfy, flat):
     await comfy.faults(drop_socket_after="execution_start")
     ear = await comfy.listen("me")
