@@ -64,6 +64,7 @@ class Plan:
     fleet_hurry: float
 
 
+_COMPARED = (AGENT, AGENT_WITHOUT_TABLE, SEQUENTIAL)
 _NAMES = {AGENT_WITHOUT_TABLE: "without a jobs table", SEQUENTIAL: "the sequential loop"}
 _ALL = ("jobs-0.8s", "jobs-0.2s", "jobs-0.8s-input", "jobs-mixed", "jobs-0.2s-comfyui")
 LONG = Plan(runs=3, tasks=(40,) * 5, compared=_ALL, skipped=0, fleet_tasks=500, fleet_hurry=1.0)
@@ -127,19 +128,34 @@ async def _report(*, short: bool) -> list[Figure]:
     plan = SHORT if short else LONG
     kind = "short form" if short else "median of three (least to most)"
     print(f"queue agent beside a plain sequential loop, {kind}", flush=True)
+    scenarios = _scenarios(plan.tasks)
     async with open_rig({"sdwebui": fleet.SIZE, "comfyui": 1}, STEP_S, _LOGS) as rig:
-        reported = [await _report_scenario(rig, scenario, plan) for scenario in _scenarios(plan.tasks)]
+        seen = await _run_all(rig, scenarios, plan)
+        reported = [_report_scenario(scenario, runs, plan) for scenario, runs in zip(scenarios, seen, strict=True)]
         reported.append(await _report_fleet(rig, plan))
     print(f"the GPUs' timelines are drawn in {_PICTURES.relative_to(ROOT)}/", flush=True)
     return list(chain.from_iterable(reported))
 
 
-async def _report_scenario(rig: Rig, scenario: Scenario, plan: Plan) -> list[Figure]:
-    workers = [AGENT, AGENT_WITHOUT_TABLE, SEQUENTIAL] if scenario.file in plan.compared else [AGENT]
-    runs: dict[Worker, list[Run]] = {worker: [] for worker in workers}
-    for _ in range(plan.runs):
-        for worker in workers:
-            runs[worker].append(await rig.drain(worker, scenario.load))
+async def _run_all(rig: Rig, scenarios: Sequence[Scenario], plan: Plan) -> list[dict[Worker, list[Run]]]:
+    """Run each scenario with each of its workers, one after the other, so often.
+
+    The rounds lie minutes apart: a shared machine that is slow for a while spoils one run of many medians, not all of
+    one.
+    """
+    seen: list[dict[Worker, list[Run]]] = [
+        {worker: [] for worker in (_COMPARED if scenario.file in plan.compared else [AGENT])} for scenario in scenarios
+    ]
+    for number in range(1, plan.runs + 1):
+        for scenario, runs in zip(scenarios, seen, strict=True):
+            print(f"round {number} of {plan.runs}: {scenario.load.name}", flush=True)
+            for worker, done in runs.items():
+                done.append(await rig.drain(worker, scenario.load))
+    print(flush=True)
+    return seen
+
+
+def _report_scenario(scenario: Scenario, runs: Mapping[Worker, Sequence[Run]], plan: Plan) -> list[Figure]:
     ours, theirs = runs[AGENT], runs.get(SEQUENTIAL, [])
     figures = print_all(_figures(scenario, runs, plan))
     print(f"  agent: {explain(ours[-1].timeline)}")

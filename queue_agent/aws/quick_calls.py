@@ -3,6 +3,7 @@
 import math
 from http import HTTPStatus
 from typing import IO, Any
+from urllib.parse import urlsplit
 
 import aiohttp
 from botocore.auth import SigV4Auth
@@ -54,7 +55,9 @@ class QuickCalls:
             body: A file where it may be large: bytes are written in one go, and hold everybody else up.
             max_bytes: A larger answer is not read.
         """
-        request = AWSRequest(method, url, {**headers, "User-Agent": self._user_agent}, body)
+        # Named here, as it would be reckoned in three ways otherwise, for a third of what signing takes.
+        host = {"Host": urlsplit(url).netloc}
+        request = AWSRequest(method, url, {**headers, **host, "User-Agent": self._user_agent}, body)
         try:
             credentials = await self._credentials.get_frozen_credentials()
             self._signature(credentials, *self._scope).add_auth(request)
