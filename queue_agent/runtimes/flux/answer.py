@@ -19,7 +19,6 @@ from queue_agent.runtimes.client import Answer, read_json
 from queue_agent.runtimes.wording import is_out_of_room, shorten
 
 _TASK_FAULTS: Mapping[str, type[TaskFault]] = {
-    "invalid": Rejected,
     "refused": Rejected,
     "failed": ExecutionFailed,
 }

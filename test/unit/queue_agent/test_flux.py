@@ -258,7 +258,6 @@ def failed(code, message="No."):
 @pytest.mark.parametrize(
     ("report", "fault", "is_final"),
     [
-        (failed("invalid"), Rejected, True),
         (failed("refused"), Rejected, True),
         (failed("failed"), ExecutionFailed, True),
         (failed("failed", "[Errno 28] No space left on device"), ModelServerFault, False),
