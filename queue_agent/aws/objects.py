@@ -85,7 +85,10 @@ class S3Objects:
             return data
 
     def _url(self, bucket: str, key: str) -> str:
-        """Where an object is: its bucket before the service's name, if a certificate for that name covers it."""
+        """Where an object is: its bucket before the service's name, if a certificate for that name covers it.
+
+        So does the library for all names that S3 gives today; old ones with capitals it finds after a first miss.
+        """
         scheme, _, host = self._s3.endpoint_url.partition("://")
         path = quote(key, safe="/~")
         if scheme == "https" and "." not in bucket:

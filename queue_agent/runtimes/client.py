@@ -149,7 +149,7 @@ def write_json(value: Any) -> bytes:
     """Write a request's JSON: pictures in it are megabytes of text."""
     try:
         return orjson.dumps(value)
-    except orjson.JSONEncodeError:  # a number of more than 64 bits
+    except orjson.JSONEncodeError:  # as a number of more than 64 bits
         return strict_json.dumps(value).encode()
 
 

@@ -15,7 +15,7 @@ from runtimes.flux.jobs import Job
 from runtimes.flux.orders import RequestFaults
 
 _LARGE_BYTES = 4 * 1024 * 1024
-"""Less is written in a millisecond: sooner than a thread takes over."""
+"""Less is written in a few milliseconds: a thread would take over hardly sooner."""
 
 
 class Submission(BaseModel):

@@ -102,10 +102,18 @@ async def test_what_goes_on_going_wrong_is_given_up(service, aws, call):
     assert len(service.requests) == 1 + 5
 
 
-async def test_of_what_is_too_large_nothing_is_read(service, aws):
+async def test_of_what_is_too_large_nothing_is_read(service, aws, monkeypatch):
+    read = []
+
+    async def note(response):
+        read.append(response.url)
+        return PICTURE
+
+    monkeypatch.setattr("aiohttp.ClientResponse.read", note)
     service.answers = [(200, PICTURE)]
     with pytest.raises(InputFault, match="larger"):
         await get(aws, room_bytes=-1)
+    assert read == []
 
 
 @pytest.mark.parametrize(("answer", "told"), [(MISSING, None), (DENIED, InputFault)])
@@ -123,7 +131,8 @@ async def test_what_cannot_be_had_is_told_as_the_library_tells_it(service, aws, 
 async def test_objects_are_asked_for_where_the_library_asks_for_them(monkeypatch, region, bucket):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEYS.access_key)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", KEYS.secret_key)
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0)
     asked = []
 
