@@ -35,7 +35,7 @@ MAX_BATCH = 4
 """What the FLUX server draws at once by default; an agent beside it takes as many messages at once."""
 TOLD_WITHIN_S = 120
 _ASK_AGAIN_S = 6
-_PATIENCE_S = 10
+_PATIENCE_S = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -279,18 +279,19 @@ class Storm:
         return pod
 
     def _end(self, pod, victim):
+        # The agent first: while the server is asked for its jobs, it would come to another stage.
+        pod.agent.send(signal.SIGKILL)
+        self._hits += max(1, self._hands[pod].let_go())
         if victim == "server":
             self._generations += _generations_of(pod)
             pod.server.send(signal.SIGKILL)
         elif victim == "worker":
             kill_worker(pod.server)
-        pod.agent.send(signal.SIGKILL)
-        self._hits += max(1, self._hands[pod].let_go())
 
 
 def _is_running(pod):
-    quiet = pod.agent.is_alive and _is_quiet(pod)
-    return quiet and any(one["outcome"] == "running" for one in _generations_of(pod))
+    runs = any(one["outcome"] == "running" for one in _generations_of(pod))
+    return runs and pod.agent.is_alive and _is_quiet(pod)  # asked last, as it changes soonest
 
 
 def _is_quiet(pod, but=None):
