@@ -90,7 +90,7 @@ GROUPS = (
     Group(name="chart", checks=(pytest("chart", "test/chart"),), budget_s=60, beside_others=True),
     Group(name="deploy", checks=(pytest("deploy", "test/deploy"),), budget_s=60, beside_others=True),
     Group(name="images", checks=(pytest("images", "test/images"),), budget_s=80, beside_others=True),
-    Group(name="flux", checks=(pytest("flux", "test/flux", folder=FLUX_BIN),), budget_s=300, beside_others=True),
+    Group(name="flux", checks=(pytest("flux", "test/flux", folder=FLUX_BIN),), budget_s=240, beside_others=True),
     Group(name="agent", checks=(pytest("agent", "test/integration/agent"),), budget_s=300, beside_others=True),
     Group(
         name="integration",
