@@ -83,7 +83,6 @@ GROUPS = (
             tool("mypy"),
         ),
         budget_s=80,
-        beside_others=True,
     ),
     Group(name="unit", checks=(pytest("unit", "test/unit"),), budget_s=80, beside_others=True),
     Group(name="infra", checks=(pytest("infra", "test/infra"),), budget_s=120, beside_others=True),
