@@ -43,7 +43,7 @@ def install_cdk() -> None:
     run(
         [*_npm(), "ci", "--prefix", str(ROOT), *quietly],
         environ=tool_environ(),
-        remedy="Check the way to registry.npmjs.org, or install aws-cdk yourself and use -T.",
+        remedy="Check the way to the npm registry, or install aws-cdk yourself and use -T.",
     )
 
 
