@@ -16,8 +16,7 @@ REPORTS = ROOT / ".local" / "test"
 BIN = Path(sys.executable).parent
 FLUX_BIN = ROOT / ".venv-flux" / "bin"
 TOTAL_BUDGET_S = 900
-TOLERANCE = 2
-"""Time fails a group only above this many times its budget: machines are busy at times."""
+"""Budgets are for two quiet cores. They are printed beside the time taken, and never fail a run."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,10 +29,7 @@ class Check:
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """Checks that belong together, with their budget on two cores.
-
-    Checks that measure no time may run beside others: ``beside_others`` says so.
-    """
+    """Checks that belong together, with their budget on two cores; they run beside others if ``beside_others``."""
 
     name: str
     checks: tuple[Check, ...]
@@ -52,15 +48,9 @@ class Result:
     """How many tests were skipped, by reason."""
 
     @property
-    def too_slow(self) -> bool:
-        return self.seconds > TOLERANCE * self.budget_s
-
-    @property
     def verdict(self) -> str:
         if self.failed:
             return f"{self.failed} FAILED"
-        if self.too_slow:
-            return f"FAILED: more than {TOLERANCE} times its budget"
         verdict = "passed, but over its budget" if self.seconds > self.budget_s else "passed"
         return f"{verdict}, {self.skipped.total()} skipped" if self.skipped else verdict
 
@@ -188,11 +178,10 @@ def main(names: list[str]) -> int:
         skipped=sum((result.skipped for result in results), Counter()),
     )
     show([*results, total])
-    too_slow = sum(result.too_slow for result in (*results, total))
     for reason, number in total.skipped.most_common():
         print(f"{number} skipped: {reason}")
-    print(f"{total.passed} passed, {total.failed + too_slow} failed, {total.skipped.total()} skipped")
-    return 1 if total.failed or too_slow else 0
+    print(f"{total.passed} passed, {total.failed} failed, {total.skipped.total()} skipped")
+    return 1 if total.failed else 0
 
 
 if __name__ == "__main__":
