@@ -120,7 +120,8 @@ class Cluster(Construct):
         nodes = NodeGroup(
             self, "NodeGroup", cluster=self.cluster, version=version, security_group=self.node_security_group
         )
-        nodes.node.add_dependency(network)
+        # The rules of both security groups stand below the groups; at removal nodes need them to the end.
+        nodes.node.add_dependency(network, self.node_security_group, self.cluster.cluster_security_group)
         return add_on(self, "CoreDns", cluster=self.cluster, name="coredns", after=nodes)
 
 

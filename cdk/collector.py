@@ -43,6 +43,7 @@ class Collector(Construct):
         endpoint: Where agents send to, as ``http://collector.observability.svc:4318``.
         log_group: The log that carries the metrics.
         role: What the collector may do.
+        manifest: The collector itself, which does not stand below this construct but below the cluster.
     """
 
     def __init__(
@@ -74,9 +75,9 @@ class Collector(Construct):
             "X-Ray's PutTraceSegments knows no resources; nothing else is granted on all.",
         )
         image = f"{mirror or PUBLIC_REGISTRY}/{COLLECTOR_IMAGE}:{COLLECTOR_VERSION}"
-        manifest = cluster.add_manifest("Collector", *self._manifests(image))
-        # Pods that start before the association get no credentials, and none later.
-        manifest.node.add_dependency(identity.association)
+        self.manifest = cluster.add_manifest("Collector", *self._manifests(image))
+        # Pods that start before they have an identity get no credentials, and none later.
+        self.manifest.node.add_dependency(identity)
 
     def _statements(self) -> list[iam.PolicyStatement]:
         return [

@@ -9,9 +9,10 @@ from constructs import Construct
 class PodIdentity(Construct):
     """A role for the pods of one service account.
 
+    Whatever starts the pods depends on the whole of this: then the role and what it may do outlive the pods.
+
     Attributes:
         role: The role.
-        association: Binds it; whatever starts the pods should depend on this.
     """
 
     def __init__(
@@ -45,7 +46,7 @@ class PodIdentity(Construct):
         )
         for statement in statements:
             self.role.add_to_policy(statement)
-        self.association = eks_resources.CfnPodIdentityAssociation(
+        eks_resources.CfnPodIdentityAssociation(
             self,
             "Association",
             cluster_name=cluster.cluster_name,

@@ -73,7 +73,7 @@ class Runtime(Construct):
             values=release_values(config, runtime, resources, image_tags=_image_tags(runtime)),
             **self._chart(runtime),
         )
-        self.release.node.add_dependency(self.identity.association)
+        self.release.node.add_dependency(self.identity)
 
     def _acknowledge(self, config: Config) -> None:
         for bucket in (f"<{LOGICAL_ID}.Arn>", *config.input_bucket_arns):

@@ -87,7 +87,8 @@ class PlatformStack(ThreeZoneStack):
         self._keda = Keda(self, "Keda", cluster=self._cluster, mirror=config.mirror_registry)
         self._karpenter = Karpenter(self, "Karpenter", cluster=self._cluster, mirror=config.mirror_registry)
         drain = NodeDrain(self, "NodeDrain", karpenter=self._karpenter, log_retention=kept, key=key)
-        self._before_runtimes: list[IConstruct] = [models, self._collector, self._keda, drain]
+        drain.resource.node.add_dependency(models)  # pods that end unmount their models
+        self._before_runtimes: list[IConstruct] = [self._collector.manifest, self._keda, drain]
 
     def _add_runtimes(self) -> None:
         for runtime in self._config.models_runtime:
