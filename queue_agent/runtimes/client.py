@@ -1,5 +1,6 @@
 """HTTP to the model server beside the agent."""
 
+import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -23,6 +24,10 @@ _ANSWER_S = 20
 _KEEP_ALIVE_S = 4
 """Python's servers hang up on an idle connection after 5 s; whoever writes to it in that moment loses a request."""
 _BUFFER_BYTES = 256 * 1024
+_WHOLE_ANSWER_S = 60
+"""An answer that is read at once must be whole by then, however steadily its bytes trickle in."""
+_MAX_ANSWER_BYTES = 64 * 1024 * 1024
+_MAX_STREAM_BYTES = 5 * 1024 * 1024 * 1024
 _LOG_EVERY_S = 30
 
 
@@ -68,7 +73,8 @@ class ModelServerClient:
         self._health_url = self.base_url.with_path(health_path)
         self._http = aiohttp.ClientSession(
             self.base_url,
-            connector=aiohttp.TCPConnector(limit=16, keepalive_timeout=_KEEP_ALIVE_S),
+            # No limit: event streams last as long as their jobs, and a probe must never wait behind them.
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE_S),
             cookie_jar=aiohttp.DummyCookieJar(),
             # A picture is as small as it gets: to unpack it would only cost time.
             headers={"Accept-Encoding": "identity"},
@@ -78,7 +84,13 @@ class ModelServerClient:
 
     @asynccontextmanager
     async def stream(
-        self, method: str, path: str | URL, *, timeout_s: float | None = _ANSWER_S, **options: Any
+        self,
+        method: str,
+        path: str | URL,
+        *,
+        timeout_s: float | None = _ANSWER_S,
+        max_bytes: int = _MAX_STREAM_BYTES,
+        **options: Any,
     ) -> AsyncIterator[AnswerStream]:
         """Send a request and read its answer as it arrives; any status is an answer.
 
@@ -86,31 +98,50 @@ class ModelServerClient:
             method: HTTP method.
             path: Relative to the base URL.
             timeout_s: How long the server may send nothing; None where it may take as long as the GPU does.
+            max_bytes: The largest body that is read; a longer one breaks off with a ModelServerFault.
             options: As aiohttp takes them (json, params, data, …).
 
         Raises:
             ModelServerAway: The server cannot be connected to.
             ModelServerFault: It hung up or was silent before its answer began.
         """
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S, sock_read=timeout_s)
-        with _translated():
+        timeout = aiohttp.ClientTimeout(total=None, connect=_CONNECT_S, sock_connect=_CONNECT_S, sock_read=timeout_s)
+        with self._translated():
             response = await self._http.request(method, path, timeout=timeout, allow_redirects=False, **options)
         async with response:
-            yield AnswerStream(response.status, _chunks(response))
+            yield AnswerStream(response.status, self._chunks(response, max_bytes))
 
-    async def send(self, method: str, path: str | URL, **options: Any) -> Answer:
+    async def send(
+        self,
+        method: str,
+        path: str | URL,
+        *,
+        timeout_s: float | None = _ANSWER_S,
+        max_bytes: int = _MAX_ANSWER_BYTES,
+        **options: Any,
+    ) -> Answer:
         """Send a request and read its answer; any status is one.
 
         Args:
             method: HTTP method.
             path: Relative to the base URL.
+            timeout_s: As for ``stream``; unless it is None, the whole answer must arrive within 60 s.
+            max_bytes: As for ``stream``.
             options: As for ``stream``.
 
         Raises:
-            ModelServerFault: The server is away, or hung up before its answer was whole.
+            ModelServerFault: The server is away, hung up before its answer was whole, or sends too much or too slowly.
         """
-        async with self.stream(method, path, **options) as answer:
-            return Answer(answer.status, b"".join([chunk async for chunk in answer.chunks]))
+        try:
+            async with asyncio.timeout(None if timeout_s is None else _WHOLE_ANSWER_S) as limit:
+                options |= {"timeout_s": timeout_s, "max_bytes": max_bytes}
+                async with self.stream(method, path, **options) as answer:
+                    return Answer(answer.status, b"".join([chunk async for chunk in answer.chunks]))
+        except TimeoutError as exc:
+            if not limit.expired():
+                raise
+            words = f"The model server at {self.origin} did not send its whole answer within {_WHOLE_ANSWER_S:g} s."
+            raise ModelServerFault(words) from exc
 
     async def get_json(self, path: str, **options: Any) -> Any:
         """GET some JSON.
@@ -144,6 +175,29 @@ class ModelServerClient:
         """Give connections back."""
         await self._http.close()
 
+    @property
+    def origin(self) -> str:
+        """Where the server is, as logs and messages name it: scheme, host and port."""
+        return str(self.base_url.origin())
+
+    async def _chunks(self, response: aiohttp.ClientResponse, max_bytes: int) -> AsyncIterator[bytes]:
+        size_bytes = 0
+        with self._translated():
+            async for chunk in response.content.iter_any():
+                size_bytes += len(chunk)
+                if size_bytes > max_bytes:
+                    raise ModelServerFault(f"The model server's answer is larger than {max_bytes} bytes.")
+                yield chunk
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except (aiohttp.ClientError, TimeoutError) as exc:
+            never_connected = isinstance(exc, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
+            fault = ModelServerAway if never_connected else ModelServerFault
+            raise fault(f"The model server at {self.origin} does not answer ({type(exc).__name__}).") from exc
+
 
 def write_json(value: Any) -> bytes:
     """Write a request's JSON: pictures in it are megabytes of text."""
@@ -163,23 +217,6 @@ def read_json(body: bytes) -> Any:
         return json.loads(body, parse_constant=lambda _: None)
     except (ValueError, RecursionError) as exc:
         raise ModelServerFault("The model server's answer is no JSON.") from exc
-
-
-async def _chunks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
-    with _translated():
-        async for chunk in response.content.iter_any():
-            yield chunk
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except aiohttp.ClientConnectorError as exc:
-        raise ModelServerAway(f"The model server does not answer ({type(exc).__name__}).") from exc
-    except (aiohttp.ClientError, TimeoutError) as exc:
-        fault = ModelServerAway if isinstance(exc, aiohttp.ConnectionTimeoutError) else ModelServerFault
-        raise fault(f"The model server does not answer ({type(exc).__name__}).") from exc
 
 
 class _WaitingLog:

@@ -15,6 +15,7 @@ from queue_agent.errors import (
 from queue_agent.media import Media
 from queue_agent.ports import RunSignals
 from queue_agent.runtimes.client import Answer
+from queue_agent.runtimes.flux import events as events_module
 from queue_agent.runtimes.flux.answer import Report, Served, read_health, read_report, refusal
 from queue_agent.runtimes.flux.events import Event, events_in
 from queue_agent.runtimes.flux.request import draft_of
@@ -191,6 +192,13 @@ async def test_an_event_that_was_cut_off_is_none():
 async def test_an_event_of_nonsense_is_the_servers_fault():
     with pytest.raises(ModelServerFault):
         [event async for event in events_in(chunks_of(b"data: {\n\n"))]
+
+
+async def test_an_event_without_an_end_is_the_servers_fault(monkeypatch):
+    monkeypatch.setattr(events_module, "MAX_EVENT_BYTES", 1000)
+    for endless in ([b"x" * 100] * 11, [b"data: " + b"x" * 100 + b"\n"] * 11):
+        with pytest.raises(ModelServerFault, match="larger than 1000 bytes"):
+            [event async for event in events_in(chunks_of(*endless))]
 
 
 ALONE = ("started", None)

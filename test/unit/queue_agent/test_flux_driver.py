@@ -175,6 +175,23 @@ async def test_a_job_is_posted_under_its_claims_id_and_its_pictures_are_read_whe
     assert (fake.asked, fake.deleted) == (1, [])  # by the former claim's job
 
 
+async def test_the_server_is_probed_and_a_job_withdrawn_while_more_jobs_run_than_any_server_has_places_for(
+    fake, driver, make_task
+):
+    prepared = await driver.prepare(make_task({"prompt": "a"}), None)
+    signals = RunSignals(lambda batch=None: None, lambda: None)
+    jobs = [str(uuid.uuid4()) for _ in range(40)]
+    runs = [asyncio.create_task(driver.run(prepared, job, 1, signals)) for job in jobs]
+    await fake.until(lambda: fake.followed == len(jobs))
+    async with asyncio.timeout(5):
+        await driver.vital_sign()
+        await driver.interrupt(jobs[-1], 1)
+    assert len(fake.deleted) == 1
+    for run in runs:
+        run.cancel()
+    await asyncio.wait(runs)
+
+
 async def test_a_picture_that_the_server_has_no_more_is_its_fault(fake, begin):
     fake.jobs[FIRST] = DONE
     (output, _) = (await begin(claim=2).task).outputs

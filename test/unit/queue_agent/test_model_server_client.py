@@ -6,6 +6,7 @@ import pytest
 from aiohttp import web
 
 from queue_agent.errors import ModelServerAway, ModelServerFault
+from queue_agent.runtimes import client as client_module
 from queue_agent.runtimes.client import ModelServerClient
 
 
@@ -52,11 +53,11 @@ async def test_what_is_asked_stands_below_the_base_url_and_the_health_path_besid
 
 async def test_an_answer_that_breaks_off_is_the_servers_fault_wherever_it_is_read():
     async with server(half) as client:
-        with pytest.raises(ModelServerFault, match="does not answer"):
+        with pytest.raises(ModelServerFault, match=r"at http://127\.0\.0\.1:\d+ does not answer"):
             await client.send("GET", "x")
         async with client.stream("GET", "x") as answer:
             assert await anext(answer.chunks) == b"x" * 500
-            with pytest.raises(ModelServerFault, match="does not answer"):
+            with pytest.raises(ModelServerFault, match=r"at http://127\.0\.0\.1:\d+ does not answer"):
                 await anext(answer.chunks)
 
 
@@ -119,3 +120,61 @@ async def test_an_answer_that_is_no_json_or_no_success_is_the_servers_fault():
         for path, words in (("200", "no JSON"), ("503", "answers 503 to 503"), ("302", "answers 302")):
             with pytest.raises(ModelServerFault, match=words):
                 await client.get_json(path)
+
+
+async def test_a_probe_is_answered_at_once_however_many_streams_are_open():
+    async def handler(request):
+        if request.path.startswith("/api/jobs"):
+            response = web.StreamResponse()
+            await response.prepare(request)
+            await response.write(b"event")
+            await asyncio.sleep(60)
+            return response
+        return web.json_response({"live": True})
+
+    async with server(handler) as client, contextlib.AsyncExitStack() as streams:
+        for number in range(40):
+            answer = await streams.enter_async_context(client.stream("GET", f"jobs/{number}"))
+            assert await anext(answer.chunks) == b"event"
+        assert (await client.send("GET", "health", timeout_s=5)).status == 200
+        assert (await client.send("DELETE", "health", timeout_s=5)).status == 200
+
+
+async def test_an_answer_larger_than_it_may_be_is_not_read_to_its_end():
+    async def handler(request):
+        response = web.StreamResponse()
+        await response.prepare(request)
+        while True:
+            await response.write(b"x" * 1000)
+
+    async with server(handler) as client:
+        with pytest.raises(ModelServerFault, match="larger than 5000 bytes"):
+            await client.get_json("history", max_bytes=5000)
+        async with client.stream("GET", "view", max_bytes=5000) as answer:
+            with pytest.raises(ModelServerFault, match="larger than 5000 bytes"):
+                [chunk async for chunk in answer.chunks]
+
+
+async def test_an_answer_that_trickles_in_for_ever_is_given_up(monkeypatch):
+    async def handler(request):
+        response = web.StreamResponse()
+        await response.prepare(request)
+        while True:
+            await response.write(b"x")
+            await asyncio.sleep(0.01)
+
+    monkeypatch.setattr(client_module, "_WHOLE_ANSWER_S", 0.1)
+    async with server(handler) as client:
+        with pytest.raises(ModelServerFault, match="did not send its whole answer within"):
+            await client.send("GET", "x", timeout_s=20)
+
+
+async def test_a_server_that_does_not_answer_is_named_by_its_url():
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+        client = ModelServerClient(f"http://user:secret@127.0.0.1:{port}/api", "/")
+        with pytest.raises(ModelServerAway) as caught:
+            await client.send("GET", "x")
+        await client.aclose()
+    assert f"http://127.0.0.1:{port} does not answer (ClientConnectorError)" in str(caught.value)
