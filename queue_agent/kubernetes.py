@@ -1,42 +1,48 @@
 """Marks the agent's own pod as busy, so that Kubernetes and Karpenter remove idle ones first."""
 
 import asyncio
-import functools
-import importlib
 import logging
-import threading
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future
+import ssl
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
+
+import aiohttp
 
 from queue_agent.errors import PlatformFault
 
 logger = logging.getLogger(__name__)
 
-PatchAnnotations = Callable[[Mapping[str, str | None]], None]
-"""Sets annotations of the pod, None removes one; blocks, and raises PlatformFault when that cannot be done."""
+PatchAnnotations = Callable[[Mapping[str, str | None]], Awaitable[None]]
+"""Sets annotations of the pod, None removes one; raises PatchRefused where that is forbidden, else PlatformFault."""
 
 BUSY_ANNOTATIONS: Mapping[str, str] = {
     "controller.kubernetes.io/pod-deletion-cost": "1000",
     "karpenter.sh/do-not-disrupt": "true",
 }
-_TOKEN = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
-_REQUEST_TIMEOUT_S = 5
-_PATCH_TIMEOUT_S = 20.0
-"""Above the request's own: the first patch imports the client, and that from a cold disk."""
-_CLOSE_S = 1.0
+_API = "https://kubernetes.default.svc"
+_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+_REQUEST_TIMEOUT_S = 5.0
+_CLOSE_S = 5.0
+_FIRST_RETRY_S = 0.5
+_LAST_RETRY_S = 30.0
+
+
+class PatchRefused(PlatformFault):
+    """The agent may not change its pod's annotations."""
 
 
 class BusyMark:
     """Keeps the mark on the pod as the agent's work comes and goes; no caller ever waits for it.
 
-    One patch is under way at a time, and the next says what is true then. Marked is at once, unmarked after a while
-    without work: at the start too, for what an agent before this one may have left. When a patch fails there is one
-    warning and no further patch.
+    One patch is under way at a time, and the next says what is true then. The pod is marked at once, and unmarked after
+    a while without work: at the start too, for what an agent before this one may have left. A patch that fails is tried
+    again, after 0.5 s at first and every 30 s at last, with one warning an outage. One that is refused is the last.
 
     Args:
-        patch: Writes to the pod, in a thread; None leaves the pod alone.
+        patch: Writes to the pod; None leaves the pod alone.
         idle_s: Seconds without work after which the mark goes.
     """
 
@@ -44,7 +50,8 @@ class BusyMark:
         self._patch = patch
         self._idle_s = idle_s
         self._busy = False
-        self._marked: bool | None = None
+        self._marked: bool | None = None  # None: whatever a former agent, or a patch without an answer, has left
+        self._failures = 0
         self._closed = False
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -55,11 +62,12 @@ class BusyMark:
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        """Remove the mark, if the API takes that within a second."""
+        """Remove the mark, if the API takes that within five seconds."""
         if self._task is None:
             return
         self._closed = True
         self._busy = False
+        self._failures = 0
         self._changed.set()
         await asyncio.wait({self._task}, timeout=_CLOSE_S)
         self._task.cancel()
@@ -80,80 +88,91 @@ class BusyMark:
 
     async def _keep(self, patch: PatchAnnotations) -> None:
         try:
-            while not self._closed or self._marked:
+            while not self._closed or self._marked is not False:
                 self._changed.clear()
                 if self._busy == self._marked:
                     await self._changed.wait()
-                elif self._busy or self._closed or await self._stays_idle():
-                    marked = self._busy
-                    annotations = BUSY_ANNOTATIONS if marked else dict.fromkeys(BUSY_ANNOTATIONS)
-                    await asyncio.wait_for(_in_thread(patch, annotations), _PATCH_TIMEOUT_S)
-                    self._marked = marked
-        except (PlatformFault, TimeoutError) as exc:
-            logger.warning("the pod is marked no more, busy or idle: %s", str(exc) or "no answer in time")
+                elif self._busy or self._closed or not await self._changes_within(self._idle_s):
+                    await self._write(patch)
+        except PatchRefused as exc:
+            logger.warning("the pod is marked no more, busy or idle: %s", exc)
         except Exception:
             logger.exception("the pod is marked no more, busy or idle")
 
-    async def _stays_idle(self) -> bool:
+    async def _write(self, patch: PatchAnnotations) -> None:
+        """Write what is true now; after a failure, wait before the next try."""
+        marked, self._marked = self._busy, None
         try:
-            await asyncio.wait_for(self._changed.wait(), self._idle_s)
-        except TimeoutError:
-            return True
-        return False
+            async with asyncio.timeout(_REQUEST_TIMEOUT_S):
+                await patch(BUSY_ANNOTATIONS if marked else dict.fromkeys(BUSY_ANNOTATIONS))
+        except PatchRefused:
+            raise
+        except (PlatformFault, TimeoutError) as exc:
+            if not self._failures:
+                logger.warning("the pod could not be marked; it is tried again: %s", str(exc) or "no answer in time")
+            pause_s = min(_FIRST_RETRY_S * 2**self._failures, _LAST_RETRY_S)
+            self._failures = min(self._failures + 1, 10)
+            # Work that comes and goes does not hurry the retries; the agent's end does.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause_s):
+                    await self._until_closed()
+        else:
+            self._marked, self._failures = marked, 0
+
+    async def _until_closed(self) -> None:
+        if self._closed:
+            await asyncio.sleep(_LAST_RETRY_S)
+        while not self._closed:
+            await self._changed.wait()
+            self._changed.clear()
+
+    async def _changes_within(self, seconds: float) -> bool:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
+        return self._changed.is_set()
 
 
 def in_cluster_patch(
-    *, pod_name: str | None, pod_namespace: str | None, token_path: Path = _TOKEN
+    *, pod_name: str | None, pod_namespace: str | None, account: Path = _ACCOUNT, api: str = _API
 ) -> PatchAnnotations | None:
-    """The way to this pod's annotations; None, and a warning, where there is no pod or no right to ask for one.
+    """The way to this pod's annotations; None outside a cluster, and with a warning where something of it is missing.
 
     Args:
         pod_name: The pod's name, as the downward API gives it.
         pod_namespace: Its namespace.
-        token_path: The service account's token, which the client finds by itself.
+        account: The folder with the service account's token and the API's certificate.
+        api: Where the API is.
     """
-    if not pod_name or not pod_namespace or not token_path.is_file():
+    token_path, url = account / "token", f"{api}/api/v1/namespaces/{pod_namespace}/pods/{pod_name}"
+    in_pod = (pod_name is not None, pod_namespace is not None, token_path.is_file())
+    if any(in_pod) and not all(in_pod):
         logger.warning("the pod is not marked as busy: that takes POD_NAME, POD_NAMESPACE and %s", token_path)
+    if not all(in_pod):
         return None
-    return functools.partial(_patch_pod, pod_name, pod_namespace)
+
+    async def patch(annotations: Mapping[str, str | None]) -> None:
+        try:
+            await _send(url, annotations, token_path=token_path, certificate=account / "ca.crt")
+        except (OSError, ValueError, aiohttp.ClientError) as exc:
+            raise PlatformFault(f"kubernetes:PatchPod failed: {type(exc).__name__}") from exc
+
+    return patch
 
 
-def _patch_pod(name: str, namespace: str, annotations: Mapping[str, str | None]) -> None:
-    try:
-        # Imported here, in the thread: it takes a second and tens of megabytes, and is of no use outside a cluster.
-        client: Any = importlib.import_module("kubernetes.client")
-        config: Any = importlib.import_module("kubernetes.config")
-        configuration = client.Configuration()
-        config.load_incluster_config(client_configuration=configuration)
-        configuration.proxy = None  # read from the environment; that one is for the way out of the cluster
-        configuration.retries = 0
-        configuration.client_side_validation = False  # it refuses answers that newer servers give
-        with client.ApiClient(configuration) as api:
-            client.CoreV1Api(api).patch_namespaced_pod(
-                name,
-                namespace,
-                {"metadata": {"annotations": dict(annotations)}},
-                _content_type="application/merge-patch+json",
-                _request_timeout=_REQUEST_TIMEOUT_S,
-            )
-    except Exception as exc:
-        # The client raises whatever happens to it: its own, urllib3's, AttributeError where TLS fails.
-        status, reason = getattr(exc, "status", None), getattr(exc, "reason", None)
-        said = f"{status} {reason}" if status else type(exc).__name__
-        raise PlatformFault(f"kubernetes:PatchPod failed: {said}") from exc
+async def _send(url: str, annotations: Mapping[str, str | None], *, token_path: Path, certificate: Path) -> None:
+    headers = {"Authorization": f"Bearer {_read(token_path)}", "Content-Type": "application/merge-patch+json"}
+    trusted = ssl.create_default_context(cafile=certificate) if url.startswith("https:") else True
+    body = {"metadata": {"annotations": dict(annotations)}}
+    async with (
+        aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http,
+        http.patch(url, json=body, headers=headers, ssl=trusted, allow_redirects=False) as answer,
+    ):
+        if answer.status != HTTPStatus.OK:
+            fault = PatchRefused if answer.status == HTTPStatus.FORBIDDEN else PlatformFault
+            raise fault(f"kubernetes:PatchPod failed: {answer.status} {answer.reason}")
 
 
-async def _in_thread(patch: PatchAnnotations, annotations: Mapping[str, str | None]) -> None:
-    """Call a function in a thread that nobody waits for at the exit, as the loop's own threads are waited for."""
-    outcome: Future[None] = Future()
-
-    def work() -> None:
-        if outcome.set_running_or_notify_cancel():
-            try:
-                patch(annotations)
-                outcome.set_result(None)
-            except BaseException as exc:  # noqa: BLE001 (raised again where it is awaited)
-                outcome.set_exception(exc)
-
-    threading.Thread(target=work, name="busy-mark", daemon=True).start()
-    await asyncio.wrap_future(outcome)
+def _read(token_path: Path) -> str:
+    """The token as it is now: it lasts an hour, and the kubelet replaces it in its file."""
+    return token_path.read_text().strip()

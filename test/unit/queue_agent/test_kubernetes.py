@@ -1,15 +1,13 @@
 import asyncio
-import subprocess
-import sys
-import threading
 import time
-import types
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from queue_agent import kubernetes as module
 from queue_agent.errors import PlatformFault
-from queue_agent.kubernetes import BUSY_ANNOTATIONS, BusyMark, in_cluster_patch
+from queue_agent.kubernetes import BUSY_ANNOTATIONS, BusyMark, PatchRefused, in_cluster_patch
 
 MARK = dict(BUSY_ANNOTATIONS)
 NO_MARK = dict.fromkeys(BUSY_ANNOTATIONS)
@@ -21,29 +19,36 @@ class Pod:
 
     def __init__(self):
         self.patches = []
+        self.faults = []
         self.fault = None
         self.calls = 0
         self.at_once = 0
         self.most_at_once = 0
-        self.open = threading.Event()
+        self.open = asyncio.Event()
         self.open.set()
 
-    def patch(self, annotations):
+    async def patch(self, annotations):
         self.calls += 1
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
-        self.open.wait(5)
-        self.at_once -= 1
-        if self.fault:
-            raise self.fault
+        try:
+            await self.open.wait()
+        finally:
+            self.at_once -= 1
+        fault = self.faults.pop(0) if self.faults else self.fault
+        if fault:
+            raise fault
         self.patches.append(dict(annotations))
+
+    @property
+    def is_marked(self):
+        return bool(self.patches) and self.patches[-1] == MARK
 
 
 @pytest.fixture
-def pod():
-    pod = Pod()
-    yield pod
-    pod.open.set()
+def pod(monkeypatch):
+    monkeypatch.setattr(module, "_FIRST_RETRY_S", 0.001)
+    return Pod()
 
 
 async def until(condition):
@@ -150,7 +155,7 @@ async def test_no_job_waits_for_an_api_that_hangs(pod):
 
 
 async def test_an_api_that_refuses_makes_one_warning_and_is_never_asked_again(pod, caplog):
-    pod.fault = PlatformFault("kubernetes:PatchPod failed: 403 Forbidden")
+    pod.fault = PatchRefused("kubernetes:PatchPod failed: 403 Forbidden")
     async with BusyMark(pod.patch, idle_s=0) as mark:
         for _ in range(20):
             mark.busy()
@@ -161,16 +166,54 @@ async def test_an_api_that_refuses_makes_one_warning_and_is_never_asked_again(po
     assert messages(caplog) == ["the pod is marked no more, busy or idle: kubernetes:PatchPod failed: 403 Forbidden"]
 
 
-async def test_an_api_that_never_answers_makes_one_warning_and_is_never_asked_again(pod, caplog, monkeypatch):
-    monkeypatch.setattr(module, "_PATCH_TIMEOUT_S", 0.01)
+@pytest.mark.parametrize("status", ["401 Unauthorized", "404 Not Found", "429 Too Many Requests", "503 Unavailable"])
+async def test_a_patch_that_fails_is_tried_again_with_one_warning(pod, caplog, status):
+    pod.faults = [PlatformFault(f"kubernetes:PatchPod failed: {status}")] * 3
+    async with BusyMark(pod.patch, idle_s=LONG_S) as mark:
+        mark.busy()
+        await until(lambda: pod.patches == [MARK])
+    assert messages(caplog) == [f"the pod could not be marked; it is tried again: kubernetes:PatchPod failed: {status}"]
+
+
+async def test_a_mark_whose_removal_failed_is_removed_all_the_same(pod):
+    async with BusyMark(pod.patch, idle_s=0) as mark:
+        mark.busy()
+        await until(lambda: pod.is_marked)
+        pod.faults = [PlatformFault("kubernetes:PatchPod failed: 503 Service Unavailable")] * 2
+        mark.idle()
+        await until(lambda: pod.patches == [MARK, NO_MARK])
+        mark.busy()
+        await until(lambda: pod.is_marked)
+    assert not pod.is_marked
+
+
+async def test_a_mark_whose_patch_got_no_answer_counts_as_unknown(pod, caplog, monkeypatch):
+    monkeypatch.setattr(module, "_REQUEST_TIMEOUT_S", 0.01)
     pod.open.clear()
     async with BusyMark(pod.patch, idle_s=0) as mark:
         mark.busy()
         await until(lambda: caplog.records)
         mark.idle()
-        await asyncio.sleep(0.02)
-    assert pod.calls == 1
-    assert messages(caplog) == ["the pod is marked no more, busy or idle: no answer in time"]
+        pod.open.set()
+        await until(lambda: pod.patches[-1:] == [NO_MARK])
+    assert messages(caplog) == ["the pod could not be marked; it is tried again: no answer in time"]
+
+
+async def test_the_mark_is_removed_at_the_end_though_the_api_fails_at_first(pod):
+    async with BusyMark(pod.patch, idle_s=LONG_S) as mark:
+        mark.busy()
+        await until(lambda: pod.is_marked)
+        pod.faults = [PlatformFault("kubernetes:PatchPod failed: 503 Service Unavailable")] * 2
+    assert pod.patches == [MARK, NO_MARK]
+
+
+async def test_an_agent_that_ends_while_the_api_fails_hurries_the_next_try(pod, monkeypatch):
+    monkeypatch.setattr(module, "_FIRST_RETRY_S", LONG_S)
+    pod.faults = [PlatformFault("kubernetes:PatchPod failed: 503 Service Unavailable")]
+    async with BusyMark(pod.patch, idle_s=LONG_S) as mark:
+        mark.busy()
+        await until(lambda: pod.calls)
+    assert pod.patches == [NO_MARK]
 
 
 async def test_a_patch_that_breaks_is_told_with_its_trace_and_harms_nobody(pod, caplog):
@@ -199,10 +242,10 @@ async def test_a_mark_whose_patch_is_under_way_at_the_end_is_removed_after_it(po
     assert pod.patches == [MARK, NO_MARK]
 
 
-async def test_a_pod_that_is_not_marked_is_left_alone_at_the_end(pod):
+async def test_a_mark_left_by_an_agent_before_this_one_is_removed_at_the_end_too(pod):
     async with BusyMark(pod.patch, idle_s=LONG_S):
         await asyncio.sleep(0)
-    assert pod.calls == 0
+    assert pod.patches == [NO_MARK]
 
 
 async def test_the_end_waits_a_moment_and_no_longer_for_an_api_that_hangs(pod, monkeypatch):
@@ -220,21 +263,7 @@ async def test_notes_after_the_end_do_nothing(pod):
         pass
     mark.busy()
     await asyncio.sleep(0.01)
-    assert pod.calls == 0
-
-
-def test_a_process_ends_though_a_patch_never_returns():
-    code = """
-import asyncio, threading
-from queue_agent import kubernetes
-kubernetes._CLOSE_S = 0.05
-async def main():
-    async with kubernetes.BusyMark(lambda annotations: threading.Event().wait()) as mark:
-        mark.busy()
-        await asyncio.sleep(0.01)
-asyncio.run(main())
-"""
-    assert subprocess.run([sys.executable, "-c", code], timeout=20, check=False).returncode == 0
+    assert pod.patches == [NO_MARK]
 
 
 async def test_without_a_way_to_the_pod_nothing_is_done_and_nothing_said(caplog):
@@ -248,110 +277,73 @@ async def test_without_a_way_to_the_pod_nothing_is_done_and_nothing_said(caplog)
 
 
 @pytest.fixture
-def token_path(tmp_path):
-    path = tmp_path / "token"
-    path.write_text("t0ken")
-    return path
+def account(tmp_path):
+    (tmp_path / "token").write_text("t0ken\n")
+    return tmp_path
 
 
-@pytest.mark.parametrize("missing", ["pod_name", "pod_namespace", "token_path"])
-def test_outside_a_cluster_there_is_one_warning_and_no_way(token_path, tmp_path, caplog, missing):
-    place = {"pod_name": "agent-1", "pod_namespace": "default", "token_path": token_path}
-    place[missing] = tmp_path / "none" if missing == "token_path" else None
+PLACE = {"pod_name": "agent-1", "pod_namespace": "gpu"}
+
+
+@pytest.mark.parametrize("missing", ["pod_name", "pod_namespace", "account"])
+def test_in_a_pod_that_lacks_something_there_is_one_warning_and_no_way(account, tmp_path, caplog, missing):
+    place = PLACE | {"account": account, missing: tmp_path / "none" if missing == "account" else None}
     assert in_cluster_patch(**place) is None
     assert len(caplog.records) == 1
 
 
-class Client:
-    """The kubernetes package, as far as it is used."""
+def test_outside_a_cluster_there_is_no_way_and_no_warning(tmp_path, caplog):
+    assert in_cluster_patch(pod_name=None, pod_namespace=None, account=tmp_path) is None
+    assert not caplog.records
 
-    class Configuration:
-        proxy = "http://proxy.example"
-        retries = None
-        client_side_validation = True
-        host = None
+
+class Api:
+    """The part of the Kubernetes API that is used."""
 
     def __init__(self):
-        self.calls = []
-        self.fault = None
+        self.asked = []
+        self.status = 200
 
-    def install(self, monkeypatch):
-        def load_incluster_config(client_configuration):
-            client_configuration.host = "https://10.0.0.1:443"
-
-        outer = self
-
-        class ApiClient:
-            def __init__(self, configuration):
-                self.configuration = configuration
-
-            def __enter__(self):
-                return self
-
-            def __exit__(self, *exc_info): ...
-
-        class CoreV1Api:
-            def __init__(self, api):
-                self.configuration = api.configuration
-
-            def patch_namespaced_pod(self, name, namespace, body, **options):
-                outer.calls.append((vars(self.configuration), name, namespace, body, options))
-                if outer.fault:
-                    raise outer.fault
-
-        client = types.ModuleType("kubernetes.client")
-        client.Configuration, client.ApiClient, client.CoreV1Api = self.Configuration, ApiClient, CoreV1Api
-        config = types.ModuleType("kubernetes.config")
-        config.load_incluster_config = load_incluster_config
-        for name, package in (("", types.ModuleType("kubernetes")), (".client", client), (".config", config)):
-            monkeypatch.setitem(sys.modules, f"kubernetes{name}", package)
+    async def handle(self, request):
+        self.asked.append((request.method, request.path, dict(request.headers), await request.json()))
+        return web.json_response({"kind": "Status"}, status=self.status, headers={"Location": "/elsewhere"})
 
 
 @pytest.fixture
-def client(monkeypatch):
-    client = Client()
-    client.install(monkeypatch)
-    return client
+async def api():
+    api = Api()
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", api.handle)
+    async with TestServer(app) as server:
+        api.url = str(server.make_url("/")).rstrip("/")
+        yield api
 
 
-@pytest.fixture
-def patch(token_path):
-    return in_cluster_patch(pod_name="agent-1", pod_namespace="gpu", token_path=token_path)
+async def test_the_patch_goes_to_the_pod_alone_as_a_merge_patch_with_the_token_of_this_moment(api, account):
+    patch = in_cluster_patch(**PLACE, account=account, api=api.url)
+    await patch(NO_MARK)
+    (account / "token").write_text("newer")
+    await patch(MARK)
+    (method, path, headers, body), (_, _, later, _) = api.asked
+    assert (method, path) == ("PATCH", "/api/v1/namespaces/gpu/pods/agent-1")
+    assert body == {"metadata": {"annotations": NO_MARK}}
+    assert headers["Content-Type"] == "application/merge-patch+json"
+    assert (headers["Authorization"], later["Authorization"]) == ("Bearer t0ken", "Bearer newer")
 
 
-def test_the_patch_goes_to_the_pod_alone_as_a_merge_patch_with_a_timeout_and_no_retry(client, patch):
-    patch(NO_MARK)
-    configuration, name, namespace, body, options = client.calls[0]
-    assert (name, namespace, body) == ("agent-1", "gpu", {"metadata": {"annotations": NO_MARK}})
-    assert options == {"_content_type": "application/merge-patch+json", "_request_timeout": 5}
-    assert configuration == {
-        "host": "https://10.0.0.1:443",
-        "proxy": None,
-        "retries": 0,
-        "client_side_validation": False,
-    }
+@pytest.mark.parametrize(
+    ("status", "fault"), [(403, PatchRefused), (401, PlatformFault), (302, PlatformFault), (503, PlatformFault)]
+)
+async def test_a_failure_is_told_by_its_status(api, account, status, fault):
+    api.status = status
+    with pytest.raises(PlatformFault, match=f"^kubernetes:PatchPod failed: {status} ") as caught:
+        await in_cluster_patch(**PLACE, account=account, api=api.url)(MARK)
+    assert type(caught.value) is fault
+    assert len(api.asked) == 1
 
 
-def test_a_refusal_is_told_by_its_status_and_without_headers_or_body(client, patch):
-    client.fault = OSError("(403)\nHTTP response headers: Authorization ...")
-    client.fault.status, client.fault.reason = 403, "Forbidden"
-    with pytest.raises(PlatformFault, match=r"^kubernetes:PatchPod failed: 403 Forbidden$"):
-        patch(MARK)
-
-
-def test_whatever_else_the_client_raises_is_told_by_its_kind(client, patch):
-    client.fault = AttributeError("'NoneType' object has no attribute 'decode'")
-    with pytest.raises(PlatformFault, match=r"^kubernetes:PatchPod failed: AttributeError$"):
-        patch(MARK)
-
-
-def test_a_package_that_is_not_installed_is_a_fault_as_any_other(patch, monkeypatch):
-    monkeypatch.setitem(sys.modules, "kubernetes", None)
-    monkeypatch.setitem(sys.modules, "kubernetes.client", None)
-    with pytest.raises(PlatformFault, match="ModuleNotFoundError"):
-        patch(MARK)
-
-
-def test_the_package_is_not_imported_with_the_module():
-    code = "import sys, queue_agent.kubernetes; sys.exit('kubernetes' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], timeout=20, check=False).returncode == 0
+async def test_an_api_that_cannot_be_reached_or_trusted_is_a_fault(api, account):
+    with pytest.raises(PlatformFault, match=r"^kubernetes:PatchPod failed: ClientConnectorError$"):
+        await in_cluster_patch(**PLACE, account=account, api="http://127.0.0.1:1")(MARK)
+    with pytest.raises(PlatformFault, match=r"^kubernetes:PatchPod failed: FileNotFoundError$"):
+        await in_cluster_patch(**PLACE, account=account, api="https://127.0.0.1:1")(MARK)
