@@ -7,6 +7,7 @@ from typing import Any
 from contract.chart_release import ReleaseValues
 from contract.config import Config, ModelsRuntime
 from contract.pod_images import pod_images
+from contract.volume_filling import open_rate
 
 DISCOVERY_TAG = "karpenter.sh/discovery"
 """Tag by which Karpenter finds the cluster's subnets and security groups; its value is the cluster's name."""
@@ -68,7 +69,7 @@ def release_values(
 def _chosen(
     config: Config, runtime: ModelsRuntime, resources: ReleaseResources, image_tags: Mapping[str, str]
 ) -> dict[str, Any]:
-    """What the operator may set otherwise: where nodes are made, how they are tagged, where images come from."""
+    """What the operator may set otherwise: where and how nodes are made, where images come from."""
     template = runtime.extra_values.karpenter.node_template
     discovery = {DISCOVERY_TAG: config.cloudformation_stack}
     chosen: dict[str, Any] = {"tags": {RUNTIME_TAG: runtime.name}}
@@ -76,6 +77,8 @@ def _chosen(
         chosen["securityGroupSelector"] = discovery
     if not template.subnet_selector:
         chosen["subnetSelector"] = discovery
+    if runtime.filling is not None:
+        chosen["dataVolume"] = {"volumeInitializationRate": open_rate(config.fillings.values())}
     images = {
         image.container: image.asked(resources.registry, image_tags[image.source.name]) for image in pod_images(runtime)
     }

@@ -6,9 +6,10 @@ by hand is a fault; contract.chart_release adds them.
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from contract.config_model import Section
+from contract.volume_filling import FASTEST_MIB_S, SLOWEST_MIB_S, UNCHARGED
 
 Quantity = str | int | float
 """A Kubernetes quantity, as 1, "2500m" or "6Gi"."""
@@ -78,8 +79,16 @@ class DataVolume(Volume):
 
     snapshot_id: Annotated[Annotated[str, Field(pattern=r"^snap-[0-9a-f]+$")] | None, Field(alias="snapshotID")] = None
     """EBS snapshot with the images in place, made by utils/bottlerocket-images-cache."""
-    volume_initialization_rate: Annotated[int, Field(ge=100, le=300)] = 300
-    """MiB/s at which the volume is filled from its snapshot; EBS charges for it."""
+    volume_initialization_rate: Annotated[int, Field(ge=0, le=300)] | None = None
+    """MiB/s, from 100 to 300, at which the volume is filled from its snapshot; EBS charges for it. 0 leaves the rate to
+    EBS. Default: the most that lets all nodes start at once within EBS's 5,000 MiB/s for a region, else 0."""
+
+    @field_validator("volume_initialization_rate")
+    @classmethod
+    def _is_a_rate(cls, value: int | None) -> int | None:
+        if value is not None and value != UNCHARGED and value < SLOWEST_MIB_S:
+            raise ValueError(f"must be {UNCHARGED}, or {SLOWEST_MIB_S} to {FASTEST_MIB_S}")
+        return value
 
 
 class NodeTemplate(Section):

@@ -1,5 +1,6 @@
 """config.yaml: the one file an operator edits. The model and its checks; contract.config_file reads the YAML."""
 
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -15,6 +16,7 @@ from contract.faults import Fault, faults_of
 from contract.flux.options import ModelOptions
 from contract.gpus import gpu_problems
 from contract.runtimes import RUNTIME_TYPES
+from contract.volume_filling import REGION_MIB_S, Filling, asked_for
 
 _BUCKET_ARN = r"^arn:aws[a-z-]*:s3:::[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"
 _KEY_ARN = r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+$"
@@ -136,6 +138,17 @@ class ModelsRuntime(Section):
         ]
 
     @property
+    def filling(self) -> Filling | None:
+        """How its nodes fill their volumes from a snapshot; None where they do not."""
+        values = self.extra_values
+        volume = values.karpenter.node_template.data_volume
+        if self.chart_repository is not None or not values.karpenter.enabled or volume.snapshot_id is None:
+            return None
+        scaling = values.runtime.scaling
+        pods = scaling.max_replica_count if scaling.enabled else values.runtime.replicas
+        return Filling(nodes=pods, rate=volume.volume_initialization_rate)
+
+    @property
     def gpu_problems(self) -> list[str]:
         """What its model lacks on the nodes that it may be given."""
         nodes = self.extra_values.karpenter
@@ -199,6 +212,11 @@ class Config(Section):
         return [arn.rpartition(":")[2] for arn in self.input_bucket_arns]
 
     @property
+    def fillings(self) -> dict[str, Filling]:
+        """How nodes fill their volumes from a snapshot, by their runtime; those that do not are left out."""
+        return {one.name: one.filling for one in self.models_runtime if one.filling is not None}
+
+    @property
     def warnings(self) -> list[Fault]:
         """What works, but is seldom meant."""
         seen: dict[str, str] = {}
@@ -214,7 +232,17 @@ class Config(Section):
             found += [Fault(types, problem) for problem in runtime.gpu_problems]
             length = f"{values}.runtime.scaling.queueLength"
             found += [Fault(length, problem) for problem in runtime.scaling_problems]
+            rate = f"{values}.karpenter.nodeTemplate.dataVolume.volumeInitializationRate"
+            found += [Fault(rate, problem) for problem in self._filling_problems(runtime)]
         return found
+
+    def _filling_problems(self, runtime: ModelsRuntime) -> Iterator[str]:
+        asked = asked_for(self.fillings.values())
+        if runtime.filling is not None and runtime.filling.rate and asked > REGION_MIB_S:
+            yield (
+                f"is {runtime.filling.rate}: nodes that start at the same time ask for up to {asked} MiB/s in all, and "
+                f"beyond {REGION_MIB_S} EBS refuses them; leave it out"
+            )
 
 
 def parse_config(data: Any) -> Config:

@@ -129,8 +129,18 @@ def test_role_security_groups_and_subnets_are_those_given(static):
 
 def test_a_snapshot_fills_the_data_volume_and_no_other(releases):
     os, data = volumes(releases["dynamic"]).values()
-    assert (data["snapshotID"], data["volumeInitializationRate"]) == ("snap-0123456789", 300)
+    assert data["snapshotID"] == "snap-0123456789"
     assert "snapshotID" not in os
+
+
+@pytest.mark.parametrize(("rate", "asked"), [(250, {250}), (0, set()), (None, set())])
+def test_a_volume_is_filled_at_the_rate_given_or_at_ebs_own(helm, rate, asked):
+    path = "karpenter.nodeTemplate.dataVolume"
+    release = helm.template(
+        merged(AWS, at(f"{path}.snapshotID", "snap-0a"), at(f"{path}.volumeInitializationRate", rate))
+    )
+    rates = {volume.get("volumeInitializationRate") for volume in volumes(release).values()}
+    assert rates - {None} == asked
 
 
 def test_without_a_snapshot_nothing_is_said_of_how_fast_it_is_read(static):

@@ -49,7 +49,9 @@ kmsKeyID: {{ . }}
 {{- end }}
 {{- if $volume.snapshotID }}
 snapshotID: {{ $volume.snapshotID }}
-volumeInitializationRate: {{ $volume.volumeInitializationRate }}
+{{- with $volume.volumeInitializationRate }}
+volumeInitializationRate: {{ . }}
+{{- end }}
 {{- end }}
 {{- end }}
 

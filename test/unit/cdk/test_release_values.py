@@ -105,6 +105,18 @@ def test_what_the_operator_sets_goes_before_the_defaults_and_the_stacks_own_choi
     assert leaf(values, "karpenter.nodeTemplate.tags") == {"team": "art", "sd-on-eks/runtime": "sdruntime"}
 
 
+@pytest.mark.parametrize(("asked", "rate"), [({}, 250), ({"volumeInitializationRate": 120}, 120)])
+def test_volumes_are_filled_at_the_rate_that_all_nodes_can_have_unless_the_operator_sets_one(asked, rate):
+    template = {"dataVolume": {"snapshotID": "snap-0a", **asked}}
+    values = values_of(extraValues={"karpenter": {"nodeTemplate": template}})
+
+    assert leaf(values, "karpenter.nodeTemplate.dataVolume.volumeInitializationRate") == rate
+
+
+def test_without_a_snapshot_no_rate_is_asked_for():
+    assert leaf(values_of(), "karpenter.nodeTemplate.dataVolume.volumeInitializationRate") is None
+
+
 @pytest.mark.parametrize(
     "image", [{"repository": "mine", "tag": "7"}, {"repository": "mine", "digest": DIGEST}, {"repository": "mine"}]
 )
