@@ -217,18 +217,18 @@ class Scaling(Section):
 
     enabled: bool = True
     """Whether pods follow the queue; without it their number is fixed."""
-    queue_length: Annotated[int, Field(ge=1)] = 10
-    """Tasks per replica."""
+    queue_length: Annotated[int, Field(ge=1, le=1000)] = 10
+    """Tasks per replica. A pod with a running job stays, however few tasks there are."""
     cooldown_period: Annotated[int, Field(ge=1)] = 60
     """Seconds without work before the last replica goes."""
     max_replica_count: Annotated[int, Field(ge=1)] = 20
     """The most pods."""
     min_replica_count: Annotated[int, Field(ge=0)] = 0
     """Pods that stay without work."""
-    polling_interval: Annotated[int, Field(ge=1)] = 1
-    """Seconds between two looks at the queue."""
+    polling_interval: Annotated[int, Field(ge=1)] = 2
+    """Seconds between two looks at the queue; KEDA asks SQS twice at each."""
     scale_on_in_flight: bool = True
-    """Whether running tasks count; without it a busy pod may be scaled away."""
+    """Whether tasks that pods hold count towards queueLength, or waiting ones alone."""
     extra_hpa_config: Annotated[dict[str, Any], Field(alias="extraHPAConfig")] = {}
     """Further settings of the HorizontalPodAutoscaler in its own format."""
 

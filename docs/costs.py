@@ -157,7 +157,7 @@ def _watching_left_out(month: Month) -> Iterable[Row]:
     yield Row(
         "SQS",
         "million requests",
-        "runtimes * one a second (KEDA's pollingInterval)",
+        "runtimes * one a second (two at each pollingInterval of KEDA)",
         month.runtimes * HOURS * 3600 / _MILLION,
         0.40,
     )

@@ -13,40 +13,53 @@ def spec(release):
     return release["ScaledObject"]["spec"]
 
 
-def trigger(release):
-    (only,) = spec(release)["triggers"]
-    return only
+def triggers(release):
+    return {each["name"]: each for each in spec(release)["triggers"]}
 
 
 def test_the_deployment_is_what_is_scaled(static):
     assert spec(static)["scaleTargetRef"] == {"name": static["Deployment"]["metadata"]["name"]}
 
 
-def test_the_queue_is_read_with_running_tasks_counted(static):
-    assert trigger(static)["metadata"] == {
-        "queueURL": QUEUE,
-        "queueLength": "10",
-        "awsRegion": "us-east-1",
-        "scaleOnInFlight": "true",
+def test_the_queue_is_read_with_running_tasks_and_without(static):
+    read = {name: each["metadata"] for name, each in triggers(static).items() if each["type"] == "aws-sqs-queue"}
+    queue = {"queueURL": QUEUE, "awsRegion": "us-east-1"}
+    assert read == {
+        "total": {**queue, "scaleOnInFlight": "true"},
+        "waiting": {**queue, "scaleOnInFlight": "false"},
     }
+
+
+@pytest.mark.parametrize("name", ["static", "dynamic"])
+def test_the_pods_counted_are_the_deployments(releases, name):
+    labels = releases[name]["Deployment"]["spec"]["selector"]["matchLabels"]
+    selector = triggers(releases[name])["pods"]["metadata"]["podSelector"]
+    assert dict(each.split("=") for each in selector.split(",")) == labels
 
 
 def test_the_region_is_the_one_given_before_the_topics(helm):
     release = helm.template(merged(AWS, at("runtime.queueAgent.awsRegion", "eu-west-1")))
-    assert trigger(release)["metadata"]["awsRegion"] == "eu-west-1"
+    assert triggers(release)["total"]["metadata"]["awsRegion"] == "eu-west-1"
 
 
-def test_the_defaults_are_the_references(static):
+def test_the_defaults_are_the_references_but_for_the_interval(static):
     keys = ("minReplicaCount", "maxReplicaCount", "cooldownPeriod", "pollingInterval")
-    assert tuple(spec(static)[key] for key in keys) == (0, 20, 60, 1)
+    assert tuple(spec(static)[key] for key in keys) == (0, 20, 60, 2)
 
 
 @pytest.mark.parametrize("name", ["static", "dynamic"])
-def test_a_queue_that_cannot_be_read_takes_no_pod_away(releases, name):
-    """With fallback.replicas 0 KEDA would scale to zero (pkg/scaling/executor in KEDA 2.20)."""
+def test_a_queue_that_cannot_be_read_changes_no_number_of_pods(releases, name):
+    """With replicas 0 KEDA would scale to zero; without scalingModifiers it would start a pod (KEDA 2.21)."""
     fallback = spec(releases[name])["fallback"]
-    assert fallback["behavior"] == "currentReplicasIfHigher"
-    assert fallback["replicas"] == max(1, spec(releases[name])["minReplicaCount"])
+    assert fallback["behavior"] == "currentReplicas"
+    assert fallback["replicas"] > 0
+    assert spec(releases[name])["advanced"]["scalingModifiers"]["formula"]
+
+
+def test_all_pods_of_a_burst_are_ordered_at_once(helm):
+    release = helm.template(merged(AWS, at("runtime.scaling.maxReplicaCount", 7)))
+    behavior = spec(release)["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]
+    assert behavior["scaleUp"]["policies"] == [{"type": "Pods", "value": 7, "periodSeconds": 15}]
 
 
 @pytest.mark.parametrize("name", ["static", "dynamic"])
@@ -79,7 +92,9 @@ def test_no_window_is_longer_than_kubernetes_takes(helm):
 
 def test_keda_reads_the_queue_with_its_own_identity(static):
     assert static["TriggerAuthentication"]["spec"] == {"podIdentity": {"provider": "aws"}}
-    assert trigger(static)["authenticationRef"] == {"name": static["TriggerAuthentication"]["metadata"]["name"]}
+    assert [
+        each["authenticationRef"]["name"] for each in triggers(static).values() if each["type"] == "aws-sqs-queue"
+    ] == 2 * [static["TriggerAuthentication"]["metadata"]["name"]]
 
 
 def test_elsewhere_keda_has_the_agents_keys_and_the_agents_address(releases):
@@ -90,4 +105,5 @@ def test_elsewhere_keda_has_the_agents_keys_and_the_agents_address(releases):
         "awsAccessKeyID": ("keys", "AWS_ACCESS_KEY_ID"),
         "awsSecretAccessKey": ("keys", "AWS_SECRET_ACCESS_KEY"),
     }
-    assert trigger(release)["metadata"]["awsEndpoint"] == "http://aws.aws:5000"
+    read = [each["metadata"] for each in triggers(release).values() if each["type"] == "aws-sqs-queue"]
+    assert [each["awsEndpoint"] for each in read] == 2 * ["http://aws.aws:5000"]
