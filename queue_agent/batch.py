@@ -53,11 +53,11 @@ class Batch:
         """Correct the prediction by how far the model server says it is."""
         self.predicted_s = self.elapsed_s / fraction
 
-    def freed(self) -> None:
-        """Learn how long it took; the first of its jobs that the server is done with tells it."""
+    def learn(self, took_s: float) -> None:
+        """Learn how long it took; the first of its jobs that gave a result tells it."""
         if self._works and not self._learned:
             self._learned = True
-            self._forecast.learn(self._works[0].kind, self._units, self.elapsed_s)
+            self._forecast.learn(self._works[0].kind, self._units, took_s)
 
     @property
     def _units(self) -> float:

@@ -8,6 +8,7 @@ from contract.deadlines import Deadlines
 from queue_agent.errors import LeaseLost, PlatformFault
 from queue_agent.message import Assignment
 from queue_agent.ports import Claim, Ended, Held, Jobs, QueueMessage
+from queue_agent.uninterrupted import uninterrupted
 
 logger = logging.getLogger(__name__)
 
@@ -40,10 +41,10 @@ class Claims:
             async with asyncio.timeout(lease_s):
                 return await asyncio.shield(claiming)
         except TimeoutError as exc:
-            await asyncio.shield(self._undo(claiming, assignment.job, deadlines))
+            await uninterrupted(self._undo(claiming, assignment.job, deadlines))
             raise PlatformFault("The jobs table did not answer before the lease would have ended.") from exc
         except asyncio.CancelledError:
-            await asyncio.shield(self._undo(claiming, assignment.job, deadlines))
+            await uninterrupted(self._undo(claiming, assignment.job, deadlines))
             raise
 
     async def _undo(self, claiming: asyncio.Task[Claim | Held | Ended], job: str, deadlines: Deadlines) -> None:

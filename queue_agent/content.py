@@ -4,7 +4,7 @@ from contract import strict_json
 from contract.inputs import MOST_CONTENT_BYTES
 from contract.objects import TASKS_PREFIX, split_s3_url
 from contract.task import Task
-from queue_agent.errors import InvalidTask, PlatformFault
+from queue_agent.errors import ContentMissing, InvalidTask
 from queue_agent.ports import ObjectStore
 
 
@@ -25,7 +25,7 @@ class Contents:
 
         Raises:
             InvalidTask: The link leads elsewhere, or to no content.
-            PlatformFault: The content is not there.
+            ContentMissing: It is not there.
         """
         if task.content_url is None:
             return task
@@ -37,7 +37,7 @@ class Contents:
             raise InvalidTask(f"content_url must lie under s3://{self._bucket}/{TASKS_PREFIX}")
         data = await self._store.get(bucket, key, MOST_CONTENT_BYTES)
         if data is None:
-            raise PlatformFault("The task's content is not in the output bucket.")
+            raise ContentMissing
         try:
             content = strict_json.loads(data)
         except ValueError as exc:

@@ -12,8 +12,10 @@ AgentError
 │   └── Cancelled        asked for: a cancelled notice
 ├── PassingFault         not the task's fault: given back to the queue and tried again
 │   ├── ModelServerFault
-│   │   └── ModelServerAway
+│   │   ├── ModelServerAway
+│   │   └── ModelServerLoading
 │   ├── PlatformFault
+│   │   └── ContentMissing
 │   ├── InternalFault
 │   └── AttemptsExhausted
 ├── LeaseLost            another agent may have the job: dropped without a word
@@ -95,6 +97,8 @@ class PassingFault(AgentError):
     """It may work the next time."""
 
     code = "temporary_failure"
+    counts = True
+    """Whether it counts as one of the job's attempts although the model server may never have got the job."""
 
 
 class ModelServerFault(PassingFault):
@@ -106,6 +110,8 @@ class ModelServerFault(PassingFault):
 class ModelServerAway(ModelServerFault):
     """The model server cannot be reached: it never got the job."""
 
+    counts = False
+
 
 class ModelServerLoading(ModelServerFault):
     """The model server lives and takes no job: it loads its model."""
@@ -115,6 +121,13 @@ class PlatformFault(PassingFault):
     """S3, SNS, SQS or DynamoDB did not do what was asked."""
 
     code = "platform_failed"
+    counts = False
+
+
+class ContentMissing(PlatformFault):
+    """The task's content is not in the output bucket."""
+
+    counts = True
 
 
 class InternalFault(PassingFault):
@@ -127,6 +140,7 @@ class AttemptsExhausted(PassingFault):
     """Agents or model servers vanished each time the job ran."""
 
     code = "attempts_exhausted"
+    counts = False
 
 
 PASSING_CODES = frozenset(

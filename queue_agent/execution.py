@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from contract.deadlines import Deadlines
-from queue_agent.errors import AgentError, DeadlineExceeded, ModelServerAway, ModelServerFault, TaskFault
+from queue_agent.errors import AgentError, DeadlineExceeded, ModelServerFault, TaskFault
 from queue_agent.lease import Lease
 from queue_agent.line import Place
 from queue_agent.ports import ModelServer, Result, RunSignals, Telemetry
 from queue_agent.stages import Stages
+from queue_agent.uninterrupted import uninterrupted
 from queue_agent.watch import ModelServerWatch
 
 logger = logging.getLogger(__name__)
@@ -65,20 +66,19 @@ class Execution:
         except TaskFault:
             answered = True
             raise
-        except ModelServerFault as exc:
-            if not isinstance(exc, ModelServerAway):
-                lease.begin()
-            raise
         except (TimeoutError, asyncio.CancelledError) as exc:
             try:
-                await asyncio.shield(self.server.interrupt(job, claim))
+                await uninterrupted(self.server.interrupt(job, claim))
             except AgentError:
                 logger.warning("the job could not be interrupted in the model server")
-            if isinstance(exc, TimeoutError):
+            if limit.expired():
                 raise DeadlineExceeded(f"The job took longer than {deadlines.execution_s:g} s.") from exc
+            if isinstance(exc, TimeoutError):
+                raise ModelServerFault("The model server did not answer in time.") from exc
             raise
         else:
             answered = True
+            place.succeeded()
             return result
         finally:
             self.watch.job_ended(job, answered=answered)

@@ -1,8 +1,10 @@
 """Learns how long things take here: jobs by their kind, and the way of a message up to the GPU."""
 
-from collections import deque
+import hashlib
+from collections import OrderedDict, deque
 from dataclasses import dataclass
 
+_MAX_KINDS = 256
 _WEIGHT = 0.3
 """Of the newest observation; what lies ten jobs back counts for a thirtieth."""
 
@@ -38,16 +40,26 @@ class JobForecast:
     """How long jobs take, learned for each kind on its own: something for each job, and something for each unit."""
 
     def __init__(self) -> None:
-        self._lines: dict[str, _Line] = {}
+        self._lines: OrderedDict[bytes, _Line] = OrderedDict()
 
     def predict_s(self, kind: str, units: float) -> float | None:
-        """How long a job will take; None for a kind that has not been seen yet."""
-        line = self._lines.get(kind)
+        """How long a job will take; None for a kind that has not been seen yet, or not for long."""
+        line = self._lines.get(_key(kind))
         return None if line is None else line.at(units)
 
     def learn(self, kind: str, units: float, seconds: float) -> None:
-        """Note how long a job took."""
-        self._lines.setdefault(kind, _Line()).add(units, seconds)
+        """Note how long a job took; of the kinds learned before, the last 255 are kept."""
+        key = _key(kind)
+        line = self._lines.setdefault(key, _Line())
+        line.add(units, seconds)
+        self._lines.move_to_end(key)
+        if len(self._lines) > _MAX_KINDS:
+            self._lines.popitem(last=False)
+
+
+def _key(kind: str) -> bytes:
+    """A kind as it is remembered: callers write parts of it, of any length."""
+    return hashlib.blake2b(kind.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 class LeadTime:

@@ -3,13 +3,14 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, Self
 
 from contract.notice import Notice
 from queue_agent.errors import AgentError, Cancelled, LeaseLost, PlatformFault
 from queue_agent.ports import Claim, Jobs, Queue, QueueMessage
+from queue_agent.progress import Progress, fraction_of
 
 logger = logging.getLogger(__name__)
 
@@ -22,8 +23,6 @@ _BEGUN_BEAT_S = 1.0
 attempt is counted when it ends."""
 _FIRST_RETRY_S = 0.5
 _HAND_BACK_S = 5.0
-
-Progress = Callable[[], Awaitable[float | None]]
 
 
 def lease_s(visibility_s: float) -> float:
@@ -162,8 +161,7 @@ class Lease:
 
     async def _end_heartbeat(self) -> None:
         self._heartbeat.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._heartbeat
+        await asyncio.wait({self._heartbeat})
 
     async def _beat(self) -> None:
         period_s = self._queue.visibility_s / 3
@@ -176,21 +174,22 @@ class Lease:
             try:
                 async with asyncio.timeout(self._ends_s - self._clock()):
                     await self._renew()
-            except (PlatformFault, TimeoutError) as exc:
-                logger.warning("the lease was not renewed: %s", exc or "no answer in time")
+            except LeaseLost as exc:
+                self._stop(exc)
+                return
+            except Exception as exc:
+                unforeseen = not isinstance(exc, PlatformFault | TimeoutError)
+                logger.warning("the lease was not renewed: %s", str(exc) or "no answer in time", exc_info=unforeseen)
                 if self._clock() >= self._ends_s:
                     self._stop(LeaseLost())
                     return
                 pause_s, retry_s = min(retry_s, self._ends_s - self._clock()), 2 * retry_s
-            except LeaseLost as exc:
-                self._stop(exc)
-                return
             else:
                 pause_s, retry_s = period_s, _FIRST_RETRY_S
 
     async def _renew(self) -> None:
         start_s = self._clock()
-        progress = await self._progress() if self.begun else None
+        progress = await fraction_of(self._progress) if self.begun else None
         try:
             cancelled = await self._jobs.renew(
                 self._job, self.claim, lease_s=self._lease_s, attempts=self.attempts, progress=progress

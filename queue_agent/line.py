@@ -2,12 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 
 from queue_agent.batch import Batch
 from queue_agent.forecast import JobForecast, LeadTime
 from queue_agent.ports import Capacity, Work
+from queue_agent.progress import Progress, fraction_of
 
 MAX_HELD = 8
 """Messages held at once, those whose pictures are being stored included: results wait in memory. A model server that
@@ -20,8 +21,6 @@ _WORTH_ASKING_S = 2.0
 """Shorter jobs are over before it matters that their forecast was wrong."""
 _LARGE_ERROR = 1.5
 
-Progress = Callable[[], Awaitable[float | None]]
-
 
 class Place:
     """One message's place in the line, from its receipt to its end."""
@@ -33,6 +32,7 @@ class Place:
         self._work: Work | None = None
         self._ask_progress: Progress | None = None
         self._holds_turn = False
+        self._took_s: float | None = None
         self.batch: Batch | None = None  # what the model server runs it in, once it has begun
 
     @property
@@ -83,12 +83,17 @@ class Place:
     def freed(self) -> None:
         """Note that the model server is done with it and takes the next."""
         if self.batch is not None and self._holds_turn:
-            self.batch.freed()
+            self._took_s = self.batch.elapsed_s
         self.end_turn()
+
+    def succeeded(self) -> None:
+        """Note that the job gave a result: only such a one tells how long others will take."""
+        if self.batch is not None and self._took_s is not None:
+            self.batch.learn(self._took_s)
 
     async def progress(self) -> float | None:
         """Ask how far it is, from 0 to 1; None when it does not run or nobody can tell."""
-        return await self._ask_progress() if self.is_running and self._ask_progress else None
+        return await fraction_of(self._ask_progress) if self.is_running and self._ask_progress else None
 
     def leave(self) -> None:
         """Note that the message is done with, whatever became of it."""

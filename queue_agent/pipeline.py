@@ -34,6 +34,7 @@ from queue_agent.message import Assignment, read_message
 from queue_agent.ports import Claim, Ended, Held, Inputs, Jobs, Queue, QueueMessage, Telemetry
 from queue_agent.results import Results
 from queue_agent.stages import Stages
+from queue_agent.uninterrupted import uninterrupted
 
 logger = logging.getLogger(__name__)
 
@@ -121,7 +122,7 @@ class Pipeline:
             await self.queue.release(job.message, backoff_s(job.message.receive_count))
             return None
         except asyncio.CancelledError:
-            await asyncio.shield(self.queue.release(job.message))
+            await uninterrupted(self.queue.release(job.message))
             raise
 
     async def _keep(
@@ -145,7 +146,7 @@ class Pipeline:
             except asyncio.CancelledError:
                 # A job that was running when its server was lost may be what killed it; a stopped agent proves nothing.
                 blameless = not (lease.begun and self.execution.watch.lost.is_set())
-                await asyncio.shield(lease.hand_back(blameless=blameless, start_s=job.deadlines.start_s))
+                await uninterrupted(lease.hand_back(blameless=blameless, start_s=job.deadlines.start_s))
                 logger.info("given back")
                 raise
 
@@ -155,12 +156,19 @@ class Pipeline:
             await self.endings.conclude(job, lease, notice)
             logger.info("done", extra={"status": notice.status, "attempt": lease.attempts})
         except PassingFault as exc:
-            await self.endings.retry_or_bury(job, lease, exc)
+            await self._retry(job, lease, exc)
         except LeaseLost:
             raise
         except Exception as exc:
             logger.exception("the agent failed")
-            await self.endings.retry_or_bury(job, lease, InternalFault(f"The agent failed ({type(exc).__name__})."))
+            await self._retry(job, lease, InternalFault(f"The agent failed ({type(exc).__name__})."))
+
+    async def _retry(self, job: ClaimedJob, lease: Lease, fault: PassingFault) -> None:
+        if fault.counts:
+            # Else a task that fails before the server gets it would be tried until its message is delivered no more.
+            lease.begin()
+            lease.left_server()
+        await self.endings.retry_or_bury(job, lease, fault)
 
     async def _outcome(self, job: ClaimedJob, lease: Lease, place: Place, preparation: asyncio.Task[Any]) -> Notice:
         """Do the job, unless a former delivery has done it."""

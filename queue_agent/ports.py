@@ -1,5 +1,6 @@
 """What the pipeline asks of the world, as interfaces of a few methods. The edges implement them."""
 
+import math
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass, field
@@ -225,7 +226,7 @@ class Work:
 
     Attributes:
         kind: Jobs of one kind take the same time per unit.
-        units: Sampling steps, or 1 where there are none.
+        units: Sampling steps, or 1 where there are none; clamped to MAX_UNITS.
         together: How many jobs like it the server runs together; 1 where each runs alone.
         last_call: The part of its time that is left when the server decides what to run next: a job that comes later
             may wait for longer, or run alone.
@@ -235,6 +236,10 @@ class Work:
     units: float
     together: int = 1
     last_call: float = 0
+
+    def __post_init__(self) -> None:
+        """Clamp the units."""
+        object.__setattr__(self, "units", units_of(self.units))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -255,6 +260,21 @@ class Capacity:
     def places(self) -> int:
         """How many jobs it may be given at once: what all devices run, and what one of them runs next."""
         return (self.devices + self.ahead) * self.batch
+
+
+MAX_UNITS = 1e6
+"""More than any job has; what a task asks for beyond them is counted as so many."""
+
+
+def units_of(count: object, default: float = 1.0) -> float:
+    """A count as a task gives it, from 1 to MAX_UNITS; ``default`` for what is no number."""
+    try:
+        units = float(count)  # type: ignore[arg-type]
+    except OverflowError:
+        return MAX_UNITS
+    except (TypeError, ValueError):
+        return default
+    return default if math.isnan(units) else min(max(units, 1.0), MAX_UNITS)
 
 
 class Started(Protocol):

@@ -49,8 +49,8 @@ class ModelServerWatch:
     it has been away and is back.
 
     Args:
-        probe: Asks the server; cut off after 5 s. Any error but a ModelServerFault ends the watch; ModelServerLoading
-            says that the server is alive all the same. What it returns is a sign of life: whenever it differs from the
+        probe: Asks the server; cut off after 5 s. Any error counts as no answer, but ModelServerLoading says that the
+            server is alive all the same. What it returns is a sign of life: whenever it differs from the
             last, the server works, or is another one after a restart.
         stall_s: Seconds without movement of any job after which a server that holds one is hung.
         interval_s: Seconds between probes while a still job is held or the server is not alive; else five times that.
@@ -144,6 +144,10 @@ class ModelServerWatch:
             self._on_failure(start_s, str(exc), refused=True, loading=isinstance(exc, ModelServerLoading))
         except TimeoutError:
             self._on_failure(start_s, f"The model server did not answer within {_PROBE_TIMEOUT_S:g} s.")
+        except Exception as exc:
+            if self._failing_since_s is None:
+                logger.exception("the model server's answer to the probe cannot be read")
+            self._on_failure(start_s, f"The model server's answer cannot be read ({type(exc).__name__}).")
         else:
             if sign != self._sign:
                 self._sign = sign

@@ -110,7 +110,8 @@ class Worker:
             if self._turn is not None:
                 self._turn.cancel()
             for job, place in self._jobs.items():
-                if not place.is_through:
+                # What is being given back already would be torn from that.
+                if not place.is_through and not job.cancelling():
                     job.cancel()
             await self._watch.usable.wait()
             logger.info("the model server is back")
@@ -125,6 +126,10 @@ class Worker:
             messages = await self._queue.receive(most)
         except PlatformFault as exc:
             logger.warning("no message could be taken: %s", exc)
+            await asyncio.sleep(_PAUSE_AFTER_FAULT_S)
+            return []
+        except Exception:
+            logger.exception("no message could be taken")
             await asyncio.sleep(_PAUSE_AFTER_FAULT_S)
             return []
         if messages:

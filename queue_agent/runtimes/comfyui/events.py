@@ -21,6 +21,7 @@ from queue_agent.runtimes.comfyui.workflow import WEBSOCKET_CLASS, Workflow
 logger = logging.getLogger(__name__)
 
 _RECONNECT_S = 0.5
+_MAX_FRAME_BYTES = 128 * 1024 * 1024
 _PREVIEW_IMAGE = 1
 _PREVIEW_IMAGE_WITH_METADATA = 4
 _SIGNS_OF_LIFE = ("execution_start", "executing", "progress")
@@ -115,11 +116,14 @@ class EventStream:
                 # Pictures are large; and a server busy with the GPU may leave pings unanswered for long.
                 # Nor is anything compressed: it comes from the same machine, and pictures get no smaller.
                 async with connect(
-                    self._url, max_size=None, ping_interval=None, proxy=None, compression=None
+                    self._url, max_size=_MAX_FRAME_BYTES, ping_interval=None, proxy=None, compression=None
                 ) as socket:
                     await self._read(socket)
             except (OSError, WebSocketException, TimeoutError) as exc:
                 logger.debug("websocket closed: %s", type(exc).__name__)
+            except Exception:
+                # Whatever it was, the next job must find somebody who listens.
+                logger.exception("the websocket's listener failed; it connects again")
             self._connected.clear()
             await asyncio.sleep(_RECONNECT_S)
 
@@ -183,6 +187,7 @@ class EventStream:
 
 
 def _fraction(value: Any, most: Any) -> float | None:
-    return (
-        value / most if isinstance(value, int | float) and isinstance(most, int | float) and 0 < value <= most else None
-    )
+    try:
+        return value / most if 0 < value <= most else None
+    except (TypeError, OverflowError):
+        return None

@@ -9,7 +9,7 @@ from typing import Any
 from contract.task import Task
 from queue_agent.errors import InvalidTask
 from queue_agent.inputs.links import LinkSite, is_link
-from queue_agent.ports import Link
+from queue_agent.ports import Link, units_of
 
 WEBSOCKET_CLASS = "SaveImageWebsocket"
 """The node whose pictures come through the websocket alone."""
@@ -60,7 +60,7 @@ class Workflow:
     def steps(self) -> float:
         """Steps of all samplers together, at least 1."""
         counts = (node["inputs"].get("steps") for node in self.graph.values())
-        return max(1.0, sum(count for count in counts if isinstance(count, int | float)))
+        return max(1.0, sum(units_of(count) for count in counts if isinstance(count, int | float)))
 
     @property
     def kind(self) -> str:

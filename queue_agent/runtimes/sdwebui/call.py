@@ -11,7 +11,7 @@ from contract.task import CHECKPOINT_ATTRIBUTE, Task
 from queue_agent.errors import InvalidTask
 from queue_agent.inputs.links import LinkSite, find_links
 from queue_agent.media import Media
-from queue_agent.ports import Work
+from queue_agent.ports import Work, units_of
 from queue_agent.runtimes.client import write_json
 
 _PATHS: Mapping[str, str] = {
@@ -106,15 +106,7 @@ def _work_of(call: Call) -> Work:
     if not call.generates:
         return Work(call.path, 1)
     shape = [str(body.get(key)) for key in ("width", "height", "batch_size", "sampler_name", "enable_hr")]
-    return Work(" ".join((call.path, *shape)), _count(body.get("steps"), 50) * _count(body.get("n_iter"), 1))
-
-
-def _count(value: Any, default: float) -> float:
-    """A count as SD WebUI would read it; nonsense is its to refuse."""
-    try:
-        return max(float(value), 1.0)
-    except (TypeError, ValueError):
-        return default
+    return Work(" ".join((call.path, *shape)), units_of(body.get("steps"), 50) * units_of(body.get("n_iter")))
 
 
 def call_of(task: Task) -> Call:

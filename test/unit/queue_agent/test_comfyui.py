@@ -3,10 +3,11 @@ import json
 import struct
 
 import pytest
+import websockets.asyncio.server
 from yarl import URL
 
 from queue_agent.errors import ExecutionFailed, InvalidTask, ModelServerFault, Rejected
-from queue_agent.ports import RunSignals
+from queue_agent.ports import MAX_UNITS, RunSignals, Work
 from queue_agent.runtimes.comfyui.driver import ComfyUI
 from queue_agent.runtimes.comfyui.events import EventStream
 from queue_agent.runtimes.comfyui.history import check_ending, has_other_results, refusal, saved_files
@@ -226,6 +227,45 @@ def test_any_ending_of_the_job_is_noticed_and_of_another_job_is_not(stream, kind
         assert not watch.ended.is_set()
         stream._on_event(event(kind, prompt_id="mine"))
         assert watch.ended.is_set()
+
+
+async def test_the_listener_outlives_whatever_a_message_breaks_and_hears_the_next_one():
+    connections = []
+
+    async def serve(socket):
+        connections.append(socket)
+        await socket.recv()
+        await socket.send(event("status"))
+        await socket.send(event("executing", node=None, prompt_id="broken" if len(connections) == 1 else "mine"))
+        await socket.wait_closed()
+
+    def breaks():
+        raise OverflowError("int too large to convert to float")
+
+    async with websockets.asyncio.server.serve(serve, "127.0.0.1", 0) as server, asyncio.timeout(10):
+        stream = EventStream(f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/ws")
+        broken = RunSignals(started=lambda batch=None: None, freed=breaks)
+        with (
+            stream.watch("broken", Workflow(graph()), broken),
+            stream.watch("mine", Workflow(graph()), SIGNALS) as mine,
+        ):
+            assert await stream.wait_until_connected(5)
+            await mine.ended.wait()
+        await stream.aclose()
+    assert len(connections) == 2
+
+
+@pytest.mark.parametrize("steps", [[10**160], [10**400, 0.5], [1e308, 1e308]])
+def test_steps_of_any_size_are_clamped(steps):
+    workflow = Workflow({str(n): {"class_type": "A", "inputs": {"steps": count}} for n, count in enumerate(steps)})
+    assert 1 <= Work(workflow.kind, workflow.steps).units <= MAX_UNITS
+
+
+@pytest.mark.parametrize(("value", "most"), [(1.5, 10**400), (10**400, 1.5), ("1", 2), (None, None), (0, 0)])
+def test_progress_that_makes_no_sense_is_none(stream, value, most):
+    with stream.watch("mine", Workflow(graph()), SIGNALS) as watch:
+        stream._on_event(event("progress", prompt_id="mine", value=value, max=most))
+        assert watch.fraction is None
 
 
 def test_executing_nothing_is_an_ending_too(stream):

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from agentkit import JOB, Queue, Table
 
-from queue_agent.errors import LeaseLost, PlatformFault
+from queue_agent.errors import LeaseLost, ModelServerFault, PlatformFault
 from queue_agent.lease import Lease, lease_s
 
 OUT = PlatformFault("out")
@@ -25,6 +25,12 @@ def lease_of(jobs, queue, claim=None, progress=None):
         progress=progress or nothing,
         clock=asyncio.get_running_loop().time,
     )
+
+
+async def until(condition):
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110 (what is waited for is no event)
+            await asyncio.sleep(0.001)
 
 
 @pytest.fixture
@@ -82,6 +88,43 @@ async def test_a_beat_after_the_beginning_tells_how_far_the_job_is(queue):
         lease.begin()
         await asyncio.sleep(0.25)
     assert told == [None, 0.25]
+
+
+@pytest.mark.parametrize("fault", [ModelServerFault("500"), KeyError("progress")])
+async def test_a_job_whose_progress_nobody_can_tell_is_kept(queue, fault):
+    jobs = Table()
+
+    async def progress():
+        raise fault
+
+    async with lease_of(jobs, queue, progress=progress) as lease:
+        lease.begin()
+        with lease.interruptible():
+            await until(lambda: jobs.writes.count(("renew", 1)) >= 4)
+        lease.check()
+
+
+async def test_a_heartbeat_survives_what_nobody_foresaw(queue, monkeypatch, caplog):
+    monkeypatch.setattr("queue_agent.lease._FIRST_RETRY_S", 0.001)
+    jobs = Table()
+    jobs.broken = {"renew": KeyError("attempts")}
+    async with lease_of(jobs, queue) as lease:
+        await until(lambda: caplog.records)
+        jobs.broken.clear()
+        await until(lambda: jobs.writes)
+        lease.check()
+
+
+async def test_who_is_cancelled_while_a_lease_ends_stays_cancelled(queue):
+    lease = lease_of(Table(), queue)
+
+    async def hold():
+        async with lease:
+            asyncio.current_task().cancel()  # comes at the next await, which is that for the heartbeat's end
+
+    task = asyncio.create_task(hold())
+    await asyncio.wait({task})
+    assert task.cancelled()
 
 
 async def test_a_renewal_that_fails_for_a_while_is_made_up_before_the_lease_ends(queue, monkeypatch):

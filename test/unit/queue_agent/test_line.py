@@ -1,7 +1,9 @@
 import asyncio
+import math
 
 import pytest
 
+from queue_agent.errors import ModelServerFault
 from queue_agent.forecast import JobForecast, LeadTime
 from queue_agent.line import MAX_HELD, Line
 from queue_agent.ports import Capacity, Work
@@ -49,6 +51,7 @@ async def run(line, clock, *, seconds=None, units=1, batch=None, progress=None, 
     if seconds is not None:
         clock.now += seconds
         place.freed()
+        place.succeeded()
         place.leave()
     return place
 
@@ -211,7 +214,9 @@ async def test_as_many_messages_are_asked_for_as_run_together_next(clock):
 async def test_no_more_messages_are_asked_for_than_may_be_held(clock):
     line = line_of(clock, batch=4, ahead=True)
     for _ in range(MAX_HELD - 3):
-        (await run(line, clock, together=4)).freed()
+        place = await run(line, clock, together=4)
+        place.freed()
+        place.succeeded()
     await run(line, clock, together=4)
     clock.now += 20
     assert await asked_for(line) == 2
@@ -281,6 +286,7 @@ async def test_the_forecast_of_a_batch_counts_what_all_of_it_has_to_do(clock):
         clock.now += seconds
         for place in places:
             place.freed()
+            place.succeeded()
             place.leave()
     places = [await run(line, clock, batch=9) for _ in range(3)]
     assert [place.remaining_s for place in places] == pytest.approx([4, 4, 4])
@@ -293,6 +299,68 @@ async def test_a_jobs_progress_is_its_own_and_known_only_while_it_runs(clock):
     assert (await first.progress(), await second.progress()) == (0.25, 0.75)
     second.freed()
     assert await second.progress() is None
+
+
+async def test_a_job_without_a_result_teaches_nothing(clock):
+    line = line_of(clock)
+    await run(line, clock, seconds=10)
+    place = await run(line, clock)
+    clock.now += 0.02
+    place.freed()
+    place.leave()
+    assert (await run(line, clock)).remaining_s == pytest.approx(10)
+
+
+@pytest.mark.parametrize("answer", [ModelServerFault("500"), KeyError("progress"), float("nan"), -1, 2, "half", None])
+async def test_progress_that_nobody_can_tell_harms_nobody(clock, answer):
+    async def progress():
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    line = line_of(clock)
+    place = await run(line, clock, progress=progress)
+    assert await place.progress() is None
+    assert not await is_wanted(line)
+
+
+async def test_progress_that_never_comes_is_not_waited_for(clock, monkeypatch):
+    monkeypatch.setattr("queue_agent.progress._ANSWER_S", 0.001)
+    line = line_of(clock)
+    place = await run(line, clock, progress=asyncio.Event().wait)
+    async with asyncio.timeout(5):
+        assert await place.progress() is None
+
+
+def test_what_callers_write_does_not_fill_the_memory():
+    forecast = JobForecast()
+    for number in range(2000):
+        forecast.learn(f"{number}" + "S" * 100_000, 1, float(number + 1))
+    assert len(forecast._lines) == 256
+    assert max(map(len, forecast._lines)) <= 32
+    assert forecast.predict_s("0" + "S" * 100_000, 1) is None
+    assert forecast.predict_s("1999" + "S" * 100_000, 1) == 2000
+
+
+def test_a_kind_that_is_learned_again_is_kept_and_the_oldest_forgotten():
+    forecast = JobForecast()
+    for number in range(2000):
+        forecast.learn("often", 1, 2.0)
+        forecast.learn(f"once {number} \ud800", 1, 1.0)
+    assert forecast.predict_s("often", 1) == pytest.approx(2.0)
+
+
+HUGE = [10**160, 10**400, float("inf"), float("nan"), -5, 0, "20", "nan", "x", None, [], True]
+
+
+@pytest.mark.parametrize("units", HUGE)
+def test_units_of_any_size_can_be_learned_from(units):
+    forecast = JobForecast()
+    work = Work("k", units)
+    assert 1 <= work.units <= 1e6
+    for other in (1, work.units, 7, work.units):
+        forecast.learn("k", other, 2.0)
+        assert math.isfinite(forecast.predict_s("k", work.units))
 
 
 def test_the_forecast_follows_the_newest_jobs():

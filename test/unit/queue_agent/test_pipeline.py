@@ -148,6 +148,14 @@ async def test_a_job_over_its_deadline_is_interrupted_in_the_server_and_fails(me
     assert agent.notices.sent[0].error.code == "deadline_exceeded"
 
 
+async def test_a_time_out_of_the_driver_is_not_taken_for_the_jobs_deadline(message):
+    agent = Agent(TimeoutError(), timeout_s=3600)
+    await agent.handle(message)
+    assert agent.queue.log == [("release", 5)]
+    assert agent.server.interrupted == [JOB]
+    assert not agent.notices.sent
+
+
 async def test_a_cancelled_job_is_interrupted_and_its_message_given_back_at_once(message):
     agent = Agent(30)
     handling = asyncio.create_task(agent.handle(message))

@@ -11,7 +11,14 @@ from agentkit import JOB, NAMES, Agent, Table, picture
 from contract.job_record import JobRecord, JobState
 from contract.notice import Problem
 from queue_agent.endings import MAX_ATTEMPTS
-from queue_agent.errors import ExecutionFailed, LeaseLost, ModelServerAway, ModelServerFault, PlatformFault
+from queue_agent.errors import (
+    ContentMissing,
+    ExecutionFailed,
+    LeaseLost,
+    ModelServerAway,
+    ModelServerFault,
+    PlatformFault,
+)
 from queue_agent.ports import Ended, Held
 
 
@@ -86,7 +93,31 @@ async def test_an_attempt_counts_only_if_the_model_server_got_the_job(message, f
     assert agent.jobs.writes == [("claim",), written]
 
 
-async def test_what_fails_before_the_model_server_has_the_job_never_uses_its_attempts_up(message):
+BROKEN = [
+    (KeyError("class_type"), "internal_error"),
+    (ModelServerFault("The model server answers 500 to object_info/..."), "model_server_failed"),
+    (ContentMissing(), "platform_failed"),
+]
+
+
+@pytest.mark.parametrize(("fault", "code"), BROKEN)
+async def test_a_preparation_that_fails_counts_as_an_attempt_and_is_not_tried_for_ever(message, fault, code):
+    async def prepare(task, inputs):
+        raise fault
+
+    for attempt in range(1, MAX_ATTEMPTS):
+        agent = Agent(jobs=Table(number=attempt, attempt=attempt))
+        agent.server.prepare = prepare
+        await agent.handle(message)
+        assert agent.jobs.writes == [("claim",), ("hand back", attempt, "counted")]
+    agent = Agent(jobs=Table(number=MAX_ATTEMPTS, attempt=MAX_ATTEMPTS))
+    agent.server.prepare = prepare
+    await agent.handle(message)
+    assert agent.queue.log == [("bury", code)]
+    assert agent.notices.sent[0].error.code == code
+
+
+async def test_what_the_platform_fails_in_before_the_model_server_has_the_job_uses_no_attempt_up(message):
     agent = Agent(jobs=Table(number=50, attempt=MAX_ATTEMPTS))
 
     async def prepare(task, inputs):

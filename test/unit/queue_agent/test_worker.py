@@ -1,7 +1,7 @@
 import asyncio
 
 import pytest
-from agentkit import JOB, Agent, picture, worker_of
+from agentkit import JOB, Agent, Table, picture, worker_of
 
 from queue_agent import worker as worker_module
 from queue_agent.errors import ModelServerFault, PlatformFault
@@ -194,8 +194,74 @@ async def test_a_watch_that_dies_ends_the_worker_loudly():
     async def broken():
         raise RuntimeError("a bug")
 
-    agent.watch._probe = broken
+    agent.watch.look = broken
     agent.watch._seen_s -= 60
     running, _ = worker_of(agent)
     with pytest.raises(RuntimeError, match="a bug"):
         await asyncio.wait_for(running, 1)
+
+
+async def test_a_job_that_is_being_given_back_when_its_server_is_lost_is_not_torn_from_that(message):
+    agent = Agent(ModelServerFault("nonsense"), jobs=Table())
+    agent.queue.waiting = [message]
+    giving_back, go_on = asyncio.Event(), asyncio.Event()
+    release = agent.queue.release
+
+    async def slowly(message, delay_s=0):
+        giving_back.set()
+        await go_on.wait()
+        await release(message, delay_s)
+
+    agent.queue.release = slowly
+    running, stop = worker_of(agent)
+    await asyncio.wait_for(giving_back.wait(), 5)
+    agent.watch.usable.clear()
+    agent.watch.lost.set()
+    await asyncio.sleep(0.01)
+    go_on.set()
+    stop.set()
+    await asyncio.wait_for(running, 5)
+    assert agent.jobs.writes.count(("hand back", 1, "counted")) == 1
+    assert agent.queue.log == [("release", 5)]
+
+
+async def test_a_job_that_is_cancelled_again_and_again_is_given_back_all_the_same(message):
+    agent = Agent(30, jobs=Table())
+    go_on = asyncio.Event()
+    release = agent.queue.release
+
+    async def slowly(message, delay_s=0):
+        await go_on.wait()
+        await release(message, delay_s)
+
+    agent.queue.release = slowly
+    job = asyncio.create_task(agent.handle(message))
+    while not agent.server.runs:  # noqa: ASYNC110 (what is waited for is no event)
+        await asyncio.sleep(0)
+    for _ in range(5):
+        job.cancel()
+        await asyncio.sleep(0.001)
+    go_on.set()
+    await asyncio.wait({job})
+    assert job.cancelled()
+    assert agent.server.interrupted == [JOB]
+    assert agent.queue.log == [("release", 0)]
+
+
+async def test_a_worker_survives_an_error_that_nobody_foresaw_when_it_takes_messages(message, monkeypatch):
+    monkeypatch.setattr("queue_agent.worker._PAUSE_AFTER_FAULT_S", 0)
+    agent = Agent(picture())
+    agent.queue.waiting = [message]
+    receive = agent.queue.receive
+
+    async def broken(most=1):
+        agent.queue.receive = receive
+        raise KeyError("Messages")
+
+    agent.queue.receive = broken
+    running, stop = worker_of(agent)
+    while not agent.queue.log:  # noqa: ASYNC110 (what is waited for is no event)
+        await asyncio.sleep(0.001)
+    stop.set()
+    await asyncio.wait_for(running, 5)
+    assert agent.queue.log == ["delete"]

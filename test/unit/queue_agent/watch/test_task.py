@@ -77,11 +77,24 @@ async def test_the_task_finds_a_server_lost_and_back_without_being_asked(server,
         assert state_of(watch) is State.ALIVE
 
 
+async def test_an_answer_that_nobody_can_read_counts_as_none_and_the_watch_goes_on(watch, server, looking, caplog):
+    server.fault = KeyError("workers")
+    await looking(60)
+    assert state_of(watch) is State.LOST
+    assert "cannot be read (KeyError)" in watch.verdict().reason
+    assert sum(record.exc_info is not None for record in caplog.records) == 1
+    server.fault = None
+    await looking(60)
+    assert state_of(watch) is State.ALIVE
+
+
 async def test_a_watch_that_breaks_ends_with_its_error_and_says_so_in_the_log(caplog):
-    async def probe():
+    async def look():
         raise ZeroDivisionError
 
-    watch = ModelServerWatch(probe, stall_s=STALL_S, interval_s=0.001)
+    watch = ModelServerWatch(look, stall_s=STALL_S, interval_s=0.001)
+    watch.look = look
+    watch._seen_s -= 60
     task = watch.start()
     await asyncio.wait({task}, timeout=5)
     assert isinstance(task.exception(), ZeroDivisionError)
