@@ -7,12 +7,16 @@ from http import HTTPStatus
 from typing import Any
 
 from contract import strict_json
+from contract.checkpoints import infotext_pairs
 from queue_agent.errors import AgentError, ExecutionFailed, ModelServerFault, NoOutput, Rejected
 from queue_agent.media import identify
 from queue_agent.ports import Output, Result
 from queue_agent.runtimes.client import Answer, AnswerStream, read_json
 from queue_agent.runtimes.sdwebui.sieve import PICTURE_KINDS, Sieve
 from queue_agent.runtimes.wording import is_out_of_room, shorten
+
+_NOT_OF_THE_TASK = frozenset({401, 403, 407, 408, 429, 502, 503, 504})
+_MAX_SEED_DIGITS = 20
 
 
 async def result_of(answer: AnswerStream) -> Result:
@@ -33,17 +37,23 @@ async def result_of(answer: AnswerStream) -> Result:
     encoded = body.pop("images", None)
     if encoded is None:
         encoded = [image] if (image := body.pop("image", None)) else []
-    first = info.get("index_of_first_image", 0)  # a grid may stand before it
-    seeds = info.get("all_seeds") or []
+    if not isinstance(encoded, list):
+        raise ModelServerFault("The model server's answer holds no list of pictures.")
+    seeds = _seeds(info, len(encoded))
+    first = len(encoded) - len(seeds)
     outputs = [
-        Output(_picture(image, sieve.pictures), seeds[index] if index < len(seeds) else None)
-        for index, image in enumerate(encoded[first if isinstance(first, int) else 0 :])
+        Output(_picture(image, sieve.pictures), seed) for image, seed in zip(encoded[first:], seeds, strict=True)
     ]
     if not outputs:
         raise NoOutput("The model server answered without a picture.")
-    parameters = body.pop("parameters", None) or {}
-    rest = {**body, "info": info} if info else body
-    return Result(outputs=outputs, parameters=parameters, answer=rest, model=info.get("sd_model_name"))
+    parameters = body.pop("parameters", None)
+    model = info.get("sd_model_name")
+    return Result(
+        outputs=outputs,
+        parameters=parameters if isinstance(parameters, dict) else {},
+        answer={**body, "info": info} if info else body,
+        model=model if isinstance(model, str) else None,
+    )
 
 
 def fault_of(answer: Answer) -> AgentError:
@@ -57,7 +67,7 @@ def fault_of(answer: Answer) -> AgentError:
         body = strict_json.loads(answer.body)
     except ValueError:
         body = None
-    if not isinstance(body, dict) or status in {401, 403, 502, 503, 504} or body == {"detail": "Not Found"}:
+    if not isinstance(body, dict) or _is_anothers(status, body):
         return ModelServerFault(f"The model server answers {status}.")
     detail = body.get("detail")
     if isinstance(detail, list):
@@ -76,14 +86,42 @@ def fault_of(answer: Answer) -> AgentError:
     return (Rejected if refused else ExecutionFailed)(shorten(prefix + words))
 
 
+def _is_anothers(status: int, body: Mapping[str, Any]) -> bool:
+    """Whether an error tells of the server or of what stands before it, and not of the task."""
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR and "error" not in body:
+        return True
+    return status in _NOT_OF_THE_TASK or body == {"detail": "Not Found"}
+
+
 def _info(text: Any) -> dict[str, Any]:
-    if not isinstance(text, str):
-        return {}
-    try:
-        info = strict_json.loads(text)
-    except ValueError:
-        return {}
-    return info if isinstance(info, dict) else {}
+    """What the server tells of its pictures; extensions leave NaN in it, which becomes null as in ``parameters``."""
+    if isinstance(text, str):
+        try:
+            text = read_json(text.encode(errors="surrogatepass"))
+        except ModelServerFault:
+            return {}
+    return text if isinstance(text, dict) else {}
+
+
+def _seeds(info: Mapping[str, Any], images: int) -> list[int | None]:
+    """The seed of each picture that counts, None where none is told.
+
+    A grid may stand before the first picture. It is one only if there are more pictures than seeds: an extension may
+    have put an animation in the place of all of them.
+    """
+    seeds, texts, first = info.get("all_seeds"), info.get("infotexts"), info.get("index_of_first_image")
+    seeds = seeds if isinstance(seeds, list) else []
+    first = first if isinstance(first, int) and len(seeds) < images and 0 <= first < images else 0
+    texts = texts[first:] if isinstance(texts, list) and len(texts) == images else []
+    return [_seed(index, seeds, texts) for index in range(images - first)]
+
+
+def _seed(index: int, seeds: list[Any], texts: list[Any]) -> int | None:
+    """A script may leave the -1 that was asked for among the seeds; the picture's infotext has the one it drew with."""
+    if index < len(seeds) and isinstance(seeds[index], int) and seeds[index] >= 0:
+        return int(seeds[index])
+    told = infotext_pairs(texts[index]).get("Seed", "") if index < len(texts) and isinstance(texts[index], str) else ""
+    return int(told) if told.isdecimal() and len(told) <= _MAX_SEED_DIGITS else None
 
 
 def _picture(image: Any, pictures: Mapping[str, bytes]) -> bytes:

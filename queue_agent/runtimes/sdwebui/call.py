@@ -7,12 +7,15 @@ from typing import Any, Self
 
 import pybase64
 
+from contract.checkpoints import MAX_CHECKPOINT_CHARS, named_checkpoints
+from contract.faults import field_path
 from contract.task import CHECKPOINT_ATTRIBUTE, Task
 from queue_agent.errors import InvalidTask
 from queue_agent.inputs.links import LinkSite, find_links
 from queue_agent.media import Media
 from queue_agent.ports import Work, units_of
 from queue_agent.runtimes.client import write_json
+from queue_agent.runtimes.sdwebui.infotext import overridden_by, without_checkpoint
 
 _PATHS: Mapping[str, str] = {
     "text-to-image": "txt2img",
@@ -20,6 +23,7 @@ _PATHS: Mapping[str, str] = {
     "extra-single-image": "extra-single-image",
     "extra-batch-images": "extra-batch-images",
 }
+_GENERATING = frozenset({"txt2img", "img2img"})
 _PLATFORM_KEYS = (
     "task",
     CHECKPOINT_ATTRIBUTE,
@@ -46,12 +50,14 @@ class Call:
         path: Below /sdapi/v1/.
         body: The request's JSON.
         checkpoint: The checkpoint that the task asks for; None keeps the loaded one.
+        other_checkpoints: Further ones that it names, as a refiner.
         link_sites: Links in the body that images must replace.
     """
 
     path: str
     body: dict[str, Any]
     checkpoint: str | None
+    other_checkpoints: tuple[str, ...]
     link_sites: list[LinkSite]
 
     @property
@@ -62,7 +68,7 @@ class Call:
     @property
     def generates(self) -> bool:
         """Whether a checkpoint draws; upscaling needs none."""
-        return self.path in {"txt2img", "img2img"}
+        return self.path in _GENERATING
 
     def put_images(self, fetched: Mapping[str, Media]) -> None:
         """Replace every link by its image in base64."""
@@ -79,6 +85,7 @@ class PreparedCall:
         path: Below /sdapi/v1/.
         content: The request's JSON, written beforehand: a free GPU must not wait for it.
         checkpoint: The checkpoint that the task asks for; None keeps the loaded one.
+        other_checkpoints: Further ones that it names, as a refiner.
         overridden: Names of the settings that the task overrides.
         work: How much it has to do.
     """
@@ -86,6 +93,7 @@ class PreparedCall:
     path: str
     content: bytes
     checkpoint: str | None
+    other_checkpoints: tuple[str, ...]
     overridden: frozenset[str]
     work: Work
 
@@ -96,9 +104,16 @@ class PreparedCall:
             path=call.path,
             content=write_json(call.body),
             checkpoint=call.checkpoint if call.generates else None,
-            overridden=frozenset(call.body.get("override_settings") or ()),
+            other_checkpoints=call.other_checkpoints if call.generates else (),
+            overridden=frozenset(call.body.get("override_settings") or ()) | overridden_by(call.body.get("infotext")),
             work=_work_of(call),
         )
+
+    def content_for(self, job: str) -> bytes:
+        """The request's JSON under the job's id, by which the server's own log and progress name it."""
+        if self.path not in _GENERATING:
+            return self.content
+        return b'{"force_task_id":"' + job.encode() + b'",' + self.content.removeprefix(b"{")
 
 
 def _work_of(call: Call) -> Work:
@@ -119,16 +134,22 @@ def call_of(task: Task) -> Call:
     path = _PATHS.get(tasktype)
     if path is None:
         raise InvalidTask(f"SD WebUI has no task type {tasktype}; it has {', '.join(_PATHS)}.")
-    body = copy.deepcopy(task.content or {})
+    content = task.content or {}
+    checkpoint, others = _checkpoints_in(content)
+    # Null stands for what is left out; SD WebUI takes it for a value in fields that have no such value.
+    body = {key: value for key, value in copy.deepcopy(content).items() if value is not None}
     scripts = _mapping(body, "alwayson_scripts")
     platform = {key: scripts.pop(key) for key in _PLATFORM_KEYS if key in scripts}
     settings = {**_mapping(body, "override_settings"), **_mapping(platform, "override_settings")}
-    checkpoint = platform.get(CHECKPOINT_ATTRIBUTE) or settings.get(CHECKPOINT_ATTRIBUTE)
     settings.pop(CHECKPOINT_ATTRIBUTE, None)
+    body.pop(CHECKPOINT_ATTRIBUTE, None)
+    body.pop("force_task_id", None)
+    if isinstance(infotext := body.get("infotext"), str):
+        body["infotext"] = without_checkpoint(infotext)
     if platform.get("sd_vae"):
         settings["sd_vae"] = platform["sd_vae"]
     _put_image_link(body, path, platform.get("image_link"))
-    call = Call(path, body, str(checkpoint) if checkpoint else None, [])
+    call = Call(path, body, checkpoint, others, [])
     if call.generates:
         body["alwayson_scripts"] = scripts
         body["override_settings"] = settings
@@ -140,6 +161,16 @@ def call_of(task: Task) -> Call:
         body.pop("override_settings", None)
     call.link_sites = list(find_links(body, call.image_fields))
     return call
+
+
+def _checkpoints_in(content: Mapping[str, Any]) -> tuple[str | None, tuple[str, ...]]:
+    """The checkpoint that draws, and all others that a task names, each once."""
+    named = list(named_checkpoints(content))
+    for one in named:
+        if not isinstance(one.name, str) or len(one.name) > MAX_CHECKPOINT_CHARS:
+            raise InvalidTask(f"{field_path(one.path)} must be text of at most {MAX_CHECKPOINT_CHARS} characters.")
+    drawing = next((one.name for one in named if one.draws), None)
+    return drawing, tuple(dict.fromkeys(one.name for one in named if one.name != drawing))
 
 
 def _put_image_link(body: dict[str, Any], path: str, link: Any) -> None:

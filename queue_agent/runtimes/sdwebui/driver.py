@@ -80,12 +80,10 @@ class SdWebUI:
     async def run(self, prepared: PreparedCall, job: str, claim: int, signals: RunSignals) -> Result:
         """Run a call."""
         signals.started()
-        if prepared.checkpoint and self._dynamic_model:
-            await self._options.load_checkpoint(prepared.checkpoint)
-        elif prepared.checkpoint:
-            await self._options.require_checkpoint(prepared.checkpoint)
+        await self._use_checkpoints(prepared)
         await self._options.make_restorable(prepared.overridden)
-        call = self._client.stream("POST", prepared.path, data=prepared.content, headers=_JSON, timeout_s=None)
+        content = prepared.content_for(job)
+        call = self._client.stream("POST", prepared.path, data=content, headers=_JSON, timeout_s=None)
         answered = False
         try:
             async with call as answer:
@@ -100,6 +98,15 @@ class SdWebUI:
                 with suppress(ModelServerFault):
                     await self.interrupt(job, claim)
             raise
+
+    async def _use_checkpoints(self, prepared: PreparedCall) -> None:
+        check = self._options.find_checkpoint if self._dynamic_model else self._options.require_checkpoint
+        for name in prepared.other_checkpoints:
+            await check(name)
+        if prepared.checkpoint and self._dynamic_model:
+            await self._options.load_checkpoint(prepared.checkpoint)
+        elif prepared.checkpoint:
+            await self._options.require_checkpoint(prepared.checkpoint)
 
     async def vital_sign(self) -> object:
         """Which job, batch and step the server is at; its flags would change by our interrupt alone."""

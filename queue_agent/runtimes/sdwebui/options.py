@@ -5,11 +5,12 @@ from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any
 
-from contract.checkpoints import same_checkpoint
+from contract.checkpoints import is_checkpoint_hash, same_checkpoint
 from contract.task import CHECKPOINT_ATTRIBUTE
 from queue_agent.errors import ModelServerFault, Rejected
 from queue_agent.runtimes.client import ModelServerClient
 from queue_agent.runtimes.sdwebui.answer import fault_of
+from queue_agent.runtimes.wording import shorten_name
 
 logger = logging.getLogger(__name__)
 
@@ -32,8 +33,24 @@ class Options:
     async def load_checkpoint(self, wanted: str) -> None:
         """Make the server draw with a checkpoint, by any of its names.
 
-        The name is looked up first: the server would take an unknown one without a word. A file that is not listed
-        yet is looked for once more.
+        Raises:
+            Rejected: There is no such checkpoint; the message lists those there are.
+        """
+        title = await self.find_checkpoint(wanted)
+        current = await self._current()
+        wanted_options: dict[str, Any] = {}
+        if self._cached_checkpoints not in {None, current.get(_CACHED)}:
+            # Before the checkpoint: the server sets options in their order, and would drop the present one first.
+            wanted_options[_CACHED] = self._cached_checkpoints
+        if not same_checkpoint(str(current.get(CHECKPOINT_ATTRIBUTE)), title):
+            wanted_options[CHECKPOINT_ATTRIBUTE] = title
+        if wanted_options:
+            await self._post("options", wanted_options)
+
+    async def find_checkpoint(self, wanted: str) -> str:
+        """The title of a checkpoint, by any of its names or by its hash.
+
+        The server would take an unknown name without a word. A file that is not listed yet is looked for once more.
 
         Raises:
             Rejected: There is no such checkpoint; the message lists those there are.
@@ -45,16 +62,8 @@ class Options:
             title = _find(models, wanted)
             if title is None:
                 names = ", ".join(str(model.get("title")) for model in models) or "none"
-                raise Rejected(f"There is no checkpoint {wanted}; there are: {names}.")
-        current = await self._current()
-        wanted_options: dict[str, Any] = {}
-        if self._cached_checkpoints not in {None, current.get(_CACHED)}:
-            # Before the checkpoint: the server sets options in their order, and would drop the present one first.
-            wanted_options[_CACHED] = self._cached_checkpoints
-        if not same_checkpoint(str(current.get(CHECKPOINT_ATTRIBUTE)), title):
-            wanted_options[CHECKPOINT_ATTRIBUTE] = title
-        if wanted_options:
-            await self._post("options", wanted_options)
+                raise Rejected(f"There is no checkpoint {shorten_name(wanted)}; there are: {names}.")
+        return title
 
     async def require_checkpoint(self, wanted: str) -> None:
         """Make sure that the loaded checkpoint is the one a task asks for.
@@ -62,9 +71,13 @@ class Options:
         Raises:
             Rejected: Another one is loaded.
         """
-        loaded = (await self._current()).get(CHECKPOINT_ATTRIBUTE)
-        if loaded and not same_checkpoint(str(loaded), wanted):
-            raise Rejected(f"This runtime serves the checkpoint {loaded}, not {wanted}.")
+        current = await self._current()
+        loaded = current.get(CHECKPOINT_ATTRIBUTE)
+        if not loaded or same_checkpoint(str(loaded), wanted):
+            return
+        hashes = (str(loaded).rpartition("[")[2].removesuffix("]"), str(current.get("sd_checkpoint_hash") or ""))
+        if not is_checkpoint_hash(wanted) or not any(known.startswith(wanted.lower()) for known in hashes):
+            raise Rejected(f"This runtime serves the checkpoint {loaded}, not {shorten_name(wanted)}.")
 
     async def make_restorable(self, keys: Iterable[str]) -> None:
         """Save the present values of settings that a task overrides.

@@ -4,6 +4,7 @@ from typing import Any
 
 from queue_agent.errors import Rejected
 from queue_agent.runtimes.client import ModelServerClient
+from queue_agent.runtimes.wording import shorten_name
 
 _LISTS = {
     "upscaler_1": ("upscalers",),
@@ -49,5 +50,5 @@ class Upscalers:
         found = self._find(wanted, lists)
         if found is None:
             known = [known for name in lists for known in self._names[name].values()]
-            raise Rejected(f"There is no upscaler {wanted}; there are: {', '.join(known)}.")
+            raise Rejected(f"There is no upscaler {shorten_name(wanted)}; there are: {', '.join(known)}.")
         return found

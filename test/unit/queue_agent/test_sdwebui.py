@@ -5,11 +5,12 @@ import tracemalloc
 
 import pytest
 
+from contract.checkpoints import infotext_pairs
 from queue_agent.errors import ExecutionFailed, InvalidTask, ModelServerFault, NoOutput, Rejected
 from queue_agent.media import identify
 from queue_agent.runtimes.client import Answer, AnswerStream
 from queue_agent.runtimes.sdwebui.answer import fault_of, result_of
-from queue_agent.runtimes.sdwebui.call import call_of
+from queue_agent.runtimes.sdwebui.call import PreparedCall, call_of
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
 ENCODED = base64.b64encode(PNG).decode()
@@ -36,6 +37,48 @@ def test_the_platforms_keys_are_stripped_and_real_scripts_are_kept(make_task):
 def test_a_checkpoint_in_override_settings_is_taken_out_and_asked_for_properly(make_task):
     call = call_of(make_task({"override_settings": {"sd_model_checkpoint": "b"}}))
     assert (call.checkpoint, call.body["override_settings"]) == ("b", {})
+
+
+def test_a_checkpoint_at_the_top_is_asked_for_as_well_and_a_field_goes_before_an_infotext(make_task):
+    infotext = "a\nSteps: 2, Seed: 1, Model hash: 0000000002, Model: c"
+    call = call_of(make_task({"sd_model_checkpoint": "b", "infotext": infotext, "refiner_checkpoint": "d"}))
+    assert (call.checkpoint, call.other_checkpoints) == ("b", ("d", "c"))
+    assert "sd_model_checkpoint" not in call.body
+    assert call_of(make_task({"infotext": infotext})).checkpoint == "c"
+
+
+def test_the_server_does_not_read_a_checkpoint_from_an_infotext_by_itself(make_task):
+    call = call_of(make_task({"infotext": "Model hash: 1\nSteps: 2, Seed: 1, Model hash: 0000000002, Clip skip: 2"}))
+    assert call.body["infotext"].startswith("Model hash: 1\n")
+    assert infotext_pairs(call.body["infotext"]).keys() == {"Steps", "Seed", "Model hash of the picture", "Clip skip"}
+
+
+def test_settings_that_an_infotext_may_override_are_saved_beforehand(make_task):
+    content = {"infotext": "a\nSteps: 2, Seed: 1, Clip skip: 2", "override_settings": {"x": 1}}
+    overridden = PreparedCall.of(call_of(make_task(content))).overridden
+    assert {"CLIP_stop_at_last_layers", "sd_vae", "eta_noise_seed_delta", "x"} < overridden
+    assert PreparedCall.of(call_of(make_task({"override_settings": {"x": 1}}))).overridden == {"x"}
+
+
+@pytest.mark.parametrize("name", [5, ["b"], "b" * 513])
+def test_a_checkpoint_that_is_no_name_is_an_invalid_task(make_task, name):
+    with pytest.raises(InvalidTask, match=r"override_settings\.sd_model_checkpoint must be text"):
+        call_of(make_task({"override_settings": {"sd_model_checkpoint": name}}))
+
+
+@pytest.mark.parametrize(
+    ("tasktype", "field"), [("text-to-image", "steps"), ("extra-single-image", "upscaling_resize")]
+)
+def test_null_stands_for_what_is_left_out(make_task, tasktype, field):
+    assert field not in call_of(make_task({field: None, "alwayson_scripts": None}, tasktype)).body
+
+
+def test_a_job_goes_to_the_server_under_its_own_id_whatever_the_task_says(make_task):
+    prepared = PreparedCall.of(call_of(make_task({"prompt": "x", "force_task_id": "mine"})))
+    sent = json.loads(prepared.content_for("job-1"))
+    assert (sent["force_task_id"], sent["prompt"]) == ("job-1", "x")
+    upscale = PreparedCall.of(call_of(make_task({"image": ENCODED}, "extra-single-image")))
+    assert upscale.content_for("job-1") == upscale.content
 
 
 def test_a_task_can_neither_keep_its_settings_for_later_ones_nor_withhold_its_pictures(make_task):
@@ -111,6 +154,41 @@ async def test_the_grid_before_the_pictures_is_left_out():
     grid = base64.b64encode(b"GIF89a" + bytes(20)).decode()
     result = await read(generated([grid, ENCODED, ENCODED], all_seeds=[1, 2], index_of_first_image=1))
     assert [(output.content, output.seed) for output in result.outputs] == [(PNG, 1), (PNG, 2)]
+
+
+async def test_an_animation_in_the_place_of_all_pictures_is_no_grid():
+    info = {"all_seeds": [5, 6], "index_of_first_image": 1}
+    assert [output.seed for output in (await read(generated([ENCODED], **info))).outputs] == [5]
+    assert [output.seed for output in (await read(generated([ENCODED, ENCODED], **info))).outputs] == [5, 6]
+
+
+@pytest.mark.parametrize("number", ["1.5", "NaN", "Infinity", "-Infinity"])
+async def test_numbers_that_json_does_not_have_cost_nothing_else_in_info(number):
+    info = '{"all_seeds":[7,8],"index_of_first_image":1,"sd_model_name":"base","extra":{"x":@}}'.replace("@", number)
+    result = await read({"images": [ENCODED] * 3, "parameters": {}, "info": info})
+    assert ([output.seed for output in result.outputs], result.model) == ([7, 8], "base")
+    assert result.answer["info"]["extra"] == {"x": 1.5 if number == "1.5" else None}
+
+
+@pytest.mark.parametrize(
+    "info",
+    [
+        {"all_seeds": 7, "index_of_first_image": "x", "sd_model_name": 5, "infotexts": "no"},
+        {"all_seeds": [None], "index_of_first_image": -1, "infotexts": [3]},
+        {"all_seeds": ["7"], "index_of_first_image": 9, "infotexts": ["Steps: 1, Seed: many, Size: 1x1"]},
+    ],
+)
+async def test_nonsense_in_info_costs_no_picture(info):
+    result = await read(generated([ENCODED], **info))
+    assert ([output.seed for output in result.outputs], result.model) == ([None], None)
+
+
+async def test_a_seed_that_the_list_does_not_tell_stands_in_the_pictures_infotext():
+    texts = [f"a dog\nSteps: 2, Sampler: Euler, Seed: {seed}, Size: 64x64" for seed in (40, 41, 42)]
+    listed = await read(generated([ENCODED] * 3, all_seeds=[-1], infotexts=texts))
+    assert [output.seed for output in listed.outputs] == [40, 41, 42]
+    behind_a_grid = await read(generated([ENCODED] * 3, all_seeds=[-1, -1], infotexts=texts, index_of_first_image=1))
+    assert [output.seed for output in behind_a_grid.outputs] == [41, 42]
 
 
 async def test_pictures_beyond_the_seeds_are_kept():
@@ -254,6 +332,8 @@ async def test_an_answer_that_makes_no_sense_is_the_servers_fault(body):
             "401",
         ),
         (404, {"detail": "Not Found"}, ModelServerFault, "404"),
+        (500, {"message": "upstream went away"}, ModelServerFault, "500"),
+        (429, {"detail": "slow down"}, ModelServerFault, "429"),
         (502, b"<html>bad gateway</html>", ModelServerFault, "502"),
         (500, b"Internal Server Error", ModelServerFault, "500"),
     ],
