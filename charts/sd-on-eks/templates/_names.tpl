@@ -22,8 +22,39 @@
 {{ .Values.runtime.serviceAccountName | default (include "sd-on-eks.name" .) }}
 {{- end }}
 
+{{/*
+What Kubernetes lets nobody change in a volume and its claim, as YAML. Names follow it, so that an upgrade makes new ones
+and takes the old ones away once the last pod has left them.
+*/}}
+{{- define "sd-on-eks.fixedOfVolume" -}}
+{{- $persistence := .Values.runtime.persistence -}}
+accessModes: {{ $persistence.accessModes | toJson }}
+storage: {{ $persistence.size | quote }}
+storageClassName: {{ $persistence.storageClass | quote }}
+volumeAttributes:
+  bucketName: {{ $persistence.bucketName | quote }}
+  {{- with $persistence.cacheSize }}
+  cache: emptyDir
+  cacheEmptyDirSizeLimit: {{ . | quote }}
+  {{- end }}
+  mountpointContainerResourcesRequestsMemory: {{ $persistence.mountMemory | quote }}
+{{- end }}
+
+{{- define "sd-on-eks.volumeHash" -}}
+{{ include "sd-on-eks.fixedOfVolume" . | fromYaml | toJson | sha256sum | trunc 8 }}
+{{- end }}
+
+{{/* Name and handle of the volume: two volumes with one handle are one to the driver. */}}
+{{- define "sd-on-eks.volumeName" -}}
+{{ include "sd-on-eks.clusterName" . }}-{{ include "sd-on-eks.volumeHash" . }}
+{{- end }}
+
 {{- define "sd-on-eks.claimName" -}}
-{{ .Values.runtime.persistence.existingClaim | default (printf "%s-models" (include "sd-on-eks.name" .)) }}
+{{- with .Values.runtime.persistence.existingClaim -}}
+{{ . }}
+{{- else -}}
+{{ include "sd-on-eks.name" . }}-models-{{ include "sd-on-eks.volumeHash" . }}
+{{- end -}}
 {{- end }}
 
 {{/* Labels by which the release's pods are found; they never change. */}}
