@@ -1,7 +1,6 @@
 """The stack's own step, and the account it goes to."""
 
 import threading
-import time
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
@@ -84,9 +83,7 @@ class TestTheStack:
         told = []
         threading.Timer(0.3, lambda: setattr(held, "status", "UPDATE_COMPLETE")).start()
         stack = Stack(world.client("cloudformation"), "sdoneksStack")
-        began = time.monotonic()
         assert stack.watch(told.append, since=datetime.now(UTC) - timedelta(hours=1)) == "UPDATE_COMPLETE"
-        assert time.monotonic() - began > 0.25
         assert len({event.id for event in told}) == len(told) > 0
 
 

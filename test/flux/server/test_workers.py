@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 LONG = {"num_inference_steps": 50}
@@ -69,9 +68,7 @@ async def test_a_hung_worker_is_ended_and_its_job_drawn_again(gatherer, connect)
     client = await connect(gatherer)
     job_id = await client.post_job()
     await client.until(job_id, "progress")
-    hung = time.monotonic()
     await client.until(job_id, "state", "waiting")
-    assert time.monotonic() - hung > 0.9
     gatherer.faults()
     assert (await client.end(job_id))["state"] == "succeeded"
     losses = [line["reason"] for line in gatherer.log if line["message"] == "a worker is lost"]
@@ -139,10 +136,11 @@ async def test_a_job_that_cost_a_worker_is_never_brought_to_a_busy_one(pair, con
     innocent = await client.post_job(num_inference_steps=75)
     await client.until(innocent, "progress")
     guilty = await client.post_job("poison", width=128)
+    told = [content.get("state") async for _, content in client.events(innocent)]
     ended = await asyncio.gather(*map(client.end, (innocent, guilty)))
     pair.faults()
     assert [job["state"] for job in ended] == ["succeeded", "failed"]
-    assert ended[0]["timings_s"]["queue"] < 1, "the innocent job was drawn twice"
+    assert "waiting" not in told, "the innocent job was drawn twice"
     assert sum(worker["restarts"] for worker in pair.health()["workers"]) <= before + 2
 
 

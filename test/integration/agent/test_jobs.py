@@ -113,11 +113,9 @@ def test_a_restarted_agent_stops_what_its_sd_webui_went_on_with_before_it_takes_
     rig.submit({**SMALL, "steps": 150}, "text-to-image")
     rig.until(lambda: rig.jobs)
     rig.agent.kill()
-    started_s = time.monotonic()
     rig.start_agent()
     assert rig.run(*TASKS["sdwebui"])["result"]
-    assert time.monotonic() - started_s < 10
-    assert rig.jobs[0]["outcome"] != "running"
+    assert rig.jobs[0]["outcome"] == "interrupted"
 
 
 def test_what_a_former_agent_left_waiting_in_comfyui_is_withdrawn(rig_of):

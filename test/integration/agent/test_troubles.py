@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import httpx
 import pytest
@@ -60,9 +59,8 @@ def test_sigterm_while_idle_ends_the_agent_at_once(make_rig):
     rig.start_server()
     rig.start_agent()
     assert rig.run(*TASKS["sdwebui"])["result"]
-    begin = time.monotonic()
     assert rig.terminate_agent() == 0
-    assert time.monotonic() - begin < 2
+    assert "running jobs have" not in rig.log
 
 
 def test_a_second_delivery_of_a_finished_job_repeats_the_notice_and_draws_nothing_again(make_rig):

@@ -52,9 +52,8 @@ async def test_calls_beside_each_other_do_not_wait_for_one_another(upstream):
             async with http.put(f"http://127.0.0.1:{wire.port}/x", data=b"x", headers=headers) as response:
                 await response.read()
 
-        begin = time.monotonic()
         await asyncio.gather(*(call() for _ in range(10)))
-        assert time.monotonic() - begin < 5 * ROUND_TRIPS_S["s3"]
+    assert max(call.asked for call in wire.calls) < min(call.answered for call in wire.calls)
 
 
 async def test_an_answer_that_takes_long_is_waited_for(upstream):
