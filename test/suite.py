@@ -1,5 +1,6 @@
 """Every check of the project, one group after the other: ``make test``, or ``python test/suite.py GROUP …``."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -181,7 +182,8 @@ def main(names: list[str]) -> int:
     for reason, number in total.skipped.most_common():
         print(f"{number} skipped: {reason}")
     print(f"{total.passed} passed, {total.failed} failed, {total.skipped.total()} skipped")
-    return 1 if total.failed else 0
+    # What tests need is installed with them, so that CI has no reason to skip any.
+    return 1 if total.failed or ("CI" in os.environ and total.skipped) else 0
 
 
 if __name__ == "__main__":

@@ -83,8 +83,8 @@ async def test_a_first_step_of_nearly_the_limit_costs_no_worker_although_nothing
 
 
 async def test_a_worker_that_takes_too_long_to_start_is_ended(serve):
-    server = serve(ready=False, environment={"START_SECONDS": 2}, faults={"load_seconds": 60})
-    assert "no sign of life for 2 s" in server.wait_for_log("a worker is lost")["reason"]
+    server = serve(ready=False, environment={"START_SECONDS": 8}, faults={"load_seconds": 60})
+    assert "no sign of life for 8 s" in server.wait_for_log("a worker is lost")["reason"]
     server.faults()
     server.wait_until_ready()
 
