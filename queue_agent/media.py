@@ -7,7 +7,8 @@ import filetype
 HEAD_BYTES = 8192
 """As many bytes from the beginning tell the type of any content."""
 
-_UNKNOWN = ("bin", "application/octet-stream")
+UNKNOWN_EXTENSION = "bin"
+_UNKNOWN = (UNKNOWN_EXTENSION, "application/octet-stream")
 _MEDIA_KINDS = ("image", "video", "audio")
 _EXTENSIONS = {"apng": "png"}
 """An animated PNG is a PNG to every program that opens files by their names."""
@@ -32,11 +33,16 @@ class Media:
         """image, video, audio, … (the part of the MIME type before the slash)."""
         return self.content_type.partition("/")[0]
 
+    @property
+    def is_media(self) -> bool:
+        """Whether it is image, video or audio."""
+        return self.kind in _MEDIA_KINDS
+
 
 def is_what_it_is_called(media: Media, filename: str) -> bool:
     """Whether bytes under a name like ``x.png`` are media at all; other names promise nothing."""
     extension = filename.rpartition(".")[2].lower()
-    return bool(media.data) and (media.kind in _MEDIA_KINDS or filetype.get_type(ext=extension) is None)
+    return bool(media.data) and (media.is_media or filetype.get_type(ext=extension) is None)
 
 
 def identify(data: bytes) -> Media:

@@ -152,10 +152,10 @@ class Notices(Protocol):
 
 
 class Inputs(Protocol):
-    """Fetches what the links of one task point to."""
+    """Reads the inputs of one task: what its links point to, and what stands in it."""
 
-    async def fetch(self, links: Sequence["Link"]) -> dict[str, Media]:
-        """Fetch all links together, the same one once; by URL.
+    async def fetch(self, inputs: Sequence["Input"]) -> dict[str, Media]:
+        """Read all inputs together, the same one once; by text. Texts that are left to the model server are not in it.
 
         Raises:
             InputFault: Some could not be had, or are not of the kind their field takes; all are named.
@@ -163,18 +163,29 @@ class Inputs(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
-    """A link in a task.
+class Input:
+    """A text in a task that stands for a file.
 
     Attributes:
-        url: http, https or s3.
+        text: A link, a data URL, or base64.
         field: Where it stands, for messages.
-        kinds: What the field takes: image, video, audio.
+        kinds: What the field takes: image, video, audio; empty where it takes any file.
+        is_strict: Whether its field holds files alone, so that other texts are refused.
     """
 
-    url: str
+    text: str
     field: str
     kinds: tuple[str, ...] = ("image",)
+    is_strict: bool = True
+
+    @property
+    def wanted(self) -> str:
+        """What the field takes, for messages."""
+        return " or ".join(self.kinds) or "file"
+
+    def takes(self, media: Media) -> bool:
+        """Whether the field takes such a file."""
+        return not self.kinds or media.kind in self.kinds
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,24 +1,29 @@
-"""Fetches all links of a task."""
+"""Reads all inputs of a task: fetches its links, and decodes what stands in it."""
 
 import asyncio
+import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 from contract.inputs import MOST_LINK_BYTES
+from contract.links import bare, is_link
 from contract.objects import split_s3_url
 from queue_agent.errors import InputFault
 from queue_agent.inputs.allowance import MOST_LINKS, Allowance, Tally
+from queue_agent.inputs.inline import read_inline
 from queue_agent.inputs.pixels import check_pixels
 from queue_agent.inputs.web import Web
-from queue_agent.media import Media, identify
-from queue_agent.ports import Link, ObjectStore
+from queue_agent.media import UNKNOWN_EXTENSION, Media, identify
+from queue_agent.ports import Input, ObjectStore
 
 _AT_ONCE = 8
 """More than one task may have: links that take long must not hold up all other tasks."""
+_ENDING = re.compile(r"/[^/]*\.([A-Za-z0-9]{1,8})$")
 
 
 class InputFetcher:
-    """Links to bytes, with what may be reached and how much.
+    """Inputs to bytes, with what may be reached and how much.
 
     Args:
         web: For http and https.
@@ -34,38 +39,45 @@ class InputFetcher:
         self._input_buckets = input_buckets
         self._turns = asyncio.Semaphore(_AT_ONCE)
 
-    async def fetch(self, links: Sequence[Link]) -> dict[str, Media]:
-        """Fetch all links together, a few at a time and the same one once; by URL.
+    async def fetch(self, inputs: Sequence[Input]) -> dict[str, Media]:
+        """Read all inputs together: links a few at a time and the same one once; by text.
 
         Raises:
-            InputFault: There are too many; or some could not be had, are too large by themselves or together, or are
-                not of the kind their field takes; all of these are named.
+            InputFault: There are too many links; or some inputs could not be had, are too large by themselves or
+                together, or are not of the kind their field takes; all of these are named.
         """
+        links = [item for item in inputs if is_link(item.text)]
         if len(links) > MOST_LINKS:
             field = links[MOST_LINKS].field
             raise InputFault(f"{field}: the link is one too many: a task may hold {MOST_LINKS}, not {len(links)}")
-        allowance = Allowance()
-        places = Counter(link.url for link in links)
-        fetches = [self._fetch_in_turn(url, count, allowance) for url, count in places.items()]
-        results = await asyncio.gather(*fetches, return_exceptions=True)
-        fetched: dict[str, Media] = {}
-        failed: dict[str, InputFault] = {}
-        for url, result in zip(places, results, strict=True):
-            if isinstance(result, InputFault):
-                failed[url] = result
-            elif isinstance(result, BaseException):
-                raise result
-            else:
-                fetched[url] = result
-        problems = [f"{link.field}: the link {failed[link.url]}" for link in links if link.url in failed]
+        rest = [item for item in inputs if not is_link(item.text)]
+        read, problems = await asyncio.to_thread(_read_inline, rest) if rest else ({}, [])
+        fetched, failed = await self._fetch_links(links)
+        problems += [f"{item.field}: the link {failed[item.text]}" for item in links if item.text in failed]
         problems += [
-            f"{link.field}: the link holds no {' or '.join(link.kinds)}"
-            for link in links
-            if link.url in fetched and fetched[link.url].kind not in link.kinds
+            f"{item.field}: the link holds no {item.wanted}"
+            for item in links
+            if item.text in fetched and not item.takes(fetched[item.text])
         ]
         if problems:
             raise InputFault("; ".join(problems))
-        return fetched
+        return read | fetched
+
+    async def _fetch_links(self, links: Sequence[Input]) -> tuple[dict[str, Media], dict[str, InputFault]]:
+        allowance = Allowance()
+        places = Counter(item.text for item in links)
+        fetches = [self._fetch_in_turn(bare(text), count, allowance) for text, count in places.items()]
+        results = await asyncio.gather(*fetches, return_exceptions=True)
+        fetched: dict[str, Media] = {}
+        failed: dict[str, InputFault] = {}
+        for text, result in zip(places, results, strict=True):
+            if isinstance(result, InputFault):
+                failed[text] = result
+            elif isinstance(result, BaseException):
+                raise result
+            else:
+                fetched[text] = result
+        return fetched, failed
 
     async def _fetch_in_turn(self, url: str, places: int, allowance: Allowance) -> Media:
         # The task's own turn first: no more of its links than it may have at once wait among those of all tasks.
@@ -80,7 +92,7 @@ class InputFetcher:
         else:
             async with tally.allowance.web_time():
                 data = await self._web.get(url, tally.add)
-        media = identify(data)
+        media = _named_after(url, identify(data))
         if media.kind == "image":
             await asyncio.to_thread(check_pixels, media)
         return media
@@ -98,3 +110,26 @@ class InputFetcher:
         if data is None:
             raise InputFault(f"points to nothing: bucket {bucket} has no such object")
         return data
+
+
+def _read_inline(inputs: Sequence[Input]) -> tuple[dict[str, Media], list[str]]:
+    """What stands in a task itself, by text, and what is wrong with the rest."""
+    read: dict[str, Media] = {}
+    problems = []
+    for item in inputs:
+        try:
+            media = read_inline(item)
+        except InputFault as exc:
+            problems.append(f"{item.field}: {exc}")
+        else:
+            if media is not None:
+                read[item.text] = media
+    return read, problems
+
+
+def _named_after(url: str, media: Media) -> Media:
+    """Where bytes do not tell their type, the file keeps the ending of its link: loaders of meshes go by it."""
+    if media.extension != UNKNOWN_EXTENSION:
+        return media
+    ending = _ENDING.search(url.partition("?")[0].partition("#")[0])
+    return replace(media, extension=ending[1].lower()) if ending else media

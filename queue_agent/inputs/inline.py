@@ -1,52 +1,75 @@
-"""Images that stand in a request itself, in base64: a short text may be a huge picture, as a small file may."""
+"""Files that stand in a request itself, as base64 or as data URLs."""
 
-import asyncio
-import base64
 import binascii
 import re
-from collections.abc import Sequence
-from typing import Any
+from urllib.parse import unquote_to_bytes
 
+import pybase64
+
+from contract.links import bare, is_data_url, is_link
 from queue_agent.errors import InputFault
-from queue_agent.inputs.links import ImagePlace, find_images, is_link
 from queue_agent.inputs.pixels import check_pixels
-from queue_agent.media import identify
+from queue_agent.media import Media, identify
+from queue_agent.ports import Input
 
-_DATA_URL = re.compile(r"data:[^,]{0,100};base64,")
+MIN_CHARACTERS = 32
+"""In fewer no picture is written."""
+
+_FOREIGN_LINK = re.compile(r"\s*([a-z][a-z0-9+.-]+):(?://|\\\\|/)", re.IGNORECASE)
+_FETCHABLE = frozenset({"http", "https", "s3", "ftp", "ftps", "file"})
+_BASE64_MARK = re.compile(r";\s*base64\s*,", re.IGNORECASE)
+_MAY_BE_PATH = re.compile(r"[./\\~]")
 
 
-async def check_inline_images(body: Any, fields: frozenset[str]) -> None:
-    """Make sure that no image in a request is too large to be unpacked; what is no image is the server's to refuse.
+def is_reference(text: str) -> bool:
+    """Whether a text is a link, of whatever scheme, or a data URL."""
+    return is_link(text) or is_data_url(text) or _FOREIGN_LINK.match(text) is not None
 
-    Args:
-        body: The request's JSON.
-        fields: Names of fields that hold images.
+
+def read_inline(item: Input) -> Media | None:
+    """Read an input that is no link that can be fetched; None leaves a text to the model server.
+
+    The server gets the bytes that are read here, written anew: it cannot read others out of the same text.
 
     Raises:
-        InputFault: Some are; all of them are named.
+        InputFault: It holds nothing that its field takes, or an image of too many pixels.
     """
-    places = [place for place in find_images(body, fields) if not is_link(place.value)]
-    if places:
-        await asyncio.to_thread(_check, places)
+    text = item.text
+    if is_data_url(text):
+        media = identify(_data_url_bytes(bare(text)))
+        if not media.data or not item.takes(media):
+            raise InputFault(f"the data URL holds no {item.wanted}")
+    elif (foreign := _FOREIGN_LINK.match(text)) and (item.is_strict or foreign[1].lower() in _FETCHABLE):
+        raise InputFault(f"the link has the scheme {foreign[1][:20]}; only http, https and s3 links are fetched")
+    else:
+        media = identify(_base64_bytes(text))
+        if not media.data or not item.takes(media):
+            if item.is_strict and (len(text) >= MIN_CHARACTERS or _MAY_BE_PATH.search(text)):
+                raise InputFault(f"is neither a link nor {_with_article(item.wanted)} in base64")
+            return None
+    if media.kind == "image":
+        check_pixels(media)
+    return media
 
 
-def _check(places: Sequence[ImagePlace]) -> None:
-    problems = []
-    for place in places:
-        media = identify(_decoded(place.value))
-        if media.kind != "image":
-            continue
-        try:
-            check_pixels(media)
-        except InputFault as exc:
-            problems.append(f"{place.field}: {exc}")
-    if problems:
-        raise InputFault("; ".join(problems))
+def _with_article(wanted: str) -> str:
+    return f"{'an' if wanted[0] in 'aeiou' else 'a'} {wanted}"
 
 
-def _decoded(text: str) -> bytes:
-    prefix = _DATA_URL.match(text)
+def _data_url_bytes(url: str) -> bytes:
+    """The file in a data URL; one without the word base64 that holds no media is taken for base64 all the same."""
+    if mark := _BASE64_MARK.search(url):
+        return _base64_bytes(url[mark.end() :])
+    _, _, payload = url.partition(",")
+    data = unquote_to_bytes(payload)
+    return data if identify(data).is_media else _base64_bytes(payload)
+
+
+def _base64_bytes(text: str) -> bytes:
+    """Decode as model servers do: what is not of the alphabet is skipped. Empty where that gives nothing."""
+    if "%" in text:
+        text = unquote_to_bytes(text).decode("latin-1")
     try:
-        return base64.b64decode(text[prefix.end() :] if prefix else text)
+        return pybase64.b64decode(text)
     except (binascii.Error, ValueError):
         return b""

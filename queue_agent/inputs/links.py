@@ -1,82 +1,72 @@
-"""What a link looks like. Where one may stand is each driver's knowledge."""
+"""Where a request's body holds links and inline media. Which fields take media is each driver's knowledge."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from contract.faults import field_path
-from queue_agent.ports import Link
-
-_LINK = re.compile(r"(https?|s3)://\S+", re.IGNORECASE)
-
-
-def is_link(value: Any) -> bool:
-    """Whether a value is a link and nothing else; a prompt that contains one is not."""
-    return isinstance(value, str) and _LINK.fullmatch(value.strip()) is not None
+from queue_agent.inputs.inline import MIN_CHARACTERS, is_reference
+from queue_agent.ports import Input
 
 
 @dataclass(frozen=True, slots=True)
-class LinkSite:
-    """A place in a request's body that holds a link."""
-
-    container: Any
-    key: str | int
-    link: Link
-
-    def replace(self, value: Any) -> None:
-        """Put something else in the link's place."""
-        self.container[self.key] = value
-
-
-def find_links(body: Any, fields: frozenset[str]) -> Iterator[LinkSite]:
-    """Find the links among a request's images; a link in any other field is only text.
-
-    Args:
-        body: The JSON to search.
-        fields: Names of fields that hold images.
-    """
-    for place in find_images(body, fields):
-        if is_link(place.value):
-            yield LinkSite(place.container, place.key, Link(place.value.strip(), place.field))
-
-
-@dataclass(frozen=True, slots=True)
-class ImagePlace:
-    """A place in a request's body where an image belongs.
+class InputSite:
+    """A place in a request's body that holds an input.
 
     Attributes:
         container: The object or list that it is in.
         key: Its name or number there.
-        value: The text that stands for the image.
-        field: The place's name, for messages.
+        input: What stands there.
     """
 
     container: Any
     key: str | int
-    value: str
-    field: str
+    input: Input
+
+    def replace(self, value: Any) -> None:
+        """Put something else in the input's place."""
+        self.container[self.key] = value
 
 
-def find_images(
-    value: Any, fields: frozenset[str], at: tuple[str | int, ...] = (), *, holds_images: bool = False
-) -> Iterator[ImagePlace]:
-    """Find texts that stand for images, at any depth, in fields of the given names and in lists directly below them.
+def find_sites(
+    body: dict[str, Any], fields: frozenset[str], *, open_fields: frozenset[str] = frozenset()
+) -> Iterator[InputSite]:
+    """Find the inputs of a request: texts in fields of the given names, at any depth, and in lists below them.
 
     Args:
-        value: The JSON to search.
-        fields: Names of fields that hold images.
-        at: Where ``value`` stands, for messages.
-        holds_images: Whether ``value`` is a list of images.
+        body: The JSON to search.
+        fields: Names of fields that hold images; whatever text stands there is an input.
+        open_fields: Names of fields at the top whose parts the server's extensions read as they like: there, every
+            text that may be a link or a picture is an input, except in fields that are named as prompts.
     """
-    if isinstance(value, dict):
-        items = [(key, item, key in fields) for key, item in value.items()]
-    elif isinstance(value, list):
-        items = [(index, item, holds_images) for index, item in enumerate(value)]
-    else:
-        return
-    for key, item, is_image in items:
-        if is_image and isinstance(item, str):
-            yield ImagePlace(value, key, item, field_path((*at, key)))
-        else:
-            yield from find_images(item, fields, (*at, key), holds_images=is_image and isinstance(item, list))
+    yield from _walk(body, (), fields, open_fields, is_strict=None)
+
+
+def _walk(
+    value: Any,
+    at: tuple[str | int, ...],
+    fields: frozenset[str],
+    open_fields: frozenset[str],
+    *,
+    is_open: bool = False,
+    is_strict: bool | None,
+) -> Iterator[InputSite]:
+    """Walk through a list or object; ``is_strict`` is that of texts in the list, None where they are only words."""
+    for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+        opens = is_open or (not at and key in open_fields)
+        strict = is_strict if isinstance(key, int) else _strictness(key, fields, is_open=opens)
+        if isinstance(item, dict | list):
+            yield from _walk(item, (*at, key), fields, open_fields, is_open=opens, is_strict=strict)
+        elif isinstance(item, str) and strict is not None and _may_be_input(item, is_strict=strict):
+            yield InputSite(value, key, Input(item, field_path((*at, key)), is_strict=strict))
+
+
+def _strictness(name: str, fields: frozenset[str], *, is_open: bool) -> bool | None:
+    if name in fields:
+        return True
+    is_words = name.endswith("prompt") and "image" not in name
+    return False if is_open and not is_words else None
+
+
+def _may_be_input(text: str, *, is_strict: bool) -> bool:
+    return bool(text) if is_strict else is_reference(text) or len(text) >= MIN_CHARACTERS

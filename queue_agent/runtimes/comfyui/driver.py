@@ -20,7 +20,7 @@ from queue_agent.ports import Capacity, Inputs, Output, Result, RunSignals, Work
 from queue_agent.runtimes.client import Answer, ModelServerClient, read_json
 from queue_agent.runtimes.comfyui.events import EventStream, PromptWatch
 from queue_agent.runtimes.comfyui.history import SavedFile, check_ending, has_other_results, refusal, saved_files
-from queue_agent.runtimes.comfyui.workflow import Workflow, file_sites, links_in, workflow_of
+from queue_agent.runtimes.comfyui.workflow import Workflow, file_sites, inputs_in, workflow_of
 from queue_agent.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -33,6 +33,8 @@ _FIRST_LOOK_S = 0.01
 """Looks at a history that does not hold it yet come ever later."""
 _CONNECT_S = 5.0
 _UPLOAD_FOLDER = "task-inputs"
+_MODELS_FOLDER = "3d"
+"""Nodes that load a mesh take those alone that lie below it."""
 
 
 class ComfyUI:
@@ -62,18 +64,17 @@ class ComfyUI:
         await self._client.wait_until_ready()
 
     async def prepare(self, task: Task, inputs: Inputs) -> Workflow:
-        """Read the task's workflow and upload what its links point to."""
-        workflow = workflow_of(task)
+        """Read the task's workflow and upload its inputs: what its links point to, and what stands in it."""
+        workflow = await asyncio.to_thread(workflow_of, task)
         sites = [
             site
-            for class_type, links in links_in(workflow).items()
-            for site in file_sites(workflow, links, await self._declaration(class_type))
+            for class_type, texts in (await asyncio.to_thread(inputs_in, workflow)).items()
+            for site in file_sites(workflow, texts, await self._declaration(class_type))
         ]
-        if sites:
-            fetched = await inputs.fetch([site.link for site in sites])
-            names = {url: await self._upload(media) for url, media in fetched.items()}
-            for site in sites:
-                site.replace(names[site.link.url])
+        fetched = await inputs.fetch([site.input for site in sites]) if sites else {}
+        names = {text: await self._upload(media) for text, media in fetched.items()}
+        for site in sites:
+            site.replace(names[site.input.text])
         return workflow
 
     def work(self, prepared: Workflow) -> Work:
@@ -228,7 +229,8 @@ class ComfyUI:
     async def _upload(self, media: Media) -> str:
         """Upload a file under a name made of its content, so that two jobs never meet under one name."""
         name = f"{hashlib.sha256(media.data).hexdigest()[:32]}.{media.extension}"
-        form = aiohttp.FormData({"type": "input", "subfolder": _UPLOAD_FOLDER, "overwrite": "true"})
+        folder = _UPLOAD_FOLDER if media.is_media else f"{_MODELS_FOLDER}/{_UPLOAD_FOLDER}"
+        form = aiohttp.FormData({"type": "input", "subfolder": folder, "overwrite": "true"})
         form.add_field("image", media.data, filename=name, content_type=media.content_type)
         response = await self._client.send("POST", "upload/image", data=form)
         answer = _json_or_none(response)

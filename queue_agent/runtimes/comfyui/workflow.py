@@ -2,14 +2,16 @@
 
 import copy
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from contract.task import Task
 from queue_agent.errors import InvalidTask
-from queue_agent.inputs.links import LinkSite, is_link
-from queue_agent.ports import Link, units_of
+from queue_agent.inputs.inline import is_reference
+from queue_agent.inputs.links import InputSite
+from queue_agent.ports import Input, units_of
 
 WEBSOCKET_CLASS = "SaveImageWebsocket"
 """The node whose pictures come through the websocket alone."""
@@ -19,9 +21,12 @@ _UPLOADS: Mapping[str, tuple[str, ...]] = {
     "image_upload": ("image",),
     "video_upload": ("video",),
     "audio_upload": ("audio", "video"),
+    "file_upload": (),
 }
-"""Flags in an input's declaration, and what such an input takes."""
+"""Flags in an input's declaration, and what such an input takes; empty: any file, as a mesh."""
 _ANY_MEDIA = ("image", "video", "audio")
+_LONG_BASE64 = re.compile(r"[A-Za-z0-9+/]{255}")
+"""Longer than a file's name may be."""
 
 
 @dataclass(slots=True)
@@ -118,43 +123,45 @@ def workflow_of(task: Task) -> Workflow:
     return Workflow(graph, extra_data if isinstance(extra_data, dict) else {})
 
 
-def links_in(workflow: Workflow) -> dict[str, list[tuple[str, str, str]]]:
-    """All inputs that are links, as (node id, input name, URL) by the class of their node."""
+def inputs_in(workflow: Workflow) -> dict[str, list[tuple[str, str, str]]]:
+    """All texts that may stand for a file, as (node id, input name, text) by the class of their node."""
     found: dict[str, list[tuple[str, str, str]]] = {}
     for node_id, node in workflow.graph.items():
         for name, value in node["inputs"].items():
-            if is_link(value):
-                found.setdefault(node["class_type"], []).append((node_id, name, value.strip()))
+            if isinstance(value, str) and (is_reference(value) or _LONG_BASE64.match(value)):
+                found.setdefault(node["class_type"], []).append((node_id, name, value))
     return found
 
 
 def file_sites(
-    workflow: Workflow, links: list[tuple[str, str, str]], declaration: Mapping[str, Any]
-) -> Iterator[LinkSite]:
-    """Of the links in nodes of one class, those in inputs that name a file of the server.
+    workflow: Workflow, texts: list[tuple[str, str, str]], declaration: Mapping[str, Any]
+) -> Iterator[InputSite]:
+    """Of the texts in nodes of one class, those in inputs that name a file of the server.
 
-    Such an input is a choice among files, which a link can never be; a link in a text input is the node's own matter.
+    Such an input is a choice among files, which a link or a file itself can never be; what stands in a text input is
+    the node's own matter.
 
     Args:
         workflow: The workflow.
-        links: From ``links_in``, of one class.
+        texts: From ``inputs_in``, of one class.
         declaration: That class in the server's object_info.
     """
     declared = declaration.get("input") or {}
     inputs = {**(declared.get("required") or {}), **(declared.get("optional") or {})}
-    for node_id, name, url in links:
+    for node_id, name, text in texts:
         kinds = _file_kinds(inputs.get(name))
-        if kinds:
-            link = Link(url, f"{workflow.class_of(node_id)} (node {node_id}), {name}", kinds)
-            yield LinkSite(workflow.graph[node_id]["inputs"], name, link)
+        if kinds is not None:
+            field = f"{workflow.class_of(node_id)} (node {node_id}), {name}"
+            yield InputSite(workflow.graph[node_id]["inputs"], name, Input(text, field, kinds))
 
 
-def _file_kinds(declared: Any) -> tuple[str, ...]:
+def _file_kinds(declared: Any) -> tuple[str, ...] | None:
+    """What an input takes, empty for any file; None where it names no file."""
     if not isinstance(declared, list | tuple) or not declared:
-        return ()
+        return None
     options = declared[1] if len(declared) > 1 and isinstance(declared[1], dict) else {}
     for flag, kinds in _UPLOADS.items():
         if options.get(flag):
             return kinds
     # A choice is a list of its values, or since the third version of node declarations the word COMBO.
-    return _ANY_MEDIA if isinstance(declared[0], list) or declared[0] == "COMBO" else ()
+    return _ANY_MEDIA if isinstance(declared[0], list) or declared[0] == "COMBO" else None

@@ -11,12 +11,11 @@ from typing import Any, Self
 
 from contract.task import Task
 from queue_agent.errors import ModelServerFault
-from queue_agent.inputs.inline import check_inline_images
 from queue_agent.ports import Capacity, Inputs, Output, Result, RunSignals, Work
 from queue_agent.runtimes.client import Answer, ModelServerClient
 from queue_agent.runtimes.flux.answer import Health, Report, Served, read_health, read_report, refusal, report_of
 from queue_agent.runtimes.flux.events import events_in
-from queue_agent.runtimes.flux.request import IMAGE_FIELDS, PreparedRequest, draft_of
+from queue_agent.runtimes.flux.request import PreparedRequest, draft_of
 from queue_agent.runtimes.flux.watch import JobWatch
 from queue_agent.settings import Settings
 
@@ -60,9 +59,8 @@ class Flux:
 
     async def prepare(self, task: Task, inputs: Inputs) -> PreparedRequest:
         """Write the task's request and put the images into it."""
-        draft = draft_of(task, self._served)
-        await check_inline_images(draft.body, IMAGE_FIELDS)
-        fetched = await inputs.fetch([site.link for site in draft.link_sites]) if draft.link_sites else {}
+        draft = await asyncio.to_thread(draft_of, task, self._served)
+        fetched = await inputs.fetch([site.input for site in draft.sites]) if draft.sites else {}
         return await asyncio.to_thread(draft.finish, fetched)
 
     def work(self, prepared: PreparedRequest) -> Work:

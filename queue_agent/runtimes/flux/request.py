@@ -13,18 +13,18 @@ from contract.flux.families import EDIT
 from contract.flux.requests import REQUESTS, Request
 from contract.task import Task
 from queue_agent.errors import InvalidTask
-from queue_agent.inputs.links import LinkSite, find_links
+from queue_agent.inputs.links import InputSite, find_sites
 from queue_agent.media import Media
 from queue_agent.ports import Work
 from queue_agent.runtimes.client import write_json
 from queue_agent.runtimes.flux.answer import Served
 from queue_agent.runtimes.wording import shorten
 
-IMAGE_FIELDS = frozenset({"image", "images", "mask"})
+_IMAGE_FIELDS = frozenset({"image", "images", "mask"})
 """Where images stand, in base64 or as links."""
 _SENT_AS = {"image_url": "image", "mask_url": "mask"}
 """Fields that hold only links, and where the server wants the image itself."""
-_LINK_FIELDS = IMAGE_FIELDS | _SENT_AS.keys()
+_INPUT_FIELDS = _IMAGE_FIELDS | _SENT_AS.keys()
 _SHAPING = ("width", "height", "size", "strength", "preview")
 """What a step's time depends on, and how many of the steps are done."""
 _BATCH_PIXELS = 512 * 512
@@ -60,20 +60,22 @@ class Draft:
     Attributes:
         task_type: Its type.
         body: Its JSON, to be changed.
-        link_sites: Links in it that images must replace.
+        sites: Where it holds links and images.
         work: How much it has to do.
     """
 
     task_type: str
     body: dict[str, Any]
-    link_sites: Sequence[LinkSite]
+    sites: Sequence[InputSite]
     work: Work
 
     def finish(self, fetched: Mapping[str, Media]) -> PreparedRequest:
-        """Replace every link by its image in base64, and write the request."""
-        encoded = {url: pybase64.b64encode_as_string(media.data) for url, media in fetched.items()}
-        for site in self.link_sites:
-            image = encoded[site.link.url]
+        """Write every image in base64, whether it stood there or a link to it; then the request."""
+        encoded = {text: pybase64.b64encode_as_string(media.data) for text, media in fetched.items()}
+        for site in self.sites:
+            image = encoded.get(site.input.text)
+            if image is None:
+                continue
             if site.key in _SENT_AS:
                 del site.container[site.key]
                 site.container[_SENT_AS[str(site.key)]] = image
@@ -101,7 +103,7 @@ def draft_of(task: Task, served: Served) -> Draft:
     except ValidationError as exc:
         problems = [f"{fault.field} {fault.problem}".strip() for fault in faults_of(exc)]
         raise InvalidTask(shorten("; ".join(problems))) from exc
-    return Draft(task_type, body, list(find_links(body, _LINK_FIELDS)), _work_of(task_type, request, served))
+    return Draft(task_type, body, list(find_sites(body, _INPUT_FIELDS)), _work_of(task_type, request, served))
 
 
 def _work_of(task_type: str, request: Request, served: Served) -> Work:

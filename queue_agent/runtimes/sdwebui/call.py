@@ -9,9 +9,10 @@ import pybase64
 
 from contract.checkpoints import MAX_CHECKPOINT_CHARS, named_checkpoints
 from contract.faults import field_path
+from contract.links import is_data_url
 from contract.task import CHECKPOINT_ATTRIBUTE, Task
 from queue_agent.errors import InvalidTask
-from queue_agent.inputs.links import LinkSite, find_links
+from queue_agent.inputs.links import InputSite, find_sites
 from queue_agent.media import Media
 from queue_agent.ports import Work, units_of
 from queue_agent.runtimes.client import write_json
@@ -40,6 +41,8 @@ _IMAGE_FIELDS = frozenset(
     {"init_images", "mask", "latent_mask", "firstpass_image", "image", "images", "input_image", "mask_image"}
 )
 _BATCH_IMAGE_FIELDS = _IMAGE_FIELDS | {"data"}
+_SCRIPT_FIELDS = frozenset({"alwayson_scripts", "script_args"})
+"""What stands there is read by extensions, some of which take pictures under names of their own, or under none."""
 
 
 @dataclass(slots=True)
@@ -51,14 +54,14 @@ class Call:
         body: The request's JSON.
         checkpoint: The checkpoint that the task asks for; None keeps the loaded one.
         other_checkpoints: Further ones that it names, as a refiner.
-        link_sites: Links in the body that images must replace.
+        sites: Where the body holds links and pictures.
     """
 
     path: str
     body: dict[str, Any]
     checkpoint: str | None
     other_checkpoints: tuple[str, ...]
-    link_sites: list[LinkSite]
+    sites: list[InputSite]
 
     @property
     def image_fields(self) -> frozenset[str]:
@@ -71,10 +74,13 @@ class Call:
         return self.path in _GENERATING
 
     def put_images(self, fetched: Mapping[str, Media]) -> None:
-        """Replace every link by its image in base64."""
-        encoded = {url: pybase64.b64encode_as_string(media.data) for url, media in fetched.items()}
-        for site in self.link_sites:
-            site.replace(encoded[site.link.url])
+        """Write every picture in base64, whether it stood there or a link to it."""
+        written = {text: pybase64.b64encode_as_string(media.data) for text, media in fetched.items()}
+        for site in self.sites:
+            text = site.input.text
+            if (media := fetched.get(text)) is not None:
+                head = f"data:{media.content_type};base64," if is_data_url(text) else ""
+                site.replace(head + written[text])
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +104,9 @@ class PreparedCall:
     work: Work
 
     @classmethod
-    def of(cls, call: Call) -> Self:
-        """Write a call whose links are replaced."""
+    def of(cls, call: Call, fetched: Mapping[str, Media]) -> Self:
+        """Put the pictures into a call, and write it."""
+        call.put_images(fetched)
         return cls(
             path=call.path,
             content=write_json(call.body),
@@ -159,7 +166,7 @@ def call_of(task: Task) -> Call:
     else:
         body.pop("alwayson_scripts", None)
         body.pop("override_settings", None)
-    call.link_sites = list(find_links(body, call.image_fields))
+    call.sites = list(find_sites(body, call.image_fields, open_fields=_SCRIPT_FIELDS))
     return call
 
 

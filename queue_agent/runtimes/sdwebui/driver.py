@@ -7,7 +7,6 @@ from typing import Any, Self
 
 from contract.task import Task
 from queue_agent.errors import ModelServerAway, ModelServerFault
-from queue_agent.inputs.inline import check_inline_images
 from queue_agent.ports import Capacity, Inputs, Result, RunSignals, Work
 from queue_agent.runtimes.client import ModelServerClient
 from queue_agent.runtimes.sdwebui.answer import result_of
@@ -59,12 +58,10 @@ class SdWebUI:
 
     async def prepare(self, task: Task, inputs: Inputs) -> PreparedCall:
         """Write the task's call and put the images into it."""
-        call = call_of(task)
-        await check_inline_images(call.body, call.image_fields)
+        call = await asyncio.to_thread(call_of, task)
         await self._upscalers.correct(call.body)
-        if call.link_sites:
-            call.put_images(await inputs.fetch([site.link for site in call.link_sites]))
-        return PreparedCall.of(call)
+        fetched = await inputs.fetch([site.input for site in call.sites]) if call.sites else {}
+        return await asyncio.to_thread(PreparedCall.of, call, fetched)
 
     def work(self, prepared: PreparedCall) -> Work:
         """Steps of sampling; an upscale is one unit."""

@@ -11,7 +11,7 @@ from queue_agent.ports import MAX_UNITS, RunSignals, Work
 from queue_agent.runtimes.comfyui.driver import ComfyUI
 from queue_agent.runtimes.comfyui.events import EventStream
 from queue_agent.runtimes.comfyui.history import check_ending, has_other_results, refusal, saved_files
-from queue_agent.runtimes.comfyui.workflow import Workflow, file_sites, links_in, workflow_of
+from queue_agent.runtimes.comfyui.workflow import Workflow, file_sites, inputs_in, workflow_of
 
 GRAPH = {
     "3": {"class_type": "KSampler", "inputs": {"seed": 42, "model": ["4", 0], "latent_image": ["5", 0]}},
@@ -69,6 +69,7 @@ DECLARATIONS = {
     "LoadImage": {"input": {"required": {"image": [["a.png"], {"image_upload": True}]}}},
     "LoadAudio": {"input": {"required": {"audio": [[], {"audio_upload": True}]}}},
     "LoadVideo": {"input": {"required": {"file": ["COMBO", {"options": [], "video_upload": True}]}}},
+    "Load3D": {"input": {"required": {"model_file": ["COMBO", {"options": [], "file_upload": True}]}}},
     "Custom": {
         "input": {"required": {"choice": [["x"]], "text": ["STRING", {}], "url": ["STRING", {"multiline": False}]}}
     },
@@ -82,16 +83,18 @@ DECLARATIONS = {
         ("LoadImage", "image", ("image",)),
         ("LoadAudio", "audio", ("audio", "video")),
         ("LoadVideo", "file", ("video",)),
+        ("Load3D", "model_file", ()),
         ("Custom", "choice", ("image", "video", "audio")),
         ("Custom", "text", None),
         ("Custom", "url", None),
         ("Unknown", "image", None),
     ],
 )
-def test_a_link_is_fetched_only_for_an_input_that_names_a_file(class_type, name, kinds):
-    workflow = Workflow({"1": {"class_type": class_type, "inputs": {name: "s3://b/k"}}})
-    sites = list(file_sites(workflow, links_in(workflow)[class_type], DECLARATIONS[class_type]))
-    assert [site.link.kinds for site in sites] == ([kinds] if kinds else [])
+@pytest.mark.parametrize("text", ["s3://b/k", "http://a/two words", "data:image/png;base64,AAAA", "iVBO" * 64])
+def test_a_link_or_a_file_is_read_only_for_an_input_that_names_a_file(class_type, name, kinds, text):
+    workflow = Workflow({"1": {"class_type": class_type, "inputs": {name: text}}})
+    sites = list(file_sites(workflow, inputs_in(workflow)[class_type], DECLARATIONS[class_type]))
+    assert [site.input.kinds for site in sites] == ([kinds] if kinds is not None else [])
 
 
 def entry(messages=(), outputs=None, status_str="success"):

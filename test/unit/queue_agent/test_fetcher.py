@@ -1,4 +1,5 @@
 import asyncio
+import base64
 import time
 from itertools import count
 
@@ -11,7 +12,7 @@ from queue_agent.inputs import allowance
 from queue_agent.inputs.allowance import MOST_LINKS
 from queue_agent.inputs.fetcher import InputFetcher
 from queue_agent.inputs.web import Web
-from queue_agent.ports import Link
+from queue_agent.ports import Input
 
 
 class Store:
@@ -40,7 +41,9 @@ def fetcher(objects=None):
 
 async def test_the_same_link_is_fetched_once():
     inputs, store = fetcher()
-    fetched = await inputs.fetch([Link("s3://out/a.png", "x"), Link("s3://out/a.png", "y"), Link("s3://in/b.png", "z")])
+    fetched = await inputs.fetch(
+        [Input("s3://out/a.png", "x"), Input("s3://out/a.png", "y"), Input("s3://in/b.png", "z")]
+    )
     assert set(fetched) == {"s3://out/a.png", "s3://in/b.png"}
     assert sorted(store.reads) == [("in", "b.png"), ("out", "a.png")]
 
@@ -58,14 +61,14 @@ async def test_the_same_link_is_fetched_once():
 async def test_an_s3_link_that_may_not_or_cannot_be_read_fails_with_its_reason(url, problem):
     inputs, _ = fetcher()
     with pytest.raises(InputFault, match=f"init_images.*{problem}"):
-        await inputs.fetch([Link(url, "init_images[0]")])
+        await inputs.fetch([Input(url, "init_images[0]")])
 
 
 async def test_all_links_that_fail_are_named():
     inputs, _ = fetcher()
     with pytest.raises(InputFault) as caught:
         await inputs.fetch(
-            [Link("s3://other/a", "mask"), Link("s3://out/none.png", "image"), Link("s3://out/a.png", "ok")]
+            [Input("s3://other/a", "mask"), Input("s3://out/none.png", "image"), Input("s3://out/a.png", "ok")]
         )
     assert "mask:" in str(caught.value)
     assert "image:" in str(caught.value)
@@ -75,11 +78,11 @@ async def test_all_links_that_fail_are_named():
 async def test_a_failure_of_s3_is_no_fault_of_the_task():
     inputs, _ = fetcher()
     with pytest.raises(PlatformFault):
-        await inputs.fetch([Link("s3://out/x", "mask"), Link("s3://out/none.png", "image")])
+        await inputs.fetch([Input("s3://out/x", "mask"), Input("s3://out/none.png", "image")])
 
 
 def links_of(*urls):
-    return [Link(url, f"init_images[{at}]") for at, url in enumerate(urls)]
+    return [Input(url, f"init_images[{at}]") for at, url in enumerate(urls)]
 
 
 def filled(size_bytes):
@@ -250,3 +253,46 @@ async def test_s3_is_not_bound_to_the_webs_time(monkeypatch):
     monkeypatch.setattr(allowance, "MOST_WEB_S", 0)
     inputs, _ = fetcher()
     assert await inputs.fetch(links_of("s3://in/b.png"))
+
+
+async def test_what_is_wrong_with_links_and_with_inline_pictures_is_told_together():
+    inputs, _ = fetcher()
+    wrong = [Input("s3://out/none.png", "mask"), Input("data:image/png;base64,", "image"), Input("none", "other")]
+    with pytest.raises(InputFault) as caught:
+        await inputs.fetch(wrong)
+    assert str(caught.value).split("; ") == [
+        "image: the data URL holds no image",
+        "mask: the link points to nothing: bucket out has no such object",
+    ]
+
+
+async def test_an_inline_picture_is_no_link_that_counts():
+    inputs, _ = fetcher()
+    encoded = base64.b64encode(PNG).decode()
+    pictures = [Input(encoded + "\n" * number, f"images[{number}]") for number in range(MOST_LINKS + 1)]
+    assert {media.data for media in (await inputs.fetch(pictures)).values()} == {PNG}
+
+
+@pytest.mark.parametrize(
+    "key", ["in/two words.png", "a b", "%20", "a%20b", "a+b", "?x=1#y", "\u00fc/\u65e5\u672c", "a//b", "a\tb"]
+)
+async def test_the_key_of_an_s3_link_is_written_as_it_is(key):
+    inputs, store = fetcher({("in", key): PNG})
+    assert await inputs.fetch(links_of(f"s3://in/{key}"))
+    assert store.reads == [("in", key)]
+
+
+@pytest.mark.parametrize("spelled", ["S3://in/a", " s3://in/a", "s3://in/a\n", "\ts3://in/a\r\n\x00"])
+async def test_case_of_the_scheme_and_white_space_around_a_link_mean_nothing(spelled):
+    inputs, store = fetcher({("in", "a"): PNG})
+    assert set(await inputs.fetch(links_of(spelled))) == {spelled}
+    assert store.reads == [("in", "a")]
+
+
+@pytest.mark.parametrize(
+    ("link", "extension"), [("m.GLB", "glb"), ("m.obj?x=a.b", "obj"), ("m", "bin"), ("m.no-such", "bin")]
+)
+async def test_a_file_that_is_no_media_keeps_the_ending_of_its_link_where_any_file_is_taken(link, extension):
+    inputs, _ = fetcher({("in", link): b"a mesh"})
+    (media,) = (await inputs.fetch([Input(f"s3://in/{link}", "model_file", kinds=())])).values()
+    assert (media.data, media.extension) == (b"a mesh", extension)

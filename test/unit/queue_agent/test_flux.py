@@ -41,7 +41,7 @@ def test_a_request_is_sent_as_it_came_under_the_jobs_id_and_type(make_task):
 def test_links_become_images_where_the_server_takes_them_and_texts_that_look_like_links_stay(make_task):
     content = {"prompt": "https://example.com/p.png", "image_url": "s3://b/i.png", "mask_url": "https://m/m.png"}
     draft = draft_of(make_task(content, "inpainting"), SERVED)
-    assert [(site.link.field, site.link.url) for site in draft.link_sites] == [
+    assert [(site.input.field, site.input.text) for site in draft.sites] == [
         ("image_url", "s3://b/i.png"),
         ("mask_url", "https://m/m.png"),
     ]
@@ -56,20 +56,18 @@ def test_links_become_images_where_the_server_takes_them_and_texts_that_look_lik
 def test_a_link_where_base64_may_stand_is_replaced_in_its_place_beside_an_image_that_stays(make_task, url):
     for linked, inline in (("image", "mask"), ("mask", "image")):
         draft = draft_of(make_task({"prompt": "a", linked: url, inline: INLINE}, "inpainting"), SERVED)
-        assert [site.link.field for site in draft.link_sites] == [linked]
+        assert {site.input.field for site in draft.sites} == {linked, inline}
         assert sent(draft, {url: PICTURE})["request"] == {"prompt": "a", linked: ENCODED, inline: INLINE}
 
 
-@pytest.mark.parametrize("text", ["a cat, see https://example.com/i.png", "ftp://example.com/i.png", "no image"])
-def test_a_text_that_is_neither_link_nor_image_is_left_to_the_server(make_task, text):
-    draft = draft_of(make_task(EDIT | {"image": text}, "edit"), SERVED)
-    assert (draft.link_sites, sent(draft)["request"]["image"]) == ([], text)
+def test_a_text_that_is_left_to_the_server_is_sent_as_it_is(make_task):
+    assert sent(draft_of(make_task(EDIT | {"image": "no image"}, "edit"), SERVED))["request"]["image"] == "no image"
 
 
 def test_references_of_an_edit_keep_their_order_whether_they_are_links_or_not(make_task):
     content = {"instructions": "join them", "images": [INLINE, "https://example.com/a.png", INLINE]}
     draft = draft_of(make_task(content, "edit"), SERVED)
-    assert [site.link.field for site in draft.link_sites] == ["images[1]"]
+    assert [site.input.field for site in draft.sites] == ["images[0]", "images[1]", "images[2]"]
     assert sent(draft, {"https://example.com/a.png": PICTURE})["request"]["images"] == [INLINE, ENCODED, INLINE]
 
 

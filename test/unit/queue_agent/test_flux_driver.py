@@ -10,6 +10,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from queue_agent.errors import InputFault, ModelServerAway, ModelServerFault, ModelServerLoading, Rejected
+from queue_agent.inputs.fetcher import InputFetcher
 from queue_agent.ports import Capacity, RunSignals
 from queue_agent.runtimes.client import ModelServerClient
 from queue_agent.runtimes.flux import driver as driver_module
@@ -413,4 +414,6 @@ async def test_a_picture_in_the_task_itself_that_is_too_large_to_be_unpacked_nev
 ):
     content = {"instructions": "a", "images": [base64_picture(9000)]}
     with pytest.raises(InputFault, match=r"^images\[0\]: "):
-        await driver.prepare(make_task(content, "edit"), None)
+        await driver.prepare(
+            make_task(content, "edit"), InputFetcher(web=None, store=None, bucket="b", input_buckets=frozenset())
+        )

@@ -1,41 +1,94 @@
+import base64
+import io
+
 import pytest
 from agentkit import base64_picture
+from PIL import Image
 
 from queue_agent.errors import InputFault
-from queue_agent.inputs.inline import check_inline_images
+from queue_agent.inputs.inline import read_inline
+from queue_agent.ports import Input
 
-FIELDS = frozenset({"init_images", "mask", "image"})
 SMALL, HUGE = base64_picture(8), base64_picture(9000)
+BYTES = base64.b64decode(SMALL)
+
+HEADS = [
+    "",
+    "data:image/png;base64,",
+    "DATA:IMAGE/PNG;BASE64,",
+    " \n\tdata:image/png;base64,",
+    "data:image/png;x,",
+    "data:image/png,",
+    "data:,",
+    "data:;base64,",
+    "data:image/png;charset=utf-8;base64,",
+    "data:image/png;" + "y" * 120 + ";base64,",
+    "data:image/png;name=a,b.png;base64,",
+    "data:image/jpeg ; base64 ,",
+]
+
+
+def taken(text, **more):
+    return read_inline(Input(text, "mask", **more))
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_a_picture_is_read_however_it_is_written(head):
+    assert taken(head + SMALL).data == BYTES
+    assert taken(head + SMALL, is_strict=False).data == BYTES
+
+
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("is_strict", [True, False])
+def test_a_small_text_that_is_a_huge_picture_is_refused_however_it_is_written(head, is_strict):
+    assert len(HUGE) < 100_000
+    with pytest.raises(InputFault, match="at most"):
+        taken(head + HUGE, is_strict=is_strict)
 
 
 @pytest.mark.parametrize(
-    ("body", "field"),
+    "text", [f"{SMALL[:40]}\n{SMALL[40:]}", f"!{SMALL}", SMALL.replace("+", "%2B").replace("/", "%2F")]
+)
+def test_line_ends_and_other_characters_between_base64_mean_nothing(text):
+    assert taken(text).data == BYTES
+    assert taken("data:image/png;base64," + text).data == BYTES
+
+
+def test_a_data_url_may_hold_its_bytes_percent_encoded():
+    assert taken("data:image/png," + "".join(f"%{byte:02x}" for byte in BYTES)).data == BYTES
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
     [
-        ({"init_images": [SMALL, HUGE]}, "init_images[1]"),
-        ({"mask": HUGE}, "mask"),
-        ({"mask": "data:image/png;base64," + HUGE}, "mask"),
-        (
-            {"alwayson_scripts": {"controlnet": {"args": [{"image": HUGE}]}}},
-            "alwayson_scripts.controlnet.args[0].image",
-        ),
+        ("data:text/plain;base64,aGVsbG8=", "the data URL holds no image"),
+        ("data:image/png;base64,!", "the data URL holds no image"),
+        ("data:", "the data URL holds no image"),
+        ("x" * 40, "is neither a link nor an image in base64"),
+        ("/srv/pictures/a.png", "is neither a link nor an image in base64"),
+        (base64.b64encode(b"P6 60000 60000 255\n" + bytes(20)).decode(), "is neither a link nor an image in base64"),
+        ("ftp://a/b.png", "the link has the scheme ftp; only http, https and s3 links are fetched"),
+        ("file:///etc/passwd", "the link has the scheme file; only"),
+        ("http:\\\\a\\b", "the link has the scheme http; only"),
     ],
 )
-async def test_a_small_text_that_is_a_huge_picture_fails_and_its_field_is_named(body, field):
-    assert len(HUGE) < 100_000
-
-    with pytest.raises(InputFault, match=r"too many|at most") as caught:
-        await check_inline_images(body, FIELDS)
-
-    assert str(caught.value).startswith(f"{field}: ")
+def test_what_is_no_picture_where_pictures_alone_belong_is_refused_in_words(text, words):
+    with pytest.raises(InputFault, match=words):
+        taken(text)
 
 
-async def test_all_huge_pictures_are_named_at_once():
-    with pytest.raises(InputFault) as caught:
-        await check_inline_images({"init_images": [HUGE], "mask": HUGE}, FIELDS)
-
-    assert ("init_images[0]: " in str(caught.value), "mask: " in str(caught.value)) == (True, True)
+@pytest.mark.parametrize("text", ["no base64!", "none", "hello", "aGVsbG8="])
+def test_a_word_is_left_to_the_server(text):
+    assert taken(text) is None
 
 
-@pytest.mark.parametrize("text", [SMALL, "https://example.com/a.png", "no base64!", "", "aGVsbG8="])
-async def test_small_pictures_links_and_what_is_no_picture_pass(text):
-    await check_inline_images({"init_images": [text], "mask": text, "other": HUGE}, FIELDS)
+@pytest.mark.parametrize("text", ["x" * 400, "a/path.png", "note://x", "two words of a prompt, and some more of them"])
+def test_where_other_texts_may_stand_they_are_left_to_the_server(text):
+    assert taken(text, is_strict=False) is None
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP", "AVIF"])
+def test_every_kind_of_picture_that_the_platform_takes_may_stand_in_a_task(kind):
+    stream = io.BytesIO()
+    Image.new("RGB", (40, 30), "teal").save(stream, kind)
+    assert taken(base64.b64encode(stream.getvalue()).decode()).data == stream.getvalue()

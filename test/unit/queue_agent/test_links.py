@@ -1,46 +1,66 @@
 import pytest
 
-from queue_agent.inputs.links import find_links, is_link
+from queue_agent.inputs.links import find_sites
 
 FIELDS = frozenset({"init_images", "image", "mask"})
+OPEN = frozenset({"alwayson_scripts", "script_args"})
+LONG = "x" * 40
 
 
-@pytest.mark.parametrize(
-    "text", ["http://a/b", "https://a/b.png?x=1", "s3://b/k", " https://a/b ", "HTTPS://A/B", "S3://b/k"]
-)
-def test_a_link_alone_is_a_link(text):
-    assert is_link(text)
+def found(body):
+    return {site.input.field: site.input.text for site in find_sites(body, FIELDS, open_fields=OPEN)}
 
 
-@pytest.mark.parametrize(
-    "value",
-    ["", "a http://a/b", "http://a/b and more", "ftp://a/b", "file:///etc/passwd", "iVBORw0KGgo=", "http://", 5, None],
-)
-def test_text_that_holds_more_or_less_than_a_link_is_none(value):
-    assert not is_link(value)
-
-
-def test_links_are_found_at_any_depth_where_an_image_belongs_and_nowhere_else():
+def test_whatever_text_stands_where_an_image_belongs_is_an_input_and_a_prompt_is_none():
     body = {
         "prompt": "https://example.com/prompt.png",
         "negative_prompt": "s3://b/k",
-        "init_images": ["s3://b/1", "iVBORw0KGgo="],
+        "init_images": ["s3://b/1", "iVBORw0KGgo=", "http://a/two words", "data:image/png;x,AAAA"],
         "mask": "https://example.com/2",
         "styles": ["https://example.com/style"],
-        "alwayson_scripts": {
-            "ControlNet": {"args": [{"image": {"image": "s3://b/3", "mask": "s3://b/4"}, "module": "https://m"}]},
-            "Other": {"args": ["https://example.com/5", {"prompt": "https://example.com/6"}]},
-        },
+        "image": "",
     }
-    sites = list(find_links(body, FIELDS))
-    assert {site.link.field: site.link.url for site in sites} == {
+    assert found(body) == {
         "init_images[0]": "s3://b/1",
+        "init_images[1]": "iVBORw0KGgo=",
+        "init_images[2]": "http://a/two words",
+        "init_images[3]": "data:image/png;x,AAAA",
         "mask": "https://example.com/2",
-        "alwayson_scripts.ControlNet.args[0].image.image": "s3://b/3",
-        "alwayson_scripts.ControlNet.args[0].image.mask": "s3://b/4",
     }
-    for site in sites:
+
+
+@pytest.mark.parametrize("text", ["http://a/b", "S3://b/k", " https://a b", "http:\\\\a\\b", "data:image/png,x", LONG])
+@pytest.mark.parametrize(
+    ("path", "scripts"),
+    [
+        ("X.args[0]", lambda text: {"X": {"args": [text, True, "0"]}}),
+        ("X.args[0].face", lambda text: {"X": {"args": [{"face": text, "module": "none"}]}}),
+        ("X.args[0].image.mask", lambda text: {"X": {"args": [{"image": {"mask": text}}]}}),
+        ("X.args[0].images[1][0]", lambda text: {"X": {"args": [{"images": [3, [text]]}]}}),
+        ("X.args[0].effective_region_mask", lambda text: {"X": {"args": [{"effective_region_mask": text}]}}),
+        ("X.source_image_prompt", lambda text: {"X": {"source_image_prompt": text}}),
+    ],
+)
+def test_in_extensions_arguments_all_that_may_be_a_picture_is_an_input_under_whatever_name(path, scripts, text):
+    assert found({"alwayson_scripts": scripts(text)}) == {f"alwayson_scripts.{path}": text}
+
+
+def test_scripts_that_are_chosen_have_their_arguments_searched_too():
+    assert found({"script_name": "x", "script_args": ["http://a/b", 3]}) == {"script_args[0]": "http://a/b"}
+
+
+def test_prompts_and_short_words_among_extensions_arguments_are_none():
+    assert found({"alwayson_scripts": {"A": {"args": [{"ad_prompt": "http://a/b", "model": "none"}, "word"]}}}) == {}
+
+
+def test_what_is_put_in_an_inputs_place_replaces_nothing_else():
+    unit = {"image": {"image": "s3://b/3", "mask": "s3://b/4"}, "module": "https://m"}
+    body = {"prompt": "s3://p", "init_images": ["s3://b/1"], "alwayson_scripts": {"ControlNet": {"args": [unit]}}}
+    for site in find_sites(body, FIELDS):
         site.replace("X")
-    assert body["init_images"] == ["X", "iVBORw0KGgo="]
-    assert body["alwayson_scripts"]["ControlNet"]["args"][0]["image"] == {"image": "X", "mask": "X"}
-    assert body["prompt"] == "https://example.com/prompt.png"
+    unit = {"image": {"image": "X", "mask": "X"}, "module": "https://m"}
+    assert body == {
+        "prompt": "s3://p",
+        "init_images": ["X"],
+        "alwayson_scripts": {"ControlNet": {"args": [unit]}},
+    }

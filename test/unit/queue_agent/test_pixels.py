@@ -10,7 +10,7 @@ from queue_agent.errors import InputFault
 from queue_agent.inputs.fetcher import InputFetcher
 from queue_agent.inputs.pixels import MAX_FRAMES, MAX_PIXELS, check_pixels
 from queue_agent.media import identify
-from queue_agent.ports import Link
+from queue_agent.ports import Input
 
 KINDS = ("PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP", "AVIF")
 SIDE = 50_000
@@ -154,7 +154,7 @@ def fetcher(data):
 
 async def test_a_link_to_a_huge_image_fails_its_task_in_the_words_of_its_field():
     with pytest.raises(InputFault) as caught:
-        await fetcher(BOMBS["png"]).fetch([Link("s3://b/k", "init_images[0]")])
+        await fetcher(BOMBS["png"]).fetch([Input("s3://b/k", "init_images[0]")])
     assert str(caught.value) == (
         f"init_images[0]: the link is an image of 50000 {TIMES} 50000 pixels; at most {MAX_PIXELS} are taken"
     )
@@ -162,4 +162,4 @@ async def test_a_link_to_a_huge_image_fails_its_task_in_the_words_of_its_field()
 
 async def test_a_link_to_a_video_is_not_looked_at_for_pixels():
     video = bytes.fromhex("000000206674797069736f6d0000020069736f6d69736f32617663316d703431") + bytes(100)
-    assert await fetcher(video).fetch([Link("s3://b/k", "video", ("video",))])
+    assert await fetcher(video).fetch([Input("s3://b/k", "video", ("video",))])

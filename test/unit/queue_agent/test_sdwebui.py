@@ -55,9 +55,9 @@ def test_the_server_does_not_read_a_checkpoint_from_an_infotext_by_itself(make_t
 
 def test_settings_that_an_infotext_may_override_are_saved_beforehand(make_task):
     content = {"infotext": "a\nSteps: 2, Seed: 1, Clip skip: 2", "override_settings": {"x": 1}}
-    overridden = PreparedCall.of(call_of(make_task(content))).overridden
+    overridden = PreparedCall.of(call_of(make_task(content)), {}).overridden
     assert {"CLIP_stop_at_last_layers", "sd_vae", "eta_noise_seed_delta", "x"} < overridden
-    assert PreparedCall.of(call_of(make_task({"override_settings": {"x": 1}}))).overridden == {"x"}
+    assert PreparedCall.of(call_of(make_task({"override_settings": {"x": 1}})), {}).overridden == {"x"}
 
 
 @pytest.mark.parametrize("name", [5, ["b"], "b" * 513])
@@ -74,10 +74,10 @@ def test_null_stands_for_what_is_left_out(make_task, tasktype, field):
 
 
 def test_a_job_goes_to_the_server_under_its_own_id_whatever_the_task_says(make_task):
-    prepared = PreparedCall.of(call_of(make_task({"prompt": "x", "force_task_id": "mine"})))
+    prepared = PreparedCall.of(call_of(make_task({"prompt": "x", "force_task_id": "mine"})), {})
     sent = json.loads(prepared.content_for("job-1"))
     assert (sent["force_task_id"], sent["prompt"]) == ("job-1", "x")
-    upscale = PreparedCall.of(call_of(make_task({"image": ENCODED}, "extra-single-image")))
+    upscale = PreparedCall.of(call_of(make_task({"image": ENCODED}, "extra-single-image")), {})
     assert upscale.content_for("job-1") == upscale.content
 
 
@@ -97,14 +97,14 @@ def test_a_task_can_neither_keep_its_settings_for_later_ones_nor_withhold_its_pi
 def test_image_link_goes_where_the_endpoint_reads_images(make_task, tasktype, path, where):
     call = call_of(make_task({"alwayson_scripts": {"image_link": "s3://b/k"}}, tasktype))
     assert call.path == path
-    assert [site.link.field for site in call.link_sites] == [where]
+    assert [site.input.field for site in call.sites] == [where]
     call.put_images({"s3://b/k": identify(PNG)})
     assert ENCODED in json.dumps(call.body)
 
 
 def test_links_in_prompts_stay(make_task):
-    call = call_of(make_task({"prompt": "https://a/b.png", "init_images": ["x"], "negative_prompt": "s3://b/k"}))
-    assert call.link_sites == []
+    call = call_of(make_task({"prompt": "https://a/b.png", "negative_prompt": "s3://b/k"}))
+    assert call.sites == []
 
 
 def test_the_tasks_own_content_is_not_changed(make_task):

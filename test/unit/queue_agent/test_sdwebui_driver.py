@@ -6,6 +6,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from queue_agent.errors import InputFault, ModelServerFault, Rejected
+from queue_agent.inputs.fetcher import InputFetcher
 from queue_agent.ports import RunSignals
 from queue_agent.runtimes.client import ModelServerClient
 from queue_agent.runtimes.sdwebui.driver import SdWebUI
@@ -65,7 +66,7 @@ async def _prepared(driver, task):
         pass
 
     driver._upscalers.correct = nothing
-    return await driver.prepare(task, None)
+    return await driver.prepare(task, InputFetcher(web=None, store=None, bucket="b", input_buckets=frozenset()))
 
 
 class Checkpoints:

@@ -1,0 +1,31 @@
+import pytest
+
+from contract.links import bare, is_data_url, is_link
+
+
+@pytest.mark.parametrize("scheme", ["http", "https", "s3", "HTTP", "Https", "S3"])
+@pytest.mark.parametrize("before", ["", " ", "\n", "\t\r\n ", "\x00", "\x1f\x7f", "\u00a0\u0085"])
+@pytest.mark.parametrize("rest", ["a/b.png", "a/two words.png", "u:p@a/b", "a\\b", "a\n/b", "bücher.example/b", ""])
+def test_what_begins_like_a_link_is_one_whatever_stands_before_and_after(scheme, before, rest):
+    assert is_link(f"{before}{scheme}://{rest}")
+    assert bare(f"{before}{scheme}://{rest}{before}") == f"{scheme}://{rest}"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a http://a", "httpx://a", "http:a", "ftp://a", "file:///a", "iVBORw0KGgo=", "s3:/b"]
+)
+def test_other_texts_are_no_links(text):
+    assert not is_link(text)
+
+
+@pytest.mark.parametrize("text", ["data:image/png;base64,AAAA", " DATA:,", "\ndata:image/png;x,AAAA"])
+def test_a_data_url_is_told_by_its_beginning(text):
+    assert (is_data_url(text), is_link(text)) == (True, False)
+
+
+def test_a_data_url_within_a_text_is_none():
+    assert not is_data_url("see data:image/png;base64,AAAA")
+
+
+def test_edges_without_end_take_no_time():
+    assert not is_link(" " * 10_000_000)
