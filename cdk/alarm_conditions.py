@@ -50,6 +50,7 @@ def runtime_conditions(
     config: Config, runtime: ModelsRuntime, queues: RuntimeQueues, agents: AgentMetrics
 ) -> Iterator[Condition]:
     """Give what can be wrong with a runtime."""
+    yield _unread_queue(runtime, agents)
     yield _oldest_task(config, runtime, queues)
     yield _nobody_works(runtime, queues)
     yield _failing_jobs(runtime, agents)
@@ -70,6 +71,18 @@ def platform_conditions(watched: Watched) -> Iterator[Condition]:
     yield from _function_conditions("returned", watched.returned)
     yield from _function_conditions("reaper", watched.reaper)
     yield _reaper_stands_still(watched.reaper)
+
+
+def _unread_queue(runtime: ModelsRuntime, agents: AgentMetrics) -> Condition:
+    """One look that fails is followed by the next a second later; what lasts for minutes is trouble."""
+    return Condition(
+        name=f"{runtime.name}-unread-queue",
+        runbook="Queue cannot be read",
+        says=f"KEDA cannot read the queue of runtime {runtime.name}, whose pods stay as many as they are.",
+        measure=agents.scaling_errors(runtime.namespace, period=_PERIOD),
+        above=0,
+        periods=2,
+    )
 
 
 def _oldest_task(config: Config, runtime: ModelsRuntime, queues: RuntimeQueues) -> Condition:

@@ -1,9 +1,9 @@
-"""What the OpenTelemetry collector does with what the agents send it."""
+"""What the OpenTelemetry collector does with what agents and KEDA send it."""
 
 import re
 from typing import Any
 
-from cdk.metrics import DIMENSIONS, JOBS, RETRIES
+from cdk.metrics import DIMENSIONS, JOBS, RETRIES, SCALING_DIMENSIONS, SCALING_ERRORS
 
 OTLP_PORT = 4318
 HEALTH_PORT = 13133
@@ -23,8 +23,8 @@ def collector_config() -> dict[str, Any]:
         "processors": {
             "memory_limiter": {"check_interval": "1s", "limit_percentage": 75, "spike_limit_percentage": 20},
             # The chart's agents send what came since the last time, which this lets pass. CloudWatch adds up what it
-            # gets, and the exporter sends histograms on as they are (awsemfexporter's datapoint.go): what another
-            # sender has counted since its start would count again every minute.
+            # gets, and the exporter sends histograms on as they are (awsemfexporter's datapoint.go): what KEDA and
+            # other senders have counted since their start would count again every minute.
             "cumulativetodelta": {},
             "batch": {"timeout": "5s"},
         },
@@ -59,8 +59,10 @@ def _metrics_exporter() -> dict[str, Any]:
         "dimension_rollup_option": "NoDimensionRollup",
         "metric_declarations": [
             {"metric_name_selectors": [f"^{re.escape(name)}"], "dimensions": [list(names) for names in sets]}
-            for name, sets in DIMENSIONS.items()
+            for name, sets in {**DIMENSIONS, SCALING_ERRORS: (SCALING_DIMENSIONS,)}.items()
         ],
-        # {job} and {retry} are no units of CloudWatch's, which refuses a metric with an unknown one.
-        "metric_descriptors": [{"metric_name": name, "unit": "Count", "overwrite": True} for name in (JOBS, RETRIES)],
+        # {job} and {retry} are no units of CloudWatch's, which refuses a metric with an unknown one; KEDA gives none.
+        "metric_descriptors": [
+            {"metric_name": name, "unit": "Count", "overwrite": True} for name in (JOBS, RETRIES, SCALING_ERRORS)
+        ],
     }

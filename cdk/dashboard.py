@@ -95,8 +95,12 @@ class Dashboard(Construct):
         nodes = container_insights("node_gpu_limit", "Sum", period=_PERIOD, label="GPUs of all nodes", **cluster)
         return [
             _graph(
-                "Replicas that report, and GPUs",
+                "Replicas that report, and GPUs; looks at queues that failed",
                 [*(one.agents(period=_AGENTS_PERIOD) for one in agents), nodes],
+                [
+                    self._agents[one.name].scaling_errors(one.namespace, period=_PERIOD, label=f"{one.name} unread")
+                    for one in runtimes
+                ],
                 width=_THIRD,
             ),
             _graph(

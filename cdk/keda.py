@@ -14,6 +14,7 @@ from cdk.versions import KEDA
 
 _NAMESPACE = "keda"
 _OPERATOR = "keda-operator"
+_METRICS_SERVER = "keda-operator-metrics-apiserver"
 _TIMEOUT = Duration.minutes(10)
 
 
@@ -24,6 +25,7 @@ class Keda(Construct):
         scope: Where it belongs.
         construct_id: Its name there.
         cluster: Where it runs.
+        otlp_endpoint: Where it sends its metrics, by OTLP over HTTP.
         mirror: Where copies of charts and images are (``versions.Chart.location``); None takes them from where they are
             published.
 
@@ -32,7 +34,15 @@ class Keda(Construct):
         release: The Helm release.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, cluster: Cluster, mirror: str | None = None) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        cluster: Cluster,
+        otlp_endpoint: str,
+        mirror: str | None = None,
+    ) -> None:
         super().__init__(scope, construct_id)
         identity = PodIdentity(
             self,
@@ -53,7 +63,7 @@ class Keda(Construct):
             create_namespace=True,
             wait=True,
             timeout=_TIMEOUT,
-            values=_values(cluster.name, mirror),
+            values=_values(cluster.name, otlp_endpoint, mirror),
             **KEDA.location(mirror),
         )
         self.release.node.add_dependency(cluster.ready, identity)
@@ -63,14 +73,29 @@ class Keda(Construct):
         queue.grant(self.operator_role, "sqs:GetQueueAttributes")
 
 
-def _values(cluster_name: str, mirror: str | None) -> dict[str, Any]:
+def _values(cluster_name: str, otlp_endpoint: str, mirror: str | None) -> dict[str, Any]:
     return {
         "clusterName": cluster_name,
         "image": {"pullPolicy": "IfNotPresent"},
         "global": {} if mirror is None else {"image": {"registry": mirror}},
         "serviceAccount": {"operator": {"name": _OPERATOR}},
+        "opentelemetry": {"operator": {"enabled": True}, "collector": {"uri": otlp_endpoint}},
         # The second of each takes over when the first one's node goes; scaling pauses for seconds only.
+        "topologySpreadConstraints": {"operator": _apart(_OPERATOR), "metricsServer": _apart(_METRICS_SERVER)},
         "operator": {"replicaCount": 2},
         "metricsServer": {"replicaCount": 2},
         "podDisruptionBudget": {"operator": {"maxUnavailable": 1}, "metricServer": {"maxUnavailable": 1}},
     }
+
+
+def _apart(app: str) -> list[dict[str, Any]]:
+    """Let the pods of a Deployment stand on different nodes where there are two."""
+    return [
+        {
+            "maxSkew": 1,
+            "topologyKey": "kubernetes.io/hostname",
+            "whenUnsatisfiable": "ScheduleAnyway",
+            "labelSelector": {"matchLabels": {"app": app}},
+            "matchLabelKeys": ["pod-template-hash"],
+        }
+    ]

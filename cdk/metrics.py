@@ -1,4 +1,4 @@
-"""What is measured, by its name in CloudWatch: the agents' own metrics, the queues' and the nodes'."""
+"""What is measured, by its name in CloudWatch: the agents' own metrics, KEDA's, the queues' and the nodes'."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -36,6 +36,10 @@ DIMENSIONS: Mapping[str, tuple[tuple[str, ...], ...]] = {
 }
 """Sets of dimensions that CloudWatch keeps each of the agents' metrics by."""
 
+SCALING_ERRORS = "keda.scaledobject.errors"
+SCALING_DIMENSIONS = ("namespace", "scaledObject")
+"""KEDA's count of looks at a queue that failed, and its labels (KEDA 2.21, pkg/metricscollector/opentelemetry.go)."""
+
 EXPORT_S = 60
 """How often an agent sends its metrics (OpenTelemetry's default for OTEL_METRIC_EXPORT_INTERVAL)."""
 
@@ -64,7 +68,7 @@ class Watched:
 
 
 class AgentMetrics:
-    """What a runtime's agents measure. Where no agent runs there is no data.
+    """What a runtime's agents measure, and KEDA of it. Where no agent runs, agents give no data.
 
     Args:
         namespace: CloudWatch's namespace of the deployment: its stack's name.
@@ -132,6 +136,25 @@ class AgentMetrics:
             },
             period=period,
             label=self._runtime,
+        )
+
+    def scaling_errors(
+        self, kubernetes_namespace: str, *, period: Duration, label: str | None = None
+    ) -> cloudwatch.Metric:
+        """How often KEDA could not see how much work there is; until the first time there is no data.
+
+        Args:
+            kubernetes_namespace: Where the runtime's ScaledObject is, which is named like the runtime.
+            period: Over how long it is summed up.
+            label: What it is called in a graph.
+        """
+        return cloudwatch.Metric(
+            namespace=self._namespace,
+            metric_name=SCALING_ERRORS,
+            dimensions_map=dict(zip(SCALING_DIMENSIONS, (kubernetes_namespace, self._runtime), strict=True)),
+            statistic="Sum",
+            period=period,
+            label=label,
         )
 
     def _metric(

@@ -84,7 +84,13 @@ class PlatformStack(ThreeZoneStack):
             mirror=config.mirror_registry,
         )
         self._collector.node.add_dependency(self._cluster.ready)
-        self._keda = Keda(self, "Keda", cluster=self._cluster, mirror=config.mirror_registry)
+        self._keda = Keda(
+            self,
+            "Keda",
+            cluster=self._cluster,
+            otlp_endpoint=self._collector.endpoint,
+            mirror=config.mirror_registry,
+        )
         self._karpenter = Karpenter(self, "Karpenter", cluster=self._cluster, mirror=config.mirror_registry)
         drain = NodeDrain(self, "NodeDrain", karpenter=self._karpenter, log_retention=kept, key=key)
         drain.resource.node.add_dependency(models)  # pods that end unmount their models

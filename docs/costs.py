@@ -9,6 +9,7 @@ from typing import NamedTuple
 HOURS = 720
 _KIB_PER_GIB = 1024**2
 _MILLION = 1_000_000
+_SNAPSHOT_GB = 25
 
 
 class Row(NamedTuple):
@@ -79,6 +80,11 @@ class Month:
         """Hours in which a GPU node starts, stops, or stays without work."""
         return self.node_starts * (self.start_seconds + self.stop_seconds) / 3600 + self.idle_nodes * HOURS
 
+    @property
+    def gpu_hours(self) -> float:
+        """Hours that all GPU nodes run."""
+        return self.drawing_hours + self.waiting_hours
+
     def gib(self, kib_each: float) -> float:
         """Gibibytes of so many kibibytes a picture."""
         return self.images * kib_each / _KIB_PER_GIB
@@ -109,6 +115,12 @@ def _by_month() -> Iterable[Row]:
     yield Row("EC2", "m5.large on demand, hour", "2 nodes * 720 h", 2 * HOURS, 0.096)
 
 
+def idle(month: Month) -> list[Row]:
+    """Give the lines that stay when nothing is drawn, those of GPU nodes that always run among them."""
+    at_rest = replace(month, images=0, node_starts=0)
+    return [row for row in [*estimate(at_rest), *left_out(at_rest)] if row.quantity]
+
+
 def left_out(month: Month) -> list[Row]:
     """Give the lines that the estimate leaves out, and that a deployment has too."""
     return [*_gpu_left_out(month), *_network_left_out(month), *_watching_left_out(month), *_storage_left_out(month)]
@@ -127,8 +139,11 @@ def _gpu_left_out(month: Month) -> Iterable[Row]:
         "EBS",
         "GPU node's volumes, month",
         "all GPU hours / 720 (10 + 80 GB, 4000 IOPS, 1000 MiB/s)",
-        (month.drawing_hours + month.waiting_hours) / HOURS,
+        month.gpu_hours / HOURS,
         90 * 0.08 + 1000 * 0.005 + 875 * 0.04,
+    )
+    yield Row(
+        "EBS", "GB filled at 300 MiB/s", "node starts * 25 GB of the snapshot", month.node_starts * _SNAPSHOT_GB, 0.0036
     )
 
 
@@ -148,11 +163,23 @@ def _network_left_out(month: Month) -> Iterable[Row]:
 
 def _watching_left_out(month: Month) -> Iterable[Row]:
     yield Row(
-        "CloudWatch", "metric, month", "runtimes * 20 (14, and about 6 kinds of errors)", 20 * month.runtimes, 0.30
+        "CloudWatch",
+        "metric, month",
+        "runtimes * 20 (14, and about 6 kinds of errors), while agents report",
+        20 * month.runtimes if month.gpu_hours else 0,
+        0.30,
     )
-    yield Row("CloudWatch", "metric of an alarm, month", "runtimes * 8 + 7", 8 * month.runtimes + 7, 0.10)
+    yield Row(
+        "CloudWatch",
+        "million observations",
+        "Container Insights: 60 an hour * (720 h * 1,650 metrics + GPU hours * 900)",
+        60 * (HOURS * 1650 + month.gpu_hours * 900) / _MILLION,
+        0.21,
+    )
+    yield Row("CloudWatch", "metric of an alarm, month", "runtimes * 9 + 7", 9 * month.runtimes + 7, 0.10)
     yield Row("CloudWatch", "dashboard, month", "1", 1, 3.00)
     yield Row("CloudWatch", "GB of logs", "images * 8 KB", month.gib(8), 0.50)
+    yield Row("CloudWatch", "GB of logs", "control plane 10 GB, flows of the network 3 GB", 13, 0.50)
     yield Row("X-Ray", "million traces", "images, at most", month.millions, 5.00)
     yield Row(
         "SQS",
@@ -197,22 +224,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Print what a month costs."""
     month = Month()
     parser = argparse.ArgumentParser(prog="python -m docs.costs", description="What a month costs, in dollars.")
-    parser.add_argument("--images", type=int, default=month.images, help="pictures (%(default)s)")
+    parser.add_argument("--images", type=_count, default=month.images, help="pictures (%(default)s)")
     parser.add_argument("--seconds", type=float, default=month.seconds_per_image, help="for each (%(default)s)")
     parser.add_argument(
         "--usd-per-hour", type=float, default=month.usd_per_hour, help="of a GPU instance (%(default)s)"
     )
-    parser.add_argument("--node-starts", type=int, default=month.node_starts, help="of GPU nodes (%(default)s)")
-    parser.add_argument("--idle-nodes", type=int, default=month.idle_nodes, help="that always run (%(default)s)")
-    parser.add_argument("--runtimes", type=int, default=month.runtimes, help="in config.yaml (%(default)s)")
-    parser.add_argument("--nat-gateways", type=int, default=month.nat_gateways, help="(%(default)s)")
+    parser.add_argument("--node-starts", type=_count, default=month.node_starts, help="of GPU nodes (%(default)s)")
+    parser.add_argument("--idle-nodes", type=_count, default=month.idle_nodes, help="that always run (%(default)s)")
+    parser.add_argument("--runtimes", type=_count, default=month.runtimes, help="in config.yaml (%(default)s)")
+    parser.add_argument("--nat-gateways", type=_count, default=month.nat_gateways, help="(%(default)s)")
     options = vars(parser.parse_args(arguments))
     month = replace(month, seconds_per_image=options.pop("seconds"), **options)
-    counted, besides = estimate(month), left_out(month)
-    together = total([*counted, *besides])
-    sys.stdout.write(f"{table(counted)}\nBesides:\n\n{table(besides)}\n")
-    sys.stdout.write(f"Together {together:.2f}, each picture {together / month.images:.6f}\n")
+    at_rest = idle(month)
+    if month.images:
+        counted, besides = estimate(month), left_out(month)
+        together = total([*counted, *besides])
+        sys.stdout.write(f"{table(counted)}\nBesides:\n\n{table(besides)}\n")
+        sys.stdout.write(f"Together: ${together:.2f} a month, ${together / month.images:.6f} a picture\n")
+    else:
+        sys.stdout.write(f"{table(at_rest)}\n")
+    sys.stdout.write(f"Idle: ${total(at_rest):.0f} a month\n")
     return 0
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0")
+    return int(text)
 
 
 if __name__ == "__main__":

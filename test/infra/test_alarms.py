@@ -24,7 +24,7 @@ CONFIG = {
         },
     ],
 }
-RUNTIME_ALARMS = ("oldest-task", "no-replicas", "failing-jobs", "returned", "dead")
+RUNTIME_ALARMS = ("unread-queue", "oldest-task", "no-replicas", "failing-jobs", "returned", "dead")
 PLATFORM_ALARMS = (
     "door-errors",
     "keeper-returned-errors",
@@ -127,6 +127,19 @@ def test_the_cost_page_counts_as_many_metrics_as_the_alarms_look_at(alarms):
 
     (row,) = [row for row in left_out(Month(runtimes=2)) if row.unit == "metric of an alarm, month"]
     assert sum(len(metrics_of(alarm)) for alarm in alarms.values()) == row.quantity
+
+
+def test_a_queue_that_keda_cannot_read_for_minutes_raises_an_alarm_and_a_look_that_failed_none(alarms):
+    from cdk.metrics import SCALING_ERRORS
+
+    alarm = alarms["slow-1-unread-queue"]
+    assert metrics_of(alarm) == {"only": (SCALING_ERRORS, "Sum")}
+    assert alarm["Namespace"] == "Test"
+    assert {one["Name"]: one["Value"] for one in alarm["Dimensions"]} == {"namespace": "slow", "scaledObject": "slow-1"}
+    assert is_raised(alarm, 1, 1)
+    assert not is_raised(alarm, 0, 300)
+    assert not is_raised(alarm, 300, 0)
+    assert not is_raised(alarm, None, None)
 
 
 def test_a_task_older_than_half_of_its_runtimes_start_deadline_and_a_jobs_run_raises_an_alarm(alarms):

@@ -202,7 +202,7 @@ def test_every_metric_of_the_agents_goes_to_cloudwatch_by_labels_that_it_has(con
         assert one["dimensions"]
         for dimensions in one["dimensions"]:
             assert set(dimensions) <= labels, name
-    assert len(declared) == len(measured)
+    assert len(declared) == len(measured) + 1  # KEDA's
     assert config["exporters"]["awsemf"]["resource_to_telemetry_conversion"] == {"enabled": True}
 
 
@@ -213,7 +213,16 @@ def test_no_metric_goes_by_other_labels_too(config):
 def test_units_that_cloudwatch_does_not_know_are_replaced(config, measured):
     known = {"s"}  # the exporter makes Seconds of it
     replaced = {one["metric_name"] for one in config["exporters"]["awsemf"]["metric_descriptors"] if one["overwrite"]}
-    assert {name for name, (_, unit) in measured.items() if unit not in known} == replaced
+    assert {name for name, (_, unit) in measured.items() if unit not in known} < replaced
+
+
+def test_what_keda_counts_goes_to_cloudwatch_by_the_scaled_object(config):
+    from cdk.metrics import SCALING_DIMENSIONS, SCALING_ERRORS
+
+    exporter = config["exporters"]["awsemf"]
+    (one,) = [one for one in exporter["metric_declarations"] if "keda" in one["metric_name_selectors"][0]]
+    assert one["dimensions"] == [list(SCALING_DIMENSIONS)]
+    assert {"metric_name": SCALING_ERRORS, "unit": "Count", "overwrite": True} in exporter["metric_descriptors"]
 
 
 def test_the_outcomes_and_stages_that_are_shown_are_those_of_the_agents():

@@ -104,6 +104,12 @@ def test_replicas_are_counted_by_the_samples_that_they_send(shown):
     assert ("fast", "SampleCount") in of(shown, "Test", "queue_agent.gpu.busy")
 
 
+def test_looks_at_a_queue_that_failed_are_shown(shown):
+    from cdk.metrics import SCALING_ERRORS
+
+    assert of(shown, "Test", SCALING_ERRORS) == {("drawing", "fast", "Sum"), ("slow", "slow-1", "Sum")}
+
+
 def test_the_gpus_work_is_shown_by_the_agents_account_and_by_the_gpus_own(shown):
     assert "100 * busy_fast / 60" in shown
     assert of(shown, "ContainerInsights", "pod_gpu_utilization") == {

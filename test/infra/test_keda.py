@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from infrakit.cluster import MIRROR, NAME, closed_cluster, open_cluster
+from infrakit.cluster import MIRROR, NAME, OTLP_ENDPOINT, closed_cluster, open_cluster
 
 from cdk.versions import KEDA
 
@@ -59,3 +59,20 @@ def test_scaling_outlives_a_node(cluster, part):
 def test_the_operator_knows_its_cluster(cluster):
     _, release = _release(cluster)
     assert json.loads(release["Values"])["clusterName"] == NAME
+
+
+def test_the_operator_tells_the_collector_what_it_counts(cluster):
+    _, release = _release(cluster)
+    told = json.loads(release["Values"])["opentelemetry"]
+    assert told == {"operator": {"enabled": True}, "collector": {"uri": OTLP_ENDPOINT}}
+
+
+@pytest.mark.parametrize(
+    ("part", "app"), [("operator", "keda-operator"), ("metricsServer", "keda-operator-metrics-apiserver")]
+)
+def test_both_replicas_stand_on_nodes_of_their_own_where_there_are_two(cluster, part, app):
+    _, release = _release(cluster)
+    [apart] = json.loads(release["Values"])["topologySpreadConstraints"][part]
+    assert (apart["topologyKey"], apart["maxSkew"]) == ("kubernetes.io/hostname", 1)
+    assert apart["labelSelector"] == {"matchLabels": {"app": app}}
+    assert apart["whenUnsatisfiable"] == "ScheduleAnyway"

@@ -26,6 +26,7 @@ from contract.config_platform import Cluster as ClusterSettings
 from contract.config_platform import Vpc
 
 NAME = "testStack"
+OTLP_ENDPOINT = "http://collector:4318"
 MODELS = "arn:aws:s3:::models"
 MIRROR = "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn/sd-on-eks"
 ADMIN = "arn:aws:iam::123456789012:role/admin"
@@ -111,7 +112,7 @@ def _compose(stack, settings, key, prefix, mirror):
     Insights(stack, "Insights", cluster=cluster, log_retention=kept, key=key)
     karpenter = Karpenter(stack, "Karpenter", cluster=cluster, mirror=mirror)
     NodeDrain(stack, "NodeDrain", karpenter=karpenter, log_retention=kept, key=key)
-    keda = Keda(stack, "Keda", cluster=cluster, mirror=mirror)
+    keda = Keda(stack, "Keda", cluster=cluster, otlp_endpoint=OTLP_ENDPOINT, mirror=mirror)
     keda.watch(sqs.Queue.from_queue_arn(stack, "Watched", "arn:aws:sqs:us-east-1:123456789012:watched"))
 
 

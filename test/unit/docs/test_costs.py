@@ -6,14 +6,16 @@ import pytest
 from cdk.prices import ON_DEMAND_USD_PER_HOUR
 from contract.chart_values import ExtraValues
 from deploy.support import quotas
-from docs.costs import Month, estimate, left_out, main, table, total
+from docs.costs import Month, estimate, idle, left_out, main, table, total
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
 COSTS = (DOCS / "costs.md").read_text(encoding="utf-8")
 QUOTAS = (DOCS / "quotas.md").read_text(encoding="utf-8")
 
 
-def test_both_tables_on_the_page_are_what_the_calculator_says():
+def test_the_tables_on_the_page_are_what_the_calculator_says():
+    assert table(idle(Month())) in COSTS
+    assert f"About ${total(idle(Month())):.0f} a month stay" in COSTS
     assert table(estimate(Month())) in COSTS
     assert table(left_out(Month())) in COSTS
 
@@ -35,6 +37,32 @@ def test_the_sums_that_the_page_names_are_those_of_its_tables():
 
 def test_without_pictures_the_fixed_lines_remain():
     assert total(estimate(Month(images=0))) == 72.00 + 138.24
+
+
+def test_idle_is_what_stays_of_all_lines_when_nothing_is_drawn_and_no_node_starts():
+    at_rest = Month(images=0, node_starts=0)
+    everything = [*estimate(at_rest), *left_out(at_rest)]
+    assert total(idle(Month())) == total(everything)
+    assert all(row.quantity for row in idle(Month()))
+    assert not {"GPU instance, hour", "metric, month"} & {row.unit for row in idle(Month())}
+
+
+def test_nodes_that_never_stop_are_part_of_what_idle_costs():
+    difference = total(idle(Month(idle_nodes=1))) - total(idle(Month()))
+    assert difference > 720 * Month().usd_per_hour
+
+
+@pytest.mark.parametrize("arguments", [[], ["--images", "0"], ["--images", "1", "--node-starts", "0"]])
+def test_the_calculator_says_what_idle_costs_whatever_is_drawn(capsys, arguments):
+    assert main(arguments) == 0
+    assert capsys.readouterr().out.endswith(f"Idle: ${total(idle(Month())):.0f} a month\n")
+
+
+@pytest.mark.parametrize("figure", ["-1", "many", "1.5"])
+def test_a_number_that_counts_nothing_is_refused_in_plain_words(capsys, figure):
+    with pytest.raises(SystemExit):
+        main(["--images", figure])
+    assert f"argument --images: '{figure}' is not a whole number from 0" in capsys.readouterr().err
 
 
 def test_a_slower_picture_costs_gpu_time_alone():
@@ -61,7 +89,7 @@ def test_the_calculator_takes_figures_of_ones_own(capsys):
     assert main(["--images", "10", "--seconds", "36", "--usd-per-hour", "2", "--idle-nodes", "1"]) == 0
     printed = capsys.readouterr().out
     assert "| EC2 | GPU instance, hour | images * seconds / 3600 | 0.10 | 2 | 0.20 |" in printed
-    assert "Together " in printed
+    assert "Together: $" in printed
 
 
 @pytest.mark.parametrize(("kind", "price"), ON_DEMAND_USD_PER_HOUR.items())
