@@ -14,6 +14,7 @@ from contract.volume_filling import FASTEST_MIB_S, SLOWEST_MIB_S, UNCHARGED
 Quantity = str | int | float
 """A Kubernetes quantity, as 1, "2500m" or "6Gi"."""
 _SIZE = r"^\d+(Mi|Gi|Ti)$"
+_GPUS = "nvidia.com/gpu"
 
 
 class CapacityType(Section):
@@ -52,8 +53,9 @@ class Provisioner(Section):
     """Further requirements in NodePool's own format."""
     extra_taints: list[dict[str, Any]] = []
     """Taints besides nvidia.com/gpu and the runtime's own, both always set."""
-    resource_limits: dict[str, Quantity] = {"nvidia.com/gpu": 100}
-    """What all nodes of the runtime together may not exceed."""
+    resource_limits: dict[str, Quantity] | None = None
+    """What all nodes of the runtime together may not exceed; {} sets no limit. Default: the GPUs of maxReplicaCount
+    pods, of a quarter more during a roll-out, and 8 for a node that is used in part."""
     consolidation: bool = True
     """Whether empty and underused nodes are removed."""
     disruption: Disruption = Disruption()
@@ -147,6 +149,11 @@ class Resources(Section):
     requests: dict[str, Quantity] = {}
     """What a node must have free for it."""
 
+    @property
+    def gpus(self) -> int:
+        """GPUs of the container; 0 where it has none."""
+        return _count(self.limits.get(_GPUS, self.requests.get(_GPUS, 0))) or 0
+
 
 class EnvironmentVariable(Section):
     """An entry of a container's env in Kubernetes' own format."""
@@ -196,11 +203,12 @@ class InferenceApi(Container):
     """How long the server may take until it takes jobs; a model is loaded in that time."""
     read_only_root_filesystem: bool = False
     """Whether the server can write nowhere but into /tmp, as the images of the project do."""
+    tmp_size: Annotated[str, Field(pattern=_SIZE)] = "20Gi"
+    """The most that the server's /tmp may hold: inputs, outputs until they are stored, small models that it downloads.
+    A pod whose /tmp holds more is replaced."""
     cache: Cache = Cache()
     """(flux) What the server may keep: models of the Hugging Face hub, compiled code."""
-    resources: Resources = Resources(
-        limits={"nvidia.com/gpu": 1}, requests={"nvidia.com/gpu": 1, "cpu": "2500m", "memory": "6Gi"}
-    )
+    resources: Resources = Resources(limits={_GPUS: 1}, requests={_GPUS: 1, "cpu": "2000m", "memory": "6Gi"})
 
 
 class QueueAgent(Container):
@@ -296,9 +304,30 @@ class RuntimeValues(Section):
     queue_agent: QueueAgent = QueueAgent()
     persistence: Persistence = Persistence()
 
+    @property
+    def most_pods(self) -> int:
+        """The most pods that are ordered, or their fixed number."""
+        return self.scaling.max_replica_count if self.scaling.enabled else self.replicas
+
 
 class ExtraValues(Section):
     """Values of the chart."""
 
     karpenter: Karpenter = Karpenter()
     runtime: RuntimeValues = RuntimeValues()
+
+    @model_validator(mode="after")
+    def _has_gpus_for_all_pods(self) -> Self:
+        limit = _count((self.karpenter.provisioner.resource_limits or {}).get(_GPUS))
+        pods, gpus = self.runtime.most_pods, self.runtime.inference_api.resources.gpus
+        if self.karpenter.enabled and limit is not None and limit < pods * gpus:
+            raise ValueError(
+                f"karpenter.provisioner.resourceLimits: {_GPUS} is {limit}, too little for {pods} pods of {gpus} GPU "
+                f"each; set it to {pods * gpus} or more, leave it out, or allow fewer pods"
+            )
+        return self
+
+
+def _count(quantity: Quantity | None) -> int | None:
+    """A quantity that is a whole number; None for any other."""
+    return int(str(quantity)) if str(quantity).isdecimal() else None

@@ -20,7 +20,6 @@ from contract.volume_filling import REGION_MIB_S, Filling, asked_for
 
 _BUCKET_ARN = r"^arn:aws[a-z-]*:s3:::[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"
 _KEY_ARN = r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+$"
-_GPUS = "nvidia.com/gpu"
 _FOREIGN_VALUES = "extraValues of a foreign chart"
 """A key that no YAML file has by accident."""
 
@@ -128,9 +127,8 @@ class ModelsRuntime(Section):
             or not (scaling.enabled and scaling.scale_on_in_flight)
         ):
             return []
-        gpus = str(pods.inference_api.resources.limits.get(_GPUS, 1))
         # What all GPUs draw together, and what one of them draws next: queue_agent.ports.Capacity.places.
-        held = (int(gpus) + 1) * self.model.max_batch if gpus.isdigit() else 0
+        held = ((pods.inference_api.resources.gpus or 1) + 1) * self.model.max_batch
         if held <= scaling.queue_length:
             return []
         return [

@@ -84,8 +84,8 @@ A value that is missing stops the installation with a message that names it.
 
 ## Values
 
-`resources` and `resourceLimits` have their defaults in the templates, for Helm would merge yours into them: what you
-set takes their place, and `{}` means none.
+`resources` has its defaults in the templates, for Helm would merge yours into them: what you set takes their place, and
+`{}` means none.
 
 | Value | Default | Meaning |
 |---|---|---|

@@ -53,7 +53,12 @@ DYNAMIC = {
         "annotations": {"example.org/owner": "art"},
         "imagePullSecrets": ["registry"],
         "terminationGracePeriodSeconds": 90,
-        "scaling": {"minReplicaCount": 2, "cooldownPeriod": 300, "extraHPAConfig": {"name": "mine"}},
+        "scaling": {
+            "minReplicaCount": 2,
+            "maxReplicaCount": 8,
+            "cooldownPeriod": 300,
+            "extraHPAConfig": {"name": "mine"},
+        },
         "inferenceApi": {"commandArguments": "--medvram", "extraEnv": {"A": "1"}},
         "queueAgent": {
             "dynamicModel": True,

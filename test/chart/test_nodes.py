@@ -71,7 +71,6 @@ def test_nodes_are_bought_as_allowed(helm, given, bought):
 
 def test_the_defaults_are_the_references(static):
     assert requirements(static)["node.kubernetes.io/instance-type"] == ["g5.xlarge", "g5.2xlarge"]
-    assert pool(static)["limits"] == {"nvidia.com/gpu": 100}
     assert pool(static)["template"]["spec"]["expireAfter"] == "Never"
     os, data = volumes(static)["/dev/xvda"], volumes(static)["/dev/xvdb"]
     common = {"volumeType": "gp3", "deleteOnTermination": True, "encrypted": True}
@@ -85,6 +84,26 @@ def test_further_requirements_labels_limits_and_tags_are_passed_on(releases):
     assert pool(release)["template"]["metadata"]["labels"] == {"team": "art", "sd-on-eks/runtime": "anything"}
     assert pool(release)["limits"] == {"nvidia.com/gpu": 8, "cpu": 64, "memory": "256Gi"}
     assert node_class(release)["tags"] == {"cost": "art"}
+
+
+@pytest.mark.parametrize(
+    ("runtime", "gpus"),
+    [
+        ({}, 20 + 5 + 8),
+        ({"scaling": {"maxReplicaCount": 200}}, 200 + 50 + 8),
+        ({"scaling": {"maxReplicaCount": 1}}, 1 + 1 + 8),
+        ({"scaling": {"enabled": False}, "replicas": 4}, 4 + 1 + 8),
+        ({"inferenceApi": {"resources": {"limits": {"nvidia.com/gpu": 4}}}}, 4 * (20 + 5) + 8),
+        ({"inferenceApi": {"resources": {"requests": {"nvidia.com/gpu": "2"}}}}, 2 * (20 + 5) + 8),
+    ],
+)
+def test_the_limit_has_room_for_all_pods_and_for_a_roll_out(helm, runtime, gpus):
+    assert pool(helm.template(merged(AWS, {"runtime": runtime})))["limits"] == {"nvidia.com/gpu": gpus}
+
+
+def test_pods_without_a_gpu_have_no_limit_of_gpus(helm):
+    cpu = {"requests": {"cpu": 1}}
+    assert "limits" not in pool(helm.template(merged(AWS, at("runtime.inferenceApi.resources", cpu))))
 
 
 def test_limits_can_be_taken_away(helm):

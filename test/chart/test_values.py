@@ -16,6 +16,8 @@ from contract.chart_values import ExtraValues
 from contract.runtimes import RUNTIME_TYPES
 from docs.generate_chart import pages
 
+TOO_FEW_GPUS = at("karpenter.provisioner.resourceLimits", {"nvidia.com/gpu": "19"})
+
 
 def schema():
     return json.loads((CHART / "values.schema.json").read_text())
@@ -115,6 +117,8 @@ def test_all_that_is_missing_is_said_at_once(helm):
             "karpenter.nodeTemplate.instanceStorePolicy",
         ),
         (at("runtime.queueAgent.snsTopicArn", "notices"), "runtime.queueAgent.awsRegion"),
+        (at("runtime.scaling.queueLength", 1001), "/runtime/scaling/queueLength"),
+        (TOO_FEW_GPUS, "nvidia.com/gpu is 19, too little for 20 pods of 1 GPU each; set it to 20 or more"),
     ],
 )
 def test_what_makes_no_sense_is_named(helm, changes, said):
@@ -125,6 +129,8 @@ def test_what_makes_no_sense_is_named(helm, changes, said):
     "changes",
     [
         at("runtime.scaling.minReplicaCount", 21),
+        at("runtime.scaling.queueLength", 1001),
+        TOO_FEW_GPUS,
         at("karpenter.provisioner.capacityType", {"onDemand": False, "spot": False}),
         at("karpenter.nodeTemplate", {"instanceStorePolicy": "RAID0", "dataVolume": {"snapshotID": "snap-1"}}),
     ],

@@ -44,6 +44,12 @@
 {{- if and $nodes.instanceStorePolicy $nodes.dataVolume.snapshotID -}}
 {{- $faults = append $faults "karpenter.nodeTemplate.instanceStorePolicy: RAID0 hides what dataVolume.snapshotID holds; choose one of the two" -}}
 {{- end -}}
+{{- $limit := get (include "sd-on-eks.resourceLimits" . | fromYaml) "nvidia.com/gpu" | toString -}}
+{{- $pods := include "sd-on-eks.mostPods" . | int -}}
+{{- $gpus := include "sd-on-eks.gpusPerPod" . | int -}}
+{{- if and (regexMatch "^[0-9]+$" $limit) (lt (int $limit) (mul $pods $gpus)) -}}
+{{- $faults = append $faults (printf "karpenter.provisioner.resourceLimits: nvidia.com/gpu is %s, too little for %d pods of %d GPU each; set it to %d or more, leave it out, or allow fewer pods" $limit $pods $gpus (mul $pods $gpus)) -}}
+{{- end -}}
 {{- with .Values.karpenter.provisioner.capacityType -}}
 {{- if not (or .onDemand .spot) -}}
 {{- $faults = append $faults "karpenter.provisioner.capacityType: set onDemand or spot to true" -}}

@@ -72,9 +72,14 @@ ports:
 startupProbe:
   {{- include "sd-on-eks.startupProbe" . | nindent 2 }}
 livenessProbe: # asks the agent, which alone sees a server that answers and draws nothing
-  httpGet:
-    path: /livez/model
-    port: {{ include "sd-on-eks.healthPort" . }}
+  exec:
+    command:
+      - python3
+      - -c
+      - |
+        {{- .Files.Get "files/agent-has-no-complaint.py" | trim | nindent 8 }}
+      - 127.0.0.1:{{ include "sd-on-eks.healthPort" . }}
+      - "3"
   periodSeconds: 10
   timeoutSeconds: 5
   failureThreshold: 9

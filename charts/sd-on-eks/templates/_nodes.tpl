@@ -30,6 +30,37 @@
 {{- end }}
 {{- end }}
 
+{{/* The most pods that the autoscaler orders, or their fixed number. */}}
+{{- define "sd-on-eks.mostPods" -}}
+{{- with .Values.runtime -}}
+{{ .scaling.enabled | ternary .scaling.maxReplicaCount .replicas }}
+{{- end -}}
+{{- end }}
+
+{{/* GPUs that a pod asks for; 0 where it asks for none. */}}
+{{- define "sd-on-eks.gpusPerPod" -}}
+{{- $resources := include "sd-on-eks.mapping" (list . .Values.runtime.inferenceApi.resources "runtime.inferenceApi.resources") | fromYaml -}}
+{{- $kind := "nvidia.com/gpu" -}}
+{{ get ($resources.limits | default dict) $kind | default (get ($resources.requests | default dict) $kind) | default 0 | int }}
+{{- end }}
+
+{{/*
+What all nodes together may not exceed, as YAML: what is given, or else the GPUs of all pods, of a quarter more during a
+roll-out, and of one large node that is used in part.
+*/}}
+{{- define "sd-on-eks.resourceLimits" -}}
+{{- $given := .Values.karpenter.provisioner.resourceLimits -}}
+{{- $pods := include "sd-on-eks.mostPods" . | int -}}
+{{- $gpus := include "sd-on-eks.gpusPerPod" . | int -}}
+{{- if not (kindIs "invalid" $given) -}}
+{{ $given | toYaml }}
+{{- else if $gpus -}}
+nvidia.com/gpu: {{ add (mul $gpus (add $pods (divf $pods 4 | ceil))) 8 }}
+{{- else -}}
+{}
+{{- end -}}
+{{- end }}
+
 {{/* An EBS volume. Takes [values, default size, default iops, default throughput, key]. */}}
 {{- define "sd-on-eks.volume" -}}
 {{- $volume := index . 0 -}}

@@ -93,12 +93,12 @@ def test_the_minimal_file_has_every_default():
     assert values.runtime.scaling.max_replica_count == 20
     assert values.runtime.scaling.scale_on_in_flight is True
     assert values.runtime.inference_api.model_mount_path == "/opt/ml/code/models"
-    assert values.runtime.inference_api.resources.requests == {"nvidia.com/gpu": 1, "cpu": "2500m", "memory": "6Gi"}
+    assert values.runtime.inference_api.resources.requests == {"nvidia.com/gpu": 1, "cpu": "2000m", "memory": "6Gi"}
     assert values.runtime.queue_agent.resources.requests == {"cpu": "500m", "memory": "512Mi"}
     assert values.runtime.queue_agent.x_ray.enabled is True
     assert values.runtime.persistence.storage_class == "s3-model-storage-sc"
     assert values.karpenter.provisioner.instance_type == ["g5.xlarge", "g5.2xlarge"]
-    assert values.karpenter.provisioner.resource_limits == {"nvidia.com/gpu": 100}
+    assert values.karpenter.provisioner.resource_limits is None
     assert values.karpenter.node_template.ami_family == "Bottlerocket"
 
 
