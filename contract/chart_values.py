@@ -216,7 +216,11 @@ class QueueAgent(Container):
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """The least important records that are logged; DEBUG may show prompts."""
-    resources: Resources = Resources(requests={"cpu": "500m", "memory": "512Mi"})
+    memory_budget_mib: Annotated[int, Field(ge=64)] = 1024
+    """MiB that the tasks an agent holds may take together; a larger task runs alone. The container requests 256 MiB
+    more; its limit is twice as much and 512 MiB."""
+    resources: Resources | None = None
+    """Kubernetes resources of the container. Default: 500m of CPU, and memory by memoryBudgetMib."""
     x_ray: Annotated[XRay, Field(alias="XRay")] = XRay()
 
 

@@ -25,6 +25,7 @@ from queue_agent.inputs.web import Web
 from queue_agent.kubernetes import BusyMark, in_cluster_patch
 from queue_agent.line import Line
 from queue_agent.log import configure_logging
+from queue_agent.memory import MemoryBudget
 from queue_agent.pipeline import Pipeline
 from queue_agent.ports import Jobs, ModelServer, Queue
 from queue_agent.results import Results
@@ -74,6 +75,7 @@ def _pipeline(settings: Settings, aws: AwsClients, queue: Queue, web: Web, execu
         contents=Contents(store, settings.bucket),
         results=results,
         endings=endings,
+        memory=MemoryBudget(settings.memory_budget_bytes),
         deadlines=settings.deadlines,
         telemetry=execution.telemetry,
     )

@@ -5,6 +5,7 @@ from contract.inputs import MOST_CONTENT_BYTES
 from contract.objects import TASKS_PREFIX, split_s3_url
 from contract.task import Task
 from queue_agent.errors import ContentMissing, InvalidTask
+from queue_agent.memory import TaskMemory
 from queue_agent.ports import ObjectStore
 
 
@@ -20,8 +21,8 @@ class Contents:
         self._store = store
         self._bucket = bucket
 
-    async def complete(self, task: Task) -> Task:
-        """The task with its content; only the door's own objects are read.
+    async def complete(self, task: Task, memory: TaskMemory) -> Task:
+        """The task with its content; only the door's own objects are read, and only when there is room for them.
 
         Raises:
             InvalidTask: The link leads elsewhere, or to no content.
@@ -35,9 +36,11 @@ class Contents:
             raise InvalidTask(f"content_url {exc}") from exc
         if bucket != self._bucket or not key.startswith(TASKS_PREFIX):
             raise InvalidTask(f"content_url must lie under s3://{self._bucket}/{TASKS_PREFIX}")
+        await memory.expect_content(MOST_CONTENT_BYTES)
         data = await self._store.get(bucket, key, MOST_CONTENT_BYTES)
         if data is None:
             raise ContentMissing
+        memory.has_content(len(data))
         try:
             content = strict_json.loads(data)
         except ValueError as exc:

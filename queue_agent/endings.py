@@ -9,6 +9,7 @@ from contract.job_record import JobRecord
 from contract.notice import Notice, Problem, notice_of_unreadable
 from queue_agent.errors import PASSING_CODES, AttemptsExhausted, PassingFault, UnreadableMessage
 from queue_agent.lease import Lease
+from queue_agent.memory import TaskMemory
 from queue_agent.message import Assignment
 from queue_agent.ports import Jobs, Notices, Queue, QueueMessage, Telemetry
 from queue_agent.results import Results
@@ -30,12 +31,14 @@ class ClaimedJob:
         assignment: What the message says.
         deadlines: How long it may take.
         stages: What has been measured of it.
+        memory: What it holds.
     """
 
     message: QueueMessage
     assignment: Assignment
     deadlines: Deadlines
     stages: Stages
+    memory: TaskMemory
 
     def in_generation(self, generation: int) -> "ClaimedJob":
         """The same job, begun anew so often: its results have names of their own."""

@@ -25,7 +25,7 @@ BUSY_ANNOTATIONS: Mapping[str, str] = {
 _API = "https://kubernetes.default.svc"
 _ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _REQUEST_TIMEOUT_S = 5.0
-_CLOSE_S = 5.0
+_CLOSE_S = 2.0
 _FIRST_RETRY_S = 0.5
 _LAST_RETRY_S = 30.0
 
@@ -62,7 +62,7 @@ class BusyMark:
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        """Remove the mark, if the API takes that within five seconds."""
+        """Remove the mark, if the API takes that within two seconds."""
         if self._task is None:
             return
         self._closed = True

@@ -30,6 +30,7 @@ from queue_agent.execution import Execution
 from queue_agent.lease import Lease, lease_s
 from queue_agent.line import Place
 from queue_agent.log import log_fields
+from queue_agent.memory import MemoryBudget, TaskMemory
 from queue_agent.message import Assignment, read_message
 from queue_agent.ports import Claim, Ended, Held, Inputs, Jobs, Queue, QueueMessage, Telemetry
 from queue_agent.results import Results
@@ -39,6 +40,8 @@ from queue_agent.uninterrupted import uninterrupted
 logger = logging.getLogger(__name__)
 
 _JITTER_S = 5.0
+_PREPARE_S = 300.0
+"""For all of a task's preparation: content, inputs and uploads; not for its wait until there is room for them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +56,7 @@ class Pipeline:
         contents: Fetches what did not fit into a message.
         results: Where pictures go.
         endings: Ends messages.
+        memory: Bounds what all tasks hold.
         deadlines: How long a job may take unless its task asks for something else.
         telemetry: Is told of all that happens.
     """
@@ -64,6 +68,7 @@ class Pipeline:
     contents: Contents
     results: Results
     endings: Endings
+    memory: MemoryBudget
     deadlines: Deadlines
     telemetry: Telemetry
 
@@ -94,20 +99,24 @@ class Pipeline:
     async def _take(self, message: QueueMessage, assignment: Assignment, place: Place, received_s: float) -> None:
         """Claim the job, and prepare it meanwhile."""
         deadlines = self.deadlines.with_asked(assignment.task.metadata.deadlines)
-        job = ClaimedJob(message, assignment, deadlines, Stages(self.telemetry))
-        async with _beside(self._prepare(job)) as preparation:
-            match await self._claim(job, received_s):
-                case Held(left_s=left_s):
-                    logger.info("another agent has the job", extra={"left_s": round(left_s)})
-                    jitter_s = random.uniform(0, _JITTER_S)  # noqa: S311 (no secret)
-                    await self.queue.release(message, int(left_s + jitter_s) + 1)
-                case Ended(record=record):
-                    logger.info("found ended")
-                    await self.endings.settle(message, assignment, record)
-                case Claim() as claim:
-                    self.telemetry.annotate(attempt=claim.attempt)
-                    job = job.in_generation(claim.generation)
-                    await self._keep(job, claim, received_s, place, preparation)
+        with self.memory.share() as share:
+            memory = TaskMemory(share, self.inputs)
+            memory.has_content(len(message.body))
+            job = ClaimedJob(message, assignment, deadlines, Stages(self.telemetry), memory)
+            async with _beside(self._prepare(job)) as preparation:
+                match await self._claim(job, received_s):
+                    case Held(left_s=left_s):
+                        # Nobody may have it: an agent that vanished, or could not give it back, leaves such a lease.
+                        logger.info("the job's lease has not ended", extra={"left_s": round(left_s)})
+                        jitter_s = random.uniform(0, _JITTER_S)  # noqa: S311 (no secret)
+                        await self.queue.release(message, int(left_s + jitter_s) + 1)
+                    case Ended(record=record):
+                        logger.info("found ended")
+                        await self.endings.settle(message, assignment, record)
+                    case Claim() as claim:
+                        self.telemetry.annotate(attempt=claim.attempt)
+                        job = job.in_generation(claim.generation)
+                        await self._keep(job, claim, received_s, place, preparation)
 
     async def _claim(self, job: ClaimedJob, received_s: float) -> Claim | Held | Ended | None:
         """Claim the job; None where the table does not answer and the message is given back."""
@@ -186,6 +195,7 @@ class Pipeline:
                     prepared, job.assignment.job, lease=lease, place=place, deadlines=job.deadlines, stages=job.stages
                 )
             lease.check()
+            job.memory.has_result(result)
             with job.stages("store"):
                 return await self.results.store(job.assignment, result, job.stages.seconds)
         except TaskFault as exc:
@@ -195,8 +205,14 @@ class Pipeline:
 
     async def _prepare(self, job: ClaimedJob) -> Any:
         with job.stages("prepare"):
-            task = await self.contents.complete(job.assignment.task)
-            return await self.execution.server.prepare(task, self.inputs)
+            try:
+                async with job.memory.time_limit(_PREPARE_S):
+                    task = await self.contents.complete(job.assignment.task, job.memory)
+                    prepared = await self.execution.server.prepare(task, job.memory)
+            except TimeoutError as exc:
+                raise InternalFault(f"The task was not prepared within {_PREPARE_S:g} s.") from exc
+            job.memory.is_prepared()
+            return prepared
 
     def _check_attempts(self, claim: Claim) -> None:
         if self.jobs.authoritative and claim.attempt > MAX_ATTEMPTS:

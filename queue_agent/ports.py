@@ -81,7 +81,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Another agent has the job, for so many seconds at least."""
+    """A lease on the job has not ended: another agent may have it, for so many seconds at least."""
 
     left_s: float
 

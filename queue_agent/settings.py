@@ -7,6 +7,8 @@ from typing import Self
 from contract.deadlines import DEFAULT_DEADLINES, Deadlines
 from contract.runtimes import RUNTIME_TYPES, RuntimeType
 
+DEFAULT_MEMORY_BUDGET_MIB = 1024
+
 _TRUE = frozenset({"true", "1", "yes", "on"})
 _FALSE = frozenset({"false", "0", "no", "off", ""})
 
@@ -38,6 +40,8 @@ class Settings:
         deadlines: START_TIMEOUT_S (86400), EXECUTION_TIMEOUT_S (300) and STALL_TIMEOUT_S (240): seconds that a job may
             wait to be started, run, and run without progress; MAX_START_TIMEOUT_S (259200) and MAX_EXECUTION_TIMEOUT_S
             (3600): the most that a task may ask for.
+        memory_budget_bytes: MEMORY_BUDGET_MIB, MiB that the tasks held at once may take together: contents, inputs,
+            requests and answers. A task waits until there is room for it; a larger one runs alone. Default 1024.
         health_port: HEALTH_PORT, where the kubelet asks for /healthz, /readyz and /livez/model. Default: nowhere.
         pod_name: POD_NAME, the agent's own pod, whose annotations tell that it is busy. Default: none is marked.
         pod_namespace: POD_NAMESPACE, the namespace of that pod.
@@ -59,6 +63,7 @@ class Settings:
     allow_loopback_inputs: bool
     jobs_table: str | None
     deadlines: Deadlines
+    memory_budget_bytes: int
     health_port: int | None
     pod_name: str | None
     pod_namespace: str | None
@@ -104,6 +109,7 @@ class Settings:
                 max_start_s=_seconds(environ, "MAX_START_TIMEOUT_S", DEFAULT_DEADLINES.max_start_s),
                 max_execution_s=_seconds(environ, "MAX_EXECUTION_TIMEOUT_S", DEFAULT_DEADLINES.max_execution_s),
             ),
+            memory_budget_bytes=(_count(environ, "MEMORY_BUDGET_MIB") or DEFAULT_MEMORY_BUDGET_MIB) * 1024 * 1024,
             health_port=_port(environ, "HEALTH_PORT"),
             pod_name=environ.get("POD_NAME") or None,
             pod_namespace=environ.get("POD_NAMESPACE") or None,

@@ -5,10 +5,10 @@ from chartkit import AWS, QUEUE, TOPIC, at, environment, merged
 
 from contract.chart_release import ReleaseValues
 from contract.deadlines import DEFAULT_DEADLINES
-from queue_agent.settings import Settings
+from queue_agent.settings import DEFAULT_MEMORY_BUDGET_MIB, Settings
 from queue_agent.telemetry.settings import TelemetrySettings
 
-EXIT_S = 2 + 1 + 1
+EXIT_S = 2 + 2 + 1
 """After the grace: telemetry with no collector, the mark on the pod, the health server."""
 
 
@@ -48,6 +48,21 @@ def test_with_defaults_the_agent_has_its_own(releases):
     assert settings.deadlines == DEFAULT_DEADLINES
     assert (settings.api_base_url, settings.jobs_table) == (settings.runtime_type.default_url, None)
     assert settings.allow_loopback_inputs is False
+    assert settings.memory_budget_bytes == DEFAULT_MEMORY_BUDGET_MIB * 2**20
+
+
+@pytest.mark.parametrize("budget_mib", [64, 1024, 2000000])
+def test_the_containers_memory_follows_from_what_its_tasks_may_take(helm, budget_mib):
+    release = helm.template(merged(AWS, at("runtime.queueAgent.memoryBudgetMib", budget_mib)))
+    resources, settings = release.agent["resources"], Settings.from_environ(environ_of(release))
+    assert settings.memory_budget_bytes == budget_mib * 2**20
+    assert resources["requests"] == {"cpu": "500m", "memory": f"{budget_mib + 256}Mi"}
+    assert resources["limits"] == {"memory": f"{2 * budget_mib + 512}Mi"}
+
+
+def test_resources_of_the_agent_that_the_operator_sets_are_taken_as_they_are(helm):
+    release = helm.template(merged(AWS, at("runtime.queueAgent.resources", {"requests": {"cpu": 1}})))
+    assert release.agent["resources"] == {"requests": {"cpu": 1}}
 
 
 def test_the_agent_listens_where_it_is_probed(releases):

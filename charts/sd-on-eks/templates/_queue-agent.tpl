@@ -23,6 +23,7 @@
   "STALL_TIMEOUT_S" $deadlines.stallSeconds
   "MAX_START_TIMEOUT_S" $deadlines.maxStartSeconds
   "MAX_EXECUTION_TIMEOUT_S" $deadlines.maxExecutionSeconds
+  "MEMORY_BUDGET_MIB" (int $agent.memoryBudgetMib)
   "HEALTH_PORT" (include "sd-on-eks.healthPort" .)
   "SHUTDOWN_GRACE_S" (include "sd-on-eks.shutdownGrace" .)
   "AWS_REGION" $agent.awsRegion
@@ -64,6 +65,21 @@ back, pictures of one just ended are stored, and telemetry is flushed (2 of them
 {{ sub .Values.runtime.terminationGracePeriodSeconds 25 }}
 {{- end }}
 
+{{/* The agent's resources: those of the values, or the default ones with the memory that its tasks may take. */}}
+{{- define "sd-on-eks.agentResources" -}}
+{{- $agent := .Values.runtime.queueAgent -}}
+{{- $budget := int $agent.memoryBudgetMib -}}
+{{- if not (kindIs "invalid" $agent.resources) -}}
+{{ toYaml $agent.resources }}
+{{- else -}}
+requests:
+  cpu: 500m
+  memory: {{ add $budget 256 }}Mi
+limits:
+  memory: {{ add (mul $budget 2) 512 }}Mi
+{{- end -}}
+{{- end }}
+
 {{/* The pod's main container. */}}
 {{- define "sd-on-eks.queueAgent" -}}
 {{- $agent := .Values.runtime.queueAgent -}}
@@ -100,7 +116,7 @@ securityContext:
   capabilities:
     drop: [ALL]
 resources:
-  {{- include "sd-on-eks.mapping" (list . $agent.resources "runtime.queueAgent.resources") | nindent 2 }}
+  {{- include "sd-on-eks.agentResources" . | nindent 2 }}
 volumeMounts:
   - name: agent-tmp
     mountPath: /tmp

@@ -72,9 +72,9 @@ def test_a_job_that_another_agent_holds_is_not_run_and_its_message_waits_for_the
     held = {"runtime": "r", "owner": "other", "token": "t", "now_s": time.time(), "lease_s": 60, "start_s": 60}
     rig.dynamodb.update_item(**rig.table.claim(rig.task(job), job, **held))
     rig.start_agent()
-    rig.until(lambda: "another agent has the job" in rig.log)
+    rig.until(lambda: "the job's lease has not ended" in rig.log)
     time.sleep(5)  # longer than the queue's own visibility timeout
-    assert rig.log.count("another agent has the job") == 1
+    assert rig.log.count("the job's lease has not ended") == 1
     assert (rig.queue_depth(), rig.jobs) == ((0, 1), [])
     finish = rig.table.finish(job, "t", JobState.SUCCEEDED, now_s=time.time(), attempts=1, pictures=("png",))
     rig.dynamodb.update_item(**finish)

@@ -15,6 +15,7 @@ from queue_agent.endings import Endings
 from queue_agent.errors import PlatformFault
 from queue_agent.execution import Execution
 from queue_agent.line import Line
+from queue_agent.memory import MemoryBudget
 from queue_agent.pipeline import Pipeline
 from queue_agent.ports import Capacity, Claim, Output, Result, Work
 from queue_agent.results import Results
@@ -217,6 +218,7 @@ class Agent:
                 bucket="bucket",
                 telemetry=self.telemetry,
             ),
+            memory=MemoryBudget(2**30),
             deadlines=Deadlines(
                 start_s=start_s, execution_s=timeout_s, stall_s=60, max_start_s=start_s, max_execution_s=3600
             ),

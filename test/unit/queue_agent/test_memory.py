@@ -1,0 +1,170 @@
+"""What the tasks of one agent hold together."""
+
+import asyncio
+import dataclasses
+
+import pytest
+from agentkit import JOB, Agent, Table, picture
+
+from contract.inputs import MOST_CONTENT_BYTES, MOST_LINK_BYTES, MOST_LINKED_BYTES
+from queue_agent.media import identify
+from queue_agent.memory import MemoryBudget, TaskMemory
+from queue_agent.ports import Input
+
+
+async def settled():
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+class Task:
+    """A task that takes memory in a task of its own and holds it until told."""
+
+    def __init__(self, budget, *sizes):
+        self.held = 0
+        self.done = asyncio.Event()
+        self._running = asyncio.create_task(self._run(budget, sizes))
+
+    async def _run(self, budget, sizes):
+        with budget.share() as share:
+            for size in sizes:
+                await share.take(size)
+                self.held = size
+            await self.done.wait()
+        self.held = 0
+
+    async def end(self):
+        self.done.set()
+        await self._running
+
+    async def cancel(self):
+        self._running.cancel()
+        await asyncio.wait({self._running})
+
+
+async def test_no_more_is_held_than_there_is_and_the_next_goes_on_when_there_is_room():
+    budget = MemoryBudget(100)
+    first, second, third = (Task(budget, 40) for _ in range(3))
+    await settled()
+    assert [task.held for task in (first, second, third)] == [40, 40, 0]
+    await first.end()
+    await settled()
+    assert third.held == 40
+    await second.end()
+    await third.end()
+    assert budget.held_bytes == 0
+
+
+async def test_a_task_larger_than_all_there_is_runs_alone():
+    budget = MemoryBudget(100)
+    small, large, later = Task(budget, 10), Task(budget, 500), Task(budget, 10)
+    await settled()
+    assert (small.held, large.held, later.held) == (10, 0, 0)
+    await small.end()
+    await settled()
+    assert (large.held, later.held) == (500, 0)
+    await large.end()
+    await settled()
+    assert later.held == 10
+    await later.end()
+
+
+async def test_tasks_that_all_need_more_do_not_wait_for_each_other_for_ever():
+    budget = MemoryBudget(100)
+    tasks = [Task(budget, 30, 90) for _ in range(3)]
+    for task in tasks:
+        await settled()
+        assert task.held == 90
+        await task.end()
+    assert budget.held_bytes == 0
+
+
+async def test_a_task_that_is_cancelled_while_it_waits_holds_nobody_up():
+    budget = MemoryBudget(100)
+    first, second, third = Task(budget, 60), Task(budget, 60), Task(budget, 40)
+    await settled()
+    assert third.held == 0  # first come, first served
+    await second.cancel()
+    await settled()
+    assert third.held == 40
+    await first.cancel()
+    await third.cancel()
+    assert budget.held_bytes == 0
+
+
+class Inputs:
+    def __init__(self, budget, *sizes):
+        self.budget, self.sizes = budget, sizes
+        self.room = None
+
+    async def fetch(self, inputs):
+        self.room = self.budget.held_bytes
+        return {item.text: identify(bytes(size)) for item, size in zip(inputs, self.sizes, strict=True)}
+
+
+async def test_there_is_room_for_all_that_links_may_lead_to_before_any_is_fetched():
+    budget = MemoryBudget(2**30)
+    inputs = Inputs(budget, 1000, 2000, 3000)
+    with budget.share() as share:
+        memory = TaskMemory(share, inputs)
+        memory.has_content(500)
+        await memory.fetch([Input(f"http://x/{n}", "image") for n in range(3)])
+        assert inputs.room == 4 * (500 + MOST_LINKED_BYTES)
+        assert budget.held_bytes == 4 * (500 + 6000)
+        memory.is_prepared()
+        assert budget.held_bytes == 2 * (500 + 6000)
+        memory.has_result(picture(b"x" * 100, lambda: None))
+        assert budget.held_bytes == 2 * (500 + 6000) + 100
+    assert budget.held_bytes == 0
+
+
+async def test_a_single_link_reserves_no_more_than_a_link_may_lead_to():
+    budget = MemoryBudget(2**30)
+    inputs = Inputs(budget, 10, 10)
+    with budget.share() as share:
+        await TaskMemory(share, inputs).fetch([Input("http://x", "image"), Input("iVBORw0KGgo=", "image")])
+    assert inputs.room == 4 * MOST_LINK_BYTES
+
+
+async def test_the_wait_for_room_is_no_part_of_a_preparations_time():
+    budget = MemoryBudget(100)
+    other = Task(budget, 100)
+    await settled()
+    with budget.share() as share:
+        memory = TaskMemory(share, Inputs(budget))
+        asyncio.get_running_loop().call_later(0.05, other.done.set)
+        async with memory.time_limit(0.001):
+            await memory.expect_content(10)
+        with pytest.raises(TimeoutError):
+            async with memory.time_limit(0.001):
+                await asyncio.sleep(5)
+
+
+async def test_a_content_in_s3_is_fetched_when_there_is_room_and_all_is_given_back_at_the_end(make_message):
+    agent = Agent(picture())
+    budget = MemoryBudget(4 * MOST_CONTENT_BYTES)
+    agent.pipeline = dataclasses.replace(agent.pipeline, memory=budget)
+    other = Task(budget, 1)
+    await settled()
+    metadata = {"id": "a", "runtime": "r", "tasktype": "text-to-image"}
+    message = make_message({"metadata": metadata, "content_url": f"s3://bucket/_tasks/{JOB}.json"})
+    agent.store.objects["bucket", f"_tasks/{JOB}.json"] = b'{"prompt": "a"}'
+    job = asyncio.create_task(agent.handle(message))
+    await settled()
+    assert not agent.server.runs
+    await other.end()
+    await job
+    assert agent.queue.log == ["delete"]
+    assert budget.held_bytes == 0
+
+
+async def test_a_preparation_that_hangs_is_given_up_and_counts(message, monkeypatch):
+    monkeypatch.setattr("queue_agent.pipeline._PREPARE_S", 0.01)
+    agent = Agent(jobs=Table())
+
+    async def prepare(task, inputs):
+        await asyncio.Event().wait()
+
+    agent.server.prepare = prepare
+    await asyncio.wait_for(agent.handle(message), 5)
+    assert agent.jobs.writes == [("claim",), ("hand back", 1, "counted")]
