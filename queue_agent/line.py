@@ -20,6 +20,8 @@ _LAST_ASK_S = 0.5
 _WORTH_ASKING_S = 2.0
 """Shorter jobs are over before it matters that their forecast was wrong."""
 _LARGE_ERROR = 1.5
+_SLOW_PREPARATION_S = 3.0
+"""A message that is still being prepared after so long does not keep the next one from being taken."""
 
 
 class Place:
@@ -54,6 +56,11 @@ class Place:
     def remaining_s(self) -> float | None:
         """Seconds until the model server should be done with it; None when nothing is known."""
         return None if self.batch is None else self.batch.remaining_s
+
+    @property
+    def until_slow_s(self) -> float | None:
+        """Seconds until its preparation counts as slow; None when it is prepared."""
+        return None if self._work is not None else max(0.0, self._taken_s + _SLOW_PREPARATION_S - self._clock())
 
     def ready(self, work: Work, progress: Progress) -> None:
         """Note that it could run now, and who tells how far it will be."""
@@ -103,8 +110,9 @@ class Place:
 class Line:
     """All messages that the agent holds.
 
-    A message is taken early only when a running job is about to end: an idle agent elsewhere could start it now. Where
-    jobs run together, as many are then taken as the next batch may hold.
+    A message is taken early only when a running job is about to end: an idle agent elsewhere could start it now. One
+    that is long in preparation does not count: another is taken, and goes first if it is ready first. Where jobs run
+    together, as many are then taken as the next batch may hold.
 
     Args:
         clock: Monotonic seconds.
@@ -176,9 +184,12 @@ class Line:
         """Seconds to wait before asking; 0 for none, None until something changes."""
         running = self._running
         idle = self._devices - len(running)
-        waiting = sum(not place.has_started for place in self._held)
-        if len(self._held) >= self._most_held or waiting >= max(1, idle):
+        if len(self._held) >= self._most_held:
             return None
+        until_slow = [place.until_slow_s for place in self._held if not place.has_started]
+        prompt = [seconds for seconds in until_slow if seconds is None or seconds > 0]
+        if len(prompt) >= max(1, idle):
+            return min((seconds for seconds in prompt if seconds is not None), default=None)
         if idle > 0:
             return 0.0
         return min([await self._pause_beside(batch, place) for batch, place in running.items()])

@@ -75,6 +75,38 @@ async def test_a_line_with_a_message_before_the_gpu_wants_none(clock):
     assert not await is_wanted(line)
 
 
+async def test_a_slow_preparation_does_not_leave_the_gpu_idle_while_others_wait_in_the_queue(clock):
+    line = line_of(clock)
+    for _ in range(MAX_HELD):
+        assert await is_wanted(line)
+        line.join()
+        assert not await is_wanted(line)
+        clock.now += 2.9
+        assert not await is_wanted(line)
+        clock.now += 0.2
+    assert not await is_wanted(line)  # as many as may be held
+
+
+async def test_beside_a_slow_preparation_the_next_message_goes_first_when_it_is_ready_first(clock):
+    line = line_of(clock)
+    slow = line.join()
+    clock.now += 4
+    quick = await run(line, clock)
+    assert quick.is_running
+    assert not await is_wanted(line)  # as long as nothing is known of its end
+    slow.ready(Work("k", 1), Progress())
+    quick.freed()
+    await slow.take_turn()
+    assert not await is_wanted(line)
+
+
+async def test_the_line_looks_again_when_a_preparation_becomes_slow(monkeypatch):
+    monkeypatch.setattr("queue_agent.line._SLOW_PREPARATION_S", 0.02)
+    line = Line()
+    line.join()
+    assert await asyncio.wait_for(line.until_next_is_wanted(), 5) == 1
+
+
 async def test_a_job_of_unknown_length_is_waited_for_to_its_end(clock):
     line = line_of(clock)
     place = await run(line, clock)
