@@ -104,6 +104,6 @@ def _response(status: int, body: dict[str, Any], headers: Mapping[str, str] | No
     return {
         "statusCode": status,
         "headers": {"Content-Type": "application/json", **(headers or {})},
-        "body": strict_json.dumps(body),
+        "body": strict_json.utf8(body),
         "isBase64Encoded": False,
     }

@@ -2,10 +2,7 @@
 
 from typing import Any
 
-from contract.faults import Fault
-
-MAX_DETAILS = 100
-"""Faults named in one answer; a body of a million faults must not make an answer that Lambda cannot send."""
+from contract.faults import MOST_FAULTS, Fault
 
 
 class RequestError(Exception):
@@ -36,14 +33,15 @@ class RequestError(Exception):
 
 
 class InvalidRequestError(RequestError):
-    """The request has faults; all of them are named."""
+    """The request has faults; all of them are named, up to MOST_FAULTS."""
 
     def __init__(self, faults: list[Fault]) -> None:
-        message = (
-            f"The request has {len(faults)} faults; details names each."
-            if len(faults) > 1
-            else f"{faults[0].field or 'The request'} {faults[0].problem}"
-        )
+        if len(faults) > MOST_FAULTS:
+            message = f"The request has more than {MOST_FAULTS} faults; details names the first {MOST_FAULTS}."
+        elif len(faults) > 1:
+            message = f"The request has {len(faults)} faults; details names each."
+        else:
+            message = f"{faults[0].field or 'The request'} {faults[0].problem}"
         super().__init__(400, "invalid_request", message, faults)
 
 
@@ -58,8 +56,5 @@ class IdempotencyConflictError(RequestError):
 
 def error_body(code: str, message: str, faults: list[Fault] | None = None) -> dict[str, Any]:
     """The JSON of every refusal."""
-    faults = faults or []
-    if len(faults) > MAX_DETAILS:
-        faults = [*faults[:MAX_DETAILS], Fault("", f"has {len(faults) - MAX_DETAILS} more faults")]
-    details = [{"field": fault.field, "problem": fault.problem} for fault in faults]
+    details = [{"field": fault.field, "problem": fault.problem} for fault in (faults or [])[:MOST_FAULTS]]
     return {"error": {"code": code, "message": message, "details": details}}

@@ -35,10 +35,16 @@ class Intake:
             IdempotencyConflictError: Its key stands for another request.
             botocore.exceptions.BotoCoreError, ClientError: AWS did not take it.
         """
-        task = self._publisher.store(submission.task, submission.job)
         if self._jobs is None:
-            self._publisher.publish(task, submission.traceparent)
+            self._publisher.publish(self._publisher.store(submission.task, submission.job), submission.traceparent)
             return submission
+        if submission.key is not None and self._publisher.is_large(submission.task):
+            # What is repeated or refused leaves no second content behind.
+            earlier = self._jobs.find(submission.tenant, submission.key, submission.accepted_s)
+            if earlier is not None:
+                return self._repeat(self._jobs, submission, earlier)
+        # Stored before it is entered: the keeper publishes an entered job whose content lies there.
+        task = self._publisher.store(submission.task, submission.job)
         earlier = _enter(self._jobs, submission)
         if earlier is not None:
             return self._repeat(self._jobs, submission, earlier)

@@ -75,7 +75,7 @@ class Jobs:
             except ClientError as exc:
                 if error_code(exc) != _CANCELLED:
                     raise
-                earlier = self._find(task.metadata.tenant, key, now_s)
+                earlier = self.find(task.metadata.tenant, key, now_s)
                 if earlier is not None:
                     return earlier
                 if last:
@@ -84,6 +84,23 @@ class Jobs:
             else:
                 break
         return None
+
+    def find(self, tenant: str | None, key: IdempotencyKey, now_s: float) -> EarlierJob | None:
+        """The job that a key stands for; None if it stands for nothing, or no longer.
+
+        Raises:
+            IdempotencyConflictError: The key stands for another request.
+        """
+        item = self._get(self._table.idempotency(tenant, key.value))
+        values = read_values(item) if item else {}
+        if not values or values[TTL_ATTRIBUTE] < now_s:
+            return None
+        if values["body_sha256"] != key.body_sha256:
+            raise IdempotencyConflictError
+        item = self._get(self._table.get(values["job"]))
+        record = JobRecord.from_item(item) if item else None
+        is_open = record is not None and record.state is JobState.ACCEPTED
+        return EarlierJob(job=values["job"], unpublished_since_s=record.created_s if record and is_open else None)
 
     def withdraw(self, job: str) -> None:
         """Take back a job that could not be published. What fails is logged: the keeper ends what stays."""
@@ -105,19 +122,6 @@ class Jobs:
             # Refused means that an agent was faster.
             if error_code(exc) != _REFUSED:
                 logger.warning("not marked as published: job %s, %s", job, error_code(exc) or type(exc).__name__)
-
-    def _find(self, tenant: str | None, key: IdempotencyKey, now_s: float) -> EarlierJob | None:
-        """The job that a key stands for; None if it stands for nothing, or no longer."""
-        item = self._get(self._table.idempotency(tenant, key.value))
-        values = read_values(item) if item else {}
-        if not values or values[TTL_ATTRIBUTE] < now_s:
-            return None
-        if values["body_sha256"] != key.body_sha256:
-            raise IdempotencyConflictError
-        item = self._get(self._table.get(values["job"]))
-        record = JobRecord.from_item(item) if item else None
-        is_open = record is not None and record.state is JobState.ACCEPTED
-        return EarlierJob(job=values["job"], unpublished_since_s=record.created_s if record and is_open else None)
 
     def _get(self, request: dict[str, Any]) -> Item | None:
         item: Item | None = self._dynamodb.get_item(**request).get("Item")

@@ -26,6 +26,11 @@ class TaskPublisher:
         self._topic_arn = topic_arn
         self._bucket = bucket
 
+    @staticmethod
+    def is_large(task: Task) -> bool:
+        """Whether a task's content is too large for a message."""
+        return len(strict_json.dumps(task.content)) > MAX_CONTENT_BYTES
+
     def store(self, task: Task, job: str) -> Task:
         """Lay content that is too large for a message into the bucket; gives the task as it is to be published.
 

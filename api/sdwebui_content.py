@@ -7,7 +7,7 @@ from typing import Any
 
 from contract.catalog import DeployedRuntime
 from contract.checkpoints import same_checkpoint
-from contract.faults import Fault, field_path
+from contract.faults import Fault, field_path, shown
 from contract.task import CHECKPOINT_ATTRIBUTE
 
 Path = tuple[str | int, ...]
@@ -17,23 +17,31 @@ Path = tuple[str | int, ...]
 class _Range:
     """The numbers SD WebUI 1.10.1 takes; outside, it answers 422, 500 or garbage."""
 
-    least: float = -math.inf
-    most: float = math.inf
+    least: float = -(2**63)
+    most: float = 2**64 - 1
 
     def problem(self, value: Any) -> str | None:
-        if isinstance(value, bool) or not isinstance(value, int | float | str):
-            return "must be a number"
-        try:
-            number = float(value)
-        except ValueError:
-            return "must be a number"
-        if not math.isfinite(number):
-            return "must be a number"
+        number = _number(value)
+        if number is None:
+            return f"must be a number, not {shown(value)}"
         if number < self.least:
-            return f"must be at least {self.least:g}"
+            return f"must be at least {self.least}, not {shown(value)}"
         if number > self.most:
-            return f"must be at most {self.most:g}"
+            return f"must be at most {self.most}, not {shown(value)}"
         return None
+
+
+def _number(value: Any) -> float | None:
+    """A number, or a text that is one, as SD WebUI takes both; None for everything else."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int | float):
+        return value
+    try:
+        number = float(value) if isinstance(value, str) else math.nan
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 _GENERATE: Mapping[str, _Range] = {
@@ -80,7 +88,7 @@ def check(content: Mapping[str, Any], tasktype: str, runtime: DeployedRuntime, a
         if content.get(name) is not None and (problem := accepted.problem(content[name])):
             yield Fault(field_path((*at, name)), problem)
     for name in _TEXTS:
-        if name in content and not isinstance(content[name], str):
+        if content.get(name) is not None and not isinstance(content[name], str):
             yield Fault(field_path((*at, name)), "must be a string")
     scripts = content.get("alwayson_scripts")
     if scripts is not None and not isinstance(scripts, dict):

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from api.content import content_faults
 from api.errors import InvalidRequestError
 from contract.catalog import DeployedRuntime, RuntimeCatalog
-from contract.faults import Fault, faults_of
+from contract.faults import Fault, faults_of, one_of, shown
 from contract.task import CHECKPOINT_ATTRIBUTE, Metadata, Task
 
 _AT = "alwayson_scripts"
@@ -28,13 +28,14 @@ def read(body: Any, catalog: RuntimeCatalog) -> Task:
         raise InvalidRequestError([Fault(_AT, f"is required: an object with task, {CHECKPOINT_ATTRIBUTE} and id_task")])
     faults: list[Fault] = []
     runtime = _find_runtime(scripts.get(CHECKPOINT_ATTRIBUTE), catalog, faults)
-    given = {key: scripts[alias] for key, alias in _METADATA_KEYS.items() if alias in scripts}
+    given = {key: scripts[alias] for key, alias in _METADATA_KEYS.items() if scripts.get(alias) is not None}
     metadata = None
     try:
         metadata = Metadata.model_validate({**given, "runtime": runtime.name if runtime else "unknown"})
     except ValidationError as exc:
         faults += [
-            Fault(f"{_AT}.{_METADATA_KEYS.get(fault.field, fault.field)}", fault.problem) for fault in faults_of(exc)
+            Fault(f"{_AT}.{_METADATA_KEYS.get(fault.field, fault.field)}", fault.problem)
+            for fault in faults_of(exc, Metadata, given)
         ]
     if runtime is not None:
         tasktype = given.get("tasktype")
@@ -42,7 +43,7 @@ def read(body: Any, catalog: RuntimeCatalog) -> Task:
         if tasktype in accepted:
             faults += content_faults(body, str(tasktype), runtime, ())
         elif isinstance(tasktype, str) and tasktype:
-            faults.append(Fault(f"{_AT}.task", f"must be one of {', '.join(accepted)}"))
+            faults.append(Fault(f"{_AT}.task", f"must be {one_of(accepted)}, not {shown(tasktype)}"))
     if faults or metadata is None:
         raise InvalidRequestError(faults)
     return Task(metadata=metadata, content=body)
@@ -70,6 +71,7 @@ def _find_runtime(checkpoint: Any, catalog: RuntimeCatalog, faults: list[Fault])
         if dynamic:
             problem = f"could be loaded by several runtimes ({', '.join(dynamic)}); use v1alpha2 and name one"
         else:
-            problem = f"is not deployed; deployed are: {', '.join(catalog.checkpoints) or 'none'}"
+            use = f"; use {one_of(catalog.checkpoints)}" if catalog.checkpoints else ""
+            problem = f"{shown(checkpoint)} is no checkpoint here{use}"
         faults.append(Fault(field, problem))
     return runtime

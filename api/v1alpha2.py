@@ -9,7 +9,7 @@ from api.content import content_faults
 from api.errors import InvalidRequestError
 from contract.catalog import DeployedRuntime, RuntimeCatalog
 from contract.deadlines import AskedDeadlines
-from contract.faults import Fault, faults_of
+from contract.faults import Fault, faults_of, one_of, shown
 from contract.task import Metadata, Task
 
 _AT = ("task", "metadata")
@@ -30,11 +30,11 @@ def read(body: Any, catalog: RuntimeCatalog) -> Task:
     faults: list[Fault] = []
     metadata = None
     if isinstance(given, dict):
-        given = {key: given[key] for key in _CALLERS_KEYS if key in given}
+        given = {key: given[key] for key in _CALLERS_KEYS if given.get(key) is not None}
         try:
             metadata = Metadata.model_validate(given)
         except ValidationError as exc:
-            faults = faults_of(exc, _AT)
+            faults = faults_of(exc, Metadata, given, _AT)
     else:
         faults.append(Fault("task.metadata", "is required: an object"))
         given = {}
@@ -66,7 +66,8 @@ def _find_runtime(name: Any, catalog: RuntimeCatalog, faults: list[Fault]) -> De
         return None  # the metadata's own faults say so
     runtime = catalog.find(name)
     if runtime is None:
-        faults.append(Fault("task.metadata.runtime", f"is not deployed; deployed are: {', '.join(catalog.names)}"))
+        problem = f"{shown(name)} is no runtime here; use {one_of(catalog.names)}"
+        faults.append(Fault("task.metadata.runtime", problem))
     return runtime
 
 
@@ -75,7 +76,7 @@ def _takes(runtime: DeployedRuntime, tasktype: Any, faults: list[Fault]) -> bool
     if tasktype in accepted:
         return True
     if isinstance(tasktype, str) and tasktype:
-        problem = f"must be one of {', '.join(accepted)} for runtime {runtime.name} ({runtime.type})"
+        problem = f"must be {one_of(accepted)} for runtime {runtime.name} ({runtime.type}), not {shown(tasktype)}"
         faults.append(Fault("task.metadata.tasktype", problem))
     return False
 

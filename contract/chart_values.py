@@ -9,12 +9,15 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from contract.config_model import Section
+from contract.forms import Form
 from contract.volume_filling import FASTEST_MIB_S, SLOWEST_MIB_S, UNCHARGED
 
 Quantity = str | int | float
 """A Kubernetes quantity, as 1, "2500m" or "6Gi"."""
 _SIZE = r"^\d+(Mi|Gi|Ti)$"
 _GPUS = "nvidia.com/gpu"
+
+Snapshot = Annotated[str, Form(r"^snap-[0-9a-f]+$", "an EBS snapshot, as snap-0123456789abcdef0")]
 
 
 class CapacityType(Section):
@@ -79,7 +82,7 @@ class Volume(Section):
 class DataVolume(Volume):
     """The volume that holds container images."""
 
-    snapshot_id: Annotated[Annotated[str, Field(pattern=r"^snap-[0-9a-f]+$")] | None, Field(alias="snapshotID")] = None
+    snapshot_id: Annotated[Snapshot | None, Field(alias="snapshotID")] = None
     """EBS snapshot with the images in place, made by utils/bottlerocket-images-cache."""
     volume_initialization_rate: Annotated[int, Field(ge=0, le=300)] | None = None
     """MiB/s, from 100 to 300, at which the volume is filled from its snapshot; EBS charges for it. 0 leaves the rate to
@@ -104,7 +107,7 @@ class NodeTemplate(Section):
     """Tags on instances and volumes."""
     ami_family: Literal["Bottlerocket"] = "Bottlerocket"
     """Operating system of the nodes."""
-    ami_version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")] = "1.68.1"
+    ami_version: Annotated[str, Form(r"^\d+\.\d+\.\d+$", "a release of Bottlerocket, as 1.68.1")] = "1.68.1"
     """Release of Bottlerocket; a snapshot with images is made with the same one."""
     os_volume: Volume = Volume()
     data_volume: DataVolume = DataVolume()
@@ -137,7 +140,7 @@ class Image(Section):
     """Registry and repository. Default: the project's image of the release."""
     tag: str | None = None
     """Default: the release's; on AWS that of a build of the checkout."""
-    digest: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")] | None = None
+    digest: Annotated[str, Form(r"^sha256:[0-9a-f]{64}$", "sha256: and 64 hexadecimal digits")] | None = None
     """Pins the image and goes before the tag."""
 
 
@@ -186,7 +189,7 @@ class Container(Section):
 class Cache(Section):
     """What a model server may keep: models of the Hugging Face hub, compiled code."""
 
-    size: Annotated[str, Field(pattern=_SIZE)] = "60Gi"
+    size: Annotated[str, Form(_SIZE, "a size in Mi, Gi or Ti, as 60Gi")] = "60Gi"
     """The most that it may hold; it is taken from the node's data volume and goes with the pod."""
     existing_claim: str | None = None
     """Use this claim instead, which all pods share and which stays."""

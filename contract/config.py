@@ -12,18 +12,28 @@ from contract.config_deadlines import CommonDeadlines, RuntimeDeadlines, deadlin
 from contract.config_faults import STACK_SUFFIX, placeholder_faults, queue_name_faults, runtime_faults
 from contract.config_model import Section
 from contract.config_platform import Cluster, Monitoring, OutputBucket, Vpc
-from contract.faults import Fault, faults_of
+from contract.faults import Fault, faults_of, one_of, shown
 from contract.flux.options import ModelOptions
+from contract.forms import Form
 from contract.gpus import gpu_problems
 from contract.runtimes import RUNTIME_TYPES
 from contract.volume_filling import REGION_MIB_S, Filling, asked_for
 
 _BUCKET_ARN = r"^arn:aws[a-z-]*:s3:::[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"
 _KEY_ARN = r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+$"
+_FOLDER = r"^([A-Za-z0-9_-][A-Za-z0-9._-]*/)+$"
+_REGISTRY = r"^[a-z0-9][a-z0-9.:-]*(/[a-z0-9._-]+)*$"
+_NAME_WORDS = "1 to {} lower-case letters, digits and hyphens, with no hyphen at either end"
+_STACK_WORDS = "a letter, then at most 58 letters, digits and hyphens"
 _FOREIGN_VALUES = "extraValues of a foreign chart"
 """A key that no YAML file has by accident."""
 
-BucketArn = Annotated[str, Field(pattern=_BUCKET_ARN)]
+_STAGE_WORDS = "1 to 128 letters, digits, hyphens and underscores"
+_KEY_WORDS = "a key's ARN, as arn:aws:kms:eu-west-1:123456789012:key/1234abcd"
+_REGISTRY_WORDS = "a registry and a folder there, as registry.example.com/mirror"
+
+Chart = Annotated[str, Form(r"^(oci|https?)://", "a link that begins with oci:// or https://")]
+BucketArn = Annotated[str, Form(_BUCKET_ARN, "a bucket's ARN, as arn:aws:s3:::my-models")]
 
 
 class ConfigError(ValueError):
@@ -46,7 +56,7 @@ class Throttle(Section):
 class ApiGateway(Section):
     """The API's front."""
 
-    stage_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,128}$")] = "dev"
+    stage_name: Annotated[str, Form(r"^[A-Za-z0-9_-]{1,128}$", _STAGE_WORDS)] = "dev"
     """First part of the URL's path."""
     throttle: Throttle = Throttle()
     waf: bool = False
@@ -56,9 +66,9 @@ class ApiGateway(Section):
 class ModelsRuntime(Section):
     """One runtime: a queue, and pods of a model server with an agent beside it."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,51}[a-z0-9])?$")]
+    name: Annotated[str, Form(r"^[a-z0-9]([a-z0-9-]{0,51}[a-z0-9])?$", _NAME_WORDS.format(53))]
     """Name of the runtime in requests; unique. Lower-case letters, digits and hyphens, at most 53."""
-    namespace: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
+    namespace: Annotated[str, Form(r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", _NAME_WORDS.format(63))]
     """Kubernetes namespace, best one of its own."""
     type: str
     """Type of model server: sdwebui, comfyui or flux."""
@@ -72,7 +82,7 @@ class ModelsRuntime(Section):
     """Whether it takes no more tasks, and only does those it has: the step before it is removed from this file."""
     deadlines: RuntimeDeadlines = RuntimeDeadlines()
     """How long its jobs may take."""
-    chart_repository: Annotated[str, Field(pattern=r"^(oci|https?)://")] | None = None
+    chart_repository: Chart | None = None
     """A chart of your own instead of the project's."""
     chart_version: str | None = None
     """Version of that chart."""
@@ -93,7 +103,7 @@ class ModelsRuntime(Section):
     @classmethod
     def _is_known(cls, value: str) -> str:
         if value not in RUNTIME_TYPES:
-            raise ValueError(f"must be one of {', '.join(RUNTIME_TYPES)}")
+            raise ValueError(f"must be {one_of(list(RUNTIME_TYPES))}, not {shown(value)}")
         return value
 
     @property
@@ -158,11 +168,11 @@ class ModelsRuntime(Section):
 class Config(Section):
     """config.yaml as a whole."""
 
-    stack_name: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]{0,58}$")]
+    stack_name: Annotated[str, Form(r"^[A-Za-z][A-Za-z0-9-]{0,58}$", _STACK_WORDS)]
     """Name of the deployment; the CloudFormation stack is called ${stackName}Stack."""
     model_bucket_arn: BucketArn
     """Bucket with the models."""
-    models_prefix: Annotated[str, Field(pattern=r"^([A-Za-z0-9_-][A-Za-z0-9._-]*/)+$")] | None = None
+    models_prefix: Annotated[str, Form(_FOLDER, "a folder that ends in a slash, as v2/")] | None = None
     """Folder of the bucket that runtimes see in place of the whole, as v2/; a version of all models, to go back to."""
     apigw: Annotated[ApiGateway, Field(alias="APIGW")] = ApiGateway()
     models_runtime: Annotated[list[ModelsRuntime], Field(min_length=1)]
@@ -171,9 +181,9 @@ class Config(Section):
     """Buckets besides the output bucket from which tasks may take s3:// inputs."""
     deadlines: CommonDeadlines = CommonDeadlines()
     """How long a job may take, unless its runtime says otherwise."""
-    kms_key_arn: Annotated[str, Field(pattern=_KEY_ARN)] | None = None
+    kms_key_arn: Annotated[str, Form(_KEY_ARN, _KEY_WORDS)] | None = None
     """A key of your own that encrypts all that is kept. Default: keys that AWS manages."""
-    mirror_registry: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.:-]*(/[a-z0-9._-]+)*$")] | None = None
+    mirror_registry: Annotated[str, Form(_REGISTRY, _REGISTRY_WORDS)] | None = None
     """Registry, and folder there, with copies of the charts and images of others, made by `deploy/mirror-images.sh`; as
     in China, where the public ones are hard to reach. Default: each is fetched from where it is published."""
     vpc: Vpc = Vpc()
@@ -258,7 +268,8 @@ def parse_config(data: Any) -> Config:
     try:
         config = Config.model_validate(data)
     except ValidationError as exc:
-        faults += [_explain_computed(fault) for fault in faults_of(exc) if fault.field not in left_in_place]
+        told = faults_of(exc, Config, data)
+        faults += [_explain_computed(fault) for fault in told if fault.field not in left_in_place]
     if isinstance(data, dict):
         faults += deadline_faults(data)
         faults += queue_name_faults(data)

@@ -1,4 +1,4 @@
-"""What all parts of config.yaml have in common: closed keys, camelCase names, "" for unset."""
+"""What all parts of config.yaml have in common: closed keys, camelCase names, "" for unset, no numbers in quotes."""
 
 from typing import Any
 
@@ -12,6 +12,7 @@ class Section(BaseModel):
     model_config = ConfigDict(
         frozen=True,
         extra="forbid",
+        strict=True,
         alias_generator=to_camel,
         validate_by_name=False,
         validate_by_alias=True,

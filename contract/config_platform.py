@@ -6,9 +6,22 @@ from typing import Annotated
 from pydantic import Field, field_validator
 
 from contract.config_model import Section
+from contract.faults import shown
+from contract.forms import Form
 
 _WIDEST_PREFIX, _NARROWEST_PREFIX = 16, 20
 _ROLE_ARN = r"^arn:aws[a-z-]*:iam::\d{12}:(role|user)/.+$"
+
+
+Administrator = Annotated[str, Form(_ROLE_ARN, "the ARN of a role or user, as arn:aws:iam::123456789012:role/admin")]
+Origin = Annotated[str, Form(r"^(\*|https?://[^\s/]+)$", "* or an origin without a path, as https://example.com")]
+
+
+def _network(value: str) -> IPv4Network:
+    try:
+        return IPv4Network(value)
+    except ValueError:
+        raise ValueError(f"must be a network, as 10.0.0.0/16, not {shown(value)}") from None
 
 
 class Vpc(Section):
@@ -22,7 +35,7 @@ class Vpc(Section):
     @field_validator("cidr")
     @classmethod
     def _is_a_network(cls, value: str) -> str:
-        network = IPv4Network(value)
+        network = _network(value)
         if not network.is_private or not _WIDEST_PREFIX <= network.prefixlen <= _NARROWEST_PREFIX:
             raise ValueError("must be private addresses, from /16 to /20")
         return value
@@ -31,18 +44,18 @@ class Vpc(Section):
 class Cluster(Section):
     """The EKS cluster."""
 
-    version: Annotated[str, Field(pattern=r"^1\.\d+$")] = "1.36"
+    version: Annotated[str, Form(r"^1\.\d+$", "a version of Kubernetes in quotes, as '1.36'")] = "1.36"
     """Kubernetes version. The default is the newest that the pinned KEDA and Karpenter support."""
     public_access_cidrs: list[str] = ["0.0.0.0/0"]
     """From where the Kubernetes API can be reached, besides from the VPC; an empty list closes it."""
-    admin_arns: list[Annotated[str, Field(pattern=_ROLE_ARN)]] = []
+    admin_arns: list[Administrator] = []
     """Roles and users that administer the cluster, besides the one that output ConfigCommand names."""
 
     @field_validator("public_access_cidrs")
     @classmethod
     def _are_networks(cls, values: list[str]) -> list[str]:
         for value in values:
-            IPv4Network(value)
+            _network(value)
         return values
 
 
@@ -51,14 +64,14 @@ class OutputBucket(Section):
 
     expire_days: Annotated[int, Field(ge=1)] | None = None
     """Days after which pictures are deleted. Default: never."""
-    cors_origins: list[Annotated[str, Field(pattern=r"^(\*|https?://[^\s/]+)$")]] = []
+    cors_origins: list[Origin] = []
     """Web origins whose pages may load pictures by signed links, as https://studio.example."""
 
 
 class Monitoring(Section):
     """What is watched, and who is told."""
 
-    alarm_emails: list[Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]] = []
+    alarm_emails: list[Annotated[str, Form(r"^[^@\s]+@[^@\s]+\.[^@\s]+$", "an e-mail address")]] = []
     """Addresses that alarms are sent to; each must confirm once."""
     log_retention_days: Annotated[int, Field(ge=1)] = 30
     """Days that logs are kept; one of the periods that CloudWatch offers."""

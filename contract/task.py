@@ -7,6 +7,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from contract import strict_json
 from contract.deadlines import AskedDeadlines
+from contract.forms import Form
 from contract.job import JOB_ID_PATTERN
 
 SCHEMA = 1
@@ -78,7 +79,7 @@ class Metadata(BaseModel):
     deadlines: AskedDeadlines | None = None
     """Deadlines of its own, within the runtime's limits."""
     schema_version: Annotated[int, Field(alias="schema", ge=1)] = SCHEMA
-    job: Annotated[str, Field(pattern=JOB_ID_PATTERN)] | None = None
+    job: Annotated[str, Form(JOB_ID_PATTERN, "a UUID")] | None = None
     """The platform's name for this submission; None in a foreign message."""
     tenant: Annotated[str, Field(min_length=1, max_length=128)] | None = None
     submitted_at: AwareDatetime | None = None

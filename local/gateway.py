@@ -14,6 +14,7 @@ from typing import Any
 from aiohttp import web
 
 from contract import gateway as faults
+from contract import strict_json
 from contract.gateway import INTEGRATION_TIMEOUT_S, MAX_PAYLOAD_BYTES, GatewayFault
 from local.proxy_event import LambdaContext, MalformedAnswerError, make_event, read_answer
 from local.throttle import TokenBucket
@@ -57,6 +58,7 @@ class Gateway:
 
     def application(self) -> web.Application:
         """The server; every path leads to it."""
+        logging.getLogger("aiohttp.server").addFilter(_without_its_bytes)
         app = web.Application(client_max_size=MAX_REQUEST_BYTES)
         app.router.add_route("*", "/{path:.*}", self._serve)
         return app
@@ -88,7 +90,7 @@ class Gateway:
         except web.HTTPRequestEntityTooLarge:
             return _refusal(faults.TOO_LARGE)
         event = make_event(request, body, stage=stage, path=slash + rest, api_key=key)
-        if len(json.dumps(event, ensure_ascii=False).encode("utf-8", "surrogatepass")) > MAX_PAYLOAD_BYTES:
+        if _size_bytes(event) > MAX_PAYLOAD_BYTES:
             return _refusal(faults.TOO_LARGE)
         return await self._invoke(event)
 
@@ -98,7 +100,8 @@ class Gateway:
         context = LambdaContext(aws_request_id=request_id, deadline=time.monotonic() + timeout_s)
         invocation = asyncio.get_running_loop().run_in_executor(self._threads, self._handler, event, context)
         try:
-            return read_answer(await asyncio.wait_for(invocation, timeout_s))
+            answer = await asyncio.wait_for(invocation, timeout_s)
+            return _checked(answer)
         except TimeoutError:
             return _refusal(faults.TIMEOUT)
         except MalformedAnswerError as exc:
@@ -106,6 +109,24 @@ class Gateway:
             return _refusal(faults.BROKEN)
 
 
+def _checked(answer: object) -> web.Response:
+    if _size_bytes(answer) > MAX_PAYLOAD_BYTES:
+        raise MalformedAnswerError(f"the handler's answer is larger than {MAX_PAYLOAD_BYTES // 1024**2} MB")
+    return read_answer(answer)
+
+
+def _size_bytes(payload: Any) -> int:
+    """Size of what Lambda is given or gives, in JSON."""
+    return len(json.dumps(payload, ensure_ascii=False, default=str).encode("utf-8", "surrogatepass"))
+
+
+def _without_its_bytes(record: logging.LogRecord) -> bool:
+    """Log that something is no HTTP without what was sent: a key or a prompt may stand in it."""
+    record.exc_info = None
+    return True
+
+
 def _refusal(fault: GatewayFault) -> web.Response:
     headers = {} if fault.retry_after_s is None else {"Retry-After": str(fault.retry_after_s)}
-    return web.json_response(fault.body, status=fault.status or HTTPStatus.BAD_GATEWAY, headers=headers)
+    status = fault.status or HTTPStatus.BAD_GATEWAY
+    return web.json_response(fault.body, status=status, headers=headers, dumps=strict_json.utf8)

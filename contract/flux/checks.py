@@ -28,8 +28,12 @@ def request_faults(
     try:
         request = REQUESTS[task_type].model_validate(content)
     except ValidationError as exc:
-        yield from faults_of(exc, at)
-        request = _sound_part(content, task_type, {str(error["loc"][0]) for error in exc.errors() if error["loc"]})
+        yield from faults_of(exc, REQUESTS[task_type], content, at)
+        request = _sound_part(
+            content,
+            task_type,
+            {str(error["loc"][0]) for error in exc.errors(include_url=False, include_input=False) if error["loc"]},
+        )
     if card is not None and request is not None:
         for fault in model_faults(request, task_type, card):
             yield Fault(field_path(at) + ("." if at and fault.field else "") + fault.field, fault.problem)

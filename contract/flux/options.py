@@ -5,8 +5,10 @@ from typing import Annotated, Self
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from contract.config_model import Section
+from contract.faults import one_of, shown
 from contract.flux.families import FAMILIES, Family
 from contract.flux.profiles import PROFILES, RUNNABLE, Dtype, Offload, Profile, Quantization
+from contract.forms import Form
 
 _SOURCE = r"^[A-Za-z0-9_][A-Za-z0-9._/-]*$"
 _NAME = r"^[a-z0-9][a-z0-9_-]{0,62}$"
@@ -16,15 +18,22 @@ MOST_LORA_WEIGHT = 4
 """Either way; far beyond what leaves a picture."""
 
 
+Source = Annotated[str, Form(_SOURCE, "a path in the model bucket or an id of the hub, of letters, digits and . _ / -")]
+
+
 class Lora(Section):
     """A LoRA that is loaded beside the model, and that requests switch on by weight."""
 
-    name: Annotated[str, Field(pattern=_NAME)]
+    name: Annotated[str, Form(_NAME, "at most 63 lower-case letters, digits, hyphens and underscores")]
     """What requests call it."""
-    source: Annotated[str, Field(pattern=_SOURCE)]
+    source: Source
     """Its .safetensors file in the model bucket."""
     weight: Annotated[float, Field(ge=-MOST_LORA_WEIGHT, le=MOST_LORA_WEIGHT)] = 0
     """Its weight in requests that do not name it; 0 leaves it out."""
+
+
+Loras = Annotated[tuple[Lora, ...], Field(strict=False)]
+"""YAML and JSON have lists and no tuples."""
 
 
 class ModelOptions(Section):
@@ -32,7 +41,7 @@ class ModelOptions(Section):
 
     profile: Annotated[str, Field(json_schema_extra={"enum": list(RUNNABLE)})] | None = None
     """A model that the project knows, as flux-schnell. Default: the source says what it is."""
-    source: Annotated[str, Field(pattern=_SOURCE)] | None = None
+    source: Source | None = None
     """Its folder in the model bucket, or its id on the Hugging Face hub. Default: the profile's id on the hub."""
     dtype: Dtype = "bfloat16"
     """Numbers it computes with; float16 is for SDXL and Stable Diffusion 3.5, FLUX and Qwen overflow in it."""
@@ -42,7 +51,7 @@ class ModelOptions(Section):
     """What waits in main memory until it is needed: nothing, whole parts (model), or single layers (sequential)."""
     compile: bool = False
     """Whether the denoiser is compiled; the first start takes minutes, later ones read the cache."""
-    loras: Annotated[tuple[Lora, ...], Field(max_length=MOST_LORAS)] = ()
+    loras: Annotated[Loras, Field(max_length=MOST_LORAS)] = ()
     """LoRAs that are loaded with it."""
     max_batch: Annotated[int, Field(ge=1, le=32)] = 4
     """The most pictures denoised together; memory may allow fewer."""
@@ -57,7 +66,7 @@ class ModelOptions(Section):
         if value is None:
             return value
         if value not in PROFILES:
-            raise ValueError(f"must be one of {', '.join(RUNNABLE)}")
+            raise ValueError(f"must be {one_of(RUNNABLE)}, not {shown(value)}")
         if refusal := PROFILES[value].refusal:
             raise ValueError(f"cannot run here: {refusal}")
         return value
@@ -117,7 +126,7 @@ class ModelCard(Section):
     """Tokens of the prompt that are read, and the most that may be asked for."""
     most_sequence_length: int | None = None
     """The most tokens that may be asked for."""
-    loras: tuple[Lora, ...] = ()
+    loras: Loras = ()
     """Its LoRAs."""
 
     @property

@@ -6,32 +6,59 @@ Links are the agent's to fetch; the server takes none.
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Literal, Self
+from itertools import islice
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
+from contract.faults import MOST_FAULTS, shown
 from contract.flux.families import EDIT, IMAGE_TO_IMAGE, INPAINTING, TEXT_TO_IMAGE
 from contract.flux.options import MOST_LORA_WEIGHT, MOST_LORAS
+from contract.forms import Form
 
 MOST_CHARACTERS = 20_000
 MOST_PICTURES = 16
 MOST_SEED = 2**63 - 1
 MOST_SIDE = 8192
 _LEAST_SIDE = 64
+_MOST_ITEMS = {"images": 8}
 _SIZE = re.compile(r"(\d{2,4})(?:x(\d{2,4}))?")
-_LINK = r"^(?:https?|s3)://\S+$"
+_LINK = Form(r"(?i)^\s*(?:https?|s3)://\S+\s*$", "a link: http, https or s3")
 
-Link = Annotated[str, Field(pattern=_LINK, max_length=4096)]
+Link = Annotated[str, _LINK, Field(max_length=4096)]
 Image = Annotated[str, Field(min_length=1)]
 Text = Annotated[str, Field(min_length=1, max_length=MOST_CHARACTERS)]
 Side = Annotated[int, Field(ge=_LEAST_SIDE, le=MOST_SIDE)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class Finish(BaseModel):
-    """What is done to a picture after it is drawn; the neutral values do nothing."""
+class _Body(BaseModel):
+    """An object of a request. What is null is left out."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, data: Any) -> Any:
+        """The object without nulls, and with no more unknown keys than are told."""
+        if not isinstance(data, dict):
+            return data
+        known = {key: value for key, value in data.items() if key in cls.model_fields and value is not None}
+        unknown = (key for key in data if key not in cls.model_fields)
+        return known | {key: data[key] for key in islice(unknown, MOST_FAULTS)}
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_short(cls, value: Any, info: ValidationInfo) -> Any:
+        """Look at the length first: a fault for each of a million items is more than memory holds."""
+        most = _MOST_ITEMS.get(info.field_name or "", MOST_LORAS)
+        if isinstance(value, dict | list) and len(value) > most:
+            raise ValueError(f"may have at most {most} items")
+        return value
+
+
+class Finish(_Body):
+    """What is done to a picture after it is drawn; the neutral values do nothing."""
 
     sharpen: Annotated[float, Field(ge=0, le=3)] = 0
     """Strength of an unsharp mask."""
@@ -40,10 +67,8 @@ class Finish(BaseModel):
     saturation: Annotated[float, Field(ge=0, le=3)] = 1
 
 
-class Request(BaseModel):
+class Request(_Body):
     """What all requests have in common. Unset values are the model's own defaults."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     negative_prompt: Annotated[str, Field(max_length=MOST_CHARACTERS)] | None = None
     """What the picture should not show. Models with distilled guidance read it only if true_cfg_scale is above 1."""
@@ -62,7 +87,7 @@ class Request(BaseModel):
     """How many pictures."""
     lora_weights: dict[str, float] | list[float] | None = None
     """Weights of LoRAs from -4 to 4, by name or in the order of the configuration."""
-    use_loras: Annotated[list[bool], Field(max_length=MOST_LORAS)] | None = None
+    use_loras: list[bool] | None = None
     """Which LoRAs take part, in the order of the configuration."""
     output_format: Literal["png", "jpeg", "webp"] = "png"
     """Format of the pictures."""
@@ -75,8 +100,6 @@ class Request(BaseModel):
     @classmethod
     def _are_weights(cls, value: dict[str, float] | list[float] | None) -> dict[str, float] | list[float] | None:
         weights = [*(value.values() if isinstance(value, dict) else value or ())]
-        if len(weights) > MOST_LORAS:
-            raise ValueError(f"may be at most {MOST_LORAS}")
         if not all(-MOST_LORA_WEIGHT <= weight <= MOST_LORA_WEIGHT for weight in weights):
             raise ValueError(f"must be weights from -{MOST_LORA_WEIGHT} to {MOST_LORA_WEIGHT}")
         return value
@@ -113,10 +136,8 @@ class _Given(Request):
         return self
 
 
-class _Masked(BaseModel):
+class _Masked(_Body):
     """A request with a mask."""
-
-    model_config = ConfigDict(use_attribute_docstrings=True)
 
     mask: Image | None = None
     """What is redrawn, in base64 or, in a task, as a link: white is redrawn, black is kept."""
@@ -158,12 +179,12 @@ class Edit(_Given, _Masked):
 
     instructions: Text
     """What is to be changed."""
-    images: Annotated[list[Image], Field(min_length=1, max_length=8)] | None = None
+    images: Annotated[list[Image], Field(min_length=1)] | None = None
     """Several references, instead of image; the first is the one that is changed. In base64 or, in a task,
     as links."""
     size: str | int | None = None
     """Longer side in pixels, as 1024 or "1024", or "1024x768". Default: the image's own shape at the model's size."""
-    background: Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")] = "#ffffff"
+    background: Annotated[str, Form(r"^#[0-9a-fA-F]{6}$", "a colour, as #ffffff")] = "#ffffff"
     """Colour that lies under transparent parts of the image."""
     preview: bool = False
     """Whether an early look at the picture comes first, as an output of its own."""
@@ -202,7 +223,9 @@ def sides_of(size: str | int) -> tuple[int, int | None]:
     found = _SIZE.fullmatch(str(size).strip().lower())
     sides = [int(side) for side in found.groups() if side] if found else []
     if not sides or not all(_LEAST_SIDE <= side <= MOST_SIDE for side in sides):
-        raise ValueError(f'must be pixels, as 1024 or "1024x768", each from {_LEAST_SIDE} to {MOST_SIDE}')
+        raise ValueError(
+            f'must be pixels, as 1024 or "1024x768", each from {_LEAST_SIDE} to {MOST_SIDE}, not {shown(size)}'
+        )
     return sides[0], sides[1] if len(sides) > 1 else None
 
 

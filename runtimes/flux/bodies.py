@@ -9,7 +9,7 @@ from uuid import UUID
 import pybase64
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from contract.faults import Fault, faults_of
+from contract.faults import Fault, faults_of, one_of, shown
 from contract.flux.families import IMAGE_TO_IMAGE, INPAINTING, TASK_TYPES, TEXT_TO_IMAGE
 from runtimes.flux.jobs import Job
 from runtimes.flux.orders import RequestFaults
@@ -40,9 +40,9 @@ def read_submission(content: Mapping[str, Any]) -> Submission:
     try:
         submission = Submission.model_validate(content)
     except ValidationError as exc:
-        raise RequestFaults(faults_of(exc)) from exc
+        raise RequestFaults(faults_of(exc, Submission, content)) from exc
     if submission.task_type not in TASK_TYPES:
-        raise RequestFaults([Fault("task_type", f"must be one of {', '.join(TASK_TYPES)}")])
+        raise RequestFaults([Fault("task_type", f"must be {one_of(TASK_TYPES)}, not {shown(submission.task_type)}")])
     return submission
 
 

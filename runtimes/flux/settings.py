@@ -3,11 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from contract import strict_json
 from contract.faults import Fault, faults_of
 from contract.flux.options import ModelOptions
+from contract.forms import Form
+
+_Model = TypeVar("_Model", bound=BaseModel)
 
 _PIPELINE = "runtimes.flux.pipeline.loading:load"
 _MODELS = "/opt/ml/code/models"
@@ -31,8 +36,8 @@ class _Environment(BaseModel):
     MODELS_FOLDER: str = _MODELS
     HOST: str = _EVERYWHERE
     PORT: int = Field(default=8080, ge=0, le=65535)
-    LOGLEVEL: str = Field(default="INFO", pattern=r"(?i)^(debug|info|warning|error)$")
-    PIPELINE: str = Field(default=_PIPELINE, pattern=r"^[\w.]+:\w+$")
+    LOGLEVEL: Annotated[str, Form(r"(?i)^(debug|info|warning|error)$", "DEBUG, INFO, WARNING or ERROR")] = "INFO"
+    PIPELINE: Annotated[str, Form(r"^[\w.]+:\w+$", "a loader, as module:function")] = _PIPELINE
     WORKERS: int | None = Field(default=None, ge=1, le=64)
     START_SECONDS: float = Field(default=1800, gt=0)
     STEP_SECONDS: float | None = Field(default=None, gt=0)
@@ -78,12 +83,12 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     Raises:
         SettingsError: A key is missing or wrong.
     """
+    given = _checked(_Environment, {key: value for key, value in environ.items() if value})
     try:
-        given = _Environment.model_validate({key: value for key, value in environ.items() if value})
-        options = ModelOptions.model_validate_json(given.MODEL_OPTIONS)
-    except ValidationError as exc:
-        at = ("MODEL_OPTIONS",) if exc.title == ModelOptions.__name__ else ()
-        raise SettingsError(_sentence(faults_of(exc, at))) from exc
+        wanted = strict_json.loads(given.MODEL_OPTIONS)
+    except ValueError as exc:
+        raise SettingsError(_sentence([Fault("MODEL_OPTIONS", str(exc))])) from exc
+    options = _checked(ModelOptions, wanted, "MODEL_OPTIONS")
     return Settings(
         options=options,
         models=Path(given.MODELS_FOLDER),
@@ -96,6 +101,13 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         step_seconds=given.STEP_SECONDS or (_COMPILING_S if options.compile else _STEP_S),
         grace_seconds=given.GRACE_SECONDS,
     )
+
+
+def _checked(model: type[_Model], data: Any, *at: str) -> _Model:
+    try:
+        return model.model_validate(data)
+    except ValidationError as exc:
+        raise SettingsError(_sentence(faults_of(exc, model, data, at))) from exc
 
 
 def _gpus(environ: Mapping[str, str]) -> int:

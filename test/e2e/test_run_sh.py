@@ -46,7 +46,7 @@ def test_a_runtime_that_is_not_deployed_fails_with_the_doors_words(platform: Any
     ended = run_sh(ROOT, STACK_FILE=str(platform.state / "stack.json"), RUNTIME_NAME="elsewhere")
     assert ended.returncode == 1
     assert "FAIL" in ended.stdout
-    assert "deployed are: sdruntime, comfyruntime" in ended.stdout
+    assert "use sdruntime or comfyruntime" in ended.stdout
 
 
 def test_a_task_that_fails_makes_it_fail(platform: Any) -> None:

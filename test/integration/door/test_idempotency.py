@@ -21,7 +21,7 @@ LARGE = {
         "content": {"init_images": ["A" * 200 * 1024]},
     }
 }
-CALLS = ["PutObject", "TransactWriteItems", "Publish", "UpdateItem"]
+CALLS = ["GetItem", "PutObject", "TransactWriteItems", "Publish", "UpdateItem"]
 """Every call that the door makes for a large task with a key."""
 CONFLICT = {"CancellationReasons": [{"Code": "TransactionConflict"}, {"Code": "None"}]}
 
@@ -157,6 +157,16 @@ def test_a_key_with_another_body_is_a_conflict(platform, other):
     status, answer = door.post(other, key="k")
     assert (status, code(answer)) == (409, "idempotency_conflict")
     assert len(platform.published_jobs()) == len(platform.jobs) == 1
+
+
+@pytest.mark.parametrize("prompt", ["a unicorn", "a horse"])
+def test_a_large_request_that_is_repeated_or_refused_leaves_no_second_content(platform, prompt):
+    platform.door().post(LARGE, key="k")
+    again = json.loads(json.dumps(LARGE))
+    again["task"]["content"]["prompt"] = prompt
+    for body in (LARGE, again):
+        platform.door().post(body, key="k")
+    assert platform.s3.list_objects_v2(Bucket=platform.name, Prefix="_tasks/")["KeyCount"] == 1
 
 
 def test_a_key_with_another_version_of_the_api_is_a_conflict(platform):

@@ -149,7 +149,7 @@ def test_an_empty_v1alpha1_body_names_all_that_is_missing(door):
 
 def test_an_unknown_runtime_is_refused_with_those_deployed(door):
     assert door.refusal(v1alpha2(runtime="nope"))["task.metadata.runtime"] == (
-        "is not deployed; deployed are: sdruntime, dynamic, comfy, kontext"
+        '"nope" is no runtime here; use sdruntime, dynamic, comfy or kontext'
     )
 
 
@@ -163,7 +163,7 @@ def test_a_checkpoint_that_nothing_serves_is_refused_with_those_deployed(make_do
     dynamic = [DeployedRuntime(name=name, type="sdwebui", dynamic_model=True) for name in ("x", "y")]
     field = "alwayson_scripts.sd_model_checkpoint"
     none = make_door(RuntimeCatalog([static])).refusal(v1alpha1(), path="/v1alpha1")
-    assert none[field] == "is not deployed; deployed are: a.safetensors"
+    assert none[field] == f'"{CHECKPOINT}" is no checkpoint here; use a.safetensors'
     several = make_door(RuntimeCatalog([static, *dynamic])).refusal(v1alpha1(), path="/v1alpha1")
     assert "several runtimes (x, y)" in several[field]
 
@@ -175,7 +175,8 @@ def test_v1alpha1_takes_its_task_types(door, tasktype):
 
 @pytest.mark.parametrize("tasktype", ["extra-single-image", "pipeline"])
 def test_v1alpha1_refuses_task_types_of_v1alpha2_alone(door, tasktype):
-    assert "must be one of" in door.refusal(v1alpha1({"task": tasktype}), path="/v1alpha1")["alwayson_scripts.task"]
+    problem = door.refusal(v1alpha1({"task": tasktype}), path="/v1alpha1")["alwayson_scripts.task"]
+    assert problem == f'must be text-to-image, image-to-image or extra-batch-images, not "{tasktype}"'
 
 
 @pytest.mark.parametrize(
@@ -187,7 +188,7 @@ def test_a_runtime_takes_only_the_task_types_of_its_type(door, runtime, tasktype
     if taken:
         assert door.send(body)[0] == 200
     else:
-        assert "must be one of" in door.refusal(body)["task.metadata.tasktype"]
+        assert f"for runtime {runtime} (" in door.refusal(body)["task.metadata.tasktype"]
 
 
 @pytest.mark.parametrize(

@@ -159,10 +159,10 @@ def test_every_fault_of_a_file_is_reported_at_once_with_its_line(tmp_path):
     assert rows == [
         f"{path} has 6 faults:",
         "  line 2: modelBucketArn still holds the placeholder <bucket name>",
-        "  line 4: APIGW.stageNam is not a known key",
+        "  line 4: APIGW.stageNam is not a known key; did you mean stageName?",
         "  line 6: modelsRuntime[0].modelFilename is required unless dynamicModel is true",
         "  line 9: modelsRuntime[1].name is already the name of modelsRuntime[0]",
-        "  line 11: modelsRuntime[1].type must be one of sdwebui, comfyui, flux",
+        '  line 11: modelsRuntime[1].type must be sdwebui, comfyui or flux, not "forge"',
         "  line 12: modelsRuntime[1].modelFilename must end in .safetensors or .ckpt",
     ]
 

@@ -1,11 +1,18 @@
 """What pydantic finds, in the words that an input's author reads."""
 
-from typing import Annotated
+import re
+from typing import Annotated, Literal
 
 import pytest
 from pydantic import BaseModel, Field, ValidationError
 
-from contract.faults import faults_of
+from contract.config import Config
+from contract.config_model import Section
+from contract.faults import _models_in, faults_of
+from contract.flux.options import ModelOptions
+from contract.flux.requests import REQUESTS
+from contract.forms import Form
+from contract.task import Metadata, Task
 
 
 class Input(BaseModel):
@@ -20,11 +27,107 @@ class Input(BaseModel):
     [
         ({"name": "abcd"}, "name may have at most 3 characters"),
         ({"items": [1, 2, 3]}, "items may have at most 2 items"),
-        ({"items": [1, "{x}"]}, "items[1] must be a whole number"),
+        ({"items": [1, "{x}"]}, 'items[1] must be a whole number, not "{x}"'),
     ],
 )
 def test_a_bound_is_told_with_its_figure_as_the_rest_of_a_sentence_about_the_field(given, sentence):
     with pytest.raises(ValidationError) as caught:
         Input.model_validate(given)
-    (fault,) = faults_of(caught.value)
+    (fault,) = faults_of(caught.value, Input, given)
     assert f"{fault.field} {fault.problem}" == sentence
+
+
+class Inner(Section):
+    """An object of its own keys."""
+
+    first_value: int = 0
+
+
+class Outer(Section):
+    """Unions, patterns and closed keys, as config.yaml and requests have them."""
+
+    items: list[Inner] | dict[str, str] | None = None
+    weights: dict[str, float] | list[float] | None = None
+    size: str | int | None = None
+    quantities: dict[str, str | int | float] | None = None
+    colour: Annotated[str, Form(r"^#[0-9a-f]{6}$", "a colour, as #ffffff")] = "#ffffff"
+    kind: Literal["a", "b", "c"] = "a"
+    is_on: bool = False
+    count: Annotated[int, Field(ge=1, le=9)] = 1
+    share: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    inner: Inner = Inner()
+    several: Annotated[list[str], Field(min_length=1)] | None = None
+
+
+@pytest.mark.parametrize(
+    ("given", "sentences"),
+    [
+        ({"weights": "0.8"}, {'weights must be an object or a list, not "0.8"'}),
+        ({"weights": {"a": []}}, {"weights.a must be a number, not a list"}),
+        ({"weights": [1, "x"]}, {'weights[1] must be a number, not "x"'}),
+        ({"size": []}, {"size must be a string or a whole number, not a list"}),
+        ({"quantities": {"cpu": []}}, {"quantities.cpu must be a string, a whole number or a number, not a list"}),
+        ({"items": 1}, {"items must be a list or an object, not 1"}),
+        ({"items": [{"firstValue": "x"}]}, {'items[0].firstValue must be a whole number, not "x"'}),
+        (
+            {"items": [{"firstValu": 1}, {"other": 1}]},
+            {
+                "items[0].firstValu is not a known key; did you mean firstValue?",
+                "items[1].other is not a known key",
+            },
+        ),
+        ({"colour": "red"}, {'colour must be a colour, as #ffffff, not "red"'}),
+        ({"colour": 7}, {"colour must be a colour, as #ffffff, not 7"}),
+        ({"kind": "d"}, {'kind must be a, b or c, not "d"'}),
+        ({"isOn": "true"}, {'isOn must be true or false without quotes, not "true"'}),
+        ({"isOn": "x"}, {'isOn must be true or false, not "x"'}),
+        ({"isOn": 1}, {"isOn must be true or false, not 1"}),
+        ({"count": "3"}, {'count must be a whole number without quotes, not "3"'}),
+        ({"count": 2.5}, {"count must be a whole number, not 2.5"}),
+        ({"count": 0}, {"count must be at least 1, not 0"}),
+        ({"count": 10}, {"count must be at most 9, not 10"}),
+        ({"share": "0.5"}, {'share must be a number without quotes, not "0.5"'}),
+        ({"share": 0}, {"share must be above 0, not 0"}),
+        ({"share": 1}, {"share must be below 1, not 1"}),
+        ({"inner": [1]}, {"inner must be an object, not a list"}),
+        ({"several": []}, {"several must have at least 1"}),
+        ({"is_on": True}, {"is_on is not a known key; did you mean isOn?"}),
+        (
+            {"shar": 1, "COUNT": 2},
+            {"shar is not a known key; did you mean share?", "COUNT is not a known key; did you mean count?"},
+        ),
+        ({"kind": "x" * 1000}, {'kind must be a, b or c, not "' + "x" * 59 + '…"'}),
+    ],
+)
+def test_one_mistake_is_one_fault_in_a_field_that_is_there(given, sentences):
+    with pytest.raises(ValidationError) as caught:
+        Outer.model_validate(given)
+    assert {f"{fault.field} {fault.problem}" for fault in faults_of(caught.value, Outer, given)} == sentences
+
+
+_INNER_WORDS = re.compile(r"should|valid |validation|Input|pattern|\[str|pydantic|\^")
+
+
+@pytest.mark.parametrize(
+    "value", ["", "<?>", 0, -1, 10**400, 1.5, True, [], {}, [[]], {"a": []}, {"": {}}, [{"a": 1}], "1" * 300]
+)
+@pytest.mark.parametrize("model", [Config, *REQUESTS.values(), Metadata, ModelOptions, Task])
+def test_no_value_of_any_field_is_refused_in_pydantics_words(model, value):
+    """Each field of a model, and each of the models in it, is given a value of another kind."""
+    for data in _with(model, value):
+        try:
+            model.model_validate(data)
+        except ValidationError as exc:
+            for fault in faults_of(exc, model, data):
+                assert not _INNER_WORDS.search(fault.problem), fault
+                assert not re.search(r"\[(?!\d+\])", fault.field), fault
+
+
+def _with(model, value):
+    for name, field in model.model_fields.items():
+        key = field.alias or name
+        yield {key: value}
+        for inner in _models_in(field.annotation):
+            for data in _with(inner, value):
+                yield {key: data}
+                yield {key: [data]}

@@ -87,7 +87,7 @@ def test_where_the_model_is_not_known_loras_have_bounds_all_the_same(field, valu
         ("edit", "qwen-image-edit", {"instructions": "a", "image": PICTURE, "size": "5000x5000"}, "pixels in all"),
         ("edit", "qwen-image-edit", {"instructions": "a", "image": PICTURE, "size": "big"}, "must be pixels"),
         ("edit", "qwen-image-edit", {"instructions": "a", "image": PICTURE, "mask": "auto"}, "is not made here"),
-        ("image-to-image", "flux-dev", {"prompt": "a", "image_url": "file:///etc/passwd"}, "pattern"),
+        ("image-to-image", "flux-dev", {"prompt": "a", "image_url": "file:///etc/passwd"}, "must be a link"),
         ("edit", "flux-schnell", {"instructions": "a", "image": PICTURE}, "it does text-to-image, image-to-image"),
     ],
 )

@@ -229,6 +229,12 @@ async def test_an_answer_of_another_form_is_502(start: StartGateway, answer: Any
     assert await refusal(await client.post("/dev/v1alpha2", headers={"x-api-key": KEY})) == (502, "internal_error")
 
 
+@pytest.mark.parametrize(("size", "status"), [(MAX_PAYLOAD_BYTES - 200, 200), (MAX_PAYLOAD_BYTES, 502)])
+async def test_an_answer_larger_than_lambda_may_give_is_502(start: StartGateway, size: int, status: int) -> None:
+    client = await start(Door(ANSWER | {"body": "x" * size}))
+    assert (await client.post("/dev/v1alpha2", headers={"x-api-key": KEY})).status == status
+
+
 async def test_a_handler_that_raises_is_502_and_its_words_stay_inside(start: StartGateway) -> None:
     def broken(event: dict[str, Any], context: Any) -> Any:
         raise RuntimeError("secret words")
@@ -261,6 +267,28 @@ async def test_the_handler_runs_beside_the_servers_own_thread(start: StartGatewa
     client = await start(door)
     await client.post("/dev/v1alpha2", headers={"x-api-key": KEY})
     assert door.threads[0] != threading.get_ident()
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"POST /dev/v1alpha2 HTTP/9.x\r\nx-api-key: hidden\r\n\r\n",
+        b"POST /dev/v1alpha2 HTTP/1.1\r\nx-api-key hidden\r\n\r\n",
+        b"POST /dev/v1alpha2 HTTP/1.1\r\nContent-Length: hidden\r\n\r\n",
+        b"POST /dev/v1alpha2 HTTP/1.1\r\nTransfer-Encoding: chunked\r\nx-api-key: KEY\r\n\r\nhidden\r\n",
+        b'{"prompt": "hidden"}\r\n\r\n',
+    ],
+)
+async def test_what_is_no_http_is_logged_without_its_bytes(
+    start: StartGateway, caplog: pytest.LogCaptureFixture, sent: bytes
+) -> None:
+    caplog.set_level(logging.INFO)
+    client = await start(Door())
+    reader, writer = await asyncio.open_connection(client.host, client.port)
+    writer.write(sent.replace(b"KEY", KEY.encode()))
+    assert b"400" in await reader.readline()
+    writer.close()
+    assert "hidden" not in caplog.text
 
 
 async def test_neither_key_nor_body_nor_query_is_logged(start: StartGateway, caplog: pytest.LogCaptureFixture) -> None:

@@ -83,7 +83,7 @@ def test_an_invalid_content_is_told_with_every_fault(make_task):
         draft_of(make_task({"prompt": "", "num_images": 99, "cfg": 3}), SERVED)
     assert set(str(caught.value).split("; ")) == {
         "prompt must not be empty",
-        "num_images should be less than or equal to 16",
+        "num_images must be at most 16, not 99",
         "cfg is not a known key",
     }
 

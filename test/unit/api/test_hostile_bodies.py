@@ -1,0 +1,172 @@
+"""Bodies made to fill the door's memory or to keep it busy: it does little work, and its answer is small."""
+
+import json
+import time
+import tracemalloc
+
+import pytest
+
+from api.request import MOST_VALUES
+
+MOST_BYTES = 6 * 1024 * 1024
+MIB = 1024 * 1024
+HUGE = "1" + "0" * 400
+RUNTIMES = {
+    "sdruntime": "text-to-image",
+    "dynamic": "image-to-image",
+    "comfy": "pipeline",
+    "kontext": "edit",
+}
+
+
+def v1alpha2(content, runtime, tasktype=None, metadata=""):
+    tasktype = tasktype or RUNTIMES[runtime]
+    return (
+        f'{{"task":{{"metadata":{{"id":"a","runtime":"{runtime}","tasktype":"{tasktype}"{metadata}}},'
+        f'"content":{content}}}}}'
+    )
+
+
+def separators(text):
+    return sum(map(text.count, ",:[{"))
+
+
+def filled(before, item, after, most=MOST_VALUES - 1000):
+    """A JSON text with as many items as are read: one item, again and again, between two texts."""
+    count = min((MOST_BYTES - 1000) // (len(item.encode()) + 1), most // (1 + separators(item)))
+    return before + ",".join([item] * count) + after
+
+
+def keyed(before, value, after, key="k"):
+    """Likewise an object of ever other keys."""
+    count = min((MOST_BYTES - 1000) // (len(value) + len(key) + 11), (MOST_VALUES - 1000) // (2 + separators(value)))
+    return before + ",".join(f'"{key}{number:07}":{value}' for number in range(count)) + after
+
+
+EDIT = '{"instructions":"a","image":"aGk=",'
+LONG = "\u732b" * (MOST_BYTES // 4)
+
+BODIES = {
+    "weights that are texts": lambda: v1alpha2(filled(EDIT + '"lora_weights":[', '"a"', "]}"), "kontext"),
+    "weights by many names": lambda: v1alpha2(keyed(EDIT + '"lora_weights":{', '"a"', "}}"), "kontext"),
+    "switches that are texts": lambda: v1alpha2(filled(EDIT + '"use_loras":[', '"a"', "]}"), "kontext"),
+    "references that are numbers": lambda: v1alpha2(filled('{"instructions":"a","images":[', "0", "]}"), "kontext"),
+    "unknown keys of a finish": lambda: v1alpha2(keyed(EDIT + '"finish":{', "0", "}}"), "kontext"),
+    "unknown keys": lambda: v1alpha2(keyed("{", "0", "}"), "kontext"),
+    "unknown long key": lambda: v1alpha2(f'{{"{LONG}":1}}', "kontext"),
+    "images that are numbers": lambda: v1alpha2(filled('{"init_images":[', "0", "]}"), "dynamic"),
+    "images that are objects": lambda: v1alpha2(filled('{"init_images":[', "{}", "]}"), "dynamic"),
+    "nodes that are lists": lambda: v1alpha2(keyed("{", "[]", "}"), "comfy"),
+    "a node of a long name": lambda: v1alpha2(f'{{"{LONG}":{{"class_type":"A"}}}}', "comfy"),
+    "unknown keys of sdwebui": lambda: v1alpha2(keyed("{", "0", "}"), "sdruntime"),
+    "a checkpoint of blanks": lambda: v1alpha2(
+        '{"override_settings":{"sd_model_checkpoint":"x' + " " * 5_000_000 + 'x"}}', "sdruntime"
+    ),
+    "a checkpoint of brackets": lambda: v1alpha2(
+        '{"override_settings":{"sd_model_checkpoint":"' + "[" * 5_000_000 + '"}}', "dynamic"
+    ),
+    "a long runtime": lambda: v1alpha2("{}", "x" * 5_000_000, "pipeline"),
+    "a long task type": lambda: v1alpha2("{}", "comfy", "x" * 5_000_000),
+    "a long id": lambda: v1alpha2("{}", "comfy", metadata=',"id":"' + "!" * 5_000_000 + '"'),
+    "a large context": lambda: v1alpha2("{}", "comfy", metadata=',"context":' + filled("[", '"a"', "]")),
+    "unknown metadata": lambda: v1alpha2("{}", "comfy", metadata="," + keyed("", "0", "")),
+    "unknown deadlines": lambda: v1alpha2("{}", "comfy", metadata=',"deadlines":{' + keyed("", "0", "}")),
+    "nothing but lists": lambda: filled("[", "[]", "]"),
+    "nothing but objects": lambda: filled("[", '{"a":{}}', "]"),
+    "nodes of nodes": lambda: v1alpha2(keyed("{", '{"a":{}}', "}"), "comfy"),
+    "more lists than are read": lambda: filled("[", "[]", "]", most=MOST_BYTES),
+    "more objects than are read": lambda: filled("[", '{"a":{}}', "]", most=MOST_BYTES),
+    "deep nesting": lambda: "[" * MOST_BYTES,
+    "numbers of many digits": lambda: v1alpha2(filled('{"steps":[', "1" * 4000, "]}"), "sdruntime"),
+    "a text in four-byte letters": lambda: v1alpha2(
+        '{"prompt":"' + "\U0001f308" * (MOST_BYTES // 4 - 200) + '"}', "sdruntime"
+    ),
+    "one letter makes all wide": lambda: v1alpha2('{"prompt":"\U0001f308' + "a" * (MOST_BYTES - 200) + '"}', "comfy"),
+    "control characters in keys": lambda: v1alpha2(keyed("{", "[]", "}", key="\\u0001"), "comfy"),
+}
+
+
+@pytest.fixture(scope="module")
+def parsing_s():
+    """CPU seconds that it takes to read six megabytes of numbers."""
+    text = filled("[", "0", "]", most=MOST_BYTES)
+    started = time.process_time()
+    json.loads(text)
+    return time.process_time() - started
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_a_hostile_body_takes_hardly_longer_than_reading_it(door, name, parsing_s):
+    body = BODIES[name]()
+    assert len(body.encode()) <= MOST_BYTES
+    started = time.process_time()
+    response = door.respond(body)
+    took_s = time.process_time() - started
+    assert response["statusCode"] in {200, 400}
+    assert len(response["body"].encode()) <= MIB
+    assert took_s < 8 * parsing_s
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_a_hostile_body_fills_no_memory(door, name):
+    body = BODIES[name]()
+    tracemalloc.start()
+    try:
+        door.respond(body)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 100 * MIB
+
+
+@pytest.mark.parametrize("name", ["a node of a long name", "unknown long key", "a checkpoint of brackets"])
+def test_a_long_text_is_told_by_its_beginning(door, name):
+    response = door.respond(BODIES[name]())
+    for detail in json.loads(response["body"])["error"]["details"]:
+        assert len(detail["field"]) <= 200
+        assert len(detail["problem"]) <= 1000
+
+
+SD_WEBUI = ("steps", "width", "height", "batch_size", "n_iter", "cfg_scale", "seed", "subseed", "denoising_strength")
+UPSCALE = (
+    *("resize_mode", "upscaling_resize", "upscaling_resize_w", "upscaling_resize_h", "gfpgan_visibility"),
+    *("codeformer_visibility", "codeformer_weight", "extras_upscaler_2_visibility"),
+)
+FLUX = (
+    *("num_inference_steps", "guidance_scale", "true_cfg_scale", "max_sequence_length", "seed", "num_images"),
+    *("quality", "size", "lora_weights", "use_loras", "finish", "preview"),
+)
+
+
+@pytest.mark.parametrize("number", [HUGE, "-" + HUGE, "1" + "0" * 4000, '"' + HUGE + '"', str(2**64)])
+@pytest.mark.parametrize(
+    ("runtime", "tasktype", "field"),
+    [
+        *[("sdruntime", "text-to-image", field) for field in SD_WEBUI],
+        *[("dynamic", "extra-single-image", field) for field in UPSCALE],
+        *[("kontext", "edit", field) for field in FLUX],
+    ],
+)
+def test_a_number_beyond_64_bits_is_refused_where_it_stands(door, runtime, tasktype, field, number):
+    given = '{"instructions":"a",' if runtime == "kontext" else "{"
+    image = "" if tasktype == "text-to-image" else '"image":"aGk=",'
+    fields = door.refusal(v1alpha2(f'{given}{image}"{field}":{number}}}', runtime, tasktype))
+    assert [name for name in fields if name.startswith(f"task.content.{field}")] == list(fields)
+
+
+@pytest.mark.parametrize("key", ["start_seconds", "execution_seconds", "stall_seconds"])
+def test_a_deadline_beyond_64_bits_is_refused_where_it_stands(door, key):
+    body = v1alpha2("{}", "sdruntime", metadata=f',"deadlines":{{"{key}":{HUGE}}}')
+    assert list(door.refusal(body)) == [f"task.metadata.deadlines.{key}"]
+
+
+@pytest.mark.parametrize("field", SD_WEBUI)
+def test_v1alpha1_refuses_a_number_beyond_64_bits_too(door, field):
+    scripts = '{"task":"text-to-image","sd_model_checkpoint":"v1-5-pruned-emaonly.safetensors","id_task":"a"}'
+    body = f'{{"alwayson_scripts":{scripts},"{field}":{HUGE}}}'
+    assert list(door.refusal(body, path="/v1alpha1")) == [field]
+
+
+def test_an_answer_holds_letters_as_themselves(door):
+    response = door.respond(v1alpha2('{"nodes":[],"links":[]}', "comfy"))
+    assert "→" in response["body"]
