@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from contract.catalog import DeployedRuntime
-from contract.checkpoints import same_checkpoint
+from contract.checkpoints import MAX_CHECKPOINT_CHARS, is_checkpoint_hash, named_checkpoints, same_checkpoint
 from contract.faults import Fault, field_path, shown
-from contract.task import CHECKPOINT_ATTRIBUTE
 
 Path = tuple[str | int, ...]
 
@@ -71,7 +70,8 @@ _RANGES: Mapping[str, Mapping[str, _Range]] = {
     "extra-single-image": _UPSCALE,
     "extra-batch-images": _UPSCALE,
 }
-_TEXTS = ("prompt", "negative_prompt")
+_INFOTEXT = ("infotext",)
+_TEXTS = ("prompt", "negative_prompt", "infotext")
 _IMAGE_FIELDS = {"image-to-image": "init_images", "extra-single-image": "image", "extra-batch-images": "imageList"}
 
 
@@ -95,7 +95,11 @@ def check(content: Mapping[str, Any], tasktype: str, runtime: DeployedRuntime, a
         yield Fault(field_path((*at, "alwayson_scripts")), "must be an object")
         scripts = None
     yield from _check_images(content, scripts or {}, tasktype, at)
-    yield from _check_checkpoints(content, scripts or {}, runtime, at)
+    for where, parent in ((at, content), ((*at, "alwayson_scripts"), scripts or {})):
+        settings = parent.get("override_settings")
+        if settings is not None and not isinstance(settings, dict):
+            yield Fault(field_path((*where, "override_settings")), f"must be an object, not {shown(settings)}")
+    yield from _check_checkpoints(content, runtime, at)
 
 
 def _check_images(content: Mapping[str, Any], scripts: Mapping[str, Any], tasktype: str, at: Path) -> Iterator[Fault]:
@@ -128,31 +132,34 @@ def _check_images(content: Mapping[str, Any], scripts: Mapping[str, Any], taskty
                 yield Fault(field_path((*here, index)), f"must be {expected}")
 
 
-def _check_checkpoints(
-    content: Mapping[str, Any], scripts: Mapping[str, Any], runtime: DeployedRuntime, at: Path
-) -> Iterator[Fault]:
-    """One checkpoint at most, however often it is spelled; on a static runtime only its own.
+def _check_checkpoints(content: Mapping[str, Any], runtime: DeployedRuntime, at: Path) -> Iterator[Fault]:
+    """One checkpoint at most draws, however often it is spelled; on a static runtime only its own is named.
 
-    SD WebUI takes an unknown checkpoint in override_settings without a word and draws with another.
+    SD WebUI takes an unknown checkpoint in many places without a word and draws with another.
     """
     asked: str | None = None
-    places: list[tuple[Path, Any]] = [((*at, "alwayson_scripts"), scripts)]
-    for where, parent in ((at, content), ((*at, "alwayson_scripts"), scripts)):
-        settings = parent.get("override_settings")
-        if settings is not None and not isinstance(settings, dict):
-            yield Fault(field_path((*where, "override_settings")), "must be an object")
-        elif settings:
-            places.append(((*where, "override_settings"), settings))
-    for where, parent in places:
-        name = parent.get(CHECKPOINT_ATTRIBUTE)
-        if name in (None, ""):
-            continue
-        field = field_path((*where, CHECKPOINT_ATTRIBUTE))
-        if not isinstance(name, str):
-            yield Fault(field, "must be a string")
-        elif runtime.model_filename is not None and not same_checkpoint(name, runtime.model_filename):
-            yield Fault(field, f"must be {runtime.model_filename}, which runtime {runtime.name} serves, or left out")
-        elif asked is not None and not same_checkpoint(name, asked):
-            yield Fault(field, f"asks for another checkpoint than {asked}")
-        else:
-            asked = name
+    for named in named_checkpoints(content):
+        if named.path == _INFOTEXT and asked is not None:
+            continue  # SD WebUI reads it only for what no field says.
+        if problem := _checkpoint_problem(named.name, runtime) or (named.draws and _conflict(named.name, asked)):
+            yield Fault(field_path((*at, *named.path)), problem)
+        elif named.draws:
+            asked = asked or named.name
+
+
+def _checkpoint_problem(name: Any, runtime: DeployedRuntime) -> str | None:
+    if not isinstance(name, str):
+        return f"must be a string, not {shown(name)}"
+    if len(name) > MAX_CHECKPOINT_CHARS:
+        return f"may have at most {MAX_CHECKPOINT_CHARS} characters"
+    served = runtime.model_filename
+    if served is None or same_checkpoint(name, served) or is_checkpoint_hash(name):
+        return None
+    return f"must be {served}, which runtime {runtime.name} serves, or left out, not {shown(name)}"
+
+
+def _conflict(name: str, asked: str | None) -> str | None:
+    # What a hash stands for is known to the model server alone.
+    if asked is None or is_checkpoint_hash(name) or is_checkpoint_hash(asked) or same_checkpoint(name, asked):
+        return None
+    return f"asks for another checkpoint than {asked}"

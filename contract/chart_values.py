@@ -273,7 +273,7 @@ class Persistence(Section):
     """Access modes of the claim; models are mounted read-only all the same."""
     cache_size: str | None = None
     """How much of its disk a node may use to keep models that were read, as 50Gi. Default: nothing is kept."""
-    mount_memory: Annotated[str, Field(pattern=_SIZE)] = "512Mi"
+    mount_memory: Annotated[str, Form(_SIZE, "a size in Mi, Gi or Ti, as 60Gi")] = "512Mi"
     """Memory that Mountpoint's pod requests on each node; the runtime's pod must leave it free. 0Mi requests none."""
 
 

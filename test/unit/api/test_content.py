@@ -36,6 +36,44 @@ def test_a_static_runtime_refuses_another_checkpoint_wherever_it_is_asked_for(do
     assert CHECKPOINT in door.refusal(request(content))[f"task.content.{field}"]
 
 
+INFOTEXT = "a\nSteps: 20, Seed: 1, Size: 512x512, Model: {}"
+
+
+@pytest.mark.parametrize(
+    ("content", "field"),
+    [
+        ({"sd_model_checkpoint": "nosuch"}, "sd_model_checkpoint"),
+        ({"refiner_checkpoint": "nosuch", "refiner_switch_at": 0.8}, "refiner_checkpoint"),
+        ({"hr_checkpoint_name": "nosuch"}, "hr_checkpoint_name"),
+        ({"override_settings": {"sd_checkpoint": "nosuch"}}, "override_settings.sd_checkpoint"),
+        (
+            {"alwayson_scripts": {"ADetailer": {"args": [{"ad_checkpoint": "nosuch"}]}}},
+            "alwayson_scripts.ADetailer.args[0].ad_checkpoint",
+        ),
+        ({"infotext": INFOTEXT.format("nosuch")}, "infotext"),
+    ],
+)
+def test_a_static_runtime_refuses_another_checkpoint_in_any_place_of_the_body(door, content, field):
+    assert CHECKPOINT in door.refusal(request(content))[f"task.content.{field}"]
+
+
+def test_an_infotext_gives_way_to_the_checkpoint_of_a_field(door):
+    content = {"infotext": INFOTEXT.format("nosuch"), "override_settings": {"sd_model_checkpoint": CHECKPOINT}}
+    assert door.send(request(content))[0] == 200
+
+
+@pytest.mark.parametrize("content", [{"refiner_checkpoint": ""}, {"hr_checkpoint_name": "Use same checkpoint"}])
+def test_a_name_that_says_no_checkpoint_is_none(door, content):
+    assert door.send(request(content))[0] == 200
+
+
+@pytest.mark.parametrize("runtime", ["sdruntime", "dynamic"])
+def test_a_checkpoint_name_longer_than_any_files_is_refused(door, runtime):
+    content = {"override_settings": {"sd_model_checkpoint": "x" * 513}}
+    problems = door.refusal(request(content, runtime=runtime))
+    assert problems == {"task.content.override_settings.sd_model_checkpoint": "may have at most 512 characters"}
+
+
 def test_a_dynamic_runtime_takes_any_one_checkpoint_and_no_two(door, make_door):
     one = {"alwayson_scripts": {"sd_model_checkpoint": "x.ckpt"}, "override_settings": {"sd_model_checkpoint": "x"}}
     two = {"alwayson_scripts": {"sd_model_checkpoint": "x.ckpt"}, "override_settings": {"sd_model_checkpoint": "y"}}

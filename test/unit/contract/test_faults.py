@@ -113,7 +113,7 @@ _INNER_WORDS = re.compile(r"should|valid |validation|Input|pattern|\[str|pydanti
 )
 @pytest.mark.parametrize("model", [Config, *REQUESTS.values(), Metadata, ModelOptions, Task])
 def test_no_value_of_any_field_is_refused_in_pydantics_words(model, value):
-    """Each field of a model, and each of the models in it, is given a value of another kind."""
+    """Each field, at any depth, is given values of other kinds. A pattern gets its words by contract.forms.Form."""
     for data in _with(model, value):
         try:
             model.model_validate(data)
