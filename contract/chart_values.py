@@ -206,7 +206,7 @@ class InferenceApi(Container):
     """How long the server may take until it takes jobs; a model is loaded in that time."""
     read_only_root_filesystem: bool = False
     """Whether the server can write nowhere but into /tmp, as the images of the project do."""
-    tmp_size: Annotated[str, Field(pattern=_SIZE)] = "20Gi"
+    tmp_size: Annotated[str, Form(_SIZE, "a size in Mi, Gi or Ti, as 60Gi")] = "20Gi"
     """The most that the server's /tmp may hold: inputs, outputs until they are stored, small models that it downloads.
     A pod whose /tmp holds more is replaced."""
     cache: Cache = Cache()

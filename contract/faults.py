@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
 
 from contract.forms import FORM
 
@@ -122,7 +121,7 @@ def faults_of(error: ValidationError, model: type[BaseModel], data: Any, at: Pat
         at: Where it stands inside the whole input.
     """
     tries: dict[Path, dict[Path, list[tuple[Path, str]]]] = {}
-    for detail in error.errors(include_url=False):
+    for detail in map(dict, error.errors(include_url=False)):
         path, union, member = _place(detail, data)
         tries.setdefault(union, {}).setdefault(member, []).append((path, _problem(detail, model)))
     return [
@@ -132,7 +131,7 @@ def faults_of(error: ValidationError, model: type[BaseModel], data: Any, at: Pat
     ]
 
 
-def _place(detail: ErrorDetails, data: Any) -> tuple[Path, Path, Path]:
+def _place(detail: Mapping[str, Any], data: Any) -> tuple[Path, Path, Path]:
     """Where an error is, and the first union on its way: the union's place and its member, by pydantic's inner names.
 
     Steps of pydantic's that are no keys of the input are such names. Without a union, each error stands for itself.
@@ -173,12 +172,13 @@ def _of_union(union: Path, members: Mapping[Path, list[tuple[Path, str]]]) -> It
     yield union, f"must be {one_of(forms)}{seen[1]}{seen[2]}"
 
 
-def _problem(detail: ErrorDetails, model: type[BaseModel]) -> str:
-    kind, value, context = detail["type"], detail["input"], detail.get("ctx", {})
+def _problem(detail: Mapping[str, Any], model: type[BaseModel]) -> str:
+    kind, value, context = str(detail["type"]), detail["input"], detail.get("ctx", {})
+    message = str(detail["msg"])
     if kind not in _PROBLEMS and kind != FORM:
         # A validator of ours raises ValueError with the sentence itself; pydantic's own begin with "Input should".
-        return detail["msg"].removeprefix("Value error, ").replace("Input should", "must", 1)
-    words = _PROBLEMS.get(kind, detail["msg"])
+        return message.removeprefix("Value error, ").replace("Input should", "must", 1)
+    words = _PROBLEMS.get(kind, message)
     problem = words.format_map({name: _figure(limit) for name, limit in context.items()})
     if kind == "extra_forbidden":
         return problem + suggestion(str(detail["loc"][-1]), _known_keys(model, detail["loc"][:-1]))

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import GetCoreSchemaHandler
-from pydantic_core import CoreSchema, core_schema
 
 FORM = "form"
 """The type of pydantic's error for a text that has not its form."""
@@ -22,9 +21,11 @@ class Form:
     pattern: str
     words: str
 
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> Any:
         """Pydantic's schema of such a text."""
-        schema = core_schema.str_schema(pattern=self.pattern)
-        return core_schema.custom_error_schema(
-            schema, custom_error_type=FORM, custom_error_message=f"must be {self.words}"
-        )
+        return {
+            "type": "custom-error",
+            "schema": {**handler(source), "pattern": self.pattern},
+            "custom_error_type": FORM,
+            "custom_error_message": f"must be {self.words}",
+        }

@@ -9,12 +9,13 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from contract.faults import MOST_FAULTS, shown
 from contract.flux.families import EDIT, IMAGE_TO_IMAGE, INPAINTING, TEXT_TO_IMAGE
 from contract.flux.options import MOST_LORA_WEIGHT, MOST_LORAS
 from contract.forms import Form
+from contract.links import is_link
 
 MOST_CHARACTERS = 20_000
 MOST_PICTURES = 16
@@ -23,9 +24,15 @@ MOST_SIDE = 8192
 _LEAST_SIDE = 64
 _MOST_ITEMS = {"images": 8}
 _SIZE = re.compile(r"(\d{2,4})(?:x(\d{2,4}))?")
-_LINK = Form(r"(?i)^\s*(?:https?|s3)://\S+\s*$", "a link: http, https or s3")
 
-Link = Annotated[str, _LINK, Field(max_length=4096)]
+
+def _check_link(value: str) -> str:
+    if not is_link(value):
+        raise ValueError(f"must be a link (http, https or s3), not {shown(value)}")
+    return value
+
+
+Link = Annotated[str, Field(max_length=4096), AfterValidator(_check_link)]
 Image = Annotated[str, Field(min_length=1)]
 Text = Annotated[str, Field(min_length=1, max_length=MOST_CHARACTERS)]
 Side = Annotated[int, Field(ge=_LEAST_SIDE, le=MOST_SIDE)]
