@@ -21,7 +21,7 @@ FLUX_VENV := .venv-flux
 MODEL_FOLDER ?=
 PROFILE ?= flux-schnell
 
-.PHONY: help demo demo-flux bench-flux up test soak lint format lock clean
+.PHONY: help demo demo-flux bench-flux up test test-cluster soak lint format lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -39,6 +39,9 @@ up: $(STAMPS)/run ## run the platform until Ctrl-C (CONFIG=config.yaml PORT=8000
 
 test: $(STAMPS)/dev $(FLUX_VENV)/stamp ## run every check; each group against its budget of seconds
 	@$(BIN)/python test/suite.py
+
+test-cluster: $(STAMPS)/dev ## the chart on a real control plane (Go builds it once, 25 minutes), or on the cluster of KUBECONFIG=…
+	@$(BIN)/python -m pytest test/cluster -q -s $(ARGS)
 
 bench-flux: $(STAMPS)/run $(FLUX_VENV)/stamp ## the flux server beside a bare loop (ARGS=--gpu: FLUX's real shape on a GPU)
 	@$(FLUX_VENV)/bin/python -m bench.flux $(ARGS)

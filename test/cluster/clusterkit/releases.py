@@ -1,0 +1,155 @@
+"""The chart as it is installed, upgraded and removed: by helm, as CDK's handler does it, with the values of CDK."""
+
+import copy
+import dataclasses
+import subprocess
+from pathlib import Path
+
+import yaml
+from clusterkit.aws import NODE_ROLE
+from clusterkit.tools import tool
+
+from cdk.release_values import ReleaseResources, release_values
+from contract.config import parse_config
+from contract.pod_images import pod_images
+from local.sandbox import ACCOUNT, REGION
+
+CHART = Path("charts/sd-on-eks")
+CONFIGS = (Path("config.yaml"), *sorted(Path("examples/configs").glob("*.yaml")))
+
+
+def _read(path):
+    return parse_config(yaml.safe_load(path.read_text(encoding="utf-8")))
+
+
+@dataclasses.dataclass(frozen=True)
+class Example:
+    """A runtime of an example configuration that the project's own chart serves."""
+
+    config: Path
+    name: str
+
+    def values(self, queue_url):
+        """What CDK computes for it."""
+        config = _read(self.config)
+        (runtime,) = [runtime for runtime in config.models_runtime if runtime.name == self.name]
+        resources = ReleaseResources(
+            queue_url=queue_url,
+            dead_queue_url=f"{queue_url}-dead",
+            notice_topic_arn=f"arn:aws:sns:{REGION}:{ACCOUNT}:notices",
+            output_bucket="pictures",
+            jobs_table="jobs",
+            region=REGION,
+            node_role=NODE_ROLE,
+            service_account=runtime.name,
+            otlp_endpoint="http://collector.observability.svc:4318",
+            registry=f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com",
+        )
+        tags = {image.source.name: "rig" for image in pod_images(runtime)}
+        return release_values(config, runtime, resources, image_tags=tags)
+
+    def __str__(self):
+        return f"{self.config.stem}-{self.name}"
+
+
+def examples():
+    """Every runtime of every example configuration, but those of an operator's own chart."""
+    return [
+        Example(path, runtime.name)
+        for path in CONFIGS
+        for runtime in _read(path).enabled_runtimes
+        if runtime.chart_repository is None
+    ]
+
+
+def comfyui(queue_url):
+    """Values of config.yaml's ComfyUI runtime."""
+    return Example(Path("config.yaml"), "comfyruntime").values(queue_url)
+
+
+def stacks():
+    """Names by which the examples' nodes find their network."""
+    return sorted({_read(path).cloudformation_stack for path in CONFIGS})
+
+
+def merged(*trees):
+    """One tree of several; later ones win."""
+    result = {}
+    for tree in trees:
+        for key, value in copy.deepcopy(tree).items():
+            inner = result.get(key)
+            result[key] = merged(inner, value) if isinstance(inner, dict) and isinstance(value, dict) else value
+    return result
+
+
+def at(path, value):
+    """A tree with one value, as ``a.b.c``."""
+    for key in reversed(path.split(".")):
+        value = {key: value}
+    return value
+
+
+class Release:
+    """One release of the chart, in a namespace of its own name."""
+
+    def __init__(self, kube, name, scratch, values):
+        self.kube = kube
+        self.name = self.namespace = name
+        self._values_file = scratch / f"{name}.yaml"
+        self.values = values
+
+    def install(self, *changes, options=()):
+        """Install or upgrade with changes of the values; gives the finished process."""
+        self._values_file.write_text(yaml.safe_dump(merged(self.values, *changes)))
+        options = ("--install", "--create-namespace", "--values", self._values_file, *options)
+        return self._helm("upgrade", self.name, CHART, *options)
+
+    def deploy(self, *changes):
+        """Install or upgrade, which must succeed."""
+        done = self.install(*changes)
+        assert done.returncode == 0, done.stderr
+        return self
+
+    def remove(self):
+        """Remove it, then its namespace."""
+        done = self._helm("uninstall", self.name, "--ignore-not-found")
+        assert done.returncode == 0, done.stderr
+        self.kube.delete("namespaces", self.namespace)
+
+    @property
+    def manifest(self):
+        """What helm has sent, document by document."""
+        done = self._helm("get", "manifest", self.name)
+        assert done.returncode == 0, done.stderr
+        return [document for document in yaml.safe_load_all(done.stdout) if document]
+
+    def named(self, kind):
+        """Name of the only object of a kind."""
+        (found,) = [document for document in self.manifest if document["kind"] == kind]
+        return found["metadata"]["name"]
+
+    def pods(self):
+        return self.kube.list("pods", self.namespace, labels=f"app.kubernetes.io/instance={self.name}")
+
+    def deployment(self):
+        return self.kube.get("deployments", self.name, self.namespace)
+
+    def wanted(self):
+        """How many pods the deployment is told to have."""
+        found = self.deployment()
+        return found["spec"].get("replicas", 1) if found else 0
+
+    def node_claims(self):
+        return self.kube.list("nodeclaims", labels=f"karpenter.sh/nodepool={self.namespace}-{self.name}")
+
+    def condition(self, kind, name, condition, namespace=None):
+        """The status of a condition, as "True", and its message."""
+        found = self.kube.get(kind, name, namespace) or {}
+        for entry in found.get("status", {}).get("conditions", []):
+            if entry["type"] == condition:
+                return entry["status"], entry.get("message", "")
+        return None, "there is no such condition"
+
+    def _helm(self, *arguments):
+        options = ("--kubeconfig", self.kube.kubeconfig, "--namespace", self.namespace)
+        return subprocess.run([tool("helm"), *arguments, *options], capture_output=True, text=True, check=False)

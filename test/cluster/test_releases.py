@@ -1,0 +1,37 @@
+"""Every example configuration is installed, upgraded and removed."""
+
+import pytest
+from clusterkit.programs import wait_for
+from clusterkit.releases import Release, examples
+
+_CLUSTER_WIDE = {
+    "nodepools": "NodePool",
+    "ec2nodeclasses": "EC2NodeClass",
+    "persistentvolumes": "PersistentVolume",
+    "validatingadmissionpolicies": "ValidatingAdmissionPolicy",
+}
+
+
+@pytest.mark.parametrize("example", examples(), ids=str)
+def test_an_example_is_installed_and_upgraded_and_leaves_nothing(cluster, example):
+    name = str(example)[:40].strip("-")
+    values = example.values(cluster.queue(name))
+    release = Release(cluster.kube, name, cluster.scratch, values).deploy()
+    names = {kind: release.named(document_kind) for kind, document_kind in _CLUSTER_WIDE.items()}
+    try:
+        scaled = release.named("ScaledObject")
+        wait_for(lambda: release.condition("scaledobjects", scaled, "Ready", name)[0] == "True", "KEDA knows it", 60)
+        if cluster.is_imitated:
+            for kind in ("ec2nodeclasses", "nodepools"):
+                what = f"{kind}: {release.condition(kind, names[kind], 'Ready')}"
+                wait_for(lambda kind=kind: release.condition(kind, names[kind], "Ready")[0] == "True", what, 60)
+        policy = cluster.kube.get("validatingadmissionpolicies", names["validatingadmissionpolicies"])
+        assert not policy["status"].get("typeChecking", {}).get("expressionWarnings")
+        release.deploy()
+        assert release.wanted() == 0
+        assert not release.node_claims()
+    finally:
+        release.remove()
+    for kind, of_kind in names.items():
+        wait_for(lambda kind=kind, of=of_kind: cluster.kube.get(kind, of) is None, f"{kind} {of_kind} is gone", 60)
+    wait_for(lambda: cluster.kube.get("namespaces", name) is None, f"namespace {name} is gone", 60)
