@@ -113,12 +113,13 @@ class NodeTemplate(Section):
     data_volume: DataVolume = DataVolume()
     user_data: str | None = None
     """Bottlerocket settings in TOML; a Helm template."""
-    instance_store_policy: Literal["RAID0"] | None = None
-    """RAID0: local NVMe disks hold images, which are then pulled in parallel (SOCI); it excludes a snapshot."""
+    instance_store_policy: Literal["RAID0", "None"] | None = None
+    """RAID0: local NVMe disks hold images, which are pulled in parallel (SOCI); None: the data volume holds them.
+    Default: RAID0, unless there is a snapshot, which RAID0 would hide."""
 
     @model_validator(mode="after")
     def _has_one_source_of_images(self) -> Self:
-        if self.instance_store_policy is not None and self.data_volume.snapshot_id is not None:
+        if self.instance_store_policy == "RAID0" and self.data_volume.snapshot_id is not None:
             raise ValueError("instanceStorePolicy RAID0 hides what dataVolume.snapshotID holds; choose one of the two")
         return self
 

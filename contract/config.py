@@ -152,9 +152,7 @@ class ModelsRuntime(Section):
         volume = values.karpenter.node_template.data_volume
         if self.chart_repository is not None or not values.karpenter.enabled or volume.snapshot_id is None:
             return None
-        scaling = values.runtime.scaling
-        pods = scaling.max_replica_count if scaling.enabled else values.runtime.replicas
-        return Filling(nodes=pods, rate=volume.volume_initialization_rate)
+        return Filling(nodes=values.runtime.most_pods, rate=volume.volume_initialization_rate)
 
     @property
     def gpu_problems(self) -> list[str]:

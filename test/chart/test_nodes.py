@@ -178,17 +178,27 @@ def test_what_only_gp3_takes_is_not_said_of_other_volumes(helm):
     assert volumes(release)["/dev/xvda"].keys().isdisjoint({"iops", "throughput"})
 
 
-def test_local_disks_hold_images_that_are_pulled_in_parallel(releases):
-    spec = node_class(releases["local disks"])
+@pytest.mark.parametrize("name", ["static", "local disks"])
+def test_without_a_snapshot_local_disks_hold_images_that_are_pulled_in_parallel(releases, name):
+    spec = node_class(releases[name])
     settings = tomllib.loads(spec["userData"])["settings"]
     assert spec["instanceStorePolicy"] == "RAID0"
     assert settings["container-runtime"]["snapshotter"] == "soci"
     assert settings["container-runtime-plugins"]["soci-snapshotter"]["pull-mode"] == "parallel-pull-unpack"
 
 
-def test_without_local_disks_the_snapshotter_is_bottlerockets_own(static):
-    """Another one would delete the images that came with the snapshot."""
-    assert "userData" not in node_class(static)
+@pytest.mark.parametrize(
+    "template",
+    [
+        {"dataVolume": {"snapshotID": "snap-0a"}},
+        {"dataVolume": {"snapshotID": "snap-0a"}, "instanceStorePolicy": "None"},
+        {"instanceStorePolicy": "None"},
+    ],
+)
+def test_with_a_snapshot_or_where_it_is_asked_for_the_data_volume_holds_them(helm, template):
+    """Another snapshotter would delete the images that came with the snapshot."""
+    spec = node_class(helm.template(merged(AWS, at("karpenter.nodeTemplate", template))))
+    assert spec.keys().isdisjoint({"instanceStorePolicy", "userData"})
 
 
 def test_user_data_is_a_template_and_stands_beside_what_local_disks_need(helm):

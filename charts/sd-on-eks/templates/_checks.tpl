@@ -41,7 +41,7 @@
 {{- $faults = append $faults (printf "karpenter.nodeTemplate.%s: set it to tags of the nodes' %s, %s" $key $what $advice) -}}
 {{- end -}}
 {{- end -}}
-{{- if and $nodes.instanceStorePolicy $nodes.dataVolume.snapshotID -}}
+{{- if and (eq (include "sd-on-eks.instanceStorePolicy" .) "RAID0") $nodes.dataVolume.snapshotID -}}
 {{- $faults = append $faults "karpenter.nodeTemplate.instanceStorePolicy: RAID0 hides what dataVolume.snapshotID holds; choose one of the two" -}}
 {{- end -}}
 {{- $limit := get (include "sd-on-eks.resourceLimits" . | fromYaml) "nvidia.com/gpu" | toString -}}

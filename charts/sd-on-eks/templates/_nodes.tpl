@@ -86,12 +86,19 @@ volumeInitializationRate: {{ . }}
 {{- end }}
 {{- end }}
 
+{{/* RAID0 where local disks, if an instance has any, hold images; empty where the data volume does. */}}
+{{- define "sd-on-eks.instanceStorePolicy" -}}
+{{- $nodes := .Values.karpenter.nodeTemplate -}}
+{{- $default := empty $nodes.dataVolume.snapshotID | ternary "RAID0" "None" -}}
+{{- $nodes.instanceStorePolicy | default $default | replace "None" "" -}}
+{{- end }}
+
 {{/*
 Bottlerocket's settings. With RAID0 the images lie on local disks, and layers are pulled and unpacked side by side:
 https://bottlerocket.dev/en/os/1.53.x/api/settings/container-runtime-plugins
 */}}
 {{- define "sd-on-eks.userData" -}}
-{{- if .Values.karpenter.nodeTemplate.instanceStorePolicy -}}
+{{- if include "sd-on-eks.instanceStorePolicy" . -}}
 [settings.container-runtime]
 snapshotter = "soci"
 

@@ -94,7 +94,8 @@ def test_the_minimal_file_has_every_default():
     assert values.runtime.scaling.scale_on_in_flight is True
     assert values.runtime.inference_api.model_mount_path == "/opt/ml/code/models"
     assert values.runtime.inference_api.resources.requests == {"nvidia.com/gpu": 1, "cpu": "2000m", "memory": "6Gi"}
-    assert values.runtime.queue_agent.resources.requests == {"cpu": "500m", "memory": "512Mi"}
+    assert values.runtime.queue_agent.memory_budget_mib == 1024
+    assert values.runtime.queue_agent.resources is None
     assert values.runtime.queue_agent.x_ray.enabled is True
     assert values.runtime.persistence.storage_class == "s3-model-storage-sc"
     assert values.karpenter.provisioner.instance_type == ["g5.xlarge", "g5.2xlarge"]
