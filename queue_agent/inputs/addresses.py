@@ -2,9 +2,15 @@
 
 import asyncio
 import socket
+from concurrent.futures import Executor
+from functools import partial
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
-from queue_agent.errors import InputFault
+from queue_agent.errors import AgentError, InputFault, PlatformFault
+
+_LOOK_UP_S = 5.0
+_MAX_HOST_CHARS = 253
+"""What a name in the DNS may have."""
 
 # Named here, for what Python's ipaddress calls global changes with its patch level. From IANA's registries of special
 # purposes (iana-ipv4-special-registry, iana-ipv6-special-registry).
@@ -40,6 +46,20 @@ _HOLDS_V4 = (
 """The last 32 bits are the IPv4 address that is really reached."""
 
 
+class PassingTrouble(Exception):  # noqa: N818 (what it becomes is decided where it is caught)
+    """A link could not be had, but may be a moment later.
+
+    Attributes:
+        fault: What it is if it stays so.
+        pause_s: How long the other side asks to be left alone.
+    """
+
+    def __init__(self, fault: AgentError, pause_s: float = 0) -> None:
+        super().__init__(str(fault))
+        self.fault = fault
+        self.pause_s = pause_s
+
+
 def is_public(address: IPv4Address | IPv6Address) -> bool:
     """Whether an address is on the public internet; where it stands for an IPv4 address, whether that one is."""
     if isinstance(address, IPv4Address):
@@ -49,20 +69,38 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
     return address in _OPEN_V6 and not any(address in network for network in _CLOSED_V6)
 
 
-async def resolve(host: str, port: int, *, allow_loopback: bool) -> str:
-    """Resolve a host to the address to connect to.
+async def resolve(host: str, port: int, executor: Executor, *, allow_loopback: bool) -> list[str]:
+    """Resolve a host to the addresses that may be connected to, in the order in which they should be tried.
 
     All its addresses must be public: a name with one private address among public ones is a trap.
 
+    Args:
+        host: The name, in ASCII.
+        port: The port.
+        executor: Threads for look-ups; a name whose server does not answer occupies one for long.
+        allow_loopback: Whether this machine's own addresses count as public.
+
     Raises:
         InputFault: The host is unknown, or has an address that links may not reach.
+        PassingTrouble: The name server does not answer.
     """
+    look_up = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    busy = PassingTrouble(PlatformFault(f"The name server did not answer for host {_short(host)}."))
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as exc:
-        raise InputFault(f"leads to host {host}, which is unknown") from exc
-    addresses = [ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
+        async with asyncio.timeout(_LOOK_UP_S):
+            found = await asyncio.get_running_loop().run_in_executor(executor, look_up)
+        addresses = [ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
+    except TimeoutError:
+        raise busy from None
+    except (OSError, ValueError, OverflowError) as exc:
+        if isinstance(exc, socket.gaierror) and exc.errno == socket.EAI_AGAIN:
+            raise busy from exc
+        raise InputFault(f"leads to host {_short(host)}, which is unknown") from exc
     for address in addresses:
         if not (is_public(address) or (allow_loopback and address.is_loopback)):
-            raise InputFault(f"leads to host {host}, which is not on the public internet")
-    return str(addresses[0])
+            raise InputFault(f"leads to host {_short(host)}, which is not on the public internet")
+    return list(dict.fromkeys(map(str, addresses)))
+
+
+def _short(host: str) -> str:
+    return host if len(host) <= _MAX_HOST_CHARS else host[:_MAX_HOST_CHARS] + "…"

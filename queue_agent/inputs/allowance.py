@@ -9,7 +9,7 @@ from queue_agent.errors import InputFault
 
 MOST_LINKS = 32
 """That a task may hold."""
-MOST_WEB_S = 60
+MOST_WEB_S = 30
 """From the first request to the web to the last answer."""
 _AT_ONCE = 4
 
@@ -71,7 +71,7 @@ class Tally:
         self._size_bytes = 0
 
     def add(self, size_bytes: int) -> None:
-        """Note that so many more have arrived.
+        """Note that so many more have arrived; a negative number takes some back.
 
         Raises:
             InputFault: They are too many for a link, or for the links of a task.

@@ -17,8 +17,8 @@ from queue_agent.inputs.web import Web
 from queue_agent.media import UNKNOWN_EXTENSION, Media, identify
 from queue_agent.ports import Input, ObjectStore
 
-_AT_ONCE = 8
-"""More than one task may have: links that take long must not hold up all other tasks."""
+_AT_ONCE = 32
+"""Many more than one task may have: links that take long must not hold up other tasks."""
 _ENDING = re.compile(r"/[^/]*\.([A-Za-z0-9]{1,8})$")
 
 

@@ -1,95 +1,179 @@
 """Fetches http and https links, from public addresses only."""
 
+import asyncio
+import base64
+import re
 from collections.abc import Callable
 from typing import Self
+from urllib.parse import unquote_to_bytes
 
+import httpcore
 import httpx
 
 from queue_agent.errors import InputFault
-from queue_agent.inputs.addresses import resolve
+from queue_agent.inputs.addresses import PassingTrouble
+from queue_agent.inputs.network import GuardedBackend
 
 MAX_REDIRECTS = 3
+PAUSES_S = (0.5, 2.0)
+"""Before a link that could not be had for a moment is tried once more."""
+
+_MAX_PAUSE_S = 5.0
+"""The longest that an origin may ask for."""
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_WHOLE = frozenset({200, 203})
+_PARTIAL = 206
+_PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+_WHOLE_RANGE = re.compile(r"bytes 0-(\d+)/(\d+)")
 _COMPRESSED = frozenset({"gzip", "x-gzip", "deflate", "compress", "x-compress", "br", "zstd"})
 """Codings that change a file's bytes. Names that mean nothing, such as base64, are found on plain files."""
+_TIMEOUTS_S = {"connect": 5.0, "read": 10.0, "write": 10.0}
+_MAX_PORT = 65535
+_PIECES_AT_ONCE = 64
+"""A body of tiny pieces is read with pauses, in which the agent does other things."""
 
 
 class Web:
     """Guarded HTTP.
 
-    Every hop's host is resolved once, checked, and connected to by that very address, so that a name cannot point
-    elsewhere the second time it is asked.
+    Every request has a connection of its own, dialled by an address that was checked and, for https, with the
+    certificate of the host that is named. Nothing of one answer is sent along with another request.
 
     Args:
         allow_loopback: Whether links may point to this machine.
     """
 
     def __init__(self, *, allow_loopback: bool) -> None:
-        self._allow_loopback = allow_loopback
-        # trust_env off: a proxy from the environment would resolve names again, behind the guard.
-        self._client = httpx.AsyncClient(
-            trust_env=False,
-            follow_redirects=False,
-            timeout=httpx.Timeout(10, read=30),
-            # A wish, which some servers do not heed.
-            headers={"User-Agent": "sd-on-eks-queue-agent", "Accept-Encoding": "identity"},
+        self._backend = GuardedBackend(allow_loopback=allow_loopback)
+        self._pool = httpcore.AsyncConnectionPool(
+            ssl_context=httpx.create_ssl_context(trust_env=False),
+            max_connections=None,
+            max_keepalive_connections=0,
+            network_backend=self._backend,
         )
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._client.aclose()
+        await self._pool.aclose()
+        self._backend.close()
 
     async def get(self, url: str, count: Callable[[int], None]) -> bytes:
         """Fetch a link's content, redirects included. How long that may take is the caller's to say.
 
         Args:
             url: The link.
-            count: Is told of all bytes as they arrive, and may raise if they are too many.
+            count: Is given the number of bytes as they arrive, and may raise if they are too many; a negative number
+                takes back those of an answer that broke off.
 
         Raises:
             InputFault: It cannot be had: bad link, private address, error status, compressed.
+            PlatformFault: The name server does not answer.
         """
+        for pause_s in PAUSES_S:
+            try:
+                return await self._follow(url, count)
+            except PassingTrouble as exc:
+                await asyncio.sleep(max(pause_s, exc.pause_s))
         try:
             return await self._follow(url, count)
-        except httpx.InvalidURL as exc:
-            raise InputFault("is no valid link") from exc
-        except httpx.HTTPError as exc:
-            raise InputFault(f"could not be fetched ({type(exc).__name__})") from exc
+        except PassingTrouble as exc:
+            raise exc.fault from exc
 
     async def _follow(self, url: str, count: Callable[[int], None]) -> bytes:
-        target = httpx.URL(url)
+        target = _target(url)
         for _ in range(MAX_REDIRECTS + 1):
-            if target.scheme not in {"http", "https"} or not target.host:
-                raise InputFault(f"leads to a {target.scheme or 'relative'} link, which is not fetched")
-            port = target.port or (443 if target.scheme == "https" else 80)
-            address = await resolve(target.host, port, allow_loopback=self._allow_loopback)
-            request = self._client.build_request(
-                "GET",
-                target.copy_with(host=address),
-                headers={"Host": target.netloc.decode("ascii").rpartition("@")[2]},
-                # The certificate must be the name's, although the address is dialled.
-                extensions={"sni_hostname": target.host},
-            )
-            response = await self._client.send(request, stream=True)
-            try:
-                if not response.is_redirect:
-                    return await _read(response, target.host, count)
-                target = target.join(response.headers.get("location", ""))
-            finally:
-                await response.aclose()
+            found = await self._ask(target, count)
+            if isinstance(found, bytes):
+                return found
+            target = found
         raise InputFault(f"redirects more than {MAX_REDIRECTS} times")
 
+    async def _ask(self, target: httpx.URL, count: Callable[[int], None]) -> bytes | httpx.URL:
+        """Ask once: the content, or where it is to be found instead."""
+        host = target.raw_host.decode("ascii")
+        request = httpcore.URL(scheme=target.raw_scheme, host=target.raw_host, port=target.port, target=target.raw_path)
+        extensions = {"timeout": _TIMEOUTS_S}
+        try:
+            async with self._pool.stream("GET", request, headers=_headers(target), extensions=extensions) as response:
+                if response.status in _REDIRECTS and (location := _header(response, b"location")):
+                    return _target(location, target)
+                return await _read(response, host, count)
+        except (httpcore.UnsupportedProtocol, httpcore.LocalProtocolError) as exc:
+            raise InputFault("is not a valid link") from exc
+        except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.RemoteProtocolError) as exc:
+            raise PassingTrouble(InputFault(f"could not be fetched from {host} ({type(exc).__name__})")) from exc
 
-async def _read(response: httpx.Response, host: str, count: Callable[[int], None]) -> bytes:
+
+def _target(url: str, base: httpx.URL | None = None) -> httpx.URL:
+    try:
+        target = base.join(url) if base else httpx.URL(url)
+    except (httpx.InvalidURL, ValueError) as exc:
+        raise InputFault("is not a valid link") from exc
+    if target.scheme not in {"http", "https"}:
+        raise InputFault(f"leads to a {target.scheme[:20] or 'relative'} link, which is not fetched")
+    if not target.raw_host or not (target.port is None or 0 < target.port <= _MAX_PORT):
+        raise InputFault("is not a valid link: it has no host, or a port that does not exist")
+    return target
+
+
+def _headers(target: httpx.URL) -> list[tuple[bytes, bytes]]:
+    headers = [
+        (b"Host", target.netloc),
+        (b"User-Agent", b"sd-on-eks-queue-agent"),
+        (b"Accept", b"*/*"),
+        (b"Accept-Encoding", b"identity"),  # a wish, which some servers do not heed
+    ]
+    if target.userinfo:
+        name, _, password = target.userinfo.partition(b":")
+        encoded = base64.b64encode(unquote_to_bytes(name) + b":" + unquote_to_bytes(password))
+        headers.append((b"Authorization", b"Basic " + encoded))
+    return headers
+
+
+def _header(response: httpcore.Response, name: bytes) -> str:
+    """All values of a header."""
+    values = [value for key, value in response.headers if key.lower() == name]
+    return b", ".join(values).decode("latin-1")
+
+
+async def _read(response: httpcore.Response, host: str, count: Callable[[int], None]) -> bytes:
     """Read a body as it comes: unpacked, a few bytes may be gigabytes."""
-    if response.status_code != httpx.codes.OK:
-        raise InputFault(f"was answered {response.status_code} by {host}")
-    codings = response.headers.get_list("content-encoding", split_commas=True)
+    _check(response, host)
+    data = bytearray()  # one piece: chunks of a few bytes would each cost dozens
+    pieces = 0
+    try:
+        async for chunk in response.aiter_stream():
+            count(len(chunk))
+            data += chunk
+            pieces += 1
+            if pieces % _PIECES_AT_ONCE == 0:
+                await asyncio.sleep(0)
+    except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.RemoteProtocolError):
+        count(-len(data))
+        raise
+    return bytes(data)
+
+
+def _check(response: httpcore.Response, host: str) -> None:
+    """Make sure that the body is the file, whole and as it is."""
+    status = response.status
+    if status in _PASSING:
+        pause_s = _seconds(_header(response, b"retry-after"))
+        raise PassingTrouble(InputFault(f"was answered {status} by {host}"), pause_s)
+    if status == _PARTIAL:
+        part = _WHOLE_RANGE.fullmatch(_header(response, b"content-range").strip())
+        if part is None or int(part[1][:20]) + 1 != int(part[2][:20]):
+            raise InputFault(f"was answered {status} by {host}: only a part of the file")
+    elif status not in _WHOLE:
+        raise InputFault(f"was answered {status} by {host}")
+    codings = [coding.strip() for coding in _header(response, b"content-encoding").split(",")]
     if compressed := [coding for coding in codings if coding.lower() in _COMPRESSED]:
         raise InputFault(f"was answered compressed ({compressed[0]}) by {host}; only uncompressed files are taken")
-    data = bytearray()  # one piece: chunks of a few bytes would each cost dozens
-    async for chunk in response.aiter_raw():
-        count(len(chunk))
-        data += chunk
-    return bytes(data)
+
+
+def _seconds(retry_after: str) -> float:
+    """What an origin asks for, within what is waited at most; 0 where it names a date, or nothing."""
+    digits = retry_after.strip()
+    return min(float(digits), _MAX_PAUSE_S) if digits.isascii() and digits.isdecimal() else 0.0

@@ -1,9 +1,12 @@
+import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from ipaddress import ip_address
 
 import pytest
 
-from queue_agent.errors import InputFault
-from queue_agent.inputs.addresses import is_public, resolve
+from queue_agent.errors import InputFault, PlatformFault
+from queue_agent.inputs.addresses import PassingTrouble, is_public, resolve
 
 
 @pytest.mark.parametrize(
@@ -118,20 +121,67 @@ def test_what_the_interpreter_holds_for_global_counts_for_nothing(monkeypatch):
     assert [found for found in ("10.0.0.1", "::1", "fe80::1", "fc00::1") if is_public(ip_address(found))] == []
 
 
+@pytest.fixture(scope="module")
+def threads():
+    with ThreadPoolExecutor(2) as executor:
+        yield executor
+
+
 @pytest.mark.parametrize(
     "host", ["127.0.0.1", "localhost", "0x7f.1", "2130706433", "169.254.169.254", "10.0.0.1", "::1", "192.0.0.192"]
 )
-async def test_a_host_that_leads_to_a_private_address_is_refused_however_it_is_written(host):
+async def test_a_host_that_leads_to_a_private_address_is_refused_however_it_is_written(host, threads):
     with pytest.raises(InputFault, match=r"public internet|unknown"):
-        await resolve(host, 80, allow_loopback=False)
+        await resolve(host, 80, threads, allow_loopback=False)
 
 
-async def test_loopback_is_reached_only_where_the_setting_allows_it():
-    assert await resolve("127.0.0.1", 80, allow_loopback=True) == "127.0.0.1"
+async def test_loopback_is_reached_only_where_the_setting_allows_it(threads):
+    assert await resolve("127.0.0.1", 80, threads, allow_loopback=True) == ["127.0.0.1"]
     with pytest.raises(InputFault):
-        await resolve("10.0.0.1", 80, allow_loopback=True)
+        await resolve("10.0.0.1", 80, threads, allow_loopback=True)
 
 
-async def test_an_unknown_host_is_a_fault_of_the_input():
-    with pytest.raises(InputFault, match="unknown"):
-        await resolve("no-such-host.invalid", 80, allow_loopback=False)
+def answers(monkeypatch, answer):
+    def look_up(host, port, **_):
+        if isinstance(answer, Exception):
+            raise answer
+        return [(2, 1, 6, "", (address, port)) for address in answer]
+
+    monkeypatch.setattr("socket.getaddrinfo", look_up)
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [socket.gaierror(socket.EAI_NONAME, "?"), UnicodeError("label too long"), OverflowError("port"), ValueError("x")],
+)
+async def test_a_host_that_cannot_be_looked_up_is_a_fault_of_the_input(failure, threads, monkeypatch):
+    answers(monkeypatch, failure)
+    with pytest.raises(InputFault, match="leads to host a, which is unknown"):
+        await resolve("a", 80, threads, allow_loopback=False)
+
+
+async def test_a_name_server_that_is_busy_is_a_passing_trouble_of_the_platform(threads, monkeypatch):
+    answers(monkeypatch, socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution"))
+    with pytest.raises(PassingTrouble) as caught:
+        await resolve("a", 80, threads, allow_loopback=False)
+    assert isinstance(caught.value.fault, PlatformFault)
+
+
+async def test_a_name_server_that_never_answers_is_not_waited_for(threads, monkeypatch):
+    enough = threading.Event()
+    monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: enough.wait())
+    monkeypatch.setattr("queue_agent.inputs.addresses._LOOK_UP_S", 0.01)
+    with pytest.raises(PassingTrouble):
+        await resolve("a", 80, threads, allow_loopback=False)
+    enough.set()
+
+
+async def test_one_private_address_among_public_ones_closes_a_host(threads, monkeypatch):
+    answers(monkeypatch, ["8.8.8.8", "10.0.0.1"])
+    with pytest.raises(InputFault, match="public internet"):
+        await resolve("a", 80, threads, allow_loopback=False)
+
+
+async def test_all_addresses_of_a_host_are_given_in_order_and_once(threads, monkeypatch):
+    answers(monkeypatch, ["8.8.8.8", "1.1.1.1", "8.8.8.8"])
+    assert await resolve("a", 80, threads, allow_loopback=False) == ["8.8.8.8", "1.1.1.1"]

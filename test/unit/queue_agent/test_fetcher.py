@@ -193,7 +193,7 @@ class Watch:
         self.now -= 1
 
 
-@pytest.mark.parametrize(("tasks", "at_once"), [(1, 4), (2, 8), (5, 8)])
+@pytest.mark.parametrize(("tasks", "at_once"), [(1, 4), (2, 8), (10, 32)])
 async def test_a_few_links_are_fetched_at_a_time_of_one_task_and_of_all(tasks, at_once):
     inputs, _ = fetcher()
     watch = Watch()

@@ -1,4 +1,5 @@
 import asyncio
+import base64
 import contextlib
 import gzip
 import tracemalloc
@@ -7,8 +8,9 @@ import pytest
 from aiohttp import web
 from webkit import PNG, png, site
 
-from queue_agent.errors import InputFault
-from queue_agent.inputs import web as web_module
+from queue_agent.errors import InputFault, PlatformFault
+from queue_agent.inputs import network
+from queue_agent.inputs.addresses import PassingTrouble
 from queue_agent.inputs.web import Web
 
 
@@ -21,6 +23,11 @@ def to(target):
         raise web.HTTPFound(target)
 
     return redirect
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch):
+    monkeypatch.setattr("queue_agent.inputs.web.PAUSES_S", (0, 0))
 
 
 @pytest.fixture
@@ -44,11 +51,11 @@ async def test_the_host_header_is_the_links_own_although_the_address_is_dialled(
 async def test_the_name_is_resolved_once_and_that_address_connected_to(open_web, monkeypatch):
     asked = []
 
-    async def resolve(host, port, *, allow_loopback):
+    async def resolve(host, port, executor, *, allow_loopback):
         asked.append(host)
-        return "127.0.0.1"
+        return ["127.0.0.1"]
 
-    monkeypatch.setattr(web_module, "resolve", resolve)
+    monkeypatch.setattr(network, "resolve", resolve)
     async with site(a=png) as (url, _):
         # The name does not exist: only the address from the one look-up can have been dialled.
         assert await open_web.get(f"{url.replace('127.0.0.1', 'rebinding.invalid')}/a", any_number) == PNG
@@ -123,10 +130,40 @@ async def test_a_body_of_too_many_bytes_is_dropped_in_mid_stream(open_web):
     assert sent < 50_000_000
 
 
-@pytest.mark.parametrize("url", ["http://", "http://[", "http://a:99999/", "http://127.0.0.1:1/"])
+NOWHERE = [
+    "http://",
+    "http://[",
+    "http://a:99999/",
+    "http://127.0.0.1:1/",
+    "http://xn--a/x",
+    "http://host.invalid:65536/x",
+    "http://127.0.0.1:0/x",
+    "http://127.0.0.1:-1/x",
+    "http://127.0.0.1:x/x",
+    "http://\u2488.invalid/",
+    "http://a..b.invalid/",
+    "http://two words.invalid/",
+    "http://a%00b.invalid/",
+    "http://" + "a" * 64 + ".invalid/",
+    "http://" + "a" * 70_000,
+    "http://\ud800.invalid/",
+    "http://a\nb.invalid/",
+    "http://[fe80::1%25eth0]/",
+    "http://[::ffff:127.0.0.1%lo]/",
+]
+
+
+@pytest.mark.parametrize("url", NOWHERE)
 async def test_a_link_that_leads_nowhere_is_a_fault_of_the_input(open_web, url):
     with pytest.raises(InputFault):
         await open_web.get(url, any_number)
+
+
+@pytest.mark.parametrize("url", [url for url in NOWHERE if url.isascii() and url.isprintable() and len(url) < 1000])
+async def test_a_redirect_that_leads_nowhere_is_a_fault_of_the_input(open_web, url):
+    async with raw_site(b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: " + url.encode() + b"\r\n\r\n") as site:
+        with pytest.raises(InputFault):
+            await open_web.get(site, any_number)
 
 
 async def test_a_proxy_in_the_environment_is_not_used(monkeypatch):
@@ -201,3 +238,182 @@ async def test_a_file_that_comes_in_tiny_pieces_takes_little_more_memory_than_it
             data = await open_web.get(url, any_number)
     assert data == 10_000 * b"ab"
     assert peak_bytes() < MIB
+
+
+async def test_blanks_in_a_link_are_encoded_and_a_name_and_password_are_sent(open_web):
+    async with site(**{"two words.png": png}) as (url, hits):
+        await open_web.get(f"{url.replace('//', '//us%40er:pass@')}/two words.png", any_number)
+        assert hits[0].raw_path == "/two%20words.png"
+        assert hits[0].headers["Authorization"] == "Basic " + base64.b64encode(b"us@er:pass").decode()
+        assert "@" not in hits[0].headers["Host"]
+
+
+async def test_nothing_of_one_answer_is_sent_along_with_the_next_request(open_web):
+    async def with_cookie(request):
+        return web.Response(body=PNG, headers={"Set-Cookie": "a=b; Path=/"})
+
+    async with site(a=with_cookie, r=to("/a")) as (url, hits):
+        for name in ("a", "r", "a"):
+            await open_web.get(f"{url}/{name}", any_number)
+        assert [hit.headers.get("Cookie") for hit in hits] == [None] * 4
+
+
+class Attempts:
+    """Gives one answer after another; the last one for good."""
+
+    def __init__(self, *answers):
+        self._answers = list(answers)
+        self.asked = 0
+
+    async def __call__(self, request):
+        self.asked += 1
+        answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+        return await answer(request)
+
+
+def status(number, **headers):
+    async def answer(request):
+        return web.Response(status=number, headers={name.replace("_", "-"): value for name, value in headers.items()})
+
+    return answer
+
+
+async def breaks_off(request):
+    response = web.StreamResponse(headers={"Content-Length": str(len(PNG))})
+    await response.prepare(request)
+    await response.write(PNG[:20])
+    request.transport.close()
+    return response
+
+
+@pytest.mark.parametrize("trouble", [*map(status, (408, 425, 429, 500, 502, 503, 504)), breaks_off])
+async def test_an_origin_that_is_in_trouble_for_a_moment_is_asked_again(open_web, trouble):
+    page = Attempts(trouble, trouble, png)
+    async with site(a=page) as (url, _):
+        few = Few(len(PNG) + 20)
+        assert await open_web.get(f"{url}/a", few.count) == PNG
+        assert page.asked == 3
+
+
+@pytest.mark.parametrize(
+    ("trouble", "words", "asked"),
+    [
+        (status(503), "answered 503 by 127.0.0.1", 3),
+        (breaks_off, "could not be fetched from 127.0.0.1", 3),
+        (status(404), "answered 404 by 127.0.0.1", 1),
+        (status(304), "answered 304 by 127.0.0.1", 1),
+        (status(300), "answered 300 by 127.0.0.1", 1),
+        (status(204), "answered 204 by 127.0.0.1", 1),
+        (status(302), "answered 302 by 127.0.0.1", 1),
+        (status(206), "answered 206 by 127.0.0.1: only a part of the file", 1),
+        (status(206, Content_Range="bytes 0-9/11"), "only a part of the file", 1),
+        (status(206, Content_Range="bytes 1-9/10"), "only a part of the file", 1),
+    ],
+)
+async def test_trouble_that_stays_is_told_in_words_that_fit_it(open_web, trouble, words, asked):
+    page = Attempts(trouble)
+    async with site(a=page) as (url, _):
+        with pytest.raises(InputFault, match=words):
+            await open_web.get(f"{url}/a", any_number)
+        assert page.asked == asked
+
+
+async def test_a_range_that_is_the_whole_file_is_taken(open_web):
+    async def whole(request):
+        headers = {"Content-Range": f"bytes 0-{len(PNG) - 1}/{len(PNG)}"}
+        return web.Response(status=206, body=PNG, headers=headers)
+
+    async with site(a=whole) as (url, _):
+        assert await open_web.get(f"{url}/a", any_number) == PNG
+
+
+@pytest.mark.parametrize(
+    ("asks", "waits_s"), [("1", 1), ("3600", 5), ("", 0.25), ("Wed, 21 Oct 2026 07:28:00 GMT", 0.25), ("-1", 0.25)]
+)
+async def test_an_origin_may_ask_for_a_pause_within_bounds(open_web, monkeypatch, asks, waits_s):
+    pauses = []
+
+    async def sleep(seconds):
+        pauses.append(seconds)
+
+    monkeypatch.setattr("queue_agent.inputs.web.PAUSES_S", (0.25, 0.25))
+    async with site(a=Attempts(status(503, Retry_After=asks), png)) as (url, _):
+        monkeypatch.setattr("queue_agent.inputs.web.asyncio.sleep", sleep)
+        await open_web.get(f"{url}/a", any_number)
+    assert pauses[0] == waits_s
+
+
+async def test_a_name_server_that_is_busy_for_a_moment_is_asked_again_and_one_that_stays_so_is_no_fault_of_the_task(
+    open_web, monkeypatch
+):
+    async with site(a=png) as (url, _):
+        busy = 1
+
+        async def resolve(host, port, executor, *, allow_loopback):
+            nonlocal busy
+            busy -= 1
+            if busy >= 0:
+                raise PassingTrouble(PlatformFault("The name server did not answer."))
+            return ["127.0.0.1"]
+
+        monkeypatch.setattr(network, "resolve", resolve)
+        assert await open_web.get(f"{url}/a", any_number) == PNG
+        busy = 3
+        with pytest.raises(PlatformFault, match="name server"):
+            await open_web.get(f"{url}/a", any_number)
+
+
+async def test_where_the_first_address_of_a_host_does_not_answer_the_next_one_is_dialled(open_web, monkeypatch):
+    async def resolve(host, port, executor, *, allow_loopback):
+        return ["127.0.0.2", "127.0.0.1"]
+
+    monkeypatch.setattr(network, "resolve", resolve)
+    async with site(a=png) as (url, _):
+        assert await open_web.get(f"{url}/a", any_number) == PNG
+
+
+OK_HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n"
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (OK_HEAD + b"a: " + b"x" * 17_000 + b"\r\n\r\nok", "RemoteProtocolError"),
+        (OK_HEAD + b"a: b\r\n" * 300 + b"\r\nok", "RemoteProtocolError"),
+        (b"HTTP/1.1 103 Early Hints\r\na: b\r\n\r\n" * 1000 + OK_HEAD + b"\r\nok", "RemoteProtocolError"),
+        (b"HTTP/1.1 100 " + b"x" * 20_000, "RemoteProtocolError"),
+        (b"x" * 20_000, "RemoteProtocolError"),
+    ],
+)
+async def test_headers_without_end_are_not_read(open_web, answer, words):
+    async with raw_site(answer) as url:
+        with memory() as peak_bytes, pytest.raises(InputFault, match=words):
+            await open_web.get(url, any_number)
+    assert peak_bytes() < MIB
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        OK_HEAD + b"a: b\r\n" * 200 + b"\r\nok",
+        OK_HEAD + b"a: " + b"x" * 10_000 + b"\r\n\r\nok",
+        b"HTTP/1.1 103 Early Hints\r\na: b\r\n\r\n" * 10 + OK_HEAD + b"\r\nok",
+    ],
+)
+async def test_headers_within_bounds_are_read_and_so_are_announcements(open_web, answer):
+    async with raw_site(answer) as url:
+        assert await open_web.get(url, any_number) == b"ok"
+
+
+async def test_a_body_of_many_line_ends_is_no_head(open_web):
+    body = b"\n" * 10_000
+    async with raw_site(b"HTTP/1.1 200 OK\r\nContent-Length: 10000\r\n\r\n" + body) as url:
+        assert await open_web.get(url, any_number) == body
+
+
+async def test_a_body_in_wrappings_that_are_larger_than_itself_is_bounded_by_what_arrives(open_web, monkeypatch):
+    monkeypatch.setattr(network, "MAX_WIRE_BYTES", 50_000)
+    pieces = 10_000 * b"1\r\na\r\n"
+    async with raw_site(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + pieces + b"0\r\n\r\n") as url:
+        with pytest.raises(InputFault, match="could not be fetched"):
+            await open_web.get(url, any_number)

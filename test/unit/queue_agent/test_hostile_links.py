@@ -1,0 +1,136 @@
+"""Links that somebody may write to reach what they should not, against the settings of a deployment."""
+
+import json
+from ipaddress import ip_address
+
+import httpcore
+import pytest
+
+from queue_agent.errors import InputFault
+from queue_agent.inputs.addresses import is_public
+from queue_agent.inputs.fetcher import InputFetcher
+from queue_agent.inputs.web import Web
+from queue_agent.runtimes.sdwebui.call import PreparedCall, call_of
+
+HOSTS = [
+    "127.0.0.1",
+    "127.1",
+    "0",
+    "0.0.0.0",
+    "2130706433",
+    "0x7f000001",
+    "0x7f.0.0.1",
+    "017700000001",
+    "0177.0.0.1",
+    "localhost",
+    "LOCALHOST",
+    "localhost.",
+    "169.254.169.254",
+    "2852039166",
+    "0xa9fea9fe",
+    "169.254.43518",
+    "10.0.0.1",
+    "172.20.0.1",
+    "192.168.1.1",
+    "100.64.0.1",
+    "[::1]",
+    "[::]",
+    "[::ffff:127.0.0.1]",
+    "[::ffff:a9fe:a9fe]",
+    "[::127.0.0.1]",
+    "[64:ff9b::a9fe:a9fe]",
+    "[64:ff9b::7f00:1]",
+    "[fd00:ec2::254]",
+    "[fe80::1]",
+    "[2002:a9fe:a9fe::1]",
+    "\uff11\uff12\uff17.0.0.1",
+    "\u2460\u2461\u2466.0.0.1",
+    "127\u30020\u30020\u30021",
+    "%31%32%37.0.0.1",
+]
+SPELLINGS = [
+    "http://{}/latest/meta-data/",
+    "http://{}/latest/meta-data/ x",
+    "HTTP://{}/",
+    "https://{}:443/",
+    " \t\nhttp://{}/",
+    "http://{}/\n",
+    "http://{}\t/",
+    "http://user:pass@{}/",
+    "http://example.com@{}/",
+    "http://{}\\@example.invalid/",
+    "http://{}:80/x?y#z",
+    "http:\\\\{}\\x",
+    "http:/{}/",
+    "http:///{}/",
+    "http://\x00{}/",
+    "http://{}#@example.invalid/",
+    "http://{}?@example.invalid/",
+    "ftp://{}/x",
+    "gopher://{}:80/_x",
+    "file://{}/etc/passwd",
+]
+PLACES = {
+    "init_images": lambda link: {"init_images": [link]},
+    "mask": lambda link: {"mask": link},
+    "image_link": lambda link: {"alwayson_scripts": {"image_link": link}},
+    "image of ControlNet": lambda link: {"alwayson_scripts": {"ControlNet": {"args": [{"image": {"mask": link}}]}}},
+    "argument": lambda link: {"alwayson_scripts": {"reactor": {"args": [link, True]}}},
+    "named argument": lambda link: {"alwayson_scripts": {"x": {"args": [{"face": [{"pick": link}]}]}}},
+    "script_args": lambda link: {"script_name": "x", "script_args": [1, link]},
+}
+
+
+class NoStore:
+    async def get(self, bucket, key, max_bytes):
+        raise AssertionError(f"s3://{bucket}/{key} was read")
+
+
+@pytest.fixture
+async def prepared(make_task, monkeypatch):
+    """Prepares a task for SD WebUI as an agent of a deployment does; gives the request. Nothing private is dialled."""
+
+    async def dial(self, host, *_):
+        assert is_public(ip_address(host)), host
+        raise httpcore.ConnectError
+
+    monkeypatch.setattr(httpcore.AnyIOBackend, "connect_tcp", dial)
+    monkeypatch.setattr("queue_agent.inputs.web.PAUSES_S", ())
+    async with Web(allow_loopback=False) as web:
+        inputs = InputFetcher(web=web, store=NoStore(), bucket="out", input_buckets=frozenset({"in"}))
+
+        async def prepare(content):
+            call = call_of(make_task(content, "image-to-image"))
+            fetched = await inputs.fetch([site.input for site in call.sites])
+            return PreparedCall.of(call, fetched).content
+
+        yield prepare
+
+
+@pytest.mark.parametrize("host", HOSTS)
+async def test_no_spelling_of_a_private_host_is_dialled_or_handed_to_the_server(prepared, host):
+    for spelling in SPELLINGS:
+        for name in ("init_images", "argument"):
+            content = PLACES[name](spelling.format(host))
+            try:
+                sent = await prepared(content)
+            except InputFault:
+                continue
+            # What is no link to any server may stay where words may stand.
+            assert name == "argument", spelling
+            assert not any(mark in json.loads(sent).__repr__().lower() for mark in ("http:", "https:", "ftp:", "file:"))
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("spelling", SPELLINGS[:7])
+async def test_a_link_is_found_wherever_the_server_or_an_extension_would_fetch_it(prepared, place, spelling):
+    with pytest.raises(InputFault):
+        await prepared(PLACES[place](spelling.format("169.254.169.254")))
+
+
+@pytest.mark.parametrize("key", ["_tasks/j.json", "_x", "a"])
+@pytest.mark.parametrize("bucket", ["out", "OUT", "other", "in.evil", "", "out ", " out"])
+async def test_no_foreign_bucket_and_no_reserved_prefix_is_read(prepared, bucket, key):
+    if (bucket, key) != ("out", "a"):
+        with pytest.raises(InputFault):
+            await prepared({"init_images": [f"s3://{bucket}/{key}"]})
