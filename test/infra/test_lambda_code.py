@@ -1,4 +1,5 @@
 import json
+import marshal
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import pytest
 from infrakit.platform import config_of
 
 from cdk import lambda_code
+from cdk.byte_code import BundleError, compile_all, python_of
 from contract.catalog import RuntimeCatalog
 from local.sandbox import sandbox_environment
 
@@ -29,9 +31,10 @@ ENVIRONMENT = {
 def staged():
     """Bundles by package and platform, where synthesis keeps them: only the first run on a machine asks PyPI."""
 
-    def stage(package, platform):
+    def stage(package, platform, python=None):
         catalog = CATALOG if package == "api" else None
-        return lambda_code.stage(package, catalog, cache=Path(".local/lambda").resolve(), platform=platform)
+        cache = Path(".local/lambda").resolve()
+        return lambda_code.stage(package, catalog, cache=cache, platform=platform, python=python)
 
     return stage
 
@@ -47,7 +50,7 @@ def no_libraries(monkeypatch, tmp_path):
     """Bundles of our own modules alone."""
     libraries = tmp_path / "libraries"
     libraries.mkdir()
-    monkeypatch.setattr(lambda_code, "_libraries", lambda cache, platform: libraries)
+    monkeypatch.setattr(lambda_code, "_libraries", lambda cache, platform, python: libraries)
 
 
 def files(folder):
@@ -82,7 +85,7 @@ def test_a_bundle_holds_our_modules_for_its_handlers_alone(bundles):
 
 
 @pytest.mark.parametrize("package", ["api", "keeper"])
-def test_a_bundle_has_no_yaml_no_tests_and_nothing_compiled_by_another_python(bundles, package):
+def test_a_bundle_has_no_yaml_no_tests_and_nothing_compiled_unless_asked_for(bundles, package):
     held = files(bundles[package])
     assert "contract/config_file.py" not in held
     assert not [path for path in held if path.startswith(("yaml/", "bin/")) or path.endswith(".pyc")]
@@ -99,16 +102,16 @@ def test_a_bundles_binaries_are_for_the_processor_and_python_of_all_functions(bu
 
 
 @pytest.mark.parametrize("package", ["api", "keeper"])
-def test_a_bundle_is_small_enough_to_be_loaded_quickly(bundles, package, tmp_path):
-    archive = tmp_path / "bundle.zip"
+def test_a_bundle_is_small_enough_to_be_loaded_quickly(staged, package, tmp_path):
+    folder, archive = staged(package, HERE, sys.executable), tmp_path / "bundle.zip"
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as target:
-        for name in files(bundles[package]):
-            target.write(bundles[package] / name, name)
+        for name in files(folder):
+            target.write(folder / name, name)
     assert archive.stat().st_size < MAX_ZIP_BYTES
 
 
-def bundle(cache, catalog=CATALOG):
-    return lambda_code.stage("api", catalog, cache=cache, platform=HERE)
+def bundle(cache, catalog=CATALOG, python=None):
+    return lambda_code.stage("api", catalog, cache=cache, platform=HERE, python=python)
 
 
 @pytest.mark.usefixtures("no_libraries")
@@ -116,6 +119,90 @@ def test_the_same_content_gives_the_same_hash_wherever_and_whenever_it_is_bundle
     first, second = (bundle(tmp_path / name) for name in ("one", "other"))
     assert first.name == second.name
     assert files(first) == files(second)
+
+
+def code_of(folder):
+    """What the byte code in a bundle says of itself, by module: how it is kept valid, and the file that it names."""
+    for path in folder.rglob("*.pyc"):
+        header, body = path.read_bytes()[:16], path.read_bytes()[16:]
+        module = str(path.relative_to(folder)).replace("__pycache__/", "").partition(".")[0] + ".py"
+        yield module, int.from_bytes(header[4:8], "little"), marshal.loads(body).co_filename
+
+
+def test_every_module_of_a_bundle_has_byte_code_that_names_lambdas_folder(staged):
+    folder = staged("api", HERE, sys.executable)
+    compiled = list(code_of(folder))
+    assert {name for name, *_ in compiled} == {name for name in files(folder) if name.endswith(".py")}
+    assert {named for *_, named in compiled} == {f"/var/task/{name}" for name, *_ in compiled}
+    assert {flags for _, flags, _ in compiled} == {0b01}, "by the source's hash, which is not looked at"
+
+
+def test_byte_code_is_what_is_loaded_whatever_the_time_of_its_module(staged, tmp_path):
+    folder = tmp_path / "bundle"
+    shutil.copytree(staged("api", HERE, sys.executable), folder)
+    for module in folder.rglob("*.py"):
+        changed = module.read_text(encoding="utf-8") + "\nraise SystemExit('read again')\n"
+        module.unlink()  # bundles share their libraries' files
+        module.write_text(changed, encoding="utf-8")
+    ran = run_in(folder, "import api.handlers")
+    assert ran.returncode == 0, ran.stderr
+
+
+@pytest.mark.usefixtures("no_libraries")
+def test_byte_code_gives_another_hash_than_none_but_the_same_again(tmp_path, monkeypatch):
+    hashes = {bundle(tmp_path / name, python=sys.executable).name for name in ("one", "other")}
+    assert len(hashes) == 1
+
+
+def test_a_module_that_is_no_python_is_told_and_leaves_no_bundle(tmp_path):
+    (tmp_path / "bad.py").write_text("def\n", encoding="utf-8")
+    with pytest.raises(BundleError, match=r"(?s)could not compile.*bad\.py"):
+        compile_all(sys.executable, tmp_path)
+
+
+def interpreter(folder, name, answer):
+    """A program that answers as a Python does that is asked for its version."""
+    path = folder / name
+    path.write_text(f"#!/bin/sh\necho {answer}\n", encoding="utf-8")
+    path.chmod(0o755)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("answer", "taken"),
+    [
+        ("CPython 3 99 2 final", True),
+        ("CPython 3 99 0 beta", False),
+        ("CPython 3 98 2 final", False),
+        ("PyPy 3 99 2 final", False),
+    ],
+)
+def test_a_release_of_lambdas_python_compiles_and_no_other(tmp_path, monkeypatch, answer, taken):
+    found = interpreter(tmp_path, "python3.99", answer)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert python_of("3.99") == (found if taken else None)
+
+
+def test_an_interpreter_that_uv_has_installed_compiles(tmp_path, monkeypatch):
+    (tmp_path / "uvs").mkdir()
+    found = interpreter(tmp_path / "uvs", "python", "CPython 3 99 2 final")
+    interpreter(tmp_path, "uv", found)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert python_of("3.99") == found
+
+
+def test_the_python_that_runs_compiles_where_it_is_lambdas():
+    assert python_of(f"{sys.version_info.major}.{sys.version_info.minor}") == sys.executable
+
+
+def test_where_no_such_python_is_bundles_are_made_without_and_it_is_said_once(monkeypatch, capsys):
+    monkeypatch.setattr(lambda_code, "python_of", lambda version: None)
+    lambda_code._compiler.cache_clear()
+    try:
+        assert lambda_code._compiler() is lambda_code._compiler() is None
+    finally:
+        lambda_code._compiler.cache_clear()
+    assert capsys.readouterr().err.count(f"install python{lambda_code.PYTHON}") == 1
 
 
 @pytest.mark.usefixtures("no_libraries")
@@ -149,6 +236,6 @@ def test_what_pip_refuses_is_told_in_its_words_and_leaves_nothing(tmp_path, monk
     lock = tmp_path / "lock.txt"
     lock.write_text("pydantic==2.0\n")  # without a hash
     monkeypatch.setattr(lambda_code, "_LOCK", lock)
-    with pytest.raises(lambda_code.BundleError, match=r"(?s)lock.txt.*hash"):
-        lambda_code.stage("api", CATALOG, cache=tmp_path / "cache", platform=HERE)
+    with pytest.raises(BundleError, match=r"(?s)lock.txt.*hash"):
+        lambda_code.stage("api", CATALOG, cache=tmp_path / "cache", platform=HERE, python=None)
     assert list((tmp_path / "cache").iterdir()) == []
