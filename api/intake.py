@@ -69,6 +69,6 @@ class Intake:
 
 def _enter(jobs: Jobs, submission: Submission) -> EarlierJob | None:
     if submission.key is not None:
-        return jobs.accept_once(submission.task, submission.accepted_s, submission.key)
-    jobs.accept(submission.task, submission.accepted_s)
+        return jobs.accept_once(submission.task, submission.accepted_s, submission.start_by_s, submission.key)
+    jobs.accept(submission.task, submission.accepted_s, submission.start_by_s)
     return None

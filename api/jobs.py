@@ -50,17 +50,17 @@ class Jobs:
         self._dynamodb = dynamodb
         self._table = table
 
-    def accept(self, task: Task, now_s: float) -> None:
-        """Enter a job that is about to be published."""
+    def accept(self, task: Task, now_s: float, start_by_s: float) -> None:
+        """Enter a job that is about to be published, with its start deadline."""
         try:
-            self._dynamodb.put_item(**self._table.accept(task, now_s))
+            self._dynamodb.put_item(**self._table.accept(task, now_s, start_by_s=start_by_s))
         except ClientError as exc:
             # Job ids are random: the one that is there is ours, from a try whose answer was lost.
             if error_code(exc) != _REFUSED:
                 raise
 
-    def accept_once(self, task: Task, now_s: float, key: IdempotencyKey) -> EarlierJob | None:
-        """Enter a job under a caller's key.
+    def accept_once(self, task: Task, now_s: float, start_by_s: float, key: IdempotencyKey) -> EarlierJob | None:
+        """Enter a job under a caller's key, with its start deadline.
 
         Returns:
             None if it was entered; else the job that the key already stands for.
@@ -68,7 +68,9 @@ class Jobs:
         Raises:
             IdempotencyConflictError: The key stands for another request.
         """
-        request = self._table.accept_once(task, now_s, key=key.value, body_sha256=key.body_sha256)
+        request = self._table.accept_once(
+            task, now_s, start_by_s=start_by_s, key=key.value, body_sha256=key.body_sha256
+        )
         for last in (*[False] * (_TRIES - 1), True):
             try:
                 self._dynamodb.transact_write_items(**request)
@@ -114,7 +116,7 @@ class Jobs:
 
         Args:
             job: The job.
-            start_by_s: Its start deadline, seconds since 1970.
+            start_by_s: Its start deadline, seconds since 1970, unless its item says one.
         """
         try:
             self._dynamodb.update_item(**self._table.published(job, start_by_s))

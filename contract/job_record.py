@@ -48,6 +48,8 @@ class JobRecord:
         prefix: First part of its results' keys.
         context: The caller's own JSON.
         created_s: When it was accepted, seconds since 1970, as all times here.
+        start_by_s: By when an agent is to have it, and again after its agent has vanished; None of an item that an
+            earlier version wrote.
         attempts: How often a model server got it.
         hand_backs: How often it was given back for no fault of its own.
         claims: How often an agent took it.
@@ -71,6 +73,7 @@ class JobRecord:
     prefix: str
     context: Any
     created_s: float
+    start_by_s: float | None
     attempts: int
     hand_backs: int
     claims: int
@@ -103,6 +106,7 @@ class JobRecord:
             prefix=values["prefix"],
             context=strict_json.loads(values["context"]),
             created_s=values["created_at"],
+            start_by_s=values.get("start_by"),
             attempts=int(values.get("attempts", 0)),
             hand_backs=int(values.get("hand_backs", 0)),
             claims=int(values.get("claims", 0)),

@@ -59,11 +59,12 @@ class JobsTable:
             **({} if start is None else {"ExclusiveStartKey": start}),
         }
 
-    def accept(self, task: Task, now_s: float) -> Request:
-        """PutItem: a job that is about to be published; refused if there is one of that id."""
+    def accept(self, task: Task, now_s: float, *, start_by_s: float) -> Request:
+        """PutItem: a job that is about to be published, and its start deadline; refused if there is one of that id."""
         metadata = task.metadata
         values = {
             **_creation(task, metadata.runtime, now_s),
+            "start_by": start_by_s,
             "state": JobState.ACCEPTED,
             **_due(_job_of(task), now_s + PUBLISH_DUE_S),
         }
@@ -73,12 +74,13 @@ class JobsTable:
             **expressions({"ConditionExpression": "attribute_not_exists(#pk)"}),
         }
 
-    def accept_once(self, task: Task, now_s: float, *, key: str, body_sha256: str) -> Request:
+    def accept_once(self, task: Task, now_s: float, *, start_by_s: float, key: str, body_sha256: str) -> Request:
         """TransactWriteItems: ``accept`` under a caller's Idempotency-Key; refused where the key is in use.
 
         Args:
             task: The task; its tenant has keys of its own.
             now_s: Seconds since 1970.
+            start_by_s: Its start deadline.
             key: The caller's key.
             body_sha256: What the key stands for.
         """
@@ -95,7 +97,7 @@ class JobsTable:
             "Item": {KEY: {"S": pk}, **{name: write_value(value) for name, value in values.items()}},
             **expressions({"ConditionExpression": condition}, now=now_s),
         }
-        return {"TransactItems": [{"Put": put}, {"Put": self.accept(task, now_s)}]}
+        return {"TransactItems": [{"Put": put}, {"Put": self.accept(task, now_s, start_by_s=start_by_s)}]}
 
     def idempotency(self, tenant: str | None, key: str) -> Request:
         """GetItem: what a caller's Idempotency-Key stands for, ``job`` and ``body_sha256``."""
@@ -114,15 +116,15 @@ class JobsTable:
 
         Args:
             job: The job.
-            start_by_s: Its start deadline.
+            start_by_s: Its start deadline, should its item have none: one that an earlier version accepted.
         """
         return self._update(
             job,
-            "SET #state = :queued, #due_at = :due",
+            "SET #state = :queued, #due_at = if_not_exists(#start_by, :start_by)",
             "#state = :accepted",
             queued=JobState.QUEUED,
             accepted=JobState.ACCEPTED,
-            due=start_by_s,
+            start_by=start_by_s,
         )
 
     def claim(
@@ -137,7 +139,7 @@ class JobsTable:
         lease_s: float,
         start_s: float,
     ) -> Request:
-        """UpdateItem: an agent takes a job; one that is not in the table is entered.
+        """UpdateItem: an agent takes a job; one that is not in the table is entered, with its start deadline.
 
         Answers with the whole item; where the condition fails, with the item as it is.
 
@@ -149,9 +151,10 @@ class JobsTable:
             token: What the agent proves its lease with.
             now_s: Seconds since 1970.
             lease_s: How long the lease lasts unless renewed.
-            start_s: How long the job may wait to be started, should its agent vanish.
+            start_s: How long the job may wait to be started, from its creation, and again should its agent vanish.
         """
         creation = _creation(task, runtime, now_s)
+        creation["start_by"] = creation["created_at"] + start_s
         count = "#claims = if_not_exists(#claims, :zero) + :one"
         lease = "#lease_owner = :owner, #lease_token = :token, #lease_until = :until"
         due = "#due_shard = :due_shard, #due_at = :due_at"
@@ -169,14 +172,29 @@ class JobsTable:
             one=1,
         ) | {"ReturnValues": "ALL_NEW", "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
 
-    def renew(self, job: str, token: str, *, until_s: float, attempts: int, progress: float | None) -> Request:
-        """UpdateItem: an agent keeps its job; refused if it has lost it. Answers with the whole item."""
-        values: dict[str, Any] = {"until": until_s, "attempts": attempts}
+    def renew(
+        self, job: str, token: str, *, until_s: float, start_by_s: float, attempts: int, progress: float | None
+    ) -> Request:
+        """UpdateItem: an agent keeps its job; refused if it has lost it. Answers with the whole item.
+
+        Args:
+            job: The job.
+            token: The agent's.
+            until_s: Until when it keeps it.
+            start_by_s: By when another agent is to take it, should this one vanish.
+            attempts: How often a model server has got the job by now.
+            progress: How far it is; None where nobody knows.
+        """
+        values: dict[str, Any] = {"until": until_s, "start_by": start_by_s, "attempts": attempts}
         told = ""
         if progress is not None:
             told, values["progress"] = ", #progress = :progress", progress
         return self._update(
-            job, f"SET #lease_until = :until, #attempts = :attempts{told}", _HELD, **_held(token), **values
+            job,
+            f"SET #lease_until = :until, #start_by = :start_by, #attempts = :attempts{told}",
+            _HELD,
+            **_held(token),
+            **values,
         ) | {"ReturnValues": "ALL_NEW"}
 
     def hand_back(self, job: str, token: str, *, attempts: int, hand_backs: int, start_by_s: float) -> Request:
@@ -191,7 +209,7 @@ class JobsTable:
         """
         return self._update(
             job,
-            "SET #state = :queued, #attempts = :attempts, #due_at = :due, "
+            "SET #state = :queued, #attempts = :attempts, #due_at = :due, #start_by = :due, "
             "#hand_backs = if_not_exists(#hand_backs, :zero) + :hand_backs "
             f"REMOVE #lease_owner, #lease_token, {_RELEASE}",
             _HELD,
@@ -290,7 +308,7 @@ class JobsTable:
         """UpdateItem: failed → queued, to be begun anew; refused in any other state."""
         return self._update(
             job,
-            "SET #state = :queued, #attempts = :zero, #due_shard = :due_shard, #due_at = :due_at, "
+            "SET #state = :queued, #attempts = :zero, #due_shard = :due_shard, #due_at = :due_at, #start_by = :due_at, "
             "#generation = if_not_exists(#generation, :zero) + :one "
             "REMOVE #notified_at, #ended_at, #error_code, #error_message, #pictures, #has_manifest, #cancel_requested",
             "#state = :failed",

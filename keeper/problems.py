@@ -38,4 +38,7 @@ def lost(waited_s: float) -> Problem:
 
 
 def _duration(seconds: float) -> str:
-    return f"{seconds / 3600:.3g} h" if seconds >= 3600 else f"{seconds / 60:.3g} min"  # noqa: PLR2004
+    for size_s, unit in ((3600, "h"), (60, "min")):
+        if seconds >= size_s:
+            return f"{seconds / size_s:.3g} {unit}"
+    return f"{seconds:.3g} s"

@@ -4,6 +4,8 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 
 from contract import strict_json
 from contract.deadlines import DEFAULT_DEADLINES
@@ -18,6 +20,8 @@ from keeper.task_topic import TaskTopic
 
 logger = logging.getLogger(__name__)
 
+_AT_ONCE = 8
+"""Jobs that are looked at beside each other; a client has ten connections."""
 _BUDGET_S = 45
 """A run ends before the next one starts; what it has not come to is still due then."""
 
@@ -32,7 +36,7 @@ class Reaper:
         jobs: The jobs.
         notices: Where the ends of jobs are told.
         tasks: Where tasks are published again.
-        start_s: How long a job may wait for an agent, unless it asks for a time of its own.
+        start_s: How long a job may wait for an agent whose item does not say it: one that an earlier version wrote.
     """
 
     def __init__(self, *, jobs: Jobs, notices: Notices, tasks: TaskTopic, start_s: float) -> None:
@@ -49,15 +53,14 @@ class Reaper:
         """
         counts = Counter(republished=0, ended=0, told=0, postponed=0, failed=0)
         stop_s = time.monotonic() + _BUDGET_S
-        for job in (job for shard in self._shards() for job in self._jobs.due(shard)):
-            if time.monotonic() > stop_s:
-                logger.warning("not all that is due could be looked at")
-                break
-            try:
-                self._look_at(job, counts)
-            except Exception:
-                logger.exception("job %s failed", job)
-                counts["failed"] += 1
+        due = (job for shard in self._shards() for job in self._jobs.due(shard))
+        with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="job") as pool:
+            while some := list(islice(due, _AT_ONCE)):
+                if time.monotonic() > stop_s:
+                    logger.warning("not all that is due could be looked at")
+                    break
+                for found in pool.map(self._outcome, some):
+                    counts.update(found)
         logger.info(strict_json.dumps({"event": "reaped", **counts}))
         return counts
 
@@ -65,6 +68,16 @@ class Reaper:
         """All shards; each run begins with another, so that none waits behind a long one for ever."""
         turn = int(self._jobs.now_s / 60) % len(DUE_SHARDS)
         return (*DUE_SHARDS[turn:], *DUE_SHARDS[:turn])
+
+    def _outcome(self, job: str) -> Counter[str]:
+        """Look at a job; what came of it."""
+        counts: Counter[str] = Counter()
+        try:
+            self._look_at(job, counts)
+        except Exception:
+            logger.exception("job %s failed", job)
+            counts["failed"] += 1
+        return counts
 
     def _look_at(self, job: str, counts: Counter[str]) -> None:
         now_s = self._jobs.now_s
@@ -74,7 +87,7 @@ class Reaper:
         if record.state.is_final:
             self._notices.tell(record)
             counts["told"] += 1
-        elif record.state is JobState.ACCEPTED and record.created_s + self._may_wait_s(record) > now_s:
+        elif record.state is JobState.ACCEPTED and self._start_by_s(record) > now_s:
             self._publish_again(record, counts)
         elif record.state is not JobState.RUNNING:
             self._end(record, JobState.FAILED, not_begun(record, now_s), counts)
@@ -90,7 +103,7 @@ class Reaper:
 
         One that cannot be published stays accepted: if its caller repeats it under its key, the door publishes it.
         """
-        start_by_s = record.created_s + self._may_wait_s(record)
+        start_by_s = self._start_by_s(record)
         if self._tasks.publish_again(record):
             self._jobs.change(self._jobs.requests.published(record.job, start_by_s))
             counts["republished"] += 1
@@ -117,10 +130,14 @@ class Reaper:
         """When a running job is lost: its lease has ended, and no other agent has taken it for too long."""
         if record.lease_until_s is None:
             return record.due_s or 0.0
+        over_s = record.lease_until_s + CLOCK_MARGIN_S
         # Nobody is to take up again what was cancelled.
-        wait_s = 0.0 if record.cancel_requested else self._may_wait_s(record)
-        return record.lease_until_s + max(wait_s, CLOCK_MARGIN_S)
+        return over_s if record.cancel_requested else max(over_s, self._start_by_s(record))
 
-    def _may_wait_s(self, record: JobRecord) -> float:
+    def _start_by_s(self, record: JobRecord) -> float:
+        """By when an agent is to have a job."""
+        if record.start_by_s is not None:
+            return record.start_by_s
         asked = record.deadlines.start_seconds if record.deadlines else None
-        return self._start_s if asked is None else min(asked, DEFAULT_DEADLINES.max_start_s)
+        waits_s = self._start_s if asked is None else min(asked, DEFAULT_DEADLINES.max_start_s)
+        return (record.lease_until_s or record.created_s) + waits_s

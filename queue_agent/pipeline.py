@@ -221,8 +221,8 @@ class Pipeline:
 
 def _check_start(job: ClaimedJob, claim: Claim) -> None:
     # By the clocks of AWS: the one here may have jumped. What waits after its first delivery is the keeper's to end.
-    waited_s = job.message.first_received_ms / 1000 - claim.created_s
-    if claim.number == 1 and claim.generation == 0 and waited_s > job.deadlines.start_s:
+    received_s = job.message.first_received_ms / 1000
+    if claim.number == 1 and claim.generation == 0 and received_s > claim.start_by_s:
         raise StartedTooLate(f"The job was not begun within {job.deadlines.start_s:g} s.")
 
 

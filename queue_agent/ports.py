@@ -67,7 +67,8 @@ class Claim:
         number: Which claim of this job it is, from 1: whatever a former one left bears another number.
         attempt: Which attempt begins when the model server gets the job, from 1.
         generation: How often the job was begun anew after it had failed.
-        created_s: When the task was accepted, seconds since 1970.
+        start_by_s: By when the job was to be begun, seconds since 1970.
+        start_s: How long another agent has to take the job, should this one vanish.
         cancel_requested: Whether the job is to be ended instead of run.
     """
 
@@ -75,7 +76,8 @@ class Claim:
     number: int
     attempt: int
     generation: int
-    created_s: float
+    start_by_s: float
+    start_s: float
     cancel_requested: bool = False
 
 

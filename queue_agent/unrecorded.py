@@ -19,16 +19,18 @@ class UnrecordedJobs:
         message: QueueMessage,
         *,
         lease_s: float,  # noqa: ARG002 (the message's visibility)
-        start_s: float,  # noqa: ARG002 (SQS keeps the message as long as it may)
+        start_s: float,
     ) -> Claim:
         """Take a job: whoever holds the message has it."""
         submitted_at = task.metadata.submitted_at
+        submitted_s = message.sent_ms / 1000 if submitted_at is None else submitted_at.timestamp()
         return Claim(
             token="",
             number=message.receive_count,
             attempt=message.receive_count,
             generation=0,
-            created_s=message.sent_ms / 1000 if submitted_at is None else submitted_at.timestamp(),
+            start_by_s=submitted_s + start_s,
+            start_s=start_s,
         )
 
     async def renew(self, job: str, claim: Claim, *, lease_s: float, attempts: int, progress: float | None) -> bool:  # noqa: ARG002

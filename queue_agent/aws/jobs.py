@@ -78,7 +78,8 @@ class DynamoJobs:
             number=record.claims,
             attempt=record.attempts + 1,
             generation=record.generation,
-            created_s=record.created_s,
+            start_by_s=record.created_s + start_s if record.start_by_s is None else record.start_by_s,
+            start_s=start_s,
             cancel_requested=record.cancel_requested,
         )
 
@@ -86,7 +87,14 @@ class DynamoJobs:
         """Keep a job for another ``lease_s``; returns whether it is to be cancelled."""
         until_s = time.time() + lease_s
         answer = await self._update(
-            self._table.renew(job, claim.token, until_s=until_s, attempts=attempts, progress=progress)
+            self._table.renew(
+                job,
+                claim.token,
+                until_s=until_s,
+                start_by_s=until_s + claim.start_s,
+                attempts=attempts,
+                progress=progress,
+            )
         )
         return JobRecord.from_item(answer["Attributes"]).cancel_requested
 

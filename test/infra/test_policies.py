@@ -138,7 +138,7 @@ def reap(parts):
         job = new_job_id()
         metadata = {"id": "late", "runtime": "comfy", "tasktype": "pipeline", "job": job}
         task = Task.model_validate({"metadata": metadata, "content": {}})
-        parts.dynamodb.put_item(**parts.table.accept(task, time.time() - age_s))
+        parts.dynamodb.put_item(**parts.table.accept(task, time.time() - age_s, start_by_s=time.time() + 3600))
         s3.put_object(Bucket=parts.bucket, Key=content_key(job), Body=b"{}")
         jobs.append(job)
     counts = parts.reaper({})

@@ -57,7 +57,7 @@ class Jobs(JobsTable):
 
     def queued(self, **metadata):
         task = self.task(**metadata)
-        self.send("put_item", self.accept(task, self.now_s))
+        self.send("put_item", self.accept(task, self.now_s, start_by_s=self.now_s + 3600))
         self.update(self.published(task.metadata.job, self.now_s + 3600))
         return task
 

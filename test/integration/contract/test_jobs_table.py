@@ -9,6 +9,7 @@ from contract.jobs_table import CLOCK_MARGIN_S, IDEMPOTENCY_S, NOTICE_DUE_S, PUB
 from contract.notice import Problem
 
 LEASE_S = 85
+START_BY_S = 2e9
 PROBLEM = Problem(code="execution_failed", message="no such node")
 
 
@@ -21,13 +22,13 @@ def test_an_item_holds_no_prompt(jobs):
 
 def test_a_job_is_accepted_once(jobs, refused):
     task = jobs.task()
-    assert jobs.send("put_item", jobs.accept(task, jobs.now_s)) != refused.code
-    assert jobs.send("put_item", jobs.accept(task, jobs.now_s)) == refused.code
+    assert jobs.send("put_item", jobs.accept(task, jobs.now_s, start_by_s=START_BY_S)) != refused.code
+    assert jobs.send("put_item", jobs.accept(task, jobs.now_s, start_by_s=START_BY_S)) == refused.code
 
 
 def test_a_job_that_was_claimed_before_the_door_could_say_that_it_is_published_stays_running(jobs, refused):
     task = jobs.task()
-    jobs.send("put_item", jobs.accept(task, jobs.now_s))
+    jobs.send("put_item", jobs.accept(task, jobs.now_s, start_by_s=START_BY_S))
     assert jobs.claimed(task)
     assert jobs.update(jobs.published(task.metadata.job, jobs.now_s)) == refused.code
     assert jobs.record(task).state is JobState.RUNNING
@@ -35,7 +36,7 @@ def test_a_job_that_was_claimed_before_the_door_could_say_that_it_is_published_s
 
 def test_a_job_that_was_claimed_cannot_be_withdrawn(jobs, refused):
     task = jobs.task()
-    jobs.send("put_item", jobs.accept(task, jobs.now_s))
+    jobs.send("put_item", jobs.accept(task, jobs.now_s, start_by_s=START_BY_S))
     assert jobs.claimed(task)
     assert jobs.send("delete_item", jobs.withdraw(task.metadata.job)) == refused.code
 
@@ -79,7 +80,7 @@ def test_only_the_holder_renews_hands_back_and_finishes(jobs, refused):
     jobs.claimed(task, "first")
     jobs.claimed(task, "second", after_s=LEASE_S + CLOCK_MARGIN_S + 1)
     late = [
-        jobs.renew(job, "first", until_s=jobs.now_s, attempts=1, progress=None),
+        jobs.renew(job, "first", until_s=jobs.now_s, start_by_s=START_BY_S, attempts=1, progress=None),
         jobs.hand_back(job, "first", attempts=1, hand_backs=0, start_by_s=jobs.now_s),
         jobs.finish(job, "first", JobState.SUCCEEDED, now_s=jobs.now_s, attempts=1),
     ]
@@ -92,7 +93,9 @@ def test_a_renewal_counts_the_attempt_and_shows_that_the_job_is_to_be_cancelled(
     job = task.metadata.job
     jobs.claimed(task)
     jobs.update(jobs.request_cancel(job, jobs.now_s))
-    answer = jobs.update(jobs.renew(job, "token", until_s=jobs.now_s + 200, attempts=1, progress=0.25))
+    answer = jobs.update(
+        jobs.renew(job, "token", until_s=jobs.now_s + 200, start_by_s=START_BY_S, attempts=1, progress=0.25)
+    )
     record = JobRecord.from_item(answer["Attributes"])
     assert (record.cancel_requested, record.attempts, record.lease_until_s) == (
         True,
@@ -204,7 +207,7 @@ def test_a_long_error_is_cut_between_characters(jobs):
 
 def test_every_open_job_is_due_some_day_and_a_told_one_never(jobs):
     accepted, queued, running, ended, told = jobs.task(), jobs.queued(), jobs.queued(), jobs.queued(), jobs.queued()
-    jobs.send("put_item", jobs.accept(accepted, jobs.now_s))
+    jobs.send("put_item", jobs.accept(accepted, jobs.now_s, start_by_s=START_BY_S))
     for task in (running, ended, told):
         jobs.claimed(task)
     for task in (ended, told):
@@ -244,7 +247,7 @@ def test_only_a_failed_job_is_begun_anew_and_with_nothing_of_its_former_end(jobs
 class TestIdempotencyKeys:
     def test_a_key_accepts_one_job_a_day(self, jobs, refused):
         first, second = jobs.task(tenant="t"), jobs.task(tenant="t")
-        accept = {"key": "k", "body_sha256": "h"}
+        accept = {"start_by_s": START_BY_S, "key": "k", "body_sha256": "h"}
         assert jobs.send("transact_write_items", jobs.accept_once(first, jobs.now_s, **accept)) != refused.transaction
         assert jobs.send("transact_write_items", jobs.accept_once(second, jobs.now_s, **accept)) == refused.transaction
         stands_for = jobs.dynamodb.get_item(**jobs.idempotency("t", "k"))["Item"]
@@ -255,5 +258,34 @@ class TestIdempotencyKeys:
 
     def test_two_tenants_may_use_the_same_key(self, jobs, refused):
         for tenant in ("one", "two"):
-            request = jobs.accept_once(jobs.task(tenant=tenant), jobs.now_s, key="k", body_sha256="h")
+            request = jobs.accept_once(
+                jobs.task(tenant=tenant), jobs.now_s, start_by_s=START_BY_S, key="k", body_sha256="h"
+            )
             assert jobs.send("transact_write_items", request) != refused.transaction
+
+
+class TestStartDeadline:
+    """An absolute one stands in the item from the door on, and in that of a foreign message from its first claim on."""
+
+    def test_a_claim_leaves_the_doors(self, jobs):
+        task = jobs.queued()
+        before = jobs.record(task).start_by_s
+        assert jobs.claimed(task, after_s=50, start_s=1).start_by_s == before
+
+    def test_a_foreign_message_gets_it_by_its_first_claim(self, jobs):
+        record = jobs.claimed(jobs.task(), start_s=7200)
+        assert record.start_by_s == pytest.approx(record.created_s + 7200, abs=0.01)
+
+    def test_an_agent_moves_it_on_while_it_keeps_the_job(self, jobs):
+        task = jobs.queued()
+        jobs.claimed(task)
+        renewal = {"until_s": jobs.now_s + 200, "start_by_s": START_BY_S, "attempts": 1, "progress": None}
+        jobs.update(jobs.renew(task.metadata.job, "token", **renewal))
+        assert jobs.record(task).start_by_s == START_BY_S
+
+    def test_a_job_that_is_handed_back_has_a_new_one(self, jobs):
+        task = jobs.queued()
+        jobs.claimed(task)
+        jobs.update(jobs.hand_back(task.metadata.job, "token", attempts=0, hand_backs=1, start_by_s=START_BY_S))
+        record = jobs.record(task)
+        assert (record.start_by_s, record.due_s) == (START_BY_S, START_BY_S)

@@ -40,10 +40,15 @@ class Wire:
     def clear(self):
         self.calls = []
         self.actions = {}
+        self.meetings = {}
 
     def at(self, call, action):
         """Do something before a call, named by its number from 1 or by its operation (the first of that name)."""
         self.actions[call] = action
+
+    def meet(self, operation, barrier):
+        """Let as many calls of an operation as the barrier holds wait for each other."""
+        self.meetings[operation] = [barrier] * barrier.parties
 
     def crash_at(self, number):
         def crash():
@@ -53,6 +58,8 @@ class Wire:
 
     def __call__(self, model, **kwargs):
         self.calls.append(model.name)
+        if waiting := self.meetings.get(model.name):
+            waiting.pop().wait()
         for call in (len(self.calls), model.name):
             if call in self.actions:
                 self.actions.pop(call)()
@@ -149,14 +156,20 @@ class World:
             self.aws["dynamodb"].update_item(**request | {"ReturnValues": "ALL_NEW"})["Attributes"]
         )
 
-    def accepted(self, **metadata):
+    def accepted(self, *, start_s=3600, **metadata):
         task = self.task(**metadata)
-        self.aws["dynamodb"].put_item(**self.table.accept(task, self.now_s))
+        self.aws["dynamodb"].put_item(**self.table.accept(task, self.now_s, start_by_s=self.now_s + start_s))
         return task
 
+    def forget_start_by(self, task):
+        """Make a job's item one that an earlier version wrote."""
+        self.aws["dynamodb"].update_item(
+            TableName=self.table.name, Key={"pk": {"S": task.metadata.job}}, UpdateExpression="REMOVE start_by"
+        )
+
     def queued(self, *, start_s=3600, **metadata):
-        task = self.accepted(**metadata)
-        self.update(self.table.published(task.metadata.job, self.now_s + start_s))
+        task = self.accepted(start_s=start_s, **metadata)
+        self.update(self.table.published(task.metadata.job, self.now_s + 1))
         return task
 
     def claim(self, task, job=None, token="token"):
@@ -177,6 +190,13 @@ class World:
         task = self.queued(**metadata)
         self.claim(task)
         return task
+
+    def renewal(self, task):
+        """An agent's request that keeps a job for 50 s and leaves others an hour after that."""
+        until_s = self.now_s + 50
+        return self.table.renew(
+            task.metadata.job, "token", until_s=until_s, start_by_s=until_s + 3600, attempts=1, progress=None
+        )
 
     def ended(self, state, error=None, *, told=False, **metadata):
         task = self.running(**metadata)

@@ -1,4 +1,5 @@
 import json
+import threading
 
 import pytest
 
@@ -23,7 +24,7 @@ RICH = {
 
 
 def test_a_stale_accepted_job_whose_content_lies_in_the_bucket_is_published_as_the_door_did(world):
-    task = world.accepted(**RICH)
+    task = world.accepted(start_s=7200, **RICH)
     world.lay_content(task)
     assert world.reap(after_s=PUBLISH_DUE_S + 1) == {"republished": 1}
     [message] = world.take(world.queue)
@@ -41,8 +42,13 @@ def test_a_stale_accepted_job_whose_content_lies_in_the_bucket_is_published_as_t
 @pytest.mark.parametrize(
     ("asked", "start_s"), [(None, START_S), ({"start_seconds": 120}, 120), ({"execution_seconds": 9}, START_S)]
 )
-def test_a_stale_accepted_job_without_content_in_the_bucket_waits_for_its_start_deadline(world, asked, start_s):
-    task = world.accepted(deadlines=asked)
+@pytest.mark.parametrize("is_older", [False, True])
+def test_a_stale_accepted_job_without_content_in_the_bucket_waits_for_its_start_deadline(
+    world, asked, start_s, is_older
+):
+    task = world.accepted(deadlines=asked, start_s=start_s)
+    if is_older:
+        world.forget_start_by(task)
     created_s = world.now_s
     assert world.reap(after_s=PUBLISH_DUE_S + 1) == {"postponed": 1}
     record = world.record(task)
@@ -70,21 +76,48 @@ def test_a_job_that_was_handed_back_and_not_taken_up_again_fails_without_a_false
     assert world.notices()[0]["error"]["message"].startswith("No agent took the task up again")
 
 
+@pytest.mark.parametrize("start_s", [600, 48 * 3600])
+def test_a_jobs_own_start_deadline_goes_before_the_keepers(world, start_s):
+    """Runtimes have start deadlines of their own, of which the keeper knows nothing."""
+    accepted, queued = world.accepted(start_s=start_s), world.queued(start_s=start_s)
+    assert world.reap(after_s=PUBLISH_DUE_S + 1) == {"postponed": 1}
+    assert world.reap(after_s=start_s - PUBLISH_DUE_S - 2) == {}
+    assert world.reap(after_s=2) == {"ended": 2, "told": 2}
+    assert {world.record(task).state for task in (accepted, queued)} == {JobState.FAILED}
+
+
+def test_a_job_of_an_earlier_version_whose_agent_vanished_waits_as_long_as_the_keeper_says(world):
+    task = world.running()
+    world.forget_start_by(task)
+    assert world.reap(after_s=LEASE_S + 3601) == {"postponed": 1}
+    assert world.reap(after_s=START_S - 3602) == {}
+    assert world.reap(after_s=2) == {"ended": 1, "told": 1}
+
+
+def test_many_jobs_are_looked_at_beside_each_other(world):
+    tasks = [world.queued() for _ in range(20)]
+    together = threading.Barrier(4, timeout=5)
+    world.wire.meet("GetItem", together)
+    assert world.reap(after_s=3601) == {"ended": 20, "told": 20}
+    assert all(world.record(task).notified for task in tasks)
+
+
 def test_a_job_with_a_live_lease_is_postponed_and_stays_its_agents(world):
     task = world.running()
     world.now_s += LEASE_S + 3600 + 1
-    world.update(world.table.renew(task.metadata.job, "token", until_s=world.now_s + 50, attempts=1, progress=None))
+    world.update(world.renewal(task))
     assert world.reap() == {"postponed": 1}
     record = world.record(task)
-    assert (record.state, record.due_s) == (JobState.RUNNING, pytest.approx(world.now_s + 50 + START_S, abs=0.01))
+    assert (record.state, record.due_s) == (JobState.RUNNING, pytest.approx(world.now_s + 50 + 3600, abs=0.01))
 
 
 def test_a_job_whose_agent_vanished_is_left_to_other_agents_for_as_long_as_a_job_may_wait(world):
     task = world.running()
-    ended_s = world.now_s + LEASE_S
-    assert world.reap(after_s=LEASE_S + 3601) == {"postponed": 1}
-    assert world.reap(after_s=START_S) == {"ended": 1, "told": 1}
-    assert world.now_s > ended_s + START_S
+    world.now_s += 3600
+    world.update(world.renewal(task))
+    assert world.reap(after_s=LEASE_S + 1) == {"postponed": 1}
+    assert world.reap(after_s=3600 + 50 - LEASE_S - 2) == {}
+    assert world.reap(after_s=2) == {"ended": 1, "told": 1}
     [notice] = world.notices()
     assert (notice["status"], notice["error"]["code"]) == ("failed", "lost")
     assert world.record(task).notified
@@ -102,7 +135,7 @@ def test_a_job_that_is_to_be_cancelled_and_still_has_its_agent_is_looked_at_when
     task = world.running()
     world.update(world.table.request_cancel(task.metadata.job, world.now_s))
     world.now_s += NOTICE_DUE_S + 1
-    world.update(world.table.renew(task.metadata.job, "token", until_s=world.now_s + 50, attempts=1, progress=None))
+    world.update(world.renewal(task))
     assert world.reap() == {"postponed": 1}
     assert world.record(task).due_s == pytest.approx(world.now_s + 50 + CLOCK_MARGIN_S, abs=0.01)
     assert world.reap(after_s=50 + CLOCK_MARGIN_S + 1) == {"ended": 1, "told": 1}
@@ -175,7 +208,7 @@ class TestRaces:
 
     def test_a_lost_job_that_another_agent_claims_is_that_agents(self, world):
         task = world.running()
-        world.now_s += LEASE_S + START_S
+        world.now_s += LEASE_S + 3600
         world.wire.at("UpdateItem", lambda: world.claim(task, token="other"))
         assert world.reap(after_s=1) == {}
         assert (world.record(task).state, world.notices()) == (JobState.RUNNING, [])
@@ -183,7 +216,7 @@ class TestRaces:
     def test_a_job_that_ends_while_it_is_postponed_keeps_its_end(self, world):
         task = world.running()
         world.now_s += LEASE_S + 3601
-        world.update(world.table.renew(task.metadata.job, "token", until_s=world.now_s + 50, attempts=1, progress=None))
+        world.update(world.renewal(task))
         finish = world.table.finish(
             task.metadata.job, "token", JobState.SUCCEEDED, now_s=world.now_s, attempts=1, pictures=("png",)
         )
@@ -213,7 +246,7 @@ def in_shard_0():
 
 
 def large(world):
-    task = world.accepted(job=in_shard_0())
+    task = world.accepted(start_s=START_S, job=in_shard_0())
     world.lay_content(task)
     return task
 

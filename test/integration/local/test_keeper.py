@@ -48,7 +48,7 @@ class Keeper:
     def queued(self, *, start_by_s: float) -> Task:
         metadata = {"id": "a", "runtime": "only", "tasktype": "pipeline", "job": new_job_id()}
         task = Task.model_validate({"metadata": metadata, "content": {}})
-        self.dynamodb.put_item(**self.table.accept(task, time.time()))
+        self.dynamodb.put_item(**self.table.accept(task, time.time(), start_by_s=start_by_s))
         self.dynamodb.update_item(**self.table.published(metadata["job"], start_by_s))
         return task
 

@@ -10,7 +10,16 @@ def record(**changes):
     return SimpleNamespace(**{**values, **changes})
 
 
-@pytest.mark.parametrize(("due_s", "words"), [(87400.0, "within 24 h"), (1090.0, "within 1.5 min"), (6400.0, "1.5 h")])
+@pytest.mark.parametrize(
+    ("due_s", "words"),
+    [
+        (87400.0, "within 24 h"),
+        (1005.0, "within 5 s"),
+        (1059.4, "59.4 s"),
+        (1090.0, "within 1.5 min"),
+        (6400.0, "1.5 h"),
+    ],
+)
 def test_a_job_that_was_never_begun_is_told_how_long_it_waited_in_words(due_s, words):
     assert words in not_begun(record(due_s=due_s), now_s=10**9).message
 

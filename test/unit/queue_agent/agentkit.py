@@ -93,13 +93,14 @@ class Table:
 
     authoritative = True
 
-    def __init__(self, *, number=1, attempt=1, generation=0, cancel_requested=False, answer=None):
+    def __init__(self, *, number=1, attempt=1, generation=0, cancel_requested=False, answer=None, start_s=3600):
         self.claimed = Claim(
             token="token",
             number=number,
             attempt=attempt,
             generation=generation,
-            created_s=time.time(),
+            start_by_s=time.time() + start_s,
+            start_s=start_s,
             cancel_requested=cancel_requested,
         )
         self.answer = answer

@@ -242,26 +242,26 @@ def delivered_late(message):
 
 
 async def test_a_task_that_waited_longer_than_it_may_fails_without_being_run(message):
-    agent = Agent(picture(), jobs=Table(), start_s=0.01)
+    agent = Agent(picture(), jobs=Table(start_s=0.01))
     await agent.handle(delivered_late(message))
     assert agent.server.runs == []
     assert agent.notices.sent[0].error.code == "start_deadline_exceeded"
 
 
 async def test_a_task_that_was_begun_in_time_may_be_tried_again_later(message):
-    agent = Agent(picture(), jobs=Table(number=2), start_s=0.01)
+    agent = Agent(picture(), jobs=Table(number=2, start_s=0.01))
     await agent.handle(delivered_late(message))
     assert [notice.status for notice in agent.notices.sent] == ["succeeded"]
 
 
 async def test_a_job_begun_anew_long_after_it_was_accepted_is_run(message):
-    agent = Agent(picture(), jobs=Table(generation=1), start_s=0.01)
+    agent = Agent(picture(), jobs=Table(generation=1, start_s=0.01))
     await agent.handle(delivered_late(message))
     assert [notice.status for notice in agent.notices.sent] == ["succeeded"]
 
 
 async def test_the_clock_here_does_not_say_how_long_a_task_has_waited(message, monkeypatch):
-    agent = Agent(picture(), jobs=Table(), start_s=60)
+    agent = Agent(picture(), jobs=Table(start_s=60))
     ahead_s = time.time() + 7200
     monkeypatch.setattr("queue_agent.pipeline.time.time", lambda: ahead_s)
     await agent.handle(message)
