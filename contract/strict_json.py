@@ -7,13 +7,19 @@ from typing import Any, NoReturn
 
 MAX_DEPTH = 100
 """Levels of nesting; far below where walking a value would exhaust Python's stack."""
+MAX_VALUES = 100_000
+"""Of a document from outside: more take seconds to read and to look through, and many times the document's memory."""
 
 _TOO_DEEP = f"is nested more than {MAX_DEPTH} levels deep"
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
-def loads(text: str | bytes) -> Any:
+def loads(text: str | bytes, *, max_values: int | None = MAX_VALUES) -> Any:
     """Read JSON.
+
+    Args:
+        text: The JSON.
+        max_values: How many values it may hold, lists and objects included; None for any number.
 
     Raises:
         ValueError: It is not JSON, or holds what no JSON document can carry on; the message says what and where.
@@ -21,6 +27,7 @@ def loads(text: str | bytes) -> Any:
     try:
         if isinstance(text, bytes):
             text = text.decode("utf-8")
+        _check_count(text, max_values)
         value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite_float)
         _check_depth(value)
         if _SURROGATE_ESCAPE.search(text):
@@ -56,6 +63,35 @@ def utf8(value: Any) -> str:
 def utf8_size(value: Any) -> int:
     """Size in bytes of a JSON value written as UTF-8."""
     return len(utf8(value).encode("utf-8", "surrogatepass"))
+
+
+def _check_count(text: str, most: int | None) -> None:
+    """Count values before any is made: each follows another one, or begins a list or object."""
+    if most is None or _count_of_values(text, 0, len(text)) <= most:
+        return
+    count = position = 0
+    while position < len(text):
+        quote = text.find('"', position)
+        end = len(text) if quote < 0 else quote
+        count += _count_of_values(text, position, end)
+        if count > most:
+            raise ValueError(f"holds more than {most} values")
+        position = _after_string(text, end)
+
+
+def _count_of_values(text: str, start: int, end: int) -> int:
+    return sum(text.count(mark, start, end) for mark in ",[{")
+
+
+def _after_string(text: str, quote: int) -> int:
+    """Where the string that begins at a quote has ended."""
+    position = quote + 1
+    while (end := text.find('"', position)) >= 0:
+        before = text[position:end]
+        position = end + 1
+        if (len(before) - len(before.rstrip("\\"))) % 2 == 0:
+            return position
+    return len(text)
 
 
 def _check_depth(value: Any) -> None:

@@ -1,5 +1,7 @@
 """Reads the content of tasks that was too large for their messages."""
 
+import asyncio
+
 from contract import strict_json
 from contract.inputs import MOST_CONTENT_BYTES
 from contract.objects import TASKS_PREFIX, split_s3_url
@@ -42,7 +44,7 @@ class Contents:
             raise ContentMissing
         memory.has_content(len(data))
         try:
-            content = strict_json.loads(data)
+            content = await asyncio.to_thread(strict_json.loads, data)
         except ValueError as exc:
             raise InvalidTask(f"The task's content {exc}.") from exc
         if not isinstance(content, dict):

@@ -32,7 +32,7 @@ from queue_agent.line import Place
 from queue_agent.log import log_fields
 from queue_agent.memory import MemoryBudget, TaskMemory
 from queue_agent.message import Assignment, read_message
-from queue_agent.ports import Claim, Ended, Held, Inputs, Jobs, Queue, QueueMessage, Telemetry
+from queue_agent.ports import Claim, Ended, Held, Inputs, Jobs, Queue, QueueMessage, Telemetry, Work
 from queue_agent.results import Results
 from queue_agent.stages import Stages
 from queue_agent.uninterrupted import uninterrupted
@@ -188,9 +188,8 @@ class Pipeline:
         try:
             with lease.interruptible():
                 _check_start(job, lease.claim)
-                prepared = await preparation
-                server = self.execution.server
-                place.ready(server.work(prepared), partial(server.progress, job.assignment.job))
+                prepared, work = await preparation
+                place.ready(work, partial(self.execution.server.progress, job.assignment.job))
                 result = await self.execution.run(
                     prepared, job.assignment.job, lease=lease, place=place, deadlines=job.deadlines, stages=job.stages
                 )
@@ -203,16 +202,18 @@ class Pipeline:
             lease.check()
             return await self.results.store_failure(job.assignment, exc)
 
-    async def _prepare(self, job: ClaimedJob) -> Any:
+    async def _prepare(self, job: ClaimedJob) -> tuple[Any, Work]:
+        server = self.execution.server
         with job.stages("prepare"):
             try:
                 async with job.memory.time_limit(_PREPARE_S):
                     task = await self.contents.complete(job.assignment.task, job.memory)
-                    prepared = await self.execution.server.prepare(task, job.memory)
+                    prepared = await server.prepare(task, job.memory)
+                    work = await asyncio.to_thread(server.work, prepared)
             except TimeoutError as exc:
                 raise InternalFault(f"The task was not prepared within {_PREPARE_S:g} s.") from exc
             job.memory.is_prepared()
-            return prepared
+            return prepared, work
 
     def _check_attempts(self, claim: Claim) -> None:
         if self.jobs.authoritative and claim.attempt > MAX_ATTEMPTS:

@@ -328,7 +328,7 @@ class ModelServer(Protocol):
         """
 
     def work(self, prepared: Any) -> Work:
-        """How much a prepared task has to do."""
+        """How much a prepared task has to do; called in a thread."""
 
     async def clear(self) -> None:
         """Take out of the server what a former agent beside it left there, and nobody can adopt."""

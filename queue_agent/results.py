@@ -43,7 +43,7 @@ class Results:
         """The notice of a job that has already ended in its present generation; None if it has not."""
         try:
             data = await self._store.get(self._bucket, assignment.names.answer_key, MAX_MANIFEST_BYTES)
-            manifest = None if data is None else strict_json.loads(data)
+            manifest = None if data is None else await asyncio.to_thread(strict_json.loads, data, max_values=None)
             if manifest is None or manifest.get("generation", 0) != assignment.generation:
                 return None
             return self._notice(assignment, manifest)
@@ -74,8 +74,8 @@ class Results:
                 "pictures": pictures,
                 "model": result.model,
                 "timings_s": timings_s,
-                "parameters": without_bytes(result.parameters),
-                "answer": without_bytes(result.answer),
+                "parameters": await asyncio.to_thread(without_bytes, result.parameters),
+                "answer": await asyncio.to_thread(without_bytes, result.answer),
             },
         )
 
@@ -134,7 +134,7 @@ class Results:
             "tasktype": assignment.task.metadata.tasktype,
             **ending,
         }
-        data = strict_json.dumps(manifest).encode()
+        data = (await asyncio.to_thread(strict_json.dumps, manifest)).encode()
         await self._store.put(self._bucket, assignment.names.answer_key, data, "application/json")
         return self._notice(assignment, manifest)
 

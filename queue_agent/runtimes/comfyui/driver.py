@@ -17,7 +17,7 @@ from contract.task import Task
 from queue_agent.errors import ExecutionFailed, ModelServerFault, NoOutput
 from queue_agent.media import Media
 from queue_agent.ports import Capacity, Inputs, Output, Result, RunSignals, Work
-from queue_agent.runtimes.client import Answer, ModelServerClient, read_json
+from queue_agent.runtimes.client import Answer, ModelServerClient, read_json, write_json
 from queue_agent.runtimes.comfyui.events import EventStream, PromptWatch
 from queue_agent.runtimes.comfyui.history import SavedFile, check_ending, has_other_results, refusal, saved_files
 from queue_agent.runtimes.comfyui.workflow import Workflow, file_sites, inputs_in, workflow_of
@@ -151,15 +151,17 @@ class ComfyUI:
         return prompt_id
 
     async def _submit(self, workflow: Workflow, prompt_id: str) -> None:
+        request = {
+            "prompt": workflow.graph,
+            "client_id": self._client_id,
+            "prompt_id": prompt_id,
+            "extra_data": workflow.extra_data,
+        }
         response = await self._client.send(
             "POST",
             "prompt",
-            json={
-                "prompt": workflow.graph,
-                "client_id": self._client_id,
-                "prompt_id": prompt_id,
-                "extra_data": workflow.extra_data,
-            },
+            data=await asyncio.to_thread(write_json, request),
+            headers={"Content-Type": "application/json"},
         )
         if response.status != HTTPStatus.OK:
             raise refusal(response.status, _json_or_none(response))

@@ -40,7 +40,11 @@ def test_any_input_either_reads_or_is_refused_with_value_error(text):
         ("[-Infinity]", "holds -Infinity"),
         ("1e400", "too large"),
         ("[" * 101 + "]" * 101, "nested more than 100"),
-        ("[" * 200_000, "nested more than 100"),
+        ("[" * 90_000, "nested more than 100"),
+        ("[" * 200_000, "holds more than 100000 values"),
+        ("[" + "[1,1]," * 60_000 + "0]", "holds more than 100000 values"),
+        ("[" + '"a,b\\\\",' * 100_001 + "0]", "holds more than 100000 values"),
+        ("{" + ",".join(f'"{n}":0' for n in range(100_002)) + "}", "holds more than 100000 values"),
         ('{"a":' * 101 + "1" + "}" * 101, "nested more than 100"),
         ('"\\ud800"', "surrogate"),
         (b"\xff", "is not UTF-8"),
@@ -50,6 +54,19 @@ def test_any_input_either_reads_or_is_refused_with_value_error(text):
 def test_what_no_json_document_can_carry_is_refused_with_its_reason(text, problem):
     with pytest.raises(ValueError, match=problem):
         strict_json.loads(text)
+
+
+@pytest.mark.parametrize("text", ["," * 200_000, "[{" * 100_000, '\\",' * 200_000, "\\" * 200_001 + ","])
+def test_marks_within_texts_are_no_values(text):
+    assert strict_json.loads(json.dumps([text, 1, [text]])) == [text, 1, [text]]
+
+
+def test_a_document_may_hold_a_hundred_thousand_values_and_where_it_is_ours_more():
+    text = json.dumps([0] * 99_999)
+    assert len(strict_json.loads(text)) == 99_999
+    with pytest.raises(ValueError, match="more than 100000"):
+        strict_json.loads(json.dumps([0] * 100_001))
+    assert len(strict_json.loads(json.dumps([0] * 100_001), max_values=None)) == 100_001
 
 
 def test_a_hundred_levels_are_not_too_deep():

@@ -1,0 +1,142 @@
+"""The agent's event loop stands still for no task: heartbeats, probes and the next job wait for nobody."""
+
+import asyncio
+import base64
+import gc
+import json
+import time
+
+import pytest
+from agentkit import JOB, Store, picture
+
+from contract.task import Metadata, Task
+from queue_agent.content import Contents
+from queue_agent.errors import InvalidTask
+from queue_agent.memory import MemoryBudget, TaskMemory
+from queue_agent.message import Assignment
+from queue_agent.results import Results
+from queue_agent.runtimes.client import ModelServerClient
+from queue_agent.runtimes.comfyui.driver import ComfyUI
+from queue_agent.runtimes.flux.driver import Flux
+from queue_agent.runtimes.sdwebui.driver import SdWebUI
+
+MIB = 2**20
+LONGEST_S = 0.05
+CALIBRATION_S = 0.02
+"""What a million additions take on a machine of usual speed."""
+
+
+class Pauses:
+    """The longest pause of the loop, in seconds of the process's own work: other processes do not count."""
+
+    async def __aenter__(self):
+        self.longest_s = 0.0
+        gc.collect()
+        gc.freeze()  # as the agent does: the collector need not look through what was there before
+        self._watching = asyncio.create_task(self._watch())
+        await asyncio.sleep(0.01)
+        return self
+
+    async def __aexit__(self, *exc_info):
+        await asyncio.sleep(0.01)
+        self._watching.cancel()
+        gc.unfreeze()
+
+    async def _watch(self):
+        last_s = time.process_time()
+        while True:
+            await asyncio.sleep(0.001)
+            now_s = time.process_time()
+            self.longest_s, last_s = max(self.longest_s, now_s - last_s), now_s
+
+    def check(self):
+        assert self.longest_s <= LONGEST_S * slowness(), f"the loop stood still for {self.longest_s * 1000:.0f} ms"
+
+
+def slowness():
+    start_s = time.process_time()
+    total = 0
+    for number in range(1_000_000):
+        total += number
+    return max(1.0, (time.process_time() - start_s) / CALIBRATION_S)
+
+
+def lists(template, most=16 * MIB):
+    return json.dumps({"prompt": "a", "x": None}).replace("null", "[" + template * (most // len(template)) + "0]")
+
+
+LEGAL = {
+    "a picture": json.dumps({"prompt": "a", "init_images": [base64.b64encode(bytes(11 * MIB)).decode()]}),
+    "a long text": json.dumps({"prompt": "a, " * (5 * MIB)}),
+    "escapes": json.dumps({"prompt": 'é"\n\\' * MIB}),
+    "as many lists as may be": json.dumps({"prompt": "a", "x": [[1]] * 45_000}),
+    "as many fractions as may be": json.dumps({"prompt": "a", "x": [n / 7 for n in range(99_000)]}),
+}
+TOO_MUCH = {"lists": lists("[1,1],"), "empty lists": lists("[],"), "texts": lists('"\\"",'), "numbers": lists("1.5,")}
+DRIVERS = {
+    "sdwebui": (lambda client: SdWebUI(client, dynamic_model=True), "text-to-image"),
+    "flux": (Flux, "text-to-image"),
+    "comfyui": (ComfyUI, "pipeline"),
+}
+
+
+def as_workflow(text):
+    """The same content as the inputs of a node."""
+    return '{"1":{"class_type":"A","inputs":' + text + "}}"
+
+
+async def prepare(text, type_name="sdwebui"):
+    make, tasktype = DRIVERS[type_name]
+    store = Store()
+    store.objects["bucket", f"_tasks/{JOB}.json"] = (as_workflow(text) if type_name == "comfyui" else text).encode()
+    task = Task(metadata=Metadata(id="a", runtime="r", tasktype=tasktype), content_url=f"s3://bucket/_tasks/{JOB}.json")
+    client = ModelServerClient("http://127.0.0.1:1", "/")
+    driver = make(client)
+    with MemoryBudget(2**30).share() as share:
+        memory = TaskMemory(share, Inputs())
+        complete = await Contents(store, "bucket").complete(task, memory)
+        prepared = await driver.prepare(complete, memory)
+        await asyncio.to_thread(driver.work, prepared)
+    await driver.aclose()
+
+
+class Inputs:
+    async def fetch(self, inputs):
+        return {}
+
+
+@pytest.mark.parametrize("type_name", DRIVERS)
+@pytest.mark.parametrize("name", LEGAL)
+async def test_the_largest_contents_are_read_and_prepared_beside_the_loop(name, type_name, monkeypatch):
+    async def declared(driver, class_type):
+        return {}
+
+    monkeypatch.setattr(ComfyUI, "_declaration", declared)
+    async with Pauses() as pauses:
+        try:
+            await prepare(LEGAL[name], type_name)
+        except InvalidTask:
+            assert type_name == "flux"  # which takes no other fields than its own
+    pauses.check()
+
+
+@pytest.mark.parametrize("name", TOO_MUCH)
+async def test_contents_of_more_values_than_anybody_writes_are_refused_beside_the_loop(name):
+    async with Pauses() as pauses:
+        with pytest.raises(InvalidTask, match="holds more than 100000 values"):
+            await prepare(TOO_MUCH[name])
+    pauses.check()
+
+
+async def test_large_answers_are_stored_beside_the_loop():
+    results = Results(Store(), bucket="bucket", runtime_name="r")
+    assignment = Assignment(
+        task=Task(metadata=Metadata(id="a", runtime="r", tasktype="t", prefix="output"), content={}),
+        job=JOB,
+        traceparent=None,
+    )
+    parameters = {"init_images": ["A" * (20 * MIB)] * 4, "graph": [[number] for number in range(40_000)]}
+    async with Pauses() as pauses:
+        await results.store(assignment, picture(parameters=parameters, answer={"images": ["A" * MIB] * 4}), {})
+        assert await results.find(assignment)
+    pauses.check()
