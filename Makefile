@@ -3,6 +3,10 @@
 PYTHON ?= python3
 CONFIG ?= config.yaml
 PORT ?= 8000
+# Not from the environment, where shells and tools keep other things under these names.
+HOST := 127.0.0.1
+LOG := brief
+KEY_FILE ?=
 ARGS ?=
 
 VENV := .venv
@@ -28,14 +32,15 @@ help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 demo: $(STAMPS)/run ## post every sample request on a platform of its own; the pictures land in out/
-	@$(BIN)/python -m local demo --config $(CONFIG) $(ARGS)
+	@$(BIN)/python -m local demo --config '$(CONFIG)' $(ARGS)
 
 demo-flux: $(STAMPS)/run $(FLUX_VENV)/stamp ## the same for the flux server itself, with tiny models (MODEL_FOLDER=… PROFILE=flux-schnell for a real one)
 	@$(BIN)/python -m local demo-flux --python $(FLUX_VENV)/bin/python --profile $(PROFILE) \
 		$(if $(MODEL_FOLDER),--model-folder $(MODEL_FOLDER)) $(ARGS)
 
-up: $(STAMPS)/run ## run the platform until Ctrl-C (CONFIG=config.yaml PORT=8000 ARGS="--runtime-url NAME=URL")
-	@$(BIN)/python -m local up --config $(CONFIG) --port $(PORT) $(ARGS)
+up: $(STAMPS)/run ## run the platform until Ctrl-C (CONFIG=config.yaml PORT=8000 HOST=127.0.0.1 KEY_FILE=… LOG=debug ARGS="--runtime-url NAME=URL")
+	@$(BIN)/python -m local up --config '$(CONFIG)' --host='$(HOST)' --port='$(PORT)' --log='$(LOG)' \
+		$(if $(KEY_FILE),--key-file '$(KEY_FILE)') $(ARGS)
 
 test: $(STAMPS)/dev $(FLUX_VENV)/stamp ## run every check; each group against its budget of seconds
 	@$(BIN)/python test/suite.py

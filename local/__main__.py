@@ -14,14 +14,16 @@ from urllib.parse import urlsplit
 from contract.config import Config, ConfigError
 from contract.config_file import load_config
 from deploy.verify.errors import VerifyError
-from local.console import Terminal, plain
+from local.api_key import KeyFileError, new_key, stored_key
+from local.command_line import beside, on_other_ports, read_arguments, same_platform
+from local.console import PartLines, Terminal, plain
 from local.demo import run_demo
 from local.demo_flux import FluxDemo, ModelsError, real_model, tiny_models
-from local.platform import ROOT, PlatformSettings
-from local.ports import AWS_PORT, GATEWAY_PORT, PortBusyError, claim, free_port
+from local.platform import PlatformSettings
+from local.ports import LOOPBACK, HostError, PortsError, Wanted, claim, free_port
 from local.processes import PartFailedError
 from local.sandbox import sandboxed
-from local.stack import AlreadyRunningError
+from local.stack import AlreadyRunningError, StateDirectory
 from local.up import run_up
 
 _INTERRUPTED = 130
@@ -35,7 +37,7 @@ class UsageError(Exception):
 
 def main() -> int:
     """Run a command; return the exit code."""
-    arguments = _parser().parse_args()
+    arguments = read_arguments()
     # Without a terminal there is no width to keep to.
     console = Terminal(width=None if sys.stdout.isatty() else _FILE_WIDTH)
     say = plain(Terminal(stderr=True))
@@ -44,13 +46,20 @@ def main() -> int:
         os.environ.clear()
         os.environ.update(settings.environment)
         if arguments.command == "up":
-            asyncio.run(_until_interrupted(run_up(settings, console)))
+            lines = PartLines(console, everything=arguments.log == "debug")
+            asyncio.run(_until_interrupted(run_up(settings, console, lines)))
             return 0
-        succeeded = asyncio.run(_until_interrupted(run_demo(settings, arguments.out, console)))
+        succeeded = asyncio.run(
+            _until_interrupted(run_demo(settings, arguments.out, console, platform=same_platform(arguments)))
+        )
     except PartFailedError as exc:
-        lines = "".join(f"\n  {line}" for line in exc.output.last_lines)
-        say(f"{exc}. Its log is {exc.output.path}; it ends with:{lines}")
-    except (AlreadyRunningError, ConfigError, ModelsError, PortBusyError, UsageError, VerifyError) as exc:
+        last = "".join(f"\n  {line}" for line in exc.output.last_lines)
+        say(f"{exc}. Its log is {exc.output.path}; it ends with:{last}")
+    except AlreadyRunningError as exc:
+        say(f"{exc}\n{_advice(arguments, exc)}")
+    except PortsError as exc:
+        say(f"{exc} Choose others: {on_other_ports(arguments)}")
+    except (ConfigError, HostError, KeyFileError, ModelsError, UsageError, VerifyError) as exc:
         say(str(exc))
     except OSError as exc:
         say(f"{exc.filename}: {exc.strerror}" if exc.filename else str(exc))
@@ -59,59 +68,32 @@ def main() -> int:
     return 1
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m local", description="The whole platform on this machine.")
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--config", type=Path, default=ROOT / "config.yaml", help="which runtimes run")
-    common.add_argument(
-        "--runtime-url",
-        action="append",
-        default=[],
-        metavar="NAME=URL",
-        help="a real model server in place of a runtime's stand-in",
-    )
-    commands = parser.add_subparsers(dest="command", required=True)
-    up = commands.add_parser("up", parents=[common], help="run until Ctrl-C")
-    up.add_argument("--port", type=_port, default=GATEWAY_PORT, help="the API's port, 0 for any free one (%(default)s)")
-    up.add_argument("--aws-port", type=_port, default=AWS_PORT, help="AWS's port, likewise (%(default)s)")
-    up.add_argument("--state", type=Path, default=ROOT / ".local", help="directory for logs and stack.json")
-    demo = commands.add_parser("demo", parents=[common], help="post the sample requests and save their pictures")
-    demo.add_argument("--out", type=Path, default=Path("out"), help="directory for the pictures (%(default)s)")
-    demo.add_argument("--state", type=Path, default=ROOT / ".local" / "demo", help="directory for logs")
-    flux = commands.add_parser("demo-flux", help="the same, with the flux server itself in place of stand-ins")
-    flux.add_argument("--python", type=Path, required=True, help="a Python that has PyTorch")
-    flux.add_argument("--model-folder", type=Path, help="a model in the format of diffusers; default: tiny ones")
-    flux.add_argument("--profile", default="flux-schnell", help="what that model is (%(default)s)")
-    flux.add_argument("--out", type=Path, default=Path("out"), help="directory for the pictures (%(default)s)")
-    flux.add_argument(
-        "--state", type=Path, default=ROOT / ".local" / "demo-flux", help="directory for logs and tiny models"
-    )
-    return parser
-
-
-def _port(text: str) -> int:
-    port = int(text)
-    if not 0 <= port < 2**16:
-        raise ValueError(text)
-    return port
+def _advice(arguments: argparse.Namespace, running: AlreadyRunningError) -> str:
+    end = f"End it with Ctrl-C in its terminal or with: kill {running.pid}"
+    if arguments.command != "up":
+        end = "Wait until it ends"
+    return f"{end}\nOr run another one beside it: {beside(arguments)}"
 
 
 def _settings(arguments: argparse.Namespace, say: Callable[[str], None]) -> PlatformSettings:
     flux = _flux_demo(arguments, say) if arguments.command == "demo-flux" else None
     config = _config(arguments, say) if flux is None else flux.config
     if arguments.command == "up":
-        port = claim(arguments.port, purpose="the API", advice="Choose another: make up PORT=8001")
-        advice = "Choose another: make up ARGS='--aws-port 5567'"
-        aws_port = claim(arguments.aws_port, purpose="AWS", advice=advice)
+        with StateDirectory(arguments.state.resolve()).claimed():
+            host, key = arguments.host, stored_key(Path(arguments.key_file or arguments.state / "api-key"))
+        port, aws_port = claim(Wanted("the API", arguments.port, host), Wanted("AWS", arguments.aws_port))
     else:
+        host, key = LOOPBACK, new_key()
         port, aws_port = free_port(), free_port()
     return PlatformSettings(
         config=config,
+        host=host,
         gateway_port=port,
         aws_port=aws_port,
         runtime_urls={} if flux else _runtime_urls(arguments.runtime_url, config),
         state=arguments.state.resolve(),
         environment=sandboxed(os.environ, f"http://127.0.0.1:{aws_port}"),
+        api_key=key,
         flux=None if flux is None else flux.server,
     )
 
@@ -137,16 +119,29 @@ def _runtime_urls(pairs: list[str], config: Config) -> dict[str, str]:
         UsageError: A name is no runtime of the configuration, or a URL is none.
     """
     urls = {}
+    names = ", ".join(config.catalog.names)
     for pair in pairs:
-        name, _, url = pair.partition("=")
+        name, equals, url = pair.partition("=")
+        if not equals or ":" in name:
+            raise UsageError(f"--runtime-url {pair}: write NAME=URL, as in {config.catalog.names[0]}={_example(pair)}")
         if config.catalog.find(name) is None:
-            raise UsageError(
-                f"--runtime-url {pair}: there is no runtime {name}; there are {', '.join(config.catalog.names)}."
-            )
-        if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
-            raise UsageError(f"--runtime-url {pair}: give NAME=http://host:port")
+            raise UsageError(f"--runtime-url {pair}: there is no runtime {name}; there are {names}.")
+        if not _is_url(url):
+            raise UsageError(f"--runtime-url {pair}: {url!r} is no URL; write {name}=http://HOST:PORT")
         urls[name] = url
     return urls
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is none, a bracket that does not close
+        return False
+
+
+def _example(text: str) -> str:
+    return text if _is_url(text) else "http://HOST:PORT"
 
 
 async def _until_interrupted(work: Coroutine[None, None, _T]) -> _T | None:

@@ -12,6 +12,7 @@ from contract.catalog import DeployedRuntime, RuntimeCatalog
 from contract.jobs_schema import DEFINITION
 from contract.queues import DEAD, RETURNED, TASKS, QueueSettings
 from contract.routing import subscription_filter
+from deploy.verify.samples import INPUT_KEY, INPUT_PICTURE
 from local.sandbox import ACCOUNT, REGION
 
 OUTPUT_BUCKET = "sd-on-eks-output"
@@ -22,10 +23,17 @@ NOTICE_TOPIC_ARN = f"arn:aws:sns:{REGION}:{ACCOUNT}:notices"
 _OPEN_TO_READERS = {
     "Version": "2012-10-17",
     "Statement": [
-        {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{OUTPUT_BUCKET}/*"}
+        {
+            "Effect": "Allow",
+            "Principal": "*",
+            "Action": ["s3:GetObject", "s3:HeadObject"],
+            "Resource": f"arn:aws:s3:::{OUTPUT_BUCKET}/*",
+        }
     ],
 }
-"""On this machine anybody may read pictures, so that no signed link has to be printed; a deployed bucket is private."""
+"""On this machine anybody may read pictures, so that no signed link has to be printed; a deployed bucket is private.
+
+S3 has no action HeadObject; moto asks for it."""
 
 
 def dead_queue_name(runtime: str) -> str:
@@ -46,6 +54,8 @@ def queue_url(endpoint: str, name: str) -> str:
 def provision(endpoint: str, catalog: RuntimeCatalog, *, input_buckets: Iterable[str] = ()) -> None:
     """Make buckets, topics, the jobs table and each runtime's queues, with the subscription filters of a deployment.
 
+    The input picture of the sample requests lies in the output bucket from the first.
+
     Args:
         endpoint: Where moto listens.
         catalog: The runtimes.
@@ -62,6 +72,7 @@ def provision(endpoint: str, catalog: RuntimeCatalog, *, input_buckets: Iterable
             sns.create_topic(Name=topic.rpartition(":")[2])
         list(buckets)
         table.result()
+        s3.put_object(Bucket=OUTPUT_BUCKET, Key=INPUT_KEY, Body=INPUT_PICTURE.read_bytes(), ContentType="image/png")
         s3.put_bucket_policy(Bucket=OUTPUT_BUCKET, Policy=json.dumps(_OPEN_TO_READERS))
         for runtime, queue_arn in zip(catalog, queues, strict=True):
             _subscribe(sns, runtime, catalog, queue_arn)

@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import sys
 import threading
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from werkzeug.serving import make_server
 from contract.catalog import RuntimeCatalog
 from local.aws import provision
 from local.long_poll import mend_long_poll
+from local.subscriptions import mend_subscriptions, serves_certificates
 
 
 def main() -> None:
@@ -23,8 +25,10 @@ def main() -> None:
 
     # Its request log says "POST /" for whatever is asked of it.
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
+    logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(message)s", level=logging.WARNING)
     mend_long_poll()
-    app = DomainDispatcherApplication(create_backend_app)
+    mend_subscriptions(f"http://127.0.0.1:{arguments.port}")
+    app = serves_certificates(DomainDispatcherApplication(create_backend_app))
     backstage = make_server("127.0.0.1", 0, app, threaded=True, request_handler=MotoRequestHandler)
     threading.Thread(target=backstage.serve_forever, name="backstage", daemon=True).start()
     catalog = RuntimeCatalog.from_json(arguments.runtimes.read_text(encoding="utf-8"))

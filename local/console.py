@@ -2,14 +2,21 @@
 
 import contextlib
 import json
+import re
 import signal
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import cycle
 
 from rich.console import Console
 from rich.text import Text
 
-_COLOURS = ("cyan", "green", "magenta", "blue", "yellow", "bright_cyan", "bright_green", "bright_magenta")
+_COLOURS = ("cyan", "green", "magenta", "blue", "bright_cyan", "bright_green", "bright_magenta", "bright_blue")
+"""Of the parts' names; red and yellow are for what goes wrong."""
+_STYLES = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "red"}
+_LEVEL = re.compile(r"(DEBUG|INFO|WARNING|ERROR|CRITICAL)[ :]+(.*)")
+_QUIET = ("DEBUG", "INFO")
+_TRACEBACK = "Traceback (most recent call last):"
 
 
 class Terminal(Console):
@@ -22,13 +29,43 @@ class Terminal(Console):
         signal.raise_signal(signal.SIGTERM)
 
 
-class PartLines:
-    """Prints lines as ``name | line``, each part in a colour of its own where the terminal has colours."""
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """A line of a part's output; the level is empty where the line names none."""
 
-    def __init__(self, console: Console) -> None:
+    level: str
+    text: str
+
+    @classmethod
+    def parse(cls, line: str) -> "LogLine":
+        """Read a structured line as message and ``key=value``, or one that begins with its level."""
+        try:
+            record = json.loads(line) if line.startswith("{") else {}
+            level, message = str(record.pop("level")), str(record.pop("message"))
+        except (ValueError, KeyError):
+            found = _LEVEL.match(line)
+            return cls(*found.groups()) if found else cls("", line)
+        fields = [f"{key}={value}" for key, value in record.items() if key not in ("time", "logger")]
+        return cls(level, " ".join([message, *fields]))
+
+    def __str__(self) -> str:
+        return f"{self.level} {self.text}" if self.level else self.text
+
+
+class PartLines:
+    """Prints lines as ``name | line``: the name in its part's colour, warnings yellow and errors red.
+
+    Args:
+        console: Where they go.
+        everything: Whether lines of level INFO and below are shown too.
+    """
+
+    def __init__(self, console: Console, *, everything: bool = False) -> None:
         self._console = console
+        self._everything = everything
         self._colours = cycle(_COLOURS)
         self._colour_of: dict[str, str] = {}
+        self._in_traceback: set[str] = set()
         self._width = 0
 
     def __call__(self, name: str, line: str) -> None:
@@ -36,20 +73,21 @@ class PartLines:
         if name not in self._colour_of:
             self._colour_of[name] = next(self._colours)
             self._width = max(self._width, len(name))
-        self._console.print(
-            Text(f"{name:<{self._width}} | ", style=self._colour_of[name]) + Text(readable(line)), soft_wrap=True
-        )
+        parsed = LogLine.parse(line)
+        if parsed.level in _QUIET and not self._everything:
+            return
+        head = f"{name:<{self._width}} | ", self._colour_of[name]
+        self._console.print(Text.assemble(head, (str(parsed), self._style(name, parsed))), soft_wrap=True)
 
-
-def readable(line: str) -> str:
-    """Write a structured log line as ``LEVEL message key=value``; any other line stays as it is."""
-    try:
-        record = json.loads(line) if line.startswith("{") else None
-        level, message = (record.pop("level"), record.pop("message")) if record else ("", line)
-    except (ValueError, KeyError):
-        return line
-    fields = [f"{key}={value}" for key, value in (record or {}).items() if key not in ("time", "logger")]
-    return " ".join(filter(None, [level, message, *fields]))
+    def _style(self, name: str, line: LogLine) -> str:
+        """A traceback has no level; its lines are indented, and the first that is not ends it."""
+        if line.text.startswith(_TRACEBACK):
+            self._in_traceback.add(name)
+        elif name not in self._in_traceback:
+            return _STYLES.get(line.level, "")
+        elif not line.text.startswith(" "):
+            self._in_traceback.discard(name)
+        return "red"
 
 
 def plain(console: Console) -> Callable[[str], None]:

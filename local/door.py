@@ -17,6 +17,7 @@ from local.gateway import Gateway, GatewaySettings
 def main() -> None:
     """Serve the door's handler until the process is ended."""
     parser = argparse.ArgumentParser(prog="python -m local.door")
+    parser.add_argument("--host", required=True)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--stage", required=True)
     parser.add_argument("--rate-limit", type=float, required=True)
@@ -31,7 +32,7 @@ def main() -> None:
         burst_limit=arguments.burst_limit,
     )
     app = Gateway(handler, settings).application()
-    web.run_app(app, host="127.0.0.1", port=arguments.port, print=None, access_log=None, shutdown_timeout=2)
+    web.run_app(app, host=arguments.host, port=arguments.port, print=None, access_log=None, shutdown_timeout=2)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from local.throttle import TokenBucket
 MAX_REQUEST_BYTES = 10 * 1024 * 1024
 """API Gateway takes no larger request."""
 _CONCURRENCY = 32
+_MAX_REASON_CHARS = 400
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +73,11 @@ class Gateway:
             logger.exception("the handler failed")
             response = _refusal(faults.BROKEN)
         took_ms = (time.monotonic() - started) * 1000
-        logger.info("%s %s %d %.0f ms", request.method, request.rel_url.raw_path, response.status, took_ms)
+        level, reason = logging.INFO, ""
+        if response.status >= HTTPStatus.BAD_REQUEST:
+            level, reason = logging.WARNING, _reason(response.body)
+        where = f"{request.method} {request.rel_url.raw_path}"
+        logger.log(level, "%s %d %.0f ms%s", where, response.status, took_ms, reason)
         return response
 
     async def _answer(self, request: web.Request) -> web.Response:
@@ -124,6 +129,16 @@ def _without_its_bytes(record: logging.LogRecord) -> bool:
     """Log that something is no HTTP without what was sent: a key or a prompt may stand in it."""
     record.exc_info = None
     return True
+
+
+def _reason(body: object) -> str:
+    """What an error answer says is wrong, for a log line: fields and problems, or else the message."""
+    try:
+        error = json.loads(body if isinstance(body, bytes) else b"")["error"]
+        problems = [f"{one['field']} {one['problem']}".strip() for one in error["details"]]
+        return f": {'; '.join(problems) or error['message']}"[:_MAX_REASON_CHARS]
+    except (ValueError, KeyError, TypeError):
+        return ""
 
 
 def _refusal(fault: GatewayFault) -> web.Response:

@@ -4,6 +4,7 @@ It hands them returned messages as SQS's event source does, and runs the reaper 
 """
 
 import argparse
+import json
 import logging
 import sys
 import time
@@ -33,6 +34,7 @@ def main() -> None:
     parser.add_argument("--runtimes", type=Path, required=True, help="runtimes.json")
     arguments = parser.parse_args()
     logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(message)s")
+    logging.getLogger().handlers[0].addFilter(_says_something)
     catalog = RuntimeCatalog.from_json(arguments.runtimes.read_text(encoding="utf-8"))
     sqs = boto3.client("sqs", config=Config(retries={"total_max_attempts": 1}))
     next_reap_s = time.monotonic() + _REAP_EVERY_S
@@ -46,6 +48,15 @@ def main() -> None:
         except (BotoCoreError, ClientError) as exc:
             logger.warning("AWS does not answer: %s", exc)
             time.sleep(_PAUSE_S)
+
+
+def _says_something(record: logging.LogRecord) -> bool:
+    """False for the reaper's account of a round in which it did nothing."""
+    try:
+        account = json.loads(record.getMessage())
+    except ValueError:
+        return True
+    return not isinstance(account, dict) or account.pop("event", None) != "reaped" or any(account.values())
 
 
 def poll(sqs: Any, queue: str) -> None:

@@ -12,15 +12,21 @@ import aiohttp
 
 from contract.config import Config, ModelsRuntime
 from contract.runtimes import RUNTIME_TYPES
+from deploy.verify.samples import SAMPLE_CHECKPOINT
 from local.aws import JOBS_TABLE, NOTICE_TOPIC_ARN, OUTPUT_BUCKET, TASK_TOPIC_ARN, dead_queue_name, queue_url
+from local.ports import LOOPBACK, reachable, url_host
 from local.processes import GivenUpError, Part, Probe
 
-SAMPLE_CHECKPOINT = "v1-5-pruned-emaonly.safetensors"
-"""The checkpoint of the sample requests; every stand-in that loads checkpoints on request has it."""
 AGENT_DRAIN_S = 5.0
 """How long an agent that is told to end may go on with its job."""
 _PROBE_TIMEOUT_S = 2.0
 _LOADING_S = 1800.0
+_NOT_FOUND_HINTS = {
+    "sdwebui": "SD WebUI needs --api",
+    "comfyui": "ComfyUI listens elsewhere",
+    "flux": "the flux server listens elsewhere",
+}
+"""What it means that a server does not know its health path."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +48,7 @@ class Layout:
 
     Attributes:
         config: The configuration.
+        host: Address that the API listens on.
         gateway_port: Port of the API.
         aws_port: Port of AWS.
         server_urls: Base URL of each runtime's model server.
@@ -52,6 +59,7 @@ class Layout:
     """
 
     config: Config
+    host: str = LOOPBACK
     gateway_port: int
     aws_port: int
     server_urls: Mapping[str, str]
@@ -67,8 +75,8 @@ class Layout:
 
     @property
     def endpoint(self) -> str:
-        """The API's base URL."""
-        return f"http://127.0.0.1:{self.gateway_port}/{self.config.apigw.stage_name}/"
+        """The API's base URL, for this machine."""
+        return f"http://{url_host(reachable(self.host))}:{self.gateway_port}/{self.config.apigw.stage_name}/"
 
 
 def aws_part(layout: Layout) -> Part:
@@ -80,7 +88,7 @@ def aws_part(layout: Layout) -> Part:
             "local.aws_server", f"--port={layout.aws_port}", f"--runtimes={layout.runtimes_file}", *buckets
         ),
         environment=layout.environment,
-        probe=_listens(layout.aws_port),
+        probe=_listens(LOOPBACK, layout.aws_port),
     )
 
 
@@ -91,6 +99,7 @@ def door_part(layout: Layout) -> Part:
         name="door",
         command=_python(
             "local.door",
+            f"--host={layout.host}",
             f"--port={layout.gateway_port}",
             f"--stage={layout.config.apigw.stage_name}",
             f"--rate-limit={throttle.rate_limit}",
@@ -104,7 +113,7 @@ def door_part(layout: Layout) -> Part:
             "JOBS_TABLE": JOBS_TABLE,
             "RUNTIMES_FILE": str(layout.runtimes_file),
         },
-        probe=_listens(layout.gateway_port),
+        probe=_listens(reachable(layout.host), layout.gateway_port),
     )
 
 
@@ -214,6 +223,25 @@ def server_probe(layout: Layout, runtime: ModelsRuntime, http: aiohttp.ClientSes
     return probe
 
 
+async def server_doubt(layout: Layout, runtime: ModelsRuntime, http: aiohttp.ClientSession) -> str | None:
+    """Why a model server of one's own takes no jobs now; None when it does."""
+    base = urlsplit(layout.server_urls[runtime.name])
+    path = RUNTIME_TYPES[runtime.type].health_path
+    url = base._replace(path=path, query="").geturl()
+    try:
+        async with http.get(
+            url, timeout=aiohttp.ClientTimeout(total=_PROBE_TIMEOUT_S), allow_redirects=False
+        ) as response:
+            status = response.status
+    except (aiohttp.ClientError, TimeoutError):
+        return "does not answer yet; its agent waits for it"
+    if status == HTTPStatus.OK:
+        return None
+    if status == HTTPStatus.NOT_FOUND:
+        return f"answers 404 to {path}; {_NOT_FOUND_HINTS[runtime.type]}"
+    return f"answers {status} to {path}; its agent waits until that is 200"
+
+
 async def _lives(response: aiohttp.ClientResponse) -> bool:
     """Whether a server that is not ready may become so; the flux server says when it will not."""
     try:
@@ -229,6 +257,7 @@ def stand_in_url(runtime: ModelsRuntime, port: int) -> str:
 
 
 def _models(runtime: ModelsRuntime) -> list[str]:
+    """The checkpoints that a stand-in has: the runtime's own, and the samples' where it loads others on request."""
     if runtime.static_model is not None:
         return [runtime.static_model]
     names = [runtime.model_filename, SAMPLE_CHECKPOINT]
@@ -239,12 +268,12 @@ def _python(module: str, *arguments: str) -> tuple[str, ...]:
     return (sys.executable, "-m", module, *arguments)
 
 
-def _listens(port: int) -> Probe:
+def _listens(host: str, port: int) -> Probe:
     """Tell whether somebody listens: enough for what opens its port only when it is ready."""
 
     async def probe() -> bool:
         try:
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            _, writer = await asyncio.open_connection(host, port)
         except OSError:
             return False
         writer.close()

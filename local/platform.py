@@ -1,8 +1,6 @@
 """The platform as a whole: its parts started side by side, watched, and ended in order."""
 
 import asyncio
-import contextlib
-import secrets
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -13,10 +11,11 @@ import aiohttp
 
 from contract.config import Config, ModelsRuntime
 from local import parts
-from local.console import readable
+from local.api_key import new_key
+from local.console import LogLine
 from local.output import LineSink, PartOutput
-from local.ports import free_port
-from local.processes import GivenUpError, Part, PartFailedError, SupervisedProcess
+from local.ports import LOOPBACK, free_port
+from local.processes import Part, PartFailedError, SupervisedProcess
 from local.stack import Stack, StateDirectory
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -33,20 +32,24 @@ class PlatformSettings:
 
     Attributes:
         config: The configuration.
+        host: Address that the API listens on.
         gateway_port: Port of the API.
         aws_port: Port of AWS.
         runtime_urls: Base URL of a real model server, for each runtime that has one instead of a stand-in.
         state: Directory for logs and stack.json.
         environment: What every part gets in its environment.
+        api_key: The key that the API takes; a new one unless given.
         flux: How the flux server itself is run; None leaves it to its stand-in.
     """
 
     config: Config
+    host: str = LOOPBACK
     gateway_port: int
     aws_port: int
     runtime_urls: Mapping[str, str]
     state: Path
     environment: Mapping[str, str] = field(repr=False)
+    api_key: str = field(repr=False, default_factory=new_key)
     flux: parts.FluxServer | None = None
 
 
@@ -73,11 +76,12 @@ class Platform:
         stand_in_urls = {one.name: parts.stand_in_url(one, free_port()) for one in self._stand_ins}
         self._layout = parts.Layout(
             config=settings.config,
+            host=settings.host,
             gateway_port=settings.gateway_port,
             aws_port=settings.aws_port,
             server_urls={**stand_in_urls, **settings.runtime_urls},
             runtimes_file=self._state.runtimes_file,
-            api_key=secrets.token_urlsafe(30),
+            api_key=settings.api_key,
             environment=settings.environment,
             flux=settings.flux,
         )
@@ -93,6 +97,7 @@ class Platform:
             api_key=self._layout.api_key,
             aws_endpoint=self._layout.aws_endpoint,
             logs=self._state.logs,
+            runtimes=self._layout.config.catalog,
         )
 
     async def __aenter__(self) -> Self:
@@ -168,15 +173,13 @@ class Platform:
         while True:
             await asyncio.sleep(_TELL_EVERY_S)
             said = "".join(process.output.last_lines[-1:])
-            self._progress(f"{process.part.name} is not ready yet: {readable(said)}")
+            self._progress(f"{process.part.name} is not ready yet: {LogLine.parse(said)}")
 
     async def _look_at(self, runtime: ModelsRuntime, http: aiohttp.ClientSession) -> None:
         """Say where a real model server is; it may take minutes to load, and the waiting is its agent's."""
-        doubt = ", which does not answer yet; its agent waits for it"
-        with contextlib.suppress(GivenUpError):
-            if await parts.server_probe(self._layout, runtime, http)():
-                doubt = ""
-        self._progress(f"{runtime.name} uses {self._layout.server_urls[runtime.name]}{doubt}")
+        doubt = await parts.server_doubt(self._layout, runtime, http)
+        url = self._layout.server_urls[runtime.name]
+        self._progress(f"{runtime.name} uses {url}{f', which {doubt}' if doubt else ''}")
 
     async def _stop(self) -> None:
         """End the agents first, while all that they need to finish is there."""

@@ -8,12 +8,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from contract.catalog import RuntimeCatalog
 from local.aws import JOBS_TABLE, NOTICE_TOPIC_ARN, OUTPUT_BUCKET
 from local.sandbox import sandbox_environment
 
 
 class AlreadyRunningError(Exception):
-    """Another platform uses this state directory."""
+    """Another platform uses this state directory.
+
+    Attributes:
+        pid: Its process, whose end ends the platform.
+    """
+
+    def __init__(self, state: Path, pid: str, endpoint: str | None) -> None:
+        where = f"at {endpoint}" if endpoint else "here and is still starting"
+        super().__init__(f"A platform already runs {where} (process {pid}, its state in {state}).")
+        self.pid = pid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,12 +35,14 @@ class Stack:
         api_key: The key it takes.
         aws_endpoint: Where its AWS listens.
         logs: Where its parts' logs lie.
+        runtimes: What it runs.
     """
 
     endpoint: str
     api_key: str = field(repr=False)
     aws_endpoint: str
     logs: Path
+    runtimes: RuntimeCatalog
 
     def to_json(self) -> str:
         """Write the content of stack.json."""
@@ -43,6 +55,7 @@ class Stack:
             "AwsEndpoint": self.aws_endpoint,
             "Environment": sandbox_environment(self.aws_endpoint),
             "Logs": str(self.logs),
+            "Runtimes": json.loads(self.runtimes.to_json()),
             "Pid": os.getpid(),
         }
         return json.dumps(outputs, indent=2) + "\n"
@@ -77,17 +90,26 @@ class StateDirectory:
             AlreadyRunningError: Another process has it.
         """
         self.logs.mkdir(parents=True, exist_ok=True)
-        with (self.path / "lock").open("w") as lock:
+        # Not emptied by opening: who has it wrote its process id there.
+        with (self.path / "lock").open("a+") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise AlreadyRunningError(
-                    f"A platform already runs with its state in {self.path}. Stop it first, or choose another --state."
-                ) from None
+                lock.seek(0)
+                raise AlreadyRunningError(self.path, lock.read().strip(), self._endpoint()) from None
+            lock.truncate(0)
+            lock.write(f"{os.getpid()}\n")
+            lock.flush()
             try:
                 yield
             finally:
                 self.stack_file.unlink(missing_ok=True)
+
+    def _endpoint(self) -> str | None:
+        try:
+            return str(json.loads(self.stack_file.read_text(encoding="utf-8"))["FrontApiEndpoint"])
+        except (OSError, ValueError, KeyError):
+            return None
 
     def publish(self, stack: Stack) -> None:
         """Write stack.json, complete from the first moment and readable by its owner only: it holds the key."""

@@ -2,15 +2,19 @@
 
 import asyncio
 import json
+import shlex
+import socket
 from collections.abc import Mapping
 
 from rich.console import Console
 
 from contract.catalog import RuntimeCatalog
-from contract.config import Config
+from deploy.verify.target import DEFAULT_STACK_FILE
 from local.aws import OUTPUT_BUCKET
-from local.console import PartLines, plain
+from local.console import plain
+from local.output import LineSink
 from local.platform import Platform, PlatformSettings
+from local.ports import reachable
 from local.stack import Stack
 
 _PROMPT = "A lighthouse at dusk, watercolour"
@@ -41,31 +45,45 @@ Its notice appears below with a link to the picture. Everything in the bucket:
 """
 
 
-async def run_up(settings: PlatformSettings, console: Console) -> None:
+async def run_up(settings: PlatformSettings, console: Console, lines: LineSink) -> None:
     """Run the platform until this task is cancelled.
+
+    Args:
+        settings: How to run it.
+        console: Where sentences for people go.
+        lines: Takes every line of every part.
 
     Raises:
         AlreadyRunningError, PartFailedError: It does not come up.
     """
     say = plain(console)
     say("Starting the platform …")
-    async with Platform(settings, console=PartLines(console), progress=say) as platform:
-        say(_banner(settings.config, platform.stack))
+    async with Platform(settings, console=lines, progress=say) as platform:
+        say(_banner(settings, platform.stack))
         await asyncio.Event().wait()
 
 
-def _banner(config: Config, stack: Stack) -> str:
-    runtimes = ", ".join(f"{one.name} ({one.type})" for one in config.enabled_runtimes)
+def _banner(settings: PlatformSettings, stack: Stack) -> str:
+    runtimes = ", ".join(f"{one.name} ({one.type})" for one in settings.config.enabled_runtimes)
+    stack_file = settings.state / "stack.json"
+    which = "" if stack_file == DEFAULT_STACK_FILE else f"STACK_FILE={shlex.quote(str(stack_file))} "
     return f"""
-The platform runs. Ctrl-C ends it and all it holds.
+The platform runs. Ctrl-C ends it; tasks and pictures, which are in memory, end with it. The API key stays.
 
-  Endpoint  {stack.endpoint}
+  Endpoint  {stack.endpoint}{_elsewhere(settings)}
   API key   {stack.api_key}
   Runtimes  {runtimes}
   Logs      {stack.logs}
-{_first_request(config.catalog, stack)}
-All samples at once, from another terminal: LOCAL=1 test/run.sh
+{_first_request(settings.config.catalog, stack)}
+All samples at once, from another terminal: LOCAL=1 {which}test/run.sh
 """
+
+
+def _elsewhere(settings: PlatformSettings) -> str:
+    """Where other machines find the API, when it listens on all addresses."""
+    if reachable(settings.host) == settings.host:
+        return ""
+    return f" (from elsewhere: http://{socket.gethostname()}:{settings.gateway_port}/)"
 
 
 def _first_request(catalog: RuntimeCatalog, stack: Stack) -> str:

@@ -1,17 +1,18 @@
 #!/usr/bin/env bash
 # Posts the sample requests to a running platform, waits for their pictures and fails when one is missing.
 #
-#   STACK_NAME=sdoneksStack RUNTIME_TYPE=sdwebui ./run.sh      a deployed stack, in the account and region of the AWS CLI
-#   LOCAL=1 ./run.sh                                           the platform that `make up` runs on this machine
+#   STACK_NAME=sdoneksStack ./run.sh                      a deployed stack, in the account and region of the AWS CLI
+#   LOCAL=1 ./run.sh                                      the platform that `make up` runs on this machine
+#   LOCAL=1 RUNTIME_NAME=comfyruntime ./run.sh            one of its runtimes
 #
 # Variables and their defaults:
 #   STACK_NAME      sdoneksStack   the CloudFormation stack
-#   RUNTIME_TYPE    sdwebui        sdwebui: text-to-image, image-to-image and (v1alpha2) upscaling; comfyui: a pipeline;
-#                                  flux: text-to-image, image-to-image, inpainting and edit
-#   TASK_TYPES                     only these, as text-to-image,edit: a model of type flux seldom does all four
-#   RUNTIME_NAME    sdruntime      the runtime's name in config.yaml
-#   API_VERSION     v1alpha2       v1alpha1 reaches sdwebui only, by the checkpoint
-#   MODEL_FILENAME                 the checkpoint to ask for; default: the samples' own
+#   RUNTIME_NAME                   only this runtime; default: all of the platform
+#   RUNTIME_TYPE                   only runtimes of this type: sdwebui, comfyui or flux
+#   TASK_TYPES                     only these, as text-to-image,edit
+#   API_VERSION                    only v1alpha2 or v1alpha1; v1alpha1 reaches sdwebui only, by the checkpoint
+#   CONFIG          config.yaml    what a deployed stack runs
+#   MODEL_FILENAME                 the checkpoint to ask for; default: the runtime's own, or the samples'
 #   WAIT_SECONDS    900            how long to wait; a first GPU node takes minutes
 #   LOCAL                          1: verify the local platform; STACK_FILE names its stack.json (.local/stack.json)
 set -euo pipefail

@@ -20,6 +20,7 @@ from bench.agent.timeline import Span, Timeline
 from bench.agent.wire import Call, Wire
 from contract.config import Config, ModelsRuntime, parse_config
 from contract.runtimes import RUNTIME_TYPES
+from deploy.verify.samples import SAMPLE_CHECKPOINT
 from local import parts
 from local.output import PartOutput
 from local.platform import ROOT
@@ -265,7 +266,7 @@ def _config(runtimes: Mapping[str, int]) -> Config:
             "name": name,
             "namespace": name,
             "type": name,
-            "modelFilename": parts.SAMPLE_CHECKPOINT if RUNTIME_TYPES[name].loads_checkpoint else None,
+            "modelFilename": SAMPLE_CHECKPOINT if RUNTIME_TYPES[name].loads_checkpoint else None,
         }
         for name in runtimes
     ]

@@ -10,8 +10,8 @@ from bench.agent.timeline import Span
 from contract.job import new_job_id
 from contract.objects import s3_url
 from contract.task import Metadata, Task
+from deploy.verify.samples import SAMPLE_CHECKPOINT
 from local.aws import OUTPUT_BUCKET
-from local.parts import SAMPLE_CHECKPOINT
 
 STEP_S = 0.05
 """What one sampling step takes on the GPU."""

@@ -1,12 +1,17 @@
 """``python -m deploy.verify``: verify the platform that the environment names; test/run.sh explains the variables."""
 
+import json
 import os
 import signal
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
+from pathlib import Path
 
+from contract.catalog import RuntimeCatalog
+from contract.config import ConfigError
+from contract.config_file import load_config
 from deploy.verify.errors import VerifyError
-from deploy.verify.samples import samples_for
+from deploy.verify.samples import Sample, samples_for, samples_of
 from deploy.verify.target import Target, deployed_target, enter_local_stack, local_target
 from deploy.verify.verification import Outcome, verify
 
@@ -19,14 +24,8 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     environ = os.environ
     try:
-        target = _find_target(environ)
-        samples = samples_for(
-            environ.get("RUNTIME_TYPE") or "sdwebui",
-            environ.get("API_VERSION") or "v1alpha2",
-            runtime=environ.get("RUNTIME_NAME") or "sdruntime",
-            checkpoint=environ.get("MODEL_FILENAME") or None,
-            task_types=_words(environ.get("TASK_TYPES")),
-        )
+        target, catalog = _find_target(environ)
+        samples = _samples(environ, catalog)
         wait_s = float(environ.get("WAIT_SECONDS") or _DEFAULT_WAIT_S)
         print(
             f"Posting {len(samples)} sample(s) to {target.endpoint}; waiting up to {wait_s:g} seconds for the pictures."
@@ -35,7 +34,7 @@ def main() -> int:
         for outcome in verify(target, samples, wait_s=wait_s):
             print(_line(outcome), flush=True)
             failed += outcome.problem is not None
-    except VerifyError as exc:
+    except (ConfigError, VerifyError) as exc:
         print(exc, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -48,10 +47,30 @@ def _words(text: str | None) -> list[str] | None:
     return [word.strip() for word in text.split(",")] if text else None
 
 
-def _find_target(environ: MutableMapping[str, str]) -> Target:
-    if environ.get("LOCAL") != "1":
-        return deployed_target(environ.get("STACK_NAME") or "sdoneksStack")
-    return local_target(enter_local_stack(environ))
+def _find_target(environ: MutableMapping[str, str]) -> tuple[Target, RuntimeCatalog]:
+    """The platform and what it runs; of a deployed one the configuration that CONFIG names says that."""
+    if environ.get("LOCAL") == "1":
+        stack = enter_local_stack(environ)
+        return local_target(stack), RuntimeCatalog.from_json(json.dumps(stack["Runtimes"]))
+    config = load_config(Path(environ.get("CONFIG") or "config.yaml"))
+    return deployed_target(environ.get("STACK_NAME") or "sdoneksStack"), config.catalog
+
+
+def _samples(environ: Mapping[str, str], catalog: RuntimeCatalog) -> list[Sample]:
+    """The samples of the runtimes that are named, by name or by type; where none is, of all."""
+    name, runtime_type = environ.get("RUNTIME_NAME"), environ.get("RUNTIME_TYPE")
+    version, checkpoint = environ.get("API_VERSION") or None, environ.get("MODEL_FILENAME") or None
+    task_types = _words(environ.get("TASK_TYPES"))
+    chosen = [one for one in catalog if name in (None, "", one.name) and runtime_type in (None, "", one.type)]
+    if chosen and not (name and runtime_type):
+        return samples_of(catalog, chosen, api_version=version, checkpoint=checkpoint, task_types=task_types)
+    return samples_for(
+        runtime_type or "sdwebui",
+        version or "v1alpha2",
+        runtime=name or "sdruntime",
+        checkpoint=checkpoint,
+        task_types=task_types,
+    )
 
 
 def _line(outcome: Outcome) -> str:

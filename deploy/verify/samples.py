@@ -2,16 +2,19 @@
 
 import json
 import secrets
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from contract.catalog import DeployedRuntime, RuntimeCatalog
 from contract.checkpoints import CHECKPOINT_SUFFIXES
 from deploy.verify.errors import VerifyError
 
 SAMPLES_DIRECTORY = Path(__file__).resolve().parents[2] / "test"
 INPUT_PICTURE = SAMPLES_DIRECTORY / "input.png"
+INPUT_KEY = "verify/input.png"
+"""Where that picture lies in the output bucket."""
 
 _SAMPLES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "sdwebui": {"v1alpha1": ("t2i", "i2i"), "v1alpha2": ("t2i", "i2i", "extra-single-image")},
@@ -19,6 +22,9 @@ _SAMPLES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "flux": {"v1alpha2": ("flux-t2i", "flux-i2i", "flux-inpaint", "flux-edit")},
 }
 """Names of the sample files by runtime type and API version."""
+
+SAMPLE_CHECKPOINT = "v1-5-pruned-emaonly.safetensors"
+"""The checkpoint that the sample files name."""
 
 _S3_PLACEHOLDER = "${INPUT_S3_URL}"
 _HTTP_PLACEHOLDER = "${INPUT_HTTP_URL}"
@@ -89,6 +95,46 @@ def samples_for(
         there_are = ", ".join(_task_type(one) for one in samples)
         raise VerifyError(f"No sample of {runtime_type} is {' or '.join(task_types or ())}; there are {there_are}.")
     return wanted
+
+
+def samples_of(
+    catalog: RuntimeCatalog,
+    runtimes: Iterable[DeployedRuntime] | None = None,
+    *,
+    api_version: str | None = None,
+    checkpoint: str | None = None,
+    task_types: Collection[str] | None = None,
+) -> list[Sample]:
+    """The samples of every runtime; of v1alpha1 those that name a checkpoint which leads to exactly this runtime.
+
+    Args:
+        catalog: All runtimes of the platform.
+        runtimes: Those whose samples are wanted; None wants all.
+        api_version: The one version that is wanted; None wants all.
+        checkpoint: Checkpoint to ask for; None asks for the runtime's own, or the samples'.
+        task_types: Those that are wanted; None wants all.
+
+    Raises:
+        VerifyError: There are none.
+    """
+    samples = []
+    for runtime in catalog if runtimes is None else runtimes:
+        wanted = checkpoint or runtime.model_filename or SAMPLE_CHECKPOINT
+        versions = ["v1alpha2"]
+        if runtime.runtime_type.v1alpha1_task_types and catalog.for_checkpoint(wanted) == runtime:
+            versions.append("v1alpha1")
+        for version in versions:
+            if api_version in (None, version):
+                samples += [
+                    sample
+                    for sample in samples_for(runtime.type, version, runtime=runtime.name, checkpoint=wanted)
+                    if (runtime.card is None or _task_type(sample) in runtime.task_types)
+                    and (task_types is None or _task_type(sample) in task_types)
+                ]
+    if not samples:
+        asked = " ".join(filter(None, (api_version, " or ".join(task_types or ()))))
+        raise VerifyError(f"No runtime of {', '.join(catalog.names)} has a sample{asked and f' for {asked}'}.")
+    return samples
 
 
 def _read(sample: Sample) -> Any:

@@ -12,7 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from deploy.verify.errors import VerifyError
 
-_DEFAULT_STACK_FILE = Path(__file__).resolve().parents[2] / ".local" / "stack.json"
+DEFAULT_STACK_FILE = Path(__file__).resolve().parents[2] / ".local" / "stack.json"
 _KEY_ID = re.compile(r"\bid\s*==\s*[`'\"]+([A-Za-z0-9]+)[`'\"]|--api-key[ =]+['\"]?([A-Za-z0-9]+)")
 
 
@@ -71,7 +71,7 @@ def enter_local_stack(environ: MutableMapping[str, str]) -> dict[str, Any]:
     Raises:
         VerifyError: None runs.
     """
-    stack = read_local_stack(Path(environ.get("STACK_FILE") or _DEFAULT_STACK_FILE))
+    stack = read_local_stack(Path(environ.get("STACK_FILE") or DEFAULT_STACK_FILE))
     # Nothing of a real account may take part in a local run, whatever profile or proxy the caller has set.
     for name in [name for name in environ if name.startswith("AWS_")]:
         del environ[name]

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -15,10 +16,9 @@ from contract.objects import s3_url
 from deploy.verify.errors import VerifyError
 from deploy.verify.notices import NoticeQueue
 from deploy.verify.pictures import Picture, PictureError, fetch_picture
-from deploy.verify.samples import INPUT_PICTURE, InputLinks, Request, Sample, make_request
+from deploy.verify.samples import INPUT_KEY, INPUT_PICTURE, InputLinks, Request, Sample, make_request
 from deploy.verify.target import Target
 
-_INPUT_KEY = "verify/input.png"
 _LINK_LIFETIME_S = 3600
 _POST_TIMEOUT_S = 35.0
 """API Gateway answers after 29 seconds at the latest."""
@@ -50,7 +50,7 @@ def verify(
         target: The platform.
         samples: What to post.
         wait_s: Seconds after which a task without a notice has failed; a first GPU node takes minutes.
-        stop: Ends the waiting early when set.
+        stop: Ends the waiting early when set; samples without an outcome by then have none.
 
     Raises:
         VerifyError: The platform cannot be reached or used at all.
@@ -60,45 +60,59 @@ def verify(
         # Links signed the old way lead nowhere in newer regions and with a KMS key.
         s3 = target.client("s3", config=Config(signature_version="s3v4"))
         links = _upload_input(s3, target.bucket)
-        requests = [make_request(sample, links) for sample in samples]
+        unposted = deque(make_request(sample, links) for sample in samples)
         with NoticeQueue(target) as notices:
             waiting: dict[str, tuple[Request, float]] = {}
-            for request in requests:
-                posted_at = time.monotonic()
-                problem = _post(target, request)
-                if problem is None:
-                    waiting[request.task_id] = request, posted_at
-                else:
-                    yield Outcome(request=request, problem=problem)
             deadline = time.monotonic() + wait_s
-            while waiting and time.monotonic() < deadline and not stop.is_set():
-                for notice in notices.receive():
-                    if notice.id in waiting:
-                        request, posted_at = waiting.pop(notice.id)
-                        yield _judge(s3, request, notice, time.monotonic() - posted_at)
-            for request, _ in waiting.values():
-                yield Outcome(request=request, problem=f"no notice within {wait_s:g} seconds")
+            post_at = 0.0
+            while (unposted or waiting) and not stop.is_set():
+                now = time.monotonic()
+                if unposted and now >= post_at:
+                    answer = _post(target, unposted[0])
+                    retry_after_s = _retry_after_s(answer)
+                    if retry_after_s is not None and now + retry_after_s < deadline:
+                        post_at = now + retry_after_s
+                        continue
+                    request = unposted.popleft()
+                    if answer.status_code == httpx.codes.OK:
+                        waiting[request.task_id] = request, now
+                    else:
+                        yield Outcome(request=request, problem=f"refused with {answer.status_code}: {_message(answer)}")
+                elif now >= deadline:
+                    break
+                else:
+                    for notice in notices.receive():
+                        if notice.id in waiting:
+                            request, posted_at = waiting.pop(notice.id)
+                            yield _judge(s3, request, notice, time.monotonic() - posted_at)
+            if not stop.is_set():
+                for request, _ in waiting.values():
+                    yield Outcome(request=request, problem=f"no notice within {wait_s:g} seconds")
     except (BotoCoreError, ClientError) as exc:
         raise VerifyError(f"AWS refused: {exc}") from exc
 
 
 def _upload_input(s3: Any, bucket: str) -> InputLinks:
-    s3.put_object(Bucket=bucket, Key=_INPUT_KEY, Body=INPUT_PICTURE.read_bytes(), ContentType="image/png")
-    address = {"Bucket": bucket, "Key": _INPUT_KEY}
+    s3.put_object(Bucket=bucket, Key=INPUT_KEY, Body=INPUT_PICTURE.read_bytes(), ContentType="image/png")
+    address = {"Bucket": bucket, "Key": INPUT_KEY}
     http = s3.generate_presigned_url("get_object", Params=address, ExpiresIn=_LINK_LIFETIME_S)
-    return InputLinks(s3=s3_url(bucket, _INPUT_KEY), http=http)
+    return InputLinks(s3=s3_url(bucket, INPUT_KEY), http=http)
 
 
-def _post(target: Target, request: Request) -> str | None:
-    """Post a request; return what is wrong with the answer."""
+def _post(target: Target, request: Request) -> httpx.Response:
     url = f"{target.endpoint}/{request.sample.api_version}"
     try:
-        answer = httpx.post(url, json=request.body, headers={"x-api-key": target.api_key}, timeout=_POST_TIMEOUT_S)
+        return httpx.post(url, json=request.body, headers={"x-api-key": target.api_key}, timeout=_POST_TIMEOUT_S)
     except httpx.HTTPError as exc:
         raise VerifyError(f"{target.endpoint} does not answer: {exc}") from exc
-    if answer.status_code == httpx.codes.OK:
+
+
+def _retry_after_s(answer: httpx.Response) -> float | None:
+    """When a throttled or busy API wants the request again, in seconds; None where it does not say."""
+    if answer.status_code not in (httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE):
         return None
-    return f"refused with {answer.status_code}: {_message(answer)}"
+    text = answer.headers.get("Retry-After", "")
+    return float(text) if text.isascii() and text.isdigit() else None
 
 
 def _message(answer: httpx.Response) -> str:

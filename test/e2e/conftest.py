@@ -16,8 +16,8 @@ import pytest
 
 from contract.config_file import load_config
 from deploy.verify.notices import NoticeQueue
+from deploy.verify.samples import samples_of
 from deploy.verify.target import Target, local_target
-from local.demo import demo_samples
 
 ROOT = Path(__file__).resolve().parents[2]
 _LAST_WORDS = "All samples at once"
@@ -169,7 +169,7 @@ def notices(platform: LocalUp) -> Iterator[NoticeQueue]:
 
 @pytest.fixture(scope="session")
 def samples() -> list[Any]:
-    return demo_samples(load_config(ROOT / "config.yaml"))
+    return samples_of(load_config(ROOT / "config.yaml").catalog)
 
 
 @pytest.fixture

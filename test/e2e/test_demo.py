@@ -1,5 +1,6 @@
 import os
 import re
+import signal
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -37,9 +38,10 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
 def test_it_exits_with_0_and_saves_one_picture_per_sample(demo: tuple[Path, Any]) -> None:
     directory, ended = demo
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    assert {path.name for path in (directory / "out").iterdir()} == set(PICTURES)
+    (run,) = [path for path in (directory / "out").iterdir() if path.is_dir()]
+    assert {path.name for path in run.glob("*.png")} == set(PICTURES)
     for name in PICTURES:
-        with Image.open(directory / "out" / name) as image:
+        with Image.open(run / name) as image:
             image.load()
             assert min(image.size) >= 512
 
@@ -49,6 +51,36 @@ def test_its_table_names_task_api_runtime_seconds_and_file(demo: tuple[Path, Any
     rows = [line.split() for line in ended.stdout.splitlines() if line.rstrip().endswith(".png")]
     assert {Path(file).name: (task, api, runtime) for task, api, runtime, _, file in rows} == PICTURES
     assert all(0 < float(seconds) < 30 for _, _, _, seconds, _ in rows)
+
+
+def test_it_ends_with_a_contact_sheet_of_all_pictures(demo: tuple[Path, Any]) -> None:
+    directory, ended = demo
+    index = directory / "out" / "index.html"
+    assert ended.stdout.rstrip().endswith(f"All pictures on one page: {index}")
+    page = index.read_text()
+    assert all(f"/{name}" in page for name in PICTURES)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_says_how_far_it_came_and_names_no_failures(tmp_path: Path, number: signal.Signals) -> None:
+    command = [str(ROOT / ".venv/bin/python"), "-m", "local", "demo", f"--out={tmp_path / 'out'}"]
+    with subprocess.Popen(
+        [*command, f"--state={tmp_path / 'state'}"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as demo:
+        assert demo.stdout is not None
+        lines = iter(demo.stdout.readline, "")
+        assert any("Posting 6 requests" in line for line in lines)
+        demo.send_signal(number)
+        rest = list(lines)
+    assert demo.returncode == 130
+    assert re.fullmatch(rf"Interrupted; \d of 6 pictures (is|are) in {tmp_path / 'out'}/\S+/\n", rest[-1])
+    assert "failed" not in "".join(rest)
+    assert "Traceback" not in "".join(rest)
+    assert (tmp_path / "out" / "index.html").exists()
 
 
 def test_its_progress_is_plain_text_where_there_is_no_terminal(demo: tuple[Path, Any]) -> None:

@@ -33,9 +33,10 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
 def test_it_exits_with_0_and_saves_what_each_model_draws(demo: tuple[Path, Any]) -> None:
     directory, ended = demo
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    assert {path.name for path in (directory / "out").iterdir()} == PICTURES
+    (run,) = [path for path in (directory / "out").iterdir() if path.is_dir()]
+    assert {path.name for path in run.glob("*.png")} == PICTURES
     for name in PICTURES:
-        with Image.open(directory / "out" / name) as image:
+        with Image.open(run / name) as image:
             image.load()
             assert max(image.size) == 512
 

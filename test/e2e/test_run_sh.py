@@ -20,9 +20,14 @@ def run_sh(directory: Path, **variables: str) -> subprocess.CompletedProcess[str
 @pytest.mark.parametrize(
     ("variables", "task_types"),
     [
-        ({}, ["text-to-image", "image-to-image", "extra-single-image"]),
+        ({}, ["text-to-image", "image-to-image", "extra-single-image", "text-to-image", "image-to-image", "pipeline"]),
+        (
+            {"RUNTIME_TYPE": "sdwebui", "API_VERSION": "v1alpha2"},
+            ["text-to-image", "image-to-image", "extra-single-image"],
+        ),
+        ({"RUNTIME_NAME": "comfyruntime"}, ["pipeline"]),
         ({"API_VERSION": "v1alpha1"}, ["text-to-image", "image-to-image"]),
-        ({"TASK_TYPES": "image-to-image, edit"}, ["image-to-image"]),
+        ({"TASK_TYPES": "image-to-image, edit"}, ["image-to-image", "image-to-image"]),
         ({"RUNTIME_TYPE": "comfyui", "RUNTIME_NAME": "comfyruntime"}, ["pipeline"]),
     ],
 )

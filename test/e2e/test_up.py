@@ -1,11 +1,16 @@
+import itertools
 import os
 import re
+import shlex
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -80,12 +85,14 @@ def test_the_curl_line_works_when_pasted_and_the_picture_it_names_can_be_fetched
     assert '"id_task":"first-picture"' in answer.stdout
     deadline = time.monotonic() + 20
     while not (
-        shown := re.search(r"^notices +\| first-picture succeeded: (\S+)$", up.printed.read_text(), re.MULTILINE)
+        shown := re.search(r"^notices +\| first-picture: \d+\.\d s, (\S+)$", up.printed.read_text(), re.MULTILINE)
     ):
         assert time.monotonic() < deadline, up.printed.read_text()
         time.sleep(0.1)
     picture = subprocess.run(["curl", "-sSf", shown.group(1)], capture_output=True, timeout=30, check=True)
     assert picture.stdout.startswith(b"\x89PNG")
+    head = subprocess.run(["curl", "-sSI", shown.group(1)], capture_output=True, timeout=30, check=True, text=True)
+    assert head.stdout.startswith("HTTP/1.1 200")
 
 
 def test_throttle_and_stage_come_from_the_configuration(start_up: Callable[..., Any], small_config: Path) -> None:
@@ -162,7 +169,14 @@ def test_faults_of_the_configuration_are_listed_with_their_lines(tmp_path: Path)
     [
         (("--config=/nowhere/config.yaml",), "/nowhere/config.yaml: No such file or directory"),
         (("--runtime-url=elsewhere=http://127.0.0.1:1",), "there is no runtime elsewhere; there are sdruntime"),
-        (("--runtime-url=sdruntime",), "give NAME=http://host:port"),
+        (("--runtime-url=sdruntime",), "write NAME=URL, as in sdruntime=http://HOST:PORT"),
+        (("--runtime-url=http://gpu:7860",), "write NAME=URL, as in sdruntime=http://gpu:7860"),
+        (("--runtime-url=https://gpu/?a=b",), "write NAME=URL, as in sdruntime=https://gpu/?a=b"),
+        (("--runtime-url=sdruntime=gpu:7860",), "'gpu:7860' is no URL; write sdruntime=http://HOST:PORT"),
+        (("--runtime-url=sdruntime=http://gpu:99999",), "'http://gpu:99999' is no URL"),
+        (("--host=no.such.host.invalid",), "HOST=no.such.host.invalid is no address of this machine"),
+        (("--key-file=/dev/null",), "/dev/null holds no API key"),
+        (("--key-file=/",), "/: Is a directory"),
     ],
 )
 def test_a_wrong_command_line_is_explained(tmp_path: Path, arguments: tuple[str, ...], words: str) -> None:
@@ -175,5 +189,81 @@ def test_a_wrong_command_line_is_explained(tmp_path: Path, arguments: tuple[str,
 def test_a_second_platform_on_the_same_state_is_refused(platform: Any) -> None:
     ended = run_local("up", "--port=0", "--aws-port=0", f"--state={platform.state}")
     assert ended.returncode == 1
-    assert "A platform already runs" in ended.stderr
+    pid = platform.stack["Pid"]
+    assert f"A platform already runs at {platform.stack['FrontApiEndpoint']} (process {pid}" in ended.stderr
+    assert f"kill {pid}" in ended.stderr
     assert (platform.state / "stack.json").exists()
+
+
+def test_the_command_that_a_second_platform_is_told_starts_one(platform: Any, small_config: Path) -> None:
+    url = "--runtime-url=only=http://127.0.0.1:1"
+    ended = run_local("up", f"--config={small_config}", f"--state={platform.state}", url)
+    words = shlex.split(ended.stderr.rpartition("beside it: ")[2])
+    assert words[:3] == ["make", "up", f"CONFIG={small_config}"]
+    with subprocess.Popen(
+        words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    ) as make:
+        assert make.stdout is not None
+        printed = list(itertools.takewhile(lambda line: "All samples at once" not in line, make.stdout))
+        os.killpg(make.pid, signal.SIGINT)
+        make.stdout.read()
+    port = next(word.partition("=")[2] for word in words if word.startswith("PORT="))
+    shutil.rmtree(ROOT / ".local" / port)
+    assert f"  Endpoint  http://127.0.0.1:{port}/prod/\n" in printed
+    assert "  only uses http://127.0.0.1:1, which does not answer yet; its agent waits for it\n" in [
+        f"  {line}" for line in printed
+    ]
+
+
+@pytest.mark.parametrize("port", ["99999", "-1", "abc", "", "8000.5"])
+def test_what_is_no_port_is_named(port: str) -> None:
+    ended = run_local("up", f"--port={port}")
+    assert ended.returncode == 2
+    assert f"{port!r} is no port; give 1 to 65535" in ended.stderr
+
+
+def test_the_key_of_a_file_is_taken_and_stays_over_a_restart(
+    start_up: Callable[..., Any], small_config: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "key").write_text("a-key-of-my-own\n")
+    up = start_up(f"--config={small_config}", f"--key-file={tmp_path / 'key'}", "--host=0.0.0.0")
+    up.wait_ready()
+    assert up.target.api_key == "a-key-of-my-own"
+    assert up.post({}).status_code == 400
+    assert "from elsewhere: http://" in up.printed.read_text()
+
+
+def test_a_picture_is_one_line_and_the_rest_is_quiet(start_up: Callable[..., Any], small_config: Path) -> None:
+    up = start_up(f"--config={small_config}")
+    up.wait_ready()
+    up.post({"task": {"metadata": {"id": "x", "runtime": "elsewhere", "tasktype": "text-to-image"}, "content": {}}})
+    with NoticeQueue(up.target) as notices:
+        answer, _ = up.draw(notices, runtime="only")
+    deadline = time.monotonic() + 20
+    while f"| {answer['id_task']}: " not in up.printed.read_text():
+        assert time.monotonic() < deadline, up.printed.read_text()
+        time.sleep(0.05)
+    streamed = up.printed.read_text().partition("test/run.sh\n")[2].splitlines()
+    lines = [line.partition("| ")[2] for line in streamed if line and " | " in line]
+    assert not any(line.startswith(("INFO", "{", "ERROR", "Traceback")) for line in lines)
+    assert any(" 400 " in line and "task.metadata.runtime" in line for line in lines)
+
+
+def test_a_server_without_its_api_is_named_with_the_option_that_it_needs(
+    start_up: Callable[..., Any], small_config: Path
+) -> None:
+    class NoApi(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_error(404)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), NoApi) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        up = start_up(f"--config={small_config}", f"--runtime-url=only={url}")
+        up.wait_ready()
+        server.shutdown()
+    words = f"only uses {url}, which answers 404 to /sdapi/v1/memory; SD WebUI needs --api"
+    assert words in up.printed.read_text()

@@ -28,6 +28,9 @@ class Platform:
         self.topic = NOTICE_TOPIC_ARN
         self.status = 200
         self.answer: Any = {}
+        self.headers: dict[str, str] = {}
+        self.first: list[int] = []
+        self.posts = 0
         self.notices: list[dict[str, Any]] = []
         self.requests: list[dict[str, Any]] = []
         self.endpoint = ""
@@ -80,9 +83,17 @@ def platform(aws_endpoint: str) -> Iterator[Platform]:
     class Door(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            platform.posts += 1
+            if platform.posts <= len(platform.first):
+                self.send_response(platform.first[platform.posts - 1])
+                self.send_header("Retry-After", "1")
+                self.end_headers()
+                return
             if platform.status == 200:
                 platform.accept(body)
             self.send_response(platform.status)
+            for name, value in platform.headers.items():
+                self.send_header(name, value)
             self.end_headers()
             self.wfile.write(json.dumps(platform.answer).encode())
 
@@ -138,6 +149,31 @@ def test_a_refusal_is_shown_with_all_its_faults(platform: Platform) -> None:
     platform.answer = {"error": {"code": "invalid_request", "message": "The request has 2 faults.", "details": details}}
     (outcome,) = platform.run()
     assert outcome.problem == "refused with 400: task.content.steps must be a number; is odd"
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_throttled_or_busy_api_is_asked_again_when_it_says(platform: Platform, status: int) -> None:
+    platform.client("s3").put_object(Bucket=BUCKET, Key="a.png", Body=PNG)
+    platform.notices = [{"image_url": [f"s3://{BUCKET}/a.png"]}]
+    platform.first = [status, status]
+    (outcome,) = platform.run(wait_s=30)
+    assert outcome.problem is None
+    assert platform.posts == 3
+
+
+@pytest.mark.parametrize("headers", [{}, {"Retry-After": "soon"}, {"Retry-After": "3600"}])
+def test_one_that_does_not_say_when_in_time_has_refused(platform: Platform, headers: dict[str, str]) -> None:
+    platform.status, platform.headers = 429, headers
+    platform.answer = {"error": {"code": "throttled", "message": "This key has used up its quota.", "details": []}}
+    (outcome,) = platform.run()
+    assert outcome.problem == "refused with 429: This key has used up its quota."
+    assert platform.posts == 1
+
+
+def test_what_is_stopped_has_no_outcome(platform: Platform) -> None:
+    stopped = threading.Event()
+    stopped.set()
+    assert platform.run(wait_s=60, stop=stopped) == []
 
 
 @pytest.mark.parametrize("answer", [{"message": "Forbidden"}, "text", []])

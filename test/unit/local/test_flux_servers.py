@@ -13,8 +13,8 @@ from aiohttp.test_utils import TestServer
 
 from contract.config import Config, ConfigError, parse_config
 from contract.flux.options import ModelOptions
+from deploy.verify.samples import samples_of
 from local import platform
-from local.demo import demo_samples
 from local.demo_flux import ModelsError, real_model, tiny_models
 from local.output import PartOutput
 from local.parts import FluxServer, Layout, server_part, server_probe
@@ -149,7 +149,7 @@ def test_the_demo_makes_tiny_models_once_and_asks_each_for_what_it_does(tmp_path
     for runtime in demo.config.models_runtime:
         assert runtime.model is not None
         assert (models / runtime.model.where / "model_index.json").exists()
-    posted = {(one.runtime, one.name) for one in demo_samples(demo.config)}
+    posted = {(one.runtime, one.name) for one in samples_of(demo.config.catalog)}
     assert {("pictures", "flux-inpaint"), ("edits", "flux-edit")} <= posted
     assert ("pictures", "flux-edit") not in posted
 
@@ -173,6 +173,7 @@ def test_the_demo_takes_a_model_of_ones_own_under_its_profile(tmp_path: Path) ->
 
 @pytest.mark.parametrize(("profile", "shown"), [("flux-schnell", True), ("flux-kontext", True), ("flux-fill", False)])
 def test_the_first_request_is_one_that_a_runtime_takes_without_a_picture(profile: str, shown: bool) -> None:
-    stack = Stack(endpoint="http://e/", api_key="k", aws_endpoint="http://a", logs=Path("logs"))
-    words = _first_request(config_of(profile=profile).catalog, stack)
+    catalog = config_of(profile=profile).catalog
+    stack = Stack(endpoint="http://e/", api_key="k", aws_endpoint="http://a", logs=Path("logs"), runtimes=catalog)
+    words = _first_request(catalog, stack)
     assert ("text-to-image" in words) is shown

@@ -155,6 +155,28 @@ async def test_the_event_has_the_documented_form(start: StartGateway) -> None:
     json.dumps(event)
 
 
+async def test_a_refusal_is_logged_with_what_is_wrong(start: StartGateway, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    details = [{"field": "task.content.steps", "problem": "must be a number"}, {"field": "", "problem": "is odd"}]
+    body = json.dumps({"error": {"code": "invalid_request", "message": "2 faults.", "details": details}})
+    client = await start(Door(ANSWER | {"statusCode": 400, "body": body}))
+    await client.post("/dev/v1alpha2", headers={"x-api-key": KEY})
+    await client.post("/dev/v1alpha2")
+    refused, unknown = caplog.records[-2:]
+    assert (refused.levelname, unknown.levelname) == ("WARNING", "WARNING")
+    assert refused.getMessage().endswith("ms: task.content.steps must be a number; is odd")
+    assert "x-api-key header is missing" in unknown.getMessage()
+
+
+@pytest.mark.parametrize("body", ["", "text", "[]", '{"error": "x"}', '{"error": {"details": [1]}}'])
+async def test_an_error_of_another_shape_is_logged_without_a_reason(
+    start: StartGateway, caplog: pytest.LogCaptureFixture, body: str
+) -> None:
+    client = await start(Door(ANSWER | {"statusCode": 500, "body": body}))
+    assert (await client.post("/dev/v1alpha2", headers={"x-api-key": KEY})).status == 500
+    assert caplog.records[-1].getMessage().endswith(" ms")
+
+
 async def test_what_is_not_there_is_null_in_the_event(start: StartGateway) -> None:
     door = Door()
     client = await start(door)

@@ -1,0 +1,100 @@
+"""Mends moto's SNS, which delivers to all subscribers one after the other and stops at the first that fails.
+
+SNS delivers to each by itself: a queue that is gone, or a receiver that does not answer, costs nobody else a notice.
+Its HTTP deliveries have headers of their own, and the certificate of their signature can be fetched.
+"""
+
+import json
+import logging
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import requests
+from moto.sns.models import Subscription
+
+from local.sandbox import REGION
+
+_SNS_HOST = f"sns.{REGION}.amazonaws.com"
+_CERTIFICATE = "/SimpleNotificationService-"
+_SNS_SCOPE = f"AWS4-HMAC-SHA256 Credential=local/20000101/{REGION}/sns/aws4_request"
+"""What a signed request would say: moto tells its services apart by that, and not by paths."""
+_HTTP_TIMEOUT_S = 15.0
+"""As long as SNS waits for a receiver."""
+_HTTP_AT_ONCE = 16
+
+logger = logging.getLogger(__name__)
+
+_Start = Callable[..., Any]
+
+
+def mend_subscriptions(endpoint: str) -> None:
+    """Put the mended delivery in place of moto's, for this process.
+
+    Args:
+        endpoint: Where this process listens; certificates are fetched there.
+    """
+    patched: Any = Subscription
+    deliver, get_post_data = patched.publish, patched.get_post_data
+    senders = ThreadPoolExecutor(_HTTP_AT_ONCE, thread_name_prefix="sns-http")
+
+    def publish(subscription: Any, message: str, message_id: str, **options: Any) -> None:
+        if subscription.protocol in ("http", "https"):
+            senders.submit(_attempt, subscription, _post, message, message_id, **options)
+        else:
+            _attempt(subscription, deliver, message, message_id, **options)
+
+    def post_data(subscription: Any, *arguments: Any, **options: Any) -> dict[str, Any]:
+        data: dict[str, Any] = get_post_data(subscription, *arguments, **options)
+        data["SigningCertURL"] = data["SigningCertURL"].replace(f"https://{_SNS_HOST}", endpoint)
+        return data
+
+    patched.publish, patched.get_post_data = publish, post_data
+
+
+def serves_certificates(app: Callable[[dict[str, Any], _Start], Iterable[bytes]]) -> Any:
+    """A WSGI application that also serves certificates, which nobody signs a request for."""
+
+    def application(environ: dict[str, Any], start_response: _Start) -> Iterable[bytes]:
+        if environ["PATH_INFO"].startswith(_CERTIFICATE):
+            environ["HTTP_AUTHORIZATION"] = _SNS_SCOPE
+        return app(environ, start_response)
+
+    return application
+
+
+def _attempt(subscription: Any, deliver: Callable[..., None], *arguments: Any, **options: Any) -> None:
+    try:
+        deliver(subscription, *arguments, **options)
+    except Exception as exc:  # noqa: BLE001
+        # Whatever one subscriber's trouble is, the others get theirs.
+        reason = getattr(exc, "message", None) or f"{type(exc).__name__}: {exc}"
+        logger.warning("not delivered to %s (%s)", subscription.endpoint, reason)
+
+
+def _post(subscription: Any, message: str, message_id: str, **options: Any) -> None:
+    """Post a notice as SNS does.
+
+    Raises:
+        requests.RequestException: The receiver does not take it.
+    """
+    attributes = options.get("message_attributes")
+    matcher = subscription._filter_policy_matcher
+    if matcher is not None and not matcher.matches(attributes, message):
+        return
+    headers = {
+        "Content-Type": "text/plain; charset=UTF-8",
+        "User-Agent": "Amazon Simple Notification Service Agent",
+        "x-amz-sns-message-type": "Notification",
+        "x-amz-sns-message-id": message_id,
+        "x-amz-sns-topic-arn": subscription.topic.arn,
+        "x-amz-sns-subscription-arn": subscription.arn,
+    }
+    if str(subscription.attributes.get("RawMessageDelivery")).lower() == "true":
+        headers["x-amz-sns-rawdelivery"] = "true"
+        body = message
+    else:
+        data = subscription.get_post_data(message, message_id, options.get("subject"), message_attributes=attributes)
+        body = json.dumps(data)
+    answer = requests.post(subscription.endpoint, data=body.encode(), headers=headers, timeout=_HTTP_TIMEOUT_S)
+    answer.raise_for_status()

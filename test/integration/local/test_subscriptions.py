@@ -1,0 +1,194 @@
+"""SNS of the local platform: each subscriber gets its notices whatever the others do."""
+
+import base64
+import json
+import queue
+import threading
+import uuid
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import boto3
+import httpx
+import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.x509 import load_pem_x509_certificate
+
+from local.aws import NOTICE_TOPIC_ARN, OUTPUT_BUCKET, queue_url
+from local.sandbox import ACCOUNT, REGION
+
+_PATIENCE_S = 20
+
+
+class Notices:
+    """The topic of notices, and queues that hear it."""
+
+    def __init__(self, endpoint: str) -> None:
+        self.endpoint = endpoint
+        self.subscriptions: list[str] = []
+
+    def client(self, service: str) -> Any:
+        return boto3.client(
+            service,
+            endpoint_url=self.endpoint,
+            region_name=REGION,
+            aws_access_key_id="local",
+            aws_secret_access_key="local",
+        )
+
+    def subscribe(self, protocol: str, endpoint: str, **attributes: str) -> str:
+        options = {"TopicArn": NOTICE_TOPIC_ARN, "Protocol": protocol, "Endpoint": endpoint}
+        arn = self.client("sns").subscribe(**options, Attributes=attributes, ReturnSubscriptionArn=True)
+        self.subscriptions.append(str(arn["SubscriptionArn"]))
+        return self.subscriptions[-1]
+
+    def queue(self) -> str:
+        name = f"hears-{uuid.uuid4().hex}"
+        self.client("sqs").create_queue(QueueName=name)
+        self.subscribe("sqs", f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}")
+        return queue_url(self.endpoint, name)
+
+    def publish(self, message: str = "a notice", **attributes: str) -> None:
+        given = {name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()}
+        self.client("sns").publish(TopicArn=NOTICE_TOPIC_ARN, Message=message, MessageAttributes=given)
+
+    def receive(self, url: str) -> dict[str, Any]:
+        (message,) = self.client("sqs").receive_message(QueueUrl=url, WaitTimeSeconds=_PATIENCE_S)["Messages"]
+        envelope: dict[str, Any] = json.loads(message["Body"])
+        return envelope
+
+
+@pytest.fixture
+def notices(aws_endpoint: str) -> Iterator[Notices]:
+    notices = Notices(aws_endpoint)
+    yield notices
+    for arn in notices.subscriptions:
+        notices.client("sns").unsubscribe(SubscriptionArn=arn)
+
+
+class Receiver:
+    """A webhook of ours, which keeps what comes, and answers when it may."""
+
+    def __init__(self) -> None:
+        self.received: queue.Queue[tuple[dict[str, str], str]] = queue.Queue()
+        self.may_answer = threading.Event()
+        self.may_answer.set()
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+                receiver.received.put(({name.lower(): value for name, value in self.headers.items()}, body))
+                receiver.may_answer.wait()
+                self.send_response(200)
+                self.end_headers()
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/notices"
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    receiver = Receiver()
+    threading.Thread(target=receiver.server.serve_forever, daemon=True).start()
+    yield receiver
+    receiver.may_answer.set()
+    receiver.server.shutdown()
+    receiver.server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("protocol", "endpoint"),
+    [
+        ("sqs", f"arn:aws:sqs:{REGION}:{ACCOUNT}:never-made"),
+        ("sqs", f"arn:aws:sqs:eu-west-1:{ACCOUNT}:elsewhere"),
+        ("lambda", f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:gone"),
+        ("http", "http://127.0.0.1:1/nobody"),
+        ("https", "https://no.such.host.invalid/"),
+        ("email", "you@example.com"),
+    ],
+)
+def test_a_subscriber_that_cannot_be_reached_costs_the_others_nothing(
+    notices: Notices, protocol: str, endpoint: str
+) -> None:
+    notices.subscribe(protocol, endpoint)
+    url = notices.queue()
+    notices.publish()
+    assert notices.receive(url)["Message"] == "a notice"
+
+
+def test_nor_does_a_queue_that_is_deleted_without_unsubscribing(notices: Notices) -> None:
+    deleted, kept = notices.queue(), notices.queue()
+    notices.client("sqs").delete_queue(QueueUrl=deleted)
+    notices.publish()
+    assert notices.receive(kept)["Message"] == "a notice"
+
+
+def test_nor_does_a_receiver_that_does_not_answer(notices: Notices, receiver: Receiver) -> None:
+    receiver.may_answer.clear()
+    notices.subscribe("http", receiver.url)
+    url = notices.queue()
+    notices.publish()
+    assert notices.receive(url)["Message"] == "a notice"
+
+
+def test_a_webhook_gets_the_headers_that_sns_sends(notices: Notices, receiver: Receiver) -> None:
+    arn = notices.subscribe("http", receiver.url)
+    notices.publish(runtime="only")
+    headers, body = receiver.received.get(timeout=_PATIENCE_S)
+    envelope = json.loads(body)
+    assert headers["content-type"] == "text/plain; charset=UTF-8"
+    assert headers["x-amz-sns-message-type"] == envelope["Type"] == "Notification"
+    assert headers["x-amz-sns-message-id"] == envelope["MessageId"]
+    assert headers["x-amz-sns-topic-arn"] == envelope["TopicArn"] == NOTICE_TOPIC_ARN
+    assert headers["x-amz-sns-subscription-arn"] == arn
+    assert envelope["Message"] == "a notice"
+    assert envelope["MessageAttributes"]["runtime"]["Value"] == "only"
+
+
+def test_raw_delivery_is_the_message_alone(notices: Notices, receiver: Receiver) -> None:
+    notices.subscribe("http", receiver.url, RawMessageDelivery="true")
+    notices.publish('{"id": "x"}')
+    headers, body = receiver.received.get(timeout=_PATIENCE_S)
+    assert headers["x-amz-sns-rawdelivery"] == "true"
+    assert body == '{"id": "x"}'
+
+
+def test_a_webhooks_filter_holds(notices: Notices, receiver: Receiver) -> None:
+    notices.subscribe("http", receiver.url, FilterPolicy='{"result": ["false"]}')
+    notices.publish("good", result="true")
+    notices.publish("bad", result="false")
+    _, body = receiver.received.get(timeout=_PATIENCE_S)
+    assert json.loads(body)["Message"] == "bad"
+
+
+def test_the_certificate_of_a_signature_is_found_where_the_notice_says(notices: Notices) -> None:
+    url = notices.queue()
+    notices.publish()
+    envelope = notices.receive(url)
+    assert envelope["SigningCertURL"].startswith(f"{notices.endpoint}/SimpleNotificationService-")
+    certificate = load_pem_x509_certificate(httpx.get(envelope["SigningCertURL"]).content)
+    signed = [(name, envelope[name]) for name in ("Message", "MessageId", "Timestamp", "TopicArn", "Type")]
+    key = certificate.public_key()
+    assert isinstance(key, rsa.RSAPublicKey)
+    text = "".join(f"{name}\n{value}\n" for name, value in signed)
+    key.verify(base64.b64decode(envelope["Signature"]), text.encode(), padding.PKCS1v15(), hashes.SHA256())
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_anybody_on_this_machine_can_read_a_picture_and_ask_for_its_headers(notices: Notices, method: str) -> None:
+    notices.client("s3").put_object(Bucket=OUTPUT_BUCKET, Key="a.png", Body=b"12345", ContentType="image/png")
+    answer = httpx.request(method, f"{notices.endpoint}/{OUTPUT_BUCKET}/a.png")
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"] == "image/png"
+    assert answer.headers["Content-Length"] == "5"
+
+
+def test_the_samples_input_is_there_from_the_first(notices: Notices) -> None:
+    answer = httpx.get(f"{notices.endpoint}/{OUTPUT_BUCKET}/verify/input.png")
+    assert answer.content.startswith(b"\x89PNG")

@@ -1,0 +1,122 @@
+"""The files of a demo and the page that shows them."""
+
+import json
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+from contract.config import Config, parse_config
+from deploy.verify.pictures import Picture
+from deploy.verify.samples import InputLinks, Sample, make_request
+from deploy.verify.verification import Outcome
+from local.demo_output import DemoOutput
+
+CONFIG = {
+    "stackName": "s",
+    "modelBucketArn": "arn:aws:s3:::models",
+    "modelsRuntime": [
+        {"name": "one", "namespace": "a", "type": "sdwebui", "dynamicModel": True},
+        {"name": "flows", "namespace": "b", "type": "comfyui"},
+    ],
+}
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def config() -> Config:
+    return parse_config(CONFIG)
+
+
+def outcome(name: str = "t2i", version: str = "v1alpha2", runtime: str = "one", **changes: Any) -> Outcome:
+    request = make_request(
+        Sample(name=name, api_version=version, runtime=runtime), InputLinks(s3="s3://gone/x", http="http://gone/x")
+    )
+    picture = Picture(url="s3://b/x.png", extension="png", content=PNG)
+    return Outcome(request=request, **{"seconds": 1.25, "pictures": (picture,)} | changes)
+
+
+def output(out: Path, asked: int = 1, platform: str | None = "make up") -> DemoOutput:
+    return DemoOutput(out, config(), asked=asked, platform=platform)
+
+
+class Page(HTMLParser):
+    """What a browser would load and show."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.open_runs: list[bool] = []
+        self.text = ""
+        self.feed(file.read_text())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        self.links += [str(found[name]) for name in ("src", "href") if name in found]
+        if tag == "details":
+            self.open_runs.append("open" in found)
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_every_run_has_a_directory_of_its_own_and_the_page_shows_all(tmp_path: Path) -> None:
+    for _ in range(3):
+        one = output(tmp_path)
+        one.save(outcome())
+        index = one.write_sheet()
+    assert len({file.parent for file in tmp_path.glob("*/t2i.png")}) == 3
+    page = Page(index)
+    assert index == tmp_path / "index.html"
+    assert page.open_runs == [True, False, False]
+    assert len(page.links) == 3 * 3  # the picture, the link around it, and the request
+    assert all((tmp_path / link).is_file() for link in page.links)
+
+
+def test_a_card_has_prompt_seconds_and_a_command_that_posts_the_request_again(tmp_path: Path) -> None:
+    one = output(tmp_path)
+    one.save(outcome())
+    page = Page(one.write_sheet())
+    file = one.run.directory / "t2i.json"
+    for words in ("text-to-image", "A dog", "1.2 s", "while make up runs", "http://127.0.0.1:8000/dev/v1alpha2"):
+        assert words in page.text
+    assert f"-d @{file}" in page.text
+    assert json.loads(file.read_text())["task"]["metadata"]["runtime"] == "one"
+
+
+def test_the_prompt_of_a_workflow_and_of_the_old_api_are_found(tmp_path: Path) -> None:
+    one = output(tmp_path)
+    one.save(outcome("pipeline", runtime="flows"))
+    one.save(outcome("i2i", "v1alpha1"))
+    one.save(outcome("extra-single-image"))
+    prompts = [entry.prompt for entry in one.run.entries]
+    assert prompts[0].startswith("beautiful scenery")
+    assert prompts[1].startswith("cat wizard")
+    assert prompts[2] == ""
+
+
+def test_inputs_of_a_saved_request_are_those_that_make_up_has(tmp_path: Path) -> None:
+    one = output(tmp_path)
+    one.save(outcome("i2i"))
+    one.save(outcome("i2i", "v1alpha1"))
+    old, new = [json.loads((one.run.directory / entry.request).read_text()) for entry in one.run.entries]
+    assert old["task"]["content"]["init_images"] == ["s3://sd-on-eks-output/verify/input.png"]
+    assert new["alwayson_scripts"]["image_link"] == "http://127.0.0.1:5566/sd-on-eks-output/verify/input.png"
+
+
+def test_a_failure_and_what_was_interrupted_are_told(tmp_path: Path) -> None:
+    one = output(tmp_path, asked=3)
+    one.save(outcome(pictures=(), seconds=None, problem="the <b>server</b> broke"))
+    one.save(outcome("i2i"))
+    page = Page(one.write_sheet())
+    assert one.pictures == 1
+    assert "the <b>server</b> broke" in page.text
+    assert "1 of 3 requests drawn, 1 interrupted" in page.text
+
+
+def test_files_that_are_no_run_do_no_harm(tmp_path: Path) -> None:
+    for number, content in enumerate(["", "[]", "{}", '{"started": 1}']):
+        (tmp_path / f"other-{number}").mkdir()
+        (tmp_path / f"other-{number}" / "run.json").write_text(content)
+    (tmp_path / "picture.png").write_bytes(PNG)
+    one = output(tmp_path)
+    one.save(outcome())
+    assert Page(one.write_sheet()).open_runs == [True]
