@@ -59,7 +59,7 @@ def runtime_faults(runtimes: list[Any]) -> Iterator[Fault]:
         loads_checkpoint = runtime_type is not None and runtime_type.loads_checkpoint
         if runtime_type is not None:
             yield from _foreign_keys(runtime, runtime_type, at)
-        if loads_checkpoint and not checkpoint and runtime.get("dynamicModel") is not True:
+        if loads_checkpoint and not checkpoint and runtime.get("dynamicModel") in (None, "", False):
             yield Fault(f"{at}.modelFilename", "is required unless dynamicModel is true")
         if isinstance(checkpoint, str) and checkpoint:
             if not checkpoint.lower().endswith(CHECKPOINT_SUFFIXES):

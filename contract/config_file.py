@@ -5,7 +5,7 @@ from pathlib import Path
 import yaml
 
 from contract.config import Config, ConfigError, parse_config
-from contract.faults import Fault, field_path
+from contract.faults import Fault, field_path, shown
 
 
 class ConfigFileError(ConfigError):
@@ -19,7 +19,7 @@ class ConfigFileError(ConfigError):
     def __str__(self) -> str:
         count = f"{len(self.faults)} fault{'s' if len(self.faults) > 1 else ''}"
         rows = [
-            f"  line {self.line(fault)}: {fault.field} {fault.problem}".rstrip()
+            f"  line {self.line(fault)}: {fault.field or 'the file'} {fault.problem}"
             for fault in sorted(self.faults, key=self.line)
         ]
         return "\n".join([f"{self.path} has {count}:", *rows])
@@ -39,15 +39,19 @@ def load_config(path: Path) -> Config:
         ConfigFileError: The file is not YAML, or has faults.
         OSError: The file cannot be read.
     """
-    text = path.read_text(encoding="utf-8")
+    raw = path.read_bytes()
     lines: dict[str, int] = {}
     try:
+        text = raw.decode("utf-8")
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         duplicates = list(_index_lines(node, (), lines)) if node is not None else []
         data = yaml.safe_load(text)
-    except yaml.MarkedYAMLError as exc:
-        where = exc.problem_mark or exc.context_mark
-        raise ConfigFileError(path, [Fault("", str(exc.problem))], {"": where.line + 1 if where else 1}) from exc
+    except UnicodeDecodeError as exc:
+        line = raw.count(b"\n", 0, exc.start) + 1
+        raise ConfigFileError(path, [Fault("", f"is not UTF-8 (byte {exc.start})")], {"": line}) from exc
+    except (yaml.YAMLError, RecursionError) as exc:
+        line = _line_of(exc)
+        raise ConfigFileError(path, [Fault("", _yaml_problem(exc, text, line))], {"": line}) from exc
     try:
         config = parse_config(data)
     except ConfigError as exc:
@@ -55,6 +59,43 @@ def load_config(path: Path) -> Config:
     if duplicates:
         raise ConfigFileError(path, duplicates, lines)
     return config
+
+
+_YAML_PROBLEMS = {
+    "expected <block end>": "does not fit under the lines above it; keys of one section begin in the same column",
+    "mapping values are not allowed": "has a colon too many, or is indented further than the line above it; "
+    "a text with a colon in it stands in quotes",
+    "found character '\\t'": "is indented with a tab; indent with blanks",
+    "cannot start any token": "begins with a character that means something in YAML; put the text in quotes",
+    "could not find expected ':'": "is no key with a value; after a key come a colon and a blank",
+    "expected ',' or": "has a bracket that is not closed, or a comma is missing",
+    "unexpected end of stream": "has a quote that is not closed",
+    "unknown escape character": "has a backslash in double quotes; use single quotes",
+    "undefined alias": "begins a text with *; put the text in quotes",
+    "expected alphabetic or numeric character": "begins a text with * or &; put the text in quotes",
+    "constructor for the tag": "has a tag, as !Ref, which means nothing here",
+    "unhashable key": "has a list or an object as a key; a text with { or [ in it stands in quotes",
+    "another document": "begins a second document; the file holds one",
+    "expected the node content": "lacks a value; a text that begins with one of ,]}%@` stands in quotes",
+    "special characters are not allowed": "holds a control character",
+}
+"""Words of PyYAML's, and what they mean to whoever wrote the line."""
+
+
+def _line_of(error: Exception) -> int:
+    mark = None
+    if isinstance(error, yaml.MarkedYAMLError):
+        mark = error.problem_mark or error.context_mark
+    return mark.line + 1 if mark else 1
+
+
+def _yaml_problem(error: Exception, text: str, line: int) -> str:
+    if isinstance(error, RecursionError):
+        return "is nested too deeply"
+    said = str(getattr(error, "problem", None) or error)
+    words = next((words for known, words in _YAML_PROBLEMS.items() if known in said), "cannot be read as YAML")
+    seen = next(iter(text.splitlines()[line - 1 : line]), "").strip()
+    return f"{words}: {shown(seen)}" if seen else words
 
 
 def _index_lines(node: yaml.Node, at: tuple[str | int, ...], lines: dict[str, int]) -> list[Fault]:

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -173,6 +174,58 @@ def test_a_file_that_is_no_yaml_is_reported_with_its_line(tmp_path):
     path.write_text("stackName: a\nmodelsRuntime: [\n")
     with pytest.raises(ConfigFileError, match="line 3"):
         load_config(path)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("  - a: 1", "does not fit"),
+        ("stackName: a: b", "colon"),
+        ("\tkey: 1", "indented with a tab"),
+        ("key: @x", "in quotes"),
+        ("key: %x", "in quotes"),
+        ("key: `x", "in quotes"),
+        ("key", "a colon and a blank"),
+        ("key: [1, 2", "bracket"),
+        ('key: "x', "quote that is not closed"),
+        ("key: 'x", "quote that is not closed"),
+        ('key: "\\d"', "backslash"),
+        ("key: *x", "begins a text with *"),
+        ("key: *", "in quotes"),
+        ("key: !Ref x", "tag"),
+        ("{a: 1}: x", "as a key"),
+        ("--- b", "second document"),
+        ("key: ]", "in quotes"),
+        ("key: \x01", "control character"),
+        ("key: " + "[" * 3000 + "]" * 3000, "nested too deeply"),
+    ],
+)
+def test_a_line_that_is_no_yaml_is_told_in_words_of_its_author(tmp_path, line, words):
+    path = tmp_path / "config.yaml"
+    path.write_text(MINIMAL + line + "\n" + "other: 1\n")
+    with pytest.raises(ConfigFileError) as caught:
+        load_config(path)
+    (fault,) = caught.value.faults
+    assert words in fault.problem
+    assert not re.search("block|stream|token|node|constructor|alias", fault.problem)
+
+
+@pytest.mark.parametrize("raw", [b"\xff", "ä".encode("latin-1"), "a: 1".encode("utf-16")])
+def test_a_file_that_is_not_utf_8_is_told_with_its_first_such_byte_and_its_line(tmp_path, raw):
+    path = tmp_path / "config.yaml"
+    path.write_bytes(b"# one\n# two\nkey: " + raw + b"\n")
+    with pytest.raises(ConfigFileError, match=r"line 3: the file is not UTF-8 \(byte 17\)"):
+        load_config(path)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("dynamicModel", "true"), ("dynamicModel", "false"), ("disabled", "yes"), ("dynamicModel", "True")],
+)
+def test_quotes_around_a_truth_value_are_named_and_nothing_else(key, value):
+    changes = {key: value, **({"modelFilename": ""} if key == "dynamicModel" else {})}
+    problem = f'must be true or false without quotes, not "{value}"'
+    assert faults(with_runtime(**changes)) == {f"modelsRuntime[0].{key}": problem}
 
 
 @pytest.mark.parametrize("text", ["", "[]", "hello", "1", "null"])
