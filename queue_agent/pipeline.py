@@ -4,7 +4,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -103,7 +103,8 @@ class Pipeline:
             memory = TaskMemory(share, self.inputs)
             memory.has_content(len(message.body))
             job = ClaimedJob(message, assignment, deadlines, Stages(self.telemetry), memory)
-            async with _beside(self._prepare(job)) as preparation:
+            server, over = self.execution.server, False
+            async with _beside(self._prepare(job), lambda prepared: server.discard(prepared, over=over)) as preparation:
                 match await self._claim(job, received_s):
                     case Held(left_s=left_s):
                         # Nobody may have it: an agent that vanished, or could not give it back, leaves such a lease.
@@ -116,7 +117,7 @@ class Pipeline:
                     case Claim() as claim:
                         self.telemetry.annotate(attempt=claim.attempt)
                         job = job.in_generation(claim.generation)
-                        await self._keep(job, claim, received_s, place, preparation)
+                        over = await self._keep(job, claim, received_s, place, preparation)
 
     async def _claim(self, job: ClaimedJob, received_s: float) -> Claim | Held | Ended | None:
         """Claim the job; None where the table does not answer and the message is given back."""
@@ -136,8 +137,8 @@ class Pipeline:
 
     async def _keep(
         self, job: ClaimedJob, claim: Claim, received_s: float, place: Place, preparation: asyncio.Task[Any]
-    ) -> None:
-        """Keep a claimed job until it is done or given back."""
+    ) -> bool:
+        """Keep a claimed job until it is done or given back; whether it is done."""
         lease = Lease(
             queue=self.queue,
             jobs=self.jobs,
@@ -149,9 +150,10 @@ class Pipeline:
         )
         async with lease:
             try:
-                await self._do(job, lease, place, preparation)
+                return await self._do(job, lease, place, preparation)
             except LeaseLost as exc:
                 logger.warning("dropped: %s", exc)
+                return False
             except asyncio.CancelledError:
                 # A job that was running when its server was lost may be what killed it; a stopped agent proves nothing.
                 blameless = not (lease.begun and self.execution.watch.lost.is_set())
@@ -159,7 +161,7 @@ class Pipeline:
                 logger.info("given back")
                 raise
 
-    async def _do(self, job: ClaimedJob, lease: Lease, place: Place, preparation: asyncio.Task[Any]) -> None:
+    async def _do(self, job: ClaimedJob, lease: Lease, place: Place, preparation: asyncio.Task[Any]) -> bool:
         try:
             notice = await self._outcome(job, lease, place, preparation)
             await self.endings.conclude(job, lease, notice)
@@ -171,6 +173,9 @@ class Pipeline:
         except Exception as exc:
             logger.exception("the agent failed")
             await self._retry(job, lease, InternalFault(f"The agent failed ({type(exc).__name__})."))
+        else:
+            return True
+        return False
 
     async def _retry(self, job: ClaimedJob, lease: Lease, fault: PassingFault) -> None:
         if fault.counts:
@@ -228,13 +233,13 @@ def _check_start(job: ClaimedJob, claim: Claim) -> None:
 
 
 @asynccontextmanager
-async def _beside(work: Any) -> AsyncIterator[asyncio.Task[Any]]:
-    """Do some work beside the context; what is not done by its end is cancelled, and an unclaimed failure forgotten."""
+async def _beside(work: Any, discard: Callable[[Any], None]) -> AsyncIterator[asyncio.Task[Any]]:
+    """Do some work beside the context; at its end what is not done is cancelled, and what came of it is discarded."""
     task = asyncio.create_task(work, name="prepare")
     try:
         yield task
     finally:
         task.cancel()
         await asyncio.wait({task})
-        if not task.cancelled():
-            task.exception()
+        if not task.cancelled() and task.exception() is None:
+            discard(task.result())

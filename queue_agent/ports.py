@@ -360,6 +360,9 @@ class ModelServer(Protocol):
     async def interrupt(self, job: str, claim: int) -> None:
         """Stop a job that ``run`` no longer waits for, or withdraw it if it has not begun."""
 
+    def discard(self, prepared: Any, *, over: bool) -> None:
+        """Begin to rid the server of what a job left there; unless it is over, another claim may adopt its results."""
+
     async def aclose(self) -> None:
         """Give connections back."""
 

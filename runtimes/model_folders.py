@@ -65,18 +65,20 @@ CHECKPOINT_FOLDER = "Stable-diffusion"
 """The one folder that must exist."""
 
 
-def comfyui_model_paths(models: Path) -> str:
+def comfyui_model_paths(models: Path, custom_nodes: Path) -> str:
     """Write the content of ComfyUI's extra_model_paths.yaml, as JSON, which is YAML too.
 
     Args:
         models: Where the model bucket is mounted. A folder that is not there does no harm.
+        custom_nodes: A further folder of custom nodes.
     """
     folders: dict[str, list[str]] = {}
     for folder in MODEL_FOLDERS:
         for model_type in folder.comfyui_types:
             folders.setdefault(model_type, []).append(folder.name)
     entries = {model_type: "\n".join(names) for model_type, names in folders.items()}
-    return json.dumps({"model-bucket": {"base_path": str(models), **entries}}, indent=2)
+    paths = {"model-bucket": {"base_path": str(models), **entries}, "platform": {"custom_nodes": str(custom_nodes)}}
+    return json.dumps(paths, indent=2)
 
 
 def sdwebui_arguments(models: Path) -> list[str]:

@@ -13,14 +13,15 @@ from runtimes.model_folders import comfyui_model_paths
 
 PORT = 8080
 ADDRESS = "0.0.0.0"  # noqa: S104 (the kubelet probes from the node; the NetworkPolicy keeps others away)
+CUSTOM_NODES = Path(__file__).parent / "custom_nodes"
 WORK_FOLDERS = ("input", "output", "temp", "user", "frontend")
 
 
 def prepare(models: Path, work: Path) -> None:
-    """Make the folders that ComfyUI writes to, and say where the models are."""
+    """Make the folders that ComfyUI writes to, and say where the models and the platform's own node are."""
     for folder in WORK_FOLDERS:
         (work / folder).mkdir(parents=True, exist_ok=True)
-    (work / "extra_model_paths.yaml").write_text(comfyui_model_paths(models))
+    (work / "extra_model_paths.yaml").write_text(comfyui_model_paths(models, CUSTOM_NODES))
 
 
 def command(work: Path, extra: Sequence[str]) -> list[str]:
@@ -52,7 +53,10 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> None:
     prepare(Path(environ.get("MODELS_DIR") or "/opt/ml/code/models"), work)
     line = command(work, arguments)
     os.chdir(environ.get("COMFYUI_DIR") or "/opt/comfyui")
-    os.execv(line[0], line)  # noqa: S606 (ComfyUI takes this process's place, and with it its signals)
+    # The custom node imports this package, which ComfyUI's own folder does not hold.
+    paths = [str(Path(__file__).resolve().parents[2]), *filter(None, [environ.get("PYTHONPATH")])]
+    own = {**environ, "PYTHONPATH": os.pathsep.join(paths)}
+    os.execve(line[0], line, own)  # noqa: S606 (ComfyUI takes this process's place, and with it its signals)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +13,8 @@ from runtimes.sdwebui.__main__ import SETTINGS
 
 PRINTER = """
 import json, os, sys
-print(json.dumps({"arguments": sys.argv[1:], "pid": os.getpid(), "folder": os.getcwd()}))
+said = {"arguments": sys.argv[1:], "pid": os.getpid(), "folder": os.getcwd(), "paths": os.environ.get("PYTHONPATH")}
+print(json.dumps(said))
 """
 
 
@@ -157,10 +159,18 @@ def test_comfyui_reads_weights_without_mmap(comfyui):
 def test_comfyui_finds_the_bucket_and_writes_only_below_its_work_folder(comfyui):
     _, said, _ = comfyui.start()
     paths = json.loads((comfyui.work / "extra_model_paths.yaml").read_text())
-    assert [entry["base_path"] for entry in paths.values()] == [str(comfyui.models)]
+    assert paths["model-bucket"]["base_path"] == str(comfyui.models)
+    assert Path(paths["platform"]["custom_nodes"], "discard.py").is_file()
     assert value_of(said["arguments"], "--extra-model-paths-config") == str(comfyui.work / "extra_model_paths.yaml")
     for kind in ("input", "output", "temp", "user"):
         folder = value_of(said["arguments"], f"--{kind}-directory")
         assert folder == str(comfyui.work / kind)
         assert (comfyui.work / kind).is_dir()
     assert value_of(said["arguments"], "--database-url").startswith(f"sqlite:///{comfyui.work}/")
+
+
+def test_comfyui_finds_the_package_that_its_custom_node_imports(comfyui):
+    _, said, _ = comfyui.start(PYTHONPATH="/mine")
+    own, theirs = said["paths"].split(os.pathsep)
+    assert Path(own, "runtimes", "comfyui", "removal.py").is_file()
+    assert theirs == "/mine"

@@ -39,13 +39,13 @@ def test_uploads_go_to_folders_that_the_servers_read():
 
 
 def test_comfyuis_file_is_yaml_that_reaches_every_folder():
-    (entry,) = yaml.safe_load(comfyui_model_paths(Path("/models"))).values()
+    entry, _ = yaml.safe_load(comfyui_model_paths(Path("/models"), Path("/nodes"))).values()
     assert entry.pop("base_path") == "/models"
     assert {name for value in entry.values() for name in value.split("\n")} == set(NAMES)
 
 
 def test_comfyui_finds_checkpoints_where_sdwebui_finds_them():
-    (entry,) = json.loads(comfyui_model_paths(Path("/models"))).values()
+    entry, _ = json.loads(comfyui_model_paths(Path("/models"), Path("/nodes"))).values()
     assert entry["checkpoints"] == CHECKPOINT_FOLDER
 
 

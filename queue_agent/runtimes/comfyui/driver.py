@@ -20,7 +20,9 @@ from queue_agent.ports import Capacity, Inputs, Output, Result, RunSignals, Work
 from queue_agent.runtimes.client import Answer, ModelServerClient, read_json, write_json
 from queue_agent.runtimes.comfyui.events import EventStream, PromptWatch
 from queue_agent.runtimes.comfyui.history import SavedFile, check_ending, has_other_results, refusal, saved_files
+from queue_agent.runtimes.comfyui.leftovers import UPLOAD_FOLDER, Leftovers
 from queue_agent.runtimes.comfyui.workflow import Workflow, file_sites, inputs_in, workflow_of
+from queue_agent.runtimes.wording import shorten
 from queue_agent.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -32,9 +34,9 @@ _RECORDED_S = 0.05
 _FIRST_LOOK_S = 0.01
 """Looks at a history that does not hold it yet come ever later."""
 _CONNECT_S = 5.0
-_UPLOAD_FOLDER = "task-inputs"
 _MODELS_FOLDER = "3d"
 """Nodes that load a mesh take those alone that lie below it."""
+_NO_PATHS = frozenset({".", ".."})
 
 
 class ComfyUI:
@@ -52,6 +54,7 @@ class ComfyUI:
         scheme = "wss" if client.base_url.scheme == "https" else "ws"
         url = (client.base_url / "ws").with_scheme(scheme).with_query(clientId=self._client_id)
         self._events = EventStream(str(url))
+        self._leftovers = Leftovers(client)
         self._declarations: dict[str, Any] = {}
 
     @classmethod
@@ -72,7 +75,11 @@ class ComfyUI:
             for site in file_sites(workflow, texts, await self._declaration(class_type))
         ]
         fetched = await inputs.fetch([site.input for site in sites]) if sites else {}
-        names = {text: await self._upload(media) for text, media in fetched.items()}
+        try:
+            names = {text: await self._upload(media, workflow) for text, media in fetched.items()}
+        except BaseException:
+            self._leftovers.discard(workflow.uploads)
+            raise
         for site in sites:
             site.replace(names[site.input.text])
         return workflow
@@ -123,8 +130,15 @@ class ComfyUI:
         for number in range(max(1, claim - 1), claim + 1):
             await self._withdraw(_prompt_id(job, number))
 
+    def discard(self, prepared: Workflow, *, over: bool) -> None:
+        """Remove what a job left on the server; unless it is over, its results stay for its next claim to adopt."""
+        if not over:
+            self._leftovers.keep(prepared.prompt_id)
+        self._leftovers.discard(prepared.uploads, prepared.prompt_id if over else None)
+
     async def aclose(self) -> None:
         """Give connections back."""
+        await self._leftovers.aclose()
         await self._events.aclose()
         await self._client.aclose()
 
@@ -156,6 +170,7 @@ class ComfyUI:
             "client_id": self._client_id,
             "prompt_id": prompt_id,
             "extra_data": workflow.extra_data,
+            **({} if workflow.targets is None else {"partial_execution_targets": workflow.targets}),
         }
         response = await self._client.send(
             "POST",
@@ -164,14 +179,14 @@ class ComfyUI:
             headers={"Content-Type": "application/json"},
         )
         if response.status != HTTPStatus.OK:
-            raise refusal(response.status, _json_or_none(response))
+            raise refusal(response.status, _json_or_none(response), workflow.graph)
         answer = read_json(response.body)
         if not isinstance(answer, dict) or answer.get("prompt_id") != prompt_id:
             raise ModelServerFault("The model server does not take the job's own id; ComfyUI 0.3.44 or later does.")
         if answer.get("node_errors"):
             # Only the valid part of the workflow would run; what was asked for cannot come.
             await self._withdraw(prompt_id)
-            raise refusal(response.status, answer)
+            raise refusal(response.status, answer, workflow.graph)
 
     async def _wait(self, prompt_id: str, watch: PromptWatch) -> dict[str, Any]:
         """Wait for the job's entry in the history: the websocket says when to look, a timer when it says nothing."""
@@ -214,10 +229,11 @@ class ComfyUI:
             for file in saved_files(entry, workflow)
         ]
         outputs += [Output(picture, workflow.seed_of(node_id)) for node_id, picture in watch.pictures]
-        if workflow.sends_pictures_by_websocket and not watch.pictures:
+        if workflow.sends_pictures_by_websocket and not watch.pictures and not watch.blocked:
             raise ModelServerFault("The websocket closed before the pictures came.")
         if not outputs and not has_other_results(entry):
-            raise NoOutput("The workflow ended and saved nothing; let it end in a node that saves.")
+            reasons = f" ({shorten('; '.join(watch.blocked))})" if watch.blocked else ""
+            raise NoOutput(f"The workflow ended and saved nothing{reasons}; let it end in a node that saves.")
         answer = {"outputs": entry.get("outputs"), "status": entry.get("status")}
         return Result(outputs=outputs, parameters=workflow.graph, answer=answer)
 
@@ -228,10 +244,12 @@ class ComfyUI:
                 raise ModelServerFault(f"The model server answers {answer.status} to a file it has saved.")
             yield answer.chunks
 
-    async def _upload(self, media: Media) -> str:
-        """Upload a file under a name made of its content, so that two jobs never meet under one name."""
+    async def _upload(self, media: Media, workflow: Workflow) -> str:
+        """Upload a file under a name made of its content, so that two jobs that share a name share the content."""
         name = f"{hashlib.sha256(media.data).hexdigest()[:32]}.{media.extension}"
-        folder = _UPLOAD_FOLDER if media.is_media else f"{_MODELS_FOLDER}/{_UPLOAD_FOLDER}"
+        folder = UPLOAD_FOLDER if media.is_media else f"{_MODELS_FOLDER}/{UPLOAD_FOLDER}"
+        workflow.uploads.append(f"{folder}/{name}")
+        await self._leftovers.hold(workflow.uploads[-1])
         form = aiohttp.FormData({"type": "input", "subfolder": folder, "overwrite": "true"})
         form.add_field("image", media.data, filename=name, content_type=media.content_type)
         response = await self._client.send("POST", "upload/image", data=form)
@@ -241,6 +259,8 @@ class ComfyUI:
         return "/".join(filter(None, (answer.get("subfolder"), answer["name"])))
 
     async def _declaration(self, class_type: str) -> dict[str, Any]:
+        if class_type in _NO_PATHS:
+            return {}  # no class has such a name, and a client takes it for another path
         if class_type not in self._declarations:
             info = await self._client.get_json(f"object_info/{quote(class_type, safe='')}")
             declaration = info.get(class_type) if isinstance(info, dict) else None

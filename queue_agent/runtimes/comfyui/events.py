@@ -17,6 +17,7 @@ from websockets.exceptions import WebSocketException
 from contract import strict_json
 from queue_agent.ports import RunSignals
 from queue_agent.runtimes.comfyui.workflow import WEBSOCKET_CLASS, Workflow
+from queue_agent.runtimes.wording import shorten
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +28,8 @@ _PREVIEW_IMAGE_WITH_METADATA = 4
 _SIGNS_OF_LIFE = ("execution_start", "executing", "progress")
 _PROGRESS_OF_ALL, _KIND_CHARS = '"progress_state"', 40
 """Of the most frequent and longest event only that it came is used; its kind stands at its beginning."""
+_BLOCKED = "ExecutionBlocked"
+"""The type of an execution_error that is no ending: one node is passed over with all that it feeds; the others run."""
 _ENDINGS = ("execution_success", "execution_error", "execution_interrupted")
 
 
@@ -38,6 +41,7 @@ class PromptWatch:
         ended: Set when the server says that the job is over.
         recorded: Set when the server says, thereafter, that the job is in its history.
         fraction: How far its present node is, where that node tells.
+        blocked: Why nodes were passed over, in their words.
         pictures: Pictures that came through the socket, with the node that sent each.
     """
 
@@ -46,6 +50,7 @@ class PromptWatch:
         self.ended = asyncio.Event()
         self.recorded = asyncio.Event()
         self.fraction: float | None = None
+        self.blocked: list[str] = []
         self.pictures: list[tuple[str, bytes]] = []
         self._signals = signals
         self._begun = False
@@ -157,7 +162,10 @@ class EventStream:
         if watch is None:
             return
         self.told += 1
-        if kind == "executing" and node_id is None:
+        if kind == "execution_error" and data.get("exception_type") == _BLOCKED:
+            watch.begin()
+            watch.blocked.append(shorten(str(data.get("exception_message"))))
+        elif kind == "executing" and node_id is None:
             watch.end()
             watch.recorded.set()
         elif kind in _ENDINGS:

@@ -2,11 +2,15 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 from queue_agent.errors import AgentError, ExecutionFailed, ModelServerFault, Rejected
-from queue_agent.runtimes.comfyui.workflow import Workflow
-from queue_agent.runtimes.wording import is_out_of_room, shorten
+from queue_agent.runtimes.comfyui.workflow import Workflow, cycle_in
+from queue_agent.runtimes.wording import is_out_of_room, shorten, shorten_name
+
+_OF_THE_WORKFLOW = frozenset({HTTPStatus.OK, HTTPStatus.BAD_REQUEST})
+_NOT_SAVED = frozenset({"temp", "input"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,22 +50,30 @@ def check_ending(entry: Mapping[str, Any]) -> None:
 
 
 def saved_files(entry: Mapping[str, Any], workflow: Workflow) -> Iterator[SavedFile]:
-    """All files that a job saved, in the order of the graph's nodes, each once; temporary ones left out.
+    """All files that a job saved, in the order of the graph's nodes, each once.
+
+    Temporary ones are left out, and those that a node only shows because it has read them.
+    """
+    position = {node_id: index for index, node_id in enumerate(workflow.graph)}
+    seen = set()
+    for file in sorted(listed_files(entry), key=lambda file: position.get(file.node_id, len(position))):
+        identity = tuple(file.parameters.values())
+        if file.parameters["type"] not in _NOT_SAVED and identity not in seen:
+            seen.add(identity)
+            yield file
+
+
+def listed_files(entry: Mapping[str, Any]) -> Iterator[SavedFile]:
+    """All files that the history names for a job, of whatever type.
 
     They stand under any key: images, gifs, audio, video, …
     """
-    position = {node_id: index for index, node_id in enumerate(workflow.graph)}
     outputs: dict[str, Any] = entry.get("outputs") or {}
-    seen = set()
-    for node_id in sorted(outputs, key=lambda node_id: position.get(node_id, len(position))):
-        for items in (outputs[node_id] or {}).values():
+    for node_id, output in outputs.items():
+        for items in (output or {}).values():
             for item in items if isinstance(items, list) else ():
-                if not isinstance(item, dict) or not item.get("filename") or item.get("type") == "temp":
-                    continue
-                parameters = {key: str(item.get(key) or "") for key in ("filename", "subfolder", "type")}
-                identity = tuple(parameters.values())
-                if identity not in seen:
-                    seen.add(identity)
+                if isinstance(item, dict) and item.get("filename"):
+                    parameters = {key: str(item.get(key) or "") for key in ("filename", "subfolder", "type")}
                     yield SavedFile(node_id, parameters)
 
 
@@ -74,20 +86,37 @@ def has_other_results(entry: Mapping[str, Any]) -> bool:
     return False
 
 
-def refusal(status: int, body: Any) -> AgentError:
-    """Read what /prompt answered when it did not take a workflow, or not all of it."""
-    if not isinstance(body, dict):
+def refusal(status: int, body: Any, graph: Mapping[str, Any]) -> AgentError:
+    """Read what /prompt answered when it did not take a workflow, or not all of it.
+
+    Args:
+        status: The answer's status.
+        body: Its JSON; None where it has none.
+        graph: The workflow's nodes.
+    """
+    if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.PROXY_AUTHENTICATION_REQUIRED}:
+        return ModelServerFault(f"The model server answers {status}: the agent's API_BASE_URL leads to a login.")
+    # ComfyUI says what is wrong with a workflow in 400; what else stands before it speaks of other things.
+    if not isinstance(body, dict) or status not in _OF_THE_WORKFLOW or not (body.get("error") or _errors_in(body)):
         return ModelServerFault(f"The model server answers {status} to a workflow.")
     problems = [
-        f"{node.get('class_type')} (node {node_id}): {error.get('message')}: {error.get('details')}".rstrip(": ")
-        for node_id, node in (body.get("node_errors") or {}).items()
-        for error in node.get("errors", ())
+        f"{shorten_name(str(node.get('class_type')))} (node {shorten_name(str(node_id))}): "
+        f"{error.get('message')}: {error.get('details')}".rstrip(": ")
+        for node_id, node in _errors_in(body).items()
+        for error in node.get("errors") or ()
     ]
     if not problems:
         error = body.get("error")
         error = error if isinstance(error, dict) else {"message": error}
         problems = [f"{error.get('message')}: {error.get('details') or ''}".rstrip(": ")]
+        if cycle := cycle_in(graph):
+            problems.append(f"nodes feed each other in a circle: {' → '.join(map(shorten_name, cycle))}")
     return Rejected(shorten("; ".join(problems)))
+
+
+def _errors_in(body: Mapping[str, Any]) -> dict[str, Any]:
+    errors = body.get("node_errors")
+    return {key: node for key, node in errors.items() if isinstance(node, dict)} if isinstance(errors, dict) else {}
 
 
 def _messages(entry: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -12,10 +12,15 @@ from queue_agent.errors import InvalidTask
 from queue_agent.inputs.inline import is_reference
 from queue_agent.inputs.links import InputSite
 from queue_agent.ports import Input, units_of
+from queue_agent.runtimes.wording import MAX_NAME_CHARS, shorten, shorten_name
 
 WEBSOCKET_CLASS = "SaveImageWebsocket"
 """The node whose pictures come through the websocket alone."""
 
+_TARGETS = "partial_execution_targets"
+_BESIDE_PROMPT = ("extra_data", _TARGETS, "client_id", "prompt_id", "number", "front")
+"""What ComfyUI reads beside the graph; the last four are the platform's to set."""
+_RUN_INPUT = "sd_on_eks_run"
 _SEED_INPUTS = ("seed", "noise_seed")
 _UPLOADS: Mapping[str, tuple[str, ...]] = {
     "image_upload": ("image",),
@@ -36,10 +41,16 @@ class Workflow:
     Attributes:
         graph: Nodes by id.
         extra_data: What the client sends beside the graph, as ``extra_pnginfo``.
+        targets: The output nodes that are to run; None runs all.
+        uploads: Files on the server that stand for its links.
+        prompt_id: What it runs under on the server; None before it runs.
     """
 
     graph: dict[str, Any]
     extra_data: dict[str, Any] = field(default_factory=dict)
+    targets: list[str] | None = None
+    uploads: list[str] = field(default_factory=list)
+    prompt_id: str | None = None
 
     def class_of(self, node_id: str) -> str | None:
         """The class of a node."""
@@ -54,12 +65,17 @@ class Workflow:
     def name_files_after(self, prompt_id: str) -> None:
         """Put every file that the workflow saves into a folder of its own.
 
-        The server answers a graph that it has run before from its cache, files and all; this way no two runs share one.
+        The server answers a graph that it has run before from its cache, with files that may be gone; this way no two
+        runs share one. A node whose files cannot be named here gets an input that it does not read, so that it runs.
         """
-        for node in self.graph.values():
+        self.prompt_id = prompt_id
+        feeding = {str(value[0]) for node in self.graph.values() for value in _node_links(node)}
+        for node_id, node in self.graph.items():
             prefix = node["inputs"].get("filename_prefix")
             if isinstance(prefix, str):
                 node["inputs"]["filename_prefix"] = f"{prompt_id}/{prefix}"
+            elif prefix is not None or node_id not in feeding:
+                node["inputs"][_RUN_INPUT] = prompt_id
 
     @property
     def steps(self) -> float:
@@ -94,9 +110,36 @@ class Workflow:
                     seed = node["inputs"].get(name)
                     if isinstance(seed, int):
                         return seed
-                upstream += [str(value[0]) for value in node["inputs"].values() if isinstance(value, list) and value]
+                upstream += [str(value[0]) for value in _node_links(node)]
             level = upstream
         return None
+
+
+def cycle_in(graph: Mapping[str, Any]) -> list[str]:
+    """Nodes that feed each other in a circle, the first one again at the end; empty where there is no circle."""
+    sources = {
+        node_id: [str(value[0]) for value in _node_links(node) if str(value[0]) in graph]
+        for node_id, node in graph.items()
+    }
+    done: set[str] = set()
+    for start in graph:
+        way, open_sources = [start], [iter(sources[start])]
+        while way:
+            source = next(open_sources[-1], None)
+            if source is None:
+                done.add(way.pop())
+                open_sources.pop()
+            elif source in way:
+                return [*way[way.index(source) :], source][::-1]
+            elif source not in done:
+                way.append(source)
+                open_sources.append(iter(sources[source]))
+    return []
+
+
+def _node_links(node: Mapping[str, Any]) -> Iterator[list[Any]]:
+    """The inputs of a node that are fed by others."""
+    return (value for value in node["inputs"].values() if isinstance(value, list) and value)
 
 
 def _shapes(name: str, value: Any) -> bool:
@@ -112,15 +155,36 @@ def workflow_of(task: Task) -> Workflow:
     if task.metadata.tasktype != "pipeline":
         raise InvalidTask(f"ComfyUI has no task type {task.metadata.tasktype}; it has pipeline.")
     content = copy.deepcopy(task.content or {})
-    graph, extra_data = content, None
+    graph, beside = content, {}
     prompt = content.get("prompt")
     if isinstance(prompt, dict) and "class_type" not in prompt:
-        graph, extra_data = prompt, content.get("extra_data")
+        graph, beside = prompt, {key: value for key, value in content.items() if key != "prompt"}
     for node_id, node in graph.items():
-        if not (isinstance(node, dict) and isinstance(node.get("inputs"), dict) and node.get("class_type")):
-            raise InvalidTask(f"Node {node_id} of the workflow has no class_type or no inputs.")
+        if not (isinstance(node, dict) and isinstance(node.get("inputs"), dict) and _is_class(node.get("class_type"))):
+            raise InvalidTask(
+                f"Node {shorten_name(node_id)} of the workflow has no inputs, or no class_type of at most "
+                f"{MAX_NAME_CHARS} characters."
+            )
+    if unknown := [shorten_name(key) for key in beside if key not in _BESIDE_PROMPT]:
+        raise InvalidTask(f"Beside prompt stands {shorten(', '.join(unknown))}; known are {', '.join(_BESIDE_PROMPT)}.")
+    extra_data = beside.get("extra_data")
     # The server's worker dies of an extra_data that is no object.
-    return Workflow(graph, extra_data if isinstance(extra_data, dict) else {})
+    return Workflow(graph, extra_data if isinstance(extra_data, dict) else {}, _targets(beside, graph))
+
+
+def _is_class(name: Any) -> bool:
+    return isinstance(name, str) and 0 < len(name) <= MAX_NAME_CHARS
+
+
+def _targets(beside: Mapping[str, Any], graph: Mapping[str, Any]) -> list[str] | None:
+    targets = beside.get(_TARGETS)
+    if targets is None:
+        return None
+    if not isinstance(targets, list) or not targets or not all(isinstance(one, str) for one in targets):
+        raise InvalidTask(f"{_TARGETS} must be a list of node ids.")
+    if unknown := [shorten_name(one) for one in targets if one not in graph]:
+        raise InvalidTask(f"{_TARGETS} names nodes that the workflow does not have: {shorten(', '.join(unknown))}.")
+    return targets
 
 
 def inputs_in(workflow: Workflow) -> dict[str, list[tuple[str, str, str]]]:

@@ -111,6 +111,9 @@ class Flux:
         for number in range(claim, 0, -1):
             await self._withdraw(_server_job(job, number))
 
+    def discard(self, prepared: PreparedRequest, *, over: bool) -> None:
+        """Do nothing: the server keeps no file of a job."""
+
     async def aclose(self) -> None:
         """Give connections back."""
         await self._client.aclose()

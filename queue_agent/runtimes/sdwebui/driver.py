@@ -130,6 +130,9 @@ class SdWebUI:
         answer = await self._client.get_json("progress", params={"skip_current_image": "true"}, timeout_s=5)
         return answer if isinstance(answer, dict) else {}
 
+    def discard(self, prepared: PreparedCall, *, over: bool) -> None:
+        """Do nothing: the server keeps no file of a job."""
+
     async def aclose(self) -> None:
         """Give connections back."""
         await self._client.aclose()

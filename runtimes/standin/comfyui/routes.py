@@ -1,5 +1,6 @@
 """ComfyUI's addresses, each of them also under /api."""
 
+import asyncio
 import io
 import json
 import mimetypes
@@ -14,6 +15,7 @@ from aiohttp import web
 from aiohttp.web_request import FileField
 from PIL import Image
 
+from runtimes.comfyui.removal import ROUTE, remove
 from runtimes.standin.comfyui.files import KINDS
 from runtimes.standin.comfyui.machine import MODEL_FOLDERS, Machine
 from runtimes.standin.comfyui.nodes import NODES
@@ -238,6 +240,14 @@ def _store(request: web.Request, form: dict[str, Any], data: bytes) -> web.Respo
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
     return web.json_response({"name": path.name, "subfolder": subfolder, "type": kind})
+
+
+@_ROUTES.post(ROUTE)
+async def post_discard(request: web.Request) -> web.Response:
+    """Remove files, as the platform's own node in ComfyUI does."""
+    root = request.app[_MACHINE].folders.root
+    gone = await asyncio.to_thread(remove, {kind: root / kind for kind in KINDS}, await request.json())
+    return web.json_response({"removed": gone})
 
 
 @_ROUTES.get("/object_info")

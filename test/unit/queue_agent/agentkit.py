@@ -154,6 +154,7 @@ class Server:
         self.runs = []
         self.interrupted = []
         self.cleared = False
+        self.discarded = []
 
     async def wait_until_ready(self): ...
 
@@ -171,6 +172,9 @@ class Server:
 
     async def clear(self):
         self.cleared = True
+
+    def discard(self, prepared, *, over):
+        self.discarded.append((prepared, over))
 
     async def run(self, prepared, job, claim, signals):
         self.runs.append((prepared, job, claim))

@@ -6,12 +6,18 @@ import pytest
 import websockets.asyncio.server
 from yarl import URL
 
-from queue_agent.errors import ExecutionFailed, InvalidTask, ModelServerFault, Rejected
+from queue_agent.errors import ExecutionFailed, InvalidTask, ModelServerFault, NoOutput, Rejected
 from queue_agent.ports import MAX_UNITS, RunSignals, Work
 from queue_agent.runtimes.comfyui.driver import ComfyUI
 from queue_agent.runtimes.comfyui.events import EventStream
-from queue_agent.runtimes.comfyui.history import check_ending, has_other_results, refusal, saved_files
-from queue_agent.runtimes.comfyui.workflow import Workflow, file_sites, inputs_in, workflow_of
+from queue_agent.runtimes.comfyui.history import (
+    check_ending,
+    has_other_results,
+    listed_files,
+    refusal,
+    saved_files,
+)
+from queue_agent.runtimes.comfyui.workflow import Workflow, cycle_in, file_sites, inputs_in, workflow_of
 
 GRAPH = {
     "3": {"class_type": "KSampler", "inputs": {"seed": 42, "model": ["4", 0], "latent_image": ["5", 0]}},
@@ -38,7 +44,16 @@ def test_a_graph_whose_node_is_called_prompt_is_read_as_a_graph(make_task):
     assert workflow_of(make_task(bare, "pipeline")).graph == bare
 
 
-@pytest.mark.parametrize("content", [{"1": {"inputs": {}}}, {"1": {"class_type": "A"}}, {"1": "x"}])
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"1": {"inputs": {}}},
+        {"1": {"class_type": "A"}},
+        {"1": "x"},
+        {"1": {"class_type": "x" * 100_000, "inputs": {}}},
+        {"1": {"class_type": ["A"], "inputs": {}}},
+    ],
+)
 def test_a_node_without_class_or_inputs_is_an_invalid_task(make_task, content):
     with pytest.raises(InvalidTask, match="Node 1"):
         workflow_of(make_task(content, "pipeline"))
@@ -165,6 +180,9 @@ def test_files_are_found_under_any_key_once_and_in_the_graphs_order():
         ("10", "b.mp4"),
         ("99", "c.flac"),
     ]
+    shown = {"9": {"images": [{"filename": "in.png", "subfolder": "", "type": "input"}]}}
+    assert list(saved_files(entry(outputs=shown), Workflow(graph()))) == []
+    assert [file.parameters["filename"] for file in listed_files(entry(outputs=shown))] == ["in.png"]
     assert files[1].parameters == {"filename": "b.mp4", "subfolder": "x", "type": "output"}
 
 
@@ -192,7 +210,7 @@ def test_a_refused_workflow_is_told_node_by_node_in_the_servers_words():
             }
         },
     }
-    fault = refusal(400, body)
+    fault = refusal(400, body, graph())
     assert type(fault) is Rejected
     assert str(fault) == (
         "EmptyImage (node 1): Required input is missing: batch_size; "
@@ -202,11 +220,82 @@ def test_a_refused_workflow_is_told_node_by_node_in_the_servers_words():
 
 def test_a_cycle_with_its_empty_node_errors_is_still_told():
     error = {"type": "prompt_outputs_failed_validation", "message": "Prompt outputs failed validation", "details": ""}
-    assert str(refusal(400, {"error": error, "node_errors": {}})) == "Prompt outputs failed validation"
+    cycle = {
+        "1": {"class_type": "A", "inputs": {"x": ["2", 0]}},
+        "2": {"class_type": "B", "inputs": {"y": ["3", 0]}},
+        "3": {"class_type": "C", "inputs": {"y": ["2", 1]}},
+    }
+    assert str(refusal(400, {"error": error, "node_errors": {}}, cycle)) == (
+        "Prompt outputs failed validation; nodes feed each other in a circle: 2 → 3 → 2"
+    )
+    assert str(refusal(400, {"error": error, "node_errors": {}}, graph())) == "Prompt outputs failed validation"
 
 
-def test_a_plain_text_500_is_the_servers_fault():
-    assert type(refusal(500, None)) is ModelServerFault
+def test_a_node_that_feeds_itself_is_a_circle_and_a_long_chain_is_none():
+    assert cycle_in({"1": {"inputs": {"x": ["1", 0]}}}) == ["1", "1"]
+    chain = {str(number): {"inputs": {"x": [str(number + 1), 0]}} for number in range(3000)}
+    assert cycle_in(chain) == []
+
+
+JSON_ERROR = {"error": {"type": "x", "message": "out of order"}, "node_errors": {}}
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "words"),
+    [
+        (500, None, "answers 500"),
+        (500, JSON_ERROR, "answers 500"),
+        (503, {"message": "busy"}, "answers 503"),
+        (401, JSON_ERROR, "leads to a login"),
+        (403, {"detail": "no"}, "leads to a login"),
+        (404, {"message": "no such path"}, "answers 404"),
+        (429, JSON_ERROR, "answers 429"),
+        (400, {"message": "from a proxy"}, "answers 400"),
+        (400, {"node_errors": [1]}, "answers 400"),
+    ],
+)
+def test_an_answer_that_is_not_about_the_workflow_is_the_servers_fault(status, body, words):
+    fault = refusal(status, body, graph())
+    assert type(fault) is ModelServerFault
+    assert words in str(fault)
+
+
+@pytest.mark.parametrize("target", [["9"], ["9", "10"], None])
+def test_a_workflow_may_name_the_outputs_that_are_to_run(make_task, target):
+    content = {"prompt": GRAPH, "partial_execution_targets": target, "client_id": "x", "number": 1}
+    assert workflow_of(make_task(content, "pipeline")).targets == target
+
+
+@pytest.mark.parametrize(
+    ("beside", "words"),
+    [
+        ({"partial_execution_targets": "9"}, "must be a list of node ids"),
+        ({"partial_execution_targets": []}, "must be a list of node ids"),
+        ({"partial_execution_targets": [9]}, "must be a list of node ids"),
+        ({"partial_execution_targets": ["9", "99"]}, "names nodes that the workflow does not have: 99"),
+        ({"workflow": {}, "webhook": "x"}, "Beside prompt stands workflow, webhook; known are extra_data"),
+    ],
+)
+def test_what_stands_beside_a_workflow_and_cannot_be_honoured_is_named(make_task, beside, words):
+    with pytest.raises(InvalidTask, match=words):
+        workflow_of(make_task({"prompt": GRAPH, **beside}, "pipeline"))
+
+
+def test_a_node_whose_files_cannot_be_named_does_not_come_from_the_servers_cache():
+    workflow = Workflow(
+        {
+            "1": {"class_type": "Text", "inputs": {"text": "a"}},
+            "2": {"class_type": "SaveImage", "inputs": {"images": ["4", 0], "filename_prefix": ["1", 0]}},
+            "3": {"class_type": "SaveElsewhere", "inputs": {"images": ["4", 0]}},
+            "4": {"class_type": "EmptyImage", "inputs": {"width": 8}},
+            "5": {"class_type": "SaveImage", "inputs": {"images": ["4", 0], "filename_prefix": "a"}},
+        }
+    )
+    workflow.name_files_after("run-1")
+    marked = [node_id for node_id, node in workflow.graph.items() if "run-1" in node["inputs"].values()]
+    assert marked == ["2", "3"]
+    assert workflow.graph["2"]["inputs"]["filename_prefix"] == ["1", 0]
+    assert workflow.graph["5"]["inputs"]["filename_prefix"] == "run-1/a"
 
 
 def frame_with_metadata(node_id, prompt_id, picture):
@@ -269,6 +358,17 @@ def test_progress_that_makes_no_sense_is_none(stream, value, most):
     with stream.watch("mine", Workflow(graph()), SIGNALS) as watch:
         stream._on_event(event("progress", prompt_id="mine", value=value, max=most))
         assert watch.fraction is None
+
+
+def test_a_node_that_is_passed_over_ends_nothing_and_its_words_are_kept(stream):
+    with stream.watch("mine", Workflow(graph()), SIGNALS) as watch:
+        words = {"exception_type": "ExecutionBlocked", "exception_message": "Execution Blocked: no face found"}
+        stream._on_event(event("execution_error", prompt_id="mine", node_id="9", node_type="SaveImage", **words))
+        assert not watch.ended.is_set()
+        with pytest.raises(NoOutput, match=r"saved nothing .*no face found"):
+            ComfyUI(Server())._collect(entry(), watch)
+        stream._on_event(event("execution_success", prompt_id="mine"))
+        assert watch.ended.is_set()
 
 
 def test_executing_nothing_is_an_ending_too(stream):

@@ -223,3 +223,12 @@ async def test_the_message_of_a_job_given_up_is_kept_although_its_notice_was_sen
     await agent.handle(dataclasses.replace(message, receive_count=MAX_ATTEMPTS + 1))
     assert [notice.status for notice in agent.notices.sent] == ["failed"]
     assert agent.queue.log == [("bury", "model_server_failed")]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "over"), [(picture(), True), (ExecutionFailed("no"), True), (ModelServerFault("gone"), False)]
+)
+async def test_what_a_job_left_on_the_server_is_discarded_once_and_kept_if_it_will_run_again(message, outcome, over):
+    agent = Agent(outcome)
+    await agent.handle(message)
+    assert agent.server.discarded == [({"prompt": "x"}, over)]

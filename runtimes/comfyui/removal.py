@@ -1,0 +1,88 @@
+"""Removes files of ComfyUI's folders: what a job left, once it is stored elsewhere."""
+
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+ROUTE = "/sd-on-eks/discard"
+"""POST here {files: [{filename, subfolder, type}], folders: [name]}."""
+UPLOAD_FOLDERS = ("task-inputs", "3d/task-inputs")
+FORGOTTEN_S = 6 * 3600
+"""What is older is removed although nobody names it: an agent may die before it does."""
+
+
+def remove(folders: Mapping[str, Path], body: Any) -> int:
+    """Remove files that a request names, and what has been forgotten.
+
+    Only what lies inside one of the folders is removed; of the input folder, only uploads of the platform.
+
+    Args:
+        folders: Where files of type input, output and temp are.
+        body: ``files`` as the history lists them; ``folders``, ids of prompts that have a folder among the outputs.
+
+    Returns:
+        How many files and folders were named and are gone.
+    """
+    kept = {root.resolve() for root in (*folders.values(), *_upload_folders(folders))}
+    files, names = (body.get(key) or [] for key in ("files", "folders")) if isinstance(body, dict) else ([], [])
+    gone = 0
+    for file in files:
+        path = _named(folders, file) if isinstance(file, dict) else None
+        if path is not None and path.is_file():
+            path.unlink(missing_ok=True)
+            _remove_empty(path.parent, kept)
+            gone += 1
+    for name in names:
+        if _is_prompt_id(name) and (folders["output"] / name).is_dir():
+            shutil.rmtree(folders["output"] / name, ignore_errors=True)
+            gone += 1
+    return gone
+
+
+def remove_forgotten(folders: Mapping[str, Path], *, now_s: float | None = None) -> None:
+    """Remove every file that has not been written to for FORGOTTEN_S, uploads, outputs and temporary ones."""
+    oldest_s = (time.time() if now_s is None else now_s) - FORGOTTEN_S
+    for root in (*_upload_folders(folders), folders["output"], folders["temp"]):
+        for folder, _, names in os.walk(root, topdown=False):
+            for name in names:
+                path = Path(folder, name)
+                try:
+                    if path.lstat().st_mtime < oldest_s:
+                        path.unlink(missing_ok=True)
+                except OSError:
+                    continue  # somebody else was quicker
+            if Path(folder) != root:
+                _remove_empty(Path(folder), {root})
+
+
+def _upload_folders(folders: Mapping[str, Path]) -> list[Path]:
+    return [folders["input"] / name for name in UPLOAD_FOLDERS]
+
+
+def _named(folders: Mapping[str, Path], file: Mapping[str, Any]) -> Path | None:
+    root = folders.get(str(file.get("type") or "output"))
+    if root is None:
+        return None
+    allowed = [one.resolve() for one in (_upload_folders(folders) if root == folders["input"] else [root])]
+    path = (root / str(file.get("subfolder") or "") / str(file.get("filename") or "")).resolve()
+    return path if any(path.is_relative_to(one) for one in allowed) else None
+
+
+def _remove_empty(folder: Path, roots: set[Path]) -> None:
+    while folder not in roots:
+        try:
+            folder.rmdir()
+        except OSError:
+            return  # something else lies in it
+        folder = folder.parent
+
+
+def _is_prompt_id(name: Any) -> bool:
+    try:
+        return isinstance(name, str) and str(uuid.UUID(name)) == name
+    except ValueError:
+        return False

@@ -1,0 +1,89 @@
+"""What the platform's node in ComfyUI removes, and above all what not."""
+
+import os
+
+import pytest
+
+from runtimes.comfyui.removal import FORGOTTEN_S, remove, remove_forgotten
+
+RUN = "0f3ba9a7-4d5c-5f0e-9f39-6cf1d7a3f3ab"
+
+
+@pytest.fixture
+def folders(tmp_path):
+    folders = {kind: tmp_path / kind for kind in ("input", "output", "temp")}
+    for name in (
+        "input/task-inputs/a.png",
+        "input/3d/task-inputs/m.glb",
+        "input/3d/mine.glb",
+        "input/mine.png",
+        f"output/{RUN}/sub/x.png",
+        "output/named/y.png",
+        "output/named/z.png",
+        "temp/t.png",
+    ):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x")
+    (tmp_path / "secret").write_text("x")
+    return folders
+
+
+def files_in(folders):
+    root = folders["output"].parent
+    return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+
+
+def file(filename, subfolder="", kind="output"):
+    return {"filename": filename, "subfolder": subfolder, "type": kind}
+
+
+def test_files_that_are_named_are_removed_with_folders_that_are_then_empty(folders):
+    named = [file("y.png", "named"), file("t.png", kind="temp"), file("a.png", "task-inputs", "input")]
+    named += [file("m.glb", "3d/task-inputs", "input")]
+    assert remove(folders, {"files": named, "folders": [RUN]}) == 5
+    assert files_in(folders) == ["input/3d/mine.glb", "input/mine.png", "output/named/z.png", "secret"]
+    assert not (folders["output"] / RUN).exists()
+    remove(folders, {"files": [file("z.png", "named")]})
+    assert [path.is_dir() for path in folders.values()] == [True] * 3
+    assert not (folders["output"] / "named").exists()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"files": [file("secret", "..")]},
+        {"files": [file("../secret")]},
+        {"files": [file("/etc/passwd", "/")]},
+        {"files": [file("mine.png", "", "input"), file("mine.glb", "3d", "input")]},
+        {"files": [file("mine.png", "task-inputs/..", "input")]},
+        {"files": [file("", "named")]},
+        {"files": [file("named")]},
+        {"files": [file("t.png", kind="models")]},
+        {"files": [None, "x", {}]},
+        {"folders": ["..", ".", "", "named", "/", 5, None]},
+        {},
+        [],
+        None,
+    ],
+)
+def test_nothing_else_is(folders, body):
+    before = files_in(folders)
+    assert remove(folders, body) == 0
+    assert files_in(folders) == before
+
+
+def test_a_link_out_of_the_folder_leads_nowhere(folders):
+    (folders["output"] / "link").symlink_to(folders["output"].parent)
+    assert remove(folders, {"files": [file("secret", "link")]}) == 0
+
+
+def test_what_was_forgotten_is_removed_after_hours(folders):
+    old = folders["output"] / "named" / "y.png"
+    now_s = old.stat().st_mtime
+    remove_forgotten(folders, now_s=now_s + FORGOTTEN_S - 60)
+    assert len(files_in(folders)) == 9
+    os.utime(folders["output"] / "named" / "z.png", (now_s + 1000, now_s + 1000))
+    remove_forgotten(folders, now_s=now_s + FORGOTTEN_S + 60)
+    assert files_in(folders) == ["input/3d/mine.glb", "input/mine.png", "output/named/z.png", "secret"]
+    assert all(path.is_dir() for path in folders.values())
