@@ -16,7 +16,7 @@ RUN_GROUPS := api agent standin local
 GROUPS := $(RUN_GROUPS) cdk dev flux flux-dev bench
 RUN_LOCKS := $(foreach group,$(RUN_GROUPS),requirements/$(group).txt)
 # The locks are complete and pinned by hash: there is nothing to resolve.
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps
+INSTALL := $(BIN)/python -m local.install
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links
 
@@ -84,28 +84,31 @@ $(STAMPS)/venv:
 
 $(STAMPS)/run: $(STAMPS)/venv $(RUN_LOCKS)
 	@echo "Installing what the platform needs into $(VENV) (once, about a minute) …"
-	@$(INSTALL) $(addprefix -r ,$(RUN_LOCKS))
+	@$(INSTALL) $(RUN_LOCKS)
 	@touch $@
 
 $(STAMPS)/cdk: $(STAMPS)/run requirements/cdk.txt
 	@echo "Installing what deploys to AWS into $(VENV) …"
-	@$(INSTALL) -r requirements/cdk.txt
+	@$(INSTALL) requirements/cdk.txt
 	@touch $@
 
 $(STAMPS)/dev: $(STAMPS)/cdk requirements/dev.txt
 	@echo "Installing the developers' tools into $(VENV) …"
-	@$(INSTALL) -r requirements/dev.txt
+	@$(INSTALL) requirements/dev.txt
 	@touch $@
 
 $(STAMPS)/bench: $(STAMPS)/run requirements/bench.txt
-	@$(INSTALL) -r requirements/bench.txt
+	@$(INSTALL) requirements/bench.txt
 	@touch $@
 
 $(FLUX_VENV)/stamp: $(STAMPS)/venv requirements/flux.txt requirements/flux-dev.txt requirements/torch.txt
-	@echo "Installing PyTorch and diffusers into $(FLUX_VENV) (once; PyTorch with CUDA is 3 GB) …"
+	@echo "Installing PyTorch and diffusers into $(FLUX_VENV) (once) …"
+	@command -v nvidia-smi >/dev/null || [ -n "$$PIP_EXTRA_INDEX_URL$$PIP_INDEX_URL$$PIP_FIND_LINKS" ] || \
+		printf '  %s\n' "There is no nvidia-smi here, hence no GPU, and PyTorch brings 3 GB of CUDA with it. A build for CPUs has 0.2 GB:" \
+		"Ctrl-C, and name the index of such builds, which PyTorch's page \"Get started\" shows (it ends in /whl/cpu):" \
+		"make $(MAKECMDGOALS) PIP_EXTRA_INDEX_URL=https://…/whl/cpu"
 	@$(PYTHON) -m venv $(FLUX_VENV)
-	@$(FLUX_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes --no-deps \
-		-r requirements/flux.txt -r requirements/flux-dev.txt
+	@$(FLUX_VENV)/bin/python -m local.install --no-compile requirements/flux.txt requirements/flux-dev.txt
 	@# By version alone: where there is no GPU, an index or a folder of wheels may have a smaller build of it.
 	@$(FLUX_VENV)/bin/python -m pip install --disable-pip-version-check --no-compile \
 		"$$(sed -n 's/^\(torch==[^ ]*\).*/\1/p' requirements/torch.txt)"
