@@ -104,7 +104,7 @@ class Pipeline:
             memory.has_content(len(message.body))
             job = ClaimedJob(message, assignment, deadlines, Stages(self.telemetry), memory)
             server, over = self.execution.server, False
-            async with _beside(self._prepare(job), lambda prepared: server.discard(prepared, over=over)) as preparation:
+            async with _beside(self._prepare(job), lambda made: server.discard(made[0], over=over)) as preparation:
                 match await self._claim(job, received_s):
                     case Held(left_s=left_s):
                         # Nobody may have it: an agent that vanished, or could not give it back, leaves such a lease.
