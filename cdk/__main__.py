@@ -1,11 +1,16 @@
-"""CDK's application: ``python -m cdk``; cdk.json runs it. CDK_CONFIG_PATH names a file in place of config.yaml."""
+"""CDK's application: ``python -m cdk``; cdk.json runs it.
+
+CDK_CONFIG_PATH names a file in place of config.yaml. CDK_AVAILABILITY_ZONES gives the zones, with commas between them,
+where the file leaves them open.
+"""
 
 import os
 import sys
 from pathlib import Path
 
 from cdk.pinned_node import use_pinned_node
-from contract.config_file import ConfigFileError, load_config
+from contract.config import ConfigError
+from contract.config_file import load_config
 
 _DEFAULT_CONFIG = Path(__file__).parent.parent / "config.yaml"
 
@@ -14,8 +19,8 @@ def main() -> int:
     """Synthesize; 1 when the configuration has faults, which are printed."""
     path = Path(os.environ.get("CDK_CONFIG_PATH") or _DEFAULT_CONFIG)
     try:
-        config = load_config(path)
-    except (ConfigFileError, OSError) as exc:
+        config = load_config(path).in_zones(os.environ.get("CDK_AVAILABILITY_ZONES", ""))
+    except (ConfigError, OSError) as exc:
         print(exc, file=sys.stderr)
         return 1
     for warning in config.warnings:

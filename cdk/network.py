@@ -1,8 +1,9 @@
 """The network: a VPC over three availability zones."""
 
 from ipaddress import IPv4Network
+from typing import cast
 
-from aws_cdk import Stack, Tags
+from aws_cdk import CfnResource, Stack, Tags
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
@@ -11,8 +12,7 @@ from constructs import Construct
 from cdk.cdk_provider import log_to
 from cdk.log_group import log_group
 from cdk.release_values import DISCOVERY_TAG
-from cdk.three_zones import ZONES
-from contract.config_platform import Vpc
+from contract.config_platform import ZONE_ID, ZONES, Vpc
 
 _SUBNET_BITS = 3
 """A subnet has an eighth of the addresses: six are used, and two eighths are left for subnets of the operator's own."""
@@ -72,6 +72,8 @@ class Network(Construct):
                 "DynamoDb": ec2.GatewayVpcEndpointOptions(service=ec2.GatewayVpcEndpointAwsService.DYNAMODB),
             },
         )
+        for subnet in (*self.vpc.public_subnets, *self.vpc.private_subnets):
+            _stand_by_zone_id(subnet)
         for subnet in self.vpc.private_subnets:
             Tags.of(subnet).add(DISCOVERY_TAG, cluster_name)
         flows = log_group(self, "FlowLog", retention=log_retention, key=key)
@@ -79,3 +81,11 @@ class Network(Construct):
         closer = Stack.of(self).node.find_child("Custom::VpcRestrictDefaultSGCustomResourceProvider")
         closer_log = log_group(self, "DefaultGroupLog", retention=log_retention, key=key)
         log_to(closer.node.find_child("Handler"), closer_log)
+
+
+def _stand_by_zone_id(subnet: ec2.ISubnet) -> None:
+    """Let CloudFormation read a zone that is given by its ID as such; CDK takes every zone for a name."""
+    if ZONE_ID.fullmatch(subnet.availability_zone):
+        resource = cast("CfnResource", subnet.node.default_child)
+        resource.add_property_override("AvailabilityZoneId", subnet.availability_zone)
+        resource.add_property_deletion_override("AvailabilityZone")

@@ -37,7 +37,12 @@ class PlatformStack(ThreeZoneStack):
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, config: Config) -> None:
-        super().__init__(scope, construct_id, description="Asynchronous image generation on Kubernetes")
+        super().__init__(
+            scope,
+            construct_id,
+            zones=config.vpc.availability_zones,
+            description="Asynchronous image generation on Kubernetes",
+        )
         self._config = config
         self._key = kms.Key.from_key_arn(self, "Key", config.kms_key_arn) if config.kms_key_arn else None
         self._log_retention = log_retention(config.monitoring.log_retention_days)

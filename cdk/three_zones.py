@@ -1,17 +1,31 @@
 """A stack that knows its availability zones without looking them up."""
 
-from aws_cdk import Fn, Stack
+from collections.abc import Sequence
+from typing import Any
 
-ZONES = 3
+from aws_cdk import Fn, Stack
+from constructs import Construct
+
+from contract.config_platform import ZONES
 
 
 class ThreeZoneStack(Stack):
-    """A stack over the region's first three availability zones.
+    """A stack over three availability zones.
 
     With a fixed environment CDK would ask the account for its zones at synthesis, without one it would use two.
+
+    Args:
+        scope: The application.
+        construct_id: The stack's name.
+        zones: The zones; none are the region's first three, in whatever order CloudFormation has them.
+        more: What every stack takes.
     """
+
+    def __init__(self, scope: Construct, construct_id: str, *, zones: Sequence[str] = (), **more: Any) -> None:
+        self._zones = list(zones) or [Fn.select(index, Fn.get_azs()) for index in range(ZONES)]
+        super().__init__(scope, construct_id, **more)
 
     @property
     def availability_zones(self) -> list[str]:
-        """Tokens of the zones."""
-        return [Fn.select(index, Fn.get_azs()) for index in range(ZONES)]
+        """The zones, or tokens of them."""
+        return self._zones

@@ -208,6 +208,24 @@ class Config(Section):
         """Name of the stack, which is also the cluster's."""
         return f"{self.stack_name}{STACK_SUFFIX}"
 
+    def in_zones(self, zones: str) -> "Config":
+        """Give the same in certain availability zones, unless it names its own.
+
+        Args:
+            zones: Their names or IDs, with commas between them; empty leaves it as it is.
+
+        Raises:
+            ConfigError: These are no three zones that EKS supports.
+        """
+        if not zones or self.vpc.availability_zones:
+            return self
+        data = self.vpc.model_dump(by_alias=True) | {"availabilityZones": zones.split(",")}
+        try:
+            vpc = Vpc.model_validate(data)
+        except ValidationError as exc:
+            raise ConfigError(faults_of(exc, Vpc, data, ("vpc",))) from exc
+        return self.model_copy(update={"vpc": vpc})
+
     def queue_name(self, runtime: str) -> str:
         """Name of a runtime's queue in AWS."""
         return f"{self.cloudformation_stack}-{runtime}"

@@ -1,5 +1,6 @@
 """The sections of config.yaml that say where the platform runs: network, cluster, storage, alarms."""
 
+import re
 from ipaddress import IPv4Network
 from typing import Annotated
 
@@ -10,6 +11,13 @@ from contract.faults import shown
 from contract.forms import Form
 
 _WIDEST_PREFIX, _NARROWEST_PREFIX = 16, 20
+ZONES = 3
+"""How many availability zones the network has."""
+REFUSED_ZONE_IDS = ("use1-az3", "usw1-az2", "cac1-az3")
+"""Zones in which EKS runs no control plane (EKS user guide, "Subnet requirements and considerations")."""
+ZONE_ID = re.compile(r"[a-z]{3,5}\d-az\d")
+"""A zone's ID, as use1-az1: the same place in every account. A zone's name is another place in each."""
+_ZONE_NAME = re.compile(r"[a-z]{2}(-[a-z]+)+-\d[a-z]")
 _ROLE_ARN = r"^arn:aws[a-z-]*:iam::\d{12}:(role|user)/.+$"
 
 
@@ -31,6 +39,9 @@ class Vpc(Section):
     """Its addresses, from /16 to /20; each of six subnets has an eighth of them."""
     nat_gateways: Annotated[int, Field(ge=1, le=3)] = 3
     """NAT gateways: 3 is one for each availability zone; fewer cost less, and a failing zone takes others with it."""
+    availability_zones: list[str] = []
+    """Its three zones by ID, as [use1-az1, use1-az2, use1-az4], or by name. Set it before the first deployment: subnets
+    cannot move. Default: `deploy/deploy.sh` chooses three that EKS supports; by hand, the region's first three."""
 
     @field_validator("cidr")
     @classmethod
@@ -39,6 +50,19 @@ class Vpc(Section):
         if not network.is_private or not _WIDEST_PREFIX <= network.prefixlen <= _NARROWEST_PREFIX:
             raise ValueError("must be private addresses, from /16 to /20")
         return value
+
+    @field_validator("availability_zones")
+    @classmethod
+    def _are_three_zones(cls, values: list[str]) -> list[str]:
+        if not values:
+            return values
+        if len(values) != ZONES or len(set(values)) != ZONES:
+            raise ValueError(f"must be {ZONES} different zones")
+        if not any(all(form.fullmatch(value) for value in values) for form in (ZONE_ID, _ZONE_NAME)):
+            raise ValueError("must be all IDs, as use1-az1, or all names, as us-east-1a")
+        if refused := [value for value in values if value in REFUSED_ZONE_IDS]:
+            raise ValueError(f"must not have {', '.join(refused)}, where EKS runs no control plane")
+        return values
 
 
 class Cluster(Section):

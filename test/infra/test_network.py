@@ -1,11 +1,14 @@
 """The network, as its template says it."""
 
 import pytest
+from aws_cdk import App
 from aws_cdk import aws_logs as logs
+from aws_cdk.assertions import Template
 from infrakit.cluster import NAME, closed_cluster, open_cluster
 from infrakit.platform import KEY_ARN
 
 from cdk.network import Network
+from cdk.three_zones import ThreeZoneStack
 from contract.config_platform import Vpc
 
 
@@ -39,6 +42,28 @@ def test_each_of_three_zones_has_a_public_and_a_private_subnet_with_an_eighth_of
     assert {subnet["AvailabilityZone"]["Fn::Select"][0] for subnet in subnets} == {0, 1, 2}
     assert all(subnet["CidrBlock"].endswith("/19") for subnet in subnets)
     assert len({subnet["CidrBlock"] for subnet in subnets}) == 3
+
+
+@pytest.mark.parametrize(
+    ("zones", "key"),
+    [
+        (["use1-az1", "use1-az2", "use1-az4"], "AvailabilityZoneId"),
+        (["us-east-1a", "us-east-1b", "us-east-1d"], "AvailabilityZone"),
+    ],
+)
+def test_subnets_stand_in_the_zones_given_by_id_or_by_name(zones, key):
+    app = App()
+    stack = ThreeZoneStack(app, "Test", zones=zones)
+    Network(stack, "Network", settings=Vpc(), cluster_name="c", log_retention=logs.RetentionDays.ONE_DAY, key=None)
+    subnets = Template.from_stack(stack).find_resources("AWS::EC2::Subnet").values()
+    for kind in ("Public", "Private"):
+        of_kind = [
+            one["Properties"]
+            for one in subnets
+            if {"Key": "aws-cdk:subnet-type", "Value": kind} in one["Properties"]["Tags"]
+        ]
+        assert [one[key] for one in of_kind] == zones
+    assert all(len({"AvailabilityZone", "AvailabilityZoneId"} & one["Properties"].keys()) == 1 for one in subnets)
 
 
 def test_a_smaller_network_has_smaller_subnets(small_network):

@@ -35,6 +35,49 @@ def test_nat_gateways_are_one_to_three(count):
     assert faulty_fields(vpc={"natGateways": count}) == {"vpc.natGateways"}
 
 
+@pytest.mark.parametrize(
+    "zones",
+    [
+        ["use1-az1", "use1-az2", "use1-az4"],
+        ["cnnw1-az1", "cnnw1-az2", "cnnw1-az3"],
+        ["us-gov-west-1a", "us-gov-west-1b", "us-gov-west-1c"],
+    ],
+)
+def test_zones_are_given_by_id_or_by_name(zones):
+    assert parse(vpc={"availabilityZones": zones}).vpc.availability_zones == zones
+
+
+@pytest.mark.parametrize(
+    ("zones", "problem"),
+    [
+        (["use1-az1", "use1-az2"], "3 different zones"),
+        (["use1-az1", "use1-az2", "use1-az2"], "3 different zones"),
+        (["use1-az1", "use1-az2", "use1-az4", "use1-az5"], "3 different zones"),
+        (["use1-az1", "use1-az2", "us-east-1c"], "all IDs"),
+        (["us-east-1a", "us-east-1b", "us-east-1-atl-1a"], "all names"),
+        (["a", "b", "c"], "all IDs"),
+        (["use1-az1", "use1-az2", "use1-az3"], "not have use1-az3"),
+        (["usw1-az1", "usw1-az2", "usw1-az3"], "not have usw1-az2"),
+        (["cac1-az1", "cac1-az2", "cac1-az3"], "not have cac1-az3"),
+    ],
+)
+def test_fewer_mixed_and_unsupported_zones_are_faults(zones, problem):
+    with pytest.raises(ConfigError, match=problem):
+        parse(vpc={"availabilityZones": zones})
+
+
+def test_zones_of_the_deployment_are_taken_where_the_file_has_none():
+    own = ["use1-az1", "use1-az2", "use1-az4"]
+    assert parse().in_zones("us-east-1a,us-east-1b,us-east-1d").vpc.availability_zones[2] == "us-east-1d"
+    assert parse(vpc={"natGateways": 1}).in_zones("us-east-1a,us-east-1b,us-east-1d").vpc.nat_gateways == 1
+    assert parse().in_zones("").vpc.availability_zones == []
+    assert (
+        parse(vpc={"availabilityZones": own}).in_zones("us-east-1a,us-east-1b,us-east-1d").vpc.availability_zones == own
+    )
+    with pytest.raises(ConfigError, match=r"vpc\.availabilityZones"):
+        parse().in_zones("us-east-1a")
+
+
 def test_what_may_reach_the_kubernetes_api_must_be_networks():
     assert faulty_fields(cluster={"publicAccessCidrs": ["everywhere"]}) == {"cluster.publicAccessCidrs"}
     assert parse(cluster={"publicAccessCidrs": []}).cluster.public_access_cidrs == []
