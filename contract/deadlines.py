@@ -7,6 +7,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 _Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
+MIN_STALL_S = 30.0
+"""The shortest ``stall_seconds`` that a task may ask for: a server that is called hung gives all its jobs back."""
+
 
 class AskedDeadlines(BaseModel):
     """Deadlines that a task asks for in place of its runtime's; None leaves the runtime's."""
@@ -43,10 +46,14 @@ class Deadlines:
         return Deadlines(
             start_s=min(asked.start_seconds or self.start_s, self.max_start_s),
             execution_s=min(asked.execution_seconds or self.execution_s, self.max_execution_s),
-            stall_s=min(asked.stall_seconds or self.stall_s, self.max_execution_s),
+            stall_s=min(self._patient(asked.stall_seconds), self.max_execution_s),
             max_start_s=self.max_start_s,
             max_execution_s=self.max_execution_s,
         )
+
+    def _patient(self, asked_s: float | None) -> float:
+        """What a task asks for, but no less than MIN_STALL_S, unless its runtime itself has less."""
+        return self.stall_s if asked_s is None else max(asked_s, min(self.stall_s, MIN_STALL_S))
 
 
 DEFAULT_DEADLINES = Deadlines(

@@ -29,6 +29,7 @@ from queue_agent.memory import MemoryBudget
 from queue_agent.pipeline import Pipeline
 from queue_agent.ports import Jobs, ModelServer, Queue
 from queue_agent.results import Results
+from queue_agent.runtimes.client import origin_of
 from queue_agent.settings import Settings, SettingsError
 from queue_agent.telemetry.opening import open_telemetry
 from queue_agent.telemetry.settings import TelemetrySettings
@@ -100,7 +101,9 @@ async def run(settings: Settings, telemetry_settings: TelemetrySettings) -> None
         queue = await SqsQueue.open(aws.sqs, settings.queue_url, settings.dead_queue_url)
         server = load_driver(settings)
         stack.push_async_callback(server.aclose)
-        watch = ModelServerWatch(server.vital_sign, stall_s=settings.deadlines.stall_s)
+        watch = ModelServerWatch(
+            server.vital_sign, stall_s=settings.deadlines.stall_s, url=origin_of(settings.api_base_url)
+        )
         patch = in_cluster_patch(pod_name=settings.pod_name, pod_namespace=settings.pod_namespace)
         worker = Worker(
             queue=queue,

@@ -47,6 +47,7 @@ class Execution:
         def started(batch: int | None = None) -> None:
             place.started(batch)
             lease.begin()
+            self.watch.job_began(job, place.remaining_s)
             self.telemetry.gpu_began(job)
             limit.reschedule(asyncio.get_running_loop().time() + deadlines.execution_s)
 

@@ -165,7 +165,8 @@ class Pipeline:
         try:
             notice = await self._outcome(job, lease, place, preparation)
             await self.endings.conclude(job, lease, notice)
-            logger.info("done", extra={"status": notice.status, "attempt": lease.attempts})
+            seconds = {"seconds": job.stages.elapsed_s, "run_s": job.stages.seconds.get("run")}
+            logger.info("done", extra={"status": notice.status, "attempt": lease.attempts, **seconds})
         except PassingFault as exc:
             await self._retry(job, lease, exc)
         except LeaseLost:

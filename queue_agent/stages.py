@@ -20,7 +20,13 @@ class Stages:
 
     def __init__(self, telemetry: Telemetry) -> None:
         self.seconds: dict[str, float] = {}
+        self._start_s = time.monotonic()
         self._telemetry = telemetry
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the job was received."""
+        return round(time.monotonic() - self._start_s, 3)
 
     @contextmanager
     def __call__(self, name: str) -> Iterator[None]:

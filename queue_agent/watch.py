@@ -15,6 +15,9 @@ logger = logging.getLogger(__name__)
 _LOST_S = 20.0
 _PROBE_TIMEOUT_S = 5.0
 _IDLE_INTERVALS = 5
+_SUSPICIOUS_FORECASTS = 3
+_SUSPICIOUS_S = 30.0
+"""A job that has not moved for three times its forecast, and so long at least, is worth a warning."""
 
 
 class State(StrEnum):
@@ -53,6 +56,7 @@ class ModelServerWatch:
             server is alive all the same. What it returns is a sign of life: whenever it differs from the
             last, the server works, or is another one after a restart.
         stall_s: Seconds without movement of any job after which a server that holds one is hung.
+        url: Where the server is, for messages.
         interval_s: Seconds between probes while a still job is held or the server is not alive; else five times that.
         clock: Monotonic seconds.
 
@@ -66,6 +70,7 @@ class ModelServerWatch:
         probe: Callable[[], Awaitable[object]],
         *,
         stall_s: float,
+        url: str = "",
         interval_s: float = 2,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -76,7 +81,11 @@ class ModelServerWatch:
         self._stall_s = stall_s
         self._interval_s = interval_s
         self._clock = clock
+        self._name = f"model server at {url}" if url else "model server"
         self._stall_limits_s: dict[str, float] = {}
+        self._forecasts_s: dict[str, float] = {}
+        self._suspected = False
+        self._hung_jobs = ""
         self._still_since_s: float | None = None
         self._still_before_s = 0.0
         self._hung = False
@@ -100,6 +109,11 @@ class ModelServerWatch:
             self._still_since_s = self._clock() - self._still_before_s
             self._woken.set()
 
+    def job_began(self, job: str, forecast_s: float | None) -> None:
+        """Note that the server runs a job, and how long it should take; None where nothing is known."""
+        if forecast_s is not None and job in self._stall_limits_s:
+            self._forecasts_s[job] = forecast_s
+
     def job_moved(self, job: str) -> None:
         """Note a sign that the server works on a job, beyond a mere answer; ignored of a job not held."""
         if job in self._stall_limits_s:
@@ -117,6 +131,7 @@ class ModelServerWatch:
         if answered:
             self.job_moved(job)
         self._stall_limits_s.pop(job, None)
+        self._forecasts_s.pop(job, None)
         if not self._stall_limits_s:
             self._still_before_s = self._still_s()
             self._still_since_s = None
@@ -127,7 +142,9 @@ class ModelServerWatch:
             away_s = self._clock() - self._failing_since_s
             return Verdict(self._state(), f"No good answer for {away_s:.0f} s: {self._failure}")
         if self._hung:
-            return Verdict(State.HUNG, f"The model server answers, but no job has moved for {self._still_s():.0f} s.")
+            return Verdict(
+                State.HUNG, f"The {self._name} hangs ({self._hung_jobs}, {self._still_s():.0f} s). Restart it."
+            )
         return Verdict(State.ALIVE, "The model server is alive.")
 
     def start(self) -> asyncio.Task[None]:
@@ -149,11 +166,14 @@ class ModelServerWatch:
                 logger.exception("the model server's answer to the probe cannot be read")
             self._on_failure(start_s, f"The model server's answer cannot be read ({type(exc).__name__}).")
         else:
-            if sign != self._sign:
+            moved = sign != self._sign
+            if moved:
                 self._sign = sign
                 self._seen_s = self._clock()
                 self._forget_stillness()
             self._on_answer()
+            if not moved:
+                self._judge_stillness()
         self._settle()
 
     async def _run(self) -> None:
@@ -186,11 +206,29 @@ class ModelServerWatch:
             # A server that refused and answers again is another process; one that was merely slow is the same.
             self._forget_stillness()
         self._failing_since_s = None
+
+    def _judge_stillness(self) -> None:
         if self._stall_limits_s and self._still_s() >= max(self._stall_limits_s.values()):
-            self._hung = True
+            self._hung, self._hung_jobs = True, ", ".join(self._stall_limits_s)
+        elif self._is_suspicious:
+            self._suspected = True
+            logger.warning(
+                "the %s may hang: %s shows no progress for %.0f s. Look at its log; restart it if it does not go on",
+                self._name,
+                ", ".join(self._forecasts_s),
+                self._still_s(),
+                extra={"given_up_in_s": round(max(self._stall_limits_s.values()) - self._still_s())},
+            )
+
+    @property
+    def _is_suspicious(self) -> bool:
+        if self._suspected or not self._forecasts_s:
+            return False
+        longest_s = max(self._forecasts_s.values())
+        return self._still_s() >= max(_SUSPICIOUS_S, _SUSPICIOUS_FORECASTS * longest_s)
 
     def _forget_stillness(self) -> None:
-        self._hung = False
+        self._hung = self._suspected = False
         self._still_before_s = 0.0
         self._still_since_s = self._seen_s if self._stall_limits_s else None
 
@@ -212,4 +250,5 @@ class ModelServerWatch:
         out_of.clear()
         if (state := self._state()) is not self._told:
             self._told = state
-            logger.warning("the model server is %s", state, extra={"reason": self.verdict().reason})
+            level = logging.INFO if state is State.ALIVE else logging.WARNING
+            logger.log(level, "the model server is %s", state, extra={"reason": self.verdict().reason})

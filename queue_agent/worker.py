@@ -106,13 +106,14 @@ class Worker:
         """Give back whatever a lost model server holds or was to get."""
         while True:
             await self._watch.lost.wait()
-            logger.error("the model server is lost: %s", self._watch.verdict().reason)
+            # What is being given back already would be torn from that.
+            jobs = [job for job, place in self._jobs.items() if not place.is_through and not job.cancelling()]
+            reason = self._watch.verdict().reason
+            logger.error("the model server is lost: %s", reason, extra={"tasks_given_back": len(jobs)})
             if self._turn is not None:
                 self._turn.cancel()
-            for job, place in self._jobs.items():
-                # What is being given back already would be torn from that.
-                if not place.is_through and not job.cancelling():
-                    job.cancel()
+            for job in jobs:
+                job.cancel()
             await self._watch.usable.wait()
             logger.info("the model server is back")
 

@@ -65,10 +65,15 @@ class ModelServerClient:
     Args:
         base_url: Where the API is, with or without scheme.
         health_path: A cheap GET on the same host that answers 200 once the server takes jobs.
+
+    Attributes:
+        base_url: As given, with a scheme.
+        origin: Where the server is, for messages.
     """
 
     def __init__(self, base_url: str, health_path: str) -> None:
-        url = base_url if "://" in base_url else f"http://{base_url}"
+        url = _with_scheme(base_url)
+        self.origin = origin_of(base_url)
         self.base_url = URL(url if url.endswith("/") else f"{url}/")
         self._health_url = self.base_url.with_path(health_path)
         self._http = aiohttp.ClientSession(
@@ -175,11 +180,6 @@ class ModelServerClient:
         """Give connections back."""
         await self._http.close()
 
-    @property
-    def origin(self) -> str:
-        """Where the server is, as logs and messages name it: scheme, host and port."""
-        return str(self.base_url.origin())
-
     async def _chunks(self, response: aiohttp.ClientResponse, max_bytes: int) -> AsyncIterator[bytes]:
         size_bytes = 0
         with self._translated():
@@ -197,6 +197,15 @@ class ModelServerClient:
             never_connected = isinstance(exc, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
             fault = ModelServerAway if never_connected else ModelServerFault
             raise fault(f"The model server at {self.origin} does not answer ({type(exc).__name__}).") from exc
+
+
+def origin_of(base_url: str) -> str:
+    """Where a server is, as logs and messages name it: scheme, host and port, and no password."""
+    return str(URL(_with_scheme(base_url)).origin())
+
+
+def _with_scheme(base_url: str) -> str:
+    return base_url if "://" in base_url else f"http://{base_url}"
 
 
 def write_json(value: Any) -> bytes:

@@ -16,7 +16,7 @@ def server():
 
 @pytest.fixture
 def watch(server, clock):
-    return ModelServerWatch(server.probe, stall_s=STALL_S, clock=clock)
+    return ModelServerWatch(server.probe, stall_s=STALL_S, url="http://127.0.0.1:7860", clock=clock)
 
 
 @pytest.fixture

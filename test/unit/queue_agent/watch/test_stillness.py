@@ -1,9 +1,10 @@
 """A model server that answers and whose jobs do not move."""
 
+import pytest
 from watchkit import STALL_S, refuse, state_of
 
 from queue_agent import watch as watch_module
-from queue_agent.watch import State
+from queue_agent.watch import ModelServerWatch, State
 
 
 async def test_a_job_that_never_starts_on_a_server_that_answers_makes_it_hung(watch, looking):
@@ -13,7 +14,61 @@ async def test_a_job_that_never_starts_on_a_server_that_answers_makes_it_hung(wa
     assert state_of(watch) is State.ALIVE
     await looking(2)
     assert state_of(watch) is State.HUNG
-    assert watch.verdict().reason == "The model server answers, but no job has moved for 60 s."
+    assert watch.verdict().reason == "The model server at http://127.0.0.1:7860 hangs (a, 60 s). Restart it."
+
+
+def warnings(caplog):
+    return [record.getMessage() for record in caplog.records if "may hang" in record.getMessage()]
+
+
+@pytest.mark.parametrize(("forecast_s", "warned_after_s"), [(1, 30), (15, 46)])
+async def test_a_job_that_stands_still_for_three_times_its_forecast_is_warned_of_once(
+    clock, server, caplog, forecast_s, warned_after_s
+):
+    watch = ModelServerWatch(server.probe, stall_s=240, url="http://127.0.0.1:7860", clock=clock)
+    watch.job_started("a")
+    watch.job_began("a", forecast_s)
+    for _ in range(60):
+        clock.now_s += 2
+        await watch.look()
+        if clock.now_s - 1000 < warned_after_s:
+            assert not warnings(caplog)
+    assert state_of(watch) is State.ALIVE
+    assert warnings(caplog) == [
+        f"the model server at http://127.0.0.1:7860 may hang: a shows no progress for {warned_after_s} s. "
+        "Look at its log; restart it if it does not go on"
+    ]
+
+
+async def test_a_job_that_moves_is_warned_of_anew_and_one_of_unknown_length_is_not(watch, looking, caplog):
+    watch.job_started("a")
+    watch.job_began("a", None)
+    await looking(50)
+    assert not warnings(caplog)
+    watch.job_began("a", 2.0)
+    await looking(2)
+    watch.job_moved("a")
+    await looking(28)
+    assert len(warnings(caplog)) == 1
+    await looking(2)
+    assert len(warnings(caplog)) == 2
+    watch.job_ended("a", answered=True)
+    await looking(100)
+    assert len(warnings(caplog)) == 2
+
+
+async def test_a_server_that_has_just_moved_is_not_called_hung_however_short_the_limit(server, clock):
+    signs = iter(range(100))
+
+    async def probe():
+        return next(signs)
+
+    watch = ModelServerWatch(probe, stall_s=1e-9, clock=clock)
+    watch.job_started("a", stall_s=1e-9)
+    for _ in range(50):
+        clock.now_s += 2
+        await watch.look()
+        assert state_of(watch) is State.ALIVE
 
 
 async def test_a_job_that_moves_now_and_then_is_not_stalled(watch, looking):
@@ -58,7 +113,7 @@ async def test_a_hung_server_stays_hung_when_its_job_is_given_up(watch, looking)
     watch.job_ended("a", answered=False)
     await looking(10 * STALL_S)
     assert state_of(watch) is State.HUNG
-    assert "for 60 s" in watch.verdict().reason
+    assert "(a, 60 s)" in watch.verdict().reason
 
 
 async def test_a_hung_server_is_alive_again_when_its_job_moves_or_ends(watch, looking):

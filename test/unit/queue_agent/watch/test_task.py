@@ -103,6 +103,7 @@ async def test_a_watch_that_breaks_ends_with_its_error_and_says_so_in_the_log(ca
 
 
 async def test_each_change_is_logged_once(watch, server, looking, caplog):
+    caplog.set_level(logging.INFO)
     refuse(server)
     await looking(60)
     server.fault = None
@@ -112,3 +113,4 @@ async def test_each_change_is_logged_once(watch, server, looking, caplog):
         "the model server is lost",
         "the model server is alive",
     ]
+    assert [record.levelno for record in caplog.records] == [logging.WARNING, logging.WARNING, logging.INFO]
