@@ -10,10 +10,9 @@ from pydantic import Field, field_validator, model_validator
 
 from contract.config_model import Section
 from contract.forms import Form
+from contract.quantities import Quantity, amount
 from contract.volume_filling import FASTEST_MIB_S, SLOWEST_MIB_S, UNCHARGED
 
-Quantity = str | int | float
-"""A Kubernetes quantity, as 1, "2500m" or "6Gi"."""
 _SIZE = r"^\d+(Mi|Gi|Ti)$"
 _GPUS = "nvidia.com/gpu"
 
@@ -153,10 +152,14 @@ class Resources(Section):
     requests: dict[str, Quantity] = {}
     """What a node must have free for it."""
 
+    def asks_for(self, resource: str) -> Quantity:
+        """What a container asks for of a resource; what it may use counts where it requests nothing."""
+        return self.requests.get(resource, self.limits.get(resource, 0))
+
     @property
     def gpus(self) -> int:
         """GPUs of the container; 0 where it has none."""
-        return _count(self.limits.get(_GPUS, self.requests.get(_GPUS, 0))) or 0
+        return int(amount(self.asks_for(_GPUS)) or 0)
 
 
 class EnvironmentVariable(Section):
@@ -325,17 +328,15 @@ class ExtraValues(Section):
     runtime: RuntimeValues = RuntimeValues()
 
     @model_validator(mode="after")
-    def _has_gpus_for_all_pods(self) -> Self:
-        limit = _count((self.karpenter.provisioner.resource_limits or {}).get(_GPUS))
-        pods, gpus = self.runtime.most_pods, self.runtime.inference_api.resources.gpus
-        if self.karpenter.enabled and limit is not None and limit < pods * gpus:
-            raise ValueError(
-                f"karpenter.provisioner.resourceLimits: {_GPUS} is {limit}, too little for {pods} pods of {gpus} GPU "
-                f"each; set it to {pods * gpus} or more, leave it out, or allow fewer pods"
-            )
+    def _has_limits_with_room_for_all_pods(self) -> Self:
+        limits = self.karpenter.provisioner.resource_limits if self.karpenter.enabled else None
+        pods, server = self.runtime.most_pods, self.runtime.inference_api.resources
+        for resource, limit in (limits or {}).items():
+            each = server.asks_for(resource)
+            most, needed = amount(limit), amount(each)
+            if most is not None and needed is not None and most < needed * pods:
+                raise ValueError(
+                    f"karpenter.provisioner.resourceLimits: {resource} is {limit}, too little for {pods} pods of "
+                    f"{each} each; raise it, leave it out, or allow fewer pods"
+                )
         return self
-
-
-def _count(quantity: Quantity | None) -> int | None:
-    """A quantity that is a whole number; None for any other."""
-    return int(str(quantity)) if str(quantity).isdecimal() else None

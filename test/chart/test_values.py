@@ -118,7 +118,7 @@ def test_all_that_is_missing_is_said_at_once(helm):
         ),
         (at("runtime.queueAgent.snsTopicArn", "notices"), "runtime.queueAgent.awsRegion"),
         (at("runtime.scaling.queueLength", 1001), "/runtime/scaling/queueLength"),
-        (TOO_FEW_GPUS, "nvidia.com/gpu is 19, too little for 20 pods of 1 GPU each; set it to 20 or more"),
+        (TOO_FEW_GPUS, "nvidia.com/gpu is 19, too little for 20 pods of 1 each; raise it"),
     ],
 )
 def test_what_makes_no_sense_is_named(helm, changes, said):

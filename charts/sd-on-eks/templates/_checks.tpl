@@ -48,7 +48,7 @@
 {{- $pods := include "sd-on-eks.mostPods" . | int -}}
 {{- $gpus := include "sd-on-eks.gpusPerPod" . | int -}}
 {{- if and (regexMatch "^[0-9]+$" $limit) (lt (int $limit) (mul $pods $gpus)) -}}
-{{- $faults = append $faults (printf "karpenter.provisioner.resourceLimits: nvidia.com/gpu is %s, too little for %d pods of %d GPU each; set it to %d or more, leave it out, or allow fewer pods" $limit $pods $gpus (mul $pods $gpus)) -}}
+{{- $faults = append $faults (printf "karpenter.provisioner.resourceLimits: nvidia.com/gpu is %s, too little for %d pods of %d each; raise it, leave it out, or allow fewer pods" $limit $pods $gpus) -}}
 {{- end -}}
 {{- with .Values.karpenter.provisioner.capacityType -}}
 {{- if not (or .onDemand .spot) -}}
