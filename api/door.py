@@ -2,18 +2,20 @@
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any, Protocol
 
 from api import v1alpha1, v1alpha2
 from api.aws_errors import AWS_ERRORS
-from api.errors import InvalidRequestError, RequestError, error_body
+from api.errors import InvalidRequestError, RequestError, error_body, fault_rows
 from api.idempotency import IdempotencyKey, key_faults
+from api.ignored import MOST_WARNINGS
 from api.intake import Intake
 from api.request import body_bytes, parse_json, path_segments, tenant, traceparent
 from api.submission import Submission
 from contract import strict_json
-from contract.catalog import RuntimeCatalog
+from contract.catalog import DeployedRuntime, RuntimeCatalog
 from contract.faults import Fault
 from contract.job import new_job_id
 from contract.objects import ResultNames, s3_url
@@ -27,6 +29,9 @@ class ApiVersion(Protocol):
 
     def read(self, body: Any, catalog: RuntimeCatalog) -> Task:
         """Read a request; raise InvalidRequestError with all its faults."""
+
+    def ignored(self, body: Any, task: Task, runtime: DeployedRuntime) -> Iterator[Fault]:
+        """Name the keys of a sound request that nothing reads."""
 
     def answer(self, task: Task, output_location: str) -> dict[str, Any]:
         """What the caller gets for an accepted task."""
@@ -71,8 +76,9 @@ class FrontDoor:
         if version is None:
             raise RequestError(404, "not_found", f"No such path; POST to one of: /{', /'.join(_VERSIONS)}.")
         body = body_bytes(event)
-        task = self._read(version, body, key_faults(event, has_table=self._intake.has_table))
-        deadlines = self._catalog[task.metadata.runtime].deadlines.with_asked(task.metadata.deadlines)
+        sent, task = self._read(version, body, key_faults(event, has_table=self._intake.has_table))
+        runtime = self._catalog[task.metadata.runtime]
+        deadlines = runtime.deadlines.with_asked(task.metadata.deadlines)
         submission = Submission(
             request=task,
             job=new_job_id(),
@@ -87,17 +93,20 @@ class FrontDoor:
         again = "" if taken.job == submission.job else " before"
         logger.info("accepted%s: job %s, runtime %s, %s", again, taken.job, metadata.runtime, metadata.tasktype)
         folder = ResultNames(prefix=metadata.prefix, task_id=metadata.id, job=taken.job).folder
-        return version.answer(taken.task, s3_url(self._bucket, folder))
+        answer = version.answer(taken.task, s3_url(self._bucket, folder))
+        ignored = list(islice(version.ignored(sent, task, runtime), MOST_WARNINGS))
+        return {**answer, "warnings": fault_rows(ignored)} if ignored else answer
 
-    def _read(self, version: ApiVersion, body: bytes, faults: list[Fault]) -> Task:
-        """Read a body, whose faults are named together with those of the headers."""
+    def _read(self, version: ApiVersion, body: bytes, faults: list[Fault]) -> tuple[Any, Task]:
+        """Read a body, whose faults are named together with those of the headers; its JSON, and its task."""
         try:
-            task = version.read(parse_json(body), self._catalog)
+            sent = parse_json(body)
+            task = version.read(sent, self._catalog)
         except InvalidRequestError as exc:
             raise InvalidRequestError([*faults, *exc.faults]) from None
         if faults:
             raise InvalidRequestError(faults)
-        return task
+        return sent, task
 
 
 def _response(status: int, body: dict[str, Any], headers: Mapping[str, str] | None = None) -> dict[str, Any]:

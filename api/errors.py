@@ -1,5 +1,6 @@
 """Refusals of the front door, and the JSON they become."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from contract.faults import MOST_FAULTS, Fault
@@ -54,7 +55,11 @@ class IdempotencyConflictError(RequestError):
         )
 
 
+def fault_rows(faults: Iterable[Fault]) -> list[dict[str, str]]:
+    """Faults as answers tell them."""
+    return [{"field": fault.field, "problem": fault.problem} for fault in faults]
+
+
 def error_body(code: str, message: str, faults: list[Fault] | None = None) -> dict[str, Any]:
     """The JSON of every refusal."""
-    details = [{"field": fault.field, "problem": fault.problem} for fault in (faults or [])[:MOST_FAULTS]]
-    return {"error": {"code": code, "message": message, "details": details}}
+    return {"error": {"code": code, "message": message, "details": fault_rows((faults or [])[:MOST_FAULTS])}}

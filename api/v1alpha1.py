@@ -1,11 +1,13 @@
 """API v1alpha1: SD WebUI's own body, with the platform's fields among its alwayson_scripts."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from pydantic import ValidationError
 
 from api.content import content_faults
 from api.errors import InvalidRequestError
+from api.ignored import ignored_content
 from contract.catalog import DeployedRuntime, RuntimeCatalog
 from contract.faults import Fault, faults_of, one_of, shown
 from contract.task import CHECKPOINT_ATTRIBUTE, Metadata, Task
@@ -47,6 +49,11 @@ def read(body: Any, catalog: RuntimeCatalog) -> Task:
     if faults or metadata is None:
         raise InvalidRequestError(faults)
     return Task(metadata=metadata, content=body)
+
+
+def ignored(body: Any, task: Task, runtime: DeployedRuntime) -> Iterator[Fault]:  # noqa: ARG001 (the body is the content)
+    """Name the keys of a sound request that nothing reads."""
+    yield from ignored_content(task.content or {}, task.metadata.tasktype, runtime, ())
 
 
 def answer(task: Task, output_location: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from api.content import content_faults
 from api.errors import InvalidRequestError
+from api.ignored import ignored_content, ignored_keys
 from contract.catalog import DeployedRuntime, RuntimeCatalog
 from contract.deadlines import AskedDeadlines
 from contract.faults import Fault, faults_of, one_of, shown
@@ -49,6 +50,16 @@ def read(body: Any, catalog: RuntimeCatalog) -> Task:
     if faults or metadata is None:
         raise InvalidRequestError(faults)
     return Task(metadata=metadata, content=content)
+
+
+def ignored(body: Any, task: Task, runtime: DeployedRuntime) -> Iterator[Fault]:
+    """Name the keys of a sound request that nothing reads."""
+    sent = body["task"]
+    yield from ignored_keys(body, ("task",), ())
+    yield from ignored_keys(sent, ("metadata", "content"), ("task",))
+    yield from ignored_keys(sent["metadata"], _CALLERS_KEYS, _AT)
+    yield from ignored_keys(sent["metadata"].get("deadlines"), AskedDeadlines.model_fields, (*_AT, "deadlines"))
+    yield from ignored_content(task.content or {}, task.metadata.tasktype, runtime, ("task", "content"))
 
 
 def answer(task: Task, output_location: str) -> dict[str, Any]:

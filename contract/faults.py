@@ -15,6 +15,8 @@ MOST_FAULTS = 100
 MOST_FIELD_CHARACTERS = 200
 MOST_PROBLEM_CHARACTERS = 1000
 _MOST_VALUE_CHARACTERS = 60
+_LEAST_PART = 4
+"""Letters of a name by which it is known as a part of another."""
 
 Path = tuple[str | int, ...]
 
@@ -95,9 +97,17 @@ def one_of(names: Sequence[str]) -> str:
 
 def suggestion(name: str, known: Iterable[str]) -> str:
     """What an unknown name may have meant, as "; did you mean throttle?"; "" where nothing is near."""
-    by_letters = {"".join(filter(str.isalnum, word)).lower(): word for word in known}
-    near = difflib.get_close_matches("".join(filter(str.isalnum, name[:80])).lower(), by_letters, n=1, cutoff=0.7)
+    by_letters = {_letters(word): word for word in known}
+    given = _letters(name[:80])
+    part = given.removesuffix("s") if len(given) >= _LEAST_PART else given
+    longer = sorted((letters for letters in by_letters if len(part) >= _LEAST_PART and part in letters), key=len)
+    beginning = [letters for letters in longer if letters.startswith(part)]
+    near = [*beginning, *difflib.get_close_matches(given, by_letters, n=1, cutoff=0.7), *longer]
     return f"; did you mean {by_letters[near[0]]}?" if near else ""
+
+
+def _letters(name: str) -> str:
+    return "".join(filter(str.isalnum, name)).lower()
 
 
 def shown(value: Any) -> str:

@@ -6,7 +6,7 @@ import tracemalloc
 
 import pytest
 
-from api.request import MOST_VALUES
+from contract.strict_json import MAX_VALUES
 
 MOST_BYTES = 6 * 1024 * 1024
 MIB = 1024 * 1024
@@ -28,10 +28,10 @@ def v1alpha2(content, runtime, tasktype=None, metadata=""):
 
 
 def separators(text):
-    return sum(map(text.count, ",:[{"))
+    return sum(map(text.count, ",[{"))
 
 
-def filled(before, item, after, most=MOST_VALUES - 1000):
+def filled(before, item, after, most=MAX_VALUES - 1000):
     """A JSON text with as many items as are read: one item, again and again, between two texts."""
     count = min((MOST_BYTES - 1000) // (len(item.encode()) + 1), most // (1 + separators(item)))
     return before + ",".join([item] * count) + after
@@ -39,7 +39,7 @@ def filled(before, item, after, most=MOST_VALUES - 1000):
 
 def keyed(before, value, after, key="k"):
     """Likewise an object of ever other keys."""
-    count = min((MOST_BYTES - 1000) // (len(value) + len(key) + 11), (MOST_VALUES - 1000) // (2 + separators(value)))
+    count = min((MOST_BYTES - 1000) // (len(value) + len(key) + 11), (MAX_VALUES - 1000) // (1 + separators(value)))
     return before + ",".join(f'"{key}{number:07}":{value}' for number in range(count)) + after
 
 

@@ -1,0 +1,40 @@
+"""Keys of a request that nothing reads: told as warnings, since a misspelt one changes the picture in silence."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from api.sdwebui_fields import FIELDS
+from contract.catalog import DeployedRuntime
+from contract.faults import Fault, Path, field_path, suggestion
+from contract.task import CHECKPOINT_ATTRIBUTE
+
+MOST_WARNINGS = 20
+"""Told in one answer."""
+
+_BESIDE_A_WORKFLOW = ("prompt", "extra_data", "client_id", "prompt_id", "number", "front", "partial_execution_targets")
+
+
+def ignored_keys(given: Any, known: Iterable[str], at: Path, problem: str = "is ignored") -> Iterator[Fault]:
+    """Name the keys of an object that are not among those known."""
+    known = tuple(known)
+    for key in given if isinstance(given, Mapping) else ():
+        if key not in known:
+            yield Fault(field_path((*at, key)), problem + suggestion(key, known))
+
+
+def ignored_content(content: Mapping[str, Any], tasktype: str, runtime: DeployedRuntime, at: Path) -> Iterator[Fault]:
+    """Name what a model server would pass over in silence.
+
+    Args:
+        content: A content without faults.
+        tasktype: Its task type.
+        runtime: Where it will run.
+        at: Where the content stands in the request.
+    """
+    if runtime.type == "sdwebui":
+        fields = (*sorted(FIELDS[tasktype]), CHECKPOINT_ATTRIBUTE)
+        yield from ignored_keys(content, fields, at, "is no field of SD WebUI 1.10.1, which ignores it")
+    elif (
+        runtime.type == "comfyui" and isinstance(content.get("prompt"), dict) and "class_type" not in content["prompt"]
+    ):
+        yield from ignored_keys(content, _BESIDE_A_WORKFLOW, at)
