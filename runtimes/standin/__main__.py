@@ -48,14 +48,23 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 async def serve(settings: argparse.Namespace, painter: Painter) -> None:
-    """Answer with the painter's pictures until a signal comes; SD WebUI then ends its jobs, ComfyUI is gone at once."""
+    """Answer with the painter's pictures until a signal comes; SD WebUI then ends its jobs, ComfyUI is gone at once.
+
+    A second signal ends either at once.
+    """
     faults = Faults().merged({one.name: getattr(settings, one.name) for one in fields(Faults)})
     models = tuple(settings.model or DEFAULT_MODELS)
     stage = Stage(models=tuple(model for model in models if model), painter=painter, faults=FaultBoard(faults))
     server = Server(settings.type, stage, host=settings.host, port=settings.port)
     stopped = asyncio.Event()
+
+    def stop(number: int) -> None:
+        if stopped.is_set():
+            os._exit(128 + number)
+        stopped.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+        asyncio.get_running_loop().add_signal_handler(number, stop, number)
     await server.start()
     print(f"stand-in for {settings.type} at {server.url}", flush=True)  # noqa: T201 - the operator's only sign of life
     await stopped.wait()

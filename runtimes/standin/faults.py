@@ -93,6 +93,11 @@ class FaultBoard:
     def __init__(self, faults: Faults) -> None:
         self.now = faults
         self._watchers: list[Callable[[dict[str, Any]], None]] = []
+        self._stopped = asyncio.Event()
+
+    def stop(self) -> None:
+        """Let no job hang any more, as the process is to end."""
+        self._stopped.set()
 
     def watch(self, watcher: Callable[[dict[str, Any]], None]) -> None:
         """Call the watcher with each change, after it is in force."""
@@ -112,12 +117,13 @@ class FaultBoard:
         """Let a job that begins now meet its fate: die, hang or fail, in this order.
 
         Raises:
-            JobError: The job is to fail.
+            JobError: The job is to fail, or hung until the process was to end.
             OutOfMemoryError: It is to fail for want of memory.
         """
         self.die_if("start")
         if self._take("hang_jobs"):
-            await asyncio.Event().wait()
+            await self._stopped.wait()
+            raise JobError("the stand-in is stopped")
         if self._take("oom_jobs"):
             raise OutOfMemoryError(OUT_OF_MEMORY_WORDS)
         if self._take("fail_jobs"):
@@ -125,7 +131,7 @@ class FaultBoard:
 
     def holds(self, step: int) -> bool:
         """Tell whether a job is to wait before this step; the first is 1."""
-        return step == self.now.hold_at_step
+        return step == self.now.hold_at_step and not self._stopped.is_set()
 
     def die_if(self, moment: str) -> None:
         """End the process at once, without clean-up, if it is to die at this moment."""

@@ -141,7 +141,8 @@ def _captioned(picture: Image.Image, prompt: str) -> Image.Image:
     top = picture.height - margin - line_height * len(lines)
     for index, line in enumerate(lines):
         draw.text((margin, top + index * line_height), line, font=_font(size), fill=(238, 240, 246))
-    mark = _font(max(8, round(size * 0.72)))
+    # Smaller letters of this font run into each other at the spaces.
+    mark = _font(max(10, round(size * 0.9)))
     draw.text((margin, top - round(line_height * 0.85)), MARK, font=mark, fill=(178, 186, 204))
     return picture
 

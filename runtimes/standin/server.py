@@ -44,7 +44,8 @@ class Server:
             await self._open()
 
     async def stop(self) -> None:
-        """Stop listening, let the running jobs end where the real server does, and clean up."""
+        """Stop listening, let the running jobs end where the real server does, and clean up; hung ones fail."""
+        self._stage.faults.stop()
         if self._refusing is not None:
             self._refusing.cancel()
         await self._runner.cleanup()

@@ -1,4 +1,4 @@
-"""Many tasks through the door: each that goes in comes out once, and the agents do not grow on the way."""
+"""Many tasks through the door: each that goes in comes out once, and neither agents nor the servers' disks grow."""
 
 import contextlib
 import os
@@ -8,6 +8,7 @@ import pytest
 from faultkit.audit import check_endings
 from faultkit.door import Door
 from faultkit.lanes import Case
+from faultkit.processes import wait_for
 from faultkit.runtime import TASKTYPES, content_of
 from faultkit.samples import Samples
 
@@ -54,6 +55,10 @@ class Soak(Case):
         assert len(runtime.heard) == len(runtime.asked) == self._tasks
         assert runtime.dead_letters() == []
         assert all(pod.agent.is_alive and not pod.agent.exits for pod in pods)
+        if self._type == "comfyui":
+            wait_for(
+                lambda: not any(pod.model.left_behind for pod in pods), lambda: [p.model.left_behind for p in pods]
+            )
         return samples, len(failed)
 
     def _order(self, number, link, bucket):

@@ -37,6 +37,8 @@ _PLATFORM_KEYS = (
 )
 """What stands among alwayson_scripts for the platform; SD WebUI would take each for the name of a script."""
 
+_SAVING_SETTINGS = ("save_", "samples_save", "grid_save")
+"""How settings begin that make the server write files."""
 _IMAGE_FIELDS = frozenset(
     {"init_images", "mask", "latent_mask", "firstpass_image", "image", "images", "input_image", "mask_image"}
 )
@@ -148,6 +150,7 @@ def call_of(task: Task) -> Call:
     scripts = _mapping(body, "alwayson_scripts")
     platform = {key: scripts.pop(key) for key in _PLATFORM_KEYS if key in scripts}
     settings = {**_mapping(body, "override_settings"), **_mapping(platform, "override_settings")}
+    settings = {key: value for key, value in settings.items() if not key.startswith(_SAVING_SETTINGS)}
     settings.pop(CHECKPOINT_ATTRIBUTE, None)
     body.pop(CHECKPOINT_ATTRIBUTE, None)
     body.pop("force_task_id", None)
@@ -163,6 +166,8 @@ def call_of(task: Task) -> Call:
         # Settings are one task's: the next one must find the server as this one did. Nor may it withhold the pictures.
         body["override_settings_restore_afterwards"] = True
         body["send_images"] = True
+        # Files on the server's disk reach nobody, and nobody removes them.
+        body["save_images"] = False
     else:
         body.pop("alwayson_scripts", None)
         body.pop("override_settings", None)

@@ -39,10 +39,17 @@ def build(stage: Stage) -> web.Application:
     for route in _ROUTES:
         if isinstance(route, web.RouteDef):
             app.router.add_route(route.method, f"/api{route.path}", route.handler)
+    app.router.add_get("/_standin/files", _get_files)
     app.on_startup.append(_start)
     app.on_shutdown.append(_cut)
     app.on_cleanup.append(_stop)
     return app
+
+
+async def _get_files(request: web.Request) -> web.Response:
+    """Show what lies in the three folders, so that a test can see what jobs leave."""
+    root = request.app[_MACHINE].folders.root
+    return web.json_response(sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()))
 
 
 async def _start(app: web.Application) -> None:

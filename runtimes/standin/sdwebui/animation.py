@@ -1,4 +1,4 @@
-"""What the AnimateDiff extension makes of an order: each picture moves."""
+"""What the AnimateDiff extension makes of an order: the pictures of each batch become one that moves."""
 
 from typing import Any
 
@@ -14,14 +14,20 @@ _MOST_FRAMES = 64
 
 
 def animate(order: Order, images: list[Image.Image]) -> list[str]:
-    """Return one base64 animation per picture and format, or nothing where the order does not ask for any."""
+    """Return one base64 animation per batch and format, or nothing where the order does not ask for any.
+
+    Args:
+        order: The order.
+        images: Its pictures, batch by batch, no grid among them.
+    """
     wish = _wish(order)
     if wish is None:
         return []
     forms = [form for form in _FORMS if form in wish.get("format", _FORMS[:1])]
     count = min(_MOST_FRAMES, max(2, int(wish.get("video_length") or _FRAMES)))
     frame_ms = 1000 // max(1, int(wish.get("fps") or _FRAMES_PER_S))
-    return [encode_animation(_frames(image, count), form, frame_ms) for image in images for form in forms or _FORMS[:1]]
+    firsts = images[:: order.values["batch_size"]]
+    return [encode_animation(_frames(image, count), form, frame_ms) for image in firsts for form in forms or _FORMS[:1]]
 
 
 def _wish(order: Order) -> dict[str, Any] | None:

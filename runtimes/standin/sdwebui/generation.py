@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ from runtimes.standin.sdwebui.order import Order, take_order
 from runtimes.standin.sdwebui.pictures import encode, grid
 
 _PREVIEW_PART = 4
+_TURN_S = 0.02
 
 
 @dataclass(kw_only=True)
@@ -53,7 +55,8 @@ async def generate(machine: Machine, kind: str, values: dict[str, Any]) -> dict[
 
 
 def _encoded(machine: Machine, order: Order, result: Result) -> list[str]:
-    return animate(order, result.images) or [
+    # The extension puts its animations in the place of all pictures, and leaves the index of the first as it was.
+    return animate(order, result.images[result.info["index_of_first_image"] :]) or [
         encode(image, {"parameters": text}, machine.options, machine.stage.painter)
         for image, text in zip(result.images, result.texts, strict=True)
     ]
@@ -123,6 +126,7 @@ async def _sample(machine: Machine, order: Order) -> float:
     progress, faults = machine.progress, machine.stage.faults
     steps: int = order.values["steps"]
     progress.sampling_steps = steps
+    turn_s = time.monotonic()
     width, height = (max(1, side // _PREVIEW_PART) for side in order.size)
     for step in range(steps):
         while faults.holds(step + 1) and not progress.stopped:  # noqa: ASYNC110 (no event tells of both)
@@ -139,6 +143,10 @@ async def _sample(machine: Machine, order: Order) -> float:
                 painter = machine.stage.painter
                 progress.preview = encode(painter.draw(small), {}, machine.options, painter)
             await asyncio.sleep(step_s)
+        elif time.monotonic() > turn_s + _TURN_S:
+            # Any number of steps may be asked for; the server answers meanwhile, and can be stopped.
+            await asyncio.sleep(0)
+            turn_s = time.monotonic()
     return 1.0
 
 

@@ -37,6 +37,11 @@ class StandIn:
         """Ids of jobs in ComfyUI's own queue, of which it has begun none; SD WebUI has no queue."""
         return [entry[1] for entry in _get(f"{self._url}/queue")["queue_pending"]]
 
+    @property
+    def left_behind(self):
+        """Files and entries of the history that jobs left on ComfyUI; SD WebUI's jobs write none."""
+        return [*_get(f"{self._url}/_standin/files"), *_get(f"{self._url}/history")]
+
     def faults(self, **changes):
         httpx.post(f"{self._url}/_standin/faults", json=changes, trust_env=False).raise_for_status()
 

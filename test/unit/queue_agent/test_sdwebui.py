@@ -102,6 +102,19 @@ def test_image_link_goes_where_the_endpoint_reads_images(make_task, tasktype, pa
     assert ENCODED in json.dumps(call.body)
 
 
+def test_a_task_leaves_no_file_on_the_servers_disk(make_task):
+    settings = {
+        "save_init_img": True,
+        "samples_save": True,
+        "grid_save": True,
+        "save_mask": True,
+        "samples_format": "jpg",
+    }
+    scripts = {"override_settings": {"save_txt": True}}
+    body = call_of(make_task({"save_images": True, "override_settings": settings, "alwayson_scripts": scripts})).body
+    assert (body["save_images"], body["override_settings"]) == (False, {"samples_format": "jpg"})
+
+
 def test_links_in_prompts_stay(make_task):
     call = call_of(make_task({"prompt": "https://a/b.png", "negative_prompt": "s3://b/k"}))
     assert call.sites == []

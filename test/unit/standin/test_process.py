@@ -68,6 +68,37 @@ async def test_sdwebui_finishes_its_job_before_it_ends(start):
     assert await asyncio.wait_for(process.wait(), 3) == 0
 
 
+@pytest.mark.parametrize("fault", [("--hang-jobs", "1"), ("--hold-at-step", "2")])
+async def test_a_job_that_hangs_keeps_no_process_alive(start, fault):
+    process, url = await start("sdwebui", *fault)
+    job = asyncio.create_task(post(f"{url}/sdapi/v1/txt2img", DRAW))
+    async with aiohttp.ClientSession() as session:
+        while True:
+            async with session.get(f"{url}/_standin/jobs") as response:
+                if (await response.json())["jobs"]:
+                    break
+    process.send_signal(signal.SIGTERM)
+    assert await asyncio.wait_for(process.wait(), 10) == 0
+    await asyncio.gather(job, return_exceptions=True)
+
+
+async def test_a_job_of_a_billion_steps_can_be_stopped_and_a_second_signal_waits_for_none(start):
+    process, url = await start("sdwebui")
+    endless = {**DRAW, "steps": 10**9}
+    job = asyncio.create_task(post(f"{url}/sdapi/v1/txt2img", endless))
+    await asyncio.sleep(0.1)
+    await post(f"{url}/sdapi/v1/interrupt", None)
+    assert (await asyncio.wait_for(job, 10))[0] == 200
+    job = asyncio.create_task(post(f"{url}/sdapi/v1/txt2img", endless))
+    await asyncio.sleep(0.1)
+    process.send_signal(signal.SIGTERM)
+    await asyncio.sleep(0.2)
+    assert process.returncode is None, "it finishes its job, as the real one does"
+    process.send_signal(signal.SIGINT)
+    assert await asyncio.wait_for(process.wait(), 10) == 128 + signal.SIGINT
+    await asyncio.gather(job, return_exceptions=True)
+
+
 async def test_comfyui_is_gone_at_once(start):
     process, url = await start("comfyui", "--job-s", "30")
     await post(f"{url}/prompt", {"prompt": SAVE})

@@ -135,9 +135,17 @@ async def test_samples_format_decides_the_encoding(webui, opened):
 async def test_animatediff_answers_with_one_moving_picture_each(webui, opened):
     for form in ("GIF", "WEBP"):
         script = {"AnimateDiff": {"args": [{"enable": True, "format": [form], "video_length": 4}]}}
-        answer = await webui.draw(alwayson_scripts=script, n_iter=2)
+        answer = await webui.draw(alwayson_scripts=script, n_iter=2, batch_size=3)
         pictures = [opened(one) for one in answer["images"]]
         assert [(one.format, one.n_frames) for one in pictures] == [(form, 4)] * 2
+        assert len(answer["info"]["all_seeds"]) == 6
+
+
+async def test_an_animation_takes_the_place_of_grid_and_pictures_and_the_index_of_the_first_stays(webui, opened):
+    script = {"AnimateDiff": {"args": [{"enable": True, "format": ["GIF"], "video_length": 4}]}}
+    answer = await webui.draw(alwayson_scripts=script, batch_size=2, save_images=True)
+    assert [opened(one).format for one in answer["images"]] == ["GIF"]
+    assert answer["info"]["index_of_first_image"] == 1
 
 
 async def test_extras_resize_the_picture_and_tell_how(webui, b64, opened):
