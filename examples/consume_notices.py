@@ -11,31 +11,43 @@ import argparse
 import contextlib
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import boto3
+try:
+    import boto3
+    from botocore.exceptions import BotoCoreError, ClientError
+except ModuleNotFoundError:
+    sys.exit("boto3 is missing: use .venv/bin/python, which `make up` makes, or install it: pip install boto3")
+
+HERE = Path(__file__).resolve().parent
 
 
 def main() -> None:
     """Read the command line and listen."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--topic-arn", default=os.environ.get("NOTICE_TOPIC_ARN"), help="the topic of notices")
-    parser.add_argument("--stack-file", type=Path, default=Path(".local/stack.json"), help="of the local platform")
+    parser.add_argument("--stack-file", type=Path, default=HERE.parent / ".local/stack.json", help="the local platform")
     parser.add_argument("--queue", default="notice-consumer", help="name of the queue to make or go on with")
     parser.add_argument("--filter", help='filter policy, as \'{"result": ["true"]}\'; set when the queue is subscribed')
     parser.add_argument("--out", type=Path, default=Path("out"), help="directory for the pictures")
     arguments = parser.parse_args()
     topic_arn = arguments.topic_arn
     if topic_arn is None:
+        if not arguments.stack_file.is_file():
+            sys.exit(f"No platform runs here ({arguments.stack_file} is not there). Start one: make up")
         stack = json.loads(arguments.stack_file.read_text(encoding="utf-8"))
         os.environ.update(stack["Environment"])
         topic_arn = stack["sdNotificationOutputArn"]
-    url = subscribe(arguments.queue, topic_arn, arguments.filter)
-    print(f"Listening on {url}; Ctrl-C ends it.", flush=True)
-    with contextlib.suppress(KeyboardInterrupt):
-        consume(url, arguments.out)
+    try:
+        url = subscribe(arguments.queue, topic_arn, arguments.filter)
+        print(f"Listening on {url}; Ctrl-C ends it.", flush=True)
+        with contextlib.suppress(KeyboardInterrupt):
+            consume(url, arguments.out)
+    except (BotoCoreError, ClientError) as exc:
+        sys.exit(f"AWS refused: {exc}")
 
 
 def subscribe(name: str, topic_arn: str, filter_policy: str | None = None) -> str:

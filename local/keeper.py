@@ -38,6 +38,7 @@ def main() -> None:
     catalog = RuntimeCatalog.from_json(arguments.runtimes.read_text(encoding="utf-8"))
     sqs = boto3.client("sqs", config=Config(retries={"total_max_attempts": 1}))
     next_reap_s = time.monotonic() + _REAP_EVERY_S
+    answers = True
     while True:
         try:
             for runtime in catalog.names:
@@ -45,8 +46,11 @@ def main() -> None:
             if time.monotonic() >= next_reap_s:
                 next_reap_s = time.monotonic() + _REAP_EVERY_S
                 reaper_handler({}, None)
+            answers = True
         except (BotoCoreError, ClientError) as exc:
-            logger.warning("AWS does not answer: %s", exc)
+            if answers:
+                logger.warning("AWS does not answer: %s", exc)
+            answers = False
             time.sleep(_PAUSE_S)
 
 

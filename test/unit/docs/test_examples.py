@@ -1,5 +1,8 @@
 import importlib.util
 import json
+import os
+import subprocess
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -7,6 +10,10 @@ from pathlib import Path
 import boto3
 import pytest
 from moto.server import ThreadedMotoServer
+
+from contract.config import parse_config
+from contract.flux.checks import request_faults
+from contract.runtimes import RUNTIME_TYPES
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
 NOTICE = {
@@ -155,3 +162,52 @@ def test_the_submitter_gives_up_after_its_time(door, topic, monkeypatch):
     module = load("submit_and_wait")
     monkeypatch.setattr(module, "post", lambda *_: {"job": "job-9"})
     assert module.submit_and_wait(door, "key", topic, {}, 0.1) is None
+
+
+@pytest.mark.parametrize("program", ["submit_and_wait.py", "consume_notices.py", "submit_and_wait.mjs"])
+def test_without_a_platform_each_program_says_how_to_start_one(tmp_path, program):
+    file = tmp_path / "stack.json"
+    command = {".py": [sys.executable, f"--stack-file={file}"], ".mjs": ["node"]}[Path(program).suffix]
+    arguments = [command[0], str(EXAMPLES / program), *command[1:], *(["A dog"] if "submit" in program else [])]
+    environment = {name: os.environ[name] for name in ("PATH", "HOME")} | {"STACK_FILE": str(file)}
+    ended = subprocess.run(arguments, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert ended.stderr == f"No platform runs here ({file} is not there). Start one: make up\n"
+
+
+def test_a_deployed_stack_of_which_something_is_missing_is_not_taken_for_the_local_one(tmp_path):
+    command = [sys.executable, str(EXAMPLES / "submit_and_wait.py"), "--endpoint=https://e", "A dog"]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ended.returncode == 2
+    assert "takes all three" in ended.stderr
+
+
+@pytest.mark.parametrize("runtime_type", RUNTIME_TYPES)
+def test_the_submitter_has_a_task_for_every_type_of_runtime(runtime_type):
+    prompt = 'a "quoted" dog'
+    (runtime,) = parse_config(
+        {
+            "stackName": "s",
+            "modelBucketArn": "arn:aws:s3:::models",
+            "modelsRuntime": [
+                {"name": "mine", "namespace": "a", "type": runtime_type}
+                | ({"model": {"profile": "flux-schnell"}} if runtime_type == "flux" else {})
+                | ({"dynamicModel": True} if runtime_type == "sdwebui" else {})
+            ],
+        }
+    ).catalog
+    task = load("submit_and_wait").make_task("mine", prompt, runtime_type)["task"]
+    assert task["metadata"]["tasktype"] in runtime.task_types
+    assert json.dumps(prompt) in json.dumps(task["content"])
+    if runtime.card is not None:
+        assert list(request_faults(task["content"], "text-to-image", runtime.card)) == []
+
+
+def test_the_submitter_takes_a_content_of_ones_own():
+    task = load("submit_and_wait").make_task("mine", "a dog", "sdwebui", '{"prompt": "PROMPT", "steps": 4}')
+    assert task["task"]["content"] == {"prompt": "a dog", "steps": 4}
+
+
+def test_the_submitter_names_an_api_that_does_not_answer():
+    with pytest.raises(SystemExit, match=r"http://127\.0\.0\.1:1 does not answer"):
+        load("submit_and_wait").post("http://127.0.0.1:1", "key", {})
