@@ -194,7 +194,7 @@ class Cache(Section):
     """What a model server may keep: models of the Hugging Face hub, compiled code."""
 
     size: Annotated[str, Form(_SIZE, "a size in Mi, Gi or Ti, as 60Gi")] = "60Gi"
-    """The most that it may hold; it is taken from the node's data volume and goes with the pod."""
+    """The most that it may hold; it is taken from the node's disk and goes with the pod."""
     existing_claim: str | None = None
     """Use this claim instead, which all pods share and which stays."""
 
