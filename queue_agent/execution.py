@@ -67,15 +67,14 @@ class Execution:
         except TaskFault:
             answered = True
             raise
-        except (TimeoutError, asyncio.CancelledError) as exc:
-            try:
-                await uninterrupted(self.server.interrupt(job, claim))
-            except AgentError:
-                logger.warning("the job could not be interrupted in the model server")
+        except AgentError:
+            raise
+        except (Exception, asyncio.CancelledError) as exc:
+            await self._interrupt(job, claim)
             if limit.expired():
                 raise DeadlineExceeded(f"The job took longer than {deadlines.execution_s:g} s.") from exc
-            if isinstance(exc, TimeoutError):
-                raise ModelServerFault("The model server did not answer in time.") from exc
+            if isinstance(exc, Exception):
+                raise _fault_of(exc) from exc
             raise
         else:
             answered = True
@@ -86,3 +85,17 @@ class Execution:
             self.telemetry.gpu_ended(job)
             lease.left_server()
             place.end_turn()
+
+    async def _interrupt(self, job: str, claim: int) -> None:
+        try:
+            await uninterrupted(self.server.interrupt(job, claim))
+        except AgentError:
+            logger.warning("the job could not be interrupted in the model server")
+
+
+def _fault_of(exc: Exception) -> ModelServerFault:
+    """What a driver did not foresee is an answer that never came, or that it cannot read."""
+    if isinstance(exc, TimeoutError):
+        return ModelServerFault("The model server did not answer in time.")
+    logger.error("the model server's answer cannot be read", exc_info=exc)
+    return ModelServerFault(f"The model server's answer cannot be read ({type(exc).__name__}).")

@@ -19,6 +19,7 @@ from queue_agent.errors import (
     AttemptsExhausted,
     InternalFault,
     LeaseLost,
+    ModelServerFault,
     PassingFault,
     PlatformFault,
     SchemaTooNew,
@@ -32,7 +33,7 @@ from queue_agent.line import Place
 from queue_agent.log import log_fields
 from queue_agent.memory import MemoryBudget, TaskMemory
 from queue_agent.message import Assignment, read_message
-from queue_agent.ports import Claim, Ended, Held, Inputs, Jobs, Queue, QueueMessage, Telemetry, Work
+from queue_agent.ports import Claim, Ended, Held, Inputs, Jobs, Queue, QueueMessage, Result, Telemetry, Work
 from queue_agent.results import Results
 from queue_agent.stages import Stages
 from queue_agent.uninterrupted import uninterrupted
@@ -40,6 +41,8 @@ from queue_agent.uninterrupted import uninterrupted
 logger = logging.getLogger(__name__)
 
 _JITTER_S = 5.0
+_STORE_S = 900.0
+"""For all files of a job: a model server may send one for ever, byte by byte."""
 _PREPARE_S = 300.0
 """For all of a task's preparation: content, inputs and uploads; not for its wait until there is room for them."""
 
@@ -202,7 +205,7 @@ class Pipeline:
             lease.check()
             job.memory.has_result(result)
             with job.stages("store"):
-                return await self.results.store(job.assignment, result, job.stages.seconds)
+                return await self._store(job, result)
         except TaskFault as exc:
             logger.info("%s: %s", exc.status, exc.code)
             lease.check()
@@ -220,6 +223,13 @@ class Pipeline:
                 raise InternalFault(f"The task was not prepared within {_PREPARE_S:g} s.") from exc
             job.memory.is_prepared()
             return prepared, work
+
+    async def _store(self, job: ClaimedJob, result: Result) -> Notice:
+        try:
+            async with asyncio.timeout(_STORE_S):
+                return await self.results.store(job.assignment, result, job.stages.seconds)
+        except TimeoutError as exc:
+            raise ModelServerFault(f"The job's files were not stored within {_STORE_S:g} s.") from exc
 
     def _check_attempts(self, claim: Claim) -> None:
         if self.jobs.authoritative and claim.attempt > MAX_ATTEMPTS:

@@ -272,7 +272,7 @@ class Capacity:
     @property
     def places(self) -> int:
         """How many jobs it may be given at once: what all devices run, and what one of them runs next."""
-        return (self.devices + self.ahead) * self.batch
+        return max(1, (self.devices + self.ahead) * self.batch)
 
 
 MAX_UNITS = 1e6

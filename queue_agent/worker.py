@@ -99,6 +99,9 @@ class Worker:
             except ModelServerFault as exc:
                 logger.warning("what a former agent left could not be cleared: %s", exc)
                 await asyncio.sleep(_PAUSE_AFTER_FAULT_S)
+            except Exception:
+                logger.exception("what a former agent left could not be cleared")
+                await asyncio.sleep(_PAUSE_AFTER_FAULT_S)
             else:
                 return
 

@@ -27,6 +27,7 @@ _BUFFER_BYTES = 256 * 1024
 _WHOLE_ANSWER_S = 60
 """An answer that is read at once must be whole by then, however steadily its bytes trickle in."""
 _MAX_ANSWER_BYTES = 64 * 1024 * 1024
+_QUICKLY_READ_BYTES = 256 * 1024
 _MAX_STREAM_BYTES = 5 * 1024 * 1024 * 1024
 _LOG_EVERY_S = 30
 
@@ -157,7 +158,9 @@ class ModelServerClient:
         answer = await self.send("GET", path, **options)
         if answer.status != HTTPStatus.OK:
             raise ModelServerFault(f"The model server answers {answer.status} to {path}.")
-        return read_json(answer.body)
+        if len(answer.body) < _QUICKLY_READ_BYTES:
+            return read_json(answer.body)
+        return await asyncio.to_thread(read_json, answer.body)
 
     async def wait_until_ready(self, read: Callable[[Answer], object] = lambda _: None) -> None:
         """Return once the health path answers 200.

@@ -55,7 +55,6 @@ class ComfyUI:
         url = (client.base_url / "ws").with_scheme(scheme).with_query(clientId=self._client_id)
         self._events = EventStream(str(url))
         self._leftovers = Leftovers(client)
-        self._declarations: dict[str, Any] = {}
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
@@ -229,6 +228,8 @@ class ComfyUI:
             for file in saved_files(entry, workflow)
         ]
         outputs += [Output(picture, workflow.seed_of(node_id)) for node_id, picture in watch.pictures]
+        if watch.lacks_pictures:
+            raise NoOutput("The workflow sends more than 512 MiB of pictures by websocket; let it save them instead.")
         if workflow.sends_pictures_by_websocket and not watch.pictures and not watch.blocked:
             raise ModelServerFault("The websocket closed before the pictures came.")
         if not outputs and not has_other_results(entry):
@@ -261,13 +262,10 @@ class ComfyUI:
     async def _declaration(self, class_type: str) -> dict[str, Any]:
         if class_type in _NO_PATHS:
             return {}  # no class has such a name, and a client takes it for another path
-        if class_type not in self._declarations:
-            info = await self._client.get_json(f"object_info/{quote(class_type, safe='')}")
-            declaration = info.get(class_type) if isinstance(info, dict) else None
-            if not isinstance(declaration, dict):
-                return {}  # an unknown class; /prompt will say so
-            self._declarations[class_type] = declaration
-        return dict(self._declarations[class_type])
+        # Asked for each time: a server that was restarted may have other nodes.
+        info = await self._client.get_json(f"object_info/{quote(class_type, safe='')}")
+        declaration = info.get(class_type) if isinstance(info, dict) else None
+        return declaration if isinstance(declaration, dict) else {}  # of an unknown class /prompt will say so
 
 
 async def _is_set_within(event: asyncio.Event, timeout_s: float) -> bool:

@@ -23,6 +23,8 @@ logger = logging.getLogger(__name__)
 
 _RECONNECT_S = 0.5
 _MAX_FRAME_BYTES = 128 * 1024 * 1024
+_MAX_KEPT_BYTES = 512 * 1024 * 1024
+_MAX_EVENT_CHARS = 4 * 1024 * 1024
 _PREVIEW_IMAGE = 1
 _PREVIEW_IMAGE_WITH_METADATA = 4
 _SIGNS_OF_LIFE = ("execution_start", "executing", "progress")
@@ -54,12 +56,24 @@ class PromptWatch:
         self.pictures: list[tuple[str, bytes]] = []
         self._signals = signals
         self._begun = False
+        self._kept_bytes = 0
 
     def begin(self) -> None:
         """Note that the server runs the job."""
         if not self._begun:
             self._begun = True
             self._signals.started()
+
+    def keep(self, node_id: str, picture: bytes) -> None:
+        """Keep a picture; those beyond 512 MiB are dropped, and their job has failed."""
+        self._kept_bytes += len(picture)
+        if self._kept_bytes <= _MAX_KEPT_BYTES:
+            self.pictures.append((node_id, picture))
+
+    @property
+    def lacks_pictures(self) -> bool:
+        """Whether pictures were too many to be kept."""
+        return self._kept_bytes > _MAX_KEPT_BYTES
 
     def end(self) -> None:
         """Note that the job is over."""
@@ -148,6 +162,8 @@ class EventStream:
         if _PROGRESS_OF_ALL in text[:_KIND_CHARS]:
             self.told += 1
             return
+        if len(text) > _MAX_EVENT_CHARS:
+            return
         try:
             event = json.loads(text)
         except (ValueError, RecursionError):
@@ -191,7 +207,7 @@ class EventStream:
             return
         watch = self._watches.get(prompt_id or "")
         if watch is not None and node_id is not None and watch.workflow.class_of(node_id) == WEBSOCKET_CLASS:
-            watch.pictures.append((node_id, picture))
+            watch.keep(node_id, picture)
 
 
 def _fraction(value: Any, most: Any) -> float | None:

@@ -210,13 +210,17 @@ def file_sites(
         texts: From ``inputs_in``, of one class.
         declaration: That class in the server's object_info.
     """
-    declared = declaration.get("input") or {}
-    inputs = {**(declared.get("required") or {}), **(declared.get("optional") or {})}
+    declared = _mapping(declaration.get("input"))
+    inputs = {**_mapping(declared.get("required")), **_mapping(declared.get("optional"))}
     for node_id, name, text in texts:
         kinds = _file_kinds(inputs.get(name))
         if kinds is not None:
             field = f"{workflow.class_of(node_id)} (node {node_id}), {name}"
             yield InputSite(workflow.graph[node_id]["inputs"], name, Input(text, field, kinds))
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _file_kinds(declared: Any) -> tuple[str, ...] | None:

@@ -19,6 +19,8 @@ logger = logging.getLogger(__name__)
 
 API_PATH = "/sdapi/v1/"
 _JSON = {"Content-Type": "application/json"}
+_MAX_ANSWER_BYTES = 512 * 1024 * 1024
+"""Its pictures are held in memory until they are stored."""
 _STOP_PAUSE_S = 0.2
 _JUST_BEGUN = 0.01
 """SD WebUI says so much of every job that runs, before its first step is done."""
@@ -80,7 +82,9 @@ class SdWebUI:
         await self._use_checkpoints(prepared)
         await self._options.make_restorable(prepared.overridden)
         content = prepared.content_for(job)
-        call = self._client.stream("POST", prepared.path, data=content, headers=_JSON, timeout_s=None)
+        call = self._client.stream(
+            "POST", prepared.path, data=content, headers=_JSON, timeout_s=None, max_bytes=_MAX_ANSWER_BYTES
+        )
         answered = False
         try:
             async with call as answer:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from queue_agent.errors import Rejected
+from queue_agent.errors import ModelServerFault, Rejected
 from queue_agent.runtimes.client import ModelServerClient
 from queue_agent.runtimes.wording import shorten_name
 
@@ -45,6 +45,8 @@ class Upscalers:
     async def _find_anew(self, wanted: str, lists: tuple[str, ...]) -> str:
         for name in lists:
             entries = await self._client.get_json(name)
+            if not isinstance(entries, list):
+                raise ModelServerFault(f"The model server's answer to {name} is no list.")
             names = [str(entry["name"]) for entry in entries if isinstance(entry, dict) and "name" in entry]
             self._names[name] = {known.casefold(): known for known in names}
         found = self._find(wanted, lists)

@@ -8,6 +8,7 @@ from yarl import URL
 
 from queue_agent.errors import ExecutionFailed, InvalidTask, ModelServerFault, NoOutput, Rejected
 from queue_agent.ports import MAX_UNITS, RunSignals, Work
+from queue_agent.runtimes.client import ModelServerClient
 from queue_agent.runtimes.comfyui.driver import ComfyUI
 from queue_agent.runtimes.comfyui.events import EventStream
 from queue_agent.runtimes.comfyui.history import (
@@ -319,6 +320,35 @@ def test_any_ending_of_the_job_is_noticed_and_of_another_job_is_not(stream, kind
         assert not watch.ended.is_set()
         stream._on_event(event(kind, prompt_id="mine"))
         assert watch.ended.is_set()
+
+
+@pytest.mark.parametrize(
+    "declaration", [{}, {"input": None}, {"input": [1]}, {"input": {"required": 7, "optional": ["x"]}}]
+)
+def test_a_declaration_of_nonsense_declares_no_file(declaration):
+    texts = [("9", "image", "http://x/a.png")]
+    assert list(file_sites(Workflow(graph()), texts, declaration)) == []
+
+
+async def test_a_class_is_asked_for_each_time_and_an_odd_answer_is_not_kept(monkeypatch):
+    answers = [{"A": {"input": {}}}, [], {"A": "odd"}, {"A": {"input": {"required": {}}}}]
+    driver = ComfyUI(ModelServerClient("http://127.0.0.1:1", "/"))
+
+    async def get_json(path):
+        return answers.pop(0)
+
+    monkeypatch.setattr(driver._client, "get_json", get_json)
+    assert [await driver._declaration("A") for _ in range(4)] == [{"input": {}}, {}, {}, {"input": {"required": {}}}]
+    await driver.aclose()
+
+
+def test_pictures_that_are_too_many_to_be_kept_are_dropped_and_missed(stream, monkeypatch):
+    monkeypatch.setattr("queue_agent.runtimes.comfyui.events._MAX_KEPT_BYTES", 10)
+    with stream.watch("mine", Workflow(graph()), SIGNALS) as watch:
+        for _ in range(2):
+            assert not watch.lacks_pictures
+            stream._on_binary(frame_with_metadata("10", "mine", b"x" * 6))
+        assert (len(watch.pictures), watch.lacks_pictures) == (1, True)
 
 
 async def test_the_listener_outlives_whatever_a_message_breaks_and_hears_the_next_one():

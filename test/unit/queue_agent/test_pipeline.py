@@ -156,6 +156,28 @@ async def test_a_time_out_of_the_driver_is_not_taken_for_the_jobs_deadline(messa
     assert not agent.notices.sent
 
 
+async def test_an_answer_that_the_driver_did_not_foresee_is_the_servers_fault_and_the_job_is_stopped(message):
+    agent = Agent(AttributeError("'list' object has no attribute 'get'"))
+    await agent.handle(message)
+    assert agent.queue.log == [("release", 5)]
+    assert agent.server.interrupted == [JOB]
+    last = Agent(KeyError("images"))
+    await last.handle(dataclasses.replace(message, receive_count=MAX_ATTEMPTS))
+    assert last.notices.sent[0].error.code == "model_server_failed"
+
+
+async def test_files_that_arrive_for_ever_are_given_up(message, monkeypatch):
+    monkeypatch.setattr("queue_agent.pipeline._STORE_S", 0.01)
+    agent = Agent(picture())
+
+    async def put(*details):
+        await asyncio.Event().wait()
+
+    agent.store.put = put
+    await asyncio.wait_for(agent.handle(message), 5)
+    assert agent.queue.log == [("release", 5)]
+
+
 async def test_a_cancelled_job_is_interrupted_and_its_message_given_back_at_once(message):
     agent = Agent(30)
     handling = asyncio.create_task(agent.handle(message))

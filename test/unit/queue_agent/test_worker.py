@@ -26,6 +26,25 @@ async def test_a_worker_rids_the_server_of_what_a_former_agent_left_before_it_ta
     assert all(cleared)
 
 
+async def test_a_worker_survives_a_server_that_makes_no_sense_when_it_is_rid_of_what_was_left(message, monkeypatch):
+    monkeypatch.setattr("queue_agent.worker._PAUSE_AFTER_FAULT_S", 0)
+    agent = Agent(picture())
+    agent.queue.waiting = [message]
+    answers = [AttributeError("'list' object has no attribute 'get'"), None]
+
+    async def clear():
+        if answer := answers.pop(0):
+            raise answer
+
+    agent.server.clear = clear
+    running, stop = worker_of(agent)
+    while not agent.queue.log:  # noqa: ASYNC110 (what is waited for is no event)
+        await asyncio.sleep(0.001)
+    stop.set()
+    await asyncio.wait_for(running, 5)
+    assert agent.queue.log == ["delete"]
+
+
 async def test_a_stopped_worker_drops_its_long_poll_at_once():
     agent = Agent()
     running, stop = worker_of(agent)
