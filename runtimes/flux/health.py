@@ -26,6 +26,7 @@ def _worker(worker: Worker) -> dict[str, Any]:
         "device": supervisor.device.name if supervisor.device else str(supervisor.number),
         "state": supervisor.state.value,
         "restarts": supervisor.restarts,
+        "given_up": supervisor.given_up,
         "running": [job.id for batch in drawn for job in batch.open_jobs],
         "memory": _memory(supervisor.device) if supervisor.device else None,
         "reason": supervisor.loss,

@@ -95,6 +95,7 @@ class Worker(_Reported):
 
     state: str
     restarts: int
+    given_up: bool = False
 
 
 class Served(_Reported):

@@ -54,8 +54,9 @@ class Flux:
     @property
     def capacity(self) -> Capacity:
         """A job or a batch on each GPU; the server's own queue holds the next ones, which can be withdrawn by id."""
-        devices = len(self._health.workers) if self._health else 1
-        return Capacity(devices=devices, batch=self._served.max_batch, ahead=True)
+        workers = self._health.workers if self._health else ()
+        devices = sum(not worker.given_up for worker in workers)
+        return Capacity(devices=max(1, devices), batch=self._served.max_batch, ahead=True)
 
     async def prepare(self, task: Task, inputs: Inputs) -> PreparedRequest:
         """Write the task's request and put the images into it."""

@@ -362,6 +362,13 @@ async def test_a_server_tells_once_it_is_ready_how_many_jobs_it_can_have(fake, d
     assert driver.capacity == Capacity(devices=2, batch=3, ahead=True)
 
 
+async def test_a_worker_that_was_given_up_is_no_gpu(fake, driver):
+    ready, gone = {"state": "ready", "restarts": 0}, {"state": "down", "restarts": 5, "given_up": True}
+    fake.health |= {"workers": [gone, ready, gone], "model": {"source": "m", "max_batch": 1}}
+    await driver.wait_until_ready()
+    assert driver.capacity == Capacity(devices=1, batch=1, ahead=True)
+
+
 async def test_a_server_whose_health_makes_no_sense_is_waited_for(fake, driver):
     sane, fake.health = fake.health, {"live": "perhaps"}
     ready = asyncio.create_task(driver.wait_until_ready())
