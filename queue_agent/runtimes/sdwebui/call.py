@@ -16,6 +16,7 @@ from queue_agent.inputs.links import InputSite, find_sites
 from queue_agent.media import Media
 from queue_agent.ports import Work, units_of
 from queue_agent.runtimes.client import write_json
+from queue_agent.runtimes.sdwebui.conversion import converted
 from queue_agent.runtimes.sdwebui.infotext import overridden_by, without_checkpoint
 
 _PATHS: Mapping[str, str] = {
@@ -107,8 +108,12 @@ class PreparedCall:
 
     @classmethod
     def of(cls, call: Call, fetched: Mapping[str, Media]) -> Self:
-        """Put the pictures into a call, and write it."""
-        call.put_images(fetched)
+        """Put the pictures into a call, and write it.
+
+        Raises:
+            InputFault: One cannot be written as SD WebUI is to have it.
+        """
+        call.put_images(converted(fetched))
         return cls(
             path=call.path,
             content=write_json(call.body),

@@ -44,7 +44,7 @@ class Door:
         self._url = f"http://127.0.0.1:{port}"
         limits = ("--rate-limit", "10000", "--burst-limit", "10000")
         self._door = Child(
-            *("-m", "local.door", "--port", str(port), "--stage", _STAGE, *limits),
+            *("-m", "local.door", "--host", "127.0.0.1", "--port", str(port), "--stage", _STAGE, *limits),
             log=runtime.folder / f"{runtime.name}-door.log",
             endpoint=aws_url or runtime.aws.url,
             API_KEY=_KEY,

@@ -99,13 +99,14 @@ def test_a_batch_of_images_comes_back_numbered(sdwebui, input_png):
     assert [url[-6:] for url in notice["image_url"]] == ["-1.png", "-2.png"]
 
 
-def test_several_pictures_are_numbered_with_their_seeds_and_the_grid_is_left_out(sdwebui):
+def test_several_pictures_are_numbered_with_their_seeds_and_neither_grid_nor_files_are_made_of_them(sdwebui):
     settings = {"override_settings": {"return_grid": True}, "save_images": True}
     notice = sdwebui.run(
         {"prompt": "x", "seed": 10, "batch_size": 2, "n_iter": 2, **settings, **SMALL}, "text-to-image"
     )
     manifest = sdwebui.manifest(notice)
-    assert manifest["answer"]["info"]["index_of_first_image"] == 1
+    assert manifest["answer"]["info"]["index_of_first_image"] == 0
+    assert manifest["parameters"]["save_images"] is False
     assert [picture["seed"] for picture in manifest["pictures"]] == [10, 11, 12, 13]
     assert {image(sdwebui.read(url)).size for url in notice["image_url"]} == {(64, 64)}
 

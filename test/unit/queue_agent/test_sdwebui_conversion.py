@@ -1,0 +1,81 @@
+import io
+
+import pytest
+from PIL import Image
+
+from queue_agent.errors import InputFault
+from queue_agent.media import identify
+from queue_agent.runtimes.sdwebui import conversion
+from queue_agent.runtimes.sdwebui.conversion import converted
+
+
+def picture(form, mode="RGB", size=(20, 10), colour=None, **settings):
+    stream = io.BytesIO()
+    Image.new(mode, size, colour or 0).save(stream, form, **settings)
+    return identify(stream.getvalue())
+
+
+def opened(media):
+    image = Image.open(io.BytesIO(media.data))
+    image.load()
+    return image
+
+
+@pytest.mark.parametrize("form", ["WEBP", "AVIF", "TIFF"])
+def test_a_picture_in_a_form_with_holes_goes_to_the_server_as_png(form):
+    media = converted({"a": picture(form, colour=(200, 30, 30))})["a"]
+    image = opened(media)
+    assert (media.extension, media.content_type, image.format, image.size) == ("png", "image/png", "PNG", (20, 10))
+    assert max(abs(one - other) for one, other in zip(image.getpixel((5, 5)), (200, 30, 30), strict=True)) < 12
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "GIF", "BMP"])
+def test_any_other_picture_goes_as_it_is(form):
+    media = picture(form)
+    assert converted({"a": media})["a"] is media
+
+
+@pytest.mark.parametrize(
+    ("form", "mode", "kept"),
+    [
+        ("WEBP", "RGBA", "RGBA"),
+        ("TIFF", "CMYK", "RGB"),
+        ("TIFF", "L", "L"),
+        ("TIFF", "I;16", "I;16"),
+        ("TIFF", "1", "1"),
+    ],
+)
+def test_transparency_and_depth_stay(form, mode, kept):
+    assert opened(converted({"a": picture(form, mode)})["a"]).mode == kept
+
+
+def test_a_picture_stands_upright_and_carries_nothing_else():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    exif[0x010E] = "a secret"
+    media = converted({"a": picture("WEBP", exif=exif)})["a"]
+    assert opened(media).size == (10, 20)
+    assert b"secret" not in media.data
+
+
+def test_of_an_animation_the_first_frame_goes():
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
+    stream = io.BytesIO()
+    frames[0].save(stream, "WEBP", save_all=True, append_images=frames[1:], lossless=True)
+    image = opened(converted({"a": identify(stream.getvalue())})["a"])
+    assert (getattr(image, "n_frames", 1), image.convert("RGB").getpixel((4, 4))) == (1, (255, 0, 0))
+
+
+def test_the_pixels_of_all_pictures_that_are_unpacked_are_bounded_together(monkeypatch):
+    monkeypatch.setattr(conversion, "MAX_PIXELS", 399)
+    assert len(converted({"a": picture("WEBP"), "b": picture("PNG", size=(100, 100))})) == 2
+    with pytest.raises(InputFault, match=r"webp, avif or tif have 400 pixels together; .* at most 399"):
+        converted({"a": picture("WEBP"), "b": picture("AVIF")})
+
+
+@pytest.mark.parametrize("form", ["WEBP", "AVIF", "TIFF"])
+def test_a_broken_picture_is_the_tasks_fault(form):
+    whole = picture(form, size=(200, 200), colour=(1, 2, 3)).data
+    broken = identify(whole[: len(whole) // 2] + bytes(10))
+    with pytest.raises(InputFault, match="cannot be unpacked"):
+        converted({"a": broken})
