@@ -38,6 +38,28 @@ def test_bytes_tell_their_own_type(data, extension, content_type):
     assert (media.extension, media.content_type) == (extension, content_type)
 
 
+def boxed(*brands):
+    head = brands[0] + bytes(4) + b"".join(brands[1:])
+    return (8 + len(head)).to_bytes(4, "big") + b"ftyp" + head + bytes(300)
+
+
+@pytest.mark.parametrize(
+    ("brands", "extension"),
+    [
+        ((b"avis", b"avif", b"msf1"), "avif"),
+        ((b"mif1", b"avif", b"miaf"), "avif"),
+        ((b"iso5",), "mp4"),
+        ((b"iso6", b"dash"), "mp4"),
+        ((b"cmfc",), "mp4"),
+        ((b"dash", b"cmfc", b"iso6"), "mp4"),
+        ((b"heic", b"mif1"), "heic"),
+        ((b"what",), "bin"),
+    ],
+)
+def test_a_file_of_boxes_is_told_by_any_of_its_brands(brands, extension):
+    assert identify(boxed(*brands)).extension == extension
+
+
 @pytest.mark.parametrize(
     ("data", "filename", "is_it"),
     [
