@@ -1,11 +1,15 @@
 """Models as files on the cluster."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from aws_cdk import Aws
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
 from cdk.addon import add_on
+from cdk.bucket_owner import owned_by
 from cdk.cluster import Cluster
 from cdk.nag import acknowledge_wildcards
 from cdk.pod_identity import PodIdentity
@@ -22,6 +26,7 @@ class ModelFiles(Construct):
         construct_id: Its name there.
         cluster: Where it runs.
         bucket_arn: The model bucket.
+        bucket_accounts: Accounts besides this one that may own it.
         prefix: Folder of the bucket that is mounted, ending in a slash; None is the whole bucket.
         key: The operator's key, with which the bucket may be encrypted.
 
@@ -36,11 +41,12 @@ class ModelFiles(Construct):
         *,
         cluster: Cluster,
         bucket_arn: str,
+        bucket_accounts: Sequence[str] = (),
         prefix: str | None,
         key: kms.IKey | None,
     ) -> None:
         super().__init__(scope, construct_id)
-        statements = [*_reading(bucket_arn, prefix), *_decrypting(key)]
+        statements = [*_reading(bucket_arn, prefix, owned_by(bucket_accounts)), *_decrypting(key)]
         self.identity = PodIdentity(
             self,
             "Identity",
@@ -64,12 +70,12 @@ class ModelFiles(Construct):
         )
 
 
-def _reading(bucket_arn: str, prefix: str | None) -> list[iam.PolicyStatement]:
+def _reading(bucket_arn: str, prefix: str | None, owned: dict[str, Any]) -> list[iam.PolicyStatement]:
     within = f"{prefix or ''}*"
-    listed = None if prefix is None else {"StringLike": {"s3:prefix": within}}
+    listed = owned if prefix is None else {**owned, "StringLike": {"s3:prefix": within}}
     return [
         iam.PolicyStatement(actions=["s3:ListBucket"], resources=[bucket_arn], conditions=listed),
-        iam.PolicyStatement(actions=["s3:GetObject"], resources=[f"{bucket_arn}/{within}"]),
+        iam.PolicyStatement(actions=["s3:GetObject"], resources=[f"{bucket_arn}/{within}"], conditions=owned),
     ]
 
 

@@ -76,6 +76,7 @@ class PlatformStack(ThreeZoneStack):
             "ModelFiles",
             cluster=self._cluster,
             bucket_arn=config.model_bucket_arn,
+            bucket_accounts=config.bucket_accounts,
             prefix=config.models_prefix,
             key=key,
         )
@@ -130,6 +131,7 @@ class PlatformStack(ThreeZoneStack):
                 queues=queues,
                 bucket=self._flow.bucket,
                 input_bucket_arns=self._config.input_bucket_arns,
+                bucket_accounts=self._config.bucket_accounts,
                 notices=self._flow.messaging.notices,
                 table=self._flow.table,
                 key=self._key,

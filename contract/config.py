@@ -177,6 +177,9 @@ class Config(Section):
     """The runtimes."""
     input_bucket_arns: list[BucketArn] = []
     """Buckets besides the output bucket from which tasks may take s3:// inputs."""
+    bucket_accounts: list[Annotated[str, Form(r"^\d{12}$", "an account's twelve digits, in quotes")]] = []
+    """Accounts besides the deployment's own that own the model bucket, or buckets in inputBucketArns. A bucket of any
+    other account is not read, so that nobody can put one in the place of yours."""
     deadlines: CommonDeadlines = CommonDeadlines()
     """How long a job may take, unless its runtime says otherwise."""
     kms_key_arn: Annotated[str, Form(_KEY_ARN, _KEY_WORDS)] | None = None

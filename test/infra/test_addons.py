@@ -6,6 +6,9 @@ import pytest
 from infrakit.cluster import MODELS, NAME, closed_cluster, open_cluster
 from infrakit.platform import KEY_ARN
 
+OWNED = {"StringEquals": {"aws:ResourceAccount": {"Ref": "AWS::AccountId"}}}
+"""The bucket is the deployment's own account's."""
+
 
 @pytest.fixture(scope="module")
 def cluster():
@@ -32,15 +35,21 @@ def _rights(synthesized, service_account):
 
 def test_mountpoint_reads_the_model_bucket_and_nothing_else(cluster):
     assert _rights(cluster, "s3-csi-driver-sa") == [
-        ("s3:ListBucket", MODELS, None),
-        ("s3:GetObject", f"{MODELS}/*", None),
+        ("s3:ListBucket", MODELS, OWNED),
+        ("s3:GetObject", f"{MODELS}/*", OWNED),
     ]
 
 
 def test_mountpoint_reads_only_the_folder_that_is_mounted(closed):
     rights = _rights(closed, "s3-csi-driver-sa")
-    assert ("s3:ListBucket", MODELS, {"StringLike": {"s3:prefix": "v2/*"}}) in rights
-    assert ("s3:GetObject", f"{MODELS}/v2/*", None) in rights
+    assert ("s3:ListBucket", MODELS, {**OWNED, "StringLike": {"s3:prefix": "v2/*"}}) in rights
+    assert ("s3:GetObject", f"{MODELS}/v2/*", OWNED) in rights
+
+
+def test_a_bucket_of_an_account_that_is_named_may_be_read_too():
+    from cdk.bucket_owner import owned_by
+
+    assert owned_by(["210987654321"])["StringEquals"]["aws:ResourceAccount"][1:] == ["210987654321"]
 
 
 def test_mountpoint_decrypts_what_it_reads_and_encrypts_nothing(closed):

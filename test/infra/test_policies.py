@@ -138,13 +138,16 @@ def reap(parts):
         job = new_job_id()
         metadata = {"id": "late", "runtime": "comfy", "tasktype": "pipeline", "job": job}
         task = Task.model_validate({"metadata": metadata, "content": {}})
-        parts.dynamodb.put_item(**parts.table.accept(task, time.time() - age_s, start_by_s=time.time() + 3600))
+        parts.dynamodb.put_item(**parts.table.accept(task, time.time() - age_s, start_by_s=time.time() + 3600 - age_s))
         s3.put_object(Bucket=parts.bucket, Key=content_key(job), Body=b"{}")
         jobs.append(job)
     counts = parts.reaper({})
     assert (counts["republished"], counts["ended"], counts["told"], counts["failed"]) == (1, 1, 1, 0)
     assert [record(parts, job).state for job in jobs] == [JobState.QUEUED, JobState.FAILED]
     assert len(parts.queues.take("comfy")) == 1
+
+
+OWN_ACCOUNT = {"aws:ResourceAccount": ACCOUNT}
 
 
 def policy(deployed, caller):
@@ -170,7 +173,10 @@ def calls_of(run, caller):
 def test_a_role_grants_every_call_that_its_part_makes(deployed, run, caller):
     assert calls_of(run, caller)
     granted = policy(deployed, caller)
-    assert {call for call in calls_of(run, caller) if not allowed(granted, call.action, call.resource)} == set()
+    refused = {
+        call for call in calls_of(run, caller) if not allowed(granted, call.action, call.resource, context=OWN_ACCOUNT)
+    }
+    assert refused == set()
 
 
 @pytest.mark.parametrize("caller", PARTS)
@@ -221,7 +227,14 @@ def test_no_role_grants_all_actions_or_all_resources(deployed, caller):
 )
 def test_no_role_reaches_what_is_anothers(deployed, caller, action, resource):
     physical = {name: deployed.id_of(name) for name in ("OutputBucket", "TasksTopic", "NoticesTopic", "JobsTable")}
-    assert not allowed(policy(deployed, caller), action, resource.format(**physical))
+    assert not allowed(policy(deployed, caller), action, resource.format(**physical), context=OWN_ACCOUNT)
+
+
+@pytest.mark.parametrize("action", ["s3:GetObject", "s3:PutObject"])
+def test_an_agent_leaves_a_bucket_of_an_account_that_is_not_named(deployed, action):
+    bucket = f"arn:aws:s3:::{deployed.id_of('OutputBucket')}/key"
+    assert allowed(policy(deployed, AGENT), action, bucket, context=OWN_ACCOUNT)
+    assert not allowed(policy(deployed, AGENT), action, bucket, context={"aws:ResourceAccount": "210987654321"})
 
 
 def role_id(template, caller):
