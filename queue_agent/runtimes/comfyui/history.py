@@ -41,7 +41,7 @@ def check_ending(entry: Mapping[str, Any]) -> None:
         if name == "execution_error":
             words = shorten(str(data.get("exception_message")))
             kind = str(data.get("exception_type"))
-            where = f"{data.get('node_type')} (node {data.get('node_id')})"
+            where = f"{shorten_name(str(data.get('node_type')))} (node {shorten_name(str(data.get('node_id')))})"
             if is_out_of_room(f"{kind} {words}"):
                 raise ModelServerFault(f"The model server is out of memory or disk in {where}: {words}")
             raise ExecutionFailed(f"{where}: {words or kind}")

@@ -6,14 +6,14 @@ files are its owner's, and stay.
 
 import asyncio
 import logging
-import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
+from time import monotonic
 from typing import Any
 
 from queue_agent.errors import ModelServerFault
-from queue_agent.runtimes.client import ModelServerClient
+from queue_agent.runtimes.client import ModelServerClient, read_json
 from queue_agent.runtimes.comfyui.history import listed_files
 
 logger = logging.getLogger(__name__)
@@ -25,6 +25,9 @@ _TIMEOUT_S = 10
 _KEPT_S = 3600
 """How long what a job left is kept for the claim that runs it again."""
 _CLOSE_S = 5
+_LITTLE_FREE = 0.1
+"""Of the disk; jobs fail once nothing is left."""
+_WARN_EVERY_S = 600
 
 
 class Leftovers:
@@ -40,6 +43,7 @@ class Leftovers:
         self._kept: dict[str, float] = {}
         self._removals: dict[asyncio.Task[None], frozenset[str]] = {}
         self._server_removes_files = True
+        self._warned_s = float("-inf")
 
     async def hold(self, upload: str) -> None:
         """Keep an upload until ``discard`` names it as often as it was held; returns once it may be uploaded."""
@@ -50,7 +54,7 @@ class Leftovers:
     def keep(self, prompt_id: str | None) -> None:
         """Note that a job may be adopted from what it left; nobody may come for it."""
         if prompt_id is not None:
-            self._kept[prompt_id] = time.monotonic()
+            self._kept[prompt_id] = monotonic()
 
     def discard(self, uploads: Iterable[str], prompt_id: str | None = None) -> None:
         """Let uploads go, and remove all that a prompt left."""
@@ -60,7 +64,7 @@ class Leftovers:
             if self._users[upload] <= 0:
                 del self._users[upload]
                 unused.append(upload)
-        now = time.monotonic()
+        now = monotonic()
         prompts = [name for name, since in self._kept.items() if since + _KEPT_S < now]
         prompts += [prompt_id] if prompt_id is not None else []
         for name in prompts:
@@ -103,6 +107,17 @@ class Leftovers:
             logger.info("this ComfyUI removes no files; what its jobs save stays there")
         elif answer.status != HTTPStatus.OK:
             raise ModelServerFault(f"The model server answers {answer.status} to {_ROUTE}.")
+        else:
+            self._look_at_disk(read_json(answer.body))
+
+    def _look_at_disk(self, told: Any) -> None:
+        sizes = [told.get(key) for key in ("free_bytes", "total_bytes")] if isinstance(told, dict) else []
+        match sizes:
+            case [int(free), int(total)] if (
+                free < _LITTLE_FREE * total and self._warned_s + _WARN_EVERY_S < monotonic()
+            ):
+                self._warned_s = monotonic()
+                logger.warning("the model server's disk is nearly full", extra={"free_mib": free // 2**20})
 
 
 def _input_file(upload: str) -> dict[str, str]:

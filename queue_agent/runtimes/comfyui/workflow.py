@@ -215,7 +215,7 @@ def file_sites(
     for node_id, name, text in texts:
         kinds = _file_kinds(inputs.get(name))
         if kinds is not None:
-            field = f"{workflow.class_of(node_id)} (node {node_id}), {name}"
+            field = f"{workflow.class_of(node_id)} (node {shorten_name(node_id)}), {shorten_name(name)}"
             yield InputSite(workflow.graph[node_id]["inputs"], name, Input(text, field, kinds))
 
 

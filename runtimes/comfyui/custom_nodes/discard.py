@@ -1,6 +1,7 @@
 """Gives ComfyUI a route by which the agent has a job's files removed; ComfyUI loads this as a custom node."""
 
 import asyncio
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -31,4 +32,5 @@ async def discard(request: web.Request) -> web.Response:
     if _looked_s + _LOOK_EVERY_S < time.monotonic():
         _looked_s = time.monotonic()
         await asyncio.to_thread(remove_forgotten, folders)
-    return web.json_response({"removed": gone})
+    disk = shutil.disk_usage(folders["output"])
+    return web.json_response({"removed": gone, "free_bytes": disk.free, "total_bytes": disk.total})

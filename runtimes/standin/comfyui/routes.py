@@ -7,6 +7,7 @@ import mimetypes
 import os
 import posixpath
 import resource
+import shutil
 import sys
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -254,7 +255,8 @@ async def post_discard(request: web.Request) -> web.Response:
     """Remove files, as the platform's own node in ComfyUI does."""
     root = request.app[_MACHINE].folders.root
     gone = await asyncio.to_thread(remove, {kind: root / kind for kind in KINDS}, await request.json())
-    return web.json_response({"removed": gone})
+    disk = shutil.disk_usage(root)
+    return web.json_response({"removed": gone, "free_bytes": disk.free, "total_bytes": disk.total})
 
 
 @_ROUTES.get("/object_info")

@@ -25,6 +25,7 @@ class Server:
 
     def __init__(self, *, removes_files):
         self.told = []
+        self.free_bytes = 50 * 2**20
         self.go_on = asyncio.Event()
         self.go_on.set()
         self.app = web.Application()
@@ -55,7 +56,7 @@ class Server:
         body = await request.json()
         await self.go_on.wait()
         self.told.append(("discard", body["files"], body["folders"]))
-        return web.json_response({"removed": 1})
+        return web.json_response({"removed": 1, "free_bytes": self.free_bytes, "total_bytes": 100 * 2**20})
 
 
 class Inputs:
@@ -111,7 +112,7 @@ async def test_a_job_that_will_run_again_can_be_adopted_from_what_it_left(server
 async def test_what_nobody_came_back_for_is_removed_with_a_later_jobs(server, driver, monkeypatch):
     leftovers = Leftovers(driver._client)
     now_s = [0.0]
-    monkeypatch.setattr("queue_agent.runtimes.comfyui.leftovers.time.monotonic", lambda: now_s[0])
+    monkeypatch.setattr("queue_agent.runtimes.comfyui.leftovers.monotonic", lambda: now_s[0])
     leftovers.keep("first")
     now_s[0] = 3601.0
     leftovers.discard([], "second")
@@ -161,3 +162,12 @@ async def test_a_server_that_is_gone_costs_no_job_its_ending(make_task):
 async def test_a_class_that_looks_like_a_path_is_not_asked_for(server, driver):
     assert await driver._declaration("..") == {}
     assert await driver._declaration(".") == {}
+
+
+@pytest.mark.parametrize(("free_mib", "warned"), [(50, False), (10, False), (9, True)])
+async def test_a_disk_is_said_to_be_nearly_full_before_it_is(server, driver, caplog, free_mib, warned):
+    server.free_bytes = free_mib * 2**20
+    for name in ("one", "two"):
+        driver._leftovers.discard([], name)
+        await settle(driver)
+    assert caplog.text.count("the model server's disk is nearly full") == warned

@@ -204,8 +204,10 @@ async def test_a_seed_that_the_list_does_not_tell_stands_in_the_pictures_infotex
     assert [output.seed for output in behind_a_grid.outputs] == [41, 42]
 
 
-async def test_pictures_beyond_the_seeds_are_kept():
-    assert len((await read(generated([ENCODED, ENCODED], all_seeds=[1]))).outputs) == 2
+@pytest.mark.parametrize("grid", [0, 1])
+async def test_what_comes_after_the_pictures_as_a_controlnets_map_is_kept_without_a_seed(grid):
+    body = generated([ENCODED] * (grid + 3), all_seeds=[1, 2], index_of_first_image=grid)
+    assert [output.seed for output in (await read(body)).outputs] == [1, 2, None]
 
 
 @pytest.mark.parametrize(
