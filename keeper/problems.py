@@ -15,7 +15,8 @@ CANCELLED = Problem(
 def not_begun(record: JobRecord, now_s: float) -> Problem:
     """Of a job whose start deadline is over."""
     advice = (
-        f"See whether runtime {record.runtime} has pods that run, and whether its queue's filter lets its tasks through"
+        f"See whether runtime {record.runtime} has pods that run and a model server that is ready, "
+        "and whether its queue's filter lets its tasks through"
     )
     if record.claims or record.generation:
         message = f"No agent took the task up again before its start deadline. {advice}."

@@ -176,7 +176,9 @@ class ModelServerClient:
             with attempt:
                 answer = await self.send("GET", self._health_url, timeout_s=10)
                 if answer.status != HTTPStatus.OK:
-                    raise ModelServerFault(f"The model server answers {answer.status}.")
+                    raise ModelServerFault(
+                        f"The model server at {self.origin} answers {answer.status} to {self._health_url.path}."
+                    )
                 read(answer)
 
     async def aclose(self) -> None:
@@ -240,5 +242,6 @@ class _WaitingLog:
     def __call__(self, state: RetryCallState) -> None:
         waited_s = state.seconds_since_start or 0.0
         if waited_s >= self._next_s:
-            logger.info("waiting for the model server", extra={"waited_s": round(waited_s)})
+            reason = state.outcome.exception() if state.outcome else None
+            logger.info("waiting for the model server: %s", reason, extra={"waited_s": round(waited_s)})
             self._next_s = waited_s + _LOG_EVERY_S

@@ -51,6 +51,19 @@ async def test_what_is_asked_stands_below_the_base_url_and_the_health_path_besid
     ]
 
 
+async def test_the_wait_for_a_server_tells_what_it_answers_instead(caplog):
+    caplog.set_level("INFO", "queue_agent")
+    statuses = iter([404, 200])
+
+    async def handler(request):
+        return web.Response(status=next(statuses))
+
+    async with server(handler) as client:
+        await client.wait_until_ready()
+        origin = client.origin
+    assert caplog.messages == [f"waiting for the model server: The model server at {origin} answers 404 to /ready."]
+
+
 async def test_an_answer_that_breaks_off_is_the_servers_fault_wherever_it_is_read():
     async with server(half) as client:
         with pytest.raises(ModelServerFault, match=r"at http://127\.0\.0\.1:\d+ does not answer"):
