@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from api.sdwebui_pixels import pixel_faults
 from contract.catalog import DeployedRuntime
 from contract.checkpoints import MAX_CHECKPOINT_CHARS, is_checkpoint_hash, named_checkpoints, same_checkpoint
 from contract.faults import Fault, field_path, shown
@@ -53,6 +54,12 @@ _GENERATE: Mapping[str, _Range] = {
     "seed": _Range(),
     "subseed": _Range(),
     "denoising_strength": _Range(0, 1),
+    "subseed_strength": _Range(),
+    "hr_scale": _Range(0),
+    "hr_resize_x": _Range(0),
+    "hr_resize_y": _Range(0),
+    "hr_second_pass_steps": _Range(0),
+    "image_cfg_scale": _Range(),
 }
 _UPSCALE: Mapping[str, _Range] = {
     "resize_mode": _Range(0, 1),
@@ -84,9 +91,12 @@ def check(content: Mapping[str, Any], tasktype: str, runtime: DeployedRuntime, a
         runtime: Where it will run.
         at: Where the content stands in the request.
     """
-    for name, accepted in _RANGES[tasktype].items():
-        if content.get(name) is not None and (problem := accepted.problem(content[name])):
-            yield Fault(field_path((*at, name)), problem)
+    faults = [
+        Fault(field_path((*at, name)), problem)
+        for name, accepted in _RANGES[tasktype].items()
+        if content.get(name) is not None and (problem := accepted.problem(content[name]))
+    ]
+    yield from faults or pixel_faults(content, tasktype, runtime.max_pixels, _number, at)
     for name in _TEXTS:
         if content.get(name) is not None and not isinstance(content[name], str):
             yield Fault(field_path((*at, name)), "must be a string")

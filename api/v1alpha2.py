@@ -9,7 +9,7 @@ from api.content import content_faults
 from api.errors import InvalidRequestError
 from api.ignored import ignored_content, ignored_keys
 from contract.catalog import DeployedRuntime, RuntimeCatalog
-from contract.deadlines import AskedDeadlines
+from contract.deadlines import MIN_STALL_S, AskedDeadlines
 from contract.faults import Fault, faults_of, one_of, shown
 from contract.task import Metadata, Task
 
@@ -98,6 +98,9 @@ def _deadline_faults(given: Any, runtime: DeployedRuntime) -> Iterator[Fault]:
     except ValidationError:
         return  # the metadata's own faults say so
     limits = runtime.deadlines
+    stall_s = asked.stall_seconds
+    if stall_s is not None and stall_s < MIN_STALL_S:
+        yield Fault("task.metadata.deadlines.stall_seconds", f"must be at least {MIN_STALL_S}, not {stall_s:g}")
     for name, seconds, most in (
         ("start_seconds", asked.start_seconds, limits.max_start_s),
         ("execution_seconds", asked.execution_seconds, limits.max_execution_s),

@@ -10,6 +10,8 @@ from contract.deadlines import DEFAULT_DEADLINES, Deadlines
 from contract.flux.options import ModelCard
 from contract.runtimes import RUNTIME_TYPES, RuntimeType
 
+DEFAULT_MAX_PIXELS = 64 * 1024 * 1024
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeployedRuntime:
@@ -20,6 +22,7 @@ class DeployedRuntime:
         type: Name of its row in contract.runtimes.
         model_filename: The checkpoint it serves; None for a dynamic runtime and for types without checkpoints.
         dynamic_model: Whether it loads the checkpoint that a task asks for.
+        max_pixels: The most that a task may have at work at once, for type sdwebui.
         deadlines: How long its jobs may take.
         card: What its model takes; None for types without model options, and where only the model's files say it.
     """
@@ -28,6 +31,7 @@ class DeployedRuntime:
     type: str
     model_filename: str | None = None
     dynamic_model: bool = False
+    max_pixels: int = DEFAULT_MAX_PIXELS
     deadlines: Deadlines = DEFAULT_DEADLINES
     card: ModelCard | None = None
 

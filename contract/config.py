@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from contract.catalog import DeployedRuntime, RuntimeCatalog
+from contract.catalog import DEFAULT_MAX_PIXELS, DeployedRuntime, RuntimeCatalog
 from contract.chart_release import COMPUTED_VALUES
 from contract.chart_values import ExtraValues
 from contract.config_deadlines import CommonDeadlines, RuntimeDeadlines, deadline_faults
@@ -78,6 +78,9 @@ class ModelsRuntime(Section):
     """(sdwebui) Whether the runtime loads the checkpoint that each task asks for."""
     model: ModelOptions | None = None
     """(flux) The model that it serves, and how."""
+    max_pixels: Annotated[int, Field(ge=512 * 512)] = DEFAULT_MAX_PIXELS
+    """(sdwebui) The most pixels that a task may have at work at once: width times height times `batch_size`, after
+    high-resolution pass or upscaling. A server's memory ends with too many, and the pod with it."""
     disabled: bool = False
     """Whether it takes no more tasks, and only does those it has: the step before it is removed from this file."""
     deadlines: RuntimeDeadlines = RuntimeDeadlines()
@@ -121,6 +124,7 @@ class ModelsRuntime(Section):
             name=self.name,
             type=self.type,
             model_filename=self.static_model,
+            max_pixels=self.max_pixels,
             dynamic_model=self.dynamic_model,
             deadlines=common.with_own(self.deadlines).deadlines,
             card=None if self.model is None else self.model.card,

@@ -7,13 +7,14 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from contract.config_model import Section
-from contract.deadlines import DEFAULT_DEADLINES, Deadlines
+from contract.deadlines import DEFAULT_DEADLINES, MIN_STALL_S, Deadlines
 from contract.faults import Fault
 
 MAX_START_SECONDS = 3 * 24 * 3600
 """A queue keeps a message for 4 days; a day is left to run the job and to tell of it."""
 
 _Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+_StallSeconds = Annotated[float, Field(ge=MIN_STALL_S, allow_inf_nan=False)]
 _StartSeconds = Annotated[float, Field(gt=0, le=MAX_START_SECONDS, allow_inf_nan=False)]
 
 _MAXIMA = (
@@ -30,7 +31,7 @@ class RuntimeDeadlines(Section):
     """In place of `deadlines.startSeconds`."""
     execution_seconds: _Seconds | None = None
     """In place of `deadlines.executionSeconds`."""
-    stall_seconds: _Seconds | None = None
+    stall_seconds: _StallSeconds | None = None
     """In place of `deadlines.stallSeconds`."""
     max_start_seconds: _StartSeconds | None = None
     """In place of `deadlines.maxStartSeconds`."""
@@ -45,7 +46,7 @@ class CommonDeadlines(Section):
     """Seconds from acceptance within which the job must be started, or it fails; queues keep messages for 4 days."""
     execution_seconds: _Seconds = DEFAULT_DEADLINES.execution_s
     """Seconds in the model server, after which the job is interrupted and fails."""
-    stall_seconds: _Seconds = DEFAULT_DEADLINES.stall_s
+    stall_seconds: _StallSeconds = DEFAULT_DEADLINES.stall_s
     """Seconds in the model server without a sign of progress, after which the server counts as hung."""
     max_start_seconds: _StartSeconds = DEFAULT_DEADLINES.max_start_s
     """The most that a task may ask for in place of startSeconds."""

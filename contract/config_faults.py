@@ -75,6 +75,8 @@ def _foreign_keys(runtime: dict[Any, Any], runtime_type: RuntimeType, at: str) -
     foreign = f"means nothing to type {runtime_type.name}"
     if runtime.get("dynamicModel") is True and not runtime_type.loads_checkpoint:
         yield Fault(f"{at}.dynamicModel", foreign)
+    if runtime.get("maxPixels") and not runtime_type.loads_checkpoint:
+        yield Fault(f"{at}.maxPixels", foreign)
     if not runtime_type.has_model_options:
         if runtime.get("model"):
             yield Fault(f"{at}.model", foreign)

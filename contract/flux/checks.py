@@ -59,18 +59,9 @@ def model_faults(request: Request, task_type: str, card: ModelCard) -> Iterator[
         yield from _size_faults(request.width or family.size, request.height or family.size, card)
     if isinstance(request, Edit):
         yield from _edit_faults(request, card)
-    if request.max_sequence_length is not None and not family.whole_prompts:
-        yield from _length_faults(request.max_sequence_length, card.most_sequence_length)
     if family.negative_prompt == "ignored" and (request.true_cfg_scale or 1) > 1:
         yield Fault("true_cfg_scale", "is not known to this model; leave it out")
     yield from _lora_faults(request, card)
-
-
-def _length_faults(asked: int, most: int | None) -> Iterator[Fault]:
-    if most is None:
-        yield Fault("max_sequence_length", "is fixed for this model")
-    elif asked > most:
-        yield Fault("max_sequence_length", f"may be at most {most}")
 
 
 def _size_faults(width: int, height: int, card: ModelCard) -> Iterator[Fault]:

@@ -155,9 +155,15 @@ def _without_idle_values(order: Order, request: Request, card: ModelCard) -> tup
     if distilled and card.guidance == 0 and order.guidance != 0:
         order = replace(order, guidance=card.guidance)
         warnings.append("guidance_scale has no effect: this model is distilled to need none")
-    if card.row.whole_prompts and request.max_sequence_length is not None:
-        order = replace(order, sequence_length=card.sequence_length)
-        warnings.append("max_sequence_length has no effect: this model reads prompts whole")
+    if request.max_sequence_length is not None:
+        most = card.most_sequence_length
+        if card.row.whole_prompts or most is None:
+            order = replace(order, sequence_length=card.sequence_length)
+            reads = "reads prompts whole" if card.row.whole_prompts else "has a fixed length"
+            warnings.append(f"max_sequence_length has no effect: this model {reads}")
+        elif request.max_sequence_length > most:
+            order = replace(order, sequence_length=most)
+            warnings.append(f"max_sequence_length is {most}: this model reads no more")
     if order.preview and order.steps < _LEAST_STEPS_FOR_PREVIEW:
         order = replace(order, preview=False)
         warnings.append(f"preview has no effect: it needs at least {_LEAST_STEPS_FOR_PREVIEW} steps")

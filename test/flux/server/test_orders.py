@@ -91,6 +91,19 @@ def test_a_model_that_reads_prompts_whole_says_so_when_it_is_told_how_much_to_re
     assert edited(QWEN, image=picture(), size=64).warnings == ()
 
 
+def test_a_length_above_the_models_is_the_models_and_told():
+    found = asked(SCHNELL, max_sequence_length=512)
+    assert found.order.sequence_length == found.parameters["max_sequence_length"] == 256
+    assert found.warnings == ("max_sequence_length is 256: this model reads no more",)
+    assert found.order.batch_key == asked(SCHNELL).order.batch_key
+
+
+def test_a_length_has_no_effect_where_it_is_fixed():
+    found = asked(SDXL, max_sequence_length=77)
+    assert found.order.sequence_length is None
+    assert found.warnings == ("max_sequence_length has no effect: this model has a fixed length",)
+
+
 def test_a_model_that_cuts_prompts_is_told_where_without_a_warning(picture):
     found = edited(KONTEXT, image=picture(), size=64, max_sequence_length=100)
     assert (found.order.sequence_length, found.warnings) == (100, ())

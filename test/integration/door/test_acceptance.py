@@ -120,11 +120,11 @@ def test_a_queued_job_is_due_at_its_start_deadline(platform, runtime, deadlines,
 
 
 def test_the_deadlines_that_a_task_asks_for_travel_with_it(platform):
-    metadata = {**TASK["task"]["metadata"], "deadlines": {"execution_seconds": 20, "stall_seconds": 10}}
+    metadata = {**TASK["task"]["metadata"], "deadlines": {"execution_seconds": 20, "stall_seconds": 40}}
     platform.door().post({"task": {**TASK["task"], "metadata": metadata}})
     (envelope,) = platform.messages()
     deadlines = json.loads(envelope["Message"])["metadata"]["deadlines"]
-    assert (deadlines["execution_seconds"], deadlines["stall_seconds"]) == (20, 10)
+    assert (deadlines["execution_seconds"], deadlines["stall_seconds"]) == (20, 40)
 
 
 def test_a_trace_reaches_the_queue(platform):

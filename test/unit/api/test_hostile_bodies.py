@@ -127,7 +127,10 @@ def test_a_long_text_is_told_by_its_beginning(door, name):
         assert len(detail["problem"]) <= 1000
 
 
-SD_WEBUI = ("steps", "width", "height", "batch_size", "n_iter", "cfg_scale", "seed", "subseed", "denoising_strength")
+SD_WEBUI = (
+    *("hr_scale", "hr_resize_x", "hr_resize_y", "hr_second_pass_steps", "subseed_strength", "image_cfg_scale"),
+    *("steps", "width", "height", "batch_size", "n_iter", "cfg_scale", "seed", "subseed", "denoising_strength"),
+)
 UPSCALE = (
     *("resize_mode", "upscaling_resize", "upscaling_resize_w", "upscaling_resize_h", "gfpgan_visibility"),
     *("codeformer_visibility", "codeformer_weight", "extras_upscaler_2_visibility"),

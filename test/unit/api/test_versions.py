@@ -106,7 +106,7 @@ def test_a_deadline_is_held_against_its_own_runtimes_limit(make_door):
 
 @pytest.mark.parametrize(
     "deadlines",
-    [None, {}, {"start_seconds": None}, {"start_seconds": 259200, "execution_seconds": 3600, "stall_seconds": 0.5}],
+    [None, {}, {"start_seconds": None}, {"start_seconds": 259200, "execution_seconds": 3600, "stall_seconds": 30}],
 )
 def test_deadlines_up_to_the_limits_are_taken(door, deadlines):
     assert door.send(v1alpha2(deadlines=deadlines))[0] == 200
@@ -124,6 +124,8 @@ def test_unknown_keys_of_deadlines_are_ignored_as_those_of_metadata_are(door):
         ({"start_seconds": 0}, "deadlines.start_seconds"),
         ({"execution_seconds": -1}, "deadlines.execution_seconds"),
         ({"stall_seconds": "soon"}, "deadlines.stall_seconds"),
+        ({"stall_seconds": 29.9}, "deadlines.stall_seconds"),
+        ({"stall_seconds": 1e-9}, "deadlines.stall_seconds"),
     ],
 )
 def test_deadlines_that_make_no_sense_are_refused_beside_every_other_fault(door, deadlines, field):

@@ -6,7 +6,7 @@ import yaml
 
 from contract.config import ConfigError, parse_config
 from contract.config_file import ConfigFileError, load_config
-from contract.deadlines import DEFAULT_DEADLINES, Deadlines
+from contract.deadlines import DEFAULT_DEADLINES, AskedDeadlines, Deadlines
 
 MINIMAL = """
 stackName: sdoneks
@@ -354,6 +354,16 @@ class TestDeadlines:
     @pytest.mark.parametrize("value", [0, -1, "soon", float("inf"), float("nan"), [], {}])
     def test_a_deadline_that_is_no_positive_number_is_a_fault(self, value):
         assert list(faults(self.config({"executionSeconds": value}))) == ["deadlines.executionSeconds"]
+
+    @pytest.mark.parametrize("seconds", [1e-9, 29])
+    def test_a_stall_shorter_than_a_server_may_be_silent_is_a_fault(self, seconds):
+        assert faults(self.config({"stallSeconds": seconds})) == {
+            "deadlines.stallSeconds": f"must be at least 30, not {seconds}"
+        }
+        assert list(faults(self.config(None, {"stallSeconds": seconds}))) == ["modelsRuntime[0].deadlines.stallSeconds"]
+
+    def test_what_a_foreign_task_asks_for_is_raised_to_the_least(self):
+        assert DEFAULT_DEADLINES.with_asked(AskedDeadlines(stall_seconds=1e-9)).stall_s == 30
 
     def test_every_fault_is_reported_at_once(self):
         top = {"executionSeconds": 4000, "maxStartSeconds": "soon", "startSecond": 1}

@@ -6,7 +6,7 @@ import pytest
 
 from contract.flux.checks import lora_weights, request_faults
 from contract.flux.options import MOST_LORAS, ModelOptions
-from contract.flux.requests import MOST_CHARACTERS, Generation
+from contract.flux.requests import MOST_CHARACTERS, REQUESTS, Finish, Generation
 
 PICTURE = "aGVsbG8="
 LORAS = [
@@ -49,7 +49,7 @@ def test_what_a_model_does_is_taken(profile, task_type, content):
         ({"prompt": "a", "width": 500}, "width"),
         ({"prompt": "a", "width": 8192, "height": 8192}, "width"),
         ({"prompt": "a", "num_inference_steps": 0}, "num_inference_steps"),
-        ({"prompt": "a", "max_sequence_length": 512}, "max_sequence_length"),
+        ({"prompt": "a", "max_sequence_length": 1025}, "max_sequence_length"),
         ({"prompt": "a", "seed": -2}, "seed"),
         ({"prompt": "a", "num_images": 17}, "num_images"),
         ({"prompt": "a", "output_format": "gif"}, "output_format"),
@@ -96,8 +96,38 @@ def test_what_a_model_cannot_do_is_said(task_type, profile, content, said):
 
 
 def test_faults_of_the_form_and_of_the_model_are_named_together():
-    content = {"prompt": "", "steps": 4, "width": 500, "max_sequence_length": 512, "lora_weights": {"neon": 1}}
-    assert set(faults(content)) == {"prompt", "steps", "width", "max_sequence_length", "lora_weights.neon"}
+    content = {"prompt": "", "steps": 4, "width": 500, "seed": -2, "lora_weights": {"neon": 1}}
+    assert set(faults(content)) == {"prompt", "steps", "width", "seed", "lora_weights.neon"}
+
+
+def test_what_other_programs_spell_out_is_taken_and_left_to_the_server():
+    """FLUX.1 schnell reads 256 tokens and no guidance scale; diffusers' own defaults are others."""
+    assert faults({"prompt": "a", "max_sequence_length": 512, "guidance_scale": 3.5}) == {}
+
+
+NULLABLE = {
+    "text-to-image": ("flux-schnell", {"prompt": "a"}),
+    "image-to-image": ("flux-dev", {"prompt": "a", "image": PICTURE}),
+    "inpainting": ("flux-fill", {"prompt": "a", "image": PICTURE, "mask": PICTURE}),
+    "edit": ("qwen-image-edit", {"instructions": "a", "image": PICTURE}),
+}
+
+
+@pytest.mark.parametrize("task_type", NULLABLE)
+def test_null_is_taken_for_left_out_in_every_field(task_type):
+    profile, content = NULLABLE[task_type]
+    model = REQUESTS[task_type]
+    nulls = dict.fromkeys(model.model_fields.keys() - content.keys())
+    assert faults({**nulls, **content}, task_type, profile) == {}
+    assert model.model_validate({**nulls, **content}) == model.model_validate(content)
+    assert model.model_validate({**content, "finish": dict.fromkeys(Finish.model_fields)}).finish == Finish()
+
+
+@pytest.mark.parametrize("spelled", ["HTTPS://a.example/a.png", " https://a.example/a.png\n", "S3://b/two words.png"])
+@pytest.mark.parametrize("field", ["image_url", "mask_url", "image", "mask"])
+def test_a_link_is_taken_in_any_spelling_in_every_field(field, spelled):
+    other = {"image": {"image": PICTURE}, "mask": {"mask": PICTURE}}["mask" if field.startswith("image") else "image"]
+    assert faults({"prompt": "a", field: spelled, **other}, "inpainting", "flux-fill") == {}
 
 
 def test_fill_takes_no_true_guidance():
