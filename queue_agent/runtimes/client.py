@@ -3,7 +3,8 @@
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -27,6 +28,8 @@ _BUFFER_BYTES = 256 * 1024
 _WHOLE_ANSWER_S = 60
 """An answer that is read at once must be whole by then, however steadily its bytes trickle in."""
 _MAX_ANSWER_BYTES = 64 * 1024 * 1024
+_PIECE = 1024 * 1024
+"""So many bytes or characters of a large body are written at once."""
 _QUICKLY_READ_BYTES = 256 * 1024
 _MAX_STREAM_BYTES = 5 * 1024 * 1024 * 1024
 _LOG_EVERY_S = 30
@@ -105,13 +108,17 @@ class ModelServerClient:
             path: Relative to the base URL.
             timeout_s: How long the server may send nothing; None where it may take as long as the GPU does.
             max_bytes: The largest body that is read; a longer one breaks off with a ModelServerFault.
-            options: As aiohttp takes them (json, params, data, …).
+            options: As aiohttp takes them (json, params, data, …); data may also be a tuple of bytes, sent in order.
 
         Raises:
             ModelServerAway: The server cannot be connected to.
             ModelServerFault: It hung up or was silent before its answer began.
         """
         timeout = aiohttp.ClientTimeout(total=None, connect=_CONNECT_S, sock_connect=_CONNECT_S, sock_read=timeout_s)
+        if isinstance(parts := options.get("data"), bytes | tuple):
+            parts = parts if isinstance(parts, tuple) else (parts,)
+            size = {"Content-Length": str(sum(map(len, parts)))}
+            options |= {"data": _pieces_of(parts), "headers": {**options.get("headers", {}), **size}}
         with self._translated():
             response = await self._http.request(method, path, timeout=timeout, allow_redirects=False, **options)
         async with response:
@@ -213,12 +220,42 @@ def _with_scheme(base_url: str) -> str:
     return base_url if "://" in base_url else f"http://{base_url}"
 
 
-def write_json(value: Any) -> bytes:
-    """Write a request's JSON: pictures in it are megabytes of text."""
+def write_json(value: Any) -> tuple[bytes, ...]:
+    """Write a request's JSON; to be called in a thread, as pictures in it are megabytes of text.
+
+    Long texts are written piece by piece, and the pieces are not joined: nothing else could run meanwhile.
+    """
+    marker, texts = uuid.uuid4().hex, list[str]()
+    short = _without_long_texts(value, marker, texts)
     try:
-        return orjson.dumps(value)
+        whole = orjson.dumps(short)
     except orjson.JSONEncodeError:  # as a number of more than 64 bits
-        return strict_json.dumps(value).encode()
+        whole = strict_json.dumps(short).encode()
+    first, *others = whole.split(marker.encode())
+    pieces = [first]
+    for text, other in zip(texts, others, strict=True):
+        pieces += [orjson.dumps(text[start : start + _PIECE])[1:-1] for start in range(0, len(text), _PIECE)]
+        pieces.append(other)
+    return tuple(pieces)
+
+
+def _without_long_texts(value: Any, marker: str, texts: list[str]) -> Any:
+    """A copy of some JSON with a marker in place of each long text, which is added to ``texts``."""
+    if isinstance(value, dict):
+        return {key: _without_long_texts(item, marker, texts) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_long_texts(item, marker, texts) for item in value]
+    if isinstance(value, str) and len(value) > _PIECE:
+        texts.append(value)
+        return marker
+    return value
+
+
+async def _pieces_of(parts: Sequence[bytes]) -> AsyncIterator[memoryview]:
+    for part in parts:
+        whole = memoryview(part)
+        for start in range(0, len(whole), _PIECE):
+            yield whole[start : start + _PIECE]
 
 
 def read_json(body: bytes) -> Any:

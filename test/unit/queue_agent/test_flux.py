@@ -29,7 +29,7 @@ EDIT = {"instructions": "make it red, see https://example.com/x.png", "image": I
 
 
 def sent(draft, fetched=()):
-    return json.loads(draft.finish(dict(fetched)).under("the-id"))
+    return json.loads(b"".join(draft.finish(dict(fetched)).under("the-id")))
 
 
 def test_a_request_is_sent_as_it_came_under_the_jobs_id_and_type(make_task):

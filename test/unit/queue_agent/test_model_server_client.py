@@ -1,5 +1,6 @@
 import asyncio
 import contextlib
+import json
 import socket
 
 import pytest
@@ -7,13 +8,13 @@ from aiohttp import web
 
 from queue_agent.errors import ModelServerAway, ModelServerFault
 from queue_agent.runtimes import client as client_module
-from queue_agent.runtimes.client import ModelServerClient
+from queue_agent.runtimes.client import ModelServerClient, write_json
 
 
 @contextlib.asynccontextmanager
 async def server(handler):
     """A model server on loopback that gives every request to one handler, and a client of it."""
-    app = web.Application()
+    app = web.Application(client_max_size=2**30)
     app.router.add_route("*", "/{path:.*}", handler)
     runner = web.AppRunner(app)
     await runner.setup()
@@ -191,3 +192,32 @@ async def test_a_server_that_does_not_answer_is_named_by_its_url():
             await client.send("GET", "x")
         await client.aclose()
     assert f"http://127.0.0.1:{port} does not answer (ClientConnectorError)" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"a": "x" * 3_000_000, "b": ['é\n"' * 1_000_000, {"c": "😀" * 1_500_000}], "d": 1},
+        {"a": 10**30, "b": "x" * 2_000_000},
+        {},
+        [],
+        "x" * 2_000_000,
+    ],
+)
+def test_json_is_written_as_it_was_however_long_its_texts(value):
+    assert json.loads(b"".join(write_json(value))) == value
+
+
+@pytest.mark.parametrize("body", [b"", b"x", b"x" * 5_000_000, (b"{", b"x" * 3_000_000, b"}")])
+async def test_a_body_is_sent_whole_and_with_its_length(body):
+    async def handler(request):
+        got.append(
+            (request.headers.get("Content-Length"), request.headers.get("Transfer-Encoding"), await request.read())
+        )
+        return web.json_response({})
+
+    got = []
+    sent = body if isinstance(body, bytes) else b"".join(body)
+    async with server(handler) as client:
+        await client.send("POST", "x", data=body, headers={"Content-Type": "application/json"})
+    assert got == [(str(len(sent)), None, sent)]

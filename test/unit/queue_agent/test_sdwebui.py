@@ -75,7 +75,7 @@ def test_null_stands_for_what_is_left_out(make_task, tasktype, field):
 
 def test_a_job_goes_to_the_server_under_its_own_id_whatever_the_task_says(make_task):
     prepared = PreparedCall.of(call_of(make_task({"prompt": "x", "force_task_id": "mine"})), {})
-    sent = json.loads(prepared.content_for("job-1"))
+    sent = json.loads(b"".join(prepared.content_for("job-1")))
     assert (sent["force_task_id"], sent["prompt"]) == ("job-1", "x")
     upscale = PreparedCall.of(call_of(make_task({"image": ENCODED}, "extra-single-image")), {})
     assert upscale.content_for("job-1") == upscale.content
