@@ -12,6 +12,7 @@ from cdk.pinned_node import use_pinned_node
 from contract.config import ConfigError
 from contract.config_file import load_config
 
+_EXAMPLE_BUCKET = "arn:aws:s3:::sd-on-eks-models"
 _DEFAULT_CONFIG = Path(__file__).parent.parent / "config.yaml"
 
 
@@ -23,6 +24,8 @@ def main() -> int:
     except (ConfigError, OSError) as exc:
         print(exc, file=sys.stderr)
         return 1
+    if config.model_bucket_arn == _EXAMPLE_BUCKET:
+        print(f"{path.name}: modelBucketArn is still the example's; name a bucket of your account", file=sys.stderr)
     for warning in config.warnings:
         print(f"{path.name}: {warning.field} {warning.problem}", file=sys.stderr)
     use_pinned_node()

@@ -25,6 +25,8 @@ class Quota:
 
 ON_DEMAND_VCPUS = Quota(title="On-demand G and VT vCPUs", service="ec2", code="L-DB2E81BA")
 SPOT_VCPUS = Quota(title="Spot G and VT vCPUs", service="ec2", code="L-3819A6DF")
+SYSTEM_VCPUS = Quota(title="On-demand standard vCPUs", service="ec2", code="L-1216C47A")
+CONCURRENCY = Quota(title="Lambda functions at a time", service="lambda", code="L-B99A9384")
 PUBLISHES = Quota(title="SNS messages a second", service="sns", code="L-F8E2BA85")
 VPCS = Quota(title="VPCs", service="vpc", code="L-F678F1CE")
 NAT_GATEWAYS = Quota(title="NAT gateways in a zone", service="vpc", code="L-FE5A380F")

@@ -9,6 +9,7 @@ import pytest
 from infrakit.stacks import CONFIGS, NAMES, synthesized
 
 from contract.chart_release import ReleaseValues
+from contract.config_file import load_config
 from contract.image_context import content_tag
 from contract.images import IMAGES
 
@@ -149,6 +150,25 @@ def test_pods_get_their_role_before_they_start():
     ]
 
     assert set(own) <= depends(stack, release)
+
+
+def test_the_application_says_that_the_examples_bucket_is_nobodys_own(tmp_path):
+    from cdk.__main__ import _EXAMPLE_BUCKET
+
+    assert load_config(ROOT / "config.yaml").model_bucket_arn == _EXAMPLE_BUCKET
+    path = tmp_path / "config.yaml"
+    path.write_text((ROOT / "config.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+
+    run = subprocess.run(
+        [sys.executable, "-m", "cdk"],
+        env={"CDK_CONFIG_PATH": str(path), "CDK_OUTDIR": str(tmp_path / "out")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert run.returncode == 0, run.stderr
+    assert "modelBucketArn is still the example's" in run.stderr
 
 
 def test_the_application_names_every_fault_of_a_file_and_fails(tmp_path):
