@@ -1,10 +1,16 @@
 """What the platform's node in ComfyUI removes, and above all what not."""
 
+import importlib.util
 import os
+import sys
+from types import SimpleNamespace
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
 
-from runtimes.comfyui.removal import FORGOTTEN_S, remove, remove_forgotten
+from runtimes.comfyui.__main__ import CUSTOM_NODES
+from runtimes.comfyui.removal import FORGOTTEN_S, ROUTE, remove, remove_forgotten
 
 RUN = "0f3ba9a7-4d5c-5f0e-9f39-6cf1d7a3f3ab"
 
@@ -87,3 +93,30 @@ def test_what_was_forgotten_is_removed_after_hours(folders):
     remove_forgotten(folders, now_s=now_s + FORGOTTEN_S + 60)
     assert files_in(folders) == ["input/3d/mine.glb", "input/mine.png", "output/named/z.png", "secret"]
     assert all(path.is_dir() for path in folders.values())
+
+
+@pytest.fixture
+def routes(folders, monkeypatch):
+    """The routes of a ComfyUI that has loaded the node."""
+    routes = web.RouteTableDef()
+    server = SimpleNamespace(PromptServer=SimpleNamespace(instance=SimpleNamespace(routes=routes)))
+    getters = {f"get_{kind}_directory": lambda path=str(path): path for kind, path in folders.items()}
+    monkeypatch.setitem(sys.modules, "server", server)
+    monkeypatch.setitem(sys.modules, "folder_paths", SimpleNamespace(**getters))
+    spec = importlib.util.spec_from_file_location("discard", CUSTOM_NODES / "discard.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.NODE_CLASS_MAPPINGS == {}, "without it ComfyUI does not take the file for a custom node"
+    return routes
+
+
+async def test_comfyui_removes_files_by_the_nodes_route_and_tells_how_full_its_disk_is(folders, routes):
+    os.utime(folders["output"] / "named" / "y.png", (0, 0))
+    app = web.Application()
+    app.add_routes(routes)
+    async with TestClient(TestServer(app)) as client:
+        answer = await client.post(ROUTE, json={"files": [file("t.png", kind="temp")], "folders": [RUN]})
+        told = await answer.json()
+    assert told["removed"] == 2
+    assert 0 < told["free_bytes"] < told["total_bytes"]
+    assert "output/named/y.png" not in files_in(folders), "what was forgotten goes with it"

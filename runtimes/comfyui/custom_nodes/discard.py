@@ -16,7 +16,7 @@ NODE_CLASS_MAPPINGS: dict[str, Any] = {}
 
 _LOOK_EVERY_S = 600
 
-_looked_s = 0.0
+_looked_s = float("-inf")
 
 
 @PromptServer.instance.routes.post(ROUTE)  # type: ignore[untyped-decorator]
