@@ -19,6 +19,9 @@ from queue_agent.ports import Input, ObjectStore
 
 _AT_ONCE = 32
 """Many more than one task may have: links that take long must not hold up other tasks."""
+_MAX_BUCKET_CHARS = 63
+_MAX_TOLD = MOST_LINKS
+"""Of what is wrong with a task's inputs."""
 _ENDING = re.compile(r"/[^/]*\.([A-Za-z0-9]{1,8})$")
 
 
@@ -60,7 +63,7 @@ class InputFetcher:
             if item.text in fetched and not item.takes(fetched[item.text])
         ]
         if problems:
-            raise InputFault("; ".join(problems))
+            raise InputFault(_told(problems))
         return read | fetched
 
     async def _fetch_links(self, links: Sequence[Input]) -> tuple[dict[str, Media], dict[str, InputFault]]:
@@ -103,13 +106,20 @@ class InputFetcher:
         except ValueError as exc:
             raise InputFault(str(exc)) from exc
         if bucket != self._bucket and bucket not in self._input_buckets:
-            raise InputFault(f"points to bucket {bucket}, which is not among the platform's input buckets")
+            raise InputFault(
+                f"points to bucket {bucket[:_MAX_BUCKET_CHARS]}, which is not among the platform's input buckets"
+            )
         if bucket == self._bucket and key.startswith("_"):
             raise InputFault("points to a reserved prefix")
         data = await self._store.get(bucket, key, MOST_LINK_BYTES)
         if data is None:
             raise InputFault(f"points to nothing: bucket {bucket} has no such object")
         return data
+
+
+def _told(problems: Sequence[str]) -> str:
+    more = len(problems) - _MAX_TOLD
+    return "; ".join([*problems[:_MAX_TOLD], *([f"and {more} more"] if more > 0 else [])])
 
 
 def _read_inline(inputs: Sequence[Input]) -> tuple[dict[str, Media], list[str]]:

@@ -4,9 +4,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from contract.faults import field_path
+from contract.faults import MOST_FIELD_CHARACTERS, cut, field_path
+from queue_agent.errors import InputFault
 from queue_agent.inputs.inline import MIN_CHARACTERS, is_reference
 from queue_agent.ports import Input
+
+MAX_INPUTS = 1000
+"""Links, data URLs, base64 and other texts that stand where an input belongs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +42,14 @@ def find_sites(
         fields: Names of fields that hold images; whatever text stands there is an input.
         open_fields: Names of fields at the top whose parts the server's extensions read as they like: there, every
             text that may be a link or a picture is an input, except in fields that are named as prompts.
+
+    Raises:
+        InputFault: There are more than MAX_INPUTS.
     """
-    yield from _walk(body, (), fields, open_fields, is_strict=None)
+    for number, site in enumerate(_walk(body, (), fields, open_fields, is_strict=None)):
+        if number == MAX_INPUTS:
+            raise InputFault(f"{site.input.field}: is one input too many: a task may hold {MAX_INPUTS}")
+        yield site
 
 
 def _walk(
@@ -55,10 +65,12 @@ def _walk(
     for key, item in value.items() if isinstance(value, dict) else enumerate(value):
         opens = is_open or (not at and key in open_fields)
         strict = is_strict if isinstance(key, int) else _strictness(key, fields, is_open=opens)
+        here = (*at, key if isinstance(key, int) else cut(key, MOST_FIELD_CHARACTERS))
         if isinstance(item, dict | list):
-            yield from _walk(item, (*at, key), fields, open_fields, is_open=opens, is_strict=strict)
+            yield from _walk(item, here, fields, open_fields, is_open=opens, is_strict=strict)
         elif isinstance(item, str) and strict is not None and _may_be_input(item, is_strict=strict):
-            yield InputSite(value, key, Input(item, field_path((*at, key)), is_strict=strict))
+            field = cut(field_path(here), MOST_FIELD_CHARACTERS)
+            yield InputSite(value, key, Input(item, field, is_strict=strict))
 
 
 def _strictness(name: str, fields: frozenset[str], *, is_open: bool) -> bool | None:

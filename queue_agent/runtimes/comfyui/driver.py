@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import io
 import logging
 import uuid
 from collections.abc import AsyncIterator
@@ -247,12 +248,13 @@ class ComfyUI:
 
     async def _upload(self, media: Media, workflow: Workflow) -> str:
         """Upload a file under a name made of its content, so that two jobs that share a name share the content."""
-        name = f"{hashlib.sha256(media.data).hexdigest()[:32]}.{media.extension}"
+        digest = (await asyncio.to_thread(hashlib.sha256, media.data)).hexdigest()
+        name = f"{digest[:32]}.{media.extension}"
         folder = UPLOAD_FOLDER if media.is_media else f"{_MODELS_FOLDER}/{UPLOAD_FOLDER}"
         workflow.uploads.append(f"{folder}/{name}")
         await self._leftovers.hold(workflow.uploads[-1])
         form = aiohttp.FormData({"type": "input", "subfolder": folder, "overwrite": "true"})
-        form.add_field("image", media.data, filename=name, content_type=media.content_type)
+        form.add_field("image", io.BytesIO(media.data), filename=name, content_type=media.content_type)
         response = await self._client.send("POST", "upload/image", data=form)
         answer = _json_or_none(response)
         if response.status != HTTPStatus.OK or not isinstance(answer, dict) or not answer.get("name"):

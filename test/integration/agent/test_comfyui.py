@@ -1,3 +1,4 @@
+import base64
 import io
 
 import pytest
@@ -128,6 +129,14 @@ def test_links_in_file_inputs_are_uploaded_first(comfyui, input_png):
         notice = comfyui.run(graph, "pipeline")
         assert notice["result"], notice
         assert size(comfyui.read(notice["image_url"][0])) == size(input_png)
+
+
+@pytest.mark.parametrize("head", ["", "data:image/png;base64,"])
+def test_a_picture_in_the_workflow_itself_is_uploaded_too(comfyui, input_png, head):
+    picture = head + base64.b64encode(input_png).decode()
+    notice = comfyui.run({"1": {"class_type": "LoadImage", "inputs": {"image": picture}}, "2": save()}, "pipeline")
+    assert notice["result"], notice
+    assert size(comfyui.read(notice["image_url"][0])) == size(input_png)
 
 
 def test_a_link_to_a_small_file_that_is_a_huge_image_fails_the_task_before_the_server_opens_it(comfyui):

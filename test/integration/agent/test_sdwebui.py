@@ -1,3 +1,4 @@
+import base64
 import io
 import json
 import re
@@ -47,6 +48,23 @@ def test_an_s3_link_and_a_web_link_give_the_same_input(sdwebui, input_png):
         content = {"prompt": "x", "seed": 5, "denoising_strength": 0.5, "init_images": [link], **SMALL}
         pictures.append(sdwebui.read(sdwebui.run(content, "image-to-image")["image_url"][0]))
     assert pictures[0] == pictures[1]
+
+
+@pytest.mark.parametrize("head", ["", "data:image/png;base64,", "data:image/png;x,", "DATA:image/png;name=a;BASE64,"])
+def test_a_picture_in_the_task_itself_is_drawn_from_however_it_is_written(sdwebui, input_png, head):
+    picture = head + base64.b64encode(input_png).decode()
+    assert sdwebui.run({"prompt": "x", "init_images": [picture], **SMALL}, "image-to-image")["result"]
+
+
+def test_a_link_with_a_blank_never_reaches_the_server(sdwebui):
+    error = sdwebui.run({"init_images": ["http://169.254.169.254/latest/meta-data/ x"]}, "image-to-image")["error"]
+    assert error["code"] == "input_failed"
+    assert error["message"].startswith("init_images[0]: the link leads to host 169.254.169.254, which is not on the")
+
+
+def test_an_object_whose_key_has_a_blank_is_an_input(sdwebui, input_png):
+    link = sdwebui.upload("inputs/two words.png", input_png)
+    assert sdwebui.run({"prompt": "x", "init_images": [link], **SMALL}, "image-to-image")["result"]
 
 
 def test_a_v1alpha1_body_runs_with_its_image_link_and_settings(sdwebui, input_png):

@@ -240,13 +240,35 @@ async def test_links_that_never_end_are_given_up_all_together_and_named(monkeypa
     ]
 
 
+class HeldWeb:
+    """Gives a picture; for links that say so, once the event is set."""
+
+    def __init__(self):
+        self.let_go, self.holds_all = asyncio.Event(), asyncio.Event()
+        self._held = 0
+
+    async def get(self, url, count):
+        if "held" in url:
+            self._held += 1
+            if self._held == 4:
+                self.holds_all.set()
+            await self.let_go.wait()
+        return PNG
+
+
 async def test_the_time_that_a_task_waits_for_others_is_not_its_own(monkeypatch):
-    monkeypatch.setattr(allowance, "MOST_WEB_S", 0.5)
-    inputs, _ = fetcher()
-    async with site(a=page(PNG, 0.3)) as (url, _):
-        urls = (f"{url}/a?{number}" for number in count())
-        tasks = (inputs.fetch(links_of(*(next(urls) for _ in range(4)))) for _ in range(3))
-        assert [len(media) for media in await asyncio.gather(*tasks)] == [4, 4, 4]
+    monkeypatch.setattr("queue_agent.inputs.fetcher._AT_ONCE", 4)
+    web = HeldWeb()
+    inputs = InputFetcher(web=web, store=None, bucket="out", input_buckets=frozenset())
+    first = asyncio.create_task(inputs.fetch(links_of(*(f"http://held/{number}" for number in range(4)))))
+    await web.holds_all.wait()
+    monkeypatch.setattr(allowance, "MOST_WEB_S", 0.01)
+    second = asyncio.create_task(inputs.fetch(links_of("http://a/b")))
+    await asyncio.sleep(0.05)
+    assert not second.done()
+    web.let_go.set()
+    assert len(await second) == 1
+    assert len(await first) == 4
 
 
 async def test_s3_is_not_bound_to_the_webs_time(monkeypatch):
@@ -296,3 +318,10 @@ async def test_a_file_that_is_no_media_keeps_the_ending_of_its_link_where_any_fi
     inputs, _ = fetcher({("in", link): b"a mesh"})
     (media,) = (await inputs.fetch([Input(f"s3://in/{link}", "model_file", kinds=())])).values()
     assert (media.data, media.extension) == (b"a mesh", extension)
+
+
+async def test_what_is_wrong_with_a_thousand_inputs_is_not_told_of_each():
+    inputs, _ = fetcher()
+    wrong = [Input("data:,x", f"images[{number}]") for number in range(1000)]
+    with pytest.raises(InputFault, match=r"images\[31\]: the data URL holds no image; and 968 more$"):
+        await inputs.fetch(wrong)
