@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 from rich.console import Console
@@ -37,24 +38,25 @@ async def run_demo(settings: PlatformSettings, out: Path, console: Console, *, p
     say = plain(console)
     samples = samples_of(settings.config.catalog)
     say("Starting the platform …")
+    output = DemoOutput(out, settings.config, asked=len(samples), platform=platform)
+
+    def report(outcome: Outcome) -> None:
+        output.save(outcome)
+        say(f"  {_step(outcome)}")
+
     with console.status("Starting") as status:
-        async with Platform(settings, progress=lambda step: say(f"  {step}")) as running:
-            say(f"Posting {len(samples)} requests …")
-            status.update("Waiting for their pictures")
-            output = DemoOutput(out, settings.config, asked=len(samples), platform=platform)
-
-            def report(outcome: Outcome) -> None:
-                output.save(outcome)
-                say(f"  {_step(outcome)}")
-
+        async with AsyncExitStack() as ending:
             try:
+                running = await ending.enter_async_context(Platform(settings, progress=lambda step: say(f"  {step}")))
+                say(f"Posting {len(samples)} requests …")
+                status.update("Waiting for their pictures")
                 await _verify(running, samples, report)
             except asyncio.CancelledError:
-                say(f"Interrupted; {output.pictures} of {len(samples)} pictures {_are(output)} in {_folder(output)}")
+                say(_interruption(output.run))
                 raise
             finally:
-                sheet = output.write_sheet()
                 status.update("Ending")
+                sheet = output.write_sheet()
     console.print()
     console.print(_table(output.run))
     for entry in output.run.entries:
@@ -65,12 +67,11 @@ async def run_demo(settings: PlatformSettings, out: Path, console: Console, *, p
     return all(entry.problem is None for entry in output.run.entries)
 
 
-def _are(output: DemoOutput) -> str:
-    return "is" if output.pictures == 1 else "are"
-
-
-def _folder(output: DemoOutput) -> str:
-    return f"{output.run.directory}/"
+def _interruption(run: Run) -> str:
+    pictures = sum(bool(entry.pictures) for entry in run.entries)
+    if not pictures:
+        return f"Interrupted; none of {run.asked} pictures was made yet"
+    return f"Interrupted; {pictures} of {run.asked} pictures {'is' if pictures == 1 else 'are'} in {run.directory}/"
 
 
 async def _verify(platform: Platform, samples: list[Sample], report: Callable[[Outcome], None]) -> None:

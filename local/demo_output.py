@@ -36,15 +36,12 @@ class DemoOutput:
         self._stage = config.apigw.stage_name
         self._alone = {runtime.name for runtime in config.catalog if types.count(runtime.type) == 1}
         started = datetime.now().astimezone()
-        self.run = Run(directory=_fresh(out, started), started=started, asked=asked, platform=platform)
-
-    @property
-    def pictures(self) -> int:
-        """How many requests have given one."""
-        return sum(bool(entry.pictures) for entry in self.run.entries)
+        self.run = Run(directory=out / f"{started:%Y-%m-%d_%H-%M-%S}", started=started, asked=asked, platform=platform)
 
     def save(self, outcome: Outcome) -> None:
-        """Save a request and its pictures."""
+        """Save a request and its pictures; the first one makes the run's directory."""
+        if not self.run.entries:
+            self.run.directory = _made(self.run.directory)
         stem = self._stem(outcome)
         files = []
         for number, picture in enumerate(outcome.pictures, start=1):
@@ -70,10 +67,9 @@ class DemoOutput:
         )
         self.run.save()
 
-    def write_sheet(self) -> Path:
-        """Write the contact sheet of all runs; return its path."""
-        self.run.save()
-        return write_sheet(self._out)
+    def write_sheet(self) -> Path | None:
+        """Write the contact sheet of all runs and return its path; None when there is nothing of this one."""
+        return write_sheet(self._out) if self.run.entries else None
 
     def _stem(self, outcome: Outcome) -> str:
         sample = outcome.request.sample
@@ -90,20 +86,19 @@ class DemoOutput:
         )
 
 
-def _fresh(out: Path, started: datetime) -> Path:
-    """Make a directory that no other run has."""
-    name = f"{started:%Y-%m-%d_%H-%M-%S}"
-    number = 1
+def _made(directory: Path) -> Path:
+    """Make a directory that no other run has, under that name or the next one."""
+    number, made = 1, directory
     while True:
-        directory = out / (name if number == 1 else f"{name}_{number}")
         try:
-            directory.mkdir(parents=True)
+            made.mkdir(parents=True)
         except FileExistsError:
-            if not directory.is_dir():
+            if not made.is_dir():
                 raise
             number += 1
+            made = directory.with_name(f"{directory.name}_{number}")
         else:
-            return directory
+            return made
 
 
 def _prompt(body: dict[str, Any]) -> str:

@@ -20,6 +20,7 @@ _FETCHED = re.compile(r"(?:Collecting|Requirement already satisfied:) ([\w.-]+)"
 _UNPACKS = "Installing collected packages"
 _LOOK_EVERY_S = 0.5
 _LOG_STEPS = 10
+_INTERRUPTED = 130
 
 
 def main() -> int:
@@ -74,16 +75,21 @@ def _install(locks: list[Path], options: list[str], names: set[str], progress: P
         fetched: set[str] = set()
         ended = threading.Event()
         counting = threading.Thread(target=_count_installed, args=(names, progress, ended))
-        for line in pip.stdout or ():
-            if skipped := _SKIPPED.match(line):
-                names.discard(_normalized(skipped[1]))
-            elif found := _FETCHED.match(line):
-                fetched.add(_normalized(found[1]))
-                progress("fetched", len(fetched & names), len(names))
-            elif line.startswith(_UNPACKS):
-                counting.start()
-        code = pip.wait()
-    ended.set()
+        try:
+            for line in pip.stdout or ():
+                if skipped := _SKIPPED.match(line):
+                    names.discard(_normalized(skipped[1]))
+                elif found := _FETCHED.match(line):
+                    fetched.add(_normalized(found[1]))
+                    progress("fetched", len(fetched & names), len(names))
+                elif line.startswith(_UNPACKS):
+                    counting.start()
+            code = pip.wait()
+        except KeyboardInterrupt:  # pip has had it too, and says so
+            pip.wait()
+            code = _INTERRUPTED
+        finally:
+            ended.set()
     if counting.ident is not None:
         counting.join()
     progress.end()

@@ -61,8 +61,17 @@ def test_it_ends_with_a_contact_sheet_of_all_pictures(demo: tuple[Path, Any]) ->
     assert all(f"/{name}" in page for name in PICTURES)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interruption_says_how_far_it_came_and_names_no_failures(tmp_path: Path, number: signal.Signals) -> None:
+@pytest.mark.parametrize(
+    ("after", "number"),
+    [
+        ("text-to-image (v1alpha2) in", signal.SIGINT),
+        ("Posting 6 requests", signal.SIGTERM),
+        ("Starting the platform", signal.SIGINT),
+    ],
+)
+def test_an_interruption_says_how_far_it_came_and_names_no_failures(
+    tmp_path: Path, after: str, number: signal.Signals
+) -> None:
     command = [str(ROOT / ".venv/bin/python"), "-m", "local", "demo", f"--out={tmp_path / 'out'}"]
     with subprocess.Popen(
         [*command, f"--state={tmp_path / 'state'}"],
@@ -73,14 +82,19 @@ def test_an_interruption_says_how_far_it_came_and_names_no_failures(tmp_path: Pa
     ) as demo:
         assert demo.stdout is not None
         lines = iter(demo.stdout.readline, "")
-        assert any("Posting 6 requests" in line for line in lines)
+        assert any(after in line for line in lines)
         demo.send_signal(number)
         rest = list(lines)
     assert demo.returncode == 130
-    assert re.fullmatch(rf"Interrupted; \d of 6 pictures (is|are) in {tmp_path / 'out'}/\S+/\n", rest[-1])
+    (words,) = [line for line in rest if line.startswith("Interrupted; ")]
+    if found := re.fullmatch(r"Interrupted; (\d) of 6 pictures (is|are) in (\S+)/\n", words):
+        assert len(list(Path(found[3]).glob("*.png"))) == int(found[1])
+    else:
+        assert words == "Interrupted; none of 6 pictures was made yet\n"
+    assert bool(found) == (tmp_path / "out" / "index.html").exists()
+    assert found or not after.startswith("text-to-image")
     assert "failed" not in "".join(rest)
     assert "Traceback" not in "".join(rest)
-    assert (tmp_path / "out" / "index.html").exists()
 
 
 def test_its_progress_is_plain_text_where_there_is_no_terminal(demo: tuple[Path, Any]) -> None:

@@ -41,8 +41,9 @@ def output(out: Path, asked: int = 1, platform: str | None = "make up") -> DemoO
 class Page(HTMLParser):
     """What a browser would load and show."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path | None) -> None:
         super().__init__()
+        assert file is not None
         self.links: list[str] = []
         self.open_runs: list[bool] = []
         self.text = ""
@@ -63,6 +64,7 @@ def test_every_run_has_a_directory_of_its_own_and_the_page_shows_all(tmp_path: P
         one = output(tmp_path)
         one.save(outcome())
         index = one.write_sheet()
+    assert index is not None
     assert len({file.parent for file in tmp_path.glob("*/t2i.png")}) == 3
     page = Page(index)
     assert index == tmp_path / "index.html"
@@ -107,9 +109,13 @@ def test_a_failure_and_what_was_interrupted_are_told(tmp_path: Path) -> None:
     one.save(outcome(pictures=(), seconds=None, problem="the <b>server</b> broke"))
     one.save(outcome("i2i"))
     page = Page(one.write_sheet())
-    assert one.pictures == 1
     assert "the <b>server</b> broke" in page.text
     assert "1 of 3 requests drawn, 1 interrupted" in page.text
+
+
+def test_a_run_without_any_outcome_leaves_nothing(tmp_path: Path) -> None:
+    assert output(tmp_path / "out").write_sheet() is None
+    assert not (tmp_path / "out").exists()
 
 
 def test_files_that_are_no_run_do_no_harm(tmp_path: Path) -> None:
