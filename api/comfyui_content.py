@@ -9,6 +9,12 @@ from contract.faults import Fault, field_path
 Path = tuple[str | int, ...]
 
 
+_WRAPPED = (
+    'is a workflow where a node belongs; send the workflow itself as content, or as {"prompt": WORKFLOW}, exported by '
+    "ComfyUI's menu for the API"
+)
+
+
 def check(content: Mapping[str, Any], tasktype: str, runtime: DeployedRuntime, at: Path) -> Iterator[Fault]:
     """Name the faults of a request's content; see ``api.content``."""
     if _is_ui_format(content):
@@ -29,6 +35,9 @@ def check(content: Mapping[str, Any], tasktype: str, runtime: DeployedRuntime, a
         return
     for node_id, node in graph.items():
         here = (*at, node_id)
+        if (inside := _workflow_inside(node, here)) is not None:
+            yield Fault(field_path(inside), _WRAPPED)
+            continue
         if not isinstance(node, dict):
             yield Fault(field_path(here), "must be a node: an object with class_type and inputs")
             continue
@@ -38,8 +47,23 @@ def check(content: Mapping[str, Any], tasktype: str, runtime: DeployedRuntime, a
             yield Fault(field_path((*here, "inputs")), "is required: an object")
 
 
+def _workflow_inside(value: Any, at: Path) -> Path | None:
+    """Where a workflow stands in what should be a node: there itself, or one level below, as some services have it."""
+    if isinstance(value, str):
+        return at if value.lstrip().startswith("{") else None
+    if not isinstance(value, dict) or _is_node(value):
+        return None
+    if _is_workflow(value):
+        return at
+    return next(((*at, key) for key, inner in value.items() if _is_workflow(inner)), None)
+
+
+def _is_workflow(value: Any) -> bool:
+    return isinstance(value, dict) and bool(value) and (_is_ui_format(value) or all(map(_is_node, value.values())))
+
+
 def _is_ui_format(content: Mapping[str, Any]) -> bool:
-    return isinstance(content.get("nodes"), list) and isinstance(content.get("links"), list)
+    return isinstance(content.get("nodes"), list)
 
 
 def _is_node(value: Any) -> bool:

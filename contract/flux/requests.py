@@ -169,6 +169,8 @@ class Variation(Generation, _Given):
 class Inpainting(Generation, _Given, _Masked):
     """Redraws an image inside a mask."""
 
+    prompt: Annotated[str, Field(max_length=MOST_CHARACTERS)] = ""
+    """What the picture shows there; without one, what is there is removed."""
     strength: Share | None = None
     """How much of the image is redrawn there."""
     feather: Annotated[int, Field(ge=0, le=256)] = 0

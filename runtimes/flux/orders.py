@@ -12,7 +12,7 @@ from contract.faults import Fault
 from contract.flux.checks import lora_weights, request_faults
 from contract.flux.families import Family
 from contract.flux.options import ModelCard
-from contract.flux.requests import MOST_SEED, REQUESTS, Edit, Generation, Inpainting, Request, Variation
+from contract.flux.requests import MOST_SEED, MOST_SIDE, REQUESTS, Edit, Generation, Inpainting, Request, Variation
 from runtimes.flux.digest import digest_of
 from runtimes.flux.finishing import Finishing
 from runtimes.flux.ports import Order
@@ -184,6 +184,11 @@ def _with_images(order: Order, request: Request, family: Family) -> Order:
             order = _variation(order, request, family, reading)
         case Generation():
             order = replace(order, width=request.width or family.size, height=request.height or family.size)
+    if max(order.width, order.height) > MOST_SIDE:
+        size = f"{order.width} x {order.height} pixels"
+        reading.faults.append(
+            Fault("image", f"is too narrow: its picture would have {size}, at most {MOST_SIDE} a side")
+        )
     if reading.faults:
         raise RequestFaults(reading.faults)
     return order

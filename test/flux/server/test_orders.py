@@ -91,6 +91,15 @@ def test_a_model_that_reads_prompts_whole_says_so_when_it_is_told_how_much_to_re
     assert edited(QWEN, image=picture(), size=64).warnings == ()
 
 
+@pytest.mark.parametrize("size", [(4000, 8), (8, 4000)])
+def test_a_strip_whose_picture_would_be_longer_than_may_be_asked_for_is_refused(picture, size):
+    with pytest.raises(RequestFaults) as caught:
+        edited(KONTEXT, image=picture(*size))
+    ((field, problem),) = [(fault.field, fault.problem) for fault in caught.value.faults]
+    assert (field, "at most 8192 a side" in problem) == ("image", True)
+    assert edited(KONTEXT, image=picture(*size), size="1024x64").order.width == 1024
+
+
 def test_a_length_above_the_models_is_the_models_and_told():
     found = asked(SCHNELL, max_sequence_length=512)
     assert found.order.sequence_length == found.parameters["max_sequence_length"] == 256

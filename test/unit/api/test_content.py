@@ -2,6 +2,9 @@ import time
 
 import pytest
 
+from contract.catalog import DeployedRuntime, RuntimeCatalog
+from contract.flux.options import ModelOptions
+
 CHECKPOINT = "v1-5-pruned-emaonly.safetensors"
 NODE = {"class_type": "SaveImage", "inputs": {"images": ["1", 0]}}
 
@@ -163,6 +166,37 @@ def test_a_workflow_in_the_editors_format_is_refused_with_the_way_to_export_it(d
     graph = {"nodes": [{"id": 1, "type": "SaveImage"}], "links": [], "version": 0.4}
     (problem,) = door.refusal(request(wrap(graph), "pipeline", "comfy")).values()
     assert "Export (API)" in problem
+
+
+UI = {"nodes": [{"id": 1, "type": "SaveImage"}], "links": []}
+
+
+@pytest.mark.parametrize(
+    ("content", "field"),
+    [
+        ({"workflow": {"1": NODE}}, "workflow"),
+        ({"input": {"workflow": {"1": NODE, "2": NODE}}}, "input.workflow"),
+        ({"input": {"workflow": {"1": NODE}, "images": []}}, "input.workflow"),
+        ({"input": {"prompt": {"1": NODE}}}, "input.prompt"),
+        ({"workflow": UI}, "workflow"),
+        ({"input": {"workflow": UI}}, "input.workflow"),
+        ({"prompt": {"workflow": {"1": NODE}}}, "prompt.workflow"),
+        ({"workflow": '{"1": {"class_type": "A", "inputs": {}}}'}, "workflow"),
+    ],
+)
+def test_a_wrapped_workflow_is_refused_once_with_the_way_to_send_it(door, content, field):
+    ((name, problem),) = door.refusal(request(content, "pipeline", "comfy")).items()
+    assert name == f"task.content.{field}"
+    assert "send the workflow itself as content" in problem
+
+
+@pytest.mark.parametrize("prompt", ["", None])
+def test_a_flux_prompt_may_be_empty_where_something_is_removed_and_nowhere_else(make_door, prompt):
+    fill = DeployedRuntime(name="fill", type="flux", card=ModelOptions(profile="flux-fill").card)
+    content = {"prompt": prompt, "image": "aGk=", "mask": "aGk="}
+    assert make_door(RuntimeCatalog([fill])).send(request(content, "inpainting", "fill"))[0] == 200
+    faults = make_door().refusal(request({"prompt": prompt}, "text-to-image", "kontext"))
+    assert list(faults) == ["task.content.prompt"]
 
 
 @pytest.mark.parametrize(
