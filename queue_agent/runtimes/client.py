@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import math
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -265,9 +266,14 @@ def read_json(body: bytes) -> Any:
         ModelServerFault: It is none.
     """
     try:
-        return json.loads(body, parse_constant=lambda _: None)
+        return json.loads(body, parse_constant=lambda _: None, parse_float=_finite_or_none)
     except (ValueError, RecursionError) as exc:
         raise ModelServerFault("The model server's answer is no JSON.") from exc
+
+
+def _finite_or_none(text: str) -> float | None:
+    number = float(text)
+    return number if math.isfinite(number) else None
 
 
 class _WaitingLog:

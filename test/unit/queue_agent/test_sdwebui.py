@@ -175,7 +175,7 @@ async def test_an_animation_in_the_place_of_all_pictures_is_no_grid():
     assert [output.seed for output in (await read(generated([ENCODED, ENCODED], **info))).outputs] == [5, 6]
 
 
-@pytest.mark.parametrize("number", ["1.5", "NaN", "Infinity", "-Infinity"])
+@pytest.mark.parametrize("number", ["1.5", "NaN", "Infinity", "-Infinity", "1e999"])
 async def test_numbers_that_json_does_not_have_cost_nothing_else_in_info(number):
     info = '{"all_seeds":[7,8],"index_of_first_image":1,"sd_model_name":"base","extra":{"x":@}}'.replace("@", number)
     result = await read({"images": [ENCODED] * 3, "parameters": {}, "info": info})
