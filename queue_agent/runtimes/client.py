@@ -221,10 +221,10 @@ def _with_scheme(base_url: str) -> str:
     return base_url if "://" in base_url else f"http://{base_url}"
 
 
-def write_json(value: Any) -> tuple[bytes, ...]:
+def write_json(value: Any) -> bytes:
     """Write a request's JSON; to be called in a thread, as pictures in it are megabytes of text.
 
-    Long texts are written piece by piece, and the pieces are not joined: nothing else could run meanwhile.
+    Long texts are written piece by piece: the interpreter's lock is never held for long, nor while bytes are joined.
     """
     marker, texts = uuid.uuid4().hex, list[str]()
     short = _without_long_texts(value, marker, texts)
@@ -237,7 +237,7 @@ def write_json(value: Any) -> tuple[bytes, ...]:
     for text, other in zip(texts, others, strict=True):
         pieces += [orjson.dumps(text[start : start + _PIECE])[1:-1] for start in range(0, len(text), _PIECE)]
         pieces.append(other)
-    return tuple(pieces)
+    return b"".join(pieces)
 
 
 def _without_long_texts(value: Any, marker: str, texts: list[str]) -> Any:
@@ -252,7 +252,7 @@ def _without_long_texts(value: Any, marker: str, texts: list[str]) -> Any:
     return value
 
 
-async def _pieces_of(parts: Sequence[bytes]) -> AsyncIterator[memoryview]:
+async def _pieces_of(parts: Sequence[bytes | memoryview]) -> AsyncIterator[memoryview]:
     for part in parts:
         whole = memoryview(part)
         for start in range(0, len(whole), _PIECE):

@@ -39,18 +39,18 @@ class PreparedRequest:
 
     Attributes:
         task_type: Its type.
-        content: Its JSON in parts, written beforehand: a free GPU must not wait for it.
+        content: Its JSON, written beforehand: a free GPU must not wait for it.
         work: How much it has to do.
     """
 
     task_type: str
-    content: tuple[bytes, ...]
+    content: bytes
     work: Work
 
     def under(self, server_job: str) -> tuple[bytes, ...]:
         """The body of the POST that begins it as the job of that id, in parts."""
         head = f'{{"job_id":"{server_job}","task_type":"{self.task_type}","request":'
-        return head.encode(), *self.content, b"}"
+        return head.encode(), self.content, b"}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,7 +92,7 @@ class PreparedCall:
 
     Attributes:
         path: Below /sdapi/v1/.
-        content: The request's JSON in parts, written beforehand: a free GPU must not wait for it.
+        content: The request's JSON, written beforehand: a free GPU must not wait for it.
         checkpoint: The checkpoint that the task asks for; None keeps the loaded one.
         other_checkpoints: Further ones that it names, as a refiner.
         overridden: Names of the settings that the task overrides.
@@ -100,7 +100,7 @@ class PreparedCall:
     """
 
     path: str
-    content: tuple[bytes, ...]
+    content: bytes
     checkpoint: str | None
     other_checkpoints: tuple[str, ...]
     overridden: frozenset[str]
@@ -123,12 +123,11 @@ class PreparedCall:
             work=_work_of(call),
         )
 
-    def content_for(self, job: str) -> tuple[bytes, ...]:
+    def content_for(self, job: str) -> tuple[bytes | memoryview, ...]:
         """The request's JSON under the job's id, by which the server's own log and progress name it; in parts."""
         if self.path not in _GENERATING:
-            return self.content
-        first, *others = self.content
-        return b'{"force_task_id":"' + job.encode() + b'",', first.removeprefix(b"{"), *others
+            return (self.content,)
+        return b'{"force_task_id":"' + job.encode() + b'",', memoryview(self.content)[1:]
 
 
 def _work_of(call: Call) -> Work:

@@ -205,10 +205,10 @@ async def test_a_server_that_does_not_answer_is_named_by_its_url():
     ],
 )
 def test_json_is_written_as_it_was_however_long_its_texts(value):
-    assert json.loads(b"".join(write_json(value))) == value
+    assert json.loads(write_json(value)) == value
 
 
-@pytest.mark.parametrize("body", [b"", b"x", b"x" * 5_000_000, (b"{", b"x" * 3_000_000, b"}")])
+@pytest.mark.parametrize("body", [b"", b"x", b"x" * 5_000_000, (b"{", memoryview(b"x" * 3_000_000)[1:], b"}")])
 async def test_a_body_is_sent_whole_and_with_its_length(body):
     async def handler(request):
         got.append(

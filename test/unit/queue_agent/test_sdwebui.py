@@ -78,7 +78,7 @@ def test_a_job_goes_to_the_server_under_its_own_id_whatever_the_task_says(make_t
     sent = json.loads(b"".join(prepared.content_for("job-1")))
     assert (sent["force_task_id"], sent["prompt"]) == ("job-1", "x")
     upscale = PreparedCall.of(call_of(make_task({"image": ENCODED}, "extra-single-image")), {})
-    assert upscale.content_for("job-1") == upscale.content
+    assert upscale.content_for("job-1") == (upscale.content,)
 
 
 def test_a_task_can_neither_keep_its_settings_for_later_ones_nor_withhold_its_pictures(make_task):
