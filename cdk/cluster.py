@@ -8,7 +8,7 @@ from aws_cdk import aws_eks_v2 as eks
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
-from constructs import Construct, IDependable
+from constructs import Construct, IConstruct, IDependable
 
 from cdk.addon import add_on
 from cdk.kubectl import finish_kubectl, kubectl_options
@@ -68,8 +68,13 @@ class Cluster(Construct):
         log = log_group(self, "Log", retention=log_retention, key=key, name=f"/aws/eks/{name}/cluster")
         control_plane.node.add_dependency(log)
         finish_kubectl(control_plane, log_group(self, "KubectlLog", retention=log_retention, key=key))
-        for number, arn in enumerate(settings.admin_arns):
-            control_plane.grant_cluster_admin(f"Admin{number}", arn)
+        self._administrators: list[IConstruct] = [
+            control_plane.node.find_child("mastersRoleAccess"),
+            *(
+                control_plane.grant_cluster_admin(f"Admin{number}", arn)
+                for number, arn in enumerate(settings.admin_arns)
+            ),
+        ]
         self.cluster = cast("eks.ICluster", control_plane)  # which it is, but for the types that jsii generates
         self.node_security_group = self._node_security_group(vpc)
         self.ready: IDependable = self._start(settings.version)
@@ -120,8 +125,10 @@ class Cluster(Construct):
         nodes = NodeGroup(
             self, "NodeGroup", cluster=self.cluster, version=version, security_group=self.node_security_group
         )
-        # The rules of both security groups stand below the groups; at removal nodes need them to the end.
-        nodes.node.add_dependency(network, self.node_security_group, self.cluster.cluster_security_group)
+        # The rules of both security groups stand below the groups. At removal nodes need them to the end; operators
+        # need their access as long, to see with kubectl what it waits for.
+        rules = (self.node_security_group, self.cluster.cluster_security_group)
+        nodes.node.add_dependency(network, *rules, *self._administrators)
         return add_on(self, "CoreDns", cluster=self.cluster, name="coredns", after=nodes)
 
 

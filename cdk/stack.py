@@ -80,7 +80,7 @@ class PlatformStack(ThreeZoneStack):
             prefix=config.models_prefix,
             key=key,
         )
-        Insights(self, "Insights", cluster=self._cluster, log_retention=kept, key=key)
+        insights = Insights(self, "Insights", cluster=self._cluster, log_retention=kept, key=key)
         self._collector = Collector(
             self,
             "Collector",
@@ -99,7 +99,7 @@ class PlatformStack(ThreeZoneStack):
         )
         self._karpenter = Karpenter(self, "Karpenter", cluster=self._cluster, mirror=config.mirror_registry)
         drain = NodeDrain(self, "NodeDrain", karpenter=self._karpenter, log_retention=kept, key=key)
-        drain.resource.node.add_dependency(models)  # pods that end unmount their models
+        drain.resource.node.add_dependency(models, insights)  # pods that end unmount their models, and still log
         self._before_runtimes: list[IConstruct] = [self._collector.manifest, self._keda, drain]
 
     def _add_runtimes(self) -> None:

@@ -80,7 +80,8 @@ def order(stack):
 
 
 def test_no_rule_policy_or_way_of_a_running_thing_is_removed_first(order):
-    assert order.leaves() & order.of(*RULES, *POLICIES, *WAYS, "AWS::EKS::PodIdentityAssociation") == set()
+    rights = ("AWS::EKS::PodIdentityAssociation", "AWS::EKS::AccessEntry")
+    assert order.leaves() & order.of(*RULES, *POLICIES, *WAYS, *rights) == set()
 
 
 def test_the_runtimes_are_the_first_to_leave_the_cluster(stack, order):
@@ -108,12 +109,6 @@ def test_a_function_is_removed_before_its_rights(order):
         assert order.policies_of(role) <= order.needs(name), name
 
 
-def test_nodes_are_gone_before_the_driver_that_takes_models_away_from_them(order):
+def test_nodes_are_gone_before_the_add_ons_that_their_pods_use_and_before_kubectl(order):
     [drain] = order.of("Custom::KarpenterNodeDrain")
-    drivers = {
-        name
-        for name in order.of("AWS::EKS::Addon")
-        if order.resources[name]["Properties"]["AddonName"] == "aws-mountpoint-s3-csi-driver"
-    }
-    assert len(drivers) == 1
-    assert drivers <= order.needs(drain)
+    assert order.of("AWS::EKS::Addon", "AWS::EKS::AccessEntry") <= order.needs(drain)
