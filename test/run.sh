@@ -11,7 +11,7 @@
 #   RUNTIME_TYPE                   only runtimes of this type: sdwebui, comfyui or flux
 #   TASK_TYPES                     only these, as text-to-image,edit
 #   API_VERSION                    only v1alpha2 or v1alpha1; v1alpha1 reaches sdwebui only, by the checkpoint
-#   CONFIG          config.yaml    what a deployed stack runs
+#   CDK_CONFIG_PATH config.yaml    what a deployed stack runs
 #   MODEL_FILENAME                 the checkpoint to ask for; default: the runtime's own, or the samples'
 #   WAIT_SECONDS    900            how long to wait; a first GPU node takes minutes
 #   LOCAL                          1: verify the local platform; STACK_FILE names its stack.json (.local/stack.json)

@@ -24,9 +24,9 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     environ = os.environ
     try:
+        wait_s = _seconds(environ.get("WAIT_SECONDS"))
         target, catalog = _find_target(environ)
         samples = _samples(environ, catalog)
-        wait_s = float(environ.get("WAIT_SECONDS") or _DEFAULT_WAIT_S)
         print(
             f"Posting {len(samples)} sample(s) to {target.endpoint}; waiting up to {wait_s:g} seconds for the pictures."
         )
@@ -43,17 +43,38 @@ def main() -> int:
     return 1 if failed else 0
 
 
+def _seconds(text: str | None) -> float:
+    try:
+        return float(text or _DEFAULT_WAIT_S)
+    except ValueError as exc:
+        raise VerifyError(f"WAIT_SECONDS={text} is no number of seconds.") from exc
+
+
 def _words(text: str | None) -> list[str] | None:
     return [word.strip() for word in text.split(",")] if text else None
 
 
 def _find_target(environ: MutableMapping[str, str]) -> tuple[Target, RuntimeCatalog]:
-    """The platform and what it runs; of a deployed one the configuration that CONFIG names says that."""
+    """The platform and what it runs; of a deployed one its configuration says that.
+
+    Raises:
+        ConfigError, VerifyError: There is no such platform, or no such configuration.
+    """
     if environ.get("LOCAL") == "1":
         stack = enter_local_stack(environ)
         return local_target(stack), RuntimeCatalog.from_json(json.dumps(stack["Runtimes"]))
-    config = load_config(Path(environ.get("CONFIG") or "config.yaml"))
-    return deployed_target(environ.get("STACK_NAME") or "sdoneksStack"), config.catalog
+    catalog = RuntimeCatalog([])
+    if not (environ.get("RUNTIME_NAME") and environ.get("RUNTIME_TYPE")):
+        catalog = _configured(Path(environ.get("CDK_CONFIG_PATH") or "config.yaml"))
+    return deployed_target(environ.get("STACK_NAME") or "sdoneksStack"), catalog
+
+
+def _configured(file: Path) -> RuntimeCatalog:
+    try:
+        return load_config(file).catalog
+    except OSError as exc:
+        advice = "it says which runtimes are deployed; or give RUNTIME_NAME and RUNTIME_TYPE"
+        raise VerifyError(f"{file}: {exc.strerror}; {advice}.") from exc
 
 
 def _samples(environ: Mapping[str, str], catalog: RuntimeCatalog) -> list[Sample]:
