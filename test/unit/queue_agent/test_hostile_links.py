@@ -102,7 +102,7 @@ async def prepared(make_task, monkeypatch):
         async def prepare(content):
             call = call_of(make_task(content, "image-to-image"))
             fetched = await inputs.fetch([site.input for site in call.sites])
-            return PreparedCall.of(call, fetched).content
+            return b"".join(PreparedCall.of(call, fetched).content)
 
         yield prepare
 
