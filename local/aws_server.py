@@ -12,7 +12,7 @@ from werkzeug.serving import make_server
 from contract.catalog import RuntimeCatalog
 from local.aws import provision
 from local.long_poll import mend_long_poll
-from local.subscriptions import mend_subscriptions, serves_certificates
+from local.subscriptions import mend_subscriptions, serves_links
 
 
 def main() -> None:
@@ -28,7 +28,7 @@ def main() -> None:
     logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(message)s", level=logging.WARNING)
     mend_long_poll()
     mend_subscriptions(f"http://127.0.0.1:{arguments.port}")
-    app = serves_certificates(DomainDispatcherApplication(create_backend_app))
+    app = serves_links(DomainDispatcherApplication(create_backend_app))
     backstage = make_server("127.0.0.1", 0, app, threaded=True, request_handler=MotoRequestHandler)
     threading.Thread(target=backstage.serve_forever, name="backstage", daemon=True).start()
     catalog = RuntimeCatalog.from_json(arguments.runtimes.read_text(encoding="utf-8"))

@@ -1,7 +1,7 @@
 """Mends moto's SNS, which delivers to all subscribers one after the other and stops at the first that fails.
 
 SNS delivers to each by itself: a queue that is gone, or a receiver that does not answer, costs nobody else a notice.
-Its HTTP deliveries have headers of their own, and the certificate of their signature can be fetched.
+Its HTTP deliveries have headers of their own, and the links in them can be opened.
 """
 
 import json
@@ -17,6 +17,7 @@ from local.sandbox import REGION
 
 _SNS_HOST = f"sns.{REGION}.amazonaws.com"
 _CERTIFICATE = "/SimpleNotificationService-"
+_UNSUBSCRIBE = "Action=Unsubscribe"
 _SNS_SCOPE = f"AWS4-HMAC-SHA256 Credential=local/20000101/{REGION}/sns/aws4_request"
 """What a signed request would say: moto tells its services apart by that, and not by paths."""
 _HTTP_TIMEOUT_S = 15.0
@@ -47,16 +48,17 @@ def mend_subscriptions(endpoint: str) -> None:
     def post_data(subscription: Any, *arguments: Any, **options: Any) -> dict[str, Any]:
         data: dict[str, Any] = get_post_data(subscription, *arguments, **options)
         data["SigningCertURL"] = data["SigningCertURL"].replace(f"https://{_SNS_HOST}", endpoint)
+        data["UnsubscribeURL"] = f"{endpoint}/?{_UNSUBSCRIBE}&SubscriptionArn={subscription.arn}"
         return data
 
     patched.publish, patched.get_post_data = publish, post_data
 
 
-def serves_certificates(app: Callable[[dict[str, Any], _Start], Iterable[bytes]]) -> Any:
-    """A WSGI application that also serves certificates, which nobody signs a request for."""
+def serves_links(app: Callable[[dict[str, Any], _Start], Iterable[bytes]]) -> Any:
+    """A WSGI application that also serves the links of a notice's envelope, which are opened without a signature."""
 
     def application(environ: dict[str, Any], start_response: _Start) -> Iterable[bytes]:
-        if environ["PATH_INFO"].startswith(_CERTIFICATE):
+        if environ["PATH_INFO"].startswith(_CERTIFICATE) or environ.get("QUERY_STRING", "").startswith(_UNSUBSCRIBE):
             environ["HTTP_AUTHORIZATION"] = _SNS_SCOPE
         return app(environ, start_response)
 

@@ -180,6 +180,16 @@ def test_the_certificate_of_a_signature_is_found_where_the_notice_says(notices: 
     key.verify(base64.b64decode(envelope["Signature"]), text.encode(), padding.PKCS1v15(), hashes.SHA256())
 
 
+def test_the_link_to_unsubscribe_does_that(notices: Notices) -> None:
+    url = notices.queue()
+    notices.publish()
+    link = notices.receive(url)["UnsubscribeURL"]
+    assert link.startswith(notices.endpoint)
+    assert httpx.get(link).status_code == 200
+    left = notices.client("sns").list_subscriptions_by_topic(TopicArn=NOTICE_TOPIC_ARN)["Subscriptions"]
+    assert notices.subscriptions.pop() not in {one["SubscriptionArn"] for one in left}
+
+
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_anybody_on_this_machine_can_read_a_picture_and_ask_for_its_headers(notices: Notices, method: str) -> None:
     notices.client("s3").put_object(Bucket=OUTPUT_BUCKET, Key="a.png", Body=b"12345", ContentType="image/png")
