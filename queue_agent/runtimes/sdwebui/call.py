@@ -155,7 +155,9 @@ def call_of(task: Task) -> Call:
     scripts = _mapping(body, "alwayson_scripts")
     platform = {key: scripts.pop(key) for key in _PLATFORM_KEYS if key in scripts}
     settings = {**_mapping(body, "override_settings"), **_mapping(platform, "override_settings")}
-    settings = {key: value for key, value in settings.items() if not key.startswith(_SAVING_SETTINGS)}
+    settings = {
+        key: value for key, value in settings.items() if value is not None and not key.startswith(_SAVING_SETTINGS)
+    }
     settings.pop(CHECKPOINT_ATTRIBUTE, None)
     body.pop(CHECKPOINT_ATTRIBUTE, None)
     body.pop("force_task_id", None)

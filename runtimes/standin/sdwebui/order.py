@@ -7,6 +7,7 @@ from typing import Any
 
 from PIL import Image, ImageChops, ImageFilter
 
+from runtimes.standin.faults import OUT_OF_MEMORY_WORDS
 from runtimes.standin.sdwebui.catalog import resolve_sampler
 from runtimes.standin.sdwebui.errors import BrokenError
 from runtimes.standin.sdwebui.pictures import decode
@@ -15,6 +16,10 @@ _RANDOM = SystemRandom()
 _SEEDS = 4294967294
 _LATENT = 8
 _HALF_GREY = 128
+_MOST_PICTURES = 100_000
+"""The real server makes lists as long as there are pictures before it draws any."""
+_MOST_AT_ONCE = 1000
+"""No GPU has the memory for more; the real one is out of it far earlier."""
 
 
 def _seed(asked: int | None) -> int:
@@ -105,6 +110,10 @@ def _check_numbers(values: Mapping[str, Any]) -> None:
     width, height = values["width"] // _LATENT, values["height"] // _LATENT
     if values["batch_size"] < 1 or values["n_iter"] < 1:
         raise BrokenError("IndexError", "list index out of range")
+    if values["batch_size"] * values["n_iter"] > _MOST_PICTURES:
+        raise BrokenError("MemoryError", "")
+    if values["batch_size"] > _MOST_AT_ONCE:
+        raise BrokenError("OutOfMemoryError", OUT_OF_MEMORY_WORDS)
     if values["steps"] == 0:
         raise BrokenError("ZeroDivisionError", "integer division or modulo by zero")
     if min(width, height) < 0:

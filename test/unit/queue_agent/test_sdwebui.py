@@ -73,6 +73,12 @@ def test_null_stands_for_what_is_left_out(make_task, tasktype, field):
     assert field not in call_of(make_task({field: None, "alwayson_scripts": None}, tasktype)).body
 
 
+def test_a_setting_that_is_null_is_left_out_too(make_task):
+    settings = {"sd_vae": None, "eta_ancestral": 0, "sd_model_checkpoint": None}
+    call = call_of(make_task({"override_settings": settings}))
+    assert (call.body["override_settings"], call.checkpoint) == ({"eta_ancestral": 0}, None)
+
+
 def test_a_job_goes_to_the_server_under_its_own_id_whatever_the_task_says(make_task):
     prepared = PreparedCall.of(call_of(make_task({"prompt": "x", "force_task_id": "mine"})), {})
     sent = json.loads(b"".join(prepared.content_for("job-1")))

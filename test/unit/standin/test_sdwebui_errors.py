@@ -2,6 +2,8 @@
 
 import pytest
 
+from runtimes.standin.faults import OUT_OF_MEMORY_WORDS
+
 
 def trouble(kind: str, words: str = "", detail: str = "") -> dict:
     return {"error": kind, "detail": detail, "body": "", "errors": words}
@@ -16,6 +18,8 @@ BROKEN = {
     "steps 0": ({"steps": 0}, trouble("ZeroDivisionError", "integer division or modulo by zero")),
     "steps -1": ({"steps": -1}, trouble("RuntimeError", "number of steps must be non-negative")),
     "batch_size 0": ({"batch_size": 0}, trouble("IndexError", "list index out of range")),
+    "n_iter beyond memory": ({"n_iter": 10**9}, trouble("MemoryError", "")),
+    "batch_size beyond memory": ({"batch_size": 5000}, trouble("OutOfMemoryError", OUT_OF_MEMORY_WORDS)),
     "n_iter 0": ({"n_iter": 0}, trouble("IndexError", "list index out of range")),
     "width 0": (
         {"width": 0},
