@@ -14,7 +14,7 @@ from typing import Literal
 from aws_cdk import AssetHashType
 from aws_cdk import aws_lambda as lambda_
 
-from cdk.byte_code import BundleError, compile_all, python_of
+from cdk.byte_code import BundleError, Compiler, compile_all, compiler_of
 from contract.catalog import RuntimeCatalog
 
 PYTHON = "3.14"
@@ -43,13 +43,13 @@ def lambda_code(package: Package, catalog: RuntimeCatalog | None = None) -> lamb
     Raises:
         BundleError: pip does not give what the package needs, or a module of it cannot be compiled.
     """
-    folder = stage(package, catalog, cache=_CACHE, platform=PLATFORM, python=_compiler())
+    folder = stage(package, catalog, cache=_CACHE, platform=PLATFORM, compiler=_compiler())
     return lambda_.Code.from_asset(str(folder), asset_hash_type=AssetHashType.CUSTOM, asset_hash=folder.name)
 
 
 @functools.cache
-def _compiler() -> str | None:
-    found = python_of(PYTHON)
+def _compiler() -> Compiler | None:
+    found = compiler_of(PYTHON)
     if found is None:
         print(
             f"This machine has no Python {PYTHON} to compile for Lambda; a cold start takes about 0.3 s longer. "
@@ -60,7 +60,12 @@ def _compiler() -> str | None:
 
 
 def stage(
-    package: Package, catalog: RuntimeCatalog | None, *, cache: Path, platform: tuple[str, ...], python: str | None
+    package: Package,
+    catalog: RuntimeCatalog | None,
+    *,
+    cache: Path,
+    platform: tuple[str, ...],
+    compiler: Compiler | None,
 ) -> Path:
     """Lay a bundle's files into a folder that is named after their content; one that is there is used again.
 
@@ -69,7 +74,7 @@ def stage(
         catalog: What goes into the bundle as runtimes.json.
         cache: Where bundles lie.
         platform: pip's arguments for the platform.
-        python: The interpreter that compiles the modules; None leaves them as they are.
+        compiler: What compiles the modules; None leaves them as they are.
 
     Raises:
         BundleError: pip does not give what the package needs, or a module of it cannot be compiled.
@@ -77,7 +82,7 @@ def stage(
     own = {str(path.relative_to(_ROOT)): path.read_bytes() for path in _modules(package)}
     if catalog is not None:
         own["runtimes.json"] = catalog.to_json().encode()
-    libraries = _libraries(cache, platform, python)
+    libraries = _libraries(cache, platform) if compiler is None else _compiled(cache, platform, compiler)
 
     def fill(folder: Path) -> None:
         shutil.copytree(libraries, folder, copy_function=os.link, dirs_exist_ok=True)
@@ -85,8 +90,8 @@ def stage(
             target = folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(content)
-        if python is not None:
-            compile_all(python, folder, "contract", package)
+        if compiler is not None:
+            compile_all(compiler, folder, "contract", package)
 
     return _made_once(cache / f"{package}-{_digest(own, libraries.name)}", fill)
 
@@ -99,7 +104,18 @@ def _modules(package: str) -> Iterator[Path]:
                 yield path
 
 
-def _libraries(cache: Path, platform: tuple[str, ...], python: str | None) -> Path:
+def _compiled(cache: Path, platform: tuple[str, ...], compiler: Compiler) -> Path:
+    """The locked libraries with their byte code."""
+    plain = _libraries(cache, platform)
+
+    def fill(folder: Path) -> None:
+        shutil.copytree(plain, folder, copy_function=os.link, dirs_exist_ok=True)
+        compile_all(compiler, folder)
+
+    return _made_once(plain.with_name(f"{plain.name}-{compiler.version}"), fill)
+
+
+def _libraries(cache: Path, platform: tuple[str, ...]) -> Path:
     """A folder with the locked libraries, for all bundles."""
 
     def fill(folder: Path) -> None:
@@ -112,13 +128,9 @@ def _libraries(cache: Path, platform: tuple[str, ...], python: str | None) -> Pa
             raise BundleError(f"pip could not install {_LOCK.name} for Lambda:\n{run.stderr.strip()}")
         for path in _unused(folder):
             shutil.rmtree(path)
-        if python is not None:
-            compile_all(python, folder)
 
-    form = "modules" if python is None else "byte code"
-    return _made_once(
-        cache / f"libraries-{_digest({'lock': _LOCK.read_bytes()}, form, *platform, *_NEEDLESS, *_SERVICES)}", fill
-    )
+    settings = (*platform, *_NEEDLESS, *_SERVICES)
+    return _made_once(cache / f"libraries-{_digest({'lock': _LOCK.read_bytes()}, *settings)}", fill)
 
 
 def _unused(libraries: Path) -> list[Path]:

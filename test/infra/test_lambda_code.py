@@ -10,13 +10,14 @@ import pytest
 from infrakit.platform import config_of
 
 from cdk import lambda_code
-from cdk.byte_code import BundleError, compile_all, python_of
+from cdk.byte_code import BundleError, Compiler, compile_all, compiler_of
 from contract.catalog import RuntimeCatalog
 from local.sandbox import sandbox_environment
 
 CATALOG = config_of().catalog
 HERE = ()
 """pip's arguments for this machine's own platform."""
+COMPILER = Compiler(sys.executable, f"{sys.version_info.major}.{sys.version_info.minor}")
 MAX_ZIP_BYTES = 6 * 1024**2
 ENVIRONMENT = {
     "TASK_TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:tasks",
@@ -31,10 +32,10 @@ ENVIRONMENT = {
 def staged():
     """Bundles by package and platform, where synthesis keeps them: only the first run on a machine asks PyPI."""
 
-    def stage(package, platform, python=None):
+    def stage(package, platform, compiler=None):
         catalog = CATALOG if package == "api" else None
         cache = Path(".local/lambda").resolve()
-        return lambda_code.stage(package, catalog, cache=cache, platform=platform, python=python)
+        return lambda_code.stage(package, catalog, cache=cache, platform=platform, compiler=compiler)
 
     return stage
 
@@ -50,7 +51,7 @@ def no_libraries(monkeypatch, tmp_path):
     """Bundles of our own modules alone."""
     libraries = tmp_path / "libraries"
     libraries.mkdir()
-    monkeypatch.setattr(lambda_code, "_libraries", lambda cache, platform, python: libraries)
+    monkeypatch.setattr(lambda_code, "_libraries", lambda cache, platform: libraries)
 
 
 def files(folder):
@@ -103,15 +104,15 @@ def test_a_bundles_binaries_are_for_the_processor_and_python_of_all_functions(bu
 
 @pytest.mark.parametrize("package", ["api", "keeper"])
 def test_a_bundle_is_small_enough_to_be_loaded_quickly(staged, package, tmp_path):
-    folder, archive = staged(package, HERE, sys.executable), tmp_path / "bundle.zip"
+    folder, archive = staged(package, HERE, COMPILER), tmp_path / "bundle.zip"
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as target:
         for name in files(folder):
             target.write(folder / name, name)
     assert archive.stat().st_size < MAX_ZIP_BYTES
 
 
-def bundle(cache, catalog=CATALOG, python=None):
-    return lambda_code.stage("api", catalog, cache=cache, platform=HERE, python=python)
+def bundle(cache, catalog=CATALOG, compiler=None):
+    return lambda_code.stage("api", catalog, cache=cache, platform=HERE, compiler=compiler)
 
 
 @pytest.mark.usefixtures("no_libraries")
@@ -130,7 +131,7 @@ def code_of(folder):
 
 
 def test_every_module_of_a_bundle_has_byte_code_that_names_lambdas_folder(staged):
-    folder = staged("api", HERE, sys.executable)
+    folder = staged("api", HERE, COMPILER)
     compiled = list(code_of(folder))
     assert {name for name, *_ in compiled} == {name for name in files(folder) if name.endswith(".py")}
     assert {named for *_, named in compiled} == {f"/var/task/{name}" for name, *_ in compiled}
@@ -139,7 +140,7 @@ def test_every_module_of_a_bundle_has_byte_code_that_names_lambdas_folder(staged
 
 def test_byte_code_is_what_is_loaded_whatever_the_time_of_its_module(staged, tmp_path):
     folder = tmp_path / "bundle"
-    shutil.copytree(staged("api", HERE, sys.executable), folder)
+    shutil.copytree(staged("api", HERE, COMPILER), folder)
     for module in folder.rglob("*.py"):
         changed = module.read_text(encoding="utf-8") + "\nraise SystemExit('read again')\n"
         module.unlink()  # bundles share their libraries' files
@@ -149,15 +150,15 @@ def test_byte_code_is_what_is_loaded_whatever_the_time_of_its_module(staged, tmp
 
 
 @pytest.mark.usefixtures("no_libraries")
-def test_byte_code_gives_another_hash_than_none_but_the_same_again(tmp_path, monkeypatch):
-    hashes = {bundle(tmp_path / name, python=sys.executable).name for name in ("one", "other")}
-    assert len(hashes) == 1
+def test_byte_code_gives_another_hash_than_none_but_the_same_again(tmp_path):
+    [coded] = {bundle(tmp_path / name, compiler=COMPILER).name for name in ("one", "other")}
+    assert coded != bundle(tmp_path).name
 
 
 def test_a_module_that_is_no_python_is_told_and_leaves_no_bundle(tmp_path):
     (tmp_path / "bad.py").write_text("def\n", encoding="utf-8")
     with pytest.raises(BundleError, match=r"(?s)could not compile.*bad\.py"):
-        compile_all(sys.executable, tmp_path)
+        compile_all(COMPILER, tmp_path)
 
 
 def interpreter(folder, name, answer):
@@ -180,7 +181,7 @@ def interpreter(folder, name, answer):
 def test_a_release_of_lambdas_python_compiles_and_no_other(tmp_path, monkeypatch, answer, taken):
     found = interpreter(tmp_path, "python3.99", answer)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert python_of("3.99") == (found if taken else None)
+    assert compiler_of("3.99") == (Compiler(found, "3.99") if taken else None)
 
 
 def test_an_interpreter_that_uv_has_installed_compiles(tmp_path, monkeypatch):
@@ -188,15 +189,15 @@ def test_an_interpreter_that_uv_has_installed_compiles(tmp_path, monkeypatch):
     found = interpreter(tmp_path / "uvs", "python", "CPython 3 99 2 final")
     interpreter(tmp_path, "uv", found)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert python_of("3.99") == found
+    assert compiler_of("3.99") == Compiler(found, "3.99")
 
 
 def test_the_python_that_runs_compiles_where_it_is_lambdas():
-    assert python_of(f"{sys.version_info.major}.{sys.version_info.minor}") == sys.executable
+    assert compiler_of(COMPILER.version) == COMPILER
 
 
 def test_where_no_such_python_is_bundles_are_made_without_and_it_is_said_once(monkeypatch, capsys):
-    monkeypatch.setattr(lambda_code, "python_of", lambda version: None)
+    monkeypatch.setattr(lambda_code, "compiler_of", lambda version: None)
     lambda_code._compiler.cache_clear()
     try:
         assert lambda_code._compiler() is lambda_code._compiler() is None
@@ -237,5 +238,5 @@ def test_what_pip_refuses_is_told_in_its_words_and_leaves_nothing(tmp_path, monk
     lock.write_text("pydantic==2.0\n")  # without a hash
     monkeypatch.setattr(lambda_code, "_LOCK", lock)
     with pytest.raises(BundleError, match=r"(?s)lock.txt.*hash"):
-        lambda_code.stage("api", CATALOG, cache=tmp_path / "cache", platform=HERE, python=None)
+        lambda_code.stage("api", CATALOG, cache=tmp_path / "cache", platform=HERE, compiler=None)
     assert list((tmp_path / "cache").iterdir()) == []
