@@ -1,7 +1,7 @@
 """Keeps out images that are too large to be unpacked: a small file may be a huge picture."""
 
+from contract.image_headers import MAX_FRAMES, READERS, BrokenHeader, extent_of
 from queue_agent.errors import InputFault
-from queue_agent.inputs.headers import MAX_FRAMES, READERS, BrokenHeader, extent_of
 from queue_agent.media import Media
 
 MAX_PIXELS = 64_000_000

@@ -6,9 +6,9 @@ import zlib
 import pytest
 from PIL import Image
 
+from contract.image_headers import MAX_FRAMES, extent_of
 from queue_agent.errors import InputFault
 from queue_agent.inputs.fetcher import InputFetcher
-from queue_agent.inputs.headers import MAX_FRAMES, extent_of
 from queue_agent.inputs.pixels import MAX_PIXELS, check_pixels
 from queue_agent.media import identify
 from queue_agent.ports import Input
@@ -170,7 +170,7 @@ MANY_PARTS = {
 
 @pytest.mark.parametrize("name", MANY_PARTS)
 def test_a_file_made_to_be_looked_at_for_long_is_refused_after_a_bounded_part_of_it(name, monkeypatch):
-    monkeypatch.setattr("queue_agent.inputs.headers.MAX_BLOCKS", 100_000)
+    monkeypatch.setattr("contract.image_headers.MAX_BLOCKS", 100_000)
     image = identify(MANY_PARTS[name])
     assert image.kind == "image"
     tracemalloc.start()
@@ -183,7 +183,7 @@ def test_a_file_made_to_be_looked_at_for_long_is_refused_after_a_bounded_part_of
 
 
 def test_the_parts_that_are_looked_at_are_no_more_than_that(monkeypatch):
-    monkeypatch.setattr("queue_agent.inputs.headers.MAX_PARTS", 10)
+    monkeypatch.setattr("contract.image_headers.MAX_PARTS", 10)
     for name, data in MANY_PARTS.items():
         if not name.startswith("gif") and not name.startswith("avif of nested"):
             with pytest.raises(InputFault, match="too many parts"):

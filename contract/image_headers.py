@@ -278,8 +278,8 @@ _BMP_OLD_HEADER_BYTES = 12
 
 def _bmp(data: bytes) -> Extent:
     (header_bytes,) = struct.unpack_from("<I", data, 14)
-    width, height = struct.unpack_from("<HH" if header_bytes == _BMP_OLD_HEADER_BYTES else "<Ii", data, 18)
-    return _uniform([(width, abs(height))], 1)
+    width, height = struct.unpack_from("<HH" if header_bytes == _BMP_OLD_HEADER_BYTES else "<II", data, 18)
+    return _uniform([(width, min(height, 2**32 - height))], 1)  # negative where the first row is the uppermost
 
 
 _CONTAINERS = {
