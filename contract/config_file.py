@@ -82,10 +82,16 @@ _YAML_PROBLEMS = {
 """Words of PyYAML's, and what they mean to whoever wrote the line."""
 
 
+_SEEN_AT_THE_END = ("unexpected end of stream", "expected ',' or")
+"""What is left open is seen where the file ends, or later; its author looks for where it begins."""
+
+
 def _line_of(error: Exception) -> int:
     mark = None
     if isinstance(error, yaml.MarkedYAMLError):
         mark = error.problem_mark or error.context_mark
+        if error.context_mark and any(words in str(error.problem) for words in _SEEN_AT_THE_END):
+            mark = error.context_mark
     return mark.line + 1 if mark else 1
 
 

@@ -95,4 +95,4 @@ def _pictures_body(job: Job) -> bytes:
         parts += [b'"images":["', b'","'.join(pictures), b'"],']
     if previews:
         parts += [b'"preview":"', previews[0], b'",']
-    return b"".join([*parts, json.dumps(told).encode()[1:]])
+    return b"".join([*parts, json.dumps(told, ensure_ascii=False).encode()[1:]])

@@ -210,6 +210,14 @@ def test_a_line_that_is_no_yaml_is_told_in_words_of_its_author(tmp_path, line, w
     assert not re.search("block|stream|token|node|constructor|alias", fault.problem)
 
 
+@pytest.mark.parametrize("left_open", ['key: "a', "key: 'a", "key: [a, b", "key: {a: b"])
+def test_what_is_left_open_is_told_with_the_line_where_it_begins(tmp_path, left_open):
+    path = tmp_path / "config.yaml"
+    path.write_text(f"stackName: a\n{left_open}\n\nmore: b\nlast: c\n")
+    with pytest.raises(ConfigFileError, match="line 2: "):
+        load_config(path)
+
+
 @pytest.mark.parametrize("raw", [b"\xff", "ä".encode("latin-1"), "a: 1".encode("utf-16")])
 def test_a_file_that_is_not_utf_8_is_told_with_its_first_such_byte_and_its_line(tmp_path, raw):
     path = tmp_path / "config.yaml"
