@@ -83,7 +83,8 @@ def _elsewhere(settings: PlatformSettings) -> str:
     """Where other machines find the API, when it listens on all addresses."""
     if reachable(settings.host) == settings.host:
         return ""
-    return f" (from elsewhere: http://{socket.gethostname()}:{settings.gateway_port}/)"
+    stage = settings.config.apigw.stage_name
+    return f" (from elsewhere: http://{socket.gethostname()}:{settings.gateway_port}/{stage}/)"
 
 
 def _first_request(catalog: RuntimeCatalog, stack: Stack) -> str:

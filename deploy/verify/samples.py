@@ -118,7 +118,8 @@ def samples_of(
         VerifyError: There are none.
     """
     samples = []
-    for runtime in catalog if runtimes is None else runtimes:
+    chosen = list(catalog if runtimes is None else runtimes)
+    for runtime in chosen:
         wanted = checkpoint or runtime.model_filename or SAMPLE_CHECKPOINT
         versions = ["v1alpha2"]
         if runtime.runtime_type.v1alpha1_task_types and catalog.for_checkpoint(wanted) == runtime:
@@ -133,7 +134,8 @@ def samples_of(
                 ]
     if not samples:
         asked = " ".join(filter(None, (api_version, " or ".join(task_types or ()))))
-        raise VerifyError(f"No runtime of {', '.join(catalog.names)} has a sample{asked and f' for {asked}'}.")
+        names = ", ".join(runtime.name for runtime in chosen)
+        raise VerifyError(f"There is no sample for {asked or 'any task'} of {names or 'a platform without runtimes'}.")
     return samples
 
 

@@ -6,12 +6,22 @@ from typing import Any
 import boto3
 import pytest
 
+from contract.catalog import DeployedRuntime, RuntimeCatalog
 from contract.flux.checks import request_faults
 from contract.flux.options import ModelOptions
 from deploy.verify import target
 from deploy.verify.errors import VerifyError
 from deploy.verify.pictures import PictureError, fetch_picture
-from deploy.verify.samples import INPUT_PICTURE, SAMPLES_DIRECTORY, InputLinks, Sample, make_request, samples_for
+from deploy.verify.samples import (
+    INPUT_PICTURE,
+    SAMPLE_CHECKPOINT,
+    SAMPLES_DIRECTORY,
+    InputLinks,
+    Sample,
+    make_request,
+    samples_for,
+    samples_of,
+)
 
 LINKS = InputLinks(s3="s3://bucket/verify/input.png", http="https://bucket.example/verify/input.png?Signature=x")
 
@@ -45,6 +55,46 @@ def test_only_the_samples_of_the_wanted_task_types_are_posted() -> None:
     assert [one.name for one in wanted] == ["flux-t2i", "flux-edit"]
     with pytest.raises(VerifyError, match="No sample of sdwebui is edit; there are text-to-image, image-to-image"):
         samples_for("sdwebui", "v1alpha1", runtime="mine", task_types=["edit"])
+
+
+CATALOG = RuntimeCatalog(
+    [
+        DeployedRuntime(name="base", type="sdwebui", model_filename="base.safetensors"),
+        DeployedRuntime(name="any", type="sdwebui", dynamic_model=True),
+        DeployedRuntime(name="fills", type="flux", card=ModelOptions(profile="flux-fill").card),
+        DeployedRuntime(name="flows", type="comfyui"),
+    ]
+)
+
+
+def test_every_runtime_gets_its_samples_and_those_of_the_old_api_that_reach_it() -> None:
+    posted = [(one.runtime, one.api_version, one.name, one.checkpoint) for one in samples_of(CATALOG)]
+    assert {one[:3] for one in posted} == {
+        *{(name, "v1alpha2", sample) for name in ("base", "any") for sample in ("t2i", "i2i", "extra-single-image")},
+        *{(name, "v1alpha1", sample) for name in ("base", "any") for sample in ("t2i", "i2i")},
+        ("fills", "v1alpha2", "flux-inpaint"),
+        ("flows", "v1alpha2", "pipeline"),
+    }
+    assert {one[3] for one in posted if one[0] == "base"} == {"base.safetensors"}
+    assert {one[3] for one in posted if one[0] == "any"} == {SAMPLE_CHECKPOINT}
+
+
+def test_two_runtimes_that_load_any_checkpoint_get_no_samples_of_the_old_api() -> None:
+    catalog = RuntimeCatalog(DeployedRuntime(name=name, type="sdwebui", dynamic_model=True) for name in "ab")
+    assert {one.api_version for one in samples_of(catalog)} == {"v1alpha2"}
+
+
+@pytest.mark.parametrize(
+    ("catalog", "wanted", "words"),
+    [
+        (CATALOG, {"api_version": "v2"}, "for v2 of base, any, fills, flows"),
+        (CATALOG, {"task_types": ["upscaling", "video"]}, "for upscaling or video of base"),
+        (RuntimeCatalog([]), {}, "of a platform without runtimes"),
+    ],
+)
+def test_a_platform_without_such_samples_is_named(catalog: RuntimeCatalog, wanted: Any, words: str) -> None:
+    with pytest.raises(VerifyError, match=f"There is no sample .*{words}"):
+        samples_of(catalog, **wanted)
 
 
 def test_every_flux_sample_is_one_that_some_model_takes() -> None:
