@@ -95,10 +95,10 @@ async def resolve(host: str, port: int, executor: Executor, *, allow_loopback: b
     except (OSError, ValueError, OverflowError) as exc:
         if isinstance(exc, socket.gaierror) and exc.errno == socket.EAI_AGAIN:
             raise busy from exc
-        raise InputFault(f"leads to host {_short(host)}, which is unknown") from exc
+        raise InputFault(f"names host {_short(host)}, which could not be resolved") from exc
     for address in addresses:
         if not (is_public(address) or (allow_loopback and address.is_loopback)):
-            raise InputFault(f"leads to host {_short(host)}, which is not on the public internet")
+            raise InputFault(f"names host {_short(host)}, which is not on the public internet")
     return list(dict.fromkeys(map(str, addresses)))
 
 

@@ -35,7 +35,7 @@ class Allowance:
         self._left_bytes -= size_bytes
         if self._left_bytes < 0:
             most_mib = MOST_LINKED_BYTES // 1024 // 1024
-            raise InputFault(f"is too much: all links of a task together may lead to {most_mib} MiB")
+            raise InputFault(f"exceeds the limit of {most_mib} MiB for all links of a task together")
 
     @asynccontextmanager
     async def web_time(self) -> AsyncIterator[None]:
@@ -50,7 +50,7 @@ class Allowance:
             async with asyncio.timeout_at(self._web_ends_s):
                 yield
         except TimeoutError:
-            words = f"did not arrive within {MOST_WEB_S:g} s, which all links of a task to the web have together"
+            words = f"was not fetched within the {MOST_WEB_S:g} s that all web links of a task have together"
             raise InputFault(words) from None
 
 
@@ -78,5 +78,5 @@ class Tally:
         """
         self._size_bytes += size_bytes
         if self._size_bytes > MOST_LINK_BYTES:
-            raise InputFault(f"is larger than {MOST_LINK_BYTES} bytes")
+            raise InputFault(f"exceeds the limit of {MOST_LINK_BYTES} bytes for one link")
         self.allowance.spend(size_bytes * self._places)

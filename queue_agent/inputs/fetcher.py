@@ -52,7 +52,7 @@ class InputFetcher:
         links = [item for item in inputs if is_link(item.text)]
         if len(links) > MOST_LINKS:
             field = links[MOST_LINKS].field
-            raise InputFault(f"{field}: the link is one too many: a task may hold {MOST_LINKS}, not {len(links)}")
+            raise InputFault(f"{field}: the link is one of {len(links)}; a task may have at most {MOST_LINKS}")
         rest = [item for item in inputs if not is_link(item.text)]
         read, problems = await asyncio.to_thread(_read_inline, rest) if rest else ({}, [])
         fetched, failed = await self._fetch_links(links)
@@ -110,7 +110,7 @@ class InputFetcher:
                 f"points to bucket {bucket[:_MAX_BUCKET_CHARS]}, which is not among the platform's input buckets"
             )
         if bucket == self._bucket and key.startswith("_"):
-            raise InputFault("points to a reserved prefix")
+            raise InputFault("points to a key that begins with _, which is reserved")
         data = await self._store.get(bucket, key, MOST_LINK_BYTES)
         if data is None:
             raise InputFault(f"points to nothing: bucket {bucket} has no such object")

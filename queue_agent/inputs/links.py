@@ -48,7 +48,7 @@ def find_sites(
     """
     for number, site in enumerate(_walk(body, (), fields, open_fields, is_strict=None)):
         if number == MAX_INPUTS:
-            raise InputFault(f"{site.input.field}: is one input too many: a task may hold {MAX_INPUTS}")
+            raise InputFault(f"{site.input.field}: a task may have at most {MAX_INPUTS} inputs")
         yield site
 
 

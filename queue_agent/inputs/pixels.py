@@ -1,5 +1,6 @@
 """Keeps out images that are too large to be unpacked: a small file may be a huge picture."""
 
+from contract.faults import one_of
 from contract.image_headers import MAX_FRAMES, READERS, BrokenHeader, extent_of
 from queue_agent.errors import InputFault
 from queue_agent.media import Media
@@ -15,7 +16,9 @@ def check_pixels(image: Media) -> None:
         InputFault: It is, or nobody can tell.
     """
     if image.extension not in READERS:
-        raise InputFault(f"is an image of type {image.content_type}; {', '.join(READERS)} are taken")
+        raise InputFault(
+            f"is an image of type {image.content_type}, which is not supported; send {one_of(tuple(READERS))}"
+        )
     try:
         found = extent_of(image.data, image.extension)
     except BrokenHeader as exc:
@@ -23,4 +26,4 @@ def check_pixels(image: Media) -> None:
     if found.pixels > MAX_PIXELS or found.frames > MAX_FRAMES:
         times = f" in {found.frames} frames" if found.frames > 1 else ""
         size = f"{found.width} × {found.height} pixels"  # noqa: RUF001 (a size, not a letter)
-        raise InputFault(f"is an image of {size}{times}; at most {MAX_PIXELS} are taken")
+        raise InputFault(f"is an image of {size}{times}; the limit is {MAX_PIXELS}")

@@ -112,7 +112,9 @@ def _target(url: str, base: httpx.URL | None = None) -> httpx.URL:
     except (httpx.InvalidURL, ValueError) as exc:
         raise InputFault("is not a valid link") from exc
     if target.scheme not in {"http", "https"}:
-        raise InputFault(f"leads to a {target.scheme[:20] or 'relative'} link, which is not fetched")
+        raise InputFault(
+            f"redirects to a link of scheme {target.scheme[:20] or 'none'}; only http and https are fetched"
+        )
     if not target.raw_host or not (target.port is None or 0 < target.port <= _MAX_PORT):
         raise InputFault("is not a valid link: it has no host, or a port that does not exist")
     return target
@@ -161,16 +163,16 @@ def _check(response: httpcore.Response, host: str) -> None:
     status = response.status
     if status in _PASSING:
         pause_s = _seconds(_header(response, b"retry-after"))
-        raise PassingTrouble(InputFault(f"was answered {status} by {host}"), pause_s)
+        raise PassingTrouble(InputFault(f"failed: {host} answered {status}"), pause_s)
     if status == _PARTIAL:
         part = _WHOLE_RANGE.fullmatch(_header(response, b"content-range").strip())
         if part is None or int(part[1][:20]) + 1 != int(part[2][:20]):
-            raise InputFault(f"was answered {status} by {host}: only a part of the file")
+            raise InputFault(f"failed: {host} answered {status} with only a part of the file")
     elif status not in _WHOLE:
-        raise InputFault(f"was answered {status} by {host}")
+        raise InputFault(f"failed: {host} answered {status}")
     codings = [coding.strip() for coding in _header(response, b"content-encoding").split(",")]
     if compressed := [coding for coding in codings if coding.lower() in _COMPRESSED]:
-        raise InputFault(f"was answered compressed ({compressed[0]}) by {host}; only uncompressed files are taken")
+        raise InputFault(f"is served compressed ({compressed[0]}) by {host}; only uncompressed files are accepted")
 
 
 def _seconds(retry_after: str) -> float:

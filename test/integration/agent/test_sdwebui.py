@@ -59,7 +59,7 @@ def test_a_picture_in_the_task_itself_is_drawn_from_however_it_is_written(sdwebu
 def test_a_link_with_a_blank_never_reaches_the_server(sdwebui):
     error = sdwebui.run({"init_images": ["http://169.254.169.254/latest/meta-data/ x"]}, "image-to-image")["error"]
     assert error["code"] == "input_failed"
-    assert error["message"].startswith("init_images[0]: the link leads to host 169.254.169.254, which is not on the")
+    assert error["message"].startswith("init_images[0]: the link names host 169.254.169.254, which is not on the")
 
 
 def test_an_object_whose_key_has_a_blank_is_an_input(sdwebui, input_png):
@@ -203,7 +203,7 @@ def test_what_the_server_refuses_fails_the_task_in_the_servers_words(sdwebui, co
         ("http://10.1.2.3/a.png", "not on the public internet"),
         ("http://127.0.0.1:1/a.png", "could not be fetched"),
         ("s3://someone-elses/a.png", "not among the platform's input buckets"),
-        ("http://no-such-host.invalid/a.png", "unknown"),
+        ("http://no-such-host.invalid/a.png", "could not be resolved"),
     ],
 )
 def test_a_link_that_cannot_be_had_fails_the_task_with_its_reason(sdwebui, link, reason):

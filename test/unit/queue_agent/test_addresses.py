@@ -156,7 +156,7 @@ def answers(monkeypatch, answer):
 )
 async def test_a_host_that_cannot_be_looked_up_is_a_fault_of_the_input(failure, threads, monkeypatch):
     answers(monkeypatch, failure)
-    with pytest.raises(InputFault, match="leads to host a, which is unknown"):
+    with pytest.raises(InputFault, match="names host a, which could not be resolved"):
         await resolve("a", 80, threads, allow_loopback=False)
 
 

@@ -52,7 +52,7 @@ async def test_the_same_link_is_fetched_once():
     ("url", "problem"),
     [
         ("s3://other/a.png", "not among the platform's input buckets"),
-        ("s3://out/_tasks/j.json", "reserved prefix"),
+        ("s3://out/_tasks/j.json", "which is reserved"),
         ("s3://out/none.png", "no such object"),
         ("s3://out", "must look like"),
         ("s3://out/t.txt", "holds no image"),
@@ -97,13 +97,13 @@ async def test_as_many_links_as_a_task_may_hold_are_fetched_and_one_more_is_not(
     store.reads.clear()
     with pytest.raises(InputFault) as caught:
         await inputs.fetch(links)
-    assert str(caught.value) == "init_images[32]: the link is one too many: a task may hold 32, not 33"
+    assert str(caught.value) == "init_images[32]: the link is one of 33; a task may have at most 32"
     assert store.reads == []
 
 
 async def test_one_link_in_many_places_is_as_many_links():
     inputs, _ = fetcher()
-    with pytest.raises(InputFault, match=r"init_images\[32\]: the link is one too many"):
+    with pytest.raises(InputFault, match=r"init_images\[32\]: the link is one of 33"):
         await inputs.fetch(links_of(*["s3://in/b.png"] * (MOST_LINKS + 1)))
 
 
@@ -125,7 +125,7 @@ async def test_the_bytes_of_all_links_of_a_task_count_together(monkeypatch, sche
             assert [len(media.data) for media in (await inputs.fetch(links)).values()] == list(sizes_bytes)
         else:
             with pytest.raises(
-                InputFault, match=r"init_images\[\d\]: the link is too much: all links .* lead to 1 MiB"
+                InputFault, match=r"init_images\[\d\]: the link exceeds the limit of 1 MiB for all links"
             ):
                 await inputs.fetch(links)
 
@@ -135,7 +135,8 @@ async def test_a_link_in_two_places_counts_twice(monkeypatch):
     inputs, _ = fetcher({("in", "a"): filled(MIB * 2 // 3)})
     assert await inputs.fetch(links_of("s3://in/a"))
     with pytest.raises(
-        InputFault, match=r"init_images\[0\]: the link is too much.*; init_images\[1\]: the link is too much"
+        InputFault,
+        match=r"init_images\[0\]: the link exceeds.*; init_images\[1\]: the link exceeds the limit",
     ):
         await inputs.fetch(links_of("s3://in/a", "s3://in/a"))
 
@@ -151,7 +152,7 @@ async def test_a_task_of_too_many_bytes_makes_no_difference_to_the_next(monkeypa
 async def test_where_the_links_are_too_much_no_further_one_is_begun(monkeypatch):
     monkeypatch.setattr(allowance, "MOST_LINKED_BYTES", MIB)
     inputs, store = fetcher({("in", str(number)): filled(MIB) for number in range(20)})
-    with pytest.raises(InputFault, match=r"init_images\[19\]: the link is too much"):
+    with pytest.raises(InputFault, match=r"init_images\[19\]: the link exceeds the limit"):
         await inputs.fetch(links_of(*(f"s3://in/{number}" for number in range(20))))
     assert len(store.reads) < 10
 
@@ -161,7 +162,7 @@ async def test_a_link_from_the_web_that_is_too_large_is_dropped_before_its_end(m
     inputs, _ = fetcher()
     async with site(a=page(filled(1000)), b=page(filled(1001))) as (url, _):
         assert await inputs.fetch(links_of(f"{url}/a"))
-        with pytest.raises(InputFault, match=r"init_images\[0\]: the link is larger than 1000 bytes"):
+        with pytest.raises(InputFault, match=r"init_images\[0\]: the link exceeds the limit of 1000 bytes"):
             await inputs.fetch(links_of(f"{url}/b"))
 
 
@@ -235,7 +236,7 @@ async def test_links_that_never_end_are_given_up_all_together_and_named(monkeypa
         assert time.monotonic() - start_s < 0.8
         enough.set()
     assert str(caught.value).split("; ") == [
-        f"init_images[{at}]: the link did not arrive within 0.4 s, which all links of a task to the web have together"
+        f"init_images[{at}]: the link was not fetched within the 0.4 s that all web links of a task have together"
         for at in range(1, 13)
     ]
 

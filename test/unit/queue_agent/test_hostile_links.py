@@ -10,7 +10,7 @@ from queue_agent.errors import InputFault, PlatformFault
 from queue_agent.inputs.addresses import is_public
 from queue_agent.inputs.fetcher import InputFetcher
 from queue_agent.inputs.web import Web
-from queue_agent.runtimes.sdwebui.call import PreparedCall, call_of
+from queue_agent.runtimes.sdwebui.call import call_of
 
 HOSTS = [
     "127.0.0.1",
@@ -102,7 +102,8 @@ async def prepared(make_task, monkeypatch):
         async def prepare(content):
             call = call_of(make_task(content, "image-to-image"))
             fetched = await inputs.fetch([site.input for site in call.sites])
-            return b"".join(PreparedCall.of(call, fetched).content)
+            call.put_images(fetched)
+            return call.body
 
         yield prepare
 
@@ -118,7 +119,7 @@ async def test_no_spelling_of_a_private_host_is_dialled_or_handed_to_the_server(
                 continue
             # What is no link to any server may stay where words may stand.
             assert name == "argument", spelling
-            assert not any(mark in json.loads(sent).__repr__().lower() for mark in ("http:", "https:", "ftp:", "file:"))
+            assert not any(mark in json.dumps(sent).lower() for mark in ("http:", "https:", "ftp:", "file:"))
 
 
 @pytest.mark.parametrize("place", PLACES)
