@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ ROOT = Path(__file__).parents[2]
 BIN = ROOT / ".venv" / "bin"
 DOCKERFILES = {name: source.dockerfile for name, source in IMAGES.items()}
 SCRIPTS = ["deploy/mirror-images.sh", "utils/bottlerocket-images-cache/snapshot.sh"]
+WITHOUT_PYTHON = {"/opt/huggingface", "/weights"}
+"""What images get from other stages that is no Python."""
 
 every_image = pytest.mark.parametrize("dockerfile", DOCKERFILES.values(), ids=DOCKERFILES)
 
@@ -137,6 +140,76 @@ def test_a_build_sees_exactly_what_its_dockerfile_copies(dockerfile):
         if "__pycache__" not in file.parts and not file.name.startswith("Dockerfile")
     }
     assert set(context_files(ROOT, dockerfile)) == expected
+
+
+def stages(dockerfile):
+    """The instructions of each stage, by its name; the image itself has none."""
+    found, name = {}, None
+    for line in instructions(dockerfile):
+        if line.startswith("FROM "):
+            name = line.partition(" AS ")[2]
+        found.setdefault(name, []).append(line)
+    return found
+
+
+def compilations(lines):
+    """The words of each call of compileall, with the number of its line."""
+    for number, line in enumerate(lines):
+        for command in line.removeprefix("RUN ").split(" && ") if line.startswith("RUN ") else ():
+            if "-m compileall " in command:
+                yield number, command.split()
+
+
+def is_compiled(lines, place, *, after=-1):
+    """Whether a stage compiles a folder, later than some line."""
+    folders = [Path(word) for number, words in compilations(lines) if number > after for word in words if "/" in word]
+    return any(Path(place).is_relative_to(folder) for folder in folders)
+
+
+@every_image
+def test_all_python_of_an_image_comes_with_byte_code_for_the_container_may_write_none(dockerfile):
+    built = stages(dockerfile)
+    image = built[""]
+    folders = {"/usr/local/lib/python3.11": -1}  # the base image brings its own modules without
+    workdir = ""
+    for number, line in enumerate(image):
+        instruction, *words = line.split()
+        if instruction == "WORKDIR":
+            [workdir] = words
+        if instruction != "COPY":
+            continue
+        if words[0].startswith("--from="):
+            stage, source = words[0].removeprefix("--from="), words[1]
+            assert source in WITHOUT_PYTHON or is_compiled(built[stage], source), line
+        else:
+            assert words[-1].startswith("./"), line
+            folders[workdir] = number
+    assert len(folders) == 2
+    assert all(is_compiled(image, folder, after=number) for folder, number in folders.items())
+    calls = [words for lines in built.values() for _, words in compilations(lines)]
+    assert all(words[words.index("--invalidation-mode") + 1] == "unchecked-hash" for words in calls)
+
+
+@every_image
+def test_byte_code_as_the_image_makes_it_is_taken_and_nothing_is_written(dockerfile, tmp_path):
+    shutil.copytree(ROOT / "contract", tmp_path / "app" / "contract", ignore=shutil.ignore_patterns("__pycache__"))
+    [*_, (_, words)] = compilations(stages(dockerfile)[""])
+    subprocess.run([sys.executable, *words[1:-2], tmp_path / "app"], check=True)
+    modules = tmp_path / "app" / "contract"
+    shutil.copystat(ROOT, modules / "task.py")  # another time, as a layer may have it
+    before = sorted(tmp_path.rglob("*"))
+    ended = subprocess.run(
+        [sys.executable, "-v", "-c", "import contract.task"],
+        cwd=tmp_path / "app",
+        env={"PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    taken = re.findall(r"# code object from '?(\S+/app/contract/\S+?)'?\n", ended.stderr)
+    assert {Path(path).suffix for path in taken} == {".pyc"}
+    assert len(taken) > 5
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def make_context(folder, rules, files):
