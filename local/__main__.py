@@ -80,7 +80,7 @@ def _settings(arguments: argparse.Namespace, say: Callable[[str], None]) -> Plat
     config = _config(arguments, say) if flux is None else flux.config
     if arguments.command == "up":
         with StateDirectory(arguments.state.resolve()).claimed():
-            host, key = arguments.host, stored_key(Path(arguments.key_file or arguments.state / "api-key"))
+            host, key = arguments.host, stored_key(Path(arguments.key_file or arguments.state / "api-key").expanduser())
         port, aws_port = claim(Wanted("the API", arguments.port, host), Wanted("AWS", arguments.aws_port))
     else:
         host, key = LOOPBACK, new_key()
