@@ -2,6 +2,8 @@ import asyncio
 import base64
 import contextlib
 import gzip
+import socket
+import threading
 import tracemalloc
 
 import pytest
@@ -417,3 +419,44 @@ async def test_a_body_in_wrappings_that_are_larger_than_itself_is_bounded_by_wha
     async with raw_site(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + pieces + b"0\r\n\r\n") as url:
         with pytest.raises(InputFault, match="could not be fetched"):
             await open_web.get(url, any_number)
+
+
+async def test_names_whose_servers_do_not_answer_hold_up_no_other_link(open_web, monkeypatch):
+    enough = threading.Event()
+    look_up = socket.getaddrinfo
+
+    def slow(host, *args, **more):
+        if host.endswith(".slow"):
+            enough.wait()
+            raise socket.gaierror(socket.EAI_NONAME, "?")
+        return look_up(host, *args, **more)
+
+    monkeypatch.setattr("socket.getaddrinfo", slow)
+    monkeypatch.setattr("queue_agent.inputs.addresses._LOOK_UP_S", 3600)
+    waiting = [asyncio.create_task(open_web.get(f"http://{number}.slow/", any_number)) for number in range(32)]
+    try:
+        async with site(a=png) as (url, _):
+            assert await open_web.get(f"{url}/a", any_number) == PNG
+        assert not any(task.done() for task in waiting)
+    finally:
+        enough.set()
+        await asyncio.gather(*waiting, return_exceptions=True)
+
+
+async def test_a_body_of_tiny_pieces_leaves_turns_to_others(open_web):
+    turns = 0
+
+    async def others():
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    body = 20_000 * b"1\r\na\r\n" + b"0\r\n\r\n"
+    async with raw_site(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + body) as url:
+        ticking = asyncio.create_task(others())
+        try:
+            assert await open_web.get(url, any_number) == 20_000 * b"a"
+        finally:
+            ticking.cancel()
+    assert turns >= 20_000 // 64
