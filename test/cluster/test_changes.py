@@ -37,9 +37,9 @@ def test_a_roll_out_replaces_a_quarter_of_the_pods_at_a_time(imitated):
         scene.wait(lambda: scene.kube.get("persistentvolumes", volume) is None, "the former volume is gone", 120)
 
 
-def test_a_spot_warning_ends_a_busy_pod_in_time_and_orders_another_node(imitated):
+def test_a_spot_warning_ends_even_a_busy_pod_and_orders_another_node(imitated):
     with Scene(imitated, "spot", comfyui) as scene:
-        scene.send(1, seconds=150)
+        scene.send(1, seconds=130)
         scene.wait(lambda: scene.ready() == 1, "the pod is ready", 180)
         (pod,) = scene.release.pods()
 

@@ -44,16 +44,17 @@ class Scene:
         def holds():
             self._cluster.check()
             self.agents.check()
+            assert self.timeline.is_alive(), "the timeline has ended"
             return condition()
 
-        wait_for(holds, lambda: f"{what}; last seen: {self.timeline.moments[-1]}", timeout_s)
+        wait_for(holds, lambda: f"{what}; last seen: {self.timeline.last}", timeout_s)
         self.timeline.note(what)
 
     def stays(self, condition, what, seconds):
         """See that something holds for a while."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            assert condition(), f"no longer: {what}; last seen: {self.timeline.moments[-1]}"
+            assert condition(), f"no longer: {what}; last seen: {self.timeline.last}"
             time.sleep(1)
         self.timeline.note(f"for {seconds} s: {what}")
 

@@ -60,6 +60,10 @@ class Timeline(threading.Thread):
         while not self._stopped.wait(_EVERY_S):
             self._look()
 
+    @property
+    def last(self):
+        return self.moments[-1] if self.moments else "nothing"
+
     def note(self, words):
         """Put words of the test between the lines."""
         self._print(f"{time.monotonic() - self._began_s:5.0f} s  -- {words}")
