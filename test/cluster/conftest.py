@@ -1,6 +1,7 @@
 """A control plane of real programs, or the cluster of KUBECONFIG."""
 
 import os
+import signal
 import sys
 import uuid
 from pathlib import Path
@@ -72,6 +73,8 @@ class Given:
 @pytest.fixture(scope="session")
 def cluster():
     """The cluster."""
+    # The programs are no children of the terminal: whatever ends the tests must come by here.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     scratch = HOME / "runs" / uuid.uuid4().hex[:8]
     scratch.mkdir(parents=True)
     print(f"\nLogs of the programs: {scratch}", flush=True)

@@ -1,5 +1,7 @@
 """Kubernetes' own programs, KEDA and Karpenter on this machine, with KWOK in place of kubelets."""
 
+import shutil
+
 from clusterkit import nodes
 from clusterkit.aws import INTERRUPTIONS
 from clusterkit.credentials import Credentials
@@ -53,6 +55,7 @@ class ControlPlane:
         for program in reversed(self._programs):
             program.stop()
         self._programs.clear()
+        shutil.rmtree(self._folder / "etcd", ignore_errors=True)
 
     def _start(self, name, *arguments, **environment):
         self._programs.append(Program(name, BIN / name, *arguments, folder=self._folder, **environment))
@@ -136,10 +139,11 @@ class ControlPlane:
             "--node-lease-duration-seconds=40",
             f"--server-address=127.0.0.1:{free_port()}",
         )
-        self._start_keda(path("").parent / path("").name)
+        self._start_keda()
         self._start_karpenter()
 
-    def _start_keda(self, certificates):
+    def _start_keda(self):
+        certificates = self._credentials.folder
         metrics = free_port()
         environment = self._aws.environment | {
             "KUBECONFIG": str(self.kubeconfig),
