@@ -13,9 +13,6 @@ from contract.dynamodb import Item, read_values
 from contract.notice import Notice, Problem
 from contract.objects import ResultNames, s3_url
 
-MAX_ERROR_BYTES = 2048
-"""The item's share of an error; the manifest has it whole."""
-
 
 class JobState(StrEnum):
     """Where a job is."""
@@ -59,7 +56,7 @@ class JobRecord:
         notified: Whether its notice was sent.
         pictures: The extension of each picture, in order; with the names' rule they give the keys.
         has_manifest: Whether the runtime's answer was stored.
-        error: Why it failed, cut to MAX_ERROR_BYTES.
+        error: Why it failed.
         due_s: When the keeper is to look at it; None when never.
     """
 
@@ -143,9 +140,5 @@ class JobRecord:
             runtime=self.runtime,
             status=self.state.value,
             error=self.error,
+            tenant=self.tenant,
         )
-
-
-def cut_to_bytes(text: str, limit_bytes: int) -> str:
-    """The beginning of a text that fits into so many bytes of UTF-8."""
-    return text.encode()[:limit_bytes].decode(errors="ignore")

@@ -10,7 +10,7 @@ from typing import Any
 
 from contract import strict_json
 from contract.dynamodb import Item, Request, expressions, write_value
-from contract.job_record import MAX_ERROR_BYTES, JobState, cut_to_bytes
+from contract.job_record import JobState
 from contract.jobs_schema import DUE_INDEX, DUE_SHARDS, KEY, TTL_ATTRIBUTE
 from contract.notice import Problem
 from contract.task import Task
@@ -332,7 +332,7 @@ class JobsTable:
     ) -> Request:
         written = {**ending, "ended_at": now_s, **_due(job, now_s + NOTICE_DUE_S)}
         if error is not None:
-            written |= {"error_code": error.code, "error_message": cut_to_bytes(error.message, MAX_ERROR_BYTES)}
+            written |= {"error_code": error.code, "error_message": error.message}
         sets = ", ".join(f"#{name} = :{name}" for name in written)
         if entered is not None:
             sets = f"{sets}, {_entering(entered)}"

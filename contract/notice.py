@@ -1,8 +1,8 @@
 """The completion notice: what subscribers of the notice topic receive, whichever API version the task came by."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from contract import strict_json
 from contract.task import RUNTIME_ATTRIBUTE
@@ -10,10 +10,23 @@ from contract.task import RUNTIME_ATTRIBUTE
 MAX_NOTICE_BYTES = 200 * 1024
 """A notice above this loses its image_url list; output_url holds the whole one."""
 
+MAX_ERROR_BYTES = 2048
+"""Of an error's message, in the notice and in the job's item; the manifest holds all of it."""
+
 RESULT_ATTRIBUTE = "result"
 """SNS message attribute beside ``runtime``: "true" or "false", for subscribers that filter."""
+TENANT_ATTRIBUTE = "tenant"
+"""SNS message attribute with the id of the API key that submitted the task; absent where no key did."""
 
 Status = Literal["succeeded", "failed", "cancelled"]
+
+
+def _cut(text: str) -> str:
+    """The beginning of a text that fits into MAX_ERROR_BYTES of UTF-8."""
+    data = text.encode("utf-8", "replace")
+    if len(data) <= MAX_ERROR_BYTES:
+        return data.decode()
+    return data[: MAX_ERROR_BYTES - len("…".encode())].decode(errors="ignore") + "…"
 
 
 class Problem(BaseModel):
@@ -23,8 +36,8 @@ class Problem(BaseModel):
 
     code: str
     """One word for programs; docs/api.md lists them."""
-    message: str
-    """A sentence for people, in the model server's own words where they are known."""
+    message: Annotated[str, AfterValidator(_cut)]
+    """A sentence for people, in the model server's own words where they are known; cut to MAX_ERROR_BYTES."""
 
 
 class Notice(BaseModel):
@@ -44,6 +57,8 @@ class Notice(BaseModel):
     runtime: str
     status: Status
     error: Problem | None = None
+    tenant: Annotated[str | None, Field(exclude=True)] = None
+    """The API key's id, for subscribers that filter; None of a task that no key submitted."""
 
     def to_message(self) -> str:
         """Write the notice as the body of an SNS message, cut to MAX_NOTICE_BYTES."""
@@ -58,6 +73,8 @@ class Notice(BaseModel):
     def publication(self, topic_arn: str) -> dict[str, Any]:
         """What SNS's Publish is asked with."""
         attributes = {RUNTIME_ATTRIBUTE: self.runtime, RESULT_ATTRIBUTE: str(self.result).lower()}
+        if self.tenant is not None and self.tenant.isprintable():  # SNS takes no control characters
+            attributes[TENANT_ATTRIBUTE] = self.tenant
         return {
             "TopicArn": topic_arn,
             "Message": self.to_message(),

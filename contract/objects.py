@@ -6,7 +6,11 @@ from dataclasses import dataclass
 TASKS_PREFIX = "_tasks/"
 """Where the door lays content too large for a message; no task may write under a prefix that begins with ``_``."""
 
+TENANT_METADATA = "tenant"
+"""Name of the S3 metadata that says whose results an object belongs to: a ``tenant_label``."""
+
 _BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
+_CODE_LENGTH = 12
 
 
 def content_key(job: str) -> str:
@@ -31,11 +35,16 @@ def split_s3_url(url: str) -> tuple[str, str]:
     return bucket, key
 
 
+def tenant_label(tenant: str) -> str:
+    """What stands for a tenant in an object's metadata; a tenant's own name may hold what no HTTP header can."""
+    return hashlib.sha256(tenant.encode("utf-8", "surrogatepass")).hexdigest()
+
+
 def job_code(job: str) -> str:
-    """Four base-36 characters that tell the pictures of two submissions of the same task id apart."""
+    """Base-36 characters that differ for each submission of the same task id: enough that no two ever share them."""
     number = int.from_bytes(hashlib.sha256(job.encode()).digest(), "big")
     code = ""
-    for _ in range(4):
+    for _ in range(_CODE_LENGTH):
         number, digit = divmod(number, 36)
         code += _BASE36[digit]
     return code

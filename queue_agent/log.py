@@ -11,6 +11,7 @@ from typing import Any
 
 _fields: ContextVar[dict[str, Any]] = ContextVar("log_fields", default={})  # noqa: B039 (never mutated)
 
+_MAX_MESSAGE_CHARS = 4096
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
@@ -42,7 +43,7 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname,
             "logger": record.name,
             "runtime": self._runtime,
-            "message": record.getMessage(),
+            "message": record.getMessage()[:_MAX_MESSAGE_CHARS],
             **_fields.get(),
             **{key: value for key, value in vars(record).items() if key not in _STANDARD},
         }

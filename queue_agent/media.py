@@ -1,6 +1,9 @@
 """What bytes are, told by the bytes themselves: names and headers of links lie."""
 
+import mimetypes
+import re
 from dataclasses import dataclass
+from functools import cache
 
 import filetype
 
@@ -12,7 +15,7 @@ _UNKNOWN = (UNKNOWN_EXTENSION, "application/octet-stream")
 _MEDIA_KINDS = ("image", "video", "audio")
 _AVIF_BRANDS = frozenset({b"avif", b"avis"})
 _VIDEO_BRANDS = frozenset(
-    {b"isom", b"mp41", b"mp42", b"avc1", b"av01", b"dash", b"msdh", b"msix", b"cmfc", b"cmf2"}
+    {b"isom", b"mp41", b"mp42", b"avc1", b"av01", b"dash", b"msdh", b"msix", b"cmfc", b"cmf2", b"XAVC"}
     | {b"iso%d" % number for number in range(2, 10)}
 )
 """Of which files of fragments name some alone, as players that stream ask for them."""
@@ -20,6 +23,44 @@ _VERSION_AT = 4
 """Between the major brand and the others."""
 _EXTENSIONS = {"apng": "png"}
 """An animated PNG is a PNG to every program that opens files by their names."""
+_REGISTERED = {
+    "aiff": "audio/aiff",
+    "flac": "audio/flac",
+    "ico": "image/vnd.microsoft.icon",
+    "m4v": "video/mp4",
+    "mkv": "video/matroska",
+    "otf": "font/otf",
+    "ttf": "font/ttf",
+    "wav": "audio/wav",
+    "woff": "font/woff",
+    "woff2": "font/woff2",
+}
+"""Types under the names that IANA or browsers know, where the library has others."""
+_BY_NAME = {
+    "csv": "text/csv",
+    "exr": "image/x-exr",
+    "fbx": "application/octet-stream",
+    "glb": "model/gltf-binary",
+    "gltf": "model/gltf+json",
+    "hdr": "image/vnd.radiance",
+    "html": "text/plain",  # as a page it might run scripts where it is opened
+    "htm": "text/plain",
+    "js": "text/plain",
+    "jxl": "image/jxl",
+    "log": "text/plain",
+    "md": "text/markdown",
+    "mjs": "text/plain",
+    "obj": "model/obj",
+    "srt": "application/x-subrip",
+    "stl": "model/stl",
+    "toml": "application/toml",
+    "usdz": "model/vnd.usdz+zip",
+    "vtt": "text/vtt",
+    "xhtml": "text/plain",
+    "yaml": "application/yaml",
+    "yml": "application/yaml",
+}
+_ENDING = re.compile(r"\.([A-Za-z0-9]{1,16})$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +69,7 @@ class Media:
 
     Attributes:
         data: The bytes, or the first HEAD_BYTES of them.
-        extension: Without a dot: png, jpg, webp, gif, mp4, …; "bin" where the type is not known.
+        extension: Without a dot: png, jpg, webp, gif, mp4, …; "bin" where the bytes and the name tell none.
         content_type: The MIME type.
     """
 
@@ -48,22 +89,48 @@ class Media:
 
 
 def is_what_it_is_called(media: Media, filename: str) -> bool:
-    """Whether bytes under a name like ``x.png`` are media at all; other names promise nothing."""
-    extension = filename.rpartition(".")[2].lower()
-    return bool(media.data) and (media.is_media or filetype.get_type(ext=extension) is None)
+    """Whether bytes under a name like ``x.png`` are media at all; names of other files promise nothing."""
+    return media.is_media or not _promises_media(_extension_of(filename))
 
 
-def identify(data: bytes) -> Media:
-    """Tell the type of some bytes; HEAD_BYTES from the beginning suffice."""
+def identify(data: bytes, filename: str | None = None) -> Media:
+    """Tell the type of some bytes.
+
+    Args:
+        data: HEAD_BYTES from the beginning suffice.
+        filename: What they are called: it tells the type of all that is no image, video or audio by its bytes.
+    """
+    extension, content_type = _guess(data)
+    media = Media(data, _EXTENSIONS.get(extension, extension), _REGISTERED.get(extension, content_type))
+    named = "" if filename is None else _extension_of(filename)
+    if media.is_media or not named or _promises_media(named):
+        return media
+    return Media(data, named, _REGISTERED.get(named) or _type_of(named) or media.content_type)
+
+
+def _extension_of(filename: str) -> str:
+    ending = _ENDING.search(filename)
+    return ending[1].lower() if ending else ""
+
+
+@cache
+def _type_of(extension: str) -> str | None:
+    return _BY_NAME.get(extension) or mimetypes.MimeTypes().guess_type(f"x.{extension}")[0]
+
+
+def _promises_media(extension: str) -> bool:
+    """Whether the bytes of files with such names can be told to be image, video or audio."""
+    known = filetype.get_type(ext=extension) or filetype.get_type(mime=_type_of(extension) or "")
+    return known is not None and known.mime.partition("/")[0] in _MEDIA_KINDS
+
+
+def _guess(data: bytes) -> tuple[str, str]:
     brands = _brands(data)
-    found = filetype.guess(data)
     if brands & _AVIF_BRANDS:
-        extension, content_type = "avif", "image/avif"
-    elif found:
-        extension, content_type = found.extension, found.mime
-    else:
-        extension, content_type = ("mp4", "video/mp4") if brands & _VIDEO_BRANDS else _UNKNOWN
-    return Media(data, _EXTENSIONS.get(extension, extension), content_type)
+        return "avif", "image/avif"
+    if found := filetype.guess(data):
+        return found.extension, found.mime
+    return ("mp4", "video/mp4") if brands & _VIDEO_BRANDS else _UNKNOWN
 
 
 def _brands(data: bytes) -> set[bytes]:

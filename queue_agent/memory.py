@@ -2,13 +2,13 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from contract.inputs import MOST_LINK_BYTES, MOST_LINKED_BYTES
 from contract.links import is_link
 from queue_agent.media import Media
-from queue_agent.ports import Input, Inputs, Result
+from queue_agent.ports import Input, Result
 
 _UNPACKED = 4
 """So many times a task's bytes are held while it is prepared: as they came, as values, in base64, and in JSON."""
@@ -112,12 +112,12 @@ class TaskMemory:
 
     Args:
         share: The share.
-        inputs: Fetches the task's links.
+        fetch: Reads the task's inputs.
     """
 
-    def __init__(self, share: MemoryShare, inputs: Inputs) -> None:
+    def __init__(self, share: MemoryShare, fetch: Callable[[Sequence[Input]], Awaitable[dict[str, Media]]]) -> None:
         self._share = share
-        self._inputs = inputs
+        self._fetch = fetch
         self._content_bytes = 0
         self._fetched_bytes = 0
         self._limit: asyncio.Timeout | None = None
@@ -152,7 +152,7 @@ class TaskMemory:
         links = {item.text for item in inputs if is_link(item.text)}
         linked_bytes = min(len(links) * MOST_LINK_BYTES, MOST_LINKED_BYTES)
         await self._take(_UNPACKED * (before_bytes + linked_bytes))
-        read = await self._inputs.fetch(inputs)
+        read = await self._fetch(inputs)
         self._fetched_bytes += sum(len(media.data) for text, media in read.items() if text in links)
         self._share.hold(_UNPACKED * (self._content_bytes + self._fetched_bytes))
         return read

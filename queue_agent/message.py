@@ -26,6 +26,11 @@ class Assignment:
     generation: int = 0
 
     @property
+    def tenant(self) -> str | None:
+        """Whose task it is; None of one that no API key submitted."""
+        return self.task.metadata.tenant
+
+    @property
     def names(self) -> ResultNames:
         """Where its results go."""
         return ResultNames(prefix=self.task.metadata.prefix, task_id=self.task.metadata.id, job=self.job)

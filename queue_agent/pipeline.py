@@ -33,7 +33,7 @@ from queue_agent.line import Place
 from queue_agent.log import log_fields
 from queue_agent.memory import MemoryBudget, TaskMemory
 from queue_agent.message import Assignment, read_message
-from queue_agent.ports import Claim, Ended, Held, Inputs, Jobs, Queue, QueueMessage, Result, Telemetry, Work
+from queue_agent.ports import Claim, Ended, Held, Jobs, Queue, QueueMessage, Result, Telemetry, TenantInputs, Work
 from queue_agent.results import Results
 from queue_agent.stages import Stages
 from queue_agent.uninterrupted import uninterrupted
@@ -67,7 +67,7 @@ class Pipeline:
     queue: Queue
     jobs: Jobs
     execution: Execution
-    inputs: Inputs
+    inputs: TenantInputs
     contents: Contents
     results: Results
     endings: Endings
@@ -103,7 +103,7 @@ class Pipeline:
         """Claim the job, and prepare it meanwhile."""
         deadlines = self.deadlines.with_asked(assignment.task.metadata.deadlines)
         with self.memory.share() as share:
-            memory = TaskMemory(share, self.inputs)
+            memory = TaskMemory(share, partial(self.inputs.fetch, tenant=assignment.tenant))
             memory.has_content(len(message.body))
             job = ClaimedJob(message, assignment, deadlines, Stages(self.telemetry), memory)
             server, over = self.execution.server, False

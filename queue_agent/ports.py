@@ -132,17 +132,25 @@ class Jobs(Protocol):
 class ObjectStore(Protocol):
     """S3."""
 
-    async def put(self, bucket: str, key: str, data: bytes, content_type: str) -> None:
-        """Write an object."""
+    async def put(self, bucket: str, key: str, data: bytes, content_type: str, *, tenant: str | None = None) -> None:
+        """Write an object, for a tenant if it is one's."""
 
-    async def put_stream(self, bucket: str, key: str, chunks: AsyncIterator[bytes], content_type: str) -> int:
+    async def put_stream(
+        self, bucket: str, key: str, chunks: AsyncIterator[bytes], content_type: str, *, tenant: str | None = None
+    ) -> int:
         """Write an object while it is read, whole or not at all; returns its size in bytes."""
 
-    async def get(self, bucket: str, key: str, max_bytes: int) -> bytes | None:
+    async def get(self, bucket: str, key: str, max_bytes: int, *, tenant: str | None = None) -> bytes | None:
         """Read an object; None when there is none.
 
+        Args:
+            bucket: The bucket.
+            key: The object's key.
+            max_bytes: The most that is read.
+            tenant: Whose it must be; None reads whatever is there.
+
         Raises:
-            InputFault: It is larger than ``max_bytes``, or may not be read.
+            InputFault: It is larger than ``max_bytes``, not the tenant's, or may not be read.
         """
 
 
@@ -151,6 +159,13 @@ class Notices(Protocol):
 
     async def publish(self, notice: Notice) -> None:
         """Send a notice to all who subscribed."""
+
+
+class TenantInputs(Protocol):
+    """Reads the inputs of anybody's tasks."""
+
+    async def fetch(self, inputs: Sequence["Input"], tenant: str | None) -> dict[str, Media]:
+        """Read the inputs of a tenant's task, as ``Inputs`` does."""
 
 
 class Inputs(Protocol):

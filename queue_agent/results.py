@@ -44,7 +44,9 @@ class Results:
         try:
             data = await self._store.get(self._bucket, assignment.names.answer_key, MAX_MANIFEST_BYTES)
             manifest = None if data is None else await asyncio.to_thread(strict_json.loads, data, max_values=None)
-            if manifest is None or manifest.get("generation", 0) != assignment.generation:
+            if manifest is None or manifest["job"] != assignment.job:
+                return None
+            if manifest.get("generation", 0) != assignment.generation:
                 return None
             return self._notice(assignment, manifest)
         except (InputFault, ValueError, KeyError, TypeError, AttributeError):
@@ -104,17 +106,20 @@ class Results:
         if isinstance(output.content, bytes):
             media, size_bytes = _media_of(output, output.content), len(output.content)
             key = assignment.names.picture_key(number, media.extension)
-            await self._store.put(self._bucket, key, output.content, media.content_type)
+            await self._store.put(self._bucket, key, output.content, media.content_type, tenant=assignment.tenant)
         else:
             async with output.content() as chunks:
                 head = await _head_of(chunks)
                 media = _media_of(output, head)
                 key = assignment.names.picture_key(number, media.extension)
                 whole = _joined(head, chunks)
-                size_bytes = await self._store.put_stream(self._bucket, key, whole, media.content_type)
+                size_bytes = await self._store.put_stream(
+                    self._bucket, key, whole, media.content_type, tenant=assignment.tenant
+                )
         return {
             "url": s3_url(self._bucket, key),
             "seed": output.seed,
+            **({} if output.filename is None else {"filename": output.filename}),
             "content_type": media.content_type,
             "size_bytes": size_bytes,
         }
@@ -135,7 +140,9 @@ class Results:
             **ending,
         }
         data = (await asyncio.to_thread(strict_json.dumps, manifest)).encode()
-        await self._store.put(self._bucket, assignment.names.answer_key, data, "application/json")
+        await self._store.put(
+            self._bucket, assignment.names.answer_key, data, "application/json", tenant=assignment.tenant
+        )
         return self._notice(assignment, manifest)
 
     def _notice(self, assignment: Assignment, manifest: dict[str, Any]) -> Notice:
@@ -150,11 +157,12 @@ class Results:
             runtime=self._runtime_name,
             status=manifest["status"],
             error=Problem.model_validate(error) if error else None,
+            tenant=assignment.tenant,
         )
 
 
 def _media_of(output: Output, head: bytes) -> Media:
-    media = identify(head)
+    media = identify(head, output.filename)
     if output.filename is not None and not is_what_it_is_called(media, output.filename):
         raise ModelServerFault("The model server gives a file that is not what its name says.")
     return media

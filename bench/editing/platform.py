@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from bench.editing.cases import BenchError, Body
 from bench.editing.contents import ContentError
-from contract.objects import s3_url, split_s3_url
+from contract.objects import split_s3_url
 from deploy.verify.errors import VerifyError
 from deploy.verify.pictures import Picture, PictureError, fetch_picture
 from deploy.verify.target import Target, enter_local_stack, local_target
@@ -23,6 +23,7 @@ from deploy.verify.target import Target, enter_local_stack, local_target
 PREFIX = "bench"
 """First part of the names in S3 of all that a run makes."""
 
+_LINK_S = 24 * 3600
 _ANSWER_TIMEOUT_S = 35.0
 """API Gateway answers after 29 seconds at the latest."""
 _MOST_WORDS = 500
@@ -134,4 +135,5 @@ class Platform:
             self._s3.put_object(Bucket=self._target.bucket, Key=key, Body=path.read_bytes())
         except (ClientError, BotoCoreError) as exc:
             raise ContentError(f"{path.name} cannot be laid in the bucket: {exc}") from exc
-        return s3_url(self._target.bucket, key)
+        where = {"Bucket": self._target.bucket, "Key": key}
+        return str(self._s3.generate_presigned_url("get_object", Params=where, ExpiresIn=_LINK_S))

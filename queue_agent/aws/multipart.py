@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -23,17 +24,17 @@ class MultipartUpload:
         s3: The client.
         bucket: The bucket.
         key: The object's key.
-        content_type: The object's MIME type.
+        kind: The object's ContentType and Metadata.
 
     Attributes:
         size_bytes: How much was written so far.
     """
 
-    def __init__(self, s3: Any, bucket: str, key: str, content_type: str) -> None:
+    def __init__(self, s3: Any, bucket: str, key: str, kind: Mapping[str, Any]) -> None:
         self.size_bytes = 0
         self._s3 = s3
         self._target = {"Bucket": bucket, "Key": key}
-        self._content_type = content_type
+        self._kind = kind
         self._creation: asyncio.Task[str] | None = None
         self._parts: list[dict[str, Any]] = []
 
@@ -76,7 +77,7 @@ class MultipartUpload:
 
     async def _create(self) -> str:
         with translated("s3:CreateMultipartUpload"):
-            answer = await self._s3.create_multipart_upload(**self._target, ContentType=self._content_type)
+            answer = await self._s3.create_multipart_upload(**self._target, **self._kind)
         return str(answer["UploadId"])
 
     async def _complete(self) -> None:

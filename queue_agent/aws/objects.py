@@ -1,11 +1,12 @@
 """S3 objects."""
 
 import io
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from urllib.parse import quote
 
 from botocore.exceptions import ClientError
 
+from contract.objects import TENANT_METADATA, tenant_label
 from queue_agent.aws.clients import error_code, translated
 from queue_agent.aws.multipart import MultipartUpload
 from queue_agent.aws.quick_calls import QuickCalls
@@ -24,21 +25,26 @@ class S3Objects:
     def __init__(self, s3: QuickCalls) -> None:
         self._s3 = s3
 
-    async def put(self, bucket: str, key: str, data: bytes, content_type: str) -> None:
-        """Write an object.
+    async def put(self, bucket: str, key: str, data: bytes, content_type: str, *, tenant: str | None = None) -> None:
+        """Write an object, for a tenant if it is one's.
 
         Raises:
             PlatformFault: S3 does not take it; there is no such object, or the one before.
         """
         if len(data) > PART_BYTES:
-            await self.put_stream(bucket, key, _once(data), content_type)
+            await self.put_stream(bucket, key, _once(data), content_type, tenant=tenant)
             return
+        metadata = _metadata(tenant)
         with translated("s3:PutObject"):
-            headers, body = {"Content-Type": content_type}, io.BytesIO(data)
+            headers, body = {"Content-Type": content_type, **_headers(metadata)}, io.BytesIO(data)
             if await self._s3.answer("PUT", self._url(bucket, key), headers, body) is None:
-                await self._s3.client.put_object(Bucket=bucket, Key=key, Body=data, ContentType=content_type)
+                await self._s3.client.put_object(
+                    Bucket=bucket, Key=key, Body=data, ContentType=content_type, Metadata=metadata
+                )
 
-    async def put_stream(self, bucket: str, key: str, chunks: AsyncIterator[bytes], content_type: str) -> int:
+    async def put_stream(
+        self, bucket: str, key: str, chunks: AsyncIterator[bytes], content_type: str, *, tenant: str | None = None
+    ) -> int:
         """Write an object while it is read; returns its size in bytes.
 
         No more than two parts are in memory. What fails or is cancelled while it is read or written leaves nothing.
@@ -49,27 +55,37 @@ class S3Objects:
         parts = _in_parts(chunks)
         part = await anext(parts, b"")
         if len(part) < PART_BYTES:
-            await self.put(bucket, key, part, content_type)
+            await self.put(bucket, key, part, content_type, tenant=tenant)
             return len(part)
-        async with MultipartUpload(self._s3.client, bucket, key, content_type) as upload:
+        kind = {"ContentType": content_type, "Metadata": _metadata(tenant)}
+        async with MultipartUpload(self._s3.client, bucket, key, kind) as upload:
             while part:
                 await upload.add(part)
                 part = b""  # before the next one is gathered
                 part = await anext(parts, b"")
         return upload.size_bytes
 
-    async def get(self, bucket: str, key: str, max_bytes: int) -> bytes | None:
+    async def get(self, bucket: str, key: str, max_bytes: int, *, tenant: str | None = None) -> bytes | None:
         """Read an object; None when there is none.
 
+        Args:
+            bucket: The bucket.
+            key: The object's key.
+            max_bytes: The most that is read.
+            tenant: Whose it must be; None reads whatever is there.
+
         Raises:
-            InputFault: It is larger than ``max_bytes``, or may not be read.
+            InputFault: It is larger than ``max_bytes``, not the tenant's, or may not be read.
             PlatformFault: S3 does not answer.
         """
+        metadata = _metadata(tenant)
         with translated("s3:GetObject"):
-            data = await self._s3.answer("GET", self._url(bucket, key), {}, max_bytes=max_bytes)
-            return await self._get(bucket, key, max_bytes) if data is None else data
+            data = await self._s3.answer(
+                "GET", self._url(bucket, key), {}, max_bytes=max_bytes, required=_headers(metadata)
+            )
+            return await self._get(bucket, key, max_bytes, metadata) if data is None else data
 
-    async def _get(self, bucket: str, key: str, max_bytes: int) -> bytes | None:
+    async def _get(self, bucket: str, key: str, max_bytes: int, metadata: Mapping[str, str]) -> bytes | None:
         try:
             response = await self._s3.client.get_object(Bucket=bucket, Key=key)
         except ClientError as exc:
@@ -79,6 +95,8 @@ class S3Objects:
                 raise InputFault(f"may not be read from bucket {bucket}") from exc
             raise
         async with response["Body"] as body:
+            if not metadata.items() <= response["Metadata"].items():
+                raise InputFault(f"points to an object in bucket {bucket} that is not a result of the same API key")
             if response["ContentLength"] > max_bytes:
                 raise InputFault(f"is larger than {max_bytes} bytes")
             data: bytes = await body.read()
@@ -94,6 +112,14 @@ class S3Objects:
         if scheme == "https" and "." not in bucket:
             return f"https://{bucket}.{host}/{path}"
         return f"{scheme}://{host}/{bucket}/{path}"
+
+
+def _metadata(tenant: str | None) -> dict[str, str]:
+    return {} if tenant is None else {TENANT_METADATA: tenant_label(tenant)}
+
+
+def _headers(metadata: Mapping[str, str]) -> dict[str, str]:
+    return {f"x-amz-meta-{name}": value for name, value in metadata.items()}
 
 
 async def _once(data: bytes) -> AsyncIterator[bytes]:

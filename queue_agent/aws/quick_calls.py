@@ -2,6 +2,7 @@
 
 import logging
 import math
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import IO, Any
 from urllib.parse import urlsplit
@@ -12,6 +13,8 @@ from botocore.awsrequest import AWSPreparedRequest, AWSRequest
 from botocore.exceptions import BotoCoreError
 
 logger = logging.getLogger(__name__)
+
+_NOTHING: Mapping[str, str] = {}
 
 
 class QuickCalls:
@@ -48,6 +51,7 @@ class QuickCalls:
         body: bytes | IO[bytes] = b"",
         *,
         max_bytes: float = math.inf,
+        required: Mapping[str, str] = _NOTHING,
     ) -> bytes | None:
         """The content of what is answered in a first try; None where it takes the library to tell what that means.
 
@@ -57,13 +61,15 @@ class QuickCalls:
             headers: Beside those that every request has.
             body: A file where it may be large: bytes are written in one go, and hold everybody else up.
             max_bytes: An answer that by its Content-Length is larger is not read.
+            required: Headers without which an answer is not read.
 
         Raises:
             ClientError: The keys' source refuses new ones.
         """
         try:
             response = await self._http.send(await self._signed(method, url, headers, body))
-            if int(response.headers.get("content-length", 0)) > max_bytes:
+            misses = any(response.headers.get(name) != value for name, value in required.items())
+            if misses or int(response.headers.get("content-length", 0)) > max_bytes:
                 response.raw.close()
                 return None
             content: bytes = await response.content

@@ -31,7 +31,7 @@ class InputFetcher:
     Args:
         web: For http and https.
         store: For s3.
-        bucket: The output bucket; s3 links may read from it, its reserved prefixes excepted.
+        bucket: The output bucket; a task may read its own tenant's results from it.
         input_buckets: Further buckets that s3 links may read from.
     """
 
@@ -42,8 +42,13 @@ class InputFetcher:
         self._input_buckets = input_buckets
         self._turns = asyncio.Semaphore(_AT_ONCE)
 
-    async def fetch(self, inputs: Sequence[Input]) -> dict[str, Media]:
+    async def fetch(self, inputs: Sequence[Input], tenant: str | None = None) -> dict[str, Media]:
         """Read all inputs together: links a few at a time and the same one once; by text.
+
+        Args:
+            inputs: What a task holds.
+            tenant: Whose task it is. One that belongs to none was published by a program of the operator, and may read
+                all of the output bucket.
 
         Raises:
             InputFault: There are too many links; or some inputs could not be had, are too large by themselves or
@@ -55,7 +60,7 @@ class InputFetcher:
             raise InputFault(f"{field}: the link is one of {len(links)}; a task may have at most {MOST_LINKS}")
         rest = [item for item in inputs if not is_link(item.text)]
         read, problems = await asyncio.to_thread(_read_inline, rest) if rest else ({}, [])
-        fetched, failed = await self._fetch_links(links)
+        fetched, failed = await self._fetch_links(links, tenant)
         problems += [f"{item.field}: the link {failed[item.text]}" for item in links if item.text in failed]
         problems += [
             f"{item.field}: the link holds no {item.wanted}"
@@ -66,10 +71,12 @@ class InputFetcher:
             raise InputFault(_told(problems))
         return read | fetched
 
-    async def _fetch_links(self, links: Sequence[Input]) -> tuple[dict[str, Media], dict[str, InputFault]]:
+    async def _fetch_links(
+        self, links: Sequence[Input], tenant: str | None
+    ) -> tuple[dict[str, Media], dict[str, InputFault]]:
         allowance = Allowance()
         places = Counter(item.text for item in links)
-        fetches = [self._fetch_in_turn(bare(text), count, allowance) for text, count in places.items()]
+        fetches = [self._fetch_in_turn(bare(text), tenant, count, allowance) for text, count in places.items()]
         results = await asyncio.gather(*fetches, return_exceptions=True)
         fetched: dict[str, Media] = {}
         failed: dict[str, InputFault] = {}
@@ -82,15 +89,15 @@ class InputFetcher:
                 fetched[text] = result
         return fetched, failed
 
-    async def _fetch_in_turn(self, url: str, places: int, allowance: Allowance) -> Media:
+    async def _fetch_in_turn(self, url: str, tenant: str | None, places: int, allowance: Allowance) -> Media:
         # The task's own turn first: no more of its links than it may have at once wait among those of all tasks.
         async with allowance.turns, self._turns:
             allowance.spend(0)  # where others were too much, nothing is fetched any more
-            return await self._fetch_one(url, Tally(allowance, places))
+            return await self._fetch_one(url, tenant, Tally(allowance, places))
 
-    async def _fetch_one(self, url: str, tally: Tally) -> Media:
+    async def _fetch_one(self, url: str, tenant: str | None, tally: Tally) -> Media:
         if url[:5].lower() == "s3://":
-            data = await self._fetch_s3("s3://" + url[5:])
+            data = await self._fetch_s3("s3://" + url[5:], tenant)
             tally.add(len(data))
         else:
             async with tally.allowance.web_time():
@@ -100,7 +107,7 @@ class InputFetcher:
             await asyncio.to_thread(check_pixels, media)
         return media
 
-    async def _fetch_s3(self, url: str) -> bytes:
+    async def _fetch_s3(self, url: str, tenant: str | None) -> bytes:
         try:
             bucket, key = split_s3_url(url)
         except ValueError as exc:
@@ -111,7 +118,8 @@ class InputFetcher:
             )
         if bucket == self._bucket and key.startswith("_"):
             raise InputFault("points to a key that begins with _, which is reserved")
-        data = await self._store.get(bucket, key, MOST_LINK_BYTES)
+        whose = tenant if bucket == self._bucket else None
+        data = await self._store.get(bucket, key, MOST_LINK_BYTES, tenant=whose)
         if data is None:
             raise InputFault(f"points to nothing: bucket {bucket} has no such object")
         return data

@@ -9,7 +9,7 @@ import pytest
 
 from queue_agent.aws.clients import open_clients
 from queue_agent.aws.objects import PART_BYTES, S3Objects
-from queue_agent.errors import ModelServerFault, PlatformFault
+from queue_agent.errors import InputFault, ModelServerFault, PlatformFault
 
 REGION = "us-east-1"
 KEY = "output/a/a-1.mp4"
@@ -46,6 +46,24 @@ async def s3(aws_environment, monkeypatch):
         monkeypatch.setenv(name, value)
     async with open_clients(REGION, with_dynamodb=False) as clients:
         yield clients.s3
+
+
+@pytest.mark.parametrize("size_bytes", [10, PART_BYTES + 1])
+async def test_what_is_stored_for_a_tenant_is_read_for_that_tenant_alone(s3, bucket, size_bytes):
+    objects, data = S3Objects(s3), DATA[:size_bytes]
+    await objects.put(bucket.name, KEY, data, "video/mp4", tenant="ä\n")
+    assert await objects.get(bucket.name, KEY, size_bytes, tenant="ä\n") == data
+    assert await objects.get(bucket.name, KEY, size_bytes) == data
+    with pytest.raises(InputFault, match="not a result of the same API key"):
+        await objects.get(bucket.name, KEY, size_bytes, tenant="other")
+
+
+async def test_what_is_stored_for_nobody_is_read_for_no_tenant(s3, bucket):
+    objects = S3Objects(s3)
+    await objects.put(bucket.name, KEY, DATA, "video/mp4")
+    with pytest.raises(InputFault, match="not a result of the same API key"):
+        await objects.get(bucket.name, KEY, len(DATA), tenant="a")
+    assert await objects.get(bucket.name, "none", 1, tenant="a") is None
 
 
 async def stream(*, until=None, then=None):

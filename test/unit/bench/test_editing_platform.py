@@ -25,6 +25,9 @@ class Aws:
     def put_object(self, **asked):
         self.put.append(asked["Key"])
 
+    def generate_presigned_url(self, _, **asked):
+        return "https://{Bucket}/{Key}".format(**asked["Params"])
+
     def receive_message(self, **_):
         threading.Event().wait(0.01)
         return {}
@@ -84,7 +87,7 @@ def test_a_file_is_laid_in_the_bucket_once_however_often_its_link_is_wanted(aws,
     (tmp_path / "in.png").write_bytes(b"x")
     platform = Platform(target_of(aws), "run")
     links = {platform.link(tmp_path / "in.png") for _ in range(3)}
-    assert links == {f"s3://bucket/bench/run/inputs/{tmp_path.name}/in.png"}
+    assert links == {f"https://bucket/bench/run/inputs/{tmp_path.name}/in.png"}
     assert len(aws.put) == 1
 
 

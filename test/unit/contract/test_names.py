@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from contract.checkpoints import same_checkpoint
 from contract.job import JOB_ID_PATTERN, foreign_job_id, new_job_id
-from contract.objects import ResultNames, job_code, split_s3_url
+from contract.objects import ResultNames, job_code, split_s3_url, tenant_label
 
 
 def test_job_ids_are_uuid7_and_sort_by_time():
@@ -30,14 +30,19 @@ def test_a_foreign_job_id_carries_the_messages_time():
 def test_results_are_named_as_the_contract_has_it():
     names = ResultNames(prefix="output", task_id="test-t2i", job="j")
     code = job_code("j")
-    assert re.fullmatch("[0-9a-z]{4}", code)
+    assert re.fullmatch("[0-9a-z]{12}", code)
     assert names.picture_key(1, "png") == f"output/test-t2i/test-t2i-{code}-1.png"
     assert names.answer_key == f"output/test-t2i/test-t2i-{code}.out"
 
 
 @given(st.text())
-def test_a_job_code_is_four_base36_characters_for_any_job(job):
-    assert re.fullmatch("[0-9a-z]{4}", job_code(job))
+def test_a_job_code_is_base36_for_any_job_and_too_long_for_two_to_share_one(job):
+    assert re.fullmatch("[0-9a-z]{10,}", job_code(job))
+
+
+@given(st.text())
+def test_a_tenants_label_fits_into_an_http_header_whatever_the_tenant(tenant):
+    assert re.fullmatch("[0-9a-f]+", tenant_label(tenant))
 
 
 def test_all_spellings_of_a_checkpoint_are_the_same():

@@ -1,6 +1,9 @@
 import json
 
-from contract.notice import MAX_NOTICE_BYTES, Notice, Problem
+import pytest
+
+from contract.notice import MAX_ERROR_BYTES, MAX_NOTICE_BYTES, Notice, Problem
+from contract.task import MAX_CONTEXT_BYTES
 
 
 def notice(**changes):
@@ -35,6 +38,24 @@ def test_a_success_is_the_seeds_message_with_our_keys_added():
 def test_a_failure_carries_code_and_message():
     failed = notice(result=False, image_url=[], status="failed", error=Problem(code="rejected", message="why"))
     assert json.loads(failed.to_message())["error"] == {"code": "rejected", "message": "why"}
+
+
+@pytest.mark.parametrize("text", ["a", "ü", "\u20ac", "\U0001f600", "\x01", "\ud800"])
+def test_no_text_makes_a_notice_too_large_for_sns(text):
+    context = text.encode(errors="replace").decode() * (MAX_CONTEXT_BYTES // 8)
+    failed = notice(result=False, status="failed", context=context, error=Problem(code="c", message=text * 1_000_000))
+    assert len(failed.to_message()) < MAX_NOTICE_BYTES
+    message = json.loads(failed.to_message())["error"]["message"]
+    assert message.endswith("…")
+    assert len(message.encode()) <= MAX_ERROR_BYTES
+
+
+def test_a_notice_names_its_tenant_to_filters_alone():
+    publication = notice(tenant="key1").publication("arn")
+    assert publication["MessageAttributes"]["tenant"]["StringValue"] == "key1"
+    assert "tenant" not in json.loads(publication["Message"])
+    assert "tenant" not in notice().publication("arn")["MessageAttributes"]
+    assert "tenant" not in notice(tenant="a\x01").publication("arn")["MessageAttributes"], "SNS would refuse it all"
 
 
 def test_a_notice_too_large_loses_its_list_and_keeps_the_link_to_it():

@@ -72,14 +72,22 @@ class Store:
         self.writes = []
         self.broken = False
 
-    async def put(self, bucket, key, data, content_type):
+    async def put(self, bucket, key, data, content_type, *, tenant=None):
         if self.broken:
             raise PlatformFault("s3:PutObject failed: SlowDown")
         self.objects[bucket, key] = data
         self.writes.append((key, content_type))
 
-    async def get(self, bucket, key, max_bytes):
+    async def get(self, bucket, key, max_bytes, *, tenant=None):
         return self.objects.get((bucket, key))
+
+
+class NoInputs:
+    """Tasks without inputs."""
+
+    async def fetch(self, inputs, tenant):
+        assert not inputs
+        return {}
 
 
 class Table:
@@ -211,7 +219,7 @@ class Agent:
             queue=self.queue,
             jobs=self.jobs,
             execution=Execution(self.server, self.watch, self.telemetry),
-            inputs=None,
+            inputs=NoInputs(),
             contents=Contents(self.store, "bucket"),
             results=results,
             endings=Endings(

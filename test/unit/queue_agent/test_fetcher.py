@@ -22,13 +22,13 @@ class Store:
         self.objects = objects
         self.reads = []
 
-    async def get(self, bucket, key, max_bytes):
+    async def get(self, bucket, key, max_bytes, *, tenant=None):
         self.reads.append((bucket, key))
         if self.objects.get((bucket, key)) == "broken":
             raise PlatformFault
         return self.objects.get((bucket, key))
 
-    async def put(self, bucket, key, data, content_type): ...
+    async def put(self, bucket, key, data, content_type, *, tenant=None): ...
 
 
 def fetcher(objects=None):

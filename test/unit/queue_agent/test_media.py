@@ -28,7 +28,7 @@ def encoded(kind, **options):
             "mp4",
             "video/mp4",
         ),
-        (b"fLaC" + bytes(300), "flac", "audio/x-flac"),
+        (b"fLaC" + bytes(300), "flac", "audio/flac"),
         (b"<svg/>", "bin", "application/octet-stream"),
         (b"", "bin", "application/octet-stream"),
     ],
@@ -51,6 +51,8 @@ def boxed(*brands):
         ((b"iso5",), "mp4"),
         ((b"iso6", b"dash"), "mp4"),
         ((b"cmfc",), "mp4"),
+        ((b"XAVC", b"XAVC"), "mp4"),
+        ((b"M4A ", b"mp42"), "m4a"),
         ((b"dash", b"cmfc", b"iso6"), "mp4"),
         ((b"heic", b"mif1"), "heic"),
         ((b"what",), "bin"),
@@ -58,6 +60,33 @@ def boxed(*brands):
 )
 def test_a_file_of_boxes_is_told_by_any_of_its_brands(brands, extension):
     assert identify(boxed(*brands)).extension == extension
+
+
+@pytest.mark.parametrize(
+    ("data", "filename", "extension", "content_type"),
+    [
+        (b"glTF\2", "mesh_00001_.glb", "glb", "model/gltf-binary"),
+        (b"<svg/>", "logo.SVG", "svg", "image/svg+xml"),
+        (b"a cat", "tags.txt", "txt", "text/plain"),
+        (b"", "empty.txt", "txt", "text/plain"),
+        (b"{}", "pose.json", "json", "application/json"),
+        (b"PK\5\6", "all.zip", "zip", "application/zip"),
+        (b"PK\5\6", "arrays.npz", "npz", "application/zip"),
+        (b"v/1\1", "depth.exr", "exr", "image/x-exr"),
+        (b"\xff\x0a", "a.jxl", "jxl", "image/jxl"),
+        (b"\0\1\0\0\0", "font.ttf", "ttf", "font/ttf"),
+        (b"any", "a.latent", "latent", "application/octet-stream"),
+        (b"<script>", "page.html", "html", "text/plain"),
+        (b"any", "noname", "bin", "application/octet-stream"),
+        (b"any", "a.", "bin", "application/octet-stream"),
+        (b"any", "a.b/c", "bin", "application/octet-stream"),
+        (b"any", "a." + "x" * 300, "bin", "application/octet-stream"),
+        (encoded("WEBP"), "a.zip", "webp", "image/webp"),
+    ],
+)
+def test_a_file_that_is_no_media_is_what_its_name_says(data, filename, extension, content_type):
+    media = identify(data, filename)
+    assert (media.extension, media.content_type) == (extension, content_type)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +99,13 @@ def test_a_file_of_boxes_is_told_by_any_of_its_brands(brands, extension):
         (b"garbage", "a.mp4", False),
         (b"any text", "a.txt", True),
         (b"any bytes", "noname", True),
-        (b"", "a.txt", False),
+        (b"", "a.txt", True),
+        (b"<html>", "a.jpeg", False),
+        (b"<html>", "a.tiff", False),
+        (b"any bytes", "a.opus", True),
+        (b"%PDF-1.7", "a.pdf", True),
+        (b"PK\x05\x06", "a.zip", True),
+        (b"PK\x05\x06", "a.png", False),
     ],
 )
 def test_a_file_with_a_pictures_name_must_be_one_and_other_names_promise_nothing(data, filename, is_it):

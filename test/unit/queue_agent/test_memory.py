@@ -106,7 +106,7 @@ async def test_there_is_room_for_all_that_links_may_lead_to_before_any_is_fetche
     budget = MemoryBudget(2**30)
     inputs = Inputs(budget, 1000, 2000, 3000)
     with budget.share() as share:
-        memory = TaskMemory(share, inputs)
+        memory = TaskMemory(share, inputs.fetch)
         memory.has_content(500)
         await memory.fetch([Input(f"http://x/{n}", "image") for n in range(3)])
         assert inputs.room == 4 * (500 + MOST_LINKED_BYTES)
@@ -122,7 +122,7 @@ async def test_a_single_link_reserves_no_more_than_a_link_may_lead_to():
     budget = MemoryBudget(2**30)
     inputs = Inputs(budget, 10, 10)
     with budget.share() as share:
-        await TaskMemory(share, inputs).fetch([Input("http://x", "image"), Input("iVBORw0KGgo=", "image")])
+        await TaskMemory(share, inputs.fetch).fetch([Input("http://x", "image"), Input("iVBORw0KGgo=", "image")])
     assert inputs.room == 4 * MOST_LINK_BYTES
 
 
@@ -131,7 +131,7 @@ async def test_the_wait_for_room_is_no_part_of_a_preparations_time():
     other = Task(budget, 100)
     await settled()
     with budget.share() as share:
-        memory = TaskMemory(share, Inputs(budget))
+        memory = TaskMemory(share, Inputs(budget).fetch)
         asyncio.get_running_loop().call_later(0.05, other.done.set)
         async with memory.time_limit(0.001):
             await memory.expect_content(10)

@@ -287,7 +287,7 @@ class Store:
     def __init__(self, data):
         self._data = data
 
-    async def get(self, bucket, key, max_bytes):
+    async def get(self, bucket, key, max_bytes, *, tenant=None):
         return self._data
 
 

@@ -21,11 +21,11 @@ class Store:
         self.objects = {}
         self.failures = []
 
-    async def put(self, bucket, key, data, content_type):
+    async def put(self, bucket, key, data, content_type, *, tenant=None):
         self._fail()
         self.objects[key] = (data, content_type)
 
-    async def put_stream(self, bucket, key, chunks, content_type):
+    async def put_stream(self, bucket, key, chunks, content_type, *, tenant=None):
         data = b"".join([chunk async for chunk in chunks])
         await self.put(bucket, key, data, content_type)
         return len(data)
@@ -149,7 +149,7 @@ async def test_when_a_picture_cannot_be_stored_the_others_are_given_up_and_close
     assert store.objects == {}
 
 
-@pytest.mark.parametrize(("filename", "content"), [("a.png", b"<html>"), ("a.png", b""), ("a.txt", b"")])
+@pytest.mark.parametrize(("filename", "content"), [("a.png", b"<html>"), ("a.png", b""), ("a.jpeg", b"{}")])
 async def test_a_file_that_is_not_what_it_is_called_is_the_servers_fault_and_is_not_stored(
     keep, store, filename, content
 ):
@@ -160,4 +160,6 @@ async def test_a_file_that_is_not_what_it_is_called_is_the_servers_fault_and_is_
 
 async def test_a_text_file_is_stored_as_it_is(keep, store):
     await keep(Output(File(b"any text").open, None, "a.txt"))
-    assert store.manifest["pictures"][0]["content_type"] == "application/octet-stream"
+    (stored,) = store.manifest["pictures"]
+    assert (stored["content_type"], stored["filename"]) == ("text/plain", "a.txt")
+    assert stored["url"].endswith("-1.txt")
