@@ -10,8 +10,8 @@ import filetype
 HEAD_BYTES = 8192
 """As many bytes from the beginning tell the type of any content."""
 
-UNKNOWN_EXTENSION = "bin"
-_UNKNOWN = (UNKNOWN_EXTENSION, "application/octet-stream")
+
+_UNKNOWN = ("bin", "application/octet-stream")
 _MEDIA_KINDS = ("image", "video", "audio")
 _AVIF_BRANDS = frozenset({b"avif", b"avis"})
 _VIDEO_BRANDS = frozenset(

@@ -1,10 +1,8 @@
 """Reads all inputs of a task: fetches its links, and decodes what stands in it."""
 
 import asyncio
-import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 
 from contract.inputs import MOST_LINK_BYTES
 from contract.links import bare, is_link
@@ -14,7 +12,7 @@ from queue_agent.inputs.allowance import MOST_LINKS, Allowance, Tally
 from queue_agent.inputs.inline import read_inline
 from queue_agent.inputs.pixels import check_pixels
 from queue_agent.inputs.web import Web
-from queue_agent.media import UNKNOWN_EXTENSION, Media, identify
+from queue_agent.media import Media, identify, is_what_it_is_called
 from queue_agent.ports import Input, ObjectStore
 
 _AT_ONCE = 32
@@ -22,7 +20,6 @@ _AT_ONCE = 32
 _MAX_BUCKET_CHARS = 63
 _MAX_TOLD = MOST_LINKS
 """Of what is wrong with a task's inputs."""
-_ENDING = re.compile(r"/[^/]*\.([A-Za-z0-9]{1,8})$")
 
 
 class InputFetcher:
@@ -62,11 +59,8 @@ class InputFetcher:
         read, problems = await asyncio.to_thread(_read_inline, rest) if rest else ({}, [])
         fetched, failed = await self._fetch_links(links, tenant)
         problems += [f"{item.field}: the link {failed[item.text]}" for item in links if item.text in failed]
-        problems += [
-            f"{item.field}: the link holds no {item.wanted}"
-            for item in links
-            if item.text in fetched and not item.takes(fetched[item.text])
-        ]
+        mismatches = [_mismatch(item, fetched[item.text]) for item in links if item.text in fetched]
+        problems += [mismatch for mismatch in mismatches if mismatch]
         if problems:
             raise InputFault(_told(problems))
         return read | fetched
@@ -102,7 +96,7 @@ class InputFetcher:
         else:
             async with tally.allowance.web_time():
                 data = await self._web.get(url, tally.add)
-        media = _named_after(url, identify(data))
+        media = identify(data, _filename(url))  # loaders of meshes go by the ending
         if media.kind == "image":
             await asyncio.to_thread(check_pixels, media)
         return media
@@ -145,9 +139,15 @@ def _read_inline(inputs: Sequence[Input]) -> tuple[dict[str, Media], list[str]]:
     return read, problems
 
 
-def _named_after(url: str, media: Media) -> Media:
-    """Where bytes do not tell their type, the file keeps the ending of its link: loaders of meshes go by it."""
-    if media.extension != UNKNOWN_EXTENSION:
-        return media
-    ending = _ENDING.search(url.partition("?")[0].partition("#")[0])
-    return replace(media, extension=ending[1].lower()) if ending else media
+def _filename(url: str) -> str:
+    """What a link calls its file."""
+    return url.partition("?")[0].partition("#")[0].rpartition("/")[2]
+
+
+def _mismatch(item: Input, media: Media) -> str | None:
+    """What is wrong with what a link leads to; None where it is what its field takes, and what it is called."""
+    if not item.takes(media):
+        return f"{item.field}: the link holds no {item.wanted}"
+    if not is_what_it_is_called(media, _filename(bare(item.text))):
+        return f"{item.field}: the link holds no image, video or audio, although its name says so"
+    return None

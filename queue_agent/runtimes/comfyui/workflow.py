@@ -22,14 +22,15 @@ _BESIDE_PROMPT = ("extra_data", _TARGETS, "client_id", "prompt_id", "number", "f
 """What ComfyUI reads beside the graph; the last four are the platform's to set."""
 _RUN_INPUT = "sd_on_eks_run"
 _SEED_INPUTS = ("seed", "noise_seed")
+_ANY_FILE: tuple[str, ...] = ()
+"""Media or not, as a mesh."""
 _UPLOADS: Mapping[str, tuple[str, ...]] = {
     "image_upload": ("image",),
     "video_upload": ("video",),
     "audio_upload": ("audio", "video"),
-    "file_upload": (),
+    "file_upload": _ANY_FILE,
 }
-"""Flags in an input's declaration, and what such an input takes; empty: any file, as a mesh."""
-_ANY_MEDIA = ("image", "video", "audio")
+"""Flags in an input's declaration, and what such an input takes."""
 _LONG_BASE64 = re.compile(r"[A-Za-z0-9+/]{255}")
 """Longer than a file's name may be."""
 
@@ -232,4 +233,4 @@ def _file_kinds(declared: Any) -> tuple[str, ...] | None:
         if options.get(flag):
             return kinds
     # A choice is a list of its values, or since the third version of node declarations the word COMBO.
-    return _ANY_MEDIA if isinstance(declared[0], list) or declared[0] == "COMBO" else None
+    return _ANY_FILE if isinstance(declared[0], list) or declared[0] == "COMBO" else None

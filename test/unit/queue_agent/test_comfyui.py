@@ -100,7 +100,7 @@ DECLARATIONS = {
         ("LoadAudio", "audio", ("audio", "video")),
         ("LoadVideo", "file", ("video",)),
         ("Load3D", "model_file", ()),
-        ("Custom", "choice", ("image", "video", "audio")),
+        ("Custom", "choice", ()),
         ("Custom", "text", None),
         ("Custom", "url", None),
         ("Unknown", "image", None),

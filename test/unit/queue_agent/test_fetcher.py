@@ -326,3 +326,12 @@ async def test_what_is_wrong_with_a_thousand_inputs_is_not_told_of_each():
     wrong = [Input("data:,x", f"images[{number}]") for number in range(1000)]
     with pytest.raises(InputFault, match=r"images\[31\]: the data URL holds no image; and 968 more$"):
         await inputs.fetch(wrong)
+
+
+@pytest.mark.parametrize("name", ["p.png", "V.MP4", "s.flac?x=y"])
+async def test_what_is_called_a_picture_and_is_none_is_refused_where_any_file_is_taken_too(name):
+    inputs, _ = fetcher({("in", name): b"<html>"})
+    with pytest.raises(
+        InputFault, match="model_file: the link holds no image, video or audio, although its name says so"
+    ):
+        await inputs.fetch([Input(f"s3://in/{name}", "model_file", kinds=())])
