@@ -17,7 +17,7 @@ def image(data):
 def test_a_task_becomes_a_picture_a_manifest_and_a_notice(sdwebui):
     notice = sdwebui.run({"prompt": "a dog", "seed": 7, **SMALL}, "text-to-image", id="test-t2i", context={"abc": 123})
     (url,) = notice["image_url"]
-    assert re.fullmatch(rf"s3://{sdwebui.bucket}/output/test-t2i/test-t2i-[0-9a-z]{{4}}-1\.png", url)
+    assert re.fullmatch(rf"s3://{sdwebui.bucket}/output/test-t2i/test-t2i-[0-9a-z]{{12}}-1\.png", url)
     assert notice["output_url"] == re.sub(r"-1\.png$", ".out", url)
     assert (notice["result"], notice["status"], notice["context"]) == (True, "succeeded", {"abc": 123})
     assert notice["attributes"] == {"runtime": sdwebui.name, "result": "true"}
@@ -211,6 +211,16 @@ def test_a_link_that_cannot_be_had_fails_the_task_with_its_reason(sdwebui, link,
     assert error["code"] == "input_failed"
     assert "init_images[0]" in error["message"]
     assert reason in error["message"]
+
+
+def test_a_tenant_goes_on_with_its_own_pictures_and_draws_from_nobody_elses(sdwebui):
+    drawn = sdwebui.run({"prompt": "a cat", **SMALL}, "text-to-image", tenant="ours")
+    assert drawn["attributes"]["tenant"] == "ours"
+    edit = {"init_images": drawn["image_url"], **SMALL}
+    assert sdwebui.run(edit, "image-to-image", tenant="ours")["result"]
+    refused = sdwebui.run(edit, "image-to-image", tenant="theirs")
+    assert refused["error"]["code"] == "input_failed"
+    assert "not a result of the same API key" in refused["error"]["message"]
 
 
 def test_a_link_to_no_image_fails_the_task(sdwebui):
