@@ -11,6 +11,7 @@ from queue_agent.errors import InputFault
 from queue_agent.inputs.allowance import MOST_LINKS, Allowance, Tally
 from queue_agent.inputs.inline import read_inline
 from queue_agent.inputs.pixels import check_pixels
+from queue_agent.inputs.png_texts import readable
 from queue_agent.inputs.web import Web
 from queue_agent.media import Media, identify, is_what_it_is_called
 from queue_agent.ports import Input, ObjectStore
@@ -99,6 +100,7 @@ class InputFetcher:
         media = identify(data, _filename(url))  # loaders of meshes go by the ending
         if media.kind == "image":
             await asyncio.to_thread(check_pixels, media)
+            media = await asyncio.to_thread(readable, media)
         return media
 
     async def _fetch_s3(self, url: str, tenant: str | None) -> bytes:

@@ -9,6 +9,7 @@ import pybase64
 from contract.links import bare, is_data_url, is_link
 from queue_agent.errors import InputFault
 from queue_agent.inputs.pixels import check_pixels
+from queue_agent.inputs.png_texts import readable
 from queue_agent.media import Media, identify
 from queue_agent.ports import Input
 
@@ -52,6 +53,7 @@ def read_inline(item: Input) -> Media | None:
             return None
     if media.kind == "image":
         check_pixels(media)
+        media = readable(media)
     return media
 
 

@@ -1,0 +1,73 @@
+import io
+import os
+import struct
+import zlib
+
+import pytest
+from PIL import Image
+
+from queue_agent.inputs.png_texts import readable
+from queue_agent.media import identify
+
+MIB = 1024 * 1024
+
+
+def chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def picture(*before, after=()):
+    stream = io.BytesIO()
+    Image.new("RGB", (8, 6), "teal").save(stream, "PNG")
+    data = stream.getvalue()
+    return data[:33] + b"".join(before) + data[33:-12] + b"".join(after) + data[-12:]
+
+
+def ztxt(size_bytes):
+    return chunk(b"zTXt", b"workflow\0\0" + zlib.compress(bytes(size_bytes)))
+
+
+def itxt(size_bytes):
+    return chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0en\0key\0" + zlib.compress(bytes(size_bytes)))
+
+
+def iccp(size_bytes):
+    return chunk(b"iCCP", b"p\0\0" + zlib.compress(bytes(size_bytes)))
+
+
+@pytest.mark.parametrize("text", [ztxt, itxt, iccp])
+def test_a_picture_whose_texts_no_server_would_unpack_is_opened_without_them(text):
+    data = picture(text(MIB + 1), ztxt(10), after=[ztxt(2 * MIB)])
+    with pytest.raises(ValueError, match="too large"):
+        Image.open(io.BytesIO(data)).load()
+    with Image.open(io.BytesIO(readable(identify(data)).data)) as image:
+        image.load()
+        assert (image.getpixel((0, 0)), image.text["workflow"]) == ((0, 128, 128), "\0" * 10)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        picture(),
+        picture(ztxt(MIB), itxt(MIB), iccp(100)),
+        picture(chunk(b"tEXt", b"workflow\0" + b"x" * 2 * MIB)),
+        picture(chunk(b"iTXt", b"key\0\0\0\0\0" + b"x" * 2 * MIB)),
+        picture(chunk(b"zTXt", b"no end of a name")),
+        picture(chunk(b"zTXt", b"a\0\0" + b"not packed")),
+        picture()[:-7],
+    ],
+)
+def test_every_other_picture_stays_as_it_is(data):
+    assert readable(identify(data)).data is data
+
+
+def test_texts_that_are_large_together_are_left_out_from_where_they_are():
+    data = picture(*[ztxt(MIB)] * 200)
+    left = readable(identify(data)).data
+    assert left.count(b"zTXt") == 33
+    Image.open(io.BytesIO(left)).load()
+
+
+def test_a_picture_of_another_type_is_not_looked_at():
+    image = identify(b"GIF89a" + os.urandom(100))
+    assert readable(image) is image
