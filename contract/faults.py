@@ -196,6 +196,8 @@ def _problem(detail: Mapping[str, Any], model: type[BaseModel]) -> str:
         return problem
     if kind in _QUOTED and isinstance(value, str) and (value.lower() in _QUOTED[kind] or _is_number(value)):
         problem += " without quotes"
+    if kind == "string_type" and isinstance(value, bool | int | float):
+        problem += " in quotes"
     return f"{problem}, not {shown(value)}"
 
 

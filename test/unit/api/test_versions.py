@@ -200,3 +200,9 @@ def test_a_context_is_published_as_it_came(door, context):
     door.send(v1alpha2(context=context))
     sent = json.loads(door.published["Message"])["metadata"].get("context")
     assert json.dumps(sent) == json.dumps(context)
+
+
+@pytest.mark.parametrize("key", ["prefix", "context", "deadlines"])
+def test_null_in_metadata_is_taken_for_left_out(door, key):
+    door.send(v1alpha2(**{key: None}))
+    assert json.loads(door.published["Message"])["metadata"]["prefix"] == "output"

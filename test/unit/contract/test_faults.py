@@ -50,6 +50,7 @@ class Outer(Section):
     weights: dict[str, float] | list[float] | None = None
     size: str | int | None = None
     quantities: dict[str, str | int | float] | None = None
+    text: str = ""
     colour: Annotated[str, Form(r"^#[0-9a-f]{6}$", "a colour, as #ffffff")] = "#ffffff"
     kind: Literal["a", "b", "c"] = "a"
     is_on: bool = False
@@ -76,6 +77,9 @@ class Outer(Section):
                 "items[1].other is not a known key",
             },
         ),
+        ({"text": 1.2}, {"text must be a string in quotes, not 1.2"}),
+        ({"text": True}, {"text must be a string in quotes, not true"}),
+        ({"text": []}, {"text must be a string, not a list"}),
         ({"colour": "red"}, {'colour must be a colour, as #ffffff, not "red"'}),
         ({"colour": 7}, {"colour must be a colour, as #ffffff, not 7"}),
         ({"kind": "d"}, {'kind must be a, b or c, not "d"'}),
