@@ -212,6 +212,19 @@ def test_byte_code_as_the_image_makes_it_is_taken_and_nothing_is_written(dockerf
     assert sorted(tmp_path.rglob("*")) == before
 
 
+@every_image
+def test_a_library_with_modules_for_another_version_of_python_is_compiled_apart_from_those(dockerfile, tmp_path):
+    (tmp_path / "good.py").write_text("x = 1")
+    (tmp_path / "_py2.py").write_text("raise exc, None, tb")
+    [install] = [line.removeprefix("RUN ") for line in stages(dockerfile)["libraries"] if "pip install" in line]
+    command = install.partition(" && ")[2].partition(" && ")[2]
+    command = command.replace("/opt/venv/bin/python", sys.executable).replace("/opt/venv", str(tmp_path))
+    ended = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0
+    assert "_py2.py" in ended.stdout
+    assert [file.name.partition(".")[0] for file in tmp_path.rglob("*.pyc")] == ["good"]
+
+
 def make_context(folder, rules, files):
     (folder / "Dockerfile.dockerignore").write_text("\n".join(rules))
     (folder / "Dockerfile").write_text("FROM scratch")
