@@ -119,12 +119,13 @@ def test_a_restarted_agent_stops_what_its_sd_webui_went_on_with_before_it_takes_
 
 
 def test_what_a_former_agent_left_waiting_in_comfyui_is_withdrawn(rig_of):
-    rig = rig_of(agent=False, faults={"hold_at_step": 1})
+    rig = rig_of(agent=False, faults={"job_s": 60})
     for _ in range(3):
         prompt = {"prompt": WORKFLOW, "client_id": "former", "prompt_id": new_job_id()}
         httpx.post(f"{rig.server_url}/prompt", json=prompt).raise_for_status()
     rig.start_agent()
     rig.until(lambda: "jobs of a former agent are withdrawn" in rig.log)
-    rig.faults(hold_at_step=0)
+    rig.faults(job_s=0)
+    httpx.post(f"{rig.server_url}/interrupt").raise_for_status()
     assert rig.run(*TASKS["comfyui"])["result"]
     assert len(rig.jobs) == 2
