@@ -3,7 +3,6 @@ import base64
 import json
 import logging
 import threading
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -223,13 +222,12 @@ async def test_a_handler_that_takes_too_long_is_504_and_others_are_still_served(
             release.wait(5)
         return ANSWER
 
-    client = await start(slow, timeout_s=0.3)
+    client = await start(slow, timeout_s=1)
     headers = {"x-api-key": KEY}
     waiting = asyncio.create_task(client.post("/dev/slow", headers=headers))
     await asyncio.sleep(0.05)
-    started = time.monotonic()
     assert (await client.post("/dev/quick", headers=headers)).status == 200
-    assert time.monotonic() - started < 0.2
+    assert not waiting.done()
     assert await refusal(await waiting) == (504, "timeout")
     release.set()
 

@@ -1,5 +1,4 @@
 import asyncio
-import time
 
 import httpx
 import pytest
@@ -131,13 +130,12 @@ async def test_a_port_that_cannot_be_is_told_likewise(agent):
         await agent.serve(port=70000).__aenter__()
 
 
-async def test_the_server_stops_at_once_though_a_client_keeps_its_connection(agent):
-    async with httpx.AsyncClient(trust_env=False) as client:
+async def test_the_server_stops_at_once_though_a_client_keeps_its_connection(agent, monkeypatch):
+    monkeypatch.setattr(health, "_STOP_S", 600)
+    async with asyncio.timeout(60), httpx.AsyncClient(trust_env=False) as client:
         async with agent.serve() as server:
             url = f"http://127.0.0.1:{server.port}/healthz"
             await client.get(url)
-            start_s = time.monotonic()
-        assert time.monotonic() - start_s < 0.5
         with pytest.raises(httpx.ConnectError):
             await client.get(url)
 
@@ -148,15 +146,13 @@ async def test_the_server_stops_soon_though_a_page_never_comes(agent, monkeypatc
 
     async def endless():
         asked.set()
-        await asyncio.sleep(60)
+        await asyncio.sleep(600)
 
     agent.metrics = endless
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with asyncio.timeout(60), httpx.AsyncClient(trust_env=False) as client:
         async with agent.serve() as server:
             request = asyncio.create_task(client.get(f"http://127.0.0.1:{server.port}/metrics"))
             await asked.wait()
-            start_s = time.monotonic()
-        assert time.monotonic() - start_s < 0.5
         with pytest.raises(httpx.RemoteProtocolError):
             await request
 

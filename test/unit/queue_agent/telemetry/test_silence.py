@@ -1,6 +1,7 @@
 """Telemetry that nobody listens to."""
 
 import time
+from contextlib import nullcontext
 
 from telemetrykit import XRAY, message, settings_of
 
@@ -26,10 +27,19 @@ def test_silence_takes_all_that_a_recorder_takes(recorder):
     assert {name for name in dir(Recorder) if name[0] != "_"} == {name for name in dir(NoTelemetry) if name[0] != "_"}
 
 
-def test_a_stage_of_silence_costs_less_than_ten_microseconds():
-    telemetry, rounds = NoTelemetry(), 10_000
-    start_s = time.perf_counter()
-    for _ in range(rounds):
-        with telemetry.stage("run"):
-            pass
-    assert (time.perf_counter() - start_s) / rounds < 10e-6
+def test_a_stage_of_silence_costs_little_more_than_a_context_that_does_nothing():
+    telemetry = NoTelemetry()
+    assert _cost(lambda: telemetry.stage("run")) < 5 * _cost(nullcontext)
+
+
+def _cost(context):
+    """Seconds that 10,000 of them take, the best of five times."""
+
+    def once():
+        start_s = time.perf_counter()
+        for _ in range(10_000):
+            with context():
+                pass
+        return time.perf_counter() - start_s
+
+    return min(once() for _ in range(5))
