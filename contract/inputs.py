@@ -8,3 +8,5 @@ MOST_LINK_BYTES = 64 * _MIB
 """Of what one link leads to."""
 MOST_LINKED_BYTES = 128 * _MIB
 """Of what all links of one task lead to."""
+MAX_PIXELS = 64_000_000
+"""Of a picture that is unpacked; a program takes 12 bytes for each."""

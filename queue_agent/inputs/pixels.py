@@ -2,15 +2,13 @@
 
 from contract.faults import one_of
 from contract.image_headers import MAX_FRAMES, READERS, BrokenHeader, extent_of
+from contract.inputs import MAX_PIXELS
 from queue_agent.errors import InputFault
 from queue_agent.media import Media
 
-MAX_PIXELS = 64_000_000
-"""Of all frames of an image together; a model server takes each for 12 bytes."""
-
 
 def check_pixels(image: Media) -> None:
-    """Make sure that an image is not too large to be unpacked. Nothing of it is.
+    """Make sure that an image is not too large to be unpacked, all its frames together. Nothing of it is.
 
     Raises:
         InputFault: It is, or nobody can tell.

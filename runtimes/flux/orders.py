@@ -1,6 +1,5 @@
 """A checked request becomes an order: defaults filled in, seeds drawn, images decoded and prepared."""
 
-import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -13,21 +12,14 @@ from contract.flux.checks import lora_weights, request_faults
 from contract.flux.families import Family
 from contract.flux.options import ModelCard
 from contract.flux.requests import MOST_SEED, MOST_SIDE, REQUESTS, Edit, Generation, Inpainting, Request, Variation
+from contract.links import is_link
+from runtimes.flux.decoder import decode, decode_mask
+from runtimes.flux.decoding import ImageFault
 from runtimes.flux.digest import digest_of
 from runtimes.flux.finishing import Finishing
 from runtimes.flux.ports import Order
-from runtimes.flux.preparation import (
-    ImageFault,
-    decoded,
-    decoded_mask,
-    edit_size,
-    fitted,
-    fitted_mask,
-    shape_at,
-    variation_size,
-)
+from runtimes.flux.preparation import edit_size, fitted, fitted_mask, shape_at, variation_size
 
-_LINK = re.compile(r"(?:https?|s3)://")
 _NO_LINKS = "is a link: this server fetches no links; send the bytes in base64, or post the task to the platform"
 _DRAWN_SEEDS = 2**32
 """Drawn seeds stay below it, so that every JSON reader keeps them whole."""
@@ -105,7 +97,7 @@ def _link_faults(content: Mapping[str, Any]) -> list[Fault]:
     given = {name: content.get(name) for name in ("image", "image_url", "mask", "mask_url")}
     images = content.get("images")
     given |= {f"images[{at}]": image for at, image in enumerate(images if isinstance(images, list) else ())}
-    return [Fault(name, _NO_LINKS) for name, value in given.items() if isinstance(value, str) and _LINK.match(value)]
+    return [Fault(name, _NO_LINKS) for name, value in given.items() if isinstance(value, str) and is_link(value)]
 
 
 def _drawn_order(request: Request, task_type: str, card: ModelCard, job: str) -> Order:
@@ -201,10 +193,10 @@ class _Reading:
         self.faults: list[Fault] = []
 
     def image(self, field: str, content: str, background: str = "#ffffff") -> Image.Image:
-        return self._read(field, lambda: decoded(content, background), "RGB")
+        return self._read(field, lambda: decode(content, background), "RGB")
 
     def mask(self, content: str | None) -> Image.Image | None:
-        return None if content is None else self._read("mask", lambda: decoded_mask(content), "L")
+        return None if content is None else self._read("mask", lambda: decode_mask(content), "L")
 
     def _read(self, field: str, read: Callable[[], Image.Image], mode: str) -> Image.Image:
         try:

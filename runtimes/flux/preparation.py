@@ -1,43 +1,13 @@
-"""Images of a request, made ready for the pipeline: decoded, upright, without transparency, of the right size."""
+"""Images of a request, brought to the size that the pipeline is to have them in."""
 
-import base64
-import io
 import math
 
-from PIL import Image, ImageFilter, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFilter, ImageOps
 
 from contract.flux.families import Family
 from contract.flux.requests import sides_of
 
-MOST_GIVEN_PIXELS = 64 * 1024 * 1024
 _LEAST_PIXELS = 256 * 256
-_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
-
-
-class ImageFault(ValueError):  # noqa: N818 (a fault of the request, as in contract.faults)
-    """A given image cannot be taken; the message is a sentence without a subject."""
-
-
-def decoded(content: str, background: str = "#ffffff") -> Image.Image:
-    """Read an image: upright by its EXIF orientation, in RGB, transparent parts over the background.
-
-    Args:
-        content: Base64, alone or in a data URL.
-        background: Colour, as ``#rrggbb``.
-
-    Raises:
-        ImageFault: It is no image, or too large.
-    """
-    return _opaque(_opened(content), background)
-
-
-def decoded_mask(content: str) -> Image.Image:
-    """Read a mask, in "L"; what is transparent in it counts as black, which is kept.
-
-    Raises:
-        ImageFault: It is no image, or too large.
-    """
-    return _opaque(_opened(content), "#000000").convert("L")
 
 
 def fitted(image: Image.Image, size: tuple[int, int]) -> Image.Image:
@@ -122,42 +92,3 @@ def _multiple(side: float, multiple: int) -> int:
 
 def _floor(side: float, multiple: int) -> int:
     return max(multiple, int(side // multiple) * multiple)
-
-
-def _opened(content: str) -> Image.Image:
-    text = content.partition(",")[2] if content.startswith("data:") else content
-    try:
-        file = io.BytesIO(base64.b64decode(text, validate=False))
-    except ValueError as exc:
-        raise ImageFault("is not base64") from exc
-    try:
-        return _upright(file)
-    except MemoryError:
-        raise
-    except Image.DecompressionBombError as exc:
-        raise ImageFault(f"may have at most {MOST_GIVEN_PIXELS} pixels") from exc
-    except UnidentifiedImageError as exc:
-        raise ImageFault(f"is not an image; it may be {', '.join(_FORMATS)}") from exc
-    except Exception as exc:  # Pillow raises whatever a broken file leads it to: SyntaxError and struct.error were seen
-        raise ImageFault("is a broken image") from exc
-
-
-def _upright(file: io.BytesIO) -> Image.Image:
-    image = Image.open(file, formats=_FORMATS)
-    if image.width * image.height > MOST_GIVEN_PIXELS:
-        raise Image.DecompressionBombError
-    image.load()
-    return ImageOps.exif_transpose(image)
-
-
-def _opaque(image: Image.Image, background: str) -> Image.Image:
-    """Turn into RGB, without what its file said beside the pixels."""
-    if image.has_transparency_data:
-        over = image.convert("RGBA")
-        image = Image.new("RGB", image.size, background)
-        image.paste(over, mask=over.getchannel("A"))
-    elif image.mode.startswith("I;16"):
-        image = image.point(lambda value: value / 256, "L")  # convert alone clips at 255
-    plain = image.convert("RGB")
-    plain.info.clear()
-    return plain

@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Any
 from uuid import uuid4
 
+from contract.flux.families import TEXT_TO_IMAGE
 from runtimes.flux.digest import digest_of
 from runtimes.flux.dispatcher import LOST, Dispatcher
 from runtimes.flux.job_book import JobBook
@@ -16,6 +17,8 @@ from runtimes.flux.settings import Settings
 _MOST_WAITING = 1000
 _MOST_WAITING_BYTES = 2 * 1024 * 1024 * 1024
 """Of the images that waiting jobs were given."""
+_DECODED_AT_ONCE = 2
+"""Requests; each may take a gibibyte for a short while."""
 _FETCH_S = 5.0
 _ABANDONED_S = 30.0
 """Pictures that nobody fetched for so long are not waited for."""
@@ -48,6 +51,7 @@ class Service:
         self.book = book
         self.dispatcher = dispatcher
         self.stopping = False
+        self._decoding = asyncio.Semaphore(_DECODED_AT_ONCE)
 
     async def submit(self, content: Mapping[str, Any], task_type: str, job_id: str | None) -> tuple[Job, bool]:
         """Take a request.
@@ -72,7 +76,8 @@ class Service:
         card = self.dispatcher.card
         if (reason := self._closed()) is not None or card is None:
             raise UnavailableError(reason or "the model is being loaded")
-        asked = await asyncio.to_thread(asked_of, content, task_type, card, chosen)
+        async with nullcontext() if task_type == TEXT_TO_IMAGE else self._decoding:
+            asked = await asyncio.to_thread(asked_of, content, task_type, card, chosen)
         # The same id may have come again while the images were decoded.
         if (known := self.book.get(chosen)) is not None:
             _check_same(known, asked.digest)

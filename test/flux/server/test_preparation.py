@@ -9,20 +9,12 @@ import zlib
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from contract.flux.families import FAMILIES
-from runtimes.flux import preparation
-from runtimes.flux.preparation import (
-    ImageFault,
-    decoded,
-    decoded_mask,
-    edit_size,
-    fitted,
-    fitted_mask,
-    shape_at,
-    variation_size,
-)
+from runtimes.flux import decoding
+from runtimes.flux.decoding import ImageFault, decoded, decoded_mask
+from runtimes.flux.preparation import edit_size, fitted, fitted_mask, shape_at, variation_size
 
 NO_TIFF = b"Exif\0\0MM\0\x93\0\0\0\x08\0\0"
 A_NUMBER_FOR_A_TEXT = (
@@ -51,10 +43,31 @@ def test_base64_and_a_data_url_of_it_are_the_same_image():
     assert decoded(content).tobytes() == decoded(f"data:image/png;base64,{content}").tobytes() == halves().tobytes()
 
 
-def test_an_image_is_turned_upright_as_its_exif_says():
+@pytest.mark.parametrize(("file_format", "options"), [("PNG", {}), ("TIFF", {}), ("AVIF", {"quality": 100})])
+def test_every_format_is_read(file_format, options):
+    red, blue = (decoded(encoded(halves(), file_format, **options)).getpixel(at) for at in ((5, 5), (35, 5)))
+    assert red[0] - red[2] > 150
+    assert blue[2] - blue[0] > 150
+
+
+@pytest.mark.parametrize("file_format", ["GIF", "WEBP", "AVIF", "TIFF"])
+def test_of_several_pictures_the_first_is_read(file_format):
+    others = [Image.new("RGB", (40, 20), "green")] * 3
+    read = decoded(encoded(halves(), file_format, save_all=True, append_images=others))
+    assert read.getpixel((5, 5))[0] > 200
+
+
+def test_a_sound_image_may_say_a_lot_beside_its_pixels():
+    info = PngImagePlugin.PngInfo()
+    info.add_text("XML:com.adobe.xmp", "x" * 5_000_000, zip=True)
+    assert decoded(encoded(halves(), "PNG", pnginfo=info)).tobytes() == halves().tobytes()
+
+
+@pytest.mark.parametrize("file_format", ["PNG", "TIFF"])
+def test_an_image_is_turned_upright_as_its_exif_says(file_format):
     exif = Image.Exif()
     exif[0x0112] = 6
-    upright = decoded(encoded(halves(), "PNG", exif=exif))
+    upright = decoded(encoded(halves(), file_format, exif=exif))
     assert upright.size == (20, 40)
     assert upright.getpixel((0, 0)) == (255, 0, 0)
     assert upright.getpixel((0, 39)) == (0, 0, 255)
@@ -90,7 +103,8 @@ def test_sixteen_bits_are_brought_to_eight():
         ("AAAA", "is not an image"),
         ("A", "is not base64"),
         (encoded(halves(400, 400))[:400], "is a broken image"),
-        (encoded(halves(), "TIFF"), "is not an image; it may be PNG"),
+        (encoded(halves(), "PPM"), "is not an image; it may be PNG"),
+        (encoded(halves().convert("F"), "TIFF"), "is an image of floating-point numbers; save it with 8 or 16 bits"),
     ],
 )
 def test_what_is_no_image_is_a_fault(content, problem):
@@ -110,19 +124,20 @@ def test_an_image_whose_exif_is_broken_is_a_fault(exif, file_format):
         decoded(encoded(halves(), file_format, exif=exif))
 
 
-@pytest.mark.filterwarnings("ignore:Image size:PIL.Image.DecompressionBombWarning")
+@pytest.mark.filterwarnings("ignore:Image size:PIL.Image.DecompressionBombWarning", "ignore::UserWarning")
 @pytest.mark.parametrize(
     ("mode", "file_format"),
     [
         *(("L", "PNG"), ("P", "PNG"), ("RGBA", "PNG"), ("I;16", "PNG"), ("RGB", "JPEG"), ("CMYK", "JPEG")),
         *(("RGB", "MPO"), ("RGB", "WEBP"), ("RGBA", "WEBP"), ("P", "GIF"), ("P", "BMP"), ("RGBA", "BMP")),
+        *(("RGB", "TIFF"), ("RGB", "AVIF")),
     ],
 )
 def test_of_a_broken_file_nothing_but_the_fault_comes(mode, file_format):
     whole = base64.b64decode(encoded(halves().convert(mode.partition(";")[0]).convert(mode), file_format))
     chance = random.Random(mode + file_format)
     for _ in range(200):
-        with contextlib.suppress(ImageFault):
+        with contextlib.suppress(ImageFault, MemoryError):
             decoded(base64.b64encode(damaged(whole, chance)).decode())
 
 
@@ -145,9 +160,9 @@ def rechecked(png: bytes) -> bytes:
 
 
 def test_an_image_of_too_many_pixels_is_refused_before_it_is_unpacked(monkeypatch):
-    monkeypatch.setattr(preparation, "MOST_GIVEN_PIXELS", 799)
+    monkeypatch.setattr(decoding, "MAX_PIXELS", 799)
     monkeypatch.setattr(Image.Image, "load", lambda _: pytest.fail("it was unpacked"))
-    with pytest.raises(ImageFault, match="at most 799 pixels"):
+    with pytest.raises(ImageFault, match="is an image of 40 x 20 pixels; the limit is 799 pixels"):
         decoded(encoded_without_load())
 
 
