@@ -93,7 +93,7 @@ async def prepare(text, type_name="sdwebui"):
     client = ModelServerClient("http://127.0.0.1:1", "/")
     driver = make(client)
     with MemoryBudget(2**30).share() as share:
-        memory = TaskMemory(share, Inputs())
+        memory = TaskMemory(share, Inputs().fetch)
         complete = await Contents(store, "bucket").complete(task, memory)
         prepared = await driver.prepare(complete, memory)
         await asyncio.to_thread(driver.work, prepared)
