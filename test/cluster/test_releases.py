@@ -12,6 +12,13 @@ _CLUSTER_WIDE = {
 }
 
 
+def wait_until_ready(release, kind, name, namespace=None):
+    def said():
+        return f"{kind}/{name} is ready: {release.condition(kind, name, 'Ready', namespace)}"
+
+    wait_for(lambda: release.condition(kind, name, "Ready", namespace)[0] == "True", said, 60)
+
+
 @pytest.mark.parametrize("example", examples(), ids=str)
 def test_an_example_is_installed_and_upgraded_and_leaves_nothing(cluster, example):
     name = str(example)[:40].strip("-")
@@ -19,17 +26,16 @@ def test_an_example_is_installed_and_upgraded_and_leaves_nothing(cluster, exampl
     release = Release(cluster.kube, name, cluster.scratch, values).deploy()
     names = {kind: release.named(document_kind) for kind, document_kind in _CLUSTER_WIDE.items()}
     try:
-        scaled = release.named("ScaledObject")
-        wait_for(lambda: release.condition("scaledobjects", scaled, "Ready", name)[0] == "True", "KEDA knows it", 60)
+        wait_until_ready(release, "scaledobjects", release.named("ScaledObject"), name)
         if cluster.is_imitated:
             for kind in ("ec2nodeclasses", "nodepools"):
-                what = f"{kind}: {release.condition(kind, names[kind], 'Ready')}"
-                wait_for(lambda kind=kind: release.condition(kind, names[kind], "Ready")[0] == "True", what, 60)
+                wait_until_ready(release, kind, names[kind])
         policy = cluster.kube.get("validatingadmissionpolicies", names["validatingadmissionpolicies"])
         assert not policy["status"].get("typeChecking", {}).get("expressionWarnings")
         release.deploy()
-        assert release.wanted() == 0
-        assert not release.node_claims()
+        # A first installation wants a pod until KEDA has looked at the queue, within a second or so.
+        wait_for(lambda: release.wanted() == 0 and not release.pods(), "no pod is wanted", 60)
+        wait_for(lambda: not release.node_claims(), "there is no node", 240)
     finally:
         release.remove()
     for kind, of_kind in names.items():

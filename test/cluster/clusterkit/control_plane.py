@@ -1,7 +1,9 @@
 """Kubernetes' own programs, KEDA and Karpenter on this machine, with KWOK in place of kubelets."""
 
+import re
 import shutil
 
+import httpx
 from clusterkit import nodes
 from clusterkit.aws import INTERRUPTIONS
 from clusterkit.credentials import Credentials
@@ -48,6 +50,14 @@ class ControlPlane:
     def check(self):
         """Fail if one of them has ended."""
         return all(program.check() for program in self._programs)
+
+    def failed_looks(self, namespace):
+        """How often KEDA could not see how much work the ScaledObjects of a namespace have."""
+        metrics = httpx.get(f"http://127.0.0.1:{self._keda_port}/metrics", trust_env=False).text
+        counted = re.findall(
+            rf'^keda_scaled_object_errors_total{{.*namespace="{namespace}".*}} (.+)$', metrics, re.MULTILINE
+        )
+        return sum(float(count) for count in counted)
 
     def stop(self):
         if self.kube is not None:
@@ -144,7 +154,7 @@ class ControlPlane:
 
     def _start_keda(self):
         certificates = self._credentials.folder
-        metrics = free_port()
+        self._keda_port, metrics = free_port(), free_port()
         environment = self._aws.environment | {
             "KUBECONFIG": str(self.kubeconfig),
             "KEDA_CLUSTER_OBJECT_NAMESPACE": "keda",
@@ -153,7 +163,7 @@ class ControlPlane:
         }
         self._start(
             "keda-operator",
-            f"--metrics-bind-address=127.0.0.1:{free_port()}",
+            f"--metrics-bind-address=127.0.0.1:{self._keda_port}",
             f"--health-probe-bind-address=127.0.0.1:{free_port()}",
             f"--metrics-service-bind-address=127.0.0.1:{metrics}",
             f"--cert-dir={certificates}",
