@@ -131,8 +131,12 @@ def test_given_credentials_are_the_agents_alone(releases):
     assert "envFrom" not in release.model_server
 
 
-def test_the_number_of_pods_is_kedas_while_scaling_is_on(static, releases):
-    assert "replicas" not in static["Deployment"]["spec"]
+def test_a_first_installation_starts_no_pods_but_those_that_always_stay(static, releases):
+    assert static["Deployment"]["spec"]["replicas"] == 0
+    assert releases["dynamic"]["Deployment"]["spec"]["replicas"] == 2
+
+
+def test_a_number_of_pods_can_be_fixed(releases):
     assert releases["fixed"]["Deployment"]["spec"]["replicas"] == 3
     assert "ScaledObject" not in releases["fixed"].kinds
 

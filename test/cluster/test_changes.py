@@ -51,16 +51,32 @@ def test_a_spot_warning_ends_even_a_busy_pod_and_orders_another_node(imitated):
         (claim,) = scene.release.node_claims()
         scene.aws.warn_of_interruption(claim["status"]["providerID"].rpartition("/")[2])
         scene.timeline.note("EC2 warns that it takes the instance back")
-        scene.wait(lambda: "leaving" in scene.states(), "the pod is told to end", 60)
-        scene.wait(lambda: len(scene.release.pods()) > 1 or scene.agents.interrupted, "another pod is made", 60)
+        scene.wait(lambda: scene.agents.taken_busy == 1, "the pod is told to end", 60)
         first = claim["metadata"]["name"]
 
         def another_node():
             return any(claim["metadata"]["name"] != first for claim in scene.release.node_claims())
 
         scene.wait(another_node, "another node is ordered", 60)
-        scene.wait(lambda: scene.agents.done == 1, "its job is done", 360)
+        scene.wait(lambda: scene.kube.get("nodeclaims", first) is None, "the first one is gone", 120)
+        scene.wait(
+            lambda: scene.ready() == 1 and scene.aws.depth(scene.queue) == (0, 1), "another agent has the job", 180
+        )
         assert scene.agents.interrupted == 1
+
+
+def test_a_number_of_pods_that_was_fixed_by_hand_is_fixed_in_the_values(imitated):
+    with Scene(imitated, "fixed", comfyui) as scene:
+        name, namespace = scene.release.named("ScaledObject"), scene.release.namespace
+        pause = {"metadata": {"annotations": {"autoscaling.keda.sh/paused-replicas": "2"}}}
+        scene.kube.patch("scaledobjects", name, pause, namespace)
+        scene.wait(lambda: scene.release.wanted() == 2, "two pods are wanted", 60)
+        scene.release.deploy()
+        assert scene.release.wanted() == 2
+        scene.release.deploy(pods_fixed(2))
+        assert scene.release.wanted() == 2
+        scene.release.deploy()
+        scene.wait(lambda: scene.release.wanted() == 0, "no pod is wanted", 120)
 
 
 def test_what_an_operator_changes_by_hand_is_given_back(install, cluster):

@@ -1,5 +1,6 @@
 """A queue that cannot be read changes no number of pods."""
 
+from clusterkit.programs import wait_for
 from clusterkit.releases import at, comfyui
 from clusterkit.scene import Scene
 
@@ -34,6 +35,18 @@ def test_no_pod_starts_while_an_idle_queue_cannot_be_read(imitated):
         scene.wait(lambda: scene.agents.done == 1, "the queue is read and worked on again", 180)
 
 
+def test_a_first_installation_starts_no_pod_where_the_queue_cannot_be_read(imitated, install):
+    queue = imitated.queue("unreadable-first")
+    imitated.aws.deny(queue)
+    release = install("unreadable-first", comfyui(queue))
+    wait_for(lambda: imitated.control_plane.failed_looks(release.namespace) > 3, "KEDA counts failures", 60)
+    assert release.wanted() == 0
+    release.deploy(at("runtime.labels", {"team": "art"}))
+    assert release.wanted() == 0
+    assert not release.pods()
+    imitated.aws.allow(queue)
+
+
 def test_five_pods_stay_while_their_queue_cannot_be_read(imitated):
     settings = at("runtime.scaling", {"queueLength": 1, "maxReplicaCount": 5, "cooldownPeriod": 15})
     with Scene(imitated, "unreadable-busy", comfyui, settings) as scene:
@@ -43,6 +56,7 @@ def test_five_pods_stay_while_their_queue_cannot_be_read(imitated):
         def works():
             return scene.release.wanted() == 5 and scene.ready() == 5
 
+        scene.release.deploy(at("runtime.scaling.pollingInterval", 2))
         cannot_be_read(scene, imitated.control_plane, 60, works, "five pods are wanted and there")
         scene.wait(lambda: scene.agents.done == 5, "all jobs are done", 240)
         assert scene.agents.taken_busy == 0
