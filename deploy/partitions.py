@@ -21,9 +21,11 @@ class Partition:
     gpu_families: tuple[str, ...] = ("g6e", "g6", "g5", "g4dn")
 
     def quota_page(self, service: str, code: str, region: str) -> str:
-        """Where a quota can be raised; empty where that is not known."""
+        """Where a quota can be raised, or all of a service if it has no code; empty where that is not known."""
         if self.console is None:
             return ""
+        if not code:
+            return f"https://{self.console}/servicequotas/home/services/{service}/quotas?region={region}"
         return f"https://{self.console}/servicequotas/home/services/{service}/quotas/{code}?region={region}"
 
 

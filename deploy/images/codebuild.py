@@ -1,16 +1,24 @@
 """Builds in CodeBuild, for machines without a container engine."""
 
+import re
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
+
+from botocore.exceptions import ClientError
 
 from deploy.errors import DeployError
 from deploy.images.building import Order, report
 from deploy.processes import run
+from deploy.refusals import error_code
 
 _LOG_LINES = 30
 _ENDED_WELL = "SUCCEEDED"
+_AT_ITS_LIMIT = "AccountLimitExceededException"
+_NO_BUILDS = re.compile(r"more than 0 ")
+"""What CodeBuild says where the account's quota is 0: "Cannot have more than 0 builds in queue for the account"."""
 
 
 def images_stack(stack_name: str) -> str:
@@ -46,16 +54,15 @@ class CodeBuild:
         self._sleep = sleep
 
     def build(self, orders: list[Order]) -> None:
-        """Deploy the project, start a build for each image at once, and follow them.
+        """Deploy the project, start a build for each image, as many at a time as the account may, and follow them.
 
         Raises:
             DeployError: The project could not be deployed, or a build failed.
         """
         self._deploy_project()
         project = self._project()
-        names = {self._start(project, order): order.source.name for order in orders}
-        failed = self._follow(names)
-        if failed:
+        names: dict[str, str] = {}
+        if failed := self._follow(project, deque(orders), names):
             said = "\n".join(f"{names[build['id']]}:\n{self._last_words(build)}" for build in failed)
             raise DeployError(f"CodeBuild could not build:\n{said}", "Correct what the log names, and run it again.")
 
@@ -76,27 +83,57 @@ class CodeBuild:
         outputs = {entry["OutputKey"]: entry["OutputValue"] for entry in stacks["Stacks"][0]["Outputs"]}
         return str(outputs["ProjectName"])
 
-    def _start(self, project: str, order: Order) -> str:
+    def _start(self, project: str, order: Order) -> str | None:
+        """The build's id; None while the account has as many builds as it may."""
         variables = {"DOCKERFILE": order.source.dockerfile.as_posix(), "REPOSITORY": order.address, "TAG": order.tag}
-        started = self._codebuild.start_build(
-            projectName=project,
-            environmentVariablesOverride=[
-                {"name": name, "value": value, "type": "PLAINTEXT"} for name, value in variables.items()
-            ],
-        )
+        try:
+            started = self._codebuild.start_build(
+                projectName=project,
+                environmentVariablesOverride=[
+                    {"name": name, "value": value, "type": "PLAINTEXT"} for name, value in variables.items()
+                ],
+            )
+        except ClientError as exc:
+            if error_code(exc) != _AT_ITS_LIMIT:
+                raise
+            if _NO_BUILDS.search(str(exc)):
+                raise DeployError(
+                    f"This account may run no builds of CodeBuild's Linux/Large: {exc}",
+                    "Raise its quota (deploy/deploy.sh --plan has the link), or build here with"
+                    " `python -m deploy.images build --docker`; then run the same command again.",
+                ) from exc
+            return None
         return str(started["build"]["id"])
 
-    def _follow(self, names: Mapping[str, str]) -> list[dict[str, Any]]:
+    def _start_those_that_may(self, project: str, waiting: deque[Order], names: dict[str, str]) -> None:
+        while waiting:
+            build = self._start(project, waiting[0])
+            if build is None:
+                return
+            names[build] = waiting.popleft().source.name
+
+    def _follow(self, project: str, waiting: deque[Order], names: dict[str, str]) -> list[dict[str, Any]]:
+        """Start what waits whenever there is room; give the builds that failed.
+
+        Args:
+            project: The project's name.
+            waiting: What is not started yet.
+            names: The images of the builds that are started, by their ids; those that are started here are added.
+        """
         began = time.monotonic()
         shown: dict[str, str] = {}
+        told: list[str] = []
         while True:
-            builds = self._codebuild.batch_get_builds(ids=list(names))["builds"]
+            self._start_those_that_may(project, waiting, names)
+            if told != (told := [order.source.name for order in waiting]) and told:
+                report(f"{', '.join(told)}: waiting until the account may run another build")
+            builds = self._codebuild.batch_get_builds(ids=list(names))["builds"] if names else []
             for build in builds:
                 phase = f"{build.get('currentPhase', 'QUEUED')} {build['buildStatus']}"
                 if shown.get(build["id"]) != phase:
                     report(f"[{time.monotonic() - began:5.0f} s] {names[build['id']]}: {phase}")
                     shown[build["id"]] = phase
-            if all(build["buildStatus"] != "IN_PROGRESS" for build in builds):
+            if not waiting and all(build["buildStatus"] != "IN_PROGRESS" for build in builds):
                 return [build for build in builds if build["buildStatus"] != _ENDED_WELL]
             self._sleep(self._poll_s)
 

@@ -21,6 +21,12 @@ def registry_of(account: Account) -> str:
     return account_registry(account=account.id, region=account.region, url_suffix=account.partition.url_suffix)
 
 
+def images_left_open(config: Config) -> list[str]:
+    """The images that config.yaml leaves to the deployment; a disabled runtime's pods need theirs too."""
+    images = (image for runtime in config.models_runtime for image in pod_images(runtime))
+    return sorted({image.source.name for image in images if image.is_default})
+
+
 def address(account: Account, image: PodImage) -> str:
     """The image as its pods will ask for it."""
     asked = image.asked(registry_of(account), image.source.tag(ROOT))

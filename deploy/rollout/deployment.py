@@ -12,6 +12,9 @@ from deploy.rollout.options import Options
 from deploy.rollout.toolbox import tool_environ
 from deploy.stacks import Stack
 
+ZONES_VARIABLE = "CDK_AVAILABILITY_ZONES"
+"""By which cdk.__main__ takes the zones where config.yaml leaves them open."""
+
 
 @dataclass(kw_only=True)
 class Deployment:
@@ -25,6 +28,7 @@ class Deployment:
         bucket: The model bucket's name.
         kept: The operator's own config.yaml, where it is used as it is; None where one is written.
         instance_types: What nodes of a new runtime may be.
+        zones: Names of the availability zones, unless config.yaml names its own.
         images: The images by name, once they are built.
         snapshot: The snapshot with the images, once it is there.
     """
@@ -36,6 +40,7 @@ class Deployment:
     bucket: str
     kept: Config | None
     instance_types: list[str] = field(default_factory=list)
+    zones: list[str] = field(default_factory=list)
     images: dict[str, Image] = field(default_factory=dict)
     snapshot: str | None = None
 
@@ -46,6 +51,7 @@ class Deployment:
             self.options,
             bucket_arn=self.account.bucket_arn(self.bucket),
             instance_types=self.instance_types,
+            zones=self.zones,
             images=self.images,
             snapshot=self.snapshot,
         )
@@ -69,4 +75,8 @@ class Deployment:
         """What programs need to work for the same account and region."""
         region = self.account.region
         tools = {} if self.options.skip_tools else tool_environ()
-        return {**tools, "AWS_REGION": region, "AWS_DEFAULT_REGION": region, "CDK_DEFAULT_REGION": region}
+        return {
+            **tools,
+            **dict.fromkeys(("AWS_REGION", "AWS_DEFAULT_REGION", "CDK_DEFAULT_REGION"), region),
+            ZONES_VARIABLE: ",".join(self.zones),
+        }

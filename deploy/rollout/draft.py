@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from contract.config_platform import ZONES
 from contract.images import AGENT
 from deploy.rollout.first_runtime import served
 from deploy.rollout.options import Options
@@ -33,6 +34,7 @@ def draft(
     *,
     bucket_arn: str,
     instance_types: Sequence[str],
+    zones: Sequence[str],
     images: Mapping[str, Image],
     snapshot: str | None,
 ) -> dict[str, Any]:
@@ -42,12 +44,14 @@ def draft(
         options: What the operator asks for.
         bucket_arn: The model bucket.
         instance_types: What nodes may be.
+        zones: Names of the network's availability zones.
         images: The images by name; empty where they are not known yet.
         snapshot: The snapshot with the images.
     """
     return {
         "stackName": options.stack_name,
         "modelBucketArn": bucket_arn,
+        **({"vpc": {"availabilityZones": list(zones)}} if len(zones) == ZONES else {}),
         "modelsRuntime": [
             {
                 "name": options.runtime_name,

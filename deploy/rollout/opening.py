@@ -12,7 +12,8 @@ from deploy.rollout.deployment import Deployment
 from deploy.rollout.first_runtime import instance_types
 from deploy.rollout.journal import JOURNALS, Journal
 from deploy.rollout.options import Options
-from deploy.support.instances import offered, usual_in
+from deploy.support.instances import node_types, offered, usual_in
+from deploy.support.zones import zones_for
 
 
 def open_deployment(options: Options, root: Path) -> Deployment:
@@ -44,6 +45,7 @@ def open_deployment(options: Options, root: Path) -> Deployment:
         snapshot=options.snapshot,
     )
     _check_names(deployment)
+    deployment.zones = zones_for(account, deployment.stack, node_types(deployment.config.enabled_runtimes))
     return deployment
 
 

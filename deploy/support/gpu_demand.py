@@ -2,8 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import ceil
 
 from contract.config import Config, ModelsRuntime
+
+_SURGE = 0.25
+"""The chart's maxSurge: what a roll-out asks for besides, rounded up as Kubernetes does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -11,7 +15,8 @@ class GpuDemand:
     """vCPUs of GPU nodes.
 
     Attributes:
-        most: When every runtime has all its pods, each on the largest instance type that it may use.
+        most: When every runtime has all its pods and is rolled out, each pod on the largest instance type that it
+            may use.
         least: One pod on the smallest instance type.
         on_demand: Whether on-demand instances may be launched.
         spot: Whether Spot instances may.
@@ -41,8 +46,8 @@ def gpu_demand(config: Config, vcpus: Mapping[str, int]) -> GpuDemand:
 
 
 def _pods(runtime: ModelsRuntime) -> int:
-    values = runtime.extra_values.runtime
-    return values.scaling.max_replica_count if values.scaling.enabled else values.replicas
+    pods = runtime.extra_values.runtime.most_pods
+    return pods if runtime.chart_repository is not None else pods + ceil(pods * _SURGE)
 
 
 def _sizes(runtime: ModelsRuntime, vcpus: Mapping[str, int]) -> list[int]:

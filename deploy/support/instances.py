@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+from contract.config import ModelsRuntime
 from deploy.partitions import Partition
 
 
@@ -14,6 +15,12 @@ def offered(ec2: Any, types: Iterable[str]) -> list[str]:
     )
     found = {one["InstanceType"] for page in pages for one in page["InstanceTypeOfferings"]}
     return [name for name in wanted if name in found]
+
+
+def node_types(runtimes: Iterable[ModelsRuntime]) -> list[str]:
+    """The instance types that the nodes of some runtimes may be; those that bring no nodes of their own have none."""
+    nodes = (one.extra_values.karpenter for one in runtimes)
+    return [name for one in nodes if one.enabled for name in one.provisioner.instance_type]
 
 
 def usual_in(partition: Partition, types: Iterable[str]) -> list[str]:

@@ -48,6 +48,7 @@ IMAGES = {
 OPERATOR = "operator"
 """The access key of whoever runs the scripts."""
 PLENTY = 5000.0
+BUILDS = "Concurrently running builds for Linux/Large environment"
 make_session = boto3.Session
 SNAPSHOT_SCRIPT = "utils/bottlerocket-images-cache/snapshot.sh"
 
@@ -75,6 +76,7 @@ class World:
         """Forget everything; quotas are ample and nothing is denied."""
         moto_api_backend.reset()
         self.quotas, self.default_quotas, self.denied = {}, {}, set()
+        self.builds = PLENTY
 
     def client(self, service, region=REGION):
         return session_of(region).client(service, endpoint_url=self.endpoint)
@@ -139,6 +141,10 @@ def complete_moto(patch, world):
         value = world.default_quotas.get(json.loads(self.body)["QuotaCode"], PLENTY)
         return json.dumps({"Quota": {"Value": value}})
 
+    def list_service_quotas(self):
+        names = {"Concurrently running builds for Linux/Small environment": 0, BUILDS: world.builds}
+        return json.dumps({"Quotas": [{"QuotaName": name, "Value": value} for name, value in names.items()]})
+
     def note(response, action):
         if f"Credential={OPERATOR}/" in response.headers.get("Authorization", ""):
             world.asked.add(f"{response.service_name}:{action}")
@@ -178,6 +184,7 @@ def complete_moto(patch, world):
     patch.setattr(FakeMultipart, "set_part", set_part)
     patch.setattr(s3_responses, "ActionResult", action_result)
     patch.setattr(ServiceQuotasBackend, "get_service_quota", get_service_quota)
+    patch.setattr(ServiceQuotasResponse, "list_service_quotas", list_service_quotas, raising=False)
     patch.setattr(ServiceQuotasResponse, "get_aws_default_service_quota", get_aws_default_service_quota, raising=False)
     patch.setitem(iam_models.SERVICE_NAME_CONVERSION, "spot", "EC2Spot")
 

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 
 from contract.config_file import load_config
 from contract.image_context import content_tag
@@ -212,9 +213,10 @@ def test_codebuild_is_given_each_image_after_its_project_is_up_to_date(project, 
 class Builds:
     """CodeBuild with the states that a test tells it, one look after the other."""
 
-    def __init__(self, *states):
+    def __init__(self, *states, most=9):
         self.states = list(states)
         self.variables = []
+        self.most, self.seen = most, []
 
     def client(self, name):
         return self
@@ -223,11 +225,17 @@ class Builds:
         return {"Stacks": [{"Outputs": [{"OutputKey": "ProjectName", "OutputValue": "project"}]}]}
 
     def start_build(self, **order):
+        running = sum(state == "IN_PROGRESS" for state in self.seen)
+        if running >= self.most:
+            message = f"Cannot have more than {self.most} builds in queue for the account"
+            error = {"Code": "AccountLimitExceededException", "Message": message}
+            raise ClientError({"Error": error}, "StartBuild")
+        self.seen.append("IN_PROGRESS")
         self.variables.append({entry["name"]: entry["value"] for entry in order["environmentVariablesOverride"]})
         return {"build": {"id": f"build-{len(self.variables)}"}}
 
     def batch_get_builds(self, ids):
-        states = self.states.pop(0)
+        self.seen = list(states := self.states.pop(0))
         logs = {"groupName": "group", "streamName": "stream"}
         return {
             "builds": [
@@ -260,6 +268,35 @@ def test_builds_are_followed_until_the_last_one_ends(cdk, capsys):
         "comfyui: BUILD SUCCEEDED",
         "sdwebui: BUILD SUCCEEDED",
     ]
+
+
+def test_a_build_that_the_account_may_not_run_yet_starts_when_another_one_ends(cdk, capsys):
+    builds = Builds(["IN_PROGRESS"], ["SUCCEEDED"], ["SUCCEEDED", "IN_PROGRESS"], ["SUCCEEDED", "SUCCEEDED"], most=1)
+    CodeBuild(builds, "demo", environ={}, poll_s=0).build([order("sdwebui"), order("comfyui")])
+    assert [one["DOCKERFILE"] for one in builds.variables] == [
+        "runtimes/sdwebui/Dockerfile",
+        "runtimes/comfyui/Dockerfile",
+    ]
+    assert capsys.readouterr().err.count("comfyui: waiting until the account may run another build") == 1
+
+
+def test_a_failed_build_leaves_those_that_wait_for_it_their_turn(cdk):
+    builds = Builds(["FAILED"], ["FAILED", "SUCCEEDED"], most=1)
+    with pytest.raises(DeployError, match="sdwebui:\n"):
+        CodeBuild(builds, "demo", environ={}, poll_s=0).build([order("sdwebui"), order("comfyui")])
+    assert len(builds.variables) == 2
+
+
+def test_builds_of_others_are_waited_for(cdk):
+    builds = Builds(["SUCCEEDED"], most=0)
+    builds.most, builds.seen = 1, ["IN_PROGRESS"]
+    CodeBuild(builds, "demo", environ={}, poll_s=0, sleep=lambda _: builds.seen.clear()).build([order("sdwebui")])
+    assert len(builds.variables) == 1
+
+
+def test_an_account_that_may_run_no_build_is_told_what_helps(cdk):
+    with pytest.raises(DeployError, match="--docker"):
+        CodeBuild(Builds(most=0), "demo", environ={}, poll_s=0).build([order("sdwebui")])
 
 
 def test_a_failed_build_is_named_with_the_end_of_its_log(cdk):

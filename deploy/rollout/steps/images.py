@@ -3,10 +3,9 @@
 import json
 import sys
 
-from contract.config import Config
-from contract.pod_images import pod_images
 from deploy.errors import DeployError
 from deploy.processes import output_of
+from deploy.rollout.asked_images import images_left_open
 from deploy.rollout.deployment import Deployment
 from deploy.rollout.draft import Image
 
@@ -22,12 +21,12 @@ class Images:
 
     def foresee(self, deployment: Deployment) -> str:
         """Say whether they would be built."""
-        wanted = _wanted(deployment.config)
+        wanted = images_left_open(deployment.config)
         return f"build what the registry lacks of {', '.join(wanted)}" if wanted else _ALL_NAMED
 
     def run(self, deployment: Deployment) -> str:
         """Have those built that the registry lacks."""
-        wanted = _wanted(deployment.config)
+        wanted = images_left_open(deployment.config)
         if not wanted:
             return _ALL_NAMED
         place = ("-n", deployment.config.stack_name, "-R", deployment.account.region)
@@ -35,12 +34,6 @@ class Images:
         if absent := set(wanted) - set(deployment.images):
             raise DeployError(f"The build gave no image {', '.join(sorted(absent))}.", _REMEDY)
         return ", ".join(str(deployment.images[name]) for name in wanted)
-
-
-def _wanted(config: Config) -> list[str]:
-    """The images that config.yaml leaves to the deployment; a disabled runtime's pods need theirs too."""
-    images = (image for runtime in config.models_runtime for image in pod_images(runtime))
-    return sorted({image.source.name for image in images if image.is_default})
 
 
 def _read(text: str) -> dict[str, Image]:

@@ -2,6 +2,7 @@
 
 from deploy.console import note, say
 from deploy.errors import DeployError
+from deploy.rollout.asked_images import images_left_open
 from deploy.rollout.deployment import Deployment
 from deploy.support.assessment import Assessment
 from deploy.support.findings import Finding, Verdict, table_of
@@ -35,7 +36,11 @@ class Support:
             verified = ", ".join(sorted(_VERIFIED_REGIONS))
             note(f"{deployment.account.region} is not among the verified regions {verified}.")
         exists = deployment.stack.status is not None
-        findings = Assessment(deployment.account, deployment.config, exists=exists).findings()
+        config = deployment.config
+        assessment = Assessment(
+            deployment.account, config, zones=deployment.zones, builds=len(images_left_open(config)), exists=exists
+        )
+        findings = assessment.findings()
         say(table_of(findings))
         return findings
 

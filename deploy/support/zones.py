@@ -1,0 +1,129 @@
+"""Which availability zones a deployment's network stands in."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from contract.config_platform import REFUSED_ZONE_IDS, ZONES
+from deploy.account import Account
+from deploy.stacks import Stack
+from deploy.support.findings import Finding, Verdict
+
+_PUBLIC_SUBNET = re.compile(r"PublicSubnet(\d)Subnet[0-9A-F]+$")
+"""The CDK's logical ids of the first subnet in each zone, which number the zones."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Zone:
+    """A zone of the region.
+
+    Attributes:
+        name: As us-east-1a, which is another place in each account.
+        id: As use1-az1, the same place in every account.
+    """
+
+    name: str
+    id: str
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.id})"
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether EKS runs no control plane there."""
+        return self.id in REFUSED_ZONE_IDS
+
+
+def zones_of_region(ec2: Any) -> list[Zone]:
+    """The zones that the account may use, by their names."""
+    filters = [{"Name": "state", "Values": ["available"]}, {"Name": "zone-type", "Values": ["availability-zone"]}]
+    found = ec2.describe_availability_zones(Filters=filters)["AvailabilityZones"]
+    zones = (Zone(name=one["ZoneName"], id=one["ZoneId"]) for one in found)
+    return sorted(zones, key=lambda zone: zone.name)
+
+
+def zones_for(account: Account, stack: Stack, types: Sequence[str]) -> list[str]:
+    """Names of the zones that a deployment takes where config.yaml leaves them open.
+
+    Args:
+        account: Where it is deployed to.
+        stack: Its stack; the zones of one that has subnets stay, for subnets cannot move.
+        types: Its GPU instance types; zones that offer more of them are preferred.
+
+    Returns:
+        Three names; fewer where EKS supports fewer zones.
+    """
+    ec2 = account.client("ec2")
+    return _zones_of_stack(ec2, stack) or _preferred(ec2, types)
+
+
+def offered_by_zone(ec2: Any, types: Iterable[str]) -> dict[str, set[str]]:
+    """Those of some instance types that each zone offers, by the zone's name."""
+    filters = [{"Name": "instance-type", "Values": list(dict.fromkeys(types))}]
+    pages = ec2.get_paginator("describe_instance_type_offerings").paginate(
+        LocationType="availability-zone", Filters=filters
+    )
+    found: dict[str, set[str]] = {}
+    for one in (one for page in pages for one in page["InstanceTypeOfferings"]):
+        found.setdefault(one["Location"], set()).add(one["InstanceType"])
+    return found
+
+
+def _preferred(ec2: Any, types: Sequence[str]) -> list[str]:
+    there = offered_by_zone(ec2, types) if types else {}
+    usable = (zone.name for zone in zones_of_region(ec2) if not zone.is_refused)
+    best = sorted(usable, key=lambda name: -len(there.get(name, ())))[:ZONES]
+    return sorted(best)
+
+
+def _zones_of_stack(ec2: Any, stack: Stack) -> list[str]:
+    if stack.status is None:
+        return []
+    subnets = {
+        match[1]: one.physical_id
+        for one in stack.resources("AWS::EC2::Subnet")
+        if one.physical_id and (match := _PUBLIC_SUBNET.search(one.logical_id))
+    }
+    if len(subnets) < ZONES:
+        return []
+    described = ec2.describe_subnets(SubnetIds=[*subnets.values()])["Subnets"]
+    names = {one["SubnetId"]: str(one["AvailabilityZone"]) for one in described}
+    return [names[subnets[number]] for number in sorted(subnets)]
+
+
+def zone_finding(ec2: Any, wanted: Sequence[str], types: Sequence[str]) -> Finding:
+    """Whether the network can stand in its zones, and which of them lack GPU instances.
+
+    Args:
+        ec2: A boto3 client.
+        wanted: The zones, by ID or name.
+        types: The GPU instance types of all runtimes.
+    """
+    region = zones_of_region(ec2)
+    known = {key: zone for zone in region for key in (zone.name, zone.id)}
+    taken = [known[one] for one in wanted if one in known and not known[one].is_refused]
+    problems = [_problem(one, known) for one in wanted if known.get(one) not in taken]
+    if len(taken) + len(problems) < ZONES:
+        problems.append(f"EKS supports {len(taken)} of this region's zones: choose another region with -R")
+    there = offered_by_zone(ec2, types) if types else {}
+    bare = [str(zone) for zone in taken if types and not there.get(zone.name)]
+    left_out = [str(zone) for zone in region if zone.is_refused and not {zone.name, zone.id} & {*wanted}]
+    remarks = [
+        *((f"no GPU instance of config.yaml in {', '.join(bare)}",) if bare else ()),
+        *((f"not {', '.join(left_out)}, where EKS runs no control plane",) if left_out else ()),
+    ]
+    return Finding(
+        what="Availability zones",
+        needed=str(ZONES),
+        have=", ".join(zone.name for zone in taken) or "0",
+        verdict=Verdict.BLOCKS if problems else Verdict.ENOUGH,
+        advice="; ".join([*problems, *remarks]),
+    )
+
+
+def _problem(wanted: str, known: Mapping[str, Zone]) -> str:
+    zone = known.get(wanted)
+    if zone is None:
+        return f"vpc.availabilityZones: this account has no zone {wanted} in the region"
+    return f"vpc.availabilityZones: {zone} is one in which EKS runs no control plane: name another one"
