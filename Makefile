@@ -13,7 +13,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/stamps
 RUN_GROUPS := api agent standin local
-GROUPS := $(RUN_GROUPS) cdk dev flux flux-dev bench
+GROUPS := $(RUN_GROUPS) deploy cdk dev flux flux-dev bench
 RUN_LOCKS := $(foreach group,$(RUN_GROUPS),requirements/$(group).txt)
 # The locks are complete and pinned by hash: there is nothing to resolve.
 INSTALL := $(BIN)/python -m local.install
@@ -85,6 +85,11 @@ $(STAMPS)/venv:
 $(STAMPS)/run: $(STAMPS)/venv $(RUN_LOCKS)
 	@echo "Installing what the platform needs into $(VENV) (once, about a minute) …"
 	@$(INSTALL) $(RUN_LOCKS)
+	@touch $@
+
+$(STAMPS)/deploy: $(STAMPS)/venv requirements/deploy.txt
+	@echo "Installing what looks at the account into $(CURDIR)/$(VENV) (once, about 60 MB) …"
+	@$(INSTALL) requirements/deploy.txt
 	@touch $@
 
 $(STAMPS)/cdk: $(STAMPS)/run requirements/cdk.txt

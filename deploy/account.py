@@ -9,6 +9,7 @@ from botocore.exceptions import BotoCoreError, ProfileNotFound, UnknownRegionErr
 
 from deploy.errors import DeployError
 from deploy.partitions import Partition, partition_named
+from deploy.region import no_region, region_of_environment
 
 _PATIENCE = Config(retries={"mode": "standard", "max_attempts": 6}, connect_timeout=10)
 
@@ -41,15 +42,13 @@ class Account:
             botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError: AWS did not answer.
         """
         try:
-            session = boto3.Session(region_name=region)
+            session = boto3.Session(region_name=region or region_of_environment())
         except ProfileNotFound as exc:
             raise DeployError(
                 str(exc), "Set AWS_PROFILE to one of those that `aws configure list-profiles` names."
             ) from exc
         if session.region_name is None:
-            raise DeployError(
-                "No region is set.", "Name one with -R, or set the profile's: aws configure set region NAME."
-            )
+            raise no_region()
         try:
             partition = str(session.get_partition_for_region(session.region_name))
         except (UnknownRegionError, BotoCoreError) as exc:

@@ -6,11 +6,17 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source-path=SCRIPTDIR source=environment.sh
 source "$here/environment.sh"
 
+# -h, a wrong option and a missing region need nothing that must be installed.
+python=$(find_python)
+PYTHONPATH=$root PYTHONDONTWRITEBYTECODE=1 "$python" -P -m deploy.rollout.options "$@"
 if has_option -h "$@" || has_option --help "$@"; then
-    python=$(find_python)
-    PYTHONPATH=$root exec "$python" -P -m deploy.rollout.options --help
+    exit
 fi
 if ! has_option -T "$@" && ! has_option --skip-tools "$@"; then
     make_environment
+    if ! has_option --plan "$@"; then
+        run deploy.rollout.credentials "$@"
+        make_environment cdk
+    fi
 fi
 start deploy.rollout "$@"

@@ -24,17 +24,23 @@ has_option() {
     return 1
 }
 
+# make_environment [GROUP]: what looks at an account, or with group cdk also what deploys to it.
 make_environment() {
-    local python
+    local python group=${1:-deploy}
     python=$(find_python)
     if ! command -v make >/dev/null; then
         echo "make is needed. Install it, then run the same command again." >&2
         return 1
     fi
-    make --silent --directory="$root" PYTHON="$python" .venv/stamps/cdk >&2
+    make --silent --directory="$root" PYTHON="$python" ".venv/stamps/$group" >&2
 }
 
 # Python must not look into the caller's folder first: what lies there may be called like a module.
+run() {
+    PYTHONPATH=$root "$root/.venv/bin/python" -P -m "$@"
+}
+
+# As run does, and in place of the script.
 start() {
     PYTHONPATH=$root exec "$root/.venv/bin/python" -P -m "$@"
 }

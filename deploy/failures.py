@@ -7,9 +7,18 @@ from deploy.stacks import Event
 
 _STACK = "AWS::CloudFormation::Stack"
 _HINTS = (
+    (
+        r"conflicts? with \\?\"",
+        "Somebody changed the fields that it names by hand, and Helm leaves them to him. Give them back, then deploy"
+        " again: helm -n NAMESPACE upgrade RUNTIME charts/sd-on-eks --reuse-values --force-conflicts"
+        ' (docs/operate.md, "Changing something at once").',
+    ),
     (r"quota|limit ?exceeded|maximum number|TooMany", "A quota is used up: deploy/deploy.sh --plan shows them."),
     (r"not authorized|AccessDenied|Unauthorized", "The credentials may not do this."),
-    (r"already ?exists", "Something of that name is left from elsewhere."),
+    (
+        r"already ?exists",
+        "Something of that name is left from elsewhere: deploy/destroy.sh lists what a removal leaves.",
+    ),
     (r"Insufficient ?Instance ?Capacity", "AWS has no such instances just now: try again later."),
     (r"UnsupportedAvailabilityZone|not supported in", "The region does not offer this: try another one."),
     (r"ServiceLinkedRole", "A service-linked role is missing, and the account may not create it."),

@@ -1,6 +1,6 @@
 """What the runtime of a new config.yaml serves, and on which instances, by its type."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
 from contract.flux.profiles import PROFILES, Profile, Quantization
@@ -9,7 +9,9 @@ from contract.runtimes import RUNTIME_TYPES
 from deploy.models.default_model import DEFAULT_MODEL
 from deploy.rollout.options import Options
 
-_SMALL = ("g6.2xlarge", "g6.xlarge", "g5.xlarge", "g4dn.xlarge", "g5.2xlarge", "g4dn.2xlarge")
+_SMALL = ("g6.2xlarge", "g6.xlarge", "g5.xlarge", "g5.2xlarge")
+_SLOW = ("g4dn.xlarge", "g4dn.2xlarge")
+"""Cheapest by the hour, so that Karpenter would take them first, and dearest by the picture."""
 _LARGE = ("g6e.xlarge", "g6e.2xlarge", "g6e.4xlarge")
 
 
@@ -24,10 +26,15 @@ def served(options: Options) -> Mapping[str, Any]:
 def instance_types(options: Options) -> tuple[str, ...]:
     """GPU instances on which it can run, the preferred one first."""
     if not RUNTIME_TYPES[options.runtime_type].has_model_options:
-        return _SMALL
+        return (*_SMALL, *_SLOW)
     profile = PROFILES[options.profile]
     families = instances_that_fit(profile, _quantization(profile), "none")
-    return tuple(name for name in (*_LARGE, *_SMALL) if name.partition(".")[0] in families)
+    return tuple(name for name in (*_LARGE, *_SMALL, *_SLOW) if name.partition(".")[0] in families)
+
+
+def preferred(types: Sequence[str]) -> list[str]:
+    """Those of some instance types that are fast enough for their price; all where there are no others."""
+    return [name for name in types if name not in _SLOW] or [*types]
 
 
 def _model(profile: Profile) -> dict[str, str]:

@@ -9,7 +9,7 @@ from deploy.errors import DeployError
 from deploy.models.bucket import ModelBucket
 from deploy.rollout.config_yaml import ConfigYaml, Origin
 from deploy.rollout.deployment import Deployment
-from deploy.rollout.first_runtime import instance_types
+from deploy.rollout.first_runtime import instance_types, preferred
 from deploy.rollout.journal import JOURNALS, Journal
 from deploy.rollout.options import Options
 from deploy.support.instances import node_types, offered, usual_in
@@ -83,7 +83,7 @@ def _instance_types(account: Account, wanted: Sequence[str]) -> list[str]:
             f"Region {account.region} offers none of {', '.join(wanted)}.",
             "Choose another region with -R, or write config.yaml with GPU instances that are offered (instanceType).",
         )
-    return there
+    return preferred(there)
 
 
 def _check_names(deployment: Deployment) -> None:

@@ -1,11 +1,14 @@
 """The options of deploy/deploy.sh. Imports nothing that must be installed, so that --help works at once."""
 
 import argparse
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from contract.flux.profiles import RUNNABLE
 from contract.runtimes import RUNTIME_TYPES
+from deploy.errors import DeployError
+from deploy.region import require_region
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="prepare tools, bucket, model, images, snapshot and config.yaml, but do not deploy",
     )
-    parser.add_argument("--plan", action="store_true", help="touch nothing; say what would be done, and all quotas")
+    parser.add_argument("--plan", action="store_true", help="touch nothing in the account; say what would be done")
     parser.add_argument("-b", "--bucket", metavar="NAME", help="a model bucket that exists in the region (one is made)")
     parser.add_argument("-s", "--snapshot", metavar="ID", help="an EBS snapshot that holds the images (one is made)")
     parser.add_argument("-r", "--runtime-name", default="sdruntime", metavar="NAME", help="the runtime (%(default)s)")
@@ -73,5 +76,16 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def main() -> int:
+    """Look whether a command line can be carried out at all; return the exit code."""
+    options = parse_options(None)
+    try:
+        require_region(options.region)
+    except DeployError as exc:
+        print(f"{exc.problem}\n  → {exc.remedy}", file=sys.stderr)
+        return 1
+    return 0
+
+
 if __name__ == "__main__":
-    parse_options(None)
+    sys.exit(main())

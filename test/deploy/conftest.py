@@ -267,7 +267,7 @@ class Checkout:
         shutil.copytree(ROOT / "deploy", root / "deploy", ignore=shutil.ignore_patterns("images"))
         for name in ("package.json", "package-lock.json"):
             shutil.copy(ROOT / name, root / name)
-        (root / "Makefile").write_text(".venv/stamps/cdk:\n\t@echo make $@ >>calls\n")
+        (root / "Makefile").write_text(".venv/stamps/%:\n\t@echo make $@ >>calls\n")
         self._write_program(".venv/bin/python", f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
         self._fake_images()
         shutil.copy(FAKES / "cdk", root / "bin" / "cdk")

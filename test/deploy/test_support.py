@@ -5,7 +5,7 @@ from contract.flux.profiles import RUNNABLE
 from contract.gpus import gpu_problems
 from deploy.partitions import partition_named
 from deploy.rollout.asked_images import images_left_open
-from deploy.rollout.first_runtime import instance_types, served
+from deploy.rollout.first_runtime import instance_types, preferred, served
 from deploy.rollout.options import parse_options
 from deploy.support.assessment import Assessment
 from deploy.support.findings import Verdict, table_of
@@ -180,6 +180,17 @@ def test_a_quota_that_cannot_be_read_stops_nothing(world, verdicts):
 def test_instance_types_are_those_that_the_region_offers_in_their_order(world):
     ec2 = world.client("ec2")
     assert offered(ec2, ["g5.xlarge", "g9.xlarge", "g4dn.xlarge", "g5.xlarge"]) == ["g5.xlarge", "g4dn.xlarge"]
+
+
+@pytest.mark.parametrize(
+    ("there", "taken"),
+    [
+        (["g6.xlarge", "g4dn.xlarge", "g5.2xlarge"], ["g6.xlarge", "g5.2xlarge"]),
+        (["g4dn.xlarge", "g4dn.2xlarge"], ["g4dn.xlarge", "g4dn.2xlarge"]),
+    ],
+)
+def test_a_t4_is_taken_only_where_nothing_else_is_offered(there, taken):
+    assert preferred(there) == taken
 
 
 def test_china_gets_g4dn_alone():

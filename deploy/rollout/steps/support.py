@@ -7,6 +7,11 @@ from deploy.rollout.deployment import Deployment
 from deploy.support.assessment import Assessment
 from deploy.support.findings import Finding, Verdict, table_of
 
+_EVERYWHERE = frozenset({"0.0.0.0/0", "::/0"})
+_OPEN = (
+    "the cluster's API can be reached from everywhere (0.0.0.0/0), though only those with rights get in."
+    " Name your networks in cluster.publicAccessCidrs, or [] for the VPC alone (docs/security.md)."
+)
 _VERIFIED_REGIONS = frozenset({"us-east-1", "us-west-2", "cn-northwest-1"})
 
 
@@ -35,6 +40,8 @@ class Support:
         if deployment.account.region not in _VERIFIED_REGIONS:
             verified = ", ".join(sorted(_VERIFIED_REGIONS))
             note(f"{deployment.account.region} is not among the verified regions {verified}.")
+        if _EVERYWHERE & set(deployment.config.cluster.public_access_cidrs):
+            note(_OPEN)
         exists = deployment.stack.status is not None
         config = deployment.config
         assessment = Assessment(

@@ -99,8 +99,9 @@ def test_the_instances_on_the_page_have_the_dashboards_prices(kind, price):
 
 
 def test_the_quotas_on_the_page_are_those_that_a_deployment_looks_at():
-    looked_at = {one.code for one in vars(quotas).values() if isinstance(one, quotas.Quota)}
-    assert set(re.findall(r"\| \[(L-[0-9A-F]{8})\]", QUOTAS)) == looked_at
+    looked_at = [one for one in vars(quotas).values() if isinstance(one, quotas.Quota)]
+    assert set(re.findall(r"\| \[(L-[0-9A-F]{8})\]", QUOTAS)) == {one.code for one in looked_at if one.code}
+    assert all(f"| {one.name} |" in QUOTAS for one in looked_at if not one.code)
 
 
 def test_the_vcpus_in_the_example_are_those_of_the_defaults():
