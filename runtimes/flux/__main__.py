@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import uvicorn
 
 from runtimes.flux.app import build_app
+from runtimes.flux.connection import Connection
 from runtimes.flux.dispatcher import Dispatcher
 from runtimes.flux.job_book import JobBook
 from runtimes.flux.listener import listen
@@ -64,6 +65,7 @@ def _http_server(service: Service, metrics: Metrics) -> _HttpServer:
     return _HttpServer(
         uvicorn.Config(
             build_app(service, metrics),
+            http=Connection,
             log_config=None,
             access_log=False,
             lifespan="off",
