@@ -72,6 +72,9 @@ class _Stamped:
     def encode(self, orders: Sequence[Order]) -> Any:
         return self._pipeline.encode(orders)
 
+    def warnings(self, order: Order) -> Sequence[str]:
+        return self._pipeline.warnings(order)
+
     def draw(self, orders: Sequence[Order], encoded: Any, watch: Watch) -> list[list[Image.Image]]:
         began = time.monotonic()
         self.decoded.clear()

@@ -59,6 +59,9 @@ def model_faults(request: Request, task_type: str, card: ModelCard) -> Iterator[
         yield from _size_faults(request.width or family.size, request.height or family.size, card)
     if isinstance(request, Edit):
         yield from _edit_faults(request, card)
+    steps = request.num_inference_steps
+    if steps is not None and steps < family.min_steps:
+        yield Fault("num_inference_steps", f"must be at least {family.min_steps} for this model, not {steps}")
     if family.negative_prompt == "ignored" and (request.true_cfg_scale or 1) > 1:
         yield Fault("true_cfg_scale", "is not known to this model; leave it out")
     yield from _lora_faults(request, card)

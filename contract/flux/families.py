@@ -20,6 +20,7 @@ class Family:
         size: Width and height of a picture unless the request says otherwise, in pixels.
         most_pixels: Above so many, its models repeat themselves.
         steps: Denoising steps unless the request says otherwise.
+        min_steps: With fewer its schedule has no numbers: Qwen's divides by zero for a single step.
         guidance: Guidance scale unless the request says otherwise.
         sequence_length: Tokens of the prompt that are read unless the request says otherwise; None where it is fixed.
         most_sequence_length: The most that may be asked for.
@@ -40,6 +41,7 @@ class Family:
     most_pixels: int
     steps: int
     guidance: float
+    min_steps: int = 1
     sequence_length: int | None = None
     most_sequence_length: int | None = None
     whole_prompts: bool = False
@@ -102,6 +104,7 @@ FAMILIES: Mapping[str, Family] = {
             size=1024,
             most_pixels=2 * _MEGAPIXEL,
             steps=40,
+            min_steps=2,
             guidance=1.0,
             whole_prompts=True,
             negative_prompt="true-cfg",

@@ -22,6 +22,7 @@ from runtimes.flux.messages import (
     Output,
     Ready,
     Stepped,
+    Warned,
 )
 from runtimes.flux.metrics import Metrics
 from runtimes.flux.supervisor import Limits, Supervisor
@@ -132,13 +133,13 @@ class Dispatcher:
             case Measured(width=width, height=height, pictures=pictures):
                 worker.learn((width, height), pictures)
                 self.dispatch()
-            case Began() | Stepped() | Drawn() | Freed() | Output() | OrderFailed():
+            case Began() | Stepped() | Drawn() | Freed() | Output() | OrderFailed() | Warned():
                 batch = worker.batches.get(message.batch)
                 if batch is not None:
                     self._follow(worker, batch, message)
 
     def _follow(
-        self, worker: Worker, batch: Batch, message: Began | Stepped | Drawn | Freed | Output | OrderFailed
+        self, worker: Worker, batch: Batch, message: Began | Stepped | Drawn | Freed | Output | OrderFailed | Warned
     ) -> None:
         match message:
             case Began():
@@ -157,6 +158,8 @@ class Dispatcher:
                 self._take(batch, message)
             case OrderFailed():
                 self._fail(batch, message)
+            case Warned():
+                batch.jobs[message.job].warnings = message.warnings
         worker.tidy(batch)
         self.dispatch()
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from runtimes.flux.batching import Share, parts, singles
 from runtimes.flux.finishing import Finishing
-from runtimes.flux.messages import PREVIEW_NUMBER, Began, Drawn, Freed, Link, OrderFailed, Output, Run, Stepped
+from runtimes.flux.messages import PREVIEW_NUMBER, Began, Drawn, Freed, Link, OrderFailed, Output, Run, Stepped, Warned
 from runtimes.flux.ports import Order, OutOfMemoryError, Pipeline, RefusedError, StoppedError, Watch
 from runtimes.flux.reach import Reach
 
@@ -108,7 +108,14 @@ class Execution:
         with suppress(Exception):
             for part in self._parts:
                 part.encoded = self._pipeline.encode(part.orders)
+        with suppress(Exception):
+            self._warn()
         self._encode_s = time.monotonic() - started
+
+    def _warn(self) -> None:
+        for order in {order.job: order for part in self._parts for order in part.orders}.values():
+            if warnings := tuple(self._pipeline.warnings(order)):
+                self._link.send(Warned(self._number, order.job, warnings))
 
     def _await_encoding(self) -> None:
         if self._encoding is not None:

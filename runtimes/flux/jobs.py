@@ -81,6 +81,7 @@ class Job:
         batch: Number of the batch that it is drawn in; None before.
         outputs: What is ready, by number.
         error: Why it failed or was cancelled.
+        warnings: What of the request has no effect, as the worker told.
         attempts: How many workers were lost while they drew it.
         times: When what happened.
         ended: Set when it has ended.
@@ -94,6 +95,7 @@ class Job:
         self.batch: int | None = None
         self.outputs: dict[int, Output] = {}
         self.error: JobError | None = None
+        self.warnings: tuple[str, ...] = ()
         self.attempts = 0
         self.times = Times()
         self.ended = asyncio.Event()
@@ -184,7 +186,7 @@ class Job:
             "outputs": [self.output_row(self.outputs[number]) for number in sorted(self.outputs)],
             "parameters": self.asked.parameters,
             "timings_s": self.times.seconds(),
-            "warnings": list(self.asked.warnings),
+            "warnings": [*self.asked.warnings, *self.warnings],
         }
 
     def output_row(self, output: Output) -> dict[str, Any]:

@@ -152,8 +152,17 @@ class OrderFailed:
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """What of an order has no effect."""
+
+    batch: int
+    job: str
+    warnings: tuple[str, ...]
+
+
 ToWorker = Run | Drop | Measure
-FromWorker = Ready | GivenUp | Measured | Began | Stepped | Drawn | Freed | Output | OrderFailed
+FromWorker = Ready | GivenUp | Measured | Began | Stepped | Drawn | Freed | Output | OrderFailed | Warned
 
 
 def packed(message: ToWorker | FromWorker) -> bytes:

@@ -124,6 +124,9 @@ class Pipeline(Protocol):
             OutOfMemoryError: Memory did not suffice.
         """
 
+    def warnings(self, order: Order) -> Sequence[str]:
+        """What of an order has no effect as only the model can tell, in sentences; called where ``encode`` is."""
+
     def draw(self, orders: Sequence[Order], encoded: Any, watch: Watch) -> list[list[Image.Image]]:
         """Denoise and decode a batch of orders with one ``batch_key``; a picture does not depend on its neighbours.
 

@@ -9,6 +9,7 @@ from PIL import Image
 
 from contract.flux.options import ModelOptions, card_of
 from runtimes.flux.pipeline.compiling import denoiser_of
+from runtimes.flux.pipeline.cuts import cuts
 from runtimes.flux.pipeline.drawing import drawn
 from runtimes.flux.pipeline.memory import Memory
 from runtimes.flux.pipeline.place import Place
@@ -68,6 +69,10 @@ class LoadedModel:
             OutOfMemoryError: Memory did not suffice.
         """
         return self._place.run(lambda: self._encode(orders))
+
+    def warnings(self, order: Order) -> list[str]:
+        """What of an order's texts is not read."""
+        return cuts(self._pipe, self._recipe, order)
 
     def _encode(self, orders: Sequence[Order]) -> list[Prompts]:
         with self._turn, self._place.beside():

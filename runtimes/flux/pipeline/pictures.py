@@ -7,7 +7,7 @@ from diffusers import DiffusionPipeline
 from PIL import Image
 
 from runtimes.flux.pipeline.recipes import Recipe
-from runtimes.flux.ports import Order
+from runtimes.flux.ports import Order, RefusedError
 
 
 def decoded(recipe: Recipe, pipe: DiffusionPipeline, latents: torch.Tensor, order: Order) -> Image.Image:
@@ -18,13 +18,30 @@ def decoded(recipe: Recipe, pipe: DiffusionPipeline, latents: torch.Tensor, orde
         pipe: The model.
         latents: Of one picture, with a first dimension of 1.
         order: Its order.
+
+    Raises:
+        RefusedError: There is no picture in them.
     """
+    _check_finite(latents)  # some autoencoders make black or grey of what is infinite
     ready = recipe.to_autoencoder(pipe, latents, order.height, order.width)
     if pipe.vae.dtype == torch.float16 and pipe.vae.config.get("force_upcast"):
         # SDXL's autoencoder overflows in float16; its classes leave it in that when they have encoded an image.
         pipe.vae.to(dtype=torch.float32)
     pixels = pipe.vae.decode(ready.to(pipe.vae.dtype), return_dict=False)[0]
+    _check_finite(pixels)
     return _kept_outside(order, _picture(pixels.view(pixels.shape[1], *pixels.shape[-2:])))
+
+
+def _check_finite(numbers: torch.Tensor) -> None:
+    """Refuse what would become a black picture.
+
+    Raises:
+        RefusedError: Numbers overflowed, or were never defined.
+    """
+    if not torch.isfinite(numbers).all():
+        raise RefusedError(
+            "the model's numbers overflowed, so there is no picture; take other steps, guidance or LoRA weights"
+        )
 
 
 def _picture(pixels: torch.Tensor) -> Image.Image:

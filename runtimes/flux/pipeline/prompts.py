@@ -9,6 +9,10 @@ from PIL import Image
 
 from runtimes.flux.ports import Order, RefusedError
 
+_BEFORE_AN_IMAGE = "Picture 1: <|vision_start|><|vision_end|>"
+_PIXELS_REDRAWN = 1024 * 1024
+"""To so many an image is brought before the denoiser sees it."""
+
 Prompts = dict[str, torch.Tensor]
 """Arguments of a pipeline's call, each for a batch of one."""
 
@@ -90,10 +94,48 @@ def of_qwen_edit(pipe: DiffusionPipeline, order: Order) -> Prompts:
 
 
 def _qwen(pipe: DiffusionPipeline, order: Order, images: Image.Image | Sequence[Image.Image]) -> Prompts:
+    read = [images] if isinstance(images, Image.Image) else images
+    _check_length(pipe, order, "instructions", order.prompt, read)
+    if order.true_cfg > 1:
+        _check_length(pipe, order, "negative_prompt", order.negative_prompt or _NO_WISH, read)
     encoded = _qwen_texts(pipe, order.prompt, images)
     if order.true_cfg > 1:
         encoded |= _negative(_qwen_texts(pipe, order.negative_prompt or _NO_WISH, images))
     return encoded
+
+
+def _check_length(pipe: DiffusionPipeline, order: Order, field: str, text: str, images: Sequence[Image.Image]) -> None:
+    """Count a text's tokens before anything is encoded: the denoiser has so many places for them and no more.
+
+    Args:
+        pipe: The model.
+        order: The order that it belongs to.
+        field: What requests call it.
+        text: What is to be read.
+        images: What is read with it.
+
+    Raises:
+        RefusedError: They are too many.
+    """
+    reader = pipe.processor.image_processor
+    seen = sum(
+        reader.get_number_of_image_patches(image.height, image.width, {}) // reader.merge_size**2 for image in images
+    )
+    around = pipe.prompt_template_encode.format("") + _BEFORE_AN_IMAGE * len(images)
+    told = len(pipe.tokenizer(around).input_ids) - pipe.prompt_template_encode_start_idx
+    places = pipe.transformer.pos_embed.pos_freqs.shape[0] - _places_before_text(order)
+    most, tokens = places - seen - told, len(pipe.tokenizer(text).input_ids)
+    if tokens > most:
+        raise RefusedError(f"{field} has {tokens} tokens; beside its images this model reads at most {most}")
+
+
+def _places_before_text(order: Order) -> int:
+    """Where the text's places begin: behind half the longest side of all pictures, in tokens of 16 pixels."""
+    longest = max(
+        math.sqrt(_PIXELS_REDRAWN * max(image.width / image.height, image.height / image.width))
+        for image in order.images
+    )
+    return math.ceil(max(longest + 32, order.width, order.height) / 32)
 
 
 def _qwen_texts(pipe: DiffusionPipeline, text: str, images: Image.Image | Sequence[Image.Image]) -> Prompts:

@@ -35,6 +35,8 @@ class Recipe:
         classes: The diffusers class of each task type.
         encode: Encodes an order's prompts, for a batch of one.
         to_autoencoder: Turns what the denoiser left into what the autoencoder decodes.
+        tokenizer: Which one's end is the prompt's end; FLUX's and SD 3's CLIP reads less, beside T5, which reads all.
+            None where prompts are read whole.
         several_prompts: Whether its classes denoise several prompts at once; else several pictures of one.
     """
 
@@ -42,6 +44,7 @@ class Recipe:
     classes: Mapping[str, type[DiffusionPipeline]]
     encode: Callable[[DiffusionPipeline, Order], prompts.Prompts]
     to_autoencoder: Callable[[DiffusionPipeline, torch.Tensor, int, int], torch.Tensor]
+    tokenizer: str | None
     several_prompts: bool = True
 
 
@@ -54,24 +57,28 @@ _FLUX = Recipe(
     },
     encode=prompts.of_flux,
     to_autoencoder=latents.of_flux,
+    tokenizer="tokenizer_2",
 )
 _FILL = Recipe(
     family=FAMILIES["flux-fill"],
     classes={INPAINTING: FluxFillPipeline},
     encode=prompts.of_flux_fill,
     to_autoencoder=latents.of_flux,
+    tokenizer="tokenizer_2",
 )
 _KONTEXT = Recipe(
     family=FAMILIES["flux-kontext"],
     classes={EDIT: FluxKontextPipeline, TEXT_TO_IMAGE: FluxKontextPipeline},
     encode=prompts.of_flux,
     to_autoencoder=latents.of_flux,
+    tokenizer="tokenizer_2",
 )
 _QWEN = Recipe(
     family=FAMILIES["qwen-image-edit"],
     classes={EDIT: QwenImageEditPlusPipeline},
     encode=prompts.of_qwen_edit_plus,
     to_autoencoder=latents.of_qwen,
+    tokenizer=None,
     several_prompts=False,
 )
 _FIRST_QWEN = Recipe(
@@ -79,6 +86,7 @@ _FIRST_QWEN = Recipe(
     classes={EDIT: QwenImageEditPipeline},
     encode=prompts.of_qwen_edit,
     to_autoencoder=latents.of_qwen,
+    tokenizer=None,
     several_prompts=False,
 )
 _SDXL = Recipe(
@@ -90,6 +98,7 @@ _SDXL = Recipe(
     },
     encode=prompts.of_sdxl,
     to_autoencoder=latents.of_sdxl,
+    tokenizer="tokenizer",
 )
 _SD3 = Recipe(
     family=FAMILIES["sd3"],
@@ -100,6 +109,7 @@ _SD3 = Recipe(
     },
     encode=prompts.of_sd3,
     to_autoencoder=latents.of_sd3,
+    tokenizer="tokenizer_3",
 )
 
 RECIPES: Mapping[str, Recipe] = {

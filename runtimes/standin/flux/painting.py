@@ -56,6 +56,10 @@ class PaintingPipeline:
             for seed in order.seeds
         ]
 
+    def warnings(self, order: Order) -> list[str]:  # noqa: ARG002 (the port's)
+        """None: it reads all of a prompt."""
+        return []
+
     def draw(self, orders: Sequence[Order], encoded: list[Brief], watch: Watch) -> list[list[Image.Image]]:
         """Let the steps' time pass, then paint."""
         faults = Faults.read(os.environ)

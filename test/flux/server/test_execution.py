@@ -11,7 +11,7 @@ from contract.flux.options import ModelOptions
 from contract.flux.requests import Finish
 from runtimes.flux.execution import Execution
 from runtimes.flux.finishing import Finishing
-from runtimes.flux.messages import Began, Freed, OrderFailed, Output, Piece, Run, Stepped
+from runtimes.flux.messages import Began, Freed, OrderFailed, Output, Piece, Run, Stepped, Warned
 from runtimes.flux.ports import Device, Order, OutOfMemoryError, RefusedError, StoppedError
 from runtimes.flux.reach import Reach
 
@@ -47,6 +47,9 @@ class PlayedPipeline:
     def encode(self, orders):
         self.trouble("encode", [order.prompt for order in orders])
         return [order.prompt for order in orders]
+
+    def warnings(self, order):
+        return ["prompt is cut"] if order.prompt == "long" else []
 
     def draw(self, orders, encoded, watch):
         assert encoded == [order.prompt for order in orders]
@@ -108,6 +111,13 @@ def test_a_batch_is_told_from_its_beginning_to_its_pictures():
     kinds = [type(message) for message in sent]
     assert [kinds[0], *kinds[1:3]] == [Began, Stepped, Stepped]
     assert kinds[-3:] == [Freed, Output, Output]
+
+
+def test_what_is_not_read_of_an_order_is_told_once_before_it_begins():
+    refused = troubled(RefusedError("not this"), "encode", "bad")
+    sent = carried_out(PlayedPipeline(refused), order("bad"), order("a"), order("long", 3), most=1)
+    assert sent.of(Warned) == [Warned(1, "long", ("prompt is cut",))]
+    assert [type(message) for message in sent].index(Warned) < [type(message) for message in sent].index(Began)
 
 
 def test_progress_counts_all_parts_of_a_batch():

@@ -137,6 +137,33 @@ def test_too_few_steps_are_not_warned_of_where_no_early_look_was_asked_for(pictu
     assert edited(image=picture(), size=64, num_inference_steps=1).warnings == ()
 
 
+def test_qwen_needs_two_steps(picture):
+    given = {"image": picture(), "size": 64}
+    with pytest.raises(RequestFaults, match="num_inference_steps must be at least 2 for this model, not 1"):
+        edited(QWEN, num_inference_steps=1, **given)
+    assert edited(QWEN, num_inference_steps=2, **given).order.steps == 2
+    assert edited(KONTEXT, num_inference_steps=1, **given).order.steps == 1
+
+
+def test_null_counts_as_left_out_in_every_field(picture):
+    nulls = (
+        "negative_prompt",
+        "true_cfg_scale",
+        "num_inference_steps",
+        "guidance_scale",
+        "max_sequence_length",
+        "seed",
+    )
+    nulls += ("num_images", "lora_weights", "use_loras", "output_format", "quality", "finish")
+    assert asked(DEV, **dict.fromkeys((*nulls, "width", "height"))).order.steps == 28
+    more = ("images", "size", "mask", "mask_url", "image_url", "background", "preview")
+    assert edited(QWEN, image=picture(), **dict.fromkeys((*nulls, *more))).order.steps == 40
+    more = ("prompt", "feather", "strength", "image_url", "mask_url", "width", "height")
+    given = {"image": picture(), "mask": picture(mode="L"), **dict.fromkeys((*nulls, *more))}
+    assert asked(FILL, "inpainting", **given).order.prompt == ""
+    assert asked(DEV, finish={"sharpen": None}).finishing.finish.sharpen == 0
+
+
 def test_loras_take_part_by_their_weight():
     options = ModelOptions(profile="flux-dev", loras=(Lora(name="icons", source="a.safetensors"),))
     found = asked(card_of(options, FAMILIES["flux"]), lora_weights={"icons": 0.5})
@@ -154,6 +181,12 @@ def test_every_image_that_cannot_be_read_is_named(picture):
     with pytest.raises(RequestFaults) as raised:
         edited(QWEN, images=["AAAA", picture(), "BBBB"], mask="CCCC")
     assert {fault.field for fault in raised.value.faults} == {"images[0]", "images[2]", "mask"}
+
+
+@pytest.mark.parametrize("link", ["HTTPS://x/a.png", "S3://bucket/a b.png", "\n http://x/a.png"])
+def test_a_link_is_named_however_it_is_written(link):
+    with pytest.raises(RequestFaults, match="image is a link: this server fetches no links"):
+        edited(image=link)
 
 
 def test_every_link_is_named(picture):

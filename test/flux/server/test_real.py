@@ -32,6 +32,14 @@ async def test_a_picture_in_a_batch_is_the_one_it_is_alone(flux, connect, opened
     assert ImageChops.difference(together[0], together[1]).getbbox() is not None
 
 
+async def test_a_prompt_that_is_cut_is_told(flux, connect):
+    client = await connect(flux)
+    answer = (await client.generate(prompt="a fox " * 300, num_inference_steps=1, max_sequence_length=32)).json()
+    [warning] = answer["warnings"]
+    assert warning.startswith("prompt is cut: it has ")
+    assert "this model reads 32, up to" in warning
+
+
 async def test_a_running_job_stops_at_its_next_step(flux, connect):
     client = await connect(flux)
     job_id = await client.post_job(num_inference_steps=200)
