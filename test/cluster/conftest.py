@@ -19,6 +19,7 @@ from clusterkit.programs import HOME, build
 from clusterkit.releases import Release, stacks
 
 GIVEN = os.environ.get("KUBECONFIG")
+TYPES = ("scaledobjects.keda.sh", "nodepools.karpenter.sh", "ec2nodeclasses.karpenter.k8s.aws")
 
 
 class Imitated:
@@ -59,6 +60,8 @@ class Given:
     def __init__(self, scratch):
         self.scratch = scratch
         self.kube = Kube(GIVEN, scratch)
+        missing = [kind for kind in TYPES if self.kube.kubectl("get", "customresourcedefinition", kind).returncode]
+        assert not missing, f"the cluster of KUBECONFIG lacks {', '.join(missing)}: install KEDA and Karpenter there"
 
     def queue(self, name):
         return f"https://sqs.us-east-1.amazonaws.com/123456789012/{name}"

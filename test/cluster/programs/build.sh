@@ -9,7 +9,10 @@ mkdir -p "$home/bin" "$home/crds" "$home/stages"
 
 command -v go >/dev/null || { echo "Go is needed to build the control plane; install it from https://go.dev/dl." >&2; exit 1; }
 
-module_folder() { go -C "$1" list -mod=readonly -m -f '{{.Dir}}' "$2"; }
+module_folder() { # where module $2 lies, which $1/go.mod pins
+  go -C "$1" mod download "$2"
+  go -C "$1" list -mod=readonly -m -f '{{.Dir}}' "$2"
+}
 
 # Clients refuse an API server that does not say its version.
 kubernetes=$(go -C kubernetes list -mod=readonly -m -f '{{.Version}}' k8s.io/kubernetes)
