@@ -21,7 +21,7 @@ REFUSED = {
     "a label taken away": {"metadata": {"labels": {"app.kubernetes.io/name": None}}},
     "a finalizer": {"metadata": {"finalizers": ["example.org/stay"]}},
     "an owner": {"metadata": {"ownerReferences": [_OWNER]}},
-    "the grace period": {"spec": {"activeDeadlineSeconds": 1}},
+    "a deadline": {"spec": {"activeDeadlineSeconds": 1}},
     "an image": {"spec": {"containers": [{"name": "queue-agent", "image": "registry.example/evil"}]}},
     "a toleration": {"spec": {"tolerations": [{"operator": "Exists"}]}},
 }
@@ -43,11 +43,14 @@ def pods(cluster):
     uid = cluster.kube.get("pods", MINE, name)["metadata"]["uid"]
     bound = {"apiVersion": "v1", "kind": "Pod", "name": MINE, "uid": uid}
 
+    asked = []
+
     def agent(*, is_bound=True):
         spec = {"boundObjectRef": bound} if is_bound else {}
         path = cluster.kube.path("serviceaccounts", "comfyruntime", name) + "/token"
         request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}
-        return cluster.kube.as_holder_of(cluster.kube.call("POST", path, request)["status"]["token"])
+        asked.append(cluster.kube.as_holder_of(cluster.kube.call("POST", path, request)["status"]["token"]))
+        return asked[-1]
 
     tries = itertools.count()
 
@@ -58,6 +61,8 @@ def pods(cluster):
         wait_for(the_policy_is_in_force, "the policy is in force", 60)
         yield agent
     finally:
+        for api in asked:
+            api.close()
         release.remove()
 
 
