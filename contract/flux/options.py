@@ -11,6 +11,7 @@ from contract.flux.profiles import PROFILES, RUNNABLE, Dtype, Offload, Profile, 
 from contract.forms import Form
 
 _SOURCE = r"^[A-Za-z0-9_][A-Za-z0-9._/-]*$"
+_REVISION = r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,199}$"
 _NAME = r"^[a-z0-9][a-z0-9_-]{0,62}$"
 
 MOST_LORAS = 100
@@ -43,6 +44,8 @@ class ModelOptions(Section):
     """A model that the project knows, as flux-schnell. Default: the source says what it is."""
     source: Source | None = None
     """Its folder in the model bucket, or its id on the Hugging Face hub. Default: the profile's id on the hub."""
+    revision: Annotated[str, Form(_REVISION, "a commit, tag or branch of the hub's repository")] | None = None
+    """Commit, tag or branch on the hub; with one the model comes from there, whatever the bucket has."""
     dtype: Dtype = "bfloat16"
     """Numbers it computes with; float16 is for SDXL and Stable Diffusion 3.5, FLUX and Qwen overflow in it."""
     quantization: Quantization = "none"

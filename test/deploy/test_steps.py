@@ -148,6 +148,13 @@ modelsRuntime:
         world.model("mine", "flux/dev/model_index.json")
         assert Model().run(opened) == "flux/dev in the bucket"
 
+    def test_a_revision_is_the_hubs_whatever_the_bucket_has(self, own, world):
+        opened = own(text=self.flux("{source: acme/model, revision: v2}"))
+        world.model("mine", "acme/model/model_index.json")
+        assert Model().run(opened) == "one fetches acme/model from the Hugging Face hub"
+        with pytest.raises(DeployError, match="asks for revision v2 of mine, and mine is no id"):
+            Model().run(own(text=self.flux("{source: mine, revision: v2}")))
+
     def test_a_free_model_may_come_from_the_hub_at_each_start(self, own):
         opened = own(text=self.flux("{profile: qwen-image-edit}"))
         assert Model().foresee(opened) == "one fetches Qwen/Qwen-Image-Edit-2509 from the Hugging Face hub"

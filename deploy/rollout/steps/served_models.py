@@ -33,11 +33,16 @@ def _models(deployment: Deployment) -> Iterator[tuple[ModelsRuntime, ModelOption
 
 def _origin(deployment: Deployment, library: ModelLibrary | None, runtime: ModelsRuntime, model: ModelOptions) -> str:
     folder = f"{deployment.config.models_prefix or ''}{model.where}"
-    if library is not None and library.has(f"{folder}/{INDEX}"):
+    if model.revision is None and library is not None and library.has(f"{folder}/{INDEX}"):
         return f"{model.where} in the bucket"
     hindrance = _hindrance(deployment, runtime, model)
     if hindrance is None:
         return f"{runtime.name} fetches {model.where} from the Hugging Face hub"
+    if model.revision is not None:
+        raise DeployError(
+            f"{runtime.name} asks for revision {model.revision} of {model.where}, and {hindrance}.",
+            f"Leave revision out, and serve {model.where} from the bucket (docs/flux.md).",
+        )
     raise DeployError(
         f"Model {folder}/ of {runtime.name} is not in bucket {deployment.bucket}, and {hindrance}.",
         f"Download it, accepting its licence, then: deploy/upload-model.sh DOWNLOADED {folder} {deployment.bucket}",

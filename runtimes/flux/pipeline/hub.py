@@ -12,6 +12,7 @@ from huggingface_hub.errors import (
     LocalEntryNotFoundError,
     RemoteEntryNotFoundError,
     RepositoryNotFoundError,
+    RevisionNotFoundError,
 )
 from huggingface_hub.utils import httpx  # the one that the client was installed with: httpx, or its successor httpx2
 
@@ -22,6 +23,7 @@ _UNREACHED = "it cannot be reached, or it broke off, and what was fetched from i
 _MEANINGS: Mapping[type[BaseException], str] = {
     GatedRepoError: "its terms have to be accepted on its page, and a token of that account given as HF_TOKEN",
     RepositoryNotFoundError: "it has no such repository, or a private one, for which HF_TOKEN is missing",
+    RevisionNotFoundError: "that repository has no such commit, tag or branch",
     RemoteEntryNotFoundError: "that repository has no model_index.json, so it is no diffusers model",
     HFValidationError: "that is no id of a repository, which has the form owner/name",
     httpx.TransportError: _UNREACHED,
@@ -30,25 +32,31 @@ _UNAUTHORIZED = 401
 _log = logging.getLogger(__name__)
 
 
-def fetched(hub_id: str) -> Path:
+def fetched(hub_id: str, revision: str | None = None) -> Path:
     """Find a model's folder in the hub's cache; what is new or missing there is fetched first.
+
+    Args:
+        hub_id: The repository.
+        revision: Its commit, tag or branch; None takes the main branch.
 
     Raises:
         RefusedError: The hub does not give it; the message says why, as the end of a sentence.
     """
-    _log.info("the model is looked for on the Hugging Face hub, and fetched", extra={"model": hub_id})
+    _log.info(
+        "the model is looked for on the Hugging Face hub, and fetched", extra={"model": hub_id, "revision": revision}
+    )
     try:
-        return _downloaded(hub_id)
+        return _downloaded(hub_id, revision)
     except (HFValidationError, OSError) as exc:
         raise RefusedError(_reason(exc)) from exc
 
 
-def _downloaded(hub_id: str) -> Path:
+def _downloaded(hub_id: str, revision: str | None) -> Path:
     try:
-        return Path(DiffusionPipeline.download(hub_id, use_safetensors=True))
+        return Path(DiffusionPipeline.download(hub_id, revision=revision, use_safetensors=True))
     except httpx.TransportError:
         # diffusers 0.42 turns to the cache where a connection is refused, not where it times out or breaks.
-        return Path(DiffusionPipeline.download(hub_id, use_safetensors=True, local_files_only=True))
+        return Path(DiffusionPipeline.download(hub_id, revision=revision, use_safetensors=True, local_files_only=True))
 
 
 def _reason(exc: Exception) -> str:

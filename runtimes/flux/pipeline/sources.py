@@ -15,9 +15,13 @@ _INDEX = "model_index.json"
 def folder_of(options: ModelOptions, models_folder: str) -> Path:
     """Find a model: in the folder of models, else on the Hugging Face hub, from which its files are fetched.
 
+    A revision is always the hub's.
+
     Raises:
         RefusedError: It is nowhere, or not in the format of diffusers.
     """
+    if options.revision is not None:
+        return _from_hub(options, f"revision {options.revision} of {options.where} is asked for")
     here = Path(models_folder, options.where)
     if here.is_file():
         raise RefusedError(f"{options.where} is a file; a model of this runtime is a folder in the format of diffusers")
@@ -25,16 +29,14 @@ def folder_of(options: ModelOptions, models_folder: str) -> Path:
         if not (here / _INDEX).is_file():
             raise RefusedError(f"{options.where} in the folder of models has no {_INDEX}, so it is no diffusers model")
         return here
-    return _from_hub(options.where, models_folder)
+    return _from_hub(options, f"{options.where} is no folder in {models_folder}")
 
 
-def _from_hub(hub_id: str, models_folder: str) -> Path:
+def _from_hub(options: ModelOptions, reason: str) -> Path:
     try:
-        return fetched(hub_id)
+        return fetched(options.where, options.revision)
     except RefusedError as exc:
-        raise RefusedError(
-            f"{hub_id} is no folder in {models_folder}, and the Hugging Face hub does not give it: {exc}"
-        ) from exc
+        raise RefusedError(f"{reason}, and the Hugging Face hub does not give it: {exc}") from exc
 
 
 def index_of(folder: Path) -> dict[str, Any]:

@@ -60,6 +60,16 @@ def test_a_source_outside_the_model_bucket_is_a_fault(source):
     assert {"model", "model.source"} & faults(model={"source": source}).keys()
 
 
+@pytest.mark.parametrize("revision", ["", "-x", "a b", "a?b"])
+def test_what_cannot_be_a_revision_is_a_fault(revision):
+    assert "model.revision" in faults(model={"profile": "flux-schnell", "revision": revision})
+
+
+@pytest.mark.parametrize("revision", ["741f7c3ce8b383c54771c7003378a50191e9efe9", "refs/pr/3", "v1.0"])
+def test_a_revision_may_be_a_commit_a_tag_or_a_branch(revision):
+    assert config(model={"profile": "flux-schnell", "revision": revision}).models_runtime[0].model.revision == revision
+
+
 def test_the_card_of_a_known_model_travels_to_the_door_as_json():
     loras = [{"name": "sketch", "source": "loras/sketch.safetensors", "weight": 0.8}]
     catalog = config(model={"profile": "flux-schnell", "loras": loras}).catalog

@@ -72,9 +72,9 @@ def find(inside: Callable[..., Any], tiny_models: Path) -> Callable[..., Path]:
     """Looks for a model in the folder of models, then on the hub, with a token or without."""
     from runtimes.flux.pipeline.sources import folder_of
 
-    def folder(source: str, token: str | None = None) -> Path:
+    def folder(source: str, token: str | None = None, revision: str | None = None) -> Path:
         inside(take_token, token)
-        found: Path = inside(folder_of, ModelOptions(source=source), str(tiny_models))
+        found: Path = inside(folder_of, ModelOptions(source=source, revision=revision), str(tiny_models))
         return found
 
     return folder

@@ -35,6 +35,32 @@ def test_only_files_that_the_model_is_read_from_are_fetched(hub, find, publish, 
     assert files_of(folder) == needed
 
 
+def test_a_revision_is_fetched_as_it_is_named(hub, find, publish, needed):
+    name = publish(needed)
+    commit = hub.repositories[name].commit
+    asked = len(hub.asked)
+
+    folder = find(name, revision=commit)
+
+    assert folder.name == commit
+    assert files_of(folder) == needed
+    assert not [ask.path for ask in hub.asked[asked:] if "/main" in ask.path]
+
+
+def test_with_a_revision_the_folder_of_models_is_passed_over(find):
+    with pytest.raises(
+        RefusedError, match="revision v1 of flux is asked for, and the Hugging Face hub does not give it"
+    ):
+        find("flux", revision="v1")
+
+
+def test_a_revision_that_the_hub_does_not_have_is_named(find, publish, needed):
+    name = publish(needed)
+    reason = f"revision v9 of {name} is asked for, and .*: that repository has no such commit, tag or branch"
+    with pytest.raises(RefusedError, match=reason):
+        find(name, revision="v9")
+
+
 def test_of_a_second_start_the_hub_hears_only_whether_the_model_changed(hub, find, publish, tiny_files):
     name = publish(tiny_files)
     folder = find(name)
