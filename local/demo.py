@@ -16,6 +16,7 @@ from local.aws import NOTICE_TOPIC_ARN, OUTPUT_BUCKET
 from local.console import plain
 from local.demo_output import DemoOutput
 from local.platform import Platform, PlatformSettings
+from local.proxy_event import API_KEY_ID
 from local.sheet import Run
 from local.stack import Stack
 
@@ -105,6 +106,7 @@ def _target(stack: Stack) -> Target:
     return Target(
         endpoint=stack.endpoint.rstrip("/"),
         api_key=stack.api_key,
+        api_key_id=API_KEY_ID,
         bucket=OUTPUT_BUCKET,
         notice_topic_arn=NOTICE_TOPIC_ARN,
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from contract.catalog import RuntimeCatalog
 from local.aws import JOBS_TABLE, NOTICE_TOPIC_ARN, OUTPUT_BUCKET
+from local.proxy_event import API_KEY_ID
 from local.sandbox import sandbox_environment
 
 
@@ -52,6 +53,7 @@ class Stack:
             "sdNotificationOutputArn": NOTICE_TOPIC_ARN,
             "JobsTable": JOBS_TABLE,
             "ApiKey": self.api_key,
+            "ApiKeyId": API_KEY_ID,
             "AwsEndpoint": self.aws_endpoint,
             "Environment": sandbox_environment(self.aws_endpoint),
             "Logs": str(self.logs),

@@ -23,6 +23,7 @@ class Target:
     Attributes:
         endpoint: The API's base URL, stage included.
         api_key: A key that it takes.
+        api_key_id: That key's id, by which the platform knows whose results are whose; None where it is not known.
         bucket: The output bucket.
         notice_topic_arn: Where notices are published.
         client: Makes AWS clients, as ``boto3.client`` does.
@@ -32,6 +33,7 @@ class Target:
     api_key: str = field(repr=False)
     bucket: str
     notice_topic_arn: str
+    api_key_id: str | None = None
     client: Callable[..., Any] = boto3.client
 
 
@@ -44,7 +46,7 @@ def deployed_target(stack_name: str) -> Target:
     try:
         stacks = boto3.client("cloudformation").describe_stacks(StackName=stack_name)["Stacks"]
         outputs = {output["OutputKey"]: output["OutputValue"] for output in stacks[0].get("Outputs", [])}
-        return _target(outputs, _api_key(outputs.get("GetAPIKeyCommand", "")), f"Stack {stack_name}")
+        return _target(outputs, *_api_key(outputs.get("GetAPIKeyCommand", "")), f"Stack {stack_name}")
     except (BotoCoreError, ClientError) as exc:
         raise VerifyError(f"Stack {stack_name} cannot be read: {exc}") from exc
 
@@ -85,22 +87,28 @@ def local_target(outputs: Mapping[str, Any]) -> Target:
     Raises:
         VerifyError: Outputs are missing.
     """
-    return _target(outputs, outputs.get("ApiKey", ""), "The local platform")
+    return _target(outputs, outputs.get("ApiKey", ""), outputs.get("ApiKeyId"), "The local platform")
 
 
-def _target(outputs: Mapping[str, Any], api_key: str, name: str) -> Target:
+def _target(outputs: Mapping[str, Any], api_key: str, api_key_id: str | None, name: str) -> Target:
     wanted = ("FrontApiEndpoint", "OutputS3Bucket", "sdNotificationOutputArn")
     missing = [key for key in wanted if not outputs.get(key)]
     if missing:
         raise VerifyError(f"{name} has no output {', '.join(missing)}.")
     endpoint, bucket, topic_arn = (outputs[key] for key in wanted)
-    return Target(endpoint=endpoint.rstrip("/"), api_key=api_key, bucket=bucket, notice_topic_arn=topic_arn)
+    return Target(
+        endpoint=endpoint.rstrip("/"),
+        api_key=api_key,
+        api_key_id=api_key_id,
+        bucket=bucket,
+        notice_topic_arn=topic_arn,
+    )
 
 
-def _api_key(command: str) -> str:
-    """Look up the key whose id stands in the command that an operator would run."""
+def _api_key(command: str) -> tuple[str, str]:
+    """The key whose id stands in the command that an operator would run, and that id."""
     found = _KEY_ID.search(command)
     if found is None:
         raise VerifyError("The stack's output GetAPIKeyCommand names no API key id.")
     key_id = found.group(1) or found.group(2)
-    return str(boto3.client("apigateway").get_api_key(apiKey=key_id, includeValue=True)["value"])
+    return str(boto3.client("apigateway").get_api_key(apiKey=key_id, includeValue=True)["value"]), key_id

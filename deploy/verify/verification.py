@@ -12,7 +12,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from contract.notice import Notice
-from contract.objects import s3_url
+from contract.objects import TENANT_METADATA, s3_url, tenant_label
 from deploy.verify.errors import VerifyError
 from deploy.verify.notices import NoticeQueue
 from deploy.verify.pictures import Picture, PictureError, fetch_picture
@@ -59,7 +59,7 @@ def verify(
     try:
         # Links signed the old way lead nowhere in newer regions and with a KMS key.
         s3 = target.client("s3", config=Config(signature_version="s3v4"))
-        links = _upload_input(s3, target.bucket)
+        links = _upload_input(s3, target)
         unposted = deque(make_request(sample, links) for sample in samples)
         with NoticeQueue(target) as notices:
             waiting: dict[str, tuple[Request, float]] = {}
@@ -92,11 +92,13 @@ def verify(
         raise VerifyError(f"AWS refused: {exc}") from exc
 
 
-def _upload_input(s3: Any, bucket: str) -> InputLinks:
-    s3.put_object(Bucket=bucket, Key=INPUT_KEY, Body=INPUT_PICTURE.read_bytes(), ContentType="image/png")
-    address = {"Bucket": bucket, "Key": INPUT_KEY}
+def _upload_input(s3: Any, target: Target) -> InputLinks:
+    """Lay the input into the output bucket as a result of the key's own: agents read no other object there."""
+    owner = {} if target.api_key_id is None else {TENANT_METADATA: tenant_label(target.api_key_id)}
+    address = {"Bucket": target.bucket, "Key": INPUT_KEY}
+    s3.put_object(**address, Body=INPUT_PICTURE.read_bytes(), ContentType="image/png", Metadata=owner)
     http = s3.generate_presigned_url("get_object", Params=address, ExpiresIn=_LINK_LIFETIME_S)
-    return InputLinks(s3=s3_url(bucket, INPUT_KEY), http=http)
+    return InputLinks(s3=s3_url(target.bucket, INPUT_KEY), http=http)
 
 
 def _post(target: Target, request: Request) -> httpx.Response:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,14 +55,7 @@ class LocalUp:
                 **options,
             )
 
-        found = local_target(self.stack)
-        return Target(
-            endpoint=found.endpoint,
-            api_key=found.api_key,
-            bucket=found.bucket,
-            notice_topic_arn=found.notice_topic_arn,
-            client=client,
-        )
+        return replace(local_target(self.stack), client=client)
 
     def post(self, body: Any, *, version: str = "v1alpha2", headers: Mapping[str, str] | None = None) -> httpx.Response:
         given = {"x-api-key": self.target.api_key} if headers is None else headers

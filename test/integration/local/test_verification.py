@@ -9,8 +9,9 @@ import pytest
 
 from contract.job import new_job_id
 from contract.notice import Notice, Problem
+from contract.objects import TENANT_METADATA, tenant_label
 from deploy.verify.errors import VerifyError
-from deploy.verify.samples import Sample
+from deploy.verify.samples import INPUT_KEY, Sample
 from deploy.verify.target import Target
 from deploy.verify.verification import Outcome, verify
 from local.aws import NOTICE_TOPIC_ARN, OUTPUT_BUCKET
@@ -64,7 +65,12 @@ class Platform:
 
     def run(self, wait_s: float = 5, stop: threading.Event | None = None) -> list[Outcome]:
         target = Target(
-            endpoint=self.endpoint, api_key="key", bucket=BUCKET, notice_topic_arn=self.topic, client=self.client
+            endpoint=self.endpoint,
+            api_key="key",
+            api_key_id="mine",
+            bucket=BUCKET,
+            notice_topic_arn=self.topic,
+            client=self.client,
         )
         samples = [Sample(name="t2i", api_version="v1alpha2", runtime="mine")]
         return list(verify(target, samples, wait_s=wait_s, stop=stop))
@@ -114,6 +120,12 @@ def test_a_picture_in_s3_is_a_success(platform: Platform) -> None:
     assert outcome.problem is None
     assert outcome.pictures[0].content == PNG
     assert outcome.seconds is not None
+
+
+def test_the_input_belongs_to_the_api_key_whose_tasks_read_it(platform: Platform) -> None:
+    platform.run(wait_s=0)
+    there = platform.client("s3").head_object(Bucket=BUCKET, Key=INPUT_KEY)
+    assert there["Metadata"] == {TENANT_METADATA: tenant_label("mine")}
 
 
 @pytest.mark.parametrize(

@@ -192,7 +192,7 @@ def test_the_key_is_looked_up_by_the_id_in_the_command_which_is_never_run(
     monkeypatch.setattr(boto3, "client", aws)
     found = target.deployed_target("sdoneksStack")
     assert aws.asked_for == ["a1b2c3d4e5"]
-    assert found.api_key == "the-key"
+    assert (found.api_key, found.api_key_id) == ("the-key", "a1b2c3d4e5")
     assert found.endpoint == OUTPUTS["FrontApiEndpoint"].rstrip("/")
     assert "the-key" not in repr(found)
 
