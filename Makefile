@@ -88,7 +88,7 @@ $(STAMPS)/run: $(STAMPS)/venv $(RUN_LOCKS)
 	@touch $@
 
 $(STAMPS)/deploy: $(STAMPS)/venv requirements/deploy.txt
-	@echo "Installing what looks at the account into $(CURDIR)/$(VENV) (once, about 60 MB) …"
+	@echo "Installing what looks at the account into $(CURDIR)/$(VENV) (once, about 90 MB) …"
 	@$(INSTALL) requirements/deploy.txt
 	@touch $@
 

@@ -28,6 +28,11 @@ def note(text: str) -> None:
     say(f"  note: {text}")
 
 
+def ask(question: str) -> bool:
+    """Ask something that the work goes on without; the answer is no where nobody is there."""
+    return sys.stdin.isatty() and _agrees(question)
+
+
 def confirm(question: str, *, assumed: bool) -> None:
     """Ask whether to go on.
 
@@ -42,8 +47,12 @@ def confirm(question: str, *, assumed: bool) -> None:
         return
     if not sys.stdin.isatty():
         raise DeployError("Nobody is there to be asked.", "Add --yes to go on without a question.")
-    if input(f"{question} [y/N] ").strip().lower() not in {"y", "yes"}:
+    if not _agrees(question):
         raise DeployError("Stopped; nothing was changed.", "Run it again when it shall be done.")
+
+
+def _agrees(question: str) -> bool:
+    return input(f"{question} [y/N] ").strip().lower() in {"y", "yes"}
 
 
 @contextmanager

@@ -156,7 +156,8 @@ class TestTheStraightWay:
 
     def test_the_snapshot_holds_just_the_deployed_images(self, climb):
         images = ",".join([IMAGE.format("sdwebui"), IMAGE.format("queue-agent")])
-        assert called(climb, "snapshot.sh")[0].startswith(f"snapshot.sh -r us-west-2 -q {images} ")
+        ami = "/aws/service/bottlerocket/aws-k8s-1.36/x86_64/1.68.1/image_id"
+        assert called(climb, "snapshot.sh")[0].startswith(f"snapshot.sh -r us-west-2 -a {ami} -q {images} ")
 
     def test_the_runtime_is_verified(self, climb):
         assert climb.last.called("run.sh") == [

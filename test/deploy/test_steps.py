@@ -2,10 +2,13 @@ import json
 
 import pytest
 
+from contract.chart_values import NodeTemplate
+from contract.config_platform import Cluster
 from contract.images import IMAGES
 from deploy.errors import DeployError
 from deploy.processes import ROOT
 from deploy.rollout.config_yaml import ConfigYaml, Origin
+from deploy.rollout.draft import Image
 from deploy.rollout.steps.bucket import Bucket
 from deploy.rollout.steps.config import ConfigFile
 from deploy.rollout.steps.images import Images
@@ -276,10 +279,70 @@ class TestImagesAndSnapshot:
         asked = asked.format(tag=IMAGES["queue-agent"].tag(ROOT))
         snapshot = _tagged(world, {"image-1": "another:1"})
         Snapshot().run(own(text=_with_images(snapshot, agent=agent)))
-        assert f"Snapshot {snapshot} does not hold {asked}: nodes of one pull it first" in capsys.readouterr().out
+        told = f"does not hold {asked}: nodes of one pull it first"
+        assert f"Snapshot {snapshot} {told}" in capsys.readouterr().out
         snapshot = _tagged(world, {"image-1": asked})
         Snapshot().run(own(text=_with_images(snapshot, agent=agent)))
-        assert asked not in capsys.readouterr().out
+        assert told not in capsys.readouterr().out
+
+    def test_a_snapshot_is_made_by_the_bottlerocket_of_the_nodes(self, inside, deployment, world, monkeypatch):
+        commands = []
+        monkeypatch.setattr(
+            "deploy.rollout.steps.snapshot.output_of", lambda command, **_: commands.append(command) or world.snapshot()
+        )
+        opened = deployment()
+        opened.images = {name: Image(f"registry/{name}", DIGEST) for name in ("sdwebui", "queue-agent")}
+        Snapshot().run(opened)
+        [[_, *options]] = commands
+        version, release = Cluster().version, NodeTemplate().ami_version
+        assert f"-a /aws/service/bottlerocket/aws-k8s-{version}/x86_64/{release}/image_id -q" in " ".join(options)
+
+    def test_a_plan_says_where_a_snapshot_gets_a_network_of_its_own(self, inside, deployment, world):
+        assert "network of its own" not in Snapshot().foresee(deployment())
+        ec2 = world.client("ec2")
+        for subnet in ec2.describe_subnets()["Subnets"]:
+            ec2.delete_subnet(SubnetId=subnet["SubnetId"])
+        assert "network of its own" in Snapshot().foresee(deployment())
+
+    @pytest.fixture
+    def makes(self, world, monkeypatch):
+        """Answers the offer of a snapshot; gives the images of those that are made, and the questions."""
+
+        def answer(agrees):
+            made, asked = [], []
+            monkeypatch.setattr("deploy.rollout.steps.snapshot.ask", lambda text: asked.append(text) or agrees)
+            monkeypatch.setattr(
+                "deploy.rollout.steps.snapshot.output_of",
+                lambda command, **_: made.append(command[-1].split(",")) or world.snapshot(),
+            )
+            return made, asked
+
+        return answer
+
+    def test_a_snapshot_in_the_place_of_an_old_one_is_offered_and_its_line_is_printed(self, own, world, capsys, makes):
+        made, asked = makes(agrees=True)
+        snapshot = _tagged(world, {"image-1": "mine:6"})
+        for _ in range(2):
+            Snapshot().run(own(text=_with_images(snapshot, server=MINE, agent={"repository": "agent", "tag": "7"})))
+            assert "dataVolume.snapshotID: snap-" in capsys.readouterr().out
+        assert made == [["agent:7", "mine:7"]]  # the second run remembers it
+        assert len(asked) == 1
+
+    def test_without_consent_the_command_is_printed(self, own, world, capsys, makes):
+        made, _ = makes(agrees=False)
+        Snapshot().run(own(text=_with_images(_tagged(world, {"image-1": "mine:6"}), server=MINE)))
+        told = capsys.readouterr().out
+        assert "snapshot.sh -r us-west-2 -a /aws/service/bottlerocket/" in told
+        assert "mine:7" in told
+        assert made == []
+
+    def test_nothing_is_offered_where_the_snapshot_holds_all_or_none_is_wanted(self, own, world, makes):
+        _, asked = makes(agrees=True)
+        Snapshot().run(own(text=_with_images(server=MINE)))
+        agent = {"repository": "agent", "tag": "7"}
+        held = _tagged(world, {"image-1": "mine:7", "image-2": "agent:7"})
+        Snapshot().run(own(text=_with_images(held, server=MINE, agent=agent)))
+        assert asked == []
 
     def test_a_snapshot_that_is_not_there_is_refused(self, deployment):
         with pytest.raises(DeployError, match="not there in this region"):
@@ -302,7 +365,7 @@ class TestImagesAndSnapshot:
             "deploy.rollout.steps.snapshot.output_of", lambda *_, **__: made.append(world.snapshot()) or made[-1]
         )
         opened = deployment()
-        opened.images = {"sdwebui": "registry/sdwebui@sha256:1", "queue-agent": "registry/queue-agent@sha256:2"}
+        opened.images = {name: Image(f"registry/{name}", DIGEST) for name in ("sdwebui", "queue-agent")}
         Snapshot().run(opened)
         Snapshot().run(opened)
         assert len(made) == 1

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "utils" / "bottlerocket-images-cache" / "snapshot.sh"
 IMAGES = ["111122223333.dkr.ecr.eu-west-1.example/sd-on-eks/sdwebui@sha256:" + "a" * 64, "public.example/agent:1.0"]
 SNAPSHOT = "snap-0123456789abcdef0"
-STEPS = 15
+STEPS = 16
 """Calls of a run with two images in which nothing has to be waited for twice."""
 
 # Each state is asked for twice before it is there; a stack that is deleted does not exist any more.
@@ -32,6 +32,8 @@ operation = ARGUMENTS[1]
 query = ARGUMENTS[ARGUMENTS.index("--query") + 1] if "--query" in ARGUMENTS else ""
 if operation == os.environ.get("STUCK") and "--owner-ids" not in ARGUMENTS:
     print("pending")
+elif operation == "describe-subnets":
+    print(os.environ.get("SUBNETS", "4"))
 elif operation == "create-stack":
     state("stack").touch()
 elif operation == "delete-stack":
@@ -239,20 +241,50 @@ def test_a_snapshot_whose_id_was_never_heard_is_deleted_too(cache):
 @pytest.mark.parametrize(
     ("options", "parameters"),
     [
-        ([], {"InstanceType": "m6i.large", "Encrypted": "false", "KmsKey": "", "Size": "80", "Role": "", "Subnet": ""}),
+        (
+            [],
+            {
+                "InstanceType": "m6i.large",
+                "Encrypted": "false",
+                "KmsKey": "",
+                "Size": "80",
+                "Role": "",
+                "Subnet": "",
+                "Network": "default",
+            },
+        ),
         (["-A", "arm64"], {"InstanceType": "m6g.large"}),
         (["--arch", "arm64", "-i", "m7g.xlarge"], {"InstanceType": "m7g.xlarge"}),
         (["-e"], {"Encrypted": "true", "KmsKey": ""}),
         (["-k", "alias/mine"], {"Encrypted": "true", "KmsKey": "alias/mine"}),
         (["-s", "200"], {"Size": "200"}),
         (["-R", "my-role"], {"Role": "my-role"}),
-        (["--subnet-id", "subnet-1"], {"Subnet": "subnet-1"}),
+        (["--subnet-id", "subnet-1"], {"Subnet": "subnet-1", "Network": "default"}),
         (["-a", "/my/ami"], {"Ami": "/my/ami"}),
     ],
 )
 def test_an_option_reaches_the_instance(cache, options, parameters):
     assert cache.run(*options, *IMAGES)[0] == 0
     assert {name: cache.parameter(name) for name in parameters} == parameters
+
+
+@pytest.mark.parametrize(("options", "network"), [([], "own"), (["--subnet-id", "subnet-1"], "default")])
+def test_without_a_default_subnet_the_instance_gets_a_network_of_its_own_unless_one_is_named(cache, options, network):
+    assert cache.run(*options, *IMAGES, SUBNETS="0")[0] == 0
+    assert cache.parameter("Network") == network
+
+
+def test_the_way_out_outlives_the_instance():
+    """Each part of the network is before the instance in the order of creation, hence after it in that of deletion."""
+    template = (SCRIPT.parent / "snapshot.yaml").read_text()
+    parts = re.findall(r"\n  (\w+):\n    Type: \S+\n    Condition: MakesNetwork", template)
+    reached = {"Instance"}
+    for _ in parts:
+        for name, body in re.findall(r"\n  (\w+):\n    Type: AWS::EC2((?:.|\n)*?)(?=\n\n)", template):
+            if name in reached:
+                reached |= {part for part in parts if re.search(rf"(!Ref|DependsOn:) {part}\b", body)}
+    assert len(parts) == 7
+    assert set(parts) <= reached
 
 
 @pytest.mark.parametrize(("arch", "word"), [("amd64", "x86_64"), ("arm64", "arm64")])

@@ -18,7 +18,8 @@ Makes an EBS snapshot that holds the images, from a temporary Bottlerocket insta
   -k, --kms-id KEY         with this key in place of the account's for EBS; implies -e
   -s, --snapshot-size GIB  size of the volume (default: 80)
   -R, --instance-role NAME existing role for the instance (default: one is made, and deleted)
-      --subnet-id ID       subnet of the instance, with a way to the internet (default: one of the default VPC)
+      --subnet-id ID       subnet of the instance, with a way to the internet (default: one of the default VPC;
+                           where there is none, a network is made, and deleted)
   -q, --quiet              print nothing but the snapshot's ID
 TEXT
 }
@@ -30,7 +31,7 @@ fail() {
     exit 1
 }
 
-region='' ami='' arch=amd64 instance_type='' encrypted=false kms_key='' size=80 role='' subnet='' quiet='' images=''
+region='' ami='' arch=amd64 instance_type='' encrypted=false kms_key='' size=80 role='' subnet='' quiet='' images='' network=''
 
 parse() {
     while (($#)); do
@@ -118,6 +119,16 @@ snapshot_state() {
     aws ec2 describe-snapshots --snapshot-ids "$snapshot" --query 'Snapshots[0].State' --output text
 }
 
+# Where EC2 has no default subnet, it launches nothing that names none.
+choose_network() {
+    network=default
+    [[ $subnet ]] && return
+    [[ $(aws ec2 describe-subnets --filters Name=default-for-az,Values=true Name=state,Values=available \
+        --query 'length(Subnets)' --output text) == 0 ]] || return 0
+    network=own
+    say "There is no default subnet here: the instance gets a network of its own"
+}
+
 launch() {
     say "[1/5] Launching a $instance_type"
     # Named before it is made: a signal that comes in between finds it.
@@ -128,7 +139,7 @@ launch() {
         "ParameterKey=Ami,ParameterValue=$ami" "ParameterKey=InstanceType,ParameterValue=$instance_type" \
         "ParameterKey=Size,ParameterValue=$size" "ParameterKey=Encrypted,ParameterValue=$encrypted" \
         "ParameterKey=KmsKey,ParameterValue=$kms_key" "ParameterKey=Role,ParameterValue=$role" \
-        "ParameterKey=Subnet,ParameterValue=$subnet" >/dev/null
+        "ParameterKey=Subnet,ParameterValue=$subnet" "ParameterKey=Network,ParameterValue=$network" >/dev/null
     wait_for CREATE_COMPLETE 900 stack_state || fail "the instance could not be launched; the events of stack $stack say why:
 $(aws cloudformation describe-stack-events --stack-name "$stack" --output text \
         --query "StackEvents[?ends_with(ResourceStatus, 'FAILED')].[LogicalResourceId, ResourceStatusReason]")"
@@ -223,6 +234,7 @@ command -v aws >/dev/null || fail "the AWS CLI is not there"
 trap clean_up EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
+choose_network
 launch
 for image in "${image_list[@]}"; do
     pull "$image"

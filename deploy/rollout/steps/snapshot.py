@@ -5,9 +5,10 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from contract.config import ModelsRuntime
 from contract.images import AGENT
 from contract.pod_images import pod_images
-from deploy.console import note
+from deploy.console import ask, note
 from deploy.errors import DeployError
 from deploy.processes import ROOT, output_of
 from deploy.rollout.asked_images import address
@@ -15,7 +16,7 @@ from deploy.rollout.deployment import Deployment
 from deploy.rollout.journal import SNAPSHOT
 
 _SCRIPT = ROOT / "utils" / "bottlerocket-images-cache" / "snapshot.sh"
-_REMEDY = "Its own words stand above; it has removed what it made. Run the same command again."
+_REMEDY = "Its own words stand above; it has removed what it made. Run this again, or name a snapshot with -s."
 _COMPLETED = "completed"
 _IMAGE_TAG = "image-"
 
@@ -29,7 +30,8 @@ class Snapshot:
         """Say whether one would be made."""
         if deployment.kept is not None or deployment.options.snapshot is not None:
             return f"check {', '.join(_named(deployment)) or 'none: config.yaml names no snapshot'}"
-        return "make one, unless there is one of the very same images"
+        where = "" if _has_default_subnet(deployment) else "; there is no default subnet: in a network of its own"
+        return f"make one, unless there is one of the very same images{where}"
 
     def run(self, deployment: Deployment) -> str:
         """Make one, unless one is named, or an earlier run has made one of the very same images."""
@@ -37,14 +39,10 @@ class Snapshot:
         if deployment.kept is not None or deployment.options.snapshot is not None:
             return self._check_named(ec2, deployment)
         images = [str(deployment.images[name]) for name in (deployment.options.runtime_type, AGENT)]
-        earlier = deployment.journal.recall(SNAPSHOT) or {}
-        if earlier.get("images") == images and _state(ec2, earlier["id"]) == _COMPLETED:
-            deployment.snapshot = earlier["id"]
+        if (earlier := _remembered(ec2, deployment, images)) is not None:
+            deployment.snapshot = earlier
             return f"{deployment.snapshot} holds these images already"
-        command = [str(_SCRIPT), "-r", deployment.account.region, "-q", ",".join(images)]
-        deployment.snapshot = output_of(command, environ=deployment.environ, remedy=_REMEDY)
-        _require(ec2, deployment.snapshot)
-        deployment.journal.remember(SNAPSHOT, {"id": deployment.snapshot, "images": images})
+        deployment.snapshot = _made(ec2, deployment, images)
         return f"{deployment.snapshot} made"
 
     @staticmethod
@@ -54,9 +52,9 @@ class Snapshot:
             _require(ec2, snapshot)
         for difference in _differences(ec2, deployment):
             note(difference)
+        _offer(ec2, deployment)
         if not snapshots:
-            note("config.yaml names no snapshot: a new node pulls its images first, which takes minutes.")
-            return "none"
+            return "none: new nodes pull their images first"
         deployment.snapshot = deployment.options.snapshot
         return f"{', '.join(snapshots)} is there"
 
@@ -80,6 +78,61 @@ def _differences(ec2: Any, deployment: Deployment) -> Iterator[str]:
         for asked in (address(deployment.account, image) for image in pod_images(runtime) if held):
             if asked not in held:
                 yield f"Snapshot {snapshot} does not hold {asked}: nodes of {runtime.name} pull it first."
+
+
+def _offer(ec2: Any, deployment: Deployment) -> None:
+    """Make a snapshot in the place of one that lacks images, if the operator likes; say how config.yaml names it."""
+    runtimes = [one for one in _with_nodes(deployment) if _lacks_images(ec2, deployment, one)]
+    images = sorted({address(deployment.account, image) for one in runtimes for image in pod_images(one)})
+    if not images:
+        return
+    names = ", ".join(one.name for one in runtimes)
+    line = "extraValues.karpenter.nodeTemplate.dataVolume.snapshotID"
+    if (made := _remembered(ec2, deployment, images)) is None:
+        if not ask(f"New nodes of {names} pull their images first. Make a snapshot of them now (about ten minutes)?"):
+            command = " ".join(map(str, _command(deployment, images)))
+            note(f"new nodes of {names} pull their images first. To spare them that: {command}, and its ID as {line}.")
+            return
+        made = _made(ec2, deployment, images)
+    note(f"{made} holds the images of {names}. Set it in config.yaml and deploy again: {line}: {made}")
+
+
+def _with_nodes(deployment: Deployment) -> list[ModelsRuntime]:
+    runtimes = deployment.kept.enabled_runtimes if deployment.kept is not None else []
+    return [one for one in runtimes if one.extra_values.karpenter.enabled and pod_images(one)]
+
+
+def _lacks_images(ec2: Any, deployment: Deployment, runtime: ModelsRuntime) -> bool:
+    snapshot = runtime.extra_values.karpenter.node_template.data_volume.snapshot_id
+    held = _held(ec2, snapshot) if snapshot is not None else set()
+    return bool(held) and not {address(deployment.account, image) for image in pod_images(runtime)} <= held
+
+
+def _remembered(ec2: Any, deployment: Deployment, images: list[str]) -> str | None:
+    """The snapshot of the very same images that an earlier run has made, if it is still there."""
+    earlier = deployment.journal.recall(SNAPSHOT) or {}
+    same = earlier.get("images") == images and _state(ec2, earlier["id"]) == _COMPLETED
+    return str(earlier["id"]) if same else None
+
+
+def _made(ec2: Any, deployment: Deployment, images: list[str]) -> str:
+    made = output_of(_command(deployment, images), environ=deployment.environ, remedy=_REMEDY)
+    _require(ec2, made)
+    deployment.journal.remember(SNAPSHOT, {"id": made, "images": images})
+    return made
+
+
+def _command(deployment: Deployment, images: list[str]) -> list[str]:
+    """How one is made, by the Bottlerocket that nodes run."""
+    config = deployment.config
+    release = config.enabled_runtimes[0].extra_values.karpenter.node_template.ami_version
+    ami = f"/aws/service/bottlerocket/aws-k8s-{config.cluster.version}/x86_64/{release}/image_id"
+    return [str(_SCRIPT), "-r", deployment.account.region, "-a", ami, "-q", ",".join(images)]
+
+
+def _has_default_subnet(deployment: Deployment) -> bool:
+    filters = [{"Name": "default-for-az", "Values": ["true"]}, {"Name": "state", "Values": ["available"]}]
+    return bool(deployment.account.client("ec2").describe_subnets(Filters=filters)["Subnets"])
 
 
 def _held(ec2: Any, snapshot: str) -> set[str]:
