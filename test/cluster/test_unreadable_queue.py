@@ -50,7 +50,7 @@ def test_a_first_installation_starts_no_pod_where_the_queue_cannot_be_read(imita
 def test_five_pods_stay_while_their_queue_cannot_be_read(imitated):
     settings = at("runtime.scaling", {"queueLength": 1, "maxReplicaCount": 5, "cooldownPeriod": 15})
     with Scene(imitated, "unreadable-busy", comfyui, settings) as scene:
-        scene.send(5, seconds=110)
+        scene.send(5, seconds=200)
         scene.wait(lambda: scene.ready() == 5, "five pods are ready", 240)
 
         def works():
@@ -58,5 +58,4 @@ def test_five_pods_stay_while_their_queue_cannot_be_read(imitated):
 
         scene.release.deploy(at("runtime.scaling.pollingInterval", 2))
         cannot_be_read(scene, imitated.control_plane, 60, works, "five pods are wanted and there")
-        scene.wait(lambda: scene.agents.done == 5, "all jobs are done", 300)
         assert scene.agents.taken_busy == 0
