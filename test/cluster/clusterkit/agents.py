@@ -57,6 +57,7 @@ class Agents(threading.Thread):
                 self._look_at_pods()
                 self._finish()
                 self._receive()
+                self._begin()
                 self._mark()
         except Exception as exc:
             self.fault = exc
@@ -109,6 +110,10 @@ class Agents(threading.Thread):
                 self._aws.delete(self._queue, agent.held.popleft())
                 agent.ends_at = None
                 self.done += 1
+
+    def _begin(self):
+        now = time.monotonic()
+        for agent in self._agents.values():
             if agent.ends_at is None and agent.held:
                 agent.ends_at = now + json.loads(agent.held[0]["Body"])["seconds"]
 
