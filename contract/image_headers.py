@@ -94,6 +94,8 @@ _JPEG_UNKNOWN = frozenset({0xC8, *range(0x02, 0xC0), *range(0xF0, 0xFE)})
 """Nobody writes them, and programs differ in how they go on after them."""
 _JPEG_SCAN, _JPEG_APP2 = 0xDA, 0xE2
 _JPEG_MAX_JUNK_BYTES = 65_536
+_JPEG_MAX_SEGMENTS = 2_000
+"""Before a picture; 64 MiB have half as many full ones. Decoders join those that are alike again and again."""
 _MPF = b"MPF\0"
 _MPF_PICTURES, _MPF_ENTRIES = 0xB001, 0xB002
 
@@ -117,7 +119,7 @@ def _jpeg(data: bytes) -> Extent:
 def _jpeg_head(data: bytes, start: int, steps: Iterator[int]) -> tuple[tuple[int, int], list[int]]:
     """The size of the picture that begins there, and where the further ones of its file begin."""
     size, others = (0, 0), []
-    at = start
+    at, segments = start, 0
     while True:
         _count(steps)
         at = data.find(b"\xff", at, at + _JPEG_MAX_JUNK_BYTES) + 1
@@ -132,6 +134,9 @@ def _jpeg_head(data: bytes, start: int, steps: Iterator[int]) -> tuple[tuple[int
         if marker in _JPEG_UNKNOWN:
             raise BrokenHeader("a marker is unknown")
         (length,) = struct.unpack_from(">H", data, at)
+        segments += 1
+        if segments > _JPEG_MAX_SEGMENTS:
+            raise BrokenHeader("it has too many parts")
         if marker in _JPEG_SIZES:
             height, width = struct.unpack_from(">HH", data, at + 3)
             size = max(size, (width, height), key=_pixels)

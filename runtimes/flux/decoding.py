@@ -22,6 +22,7 @@ _SIGNATURES = (
     ("avif", 4, b"ftypavif"),
     ("avif", 4, b"ftypavis"),
     ("avif", 4, b"ftypmif1"),
+    ("avif", 4, b"ftypmsf1"),
 )
 """What a format's files begin with, and after how many bytes."""
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
