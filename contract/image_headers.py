@@ -161,7 +161,10 @@ def _further_pictures(data: bytes, start: int, steps: Iterator[int]) -> list[int
             for entry in range(start + value + 16, start + value + number // 16 * 16, 16):
                 _count(steps)
                 offsets.append(start + struct.unpack_from(order + "I", data, entry + 8)[0])
-    return offsets + [len(data)] * (pictures - 1 - len(offsets))
+    for _ in range(pictures - 1 - len(offsets)):
+        _count(steps)
+        offsets.append(len(data))
+    return offsets
 
 
 def _directory(data: bytes, at: int, order: str, steps: Iterator[int]) -> Iterator[tuple[int, int, int, int]]:

@@ -15,7 +15,8 @@ AgentError
 │   │   ├── ModelServerAway
 │   │   └── ModelServerLoading
 │   ├── PlatformFault
-│   │   └── ContentMissing
+│   │   ├── ContentMissing
+│   │   └── LookUpFault
 │   ├── InternalFault
 │   └── AttemptsExhausted
 ├── LeaseLost            another agent may have the job: dropped without a word
@@ -128,6 +129,12 @@ class ContentMissing(PlatformFault):
     """The task's content is not in the output bucket."""
 
     counts = True
+
+
+class LookUpFault(PlatformFault):
+    """The name server does not answer for the host of a link."""
+
+    counts = True  # the caller may have chosen a host whose own name servers never answer
 
 
 class InternalFault(PassingFault):

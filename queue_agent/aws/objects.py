@@ -17,6 +17,13 @@ PART_BYTES = 8 * 1024 * 1024
 
 _MISSING = frozenset({"NoSuchKey", "404", "NotFound", "NoSuchBucket"})
 _DENIED = frozenset({"AccessDenied", "403", "Forbidden", "AllAccessDisabled"})
+_REFUSALS = range(400, 500)
+_PASSING_REFUSALS = frozenset(
+    {"RequestTimeout", "RequestTimeTooSkewed", "ExpiredToken", "InvalidToken", "TokenRefreshRequired"}
+    | {"InvalidAccessKeyId", "SignatureDoesNotMatch", "TooManyRequests", "KMS.ThrottlingException"}
+    | {"Throttling", "ThrottlingException", "OperationAborted"}
+)
+"""These speak of the agent's keys, clock or pace; all other refusals speak of the object or its name."""
 
 
 class S3Objects:
@@ -75,7 +82,7 @@ class S3Objects:
             tenant: Whose it must be; None reads whatever is there.
 
         Raises:
-            InputFault: It is larger than ``max_bytes``, not the tenant's, or may not be read.
+            InputFault: It is larger than ``max_bytes``, not the tenant's, may not be read, or S3 has no such name.
             PlatformFault: S3 does not answer.
         """
         metadata = _metadata(tenant)
@@ -93,6 +100,8 @@ class S3Objects:
                 return None
             if error_code(exc) in _DENIED:
                 raise InputFault(f"may not be read from bucket {bucket}") from exc
+            if _is_about_the_object(exc):
+                raise InputFault(f"cannot be read from bucket {bucket} (S3 says {error_code(exc)})") from exc
             raise
         async with response["Body"] as body:
             if not metadata.items() <= response["Metadata"].items():
@@ -112,6 +121,12 @@ class S3Objects:
         if scheme == "https" and "." not in bucket:
             return f"https://{bucket}.{host}/{path}"
         return f"{scheme}://{host}/{bucket}/{path}"
+
+
+def _is_about_the_object(error: ClientError) -> bool:
+    """Whether S3 would say the same again, as of a key that is too long or an object that is archived."""
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    return status in _REFUSALS and error_code(error) not in _PASSING_REFUSALS
 
 
 def _metadata(tenant: str | None) -> dict[str, str]:

@@ -6,7 +6,7 @@ from concurrent.futures import Executor
 from functools import partial
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
-from queue_agent.errors import AgentError, InputFault, PlatformFault
+from queue_agent.errors import AgentError, InputFault, LookUpFault
 
 _LOOK_UP_S = 5.0
 _MAX_HOST_CHARS = 253
@@ -85,7 +85,7 @@ async def resolve(host: str, port: int, executor: Executor, *, allow_loopback: b
         PassingTrouble: The name server does not answer.
     """
     look_up = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
-    busy = PassingTrouble(PlatformFault(f"The name server did not answer for host {_short(host)}."))
+    busy = PassingTrouble(LookUpFault(f"The name server did not answer for host {_short(host)}."))
     try:
         async with asyncio.timeout(_LOOK_UP_S):
             found = await asyncio.get_running_loop().run_in_executor(executor, look_up)

@@ -2,7 +2,7 @@
 
 import binascii
 import re
-from urllib.parse import unquote, unquote_to_bytes
+from urllib.parse import unquote_to_bytes
 
 import pybase64
 
@@ -16,6 +16,7 @@ from queue_agent.ports import Input
 MIN_CHARACTERS = 32
 """In fewer no picture is written."""
 
+_PIECE_CHARS = 65_536
 _FOREIGN_LINK = re.compile(r"\s*([a-z][a-z0-9+.-]+):(?://|\\\\|/)", re.IGNORECASE)
 _FETCHABLE = frozenset({"http", "https", "s3", "ftp", "ftps", "file"})
 _BASE64_MARK = re.compile(r";\s*base64\s*,", re.IGNORECASE)
@@ -65,10 +66,22 @@ def _data_url_bytes(url: str) -> bytes:
     """The file in a data URL; one without the word base64 that holds no media is taken for base64 all the same."""
     if mark := _BASE64_MARK.search(url):
         payload = url[mark.end() :]
-        return _base64_bytes(unquote(payload) if "%" in payload else payload)
+        return _base64_bytes(_unescaped(payload).decode("utf-8", "replace") if "%" in payload else payload)
     _, _, payload = url.partition(",")
-    data = unquote_to_bytes(payload)
+    data = _unescaped(payload)
     return data if identify(data).is_media else _base64_bytes(payload)
+
+
+def _unescaped(text: str) -> bytes:
+    """Replace ``%41`` and the like, piece by piece: as a whole it would take 70 times the text's own memory."""
+    data, at = bytearray(), 0
+    while at < len(text):
+        end = at + _PIECE_CHARS
+        if end < len(text) and (escape := text.rfind("%", end - 2, end)) >= 0:
+            end = escape  # none is divided
+        data += unquote_to_bytes(text[at:end])
+        at = end
+    return bytes(data)
 
 
 def _base64_bytes(text: str) -> bytes:

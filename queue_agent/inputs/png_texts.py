@@ -45,11 +45,14 @@ def _kept(data: bytes) -> bytes | None:
 
 
 def _unpacked_bytes(packed: bytes) -> int:
-    """How many bytes it unpacks to, counted to one more than may be."""
+    """How many bytes it unpacks to, counted to one more than may be; for what is broken, the most that may be.
+
+    So much may have been unpacked before the break was found, and what that costs must count.
+    """
     try:
         return len(zlib.decompressobj().decompress(packed, _MAX_TEXT_BYTES + 1))
     except zlib.error:
-        return 0
+        return _MAX_TEXT_BYTES
 
 
 def _after_method(content: bytes) -> bytes:

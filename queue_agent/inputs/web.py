@@ -69,7 +69,7 @@ class Web:
 
         Raises:
             InputFault: It cannot be had: bad link, private address, error status, compressed.
-            PlatformFault: The name server does not answer.
+            LookUpFault: The name server does not answer.
         """
         for pause_s in PAUSES_S:
             try:

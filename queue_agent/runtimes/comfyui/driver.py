@@ -7,7 +7,7 @@ import logging
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from functools import partial
+from functools import cache, partial
 from http import HTTPStatus
 from typing import Any, Self
 from urllib.parse import quote
@@ -115,7 +115,7 @@ class ComfyUI:
                 raise
             watch.end()
             check_ending(entry)
-            return self._collect(entry, watch)
+            return await asyncio.to_thread(self._collect, entry, watch)
 
     async def vital_sign(self) -> object:
         """What the websocket has told so far, and which jobs run."""
@@ -224,11 +224,12 @@ class ComfyUI:
 
     def _collect(self, entry: dict[str, Any], watch: PromptWatch) -> Result:
         workflow = watch.workflow
+        seed_of = cache(workflow.seed_of)  # a node may save thousands of files, below thousands of others
         outputs = [
-            Output(partial(self._read, file), workflow.seed_of(file.node_id), file.parameters["filename"])
+            Output(partial(self._read, file), seed_of(file.node_id), file.parameters["filename"])
             for file in saved_files(entry, workflow)
         ]
-        outputs += [Output(picture, workflow.seed_of(node_id)) for node_id, picture in watch.pictures]
+        outputs += [Output(picture, seed_of(node_id)) for node_id, picture in watch.pictures]
         if watch.lacks_pictures:
             raise NoOutput("The workflow sends more than 512 MiB of pictures by websocket; let it save them instead.")
         if workflow.sends_pictures_by_websocket and not watch.pictures and not watch.blocked:

@@ -25,6 +25,8 @@ _RECONNECT_S = 0.5
 _MAX_FRAME_BYTES = 128 * 1024 * 1024
 _MAX_KEPT_BYTES = 512 * 1024 * 1024
 _MAX_EVENT_CHARS = 4 * 1024 * 1024
+_MAX_METADATA_BYTES = 64 * 1024
+_MOST_BLOCKED = 20
 _PREVIEW_IMAGE = 1
 _PREVIEW_IMAGE_WITH_METADATA = 4
 _SIGNS_OF_LIFE = ("execution_start", "executing", "progress")
@@ -43,7 +45,7 @@ class PromptWatch:
         ended: Set when the server says that the job is over.
         recorded: Set when the server says, thereafter, that the job is in its history.
         fraction: How far its present node is, where that node tells.
-        blocked: Why nodes were passed over, in their words.
+        blocked: Why nodes were passed over, the first 20 of them, in their words.
         pictures: Pictures that came through the socket, with the node that sent each.
     """
 
@@ -162,25 +164,21 @@ class EventStream:
         if _PROGRESS_OF_ALL in text[:_KIND_CHARS]:
             self.told += 1
             return
-        if len(text) > _MAX_EVENT_CHARS:
+        kind, data = _read_event(text)
+        prompt_id, node_id = data.get("prompt_id"), data.get("node")
+        if not all(one is None or isinstance(one, str) for one in (kind, prompt_id, node_id)):
             return
-        try:
-            event = json.loads(text)
-        except (ValueError, RecursionError):
-            return
-        if not isinstance(event, dict) or not isinstance(data := event.get("data"), dict):
-            return
-        kind, prompt_id, node_id = event.get("type"), data.get("prompt_id"), data.get("node")
         if kind == "executing":
             # After a reconnect in mid-run the server names the node but not the job: it is the one known before.
             self._running = (prompt_id or self._running[0], node_id)
-        watch = self._watches.get(str(prompt_id))
+        watch = self._watches.get(prompt_id or "")
         if watch is None:
             return
         self.told += 1
         if kind == "execution_error" and data.get("exception_type") == _BLOCKED:
             watch.begin()
-            watch.blocked.append(shorten(str(data.get("exception_message"))))
+            if len(watch.blocked) < _MOST_BLOCKED:
+                watch.blocked.append(shorten(str(data.get("exception_message"))))
         elif kind == "executing" and node_id is None:
             watch.end()
             watch.recorded.set()
@@ -197,7 +195,7 @@ class EventStream:
             kind, length_or_format = struct.unpack_from(">II", frame)
             if kind == _PREVIEW_IMAGE:
                 (prompt_id, node_id), picture = self._running, frame[8:]
-            elif kind == _PREVIEW_IMAGE_WITH_METADATA:
+            elif kind == _PREVIEW_IMAGE_WITH_METADATA and length_or_format <= _MAX_METADATA_BYTES:
                 metadata: Any = strict_json.loads(frame[8 : 8 + length_or_format])
                 prompt_id, node_id = str(metadata.get("prompt_id")), str(metadata.get("node_id"))
                 picture = frame[8 + length_or_format :]
@@ -208,6 +206,17 @@ class EventStream:
         watch = self._watches.get(prompt_id or "")
         if watch is not None and node_id is not None and watch.workflow.class_of(node_id) == WEBSOCKET_CLASS:
             watch.keep(node_id, picture)
+
+
+def _read_event(text: str) -> tuple[Any, dict[str, Any]]:
+    """An event's kind and data, empty where they make no sense."""
+    try:
+        event = json.loads(text) if len(text) <= _MAX_EVENT_CHARS else {}
+    except (ValueError, RecursionError):
+        event = {}
+    if not isinstance(event, dict) or not isinstance(data := event.get("data"), dict):
+        return None, {}
+    return event.get("type"), data
 
 
 def _fraction(value: Any, most: Any) -> float | None:

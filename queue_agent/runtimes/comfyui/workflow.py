@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from contract.task import Task
-from queue_agent.errors import InvalidTask
+from queue_agent.errors import InputFault, InvalidTask
 from queue_agent.inputs.inline import is_reference
-from queue_agent.inputs.links import InputSite
+from queue_agent.inputs.links import MAX_INPUTS, InputSite
 from queue_agent.ports import Input, units_of
 from queue_agent.runtimes.wording import MAX_NAME_CHARS, shorten, shorten_name
 
@@ -124,17 +124,16 @@ def cycle_in(graph: Mapping[str, Any]) -> list[str]:
     }
     done: set[str] = set()
     for start in graph:
-        way, open_sources = [start], [iter(sources[start])]
+        way = {start: iter(sources[start])}
         while way:
-            source = next(open_sources[-1], None)
+            source = next(way[next(reversed(way))], None)
             if source is None:
-                done.add(way.pop())
-                open_sources.pop()
+                done.add(way.popitem()[0])
             elif source in way:
-                return [*way[way.index(source) :], source][::-1]
+                nodes = list(way)
+                return [*nodes[nodes.index(source) :], source][::-1]
             elif source not in done:
-                way.append(source)
-                open_sources.append(iter(sources[source]))
+                way[source] = iter(sources[source])
     return []
 
 
@@ -189,11 +188,20 @@ def _targets(beside: Mapping[str, Any], graph: Mapping[str, Any]) -> list[str] |
 
 
 def inputs_in(workflow: Workflow) -> dict[str, list[tuple[str, str, str]]]:
-    """All texts that may stand for a file, as (node id, input name, text) by the class of their node."""
+    """All texts that may stand for a file, as (node id, input name, text) by the class of their node.
+
+    Raises:
+        InputFault: There are more than MAX_INPUTS; the server is asked for each of their classes.
+    """
     found: dict[str, list[tuple[str, str, str]]] = {}
+    count = 0
     for node_id, node in workflow.graph.items():
         for name, value in node["inputs"].items():
             if isinstance(value, str) and (is_reference(value) or _LONG_BASE64.match(value)):
+                count += 1
+                if count > MAX_INPUTS:
+                    field = _field(workflow, node_id, name)
+                    raise InputFault(f"{field}: a task may have at most {MAX_INPUTS} inputs")
                 found.setdefault(node["class_type"], []).append((node_id, name, value))
     return found
 
@@ -216,8 +224,12 @@ def file_sites(
     for node_id, name, text in texts:
         kinds = _file_kinds(inputs.get(name))
         if kinds is not None:
-            field = f"{workflow.class_of(node_id)} (node {shorten_name(node_id)}), {shorten_name(name)}"
+            field = _field(workflow, node_id, name)
             yield InputSite(workflow.graph[node_id]["inputs"], name, Input(text, field, kinds))
+
+
+def _field(workflow: Workflow, node_id: str, name: str) -> str:
+    return f"{workflow.class_of(node_id)} (node {shorten_name(node_id)}), {shorten_name(name)}"
 
 
 def _mapping(value: Any) -> dict[str, Any]:

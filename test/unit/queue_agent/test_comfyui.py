@@ -6,7 +6,7 @@ import pytest
 import websockets.asyncio.server
 from yarl import URL
 
-from queue_agent.errors import ExecutionFailed, InvalidTask, ModelServerFault, NoOutput, Rejected
+from queue_agent.errors import ExecutionFailed, InputFault, InvalidTask, ModelServerFault, NoOutput, Rejected
 from queue_agent.ports import MAX_UNITS, RunSignals, Work
 from queue_agent.runtimes.client import ModelServerClient
 from queue_agent.runtimes.comfyui.driver import ComfyUI
@@ -236,6 +236,44 @@ def test_a_node_that_feeds_itself_is_a_circle_and_a_long_chain_is_none():
     assert cycle_in({"1": {"inputs": {"x": ["1", 0]}}}) == ["1", "1"]
     chain = {str(number): {"inputs": {"x": [str(number + 1), 0]}} for number in range(3000)}
     assert cycle_in(chain) == []
+
+
+class Id(str):
+    """A node's id that counts how often two of them are compared."""
+
+    compared = 0
+    __hash__ = str.__hash__
+
+    def __eq__(self, other):
+        Id.compared += 1
+        return str.__eq__(self, other)
+
+
+def test_a_long_chain_is_walked_once(monkeypatch):
+    monkeypatch.setattr(Id, "compared", 0)
+    chain = {Id(number): {"inputs": {"x": [Id(number + 1), 0]}} for number in range(3000)}
+    assert cycle_in(chain) == []
+    assert Id.compared < 30 * len(chain)
+
+
+async def test_the_seed_of_thousands_of_files_of_one_node_is_looked_for_once(monkeypatch):
+    looked = []
+    monkeypatch.setattr(Workflow, "seed_of", lambda _, node_id: looked.append(node_id) or 7)
+    files = [{"filename": f"{number}.png", "subfolder": "", "type": "output"} for number in range(4096)]
+    driver = ComfyUI(Server())
+    with driver._events.watch("mine", Workflow({"9": GRAPH["9"]}), SIGNALS) as watch:
+        result = driver._collect(entry(outputs={"9": {"images": files}}), watch)
+    assert {output.seed for output in result.outputs} == {7}
+    assert looked == ["9"]
+
+
+def test_a_workflow_with_too_many_texts_that_may_be_files_is_refused_before_the_server_is_asked_for_their_classes():
+    def nodes(count):
+        return {str(n): {"class_type": f"A{n}", "inputs": {"image": "http://x/a.png"}} for n in range(count)}
+
+    assert len(inputs_in(Workflow(nodes(1000)))) == 1000
+    with pytest.raises(InputFault, match=r"A1000 \(node 1000\), image: a task may have at most 1000 inputs"):
+        inputs_in(Workflow(nodes(1001)))
 
 
 JSON_ERROR = {"error": {"type": "x", "message": "out of order"}, "node_errors": {}}
@@ -502,12 +540,27 @@ def test_the_servers_progress_of_all_nodes_is_a_sign_of_life_and_nothing_else(st
         '{"data": 1}',
         '{"type": "executing", "data": {}}',
         '{"type": [], "data": {}}',
+        '{"type": ["executing"], "data": {"prompt_id": "mine", "node": null}}',
+        '{"type": {}, "data": {"prompt_id": "mine"}}',
+        '{"type": "executing", "data": {"prompt_id": ["mine"], "node": null}}',
+        '{"type": "executing", "data": {"prompt_id": "mine", "node": ["10"]}}',
+        '{"type": "executing", "data": {"prompt_id": {"a": 1}, "node": {"a": 1}}}',
     ],
 )
 def test_noise_on_the_websocket_is_ignored(stream, noise):
     with stream.watch("mine", Workflow(graph()), SIGNALS) as watch:
         stream._on_event(noise)
-        assert not watch.ended.is_set()
+        stream._on_binary(struct.pack(">II", 1, 2) + b"picture")
+        assert stream.fraction is None
+        assert (watch.ended.is_set(), watch.pictures) == (False, [])
+
+
+def test_of_many_nodes_that_are_passed_over_some_are_named(stream):
+    with stream.watch("mine", Workflow(graph()), SIGNALS) as watch:
+        words = {"exception_type": "ExecutionBlocked", "exception_message": "no face found"}
+        for _ in range(1000):
+            stream._on_event(event("execution_error", prompt_id="mine", **words))
+        assert 0 < len(watch.blocked) < 100
 
 
 @pytest.mark.parametrize(
@@ -519,6 +572,7 @@ def test_noise_on_the_websocket_is_ignored(stream, noise):
         struct.pack(">II", 4, 10) + b"[]",
         struct.pack(">II", 3, 0),
         struct.pack(">II", 4, 2) + b"[]",
+        struct.pack(">II", 4, 2_000_000) + b'{"node_id":"10","prompt_id":"mine"}'.ljust(2_000_000) + b"picture",
     ],
 )
 def test_broken_frames_are_ignored(stream, frame):

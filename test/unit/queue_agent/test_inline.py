@@ -1,5 +1,6 @@
 import base64
 import io
+import tracemalloc
 
 import pytest
 from agentkit import base64_picture
@@ -97,3 +98,24 @@ def test_every_kind_of_picture_that_the_platform_takes_may_stand_in_a_task(kind)
     stream = io.BytesIO()
     Image.new("RGB", (40, 30), "teal").save(stream, kind)
     assert taken(base64.b64encode(stream.getvalue()).decode()).data == stream.getvalue()
+
+
+@pytest.mark.parametrize("shift", range(4))
+def test_an_escape_is_read_wherever_a_long_text_is_divided(shift, monkeypatch):
+    monkeypatch.setattr("queue_agent.inputs.inline._PIECE_CHARS", 16)
+    escaped = "".join(f"%{byte:02x}" for byte in BYTES)
+    assert taken("data:image/png," + escaped).data == BYTES
+    spaced = "!" * shift + "".join(f"%{ord(letter):02X}" for letter in SMALL)
+    assert taken("data:image/png;base64," + spaced).data == BYTES
+    assert taken("data:;base64," + "%" * (16 + shift) + SMALL).data == BYTES
+
+
+def test_a_text_of_escapes_takes_a_few_times_its_own_memory():
+    text = "data:image/png;base64," + "%41" * 500_000
+    tracemalloc.start()
+    try:
+        with pytest.raises(InputFault, match="holds no image"):
+            taken(text)
+        assert tracemalloc.get_traced_memory()[1] < 8 * len(text)
+    finally:
+        tracemalloc.stop()

@@ -223,6 +223,17 @@ def mpf(pictures, offsets):
     return b"\xff\xe2" + struct.pack(">H", len(payload) + 2) + payload
 
 
+def test_segments_that_each_claim_thousands_of_pictures_are_not_believed_one_after_another():
+    image = identify(JPEG_HEAD + mpf(0xFFFF, []) * 3000 + frame_header(8, 6) + SCAN)
+    tracemalloc.start()
+    try:
+        with pytest.raises(InputFault, match="too many parts"):
+            check_pixels(image)
+        assert tracemalloc.get_traced_memory()[1] < 16 * MIB
+    finally:
+        tracemalloc.stop()
+
+
 HIDDEN = {
     "a size after the first one": ("png", BOMBS["png"][:8] + encoded("PNG")[8:33] + BOMBS["png"][8:]),
     "a second size of a jpg": ("jpg", encoded("JPEG")[:2] + frame_header(8, 6) + BOMBS["jpg"][2:]),

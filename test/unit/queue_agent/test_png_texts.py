@@ -2,6 +2,7 @@ import io
 import os
 import struct
 import zlib
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image
@@ -66,6 +67,30 @@ def test_texts_that_are_large_together_are_left_out_from_where_they_are():
     left = readable(identify(data)).data
     assert left.count(b"zTXt") == 33
     Image.open(io.BytesIO(left)).load()
+
+
+def broken_ztxt(size_bytes):
+    packing = zlib.compressobj()
+    return chunk(b"zTXt", b"a\0\0" + packing.compress(bytes(size_bytes)) + packing.flush(zlib.Z_FULL_FLUSH) + b"\xff")
+
+
+def test_texts_that_break_after_much_was_unpacked_count_as_what_they_cost(monkeypatch):
+    unpacked = []
+
+    class Decompress:
+        def __init__(self):
+            self._real = zlib.decompressobj()
+
+        def decompress(self, packed, most):
+            unpacked.append(len(packed))
+            return self._real.decompress(packed, most)
+
+    data = picture(*[broken_ztxt(MIB - 1000)] * 200, ztxt(10))
+    monkeypatch.setattr(
+        "queue_agent.inputs.png_texts.zlib", SimpleNamespace(decompressobj=Decompress, error=zlib.error)
+    )
+    left = readable(identify(data)).data
+    assert len(unpacked) == left.count(b"zTXt") == 33
 
 
 def test_a_picture_of_another_type_is_not_looked_at():

@@ -126,6 +126,44 @@ async def test_what_cannot_be_had_is_told_as_the_library_tells_it(service, aws, 
             await get(aws)
 
 
+def refusal(status, code):
+    return status, f"<Error><Code>{code}</Code></Error>".encode()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        refusal(400, "KeyTooLongError"),
+        refusal(400, "InvalidURI"),
+        refusal(400, "InvalidRequest"),
+        refusal(400, "KMS.DisabledException"),
+        refusal(403, "InvalidObjectState"),
+        refusal(405, "MethodNotAllowed"),
+    ],
+)
+async def test_an_object_that_s3_will_never_give_is_a_fault_of_the_input(service, aws, answer):
+    service.answers = [answer]
+    with pytest.raises(InputFault, match=r"cannot be read from bucket b \(S3 says"):
+        await get(aws)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        refusal(400, "ExpiredToken"),
+        refusal(400, "RequestTimeout"),
+        refusal(403, "RequestTimeTooSkewed"),
+        refusal(400, "KMS.ThrottlingException"),
+        refusal(429, "TooManyRequests"),
+        refusal(500, "InternalError"),
+    ],
+)
+async def test_an_object_that_s3_may_give_later_is_no_fault_of_the_input(service, aws, answer):
+    service.answers = [answer]
+    with pytest.raises(PlatformFault, match="s3:GetObject failed"):
+        await get(aws)
+
+
 @pytest.mark.parametrize("bucket", ["bucket", "dotted.bucket"])
 @pytest.mark.parametrize("region", ["us-east-1", "eu-central-1", "cn-north-1"])
 async def test_objects_are_asked_for_where_the_library_asks_for_them(monkeypatch, region, bucket):
