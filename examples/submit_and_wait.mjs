@@ -28,11 +28,22 @@ function platform(environment) {
   return { endpoint: stack.FrontApiEndpoint, topicArn: stack.sdNotificationOutputArn, apiKey: stack.ApiKey, local: true };
 }
 
+async function load(name) {
+  try {
+    return await import(name);
+  } catch (error) {
+    if (error.code !== "ERR_MODULE_NOT_FOUND") throw error;
+    const packages = ["sns", "sqs", "s3"].map((service) => `@aws-sdk/client-${service}`).join(" ");
+    console.error(`${name} is missing. Install AWS's packages: npm install --no-save ${packages}`);
+    process.exit(1);
+  }
+}
+
 const { endpoint, topicArn, apiKey, local } = platform(process.env);
-const { SNSClient, SubscribeCommand, UnsubscribeCommand } = await import("@aws-sdk/client-sns");
+const { SNSClient, SubscribeCommand, UnsubscribeCommand } = await load("@aws-sdk/client-sns");
 const { SQSClient, CreateQueueCommand, DeleteQueueCommand, ReceiveMessageCommand } =
-  await import("@aws-sdk/client-sqs");
-const { S3Client, GetObjectCommand } = await import("@aws-sdk/client-s3");
+  await load("@aws-sdk/client-sqs");
+const { S3Client, GetObjectCommand } = await load("@aws-sdk/client-s3");
 const sns = new SNSClient({});
 const sqs = new SQSClient({});
 const s3 = new S3Client({ forcePathStyle: local });

@@ -12,7 +12,8 @@ from contract.catalog import DeployedRuntime, RuntimeCatalog
 from contract.jobs_schema import DEFINITION
 from contract.queues import DEAD, RETURNED, TASKS, QueueSettings
 from contract.routing import subscription_filter
-from deploy.verify.samples import INPUT_KEY, INPUT_PICTURE
+from deploy.verify.samples import upload_input
+from local.proxy_event import API_KEY_ID
 from local.sandbox import ACCOUNT, REGION
 
 OUTPUT_BUCKET = "sd-on-eks-output"
@@ -72,7 +73,7 @@ def provision(endpoint: str, catalog: RuntimeCatalog, *, input_buckets: Iterable
             sns.create_topic(Name=topic.rpartition(":")[2])
         list(buckets)
         table.result()
-        s3.put_object(Bucket=OUTPUT_BUCKET, Key=INPUT_KEY, Body=INPUT_PICTURE.read_bytes(), ContentType="image/png")
+        upload_input(s3, OUTPUT_BUCKET, API_KEY_ID)
         s3.put_bucket_policy(Bucket=OUTPUT_BUCKET, Policy=json.dumps(_OPEN_TO_READERS))
         for runtime, queue_arn in zip(catalog, queues, strict=True):
             _subscribe(sns, runtime, catalog, queue_arn)

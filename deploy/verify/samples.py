@@ -9,6 +9,7 @@ from typing import Any
 
 from contract.catalog import DeployedRuntime, RuntimeCatalog
 from contract.checkpoints import CHECKPOINT_SUFFIXES
+from contract.objects import TENANT_METADATA, tenant_label
 from deploy.verify.errors import VerifyError
 
 SAMPLES_DIRECTORY = Path(__file__).resolve().parents[2] / "test"
@@ -163,6 +164,13 @@ def make_request(sample: Sample, links: InputLinks) -> Request:
         metadata["runtime"] = sample.runtime
     metadata[id_key] += f"-{secrets.token_hex(4)}"
     return Request(sample=sample, task_id=metadata[id_key], task_type=metadata[type_key], body=body)
+
+
+def upload_input(s3: Any, bucket: str, api_key_id: str | None) -> None:
+    """Upload the input picture as a result of an API key's: its tasks may read no other object of the output bucket."""
+    metadata = {} if api_key_id is None else {TENANT_METADATA: tenant_label(api_key_id)}
+    picture = INPUT_PICTURE.read_bytes()
+    s3.put_object(Bucket=bucket, Key=INPUT_KEY, Body=picture, ContentType="image/png", Metadata=metadata)
 
 
 def _filled(value: Any, links: InputLinks, checkpoint: str | None) -> Any:

@@ -12,11 +12,11 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from contract.notice import Notice
-from contract.objects import TENANT_METADATA, s3_url, tenant_label
+from contract.objects import s3_url
 from deploy.verify.errors import VerifyError
 from deploy.verify.notices import NoticeQueue
 from deploy.verify.pictures import Picture, PictureError, fetch_picture
-from deploy.verify.samples import INPUT_KEY, INPUT_PICTURE, InputLinks, Request, Sample, make_request
+from deploy.verify.samples import INPUT_KEY, InputLinks, Request, Sample, make_request, upload_input
 from deploy.verify.target import Target
 
 _LINK_LIFETIME_S = 3600
@@ -93,10 +93,8 @@ def verify(
 
 
 def _upload_input(s3: Any, target: Target) -> InputLinks:
-    """Lay the input into the output bucket as a result of the key's own: agents read no other object there."""
-    owner = {} if target.api_key_id is None else {TENANT_METADATA: tenant_label(target.api_key_id)}
+    upload_input(s3, target.bucket, target.api_key_id)
     address = {"Bucket": target.bucket, "Key": INPUT_KEY}
-    s3.put_object(**address, Body=INPUT_PICTURE.read_bytes(), ContentType="image/png", Metadata=owner)
     http = s3.generate_presigned_url("get_object", Params=address, ExpiresIn=_LINK_LIFETIME_S)
     return InputLinks(s3=s3_url(target.bucket, INPUT_KEY), http=http)
 

@@ -6,6 +6,8 @@ import pytest
 
 from contract.catalog import DeployedRuntime, RuntimeCatalog
 from contract.config import parse_config
+from contract.objects import TENANT_METADATA, tenant_label
+from deploy.verify.samples import INPUT_KEY
 from local.aws import (
     JOBS_TABLE,
     NOTICE_TOPIC_ARN,
@@ -16,6 +18,7 @@ from local.aws import (
     queue_url,
     returned_queue_name,
 )
+from local.proxy_event import API_KEY_ID
 from local.sandbox import REGION
 
 STATIC = DeployedRuntime(name="static", type="sdwebui", model_filename="base.safetensors")
@@ -148,6 +151,12 @@ def test_both_topics_and_all_buckets_are_there(aws: Aws) -> None:
     assert {TASK_TOPIC_ARN, NOTICE_TOPIC_ARN} <= topics
     buckets = {bucket["Name"] for bucket in aws.client("s3").list_buckets()["Buckets"]}
     assert {OUTPUT_BUCKET, "pictures-of-others"} <= buckets
+
+
+def test_the_samples_input_is_there_and_belongs_to_the_one_api_key(aws: Aws) -> None:
+    aws.deploy(STATIC)
+    there = aws.client("s3").head_object(Bucket=OUTPUT_BUCKET, Key=INPUT_KEY)
+    assert there["Metadata"] == {TENANT_METADATA: tenant_label(API_KEY_ID)}
 
 
 def test_the_sample_configuration_can_be_deployed(aws: Aws) -> None:

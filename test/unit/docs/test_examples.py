@@ -175,6 +175,18 @@ def test_without_a_platform_each_program_says_how_to_start_one(tmp_path, program
     assert ended.stderr == f"No platform runs here ({file} is not there). Start one: make up\n"
 
 
+def test_the_node_program_says_how_to_install_the_packages_that_are_missing(tmp_path):
+    program, file = tmp_path / "submit_and_wait.mjs", tmp_path / "stack.json"
+    program.write_bytes((EXAMPLES / program.name).read_bytes())  # where no package is found
+    file.write_text('{"Environment": {}}', encoding="utf-8")
+    environment = {name: os.environ[name] for name in ("PATH", "HOME")} | {"STACK_FILE": str(file)}
+    ended = subprocess.run(["node", str(program)], env=environment, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(
+        "@aws-sdk/client-sns is missing. Install AWS's packages: npm install --no-save @aws-"
+    )
+
+
 def test_a_deployed_stack_of_which_something_is_missing_is_not_taken_for_the_local_one(tmp_path):
     command = [sys.executable, str(EXAMPLES / "submit_and_wait.py"), "--endpoint=https://e", "A dog"]
     ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
