@@ -17,6 +17,7 @@ from queue_agent.runtimes.flux.answer import Health, Report, Served, read_health
 from queue_agent.runtimes.flux.events import events_in
 from queue_agent.runtimes.flux.request import PreparedRequest, draft_of
 from queue_agent.runtimes.flux.watch import JobWatch
+from queue_agent.runtimes.wording import shorten
 from queue_agent.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -24,7 +25,10 @@ logger = logging.getLogger(__name__)
 _JSON = {"Content-Type": "application/json"}
 _SILENCE_S = 30.0
 """After so long without a sign the server is asked how the job is; it gives one every 15 s at least."""
+_UNPACKING_S = 60.0
+"""A server takes a job when its images are unpacked, two jobs' at a time."""
 _RECONNECT_S = 0.2
+_MAX_WARNINGS = 20
 _A_PICTURE = "picture.png"
 """Outputs have no names; under a picture's, bytes that are none are the server's fault."""
 _TAKEN = frozenset({HTTPStatus.OK, HTTPStatus.ACCEPTED})
@@ -140,7 +144,8 @@ class Flux:
         return None
 
     async def _submit(self, prepared: PreparedRequest, server_job: str) -> None:
-        answer = await self._client.send("POST", "jobs", data=prepared.under(server_job), headers=_JSON)
+        body = prepared.under(server_job)
+        answer = await self._client.send("POST", "jobs", data=body, headers=_JSON, timeout_s=_UNPACKING_S)
         if answer.status not in _TAKEN:
             raise refusal(answer)
 
@@ -187,7 +192,7 @@ class Flux:
         answer: dict[str, Any] = {
             "seeds": [picture.seed for picture in report.pictures],
             "timings_s": report.timings_s,
-            "warnings": list(report.warnings),
+            "warnings": [shorten(warning) for warning in report.warnings[:_MAX_WARNINGS]],
         }
         return Result(outputs=outputs, parameters=report.parameters, answer=answer, model=self._served.source)
 

@@ -176,6 +176,13 @@ async def test_a_job_is_posted_under_its_claims_id_and_its_pictures_are_read_whe
     assert (fake.asked, fake.deleted) == (1, [])  # by the former claim's job
 
 
+async def test_a_job_has_no_more_warnings_than_a_manifest_bears(fake, begin):
+    run = begin()
+    await fake.until(lambda: fake.followed)
+    await fake.tell(FIRST, "end", **DONE | {"warnings": ["w" * 100_000] * 1000})
+    assert len(json.dumps((await run.task).answer)) < 50_000
+
+
 async def test_the_server_is_probed_and_a_job_withdrawn_while_more_jobs_run_than_any_server_has_places_for(
     fake, driver, make_task
 ):
