@@ -51,7 +51,7 @@ def test_a_spot_warning_ends_even_a_busy_pod_and_orders_another_node(imitated):
         (claim,) = scene.release.node_claims()
         scene.aws.warn_of_interruption(claim["status"]["providerID"].rpartition("/")[2])
         scene.timeline.note("EC2 warns that it takes the instance back")
-        scene.wait(lambda: scene.agents.taken_busy == 1, "the pod is told to end", 60)
+        scene.wait(lambda: scene.agents.taken_busy == 1, "the pod must end", 60)
         first = claim["metadata"]["name"]
 
         def another_node():

@@ -37,7 +37,7 @@ class Agents(threading.Thread):
     Attributes:
         done: How many jobs have ended.
         interrupted: How many went back to the queue because their pod was taken and they could not end in time.
-        taken_busy: How many pods were taken by whomever while they worked.
+        taken_busy: How many pods were taken while they worked.
         fault: What ended the thread too early.
     """
 

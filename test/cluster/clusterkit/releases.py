@@ -135,7 +135,7 @@ class Release:
         return self.kube.get("deployments", self.name, self.namespace)
 
     def wanted(self):
-        """How many pods the deployment is told to have."""
+        """How many pods the deployment is to have."""
         found = self.deployment()
         return found["spec"].get("replicas", 1) if found else 0
 
