@@ -1,6 +1,7 @@
 """The model bucket itself: found, or made so that nobody else can read it."""
 
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -24,11 +25,14 @@ class ModelBucket:
     Args:
         account: Where it is.
         name: Its name.
+        owners: Accounts that may own it; none: whoever lets these credentials use it. Anybody may take a name that
+            nobody has, and fill the bucket.
     """
 
-    def __init__(self, account: Account, name: str) -> None:
+    def __init__(self, account: Account, name: str, *, owners: Sequence[str] = ()) -> None:
         self._account = account
         self._s3 = account.client("s3")
+        self._owners = owners
         self.name = name
 
     @classmethod
@@ -49,23 +53,35 @@ class ModelBucket:
         Raises:
             DeployError: It is another account's, or in another region.
         """
-        try:
-            region = self._s3.head_bucket(Bucket=self.name).get("BucketRegion", self._account.region)
-        except ClientError as exc:
-            if error_code(exc) == _ABSENT:
-                return False
-            if error_code(exc) != _FOREIGN:
-                raise
+        tries = [{"ExpectedBucketOwner": owner} for owner in self._owners] or [{}]
+        found = [head for expected in tries if (head := self._head(expected)) is not None]
+        if not found:
             raise DeployError(
                 f"Bucket {self.name} belongs to somebody else, or these credentials may not read it.",
-                "Name another one with -b, or use credentials that may.",
-            ) from exc
+                "Name another one with -b, or use credentials that may. If another account of yours owns it, name"
+                " that one in bucketAccounts of config.yaml.",
+            )
+        region = found[0]
+        if not region:
+            return False
         if region != self._account.region:
             raise DeployError(
                 f"Bucket {self.name} is in {region}, the platform is to be in {self._account.region}.",
                 "Nodes read models from their own region: choose that region with -R, or another bucket with -b.",
             )
         return True
+
+    def _head(self, expected: Mapping[str, str]) -> str | None:
+        """Its region, empty where there is none; None where it is not the expected account's, or cannot be read."""
+        try:
+            head = self._s3.head_bucket(Bucket=self.name, **expected)
+        except ClientError as exc:
+            if error_code(exc) == _ABSENT:
+                return ""
+            if error_code(exc) != _FOREIGN:
+                raise
+            return None
+        return str(head.get("BucketRegion", self._account.region))
 
     def make(self) -> None:
         """Make it, if it is not there, with all that keeps models private and whole."""

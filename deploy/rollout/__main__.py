@@ -47,7 +47,7 @@ def _deploy(options: Options) -> None:
         sequence.foresee(DEPLOY, deployment)
     elif options.dry_run:
         sequence.run(PREPARE, deployment)
-        say(after_preparing())
+        say(after_preparing(deployment))
     else:
         sequence.run(DEPLOY, deployment)
         say(f"\n{after_deploying(deployment)}")

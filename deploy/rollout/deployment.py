@@ -5,6 +5,7 @@ from typing import Any
 
 from contract.config import Config, parse_config
 from deploy.account import Account
+from deploy.models.bucket import ModelBucket
 from deploy.rollout.config_yaml import ConfigYaml
 from deploy.rollout.draft import Image, draft
 from deploy.rollout.journal import Journal
@@ -43,6 +44,12 @@ class Deployment:
     zones: list[str] = field(default_factory=list)
     images: dict[str, Image] = field(default_factory=dict)
     snapshot: str | None = None
+
+    @property
+    def model_bucket(self) -> ModelBucket:
+        """The model bucket itself."""
+        others = self.kept.bucket_accounts if self.kept is not None else []
+        return ModelBucket(self.account, self.bucket, owners=[self.account.id, *others])
 
     @property
     def draft(self) -> dict[str, Any]:

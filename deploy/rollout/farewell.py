@@ -1,6 +1,6 @@
 """What an operator needs to know at the end."""
 
-from deploy.rollout.deployment import Deployment
+from deploy.rollout.deployment import ZONES_VARIABLE, Deployment
 from deploy.rollout.steps.stack import DEPLOY_COMMAND
 
 
@@ -21,7 +21,8 @@ def after_deploying(deployment: Deployment) -> str:
     return "\n".join(f"  {what:<9} {how}" for what, how in steps)
 
 
-def after_preparing() -> str:
+def after_preparing(deployment: Deployment) -> str:
     """How the rest is done by hand."""
-    command = " ".join(DEPLOY_COMMAND)
+    zones = f"{ZONES_VARIABLE}={','.join(deployment.zones)} "
+    command = ("" if deployment.config.vpc.availability_zones else zones) + " ".join(DEPLOY_COMMAND)
     return f"\nAll is prepared. Look at config.yaml; then, with node_modules/.bin on the PATH:\n\n{command}"

@@ -54,7 +54,7 @@ def _bucket_and_kept(options: Options, account: Account, file: ConfigYaml) -> tu
     present = _present(options, file)
     named = None if present is None else present.model_bucket_arn.rpartition(":")[2]
     bucket = options.bucket
-    if bucket is None and named is not None and _is_usable(account, named):
+    if bucket is None and named is not None and _is_usable(account, named, present):
         bucket = named
     bucket = bucket or ModelBucket.default_name(account, options.stack_name)
     ours = present is not None and present.model_bucket_arn == account.bucket_arn(bucket)
@@ -69,10 +69,11 @@ def _present(options: Options, file: ConfigYaml) -> Config | None:
     return config if config.stack_name == options.stack_name else None
 
 
-def _is_usable(account: Account, bucket: str) -> bool:
+def _is_usable(account: Account, bucket: str, config: Config | None) -> bool:
     try:
-        return ModelBucket(account, bucket).exists()
-    except DeployError:  # another account's: the example's bucket is nobody's in particular
+        owners = [account.id, *(config.bucket_accounts if config is not None else ())]
+        return ModelBucket(account, bucket, owners=owners).exists()
+    except DeployError:  # somebody else's, as the example's name may be
         return False
 
 

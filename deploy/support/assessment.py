@@ -24,6 +24,7 @@ from deploy.support.quotas import (
     Quota,
     Quotas,
 )
+from deploy.support.remains import log_groups_in_the_way
 from deploy.support.usage import Usage
 from deploy.support.zones import zone_finding
 
@@ -76,6 +77,7 @@ class Assessment:
             self._publishes(),
             self._functions(),
             *(() if self._exists else self._network_and_buckets()),
+            *(() if self._exists else log_groups_in_the_way(self._account, self._config.cloudformation_stack)),
         ]
 
     def _services(self) -> Finding:

@@ -26,6 +26,7 @@ from moto.iam import models as iam_models
 from moto.iam.access_control import PermissionResult
 from moto.moto_api._internal import moto_api_backend
 from moto.s3 import responses as s3_responses
+from moto.s3.exceptions import S3AccessDeniedError
 from moto.s3.models import FakeBucket, FakeMultipart
 from moto.server import ThreadedMotoServer
 from moto.servicequotas.models import ServiceQuotasBackend
@@ -77,6 +78,7 @@ class World:
         moto_api_backend.reset()
         self.quotas, self.default_quotas, self.denied = {}, {}, set()
         self.builds = PLENTY
+        self.strangers = {}
 
     def client(self, service, region=REGION):
         return session_of(region).client(service, endpoint_url=self.endpoint)
@@ -157,6 +159,9 @@ def complete_moto(patch, world):
 
     def authorize(self, **arguments):
         note(self, self.data["Action"])
+        expected = self.headers.get("x-amz-expected-bucket-owner")
+        if expected not in {None, world.strangers.get(arguments.get("bucket_name"), ACCOUNT)}:
+            raise S3AccessDeniedError
         return kept_authorize(self, **arguments)
 
     def deny():

@@ -9,6 +9,7 @@ from deploy.errors import DeployError
 from deploy.processes import ROOT
 from deploy.rollout.config_yaml import ConfigYaml, Origin
 from deploy.rollout.draft import Image
+from deploy.rollout.farewell import after_preparing
 from deploy.rollout.steps.bucket import Bucket
 from deploy.rollout.steps.config import ConfigFile
 from deploy.rollout.steps.images import Images
@@ -18,6 +19,7 @@ from deploy.rollout.steps.snapshot import Snapshot
 
 OURS = "123456789012.dkr.ecr.us-west-2.amazonaws.com/sd-on-eks"
 DIGEST = "sha256:" + "b" * 64
+STRANGER = "210987654321"
 MINE = {"repository": "mine", "tag": "7"}
 MODEL = "Stable-diffusion/v1-5-pruned-emaonly.safetensors"
 OWN = """
@@ -90,6 +92,12 @@ class TestConfigYaml:
         with pytest.raises(DeployError, match="line 3: modelBucketArn"):
             own(text=OWN.replace("arn:aws:s3:::mine", "<bucket name>"))
 
+    def test_a_deployment_by_hand_gets_the_zones_that_a_file_leaves_open(self, own):
+        variable = "CDK_AVAILABILITY_ZONES=us-west-2a,us-west-2b,us-west-2c cdk deploy"
+        assert variable in after_preparing(own())
+        named = "vpc: {availabilityZones: [us-west-2b, us-west-2c, us-west-2d]}"
+        assert variable not in after_preparing(own(text=f"{OWN}\n{named}\n"))
+
     def test_options_without_effect_are_told(self, own, world, capsys):
         ConfigFile().run(own("-s", world.snapshot(), "-r", "absent"))
         told = capsys.readouterr().out
@@ -117,6 +125,29 @@ class TestBucketAndModels:
     def test_a_named_bucket_is_left_as_it_is(self, deployment, world):
         Bucket().run(deployment("-b", world.bucket("mine")))
         assert world.client("s3").get_bucket_versioning(Bucket="mine").get("Status") is None
+
+    @pytest.fixture
+    def strangers(self, world):
+        """A bucket of another account that everybody may read."""
+        name = world.bucket("sd-on-eks-models")
+        world.strangers[name] = STRANGER
+        return name
+
+    def test_a_bucket_of_a_stranger_is_refused_though_it_can_be_read(self, deployment, strangers):
+        with pytest.raises(DeployError, match="belongs to somebody else"):
+            Bucket().run(deployment("-b", strangers))
+
+    def test_a_config_yaml_that_names_a_strangers_bucket_is_put_aside(self, own, strangers, inside, capsys):
+        opened = own(text=OWN.replace(":mine", f":{strangers}"))
+        assert opened.bucket == "sdoneks-models-123456789012-us-west-2"
+        assert "its model bucket is not this account's" in ConfigFile().foresee(opened)
+        ConfigFile().run(opened)
+        assert "config.yaml.1.bak" in capsys.readouterr().out
+
+    def test_a_bucket_of_an_account_that_config_yaml_names_is_used(self, own, strangers):
+        opened = own(text=OWN.replace(":mine", f":{strangers}") + f"bucketAccounts: ['{STRANGER}']\n")
+        assert opened.bucket == strangers
+        assert Bucket().run(opened) == f"{strangers} is there"
 
     def test_a_named_bucket_in_another_region_is_refused(self, deployment, world):
         with pytest.raises(DeployError, match="is in eu-west-1"):

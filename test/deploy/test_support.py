@@ -102,6 +102,16 @@ def test_the_builds_that_may_run_at_a_time_are_looked_up_by_name(world, verdicts
     assert (found.advice == "") == (verdict is Verdict.ENOUGH)
 
 
+@pytest.mark.parametrize("name", ["/aws/eks/sdoneksStack/cluster", "/aws/containerinsights/sdoneksStack/performance"])
+def test_a_log_group_that_a_removal_has_left_stops_a_new_deployment_with_its_remover(world, verdicts, name):
+    for group in (name, "/aws/eks/sdoneksStack2/cluster"):
+        world.client("logs").create_log_group(logGroupName=group)
+    [found] = [row for what, row in verdicts().items() if what.startswith("Log group")]
+    assert found.verdict is Verdict.BLOCKS
+    assert f"aws logs delete-log-group --log-group-name {name} --region us-west-2" in found.advice
+    assert not any(what.startswith("Log group") for what in verdicts(exists=True))
+
+
 class TestZones:
     """moto's us-east-1e is use1-az3, in which EKS runs no control plane; 1e and 1f offer no g6."""
 

@@ -16,7 +16,7 @@ class Bucket:
 
     def run(self, deployment: Deployment) -> str:
         """Make it, if it is not there; one that the operator named is left as it is."""
-        bucket = ModelBucket(deployment.account, deployment.bucket)
+        bucket = deployment.model_bucket
         own = deployment.bucket == ModelBucket.default_name(deployment.account, deployment.options.stack_name)
         if self._is_there(deployment) and not own:
             return f"{bucket.name} is there"
@@ -25,7 +25,7 @@ class Bucket:
 
     @staticmethod
     def _is_there(deployment: Deployment) -> bool:
-        exists = ModelBucket(deployment.account, deployment.bucket).exists()
+        exists = deployment.model_bucket.exists()
         if not exists and deployment.options.bucket is not None:
             raise DeployError(
                 f"There is no bucket {deployment.bucket}.",

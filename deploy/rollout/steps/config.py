@@ -4,7 +4,10 @@ from collections.abc import Iterator
 
 from deploy.console import note
 from deploy.rollout.asked_images import stale_images
+from deploy.rollout.config_yaml import Origin
 from deploy.rollout.deployment import Deployment
+
+_ASIDE = "the present one is for another deployment, or its model bucket is not this account's"
 
 
 class ConfigFile:
@@ -14,7 +17,12 @@ class ConfigFile:
 
     def foresee(self, deployment: Deployment) -> str:
         """Say whether it would be written."""
-        return "keep it: it was edited" if deployment.kept is not None else f"write {deployment.file.path}"
+        if deployment.kept is not None:
+            return "keep it: it was edited"
+        aside = (
+            f"; {_ASIDE}, so that it is kept under another name" if deployment.file.origin is Origin.OPERATOR else ""
+        )
+        return f"write {deployment.file.path}{aside}"
 
     def run(self, deployment: Deployment) -> str:
         """Write it, unless the operator has one for this deployment."""
@@ -25,7 +33,7 @@ class ConfigFile:
         deployment.config  # noqa: B018  refuses what would not load again
         backup = deployment.file.write(deployment.draft)
         if backup is not None:
-            note(f"config.yaml was for another deployment; it is {backup.name} now.")
+            note(f"{_ASIDE}: it is {backup.name} now.")
         return f"{deployment.file.path} written"
 
 

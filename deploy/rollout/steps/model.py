@@ -1,7 +1,6 @@
 """The models that runtimes load at their start."""
 
 from deploy.errors import DeployError
-from deploy.models.bucket import ModelBucket
 from deploy.models.default_model import DEFAULT_MODEL
 from deploy.models.folders import CHECKPOINTS
 from deploy.models.library import ModelLibrary
@@ -18,7 +17,7 @@ class Model:
     def foresee(self, deployment: Deployment) -> str:
         """Say what would be downloaded."""
         absent = list(_needed(deployment))
-        library = _library(deployment) if ModelBucket(deployment.account, deployment.bucket).exists() else None
+        library = _library(deployment) if deployment.model_bucket.exists() else None
         if library is not None:
             absent = [name for name in absent if not library.has(_key(deployment, name))]
         _refuse_unavailable(deployment, absent)

@@ -31,7 +31,7 @@ class Support:
         if blocking := [row for row in findings if row.verdict is Verdict.BLOCKS]:
             raise DeployError(
                 f"The platform cannot be deployed here: {_names(blocking)}.",
-                "Raise the quotas by the links in the table (often granted within minutes), or choose another region.",
+                "Do what the last column says. Quotas are often granted within minutes; another region may do, too.",
             )
         short = [row for row in findings if row.verdict is Verdict.SHORT]
         return f"enough to begin with; short for all that may run at once: {_names(short)}" if short else "enough"
