@@ -73,7 +73,7 @@ def answer(task: Task, output_location: str) -> dict[str, Any]:
 
 
 def _find_runtime(name: Any, catalog: RuntimeCatalog, faults: list[Fault]) -> DeployedRuntime | None:
-    if not isinstance(name, str) or not name:
+    if not isinstance(name, str) or _is_told("runtime", faults):
         return None  # the metadata's own faults say so
     runtime = catalog.find(name)
     if runtime is None:
@@ -86,10 +86,14 @@ def _takes(runtime: DeployedRuntime, tasktype: Any, faults: list[Fault]) -> bool
     accepted = runtime.task_types
     if tasktype in accepted:
         return True
-    if isinstance(tasktype, str) and tasktype:
+    if isinstance(tasktype, str) and not _is_told("tasktype", faults):
         problem = f"must be {one_of(accepted)} for runtime {runtime.name} ({runtime.type}), not {shown(tasktype)}"
         faults.append(Fault("task.metadata.tasktype", problem))
     return False
+
+
+def _is_told(key: str, faults: list[Fault]) -> bool:
+    return any(fault.field == f"task.metadata.{key}" for fault in faults)
 
 
 def _deadline_faults(given: Any, runtime: DeployedRuntime) -> Iterator[Fault]:
@@ -100,7 +104,7 @@ def _deadline_faults(given: Any, runtime: DeployedRuntime) -> Iterator[Fault]:
     limits = runtime.deadlines
     stall_s = asked.stall_seconds
     if stall_s is not None and stall_s < MIN_STALL_S:
-        yield Fault("task.metadata.deadlines.stall_seconds", f"must be at least {MIN_STALL_S}, not {stall_s:g}")
+        yield Fault("task.metadata.deadlines.stall_seconds", f"must be at least {MIN_STALL_S:g}, not {stall_s:g}")
     for name, seconds, most in (
         ("start_seconds", asked.start_seconds, limits.max_start_s),
         ("execution_seconds", asked.execution_seconds, limits.max_execution_s),

@@ -44,12 +44,16 @@ class ConfigError(ValueError):
         super().__init__("\n".join(f"{fault.field or 'config.yaml'}: {fault.problem}" for fault in faults))
 
 
+MOST_RATE = 2**31 - 1
+"""What API Gateway can be told."""
+
+
 class Throttle(Section):
     """How many requests each API key may send."""
 
-    rate_limit: Annotated[float, Field(gt=0)] = 30
+    rate_limit: Annotated[float, Field(gt=0, le=MOST_RATE)] = 30
     """Requests per second."""
-    burst_limit: Annotated[int, Field(ge=1)] = 50
+    burst_limit: Annotated[int, Field(ge=1, le=MOST_RATE)] = 50
     """Requests at once."""
 
 

@@ -1,8 +1,10 @@
 """Reads config.yaml with the line of every key. Needs PyYAML, which the Lambdas leave out."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
+from yaml.constructor import SafeConstructor
 
 from contract.config import Config, ConfigError, parse_config
 from contract.faults import Fault, field_path, shown
@@ -44,13 +46,17 @@ def load_config(path: Path) -> Config:
     try:
         text = raw.decode("utf-8")
         node = yaml.compose(text, Loader=yaml.SafeLoader)
-        duplicates = list(_index_lines(node, (), lines)) if node is not None else []
+        if node is None:
+            raise ConfigFileError(path, [Fault("", "is empty")], lines)
+        duplicates = _index_lines(node, (), lines)
+        if unreadable := list(_unreadable(node, ())):
+            raise ConfigFileError(path, duplicates + unreadable, lines)
         data = yaml.safe_load(text)
     except UnicodeDecodeError as exc:
         line = raw.count(b"\n", 0, exc.start) + 1
         raise ConfigFileError(path, [Fault("", f"is not UTF-8 (byte {exc.start})")], {"": line}) from exc
     except (yaml.YAMLError, RecursionError) as exc:
-        line = _line_of(exc)
+        line = _line_of(exc, text)
         raise ConfigFileError(path, [Fault("", _yaml_problem(exc, text, line))], {"": line}) from exc
     try:
         config = parse_config(data)
@@ -86,7 +92,9 @@ _SEEN_AT_THE_END = ("unexpected end of stream", "expected ',' or")
 """What is left open is seen where the file ends, or later; its author looks for where it begins."""
 
 
-def _line_of(error: Exception) -> int:
+def _line_of(error: Exception, text: str) -> int:
+    if isinstance(error, yaml.reader.ReaderError):
+        return text.count("\n", 0, error.position) + 1
     mark = None
     if isinstance(error, yaml.MarkedYAMLError):
         mark = error.problem_mark or error.context_mark
@@ -97,16 +105,39 @@ def _line_of(error: Exception) -> int:
 
 def _yaml_problem(error: Exception, text: str, line: int) -> str:
     if isinstance(error, RecursionError):
-        return "is nested too deeply"
+        return "is nested too deeply, or repeats too much of itself by *"
     said = str(getattr(error, "problem", None) or error)
     words = next((words for known, words in _YAML_PROBLEMS.items() if known in said), "cannot be read as YAML")
     seen = next(iter(text.splitlines()[line - 1 : line]), "").strip()
     return f"{words}: {shown(seen)}" if seen else words
 
 
+_MOST_VALUES = 100_000
+"""With what aliases repeat, which multiplies from level to level."""
+
+
+def _unreadable(node: yaml.Node, at: tuple[str | int, ...]) -> Iterator[Fault]:
+    """What looks like a number or a date and is none that Python has."""
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            yield from _unreadable(value, (*at, str(key.value)))
+    elif isinstance(node, yaml.SequenceNode):
+        for index, item in enumerate(node.value):
+            yield from _unreadable(item, (*at, index))
+    else:
+        try:
+            SafeConstructor().construct_object(node)
+        except yaml.YAMLError:
+            return  # told with its line where the whole is read
+        except ValueError:
+            yield Fault(field_path(at), f"is a number or a date that cannot be: {shown(node.value)}")
+
+
 def _index_lines(node: yaml.Node, at: tuple[str | int, ...], lines: dict[str, int]) -> list[Fault]:
     """Note the line of every key below a node; return the keys that stand there twice."""
     duplicates: list[Fault] = []
+    if len(lines) > _MOST_VALUES:
+        raise RecursionError
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             here: tuple[str | int, ...] = (*at, str(key.value))

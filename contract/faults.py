@@ -42,6 +42,7 @@ _A_TIME = "must be a time with its zone, as 2026-01-31T12:00:00Z"
 _PROBLEMS = {
     "missing": "is required",
     "extra_forbidden": "is not a known key",
+    "invalid_key": "has a key that is no text; keys are put in quotes",
     "string_type": "must be a string",
     "string_too_short": "must not be empty",
     "string_too_long": "may have at most {max_length} characters",
@@ -192,9 +193,11 @@ def _problem(detail: Mapping[str, Any], model: type[BaseModel]) -> str:
     problem = words.format_map({name: _figure(limit) for name, limit in context.items()})
     if kind == "extra_forbidden":
         return problem + suggestion(str(detail["loc"][-1]), _known_keys(model, detail["loc"][:-1]))
+    if kind == "float_type" and isinstance(value, int) and not isinstance(value, bool):
+        return f"is too large a number: {shown(value)}"
     if kind in _SHOW_NO_VALUE:
         return problem
-    if kind in _QUOTED and isinstance(value, str) and (value.lower() in _QUOTED[kind] or _is_number(value)):
+    if kind in _QUOTED and isinstance(value, str) and (value.strip().lower() in _QUOTED[kind] or _is_number(value)):
         problem += " without quotes"
     if kind == "string_type" and isinstance(value, bool | int | float):
         problem += " in quotes"

@@ -26,7 +26,7 @@ def loads(text: str | bytes, *, max_values: int | None = MAX_VALUES) -> Any:
     """
     try:
         if isinstance(text, bytes):
-            text = text.decode("utf-8")
+            text = text.decode("utf-8-sig")  # some programs write a mark before UTF-8
         _check_count(text, max_values)
         value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite_float)
         _check_depth(value)

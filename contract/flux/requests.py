@@ -7,7 +7,7 @@ Links are the agent's to fetch; the server takes none.
 import re
 from collections.abc import Mapping
 from itertools import islice
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
@@ -56,12 +56,23 @@ class _Body(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _is_short(cls, value: Any, info: ValidationInfo) -> Any:
-        """Look at the length first: a fault for each of a million items is more than memory holds."""
+    def _is_sound(cls, value: Any, info: ValidationInfo) -> Any:
+        """Look at the length first: a fault for each of a million items is more than memory holds.
+
+        True and false are numbers to Python alone.
+        """
         most = _MOST_ITEMS.get(info.field_name or "", MOST_LORAS)
         if isinstance(value, dict | list) and len(value) > most:
             raise ValueError(f"may have at most {most} items")
+        if isinstance(value, bool) and _is_number(cls.model_fields[info.field_name or ""].annotation):
+            raise ValueError(f"must be a number, not {shown(value)}")
         return value
+
+
+def _is_number(annotation: Any) -> bool:
+    if get_origin(annotation) in {dict, list}:
+        return False
+    return annotation in {int, float} or any(map(_is_number, get_args(annotation)))
 
 
 class Finish(_Body):

@@ -155,6 +155,13 @@ def test_an_unknown_runtime_is_refused_with_those_deployed(door):
     )
 
 
+@pytest.mark.parametrize("key", ["runtime", "tasktype"])
+@pytest.mark.parametrize("value", ["", "a" * 300_000])
+def test_a_name_that_cannot_be_one_is_one_fault(door, key, value):
+    _, body = door.send(v1alpha2(**{key: value}))
+    assert [row["field"] for row in body["error"]["details"]] == [f"task.metadata.{key}"]
+
+
 def test_a_checkpoint_that_no_runtime_holds_goes_to_the_only_dynamic_one(door):
     assert door.send(v1alpha1({"sd_model_checkpoint": "else.ckpt"}), path="/v1alpha1")[0] == 200
     assert door.published["MessageAttributes"]["runtime"]["StringValue"] == "dynamic"

@@ -197,6 +197,7 @@ def test_a_file_that_is_no_yaml_is_reported_with_its_line(tmp_path):
         ("--- b", "second document"),
         ("key: ]", "in quotes"),
         ("key: \x01", "control character"),
+        ("key: &a [*a]", "repeats too much"),
         ("key: " + "[" * 3000 + "]" * 3000, "nested too deeply"),
     ],
 )
@@ -208,6 +209,54 @@ def test_a_line_that_is_no_yaml_is_told_in_words_of_its_author(tmp_path, line, w
     (fault,) = caught.value.faults
     assert words in fault.problem
     assert not re.search("block|stream|token|node|constructor|alias", fault.problem)
+
+
+def test_what_repeats_itself_without_measure_is_refused_at_once(tmp_path):
+    path = tmp_path / "config.yaml"
+    levels = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    levels += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)]
+    path.write_text(MINIMAL + "\n".join(levels))
+    with pytest.raises(ConfigFileError, match="repeats too much"):
+        load_config(path)
+
+
+@pytest.mark.parametrize("value", ["9" * 5000, "2026-13-45", "-" + "1" * 4400])
+def test_a_number_or_a_date_that_cannot_be_is_told_in_its_line(tmp_path, value):
+    path = tmp_path / "config.yaml"
+    path.write_text(f"stackName: a\nAPIGW:\n  throttle:\n    burstLimit: {value}\n")
+    with pytest.raises(ConfigFileError, match=r"line 4: APIGW\.throttle\.burstLimit is a number or a date that cannot be"):
+        load_config(path)
+
+
+@pytest.mark.parametrize("value", [".inf", ".nan", "1.0e+300", "9" * 400])
+def test_a_rate_is_a_number_that_the_gateway_can_be_told(tmp_path, value):
+    path = tmp_path / "config.yaml"
+    path.write_text(MINIMAL + f"APIGW: {{throttle: {{rateLimit: {value}}}}}\n")
+    with pytest.raises(ConfigFileError, match="rateLimit (must be|is)"):
+        load_config(path)
+
+
+@pytest.mark.parametrize("key", ["true", "8080", "null", "2026-01-01"])
+def test_a_key_that_is_no_text_is_told_so(tmp_path, key):
+    path = tmp_path / "config.yaml"
+    path.write_text(MINIMAL + f"{key}: x\n")
+    with pytest.raises(ConfigFileError, match="has a key that is no text; keys are put in quotes"):
+        load_config(path)
+
+
+@pytest.mark.parametrize("text", ["", "# nothing yet\n"])
+def test_an_empty_file_is_called_empty(tmp_path, text):
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigFileError, match="the file is empty"):
+        load_config(path)
+
+
+def test_a_control_character_is_told_with_its_line(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text("stackName: a\n\nkey: \x01\n")
+    with pytest.raises(ConfigFileError, match="line 3: the file holds a control character"):
+        load_config(path)
 
 
 @pytest.mark.parametrize("left_open", ['key: "a', "key: 'a", "key: [a, b", "key: {a: b"])

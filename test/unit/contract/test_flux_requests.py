@@ -130,6 +130,19 @@ def test_a_link_is_taken_in_any_spelling_in_every_field(field, spelled):
     assert faults({"prompt": "a", field: spelled, **other}, "inpainting", "flux-fill") == {}
 
 
+@pytest.mark.parametrize("field", ["seed", "width", "num_inference_steps", "guidance_scale", "num_images", "quality"])
+def test_true_is_no_number(field):
+    assert faults({"prompt": "a", field: True}) == {field: "must be a number, not true"}
+
+
+def test_true_is_no_number_in_what_belongs_to_edits_either():
+    given = {"instructions": "a", "image": PICTURE, "size": True, "finish": {"sharpen": False}}
+    assert faults(given, "edit", "qwen-image-edit") == {
+        "size": "must be a number, not true",
+        "finish.sharpen": "must be a number, not false",
+    }
+
+
 def test_fill_takes_no_true_guidance():
     content = {"prompt": "a", "image": PICTURE, "mask": PICTURE, "true_cfg_scale": 4}
     assert set(faults(content, "inpainting", "flux-fill")) == {"true_cfg_scale"}

@@ -83,3 +83,7 @@ def test_what_is_written_is_ascii_without_spaces():
 
 def test_sizes_are_utf8_bytes():
     assert strict_json.utf8_size("画") == 5
+
+
+def test_a_mark_before_utf8_means_nothing():
+    assert strict_json.loads(b"\xef\xbb\xbf[1]") == [1]
