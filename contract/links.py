@@ -5,8 +5,11 @@ The rules take all that a model server would take: SD WebUI, for one, fetches wh
 
 import re
 
-_EDGES = "".join(map(chr, (*range(0x21), 0x7F, 0x85, 0xA0)))
-"""White space and control characters, which mean nothing around a link."""
+_EDGES = "".join(map(chr, (*range(0x21), 0x7F, 0x85, 0xA0))) + (
+    "\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u200b\u200c\u200d\u200e\u200f"
+    "\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u202f\u205f\u2060\u2061\u2062\u2063\u2064\u3000\ufeff"
+)
+"""White space, control characters and what is not seen at all, which mean nothing around a link."""
 _LINK = re.compile(rf"[{re.escape(_EDGES)}]*(?:https?|s3)://", re.IGNORECASE)
 _DATA_URL = re.compile(rf"[{re.escape(_EDGES)}]*data:", re.IGNORECASE)
 

@@ -60,6 +60,16 @@ _BY_NAME = {
     "yaml": "application/yaml",
     "yml": "application/yaml",
 }
+_SAME_FORMAT = {
+    "aiff": {"aif": "audio/aiff", "aifc": "audio/aiff"},
+    "midi": {"mid": "audio/midi"},
+    "mkv": {"mka": "audio/matroska"},
+    "mp4": {"3gp": "video/3gpp", "m4a": "audio/mp4", "m4v": "video/mp4"},
+    "ogg": {"oga": "audio/ogg", "ogv": "video/ogg", "opus": "audio/ogg", "spx": "audio/ogg"},
+    "webm": {"weba": "audio/webm"},
+    "wmv": {"asf": "video/x-ms-asf", "wma": "audio/x-ms-wma"},
+}
+"""Endings under which files of one form go, by what their bytes tell: only the name says which, as sound or film."""
 _ENDING = re.compile(r"\.([A-Za-z0-9]{1,16})$")
 
 
@@ -93,6 +103,22 @@ def is_what_it_is_called(media: Media, filename: str) -> bool:
     return media.is_media or not _promises_media(_extension_of(filename))
 
 
+def named_media(data: bytes, filename: str) -> Media | None:
+    """What a name says of bytes that nothing here knows: the formats have more forms than are known.
+
+    Args:
+        data: The first HEAD_BYTES. Text, as an error's page, or an empty file is no media under any name.
+        filename: A name of media.
+
+    Returns:
+        None where the bytes are certainly something else.
+    """
+    extension = _extension_of(filename)
+    content_type = _REGISTERED.get(extension) or _type_of(extension)
+    is_binary = b"\0" in data and bool(data.strip(b"\0"))
+    return Media(data, extension, content_type) if content_type and is_binary and _guess(data) == _UNKNOWN else None
+
+
 def identify(data: bytes, filename: str | None = None) -> Media:
     """Tell the type of some bytes.
 
@@ -103,6 +129,8 @@ def identify(data: bytes, filename: str | None = None) -> Media:
     extension, content_type = _guess(data)
     media = Media(data, _EXTENSIONS.get(extension, extension), _REGISTERED.get(extension, content_type))
     named = "" if filename is None else _extension_of(filename)
+    if same := _SAME_FORMAT.get(extension, {}).get(named):
+        return Media(data, named, same)
     if media.is_media or not named or _promises_media(named):
         return media
     return Media(data, named, _REGISTERED.get(named) or _type_of(named) or media.content_type)

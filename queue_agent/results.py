@@ -11,7 +11,7 @@ from contract import strict_json
 from contract.notice import Notice, Problem
 from contract.objects import s3_url
 from queue_agent.errors import AgentError, InputFault, ModelServerFault, PassingFault, TaskFault
-from queue_agent.media import HEAD_BYTES, Media, identify, is_what_it_is_called
+from queue_agent.media import HEAD_BYTES, Media, identify, is_what_it_is_called, named_media
 from queue_agent.message import Assignment
 from queue_agent.ports import ObjectStore, Output, Result
 
@@ -163,9 +163,11 @@ class Results:
 
 def _media_of(output: Output, head: bytes) -> Media:
     media = identify(head, output.filename)
-    if output.filename is not None and not is_what_it_is_called(media, output.filename):
-        raise ModelServerFault("The model server gives a file that is not what its name says.")
-    return media
+    if output.filename is None or is_what_it_is_called(media, output.filename):
+        return media
+    if named := named_media(head, output.filename):
+        return named
+    raise ModelServerFault("The model server gives a file that is not what its name says.")
 
 
 async def _head_of(chunks: AsyncIterator[bytes]) -> bytes:

@@ -18,7 +18,8 @@ MIN_CHARACTERS = 32
 
 _PIECE_CHARS = 65_536
 _FOREIGN_LINK = re.compile(r"\s*([a-z][a-z0-9+.-]+):(?://|\\\\|/)", re.IGNORECASE)
-_FETCHABLE = frozenset({"http", "https", "s3", "ftp", "ftps", "file"})
+_FETCHED = frozenset({"http", "https", "s3"})
+_FETCHABLE = _FETCHED | {"ftp", "ftps", "file"}
 _BASE64_MARK = re.compile(r";\s*base64\s*,", re.IGNORECASE)
 _IMAGE_URL = re.compile(r"\W*data:image/", re.IGNORECASE)
 _MAY_BE_PATH = re.compile(r"[./\\~]")
@@ -45,7 +46,7 @@ def read_inline(item: Input) -> Media | None:
                 return None
             raise InputFault(f"the data URL holds no {item.wanted}")
     elif (foreign := _FOREIGN_LINK.match(text)) and (item.is_strict or foreign[1].lower() in _FETCHABLE):
-        raise InputFault(f"the link has the scheme {foreign[1][:20]}; only http, https and s3 links are fetched")
+        raise InputFault(_foreign_problem(foreign[1]))
     else:
         media = identify(_base64_bytes(text))
         if not media.data or not item.takes(media):
@@ -56,6 +57,12 @@ def read_inline(item: Input) -> Media | None:
         check_pixels(media)
         media = readable(media)
     return media
+
+
+def _foreign_problem(scheme: str) -> str:
+    if scheme.lower() in _FETCHED:
+        return f"the link must begin with {scheme.lower()}://, with two slashes"
+    return f"the link has the scheme {scheme[:20]}; only http, https and s3 links are fetched"
 
 
 def _with_article(wanted: str) -> str:

@@ -61,8 +61,8 @@ def _after_method(content: bytes) -> bytes:
 
 def _international(content: bytes) -> bytes:
     rest = content.partition(b"\0")[2]
-    if rest[:1] != b"\1":
-        return b""
+    if rest[:1] in {b"", b"\0"}:
+        return b""  # readers take all other marks for a packed text
     return rest[2:].partition(b"\0")[2].partition(b"\0")[2]
 
 

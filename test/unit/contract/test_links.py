@@ -4,7 +4,9 @@ from contract.links import bare, is_data_url, is_link
 
 
 @pytest.mark.parametrize("scheme", ["http", "https", "s3", "HTTP", "Https", "S3"])
-@pytest.mark.parametrize("before", ["", " ", "\n", "\t\r\n ", "\x00", "\x1f\x7f", "\u00a0\u0085"])
+@pytest.mark.parametrize(
+    "before", ["", " ", "\n", "\t\r\n ", "\x00", "\x1f\x7f", "\u00a0\u0085", "\ufeff", "\u200b\u2003", "\u2028\u3000"]
+)
 @pytest.mark.parametrize("rest", ["a/b.png", "a/two words.png", "u:p@a/b", "a\\b", "a\n/b", "bücher.example/b", ""])
 def test_what_begins_like_a_link_is_one_whatever_stands_before_and_after(scheme, before, rest):
     assert is_link(f"{before}{scheme}://{rest}")

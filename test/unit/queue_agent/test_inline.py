@@ -72,7 +72,8 @@ def test_a_data_url_may_hold_its_bytes_percent_encoded():
         (base64.b64encode(b"P6 60000 60000 255\n" + bytes(20)).decode(), "is neither a link nor an image in base64"),
         ("ftp://a/b.png", "the link has the scheme ftp; only http, https and s3 links are fetched"),
         ("file:///etc/passwd", "the link has the scheme file; only"),
-        ("http:\\\\a\\b", "the link has the scheme http; only"),
+        ("http:\\\\a\\b", "the link must begin with http://, with two slashes"),
+        ("S3:/bucket/key", "the link must begin with s3://, with two slashes"),
     ],
 )
 def test_what_is_no_picture_where_pictures_alone_belong_is_refused_in_words(text, words):

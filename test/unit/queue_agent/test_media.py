@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from queue_agent.log import JsonFormatter, log_fields
-from queue_agent.media import identify, is_what_it_is_called
+from queue_agent.media import identify, is_what_it_is_called, named_media
 
 
 def encoded(kind, **options):
@@ -82,6 +82,12 @@ def test_a_file_of_boxes_is_told_by_any_of_its_brands(brands, extension):
         (b"any", "a.b/c", "bin", "application/octet-stream"),
         (b"any", "a." + "x" * 300, "bin", "application/octet-stream"),
         (encoded("WEBP"), "a.zip", "webp", "image/webp"),
+        (b"OggS\0\2", "a.ogv", "ogv", "video/ogg"),
+        (b"OggS\0\2", "a.opus", "opus", "audio/ogg"),
+        (b"OggS\0\2", "a.webm", "ogg", "audio/ogg"),
+        (b"MThd\0\0\0\6", "a.mid", "mid", "audio/midi"),
+        (b"0&\xb2u\x8ef\xcf\x11\xa6\xd9", "a.wma", "wma", "audio/x-ms-wma"),
+        (boxed(b"isom"), "a.m4a", "m4a", "audio/mp4"),
     ],
 )
 def test_a_file_that_is_no_media_is_what_its_name_says(data, filename, extension, content_type):
@@ -110,6 +116,26 @@ def test_a_file_that_is_no_media_is_what_its_name_says(data, filename, extension
 )
 def test_a_file_with_a_pictures_name_must_be_one_and_other_names_promise_nothing(data, filename, is_it):
     assert is_what_it_is_called(identify(data), filename) is is_it
+
+
+@pytest.mark.parametrize(
+    ("data", "filename", "content_type"),
+    [
+        (b"II+\0\x08\0\0\0", "a.tif", "image/tiff"),
+        (b"\0\0\0\x08wide\0\0\0\x08mdat", "a.mov", "video/quicktime"),
+        (b"\0\0\0\x08free\0\0\0\x14ftypisom", "a.MP4", "video/mp4"),
+        (boxed(b"f4v "), "a.mp4", "video/mp4"),
+        (b"", "a.png", None),
+        (b"\0" * 100, "a.png", None),
+        (b"<html>", "a.png", None),
+        (b"PK\x05\x06\0\0", "a.png", None),
+    ],
+)
+def test_bytes_that_nothing_knows_are_what_their_name_says_unless_they_are_text_or_nothing(
+    data, filename, content_type
+):
+    media = named_media(data, filename)
+    assert (media and media.content_type) == content_type
 
 
 def test_a_log_line_is_json_with_the_jobs_fields():

@@ -28,15 +28,19 @@ def ztxt(size_bytes):
     return chunk(b"zTXt", b"workflow\0\0" + zlib.compress(bytes(size_bytes)))
 
 
-def itxt(size_bytes):
-    return chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0en\0key\0" + zlib.compress(bytes(size_bytes)))
+def itxt(size_bytes, mark=b"\1"):
+    return chunk(b"iTXt", b"XML:com.adobe.xmp\0" + mark + b"\0en\0key\0" + zlib.compress(bytes(size_bytes)))
+
+
+def oddly_marked_itxt(size_bytes):
+    return itxt(size_bytes, mark=b"\2")
 
 
 def iccp(size_bytes):
     return chunk(b"iCCP", b"p\0\0" + zlib.compress(bytes(size_bytes)))
 
 
-@pytest.mark.parametrize("text", [ztxt, itxt, iccp])
+@pytest.mark.parametrize("text", [ztxt, itxt, oddly_marked_itxt, iccp])
 def test_a_picture_whose_texts_no_server_would_unpack_is_opened_without_them(text):
     data = picture(text(MIB + 1), ztxt(10), after=[ztxt(2 * MIB)])
     with pytest.raises(ValueError, match="too large"):

@@ -158,6 +158,12 @@ async def test_a_file_that_is_not_what_it_is_called_is_the_servers_fault_and_is_
     assert store.objects == {}
 
 
+async def test_a_film_in_a_form_that_nothing_here_knows_is_stored_under_its_name(keep, store):
+    await keep(Output(File(b"\0\0\0\x08wide\0\0\0\x08mdat").open, None, "a.mov"))
+    (stored,) = store.manifest["pictures"]
+    assert (stored["url"].rpartition(".")[2], stored["content_type"]) == ("mov", "video/quicktime")
+
+
 async def test_a_text_file_is_stored_as_it_is(keep, store):
     await keep(Output(File(b"any text").open, None, "a.txt"))
     (stored,) = store.manifest["pictures"]
