@@ -117,6 +117,7 @@ def _computed(config: Config, runtime: ModelsRuntime, resources: ReleaseResource
                 "awsRegion": resources.region,
                 "otlpEndpoint": resources.otlp_endpoint,
                 "deadlines": deadlines.model_dump(by_alias=True),
+                "maxPixels": runtime.max_pixels,
             },
             "persistence": persistence,
         },

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from contract.catalog import DEFAULT_MAX_PIXELS
 from contract.config_model import Section
 from contract.forms import Form
 from contract.quantities import Quantity, amount
@@ -223,6 +224,8 @@ class QueueAgent(Container):
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """The least important records that are logged; DEBUG may show prompts."""
+    max_pixels: Annotated[int, Field(ge=512 * 512)] = DEFAULT_MAX_PIXELS
+    """The most pixels that a picture upscaled by SD WebUI may have."""
     memory_budget_mib: Annotated[int, Field(ge=64)] = 1024
     """MiB that the tasks an agent holds may take together; a larger task runs alone. The container requests 256 MiB
     more; its limit is twice as much and 512 MiB."""

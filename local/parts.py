@@ -179,6 +179,7 @@ def agent_part(layout: Layout, runtime: ModelsRuntime) -> Part:
             "STALL_TIMEOUT_S": f"{deadlines.stall_s:g}",
             "MAX_START_TIMEOUT_S": f"{deadlines.max_start_s:g}",
             "MAX_EXECUTION_TIMEOUT_S": f"{deadlines.max_execution_s:g}",
+            "MAX_PIXELS": str(runtime.max_pixels),
             "JOBS_TABLE": JOBS_TABLE,
         },
     )

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
+from contract.catalog import DEFAULT_MAX_PIXELS
 from contract.deadlines import DEFAULT_DEADLINES, Deadlines
 from contract.runtimes import RUNTIME_TYPES, RuntimeType
 
@@ -42,6 +43,7 @@ class Settings:
             (3600): the most that a task may ask for.
         memory_budget_bytes: MEMORY_BUDGET_MIB, MiB that the tasks held at once may take together: contents, inputs,
             requests and answers. A task waits until there is room for it; a larger one runs alone. Default 1024.
+        max_pixels: MAX_PIXELS, the most that a picture upscaled by SD WebUI may have. Default 67108864.
         health_port: HEALTH_PORT, where the kubelet asks for /healthz, /readyz and /livez/model. Default: nowhere.
         pod_name: POD_NAME, the agent's own pod, whose annotations tell that it is busy. Default: none is marked.
         pod_namespace: POD_NAMESPACE, the namespace of that pod.
@@ -64,6 +66,7 @@ class Settings:
     jobs_table: str | None
     deadlines: Deadlines
     memory_budget_bytes: int
+    max_pixels: int
     health_port: int | None
     pod_name: str | None
     pod_namespace: str | None
@@ -110,6 +113,7 @@ class Settings:
                 max_execution_s=_seconds(environ, "MAX_EXECUTION_TIMEOUT_S", DEFAULT_DEADLINES.max_execution_s),
             ),
             memory_budget_bytes=(_count(environ, "MEMORY_BUDGET_MIB") or DEFAULT_MEMORY_BUDGET_MIB) * 1024 * 1024,
+            max_pixels=_count(environ, "MAX_PIXELS") or DEFAULT_MAX_PIXELS,
             health_port=_port(environ, "HEALTH_PORT"),
             pod_name=environ.get("POD_NAME") or None,
             pod_namespace=environ.get("POD_NAMESPACE") or None,

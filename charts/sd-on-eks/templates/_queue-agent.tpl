@@ -24,6 +24,7 @@
   "MAX_START_TIMEOUT_S" $deadlines.maxStartSeconds
   "MAX_EXECUTION_TIMEOUT_S" $deadlines.maxExecutionSeconds
   "MEMORY_BUDGET_MIB" (int $agent.memoryBudgetMib)
+  "MAX_PIXELS" (int64 $agent.maxPixels)
   "HEALTH_PORT" (include "sd-on-eks.healthPort" .)
   "SHUTDOWN_GRACE_S" (include "sd-on-eks.shutdownGrace" .)
   "AWS_REGION" $agent.awsRegion

@@ -7,11 +7,13 @@ from typing import Any, Self
 
 import pybase64
 
+from contract.catalog import DEFAULT_MAX_PIXELS
 from contract.checkpoints import MAX_CHECKPOINT_CHARS, named_checkpoints
 from contract.faults import field_path
+from contract.image_headers import READERS, extent_of
 from contract.links import is_data_url
 from contract.task import CHECKPOINT_ATTRIBUTE, Task
-from queue_agent.errors import InvalidTask
+from queue_agent.errors import InputFault, InvalidTask
 from queue_agent.inputs.links import InputSite, find_sites
 from queue_agent.media import Media
 from queue_agent.ports import Work, units_of
@@ -25,6 +27,8 @@ _PATHS: Mapping[str, str] = {
     "extra-single-image": "extra-single-image",
     "extra-batch-images": "extra-batch-images",
 }
+_UPSCALING = 2
+"""By which factor SD WebUI upscales unless it is told."""
 _GENERATING = frozenset({"txt2img", "img2img"})
 _PLATFORM_KEYS = (
     "task",
@@ -76,6 +80,25 @@ class Call:
         """Whether a checkpoint draws; upscaling needs none."""
         return self.path in _GENERATING
 
+    def check_size(self, fetched: Mapping[str, Media], max_pixels: int) -> None:
+        """Make sure that no picture is upscaled beyond a limit: the server's memory would end, and the pod with it.
+
+        Raises:
+            InputFault: One is.
+        """
+        factor = _number(self.body.get("upscaling_resize"), _UPSCALING)
+        if self.generates or _number(self.body.get("resize_mode"), 0):
+            return
+        for site in self.sites:
+            if (media := fetched.get(site.input.text)) is None or media.extension not in READERS:
+                continue
+            size = extent_of(media.data, media.extension)
+            if (pixels := size.width * size.height * factor**2) > max_pixels:
+                raise InputFault(
+                    f"{site.input.field}: {size.width} x {size.height} pixels upscaled by {factor:g} are {pixels:.0f}; "
+                    f"at most {max_pixels} are allowed (maxPixels)"
+                )
+
     def put_images(self, fetched: Mapping[str, Media]) -> None:
         """Write every picture in base64, whether it stood there or a link to it."""
         written = {text: pybase64.b64encode_as_string(media.data) for text, media in fetched.items()}
@@ -107,12 +130,13 @@ class PreparedCall:
     work: Work
 
     @classmethod
-    def of(cls, call: Call, fetched: Mapping[str, Media]) -> Self:
+    def of(cls, call: Call, fetched: Mapping[str, Media], max_pixels: int = DEFAULT_MAX_PIXELS) -> Self:
         """Put the pictures into a call, and write it.
 
         Raises:
-            InputFault: One cannot be written as SD WebUI is to have it.
+            InputFault: One cannot be written as SD WebUI is to have it, or would have more than so many pixels.
         """
+        call.check_size(fetched, max_pixels)
         call.put_images(converted(fetched))
         return cls(
             path=call.path,
@@ -202,6 +226,14 @@ def _put_image_link(body: dict[str, Any], path: str, link: Any) -> None:
         body["image"] = link
     elif path == "extra-batch-images":
         body["imageList"] = [*(body.get("imageList") or []), {"data": link, "name": "image_link"}]
+
+
+def _number(value: Any, default: float) -> float:
+    """Read a number as SD WebUI does, which takes text, too; what is none is the server's to refuse."""
+    try:
+        return default if value is None else float(value)
+    except (TypeError, ValueError, OverflowError):
+        return default
 
 
 def _mapping(parent: Mapping[str, Any], key: str) -> dict[str, Any]:

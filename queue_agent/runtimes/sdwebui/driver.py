@@ -5,6 +5,7 @@ import logging
 from contextlib import suppress
 from typing import Any, Self
 
+from contract.catalog import DEFAULT_MAX_PIXELS
 from contract.task import Task
 from queue_agent.errors import ModelServerAway, ModelServerFault
 from queue_agent.ports import Capacity, Inputs, Result, RunSignals, Work
@@ -33,17 +34,24 @@ class SdWebUI:
         client: The server; a base URL without path means its usual one.
         dynamic_model: Whether tasks may switch the checkpoint.
         cached_checkpoints: How many the server keeps loaded; None leaves it as it is.
+        max_pixels: The most that an upscaled picture may have.
     """
 
     capacity = Capacity()  # an interrupt cannot name a queued call, so none is ever queued
 
     def __init__(
-        self, client: ModelServerClient, *, dynamic_model: bool, cached_checkpoints: int | None = None
+        self,
+        client: ModelServerClient,
+        *,
+        dynamic_model: bool,
+        cached_checkpoints: int | None = None,
+        max_pixels: int = DEFAULT_MAX_PIXELS,
     ) -> None:
         self._client = client
         self._options = Options(client, cached_checkpoints)
         self._upscalers = Upscalers(client)
         self._dynamic_model = dynamic_model
+        self._max_pixels = max_pixels
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
@@ -52,7 +60,12 @@ class SdWebUI:
         if "/" not in base_url.rpartition("://")[2]:
             base_url += API_PATH
         client = ModelServerClient(base_url, settings.runtime_type.health_path)
-        return cls(client, dynamic_model=settings.dynamic_model, cached_checkpoints=settings.cached_checkpoints)
+        return cls(
+            client,
+            dynamic_model=settings.dynamic_model,
+            cached_checkpoints=settings.cached_checkpoints,
+            max_pixels=settings.max_pixels,
+        )
 
     async def wait_until_ready(self) -> None:
         """Return once the server takes jobs."""
@@ -63,7 +76,7 @@ class SdWebUI:
         call = await asyncio.to_thread(call_of, task)
         await self._upscalers.correct(call.body)
         fetched = await inputs.fetch([site.input for site in call.sites]) if call.sites else {}
-        return await asyncio.to_thread(PreparedCall.of, call, fetched)
+        return await asyncio.to_thread(PreparedCall.of, call, fetched, self._max_pixels)
 
     def work(self, prepared: PreparedCall) -> Work:
         """Steps of sampling; an upscale is one unit."""

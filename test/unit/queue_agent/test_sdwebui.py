@@ -1,12 +1,14 @@
 import base64
+import io
 import json
 import random
 import tracemalloc
 
 import pytest
+from PIL import Image
 
 from contract.checkpoints import infotext_pairs
-from queue_agent.errors import ExecutionFailed, InvalidTask, ModelServerFault, NoOutput, Rejected
+from queue_agent.errors import ExecutionFailed, InputFault, InvalidTask, ModelServerFault, NoOutput, Rejected
 from queue_agent.media import identify
 from queue_agent.runtimes.client import Answer, AnswerStream
 from queue_agent.runtimes.sdwebui.answer import fault_of, result_of
@@ -14,6 +16,15 @@ from queue_agent.runtimes.sdwebui.call import PreparedCall, call_of
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
 ENCODED = base64.b64encode(PNG).decode()
+
+
+def _drawn(width, height):
+    file = io.BytesIO()
+    Image.new("RGB", (width, height)).save(file, "PNG")
+    return base64.b64encode(file.getvalue()).decode()
+
+
+DRAWN = _drawn(20, 10)
 
 
 def test_the_platforms_keys_are_stripped_and_real_scripts_are_kept(make_task):
@@ -368,3 +379,20 @@ def test_an_error_is_told_in_the_servers_own_words(status, body, kind, words):
 def test_long_words_are_cut():
     body = {"error": "RuntimeError", "detail": "", "body": "", "errors": "x\n" * 5000}
     assert len(str(fault_of(answer(500, body)))) <= 500
+
+
+@pytest.mark.parametrize(
+    ("content", "tasktype"),
+    [
+        ({"image": DRAWN, "upscaling_resize": 4}, "extra-single-image"),
+        ({"image": DRAWN, "upscaling_resize": "4"}, "extra-single-image"),
+        ({"imageList": [{"data": DRAWN, "name": "a"}], "upscaling_resize": 4}, "extra-batch-images"),
+    ],
+)
+def test_a_picture_is_not_upscaled_beyond_the_pixels_that_a_task_may_have(make_task, content, tasktype):
+    call = call_of(make_task(content, tasktype))
+    fetched = {site.input.text: identify(base64.b64decode(DRAWN)) for site in call.sites}
+    pixels = 20 * 10 * 4**2
+    PreparedCall.of(call, fetched, pixels)
+    with pytest.raises(InputFault, match=rf"upscaled by 4 are {pixels}; at most {pixels - 1} are allowed"):
+        PreparedCall.of(call, fetched, pixels - 1)
