@@ -176,11 +176,7 @@ def _with_images(order: Order, request: Request, family: Family) -> Order:
             order = _variation(order, request, family, reading)
         case Generation():
             order = replace(order, width=request.width or family.size, height=request.height or family.size)
-    if max(order.width, order.height) > MOST_SIDE:
-        size = f"{order.width} x {order.height} pixels"
-        reading.faults.append(
-            Fault("image", f"is too narrow: its picture would have {size}, at most {MOST_SIDE} a side")
-        )
+    reading.check_shape("images[0]" if isinstance(request, Edit) and request.images else "image", order.size)
     if reading.faults:
         raise RequestFaults(reading.faults)
     return order
@@ -197,6 +193,12 @@ class _Reading:
 
     def mask(self, content: str | None) -> Image.Image | None:
         return None if content is None else self._read("mask", lambda: decode_mask(content), "L")
+
+    def check_shape(self, field: str, size: tuple[int, int]) -> None:
+        """Note an image that is so narrow that no side within the limit gives it the pixels that a model needs."""
+        if max(size) > MOST_SIDE:
+            would = f"it would be drawn with {size[0]} x {size[1]} pixels, at most {MOST_SIDE} a side"
+            self.faults.append(Fault(field, f"is too narrow: {would}"))
 
     def _read(self, field: str, read: Callable[[], Image.Image], mode: str) -> Image.Image:
         try:
@@ -220,7 +222,11 @@ def _edit(order: Order, request: Edit, family: Family, reading: _Reading) -> Ord
         given = enumerate(request.images or ())
         images = [reading.image(f"images[{at}]", image, request.background) for at, image in given]
     size = edit_size(request.size, images[0].size, family)
-    references = [fitted(image, shape_at(image.size, family.size**2, family)) for image in images[1:]]
+    shapes = [shape_at(image.size, family.size**2, family) for image in images[1:]]
+    for at, shape in enumerate(shapes, start=1):
+        reading.check_shape(f"images[{at}]", shape)
+    pairs = zip(images[1:], shapes, strict=True)
+    references = [fitted(image, shape) for image, shape in pairs if max(shape) <= MOST_SIDE]
     return _prepared(order, size, [images[0], *references], reading.mask(request.mask))
 
 

@@ -51,6 +51,11 @@ class Order:
     preview: bool = False
 
     @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of its pictures."""
+        return self.width, self.height
+
+    @property
     def batch_key(self) -> tuple[object, ...]:
         """Orders of equal keys may be denoised together; an edit comes alone, as its images have sizes of their own."""
         alone = self.job if self.task_type == EDIT else None

@@ -100,6 +100,14 @@ def test_a_strip_whose_picture_would_be_longer_than_may_be_asked_for_is_refused(
     assert edited(KONTEXT, image=picture(*size), size="1024x64").order.width == 1024
 
 
+def test_of_several_images_the_strips_are_named_each(picture):
+    with pytest.raises(RequestFaults) as caught:
+        edited(QWEN, images=[picture(), picture(4000, 8), picture(8, 4000)], size=64)
+    assert [fault.field for fault in caught.value.faults] == ["images[1]", "images[2]"]
+    with pytest.raises(RequestFaults, match=r"images\[0\] is too narrow: it would be drawn with 22896 x 48 pixels"):
+        edited(QWEN, images=[picture(4000, 8), picture()])
+
+
 def test_a_length_above_the_models_is_the_models_and_told():
     found = asked(SCHNELL, max_sequence_length=512)
     assert found.order.sequence_length == found.parameters["max_sequence_length"] == 256
