@@ -52,6 +52,7 @@ def _decoded_apart(content: str, asked: dict[str, str | None]) -> Image.Image:
             cwd=_ROOT,
             env={},
             timeout=_MAX_SECONDS,
+            start_new_session=True,  # a Ctrl-C for the server is none for this process
             check=False,
         )
     except subprocess.TimeoutExpired as exc:
@@ -78,7 +79,8 @@ def main() -> None:
     """Decode what stands on standard input. A process that is killed at its limits answers nothing."""
     asked = json.loads(sys.stdin.buffer.readline())
     _limit(resource.RLIMIT_CPU, asked["cpu_seconds"])
-    _limit(resource.RLIMIT_AS, asked["memory_bytes"])
+    if sys.platform == "linux":  # others count what they share, or refuse
+        _limit(resource.RLIMIT_AS, asked["memory_bytes"])
     answer: dict[str, object]
     pixels = b""
     try:
