@@ -22,7 +22,7 @@ def test_no_pod_is_taken_from_a_long_job_while_others_wait_or_not(imitated):
 def test_a_burst_is_worked_on_by_all_pods_that_may_be(imitated):
     with Scene(imitated, "burst", comfyui) as scene:
         scene.send(200, seconds=5)
-        scene.wait(lambda: scene.release.wanted() == 20, "twenty pods are wanted", 120)
+        scene.wait(lambda: scene.release.wanted() == 20, "twenty pods are wanted", 300)
         finishes(scene, 400)
         scene.wait(lambda: not scene.release.node_claims(), "no node is left", 180)
         assert scene.agents.interrupted == 0
@@ -33,6 +33,6 @@ def test_every_pod_that_may_be_gets_its_node(imitated):
     pods = 110
     with Scene(imitated, "many", comfyui, at("runtime.scaling.maxReplicaCount", pods)) as scene:
         scene.send(10 * pods, seconds=60)
-        scene.wait(lambda: scene.release.wanted() == pods, f"{pods} pods are wanted", 120)
-        scene.wait(lambda: len(scene.release.node_claims()) == pods, f"{pods} nodes are ordered", 120)
+        scene.wait(lambda: scene.release.wanted() == pods, f"{pods} pods are wanted", 300)
+        scene.wait(lambda: len(scene.release.node_claims()) == pods, f"{pods} nodes are ordered", 300)
         scene.wait(lambda: scene.ready() == pods, f"{pods} pods are ready", 300)
