@@ -7,7 +7,14 @@ from typing import Any
 
 from api.sdwebui_pixels import pixel_faults
 from contract.catalog import DeployedRuntime
-from contract.checkpoints import MAX_CHECKPOINT_CHARS, is_checkpoint_hash, named_checkpoints, same_checkpoint
+from contract.checkpoints import (
+    MAX_CHECKPOINT_CHARS,
+    MAX_LINE_CHARS,
+    has_readable_settings,
+    is_checkpoint_hash,
+    named_checkpoints,
+    same_checkpoint,
+)
 from contract.faults import Fault, field_path, shown
 
 Path = tuple[str | int, ...]
@@ -100,6 +107,8 @@ def check(content: Mapping[str, Any], tasktype: str, runtime: DeployedRuntime, a
     for name in _TEXTS:
         if content.get(name) is not None and not isinstance(content[name], str):
             yield Fault(field_path((*at, name)), "must be a string")
+    if isinstance(infotext := content.get("infotext"), str) and not has_readable_settings(infotext):
+        yield Fault(field_path((*at, "infotext")), f"may have at most {MAX_LINE_CHARS} characters in its last line")
     scripts = content.get("alwayson_scripts")
     if scripts is not None and not isinstance(scripts, dict):
         yield Fault(field_path((*at, "alwayson_scripts")), "must be an object")

@@ -14,6 +14,8 @@ from contract import strict_json
 
 CHECKPOINT_SUFFIXES = (".safetensors", ".ckpt")
 MAX_CHECKPOINT_CHARS = 512
+MAX_LINE_CHARS = 65_536
+"""Of a list of values, and of an infotext's last line, which hold a few settings; a longer one is not read."""
 
 Path = tuple[str | int, ...]
 
@@ -92,9 +94,18 @@ def infotext_pairs(text: str) -> dict[str, str]:
 
     SD WebUI reads any shorter last line as a part of the prompt.
     """
-    last = text.strip().rpartition("\n")[2]
-    pairs = list(_pairs(last))
+    last = _last_line(text)
+    pairs = list(_pairs(last)) if len(last) <= MAX_LINE_CHARS else []
     return dict(pairs) if len(pairs) >= _LEAST_PAIRS else {}
+
+
+def has_readable_settings(infotext: str) -> bool:
+    """Whether an infotext's last line is short enough to be read; of another one nobody can tell the checkpoint."""
+    return len(_last_line(infotext)) <= MAX_LINE_CHARS
+
+
+def _last_line(text: str) -> str:
+    return text.strip().rpartition("\n")[2]
 
 
 def _is_hexadecimal(text: str) -> bool:
@@ -143,7 +154,9 @@ def _in_plot(content: Mapping[str, Any]) -> Iterator[NamedCheckpoint]:
         if isinstance(kind, bool) or kind not in _PLOT_CHECKPOINT_AXES:
             continue
         for offset, value in enumerate(values, start=1):
-            listed = value.split(",") if isinstance(value, str) else value
+            listed = value
+            if isinstance(value, str):  # one that is too long for a list is too long for a name
+                listed = value.split(",") if len(value) <= MAX_LINE_CHARS else [value]
             for one in listed if isinstance(listed, list) else ():
                 if isinstance(one, str) and _is_given(name := one.strip(' "')):
                     yield NamedCheckpoint(("script_args", start + offset), name, draws=False)

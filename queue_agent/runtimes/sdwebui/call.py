@@ -8,7 +8,7 @@ from typing import Any, Self
 import pybase64
 
 from contract.catalog import DEFAULT_MAX_PIXELS
-from contract.checkpoints import MAX_CHECKPOINT_CHARS, named_checkpoints
+from contract.checkpoints import MAX_CHECKPOINT_CHARS, MAX_LINE_CHARS, has_readable_settings, named_checkpoints
 from contract.faults import field_path
 from contract.image_headers import READERS, extent_of
 from contract.links import is_data_url
@@ -208,6 +208,8 @@ def call_of(task: Task) -> Call:
 
 def _checkpoints_in(content: Mapping[str, Any]) -> tuple[str | None, tuple[str, ...]]:
     """The checkpoint that draws, and all others that a task names, each once."""
+    if isinstance(infotext := content.get("infotext"), str) and not has_readable_settings(infotext):
+        raise InvalidTask(f"infotext may have at most {MAX_LINE_CHARS} characters in its last line.")
     named = list(named_checkpoints(content))
     for one in named:
         if not isinstance(one.name, str) or len(one.name) > MAX_CHECKPOINT_CHARS:

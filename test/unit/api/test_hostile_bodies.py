@@ -82,6 +82,20 @@ BODIES = {
         '{"prompt":"' + "\U0001f308" * (MOST_BYTES // 4 - 200) + '"}', "sdruntime"
     ),
     "one letter makes all wide": lambda: v1alpha2('{"prompt":"\U0001f308' + "a" * (MOST_BYTES - 200) + '"}', "comfy"),
+    "a plot of short names": lambda: v1alpha2(
+        '{"script_name":"x/y/z plot","script_args":[11,"' + "ab," * (MOST_BYTES // 3 - 200) + '"]}',
+        "dynamic",
+        "text-to-image",
+    ),
+    "a plot of listed names": lambda: v1alpha2(
+        filled('{"script_name":"x/y/z plot","script_args":[11,"",[', '"ab"', "]]}"), "dynamic", "text-to-image"
+    ),
+    "an infotext of pairs": lambda: v1alpha2(
+        '{"infotext":"' + "ab:c," * (MOST_BYTES // 5 - 200) + '"}', "dynamic", "text-to-image"
+    ),
+    "an infotext of quotes": lambda: v1alpha2(
+        '{"infotext":"' + 'a:\\"b\\",' * (MOST_BYTES // 8 - 200) + '"}', "dynamic", "text-to-image"
+    ),
     "control characters in keys": lambda: v1alpha2(keyed("{", "[]", "}", key="\\u0001"), "comfy"),
 }
 

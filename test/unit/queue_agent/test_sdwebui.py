@@ -64,6 +64,22 @@ def test_the_server_does_not_read_a_checkpoint_from_an_infotext_by_itself(make_t
     assert infotext_pairs(call.body["infotext"]).keys() == {"Steps", "Seed", "Model hash of the picture", "Clip skip"}
 
 
+LONG_LINE = "a\nSteps: 2, Seed: 1, " + "Clip skip: 2, " * 5000
+
+
+@pytest.mark.parametrize(
+    "content", [{"infotext": LONG_LINE}, {"script_name": "x/y/z plot", "script_args": [11, "a," * 40_000, ""]}]
+)
+def test_lists_of_checkpoints_and_settings_that_are_too_long_to_be_read_are_refused(make_task, content):
+    with pytest.raises(InvalidTask, match=r"at most (65536|512) characters"):
+        call_of(make_task(content))
+
+
+def test_a_long_prompt_of_an_infotext_is_no_list_of_settings(make_task):
+    infotext = "a, " * 40_000 + "\nSteps: 2, Seed: 1, Model: c"
+    assert call_of(make_task({"infotext": infotext})).checkpoint == "c"
+
+
 def test_settings_that_an_infotext_may_override_are_saved_beforehand(make_task):
     content = {"infotext": "a\nSteps: 2, Seed: 1, Clip skip: 2", "override_settings": {"x": 1}}
     overridden = PreparedCall.of(call_of(make_task(content)), {}).overridden
