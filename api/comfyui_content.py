@@ -5,6 +5,7 @@ from typing import Any
 
 from contract.catalog import DeployedRuntime
 from contract.faults import Fault, field_path
+from contract.workflows import faults_beside
 
 Path = tuple[str | int, ...]
 
@@ -25,14 +26,19 @@ def check(content: Mapping[str, Any], tasktype: str, runtime: DeployedRuntime, a
         )
         return
     graph: Any = content
+    frame: Mapping[str, Any] = {}
+    whole = at
     if "prompt" in content and not _is_node(content["prompt"]):
         graph, at = content["prompt"], (*at, "prompt")
+        frame = {key: content[key] for key in content if key != "prompt"}
         if isinstance(graph, dict) and _is_ui_format(graph):
             yield from check(graph, tasktype, runtime, at)
             return
     if not isinstance(graph, dict) or not graph:
         yield Fault(field_path(at), "must be a workflow: an object of nodes by their id")
         return
+    for fault in faults_beside(frame, graph):
+        yield Fault(field_path((*whole, fault.field)), fault.problem)
     for node_id, node in graph.items():
         here = (*at, node_id)
         if (inside := _workflow_inside(node, here)) is not None:

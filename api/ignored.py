@@ -11,8 +11,6 @@ from contract.task import CHECKPOINT_ATTRIBUTE
 MOST_WARNINGS = 20
 """Told in one answer."""
 
-_BESIDE_A_WORKFLOW = ("prompt", "extra_data", "client_id", "prompt_id", "number", "front", "partial_execution_targets")
-
 
 def ignored_keys(given: Any, known: Iterable[str], at: Path, problem: str = "is ignored") -> Iterator[Fault]:
     """Name the keys of an object that are not among those known."""
@@ -34,7 +32,3 @@ def ignored_content(content: Mapping[str, Any], tasktype: str, runtime: Deployed
     if runtime.type == "sdwebui":
         fields = (*sorted(FIELDS[tasktype]), CHECKPOINT_ATTRIBUTE)
         yield from ignored_keys(content, fields, at, "is no field of SD WebUI 1.10.1, which ignores it")
-    elif (
-        runtime.type == "comfyui" and isinstance(content.get("prompt"), dict) and "class_type" not in content["prompt"]
-    ):
-        yield from ignored_keys(content, _BESIDE_A_WORKFLOW, at)

@@ -84,7 +84,6 @@ _RANGES: Mapping[str, Mapping[str, _Range]] = {
     "extra-single-image": _UPSCALE,
     "extra-batch-images": _UPSCALE,
 }
-_INFOTEXT = ("infotext",)
 _TEXTS = ("prompt", "negative_prompt", "infotext")
 _IMAGE_FIELDS = {"image-to-image": "init_images", "extra-single-image": "image", "extra-batch-images": "imageList"}
 
@@ -158,8 +157,6 @@ def _check_checkpoints(content: Mapping[str, Any], runtime: DeployedRuntime, at:
     """
     asked: str | None = None
     for named in named_checkpoints(content):
-        if named.path == _INFOTEXT and asked is not None:
-            continue  # SD WebUI reads it only for what no field says.
         if problem := _checkpoint_problem(named.name, runtime) or (named.draws and _conflict(named.name, asked)):
             yield Fault(field_path((*at, *named.path)), problem)
         elif named.draws:

@@ -75,8 +75,17 @@ def named_checkpoints(content: Mapping[str, Any]) -> Iterator[NamedCheckpoint]:
     """Find every checkpoint that a request to SD WebUI names.
 
     It may stand at the top, in settings, in the arguments of scripts at any depth, and in an infotext. The first one
-    that draws wins; an infotext gives way to fields, as in SD WebUI itself.
+    that draws wins; the one that an infotext draws with is left out where a field names another, as in SD WebUI itself.
     """
+    draws = False
+    for named in _in_fields(content):
+        draws = draws or named.draws
+        yield named
+    if isinstance(text := content.get("infotext"), str):
+        yield from (named for named in _in_infotext(text) if not (named.draws and draws))
+
+
+def _in_fields(content: Mapping[str, Any]) -> Iterator[NamedCheckpoint]:
     scripts, settings = content.get(_SCRIPTS), content.get(_SETTINGS)
     if isinstance(scripts, dict):
         yield from _in_object(scripts, (_SCRIPTS,))
@@ -85,8 +94,6 @@ def named_checkpoints(content: Mapping[str, Any]) -> Iterator[NamedCheckpoint]:
         yield from _in_object(settings, (_SETTINGS,))
     yield from _in_object({key: content[key] for key in content if key not in {_SCRIPTS, _SETTINGS}}, ())
     yield from _in_plot(content)
-    if isinstance(text := content.get("infotext"), str):
-        yield from _in_infotext(text)
 
 
 def infotext_pairs(text: str) -> dict[str, str]:

@@ -33,6 +33,7 @@ _PIECE = 1024 * 1024
 """So many bytes or characters of a large body are written at once."""
 _QUICKLY_READ_BYTES = 256 * 1024
 _MAX_STREAM_BYTES = 5 * 1024 * 1024 * 1024
+_MAX_DIGITS = 4000
 _LOG_EVERY_S = 30
 
 
@@ -260,13 +261,13 @@ async def _pieces_of(parts: Sequence[bytes | memoryview]) -> AsyncIterator[memor
 
 
 def read_json(body: bytes) -> Any:
-    """Read an answer's JSON; NaN and infinities, which Python servers write and JSON does not have, become null.
+    """Read an answer's JSON; NaN and infinities, which Python servers write, and numbers without end become null.
 
     Raises:
         ModelServerFault: It is none.
     """
     try:
-        return json.loads(body, parse_constant=lambda _: None, parse_float=_finite_or_none)
+        return json.loads(body, parse_constant=lambda _: None, parse_float=_finite_or_none, parse_int=_int_or_none)
     except (ValueError, RecursionError) as exc:
         raise ModelServerFault("The model server's answer is no JSON.") from exc
 
@@ -274,6 +275,10 @@ def read_json(body: bytes) -> Any:
 def _finite_or_none(text: str) -> float | None:
     number = float(text)
     return number if math.isfinite(number) else None
+
+
+def _int_or_none(text: str) -> int | None:
+    return int(text) if len(text) <= _MAX_DIGITS else None
 
 
 class _WaitingLog:

@@ -5,9 +5,12 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
+from contract.faults import MOST_FAULTS
 from contract.task import Task
+from contract.workflows import EXTRA_DATA, TARGETS, faults_beside
 from queue_agent.errors import InputFault, InvalidTask
 from queue_agent.inputs.inline import is_reference
 from queue_agent.inputs.links import MAX_INPUTS, InputSite
@@ -17,9 +20,6 @@ from queue_agent.runtimes.wording import MAX_NAME_CHARS, shorten, shorten_name
 WEBSOCKET_CLASS = "SaveImageWebsocket"
 """The node whose pictures come through the websocket alone."""
 
-_TARGETS = "partial_execution_targets"
-_BESIDE_PROMPT = ("extra_data", _TARGETS, "client_id", "prompt_id", "number", "front")
-"""What ComfyUI reads beside the graph; the last four are the platform's to set."""
 _RUN_INPUT = "sd_on_eks_run"
 _SEED_INPUTS = ("seed", "noise_seed")
 _ANY_FILE: tuple[str, ...] = ()
@@ -31,8 +31,8 @@ _UPLOADS: Mapping[str, tuple[str, ...]] = {
     "file_upload": _ANY_FILE,
 }
 """Flags in an input's declaration, and what such an input takes."""
-_LONG_BASE64 = re.compile(r"[A-Za-z0-9+/]{255}")
-"""Longer than a file's name may be."""
+_BASE64 = re.compile(r"[\s\"']*(?:[A-Za-z0-9+/]{255}|(?:iVBORw0KGgo|/9j/|R0lGOD|UklGR)[A-Za-z0-9+/\s]{20})")
+"""Longer than a file's name may be, or beginning as a PNG, JPEG, GIF or WebP does."""
 
 
 @dataclass(slots=True)
@@ -165,26 +165,13 @@ def workflow_of(task: Task) -> Workflow:
                 f"Node {shorten_name(node_id)} of the workflow has no inputs, or no class_type of at most "
                 f"{MAX_NAME_CHARS} characters."
             )
-    if unknown := [shorten_name(key) for key in beside if key not in _BESIDE_PROMPT]:
-        raise InvalidTask(f"Beside prompt stands {shorten(', '.join(unknown))}; known are {', '.join(_BESIDE_PROMPT)}.")
-    extra_data = beside.get("extra_data")
-    # The server's worker dies of an extra_data that is no object.
-    return Workflow(graph, extra_data if isinstance(extra_data, dict) else {}, _targets(beside, graph))
+    if faults := list(islice(faults_beside(beside, graph), MOST_FAULTS)):
+        raise InvalidTask(shorten("; ".join(f"{fault.field} {fault.problem}" for fault in faults)))
+    return Workflow(graph, beside.get(EXTRA_DATA) or {}, beside.get(TARGETS))
 
 
 def _is_class(name: Any) -> bool:
     return isinstance(name, str) and 0 < len(name) <= MAX_NAME_CHARS
-
-
-def _targets(beside: Mapping[str, Any], graph: Mapping[str, Any]) -> list[str] | None:
-    targets = beside.get(_TARGETS)
-    if targets is None:
-        return None
-    if not isinstance(targets, list) or not targets or not all(isinstance(one, str) for one in targets):
-        raise InvalidTask(f"{_TARGETS} must be a list of node ids.")
-    if unknown := [shorten_name(one) for one in targets if one not in graph]:
-        raise InvalidTask(f"{_TARGETS} names nodes that the workflow does not have: {shorten(', '.join(unknown))}.")
-    return targets
 
 
 def inputs_in(workflow: Workflow) -> dict[str, list[tuple[str, str, str]]]:
@@ -197,7 +184,7 @@ def inputs_in(workflow: Workflow) -> dict[str, list[tuple[str, str, str]]]:
     count = 0
     for node_id, node in workflow.graph.items():
         for name, value in node["inputs"].items():
-            if isinstance(value, str) and (is_reference(value) or _LONG_BASE64.match(value)):
+            if isinstance(value, str) and (is_reference(value) or _BASE64.match(value)):
                 count += 1
                 if count > MAX_INPUTS:
                     field = _field(workflow, node_id, name)

@@ -72,7 +72,7 @@ def fault_of(answer: Answer) -> AgentError:
     detail = body.get("detail")
     if isinstance(detail, list):
         words = "; ".join(
-            f"{'.'.join(map(str, entry.get('loc', ())))}: {entry.get('msg')}"
+            f"{'.'.join(map(str, loc if isinstance(loc := entry.get('loc'), list) else ()))}: {entry.get('msg')}"
             for entry in detail
             if isinstance(entry, dict)
         )

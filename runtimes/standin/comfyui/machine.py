@@ -70,7 +70,7 @@ class Machine:
             number = -number if body.get("front") else number
             self._number += 1
         prompt_id = str(body.get("prompt_id", uuid.uuid4()))
-        verdict = validate(body["prompt"], self.library)
+        verdict = validate(body["prompt"], self.library, body.get("partial_execution_targets"))
         extra_data = body.get("extra_data", {})
         if "client_id" in body:
             extra_data["client_id"] = body["client_id"]

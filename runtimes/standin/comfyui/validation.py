@@ -31,8 +31,13 @@ def fault(kind: str, message: str, details: str, **extra: Any) -> Fault:
     return {"type": kind, "message": message, "details": details, "extra_info": extra}
 
 
-def validate(prompt: Any, library: Library) -> Verdict:
+def validate(prompt: Any, library: Library, targets: list[str] | None = None) -> Verdict:
     """Check a prompt; values are converted in place, as the real server does.
+
+    Args:
+        prompt: Nodes by id.
+        library: What the server has.
+        targets: The outputs that are to run; None for all.
 
     Raises:
         TypeError: The prompt is not an object of objects (the real server answers 500).
@@ -51,7 +56,7 @@ def validate(prompt: Any, library: Library) -> Verdict:
         if kind is None:
             words = f"Cannot execute because node {entry['class_type']} does not exist."
             return Verdict(error=fault("invalid_prompt", words, where))
-        if kind.output:
+        if kind.output and (targets is None or node_id in targets):
             outputs.append(node_id)
     if not outputs:
         return Verdict(error=fault("prompt_no_outputs", "Prompt has no outputs", ""))

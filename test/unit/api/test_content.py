@@ -63,6 +63,12 @@ def test_an_infotext_gives_way_to_the_checkpoint_of_a_field(door):
     assert door.send(request(content))[0] == 200
 
 
+def test_a_refiner_in_an_infotext_counts_beside_the_checkpoint_of_a_field(door):
+    infotext = "a\nSteps: 1, Seed: 1, Refiner: nosuch"
+    content = {"infotext": infotext, "override_settings": {"sd_model_checkpoint": CHECKPOINT}}
+    assert CHECKPOINT in door.refusal(request(content))["task.content.infotext"]
+
+
 @pytest.mark.parametrize("content", [{"refiner_checkpoint": ""}, {"hr_checkpoint_name": "Use same checkpoint"}])
 def test_a_name_that_says_no_checkpoint_is_none(door, content):
     assert door.send(request(content))[0] == 200

@@ -51,9 +51,23 @@ def test_keys_of_the_frame_that_nothing_reads_are_warned_of(door):
     }
 
 
-def test_keys_beside_a_workflow_are_warned_of_and_nodes_are_not(door):
-    content = {"prompt": {"1": NODE}, "extra_data": {}, "client_id": "x", "outputs": ["1"]}
-    assert warnings(door, request(content, "pipeline", "comfy")) == {"task.content.outputs": "is ignored"}
+@pytest.mark.parametrize(
+    ("beside", "field", "problem"),
+    [
+        ({"outputs": ["1"]}, "outputs", "is not read beside prompt"),
+        ({"execution_targets": ["1"]}, "execution_targets", "did you mean partial_execution_targets?"),
+        ({"partial_execution_targets": "1"}, "partial_execution_targets", "must be a list of node ids"),
+        ({"partial_execution_targets": [1]}, "partial_execution_targets", "which are strings"),
+        ({"partial_execution_targets": []}, "partial_execution_targets", "must be a list of node ids"),
+        ({"partial_execution_targets": ["2"]}, "partial_execution_targets", "names nodes that the workflow does not"),
+        ({"extra_data": "x"}, "extra_data", "must be an object"),
+    ],
+)
+def test_what_stands_beside_a_workflow_and_cannot_be_honoured_is_refused(door, beside, field, problem):
+    content = {"prompt": {"1": NODE}, "client_id": "x", **beside}
+    refused = door.refusal(request(content, "pipeline", "comfy"))
+    assert refused.keys() == {f"task.content.{field}"}
+    assert problem in refused[f"task.content.{field}"]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
 import asyncio
+import base64
 import json
 import struct
 
@@ -312,12 +313,28 @@ def test_a_workflow_may_name_the_outputs_that_are_to_run(make_task, target):
         ({"partial_execution_targets": []}, "must be a list of node ids"),
         ({"partial_execution_targets": [9]}, "must be a list of node ids"),
         ({"partial_execution_targets": ["9", "99"]}, "names nodes that the workflow does not have: 99"),
-        ({"workflow": {}, "webhook": "x"}, "Beside prompt stands workflow, webhook; known are extra_data"),
+        ({"workflow": {}, "webhook": "x"}, "workflow is not read beside prompt; webhook is not read"),
     ],
 )
 def test_what_stands_beside_a_workflow_and_cannot_be_honoured_is_named(make_task, beside, words):
     with pytest.raises(InvalidTask, match=words):
         workflow_of(make_task({"prompt": GRAPH, **beside}, "pipeline"))
+
+
+@pytest.mark.parametrize(
+    "data", [b"\x89PNG\r\n\x1a\n" + bytes(30), b"\xff\xd8\xff\xe0" + bytes(30), b"GIF89a" + bytes(30)]
+)
+@pytest.mark.parametrize("form", ["{}", '"{}"', " {}\n"])
+def test_a_small_picture_in_base64_stands_for_a_file_as_a_large_one_does(make_task, data, form):
+    text = form.format(base64.b64encode(data).decode())
+    workflow = workflow_of(make_task({"1": {"class_type": "LoadImage", "inputs": {"image": text}}}, "pipeline"))
+    assert inputs_in(workflow) == {"LoadImage": [("1", "image", text)]}
+
+
+def test_names_of_files_are_no_pictures(make_task):
+    names = {"a": "iVBORw0KGgo.png", "b": "/9j/x.jpg", "c": "R0lGODs.gif", "d": "UklGR/a/picture_with_a_long_name.webp"}
+    workflow = workflow_of(make_task({"1": {"class_type": "LoadImage", "inputs": names}}, "pipeline"))
+    assert inputs_in(workflow) == {}
 
 
 def test_a_node_whose_files_cannot_be_named_does_not_come_from_the_servers_cache():

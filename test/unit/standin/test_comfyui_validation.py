@@ -47,6 +47,14 @@ async def test_a_prompt_without_a_node_to_blame_is_refused_with_empty_node_error
     assert await comfy.ask("POST", "/prompt", {"prompt": prompt}) == (400, {"error": expected, "node_errors": {}})
 
 
+async def test_outputs_that_are_not_asked_for_are_not_looked_at(comfy):
+    prompt = {"1": empty(), "2": save(), "3": save("77")}
+    status, told = await comfy.ask("POST", "/prompt", {"prompt": prompt, "partial_execution_targets": ["2"]})
+    assert (status, told["node_errors"]) == (200, {})
+    _, refused = await comfy.ask("POST", "/prompt", {"prompt": prompt, "partial_execution_targets": ["1"]})
+    assert refused["error"] == error("prompt_no_outputs", "Prompt has no outputs")
+
+
 async def test_a_body_without_prompt_is_refused(comfy):
     expected = error("no_prompt", "No prompt provided", "No prompt provided")
     assert await comfy.ask("POST", "/prompt", {"client_id": "x"}) == (400, {"error": expected, "node_errors": {}})
