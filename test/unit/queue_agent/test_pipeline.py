@@ -170,7 +170,7 @@ async def test_files_that_arrive_for_ever_are_given_up(message, monkeypatch):
     monkeypatch.setattr("queue_agent.pipeline._STORE_S", 0.01)
     agent = Agent(picture())
 
-    async def put(*details):
+    async def put(*details, **keywords):
         await asyncio.Event().wait()
 
     agent.store.put = put

@@ -47,9 +47,9 @@ async def test_a_short_job_is_written_three_times_however_long_its_pictures_take
     agent = Agent(picture(), jobs=Table())
     put = agent.store.put
 
-    async def put_slowly(*picture):
+    async def put_slowly(*picture, **keywords):
         await asyncio.sleep(0.1)
-        await put(*picture)
+        await put(*picture, **keywords)
 
     agent.store.put = put_slowly
     await agent.handle(message)

@@ -109,10 +109,10 @@ async def test_a_stopped_worker_stores_what_was_drawn_sooner_than_foretold(messa
     storing = asyncio.Event()
     put = agent.store.put
 
-    async def slow_put(*arguments):
+    async def slow_put(*arguments, **keywords):
         storing.set()
         await asyncio.sleep(0.2)
-        await put(*arguments)
+        await put(*arguments, **keywords)
 
     agent.store.put = slow_put
     agent.queue.waiting = [message]
@@ -127,10 +127,10 @@ async def test_what_is_drawn_when_the_grace_ends_is_stored_all_the_same(message)
     agent = Agent(0.01)
     put, storing = agent.store.put, asyncio.Event()
 
-    async def slow_put(*arguments):
+    async def slow_put(*arguments, **keywords):
         storing.set()
         await asyncio.sleep(0.3)
-        await put(*arguments)
+        await put(*arguments, **keywords)
 
     agent.store.put = slow_put
     agent.queue.waiting = [message]
@@ -146,7 +146,7 @@ async def test_what_cannot_be_stored_soon_after_the_grace_is_given_back(message,
     agent = Agent(0.01)
     storing = asyncio.Event()
 
-    async def endless_put(*_):
+    async def endless_put(*_, **__):
         storing.set()
         await asyncio.sleep(60)
 
