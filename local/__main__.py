@@ -1,10 +1,15 @@
 """``python -m local``: the platform on one machine. Composition root and only reader of the environment."""
 
+import signal
+
+if __name__ == "__main__":
+    # Ctrl-C while the rest is loaded ends the program without a traceback.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 import argparse
 import asyncio
 import contextlib
 import os
-import signal
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -78,6 +83,7 @@ def _advice(arguments: argparse.Namespace, running: AlreadyRunningError) -> str:
 def _settings(arguments: argparse.Namespace, say: Callable[[str], None]) -> PlatformSettings:
     flux = _flux_demo(arguments, say) if arguments.command == "demo-flux" else None
     config = _config(arguments, say) if flux is None else flux.config
+    runtime_urls = {} if flux else _runtime_urls(arguments.runtime_url, config)
     if arguments.command == "up":
         with StateDirectory(arguments.state.resolve()).claimed():
             host, key = arguments.host, stored_key(Path(arguments.key_file or arguments.state / "api-key").expanduser())
@@ -90,7 +96,7 @@ def _settings(arguments: argparse.Namespace, say: Callable[[str], None]) -> Plat
         host=host,
         gateway_port=port,
         aws_port=aws_port,
-        runtime_urls={} if flux else _runtime_urls(arguments.runtime_url, config),
+        runtime_urls=runtime_urls,
         state=arguments.state.resolve(),
         environment=sandboxed(os.environ, f"http://127.0.0.1:{aws_port}"),
         api_key=key,

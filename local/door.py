@@ -25,6 +25,8 @@ def main() -> None:
     arguments = parser.parse_args()
     logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(message)s")
     logging.getLogger("local").setLevel(logging.INFO)
+    # Lambda calls a handler once at a time; here calls run side by side, on more connections than its clients keep.
+    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
     settings = GatewaySettings(
         stage=arguments.stage,
         api_key=os.environ.pop("API_KEY"),

@@ -89,6 +89,7 @@ def aws_part(layout: Layout) -> Part:
         ),
         environment=layout.environment,
         probe=_listens(LOOPBACK, layout.aws_port),
+        holds="all tasks and pictures",
     )
 
 

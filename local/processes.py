@@ -50,6 +50,7 @@ class Part:
         environment: The whole environment.
         probe: Tells whether it is ready; None when nobody waits for it.
         ready_s: How long it may take to be ready.
+        holds: What is lost when it ends, and is to be told then; empty where that is nothing.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Part:
     environment: Mapping[str, str] = field(repr=False)
     probe: Probe | None = None
     ready_s: float = 60.0
+    holds: str = ""
 
 
 class SupervisedProcess:
@@ -130,7 +132,8 @@ class SupervisedProcess:
                 if self._failures >= _FAILURES_TO_REPORT:
                     self._failing.set()
                 pause_s = min(_RESTART_S * 2 ** (self._failures - 1), _MAX_RESTART_S)
-                self.output.write(f"[{end}; starts again in {pause_s:g} s]")
+                lost = f" with {self.part.holds}" if self.part.holds else ""
+                self.output.write(f"[{end}{lost}; starts again in {pause_s:g} s]")
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._stopping.wait(), pause_s)
 

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -114,6 +115,18 @@ def test_aws_that_dies_comes_back_with_every_queue(start_up: Callable[..., Any],
     with NoticeQueue(up.target) as notices:
         _, notice = up.draw(notices, runtime="only")
     assert notice.result is True
+    assert "[killed by SIGKILL with all tasks and pictures; starts again in 0.5 s]" in up.printed.read_text()
+
+
+def test_many_requests_at_once_raise_no_warning(start_up: Callable[..., Any]) -> None:
+    up = start_up()
+    up.wait_ready()
+    bodies = [up.text_to_image(runtime="sdruntime") for _ in range(20)]
+    with NoticeQueue(up.target) as notices:
+        with ThreadPoolExecutor(len(bodies)) as pool:
+            assert {answer.status_code for answer in pool.map(up.post, bodies)} == {200}
+        up.wait_for_notice(notices, bodies[-1]["task"]["metadata"]["id"])
+    assert "WARNING" not in up.printed.read_text()
 
 
 def listens(url: str) -> bool:
@@ -195,6 +208,11 @@ def test_a_second_platform_on_the_same_state_is_refused(platform: Any) -> None:
     assert (platform.state / "stack.json").exists()
 
 
+def test_a_wrong_option_is_named_before_the_platform_that_runs_already(platform: Any) -> None:
+    ended = run_local("up", f"--state={platform.state}", "--runtime-url=http://gpu:7860")
+    assert ended.stderr == "--runtime-url http://gpu:7860: write NAME=URL, as in sdruntime=http://gpu:7860\n"
+
+
 def test_the_command_that_a_second_platform_is_told_starts_one(platform: Any, small_config: Path) -> None:
     url = "--runtime-url=only=http://127.0.0.1:1"
     ended = run_local("up", f"--config={small_config}", f"--state={platform.state}", url)
@@ -213,6 +231,17 @@ def test_the_command_that_a_second_platform_is_told_starts_one(platform: Any, sm
     assert "  only uses http://127.0.0.1:1, which does not answer yet; its agent waits for it\n" in [
         f"  {line}" for line in printed
     ]
+
+
+def test_ctrl_c_while_it_loads_ends_it_without_a_traceback(tmp_path: Path) -> None:
+    command = [sys.executable, "-X", "importtime", "-m", "local", "up", "--port=x", f"--state={tmp_path}"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as up:
+        assert up.stderr is not None
+        assert any(" pydantic" in line for line in up.stderr)
+        up.send_signal(signal.SIGINT)
+        rest = up.stderr.read()
+    assert up.returncode in (-signal.SIGINT, 2), "2 where it was quicker, and has found its fault"
+    assert "Traceback" not in rest
 
 
 @pytest.mark.parametrize("port", ["99999", "-1", "abc", "", "8000.5"])
