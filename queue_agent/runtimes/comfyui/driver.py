@@ -257,10 +257,10 @@ class ComfyUI:
         form = aiohttp.FormData({"type": "input", "subfolder": folder, "overwrite": "true"})
         form.add_field("image", io.BytesIO(media.data), filename=name, content_type=media.content_type)
         response = await self._client.send("POST", "upload/image", data=form)
-        answer = _json_or_none(response)
-        if response.status != HTTPStatus.OK or not isinstance(answer, dict) or not answer.get("name"):
-            raise ModelServerFault(f"The model server answers {response.status} to an upload.")
-        return "/".join(filter(None, (answer.get("subfolder"), answer["name"])))
+        match _json_or_none(response) if response.status == HTTPStatus.OK else None:
+            case {"name": str(stored), **more} if stored:
+                return f"{inside}/{stored}" if (inside := more.get("subfolder")) else stored
+        raise ModelServerFault(f"The model server answers {response.status} to an upload.")
 
     async def _declaration(self, class_type: str) -> dict[str, Any]:
         if class_type in _NO_PATHS:
@@ -284,7 +284,8 @@ def _prompt_id(job: str, claim: int) -> str:
 
 def _prompt_ids(items: Any) -> list[str]:
     """The prompts in one of the queue's lists."""
-    return [item[1] for item in items or () if isinstance(item, list) and len(item) > 1]
+    listed = items if isinstance(items, list) else []
+    return [item[1] for item in listed if isinstance(item, list) and len(item) > 1 and isinstance(item[1], str)]
 
 
 def _json_or_none(answer: Answer) -> Any:

@@ -22,6 +22,8 @@ from queue_agent.runtimes.wording import shorten
 logger = logging.getLogger(__name__)
 
 _RECONNECT_S = 0.5
+_CLOSE_S = 1.0
+"""A server that does not say goodbye is not waited for: the socket is opened anew, or the agent wants to end."""
 _MAX_FRAME_BYTES = 128 * 1024 * 1024
 _MAX_KEPT_BYTES = 512 * 1024 * 1024
 _MAX_EVENT_CHARS = 4 * 1024 * 1024
@@ -137,7 +139,12 @@ class EventStream:
                 # Pictures are large; and a server busy with the GPU may leave pings unanswered for long.
                 # Nor is anything compressed: it comes from the same machine, and pictures get no smaller.
                 async with connect(
-                    self._url, max_size=_MAX_FRAME_BYTES, ping_interval=None, proxy=None, compression=None
+                    self._url,
+                    max_size=_MAX_FRAME_BYTES,
+                    ping_interval=None,
+                    close_timeout=_CLOSE_S,
+                    proxy=None,
+                    compression=None,
                 ) as socket:
                     await self._read(socket)
             except (OSError, WebSocketException, TimeoutError) as exc:

@@ -84,7 +84,7 @@ class SdWebUI:
 
     async def clear(self) -> None:
         """Stop what a former agent left running, and wait for its end, lest it be taken for the next's."""
-        while job := ((await self._progress()).get("state") or {}).get("job"):
+        while job := (await self._state()).get("job"):
             logger.info("a job of a former agent is stopped", extra={"server_job": str(job)})
             await self._client.send("POST", "interrupt", timeout_s=10)
             await asyncio.sleep(_STOP_PAUSE_S)
@@ -124,12 +124,8 @@ class SdWebUI:
 
     async def vital_sign(self) -> object:
         """Which job, batch and step the server is at; its flags would change by our interrupt alone."""
-        state = (await self._progress()).get("state")
-        return (
-            [state.get(key) for key in ("job_timestamp", "job_no", "sampling_step")]
-            if isinstance(state, dict)
-            else None
-        )
+        state = await self._state()
+        return [state.get(key) for key in ("job_timestamp", "job_no", "sampling_step")]
 
     async def progress(self, job: str) -> float | None:  # noqa: ARG002 (one runs at a time)
         """How far the running job is."""
@@ -142,6 +138,10 @@ class SdWebUI:
     async def interrupt(self, job: str, claim: int) -> None:  # noqa: ARG002 (the server interrupts whatever runs)
         """Stop the running job."""
         await self._client.send("POST", "interrupt", timeout_s=10)
+
+    async def _state(self) -> dict[str, Any]:
+        state = (await self._progress()).get("state")
+        return state if isinstance(state, dict) else {}
 
     async def _progress(self) -> dict[str, Any]:
         answer = await self._client.get_json("progress", params={"skip_current_image": "true"}, timeout_s=5)

@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import random
 
 import pytest
 from agentkit import JOB, Agent, Table, picture
@@ -100,6 +101,38 @@ class Inputs:
     async def fetch(self, inputs):
         self.room = self.budget.held_bytes
         return {item.text: identify(bytes(size)) for item, size in zip(inputs, self.sizes, strict=True)}
+
+
+@pytest.mark.parametrize("seed", range(100))
+async def test_whatever_tasks_take_and_whichever_are_cancelled_all_come_to_their_end(seed):
+    chance, budget = random.Random(seed), MemoryBudget(100)
+    gates: list[asyncio.Event] = []
+
+    async def work(sizes):
+        with budget.share() as share:
+            for size in sizes:
+                if size < 0:
+                    share.hold(-size)
+                else:
+                    await share.take(size)
+                gates.append(asyncio.Event())
+                await gates[-1].wait()
+
+    def sizes():
+        return chance.choices([0, 5, 30, 60, 99, 100, 101, 500, -10, -40, -200], k=chance.randrange(1, 5))
+
+    tasks = {asyncio.create_task(work(sizes())) for _ in range(chance.randrange(2, 25))}
+    left = sorted(tasks, key=id)
+    for _ in range(1000):
+        await settled()
+        left = [task for task in left if not task.done()]
+        if left and chance.random() < 0.05:
+            chance.choice(left).cancel()
+        if shut := [gate for gate in gates if not gate.is_set()]:
+            chance.choice(shut).set()
+    assert left == []
+    assert budget.held_bytes == 0
+    assert [task.exception() for task in tasks if not task.cancelled() and task.exception()] == []
 
 
 async def test_there_is_room_for_all_that_links_may_lead_to_before_any_is_fetched():
