@@ -26,11 +26,15 @@ class _Range:
 
     least: float = -(2**63)
     most: float = 2**64 - 1
+    above: float | None = None
+    """In place of least, where that itself is too little."""
 
     def problem(self, value: Any) -> str | None:
         number = _number(value)
         if number is None:
             return f"must be a number, not {shown(value)}"
+        if self.above is not None and number <= self.above:
+            return f"must be above {self.above}, not {shown(value)}"
         if number < self.least:
             return f"must be at least {self.least}, not {shown(value)}"
         if number > self.most:
@@ -70,7 +74,7 @@ _GENERATE: Mapping[str, _Range] = {
 }
 _UPSCALE: Mapping[str, _Range] = {
     "resize_mode": _Range(0, 1),
-    "upscaling_resize": _Range(math.ulp(0.0)),
+    "upscaling_resize": _Range(above=0),
     "upscaling_resize_w": _Range(1),
     "upscaling_resize_h": _Range(1),
     "gfpgan_visibility": _Range(0, 1),

@@ -44,7 +44,7 @@ def read(body: Any, catalog: RuntimeCatalog) -> Task:
         accepted = runtime.runtime_type.v1alpha1_task_types
         if tasktype in accepted:
             faults += content_faults(body, str(tasktype), runtime, ())
-        elif isinstance(tasktype, str) and tasktype:
+        elif isinstance(tasktype, str) and all(fault.field != f"{_AT}.task" for fault in faults):
             faults.append(Fault(f"{_AT}.task", f"must be {one_of(accepted)}, not {shown(tasktype)}"))
     if faults or metadata is None:
         raise InvalidRequestError(faults)

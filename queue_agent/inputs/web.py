@@ -135,9 +135,12 @@ def _headers(target: httpx.URL) -> list[tuple[bytes, bytes]]:
 
 
 def _header(response: httpcore.Response, name: bytes) -> str:
-    """All values of a header."""
-    values = [value for key, value in response.headers if key.lower() == name]
-    return b", ".join(values).decode("latin-1")
+    """All values of a header, which origins write in UTF-8 where they write more than ASCII."""
+    values = b", ".join(value for key, value in response.headers if key.lower() == name)
+    try:
+        return values.decode("utf-8")
+    except UnicodeDecodeError:
+        return values.decode("latin-1")
 
 
 async def _read(response: httpcore.Response, host: str, count: Callable[[int], None]) -> bytes:

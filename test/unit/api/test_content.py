@@ -238,3 +238,9 @@ def test_a_flux_request_with_megabytes_of_picture_is_taken_and_kept_in_the_bucke
     content = {"instructions": "make it night", "image": "A" * 6_000_000}
     assert door.send(request(content, "edit", "kontext"))[0] == 200
     assert [operation for operation, _ in door.s3.calls] == ["put_object"]
+
+
+@pytest.mark.parametrize("factor", [0, -5, "0"])
+def test_a_factor_must_be_above_zero(door, factor):
+    refused = door.refusal(request({"image": "a", "upscaling_resize": factor}, "extra-single-image"))
+    assert refused["task.content.upscaling_resize"].startswith("must be above 0, not ")

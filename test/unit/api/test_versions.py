@@ -177,6 +177,12 @@ def test_a_checkpoint_that_nothing_serves_is_refused_with_those_deployed(make_do
     assert "several runtimes (x, y)" in several[field]
 
 
+@pytest.mark.parametrize("tasktype", ["", "a" * 300_000, 5])
+def test_a_task_type_of_v1alpha1_that_cannot_be_one_is_one_fault(door, tasktype):
+    _, body = door.send(v1alpha1({"task": tasktype}), path="/v1alpha1")
+    assert [row["field"] for row in body["error"]["details"]] == ["alwayson_scripts.task"]
+
+
 @pytest.mark.parametrize("tasktype", ["text-to-image", "extra-batch-images"])
 def test_v1alpha1_takes_its_task_types(door, tasktype):
     assert door.send(v1alpha1({"task": tasktype, "image_link": "s3://b/k"}), path="/v1alpha1")[0] == 200

@@ -78,6 +78,17 @@ async def test_a_redirect_to_a_private_address_is_refused(open_web, target):
             await open_web.get(f"{url}/r", any_number)
 
 
+@pytest.mark.parametrize("location", ["/猫.png".encode(), b"/%e7%8c%ab.png"])
+async def test_a_redirect_is_followed_whether_its_letters_are_written_out_or_not(open_web, location):
+    async with (
+        site(**{"猫.png": png}) as (url, _),
+        raw_site(
+            b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: " + url.encode() + location + b"\r\n\r\n"
+        ) as elsewhere,
+    ):
+        assert await open_web.get(elsewhere, any_number) == PNG
+
+
 @pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://example.com/x", "s3://b/k"])
 async def test_a_redirect_to_another_scheme_is_refused(open_web, target):
     async with site(r=to(target)) as (url, _):
