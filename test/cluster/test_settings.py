@@ -83,6 +83,7 @@ OTHERWISE = {
     "runtime.queueAgent.extraEnv": [{"name": "CACHED_CHECKPOINTS", "value": "2"}],
     "runtime.queueAgent.imagePullPolicy": "Always",
     "runtime.queueAgent.logLevel": "WARNING",
+    "runtime.queueAgent.maxPixels": 16_000_000,
     "runtime.queueAgent.memoryBudgetMib": 2048,
     "runtime.queueAgent.resources": {"requests": {"memory": "1Gi"}},
     "runtime.queueAgent.XRay.enabled": False,
