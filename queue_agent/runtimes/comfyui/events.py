@@ -130,8 +130,7 @@ class EventStream:
         """Close the socket."""
         if self._task is not None:
             self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await asyncio.wait({self._task})
 
     async def _listen(self) -> None:
         while True:
