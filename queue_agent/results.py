@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from contract import strict_json
+from contract.faults import shown
 from contract.notice import Notice, Problem
 from contract.objects import s3_url
 from queue_agent.errors import AgentError, InputFault, ModelServerFault, PassingFault, TaskFault
@@ -167,7 +168,10 @@ def _media_of(output: Output, head: bytes) -> Media:
         return media
     if named := named_media(head, output.filename):
         return named
-    raise ModelServerFault("The model server gives a file that is not what its name says.")
+    raise ModelServerFault(
+        f"The model server gives a file that is not what its name says: {shown(output.filename)} holds "
+        f"{'nothing' if not head else 'no image, video or audio'}."
+    )
 
 
 async def _head_of(chunks: AsyncIterator[bytes]) -> bytes:
