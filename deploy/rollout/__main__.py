@@ -14,6 +14,7 @@ from deploy.rollout.steps.bootstrap import Bootstrap
 from deploy.rollout.steps.bucket import Bucket
 from deploy.rollout.steps.config import ConfigFile
 from deploy.rollout.steps.consent import Consent
+from deploy.rollout.steps.filters import Filters
 from deploy.rollout.steps.images import Images
 from deploy.rollout.steps.model import Model
 from deploy.rollout.steps.removals import Removals
@@ -30,7 +31,7 @@ PREPARE: tuple[Step, ...] = (
     *(Tools(), Support(), Consent(), SpotRole(), Bucket(), Model()),
     *(Bootstrap(), Images(), Snapshot(), ConfigFile(), Removals()),
 )
-DEPLOY: tuple[Step, ...] = (*PREPARE, PlatformStack(), Verification())
+DEPLOY: tuple[Step, ...] = (*PREPARE, PlatformStack(), Filters(), Verification())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -149,7 +149,7 @@ class TestFailuresAndResumes:
 
 class TestTheStraightWay:
     def test_every_step_says_how_long_it_took(self, climb):
-        assert climb.last.out.count(" in all)") == 13
+        assert climb.last.out.count(" in all)") == 14
 
     def test_only_the_images_that_are_needed_are_built(self, climb):
         assert climb.last.called("images")[0].startswith("images build queue-agent sdwebui -n sdoneks -R us-west-2 ")

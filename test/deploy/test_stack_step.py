@@ -10,6 +10,8 @@ from deploy import account, stacks
 from deploy.account import Account
 from deploy.errors import DeployError
 from deploy.failures import explained_failures
+from deploy.rollout.steps import filters
+from deploy.rollout.steps.filters import Filters
 from deploy.rollout.steps.stack import PlatformStack
 from deploy.stacks import Event, Stack
 
@@ -110,6 +112,45 @@ class TestTheStack:
         stack = Stack(world.client("cloudformation"), "sdoneksStack")
         assert stack.watch(told.append, since=datetime.now(UTC) - timedelta(hours=1)) == "UPDATE_COMPLETE"
         assert len({event.id for event in told}) == len(told) > 0
+
+
+class TestFilters:
+    @pytest.fixture
+    def clock(self, monkeypatch):
+        """A clock that goes on only while somebody sleeps; tells for how long they did."""
+        clock = SimpleNamespace(now=datetime(2026, 1, 1, 12, tzinfo=UTC), slept_s=0.0)
+
+        def sleep(seconds):
+            clock.now += timedelta(seconds=seconds)
+            clock.slept_s += seconds
+
+        monkeypatch.setattr(filters, "datetime", SimpleNamespace(now=lambda _: clock.now))
+        monkeypatch.setattr(filters, "time", SimpleNamespace(sleep=sleep))
+        return clock
+
+    def changed(self, clock, minutes_ago, kind="AWS::SNS::Subscription"):
+        event = Event(
+            id="1",
+            at=clock.now - timedelta(minutes=minutes_ago),
+            resource="Tasks",
+            type=kind,
+            status="UPDATE_COMPLETE",
+            reason="",
+        )
+        events = SimpleNamespace(events=lambda since: [event] if event.at >= since else [])
+        return SimpleNamespace(stack=events)
+
+    def test_a_filter_that_has_just_changed_is_waited_for_until_it_holds_everywhere(self, clock, capsys):
+        Filters().run(self.changed(clock, minutes_ago=4))
+        assert clock.slept_s == 11 * 60
+        told = capsys.readouterr().out
+        assert "until 12:11 UTC; send none before" in told
+        assert told.count(" left") == 11
+
+    @pytest.mark.parametrize(("minutes_ago", "kind"), [(16, "AWS::SNS::Subscription"), (4, "AWS::SNS::Topic")])
+    def test_nothing_is_waited_for_where_no_filter_has_changed(self, clock, minutes_ago, kind):
+        Filters().run(self.changed(clock, minutes_ago, kind))
+        assert clock.slept_s == 0
 
 
 class TestTheAccount:
