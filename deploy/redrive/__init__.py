@@ -1,1 +1,1 @@
-"""Begins failed jobs anew whose messages were kept in a dead queue."""
+"""Retries failed jobs whose messages were kept in a dead queue."""

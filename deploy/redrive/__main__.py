@@ -1,4 +1,4 @@
-"""``python -m deploy.redrive``: show what lies in a runtime's dead queue, and begin the chosen jobs anew.
+"""``python -m deploy.redrive``: show what lies in a runtime's dead queue, and retry the chosen jobs.
 
 LOCAL=1 means the platform that runs on this machine; STACK_NAME=sdoneksStack means a deployed one, whose queues and
 table are found by the stack's name. The account and region are those of the AWS environment.
@@ -84,12 +84,12 @@ def _find_queue(sqs: Any, name: str) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m deploy.redrive",
-        description="Begin failed jobs anew that a runtime's dead queue holds; without --job or --all only show them.",
+        description="Retry failed jobs that a runtime's dead queue holds; without --job or --all only show them.",
         epilog="STACK_NAME=sdoneksStack in the environment means a deployed platform, LOCAL=1 the one of `make up`.",
     )
     parser.add_argument("runtime", help="whose dead queue")
-    parser.add_argument("--job", action="append", default=[], metavar="JOB", help="begin this job anew; repeatable")
-    parser.add_argument("--all", action="store_true", help="begin all of them anew")
+    parser.add_argument("--job", action="append", default=[], metavar="JOB", help="retry this job; repeatable")
+    parser.add_argument("--all", action="store_true", help="retry all of them")
     parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
     parser.add_argument(
         "--queue-url", metavar="URL", help="the runtime's queue, where it is not named like the runtime"

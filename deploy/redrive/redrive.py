@@ -1,4 +1,4 @@
-"""Begins a failed job anew: first in the table, then in the queue, and only then is its message forgotten."""
+"""Retries a failed job: first in the table, then in the queue, and only then is its message forgotten."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,21 +30,21 @@ class Verdict:
 
 
 _UNREADABLE = Verdict(Step.LEAVE, "left: it holds no task that can be read")
-_BEGUN = Verdict(Step.BEGIN, "begun anew")
+_BEGUN = Verdict(Step.BEGIN, "retried")
 
 
 class Redrive:
     """Redrives the messages of one runtime. Calls raise botocore's errors when AWS does not answer.
 
     After a crash between any two steps a second run goes on: the message is still in the dead queue, and a job that
-    is queued already is sent without being begun anew once more. At worst the queue then has it twice, and an agent
+    is queued already is sent without being reset once more. At worst the queue then has it twice, and an agent
     drops the second.
 
     Args:
         queues: The runtime's queues.
         dynamodb: A boto3 client.
         table: The jobs table's name.
-        start_s: How long a job that is begun anew may wait for an agent.
+        start_s: How long a job that is retried may wait for an agent.
         clock: Seconds since 1970.
     """
 
@@ -66,7 +66,7 @@ class Redrive:
         return self._verdict(None if item is None else JobRecord.from_item(item))
 
     def drive(self, message: DeadMessage) -> Verdict:
-        """Begin a message's job anew, or do what is right where that cannot be."""
+        """Retry a message's job, or do what is right where that cannot be."""
         if message.delivery is None:
             verdict = _UNREADABLE
         elif (job := message.delivery.job) in self._sent:

@@ -226,7 +226,7 @@ class TestCommand:
         for task in (chosen, other):
             bury(task)
         code, out, err = run("--job", chosen.metadata.job, "--job", "elsewhere")
-        assert (code, f"{chosen.metadata.job}  begun anew" in out) == (0, True)
+        assert (code, f"{chosen.metadata.job}  retried" in out) == (0, True)
         assert "elsewhere  is not in the dead queue" in err
         assert world.record(other).state is JobState.FAILED
         assert [one[0] for one in world.kept()] == [other.to_message()]
@@ -235,7 +235,7 @@ class TestCommand:
         for _ in range(12):
             bury(world.ended(JobState.FAILED, PROBLEM))
         assert run("--all", "--dry-run")[1].count("(not done: --dry-run)") == 12
-        assert run("--all")[1].count("begun anew") == 12
+        assert run("--all")[1].count("retried") == 12
         assert (len(world.take(world.queue)), world.kept()) == (12, [])
 
     def test_it_says_that_messages_are_hidden(self, world, bury, run):
@@ -274,7 +274,7 @@ class TestCommand:
         stack = tmp_path / "stack.json"
         stack.write_text(json.dumps({"JobsTable": world.table.name, "Environment": {"AWS_REGION": "us-east-1"}}))
         bury(world.ended(JobState.FAILED, PROBLEM))
-        assert "begun anew" in run("--all", LOCAL="1", STACK_FILE=str(stack), JOBS_TABLE="wrong")[1]
+        assert "retried" in run("--all", LOCAL="1", STACK_FILE=str(stack), JOBS_TABLE="wrong")[1]
 
     def test_a_job_that_cannot_be_begun_is_reported_and_its_message_left(self, world, bury, run):
         bury(world.ended(JobState.FAILED, PROBLEM))

@@ -13,7 +13,9 @@ from keeper import problems
 from queue_agent import errors
 
 ROOT = Path(__file__).resolve().parents[3]
-PAGES = sorted([*ROOT.glob("docs/**/*.md"), ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"])
+PAGES = sorted(
+    [*ROOT.glob("*.md"), *(page for room in ("docs", "charts", "utils") for page in ROOT.glob(f"{room}/**/*.md"))]
+)
 API = (ROOT / "docs/api.md").read_text(encoding="utf-8")
 CATALOG = RuntimeCatalog(
     [
