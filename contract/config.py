@@ -44,8 +44,8 @@ class ConfigError(ValueError):
         super().__init__("\n".join(f"{fault.field or 'config.yaml'}: {fault.problem}" for fault in faults))
 
 
-MOST_RATE = 2**31 - 1
-"""What API Gateway can be told."""
+MOST_RATE = 100_000
+"""Ten times what a whole account may have before AWS raises its limit."""
 
 
 class Throttle(Section):
