@@ -70,6 +70,9 @@ _SAME_FORMAT = {
     "wmv": {"asf": "video/x-ms-asf", "wma": "audio/x-ms-wma"},
 }
 """Endings under which files of one form go, by what their bytes tell: only the name says which, as sound or film."""
+_BOX = re.compile(rb"[a-z]{4}")
+_BOX_TYPE_AT = 4
+"""A box of 256 bytes begins as an icon does, whose number of pictures stands there."""
 _ENDING = re.compile(r"\.([A-Za-z0-9]{1,16})$")
 
 
@@ -156,7 +159,8 @@ def _guess(data: bytes) -> tuple[str, str]:
     brands = _brands(data)
     if brands & _AVIF_BRANDS:
         return "avif", "image/avif"
-    if found := filetype.guess(data):
+    found = filetype.guess(data)
+    if found and not (found.extension == "ico" and _BOX.match(data, _BOX_TYPE_AT)):
         return found.extension, found.mime
     return ("mp4", "video/mp4") if brands & _VIDEO_BRANDS else _UNKNOWN
 

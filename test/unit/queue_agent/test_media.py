@@ -125,6 +125,7 @@ def test_a_file_with_a_pictures_name_must_be_one_and_other_names_promise_nothing
         (b"\0\0\0\x08wide\0\0\0\x08mdat", "a.mov", "video/quicktime"),
         (b"\0\0\0\x08free\0\0\0\x14ftypisom", "a.MP4", "video/mp4"),
         (boxed(b"f4v "), "a.mp4", "video/mp4"),
+        (b"\0\0\1\0mdat" + bytes(20), "a.mov", "video/quicktime"),
         (b"", "a.png", None),
         (b"\0" * 100, "a.png", None),
         (b"<html>", "a.png", None),
