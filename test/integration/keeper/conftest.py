@@ -1,3 +1,4 @@
+import contextlib
 import json
 import logging
 import time
@@ -127,6 +128,18 @@ class World:
         dead_queues = DeadQueues(clients["sqs"])
         self.messages = ReturnedMessages(jobs=jobs, notices=notices, dead_queues=dead_queues, queue_prefix=QUEUE_PREFIX)
         self.reaper = Reaper(jobs=jobs, notices=notices, tasks=tasks, start_s=DEFAULT_DEADLINES.start_s)
+
+    @contextlib.contextmanager
+    def pages_of(self, entries):
+        """Cut the answers to queries: those of the index's small entries would hold thousands."""
+
+        def cut(params, **_):
+            return {**params, "Limit": entries}
+
+        events = self.watched_clients["dynamodb"].meta.events
+        events.register("provide-client-params.dynamodb.Query", cut)
+        yield
+        events.unregister("provide-client-params.dynamodb.Query", cut)
 
     def make_queue(self, suffix, target=None):
         return self.make_named_queue("-".join(filter(None, (self.name, suffix))), target)
