@@ -11,7 +11,7 @@ from contract import strict_json
 from contract.faults import shown
 from contract.notice import Notice, Problem
 from contract.objects import s3_url
-from queue_agent.errors import AgentError, InputFault, ModelServerFault, PassingFault, TaskFault
+from queue_agent.errors import AgentError, ExecutionFailed, InputFault, ModelServerFault, PassingFault, TaskFault
 from queue_agent.media import HEAD_BYTES, Media, identify, is_what_it_is_called, named_media
 from queue_agent.message import Assignment
 from queue_agent.ports import ObjectStore, Output, Result
@@ -97,21 +97,23 @@ class Results:
     async def _store_picture(self, assignment: Assignment, number: int, output: Output) -> dict[str, Any]:
         async with self._places:
             try:
-                return await self._write_picture(assignment, number, output)
+                return await self._write_picture(assignment, number, output, again=False)
             except PassingFault as exc:
                 # To read it again costs less than to draw it again.
                 logger.warning("a picture is stored in a second try: %s", exc)
-                return await self._write_picture(assignment, number, output)
+                return await self._write_picture(assignment, number, output, again=True)
 
-    async def _write_picture(self, assignment: Assignment, number: int, output: Output) -> dict[str, Any]:
+    async def _write_picture(
+        self, assignment: Assignment, number: int, output: Output, *, again: bool
+    ) -> dict[str, Any]:
         if isinstance(output.content, bytes):
-            media, size_bytes = _media_of(output, output.content), len(output.content)
+            media, size_bytes = _media_of(output, output.content, again=again), len(output.content)
             key = assignment.names.picture_key(number, media.extension)
             await self._store.put(self._bucket, key, output.content, media.content_type, tenant=assignment.tenant)
         else:
             async with output.content() as chunks:
                 head = await _head_of(chunks)
-                media = _media_of(output, head)
+                media = _media_of(output, head, again=again)
                 key = assignment.names.picture_key(number, media.extension)
                 whole = _joined(head, chunks)
                 size_bytes = await self._store.put_stream(
@@ -162,16 +164,17 @@ class Results:
         )
 
 
-def _media_of(output: Output, head: bytes) -> Media:
+def _media_of(output: Output, head: bytes, *, again: bool) -> Media:
     media = identify(head, output.filename)
     if output.filename is None or is_what_it_is_called(media, output.filename):
         return media
     if named := named_media(head, output.filename):
         return named
-    raise ModelServerFault(
-        f"The model server gives a file that is not what its name says: {shown(output.filename)} holds "
-        f"{'nothing' if not head else 'no image, video or audio'}."
-    )
+    words = f"The model server gives a file that is not what its name says: {shown(output.filename)} holds"
+    if not head:
+        raise ModelServerFault(f"{words} nothing.")
+    # What it gives twice is what the job has saved, and would save in every further attempt.
+    raise (ExecutionFailed if again else ModelServerFault)(f"{words} no image, video or audio.")
 
 
 async def _head_of(chunks: AsyncIterator[bytes]) -> bytes:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from queue_agent.errors import ModelServerFault, PlatformFault
+from queue_agent.errors import ExecutionFailed, ModelServerFault, PlatformFault
 from queue_agent.message import Assignment
 from queue_agent.ports import Output, Result
 from queue_agent.results import AT_ONCE, Results
@@ -149,12 +149,19 @@ async def test_when_a_picture_cannot_be_stored_the_others_are_given_up_and_close
     assert store.objects == {}
 
 
-@pytest.mark.parametrize(("filename", "content"), [("a.png", b"<html>"), ("a.png", b""), ("a.jpeg", b"{}")])
-async def test_a_file_that_is_not_what_it_is_called_is_the_servers_fault_and_is_not_stored(
+@pytest.mark.parametrize(("filename", "content"), [("a.png", b"<html>"), ("a.jpeg", b"{}")])
+async def test_a_job_that_saves_text_under_a_pictures_name_fails_at_once_and_nothing_is_stored(
     keep, store, filename, content
 ):
-    with pytest.raises(ModelServerFault, match="not what its name says"):
-        await keep(Output(File(content).open, None, filename))
+    file = File(content)
+    with pytest.raises(ExecutionFailed, match="not what its name says"):
+        await keep(Output(file.open, None, filename))
+    assert (file.opened, store.objects) == (2, {})
+
+
+async def test_a_picture_without_a_byte_may_be_whole_in_the_next_attempt(keep, store):
+    with pytest.raises(ModelServerFault, match=r"a\.png holds nothing"):
+        await keep(Output(File(b"").open, None, "a.png"))
     assert store.objects == {}
 
 
