@@ -160,7 +160,7 @@ async def test_a_job_that_saves_text_under_a_pictures_name_fails_at_once_and_not
 
 
 async def test_a_picture_without_a_byte_may_be_whole_in_the_next_attempt(keep, store):
-    with pytest.raises(ModelServerFault, match=r"a\.png holds nothing"):
+    with pytest.raises(ModelServerFault, match=r'"a\.png" holds nothing'):
         await keep(Output(File(b"").open, None, "a.png"))
     assert store.objects == {}
 
