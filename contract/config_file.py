@@ -1,5 +1,6 @@
 """Reads config.yaml with the line of every key. Needs PyYAML, which the Lambdas leave out."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -56,8 +57,8 @@ def load_config(path: Path) -> Config:
         line = raw.count(b"\n", 0, exc.start) + 1
         raise ConfigFileError(path, [Fault("", f"is not UTF-8 (byte {exc.start})")], {"": line}) from exc
     except (yaml.YAMLError, RecursionError) as exc:
-        line = _line_of(exc, text)
-        raise ConfigFileError(path, [Fault("", _yaml_problem(exc, text, line))], {"": line}) from exc
+        line, problem = _yaml_problem(exc, text)
+        raise ConfigFileError(path, [Fault("", problem)], {"": line}) from exc
     try:
         config = parse_config(data)
     except ConfigError as exc:
@@ -67,13 +68,27 @@ def load_config(path: Path) -> Config:
     return config
 
 
+_COLON_TOO_MANY = "mapping values are not allowed"
+_NO_COLON = "could not find expected ':'"
+_LIKE_A_KEY = r"\w+(:[^ ]((?!:( |$)).)*)"
+_SEEN_BELOW = {
+    _COLON_TOO_MANY: re.compile(rf"{_LIKE_A_KEY}?|\w+ ((?!:( |$)).)*"),
+    "expected <block end>": re.compile(_LIKE_A_KEY),
+    "expected '<document start>'": re.compile(_LIKE_A_KEY),
+}
+"""A key that lacks its colon, or the blank after it, is a text to YAML, which stops in a line below.
+
+The fault that it finds there, and how the line above looks then.
+"""
+_MISFIT = "does not fit under the lines above it; keys of one section begin in the same column"
 _YAML_PROBLEMS = {
-    "expected <block end>": "does not fit under the lines above it; keys of one section begin in the same column",
-    "mapping values are not allowed": "has a colon too many, or is indented further than the line above it; "
+    "expected <block end>": _MISFIT,
+    "expected '<document start>'": _MISFIT,
+    _COLON_TOO_MANY: "has a colon too many, or is indented further than the line above it; "
     "a text with a colon in it stands in quotes",
     "found character '\\t'": "is indented with a tab; indent with blanks",
     "cannot start any token": "begins with a character that means something in YAML; put the text in quotes",
-    "could not find expected ':'": "is no key with a value; after a key come a colon and a blank",
+    _NO_COLON: "lacks a colon and a blank after a key",
     "expected ',' or": "has a bracket that is not closed, or a comma is missing",
     "unexpected end of stream": "has a quote that is not closed",
     "unknown escape character": "has a backslash in double quotes; use single quotes",
@@ -88,7 +103,7 @@ _YAML_PROBLEMS = {
 """Words of PyYAML's, and what they mean to whoever wrote the line."""
 
 
-_SEEN_AT_THE_END = ("unexpected end of stream", "expected ',' or")
+_SEEN_AT_THE_END = ("unexpected end of stream", "expected ',' or", _NO_COLON)
 """What is left open is seen where the file ends, or later; its author looks for where it begins."""
 
 
@@ -103,13 +118,24 @@ def _line_of(error: Exception, text: str) -> int:
     return mark.line + 1 if mark else 1
 
 
-def _yaml_problem(error: Exception, text: str, line: int) -> str:
+def _yaml_problem(error: Exception, text: str) -> tuple[int, str]:
+    """The line, from 1, that is to be changed, and what is wrong with it."""
     if isinstance(error, RecursionError):
-        return "is nested too deeply, or repeats too much of itself by *"
+        return 1, "is nested too deeply, or repeats too much of itself by *"
     said = str(getattr(error, "problem", None) or error)
     words = next((words for known, words in _YAML_PROBLEMS.items() if known in said), "cannot be read as YAML")
-    seen = next(iter(text.splitlines()[line - 1 : line]), "").strip()
-    return f"{words}: {shown(seen)}" if seen else words
+    line, lines = _line_of(error, text), text.splitlines()
+    for known, looks in _SEEN_BELOW.items():
+        if known in said and (above := _last(lines[: line - 1])) and looks.fullmatch(above[1]):
+            line, words = above[0], _YAML_PROBLEMS[_NO_COLON]
+    seen = next(iter(lines[line - 1 : line]), "").strip()
+    return line, f"{words}: {shown(seen)}" if seen else words
+
+
+def _last(lines: list[str]) -> tuple[int, str] | None:
+    """Number and content of the last line that is neither empty nor a comment."""
+    contents = [(number, line.strip(" ").removeprefix("- ")) for number, line in enumerate(lines, 1)]
+    return next((one for one in reversed(contents) if one[1] and not one[1].startswith("#")), None)
 
 
 _MOST_VALUES = 100_000

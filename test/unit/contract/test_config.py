@@ -177,6 +177,35 @@ def test_a_file_that_is_no_yaml_is_reported_with_its_line(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("written", "line"),
+    [
+        ("stackName sd\nmodelBucketArn: x\n", 1),
+        ("stackName:sd\n# a comment\n\nmodelBucketArn: x\n", 1),
+        ("stackName:\u00a0sd\nmodelBucketArn: x\n", 1),
+        ("modelsRuntime:\n  - name:sd\n    type: comfyui\n", 2),
+        ("APIGW:\n  throttle:\n    rateLimit: 30\n    burstLimit:50\nstackName: sd\n", 4),
+        ("APIGW\n  stageName: dev\n", 1),
+        ("stackName: sd\nmodelsRuntime:[]\n", 2),
+    ],
+)
+def test_a_key_without_its_colon_or_blank_is_found_in_its_own_line(tmp_path, written, line):
+    path = tmp_path / "config.yaml"
+    path.write_text(written, encoding="utf-8")
+    with pytest.raises(ConfigFileError, match=rf"line {line}: the file lacks a colon and a blank after a key: "):
+        load_config(path)
+
+
+@pytest.mark.parametrize(
+    "written", ["stackName: sd\n  modelBucketArn: x\n", "types:\n  - g5.xlarge\n   name: x\n", "  a: 1\n b: 2\n"]
+)
+def test_what_is_indented_wrongly_is_not_taken_for_a_missing_colon(tmp_path, written):
+    path = tmp_path / "config.yaml"
+    path.write_text(written, encoding="utf-8")
+    with pytest.raises(ConfigFileError, match=r"indented further|same column"):
+        load_config(path)
+
+
+@pytest.mark.parametrize(
     ("line", "words"),
     [
         ("  - a: 1", "does not fit"),
