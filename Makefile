@@ -29,7 +29,7 @@ PROFILE ?= flux-schnell
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 demo: $(STAMPS)/run ## post every sample request on a platform of its own; the pictures land in out/
 	@$(BIN)/python -m local demo --config '$(CONFIG)' $(ARGS)
