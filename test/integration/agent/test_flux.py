@@ -90,7 +90,7 @@ def test_what_the_model_does_not_do_fails_at_once_with_every_fault_in_the_server
         assert words in error["message"], error
     assert flux.run({"instructions": "a", "image": "bm8gaW1hZ2U="}, "edit")["error"] == {
         "code": "rejected",
-        "message": "image is not an image; it may be PNG, JPEG, WEBP, GIF, BMP",
+        "message": "image is not an image; it may be PNG, JPEG, WEBP, GIF, BMP, TIFF, AVIF",
     }
 
 
