@@ -4,6 +4,7 @@ import asyncio
 import hmac
 import json
 import logging
+import re
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,7 @@ from http import HTTPStatus
 from typing import Any
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from contract import gateway as faults
 from contract import strict_json
@@ -23,6 +25,7 @@ MAX_REQUEST_BYTES = 10 * 1024 * 1024
 """API Gateway takes no larger request."""
 _CONCURRENCY = 32
 _MAX_REASON_CHARS = 400
+_VALUE = re.compile(r'"(?:[^"\\]|\\.)*(?:"|$)')
 
 logger = logging.getLogger(__name__)
 
@@ -90,10 +93,9 @@ class Gateway:
             return _refusal(faults.UNAUTHORIZED)
         if not self._bucket.take():
             return _refusal(faults.THROTTLED)
-        try:
-            body = await request.read()
-        except web.HTTPRequestEntityTooLarge:
-            return _refusal(faults.TOO_LARGE)
+        body = await _body_of(request)
+        if isinstance(body, GatewayFault):
+            return _refusal(body)
         event = make_event(request, body, stage=stage, path=slash + rest, api_key=key)
         if _size_bytes(event) > MAX_PAYLOAD_BYTES:
             return _refusal(faults.TOO_LARGE)
@@ -114,6 +116,17 @@ class Gateway:
             return _refusal(faults.BROKEN)
 
 
+async def _body_of(request: web.Request) -> bytes | GatewayFault:
+    try:
+        return await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        return faults.TOO_LARGE
+    except (web.RequestPayloadError, HttpProcessingError, OSError):
+        # What the library says of it may hold what was sent.
+        message = "The body did not arrive whole, or is not encoded as its headers say."
+        return GatewayFault(status=HTTPStatus.BAD_REQUEST, code="invalid_request", message=message)
+
+
 def _checked(answer: object) -> web.Response:
     if _size_bytes(answer) > MAX_PAYLOAD_BYTES:
         raise MalformedAnswerError(f"the handler's answer is larger than {MAX_PAYLOAD_BYTES // 1024**2} MB")
@@ -132,10 +145,13 @@ def _without_its_bytes(record: logging.LogRecord) -> bool:
 
 
 def _reason(body: object) -> str:
-    """What an error answer says is wrong, for a log line: fields and problems, or else the message."""
+    """What an error answer says is wrong, for a log line: fields and problems, or else the message.
+
+    The values that it names are left out: a prompt or a link may stand in the wrong field.
+    """
     try:
         error = json.loads(body if isinstance(body, bytes) else b"")["error"]
-        problems = [f"{one['field']} {one['problem']}".strip() for one in error["details"]]
+        problems = [_VALUE.sub("…", f"{one['field']} {one['problem']}").strip() for one in error["details"]]
         return f": {'; '.join(problems) or error['message']}"[:_MAX_REASON_CHARS]
     except (ValueError, KeyError, TypeError):
         return ""

@@ -156,14 +156,20 @@ async def test_the_event_has_the_documented_form(start: StartGateway) -> None:
 
 async def test_a_refusal_is_logged_with_what_is_wrong(start: StartGateway, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    details = [{"field": "task.content.steps", "problem": "must be a number"}, {"field": "", "problem": "is odd"}]
+    details = [
+        {"field": "task.content.steps", "problem": 'must be a number, not "a \\"prompt"'},
+        {"field": "", "problem": "is odd"},
+        {"field": "task.metadata.runtime", "problem": '"a prompt" is no runtime here; use comfy'},
+    ]
     body = json.dumps({"error": {"code": "invalid_request", "message": "2 faults.", "details": details}})
     client = await start(Door(ANSWER | {"statusCode": 400, "body": body}))
     await client.post("/dev/v1alpha2", headers={"x-api-key": KEY})
     await client.post("/dev/v1alpha2")
     refused, unknown = caplog.records[-2:]
     assert (refused.levelname, unknown.levelname) == ("WARNING", "WARNING")
-    assert refused.getMessage().endswith("ms: task.content.steps must be a number; is odd")
+    assert refused.getMessage().endswith(
+        "ms: task.content.steps must be a number, not …; is odd; task.metadata.runtime … is no runtime here; use comfy"
+    )
     assert "x-api-key header is missing" in unknown.getMessage()
 
 
@@ -309,6 +315,28 @@ async def test_what_is_no_http_is_logged_without_its_bytes(
     assert b"400" in await reader.readline()
     writer.close()
     assert "hidden" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("head", "body"),
+    [
+        ("Content-Encoding: gzip\r\nContent-Length: 6", b"hidden"),
+        ("Content-Encoding: deflate\r\nContent-Length: 6", b"hidden"),
+    ],
+)
+async def test_a_body_that_is_not_encoded_as_it_says_is_refused_and_not_logged(
+    start: StartGateway, caplog: pytest.LogCaptureFixture, head: str, body: bytes
+) -> None:
+    caplog.set_level(logging.INFO)
+    client = await start(Door())
+    reader, writer = await asyncio.open_connection(client.host, client.port)
+    writer.write(f"POST /dev/v1alpha2 HTTP/1.1\r\nHost: a\r\nx-api-key: {KEY}\r\n{head}\r\n\r\n".encode())
+    await asyncio.sleep(0.1)
+    writer.write(body)
+    assert b"400" in await reader.readline()
+    writer.close()
+    assert "hidden" not in caplog.text
+    assert "Traceback" not in caplog.text
 
 
 async def test_neither_key_nor_body_nor_query_is_logged(start: StartGateway, caplog: pytest.LogCaptureFixture) -> None:
