@@ -44,7 +44,8 @@ class TaskPublisher:
         if self._s3 is None:
             self._s3 = self._make_s3()
         key = content_key(job)
-        self._s3.put_object(Bucket=self._bucket, Key=key, Body=content.encode(), ContentType="application/json")
+        body = strict_json.utf8(task.content).encode()  # no larger than it came, where letters are not escaped
+        self._s3.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType="application/json")
         return Task(metadata=task.metadata, content_url=s3_url(self._bucket, key))
 
     def publish(self, task: Task, traceparent: str | None) -> None:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from runtimes.flux.decoding import ImageFault, decoded, decoded_mask
 
@@ -18,6 +18,8 @@ MAX_CPU_SECONDS = 20
 MAX_MEMORY_BYTES = 2 * 1024 * 1024 * 1024
 """Of addresses; an image of MAX_PIXELS with transparency takes half."""
 _MAX_SECONDS = 120
+_MAX_METADATA_BYTES = 64 * 1024 * 1024
+"""Of a PNG's texts and profile, unpacked; Pillow's own limit of 1 MiB refuses sound files."""
 _ROOT = Path(__file__).parents[2]
 _COMMAND = (sys.executable, "-B", "-m", "runtimes.flux.decoder")
 
@@ -77,6 +79,7 @@ def _too_much() -> ImageFault:
 
 def main() -> None:
     """Decode what stands on standard input. A process that is killed at its limits answers nothing."""
+    PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY = _MAX_METADATA_BYTES
     asked = json.loads(sys.stdin.buffer.readline())
     _limit(resource.RLIMIT_CPU, asked["cpu_seconds"])
     if sys.platform == "linux":  # others count what they share, or refuse

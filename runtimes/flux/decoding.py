@@ -6,7 +6,7 @@ Free of all that takes long to import: the decoder is a process for each image (
 import base64
 import io
 
-from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from contract.image_headers import BrokenHeader, extent_of
 from contract.inputs import MAX_PIXELS
@@ -28,10 +28,6 @@ _SIGNATURES = (
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 _WIDE_MODES = {"F": "floating-point numbers", "I": "32-bit numbers"}
 """Their range is not told: most would come out black or white."""
-_MAX_METADATA_BYTES = 64 * 1024 * 1024
-PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY = (
-    _MAX_METADATA_BYTES  # unpacked; 1 MiB refuses sound files
-)
 
 
 class ImageFault(ValueError):  # noqa: N818 (a fault of the request, as in contract.faults)

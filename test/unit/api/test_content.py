@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from contract.catalog import DeployedRuntime, RuntimeCatalog
@@ -238,6 +240,14 @@ def test_a_flux_request_with_megabytes_of_picture_is_taken_and_kept_in_the_bucke
     content = {"instructions": "make it night", "image": "A" * 6_000_000}
     assert door.send(request(content, "edit", "kontext"))[0] == 200
     assert [operation for operation, _ in door.s3.calls] == ["put_object"]
+
+
+def test_a_large_content_is_kept_in_the_bucket_no_larger_than_it_came(door):
+    content = {"prompt": "ü" * 1_500_000}
+    assert door.send(request(content))[0] == 200
+    ((_, stored),) = door.s3.calls
+    assert len(stored["Body"]) < 3_100_000
+    assert json.loads(stored["Body"]) == content
 
 
 @pytest.mark.parametrize("factor", [0, -5, "0"])
