@@ -73,6 +73,16 @@ _SAME_FORMAT = {
 _BOX = re.compile(rb"[a-z]{4}")
 _BOX_TYPE_AT = 4
 """A box of 256 bytes begins as an icon does, whose number of pictures stands there."""
+_BIG_TIFF = re.compile(rb"II\+\0|MM\0\+")
+_BOXES = re.compile(rb".{4}(?:ftyp|styp|moov|mdat|free|skip|wide|pnot|uuid)", re.DOTALL)
+_FRAMES = re.compile(rb"\xff[\xe0-\xff]")
+_OTHER_FORMS = {
+    **dict.fromkeys(("tif", "tiff"), _BIG_TIFF),
+    **dict.fromkeys(("mov", "mp4", "m4v", "m4a", "3gp"), _BOXES),
+    **dict.fromkeys(("mp3", "aac"), _FRAMES),
+    **dict.fromkeys(("mpg", "mpeg"), re.compile(rb"\x00\x00\x01")),
+}
+"""How files of such endings may begin, besides what the library knows: boxes in any order, frames of any layer."""
 _ENDING = re.compile(r"\.([A-Za-z0-9]{1,16})$")
 
 
@@ -107,19 +117,20 @@ def is_what_it_is_called(media: Media, filename: str) -> bool:
 
 
 def named_media(data: bytes, filename: str) -> Media | None:
-    """What a name says of bytes that nothing here knows: the formats have more forms than are known.
+    """What a name says of bytes whose form the library does not know, although the format has it.
 
     Args:
-        data: The first HEAD_BYTES. Text, as an error's page, or an empty file is no media under any name.
+        data: The first HEAD_BYTES.
         filename: A name of media.
 
     Returns:
-        None where the bytes are certainly something else.
+        None where the bytes are not of such a form.
     """
     extension = _extension_of(filename)
-    content_type = _REGISTERED.get(extension) or _type_of(extension)
-    is_binary = b"\0" in data and bool(data.strip(b"\0"))
-    return Media(data, extension, content_type) if content_type and is_binary and _guess(data) == _UNKNOWN else None
+    form = _OTHER_FORMS.get(extension)
+    if form is None or form.match(data) is None or _guess(data) != _UNKNOWN:
+        return None
+    return Media(data, extension, _REGISTERED.get(extension) or _type_of(extension) or _UNKNOWN[1])
 
 
 def identify(data: bytes, filename: str | None = None) -> Media:

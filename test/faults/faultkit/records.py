@@ -17,7 +17,7 @@ def record_faults(runtime, notice, silent_claims):
     if not record.state.is_final or not record.notified or record.due_s is not None:
         yield f"not over in the jobs table: {record}"
         return
-    if record.notice(runtime.bucket) != Notice.model_validate(notice):
+    if record.notice(runtime.bucket).to_message() != Notice.model_validate(notice).to_message():
         yield f"the jobs table has {record}, the notice says {notice}"
     # A job may fail before a model server gets it.
     silent = silent_claims + (not record.attempts)

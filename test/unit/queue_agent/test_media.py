@@ -130,11 +130,13 @@ def test_a_file_with_a_pictures_name_must_be_one_and_other_names_promise_nothing
         (b"\0" * 100, "a.png", None),
         (b"<html>", "a.png", None),
         (b"PK\x05\x06\0\0", "a.png", None),
+        (b"\0\xff<garbage>", "a.png", None),
+        (b"\0\xff<garbage>", "a.mp4", None),
+        (b"\0\xff<garbage>", "a.tif", None),
+        (b"\xff\xe3\x18\xc4", "a.mp3", "audio/mpeg"),
     ],
 )
-def test_bytes_that_nothing_knows_are_what_their_name_says_unless_they_are_text_or_nothing(
-    data, filename, content_type
-):
+def test_bytes_of_a_form_that_the_library_does_not_know_are_what_their_name_says(data, filename, content_type):
     media = named_media(data, filename)
     assert (media and media.content_type) == content_type
 
