@@ -7,6 +7,8 @@ from typing import Any
 
 import boto3
 
+from bench.agent.tasks import TENANT
+from contract.objects import TENANT_METADATA, tenant_label
 from contract.task import RUNTIME_ATTRIBUTE
 from local.aws import OUTPUT_BUCKET, TASK_TOPIC_ARN, queue_url
 from local.sandbox import sandbox_environment
@@ -38,9 +40,10 @@ class Cloud:
         return time.time()
 
     async def put_inputs(self, keys: Iterable[str], data: bytes) -> None:
-        """Lay inputs into the output bucket."""
+        """Put the tenant's inputs into the output bucket."""
+        whose = {TENANT_METADATA: tenant_label(TENANT)}
         for key in keys:
-            await asyncio.to_thread(self._s3.put_object, Bucket=OUTPUT_BUCKET, Key=key, Body=data)
+            await asyncio.to_thread(self._s3.put_object, Bucket=OUTPUT_BUCKET, Key=key, Body=data, Metadata=whose)
 
     async def is_done(self, runtime: str) -> bool:
         """Whether a runtime's queue holds nothing, neither waiting nor in flight."""

@@ -15,11 +15,12 @@ import aiohttp
 from bench.agent.cloud import Cloud
 from bench.agent.gpu import picture_png
 from bench.agent.processor import ProcessorTime
-from bench.agent.tasks import INPUTS_PREFIX, Workload
+from bench.agent.tasks import Workload
 from bench.agent.timeline import Span, Timeline
 from bench.agent.wire import Call, Wire
 from contract.config import Config, ModelsRuntime, parse_config
 from contract.runtimes import RUNTIME_TYPES
+from contract.task import DEFAULT_PREFIX
 from deploy.verify.samples import SAMPLE_CHECKPOINT
 from local import parts
 from local.output import PartOutput
@@ -211,7 +212,7 @@ class Rig:
 
     async def _check(self, load: Workload, jobs: Sequence[Mapping[str, Any]]) -> None:
         """See that every task ran once and left its picture and its manifest."""
-        keys = [key for key in await self.cloud.take_results() if not key.startswith(INPUTS_PREFIX)]
+        keys = [key for key in await self.cloud.take_results() if key.startswith(f"{DEFAULT_PREFIX}/")]
         pictures, manifests = (sum(key.endswith(end) for key in keys) for end in (".png", ".out"))
         expected, good = len(load.steps), sum(job["outcome"] == "success" for job in jobs)
         if (len(jobs), good, pictures, manifests) != (expected,) * 4:

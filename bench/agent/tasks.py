@@ -1,7 +1,7 @@
 """The tasks that the agent is measured with."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from random import Random
 from typing import Any
@@ -17,6 +17,7 @@ STEP_S = 0.05
 """What one sampling step takes on the GPU."""
 
 
+TENANT = "bench"
 INPUTS_PREFIX = "bench-inputs/"
 """Where the tasks' inputs lie in the output bucket."""
 
@@ -36,6 +37,8 @@ class Workload:
     runtime: str
     steps: Sequence[int]
     with_input: bool = False
+    _tasks: dict[str, str] = field(default_factory=dict)
+    """Each task's id, by the id of its job."""
 
     @property
     def task_ids(self) -> list[str]:
@@ -53,12 +56,9 @@ class Workload:
         return sum(self.steps) * STEP_S * 2 + len(self.steps)
 
     def spans(self, jobs: Sequence[Mapping[str, Any]]) -> list[Span]:
-        """Read a stand-in's list of jobs; a job whose id is no task's counts by its place in the list."""
-        ids = set(self.task_ids)
-        return [
-            Span(job["start"], job["end"], job["id"] if job["id"] in ids else _task_id(index))
-            for index, job in enumerate(jobs)
-        ]
+        """Read a stand-in's list of jobs. Their ids are those of jobs or of tasks; else the place in the list tells."""
+        tasks = {**{task: task for task in self.task_ids}, **self._tasks}
+        return [Span(job["start"], job["end"], tasks.get(job["id"], _task_id(index))) for index, job in enumerate(jobs)]
 
     def messages(self) -> list[str]:
         """Each task as the body of an SNS message, as the front door writes it."""
@@ -67,14 +67,16 @@ class Workload:
     def _task(self, index: int) -> Task:
         write = _WRITERS[self.runtime]
         tasktype, content = write(index, self.steps[index], self.with_input)
+        job = new_job_id()
+        self._tasks[job] = _task_id(index)
         metadata = Metadata.model_validate(
             {
                 "id": _task_id(index),
                 "runtime": self.runtime,
                 "tasktype": tasktype,
                 "schema": 1,
-                "job": new_job_id(),
-                "tenant": "bench",
+                "job": job,
+                "tenant": TENANT,
                 "submitted_at": datetime.now(UTC),
             }
         )

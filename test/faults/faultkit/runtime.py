@@ -10,6 +10,8 @@ from faultkit.processes import wait_for
 from contract.job_record import JobRecord
 from contract.jobs_schema import DEFINITION
 from contract.jobs_table import JobsTable
+from contract.objects import TENANT_METADATA, tenant_label
+from local.proxy_event import API_KEY_ID
 from local.sandbox import ACCOUNT, REGION
 
 VISIBILITY_S = 6
@@ -94,7 +96,8 @@ class Runtime:
     def upload(self, key, data):
         """Lay something into the bucket; returns its link."""
         self.inputs.add(key)
-        self.aws.s3.put_object(Bucket=self.bucket, Key=key, Body=data)
+        whose = {TENANT_METADATA: tenant_label(API_KEY_ID)}  # tasks that come through the door belong to this key
+        self.aws.s3.put_object(Bucket=self.bucket, Key=key, Body=data, Metadata=whose)
         return f"s3://{self.bucket}/{key}"
 
     def listen(self, wait_s=0):
