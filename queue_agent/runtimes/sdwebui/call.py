@@ -93,7 +93,7 @@ class Call:
             if (media := fetched.get(site.input.text)) is None or media.extension not in READERS:
                 continue
             size = extent_of(media.data, media.extension)
-            if (pixels := size.width * size.height * factor**2) > max_pixels:
+            if (pixels := size.width * factor * size.height * factor) > max_pixels:
                 raise InputFault(
                     f"{site.input.field}: {size.width} x {size.height} pixels upscaled by {factor:g} are {pixels:.0f}; "
                     f"at most {max_pixels} are allowed (maxPixels)"

@@ -28,6 +28,8 @@ def request(content, tasktype="text-to-image", runtime="dynamic"):
         ("text-to-image", {"enable_hr": True, "hr_resize_y": 9000}, "hr_resize_y"),
         ("image-to-image", {"init_images": [IMAGE], "width": 40000, "height": 40000}, "width"),
         ("extra-single-image", {"image": IMAGE, "upscaling_resize": 17}, "upscaling_resize"),
+        ("extra-single-image", {"image": IMAGE, "upscaling_resize": 1e18}, "upscaling_resize"),
+        ("text-to-image", {"enable_hr": True, "hr_scale": 1e18}, "hr_scale"),
         (
             "extra-batch-images",
             {
@@ -72,3 +74,18 @@ def test_a_catalog_of_an_earlier_version_has_the_default():
     entry = DeployedRuntime(name="a", type="sdwebui", dynamic_model=True).to_entry()
     del entry["max_pixels"]
     assert DeployedRuntime.from_entry(entry).max_pixels == DEFAULT_MAX_PIXELS
+
+
+@pytest.mark.parametrize("number", [1e160, 1e200, 1e308, "1e200"])
+@pytest.mark.parametrize(
+    ("tasktype", "field", "beside"),
+    [
+        ("extra-single-image", "upscaling_resize", {"image": IMAGE}),
+        ("text-to-image", "hr_scale", {"enable_hr": True}),
+        ("text-to-image", "width", {}),
+        ("text-to-image", "height", {"enable_hr": True, "hr_resize_x": 64}),
+    ],
+)
+def test_a_number_beyond_all_pictures_is_refused_in_its_field(door, tasktype, field, beside, number):
+    (name,) = door.refusal(request({**beside, field: number}, tasktype))
+    assert name == f"task.content.{field}"

@@ -413,3 +413,11 @@ def test_a_picture_is_not_upscaled_beyond_the_pixels_that_a_task_may_have(make_t
     PreparedCall.of(call, fetched, pixels)
     with pytest.raises(InputFault, match=rf"upscaled by 4 are {pixels}; at most {pixels - 1} are allowed"):
         PreparedCall.of(call, fetched, pixels - 1)
+
+
+@pytest.mark.parametrize("factor", [1e200, "1e200", "inf"])
+def test_a_factor_beyond_all_pictures_is_refused_as_one(make_task, factor):
+    call = call_of(make_task({"image": DRAWN, "upscaling_resize": factor}, "extra-single-image"))
+    fetched = {site.input.text: identify(base64.b64decode(DRAWN)) for site in call.sites}
+    with pytest.raises(InputFault, match="maxPixels"):
+        PreparedCall.of(call, fetched)
