@@ -20,7 +20,7 @@ from contract.catalog import RuntimeCatalog
 PYTHON = "3.14"
 """Lambda's Python, as ``cdk.python_function`` asks for it."""
 PLATFORM = ("--platform", "manylinux2014_aarch64", "--implementation", "cp", "--python-version", PYTHON)
-"""What pip is told of Lambda: the processor and Python."""
+"""pip's options for Lambda's processor and Python."""
 
 Package = Literal["api", "keeper"]
 

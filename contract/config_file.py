@@ -100,7 +100,7 @@ _YAML_PROBLEMS = {
     "expected the node content": "lacks a value; a text that begins with one of ,]}%@` stands in quotes",
     "special characters are not allowed": "holds a control character",
 }
-"""Words of PyYAML's, and what they mean to whoever wrote the line."""
+"""PyYAML's messages, and what they mean to the author of the line."""
 
 
 _SEEN_AT_THE_END = ("unexpected end of stream", "expected ',' or", _NO_COLON)

@@ -1,4 +1,4 @@
-"""Texts that have a form, and its words: whoever gets one wrong reads no regular expression."""
+"""Texts that must match a pattern, which error messages describe in words instead of as a regular expression."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -56,7 +56,7 @@ def dumps(value: Any) -> str:
 
 
 def utf8(value: Any) -> str:
-    """Write JSON as an answer: compact, and with letters of all languages as themselves, for whoever reads it."""
+    """Write JSON compactly, with the letters of all languages unescaped: people can read it, and it takes less room."""
     return json.dumps(value, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
 
 

@@ -1,4 +1,4 @@
-"""Whether anybody has named a region. Imports nothing that must be installed, so that it is told before anything is."""
+"""Checks that a region is set. Imports the standard library alone, so that it can run before anything is installed."""
 
 import configparser
 import os
@@ -10,7 +10,7 @@ _FILES = (("AWS_CONFIG_FILE", "~/.aws/config"), ("AWS_SHARED_CREDENTIALS_FILE", 
 
 
 def no_region() -> DeployError:
-    """What is told where nobody has."""
+    """The error for a missing region."""
     return DeployError("No region is set.", "Name one with -R, or set the profile's: aws configure set region NAME.")
 
 

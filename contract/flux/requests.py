@@ -47,7 +47,7 @@ class _Body(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _without_nulls(cls, data: Any) -> Any:
-        """The object without nulls, and with no more unknown keys than are told."""
+        """The object without nulls, and with as many unknown keys as an answer may name."""
         if not isinstance(data, dict):
             return data
         known = {key: value for key, value in data.items() if key in cls.model_fields and value is not None}

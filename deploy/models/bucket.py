@@ -25,8 +25,8 @@ class ModelBucket:
     Args:
         account: Where it is.
         name: Its name.
-        owners: Accounts that may own it; none: whoever lets these credentials use it. Anybody may take a name that
-            nobody has, and fill the bucket.
+        owners: Accounts that may own it; with none, any account that lets these credentials use it. A name that is
+            free can be taken by anybody, who could then fill the bucket.
     """
 
     def __init__(self, account: Account, name: str, *, owners: Sequence[str] = ()) -> None:
