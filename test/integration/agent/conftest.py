@@ -22,7 +22,7 @@ from contract.task import Task
 from local.ports import free_port
 
 REGION = "us-east-1"
-WAIT_S = 30
+WAIT_S = 60
 
 
 def wait_for(condition, what, timeout_s=WAIT_S):
@@ -168,7 +168,7 @@ class Rig:
     def log(self):
         return self._log.read_text(encoding="utf-8")
 
-    def until(self, condition, timeout_s=15):
+    def until(self, condition, timeout_s=WAIT_S):
         """Wait for a condition; the log is shown when it does not come true."""
         wait_for(lambda: bool(condition()), f"a condition; log:\n{self.log[-3000:]}", timeout_s)
 

@@ -110,8 +110,8 @@ def test_the_kubelet_is_told_when_agent_and_model_server_are_ready_and_when_the_
     rig.start_server()
     rig.until(lambda: health(rig, "/readyz") == 200)
     assert health(rig, "/livez/model") == 200
-    rig.submit({**SMALL, "steps": 100}, "text-to-image")
     rig.faults(step_s=0.1)
+    rig.submit({**SMALL, "steps": 100}, "text-to-image")
     rig.until(lambda: rig.jobs)
     os.kill(rig.server.pid, signal.SIGSTOP)
     rig.until(lambda: health(rig, "/livez/model") == 503)
