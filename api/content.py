@@ -4,20 +4,22 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
-from api import comfyui_content, flux_content, sdwebui_content
-from contract.catalog import DeployedRuntime
-from contract.faults import MOST_FAULTS, Fault, field_path
+from contract.field_errors import MAX_FIELD_ERRORS, FieldError, field_path
+from runtimes.catalog import DeployedRuntime
+from runtimes.comfyui import checks as comfyui
+from runtimes.flux.checks import request_faults
+from runtimes.sdwebui import checks as sdwebui
 
 Path = tuple[str | int, ...]
 
-_CHECKS: Mapping[str, Callable[[Mapping[str, Any], str, DeployedRuntime, Path], Iterator[Fault]]] = {
-    "comfyui": comfyui_content.check,
-    "flux": flux_content.check,
-    "sdwebui": sdwebui_content.check,
+_CHECKS: Mapping[str, Callable[[Mapping[str, Any], str, DeployedRuntime, Path], Iterator[FieldError]]] = {
+    "comfyui": comfyui.check,
+    "flux": lambda content, tasktype, runtime, at: request_faults(content, tasktype, runtime.card, at),
+    "sdwebui": sdwebui.check,
 }
 
 
-def content_faults(content: Any, tasktype: str, runtime: DeployedRuntime, at: Path) -> Iterator[Fault]:
+def content_faults(content: Any, tasktype: str, runtime: DeployedRuntime, at: Path) -> Iterator[FieldError]:
     """Name the faults of a content, or the first of very many.
 
     Args:
@@ -27,6 +29,6 @@ def content_faults(content: Any, tasktype: str, runtime: DeployedRuntime, at: Pa
         at: Where the content stands in the request.
     """
     if not isinstance(content, dict):
-        yield Fault(field_path(at), "must be an object")
+        yield FieldError(field_path(at), "must be an object")
     elif check := _CHECKS.get(runtime.type):
-        yield from islice(check(content, tasktype, runtime, at), MOST_FAULTS + 1)
+        yield from islice(check(content, tasktype, runtime, at), MAX_FIELD_ERRORS + 1)

@@ -10,16 +10,16 @@ from api import v1alpha1, v1alpha2
 from api.aws_errors import AWS_ERRORS
 from api.errors import InvalidRequestError, RequestError, error_body, fault_rows
 from api.idempotency import IdempotencyKey, key_faults
-from api.ignored import MOST_WARNINGS
+from api.ignored import MAX_WARNINGS
 from api.intake import Intake
 from api.request import body_bytes, parse_json, path_segments, tenant, traceparent
 from api.submission import Submission
 from contract import strict_json
-from contract.catalog import DeployedRuntime, RuntimeCatalog
-from contract.faults import Fault
+from contract.field_errors import FieldError
 from contract.job import new_job_id
 from contract.objects import ResultNames, s3_url
 from contract.task import Task
+from runtimes.catalog import DeployedRuntime, RuntimeCatalog
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ class ApiVersion(Protocol):
     def read(self, body: Any, catalog: RuntimeCatalog) -> Task:
         """Read a request; raise InvalidRequestError with all its faults."""
 
-    def ignored(self, body: Any, task: Task, runtime: DeployedRuntime) -> Iterator[Fault]:
+    def ignored(self, body: Any, task: Task, runtime: DeployedRuntime) -> Iterator[FieldError]:
         """Name the keys of a sound request that nothing reads."""
 
     def answer(self, task: Task, output_location: str) -> dict[str, Any]:
@@ -94,10 +94,10 @@ class FrontDoor:
         logger.info("accepted%s: job %s, runtime %s, %s", again, taken.job, metadata.runtime, metadata.tasktype)
         folder = ResultNames(prefix=metadata.prefix, task_id=metadata.id, job=taken.job).folder
         answer = version.answer(taken.task, s3_url(self._bucket, folder))
-        ignored = list(islice(version.ignored(sent, task, runtime), MOST_WARNINGS))
+        ignored = list(islice(version.ignored(sent, task, runtime), MAX_WARNINGS))
         return {**answer, "warnings": fault_rows(ignored)} if ignored else answer
 
-    def _read(self, version: ApiVersion, body: bytes, faults: list[Fault]) -> tuple[Any, Task]:
+    def _read(self, version: ApiVersion, body: bytes, faults: list[FieldError]) -> tuple[Any, Task]:
         """Read a body, whose faults are named together with those of the headers; its JSON, and its task."""
         try:
             sent = parse_json(body)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from contract.faults import MOST_FAULTS, Fault
+from contract.field_errors import MAX_FIELD_ERRORS, FieldError
 
 
 class RequestError(Exception):
@@ -22,7 +22,7 @@ class RequestError(Exception):
         status: int,
         code: str,
         message: str,
-        faults: list[Fault] | None = None,
+        faults: list[FieldError] | None = None,
         headers: dict[str, str] | None = None,
     ) -> None:
         super().__init__(message)
@@ -34,11 +34,13 @@ class RequestError(Exception):
 
 
 class InvalidRequestError(RequestError):
-    """The request has faults; all of them are named, up to MOST_FAULTS."""
+    """The request has faults; all of them are named, up to MAX_FIELD_ERRORS."""
 
-    def __init__(self, faults: list[Fault]) -> None:
-        if len(faults) > MOST_FAULTS:
-            message = f"The request has more than {MOST_FAULTS} faults; details names the first {MOST_FAULTS}."
+    def __init__(self, faults: list[FieldError]) -> None:
+        if len(faults) > MAX_FIELD_ERRORS:
+            message = (
+                f"The request has more than {MAX_FIELD_ERRORS} faults; details names the first {MAX_FIELD_ERRORS}."
+            )
         elif len(faults) > 1:
             message = f"The request has {len(faults)} faults; details names each."
         else:
@@ -55,11 +57,11 @@ class IdempotencyConflictError(RequestError):
         )
 
 
-def fault_rows(faults: Iterable[Fault]) -> list[dict[str, str]]:
+def fault_rows(faults: Iterable[FieldError]) -> list[dict[str, str]]:
     """Faults as answers tell them."""
     return [{"field": fault.field, "problem": fault.problem} for fault in faults]
 
 
-def error_body(code: str, message: str, faults: list[Fault] | None = None) -> dict[str, Any]:
+def error_body(code: str, message: str, faults: list[FieldError] | None = None) -> dict[str, Any]:
     """The JSON of every refusal."""
-    return {"error": {"code": code, "message": message, "details": fault_rows((faults or [])[:MOST_FAULTS])}}
+    return {"error": {"code": code, "message": message, "details": fault_rows((faults or [])[:MAX_FIELD_ERRORS])}}

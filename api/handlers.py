@@ -18,8 +18,8 @@ from api.door import FrontDoor
 from api.intake import Intake
 from api.jobs import Jobs
 from api.publisher import TaskPublisher
-from contract.catalog import RuntimeCatalog
-from contract.jobs_table import JobsTable
+from jobs.requests import JobsTable
+from runtimes.catalog import RuntimeCatalog
 
 _RETRIES = {"mode": "standard", "total_max_attempts": 3}
 _BUNDLED_RUNTIMES = Path(__file__).parent.parent / "runtimes.json"

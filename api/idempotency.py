@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from api.request import header
-from contract.faults import Fault
+from contract.field_errors import FieldError
 
 HEADER = "Idempotency-Key"
 
@@ -35,7 +35,7 @@ class IdempotencyKey:
         return cls(value=value, body_sha256=hashlib.sha256(f"{version}\n".encode() + body).hexdigest())
 
 
-def key_faults(event: Mapping[str, Any], *, has_table: bool) -> list[Fault]:
+def key_faults(event: Mapping[str, Any], *, has_table: bool) -> list[FieldError]:
     """Name what is wrong with a request's key.
 
     Args:
@@ -46,5 +46,5 @@ def key_faults(event: Mapping[str, Any], *, has_table: bool) -> list[Fault]:
     if value is None:
         return []
     if not has_table:
-        return [Fault(HEADER, "cannot be honoured: this platform runs without a jobs table; leave the header out")]
-    return [] if _FORM.fullmatch(value) else [Fault(HEADER, "must be 1 to 255 printable ASCII characters")]
+        return [FieldError(HEADER, "cannot be honoured: this platform runs without a jobs table; leave the header out")]
+    return [] if _FORM.fullmatch(value) else [FieldError(HEADER, "must be 1 to 255 printable ASCII characters")]

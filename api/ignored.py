@@ -3,24 +3,26 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from api.sdwebui_fields import FIELDS
-from contract.catalog import DeployedRuntime
-from contract.faults import Fault, Path, field_path, suggestion
+from contract.field_errors import FieldError, Path, field_path, suggestion
 from contract.task import CHECKPOINT_ATTRIBUTE
+from runtimes.catalog import DeployedRuntime
+from runtimes.sdwebui.fields import FIELDS
 
-MOST_WARNINGS = 20
+MAX_WARNINGS = 20
 """Told in one answer."""
 
 
-def ignored_keys(given: Any, known: Iterable[str], at: Path, problem: str = "is ignored") -> Iterator[Fault]:
+def ignored_keys(given: Any, known: Iterable[str], at: Path, problem: str = "is ignored") -> Iterator[FieldError]:
     """Name the keys of an object that are not among those known."""
     known = tuple(known)
     for key in given if isinstance(given, Mapping) else ():
         if key not in known:
-            yield Fault(field_path((*at, key)), problem + suggestion(key, known))
+            yield FieldError(field_path((*at, key)), problem + suggestion(key, known))
 
 
-def ignored_content(content: Mapping[str, Any], tasktype: str, runtime: DeployedRuntime, at: Path) -> Iterator[Fault]:
+def ignored_content(
+    content: Mapping[str, Any], tasktype: str, runtime: DeployedRuntime, at: Path
+) -> Iterator[FieldError]:
     """Name what a model server would pass over in silence.
 
     Args:

@@ -10,11 +10,11 @@ from botocore.exceptions import ClientError
 from api.aws_errors import AWS_ERRORS, error_code
 from api.errors import IdempotencyConflictError
 from api.idempotency import IdempotencyKey
-from contract.dynamodb import Item, read_values
-from contract.job_record import JobRecord, JobState
-from contract.jobs_schema import TTL_ATTRIBUTE
-from contract.jobs_table import JobsTable
 from contract.task import Task
+from jobs.attributes import Item, read_values
+from jobs.record import JobRecord, JobState
+from jobs.requests import JobsTable
+from jobs.schema import TTL_ATTRIBUTE
 
 _REFUSED = "ConditionalCheckFailedException"
 _CANCELLED = "TransactionCanceledException"

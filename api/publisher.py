@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from contract import strict_json
-from contract.delivery import TRACEPARENT_ATTRIBUTE
+from contract.envelope import TRACEPARENT_ATTRIBUTE
 from contract.objects import content_key, s3_url
 from contract.task import MAX_CONTENT_BYTES, Task
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from api.errors import InvalidRequestError, RequestError
 from contract import strict_json
-from contract.faults import Fault
+from contract.field_errors import FieldError
 
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
@@ -54,13 +54,13 @@ def body_bytes(event: Mapping[str, Any]) -> bytes:
         raise RequestError(415, "unsupported_media_type", "Send Content-Type: application/json, in UTF-8.")
     body = str(event.get("body") or "")
     if not body:
-        raise InvalidRequestError([Fault("", "has no body")])
+        raise InvalidRequestError([FieldError("", "has no body")])
     if not event.get("isBase64Encoded"):
         return body.encode("utf-8", "surrogatepass")
     try:
         return base64.b64decode(body, validate=True)
     except ValueError:
-        raise InvalidRequestError([Fault("", "is not base64 although it says so")]) from None
+        raise InvalidRequestError([FieldError("", "is not base64 although it says so")]) from None
 
 
 def parse_json(body: bytes) -> Any:
@@ -72,4 +72,4 @@ def parse_json(body: bytes) -> Any:
     try:
         return strict_json.loads(body)
     except ValueError as exc:
-        raise InvalidRequestError([Fault("", str(exc))]) from None
+        raise InvalidRequestError([FieldError("", str(exc))]) from None

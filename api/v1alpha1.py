@@ -8,9 +8,9 @@ from pydantic import ValidationError
 from api.content import content_faults
 from api.errors import InvalidRequestError
 from api.ignored import ignored_content
-from contract.catalog import DeployedRuntime, RuntimeCatalog
-from contract.faults import Fault, faults_of, one_of, shown
+from contract.field_errors import FieldError, field_errors_of, one_of, shown
 from contract.task import CHECKPOINT_ATTRIBUTE, Metadata, Task
+from runtimes.catalog import DeployedRuntime, RuntimeCatalog
 
 _AT = "alwayson_scripts"
 _METADATA_KEYS = {"id": "id_task", "tasktype": "task", "prefix": "save_dir"}
@@ -24,11 +24,13 @@ def read(body: Any, catalog: RuntimeCatalog) -> Task:
         InvalidRequestError: It has faults; every one is named.
     """
     if not isinstance(body, dict):
-        raise InvalidRequestError([Fault("", "must be an object: SD WebUI's own request")])
+        raise InvalidRequestError([FieldError("", "must be an object: SD WebUI's own request")])
     scripts = body.get(_AT)
     if not isinstance(scripts, dict):
-        raise InvalidRequestError([Fault(_AT, f"is required: an object with task, {CHECKPOINT_ATTRIBUTE} and id_task")])
-    faults: list[Fault] = []
+        raise InvalidRequestError(
+            [FieldError(_AT, f"is required: an object with task, {CHECKPOINT_ATTRIBUTE} and id_task")]
+        )
+    faults: list[FieldError] = []
     runtime = _find_runtime(scripts.get(CHECKPOINT_ATTRIBUTE), catalog, faults)
     given = {key: scripts[alias] for key, alias in _METADATA_KEYS.items() if scripts.get(alias) is not None}
     metadata = None
@@ -36,8 +38,8 @@ def read(body: Any, catalog: RuntimeCatalog) -> Task:
         metadata = Metadata.model_validate({**given, "runtime": runtime.name if runtime else "unknown"})
     except ValidationError as exc:
         faults += [
-            Fault(f"{_AT}.{_METADATA_KEYS.get(fault.field, fault.field)}", fault.problem)
-            for fault in faults_of(exc, Metadata, given)
+            FieldError(f"{_AT}.{_METADATA_KEYS.get(fault.field, fault.field)}", fault.problem)
+            for fault in field_errors_of(exc, Metadata, given)
         ]
     if runtime is not None:
         tasktype = given.get("tasktype")
@@ -45,13 +47,13 @@ def read(body: Any, catalog: RuntimeCatalog) -> Task:
         if tasktype in accepted:
             faults += content_faults(body, str(tasktype), runtime, ())
         elif isinstance(tasktype, str) and all(fault.field != f"{_AT}.task" for fault in faults):
-            faults.append(Fault(f"{_AT}.task", f"must be {one_of(accepted)}, not {shown(tasktype)}"))
+            faults.append(FieldError(f"{_AT}.task", f"must be {one_of(accepted)}, not {shown(tasktype)}"))
     if faults or metadata is None:
         raise InvalidRequestError(faults)
     return Task(metadata=metadata, content=body)
 
 
-def ignored(body: Any, task: Task, runtime: DeployedRuntime) -> Iterator[Fault]:  # noqa: ARG001 (the body is the content)
+def ignored(body: Any, task: Task, runtime: DeployedRuntime) -> Iterator[FieldError]:  # noqa: ARG001 (the body is the content)
     """Name the keys of a sound request that nothing reads."""
     yield from ignored_content(task.content or {}, task.metadata.tasktype, runtime, ())
 
@@ -67,10 +69,10 @@ def answer(task: Task, output_location: str) -> dict[str, Any]:
     }
 
 
-def _find_runtime(checkpoint: Any, catalog: RuntimeCatalog, faults: list[Fault]) -> DeployedRuntime | None:
+def _find_runtime(checkpoint: Any, catalog: RuntimeCatalog, faults: list[FieldError]) -> DeployedRuntime | None:
     field = f"{_AT}.{CHECKPOINT_ATTRIBUTE}"
     if not isinstance(checkpoint, str) or not checkpoint:
-        faults.append(Fault(field, "is required: the checkpoint's file name"))
+        faults.append(FieldError(field, "is required: the checkpoint's file name"))
         return None
     runtime = catalog.for_checkpoint(checkpoint)
     if runtime is None:
@@ -80,5 +82,5 @@ def _find_runtime(checkpoint: Any, catalog: RuntimeCatalog, faults: list[Fault])
         else:
             use = f"; use {one_of(catalog.checkpoints)}" if catalog.checkpoints else ""
             problem = f"{shown(checkpoint)} is no checkpoint here{use}"
-        faults.append(Fault(field, problem))
+        faults.append(FieldError(field, problem))
     return runtime

@@ -8,10 +8,10 @@ from pydantic import ValidationError
 from api.content import content_faults
 from api.errors import InvalidRequestError
 from api.ignored import ignored_content, ignored_keys
-from contract.catalog import DeployedRuntime, RuntimeCatalog
 from contract.deadlines import MIN_STALL_S, AskedDeadlines
-from contract.faults import Fault, faults_of, one_of, shown
+from contract.field_errors import FieldError, field_errors_of, one_of, shown
 from contract.task import Metadata, Task
+from runtimes.catalog import DeployedRuntime, RuntimeCatalog
 
 _AT = ("task", "metadata")
 _CALLERS_KEYS = ("id", "runtime", "tasktype", "prefix", "context", "deadlines")
@@ -26,23 +26,23 @@ def read(body: Any, catalog: RuntimeCatalog) -> Task:
     """
     task = body.get("task") if isinstance(body, dict) else None
     if not isinstance(task, dict):
-        raise InvalidRequestError([Fault("task", 'is required: an object like {"metadata": …, "content": …}')])
+        raise InvalidRequestError([FieldError("task", 'is required: an object like {"metadata": …, "content": …}')])
     given = task.get("metadata")
-    faults: list[Fault] = []
+    faults: list[FieldError] = []
     metadata = None
     if isinstance(given, dict):
         given = {key: given[key] for key in _CALLERS_KEYS if given.get(key) is not None}
         try:
             metadata = Metadata.model_validate(given)
         except ValidationError as exc:
-            faults = faults_of(exc, Metadata, given, _AT)
+            faults = field_errors_of(exc, Metadata, given, _AT)
     else:
-        faults.append(Fault("task.metadata", "is required: an object"))
+        faults.append(FieldError("task.metadata", "is required: an object"))
         given = {}
     runtime = _find_runtime(given.get("runtime"), catalog, faults)
     content = task.get("content")
     if content is None:
-        faults.append(Fault("task.content", "is required: the model server's own request"))
+        faults.append(FieldError("task.content", "is required: the model server's own request"))
     if runtime is not None:
         faults += _deadline_faults(given.get("deadlines"), runtime)
     if runtime is not None and _takes(runtime, given.get("tasktype"), faults) and content is not None:
@@ -52,7 +52,7 @@ def read(body: Any, catalog: RuntimeCatalog) -> Task:
     return Task(metadata=metadata, content=content)
 
 
-def ignored(body: Any, task: Task, runtime: DeployedRuntime) -> Iterator[Fault]:
+def ignored(body: Any, task: Task, runtime: DeployedRuntime) -> Iterator[FieldError]:
     """Name the keys of a sound request that nothing reads."""
     sent = body["task"]
     yield from ignored_keys(body, ("task",), ())
@@ -72,31 +72,31 @@ def answer(task: Task, output_location: str) -> dict[str, Any]:
     }
 
 
-def _find_runtime(name: Any, catalog: RuntimeCatalog, faults: list[Fault]) -> DeployedRuntime | None:
+def _find_runtime(name: Any, catalog: RuntimeCatalog, faults: list[FieldError]) -> DeployedRuntime | None:
     if not isinstance(name, str) or _is_told("runtime", faults):
         return None  # the metadata's own faults say so
     runtime = catalog.find(name)
     if runtime is None:
         problem = f"{shown(name)} is no runtime here; use {one_of(catalog.names)}"
-        faults.append(Fault("task.metadata.runtime", problem))
+        faults.append(FieldError("task.metadata.runtime", problem))
     return runtime
 
 
-def _takes(runtime: DeployedRuntime, tasktype: Any, faults: list[Fault]) -> bool:
+def _takes(runtime: DeployedRuntime, tasktype: Any, faults: list[FieldError]) -> bool:
     accepted = runtime.task_types
     if tasktype in accepted:
         return True
     if isinstance(tasktype, str) and not _is_told("tasktype", faults):
         problem = f"must be {one_of(accepted)} for runtime {runtime.name} ({runtime.type}), not {shown(tasktype)}"
-        faults.append(Fault("task.metadata.tasktype", problem))
+        faults.append(FieldError("task.metadata.tasktype", problem))
     return False
 
 
-def _is_told(key: str, faults: list[Fault]) -> bool:
+def _is_told(key: str, faults: list[FieldError]) -> bool:
     return any(fault.field == f"task.metadata.{key}" for fault in faults)
 
 
-def _deadline_faults(given: Any, runtime: DeployedRuntime) -> Iterator[Fault]:
+def _deadline_faults(given: Any, runtime: DeployedRuntime) -> Iterator[FieldError]:
     try:
         asked = AskedDeadlines.model_validate({} if given is None else given)
     except ValidationError:
@@ -104,11 +104,11 @@ def _deadline_faults(given: Any, runtime: DeployedRuntime) -> Iterator[Fault]:
     limits = runtime.deadlines
     stall_s = asked.stall_seconds
     if stall_s is not None and stall_s < MIN_STALL_S:
-        yield Fault("task.metadata.deadlines.stall_seconds", f"must be at least {MIN_STALL_S:g}, not {stall_s:g}")
+        yield FieldError("task.metadata.deadlines.stall_seconds", f"must be at least {MIN_STALL_S:g}, not {stall_s:g}")
     for name, seconds, most in (
         ("start_seconds", asked.start_seconds, limits.max_start_s),
         ("execution_seconds", asked.execution_seconds, limits.max_execution_s),
         ("stall_seconds", asked.stall_seconds, limits.max_execution_s),
     ):
         if seconds is not None and seconds > most:
-            yield Fault(f"task.metadata.deadlines.{name}", f"may be at most {most:g} for runtime {runtime.name}")
+            yield FieldError(f"task.metadata.deadlines.{name}", f"may be at most {most:g} for runtime {runtime.name}")

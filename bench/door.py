@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bench.figures import Figure, paired_differences, print_all
-from contract.jobs_schema import DEFINITION
+from jobs.schema import DEFINITION
 from local.ports import free_port
 
 COLD_LIMIT_MS = 80

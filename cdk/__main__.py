@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 from cdk.pinned_node import use_pinned_node
-from contract.config import ConfigError
-from contract.config_file import load_config
+from configuration.config import ConfigError
+from configuration.file import load_config
 
 _EXAMPLE_BUCKET = "arn:aws:s3:::sd-on-eks-models"
 _DEFAULT_CONFIG = Path(__file__).parent.parent / "config.yaml"

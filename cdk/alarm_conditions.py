@@ -10,7 +10,7 @@ from aws_cdk import aws_lambda as lambda_
 
 from cdk.messaging import RuntimeQueues
 from cdk.metrics import AgentMetrics, Watched, in_flight, oldest_s, waiting
-from contract.config import Config, ModelsRuntime
+from configuration.config import Config, ModelsRuntime
 
 _PERIOD = Duration.minutes(5)
 _FAILURES_PERIOD = Duration.minutes(15)

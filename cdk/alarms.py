@@ -13,7 +13,7 @@ from constructs import Construct
 from cdk.alarm_conditions import Condition, platform_conditions, runtime_conditions
 from cdk.alarm_topic import AlarmTopic
 from cdk.metrics import AgentMetrics, Watched
-from contract.config import Config
+from configuration.config import Config
 
 RUNBOOK = "docs/operate.md"
 

@@ -4,7 +4,7 @@ import aws_cdk as cdk
 from cdk_nag import AwsSolutionsChecks
 
 from cdk.stack import PlatformStack
-from contract.config import Config
+from configuration.config import Config
 
 
 def build(config: Config, outdir: str | None = None) -> cdk.App:

@@ -17,7 +17,7 @@ from cdk.nag import acknowledge_managed_policy
 from cdk.node_group import NodeGroup
 from cdk.pod_network import PodNetwork
 from cdk.release_values import DISCOVERY_TAG
-from contract.config_platform import Cluster as ClusterSettings
+from configuration.platform import Cluster as ClusterSettings
 
 _LOG_TYPES = list(eks.ClusterLoggingTypes)
 

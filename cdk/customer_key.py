@@ -8,7 +8,7 @@ from aws_cdk import aws_kms as kms
 def use_statements(key: kms.IKey | None, *services: str) -> list[iam.PolicyStatement]:
     """What a role must be granted so that it can read and write what the key encrypts.
 
-    What the key's own policy must say besides stands in ``contract.key_policy``.
+    What the key's own policy must say besides stands in ``configuration.key_policy``.
 
     Args:
         key: The key; None where AWS's own keys encrypt, which ask nothing of a role.

@@ -18,7 +18,7 @@ from cdk.metrics import (
     waiting,
 )
 from cdk.prices import ON_DEMAND_USD_PER_HOUR, PRICES_DATE, PRICES_REGION_NAME
-from contract.config import Config, ModelsRuntime
+from configuration.config import Config, ModelsRuntime
 
 _PERIOD = Duration.minutes(1)
 _LATENCY_PERIOD = Duration.minutes(5)

@@ -21,13 +21,13 @@ from cdk.nag import acknowledge, acknowledge_managed_policy
 from cdk.output_bucket import acknowledge_task_objects
 from cdk.python_function import PythonFunction
 from cdk.web_acl import WebAcl
-from contract.config import Config, Throttle
-from contract.gateway import INTEGRATION_TIMEOUT_S
+from configuration.config import Config, Throttle
+from configuration.gateway import INTEGRATION_TIMEOUT_S
 from contract.objects import TASKS_PREFIX
 
 # A cold start loads botocore and pydantic; with less memory, and so less CPU, it takes seconds.
 _MEMORY_MIB = 1024
-_LEAST_TLS = "SecurityPolicy_TLS13_1_2_PFS_PQ_2025_09"
+_MIN_TLS = "SecurityPolicy_TLS13_1_2_PFS_PQ_2025_09"
 """TLS 1.2 and 1.3 with forward secrecy (API Gateway's guide, "Supported security policies")."""
 _ACCESS_LOG = {
     "request_id": "$context.requestId",
@@ -142,7 +142,7 @@ class FrontDoor(Construct):
         )
         api.node.try_remove_child("Endpoint")  # an output that the stack names otherwise
         resource = cast("apigateway.CfnRestApi", api.node.default_child)
-        resource.security_policy = _LEAST_TLS
+        resource.security_policy = _MIN_TLS
         resource.endpoint_access_mode = "BASIC"
         integration = apigateway.LambdaIntegration(self.function, allow_test_invoke=False)
         for path in (api.root, api.root.add_resource("{proxy+}")):

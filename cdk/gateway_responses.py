@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from aws_cdk import aws_apigateway as apigateway
 from constructs import Construct
 
-from contract import gateway
-from contract.gateway import GatewayFault
+from configuration import gateway
+from configuration.gateway import GatewayFault
 
 _FAULTS: Mapping[str, GatewayFault] = {
     "INVALID_API_KEY": gateway.UNAUTHORIZED,

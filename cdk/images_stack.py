@@ -12,8 +12,8 @@ from constructs import Construct
 
 from cdk.log_group import log_group
 from cdk.nag import acknowledge
-from contract.image_context import context_files
-from contract.images import FOLDER, IMAGES
+from configuration.image_context import context_files
+from configuration.images import FOLDER, IMAGES
 
 _ROOT = Path(__file__).parent.parent
 _REPOSITORIES = f"{FOLDER}/*"

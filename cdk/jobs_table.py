@@ -8,7 +8,7 @@ from aws_cdk import aws_kms as kms
 from constructs import Construct
 
 from cdk.logical_id import fix_logical_id
-from contract.jobs_schema import DEFINITION, TTL_ATTRIBUTE
+from jobs.schema import DEFINITION, TTL_ATTRIBUTE
 
 _TYPES = {"S": dynamodb.AttributeType.STRING, "N": dynamodb.AttributeType.NUMBER}
 

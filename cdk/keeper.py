@@ -19,10 +19,10 @@ from cdk.customer_key import use_statements
 from cdk.messaging import RuntimeQueues
 from cdk.output_bucket import acknowledge_task_objects
 from cdk.python_function import PythonFunction
-from contract.config import Config
-from contract.jobs_schema import DUE_INDEX
+from configuration.config import Config
 from contract.objects import TASKS_PREFIX
 from contract.queues import KEEPER_TIMEOUT_S
+from jobs.schema import DUE_INDEX
 
 _MEMORY_MIB = 512
 

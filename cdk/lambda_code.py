@@ -15,7 +15,7 @@ from aws_cdk import AssetHashType
 from aws_cdk import aws_lambda as lambda_
 
 from cdk.byte_code import BundleError, Compiler, compile_all, compiler_of
-from contract.catalog import RuntimeCatalog
+from runtimes.catalog import RuntimeCatalog
 
 PYTHON = "3.14"
 """Lambda's Python, as ``cdk.python_function`` asks for it."""
@@ -27,7 +27,18 @@ Package = Literal["api", "keeper"]
 _ROOT = Path(__file__).resolve().parent.parent
 _LOCK = _ROOT / "requirements" / "api.txt"
 _CACHE = _ROOT / ".local" / "lambda"
-_NEEDS_YAML = _ROOT / "contract" / "config_file.py"
+_CARRIED = {
+    "api": (
+        "contract/*.py",
+        "jobs/*.py",
+        "runtimes/[!_]*.py",
+        "runtimes/__init__.py",
+        "runtimes/*/*.py",
+        "api/**/*.py",
+    ),
+    "keeper": ("contract/*.py", "jobs/*.py", "keeper/*.py"),
+}
+"""Our modules in each bundle."""
 _NEEDLESS = ("bin", "*.dist-info", "pydantic/v1", "dateutil/zoneinfo")
 _SERVICES = ("dynamodb", "s3", "sns", "sqs")
 """The services that handlers call; botocore describes hundreds, three quarters of a bundle."""
@@ -91,17 +102,15 @@ def stage(
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(content)
         if compiler is not None:
-            compile_all(compiler, folder, "contract", package)
+            compile_all(compiler, folder, *sorted({name.partition("/")[0] for name in own if name.endswith(".py")}))
 
     return _made_once(cache / f"{package}-{_digest(own, libraries.name)}", fill)
 
 
-def _modules(package: str) -> Iterator[Path]:
+def _modules(package: Package) -> Iterator[Path]:
     """Our modules of a bundle."""
-    for folder in ("contract", package):
-        for path in sorted((_ROOT / folder).rglob("*.py")):
-            if path != _NEEDS_YAML:
-                yield path
+    for pattern in _CARRIED[package]:
+        yield from sorted(_ROOT.glob(pattern))
 
 
 def _compiled(cache: Path, platform: tuple[str, ...], compiler: Compiler) -> Path:

@@ -2,7 +2,7 @@
 
 from aws_cdk import aws_logs as logs
 
-from contract.config_platform import LOG_RETENTION_DAYS
+from configuration.platform import LOG_RETENTION_DAYS
 
 _NAMES = [name for name in logs.RetentionDays if name is not logs.RetentionDays.INFINITE]
 

@@ -12,10 +12,10 @@ from aws_cdk import aws_xray as xray
 from constructs import Construct
 
 from cdk.logical_id import fix_logical_id
-from contract.catalog import DeployedRuntime, RuntimeCatalog
-from contract.config import Config
+from configuration.config import Config
+from configuration.routing import subscription_filter
 from contract.queues import DEAD, RETURNED, TASKS, QueueSettings
-from contract.routing import subscription_filter
+from runtimes.catalog import DeployedRuntime, RuntimeCatalog
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +39,7 @@ class Messaging(Construct):
     Without a key of the operator's the topics are encrypted with the account's ``aws/sns``, which every publisher in
     the account may use, and the queues with SQS's own key. A topic can deliver to a queue under that one, but not to
     one under the account's ``aws/sqs``, whose policy nobody can change. With a key, its policy must name SNS
-    (``contract.key_policy``).
+    (``configuration.key_policy``).
 
     That a message carries a group, for fair queues, asks nothing of a standard queue.
 

@@ -12,7 +12,7 @@ from constructs import Construct
 from cdk.cdk_provider import log_to
 from cdk.log_group import log_group
 from cdk.release_values import DISCOVERY_TAG
-from contract.config_platform import ZONE_ID, ZONES, Vpc
+from configuration.platform import ZONE_ID, ZONES, Vpc
 
 _SUBNET_BITS = 3
 """A subnet has an eighth of the addresses: six are used, and two eighths are left for subnets of the operator's own."""

@@ -8,7 +8,7 @@ from constructs import Construct
 
 from cdk.logical_id import fix_logical_id
 from cdk.nag import acknowledge
-from contract import config_platform
+from configuration import platform as config_platform
 from contract.objects import TASKS_PREFIX
 from contract.queues import DEAD
 

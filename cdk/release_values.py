@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from contract.chart_release import ReleaseValues
-from contract.config import Config, ModelsRuntime
-from contract.pod_images import pod_images
-from contract.volume_filling import open_rate
+from configuration.chart_release import ReleaseValues
+from configuration.config import Config, ModelsRuntime
+from configuration.pod_images import pod_images
+from configuration.volume_filling import open_rate
 
 DISCOVERY_TAG = "karpenter.sh/discovery"
 """Tag by which Karpenter finds the cluster's subnets and security groups; its value is the cluster's name."""

@@ -13,8 +13,8 @@ from cdk.nag import acknowledge
 from cdk.output_bucket import LOGICAL_ID
 from cdk.pod_identity import PodIdentity
 from cdk.release_values import ReleaseResources, release_values
-from contract.config import Config, ModelsRuntime
-from contract.pod_images import pod_images
+from configuration.config import Config, ModelsRuntime
+from configuration.pod_images import pod_images
 
 _ROOT = Path(__file__).parent.parent
 CHART = _ROOT / "charts" / "sd-on-eks"

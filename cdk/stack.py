@@ -23,8 +23,8 @@ from cdk.runtime import Runtime
 from cdk.runtime_role import agent_statements
 from cdk.task_flow import TaskFlow
 from cdk.three_zones import ThreeZoneStack
-from contract.config import Config, ModelsRuntime
-from contract.images import account_registry
+from configuration.config import Config, ModelsRuntime
+from configuration.images import account_registry
 
 
 class PlatformStack(ThreeZoneStack):

@@ -13,7 +13,7 @@ from cdk.keeper import Keeper
 from cdk.lambda_code import Package
 from cdk.messaging import Messaging
 from cdk.output_bucket import OutputBucket
-from contract.config import Config
+from configuration.config import Config
 
 
 class TaskFlow(Construct):

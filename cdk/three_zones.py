@@ -6,7 +6,7 @@ from typing import Any
 from aws_cdk import Fn, Stack
 from constructs import Construct
 
-from contract.config_platform import ZONES
+from configuration.platform import ZONES
 
 
 class ThreeZoneStack(Stack):

@@ -1,6 +1,6 @@
 """Every version that the platform pins of other people's software on the cluster, each with its source.
 
-Kubernetes' own version is a setting (``contract.config_platform.Cluster``); EKS gives its add-ons the versions that it
+Kubernetes' own version is a setting (``configuration.platform.Cluster``); EKS gives its add-ons the versions that it
 tests with that one, so none is pinned here. Where a version is raised, those of the others must still fit:
 
 - Karpenter: the compatibility matrix of its release (website, upgrading/compatibility). Kubernetes 1.36 asks for

@@ -29,7 +29,7 @@ def _cut(text: str) -> str:
     return data[: MAX_ERROR_BYTES - len("…".encode())].decode(errors="ignore") + "…"
 
 
-class Problem(BaseModel):
+class JobError(BaseModel):
     """Why a task failed."""
 
     model_config = ConfigDict(frozen=True)
@@ -56,7 +56,7 @@ class Notice(BaseModel):
     job: str
     runtime: str
     status: Status
-    error: Problem | None = None
+    error: JobError | None = None
     tenant: Annotated[str | None, Field(exclude=True)] = None
     """The API key's id, for subscribers that filter; None of a task that no key submitted."""
 
@@ -84,7 +84,7 @@ class Notice(BaseModel):
         }
 
 
-def notice_of_unreadable(*, task_id: str, context: Any, job: str, runtime: str, problem: Problem) -> Notice:
+def notice_of_unreadable(*, task_id: str, context: Any, job: str, runtime: str, problem: JobError) -> Notice:
     """The notice of a message that is no task: nothing could be done, and nothing was stored."""
     return Notice(
         id=task_id,

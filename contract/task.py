@@ -15,7 +15,7 @@ SCHEMA = 1
 
 RUNTIME_ATTRIBUTE = "runtime"
 CHECKPOINT_ATTRIBUTE = "sd_model_checkpoint"
-"""Names of the SNS message attributes that route a task; see contract.routing."""
+"""Names of the SNS message attributes that route a task; see configuration.routing."""
 
 DEFAULT_PREFIX = "output"
 MAX_CONTENT_BYTES = 200 * 1024

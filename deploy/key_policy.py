@@ -5,7 +5,7 @@ import json
 import sys
 from collections.abc import Sequence
 
-from contract.key_policy import service_statements
+from configuration.key_policy import service_statements
 from deploy.account import Account
 from deploy.scripts import exit_code_of
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import boto3
 
-from contract.config_faults import STACK_SUFFIX
+from configuration.checks import STACK_SUFFIX
 from deploy.account import Account
 from deploy.errors import DeployError
 from deploy.scripts import exit_code_of

@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from contract.config_file import ConfigFileError, load_config
+from configuration.file import ConfigFileError, load_config
 from deploy.account import Account
 from deploy.errors import DeployError
 from deploy.processes import ROOT, run

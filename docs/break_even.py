@@ -38,17 +38,17 @@ class BreakEven:
         return (self.usd_per_hour * _HOURS_PER_DAY + self.usd_per_day) / self.hosted_usd
 
     @property
-    def most_images_per_day(self) -> float:
+    def max_images_per_day(self) -> float:
         """How many images the instance draws in a day."""
         return _HOURS_PER_DAY * _SECONDS_PER_HOUR / self.seconds_per_image
 
     @property
     def utilisation(self) -> float:
         """Share of the day in which it draws at that number; above 1 it is never cheaper."""
-        return self.images_per_day / self.most_images_per_day
+        return self.images_per_day / self.max_images_per_day
 
     @property
-    def least_usd_per_image(self) -> float:
+    def min_usd_per_image(self) -> float:
         """What an image costs on an instance that always draws, or runs only while it does."""
         return self.usd_per_hour * self.seconds_per_image / _SECONDS_PER_HOUR
 
@@ -71,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     one = BreakEven(**vars(parser.parse_args(arguments)))
     sys.stdout.write(
         f"Cheaper from {one.images_per_day:,.0f} images a day, {one.utilisation:.1%} of the "
-        f"{one.most_images_per_day:,.0f} that it can draw; at least ${one.least_usd_per_image:.5f} an image.\n"
+        f"{one.max_images_per_day:,.0f} that it can draw; at least ${one.min_usd_per_image:.5f} an image.\n"
     )
     return 0
 

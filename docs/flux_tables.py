@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from cdk.prices import ON_DEMAND_USD_PER_HOUR
-from contract.flux.families import EDIT, TASK_TYPES, Family
-from contract.flux.profiles import PROFILES, Offload, Profile, Quantization
-from contract.gpus import GPUS, Gpu
+from configuration.gpus import GPUS, Gpu
 from docs.break_even import BreakEven, platform_usd_per_day
 from docs.picture_times import PICTURES, STEP_SECONDS, Picture
+from runtimes.flux.families import EDIT, TASK_TYPES, Family
+from runtimes.flux.profiles import PROFILES, Offload, Profile, Quantization
 
 PAGE = Path(__file__).with_name("flux.md")
 
@@ -64,7 +64,7 @@ def models() -> str:
 def _model_row(profile: Profile, family: Family) -> Iterator[str]:
     steps, guidance = profile.steps, profile.guidance
     tokens = profile.sequence_length or family.sequence_length
-    most = profile.sequence_length or family.most_sequence_length
+    most = profile.sequence_length or family.max_sequence_length
     yield f"`{profile.name}`"
     yield profile.summary
     yield f"[{profile.hub_id}]({_HUB}/{profile.hub_id}){', gated' if profile.gated else ''}"
@@ -119,7 +119,7 @@ def fits() -> str:
     gpus = [Gpu(name="", memory_gb=size) for size in _MEMORIES_GB]
     return _table(
         ("Profile", *(_memory_head(size) for size in _MEMORIES_GB)),
-        ((f"`{profile.name}`", *(_least_costly(profile, gpu) for gpu in gpus)) for profile, _ in _runnable()),
+        ((f"`{profile.name}`", *(_min_costly(profile, gpu) for gpu in gpus)) for profile, _ in _runnable()),
     )
 
 
@@ -128,7 +128,7 @@ def _memory_head(size: int) -> str:
     return f"{size} GB" + (f" ({', '.join(families)})" if families else "")
 
 
-def _least_costly(profile: Profile, gpu: Gpu) -> str:
+def _min_costly(profile: Profile, gpu: Gpu) -> str:
     for quantization, offload in _CHOICES:
         if gpu.fits(profile.gpu_gb(quantization, offload)):
             chosen = {"": quantization, "offload ": offload}
@@ -140,11 +140,11 @@ def times() -> str:
     """How long pictures take at least."""
     return _table(
         ("Preview / final picture, s", *STEP_SECONDS),
-        ((picture.name, *(_least_times(picture, step) for step in STEP_SECONDS.values())) for picture in PICTURES),
+        ((picture.name, *(_min_times(picture, step) for step in STEP_SECONDS.values())) for picture in PICTURES),
     )
 
 
-def _least_times(picture: Picture, step_seconds: float) -> str:
+def _min_times(picture: Picture, step_seconds: float) -> str:
     final = f"{picture.final_seconds(step_seconds):.1f}"
     return f"{picture.preview_seconds(step_seconds):.1f} / {final}" if picture.references else final
 
@@ -180,7 +180,7 @@ def _break_even_row(name: str, usd_per_hour: float, platform: float) -> Iterator
     yield f"{alone.images_per_day:,.0f}"
     yield f"{alone.utilisation:.1%}"
     yield f"{with_platform.images_per_day:,.0f}"
-    yield f"{alone.least_usd_per_image:.5f}"
+    yield f"{alone.min_usd_per_image:.5f}"
 
 
 def _runnable() -> list[tuple[Profile, Family]]:

@@ -10,9 +10,9 @@ from typing import Any
 
 import yaml
 
-from contract.chart_release import ReleaseValues
-from contract.config_model import Section
-from contract.runtimes import RUNTIME_TYPES
+from configuration.chart_release import ReleaseValues
+from contract.section import Section
+from runtimes.registry import RUNTIME_TYPES
 
 CHART = Path(__file__).parent.parent / "charts" / "sd-on-eks"
 

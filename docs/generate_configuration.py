@@ -10,12 +10,12 @@ from typing import Any, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from contract.chart_release import COMPUTED_VALUES
-from contract.config import Config
-from contract.config_deadlines import CommonDeadlines
-from contract.config_model import Section
-from contract.runtimes import RUNTIME_TYPES
+from configuration.chart_release import COMPUTED_VALUES
+from configuration.config import Config
+from configuration.deadlines import CommonDeadlines
+from contract.section import Section
 from queue_agent.settings import Settings, SettingsError
+from runtimes.registry import RUNTIME_TYPES
 
 PAGE = Path(__file__).with_name("configuration.md")
 

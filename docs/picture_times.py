@@ -16,7 +16,7 @@ benchmark (https://huggingface.co/datasets/diffusers/benchmarks); H100: a whole 
 _PIXELS_A_TOKEN = 16 * 16
 _MEASURED_TOKENS = 1024 * 1024 // _PIXELS_A_TOKEN + 512
 _PREVIEW_SHARE = 0.2
-_LEAST_PREVIEW_STEPS = 2
+_MIN_PREVIEW_STEPS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +44,7 @@ class Picture:
 
     def preview_seconds(self, step_seconds: float) -> float:
         """Least time until the early look, which comes after a fifth of the steps."""
-        seen = max(_LEAST_PREVIEW_STEPS, math.ceil(self.steps * _PREVIEW_SHARE))
+        seen = max(_MIN_PREVIEW_STEPS, math.ceil(self.steps * _PREVIEW_SHARE))
         return self.final_seconds(step_seconds) * seen / self.steps
 
 

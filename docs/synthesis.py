@@ -6,7 +6,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from cdk.pinned_node import use_pinned_node
-from contract.config_file import load_config
+from configuration.file import load_config
 
 
 def synthesized_template(path: Path) -> dict[str, Any]:

@@ -6,10 +6,10 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from contract.dynamodb import Request
-from contract.job_record import JobRecord
-from contract.jobs_schema import KEY
-from contract.jobs_table import JobsTable
+from jobs.attributes import Request
+from jobs.record import JobRecord
+from jobs.requests import JobsTable
+from jobs.schema import KEY
 
 
 @dataclass(frozen=True, slots=True)

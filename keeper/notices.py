@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from contract.job_record import JobRecord
 from contract.notice import Notice
+from jobs.record import JobRecord
 from keeper.jobs import Jobs
 
 

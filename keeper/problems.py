@@ -1,18 +1,18 @@
 """Why the keeper ends a job: what its notice says."""
 
-from contract.job_record import JobRecord
-from contract.notice import Problem
+from contract.notice import JobError
+from jobs.record import JobRecord
 
-UNDELIVERABLE = Problem(
+UNDELIVERABLE = JobError(
     code="undeliverable",
     message="The queue delivered the task as often as it may, and no agent brought it to an end.",
 )
-CANCELLED = Problem(
+CANCELLED = JobError(
     code="cancelled", message="The task was cancelled; the agent that ran it vanished before it could say so."
 )
 
 
-def not_begun(record: JobRecord, now_s: float) -> Problem:
+def not_begun(record: JobRecord, now_s: float) -> JobError:
     """Of a job whose start deadline is over."""
     advice = (
         f"See whether runtime {record.runtime} has pods that run and a model server that is ready, "
@@ -23,16 +23,16 @@ def not_begun(record: JobRecord, now_s: float) -> Problem:
     else:
         waited_s = (record.due_s or now_s) - record.created_s
         message = f"No agent began the task within {_duration(waited_s)}. {advice}."
-    return Problem(code="start_deadline_exceeded", message=message)
+    return JobError(code="start_deadline_exceeded", message=message)
 
 
-def lost(waited_s: float) -> Problem:
+def lost(waited_s: float) -> JobError:
     """Of a job whose agent vanished.
 
     Args:
         waited_s: How long no other has taken it.
     """
-    return Problem(
+    return JobError(
         code="lost",
         message=f"The agent that ran the task vanished, and no other took it up within {_duration(waited_s)}.",
     )

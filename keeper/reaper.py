@@ -9,10 +9,10 @@ from itertools import islice
 
 from contract import strict_json
 from contract.deadlines import DEFAULT_DEADLINES
-from contract.job_record import JobRecord, JobState
-from contract.jobs_schema import DUE_SHARDS
-from contract.jobs_table import CLOCK_MARGIN_S
-from contract.notice import Problem
+from contract.notice import JobError
+from jobs.record import JobRecord, JobState
+from jobs.requests import CLOCK_MARGIN_S
+from jobs.schema import DUE_SHARDS
 from keeper.jobs import Jobs
 from keeper.notices import Notices
 from keeper.problems import CANCELLED, lost, not_begun
@@ -116,7 +116,7 @@ class Reaper:
         request = self._jobs.requests.postpone(record.job, seen_due_s=record.due_s, due_s=due_s)
         counts["postponed"] += self._jobs.change(request).done
 
-    def _end(self, record: JobRecord, state: JobState, problem: Problem, counts: Counter[str]) -> None:
+    def _end(self, record: JobRecord, state: JobState, problem: JobError, counts: Counter[str]) -> None:
         request = self._jobs.requests.give_up(
             record.job, state, problem, now_s=self._jobs.now_s, seen_due_s=record.due_s
         )

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from contract import strict_json
-from contract.delivery import Delivery, NewerSchemaError, UnreadableDeliveryError, read_delivery
-from contract.job_record import JobRecord, JobState
-from contract.notice import Problem, notice_of_unreadable
+from contract.envelope import Delivery, NewerSchemaError, UnreadableDeliveryError, read_delivery
+from contract.notice import JobError, notice_of_unreadable
 from contract.queues import RETURNED
+from jobs.record import JobRecord, JobState
 from keeper.dead_queues import DeadQueues
 from keeper.jobs import Jobs
 from keeper.notices import Notices
@@ -59,7 +59,7 @@ class ReturnedMessages:
             self._dead_queues.keep(queue_arn, body, "schema_too_new", str(exc))
             return {"result": "kept", "code": "schema_too_new"}
         except UnreadableDeliveryError as exc:
-            problem = Problem(code="unreadable_message", message=str(exc))
+            problem = JobError(code="unreadable_message", message=str(exc))
             if exc.task_id is not None:
                 self._notices.publish(
                     notice_of_unreadable(

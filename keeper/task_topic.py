@@ -5,9 +5,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from contract.job_record import JobRecord
 from contract.objects import content_key, s3_url
 from contract.task import Metadata, Task
+from jobs.record import JobRecord
 
 
 class TaskTopic:

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from contract.config import Config, ConfigError
-from contract.config_file import load_config
+from configuration.config import Config, ConfigError
+from configuration.file import load_config
 from deploy.verify.errors import VerifyError
 from local.api_key import KeyFileError, new_key, stored_key
 from local.command_line import beside, on_other_ports, read_arguments, same_platform

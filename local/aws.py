@@ -8,13 +8,13 @@ from typing import Any
 
 import boto3
 
-from contract.catalog import DeployedRuntime, RuntimeCatalog
-from contract.jobs_schema import DEFINITION
+from configuration.routing import subscription_filter
 from contract.queues import DEAD, RETURNED, TASKS, QueueSettings
-from contract.routing import subscription_filter
 from deploy.verify.samples import upload_input
+from jobs.schema import DEFINITION
 from local.proxy_event import API_KEY_ID
 from local.sandbox import ACCOUNT, REGION
+from runtimes.catalog import DeployedRuntime, RuntimeCatalog
 
 OUTPUT_BUCKET = "sd-on-eks-output"
 JOBS_TABLE = "sd-on-eks-jobs"

@@ -9,10 +9,10 @@ from pathlib import Path
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 
-from contract.catalog import RuntimeCatalog
 from local.aws import provision
 from local.long_poll import mend_long_poll
 from local.subscriptions import mend_subscriptions, serves_links
+from runtimes.catalog import RuntimeCatalog
 
 
 def main() -> None:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from contract.config import Config, parse_config
+from configuration.config import Config, parse_config
 from local.parts import FluxServer
 
 _TINY = {"pictures": ("flux-schnell", "flux"), "edits": ("flux-kontext", "flux-kontext")}
 """Runtimes of the demo without a model of one's own: name, profile, and name of the tiny model."""
-_MAKER = "runtimes.flux.pipeline.tiny"
+_MAKER = "runtimes.flux.server.pipeline.tiny"
 
 
 class ModelsError(Exception):

@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from contract.config import Config
+from configuration.config import Config
 from contract.objects import s3_url
 from deploy.verify.samples import INPUT_KEY, InputLinks, make_request
 from deploy.verify.verification import Outcome

@@ -15,9 +15,9 @@ from typing import Any
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from contract import gateway as faults
+from configuration import gateway as faults
+from configuration.gateway import INTEGRATION_TIMEOUT_S, MAX_PAYLOAD_BYTES, GatewayFault
 from contract import strict_json
-from contract.gateway import INTEGRATION_TIMEOUT_S, MAX_PAYLOAD_BYTES, GatewayFault
 from local.proxy_event import LambdaContext, MalformedAnswerError, make_event, read_answer
 from local.throttle import TokenBucket
 

@@ -15,10 +15,10 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from contract.catalog import RuntimeCatalog
 from keeper.handlers import reaper_handler, returned_handler
 from local.aws import queue_url, returned_queue_name
 from local.sandbox import ACCOUNT, REGION
+from runtimes.catalog import RuntimeCatalog
 
 _REAP_EVERY_S = 5.0
 _POLL_S = 1

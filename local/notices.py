@@ -9,9 +9,9 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from contract.jobs_schema import KEY
 from contract.notice import Notice
 from contract.objects import split_s3_url
+from jobs.schema import KEY
 from local.aws import JOBS_TABLE, NOTICE_TOPIC_ARN
 
 _QUEUE = "shown-notices"

@@ -10,12 +10,12 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from contract.config import Config, ModelsRuntime
-from contract.runtimes import RUNTIME_TYPES
+from configuration.config import Config, ModelsRuntime
 from deploy.verify.samples import SAMPLE_CHECKPOINT
 from local.aws import JOBS_TABLE, NOTICE_TOPIC_ARN, OUTPUT_BUCKET, TASK_TOPIC_ARN, dead_queue_name, queue_url
 from local.ports import LOOPBACK, reachable, url_host
 from local.processes import GivenUpError, Part, Probe
+from runtimes.registry import RUNTIME_TYPES
 
 AGENT_DRAIN_S = 5.0
 """How long an agent that is told to end may go on with its job."""
@@ -144,7 +144,7 @@ def _real(part: Part, flux: FluxServer, port: int | None) -> Part:
     """The flux server itself in place of its stand-in."""
     return replace(
         part,
-        command=(str(flux.python), "-m", "runtimes.flux"),
+        command=(str(flux.python), "-m", "runtimes.flux.server"),
         environment={
             **part.environment,
             "MODELS_FOLDER": str(flux.models),

@@ -9,7 +9,7 @@ from typing import Self
 
 import aiohttp
 
-from contract.config import Config, ModelsRuntime
+from configuration.config import Config, ModelsRuntime
 from local import parts
 from local.api_key import new_key
 from local.console import LogLine

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from contract.catalog import RuntimeCatalog
 from local.aws import JOBS_TABLE, NOTICE_TOPIC_ARN, OUTPUT_BUCKET
 from local.proxy_event import API_KEY_ID
 from local.sandbox import sandbox_environment
+from runtimes.catalog import RuntimeCatalog
 
 
 class AlreadyRunningError(Exception):

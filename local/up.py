@@ -8,7 +8,6 @@ from collections.abc import Mapping
 
 from rich.console import Console
 
-from contract.catalog import RuntimeCatalog
 from deploy.verify.target import DEFAULT_STACK_FILE
 from local.aws import OUTPUT_BUCKET
 from local.console import plain
@@ -16,6 +15,7 @@ from local.output import LineSink
 from local.platform import Platform, PlatformSettings
 from local.ports import reachable
 from local.stack import Stack
+from runtimes.catalog import RuntimeCatalog
 
 _PROMPT = "A lighthouse at dusk, watercolour"
 _FIRST_TASKS: Mapping[str, tuple[str, Mapping[str, object]]] = {

@@ -17,7 +17,7 @@ from queue_agent.aws.objects import S3Objects
 from queue_agent.aws.queue import SqsQueue
 from queue_agent.content import Contents
 from queue_agent.endings import Endings
-from queue_agent.errors import PlatformFault
+from queue_agent.errors import PlatformError
 from queue_agent.execution import Execution
 from queue_agent.health import HealthServer
 from queue_agent.inputs.fetcher import InputFetcher
@@ -29,17 +29,17 @@ from queue_agent.memory import MemoryBudget
 from queue_agent.pipeline import Pipeline
 from queue_agent.ports import Jobs, ModelServer, Queue
 from queue_agent.results import Results
-from queue_agent.runtimes.client import origin_of
+from queue_agent.server_monitor import ServerMonitor
 from queue_agent.settings import Settings, SettingsError
 from queue_agent.telemetry.opening import open_telemetry
 from queue_agent.telemetry.settings import TelemetrySettings
 from queue_agent.unrecorded import UnrecordedJobs
-from queue_agent.watch import ModelServerWatch
 from queue_agent.worker import Worker
+from runtimes._http import origin_of
 
 
 def load_driver(settings: Settings) -> ModelServer:
-    """Make the driver that contract.runtimes names for the runtime's type."""
+    """Make the driver that runtimes.registry names for the runtime's type."""
     module, _, name = settings.runtime_type.driver.partition(":")
     return cast("ModelServer", getattr(importlib.import_module(module), name).from_settings(settings))
 
@@ -86,7 +86,7 @@ async def run(settings: Settings, telemetry_settings: TelemetrySettings) -> None
     """Work until SIGTERM or SIGINT.
 
     Raises:
-        PlatformFault: The queue cannot be reached at the start.
+        PlatformError: The queue cannot be reached at the start.
         SettingsError: The health port cannot be listened on.
     """
     stop = asyncio.Event()
@@ -101,7 +101,7 @@ async def run(settings: Settings, telemetry_settings: TelemetrySettings) -> None
         queue = await SqsQueue.open(aws.sqs, settings.queue_url, settings.dead_queue_url)
         server = load_driver(settings)
         stack.push_async_callback(server.aclose)
-        watch = ModelServerWatch(
+        watch = ServerMonitor(
             server.vital_sign, stall_s=settings.deadlines.stall_s, url=origin_of(settings.api_base_url)
         )
         patch = in_cluster_patch(pod_name=settings.pod_name, pod_namespace=settings.pod_namespace)
@@ -149,7 +149,7 @@ def main() -> int:
     except SettingsError as exc:
         print(f"queue agent: {exc}", file=sys.stderr)  # noqa: T201 (the last word before the exit)
         return 2
-    except PlatformFault as exc:
+    except PlatformError as exc:
         print(f"queue agent: {exc}", file=sys.stderr)  # noqa: T201 (the last word before the exit)
         return 1
     return 0

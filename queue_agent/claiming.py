@@ -5,9 +5,9 @@ import logging
 from dataclasses import dataclass
 
 from contract.deadlines import Deadlines
-from queue_agent.errors import LeaseLost, PlatformFault
+from queue_agent.errors import LeaseLost, PlatformError
 from queue_agent.message import Assignment
-from queue_agent.ports import Claim, Ended, Held, Jobs, QueueMessage
+from queue_agent.ports import AlreadyFinished, Claim, ClaimDenied, Jobs, QueueMessage
 from queue_agent.uninterrupted import uninterrupted
 
 logger = logging.getLogger(__name__)
@@ -27,11 +27,11 @@ class Claims:
 
     async def take(
         self, message: QueueMessage, assignment: Assignment, *, deadlines: Deadlines, lease_s: float
-    ) -> Claim | Held | Ended:
+    ) -> Claim | ClaimDenied | AlreadyFinished:
         """Claim a job; given up when the lease would have ended before it is granted.
 
         Raises:
-            PlatformFault: The table does not answer.
+            PlatformError: The table does not answer.
         """
         claiming = asyncio.create_task(
             self.jobs.claim(assignment.task, assignment.job, message, lease_s=lease_s, start_s=deadlines.start_s),
@@ -42,12 +42,14 @@ class Claims:
                 return await asyncio.shield(claiming)
         except TimeoutError as exc:
             await uninterrupted(self._undo(claiming, assignment.job, deadlines))
-            raise PlatformFault("The jobs table did not answer before the lease would have ended.") from exc
+            raise PlatformError("The jobs table did not answer before the lease would have ended.") from exc
         except asyncio.CancelledError:
             await uninterrupted(self._undo(claiming, assignment.job, deadlines))
             raise
 
-    async def _undo(self, claiming: asyncio.Task[Claim | Held | Ended], job: str, deadlines: Deadlines) -> None:
+    async def _undo(
+        self, claiming: asyncio.Task[Claim | ClaimDenied | AlreadyFinished], job: str, deadlines: Deadlines
+    ) -> None:
         """Hand a job back whose claim is under way: once granted it would keep others waiting."""
         try:
             async with asyncio.timeout(_UNDO_S):
@@ -55,5 +57,5 @@ class Claims:
                 if isinstance(claim, Claim):
                     attempts = claim.attempt - 1
                     await self.jobs.hand_back(job, claim, attempts=attempts, blameless=True, start_s=deadlines.start_s)
-        except (PlatformFault, LeaseLost, TimeoutError) as exc:
+        except (PlatformError, LeaseLost, TimeoutError) as exc:
             logger.warning("the lease was not given back: %s", exc or "no answer in time")

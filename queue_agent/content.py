@@ -3,7 +3,7 @@
 import asyncio
 
 from contract import strict_json
-from contract.inputs import MOST_CONTENT_BYTES
+from contract.inputs import MAX_CONTENT_BYTES
 from contract.objects import TASKS_PREFIX, split_s3_url
 from contract.task import Task
 from queue_agent.errors import ContentMissing, InvalidTask
@@ -38,8 +38,8 @@ class Contents:
             raise InvalidTask(f"content_url {exc}") from exc
         if bucket != self._bucket or not key.startswith(TASKS_PREFIX):
             raise InvalidTask(f"content_url must lie under s3://{self._bucket}/{TASKS_PREFIX}")
-        await memory.expect_content(MOST_CONTENT_BYTES)
-        data = await self._store.get(bucket, key, MOST_CONTENT_BYTES)
+        await memory.expect_content(MAX_CONTENT_BYTES)
+        data = await self._store.get(bucket, key, MAX_CONTENT_BYTES)
         if data is None:
             raise ContentMissing
         memory.has_content(len(data))

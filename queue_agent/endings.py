@@ -5,9 +5,9 @@ import logging
 from dataclasses import dataclass
 
 from contract.deadlines import Deadlines
-from contract.job_record import JobRecord
-from contract.notice import Notice, Problem, notice_of_unreadable
-from queue_agent.errors import PASSING_CODES, AttemptsExhausted, PassingFault, UnreadableMessage
+from contract.notice import JobError, Notice, notice_of_unreadable
+from jobs.record import JobRecord
+from queue_agent.errors import PASSING_CODES, AttemptsExhausted, RetryableError, UnreadableMessage
 from queue_agent.lease import Lease
 from queue_agent.memory import TaskMemory
 from queue_agent.message import Assignment
@@ -89,7 +89,7 @@ class Endings:
             await self._tell(stored if stored is not None and agrees else record.notice(self.bucket))
         await self._dismiss(message, record.error)
 
-    async def retry_or_bury(self, job: ClaimedJob, lease: Lease, fault: PassingFault) -> None:
+    async def retry_or_bury(self, job: ClaimedJob, lease: Lease, fault: RetryableError) -> None:
         """Give a job back to be tried again after a while; one that was tried often enough is given up.
 
         Raises:
@@ -115,12 +115,12 @@ class Endings:
                     context=fault.context,
                     job=fault.job,
                     runtime=self.runtime_name,
-                    problem=Problem(code=fault.code, message=str(fault)),
+                    problem=JobError(code=fault.code, message=str(fault)),
                 )
             )
         await self.queue.bury(message, fault.code, str(fault))
 
-    async def _bury(self, job: ClaimedJob, lease: Lease, fault: PassingFault) -> None:
+    async def _bury(self, job: ClaimedJob, lease: Lease, fault: RetryableError) -> None:
         # All but the notice may have been done before: a job has one ending, and no second one may be told.
         notice = await self.results.find(job.assignment)
         if notice is None:
@@ -132,7 +132,7 @@ class Endings:
         await self.notices.publish(notice)
         await self.jobs.notified(notice.job)
 
-    async def _dismiss(self, message: QueueMessage, error: Problem | None) -> None:
+    async def _dismiss(self, message: QueueMessage, error: JobError | None) -> None:
         """Delete the message of a job that has ended; one given up for no fault of its own is kept for redrive."""
         if error is not None and error.code in PASSING_CODES:
             await self.queue.bury(message, error.code, error.message)

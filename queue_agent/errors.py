@@ -1,23 +1,23 @@
 """Everything that can go wrong in the agent, divided by what is done next.
 
 AgentError
-├── TaskFault            the task's own fault: a failed notice at once
+├── TaskError            the task's own fault: a failed notice at once
 │   ├── InvalidTask
-│   ├── InputFault
+│   ├── InputError
 │   ├── Rejected
 │   ├── ExecutionFailed
 │   ├── DeadlineExceeded
 │   ├── StartedTooLate
 │   ├── NoOutput
 │   └── Cancelled        asked for: a cancelled notice
-├── PassingFault         not the task's fault: given back to the queue and tried again
-│   ├── ModelServerFault
-│   │   ├── ModelServerAway
-│   │   └── ModelServerLoading
-│   ├── PlatformFault
+├── RetryableError         not the task's fault: given back to the queue and tried again
+│   ├── ServerError
+│   │   ├── ServerAway
+│   │   └── ServerLoading
+│   ├── PlatformError
 │   │   ├── ContentMissing
-│   │   └── LookUpFault
-│   ├── InternalFault
+│   │   └── HostLookupError
+│   ├── InternalError
 │   └── AttemptsExhausted
 ├── LeaseLost            another agent may have the job: dropped without a word
 ├── SchemaTooNew         for a newer agent: given back, counts for nothing
@@ -37,7 +37,7 @@ class AgentError(Exception):
         super().__init__(message or (type(self).__doc__ or "").partition("\n")[0])
 
 
-class TaskFault(AgentError):
+class TaskError(AgentError):
     """The task cannot be done as it was asked."""
 
     code = "task_failed"
@@ -45,56 +45,56 @@ class TaskFault(AgentError):
     """How the job ends."""
 
 
-class InvalidTask(TaskFault):
+class InvalidTask(TaskError):
     """The task's metadata or content is invalid."""
 
     code = "invalid_task"
 
 
-class InputFault(TaskFault):
+class InputError(TaskError):
     """An input of the task could not be had, or is not what its field takes."""
 
     code = "input_failed"
 
 
-class Rejected(TaskFault):
+class Rejected(TaskError):
     """The model server does not take the task."""
 
     code = "rejected"
 
 
-class ExecutionFailed(TaskFault):
+class ExecutionFailed(TaskError):
     """The model server took the task and failed in it."""
 
     code = "execution_failed"
 
 
-class DeadlineExceeded(TaskFault):
+class DeadlineExceeded(TaskError):
     """The job took longer than it may."""
 
     code = "deadline_exceeded"
 
 
-class StartedTooLate(TaskFault):
+class StartedTooLate(TaskError):
     """The job waited longer to be started than it may."""
 
     code = "start_deadline_exceeded"
 
 
-class Cancelled(TaskFault):
+class Cancelled(TaskError):
     """The job was cancelled while it ran."""
 
     code = "cancelled"
     status = "cancelled"
 
 
-class NoOutput(TaskFault):
+class NoOutput(TaskError):
     """The job ended well and gave nothing to store."""
 
     code = "no_output"
 
 
-class PassingFault(AgentError):
+class RetryableError(AgentError):
     """It may work the next time."""
 
     code = "temporary_failure"
@@ -102,48 +102,48 @@ class PassingFault(AgentError):
     """Whether it counts as one of the job's attempts although the model server may never have got the job."""
 
 
-class ModelServerFault(PassingFault):
+class ServerError(RetryableError):
     """The model server is away, out of memory or answers nonsense."""
 
     code = "model_server_failed"
 
 
-class ModelServerAway(ModelServerFault):
+class ServerAway(ServerError):
     """The model server cannot be reached: it never got the job."""
 
     counts = False
 
 
-class ModelServerLoading(ModelServerFault):
+class ServerLoading(ServerError):
     """The model server lives and takes no job: it loads its model."""
 
 
-class PlatformFault(PassingFault):
+class PlatformError(RetryableError):
     """S3, SNS, SQS or DynamoDB did not do what was asked."""
 
     code = "platform_failed"
     counts = False
 
 
-class ContentMissing(PlatformFault):
+class ContentMissing(PlatformError):
     """The task's content is not in the output bucket."""
 
     counts = True
 
 
-class LookUpFault(PlatformFault):
+class HostLookupError(PlatformError):
     """The name server does not answer for the host of a link."""
 
     counts = True  # the caller may have chosen a host whose own name servers never answer
 
 
-class InternalFault(PassingFault):
+class InternalError(RetryableError):
     """The agent itself failed."""
 
     code = "internal_error"
 
 
-class AttemptsExhausted(PassingFault):
+class AttemptsExhausted(RetryableError):
     """Agents or model servers vanished each time the job ran."""
 
     code = "attempts_exhausted"
@@ -151,7 +151,7 @@ class AttemptsExhausted(PassingFault):
 
 
 PASSING_CODES = frozenset(
-    fault.code for fault in (PassingFault, ModelServerFault, PlatformFault, InternalFault, AttemptsExhausted)
+    fault.code for fault in (RetryableError, ServerError, PlatformError, InternalError, AttemptsExhausted)
 )
 """What a job was given up for that was not its own fault: its message is kept."""
 

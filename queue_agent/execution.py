@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from contract.deadlines import Deadlines
-from queue_agent.errors import AgentError, DeadlineExceeded, ModelServerFault, TaskFault
+from queue_agent.errors import AgentError, DeadlineExceeded, ServerError, TaskError
 from queue_agent.lease import Lease
 from queue_agent.line import Place
 from queue_agent.ports import ModelServer, Result, RunSignals, Telemetry
+from queue_agent.server_monitor import ServerMonitor
 from queue_agent.stages import Stages
 from queue_agent.uninterrupted import uninterrupted
-from queue_agent.watch import ModelServerWatch
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ class Execution:
     """
 
     server: ModelServer
-    watch: ModelServerWatch
+    watch: ServerMonitor
     telemetry: Telemetry
 
     async def run(
@@ -39,8 +39,8 @@ class Execution:
         The turn is kept until it is stopped: SD WebUI's interrupt hits whatever runs.
 
         Raises:
-            TaskFault: The server refuses the job or fails in it, or it took too long.
-            ModelServerFault: The server is lost or answers nonsense.
+            TaskError: The server refuses the job or fails in it, or it took too long.
+            ServerError: The server is lost or answers nonsense.
         """
         limit = asyncio.timeout(None)
 
@@ -64,7 +64,7 @@ class Execution:
                 async with limit:
                     self.watch.job_started(job, stall_s=deadlines.stall_s)
                     result = await self.server.run(prepared, job, claim, RunSignals(started, freed))
-        except TaskFault:
+        except TaskError:
             answered = True
             raise
         except AgentError:
@@ -93,9 +93,9 @@ class Execution:
             logger.warning("the job could not be interrupted in the model server")
 
 
-def _fault_of(exc: Exception) -> ModelServerFault:
+def _fault_of(exc: Exception) -> ServerError:
     """What a driver did not foresee is an answer that never came, or that it cannot read."""
     if isinstance(exc, TimeoutError):
-        return ModelServerFault("The model server did not answer in time.")
+        return ServerError("The model server did not answer in time.")
     logger.error("the model server's answer cannot be read", exc_info=exc)
-    return ModelServerFault(f"The model server's answer cannot be read ({type(exc).__name__}).")
+    return ServerError(f"The model server's answer cannot be read ({type(exc).__name__}).")

@@ -8,8 +8,8 @@ from typing import Self
 
 from aiohttp import web
 
+from queue_agent.server_monitor import Verdict
 from queue_agent.settings import SettingsError
-from queue_agent.watch import Verdict
 
 Page = Callable[[], Awaitable[tuple[int, str, bytes]]]
 """Makes a page: status, Content-Type, body."""

@@ -11,12 +11,12 @@ from typing import Self
 
 import aiohttp
 
-from queue_agent.errors import PlatformFault
+from queue_agent.errors import PlatformError
 
 logger = logging.getLogger(__name__)
 
 PatchAnnotations = Callable[[Mapping[str, str | None]], Awaitable[None]]
-"""Sets annotations of the pod, None removes one; raises PatchRefused where that is forbidden, else PlatformFault."""
+"""Sets annotations of the pod, None removes one; raises PatchRefusedError where that is forbidden."""
 
 BUSY_ANNOTATIONS: Mapping[str, str] = {
     "controller.kubernetes.io/pod-deletion-cost": "1000",
@@ -30,7 +30,7 @@ _FIRST_RETRY_S = 0.5
 _LAST_RETRY_S = 30.0
 
 
-class PatchRefused(PlatformFault):
+class PatchRefusedError(PlatformError):
     """The agent may not change its pod's annotations."""
 
 
@@ -94,7 +94,7 @@ class BusyMark:
                     await self._changed.wait()
                 elif self._busy or self._closed or not await self._changes_within(self._idle_s):
                     await self._write(patch)
-        except PatchRefused as exc:
+        except PatchRefusedError as exc:
             logger.warning("the pod is marked no more, busy or idle: %s", exc)
         except Exception:
             logger.exception("the pod is marked no more, busy or idle")
@@ -105,9 +105,9 @@ class BusyMark:
         try:
             async with asyncio.timeout(_REQUEST_TIMEOUT_S):
                 await patch(BUSY_ANNOTATIONS if marked else dict.fromkeys(BUSY_ANNOTATIONS))
-        except PatchRefused:
+        except PatchRefusedError:
             raise
-        except (PlatformFault, TimeoutError) as exc:
+        except (PlatformError, TimeoutError) as exc:
             if not self._failures:
                 logger.warning("the pod could not be marked; it is tried again: %s", str(exc) or "no answer in time")
             pause_s = min(_FIRST_RETRY_S * 2**self._failures, _LAST_RETRY_S)
@@ -155,7 +155,7 @@ def in_cluster_patch(
         try:
             await _send(url, annotations, token_path=token_path, certificate=account / "ca.crt")
         except (OSError, ValueError, aiohttp.ClientError) as exc:
-            raise PlatformFault(f"kubernetes:PatchPod failed: {type(exc).__name__}") from exc
+            raise PlatformError(f"kubernetes:PatchPod failed: {type(exc).__name__}") from exc
 
     return patch
 
@@ -169,7 +169,7 @@ async def _send(url: str, annotations: Mapping[str, str | None], *, token_path: 
         http.patch(url, json=body, headers=headers, ssl=trusted, allow_redirects=False) as answer,
     ):
         if answer.status != HTTPStatus.OK:
-            fault = PatchRefused if answer.status == HTTPStatus.FORBIDDEN else PlatformFault
+            fault = PatchRefusedError if answer.status == HTTPStatus.FORBIDDEN else PlatformError
             raise fault(f"kubernetes:PatchPod failed: {answer.status} {answer.reason}")
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, Self
 
 from contract.notice import Notice
-from queue_agent.errors import AgentError, Cancelled, LeaseLost, PlatformFault
+from queue_agent.errors import AgentError, Cancelled, LeaseLost, PlatformError
 from queue_agent.ports import Claim, Jobs, Queue, QueueMessage
 from queue_agent.progress import Progress, fraction_of
 
@@ -154,7 +154,7 @@ class Lease:
                 await self._jobs.hand_back(
                     self._job, self.claim, attempts=attempts, blameless=blameless, start_s=delay_s + start_s
                 )
-        except (LeaseLost, PlatformFault, TimeoutError) as exc:
+        except (LeaseLost, PlatformError, TimeoutError) as exc:
             # The message decides: whoever gets it waits for what is left of the lease.
             logger.warning("the lease was not given back: %s", exc or "no answer in time")
         await self._queue.release(self._message, delay_s)
@@ -178,7 +178,7 @@ class Lease:
                 self._stop(exc)
                 return
             except Exception as exc:
-                unforeseen = not isinstance(exc, PlatformFault | TimeoutError)
+                unforeseen = not isinstance(exc, PlatformError | TimeoutError)
                 logger.warning("the lease was not renewed: %s", str(exc) or "no answer in time", exc_info=unforeseen)
                 if self._clock() >= self._ends_s:
                     self._stop(LeaseLost())
@@ -201,7 +201,7 @@ class Lease:
             cancelled = False
         try:
             await self._queue.extend(self._message)
-        except PlatformFault as exc:
+        except PlatformError as exc:
             if not self._jobs.authoritative:
                 raise
             logger.warning("the message's visibility was not renewed: %s", exc)

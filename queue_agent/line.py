@@ -130,7 +130,7 @@ class Line:
         """Note how many jobs the model server can have; before the first message joins."""
         self.turns = asyncio.Semaphore(capacity.places)
         self._devices = capacity.devices
-        self._most_held = max(MAX_HELD, capacity.places)
+        self._max_held = max(MAX_HELD, capacity.places)
 
     def join(self) -> Place:
         """Give a newly received message its place."""
@@ -153,7 +153,7 @@ class Line:
         while True:
             pause_s = await self._pause_s()
             if pause_s == 0:
-                return self._most_wanted
+                return self._max_wanted
             self._changed.clear()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), pause_s)
@@ -173,18 +173,18 @@ class Line:
         return {place.batch: place for place in self._held if place.batch is not None and place.is_running}
 
     @property
-    def _most_wanted(self) -> int:
+    def _max_wanted(self) -> int:
         running = self._running
         if len(running) < self._devices:
             return 1
-        room = self._most_held - len(self._held)
+        room = self._max_held - len(self._held)
         return min(room, *(batch.together for batch in running))
 
     async def _pause_s(self) -> float | None:
         """Seconds to wait before asking; 0 for none, None until something changes."""
         running = self._running
         idle = self._devices - len(running)
-        if len(self._held) >= self._most_held:
+        if len(self._held) >= self._max_held:
             return None
         until_slow = [place.until_slow_s for place in self._held if not place.has_started]
         prompt = [seconds for seconds in until_slow if seconds is None or seconds > 0]

@@ -57,4 +57,5 @@ def configure_logging(level: str, runtime: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter(runtime))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
-    logging.getLogger("queue_agent").setLevel(level)
+    for package in ("queue_agent", "runtimes"):
+        logging.getLogger(package).setLevel(level)

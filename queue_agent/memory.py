@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from contract.inputs import MOST_LINK_BYTES, MOST_LINKED_BYTES
+from contract.inputs import MAX_LINK_BYTES, MAX_LINKED_BYTES
 from contract.links import is_link
 from queue_agent.media import Media
 from queue_agent.ports import Input, Result
@@ -150,7 +150,7 @@ class TaskMemory:
         """Read inputs as soon as there is room for what their links may lead to."""
         before_bytes = self._content_bytes + self._fetched_bytes
         links = {item.text for item in inputs if is_link(item.text)}
-        linked_bytes = min(len(links) * MOST_LINK_BYTES, MOST_LINKED_BYTES)
+        linked_bytes = min(len(links) * MAX_LINK_BYTES, MAX_LINKED_BYTES)
         await self._take(_UNPACKED * (before_bytes + linked_bytes))
         read = await self._fetch(inputs)
         self._fetched_bytes += sum(len(media.data) for text, media in read.items() if text in links)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from contract.delivery import NewerSchemaError, UnreadableDeliveryError, read_delivery
+from contract.envelope import NewerSchemaError, UnreadableDeliveryError, read_delivery
 from contract.objects import ResultNames
 from contract.task import Task
 from queue_agent.errors import SchemaTooNew, UnreadableMessage

@@ -17,14 +17,14 @@ from queue_agent.content import Contents
 from queue_agent.endings import MAX_ATTEMPTS, ClaimedJob, Endings, backoff_s
 from queue_agent.errors import (
     AttemptsExhausted,
-    InternalFault,
+    InternalError,
     LeaseLost,
-    ModelServerFault,
-    PassingFault,
-    PlatformFault,
+    PlatformError,
+    RetryableError,
     SchemaTooNew,
+    ServerError,
     StartedTooLate,
-    TaskFault,
+    TaskError,
     UnreadableMessage,
 )
 from queue_agent.execution import Execution
@@ -33,7 +33,18 @@ from queue_agent.line import Place
 from queue_agent.log import log_fields
 from queue_agent.memory import MemoryBudget, TaskMemory
 from queue_agent.message import Assignment, read_message
-from queue_agent.ports import Claim, Ended, Held, Jobs, Queue, QueueMessage, Result, Telemetry, TenantInputs, Work
+from queue_agent.ports import (
+    AlreadyFinished,
+    Claim,
+    ClaimDenied,
+    Jobs,
+    Queue,
+    QueueMessage,
+    Result,
+    Telemetry,
+    TenantInputs,
+    Work,
+)
 from queue_agent.results import Results
 from queue_agent.stages import Stages
 from queue_agent.uninterrupted import uninterrupted
@@ -109,12 +120,12 @@ class Pipeline:
             server, over = self.execution.server, False
             async with _beside(self._prepare(job), lambda made: server.discard(made[0], over=over)) as preparation:
                 match await self._claim(job, received_s):
-                    case Held(left_s=left_s):
+                    case ClaimDenied(left_s=left_s):
                         # Nobody may have it: an agent that vanished, or could not give it back, leaves such a lease.
                         logger.info("the job's lease has not ended", extra={"left_s": round(left_s)})
                         jitter_s = random.uniform(0, _JITTER_S)  # noqa: S311 (no secret)
                         await self.queue.release(message, int(left_s + jitter_s) + 1)
-                    case Ended(record=record):
+                    case AlreadyFinished(record=record):
                         logger.info("found ended")
                         await self.endings.settle(message, assignment, record)
                     case Claim() as claim:
@@ -122,7 +133,7 @@ class Pipeline:
                         job = job.in_generation(claim.generation)
                         over = await self._keep(job, claim, received_s, place, preparation)
 
-    async def _claim(self, job: ClaimedJob, received_s: float) -> Claim | Held | Ended | None:
+    async def _claim(self, job: ClaimedJob, received_s: float) -> Claim | ClaimDenied | AlreadyFinished | None:
         """Claim the job; None where the table does not answer and the message is given back."""
         left_s = lease_s(self.queue.visibility_s) - (time.monotonic() - received_s)
         try:
@@ -130,7 +141,7 @@ class Pipeline:
                 return await Claims(self.jobs).take(
                     job.message, job.assignment, deadlines=job.deadlines, lease_s=left_s
                 )
-        except PlatformFault as exc:
+        except PlatformError as exc:
             logger.warning("given back: %s", exc)
             await self.queue.release(job.message, backoff_s(job.message.receive_count))
             return None
@@ -170,18 +181,18 @@ class Pipeline:
             await self.endings.conclude(job, lease, notice)
             seconds = {"seconds": job.stages.elapsed_s, "run_s": job.stages.seconds.get("run")}
             logger.info("done", extra={"status": notice.status, "attempt": lease.attempts, **seconds})
-        except PassingFault as exc:
+        except RetryableError as exc:
             await self._retry(job, lease, exc)
         except LeaseLost:
             raise
         except Exception as exc:
             logger.exception("the agent failed")
-            await self._retry(job, lease, InternalFault(f"The agent failed ({type(exc).__name__})."))
+            await self._retry(job, lease, InternalError(f"The agent failed ({type(exc).__name__})."))
         else:
             return True
         return False
 
-    async def _retry(self, job: ClaimedJob, lease: Lease, fault: PassingFault) -> None:
+    async def _retry(self, job: ClaimedJob, lease: Lease, fault: RetryableError) -> None:
         if fault.counts:
             # Else a task that fails before the server gets it would be tried until its message is delivered no more.
             lease.begin()
@@ -206,7 +217,7 @@ class Pipeline:
             job.memory.has_result(result)
             with job.stages("store"):
                 return await self._store(job, result)
-        except TaskFault as exc:
+        except TaskError as exc:
             logger.info("%s: %s", exc.status, exc.code)
             lease.check()
             return await self.results.store_failure(job.assignment, exc)
@@ -220,7 +231,7 @@ class Pipeline:
                     prepared = await server.prepare(task, job.memory)
                     work = await asyncio.to_thread(server.work, prepared)
             except TimeoutError as exc:
-                raise InternalFault(f"The task was not prepared within {_PREPARE_S:g} s.") from exc
+                raise InternalError(f"The task was not prepared within {_PREPARE_S:g} s.") from exc
             job.memory.is_prepared()
             return prepared, work
 
@@ -229,7 +240,7 @@ class Pipeline:
             async with asyncio.timeout(_STORE_S):
                 return await self.results.store(job.assignment, result, job.stages.seconds)
         except TimeoutError as exc:
-            raise ModelServerFault(f"The job's files were not stored within {_STORE_S:g} s.") from exc
+            raise ServerError(f"The job's files were not stored within {_STORE_S:g} s.") from exc
 
     def _check_attempts(self, claim: Claim) -> None:
         if self.jobs.authoritative and claim.attempt > MAX_ATTEMPTS:

@@ -6,9 +6,9 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from contract.job_record import JobRecord
 from contract.notice import Notice
 from contract.task import Task
+from jobs.record import JobRecord
 from queue_agent.media import Media
 
 
@@ -82,14 +82,14 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class ClaimDenied:
     """A lease on the job has not ended: another agent may have it, for so many seconds at least."""
 
     left_s: float
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class AlreadyFinished:
     """The job has ended before."""
 
     record: JobRecord
@@ -103,7 +103,7 @@ class Jobs(Protocol):
 
     async def claim(
         self, task: Task, job: str, message: QueueMessage, *, lease_s: float, start_s: float
-    ) -> Claim | Held | Ended:
+    ) -> Claim | ClaimDenied | AlreadyFinished:
         """Take a job for ``lease_s``; should this agent vanish, it may wait ``start_s`` for another."""
 
     async def renew(self, job: str, claim: Claim, *, lease_s: float, attempts: int, progress: float | None) -> bool:
@@ -150,7 +150,7 @@ class ObjectStore(Protocol):
             tenant: Whose it must be; None reads whatever is there.
 
         Raises:
-            InputFault: It is larger than ``max_bytes``, not the tenant's, or may not be read.
+            InputError: It is larger than ``max_bytes``, not the tenant's, or may not be read.
         """
 
 
@@ -175,7 +175,7 @@ class Inputs(Protocol):
         """Read all inputs together, the same one once; by text. Texts that are left to the model server are not in it.
 
         Raises:
-            InputFault: Some could not be had, or are not of the kind their field takes; all are named.
+            InputError: Some could not be had, or are not of the kind their field takes; all are named.
         """
 
 
@@ -211,7 +211,7 @@ class Output:
 
     Attributes:
         content: Its bytes; or, while the model server has them, what reads them, each time from the start. Reading
-            raises ModelServerFault when the server fails.
+            raises ServerError when the server fails.
         seed: The seed it was drawn with, where the model server tells.
         filename: What the model server calls it, where it does: bytes under a picture's name must be a picture.
     """
@@ -339,7 +339,7 @@ class ModelServer(Protocol):
         """Make a task ready to run, inputs included; needs no GPU.
 
         Raises:
-            TaskFault: The task cannot be run.
+            TaskError: The task cannot be run.
         """
 
     def work(self, prepared: Any) -> Work:
@@ -358,15 +358,15 @@ class ModelServer(Protocol):
             signals: What to tell meanwhile.
 
         Raises:
-            TaskFault: The server refuses the task or fails in it.
-            ModelServerFault: The server is lost or answers nonsense.
+            TaskError: The server refuses the task or fails in it.
+            ServerError: The server is lost or answers nonsense.
         """
 
     async def vital_sign(self) -> object:
         """Something that changes while the server works on a job.
 
         Raises:
-            ModelServerFault: The server does not answer.
+            ServerError: The server does not answer.
         """
 
     async def progress(self, job: str) -> float | None:

@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from contract import strict_json
-from contract.faults import shown
-from contract.notice import Notice, Problem
+from contract.field_errors import shown
+from contract.notice import JobError, Notice
 from contract.objects import s3_url
-from queue_agent.errors import AgentError, ExecutionFailed, InputFault, ModelServerFault, PassingFault, TaskFault
+from queue_agent.errors import AgentError, ExecutionFailed, InputError, RetryableError, ServerError, TaskError
 from queue_agent.media import HEAD_BYTES, Media, identify, is_what_it_is_called, named_media
 from queue_agent.message import Assignment
 from queue_agent.ports import ObjectStore, Output, Result
@@ -50,7 +50,7 @@ class Results:
             if manifest.get("generation", 0) != assignment.generation:
                 return None
             return self._notice(assignment, manifest)
-        except (InputFault, ValueError, KeyError, TypeError, AttributeError):
+        except (InputError, ValueError, KeyError, TypeError, AttributeError):
             # Not this code's writing, or S3 hides from a role without s3:ListBucket that it is not there.
             return None
 
@@ -63,8 +63,8 @@ class Results:
             timings_s: Seconds of each stage so far.
 
         Raises:
-            ModelServerFault: A picture could not be read from the model server, in two tries.
-            PlatformFault: S3 does not take one of them, in two tries, or the manifest.
+            ServerError: A picture could not be read from the model server, in two tries.
+            PlatformError: S3 does not take one of them, in two tries, or the manifest.
         """
         start_s = time.monotonic()
         pictures = await self._store_pictures(assignment, result.outputs)
@@ -98,7 +98,7 @@ class Results:
         async with self._places:
             try:
                 return await self._write_picture(assignment, number, output, again=False)
-            except PassingFault as exc:
+            except RetryableError as exc:
                 # To read it again costs less than to draw it again.
                 logger.warning("a picture is stored in a second try: %s", exc)
                 return await self._write_picture(assignment, number, output, again=True)
@@ -130,7 +130,7 @@ class Results:
     async def store_failure(self, assignment: Assignment, fault: AgentError) -> Notice:
         """Store why a job failed."""
         error = {"code": fault.code, "message": str(fault)}
-        status = fault.status if isinstance(fault, TaskFault) else "failed"
+        status = fault.status if isinstance(fault, TaskError) else "failed"
         return await self._write_manifest(assignment, {"status": status, "image_url": [], "error": error})
 
     async def _write_manifest(self, assignment: Assignment, ending: dict[str, Any]) -> Notice:
@@ -159,7 +159,7 @@ class Results:
             job=assignment.job,
             runtime=self._runtime_name,
             status=manifest["status"],
-            error=Problem.model_validate(error) if error else None,
+            error=JobError.model_validate(error) if error else None,
             tenant=assignment.tenant,
         )
 
@@ -172,9 +172,9 @@ def _media_of(output: Output, head: bytes, *, again: bool) -> Media:
         return named
     words = f"The model server gives a file that is not what its name says: {shown(output.filename)} holds"
     if not head:
-        raise ModelServerFault(f"{words} nothing.")
+        raise ServerError(f"{words} nothing.")
     # What it gives twice is what the job has saved, and would save in every further attempt.
-    raise (ExecutionFailed if again else ModelServerFault)(f"{words} no image, video or audio.")
+    raise (ExecutionFailed if again else ServerError)(f"{words} no image, video or audio.")
 
 
 async def _head_of(chunks: AsyncIterator[bytes]) -> bytes:

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from contract.catalog import DEFAULT_MAX_PIXELS
 from contract.deadlines import DEFAULT_DEADLINES, Deadlines
-from contract.runtimes import RUNTIME_TYPES, RuntimeType
+from runtimes.catalog import DEFAULT_MAX_PIXELS
+from runtimes.registry import RUNTIME_TYPES, RuntimeType
 
 DEFAULT_MEMORY_BUDGET_MIB = 1024
 

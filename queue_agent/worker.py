@@ -5,11 +5,11 @@ import logging
 import time
 from typing import Any
 
-from queue_agent.errors import ModelServerFault, PlatformFault
+from queue_agent.errors import PlatformError, ServerError
 from queue_agent.line import Line, Place
 from queue_agent.pipeline import Pipeline
 from queue_agent.ports import Mark, ModelServer, Queue, QueueMessage
-from queue_agent.watch import ModelServerWatch
+from queue_agent.server_monitor import ServerMonitor
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class Worker:
         server: ModelServer,
         pipeline: Pipeline,
         line: Line,
-        watch: ModelServerWatch,
+        watch: ServerMonitor,
         mark: Mark,
         stop: asyncio.Event,
         grace_s: float,
@@ -96,7 +96,7 @@ class Worker:
             await self._server.wait_until_ready()
             try:
                 await self._server.clear()
-            except ModelServerFault as exc:
+            except ServerError as exc:
                 logger.warning("what a former agent left could not be cleared: %s", exc)
                 await asyncio.sleep(_PAUSE_AFTER_FAULT_S)
             except Exception:
@@ -128,7 +128,7 @@ class Worker:
                 await self._server.wait_until_ready()
             asked_s = time.monotonic()
             messages = await self._queue.receive(most)
-        except PlatformFault as exc:
+        except PlatformError as exc:
             logger.warning("no message could be taken: %s", exc)
             await asyncio.sleep(_PAUSE_AFTER_FAULT_S)
             return []

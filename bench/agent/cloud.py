@@ -13,7 +13,7 @@ from contract.task import RUNTIME_ATTRIBUTE
 from local.aws import OUTPUT_BUCKET, TASK_TOPIC_ARN, queue_url
 from local.sandbox import sandbox_environment
 
-_MOST_DELETIONS = 1000
+_MAX_DELETIONS = 1000
 
 
 class Cloud:
@@ -56,7 +56,7 @@ class Cloud:
         """Remove all objects of the output bucket; gives their keys."""
         pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=OUTPUT_BUCKET)
         keys = await asyncio.to_thread(lambda: [entry["Key"] for page in pages for entry in page.get("Contents", ())])
-        for at in range(0, len(keys), _MOST_DELETIONS):
-            objects = [{"Key": key} for key in keys[at : at + _MOST_DELETIONS]]
+        for at in range(0, len(keys), _MAX_DELETIONS):
+            objects = [{"Key": key} for key in keys[at : at + _MAX_DELETIONS]]
             await asyncio.to_thread(self._s3.delete_objects, Bucket=OUTPUT_BUCKET, Delete={"Objects": objects})
         return keys

@@ -13,8 +13,8 @@ _TOP = 84
 _LANE = 46
 _LANE_STEP = 92
 _FOOT = 62
-_LEAST_NUMBERED = 13.0
-_MOST_TICKS = 12
+_MIN_NUMBERED = 13.0
+_MAX_TICKS = 12
 _TICKS_S = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60)
 
 _FONT = "font-family=\"system-ui, 'Segoe UI', Helvetica, Arial, sans-serif\""
@@ -86,14 +86,14 @@ def _lane(lane: Lane, start: float, scale: float, top: float, idle: str) -> list
             f'<rect x="{x:.2f}" y="{y}" width="{width:.2f}" height="{_LANE}" fill="{colour}">'
             f"<title>{escape(job.task)}: {job.seconds:.2f} s</title></rect>"
         )
-        if width >= _LEAST_NUMBERED + 3 * max(0, len(number) - 2):
+        if width >= _MIN_NUMBERED + 3 * max(0, len(number) - 2):
             parts.append(_text(x + width / 2, y + _LANE / 2 + 4, number, size=10, colour=_PAPER, anchor="middle"))
     return parts
 
 
 def _moments_s(length_s: float) -> list[float]:
     """Round moments at which the axis has a tick."""
-    step = next((one for one in _TICKS_S if length_s / one <= _MOST_TICKS), _TICKS_S[-1])
+    step = next((one for one in _TICKS_S if length_s / one <= _MAX_TICKS), _TICKS_S[-1])
     return [index * step for index in range(math.floor(length_s / step) + 1)]
 
 

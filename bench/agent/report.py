@@ -94,7 +94,7 @@ def _scenarios(tasks: Sequence[int]) -> list[Scenario]:
         Scenario(
             file="jobs-mixed",
             load=Workload(
-                name="0.3 to 2 s jobs", runtime="sdwebui", steps=mixed_steps(mixed, least_s=0.3, most_s=2, seed=3)
+                name="0.3 to 2 s jobs", runtime="sdwebui", steps=mixed_steps(mixed, min_s=0.3, max_s=2, seed=3)
             ),
             least_busy=97,
         ),
@@ -172,11 +172,11 @@ def _report_scenario(scenario: Scenario, runs: Mapping[Worker, Sequence[Run]], p
 
 def _figures(scenario: Scenario, runs: Mapping[Worker, Sequence[Run]], plan: Plan) -> Iterator[Figure]:
     """What is measured of each worker; the agent's limits hold with its table and without."""
-    most_ms = None if plan.skipped else PROCESSOR_LIMIT_MS
+    max_ms = None if plan.skipped else PROCESSOR_LIMIT_MS
     for worker, done in runs.items():
         ours = worker is not SEQUENTIAL
         name = scenario.load.name if worker is AGENT else f"  {_NAMES[worker]}"
-        least, most = (scenario.least_busy, most_ms) if ours else (None, None)
+        least, most = (scenario.least_busy, max_ms) if ours else (None, None)
         yield Figure(f"{name}: GPU busy", _busy_percent(done, plan), "%", least, at_least=True, digits=2)
         yield Figure(f"{name}: processor time", _processor_ms(done), "ms/task", most)
 

@@ -18,8 +18,7 @@ from bench.agent.processor import ProcessorTime
 from bench.agent.tasks import Workload
 from bench.agent.timeline import Span, Timeline
 from bench.agent.wire import Call, Wire
-from contract.config import Config, ModelsRuntime, parse_config
-from contract.runtimes import RUNTIME_TYPES
+from configuration.config import Config, ModelsRuntime, parse_config
 from contract.task import DEFAULT_PREFIX
 from deploy.verify.samples import SAMPLE_CHECKPOINT
 from local import parts
@@ -28,6 +27,7 @@ from local.platform import ROOT
 from local.ports import free_port
 from local.processes import Part, SupervisedProcess
 from local.sandbox import sandboxed
+from runtimes.registry import RUNTIME_TYPES
 
 
 @dataclass(frozen=True, kw_only=True)

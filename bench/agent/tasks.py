@@ -88,10 +88,10 @@ def equal_steps(job_s: float, count: int) -> list[int]:
     return [round(job_s / STEP_S)] * count
 
 
-def mixed_steps(count: int, *, least_s: float, most_s: float, seed: int) -> list[int]:
+def mixed_steps(count: int, *, min_s: float, max_s: float, seed: int) -> list[int]:
     """Steps of jobs that last between two times, by chance."""
     chance = Random(seed)
-    return [chance.randint(round(least_s / STEP_S), round(most_s / STEP_S)) for _ in range(count)]
+    return [chance.randint(round(min_s / STEP_S), round(max_s / STEP_S)) for _ in range(count)]
 
 
 def two_kinds_steps(count: int, *, short_s: float, long_s: float, long_share: float, seed: int) -> list[int]:

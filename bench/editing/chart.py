@@ -8,7 +8,7 @@ from bench.editing.summary import FINAL_TARGET_S
 _WIDTH, _HEIGHT = 1200, 220
 _LEFT, _RIGHT, _TOP, _FOOT = 52, 12, 16, 28
 _ROUND_S = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500)
-_MOST_LINES = 6
+_MAX_LINES = 6
 
 
 def draw_latencies(run: Run) -> str:
@@ -47,7 +47,7 @@ def _bars(result: CaseResult, x: float, step: float, scale: float) -> list[str]:
 
 
 def _axis(most: float, scale: float) -> list[str]:
-    step = next((one for one in _ROUND_S if most / one <= _MOST_LINES), _ROUND_S[-1])
+    step = next((one for one in _ROUND_S if most / one <= _MAX_LINES), _ROUND_S[-1])
     parts = []
     for number in range(int(most / step) + 1):
         y = _HEIGHT - _FOOT - number * step * scale

@@ -13,7 +13,7 @@ from bench.editing.scoring import UNREADABLE
 DIFFERENCE_GAIN = 3
 """Differences are shown so much stronger than they are."""
 
-_MOST_SIDE = 512
+_MAX_SIDE = 512
 _QUALITY = 82
 
 
@@ -55,7 +55,7 @@ def _source(picture: Image.Image | None) -> str:
     if picture is None:
         return ""
     small = picture.copy()
-    small.thumbnail((_MOST_SIDE, _MOST_SIDE), Image.Resampling.LANCZOS)
+    small.thumbnail((_MAX_SIDE, _MAX_SIDE), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
     small.save(buffer, "WEBP", quality=_QUALITY)
     return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"

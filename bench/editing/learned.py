@@ -14,7 +14,7 @@ _LPIPS_WEIGHTS = "alexnet-owt-7be5be79.pth"
 _FID_WEIGHTS = "pt_inception-2015-12-05-6726825d.pth"
 _FID_FEATURES = 2048
 _FID_BATCH = 1  # pictures of a batch must be of one size
-_LEAST_FOR_FID = 2
+_MIN_FOR_FID = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def fid(pairs: Sequence[Pair]) -> float:
     Raises:
         NotAtHandError: A package or its weights are missing, or there are too few pictures.
     """
-    if len(pairs) < _LEAST_FOR_FID:
+    if len(pairs) < _MIN_FOR_FID:
         raise NotAtHandError("FID: there are too few pictures.")
     _, torch = _package("pytorch_fid", "FID", _FID_WEIGHTS)
     inception = importlib.import_module("pytorch_fid.inception")

@@ -6,7 +6,7 @@ from typing import Any
 
 from PIL import Image, ImageChops, ImageMath, ImageStat
 
-MOST_PSNR_DB = 100.0
+MAX_PSNR_DB = 100.0
 """Stands for equal pictures, whose PSNR is infinite."""
 
 _PEAK = 255
@@ -25,7 +25,7 @@ def psnr_db(picture: Image.Image, reference: Image.Image) -> float:
     """Peak signal-to-noise ratio of two RGB pictures of one size, over all bands together."""
     stat = ImageStat.Stat(ImageChops.difference(picture, reference))
     mean_square = sum(stat.sum2) / sum(stat.count)
-    return MOST_PSNR_DB if mean_square == 0 else min(MOST_PSNR_DB, 10 * math.log10(_PEAK**2 / mean_square))
+    return MAX_PSNR_DB if mean_square == 0 else min(MAX_PSNR_DB, 10 * math.log10(_PEAK**2 / mean_square))
 
 
 def ssim(picture: Image.Image, reference: Image.Image) -> float:

@@ -26,7 +26,7 @@ PREFIX = "bench"
 _LINK_S = 24 * 3600
 _ANSWER_TIMEOUT_S = 35.0
 """API Gateway answers after 29 seconds at the latest."""
-_MOST_WORDS = 500
+_MAX_WORDS = 500
 
 
 class TaskError(Exception):
@@ -107,7 +107,7 @@ class Platform:
         except httpx.HTTPError as exc:
             raise TaskError(f"The platform does not answer: {exc!r}") from exc
         if answer.status_code != httpx.codes.OK:
-            raise TaskError(f"refused with {answer.status_code}: {answer.text[:_MOST_WORDS]}")
+            raise TaskError(f"refused with {answer.status_code}: {answer.text[:_MAX_WORDS]}")
 
     def fetch(self, url: str) -> Picture:
         """Get a picture.

@@ -109,7 +109,9 @@ def running_server(options: Mapping[str, object], environment: Mapping[str, str]
     }
     _LOG.parent.mkdir(parents=True, exist_ok=True)
     with _LOG.open("wb") as file:
-        process = subprocess.Popen([sys.executable, "-m", "runtimes.flux"], env=os.environ | settings, stderr=file)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "runtimes.flux.server"], env=os.environ | settings, stderr=file
+        )
     with _ended(process):
         _wait_until_ready(process, port)
         yield port

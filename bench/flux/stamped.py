@@ -14,16 +14,16 @@ from diffusers import AutoencoderKL
 from PIL import Image
 
 from bench.flux.stamps import FILE, Stamp, write_stamp
-from contract.flux.options import ModelOptions
-from runtimes.flux.finishing import Finishing
-from runtimes.flux.pipeline import loading
-from runtimes.flux.ports import Device, Order, Pipeline, Watch
+from runtimes.flux.options import ModelOptions
+from runtimes.flux.server.finishing import Finishing
+from runtimes.flux.server.pipeline import loading
+from runtimes.flux.server.ports import Device, Order, Pipeline, Watch
 
 _MOMENTS = "moments"
 
 
 def load(options: ModelOptions, models_folder: str, device_number: int) -> Pipeline:
-    """Load a model as the server does; takes the place of ``runtimes.flux.pipeline.loading.load``."""
+    """Load a model as the server does; takes the place of ``runtimes.flux.server.pipeline.loading.load``."""
     stamped = _Stamped(loading.load(options, models_folder, device_number))
     _watch_autoencoder(stamped.decoded)
     _watch_encoding(Path(os.environ[FILE]))
@@ -66,8 +66,8 @@ class _Stamped:
     def warm_up(self) -> None:
         self._pipeline.warm_up()
 
-    def most_pictures(self, width: int, height: int) -> int:
-        return self._pipeline.most_pictures(width, height)
+    def max_pictures(self, width: int, height: int) -> int:
+        return self._pipeline.max_pictures(width, height)
 
     def encode(self, orders: Sequence[Order]) -> Any:
         return self._pipeline.encode(orders)

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from contract.images import DEPLOYED, IMAGES
+from configuration.images import DEPLOYED, IMAGES
 from deploy.account import Account
 from deploy.images.building import Builder, build_missing
 from deploy.images.codebuild import CodeBuild

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from contract.images import ImageSource
+from configuration.images import ImageSource
 from deploy.errors import DeployError
 from deploy.images.repositories import Repositories
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from contract.dead_letter import CODE_ATTRIBUTE, REASON_ATTRIBUTE, redrive_target
-from contract.delivery import Delivery, NewerSchemaError, UnreadableDeliveryError, read_delivery
+from contract.envelope import Delivery, NewerSchemaError, UnreadableDeliveryError, read_delivery
 from deploy.redrive.errors import RedriveError
 
 _HIDE_S = 120

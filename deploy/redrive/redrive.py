@@ -7,9 +7,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from contract.job_record import JobRecord, JobState
-from contract.jobs_table import CLOCK_MARGIN_S, JobsTable
 from deploy.redrive.queues import DeadMessage, Queues
+from jobs.record import JobRecord, JobState
+from jobs.requests import CLOCK_MARGIN_S, JobsTable
 
 
 class Step(Enum):

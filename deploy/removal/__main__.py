@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from contract.config_faults import STACK_SUFFIX
+from configuration.checks import STACK_SUFFIX
 from deploy.account import Account
 from deploy.console import say
 from deploy.processes import ROOT

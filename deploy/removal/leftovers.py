@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from botocore.exceptions import ClientError
 
-from contract.config_faults import STACK_SUFFIX
-from contract.images import FOLDER
+from configuration.checks import STACK_SUFFIX
+from configuration.images import FOLDER
 from deploy.account import Account
 from deploy.stacks import Resource, Stack
 

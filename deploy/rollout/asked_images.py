@@ -5,10 +5,10 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from contract.config import Config
-from contract.image_context import project_version
-from contract.images import account_registry
-from contract.pod_images import PodImage, pod_images
+from configuration.config import Config
+from configuration.image_context import project_version
+from configuration.images import account_registry
+from configuration.pod_images import PodImage, pod_images
 from deploy.account import Account
 from deploy.processes import ROOT
 from deploy.refusals import error_code

@@ -8,8 +8,8 @@ from typing import Any
 
 import yaml
 
-from contract.config import Config
-from contract.config_file import ConfigFileError, load_config
+from configuration.config import Config
+from configuration.file import ConfigFileError, load_config
 from deploy.errors import DeployError
 
 _MARK = "# Written by deploy/deploy.sh. Edit it freely: an edited file is kept. Checksum of what follows: "

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from contract.config import Config, parse_config
+from configuration.config import Config, parse_config
 from deploy.account import Account
 from deploy.models.bucket import ModelBucket
 from deploy.rollout.config_yaml import ConfigYaml
@@ -68,7 +68,7 @@ class Deployment:
         """What is deployed.
 
         Raises:
-            contract.config.ConfigError: An option gives a name that config.yaml may not have.
+            configuration.config.ConfigError: An option gives a name that config.yaml may not have.
         """
         return self.kept or parse_config(self.draft)
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from contract.config_platform import ZONES
-from contract.images import AGENT
+from configuration.images import AGENT
+from configuration.platform import ZONES
 from deploy.rollout.first_runtime import served
 from deploy.rollout.options import Options
 

@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
-from contract.flux.profiles import PROFILES, Profile, Quantization
-from contract.gpus import instances_that_fit
-from contract.runtimes import RUNTIME_TYPES
+from configuration.gpus import instances_that_fit
 from deploy.models.default_model import DEFAULT_MODEL
 from deploy.rollout.options import Options
+from runtimes.flux.profiles import PROFILES, Profile, Quantization
+from runtimes.registry import RUNTIME_TYPES
 
 _SMALL = ("g6.2xlarge", "g6.xlarge", "g5.xlarge", "g5.2xlarge")
 _SLOW = ("g4dn.xlarge", "g4dn.2xlarge")

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from contract.config import Config, ConfigError
+from configuration.config import Config, ConfigError
 from deploy.account import Account
 from deploy.errors import DeployError
 from deploy.models.bucket import ModelBucket

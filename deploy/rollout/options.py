@@ -5,10 +5,10 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from contract.flux.profiles import RUNNABLE
-from contract.runtimes import RUNTIME_TYPES
 from deploy.errors import DeployError
 from deploy.region import require_region
+from runtimes.flux.profiles import RUNNABLE
+from runtimes.registry import RUNTIME_TYPES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from math import ceil
 
-from contract.config import Config
-from contract.volume_filling import REGION_MIB_S, asked_for
+from configuration.config import Config
+from configuration.volume_filling import REGION_MIB_S, asked_for
 from deploy.account import Account
 from deploy.support.findings import Finding, Verdict
 from deploy.support.gpu_demand import GpuDemand, gpu_demand

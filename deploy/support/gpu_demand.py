@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
 
-from contract.config import Config, ModelsRuntime
+from configuration.config import Config, ModelsRuntime
 
 _SURGE = 0.25
 """The chart's maxSurge: what a roll-out asks for besides, rounded up as Kubernetes does."""
@@ -46,7 +46,7 @@ def gpu_demand(config: Config, vcpus: Mapping[str, int]) -> GpuDemand:
 
 
 def _pods(runtime: ModelsRuntime) -> int:
-    pods = runtime.extra_values.runtime.most_pods
+    pods = runtime.extra_values.runtime.max_pods
     return pods if runtime.chart_repository is not None else pods + ceil(pods * _SURGE)
 
 

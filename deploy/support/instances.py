@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from contract.config import ModelsRuntime
+from configuration.config import ModelsRuntime
 from deploy.partitions import Partition
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from contract.config_platform import REFUSED_ZONE_IDS, ZONES
+from configuration.platform import REFUSED_ZONE_IDS, ZONES
 from deploy.account import Account
 from deploy.stacks import Stack
 from deploy.support.findings import Finding, Verdict

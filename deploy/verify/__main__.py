@@ -7,13 +7,13 @@ import sys
 from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 
-from contract.catalog import RuntimeCatalog
-from contract.config import ConfigError
-from contract.config_file import load_config
+from configuration.config import ConfigError
+from configuration.file import load_config
 from deploy.verify.errors import VerifyError
 from deploy.verify.samples import Sample, samples_for, samples_of
 from deploy.verify.target import Target, deployed_target, enter_local_stack, local_target
 from deploy.verify.verification import Outcome, verify
+from runtimes.catalog import RuntimeCatalog
 
 _DEFAULT_WAIT_S = 900.0
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from contract.catalog import DeployedRuntime, RuntimeCatalog
-from contract.checkpoints import CHECKPOINT_SUFFIXES
 from contract.objects import TENANT_METADATA, tenant_label
 from deploy.verify.errors import VerifyError
+from runtimes.catalog import DeployedRuntime, RuntimeCatalog
+from runtimes.sdwebui.checkpoints import CHECKPOINT_SUFFIXES
 
 SAMPLES_DIRECTORY = Path(__file__).resolve().parents[2] / "test"
 INPUT_PICTURE = SAMPLES_DIRECTORY / "input.png"

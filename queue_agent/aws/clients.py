@@ -14,7 +14,7 @@ from botocore.parsers import ResponseParserError
 
 from queue_agent.aws.json_service import JsonService
 from queue_agent.aws.quick_calls import QuickCalls
-from queue_agent.errors import PlatformFault
+from queue_agent.errors import PlatformError
 
 _CONFIG = AioConfig(
     connect_timeout=5,
@@ -45,7 +45,7 @@ async def open_clients(region: str | None, *, with_dynamodb: bool) -> AsyncItera
     """Open the clients; credentials and endpoint come from the usual AWS environment.
 
     Raises:
-        PlatformFault: There are no credentials.
+        PlatformError: There are no credentials.
     """
     names = ("sqs", "sns", "s3", *(["dynamodb"] if with_dynamodb else []))
     session = get_session()
@@ -58,7 +58,7 @@ async def open_clients(region: str | None, *, with_dynamodb: bool) -> AsyncItera
         clients["s3"].meta.events.unregister("before-call.s3", add_expect_header)
         credentials = await session.get_credentials()
         if credentials is None:
-            raise PlatformFault("There are no AWS credentials.")
+            raise PlatformError("There are no AWS credentials.")
         yield AwsClients(
             sqs=JsonService(QuickCalls(clients["sqs"], credentials)),
             sns=QuickCalls(clients["sns"], credentials),
@@ -74,10 +74,10 @@ def error_code(error: ClientError) -> str:
 
 @contextmanager
 def translated(operation: str) -> Iterator[None]:
-    """Turn what the AWS library raises into a PlatformFault that names the operation and AWS's code."""
+    """Turn what the AWS library raises into a PlatformError that names the operation and AWS's code."""
     try:
         yield
     except ClientError as exc:
-        raise PlatformFault(f"{operation} failed: {error_code(exc)}") from exc
+        raise PlatformError(f"{operation} failed: {error_code(exc)}") from exc
     except (BotoCoreError, ResponseParserError, aiohttp.ClientError, TimeoutError) as exc:
-        raise PlatformFault(f"{operation} failed: {type(exc).__name__}") from exc
+        raise PlatformError(f"{operation} failed: {type(exc).__name__}") from exc

@@ -8,14 +8,14 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from contract.job_record import JobRecord, JobState
-from contract.jobs_table import CLOCK_MARGIN_S, JobsTable
 from contract.notice import Notice
 from contract.task import Task
+from jobs.record import JobRecord, JobState
+from jobs.requests import CLOCK_MARGIN_S, JobsTable
 from queue_agent.aws.clients import error_code, translated
 from queue_agent.aws.json_service import JsonService
 from queue_agent.errors import LeaseLost
-from queue_agent.ports import Claim, Ended, Held, QueueMessage
+from queue_agent.ports import AlreadyFinished, Claim, ClaimDenied, QueueMessage
 
 _REFUSED = "ConditionalCheckFailedException"
 
@@ -46,7 +46,7 @@ class DynamoJobs:
         *,
         lease_s: float,
         start_s: float,
-    ) -> Claim | Held | Ended:
+    ) -> Claim | ClaimDenied | AlreadyFinished:
         """Take a job for ``lease_s``; should this agent vanish, it may wait ``start_s`` for another."""
         token, now_s = str(uuid.uuid4()), time.time()
         request = self._table.claim(
@@ -70,9 +70,9 @@ class DynamoJobs:
                 item = answer["Attributes"]
         record = JobRecord.from_item(item)
         if record.state.is_final:
-            return Ended(record)
+            return AlreadyFinished(record)
         if not _bears(item, token):
-            return Held(record.lease_left_s(now_s) + CLOCK_MARGIN_S)
+            return ClaimDenied(record.lease_left_s(now_s) + CLOCK_MARGIN_S)
         return Claim(
             token=token,
             number=record.claims,

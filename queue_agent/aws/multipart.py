@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from queue_agent.aws.clients import translated
-from queue_agent.errors import PlatformFault
+from queue_agent.errors import PlatformError
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class MultipartUpload:
             data: S3 takes 5 MiB to 5 GiB; the last part may be smaller.
 
         Raises:
-            PlatformFault: S3 does not take it.
+            PlatformError: S3 does not take it.
         """
         upload_id = await self._begun()
         number = len(self._parts) + 1
@@ -94,5 +94,5 @@ class MultipartUpload:
                 upload_id = await self._creation
                 with translated("s3:AbortMultipartUpload"):
                     await self._s3.abort_multipart_upload(**self._target, UploadId=upload_id)
-        except (PlatformFault, TimeoutError) as exc:
+        except (PlatformError, TimeoutError) as exc:
             logger.warning("parts of an object may be left: %s", exc or "no answer in time")

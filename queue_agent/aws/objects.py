@@ -10,7 +10,7 @@ from contract.objects import TENANT_METADATA, tenant_label
 from queue_agent.aws.clients import error_code, translated
 from queue_agent.aws.multipart import MultipartUpload
 from queue_agent.aws.quick_calls import QuickCalls
-from queue_agent.errors import InputFault
+from queue_agent.errors import InputError
 
 PART_BYTES = 8 * 1024 * 1024
 """Larger objects are written in parts of this size."""
@@ -36,7 +36,7 @@ class S3Objects:
         """Write an object, for a tenant if it is one's.
 
         Raises:
-            PlatformFault: S3 does not take it; there is no such object, or the one before.
+            PlatformError: S3 does not take it; there is no such object, or the one before.
         """
         if len(data) > PART_BYTES:
             await self.put_stream(bucket, key, _once(data), content_type, tenant=tenant)
@@ -57,7 +57,7 @@ class S3Objects:
         No more than two parts are in memory. What fails or is cancelled while it is read or written leaves nothing.
 
         Raises:
-            PlatformFault: S3 does not take it; there is no such object, or the one before.
+            PlatformError: S3 does not take it; there is no such object, or the one before.
         """
         parts = _in_parts(chunks)
         part = await anext(parts, b"")
@@ -82,8 +82,8 @@ class S3Objects:
             tenant: Whose it must be; None reads whatever is there.
 
         Raises:
-            InputFault: It is larger than ``max_bytes``, not the tenant's, may not be read, or S3 has no such name.
-            PlatformFault: S3 does not answer.
+            InputError: It is larger than ``max_bytes``, not the tenant's, may not be read, or S3 has no such name.
+            PlatformError: S3 does not answer.
         """
         metadata = _metadata(tenant)
         with translated("s3:GetObject"):
@@ -99,15 +99,15 @@ class S3Objects:
             if error_code(exc) in _MISSING:
                 return None
             if error_code(exc) in _DENIED:
-                raise InputFault(f"may not be read from bucket {bucket}") from exc
+                raise InputError(f"may not be read from bucket {bucket}") from exc
             if _is_about_the_object(exc):
-                raise InputFault(f"cannot be read from bucket {bucket} (S3 says {error_code(exc)})") from exc
+                raise InputError(f"cannot be read from bucket {bucket} (S3 says {error_code(exc)})") from exc
             raise
         async with response["Body"] as body:
             if not metadata.items() <= response["Metadata"].items():
-                raise InputFault(f"points to an object in bucket {bucket} that is not a result of the same API key")
+                raise InputError(f"points to an object in bucket {bucket} that is not a result of the same API key")
             if response["ContentLength"] > max_bytes:
-                raise InputFault(f"is larger than {max_bytes} bytes")
+                raise InputError(f"is larger than {max_bytes} bytes")
             data: bytes = await body.read()
             return data
 

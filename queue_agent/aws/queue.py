@@ -8,7 +8,7 @@ from typing import Any, Self
 from contract.dead_letter import dead_letter, redrive_target
 from queue_agent.aws.clients import translated
 from queue_agent.aws.json_service import JsonService
-from queue_agent.errors import PlatformFault
+from queue_agent.errors import PlatformError
 from queue_agent.ports import QueueMessage
 
 logger = logging.getLogger(__name__)
@@ -18,7 +18,7 @@ _SHORT_POLL_S = 1
 _RELEASE_S = 5.0
 """An agent that must stop cannot wait for longer."""
 _ATTRIBUTES = ["ApproximateReceiveCount", "SentTimestamp", "ApproximateFirstReceiveTimestamp", "AWSTraceHeader"]
-_MOST_AT_ONCE = 10  # SQS gives no more
+_MAX_AT_ONCE = 10  # SQS gives no more
 
 
 class SqsQueue:
@@ -35,7 +35,7 @@ class SqsQueue:
         """Look up the queue's visibility timeout and, where none is given, the dead queue at its redrive chain's end.
 
         Raises:
-            PlatformFault: The queue does not answer.
+            PlatformError: The queue does not answer.
         """
         attributes = await _attributes(sqs, url, "VisibilityTimeout", "RedrivePolicy")
         if dead_queue_url is None:
@@ -56,7 +56,7 @@ class SqsQueue:
             response = await self._sqs.call(
                 "ReceiveMessage",
                 QueueUrl=self._url,
-                MaxNumberOfMessages=min(most, _MOST_AT_ONCE),
+                MaxNumberOfMessages=min(most, _MAX_AT_ONCE),
                 WaitTimeSeconds=_LONG_POLL_S if most == 1 else _SHORT_POLL_S,
                 MessageSystemAttributeNames=_ATTRIBUTES,
             )
@@ -70,13 +70,13 @@ class SqsQueue:
         """Give a message back; it is delivered again after the delay.
 
         Raises:
-            PlatformFault: SQS did not take it back, or not in time: it is delivered again when its visibility ends.
+            PlatformError: SQS did not take it back, or not in time: it is delivered again when its visibility ends.
         """
         try:
             async with asyncio.timeout(_RELEASE_S):
                 await self._hide(message, delay_s)
         except TimeoutError as exc:
-            raise PlatformFault("sqs:ChangeMessageVisibility was not answered in time.") from exc
+            raise PlatformError("sqs:ChangeMessageVisibility was not answered in time.") from exc
 
     async def delete(self, message: QueueMessage) -> None:
         """Remove a message that is done."""

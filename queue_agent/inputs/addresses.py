@@ -6,7 +6,7 @@ from concurrent.futures import Executor
 from functools import partial
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
-from queue_agent.errors import AgentError, InputFault, LookUpFault
+from queue_agent.errors import AgentError, HostLookupError, InputError
 
 _LOOK_UP_S = 5.0
 _MAX_HOST_CHARS = 253
@@ -81,11 +81,11 @@ async def resolve(host: str, port: int, executor: Executor, *, allow_loopback: b
         allow_loopback: Whether this machine's own addresses count as public.
 
     Raises:
-        InputFault: The host is unknown, or has an address that links may not reach.
+        InputError: The host is unknown, or has an address that links may not reach.
         PassingTrouble: The name server does not answer.
     """
     look_up = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
-    busy = PassingTrouble(LookUpFault(f"The name server did not answer for host {_short(host)}."))
+    busy = PassingTrouble(HostLookupError(f"The name server did not answer for host {_short(host)}."))
     try:
         async with asyncio.timeout(_LOOK_UP_S):
             found = await asyncio.get_running_loop().run_in_executor(executor, look_up)
@@ -95,10 +95,10 @@ async def resolve(host: str, port: int, executor: Executor, *, allow_loopback: b
     except (OSError, ValueError, OverflowError) as exc:
         if isinstance(exc, socket.gaierror) and exc.errno == socket.EAI_AGAIN:
             raise busy from exc
-        raise InputFault(f"names host {_short(host)}, which could not be resolved") from exc
+        raise InputError(f"names host {_short(host)}, which could not be resolved") from exc
     for address in addresses:
         if not (is_public(address) or (allow_loopback and address.is_loopback)):
-            raise InputFault(f"names host {_short(host)}, which is not on the public internet")
+            raise InputError(f"names host {_short(host)}, which is not on the public internet")
     return list(dict.fromkeys(map(str, addresses)))
 
 

@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from contract.inputs import MOST_LINK_BYTES, MOST_LINKED_BYTES
-from queue_agent.errors import InputFault
+from contract.inputs import MAX_LINK_BYTES, MAX_LINKED_BYTES
+from queue_agent.errors import InputError
 
-MOST_LINKS = 32
+MAX_LINKS = 32
 """That a task may hold."""
-MOST_WEB_S = 30
+MAX_WEB_S = 30
 """From the first request to the web to the last answer."""
 _AT_ONCE = 4
 
@@ -23,35 +23,35 @@ class Allowance:
 
     def __init__(self) -> None:
         self.turns = asyncio.Semaphore(_AT_ONCE)
-        self._left_bytes = MOST_LINKED_BYTES
+        self._left_bytes = MAX_LINKED_BYTES
         self._web_ends_s: float | None = None
 
     def spend(self, size_bytes: int) -> None:
         """Take bytes off.
 
         Raises:
-            InputFault: There were not so many left.
+            InputError: There were not so many left.
         """
         self._left_bytes -= size_bytes
         if self._left_bytes < 0:
-            most_mib = MOST_LINKED_BYTES // 1024 // 1024
-            raise InputFault(f"exceeds the limit of {most_mib} MiB for all links of a task together")
+            max_mib = MAX_LINKED_BYTES // 1024 // 1024
+            raise InputError(f"exceeds the limit of {max_mib} MiB for all links of a task together")
 
     @asynccontextmanager
     async def web_time(self) -> AsyncIterator[None]:
         """Limits the time that is spent on the web; the clock runs from when this is entered for the first time.
 
         Raises:
-            InputFault: Time is up.
+            InputError: Time is up.
         """
         if self._web_ends_s is None:
-            self._web_ends_s = asyncio.get_running_loop().time() + MOST_WEB_S
+            self._web_ends_s = asyncio.get_running_loop().time() + MAX_WEB_S
         try:
             async with asyncio.timeout_at(self._web_ends_s):
                 yield
         except TimeoutError:
-            words = f"was not fetched within the {MOST_WEB_S:g} s that all web links of a task have together"
-            raise InputFault(words) from None
+            words = f"was not fetched within the {MAX_WEB_S:g} s that all web links of a task have together"
+            raise InputError(words) from None
 
 
 class Tally:
@@ -74,9 +74,9 @@ class Tally:
         """Note that so many more have arrived; a negative number takes some back.
 
         Raises:
-            InputFault: They are too many for a link, or for the links of a task.
+            InputError: They are too many for a link, or for the links of a task.
         """
         self._size_bytes += size_bytes
-        if self._size_bytes > MOST_LINK_BYTES:
-            raise InputFault(f"exceeds the limit of {MOST_LINK_BYTES} bytes for one link")
+        if self._size_bytes > MAX_LINK_BYTES:
+            raise InputError(f"exceeds the limit of {MAX_LINK_BYTES} bytes for one link")
         self.allowance.spend(size_bytes * self._places)

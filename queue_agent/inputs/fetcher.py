@@ -4,11 +4,11 @@ import asyncio
 from collections import Counter
 from collections.abc import Sequence
 
-from contract.inputs import MOST_LINK_BYTES
+from contract.inputs import MAX_LINK_BYTES
 from contract.links import bare, is_link
 from contract.objects import split_s3_url
-from queue_agent.errors import InputFault
-from queue_agent.inputs.allowance import MOST_LINKS, Allowance, Tally
+from queue_agent.errors import InputError
+from queue_agent.inputs.allowance import MAX_LINKS, Allowance, Tally
 from queue_agent.inputs.inline import read_inline
 from queue_agent.inputs.pixels import check_pixels
 from queue_agent.inputs.png_texts import readable
@@ -19,7 +19,7 @@ from queue_agent.ports import Input, ObjectStore
 _AT_ONCE = 32
 """Many more than one task may have: links that take long must not hold up other tasks."""
 _MAX_BUCKET_CHARS = 63
-_MAX_TOLD = MOST_LINKS
+_MAX_TOLD = MAX_LINKS
 """Of what is wrong with a task's inputs."""
 
 
@@ -49,13 +49,13 @@ class InputFetcher:
                 all of the output bucket.
 
         Raises:
-            InputFault: There are too many links; or some inputs could not be had, are too large by themselves or
+            InputError: There are too many links; or some inputs could not be had, are too large by themselves or
                 together, or are not of the kind their field takes; all of these are named.
         """
         links = [item for item in inputs if is_link(item.text)]
-        if len(links) > MOST_LINKS:
-            field = links[MOST_LINKS].field
-            raise InputFault(f"{field}: the link is one of {len(links)}; a task may have at most {MOST_LINKS}")
+        if len(links) > MAX_LINKS:
+            field = links[MAX_LINKS].field
+            raise InputError(f"{field}: the link is one of {len(links)}; a task may have at most {MAX_LINKS}")
         rest = [item for item in inputs if not is_link(item.text)]
         read, problems = await asyncio.to_thread(_read_inline, rest) if rest else ({}, [])
         fetched, failed = await self._fetch_links(links, tenant)
@@ -63,20 +63,20 @@ class InputFetcher:
         mismatches = [_mismatch(item, fetched[item.text]) for item in links if item.text in fetched]
         problems += [mismatch for mismatch in mismatches if mismatch]
         if problems:
-            raise InputFault(_told(problems))
+            raise InputError(_told(problems))
         return read | fetched
 
     async def _fetch_links(
         self, links: Sequence[Input], tenant: str | None
-    ) -> tuple[dict[str, Media], dict[str, InputFault]]:
+    ) -> tuple[dict[str, Media], dict[str, InputError]]:
         allowance = Allowance()
         places = Counter(item.text for item in links)
         fetches = [self._fetch_in_turn(bare(text), tenant, count, allowance) for text, count in places.items()]
         results = await asyncio.gather(*fetches, return_exceptions=True)
         fetched: dict[str, Media] = {}
-        failed: dict[str, InputFault] = {}
+        failed: dict[str, InputError] = {}
         for text, result in zip(places, results, strict=True):
-            if isinstance(result, InputFault):
+            if isinstance(result, InputError):
                 failed[text] = result
             elif isinstance(result, BaseException):
                 raise result
@@ -107,17 +107,17 @@ class InputFetcher:
         try:
             bucket, key = split_s3_url(url)
         except ValueError as exc:
-            raise InputFault(str(exc)) from exc
+            raise InputError(str(exc)) from exc
         if bucket != self._bucket and bucket not in self._input_buckets:
-            raise InputFault(
+            raise InputError(
                 f"points to bucket {bucket[:_MAX_BUCKET_CHARS]}, which is not among the platform's input buckets"
             )
         if bucket == self._bucket and key.startswith("_"):
-            raise InputFault("points to a key that begins with _, which is reserved")
+            raise InputError("points to a key that begins with _, which is reserved")
         whose = tenant if bucket == self._bucket else None
-        data = await self._store.get(bucket, key, MOST_LINK_BYTES, tenant=whose)
+        data = await self._store.get(bucket, key, MAX_LINK_BYTES, tenant=whose)
         if data is None:
-            raise InputFault(f"points to nothing: bucket {bucket} has no such object")
+            raise InputError(f"points to nothing: bucket {bucket} has no such object")
         return data
 
 
@@ -133,7 +133,7 @@ def _read_inline(inputs: Sequence[Input]) -> tuple[dict[str, Media], list[str]]:
     for item in inputs:
         try:
             media = read_inline(item)
-        except InputFault as exc:
+        except InputError as exc:
             problems.append(f"{item.field}: {exc}")
         else:
             if media is not None:

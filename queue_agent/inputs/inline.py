@@ -7,7 +7,7 @@ from urllib.parse import unquote_to_bytes
 import pybase64
 
 from contract.links import bare, is_data_url, is_link
-from queue_agent.errors import InputFault
+from queue_agent.errors import InputError
 from queue_agent.inputs.pixels import check_pixels
 from queue_agent.inputs.png_texts import readable
 from queue_agent.media import Media, identify
@@ -36,7 +36,7 @@ def read_inline(item: Input) -> Media | None:
     The server gets the bytes that are read here, written anew: it cannot read others out of the same text.
 
     Raises:
-        InputFault: It holds nothing that its field takes, or an image of too many pixels.
+        InputError: It holds nothing that its field takes, or an image of too many pixels.
     """
     text = item.text
     if is_data_url(text):
@@ -44,14 +44,14 @@ def read_inline(item: Input) -> Media | None:
         if not media.data or not item.takes(media):
             if not item.is_strict and not _IMAGE_URL.match(text):
                 return None
-            raise InputFault(f"the data URL holds no {item.wanted}")
+            raise InputError(f"the data URL holds no {item.wanted}")
     elif (foreign := _FOREIGN_LINK.match(text)) and (item.is_strict or foreign[1].lower() in _FETCHABLE):
-        raise InputFault(_foreign_problem(foreign[1]))
+        raise InputError(_foreign_problem(foreign[1]))
     else:
         media = identify(_base64_bytes(text))
         if not media.data or not item.takes(media):
             if item.is_strict and (len(text) >= MIN_CHARACTERS or _MAY_BE_PATH.search(text)):
-                raise InputFault(f"is neither a link nor {_with_article(item.wanted)} in base64")
+                raise InputError(f"is neither a link nor {_with_article(item.wanted)} in base64")
             return None
     if media.kind == "image":
         check_pixels(media)

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from contract.faults import MOST_FIELD_CHARACTERS, cut, field_path
-from queue_agent.errors import InputFault
+from contract.field_errors import MAX_FIELD_CHARACTERS, cut, field_path
+from queue_agent.errors import InputError
 from queue_agent.inputs.inline import MIN_CHARACTERS, is_reference
 from queue_agent.ports import Input
 
@@ -44,11 +44,11 @@ def find_sites(
             text that may be a link or a picture is an input, except in fields that are named as prompts.
 
     Raises:
-        InputFault: There are more than MAX_INPUTS.
+        InputError: There are more than MAX_INPUTS.
     """
     for number, site in enumerate(_walk(body, (), fields, open_fields, is_strict=None)):
         if number == MAX_INPUTS:
-            raise InputFault(f"{site.input.field}: a task may have at most {MAX_INPUTS} inputs")
+            raise InputError(f"{site.input.field}: a task may have at most {MAX_INPUTS} inputs")
         yield site
 
 
@@ -65,11 +65,11 @@ def _walk(
     for key, item in value.items() if isinstance(value, dict) else enumerate(value):
         opens = is_open or (not at and key in open_fields)
         strict = is_strict if isinstance(key, int) else _strictness(key, fields, is_open=opens)
-        here = (*at, key if isinstance(key, int) else cut(key, MOST_FIELD_CHARACTERS))
+        here = (*at, key if isinstance(key, int) else cut(key, MAX_FIELD_CHARACTERS))
         if isinstance(item, dict | list):
             yield from _walk(item, here, fields, open_fields, is_open=opens, is_strict=strict)
         elif isinstance(item, str) and strict is not None and _may_be_input(item, is_strict=strict):
-            field = cut(field_path(here), MOST_FIELD_CHARACTERS)
+            field = cut(field_path(here), MAX_FIELD_CHARACTERS)
             yield InputSite(value, key, Input(item, field, is_strict=strict))
 
 

@@ -8,13 +8,13 @@ from typing import Any
 import httpcore
 from httpcore import SOCKET_OPTION
 
-from contract.inputs import MOST_LINK_BYTES
+from contract.inputs import MAX_LINK_BYTES
 from queue_agent.inputs.addresses import resolve
 
 MAX_HEAD_BYTES = 16 * 1024
 """Of all that an origin sends before a body: status line, headers, and answers that announce others."""
 MAX_HEAD_LINES = 256
-MAX_WIRE_BYTES = 2 * MOST_LINK_BYTES
+MAX_WIRE_BYTES = 2 * MAX_LINK_BYTES
 """Of all that an origin sends: a body may be wrapped in chunks that are larger than what is in them."""
 _LOOK_UPS = 64
 _MAX_TRIED = 4
@@ -50,7 +50,7 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         """Connect to the first address of a host that answers.
 
         Raises:
-            InputFault: The host is unknown, or links may not lead to it.
+            InputError: The host is unknown, or links may not lead to it.
             PassingTrouble: The name server does not answer.
         """
         addresses = await resolve(host, port, self._threads, allow_loopback=self._allow_loopback)

@@ -1,9 +1,9 @@
 """Keeps out images that are too large to be unpacked: a small file may be a huge picture."""
 
-from contract.faults import one_of
+from contract.field_errors import one_of
 from contract.image_headers import MAX_FRAMES, READERS, BrokenHeader, extent_of
 from contract.inputs import MAX_PIXELS
-from queue_agent.errors import InputFault
+from queue_agent.errors import InputError
 from queue_agent.media import Media
 
 
@@ -11,17 +11,17 @@ def check_pixels(image: Media) -> None:
     """Make sure that an image is not too large to be unpacked, all its frames together. Nothing of it is.
 
     Raises:
-        InputFault: It is, or nobody can tell.
+        InputError: It is, or nobody can tell.
     """
     if image.extension not in READERS:
-        raise InputFault(
+        raise InputError(
             f"is an image of type {image.content_type}, which is not supported; send {one_of(tuple(READERS))}"
         )
     try:
         found = extent_of(image.data, image.extension)
     except BrokenHeader as exc:
-        raise InputFault(f"is a broken {image.extension} image: its size cannot be read ({exc})") from exc
+        raise InputError(f"is a broken {image.extension} image: its size cannot be read ({exc})") from exc
     if found.pixels > MAX_PIXELS or found.frames > MAX_FRAMES:
         times = f" in {found.frames} frames" if found.frames > 1 else ""
         size = f"{found.width} × {found.height} pixels"  # noqa: RUF001 (a size, not a letter)
-        raise InputFault(f"is an image of {size}{times}; the limit is {MAX_PIXELS}")
+        raise InputError(f"is an image of {size}{times}; the limit is {MAX_PIXELS}")

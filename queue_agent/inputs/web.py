@@ -10,7 +10,7 @@ from urllib.parse import unquote_to_bytes
 import httpcore
 import httpx
 
-from queue_agent.errors import InputFault
+from queue_agent.errors import InputError
 from queue_agent.inputs.addresses import PassingTrouble
 from queue_agent.inputs.network import GuardedBackend
 
@@ -68,8 +68,8 @@ class Web:
                 takes back those of an answer that broke off.
 
         Raises:
-            InputFault: It cannot be had: bad link, private address, error status, compressed.
-            LookUpFault: The name server does not answer.
+            InputError: It cannot be had: bad link, private address, error status, compressed.
+            HostLookupError: The name server does not answer.
         """
         for pause_s in PAUSES_S:
             try:
@@ -88,7 +88,7 @@ class Web:
             if isinstance(found, bytes):
                 return found
             target = found
-        raise InputFault(f"redirects more than {MAX_REDIRECTS} times")
+        raise InputError(f"redirects more than {MAX_REDIRECTS} times")
 
     async def _ask(self, target: httpx.URL, count: Callable[[int], None]) -> bytes | httpx.URL:
         """Ask once: the content, or where it is to be found instead."""
@@ -101,22 +101,22 @@ class Web:
                     return _target(location, target)
                 return await _read(response, host, count)
         except (httpcore.UnsupportedProtocol, httpcore.LocalProtocolError) as exc:
-            raise InputFault("is not a valid link") from exc
+            raise InputError("is not a valid link") from exc
         except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.RemoteProtocolError) as exc:
-            raise PassingTrouble(InputFault(f"could not be fetched from {host} ({type(exc).__name__})")) from exc
+            raise PassingTrouble(InputError(f"could not be fetched from {host} ({type(exc).__name__})")) from exc
 
 
 def _target(url: str, base: httpx.URL | None = None) -> httpx.URL:
     try:
         target = base.join(url) if base else httpx.URL(url)
     except (httpx.InvalidURL, ValueError) as exc:
-        raise InputFault("is not a valid link") from exc
+        raise InputError("is not a valid link") from exc
     if target.scheme not in {"http", "https"}:
-        raise InputFault(
+        raise InputError(
             f"redirects to a link of scheme {target.scheme[:20] or 'none'}; only http and https are fetched"
         )
     if not target.raw_host or not (target.port is None or 0 < target.port <= _MAX_PORT):
-        raise InputFault("is not a valid link: it has no host, or a port that does not exist")
+        raise InputError("is not a valid link: it has no host, or a port that does not exist")
     return target
 
 
@@ -166,16 +166,16 @@ def _check(response: httpcore.Response, host: str) -> None:
     status = response.status
     if status in _PASSING:
         pause_s = _seconds(_header(response, b"retry-after"))
-        raise PassingTrouble(InputFault(f"failed: {host} answered {status}"), pause_s)
+        raise PassingTrouble(InputError(f"failed: {host} answered {status}"), pause_s)
     if status == _PARTIAL:
         part = _WHOLE_RANGE.fullmatch(_header(response, b"content-range").strip())
         if part is None or int(part[1][:20]) + 1 != int(part[2][:20]):
-            raise InputFault(f"failed: {host} answered {status} with only a part of the file")
+            raise InputError(f"failed: {host} answered {status} with only a part of the file")
     elif status not in _WHOLE:
-        raise InputFault(f"failed: {host} answered {status}")
+        raise InputError(f"failed: {host} answered {status}")
     codings = [coding.strip() for coding in _header(response, b"content-encoding").split(",")]
     if compressed := [coding for coding in codings if coding.lower() in _COMPRESSED]:
-        raise InputFault(f"is served compressed ({compressed[0]}) by {host}; only uncompressed files are accepted")
+        raise InputError(f"is served compressed ({compressed[0]}) by {host}; only uncompressed files are accepted")
 
 
 def _seconds(retry_after: str) -> float:

@@ -20,7 +20,7 @@ from runtimes.standin.stage import DEFAULT_MODELS, Stage
 _FLUX = "flux"
 _FLUX_DEFAULTS = {
     "MODEL_OPTIONS": '{"profile": "flux-dev"}',
-    "PIPELINE": "runtimes.standin.flux.painting:load",
+    "PIPELINE": "runtimes.flux.standin.painting:load",
 }
 
 
@@ -74,7 +74,7 @@ async def serve(settings: argparse.Namespace, painter: Painter) -> None:
 def become_flux(settings: argparse.Namespace) -> None:
     """Let the flux server take this process's place, and with it its signals."""
     environment = {**_FLUX_DEFAULTS, **os.environ, "HOST": settings.host, "PORT": str(settings.port)}
-    os.execve(sys.executable, [sys.executable, "-m", "runtimes.flux"], environment)  # noqa: S606 - nothing from outside
+    os.execve(sys.executable, [sys.executable, "-m", "runtimes.flux.server"], environment)  # noqa: S606 - nothing from outside
 
 
 def main() -> None:

@@ -8,10 +8,10 @@ from typing import Any
 
 from aiohttp import web
 
-from runtimes.standin.comfyui.routes import JOB_PATHS as COMFYUI_JOB_PATHS
-from runtimes.standin.comfyui.routes import build as build_comfyui
-from runtimes.standin.sdwebui.routes import JOB_PATHS as SDWEBUI_JOB_PATHS
-from runtimes.standin.sdwebui.routes import build as build_sdwebui
+from runtimes.comfyui.standin.routes import JOB_PATHS as COMFYUI_JOB_PATHS
+from runtimes.comfyui.standin.routes import build as build_comfyui
+from runtimes.sdwebui.standin.routes import JOB_PATHS as SDWEBUI_JOB_PATHS
+from runtimes.sdwebui.standin.routes import build as build_sdwebui
 from runtimes.standin.stage import Stage
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -16,7 +16,7 @@ from runtimes.standin.scenery import PALETTES, SCENES, Canvas, paint_bokeh, pain
 MARK = "stand-in, no model"
 
 _SUPERSAMPLED_PIXELS = 800 * 800
-_LEAST_CAPTION_HEIGHT = 48
+_MIN_CAPTION_HEIGHT = 48
 
 _WORDS = {
     "hills": "mountain mountains hill hills valley landscape field fields meadow cat dog dragon castle",
@@ -127,7 +127,7 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
 
 def _captioned(picture: Image.Image, prompt: str) -> Image.Image:
-    if picture.height < _LEAST_CAPTION_HEIGHT:
+    if picture.height < _MIN_CAPTION_HEIGHT:
         return picture
     size = max(9, round(min(picture.size) / 34))
     margin = max(3, size // 2)

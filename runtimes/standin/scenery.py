@@ -229,7 +229,7 @@ def paint_sea(canvas: Canvas) -> None:
 def paint_city(canvas: Canvas) -> None:
     """Rows of towers with lit windows."""
     palette, chance = canvas.palette, canvas.chance
-    least_pane = 2.0
+    min_pane = 2.0
     for index in range(3):
         share = index / 2
         colour = mix(palette.far, palette.near, 0.25 + 0.7 * share)
@@ -241,9 +241,9 @@ def paint_city(canvas: Canvas) -> None:
             top = canvas.horizon - canvas.height * chance.uniform(0.02, 0.34) * (1.15 - 0.75 * share)
             top += (foot - canvas.horizon) * 0.55 * share
             canvas.draw.rectangle((x, top, x + wide, canvas.height), fill=colour)
-            pane = max(least_pane, wide / 9)
+            pane = max(min_pane, wide / 9)
             row = top + pane * 1.4
-            while row < foot and pane > least_pane:
+            while row < foot and pane > min_pane:
                 column = x + pane
                 while column < x + wide - pane * 1.2:
                     if chance.random() < (0.34 if palette.night else 0.14):

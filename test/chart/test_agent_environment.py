@@ -3,7 +3,7 @@
 import pytest
 from chartkit import AWS, QUEUE, TOPIC, at, environment, merged
 
-from contract.chart_release import ReleaseValues
+from configuration.chart_release import ReleaseValues
 from contract.deadlines import DEFAULT_DEADLINES
 from queue_agent.settings import DEFAULT_MEMORY_BUDGET_MIB, Settings
 from queue_agent.telemetry.settings import TelemetrySettings

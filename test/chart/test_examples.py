@@ -6,8 +6,8 @@ import pytest
 import yaml
 
 from cdk.release_values import ReleaseResources, release_values
-from contract.config import parse_config
-from contract.images import IMAGES
+from configuration.config import parse_config
+from configuration.images import IMAGES
 
 RESOURCES = ReleaseResources(
     queue_url="https://sqs.us-east-1.amazonaws.com/123456789012/queue",

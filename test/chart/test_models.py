@@ -3,7 +3,7 @@
 import pytest
 from chartkit import AWS, at, merged
 
-from contract.chart_release import ReleasedPersistence
+from configuration.chart_release import ReleasedPersistence
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from chartkit import AWS, COMFYUI, DYNAMIC, FLUX, at, environment, merged
 
-from contract.flux.options import ModelOptions
-from contract.runtimes import RUNTIME_TYPES
+from runtimes.flux.options import ModelOptions
+from runtimes.registry import RUNTIME_TYPES
 
 TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
 
@@ -219,7 +219,7 @@ def test_a_flux_server_keeps_what_it_downloads_and_compiles_on_a_volume_of_limit
 
 def test_the_images_caches_are_where_that_volume_is(releases):
     (mount,) = [mount for mount in releases["flux"].model_server["volumeMounts"] if mount["name"] == "cache"]
-    text = Path("runtimes/flux/Dockerfile").read_text()
+    text = Path("runtimes/flux/image/Dockerfile").read_text()
     for variable in ("HF_HOME", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR"):
         assert f"{variable}={mount['mountPath']}/" in text
 

@@ -11,10 +11,10 @@ import yaml
 from chartkit import ANYWHERE, AWS, CHART, DYNAMIC, FLUX, at, merged
 from pydantic import ValidationError
 
-from contract.chart_release import COMPUTED_VALUES, ReleaseValues
-from contract.chart_values import ExtraValues
-from contract.runtimes import RUNTIME_TYPES
+from configuration.chart_release import COMPUTED_VALUES, ReleaseValues
+from configuration.chart_values import ExtraValues
 from docs.generate_chart import pages
+from runtimes.registry import RUNTIME_TYPES
 
 TOO_FEW_GPUS = at("karpenter.provisioner.resourceLimits", {"nvidia.com/gpu": "19"})
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from contract.config_file import load_config
+from configuration.file import load_config
 
 BUCKET = "sdoneks-models-123456789012-us-west-2"
 KEY = "Stable-diffusion/v1-5-pruned-emaonly.safetensors"

@@ -1,6 +1,6 @@
 import shutil
 
-from contract.config_file import load_config
+from configuration.file import load_config
 
 LINE = "cdk deploy --no-rollback --require-approval never"
 KEY = "Stable-diffusion/v1-5-pruned-emaonly.safetensors"

@@ -2,9 +2,9 @@ import json
 
 import pytest
 
-from contract.chart_values import NodeTemplate
-from contract.config_platform import Cluster
-from contract.images import IMAGES
+from configuration.chart_values import NodeTemplate
+from configuration.images import IMAGES
+from configuration.platform import Cluster
 from deploy.errors import DeployError
 from deploy.processes import ROOT
 from deploy.rollout.config_yaml import ConfigYaml, Origin

@@ -1,8 +1,6 @@
 import pytest
 
-from contract.flux.options import ModelOptions
-from contract.flux.profiles import RUNNABLE
-from contract.gpus import gpu_problems
+from configuration.gpus import gpu_problems
 from deploy.partitions import partition_named
 from deploy.rollout.asked_images import images_left_open
 from deploy.rollout.first_runtime import instance_types, preferred, served
@@ -11,6 +9,8 @@ from deploy.support.assessment import Assessment
 from deploy.support.findings import Verdict, table_of
 from deploy.support.instances import offered, usual_in
 from deploy.support.zones import offered_by_zone, zone_finding, zones_of_region
+from runtimes.flux.options import ModelOptions
+from runtimes.flux.profiles import RUNNABLE
 
 ON_DEMAND, SPOT, PUBLISHES, VPCS, NATS, IPS, BUCKETS = (
     *("L-DB2E81BA", "L-3819A6DF", "L-F8E2BA85", "L-F678F1CE"),

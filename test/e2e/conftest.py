@@ -14,7 +14,7 @@ import boto3
 import httpx
 import pytest
 
-from contract.config_file import load_config
+from configuration.file import load_config
 from deploy.verify.notices import NoticeQueue
 from deploy.verify.samples import samples_of
 from deploy.verify.target import Target, local_target

@@ -13,8 +13,8 @@ from faultkit.processes import wait_for
 from faultkit.proxy import FaultProxy
 from faultkit.runtime import content_of
 
-from contract.job_record import JobRecord, JobState
 from contract.objects import content_key
+from jobs.record import JobRecord, JobState
 
 ENTERED = "dynamodb:TransactWriteItems"
 """The write of the job's row, under a key."""

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from contract.flux.families import EDIT, INPAINTING, TEXT_TO_IMAGE
-from contract.flux.options import ModelOptions
-from runtimes.flux.ports import Order, Pipeline, Watch
+from runtimes.flux.families import EDIT, INPAINTING, TEXT_TO_IMAGE
+from runtimes.flux.options import ModelOptions
+from runtimes.flux.server.ports import Order, Pipeline, Watch
 
 _SIDE = 64
 
@@ -22,8 +22,8 @@ def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
 
     torch.set_num_threads(1)
-    from runtimes.flux.pipeline.tiny.families import TINY
-    from runtimes.flux.pipeline.tiny.making import make_lora, make_model
+    from runtimes.flux.server.pipeline.tiny.families import TINY
+    from runtimes.flux.server.pipeline.tiny.making import make_lora, make_model
 
     folder = tmp_path_factory.mktemp("models")
     for name in TINY:
@@ -42,7 +42,7 @@ def tiny_flux() -> ModelOptions:
 @pytest.fixture(scope="session")
 def pipeline_of(tiny_models: Path) -> Callable[..., Pipeline]:
     """Loads a tiny model by its name and dtype; each once."""
-    from runtimes.flux.pipeline.loading import load
+    from runtimes.flux.server.pipeline.loading import load
 
     return cache(lambda source, dtype="float32": load(ModelOptions(source=source, dtype=dtype), str(tiny_models), 0))
 

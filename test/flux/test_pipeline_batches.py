@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from contract.flux.families import EDIT, IMAGE_TO_IMAGE, INPAINTING
-from runtimes.flux.ports import Order, Pipeline
+from runtimes.flux.families import EDIT, IMAGE_TO_IMAGE, INPAINTING
+from runtimes.flux.server.ports import Order, Pipeline
 
 np = pytest.importorskip("numpy", reason="the packages of the group flux are not installed here")
 pytest.importorskip("torch", reason="the packages of the group flux are not installed here")

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from contract.flux.options import ModelOptions
-from runtimes.flux.ports import Order, Pipeline
+from runtimes.flux.options import ModelOptions
+from runtimes.flux.server.ports import Order, Pipeline
 
 np = pytest.importorskip("numpy", reason="the packages of the group flux are not installed here")
 torch = pytest.importorskip("torch", reason="the packages of the group flux are not installed here")
@@ -34,7 +34,7 @@ def graphs(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 @pytest.fixture
 def compiled(tiny_models: Path) -> Pipeline:
-    from runtimes.flux.pipeline.loading import load
+    from runtimes.flux.server.pipeline.loading import load
 
     return load(ModelOptions(source="sdxl", dtype="float32", compile=True), str(tiny_models), 0)
 
@@ -64,7 +64,7 @@ def test_weights_of_loras_are_switched_without_compiling_anew(tiny_models: Path,
     from diffusers import UNet2DConditionModel
     from peft import LoraConfig
 
-    from runtimes.flux.pipeline.switching import CompiledSwitch, Switch
+    from runtimes.flux.server.pipeline.switching import CompiledSwitch, Switch
 
     def with_loras() -> Any:
         torch.manual_seed(1)

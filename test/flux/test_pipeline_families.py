@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from contract.flux.families import EDIT, FAMILIES, IMAGE_TO_IMAGE, INPAINTING, TEXT_TO_IMAGE
-from contract.flux.options import ModelOptions
-from runtimes.flux.ports import Order, Pipeline, RefusedError
+from runtimes.flux.families import EDIT, FAMILIES, IMAGE_TO_IMAGE, INPAINTING, TEXT_TO_IMAGE
+from runtimes.flux.options import ModelOptions
+from runtimes.flux.server.ports import Order, Pipeline, RefusedError
 
 np = pytest.importorskip("numpy", reason="the packages of the group flux are not installed here")
 torch = pytest.importorskip("torch", reason="the packages of the group flux are not installed here")
@@ -147,7 +147,7 @@ def test_qwen_edits_by_several_references(
 def test_the_first_qwen_edit_takes_one_image_and_refuses_two(
     tiny_models: Any, tmp_path: Path, make_order: Callable[..., Order], given_image: Any, draw: Any
 ) -> None:
-    from runtimes.flux.pipeline.loading import load
+    from runtimes.flux.server.pipeline.loading import load
 
     shutil.copytree(tiny_models / "qwen-image-edit", tmp_path / "first")
     index = tmp_path / "first" / "model_index.json"

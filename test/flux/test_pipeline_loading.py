@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from contract.flux.options import ModelOptions
-from runtimes.flux.ports import Pipeline, RefusedError
+from runtimes.flux.options import ModelOptions
+from runtimes.flux.server.ports import Pipeline, RefusedError
 
 pytest.importorskip("torch", reason="the packages of the group flux are not installed here")
 
@@ -23,7 +23,7 @@ def copied(tiny_models: Path, tmp_path: Path) -> Path:
 
 
 def loaded(folder: Path, **options: object) -> Pipeline:
-    from runtimes.flux.pipeline.loading import load
+    from runtimes.flux.server.pipeline.loading import load
 
     return load(ModelOptions.model_validate({"source": "flux", "dtype": "float32"} | options), str(folder), 0)
 
@@ -44,7 +44,7 @@ def test_the_family_is_found_in_the_files(tiny_models: Path) -> None:
 def test_a_profiles_defaults_are_on_the_card(tiny_models: Path) -> None:
     card = loaded(tiny_models, source="flux-schnell", profile="flux-schnell").card
 
-    assert (card.steps, card.guidance, card.most_sequence_length) == (4, 0, 256)
+    assert (card.steps, card.guidance, card.max_sequence_length) == (4, 0, 256)
 
 
 def test_a_profile_of_another_family_is_refused(tiny_models: Path) -> None:
@@ -147,7 +147,7 @@ def test_float16_is_refused_for_files_of_a_family_that_overflows_in_it(tiny_mode
 def test_a_gpu_without_bfloat16_is_named_with_what_to_take_instead(monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
-    from runtimes.flux.pipeline.place import Place
+    from runtimes.flux.server.pipeline.place import Place
 
     monkeypatch.setattr(Place, "is_gpu", True)
     monkeypatch.setattr("torch.cuda.Stream", lambda _device: None)
@@ -174,7 +174,7 @@ def test_denoiser_and_text_encoders_are_quantized_and_nothing_else(
     from diffusers import AutoencoderKL, FluxTransformer2DModel
     from transformers import T5EncoderModel
 
-    from runtimes.flux.pipeline.quantization import quantized
+    from runtimes.flux.server.pipeline.quantization import quantized
 
     made = {"transformer": FluxTransformer2DModel, "text_encoder_2": T5EncoderModel, "vae": AutoencoderKL}[name]
     arguments = quantized(made, name, ModelOptions.model_validate({"source": "flux", "quantization": bits}))

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from contract.flux.options import Lora, ModelOptions
-from runtimes.flux.ports import Order, Pipeline, RefusedError
+from runtimes.flux.options import Lora, ModelOptions
+from runtimes.flux.server.ports import Order, Pipeline, RefusedError
 
 np = pytest.importorskip("numpy", reason="the packages of the group flux are not installed here")
 pytest.importorskip("torch", reason="the packages of the group flux are not installed here")
@@ -17,7 +17,7 @@ TINY, OTHER = Lora(name="keys", source="Lora/tiny.safetensors"), Lora(name="othe
 
 @pytest.fixture(scope="module")
 def pipeline(tiny_models: Path, tiny_flux: ModelOptions) -> Pipeline:
-    from runtimes.flux.pipeline.loading import load
+    from runtimes.flux.server.pipeline.loading import load
 
     return load(tiny_flux.model_copy(update={"loras": (TINY, OTHER)}), str(tiny_models), 0)
 
@@ -72,7 +72,7 @@ def test_the_next_batch_is_encoded_while_this_one_is_drawn_with_other_loras(
     encoded = pipeline.encode([now])
 
     pipeline.encode([following])
-    from runtimes.flux.ports import Watch
+    from runtimes.flux.server.ports import Watch
 
     [[picture]] = pipeline.draw([now], encoded, Watch(lambda _done, _all: None, lambda: True))
 
@@ -92,7 +92,7 @@ def test_a_batch_with_loras_is_like_its_pictures_alone(
 
 
 def test_a_lora_that_is_not_there_is_named(tiny_models: Path, tiny_flux: ModelOptions) -> None:
-    from runtimes.flux.pipeline.loading import load
+    from runtimes.flux.server.pipeline.loading import load
 
     absent = replace_lora(tiny_flux, "Lora/absent.safetensors")
 
@@ -104,7 +104,7 @@ def test_a_lora_that_is_not_there_is_named(tiny_models: Path, tiny_flux: ModelOp
 def test_a_file_that_is_no_lora_of_the_model_is_refused_in_words(
     content: str, tiny_models: Path, tiny_flux: ModelOptions, tmp_path: Path
 ) -> None:
-    from runtimes.flux.pipeline.loading import load
+    from runtimes.flux.server.pipeline.loading import load
 
     source = "Lora/broken.safetensors"
     weights = tiny_models / "flux" / "vae" / "diffusion_pytorch_model.safetensors"
@@ -115,7 +115,7 @@ def test_a_file_that_is_no_lora_of_the_model_is_refused_in_words(
 
 
 def test_a_lora_of_another_family_is_refused(tiny_models: Path) -> None:
-    from runtimes.flux.pipeline.loading import load
+    from runtimes.flux.server.pipeline.loading import load
 
     options = ModelOptions(source="sdxl", dtype="float32", loras=(Lora(name="style", source=TINY.source),))
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from runtimes.flux.ports import Order, OutOfMemoryError, Pipeline, RefusedError, Watch
+from runtimes.flux.server.ports import Order, OutOfMemoryError, Pipeline, RefusedError, Watch
 
 torch = pytest.importorskip("torch", reason="the packages of the group flux are not installed here")
 
@@ -15,27 +15,27 @@ MEGAPIXEL = 1024 * 1024
 
 
 def footprint(one: float, two: float) -> Any:
-    from runtimes.flux.pipeline.memory import Footprint
+    from runtimes.flux.server.pipeline.memory import Footprint
 
     return Footprint.of_peaks(int(one * GB), int(two * GB), MEGAPIXEL)
 
 
 def test_the_peaks_of_one_and_two_pictures_tell_how_many_fit() -> None:
     """34 GB of weights and 1 GB for each picture: of 48 GB, 44.2 are planned with, which leaves room for ten."""
-    assert footprint(35, 36).most_pictures(48 * GB, MEGAPIXEL) == 10
+    assert footprint(35, 36).max_pictures(48 * GB, MEGAPIXEL) == 10
 
 
 def test_four_small_pictures_take_the_room_of_one_large_one() -> None:
-    assert footprint(35, 36).most_pictures(48 * GB, MEGAPIXEL // 4) == 40
+    assert footprint(35, 36).max_pictures(48 * GB, MEGAPIXEL // 4) == 40
 
 
 def test_one_picture_is_always_tried() -> None:
-    assert footprint(35, 36).most_pictures(24 * GB, MEGAPIXEL) == 1
+    assert footprint(35, 36).max_pictures(24 * GB, MEGAPIXEL) == 1
 
 
 def test_peaks_that_do_not_differ_do_not_allow_any_number() -> None:
     """Where the text encoder takes most, a second picture adds nothing to the peak, but a hundredth might."""
-    assert footprint(20, 20).most_pictures(24 * GB, MEGAPIXEL) == 11
+    assert footprint(20, 20).max_pictures(24 * GB, MEGAPIXEL) == 11
 
 
 @pytest.fixture
@@ -56,19 +56,19 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_memory_is_measured_by_drawing(gpu: Any) -> None:
-    from runtimes.flux.pipeline.memory import Memory
+    from runtimes.flux.server.pipeline.memory import Memory
 
     memory = Memory(gpu)
-    before = memory.most_pictures(512, 512)
+    before = memory.max_pictures(512, 512)
 
     memory.measure(gpu.draw, MEGAPIXEL)
 
     assert before == 1
-    assert (memory.most_pictures(512, 512), memory.most_pictures(1024, 1024)) == (4, 1)
+    assert (memory.max_pictures(512, 512), memory.max_pictures(1024, 1024)) == (4, 1)
 
 
 def test_a_size_that_takes_more_than_the_device_has_is_refused_with_one_that_fits(gpu: Any) -> None:
-    from runtimes.flux.pipeline.memory import Memory
+    from runtimes.flux.server.pipeline.memory import Memory
 
     memory = Memory(gpu)
     memory.refuse_what_cannot_fit(8192, 8192)
@@ -80,7 +80,7 @@ def test_a_size_that_takes_more_than_the_device_has_is_refused_with_one_that_fit
 
 
 def test_where_two_pictures_did_not_fit_one_of_their_size_is_tried(gpu: Any) -> None:
-    from runtimes.flux.pipeline.memory import Memory
+    from runtimes.flux.server.pipeline.memory import Memory
 
     def only_one(count: int) -> None:
         if count > 1:
@@ -96,7 +96,7 @@ def test_where_two_pictures_did_not_fit_one_of_their_size_is_tried(gpu: Any) -> 
 def test_a_model_draws_no_picture_that_cannot_fit(
     pipeline_of: Callable[..., Pipeline], make_order: Callable[..., Order], draw: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from runtimes.flux.pipeline.memory import Memory
+    from runtimes.flux.server.pipeline.memory import Memory
 
     def refuse(_: Memory, width: int, height: int) -> None:
         raise RefusedError(f"{width} x {height}")
@@ -109,7 +109,7 @@ def test_a_model_draws_no_picture_that_cannot_fit(
 
 
 def test_a_gpu_that_takes_one_picture_alone_is_warmed_up_all_the_same(gpu: Any) -> None:
-    from runtimes.flux.pipeline.memory import Memory
+    from runtimes.flux.server.pipeline.memory import Memory
 
     def only_one(count: int) -> None:
         gpu.draw(count + 1)
@@ -117,14 +117,14 @@ def test_a_gpu_that_takes_one_picture_alone_is_warmed_up_all_the_same(gpu: Any) 
     memory = Memory(gpu)
     memory.measure(only_one, MEGAPIXEL)
 
-    assert memory.most_pictures(1024, 1024) == 1
+    assert memory.max_pictures(1024, 1024) == 1
     memory.refuse_what_cannot_fit(1024, 1024)
     with pytest.raises(RefusedError, match="fits has 1024 pixels a side"):
         memory.refuse_what_cannot_fit(2048, 2048)
 
 
 def test_a_gpu_that_takes_not_even_one_is_told(gpu: Any) -> None:
-    from runtimes.flux.pipeline.memory import Memory
+    from runtimes.flux.server.pipeline.memory import Memory
 
     with pytest.raises(OutOfMemoryError):
         Memory(gpu).measure(lambda count: gpu.draw(count + 2), MEGAPIXEL)
@@ -133,13 +133,13 @@ def test_a_gpu_that_takes_not_even_one_is_told(gpu: Any) -> None:
 def test_without_a_gpu_a_batch_has_sixteen_megapixels(pipeline_of: Callable[..., Pipeline]) -> None:
     pipeline = pipeline_of("flux")
 
-    assert [pipeline.most_pictures(side, side) for side in (512, 1024, 8192)] == [64, 16, 1]
+    assert [pipeline.max_pictures(side, side) for side in (512, 1024, 8192)] == [64, 16, 1]
 
 
 def test_warming_up_draws_one_and_two_pictures(
     pipeline_of: Callable[..., Pipeline], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from runtimes.flux.pipeline import model
+    from runtimes.flux.server.pipeline import model
 
     counts: list[int] = []
     drawn = model.drawn

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from contract.flux.families import EDIT
-from runtimes.flux.ports import Order, Pipeline, RefusedError, Watch
+from runtimes.flux.families import EDIT
+from runtimes.flux.server.ports import Order, Pipeline, RefusedError, Watch
 
 pytest.importorskip("torch", reason="the packages of the group flux are not installed here")
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from contract.flux.families import FAMILIES
-from contract.flux.profiles import PROFILES
+from runtimes.flux.families import FAMILIES
+from runtimes.flux.profiles import PROFILES
 
 pytest.importorskip("torch", reason="the packages of the group flux are not installed here")
 
@@ -22,7 +22,7 @@ def test_there_is_one_for_each_family_and_none_has_ten_megabytes(tiny_models: Pa
 def test_the_command_makes_the_same_model_again(
     tiny_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from runtimes.flux.pipeline.tiny.__main__ import main
+    from runtimes.flux.server.pipeline.tiny.__main__ import main
 
     monkeypatch.setattr("sys.argv", ["tiny", str(tmp_path), "--family", "flux"])
 
@@ -43,7 +43,7 @@ def test_a_folder_names_the_classes_that_the_real_ones_name(tiny_models: Path) -
 def test_the_full_shape_has_as_many_parameters_as_the_profile_says() -> None:
     import torch
 
-    from runtimes.flux.pipeline.tiny.full_shape import full_flux
+    from runtimes.flux.server.pipeline.tiny.full_shape import full_flux
 
     pipe = full_flux(torch.device("meta"), torch.bfloat16)
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from contract.flux.families import EDIT, IMAGE_TO_IMAGE, INPAINTING, TEXT_TO_IMAGE
-from runtimes.flux.ports import Order, Pipeline, StoppedError, Watch
+from runtimes.flux.families import EDIT, IMAGE_TO_IMAGE, INPAINTING, TEXT_TO_IMAGE
+from runtimes.flux.server.ports import Order, Pipeline, StoppedError, Watch
 
 np = pytest.importorskip("numpy", reason="the packages of the group flux are not installed here")
 pytest.importorskip("torch", reason="the packages of the group flux are not installed here")
@@ -138,7 +138,7 @@ def test_prompts_may_be_encoded_in_another_thread_while_a_batch_is_drawn(
 
 def test_on_a_gpu_a_step_is_told_when_it_is_done_and_not_when_it_is_queued(monkeypatch: pytest.MonkeyPatch) -> None:
     """The next step is queued already while this process waits for the one before it."""
-    from runtimes.flux.pipeline.steps import Steps
+    from runtimes.flux.server.pipeline.steps import Steps
 
     seen: list[str] = []
     numbers = iter(range(1, 9))

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from contract.flux.families import EDIT, IMAGE_TO_IMAGE, INPAINTING, TEXT_TO_IMAGE
-from runtimes.flux.ports import Order
+from runtimes.flux.families import EDIT, IMAGE_TO_IMAGE, INPAINTING, TEXT_TO_IMAGE
+from runtimes.flux.server.ports import Order
 
 SIZE = (64, 64)
 ORDER = Order(job="a", task_type=TEXT_TO_IMAGE, prompt="a fox", seeds=(1,), width=64, height=64, steps=4, guidance=3.5)

@@ -4,8 +4,8 @@ import inspect
 
 import pytest
 
-from contract.flux.families import EDIT, IMAGE_TO_IMAGE, INPAINTING
-from runtimes.flux.pipeline.recipes import RECIPES
+from runtimes.flux.families import EDIT, IMAGE_TO_IMAGE, INPAINTING
+from runtimes.flux.server.pipeline.recipes import RECIPES
 
 ALWAYS = {"num_inference_steps", "guidance_scale", "generator", "output_type", "callback_on_step_end"}
 SIZE = {"width", "height"}

@@ -10,10 +10,10 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from contract.config_file import load_config
-from contract.image_context import content_tag
-from contract.images import IMAGES, account_registry
-from contract.pod_images import pod_images
+from configuration.file import load_config
+from configuration.image_context import content_tag
+from configuration.images import IMAGES, account_registry
+from configuration.pod_images import pod_images
 from deploy.errors import DeployError
 from deploy.images.building import Order, build_missing
 from deploy.images.codebuild import CodeBuild
@@ -252,7 +252,9 @@ def test_a_build_is_told_its_dockerfile_repository_and_tag(cdk):
     builds = Builds(["SUCCEEDED"])
     CodeBuild(builds, "demo", environ={}, poll_s=0).build([order("comfyui")])
     repository = "registry.example/sd-on-eks/comfyui"
-    assert builds.variables == [{"DOCKERFILE": "runtimes/comfyui/Dockerfile", "REPOSITORY": repository, "TAG": "1-abc"}]
+    assert builds.variables == [
+        {"DOCKERFILE": "runtimes/comfyui/image/Dockerfile", "REPOSITORY": repository, "TAG": "1-abc"}
+    ]
 
 
 def test_builds_are_followed_until_the_last_one_ends(cdk, capsys):
@@ -274,8 +276,8 @@ def test_a_build_that_the_account_may_not_run_yet_starts_when_another_one_ends(c
     builds = Builds(["IN_PROGRESS"], ["SUCCEEDED"], ["SUCCEEDED", "IN_PROGRESS"], ["SUCCEEDED", "SUCCEEDED"], most=1)
     CodeBuild(builds, "demo", environ={}, poll_s=0).build([order("sdwebui"), order("comfyui")])
     assert [one["DOCKERFILE"] for one in builds.variables] == [
-        "runtimes/sdwebui/Dockerfile",
-        "runtimes/comfyui/Dockerfile",
+        "runtimes/sdwebui/image/Dockerfile",
+        "runtimes/comfyui/image/Dockerfile",
     ]
     assert capsys.readouterr().err.count("comfyui: waiting until the account may run another build") == 1
 

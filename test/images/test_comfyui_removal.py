@@ -9,8 +9,8 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from runtimes.comfyui.__main__ import CUSTOM_NODES
-from runtimes.comfyui.removal import FORGOTTEN_S, ROUTE, remove, remove_forgotten
+from runtimes.comfyui.image.__main__ import CUSTOM_NODES
+from runtimes.comfyui.image.removal import FORGOTTEN_S, ROUTE, remove, remove_forgotten
 
 RUN = "0f3ba9a7-4d5c-5f0e-9f39-6cf1d7a3f3ab"
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from runtimes.comfyui.__main__ import ADDRESS
-from runtimes.sdwebui.__main__ import SETTINGS
+from runtimes.comfyui.image.__main__ import ADDRESS
+from runtimes.sdwebui.image.__main__ import SETTINGS
 
 PRINTER = """
 import json, os, sys
@@ -51,12 +51,12 @@ class Container:
 
 @pytest.fixture
 def sdwebui(tmp_path):
-    return Container(tmp_path, "runtimes.sdwebui", "launch.py")
+    return Container(tmp_path, "runtimes.sdwebui.image", "launch.py")
 
 
 @pytest.fixture
 def comfyui(tmp_path):
-    return Container(tmp_path, "runtimes.comfyui", "main.py")
+    return Container(tmp_path, "runtimes.comfyui.image", "main.py")
 
 
 def value_of(arguments, name):
@@ -135,7 +135,7 @@ def test_arguments_of_the_container_come_last(request, server):
 
 @pytest.mark.parametrize("server", ["sdwebui", "comfyui"])
 def test_the_server_listens_on_the_contracts_port(request, server):
-    from contract.runtimes import RUNTIME_TYPES
+    from runtimes.registry import RUNTIME_TYPES
 
     _, said, _ = request.getfixturevalue(server).start()
     assert value_of(said["arguments"], "--port") == str(RUNTIME_TYPES[server].port)
@@ -172,5 +172,5 @@ def test_comfyui_finds_the_bucket_and_writes_only_below_its_work_folder(comfyui)
 def test_comfyui_finds_the_package_that_its_custom_node_imports(comfyui):
     _, said, _ = comfyui.start(PYTHONPATH="/mine")
     own, theirs = said["paths"].split(os.pathsep)
-    assert Path(own, "runtimes", "comfyui", "removal.py").is_file()
+    assert Path(own, "runtimes", "comfyui", "image", "removal.py").is_file()
     assert theirs == "/mine"

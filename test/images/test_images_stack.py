@@ -52,7 +52,7 @@ def test_the_role_has_these_rights_and_no_others(resources):
 
 
 def test_the_role_may_push_to_every_repository_of_the_platform_and_to_no_other(resources):
-    from contract.images import IMAGES
+    from configuration.images import IMAGES
 
     statements = resources["AWS::IAM::Policy"]["PolicyDocument"]["Statement"]
     (push,) = [statement for statement in statements if "ecr:PutImage" in statement["Action"]]
@@ -70,8 +70,8 @@ def test_logs_are_kept_for_a_month(resources):
 
 
 def test_the_source_holds_just_what_the_builds_see(assembly):
-    from contract.image_context import context_files
-    from contract.images import IMAGES
+    from configuration.image_context import context_files
+    from configuration.images import IMAGES
 
     (source,) = assembly.glob("asset.*")
     held = {file.relative_to(source) for file in source.rglob("*") if file.is_file()}

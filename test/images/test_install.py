@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from contract.image_context import context_files
-from contract.images import IMAGES
-from contract.runtimes import RUNTIME_TYPES
+from configuration.image_context import context_files
+from configuration.images import IMAGES
 from local.ports import free_port
+from runtimes.registry import RUNTIME_TYPES
 
 ROOT = Path(__file__).parents[2]
 

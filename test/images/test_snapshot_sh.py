@@ -294,7 +294,7 @@ def test_the_ami_is_the_current_one_of_the_architecture(cache, arch, word):
 
 
 def test_the_ami_is_of_the_clusters_default_kubernetes_version(cache):
-    from contract.config_platform import Cluster
+    from configuration.platform import Cluster
 
     cache.run()
     assert f"/aws-k8s-{Cluster().version}/" in cache.parameter("Ami")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from contract.config import parse_config
+from configuration.config import parse_config
 
 ROOT = Path(__file__).resolve().parents[2]
 OPERATE = (ROOT / "docs/operate.md").read_text(encoding="utf-8")

@@ -8,7 +8,7 @@ from cfnlint.api import ManualArgs, lint
 from infrakit.cluster import ADMIN, NAME, closed_cluster, open_cluster
 from infrakit.platform import KEY_ARN
 
-from contract.config_platform import Cluster as ClusterSettings
+from configuration.platform import Cluster as ClusterSettings
 
 _REGIONS = ["us-east-1", "cn-northwest-1", "us-gov-west-1"]
 _REDUNDANT = "W3005"

@@ -6,7 +6,7 @@ from pathlib import Path
 import kubernetes_validate
 import pytest
 
-from contract.job_record import JobState
+from jobs.record import JobState
 
 ROOT = Path(__file__).resolve().parents[2]
 

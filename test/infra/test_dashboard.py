@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from contract.config import parse_config
+from configuration.config import parse_config
 
 CONFIG = {
     "stackName": "sdoneks",

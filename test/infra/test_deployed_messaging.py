@@ -10,8 +10,8 @@ from infrakit.parts import TENANT, Door, Queues
 from infrakit.platform import KEY_ARN, config_of
 from infrakit.policies import allowed, statements
 
+from configuration.key_policy import service_statements
 from contract.job import new_job_id
-from contract.key_policy import service_statements
 from contract.task import Task
 from local.sandbox import ACCOUNT, REGION
 

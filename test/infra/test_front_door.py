@@ -7,7 +7,7 @@ from infrakit.platform import config_of, template_text
 
 from api.door import FrontDoor
 from api.errors import error_body
-from contract import gateway
+from configuration import gateway
 from deploy.verify import target
 
 HANDLERS = Path("api/handlers.py").read_text(encoding="utf-8")

@@ -3,7 +3,7 @@ from aws_cdk import aws_kms as kms
 from infrakit.platform import KEY_ARN
 
 from cdk.jobs_table import JobsTable
-from contract.jobs_schema import DEFINITION, TTL_ATTRIBUTE
+from jobs.schema import DEFINITION, TTL_ATTRIBUTE
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ from infrakit.platform import config_of
 
 from cdk import lambda_code
 from cdk.byte_code import BundleError, Compiler, compile_all, compiler_of
-from contract.catalog import RuntimeCatalog
 from local.sandbox import sandbox_environment
+from runtimes.catalog import RuntimeCatalog
 
 CATALOG = config_of().catalog
 HERE = ()
@@ -80,15 +80,15 @@ def test_the_door_in_its_bundle_knows_the_runtimes(staged):
 
 def test_a_bundle_holds_our_modules_for_its_handlers_alone(bundles):
     folders = {path.partition("/")[0] for path in files(bundles["api"])}
-    assert {"api", "contract", "runtimes.json"} <= folders
-    assert not {"keeper", "queue_agent", "local", "test", "cdk"} & folders
+    assert {"api", "contract", "jobs", "runtimes", "runtimes.json"} <= folders
+    assert not {"keeper", "queue_agent", "local", "test", "cdk", "configuration"} & folders
     assert "runtimes.json" not in files(bundles["keeper"])
 
 
 @pytest.mark.parametrize("package", ["api", "keeper"])
 def test_a_bundle_has_no_yaml_no_tests_and_nothing_compiled_unless_asked_for(bundles, package):
     held = files(bundles[package])
-    assert "contract/config_file.py" not in held
+    assert not [path for path in held if path.startswith("configuration/")]
     assert not [path for path in held if path.startswith(("yaml/", "bin/")) or path.endswith(".pyc")]
 
 
@@ -215,11 +215,10 @@ def test_another_catalog_gives_another_hash(tmp_path):
 @pytest.mark.usefixtures("no_libraries")
 def test_another_line_in_a_module_gives_another_hash(tmp_path, monkeypatch):
     changed = tmp_path / "source"
-    for folder in ("api", "contract"):
+    for folder in ("api", "contract", "jobs", "runtimes"):
         shutil.copytree(folder, changed / folder, ignore=shutil.ignore_patterns("__pycache__"))
     before = bundle(tmp_path).name
     monkeypatch.setattr(lambda_code, "_ROOT", changed)
-    monkeypatch.setattr(lambda_code, "_NEEDS_YAML", changed / "contract" / "config_file.py")
     assert bundle(tmp_path).name == before
     with (changed / "api" / "door.py").open("a", encoding="utf-8") as module:
         module.write("# more\n")

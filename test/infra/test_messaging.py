@@ -2,8 +2,8 @@ import pytest
 from infrakit.platform import KEY_ARN, config_of
 
 from cdk.messaging import Messaging
+from configuration.routing import subscription_filter
 from contract.queues import DEAD, RETURNED, TASKS
-from contract.routing import subscription_filter
 
 CONFIG = config_of()
 IDS = {"static": "static", "dyn-1": "dynDash1", "comfy": "comfy", "old": "old"}

@@ -9,7 +9,7 @@ from infrakit.platform import KEY_ARN
 
 from cdk.network import Network
 from cdk.three_zones import ThreeZoneStack
-from contract.config_platform import Vpc
+from configuration.platform import Vpc
 
 
 @pytest.fixture(scope="module")

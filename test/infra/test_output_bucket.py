@@ -4,7 +4,7 @@ from infrakit.platform import KEY_ARN
 from infrakit.policies import allowed, statements
 
 from cdk.output_bucket import OutputBucket
-from contract import config_platform
+from configuration import platform as config_platform
 from contract.queues import DEAD, RETURNED, TASKS
 
 DAY_S = 24 * 3600

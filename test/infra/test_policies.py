@@ -12,10 +12,10 @@ from infrakit.platform import INPUTS, agent_role, config_of, task_flow
 from infrakit.policies import allowed, matches, statements
 
 from contract.job import new_job_id
-from contract.job_record import JobRecord, JobState
-from contract.jobs_table import JobsTable
 from contract.objects import content_key
 from contract.task import Task
+from jobs.record import JobRecord, JobState
+from jobs.requests import JobsTable
 from local.sandbox import ACCOUNT, REGION
 
 CONFIG = config_of()

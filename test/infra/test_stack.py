@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from infrakit.stacks import CONFIGS, NAMES, synthesized
 
-from contract.chart_release import ReleaseValues
-from contract.config_file import load_config
-from contract.image_context import content_tag
-from contract.images import IMAGES
+from configuration.chart_release import ReleaseValues
+from configuration.file import load_config
+from configuration.image_context import content_tag
+from configuration.images import IMAGES
 
 ROOT = Path(__file__).parents[2]
 SNAPSHOTS = Path(__file__).parent / "snapshots"

@@ -76,7 +76,7 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 sd-on-eks/runtime: {{ include "sd-on-eks.runtimeName" . }}
 {{- end }}
 
-{{/* What contract/runtimes.py says of the runtime's type, as YAML. */}}
+{{/* What runtimes/registry.py says of the runtime's type, as YAML. */}}
 {{- define "sd-on-eks.type" -}}
 {{ get (.Files.Get "files/runtime-types.yaml" | fromYaml) .Values.runtime.type | toYaml }}
 {{- end }}

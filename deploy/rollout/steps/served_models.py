@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 
-from contract.config import ModelsRuntime
-from contract.flux.options import ModelOptions
+from configuration.config import ModelsRuntime
 from deploy.errors import DeployError
 from deploy.models.library import ModelLibrary
 from deploy.models.tree import INDEX
 from deploy.rollout.deployment import Deployment
+from runtimes.flux.options import ModelOptions
 
 _TOKEN = "HF_TOKEN"  # noqa: S105 - the variable's name
 

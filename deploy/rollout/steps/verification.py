@@ -1,9 +1,9 @@
 """The first pictures."""
 
-from contract.config import ModelsRuntime
-from contract.flux.families import TEXT_TO_IMAGE
+from configuration.config import ModelsRuntime
 from deploy.processes import ROOT, run
 from deploy.rollout.deployment import Deployment
+from runtimes.flux.families import TEXT_TO_IMAGE
 
 _SCRIPT = ROOT / "test" / "run.sh"
 

@@ -10,8 +10,8 @@ from clusterkit.aws import NODE_ROLE
 from clusterkit.tools import tool
 
 from cdk.release_values import ReleaseResources, release_values
-from contract.config import parse_config
-from contract.pod_images import pod_images
+from configuration.config import parse_config
+from configuration.pod_images import pod_images
 from local.sandbox import ACCOUNT, REGION
 
 CHART = Path("charts/sd-on-eks")

@@ -10,7 +10,7 @@ from PIL import Image
 
 from contract.objects import ResultNames
 
-_MOST_ATTEMPTS = 100
+_MAX_ATTEMPTS = 100
 
 
 def check_endings(runtime, *, failed=(), only=None):
@@ -87,6 +87,6 @@ def generations_by_task(runtime, generations):
     tasks = {
         str(uuid.uuid5(uuid.UUID(notice["job"]), str(attempt))): notice["id"]
         for notice in runtime.heard
-        for attempt in range(1, _MOST_ATTEMPTS + 1)
+        for attempt in range(1, _MAX_ATTEMPTS + 1)
     }
     return Counter(tasks.get(one["id"], "unknown") for one in generations)

@@ -9,10 +9,10 @@ import httpx
 from faultkit.processes import Child, free_port, wait_for
 from faultkit.runtime import TASKTYPES
 
-from contract.catalog import DeployedRuntime, RuntimeCatalog
-from contract.routing import subscription_filter
+from configuration.routing import subscription_filter
 from local.aws import returned_queue_name
 from local.sandbox import ACCOUNT, REGION
+from runtimes.catalog import DeployedRuntime, RuntimeCatalog
 
 _KEY, _STAGE = "key", "prod"
 _PATH = f"/{_STAGE}/v1alpha2"

@@ -7,10 +7,10 @@ import uuid
 from faultkit.pods import Pod
 from faultkit.processes import wait_for
 
-from contract.job_record import JobRecord
-from contract.jobs_schema import DEFINITION
-from contract.jobs_table import JobsTable
 from contract.objects import TENANT_METADATA, tenant_label
+from jobs.record import JobRecord
+from jobs.requests import JobsTable
+from jobs.schema import DEFINITION
 from local.proxy_event import API_KEY_ID
 from local.sandbox import ACCOUNT, REGION
 

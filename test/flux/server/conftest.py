@@ -32,7 +32,7 @@ class Server:
         self.log_file.touch()
         settings = {
             "MODEL_OPTIONS": json.dumps({"profile": "flux-schnell", **options}),
-            "PIPELINE": "runtimes.standin.flux.painting:load",
+            "PIPELINE": "runtimes.flux.standin.painting:load",
             "HOST": "127.0.0.1",
             "PORT": 0,
             "STANDIN_STEP_SECONDS": 0.02,
@@ -43,7 +43,9 @@ class Server:
 
     def start(self) -> None:
         with self.log_file.open("wb") as log:
-            self.process = subprocess.Popen([sys.executable, "-m", "runtimes.flux"], env=self._environment, stderr=log)
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "runtimes.flux.server"], env=self._environment, stderr=log
+            )
         line = self.wait_for_log("the server listens")
         self.url = f"http://127.0.0.1:{line['port']}"
 

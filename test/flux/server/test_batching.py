@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtimes.flux.batching import Candidate, gathered, parts, singles
-from runtimes.flux.ports import Order
+from runtimes.flux.server.batching import Candidate, gathered, parts, singles
+from runtimes.flux.server.ports import Order
 
 CANDIDATES = st.builds(
     Candidate, key=st.tuples(st.integers(0, 2)), pictures=st.integers(1, 6), alone=st.sampled_from([False, False, True])

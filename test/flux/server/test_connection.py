@@ -6,9 +6,9 @@ import contextlib
 import pytest
 import uvicorn
 
-from runtimes.flux import connection
-from runtimes.flux.connection import Connection
-from runtimes.flux.listener import listen
+from runtimes.flux.server import connection
+from runtimes.flux.server.connection import Connection
+from runtimes.flux.server.listener import listen
 
 SHORT_S = 0.1
 WHOLE = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"

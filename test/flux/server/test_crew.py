@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from runtimes.flux.crew import Worker
-from runtimes.flux.messages import Measure
+from runtimes.flux.server.crew import Worker
+from runtimes.flux.server.messages import Measure
 
 SIZE = (512, 768)
 
@@ -21,7 +21,7 @@ def worker(sent) -> Worker:
 
 
 def test_to_look_up_what_fits_asks_nothing(worker, sent):
-    assert worker.most_pictures(SIZE) is None
+    assert worker.max_pictures(SIZE) is None
     assert sent == []
 
 
@@ -33,10 +33,10 @@ def test_what_fits_is_asked_once_for_each_size(worker, sent):
 
 def test_what_fits_is_known_once_it_was_told(worker, sent):
     worker.ask_most_pictures(SIZE)
-    assert worker.most_pictures(SIZE) is None
+    assert worker.max_pictures(SIZE) is None
     worker.learn(SIZE, 3)
     worker.ask_most_pictures(SIZE)
-    assert worker.most_pictures(SIZE) == 3
+    assert worker.max_pictures(SIZE) == 3
     assert len(sent) == 1
 
 
@@ -44,6 +44,6 @@ def test_a_new_process_is_asked_again(worker, sent):
     worker.ask_most_pictures(SIZE)
     worker.learn(SIZE, 3)
     worker.clear()
-    assert worker.most_pictures(SIZE) is None
+    assert worker.max_pictures(SIZE) is None
     worker.ask_most_pictures(SIZE)
     assert len(sent) == 2

@@ -9,9 +9,9 @@ import zlib
 import pytest
 from PIL import Image
 
-from runtimes.flux import decoder
-from runtimes.flux.decoder import decode, decode_mask
-from runtimes.flux.decoding import ImageFault
+from runtimes.flux.server import decoder
+from runtimes.flux.server.decoder import decode, decode_mask
+from runtimes.flux.server.decoding import ImageFault
 
 
 def as_base64(data: bytes) -> str:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from runtimes.flux.digest import digest_of
+from runtimes.flux.server.digest import digest_of
 
 REQUEST = {"prompt": "a fox", "lora_weights": {"icons": 1, "flat": 0.5}}
 

@@ -4,9 +4,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from contract.flux.families import FAMILIES
-from contract.flux.options import ModelOptions, card_of
-from runtimes.flux.orders import asked_of
+from runtimes.flux.families import FAMILIES
+from runtimes.flux.options import ModelOptions, card_of
+from runtimes.flux.server.orders import asked_of
 
 torch = pytest.importorskip("torch", reason="the packages of the group flux are not installed here")
 
@@ -17,7 +17,7 @@ def looks(steps: int) -> int:
     """How often the pipeline looks in so many steps."""
     from diffusers import FlowMatchEulerDiscreteScheduler
 
-    from runtimes.flux.pipeline.preview import Preview
+    from runtimes.flux.server.pipeline.preview import Preview
 
     seen: list = []
     scheduler = FlowMatchEulerDiscreteScheduler()

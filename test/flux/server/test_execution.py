@@ -7,13 +7,13 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 import pytest
 from PIL import Image
 
-from contract.flux.options import ModelOptions
-from contract.flux.requests import Finish
-from runtimes.flux.execution import Execution
-from runtimes.flux.finishing import Finishing
-from runtimes.flux.messages import Began, Freed, OrderFailed, Output, Piece, Run, Stepped, Warned
-from runtimes.flux.ports import Device, Order, OutOfMemoryError, RefusedError, StoppedError
-from runtimes.flux.reach import Reach
+from runtimes.flux.options import ModelOptions
+from runtimes.flux.requests import Finish
+from runtimes.flux.server.execution import Execution
+from runtimes.flux.server.finishing import Finishing
+from runtimes.flux.server.messages import Began, Freed, OrderFailed, Output, Piece, Run, Stepped, Warned
+from runtimes.flux.server.ports import Device, Order, OutOfMemoryError, RefusedError, StoppedError
+from runtimes.flux.server.reach import Reach
 
 FINISHING = Finishing(Finish(), "png", 95)
 DEVICE = Device(name="cuda:0", memory_bytes=24 * 10**9, peak_bytes=0, host_peak_bytes=0)

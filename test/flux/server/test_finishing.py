@@ -5,8 +5,8 @@ import io
 import pytest
 from PIL import Image, ImageFilter, ImageStat
 
-from contract.flux.requests import Finish
-from runtimes.flux.finishing import Finishing
+from runtimes.flux.requests import Finish
+from runtimes.flux.server.finishing import Finishing
 
 
 def scene() -> Image.Image:

@@ -8,13 +8,13 @@ from types import SimpleNamespace
 import httpx
 import pytest
 
-from contract.flux.families import FAMILIES
-from contract.flux.options import ModelOptions, card_of
-from runtimes.flux import intake
-from runtimes.flux.app import build_app
-from runtimes.flux.job_book import JobBook
-from runtimes.flux.metrics import Metrics
-from runtimes.flux.service import Service
+from runtimes.flux.families import FAMILIES
+from runtimes.flux.options import ModelOptions, card_of
+from runtimes.flux.server import intake
+from runtimes.flux.server.app import build_app
+from runtimes.flux.server.job_book import JobBook
+from runtimes.flux.server.metrics import Metrics
+from runtimes.flux.server.service import Service
 
 
 class Text(str):

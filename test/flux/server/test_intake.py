@@ -6,10 +6,10 @@ from contextlib import AsyncExitStack
 import pytest
 from fastapi import Request
 
-from contract.inputs import MOST_LINKED_BYTES
-from runtimes.flux.intake import MOST_BODY_MIB, Intake, TooLargeError
-from runtimes.flux.orders import RequestFaults
-from runtimes.flux.service import UnavailableError
+from contract.inputs import MAX_LINKED_BYTES
+from runtimes.flux.server.intake import MAX_BODY_MIB, Intake, TooLargeError
+from runtimes.flux.server.orders import RequestFaults
+from runtimes.flux.server.service import UnavailableError
 
 MOST = 100
 
@@ -35,7 +35,7 @@ def of_size(size: int) -> bytes:
 
 @pytest.fixture
 def intake() -> Intake:
-    return Intake(most_bytes=MOST, at_once=2)
+    return Intake(max_bytes=MOST, at_once=2)
 
 
 @pytest.mark.parametrize("pieces", [1, 7])
@@ -84,4 +84,4 @@ async def test_a_body_that_is_refused_holds_nothing_back(intake):
 
 
 def test_the_limit_holds_all_that_a_tasks_links_may_lead_to_in_base64():
-    assert MOST_LINKED_BYTES * 4 / 3 < MOST_BODY_MIB * 1024 * 1024
+    assert MAX_LINKED_BYTES * 4 / 3 < MAX_BODY_MIB * 1024 * 1024

@@ -4,12 +4,12 @@ import asyncio
 
 import pytest
 
-from contract.flux.families import FAMILIES
-from contract.flux.options import ModelOptions, card_of
-from runtimes.flux.job_book import JobBook
-from runtimes.flux.jobs import Job, State
-from runtimes.flux.messages import Output
-from runtimes.flux.orders import asked_of
+from runtimes.flux.families import FAMILIES
+from runtimes.flux.options import ModelOptions, card_of
+from runtimes.flux.server.job_book import JobBook
+from runtimes.flux.server.jobs import Job, State
+from runtimes.flux.server.messages import Output
+from runtimes.flux.server.orders import asked_of
 
 CARD = card_of(ModelOptions(profile="flux-schnell"), FAMILIES["flux"])
 PICTURE = Output(batch=1, job="a", number=1, kind="picture", content_type="image/png", content=b"", finish_s=0)

@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from runtimes.flux.listener import listen
+from runtimes.flux.server.listener import listen
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])

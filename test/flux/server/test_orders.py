@@ -2,9 +2,9 @@
 
 import pytest
 
-from contract.flux.families import FAMILIES
-from contract.flux.options import Lora, ModelOptions, card_of
-from runtimes.flux.orders import RequestFaults, asked_of
+from runtimes.flux.families import FAMILIES
+from runtimes.flux.options import Lora, ModelOptions, card_of
+from runtimes.flux.server.orders import RequestFaults, asked_of
 
 SCHNELL = card_of(ModelOptions(profile="flux-schnell"), FAMILIES["flux"])
 DEV = card_of(ModelOptions(profile="flux-dev"), FAMILIES["flux"])

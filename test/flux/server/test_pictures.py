@@ -7,12 +7,12 @@ import uuid
 import pytest
 from PIL import ImageChops
 
-from runtimes.flux.intake import MOST_BODY_MIB
+from runtimes.flux.server.intake import MAX_BODY_MIB
 
 GENERATION = {"prompt": "a fox", "width": 64, "height": 64}
 
 
-def faults_of(answer):
+def field_errors_of(answer):
     assert answer.status_code == 422, answer.text
     return {fault["field"]: fault["problem"] for fault in answer.json()["detail"]}
 
@@ -77,12 +77,12 @@ async def test_a_picture_can_be_the_whole_answer(client, opened):
 
 async def test_every_fault_is_named_with_its_field(client):
     answer = await client.http.post("/generate", json={"prompt": "", "width": "wide", "num_images": 99, "steps": 4})
-    assert faults_of(answer).keys() == {"prompt", "width", "num_images", "steps"}
+    assert field_errors_of(answer).keys() == {"prompt", "width", "num_images", "steps"}
 
 
 async def test_what_the_model_does_not_take_is_named_with_its_field(client):
     answer = await client.generate(width=100, height=8000, max_sequence_length=512, lora_weights={"icons": 1})
-    assert faults_of(answer).keys() == {"width", "lora_weights.icons"}
+    assert field_errors_of(answer).keys() == {"width", "lora_weights.icons"}
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ async def test_what_the_model_does_not_take_is_named_with_its_field(client):
     [(b"{", "is not JSON"), (b"[1]", "must be an object"), (b"[" * 100_000, "levels deep"), (b'{"a": NaN}', "NaN")],
 )
 async def test_a_body_that_is_no_object_is_a_fault(client, body, problem):
-    assert problem in faults_of(await client.http.post("/generate", content=body))[""]
+    assert problem in field_errors_of(await client.http.post("/generate", content=body))[""]
 
 
 async def test_a_caller_who_hangs_up_within_the_request_is_no_failure_of_the_server(painter):
@@ -107,32 +107,32 @@ async def test_a_caller_who_hangs_up_within_the_request_is_no_failure_of_the_ser
 async def test_a_body_that_is_announced_as_too_large_is_refused_before_it_is_sent(painter):
     host, port = painter.url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
-    length = MOST_BODY_MIB * 1024 * 1024 + 1
+    length = MAX_BODY_MIB * 1024 * 1024 + 1
     writer.write(f"POST /jobs HTTP/1.1\r\nHost: here\r\nContent-Length: {length}\r\n\r\n".encode())
     answer = (await asyncio.wait_for(reader.read(), 5)).decode()
     writer.close()
     assert answer.startswith("HTTP/1.1 413 ")
-    assert f"{MOST_BODY_MIB} MiB" in answer
+    assert f"{MAX_BODY_MIB} MiB" in answer
 
 
 @pytest.mark.parametrize("field", ["image", "image_url"])
 async def test_a_link_is_refused_with_what_to_do_instead(client, field):
-    problem = faults_of(await client.generate(**{field: "https://example.com/a.png"}))[field]
+    problem = field_errors_of(await client.generate(**{field: "https://example.com/a.png"}))[field]
     assert "send the bytes in base64" in problem
 
 
 async def test_a_broken_image_is_a_fault_of_its_field(client, picture):
     content = {"image": base64.b64encode(b"no image").decode(), "mask": picture()[:40]}
-    assert faults_of(await client.generate(**content)).keys() == {"image", "mask"}
+    assert field_errors_of(await client.generate(**content)).keys() == {"image", "mask"}
 
 
 async def test_a_task_that_the_model_does_not_do_is_refused(client, picture):
     answer = await client.http.post("/edit", json={"instructions": "make it blue", "image": picture()})
-    assert "this model does not do" in faults_of(answer)[""]
+    assert "this model does not do" in field_errors_of(answer)[""]
 
 
 async def test_a_job_id_that_is_no_uuid_is_a_fault(client):
-    assert faults_of(await client.generate(job_id="7")) == {"job_id": "must be a UUID"}
+    assert field_errors_of(await client.generate(job_id="7")) == {"job_id": "must be a UUID"}
 
 
 async def test_the_callers_job_id_is_the_jobs(client):

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
-from contract.flux.families import FAMILIES
-from runtimes.flux import decoding
-from runtimes.flux.decoder import decode
-from runtimes.flux.decoding import ImageFault, decoded, decoded_mask
-from runtimes.flux.preparation import edit_size, fitted, fitted_mask, shape_at, variation_size
+from runtimes.flux.families import FAMILIES
+from runtimes.flux.server import decoding
+from runtimes.flux.server.decoder import decode
+from runtimes.flux.server.decoding import ImageFault, decoded, decoded_mask
+from runtimes.flux.server.preparation import edit_size, fitted, fitted_mask, shape_at, variation_size
 
 NO_TIFF = b"Exif\0\0MM\0\x93\0\0\0\x08\0\0"
 A_NUMBER_FOR_A_TEXT = (
@@ -243,4 +243,4 @@ def test_a_shape_is_kept_within_half_a_multiple(given_size):
 def check(size: tuple[int, int], family) -> None:
     width, height = size
     assert width % family.size_multiple == height % family.size_multiple == 0
-    assert 0 < width * height <= family.most_pixels
+    assert 0 < width * height <= family.max_pixels

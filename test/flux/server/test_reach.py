@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 from PIL import Image
 
-from contract.flux.families import FAMILIES
-from contract.flux.options import ModelOptions, card_of
-from runtimes.flux.pipeline.trial import trial_order
-from runtimes.flux.reach import Reach
+from runtimes.flux.families import FAMILIES
+from runtimes.flux.options import ModelOptions, card_of
+from runtimes.flux.server.pipeline.trial import trial_order
+from runtimes.flux.server.reach import Reach
 
 
 @pytest.fixture(params=FAMILIES)

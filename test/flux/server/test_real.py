@@ -8,8 +8,8 @@ import pytest
 from PIL import ImageChops
 
 OPTIONS = {"profile": None, "source": "flux", "dtype": "float32"}
-ENVIRONMENT = {"PIPELINE": "runtimes.flux.pipeline.loading:load", "OMP_NUM_THREADS": 1}
-MOST_DIFFERENCE = 2
+ENVIRONMENT = {"PIPELINE": "runtimes.flux.server.pipeline.loading:load", "OMP_NUM_THREADS": 1}
+MAX_DIFFERENCE = 2
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ async def test_a_picture_in_a_batch_is_the_one_it_is_alone(flux, connect, opened
     assert flux.metrics()["flux_batch_pictures_sum"] == 4
     assert flux.metrics()["flux_batch_pictures_count"] == 2
     difference = ImageChops.difference(opened(alone["image"]), together[2])
-    assert max(high for _, high in difference.getextrema()) <= MOST_DIFFERENCE
+    assert max(high for _, high in difference.getextrema()) <= MAX_DIFFERENCE
     assert ImageChops.difference(together[0], together[1]).getbbox() is not None
 
 

@@ -5,12 +5,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from contract.flux.families import FAMILIES
-from contract.flux.options import ModelOptions, card_of
-from runtimes.flux import service as module
-from runtimes.flux.job_book import JobBook
-from runtimes.flux.jobs import Job
-from runtimes.flux.service import ConflictError, Service, UnavailableError
+from runtimes.flux.families import FAMILIES
+from runtimes.flux.options import ModelOptions, card_of
+from runtimes.flux.server import service as module
+from runtimes.flux.server.job_book import JobBook
+from runtimes.flux.server.jobs import Job
+from runtimes.flux.server.service import ConflictError, Service, UnavailableError
 
 CARD = card_of(ModelOptions(profile="flux-kontext"), FAMILIES["flux-kontext"])
 SIDE = 64
@@ -37,7 +37,7 @@ def submit(service, picture):
 
 
 async def test_jobs_are_taken_until_the_images_and_masks_of_those_that_wait_take_too_much(submit, picture, monkeypatch):
-    monkeypatch.setattr(module, "_MOST_WAITING_BYTES", 2 * (IMAGE_BYTES + MASK_BYTES))
+    monkeypatch.setattr(module, "_MAX_WAITING_BYTES", 2 * (IMAGE_BYTES + MASK_BYTES))
     mask = picture(SIDE, SIDE, mode="L", colour="white")
     await submit(mask=mask)
     await submit(mask=mask)
@@ -46,7 +46,7 @@ async def test_jobs_are_taken_until_the_images_and_masks_of_those_that_wait_take
 
 
 async def test_jobs_below_the_limit_of_bytes_are_taken(submit, monkeypatch):
-    monkeypatch.setattr(module, "_MOST_WAITING_BYTES", 2 * IMAGE_BYTES + 1)
+    monkeypatch.setattr(module, "_MAX_WAITING_BYTES", 2 * IMAGE_BYTES + 1)
     for _ in range(3):
         await submit()
     with pytest.raises(UnavailableError):

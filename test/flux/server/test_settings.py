@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from runtimes.flux.settings import SettingsError, read_settings
+from runtimes.flux.server.settings import SettingsError, read_settings
 
 MODEL = {"MODEL_OPTIONS": '{"profile": "flux-schnell"}'}
 GPUS = ("nvidia0", "nvidia1", "nvidiactl", "nvidia-uvm")
@@ -28,7 +28,7 @@ def test_wrong_settings_are_named_with_their_keys(environment, named):
 def test_the_model_alone_is_enough():
     settings = read_settings(MODEL)
     assert (settings.port, str(settings.models)) == (8080, "/opt/ml/code/models")
-    assert settings.pipeline == "runtimes.flux.pipeline.loading:load"
+    assert settings.pipeline == "runtimes.flux.server.pipeline.loading:load"
 
 
 @pytest.mark.parametrize(("chosen", "workers"), [("0,2,3", 3), ("", 1), (None, 2)])

@@ -5,12 +5,12 @@ import itertools
 
 import pytest
 
-from contract.flux.families import FAMILIES
-from contract.flux.options import ModelOptions, card_of
-from runtimes.flux import supervisor as module
-from runtimes.flux.messages import Assignment, Freed, GivenUp, Ready, Stepped
-from runtimes.flux.ports import Device
-from runtimes.flux.supervisor import Limits, Supervisor, WorkerState
+from runtimes.flux.families import FAMILIES
+from runtimes.flux.options import ModelOptions, card_of
+from runtimes.flux.server import supervisor as module
+from runtimes.flux.server.messages import Assignment, Freed, GivenUp, Ready, Stepped
+from runtimes.flux.server.ports import Device
+from runtimes.flux.server.supervisor import Limits, Supervisor, WorkerState
 
 OPTIONS = ModelOptions(profile="flux-schnell")
 DEVICE = Device(name="cuda:0", memory_bytes=0, peak_bytes=0, host_peak_bytes=0)

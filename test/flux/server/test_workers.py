@@ -145,7 +145,7 @@ async def test_a_job_that_cost_a_worker_is_never_brought_to_a_busy_one(pair, con
 
 
 def test_the_server_itself_imports_no_torch():
-    line = [sys.executable, "-c", "import runtimes.flux.__main__, sys; print(*sys.modules)"]
+    line = [sys.executable, "-c", "import runtimes.flux.server.__main__, sys; print(*sys.modules)"]
     found = subprocess.run(line, capture_output=True, text=True, check=True)
     assert not {"torch", "diffusers", "transformers"} & set(found.stdout.split())
 

@@ -22,8 +22,8 @@ from cdk.model_files import ModelFiles
 from cdk.network import Network
 from cdk.node_drain import NodeDrain
 from cdk.three_zones import ThreeZoneStack
-from contract.config_platform import Cluster as ClusterSettings
-from contract.config_platform import Vpc
+from configuration.platform import Cluster as ClusterSettings
+from configuration.platform import Vpc
 
 NAME = "testStack"
 OTLP_ENDPOINT = "http://collector:4318"

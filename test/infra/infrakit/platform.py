@@ -11,7 +11,7 @@ from aws_cdk import aws_logs as logs
 from cdk.runtime_role import agent_statements
 from cdk.task_flow import TaskFlow
 from cdk.three_zones import ThreeZoneStack
-from contract.config import parse_config
+from configuration.config import parse_config
 
 KEY_ARN = "arn:aws:kms:us-east-1:123456789012:key/01234567-89ab-cdef-0123-456789abcdef"
 INPUTS = "pictures-of-others"

@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from cdk.app import build
-from contract.config_file import load_config
+from configuration.file import load_config
 
 CONFIGS = Path(__file__).parents[3] / "examples" / "configs"
 NAMES = sorted(path.stem for path in CONFIGS.glob("*.yaml"))

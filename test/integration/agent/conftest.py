@@ -15,10 +15,10 @@ import boto3
 import httpx
 import pytest
 
-from contract.job_record import JobRecord
-from contract.jobs_schema import DEFINITION
-from contract.jobs_table import JobsTable
 from contract.task import Task
+from jobs.record import JobRecord
+from jobs.requests import JobsTable
+from jobs.schema import DEFINITION
 from local.ports import free_port
 
 REGION = "us-east-1"
@@ -275,14 +275,14 @@ class FluxRig(Rig):
 
     def start_server(self, **environment):
         settings = {
-            "PIPELINE": "runtimes.standin.flux.painting:load",
+            "PIPELINE": "runtimes.flux.standin.painting:load",
             "MODEL_OPTIONS": json.dumps({"profile": "flux-kontext"}),
             "HOST": "127.0.0.1",
             "PORT": str(self._port),
             "STANDIN_FAULTS": str(self._faults),
             **environment,
         }
-        self.server = self._stack.enter_context(process("-m", "runtimes.flux", log=self._log, **settings))
+        self.server = self._stack.enter_context(process("-m", "runtimes.flux.server", log=self._log, **settings))
         wait_for(answers(f"{self.server_url}/health"), "the server")
 
     def faults(self, **changes):

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from contract.job import new_job_id
-from contract.job_record import JobState
+from jobs.record import JobState
 
 SMALL = {"steps": 2, "width": 64, "height": 64}
 WORKFLOW = {

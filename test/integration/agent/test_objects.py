@@ -9,7 +9,7 @@ import pytest
 
 from queue_agent.aws.clients import open_clients
 from queue_agent.aws.objects import PART_BYTES, S3Objects
-from queue_agent.errors import InputFault, ModelServerFault, PlatformFault
+from queue_agent.errors import InputError, PlatformError, ServerError
 
 REGION = "us-east-1"
 KEY = "output/a/a-1.mp4"
@@ -54,14 +54,14 @@ async def test_what_is_stored_for_a_tenant_is_read_for_that_tenant_alone(s3, buc
     await objects.put(bucket.name, KEY, data, "video/mp4", tenant="ä\n")
     assert await objects.get(bucket.name, KEY, size_bytes, tenant="ä\n") == data
     assert await objects.get(bucket.name, KEY, size_bytes) == data
-    with pytest.raises(InputFault, match="not a result of the same API key"):
+    with pytest.raises(InputError, match="not a result of the same API key"):
         await objects.get(bucket.name, KEY, size_bytes, tenant="other")
 
 
 async def test_what_is_stored_for_nobody_is_read_for_no_tenant(s3, bucket):
     objects = S3Objects(s3)
     await objects.put(bucket.name, KEY, DATA, "video/mp4")
-    with pytest.raises(InputFault, match="not a result of the same API key"):
+    with pytest.raises(InputError, match="not a result of the same API key"):
         await objects.get(bucket.name, KEY, len(DATA), tenant="a")
     assert await objects.get(bucket.name, "none", 1, tenant="a") is None
 
@@ -124,15 +124,15 @@ async def test_a_part_that_s3_refuses_once_is_sent_again(s3, bucket):
 
 async def test_a_part_that_s3_goes_on_refusing_leaves_nothing(s3, bucket):
     refused = refuse_parts(s3, times=100)
-    with pytest.raises(PlatformFault, match="s3:UploadPart failed: SlowDown"):
+    with pytest.raises(PlatformError, match="s3:UploadPart failed: SlowDown"):
         await put(s3, bucket, stream())
     assert len(refused) > 1
     assert bucket.is_empty
 
 
 async def test_a_source_that_breaks_off_leaves_nothing(s3, bucket):
-    with pytest.raises(ModelServerFault):
-        await put(s3, bucket, stream(until=PART_BYTES + 1, then=ModelServerFault("broke off")))
+    with pytest.raises(ServerError):
+        await put(s3, bucket, stream(until=PART_BYTES + 1, then=ServerError("broke off")))
     assert bucket.is_empty
 
 
@@ -148,6 +148,6 @@ async def test_an_upload_that_is_cancelled_leaves_nothing(s3, bucket):
 
 async def test_an_object_that_was_there_stays_when_its_successor_fails(s3, bucket):
     await S3Objects(s3).put(bucket.name, KEY, b"before", "video/mp4")
-    with pytest.raises(ModelServerFault):
-        await put(s3, bucket, stream(until=PART_BYTES + 1, then=ModelServerFault("broke off")))
+    with pytest.raises(ServerError):
+        await put(s3, bucket, stream(until=PART_BYTES + 1, then=ServerError("broke off")))
     assert bucket.read()["Body"].read() == b"before"

@@ -16,7 +16,7 @@ import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from queue_agent.errors import ModelServerFault
+from queue_agent.errors import ServerError
 from queue_agent.telemetry.opening import open_telemetry
 from queue_agent.telemetry.settings import TelemetrySettings
 
@@ -189,8 +189,8 @@ async def test_a_new_trace_has_an_id_that_xray_takes(receiver):
 async def test_a_failed_stage_arrives_with_its_code_and_without_a_word_of_the_message(receiver):
     async with open_telemetry(settings_of()) as telemetry:
         with telemetry.message(trace_header=None, traceparent=None):
-            with pytest.raises(ModelServerFault), telemetry.stage("run"):
-                raise ModelServerFault("a prompt")
+            with pytest.raises(ServerError), telemetry.stage("run"):
+                raise ServerError("a prompt")
             telemetry.retried("model_server_failed")
     for span in receiver.spans():
         assert span.status.code == span.status.STATUS_CODE_ERROR

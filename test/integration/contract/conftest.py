@@ -7,10 +7,10 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from contract.job import new_job_id
-from contract.job_record import JobRecord
-from contract.jobs_schema import DEFINITION
-from contract.jobs_table import JobsTable
 from contract.task import Task
+from jobs.record import JobRecord
+from jobs.requests import JobsTable
+from jobs.schema import DEFINITION
 
 LEASE_S = 85
 

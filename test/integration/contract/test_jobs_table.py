@@ -4,13 +4,13 @@ import json
 
 import pytest
 
-from contract.job_record import JobRecord, JobState
-from contract.jobs_table import CLOCK_MARGIN_S, IDEMPOTENCY_S, NOTICE_DUE_S, PUBLISH_DUE_S
-from contract.notice import Problem
+from contract.notice import JobError
+from jobs.record import JobRecord, JobState
+from jobs.requests import CLOCK_MARGIN_S, IDEMPOTENCY_S, NOTICE_DUE_S, PUBLISH_DUE_S
 
 LEASE_S = 85
 START_BY_S = 2e9
-PROBLEM = Problem(code="execution_failed", message="no such node")
+PROBLEM = JobError(code="execution_failed", message="no such node")
 
 
 def test_an_item_holds_no_prompt(jobs):
@@ -200,7 +200,7 @@ def test_an_item_keeps_what_the_task_is_published_with_again(jobs):
 def test_a_long_error_is_cut_between_characters(jobs):
     task = jobs.queued()
     jobs.update(
-        jobs.give_up(task.metadata.job, JobState.FAILED, Problem(code="c", message="ü" * 3000), now_s=jobs.now_s)
+        jobs.give_up(task.metadata.job, JobState.FAILED, JobError(code="c", message="ü" * 3000), now_s=jobs.now_s)
     )
     assert jobs.record(task).error.message == "ü" * 1022 + "…"
 

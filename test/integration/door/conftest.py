@@ -16,12 +16,12 @@ from botocore.httpsession import URLLib3Session
 from botocore.loaders import Loader
 from moto.server import ThreadedMotoServer
 
-from contract.catalog import DeployedRuntime, RuntimeCatalog
-from contract.config_deadlines import CommonDeadlines
-from contract.job_record import JobRecord
-from contract.jobs_schema import DEFINITION
-from contract.jobs_table import JobsTable
+from configuration.deadlines import CommonDeadlines
 from contract.task import Task
+from jobs.record import JobRecord
+from jobs.requests import JobsTable
+from jobs.schema import DEFINITION
+from runtimes.catalog import DeployedRuntime, RuntimeCatalog
 
 CATALOG = RuntimeCatalog(
     [

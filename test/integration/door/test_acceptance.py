@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from contract.job_record import JobState
+from jobs.record import JobState
 
 TASK = {
     "task": {

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from contract.job_record import JobState
-from contract.jobs_table import IDEMPOTENCY_S
+from jobs.record import JobState
+from jobs.requests import IDEMPOTENCY_S
 
 TASK = {
     "task": {

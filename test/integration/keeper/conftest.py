@@ -11,11 +11,11 @@ from moto.server import ThreadedMotoServer
 from contract.dead_letter import CODE_ATTRIBUTE, REASON_ATTRIBUTE
 from contract.deadlines import DEFAULT_DEADLINES
 from contract.job import new_job_id
-from contract.job_record import JobRecord
-from contract.jobs_schema import DEFINITION
-from contract.jobs_table import JobsTable
 from contract.objects import content_key
 from contract.task import Task
+from jobs.record import JobRecord
+from jobs.requests import JobsTable
+from jobs.schema import DEFINITION
 from keeper.dead_queues import DeadQueues
 from keeper.jobs import Jobs
 from keeper.notices import Notices

@@ -5,14 +5,14 @@ import pytest
 
 from contract.deadlines import DEFAULT_DEADLINES
 from contract.job import new_job_id
-from contract.job_record import JobState
-from contract.jobs_table import CLOCK_MARGIN_S, NOTICE_DUE_S, PUBLISH_DUE_S
-from contract.notice import Problem
+from contract.notice import JobError
 from contract.objects import content_key
 from contract.task import Task
+from jobs.record import JobState
+from jobs.requests import CLOCK_MARGIN_S, NOTICE_DUE_S, PUBLISH_DUE_S
 from keeper import reaper
 
-PROBLEM = Problem(code="execution_failed", message="no such node")
+PROBLEM = JobError(code="execution_failed", message="no such node")
 START_S = DEFAULT_DEADLINES.start_s
 LEASE_S = 85
 RICH = {

@@ -4,15 +4,15 @@ from types import SimpleNamespace
 import pytest
 
 from contract.dead_letter import dead_letter
-from contract.job_record import JobState
-from contract.notice import Problem
+from contract.notice import JobError
 from deploy.redrive import __main__ as command
 from deploy.redrive import queues as queues_module
 from deploy.redrive.errors import RedriveError
 from deploy.redrive.queues import Queues
 from deploy.redrive.redrive import Redrive
+from jobs.record import JobState
 
-PROBLEM = Problem(code="model_server_failed", message="away")
+PROBLEM = JobError(code="model_server_failed", message="away")
 
 
 @pytest.fixture(autouse=True)

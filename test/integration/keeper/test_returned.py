@@ -3,12 +3,12 @@ import logging
 
 import pytest
 
-from contract.delivery import read_delivery
-from contract.job_record import JobState
-from contract.notice import Problem
+from contract.envelope import read_delivery
+from contract.notice import JobError
+from jobs.record import JobState
 from keeper.problems import UNDELIVERABLE
 
-PROBLEM = Problem(code="model_server_failed", message="away\nfor good")
+PROBLEM = JobError(code="model_server_failed", message="away\nfor good")
 
 
 def test_a_task_that_no_agent_brought_to_an_end_fails_and_is_told_and_kept_with_the_reason(world):

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from contract.catalog import DeployedRuntime, RuntimeCatalog
 from local.ports import free_port
+from runtimes.catalog import DeployedRuntime, RuntimeCatalog
 
 ROOT = Path(__file__).resolve().parents[3]
 

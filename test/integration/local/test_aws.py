@@ -4,8 +4,7 @@ from typing import Any
 import boto3
 import pytest
 
-from contract.catalog import DeployedRuntime, RuntimeCatalog
-from contract.config import parse_config
+from configuration.config import parse_config
 from contract.objects import TENANT_METADATA, tenant_label
 from deploy.verify.samples import INPUT_KEY
 from local.aws import (
@@ -20,6 +19,7 @@ from local.aws import (
 )
 from local.proxy_event import API_KEY_ID
 from local.sandbox import REGION
+from runtimes.catalog import DeployedRuntime, RuntimeCatalog
 
 STATIC = DeployedRuntime(name="static", type="sdwebui", model_filename="base.safetensors")
 OTHER = DeployedRuntime(name="other", type="sdwebui", model_filename="other.safetensors")

@@ -10,11 +10,10 @@ from typing import Any
 import boto3
 import pytest
 
-from contract.catalog import DeployedRuntime, RuntimeCatalog
 from contract.job import new_job_id
-from contract.job_record import JobRecord, JobState
-from contract.jobs_table import JobsTable
 from contract.task import Task
+from jobs.record import JobRecord, JobState
+from jobs.requests import JobsTable
 from local.aws import (
     JOBS_TABLE,
     NOTICE_TOPIC_ARN,
@@ -25,6 +24,7 @@ from local.aws import (
     returned_queue_name,
 )
 from local.sandbox import sandbox_environment
+from runtimes.catalog import DeployedRuntime, RuntimeCatalog
 
 ROOT = Path(__file__).resolve().parents[3]
 TIMEOUT_S = 30

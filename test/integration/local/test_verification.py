@@ -8,7 +8,7 @@ import boto3
 import pytest
 
 from contract.job import new_job_id
-from contract.notice import Notice, Problem
+from contract.notice import JobError, Notice
 from contract.objects import TENANT_METADATA, tenant_label
 from deploy.verify.errors import VerifyError
 from deploy.verify.samples import INPUT_KEY, Sample
@@ -135,7 +135,7 @@ def test_the_input_belongs_to_the_api_key_whose_tasks_read_it(platform: Platform
         ({"image_url": []}, "names no picture"),
         ({"image_url": ["https://elsewhere/a.png"]}, "must look like s3://"),
         (
-            {"result": False, "status": "failed", "error": Problem(code="input_failed", message="dead link")},
+            {"result": False, "status": "failed", "error": JobError(code="input_failed", message="dead link")},
             "input_failed: dead link",
         ),
         ({"id": "somebody-elses"}, "no notice within"),

@@ -6,8 +6,8 @@ from botocore.exceptions import EndpointConnectionError
 from api.door import FrontDoor
 from api.intake import Intake
 from api.publisher import TaskPublisher
-from contract.catalog import DeployedRuntime, RuntimeCatalog
-from contract.flux.options import ModelOptions
+from runtimes.catalog import DeployedRuntime, RuntimeCatalog
+from runtimes.flux.options import ModelOptions
 
 CATALOG = RuntimeCatalog(
     [

@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from contract.catalog import DeployedRuntime, RuntimeCatalog
-from contract.flux.options import ModelOptions
+from runtimes.catalog import DeployedRuntime, RuntimeCatalog
+from runtimes.flux.options import ModelOptions
 
 CHECKPOINT = "v1-5-pruned-emaonly.safetensors"
 NODE = {"class_type": "SaveImage", "inputs": {"images": ["1", 0]}}

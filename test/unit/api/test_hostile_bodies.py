@@ -8,7 +8,7 @@ import pytest
 
 from contract.strict_json import MAX_VALUES
 
-MOST_BYTES = 6 * 1024 * 1024
+MAX_BYTES = 6 * 1024 * 1024
 MIB = 1024 * 1024
 HUGE = "1" + "0" * 400
 RUNTIMES = {
@@ -33,18 +33,18 @@ def separators(text):
 
 def filled(before, item, after, most=MAX_VALUES - 1000):
     """A JSON text with as many items as are read: one item, again and again, between two texts."""
-    count = min((MOST_BYTES - 1000) // (len(item.encode()) + 1), most // (1 + separators(item)))
+    count = min((MAX_BYTES - 1000) // (len(item.encode()) + 1), most // (1 + separators(item)))
     return before + ",".join([item] * count) + after
 
 
 def keyed(before, value, after, key="k"):
     """Likewise an object of ever other keys."""
-    count = min((MOST_BYTES - 1000) // (len(value) + len(key) + 11), (MAX_VALUES - 1000) // (1 + separators(value)))
+    count = min((MAX_BYTES - 1000) // (len(value) + len(key) + 11), (MAX_VALUES - 1000) // (1 + separators(value)))
     return before + ",".join(f'"{key}{number:07}":{value}' for number in range(count)) + after
 
 
 EDIT = '{"instructions":"a","image":"aGk=",'
-LONG = "\u732b" * (MOST_BYTES // 4)
+LONG = "\u732b" * (MAX_BYTES // 4)
 
 BODIES = {
     "weights that are texts": lambda: v1alpha2(filled(EDIT + '"lora_weights":[', '"a"', "]}"), "kontext"),
@@ -74,16 +74,16 @@ BODIES = {
     "nothing but lists": lambda: filled("[", "[]", "]"),
     "nothing but objects": lambda: filled("[", '{"a":{}}', "]"),
     "nodes of nodes": lambda: v1alpha2(keyed("{", '{"a":{}}', "}"), "comfy"),
-    "more lists than are read": lambda: filled("[", "[]", "]", most=MOST_BYTES),
-    "more objects than are read": lambda: filled("[", '{"a":{}}', "]", most=MOST_BYTES),
-    "deep nesting": lambda: "[" * MOST_BYTES,
+    "more lists than are read": lambda: filled("[", "[]", "]", most=MAX_BYTES),
+    "more objects than are read": lambda: filled("[", '{"a":{}}', "]", most=MAX_BYTES),
+    "deep nesting": lambda: "[" * MAX_BYTES,
     "numbers of many digits": lambda: v1alpha2(filled('{"steps":[', "1" * 4000, "]}"), "sdruntime"),
     "a text in four-byte letters": lambda: v1alpha2(
-        '{"prompt":"' + "\U0001f308" * (MOST_BYTES // 4 - 200) + '"}', "sdruntime"
+        '{"prompt":"' + "\U0001f308" * (MAX_BYTES // 4 - 200) + '"}', "sdruntime"
     ),
-    "one letter makes all wide": lambda: v1alpha2('{"prompt":"\U0001f308' + "a" * (MOST_BYTES - 200) + '"}', "comfy"),
+    "one letter makes all wide": lambda: v1alpha2('{"prompt":"\U0001f308' + "a" * (MAX_BYTES - 200) + '"}', "comfy"),
     "a plot of short names": lambda: v1alpha2(
-        '{"script_name":"x/y/z plot","script_args":[11,"' + "ab," * (MOST_BYTES // 3 - 200) + '"]}',
+        '{"script_name":"x/y/z plot","script_args":[11,"' + "ab," * (MAX_BYTES // 3 - 200) + '"]}',
         "dynamic",
         "text-to-image",
     ),
@@ -91,10 +91,10 @@ BODIES = {
         filled('{"script_name":"x/y/z plot","script_args":[11,"",[', '"ab"', "]]}"), "dynamic", "text-to-image"
     ),
     "an infotext of pairs": lambda: v1alpha2(
-        '{"infotext":"' + "ab:c," * (MOST_BYTES // 5 - 200) + '"}', "dynamic", "text-to-image"
+        '{"infotext":"' + "ab:c," * (MAX_BYTES // 5 - 200) + '"}', "dynamic", "text-to-image"
     ),
     "an infotext of quotes": lambda: v1alpha2(
-        '{"infotext":"' + 'a:\\"b\\",' * (MOST_BYTES // 8 - 200) + '"}', "dynamic", "text-to-image"
+        '{"infotext":"' + 'a:\\"b\\",' * (MAX_BYTES // 8 - 200) + '"}', "dynamic", "text-to-image"
     ),
     "control characters in keys": lambda: v1alpha2(keyed("{", "[]", "}", key="\\u0001"), "comfy"),
 }
@@ -103,7 +103,7 @@ BODIES = {
 @pytest.fixture(scope="module")
 def parsing_s():
     """CPU seconds that it takes to read six megabytes of numbers."""
-    text = filled("[", "0", "]", most=MOST_BYTES)
+    text = filled("[", "0", "]", most=MAX_BYTES)
     started = time.process_time()
     json.loads(text)
     return time.process_time() - started
@@ -112,7 +112,7 @@ def parsing_s():
 @pytest.mark.parametrize("name", BODIES)
 def test_a_hostile_body_takes_hardly_longer_than_reading_it(door, name, parsing_s):
     body = BODIES[name]()
-    assert len(body.encode()) <= MOST_BYTES
+    assert len(body.encode()) <= MAX_BYTES
     started = time.process_time()
     response = door.respond(body)
     took_s = time.process_time() - started

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from contract.catalog import DEFAULT_MAX_PIXELS, DeployedRuntime, RuntimeCatalog
+from runtimes.catalog import DEFAULT_MAX_PIXELS, DeployedRuntime, RuntimeCatalog
 
 IMAGE = "aGk="
 

@@ -3,8 +3,8 @@ from dataclasses import replace
 
 import pytest
 
-from contract.catalog import DeployedRuntime, RuntimeCatalog
 from contract.deadlines import DEFAULT_DEADLINES
+from runtimes.catalog import DeployedRuntime, RuntimeCatalog
 
 METADATA = {"id": "test-t2i", "runtime": "sdruntime", "tasktype": "text-to-image", "prefix": "output", "context": ""}
 CHECKPOINT = "v1-5-pruned-emaonly.safetensors"

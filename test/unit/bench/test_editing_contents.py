@@ -7,8 +7,8 @@ from PIL import Image
 from api.content import content_faults
 from bench.editing.cases import BenchError, Body, Case
 from bench.editing.contents import ContentError, fill, read_template, template_names
-from contract.catalog import DeployedRuntime
-from contract.flux.options import ModelOptions
+from runtimes.catalog import DeployedRuntime
+from runtimes.flux.options import ModelOptions
 
 CARDS = {
     "flux-edit": ModelOptions(profile="flux-kontext").card,

@@ -5,7 +5,7 @@ from statistics import mean
 import pytest
 from PIL import Image
 
-from bench.editing.likeness import MOST_PSNR_DB, like, psnr_db, ssim
+from bench.editing.likeness import MAX_PSNR_DB, like, psnr_db, ssim
 
 
 def plain(value, size=(9, 8)):
@@ -49,7 +49,7 @@ def test_black_and_white_have_a_psnr_of_zero():
 
 def test_equal_pictures_have_the_greatest_psnr_and_an_ssim_of_one():
     picture = noise((20, 30), 1)
-    assert psnr_db(picture, picture) == MOST_PSNR_DB
+    assert psnr_db(picture, picture) == MAX_PSNR_DB
     assert ssim(picture, picture) == pytest.approx(1, abs=1e-6)
 
 

@@ -10,7 +10,7 @@ from bench.editing.contents import ContentError
 from bench.editing.load import Load, UnsuccessfulError
 from bench.editing.noticing import Heard
 from bench.editing.platform import Platform, TaskError, find_target
-from contract.notice import Notice, Problem
+from contract.notice import JobError, Notice
 from deploy.verify.target import Target
 
 REFUSAL = b'{"error": {"code": "invalid_request", "message": "steps must be at least 1", "details": []}}'
@@ -133,7 +133,7 @@ def test_a_task_whose_notice_does_not_come_is_unsuccessful(load):
 
 
 def test_a_task_that_failed_is_unsuccessful_under_its_code(load, monkeypatch):
-    problem = Problem(code="rejected", message="A sentence that differs each time.")
+    problem = JobError(code="rejected", message="A sentence that differs each time.")
     status = {"image_url": [], "output_url": None, "context": None, "runtime": "r", "status": "failed"}
     notice = Notice(id="t", job="j", result=False, error=problem, **status)
     monkeypatch.setattr("bench.editing.noticing.NoticeBoard.wait", lambda *_: Heard(notice, 1.0))

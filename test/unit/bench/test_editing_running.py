@@ -7,10 +7,10 @@ from bench.editing.cases import Body, Case
 from bench.editing.noticing import Heard, NoNoticeError
 from bench.editing.platform import TaskError
 from bench.editing.running import Order, run_case, run_cases
-from contract.notice import Notice, Problem
+from contract.notice import JobError, Notice
 from deploy.verify.pictures import Picture
 
-FAILED = Problem(code="rejected", message="There is no such LoRA.")
+FAILED = JobError(code="rejected", message="There is no such LoRA.")
 
 
 class Platform:

@@ -3,9 +3,9 @@ import json
 import pytest
 
 from cdk.release_values import ReleaseResources, release_values
-from contract.chart_release import COMPUTED_VALUES
-from contract.config import parse_config
-from contract.flux.options import ModelOptions
+from configuration.chart_release import COMPUTED_VALUES
+from configuration.config import parse_config
+from runtimes.flux.options import ModelOptions
 
 RESOURCES = ReleaseResources(
     queue_url="https://queue",

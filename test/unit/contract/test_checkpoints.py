@@ -1,6 +1,6 @@
 import pytest
 
-from contract.checkpoints import (
+from runtimes.sdwebui.checkpoints import (
     MAX_CHECKPOINT_CHARS,
     checkpoint_stem,
     infotext_pairs,

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from contract.config import ConfigError, parse_config
-from contract.config_file import ConfigFileError, load_config
+from configuration.config import ConfigError, parse_config
+from configuration.file import ConfigFileError, load_config
 from contract.deadlines import DEFAULT_DEADLINES, AskedDeadlines, Deadlines
 
 MINIMAL = """

@@ -1,6 +1,6 @@
 import pytest
 
-from contract.config import ConfigError, parse_config
+from configuration.config import ConfigError, parse_config
 
 RUNTIME = {"name": "sdruntime", "namespace": "sd", "type": "sdwebui", "modelFilename": "a.safetensors"}
 MINIMAL = {"stackName": "sdoneks", "modelBucketArn": "arn:aws:s3:::models", "modelsRuntime": [RUNTIME]}

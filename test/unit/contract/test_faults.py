@@ -6,13 +6,13 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import BaseModel, Field, ValidationError
 
-from contract.config import Config
-from contract.config_model import Section
-from contract.faults import _models_in, faults_of
-from contract.flux.options import ModelOptions
-from contract.flux.requests import REQUESTS
+from configuration.config import Config
+from contract.field_errors import _models_in, field_errors_of
 from contract.forms import Form
+from contract.section import Section
 from contract.task import Metadata, Task
+from runtimes.flux.options import ModelOptions
+from runtimes.flux.requests import REQUESTS
 
 
 class Input(BaseModel):
@@ -33,7 +33,7 @@ class Input(BaseModel):
 def test_a_bound_is_told_with_its_figure_as_the_rest_of_a_sentence_about_the_field(given, sentence):
     with pytest.raises(ValidationError) as caught:
         Input.model_validate(given)
-    (fault,) = faults_of(caught.value, Input, given)
+    (fault,) = field_errors_of(caught.value, Input, given)
     assert f"{fault.field} {fault.problem}" == sentence
 
 
@@ -108,7 +108,7 @@ class Outer(Section):
 def test_one_mistake_is_one_fault_in_a_field_that_is_there(given, sentences):
     with pytest.raises(ValidationError) as caught:
         Outer.model_validate(given)
-    assert {f"{fault.field} {fault.problem}" for fault in faults_of(caught.value, Outer, given)} == sentences
+    assert {f"{fault.field} {fault.problem}" for fault in field_errors_of(caught.value, Outer, given)} == sentences
 
 
 _INNER_WORDS = re.compile(r"should|valid |validation|Input|pattern|\[str|pydantic|\^")
@@ -124,7 +124,7 @@ def test_no_value_of_any_field_is_refused_in_pydantics_words(model, value):
         try:
             model.model_validate(data)
         except ValidationError as exc:
-            for fault in faults_of(exc, model, data):
+            for fault in field_errors_of(exc, model, data):
                 assert not _INNER_WORDS.search(fault.problem), fault
                 assert not re.search(r"\[(?!\d+\])", fault.field), fault
 

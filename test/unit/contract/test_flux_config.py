@@ -2,11 +2,11 @@
 
 import pytest
 
-from contract.catalog import RuntimeCatalog
-from contract.config import ConfigError, parse_config
-from contract.flux.families import TASK_TYPES
-from contract.flux.profiles import PROFILES
-from contract.gpus import GPUS, instances_that_fit
+from configuration.config import ConfigError, parse_config
+from configuration.gpus import GPUS, instances_that_fit
+from runtimes.catalog import RuntimeCatalog
+from runtimes.flux.families import TASK_TYPES
+from runtimes.flux.profiles import PROFILES
 
 
 def config(runtime_type="flux", instance_types=("g6e.xlarge",), **runtime):
@@ -74,7 +74,7 @@ def test_the_card_of_a_known_model_travels_to_the_door_as_json():
     loras = [{"name": "sketch", "source": "loras/sketch.safetensors", "weight": 0.8}]
     catalog = config(model={"profile": "flux-schnell", "loras": loras}).catalog
     (travelled,) = RuntimeCatalog.from_json(catalog.to_json())
-    assert (travelled.card.steps, travelled.card.guidance, travelled.card.most_sequence_length) == (4, 0, 256)
+    assert (travelled.card.steps, travelled.card.guidance, travelled.card.max_sequence_length) == (4, 0, 256)
     assert travelled.card == catalog["pictures"].card
     assert travelled.task_types == ("text-to-image", "image-to-image", "inpainting")
 

@@ -4,9 +4,9 @@ import math
 
 import pytest
 
-from contract.flux.checks import lora_weights, request_faults
-from contract.flux.options import MOST_LORAS, ModelOptions
-from contract.flux.requests import MOST_CHARACTERS, REQUESTS, Finish, Generation
+from runtimes.flux.checks import lora_weights, request_faults
+from runtimes.flux.options import MAX_LORAS, ModelOptions
+from runtimes.flux.requests import MAX_CHARACTERS, REQUESTS, Finish, Generation
 
 PICTURE = "aGVsbG8="
 LORAS = [
@@ -55,7 +55,7 @@ def test_what_a_model_does_is_taken(profile, task_type, content):
         ({"prompt": "a", "output_format": "gif"}, "output_format"),
         ({"prompt": "a", "lora_weights": {"sketch": 1}}, "lora_weights.sketch"),
         ({"prompt": "a", "use_loras": [True]}, "use_loras"),
-        ({"prompt": "a", "negative_prompt": "b" * (MOST_CHARACTERS + 1)}, "negative_prompt"),
+        ({"prompt": "a", "negative_prompt": "b" * (MAX_CHARACTERS + 1)}, "negative_prompt"),
         ({"prompt": "a", "finish": {"sharpen": 9}}, "finish.sharpen"),
     ],
 )
@@ -66,11 +66,11 @@ def test_a_fault_names_its_field(content, field):
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("lora_weights", [0.5] * (MOST_LORAS + 1)),
-        ("lora_weights", {str(number): 0.5 for number in range(MOST_LORAS + 1)}),
+        ("lora_weights", [0.5] * (MAX_LORAS + 1)),
+        ("lora_weights", {str(number): 0.5 for number in range(MAX_LORAS + 1)}),
         ("lora_weights", {"sketch": 1e300}),
         ("lora_weights", [math.nan]),
-        ("use_loras", [True] * (MOST_LORAS + 1)),
+        ("use_loras", [True] * (MAX_LORAS + 1)),
     ],
 )
 def test_where_the_model_is_not_known_loras_have_bounds_all_the_same(field, value):

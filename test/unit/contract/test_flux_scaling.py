@@ -2,7 +2,7 @@
 
 import pytest
 
-from contract.config import parse_config
+from configuration.config import parse_config
 from queue_agent.ports import Capacity
 
 

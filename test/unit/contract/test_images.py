@@ -2,11 +2,11 @@ from pathlib import Path
 
 import pytest
 
-from contract.config import parse_config
-from contract.image_context import content_tag
-from contract.images import AGENT, DEPLOYED, IMAGES, account_registry
-from contract.pod_images import pod_images
-from contract.runtimes import RUNTIME_TYPES
+from configuration.config import parse_config
+from configuration.image_context import content_tag
+from configuration.images import AGENT, DEPLOYED, IMAGES, account_registry
+from configuration.pod_images import pod_images
+from runtimes.registry import RUNTIME_TYPES
 
 DIGEST = "sha256:" + "a" * 64
 REGISTRY = account_registry(account="123456789012", region="cn-north-1", url_suffix="amazonaws.com.cn")

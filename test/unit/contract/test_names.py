@@ -4,9 +4,9 @@ import time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contract.checkpoints import same_checkpoint
 from contract.job import JOB_ID_PATTERN, foreign_job_id, new_job_id
 from contract.objects import ResultNames, job_code, split_s3_url, tenant_label
+from runtimes.sdwebui.checkpoints import same_checkpoint
 
 
 def test_job_ids_are_uuid7_and_sort_by_time():

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from contract.notice import MAX_ERROR_BYTES, MAX_NOTICE_BYTES, Notice, Problem
+from contract.notice import MAX_ERROR_BYTES, MAX_NOTICE_BYTES, JobError, Notice
 from contract.task import MAX_CONTEXT_BYTES
 
 
@@ -36,14 +36,14 @@ def test_a_success_is_the_seeds_message_with_our_keys_added():
 
 
 def test_a_failure_carries_code_and_message():
-    failed = notice(result=False, image_url=[], status="failed", error=Problem(code="rejected", message="why"))
+    failed = notice(result=False, image_url=[], status="failed", error=JobError(code="rejected", message="why"))
     assert json.loads(failed.to_message())["error"] == {"code": "rejected", "message": "why"}
 
 
 @pytest.mark.parametrize("text", ["a", "ü", "\u20ac", "\U0001f600", "\x01", "\ud800"])
 def test_no_text_makes_a_notice_too_large_for_sns(text):
     context = text.encode(errors="replace").decode() * (MAX_CONTEXT_BYTES // 8)
-    failed = notice(result=False, status="failed", context=context, error=Problem(code="c", message=text * 1_000_000))
+    failed = notice(result=False, status="failed", context=context, error=JobError(code="c", message=text * 1_000_000))
     assert len(failed.to_message()) < MAX_NOTICE_BYTES
     message = json.loads(failed.to_message())["error"]["message"]
     assert message.endswith("…")

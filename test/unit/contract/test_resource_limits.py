@@ -5,8 +5,8 @@ from decimal import Decimal
 import pytest
 from pydantic import ValidationError
 
-from contract.chart_values import ExtraValues
-from contract.quantities import amount
+from configuration.chart_values import ExtraValues
+from configuration.quantities import amount
 
 
 def values(limits, *, enabled=True, pods=20, **requests):

@@ -2,9 +2,9 @@ from dataclasses import replace
 
 import pytest
 
-from contract.catalog import DeployedRuntime, RuntimeCatalog
+from configuration.routing import subscription_filter
 from contract.deadlines import DEFAULT_DEADLINES
-from contract.routing import subscription_filter
+from runtimes.catalog import DeployedRuntime, RuntimeCatalog
 
 STATIC = DeployedRuntime(name="static", type="sdwebui", model_filename="a.safetensors")
 OTHER = DeployedRuntime(name="other", type="sdwebui", model_filename="b.safetensors")

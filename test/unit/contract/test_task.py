@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from contract.faults import faults_of
+from contract.field_errors import field_errors_of
 from contract.job import new_job_id
 from contract.task import MAX_CONTEXT_BYTES, Metadata, Task
 
@@ -15,7 +15,7 @@ MINIMAL = {"id": "a", "runtime": "r", "tasktype": "t"}
 def problems(metadata):
     with pytest.raises(ValidationError) as caught:
         Metadata.model_validate({**MINIMAL, **metadata})
-    return {fault.field: fault.problem for fault in faults_of(caught.value, Metadata, {**MINIMAL, **metadata})}
+    return {fault.field: fault.problem for fault in field_errors_of(caught.value, Metadata, {**MINIMAL, **metadata})}
 
 
 @pytest.mark.parametrize("task_id", ["test-t2i", "a", "A.b_c-d!*'()", "0" * 128, "...a".replace("..", "_")])

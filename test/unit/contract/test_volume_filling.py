@@ -2,8 +2,8 @@
 
 import pytest
 
-from contract.config import ConfigError, parse_config
-from contract.volume_filling import REGION_MIB_S, Filling, open_rate
+from configuration.config import ConfigError, parse_config
+from configuration.volume_filling import REGION_MIB_S, Filling, open_rate
 
 SNAPSHOT = "snap-0123456789abcdef0"
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import yaml
 
-from contract.config import parse_config
+from configuration.config import parse_config
 from docs.generate_configuration import PAGE, page
 
 

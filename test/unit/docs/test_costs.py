@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from cdk.prices import ON_DEMAND_USD_PER_HOUR
-from contract.chart_values import ExtraValues
+from configuration.chart_values import ExtraValues
 from deploy.support import quotas
 from docs.costs import Month, estimate, idle, left_out, main, table, total
 

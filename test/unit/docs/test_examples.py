@@ -11,9 +11,9 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from contract.config import parse_config
-from contract.flux.checks import request_faults
-from contract.runtimes import RUNTIME_TYPES
+from configuration.config import parse_config
+from runtimes.flux.checks import request_faults
+from runtimes.registry import RUNTIME_TYPES
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
 NOTICE = {

@@ -6,15 +6,15 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from contract.config import parse_config
-from contract.flux.checks import request_faults
-from contract.flux.options import ModelOptions
-from contract.flux.profiles import PROFILES
-from contract.flux.requests import REQUESTS, Finish
+from configuration.config import parse_config
 from docs.break_even import BreakEven, main
 from docs.flux_tables import LICENCES, PAGE, TABLES, fits, written
 from docs.picture_times import PICTURES, STEP_SECONDS
-from runtimes.flux.metrics import Metrics
+from runtimes.flux.checks import request_faults
+from runtimes.flux.options import ModelOptions
+from runtimes.flux.profiles import PROFILES
+from runtimes.flux.requests import REQUESTS, Finish
+from runtimes.flux.server.metrics import Metrics
 
 ROOT = Path(__file__).resolve().parents[3]
 FLUX = PAGE.read_text(encoding="utf-8")
@@ -95,7 +95,7 @@ def test_the_picture_that_was_measured_takes_as_long_as_measured():
 
 
 def test_previews_come_when_the_pipeline_takes_them():
-    source = (ROOT / "runtimes/flux/pipeline/preview.py").read_text(encoding="utf-8")
+    source = (ROOT / "runtimes/flux/server/pipeline/preview.py").read_text(encoding="utf-8")
     assert re.search(r"^_SHARE = 0\.2$", source, re.MULTILINE)
 
 
@@ -129,14 +129,16 @@ def test_the_requests_shown_have_no_fault(kind):
 
 
 def test_every_route_of_the_server_is_explained_and_no_other():
-    source = "".join((ROOT / "runtimes/flux" / name).read_text(encoding="utf-8") for name in ("api.py", "openapi.py"))
+    source = "".join(
+        (ROOT / "runtimes/flux/server" / name).read_text(encoding="utf-8") for name in ("api.py", "openapi.py")
+    )
     routes = re.findall(r'@(?:routes|app)\.(get|post|delete)\("([^"]+)"', source)
     there = {f"{method.upper()} {path}".replace("{job_id}", "{id}") for method, path in routes}
     assert set(re.findall(r"^\| `([A-Z]+ /[^`]*)` \|", section("The server's own API"), re.MULTILINE)) == there
 
 
 def test_every_code_of_a_failed_job_is_explained_and_no_other():
-    source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "runtimes/flux").glob("*.py"))
+    source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "runtimes/flux/server").glob("*.py"))
     written_as = r'JobError\("(\w+)"|Error: "(\w+)"|^LOST = "(\w+)"|, "(failed)"\)'
     codes = {code for found in re.findall(written_as, source, re.MULTILINE) for code in found if code}
     errors = API.partition("### Errors")[2].partition("### Health")[0]

@@ -4,15 +4,15 @@ from pathlib import Path
 import pytest
 import yaml
 
-from contract.flux.options import ModelOptions
-from contract.runtimes import RUNTIME_TYPES
+from runtimes.flux.options import ModelOptions
+from runtimes.registry import RUNTIME_TYPES
 
 ROOT = Path(__file__).resolve().parents[3]
 FOLDER = ROOT / "examples/gpu-server"
 COMPOSE = yaml.safe_load((FOLDER / "compose.yaml").read_text(encoding="utf-8"))
 SERVER, AGENT = COMPOSE["services"]["flux"], COMPOSE["services"]["agent"]
 LIBRARIES = {"HF_TOKEN"}
-SETTINGS = (ROOT / "runtimes/flux/settings.py").read_text(encoding="utf-8")
+SETTINGS = (ROOT / "runtimes/flux/server/settings.py").read_text(encoding="utf-8")
 READ = set(re.findall(r"^    ([A-Z][A-Z_]+): ", SETTINGS, re.MULTILINE))
 
 each_service = pytest.mark.parametrize("service", [SERVER, AGENT], ids=["flux", "agent"])

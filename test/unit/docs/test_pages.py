@@ -6,11 +6,11 @@ import pytest
 
 from api import v1alpha1, v1alpha2
 from api.content import content_faults
-from contract import gateway
-from contract.catalog import DeployedRuntime, RuntimeCatalog
+from configuration import gateway
 from contract.notice import Notice
 from keeper import problems
 from queue_agent import errors
+from runtimes.catalog import DeployedRuntime, RuntimeCatalog
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGES = sorted(

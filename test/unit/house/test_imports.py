@@ -1,116 +1,187 @@
-"""Who may import whom (docs/architecture.md), read from the code itself."""
+"""Who may import whom (docs/architecture.md), read from the code: import statements, and dotted paths in its texts."""
 
 import ast
+import re
+import sys
 from pathlib import Path
 
 import pytest
 
-DEPLOYABLES = ("api", "keeper", "queue_agent", "cdk", "deploy", "runtimes")
-PACKAGES = (*DEPLOYABLES, "contract", "local")
+PACKAGES = (
+    *("contract", "jobs", "configuration", "runtimes", "api", "keeper", "queue_agent"),
+    *("cdk", "deploy", "local", "docs", "bench", "examples"),
+)
 MODULES = sorted(path for package in PACKAGES for path in Path(package).rglob("*.py"))
-AGENT_LEAVES = ("queue_agent.errors", "queue_agent.settings", "queue_agent.ports", "queue_agent.media")
-AGENT_EDGES = ("queue_agent.aws", "queue_agent.runtimes", "queue_agent.inputs", "queue_agent.telemetry")
+TYPES = ("sdwebui", "comfyui", "flux")
+REGISTRY = ("runtimes.registry", "runtimes.catalog", "runtimes.spec")
+"""The table of runtime types, and the deployed runtimes."""
+TYPE_FOLDERS = ("driver", "standin", "server", "image")
+ALLOWED = {
+    "contract": ("contract",),
+    "jobs": ("contract", "jobs"),
+    "configuration": ("contract", "configuration", "runtimes"),
+    "api": ("contract", "jobs", "runtimes", "api"),
+    "keeper": ("contract", "jobs", "keeper"),
+    "queue_agent": ("contract", "jobs", "runtimes", "queue_agent"),
+    # The handlers' names, which Lambda is given.
+    "cdk": ("contract", "jobs", "configuration", "runtimes", "cdk", "api.handlers", "keeper.handlers"),
+    # A program that deploy starts in an environment with CDK.
+    "deploy": ("contract", "jobs", "configuration", "runtimes", "deploy", "cdk.published"),
+}
+"""What each package may import of ours. The other packages may import all; nothing imports ``test``."""
+DRIVER_OPENS = ("queue_agent.ports", "queue_agent.errors", "queue_agent.settings", "queue_agent.media")
+"""What drivers see of the agent, without I/O."""
+DRIVER_INPUTS = ("queue_agent.inputs.links", "queue_agent.inputs.inline")
+"""Where a request's links stand."""
+LIBRARIES = {
+    "contract": {"pydantic"},
+    "jobs": {"pydantic", "botocore"},
+    "configuration": {"pydantic", "yaml"},
+    "keeper": {"pydantic", "botocore"},
+}
+AGENT_EDGES = ("queue_agent.aws", "queue_agent.inputs", "queue_agent.telemetry")
 CLIENT_LIBRARIES = {
     "queue_agent/aws": {"aiobotocore", "botocore", "aiohttp"},  # aiohttp is what aiobotocore speaks through
-    "queue_agent/runtimes": {"aiohttp", "websockets", "tenacity"},
     "queue_agent/inputs": {"httpx"},
     "queue_agent/telemetry": {"opentelemetry", "prometheus_client"},
+    **{f"runtimes/{name}/driver": {"aiohttp", "websockets", "tenacity"} for name in TYPES},
 }
 ALL_CLIENT_LIBRARIES = set().union(*CLIENT_LIBRARIES.values()) | {"boto3", "aiohttp"}
+NAMES = re.compile(rf"(?:{'|'.join((*PACKAGES, 'test'))})(?:\.\w+)+(?=$|:\w+$)")
+"""A dotted path of ours as a text, as importlib takes it."""
 
 
-def name_of(path):
-    return ".".join(path.with_suffix("").parts).removesuffix(".__init__")
+def tree_of(path):
+    return ast.parse(path.read_text(encoding="utf-8"))
 
 
 def imports_of(path):
-    """Dotted names that a module imports, wherever in it."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    """Dotted names that a module imports, wherever in it, by statement or by a text for importlib."""
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
             yield str(node.module)
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and (found := NAMES.match(node.value)):
+            yield from filter(names_code, [found.group()])
+
+
+def names_code(name):
+    """Whether a dotted name is that of a package, a module, or of something in a module."""
+    path = Path(*name.split("."))
+    return path.is_dir() or path.with_suffix(".py").is_file() or path.parent.with_suffix(".py").is_file()
 
 
 def within(name, *packages):
     return any(name == package or name.startswith(f"{package}.") for package in packages)
 
 
+def ours(path):
+    return {name for name in imports_of(path) if within(name, *PACKAGES, "test")}
+
+
+def libraries_of(path):
+    names = {name.partition(".")[0] for name in imports_of(path)}
+    return names - set(sys.stdlib_module_names) - set(PACKAGES)
+
+
+def in_package(package):
+    return [path for path in MODULES if path.is_relative_to(package)]
+
+
 def test_there_are_modules_to_look_at():
-    assert len(MODULES) > 50
+    assert all(in_package(package) for package in PACKAGES)
 
 
-@pytest.mark.parametrize("path", MODULES, ids=str)
-def test_a_deployable_imports_contract_and_itself_alone(path):
-    package = path.parts[0]
-    allowed = {"contract", package} | ({*DEPLOYABLES} if package == "local" else set())
-    foreign = {name for name in imports_of(path) if within(name, *PACKAGES, "test")} - {
-        name for name in imports_of(path) if within(name, *allowed)
-    }
-    assert not foreign
+def test_nothing_imports_test():
+    assert not {path for path in MODULES if any(within(name, "test") for name in ours(path))}
 
 
-@pytest.mark.parametrize("path", [path for path in MODULES if path.parts[0] == "contract"], ids=str)
-def test_contract_imports_pydantic_and_yaml_and_the_standard_library_alone(path):
-    import sys
-
-    outside = {name.partition(".")[0] for name in imports_of(path)} - set(sys.stdlib_module_names)
-    assert outside <= {"contract", "pydantic", "yaml"}
+@pytest.mark.parametrize("package", ALLOWED)
+def test_a_package_imports_what_lies_below_it_alone(package):
+    for path in in_package(package):
+        assert not {name for name in ours(path) if not within(name, *ALLOWED[package])}, path
 
 
-def test_what_the_lambda_carries_does_not_import_the_yaml_loader():
-    carried = [
-        path for path in MODULES if path.parts[0] in {"api", "keeper", "contract"} and path.name != "config_file.py"
-    ]
-    for path in carried:
-        assert not {name for name in imports_of(path) if within(name, "yaml", "contract.config_file")}, path
+@pytest.mark.parametrize("package", LIBRARIES)
+def test_what_every_part_carries_needs_few_libraries(package):
+    for path in in_package(package):
+        assert libraries_of(path) <= LIBRARIES[package], path
 
 
-def test_the_keeper_needs_nothing_but_botocore_and_the_contract():
-    import sys
-
-    for path in (path for path in MODULES if path.parts[0] == "keeper"):
-        outside = {name.partition(".")[0] for name in imports_of(path)} - set(sys.stdlib_module_names)
-        assert outside <= {"contract", "keeper", "botocore"}, path
-
-
-@pytest.mark.parametrize("leaf", AGENT_LEAVES)
-def test_the_agents_leaves_do_no_io(leaf):
-    imported = set(imports_of(Path(*leaf.split(".")).with_suffix(".py")))
-    assert not {
-        name for name in imported if name.partition(".")[0] in ALL_CLIENT_LIBRARIES | {"asyncio", "os", "socket"}
-    }
-    assert not {name for name in imported if within(name, "queue_agent") and not within(name, *AGENT_LEAVES)}
+@pytest.mark.parametrize("package", ["api", "configuration", "cdk", "deploy"])
+def test_of_a_runtime_type_only_what_describes_it_is_imported_outside(package):
+    inside = [f"runtimes.{name}.{folder}" for name in TYPES for folder in TYPE_FOLDERS]
+    for path in in_package(package):
+        assert not {name for name in ours(path) if within(name, *inside, "runtimes.standin")}, path
 
 
-@pytest.mark.parametrize("module", ["pipeline", "worker", "line", "forecast", "lease", "message", "results"])
-def test_the_agents_pipeline_knows_no_edge(module):
-    imported = set(imports_of(Path(f"queue_agent/{module}.py")))
-    assert not {name for name in imported if within(name, *AGENT_EDGES)}
-    assert not {name for name in imported if name.partition(".")[0] in ALL_CLIENT_LIBRARIES}
+@pytest.mark.parametrize("name", TYPES)
+def test_what_describes_a_runtime_type_imports_contract_registry_and_its_own_folder(name):
+    for path in Path("runtimes", name).glob("*.py"):
+        allowed = ("contract", f"runtimes.{name}", *REGISTRY)
+        assert not {one for one in ours(path) if not within(one, *allowed)}, path
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_a_driver_imports_its_type_and_what_the_agent_opens_to_drivers(name):
+    common = [".".join(path.with_suffix("").parts) for path in Path("runtimes").glob("_[a-z]*.py")]
+    allowed = ("contract", "jobs", f"runtimes.{name}", *REGISTRY, *common, *DRIVER_OPENS, *DRIVER_INPUTS)
+    for path in in_package(f"runtimes/{name}/driver"):
+        assert not {one for one in ours(path) if not within(one, *allowed)}, path
+
+
+def test_the_flux_server_imports_contract_and_its_own_type_alone():
+    for path in in_package("runtimes/flux/server"):
+        foreign = {one for one in ours(path) if not within(one, "contract", "runtimes.flux")}
+        assert not foreign, path
+        assert not {one for one in ours(path) if within(one, "runtimes.flux.driver", "runtimes.flux.standin")}, path
+
+
+def test_the_agent_knows_runtime_types_by_the_registry_alone():
+    for path in in_package("queue_agent"):
+        allowed = (*REGISTRY, "runtimes._http")
+        assert not {one for one in ours(path) if within(one, "runtimes") and not within(one, *allowed)}, path
+
+
+def test_the_agents_ports_and_errors_do_no_io():
+    for name in DRIVER_OPENS:
+        path = Path(*name.split(".")).with_suffix(".py")
+        imported = {one.partition(".")[0] for one in imports_of(path)}
+        assert not imported & (ALL_CLIENT_LIBRARIES | {"asyncio", "os", "socket"}), path
+        assert not {one for one in ours(path) if within(one, "queue_agent") and not within(one, *DRIVER_OPENS)}, path
+
+
+def test_of_the_agent_only_the_edges_and_the_root_use_client_libraries():
+    roots = {Path("queue_agent/__main__.py"), Path("queue_agent/health.py"), Path("queue_agent/kubernetes.py")}
+    edges = tuple(edge.replace(".", "/") for edge in AGENT_EDGES)
+    for path in in_package("queue_agent"):
+        if path not in roots and not str(path).startswith(edges):
+            assert not libraries_of(path) & ALL_CLIENT_LIBRARIES, path
 
 
 @pytest.mark.parametrize("folder", CLIENT_LIBRARIES)
 def test_each_edge_of_the_agent_uses_its_own_client_libraries_alone(folder):
     for path in Path(folder).rglob("*.py"):
-        used = {name.partition(".")[0] for name in imports_of(path)} & ALL_CLIENT_LIBRARIES
-        assert used <= CLIENT_LIBRARIES[folder], path
+        assert libraries_of(path) & ALL_CLIENT_LIBRARIES <= CLIENT_LIBRARIES[folder], path
 
 
-def test_only_the_composition_roots_of_deployables_read_the_environment():
-    for path in MODULES:
-        if path.parts[0] not in {"api", "queue_agent", "contract", "keeper"}:
-            continue
-        text = path.read_text(encoding="utf-8")
-        if "os.environ" in text or "os.getenv" in text:
-            assert str(path) in {"api/handlers.py", "keeper/handlers.py", "queue_agent/__main__.py"}, path
+def test_only_the_composition_roots_read_the_environment():
+    roots = {"api/handlers.py", "keeper/handlers.py", "queue_agent/__main__.py"}
+    for package in ("api", "queue_agent", "contract", "jobs", "keeper", "configuration"):
+        for path in in_package(package):
+            text = path.read_text(encoding="utf-8")
+            assert str(path) in roots or ("os.environ" not in text and "os.getenv" not in text), path
 
 
-def test_every_runtime_type_has_its_driver_and_image_folders():
-    from contract.runtimes import RUNTIME_TYPES
+def test_every_runtime_type_has_its_driver_and_image():
+    from runtimes.registry import RUNTIME_TYPES
 
-    for runtime_type in RUNTIME_TYPES.values():
-        module, _, name = runtime_type.driver.partition(":")
-        assert f"class {name}" in Path(*module.split(".")).with_suffix(".py").read_text(encoding="utf-8")
+    assert tuple(RUNTIME_TYPES) == TYPES
+    for name, runtime_type in RUNTIME_TYPES.items():
+        module, _, driver = runtime_type.driver.partition(":")
+        assert within(module, f"runtimes.{name}.driver")
+        assert f"class {driver}" in Path(*module.split(".")).with_suffix(".py").read_text(encoding="utf-8")
+        assert Path("runtimes", name, "image", "Dockerfile").is_file()

@@ -11,8 +11,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from contract.config import Config, ConfigError, parse_config
-from contract.flux.options import ModelOptions
+from configuration.config import Config, ConfigError, parse_config
 from deploy.verify.samples import samples_of
 from local import platform
 from local.demo_flux import ModelsError, real_model, tiny_models
@@ -22,6 +21,7 @@ from local.platform import Platform, PlatformSettings
 from local.processes import GivenUpError, Part, PartFailedError, SupervisedProcess
 from local.stack import Stack
 from local.up import _first_request
+from runtimes.flux.options import ModelOptions
 
 MAKES_MODELS = """#!/bin/sh
 shift 2

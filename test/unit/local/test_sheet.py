@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-from contract.config import Config, parse_config
+from configuration.config import Config, parse_config
 from deploy.verify.pictures import Picture
 from deploy.verify.samples import InputLinks, Sample, make_request
 from deploy.verify.verification import Outcome

@@ -6,9 +6,6 @@ from typing import Any
 import boto3
 import pytest
 
-from contract.catalog import DeployedRuntime, RuntimeCatalog
-from contract.flux.checks import request_faults
-from contract.flux.options import ModelOptions
 from deploy.verify import target
 from deploy.verify.errors import VerifyError
 from deploy.verify.pictures import PictureError, fetch_picture
@@ -22,6 +19,9 @@ from deploy.verify.samples import (
     samples_for,
     samples_of,
 )
+from runtimes.catalog import DeployedRuntime, RuntimeCatalog
+from runtimes.flux.checks import request_faults
+from runtimes.flux.options import ModelOptions
 
 LINKS = InputLinks(s3="s3://bucket/verify/input.png", http="https://bucket.example/verify/input.png?Signature=x")
 

@@ -12,16 +12,16 @@ from contract.deadlines import Deadlines
 from contract.objects import ResultNames
 from queue_agent.content import Contents
 from queue_agent.endings import Endings
-from queue_agent.errors import PlatformFault
+from queue_agent.errors import PlatformError
 from queue_agent.execution import Execution
 from queue_agent.line import Line
 from queue_agent.memory import MemoryBudget
 from queue_agent.pipeline import Pipeline
 from queue_agent.ports import Capacity, Claim, Output, Result, Work
 from queue_agent.results import Results
+from queue_agent.server_monitor import ServerMonitor
 from queue_agent.telemetry.silence import NoTelemetry
 from queue_agent.unrecorded import UnrecordedJobs
-from queue_agent.watch import ModelServerWatch
 from queue_agent.worker import Worker
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
@@ -74,7 +74,7 @@ class Store:
 
     async def put(self, bucket, key, data, content_type, *, tenant=None):
         if self.broken:
-            raise PlatformFault("s3:PutObject failed: SlowDown")
+            raise PlatformError("s3:PutObject failed: SlowDown")
         self.objects[bucket, key] = data
         self.writes.append((key, content_type))
 
@@ -148,7 +148,7 @@ class Notices:
 
     async def publish(self, notice):
         if self.broken:
-            raise PlatformFault("sns:Publish failed: Throttling")
+            raise PlatformError("sns:Publish failed: Throttling")
         self.sent.append(notice)
 
 
@@ -212,7 +212,7 @@ class Agent:
     def __init__(self, *outcomes, timeout_s=5.0, start_s=1e9, jobs=None, telemetry=None):
         self.queue, self.store, self.notices, self.server = Queue(), Store(), Notices(), Server(*outcomes)
         self.jobs = jobs or UnrecordedJobs()
-        self.watch = ModelServerWatch(self.server.vital_sign, stall_s=60)
+        self.watch = ServerMonitor(self.server.vital_sign, stall_s=60)
         self.telemetry = telemetry or NoTelemetry()
         results = Results(self.store, bucket="bucket", runtime_name="r")
         self.pipeline = Pipeline(

@@ -5,7 +5,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from queue_agent.errors import InputFault, PlatformFault
+from queue_agent.errors import InputError, PlatformError
 from queue_agent.inputs.addresses import PassingTrouble, is_public, resolve
 
 
@@ -131,13 +131,13 @@ def threads():
     "host", ["127.0.0.1", "localhost", "0x7f.1", "2130706433", "169.254.169.254", "10.0.0.1", "::1", "192.0.0.192"]
 )
 async def test_a_host_that_leads_to_a_private_address_is_refused_however_it_is_written(host, threads):
-    with pytest.raises(InputFault, match=r"public internet|unknown"):
+    with pytest.raises(InputError, match=r"public internet|unknown"):
         await resolve(host, 80, threads, allow_loopback=False)
 
 
 async def test_loopback_is_reached_only_where_the_setting_allows_it(threads):
     assert await resolve("127.0.0.1", 80, threads, allow_loopback=True) == ["127.0.0.1"]
-    with pytest.raises(InputFault):
+    with pytest.raises(InputError):
         await resolve("10.0.0.1", 80, threads, allow_loopback=True)
 
 
@@ -156,7 +156,7 @@ def answers(monkeypatch, answer):
 )
 async def test_a_host_that_cannot_be_looked_up_is_a_fault_of_the_input(failure, threads, monkeypatch):
     answers(monkeypatch, failure)
-    with pytest.raises(InputFault, match="names host a, which could not be resolved"):
+    with pytest.raises(InputError, match="names host a, which could not be resolved"):
         await resolve("a", 80, threads, allow_loopback=False)
 
 
@@ -164,7 +164,7 @@ async def test_a_name_server_that_is_busy_is_a_passing_trouble_that_does_not_pas
     answers(monkeypatch, socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution"))
     with pytest.raises(PassingTrouble) as caught:
         await resolve("a", 80, threads, allow_loopback=False)
-    assert isinstance(caught.value.fault, PlatformFault)
+    assert isinstance(caught.value.fault, PlatformError)
     assert caught.value.fault.counts  # whoever writes a link chooses the name server too
 
 
@@ -179,7 +179,7 @@ async def test_a_name_server_that_never_answers_is_not_waited_for(threads, monke
 
 async def test_one_private_address_among_public_ones_closes_a_host(threads, monkeypatch):
     answers(monkeypatch, ["8.8.8.8", "10.0.0.1"])
-    with pytest.raises(InputFault, match="public internet"):
+    with pytest.raises(InputError, match="public internet"):
         await resolve("a", 80, threads, allow_loopback=False)
 
 

@@ -5,7 +5,7 @@ from agentkit import JOB, Agent, Table, picture
 
 from contract.deadlines import DEFAULT_DEADLINES
 from queue_agent.claiming import Claims
-from queue_agent.errors import LeaseLost, PlatformFault
+from queue_agent.errors import LeaseLost, PlatformError
 from queue_agent.message import read_message
 
 
@@ -23,7 +23,7 @@ class SlowTable(Table):
 
 async def test_a_claim_granted_only_after_its_lease_would_have_ended_is_handed_back(message):
     table = SlowTable(0.1)
-    with pytest.raises(PlatformFault):
+    with pytest.raises(PlatformError):
         await Claims(table).take(message, read_message(message), deadlines=DEFAULT_DEADLINES, lease_s=0.05)
     assert table.writes == [("claim",), ("hand back", 0, "blameless")]
 

@@ -7,19 +7,19 @@ import pytest
 import websockets.asyncio.server
 from yarl import URL
 
-from queue_agent.errors import ExecutionFailed, InputFault, InvalidTask, ModelServerFault, NoOutput, Rejected
+from queue_agent.errors import ExecutionFailed, InputError, InvalidTask, NoOutput, Rejected, ServerError
 from queue_agent.ports import MAX_UNITS, RunSignals, Work
-from queue_agent.runtimes.client import ModelServerClient
-from queue_agent.runtimes.comfyui.driver import ComfyUI
-from queue_agent.runtimes.comfyui.events import EventStream
-from queue_agent.runtimes.comfyui.history import (
+from runtimes._http import ModelServerClient
+from runtimes.comfyui.driver.events import EventStream
+from runtimes.comfyui.driver.executor import ComfyUI
+from runtimes.comfyui.driver.history import (
     check_ending,
     has_other_results,
     listed_files,
     refusal,
     saved_files,
 )
-from queue_agent.runtimes.comfyui.workflow import Workflow, cycle_in, file_sites, inputs_in, workflow_of
+from runtimes.comfyui.driver.workflow import Workflow, cycle_in, file_sites, inputs_in, workflow_of
 
 GRAPH = {
     "3": {"class_type": "KSampler", "inputs": {"seed": 42, "model": ["4", 0], "latent_image": ["5", 0]}},
@@ -145,7 +145,7 @@ def test_an_execution_error_is_told_in_the_nodes_words():
 
 
 def test_an_interrupt_is_no_error_of_the_task():
-    with pytest.raises(ModelServerFault, match="interrupted"):
+    with pytest.raises(ServerError, match="interrupted"):
         check_ending(entry([["execution_interrupted", {"node_id": "3"}]], status_str="error"))
 
 
@@ -156,7 +156,7 @@ def test_out_of_memory_is_no_error_of_the_task():
         "exception_message": "",
         "exception_type": "torch.OutOfMemoryError",
     }
-    with pytest.raises(ModelServerFault, match="out of memory"):
+    with pytest.raises(ServerError, match="out of memory"):
         check_ending(entry([["execution_error", data]], status_str="error"))
 
 
@@ -273,7 +273,7 @@ def test_a_workflow_with_too_many_texts_that_may_be_files_is_refused_before_the_
         return {str(n): {"class_type": f"A{n}", "inputs": {"image": "http://x/a.png"}} for n in range(count)}
 
     assert len(inputs_in(Workflow(nodes(1000)))) == 1000
-    with pytest.raises(InputFault, match=r"A1000 \(node 1000\), image: a task may have at most 1000 inputs"):
+    with pytest.raises(InputError, match=r"A1000 \(node 1000\), image: a task may have at most 1000 inputs"):
         inputs_in(Workflow(nodes(1001)))
 
 
@@ -296,7 +296,7 @@ JSON_ERROR = {"error": {"type": "x", "message": "out of order"}, "node_errors": 
 )
 def test_an_answer_that_is_not_about_the_workflow_is_the_servers_fault(status, body, words):
     fault = refusal(status, body, graph())
-    assert type(fault) is ModelServerFault
+    assert type(fault) is ServerError
     assert words in str(fault)
 
 
@@ -398,7 +398,7 @@ async def test_a_class_is_asked_for_each_time_and_an_odd_answer_is_not_kept(monk
 
 
 def test_pictures_that_are_too_many_to_be_kept_are_dropped_and_missed(stream, monkeypatch):
-    monkeypatch.setattr("queue_agent.runtimes.comfyui.events._MAX_KEPT_BYTES", 10)
+    monkeypatch.setattr("runtimes.comfyui.driver.events._MAX_KEPT_BYTES", 10)
     with stream.watch("mine", Workflow(graph()), SIGNALS) as watch:
         for _ in range(2):
             assert not watch.lacks_pictures

@@ -10,9 +10,9 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from queue_agent.media import identify
-from queue_agent.runtimes.client import ModelServerClient
-from queue_agent.runtimes.comfyui.driver import ComfyUI
-from queue_agent.runtimes.comfyui.leftovers import Leftovers
+from runtimes._http import ModelServerClient
+from runtimes.comfyui.driver.executor import ComfyUI
+from runtimes.comfyui.driver.leftovers import Leftovers
 
 NAME = f"{hashlib.sha256(PNG).hexdigest()[:32]}.png"
 LISTED = {"filename": "a.png", "subfolder": "run", "type": "output"}
@@ -112,7 +112,7 @@ async def test_a_job_that_will_run_again_can_be_adopted_from_what_it_left(server
 async def test_what_nobody_came_back_for_is_removed_with_a_later_jobs(server, driver, monkeypatch):
     leftovers = Leftovers(driver._client)
     now_s = [0.0]
-    monkeypatch.setattr("queue_agent.runtimes.comfyui.leftovers.monotonic", lambda: now_s[0])
+    monkeypatch.setattr("runtimes.comfyui.driver.leftovers.monotonic", lambda: now_s[0])
     leftovers.keep("first")
     now_s[0] = 3601.0
     leftovers.discard([], "second")

@@ -6,9 +6,9 @@ import pytest
 from aiohttp import web
 from webkit import PNG, site
 
-from queue_agent.errors import InputFault, PlatformFault
+from queue_agent.errors import InputError, PlatformError
 from queue_agent.inputs import allowance
-from queue_agent.inputs.allowance import MOST_LINKS
+from queue_agent.inputs.allowance import MAX_LINKS
 from queue_agent.inputs.fetcher import InputFetcher
 from queue_agent.inputs.web import Web
 from queue_agent.ports import Input
@@ -24,7 +24,7 @@ class Store:
     async def get(self, bucket, key, max_bytes, *, tenant=None):
         self.reads.append((bucket, key))
         if self.objects.get((bucket, key)) == "broken":
-            raise PlatformFault
+            raise PlatformError
         return self.objects.get((bucket, key))
 
     async def put(self, bucket, key, data, content_type, *, tenant=None): ...
@@ -59,13 +59,13 @@ async def test_the_same_link_is_fetched_once():
 )
 async def test_an_s3_link_that_may_not_or_cannot_be_read_fails_with_its_reason(url, problem):
     inputs, _ = fetcher()
-    with pytest.raises(InputFault, match=f"init_images.*{problem}"):
+    with pytest.raises(InputError, match=f"init_images.*{problem}"):
         await inputs.fetch([Input(url, "init_images[0]")])
 
 
 async def test_all_links_that_fail_are_named():
     inputs, _ = fetcher()
-    with pytest.raises(InputFault) as caught:
+    with pytest.raises(InputError) as caught:
         await inputs.fetch(
             [Input("s3://other/a", "mask"), Input("s3://out/none.png", "image"), Input("s3://out/a.png", "ok")]
         )
@@ -76,7 +76,7 @@ async def test_all_links_that_fail_are_named():
 
 async def test_a_failure_of_s3_is_no_fault_of_the_task():
     inputs, _ = fetcher()
-    with pytest.raises(PlatformFault):
+    with pytest.raises(PlatformError):
         await inputs.fetch([Input("s3://out/x", "mask"), Input("s3://out/none.png", "image")])
 
 
@@ -90,11 +90,11 @@ def filled(size_bytes):
 
 
 async def test_as_many_links_as_a_task_may_hold_are_fetched_and_one_more_is_not():
-    inputs, store = fetcher({("in", str(number)): PNG for number in range(MOST_LINKS + 1)})
-    links = links_of(*(f"s3://in/{number}" for number in range(MOST_LINKS + 1)))
-    assert len(await inputs.fetch(links[:-1])) == MOST_LINKS
+    inputs, store = fetcher({("in", str(number)): PNG for number in range(MAX_LINKS + 1)})
+    links = links_of(*(f"s3://in/{number}" for number in range(MAX_LINKS + 1)))
+    assert len(await inputs.fetch(links[:-1])) == MAX_LINKS
     store.reads.clear()
-    with pytest.raises(InputFault) as caught:
+    with pytest.raises(InputError) as caught:
         await inputs.fetch(links)
     assert str(caught.value) == "init_images[32]: the link is one of 33; a task may have at most 32"
     assert store.reads == []
@@ -102,8 +102,8 @@ async def test_as_many_links_as_a_task_may_hold_are_fetched_and_one_more_is_not(
 
 async def test_one_link_in_many_places_is_as_many_links():
     inputs, _ = fetcher()
-    with pytest.raises(InputFault, match=r"init_images\[32\]: the link is one of 33"):
-        await inputs.fetch(links_of(*["s3://in/b.png"] * (MOST_LINKS + 1)))
+    with pytest.raises(InputError, match=r"init_images\[32\]: the link is one of 33"):
+        await inputs.fetch(links_of(*["s3://in/b.png"] * (MAX_LINKS + 1)))
 
 
 MIB = 1024 * 1024
@@ -115,7 +115,7 @@ MIB = 1024 * 1024
     [((MIB,), True), ((MIB // 2, MIB // 2), True), ((MIB // 2, MIB // 2, len(PNG)), False), ((MIB + 1,), False)],
 )
 async def test_the_bytes_of_all_links_of_a_task_count_together(monkeypatch, scheme, sizes_bytes, is_taken):
-    monkeypatch.setattr(allowance, "MOST_LINKED_BYTES", MIB)
+    monkeypatch.setattr(allowance, "MAX_LINKED_BYTES", MIB)
     pictures = {str(number): filled(size_bytes) for number, size_bytes in enumerate(sizes_bytes)}
     inputs, _ = fetcher({("in", name): picture for name, picture in pictures.items()})
     async with site(**{name: page(picture) for name, picture in pictures.items()}) as (url, _):
@@ -124,44 +124,44 @@ async def test_the_bytes_of_all_links_of_a_task_count_together(monkeypatch, sche
             assert [len(media.data) for media in (await inputs.fetch(links)).values()] == list(sizes_bytes)
         else:
             with pytest.raises(
-                InputFault, match=r"init_images\[\d\]: the link exceeds the limit of 1 MiB for all links"
+                InputError, match=r"init_images\[\d\]: the link exceeds the limit of 1 MiB for all links"
             ):
                 await inputs.fetch(links)
 
 
 async def test_a_link_in_two_places_counts_twice(monkeypatch):
-    monkeypatch.setattr(allowance, "MOST_LINKED_BYTES", MIB)
+    monkeypatch.setattr(allowance, "MAX_LINKED_BYTES", MIB)
     inputs, _ = fetcher({("in", "a"): filled(MIB * 2 // 3)})
     assert await inputs.fetch(links_of("s3://in/a"))
     with pytest.raises(
-        InputFault,
+        InputError,
         match=r"init_images\[0\]: the link exceeds.*; init_images\[1\]: the link exceeds the limit",
     ):
         await inputs.fetch(links_of("s3://in/a", "s3://in/a"))
 
 
 async def test_a_task_of_too_many_bytes_makes_no_difference_to_the_next(monkeypatch):
-    monkeypatch.setattr(allowance, "MOST_LINKED_BYTES", MIB)
+    monkeypatch.setattr(allowance, "MAX_LINKED_BYTES", MIB)
     inputs, _ = fetcher({("in", "a"): filled(2 * MIB), ("in", "b"): PNG})
-    with pytest.raises(InputFault):
+    with pytest.raises(InputError):
         await inputs.fetch(links_of("s3://in/a"))
     assert await inputs.fetch(links_of("s3://in/b"))
 
 
 async def test_where_the_links_are_too_much_no_further_one_is_begun(monkeypatch):
-    monkeypatch.setattr(allowance, "MOST_LINKED_BYTES", MIB)
+    monkeypatch.setattr(allowance, "MAX_LINKED_BYTES", MIB)
     inputs, store = fetcher({("in", str(number)): filled(MIB) for number in range(20)})
-    with pytest.raises(InputFault, match=r"init_images\[19\]: the link exceeds the limit"):
+    with pytest.raises(InputError, match=r"init_images\[19\]: the link exceeds the limit"):
         await inputs.fetch(links_of(*(f"s3://in/{number}" for number in range(20))))
     assert len(store.reads) < 10
 
 
 async def test_a_link_from_the_web_that_is_too_large_is_dropped_before_its_end(monkeypatch):
-    monkeypatch.setattr(allowance, "MOST_LINK_BYTES", 1000)
+    monkeypatch.setattr(allowance, "MAX_LINK_BYTES", 1000)
     inputs, _ = fetcher()
     async with site(a=page(filled(1000)), b=page(filled(1001))) as (url, _):
         assert await inputs.fetch(links_of(f"{url}/a"))
-        with pytest.raises(InputFault, match=r"init_images\[0\]: the link exceeds the limit of 1000 bytes"):
+        with pytest.raises(InputError, match=r"init_images\[0\]: the link exceeds the limit of 1000 bytes"):
             await inputs.fetch(links_of(f"{url}/b"))
 
 
@@ -224,7 +224,7 @@ async def test_a_task_of_many_slow_links_does_not_hold_up_another():
 
 
 async def test_links_that_never_end_are_given_up_all_together_and_named(monkeypatch):
-    monkeypatch.setattr(allowance, "MOST_WEB_S", 0.4)
+    monkeypatch.setattr(allowance, "MAX_WEB_S", 0.4)
     inputs, _ = fetcher()
     enough, asked = asyncio.Event(), []
 
@@ -234,7 +234,7 @@ async def test_links_that_never_end_are_given_up_all_together_and_named(monkeypa
 
     async with site(never=never, fast=page(PNG)) as (url, _):
         links = links_of(f"{url}/fast", *(f"{url}/never?{number}" for number in range(12)))
-        with pytest.raises(InputFault) as caught:
+        with pytest.raises(InputError) as caught:
             await inputs.fetch(links)
         enough.set()
     assert len(asked) <= 4, "those that were not begun when the time was up are not begun afterwards"
@@ -266,7 +266,7 @@ async def test_the_time_that_a_task_waits_for_others_is_not_its_own(monkeypatch)
     inputs = InputFetcher(web=web, store=None, bucket="out", input_buckets=frozenset())
     first = asyncio.create_task(inputs.fetch(links_of(*(f"http://held/{number}" for number in range(4)))))
     await web.holds_all.wait()
-    monkeypatch.setattr(allowance, "MOST_WEB_S", 0.01)
+    monkeypatch.setattr(allowance, "MAX_WEB_S", 0.01)
     second = asyncio.create_task(inputs.fetch(links_of("http://a/b")))
     await asyncio.sleep(0.05)
     assert not second.done()
@@ -276,7 +276,7 @@ async def test_the_time_that_a_task_waits_for_others_is_not_its_own(monkeypatch)
 
 
 async def test_s3_is_not_bound_to_the_webs_time(monkeypatch):
-    monkeypatch.setattr(allowance, "MOST_WEB_S", 0)
+    monkeypatch.setattr(allowance, "MAX_WEB_S", 0)
     inputs, _ = fetcher()
     assert await inputs.fetch(links_of("s3://in/b.png"))
 
@@ -284,7 +284,7 @@ async def test_s3_is_not_bound_to_the_webs_time(monkeypatch):
 async def test_what_is_wrong_with_links_and_with_inline_pictures_is_told_together():
     inputs, _ = fetcher()
     wrong = [Input("s3://out/none.png", "mask"), Input("data:image/png;base64,", "image"), Input("none", "other")]
-    with pytest.raises(InputFault) as caught:
+    with pytest.raises(InputError) as caught:
         await inputs.fetch(wrong)
     assert str(caught.value).split("; ") == [
         "image: the data URL holds no image",
@@ -295,7 +295,7 @@ async def test_what_is_wrong_with_links_and_with_inline_pictures_is_told_togethe
 async def test_an_inline_picture_is_no_link_that_counts():
     inputs, _ = fetcher()
     encoded = base64.b64encode(PNG).decode()
-    pictures = [Input(encoded + "\n" * number, f"images[{number}]") for number in range(MOST_LINKS + 1)]
+    pictures = [Input(encoded + "\n" * number, f"images[{number}]") for number in range(MAX_LINKS + 1)]
     assert {media.data for media in (await inputs.fetch(pictures)).values()} == {PNG}
 
 
@@ -327,7 +327,7 @@ async def test_a_file_that_is_no_media_keeps_the_ending_of_its_link_where_any_fi
 async def test_what_is_wrong_with_a_thousand_inputs_is_not_told_of_each():
     inputs, _ = fetcher()
     wrong = [Input("data:,x", f"images[{number}]") for number in range(1000)]
-    with pytest.raises(InputFault, match=r"images\[31\]: the data URL holds no image; and 968 more$"):
+    with pytest.raises(InputError, match=r"images\[31\]: the data URL holds no image; and 968 more$"):
         await inputs.fetch(wrong)
 
 
@@ -335,6 +335,6 @@ async def test_what_is_wrong_with_a_thousand_inputs_is_not_told_of_each():
 async def test_what_is_called_a_picture_and_is_none_is_refused_where_any_file_is_taken_too(name):
     inputs, _ = fetcher({("in", name): b"<html>"})
     with pytest.raises(
-        InputFault, match="model_file: the link holds no image, video or audio, although its name says so"
+        InputError, match="model_file: the link holds no image, video or audio, although its name says so"
     ):
         await inputs.fetch([Input(f"s3://in/{name}", "model_file", kinds=())])

@@ -7,19 +7,19 @@ import pytest
 from queue_agent.errors import (
     ExecutionFailed,
     InvalidTask,
-    ModelServerAway,
-    ModelServerFault,
-    ModelServerLoading,
     Rejected,
+    ServerAway,
+    ServerError,
+    ServerLoading,
 )
 from queue_agent.media import Media
 from queue_agent.ports import RunSignals
-from queue_agent.runtimes.client import Answer
-from queue_agent.runtimes.flux import events as events_module
-from queue_agent.runtimes.flux.answer import Report, Served, read_health, read_report, refusal
-from queue_agent.runtimes.flux.events import Event, events_in
-from queue_agent.runtimes.flux.request import draft_of
-from queue_agent.runtimes.flux.watch import JobWatch
+from runtimes._http import Answer
+from runtimes.flux.driver import events as events_module
+from runtimes.flux.driver.answer import Report, Served, read_health, read_report, refusal
+from runtimes.flux.driver.events import Event, events_in
+from runtimes.flux.driver.request import draft_of
+from runtimes.flux.driver.watch import JobWatch
 
 INLINE = base64.b64encode(b"inline").decode()
 PICTURE = Media(b"picture", "png", "image/png")
@@ -188,14 +188,14 @@ async def test_an_event_that_was_cut_off_is_none():
 
 
 async def test_an_event_of_nonsense_is_the_servers_fault():
-    with pytest.raises(ModelServerFault):
+    with pytest.raises(ServerError):
         [event async for event in events_in(chunks_of(b"data: {\n\n"))]
 
 
 async def test_an_event_without_an_end_is_the_servers_fault(monkeypatch):
     monkeypatch.setattr(events_module, "MAX_EVENT_BYTES", 1000)
     for endless in ([b"x" * 100] * 11, [b"data: " + b"x" * 100 + b"\n"] * 11):
-        with pytest.raises(ModelServerFault, match="larger than 1000 bytes"):
+        with pytest.raises(ServerError, match="larger than 1000 bytes"):
             [event async for event in events_in(chunks_of(*endless))]
 
 
@@ -266,12 +266,12 @@ def failed(code, message="No."):
     [
         (failed("refused"), Rejected, True),
         (failed("failed"), ExecutionFailed, True),
-        (failed("failed", "[Errno 28] No space left on device"), ModelServerFault, False),
-        (failed("out_of_memory"), ModelServerFault, False),
-        (failed("worker_lost"), ModelServerFault, False),
-        (failed("what is this"), ModelServerFault, False),
+        (failed("failed", "[Errno 28] No space left on device"), ServerError, False),
+        (failed("out_of_memory"), ServerError, False),
+        (failed("worker_lost"), ServerError, False),
+        (failed("what is this"), ServerError, False),
         (Report(state="failed"), ExecutionFailed, True),
-        (Report(state="cancelled"), ModelServerFault, False),
+        (Report(state="cancelled"), ServerError, False),
         (Report(state="succeeded"), type(None), True),
         (Report(state="running"), type(None), True),
     ],
@@ -300,11 +300,11 @@ def test_a_refused_request_is_told_with_every_fault_in_the_servers_words():
     [
         (413, {"detail": "too large"}, Rejected),
         (422, {"detail": ["odd"]}, Rejected),
-        (503, {"detail": "loading"}, ModelServerAway),
-        (500, {"detail": "broken"}, ModelServerFault),
-        (404, {"detail": "Not Found"}, ModelServerFault),
-        (422, {}, ModelServerFault),
-        (422, [], ModelServerFault),
+        (503, {"detail": "loading"}, ServerAway),
+        (500, {"detail": "broken"}, ServerError),
+        (404, {"detail": "Not Found"}, ServerError),
+        (422, {}, ServerError),
+        (422, [], ServerError),
     ],
 )
 def test_only_a_refusal_with_a_reason_is_the_tasks_fault(status, body, kind):
@@ -316,15 +316,15 @@ def test_only_a_refusal_with_a_reason_is_the_tasks_fault(status, body, kind):
     [(404, {"detail": "unknown"}), (500, {"state": "running"}), (200, []), (200, {"state": "dancing"}), (200, {})],
 )
 def test_a_word_on_a_job_that_makes_no_sense_is_the_servers_fault(status, body):
-    with pytest.raises(ModelServerFault):
+    with pytest.raises(ServerError):
         read_report(answer(status, body))
 
 
 def test_a_server_that_is_not_ready_lives_and_one_without_workers_does_not():
     worker = {"device": "cuda:0", "state": "starting", "restarts": 1}
-    with pytest.raises(ModelServerLoading):
+    with pytest.raises(ServerLoading):
         read_health(answer(503, {"live": True, "ready": False, "workers": [worker]}))
-    with pytest.raises(ModelServerFault, match="no worker left"):
+    with pytest.raises(ServerError, match="no worker left"):
         read_health(answer(503, {"live": False, "ready": False, "workers": []}))
-    with pytest.raises(ModelServerFault, match="no sense"):
+    with pytest.raises(ServerError, match="no sense"):
         read_health(answer(200, {"live": True, "ready": True, "workers": ["x"]}))

@@ -9,12 +9,12 @@ from agentkit import JOB, base64_picture
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from queue_agent.errors import InputFault, ModelServerAway, ModelServerFault, ModelServerLoading, Rejected
+from queue_agent.errors import InputError, Rejected, ServerAway, ServerError, ServerLoading
 from queue_agent.inputs.fetcher import InputFetcher
 from queue_agent.ports import Capacity, RunSignals
-from queue_agent.runtimes.client import ModelServerClient
-from queue_agent.runtimes.flux import driver as driver_module
-from queue_agent.runtimes.flux.driver import Flux
+from runtimes._http import ModelServerClient
+from runtimes.flux.driver import executor as driver_module
+from runtimes.flux.driver.executor import Flux
 
 FIRST, SECOND, THIRD = (str(uuid.uuid5(uuid.UUID(JOB), str(claim))) for claim in (1, 2, 3))
 PICTURES = [{"number": 1, "kind": "picture", "seed": 7}, {"number": 2, "kind": "picture", "seed": 8}]
@@ -204,13 +204,13 @@ async def test_a_picture_that_the_server_has_no_more_is_its_fault(fake, begin):
     fake.jobs[FIRST] = DONE
     (output, _) = (await begin(claim=2).task).outputs
     del fake.jobs[FIRST]
-    with pytest.raises(ModelServerFault, match="404 to a picture"):
+    with pytest.raises(ServerError, match="404 to a picture"):
         await read(output)
 
 
 async def test_an_end_without_pictures_is_the_servers_fault(fake, begin):
     fake.jobs[FIRST] = {"state": "succeeded"}
-    with pytest.raises(ModelServerFault, match="names no picture"):
+    with pytest.raises(ServerError, match="names no picture"):
         await begin(claim=2).task
 
 
@@ -261,7 +261,7 @@ async def test_a_restarted_server_that_does_not_know_the_job_is_a_passing_fault(
     await fake.until(lambda: fake.followed)
     await fake.tell(FIRST, "break")
     del fake.jobs[FIRST]
-    with pytest.raises(ModelServerFault, match="restarted"):
+    with pytest.raises(ServerError, match="restarted"):
         await run.task
 
 
@@ -269,7 +269,7 @@ async def test_a_job_of_which_the_server_says_nonsense_does_not_run_on(fake, beg
     run = begin()
     await fake.until(lambda: fake.followed)
     await fake.tell(FIRST, "end", state="dancing")
-    with pytest.raises(ModelServerFault, match="no sense"):
+    with pytest.raises(ServerError, match="no sense"):
         await run.task
     assert fake.deleted == [FIRST]
 
@@ -283,7 +283,7 @@ async def test_a_refusal_is_told_in_the_servers_words(fake, begin):
 async def test_a_job_that_is_posted_again_under_its_claim_has_the_same_bytes(fake, begin):
     fake.refusal = 503, {"detail": "loading"}
     for _ in range(2):
-        with pytest.raises(ModelServerAway):
+        with pytest.raises(ServerAway):
             await begin().task
     assert len(fake.bodies) == 2
     assert fake.bodies[0] == fake.bodies[1]
@@ -291,14 +291,14 @@ async def test_a_job_that_is_posted_again_under_its_claim_has_the_same_bytes(fak
 
 async def test_an_id_that_the_server_has_for_another_request_is_withdrawn_and_no_fault_of_the_task(fake, begin):
     fake.refusal = 409, {"detail": "a job of this id is here already, and its request is another one"}
-    with pytest.raises(ModelServerFault, match="409"):
+    with pytest.raises(ServerError, match="409"):
         await begin().task
     assert fake.deleted == [FIRST]
 
 
 async def test_a_server_that_is_not_ready_never_got_the_job(fake, begin):
     fake.refusal = 503, {"detail": "loading"}
-    with pytest.raises(ModelServerAway):
+    with pytest.raises(ServerAway):
         await begin().task
 
 
@@ -413,13 +413,13 @@ async def test_a_worker_that_is_back_is_a_sign_of_life(fake, driver):
 
 async def test_a_server_whose_only_worker_loads_its_model_again_takes_nothing_yet_lives(fake, driver):
     fake.health |= {"ready": False, "workers": [{"state": "starting", "restarts": 1}]}
-    with pytest.raises(ModelServerLoading):
+    with pytest.raises(ServerLoading):
         await driver.vital_sign()
 
 
 async def test_a_server_without_workers_is_lost(fake, driver):
     fake.health |= {"live": False, "ready": False, "workers": [{"state": "down", "restarts": 9}]}
-    with pytest.raises(ModelServerFault, match="no worker left"):
+    with pytest.raises(ServerError, match="no worker left"):
         await driver.vital_sign()
 
 
@@ -427,7 +427,7 @@ async def test_a_picture_in_the_task_itself_that_is_too_large_to_be_unpacked_nev
     driver, make_task
 ):
     content = {"instructions": "a", "images": [base64_picture(9000)]}
-    with pytest.raises(InputFault, match=r"^images\[0\]: "):
+    with pytest.raises(InputError, match=r"^images\[0\]: "):
         await driver.prepare(
             make_task(content, "edit"), InputFetcher(web=None, store=None, bucket="b", input_buckets=frozenset())
         )

@@ -5,8 +5,8 @@ import pytest
 
 from queue_agent import health
 from queue_agent.health import HealthServer
+from queue_agent.server_monitor import State, Verdict
 from queue_agent.settings import SettingsError
-from queue_agent.watch import State, Verdict
 
 ALIVE = Verdict(State.ALIVE, "The model server is alive.")
 

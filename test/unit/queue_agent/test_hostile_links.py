@@ -6,11 +6,11 @@ from ipaddress import ip_address
 import httpcore
 import pytest
 
-from queue_agent.errors import InputFault, PlatformFault
+from queue_agent.errors import InputError, PlatformError
 from queue_agent.inputs.addresses import is_public
 from queue_agent.inputs.fetcher import InputFetcher
 from queue_agent.inputs.web import Web
-from queue_agent.runtimes.sdwebui.call import call_of
+from runtimes.sdwebui.driver.call import call_of
 
 HOSTS = [
     "127.0.0.1",
@@ -115,7 +115,7 @@ async def test_no_spelling_of_a_private_host_is_dialled_or_handed_to_the_server(
             content = PLACES[name](spelling.format(host))
             try:
                 sent = await prepared(content)
-            except (InputFault, PlatformFault):  # the latter where a name server is slow
+            except (InputError, PlatformError):  # the latter where a name server is slow
                 continue
             # What is no link to any server may stay where words may stand.
             assert name == "argument", spelling
@@ -125,7 +125,7 @@ async def test_no_spelling_of_a_private_host_is_dialled_or_handed_to_the_server(
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("spelling", SPELLINGS[:7])
 async def test_a_link_is_found_wherever_the_server_or_an_extension_would_fetch_it(prepared, place, spelling):
-    with pytest.raises(InputFault):
+    with pytest.raises(InputError):
         await prepared(PLACES[place](spelling.format("169.254.169.254")))
 
 
@@ -133,5 +133,5 @@ async def test_a_link_is_found_wherever_the_server_or_an_extension_would_fetch_i
 @pytest.mark.parametrize("bucket", ["out", "OUT", "other", "in.evil", "", "out ", " out"])
 async def test_no_foreign_bucket_and_no_reserved_prefix_is_read(prepared, bucket, key):
     if (bucket, key) != ("out", "a"):
-        with pytest.raises(InputFault):
+        with pytest.raises(InputError):
             await prepared({"init_images": [f"s3://{bucket}/{key}"]})

@@ -6,7 +6,7 @@ import pytest
 from agentkit import base64_picture
 from PIL import Image
 
-from queue_agent.errors import InputFault
+from queue_agent.errors import InputError
 from queue_agent.inputs.inline import read_inline
 from queue_agent.ports import Input
 
@@ -43,7 +43,7 @@ def test_a_picture_is_read_however_it_is_written(head):
 @pytest.mark.parametrize("is_strict", [True, False])
 def test_a_small_text_that_is_a_huge_picture_is_refused_however_it_is_written(head, is_strict):
     assert len(HUGE) < 100_000
-    with pytest.raises(InputFault, match="the limit is"):
+    with pytest.raises(InputError, match="the limit is"):
         taken(head + HUGE, is_strict=is_strict)
 
 
@@ -77,7 +77,7 @@ def test_a_data_url_may_hold_its_bytes_percent_encoded():
     ],
 )
 def test_what_is_no_picture_where_pictures_alone_belong_is_refused_in_words(text, words):
-    with pytest.raises(InputFault, match=words):
+    with pytest.raises(InputError, match=words):
         taken(text)
 
 
@@ -115,7 +115,7 @@ def test_a_text_of_escapes_takes_a_few_times_its_own_memory():
     text = "data:image/png;base64," + "%41" * 500_000
     tracemalloc.start()
     try:
-        with pytest.raises(InputFault, match="holds no image"):
+        with pytest.raises(InputError, match="holds no image"):
             taken(text)
         assert tracemalloc.get_traced_memory()[1] < 8 * len(text)
     finally:

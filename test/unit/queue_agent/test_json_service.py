@@ -5,7 +5,7 @@ from awskit import CUT, KEYS, REGION
 from botocore.exceptions import ClientError
 
 from queue_agent.aws.clients import error_code, open_clients, translated
-from queue_agent.errors import PlatformFault
+from queue_agent.errors import PlatformError
 
 PARAMETERS = {"TableName": "jobs", "Key": {"job": {"S": "ü"}}}
 DONE = 200, b'{"Attributes": {"claims": {"N": "1"}}}'
@@ -62,7 +62,7 @@ async def test_a_call_that_goes_wrong_is_made_again(service, aws, trouble):
 
 async def test_a_call_that_goes_on_going_wrong_is_given_up(service, aws):
     service.answers = [(500, b"{}")]
-    with pytest.raises(PlatformFault, match="500"), translated("dynamodb:UpdateItem"):
+    with pytest.raises(PlatformError, match="500"), translated("dynamodb:UpdateItem"):
         await aws.dynamodb.call("UpdateItem", **PARAMETERS)
     assert len(service.requests) == 1 + 5
 
@@ -93,6 +93,6 @@ async def test_where_there_are_no_keys_the_agent_does_not_begin(service, monkeyp
         return None
 
     monkeypatch.setattr("aiobotocore.session.AioSession.get_credentials", nothing)
-    with pytest.raises(PlatformFault):
+    with pytest.raises(PlatformError):
         async with open_clients(REGION, with_dynamodb=True):
             pass

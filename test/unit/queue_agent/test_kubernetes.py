@@ -6,8 +6,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from queue_agent import kubernetes as module
-from queue_agent.errors import PlatformFault
-from queue_agent.kubernetes import BUSY_ANNOTATIONS, BusyMark, PatchRefused, in_cluster_patch
+from queue_agent.errors import PlatformError
+from queue_agent.kubernetes import BUSY_ANNOTATIONS, BusyMark, PatchRefusedError, in_cluster_patch
 
 MARK = dict(BUSY_ANNOTATIONS)
 NO_MARK = dict.fromkeys(BUSY_ANNOTATIONS)
@@ -23,14 +23,14 @@ class Pod:
         self.fault = None
         self.calls = 0
         self.at_once = 0
-        self.most_at_once = 0
+        self.max_at_once = 0
         self.open = asyncio.Event()
         self.open.set()
 
     async def patch(self, annotations):
         self.calls += 1
         self.at_once += 1
-        self.most_at_once = max(self.most_at_once, self.at_once)
+        self.max_at_once = max(self.max_at_once, self.at_once)
         try:
             await self.open.wait()
         finally:
@@ -139,7 +139,7 @@ async def test_one_patch_is_under_way_at_a_time_and_the_last_one_tells_the_truth
         pod.open.set()
         await until(lambda: pod.patches[-1:] == [NO_MARK])
     assert pod.patches == [MARK, NO_MARK]
-    assert pod.most_at_once == 1
+    assert pod.max_at_once == 1
 
 
 async def test_no_job_waits_for_an_api_that_hangs(pod):
@@ -154,7 +154,7 @@ async def test_no_job_waits_for_an_api_that_hangs(pod):
 
 
 async def test_an_api_that_refuses_makes_one_warning_and_is_never_asked_again(pod, caplog):
-    pod.fault = PatchRefused("kubernetes:PatchPod failed: 403 Forbidden")
+    pod.fault = PatchRefusedError("kubernetes:PatchPod failed: 403 Forbidden")
     async with BusyMark(pod.patch, idle_s=0) as mark:
         for _ in range(20):
             mark.busy()
@@ -167,7 +167,7 @@ async def test_an_api_that_refuses_makes_one_warning_and_is_never_asked_again(po
 
 @pytest.mark.parametrize("status", ["401 Unauthorized", "404 Not Found", "429 Too Many Requests", "503 Unavailable"])
 async def test_a_patch_that_fails_is_tried_again_with_one_warning(pod, caplog, status):
-    pod.faults = [PlatformFault(f"kubernetes:PatchPod failed: {status}")] * 3
+    pod.faults = [PlatformError(f"kubernetes:PatchPod failed: {status}")] * 3
     async with BusyMark(pod.patch, idle_s=LONG_S) as mark:
         mark.busy()
         await until(lambda: pod.patches == [MARK])
@@ -178,7 +178,7 @@ async def test_a_mark_whose_removal_failed_is_removed_all_the_same(pod):
     async with BusyMark(pod.patch, idle_s=0) as mark:
         mark.busy()
         await until(lambda: pod.is_marked)
-        pod.faults = [PlatformFault("kubernetes:PatchPod failed: 503 Service Unavailable")] * 2
+        pod.faults = [PlatformError("kubernetes:PatchPod failed: 503 Service Unavailable")] * 2
         mark.idle()
         await until(lambda: pod.patches == [MARK, NO_MARK])
         mark.busy()
@@ -202,13 +202,13 @@ async def test_the_mark_is_removed_at_the_end_though_the_api_fails_at_first(pod)
     async with BusyMark(pod.patch, idle_s=LONG_S) as mark:
         mark.busy()
         await until(lambda: pod.is_marked)
-        pod.faults = [PlatformFault("kubernetes:PatchPod failed: 503 Service Unavailable")] * 2
+        pod.faults = [PlatformError("kubernetes:PatchPod failed: 503 Service Unavailable")] * 2
     assert pod.patches == [MARK, NO_MARK]
 
 
 async def test_an_agent_that_ends_while_the_api_fails_hurries_the_next_try(pod, monkeypatch):
     monkeypatch.setattr(module, "_FIRST_RETRY_S", LONG_S)
-    pod.faults = [PlatformFault("kubernetes:PatchPod failed: 503 Service Unavailable")]
+    pod.faults = [PlatformError("kubernetes:PatchPod failed: 503 Service Unavailable")]
     async with BusyMark(pod.patch, idle_s=LONG_S) as mark:
         mark.busy()
         await until(lambda: pod.calls)
@@ -332,18 +332,18 @@ async def test_the_patch_goes_to_the_pod_alone_as_a_merge_patch_with_the_token_o
 
 
 @pytest.mark.parametrize(
-    ("status", "fault"), [(403, PatchRefused), (401, PlatformFault), (302, PlatformFault), (503, PlatformFault)]
+    ("status", "fault"), [(403, PatchRefusedError), (401, PlatformError), (302, PlatformError), (503, PlatformError)]
 )
 async def test_a_failure_is_told_by_its_status(api, account, status, fault):
     api.status = status
-    with pytest.raises(PlatformFault, match=f"^kubernetes:PatchPod failed: {status} ") as caught:
+    with pytest.raises(PlatformError, match=f"^kubernetes:PatchPod failed: {status} ") as caught:
         await in_cluster_patch(**PLACE, account=account, api=api.url)(MARK)
     assert type(caught.value) is fault
     assert len(api.asked) == 1
 
 
 async def test_an_api_that_cannot_be_reached_or_trusted_is_a_fault(api, account):
-    with pytest.raises(PlatformFault, match=r"^kubernetes:PatchPod failed: ClientConnectorError$"):
+    with pytest.raises(PlatformError, match=r"^kubernetes:PatchPod failed: ClientConnectorError$"):
         await in_cluster_patch(**PLACE, account=account, api="http://127.0.0.1:1")(MARK)
-    with pytest.raises(PlatformFault, match=r"^kubernetes:PatchPod failed: FileNotFoundError$"):
+    with pytest.raises(PlatformError, match=r"^kubernetes:PatchPod failed: FileNotFoundError$"):
         await in_cluster_patch(**PLACE, account=account, api="https://127.0.0.1:1")(MARK)

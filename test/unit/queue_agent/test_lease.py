@@ -5,10 +5,10 @@ import asyncio
 import pytest
 from agentkit import JOB, Queue, Table
 
-from queue_agent.errors import LeaseLost, ModelServerFault, PlatformFault
+from queue_agent.errors import LeaseLost, PlatformError, ServerError
 from queue_agent.lease import Lease, lease_s
 
-OUT = PlatformFault("out")
+OUT = PlatformError("out")
 
 
 def lease_of(jobs, queue, claim=None, progress=None):
@@ -90,7 +90,7 @@ async def test_a_beat_after_the_beginning_tells_how_far_the_job_is(queue):
     assert told == [None, 0.25]
 
 
-@pytest.mark.parametrize("fault", [ModelServerFault("500"), KeyError("progress")])
+@pytest.mark.parametrize("fault", [ServerError("500"), KeyError("progress")])
 async def test_a_job_whose_progress_nobody_can_tell_is_kept(queue, fault):
     jobs = Table()
 

@@ -3,7 +3,7 @@ import math
 
 import pytest
 
-from queue_agent.errors import ModelServerFault
+from queue_agent.errors import ServerError
 from queue_agent.forecast import JobForecast, LeadTime
 from queue_agent.line import MAX_HELD, Line
 from queue_agent.ports import Capacity, Work
@@ -343,7 +343,7 @@ async def test_a_job_without_a_result_teaches_nothing(clock):
     assert (await run(line, clock)).remaining_s == pytest.approx(10)
 
 
-@pytest.mark.parametrize("answer", [ModelServerFault("500"), KeyError("progress"), float("nan"), -1, 2, "half", None])
+@pytest.mark.parametrize("answer", [ServerError("500"), KeyError("progress"), float("nan"), -1, 2, "half", None])
 async def test_progress_that_nobody_can_tell_harms_nobody(clock, answer):
     async def progress():
         if isinstance(answer, Exception):

@@ -1,6 +1,6 @@
 import pytest
 
-from queue_agent.errors import InputFault
+from queue_agent.errors import InputError
 from queue_agent.inputs.links import MAX_INPUTS, find_sites
 
 FIELDS = frozenset({"init_images", "image", "mask"})
@@ -70,6 +70,6 @@ def test_what_is_put_in_an_inputs_place_replaces_nothing_else():
 def test_inputs_without_end_are_refused_and_names_without_end_are_cut():
     name = "x" * 300_000
     assert len(found({"init_images": ["word"] * MAX_INPUTS})) == MAX_INPUTS
-    with pytest.raises(InputFault, match=f"a task may have at most {MAX_INPUTS} inputs") as caught:
+    with pytest.raises(InputError, match=f"a task may have at most {MAX_INPUTS} inputs") as caught:
         found({"alwayson_scripts": {name: ["http://a"] * (MAX_INPUTS + 1)}})
     assert len(str(caught.value)) < 1000

@@ -15,10 +15,10 @@ from queue_agent.errors import InvalidTask
 from queue_agent.memory import MemoryBudget, TaskMemory
 from queue_agent.message import Assignment
 from queue_agent.results import Results
-from queue_agent.runtimes.client import ModelServerClient
-from queue_agent.runtimes.comfyui.driver import ComfyUI
-from queue_agent.runtimes.flux.driver import Flux
-from queue_agent.runtimes.sdwebui.driver import SdWebUI
+from runtimes._http import ModelServerClient
+from runtimes.comfyui.driver.executor import ComfyUI
+from runtimes.flux.driver.executor import Flux
+from runtimes.sdwebui.driver.executor import SdWebUI
 
 MIB = 2**20
 LONGEST_S = 0.05

@@ -7,7 +7,7 @@ import random
 import pytest
 from agentkit import JOB, Agent, Table, picture
 
-from contract.inputs import MOST_CONTENT_BYTES, MOST_LINK_BYTES, MOST_LINKED_BYTES
+from contract.inputs import MAX_CONTENT_BYTES, MAX_LINK_BYTES, MAX_LINKED_BYTES
 from queue_agent.media import identify
 from queue_agent.memory import MemoryBudget, TaskMemory
 from queue_agent.ports import Input
@@ -142,7 +142,7 @@ async def test_there_is_room_for_all_that_links_may_lead_to_before_any_is_fetche
         memory = TaskMemory(share, inputs.fetch)
         memory.has_content(500)
         await memory.fetch([Input(f"http://x/{n}", "image") for n in range(3)])
-        assert inputs.room == 4 * (500 + MOST_LINKED_BYTES)
+        assert inputs.room == 4 * (500 + MAX_LINKED_BYTES)
         assert budget.held_bytes == 4 * (500 + 6000)
         memory.is_prepared()
         assert budget.held_bytes == 2 * (500 + 6000)
@@ -156,7 +156,7 @@ async def test_a_single_link_reserves_no_more_than_a_link_may_lead_to():
     inputs = Inputs(budget, 10, 10)
     with budget.share() as share:
         await TaskMemory(share, inputs.fetch).fetch([Input("http://x", "image"), Input("iVBORw0KGgo=", "image")])
-    assert inputs.room == 4 * MOST_LINK_BYTES
+    assert inputs.room == 4 * MAX_LINK_BYTES
 
 
 async def test_the_wait_for_room_is_no_part_of_a_preparations_time():
@@ -175,7 +175,7 @@ async def test_the_wait_for_room_is_no_part_of_a_preparations_time():
 
 async def test_a_content_in_s3_is_fetched_when_there_is_room_and_all_is_given_back_at_the_end(make_message):
     agent = Agent(picture())
-    budget = MemoryBudget(4 * MOST_CONTENT_BYTES)
+    budget = MemoryBudget(4 * MAX_CONTENT_BYTES)
     agent.pipeline = dataclasses.replace(agent.pipeline, memory=budget)
     other = Task(budget, 1)
     await settled()

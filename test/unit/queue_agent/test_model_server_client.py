@@ -6,9 +6,9 @@ import socket
 import pytest
 from aiohttp import web
 
-from queue_agent.errors import ModelServerAway, ModelServerFault
-from queue_agent.runtimes import client as client_module
-from queue_agent.runtimes.client import ModelServerClient, write_json
+from queue_agent.errors import ServerAway, ServerError
+from runtimes import _http as client_module
+from runtimes._http import ModelServerClient, write_json
 
 
 @contextlib.asynccontextmanager
@@ -53,7 +53,7 @@ async def test_what_is_asked_stands_below_the_base_url_and_the_health_path_besid
 
 
 async def test_the_wait_for_a_server_tells_what_it_answers_instead(caplog):
-    caplog.set_level("INFO", "queue_agent")
+    caplog.set_level("INFO", "runtimes")
     statuses = iter([404, 200])
 
     async def handler(request):
@@ -67,11 +67,11 @@ async def test_the_wait_for_a_server_tells_what_it_answers_instead(caplog):
 
 async def test_an_answer_that_breaks_off_is_the_servers_fault_wherever_it_is_read():
     async with server(half) as client:
-        with pytest.raises(ModelServerFault, match=r"at http://127\.0\.0\.1:\d+ does not answer"):
+        with pytest.raises(ServerError, match=r"at http://127\.0\.0\.1:\d+ does not answer"):
             await client.send("GET", "x")
         async with client.stream("GET", "x") as answer:
             assert await anext(answer.chunks) == b"x" * 500
-            with pytest.raises(ModelServerFault, match=r"at http://127\.0\.0\.1:\d+ does not answer"):
+            with pytest.raises(ServerError, match=r"at http://127\.0\.0\.1:\d+ does not answer"):
                 await anext(answer.chunks)
 
 
@@ -79,7 +79,7 @@ async def test_a_server_that_cannot_be_reached_is_away():
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         client = ModelServerClient(f"127.0.0.1:{unused.getsockname()[1]}", "/")
-        with pytest.raises(ModelServerAway):
+        with pytest.raises(ServerAway):
             await client.send("POST", "x")
         await client.aclose()
 
@@ -89,9 +89,9 @@ async def test_a_server_that_is_silent_is_at_fault_and_not_away():
         await asyncio.sleep(5)
 
     async with server(handler) as client:
-        with pytest.raises(ModelServerFault) as caught:
+        with pytest.raises(ServerError) as caught:
             await client.send("GET", "x", timeout_s=0.05)
-    assert type(caught.value) is ModelServerFault
+    assert type(caught.value) is ServerError
 
 
 async def test_a_post_whose_answer_is_lost_is_not_sent_again():
@@ -105,7 +105,7 @@ async def test_a_post_whose_answer_is_lost_is_not_sent_again():
 
     async with server(handler) as client:
         await client.send("POST", "prompt", json={})
-        with pytest.raises(ModelServerFault):
+        with pytest.raises(ServerError):
             await client.send("POST", "prompt", json={})
     assert len(asked) == 2
 
@@ -132,7 +132,7 @@ async def test_an_answer_that_is_no_json_or_no_success_is_the_servers_fault():
 
     async with server(handler) as client:
         for path, words in (("200", "no JSON"), ("503", "answers 503 to 503"), ("302", "answers 302")):
-            with pytest.raises(ModelServerFault, match=words):
+            with pytest.raises(ServerError, match=words):
                 await client.get_json(path)
 
 
@@ -162,10 +162,10 @@ async def test_an_answer_larger_than_it_may_be_is_not_read_to_its_end():
             await response.write(b"x" * 1000)
 
     async with server(handler) as client:
-        with pytest.raises(ModelServerFault, match="larger than 5000 bytes"):
+        with pytest.raises(ServerError, match="larger than 5000 bytes"):
             await client.get_json("history", max_bytes=5000)
         async with client.stream("GET", "view", max_bytes=5000) as answer:
-            with pytest.raises(ModelServerFault, match="larger than 5000 bytes"):
+            with pytest.raises(ServerError, match="larger than 5000 bytes"):
                 [chunk async for chunk in answer.chunks]
 
 
@@ -179,7 +179,7 @@ async def test_an_answer_that_trickles_in_for_ever_is_given_up(monkeypatch):
 
     monkeypatch.setattr(client_module, "_WHOLE_ANSWER_S", 0.1)
     async with server(handler) as client:
-        with pytest.raises(ModelServerFault, match="did not send its whole answer within"):
+        with pytest.raises(ServerError, match="did not send its whole answer within"):
             await client.send("GET", "x", timeout_s=20)
 
 
@@ -188,7 +188,7 @@ async def test_a_server_that_does_not_answer_is_named_by_its_url():
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
         client = ModelServerClient(f"http://user:secret@127.0.0.1:{port}/api", "/")
-        with pytest.raises(ModelServerAway) as caught:
+        with pytest.raises(ServerAway) as caught:
             await client.send("GET", "x")
         await client.aclose()
     assert f"http://127.0.0.1:{port} does not answer (ClientConnectorError)" in str(caught.value)

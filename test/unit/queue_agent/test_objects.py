@@ -6,7 +6,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from queue_agent.aws.objects import PART_BYTES, S3Objects
-from queue_agent.errors import ModelServerFault, PlatformFault
+from queue_agent.errors import PlatformError, ServerError
 
 MIB = 1024 * 1024
 
@@ -105,33 +105,33 @@ async def test_no_more_than_two_parts_of_a_large_object_are_in_memory(s3):
 @pytest.mark.parametrize("call", ["part", "complete"])
 async def test_an_upload_that_s3_does_not_take_is_aborted(s3, call):
     s3.failing = {call: 2 if call == "part" else 0}
-    with pytest.raises(PlatformFault, match="InternalError"):
+    with pytest.raises(PlatformError, match="InternalError"):
         await put(s3, stream(PART_BYTES, PART_BYTES))
     assert s3.calls[-1] == "abort"
     assert "complete" not in s3.calls
 
 
 async def test_an_upload_whose_source_breaks_off_is_aborted_and_the_sources_fault_told(s3):
-    with pytest.raises(ModelServerFault, match="broke off"):
-        await put(s3, stream(PART_BYTES, then=ModelServerFault("broke off")))
+    with pytest.raises(ServerError, match="broke off"):
+        await put(s3, stream(PART_BYTES, then=ServerError("broke off")))
     assert s3.calls == ["create", ("part", PART_BYTES), "abort"]
 
 
 async def test_what_breaks_off_before_the_first_part_is_full_is_not_put(s3):
-    with pytest.raises(ModelServerFault):
-        await put(s3, stream(1000, then=ModelServerFault("broke off")))
+    with pytest.raises(ServerError):
+        await put(s3, stream(1000, then=ServerError("broke off")))
     assert s3.calls == []
 
 
 async def test_an_upload_that_cannot_even_be_aborted_ends_with_the_first_fault(s3):
     s3.failing = {"part": 2, "abort": 0}
-    with pytest.raises(PlatformFault, match="UploadPart"):
+    with pytest.raises(PlatformError, match="UploadPart"):
         await put(s3, stream(PART_BYTES, PART_BYTES))
 
 
 async def test_an_upload_that_is_never_begun_is_not_aborted(s3):
     s3.failing = {"create": 0}
-    with pytest.raises(PlatformFault, match="CreateMultipartUpload"):
+    with pytest.raises(PlatformError, match="CreateMultipartUpload"):
         await put(s3, stream(PART_BYTES))
     assert s3.calls == []
 

@@ -7,13 +7,13 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from queue_agent.errors import ModelServerFault
+from queue_agent.errors import ServerError
 from queue_agent.media import identify
-from queue_agent.runtimes.client import ModelServerClient
-from queue_agent.runtimes.comfyui.driver import ComfyUI
-from queue_agent.runtimes.comfyui.events import EventStream
-from queue_agent.runtimes.comfyui.workflow import Workflow
-from queue_agent.runtimes.sdwebui.driver import SdWebUI
+from runtimes._http import ModelServerClient
+from runtimes.comfyui.driver.events import EventStream
+from runtimes.comfyui.driver.executor import ComfyUI
+from runtimes.comfyui.driver.workflow import Workflow
+from runtimes.sdwebui.driver.executor import SdWebUI
 
 ODD = [None, 7, True, "x", [], [7], [[7]], [[0, ["x"]]], {}, {"a": 7}]
 
@@ -54,7 +54,7 @@ async def test_a_queue_of_comfyui_that_makes_no_sense_holds_no_job(queue):
 
 @pytest.mark.parametrize("answer", [*ODD, {"name": {}}, {"name": ["a"]}, {"name": ""}])
 async def test_an_upload_that_is_answered_with_nonsense_is_the_servers_fault(answer):
-    with pytest.raises(ModelServerFault, match="to an upload"):
+    with pytest.raises(ServerError, match="to an upload"):
         await served(answer, ComfyUI, lambda driver: driver._upload(identify(b"GIF89a"), Workflow({})))
 
 

@@ -5,7 +5,7 @@ import pytest
 from agentkit import JOB, NAMES, PNG, Agent, picture
 
 from queue_agent.endings import MAX_ATTEMPTS
-from queue_agent.errors import ExecutionFailed, InputFault, ModelServerFault, PlatformFault
+from queue_agent.errors import ExecutionFailed, InputError, PlatformError, ServerError
 
 
 async def test_a_task_ends_as_pictures_manifest_notice_and_deleted_message_in_that_order(message):
@@ -59,7 +59,7 @@ async def test_a_fault_of_the_task_fails_it_at_once_with_the_servers_words(messa
     assert agent.queue.log == ["delete"]
 
 
-@pytest.mark.parametrize("failure", [ModelServerFault("away"), PlatformFault("s3"), RuntimeError("a bug")])
+@pytest.mark.parametrize("failure", [ServerError("away"), PlatformError("s3"), RuntimeError("a bug")])
 async def test_what_is_not_the_tasks_fault_gives_the_message_back_without_a_notice(message, failure):
     agent = Agent(failure)
     await agent.handle(message)
@@ -71,14 +71,14 @@ async def test_what_is_not_the_tasks_fault_gives_the_message_back_without_a_noti
 async def test_each_retry_waits_longer_up_to_a_minute(message):
     delays = []
     for attempt in range(1, MAX_ATTEMPTS):
-        agent = Agent(ModelServerFault("away"))
+        agent = Agent(ServerError("away"))
         await agent.handle(dataclasses.replace(message, receive_count=attempt))
         delays += [delay for _, delay in agent.queue.log]
     assert delays == [5, 10, 20, 40]
 
 
 async def test_the_last_attempt_ends_as_a_failed_notice_and_in_the_dead_queue(message):
-    agent = Agent(ModelServerFault("The model server does not answer."))
+    agent = Agent(ServerError("The model server does not answer."))
     await agent.handle(dataclasses.replace(message, receive_count=MAX_ATTEMPTS))
     (notice,) = agent.notices.sent
     assert (notice.result, notice.error.code) == (False, "model_server_failed")
@@ -104,7 +104,7 @@ async def test_a_job_that_succeeded_is_never_told_as_failed_however_often_its_no
     agent.notices.broken = True
     for attempt in range(1, MAX_ATTEMPTS):
         await agent.handle(dataclasses.replace(message, receive_count=attempt))
-    with pytest.raises(PlatformFault):
+    with pytest.raises(PlatformError):
         await agent.handle(dataclasses.replace(message, receive_count=MAX_ATTEMPTS))
     assert agent.manifest["status"] == "succeeded"
     agent.notices.broken = False
@@ -134,7 +134,7 @@ async def test_a_bucket_that_hides_what_is_not_there_does_not_stop_a_second_deli
     agent = Agent(picture())
 
     async def denied(bucket, key, max_bytes):
-        raise InputFault("may not be read")
+        raise InputError("may not be read")
 
     monkeypatch.setattr(agent.store, "get", denied)
     await agent.handle(dataclasses.replace(message, receive_count=2))
@@ -237,9 +237,9 @@ async def test_an_unreadable_message_goes_to_the_dead_queue_and_is_told_where_it
 
 
 async def test_the_message_of_a_job_given_up_is_kept_although_its_notice_was_sent_only_by_the_next_delivery(message):
-    agent = Agent(ModelServerFault("The model server does not answer."))
+    agent = Agent(ServerError("The model server does not answer."))
     agent.notices.broken = True
-    with pytest.raises(PlatformFault):
+    with pytest.raises(PlatformError):
         await agent.handle(dataclasses.replace(message, receive_count=MAX_ATTEMPTS))
     agent.notices.broken = False
     await agent.handle(dataclasses.replace(message, receive_count=MAX_ATTEMPTS + 1))
@@ -248,7 +248,7 @@ async def test_the_message_of_a_job_given_up_is_kept_although_its_notice_was_sen
 
 
 @pytest.mark.parametrize(
-    ("outcome", "over"), [(picture(), True), (ExecutionFailed("no"), True), (ModelServerFault("gone"), False)]
+    ("outcome", "over"), [(picture(), True), (ExecutionFailed("no"), True), (ServerError("gone"), False)]
 )
 async def test_what_a_job_left_on_the_server_is_discarded_once_and_kept_if_it_will_run_again(message, outcome, over):
     agent = Agent(outcome)

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from contract.image_headers import MAX_FRAMES, extent_of
-from queue_agent.errors import InputFault
+from queue_agent.errors import InputError
 from queue_agent.inputs.fetcher import InputFetcher
 from queue_agent.inputs.pixels import MAX_PIXELS, check_pixels
 from queue_agent.media import identify
@@ -115,20 +115,20 @@ def test_an_ordinary_animation_is_taken(kind):
 def test_a_small_file_that_declares_a_huge_image_is_refused_with_its_size(kind):
     image = identify(BOMBS[kind])
     assert (image.extension, len(image.data) < 200) == (kind, True)
-    with pytest.raises(InputFault) as caught:
+    with pytest.raises(InputError) as caught:
         check_pixels(image)
     assert str(caught.value) == f"is an image of 50000 {TIMES} 50000 pixels; the limit is {MAX_PIXELS}"
 
 
 def test_the_largest_webp_is_refused():
     assert identify(LARGEST_WEBP).extension == "webp"
-    with pytest.raises(InputFault, match=f"16383 {TIMES} 16383 pixels"):
+    with pytest.raises(InputError, match=f"16383 {TIMES} 16383 pixels"):
         check_pixels(identify(LARGEST_WEBP))
 
 
 def test_an_image_at_the_limit_is_taken_and_one_beyond_it_is_not():
     check_pixels(identify(tiff((8000, 8000))))
-    with pytest.raises(InputFault, match=f"8000 {TIMES} 8001"):
+    with pytest.raises(InputError, match=f"8000 {TIMES} 8001"):
         check_pixels(identify(tiff((8000, 8001))))
 
 
@@ -136,18 +136,18 @@ def test_an_image_at_the_limit_is_taken_and_one_beyond_it_is_not():
 def test_the_frames_of_an_animation_count_together(kind, monkeypatch):
     monkeypatch.setattr("queue_agent.inputs.pixels.MAX_PIXELS", 3 * 48 - 1)
     check_pixels(identify(encoded(kind, frames=2)))
-    with pytest.raises(InputFault, match=f"8 {TIMES} 6 pixels in 3 frames; the limit is 143"):
+    with pytest.raises(InputError, match=f"8 {TIMES} 6 pixels in 3 frames; the limit is 143"):
         check_pixels(identify(encoded(kind, frames=3)))
 
 
 def test_a_second_page_that_is_larger_than_the_first_counts():
-    with pytest.raises(InputFault, match="in 2 frames"):
+    with pytest.raises(InputError, match="in 2 frames"):
         check_pixels(identify(tiff((8, 8), (SIDE, SIDE))))
 
 
 @pytest.mark.parametrize(("width", "data"), [(8000, gif(8000, 8000, 2_000_000)), (1, gif(1, 1, 2_000_000))])
 def test_a_file_of_millions_of_tiny_frames_is_refused_without_counting_them_all(width, data):
-    with pytest.raises(InputFault, match=f"in {MAX_FRAMES + 1} frames"):
+    with pytest.raises(InputError, match=f"in {MAX_FRAMES + 1} frames"):
         check_pixels(identify(data))
 
 
@@ -175,7 +175,7 @@ def test_a_file_made_to_be_looked_at_for_long_is_refused_after_a_bounded_part_of
     assert image.kind == "image"
     tracemalloc.start()
     try:
-        with pytest.raises(InputFault, match=r"its size cannot be read|pixels"):
+        with pytest.raises(InputError, match=r"its size cannot be read|pixels"):
             check_pixels(image)
         assert tracemalloc.get_traced_memory()[1] < MIB
     finally:
@@ -186,7 +186,7 @@ def test_the_parts_that_are_looked_at_are_no_more_than_that(monkeypatch):
     monkeypatch.setattr("contract.image_headers.MAX_PARTS", 10)
     for name, data in MANY_PARTS.items():
         if not name.startswith("gif") and not name.startswith("avif of nested"):
-            with pytest.raises(InputFault, match="too many parts"):
+            with pytest.raises(InputError, match="too many parts"):
                 check_pixels(identify(data))
 
 
@@ -227,7 +227,7 @@ def test_segments_that_each_claim_thousands_of_pictures_are_not_believed_one_aft
     image = identify(JPEG_HEAD + mpf(0xFFFF, []) * 3000 + frame_header(8, 6) + SCAN)
     tracemalloc.start()
     try:
-        with pytest.raises(InputFault, match="too many parts"):
+        with pytest.raises(InputError, match="too many parts"):
             check_pixels(image)
         assert tracemalloc.get_traced_memory()[1] < 16 * MIB
     finally:
@@ -257,7 +257,7 @@ def test_a_huge_size_counts_wherever_a_format_lets_it_stand(where):
     kind, data = HIDDEN[where]
     image = identify(data)
     assert image.extension == kind
-    with pytest.raises(InputFault, match="the limit is 64000000"):
+    with pytest.raises(InputError, match="the limit is 64000000"):
         check_pixels(image)
 
 
@@ -278,7 +278,7 @@ def test_an_image_whose_header_is_broken_or_cut_is_refused(kind):
     whole = encoded(kind)
     halves = [identify(whole[:size_bytes]) for size_bytes in range(13, len(whole) // 2)]
     image = next(half for half in halves if half.kind == "image")
-    with pytest.raises(InputFault, match=r"broken|pixels"):
+    with pytest.raises(InputError, match=r"broken|pixels"):
         check_pixels(image)
 
 
@@ -286,7 +286,7 @@ def test_an_image_of_a_type_whose_size_cannot_be_read_is_refused_by_its_type():
     photoshop = identify(b"8BPS\0\x01" + bytes(300))
     assert photoshop.kind == "image"
     with pytest.raises(
-        InputFault,
+        InputError,
         match=r"type image/vnd\.adobe\.photoshop, which is not supported; send png, .* or avif",
     ):
         check_pixels(photoshop)
@@ -307,7 +307,7 @@ def fetcher(data):
 
 
 async def test_a_link_to_a_huge_image_fails_its_task_in_the_words_of_its_field():
-    with pytest.raises(InputFault) as caught:
+    with pytest.raises(InputError) as caught:
         await fetcher(BOMBS["png"]).fetch([Input("s3://b/k", "init_images[0]")])
     assert str(caught.value) == (
         f"init_images[0]: the link is an image of 50000 {TIMES} 50000 pixels; the limit is {MAX_PIXELS}"

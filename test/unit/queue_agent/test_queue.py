@@ -6,7 +6,7 @@ import pytest
 
 from queue_agent.aws import queue as queue_module
 from queue_agent.aws.queue import SqsQueue
-from queue_agent.errors import PlatformFault
+from queue_agent.errors import PlatformError
 
 
 class Sqs:
@@ -53,5 +53,5 @@ async def test_one_message_is_waited_for_long_and_several_only_as_long_as_no_idl
 
 async def test_an_agent_that_must_stop_waits_for_no_queue_that_does_not_take_its_message_back(message, monkeypatch):
     monkeypatch.setattr(queue_module, "_RELEASE_S", 0.01)
-    with pytest.raises(PlatformFault, match="in time"):
+    with pytest.raises(PlatformError, match="in time"):
         await asyncio.wait_for(queue_of(Sqs(silent=True)).release(message), 1)

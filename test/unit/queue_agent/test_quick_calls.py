@@ -9,7 +9,7 @@ from contract.notice import Notice
 from queue_agent.aws.clients import open_clients
 from queue_agent.aws.notices import SnsNotices
 from queue_agent.aws.objects import S3Objects
-from queue_agent.errors import InputFault, PlatformFault
+from queue_agent.errors import InputError, PlatformError
 
 TOPIC = f"arn:aws:sns:{REGION}:123456789012:notices"
 KEY = "a b/ü+(1)~x.png"
@@ -97,7 +97,7 @@ async def test_what_goes_wrong_is_done_again(service, aws, trouble):
 @pytest.mark.parametrize("call", [put, get, publish])
 async def test_what_goes_on_going_wrong_is_given_up(service, aws, call):
     service.answers = [BUSY]
-    with pytest.raises(PlatformFault, match="failed"):
+    with pytest.raises(PlatformError, match="failed"):
         await call(aws)
     assert len(service.requests) == 1 + 5
 
@@ -111,12 +111,12 @@ async def test_of_what_is_too_large_nothing_is_read(service, aws, monkeypatch):
 
     monkeypatch.setattr("aiohttp.ClientResponse.read", note)
     service.answers = [(200, PICTURE)]
-    with pytest.raises(InputFault, match="larger"):
+    with pytest.raises(InputError, match="larger"):
         await get(aws, room_bytes=-1)
     assert read == []
 
 
-@pytest.mark.parametrize(("answer", "told"), [(MISSING, None), (DENIED, InputFault)])
+@pytest.mark.parametrize(("answer", "told"), [(MISSING, None), (DENIED, InputError)])
 async def test_what_cannot_be_had_is_told_as_the_library_tells_it(service, aws, answer, told):
     service.answers = [answer]
     if told is None:
@@ -143,7 +143,7 @@ def refusal(status, code):
 )
 async def test_an_object_that_s3_will_never_give_is_a_fault_of_the_input(service, aws, answer):
     service.answers = [answer]
-    with pytest.raises(InputFault, match=r"cannot be read from bucket b \(S3 says"):
+    with pytest.raises(InputError, match=r"cannot be read from bucket b \(S3 says"):
         await get(aws)
 
 
@@ -160,7 +160,7 @@ async def test_an_object_that_s3_will_never_give_is_a_fault_of_the_input(service
 )
 async def test_an_object_that_s3_may_give_later_is_no_fault_of_the_input(service, aws, answer):
     service.answers = [answer]
-    with pytest.raises(PlatformFault, match="s3:GetObject failed"):
+    with pytest.raises(PlatformError, match="s3:GetObject failed"):
         await get(aws)
 
 
@@ -180,7 +180,7 @@ async def test_objects_are_asked_for_where_the_library_asks_for_them(monkeypatch
 
     monkeypatch.setattr("aiobotocore.httpsession.AIOHTTPSession.send", note)
     async with open_clients(region, with_dynamodb=False) as aws:
-        with pytest.raises(PlatformFault):
+        with pytest.raises(PlatformError):
             await S3Objects(aws.s3).put(bucket, KEY, PICTURE, "image/png")
     assert len(asked) > 1
     assert len(set(asked)) == 1

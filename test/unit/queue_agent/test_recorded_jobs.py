@@ -8,24 +8,24 @@ import time
 import pytest
 from agentkit import JOB, NAMES, Agent, Table, picture
 
-from contract.job_record import JobRecord, JobState
-from contract.notice import Problem
+from contract.notice import JobError
+from jobs.record import JobRecord, JobState
 from queue_agent.endings import MAX_ATTEMPTS
 from queue_agent.errors import (
     ContentMissing,
     ExecutionFailed,
     LeaseLost,
-    ModelServerAway,
-    ModelServerFault,
-    PlatformFault,
+    PlatformError,
+    ServerAway,
+    ServerError,
 )
-from queue_agent.ports import Ended, Held
+from queue_agent.ports import AlreadyFinished, ClaimDenied
 
 
 def ended(**changes):
     values = {field.name: None for field in dataclasses.fields(JobRecord)}
     values |= {"job": JOB, "task_id": "a", "runtime": "r", "prefix": "output", "pictures": ("png",), "context": 7}
-    return Ended(JobRecord(**{**values, "state": JobState.SUCCEEDED, "has_manifest": True, **changes}))
+    return AlreadyFinished(JobRecord(**{**values, "state": JobState.SUCCEEDED, "has_manifest": True, **changes}))
 
 
 async def test_a_short_job_is_written_three_times_and_told_after_its_end_is_written(message):
@@ -57,7 +57,7 @@ async def test_a_short_job_is_written_three_times_however_long_its_pictures_take
 
 
 async def test_a_job_held_elsewhere_is_left_alone_until_its_lease_has_ended(message):
-    agent = Agent(jobs=Table(answer=Held(42)))
+    agent = Agent(jobs=Table(answer=ClaimDenied(42)))
     await agent.handle(message)
     ((call, delay_s),) = agent.queue.log
     assert call == "release"
@@ -78,8 +78,8 @@ async def test_the_notice_of_a_job_found_ended_is_repeated_only_if_it_was_not_ma
 @pytest.mark.parametrize(
     ("fault", "written"),
     [
-        (ModelServerFault("nonsense"), ("hand back", 3, "counted")),
-        (ModelServerAway("refused"), ("hand back", 2, "blameless")),
+        (ServerError("nonsense"), ("hand back", 3, "counted")),
+        (ServerAway("refused"), ("hand back", 2, "blameless")),
     ],
 )
 async def test_an_attempt_counts_only_if_the_model_server_got_the_job(message, fault, written):
@@ -95,7 +95,7 @@ async def test_an_attempt_counts_only_if_the_model_server_got_the_job(message, f
 
 BROKEN = [
     (KeyError("class_type"), "internal_error"),
-    (ModelServerFault("The model server answers 500 to object_info/..."), "model_server_failed"),
+    (ServerError("The model server answers 500 to object_info/..."), "model_server_failed"),
     (ContentMissing(), "platform_failed"),
 ]
 
@@ -121,7 +121,7 @@ async def test_what_the_platform_fails_in_before_the_model_server_has_the_job_us
     agent = Agent(jobs=Table(number=50, attempt=MAX_ATTEMPTS))
 
     async def prepare(task, inputs):
-        raise PlatformFault("s3:GetObject failed")
+        raise PlatformError("s3:GetObject failed")
 
     agent.server.prepare = prepare
     await agent.handle(dataclasses.replace(message, receive_count=50))
@@ -130,7 +130,7 @@ async def test_what_the_platform_fails_in_before_the_model_server_has_the_job_us
 
 
 async def test_the_last_attempt_ends_as_a_failed_job_and_in_the_dead_queue(message):
-    agent = Agent(ModelServerFault("nonsense"), jobs=Table(number=5, attempt=MAX_ATTEMPTS))
+    agent = Agent(ServerError("nonsense"), jobs=Table(number=5, attempt=MAX_ATTEMPTS))
     await agent.handle(message)
     assert agent.jobs.writes == [("claim",), ("finish", "failed", MAX_ATTEMPTS), ("notified",)]
     assert agent.queue.log == [("bury", "model_server_failed")]
@@ -161,7 +161,7 @@ async def test_a_running_job_is_interrupted_when_a_heartbeat_shows_that_it_is_to
     assert [(notice.status, notice.error.code) for notice in agent.notices.sent] == [("cancelled", "cancelled")]
 
 
-@pytest.mark.parametrize("fault", [LeaseLost(), PlatformFault("dynamodb:UpdateItem failed")])
+@pytest.mark.parametrize("fault", [LeaseLost(), PlatformError("dynamodb:UpdateItem failed")])
 async def test_a_job_whose_lease_cannot_be_kept_is_interrupted_and_nothing_more_is_heard_of_it(message, fault):
     agent = Agent(30, jobs=Table())
     agent.queue.visibility_s, agent.jobs.broken = 0.3, {"renew": fault}
@@ -191,7 +191,7 @@ async def test_a_job_is_stored_no_more_after_its_lease_has_ended(message):
 
 async def test_a_table_that_cannot_be_reached_costs_no_attempt_and_the_message_comes_again(message):
     agent = Agent(picture(), jobs=Table())
-    agent.jobs.broken = {"claim": PlatformFault("dynamodb:UpdateItem failed")}
+    agent.jobs.broken = {"claim": PlatformError("dynamodb:UpdateItem failed")}
     await agent.handle(dataclasses.replace(message, receive_count=3))
     assert (agent.server.runs, agent.queue.log) == ([], [("release", 20)])
 
@@ -219,8 +219,8 @@ async def test_a_job_that_ran_when_its_model_server_was_lost_has_used_an_attempt
 
 
 async def test_a_message_is_given_back_although_the_table_cannot_be_told(message):
-    agent = Agent(ModelServerFault("nonsense"), jobs=Table())
-    agent.jobs.broken = {"hand back": PlatformFault("dynamodb:UpdateItem failed")}
+    agent = Agent(ServerError("nonsense"), jobs=Table())
+    agent.jobs.broken = {"hand back": PlatformError("dynamodb:UpdateItem failed")}
     await agent.handle(message)
     assert agent.queue.log == [("release", 5)]
 
@@ -272,7 +272,7 @@ async def test_the_clock_here_does_not_say_how_long_a_task_has_waited(message, m
     ("code", "end"), [("model_server_failed", ("bury", "model_server_failed")), ("execution_failed", "delete")]
 )
 async def test_the_message_of_a_job_found_given_up_is_kept_and_that_of_a_failed_task_is_not(message, code, end):
-    error = Problem(code=code, message="words")
+    error = JobError(code=code, message="words")
     agent = Agent(jobs=Table(answer=ended(state=JobState.FAILED, notified=True, error=error)))
     await agent.handle(message)
     assert agent.queue.log == [end]
@@ -282,7 +282,7 @@ async def test_a_job_that_was_given_up_is_told_as_failed_although_its_agent_had_
     agent = Agent(picture(), jobs=Table())
     agent.jobs.broken = {"finish": LeaseLost()}
     await agent.handle(message)
-    error = Problem(code="lost", message="words")
+    error = JobError(code="lost", message="words")
     agent.jobs.answer = ended(state=JobState.FAILED, has_manifest=False, generation=0, error=error, pictures=())
     await agent.handle(message)
     assert [(notice.status, notice.error.code) for notice in agent.notices.sent] == [("failed", "lost")]

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from queue_agent.errors import ExecutionFailed, ModelServerFault, PlatformFault
+from queue_agent.errors import ExecutionFailed, PlatformError, ServerError
 from queue_agent.message import Assignment
 from queue_agent.ports import Output, Result
 from queue_agent.results import AT_ONCE, Results
@@ -64,7 +64,7 @@ class File:
             await asyncio.sleep(self._pause_s)
             yield chunk
         if until is not None:
-            raise ModelServerFault("The model server does not answer (ClientPayloadError).")
+            raise ServerError("The model server does not answer (ClientPayloadError).")
 
 
 @pytest.fixture
@@ -128,14 +128,14 @@ async def test_a_file_that_breaks_off_is_read_again_from_the_start(keep, store):
 
 async def test_a_file_that_breaks_off_again_is_the_servers_fault_and_leaves_nothing(keep, store):
     file = File(PNG, bytes(9000), b"end", breaks=2, after=2)
-    with pytest.raises(ModelServerFault, match="does not answer"):
+    with pytest.raises(ServerError, match="does not answer"):
         await keep(Output(file.open))
     assert store.objects == {}
     assert file.opened == file.closed == 2
 
 
 async def test_a_picture_that_s3_refuses_once_is_stored_in_a_second_try(keep, store):
-    store.failures = [PlatformFault("s3:PutObject failed: SlowDown")]
+    store.failures = [PlatformError("s3:PutObject failed: SlowDown")]
     file = File(PNG)
     await keep(Output(file.open))
     assert (file.opened, len(store.manifest["pictures"])) == (2, 1)
@@ -143,7 +143,7 @@ async def test_a_picture_that_s3_refuses_once_is_stored_in_a_second_try(keep, st
 
 async def test_when_a_picture_cannot_be_stored_the_others_are_given_up_and_closed(keep, store):
     slow = [File(PNG, pause_s=30) for _ in range(2)]
-    with pytest.raises(ModelServerFault):
+    with pytest.raises(ServerError):
         await keep(Output(slow[0].open), Output(File(PNG, breaks=2).open), Output(slow[1].open))
     assert [(file.opened, file.closed) for file in slow] == [(1, 1), (1, 1)]
     assert store.objects == {}
@@ -160,7 +160,7 @@ async def test_a_job_that_saves_text_under_a_pictures_name_fails_at_once_and_not
 
 
 async def test_a_picture_without_a_byte_may_be_whole_in_the_next_attempt(keep, store):
-    with pytest.raises(ModelServerFault, match=r'"a\.png" holds nothing'):
+    with pytest.raises(ServerError, match=r'"a\.png" holds nothing'):
         await keep(Output(File(b"").open, None, "a.png"))
     assert store.objects == {}
 

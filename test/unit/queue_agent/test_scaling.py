@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from contract.chart_values import Scaling
+from configuration.chart_values import Scaling
 from queue_agent.forecast import LeadTime
 from queue_agent.line import MAX_HELD, Line
 from queue_agent.ports import Work

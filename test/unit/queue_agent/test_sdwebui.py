@@ -7,12 +7,12 @@ import tracemalloc
 import pytest
 from PIL import Image
 
-from contract.checkpoints import infotext_pairs
-from queue_agent.errors import ExecutionFailed, InputFault, InvalidTask, ModelServerFault, NoOutput, Rejected
+from queue_agent.errors import ExecutionFailed, InputError, InvalidTask, NoOutput, Rejected, ServerError
 from queue_agent.media import identify
-from queue_agent.runtimes.client import Answer, AnswerStream
-from queue_agent.runtimes.sdwebui.answer import fault_of, result_of
-from queue_agent.runtimes.sdwebui.call import PreparedCall, call_of
+from runtimes._http import Answer, AnswerStream
+from runtimes.sdwebui.checkpoints import infotext_pairs
+from runtimes.sdwebui.driver.answer import fault_of, result_of
+from runtimes.sdwebui.driver.call import PreparedCall, call_of
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
 ENCODED = base64.b64encode(PNG).decode()
@@ -282,7 +282,7 @@ async def test_pictures_that_the_server_repeats_among_the_parameters_are_not_tak
 @pytest.mark.parametrize("damage", ["%", "A", '\\"', "=A"])
 async def test_a_large_picture_that_is_no_base64_is_the_servers_fault(damage):
     text = encoded(LARGE[0])
-    with pytest.raises(ModelServerFault):
+    with pytest.raises(ServerError):
         await read(generated([text[:20_000] + damage + text[20_000:]]), 4097)
 
 
@@ -320,7 +320,7 @@ async def test_an_answer_without_pictures_is_no_success(body):
     "body", [b"", b"<html>", b'{"images": [', b"[]", b'{"images": ["%%%"]}', b'{"images": ["AAAA"]}']
 )
 async def test_an_answer_that_makes_no_sense_is_the_servers_fault(body):
-    with pytest.raises(ModelServerFault):
+    with pytest.raises(ServerError):
         await read(body)
 
 
@@ -370,21 +370,21 @@ async def test_an_answer_that_makes_no_sense_is_the_servers_fault(body):
                 "body": "",
                 "errors": "CUDA out of memory. Tried to allocate 2 GiB",
             },
-            ModelServerFault,
+            ServerError,
             "CUDA out of memory",
         ),
         (500, {"error": "AssertionError", "detail": "", "body": "", "errors": ""}, ExecutionFailed, "AssertionError"),
         (
             401,
             {"error": "HTTPException", "detail": "Not authenticated", "body": "", "errors": ""},
-            ModelServerFault,
+            ServerError,
             "401",
         ),
-        (404, {"detail": "Not Found"}, ModelServerFault, "404"),
-        (500, {"message": "upstream went away"}, ModelServerFault, "500"),
-        (429, {"detail": "slow down"}, ModelServerFault, "429"),
-        (502, b"<html>bad gateway</html>", ModelServerFault, "502"),
-        (500, b"Internal Server Error", ModelServerFault, "500"),
+        (404, {"detail": "Not Found"}, ServerError, "404"),
+        (500, {"message": "upstream went away"}, ServerError, "500"),
+        (429, {"detail": "slow down"}, ServerError, "429"),
+        (502, b"<html>bad gateway</html>", ServerError, "502"),
+        (500, b"Internal Server Error", ServerError, "500"),
     ],
 )
 def test_an_error_is_told_in_the_servers_own_words(status, body, kind, words):
@@ -411,7 +411,7 @@ def test_a_picture_is_not_upscaled_beyond_the_pixels_that_a_task_may_have(make_t
     fetched = {site.input.text: identify(base64.b64decode(DRAWN)) for site in call.sites}
     pixels = 20 * 10 * 4**2
     PreparedCall.of(call, fetched, pixels)
-    with pytest.raises(InputFault, match=rf"upscaled by 4 are {pixels}; at most {pixels - 1} are allowed"):
+    with pytest.raises(InputError, match=rf"upscaled by 4 are {pixels}; at most {pixels - 1} are allowed"):
         PreparedCall.of(call, fetched, pixels - 1)
 
 
@@ -419,5 +419,5 @@ def test_a_picture_is_not_upscaled_beyond_the_pixels_that_a_task_may_have(make_t
 def test_a_factor_beyond_all_pictures_is_refused_as_one(make_task, factor):
     call = call_of(make_task({"image": DRAWN, "upscaling_resize": factor}, "extra-single-image"))
     fetched = {site.input.text: identify(base64.b64decode(DRAWN)) for site in call.sites}
-    with pytest.raises(InputFault, match="maxPixels"):
+    with pytest.raises(InputError, match="maxPixels"):
         PreparedCall.of(call, fetched)

@@ -3,10 +3,10 @@ import io
 import pytest
 from PIL import Image
 
-from queue_agent.errors import InputFault
+from queue_agent.errors import InputError
 from queue_agent.media import identify
-from queue_agent.runtimes.sdwebui import conversion
-from queue_agent.runtimes.sdwebui.conversion import converted
+from runtimes.sdwebui.driver import conversion
+from runtimes.sdwebui.driver.conversion import converted
 
 
 def picture(form, mode="RGB", size=(20, 10), colour=None, **settings):
@@ -69,7 +69,7 @@ def test_of_an_animation_the_first_frame_goes():
 def test_the_pixels_of_all_pictures_that_are_unpacked_are_bounded_together(monkeypatch):
     monkeypatch.setattr(conversion, "MAX_PIXELS", 399)
     assert len(converted({"a": picture("WEBP"), "b": picture("PNG", size=(100, 100))})) == 2
-    with pytest.raises(InputFault, match=r"webp, avif or tif have 400 pixels together; .* at most 399"):
+    with pytest.raises(InputError, match=r"webp, avif or tif have 400 pixels together; .* at most 399"):
         converted({"a": picture("WEBP"), "b": picture("AVIF")})
 
 
@@ -77,5 +77,5 @@ def test_the_pixels_of_all_pictures_that_are_unpacked_are_bounded_together(monke
 def test_a_broken_picture_is_the_tasks_fault(form):
     whole = picture(form, size=(200, 200), colour=(1, 2, 3)).data
     broken = identify(whole[: len(whole) // 2] + bytes(10))
-    with pytest.raises(InputFault, match="cannot be unpacked"):
+    with pytest.raises(InputError, match="cannot be unpacked"):
         converted({"a": broken})

@@ -5,11 +5,11 @@ from agentkit import base64_picture
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from queue_agent.errors import InputFault, ModelServerFault, Rejected
+from queue_agent.errors import InputError, Rejected, ServerError
 from queue_agent.inputs.fetcher import InputFetcher
 from queue_agent.ports import RunSignals
-from queue_agent.runtimes.client import ModelServerClient
-from queue_agent.runtimes.sdwebui.driver import SdWebUI
+from runtimes._http import ModelServerClient
+from runtimes.sdwebui.driver.executor import SdWebUI
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ async def test_a_job_whose_line_breaks_before_its_answer_is_interrupted_and_no_o
     url, noted = server
     driver = SdWebUI(ModelServerClient(url, "/"), dynamic_model=False)
     prepared = await _prepared(driver, make_task({"prompt": hangs_up_in}))
-    with pytest.raises(ModelServerFault):
+    with pytest.raises(ServerError):
         await driver.run(prepared, "job", 1, RunSignals(lambda batch=None: None, lambda: None))
     assert noted == asked
     await driver.aclose()
@@ -55,7 +55,7 @@ async def test_a_picture_in_the_task_itself_that_is_too_large_to_be_unpacked_nev
 ):
     url, noted = server
     driver = SdWebUI(ModelServerClient(url, "/"), dynamic_model=False)
-    with pytest.raises(InputFault, match=r"^init_images\[0\]: "):
+    with pytest.raises(InputError, match=r"^init_images\[0\]: "):
         await _prepared(driver, make_task({"prompt": "a", "init_images": [base64_picture(9000)]}))
     assert noted == []
     await driver.aclose()

@@ -2,9 +2,9 @@ import pytest
 
 from contract.deadlines import DEFAULT_DEADLINES
 from queue_agent.__main__ import load_driver
-from queue_agent.runtimes.comfyui.driver import ComfyUI
-from queue_agent.runtimes.sdwebui.driver import SdWebUI
 from queue_agent.settings import Settings, SettingsError
+from runtimes.comfyui.driver.executor import ComfyUI
+from runtimes.sdwebui.driver.executor import SdWebUI
 
 NINE = {
     "SQS_QUEUE_URL": "https://sqs.us-west-2.amazonaws.com/123456789012/sdruntime",

@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 from webkit import PNG, png, site
 
-from queue_agent.errors import InputFault, PlatformFault
+from queue_agent.errors import InputError, PlatformError
 from queue_agent.inputs import network
 from queue_agent.inputs.addresses import PassingTrouble
 from queue_agent.inputs.web import Web
@@ -67,14 +67,14 @@ async def test_the_name_is_resolved_once_and_that_address_connected_to(open_web,
 async def test_three_redirects_are_followed_and_a_fourth_is_not(open_web):
     async with site(a=png, r1=to("/a"), r2=to("/r1"), r3=to("/r2"), r4=to("/r3")) as (url, _):
         assert await open_web.get(f"{url}/r3", any_number) == PNG
-        with pytest.raises(InputFault, match="redirects more than 3"):
+        with pytest.raises(InputError, match="redirects more than 3"):
             await open_web.get(f"{url}/r4", any_number)
 
 
 @pytest.mark.parametrize("target", ["http://169.254.169.254/latest/meta-data/", "http://10.0.0.1/x"])
 async def test_a_redirect_to_a_private_address_is_refused(open_web, target):
     async with site(r=to(target)) as (url, _):
-        with pytest.raises(InputFault, match="not on the public internet"):
+        with pytest.raises(InputError, match="not on the public internet"):
             await open_web.get(f"{url}/r", any_number)
 
 
@@ -92,13 +92,13 @@ async def test_a_redirect_is_followed_whether_its_letters_are_written_out_or_not
 @pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://example.com/x", "s3://b/k"])
 async def test_a_redirect_to_another_scheme_is_refused(open_web, target):
     async with site(r=to(target)) as (url, _):
-        with pytest.raises(InputFault, match="only http and https are fetched"):
+        with pytest.raises(InputError, match="only http and https are fetched"):
             await open_web.get(f"{url}/r", any_number)
 
 
 async def test_loopback_is_refused_by_default_without_a_connection():
     async with site(a=png) as (url, hits), Web(allow_loopback=False) as closed:
-        with pytest.raises(InputFault, match="not on the public internet"):
+        with pytest.raises(InputError, match="not on the public internet"):
             await closed.get(f"{url}/a", any_number)
         assert hits == []
 
@@ -108,20 +108,20 @@ async def test_an_error_status_is_told(open_web):
         raise web.HTTPNotFound
 
     async with site(a=gone) as (url, _):
-        with pytest.raises(InputFault, match="404"):
+        with pytest.raises(InputError, match="404"):
             await open_web.get(f"{url}/a", any_number)
 
 
 class Few:
     """So many bytes are taken."""
 
-    def __init__(self, most_bytes):
-        self._left_bytes = most_bytes
+    def __init__(self, max_bytes):
+        self._left_bytes = max_bytes
 
     def count(self, size_bytes):
         self._left_bytes -= size_bytes
         if self._left_bytes < 0:
-            raise InputFault("is enough")
+            raise InputError("is enough")
 
 
 async def test_a_body_of_too_many_bytes_is_dropped_in_mid_stream(open_web):
@@ -138,7 +138,7 @@ async def test_a_body_of_too_many_bytes_is_dropped_in_mid_stream(open_web):
         return response
 
     async with site(a=endless) as (url, _):
-        with pytest.raises(InputFault, match="enough"):
+        with pytest.raises(InputError, match="enough"):
             await open_web.get(f"{url}/a", Few(300_000).count)
     assert sent < 50_000_000
 
@@ -168,14 +168,14 @@ NOWHERE = [
 
 @pytest.mark.parametrize("url", NOWHERE)
 async def test_a_link_that_leads_nowhere_is_a_fault_of_the_input(open_web, url):
-    with pytest.raises(InputFault):
+    with pytest.raises(InputError):
         await open_web.get(url, any_number)
 
 
 @pytest.mark.parametrize("url", [url for url in NOWHERE if url.isascii() and url.isprintable() and len(url) < 1000])
 async def test_a_redirect_that_leads_nowhere_is_a_fault_of_the_input(open_web, url):
     async with raw_site(b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: " + url.encode() + b"\r\n\r\n") as site:
-        with pytest.raises(InputFault):
+        with pytest.raises(InputError):
             await open_web.get(site, any_number)
 
 
@@ -219,7 +219,7 @@ async def test_a_file_that_is_sent_compressed_is_refused_in_words_and_never_unpa
     assert len(bomb) < 1000
     words = r"compressed \([-a-zA-Z]+\) by 127\.0\.0\.1; only uncompressed files"
     async with site(a=answered(bomb, coding)) as (url, _):
-        with memory() as peak_bytes, pytest.raises(InputFault, match=words):
+        with memory() as peak_bytes, pytest.raises(InputError, match=words):
             await open_web.get(f"{url}/a", any_number)
     assert peak_bytes() < MIB
 
@@ -326,7 +326,7 @@ async def test_an_origin_that_is_in_trouble_for_a_moment_is_asked_again(open_web
 async def test_trouble_that_stays_is_told_in_words_that_fit_it(open_web, trouble, words, asked):
     page = Attempts(trouble)
     async with site(a=page) as (url, _):
-        with pytest.raises(InputFault, match=words):
+        with pytest.raises(InputError, match=words):
             await open_web.get(f"{url}/a", any_number)
         assert page.asked == asked
 
@@ -366,13 +366,13 @@ async def test_a_name_server_that_is_busy_for_a_moment_is_asked_again_and_one_th
             nonlocal busy
             busy -= 1
             if busy >= 0:
-                raise PassingTrouble(PlatformFault("The name server did not answer."))
+                raise PassingTrouble(PlatformError("The name server did not answer."))
             return ["127.0.0.1"]
 
         monkeypatch.setattr(network, "resolve", resolve)
         assert await open_web.get(f"{url}/a", any_number) == PNG
         busy = 3
-        with pytest.raises(PlatformFault, match="name server"):
+        with pytest.raises(PlatformError, match="name server"):
             await open_web.get(f"{url}/a", any_number)
 
 
@@ -400,7 +400,7 @@ OK_HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n"
 )
 async def test_headers_without_end_are_not_read(open_web, answer, words):
     async with raw_site(answer) as url:
-        with memory() as peak_bytes, pytest.raises(InputFault, match=words):
+        with memory() as peak_bytes, pytest.raises(InputError, match=words):
             await open_web.get(url, any_number)
     assert peak_bytes() < MIB
 
@@ -428,7 +428,7 @@ async def test_a_body_in_wrappings_that_are_larger_than_itself_is_bounded_by_wha
     monkeypatch.setattr(network, "MAX_WIRE_BYTES", 50_000)
     pieces = 10_000 * b"1\r\na\r\n"
     async with raw_site(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + pieces + b"0\r\n\r\n") as url:
-        with pytest.raises(InputFault, match="could not be fetched"):
+        with pytest.raises(InputError, match="could not be fetched"):
             await open_web.get(url, any_number)
 
 

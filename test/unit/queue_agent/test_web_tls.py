@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from queue_agent.errors import InputFault
+from queue_agent.errors import InputError
 from queue_agent.inputs import network
 from queue_agent.inputs.web import Web
 
@@ -82,7 +82,7 @@ async def trusting(certificate, monkeypatch):
 async def test_each_hosts_certificate_is_checked_though_another_at_its_address_was_just_read(certificate, trusting):
     async with tls_site(certificate) as (port, seen):
         assert await trusting.get(f"https://a.test:{port}/x", lambda _: None) == b"ok"
-        with pytest.raises(InputFault, match=r"could not be fetched from b\.test"):
+        with pytest.raises(InputError, match=r"could not be fetched from b\.test"):
             await trusting.get(f"https://b.test:{port}/x", lambda _: None)
         assert [host for _, host in seen] == [f"host: a.test:{port}"]
 

@@ -1,6 +1,6 @@
 import pytest
 
-from queue_agent.runtimes.wording import MAX_NAME_CHARS, is_out_of_room, shorten_name
+from runtimes._wording import MAX_NAME_CHARS, is_out_of_room, shorten_name
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 from agentkit import JOB, Agent, Table, picture, worker_of
 
 from queue_agent import worker as worker_module
-from queue_agent.errors import ModelServerFault, PlatformFault
+from queue_agent.errors import PlatformError, ServerError
 from queue_agent.ports import Work
 
 
@@ -160,11 +160,11 @@ async def test_what_cannot_be_stored_soon_after_the_grace_is_given_back(message,
 
 
 async def test_a_worker_survives_a_message_that_it_cannot_even_give_back(message):
-    agent = Agent(ModelServerFault("away"), picture())
+    agent = Agent(ServerError("away"), picture())
     agent.queue.waiting = [message, message]
 
     async def broken(message, delay_s=0):
-        raise PlatformFault("sqs:ChangeMessageVisibility failed")
+        raise PlatformError("sqs:ChangeMessageVisibility failed")
 
     agent.queue.release = broken
     running, stop = worker_of(agent)
@@ -221,7 +221,7 @@ async def test_a_watch_that_dies_ends_the_worker_loudly():
 
 
 async def test_a_job_that_is_being_given_back_when_its_server_is_lost_is_not_torn_from_that(message):
-    agent = Agent(ModelServerFault("nonsense"), jobs=Table())
+    agent = Agent(ServerError("nonsense"), jobs=Table())
     agent.queue.waiting = [message]
     giving_back, go_on = asyncio.Event(), asyncio.Event()
     release = agent.queue.release

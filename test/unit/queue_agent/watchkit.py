@@ -2,8 +2,8 @@
 
 import asyncio
 
-from queue_agent.errors import ModelServerFault
-from queue_agent.watch import State
+from queue_agent.errors import ServerError
+from queue_agent.server_monitor import State
 
 STALL_S = 60
 
@@ -35,7 +35,7 @@ class Server:
 
 
 def refuse(server):
-    server.fault = ModelServerFault("The model server does not answer (ConnectError).")
+    server.fault = ServerError("The model server does not answer (ConnectError).")
 
 
 def state_of(watch):

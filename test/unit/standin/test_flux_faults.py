@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from contract.flux.options import ModelOptions
-from runtimes.flux.ports import Order, StoppedError, Watch
-from runtimes.standin.flux.painting import load
+from runtimes.flux.options import ModelOptions
+from runtimes.flux.server.ports import Order, StoppedError, Watch
+from runtimes.flux.standin.painting import load
 
 ORDER = Order(
     job="j", task_type="text-to-image", prompt="a fox", seeds=(1,), width=64, height=64, steps=3, guidance=3.5

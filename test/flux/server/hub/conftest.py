@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from hubkit.acts import files_of, take_token
 from hubkit.hub import Hub
 
-from contract.flux.options import ModelOptions
+from runtimes.flux.options import ModelOptions
 
 _NEEDLESS = (
     *("flux1-schnell.safetensors", "ae.safetensors", "schnell_grid.jpeg", "README.md", ".gitattributes", "model.ckpt"),
@@ -70,7 +70,7 @@ def inside(on_the_hub: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 @pytest.fixture
 def find(inside: Callable[..., Any], tiny_models: Path) -> Callable[..., Path]:
     """Looks for a model in the folder of models, then on the hub, with a token or without."""
-    from runtimes.flux.pipeline.sources import folder_of
+    from runtimes.flux.server.pipeline.sources import folder_of
 
     def folder(source: str, token: str | None = None, revision: str | None = None) -> Path:
         inside(take_token, token)

@@ -7,7 +7,7 @@ from hubkit.stock import Break, Repository
 
 GATED = "acme/gated"
 BREAKS = {"transformer/diffusion_pytorch_model.safetensors": [Break(100)]}
-ENVIRONMENT = {"PIPELINE": "runtimes.flux.pipeline.loading:load", "OMP_NUM_THREADS": 1}
+ENVIRONMENT = {"PIPELINE": "runtimes.flux.server.pipeline.loading:load", "OMP_NUM_THREADS": 1}
 
 
 @pytest.fixture

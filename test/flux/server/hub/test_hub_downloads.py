@@ -6,8 +6,8 @@ import pytest
 from hubkit.acts import files_of, load_and_forget
 from hubkit.stock import Break, Repository
 
-from contract.flux.options import Lora, ModelOptions
-from runtimes.flux.ports import RefusedError
+from runtimes.flux.options import Lora, ModelOptions
+from runtimes.flux.server.ports import RefusedError
 
 WEIGHTS = "transformer/diffusion_pytorch_model.safetensors"
 CHUNK_BYTES = 10 * 1024 * 1024

@@ -3,7 +3,7 @@
 import pytest
 from telemetrykit import sample, samples_of, settings_of
 
-from queue_agent.errors import InputFault
+from queue_agent.errors import InputError
 from queue_agent.telemetry.opening import open_telemetry
 
 
@@ -12,8 +12,8 @@ async def test_the_page_shows_every_metric_with_the_runtimes_labels():
         with telemetry.message(trace_header=None, traceparent=None):
             with telemetry.stage("run"):
                 pass
-            with pytest.raises(InputFault), telemetry.stage("prepare"):
-                raise InputFault
+            with pytest.raises(InputError), telemetry.stage("prepare"):
+                raise InputError
         telemetry.job_ended("succeeded")
         telemetry.job_ended("succeeded")
         telemetry.job_ended("failed", "input_failed")

@@ -6,7 +6,7 @@ import pytest
 from opentelemetry.trace import SpanKind, StatusCode, get_current_span
 from telemetrykit import SECRET, TRACE, XRAY, message
 
-from queue_agent.errors import InputFault
+from queue_agent.errors import InputError
 
 
 def test_a_message_is_consumed_from_sqs_under_the_semantic_conventions(recorder, spans):
@@ -79,7 +79,7 @@ def test_annotations_outside_a_message_are_ignored(recorder):
 @pytest.mark.parametrize(
     ("raised", "error"),
     [
-        (InputFault(SECRET), "input_failed"),
+        (InputError(SECRET), "input_failed"),
         (KeyError(SECRET), "KeyError"),
         (asyncio.CancelledError(), "CancelledError"),
     ],
@@ -97,8 +97,8 @@ def test_what_a_stage_raises_marks_its_span_and_gives_nothing_away(recorder, spa
 
 def test_a_failure_that_is_handled_within_the_message_marks_the_stage_alone(recorder, spans):
     with message(recorder):
-        with pytest.raises(InputFault), recorder.stage("prepare"):
-            raise InputFault
+        with pytest.raises(InputError), recorder.stage("prepare"):
+            raise InputError
         with recorder.stage("store"):
             pass
     assert spans()["prepare"].status.status_code is StatusCode.ERROR

@@ -1,7 +1,7 @@
 import pytest
 from watchkit import STALL_S, Clock, Server
 
-from queue_agent.watch import ModelServerWatch
+from queue_agent.server_monitor import ServerMonitor
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def server():
 
 @pytest.fixture
 def watch(server, clock):
-    return ModelServerWatch(server.probe, stall_s=STALL_S, url="http://127.0.0.1:7860", clock=clock)
+    return ServerMonitor(server.probe, stall_s=STALL_S, url="http://127.0.0.1:7860", clock=clock)
 
 
 @pytest.fixture

@@ -2,9 +2,9 @@
 
 from watchkit import STALL_S, refuse, state_of
 
-from queue_agent import watch as watch_module
-from queue_agent.errors import ModelServerFault, ModelServerLoading
-from queue_agent.watch import ModelServerWatch, State
+from queue_agent import server_monitor as watch_module
+from queue_agent.errors import ServerError, ServerLoading
+from queue_agent.server_monitor import ServerMonitor, State
 
 
 def test_a_server_nobody_has_asked_yet_is_taken_for_alive(watch):
@@ -80,16 +80,16 @@ async def test_a_probe_that_fails_while_a_job_moves_accuses_nobody(server, clock
     async def probe():
         clock.now_s += 1
         watch.job_moved("a")
-        raise ModelServerFault
+        raise ServerError
 
-    watch = ModelServerWatch(probe, stall_s=STALL_S, clock=clock)
+    watch = ServerMonitor(probe, stall_s=STALL_S, clock=clock)
     watch.job_started("a")
     await watch.look()
     assert state_of(watch) is State.ALIVE
 
 
 async def test_a_server_that_loads_its_model_is_lost_like_one_that_is_away_and_yet_alive(watch, server, looking):
-    server.fault = ModelServerLoading("The model server loads its model.")
+    server.fault = ServerLoading("The model server loads its model.")
     await looking(20)
     assert (watch.verdict().state, watch.lost.is_set()) == (State.LOADING, False)
     await looking(2)
@@ -101,7 +101,7 @@ async def test_a_server_that_loads_its_model_is_lost_like_one_that_is_away_and_y
 
 
 async def test_a_server_that_vanishes_while_it_loads_is_lost_and_not_alive(watch, server, looking):
-    server.fault = ModelServerLoading()
+    server.fault = ServerLoading()
     await looking(30)
     refuse(server)
     await looking(2)

@@ -3,8 +3,8 @@
 import pytest
 from watchkit import STALL_S, refuse, state_of
 
-from queue_agent import watch as watch_module
-from queue_agent.watch import ModelServerWatch, State
+from queue_agent import server_monitor as watch_module
+from queue_agent.server_monitor import ServerMonitor, State
 
 
 async def test_a_job_that_never_starts_on_a_server_that_answers_makes_it_hung(watch, looking):
@@ -25,7 +25,7 @@ def warnings(caplog):
 async def test_a_job_that_stands_still_for_three_times_its_forecast_is_warned_of_once(
     clock, server, caplog, forecast_s, warned_after_s
 ):
-    watch = ModelServerWatch(server.probe, stall_s=240, url="http://127.0.0.1:7860", clock=clock)
+    watch = ServerMonitor(server.probe, stall_s=240, url="http://127.0.0.1:7860", clock=clock)
     watch.job_started("a")
     watch.job_began("a", forecast_s)
     for _ in range(60):
@@ -63,7 +63,7 @@ async def test_a_server_that_has_just_moved_is_not_called_hung_however_short_the
     async def probe():
         return next(signs)
 
-    watch = ModelServerWatch(probe, stall_s=1e-9, clock=clock)
+    watch = ServerMonitor(probe, stall_s=1e-9, clock=clock)
     watch.job_started("a", stall_s=1e-9)
     for _ in range(50):
         clock.now_s += 2

@@ -8,8 +8,8 @@ import time
 import pytest
 from watchkit import STALL_S, refuse, state_of
 
-from queue_agent import watch as watch_module
-from queue_agent.watch import ModelServerWatch, State
+from queue_agent import server_monitor as watch_module
+from queue_agent.server_monitor import ServerMonitor, State
 
 
 @contextlib.asynccontextmanager
@@ -34,7 +34,7 @@ async def until(condition):
 
 
 async def test_an_idle_server_is_probed_a_fifth_as_often_as_one_with_a_job(server):
-    watch = ModelServerWatch(server.probe, stall_s=STALL_S, interval_s=0.01)
+    watch = ServerMonitor(server.probe, stall_s=STALL_S, interval_s=0.01)
     async with started(watch):
         start_s = time.monotonic()
         await until(lambda: server.probes >= 2)
@@ -69,7 +69,7 @@ async def test_a_server_whose_jobs_move_is_not_probed(watch, server, clock):
 async def test_the_task_finds_a_server_lost_and_back_without_being_asked(server, monkeypatch):
     monkeypatch.setattr(watch_module, "_LOST_S", 0.02)
     refuse(server)
-    watch = ModelServerWatch(server.probe, stall_s=STALL_S, interval_s=0.002)
+    watch = ServerMonitor(server.probe, stall_s=STALL_S, interval_s=0.002)
     async with started(watch), asyncio.timeout(5):
         await watch.lost.wait()
         server.fault = None
@@ -92,7 +92,7 @@ async def test_a_watch_that_breaks_ends_with_its_error_and_says_so_in_the_log(ca
     async def look():
         raise ZeroDivisionError
 
-    watch = ModelServerWatch(look, stall_s=STALL_S, interval_s=0.001)
+    watch = ServerMonitor(look, stall_s=STALL_S, interval_s=0.001)
     watch.look = look
     watch._seen_s -= 60
     task = watch.start()

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from contract.flux.options import ModelOptions
+from runtimes.flux.options import ModelOptions
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
@@ -20,6 +20,6 @@ def take_token(token: str | None) -> None:
 
 def load_and_forget(options: ModelOptions, models_folder: str) -> None:
     """Load a model as a worker does; only what it raises is of interest."""
-    from runtimes.flux.pipeline.loading import load
+    from runtimes.flux.server.pipeline.loading import load
 
     load(options, models_folder, 0)

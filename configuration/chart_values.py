@@ -1,0 +1,345 @@
+"""extraValues of a runtime in config.yaml: the values of the project's own Helm chart that an operator may set.
+
+Values that the deployment computes (the service account, the queue's address, …) are no keys here, so that one set
+by hand is a fault; configuration.chart_release adds them.
+"""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from configuration.quantities import Quantity, amount
+from configuration.volume_filling import FASTEST_MIB_S, SLOWEST_MIB_S, UNCHARGED
+from contract.forms import Form
+from contract.section import Section
+from runtimes.catalog import DEFAULT_MAX_PIXELS
+
+_SIZE = r"^\d+(Mi|Gi|Ti)$"
+_GPUS = "nvidia.com/gpu"
+
+Snapshot = Annotated[str, Form(r"^snap-[0-9a-f]+$", "an EBS snapshot, as snap-0123456789abcdef0")]
+
+
+class CapacityType(Section):
+    """How nodes are bought."""
+
+    on_demand: bool = True
+    """Whether on-demand instances may be launched."""
+    spot: bool = True
+    """Whether Spot instances may be launched; they are preferred where both may."""
+
+    @model_validator(mode="after")
+    def _allows_one(self) -> Self:
+        if not (self.on_demand or self.spot):
+            raise ValueError("onDemand or spot must be true")
+        return self
+
+
+class Disruption(Section):
+    """When Karpenter may replace a node."""
+
+    consolidate_after: str = "30s"
+    """How long a node must be empty or underused before it is consolidated."""
+    expire_after: str = "Never"
+    """Age at which a node is replaced, or Never."""
+
+
+class Provisioner(Section):
+    """The runtime's NodePool."""
+
+    labels: dict[str, str] = {}
+    """Labels on the nodes."""
+    capacity_type: CapacityType = CapacityType()
+    instance_type: Annotated[list[str], Field(min_length=1)] = ["g5.xlarge", "g5.2xlarge"]
+    """EC2 instance types to choose from."""
+    extra_requirements: list[dict[str, Any]] = []
+    """Further requirements in NodePool's own format."""
+    extra_taints: list[dict[str, Any]] = []
+    """Taints besides nvidia.com/gpu and the runtime's own, both always set."""
+    resource_limits: dict[str, Quantity] | None = None
+    """What all nodes of the runtime together may not exceed; {} sets no limit. Default: the GPUs of maxReplicaCount
+    pods, of a quarter more during a roll-out, and 8 for a node that is used in part."""
+    consolidation: bool = True
+    """Whether empty and underused nodes are removed."""
+    disruption: Disruption = Disruption()
+
+
+class Volume(Section):
+    """An EBS volume of a node."""
+
+    volume_size: str | None = None
+    """Size, as 80Gi. Default 10Gi for the OS volume, 80Gi for the data volume."""
+    volume_type: str = "gp3"
+    """EBS volume type."""
+    delete_on_termination: bool = True
+    """Whether the volume goes with its node."""
+    iops: Annotated[int, Field(ge=3000, le=16000)] | None = None
+    """Default 3000 for the OS volume, 4000 for the data volume."""
+    throughput: Annotated[int, Field(ge=125, le=1000)] | None = None
+    """MiB/s. Default 125 for the OS volume, 1000 for the data volume."""
+
+
+class DataVolume(Volume):
+    """The volume that holds container images."""
+
+    snapshot_id: Annotated[Snapshot | None, Field(alias="snapshotID")] = None
+    """EBS snapshot with the images in place, made by utils/bottlerocket-images-cache."""
+    volume_initialization_rate: Annotated[int, Field(ge=0, le=300)] | None = None
+    """MiB/s, from 100 to 300, at which the volume is filled from its snapshot; EBS charges for it. 0 leaves the rate to
+    EBS. Default: the most that lets all nodes start at once within EBS's 5,000 MiB/s for a region, else 0."""
+
+    @field_validator("volume_initialization_rate")
+    @classmethod
+    def _is_a_rate(cls, value: int | None) -> int | None:
+        if value is not None and value != UNCHARGED and value < SLOWEST_MIB_S:
+            raise ValueError(f"must be {UNCHARGED}, or {SLOWEST_MIB_S} to {FASTEST_MIB_S}")
+        return value
+
+
+class NodeTemplate(Section):
+    """The runtime's EC2NodeClass."""
+
+    security_group_selector: dict[str, str] = {}
+    """Tags of the nodes' security groups. Default: the cluster's."""
+    subnet_selector: dict[str, str] = {}
+    """Tags of the nodes' subnets. Default: the VPC's private ones."""
+    tags: dict[str, str] = {}
+    """Tags on instances and volumes."""
+    ami_family: Literal["Bottlerocket"] = "Bottlerocket"
+    """Operating system of the nodes."""
+    ami_version: Annotated[str, Form(r"^\d+\.\d+\.\d+$", "a release of Bottlerocket, as 1.68.1")] = "1.68.1"
+    """Release of Bottlerocket; a snapshot with images is made with the same one."""
+    os_volume: Volume = Volume()
+    data_volume: DataVolume = DataVolume()
+    user_data: str | None = None
+    """Bottlerocket settings in TOML; a Helm template."""
+    instance_store_policy: Literal["RAID0", "None"] | None = None
+    """RAID0: local NVMe disks hold images, which are pulled in parallel (SOCI); None: the data volume holds them.
+    Default: RAID0, unless there is a snapshot, which RAID0 would hide."""
+
+    @model_validator(mode="after")
+    def _has_one_source_of_images(self) -> Self:
+        if self.instance_store_policy == "RAID0" and self.data_volume.snapshot_id is not None:
+            raise ValueError("instanceStorePolicy RAID0 hides what dataVolume.snapshotID holds; choose one of the two")
+        return self
+
+
+class Karpenter(Section):
+    """Nodes."""
+
+    enabled: bool = True
+    """Whether the runtime has nodes of its own; without it its pods go where Kubernetes finds room."""
+
+    provisioner: Provisioner = Provisioner()
+    node_template: NodeTemplate = NodeTemplate()
+
+
+class Image(Section):
+    """A container image from any OCI registry."""
+
+    repository: str | None = None
+    """Registry and repository. Default: the project's image of the release."""
+    tag: str | None = None
+    """Default: the release's; on AWS that of a build of the checkout."""
+    digest: Annotated[str, Form(r"^sha256:[0-9a-f]{64}$", "sha256: and 64 hexadecimal digits")] | None = None
+    """Pins the image and goes before the tag."""
+
+
+class Resources(Section):
+    """Kubernetes resources of a container."""
+
+    limits: dict[str, Quantity] = {}
+    """The most the container may use."""
+    requests: dict[str, Quantity] = {}
+    """What a node must have free for it."""
+
+    def asks_for(self, resource: str) -> Quantity:
+        """What a container asks for of a resource; what it may use counts where it requests nothing."""
+        return self.requests.get(resource, self.limits.get(resource, 0))
+
+    @property
+    def gpus(self) -> int:
+        """GPUs of the container; 0 where it has none."""
+        return int(amount(self.asks_for(_GPUS)) or 0)
+
+
+class EnvironmentVariable(Section):
+    """An entry of a container's env in Kubernetes' own format."""
+
+    name: str
+    """Its name."""
+    value: str | None = None
+    """Its value."""
+    value_from: dict[str, Any] | None = None
+    """Where its value comes from, in Kubernetes' format."""
+
+
+class XRay(Section):
+    """Tracing."""
+
+    enabled: bool = True
+    """Whether traces are sent to X-Ray."""
+
+
+class Container(Section):
+    """What model server and queue agent have in common."""
+
+    image: Image = Image()
+    extra_env: list[EnvironmentVariable] | dict[str, str] = []
+    """Environment variables, as Kubernetes' list or as a plain mapping."""
+    image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
+    """When the image is pulled."""
+
+
+class Cache(Section):
+    """What a model server may keep: models of the Hugging Face hub, compiled code."""
+
+    size: Annotated[str, Form(_SIZE, "a size in Mi, Gi or Ti, as 60Gi")] = "60Gi"
+    """The most that it may hold; it is taken from the node's disk and goes with the pod."""
+    existing_claim: str | None = None
+    """Use this claim instead, which all pods share and which stays."""
+
+
+class InferenceApi(Container):
+    """The model server."""
+
+    model_mount_path: str = "/opt/ml/code/models"
+    """Where the model bucket appears in the container."""
+    command_arguments: str | None = None
+    """Arguments added to the server's command."""
+    startup_seconds: Annotated[int, Field(ge=10)] = 900
+    """How long the server may take until it takes jobs; a model is loaded in that time."""
+    read_only_root_filesystem: bool = False
+    """Whether the server can write nowhere but into /tmp, as the images of the project do."""
+    tmp_size: Annotated[str, Form(_SIZE, "a size in Mi, Gi or Ti, as 60Gi")] = "20Gi"
+    """The most that the server's /tmp may hold: inputs, outputs until they are stored, small models that it downloads.
+    A pod whose /tmp holds more is replaced."""
+    cache: Cache = Cache()
+    """(flux) What the server may keep: models of the Hugging Face hub, compiled code."""
+    resources: Resources = Resources(limits={_GPUS: 1}, requests={_GPUS: 1, "cpu": "2000m", "memory": "6Gi"})
+
+
+class QueueAgent(Container):
+    """The queue agent beside the model server."""
+
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """The least important records that are logged; DEBUG may show prompts."""
+    max_pixels: Annotated[int, Field(ge=512 * 512)] = DEFAULT_MAX_PIXELS
+    """The most pixels that a picture upscaled by SD WebUI may have."""
+    memory_budget_mib: Annotated[int, Field(ge=64)] = 1024
+    """MiB that the tasks an agent holds may take together; a larger task runs alone. The container requests 256 MiB
+    more; its limit is twice as much and 512 MiB."""
+    resources: Resources | None = None
+    """Kubernetes resources of the container. Default: 500m of CPU, and memory by memoryBudgetMib."""
+    x_ray: Annotated[XRay, Field(alias="XRay")] = XRay()
+
+
+class Scaling(Section):
+    """KEDA's ScaledObject."""
+
+    enabled: bool = True
+    """Whether pods follow the queue; without it their number is fixed."""
+    queue_length: Annotated[int, Field(ge=1, le=1000)] = 10
+    """Tasks per replica. A pod with a running job stays, however few tasks there are."""
+    cooldown_period: Annotated[int, Field(ge=1)] = 60
+    """Seconds without work before the last replica goes."""
+    max_replica_count: Annotated[int, Field(ge=1)] = 20
+    """The most pods."""
+    min_replica_count: Annotated[int, Field(ge=0)] = 0
+    """Pods that stay without work."""
+    polling_interval: Annotated[int, Field(ge=1)] = 2
+    """Seconds between two looks at the queue; KEDA asks SQS twice at each."""
+    scale_on_in_flight: bool = True
+    """Whether tasks that pods hold count towards queueLength, or waiting ones alone."""
+    extra_hpa_config: Annotated[dict[str, Any], Field(alias="extraHPAConfig")] = {}
+    """Further settings of the HorizontalPodAutoscaler in its own format."""
+
+    @model_validator(mode="after")
+    def _has_room(self) -> Self:
+        if self.min_replica_count > self.max_replica_count:
+            raise ValueError("minReplicaCount must not be above maxReplicaCount")
+        return self
+
+
+class Persistence(Section):
+    """The model bucket as a volume."""
+
+    enabled: bool = True
+    """Whether pods see the model bucket."""
+    existing_claim: str | None = None
+    """Use this claim and make none."""
+    labels: dict[str, str] = {}
+    """Labels on the claim."""
+    annotations: dict[str, str] = {}
+    """Annotations on the claim."""
+    storage_class: str = "s3-model-storage-sc"
+    """Name of the storage class."""
+    size: str = "2Ti"
+    """Size of the claim; S3 has none, Kubernetes asks for one."""
+    access_modes: list[str] = ["ReadWriteMany"]
+    """Access modes of the claim; models are mounted read-only all the same."""
+    cache_size: str | None = None
+    """How much of its disk a node may use to keep models that were read, as 50Gi. Default: nothing is kept."""
+    mount_memory: Annotated[str, Form(_SIZE, "a size in Mi, Gi or Ti, as 60Gi")] = "512Mi"
+    """Memory that Mountpoint's pod requests on each node; the runtime's pod must leave it free. 0Mi requests none."""
+
+
+class NetworkPolicy(Section):
+    """What the pods may reach."""
+
+    enabled: bool = True
+    """Whether pods are kept from private addresses, and others from the model server."""
+    kubernetes_api_cidrs: list[str] = []
+    """Addresses of the Kubernetes API, which agents tell that they are busy. Default: looked up at installation."""
+    extra_egress: list[dict[str, Any]] = []
+    """What pods may reach besides, in NetworkPolicy's own format, as interface endpoints in private subnets."""
+
+
+class RuntimeValues(Section):
+    """The pods of a runtime."""
+
+    labels: dict[str, str] = {}
+    """Labels on the pods."""
+    annotations: dict[str, str] = {}
+    """Annotations on the pods."""
+    replicas: Annotated[int, Field(ge=0)] = 1
+    """Number of pods while scaling is off."""
+    image_pull_secrets: list[str] = []
+    """Names of secrets with registry credentials."""
+    node_selector: dict[str, str] = {}
+    """Labels that a pod's node must have, besides the runtime's own nodes."""
+    tolerations: list[dict[str, Any]] = []
+    """Taints that pods bear, besides those of the runtime's own nodes, in Kubernetes' format."""
+    termination_grace_period_seconds: Annotated[int, Field(ge=30)] = 120
+    """Seconds that a pod has to finish its job when it must go; a Spot instance has no more than 120."""
+    network_policy: NetworkPolicy = NetworkPolicy()
+    scaling: Scaling = Scaling()
+    inference_api: InferenceApi = InferenceApi()
+    queue_agent: QueueAgent = QueueAgent()
+    persistence: Persistence = Persistence()
+
+    @property
+    def max_pods(self) -> int:
+        """The most pods that are ordered, or their fixed number."""
+        return self.scaling.max_replica_count if self.scaling.enabled else self.replicas
+
+
+class ExtraValues(Section):
+    """Values of the chart."""
+
+    karpenter: Karpenter = Karpenter()
+    runtime: RuntimeValues = RuntimeValues()
+
+    @model_validator(mode="after")
+    def _has_limits_with_room_for_all_pods(self) -> Self:
+        limits = self.karpenter.provisioner.resource_limits if self.karpenter.enabled else None
+        pods, server = self.runtime.max_pods, self.runtime.inference_api.resources
+        for resource, limit in (limits or {}).items():
+            each = server.asks_for(resource)
+            most, needed = amount(limit), amount(each)
+            if most is not None and needed is not None and most < needed * pods:
+                raise ValueError(
+                    f"karpenter.provisioner.resourceLimits: {resource} is {limit}, too little for {pods} pods of "
+                    f"{each} each; raise it, leave it out, or allow fewer pods"
+                )
+        return self

@@ -1,0 +1,314 @@
+"""config.yaml: the one file an operator edits. The model and its checks; configuration.file reads the YAML."""
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from configuration.chart_release import COMPUTED_VALUES
+from configuration.chart_values import ExtraValues
+from configuration.checks import STACK_SUFFIX, placeholder_faults, queue_name_faults, runtime_faults
+from configuration.deadlines import CommonDeadlines, RuntimeDeadlines, deadline_faults
+from configuration.gpus import gpu_problems
+from configuration.platform import Cluster, Monitoring, OutputBucket, Vpc
+from configuration.volume_filling import REGION_MIB_S, Filling, asked_for
+from contract.field_errors import FieldError, field_errors_of, one_of, shown
+from contract.forms import Form
+from contract.section import Section
+from runtimes.catalog import DEFAULT_MAX_PIXELS, DeployedRuntime, RuntimeCatalog
+from runtimes.flux.options import ModelOptions
+from runtimes.registry import RUNTIME_TYPES
+
+_BUCKET_ARN = r"^arn:aws[a-z-]*:s3:::[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"
+_KEY_ARN = r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+$"
+_FOLDER = r"^([A-Za-z0-9_-][A-Za-z0-9._-]*/)+$"
+_REGISTRY = r"^[a-z0-9][a-z0-9.:-]*(/[a-z0-9._-]+)*$"
+_NAME_WORDS = "1 to {} lower-case letters, digits and hyphens, with no hyphen at either end"
+_STACK_WORDS = "a letter, then at most 58 letters, digits and hyphens"
+_FOREIGN_VALUES = "extraValues of a foreign chart"
+"""A key that no YAML file has by accident."""
+
+_STAGE_WORDS = "1 to 128 letters, digits, hyphens and underscores"
+_KEY_WORDS = "a key's ARN, as arn:aws:kms:eu-west-1:123456789012:key/1234abcd"
+_REGISTRY_WORDS = "a registry and a folder there, as registry.example.com/mirror"
+
+Chart = Annotated[str, Form(r"^(oci|https?)://", "a link that begins with oci:// or https://")]
+BucketArn = Annotated[str, Form(_BUCKET_ARN, "a bucket's ARN, as arn:aws:s3:::my-models")]
+
+
+class ConfigError(ValueError):
+    """The configuration has faults; all of them are in ``faults``."""
+
+    def __init__(self, faults: list[FieldError]) -> None:
+        self.faults = faults
+        super().__init__("\n".join(f"{fault.field or 'config.yaml'}: {fault.problem}" for fault in faults))
+
+
+MAX_RATE = 100_000
+"""Ten times what a whole account may have before AWS raises its limit."""
+
+
+class Throttle(Section):
+    """How many requests each API key may send."""
+
+    rate_limit: Annotated[float, Field(gt=0, le=MAX_RATE)] = 30
+    """Requests per second."""
+    burst_limit: Annotated[int, Field(ge=1, le=MAX_RATE)] = 50
+    """Requests at once."""
+
+
+class ApiGateway(Section):
+    """The API's front."""
+
+    stage_name: Annotated[str, Form(r"^[A-Za-z0-9_-]{1,128}$", _STAGE_WORDS)] = "dev"
+    """First part of the URL's path."""
+    throttle: Throttle = Throttle()
+    waf: bool = False
+    """Whether AWS WAF stands before the API: AWS's common rules, and a limit for each client address."""
+
+
+class ModelsRuntime(Section):
+    """One runtime: a queue, and pods of a model server with an agent beside it."""
+
+    name: Annotated[str, Form(r"^[a-z0-9]([a-z0-9-]{0,51}[a-z0-9])?$", _NAME_WORDS.format(53))]
+    """Name of the runtime in requests; unique. Lower-case letters, digits and hyphens, at most 53."""
+    namespace: Annotated[str, Form(r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", _NAME_WORDS.format(63))]
+    """Kubernetes namespace, best one of its own."""
+    type: str
+    """Type of model server: sdwebui, comfyui or flux."""
+    model_filename: str | None = None
+    """(sdwebui) The checkpoint that a static runtime serves; no two runtimes may serve the same."""
+    dynamic_model: bool = False
+    """(sdwebui) Whether the runtime loads the checkpoint that each task asks for."""
+    model: ModelOptions | None = None
+    """(flux) The model that it serves, and how."""
+    max_pixels: Annotated[int, Field(ge=512 * 512)] = DEFAULT_MAX_PIXELS
+    """(sdwebui) The most pixels that a task may have at work at once: width times height times `batch_size`, after
+    high-resolution pass or upscaling. A server's memory ends with too many, and the pod with it."""
+    disabled: bool = False
+    """Whether it takes no more tasks, and only does those it has: the step before it is removed from this file."""
+    deadlines: RuntimeDeadlines = RuntimeDeadlines()
+    """How long its jobs may take."""
+    chart_repository: Chart | None = None
+    """A chart of your own instead of the project's."""
+    chart_version: str | None = None
+    """Version of that chart."""
+    extra_values: ExtraValues = ExtraValues()
+    """Values of the project's chart."""
+    foreign_chart_values: Annotated[dict[str, Any], Field(alias=_FOREIGN_VALUES)] = {}
+    """What stands under extraValues where chartRepository is set: that chart's own values, not checked."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_foreign_values_alone(cls, data: Any) -> Any:
+        if isinstance(data, dict) and data.get("chartRepository") and isinstance(data.get("extraValues"), dict):
+            data = dict(data)
+            data[_FOREIGN_VALUES] = data.pop("extraValues")
+        return data
+
+    @field_validator("type")
+    @classmethod
+    def _is_known(cls, value: str) -> str:
+        if value not in RUNTIME_TYPES:
+            raise ValueError(f"must be {one_of(list(RUNTIME_TYPES))}, not {shown(value)}")
+        return value
+
+    @property
+    def static_model(self) -> str | None:
+        """The one checkpoint it serves; None for a dynamic runtime and for types without checkpoints."""
+        return None if self.dynamic_model or not RUNTIME_TYPES[self.type].loads_checkpoint else self.model_filename
+
+    def deployed(self, common: CommonDeadlines) -> DeployedRuntime:
+        """What door and router see of it.
+
+        Args:
+            common: The deadlines of all runtimes.
+        """
+        return DeployedRuntime(
+            name=self.name,
+            type=self.type,
+            model_filename=self.static_model,
+            max_pixels=self.max_pixels,
+            dynamic_model=self.dynamic_model,
+            deadlines=common.with_own(self.deadlines).deadlines,
+            card=None if self.model is None else self.model.card,
+        )
+
+    @property
+    def scaling_problems(self) -> list[str]:
+        """What would call for more pods than its tasks need."""
+        pods = self.extra_values.runtime
+        scaling = pods.scaling
+        if (
+            self.model is None
+            or self.chart_repository is not None
+            or not (scaling.enabled and scaling.scale_on_in_flight)
+        ):
+            return []
+        # What all GPUs draw together, and what one of them draws next: queue_agent.ports.Capacity.places.
+        held = ((pods.inference_api.resources.gpus or 1) + 1) * self.model.max_batch
+        if held <= scaling.queue_length:
+            return []
+        return [
+            f"is {scaling.queue_length}, but a pod holds up to {held} tasks, which calls for more; set it to {held}"
+        ]
+
+    @property
+    def filling(self) -> Filling | None:
+        """How its nodes fill their volumes from a snapshot; None where they do not."""
+        values = self.extra_values
+        volume = values.karpenter.node_template.data_volume
+        if self.chart_repository is not None or not values.karpenter.enabled or volume.snapshot_id is None:
+            return None
+        return Filling(nodes=values.runtime.max_pods, rate=volume.volume_initialization_rate)
+
+    @property
+    def gpu_problems(self) -> list[str]:
+        """What its model lacks on the nodes that it may be given."""
+        nodes = self.extra_values.karpenter
+        if self.model is None or self.chart_repository is not None or not nodes.enabled:
+            return []
+        return list(gpu_problems(self.model, nodes.provisioner.instance_type))
+
+
+class Config(Section):
+    """config.yaml as a whole."""
+
+    stack_name: Annotated[str, Form(r"^[A-Za-z][A-Za-z0-9-]{0,58}$", _STACK_WORDS)]
+    """Name of the deployment; the CloudFormation stack is called ${stackName}Stack."""
+    model_bucket_arn: BucketArn
+    """Bucket with the models."""
+    models_prefix: Annotated[str, Form(_FOLDER, "a folder that ends in a slash, as v2/")] | None = None
+    """Folder of the bucket that runtimes see in place of the whole, as v2/; a version of all models, to go back to."""
+    apigw: Annotated[ApiGateway, Field(alias="APIGW")] = ApiGateway()
+    models_runtime: Annotated[list[ModelsRuntime], Field(min_length=1)]
+    """The runtimes."""
+    input_bucket_arns: list[BucketArn] = []
+    """Buckets besides the output bucket from which tasks may take s3:// inputs."""
+    bucket_accounts: list[Annotated[str, Form(r"^\d{12}$", "an account's twelve digits, in quotes")]] = []
+    """Accounts besides the deployment's own that own the model bucket, or buckets in inputBucketArns. A bucket of any
+    other account is not read, so that nobody can put one in the place of yours."""
+    deadlines: CommonDeadlines = CommonDeadlines()
+    """How long a job may take, unless its runtime says otherwise."""
+    kms_key_arn: Annotated[str, Form(_KEY_ARN, _KEY_WORDS)] | None = None
+    """A key of your own that encrypts all that is kept. Default: keys that AWS manages."""
+    mirror_registry: Annotated[str, Form(_REGISTRY, _REGISTRY_WORDS)] | None = None
+    """Registry, and folder there, with copies of the charts and images of others, made by `deploy/mirror-images.sh`; as
+    in China, where the public ones are hard to reach. Default: each is fetched from where it is published."""
+    vpc: Vpc = Vpc()
+    """The network."""
+    cluster: Cluster = Cluster()
+    """The EKS cluster."""
+    output_bucket: OutputBucket = OutputBucket()
+    """The bucket for pictures."""
+    monitoring: Monitoring = Monitoring()
+    """What is watched."""
+
+    @property
+    def enabled_runtimes(self) -> list[ModelsRuntime]:
+        """The runtimes that take tasks."""
+        return [runtime for runtime in self.models_runtime if not runtime.disabled]
+
+    @property
+    def catalog(self) -> RuntimeCatalog:
+        """The runtimes that take tasks, as door and router see them."""
+        return RuntimeCatalog(runtime.deployed(self.deadlines) for runtime in self.enabled_runtimes)
+
+    @property
+    def cloudformation_stack(self) -> str:
+        """Name of the stack, which is also the cluster's."""
+        return f"{self.stack_name}{STACK_SUFFIX}"
+
+    def in_zones(self, zones: str) -> "Config":
+        """Give the same in certain availability zones, unless it names its own.
+
+        Args:
+            zones: Their names or IDs, with commas between them; empty leaves it as it is.
+
+        Raises:
+            ConfigError: These are no three zones that EKS supports.
+        """
+        if not zones or self.vpc.availability_zones:
+            return self
+        data = self.vpc.model_dump(by_alias=True) | {"availabilityZones": zones.split(",")}
+        try:
+            vpc = Vpc.model_validate(data)
+        except ValidationError as exc:
+            raise ConfigError(field_errors_of(exc, Vpc, data, ("vpc",))) from exc
+        return self.model_copy(update={"vpc": vpc})
+
+    def queue_name(self, runtime: str) -> str:
+        """Name of a runtime's queue in AWS."""
+        return f"{self.cloudformation_stack}-{runtime}"
+
+    @property
+    def input_buckets(self) -> list[str]:
+        """Names of the buckets in input_bucket_arns."""
+        return [arn.rpartition(":")[2] for arn in self.input_bucket_arns]
+
+    @property
+    def fillings(self) -> dict[str, Filling]:
+        """How nodes fill their volumes from a snapshot, by their runtime; those that do not are left out."""
+        return {one.name: one.filling for one in self.models_runtime if one.filling is not None}
+
+    @property
+    def warnings(self) -> list[FieldError]:
+        """What works, but is seldom meant."""
+        seen: dict[str, str] = {}
+        found = []
+        for index, runtime in enumerate(self.models_runtime):
+            if runtime.namespace in seen:
+                found.append(
+                    FieldError(f"modelsRuntime[{index}].namespace", f"is shared with runtime {seen[runtime.namespace]}")
+                )
+            seen.setdefault(runtime.namespace, runtime.name)
+            values = f"modelsRuntime[{index}].extraValues"
+            types = f"{values}.karpenter.provisioner.instanceType"
+            found += [FieldError(types, problem) for problem in runtime.gpu_problems]
+            length = f"{values}.runtime.scaling.queueLength"
+            found += [FieldError(length, problem) for problem in runtime.scaling_problems]
+            rate = f"{values}.karpenter.nodeTemplate.dataVolume.volumeInitializationRate"
+            found += [FieldError(rate, problem) for problem in self._filling_problems(runtime)]
+        return found
+
+    def _filling_problems(self, runtime: ModelsRuntime) -> Iterator[str]:
+        asked = asked_for(self.fillings.values())
+        if runtime.filling is not None and runtime.filling.rate and asked > REGION_MIB_S:
+            yield (
+                f"is {runtime.filling.rate}: nodes that start at the same time ask for up to {asked} MiB/s in all, and "
+                f"beyond {REGION_MIB_S} EBS refuses them; leave it out"
+            )
+
+
+def parse_config(data: Any) -> Config:
+    """Check a configuration.
+
+    Args:
+        data: The file's content as YAML gives it.
+
+    Raises:
+        ConfigError: It has faults; every one is named.
+    """
+    faults = list(placeholder_faults(data, ()))
+    left_in_place = {fault.field for fault in faults}
+    config = None
+    try:
+        config = Config.model_validate(data)
+    except ValidationError as exc:
+        told = field_errors_of(exc, Config, data)
+        faults += [_explain_computed(fault) for fault in told if fault.field not in left_in_place]
+    if isinstance(data, dict):
+        faults += deadline_faults(data)
+        faults += queue_name_faults(data)
+        if isinstance(data.get("modelsRuntime"), list):
+            faults += runtime_faults(data["modelsRuntime"])
+    if faults or config is None:
+        raise ConfigError(faults)
+    return config
+
+
+def _explain_computed(fault: FieldError) -> FieldError:
+    setting = fault.field.partition("extraValues.")[2]
+    if setting in COMPUTED_VALUES:
+        return FieldError(fault.field, "is set by the deployment and must not be set by hand")
+    return fault

@@ -1,0 +1,111 @@
+"""Reads what a queue delivers: the SNS envelope, the task in it, and the job it stands for."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from contract import strict_json
+from contract.field_errors import field_errors_of
+from contract.job import foreign_job_id
+from contract.task import MAX_CONTEXT_BYTES, SCHEMA, Task
+
+TRACEPARENT_ATTRIBUTE = "traceparent"
+"""SNS message attribute with the W3C trace context that the task was submitted in."""
+
+_MAX_TOLD_ID_CHARS = 1024
+"""An invalid id is still told to whoever sent it, as far as it fits into a notice."""
+
+
+class UnreadableDeliveryError(ValueError):
+    """The message is no task.
+
+    Attributes:
+        job: The job that the message stands for.
+        task_id: The task's id where at least that could be read.
+        context: The task's context, likewise.
+    """
+
+    def __init__(self, message: str, *, job: str, task_id: str | None = None, context: object = None) -> None:
+        super().__init__(message)
+        self.job = job
+        self.task_id = task_id
+        self.context = context
+
+
+class NewerSchemaError(ValueError):
+    """The message is in a format that only newer code reads."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """A task as a queue delivers it.
+
+    Attributes:
+        task: The task.
+        job: Its job id; derived from the message where the task has none.
+        traceparent: The trace it was submitted in, as the producer wrote it.
+    """
+
+    task: Task
+    job: str
+    traceparent: str | None
+
+
+def read_delivery(body: str, *, message_id: str, sent_ms: int) -> Delivery:
+    """Read a message's body.
+
+    Args:
+        body: The text, with or without SNS's envelope.
+        message_id: SQS's id, which stands for the message where there is no envelope.
+        sent_ms: When it came into the queue, milliseconds since 1970, likewise.
+
+    Raises:
+        UnreadableDeliveryError: It holds no valid task.
+        NewerSchemaError: It was written for newer code.
+    """
+    job = foreign_job_id(sent_ms, message_id)
+    try:
+        outer = strict_json.loads(body)
+    except ValueError as exc:
+        raise UnreadableDeliveryError(f"The message {exc}.", job=job) from exc
+    inner, traceparent = outer, None
+    if isinstance(outer, dict) and outer.get("Type") == "Notification" and isinstance(outer.get("Message"), str):
+        job, traceparent = _envelope_job(outer, job), _attribute(outer, TRACEPARENT_ATTRIBUTE)
+        try:
+            inner = strict_json.loads(outer["Message"])
+        except ValueError as exc:
+            raise UnreadableDeliveryError(f"The SNS message {exc}.", job=job) from exc
+    metadata = inner.get("metadata") if isinstance(inner, dict) else None
+    metadata = metadata if isinstance(metadata, dict) else {}
+    schema = metadata.get("schema")
+    if isinstance(schema, int) and schema > SCHEMA:
+        raise NewerSchemaError(f"The message has format {schema}; this code reads up to {SCHEMA}.")
+    try:
+        task = Task.model_validate(inner)
+    except ValidationError as exc:
+        problems = "; ".join(f"{fault.field} {fault.problem}".strip() for fault in field_errors_of(exc, Task, inner))
+        task_id, context = metadata.get("id"), metadata.get("context")
+        raise UnreadableDeliveryError(
+            f"The message is no task: {problems}",
+            job=job,
+            task_id=task_id[:_MAX_TOLD_ID_CHARS] if isinstance(task_id, str) else None,
+            context=context if strict_json.utf8_size(context) <= MAX_CONTEXT_BYTES else None,
+        ) from exc
+    return Delivery(task=task, job=task.metadata.job or job, traceparent=traceparent)
+
+
+def _envelope_job(envelope: dict[str, Any], fallback: str) -> str:
+    try:
+        timestamp = datetime.fromisoformat(str(envelope["Timestamp"]))
+        return foreign_job_id(int(timestamp.timestamp() * 1000), str(envelope["MessageId"]))
+    except (KeyError, ValueError):
+        return fallback
+
+
+def _attribute(envelope: dict[str, Any], name: str) -> str | None:
+    attributes = envelope.get("MessageAttributes")
+    attribute = attributes.get(name) if isinstance(attributes, dict) else None
+    value = attribute.get("Value") if isinstance(attribute, dict) else None
+    return value if isinstance(value, str) else None

@@ -1,1 +1,0 @@
-"""Drivers: one folder per type of model server, found through contract.runtimes."""

@@ -1,0 +1,295 @@
+"""HTTP to the model server beside the agent."""
+
+import asyncio
+import json
+import logging
+import math
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+import aiohttp
+import orjson
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential_jitter
+from yarl import URL
+
+from contract import strict_json
+from queue_agent.errors import ServerAway, ServerError
+
+logger = logging.getLogger(__name__)
+
+_CONNECT_S = 10
+_ANSWER_S = 20
+_KEEP_ALIVE_S = 4
+"""Python's servers hang up on an idle connection after 5 s; whoever writes to it in that moment loses a request."""
+_BUFFER_BYTES = 256 * 1024
+_WHOLE_ANSWER_S = 60
+"""An answer that is read at once must be whole by then, however steadily its bytes trickle in."""
+_MAX_ANSWER_BYTES = 64 * 1024 * 1024
+_PIECE = 1024 * 1024
+"""So many bytes or characters of a large body are written at once."""
+_QUICKLY_READ_BYTES = 256 * 1024
+_MAX_STREAM_BYTES = 5 * 1024 * 1024 * 1024
+_MAX_DIGITS = 4000
+_LOG_EVERY_S = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer that was read.
+
+    Attributes:
+        status: HTTP status.
+        body: The whole body.
+    """
+
+    status: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerStream:
+    """An answer that is being read.
+
+    Attributes:
+        status: HTTP status.
+        chunks: The body as it arrives; ServerError when it does not arrive whole.
+    """
+
+    status: int
+    chunks: AsyncIterator[bytes]
+
+
+class ModelServerClient:
+    """The server's API, with its failures translated; to be made in a running event loop.
+
+    Nothing is sent twice that does anything: a second POST is a second job.
+
+    Args:
+        base_url: Where the API is, with or without scheme.
+        health_path: A cheap GET on the same host that answers 200 once the server takes jobs.
+
+    Attributes:
+        base_url: As given, with a scheme.
+        origin: Where the server is, for messages.
+    """
+
+    def __init__(self, base_url: str, health_path: str) -> None:
+        url = _with_scheme(base_url)
+        self.origin = origin_of(base_url)
+        self.base_url = URL(url if url.endswith("/") else f"{url}/")
+        self._health_url = self.base_url.with_path(health_path)
+        self._http = aiohttp.ClientSession(
+            self.base_url,
+            # No limit: event streams last as long as their jobs, and a probe must never wait behind them.
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE_S),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            # A picture is as small as it gets: to unpack it would only cost time.
+            headers={"Accept-Encoding": "identity"},
+            json_serialize=strict_json.dumps,
+            read_bufsize=_BUFFER_BYTES,
+        )
+
+    @asynccontextmanager
+    async def stream(
+        self,
+        method: str,
+        path: str | URL,
+        *,
+        timeout_s: float | None = _ANSWER_S,
+        max_bytes: int = _MAX_STREAM_BYTES,
+        **options: Any,
+    ) -> AsyncIterator[AnswerStream]:
+        """Send a request and read its answer as it arrives; any status is an answer.
+
+        Args:
+            method: HTTP method.
+            path: Relative to the base URL.
+            timeout_s: How long the server may send nothing; None where it may take as long as the GPU does.
+            max_bytes: The largest body that is read; a longer one breaks off with a ServerError.
+            options: As aiohttp takes them (json, params, data, …); data may also be a tuple of bytes, sent in order.
+
+        Raises:
+            ServerAway: The server cannot be connected to.
+            ServerError: It hung up or was silent before its answer began.
+        """
+        timeout = aiohttp.ClientTimeout(total=None, connect=_CONNECT_S, sock_connect=_CONNECT_S, sock_read=timeout_s)
+        if isinstance(parts := options.get("data"), bytes | tuple):
+            parts = parts if isinstance(parts, tuple) else (parts,)
+            size = {"Content-Length": str(sum(map(len, parts)))}
+            options |= {"data": _pieces_of(parts), "headers": {**options.get("headers", {}), **size}}
+        with self._translated():
+            response = await self._http.request(method, path, timeout=timeout, allow_redirects=False, **options)
+        async with response:
+            yield AnswerStream(response.status, self._chunks(response, max_bytes))
+
+    async def send(
+        self,
+        method: str,
+        path: str | URL,
+        *,
+        timeout_s: float | None = _ANSWER_S,
+        max_bytes: int = _MAX_ANSWER_BYTES,
+        **options: Any,
+    ) -> Answer:
+        """Send a request and read its answer; any status is one.
+
+        Args:
+            method: HTTP method.
+            path: Relative to the base URL.
+            timeout_s: As for ``stream``; unless it is None, the whole answer must arrive within 60 s.
+            max_bytes: As for ``stream``.
+            options: As for ``stream``.
+
+        Raises:
+            ServerError: The server is away, hung up before its answer was whole, or sends too much or too slowly.
+        """
+        try:
+            async with asyncio.timeout(None if timeout_s is None else _WHOLE_ANSWER_S) as limit:
+                options |= {"timeout_s": timeout_s, "max_bytes": max_bytes}
+                async with self.stream(method, path, **options) as answer:
+                    return Answer(answer.status, b"".join([chunk async for chunk in answer.chunks]))
+        except TimeoutError as exc:
+            if not limit.expired():
+                raise
+            words = f"The model server at {self.origin} did not send its whole answer within {_WHOLE_ANSWER_S:g} s."
+            raise ServerError(words) from exc
+
+    async def get_json(self, path: str, **options: Any) -> Any:
+        """GET some JSON.
+
+        Raises:
+            ServerError: The server is away, answers another status than 200, or no JSON.
+        """
+        answer = await self.send("GET", path, **options)
+        if answer.status != HTTPStatus.OK:
+            raise ServerError(f"The model server answers {answer.status} to {path}.")
+        if len(answer.body) < _QUICKLY_READ_BYTES:
+            return read_json(answer.body)
+        return await asyncio.to_thread(read_json, answer.body)
+
+    async def wait_until_ready(self, read: Callable[[Answer], object] = lambda _: None) -> None:
+        """Return once the health path answers 200.
+
+        Args:
+            read: Is given that answer, and may refuse it by a ServerError.
+        """
+        async for attempt in AsyncRetrying(
+            retry=retry_if_exception_type(ServerError),
+            wait=wait_exponential_jitter(multiplier=0.05, max=2),
+            before_sleep=_WaitingLog(),
+        ):
+            with attempt:
+                answer = await self.send("GET", self._health_url, timeout_s=10)
+                if answer.status != HTTPStatus.OK:
+                    raise ServerError(
+                        f"The model server at {self.origin} answers {answer.status} to {self._health_url.path}."
+                    )
+                read(answer)
+
+    async def aclose(self) -> None:
+        """Give connections back."""
+        await self._http.close()
+
+    async def _chunks(self, response: aiohttp.ClientResponse, max_bytes: int) -> AsyncIterator[bytes]:
+        size_bytes = 0
+        with self._translated():
+            async for chunk in response.content.iter_any():
+                size_bytes += len(chunk)
+                if size_bytes > max_bytes:
+                    raise ServerError(f"The model server's answer is larger than {max_bytes} bytes.")
+                yield chunk
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except (aiohttp.ClientError, TimeoutError) as exc:
+            never_connected = isinstance(exc, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
+            fault = ServerAway if never_connected else ServerError
+            raise fault(f"The model server at {self.origin} does not answer ({type(exc).__name__}).") from exc
+
+
+def origin_of(base_url: str) -> str:
+    """Where a server is, as logs and messages name it: scheme, host and port, and no password."""
+    return str(URL(_with_scheme(base_url)).origin())
+
+
+def _with_scheme(base_url: str) -> str:
+    return base_url if "://" in base_url else f"http://{base_url}"
+
+
+def write_json(value: Any) -> bytes:
+    """Write a request's JSON; to be called in a thread, as pictures in it are megabytes of text.
+
+    Long texts are written piece by piece: the interpreter's lock is never held for long, nor while bytes are joined.
+    """
+    marker, texts = uuid.uuid4().hex, list[str]()
+    short = _without_long_texts(value, marker, texts)
+    try:
+        whole = orjson.dumps(short)
+    except orjson.JSONEncodeError:  # as a number of more than 64 bits
+        whole = strict_json.dumps(short).encode()
+    first, *others = whole.split(marker.encode())
+    pieces = [first]
+    for text, other in zip(texts, others, strict=True):
+        pieces += [orjson.dumps(text[start : start + _PIECE])[1:-1] for start in range(0, len(text), _PIECE)]
+        pieces.append(other)
+    return b"".join(pieces)
+
+
+def _without_long_texts(value: Any, marker: str, texts: list[str]) -> Any:
+    """A copy of some JSON with a marker in place of each long text, which is added to ``texts``."""
+    if isinstance(value, dict):
+        return {key: _without_long_texts(item, marker, texts) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_long_texts(item, marker, texts) for item in value]
+    if isinstance(value, str) and len(value) > _PIECE:
+        texts.append(value)
+        return marker
+    return value
+
+
+async def _pieces_of(parts: Sequence[bytes | memoryview]) -> AsyncIterator[memoryview]:
+    for part in parts:
+        whole = memoryview(part)
+        for start in range(0, len(whole), _PIECE):
+            yield whole[start : start + _PIECE]
+
+
+def read_json(body: bytes) -> Any:
+    """Read an answer's JSON; NaN and infinities, which Python servers write, and numbers without end become null.
+
+    Raises:
+        ServerError: It is none.
+    """
+    try:
+        return json.loads(body, parse_constant=lambda _: None, parse_float=_finite_or_none, parse_int=_int_or_none)
+    except (ValueError, RecursionError) as exc:
+        raise ServerError("The model server's answer is no JSON.") from exc
+
+
+def _finite_or_none(text: str) -> float | None:
+    number = float(text)
+    return number if math.isfinite(number) else None
+
+
+def _int_or_none(text: str) -> int | None:
+    return int(text) if len(text) <= _MAX_DIGITS else None
+
+
+class _WaitingLog:
+    """Says that the server is not ready: at once, then twice a minute."""
+
+    def __init__(self) -> None:
+        self._next_s = 0.0
+
+    def __call__(self, state: RetryCallState) -> None:
+        waited_s = state.seconds_since_start or 0.0
+        if waited_s >= self._next_s:
+            reason = state.outcome.exception() if state.outcome else None
+            logger.info("waiting for the model server: %s", reason, extra={"waited_s": round(waited_s)})
+            self._next_s = waited_s + _LOG_EVERY_S

@@ -1,0 +1,113 @@
+"""The deployed runtimes as door and router see them; travels to the Lambda as runtimes.json."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+from contract import strict_json
+from contract.deadlines import DEFAULT_DEADLINES, Deadlines
+from runtimes.flux.options import ModelCard
+from runtimes.registry import RUNTIME_TYPES, RuntimeType
+from runtimes.sdwebui.checkpoints import same_checkpoint
+
+DEFAULT_MAX_PIXELS = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeployedRuntime:
+    """One runtime of config.yaml.
+
+    Attributes:
+        name: Its name there.
+        type: Name of its row in runtimes.registry.
+        model_filename: The checkpoint it serves; None for a dynamic runtime and for types without checkpoints.
+        dynamic_model: Whether it loads the checkpoint that a task asks for.
+        max_pixels: The most that a task may have at work at once, for type sdwebui.
+        deadlines: How long its jobs may take.
+        card: What its model takes; None for types without model options, and where only the model's files say it.
+    """
+
+    name: str
+    type: str
+    model_filename: str | None = None
+    dynamic_model: bool = False
+    max_pixels: int = DEFAULT_MAX_PIXELS
+    deadlines: Deadlines = DEFAULT_DEADLINES
+    card: ModelCard | None = None
+
+    @classmethod
+    def from_entry(cls, entry: dict[str, Any]) -> Self:
+        """Read an entry of runtimes.json; one without deadlines has the default ones."""
+        deadlines = Deadlines(**entry["deadlines"]) if "deadlines" in entry else DEFAULT_DEADLINES
+        card = ModelCard.model_validate(entry["card"]) if entry.get("card") else None
+        return cls(**{**entry, "deadlines": deadlines, "card": card})
+
+    def to_entry(self) -> dict[str, Any]:
+        """Write its entry of runtimes.json."""
+        card = None if self.card is None else self.card.model_dump(by_alias=True)
+        return {**asdict(self), "card": card}
+
+    @property
+    def runtime_type(self) -> RuntimeType:
+        """The row of its type."""
+        return RUNTIME_TYPES[self.type]
+
+    @property
+    def task_types(self) -> tuple[str, ...]:
+        """What API v1alpha2 accepts for it: what its model does, where that is known."""
+        return self.runtime_type.task_types if self.card is None else self.card.row.task_types
+
+
+class RuntimeCatalog:
+    """All deployed runtimes, in the order of config.yaml."""
+
+    def __init__(self, runtimes: Iterable[DeployedRuntime]) -> None:
+        self._runtimes = tuple(runtimes)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read what ``to_json`` wrote."""
+        return cls(DeployedRuntime.from_entry(entry) for entry in strict_json.loads(text))
+
+    def to_json(self) -> str:
+        """Write the content of runtimes.json."""
+        return strict_json.dumps([runtime.to_entry() for runtime in self._runtimes])
+
+    def __iter__(self) -> Iterator[DeployedRuntime]:
+        return iter(self._runtimes)
+
+    def __getitem__(self, name: str) -> DeployedRuntime:
+        """The runtime of that name; KeyError where there is none."""
+        runtime = self.find(name)
+        if runtime is None:
+            raise KeyError(name)
+        return runtime
+
+    @property
+    def names(self) -> list[str]:
+        """Names of all runtimes."""
+        return [runtime.name for runtime in self._runtimes]
+
+    def find(self, name: str) -> DeployedRuntime | None:
+        """The runtime of that name."""
+        return next((runtime for runtime in self._runtimes if runtime.name == name), None)
+
+    @property
+    def dynamic(self) -> list[DeployedRuntime]:
+        """The runtimes that load checkpoints on request."""
+        return [runtime for runtime in self._runtimes if runtime.dynamic_model]
+
+    @property
+    def checkpoints(self) -> list[str]:
+        """Checkpoints held by static runtimes."""
+        return [runtime.model_filename for runtime in self._runtimes if runtime.model_filename is not None]
+
+    def for_checkpoint(self, checkpoint: str) -> DeployedRuntime | None:
+        """The one runtime that serves a checkpoint: the static one that holds it, else the only dynamic one.
+
+        None when no runtime, or more than one dynamic runtime, could serve it.
+        """
+        for runtime in self._runtimes:
+            if runtime.model_filename is not None and same_checkpoint(runtime.model_filename, checkpoint):
+                return runtime
+        return self.dynamic[0] if len(self.dynamic) == 1 else None

@@ -1,0 +1,232 @@
+"""ComfyUI's websocket: tells when a job ends, and carries the pictures of SaveImageWebsocket.
+
+It may lose events or die at any time; nobody may rely on it alone.
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+import struct
+from collections.abc import Iterator
+from typing import Any
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import WebSocketException
+
+from contract import strict_json
+from queue_agent.ports import RunSignals
+from runtimes._wording import shorten
+from runtimes.comfyui.driver.workflow import WEBSOCKET_CLASS, Workflow
+
+logger = logging.getLogger(__name__)
+
+_RECONNECT_S = 0.5
+_CLOSE_S = 1.0
+"""A server that does not say goodbye is not waited for: the socket is opened anew, or the agent wants to end."""
+_MAX_FRAME_BYTES = 128 * 1024 * 1024
+_MAX_KEPT_BYTES = 512 * 1024 * 1024
+_MAX_EVENT_CHARS = 4 * 1024 * 1024
+_MAX_METADATA_BYTES = 64 * 1024
+_MAX_BLOCKED = 20
+_PREVIEW_IMAGE = 1
+_PREVIEW_IMAGE_WITH_METADATA = 4
+_SIGNS_OF_LIFE = ("execution_start", "executing", "progress")
+_PROGRESS_OF_ALL, _KIND_CHARS = '"progress_state"', 40
+"""Of the most frequent and longest event only that it came is used; its kind stands at its beginning."""
+_BLOCKED = "ExecutionBlocked"
+"""The type of an execution_error that is no ending: one node is passed over with all that it feeds; the others run."""
+_ENDINGS = ("execution_success", "execution_error", "execution_interrupted")
+
+
+class PromptWatch:
+    """What is known of one job.
+
+    Attributes:
+        workflow: What it runs.
+        ended: Set when the server says that the job is over.
+        recorded: Set when the server says, thereafter, that the job is in its history.
+        fraction: How far its present node is, where that node tells.
+        blocked: Why nodes were passed over, the first 20 of them, in their words.
+        pictures: Pictures that came through the socket, with the node that sent each.
+    """
+
+    def __init__(self, workflow: Workflow, signals: RunSignals) -> None:
+        self.workflow = workflow
+        self.ended = asyncio.Event()
+        self.recorded = asyncio.Event()
+        self.fraction: float | None = None
+        self.blocked: list[str] = []
+        self.pictures: list[tuple[str, bytes]] = []
+        self._signals = signals
+        self._begun = False
+        self._kept_bytes = 0
+
+    def begin(self) -> None:
+        """Note that the server runs the job."""
+        if not self._begun:
+            self._begun = True
+            self._signals.started()
+
+    def keep(self, node_id: str, picture: bytes) -> None:
+        """Keep a picture; those beyond 512 MiB are dropped, and their job has failed."""
+        self._kept_bytes += len(picture)
+        if self._kept_bytes <= _MAX_KEPT_BYTES:
+            self.pictures.append((node_id, picture))
+
+    @property
+    def lacks_pictures(self) -> bool:
+        """Whether pictures were too many to be kept."""
+        return self._kept_bytes > _MAX_KEPT_BYTES
+
+    def end(self) -> None:
+        """Note that the job is over."""
+        if not self.ended.is_set():
+            self.begin()  # whatever the socket missed
+            self.ended.set()
+            self._signals.freed()
+
+
+class EventStream:
+    """One websocket for all jobs of this agent, opened again whenever it closes.
+
+    Args:
+        url: ws://…/ws with the client id that the jobs are posted under. A second socket with the same id would
+            silently take the first one's events.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._watches: dict[str, PromptWatch] = {}
+        self._running: tuple[str | None, str | None] = (None, None)
+        self._connected = asyncio.Event()
+        self.told = 0  # events of this agent's jobs so far
+        self._task: asyncio.Task[None] | None = None
+
+    async def wait_until_connected(self, timeout_s: float) -> bool:
+        """Open the socket if need be; whether it is open in time."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._listen(), name="comfyui-events")
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._connected.wait(), timeout_s)
+        return self._connected.is_set()
+
+    @property
+    def fraction(self) -> float | None:
+        """How far the present node of the running job is, where it tells."""
+        watch = self._watches.get(self._running[0] or "")
+        return watch.fraction if watch is not None else None
+
+    @contextlib.contextmanager
+    def watch(self, prompt_id: str, workflow: Workflow, signals: RunSignals) -> Iterator[PromptWatch]:
+        """Note what is said of a job."""
+        watch = self._watches[prompt_id] = PromptWatch(workflow, signals)
+        try:
+            yield watch
+        finally:
+            del self._watches[prompt_id]
+
+    async def aclose(self) -> None:
+        """Close the socket."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+
+    async def _listen(self) -> None:
+        while True:
+            try:
+                # Pictures are large; and a server busy with the GPU may leave pings unanswered for long.
+                # Nor is anything compressed: it comes from the same machine, and pictures get no smaller.
+                async with connect(
+                    self._url,
+                    max_size=_MAX_FRAME_BYTES,
+                    ping_interval=None,
+                    close_timeout=_CLOSE_S,
+                    proxy=None,
+                    compression=None,
+                ) as socket:
+                    await self._read(socket)
+            except (OSError, WebSocketException, TimeoutError) as exc:
+                logger.debug("websocket closed: %s", type(exc).__name__)
+            except Exception:
+                # Whatever it was, the next job must find somebody who listens.
+                logger.exception("the websocket's listener failed; it connects again")
+            self._connected.clear()
+            await asyncio.sleep(_RECONNECT_S)
+
+    async def _read(self, socket: ClientConnection) -> None:
+        # The first message decides: with it the server names the node and the job of every picture it sends.
+        features = {"type": "feature_flags", "data": {"supports_preview_metadata": True}}
+        await socket.send(strict_json.dumps(features))
+        async for message in socket:
+            # The server greets with a status; from then on events of jobs reach this socket.
+            self._connected.set()
+            if isinstance(message, bytes):
+                self._on_binary(message)
+            else:
+                self._on_event(message)
+
+    def _on_event(self, text: str) -> None:
+        if _PROGRESS_OF_ALL in text[:_KIND_CHARS]:
+            self.told += 1
+            return
+        kind, data = _read_event(text)
+        prompt_id, node_id = data.get("prompt_id"), data.get("node")
+        if not all(one is None or isinstance(one, str) for one in (kind, prompt_id, node_id)):
+            return
+        if kind == "executing":
+            # After a reconnect in mid-run the server names the node but not the job: it is the one known before.
+            self._running = (prompt_id or self._running[0], node_id)
+        watch = self._watches.get(prompt_id or "")
+        if watch is None:
+            return
+        self.told += 1
+        if kind == "execution_error" and data.get("exception_type") == _BLOCKED:
+            watch.begin()
+            if len(watch.blocked) < _MAX_BLOCKED:
+                watch.blocked.append(shorten(str(data.get("exception_message"))))
+        elif kind == "executing" and node_id is None:
+            watch.end()
+            watch.recorded.set()
+        elif kind in _ENDINGS:
+            watch.end()
+        elif kind in _SIGNS_OF_LIFE:
+            watch.begin()
+        if kind == "progress":
+            watch.fraction = _fraction(data.get("value"), data.get("max"))
+
+    def _on_binary(self, frame: bytes) -> None:
+        """Keep a frame if the node that sent it is one to save; all others are previews."""
+        try:
+            kind, length_or_format = struct.unpack_from(">II", frame)
+            if kind == _PREVIEW_IMAGE:
+                (prompt_id, node_id), picture = self._running, frame[8:]
+            elif kind == _PREVIEW_IMAGE_WITH_METADATA and length_or_format <= _MAX_METADATA_BYTES:
+                metadata: Any = strict_json.loads(frame[8 : 8 + length_or_format])
+                prompt_id, node_id = str(metadata.get("prompt_id")), str(metadata.get("node_id"))
+                picture = frame[8 + length_or_format :]
+            else:
+                return
+        except (struct.error, ValueError, AttributeError):
+            return
+        watch = self._watches.get(prompt_id or "")
+        if watch is not None and node_id is not None and watch.workflow.class_of(node_id) == WEBSOCKET_CLASS:
+            watch.keep(node_id, picture)
+
+
+def _read_event(text: str) -> tuple[Any, dict[str, Any]]:
+    """An event's kind and data, empty where they make no sense."""
+    try:
+        event = json.loads(text) if len(text) <= _MAX_EVENT_CHARS else {}
+    except (ValueError, RecursionError):
+        event = {}
+    if not isinstance(event, dict) or not isinstance(data := event.get("data"), dict):
+        return None, {}
+    return event.get("type"), data
+
+
+def _fraction(value: Any, most: Any) -> float | None:
+    try:
+        return value / most if 0 < value <= most else None
+    except (TypeError, OverflowError):
+        return None

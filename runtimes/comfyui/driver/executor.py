@@ -1,0 +1,295 @@
+"""Drives ComfyUI: posts a workflow, watches it end, fetches what it saved."""
+
+import asyncio
+import hashlib
+import io
+import logging
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from functools import cache, partial
+from http import HTTPStatus
+from typing import Any, Self
+from urllib.parse import quote
+
+import aiohttp
+
+from contract.task import Task
+from queue_agent.errors import ExecutionFailed, NoOutput, ServerError
+from queue_agent.media import Media
+from queue_agent.ports import Capacity, Inputs, Output, Result, RunSignals, Work
+from queue_agent.settings import Settings
+from runtimes._http import Answer, ModelServerClient, read_json, write_json
+from runtimes._wording import shorten
+from runtimes.comfyui.driver.events import EventStream, PromptWatch
+from runtimes.comfyui.driver.history import SavedFile, check_ending, has_other_results, refusal, saved_files
+from runtimes.comfyui.driver.leftovers import UPLOAD_FOLDER, Leftovers
+from runtimes.comfyui.driver.workflow import Workflow, file_sites, inputs_in, workflow_of
+
+logger = logging.getLogger(__name__)
+
+_RECONCILE_S = 2.0
+"""How often history and queue are asked although the websocket says nothing."""
+_RECORDED_S = 0.05
+"""How long after a job's end the websocket's word is waited for that the history holds it."""
+_FIRST_LOOK_S = 0.01
+"""Looks at a history that does not hold it yet come ever later."""
+_CONNECT_S = 5.0
+_MODELS_FOLDER = "3d"
+"""Nodes that load a mesh take those alone that lie below it."""
+_NO_PATHS = frozenset({".", ".."})
+
+
+class ComfyUI:
+    """The driver for runtime type ``comfyui``.
+
+    Args:
+        client: The server.
+    """
+
+    capacity = Capacity(ahead=True)  # the server's own queue holds the next job, which can be withdrawn by its id
+
+    def __init__(self, client: ModelServerClient) -> None:
+        self._client = client
+        self._client_id = uuid.uuid4().hex
+        scheme = "wss" if client.base_url.scheme == "https" else "ws"
+        url = (client.base_url / "ws").with_scheme(scheme).with_query(clientId=self._client_id)
+        self._events = EventStream(str(url))
+        self._leftovers = Leftovers(client)
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """Make the driver."""
+        return cls(ModelServerClient(settings.api_base_url, settings.runtime_type.health_path))
+
+    async def wait_until_ready(self) -> None:
+        """Return once the server takes jobs."""
+        await self._client.wait_until_ready()
+
+    async def prepare(self, task: Task, inputs: Inputs) -> Workflow:
+        """Read the task's workflow and upload its inputs: what its links point to, and what stands in it."""
+        workflow = await asyncio.to_thread(workflow_of, task)
+        sites = [
+            site
+            for class_type, texts in (await asyncio.to_thread(inputs_in, workflow)).items()
+            for site in file_sites(workflow, texts, await self._declaration(class_type))
+        ]
+        fetched = await inputs.fetch([site.input for site in sites]) if sites else {}
+        try:
+            names = {text: await self._upload(media, workflow) for text, media in fetched.items()}
+        except BaseException:
+            self._leftovers.discard(workflow.uploads)
+            raise
+        for site in sites:
+            site.replace(names[site.input.text])
+        return workflow
+
+    def work(self, prepared: Workflow) -> Work:
+        """Steps of all samplers in the workflow."""
+        return Work(prepared.kind, prepared.steps)
+
+    async def clear(self) -> None:
+        """Withdraw what a former agent left waiting; what it left running is there to be adopted."""
+        if waiting := _prompt_ids((await self._queue()).get("queue_pending")):
+            logger.info("jobs of a former agent are withdrawn", extra={"jobs": len(waiting)})
+            await self._client.send("POST", "queue", json={"delete": waiting}, timeout_s=10)
+
+    async def run(self, prepared: Workflow, job: str, claim: int, signals: RunSignals) -> Result:
+        """Run a workflow to its end, or adopt its former run on this server; its files are read as they are stored."""
+        workflow = prepared
+        connected = await self._events.wait_until_connected(_CONNECT_S)
+        if workflow.sends_pictures_by_websocket and not connected:
+            raise ServerError("The model server's websocket cannot be reached.")
+        adopted = None if workflow.sends_pictures_by_websocket else await self._left_by(job, claim - 1)
+        prompt_id = adopted or _prompt_id(job, claim)
+        workflow.name_files_after(prompt_id)
+        with self._events.watch(prompt_id, workflow, signals) as watch:
+            try:
+                if adopted is None:
+                    await self._submit(workflow, prompt_id)
+                entry = await self._wait(prompt_id, watch)
+            except ServerError:
+                # It may be an answer alone that was lost: the job must not run on while another agent runs it again.
+                with suppress(ServerError):
+                    await self._withdraw(prompt_id)
+                raise
+            watch.end()
+            check_ending(entry)
+            return await asyncio.to_thread(self._collect, entry, watch)
+
+    async def vital_sign(self) -> object:
+        """What the websocket has told so far, and which jobs run."""
+        return self._events.told, _prompt_ids((await self._queue(timeout_s=5)).get("queue_running"))
+
+    async def progress(self, job: str) -> float | None:  # noqa: ARG002 (one runs at a time)
+        """How far the running job's present node is."""
+        return self._events.fraction
+
+    async def interrupt(self, job: str, claim: int) -> None:
+        """Take a job out of the server's queue, and stop it if it runs."""
+        for number in range(max(1, claim - 1), claim + 1):
+            await self._withdraw(_prompt_id(job, number))
+
+    def discard(self, prepared: Workflow, *, over: bool) -> None:
+        """Remove what a job left on the server; unless it is over, its results stay for its next claim to adopt."""
+        if not over:
+            self._leftovers.keep(prepared.prompt_id)
+        self._leftovers.discard(prepared.uploads, prepared.prompt_id if over else None)
+
+    async def aclose(self) -> None:
+        """Give connections back."""
+        await self._leftovers.aclose()
+        await self._events.aclose()
+        await self._client.aclose()
+
+    async def _withdraw(self, prompt_id: str) -> None:
+        # In this order: between the two a waiting job may begin.
+        await self._client.send("POST", "queue", json={"delete": [prompt_id]}, timeout_s=10)
+        await self._client.send("POST", "interrupt", json={"prompt_id": prompt_id}, timeout_s=10)
+
+    async def _left_by(self, job: str, claim: int) -> str | None:
+        """The prompt of a former claim, if this server runs it still, or has ended it and would end it so again."""
+        if claim == 0:
+            return None
+        prompt_id = _prompt_id(job, claim)
+        if entry := await self._history(prompt_id):
+            try:
+                check_ending(entry)
+            except ExecutionFailed:
+                return prompt_id
+            except ServerError:
+                return None
+        elif prompt_id not in _prompt_ids((await self._queue()).get("queue_running")):
+            return None
+        logger.info("the job's former run is adopted")
+        return prompt_id
+
+    async def _submit(self, workflow: Workflow, prompt_id: str) -> None:
+        request = {
+            "prompt": workflow.graph,
+            "client_id": self._client_id,
+            "prompt_id": prompt_id,
+            "extra_data": workflow.extra_data,
+            **({} if workflow.targets is None else {"partial_execution_targets": workflow.targets}),
+        }
+        response = await self._client.send(
+            "POST",
+            "prompt",
+            data=await asyncio.to_thread(write_json, request),
+            headers={"Content-Type": "application/json"},
+        )
+        if response.status != HTTPStatus.OK:
+            raise refusal(response.status, _json_or_none(response), workflow.graph)
+        answer = read_json(response.body)
+        if not isinstance(answer, dict) or answer.get("prompt_id") != prompt_id:
+            raise ServerError("The model server does not take the job's own id; ComfyUI 0.3.44 or later does.")
+        if answer.get("node_errors"):
+            # Only the valid part of the workflow would run; what was asked for cannot come.
+            await self._withdraw(prompt_id)
+            raise refusal(response.status, answer, workflow.graph)
+
+    async def _wait(self, prompt_id: str, watch: PromptWatch) -> dict[str, Any]:
+        """Wait for the job's entry in the history: the websocket says when to look, a timer when it says nothing."""
+        pause_s = _RECONCILE_S
+        while True:
+            if watch.ended.is_set():
+                await asyncio.sleep(pause_s)
+            elif await _is_set_within(watch.ended, pause_s):
+                await _is_set_within(watch.recorded, _RECORDED_S)
+                pause_s = _FIRST_LOOK_S / 2
+            if entry := await self._history(prompt_id):
+                return entry
+            if await self._is_queued(prompt_id, watch):
+                pause_s = min(pause_s * 2, _RECONCILE_S)
+            elif entry := await self._history(prompt_id):
+                return entry  # it ended between the two looks
+            else:
+                raise ServerError("The model server has lost the job; it was restarted.")
+
+    async def _history(self, prompt_id: str) -> dict[str, Any] | None:
+        history = await self._client.get_json(f"history/{prompt_id}")
+        entry = history.get(prompt_id) if isinstance(history, dict) else None
+        return entry if isinstance(entry, dict) else None
+
+    async def _is_queued(self, prompt_id: str, watch: PromptWatch) -> bool:
+        queue = await self._queue()
+        if prompt_id in _prompt_ids(queue.get("queue_running")):
+            watch.begin()
+            return True
+        return prompt_id in _prompt_ids(queue.get("queue_pending"))
+
+    async def _queue(self, **options: Any) -> dict[str, Any]:
+        queue = await self._client.get_json("queue", **options)
+        return queue if isinstance(queue, dict) else {}
+
+    def _collect(self, entry: dict[str, Any], watch: PromptWatch) -> Result:
+        workflow = watch.workflow
+        seed_of = cache(workflow.seed_of)  # a node may save thousands of files, below thousands of others
+        outputs = [
+            Output(partial(self._read, file), seed_of(file.node_id), file.parameters["filename"])
+            for file in saved_files(entry, workflow)
+        ]
+        outputs += [Output(picture, seed_of(node_id)) for node_id, picture in watch.pictures]
+        if watch.lacks_pictures:
+            raise NoOutput("The workflow sends more than 512 MiB of pictures by websocket; let it save them instead.")
+        if workflow.sends_pictures_by_websocket and not watch.pictures and not watch.blocked:
+            raise ServerError("The websocket closed before the pictures came.")
+        if not outputs and not has_other_results(entry):
+            reasons = f" ({shorten('; '.join(watch.blocked))})" if watch.blocked else ""
+            raise NoOutput(f"The workflow ended and saved nothing{reasons}; let it end in a node that saves.")
+        answer = {"outputs": entry.get("outputs"), "status": entry.get("status")}
+        return Result(outputs=outputs, parameters=workflow.graph, answer=answer)
+
+    @asynccontextmanager
+    async def _read(self, file: SavedFile) -> AsyncIterator[AsyncIterator[bytes]]:
+        async with self._client.stream("GET", "view", params=file.parameters) as answer:
+            if answer.status != HTTPStatus.OK:
+                raise ServerError(f"The model server answers {answer.status} to a file it has saved.")
+            yield answer.chunks
+
+    async def _upload(self, media: Media, workflow: Workflow) -> str:
+        """Upload a file under a name made of its content, so that two jobs that share a name share the content."""
+        digest = (await asyncio.to_thread(hashlib.sha256, media.data)).hexdigest()
+        name = f"{digest[:32]}.{media.extension}"
+        folder = UPLOAD_FOLDER if media.is_media else f"{_MODELS_FOLDER}/{UPLOAD_FOLDER}"
+        workflow.uploads.append(f"{folder}/{name}")
+        await self._leftovers.hold(workflow.uploads[-1])
+        form = aiohttp.FormData({"type": "input", "subfolder": folder, "overwrite": "true"})
+        form.add_field("image", io.BytesIO(media.data), filename=name, content_type=media.content_type)
+        response = await self._client.send("POST", "upload/image", data=form)
+        match _json_or_none(response) if response.status == HTTPStatus.OK else None:
+            case {"name": str(stored), **more} if stored:
+                return f"{inside}/{stored}" if (inside := more.get("subfolder")) else stored
+        raise ServerError(f"The model server answers {response.status} to an upload.")
+
+    async def _declaration(self, class_type: str) -> dict[str, Any]:
+        if class_type in _NO_PATHS:
+            return {}  # no class has such a name, and a client takes it for another path
+        # Asked for each time: a server that was restarted may have other nodes.
+        info = await self._client.get_json(f"object_info/{quote(class_type, safe='')}")
+        declaration = info.get(class_type) if isinstance(info, dict) else None
+        return declaration if isinstance(declaration, dict) else {}  # of an unknown class /prompt will say so
+
+
+async def _is_set_within(event: asyncio.Event, timeout_s: float) -> bool:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(timeout_s):
+            await event.wait()
+    return event.is_set()
+
+
+def _prompt_id(job: str, claim: int) -> str:
+    return str(uuid.uuid5(uuid.UUID(job), str(claim)))
+
+
+def _prompt_ids(items: Any) -> list[str]:
+    """The prompts in one of the queue's lists."""
+    listed = items if isinstance(items, list) else []
+    return [item[1] for item in listed if isinstance(item, list) and len(item) > 1 and isinstance(item[1], str)]
+
+
+def _json_or_none(answer: Answer) -> Any:
+    try:
+        return read_json(answer.body)
+    except ServerError:
+        return None

@@ -1,0 +1,125 @@
+"""What jobs leave on a ComfyUI server that runs for weeks: uploads, saved files, previews, entries in its history.
+
+ComfyUI itself removes no file. The platform's image has a route for it (``runtimes/comfyui``); on any other server
+files are its owner's, and stay.
+"""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from http import HTTPStatus
+from time import monotonic
+from typing import Any
+
+from queue_agent.errors import ServerError
+from runtimes._http import ModelServerClient, read_json
+from runtimes.comfyui.driver.history import listed_files
+
+logger = logging.getLogger(__name__)
+
+UPLOAD_FOLDER = "task-inputs"
+
+_ROUTE = "sd-on-eks/discard"
+_TIMEOUT_S = 10
+_KEPT_S = 3600
+"""How long what a job left is kept for the claim that runs it again."""
+_CLOSE_S = 5
+_LITTLE_FREE = 0.1
+"""Of the disk; jobs fail once nothing is left."""
+_WARN_EVERY_S = 600
+
+
+class Leftovers:
+    """Removes what nobody needs any more, beside all other work.
+
+    Args:
+        client: The server.
+    """
+
+    def __init__(self, client: ModelServerClient) -> None:
+        self._client = client
+        self._users: Counter[str] = Counter()
+        self._kept: dict[str, float] = {}
+        self._removals: dict[asyncio.Task[None], frozenset[str]] = {}
+        self._server_removes_files = True
+        self._warned_s = float("-inf")
+
+    async def hold(self, upload: str) -> None:
+        """Keep an upload until ``discard`` names it as often as it was held; returns once it may be uploaded."""
+        self._users[upload] += 1
+        if pending := [task for task, names in self._removals.items() if upload in names]:
+            await asyncio.wait(pending)
+
+    def keep(self, prompt_id: str | None) -> None:
+        """Note that a job may be adopted from what it left; nobody may come for it."""
+        if prompt_id is not None:
+            self._kept[prompt_id] = monotonic()
+
+    def discard(self, uploads: Iterable[str], prompt_id: str | None = None) -> None:
+        """Let uploads go, and remove all that a prompt left."""
+        unused = []
+        for upload in uploads:
+            self._users[upload] -= 1
+            if self._users[upload] <= 0:
+                del self._users[upload]
+                unused.append(upload)
+        now = monotonic()
+        prompts = [name for name, since in self._kept.items() if since + _KEPT_S < now]
+        prompts += [prompt_id] if prompt_id is not None else []
+        for name in prompts:
+            self._kept.pop(name, None)
+        if unused or prompts:
+            task = asyncio.create_task(self._remove(unused, prompts), name="comfyui-leftovers")
+            self._removals[task] = frozenset(unused)
+            task.add_done_callback(self._removals.pop)
+
+    async def aclose(self) -> None:
+        """Let what is being removed go, for a short while."""
+        if self._removals:
+            await asyncio.wait(list(self._removals), timeout=_CLOSE_S)
+        for task in self._removals:
+            task.cancel()
+
+    async def _remove(self, uploads: Sequence[str], prompts: Sequence[str]) -> None:
+        try:
+            files: list[Mapping[str, str]] = [_input_file(upload) for upload in uploads]
+            for prompt_id in prompts:
+                files += await self._files_of(prompt_id)
+            if prompts:
+                await self._client.send("POST", "history", json={"delete": list(prompts)}, timeout_s=_TIMEOUT_S)
+            await self._remove_files(files, prompts)
+        except ServerError as exc:
+            logger.warning("files stay on the model server: %s", exc)
+
+    async def _files_of(self, prompt_id: str) -> list[Mapping[str, str]]:
+        history = await self._client.get_json(f"history/{prompt_id}")
+        entry = history.get(prompt_id) if isinstance(history, dict) else None
+        return [file.parameters for file in listed_files(entry)] if isinstance(entry, dict) else []
+
+    async def _remove_files(self, files: Sequence[Mapping[str, str]], folders: Sequence[str]) -> None:
+        if not self._server_removes_files:
+            return
+        body: dict[str, Any] = {"files": files, "folders": folders}
+        answer = await self._client.send("POST", _ROUTE, json=body, timeout_s=_TIMEOUT_S)
+        if answer.status in {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED}:
+            self._server_removes_files = False
+            logger.info("this ComfyUI removes no files; what its jobs save stays there")
+        elif answer.status != HTTPStatus.OK:
+            raise ServerError(f"The model server answers {answer.status} to {_ROUTE}.")
+        else:
+            self._look_at_disk(read_json(answer.body))
+
+    def _look_at_disk(self, told: Any) -> None:
+        sizes = [told.get(key) for key in ("free_bytes", "total_bytes")] if isinstance(told, dict) else []
+        match sizes:
+            case [int(free), int(total)] if (
+                free < _LITTLE_FREE * total and self._warned_s + _WARN_EVERY_S < monotonic()
+            ):
+                self._warned_s = monotonic()
+                logger.warning("the model server's disk is nearly full", extra={"free_mib": free // 2**20})
+
+
+def _input_file(upload: str) -> dict[str, str]:
+    subfolder, _, filename = upload.rpartition("/")
+    return {"filename": filename, "subfolder": subfolder, "type": "input"}

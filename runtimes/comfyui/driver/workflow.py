@@ -1,0 +1,235 @@
+"""A workflow in the API's format: a graph of nodes."""
+
+import copy
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+from contract.field_errors import MAX_FIELD_ERRORS
+from contract.task import Task
+from queue_agent.errors import InputError, InvalidTask
+from queue_agent.inputs.inline import is_reference
+from queue_agent.inputs.links import MAX_INPUTS, InputSite
+from queue_agent.ports import Input, units_of
+from runtimes._wording import MAX_NAME_CHARS, shorten, shorten_name
+from runtimes.comfyui.workflows import EXTRA_DATA, TARGETS, faults_beside
+
+WEBSOCKET_CLASS = "SaveImageWebsocket"
+"""The node whose pictures come through the websocket alone."""
+
+_RUN_INPUT = "sd_on_eks_run"
+_SEED_INPUTS = ("seed", "noise_seed")
+_ANY_FILE: tuple[str, ...] = ()
+"""Media or not, as a mesh."""
+_UPLOADS: Mapping[str, tuple[str, ...]] = {
+    "image_upload": ("image",),
+    "video_upload": ("video",),
+    "audio_upload": ("audio", "video"),
+    "file_upload": _ANY_FILE,
+}
+"""Flags in an input's declaration, and what such an input takes."""
+_BASE64 = re.compile(r"[\s\"']*(?:[A-Za-z0-9+/]{255}|(?:iVBORw0KGgo|/9j/|R0lGOD|UklGR)[A-Za-z0-9+/\s]{20})")
+"""Longer than a file's name may be, or beginning as a PNG, JPEG, GIF or WebP does."""
+
+
+@dataclass(slots=True)
+class Workflow:
+    """A workflow to run.
+
+    Attributes:
+        graph: Nodes by id.
+        extra_data: What the client sends beside the graph, as ``extra_pnginfo``.
+        targets: The output nodes that are to run; None runs all.
+        uploads: Files on the server that stand for its links.
+        prompt_id: What it runs under on the server; None before it runs.
+    """
+
+    graph: dict[str, Any]
+    extra_data: dict[str, Any] = field(default_factory=dict)
+    targets: list[str] | None = None
+    uploads: list[str] = field(default_factory=list)
+    prompt_id: str | None = None
+
+    def class_of(self, node_id: str) -> str | None:
+        """The class of a node."""
+        node = self.graph.get(node_id)
+        return node.get("class_type") if node else None
+
+    @property
+    def sends_pictures_by_websocket(self) -> bool:
+        """Whether a picture would be lost without the websocket."""
+        return any(node.get("class_type") == WEBSOCKET_CLASS for node in self.graph.values())
+
+    def name_files_after(self, prompt_id: str) -> None:
+        """Put every file that the workflow saves into a folder of its own.
+
+        The server answers a graph that it has run before from its cache, with files that may be gone; this way no two
+        runs share one. A node whose files cannot be named here gets an input that it does not read, so that it runs.
+        """
+        self.prompt_id = prompt_id
+        feeding = {str(value[0]) for node in self.graph.values() for value in _node_links(node)}
+        for node_id, node in self.graph.items():
+            prefix = node["inputs"].get("filename_prefix")
+            if isinstance(prefix, str):
+                node["inputs"]["filename_prefix"] = f"{prompt_id}/{prefix}"
+            elif prefix is not None or node_id not in feeding:
+                node["inputs"][_RUN_INPUT] = prompt_id
+
+    @property
+    def steps(self) -> float:
+        """Steps of all samplers together, at least 1."""
+        counts = (node["inputs"].get("steps") for node in self.graph.values())
+        return max(1.0, sum(units_of(count) for count in counts if isinstance(count, int | float)))
+
+    @property
+    def kind(self) -> str:
+        """What workflows have in common that take the same time per step: all but texts, seeds and steps."""
+        shape = [
+            (
+                node["class_type"],
+                sorted((name, value) for name, value in node["inputs"].items() if _shapes(name, value)),
+            )
+            for node in self.graph.values()
+        ]
+        return hashlib.sha256(repr(shape).encode()).hexdigest()
+
+    def seed_of(self, node_id: str) -> int | None:
+        """The seed nearest upstream of a node."""
+        seen: set[str] = set()
+        level = [node_id]
+        while level:
+            upstream: list[str] = []
+            for current in level:
+                node = self.graph.get(current)
+                if current in seen or node is None:
+                    continue
+                seen.add(current)
+                for name in _SEED_INPUTS:
+                    seed = node["inputs"].get(name)
+                    if isinstance(seed, int):
+                        return seed
+                upstream += [str(value[0]) for value in _node_links(node)]
+            level = upstream
+        return None
+
+
+def cycle_in(graph: Mapping[str, Any]) -> list[str]:
+    """Nodes that feed each other in a circle, the first one again at the end; empty where there is no circle."""
+    sources = {
+        node_id: [str(value[0]) for value in _node_links(node) if str(value[0]) in graph]
+        for node_id, node in graph.items()
+    }
+    done: set[str] = set()
+    for start in graph:
+        way = {start: iter(sources[start])}
+        while way:
+            source = next(way[next(reversed(way))], None)
+            if source is None:
+                done.add(way.popitem()[0])
+            elif source in way:
+                nodes = list(way)
+                return [*nodes[nodes.index(source) :], source][::-1]
+            elif source not in done:
+                way[source] = iter(sources[source])
+    return []
+
+
+def _node_links(node: Mapping[str, Any]) -> Iterator[list[Any]]:
+    """The inputs of a node that are fed by others."""
+    return (value for value in node["inputs"].values() if isinstance(value, list) and value)
+
+
+def _shapes(name: str, value: Any) -> bool:
+    return isinstance(value, int | float) and name not in {*_SEED_INPUTS, "steps"}
+
+
+def workflow_of(task: Task) -> Workflow:
+    """Read a task's workflow: the bare graph, or ``{"prompt": graph}``.
+
+    Raises:
+        InvalidTask: It is none.
+    """
+    if task.metadata.tasktype != "pipeline":
+        raise InvalidTask(f"ComfyUI has no task type {task.metadata.tasktype}; it has pipeline.")
+    content = copy.deepcopy(task.content or {})
+    graph, beside = content, {}
+    prompt = content.get("prompt")
+    if isinstance(prompt, dict) and "class_type" not in prompt:
+        graph, beside = prompt, {key: value for key, value in content.items() if key != "prompt"}
+    for node_id, node in graph.items():
+        if not (isinstance(node, dict) and isinstance(node.get("inputs"), dict) and _is_class(node.get("class_type"))):
+            raise InvalidTask(
+                f"Node {shorten_name(node_id)} of the workflow has no inputs, or no class_type of at most "
+                f"{MAX_NAME_CHARS} characters."
+            )
+    if faults := list(islice(faults_beside(beside, graph), MAX_FIELD_ERRORS)):
+        raise InvalidTask(shorten("; ".join(f"{fault.field} {fault.problem}" for fault in faults)))
+    return Workflow(graph, beside.get(EXTRA_DATA) or {}, beside.get(TARGETS))
+
+
+def _is_class(name: Any) -> bool:
+    return isinstance(name, str) and 0 < len(name) <= MAX_NAME_CHARS
+
+
+def inputs_in(workflow: Workflow) -> dict[str, list[tuple[str, str, str]]]:
+    """All texts that may stand for a file, as (node id, input name, text) by the class of their node.
+
+    Raises:
+        InputError: There are more than MAX_INPUTS; the server is asked for each of their classes.
+    """
+    found: dict[str, list[tuple[str, str, str]]] = {}
+    count = 0
+    for node_id, node in workflow.graph.items():
+        for name, value in node["inputs"].items():
+            if isinstance(value, str) and (is_reference(value) or _BASE64.match(value)):
+                count += 1
+                if count > MAX_INPUTS:
+                    field = _field(workflow, node_id, name)
+                    raise InputError(f"{field}: a task may have at most {MAX_INPUTS} inputs")
+                found.setdefault(node["class_type"], []).append((node_id, name, value))
+    return found
+
+
+def file_sites(
+    workflow: Workflow, texts: list[tuple[str, str, str]], declaration: Mapping[str, Any]
+) -> Iterator[InputSite]:
+    """Of the texts in nodes of one class, those in inputs that name a file of the server.
+
+    Such an input is a choice among files, which a link or a file itself can never be; what stands in a text input is
+    the node's own matter.
+
+    Args:
+        workflow: The workflow.
+        texts: From ``inputs_in``, of one class.
+        declaration: That class in the server's object_info.
+    """
+    declared = _mapping(declaration.get("input"))
+    inputs = {**_mapping(declared.get("required")), **_mapping(declared.get("optional"))}
+    for node_id, name, text in texts:
+        kinds = _file_kinds(inputs.get(name))
+        if kinds is not None:
+            field = _field(workflow, node_id, name)
+            yield InputSite(workflow.graph[node_id]["inputs"], name, Input(text, field, kinds))
+
+
+def _field(workflow: Workflow, node_id: str, name: str) -> str:
+    return f"{workflow.class_of(node_id)} (node {shorten_name(node_id)}), {shorten_name(name)}"
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _file_kinds(declared: Any) -> tuple[str, ...] | None:
+    """What an input takes, empty for any file; None where it names no file."""
+    if not isinstance(declared, list | tuple) or not declared:
+        return None
+    options = declared[1] if len(declared) > 1 and isinstance(declared[1], dict) else {}
+    for flag, kinds in _UPLOADS.items():
+        if options.get(flag):
+            return kinds
+    # A choice is a list of its values, or since the third version of node declarations the word COMBO.
+    return _ANY_FILE if isinstance(declared[0], list) or declared[0] == "COMBO" else None

@@ -1,0 +1,119 @@
+"""Checks of a request against the model that is to do it; door and model server see the same faults."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from contract.field_errors import FieldError, field_errors_of, field_path
+from runtimes.flux.families import EDIT
+from runtimes.flux.options import ModelCard
+from runtimes.flux.requests import REQUESTS, Edit, Generation, Request, sides_of
+
+Path = tuple[str | int, ...]
+
+
+def request_faults(
+    content: Mapping[str, Any], task_type: str, card: ModelCard | None, at: Path = ()
+) -> Iterator[FieldError]:
+    """Name all faults of a request.
+
+    Args:
+        content: The request.
+        task_type: One of ``runtimes.flux.families.TASK_TYPES``.
+        card: The model; None where it is not known, and only the request's form is checked.
+        at: Where the request stands.
+    """
+    request: Request | None
+    try:
+        request = REQUESTS[task_type].model_validate(content)
+    except ValidationError as exc:
+        yield from field_errors_of(exc, REQUESTS[task_type], content, at)
+        request = _sound_part(
+            content,
+            task_type,
+            {str(error["loc"][0]) for error in exc.errors(include_url=False, include_input=False) if error["loc"]},
+        )
+    if card is not None and request is not None:
+        for fault in model_faults(request, task_type, card):
+            yield FieldError(field_path(at) + ("." if at and fault.field else "") + fault.field, fault.problem)
+
+
+def _sound_part(content: Mapping[str, Any], task_type: str, faulty: set[str]) -> Request | None:
+    """The request without its faulty fields, so that those of the model are named with them; None if little is left."""
+    text = "instructions" if task_type == EDIT else "prompt"
+    kept = {key: value for key, value in content.items() if key not in faulty}
+    try:
+        return REQUESTS[task_type].model_validate({text: "?", **kept})
+    except ValidationError:
+        return None
+
+
+def model_faults(request: Request, task_type: str, card: ModelCard) -> Iterator[FieldError]:
+    """What a well-formed request asks of a model that it cannot do."""
+    family = card.row
+    if task_type not in family.task_types:
+        yield FieldError("", f"is {task_type}, which this model does not do; it does {', '.join(family.task_types)}")
+        return
+    if isinstance(request, Generation):
+        yield from _size_faults(request.width or family.size, request.height or family.size, card)
+    if isinstance(request, Edit):
+        yield from _edit_faults(request, card)
+    steps = request.num_inference_steps
+    if steps is not None and steps < family.min_steps:
+        yield FieldError("num_inference_steps", f"must be at least {family.min_steps} for this model, not {steps}")
+    if family.negative_prompt == "ignored" and (request.true_cfg_scale or 1) > 1:
+        yield FieldError("true_cfg_scale", "is not known to this model; leave it out")
+    yield from _lora_faults(request, card)
+
+
+def _size_faults(width: int, height: int, card: ModelCard) -> Iterator[FieldError]:
+    family = card.row
+    for name, side in (("width", width), ("height", height)):
+        if side % family.size_multiple:
+            yield FieldError(name, f"must be a multiple of {family.size_multiple}")
+    if width * height > family.max_pixels:
+        yield FieldError("width", f"times height may be at most {family.max_pixels} pixels")
+
+
+def _edit_faults(request: Edit, card: ModelCard) -> Iterator[FieldError]:
+    family = card.row
+    if len(request.sources) > family.references:
+        yield FieldError("images", f"may be at most {family.references} for this model")
+    if request.size is not None:
+        width, height = sides_of(request.size)
+        if width * (height or 1) > family.max_pixels or max(width, height or 0) ** 2 > 2 * family.max_pixels:
+            yield FieldError("size", f"may be at most {family.max_pixels} pixels in all")
+
+
+def _lora_faults(request: Request, card: ModelCard) -> Iterator[FieldError]:
+    names = [lora.name for lora in card.loras]
+    there_are = f"there are {', '.join(names)}" if names else "there are none"
+    weights = request.lora_weights
+    if isinstance(weights, dict):
+        for name in weights.keys() - set(names):
+            yield FieldError(f"lora_weights.{name}", f"is no LoRA of this model; {there_are}")
+    for field, values in (("lora_weights", weights), ("use_loras", request.use_loras)):
+        if isinstance(values, list) and len(values) > len(names):
+            yield FieldError(field, f"is longer than the list of LoRAs; {there_are}")
+
+
+def lora_weights(request: Request, card: ModelCard) -> dict[str, float]:
+    """The LoRAs that take part in a request, with their weights; those of weight 0 are left out.
+
+    ``lora_weights`` by name or in order goes before the configuration's weights. A LoRA that ``use_loras`` switches on
+    and that has no weight has 1.
+    """
+    given, used = request.lora_weights, request.use_loras or ()
+    weights: dict[str, float] = {}
+    for position, lora in enumerate(card.loras):
+        weight = lora.weight
+        if position < len(used):
+            weight = (weight or 1.0) if used[position] else 0.0
+        if isinstance(given, dict):
+            weight = given.get(lora.name, weight)
+        elif given is not None and position < len(given) and (position >= len(used) or used[position]):
+            weight = given[position]
+        if weight:
+            weights[lora.name] = weight
+    return weights

@@ -1,0 +1,138 @@
+"""Families of diffusion models: what a request may hold for one, and what is taken where it says nothing."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+TEXT_TO_IMAGE, IMAGE_TO_IMAGE, INPAINTING, EDIT = "text-to-image", "image-to-image", "inpainting", "edit"
+TASK_TYPES = (TEXT_TO_IMAGE, IMAGE_TO_IMAGE, INPAINTING, EDIT)
+"""What a runtime of type flux takes; each model takes some of them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """Models that are run by the same code.
+
+    Attributes:
+        name: Its name.
+        task_types: What its models can do.
+        size_multiple: Width and height are multiples of it, in pixels.
+        size: Width and height of a picture unless the request says otherwise, in pixels.
+        max_pixels: Above so many, its models repeat themselves.
+        steps: Denoising steps unless the request says otherwise.
+        min_steps: With fewer its schedule has no numbers: Qwen's divides by zero for a single step.
+        guidance: Guidance scale unless the request says otherwise.
+        sequence_length: Tokens of the prompt that are read unless the request says otherwise; None where it is fixed.
+        max_sequence_length: The most that may be asked for.
+        whole_prompts: Whether prompts are read whole, however long they are, so that no length can be asked for.
+        negative_prompt: What becomes of one: it guides ("used"), guides if true_cfg_scale is above 1 ("true-cfg"), or
+            the family's code has no place for it ("ignored").
+        true_cfg: True guidance scale unless the request says otherwise; 1 is none.
+        references: How many images an edit may be given.
+        strength: How much of a given image is redrawn unless the request says otherwise, from 0 to 1.
+        overflows_in_float16: Whether its numbers leave float16's range, which turns pictures black: FLUX
+            (github.com/huggingface/diffusers/issues/9096 and 10533) and Qwen (github.com/Comfy-Org/ComfyUI/pull/12522).
+    """
+
+    name: str
+    task_types: tuple[str, ...]
+    size_multiple: int
+    size: int
+    max_pixels: int
+    steps: int
+    guidance: float
+    min_steps: int = 1
+    sequence_length: int | None = None
+    max_sequence_length: int | None = None
+    whole_prompts: bool = False
+    negative_prompt: Literal["used", "true-cfg", "ignored"]
+    true_cfg: float = 1
+    references: int = 1
+    strength: float = 0.6
+    overflows_in_float16: bool = False
+
+
+_MEGAPIXEL = 1024 * 1024
+
+FAMILIES: Mapping[str, Family] = {
+    row.name: row
+    for row in (
+        Family(
+            name="flux",
+            task_types=(TEXT_TO_IMAGE, IMAGE_TO_IMAGE, INPAINTING),
+            size_multiple=16,
+            size=512,
+            max_pixels=2 * _MEGAPIXEL,
+            steps=28,
+            guidance=3.5,
+            sequence_length=512,
+            max_sequence_length=512,
+            negative_prompt="true-cfg",
+            overflows_in_float16=True,
+        ),
+        Family(
+            name="flux-fill",
+            task_types=(INPAINTING,),
+            size_multiple=16,
+            size=1024,
+            max_pixels=2 * _MEGAPIXEL,
+            steps=50,
+            guidance=30,
+            sequence_length=512,
+            max_sequence_length=512,
+            negative_prompt="ignored",
+            strength=1.0,
+            overflows_in_float16=True,
+        ),
+        Family(
+            name="flux-kontext",
+            task_types=(EDIT, TEXT_TO_IMAGE),
+            size_multiple=16,
+            size=1024,
+            max_pixels=2 * _MEGAPIXEL,
+            steps=28,
+            guidance=2.5,
+            sequence_length=512,
+            max_sequence_length=512,
+            negative_prompt="true-cfg",
+            overflows_in_float16=True,
+        ),
+        Family(
+            name="qwen-image-edit",
+            task_types=(EDIT,),
+            size_multiple=16,
+            size=1024,
+            max_pixels=2 * _MEGAPIXEL,
+            steps=40,
+            min_steps=2,
+            guidance=1.0,
+            whole_prompts=True,
+            negative_prompt="true-cfg",
+            true_cfg=4,
+            references=3,
+            overflows_in_float16=True,
+        ),
+        Family(
+            name="sdxl",
+            task_types=(TEXT_TO_IMAGE, IMAGE_TO_IMAGE, INPAINTING),
+            size_multiple=8,
+            size=1024,
+            max_pixels=4 * _MEGAPIXEL,
+            steps=30,
+            guidance=5.0,
+            negative_prompt="used",
+        ),
+        Family(
+            name="sd3",
+            task_types=(TEXT_TO_IMAGE, IMAGE_TO_IMAGE, INPAINTING),
+            size_multiple=16,
+            size=1024,
+            max_pixels=2 * _MEGAPIXEL,
+            steps=28,
+            guidance=3.5,
+            sequence_length=256,
+            max_sequence_length=512,
+            negative_prompt="used",
+        ),
+    )
+}

@@ -1,1 +1,0 @@
-"""Diffusion models behind ``runtimes.flux.ports``. The only package that imports torch, diffusers and their kin."""

@@ -1,0 +1,157 @@
+"""Encoding of prompts. Each prompt is encoded alone: what it becomes does not depend on its neighbours in a batch."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from diffusers import DiffusionPipeline
+from PIL import Image
+
+from runtimes.flux.server.ports import Order, RefusedError
+
+_BEFORE_AN_IMAGE = "Picture 1: <|vision_start|><|vision_end|>"
+_PIXELS_REDRAWN = 1024 * 1024
+"""To so many an image is brought before the denoiser sees it."""
+
+Prompts = dict[str, torch.Tensor]
+"""Arguments of a pipeline's call, each for a batch of one."""
+
+_NO_WISH = " "
+"""What Qwen-Image-Edit's authors guide away from where nothing is named."""
+_PIXELS_READ = 384 * 384
+_PIXELS_READ_AT_FIRST = 1024 * 1024
+"""To so many Qwen2.5-VL is given an image, by Qwen-Image-Edit-2509 and later, and by the first one."""
+
+
+def of_flux(pipe: DiffusionPipeline, order: Order) -> Prompts:
+    """Encode for FLUX, by CLIP and T5."""
+    encoded = _flux_texts(pipe, order.prompt, order)
+    if order.true_cfg > 1 and order.negative_prompt is not None:
+        encoded |= _negative(_flux_texts(pipe, order.negative_prompt, order))
+    return encoded
+
+
+def of_flux_fill(pipe: DiffusionPipeline, order: Order) -> Prompts:
+    """Encode for FLUX Fill.
+
+    Raises:
+        RefusedError: Guidance away from a negative prompt is asked for.
+    """
+    if order.true_cfg > 1:
+        raise RefusedError("FLUX Fill has no true_cfg_scale: leave it out")
+    return of_flux(pipe, order)
+
+
+def _flux_texts(pipe: DiffusionPipeline, text: str, order: Order) -> Prompts:
+    embeds, pooled, _ = pipe.encode_prompt(prompt=text, prompt_2=None, max_sequence_length=order.sequence_length or 512)
+    return {"prompt_embeds": embeds, "pooled_prompt_embeds": pooled}
+
+
+def of_sdxl(pipe: DiffusionPipeline, order: Order) -> Prompts:
+    """Encode for Stable Diffusion XL, by two CLIPs."""
+    return _guided(
+        pipe.encode_prompt(
+            prompt=order.prompt,
+            negative_prompt=order.negative_prompt,
+            do_classifier_free_guidance=order.guidance > 1,
+        )
+    )
+
+
+def of_sd3(pipe: DiffusionPipeline, order: Order) -> Prompts:
+    """Encode for Stable Diffusion 3, by two CLIPs and T5."""
+    return _guided(
+        pipe.encode_prompt(
+            prompt=order.prompt,
+            prompt_2=None,
+            prompt_3=None,
+            negative_prompt=order.negative_prompt,
+            do_classifier_free_guidance=order.guidance > 1,
+            max_sequence_length=order.sequence_length or 256,
+        )
+    )
+
+
+def _guided(encoded: tuple[torch.Tensor | None, ...]) -> Prompts:
+    names = ("prompt_embeds", "negative_prompt_embeds", "pooled_prompt_embeds", "negative_pooled_prompt_embeds")
+    return {name: tensor for name, tensor in zip(names, encoded, strict=True) if tensor is not None}
+
+
+def of_qwen_edit_plus(pipe: DiffusionPipeline, order: Order) -> Prompts:
+    """Encode instructions and up to three images, by Qwen2.5-VL."""
+    return _qwen(pipe, order, [_scaled(pipe, image, _PIXELS_READ) for image in order.images])
+
+
+def of_qwen_edit(pipe: DiffusionPipeline, order: Order) -> Prompts:
+    """Encode for the first Qwen-Image-Edit, which reads one image.
+
+    Raises:
+        RefusedError: There are several.
+    """
+    if len(order.images) > 1:
+        raise RefusedError("this model edits by one image; take Qwen-Image-Edit-2509 or later for several")
+    return _qwen(pipe, order, _scaled(pipe, order.images[0], _PIXELS_READ_AT_FIRST))
+
+
+def _qwen(pipe: DiffusionPipeline, order: Order, images: Image.Image | Sequence[Image.Image]) -> Prompts:
+    read = [images] if isinstance(images, Image.Image) else images
+    _check_length(pipe, order, "instructions", order.prompt, read)
+    if order.true_cfg > 1:
+        _check_length(pipe, order, "negative_prompt", order.negative_prompt or _NO_WISH, read)
+    encoded = _qwen_texts(pipe, order.prompt, images)
+    if order.true_cfg > 1:
+        encoded |= _negative(_qwen_texts(pipe, order.negative_prompt or _NO_WISH, images))
+    return encoded
+
+
+def _check_length(pipe: DiffusionPipeline, order: Order, field: str, text: str, images: Sequence[Image.Image]) -> None:
+    """Count a text's tokens before anything is encoded: the denoiser has so many places for them and no more.
+
+    Args:
+        pipe: The model.
+        order: The order that it belongs to.
+        field: What requests call it.
+        text: What is to be read.
+        images: What is read with it.
+
+    Raises:
+        RefusedError: They are too many.
+    """
+    reader = pipe.processor.image_processor
+    seen = sum(
+        reader.get_number_of_image_patches(image.height, image.width, {}) // reader.merge_size**2 for image in images
+    )
+    around = pipe.prompt_template_encode.format("") + _BEFORE_AN_IMAGE * len(images)
+    told = len(pipe.tokenizer(around).input_ids) - pipe.prompt_template_encode_start_idx
+    places = pipe.transformer.pos_embed.pos_freqs.shape[0] - _places_before_text(order)
+    most, tokens = places - seen - told, len(pipe.tokenizer(text).input_ids)
+    if tokens > most:
+        raise RefusedError(f"{field} has {tokens} tokens; beside its images this model reads at most {most}")
+
+
+def _places_before_text(order: Order) -> int:
+    """Where the text's places begin: behind half the longest side of all pictures, in tokens of 16 pixels."""
+    longest = max(
+        math.sqrt(_PIXELS_REDRAWN * max(image.width / image.height, image.height / image.width))
+        for image in order.images
+    )
+    return math.ceil(max(longest + 32, order.width, order.height) / 32)
+
+
+def _qwen_texts(pipe: DiffusionPipeline, text: str, images: Image.Image | Sequence[Image.Image]) -> Prompts:
+    embeds, mask = pipe.encode_prompt(prompt=text, image=images)
+    everything = torch.ones(embeds.shape[:2], dtype=torch.long, device=embeds.device)
+    return {"prompt_embeds": embeds, "prompt_embeds_mask": everything if mask is None else mask}
+
+
+def _scaled(pipe: DiffusionPipeline, image: Image.Image, pixels: int) -> Image.Image:
+    """Bring an image to a number of pixels, its sides multiples of 32, as diffusers does before it encodes it."""
+    width = math.sqrt(pixels * image.width / image.height)
+    height = width * image.height / image.width
+    scaled: Image.Image = pipe.image_processor.resize(image, round(height / 32) * 32, round(width / 32) * 32)
+    return scaled
+
+
+def _negative(encoded: Prompts) -> Prompts:
+    names = {"pooled_prompt_embeds": "negative_pooled_prompt_embeds"}
+    return {names.get(name, f"negative_{name}"): tensor for name, tensor in encoded.items()}

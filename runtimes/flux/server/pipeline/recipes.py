@@ -1,0 +1,120 @@
+"""Which diffusers classes run a family, and what they are told; one row for each class that a model folder may name."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from diffusers import (
+    DiffusionPipeline,
+    FluxFillPipeline,
+    FluxImg2ImgPipeline,
+    FluxInpaintPipeline,
+    FluxKontextPipeline,
+    FluxPipeline,
+    QwenImageEditPipeline,
+    QwenImageEditPlusPipeline,
+    StableDiffusion3Img2ImgPipeline,
+    StableDiffusion3InpaintPipeline,
+    StableDiffusion3Pipeline,
+    StableDiffusionXLImg2ImgPipeline,
+    StableDiffusionXLInpaintPipeline,
+    StableDiffusionXLPipeline,
+)
+
+from runtimes.flux.families import EDIT, FAMILIES, IMAGE_TO_IMAGE, INPAINTING, TEXT_TO_IMAGE, Family
+from runtimes.flux.server.pipeline import latents, prompts
+from runtimes.flux.server.ports import Order
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """How models of one kind are run.
+
+    Attributes:
+        family: What requests may ask of them.
+        classes: The diffusers class of each task type.
+        encode: Encodes an order's prompts, for a batch of one.
+        to_autoencoder: Turns what the denoiser left into what the autoencoder decodes.
+        tokenizer: Which one's end is the prompt's end; FLUX's and SD 3's CLIP reads less, beside T5, which reads all.
+            None where prompts are read whole.
+        several_prompts: Whether its classes denoise several prompts at once; else several pictures of one.
+    """
+
+    family: Family
+    classes: Mapping[str, type[DiffusionPipeline]]
+    encode: Callable[[DiffusionPipeline, Order], prompts.Prompts]
+    to_autoencoder: Callable[[DiffusionPipeline, torch.Tensor, int, int], torch.Tensor]
+    tokenizer: str | None
+    several_prompts: bool = True
+
+
+_FLUX = Recipe(
+    family=FAMILIES["flux"],
+    classes={
+        TEXT_TO_IMAGE: FluxPipeline,
+        IMAGE_TO_IMAGE: FluxImg2ImgPipeline,
+        INPAINTING: FluxInpaintPipeline,
+    },
+    encode=prompts.of_flux,
+    to_autoencoder=latents.of_flux,
+    tokenizer="tokenizer_2",
+)
+_FILL = Recipe(
+    family=FAMILIES["flux-fill"],
+    classes={INPAINTING: FluxFillPipeline},
+    encode=prompts.of_flux_fill,
+    to_autoencoder=latents.of_flux,
+    tokenizer="tokenizer_2",
+)
+_KONTEXT = Recipe(
+    family=FAMILIES["flux-kontext"],
+    classes={EDIT: FluxKontextPipeline, TEXT_TO_IMAGE: FluxKontextPipeline},
+    encode=prompts.of_flux,
+    to_autoencoder=latents.of_flux,
+    tokenizer="tokenizer_2",
+)
+_QWEN = Recipe(
+    family=FAMILIES["qwen-image-edit"],
+    classes={EDIT: QwenImageEditPlusPipeline},
+    encode=prompts.of_qwen_edit_plus,
+    to_autoencoder=latents.of_qwen,
+    tokenizer=None,
+    several_prompts=False,
+)
+_FIRST_QWEN = Recipe(
+    family=FAMILIES["qwen-image-edit"],
+    classes={EDIT: QwenImageEditPipeline},
+    encode=prompts.of_qwen_edit,
+    to_autoencoder=latents.of_qwen,
+    tokenizer=None,
+    several_prompts=False,
+)
+_SDXL = Recipe(
+    family=FAMILIES["sdxl"],
+    classes={
+        TEXT_TO_IMAGE: StableDiffusionXLPipeline,
+        IMAGE_TO_IMAGE: StableDiffusionXLImg2ImgPipeline,
+        INPAINTING: StableDiffusionXLInpaintPipeline,
+    },
+    encode=prompts.of_sdxl,
+    to_autoencoder=latents.of_sdxl,
+    tokenizer="tokenizer",
+)
+_SD3 = Recipe(
+    family=FAMILIES["sd3"],
+    classes={
+        TEXT_TO_IMAGE: StableDiffusion3Pipeline,
+        IMAGE_TO_IMAGE: StableDiffusion3Img2ImgPipeline,
+        INPAINTING: StableDiffusion3InpaintPipeline,
+    },
+    encode=prompts.of_sd3,
+    to_autoencoder=latents.of_sd3,
+    tokenizer="tokenizer_3",
+)
+
+RECIPES: Mapping[str, Recipe] = {
+    made.__name__: recipe
+    for recipe in (_FLUX, _FILL, _KONTEXT, _QWEN, _FIRST_QWEN, _SDXL, _SD3)
+    for made in recipe.classes.values()
+}
+"""By the class name that a model folder's model_index.json holds."""

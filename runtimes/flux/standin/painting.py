@@ -1,0 +1,109 @@
+"""A pipeline of the FLUX server that paints scenes: PIPELINE=runtimes.flux.standin.painting:load.
+
+STANDIN_STEP_SECONDS: how long a step takes (default 0.05). STANDIN_FAULTS: a file of faults, see faults.py.
+"""
+
+import os
+import time
+from collections.abc import Sequence
+
+from PIL import Image
+
+from runtimes.flux.families import FAMILIES
+from runtimes.flux.options import ModelCard, ModelOptions, card_of
+from runtimes.flux.server.ports import Device, Order, RefusedError, StoppedError, Watch
+from runtimes.flux.standin.faults import Faults
+from runtimes.standin.faults import LOOK_S
+from runtimes.standin.painter import Brief, blend, paint, unfinished
+
+_MAX_PICTURES = 16
+_EDITED = 0.6
+_PREVIEWED = 0.3
+
+
+class PaintingPipeline:
+    """Paints each order alone, so that a picture never depends on its neighbours.
+
+    Attributes:
+        card: That of the options' profile.
+    """
+
+    def __init__(self, card: ModelCard, device: int, step_s: float) -> None:
+        self.card = card
+        self._device = device
+        self._step_s = step_s
+
+    def warm_up(self) -> None:
+        """There is nothing to warm."""
+
+    def max_pictures(self, width: int, height: int) -> int:  # noqa: ARG002 (the port's)
+        """All that a request may ask for."""
+        return _MAX_PICTURES
+
+    def encode(self, orders: Sequence[Order]) -> list[Brief]:
+        """Turn prompts into what is painted."""
+        Faults.read(os.environ).encode([order.prompt for order in orders])
+        return [
+            Brief(
+                prompt=order.prompt,
+                negative=order.negative_prompt or "",
+                seed=seed,
+                width=order.width,
+                height=order.height,
+                checkpoint="+".join(name for name, _ in order.loras),
+            )
+            for order in orders
+            for seed in order.seeds
+        ]
+
+    def warnings(self, order: Order) -> list[str]:  # noqa: ARG002 (the port's)
+        """None: it reads all of a prompt."""
+        return []
+
+    def draw(self, orders: Sequence[Order], encoded: list[Brief], watch: Watch) -> list[list[Image.Image]]:
+        """Let the steps' time pass, then paint."""
+        faults = Faults.read(os.environ)
+        prompts = [brief.prompt for brief in encoded]
+        faults.check_memory(prompts)
+        briefs = iter(encoded)
+        for step in range(1, orders[0].steps + 1):
+            _hold_before(step, orders[0].steps, prompts, watch)
+            time.sleep(self._step_s)
+            faults.strike(step, prompts)
+            watch.stepped(step, orders[0].steps)
+            if not watch.wanted():
+                raise StoppedError
+            if step == 1 and orders[0].preview:
+                watch.previewed(unfinished(_painted(orders[0], encoded[0]), _PREVIEWED))
+        return [[_painted(order, next(briefs)) for _ in order.seeds] for order in orders]
+
+    def device(self) -> Device:
+        """A device without memory of its own."""
+        return Device(name=f"painter:{self._device}", memory_bytes=0, peak_bytes=0, host_peak_bytes=0)
+
+
+def load(options: ModelOptions, models: str, device: int) -> PaintingPipeline:  # noqa: ARG001 (a Loader's)
+    """Make a painting pipeline for the options' profile; a source alone is taken for FLUX."""
+    faults = Faults.read(os.environ)
+    time.sleep(faults.load_seconds)
+    if faults.refuse:
+        raise RefusedError(faults.refuse)
+    known = options.known
+    family = known.family if known and known.family else FAMILIES["flux"]
+    return PaintingPipeline(card_of(options, family), device, float(os.environ.get("STANDIN_STEP_SECONDS") or 0.05))
+
+
+def _hold_before(step: int, steps: int, prompts: Sequence[str], watch: Watch) -> None:
+    """Stand still before a step as long as the faults say so now, and tell again and again how far it is."""
+    while Faults.read(os.environ).holds(step, prompts) and watch.wanted():
+        watch.stepped(step - 1, steps)
+        time.sleep(LOOK_S)
+
+
+def _painted(order: Order, brief: Brief) -> Image.Image:
+    drawn = paint(brief)
+    if not order.images:
+        return drawn
+    given = order.images[0]
+    changed = blend(given, drawn, _EDITED if order.task_type == "edit" else order.strength)
+    return Image.composite(changed, given, order.mask) if order.mask else changed

@@ -1,0 +1,189 @@
+"""What the door can see of a request to SD WebUI: faults that its API would answer, or worse, silently ignore."""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from contract.field_errors import FieldError, field_path, shown
+from runtimes.catalog import DeployedRuntime
+from runtimes.sdwebui.checkpoints import (
+    MAX_CHECKPOINT_CHARS,
+    MAX_LINE_CHARS,
+    has_readable_settings,
+    is_checkpoint_hash,
+    named_checkpoints,
+    same_checkpoint,
+)
+from runtimes.sdwebui.pixels import pixel_faults
+
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Range:
+    """The numbers SD WebUI 1.10.1 takes; outside, it answers 422, 500 or garbage."""
+
+    least: float = -(2**63)
+    most: float = 2**64 - 1
+    above: float | None = None
+    """In place of least, where that itself is too little."""
+
+    def problem(self, value: Any) -> str | None:
+        number = _number(value)
+        if number is None:
+            return f"must be a number, not {shown(value)}"
+        if self.above is not None and number <= self.above:
+            return f"must be above {self.above}, not {shown(value)}"
+        if number < self.least:
+            return f"must be at least {self.least}, not {shown(value)}"
+        if number > self.most:
+            return f"must be at most {self.most}, not {shown(value)}"
+        return None
+
+
+def _number(value: Any) -> float | None:
+    """A number, or a text that is one, as SD WebUI takes both; None for everything else."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int | float):
+        return value
+    try:
+        number = float(value) if isinstance(value, str) else math.nan
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+_GENERATE: Mapping[str, _Range] = {
+    "steps": _Range(1),
+    "width": _Range(8),
+    "height": _Range(8),
+    "batch_size": _Range(1),
+    "n_iter": _Range(1),
+    "cfg_scale": _Range(),
+    "seed": _Range(),
+    "subseed": _Range(),
+    "denoising_strength": _Range(0, 1),
+    "subseed_strength": _Range(),
+    "hr_scale": _Range(0),
+    "hr_resize_x": _Range(0),
+    "hr_resize_y": _Range(0),
+    "hr_second_pass_steps": _Range(0),
+    "image_cfg_scale": _Range(),
+}
+_UPSCALE: Mapping[str, _Range] = {
+    "resize_mode": _Range(0, 1),
+    "upscaling_resize": _Range(above=0),
+    "upscaling_resize_w": _Range(1),
+    "upscaling_resize_h": _Range(1),
+    "gfpgan_visibility": _Range(0, 1),
+    "codeformer_visibility": _Range(0, 1),
+    "codeformer_weight": _Range(0, 1),
+    "extras_upscaler_2_visibility": _Range(0, 1),
+}
+_RANGES: Mapping[str, Mapping[str, _Range]] = {
+    "text-to-image": _GENERATE,
+    "image-to-image": _GENERATE,
+    "extra-single-image": _UPSCALE,
+    "extra-batch-images": _UPSCALE,
+}
+_TEXTS = ("prompt", "negative_prompt", "infotext")
+_IMAGE_FIELDS = {"image-to-image": "init_images", "extra-single-image": "image", "extra-batch-images": "imageList"}
+
+
+def check(content: Mapping[str, Any], tasktype: str, runtime: DeployedRuntime, at: Path) -> Iterator[FieldError]:
+    """Name the faults of a request's content.
+
+    Args:
+        content: The content, an object.
+        tasktype: One that the runtime takes.
+        runtime: Where it will run.
+        at: Where the content stands in the request.
+    """
+    faults = [
+        FieldError(field_path((*at, name)), problem)
+        for name, accepted in _RANGES[tasktype].items()
+        if content.get(name) is not None and (problem := accepted.problem(content[name]))
+    ]
+    yield from faults or pixel_faults(content, tasktype, runtime.max_pixels, _number, at)
+    for name in _TEXTS:
+        if content.get(name) is not None and not isinstance(content[name], str):
+            yield FieldError(field_path((*at, name)), "must be a string")
+    if isinstance(infotext := content.get("infotext"), str) and not has_readable_settings(infotext):
+        yield FieldError(
+            field_path((*at, "infotext")), f"may have at most {MAX_LINE_CHARS} characters in its last line"
+        )
+    scripts = content.get("alwayson_scripts")
+    if scripts is not None and not isinstance(scripts, dict):
+        yield FieldError(field_path((*at, "alwayson_scripts")), "must be an object")
+        scripts = None
+    yield from _check_images(content, scripts or {}, tasktype, at)
+    for where, parent in ((at, content), ((*at, "alwayson_scripts"), scripts or {})):
+        settings = parent.get("override_settings")
+        if settings is not None and not isinstance(settings, dict):
+            yield FieldError(field_path((*where, "override_settings")), f"must be an object, not {shown(settings)}")
+    yield from _check_checkpoints(content, runtime, at)
+
+
+def _check_images(
+    content: Mapping[str, Any], scripts: Mapping[str, Any], tasktype: str, at: Path
+) -> Iterator[FieldError]:
+    link = scripts.get("image_link")
+    if link is not None and not isinstance(link, str):
+        yield FieldError(field_path((*at, "alwayson_scripts", "image_link")), "must be a string")
+    name = _IMAGE_FIELDS.get(tasktype)
+    if name is None:
+        return
+    here = (*at, name)
+    value = content.get(name)
+    if not value:
+        if not link:
+            yield FieldError(field_path(here), "is required: a link (http, https or s3) or base64")
+    elif name == "image":
+        if not isinstance(value, str):
+            yield FieldError(field_path(here), "must be a string: a link or base64")
+    elif not isinstance(value, list):
+        yield FieldError(field_path(here), "must be a list")
+    else:
+        for index, item in enumerate(value):
+            if name == "imageList":
+                data, expected = (
+                    item.get("data") if isinstance(item, dict) else None,
+                    'an object {"data": …, "name": …}',
+                )
+            else:
+                data, expected = item, "a link or base64"
+            if not isinstance(data, str) or not data:
+                yield FieldError(field_path((*here, index)), f"must be {expected}")
+
+
+def _check_checkpoints(content: Mapping[str, Any], runtime: DeployedRuntime, at: Path) -> Iterator[FieldError]:
+    """One checkpoint at most draws, however often it is spelled; on a static runtime only its own is named.
+
+    SD WebUI takes an unknown checkpoint in many places without a word and draws with another.
+    """
+    asked: str | None = None
+    for named in named_checkpoints(content):
+        if problem := _checkpoint_problem(named.name, runtime) or (named.draws and _conflict(named.name, asked)):
+            yield FieldError(field_path((*at, *named.path)), problem)
+        elif named.draws:
+            asked = asked or named.name
+
+
+def _checkpoint_problem(name: Any, runtime: DeployedRuntime) -> str | None:
+    if not isinstance(name, str):
+        return f"must be a string, not {shown(name)}"
+    if len(name) > MAX_CHECKPOINT_CHARS:
+        return f"may have at most {MAX_CHECKPOINT_CHARS} characters"
+    served = runtime.model_filename
+    if served is None or same_checkpoint(name, served) or is_checkpoint_hash(name):
+        return None
+    return f"must be {served}, which runtime {runtime.name} serves, or left out, not {shown(name)}"
+
+
+def _conflict(name: str, asked: str | None) -> str | None:
+    # What a hash stands for is known to the model server alone.
+    if asked is None or is_checkpoint_hash(name) or is_checkpoint_hash(asked) or same_checkpoint(name, asked):
+        return None
+    return f"asks for another checkpoint than {asked}"

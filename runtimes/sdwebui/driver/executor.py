@@ -1,0 +1,155 @@
+"""Drives SD WebUI: one HTTP call a job."""
+
+import asyncio
+import logging
+from contextlib import suppress
+from typing import Any, Self
+
+from contract.task import Task
+from queue_agent.errors import ServerAway, ServerError
+from queue_agent.ports import Capacity, Inputs, Result, RunSignals, Work
+from queue_agent.settings import Settings
+from runtimes._http import ModelServerClient
+from runtimes.catalog import DEFAULT_MAX_PIXELS
+from runtimes.sdwebui.driver.answer import result_of
+from runtimes.sdwebui.driver.call import PreparedCall, call_of
+from runtimes.sdwebui.driver.options import Options
+from runtimes.sdwebui.driver.upscalers import Upscalers
+
+logger = logging.getLogger(__name__)
+
+API_PATH = "/sdapi/v1/"
+_JSON = {"Content-Type": "application/json"}
+_MAX_ANSWER_BYTES = 512 * 1024 * 1024
+"""Its pictures are held in memory until they are stored."""
+_STOP_PAUSE_S = 0.2
+_JUST_BEGUN = 0.01
+"""SD WebUI says so much of every job that runs, before its first step is done."""
+
+
+class SdWebUI:
+    """The driver for runtime type ``sdwebui``.
+
+    Args:
+        client: The server; a base URL without path means its usual one.
+        dynamic_model: Whether tasks may switch the checkpoint.
+        cached_checkpoints: How many the server keeps loaded; None leaves it as it is.
+        max_pixels: The most that an upscaled picture may have.
+    """
+
+    capacity = Capacity()  # an interrupt cannot name a queued call, so none is ever queued
+
+    def __init__(
+        self,
+        client: ModelServerClient,
+        *,
+        dynamic_model: bool,
+        cached_checkpoints: int | None = None,
+        max_pixels: int = DEFAULT_MAX_PIXELS,
+    ) -> None:
+        self._client = client
+        self._options = Options(client, cached_checkpoints)
+        self._upscalers = Upscalers(client)
+        self._dynamic_model = dynamic_model
+        self._max_pixels = max_pixels
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """Make the driver."""
+        base_url = settings.api_base_url.rstrip("/")
+        if "/" not in base_url.rpartition("://")[2]:
+            base_url += API_PATH
+        client = ModelServerClient(base_url, settings.runtime_type.health_path)
+        return cls(
+            client,
+            dynamic_model=settings.dynamic_model,
+            cached_checkpoints=settings.cached_checkpoints,
+            max_pixels=settings.max_pixels,
+        )
+
+    async def wait_until_ready(self) -> None:
+        """Return once the server takes jobs."""
+        await self._client.wait_until_ready()
+
+    async def prepare(self, task: Task, inputs: Inputs) -> PreparedCall:
+        """Write the task's call and put the images into it."""
+        call = await asyncio.to_thread(call_of, task)
+        await self._upscalers.correct(call.body)
+        fetched = await inputs.fetch([site.input for site in call.sites]) if call.sites else {}
+        return await asyncio.to_thread(PreparedCall.of, call, fetched, self._max_pixels)
+
+    def work(self, prepared: PreparedCall) -> Work:
+        """Steps of sampling; an upscale is one unit."""
+        return prepared.work
+
+    async def clear(self) -> None:
+        """Stop what a former agent left running, and wait for its end, lest it be taken for the next's."""
+        while job := (await self._state()).get("job"):
+            logger.info("a job of a former agent is stopped", extra={"server_job": str(job)})
+            await self._client.send("POST", "interrupt", timeout_s=10)
+            await asyncio.sleep(_STOP_PAUSE_S)
+
+    async def run(self, prepared: PreparedCall, job: str, claim: int, signals: RunSignals) -> Result:
+        """Run a call."""
+        signals.started()
+        await self._use_checkpoints(prepared)
+        await self._options.make_restorable(prepared.overridden)
+        content = prepared.content_for(job)
+        call = self._client.stream(
+            "POST", prepared.path, data=content, headers=_JSON, timeout_s=None, max_bytes=_MAX_ANSWER_BYTES
+        )
+        answered = False
+        try:
+            async with call as answer:
+                answered = True
+                signals.freed()
+                return await result_of(answer)
+        except ServerAway:
+            raise
+        except ServerError:
+            if not answered:
+                # The line alone may be lost: the job must not run on while another agent runs it again.
+                with suppress(ServerError):
+                    await self.interrupt(job, claim)
+            raise
+
+    async def _use_checkpoints(self, prepared: PreparedCall) -> None:
+        check = self._options.find_checkpoint if self._dynamic_model else self._options.require_checkpoint
+        for name in prepared.other_checkpoints:
+            await check(name)
+        if prepared.checkpoint and self._dynamic_model:
+            await self._options.load_checkpoint(prepared.checkpoint)
+        elif prepared.checkpoint:
+            await self._options.require_checkpoint(prepared.checkpoint)
+
+    async def vital_sign(self) -> object:
+        """Which job, batch and step the server is at; its flags would change by our interrupt alone."""
+        state = await self._state()
+        return [state.get(key) for key in ("job_timestamp", "job_no", "sampling_step")]
+
+    async def progress(self, job: str) -> float | None:  # noqa: ARG002 (one runs at a time)
+        """How far the running job is."""
+        try:
+            fraction = (await self._progress()).get("progress")
+        except ServerError:
+            return None
+        return float(fraction) if isinstance(fraction, int | float) and _JUST_BEGUN < fraction <= 1 else None
+
+    async def interrupt(self, job: str, claim: int) -> None:  # noqa: ARG002 (the server interrupts whatever runs)
+        """Stop the running job."""
+        await self._client.send("POST", "interrupt", timeout_s=10)
+
+    async def _state(self) -> dict[str, Any]:
+        state = (await self._progress()).get("state")
+        return state if isinstance(state, dict) else {}
+
+    async def _progress(self) -> dict[str, Any]:
+        answer = await self._client.get_json("progress", params={"skip_current_image": "true"}, timeout_s=5)
+        return answer if isinstance(answer, dict) else {}
+
+    def discard(self, prepared: PreparedCall, *, over: bool) -> None:
+        """Do nothing: the server keeps no file of a job."""
+
+    async def aclose(self) -> None:
+        """Give connections back."""
+        await self._client.aclose()

@@ -1,0 +1,124 @@
+"""SD WebUI's options: the loaded checkpoint, and settings that a task overrides."""
+
+import logging
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import Any
+
+from contract.task import CHECKPOINT_ATTRIBUTE
+from queue_agent.errors import Rejected, ServerError
+from runtimes._http import ModelServerClient
+from runtimes._wording import shorten_name
+from runtimes.sdwebui.checkpoints import is_checkpoint_hash, same_checkpoint
+from runtimes.sdwebui.driver.answer import fault_of
+
+logger = logging.getLogger(__name__)
+
+_CACHED = "sd_checkpoints_limit"
+
+
+class Options:
+    """The server's options.
+
+    Args:
+        client: The server.
+        cached_checkpoints: How many checkpoints it keeps loaded; None leaves it as it is.
+    """
+
+    def __init__(self, client: ModelServerClient, cached_checkpoints: int | None) -> None:
+        self._client = client
+        self._cached_checkpoints = cached_checkpoints
+        self._saved: set[str] = set()
+
+    async def load_checkpoint(self, wanted: str) -> None:
+        """Make the server draw with a checkpoint, by any of its names.
+
+        Raises:
+            Rejected: There is no such checkpoint; the message lists those there are.
+        """
+        title = await self.find_checkpoint(wanted)
+        current = await self._current()
+        wanted_options: dict[str, Any] = {}
+        if self._cached_checkpoints not in {None, current.get(_CACHED)}:
+            # Before the checkpoint: the server sets options in their order, and would drop the present one first.
+            wanted_options[_CACHED] = self._cached_checkpoints
+        if not same_checkpoint(str(current.get(CHECKPOINT_ATTRIBUTE)), title):
+            wanted_options[CHECKPOINT_ATTRIBUTE] = title
+        if wanted_options:
+            await self._post("options", wanted_options)
+
+    async def find_checkpoint(self, wanted: str) -> str:
+        """The title of a checkpoint, by any of its names or by its hash.
+
+        The server would take an unknown name without a word. A file that is not listed yet is looked for once more.
+
+        Raises:
+            Rejected: There is no such checkpoint; the message lists those there are.
+        """
+        title = _find(await self._models(), wanted)
+        if title is None:
+            await self._post("refresh-checkpoints")
+            models = await self._models()
+            title = _find(models, wanted)
+            if title is None:
+                names = ", ".join(str(model.get("title")) for model in models) or "none"
+                raise Rejected(f"There is no checkpoint {shorten_name(wanted)}; there are: {names}.")
+        return title
+
+    async def require_checkpoint(self, wanted: str) -> None:
+        """Make sure that the loaded checkpoint is the one a task asks for.
+
+        Raises:
+            Rejected: Another one is loaded.
+        """
+        current = await self._current()
+        loaded = current.get(CHECKPOINT_ATTRIBUTE)
+        if not loaded or same_checkpoint(str(loaded), wanted):
+            return
+        hashes = (str(loaded).rpartition("[")[2].removesuffix("]"), str(current.get("sd_checkpoint_hash") or ""))
+        if not is_checkpoint_hash(wanted) or not any(known.startswith(wanted.lower()) for known in hashes):
+            raise Rejected(f"This runtime serves the checkpoint {loaded}, not {shorten_name(wanted)}.")
+
+    async def make_restorable(self, keys: Iterable[str]) -> None:
+        """Save the present values of settings that a task overrides.
+
+        The server restores a setting after a job only if its saved configuration holds it; else the job's value
+        would stick for all later ones.
+        """
+        missing = set(keys) - self._saved
+        if not missing:
+            return
+        current = await self._current()
+        present = {key: current[key] for key in missing if current.get(key) is not None}
+        if present:
+            await self._post("options", present)
+        self._saved |= missing
+
+    async def _models(self) -> list[dict[str, Any]]:
+        models = await self._client.get_json("sd-models")
+        return [model for model in models if isinstance(model, dict)] if isinstance(models, list) else []
+
+    async def _current(self) -> dict[str, Any]:
+        try:
+            options = await self._client.get_json("options")
+        except ServerError as exc:
+            # One wrongly typed option, whoever set it, makes the server answer 500 here and still draw.
+            logger.warning("the model server's options cannot be read: %s", exc)
+            return {}
+        return options if isinstance(options, dict) else {}
+
+    async def _post(self, path: str, body: dict[str, Any] | None = None) -> None:
+        # Loading a checkpoint waits for the running job, and then for the file.
+        answer = await self._client.send("POST", path, json=body or {}, timeout_s=None)
+        if answer.status != HTTPStatus.OK:
+            raise fault_of(answer)
+
+
+def _find(models: list[dict[str, Any]], wanted: str) -> str | None:
+    for model in models:
+        title = str(model.get("title"))
+        names = (title, str(model.get("model_name")), str(model.get("filename")).rpartition("/")[2])
+        hashes = (model.get("hash"), model.get("sha256"))
+        if any(same_checkpoint(name, wanted) for name in names) or wanted in hashes:
+            return title
+    return None

@@ -1,0 +1,92 @@
+"""Takes the pictures out of SD WebUI's JSON while it arrives: what is held of them is never the text they come as."""
+
+import binascii
+import re
+
+import pybase64
+
+from queue_agent.errors import ServerError
+from queue_agent.media import identify
+
+PICTURE_KINDS = ("image", "video")
+
+_HEAD = re.compile(rb'(?:data:[^,"\\]{0,100};base64,)?([A-Za-z0-9+/]{4096})')
+"""A text that begins so, and so decodes to the beginning of a picture, is a picture to its end."""
+
+
+class Sieve:
+    """Reads a JSON document piece by piece.
+
+    Strings that are pictures in base64, and too long to arrive in one piece, are decoded as they come and replaced by
+    short names; all else stays as it is.
+
+    Attributes:
+        text: The document so far, with names in place of pictures.
+        pictures: Each picture that has ended, by its name.
+    """
+
+    def __init__(self) -> None:
+        self.text = bytearray()
+        self.pictures: dict[str, bytes] = {}
+        self._picture: _Picture | None = None
+
+    def feed(self, piece: bytes) -> None:
+        """Take the next piece.
+
+        Raises:
+            ServerError: A picture is no base64.
+        """
+        if self._picture is not None:
+            end = piece.find(b'"')
+            self._picture.add(piece if end < 0 else piece[:end])
+            if end < 0:
+                return
+            self._end(self._picture)
+            piece = piece[end:]
+        self.text += piece
+        self._look()
+
+    def _look(self) -> None:
+        """See whether the document's unfinished end is a picture."""
+        start = self.text.rfind(b'"') + 1
+        found = _HEAD.match(self.text, start)
+        # Base64 of such length can only stand in a string; behind an escaped quote it is part of a longer one.
+        if found is None or start == 0 or self.text[start - 2 : start - 1] == b"\\":
+            return
+        if identify(pybase64.b64decode(found[1])).kind in PICTURE_KINDS:
+            self._picture = _Picture()
+            self._picture.add(bytes(self.text[found.start(1) :]))
+            del self.text[start:]
+
+    def _end(self, picture: "_Picture") -> None:
+        name = f"<picture {len(self.pictures) + 1}: {picture.size_chars} characters of base64>"
+        self.pictures[name] = picture.data()
+        self.text += name.encode()
+        self._picture = None
+
+
+class _Picture:
+    """A picture while it arrives."""
+
+    def __init__(self) -> None:
+        self.size_chars = 0
+        self._pieces: list[bytes] = []
+        self._rest = b""
+
+    def add(self, encoded: bytes) -> None:
+        self.size_chars += len(encoded)
+        encoded = self._rest + encoded
+        whole = len(encoded) // 4 * 4
+        self._pieces.append(_decoded(encoded[:whole]))
+        self._rest = encoded[whole:]
+
+    def data(self) -> bytes:
+        self._pieces.append(_decoded(self._rest))
+        return b"".join(self._pieces)
+
+
+def _decoded(encoded: bytes) -> bytes:
+    try:
+        return pybase64.b64decode(encoded, validate=True)
+    except binascii.Error as exc:
+        raise ServerError("The model server's answer holds a picture that is no base64.") from exc
