@@ -13,7 +13,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/stamps
 RUN_GROUPS := api agent standin local
-GROUPS := $(RUN_GROUPS) deploy cdk dev flux flux-dev bench
+GROUPS := $(RUN_GROUPS) deploy cdk dev flux flux-dev bench docs
 RUN_LOCKS := $(foreach group,$(RUN_GROUPS),requirements/$(group).txt)
 # The locks are complete and pinned by hash: there is nothing to resolve.
 INSTALL := $(BIN)/python -m local.install
