@@ -25,7 +25,7 @@ FLUX_VENV := .venv-flux
 MODEL_FOLDER ?=
 PROFILE ?= flux-schnell
 
-.PHONY: help demo demo-flux bench-flux up test test-cluster soak lint format lock clean
+.PHONY: help demo demo-flux bench-flux up test test-cluster soak docs lint format lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -56,6 +56,9 @@ soak: $(STAMPS)/dev ## the long forms of the fault tests (FAULTS_KILLS=1000 FAUL
 
 lint: $(STAMPS)/dev ## check style and types
 	@$(BIN)/python test/suite.py style
+
+docs: $(STAMPS)/docs ## build the documentation as a site in out/docs; a link that leads nowhere is an error
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet && echo "out/docs/index.html"
 
 format: $(STAMPS)/dev ## write the code in the common style
 	@$(BIN)/ruff check --quiet --fix-only .
@@ -100,6 +103,11 @@ $(STAMPS)/cdk: $(STAMPS)/run requirements/cdk.txt
 $(STAMPS)/dev: $(STAMPS)/cdk requirements/dev.txt
 	@echo "Installing the developers' tools into $(VENV) …"
 	@$(INSTALL) requirements/dev.txt
+	@touch $@
+
+$(STAMPS)/docs: $(STAMPS)/venv requirements/docs.txt
+	@echo "Installing MkDocs into $(VENV) …"
+	@$(INSTALL) requirements/docs.txt
 	@touch $@
 
 $(STAMPS)/bench: $(STAMPS)/run requirements/bench.txt
