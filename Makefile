@@ -58,7 +58,7 @@ lint: $(STAMPS)/dev ## check style and types
 	@$(BIN)/python test/suite.py style
 
 docs: $(STAMPS)/docs ## build the documentation as a site in out/docs; a link that leads nowhere is an error
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet && echo "out/docs/index.html"
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict && echo "out/docs/index.html"
 
 format: $(STAMPS)/dev ## write the code in the common style
 	@$(BIN)/ruff check --quiet --fix-only .
