@@ -2,13 +2,11 @@
 
 import asyncio
 import gc
-import importlib
 import os
 import signal
 import socket
 import sys
 from contextlib import AsyncExitStack
-from typing import cast
 
 from queue_agent.aws.clients import AwsClients, open_clients
 from queue_agent.aws.jobs import DynamoJobs
@@ -16,6 +14,7 @@ from queue_agent.aws.notices import SnsNotices
 from queue_agent.aws.objects import S3Objects
 from queue_agent.aws.queue import SqsQueue
 from queue_agent.content import Contents
+from queue_agent.drivers import load_executor, supervised
 from queue_agent.endings import Endings
 from queue_agent.errors import PlatformError
 from queue_agent.execution import Execution
@@ -27,7 +26,7 @@ from queue_agent.line import Line
 from queue_agent.log import configure_logging
 from queue_agent.memory import MemoryBudget
 from queue_agent.pipeline import Pipeline
-from queue_agent.ports import Jobs, ModelServer, Queue
+from queue_agent.ports import Jobs, Queue
 from queue_agent.results import Results
 from queue_agent.server_monitor import ServerMonitor
 from queue_agent.settings import Settings, SettingsError
@@ -36,12 +35,6 @@ from queue_agent.telemetry.settings import TelemetrySettings
 from queue_agent.unrecorded import UnrecordedJobs
 from queue_agent.worker import Worker
 from runtimes._http import origin_of
-
-
-def load_driver(settings: Settings) -> ModelServer:
-    """Make the driver that runtimes.registry names for the runtime's type."""
-    module, _, name = settings.runtime_type.driver.partition(":")
-    return cast("ModelServer", getattr(importlib.import_module(module), name).from_settings(settings))
 
 
 def _jobs(settings: Settings, aws: AwsClients) -> Jobs:
@@ -99,16 +92,17 @@ async def run(settings: Settings, telemetry_settings: TelemetrySettings) -> None
         aws = await stack.enter_async_context(open_clients(settings.region, with_dynamodb=with_table))
         web = await stack.enter_async_context(Web(allow_loopback=settings.allow_loopback_inputs))
         queue = await SqsQueue.open(aws.sqs, settings.queue_url, settings.dead_queue_url)
-        server = load_driver(settings)
-        stack.push_async_callback(server.aclose)
+        executor = load_executor(settings)
+        stack.push_async_callback(executor.aclose)
+        server = supervised(executor)
         watch = ServerMonitor(
-            server.vital_sign, stall_s=settings.deadlines.stall_s, url=origin_of(settings.api_base_url)
+            server.liveness_token, stall_s=settings.deadlines.stall_s, url=origin_of(settings.api_base_url)
         )
         patch = in_cluster_patch(pod_name=settings.pod_name, pod_namespace=settings.pod_namespace)
         worker = Worker(
             queue=queue,
             server=server,
-            pipeline=_pipeline(settings, aws, queue, web, Execution(server, watch, telemetry)),
+            pipeline=_pipeline(settings, aws, queue, web, Execution(executor, server, watch, telemetry)),
             line=Line(),
             watch=watch,
             mark=await stack.enter_async_context(BusyMark(patch)),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from contract.deadlines import Deadlines
 from contract.notice import JobError, Notice, notice_of_unreadable
 from jobs.record import JobRecord
-from queue_agent.errors import PASSING_CODES, AttemptsExhausted, RetryableError, UnreadableMessage
+from queue_agent.errors import PASSING_CODES, AttemptsExhausted, RetryableError, Throttled, UnreadableMessage
 from queue_agent.lease import Lease
 from queue_agent.memory import TaskMemory
 from queue_agent.message import Assignment
@@ -95,7 +95,7 @@ class Endings:
         Raises:
             LeaseLost: It is another agent's by now.
         """
-        counted = lease.begun or not self.jobs.authoritative
+        counted = not isinstance(fault, Throttled) and (lease.begun or not self.jobs.authoritative)
         attempt = lease.claim.attempt
         if isinstance(fault, AttemptsExhausted) or (counted and attempt >= MAX_ATTEMPTS):
             await self._bury(job, lease, fault)

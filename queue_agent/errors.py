@@ -17,6 +17,7 @@ AgentError
 │   ├── PlatformError
 │   │   ├── ContentMissing
 │   │   └── HostLookupError
+│   ├── Throttled        a managed service takes no more now; costs no attempt
 │   ├── InternalError
 │   └── AttemptsExhausted
 ├── LeaseLost            another agent may have the job: dropped without a word
@@ -137,6 +138,13 @@ class HostLookupError(PlatformError):
     counts = True  # the caller may have chosen a host whose own name servers never answer
 
 
+class Throttled(RetryableError):
+    """The service takes no more work at the moment."""
+
+    code = "throttled"
+    counts = False
+
+
 class InternalError(RetryableError):
     """The agent itself failed."""
 
@@ -151,7 +159,7 @@ class AttemptsExhausted(RetryableError):
 
 
 PASSING_CODES = frozenset(
-    fault.code for fault in (RetryableError, ServerError, PlatformError, InternalError, AttemptsExhausted)
+    fault.code for fault in (RetryableError, ServerError, PlatformError, Throttled, InternalError, AttemptsExhausted)
 )
 """What a job was given up for that was not its own fault: its message is kept."""
 

@@ -3,13 +3,12 @@
 import asyncio
 import logging
 from dataclasses import dataclass
-from typing import Any
 
 from contract.deadlines import Deadlines
 from queue_agent.errors import AgentError, DeadlineExceeded, ServerError, TaskError
 from queue_agent.lease import Lease
 from queue_agent.line import Place
-from queue_agent.ports import ModelServer, Result, RunSignals, Telemetry
+from queue_agent.ports import Executor, PreparedTask, Result, RunSignals, Supervised, Telemetry
 from queue_agent.server_monitor import ServerMonitor
 from queue_agent.stages import Stages
 from queue_agent.uninterrupted import uninterrupted
@@ -22,17 +21,19 @@ class Execution:
     """Runs jobs.
 
     Attributes:
-        server: The model server.
+        executor: Runs them.
+        server: Knows how far they are.
         watch: Is told when the server gets a job and when it is rid of it.
         telemetry: Is told when the GPU works.
     """
 
-    server: ModelServer
+    executor: Executor
+    server: Supervised
     watch: ServerMonitor
     telemetry: Telemetry
 
     async def run(
-        self, prepared: Any, job: str, *, lease: Lease, place: Place, deadlines: Deadlines, stages: Stages
+        self, prepared: PreparedTask, job: str, *, lease: Lease, place: Place, deadlines: Deadlines, stages: Stages
     ) -> Result:
         """Run a job in its turn; one that is no longer waited for is stopped in the server too.
 
@@ -63,7 +64,7 @@ class Execution:
             with stages("run"):
                 async with limit:
                     self.watch.job_started(job, stall_s=deadlines.stall_s)
-                    result = await self.server.run(prepared, job, claim, RunSignals(started, freed))
+                    result = await self.executor.run(prepared, job, claim, RunSignals(started, freed))
         except TaskError:
             answered = True
             raise
@@ -88,7 +89,7 @@ class Execution:
 
     async def _interrupt(self, job: str, claim: int) -> None:
         try:
-            await uninterrupted(self.server.interrupt(job, claim))
+            await uninterrupted(self.executor.interrupt(job, claim))
         except AgentError:
             logger.warning("the job could not be interrupted in the model server")
 

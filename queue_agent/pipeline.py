@@ -38,12 +38,12 @@ from queue_agent.ports import (
     Claim,
     ClaimDenied,
     Jobs,
+    PreparedTask,
     Queue,
     QueueMessage,
     Result,
     Telemetry,
     TenantInputs,
-    Work,
 )
 from queue_agent.results import Results
 from queue_agent.stages import Stages
@@ -117,8 +117,8 @@ class Pipeline:
             memory = TaskMemory(share, partial(self.inputs.fetch, tenant=assignment.tenant))
             memory.has_content(len(message.body))
             job = ClaimedJob(message, assignment, deadlines, Stages(self.telemetry), memory)
-            server, over = self.execution.server, False
-            async with _beside(self._prepare(job), lambda made: server.discard(made[0], over=over)) as preparation:
+            executor, over = self.execution.executor, False
+            async with _beside(self._prepare(job), lambda made: executor.discard(made, over=over)) as preparation:
                 match await self._claim(job, received_s):
                     case ClaimDenied(left_s=left_s):
                         # Nobody may have it: an agent that vanished, or could not give it back, leaves such a lease.
@@ -150,7 +150,7 @@ class Pipeline:
             raise
 
     async def _keep(
-        self, job: ClaimedJob, claim: Claim, received_s: float, place: Place, preparation: asyncio.Task[Any]
+        self, job: ClaimedJob, claim: Claim, received_s: float, place: Place, preparation: asyncio.Task[PreparedTask]
     ) -> bool:
         """Keep a claimed job until it is done or given back; whether it is done."""
         lease = Lease(
@@ -208,8 +208,8 @@ class Pipeline:
         try:
             with lease.interruptible():
                 _check_start(job, lease.claim)
-                prepared, work = await preparation
-                place.ready(work, partial(self.execution.server.progress, job.assignment.job))
+                prepared = await preparation
+                place.ready(prepared.work, partial(self.execution.server.progress, job.assignment.job))
                 result = await self.execution.run(
                     prepared, job.assignment.job, lease=lease, place=place, deadlines=job.deadlines, stages=job.stages
                 )
@@ -222,18 +222,16 @@ class Pipeline:
             lease.check()
             return await self.results.store_failure(job.assignment, exc)
 
-    async def _prepare(self, job: ClaimedJob) -> tuple[Any, Work]:
-        server = self.execution.server
+    async def _prepare(self, job: ClaimedJob) -> PreparedTask:
         with job.stages("prepare"):
             try:
                 async with job.memory.time_limit(_PREPARE_S):
                     task = await self.contents.complete(job.assignment.task, job.memory)
-                    prepared = await server.prepare(task, job.memory)
-                    work = await asyncio.to_thread(server.work, prepared)
+                    prepared = await self.execution.executor.prepare(task, job.memory)
             except TimeoutError as exc:
                 raise InternalError(f"The task was not prepared within {_PREPARE_S:g} s.") from exc
             job.memory.is_prepared()
-            return prepared, work
+            return prepared
 
     async def _store(self, job: ClaimedJob, result: Result) -> Notice:
         try:

@@ -1,6 +1,7 @@
 """What the pipeline asks of the world, as interfaces of a few methods. The edges implement them."""
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass, field
@@ -325,61 +326,97 @@ class RunSignals:
     freed: Callable[[], None]
 
 
-class ModelServer(Protocol):
-    """The driver of one type of model server."""
+class PreparedTask(Protocol):
+    """A task that can run now, links replaced by files; everything else in it is the driver's own."""
 
     @property
-    def capacity(self) -> Capacity:
-        """How many jobs the server can have; known for sure once it has been ready."""
+    def work(self) -> Work:
+        """How much it has to do."""
 
-    async def wait_until_ready(self) -> None:
-        """Return once the server takes jobs."""
 
-    async def prepare(self, task: Task, inputs: Inputs) -> Any:
+class Executor(ABC):
+    """Runs the tasks of one runtime type. Every driver is one."""
+
+    @abstractmethod
+    async def prepare(self, task: Task, inputs: Inputs) -> PreparedTask:
         """Make a task ready to run, inputs included; needs no GPU.
 
         Raises:
             TaskError: The task cannot be run.
+            RetryableError: It may be possible later.
         """
 
-    def work(self, prepared: Any) -> Work:
-        """How much a prepared task has to do; called in a thread."""
-
-    async def clear(self) -> None:
-        """Take out of the server what a former agent beside it left there, and nobody can adopt."""
-
+    @abstractmethod
     async def run(self, prepared: Any, job: str, claim: int, signals: RunSignals) -> Result:
-        """Run a prepared task to its end, or adopt what the same job's former claim left running on this server.
+        """Run a prepared task to its end, or adopt what an earlier claim of the same job left running.
 
         Args:
-            prepared: What ``prepare`` gave.
+            prepared: What ``prepare`` returned.
             job: The job.
             claim: The number of the claim it runs under.
-            signals: What to tell meanwhile.
+            signals: Called meanwhile.
 
         Raises:
-            TaskError: The server refuses the task or fails in it.
-            ServerError: The server is lost or answers nonsense.
+            TaskError: The server rejects the task or fails in it.
+            ServerError: The server is lost or its response cannot be understood.
+            Throttled: The service takes no more work now; costs no attempt.
         """
 
-    async def vital_sign(self) -> object:
-        """Something that changes while the server works on a job.
+    @abstractmethod
+    async def interrupt(self, job: str, claim: int) -> None:
+        """Stop a job that ``run`` no longer waits for, or withdraw it if it has not begun.
 
         Raises:
             ServerError: The server does not answer.
         """
 
+    def discard(self, prepared: Any, *, over: bool) -> None:  # noqa: B027 (most drivers leave nothing)
+        """Begin to remove what a job left on the server, if the driver leaves anything there.
+
+        Args:
+            prepared: What ``prepare`` returned.
+            over: Whether the job is over; if not, its next claim may adopt its results.
+        """
+
+    async def aclose(self) -> None:  # noqa: B027 (some have none)
+        """Close connections, if the driver has any."""
+
+
+class Supervised(ABC):
+    """A server beside the agent, which can be loading, lost or hung; what its driver is besides an ``Executor``."""
+
+    @property
+    @abstractmethod
+    def capacity(self) -> Capacity:
+        """How many jobs the server can have; reliable once it has been ready."""
+
+    @abstractmethod
+    async def wait_until_ready(self) -> None:
+        """Return once the server takes jobs."""
+
+    @abstractmethod
+    async def clear(self) -> None:
+        """Remove from the server what an earlier agent left there and nobody can adopt.
+
+        Raises:
+            ServerError: The server does not answer.
+        """
+
+    @abstractmethod
+    async def liveness_token(self) -> object:
+        """A value that changes while the server works on a job: one that stays equal for too long means that it hangs.
+
+        Raises:
+            ServerLoading: The server is alive and loads its model.
+            ServerError: The server does not answer.
+        """
+
+    @abstractmethod
     async def progress(self, job: str) -> float | None:
-        """How far a running job is, from 0 to 1; None when the server does not tell."""
+        """How far a running job is, from 0 to 1; None where that is unknown.
 
-    async def interrupt(self, job: str, claim: int) -> None:
-        """Stop a job that ``run`` no longer waits for, or withdraw it if it has not begun."""
-
-    def discard(self, prepared: Any, *, over: bool) -> None:
-        """Begin to rid the server of what a job left there; unless it is over, another claim may adopt its results."""
-
-    async def aclose(self) -> None:
-        """Give connections back."""
+        Never raises: a job must not fail because its progress is unknown.
+        """
 
 
 class Telemetry(Protocol):

@@ -8,7 +8,7 @@ from typing import Any
 from queue_agent.errors import PlatformError, ServerError
 from queue_agent.line import Line, Place
 from queue_agent.pipeline import Pipeline
-from queue_agent.ports import Mark, ModelServer, Queue, QueueMessage
+from queue_agent.ports import Mark, Queue, QueueMessage, Supervised
 from queue_agent.server_monitor import ServerMonitor
 
 logger = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ class Worker:
         self,
         *,
         queue: Queue,
-        server: ModelServer,
+        server: Supervised,
         pipeline: Pipeline,
         line: Line,
         watch: ServerMonitor,

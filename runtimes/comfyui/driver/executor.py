@@ -17,7 +17,7 @@ import aiohttp
 from contract.task import Task
 from queue_agent.errors import ExecutionFailed, NoOutput, ServerError
 from queue_agent.media import Media
-from queue_agent.ports import Capacity, Inputs, Output, Result, RunSignals, Work
+from queue_agent.ports import Capacity, Executor, Inputs, Output, Result, RunSignals, Supervised
 from queue_agent.settings import Settings
 from runtimes._http import Answer, ModelServerClient, read_json, write_json
 from runtimes._wording import shorten
@@ -40,7 +40,7 @@ _MODELS_FOLDER = "3d"
 _NO_PATHS = frozenset({".", ".."})
 
 
-class ComfyUI:
+class ComfyUI(Executor, Supervised):
     """The driver for runtime type ``comfyui``.
 
     Args:
@@ -84,10 +84,6 @@ class ComfyUI:
             site.replace(names[site.input.text])
         return workflow
 
-    def work(self, prepared: Workflow) -> Work:
-        """Steps of all samplers in the workflow."""
-        return Work(prepared.kind, prepared.steps)
-
     async def clear(self) -> None:
         """Withdraw what a former agent left waiting; what it left running is there to be adopted."""
         if waiting := _prompt_ids((await self._queue()).get("queue_pending")):
@@ -117,7 +113,7 @@ class ComfyUI:
             check_ending(entry)
             return await asyncio.to_thread(self._collect, entry, watch)
 
-    async def vital_sign(self) -> object:
+    async def liveness_token(self) -> object:
         """What the websocket has told so far, and which jobs run."""
         return self._events.told, _prompt_ids((await self._queue(timeout_s=5)).get("queue_running"))
 

@@ -13,7 +13,7 @@ from contract.task import Task
 from queue_agent.errors import InputError, InvalidTask
 from queue_agent.inputs.inline import is_reference
 from queue_agent.inputs.links import MAX_INPUTS, InputSite
-from queue_agent.ports import Input, units_of
+from queue_agent.ports import Input, Work, units_of
 from runtimes._wording import MAX_NAME_CHARS, shorten, shorten_name
 from runtimes.comfyui.workflows import EXTRA_DATA, TARGETS, faults_beside
 
@@ -43,6 +43,7 @@ class Workflow:
         graph: Nodes by id.
         extra_data: What the client sends beside the graph, as ``extra_pnginfo``.
         targets: The output nodes that are to run; None runs all.
+        work: How much it has to do.
         uploads: Files on the server that stand for its links.
         prompt_id: What it runs under on the server; None before it runs.
     """
@@ -50,6 +51,7 @@ class Workflow:
     graph: dict[str, Any]
     extra_data: dict[str, Any] = field(default_factory=dict)
     targets: list[str] | None = None
+    work: Work = field(default=Work("", 1))
     uploads: list[str] = field(default_factory=list)
     prompt_id: str | None = None
 
@@ -78,24 +80,6 @@ class Workflow:
             elif prefix is not None or node_id not in feeding:
                 node["inputs"][_RUN_INPUT] = prompt_id
 
-    @property
-    def steps(self) -> float:
-        """Steps of all samplers together, at least 1."""
-        counts = (node["inputs"].get("steps") for node in self.graph.values())
-        return max(1.0, sum(units_of(count) for count in counts if isinstance(count, int | float)))
-
-    @property
-    def kind(self) -> str:
-        """What workflows have in common that take the same time per step: all but texts, seeds and steps."""
-        shape = [
-            (
-                node["class_type"],
-                sorted((name, value) for name, value in node["inputs"].items() if _shapes(name, value)),
-            )
-            for node in self.graph.values()
-        ]
-        return hashlib.sha256(repr(shape).encode()).hexdigest()
-
     def seed_of(self, node_id: str) -> int | None:
         """The seed nearest upstream of a node."""
         seen: set[str] = set()
@@ -114,6 +98,20 @@ class Workflow:
                 upstream += [str(value[0]) for value in _node_links(node)]
             level = upstream
         return None
+
+
+def work_of(graph: Mapping[str, Any]) -> Work:
+    """How much a graph has to do: the steps of all samplers.
+
+    Workflows of a kind take the same time per step; they differ only in texts, seeds and steps.
+    """
+    counts = (node["inputs"].get("steps") for node in graph.values())
+    steps = max(1.0, sum(units_of(count) for count in counts if isinstance(count, int | float)))
+    shape = [
+        (node["class_type"], sorted((name, value) for name, value in node["inputs"].items() if _shapes(name, value)))
+        for node in graph.values()
+    ]
+    return Work(hashlib.sha256(repr(shape).encode()).hexdigest(), steps)
 
 
 def cycle_in(graph: Mapping[str, Any]) -> list[str]:
@@ -167,7 +165,7 @@ def workflow_of(task: Task) -> Workflow:
             )
     if faults := list(islice(faults_beside(beside, graph), MAX_FIELD_ERRORS)):
         raise InvalidTask(shorten("; ".join(f"{fault.field} {fault.problem}" for fault in faults)))
-    return Workflow(graph, beside.get(EXTRA_DATA) or {}, beside.get(TARGETS))
+    return Workflow(graph, beside.get(EXTRA_DATA) or {}, beside.get(TARGETS), work_of(graph))
 
 
 def _is_class(name: Any) -> bool:

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from contract.task import Task
 from queue_agent.errors import ServerError
-from queue_agent.ports import Capacity, Inputs, Output, Result, RunSignals, Work
+from queue_agent.ports import Capacity, Executor, Inputs, Output, Result, RunSignals, Supervised
 from queue_agent.settings import Settings
 from runtimes._http import Answer, ModelServerClient
 from runtimes._wording import shorten
@@ -34,7 +34,7 @@ _A_PICTURE = "picture.png"
 _TAKEN = frozenset({HTTPStatus.OK, HTTPStatus.ACCEPTED})
 
 
-class Flux:
+class Flux(Executor, Supervised):
     """The driver for runtime type ``flux``.
 
     Args:
@@ -68,10 +68,6 @@ class Flux:
         fetched = await inputs.fetch([site.input for site in draft.sites]) if draft.sites else {}
         return await asyncio.to_thread(draft.finish, fetched)
 
-    def work(self, prepared: PreparedRequest) -> Work:
-        """Steps of all pictures."""
-        return prepared.work
-
     async def clear(self) -> None:
         """Withdraw what a former agent left waiting; what it left running is there to be adopted."""
         jobs = await self._client.get_json("jobs")
@@ -101,7 +97,7 @@ class Flux:
             raise fault
         return self._result(server_job, report)
 
-    async def vital_sign(self) -> object:
+    async def liveness_token(self) -> object:
         """What has been told of each job, and what its workers are at."""
         health = read_health(await self._client.send("GET", "health", timeout_s=5))
         return [(job, watch.told) for job, watch in self._watches.items()], health.workers
@@ -115,9 +111,6 @@ class Flux:
         """Take a job out of the server, under whichever claim it was posted."""
         for number in range(claim, 0, -1):
             await self._withdraw(_server_job(job, number))
-
-    def discard(self, prepared: PreparedRequest, *, over: bool) -> None:
-        """Do nothing: the server keeps no file of a job."""
 
     async def aclose(self) -> None:
         """Give connections back."""

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from contract.task import Task
 from queue_agent.errors import ServerAway, ServerError
-from queue_agent.ports import Capacity, Inputs, Result, RunSignals, Work
+from queue_agent.ports import Capacity, Executor, Inputs, Result, RunSignals, Supervised
 from queue_agent.settings import Settings
 from runtimes._http import ModelServerClient
 from runtimes.catalog import DEFAULT_MAX_PIXELS
@@ -27,7 +27,7 @@ _JUST_BEGUN = 0.01
 """SD WebUI says so much of every job that runs, before its first step is done."""
 
 
-class SdWebUI:
+class SdWebUI(Executor, Supervised):
     """The driver for runtime type ``sdwebui``.
 
     Args:
@@ -78,10 +78,6 @@ class SdWebUI:
         fetched = await inputs.fetch([site.input for site in call.sites]) if call.sites else {}
         return await asyncio.to_thread(PreparedCall.of, call, fetched, self._max_pixels)
 
-    def work(self, prepared: PreparedCall) -> Work:
-        """Steps of sampling; an upscale is one unit."""
-        return prepared.work
-
     async def clear(self) -> None:
         """Stop what a former agent left running, and wait for its end, lest it be taken for the next's."""
         while job := (await self._state()).get("job"):
@@ -122,7 +118,7 @@ class SdWebUI:
         elif prepared.checkpoint:
             await self._options.require_checkpoint(prepared.checkpoint)
 
-    async def vital_sign(self) -> object:
+    async def liveness_token(self) -> object:
         """Which job, batch and step the server is at; its flags would change by our interrupt alone."""
         state = await self._state()
         return [state.get(key) for key in ("job_timestamp", "job_no", "sampling_step")]
@@ -146,9 +142,6 @@ class SdWebUI:
     async def _progress(self) -> dict[str, Any]:
         answer = await self._client.get_json("progress", params={"skip_current_image": "true"}, timeout_s=5)
         return answer if isinstance(answer, dict) else {}
-
-    def discard(self, prepared: PreparedCall, *, over: bool) -> None:
-        """Do nothing: the server keeps no file of a job."""
 
     async def aclose(self) -> None:
         """Give connections back."""

@@ -5,6 +5,7 @@ import base64
 import io
 import json
 import time
+from dataclasses import dataclass
 
 from PIL import Image
 
@@ -152,6 +153,14 @@ class Notices:
         self.sent.append(notice)
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """A task that could run now."""
+
+    content: object
+    work = Work("kind", 1)
+
+
 class Server:
     """A model server that gives what it is told to: a result, or an error, or nothing for a while."""
 
@@ -167,25 +176,22 @@ class Server:
     async def wait_until_ready(self): ...
 
     async def prepare(self, task, inputs):
-        return task.content
-
-    def work(self, prepared):
-        return Work("kind", 1)
+        return Prepared(task.content)
 
     async def progress(self, job):
         return None
 
-    async def vital_sign(self):
+    async def liveness_token(self):
         return len(self.runs)
 
     async def clear(self):
         self.cleared = True
 
     def discard(self, prepared, *, over):
-        self.discarded.append((prepared, over))
+        self.discarded.append((prepared.content, over))
 
     async def run(self, prepared, job, claim, signals):
-        self.runs.append((prepared, job, claim))
+        self.runs.append((prepared.content, job, claim))
         outcome = self.outcomes.pop(0)
         signals.started()
         if isinstance(outcome, BaseException):
@@ -212,13 +218,13 @@ class Agent:
     def __init__(self, *outcomes, timeout_s=5.0, start_s=1e9, jobs=None, telemetry=None):
         self.queue, self.store, self.notices, self.server = Queue(), Store(), Notices(), Server(*outcomes)
         self.jobs = jobs or UnrecordedJobs()
-        self.watch = ServerMonitor(self.server.vital_sign, stall_s=60)
+        self.watch = ServerMonitor(self.server.liveness_token, stall_s=60)
         self.telemetry = telemetry or NoTelemetry()
         results = Results(self.store, bucket="bucket", runtime_name="r")
         self.pipeline = Pipeline(
             queue=self.queue,
             jobs=self.jobs,
-            execution=Execution(self.server, self.watch, self.telemetry),
+            execution=Execution(self.server, self.server, self.watch, self.telemetry),
             inputs=NoInputs(),
             contents=Contents(self.store, "bucket"),
             results=results,

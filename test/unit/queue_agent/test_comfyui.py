@@ -8,7 +8,7 @@ import websockets.asyncio.server
 from yarl import URL
 
 from queue_agent.errors import ExecutionFailed, InputError, InvalidTask, NoOutput, Rejected, ServerError
-from queue_agent.ports import MAX_UNITS, RunSignals, Work
+from queue_agent.ports import MAX_UNITS, RunSignals
 from runtimes._http import ModelServerClient
 from runtimes.comfyui.driver.events import EventStream
 from runtimes.comfyui.driver.executor import ComfyUI
@@ -19,7 +19,7 @@ from runtimes.comfyui.driver.history import (
     refusal,
     saved_files,
 )
-from runtimes.comfyui.driver.workflow import Workflow, cycle_in, file_sites, inputs_in, workflow_of
+from runtimes.comfyui.driver.workflow import Workflow, cycle_in, file_sites, inputs_in, work_of, workflow_of
 
 GRAPH = {
     "3": {"class_type": "KSampler", "inputs": {"seed": 42, "model": ["4", 0], "latent_image": ["5", 0]}},
@@ -434,8 +434,8 @@ async def test_the_listener_outlives_whatever_a_message_breaks_and_hears_the_nex
 
 @pytest.mark.parametrize("steps", [[10**160], [10**400, 0.5], [1e308, 1e308]])
 def test_steps_of_any_size_are_clamped(steps):
-    workflow = Workflow({str(n): {"class_type": "A", "inputs": {"steps": count}} for n, count in enumerate(steps)})
-    assert 1 <= Work(workflow.kind, workflow.steps).units <= MAX_UNITS
+    nodes = {str(n): {"class_type": "A", "inputs": {"steps": count}} for n, count in enumerate(steps)}
+    assert 1 <= work_of(nodes).units <= MAX_UNITS
 
 
 @pytest.mark.parametrize(("value", "most"), [(1.5, 10**400), (10**400, 1.5), ("1", 2), (None, None), (0, 0)])
@@ -616,8 +616,9 @@ def test_the_progress_of_the_running_job_is_the_one_of_its_present_node(stream):
 
 
 def test_workflows_that_differ_in_texts_seeds_and_steps_alone_are_of_one_kind():
-    first, second, third = Workflow(graph()), Workflow(graph()), Workflow(graph())
-    second.graph["3"]["inputs"].update(seed=1, steps=50)
-    third.graph["5"]["inputs"]["width"] = 128
+    second, third = graph(), graph()
+    second["3"]["inputs"].update(seed=1, steps=50)
+    third["5"]["inputs"]["width"] = 128
+    first, second, third = map(work_of, (graph(), second, third))
     assert first.kind == second.kind != third.kind
-    assert (first.steps, second.steps) == (1, 50)
+    assert (first.units, second.units) == (1, 50)

@@ -192,7 +192,7 @@ async def test_the_server_is_probed_and_a_job_withdrawn_while_more_jobs_run_than
     runs = [asyncio.create_task(driver.run(prepared, job, 1, signals)) for job in jobs]
     await fake.until(lambda: fake.followed == len(jobs))
     async with asyncio.timeout(5):
-        await driver.vital_sign()
+        await driver.liveness_token()
         await driver.interrupt(jobs[-1], 1)
     assert len(fake.deleted) == 1
     for run in runs:
@@ -396,31 +396,31 @@ async def test_every_step_is_a_sign_of_life_and_mere_time_is_none(fake, driver, 
     run = begin()
     await fake.tell(FIRST, "state", state="running")
     await fake.until(lambda: run.said)
-    before = await driver.vital_sign()
-    assert await driver.vital_sign() == before
+    before = await driver.liveness_token()
+    assert await driver.liveness_token() == before
     await fake.tell(FIRST, "progress", progress=0.25)
     await fake.until(lambda: driver._watches[JOB].fraction)
-    assert await driver.vital_sign() != before
+    assert await driver.liveness_token() != before
     await fake.tell(FIRST, "end", **DONE)
     await run.task
 
 
 async def test_a_worker_that_is_back_is_a_sign_of_life(fake, driver):
-    before = await driver.vital_sign()
+    before = await driver.liveness_token()
     fake.health |= {"workers": [{"state": "ready", "restarts": 1}]}
-    assert await driver.vital_sign() != before
+    assert await driver.liveness_token() != before
 
 
 async def test_a_server_whose_only_worker_loads_its_model_again_takes_nothing_yet_lives(fake, driver):
     fake.health |= {"ready": False, "workers": [{"state": "starting", "restarts": 1}]}
     with pytest.raises(ServerLoading):
-        await driver.vital_sign()
+        await driver.liveness_token()
 
 
 async def test_a_server_without_workers_is_lost(fake, driver):
     fake.health |= {"live": False, "ready": False, "workers": [{"state": "down", "restarts": 9}]}
     with pytest.raises(ServerError, match="no worker left"):
-        await driver.vital_sign()
+        await driver.liveness_token()
 
 
 async def test_a_picture_in_the_task_itself_that_is_too_large_to_be_unpacked_never_reaches_the_server(

@@ -95,8 +95,7 @@ async def prepare(text, type_name="sdwebui"):
     with MemoryBudget(2**30).share() as share:
         memory = TaskMemory(share, Inputs().fetch)
         complete = await Contents(store, "bucket").complete(task, memory)
-        prepared = await driver.prepare(complete, memory)
-        await asyncio.to_thread(driver.work, prepared)
+        await driver.prepare(complete, memory)
     await driver.aclose()
 
 

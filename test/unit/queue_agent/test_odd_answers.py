@@ -41,14 +41,14 @@ def sdwebui(client):
 @pytest.mark.parametrize("state", [*ODD, {"job": ""}])
 async def test_a_state_of_sd_webui_that_makes_no_sense_names_no_job(state):
     await served({"state": state}, sdwebui, lambda driver: driver.clear())
-    assert await served({"state": state}, sdwebui, lambda driver: driver.vital_sign()) == [None] * 3
+    assert await served({"state": state}, sdwebui, lambda driver: driver.liveness_token()) == [None] * 3
     await served(state, sdwebui, lambda driver: driver.clear())
 
 
 @pytest.mark.parametrize("queue", ODD)
 async def test_a_queue_of_comfyui_that_makes_no_sense_holds_no_job(queue):
     answer = {"queue_running": queue, "queue_pending": queue}
-    assert (await served(answer, ComfyUI, lambda driver: driver.vital_sign()))[1] == []
+    assert (await served(answer, ComfyUI, lambda driver: driver.liveness_token()))[1] == []
     await served(answer, ComfyUI, lambda driver: driver.clear())
 
 

@@ -18,6 +18,7 @@ from queue_agent.errors import (
     PlatformError,
     ServerAway,
     ServerError,
+    Throttled,
 )
 from queue_agent.ports import AlreadyFinished, ClaimDenied
 
@@ -126,6 +127,13 @@ async def test_what_the_platform_fails_in_before_the_model_server_has_the_job_us
     agent.server.prepare = prepare
     await agent.handle(dataclasses.replace(message, receive_count=50))
     assert agent.queue.log == [("release", 60)]
+    assert agent.jobs.writes[-1] == ("hand back", MAX_ATTEMPTS - 1, "blameless")
+
+
+async def test_a_throttled_job_costs_no_attempt_even_once_begun(message):
+    agent = Agent(Throttled(), jobs=Table(number=9, attempt=MAX_ATTEMPTS))
+    await agent.handle(message)
+    assert agent.server.runs
     assert agent.jobs.writes[-1] == ("hand back", MAX_ATTEMPTS - 1, "blameless")
 
 

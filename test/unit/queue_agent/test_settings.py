@@ -1,7 +1,7 @@
 import pytest
 
 from contract.deadlines import DEFAULT_DEADLINES
-from queue_agent.__main__ import load_driver
+from queue_agent.drivers import load_executor
 from queue_agent.settings import Settings, SettingsError
 from runtimes.comfyui.driver.executor import ComfyUI
 from runtimes.sdwebui.driver.executor import SdWebUI
@@ -61,7 +61,7 @@ def test_a_setting_that_makes_no_sense_is_named_with_its_value(key, value):
     ],
 )
 async def test_sd_webui_is_reached_however_its_address_is_written(given, reached):
-    driver = load_driver(Settings.from_environ({**NINE, "API_BASE_URL": given}))
+    driver = load_executor(Settings.from_environ({**NINE, "API_BASE_URL": given}))
     assert isinstance(driver, SdWebUI)
     assert str(driver._client.base_url) == reached
     await driver.aclose()
@@ -69,7 +69,7 @@ async def test_sd_webui_is_reached_however_its_address_is_written(given, reached
 
 @pytest.mark.parametrize("given", ["", "localhost:8080", "http://localhost:8080", "http://localhost:8080/"])
 async def test_comfyui_is_reached_however_its_address_is_written(given):
-    driver = load_driver(Settings.from_environ({**NINE, "RUNTIME_TYPE": "comfyui", "API_BASE_URL": given}))
+    driver = load_executor(Settings.from_environ({**NINE, "RUNTIME_TYPE": "comfyui", "API_BASE_URL": given}))
     assert isinstance(driver, ComfyUI)
     assert str(driver._client.base_url) == "http://localhost:8080/"
     await driver.aclose()

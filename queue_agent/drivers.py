@@ -1,0 +1,48 @@
+"""Loads the driver of the agent's runtime type."""
+
+import importlib
+from typing import cast
+
+from queue_agent.ports import Capacity, Executor, Supervised
+from queue_agent.settings import Settings
+
+
+class Unsupervised(Supervised):
+    """Where no server runs beside the agent: always ready and alive, and silent about progress.
+
+    Args:
+        concurrency: How many jobs the service is given at once.
+    """
+
+    def __init__(self, concurrency: int) -> None:
+        self._capacity = Capacity(devices=concurrency)
+
+    @property
+    def capacity(self) -> Capacity:
+        """As many jobs as the service is given at once."""
+        return self._capacity
+
+    async def wait_until_ready(self) -> None:
+        """Return at once."""
+
+    async def clear(self) -> None:
+        """Do nothing: no server outlives the agent."""
+
+    async def liveness_token(self) -> object:
+        """A new token each time: nothing hangs here but calls, and each has its time-out."""
+        return object()
+
+    async def progress(self, job: str) -> float | None:  # noqa: ARG002 (the port's)
+        """None: nobody knows."""
+        return None
+
+
+def load_executor(settings: Settings) -> Executor:
+    """Make the driver that runtimes.registry names for the runtime's type."""
+    module, _, name = settings.runtime_type.driver.partition(":")
+    return cast("Executor", getattr(importlib.import_module(module), name).from_settings(settings))
+
+
+def supervised(executor: Executor, concurrency: int = 1) -> Supervised:
+    """The server beside the agent: the driver itself, or what stands for it where a managed service runs the jobs."""
+    return executor if isinstance(executor, Supervised) else Unsupervised(concurrency)
