@@ -4,125 +4,103 @@ import contextlib
 import time
 
 import pytest
-from faultkit.acts import cut
-from faultkit.audit import check_endings
-from faultkit.aws import name_call
-from faultkit.door import Door
-from faultkit.lanes import Case
-from faultkit.processes import wait_for
-from faultkit.proxy import FaultProxy
-from faultkit.runtime import content_of
 
 from contract.objects import content_key
 from jobs.record import JobRecord, JobState
+from test.kit.acts import cut, name_aws_call
+from test.kit.audit import check_endings
+from test.kit.processes import wait_for
+from test.kit.proxy import FaultProxy
+from test.kit.tasks import content_of
+
+pytestmark = pytest.mark.concurrent
 
 ENTERED = "dynamodb:TransactWriteItems"
 """The write of the job's row, under a key."""
 ENTERED_WITHOUT_KEY = "dynamodb:PutItem"
 PUBLISHED = "sns:Publish"
 START_S = 3
-LATE_S = 6
-"""Longer than the keeper's pause between two looks at what is due."""
 TASK_ID = "t"
 LARGE_PROMPT = "p" * 240_000
 """Too much for a message: it lies in the bucket."""
 
 
-class Died(Case):
-    """A door that is killed once a call has done its deed, and before the next one.
+@contextlib.contextmanager
+def killed_door(kit, call, *, key=None, prompt="p", **metadata):
+    """A door that was killed once a call had done its deed, and before the next one.
 
-    Args:
-        name: The case.
-        call: That call.
-        repeats: Whether the caller, who has no answer, sends the same again under the same key.
-        content: What is special about the task's content.
-        metadata: The same of its metadata.
+    Gives the rig, the one job and what repeats the request.
     """
-
-    def __init__(self, name, call, *, repeats=False, content=None, metadata=None):
-        super().__init__(name)
-        self._call = call
-        self._repeats = repeats
-        self._content = {**content_of("sdwebui"), **(content or {})}
-        self._metadata = metadata or {}
-
-    @contextlib.contextmanager
-    def bed(self, kit):
-        with contextlib.ExitStack() as stack:
-            runtime = stack.enter_context(kit.runtime("sdwebui"))
-            proxy = stack.enter_context(contextlib.closing(FaultProxy(kit.network, kit.aws.url, name_call)))
-            door = stack.enter_context(contextlib.closing(Door(runtime, proxy.url)))
-            door.open()
-            door.start_keeper()
-            yield runtime, proxy, door, runtime.pod().start()
-
-    def run(self, bed):
-        runtime, proxy, door, pod = bed
-        rule = proxy.rule(self._call, cut(door.die, after_the_deed=True), times=1)
-        order = (TASK_ID, self._content, self._metadata)
-        runtime.asked[TASK_ID] = 1
-        key = "k" if self._repeats else None
-        assert door.submit(*order, key=key) is None
+    with kit.rig("sdwebui") as rig, contextlib.closing(FaultProxy(kit.network, kit.aws.url, name_aws_call)) as proxy:
+        door = rig.add_door(proxy.url)
+        door.open()
+        rig.start_keeper()
+        rig.add_pod().start()
+        rule = proxy.rule(call, cut(door.die, after_the_deed=True), times=1)
+        rig.asked[TASK_ID] = 1
+        content = {**content_of("sdwebui"), "prompt": prompt}
+        assert door.submit(TASK_ID, content, metadata, key=key) is None
         assert rule.hits == 1
-        record = _only_record(runtime)
-        runtime.inputs.add(content_key(record.job))  # what the door has stored of it
-        if self._call != PUBLISHED:
-            assert record.state is JobState.ACCEPTED
-            _let_a_minute_pass(runtime, record)
-        if self._repeats:
+        record = only_record(rig)
+        rig.inputs.add(content_key(record.job))  # what the door has stored of it
+
+        def repeat():
             door.open_again()
-            answer = door.submit(*order, key=key)
-            assert (answer.status_code, answer.json()["job"]) == (200, record.job)
-        runtime.wait_until_all_are_told()
-        time.sleep(LATE_S)
-        runtime.wait_until_all_are_told()
-        assert _only_record(runtime).job == record.job
-        return self.ending(runtime), len(pod.generations)
+            return door.submit(TASK_ID, content, metadata, key=key)
 
-    def ending(self, runtime):
-        """How many second notices there are, and no more than one set of pictures."""
-        return check_endings(runtime)
+        yield rig, record, repeat
 
 
-class Lost(Died):
-    """A door that is killed, and with it a content that nobody has."""
-
-    def ending(self, runtime):
-        """The code of the task's error in its one notice."""
-        (notice,) = runtime.heard
-        assert "Contents" not in runtime.aws.s3.list_objects_v2(Bucket=runtime.bucket)  # not even a manifest
-        return notice["error"]["code"]
-
-
-BEFORE, AFTER = "before the publication", "before it is marked as published"
-DONE = [
-    Died(f"{BEFORE}, and the caller repeats", ENTERED, repeats=True),
-    Died(f"{AFTER}, and the caller repeats", PUBLISHED, repeats=True),
-    Died(f"{BEFORE}, with its content in the bucket", ENTERED_WITHOUT_KEY, content={"prompt": LARGE_PROMPT}),
-    Died(AFTER, PUBLISHED),
-]
-LOST = [Lost(BEFORE, ENTERED_WITHOUT_KEY, metadata={"deadlines": {"start_seconds": START_S}})]
-
-
-@pytest.mark.parametrize("case", DONE, ids=str)
-def test_a_task_is_drawn_once_and_told_once_though_the_door_is_killed(endings, case):
-    assert endings[case] == (0, 1)
-
-
-@pytest.mark.parametrize("case", LOST, ids=str)
-def test_who_does_not_repeat_a_task_that_was_lost_is_told_once_that_it_failed_though_the_door_is_killed(endings, case):
-    assert endings[case] == ("start_deadline_exceeded", 0)
-
-
-def _only_record(runtime):
+def only_record(rig):
     """The one job in the table."""
-    items = runtime.aws.dynamodb.scan(TableName=runtime.table.name)["Items"]
+    items = rig.aws.dynamodb.scan(TableName=rig.table.name)["Items"]
     (record,) = (JobRecord.from_item(item) for item in items if "state" in item)
     return record
 
 
-def _let_a_minute_pass(runtime, record):
+def let_a_minute_pass(rig, record):
     """Make a job due that is looked at a minute after it was entered; a start deadline must be over all the same."""
+    assert record.state is JobState.ACCEPTED
     wait_for(lambda: time.time() > record.created_s + START_S, "the start deadline")
-    update = runtime.table.postpone(record.job, seen_due_s=record.due_s, due_s=time.time())
-    runtime.aws.dynamodb.update_item(**update)
+    rig.update(rig.table.postpone(record.job, seen_due_s=record.due_s, due_s=time.time()))
+
+
+def check_drawn_and_told_once(rig, record):
+    rig.wait_until_all_are_told()
+    # Nothing is due any more: neither keeper nor agent has a reason to come back to it.
+    rig.until(lambda: (now := only_record(rig)).notified and now.due_s is None)
+    assert only_record(rig).job == record.job
+    assert check_endings(rig) == 0
+    assert len(rig.pod.generations) == 1
+
+
+@pytest.mark.parametrize("call", [ENTERED, PUBLISHED])
+def test_a_task_that_its_caller_repeats_is_drawn_and_told_once_though_the_door_was_killed_after(kit, call):
+    with killed_door(kit, call, key="k") as (rig, record, repeat):
+        if call != PUBLISHED:
+            let_a_minute_pass(rig, record)
+        answer = repeat()
+        assert (answer.status_code, answer.json()["job"]) == (200, record.job)
+        check_drawn_and_told_once(rig, record)
+
+
+def test_a_task_whose_content_is_in_the_bucket_is_published_by_the_keeper_though_the_door_was_killed_before(kit):
+    with killed_door(kit, ENTERED_WITHOUT_KEY, prompt=LARGE_PROMPT) as (rig, record, _):
+        let_a_minute_pass(rig, record)
+        check_drawn_and_told_once(rig, record)
+
+
+def test_a_published_task_is_drawn_and_told_once_though_the_door_was_killed_before_it_marked_it(kit):
+    with killed_door(kit, PUBLISHED) as (rig, record, _):
+        check_drawn_and_told_once(rig, record)
+
+
+def test_a_task_that_was_lost_with_the_door_and_not_repeated_is_told_once_that_it_failed(kit):
+    with killed_door(kit, ENTERED_WITHOUT_KEY, deadlines={"start_seconds": START_S}) as (rig, record, _):
+        let_a_minute_pass(rig, record)
+        rig.until(lambda: only_record(rig).notified)
+        rig.wait_until_all_are_told()
+        (notice,) = rig.heard
+        assert notice["error"]["code"] == "start_deadline_exceeded"
+        assert "Contents" not in rig.aws.s3.list_objects_v2(Bucket=rig.bucket)  # not even a manifest
+        assert rig.pod.generations == []

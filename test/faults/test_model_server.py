@@ -1,12 +1,64 @@
 """The model server answers wrongly, dies, hangs or is away, at each call; every task ends once, and rightly."""
 
-import itertools
+import base64
+import json
+import signal
+from functools import partial
 
 import pytest
-from faultkit.calls import Trouble
 
-LANES = 5
-HANG_LANES = 3
+from test.kit.acts import answer, cut, ended_badly, half_body, hang, instead, reset
+from test.kit.audit import check_endings
+from test.kit.proxy import Act
+from test.kit.servers import kill_worker
+from test.kit.tasks import switching_content, upscaling_content
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value).encode()
+
+
+_NO_PICTURE = base64.b64encode(b"this is no picture").decode()
+_WEBUI_WORDS = {"error": "RuntimeError", "detail": "", "body": "", "errors": "the proxy's own words"}
+_WEBUI_FAULTS = {"detail": [{"loc": ["body", "steps"], "msg": "the proxy's own words", "type": "value_error"}]}
+_DISK_FULL = "[Errno 28] No space left on device"
+_FLUX_FAULTS = {"detail": [{"field": "request.prompt", "problem": "is the proxy's own word"}]}
+_COMFY_WORDS = {"type": "prompt_no_outputs", "message": "the proxy's own words", "details": "", "extra_info": {}}
+
+
+def _flux_failure(words: str) -> Act:
+    """Events that end with a job's failure."""
+    ending = {"state": "failed", "error": {"code": "failed", "message": words}}
+    return instead(b"event: end\ndata: " + _json(ending) + b"\n\n", "text/event-stream")
+
+
+ACTS: dict[str, Act] = {
+    "500": answer(500, b"500 Internal Server Error\n\nServer got itself in trouble"),
+    "502": answer(502, b"<html>Bad Gateway</html>", "text/html"),
+    "500 in its words": answer(500, _json(_WEBUI_WORDS), "application/json"),
+    "422 in its words": answer(422, _json(_WEBUI_FAULTS), "application/json"),
+    "400 in its words": answer(400, _json({"error": _COMFY_WORDS, "node_errors": {}}), "application/json"),
+    "404": answer(404),
+    "garbage": instead(b"\x00\xff<garbage>"),
+    "null": instead(b"null"),
+    "a list": instead(b"[1]"),
+    "nothing": instead(b""),
+    "an empty object": instead(b"{}"),
+    "half a body": half_body(),
+    "pictures that are none": instead(_json({"images": [_NO_PICTURE], "parameters": {}, "info": "{}"})),
+    "reset": reset(),
+    "reset after the deed": reset(after_the_deed=True),
+    "hangs": hang(),
+    "500 of a full disk": answer(
+        500, _json({**_WEBUI_WORDS, "error": "OSError", "errors": _DISK_FULL}), "application/json"
+    ),
+    "an ending by a full disk": ended_badly("SaveImage", "OSError", _DISK_FULL),
+    "422 with its field": answer(422, _json(_FLUX_FAULTS), "application/json"),
+    "503": answer(503, _json({"detail": "not ready"}), "application/json"),
+    "a failure in its words": _flux_failure("the proxy's own words"),
+    "a failure by a full disk": _flux_failure(_DISK_FULL),
+}
+
 
 _passing = ("500", "garbage", "null", "half a body", "reset", "reset after the deed")
 _deaths = ("dies", "dies after the deed")
@@ -36,7 +88,7 @@ CALLS = {
         ("link", "POST /jobs", ("reset after the deed", "dies after the deed")),
     ],
 }
-LONG = {
+SLOW = {
     ("sdwebui", f"POST {WEBUI}/txt2img"): {"null", "reset"},
     ("sdwebui", f"GET {WEBUI}/options"): {"500", "half a body"},
     ("sdwebui", f"POST {WEBUI}/options"): {"502", "reset"},
@@ -52,9 +104,9 @@ LONG = {
     ("flux", EVENTS): {"500", "half a body", "its worker dies", "dies"},
     ("flux", OUTPUTS): {"500", "reset", "its worker dies", "dies after the deed"},
 }
-"""What is done in the long form alone, as the driver takes it like another one."""
+"""Left to ``make soak``, since the driver takes it like another one."""
 NO_FALSE_SUCCESS = ("succeeded", "execution_failed", "no_output")
-"""A success is one only with pictures that can be opened; see faultkit.audit."""
+"""A success is one only with pictures that can be opened; see test.kit.audit."""
 FINAL = [
     ("sdwebui", "draw", f"POST {WEBUI}/txt2img", "500 in its words", "execution_failed"),
     ("sdwebui", "draw", f"POST {WEBUI}/txt2img", "422 in its words", "rejected"),
@@ -96,25 +148,55 @@ HANGING = [
     ("flux", "draw", EVENTS),
     ("flux", "draw", OUTPUTS),
 ]
+SUBMISSIONS = {
+    "draw": lambda rig: rig.submit(),
+    "link": lambda rig: rig.submit_with_link(),
+    "switch": lambda rig: rig.submit(switching_content(1)),
+    "upscale": lambda rig: rig.submit(upscaling_content(), "extra-single-image"),
+}
+EXECUTION_TIMEOUT_S = "8"
+"""Above the 5 s in which a websocket must be open."""
 
 
 def troubles():
-    numbers = itertools.count()
-    for runtime_type, calls in CALLS.items():
-        for task, call, kinds in calls:
-            for kind in kinds:
-                yield Trouble(runtime_type, task, call, kind, lane=next(numbers) % LANES)
-    for runtime_type, task, call, kind, *endings in FINAL:
-        yield Trouble(runtime_type, task, call, kind, *endings, lane=next(numbers) % LANES)
-    for runtime_type, task, call in HANGING:
-        lane = f"hanging {next(numbers) % HANG_LANES}"
-        yield Trouble(runtime_type, task, call, "hangs", "succeeded", "deadline_exceeded", lane=lane)
+    rows = [
+        (runtime_type, task, call, trouble, "succeeded")
+        for runtime_type, calls in CALLS.items()
+        for task, call, troubles in calls
+        for trouble in troubles
+    ]
+    rows += [(*row, "hangs", "succeeded", "deadline_exceeded") for row in HANGING]
+    for runtime_type, task, call, trouble, *endings in [*FINAL, *rows]:
+        marks = [pytest.mark.slow] if trouble in SLOW.get((runtime_type, call), ()) else []
+        name = f"{runtime_type}: {call.replace('*', 'X')}: {trouble}"
+        yield pytest.param(runtime_type, task, (call, trouble), endings, marks=marks, id=name)
 
 
-def _marks(trouble):
-    return [pytest.mark.slow] if trouble.trouble in LONG.get((trouble.runtime_type, trouble.call), ()) else []
+def act_of(trouble, pod):
+    """What is done to the call in a pod."""
+    if trouble == "its worker dies":
+        return cut(partial(kill_worker, pod.server))
+    if trouble.startswith("dies"):
+        return cut(partial(pod.server.send, signal.SIGKILL), after_the_deed=trouble != "dies")
+    return ACTS[trouble]
 
 
-@pytest.mark.parametrize("case", [pytest.param(one, marks=_marks(one)) for one in troubles()], ids=str)
-def test_a_task_ends_once_and_rightly_though_the_model_server_answers(endings, case):
-    assert endings[case] in case.endings
+@pytest.mark.concurrent
+@pytest.mark.parametrize(("runtime_type", "task", "trouble", "endings"), list(troubles()))
+def test_a_task_ends_once_and_rightly_though_the_model_server_answers(kit, runtime_type, task, trouble, endings):
+    call, how = trouble
+    with kit.rig(runtime_type) as rig:
+        pod = rig.add_pod(server_proxy=True, EXECUTION_TIMEOUT_S=EXECUTION_TIMEOUT_S).start()
+        pod.keep_alive()
+        rig.until(lambda: pod.aws.count("sqs:ReceiveMessage"))
+        rule = pod.server_line.rule(call, act_of(how, pod), times=1)
+        if "/ws" in call:
+            # The agent has its socket already; a new server makes it open another.
+            pod.server.send(signal.SIGKILL)
+        task_id = SUBMISSIONS[task](rig)
+        rig.wait_until_all_are_told()
+        assert rule.hits == 1
+        assert not pod.agent.exits, "the agent ended by itself"
+        (notice,) = rig.notices(task_id)
+        check_endings(rig, failed=() if notice["result"] else (task_id,))
+        assert notice.get("error", {}).get("code", notice["status"]) in endings

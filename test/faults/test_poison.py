@@ -3,8 +3,9 @@
 import json
 import random
 
-from faultkit.audit import check_endings
-from faultkit.processes import wait_for
+import pytest
+
+from test.kit.audit import check_endings
 
 GOOD, POISON = 20, 40
 
@@ -52,33 +53,34 @@ KINDS = [
 ]
 
 
-def test_every_good_task_among_poison_is_done_once_and_every_poison_is_kept_in_the_dead_queue(make_runtime, seed):
-    runtime = make_runtime("sdwebui")
-    pods = [runtime.pod().start() for _ in range(2)]
-    source = random.Random(seed)
+@pytest.mark.concurrent
+def test_every_good_task_among_poison_is_done_once_and_every_poison_is_kept_in_the_dead_queue(kit):
+    source = random.Random(kit.seed)
     poison = [*KINDS, *source.choices(KINDS, k=POISON - len(KINDS))]
     storm = [*poison, *[None] * GOOD]
     source.shuffle(storm)
-    for body in storm:
-        if body is None:
-            runtime.submit()
-        else:
-            runtime.send(body)
     letters = []
+    with kit.rig("sdwebui") as rig:
+        pods = [rig.add_pod().start() for _ in range(2)]
+        for body in storm:
+            if body is None:
+                rig.submit()
+            else:
+                rig.send(body)
 
-    def all_are_dealt_with():
-        runtime.listen(wait_s=1)
-        letters.extend(runtime.dead_letters())
-        return runtime.depth() == (0, 0) and all(map(runtime.notices, runtime.asked))
+        def all_are_dealt_with():
+            rig.listen(wait_s=1)
+            letters.extend(rig.dead_letters())
+            return rig.is_empty() and all(map(rig.notices, rig.asked))
 
-    wait_for(all_are_dealt_with, lambda: f"all dealt with, queue {runtime.depth()}; {runtime.story()}")
-    letters += runtime.dead_letters()
-    assert sorted(body for body, _ in letters) == sorted(poison)
-    assert all(attributes.get("reason") for _, attributes in letters), letters
-    told = [notice for notice in runtime.heard if notice["id"] not in runtime.asked]
-    runtime.heard[:] = [notice for notice in runtime.heard if notice["id"] in runtime.asked]
-    assert not any(notice["result"] for notice in told)
-    # Who sent something with a readable id hears of it.
-    assert {f"poison-{number}" for number in range(1, 8)} - {notice["id"] for notice in told} <= {"poison-1"}
-    assert check_endings(runtime) == 0
-    assert all(pod.agent.is_alive and not pod.agent.exits for pod in pods)
+        rig.until(all_are_dealt_with)
+        letters += rig.dead_letters()
+        assert sorted(body for body, _ in letters) == sorted(poison)
+        assert all(attributes.get("reason") for _, attributes in letters), letters
+        told = [notice for notice in rig.heard if notice["id"] not in rig.asked]
+        rig.heard[:] = [notice for notice in rig.heard if notice["id"] in rig.asked]
+        assert not any(notice["result"] for notice in told)
+        # Who sent something with a readable id hears of it.
+        assert {f"poison-{number}" for number in range(1, 8)} - {notice["id"] for notice in told} <= {"poison-1"}
+        assert check_endings(rig) == 0
+        assert all(pod.agent.is_alive and not pod.agent.exits for pod in pods)

@@ -1,20 +1,16 @@
 """The model server is not there for a while, hangs in a job, or its websocket closes at any event."""
 
-import contextlib
 import threading
-import time
 
 import pytest
-from faultkit.audit import check_endings
-from faultkit.beds import model_proxy
-from faultkit.lanes import Case
-from faultkit.processes import wait_for
+
+from test.kit.audit import check_endings
+from test.kit.tasks import empty_image, node
+
+pytestmark = pytest.mark.concurrent
 
 AWAY_S = 4
-HUNG_S = 0.5
-"""After which a job that was begun hangs."""
 TYPES = ("sdwebui", "comfyui", "flux")
-SOCKET_LANES = 2
 EVENTS = (
     "status",
     "execution_start",
@@ -26,106 +22,59 @@ EVENTS = (
     "executed",
     "execution_success",
 )
-SOCKET_WORKFLOW = {
-    "1": {"class_type": "EmptyImage", "inputs": {"width": 32, "height": 24, "batch_size": 1, "color": 255}},
-    "2": {"class_type": "SaveImageWebsocket", "inputs": {"images": ["1", 0]}},
-}
+SOCKET_WORKFLOW = {"1": empty_image(), "2": node("SaveImageWebsocket", images=["1", 0])}
 
 
-class Away(Case):
-    """A way of one type of server to be away."""
-
-    def __init__(self, runtime_type, how):
-        super().__init__(f"{runtime_type} {how}")
-        self._type = runtime_type
-        self._how = how
-
-    def bed(self, kit):
-        return kit.runtime(self._type)
-
-    def run(self, bed):
-        pod = bed.pod().start()
-        first = bed.submit()
-        bed.wait_until_all_are_told(tasks=[first])
+@pytest.mark.parametrize("how", ["is loading", "is restarted"])
+@pytest.mark.parametrize("runtime_type", TYPES)
+def test_tasks_wait_for_a_server_that_is_away_and_are_drawn_once(kit, runtime_type, how):
+    with kit.rig(runtime_type) as rig:
+        pod = rig.add_pod().start()
+        rig.run()
+        rig.wait_until_all_are_told()
         drawn = []
-        if self._how == "is loading":
+        if how == "is loading":
             pod.model.load(AWAY_S, pod.server)
         else:
             drawn = pod.generations
             pod.server.kill()
             threading.Timer(AWAY_S, pod.server.start).start()
-        bed.submit()
-        bed.submit()
-        bed.wait_until_all_are_told()
+        rig.submit()
+        rig.submit()
+        rig.wait_until_all_are_told()
         assert not pod.agent.exits
-        return check_endings(bed), len(drawn + pod.generations) - len(bed.asked)
+        assert check_endings(rig) == 0
+        assert len(drawn + pod.generations) == len(rig.asked)
 
 
-@pytest.mark.parametrize("case", [Away(one, how) for one in TYPES for how in ("is loading", "is restarted")], ids=str)
-def test_tasks_wait_for_a_server_that_is_away_and_are_drawn_once(endings, case):
-    assert endings[case] == (0, 0)
-
-
-class Hung(Case):
-    """A server that hangs in a job, and answers all else."""
-
-    def __init__(self, runtime_type):
-        super().__init__(runtime_type)
-        self._type = runtime_type
-
-    def bed(self, kit):
-        return kit.runtime(self._type)
-
-    def run(self, bed):
-        pod = bed.pod(EXECUTION_TIMEOUT_S="6", STALL_TIMEOUT_S="6").start()
+@pytest.mark.parametrize("runtime_type", TYPES)
+def test_a_job_that_hangs_ends_by_its_deadline_or_in_the_restarted_server_and_the_next_one_is_done(kit, runtime_type):
+    with kit.rig(runtime_type) as rig:
+        pod = rig.add_pod(EXECUTION_TIMEOUT_S="6", STALL_TIMEOUT_S="6").start()
         pod.model.hang()
         pod.keep_alive()
-        hung = bed.submit()
-        wait_for(lambda: pod.generations, bed.story)
-        time.sleep(HUNG_S)
+        hung = rig.submit()
+        rig.until(lambda: any(one["outcome"] == "running" for one in pod.generations))
         pod.model.recover()
-        other = bed.submit()
-        bed.wait_until_all_are_told()
-        (notice,) = bed.notices(hung)
-        check_endings(bed, failed=() if notice["result"] else (hung,))
-        assert bed.notices(other)[0]["result"]
-        return notice.get("error", {}).get("code", notice["status"])
+        other = rig.submit()
+        rig.wait_until_all_are_told()
+        (notice,) = rig.notices(hung)
+        check_endings(rig, failed=() if notice["result"] else (hung,))
+        assert rig.notices(other)[0]["result"]
+        assert notice["result"] or notice["error"]["code"] == "deadline_exceeded"
 
 
-@pytest.mark.parametrize("case", [Hung(one) for one in TYPES], ids=str)
-def test_a_job_that_hangs_ends_by_its_deadline_or_in_the_restarted_server_and_the_next_one_is_done(endings, case):
-    assert endings[case] in {"deadline_exceeded", "succeeded"}
-
-
-class Event(Case):
-    """An event after which the websocket is cut."""
-
-    def __init__(self, name):
-        super().__init__(name, EVENTS.index(name) % SOCKET_LANES)
-
-    @contextlib.contextmanager
-    def bed(self, kit):
-        with kit.runtime("comfyui") as runtime:
-            pod = runtime.pod(server_proxy=model_proxy).start()
-            runtime.submit(content=SOCKET_WORKFLOW)
-            runtime.wait_until_all_are_told()
-            yield runtime, pod
-
-    def run(self, bed):
-        runtime, pod = bed
-        sockets = pod.line.count("GET /ws")
-        pod.faults(drop_socket_after=self.name)
-        task_id = runtime.submit(content=SOCKET_WORKFLOW)
+@pytest.mark.parametrize("event", EVENTS)
+def test_pictures_that_come_by_websocket_are_all_there_though_it_is_cut_after(kit, event):
+    with kit.rig("comfyui") as rig:
+        pod = rig.add_pod(server_proxy=True).start()
+        rig.run(SOCKET_WORKFLOW)
+        rig.wait_until_all_are_told()
+        sockets = pod.server_line.count("GET /ws")
+        pod.faults(drop_socket_after=event)
+        task_id = rig.submit(SOCKET_WORKFLOW)
         # Not every event comes in every job; where it does, the agent opens another socket.
-        wait_for(
-            lambda: pod.line.count("GET /ws") > sockets or (runtime.listen() and runtime.notices(task_id)),
-            runtime.story,
-        )
+        rig.until(lambda: pod.server_line.count("GET /ws") > sockets or (rig.listen() and rig.notices(task_id)))
         pod.faults(drop_socket_after="")
-        runtime.wait_until_all_are_told()
-        return check_endings(runtime, only=task_id)
-
-
-@pytest.mark.parametrize("case", [Event(name) for name in EVENTS], ids=str)
-def test_pictures_that_come_by_websocket_are_all_there_though_it_is_cut_after(endings, case):
-    assert endings[case] == 0
+        rig.wait_until_all_are_told()
+        assert check_endings(rig) == 0

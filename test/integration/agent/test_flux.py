@@ -1,20 +1,21 @@
-"""The agent beside the real FLUX server, whose pipeline paints instead of denoising."""
+"""The agent beside the real flux server, whose pipeline paints instead of denoising."""
 
 import io
-import os
-import signal
 import statistics
 import time
-from pathlib import Path
+from collections import Counter
 
-import httpx
 import pytest
 from PIL import Image
 
 from contract.job import new_job_id
+from test.kit.processes import HTTP
+from test.kit.servers import kill_worker
+from test.kit.tasks import INPUT_PNG, content_of
 
 SMALL = {"prompt": "a cat, https://example.com/cat.png", "width": 128, "height": 64, "num_inference_steps": 2}
-TEXT = "text-to-image"
+LONG = {**SMALL, "num_inference_steps": 60}
+"""Takes 3 s with steps of 0.05 s."""
 
 
 def shape(data):
@@ -22,8 +23,18 @@ def shape(data):
     return image.format, image.size
 
 
+def jobs(rig):
+    """Ids of the server's jobs, by state."""
+    return HTTP.get(f"{rig.pod.server_url}/jobs").json()
+
+
+def given(rig):
+    """Ids of all jobs that the server was given."""
+    return {job for ids in jobs(rig).values() for job in ids}
+
+
 def test_a_task_becomes_a_picture_with_its_seed(flux):
-    notice = flux.run({**SMALL, "seed": 7}, TEXT, context="c")
+    notice = flux.run({**SMALL, "seed": 7}, context="c")
     manifest = flux.manifest(notice)
     (picture,) = manifest["pictures"]
     assert (notice["result"], notice["context"], notice["image_url"]) == (True, "c", [picture["url"]])
@@ -35,29 +46,28 @@ def test_a_task_becomes_a_picture_with_its_seed(flux):
 
 
 def test_a_seed_that_the_server_drew_is_told_and_gives_the_same_picture_again(flux):
-    (first,) = flux.manifest(flux.run(SMALL, TEXT))["pictures"]
-    (again,) = flux.manifest(flux.run({**SMALL, "seed": first["seed"]}, TEXT))["pictures"]
+    (first,) = flux.manifest(flux.run(SMALL))["pictures"]
+    (again,) = flux.manifest(flux.run({**SMALL, "seed": first["seed"]}))["pictures"]
     assert flux.read(first["url"]) == flux.read(again["url"])
 
 
 def test_every_picture_that_is_asked_for_is_stored_in_order_with_its_own_seed(flux):
-    pictures = flux.manifest(flux.run({**SMALL, "seed": 7, "num_images": 3, "output_format": "webp"}, TEXT))["pictures"]
+    pictures = flux.manifest(flux.run({**SMALL, "seed": 7, "num_images": 3, "output_format": "webp"}))["pictures"]
     assert [picture["seed"] for picture in pictures] == [7, 8, 9]
     assert len({flux.read(picture["url"]) for picture in pictures}) == 3
     assert [picture["url"].rpartition(".")[2] for picture in pictures] == ["webp"] * 3
 
 
 def test_what_has_no_effect_is_said_in_the_manifest(flux):
-    (warning,) = flux.manifest(flux.run({**SMALL, "negative_prompt": "dogs"}, TEXT))["answer"]["warnings"]
+    (warning,) = flux.manifest(flux.run({**SMALL, "negative_prompt": "dogs"}))["answer"]["warnings"]
     assert warning.startswith("negative_prompt has no effect")
 
 
-@pytest.mark.parametrize("by_web", [False, True])
 @pytest.mark.parametrize("field", ["image", "image_url", "images"])
-def test_an_edit_reads_the_image_behind_its_link_and_gives_a_preview_and_the_picture(flux, input_png, field, by_web):
-    link = flux.upload("inputs/a.png", input_png)
-    if by_web:
-        link = flux.s3.generate_presigned_url("get_object", Params={"Bucket": flux.bucket, "Key": "inputs/a.png"})
+def test_an_edit_reads_the_image_behind_its_link_and_gives_a_preview_and_the_picture(flux, field):
+    link = flux.upload("inputs/a.png", INPUT_PNG)
+    if field == "image_url":
+        link = flux.web_link("inputs/a.png")
     content = {"instructions": "make it red", "size": "256x128", "seed": 7, "preview": True, "num_inference_steps": 4}
     notice = flux.run(content | {field: [link] if field == "images" else link}, "edit")
     manifest = flux.manifest(notice)
@@ -74,17 +84,17 @@ def test_a_link_to_something_else_fails_the_task_and_names_the_field(flux):
     assert error == {"code": "input_failed", "message": "image_url: the link holds no image"}
 
 
-def test_a_malformed_request_fails_at_once_with_every_fault(flux):
-    given = flux.given
-    error = flux.run({"prompt": "", "num_images": 0, "colour": "red"}, TEXT)["error"]
+def test_a_malformed_request_fails_at_once_with_all_its_errors(flux):
+    before = given(flux)
+    error = flux.run({"prompt": "", "num_images": 0, "colour": "red"})["error"]
     assert error["code"] == "invalid_task"
     for words in ("prompt must not be empty", "num_images", "colour is not a known key"):
         assert words in error["message"]
-    assert flux.given == given
+    assert given(flux) == before
 
 
-def test_what_the_model_does_not_do_fails_at_once_with_every_fault_in_the_servers_words(flux):
-    error = flux.run({**SMALL, "width": 1000, "height": 4096, "lora_weights": {"none": 1}}, TEXT)["error"]
+def test_what_the_model_does_not_do_fails_at_once_with_all_errors_in_the_servers_words(flux):
+    error = flux.run({**SMALL, "width": 1000, "height": 4096, "lora_weights": {"none": 1}})["error"]
     assert error["code"] == "rejected"
     for words in ("width must be a multiple of 16", "width times height", "lora_weights.none is no LoRA"):
         assert words in error["message"], error
@@ -94,110 +104,98 @@ def test_what_the_model_does_not_do_fails_at_once_with_every_fault_in_the_server
     }
 
 
-LONG = {**SMALL, "num_inference_steps": 60}
-"""Takes 3 s."""
-
-
 def test_a_job_over_its_deadline_is_stopped_in_the_server(flux):
-    before = flux.jobs["cancelled"]
-    notice = flux.run(LONG, TEXT, deadlines={"execution_seconds": 1})
+    before = jobs(flux)["cancelled"]
+    notice = flux.run(LONG, deadlines={"execution_seconds": 1})
     assert notice["error"]["code"] == "deadline_exceeded"
-    assert (flux.jobs["running"], len(flux.jobs["cancelled"])) == ([], len(before) + 1)
-
-
-def test_a_running_job_is_cancelled_in_the_server(flux):
-    job = new_job_id()
-    flux.submit({**LONG, "num_inference_steps": 200}, TEXT, job=job)
-    flux.until(lambda: flux.jobs["running"])
-    flux.dynamodb.update_item(**flux.table.request_cancel(job, time.time()))
-    assert flux.notice()["status"] == "cancelled"
-    assert flux.jobs["running"] == []
+    assert (jobs(flux)["running"], len(jobs(flux)["cancelled"])) == ([], len(before) + 1)
 
 
 def test_the_next_job_waits_in_the_server_while_one_runs(flux):
-    for _ in range(5):
-        flux.submit({**SMALL, "num_inference_steps": 20}, TEXT)
-    waited_s = [flux.manifest(flux.notice())["answer"]["timings_s"]["queue"] for _ in range(5)]
+    tasks = [flux.submit({**SMALL, "num_inference_steps": 20}) for _ in range(5)]
+    waited_s = [flux.manifest(flux.notice(task))["answer"]["timings_s"]["queue"] for task in tasks]
     assert statistics.median(waited_s) > 0.02, waited_s  # one that finds the painter free waits for 0.004 s
 
 
-def test_tasks_that_wait_together_are_drawn_together_though_the_server_decides_before_its_last_step(flux_alone):
-    flux_alone.start_server(STANDIN_STEP_SECONDS="0.5")
-    flux_alone.start_agent()
-    flux_alone.submit({**SMALL, "num_inference_steps": 4}, TEXT)
-    flux_alone.until(lambda: flux_alone.jobs["running"])
-    for _ in range(6):
-        flux_alone.submit({**SMALL, "num_inference_steps": 4}, TEXT)
-    assert all(flux_alone.notice()["result"] for _ in range(7))
-    assert flux_alone.batches == [1, 4, 2]
+@pytest.mark.concurrent
+def test_a_running_job_is_cancelled_in_the_server(kit):
+    with kit.rig("flux") as rig:
+        rig.add_pod(step_s=0.05).start()
+        job = new_job_id()
+        task_id = rig.submit(steps=2000, job=job)
+        rig.until(lambda: jobs(rig)["running"])
+        rig.update(rig.table.request_cancel(job, time.time()))
+        assert rig.notice(task_id)["status"] == "cancelled"
+        assert jobs(rig)["running"] == []
 
 
-def test_each_gpu_of_a_pod_has_a_task_and_what_neither_could_begin_is_left_to_other_pods(flux_alone):
-    flux_alone.start_server(WORKERS="2")
-    flux_alone.start_agent()
-    for _ in range(3):
-        flux_alone.submit(LONG, TEXT)
-    flux_alone.until(lambda: len(flux_alone.jobs["running"]) == 2)
-    assert flux_alone.queue_depth() == (1, 2)
-    assert all(flux_alone.notice()["result"] for _ in range(3))
+@pytest.mark.concurrent
+def test_tasks_that_wait_together_are_drawn_together_though_the_server_decides_before_its_last_step(kit):
+    with kit.rig("flux") as rig:
+        pod = rig.add_pod(step_s=0.5).start()
+        rig.submit(steps=4)
+        rig.until(lambda: jobs(rig)["running"])
+        for _ in range(6):
+            rig.submit(steps=4)
+        rig.wait_until_all_are_told()
+        batches = Counter(HTTP.get(f"{pod.server_url}/jobs/{job}").json()["batch"] for job in given(rig))
+        assert [batches[number] for number in sorted(batches)] == [1, 4, 2]
 
 
-def test_a_job_whose_worker_dies_is_drawn_again_by_the_server_itself(flux):
-    given, job = flux.given, new_job_id()
-    flux.submit(LONG, TEXT, job=job)
-    flux.until(lambda: flux.jobs["running"])
-    os.kill(worker_of(flux.server), signal.SIGKILL)
-    assert flux.notice()["result"]
-    assert (flux.record(job).attempts, len(flux.given - given)) == (1, 1)
+@pytest.mark.concurrent
+def test_each_gpu_of_a_pod_has_a_task_and_what_neither_could_begin_is_left_to_other_pods(kit):
+    with kit.rig("flux") as rig:
+        pod = rig.add_pod(step_s=0.05, server_environment={"WORKERS": "2"}).start()
+        pod.model.hold(2)
+        for seed in range(3):
+            rig.submit(steps=4, seed=seed)
+        rig.until(lambda: len(jobs(rig)["running"]) == 2)
+        assert rig.depth() == (1, 2)
+        pod.model.hold(0)
+        rig.wait_until_all_are_told()
+        assert all(notice["result"] for notice in rig.heard)
 
 
-def test_out_of_memory_is_tried_again(flux):
-    flux.faults(out_of_memory_above=-1)
-    job = new_job_id()
-    flux.submit(SMALL, TEXT, job=job)
-    flux.until(lambda: "out of memory" in flux.log)
-    flux.faults()
-    assert flux.notice()["result"]
-    assert flux.record(job).attempts == 2
+@pytest.mark.concurrent
+def test_a_job_whose_worker_dies_is_drawn_again_by_the_server_itself(kit):
+    with kit.rig("flux") as rig:
+        pod = rig.add_pod(step_s=0.05).start()
+        job = new_job_id()
+        pod.model.hold(2)
+        task_id = rig.submit(steps=4, job=job)
+        rig.until(lambda: jobs(rig)["running"])
+        assert kill_worker(pod.server)
+        pod.model.hold(0)
+        assert rig.notice(task_id)["result"]
+        assert (rig.record(job).attempts, len(given(rig))) == (1, 1)
 
 
-def test_a_job_whose_server_dies_is_done_once_by_the_next_one(own_flux):
-    own_flux.start_agent()
-    task_id = own_flux.submit({**LONG, "num_images": 2}, TEXT)
-    own_flux.until(lambda: own_flux.jobs["running"])
-    own_flux.server.kill()
-    own_flux.server.wait()
-    own_flux.start_server()
-    notice = own_flux.notice()
-    assert (notice["id"], notice["result"], len(notice["image_url"])) == (task_id, True, 2)
-    own_flux.until(own_flux.is_empty)
-    assert len(own_flux.given) == 1
-    assert len(own_flux.s3.list_objects_v2(Bucket=own_flux.bucket)["Contents"]) == 3  # the manifest is one of them
+@pytest.mark.concurrent
+def test_a_job_whose_server_dies_is_done_once_by_the_next_one(kit):
+    with kit.rig("flux") as rig:
+        pod = rig.add_pod(step_s=0.05).start()
+        pod.model.hold(2)
+        task_id = rig.submit(steps=4, pictures=2)
+        rig.until(lambda: jobs(rig)["running"])
+        pod.server.kill()
+        pod.model.hold(0)
+        pod.start_server()
+        assert len(rig.notice(task_id)["image_url"]) == 2
+        rig.until(rig.is_empty)
+        assert len(given(rig)) == 1
+        assert len(rig.aws.s3.list_objects_v2(Bucket=rig.bucket)["Contents"]) == 3  # the manifest is one of them
 
 
-def test_a_job_that_outlives_its_agent_is_adopted_by_the_next_one(own_flux):
-    own_flux.start_agent()
-    own_flux.submit({**SMALL, "num_inference_steps": 160}, TEXT)
-    own_flux.until(lambda: own_flux.jobs["running"])
-    own_flux.agent.kill()
-    own_flux.start_agent()
-    assert own_flux.notice(timeout_s=60)["result"]
-    assert len(own_flux.given) == 1
-    assert "the job's former run is adopted" in own_flux.log
-
-
-def test_what_a_former_agent_left_waiting_in_the_server_is_withdrawn(own_flux):
-    left = [new_job_id() for _ in range(4)]
-    for job, steps in zip(left, (200, 11, 12, 13), strict=True):  # jobs of one length would be drawn together
-        body = {"job_id": job, "task_type": TEXT, "request": {**SMALL, "num_inference_steps": steps}}
-        httpx.post(f"{own_flux.server_url}/jobs", json=body).raise_for_status()
-    own_flux.until(lambda: own_flux.jobs["running"] == left[:1])
-    own_flux.start_agent()
-    own_flux.until(lambda: own_flux.jobs["cancelled"] == left[1:])
-    assert own_flux.jobs["running"] == left[:1]
-
-
-def worker_of(server):
-    """The process that has the server's GPU."""
-    children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
-    return next(int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes())
+@pytest.mark.concurrent
+def test_what_a_former_agent_left_waiting_in_the_server_is_withdrawn(kit):
+    with kit.rig("flux") as rig:
+        pod = rig.add_pod(step_s=0.05)
+        pod.start_server()
+        left = [new_job_id() for _ in range(4)]
+        for job, steps in zip(left, (2000, 11, 12, 13), strict=True):  # jobs of one length would be drawn together
+            body = {"job_id": job, "task_type": "text-to-image", "request": content_of("flux", steps=steps)}
+            HTTP.post(f"{pod.server_url}/jobs", json=body).raise_for_status()
+        rig.until(lambda: jobs(rig)["running"] == left[:1])
+        pod.agent.start()
+        rig.until(lambda: jobs(rig)["cancelled"] == left[1:])
+        assert jobs(rig)["running"] == left[:1]

@@ -1,131 +1,252 @@
-"""The agent with a jobs table. Each test has a runtime of its own."""
+"""One job on its way through queue, jobs table and model server, and what its agent leans on breaking."""
 
+import os
+import signal
+import subprocess
+import sys
 import time
 
 import httpx
 import pytest
 
 from contract.job import new_job_id
+from contract.task import Task
 from jobs.record import JobState
+from test.kit.processes import HTTP
+from test.kit.tasks import WORKFLOW
 
-SMALL = {"steps": 2, "width": 64, "height": 64}
-WORKFLOW = {
-    "1": {"class_type": "EmptyImage", "inputs": {"width": 32, "height": 24, "batch_size": 1, "color": 255}},
-    "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "x"}},
-}
-TASKS = {"sdwebui": (SMALL, "text-to-image"), "comfyui": (WORKFLOW, "pipeline")}
+pytestmark = pytest.mark.concurrent
 
-
-@pytest.fixture
-def rig_of(make_rig):
-    """A runtime with a table, its server and its agent running."""
-
-    def make(runtime_type="comfyui", *, agent=True, faults=None, **options):
-        rig = make_rig(runtime_type, with_table=True, **options)
-        rig.start_server()
-        if faults:
-            rig.faults(**faults)
-        if agent:
-            rig.start_agent()
-        return rig
-
-    return make
+TYPES = ("sdwebui", "comfyui")
 
 
-@pytest.mark.parametrize("runtime_type", TASKS)
-def test_a_job_is_in_the_table_from_its_claim_to_its_notice(rig_of, runtime_type):
-    rig = rig_of(runtime_type, faults={"job_s": 0.5})
-    job = new_job_id()
-    rig.submit(*TASKS[runtime_type], job=job, context={"a": 1})
-    rig.until(lambda: (record := rig.record(job)) and record.state is JobState.RUNNING)
-    notice = rig.notice()
-    rig.until(lambda: rig.record(job).notified)
-    record = rig.record(job)
-    assert (record.state, record.attempts, record.hand_backs, record.claims) == (JobState.SUCCEEDED, 1, 0, 1)
-    told = record.notice(rig.bucket).model_dump(mode="json")
-    assert {key: told[key] for key in ("image_url", "output_url", "context", "job")} == {
-        key: notice[key] for key in ("image_url", "output_url", "context", "job")
-    }
-    rig.until(rig.is_empty)
+def has_begun(pod):
+    return lambda: any(one["outcome"] == "running" for one in pod.generations)
 
 
-@pytest.mark.parametrize("runtime_type", TASKS)
-def test_a_running_job_is_cancelled_in_the_server_and_the_next_one_runs(rig_of, runtime_type):
-    rig = rig_of(runtime_type, faults={"job_s": 60, "step_s": 0.2}, visibility_s=3)
-    job = new_job_id()
-    content, tasktype = TASKS[runtime_type]
-    rig.submit({**content, "steps": 100} if "steps" in content else content, tasktype, job=job)
-    rig.until(lambda: rig.jobs)
-    rig.dynamodb.update_item(**rig.table.request_cancel(job, time.time()))
-    notice = rig.notice()
-    assert (notice["status"], notice["result"], notice["error"]["code"]) == ("cancelled", False, "cancelled")
-    rig.until(lambda: rig.jobs[0]["outcome"] != "running", 5)
-    assert rig.record(job).state is JobState.CANCELLED
-    rig.faults(step_s=0, job_s=0)
-    assert rig.run(content, tasktype)["result"]
-
-
-def test_a_job_that_another_agent_holds_is_not_run_and_its_message_waits_for_the_lease(rig_of):
-    rig = rig_of(agent=False, visibility_s=4)
-    job = new_job_id()
-    rig.submit(*TASKS["comfyui"], job=job)
+def other_agent(rig, job):
+    """Let another agent claim a job; gives what finishes it."""
+    metadata = {"id": "a", "runtime": rig.name, "tasktype": "pipeline", "job": job}
+    task = Task.model_validate({"metadata": metadata, "content": {}})
     held = {"runtime": "r", "owner": "other", "token": "t", "now_s": time.time(), "lease_s": 60, "start_s": 60}
-    rig.dynamodb.update_item(**rig.table.claim(rig.task(job), job, **held))
-    rig.start_agent()
-    rig.until(lambda: "the job's lease has not ended" in rig.log)
-    time.sleep(5)  # longer than the queue's own visibility timeout
-    assert rig.log.count("the job's lease has not ended") == 1
-    assert (rig.queue_depth(), rig.jobs) == ((0, 1), [])
-    finish = rig.table.finish(job, "t", JobState.SUCCEEDED, now_s=time.time(), attempts=1, pictures=("png",))
-    rig.dynamodb.update_item(**finish)
+    rig.update(rig.table.claim(task, job, **held))
+    return rig.table.finish(job, "t", JobState.SUCCEEDED, now_s=time.time(), attempts=1, pictures=("png",))
 
 
-def test_a_job_found_ended_and_not_told_is_told_and_deleted(rig_of):
-    rig = rig_of(agent=False)
-    job = new_job_id()
-    rig.submit(*TASKS["comfyui"], job=job, id="a")
-    held = {"runtime": "r", "owner": "other", "token": "t", "now_s": time.time(), "lease_s": 60, "start_s": 60}
-    rig.dynamodb.update_item(**rig.table.claim(rig.task(job), job, **held))
-    finish = rig.table.finish(job, "t", JobState.SUCCEEDED, now_s=time.time(), attempts=1, pictures=("png",))
-    rig.dynamodb.update_item(**finish)
-    rig.start_agent()
-    notice = rig.notice()
-    assert (notice["job"], notice["result"], len(notice["image_url"])) == (job, True, 1)
-    rig.until(rig.is_empty)
-    assert rig.record(job).notified
-    assert rig.jobs == []
+@pytest.mark.parametrize("runtime_type", TYPES)
+def test_a_job_is_in_the_table_from_its_claim_to_its_notice(kit, runtime_type):
+    with kit.rig(runtime_type) as rig:
+        pod = rig.add_pod().start()
+        pod.model.hold(2)
+        job = new_job_id()
+        task_id = rig.submit(job=job, context={"a": 1})
+        rig.until(lambda: (record := rig.record(job)) and record.state is JobState.RUNNING)
+        pod.model.hold(0)
+        notice = rig.notice(task_id)
+        rig.until(lambda: rig.record(job).notified)
+        record = rig.record(job)
+        assert (record.state, record.attempts, record.hand_backs, record.claims) == (JobState.SUCCEEDED, 1, 0, 1)
+        told = record.notice(rig.bucket).model_dump(mode="json")
+        for key in ("image_url", "output_url", "context", "job"):
+            assert told[key] == notice[key]
+        rig.until(rig.is_empty)
 
 
-def test_a_restarted_agent_adopts_the_job_that_its_comfyui_went_on_with(rig_of):
-    rig = rig_of(faults={"job_s": 4}, visibility_s=3)
-    job = new_job_id()
-    rig.submit(*TASKS["comfyui"], job=job)
-    rig.until(lambda: rig.jobs)
-    rig.agent.kill()
-    rig.start_agent()
-    assert rig.notice(timeout_s=60)["result"]
-    assert len(rig.jobs) == 1
-    assert "the job's former run is adopted" in rig.log
+@pytest.mark.parametrize("runtime_type", TYPES)
+def test_a_running_job_is_cancelled_in_the_server_and_the_next_one_runs(kit, runtime_type):
+    with kit.rig(runtime_type, visibility_s=3) as rig:
+        pod = rig.add_pod(step_s=0.2).start()
+        job = new_job_id()
+        task_id = rig.submit(steps=1000, job=job)
+        rig.until(has_begun(pod))
+        rig.update(rig.table.request_cancel(job, time.time()))
+        notice = rig.notice(task_id)
+        assert (notice["status"], notice["result"], notice["error"]["code"]) == ("cancelled", False, "cancelled")
+        rig.until(lambda: pod.generations[0]["outcome"] != "running")
+        assert rig.record(job).state is JobState.CANCELLED
+        assert rig.run()["result"]
 
 
-def test_a_restarted_agent_stops_what_its_sd_webui_went_on_with_before_it_takes_anything(rig_of):
-    rig = rig_of("sdwebui", faults={"step_s": 0.1}, visibility_s=90)
-    rig.submit({**SMALL, "steps": 150}, "text-to-image")
-    rig.until(lambda: rig.jobs)
-    rig.agent.kill()
-    rig.start_agent()
-    assert rig.run(*TASKS["sdwebui"])["result"]
-    assert rig.jobs[0]["outcome"] == "interrupted"
+@pytest.mark.parametrize("runtime_type", TYPES)
+def test_a_job_over_its_deadline_is_stopped_in_the_server_and_the_next_one_runs(kit, runtime_type):
+    with kit.rig(runtime_type) as rig:
+        pod = rig.add_pod(step_s=0.2).start()
+        notice = rig.run(steps=1000, deadlines={"execution_seconds": 1})
+        assert notice["error"]["code"] == "deadline_exceeded"
+        rig.until(lambda: pod.generations[0]["outcome"] != "running")
+        assert rig.run()["result"]
 
 
-def test_what_a_former_agent_left_waiting_in_comfyui_is_withdrawn(rig_of):
-    rig = rig_of(agent=False, faults={"job_s": 60})
-    for _ in range(3):
-        prompt = {"prompt": WORKFLOW, "client_id": "former", "prompt_id": new_job_id()}
-        httpx.post(f"{rig.server_url}/prompt", json=prompt).raise_for_status()
-    rig.start_agent()
-    rig.until(lambda: "jobs of a former agent are withdrawn" in rig.log)
-    rig.faults(job_s=0)
-    httpx.post(f"{rig.server_url}/interrupt").raise_for_status()
-    assert rig.run(*TASKS["comfyui"])["result"]
-    assert len(rig.jobs) == 2
+def test_a_job_that_another_agent_holds_is_not_run_and_its_message_waits_for_the_lease(kit):
+    with kit.rig("comfyui", visibility_s=4) as rig:
+        pod = rig.add_pod()
+        pod.start_server()
+        job = new_job_id()
+        rig.submit(job=job)
+        finish = other_agent(rig, job)
+        pod.agent.start()
+        rig.until(lambda: "the job's lease has not ended" in pod.log)
+        time.sleep(5)  # longer than the queue's own visibility timeout
+        assert pod.log.count("the job's lease has not ended") == 1
+        assert (rig.depth(), pod.generations) == ((0, 1), [])
+        rig.update(finish)
+
+
+def test_a_job_found_ended_and_not_told_is_told_and_deleted(kit):
+    with kit.rig("comfyui") as rig:
+        pod = rig.add_pod()
+        job = new_job_id()
+        task_id = rig.submit(job=job, id="a")
+        rig.update(other_agent(rig, job))
+        pod.start()
+        notice = rig.notice(task_id)
+        assert (notice["job"], notice["result"], len(notice["image_url"])) == (job, True, 1)
+        rig.until(rig.is_empty)
+        assert rig.record(job).notified
+        assert pod.generations == []
+
+
+@pytest.mark.parametrize("runtime_type", ["comfyui", "flux"])
+def test_a_restarted_agent_adopts_the_job_that_its_server_went_on_with(kit, runtime_type):
+    with kit.rig(runtime_type, visibility_s=3) as rig:
+        pod = rig.add_pod().start()
+        pod.model.hold(2)
+        task_id = rig.submit()
+        rig.until(has_begun(pod))
+        pod.agent.kill()
+        pod.agent.start()
+        rig.until(lambda: "the job's former run is adopted" in pod.log)
+        pod.model.hold(0)
+        assert rig.notice(task_id)["result"]
+        assert len(pod.generations) == 1
+
+
+def test_a_restarted_agent_stops_what_its_sd_webui_went_on_with_before_it_takes_anything(kit):
+    with kit.rig("sdwebui", visibility_s=90) as rig:
+        pod = rig.add_pod(step_s=0.1).start()
+        rig.submit(steps=10_000)
+        rig.until(has_begun(pod))
+        pod.agent.kill()
+        pod.agent.start()
+        assert rig.run(steps=1)["result"]
+        assert pod.generations[0]["outcome"] == "interrupted"
+
+
+def test_what_a_former_agent_left_waiting_in_comfyui_is_withdrawn(kit):
+    with kit.rig("comfyui") as rig:
+        pod = rig.add_pod()
+        pod.start_server()
+        pod.faults(job_s=600)
+        for _ in range(3):
+            prompt = {"prompt": WORKFLOW, "client_id": "former", "prompt_id": new_job_id()}
+            HTTP.post(f"{pod.server_url}/prompt", json=prompt).raise_for_status()
+        rig.until(lambda: (has_begun(pod)(), len(pod.model.waiting)) == (True, 2))
+        pod.agent.start()
+        rig.until(lambda: pod.model.waiting == [])
+        pod.faults(job_s=0)
+        HTTP.post(f"{pod.server_url}/interrupt").raise_for_status()
+        assert rig.run()["result"]
+        assert len(pod.generations) == 2
+
+
+@pytest.mark.parametrize("runtime_type", TYPES)
+def test_an_agent_that_starts_before_its_model_server_waits_for_it(kit, runtime_type):
+    with kit.rig(runtime_type) as rig:
+        pod = rig.add_pod()
+        pod.agent.start()
+        task_id = rig.submit()
+        rig.until(lambda: "waiting for the model server" in pod.log)
+        assert rig.depth() == (1, 0)
+        pod.start_server()
+        assert rig.notice(task_id)["result"]
+
+
+@pytest.mark.parametrize("runtime_type", ["sdwebui", "comfyui", "flux"])
+def test_out_of_memory_is_tried_again(kit, runtime_type):
+    with kit.rig(runtime_type) as rig:
+        pod = rig.add_pod()
+        pod.start_server()
+        pod.faults(**({"out_of_memory_above": -1} if runtime_type == "flux" else {"oom_jobs": 1}))
+        pod.agent.start()
+        job = new_job_id()
+        task_id = rig.submit(job=job)
+        rig.until(lambda: "out of memory" in pod.log)
+        pod.model.recover()
+        assert rig.notice(task_id)["result"]
+        assert rig.record(job).attempts == 2
+
+
+def test_sigterm_while_idle_ends_the_agent_at_once(kit):
+    with kit.rig("sdwebui") as rig:
+        pod = rig.add_pod(SHUTDOWN_GRACE_S="600").start()
+        assert rig.run()["result"]
+        rig.until(rig.is_empty)
+        assert pod.agent.terminate() == 0
+        assert "running jobs have" not in pod.log
+
+
+def test_wrong_settings_end_the_agent_with_one_line_that_names_the_key(kit):
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("AWS", "SQS", "SNS", "S3"))}
+    ended = subprocess.run(
+        [sys.executable, "-m", "queue_agent"],
+        check=False,
+        env={**environment, "RUNTIME_TYPE": "forge"},
+        capture_output=True,
+        text=True,
+    )
+    assert ended.returncode == 2
+    assert ended.stderr == "queue agent: RUNTIME_TYPE='forge' must be one of sdwebui, comfyui, flux\n"
+
+
+def health(pod, path):
+    """What the agent tells the kubelet; None while it does not listen."""
+    try:
+        return HTTP.get(f"{pod.health_url}{path}").status_code
+    except httpx.HTTPError:
+        return None
+
+
+def test_the_kubelet_is_told_when_agent_and_model_server_are_ready_and_when_the_server_is_away(kit):
+    with kit.rig("sdwebui") as rig:
+        pod = rig.add_pod(step_s=0.1)
+        pod.agent.start()
+        rig.until(lambda: health(pod, "/healthz") == 200)
+        assert health(pod, "/readyz") == 503
+        pod.start_server()
+        rig.until(lambda: health(pod, "/readyz") == 200)
+        assert health(pod, "/livez/model") == 200
+        task_id = rig.submit(steps=100)
+        rig.until(has_begun(pod))
+        os.kill(pod.server.pid, signal.SIGSTOP)
+        rig.until(lambda: health(pod, "/livez/model") == 503)
+        os.kill(pod.server.pid, signal.SIGCONT)
+        rig.until(lambda: health(pod, "/livez/model") == 200)
+        assert rig.notice(task_id)["result"]
+        assert health(pod, "/readyz") == 200
+
+
+def test_a_server_that_answers_and_runs_nothing_is_found_and_its_task_done_once_it_is_restarted(kit):
+    with kit.rig("comfyui") as rig:
+        pod = rig.add_pod(STALL_TIMEOUT_S="3")
+        pod.start_server()
+        # The trap of the real server: this prompt kills its worker thread, and it goes on answering 200 to everything.
+        HTTP.post(f"{pod.server_url}/prompt", json={"prompt": WORKFLOW, "extra_data": None}).raise_for_status()
+        pod.agent.start()
+        task_id = rig.submit()
+        rig.until(lambda: health(pod, "/livez/model") == 503)
+        rig.until(lambda: rig.depth() == (1, 0))
+        pod.server.kill()
+        pod.start_server()
+        assert rig.notice(task_id)["result"]
+
+
+def test_a_job_whose_answers_make_no_sense_does_not_run_on_in_the_server_it_is_taken_from(kit):
+    with kit.rig("comfyui") as rig:
+        pod = rig.add_pod()
+        pod.start_server()
+        pod.faults(job_s=600, lie="garbage", lie_path="/history")
+        pod.agent.start()
+        task_id = rig.submit()
+        rig.until(lambda: pod.generations and pod.generations[0]["outcome"] == "interrupted")
+        pod.faults(job_s=0, lie="")
+        assert rig.notice(task_id)["result"]

@@ -1,9 +1,10 @@
-"""Kills at random over one runtime's pods, at stages drawn by chance, while tasks keep the pods busy."""
+"""Kills at random over one rig's pods, at stages drawn by chance, while tasks keep the pods busy."""
 
 import asyncio
 import contextlib
 import fnmatch
 import itertools
+import json
 import math
 import random
 import signal
@@ -13,13 +14,12 @@ from collections import Counter
 from dataclasses import dataclass
 
 import httpx
-from faultkit.audit import check_endings, generations_by_task
-from faultkit.aws import CLAIM, FINISH, NOTIFIED, RENEW
-from faultkit.beds import task_of
-from faultkit.hands import Hands
-from faultkit.processes import wait_for
-from faultkit.runtime import VISIBILITY_S
-from faultkit.servers import kill_worker
+
+from test.kit.acts import CLAIM, FINISH, NOTIFIED, RENEW
+from test.kit.audit import check_endings, generations_by_task
+from test.kit.processes import wait_for
+from test.kit.rig import VISIBILITY_S
+from test.kit.servers import kill_worker
 
 PODS = 3
 STEP_S = 0.05
@@ -30,10 +30,8 @@ LONG_STEPS = 50
 ROUND_TRIPS_S = {"s3:*": 0.06, "sns:*": 0.025, "sqs:*": 0.012, "dynamodb:*": 0.01}
 """A region's."""
 TYPES = ("sdwebui", "comfyui", "flux")
-FORMS = [(runtime_type, table) for table in (True, False) for runtime_type in TYPES]
 MAX_BATCH = 4
 """What the FLUX server draws at once by default; an agent beside it takes as many messages at once."""
-TOLD_WITHIN_S = 120
 _ASK_AGAIN_S = 6
 _PATIENCE_S = 20
 
@@ -46,32 +44,31 @@ class Stage:
         name: What it does there.
         calls: The call it makes there; None for a stage without one of its own.
         path: Pattern of the call's path.
-        shares: Of 30 kills, how many come there, with a table and without: most of a task's life is drawing, of which
-            the tasks here have far less than real ones.
+        share: Of 30 kills, how many come there: most of a task's life is drawing, of which the tasks here have far less
+            than real ones.
         kind: The kind of task that comes there, if not every one does.
     """
 
     name: str
     calls: str | None = None
     path: str = "*"
-    shares: tuple[int, int]
+    share: int
     kind: str = "draw"
 
 
 STAGES = [
-    Stage(name="at any time", shares=(2, 2)),
-    Stage(name="running", shares=(10, 13)),
-    Stage(name="receiving", calls="sqs:ReceiveMessage", shares=(2, 2)),
-    Stage(name="claiming", calls="dynamodb:UpdateItem", path=CLAIM, shares=(2, 0)),
-    Stage(name="preparing", calls="s3:GetObject", path="*/in/*", shares=(2, 3), kind="link"),
-    Stage(name="renewing the lease", calls="dynamodb:UpdateItem", path=RENEW, shares=(2, 0), kind="long"),
-    Stage(name="keeping the message hidden", calls="sqs:ChangeMessageVisibility", shares=(0, 2), kind="long"),
-    Stage(name="storing a picture", calls="s3:PutObject", path="*.png", shares=(2, 3)),
-    Stage(name="storing the manifest", calls="s3:PutObject", path="*.out", shares=(2, 3)),
-    Stage(name="finishing", calls="dynamodb:UpdateItem", path=FINISH, shares=(2, 0)),
-    Stage(name="notifying", calls="sns:Publish", shares=(1, 1)),
-    Stage(name="marking as notified", calls="dynamodb:UpdateItem", path=NOTIFIED, shares=(1, 0)),
-    Stage(name="deleting", calls="sqs:DeleteMessage*", shares=(2, 1)),
+    Stage(name="at any time", share=2),
+    Stage(name="running", share=10),
+    Stage(name="receiving", calls="sqs:ReceiveMessage", share=2),
+    Stage(name="claiming", calls="dynamodb:UpdateItem", path=CLAIM, share=2),
+    Stage(name="preparing", calls="s3:GetObject", path="*/in/*", share=2, kind="link"),
+    Stage(name="renewing the lease", calls="dynamodb:UpdateItem", path=RENEW, share=2, kind="long"),
+    Stage(name="storing a picture", calls="s3:PutObject", path="*.png", share=2),
+    Stage(name="storing the manifest", calls="s3:PutObject", path="*.out", share=2),
+    Stage(name="finishing", calls="dynamodb:UpdateItem", path=FINISH, share=2),
+    Stage(name="notifying", calls="sns:Publish", share=1),
+    Stage(name="marking as notified", calls="dynamodb:UpdateItem", path=NOTIFIED, share=1),
+    Stage(name="deleting", calls="sqs:DeleteMessage*", share=2),
 ]
 
 
@@ -120,21 +117,56 @@ class Report:
         )
 
 
-class Storm:
-    """Kills that hit one runtime's pods, and the tasks that keep them busy meanwhile."""
+class Hands:
+    """The messages that an agent has received, neither deleted nor given back, and keeps hidden.
 
-    def __init__(self, runtime, seed, input_png):
-        self._seed = seed
-        self._random = random.Random(f"{seed} {runtime.type} {bool(runtime.table)}")
-        self._input_png = input_png
+    Args:
+        proxy: What lies between the agent and AWS.
+        visibility_s: The queue's.
+    """
+
+    def __init__(self, proxy, visibility_s):
+        self._visibility_s = visibility_s
+        self._hidden_until_s = {}
+        proxy.heed = self._heed
+
+    def let_go(self):
+        """Forget them all; returns how many there were."""
+        now_s = time.monotonic()
+        held = sum(until_s > now_s for until_s in list(self._hidden_until_s.values()))
+        self._hidden_until_s = {}
+        return held
+
+    def _heed(self, exchange, body):
+        name, until_s = exchange.call.name, time.monotonic() + self._visibility_s
+        if name == "sqs:ReceiveMessage":
+            received = json.loads(body or b"{}").get("Messages") or ()
+            self._hidden_until_s |= {message["ReceiptHandle"]: until_s for message in received}
+        elif name == "sqs:DeleteMessage":
+            self._hidden_until_s.pop(json.loads(exchange.body)["ReceiptHandle"], None)
+        elif name == "sqs:ChangeMessageVisibility":
+            change = json.loads(exchange.body)
+            # The agent renews by the queue's own visibility timeout; any other is a delay after which it comes again.
+            kept = change["VisibilityTimeout"] == self._visibility_s
+            self._hidden_until_s.pop(change["ReceiptHandle"], None)
+            if kept:
+                self._hidden_until_s[change["ReceiptHandle"]] = until_s
+
+
+class Storm:
+    """Kills that hit one rig's pods, and the tasks that keep them busy meanwhile."""
+
+    def __init__(self, rig):
+        self._seed = rig.kit.seed
+        self._random = random.Random(f"{self._seed} {rig.type}")
         self._numbers = itertools.count()
-        self._runtime = runtime
+        self._rig = rig
         self._generations = []
         self._stages = Counter()
         self._victims = Counter()
         self._hits = 0
-        self._batches = runtime.type == "flux"
-        self._pods = [runtime.pod(round_trip_s=ROUND_TRIPS_S, step_s=STEP_S) for _ in range(PODS)]
+        self._batches = rig.type == "flux"
+        self._pods = [rig.add_pod(round_trip_s=ROUND_TRIPS_S, step_s=STEP_S) for _ in range(PODS)]
         self._hands = {pod: Hands(pod.aws, VISIBILITY_S) for pod in self._pods}
         for pod in self._pods:
             pod.start()
@@ -156,19 +188,19 @@ class Storm:
         finally:
             over.set()
             feeder.join()
-        self._runtime.wait_until_all_are_told(TOLD_WITHIN_S)
+        self._rig.wait_until_all_are_told(timeout_s=300)
         self._generations += [one for pod in self._pods for one in pod.generations]
 
     def report(self):
         """Check the endings and tell what happened."""
-        tells = self._runtime.type in {"comfyui", "flux"}
+        tells = self._rig.type in {"comfyui", "flux"}
         return Report(
             kills=self._stages.total(),
             hits=self._hits,
-            tasks=len(self._runtime.asked),
-            second_notices=check_endings(self._runtime),
+            tasks=len(self._rig.asked),
+            second_notices=check_endings(self._rig),
             generations=len(self._generations),
-            generations_by_task=generations_by_task(self._runtime, self._generations) if tells else Counter(),
+            generations_by_task=generations_by_task(self._rig, self._generations) if tells else Counter(),
             exits=Counter(status for pod in self._pods for status in pod.agent.exits),
             stages=self._stages,
             victims=self._victims,
@@ -176,11 +208,10 @@ class Storm:
         )
 
     def _deck(self):
-        """Stages without end, by chance, each in its share; the storms of a form take turns in drawing."""
-        form = 0 if self._runtime.table else 1
-        source = random.Random(f"stages {self._seed} {form}")
-        cards = [stage for stage in STAGES for _ in range(stage.shares[form])]
-        first = TYPES.index(self._runtime.type)
+        """Stages without end, by chance, each in its share; the storms take turns in drawing."""
+        source = random.Random(f"stages {self._seed}")
+        cards = [stage for stage in STAGES for _ in range(stage.share)]
+        first = TYPES.index(self._rig.type)
         while True:
             source.shuffle(cards)
             yield from cards[first :: len(TYPES)]
@@ -190,16 +221,15 @@ class Storm:
         # Jobs of as many steps are drawn together.
         backlog, pause_s, steps = (MAX_BATCH, 0.8, STEPS[1:]) if self._batches else (PODS - 1, 0.2, range(*STEPS))
         while not over.wait(pause_s):
-            while self._runtime.depth()[0] < backlog:
+            while self._rig.depth()[0] < backlog:
                 self._submit("draw", steps=source.choice(steps), pictures=source.choice((1, 1, 2)))
 
     def _submit(self, kind, **order):
         number = next(self._numbers)
         if kind == "link":
-            content, metadata = task_of(self._runtime, "link", number, self._input_png)
-            self._runtime.submit(content=content, metadata=metadata)
+            self._rig.submit_with_link(number)
         else:
-            self._runtime.submit(seed=number, **({"steps": LONG_STEPS} if kind == "long" else order))
+            self._rig.submit(seed=number, **({"steps": LONG_STEPS} if kind == "long" else order))
 
     def _kill(self, stage, victim):
         if stage.calls:
@@ -253,7 +283,7 @@ class Storm:
             return over.is_set()
 
         try:
-            wait_for(is_over, lambda: f"an agent {stage.name}; {self._runtime.story()}")
+            wait_for(is_over, lambda: f"an agent {stage.name}; {self._rig.story()}")
         finally:
             for pod in self._pods:
                 pod.aws.lift()
@@ -268,7 +298,7 @@ class Storm:
             time.sleep(self._random.uniform(0, 0.2))
             return pod if pod and _is_running(pod) else None
 
-        return wait_for(find, lambda: f"a running job; {self._runtime.story()}")
+        return wait_for(find, lambda: f"a running job; {self._rig.story()}")
 
     def _find_any(self):
         """A pod whose agent is at work."""
@@ -312,3 +342,11 @@ def _generations_of(pod):
     with contextlib.suppress(httpx.HTTPError):
         return pod.generations
     return []
+
+
+def weather(kit, kills, runtime_type):
+    """Let a storm rage over a rig of its own; returns its report."""
+    with kit.rig(runtime_type) as rig:
+        storm = Storm(rig)
+        storm.rage(kills)
+        return storm.report()

@@ -5,41 +5,42 @@ import json
 import uuid
 from collections import Counter, defaultdict
 
-from faultkit.records import record_faults
 from PIL import Image
 
+from contract.notice import Notice
 from contract.objects import ResultNames
+from queue_agent.endings import MAX_ATTEMPTS
 
 _MAX_ATTEMPTS = 100
 
 
-def check_endings(runtime, *, failed=(), only=None):
+def check_endings(rig, *, failed=(), only=None):
     """Check that each task has one ending, and nothing else lies in the bucket; returns the number of second notices.
 
     Tasks in ``failed`` are to have failed, all others to have exactly one set of pictures. ``only`` is a task beside
     which others are none of the caller's business.
     """
-    objects, nobodys = _objects(runtime)
-    silent_claims = runtime.silent_claims()
+    objects, nobodys = _objects(rig)
+    silent_claims = rig.silent_claims()
     wrong, seconds = [], 0
-    for task_id, pictures in list(runtime.asked.items()):
+    for task_id, pictures in list(rig.asked.items()):
         keys = objects.pop(task_id, set())
         if only not in (None, task_id):
             continue
-        notices = runtime.notices(task_id)
+        notices = rig.notices(task_id)
         seconds += len(notices) - 1
-        faults = list(_faults(runtime, notices, keys, pictures, task_id in failed))
-        if notices and runtime.table:
-            faults += record_faults(runtime, notices[0], silent_claims)
+        faults = list(_faults(rig, notices, keys, pictures, task_id in failed))
+        if notices:
+            faults += _record_faults(rig, notices[0], silent_claims)
         wrong += [f"{task_id}: {words}" for words in faults]
     if only is None:
         wrong += [f"{key} is nobody's" for key in sorted(nobodys.union(*objects.values()))]
-        wrong += [f"{notice['id']} was never asked" for notice in runtime.heard if notice["id"] not in runtime.asked]
-    assert not wrong, "\n".join([*wrong, runtime.story()])
+        wrong += [f"{notice['id']} was never asked" for notice in rig.heard if notice["id"] not in rig.asked]
+    assert not wrong, "\n".join([*wrong, rig.story()])
     return seconds
 
 
-def _faults(runtime, notices, keys, pictures, must_fail):
+def _faults(rig, notices, keys, pictures, must_fail):
     if not notices:
         yield "no notice"
         return
@@ -56,21 +57,46 @@ def _faults(runtime, notices, keys, pictures, must_fail):
     if keys != {*wanted, names.answer_key}:
         yield f"objects {sorted(keys)} instead of {wanted} and {names.answer_key}"
         return
-    manifest = json.loads(_read(runtime, names.answer_key))
-    urls = [f"s3://{runtime.bucket}/{key}" for key in wanted]
+    manifest = json.loads(_read(rig, names.answer_key))
+    urls = [f"s3://{rig.bucket}/{key}" for key in wanted]
     if (first["image_url"], manifest["image_url"]) != (urls, urls):
         yield f"notice names {first['image_url']}, manifest {manifest['image_url']}"
     if (manifest["id"], manifest["job"], manifest["status"]) != (first["id"], first["job"], first["status"]):
         yield f"the manifest is of another job: {manifest}"
     for key in wanted:
-        with Image.open(io.BytesIO(_read(runtime, key))) as picture:
+        with Image.open(io.BytesIO(_read(rig, key))) as picture:
             picture.load()
 
 
-def _objects(runtime):
+def _record_faults(rig, notice, silent_claims):
+    """What is wrong with the record of the job that a notice tells of.
+
+    Each claim counts as an attempt, as a hand-back, or as nothing; ``silent_claims`` is how many of the last kind there
+    may be.
+    """
+    record = rig.record(notice["job"])
+    if record is None:
+        yield "not in the jobs table"
+        return
+    if not record.state.is_final or not record.notified or record.due_s is not None:
+        yield f"not over in the jobs table: {record}"
+        return
+    if record.notice(rig.bucket).to_message() != Notice.model_validate(notice).to_message():
+        yield f"the jobs table has {record}, the notice says {notice}"
+    # A job may fail before a model server gets it.
+    silent = silent_claims + (not record.attempts)
+    if not 0 <= record.claims - record.attempts - record.hand_backs <= silent:
+        yield f"at most {silent_claims} claims count as nothing; the jobs table has {record}"
+    # Stored before it was handed back, and found done by the next one.
+    silent_attempts = silent_claims + record.hand_backs
+    if record.attempts > MAX_ATTEMPTS or (notice["result"] and not silent_attempts and not record.attempts):
+        yield f"{record.attempts} attempts"
+
+
+def _objects(rig):
     """Keys of all objects that agents have stored, by task id, and of those that are no task's."""
-    pages = runtime.aws.s3.get_paginator("list_objects_v2").paginate(Bucket=runtime.bucket)
-    keys = {item["Key"] for page in pages for item in page.get("Contents", ())} - runtime.inputs
+    pages = rig.aws.s3.get_paginator("list_objects_v2").paginate(Bucket=rig.bucket)
+    keys = {item["Key"] for page in pages for item in page.get("Contents", ())} - rig.inputs
     by_task, nobodys = defaultdict(set), set()
     for key in keys:
         prefix, _, rest = key.partition("/")
@@ -78,15 +104,15 @@ def _objects(runtime):
     return by_task, nobodys
 
 
-def _read(runtime, key):
-    return runtime.aws.s3.get_object(Bucket=runtime.bucket, Key=key)["Body"].read()
+def _read(rig, key):
+    return rig.aws.s3.get_object(Bucket=rig.bucket, Key=key)["Body"].read()
 
 
-def generations_by_task(runtime, generations):
+def generations_by_task(rig, generations):
     """How often a ComfyUI began each task, by task id; SD WebUI's jobs do not tell whose they are."""
     tasks = {
         str(uuid.uuid5(uuid.UUID(notice["job"]), str(attempt))): notice["id"]
-        for notice in runtime.heard
+        for notice in rig.heard
         for attempt in range(1, _MAX_ATTEMPTS + 1)
     }
     return Counter(tasks.get(one["id"], "unknown") for one in generations)

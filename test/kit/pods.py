@@ -6,80 +6,84 @@ import socket
 import threading
 import time
 
-from faultkit.aws import name_call
-from faultkit.processes import Child, answers, free_port, wait_for
-from faultkit.proxy import FaultProxy
-from faultkit.servers import FluxServer, StandIn
-
-from local.sandbox import ACCOUNT
+from test.kit.acts import name_aws_call, name_call
+from test.kit.processes import ChildProcess, answers, free_port, wait_for
+from test.kit.proxy import FaultProxy
+from test.kit.servers import FluxServer, StandIn
 
 
 class Pod:
-    """A model server and its agent, which reaches AWS, and the server if wanted, through proxies.
+    """A model server and its agent, which reaches AWS through a proxy, and the server too if that is wanted.
 
     Args:
-        runtime: What it serves.
+        rig: What it serves.
         name: Its own.
         step_s: How long a step takes in the server.
-        server_proxy: Makes a proxy before the server.
+        server_proxy: Whether there is a proxy before the server, ``server_line``.
         round_trip_s: Seconds that each call to AWS takes on its way, by pattern.
+        server_environment: The server's environment besides the usual.
         wrapper: Command that the agent is run by.
+        fresh: Whether the agent is not forked, but started.
         agent_log: Where the agent writes; together with the server by default.
-        environment: The agent's, besides the usual.
+        environment: The agent's environment besides the usual.
     """
 
     def __init__(
         self,
-        runtime,
+        rig,
         name,
         *,
         step_s=0,
-        server_proxy=None,
+        server_proxy=False,
         round_trip_s=None,
+        server_environment=None,
         wrapper=(),
+        fresh=False,
         agent_log=None,
         **environment,
     ):
+        self.rig = rig
         self.name = name
-        self.aws = FaultProxy(runtime.network, runtime.aws.url, name_call, round_trip_s)
-        self._log = runtime.folder / f"{name}.log"
-        self._watch = None
-        self._health_port = free_port()
+        self.aws = FaultProxy(rig.kit.network, rig.aws.url, name_aws_call, round_trip_s)
+        self._log = rig.kit.folder / f"{name}.log"
+        self._kubelet = None
+        self.health_url = f"http://127.0.0.1:{(health_port := free_port())}"
+        self._health_port = health_port
         port = free_port()
         self.server_url = f"http://127.0.0.1:{port}"
-        if runtime.type == "flux":
-            self.model = FluxServer(runtime.folder / f"{name}-faults.json", self.server_url, step_s)
-        else:
-            self.model = StandIn(self.server_url, step_s)
-        arguments = ("--type", runtime.type, "--port", str(port), "--model", "a.safetensors", "--model", "b.ckpt")
-        self.server = Child(
-            *("-m", "runtimes.standin", *arguments, *self.model.options),
+        make = FluxServer if rig.type == "flux" else StandIn
+        self.model = make(rig, self.server_url, step_s)
+        self.server = ChildProcess(
+            *self.model.command,
             log=self._log,
             endpoint=self.aws.url,
-            **self.model.environment,
+            **{**self.model.environment, **(server_environment or {})},
         )
-        self.line = server_proxy(runtime.network, self.server_url) if server_proxy else None
-        self.agent = Child(
-            "-m",
+        self.server_line = FaultProxy(rig.kit.network, self.server_url, name_call) if server_proxy else None
+        self.agent = ChildProcess(
             "queue_agent",
             log=agent_log or self._log,
             endpoint=self.aws.url,
             wrapper=wrapper,
+            fresh=fresh,
             **{
-                "SQS_QUEUE_URL": f"{self.aws.url}/{ACCOUNT}/tasks-{runtime.name}",
-                "SQS_DEAD_QUEUE_URL": f"{self.aws.url}/{ACCOUNT}/dead-{runtime.name}",
-                "SNS_TOPIC_ARN": runtime.notice_topic,
-                "S3_BUCKET": runtime.bucket,
-                "JOBS_TABLE": runtime.table.name if runtime.table else "",
-                "RUNTIME_TYPE": runtime.type,
-                "RUNTIME_NAME": runtime.name,
-                "API_BASE_URL": self.line.url if self.line else self.server_url,
+                "SQS_QUEUE_URL": self._through_proxy(rig.queue),
+                "SQS_DEAD_QUEUE_URL": self._through_proxy(rig.dead_queue),
+                "SNS_TOPIC_ARN": rig.notice_topic,
+                "S3_BUCKET": rig.bucket,
+                "JOBS_TABLE": rig.table.name,
+                "RUNTIME_TYPE": rig.type,
+                "RUNTIME_NAME": rig.name,
+                "API_BASE_URL": self.server_line.url if self.server_line else self.server_url,
                 "DYNAMIC_SD_MODEL": "true",
                 "ALLOW_LOOPBACK_INPUTS": "true",
-                "HEALTH_PORT": str(self._health_port),
+                "HEALTH_PORT": str(health_port),
                 **environment,
             },
         )
+
+    def _through_proxy(self, queue_url):
+        return self.aws.url + queue_url.removeprefix(self.rig.aws.url)
 
     def start(self, *, agent=True):
         """Start the model server, then the agent."""
@@ -99,7 +103,7 @@ class Pod:
 
     def keep_alive(self):
         """Restart agent and server whenever they end, and a server that the agent calls dead, as a kubelet does."""
-        self._watch = Kubelet(self.agent, self.server, self._health_port)
+        self._kubelet = Kubelet(self.agent, self.server, self._health_port)
 
     def faults(self, **changes):
         """Set faults of a stand-in, by their names there."""
@@ -114,14 +118,15 @@ class Pod:
     def log(self):
         return self._log.read_text(encoding="utf-8", errors="replace") if self._log.exists() else ""
 
-    def close(self):
-        if self._watch is not None:
-            self._watch.close()
+    def kill(self):
+        """End all of it."""
+        if self._kubelet is not None:
+            self._kubelet.close()
         self.agent.kill()
         self.server.kill()
         self.aws.close()
-        if self.line is not None:
-            self.line.close()
+        if self.server_line is not None:
+            self.server_line.close()
 
 
 class Kubelet(threading.Thread):

@@ -1,4 +1,4 @@
-"""A proxy that does to HTTP what networks and services do on bad days, told by tests while it runs."""
+"""A proxy that does to HTTP what networks and services do on bad days."""
 
 import asyncio
 import contextlib
@@ -25,7 +25,7 @@ class Call:
     Attributes:
         name: What it asks for, as ``s3:PutObject`` or ``POST /prompt``.
         path: Its path, for rules that tell one object from another.
-        protocol: How its service writes errors; see faultkit.aws.
+        protocol: How its service writes errors; see ``acts``.
     """
 
     name: str

@@ -5,7 +5,8 @@ import os
 import signal
 from pathlib import Path
 
-import httpx
+from test.kit.processes import HTTP
+from test.kit.tasks import MODELS
 
 _HUNG_WORKER_S = 3
 """After which the FLUX server kills a worker that shows no sign of life; as by default before the agent calls a job
@@ -16,16 +17,19 @@ class StandIn:
     """The stand-in for SD WebUI or ComfyUI.
 
     Args:
+        rig: What it serves.
         url: Where it listens.
         step_s: How long a step takes.
     """
 
     ready_path = "/_standin/jobs"
 
-    def __init__(self, url, step_s):
+    def __init__(self, rig, url, step_s):
         self._url = url
+        models = [word for model in MODELS for word in ("--model", model)]
+        port = url.rpartition(":")[2]
+        self.command = ("runtimes.standin", "--type", rig.type, "--port", port, "--step-s", str(step_s), *models)
         self.environment = {}
-        self.options = ("--step-s", str(step_s))
 
     @property
     def generations(self):
@@ -43,7 +47,7 @@ class StandIn:
         return [*_get(f"{self._url}/_standin/files"), *_get(f"{self._url}/history")]
 
     def faults(self, **changes):
-        httpx.post(f"{self._url}/_standin/faults", json=changes, trust_env=False).raise_for_status()
+        HTTP.post(f"{self._url}/_standin/faults", json=changes).raise_for_status()
 
     def load(self, seconds, server):
         """Let it be busy with loading its model for so long."""
@@ -54,7 +58,7 @@ class StandIn:
         self.faults(hang_jobs=1)
 
     def recover(self):
-        """No job hangs but the one that does."""
+        """Nothing goes wrong but for the job that hangs."""
 
     def hold(self, step):
         """Let jobs wait before this step; 0 lets them go on."""
@@ -65,19 +69,24 @@ class FluxServer:
     """The FLUX server with a pipeline that paints in a worker process; its faults lie in a file.
 
     Args:
-        faults_file: Where.
+        rig: What it serves.
         url: Where it listens.
         step_s: How long a step takes.
     """
 
     ready_path = "/health"
-    options = ()
+    command = ("runtimes.flux",)
 
-    def __init__(self, faults_file, url, step_s):
-        self._faults = faults_file
+    def __init__(self, rig, url, step_s):
+        port = url.rpartition(":")[2]
+        self._faults = rig.kit.folder / f"flux-{port}-faults.json"
         self._url = url
         self.environment = {
-            "STANDIN_FAULTS": str(faults_file),
+            "HOST": "127.0.0.1",
+            "PORT": port,
+            "PIPELINE": "runtimes.flux.standin.painting:load",
+            "MODEL_OPTIONS": json.dumps({"profile": "flux-dev"}),
+            "STANDIN_FAULTS": str(self._faults),
             "STANDIN_STEP_SECONDS": str(step_s),
             "STEP_SECONDS": str(_HUNG_WORKER_S),
         }
@@ -97,22 +106,26 @@ class FluxServer:
         """Ids of jobs in its own queue, of which it has begun none."""
         return _get(f"{self._url}/jobs")["waiting"]
 
+    def faults(self, **changes):
+        """Set the faults of its pipeline; those that are not named are none."""
+        self._faults.write_text(json.dumps(changes))
+
     def load(self, seconds, server):
         """Let its worker load the model anew, and take so long."""
-        self._faults.write_text(json.dumps({"load_seconds": seconds}))
+        self.faults(load_seconds=seconds)
         kill_worker(server)
 
     def hang(self):
         """Let its next batches hang."""
-        self._faults.write_text(json.dumps({"hang_at_step": 1}))
+        self.faults(hang_at_step=1)
 
     def recover(self):
-        """No job hangs but the one that does."""
-        self._faults.write_text("")
+        """Nothing goes wrong but for the job that hangs."""
+        self.faults()
 
     def hold(self, step):
         """Let jobs wait before this step; 0 lets them go on."""
-        self._faults.write_text(json.dumps({"hold_at_step": step}))
+        self.faults(hold_at_step=step)
 
     def _batch_of(self, job):
         return _get(f"{self._url}/jobs/{job}")["batch"]
@@ -128,4 +141,4 @@ def kill_worker(server):
 
 
 def _get(url):
-    return httpx.get(url, timeout=5, trust_env=False).raise_for_status().json()
+    return HTTP.get(url).raise_for_status().json()

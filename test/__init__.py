@@ -1,0 +1,1 @@
+"""The tests. A package, because Python has one of this name too."""

@@ -1,0 +1,186 @@
+"""What can be done to a call; each function returns an act for a rule. AWS's calls and errors are named here."""
+
+import asyncio
+import json
+import re
+import uuid
+from collections.abc import Callable, Mapping
+from urllib.parse import parse_qs
+
+from aiohttp import web
+
+from test.kit.proxy import Act, Call, Exchange
+
+_SCOPE = re.compile(r"Credential=[^/]+/\d+/[^/]+/([a-z0-9-]+)/aws4_request")
+
+THROTTLED: Mapping[str, tuple[int, str]] = {
+    "s3": (503, "SlowDown"),
+    "sns": (400, "Throttling"),
+    "sqs": (400, "RequestThrottled"),
+    "dynamodb": (400, "ProvisionedThroughputExceededException"),
+}
+"""How each service says that it was asked too often."""
+
+CLAIM, RENEW, FINISH, NOTIFIED = "*#lease_owner = *", "SET #lease_until*", "*#ended_at = *", "SET #notified_at*"
+"""Updates of a job in the jobs table, as patterns for a call's path."""
+
+_JSON_TYPES = {"sqs": "com.amazonaws.sqs#", "dynamodb": "com.amazonaws.dynamodb.v20120810#"}
+
+
+def answer(status: int, body: bytes = b"", content_type: str = "text/plain") -> Act:
+    """Answer in the service's place; the deed is not done."""
+
+    async def act(_: Exchange) -> web.StreamResponse:
+        return web.Response(status=status, body=body, content_type=content_type)
+
+    return act
+
+
+def reset(*, after_the_deed: bool = False) -> Act:
+    """Break the connection; with ``after_the_deed`` what was asked is done, and only the answer is lost."""
+
+    async def act(exchange: Exchange) -> web.StreamResponse:
+        if after_the_deed:
+            await exchange.forward()
+        return exchange.reset()
+
+    return act
+
+
+def delay(seconds: float) -> Act:
+    """Let the call take longer: first the wait, then the deed."""
+
+    async def act(exchange: Exchange) -> web.StreamResponse:
+        await asyncio.sleep(seconds)
+        return await exchange.forward()
+
+    return act
+
+
+def hang(seconds: float = 3600) -> Act:
+    """Take the request and say nothing, until the client gives up."""
+
+    async def act(exchange: Exchange) -> web.StreamResponse:
+        await asyncio.sleep(seconds)
+        return exchange.reset()
+
+    return act
+
+
+def half_body() -> Act:
+    """Do the deed, announce the whole answer, send half of it and hang up."""
+
+    async def act(exchange: Exchange) -> web.StreamResponse:
+        whole = await exchange.forward()
+        body = whole.body if isinstance(whole.body, bytes) else b"{}"
+        half = web.StreamResponse(status=whole.status, headers={"Content-Length": str(max(len(body), 2))})
+        half.content_type = whole.content_type
+        await half.prepare(exchange.request)
+        await half.write(body[: len(body) // 2] or b"x")
+        exchange.reset()
+        return half
+
+    return act
+
+
+def instead(body: bytes, content_type: str = "application/json") -> Act:
+    """Do the deed and answer 200 with something else."""
+
+    async def act(exchange: Exchange) -> web.StreamResponse:
+        await exchange.forward()
+        return web.Response(body=body, content_type=content_type)
+
+    return act
+
+
+def ended_badly(node_type: str, kind: str, message: str) -> Act:
+    """Answer to ComfyUI's history of a job that one of its nodes has failed."""
+
+    async def act(exchange: Exchange) -> web.StreamResponse:
+        prompt_id = exchange.call.path.rpartition("/")[2]
+        node = {"prompt_id": prompt_id, "node_id": "6", "node_type": node_type, "executed": [], "traceback": []}
+        error = {**node, "exception_type": kind, "exception_message": message}
+        status = {"status_str": "error", "completed": False, "messages": [["execution_error", error]]}
+        return web.json_response({prompt_id: {"prompt": [], "outputs": {}, "status": status, "meta": {}}})
+
+    return act
+
+
+def cut(deed: Callable[[], object], *, after_the_deed: bool = False) -> Act:
+    """Let something of the test's own happen, as a kill, and break the connection; what was asked is done or not."""
+
+    async def act(exchange: Exchange) -> web.StreamResponse:
+        if after_the_deed:
+            await exchange.forward()
+        await asyncio.to_thread(deed)
+        return exchange.reset()
+
+    return act
+
+
+def name_aws_call(request: web.BaseRequest, body: bytes) -> Call:
+    """Tell an AWS request's service and operation; an update of a DynamoDB item has its expression for a path."""
+    scope = _SCOPE.search(request.headers.get("Authorization", ""))
+    service, path = scope[1] if scope else "unsigned", request.path
+    if target := request.headers.get("X-Amz-Target"):
+        operation, protocol = target.rpartition(".")[2], "json"
+        if service == "dynamodb":
+            path = json.loads(body).get("UpdateExpression", path)
+    elif service == "s3":
+        operation, protocol = _s3_operation(request), "s3"
+    else:
+        form = parse_qs(body.decode(errors="replace"))
+        operation, protocol = form.get("Action", [request.query.get("Action", "?")])[0], "query"
+    return Call(name=f"{service}:{operation}", path=path, protocol=protocol)
+
+
+def _s3_operation(request: web.BaseRequest) -> str:
+    method, query = request.method, request.query
+    if "/" not in request.path.strip("/"):
+        return {"PUT": "CreateBucket", "GET": "ListObjectsV2", "HEAD": "HeadBucket"}.get(method, "?")
+    if "uploadId" in query:
+        named = {"PUT": "UploadPart", "POST": "CompleteMultipartUpload", "DELETE": "AbortMultipartUpload"}
+        return named.get(method, "ListParts")
+    if "uploads" in query:
+        return "CreateMultipartUpload"
+    named = {"PUT": "PutObject", "GET": "GetObject", "HEAD": "HeadObject", "DELETE": "DeleteObject"}
+    return named.get(method, "?")
+
+
+def aws_error(status: int, code: str) -> Act:
+    """Answer with an error as the call's service writes it; the deed is not done."""
+
+    async def act(exchange: Exchange) -> web.StreamResponse:
+        return _error(exchange.call, status, code)
+
+    return act
+
+
+def throttled() -> Act:
+    """Answer as the call's service does when it is asked too often."""
+
+    async def act(exchange: Exchange) -> web.StreamResponse:
+        return _error(exchange.call, *THROTTLED[exchange.call.name.partition(":")[0]])
+
+    return act
+
+
+def _error(call: Call, status: int, code: str) -> web.Response:
+    message, request_id = f"The proxy was told to answer {code}.", str(uuid.uuid4())
+    if call.protocol == "json":
+        body = json.dumps({"__type": _JSON_TYPES.get(call.name.partition(":")[0], "") + code, "message": message})
+        headers = {"x-amzn-RequestId": request_id}
+        return web.Response(status=status, text=body, headers=headers, content_type="application/x-amz-json-1.0")
+    error = f"<Code>{code}</Code><Message>{message}</Message>"
+    if call.protocol == "s3":
+        text = f"<Error>{error}<RequestId>{request_id}</RequestId><HostId>h</HostId></Error>"
+    else:
+        kind = "Sender" if status < 500 else "Receiver"
+        text = f"<ErrorResponse><Error><Type>{kind}</Type>{error}</Error><RequestId>{request_id}</RequestId>"
+        text += "</ErrorResponse>"
+    return web.Response(status=status, text=text, content_type="text/xml")
+
+
+def name_call(request: web.BaseRequest, _: bytes) -> Call:
+    """Name a request to a model server by method and path."""
+    return Call(name=f"{request.method} {request.path}", path=request.path)

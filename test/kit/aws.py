@@ -1,0 +1,84 @@
+"""AWS as a process of its own."""
+
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from local.sandbox import ACCOUNT, REGION, sandbox_environment
+from runtimes.catalog import DeployedRuntime, RuntimeCatalog
+from test.kit.processes import ChildProcess, answers, free_port, wait_for
+
+_CONFIG = Config(max_pool_connections=64)
+
+
+class FakeAws:
+    """moto's server, deployed for some runtimes; the test's clients reach it past all proxies.
+
+    Args:
+        folder: Takes its log.
+        runtimes: What it is deployed for, as the local platform does it.
+    """
+
+    def __init__(self, folder: Path, *runtimes: DeployedRuntime) -> None:
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        catalog = folder / f"aws-{port}.json"
+        catalog.write_text(RuntimeCatalog(runtimes).to_json(), encoding="utf-8")
+        arguments = ("local.aws_server", "--port", str(port), "--runtimes", str(catalog))
+        self.process = ChildProcess(*arguments, log=folder / f"aws-{port}.log", endpoint=self.url, fresh=True)
+        self.process.start()
+        wait_for(lambda: answers(f"{self.url}/moto-api/"), lambda: f"AWS; log:\n{self.process.log}")
+        self.sqs, self.sns, self.s3, self.dynamodb = (self.client(name) for name in ("sqs", "sns", "s3", "dynamodb"))
+
+    def client(self, service: str) -> Any:
+        """A client of one's own."""
+        names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+        keys = {name.lower(): sandbox_environment("")[name] for name in names}
+        session = boto3.Session(region_name=REGION, **keys)
+        return session.client(service, endpoint_url=self.url, config=_CONFIG)
+
+    def queue_url(self, name: str) -> str:
+        return f"{self.url}/{ACCOUNT}/{name}"
+
+    @staticmethod
+    def queue_arn(name: str) -> str:
+        return f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"
+
+    def make_queue(self, name: str, **attributes: str) -> str:
+        """Make a queue; returns its URL."""
+        return str(self.sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"])
+
+    def make_topic(self, name: str, *queues: str, **attributes: str) -> str:
+        """Make a topic with queues that hear it; returns its ARN."""
+        topic = str(self.sns.create_topic(Name=name)["TopicArn"])
+        for queue in queues:
+            self.sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=self.queue_arn(queue), Attributes=attributes)
+        return topic
+
+    def take(self, queue_url: str, wait_s: int = 0) -> list[dict[str, Any]]:
+        """Take all messages out of a queue; waits for the first of them."""
+        wanted = {
+            "QueueUrl": queue_url,
+            "MaxNumberOfMessages": 10,
+            "MessageAttributeNames": ["All"],
+            "MessageSystemAttributeNames": ["All"],
+        }
+        taken: list[dict[str, Any]] = []
+        while messages := self.sqs.receive_message(**wanted, WaitTimeSeconds=wait_s).get("Messages"):
+            entries = [{"Id": str(n), "ReceiptHandle": one["ReceiptHandle"]} for n, one in enumerate(messages)]
+            self.sqs.delete_message_batch(QueueUrl=queue_url, Entries=entries)
+            taken += messages
+            wait_s = 0
+        return taken
+
+    def depth(self, queue_url: str) -> tuple[int, int]:
+        """How many messages wait in a queue, and how many are in flight."""
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        attributes = self.sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=names)["Attributes"]
+        waiting, in_flight = (int(attributes[name]) for name in names)
+        return waiting, in_flight
+
+    def close(self) -> None:
+        self.process.kill()

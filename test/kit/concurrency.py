@@ -1,0 +1,48 @@
+"""Runs tests beside each other, since those of a rig mostly wait; and the kit that they share. For conftests to import.
+
+Tests with the marker ``concurrent`` begin in threads as soon as there is a kit, in the order in which they were
+collected, and pytest waits for each in its turn. Such a test takes ``kit`` and parameters, and no other fixture. What
+it returns is printed as its report.
+"""
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import pytest
+
+from test.kit.rig import Kit
+
+WORKERS = 12
+_FUTURES = pytest.StashKey[dict[pytest.Item, Future[object]]]()
+
+
+@pytest.fixture(scope="session")
+def kit(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kit]:
+    """The kit of the whole run; FAULTS_SEED sets its seed."""
+    pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="test")
+    with Kit(tmp_path_factory.mktemp("kit"), seed=int(os.environ.get("FAULTS_SEED", "20240607"))) as kit:
+        request.session.stash[_FUTURES] = {
+            item: pool.submit(item.obj, kit=kit, **(item.callspec.params if hasattr(item, "callspec") else {}))
+            for item in request.session.items
+            if isinstance(item, pytest.Function) and _is_concurrent(item)
+        }
+        yield kit
+        pool.shutdown(cancel_futures=True)  # where a run is broken off, no more tests begin
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Wait for a concurrent test."""
+    future = pyfuncitem.session.stash.get(_FUTURES, {}).get(pyfuncitem)
+    if future is None:
+        return None
+    report = future.result()
+    if report is not None:
+        print(report)
+    return True
+
+
+def _is_concurrent(item: pytest.Function) -> bool:
+    is_skipped = any(mark.args[0] for mark in item.iter_markers("skipif"))
+    return item.get_closest_marker("concurrent") is not None and not is_skipped

@@ -1,0 +1,169 @@
+"""Child processes, and conditions to wait for."""
+
+import contextlib
+import multiprocessing
+import os
+import random
+import runpy
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+from typing import TypeVar
+
+import httpx
+
+from local.sandbox import sandboxed
+
+T = TypeVar("T")
+
+ROOT = Path(__file__).resolve().parents[2]
+PATIENCE_S = 60.0
+"""How long a test waits for an event. It costs nothing where the event comes."""
+HTTP = httpx.Client(trust_env=False, timeout=5, limits=httpx.Limits(max_keepalive_connections=0))
+"""Asks the processes. A client of its own for each question would read the machine's certificates each time."""
+
+_PORTS = iter(random.sample(range(20_000, 32_000), 12_000))
+"""Below the range from which systems take ports for outgoing connections."""
+_FORKS = multiprocessing.get_context("forkserver")
+_FORKS.set_forkserver_preload(
+    ["queue_agent.__main__", "runtimes.standin.__main__", "runtimes.flux.server.__main__", "local.gateway", "boto3"]
+)
+_LOCK = threading.RLock()
+"""Two threads that look whether one process has ended would take its exit status from each other."""
+
+
+def free_port() -> int:
+    """Give a port that no outgoing connection can take before a process listens on it."""
+    for port in _PORTS:
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")
+
+
+def wait_for(
+    condition: Callable[[], T], what: str | Callable[[], object], timeout_s: float = PATIENCE_S, every_s: float = 0.05
+) -> T:
+    """Return the first true value of a condition.
+
+    Raises:
+        AssertionError: There is none in time; it says ``what`` was waited for, a function is asked only then.
+    """
+    end_s = time.monotonic() + timeout_s
+    while True:
+        if value := condition():
+            return value
+        if time.monotonic() > end_s:
+            raise AssertionError(f"not within {timeout_s} s: {what() if callable(what) else what}")
+        time.sleep(every_s)
+
+
+def answers(url: str) -> bool:
+    """Whether a URL answers with 200."""
+    with contextlib.suppress(httpx.HTTPError):
+        return HTTP.get(url).status_code == 200
+    return False
+
+
+class ChildProcess:
+    """One ``python -m MODULE …`` that can be ended and started again; its output is added to one file.
+
+    It is forked from a process that has imported all parts already, which takes 1 % of the time of starting Python.
+
+    Args:
+        arguments: The module and its arguments.
+        log: Where it writes.
+        endpoint: URL of AWS, the only one that it can reach.
+        wrapper: A command to run it by.
+        fresh: Whether Python is started for it, which a wrapper and LD_PRELOAD need.
+        environment: Its environment besides the sandbox's.
+    """
+
+    def __init__(
+        self,
+        *arguments: str,
+        log: Path,
+        endpoint: str,
+        wrapper: Sequence[str] = (),
+        fresh: bool = False,
+        **environment: str,
+    ) -> None:
+        self._arguments = arguments
+        self._command = [*wrapper, sys.executable, "-m", *arguments] if wrapper or fresh else None
+        self._log = log
+        self._environment = sandboxed(os.environ, endpoint) | environment
+        self._process: ForkServerProcess | None = None
+        self.exits: list[int] = []
+        """How each run so far has ended: an exit status, or minus a signal's number."""
+
+    def start(self) -> None:
+        assert not self.is_alive
+        arguments = (self._arguments, self._command, self._environment, str(self._log))
+        with _LOCK:
+            # A daemon: what a broken test leaves behind ends with the tests.
+            self._process = _FORKS.Process(target=_become, args=arguments, daemon=True)
+            self._process.start()
+
+    @property
+    def is_alive(self) -> bool:
+        with _LOCK:
+            return self._process is not None and self._process.is_alive()
+
+    @property
+    def pid(self) -> int:
+        """Process id of the latest run."""
+        assert self._process is not None
+        assert self._process.pid is not None
+        return self._process.pid
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal, if it runs."""
+        with _LOCK:
+            if self.is_alive:
+                os.kill(self.pid, number)
+
+    def wait(self, timeout_s: float = PATIENCE_S) -> int:
+        """Wait until the run has ended; returns its exit status, which is noted once."""
+        wait_for(lambda: not self.is_alive, "a process to end", timeout_s, every_s=0.02)
+        with _LOCK:
+            status, self._process = self._process and self._process.exitcode, None
+            if status is not None:
+                self.exits.append(status)
+        return self.exits[-1]
+
+    def kill(self) -> None:
+        """End it as nothing in it can notice; it may have ended already."""
+        if self._process is not None:
+            self.send(signal.SIGKILL)
+            self.wait()
+
+    def terminate(self, timeout_s: float = PATIENCE_S) -> int:
+        """Send SIGTERM; returns the exit status."""
+        self.send(signal.SIGTERM)
+        return self.wait(timeout_s)
+
+    @property
+    def log(self) -> str:
+        """All that it has written."""
+        return self._log.read_text(encoding="utf-8", errors="replace") if self._log.exists() else ""
+
+
+def _become(arguments: Sequence[str], command: Sequence[str] | None, environment: dict[str, str], log: str) -> None:
+    """Be the child, in the process that was forked for it."""
+    file = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    os.dup2(file, 1)
+    os.dup2(file, 2)
+    os.chdir(ROOT)
+    if command is not None:
+        os.execvpe(command[0], command, environment)
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    multiprocessing.current_process().daemon = False  # it may have children
+    sys.argv[1:] = arguments[1:]
+    runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)

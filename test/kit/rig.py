@@ -1,0 +1,258 @@
+"""A rig: one runtime as it is deployed, with pods that serve it, and what it was asked to do."""
+
+import contextlib
+import json
+import signal
+import uuid
+
+from configuration.routing import subscription_filter
+from contract.objects import TENANT_METADATA, tenant_label
+from contract.queues import DEAD, RETURNED
+from jobs.record import JobRecord
+from jobs.requests import JobsTable
+from jobs.schema import DEFINITION
+from local.proxy_event import API_KEY_ID
+from runtimes.catalog import DeployedRuntime, RuntimeCatalog
+from test.kit.aws import FakeAws
+from test.kit.door import Door
+from test.kit.pods import Pod
+from test.kit.processes import PATIENCE_S, ChildProcess, wait_for
+from test.kit.proxy import Network
+from test.kit.tasks import INPUT_PNG, TASKTYPES, content_of, linking_content
+
+VISIBILITY_S = 6
+_SILENT = ('"dropped: ', '"the lease was not given back: ', '"found done; ')
+
+
+class Kit:
+    """All that one test run shares: AWS, the event loop of the proxies, a folder for logs, the seed of all chance."""
+
+    def __init__(self, folder, seed=0):
+        self.folder = folder
+        self.seed = seed
+        self._stack = contextlib.ExitStack()
+        self.network = self._stack.enter_context(contextlib.closing(Network()))
+        self.aws = self._stack.enter_context(contextlib.closing(FakeAws(folder)))
+
+    @contextlib.contextmanager
+    def rig(self, runtime_type, **options):
+        """A rig of one's own; its processes end with the context."""
+        with contextlib.closing(Rig(self, runtime_type, **options)) as rig:
+            yield rig
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._stack.close()
+
+
+class Rig:
+    """One runtime: queues, topics, a bucket and a jobs table of its own, and its pods.
+
+    Args:
+        kit: What it shares with others.
+        runtime_type: Of its model servers.
+        visibility_s: Of its queue.
+    """
+
+    def __init__(self, kit, runtime_type, *, visibility_s=VISIBILITY_S):
+        self.type = runtime_type
+        self.name = f"{runtime_type}-{uuid.uuid4().hex[:8]}"
+        self.kit = kit
+        self.aws = aws = kit.aws
+        self.asked = {}
+        """How many pictures each submitted task is to have, by task id."""
+        self.heard = []
+        """All notices so far, in order; each with its SNS attributes."""
+        self.inputs = set()
+        """Keys of objects that lie in the bucket for tasks to read."""
+        self.pods = []
+        self._children = []
+        self.table = JobsTable(f"jobs-{self.name}")
+        aws.dynamodb.create_table(TableName=self.table.name, **DEFINITION)
+        self.bucket = f"out-{self.name}"
+        aws.s3.create_bucket(Bucket=self.bucket)
+        names = (f"{self.name}{DEAD.suffix}", f"{self.name}{RETURNED.suffix}", self.name)
+        self.dead_queue = aws.make_queue(names[0])
+        self.returned_queue = aws.make_queue(names[1], RedrivePolicy=self._redrive_to(names[0]))
+        self.queue = aws.make_queue(
+            names[2], RedrivePolicy=self._redrive_to(names[1]), VisibilityTimeout=str(visibility_s)
+        )
+        deployed = DeployedRuntime(name=self.name, type=runtime_type, dynamic_model=runtime_type == "sdwebui")
+        catalog = RuntimeCatalog([deployed])
+        self.catalog_file = kit.folder / f"{self.name}-runtimes.json"
+        self.catalog_file.write_text(catalog.to_json(), encoding="utf-8")
+        routing = json.dumps(subscription_filter(deployed, catalog))
+        self.task_topic = aws.make_topic(f"tasks-{self.name}", self.name, FilterPolicy=routing)
+        self._notices = aws.make_queue(f"notices-{self.name}")
+        self.notice_topic = aws.make_topic(f"notices-{self.name}", f"notices-{self.name}")
+
+    def _redrive_to(self, queue):
+        return json.dumps({"deadLetterTargetArn": self.aws.queue_arn(queue), "maxReceiveCount": 100})
+
+    # Processes
+
+    def add_pod(self, **options):
+        """A pod that serves this runtime; nothing of it runs yet."""
+        self.pods.append(Pod(self, f"{self.name}-{len(self.pods)}", **options))
+        return self.pods[-1]
+
+    @property
+    def pod(self):
+        """The only pod."""
+        (pod,) = self.pods
+        return pod
+
+    def add_child(self, *arguments, endpoint=None, **environment):
+        """A process that knows the runtime's places; it is not started."""
+        places = {"TASK_TOPIC_ARN": self.task_topic, "NOTICE_TOPIC_ARN": self.notice_topic}
+        places |= {"OUTPUT_BUCKET": self.bucket, "JOBS_TABLE": self.table.name}
+        log = self.kit.folder / f"{self.name}-{arguments[0]}.log"
+        child = ChildProcess(*arguments, log=log, endpoint=endpoint or self.aws.url, **places, **environment)
+        self._children.append(child)
+        return child
+
+    def add_door(self, aws_url=None):
+        """The front door; it reaches AWS by another URL if one is given."""
+        return Door(self, aws_url or self.aws.url)
+
+    def start_keeper(self):
+        """Start what publishes again what the door did not, and ends what nobody else ends."""
+        keeper = self.add_child("local.keeper", "--runtimes", str(self.catalog_file), START_TIMEOUT_S="86400")
+        keeper.start()
+        return keeper
+
+    def close(self):
+        for one in (*self.pods, *self._children):
+            one.kill()
+
+    # Tasks and notices
+
+    def submit(self, content=None, tasktype=None, *, pictures=1, seed=1, steps=2, **metadata):
+        """Publish a task as a foreign producer does; returns its id."""
+        content = content or content_of(self.type, seed=seed, steps=steps, pictures=pictures)
+        task_id = metadata.setdefault("id", f"t-{uuid.uuid4().hex[:8]}")
+        self.asked[task_id] = pictures
+        metadata = {"runtime": self.name, "tasktype": tasktype or TASKTYPES[self.type], **metadata}
+        self.send(json.dumps({"metadata": metadata, "content": content}))
+        return task_id
+
+    def submit_with_link(self, number=1, **metadata):
+        """The same of a task that draws from a picture in the bucket."""
+        link = self.upload(f"in/{number}.png", INPUT_PNG)
+        tasktype = "pipeline" if self.type == "comfyui" else "image-to-image"
+        return self.submit(linking_content(self.type, link, seed=number), tasktype, **metadata)
+
+    def send(self, body):
+        """Send a message to the queue."""
+        self.aws.sqs.send_message(QueueUrl=self.queue, MessageBody=body)
+
+    def publish(self, body, **attributes):
+        """Publish a message to the topic of tasks."""
+        given = {"runtime": self.name, **attributes}
+        attributes = {name: {"DataType": "String", "StringValue": value} for name, value in given.items()}
+        self.aws.sns.publish(TopicArn=self.task_topic, Message=body, MessageAttributes=attributes)
+
+    def run(self, content=None, tasktype=None, **metadata):
+        """Submit a task and wait for its notice."""
+        return self.notice(self.submit(content, tasktype, **metadata))
+
+    def listen(self, wait_s=0):
+        """Take the notices that have come since; waits for the first of them."""
+        for message in self.aws.take(self._notices, wait_s):
+            envelope = json.loads(message["Body"])
+            attributes = {name: one["Value"] for name, one in envelope["MessageAttributes"].items()}
+            self.heard.append(Heard(json.loads(envelope["Message"]), attributes))
+        return self.heard
+
+    def notices(self, task_id):
+        """The notices of a task that have been heard."""
+        return [notice for notice in self.heard if notice["id"] == task_id]
+
+    def notice(self, task_id):
+        """Wait for a task's first notice; its message may be there still."""
+        return wait_for(lambda: self.notices(task_id) or (self.listen(1) and self.notices(task_id)), self.story)[0]
+
+    def wait_until_all_are_told(self, tasks=None, *, timeout_s=2 * PATIENCE_S):
+        """Wait until every task has a notice and the queue is empty."""
+        tasks = set(tasks or self.asked)
+
+        def missing():
+            return tasks - {notice["id"] for notice in self.heard}
+
+        def all_told():
+            self.listen(wait_s=1 if missing() else 0)
+            return not missing() and self.is_empty()
+
+        wait_for(all_told, lambda: f"notices of {missing()} and an empty queue; {self.story()}", timeout_s)
+
+    # What is where
+
+    def record(self, job):
+        """A job as the table has it; None where it has not."""
+        item = self.aws.dynamodb.get_item(**self.table.get(job)).get("Item")
+        return item and JobRecord.from_item(item)
+
+    def update(self, request):
+        """Send one of the jobs table's updates."""
+        self.aws.dynamodb.update_item(**request)
+
+    def upload(self, key, data):
+        """Put something into the bucket for tasks to read; returns its link."""
+        self.inputs.add(key)
+        whose = {TENANT_METADATA: tenant_label(API_KEY_ID)}  # tasks that come through the door belong to this key
+        self.aws.s3.put_object(Bucket=self.bucket, Key=key, Body=data, Metadata=whose)
+        return f"s3://{self.bucket}/{key}"
+
+    def web_link(self, key):
+        """A link to an object that needs no AWS."""
+        return self.aws.s3.generate_presigned_url("get_object", Params={"Bucket": self.bucket, "Key": key})
+
+    def read(self, url):
+        """An object's content."""
+        bucket, _, key = url.removeprefix("s3://").partition("/")
+        return self.aws.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+
+    def manifest(self, notice):
+        """The file beside a task's pictures that says what was made."""
+        return json.loads(self.read(notice["output_url"]))
+
+    def depth(self):
+        """Messages waiting and in flight."""
+        return self.aws.depth(self.queue)
+
+    def is_empty(self):
+        return self.depth() == (0, 0)
+
+    def dead_letters(self):
+        """What lies in the dead queue: bodies and attributes; reading takes it out."""
+        return [
+            (one["Body"], {name: value["StringValue"] for name, value in one.get("MessageAttributes", {}).items()})
+            for one in self.aws.take(self.dead_queue)
+        ]
+
+    def silent_claims(self):
+        """How many claims may count as nothing in the table: agents were killed, lost a lease, or found a job done."""
+        killed = sum(pod.agent.exits.count(-signal.SIGKILL) for pod in self.pods)
+        return killed + sum(pod.log.count(words) for pod in self.pods for words in _SILENT)
+
+    def story(self):
+        """How all stands, and the ends of all logs, for messages of failed tests."""
+        pods = (
+            f"--- {pod.name}, under way {[one.name for one in pod.aws.under_way]}\n{pod.log[-3000:]}"
+            for pod in self.pods
+        )
+        return "\n".join([f"queue {self.depth()}", *pods])
+
+    def until(self, condition):
+        """Wait for a condition of the test's own."""
+        return wait_for(condition, self.story)
+
+
+class Heard(dict):
+    """A notice, with the attributes of its SNS message."""
+
+    def __init__(self, notice, attributes):
+        super().__init__(notice)
+        self.attributes = attributes

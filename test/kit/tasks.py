@@ -1,0 +1,67 @@
+"""Sample tasks of every type, and the parts that ComfyUI's workflows are made of."""
+
+import base64
+from pathlib import Path
+
+TASKTYPES = {"sdwebui": "text-to-image", "comfyui": "pipeline", "flux": "text-to-image"}
+MODELS = ("a.safetensors", "b.ckpt")
+"""Checkpoints that the stand-ins have."""
+INPUT_PNG = (Path(__file__).parents[1] / "input.png").read_bytes()
+
+
+def node(class_type, **inputs):
+    return {"class_type": class_type, "inputs": inputs}
+
+
+def empty_image(**changes):
+    return node("EmptyImage", **{"width": 32, "height": 24, "batch_size": 1, "color": 255, **changes})
+
+
+def save_image(source="1", prefix="x"):
+    return node("SaveImage", images=[source, 0], filename_prefix=prefix)
+
+
+WORKFLOW = {"1": empty_image(), "2": save_image()}
+"""The smallest one."""
+
+
+def content_of(runtime_type, *, seed=1, steps=2, pictures=1):
+    """A task's content; a server with ``step_s`` takes that long for each step."""
+    if runtime_type == "flux":
+        drawing = {"num_inference_steps": steps, "num_images": pictures, "width": 128, "height": 64}
+        return {"prompt": "p", "seed": seed, **drawing}
+    if runtime_type == "sdwebui":
+        return {"prompt": "p", "seed": seed, "steps": steps, "width": 64, "height": 64, "batch_size": pictures}
+    sampling = {"steps": steps, "cfg": 7, "sampler_name": "euler", "scheduler": "normal", "denoise": 1, "seed": seed}
+    links = {"model": ["1", 0], "positive": ["2", 0], "negative": ["2", 0], "latent_image": ["3", 0]}
+    return {
+        "1": node("CheckpointLoaderSimple", ckpt_name=MODELS[0]),
+        "2": node("CLIPTextEncode", text="p", clip=["1", 1]),
+        "3": node("EmptyLatentImage", width=64, height=64, batch_size=pictures),
+        "4": node("KSampler", **sampling, **links),
+        "5": node("VAEDecode", samples=["4", 0], vae=["1", 2]),
+        "6": save_image("5"),
+    }
+
+
+def switching_content(number):
+    """SD WebUI's, for another checkpoint than the last one of this kind."""
+    settings = {"override_settings": {"CLIP_stop_at_last_layers": 2}}
+    return {
+        **content_of("sdwebui", seed=number),
+        **settings,
+        "alwayson_scripts": {"sd_model_checkpoint": MODELS[number % 2]},
+    }
+
+
+def upscaling_content():
+    return {"image": base64.b64encode(INPUT_PNG).decode(), "upscaler_1": "lanczos", "upscaling_resize": 1}
+
+
+def linking_content(runtime_type, link, *, seed=1):
+    """A task's content that draws from a picture behind a link."""
+    if runtime_type == "comfyui":
+        return {"1": node("LoadImage", image=link), "2": save_image(prefix=f"x{seed}")}
+    if runtime_type == "flux":
+        return {**content_of("flux", seed=seed), "image_url": link}
+    return {**content_of("sdwebui", seed=seed), "init_images": [link]}
