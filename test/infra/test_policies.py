@@ -6,7 +6,6 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from faultkit.processes import wait_for
 from infrakit.parts import AGENT, DOOR, REAPER, RETURNED, Agent, Door, Queues, handler_of
 from infrakit.platform import INPUTS, agent_role, config_of, task_flow
 from infrakit.policies import allowed, matches, statements
@@ -17,6 +16,7 @@ from contract.task import Task
 from jobs.record import JobRecord, JobState
 from jobs.requests import JobsTable
 from local.sandbox import ACCOUNT, REGION
+from test.kit.processes import wait_for
 
 CONFIG = config_of()
 HANDLERS = {

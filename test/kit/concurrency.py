@@ -13,7 +13,7 @@ import pytest
 
 from test.kit.rig import Kit
 
-WORKERS = 12
+WORKERS = 20
 _FUTURES = pytest.StashKey[dict[pytest.Item, Future[object]]]()
 
 

@@ -85,17 +85,16 @@ class Pod:
     def _through_proxy(self, queue_url):
         return self.aws.url + queue_url.removeprefix(self.rig.aws.url)
 
-    def start(self, *, agent=True):
+    def start(self):
         """Start the model server, then the agent."""
-        if not self.server.is_alive:
-            self.start_server()
-        if agent:
-            self.agent.start()
+        self.start_server()
+        self.agent.start()
         return self
 
     def start_server(self):
-        self.server.start()
-        self.wait_for_server()
+        with self.rig.kit.starting:
+            self.server.start()
+            self.wait_for_server()
 
     def wait_for_server(self):
         url = f"{self.server_url}{self.model.ready_path}"

@@ -166,4 +166,5 @@ def _become(arguments: Sequence[str], command: Sequence[str] | None, environment
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     multiprocessing.current_process().daemon = False  # it may have children
     sys.argv[1:] = arguments[1:]
+    sys.modules.pop(f"{arguments[0]}.__main__", None)
     runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)

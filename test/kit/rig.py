@@ -3,6 +3,7 @@
 import contextlib
 import json
 import signal
+import threading
 import uuid
 
 from configuration.routing import subscription_filter
@@ -30,6 +31,9 @@ class Kit:
     def __init__(self, folder, seed=0):
         self.folder = folder
         self.seed = seed
+        self.starting = threading.Semaphore(3)
+        """So many model servers may start at a time: a crowd would leave agents no time to keep their leases."""
+        self._making = threading.Lock()  # moto fails where two make a topic at once
         self._stack = contextlib.ExitStack()
         self.network = self._stack.enter_context(contextlib.closing(Network()))
         self.aws = self._stack.enter_context(contextlib.closing(FakeAws(folder)))
@@ -37,7 +41,9 @@ class Kit:
     @contextlib.contextmanager
     def rig(self, runtime_type, **options):
         """A rig of one's own; its processes end with the context."""
-        with contextlib.closing(Rig(self, runtime_type, **options)) as rig:
+        with self._making:
+            rig = Rig(self, runtime_type, **options)
+        with contextlib.closing(rig):
             yield rig
 
     def __enter__(self):

@@ -75,7 +75,7 @@ class FluxServer:
     """
 
     ready_path = "/health"
-    command = ("runtimes.flux",)
+    command = ("runtimes.flux.server",)
 
     def __init__(self, rig, url, step_s):
         port = url.rpartition(":")[2]

@@ -7,11 +7,11 @@ import sys
 from contextlib import ExitStack
 from unittest import mock
 
-from faultkit.processes import Child, answers, free_port, wait_for
 from infrakit.platform import INPUTS
 
 from contract.queues import DEAD
 from local.sandbox import ACCOUNT, REGION
+from test.kit.processes import ChildProcess, answers, free_port, wait_for
 
 DOOR, RETURNED, REAPER, AGENT = "door", "returned", "reaper", "agent"
 """Access keys of the parts, by which the record of calls tells them apart."""
@@ -100,14 +100,14 @@ class Agent:
         port = free_port()
         self._log = folder / "agent.log"
         self._server_url = f"http://127.0.0.1:{port}"
-        self._server = Child(
-            *("-m", "runtimes.standin", "--type", runtime.type, "--port", str(port), "--model", "base.safetensors"),
+        self._server = ChildProcess(
+            *("runtimes.standin", "--type", runtime.type, "--port", str(port), "--model", "base.safetensors"),
             log=folder / "server.log",
             endpoint=stack.cloud.endpoint,
         )
         queues = Queues(stack, config)
-        self._agent = Child(
-            *("-m", "queue_agent"),
+        self._agent = ChildProcess(
+            "queue_agent",
             log=self._log,
             endpoint=stack.cloud.endpoint,
             AWS_ACCESS_KEY_ID=AGENT,

@@ -36,7 +36,11 @@ def test_the_same_seed_and_input_give_the_same_picture(sdwebui):
 
 
 def test_two_submissions_of_one_id_have_names_of_their_own(sdwebui):
-    first, second = (sdwebui.run({"prompt": "x", **SMALL}, id="twice") for _ in range(2))
+    for _ in range(2):
+        sdwebui.submit({"prompt": "x", **SMALL}, id="twice")
+    first, second = sdwebui.until(
+        lambda: len(sdwebui.listen(1)) and sdwebui.notices("twice")[1:] and sdwebui.notices("twice")
+    )
     assert first["job"] != second["job"]
     assert not {*first["image_url"], first["output_url"]} & {*second["image_url"], second["output_url"]}
 
@@ -59,7 +63,7 @@ def test_a_link_with_a_blank_never_reaches_the_server(sdwebui):
 
 
 def test_an_object_whose_key_has_a_blank_is_an_input(sdwebui):
-    link = sdwebui.upload("inputs/two words.png")
+    link = sdwebui.upload("inputs/two words.png", INPUT_PNG)
     assert sdwebui.run({"prompt": "x", "init_images": [link], **SMALL}, "image-to-image")["result"]
 
 
@@ -70,7 +74,7 @@ def test_a_v1alpha1_body_runs_with_its_image_link_and_settings(sdwebui):
         "id_task": "x",
         "uid": "u",
         "save_dir": "outputs",
-        "image_link": sdwebui.upload("inputs/b.png"),
+        "image_link": sdwebui.upload("inputs/b.png", INPUT_PNG),
         "override_settings": {"CLIP_stop_at_last_layers": 2},
     }
     notice = sdwebui.run({"prompt": "x", "alwayson_scripts": scripts, **SMALL}, "image-to-image", prefix="outputs")
@@ -87,7 +91,7 @@ def test_settings_of_one_task_do_not_stick_for_the_next(sdwebui):
 
 
 def test_upscaling_works_on_the_real_input_and_takes_names_in_any_case(sdwebui):
-    link = sdwebui.upload("inputs/c.png")
+    link = sdwebui.upload("inputs/c.png", INPUT_PNG)
     notice = sdwebui.run({"image": link, "upscaling_resize": 2, "upscaler_1": "esrgan_4X"}, "extra-single-image")
     assert notice["result"], notice
     assert image(sdwebui.read(notice["image_url"][0])).size == tuple(2 * side for side in image(INPUT_PNG).size)
@@ -100,14 +104,14 @@ def test_a_second_pass_takes_upscalers_and_latent_modes_in_any_case(sdwebui, nam
 
 
 def test_an_unknown_upscaler_fails_with_the_list_of_those_there_are(sdwebui):
-    content = {"image": sdwebui.upload("inputs/c.png"), "upscaler_1": "4x-UltraSharp"}
+    content = {"image": sdwebui.upload("inputs/c.png", INPUT_PNG), "upscaler_1": "4x-UltraSharp"}
     error = sdwebui.run(content, "extra-single-image")["error"]
     assert error["code"] == "rejected"
     assert "R-ESRGAN 4x+" in error["message"]
 
 
 def test_a_batch_of_images_comes_back_numbered(sdwebui):
-    link = sdwebui.upload("inputs/d.png")
+    link = sdwebui.upload("inputs/d.png", INPUT_PNG)
     content = {"imageList": [{"data": link, "name": "a"}, {"data": link, "name": "b"}], "upscaler_1": "Lanczos"}
     notice = sdwebui.run(content, "extra-batch-images")
     assert [url[-6:] for url in notice["image_url"]] == ["-1.png", "-2.png"]
@@ -168,12 +172,12 @@ def test_a_static_runtime_does_not_draw_with_another_checkpoint_than_asked_for(s
 @pytest.mark.parametrize(
     ("content", "tasktype", "words"),
     [
-        ({"steps": 0}, "integer division or modulo by zero"),
-        ({"width": "abc"}, "body.width: value is not a valid integer"),
+        ({"steps": 0}, "text-to-image", "integer division or modulo by zero"),
+        ({"width": "abc"}, "text-to-image", "body.width: value is not a valid integer"),
         ({"init_images": ["hello"]}, "image-to-image", "Invalid encoded image"),
         ({}, "image-to-image", "Init image not found"),
-        ({"script_name": "Nope"}, "Script 'Nope' not found"),
-        ({"override_settings": {"nope": 1}}, "'nope'"),
+        ({"script_name": "Nope"}, "text-to-image", "Script 'Nope' not found"),
+        ({"override_settings": {"nope": 1}}, "text-to-image", "'nope'"),
     ],
 )
 def test_what_the_server_refuses_fails_the_task_in_the_servers_words(sdwebui, content, tasktype, words):
