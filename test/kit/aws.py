@@ -1,5 +1,6 @@
 """AWS as a process of its own."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +47,11 @@ class FakeAws:
     def queue_arn(name: str) -> str:
         return f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"
 
-    def make_queue(self, name: str, **attributes: str) -> str:
-        """Make a queue; returns its URL."""
+    def make_queue(self, name: str, *, redrive_to: str | None = None, **attributes: str) -> str:
+        """Make a queue, whose messages go to another one when they were received 100 times; returns its URL."""
+        if redrive_to is not None:
+            policy = {"deadLetterTargetArn": self.queue_arn(redrive_to), "maxReceiveCount": 100}
+            attributes["RedrivePolicy"] = json.dumps(policy)
         return str(self.sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"])
 
     def make_topic(self, name: str, *queues: str, **attributes: str) -> str:

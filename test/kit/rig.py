@@ -81,10 +81,8 @@ class Rig:
         aws.s3.create_bucket(Bucket=self.bucket)
         names = (f"{self.name}{DEAD.suffix}", f"{self.name}{RETURNED.suffix}", self.name)
         self.dead_queue = aws.make_queue(names[0])
-        self.returned_queue = aws.make_queue(names[1], RedrivePolicy=self._redrive_to(names[0]))
-        self.queue = aws.make_queue(
-            names[2], RedrivePolicy=self._redrive_to(names[1]), VisibilityTimeout=str(visibility_s)
-        )
+        self.returned_queue = aws.make_queue(names[1], redrive_to=names[0])
+        self.queue = aws.make_queue(names[2], redrive_to=names[1], VisibilityTimeout=str(visibility_s))
         deployed = DeployedRuntime(name=self.name, type=runtime_type, dynamic_model=runtime_type == "sdwebui")
         catalog = RuntimeCatalog([deployed])
         self.catalog_file = kit.folder / f"{self.name}-runtimes.json"
@@ -93,9 +91,6 @@ class Rig:
         self.task_topic = aws.make_topic(f"tasks-{self.name}", self.name, FilterPolicy=routing)
         self._notices = aws.make_queue(f"notices-{self.name}")
         self.notice_topic = aws.make_topic(f"notices-{self.name}", f"notices-{self.name}")
-
-    def _redrive_to(self, queue):
-        return json.dumps({"deadLetterTargetArn": self.aws.queue_arn(queue), "maxReceiveCount": 100})
 
     # Processes
 

@@ -2,9 +2,7 @@ import time
 import uuid
 from types import SimpleNamespace
 
-import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from contract.job import new_job_id
 from contract.task import Task
@@ -13,16 +11,6 @@ from jobs.requests import JobsTable
 from jobs.schema import DEFINITION
 
 LEASE_S = 85
-
-
-@pytest.fixture(scope="session")
-def dynamodb():
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}
-    yield boto3.client("dynamodb", endpoint_url=f"http://{host}:{port}", **keys)
-    server.stop()
 
 
 class Jobs(JobsTable):
@@ -71,8 +59,8 @@ class Jobs(JobsTable):
 
 
 @pytest.fixture
-def jobs(dynamodb):
-    return Jobs(dynamodb)
+def jobs(aws):
+    return Jobs(aws.dynamodb)
 
 
 @pytest.fixture

@@ -4,24 +4,19 @@ import importlib
 import json
 import sys
 import time
-import uuid
 from types import SimpleNamespace
 
-import boto3
 import botocore.session
 import pytest
-from botocore.awsrequest import AWSResponse
-from botocore.exceptions import ConnectionClosedError
-from botocore.httpsession import URLLib3Session
 from botocore.loaders import Loader
-from moto.server import ThreadedMotoServer
 
 from configuration.deadlines import CommonDeadlines
 from contract.task import Task
 from jobs.record import JobRecord
-from jobs.requests import JobsTable
-from jobs.schema import DEFINITION
+from local.sandbox import sandbox_environment
 from runtimes.catalog import DeployedRuntime, RuntimeCatalog
+from test.kit.rig import Rig
+from test.kit.wire import DiedError, Wire
 
 CATALOG = RuntimeCatalog(
     [
@@ -31,86 +26,8 @@ CATALOG = RuntimeCatalog(
         ),
     ]
 )
-AWS = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}
-
-
 LOADER = Loader()
 """Reads AWS's service descriptions once for all doors."""
-
-
-class DiedError(BaseException):
-    """The door's process ended here; nothing in it could catch that."""
-
-
-class Wire:
-    """What lies between one door and AWS. Notes each call; a disturbed one meets its trouble."""
-
-    def __init__(self):
-        self.calls = []
-        self._troubles = {}
-        self._session = URLLib3Session()
-
-    def __call__(self, request, event_name, **_):
-        operation = event_name.rpartition(".")[2]
-        self.calls.append(operation)
-        trouble = self._troubles.get(operation)
-        return trouble(request) if trouble else None
-
-    def die_before(self, operation):
-        def trouble(request):
-            raise DiedError
-
-        self._troubles[operation] = trouble
-
-    def die_after(self, operation):
-        def trouble(request):
-            self._session.send(request)
-            raise DiedError
-
-        self._troubles[operation] = trouble
-
-    def cut(self, operation):
-        """AWS cannot be reached."""
-
-        def trouble(request):
-            raise ConnectionClosedError(endpoint_url=request.url)
-
-        self._troubles[operation] = trouble
-
-    def lose_answers(self, operation, times=sys.maxsize):
-        """AWS does what it is asked, and the answer is lost."""
-        left = iter(range(times))
-
-        def trouble(request):
-            if next(left, None) is None:
-                return
-            self._session.send(request)
-            raise ConnectionClosedError(endpoint_url=request.url)
-
-        self._troubles[operation] = trouble
-
-    def answer_once(self, operation, error, **body):
-        """AWS answers the first such call with an error."""
-
-        def trouble(request):
-            del self._troubles[operation]
-            content = json.dumps({"__type": f"com.amazonaws.dynamodb.v20120810#{error}", **body}).encode()
-            response = AWSResponse(request.url, 400, {"content-type": "application/x-amz-json-1.0"}, None)
-            response._content = content
-            return response
-
-        self._troubles[operation] = trouble
-
-    def meanwhile(self, operation, deed, *, after=False):
-        """Something else happens just before such a call arrives, or just after."""
-
-        def trouble(request):
-            del self._troubles[operation]
-            response = self._session.send(request) if after else None
-            deed()
-            return response
-
-        self._troubles[operation] = trouble
 
 
 class Door:
@@ -151,30 +68,20 @@ class Door:
         return self._handler(event, None)
 
 
-class Platform:
-    """A bucket, a topic with a queue behind it, a jobs table, and any number of doors."""
+class Platform(Rig):
+    """A rig with any number of doors in the test's own process."""
 
-    def __init__(self, url, monkeypatch, runtimes_file):
-        self.name = f"t{uuid.uuid4().hex[:8]}"
+    def __init__(self, kit, monkeypatch):
+        super().__init__(kit, "sdwebui")
         self._monkeypatch = monkeypatch
-        self.dynamodb, sns, self.sqs, self.s3 = (
-            boto3.client(service, endpoint_url=url, **AWS) for service in ("dynamodb", "sns", "sqs", "s3")
-        )
-        self.table = JobsTable(self.name)
-        self.dynamodb.create_table(TableName=self.name, **DEFINITION)
-        self.s3.create_bucket(Bucket=self.name)
-        topic = sns.create_topic(Name=self.name)["TopicArn"]
-        self._queue = self.sqs.create_queue(QueueName=self.name)["QueueUrl"]
-        sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=f"arn:aws:sqs:us-east-1:123456789012:{self.name}")
+        self._topic = self.aws.make_topic(f"doors-{self.name}", self.name)
+        self.catalog_file.write_text(CATALOG.to_json())
         self.environment = {
-            "AWS_ENDPOINT_URL": url,
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
-            "AWS_DEFAULT_REGION": "us-east-1",
-            "TASK_TOPIC_ARN": topic,
-            "OUTPUT_BUCKET": self.name,
-            "RUNTIMES_FILE": str(runtimes_file),
-            "JOBS_TABLE": self.name,
+            **sandbox_environment(self.aws.url),
+            "TASK_TOPIC_ARN": self._topic,
+            "OUTPUT_BUCKET": self.bucket,
+            "RUNTIMES_FILE": str(self.catalog_file),
+            "JOBS_TABLE": self.table.name,
         }
 
     def door(self, **environment):
@@ -182,7 +89,7 @@ class Platform:
 
     @property
     def items(self):
-        return self.dynamodb.scan(TableName=self.name)["Items"]
+        return self.aws.dynamodb.scan(TableName=self.table.name)["Items"]
 
     @property
     def jobs(self):
@@ -197,10 +104,7 @@ class Platform:
 
     def messages(self):
         """Every task that was published since the last call, as its SNS envelope."""
-        found = []
-        while batch := self.sqs.receive_message(QueueUrl=self._queue, MaxNumberOfMessages=10).get("Messages"):
-            found += [json.loads(message["Body"]) for message in batch]
-        return found
+        return [json.loads(message["Body"]) for message in self.aws.take(self.queue)]
 
     def published_jobs(self):
         return [json.loads(envelope["Message"])["metadata"]["job"] for envelope in self.messages()]
@@ -213,25 +117,14 @@ class Platform:
         claim = self.table.claim(
             task, job, runtime="sdruntime", owner="o", token="t", now_s=time.time(), lease_s=90, start_s=60
         )
-        self.dynamodb.update_item(**claim)
-
-
-@pytest.fixture(scope="session")
-def aws_url():
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+        self.update(claim)
 
 
 @pytest.fixture
-def platform(aws_url, monkeypatch, tmp_path):
+def platform(kit, monkeypatch):
     # botocore waits before it tries again.
     monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None))
-    runtimes = tmp_path / "runtimes.json"
-    runtimes.write_text(CATALOG.to_json())
-    return Platform(aws_url, monkeypatch, runtimes)
+    return Platform(kit, monkeypatch)
 
 
 @pytest.fixture

@@ -39,15 +39,11 @@ def test_large_content_is_stored_before_the_job_is_entered(platform):
     door.post(LARGE)
     assert door.wire.calls == ["PutObject", "PutItem", "Publish", "UpdateItem"]
     (envelope,) = platform.messages()
-    key = json.loads(envelope["Message"])["content_url"].removeprefix(f"s3://{platform.name}/")
-    assert json.loads(platform.s3.get_object(Bucket=platform.name, Key=key)["Body"].read()) == LARGE["task"]["content"]
-
-
-def test_without_a_table_a_task_is_published_and_no_more(platform):
-    door = platform.door(JOBS_TABLE="")
-    assert door.post(TASK)[0] == 200
-    assert door.wire.calls == ["Publish"]
-    assert platform.items == []
+    key = json.loads(envelope["Message"])["content_url"].removeprefix(f"s3://{platform.bucket}/")
+    assert (
+        json.loads(platform.aws.s3.get_object(Bucket=platform.bucket, Key=key)["Body"].read())
+        == LARGE["task"]["content"]
+    )
 
 
 @pytest.mark.parametrize("operation", ["PutObject", "PutItem"])

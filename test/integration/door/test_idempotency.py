@@ -76,8 +76,8 @@ def test_a_door_that_dies_between_its_writes_leaves_one_job_published_once_the_r
     for envelope in envelopes:
         message = json.loads(envelope["Message"])
         assert message["metadata"]["job"] == job
-        key = message["content_url"].removeprefix(f"s3://{platform.name}/")
-        assert platform.s3.get_object(Bucket=platform.name, Key=key)
+        key = message["content_url"].removeprefix(f"s3://{platform.bucket}/")
+        assert platform.aws.s3.get_object(Bucket=platform.bucket, Key=key)
 
 
 @pytest.mark.parametrize("trouble", ["cut", "lose_answers"])
@@ -138,7 +138,7 @@ def test_a_job_that_an_agent_has_is_not_published_again(platform):
 def test_a_job_that_was_erased_is_neither_published_nor_entered_again(platform):
     first = platform.door().post(TASK, key="k")
     platform.messages()
-    platform.dynamodb.delete_item(TableName=platform.name, Key={"pk": {"S": platform.job.job}})
+    platform.aws.dynamodb.delete_item(TableName=platform.table.name, Key={"pk": {"S": platform.job.job}})
     assert platform.door().post(TASK, key="k") == first
     assert platform.published_jobs() == platform.jobs == []
 
@@ -166,7 +166,7 @@ def test_a_large_request_that_is_repeated_or_refused_leaves_no_second_content(pl
     again["task"]["content"]["prompt"] = prompt
     for body in (LARGE, again):
         platform.door().post(body, key="k")
-    assert platform.s3.list_objects_v2(Bucket=platform.name, Prefix="_tasks/")["KeyCount"] == 1
+    assert platform.aws.s3.list_objects_v2(Bucket=platform.bucket, Prefix="_tasks/")["KeyCount"] == 1
 
 
 def test_a_key_with_another_version_of_the_api_is_a_conflict(platform):

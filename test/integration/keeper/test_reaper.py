@@ -11,6 +11,7 @@ from contract.task import Task
 from jobs.record import JobState
 from jobs.requests import CLOCK_MARGIN_S, NOTICE_DUE_S, PUBLISH_DUE_S
 from keeper import reaper
+from test.kit.wire import DiedError
 
 PROBLEM = JobError(code="execution_failed", message="no such node")
 START_S = DEFAULT_DEADLINES.start_s
@@ -27,7 +28,7 @@ def test_a_stale_accepted_job_whose_content_lies_in_the_bucket_is_published_as_t
     task = world.accepted(start_s=7200, **RICH)
     world.lay_content(task)
     assert world.reap(after_s=PUBLISH_DUE_S + 1) == {"republished": 1}
-    [message] = world.take(world.queue)
+    [message] = world.aws.take(world.queue)
     envelope = json.loads(message["Body"])
     again = Task.model_validate_json(envelope["Message"])
     created_s = world.record(task).created_s
@@ -54,13 +55,13 @@ def test_a_stale_accepted_job_without_content_in_the_bucket_waits_for_its_start_
     record = world.record(task)
     assert (record.state, record.due_s) == (JobState.ACCEPTED, pytest.approx(created_s + start_s))
     assert world.reap(after_s=start_s + 1) == {"ended": 1, "told": 1}
-    assert world.take(world.queue) == []
+    assert world.aws.take(world.queue) == []
 
 
 def test_a_job_that_no_agent_began_in_time_fails_and_the_notice_says_how_long_it_waited_and_what_to_look_at(world):
     task = world.queued(start_s=7200)
     assert world.reap(after_s=7201) == {"ended": 1, "told": 1}
-    [notice] = world.notices()
+    [notice] = world.new_notices()
     assert (notice["job"], notice["result"]) == (task.metadata.job, False)
     assert notice["error"]["code"] == "start_deadline_exceeded"
     assert notice["error"]["message"].startswith("No agent began the task within 2 h. See whether runtime ")
@@ -73,7 +74,7 @@ def test_a_job_that_was_handed_back_and_not_taken_up_again_fails_without_a_false
     hand_back = {"attempts": 1, "hand_backs": 1, "start_by_s": world.now_s + 600}
     world.update(world.table.hand_back(task.metadata.job, "token", **hand_back))
     world.reap(after_s=601)
-    assert world.notices()[0]["error"]["message"].startswith("No agent took the task up again")
+    assert world.new_notices()[0]["error"]["message"].startswith("No agent took the task up again")
 
 
 @pytest.mark.parametrize("start_s", [600, 48 * 3600])
@@ -96,8 +97,8 @@ def test_a_job_of_an_earlier_version_whose_agent_vanished_waits_as_long_as_the_k
 
 def test_many_jobs_are_looked_at_beside_each_other(world):
     tasks = [world.queued() for _ in range(20)]
-    together = threading.Barrier(4, timeout=5)
-    world.wire.meet("GetItem", together)
+    together = threading.Barrier(4, timeout=60)
+    world.wire.meanwhile("GetItem", together.wait, times=together.parties)
     assert world.reap(after_s=3601) == {"ended": 20, "told": 20}
     assert all(world.record(task).notified for task in tasks)
 
@@ -118,7 +119,7 @@ def test_a_job_whose_agent_vanished_is_left_to_other_agents_for_as_long_as_a_job
     assert world.reap(after_s=LEASE_S + 1) == {"postponed": 1}
     assert world.reap(after_s=3600 + 50 - LEASE_S - 2) == {}
     assert world.reap(after_s=2) == {"ended": 1, "told": 1}
-    [notice] = world.notices()
+    [notice] = world.new_notices()
     assert (notice["status"], notice["error"]["code"]) == ("failed", "lost")
     assert world.record(task).notified
 
@@ -127,7 +128,7 @@ def test_a_job_that_was_to_be_cancelled_when_its_agent_vanished_is_cancelled_soo
     task = world.running()
     world.update(world.table.request_cancel(task.metadata.job, world.now_s))
     assert world.reap(after_s=NOTICE_DUE_S + 1) == {"ended": 1, "told": 1}
-    [notice] = world.notices()
+    [notice] = world.new_notices()
     assert (notice["status"], notice["result"], notice["error"]["code"]) == ("cancelled", False, "cancelled")
 
 
@@ -147,13 +148,13 @@ def test_a_job_that_ended_and_was_not_told_is_told_once(world, state):
     assert world.reap(after_s=NOTICE_DUE_S - 1) == {}
     assert world.reap(after_s=2) == {"told": 1}
     assert world.reap(after_s=10_000) == {}
-    assert [notice["status"] for notice in world.notices()] == [state]
+    assert [notice["status"] for notice in world.new_notices()] == [state]
     assert world.record(task).notified
 
 
 def test_a_bad_job_does_not_stop_the_others_and_is_counted(world):
     bad, good = world.queued(), world.queued()
-    world.aws["dynamodb"].update_item(
+    world.aws.dynamodb.update_item(
         TableName=world.table.name,
         Key={"pk": {"S": bad.metadata.job}},
         UpdateExpression="SET context = :broken",
@@ -169,11 +170,11 @@ def test_a_notice_that_cannot_be_sent_is_sent_in_a_later_run(world):
     def fail():
         raise ConnectionError
 
-    world.wire.at("Publish", fail)
+    world.wire.meanwhile("Publish", fail)
     assert world.reap(after_s=3601) == {"ended": 1, "failed": 1}
     assert not world.record(task).notified
     assert world.reap(after_s=NOTICE_DUE_S + 1) == {"told": 1}
-    assert len(world.notices()) == 1
+    assert len(world.new_notices()) == 1
 
 
 class TestRaces:
@@ -184,15 +185,15 @@ class TestRaces:
         task = world.accepted()
         if large:
             world.lay_content(task)
-        world.wire.at("UpdateItem", lambda: world.claim(task))
+        world.wire.meanwhile("UpdateItem", lambda: world.claim(task))
         world.reap(after_s=PUBLISH_DUE_S + 1)
         assert world.record(task).state is JobState.RUNNING
 
     def test_an_overdue_job_that_an_agent_claims_stays_running_and_is_not_told(self, world):
         task = world.queued()
-        world.wire.at("UpdateItem", lambda: world.claim(task))
+        world.wire.meanwhile("UpdateItem", lambda: world.claim(task))
         assert world.reap(after_s=3601) == {}
-        assert (world.record(task).state, world.notices()) == (JobState.RUNNING, [])
+        assert (world.record(task).state, world.new_notices()) == (JobState.RUNNING, [])
 
     def test_an_overdue_job_that_an_agent_claims_and_hands_back_keeps_its_new_deadline(self, world):
         task = world.queued()
@@ -202,16 +203,16 @@ class TestRaces:
             hand_back = {"attempts": 1, "hand_backs": 0, "start_by_s": world.now_s + 600}
             world.update(world.table.hand_back(task.metadata.job, "token", **hand_back))
 
-        world.wire.at("UpdateItem", begin_and_hand_back)
+        world.wire.meanwhile("UpdateItem", begin_and_hand_back)
         assert world.reap(after_s=3601) == {}
-        assert (world.record(task).state, world.notices()) == (JobState.QUEUED, [])
+        assert (world.record(task).state, world.new_notices()) == (JobState.QUEUED, [])
 
     def test_a_lost_job_that_another_agent_claims_is_that_agents(self, world):
         task = world.running()
         world.now_s += LEASE_S + 3600
-        world.wire.at("UpdateItem", lambda: world.claim(task, token="other"))
+        world.wire.meanwhile("UpdateItem", lambda: world.claim(task, token="other"))
         assert world.reap(after_s=1) == {}
-        assert (world.record(task).state, world.notices()) == (JobState.RUNNING, [])
+        assert (world.record(task).state, world.new_notices()) == (JobState.RUNNING, [])
 
     def test_a_job_that_ends_while_it_is_postponed_keeps_its_end(self, world):
         task = world.running()
@@ -220,7 +221,7 @@ class TestRaces:
         finish = world.table.finish(
             task.metadata.job, "token", JobState.SUCCEEDED, now_s=world.now_s, attempts=1, pictures=("png",)
         )
-        world.wire.at("UpdateItem", lambda: world.update(finish))
+        world.wire.meanwhile("UpdateItem", lambda: world.update(finish))
         assert world.reap() == {}
         assert world.record(task).state is JobState.SUCCEEDED
         assert world.reap(after_s=NOTICE_DUE_S + 1) == {"told": 1}
@@ -228,7 +229,7 @@ class TestRaces:
     def test_a_failed_job_that_is_begun_anew_while_it_is_told_will_be_told_of_its_new_end(self, world):
         task = world.ended(JobState.FAILED, PROBLEM)
         redrive = world.table.redrive(task.metadata.job, now_s=world.now_s, start_s=3600)
-        world.wire.at("UpdateItem", lambda: world.update(redrive))
+        world.wire.meanwhile("UpdateItem", lambda: world.update(redrive))
         world.reap(after_s=NOTICE_DUE_S + 1)
         record = world.record(task)
         assert (record.state, record.notified) == (JobState.QUEUED, False)
@@ -237,7 +238,7 @@ class TestRaces:
     def test_a_job_that_is_erased_meanwhile_is_no_fault(self, world):
         task = world.queued()
         key = {"pk": {"S": task.metadata.job}}
-        world.wire.at("GetItem", lambda: world.aws["dynamodb"].delete_item(TableName=world.table.name, Key=key))
+        world.wire.meanwhile("GetItem", lambda: world.aws.dynamodb.delete_item(TableName=world.table.name, Key=key))
         assert world.reap(after_s=3601) == {}
 
 
@@ -261,29 +262,27 @@ SOURCES = {
 
 
 @pytest.mark.parametrize("source", SOURCES)
-def test_a_crash_between_any_two_calls_is_made_good_by_later_runs_and_every_job_is_told(
-    world, crash, source, monkeypatch
-):
+def test_a_crash_between_any_two_calls_is_made_good_by_later_runs_and_every_job_is_told(world, source, monkeypatch):
     monkeypatch.setattr(reaper, "DUE_SHARDS", ("0",))
     step, crashed = 0, True
     while crashed:
         step += 1
         task = SOURCES[source](world)
         world.wire.clear()
-        world.wire.crash_at(step)
+        world.wire.die_before(step)
         crashed = False
         for after_s in (4000, 4000, START_S, START_S, NOTICE_DUE_S + 1):
             try:
                 world.reap(after_s=after_s)
-            except crash:
+            except DiedError:
                 crashed = True
             if world.record(task).notified:
                 break
-        told = [notice for notice in world.notices() if notice["job"] == task.metadata.job]
+        told = [notice for notice in world.new_notices() if notice["job"] == task.metadata.job]
         assert len(told) in {1, 2}, step
         record = world.record(task)
         assert (record.state.is_final, record.notified, record.due_s) == (True, True, None), step
-        assert len(world.take(world.queue)) >= (source == "accepted, large")
+        assert len(world.aws.take(world.queue)) >= (source == "accepted, large")
     assert step > 4
 
 

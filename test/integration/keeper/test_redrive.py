@@ -1,3 +1,4 @@
+import contextlib
 import json
 from types import SimpleNamespace
 
@@ -11,6 +12,7 @@ from deploy.redrive.errors import RedriveError
 from deploy.redrive.queues import Queues
 from deploy.redrive.redrive import Redrive
 from jobs.record import JobState
+from test.kit.wire import DiedError
 
 PROBLEM = JobError(code="model_server_failed", message="away")
 
@@ -41,20 +43,18 @@ def redrive(world):
 def bury(world):
     def put(body):
         body = body if isinstance(body, str) else body.to_message()
-        world.aws["sqs"].send_message(QueueUrl=world.dead, **dead_letter(body, PROBLEM.code, PROBLEM.message))
+        world.aws.sqs.send_message(QueueUrl=world.dead_queue, **dead_letter(body, PROBLEM.code, PROBLEM.message))
 
     return put
 
 
 def show_hidden(world):
     """Let the visibility of what a killed process had read come to its end."""
-    queue = {"QueueUrl": world.dead}
-    world.aws["sqs"].set_queue_attributes(**queue, Attributes={"VisibilityTimeout": "0"})
-    from moto.core.models import DEFAULT_ACCOUNT_ID
-    from moto.sqs.models import sqs_backends
-
-    for message in sqs_backends[DEFAULT_ACCOUNT_ID]["us-east-1"].queues[world.dead.rpartition("/")[2]]._messages:
-        message.visible_at = 0
+    for receipt in world.wire.receipts:
+        with contextlib.suppress(world.aws.sqs.exceptions.ClientError):  # deleted
+            world.aws.sqs.change_message_visibility(
+                QueueUrl=world.dead_queue, ReceiptHandle=receipt, VisibilityTimeout=0
+            )
 
 
 def bodies(messages):
@@ -68,7 +68,7 @@ def test_a_failed_job_is_begun_anew_and_its_message_sent_in_its_tenants_group(wo
     record = world.record(task)
     assert (record.state, record.generation, record.attempts, record.error) == (JobState.QUEUED, 1, 0, None)
     assert record.due_s == pytest.approx(world.now_s + 3600, abs=0.01)
-    [message] = world.take(world.queue)
+    [message] = world.aws.take(world.queue)
     assert (message["Body"], message["Attributes"]["MessageGroupId"]) == (task.to_message(), "t1")
     assert world.kept() == []
     assert world.claim(task, token="anew").state is JobState.RUNNING
@@ -78,16 +78,16 @@ def test_what_the_keeper_keeps_can_be_redriven(world, redrive):
     task = world.queued()
     world.handle(task)
     assert redrive() == ["begin"]
-    assert bodies(world.take(world.queue)) == [task.to_message()]
+    assert bodies(world.aws.take(world.queue)) == [task.to_message()]
 
 
 def test_a_foreign_message_keeps_its_envelope_and_so_its_job(world, bury, redrive, envelope):
     body = envelope(world.task(job=None).to_message())
     world.handle(body)
-    job = world.notices()[0]["job"]
+    job = world.new_notices()[0]["job"]
     assert redrive() == ["begin"]
     assert world.record(job).generation == 1
-    assert bodies(world.take(world.queue)) == [body]
+    assert bodies(world.aws.take(world.queue)) == [body]
 
 
 @pytest.mark.parametrize("state", [JobState.SUCCEEDED, JobState.CANCELLED])
@@ -96,14 +96,14 @@ def test_the_message_of_a_job_that_ended_otherwise_is_dropped_and_not_sent(world
     bury(task)
     assert redrive() == ["drop"]
     assert world.record(task).state is state
-    assert (world.kept(), world.take(world.queue)) == ([], [])
+    assert (world.kept(), world.aws.take(world.queue)) == ([], [])
 
 
 def test_the_message_of_a_job_that_an_agent_has_is_left(world, bury, redrive):
     task = world.running()
     bury(task)
     assert redrive() == ["leave"]
-    assert (len(world.kept()), world.take(world.queue)) == (1, [])
+    assert (len(world.kept()), world.aws.take(world.queue)) == (1, [])
 
 
 def test_a_job_that_waits_for_its_message_gets_it(world, bury, redrive):
@@ -113,7 +113,7 @@ def test_a_job_that_waits_for_its_message_gets_it(world, bury, redrive):
         bury(task)
     assert redrive() == ["send", "send"]
     assert world.record(waiting).generation == 0
-    assert len(world.take(world.queue)) == 2
+    assert len(world.aws.take(world.queue)) == 2
 
 
 def test_the_message_of_an_overdue_job_is_left_until_the_reaper_has_failed_it(world, bury, redrive):
@@ -129,14 +129,14 @@ def test_a_job_that_the_table_does_not_know_is_sent(world, bury, redrive):
     task = world.task()
     bury(task)
     assert redrive() == ["send"]
-    assert bodies(world.take(world.queue)) == [task.to_message()]
+    assert bodies(world.aws.take(world.queue)) == [task.to_message()]
 
 
 @pytest.mark.parametrize("body", ["no json", '{"metadata": {"schema": 99}}'])
 def test_what_cannot_be_read_is_never_sent(world, bury, redrive, body):
     bury(body)
     assert redrive() == ["leave"]
-    assert ([one[0] for one in world.kept()], world.take(world.queue)) == ([body], [])
+    assert ([one[0] for one in world.kept()], world.aws.take(world.queue)) == ([body], [])
 
 
 def test_of_two_messages_of_one_job_one_is_sent(world, bury, redrive):
@@ -144,14 +144,14 @@ def test_of_two_messages_of_one_job_one_is_sent(world, bury, redrive):
     bury(task)
     bury(task)
     assert redrive() == ["begin", "drop"]
-    assert len(world.take(world.queue)) == 1
+    assert len(world.aws.take(world.queue)) == 1
 
 
 def test_a_job_that_succeeds_just_before_it_would_be_begun_anew_is_not(world, bury, redrive):
     task = world.running()
     bury(task)
     finish = world.table.finish(task.metadata.job, "token", JobState.SUCCEEDED, now_s=world.now_s, attempts=1)
-    world.wire.at("UpdateItem", lambda: world.update(finish))
+    world.wire.meanwhile("UpdateItem", lambda: world.update(finish))
     assert redrive() == ["drop"]
     assert world.record(task).state is JobState.SUCCEEDED
 
@@ -162,29 +162,27 @@ def test_a_dry_run_changes_nothing(world, bury, redrive):
     bury(task)
     assert redrive(dry=True) == ["begin"]
     assert world.record(task) == before
-    assert world.take(world.queue) == []
+    assert world.aws.take(world.queue) == []
 
 
-def test_after_a_crash_between_any_two_steps_a_second_run_sends_the_job_and_begins_it_anew_once(
-    world, bury, redrive, crash
-):
+def test_after_a_crash_between_any_two_steps_a_second_run_sends_the_job_and_begins_it_anew_once(world, bury, redrive):
     step, crashed = 0, True
     while crashed:
         step += 1
         task = world.ended(JobState.FAILED, PROBLEM, told=True)
         bury(task)
         world.wire.clear()
-        world.wire.crash_at(step)
+        world.wire.die_before(step)
         crashed = False
         try:
             redrive()
-        except crash:
+        except DiedError:
             crashed = True
             show_hidden(world)
             redrive()
         record = world.record(task)
         assert (record.state, record.generation) == (JobState.QUEUED, 1), step
-        assert len(world.take(world.queue)) in {1, 2}, step
+        assert len(world.aws.take(world.queue)) in {1, 2}, step
         show_hidden(world)
         assert world.kept() == [], step
     assert step > 7
@@ -192,12 +190,12 @@ def test_after_a_crash_between_any_two_steps_a_second_run_sends_the_job_and_begi
 
 def test_a_queue_that_leads_nowhere_has_no_dead_queue(world):
     with pytest.raises(RedriveError, match="no redrive policy"):
-        Queues.follow(world.aws["sqs"], world.dead)
+        Queues.follow(world.aws.sqs, world.dead_queue)
 
 
 class TestCommand:
     @pytest.fixture
-    def run(self, world, monkeypatch, capsys, endpoint):
+    def run(self, world, monkeypatch, capsys):
         """The command on the world's queues: its exit code and what it printed."""
         monkeypatch.setattr(command, "boto3", SimpleNamespace(client=lambda service: world.watched_clients[service]))
 
@@ -236,15 +234,15 @@ class TestCommand:
             bury(world.ended(JobState.FAILED, PROBLEM))
         assert run("--all", "--dry-run")[1].count("(not done: --dry-run)") == 12
         assert run("--all")[1].count("retried") == 12
-        assert (len(world.take(world.queue)), world.kept()) == (12, [])
+        assert (len(world.aws.take(world.queue)), world.kept()) == (12, [])
 
     def test_it_says_that_messages_are_hidden(self, world, bury, run):
         bury(world.task())
-        world.aws["sqs"].receive_message(QueueUrl=world.dead)
+        world.aws.sqs.receive_message(QueueUrl=world.dead_queue)
         assert "0 messages in the dead queue, 1 more hidden" in run()[1]
 
     def test_without_a_queue_of_that_name_it_says_how_to_name_one(self, world, run):
-        world.aws["sqs"].delete_queue(QueueUrl=world.queue)
+        world.aws.sqs.delete_queue(QueueUrl=world.queue)
         code, _, err = run()
         assert (code, "--queue-url URL" in err) == (1, True)
 
@@ -253,7 +251,7 @@ class TestCommand:
         assert (code, "--table NAME" in err) == (1, True)
 
     def test_a_deployed_runtimes_queue_and_table_are_found_by_the_stacks_name(self, world, bury, run, monkeypatch):
-        deployed = world.make_queue("web", target=f"{world.name}-dead")
+        deployed = world.aws.make_queue(f"{world.name}-web", redrive_to=f"{world.name}-dead")
         stacks = {world.name: [{"OutputKey": "JobsTable", "OutputValue": world.table.name}]}
         cloudformation = SimpleNamespace(
             describe_stacks=lambda **at: {"Stacks": [{"Outputs": stacks[at["StackName"]]}]}
@@ -262,7 +260,7 @@ class TestCommand:
         task = world.ended(JobState.FAILED, PROBLEM)
         bury(task)
         assert run("--all", runtime="web", STACK_NAME=world.name, JOBS_TABLE="")[0] == 0
-        assert bodies(world.take(deployed)) == [task.to_message()]
+        assert bodies(world.aws.take(deployed)) == [task.to_message()]
 
     def test_without_a_local_platform_it_says_how_to_start_one(self, run, tmp_path):
         code, _, err = run(LOCAL="1", STACK_FILE=str(tmp_path / "stack.json"))
