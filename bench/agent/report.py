@@ -2,16 +2,14 @@
 
 import asyncio
 import signal
+import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from random import Random
 
-from bench.agent import fleet
-from bench.agent.drawing import FREE, Lane, draw
-from bench.agent.gaps import explain
-from bench.agent.rig import AGENT, AGENT_WITHOUT_TABLE, SEQUENTIAL, Rig, Run, RunFailedError, Worker, open_rig
-from bench.agent.tasks import STEP_S, Workload, equal_steps, mixed_steps
-from bench.agent.timeline import Timeline
+from bench.agent.rig import AGENT, SEQUENTIAL, Rig, Run, RunFailedError, open_rig
+from bench.agent.timeline import FREE, Timeline, draw
+from bench.agent.workload import Workload, ideal_waits_s, poisson_arrivals_s, short_and_long
 from bench.figures import Figure, print_all
 from local.platform import ROOT
 from local.processes import PartFailedError
@@ -19,27 +17,16 @@ from local.processes import PartFailedError
 BenchError = (RunFailedError, PartFailedError)
 """What ends the bench before its figures are there."""
 
-PROCESSOR_LIMIT_MS = 25
-WAIT_LIMIT_FACTOR, WAIT_LIMIT_MS = 1.1, 60
+MAX_PROCESSOR_MS = 35
+MAX_WAIT_FACTOR, MAX_WAIT_MS = 1.1, 60
+"""Of an ideal central queue's mean wait, and on top of that."""
 
+_TITLES = {AGENT: "queue agent", SEQUENTIAL: "plain sequential loop"}
 _PICTURES = ROOT / "out" / "bench"
 _LOGS = ROOT / ".local" / "bench"
 _SIGTERM_EXIT = 143
-
-
-@dataclass(frozen=True, kw_only=True)
-class Scenario:
-    """Tasks, and how busy they are to keep the GPU.
-
-    Attributes:
-        file: Stem of its picture's name.
-        load: The tasks.
-        least_busy: Share of the time, in percent.
-    """
-
-    file: str
-    load: Workload
-    least_busy: float
+_FLEET_GPUS, _FLEET_LOAD, _SEED = 4, 0.7, 7
+_SHORT_S, _LONG_S, _LONG_SHARE = 0.3, 6.0, 0.2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,159 +34,155 @@ class Plan:
     """How much is measured.
 
     Attributes:
-        runs: How often each scenario is run.
-        tasks: How many tasks each one has.
+        rounds: How often each scenario is run.
+        tasks: How many tasks each scenario has, by its file.
         compared: The scenarios that the sequential loop does as well.
         skipped: How many jobs pass before a GPU's time counts: with few tasks the first gap, before which the agent
             knows no times, would be most of what is seen.
         fleet_tasks: How many tasks the fleet has.
-        fleet_hurry: By what the fleet's durations are divided.
+        fleet_hurry: Divides the fleet's durations.
     """
 
-    runs: int
-    tasks: Sequence[int]
+    rounds: int
+    tasks: Mapping[str, int]
     compared: Sequence[str]
     skipped: int
     fleet_tasks: int
     fleet_hurry: float
 
 
-_COMPARED = (AGENT, AGENT_WITHOUT_TABLE, SEQUENTIAL)
-_NAMES = {AGENT_WITHOUT_TABLE: "without a jobs table", SEQUENTIAL: "the sequential loop"}
-_ALL = ("jobs-0.8s", "jobs-0.2s", "jobs-0.8s-input", "jobs-mixed", "jobs-0.2s-comfyui")
-LONG = Plan(runs=3, tasks=(40,) * 5, compared=_ALL, skipped=0, fleet_tasks=500, fleet_hurry=1.0)
-SHORT = Plan(runs=1, tasks=(4, 12, 3, 3, 8), compared=("jobs-0.2s",), skipped=1, fleet_tasks=60, fleet_hurry=2.0)
+_FILES = ("jobs-0.8s", "jobs-0.2s", "jobs-0.8s-input", "jobs-mixed", "jobs-0.2s-comfyui")
+LONG = Plan(rounds=3, tasks=dict.fromkeys(_FILES, 40), compared=_FILES, skipped=0, fleet_tasks=500, fleet_hurry=1.0)
+SHORT = Plan(
+    rounds=1,
+    tasks=dict(zip(_FILES, (4, 12, 3, 3, 8), strict=True)),
+    compared=("jobs-0.2s",),
+    skipped=1,
+    fleet_tasks=60,
+    fleet_hurry=2.0,
+)
 
 
-def _scenarios(tasks: Sequence[int]) -> list[Scenario]:
-    equal, quick, fetching, mixed, comfyui = tasks
+@dataclass(frozen=True)
+class Scenario:
+    """Tasks, how busy they must keep the GPU in percent, and the stem of the picture's file name."""
+
+    file: str
+    load: Workload
+    min_busy: float
+
+
+def _scenarios(tasks: Mapping[str, int]) -> list[Scenario]:
+    chance = Random(3)
+    seconds = {
+        "jobs-0.8s": [0.8] * tasks["jobs-0.8s"],
+        "jobs-0.2s": [0.2] * tasks["jobs-0.2s"],
+        "jobs-0.8s-input": [0.8] * tasks["jobs-0.8s-input"],
+        "jobs-mixed": [chance.uniform(0.3, 2) for _ in range(tasks["jobs-mixed"])],
+        "jobs-0.2s-comfyui": [0.2] * tasks["jobs-0.2s-comfyui"],
+    }
+    names = ("0.8 s jobs", "0.2 s jobs", "0.8 s jobs with an S3 input", "0.3 to 2 s jobs", "0.2 s jobs on ComfyUI")
     return [
         Scenario(
-            file="jobs-0.8s",
-            load=Workload(name="0.8 s jobs", runtime="sdwebui", steps=equal_steps(0.8, equal)),
-            least_busy=99,
-        ),
-        Scenario(
-            file="jobs-0.2s",
-            load=Workload(name="0.2 s jobs", runtime="sdwebui", steps=equal_steps(0.2, quick)),
-            least_busy=97,
-        ),
-        Scenario(
-            file="jobs-0.8s-input",
-            load=Workload(
-                name="0.8 s jobs with an S3 input", runtime="sdwebui", steps=equal_steps(0.8, fetching), with_input=True
+            file,
+            Workload(
+                name=name,
+                runtime="comfyui" if file.endswith("comfyui") else "sdwebui",
+                seconds=seconds[file],
+                with_input=file.endswith("input"),
             ),
-            least_busy=99,
-        ),
-        Scenario(
-            file="jobs-mixed",
-            load=Workload(
-                name="0.3 to 2 s jobs", runtime="sdwebui", steps=mixed_steps(mixed, min_s=0.3, max_s=2, seed=3)
-            ),
-            least_busy=97,
-        ),
-        Scenario(
-            file="jobs-0.2s-comfyui",
-            load=Workload(name="0.2 s jobs on ComfyUI", runtime="comfyui", steps=equal_steps(0.2, comfyui)),
-            least_busy=97,
-        ),
+            min_busy=99 if "0.8s" in file else 97,
+        )
+        for file, name in zip(_FILES, names, strict=True)
     ]
 
 
 def report(*, short: bool) -> list[Figure]:
-    """Measure, print and draw; gives the figures. Ends all that it started, also when interrupted.
+    """Measure, print and draw; returns the figures. Ends all that it started, also when interrupted.
 
     Raises:
         RunFailedError: A task was not done.
         PartFailedError: Something does not start.
     """
     try:
-        return asyncio.run(_report(short=short))
+        return asyncio.run(_report(SHORT if short else LONG))
     except asyncio.CancelledError:
         raise SystemExit(_SIGTERM_EXIT) from None
 
 
-async def _report(*, short: bool) -> list[Figure]:
+async def _report(plan: Plan) -> list[Figure]:
     task = asyncio.current_task()
     if task is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     for folder in (_LOGS, _PICTURES):
         folder.mkdir(parents=True, exist_ok=True)
-    plan = SHORT if short else LONG
-    kind = "short form" if short else "median of three (least to most)"
-    print(f"queue agent beside a plain sequential loop, {kind}", flush=True)
-    scenarios = _scenarios(plan.tasks)
-    async with open_rig({"sdwebui": fleet.SIZE, "comfyui": 1}, STEP_S, _LOGS) as rig:
-        seen = await _run_all(rig, scenarios, plan)
-        reported = [_report_scenario(scenario, runs, plan) for scenario, runs in zip(scenarios, seen, strict=True)]
-        reported.append(await _report_fleet(rig, plan))
+    print(f"queue agent beside a plain sequential loop, {plan.rounds} of each: median (least to most)", flush=True)
+    async with open_rig({"sdwebui": _FLEET_GPUS, "comfyui": 1}, _LOGS) as rig:
+        figures = await _report_scenarios(rig, plan)
+        figures += await _report_fleet(rig, plan)
     print(f"the GPUs' timelines are drawn in {_PICTURES.relative_to(ROOT)}/", flush=True)
-    return list(chain.from_iterable(reported))
+    return figures
 
 
-async def _run_all(rig: Rig, scenarios: Sequence[Scenario], plan: Plan) -> list[dict[Worker, list[Run]]]:
-    """Run each scenario with each of its workers, one after the other, so often.
+async def _report_scenarios(rig: Rig, plan: Plan) -> list[Figure]:
+    """Run each scenario with each of its workers, so often, and report it.
 
     The rounds lie minutes apart: a shared machine that is slow for a while spoils one run of many medians, not all of
     one.
     """
-    seen: list[dict[Worker, list[Run]]] = [
-        {worker: [] for worker in (_COMPARED if scenario.file in plan.compared else [AGENT])} for scenario in scenarios
-    ]
-    for number in range(1, plan.runs + 1):
-        for scenario, runs in zip(scenarios, seen, strict=True):
-            print(f"round {number} of {plan.runs}: {scenario.load.name}", flush=True)
-            for worker, done in runs.items():
-                done.append(await rig.drain(worker, scenario.load))
-    print(flush=True)
-    return seen
-
-
-def _report_scenario(scenario: Scenario, runs: Mapping[Worker, Sequence[Run]], plan: Plan) -> list[Figure]:
-    ours, theirs = runs[AGENT], runs.get(SEQUENTIAL, [])
-    figures = print_all(_figures(scenario, runs, plan))
-    print(f"  agent: {explain(ours[-1].timeline)}")
-    lanes = [Lane("queue agent", ours[-1].timeline)]
-    if theirs:
-        told = explain(theirs[-1].timeline, theirs[-1].aws_calls)
-        print(f"  loop:  {told}")
-        lanes.append(Lane("plain sequential loop", theirs[-1].timeline))
-    subtitle = "One GPU, the queue full from the start, AWS at a region's distance."
-    _save(scenario.file, draw(f"{scenario.load.name}: what the GPU does", subtitle, lanes))
-    print(flush=True)
+    scenarios, figures = _scenarios(plan.tasks), list[Figure]()
+    seen: dict[str, dict[str, list[Run]]] = {
+        one.file: {AGENT: [], SEQUENTIAL: []} if one.file in plan.compared else {AGENT: []} for one in scenarios
+    }
+    for number in range(1, plan.rounds + 1):
+        for scenario in scenarios:
+            print(f"round {number} of {plan.rounds}: {scenario.load.name}", flush=True)
+            for worker, runs in seen[scenario.file].items():
+                runs.append(await rig.run(worker, scenario.load))
+    for scenario in scenarios:
+        print(flush=True)
+        runs_of = seen[scenario.file]
+        figures += print_all(_figures(scenario, runs_of, plan))
+        lanes = [(_TITLES[worker], runs[-1].timeline) for worker, runs in runs_of.items()]
+        for title, line in lanes:
+            print(f"  {title}: {line.describe_gaps()}")
+        subtitle = "One GPU, the queue full from the start, AWS at a region's distance."
+        _save(scenario.file, draw(f"{scenario.load.name}: what the GPU does", subtitle, lanes))
     return figures
 
 
-def _figures(scenario: Scenario, runs: Mapping[Worker, Sequence[Run]], plan: Plan) -> Iterator[Figure]:
-    """What is measured of each worker; the agent's limits hold with its table and without."""
-    max_ms = None if plan.skipped else PROCESSOR_LIMIT_MS
-    for worker, done in runs.items():
-        ours = worker is not SEQUENTIAL
-        name = scenario.load.name if worker is AGENT else f"  {_NAMES[worker]}"
-        least, most = (scenario.least_busy, max_ms) if ours else (None, None)
-        yield Figure(f"{name}: GPU busy", _busy_percent(done, plan), "%", least, at_least=True, digits=2)
-        yield Figure(f"{name}: processor time", _processor_ms(done), "ms/task", most)
-
-
-def _busy_percent(runs: Sequence[Run], plan: Plan) -> list[float]:
-    return [Timeline(run.timeline.jobs[plan.skipped :]).busy_share * 100 for run in runs]
-
-
-def _processor_ms(runs: Sequence[Run]) -> list[float]:
-    return [run.processor_ms_a_task for run in runs]
+def _figures(scenario: Scenario, runs_of: Mapping[str, Sequence[Run]], plan: Plan) -> Iterator[Figure]:
+    """What is measured of each worker; limits are the agent's, and processor time has none in few tasks."""
+    for worker, runs in runs_of.items():
+        ours = worker == AGENT
+        name = scenario.load.name if ours else f"  {_TITLES[worker]}"
+        busy = [Timeline(run.timeline.jobs[plan.skipped :]).busy_share * 100 for run in runs]
+        yield Figure(f"{name}: GPU busy", busy, "%", scenario.min_busy if ours else None, at_least=True, digits=2)
+        spent = [run.processor_s * 1000 / len(run.jobs[0]) for run in runs]
+        limit = MAX_PROCESSOR_MS if ours and not plan.skipped else None
+        yield Figure(f"{name}: processor time", spent, "ms/task", limit)
 
 
 async def _report_fleet(rig: Rig, plan: Plan) -> list[Figure]:
-    result = await fleet.measure(rig, "sdwebui", plan.fleet_tasks, hurry=plan.fleet_hurry)
-    ideal_ms = result.ideal_wait_s * 1000
-    limit_ms = round(WAIT_LIMIT_FACTOR * ideal_ms + WAIT_LIMIT_MS, 1)
-    name = f"{fleet.SIZE} agents, {plan.fleet_tasks} tasks"
-    wait = Figure(f"{name}: mean wait", [result.mean_wait_s * 1000], "ms", limit_ms)
+    """Several agents on one queue, fed at random at a load that leaves some of them free most of the time."""
+    count, short_s, long_s = plan.fleet_tasks, _SHORT_S / plan.fleet_hurry, _LONG_S / plan.fleet_hurry
+    name = f"{_FLEET_GPUS} agents, {count} tasks"
+    seconds = short_and_long(count, short_s=short_s, long_s=long_s, long_share=_LONG_SHARE, seed=_SEED)
+    rate = _FLEET_LOAD * _FLEET_GPUS / statistics.mean(seconds)
+    due_s = poisson_arrivals_s(count, rate=rate, seed=_SEED)
+    run = await rig.run(AGENT, Workload(name=name, runtime="sdwebui", seconds=seconds), due_s, _FLEET_GPUS)
+    jobs = {job.task: job for some in run.jobs for job in some}
+    order = sorted(run.arrivals.items(), key=lambda arrival: arrival[1])
+    wait_ms = 1000 * statistics.mean(jobs[task].start - arrival for task, arrival in order)
+    ideal = ideal_waits_s([arrival for _, arrival in order], [jobs[task].seconds for task, _ in order], _FLEET_GPUS)
+    ideal_ms = 1000 * statistics.mean(ideal)
+    limit_ms = round(MAX_WAIT_FACTOR * ideal_ms + MAX_WAIT_MS, 1)
+    print(flush=True)
+    wait = Figure(f"{name}: mean wait", [wait_ms], "ms", limit_ms)
     figures = print_all([wait, Figure("  an ideal central queue", [ideal_ms], "ms")])
-    lanes = [Lane(f"GPU {number}", line) for number, line in enumerate(result.run.timelines, start=1)]
+    lanes = [(f"GPU {number}", Timeline(some)) for number, some in enumerate(run.jobs, start=1) if some]
     subtitle = "One agent each, one queue. Short and long tasks come at random."
     _save("fleet", draw(f"{name}: what the GPUs do", subtitle, lanes, idle=FREE, together=True))
-    print(flush=True)
     return figures
 
 

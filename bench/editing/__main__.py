@@ -3,97 +3,136 @@
 import argparse
 import signal
 import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from datetime import UTC, datetime
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import Progress, track
+import httpx
+from botocore.exceptions import BotoCoreError, ClientError
+from rich.progress import track
 
-from bench.editing.cases import BenchError
-from bench.editing.contents import template_names
-from bench.editing.making import make_cases
-from bench.editing.measuring import Plan, measure
-from bench.editing.platform import find_target
+from bench.editing.cases import BenchError, Body, Case, CaseError, fill, read_cases, read_template
+from bench.editing.platform import Platform, add_platform_options, find_target
+from bench.editing.report import PICTURES, CaseResult, Run, write_report
+from bench.editing.scenes import make_cases
 
 _INTERRUPTED, _TERMINATED = 130, 143
 
 
 def main() -> int:
-    """Do what the command line says; 1 when it cannot be done. Cases that fail are figures and no failure."""
+    """Do what the command line says; 1 if it cannot be done. Cases that fail are figures, not failures."""
     # As an exception, so that the queue of notices is deleted on the way out.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
-    arguments = _parser().parse_args()
-    console = Console(stderr=True)
+    parser = argparse.ArgumentParser(prog="python -m bench.editing", description=__doc__)
+    commands = parser.add_subparsers(required=True)
+    make = commands.add_parser("make", help="make a folder of cases whose right answers are known")
+    make.set_defaults(command=_make)
+    make.add_argument("folder", type=Path)
+    make.add_argument("--count", type=int, default=100, help="how many (%(default)s)")
+    make.add_argument("--seed", type=int, default=1, help="another one gives other cases (%(default)s)")
+    run = commands.add_parser("run", help="post all cases of a folder, and write a report")
+    run.set_defaults(command=_run)
+    run.add_argument("folder", type=Path)
+    run.add_argument("--out", type=Path, required=True, help="folder for report.md, results.json and pictures")
+    run.add_argument("--concurrency", type=int, default=4, help="tasks under way at once (%(default)s)")
+    run.add_argument("--memory-url", action="append", default=[], help="a flux server's /health")
+    run.add_argument("--endpoint", help="a deployed platform's API, instead of the local one")
+    add_platform_options(run)
+    arguments = parser.parse_args()
     try:
-        if arguments.command == "make":
-            _make(arguments, console)
-        else:
-            _run(arguments, console)
+        arguments.command(arguments)
     except BenchError as exc:
-        console.print(str(exc), style="red", markup=False, soft_wrap=True)
+        print(exc, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return _INTERRUPTED
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m bench.editing", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    make = commands.add_parser("make", help="make a folder of cases whose right answers are known")
-    make.add_argument("folder", type=Path)
-    make.add_argument("--count", type=_count, default=100, help="how many (%(default)s)")
-    make.add_argument("--seed", type=int, default=1, help="another one gives other cases (%(default)s)")
-    run = commands.add_parser("run", help="have all cases of a folder done, and write a report")
-    run.add_argument("folder", type=Path)
-    run.add_argument("--runtime", required=True, help="name of the runtime")
-    run.add_argument("--out", type=Path, required=True, help="folder for report.html, results.json and pictures")
-    templates = ", ".join(template_names())
-    run.add_argument("--template", default="flux-edit", help=f"{templates}, or a file of your own (%(default)s)")
-    run.add_argument("--concurrency", type=_count, default=4, help="tasks under way at once (%(default)s)")
-    run.add_argument("--wait", type=float, default=900, help="seconds; a first GPU node takes minutes (%(default)s)")
-    run.add_argument("--memory-url", action="append", default=[], help="a flux server's /health, or a DCGM exporter")
-    run.add_argument("--stack-file", type=Path, default=Path(".local/stack.json"), help="of the local platform")
-    run.add_argument("--endpoint", help="a deployed platform's API, instead of the local one")
-    run.add_argument("--api-key-file", type=Path, help="with --endpoint: file of its key")
-    run.add_argument("--topic-arn", help="with --endpoint: the topic of notices")
-    run.add_argument("--bucket", help="with --endpoint: the output bucket, for templates that want links")
-    return parser
-
-
-def _count(text: str) -> int:
-    count = int(text)
-    if count < 1:
-        raise ValueError(text)
-    return count
-
-
-def _make(arguments: argparse.Namespace, console: Console) -> None:
+def _make(arguments: argparse.Namespace) -> None:
     cases = make_cases(arguments.folder, arguments.count, arguments.seed)
-    for _ in track(cases, "Making cases", total=arguments.count, console=console):
-        pass
-    print(f"{arguments.count} cases are in {arguments.folder}.")
+    made = sum(1 for _ in track(cases, "Making cases", total=arguments.count))
+    print(f"{made} cases are in {arguments.folder}.")
 
 
-def _run(arguments: argparse.Namespace, console: Console) -> None:
-    target = find_target(
-        stack_file=arguments.stack_file,
-        endpoint=arguments.endpoint,
-        api_key_file=arguments.api_key_file,
-        topic_arn=arguments.topic_arn,
-        bucket=arguments.bucket,
-    )
-    plan = Plan(
-        folder=arguments.folder,
-        out=arguments.out,
-        runtime=arguments.runtime,
-        template=arguments.template,
-        concurrency=arguments.concurrency,
-        wait_s=arguments.wait,
-        memory_urls=arguments.memory_url,
-    )
-    with Progress(console=console) as progress:
-        report = measure(plan, target, progress)
-    print(report)
+def _run(arguments: argparse.Namespace) -> None:
+    """Have all cases done, compare their pictures, and write the report.
+
+    Raises:
+        BenchError: The cases, the template or the platform cannot be used at all.
+    """
+    cases, template = read_cases(arguments.folder), read_template(arguments.template)
+    (arguments.out / PICTURES).mkdir(parents=True, exist_ok=True)
+    settings = {"Began": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"}
+    settings |= {name.capitalize(): str(getattr(arguments, name)) for name in ("runtime", "template", "concurrency")}
+    pool, started = ThreadPoolExecutor(arguments.concurrency, thread_name_prefix="case"), time.monotonic()
+    try:
+        with Platform(find_target(arguments, arguments.endpoint)) as platform:
+            futures = [pool.submit(run_case, case, template, platform, arguments) for case in cases]
+            for _ in track(as_completed(futures), "Editing", len(cases)):
+                pass
+    except (BotoCoreError, ClientError) as exc:
+        raise BenchError(f"AWS refused: {exc}") from exc
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+    results = [future.result() for future in futures]
+    run = Run(id=platform.run, settings=settings, wall_s=time.monotonic() - started, results=results)
+    run.vram_bytes = _peak_vram_bytes(arguments.memory_url)
+    _compare(run, cases, arguments.folder, arguments.out)
+    print(write_report(run, cases, arguments.folder, arguments.out))
+
+
+def run_case(case: Case, template: Body, platform: Platform, arguments: argparse.Namespace) -> CaseResult:
+    """Post a case, wait for its notice and save its picture."""
+    result, task_id = CaseResult(case.id), f"{platform.run}-{case.id}"
+    try:
+        request = platform.request(task_id, arguments.runtime, fill(case, arguments.folder, template, platform.link))
+        posted_at = time.monotonic()
+        platform.post(request)
+        heard = platform.wait(task_id, arguments.wait)
+        result.total_s = heard.at - posted_at
+        result.server_s, result.preview_s = platform.timings(heard.notice)
+        picture = platform.picture(heard.notice)
+        result.picture = f"{PICTURES}/{case.id}.{picture.extension}"
+        (arguments.out / result.picture).write_bytes(picture.content)
+    except CaseError as exc:
+        result.problem = str(exc)
+    return result
+
+
+def _compare(run: Run, cases: Sequence[Case], folder: Path, out: Path) -> None:
+    """Add scores to all results that have a picture and a reference; after the run, which they would slow down."""
+    from bench.editing import likeness  # noqa: PLC0415 - numpy and scikit-image take a second
+
+    compared = []
+    for result, case in zip(run.results, cases, strict=True):
+        if result.picture is None or case.reference is None:
+            continue
+        reference = folder / case.reference
+        try:
+            result.psnr_db, result.ssim = likeness.psnr_and_ssim((out / result.picture, reference))
+            compared.append((result, (out / result.picture, reference)))
+            if case.input is not None:
+                result.unedited_psnr_db, result.unedited_ssim = likeness.psnr_and_ssim((folder / case.input, reference))
+        except (OSError, ValueError) as exc:
+            result.problem = f"The picture cannot be compared: {exc}"
+    try:
+        distances, run.fid = likeness.lpips_and_fid([pair for _, pair in compared])
+        for (result, _), distance in zip(compared, distances, strict=True):
+            result.lpips = distance
+    except (ImportError, OSError, RuntimeError) as exc:
+        run.remarks.append(f"LPIPS and FID were not computed: {exc}")
+
+
+def _peak_vram_bytes(urls: Sequence[str]) -> int | None:
+    """The most that the workers of flux servers took of their GPUs; None if none of them says so."""
+    try:
+        workers = [worker for url in urls for worker in httpx.get(url, timeout=10).json()["workers"]]
+        return sum(worker["memory"]["peak_bytes"] for worker in workers if worker["memory"]) or None
+    except (httpx.HTTPError, ValueError, KeyError, TypeError):
+        return None
 
 
 if __name__ == "__main__":

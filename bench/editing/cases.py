@@ -1,38 +1,48 @@
-"""Cases of editing: what is asked, of which picture, and what should come of it."""
+"""Cases of editing: what is asked of which picture, what should come of it, and how a runtime is asked for it."""
 
-from collections.abc import Sequence
+import base64
+import re
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Self
 
+from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 FILE = "cases.json"
+
+_TEMPLATES = Path(__file__).parent / "templates"
+_PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
 
 
 class BenchError(Exception):
     """The bench cannot go on; the message says why and what to do."""
 
 
-class Body(BaseModel):
-    """A task's type and content in a runtime's own words, with placeholders that bench.editing.contents fills."""
+class CaseError(Exception):
+    """One case got no picture; the message says why."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Body(_Model):
+    """A task's type and content as the runtime takes them, with placeholders that ``fill`` replaces."""
 
     tasktype: str
     content: dict[str, Any]
 
 
-class Case(BaseModel):
-    """One picture to be edited. File names lead from the folder of cases."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+class Case(_Model):
+    """One picture to edit. File names are relative to the folder of cases."""
 
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
     """Its name; unique in the folder."""
     kind: str = "other"
     """Cases of one kind are summed up together."""
     instructions: str = ""
-    """What is to be changed, for models that edit."""
+    """What to change, for models that edit."""
     prompt: str = ""
     """What the picture shows afterwards, for models that draw."""
     input: str | None = None
@@ -42,7 +52,7 @@ class Case(BaseModel):
     reference: str | None = None
     """File of the expected picture."""
     body: Body | None = None
-    """The task in a runtime's own words, instead of the template's."""
+    """The task as the runtime takes it, in place of the template."""
     weight: Annotated[float, Field(gt=0)] = 1.0
     """How often load tests post it, compared with others."""
 
@@ -54,10 +64,8 @@ class Case(BaseModel):
         return value
 
 
-class CaseFolder(BaseModel):
-    """A folder of cases: cases.json and the files that it names."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+class CaseFolder(_Model):
+    """What cases.json holds."""
 
     cases: Annotated[list[Case], Field(min_length=1)]
     """In the order in which they are posted."""
@@ -74,7 +82,7 @@ def read_cases(folder: Path) -> list[Case]:
     """Read the cases of a folder.
 
     Raises:
-        BenchError: There are none, or they are faulty, or files are missing.
+        BenchError: There are none, or they are invalid, or files are missing.
     """
     path = folder / FILE
     try:
@@ -82,14 +90,90 @@ def read_cases(folder: Path) -> list[Case]:
     except OSError as exc:
         raise BenchError(f"{path} cannot be read. Make cases with: python -m bench.editing make {folder}") from exc
     except ValidationError as exc:
-        raise BenchError(f"{path} is faulty: {exc}") from exc
+        raise BenchError(f"{path} is invalid: {exc}") from exc
     names = [name for case in cases for name in (case.input, case.mask, case.reference) if name is not None]
     if missing := [name for name in names if not (folder / name).is_file()]:
-        raise BenchError(f"{path} names {missing[0]}, which is not there.")
+        raise BenchError(f"{path} names {missing[0]}, which does not exist.")
     return cases
 
 
 def write_cases(folder: Path, cases: Sequence[Case]) -> None:
-    """Write cases.json; what is not said of a case is left out."""
+    """Write cases.json; fields that have their default are left out."""
     text = CaseFolder(cases=list(cases)).model_dump_json(indent=2, exclude_defaults=True)
     (folder / FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def template_names() -> list[str]:
+    """The templates that come with the bench."""
+    return sorted(path.stem for path in _TEMPLATES.glob("*.json"))
+
+
+def read_template(name: str) -> Body:
+    """Read a template by its name, or by the name of a file.
+
+    Raises:
+        BenchError: There is none, or it is invalid.
+    """
+    path = _TEMPLATES / f"{name}.json" if name in template_names() else Path(name)
+    try:
+        return Body.model_validate_json(path.read_bytes())
+    except OSError as exc:
+        known = ", ".join(template_names())
+        raise BenchError(f"There is no template {name}; there are {known}. A file may be named as well.") from exc
+    except ValidationError as exc:
+        raise BenchError(f"The template {path} is invalid: {exc}") from exc
+
+
+def fill(case: Case, folder: Path, template: Body, link: Callable[[Path], str]) -> Body:
+    """Replace the placeholders of the case's own body, or of the template.
+
+    A text that is nothing but ``${width}`` becomes the value itself; elsewhere the value is written into the text.
+
+    Args:
+        case: The case.
+        folder: Where its files are.
+        template: What is filled if the case has no body.
+        link: Puts a file where a runtime can fetch it, and returns its link; called only for links that are wanted.
+
+    Raises:
+        CaseError: A placeholder is unknown, or the case lacks what it stands for.
+    """
+
+    def path_of(name: str | None, role: str) -> Path:
+        if name is None:
+            raise CaseError(f"The template wants {role}, and the case has none.")
+        return folder / name
+
+    def size() -> tuple[int, int]:
+        with Image.open(path_of(case.input, "an input")) as image:
+            return image.size
+
+    body = case.body or template
+    values: dict[str, Callable[[], Any]] = {
+        "image": lambda: base64.b64encode(path_of(case.input, "an input").read_bytes()).decode(),
+        "image_url": lambda: link(path_of(case.input, "an input")),
+        "mask": lambda: base64.b64encode(path_of(case.mask, "a mask").read_bytes()).decode(),
+        "mask_url": lambda: link(path_of(case.mask, "a mask")),
+        "width": lambda: size()[0],
+        "height": lambda: size()[1],
+        "instructions": lambda: case.instructions,
+        "prompt": lambda: case.prompt,
+    }
+    return Body(tasktype=body.tasktype, content=_filled(body.content, values))
+
+
+def _filled(value: Any, values: Mapping[str, Callable[[], Any]]) -> Any:
+    def value_of(found: re.Match[str]) -> Any:
+        if found[1] not in values:
+            raise CaseError(f"There is no placeholder {found[0]}; there are {', '.join(values)}.")
+        return values[found[1]]()
+
+    if isinstance(value, dict):
+        return {key: _filled(item, values) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_filled(item, values) for item in value]
+    if not isinstance(value, str):
+        return value
+    if whole := _PLACEHOLDER.fullmatch(value):
+        return value_of(whole)
+    return _PLACEHOLDER.sub(lambda found: str(value_of(found)), value)

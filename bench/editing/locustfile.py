@@ -3,79 +3,60 @@
 ``locust -f bench/editing/locustfile.py --cases FOLDER --runtime NAME --template sdwebui``; all options: ``--help``.
 """
 
+import itertools
+import random
 import time
 from pathlib import Path
 from typing import Any, ClassVar
 
 from locust import HttpUser, events
 
-from bench.editing.contents import template_names
-from bench.editing.load import Load, Posting, UnsuccessfulError
-from bench.editing.platform import find_target
+from bench.editing.cases import CaseError, fill, read_cases, read_template
+from bench.editing.platform import Platform, add_platform_options, find_target
 
 
 def add_options(parser: Any) -> None:
     """Add the bench's options to locust's own."""
     parser.add_argument("--cases", type=Path, required=True, help="folder of cases")
-    parser.add_argument("--runtime", required=True, help="name of the runtime")
-    parser.add_argument("--template", default="flux-edit", help=f"{', '.join(template_names())}, or a file of your own")
-    parser.add_argument("--wait", type=float, default=900, help="seconds after which a task without a notice failed")
-    parser.add_argument("--stack-file", type=Path, default=Path(".local/stack.json"), help="of the local platform")
-    parser.add_argument("--api-key-file", type=Path, help="with --host, of a deployed platform: file of its key")
-    parser.add_argument("--topic-arn", help="with --host: the topic of notices")
-    parser.add_argument("--bucket", help="with --host: the output bucket, for templates that want links")
+    add_platform_options(parser)
 
 
 def prepare(environment: Any, **_: object) -> None:
     """Find the platform and read the cases."""
     options = environment.parsed_options
-    target = find_target(
-        stack_file=options.stack_file,
-        endpoint=environment.host,
-        api_key_file=options.api_key_file,
-        topic_arn=options.topic_arn,
-        bucket=options.bucket,
-    )
-    environment.host = target.endpoint
-    environment.load = Load(
-        target, runtime=options.runtime, folder=options.cases, template=options.template, wait_s=options.wait
-    )
+    environment.target = find_target(options, environment.host)
+    environment.host = environment.target.endpoint
+    environment.cases, environment.template = read_cases(options.cases), read_template(options.template)
+    environment.numbers = itertools.count(1)
 
 
 def begin(environment: Any, **_: object) -> None:
-    """Listen for notices before the first user posts."""
-    environment.load.begin()
+    """Listen for notices before the first user posts; a test that is begun again is a run of its own."""
+    environment.platform = Platform(environment.target).__enter__()
 
 
 def end(environment: Any, **_: object) -> None:
-    """Listen no longer."""
-    environment.load.end()
+    """Stop listening."""
+    environment.platform.__exit__()
 
 
 def edit(user: Any) -> None:
     """Post a case and wait for its picture; the API's answer and the notice are two rows in locust's table."""
-    load: Load = user.environment.load
-    posting = load.next_posting()
-    began = time.monotonic()
-    headers = {"x-api-key": load.target.api_key}
-    if user.client.post("/v1alpha2", json=posting.body, headers=headers, name="the API's answer").ok:
-        _report_notice(user, load, posting, began)
-
-
-def _report_notice(user: Any, load: Load, posting: Posting, began: float) -> None:
-    failure = None
+    environment = user.environment
+    platform, options = environment.platform, environment.parsed_options
+    (case,) = random.choices(environment.cases, [case.weight for case in environment.cases])
+    task_id = f"{platform.run}-{case.id}-{next(environment.numbers)}"
+    request = platform.request(task_id, options.runtime, fill(case, options.cases, environment.template, platform.link))
+    began, failure = time.monotonic(), None
+    headers = {"x-api-key": environment.target.api_key}
+    if not user.client.post("/v1alpha2", json=request, headers=headers, name="the API's answer").ok:
+        return
     try:
-        ended = load.await_picture(posting)
-    except UnsuccessfulError as exc:
+        ended = platform.wait(task_id, options.wait).at
+    except CaseError as exc:
         ended, failure = time.monotonic(), exc
-    user.environment.events.request.fire(
-        request_type="notice",
-        name=posting.case.kind,
-        response_time=(ended - began) * 1000,
-        response_length=0,
-        exception=failure,
-        context={},
-    )
+    seen = {"request_type": "notice", "name": case.kind, "response_time": (ended - began) * 1000, "response_length": 0}
+    environment.events.request.fire(**seen, exception=failure, context={})
 
 
 class Editor(HttpUser):  # type: ignore[misc, unused-ignore]

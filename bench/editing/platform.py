@@ -1,139 +1,199 @@
-"""The platform under test, as a client sees it."""
+"""The platform under test as a client sees it: posts a case, waits for its notice, gets its picture."""
 
 import json
 import os
 import secrets
 import threading
+import time
 from collections.abc import Mapping
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httpx
+import jmespath
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from bench.editing.cases import BenchError, Body
-from bench.editing.contents import ContentError
+from bench.editing.cases import BenchError, Body, CaseError, template_names
+from contract.notice import Notice
 from contract.objects import split_s3_url
 from deploy.verify.errors import VerifyError
+from deploy.verify.notices import NoticeQueue
 from deploy.verify.pictures import Picture, PictureError, fetch_picture
 from deploy.verify.target import Target, enter_local_stack, local_target
 
-PREFIX = "bench"
-"""First part of the names in S3 of all that a run makes."""
-
+_PREFIX = "bench"
 _LINK_S = 24 * 3600
 _ANSWER_TIMEOUT_S = 35.0
 """API Gateway answers after 29 seconds at the latest."""
-_MAX_WORDS = 500
+_AWS_ERRORS = (BotoCoreError, ClientError)
 
 
-class TaskError(Exception):
-    """A task got no picture; the message says why."""
+def add_platform_options(parser: Any) -> None:
+    """Add the options that name a platform and say what is posted to it."""
+    templates = ", ".join(template_names())
+    parser.add_argument("--runtime", required=True, help="name of the runtime")
+    parser.add_argument("--template", default="flux-edit", help=f"{templates}, or a file of your own (flux-edit)")
+    parser.add_argument("--wait", type=float, default=900, help="seconds until a task without a notice failed (900)")
+    parser.add_argument("--stack-file", type=Path, default=Path(".local/stack.json"), help="of the local platform")
+    parser.add_argument("--api-key-file", type=Path, help="of a deployed platform: file of its key")
+    parser.add_argument("--topic-arn", help="of a deployed platform: the topic of notices")
+    parser.add_argument("--bucket", help="of a deployed platform: the output bucket, for templates that want links")
 
 
-def find_target(
-    *, stack_file: Path, endpoint: str | None, api_key_file: Path | None, topic_arn: str | None, bucket: str | None
-) -> Target:
+def find_target(options: Any, endpoint: str | None) -> Target:
     """Find the platform by its addresses, or without an endpoint by a running local platform's stack.json.
+
+    Args:
+        options: Of the command line: stack_file, api_key_file, topic_arn, bucket.
+        endpoint: The API of a deployed platform.
 
     Raises:
         BenchError: Addresses are missing, or no local platform runs.
     """
     if endpoint is None:
         try:
-            os.environ["STACK_FILE"] = str(stack_file)
+            os.environ["STACK_FILE"] = str(options.stack_file)
             return local_target(enter_local_stack(os.environ))
         except VerifyError as exc:
-            raise BenchError(f"{exc} Or name one: --endpoint, --api-key-file and --topic-arn.") from exc
-    if api_key_file is None or topic_arn is None:
-        raise BenchError("With --endpoint, --api-key-file and --topic-arn are needed too.")
+            raise BenchError(f"{exc} Or name one: its endpoint, --api-key-file and --topic-arn.") from exc
+    if options.api_key_file is None or options.topic_arn is None:
+        raise BenchError("A deployed platform needs --api-key-file and --topic-arn too.")
     try:
-        api_key = api_key_file.read_text(encoding="utf-8").strip()
+        api_key = options.api_key_file.read_text(encoding="utf-8").strip()
     except OSError as exc:
         raise BenchError(f"The API key cannot be read: {exc}") from exc
-    return Target(endpoint=endpoint.rstrip("/"), api_key=api_key, bucket=bucket or "", notice_topic_arn=topic_arn)
+    bucket = options.bucket or ""
+    return Target(endpoint=endpoint.rstrip("/"), api_key=api_key, bucket=bucket, notice_topic_arn=options.topic_arn)
 
 
-def new_run_id() -> str:
-    """A name for a run that no other has."""
-    return f"edit-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A notice, and when it came on the monotonic clock."""
 
-
-def task_body(task_id: str, runtime: str, body: Body, run: str) -> dict[str, Any]:
-    """A request of API v1alpha2; everything of a run lies under one prefix in S3."""
-    metadata = {"id": task_id, "runtime": runtime, "tasktype": body.tasktype, "prefix": f"{PREFIX}/{run}"}
-    return {"task": {"metadata": metadata, "content": body.content}}
+    notice: Notice
+    at: float
 
 
 class Platform:
-    """Posts tasks, and gets what they left in S3.
+    """Listens for the notices of one run while the context is open."""
 
-    Args:
-        target: Where it is.
-        run: Everything in S3 lies in a folder of this name.
-    """
-
-    def __init__(self, target: Target, run: str) -> None:
-        self._run = run
+    def __init__(self, target: Target) -> None:
+        self.run = f"edit-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
+        """Begins the ids of its tasks, and names its folder in S3."""
         self._target = target
         self._s3 = target.client("s3", config=Config(signature_version="s3v4"))
         self._http = httpx.Client(headers={"x-api-key": target.api_key}, timeout=_ANSWER_TIMEOUT_S)
         self._links: dict[Path, str] = {}
         self._uploading = threading.Lock()
+        self._heard: dict[str, Heard] = {}
+        self._news = threading.Condition()
+        self._end = ""
+        self._exit = ExitStack()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as undo:
+            queue = undo.enter_context(NoticeQueue(self._target))
+            listener = threading.Thread(target=self._listen, args=(queue,), name="notices", daemon=True)
+            listener.start()
+            undo.callback(listener.join)
+            undo.callback(self._finish, "The run has ended.")
+            self._exit = undo.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._exit.close()
+
+    def request(self, task_id: str, runtime: str, body: Body) -> dict[str, Any]:
+        """The body of a request; all that the run leaves in S3 has one prefix."""
+        prefix = f"{_PREFIX}/{self.run}"
+        metadata = {"id": task_id, "runtime": runtime, "tasktype": body.tasktype, "prefix": prefix}
+        return {"task": {"metadata": metadata, "content": body.content}}
 
     def link(self, path: Path) -> str:
-        """Lay a file in the output bucket, once, and give its link.
+        """Upload a file to the output bucket, once, and return a signed link to it.
 
         Raises:
-            ContentError: The bucket is not known, or does not take it.
+            CaseError: The bucket is not known, or rejects the file.
         """
         if not self._target.bucket:
-            raise ContentError("The template wants links; --bucket must name the output bucket.")
+            raise CaseError("The template wants links; --bucket must name the output bucket.")
+        where = {"Bucket": self._target.bucket, "Key": f"{_PREFIX}/{self.run}/inputs/{path.parent.name}/{path.name}"}
         with self._uploading:
             if path not in self._links:
-                self._links[path] = self._upload(path)
+                try:
+                    self._s3.put_object(**where, Body=path.read_bytes())
+                except _AWS_ERRORS as exc:
+                    raise CaseError(f"{path.name} cannot be uploaded: {exc}") from exc
+                self._links[path] = self._s3.generate_presigned_url("get_object", Params=where, ExpiresIn=_LINK_S)
             return self._links[path]
 
-    def post(self, body: Mapping[str, Any]) -> None:
+    def post(self, request: Mapping[str, Any]) -> None:
         """Post a request.
 
         Raises:
-            TaskError: The platform does not answer, or refuses it.
+            CaseError: The platform does not answer, or rejects the request.
         """
         try:
-            answer = self._http.post(f"{self._target.endpoint}/v1alpha2", json=body)
+            answer = self._http.post(f"{self._target.endpoint}/v1alpha2", json=request)
         except httpx.HTTPError as exc:
-            raise TaskError(f"The platform does not answer: {exc!r}") from exc
+            raise CaseError(f"The platform does not answer: {exc!r}") from exc
         if answer.status_code != httpx.codes.OK:
-            raise TaskError(f"refused with {answer.status_code}: {answer.text[:_MAX_WORDS]}")
+            raise CaseError(f"rejected with {answer.status_code}: {answer.text[:500]}")
 
-    def fetch(self, url: str) -> Picture:
-        """Get a picture.
+    def wait(self, task_id: str, timeout_s: float) -> Heard:
+        """Wait for a task's notice; it may have come before.
 
         Raises:
-            TaskError: It is not there, or is none.
+            CaseError: It did not come in time, or says that the task failed, or notices cannot be read.
         """
+        with self._news:
+            self._news.wait_for(lambda: task_id in self._heard or self._end, timeout_s)
+            if task_id not in self._heard:
+                raise CaseError(self._end or f"No notice came within {timeout_s:g} seconds.")
+            heard = self._heard.pop(task_id)
+        if not heard.notice.result:
+            error = heard.notice.error
+            raise CaseError(f"{error.code}: {error.message}" if error else heard.notice.status)
+        return heard
+
+    def picture(self, notice: Notice) -> Picture:
+        """Get the last picture of a task: one before it is a preview.
+
+        Raises:
+            CaseError: There is none, or it cannot be read.
+        """
+        if not notice.image_url:
+            raise CaseError("Its notice names no picture.")
         try:
-            return fetch_picture(self._s3, url)
+            return fetch_picture(self._s3, notice.image_url[-1])
         except (PictureError, BotoCoreError) as exc:
-            raise TaskError(str(exc)) from exc
+            raise CaseError(str(exc)) from exc
 
-    def manifest(self, url: str) -> dict[str, Any]:
-        """Get what the runtime told of a task; empty where that cannot be read: figures are then missing."""
-        try:
-            bucket, key = split_s3_url(url)
+    def timings(self, notice: Notice) -> list[float | None]:
+        """Seconds in the model server, and there until the preview; None where the manifest says nothing."""
+        manifest: Any = {}
+        with suppress(ValueError, *_AWS_ERRORS):
+            bucket, key = split_s3_url(notice.output_url or "")
             manifest = json.loads(self._s3.get_object(Bucket=bucket, Key=key)["Body"].read())
-        except (ValueError, ClientError, BotoCoreError):
-            return {}
-        return manifest if isinstance(manifest, dict) else {}
+        found = (jmespath.search(path, manifest) for path in ("timings_s.run", "answer.timings_s.preview"))
+        return [float(value) if isinstance(value, int | float) else None for value in found]
 
-    def _upload(self, path: Path) -> str:
-        key = f"{PREFIX}/{self._run}/inputs/{path.parent.name}/{path.name}"
+    def _listen(self, queue: NoticeQueue) -> None:
         try:
-            self._s3.put_object(Bucket=self._target.bucket, Key=key, Body=path.read_bytes())
-        except (ClientError, BotoCoreError) as exc:
-            raise ContentError(f"{path.name} cannot be laid in the bucket: {exc}") from exc
-        where = {"Bucket": self._target.bucket, "Key": key}
-        return str(self._s3.generate_presigned_url("get_object", Params=where, ExpiresIn=_LINK_S))
+            while not self._end:
+                for notice in queue.receive():
+                    if notice.id is not None and notice.id.startswith(self.run):
+                        with self._news:
+                            self._heard[notice.id] = Heard(notice, time.monotonic())
+                            self._news.notify_all()
+        except _AWS_ERRORS as exc:
+            self._finish(f"Notices cannot be read: {exc}")
+
+    def _finish(self, why: str) -> None:
+        with self._news:
+            self._end = self._end or why
+            self._news.notify_all()
