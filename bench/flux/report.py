@@ -10,8 +10,7 @@ from typing import Any
 
 import torch
 
-from bench.agent.drawing import Lane, draw
-from bench.agent.timeline import Timeline
+from bench.agent.timeline import Timeline, draw
 from bench.figures import Figure, print_all
 from bench.flux.comparison import LONG, SHORT, Pair, Pairs, compare, figures
 from bench.flux.model import SHAPE, make_model
@@ -77,8 +76,8 @@ def _draw(pairs: Pairs) -> None:
     """Draw the last run of the most callers: what an ideal server would fill without a gap."""
     callers, done = list(pairs.items())[-1]
     lanes = [
-        Lane(f"the server, {callers} requests at once", Timeline(done[-1].server.drawn)),
-        Lane("the bare loop, half of its pictures", Timeline(done[-1].halves[0].drawn)),
+        (f"the server, {callers} requests at once", Timeline(done[-1].server.drawn)),
+        ("the bare loop, half of its pictures", Timeline(done[-1].halves[0].drawn)),
     ]
     subtitle = "Red: pictures wait while the model rests, which in the loop is the time that encoding takes."
     picture = draw("When the model draws", subtitle, lanes)
