@@ -24,7 +24,7 @@ from local.command_line import beside, on_other_ports, read_arguments, same_plat
 from local.console import PartLines, Terminal, plain
 from local.demo import run_demo
 from local.demo_flux import FluxDemo, ModelsError, real_model, tiny_models
-from local.platform import PlatformSettings
+from local.parts import Layout, stand_in_url
 from local.ports import LOOPBACK, HostError, PortsError, Wanted, claim, free_port
 from local.processes import PartFailedError
 from local.sandbox import sandboxed
@@ -47,15 +47,16 @@ def main() -> int:
     console = Terminal(width=None if sys.stdout.isatty() else _FILE_WIDTH)
     say = plain(Terminal(stderr=True))
     try:
-        settings = _settings(arguments, say)
+        state = StateDirectory(arguments.state.resolve())
+        layout = _layout(arguments, state, say)
         os.environ.clear()
-        os.environ.update(settings.environment)
+        os.environ.update(layout.environment)
         if arguments.command == "up":
             lines = PartLines(console, everything=arguments.log == "debug")
-            asyncio.run(_until_interrupted(run_up(settings, console, lines)))
+            asyncio.run(_until_interrupted(run_up(layout, state, console, lines)))
             return 0
         succeeded = asyncio.run(
-            _until_interrupted(run_demo(settings, arguments.out, console, platform=same_platform(arguments)))
+            _until_interrupted(run_demo(layout, state, arguments.out, console, platform=same_platform(arguments)))
         )
     except PartFailedError as exc:
         last = "".join(f"\n  {line}" for line in exc.output.last_lines)
@@ -80,26 +81,28 @@ def _advice(arguments: argparse.Namespace, running: AlreadyRunningError) -> str:
     return f"{end}\nOr run another one beside it: {beside(arguments)}"
 
 
-def _settings(arguments: argparse.Namespace, say: Callable[[str], None]) -> PlatformSettings:
+def _layout(arguments: argparse.Namespace, state: StateDirectory, say: Callable[[str], None]) -> Layout:
     flux = _flux_demo(arguments, say) if arguments.command == "demo-flux" else None
     config = _config(arguments, say) if flux is None else flux.config
-    runtime_urls = {} if flux else _runtime_urls(arguments.runtime_url, config)
+    own = {} if flux else _runtime_urls(arguments.runtime_url, config)
     if arguments.command == "up":
-        with StateDirectory(arguments.state.resolve()).claimed():
-            host, key = arguments.host, stored_key(Path(arguments.key_file or arguments.state / "api-key").expanduser())
+        with state.claimed():
+            host, key = arguments.host, stored_key(Path(arguments.key_file or state.path / "api-key").expanduser())
         port, aws_port = claim(Wanted("the API", arguments.port, host), Wanted("AWS", arguments.aws_port))
     else:
         host, key = LOOPBACK, new_key()
         port, aws_port = free_port(), free_port()
-    return PlatformSettings(
+    stand_ins = {one.name: stand_in_url(one, free_port()) for one in config.enabled_runtimes if one.name not in own}
+    return Layout(
         config=config,
         host=host,
         gateway_port=port,
         aws_port=aws_port,
-        runtime_urls=runtime_urls,
-        state=arguments.state.resolve(),
-        environment=sandboxed(os.environ, f"http://127.0.0.1:{aws_port}"),
+        server_urls={**stand_ins, **own},
+        own_servers=frozenset(own),
+        runtimes_file=state.runtimes_file,
         api_key=key,
+        environment=sandboxed(os.environ, f"http://127.0.0.1:{aws_port}"),
         flux=None if flux is None else flux.server,
     )
 

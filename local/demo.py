@@ -15,19 +15,21 @@ from deploy.verify.verification import Outcome, verify
 from local.aws import NOTICE_TOPIC_ARN, OUTPUT_BUCKET
 from local.console import plain
 from local.demo_output import DemoOutput
-from local.platform import Platform, PlatformSettings
+from local.parts import Layout
+from local.platform import Platform
 from local.proxy_event import API_KEY_ID
 from local.sheet import Run
-from local.stack import Stack
+from local.stack import StateDirectory
 
 _WAIT_S = 120.0
 
 
-async def run_demo(settings: PlatformSettings, out: Path, console: Console, *, platform: str | None) -> bool:
+async def run_demo(layout: Layout, state: StateDirectory, out: Path, console: Console, *, platform: str | None) -> bool:
     """Run the samples of every runtime on a platform of their own; return whether all gave a picture.
 
     Args:
-        settings: How to run the platform.
+        layout: How to run the platform.
+        state: Where its logs go.
         out: Directory of the runs; this one gets a new directory in it.
         console: Where progress and the table go.
         platform: The command that starts a platform which takes these requests; None where there is none.
@@ -37,9 +39,9 @@ async def run_demo(settings: PlatformSettings, out: Path, console: Console, *, p
         CancelledError: It was interrupted; what was drawn by then is saved.
     """
     say = plain(console)
-    samples = samples_of(settings.config.catalog)
+    samples = samples_of(layout.config.catalog)
     say("Starting the platform …")
-    output = DemoOutput(out, settings.config, asked=len(samples), platform=platform)
+    output = DemoOutput(out, layout.config, asked=len(samples), platform=platform)
 
     def report(outcome: Outcome) -> None:
         output.save(outcome)
@@ -48,10 +50,12 @@ async def run_demo(settings: PlatformSettings, out: Path, console: Console, *, p
     with console.status("Starting") as status:
         async with AsyncExitStack() as ending:
             try:
-                running = await ending.enter_async_context(Platform(settings, progress=lambda step: say(f"  {step}")))
+                running = await ending.enter_async_context(
+                    Platform(layout, state, progress=lambda step: say(f"  {step}"))
+                )
                 say(f"Posting {len(samples)} requests …")
                 status.update("Waiting for their pictures")
-                await _verify(running, samples, report)
+                await _verify(running, layout, samples, report)
             except asyncio.CancelledError:
                 say(_interruption(output.run))
                 raise
@@ -62,8 +66,7 @@ async def run_demo(settings: PlatformSettings, out: Path, console: Console, *, p
     console.print(_table(output.run))
     for entry in output.run.entries:
         if entry.problem is not None:
-            logs = settings.state / "logs"
-            say(f"{entry.runtime}: {entry.problem}\n  Logs: {logs}/{entry.runtime}-agent.log and -server.log")
+            say(f"{entry.runtime}: {entry.problem}\n  Logs: {state.logs}/{entry.runtime}-agent.log and -server.log")
     say(f"\nAll pictures on one page: {sheet}")
     return all(entry.problem is None for entry in output.run.entries)
 
@@ -75,13 +78,13 @@ def _interruption(run: Run) -> str:
     return f"Interrupted; {pictures} of {run.asked} pictures {'is' if pictures == 1 else 'are'} in {run.directory}/"
 
 
-async def _verify(platform: Platform, samples: list[Sample], report: Callable[[Outcome], None]) -> None:
+async def _verify(platform: Platform, layout: Layout, samples: list[Sample], report: Callable[[Outcome], None]) -> None:
     """Report each outcome in this thread, until all are known or a part dies over and over."""
     stop = threading.Event()
     loop = asyncio.get_running_loop()
 
     def work() -> None:
-        for outcome in verify(_target(platform.stack), samples, wait_s=_WAIT_S, stop=stop):
+        for outcome in verify(_target(layout), samples, wait_s=_WAIT_S, stop=stop):
             asyncio.run_coroutine_threadsafe(_call(report, outcome), loop).result()
 
     working = asyncio.create_task(asyncio.to_thread(work))
@@ -102,10 +105,10 @@ async def _call(report: Callable[[Outcome], None], outcome: Outcome) -> None:
     report(outcome)
 
 
-def _target(stack: Stack) -> Target:
+def _target(layout: Layout) -> Target:
     return Target(
-        endpoint=stack.endpoint.rstrip("/"),
-        api_key=stack.api_key,
+        endpoint=layout.endpoint.rstrip("/"),
+        api_key=layout.api_key,
         api_key_id=API_KEY_ID,
         bucket=OUTPUT_BUCKET,
         notice_topic_arn=NOTICE_TOPIC_ARN,

@@ -44,7 +44,7 @@ class FluxServer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """Where everything is on this machine.
+    """How a platform runs on this machine.
 
     Attributes:
         config: The configuration.
@@ -52,9 +52,10 @@ class Layout:
         gateway_port: Port of the API.
         aws_port: Port of AWS.
         server_urls: Base URL of each runtime's model server.
+        own_servers: The runtimes whose model server is the user's, and not started here.
         runtimes_file: The catalog of runtimes as a file.
         api_key: The key that the API takes.
-        environment: What every part gets in its environment.
+        environment: The environment of every part.
         flux: How the flux server itself is run; None leaves it to its stand-in.
     """
 
@@ -63,6 +64,7 @@ class Layout:
     gateway_port: int
     aws_port: int
     server_urls: Mapping[str, str]
+    own_servers: frozenset[str] = frozenset()
     runtimes_file: Path
     api_key: str = field(repr=False)
     environment: Mapping[str, str] = field(repr=False)

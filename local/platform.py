@@ -1,22 +1,19 @@
 """The platform as a whole: its parts started side by side, watched, and ended in order."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
 import aiohttp
 
-from configuration.config import Config, ModelsRuntime
+from configuration.config import ModelsRuntime
 from local import parts
-from local.api_key import new_key
 from local.console import LogLine
 from local.output import LineSink, PartOutput
-from local.ports import LOOPBACK, free_port
 from local.processes import Part, PartFailedError, SupervisedProcess
-from local.stack import Stack, StateDirectory
+from local.stack import StateDirectory
 
 ROOT = Path(__file__).resolve().parent.parent
 """The checkout; every part runs here."""
@@ -26,79 +23,31 @@ _AGENT_GRACE_S = parts.AGENT_DRAIN_S + 5.0
 _GRACE_S = 3.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlatformSettings:
-    """How to run the platform.
-
-    Attributes:
-        config: The configuration.
-        host: Address that the API listens on.
-        gateway_port: Port of the API.
-        aws_port: Port of AWS.
-        runtime_urls: Base URL of a real model server, for each runtime that has one instead of a stand-in.
-        state: Directory for logs and stack.json.
-        environment: What every part gets in its environment.
-        api_key: The key that the API takes; a new one unless given.
-        flux: How the flux server itself is run; None leaves it to its stand-in.
-    """
-
-    config: Config
-    host: str = LOOPBACK
-    gateway_port: int
-    aws_port: int
-    runtime_urls: Mapping[str, str]
-    state: Path
-    environment: Mapping[str, str] = field(repr=False)
-    api_key: str = field(repr=False, default_factory=new_key)
-    flux: parts.FluxServer | None = None
-
-
 class Platform:
     """The running platform; an async context manager.
 
     Args:
-        settings: How to run it.
+        layout: How to run it.
+        state: Where its logs and its stack.json go.
         console: Takes every line of every part, notices among them; None leaves the lines to the log files.
         progress: Takes a sentence for people at each step of the start.
     """
 
     def __init__(
         self,
-        settings: PlatformSettings,
+        layout: parts.Layout,
+        state: StateDirectory,
         *,
         console: LineSink | None = None,
         progress: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._console = console
         self._progress = progress
-        self._state = StateDirectory(settings.state)
-        self._stand_ins = [one for one in settings.config.enabled_runtimes if one.name not in settings.runtime_urls]
-        stand_in_urls = {one.name: parts.stand_in_url(one, free_port()) for one in self._stand_ins}
-        self._layout = parts.Layout(
-            config=settings.config,
-            host=settings.host,
-            gateway_port=settings.gateway_port,
-            aws_port=settings.aws_port,
-            server_urls={**stand_in_urls, **settings.runtime_urls},
-            runtimes_file=self._state.runtimes_file,
-            api_key=settings.api_key,
-            environment=settings.environment,
-            flux=settings.flux,
-        )
+        self._layout = layout
+        self._state = state
         self._agents: list[SupervisedProcess] = []
         self._others: list[SupervisedProcess] = []
         self._running = AsyncExitStack()
-
-    @property
-    def stack(self) -> Stack:
-        """Its addresses."""
-        return Stack(
-            endpoint=self._layout.endpoint,
-            api_key=self._layout.api_key,
-            aws_endpoint=self._layout.aws_endpoint,
-            logs=self._state.logs,
-            runtimes=self._layout.config.catalog,
-        )
 
     async def __aenter__(self) -> Self:
         """Start all parts and wait until they are ready.
@@ -115,7 +64,7 @@ class Platform:
                 await self._start(http)
             except ExceptionGroup as failures:
                 raise failures.exceptions[0] from failures
-            self._state.publish(self.stack)
+            self._state.publish(self._layout)
             self._running = undo.pop_all()
         return self
 
@@ -139,11 +88,11 @@ class Platform:
         aws = self._launch(parts.aws_part(layout), self._others)
         async with asyncio.TaskGroup() as waiting:
             for runtime in layout.config.enabled_runtimes:
-                if runtime in self._stand_ins:
+                if runtime.name in layout.own_servers:
+                    waiting.create_task(self._look_at(runtime, http))
+                else:
                     server = self._launch(parts.server_part(layout, runtime, http), self._others)
                     waiting.create_task(self._ready(server))
-                else:
-                    waiting.create_task(self._look_at(runtime, http))
             waiting.create_task(self._ready(self._launch(parts.door_part(layout), self._others)))
             await self._ready(aws)
             for runtime in layout.config.enabled_runtimes:

@@ -1,17 +1,16 @@
-"""What a running platform tells others: .local/stack.json, with the names of a deployed stack's outputs."""
+"""The directory of a running platform: its logs, and stack.json with the names of a deployed stack's outputs."""
 
 import fcntl
 import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from local.aws import JOBS_TABLE, NOTICE_TOPIC_ARN, OUTPUT_BUCKET
+from local.parts import Layout
 from local.proxy_event import API_KEY_ID
 from local.sandbox import sandbox_environment
-from runtimes.catalog import RuntimeCatalog
 
 
 class AlreadyRunningError(Exception):
@@ -25,42 +24,6 @@ class AlreadyRunningError(Exception):
         where = f"at {endpoint}" if endpoint else "here and is still starting"
         super().__init__(f"A platform already runs {where} (process {pid}, its state in {state}).")
         self.pid = pid
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stack:
-    """Addresses of a running platform.
-
-    Attributes:
-        endpoint: The API's base URL, with the stage and a slash at the end.
-        api_key: The key it takes.
-        aws_endpoint: Where its AWS listens.
-        logs: Where its parts' logs lie.
-        runtimes: What it runs.
-    """
-
-    endpoint: str
-    api_key: str = field(repr=False)
-    aws_endpoint: str
-    logs: Path
-    runtimes: RuntimeCatalog
-
-    def to_json(self) -> str:
-        """Write the content of stack.json."""
-        outputs = {
-            "FrontApiEndpoint": self.endpoint,
-            "OutputS3Bucket": OUTPUT_BUCKET,
-            "sdNotificationOutputArn": NOTICE_TOPIC_ARN,
-            "JobsTable": JOBS_TABLE,
-            "ApiKey": self.api_key,
-            "ApiKeyId": API_KEY_ID,
-            "AwsEndpoint": self.aws_endpoint,
-            "Environment": sandbox_environment(self.aws_endpoint),
-            "Logs": str(self.logs),
-            "Runtimes": json.loads(self.runtimes.to_json()),
-            "Pid": os.getpid(),
-        }
-        return json.dumps(outputs, indent=2) + "\n"
 
 
 class StateDirectory:
@@ -113,9 +76,22 @@ class StateDirectory:
         except (OSError, ValueError, KeyError):
             return None
 
-    def publish(self, stack: Stack) -> None:
+    def publish(self, layout: Layout) -> None:
         """Write stack.json, complete from the first moment and readable by its owner only: it holds the key."""
+        outputs = {
+            "FrontApiEndpoint": layout.endpoint,
+            "OutputS3Bucket": OUTPUT_BUCKET,
+            "sdNotificationOutputArn": NOTICE_TOPIC_ARN,
+            "JobsTable": JOBS_TABLE,
+            "ApiKey": layout.api_key,
+            "ApiKeyId": API_KEY_ID,
+            "AwsEndpoint": layout.aws_endpoint,
+            "Environment": sandbox_environment(layout.aws_endpoint),
+            "Logs": str(self.logs),
+            "Runtimes": json.loads(layout.config.catalog.to_json()),
+            "Pid": os.getpid(),
+        }
         draft = self.path / "stack.json.new"
         draft.touch(mode=0o600)
-        draft.write_text(stack.to_json(), encoding="utf-8")
+        draft.write_text(json.dumps(outputs, indent=2) + "\n", encoding="utf-8")
         draft.replace(self.stack_file)

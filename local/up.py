@@ -12,10 +12,10 @@ from deploy.verify.target import DEFAULT_STACK_FILE
 from local.aws import OUTPUT_BUCKET
 from local.console import plain
 from local.output import LineSink
-from local.platform import Platform, PlatformSettings
+from local.parts import Layout
+from local.platform import Platform
 from local.ports import reachable
-from local.stack import Stack
-from runtimes.catalog import RuntimeCatalog
+from local.stack import StateDirectory
 
 _PROMPT = "A lighthouse at dusk, watercolour"
 _FIRST_TASKS: Mapping[str, tuple[str, Mapping[str, object]]] = {
@@ -45,11 +45,12 @@ Its notice appears below with a link to the picture. Everything in the bucket:
 """
 
 
-async def run_up(settings: PlatformSettings, console: Console, lines: LineSink) -> None:
+async def run_up(layout: Layout, state: StateDirectory, console: Console, lines: LineSink) -> None:
     """Run the platform until this task is cancelled.
 
     Args:
-        settings: How to run it.
+        layout: How to run it.
+        state: Where its logs and its stack.json go.
         console: Where sentences for people go.
         lines: Takes every line of every part.
 
@@ -58,45 +59,44 @@ async def run_up(settings: PlatformSettings, console: Console, lines: LineSink) 
     """
     say = plain(console)
     say("Starting the platform …")
-    async with Platform(settings, console=lines, progress=say) as platform:
-        say(_banner(settings, platform.stack))
+    async with Platform(layout, state, console=lines, progress=say):
+        say(_banner(layout, state))
         await asyncio.Event().wait()
 
 
-def _banner(settings: PlatformSettings, stack: Stack) -> str:
-    runtimes = ", ".join(f"{one.name} ({one.type})" for one in settings.config.enabled_runtimes)
-    stack_file = settings.state / "stack.json"
-    which = "" if stack_file == DEFAULT_STACK_FILE else f"STACK_FILE={shlex.quote(str(stack_file))} "
+def _banner(layout: Layout, state: StateDirectory) -> str:
+    runtimes = ", ".join(f"{one.name} ({one.type})" for one in layout.config.enabled_runtimes)
+    named = "" if state.stack_file == DEFAULT_STACK_FILE else f"STACK_FILE={shlex.quote(str(state.stack_file))} "
     return f"""
 The platform runs. Ctrl-C ends it; tasks and pictures, which are in memory, end with it. The API key stays.
 
-  Endpoint  {stack.endpoint}{_elsewhere(settings)}
-  API key   {stack.api_key}
+  Endpoint  {layout.endpoint}{_elsewhere(layout)}
+  API key   {layout.api_key}
   Runtimes  {runtimes}
-  Logs      {stack.logs}
-{_first_request(settings.config.catalog, stack)}
-All samples at once, from another terminal: LOCAL=1 {which}test/run.sh
+  Logs      {state.logs}
+{_first_request(layout)}
+All samples at once, from another terminal: LOCAL=1 {named}test/run.sh
 """
 
 
-def _elsewhere(settings: PlatformSettings) -> str:
+def _elsewhere(layout: Layout) -> str:
     """Where other machines find the API, when it listens on all addresses."""
-    if reachable(settings.host) == settings.host:
+    if reachable(layout.host) == layout.host:
         return ""
-    stage = settings.config.apigw.stage_name
-    return f" (from elsewhere: http://{socket.gethostname()}:{settings.gateway_port}/{stage}/)"
+    stage = layout.config.apigw.stage_name
+    return f" (from elsewhere: http://{socket.gethostname()}:{layout.gateway_port}/{stage}/)"
 
 
-def _first_request(catalog: RuntimeCatalog, stack: Stack) -> str:
+def _first_request(layout: Layout) -> str:
     """A request that works when pasted; empty where every runtime needs a picture to begin with."""
     for runtime_type, (task_type, content) in _FIRST_TASKS.items():
-        for runtime in catalog:
+        for runtime in layout.config.catalog:
             if runtime.type == runtime_type and task_type in runtime.task_types:
                 metadata = {"id": "first-picture", "runtime": runtime.name, "tasktype": task_type}
                 return _ASK.format(
-                    endpoint=stack.endpoint,
-                    api_key=stack.api_key,
+                    endpoint=layout.endpoint,
+                    api_key=layout.api_key,
                     body=json.dumps({"task": {"metadata": metadata, "content": content}}),
-                    bucket=f"{stack.aws_endpoint}/{OUTPUT_BUCKET}",
+                    bucket=f"{layout.aws_endpoint}/{OUTPUT_BUCKET}",
                 )
     return ""

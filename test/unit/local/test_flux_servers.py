@@ -17,9 +17,9 @@ from local import platform
 from local.demo_flux import ModelsError, real_model, tiny_models
 from local.output import PartOutput
 from local.parts import FluxServer, Layout, server_part, server_probe
-from local.platform import Platform, PlatformSettings
+from local.platform import Platform
 from local.processes import GivenUpError, Part, PartFailedError, SupervisedProcess
-from local.stack import Stack
+from local.stack import StateDirectory
 from local.up import _first_request
 from runtimes.flux.options import ModelOptions
 
@@ -114,14 +114,7 @@ async def test_what_a_slow_server_said_last_is_repeated_until_it_gives_up(
 ) -> None:
     monkeypatch.setattr(platform, "_TELL_EVERY_S", 0.05)
     told: list[str] = []
-    settings = PlatformSettings(
-        config=config_of(profile="flux-dev"),
-        gateway_port=1,
-        aws_port=2,
-        runtime_urls={},
-        state=tmp_path,
-        environment={},
-    )
+    layout = layout_of(config_of(profile="flux-dev"), None)
 
     async def probe() -> bool:
         if any("reading weights" in line for line in told):
@@ -134,7 +127,7 @@ async def test_what_a_slow_server_said_last_is_repeated_until_it_gives_up(
     process.start()
     try:
         with pytest.raises(PartFailedError, match="server has given up"):
-            await Platform(settings, progress=told.append)._ready(process)
+            await Platform(layout, StateDirectory(tmp_path), progress=told.append)._ready(process)
     finally:
         await process.stop(0)
 
@@ -173,7 +166,5 @@ def test_the_demo_takes_a_model_of_ones_own_under_its_profile(tmp_path: Path) ->
 
 @pytest.mark.parametrize(("profile", "shown"), [("flux-schnell", True), ("flux-kontext", True), ("flux-fill", False)])
 def test_the_first_request_is_one_that_a_runtime_takes_without_a_picture(profile: str, shown: bool) -> None:
-    catalog = config_of(profile=profile).catalog
-    stack = Stack(endpoint="http://e/", api_key="k", aws_endpoint="http://a", logs=Path("logs"), runtimes=catalog)
-    words = _first_request(catalog, stack)
+    words = _first_request(layout_of(config_of(profile=profile), None))
     assert ("text-to-image" in words) is shown
