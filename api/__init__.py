@@ -1,1 +1,1 @@
-"""The front door: reads requests, names every fault, publishes tasks. One module per API version."""
+"""The front door: reads requests, names every error, publishes tasks. One module per API version."""

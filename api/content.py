@@ -19,8 +19,8 @@ _CHECKS: Mapping[str, Callable[[Mapping[str, Any], str, DeployedRuntime, Path], 
 }
 
 
-def content_faults(content: Any, tasktype: str, runtime: DeployedRuntime, at: Path) -> Iterator[FieldError]:
-    """Name the faults of a content, or the first of very many.
+def content_errors(content: Any, tasktype: str, runtime: DeployedRuntime, at: Path) -> Iterator[FieldError]:
+    """Name the errors of a content, or the first of very many.
 
     Args:
         content: What the request holds as content.

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from api import v1alpha1, v1alpha2
 from api.aws_errors import AWS_ERRORS
 from api.errors import InvalidRequestError, RequestError, error_body, fault_rows
-from api.idempotency import IdempotencyKey, key_faults
+from api.idempotency import IdempotencyKey, key_errors
 from api.ignored import MAX_WARNINGS
 from api.intake import Intake
 from api.request import body_bytes, parse_json, path_segments, tenant, traceparent
@@ -28,7 +28,7 @@ class ApiVersion(Protocol):
     """What a module must offer to be a version of the API."""
 
     def read(self, body: Any, catalog: RuntimeCatalog) -> Task:
-        """Read a request; raise InvalidRequestError with all its faults."""
+        """Read a request; raise InvalidRequestError with all its errors."""
 
     def ignored(self, body: Any, task: Task, runtime: DeployedRuntime) -> Iterator[FieldError]:
         """Name the keys of a sound request that nothing reads."""
@@ -60,7 +60,7 @@ class FrontDoor:
             return _response(200, self._accept(event))
         except RequestError as exc:
             logger.info("refused: %d %s", exc.status, exc.code)
-            return _response(exc.status, error_body(exc.code, exc.message, exc.faults), exc.headers)
+            return _response(exc.status, error_body(exc.code, exc.message, exc.errors), exc.headers)
         except AWS_ERRORS as exc:
             logger.exception("not accepted: %s", type(exc).__name__)
             body = error_body("unavailable", "The task could not be queued. Try again.")
@@ -76,7 +76,7 @@ class FrontDoor:
         if version is None:
             raise RequestError(404, "not_found", f"No such path; POST to one of: /{', /'.join(_VERSIONS)}.")
         body = body_bytes(event)
-        sent, task = self._read(version, body, key_faults(event, has_table=self._intake.has_table))
+        sent, task = self._read(version, body, key_errors(event, has_table=self._intake.has_table))
         runtime = self._catalog[task.metadata.runtime]
         deadlines = runtime.deadlines.with_asked(task.metadata.deadlines)
         submission = Submission(
@@ -97,15 +97,15 @@ class FrontDoor:
         ignored = list(islice(version.ignored(sent, task, runtime), MAX_WARNINGS))
         return {**answer, "warnings": fault_rows(ignored)} if ignored else answer
 
-    def _read(self, version: ApiVersion, body: bytes, faults: list[FieldError]) -> tuple[Any, Task]:
-        """Read a body, whose faults are named together with those of the headers; its JSON, and its task."""
+    def _read(self, version: ApiVersion, body: bytes, errors: list[FieldError]) -> tuple[Any, Task]:
+        """Read a body, whose errors are named together with those of the headers; its JSON, and its task."""
         try:
             sent = parse_json(body)
             task = version.read(sent, self._catalog)
         except InvalidRequestError as exc:
-            raise InvalidRequestError([*faults, *exc.faults]) from None
-        if faults:
-            raise InvalidRequestError(faults)
+            raise InvalidRequestError([*errors, *exc.errors]) from None
+        if errors:
+            raise InvalidRequestError(errors)
         return sent, task
 
 

@@ -13,7 +13,7 @@ class RequestError(Exception):
         status: HTTP status.
         code: One word for programs.
         message: A sentence for people.
-        faults: Everything wrong with the request, where that is known field by field.
+        errors: Everything wrong with the request, where that is known field by field.
         headers: Further response headers.
     """
 
@@ -22,30 +22,30 @@ class RequestError(Exception):
         status: int,
         code: str,
         message: str,
-        faults: list[FieldError] | None = None,
+        errors: list[FieldError] | None = None,
         headers: dict[str, str] | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
         self.message = message
-        self.faults = faults or []
+        self.errors = errors or []
         self.headers = headers or {}
 
 
 class InvalidRequestError(RequestError):
-    """The request has faults; all of them are named, up to MAX_FIELD_ERRORS."""
+    """The request has errors; all of them are named, up to MAX_FIELD_ERRORS."""
 
-    def __init__(self, faults: list[FieldError]) -> None:
-        if len(faults) > MAX_FIELD_ERRORS:
+    def __init__(self, errors: list[FieldError]) -> None:
+        if len(errors) > MAX_FIELD_ERRORS:
             message = (
                 f"The request has more than {MAX_FIELD_ERRORS} faults; details names the first {MAX_FIELD_ERRORS}."
             )
-        elif len(faults) > 1:
-            message = f"The request has {len(faults)} faults; details names each."
+        elif len(errors) > 1:
+            message = f"The request has {len(errors)} faults; details names each."
         else:
-            message = f"{faults[0].field or 'The request'} {faults[0].problem}"
-        super().__init__(400, "invalid_request", message, faults)
+            message = f"{errors[0].pointer or 'The request'} {errors[0].detail}"
+        super().__init__(400, "invalid_request", message, errors)
 
 
 class IdempotencyConflictError(RequestError):
@@ -57,11 +57,11 @@ class IdempotencyConflictError(RequestError):
         )
 
 
-def fault_rows(faults: Iterable[FieldError]) -> list[dict[str, str]]:
-    """Faults as answers tell them."""
-    return [{"field": fault.field, "problem": fault.problem} for fault in faults]
+def fault_rows(errors: Iterable[FieldError]) -> list[dict[str, str]]:
+    """Errors as answers tell them."""
+    return [{"field": error.pointer, "problem": error.detail} for error in errors]
 
 
-def error_body(code: str, message: str, faults: list[FieldError] | None = None) -> dict[str, Any]:
+def error_body(code: str, message: str, errors: list[FieldError] | None = None) -> dict[str, Any]:
     """The JSON of every refusal."""
-    return {"error": {"code": code, "message": message, "details": fault_rows((faults or [])[:MAX_FIELD_ERRORS])}}
+    return {"error": {"code": code, "message": message, "details": fault_rows((errors or [])[:MAX_FIELD_ERRORS])}}

@@ -28,14 +28,14 @@ class IdempotencyKey:
 
     @classmethod
     def of(cls, event: Mapping[str, Any], version: str, body: bytes) -> Self | None:
-        """The key of a request without ``key_faults``; None where it has none."""
+        """The key of a request without ``key_errors``; None where it has none."""
         value = header(event, HEADER)
         if value is None:
             return None
         return cls(value=value, body_sha256=hashlib.sha256(f"{version}\n".encode() + body).hexdigest())
 
 
-def key_faults(event: Mapping[str, Any], *, has_table: bool) -> list[FieldError]:
+def key_errors(event: Mapping[str, Any], *, has_table: bool) -> list[FieldError]:
     """Name what is wrong with a request's key.
 
     Args:

@@ -26,7 +26,7 @@ def ignored_content(
     """Name what a model server would pass over in silence.
 
     Args:
-        content: A content without faults.
+        content: A content without errors.
         tasktype: Its task type.
         runtime: Where it will run.
         at: Where the content stands in the request.

@@ -9,7 +9,7 @@ from contract.task import Task
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
-    """A task without faults, and what the platform knows of it.
+    """A task without errors, and what the platform knows of it.
 
     Attributes:
         request: The task as its caller sent it.

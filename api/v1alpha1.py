@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from api.content import content_faults
+from api.content import content_errors
 from api.errors import InvalidRequestError
 from api.ignored import ignored_content
 from contract.field_errors import FieldError, field_errors_of, one_of, shown
@@ -21,7 +21,7 @@ def read(body: Any, catalog: RuntimeCatalog) -> Task:
     """Read a request and find the one runtime that serves its checkpoint.
 
     Raises:
-        InvalidRequestError: It has faults; every one is named.
+        InvalidRequestError: It has errors; every one is named.
     """
     if not isinstance(body, dict):
         raise InvalidRequestError([FieldError("", "must be an object: SD WebUI's own request")])
@@ -30,26 +30,26 @@ def read(body: Any, catalog: RuntimeCatalog) -> Task:
         raise InvalidRequestError(
             [FieldError(_AT, f"is required: an object with task, {CHECKPOINT_ATTRIBUTE} and id_task")]
         )
-    faults: list[FieldError] = []
-    runtime = _find_runtime(scripts.get(CHECKPOINT_ATTRIBUTE), catalog, faults)
+    errors: list[FieldError] = []
+    runtime = _find_runtime(scripts.get(CHECKPOINT_ATTRIBUTE), catalog, errors)
     given = {key: scripts[alias] for key, alias in _METADATA_KEYS.items() if scripts.get(alias) is not None}
     metadata = None
     try:
         metadata = Metadata.model_validate({**given, "runtime": runtime.name if runtime else "unknown"})
     except ValidationError as exc:
-        faults += [
-            FieldError(f"{_AT}.{_METADATA_KEYS.get(fault.field, fault.field)}", fault.problem)
-            for fault in field_errors_of(exc, Metadata, given)
+        errors += [
+            FieldError(f"{_AT}.{_METADATA_KEYS.get(error.pointer, error.pointer)}", error.detail)
+            for error in field_errors_of(exc, Metadata, given)
         ]
     if runtime is not None:
         tasktype = given.get("tasktype")
         accepted = runtime.runtime_type.v1alpha1_task_types
         if tasktype in accepted:
-            faults += content_faults(body, str(tasktype), runtime, ())
-        elif isinstance(tasktype, str) and all(fault.field != f"{_AT}.task" for fault in faults):
-            faults.append(FieldError(f"{_AT}.task", f"must be {one_of(accepted)}, not {shown(tasktype)}"))
-    if faults or metadata is None:
-        raise InvalidRequestError(faults)
+            errors += content_errors(body, str(tasktype), runtime, ())
+        elif isinstance(tasktype, str) and all(error.pointer != f"{_AT}.task" for error in errors):
+            errors.append(FieldError(f"{_AT}.task", f"must be {one_of(accepted)}, not {shown(tasktype)}"))
+    if errors or metadata is None:
+        raise InvalidRequestError(errors)
     return Task(metadata=metadata, content=body)
 
 
@@ -69,10 +69,10 @@ def answer(task: Task, output_location: str) -> dict[str, Any]:
     }
 
 
-def _find_runtime(checkpoint: Any, catalog: RuntimeCatalog, faults: list[FieldError]) -> DeployedRuntime | None:
+def _find_runtime(checkpoint: Any, catalog: RuntimeCatalog, errors: list[FieldError]) -> DeployedRuntime | None:
     field = f"{_AT}.{CHECKPOINT_ATTRIBUTE}"
     if not isinstance(checkpoint, str) or not checkpoint:
-        faults.append(FieldError(field, "is required: the checkpoint's file name"))
+        errors.append(FieldError(field, "is required: the checkpoint's file name"))
         return None
     runtime = catalog.for_checkpoint(checkpoint)
     if runtime is None:
@@ -82,5 +82,5 @@ def _find_runtime(checkpoint: Any, catalog: RuntimeCatalog, faults: list[FieldEr
         else:
             use = f"; use {one_of(catalog.checkpoints)}" if catalog.checkpoints else ""
             problem = f"{shown(checkpoint)} is no checkpoint here{use}"
-        faults.append(FieldError(field, problem))
+        errors.append(FieldError(field, problem))
     return runtime

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from api.content import content_faults
+from api.content import content_errors
 from api.errors import InvalidRequestError
 from api.ignored import ignored_content, ignored_keys
 from contract.deadlines import MIN_STALL_S, AskedDeadlines
@@ -22,33 +22,33 @@ def read(body: Any, catalog: RuntimeCatalog) -> Task:
     """Read a request.
 
     Raises:
-        InvalidRequestError: It has faults; every one is named.
+        InvalidRequestError: It has errors; every one is named.
     """
     task = body.get("task") if isinstance(body, dict) else None
     if not isinstance(task, dict):
         raise InvalidRequestError([FieldError("task", 'is required: an object like {"metadata": …, "content": …}')])
     given = task.get("metadata")
-    faults: list[FieldError] = []
+    errors: list[FieldError] = []
     metadata = None
     if isinstance(given, dict):
         given = {key: given[key] for key in _CALLERS_KEYS if given.get(key) is not None}
         try:
             metadata = Metadata.model_validate(given)
         except ValidationError as exc:
-            faults = field_errors_of(exc, Metadata, given, _AT)
+            errors = field_errors_of(exc, Metadata, given, _AT)
     else:
-        faults.append(FieldError("task.metadata", "is required: an object"))
+        errors.append(FieldError("task.metadata", "is required: an object"))
         given = {}
-    runtime = _find_runtime(given.get("runtime"), catalog, faults)
+    runtime = _find_runtime(given.get("runtime"), catalog, errors)
     content = task.get("content")
     if content is None:
-        faults.append(FieldError("task.content", "is required: the model server's own request"))
+        errors.append(FieldError("task.content", "is required: the model server's own request"))
     if runtime is not None:
-        faults += _deadline_faults(given.get("deadlines"), runtime)
-    if runtime is not None and _takes(runtime, given.get("tasktype"), faults) and content is not None:
-        faults += content_faults(content, given["tasktype"], runtime, ("task", "content"))
-    if faults or metadata is None:
-        raise InvalidRequestError(faults)
+        errors += _deadline_errors(given.get("deadlines"), runtime)
+    if runtime is not None and _takes(runtime, given.get("tasktype"), errors) and content is not None:
+        errors += content_errors(content, given["tasktype"], runtime, ("task", "content"))
+    if errors or metadata is None:
+        raise InvalidRequestError(errors)
     return Task(metadata=metadata, content=content)
 
 
@@ -72,35 +72,35 @@ def answer(task: Task, output_location: str) -> dict[str, Any]:
     }
 
 
-def _find_runtime(name: Any, catalog: RuntimeCatalog, faults: list[FieldError]) -> DeployedRuntime | None:
-    if not isinstance(name, str) or _is_told("runtime", faults):
-        return None  # the metadata's own faults say so
+def _find_runtime(name: Any, catalog: RuntimeCatalog, errors: list[FieldError]) -> DeployedRuntime | None:
+    if not isinstance(name, str) or _is_told("runtime", errors):
+        return None  # the metadata's own errors say so
     runtime = catalog.find(name)
     if runtime is None:
         problem = f"{shown(name)} is no runtime here; use {one_of(catalog.names)}"
-        faults.append(FieldError("task.metadata.runtime", problem))
+        errors.append(FieldError("task.metadata.runtime", problem))
     return runtime
 
 
-def _takes(runtime: DeployedRuntime, tasktype: Any, faults: list[FieldError]) -> bool:
+def _takes(runtime: DeployedRuntime, tasktype: Any, errors: list[FieldError]) -> bool:
     accepted = runtime.task_types
     if tasktype in accepted:
         return True
-    if isinstance(tasktype, str) and not _is_told("tasktype", faults):
+    if isinstance(tasktype, str) and not _is_told("tasktype", errors):
         problem = f"must be {one_of(accepted)} for runtime {runtime.name} ({runtime.type}), not {shown(tasktype)}"
-        faults.append(FieldError("task.metadata.tasktype", problem))
+        errors.append(FieldError("task.metadata.tasktype", problem))
     return False
 
 
-def _is_told(key: str, faults: list[FieldError]) -> bool:
-    return any(fault.field == f"task.metadata.{key}" for fault in faults)
+def _is_told(key: str, errors: list[FieldError]) -> bool:
+    return any(error.pointer == f"task.metadata.{key}" for error in errors)
 
 
-def _deadline_faults(given: Any, runtime: DeployedRuntime) -> Iterator[FieldError]:
+def _deadline_errors(given: Any, runtime: DeployedRuntime) -> Iterator[FieldError]:
     try:
         asked = AskedDeadlines.model_validate({} if given is None else given)
     except ValidationError:
-        return  # the metadata's own faults say so
+        return  # the metadata's own errors say so
     limits = runtime.deadlines
     stall_s = asked.stall_seconds
     if stall_s is not None and stall_s < MIN_STALL_S:

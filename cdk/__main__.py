@@ -27,7 +27,7 @@ def main() -> int:
     if config.model_bucket_arn == _EXAMPLE_BUCKET:
         print(f"{path.name}: modelBucketArn is still the example's; name a bucket of your account", file=sys.stderr)
     for warning in config.warnings:
-        print(f"{path.name}: {warning.field} {warning.problem}", file=sys.stderr)
+        print(f"{path.name}: {warning.pointer} {warning.detail}", file=sys.stderr)
     use_pinned_node()
     from cdk.app import synthesize  # noqa: PLC0415
 

@@ -113,4 +113,4 @@ def _paths(model: type[BaseModel], at: str = "") -> Iterator[str]:
 COMPUTED_VALUES = frozenset(
     {path for path in _paths(ReleaseValues) if ".deadlines." not in path} - set(_paths(ExtraValues))
 )
-"""Chart values that the deployment sets itself, so that one set by hand in config.yaml is a fault."""
+"""Chart values that the deployment sets itself, so that one set by hand in config.yaml is an error."""

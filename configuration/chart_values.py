@@ -1,7 +1,7 @@
 """extraValues of a runtime in config.yaml: the values of the project's own Helm chart that an operator may set.
 
 Values that the deployment computes (the service account, the queue's address, …) are no keys here, so that one set
-by hand is a fault; configuration.chart_release adds them.
+by hand is a error; configuration.chart_release adds them.
 """
 
 from typing import Annotated, Any, Literal, Self

@@ -1,4 +1,4 @@
-"""Faults of config.yaml that the model does not see, found in the file as YAML gives it."""
+"""Errors of config.yaml that the model does not see, found in the file as YAML gives it."""
 
 import re
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ STACK_SUFFIX = "Stack"
 _MAX_QUEUE_NAME = 80
 
 
-def placeholder_faults(value: Any, at: tuple[str | int, ...]) -> Iterator[FieldError]:
+def placeholder_errors(value: Any, at: tuple[str | int, ...]) -> Iterator[FieldError]:
     """Placeholders that were left in place.
 
     Args:
@@ -30,15 +30,15 @@ def placeholder_faults(value: Any, at: tuple[str | int, ...]) -> Iterator[FieldE
         foreign = bool(value.get("chartRepository"))
         for key, item in value.items():
             if key not in _FREE_TEXT and not (foreign and key == "extraValues"):
-                yield from placeholder_faults(item, (*at, str(key)))
+                yield from placeholder_errors(item, (*at, str(key)))
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            yield from placeholder_faults(item, (*at, index))
+            yield from placeholder_errors(item, (*at, index))
     elif isinstance(value, str) and (found := _PLACEHOLDER.search(value)):
         yield FieldError(field_path(at), f"still holds the placeholder {found.group()}")
 
 
-def runtime_faults(runtimes: list[Any]) -> Iterator[FieldError]:
+def runtime_errors(runtimes: list[Any]) -> Iterator[FieldError]:
     """What only a look at several keys or several runtimes shows; ill-typed ones are left to the model.
 
     Args:
@@ -89,7 +89,7 @@ def _foreign_keys(runtime: dict[Any, Any], runtime_type: RuntimeType, at: str) -
         yield FieldError(f"{at}.model", "is required: the model that it serves, as {profile: flux-schnell}")
 
 
-def queue_name_faults(data: dict[Any, Any]) -> Iterator[FieldError]:
+def queue_name_errors(data: dict[Any, Any]) -> Iterator[FieldError]:
     """Names after which queues cannot be named; ill-typed ones are left to the model.
 
     Args:

@@ -7,8 +7,8 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from configuration.chart_release import COMPUTED_VALUES
 from configuration.chart_values import ExtraValues
-from configuration.checks import STACK_SUFFIX, placeholder_faults, queue_name_faults, runtime_faults
-from configuration.deadlines import CommonDeadlines, RuntimeDeadlines, deadline_faults
+from configuration.checks import STACK_SUFFIX, placeholder_errors, queue_name_errors, runtime_errors
+from configuration.deadlines import CommonDeadlines, RuntimeDeadlines, deadline_errors
 from configuration.gpus import gpu_problems
 from configuration.platform import Cluster, Monitoring, OutputBucket, Vpc
 from configuration.volume_filling import REGION_MIB_S, Filling, asked_for
@@ -37,11 +37,11 @@ BucketArn = Annotated[str, Form(_BUCKET_ARN, "a bucket's ARN, as arn:aws:s3:::my
 
 
 class ConfigError(ValueError):
-    """The configuration has faults; all of them are in ``faults``."""
+    """The configuration has errors; all of them are in ``errors``."""
 
-    def __init__(self, faults: list[FieldError]) -> None:
-        self.faults = faults
-        super().__init__("\n".join(f"{fault.field or 'config.yaml'}: {fault.problem}" for fault in faults))
+    def __init__(self, errors: list[FieldError]) -> None:
+        self.errors = errors
+        super().__init__("\n".join(f"{error.pointer or 'config.yaml'}: {error.detail}" for error in errors))
 
 
 MAX_RATE = 100_000
@@ -287,28 +287,28 @@ def parse_config(data: Any) -> Config:
         data: The file's content as YAML gives it.
 
     Raises:
-        ConfigError: It has faults; every one is named.
+        ConfigError: It has errors; every one is named.
     """
-    faults = list(placeholder_faults(data, ()))
-    left_in_place = {fault.field for fault in faults}
+    errors = list(placeholder_errors(data, ()))
+    left_in_place = {error.pointer for error in errors}
     config = None
     try:
         config = Config.model_validate(data)
     except ValidationError as exc:
         told = field_errors_of(exc, Config, data)
-        faults += [_explain_computed(fault) for fault in told if fault.field not in left_in_place]
+        errors += [_explain_computed(error) for error in told if error.pointer not in left_in_place]
     if isinstance(data, dict):
-        faults += deadline_faults(data)
-        faults += queue_name_faults(data)
+        errors += deadline_errors(data)
+        errors += queue_name_errors(data)
         if isinstance(data.get("modelsRuntime"), list):
-            faults += runtime_faults(data["modelsRuntime"])
-    if faults or config is None:
-        raise ConfigError(faults)
+            errors += runtime_errors(data["modelsRuntime"])
+    if errors or config is None:
+        raise ConfigError(errors)
     return config
 
 
-def _explain_computed(fault: FieldError) -> FieldError:
-    setting = fault.field.partition("extraValues.")[2]
+def _explain_computed(error: FieldError) -> FieldError:
+    setting = error.pointer.partition("extraValues.")[2]
     if setting in COMPUTED_VALUES:
-        return FieldError(fault.field, "is set by the deployment and must not be set by hand")
-    return fault
+        return FieldError(error.pointer, "is set by the deployment and must not be set by hand")
+    return error

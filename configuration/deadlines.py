@@ -72,7 +72,7 @@ class CommonDeadlines(Section):
 _DEFAULTS = {str(field.alias): float(field.default) for field in CommonDeadlines.model_fields.values()}
 
 
-def deadline_faults(data: Mapping[str, Any]) -> Iterator[FieldError]:
+def deadline_errors(data: Mapping[str, Any]) -> Iterator[FieldError]:
     """Deadlines above their own maximum; ill-typed ones are left to the model.
 
     Args:
@@ -103,7 +103,7 @@ def _number(value: Any) -> float:
 
 
 def _above_maximum(seconds: Mapping[str, float], given: Mapping[str, float], at: str) -> Iterator[FieldError]:
-    """Faults that the given keys make; each is laid to the deadline where that is given, else to the maximum."""
+    """Errors that the given keys make; each is laid to the deadline where that is given, else to the maximum."""
     for key, maximum in _MAXIMA:
         if not seconds[key] > seconds[maximum]:
             continue

@@ -12,24 +12,24 @@ from contract.field_errors import FieldError, field_path, shown
 
 
 class ConfigFileError(ConfigError):
-    """A configuration file has faults; the message gives each one with its line."""
+    """A configuration file has errors; the message gives each one with its line."""
 
-    def __init__(self, path: Path, faults: list[FieldError], lines: dict[str, int]) -> None:
-        super().__init__(faults)
+    def __init__(self, path: Path, errors: list[FieldError], lines: dict[str, int]) -> None:
+        super().__init__(errors)
         self.path = path
         self._lines = lines
 
     def __str__(self) -> str:
-        count = f"{len(self.faults)} fault{'s' if len(self.faults) > 1 else ''}"
+        count = f"{len(self.errors)} error{'s' if len(self.errors) > 1 else ''}"
         rows = [
-            f"  line {self.line(fault)}: {fault.field or 'the file'} {fault.problem}"
-            for fault in sorted(self.faults, key=self.line)
+            f"  line {self.line(error)}: {error.pointer or 'the file'} {error.detail}"
+            for error in sorted(self.errors, key=self.line)
         ]
         return "\n".join([f"{self.path} has {count}:", *rows])
 
-    def line(self, fault: FieldError) -> int:
-        """The line, from 1, of the fault's field, or of the nearest key around it."""
-        field = fault.field
+    def line(self, error: FieldError) -> int:
+        """The line, from 1, of the error's field, or of the nearest key around it."""
+        field = error.pointer
         while field and field not in self._lines:
             field = field[: max(field.rfind("."), field.rfind("["), 0)]
         return self._lines.get(field, 1)
@@ -39,7 +39,7 @@ def load_config(path: Path) -> Config:
     """Read and check a configuration file.
 
     Raises:
-        ConfigFileError: The file is not YAML, or has faults.
+        ConfigFileError: The file is not YAML, or has errors.
         OSError: The file cannot be read.
     """
     raw = path.read_bytes()
@@ -62,7 +62,7 @@ def load_config(path: Path) -> Config:
     try:
         config = parse_config(data)
     except ConfigError as exc:
-        raise ConfigFileError(path, duplicates + exc.faults, lines) from exc
+        raise ConfigFileError(path, duplicates + exc.errors, lines) from exc
     if duplicates:
         raise ConfigFileError(path, duplicates, lines)
     return config
@@ -78,7 +78,7 @@ _SEEN_BELOW = {
 }
 """A key that lacks its colon, or the blank after it, is a text to YAML, which stops in a line below.
 
-The fault that it finds there, and how the line above looks then.
+The error that it finds there, and how the line above looks then.
 """
 _MISFIT = "does not fit under the lines above it; keys of one section begin in the same column"
 _YAML_PROBLEMS = {

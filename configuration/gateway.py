@@ -1,4 +1,4 @@
-"""What the API's gateway itself refuses: the door's own words for faults that never reach the door."""
+"""What the API's gateway itself refuses: the door's own words for errors that never reach the door."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -85,7 +85,7 @@ def read_delivery(body: str, *, message_id: str, sent_ms: int) -> Delivery:
     try:
         task = Task.model_validate(inner)
     except ValidationError as exc:
-        problems = "; ".join(f"{fault.field} {fault.problem}".strip() for fault in field_errors_of(exc, Task, inner))
+        problems = "; ".join(f"{fault.pointer} {fault.detail}".strip() for fault in field_errors_of(exc, Task, inner))
         task_id, context = metadata.get("id"), metadata.get("context")
         raise UnreadableDeliveryError(
             f"The message is no task: {problems}",

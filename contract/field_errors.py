@@ -26,16 +26,16 @@ class FieldError:
     """One thing wrong with an input; texts that are too long are cut.
 
     Attributes:
-        field: Path of the field, as ``task.metadata.id`` or ``modelsRuntime[0].name``; "" is the whole input.
-        problem: A sentence without a subject: "is required", "must be one of …".
+        pointer: Path of the field, as ``task.metadata.id`` or ``modelsRuntime[0].name``; "" is the whole input.
+        detail: A sentence without a subject: "is required", "must be one of …".
     """
 
-    field: str
-    problem: str
+    pointer: str
+    detail: str
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "field", cut(self.field, MAX_FIELD_CHARACTERS))
-        object.__setattr__(self, "problem", cut(self.problem, MAX_PROBLEM_CHARACTERS))
+        object.__setattr__(self, "pointer", cut(self.pointer, MAX_FIELD_CHARACTERS))
+        object.__setattr__(self, "detail", cut(self.detail, MAX_PROBLEM_CHARACTERS))
 
 
 _A_TIME = "must be a time with its zone, as 2026-01-31T12:00:00Z"

@@ -110,7 +110,7 @@ def _layout(arguments: argparse.Namespace, state: StateDirectory, say: Callable[
 def _config(arguments: argparse.Namespace, say: Callable[[str], None]) -> Config:
     config = load_config(arguments.config)
     for warning in config.warnings:
-        say(f"{arguments.config}: {warning.field} {warning.problem}")
+        say(f"{arguments.config}: {warning.pointer} {warning.detail}")
     return config
 
 

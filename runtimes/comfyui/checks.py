@@ -38,7 +38,7 @@ def check(content: Mapping[str, Any], tasktype: str, runtime: DeployedRuntime, a
         yield FieldError(field_path(at), "must be a workflow: an object of nodes by their id")
         return
     for fault in faults_beside(frame, graph):
-        yield FieldError(field_path((*whole, fault.field)), fault.problem)
+        yield FieldError(field_path((*whole, fault.pointer)), fault.detail)
     for node_id, node in graph.items():
         here = (*at, node_id)
         if (inside := _workflow_inside(node, here)) is not None:

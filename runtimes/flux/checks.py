@@ -36,7 +36,7 @@ def request_faults(
         )
     if card is not None and request is not None:
         for fault in model_faults(request, task_type, card):
-            yield FieldError(field_path(at) + ("." if at and fault.field else "") + fault.field, fault.problem)
+            yield FieldError(field_path(at) + ("." if at and fault.pointer else "") + fault.pointer, fault.detail)
 
 
 def _sound_part(content: Mapping[str, Any], task_type: str, faulty: set[str]) -> Request | None:

@@ -173,7 +173,7 @@ def test_faults_of_the_configuration_are_listed_with_their_lines(tmp_path: Path)
     for command in ("up", "demo"):
         ended = run_local(command, f"--config={config}", f"--state={tmp_path}")
         assert ended.returncode == 1
-        assert ended.stderr.startswith(f"{config} has 4 faults:\n  line 1: stackName ")
+        assert ended.stderr.startswith(f"{config} has 4 errors:\n  line 1: stackName ")
         assert "Traceback" not in ended.stderr
 
 

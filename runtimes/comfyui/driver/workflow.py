@@ -164,7 +164,7 @@ def workflow_of(task: Task) -> Workflow:
                 f"{MAX_NAME_CHARS} characters."
             )
     if faults := list(islice(faults_beside(beside, graph), MAX_FIELD_ERRORS)):
-        raise InvalidTask(shorten("; ".join(f"{fault.field} {fault.problem}" for fault in faults)))
+        raise InvalidTask(shorten("; ".join(f"{fault.pointer} {fault.detail}" for fault in faults)))
     return Workflow(graph, beside.get(EXTRA_DATA) or {}, beside.get(TARGETS), work_of(graph))
 
 

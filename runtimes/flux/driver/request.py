@@ -102,7 +102,7 @@ def draft_of(task: Task, served: Served) -> Draft:
         request = REQUESTS[task_type].model_validate(body)
     except ValidationError as exc:
         problems = [
-            f"{fault.field} {fault.problem}".strip() for fault in field_errors_of(exc, REQUESTS[task_type], body)
+            f"{fault.pointer} {fault.detail}".strip() for fault in field_errors_of(exc, REQUESTS[task_type], body)
         ]
         raise InvalidTask(shorten("; ".join(problems))) from exc
     return Draft(task_type, body, list(find_sites(body, _INPUT_FIELDS)), _work_of(task_type, request, served))

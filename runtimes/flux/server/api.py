@@ -112,7 +112,7 @@ async def _posted(service: Service, content: dict[str, Any]) -> tuple[Job, bool]
     try:
         return await _submitted(service, submission.request, submission.task_type, job_id)
     except RequestFaults as exc:
-        faults = [FieldError(f"request.{fault.field}".rstrip("."), fault.problem) for fault in exc.faults]
+        faults = [FieldError(f"request.{fault.pointer}".rstrip("."), fault.detail) for fault in exc.faults]
         raise RequestFaults(faults) from exc
 
 

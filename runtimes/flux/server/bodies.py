@@ -71,7 +71,7 @@ def generation_type(content: Mapping[str, Any]) -> str:
 
 def fault_rows(faults: Iterable[FieldError]) -> list[dict[str, str]]:
     """The faults as answers tell them."""
-    return [{"field": fault.field, "problem": fault.problem} for fault in faults]
+    return [{"field": fault.pointer, "problem": fault.detail} for fault in faults]
 
 
 async def pictures_body(job: Job) -> bytes:

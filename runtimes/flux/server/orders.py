@@ -31,7 +31,7 @@ class RequestFaults(Exception):  # noqa: N818 (what is wrong with a request, not
     """A request cannot be taken."""
 
     def __init__(self, faults: list[FieldError]) -> None:
-        super().__init__("; ".join(f"{fault.field} {fault.problem}" for fault in faults))
+        super().__init__("; ".join(f"{fault.pointer} {fault.detail}" for fault in faults))
         self.faults = faults
 
 

@@ -119,4 +119,4 @@ def _gpus(environ: Mapping[str, str]) -> int:
 
 
 def _sentence(faults: list[FieldError]) -> str:
-    return "; ".join(f"{fault.field} {fault.problem}" for fault in faults)
+    return "; ".join(f"{fault.pointer} {fault.detail}" for fault in faults)

@@ -95,7 +95,7 @@ def test_a_model_that_reads_prompts_whole_says_so_when_it_is_told_how_much_to_re
 def test_a_strip_whose_picture_would_be_longer_than_may_be_asked_for_is_refused(picture, size):
     with pytest.raises(RequestFaults) as caught:
         edited(KONTEXT, image=picture(*size))
-    ((field, problem),) = [(fault.field, fault.problem) for fault in caught.value.faults]
+    ((field, problem),) = [(fault.pointer, fault.detail) for fault in caught.value.faults]
     assert (field, "at most 8192 a side" in problem) == ("image", True)
     assert edited(KONTEXT, image=picture(*size), size="1024x64").order.width == 1024
 
@@ -103,7 +103,7 @@ def test_a_strip_whose_picture_would_be_longer_than_may_be_asked_for_is_refused(
 def test_of_several_images_the_strips_are_named_each(picture):
     with pytest.raises(RequestFaults) as caught:
         edited(QWEN, images=[picture(), picture(4000, 8), picture(8, 4000)], size=64)
-    assert [fault.field for fault in caught.value.faults] == ["images[1]", "images[2]"]
+    assert [fault.pointer for fault in caught.value.faults] == ["images[1]", "images[2]"]
     with pytest.raises(RequestFaults, match=r"images\[0\] is too narrow: it would be drawn with 22896 x 48 pixels"):
         edited(QWEN, images=[picture(4000, 8), picture()])
 
@@ -188,7 +188,7 @@ def test_several_references_keep_their_own_shapes(picture):
 def test_every_image_that_cannot_be_read_is_named(picture):
     with pytest.raises(RequestFaults) as raised:
         edited(QWEN, images=["AAAA", picture(), "BBBB"], mask="CCCC")
-    assert {fault.field for fault in raised.value.faults} == {"images[0]", "images[2]", "mask"}
+    assert {fault.pointer for fault in raised.value.faults} == {"images[0]", "images[2]", "mask"}
 
 
 @pytest.mark.parametrize("link", ["HTTPS://x/a.png", "S3://bucket/a b.png", "\n http://x/a.png"])
@@ -200,7 +200,7 @@ def test_a_link_is_named_however_it_is_written(link):
 def test_every_link_is_named(picture):
     with pytest.raises(RequestFaults) as raised:
         edited(QWEN, images=[picture(), "s3://bucket/a.png"], mask_url="https://example.com/m.png")
-    assert {fault.field for fault in raised.value.faults} == {"images[1]", "mask_url"}
+    assert {fault.pointer for fault in raised.value.faults} == {"images[1]", "mask_url"}
 
 
 def test_parameters_hold_no_images(picture):

@@ -65,7 +65,7 @@ def parse(text):
 def faults(text):
     with pytest.raises(ConfigError) as caught:
         parse(text)
-    return {fault.field: fault.problem for fault in caught.value.faults}
+    return {fault.pointer: fault.detail for fault in caught.value.errors}
 
 
 def with_runtime(**changes):
@@ -159,7 +159,7 @@ def test_every_fault_of_a_file_is_reported_at_once_with_its_line(tmp_path):
         load_config(path)
     rows = str(caught.value).splitlines()
     assert rows == [
-        f"{path} has 6 faults:",
+        f"{path} has 6 errors:",
         "  line 2: modelBucketArn still holds the placeholder <bucket name>",
         "  line 4: APIGW.stageNam is not a known key; did you mean stageName?",
         "  line 6: modelsRuntime[0].modelFilename is required unless dynamicModel is true",
@@ -235,9 +235,9 @@ def test_a_line_that_is_no_yaml_is_told_in_words_of_its_author(tmp_path, line, w
     path.write_text(MINIMAL + line + "\n" + "other: 1\n")
     with pytest.raises(ConfigFileError) as caught:
         load_config(path)
-    (fault,) = caught.value.faults
-    assert words in fault.problem
-    assert not re.search("block|stream|token|node|constructor|alias", fault.problem)
+    (fault,) = caught.value.errors
+    assert words in fault.detail
+    assert not re.search("block|stream|token|node|constructor|alias", fault.detail)
 
 
 def test_what_repeats_itself_without_measure_is_refused_at_once(tmp_path):
@@ -348,7 +348,7 @@ def test_a_dynamic_runtime_needs_no_checkpoint():
 def test_a_shared_namespace_is_a_warning_and_no_fault():
     data = yaml.safe_load(MINIMAL)
     data["modelsRuntime"].append({"name": "c", "namespace": "default", "type": "comfyui"})
-    assert [warning.field for warning in parse(yaml.safe_dump(data)).warnings] == ["modelsRuntime[1].namespace"]
+    assert [warning.pointer for warning in parse(yaml.safe_dump(data)).warnings] == ["modelsRuntime[1].namespace"]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ def parse(**changes):
 def faulty_fields(**changes):
     with pytest.raises(ConfigError) as caught:
         parse(**changes)
-    return {fault.field for fault in caught.value.faults}
+    return {fault.pointer for fault in caught.value.errors}
 
 
 def test_the_defaults_are_three_zones_with_a_gateway_each_and_no_key_of_ones_own():

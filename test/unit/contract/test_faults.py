@@ -34,7 +34,7 @@ def test_a_bound_is_told_with_its_figure_as_the_rest_of_a_sentence_about_the_fie
     with pytest.raises(ValidationError) as caught:
         Input.model_validate(given)
     (fault,) = field_errors_of(caught.value, Input, given)
-    assert f"{fault.field} {fault.problem}" == sentence
+    assert f"{fault.pointer} {fault.detail}" == sentence
 
 
 class Inner(Section):
@@ -108,7 +108,7 @@ class Outer(Section):
 def test_one_mistake_is_one_fault_in_a_field_that_is_there(given, sentences):
     with pytest.raises(ValidationError) as caught:
         Outer.model_validate(given)
-    assert {f"{fault.field} {fault.problem}" for fault in field_errors_of(caught.value, Outer, given)} == sentences
+    assert {f"{fault.pointer} {fault.detail}" for fault in field_errors_of(caught.value, Outer, given)} == sentences
 
 
 _INNER_WORDS = re.compile(r"should|valid |validation|Input|pattern|\[str|pydantic|\^")
@@ -125,8 +125,8 @@ def test_no_value_of_any_field_is_refused_in_pydantics_words(model, value):
             model.model_validate(data)
         except ValidationError as exc:
             for fault in field_errors_of(exc, model, data):
-                assert not _INNER_WORDS.search(fault.problem), fault
-                assert not re.search(r"\[(?!\d+\])", fault.field), fault
+                assert not _INNER_WORDS.search(fault.detail), fault
+                assert not re.search(r"\[(?!\d+\])", fault.pointer), fault
 
 
 def _with(model, value):

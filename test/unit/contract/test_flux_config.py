@@ -18,7 +18,7 @@ def config(runtime_type="flux", instance_types=("g6e.xlarge",), **runtime):
 def faults(**runtime):
     with pytest.raises(ConfigError) as caught:
         config(**runtime)
-    return {fault.field.removeprefix("modelsRuntime[0]."): fault.problem for fault in caught.value.faults}
+    return {fault.pointer.removeprefix("modelsRuntime[0]."): fault.detail for fault in caught.value.errors}
 
 
 def test_a_flux_runtime_must_name_its_model():
@@ -87,8 +87,8 @@ def test_of_a_model_that_only_its_files_describe_the_door_knows_nothing():
 
 def warnings(instance_types, model):
     found = config(instance_types=instance_types, model=model).warnings
-    assert {warning.field for warning in found} <= {"modelsRuntime[0].extraValues.karpenter.provisioner.instanceType"}
-    return " ".join(warning.problem for warning in found)
+    assert {warning.pointer for warning in found} <= {"modelsRuntime[0].extraValues.karpenter.provisioner.instanceType"}
+    return " ".join(warning.detail for warning in found)
 
 
 def test_a_gpu_that_is_too_small_for_the_model_is_warned_of_with_those_that_are_not():

@@ -21,7 +21,7 @@ def card(profile, **options):
 
 def faults(content, task_type="text-to-image", profile="flux-schnell", **options):
     found = request_faults(content, task_type, card(profile, **options), ("task", "content"))
-    return {fault.field.removeprefix("task.content").lstrip("."): fault.problem for fault in found}
+    return {fault.pointer.removeprefix("task.content").lstrip("."): fault.detail for fault in found}
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_a_fault_names_its_field(content, field):
 )
 def test_where_the_model_is_not_known_loras_have_bounds_all_the_same(field, value):
     (fault,) = request_faults({"prompt": "a", field: value}, "text-to-image", None)
-    assert fault.field == field
+    assert fault.pointer == field
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ def warnings(model, *, gpus=1, **scaling):
     }
     row = {"name": "r", "namespace": "r", "type": "flux", "model": {"profile": "sdxl", **model}, "extraValues": values}
     config = parse_config({"stackName": "s", "modelBucketArn": "arn:aws:s3:::models", "modelsRuntime": [row]})
-    return [(found.field.rpartition(".")[2], found.problem) for found in config.warnings]
+    return [(found.pointer.rpartition(".")[2], found.detail) for found in config.warnings]
 
 
 @pytest.mark.parametrize(("gpus", "batch"), [(1, 8), (4, 4), ("2", 4)])

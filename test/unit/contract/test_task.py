@@ -15,7 +15,7 @@ MINIMAL = {"id": "a", "runtime": "r", "tasktype": "t"}
 def problems(metadata):
     with pytest.raises(ValidationError) as caught:
         Metadata.model_validate({**MINIMAL, **metadata})
-    return {fault.field: fault.problem for fault in field_errors_of(caught.value, Metadata, {**MINIMAL, **metadata})}
+    return {fault.pointer: fault.detail for fault in field_errors_of(caught.value, Metadata, {**MINIMAL, **metadata})}
 
 
 @pytest.mark.parametrize("task_id", ["test-t2i", "a", "A.b_c-d!*'()", "0" * 128, "...a".replace("..", "_")])

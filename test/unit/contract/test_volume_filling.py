@@ -24,7 +24,7 @@ def config(*runtimes):
 def rates(*runtimes):
     """The rate of nodes whose runtime sets none, and where a warning stands."""
     found = config(*runtimes)
-    return open_rate(found.fillings.values()), [one.field for one in found.warnings if "EBS" in one.problem]
+    return open_rate(found.fillings.values()), [one.pointer for one in found.warnings if "EBS" in one.detail]
 
 
 @pytest.mark.parametrize(
