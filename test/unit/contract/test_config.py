@@ -318,7 +318,7 @@ def test_quotes_around_a_truth_value_are_named_and_nothing_else(key, value):
 def test_a_file_that_holds_no_mapping_is_a_fault_and_no_traceback(tmp_path, text):
     path = tmp_path / "config.yaml"
     path.write_text(text)
-    with pytest.raises(ConfigFileError, match="fault"):
+    with pytest.raises(ConfigFileError, match="has 1 error"):
         load_config(path)
 
 
