@@ -19,7 +19,6 @@ from configuration import gateway as faults
 from configuration.gateway import INTEGRATION_TIMEOUT_S, MAX_PAYLOAD_BYTES, GatewayFault
 from contract import strict_json
 from local.proxy_event import LambdaContext, MalformedAnswerError, make_event, read_answer
-from local.throttle import TokenBucket
 
 MAX_REQUEST_BYTES = 10 * 1024 * 1024
 """API Gateway takes no larger request."""
@@ -114,6 +113,27 @@ class Gateway:
         except MalformedAnswerError as exc:
             logger.error("%s", exc)  # noqa: TRY400 - its place in the code says nothing
             return _refusal(faults.BROKEN)
+
+
+class TokenBucket:
+    """A token bucket, as API Gateway throttles a key: lets ``burst`` requests through at once and ``rate`` a second in the long run."""
+
+    def __init__(self, *, rate: float, burst: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._rate = rate
+        self._burst = burst
+        self._clock = clock
+        self._tokens = float(burst)
+        self._filled_at = clock()
+
+    def take(self) -> bool:
+        """Take a token; False when there is none left."""
+        now = self._clock()
+        self._tokens = min(self._burst, self._tokens + (now - self._filled_at) * self._rate)
+        self._filled_at = now
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
 
 
 async def _body_of(request: web.Request) -> bytes | GatewayFault:

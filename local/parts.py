@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from pathlib import Path
@@ -211,13 +212,10 @@ def notices_part(layout: Layout) -> Part:
 
 def server_probe(layout: Layout, runtime: ModelsRuntime, http: aiohttp.ClientSession) -> Probe:
     """Tell whether a runtime's model server takes jobs; GivenUpError says that it never will."""
-    base = urlsplit(layout.server_urls[runtime.name])
-    url = base._replace(path=RUNTIME_TYPES[runtime.type].health_path, query="").geturl()
-    timeout = aiohttp.ClientTimeout(total=_PROBE_TIMEOUT_S)
 
     async def probe() -> bool:
         try:
-            async with http.get(url, timeout=timeout, allow_redirects=False) as response:
+            async with _health(layout, runtime, http) as response:
                 if response.status == HTTPStatus.SERVICE_UNAVAILABLE and not await _lives(response):
                     raise GivenUpError
                 return response.status == HTTPStatus.OK
@@ -229,13 +227,9 @@ def server_probe(layout: Layout, runtime: ModelsRuntime, http: aiohttp.ClientSes
 
 async def server_doubt(layout: Layout, runtime: ModelsRuntime, http: aiohttp.ClientSession) -> str | None:
     """Why a model server of one's own takes no jobs now; None when it does."""
-    base = urlsplit(layout.server_urls[runtime.name])
     path = RUNTIME_TYPES[runtime.type].health_path
-    url = base._replace(path=path, query="").geturl()
     try:
-        async with http.get(
-            url, timeout=aiohttp.ClientTimeout(total=_PROBE_TIMEOUT_S), allow_redirects=False
-        ) as response:
+        async with _health(layout, runtime, http) as response:
             status = response.status
     except (aiohttp.ClientError, TimeoutError):
         return "does not answer yet; its agent waits for it"
@@ -244,6 +238,15 @@ async def server_doubt(layout: Layout, runtime: ModelsRuntime, http: aiohttp.Cli
     if status == HTTPStatus.NOT_FOUND:
         return f"answers 404 to {path}; {_NOT_FOUND_HINTS[runtime.type]}"
     return f"answers {status} to {path}; its agent waits until that is 200"
+
+
+def _health(
+    layout: Layout, runtime: ModelsRuntime, http: aiohttp.ClientSession
+) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+    """Ask a runtime's model server for its health."""
+    base = urlsplit(layout.server_urls[runtime.name])
+    url = base._replace(path=RUNTIME_TYPES[runtime.type].health_path, query="").geturl()
+    return http.get(url, timeout=aiohttp.ClientTimeout(total=_PROBE_TIMEOUT_S), allow_redirects=False)
 
 
 async def _lives(response: aiohttp.ClientResponse) -> bool:

@@ -1,4 +1,4 @@
-from local.throttle import TokenBucket
+from local.gateway import TokenBucket
 
 
 class Clock:
