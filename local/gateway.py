@@ -116,7 +116,7 @@ class Gateway:
 
 
 class TokenBucket:
-    """A token bucket, as API Gateway throttles a key: lets ``burst`` requests through at once and ``rate`` a second in the long run."""
+    """API Gateway's throttle of a key: ``burst`` requests at once and ``rate`` a second in the long run."""
 
     def __init__(self, *, rate: float, burst: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._rate = rate
