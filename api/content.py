@@ -4,22 +4,20 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
-from contract.field_errors import MAX_FIELD_ERRORS, FieldError, field_path
+from contract.field_errors import MAX_FIELD_ERRORS, FieldError, FieldPath, field_path
 from runtimes.catalog import DeployedRuntime
 from runtimes.comfyui import checks as comfyui
 from runtimes.flux.checks import request_faults
 from runtimes.sdwebui import checks as sdwebui
 
-Path = tuple[str | int, ...]
-
-_CHECKS: Mapping[str, Callable[[Mapping[str, Any], str, DeployedRuntime, Path], Iterator[FieldError]]] = {
+_CHECKS: Mapping[str, Callable[[Mapping[str, Any], str, DeployedRuntime, FieldPath], Iterator[FieldError]]] = {
     "comfyui": comfyui.check,
     "flux": lambda content, tasktype, runtime, at: request_faults(content, tasktype, runtime.card, at),
     "sdwebui": sdwebui.check,
 }
 
 
-def content_errors(content: Any, tasktype: str, runtime: DeployedRuntime, at: Path) -> Iterator[FieldError]:
+def content_errors(content: Any, tasktype: str, runtime: DeployedRuntime, at: FieldPath) -> Iterator[FieldError]:
     """Name the errors of a content, or the first of very many.
 
     Args:

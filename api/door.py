@@ -16,7 +16,7 @@ from api.request import body_bytes, parse_json, path_segments, tenant, tracepare
 from api.submission import Submission
 from contract import strict_json
 from contract.field_errors import FieldError
-from contract.job import new_job_id
+from contract.ids import new_job_id
 from contract.objects import ResultNames, s3_url
 from contract.task import Task
 from runtimes.catalog import DeployedRuntime, RuntimeCatalog

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from contract.field_errors import FieldError, Path, field_path, suggestion
+from contract.field_errors import FieldError, FieldPath, field_path, suggestion
 from contract.task import CHECKPOINT_ATTRIBUTE
 from runtimes.catalog import DeployedRuntime
 from runtimes.sdwebui.fields import FIELDS
@@ -12,7 +12,7 @@ MAX_WARNINGS = 20
 """Told in one answer."""
 
 
-def ignored_keys(given: Any, known: Iterable[str], at: Path, problem: str = "is ignored") -> Iterator[FieldError]:
+def ignored_keys(given: Any, known: Iterable[str], at: FieldPath, problem: str = "is ignored") -> Iterator[FieldError]:
     """Name the keys of an object that are not among those known."""
     known = tuple(known)
     for key in given if isinstance(given, Mapping) else ():
@@ -21,7 +21,7 @@ def ignored_keys(given: Any, known: Iterable[str], at: Path, problem: str = "is 
 
 
 def ignored_content(
-    content: Mapping[str, Any], tasktype: str, runtime: DeployedRuntime, at: Path
+    content: Mapping[str, Any], tasktype: str, runtime: DeployedRuntime, at: FieldPath
 ) -> Iterator[FieldError]:
     """Name what a model server would pass over in silence.
 

@@ -10,8 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from configuration.quantities import Quantity, amount
 from configuration.volume_filling import FASTEST_MIB_S, SLOWEST_MIB_S, UNCHARGED
-from contract.forms import Form
-from contract.section import Section
+from contract.models import Form, Section
 from runtimes.catalog import DEFAULT_MAX_PIXELS
 
 _SIZE = r"^\d+(Mi|Gi|Ti)$"

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from contract.field_errors import FieldError, field_path
+from contract.field_errors import FieldError, FieldPath, field_path
 from contract.queues import DEAD, RETURNED
 from runtimes.registry import RUNTIME_TYPES, RuntimeType
 from runtimes.sdwebui.checkpoints import CHECKPOINT_SUFFIXES, checkpoint_stem
@@ -19,7 +19,7 @@ STACK_SUFFIX = "Stack"
 _MAX_QUEUE_NAME = 80
 
 
-def placeholder_errors(value: Any, at: tuple[str | int, ...]) -> Iterator[FieldError]:
+def placeholder_errors(value: Any, at: FieldPath) -> Iterator[FieldError]:
     """Placeholders that were left in place.
 
     Args:

@@ -13,8 +13,7 @@ from configuration.gpus import gpu_problems
 from configuration.platform import Cluster, Monitoring, OutputBucket, Vpc
 from configuration.volume_filling import REGION_MIB_S, Filling, asked_for
 from contract.field_errors import FieldError, field_errors_of, one_of, shown
-from contract.forms import Form
-from contract.section import Section
+from contract.models import Form, Section
 from runtimes.catalog import DEFAULT_MAX_PIXELS, DeployedRuntime, RuntimeCatalog
 from runtimes.flux.options import ModelOptions
 from runtimes.registry import RUNTIME_TYPES

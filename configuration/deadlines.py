@@ -8,7 +8,7 @@ from pydantic import Field
 
 from contract.deadlines import DEFAULT_DEADLINES, MIN_STALL_S, Deadlines
 from contract.field_errors import FieldError
-from contract.section import Section
+from contract.models import Section
 
 MAX_START_SECONDS = 3 * 24 * 3600
 """A queue keeps a message for 4 days; a day is left to run the job and to tell of it."""

@@ -8,7 +8,7 @@ import yaml
 from yaml.constructor import SafeConstructor
 
 from configuration.config import Config, ConfigError, parse_config
-from contract.field_errors import FieldError, field_path, shown
+from contract.field_errors import FieldError, FieldPath, field_path, shown
 
 
 class ConfigFileError(ConfigError):
@@ -142,7 +142,7 @@ _MAX_VALUES = 100_000
 """With what aliases repeat, which multiplies from level to level."""
 
 
-def _unreadable(node: yaml.Node, at: tuple[str | int, ...]) -> Iterator[FieldError]:
+def _unreadable(node: yaml.Node, at: FieldPath) -> Iterator[FieldError]:
     """What looks like a number or a date and is none that Python has."""
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
@@ -159,14 +159,14 @@ def _unreadable(node: yaml.Node, at: tuple[str | int, ...]) -> Iterator[FieldErr
             yield FieldError(field_path(at), f"is a number or a date that cannot be: {shown(node.value)}")
 
 
-def _index_lines(node: yaml.Node, at: tuple[str | int, ...], lines: dict[str, int]) -> list[FieldError]:
+def _index_lines(node: yaml.Node, at: FieldPath, lines: dict[str, int]) -> list[FieldError]:
     """Note the line of every key below a node; return the keys that stand there twice."""
     duplicates: list[FieldError] = []
     if len(lines) > _MAX_VALUES:
         raise RecursionError
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
-            here: tuple[str | int, ...] = (*at, str(key.value))
+            here: FieldPath = (*at, str(key.value))
             path = field_path(here)
             if path in lines:
                 duplicates.append(FieldError(path, f"is set twice (first in line {lines[path]})"))

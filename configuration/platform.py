@@ -7,8 +7,7 @@ from typing import Annotated
 from pydantic import Field, field_validator
 
 from contract.field_errors import shown
-from contract.forms import Form
-from contract.section import Section
+from contract.models import Form, Section
 
 _WIDEST_PREFIX, _NARROWEST_PREFIX = 16, 20
 ZONES = 3

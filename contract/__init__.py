@@ -1,1 +1,1 @@
-"""What the parts of the platform agree on: tasks, notices, config.yaml and the table of runtime types."""
+"""What travels between the parts of the platform: tasks, notices, their envelopes and names, and errors in them."""

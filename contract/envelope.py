@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from contract import strict_json
 from contract.field_errors import field_errors_of
-from contract.job import foreign_job_id
+from contract.ids import foreign_job_id
 from contract.task import MAX_CONTEXT_BYTES, SCHEMA, Task
 
 TRACEPARENT_ATTRIBUTE = "traceparent"
@@ -85,7 +85,7 @@ def read_delivery(body: str, *, message_id: str, sent_ms: int) -> Delivery:
     try:
         task = Task.model_validate(inner)
     except ValidationError as exc:
-        problems = "; ".join(f"{fault.pointer} {fault.detail}".strip() for fault in field_errors_of(exc, Task, inner))
+        problems = "; ".join(f"{error.pointer} {error.detail}".strip() for error in field_errors_of(exc, Task, inner))
         task_id, context = metadata.get("id"), metadata.get("context")
         raise UnreadableDeliveryError(
             f"The message is no task: {problems}",

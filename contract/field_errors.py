@@ -1,4 +1,4 @@
-"""Faults of an input, as its author should read them: which field, what is wrong with it, and the value seen."""
+"""Errors of an input, as its author should read them: which field, what is wrong with it, and the value seen."""
 
 import difflib
 import json
@@ -8,17 +8,17 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from contract.forms import FORM
+from contract.models import FORM
 
 MAX_FIELD_ERRORS = 100
-"""Faults named in one answer: a body of a million faults must not make an answer that Lambda cannot send."""
+"""Errors named in one answer: a body of a million errors must not make an answer that Lambda cannot send."""
 MAX_FIELD_CHARACTERS = 200
 MAX_PROBLEM_CHARACTERS = 1000
 _MAX_VALUE_CHARACTERS = 60
 _MIN_PART = 4
 """Letters of a name by which it is known as a part of another."""
 
-Path = tuple[str | int, ...]
+FieldPath = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class FieldError:
     """One thing wrong with an input; texts that are too long are cut.
 
     Attributes:
-        pointer: Path of the field, as ``task.metadata.id`` or ``modelsRuntime[0].name``; "" is the whole input.
+        pointer: FieldPath of the field, as ``task.metadata.id`` or ``modelsRuntime[0].name``; "" is the whole input.
         detail: A sentence without a subject: "is required", "must be one of …".
     """
 
@@ -122,8 +122,8 @@ def shown(value: Any) -> str:
     return cut(json.dumps(value, ensure_ascii=False, default=str), _MAX_VALUE_CHARACTERS)
 
 
-def field_errors_of(error: ValidationError, model: type[BaseModel], data: Any, at: Path = ()) -> list[FieldError]:
-    """Translate all errors of a pydantic validation: one fault for one mistake, in a field that the input has.
+def field_errors_of(error: ValidationError, model: type[BaseModel], data: Any, at: FieldPath = ()) -> list[FieldError]:
+    """Translate all errors of a pydantic validation: one error for one mistake, in a field that the input has.
 
     Args:
         error: What pydantic raised.
@@ -131,7 +131,7 @@ def field_errors_of(error: ValidationError, model: type[BaseModel], data: Any, a
         data: The input.
         at: Where it stands inside the whole input.
     """
-    tries: dict[Path, dict[Path, list[tuple[Path, str]]]] = {}
+    tries: dict[FieldPath, dict[FieldPath, list[tuple[FieldPath, str]]]] = {}
     for detail in map(dict, error.errors(include_url=False)):
         path, union, member = _place(detail, data)
         tries.setdefault(union, {}).setdefault(member, []).append((path, _problem(detail, model)))
@@ -142,14 +142,14 @@ def field_errors_of(error: ValidationError, model: type[BaseModel], data: Any, a
     ]
 
 
-def _place(detail: Mapping[str, Any], data: Any) -> tuple[Path, Path, Path]:
+def _place(detail: Mapping[str, Any], data: Any) -> tuple[FieldPath, FieldPath, FieldPath]:
     """Where an error is, and the first union on its way: the union's place and its member, by pydantic's inner names.
 
     Steps of pydantic's that are no keys of the input are such names. Without a union, each error stands for itself.
     """
     loc = detail["loc"]
     path: list[str | int] = []
-    union: Path | None = None
+    union: FieldPath | None = None
     member: list[str | int] = []
     for number, step in enumerate(loc):
         is_last = number == len(loc) - 1
@@ -171,8 +171,10 @@ def _inside(data: Any, step: str | int) -> bool:
     return isinstance(data, Mapping) and step in data
 
 
-def _of_union(union: Path, members: Mapping[Path, list[tuple[Path, str]]]) -> Iterator[tuple[Path, str]]:
-    """The faults of one union's members: of the one whose form the value has, else one that names all forms."""
+def _of_union(
+    union: FieldPath, members: Mapping[FieldPath, list[tuple[FieldPath, str]]]
+) -> Iterator[tuple[FieldPath, str]]:
+    """The errors of one union's members: of the one whose form the value has, else one that names all forms."""
     begun = [found for found in members.values() if any(path != union for path, _ in found)]
     if begun or len(members) == 1:
         yield from (begun or list(members.values()))[0]

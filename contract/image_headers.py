@@ -37,7 +37,7 @@ class Extent:
     pixels: int
 
 
-class BrokenHeader(ValueError):  # noqa: N818 (a fault of the input)
+class BrokenHeader(ValueError):  # noqa: N818 (an error of the input)
     """Headers make no sense, or have no end."""
 
 

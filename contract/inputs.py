@@ -1,4 +1,9 @@
-"""How much a task may bring along to a model server."""
+"""What a task may bring along to a model server: links, data URLs, and how much.
+
+What counts as a link takes in all that a model server would fetch: SD WebUI, for one, whatever begins with ``http://``.
+"""
+
+import re
 
 _MIB = 1024 * 1024
 
@@ -10,3 +15,30 @@ MAX_LINKED_BYTES = 128 * _MIB
 """Of what all links of one task lead to."""
 MAX_PIXELS = 64_000_000
 """Of a picture that is unpacked; a program takes 12 bytes for each."""
+
+_EDGES = "".join(map(chr, (*range(0x21), 0x7F, 0x85, 0xA0))) + (
+    "\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u200b\u200c\u200d\u200e\u200f"
+    "\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u202f\u205f\u2060\u2061\u2062\u2063\u2064\u3000\ufeff"
+)
+"""White space, control characters and what is not seen at all, which mean nothing around a link."""
+_LINK = re.compile(rf"[{re.escape(_EDGES)}]*(?:https?|s3)://", re.IGNORECASE)
+_DATA_URL = re.compile(rf"[{re.escape(_EDGES)}]*data:", re.IGNORECASE)
+
+
+def bare(text: str) -> str:
+    """A link or data URL without the white space and control characters around it."""
+    return text.strip(_EDGES)
+
+
+def is_link(text: str) -> bool:
+    """Whether a text that stands where a link may stand is one: it begins with http://, https:// or s3://, in any case.
+
+    What follows is not looked at. A link with blanks in it is a link; whether it leads anywhere is seen when it is
+    fetched.
+    """
+    return _LINK.match(text) is not None
+
+
+def is_data_url(text: str) -> bool:
+    """Whether a text is a data URL: it holds a file itself."""
+    return _DATA_URL.match(text) is not None

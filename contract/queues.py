@@ -1,8 +1,17 @@
-"""A runtime's three queues: how long each keeps and hides messages, and how often it delivers them."""
+"""A runtime's three queues, and what is written into the last of them, the dead queue."""
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 _DAY_S = 24 * 3600
+
+CODE_ATTRIBUTE = "code"
+REASON_ATTRIBUTE = "reason"
+"""Attributes of a message in a dead queue: why it is there, one word for programs and a sentence for people."""
+
+_MAX_REASON_CHARS = 256
 
 KEEPER_TIMEOUT_S = 60
 """How long the keeper may take for a batch of returned messages."""
@@ -34,3 +43,24 @@ RETURNED = QueueSettings(
 """What was delivered too often, for the keeper."""
 DEAD = QueueSettings(suffix="-dead", visibility_s=30, retention_s=14 * _DAY_S, max_receives=None)
 """What nobody could do; it has no consumer."""
+
+
+def dead_letter(body: str, code: str, reason: str) -> dict[str, Any]:
+    """What SQS's SendMessage is asked with, besides the dead queue's URL."""
+    # SQS takes no control characters.
+    printable = "".join(character if character.isprintable() else " " for character in reason)
+    attributes = {CODE_ATTRIBUTE: code, REASON_ATTRIBUTE: printable[:_MAX_REASON_CHARS]}
+    return {
+        "MessageBody": body,
+        "MessageAttributes": {name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()},
+    }
+
+
+def redrive_target(attributes: Mapping[str, str]) -> str | None:
+    """Name of the queue that takes what another has delivered too often; None where there is none.
+
+    Args:
+        attributes: The other queue's, RedrivePolicy among them if it has one.
+    """
+    policy = attributes.get("RedrivePolicy")
+    return None if not policy else str(json.loads(policy)["deadLetterTargetArn"]).rpartition(":")[2]

@@ -7,8 +7,8 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from contract import strict_json
 from contract.deadlines import AskedDeadlines
-from contract.forms import Form
-from contract.job import JOB_ID_PATTERN
+from contract.ids import JOB_ID_PATTERN
+from contract.models import Form
 
 SCHEMA = 1
 """Version of the wire format this code writes and the highest it reads."""

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from configuration.chart_release import ReleaseValues
-from contract.section import Section
+from contract.models import Section
 from runtimes.registry import RUNTIME_TYPES
 
 CHART = Path(__file__).parent.parent / "charts" / "sd-on-eks"

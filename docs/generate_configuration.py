@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 from configuration.chart_release import COMPUTED_VALUES
 from configuration.config import Config
 from configuration.deadlines import CommonDeadlines
-from contract.section import Section
+from contract.models import Section
 from queue_agent.settings import Settings, SettingsError
 from runtimes.registry import RUNTIME_TYPES
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from contract.dead_letter import dead_letter, redrive_target
+from contract.queues import dead_letter, redrive_target
 
 
 class NoDeadQueueError(Exception):

@@ -5,8 +5,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from contract.inputs import MAX_LINK_BYTES, MAX_LINKED_BYTES
-from contract.links import is_link
+from contract.inputs import MAX_LINK_BYTES, MAX_LINKED_BYTES, is_link
 from queue_agent.media import Media
 from queue_agent.ports import Input, Result
 

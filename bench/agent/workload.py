@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 from bench.agent.timeline import Span
-from contract.job import new_job_id
+from contract.ids import new_job_id
 from contract.objects import s3_url
 from contract.task import Metadata, Task
 from deploy.verify.samples import SAMPLE_CHECKPOINT

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Self
 
-from contract.dead_letter import CODE_ATTRIBUTE, REASON_ATTRIBUTE, redrive_target
 from contract.envelope import Delivery, NewerSchemaError, UnreadableDeliveryError, read_delivery
+from contract.queues import CODE_ATTRIBUTE, REASON_ATTRIBUTE, redrive_target
 from deploy.redrive.errors import RedriveError
 
 _HIDE_S = 120

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any, Self
 
-from contract.dead_letter import dead_letter, redrive_target
+from contract.queues import dead_letter, redrive_target
 from queue_agent.aws.clients import translated
 from queue_agent.aws.json_service import JsonService
 from queue_agent.errors import PlatformError

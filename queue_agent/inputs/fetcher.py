@@ -4,8 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Sequence
 
-from contract.inputs import MAX_LINK_BYTES
-from contract.links import bare, is_link
+from contract.inputs import MAX_LINK_BYTES, bare, is_link
 from contract.objects import split_s3_url
 from queue_agent.errors import InputError
 from queue_agent.inputs.allowance import MAX_LINKS, Allowance, Tally

@@ -6,7 +6,7 @@ from urllib.parse import unquote_to_bytes
 
 import pybase64
 
-from contract.links import bare, is_data_url, is_link
+from contract.inputs import bare, is_data_url, is_link
 from queue_agent.errors import InputError
 from queue_agent.inputs.pixels import check_pixels
 from queue_agent.inputs.png_texts import readable

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from contract.field_errors import MAX_FIELD_CHARACTERS, cut, field_path
+from contract.field_errors import MAX_FIELD_CHARACTERS, FieldPath, cut, field_path
 from queue_agent.errors import InputError
 from queue_agent.inputs.inline import MIN_CHARACTERS, is_reference
 from queue_agent.ports import Input
@@ -54,7 +54,7 @@ def find_sites(
 
 def _walk(
     value: Any,
-    at: tuple[str | int, ...],
+    at: FieldPath,
     fields: frozenset[str],
     open_fields: frozenset[str],
     *,

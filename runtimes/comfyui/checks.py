@@ -3,12 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from contract.field_errors import FieldError, field_path
+from contract.field_errors import FieldError, FieldPath, field_path
 from runtimes.catalog import DeployedRuntime
 from runtimes.comfyui.workflows import faults_beside
-
-Path = tuple[str | int, ...]
-
 
 _WRAPPED = (
     'is a workflow where a node belongs; send the workflow itself as content, or as {"prompt": WORKFLOW}, exported by '
@@ -16,7 +13,7 @@ _WRAPPED = (
 )
 
 
-def check(content: Mapping[str, Any], tasktype: str, runtime: DeployedRuntime, at: Path) -> Iterator[FieldError]:
+def check(content: Mapping[str, Any], tasktype: str, runtime: DeployedRuntime, at: FieldPath) -> Iterator[FieldError]:
     """Name the faults of a request's content; see ``api.content``."""
     if _is_ui_format(content):
         yield FieldError(
@@ -53,7 +50,7 @@ def check(content: Mapping[str, Any], tasktype: str, runtime: DeployedRuntime, a
             yield FieldError(field_path((*here, "inputs")), "is required: an object")
 
 
-def _workflow_inside(value: Any, at: Path) -> Path | None:
+def _workflow_inside(value: Any, at: FieldPath) -> FieldPath | None:
     """Where a workflow stands in what should be a node: there itself, or one level below, as some services have it."""
     if isinstance(value, str):
         return at if value.lstrip().startswith("{") else None

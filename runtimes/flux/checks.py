@@ -5,16 +5,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from contract.field_errors import FieldError, field_errors_of, field_path
+from contract.field_errors import FieldError, FieldPath, field_errors_of, field_path
 from runtimes.flux.families import EDIT
 from runtimes.flux.options import ModelCard
 from runtimes.flux.requests import REQUESTS, Edit, Generation, Request, sides_of
 
-Path = tuple[str | int, ...]
-
 
 def request_faults(
-    content: Mapping[str, Any], task_type: str, card: ModelCard | None, at: Path = ()
+    content: Mapping[str, Any], task_type: str, card: ModelCard | None, at: FieldPath = ()
 ) -> Iterator[FieldError]:
     """Name all faults of a request.
 

@@ -5,8 +5,7 @@ from typing import Annotated, Self
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from contract.field_errors import one_of, shown
-from contract.forms import Form
-from contract.section import Section
+from contract.models import Form, Section
 from runtimes.flux.families import FAMILIES, Family
 from runtimes.flux.profiles import PROFILES, RUNNABLE, Dtype, Offload, Profile, Quantization
 

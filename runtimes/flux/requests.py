@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal, Self, get_args, get_origin
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from contract.field_errors import MAX_FIELD_ERRORS, shown
-from contract.forms import Form
-from contract.links import is_link
+from contract.inputs import is_link
+from contract.models import Form
 from runtimes.flux.families import EDIT, IMAGE_TO_IMAGE, INPAINTING, TEXT_TO_IMAGE
 from runtimes.flux.options import MAX_LORA_WEIGHT, MAX_LORAS
 

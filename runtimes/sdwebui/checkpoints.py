@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from contract import strict_json
+from contract.field_errors import FieldPath
 
 CHECKPOINT_SUFFIXES = (".safetensors", ".ckpt")
 MAX_CHECKPOINT_CHARS = 512
 MAX_LINE_CHARS = 65_536
 """Of a list of values, and of an infotext's last line, which hold a few settings; a longer one is not read."""
-
-Path = tuple[str | int, ...]
 
 _MAIN = "sd_model_checkpoint"
 _SETTINGS = "override_settings"
@@ -43,7 +42,7 @@ class NamedCheckpoint:
         draws: Whether the picture as a whole is to be drawn with it; one that refines, for example, comes beside it.
     """
 
-    path: Path
+    path: FieldPath
     name: Any
     draws: bool
 
@@ -119,7 +118,7 @@ def _is_hexadecimal(text: str) -> bool:
     return bool(text) and all(digit in string.hexdigits for digit in text)
 
 
-def _in_object(value: Any, at: Path) -> Iterator[NamedCheckpoint]:
+def _in_object(value: Any, at: FieldPath) -> Iterator[NamedCheckpoint]:
     waiting = [(value, at)]
     while waiting:
         value, at = waiting.pop()

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from contract.field_errors import FieldError, field_path, shown
+from contract.field_errors import FieldError, FieldPath, field_path, shown
 from runtimes.catalog import DeployedRuntime
 from runtimes.sdwebui.checkpoints import (
     MAX_CHECKPOINT_CHARS,
@@ -16,8 +16,6 @@ from runtimes.sdwebui.checkpoints import (
     same_checkpoint,
 )
 from runtimes.sdwebui.pixels import pixel_faults
-
-Path = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +90,7 @@ _TEXTS = ("prompt", "negative_prompt", "infotext")
 _IMAGE_FIELDS = {"image-to-image": "init_images", "extra-single-image": "image", "extra-batch-images": "imageList"}
 
 
-def check(content: Mapping[str, Any], tasktype: str, runtime: DeployedRuntime, at: Path) -> Iterator[FieldError]:
+def check(content: Mapping[str, Any], tasktype: str, runtime: DeployedRuntime, at: FieldPath) -> Iterator[FieldError]:
     """Name the faults of a request's content.
 
     Args:
@@ -127,7 +125,7 @@ def check(content: Mapping[str, Any], tasktype: str, runtime: DeployedRuntime, a
 
 
 def _check_images(
-    content: Mapping[str, Any], scripts: Mapping[str, Any], tasktype: str, at: Path
+    content: Mapping[str, Any], scripts: Mapping[str, Any], tasktype: str, at: FieldPath
 ) -> Iterator[FieldError]:
     link = scripts.get("image_link")
     if link is not None and not isinstance(link, str):
@@ -158,7 +156,7 @@ def _check_images(
                 yield FieldError(field_path((*here, index)), f"must be {expected}")
 
 
-def _check_checkpoints(content: Mapping[str, Any], runtime: DeployedRuntime, at: Path) -> Iterator[FieldError]:
+def _check_checkpoints(content: Mapping[str, Any], runtime: DeployedRuntime, at: FieldPath) -> Iterator[FieldError]:
     """One checkpoint at most draws, however often it is spelled; on a static runtime only its own is named.
 
     SD WebUI takes an unknown checkpoint in many places without a word and draws with another.

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from contract.field_errors import FieldError, Path, field_path
+from contract.field_errors import FieldError, FieldPath, field_path
 
 _SIDE = 512
 """What a picture has where a request does not say it. So large, at least, is one that is upscaled by a factor."""
@@ -12,7 +12,7 @@ Number = Callable[[Any], float | None]
 
 
 def pixel_faults(
-    content: Mapping[str, Any], tasktype: str, most: int, number: Number, at: Path
+    content: Mapping[str, Any], tasktype: str, most: int, number: Number, at: FieldPath
 ) -> Iterator[FieldError]:
     """Name what holds too many pixels.
 

@@ -11,7 +11,7 @@ from infrakit.platform import KEY_ARN, config_of
 from infrakit.policies import allowed, statements
 
 from configuration.key_policy import service_statements
-from contract.job import new_job_id
+from contract.ids import new_job_id
 from contract.task import Task
 from local.sandbox import ACCOUNT, REGION
 

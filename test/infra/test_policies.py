@@ -10,7 +10,7 @@ from infrakit.parts import AGENT, DOOR, REAPER, RETURNED, Agent, Door, Queues, h
 from infrakit.platform import INPUTS, agent_role, config_of, task_flow
 from infrakit.policies import allowed, matches, statements
 
-from contract.job import new_job_id
+from contract.ids import new_job_id
 from contract.objects import content_key
 from contract.task import Task
 from jobs.record import JobRecord, JobState

@@ -8,7 +8,7 @@ from typing import Any
 from PIL import Image
 
 from contract.field_errors import FieldError
-from contract.links import is_link
+from contract.inputs import is_link
 from runtimes.flux.checks import lora_weights, request_faults
 from runtimes.flux.families import Family
 from runtimes.flux.options import ModelCard

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from contract import strict_json
 from contract.field_errors import FieldError, field_errors_of
-from contract.forms import Form
+from contract.models import Form
 from runtimes.flux.options import ModelOptions
 
 _Model = TypeVar("_Model", bound=BaseModel)

@@ -9,7 +9,7 @@ import pybase64
 
 from contract.field_errors import field_path
 from contract.image_headers import READERS, extent_of
-from contract.links import is_data_url
+from contract.inputs import is_data_url
 from contract.task import CHECKPOINT_ATTRIBUTE, Task
 from queue_agent.errors import InputError, InvalidTask
 from queue_agent.inputs.links import InputSite, find_sites

@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 from PIL import Image
 
-from contract.job import new_job_id
+from contract.ids import new_job_id
 from test.kit.processes import HTTP
 from test.kit.servers import kill_worker
 from test.kit.tasks import INPUT_PNG, content_of

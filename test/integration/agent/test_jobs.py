@@ -9,7 +9,7 @@ import time
 import httpx
 import pytest
 
-from contract.job import new_job_id
+from contract.ids import new_job_id
 from contract.task import Task
 from jobs.record import JobState
 from test.kit.processes import HTTP

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from contract.job import new_job_id
+from contract.ids import new_job_id
 from contract.task import Task
 from jobs.record import JobRecord
 from jobs.requests import JobsTable

@@ -7,10 +7,10 @@ import uuid
 
 import pytest
 
-from contract.dead_letter import CODE_ATTRIBUTE, REASON_ATTRIBUTE
 from contract.deadlines import DEFAULT_DEADLINES
-from contract.job import new_job_id
+from contract.ids import new_job_id
 from contract.objects import content_key
+from contract.queues import CODE_ATTRIBUTE, REASON_ATTRIBUTE
 from contract.task import Task
 from jobs.record import JobRecord
 from keeper.dead_queues import DeadQueues

@@ -4,7 +4,7 @@ import threading
 import pytest
 
 from contract.deadlines import DEFAULT_DEADLINES
-from contract.job import new_job_id
+from contract.ids import new_job_id
 from contract.notice import JobError
 from contract.objects import content_key
 from contract.task import Task

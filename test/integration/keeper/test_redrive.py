@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from contract.dead_letter import dead_letter
 from contract.notice import JobError
+from contract.queues import dead_letter
 from deploy.redrive import __main__ as command
 from deploy.redrive import queues as queues_module
 from deploy.redrive.errors import RedriveError

@@ -10,7 +10,7 @@ from typing import Any
 import boto3
 import pytest
 
-from contract.job import new_job_id
+from contract.ids import new_job_id
 from contract.task import Task
 from jobs.record import JobRecord, JobState
 from jobs.requests import JobsTable

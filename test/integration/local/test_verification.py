@@ -7,7 +7,7 @@ from typing import Any
 import boto3
 import pytest
 
-from contract.job import new_job_id
+from contract.ids import new_job_id
 from contract.notice import JobError, Notice
 from contract.objects import TENANT_METADATA, tenant_label
 from deploy.verify.errors import VerifyError

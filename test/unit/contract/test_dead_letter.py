@@ -1,6 +1,6 @@
 import json
 
-from contract.dead_letter import dead_letter, redrive_target
+from contract.queues import dead_letter, redrive_target
 
 
 def test_a_reason_that_sqs_would_refuse_is_made_one_line_and_cut():

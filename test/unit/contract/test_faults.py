@@ -8,8 +8,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from configuration.config import Config
 from contract.field_errors import _models_in, field_errors_of
-from contract.forms import Form
-from contract.section import Section
+from contract.models import Form, Section
 from contract.task import Metadata, Task
 from runtimes.flux.options import ModelOptions
 from runtimes.flux.requests import REQUESTS
@@ -119,7 +118,7 @@ _INNER_WORDS = re.compile(r"should|valid |validation|Input|pattern|\[str|pydanti
 )
 @pytest.mark.parametrize("model", [Config, *REQUESTS.values(), Metadata, ModelOptions, Task])
 def test_no_value_of_any_field_is_refused_in_pydantics_words(model, value):
-    """Each field, at any depth, is given values of other kinds. A pattern gets its words by contract.forms.Form."""
+    """Each field, at any depth, is given values of other kinds. A pattern gets its words by contract.models.Form."""
     for data in _with(model, value):
         try:
             model.model_validate(data)

@@ -1,6 +1,6 @@
 import pytest
 
-from contract.links import bare, is_data_url, is_link
+from contract.inputs import bare, is_data_url, is_link
 
 
 @pytest.mark.parametrize("scheme", ["http", "https", "s3", "HTTP", "Https", "S3"])

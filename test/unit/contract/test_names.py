@@ -4,7 +4,7 @@ import time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contract.job import JOB_ID_PATTERN, foreign_job_id, new_job_id
+from contract.ids import JOB_ID_PATTERN, foreign_job_id, new_job_id
 from contract.objects import ResultNames, job_code, split_s3_url, tenant_label
 from runtimes.sdwebui.checkpoints import same_checkpoint
 

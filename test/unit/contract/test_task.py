@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from contract.field_errors import field_errors_of
-from contract.job import new_job_id
+from contract.ids import new_job_id
 from contract.task import MAX_CONTEXT_BYTES, Metadata, Task
 
 MINIMAL = {"id": "a", "runtime": "r", "tasktype": "t"}

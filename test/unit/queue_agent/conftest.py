@@ -11,7 +11,7 @@ from agentkit import JOB
 from aiohttp import web
 from awskit import KEYS, REGION, Service
 
-from contract.job import new_job_id
+from contract.ids import new_job_id
 from contract.task import Task
 from queue_agent.aws.clients import open_clients
 from queue_agent.ports import QueueMessage

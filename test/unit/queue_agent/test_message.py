@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contract.job import foreign_job_id, new_job_id
+from contract.ids import foreign_job_id, new_job_id
 from queue_agent.errors import SchemaTooNew, UnreadableMessage
 from queue_agent.message import read_message
 from queue_agent.ports import QueueMessage
