@@ -1,20 +1,12 @@
 """Checks of a task's content, by runtime type. A type without checks leaves all to its model server."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
 from contract.field_errors import MAX_FIELD_ERRORS, FieldError, FieldPath, field_path
 from runtimes.catalog import DeployedRuntime
-from runtimes.comfyui import checks as comfyui
-from runtimes.flux.checks import request_faults
-from runtimes.sdwebui import checks as sdwebui
-
-_CHECKS: Mapping[str, Callable[[Mapping[str, Any], str, DeployedRuntime, FieldPath], Iterator[FieldError]]] = {
-    "comfyui": comfyui.check,
-    "flux": lambda content, tasktype, runtime, at: request_faults(content, tasktype, runtime.card, at),
-    "sdwebui": sdwebui.check,
-}
+from runtimes.spec import load
 
 
 def content_errors(content: Any, tasktype: str, runtime: DeployedRuntime, at: FieldPath) -> Iterator[FieldError]:
@@ -28,5 +20,5 @@ def content_errors(content: Any, tasktype: str, runtime: DeployedRuntime, at: Fi
     """
     if not isinstance(content, dict):
         yield FieldError(field_path(at), "must be an object")
-    elif check := _CHECKS.get(runtime.type):
-        yield from islice(check(content, tasktype, runtime, at), MAX_FIELD_ERRORS + 1)
+    elif checks := runtime.runtime_type.checks:
+        yield from islice(load(checks)(content, tasktype, runtime, at), MAX_FIELD_ERRORS + 1)

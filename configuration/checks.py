@@ -6,8 +6,9 @@ from typing import Any
 
 from contract.field_errors import FieldError, FieldPath, field_path
 from contract.queues import DEAD, RETURNED
-from runtimes.registry import RUNTIME_TYPES, RuntimeType
+from runtimes.registry import RUNTIME_TYPES
 from runtimes.sdwebui.checkpoints import CHECKPOINT_SUFFIXES, checkpoint_stem
+from runtimes.spec import RuntimeSpec
 
 _PLACEHOLDER = re.compile(r"<[^<>]+>|\$\{[^{}]*\}")
 _FREE_TEXT = frozenset({"userData", "commandArguments", "extraEnv", "extraHPAConfig"})
@@ -72,7 +73,7 @@ def runtime_errors(runtimes: list[Any]) -> Iterator[FieldError]:
             checkpoints.setdefault(stem, index)
 
 
-def _foreign_keys(runtime: dict[Any, Any], runtime_type: RuntimeType, at: str) -> Iterator[FieldError]:
+def _foreign_keys(runtime: dict[Any, Any], runtime_type: RuntimeSpec, at: str) -> Iterator[FieldError]:
     """Keys that say nothing to a runtime's type, and the one that its type needs."""
     foreign = f"means nothing to type {runtime_type.name}"
     if runtime.get("dynamicModel") is True and not runtime_type.loads_checkpoint:

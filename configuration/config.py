@@ -16,7 +16,7 @@ from contract.field_errors import FieldError, field_errors_of, one_of, shown
 from contract.models import Form, Section
 from runtimes.catalog import DEFAULT_MAX_PIXELS, DeployedRuntime, RuntimeCatalog
 from runtimes.flux.options import ModelOptions
-from runtimes.registry import RUNTIME_TYPES
+from runtimes.registry import RUNTIME_TYPES, pod_types
 
 _BUCKET_ARN = r"^arn:aws[a-z-]*:s3:::[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"
 _KEY_ARN = r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+$"
@@ -108,8 +108,8 @@ class ModelsRuntime(Section):
     @field_validator("type")
     @classmethod
     def _is_known(cls, value: str) -> str:
-        if value not in RUNTIME_TYPES:
-            raise ValueError(f"must be {one_of(list(RUNTIME_TYPES))}, not {shown(value)}")
+        if value not in (known := list(pod_types())):
+            raise ValueError(f"must be {one_of(known)}, not {shown(value)}")
         return value
 
     @property

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from configuration.image_context import content_tag
-from runtimes.registry import RUNTIME_TYPES
+from runtimes.registry import pod_types
 
+_ROOT = Path(__file__).resolve().parents[1]
 FOLDER = "sd-on-eks"
 """Where their repositories are in a registry."""
 AGENT = "queue-agent"
@@ -43,13 +44,16 @@ IMAGES: Mapping[str, ImageSource] = {
     source.name: source
     for source in (
         ImageSource(name=AGENT, dockerfile=Path("queue_agent/Dockerfile")),
-        *(ImageSource(name=name, dockerfile=Path("runtimes", name, "image", "Dockerfile")) for name in RUNTIME_TYPES),
+        *(
+            ImageSource(name=name, dockerfile=spec.folder.relative_to(_ROOT) / "image" / "Dockerfile")
+            for name, spec in pod_types().items()
+        ),
         ImageSource(name="standin", dockerfile=Path("runtimes/standin/Dockerfile")),
     )
 }
 """All of them, by name."""
 
-DEPLOYED = (AGENT, *RUNTIME_TYPES)
+DEPLOYED = (AGENT, *pod_types())
 """Those that a deployment needs; the stand-in is for clusters without GPU."""
 
 

@@ -12,7 +12,7 @@ import yaml
 
 from configuration.chart_release import ReleaseValues
 from contract.models import Section
-from runtimes.registry import RUNTIME_TYPES
+from runtimes.registry import pod_types
 
 CHART = Path(__file__).parent.parent / "charts" / "sd-on-eks"
 
@@ -187,12 +187,12 @@ def runtime_types_yaml() -> str:
     """Write what the templates must know of each runtime type."""
     types = {
         row.name: {
-            "port": row.port,
-            "healthPath": row.health_path,
+            "port": row.pod.port,
+            "healthPath": row.pod.health_path,
             "loadsCheckpoint": row.loads_checkpoint,
             "hasModelOptions": row.has_model_options,
         }
-        for row in RUNTIME_TYPES.values()
+        for row in pod_types().values()
     }
     return _GENERATED + yaml.safe_dump(types, sort_keys=False)
 

@@ -15,7 +15,7 @@ from configuration.config import Config
 from configuration.deadlines import CommonDeadlines
 from contract.models import Section
 from queue_agent.settings import Settings, SettingsError
-from runtimes.registry import RUNTIME_TYPES
+from runtimes.registry import RUNTIME_TYPES, pod_types
 
 PAGE = Path(__file__).with_name("configuration.md")
 
@@ -200,11 +200,11 @@ def _runtime_types() -> list[str]:
             f"`{row.name}`",
             ", ".join(f"`{task_type}`" for task_type in row.task_types),
             ", ".join(f"`{task_type}`" for task_type in row.v1alpha1_task_types) or "none",
-            str(row.port),
-            f"`{row.health_path}`",
-            f"`{row.default_url}`",
+            str(row.pod.port),
+            f"`{row.pod.health_path}`",
+            f"`{row.pod.default_url}`",
         )
-        for row in RUNTIME_TYPES.values()
+        for row in pod_types().values()
     ]
     head = _row("`type`", "Task types", "of them in v1alpha1", "Port", "Health path", "Default `API_BASE_URL`")
     return ["## Runtime types", "", head, "|---|---|---|---|---|---|", *rows, ""]

@@ -22,12 +22,6 @@ AGENT_DRAIN_S = 5.0
 """How long an agent that is told to end may go on with its job."""
 _PROBE_TIMEOUT_S = 2.0
 _LOADING_S = 1800.0
-_NOT_FOUND_HINTS = {
-    "sdwebui": "SD WebUI needs --api",
-    "comfyui": "ComfyUI listens elsewhere",
-    "flux": "the flux server listens elsewhere",
-}
-"""What it means that a server does not know its health path."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,7 +221,7 @@ def server_probe(layout: Layout, runtime: ModelsRuntime, http: aiohttp.ClientSes
 
 async def server_doubt(layout: Layout, runtime: ModelsRuntime, http: aiohttp.ClientSession) -> str | None:
     """Why a model server of one's own takes no jobs now; None when it does."""
-    path = RUNTIME_TYPES[runtime.type].health_path
+    path = RUNTIME_TYPES[runtime.type].pod.health_path
     try:
         async with _health(layout, runtime, http) as response:
             status = response.status
@@ -236,7 +230,7 @@ async def server_doubt(layout: Layout, runtime: ModelsRuntime, http: aiohttp.Cli
     if status == HTTPStatus.OK:
         return None
     if status == HTTPStatus.NOT_FOUND:
-        return f"answers 404 to {path}; {_NOT_FOUND_HINTS[runtime.type]}"
+        return f"answers 404 to {path}; {RUNTIME_TYPES[runtime.type].pod.not_found_hint}"
     return f"answers {status} to {path}; its agent waits until that is 200"
 
 
@@ -245,7 +239,7 @@ def _health(
 ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
     """Ask a runtime's model server for its health."""
     base = urlsplit(layout.server_urls[runtime.name])
-    url = base._replace(path=RUNTIME_TYPES[runtime.type].health_path, query="").geturl()
+    url = base._replace(path=RUNTIME_TYPES[runtime.type].pod.health_path, query="").geturl()
     return http.get(url, timeout=aiohttp.ClientTimeout(total=_PROBE_TIMEOUT_S), allow_redirects=False)
 
 
@@ -260,7 +254,7 @@ async def _lives(response: aiohttp.ClientResponse) -> bool:
 
 def stand_in_url(runtime: ModelsRuntime, port: int) -> str:
     """Base URL of a stand-in, in the form of its type's default URL."""
-    return urlsplit(RUNTIME_TYPES[runtime.type].default_url)._replace(netloc=f"127.0.0.1:{port}").geturl()
+    return urlsplit(RUNTIME_TYPES[runtime.type].pod.default_url)._replace(netloc=f"127.0.0.1:{port}").geturl()
 
 
 def _models(runtime: ModelsRuntime) -> list[str]:

@@ -4,7 +4,7 @@ import asyncio
 import json
 import shlex
 import socket
-from collections.abc import Mapping
+from typing import Any
 
 from rich.console import Console
 
@@ -16,24 +16,9 @@ from local.parts import Layout
 from local.platform import Platform
 from local.ports import reachable
 from local.stack import StateDirectory
+from runtimes.spec import RuntimeSpec
 
-_PROMPT = "A lighthouse at dusk, watercolour"
-_FIRST_TASKS: Mapping[str, tuple[str, Mapping[str, object]]] = {
-    "sdwebui": ("text-to-image", {"prompt": _PROMPT, "steps": 20, "width": 512, "height": 512}),
-    "flux": ("text-to-image", {"prompt": _PROMPT}),
-    # The smallest workflow there is: no checkpoint, so a real ComfyUI runs it as well.
-    "comfyui": (
-        "pipeline",
-        {
-            "1": {
-                "class_type": "EmptyImage",
-                "inputs": {"width": 512, "height": 512, "batch_size": 1, "color": 3368601},
-            },
-            "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "first"}},
-        },
-    ),
-}
-"""Task type and content of a first request, by runtime type; that of the first type is preferred."""
+_PREFERRED = "text-to-image"
 _ASK = """
 Ask for a picture:
 
@@ -89,14 +74,18 @@ def _elsewhere(layout: Layout) -> str:
 
 def _first_request(layout: Layout) -> str:
     """A request that works when pasted; empty where every runtime needs a picture to begin with."""
-    for runtime_type, (task_type, content) in _FIRST_TASKS.items():
-        for runtime in layout.config.catalog:
-            if runtime.type == runtime_type and task_type in runtime.task_types:
-                metadata = {"id": "first-picture", "runtime": runtime.name, "tasktype": task_type}
-                return _ASK.format(
-                    endpoint=layout.endpoint,
-                    api_key=layout.api_key,
-                    body=json.dumps({"task": {"metadata": metadata, "content": content}}),
-                    bucket=f"{layout.aws_endpoint}/{OUTPUT_BUCKET}",
-                )
+    tasks = [(runtime, _first_task(runtime.runtime_type)) for runtime in layout.config.catalog]
+    possible = [(runtime, task) for runtime, task in tasks if task["tasktype"] in runtime.task_types]
+    for runtime, task in sorted(possible, key=lambda pair: pair[1]["tasktype"] != _PREFERRED):
+        metadata = {"id": "first-picture", "runtime": runtime.name, "tasktype": task["tasktype"]}
+        return _ASK.format(
+            endpoint=layout.endpoint,
+            api_key=layout.api_key,
+            body=json.dumps({"task": {"metadata": metadata, "content": task["content"]}}),
+            bucket=f"{layout.aws_endpoint}/{OUTPUT_BUCKET}",
+        )
     return ""
+
+
+def _first_task(spec: RuntimeSpec) -> Any:
+    return json.loads((spec.folder / "samples" / "first.json").read_text(encoding="utf-8"))

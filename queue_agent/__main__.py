@@ -94,9 +94,11 @@ async def run(settings: Settings, telemetry_settings: TelemetrySettings) -> None
         queue = await SqsQueue.open(aws.sqs, settings.queue_url, settings.dead_queue_url)
         executor = load_executor(settings)
         stack.push_async_callback(executor.aclose)
-        server = supervised(executor)
+        server = supervised(executor, settings.runtime_type.hosting)
         watch = ServerMonitor(
-            server.liveness_token, stall_s=settings.deadlines.stall_s, url=origin_of(settings.api_base_url)
+            server.liveness_token,
+            stall_s=settings.deadlines.stall_s,
+            url=settings.api_base_url and origin_of(settings.api_base_url),
         )
         patch = in_cluster_patch(pod_name=settings.pod_name, pod_namespace=settings.pod_namespace)
         worker = Worker(

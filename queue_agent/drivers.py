@@ -1,10 +1,10 @@
 """Loads the driver of the agent's runtime type."""
 
-import importlib
 from typing import cast
 
 from queue_agent.ports import Capacity, Executor, Supervised
 from queue_agent.settings import Settings
+from runtimes.spec import Managed, Pod, load
 
 
 class Unsupervised(Supervised):
@@ -38,11 +38,12 @@ class Unsupervised(Supervised):
 
 
 def load_executor(settings: Settings) -> Executor:
-    """Make the driver that runtimes.registry names for the runtime's type."""
-    module, _, name = settings.runtime_type.driver.partition(":")
-    return cast("Executor", getattr(importlib.import_module(module), name).from_settings(settings))
+    """Make the driver that the runtime's type names."""
+    return cast("Executor", load(settings.runtime_type.driver).from_settings(settings))
 
 
-def supervised(executor: Executor, concurrency: int = 1) -> Supervised:
+def supervised(executor: Executor, hosting: Pod | Managed) -> Supervised:
     """The server beside the agent: the driver itself, or what stands for it where a managed service runs the jobs."""
-    return executor if isinstance(executor, Supervised) else Unsupervised(concurrency)
+    if isinstance(executor, Supervised):
+        return executor
+    return Unsupervised(hosting.concurrency if isinstance(hosting, Managed) else 1)

@@ -159,7 +159,7 @@ class AttemptsExhausted(RetryableError):
 
 
 PASSING_CODES = frozenset(
-    fault.code for fault in (RetryableError, ServerError, PlatformError, Throttled, InternalError, AttemptsExhausted)
+    fault.code for fault in (RetryableError, ServerError, PlatformError, InternalError, AttemptsExhausted)
 )
 """What a job was given up for that was not its own fault: its message is kept."""
 

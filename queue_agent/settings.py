@@ -6,7 +6,8 @@ from typing import Self
 
 from contract.deadlines import DEFAULT_DEADLINES, Deadlines
 from runtimes.catalog import DEFAULT_MAX_PIXELS
-from runtimes.registry import RUNTIME_TYPES, RuntimeType
+from runtimes.registry import RUNTIME_TYPES
+from runtimes.spec import Pod, RuntimeSpec
 
 DEFAULT_MEMORY_BUDGET_MIB = 1024
 
@@ -53,7 +54,7 @@ class Settings:
     queue_url: str
     notice_topic_arn: str
     bucket: str
-    runtime_type: RuntimeType
+    runtime_type: RuntimeSpec
     runtime_name: str
     api_base_url: str
     dynamic_model: bool
@@ -83,6 +84,7 @@ class Settings:
         runtime_type = RUNTIME_TYPES.get(type_name)
         if runtime_type is None:
             raise SettingsError(f"RUNTIME_TYPE={type_name!r} must be one of {', '.join(RUNTIME_TYPES)}")
+        hosting = runtime_type.hosting
         topic_arn = _required(environ, "SNS_TOPIC_ARN")
         log_level = (environ.get("LOGLEVEL") or "INFO").upper()
         if log_level not in {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}:
@@ -94,7 +96,7 @@ class Settings:
             bucket=_required(environ, "S3_BUCKET"),
             runtime_type=runtime_type,
             runtime_name=_required(environ, "RUNTIME_NAME"),
-            api_base_url=environ.get("API_BASE_URL") or runtime_type.default_url,
+            api_base_url=environ.get("API_BASE_URL") or (hosting.default_url if isinstance(hosting, Pod) else ""),
             dynamic_model=_flag(environ, "DYNAMIC_SD_MODEL"),
             cached_checkpoints=_count(environ, "CACHED_CHECKPOINTS"),
             log_level=log_level,

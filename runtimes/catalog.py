@@ -7,8 +7,9 @@ from typing import Any, Self
 from contract import strict_json
 from contract.deadlines import DEFAULT_DEADLINES, Deadlines
 from runtimes.flux.options import ModelCard
-from runtimes.registry import RUNTIME_TYPES, RuntimeType
+from runtimes.registry import RUNTIME_TYPES
 from runtimes.sdwebui.checkpoints import same_checkpoint
+from runtimes.spec import RuntimeSpec
 
 DEFAULT_MAX_PIXELS = 64 * 1024 * 1024
 
@@ -19,7 +20,7 @@ class DeployedRuntime:
 
     Attributes:
         name: Its name there.
-        type: Name of its row in runtimes.registry.
+        type: Name of its type in runtimes.registry.
         model_filename: The checkpoint it serves; None for a dynamic runtime and for types without checkpoints.
         dynamic_model: Whether it loads the checkpoint that a task asks for.
         max_pixels: The most that a task may have at work at once, for type sdwebui.
@@ -48,8 +49,8 @@ class DeployedRuntime:
         return {**asdict(self), "card": card}
 
     @property
-    def runtime_type(self) -> RuntimeType:
-        """The row of its type."""
+    def runtime_type(self) -> RuntimeSpec:
+        """Its type."""
         return RUNTIME_TYPES[self.type]
 
     @property

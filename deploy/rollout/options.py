@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from deploy.errors import DeployError
 from deploy.region import require_region
 from runtimes.flux.profiles import RUNNABLE
-from runtimes.registry import RUNTIME_TYPES
+from runtimes.registry import pod_types
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("-s", "--snapshot", metavar="ID", help="an EBS snapshot that holds the images (one is made)")
     parser.add_argument("-r", "--runtime-name", default="sdruntime", metavar="NAME", help="the runtime (%(default)s)")
     parser.add_argument(
-        "-t", "--runtime-type", default="sdwebui", choices=[*RUNTIME_TYPES], help="its type (%(default)s)"
+        "-t", "--runtime-type", default="sdwebui", choices=[*pod_types()], help="its type (%(default)s)"
     )
     parser.add_argument(
         "-p", "--profile", default="flux-schnell", choices=RUNNABLE, help="its model, for type flux (%(default)s)"

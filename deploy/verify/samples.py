@@ -1,8 +1,8 @@
-"""The sample requests under test/, made ready for one runtime of one platform."""
+"""The sample requests of the runtime types, made ready for one runtime of one platform."""
 
 import json
 import secrets
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,19 +10,12 @@ from typing import Any
 from contract.objects import TENANT_METADATA, tenant_label
 from deploy.verify.errors import VerifyError
 from runtimes.catalog import DeployedRuntime, RuntimeCatalog
+from runtimes.registry import RUNTIME_TYPES
 from runtimes.sdwebui.checkpoints import CHECKPOINT_SUFFIXES
 
-SAMPLES_DIRECTORY = Path(__file__).resolve().parents[2] / "test"
-INPUT_PICTURE = SAMPLES_DIRECTORY / "input.png"
+INPUT_PICTURE = Path(__file__).resolve().parents[2] / "test" / "input.png"
 INPUT_KEY = "verify/input.png"
 """Where that picture lies in the output bucket."""
-
-_SAMPLES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
-    "sdwebui": {"v1alpha1": ("t2i", "i2i"), "v1alpha2": ("t2i", "i2i", "extra-single-image")},
-    "comfyui": {"v1alpha2": ("pipeline",)},
-    "flux": {"v1alpha2": ("flux-t2i", "flux-i2i", "flux-inpaint", "flux-edit")},
-}
-"""Names of the sample files by runtime type and API version."""
 
 SAMPLE_CHECKPOINT = "v1-5-pruned-emaonly.safetensors"
 """The checkpoint that the sample files name."""
@@ -44,16 +37,21 @@ class Sample:
     """One sample request.
 
     Attributes:
-        name: Name of its file.
+        file: Its file.
         api_version: The API that it is for.
         runtime: Name of the runtime that shall do it.
         checkpoint: Checkpoint to ask for in place of the file's own; None leaves it.
     """
 
-    name: str
+    file: Path
     api_version: str
     runtime: str
     checkpoint: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Name of its file, without the suffix."""
+        return self.file.stem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,11 +84,16 @@ def samples_for(
     Raises:
         VerifyError: There are none.
     """
-    names = _SAMPLES.get(runtime_type, {}).get(api_version, ())
-    if not names:
-        known = ", ".join(f"{version} of {type_}" for type_, versions in _SAMPLES.items() for version in versions)
+    folders = {(one.name, path.name): path for one in RUNTIME_TYPES.values() for path in one.folder.glob("samples/v*")}
+    folder = folders.get((runtime_type, api_version))
+    if folder is None:
+        known = ", ".join(f"{version} of {name}" for name, version in sorted(folders))
         raise VerifyError(f"There are no samples for {api_version} of {runtime_type}; there are for {known}.")
-    samples = [Sample(name=name, api_version=api_version, runtime=runtime, checkpoint=checkpoint) for name in names]
+    samples = [
+        Sample(file=file, api_version=api_version, runtime=runtime, checkpoint=checkpoint)
+        for file in sorted(folder.glob("*.json"))
+    ]
+    samples.sort(key=lambda one: RUNTIME_TYPES[runtime_type].task_types.index(_task_type(one)))
     wanted = [one for one in samples if task_types is None or _task_type(one) in task_types]
     if not wanted:
         there_are = ", ".join(_task_type(one) for one in samples)
@@ -141,7 +144,7 @@ def samples_of(
 
 
 def _read(sample: Sample) -> Any:
-    return json.loads((SAMPLES_DIRECTORY / sample.api_version / f"{sample.name}.json").read_text(encoding="utf-8"))
+    return json.loads(sample.file.read_text(encoding="utf-8"))
 
 
 def _metadata(sample: Sample, body: Any) -> tuple[dict[str, Any], str, str]:

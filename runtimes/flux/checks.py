@@ -1,7 +1,7 @@
 """Checks of a request against the model that is to do it; door and model server see the same faults."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -9,6 +9,14 @@ from contract.field_errors import FieldError, FieldPath, field_errors_of, field_
 from runtimes.flux.families import EDIT
 from runtimes.flux.options import ModelCard
 from runtimes.flux.requests import REQUESTS, Edit, Generation, Request, sides_of
+
+if TYPE_CHECKING:  # the model server's image, which checks requests too, has no catalog
+    from runtimes.catalog import DeployedRuntime
+
+
+def check(content: Mapping[str, Any], tasktype: str, runtime: "DeployedRuntime", at: FieldPath) -> Iterator[FieldError]:
+    """The API's check of a task's content; see ``api.content``."""
+    yield from request_faults(content, tasktype, runtime.card, at)
 
 
 def request_faults(

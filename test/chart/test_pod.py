@@ -43,8 +43,8 @@ def test_the_agent_is_asked_whether_it_lives_and_whether_it_is_ready(static):
 def test_a_server_without_a_checkpoint_of_its_own_has_started_when_it_answers(releases, name, runtime_type):
     release, row = releases[name], RUNTIME_TYPES[runtime_type]
     probe = release.model_server["startupProbe"]
-    assert probe["httpGet"] == {"path": row.health_path, "port": "model-server"}
-    assert release.model_server["ports"] == [{"name": "model-server", "containerPort": row.port}]
+    assert probe["httpGet"] == {"path": row.pod.health_path, "port": "model-server"}
+    assert release.model_server["ports"] == [{"name": "model-server", "containerPort": row.pod.port}]
     assert probe["periodSeconds"] * probe["failureThreshold"] == 900
 
 

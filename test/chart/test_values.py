@@ -162,7 +162,7 @@ def test_the_templates_know_every_runtime_type_as_the_contract_does():
     types = yaml.safe_load((CHART / "files" / "runtime-types.yaml").read_text())
     keys = ("port", "healthPath", "loadsCheckpoint", "hasModelOptions")
     assert {name: tuple(of[key] for key in keys) for name, of in types.items()} == {
-        row.name: (row.port, row.health_path, row.loads_checkpoint, row.has_model_options)
+        row.name: (row.pod.port, row.pod.health_path, row.loads_checkpoint, row.has_model_options)
         for row in RUNTIME_TYPES.values()
     }
 

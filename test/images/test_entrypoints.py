@@ -138,7 +138,7 @@ def test_the_server_listens_on_the_contracts_port(request, server):
     from runtimes.registry import RUNTIME_TYPES
 
     _, said, _ = request.getfixturevalue(server).start()
-    assert value_of(said["arguments"], "--port") == str(RUNTIME_TYPES[server].port)
+    assert value_of(said["arguments"], "--port") == str(RUNTIME_TYPES[server].pod.port)
 
 
 def test_comfyui_takes_the_entry_points_place_so_that_signals_reach_it(comfyui):

@@ -80,7 +80,7 @@ def test_the_standin_answers_its_health_path_from_its_image_alone(standin, name)
     port = free_port()
     process = standin.start("runtimes.standin", "--type", name, "--port", str(port))
     try:
-        assert _status(f"http://127.0.0.1:{port}{RUNTIME_TYPES[name].health_path}") == 200
+        assert _status(f"http://127.0.0.1:{port}{RUNTIME_TYPES[name].pod.health_path}") == 200
     finally:
         process.terminate()
         process.wait(timeout=10)

@@ -60,7 +60,7 @@ class ComfyUI(Executor, Supervised):
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
         """Make the driver."""
-        return cls(ModelServerClient(settings.api_base_url, settings.runtime_type.health_path))
+        return cls(ModelServerClient(settings.api_base_url, settings.runtime_type.pod.health_path))
 
     async def wait_until_ready(self) -> None:
         """Return once the server takes jobs."""

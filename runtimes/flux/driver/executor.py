@@ -49,7 +49,7 @@ class Flux(Executor, Supervised):
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
         """Make the driver."""
-        return cls(ModelServerClient(settings.api_base_url, settings.runtime_type.health_path))
+        return cls(ModelServerClient(settings.api_base_url, settings.runtime_type.pod.health_path))
 
     async def wait_until_ready(self) -> None:
         """Return once the server takes jobs, and note how many."""

@@ -59,7 +59,7 @@ class SdWebUI(Executor, Supervised):
         base_url = settings.api_base_url.rstrip("/")
         if "/" not in base_url.rpartition("://")[2]:
             base_url += API_PATH
-        client = ModelServerClient(base_url, settings.runtime_type.health_path)
+        client = ModelServerClient(base_url, settings.runtime_type.pod.health_path)
         return cls(
             client,
             dynamic_model=settings.dynamic_model,

@@ -2,6 +2,7 @@ import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -72,7 +73,9 @@ class Platform:
             notice_topic_arn=self.topic,
             client=self.client,
         )
-        samples = [Sample(name="t2i", api_version="v1alpha2", runtime="mine")]
+        samples = [
+            Sample(file=Path("runtimes/sdwebui/samples/v1alpha2/t2i.json"), api_version="v1alpha2", runtime="mine")
+        ]
         return list(verify(target, samples, wait_s=wait_s, stop=stop))
 
     @property

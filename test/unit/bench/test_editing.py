@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageChops
 
-from api.content import content_faults
+from api.content import content_errors
 from bench.editing.__main__ import run_case
 from bench.editing.cases import (
     BenchError,
@@ -116,7 +116,7 @@ def test_the_door_accepts_what_each_template_gives(folder, name):
     )
     body = fill(CASE, folder, read_template(name), lambda path: f"s3://bucket/{path.name}")
     assert body.tasktype in runtime.task_types
-    assert not list(content_faults(body.content, body.tasktype, runtime, ()))
+    assert not list(content_errors(body.content, body.tasktype, runtime, ()))
 
 
 def test_a_deployed_platform_needs_its_key_and_topic_and_shows_the_key_nowhere(tmp_path):

@@ -47,7 +47,7 @@ def test_the_agent_reads_every_variable_that_it_is_given():
 
 def test_the_agent_is_told_of_a_runtime_of_type_flux_on_the_servers_port():
     row = RUNTIME_TYPES[AGENT["environment"]["RUNTIME_TYPE"]]
-    assert AGENT["environment"]["API_BASE_URL"] == f"http://flux:{row.port}"
+    assert AGENT["environment"]["API_BASE_URL"] == f"http://flux:{row.pod.port}"
 
 
 def test_the_model_is_one_that_the_server_takes():
@@ -91,7 +91,7 @@ def test_the_server_gets_all_gpus_from_nvidias_toolkit():
 
 
 def test_the_health_check_asks_where_the_server_answers():
-    assert f":8080{RUNTIME_TYPES['flux'].health_path}" in SERVER["healthcheck"]["test"][-1]
+    assert f":8080{RUNTIME_TYPES['flux'].pod.health_path}" in SERVER["healthcheck"]["test"][-1]
 
 
 def test_docker_waits_as_long_as_the_server_does_for_a_model():

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from api import v1alpha1, v1alpha2
-from api.content import content_faults
+from api.content import content_errors
 from configuration import gateway
 from contract.notice import Notice
 from keeper import problems
@@ -23,7 +23,7 @@ CATALOG = RuntimeCatalog(
         DeployedRuntime(name="comfyruntime", type="comfyui"),
     ]
 )
-NOT_IN_NOTICES = {"agent_error", "task_failed", "temporary_failure", "schema_too_new", "lease_lost"}
+NOT_IN_NOTICES = {"agent_error", "task_failed", "temporary_failure", "schema_too_new", "lease_lost", "throttled"}
 
 
 def blocks(text, language):
@@ -82,7 +82,7 @@ def test_the_door_accepts_the_contents_shown_for_each_task_type(task_type):
     contents = values(section(f"### {task_type}"))
     assert contents
     for content in contents:
-        assert not list(content_faults(content, task_type, runtime, ()))
+        assert not list(content_errors(content, task_type, runtime, ()))
 
 
 def test_the_notices_shown_have_every_field_of_a_notice_and_no_other():

@@ -28,7 +28,12 @@ def config() -> Config:
 
 def outcome(name: str = "t2i", version: str = "v1alpha2", runtime: str = "one", **changes: Any) -> Outcome:
     request = make_request(
-        Sample(name=name, api_version=version, runtime=runtime), InputLinks(s3="s3://gone/x", http="http://gone/x")
+        Sample(
+            file=next(Path("runtimes").glob(f"[!f]*/samples/{version}/{name}.json")),
+            api_version=version,
+            runtime=runtime,
+        ),
+        InputLinks(s3="s3://gone/x", http="http://gone/x"),
     )
     picture = Picture(url="s3://b/x.png", extension="png", content=PNG)
     return Outcome(request=request, **{"seconds": 1.25, "pictures": (picture,)} | changes)

@@ -12,7 +12,6 @@ from deploy.verify.pictures import PictureError, fetch_picture
 from deploy.verify.samples import (
     INPUT_PICTURE,
     SAMPLE_CHECKPOINT,
-    SAMPLES_DIRECTORY,
     InputLinks,
     Sample,
     make_request,
@@ -27,21 +26,23 @@ LINKS = InputLinks(s3="s3://bucket/verify/input.png", http="https://bucket.examp
 
 
 def sample(name: str, version: str = "v1alpha2", **changes: Any) -> Sample:
-    return Sample(name=name, api_version=version, runtime="mine", **changes)
+    (file,) = Path("runtimes").glob(f"[!f]*/samples/{version}/{name}.json")
+    return Sample(file=file, api_version=version, runtime="mine", **changes)
 
 
-def test_every_sample_file_belongs_to_a_runtime_type() -> None:
-    known = {
-        f"{version}/{one.name}.json"
-        for type_, version in [
-            ("sdwebui", "v1alpha1"),
-            ("sdwebui", "v1alpha2"),
-            ("comfyui", "v1alpha2"),
-            ("flux", "v1alpha2"),
-        ]
-        for one in samples_for(type_, version, runtime="mine")
-    }
-    assert known == {str(path.relative_to(SAMPLES_DIRECTORY)) for path in SAMPLES_DIRECTORY.glob("v1alpha*/*.json")}
+@pytest.mark.parametrize(
+    ("type_", "version", "names"),
+    [
+        ("sdwebui", "v1alpha1", ["t2i", "i2i"]),
+        ("sdwebui", "v1alpha2", ["t2i", "i2i", "extra-single-image"]),
+        ("comfyui", "v1alpha2", ["pipeline"]),
+        ("flux", "v1alpha2", ["flux-t2i", "flux-i2i", "flux-inpaint", "flux-edit"]),
+    ],
+)
+def test_a_types_samples_are_the_files_in_its_folder_in_the_order_of_its_task_types(
+    type_: str, version: str, names: list[str]
+) -> None:
+    assert [one.name for one in samples_for(type_, version, runtime="mine")] == names
 
 
 @pytest.mark.parametrize(("type_", "version"), [("comfyui", "v1alpha1"), ("flux", "v1alpha1"), ("sdwebui", "v2")])

@@ -1,0 +1,83 @@
+"""What the other parts must know of a runtime type. Each type's folder has a ``spec.py`` that says it."""
+
+import importlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pod:
+    """A model server in a pod with a GPU, beside the agent.
+
+    Attributes:
+        port: Where the server listens inside its pod.
+        health_path: A cheap GET that answers 200 once the server takes jobs.
+        default_url: The agent's API_BASE_URL when none is set.
+        not_found_hint: What it means that a server answers 404 to its health path.
+    """
+
+    port: int
+    health_path: str
+    default_url: str
+    not_found_hint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Managed:
+    """A service that runs the jobs elsewhere: no port, no image and no GPU of ours.
+
+    Attributes:
+        actions: The IAM actions that the agent needs.
+        concurrency: How many jobs an agent gives it at once.
+    """
+
+    actions: tuple[str, ...]
+    concurrency: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuntimeSpec:
+    """A runtime type. Dotted paths (``module:name``) are imported only where they are used.
+
+    Attributes:
+        name: The noun used everywhere: config.yaml, chart values, image, folder.
+        folder: The type's folder: ``image/Dockerfile`` is its image, ``samples/`` its sample requests by API version,
+            and ``samples/first.json`` a small first task, as {"tasktype": …, "content": …}.
+        hosting: Where its jobs run.
+        task_types: What API v1alpha2 accepts for it.
+        v1alpha1_task_types: What API v1alpha1 accepts for it; empty where that API does not reach it.
+        driver: The class of the agent's driver, a ``queue_agent.ports.Executor`` with ``from_settings``.
+        checks: The API's check of a task's content: (content, task type, DeployedRuntime, path) → FieldErrors. None
+            leaves all to the model server.
+        loads_checkpoint: Whether a runtime of this type serves one checkpoint, or switches on request
+            (``modelFilename`` and ``dynamicModel`` in config.yaml).
+        has_model_options: Whether ``model`` in config.yaml says what a runtime of this type serves.
+    """
+
+    name: str
+    folder: Path
+    hosting: Pod | Managed
+    task_types: tuple[str, ...]
+    v1alpha1_task_types: tuple[str, ...] = ()
+    driver: str
+    checks: str | None = None
+    loads_checkpoint: bool = False
+    has_model_options: bool = False
+
+    @property
+    def pod(self) -> Pod:
+        """Its pod.
+
+        Raises:
+            TypeError: It has none: its jobs run in a managed service.
+        """
+        if not isinstance(self.hosting, Pod):
+            raise TypeError(f"Runtime type {self.name} has no pod: its jobs run in a managed service.")
+        return self.hosting
+
+
+def load(dotted_path: str) -> Any:
+    """Import what a dotted path (``module:name``) names."""
+    module, _, name = dotted_path.partition(":")
+    return getattr(importlib.import_module(module), name)
