@@ -12,8 +12,7 @@ from constructs import Construct
 
 from cdk.log_group import log_group
 from cdk.nag import acknowledge
-from configuration.image_context import context_files
-from configuration.images import FOLDER, IMAGES
+from configuration.images import FOLDER, IMAGES, context_files
 
 _ROOT = Path(__file__).parent.parent
 _REPOSITORIES = f"{FOLDER}/*"

@@ -6,7 +6,7 @@ from typing import Any
 
 from configuration.chart_release import ReleaseValues
 from configuration.config import Config, ModelsRuntime
-from configuration.pod_images import pod_images
+from configuration.images import pod_images
 from configuration.volume_filling import open_rate
 
 DISCOVERY_TAG = "karpenter.sh/discovery"

@@ -14,7 +14,7 @@ from cdk.output_bucket import LOGICAL_ID
 from cdk.pod_identity import PodIdentity
 from cdk.release_values import ReleaseResources, release_values
 from configuration.config import Config, ModelsRuntime
-from configuration.pod_images import pod_images
+from configuration.images import pod_images
 
 _ROOT = Path(__file__).parent.parent
 CHART = _ROOT / "charts" / "sd-on-eks"

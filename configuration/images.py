@@ -1,10 +1,15 @@
-"""The images that this repository builds: what each is built from, and where it is kept."""
+"""Images: what this repository builds and from which files, how they are tagged, and which ones pods run."""
 
+import hashlib
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from configuration.image_context import content_tag
+from pathspec import PathSpec
+
+from configuration.chart_values import Image
+from configuration.config import ModelsRuntime
 from runtimes.registry import pod_types
 
 _ROOT = Path(__file__).resolve().parents[1]
@@ -12,6 +17,54 @@ FOLDER = "sd-on-eks"
 """Where their repositories are in a registry."""
 AGENT = "queue-agent"
 """Name of the queue agent's image; a model server's is called like its type."""
+_TAG_DIGITS = 12
+
+
+def context_files(root: Path, dockerfile: Path) -> list[Path]:
+    """List the files that Docker would send to a build, relative to the root and sorted.
+
+    Args:
+        root: The build's context.
+        dockerfile: Path from there; ``NAME.dockerignore`` beside it must begin with ``*``.
+
+    Raises:
+        ValueError: The ignore file is no allow-list.
+    """
+    lines = (root / f"{dockerfile}.dockerignore").read_text().splitlines()
+    rules = [line for line in lines if line and not line.startswith("#")]
+    if rules[:1] != ["*"]:
+        raise ValueError(f"{dockerfile}.dockerignore must ignore all, and then allow what is copied")
+    allowed = [rule.removeprefix("!") for rule in rules if rule.startswith("!")]
+    # Git's patterns with a slash at the beginning mean what Docker's mean.
+    ignored = PathSpec.from_lines(
+        "gitignore", (f"!/{rule[1:]}" if rule.startswith("!") else f"/{rule}" for rule in rules)
+    )
+    starts = {start for pattern in allowed for start in root.glob(pattern)}
+    files = {file for start in starts for file in (start, *start.rglob("*")) if file.is_file()}
+    return sorted(path for path in (file.relative_to(root) for file in files) if not ignored.match_file(path))
+
+
+def project_version(root: Path) -> str:
+    """The release that a checkout is of, which is also the chart's."""
+    return str(tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"])
+
+
+def content_tag(root: Path, dockerfile: Path) -> str:
+    """Make an image's tag: the project's version and a hash of all that it is built from; one tag is one image.
+
+    Args:
+        root: The build's context.
+        dockerfile: Path from there.
+
+    Raises:
+        ValueError: The ignore file beside the Dockerfile is no allow-list.
+    """
+    digest = hashlib.sha256()
+    for path in (dockerfile, *context_files(root, dockerfile)):
+        content = (root / path).read_bytes()
+        digest.update(f"{path.as_posix()}\0{len(content)}\0".encode())
+        digest.update(content)
+    return f"{project_version(root)}-{digest.hexdigest()[:_TAG_DIGITS]}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +104,7 @@ IMAGES: Mapping[str, ImageSource] = {
         ImageSource(name="standin", dockerfile=Path("runtimes/standin/Dockerfile")),
     )
 }
-"""All of them, by name."""
+"""All that this repository builds, by name."""
 
 DEPLOYED = (AGENT, *pod_types())
 """Those that a deployment needs; the stand-in is for clusters without GPU."""
@@ -66,3 +119,58 @@ def account_registry(*, account: str, region: str, url_suffix: str) -> str:
         url_suffix: What the domains of the region's services end in.
     """
     return f"{account}.dkr.ecr.{region}.{url_suffix}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodImage:
+    """The image of one container: the one that config.yaml names, else that of this checkout.
+
+    Attributes:
+        container: The container's section in the chart's values.
+        source: The project's own image for it.
+        chosen: What config.yaml says of it.
+    """
+
+    container: str
+    source: ImageSource
+    chosen: Image
+
+    @property
+    def is_default(self) -> bool:
+        """Whether config.yaml leaves the choice to the deployment."""
+        return not (self.chosen.repository or self.chosen.tag or self.chosen.digest)
+
+    def is_ours(self, registry: str) -> bool:
+        """Whether it is taken from the project's own repository.
+
+        Args:
+            registry: The account's.
+        """
+        return self.chosen.repository in {None, self._repository(registry)}
+
+    def asked(self, registry: str, tag: str) -> Image:
+        """What the pods run: an image of the operator's own as it is, as are the operator's tag and digest of ours.
+
+        Args:
+            registry: The account's.
+            tag: That of this checkout's image.
+        """
+        chosen = self.chosen
+        if chosen.repository is not None:
+            return chosen
+        own_tag = tag if chosen.digest is None else None
+        return chosen.model_copy(update={"repository": self._repository(registry), "tag": chosen.tag or own_tag})
+
+    def _repository(self, registry: str) -> str:
+        return f"{registry}/{self.source.repository}"
+
+
+def pod_images(runtime: ModelsRuntime) -> tuple[PodImage, ...]:
+    """The images of model server and agent; none for a foreign chart, whose values are its own."""
+    if runtime.chart_repository is not None:
+        return ()
+    values = runtime.extra_values.runtime
+    return (
+        PodImage(container="inferenceApi", source=IMAGES[runtime.type], chosen=values.inference_api.image),
+        PodImage(container="queueAgent", source=IMAGES[AGENT], chosen=values.queue_agent.image),
+    )

@@ -6,9 +6,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from configuration.config import Config
-from configuration.image_context import project_version
-from configuration.images import account_registry
-from configuration.pod_images import PodImage, pod_images
+from configuration.images import PodImage, account_registry, pod_images, project_version
 from deploy.account import Account
 from deploy.processes import ROOT
 from deploy.refusals import error_code

@@ -11,9 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from configuration.file import load_config
-from configuration.image_context import content_tag
-from configuration.images import IMAGES, account_registry
-from configuration.pod_images import pod_images
+from configuration.images import IMAGES, account_registry, content_tag, pod_images
 from deploy.errors import DeployError
 from deploy.images.building import Order, build_missing
 from deploy.images.codebuild import CodeBuild

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from configuration.image_context import content_tag, context_files
-from configuration.images import IMAGES
+from configuration.images import IMAGES, content_tag, context_files
 
 ROOT = Path(__file__).parents[2]
 BIN = ROOT / ".venv" / "bin"

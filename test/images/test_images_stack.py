@@ -70,8 +70,7 @@ def test_logs_are_kept_for_a_month(resources):
 
 
 def test_the_source_holds_just_what_the_builds_see(assembly):
-    from configuration.image_context import context_files
-    from configuration.images import IMAGES
+    from configuration.images import IMAGES, context_files
 
     (source,) = assembly.glob("asset.*")
     held = {file.relative_to(source) for file in source.rglob("*") if file.is_file()}

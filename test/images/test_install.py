@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from configuration.image_context import context_files
-from configuration.images import IMAGES
+from configuration.images import IMAGES, context_files
 from local.ports import free_port
 from runtimes.registry import RUNTIME_TYPES
 

@@ -10,8 +10,7 @@ from infrakit.stacks import CONFIGS, NAMES, synthesized
 
 from configuration.chart_release import ReleaseValues
 from configuration.file import load_config
-from configuration.image_context import content_tag
-from configuration.images import IMAGES
+from configuration.images import IMAGES, content_tag
 
 ROOT = Path(__file__).parents[2]
 SNAPSHOTS = Path(__file__).parent / "snapshots"

@@ -6,8 +6,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from configuration.config import ModelsRuntime
-from configuration.images import AGENT
-from configuration.pod_images import pod_images
+from configuration.images import AGENT, pod_images
 from deploy.console import ask, note
 from deploy.errors import DeployError
 from deploy.processes import ROOT, output_of

@@ -11,7 +11,7 @@ from clusterkit.tools import tool
 
 from cdk.release_values import ReleaseResources, release_values
 from configuration.config import parse_config
-from configuration.pod_images import pod_images
+from configuration.images import pod_images
 from local.sandbox import ACCOUNT, REGION
 
 CHART = Path("charts/sd-on-eks")

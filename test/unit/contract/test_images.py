@@ -3,9 +3,7 @@ from pathlib import Path
 import pytest
 
 from configuration.config import parse_config
-from configuration.image_context import content_tag
-from configuration.images import AGENT, DEPLOYED, IMAGES, account_registry
-from configuration.pod_images import pod_images
+from configuration.images import AGENT, DEPLOYED, IMAGES, account_registry, content_tag, pod_images
 from runtimes.registry import RUNTIME_TYPES
 
 DIGEST = "sha256:" + "a" * 64

@@ -36,7 +36,7 @@ DRIVER_INPUTS = ("queue_agent.inputs.links", "queue_agent.inputs.inline")
 LIBRARIES = {
     "contract": {"pydantic"},
     "jobs": {"pydantic", "botocore"},
-    "configuration": {"pydantic", "yaml"},
+    "configuration": {"pydantic", "yaml", "pathspec"},
     "keeper": {"pydantic", "botocore"},
 }
 AGENT_EDGES = ("queue_agent.aws", "queue_agent.inputs", "queue_agent.telemetry")
