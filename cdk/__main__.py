@@ -1,6 +1,6 @@
 """CDK's application: ``python -m cdk``; cdk.json runs it.
 
-CDK_CONFIG_PATH names a file in place of config.yaml. CDK_AVAILABILITY_ZONES gives the zones, with commas between them,
+CDK_CONFIG_PATH names a file in place of config.yaml. CDK_AVAILABILITY_ZONES gives the zones, separated by commas,
 where the file leaves them open.
 """
 
@@ -8,7 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-from cdk.pinned_node import use_pinned_node
+from cdk.app import build
 from configuration.config import ConfigError
 from configuration.file import load_config
 
@@ -17,7 +17,7 @@ _DEFAULT_CONFIG = Path(__file__).parent.parent / "config.yaml"
 
 
 def main() -> int:
-    """Synthesize; 1 when the configuration has faults, which are printed."""
+    """Synthesize; 1 when the configuration has errors, which are printed."""
     path = Path(os.environ.get("CDK_CONFIG_PATH") or _DEFAULT_CONFIG)
     try:
         config = load_config(path).in_zones(os.environ.get("CDK_AVAILABILITY_ZONES", ""))
@@ -28,10 +28,7 @@ def main() -> int:
         print(f"{path.name}: modelBucketArn is still the example's; name a bucket of your account", file=sys.stderr)
     for warning in config.warnings:
         print(f"{path.name}: {warning.pointer} {warning.detail}", file=sys.stderr)
-    use_pinned_node()
-    from cdk.app import synthesize  # noqa: PLC0415
-
-    synthesize(config)
+    build(config).synth()
     return 0
 
 

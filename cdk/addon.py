@@ -1,11 +1,60 @@
-"""One EKS add-on."""
+"""EKS add-ons, and who a pod is to AWS."""
 
 import json
 from collections.abc import Mapping
 from typing import Any
 
+from aws_cdk import aws_eks as eks_resources
 from aws_cdk import aws_eks_v2 as eks
+from aws_cdk import aws_iam as iam
 from constructs import Construct, IDependable
+
+
+class PodIdentity(Construct):
+    """A role for the pods of one service account, by EKS Pod Identity.
+
+    Whatever starts the pods depends on the whole of this: then the role and its policies outlive the pods.
+
+    Args:
+        scope: Where it belongs.
+        construct_id: Its name there.
+        cluster: Where the pods run.
+        service_account: Namespace and name, as "kube-system/aws-node"; it need not exist yet.
+        description: Whose role it is.
+        statements: What the pods may do.
+
+    Attributes:
+        role: The role.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        cluster: eks.ICluster,
+        service_account: str,
+        description: str,
+        statements: list[iam.PolicyStatement],
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self.role = iam.Role(
+            self,
+            "Role",
+            assumed_by=iam.SessionTagsPrincipal(iam.ServicePrincipal("pods.eks.amazonaws.com")),
+            description=description,
+        )
+        for statement in statements:
+            self.role.add_to_policy(statement)
+        namespace, _, name = service_account.partition("/")
+        eks_resources.CfnPodIdentityAssociation(
+            self,
+            "Association",
+            cluster_name=cluster.cluster_name,
+            namespace=namespace,
+            service_account=name,
+            role_arn=self.role.role_arn,
+        )
 
 
 def add_on(

@@ -12,14 +12,9 @@ def build(config: Config, outdir: str | None = None) -> cdk.App:
 
     Args:
         config: The configuration.
-        outdir: Where it is synthesized to. Default: where CDK's command line wants it.
+        outdir: The folder of the cloud assembly. Default: the one that CDK's command line asks for.
     """
     app = cdk.App(outdir=outdir)
     PlatformStack(app, config.cloudformation_stack, config=config)
     cdk.Validations.of(app).add_plugins(AwsSolutionsChecks())
     return app
-
-
-def synthesize(config: Config) -> None:
-    """Write the cloud assembly for CDK's command line."""
-    build(config).synth()

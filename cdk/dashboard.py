@@ -7,18 +7,11 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
 from cdk.alarms import RUNBOOK
-from cdk.metrics import (
-    OUTCOMES,
-    STAGES,
-    AgentMetrics,
-    Watched,
-    container_insights,
-    in_flight,
-    oldest_s,
-    waiting,
-)
+from cdk.context import Context
+from cdk.metrics import OUTCOMES, STAGES, AgentMetrics, container_insights, in_flight, oldest_s, waiting
 from cdk.prices import ON_DEMAND_USD_PER_HOUR, PRICES_DATE, PRICES_REGION_NAME
-from configuration.config import Config, ModelsRuntime
+from cdk.task_flow import TaskFlow
+from configuration.config import ModelsRuntime
 
 _PERIOD = Duration.minutes(1)
 _LATENCY_PERIOD = Duration.minutes(5)
@@ -29,34 +22,26 @@ _FULL, _HALF, _THIRD = 24, 12, 8
 
 
 class Dashboard(Construct):
-    """A dashboard named like the stack.
+    """A dashboard named like the stack."""
 
-    Args:
-        scope: Where it belongs.
-        construct_id: Its name there.
-        config: The configuration.
-        watched: What it shows.
-
-    Attributes:
-        dashboard: The dashboard.
-    """
-
-    def __init__(self, scope: Construct, construct_id: str, *, config: Config, watched: Watched) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, context: Context, flow: TaskFlow) -> None:
         super().__init__(scope, construct_id)
-        self._watched = watched
+        config = context.config
+        self._flow = flow
+        self._cluster_name = context.name
         self._stack_name = Stack.of(self).stack_name
         self._agents = {one.name: AgentMetrics(self._stack_name, one.name) for one in config.models_runtime}
-        self.dashboard = cloudwatch.Dashboard(
+        dashboard = cloudwatch.Dashboard(
             self, "Dashboard", dashboard_name=self._stack_name, default_interval=Duration.hours(3)
         )
-        self.dashboard.add_widgets(self._header())
-        self.dashboard.add_widgets(*self._tasks())
-        self.dashboard.add_widgets(*self._replicas(config.models_runtime))
+        dashboard.add_widgets(self._header())
+        dashboard.add_widgets(*self._tasks())
+        dashboard.add_widgets(*self._replicas(config.models_runtime))
         for name, agents in self._agents.items():
-            self.dashboard.add_widgets(*self._jobs(name, agents))
-        self.dashboard.add_widgets(*self._door())
-        self.dashboard.add_widgets(*self._functions())
-        self.dashboard.add_widgets(*self._costs(config.models_runtime))
+            dashboard.add_widgets(*self._jobs(name, agents))
+        dashboard.add_widgets(*self._door())
+        dashboard.add_widgets(*self._functions())
+        dashboard.add_widgets(*self._costs(config.models_runtime))
 
     def _header(self) -> cloudwatch.TextWidget:
         return cloudwatch.TextWidget(
@@ -67,7 +52,7 @@ class Dashboard(Construct):
         )
 
     def _tasks(self) -> list[cloudwatch.IWidget]:
-        queues = self._watched.queues.items()
+        queues = self._flow.messaging.queues.items()
         return [
             _graph(
                 "Age of the oldest task, s",
@@ -90,7 +75,7 @@ class Dashboard(Construct):
 
     def _replicas(self, runtimes: list[ModelsRuntime]) -> list[cloudwatch.IWidget]:
         agents = self._agents.values()
-        cluster = {"ClusterName": self._watched.cluster_name}
+        cluster = {"ClusterName": self._cluster_name}
         by_namespace = {one.namespace: {**cluster, "Namespace": one.namespace} for one in runtimes}
         nodes = container_insights("node_gpu_limit", "Sum", period=_PERIOD, label="GPUs of all nodes", **cluster)
         return [
@@ -143,7 +128,7 @@ class Dashboard(Construct):
         ]
 
     def _door(self) -> list[cloudwatch.IWidget]:
-        api = self._watched.api
+        api = self._flow.door.api
         return [
             _graph(
                 "Requests",
@@ -162,8 +147,8 @@ class Dashboard(Construct):
         ]
 
     def _functions(self) -> list[cloudwatch.IWidget]:
-        functions = {"door": self._watched.door, "returned": self._watched.returned, "reaper": self._watched.reaper}
-        table = self._watched.table
+        keeper, table = self._flow.keeper, self._flow.table
+        functions = {"door": self._flow.door.function, "returned": keeper.returned, "reaper": keeper.reaper}
         return [
             _graph(
                 "Functions: errors and throttles",

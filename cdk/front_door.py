@@ -1,33 +1,29 @@
 """The API: API Gateway with keys and a throttle, and the door's function behind it."""
 
 import json
-from typing import cast
 
 from aws_cdk import Aws, Duration, RemovalPolicy
 from aws_cdk import aws_apigateway as apigateway
 from aws_cdk import aws_dynamodb as dynamodb
-from aws_cdk import aws_iam as iam
-from aws_cdk import aws_kms as kms
-from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from cdk.customer_key import use_statements
-from cdk.gateway_responses import GatewayResponses
-from cdk.log_group import log_group
+from cdk.context import Context, allow
+from cdk.escape_hatches import resource_of
 from cdk.nag import acknowledge, acknowledge_managed_policy
-from cdk.output_bucket import acknowledge_task_objects
 from cdk.python_function import PythonFunction
+from cdk.storage import acknowledge_task_objects
 from cdk.web_acl import WebAcl
-from configuration.config import Config, Throttle
-from configuration.gateway import INTEGRATION_TIMEOUT_S
+from configuration import gateway
+from configuration.config import Throttle
+from configuration.gateway import INTEGRATION_TIMEOUT_S, GatewayFault
 from contract.objects import TASKS_PREFIX
 
 # A cold start loads botocore and pydantic; with less memory, and so less CPU, it takes seconds.
 _MEMORY_MIB = 1024
-_MIN_TLS = "SecurityPolicy_TLS13_1_2_PFS_PQ_2025_09"
+_TLS_POLICY = "SecurityPolicy_TLS13_1_2_PFS_PQ_2025_09"
 """TLS 1.2 and 1.3 with forward secrecy (API Gateway's guide, "Supported security policies")."""
 _ACCESS_LOG = {
     "request_id": "$context.requestId",
@@ -44,12 +40,26 @@ _ACCESS_LOG = {
     "refused_as": "$context.error.responseType",
     "trace": "$context.xrayTraceId",
 }
-"""What is noted of a request: whose key it was, never the key; no body, no query, and nothing that a caller could
-break the JSON with."""
+"""What is logged of a request: whose key it was, never the key; no body, no query, and nothing by which a caller could
+break the JSON."""
+_GATEWAY_ERRORS = {
+    "INVALID_API_KEY": gateway.UNAUTHORIZED,
+    "THROTTLED": gateway.THROTTLED,
+    "QUOTA_EXCEEDED": gateway.QUOTA_EXCEEDED,
+    "REQUEST_TOO_LARGE": gateway.TOO_LARGE,
+    "UNSUPPORTED_MEDIA_TYPE": gateway.UNSUPPORTED_MEDIA_TYPE,
+    "WAF_FILTERED": gateway.BLOCKED,
+    "INTEGRATION_TIMEOUT": gateway.TIMEOUT,
+    "INTEGRATION_FAILURE": gateway.BROKEN,
+    "DEFAULT_4XX": gateway.REFUSED,
+    "DEFAULT_5XX": gateway.FAILED,
+}
+"""What API Gateway itself answers. Every other type takes the answer of DEFAULT_4XX or DEFAULT_5XX, under its own
+status."""
 
 
-class FrontDoor(Construct):
-    """A REST API whose every path and method leads to the door's function: that names each fault itself.
+class FrontDoorApi(Construct):
+    """A REST API whose every path and method leads to the door's function, which answers with all errors itself.
 
     API Gateway writes access logs only where the account has a role for that, one in each region for all APIs. It is
     set here to a role with AWS's own policy for that purpose. Both stay when the platform is removed: other APIs may
@@ -58,20 +68,16 @@ class FrontDoor(Construct):
     Args:
         scope: Where it belongs.
         construct_id: Its name there.
-        config: The configuration.
-        code: The bundle of package api.
+        context: The stack's context.
         table: The jobs table.
         tasks: The topic of tasks.
         bucket: The output bucket.
-        key: The operator's key.
-        log_retention: How long logs are kept.
 
     Attributes:
         api: The API.
         function: The door's function.
-        api_key: The first API key.
         url: The API's base URL, stage and a slash at its end.
-        get_api_key_command: The command that prints the key, for an operator who may read it.
+        get_api_key_command: The command that prints the first key, for an operator who may read it.
     """
 
     def __init__(
@@ -79,59 +85,62 @@ class FrontDoor(Construct):
         scope: Construct,
         construct_id: str,
         *,
-        config: Config,
-        code: lambda_.Code,
+        context: Context,
         table: dynamodb.ITable,
         tasks: sns.ITopic,
         bucket: s3.IBucket,
-        key: kms.IKey | None,
-        log_retention: logs.RetentionDays,
     ) -> None:
         super().__init__(scope, construct_id)
+        settings = context.config.apigw
+        # A transaction of puts asks for PutItem (DynamoDB's guide, "IAM with transactions").
+        on_jobs = ["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:GetItem"]
         handler = PythonFunction(
             self,
             "Handler",
-            code=code,
-            handler="api.handlers.handler",
+            context=context,
             description="Checks requests and publishes them as tasks",
+            grants=[
+                allow(on_jobs, [table.table_arn]),
+                allow(["sns:Publish"], [tasks.topic_arn]),
+                allow(["s3:PutObject"], [bucket.arn_for_objects(f"{TASKS_PREFIX}*")]),
+                *context.key_statements("dynamodb", "s3", "sns"),
+            ],
+            code=context.bundle("api", context.config.catalog),
+            handler="api.handlers.handler",
             environment={
                 "TASK_TOPIC_ARN": tasks.topic_arn,
                 "OUTPUT_BUCKET": bucket.bucket_name,
                 "JOBS_TABLE": table.table_name,
             },
             timeout=Duration.seconds(INTEGRATION_TIMEOUT_S - 1),
-            memory_mib=_MEMORY_MIB,
-            grants=_grants(table, tasks, bucket, key),
-            log_retention=log_retention,
-            key=key,
+            memory_size=_MEMORY_MIB,
         )
         acknowledge_task_objects(handler.role)
         self.function = handler.function
-        access_log = log_group(self, "AccessLog", retention=log_retention, key=key)
-        self.api = self._api(config, access_log)
+        self.api = self._api(context, context.log_group(self, "AccessLog"))
         GatewayResponses(self, "Responses", api=self.api)
-        if config.apigw.waf:
+        if settings.waf:
             WebAcl(self, "Firewall", stage=self.api.deployment_stage)
-        self._acknowledge(with_waf=config.apigw.waf)
-        self.api_key = self._key(config.apigw.throttle)
+        self._acknowledge(with_waf=settings.waf)
+        key = self._key(settings.throttle)
         self.url = self.api.url
         self.get_api_key_command = (
-            f"aws apigateway get-api-keys --query 'items[?id==`{self.api_key.key_id}`].value' "
+            f"aws apigateway get-api-keys --query 'items[?id==`{key.key_id}`].value' "
             f"--include-values --output text --region {Aws.REGION}"
         )
 
-    def _api(self, config: Config, access_log: logs.LogGroup) -> apigateway.RestApi:
+    def _api(self, context: Context, access_log: logs.LogGroup) -> apigateway.RestApi:
         api = apigateway.RestApi(
             self,
             "Api",
             # CloudWatch tells the metrics of two APIs apart by their names.
-            rest_api_name=config.cloudformation_stack,
+            rest_api_name=context.name,
             description="Takes tasks for the runtimes.",
             endpoint_types=[apigateway.EndpointType.REGIONAL],
             cloud_watch_role=True,
             cloud_watch_role_removal_policy=RemovalPolicy.RETAIN,
             deploy_options=apigateway.StageOptions(
-                stage_name=config.apigw.stage_name,
+                stage_name=context.config.apigw.stage_name,
                 access_log_destination=apigateway.LogGroupLogDestination(access_log),
                 access_log_format=apigateway.AccessLogFormat.custom(json.dumps(_ACCESS_LOG)),
                 # Execution logs would show requests, keys among them.
@@ -141,9 +150,8 @@ class FrontDoor(Construct):
             ),
         )
         api.node.try_remove_child("Endpoint")  # an output that the stack names otherwise
-        resource = cast("apigateway.CfnRestApi", api.node.default_child)
-        resource.security_policy = _MIN_TLS
-        resource.endpoint_access_mode = "BASIC"
+        resource_of(api).add_property_override("SecurityPolicy", _TLS_POLICY)
+        resource_of(api).add_property_override("EndpointAccessMode", "BASIC")
         integration = apigateway.LambdaIntegration(self.function, allow_test_invoke=False)
         for path in (api.root, api.root.add_resource("{proxy+}")):
             path.add_method("ANY", integration, api_key_required=True)
@@ -180,14 +188,23 @@ class FrontDoor(Construct):
         )
 
 
-def _grants(
-    table: dynamodb.ITable, tasks: sns.ITopic, bucket: s3.IBucket, key: kms.IKey | None
-) -> list[iam.PolicyStatement]:
-    # A transaction of puts asks for PutItem (DynamoDB's guide, "IAM with transactions").
-    on_jobs = ["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:GetItem"]
-    return [
-        iam.PolicyStatement(actions=on_jobs, resources=[table.table_arn]),
-        iam.PolicyStatement(actions=["sns:Publish"], resources=[tasks.topic_arn]),
-        iam.PolicyStatement(actions=["s3:PutObject"], resources=[bucket.arn_for_objects(f"{TASKS_PREFIX}*")]),
-        *use_statements(key, "dynamodb", "s3", "sns"),
-    ]
+class GatewayResponses(Construct):
+    """What a REST API answers to requests that never reach its handler, in the shape of the door's own errors."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, api: apigateway.RestApi) -> None:
+        super().__init__(scope, construct_id)
+        for kind, error in _GATEWAY_ERRORS.items():
+            apigateway.GatewayResponse(
+                self,
+                kind,
+                rest_api=api,
+                type=apigateway.ResponseType.of(kind),
+                status_code=None if error.status is None else str(error.status),
+                response_headers=_headers(error),
+                templates={"application/json": json.dumps(error.body)},
+            )
+
+
+def _headers(error: GatewayFault) -> dict[str, str] | None:
+    # A value that is no mapping stands in quotes.
+    return None if error.retry_after_s is None else {"Retry-After": f"'{error.retry_after_s}'"}

@@ -4,46 +4,44 @@ from typing import Any
 
 from aws_cdk import Duration
 from aws_cdk import aws_eks_v2 as eks
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from cdk.cluster import Cluster
-from cdk.interruption import InterruptionQueue
-from cdk.karpenter_policy import ControllerPolicy
-from cdk.nag import acknowledge_wildcards
+from cdk.addon import PodIdentity
+from cdk.cluster import EksCluster
+from cdk.context import Context
+from cdk.karpenter_policy import controller_statements
+from cdk.nag import acknowledge, acknowledge_wildcards
 from cdk.node_group import node_role
-from cdk.pod_identity import PodIdentity
 from cdk.versions import KARPENTER, KARPENTER_CRD, KARPENTER_IMAGE
 
 _NAMESPACE = "kube-system"
 _NAME = "karpenter"
-_TIMEOUT = Duration.minutes(10)
 _RESOURCES = {"requests": {"cpu": "250m", "memory": "512Mi"}, "limits": {"memory": "1Gi"}}
+_INTERRUPTIONS = {
+    "SpotInterruption": ("aws.ec2", "EC2 Spot Instance Interruption Warning"),
+    "RebalanceRecommendation": ("aws.ec2", "EC2 Instance Rebalance Recommendation"),
+    "InstanceStateChange": ("aws.ec2", "EC2 Instance State-change Notification"),
+    "ScheduledChange": ("aws.health", "AWS Health Event"),
+    "CapacityReservationInterruption": ("aws.ec2", "EC2 Capacity Reservation Instance Interruption Warning"),
+}
+"""Source and detail-type of what Karpenter 1.14 handles (its website, reference/cloudformation)."""
 
 
-class Karpenter(Construct):
+class KarpenterController(Construct):
     """The controller, twice, on the cluster's own nodes; its resource types; and what it may do.
-
-    Args:
-        scope: Where it belongs.
-        construct_id: Its name there.
-        cluster: Where it runs, and which nodes it adds.
-        mirror: Where copies of charts and images are (``versions.Chart.location``); None takes them from where they are
-            published.
 
     Attributes:
         cluster: The cluster.
         node_role: The role of the nodes that it launches.
-        interruption: How it hears of interruptions.
-        identity: What the controller may do.
-        crd_release: Its resource types, as a Helm release of their own.
-        release: The controller's Helm release.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, cluster: Cluster, mirror: str | None = None) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, context: Context, cluster: EksCluster) -> None:
         super().__init__(scope, construct_id)
         self.cluster = cluster
-        self.interruption = InterruptionQueue(self, "Interruption")
+        interruption = InterruptionQueue(self, "Interruption")
         self.node_role = node_role(self, "NodeRole", description="Nodes that Karpenter launches")
         access = eks.AccessEntry(
             self,
@@ -53,47 +51,17 @@ class Karpenter(Construct):
             access_policies=[],
             access_entry_type=eks.AccessEntryType.EC2_LINUX,
         )
-        self.identity = self._identity()
-        self.crd_release = eks.HelmChart(
-            self,
-            "Crds",
-            cluster=cluster.cluster,
-            release=KARPENTER_CRD.name,
-            namespace=_NAMESPACE,
-            create_namespace=False,
-            wait=True,
-            timeout=_TIMEOUT,
-            **KARPENTER_CRD.location(mirror),
-        )
-        self.crd_release.node.add_dependency(cluster.ready)
-        self.release = eks.HelmChart(
-            self,
-            "Release",
-            cluster=cluster.cluster,
-            release=_NAME,
-            namespace=_NAMESPACE,
-            create_namespace=False,
-            wait=True,
-            timeout=_TIMEOUT,
-            values=_values(cluster.name, self.interruption.queue, mirror),
-            **KARPENTER.location(mirror),
-        )
-        # At removal, too, the controller must be the first to go: it needs all of these to end its nodes.
-        self.release.node.add_dependency(self.crd_release, self.identity, self.interruption, access)
-
-    def _identity(self) -> PodIdentity:
-        statements = ControllerPolicy(
-            cluster_name=self.cluster.name,
-            cluster_arn=self.cluster.cluster.cluster_arn,
+        statements = controller_statements(
+            cluster_name=context.name,
+            cluster_arn=cluster.cluster.cluster_arn,
             node_role=self.node_role,
-            queue_arn=self.interruption.queue.queue_arn,
-        ).statements
+            queue_arn=interruption.queue.queue_arn,
+        )
         identity = PodIdentity(
             self,
             "Identity",
-            cluster=self.cluster.cluster,
-            namespace=_NAMESPACE,
-            service_account=_NAME,
+            cluster=cluster.cluster,
+            service_account=f"{_NAMESPACE}/{_NAME}",
             description="Karpenter: launches and ends nodes",
             statements=statements,
         )
@@ -102,17 +70,67 @@ class Karpenter(Construct):
             statements,
             "Nodes are not known before they are made; conditions tie what is made, tagged and ended to this cluster.",
         )
-        return identity
+        common: dict[str, Any] = {
+            "cluster": cluster.cluster,
+            "namespace": _NAMESPACE,
+            "create_namespace": False,
+            "wait": True,
+            "timeout": Duration.minutes(10),
+        }
+        mirror = context.config.mirror_registry
+        resource_types = eks.HelmChart(
+            self, "Crds", release=KARPENTER_CRD.name, **common, **KARPENTER_CRD.location(mirror)
+        )
+        resource_types.node.add_dependency(cluster.ready)
+        release = eks.HelmChart(
+            self,
+            "Release",
+            release=_NAME,
+            values=_values(context, interruption.queue),
+            **common,
+            **KARPENTER.location(mirror),
+        )
+        # At removal, too, the controller must be the first to go: it needs all of these to end its nodes.
+        release.node.add_dependency(resource_types, identity, interruption, access)
 
 
-def _values(cluster_name: str, queue: sqs.Queue, mirror: str | None) -> dict[str, Any]:
+class InterruptionQueue(Construct):
+    """How Karpenter hears that AWS is about to take a node away: a queue, and five rules of EventBridge that fill it.
+
+    SQS's own key encrypts it, whatever key the operator has: EventBridge would need a place in that key's policy, and
+    without one warnings would be lost in silence. A message names an instance, and lives five minutes.
+
+    Attributes:
+        queue: The queue.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str) -> None:
+        super().__init__(scope, construct_id)
+        self.queue = sqs.Queue(
+            self,
+            "Queue",
+            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            enforce_ssl=True,
+            retention_period=Duration.minutes(5),
+        )
+        acknowledge(self.queue, "AwsSolutions-SQS3", "A warning that could not be handled is worthless minutes later.")
+        for name, (source, detail_type) in _INTERRUPTIONS.items():
+            events.Rule(
+                self,
+                name,
+                event_pattern=events.EventPattern(source=[source], detail_type=[detail_type]),
+                targets=[targets.SqsQueue(self.queue)],
+            )
+
+
+def _values(context: Context, queue: sqs.Queue) -> dict[str, Any]:
     controller: dict[str, Any] = {"resources": _RESOURCES}
-    if mirror is not None:
+    if context.config.mirror_registry is not None:
         # A copy has a digest of its own.
-        controller["image"] = {"repository": f"{mirror}/{KARPENTER_IMAGE}", "digest": ""}
+        controller["image"] = {"repository": f"{context.config.mirror_registry}/{KARPENTER_IMAGE}", "digest": ""}
     return {
         "replicas": 2,
         "serviceAccount": {"name": _NAME},
-        "settings": {"clusterName": cluster_name, "interruptionQueue": queue.queue_name},
+        "settings": {"clusterName": context.name, "interruptionQueue": queue.queue_name},
         "controller": controller,
     }

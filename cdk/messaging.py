@@ -1,4 +1,4 @@
-"""How tasks come to their runtime, and notices to whoever wants them: topics and queues."""
+"""How tasks reach their runtime, and notices their subscribers: topics and queues."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_xray as xray
 from constructs import Construct
 
-from cdk.logical_id import fix_logical_id
-from configuration.config import Config
+from cdk.context import Context
+from cdk.escape_hatches import fix_logical_id
 from configuration.routing import subscription_filter
 from contract.queues import DEAD, RETURNED, TASKS, QueueSettings
 from runtimes.catalog import DeployedRuntime, RuntimeCatalog
@@ -25,7 +25,7 @@ class RuntimeQueues:
     Attributes:
         main: Its tasks.
         returned: What was delivered too often, for the keeper.
-        dead: What nobody could do.
+        dead: Tasks that failed for good.
     """
 
     main: sqs.Queue
@@ -41,26 +41,21 @@ class Messaging(Construct):
     one under the account's ``aws/sqs``, whose policy nobody can change. With a key, its policy must name SNS
     (``configuration.key_policy``).
 
-    That a message carries a group, for fair queues, asks nothing of a standard queue.
-
-    Args:
-        scope: Where it belongs.
-        construct_id: Its name there.
-        config: The configuration.
-        key: The operator's key.
+    A message's group, for fair queues, needs nothing of a standard queue.
 
     Attributes:
-        tasks: Tasks are published here; whoever may publish in this account may do so.
+        tasks: Tasks are published here, by the API and by any role of this account that may publish.
         notices: Notices are published here.
         queues: Each runtime's queues, by its name.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, config: Config, key: kms.IKey | None) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, context: Context) -> None:
         super().__init__(scope, construct_id)
-        self._key = key
+        config = context.config
+        self._key = context.key
         self.tasks = self._topic("Tasks")
         self.notices = self._topic("Notices")
-        self._trace(config.cloudformation_stack)
+        self._trace(context.name)
         self.queues: Mapping[str, RuntimeQueues] = {
             runtime.name: self._queues(runtime.name, config.queue_name(runtime.name))
             for runtime in config.models_runtime
@@ -75,7 +70,7 @@ class Messaging(Construct):
         return topic
 
     def _trace(self, stack_name: str) -> None:
-        """Let the topics send what they know of a trace; X-Ray asks for a policy of its own (SNS's guide)."""
+        """Let the topics send their part of a trace; X-Ray needs a policy of its own for that (SNS's guide)."""
         statement = iam.PolicyStatement(
             principals=[iam.ServicePrincipal("sns.amazonaws.com")],
             actions=["xray:PutTraceSegments", "xray:GetSamplingRules", "xray:GetSamplingTargets"],
@@ -114,7 +109,7 @@ class Messaging(Construct):
         return queue
 
     def _subscribe(self, runtime: DeployedRuntime, catalog: RuntimeCatalog) -> None:
-        """Lead a runtime's tasks from the topic into its queue; the queue takes messages of that topic alone."""
+        """Subscribe a runtime's queue to its tasks; the queue takes messages of that topic alone."""
         queue = self.queues[runtime.name].main
         allowed = queue.add_to_resource_policy(
             iam.PolicyStatement(

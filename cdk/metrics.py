@@ -1,16 +1,10 @@
 """What is measured, by its name in CloudWatch: the agents' own metrics, KEDA's, the queues' and the nodes'."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from aws_cdk import Duration
-from aws_cdk import aws_apigateway as apigateway
 from aws_cdk import aws_cloudwatch as cloudwatch
-from aws_cdk import aws_dynamodb as dynamodb
-from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sqs as sqs
-
-from cdk.messaging import RuntimeQueues
 
 # The collector sends OpenTelemetry's own names on, without Prometheus's suffixes (awsemfexporter's datapoint.go).
 JOBS = "queue_agent.jobs"
@@ -45,29 +39,6 @@ EXPORT_S = 60
 """How often an agent sends its metrics (OpenTelemetry's default for OTEL_METRIC_EXPORT_INTERVAL)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Watched:
-    """What the dashboard shows and the alarms watch.
-
-    Attributes:
-        queues: Each runtime's queues, by its name.
-        api: The front door's API.
-        door: The function behind it.
-        returned: The keeper's function for returned messages.
-        reaper: The keeper's function for overdue jobs, called once a minute.
-        table: The table of jobs.
-        cluster_name: The cluster that the runtimes run on.
-    """
-
-    queues: Mapping[str, RuntimeQueues]
-    api: apigateway.RestApi
-    door: lambda_.IFunction
-    returned: lambda_.IFunction
-    reaper: lambda_.IFunction
-    table: dynamodb.ITable
-    cluster_name: str
-
-
 class AgentMetrics:
     """What a runtime's agents measure, and KEDA of it. Where no agent runs, agents give no data.
 
@@ -87,7 +58,7 @@ class AgentMetrics:
         return self._metric(JOBS, "Sum", period, label=outcome or "all", **dimensions)
 
     def retries(self, *, period: Duration) -> cloudwatch.Metric:
-        """Messages given back after a fault that may pass."""
+        """Messages released after an error that may pass."""
         return self._metric(RETRIES, "Sum", period, label="given back")
 
     def stage_seconds(self, stage: str, statistic: str, *, period: Duration) -> cloudwatch.Metric:
@@ -144,10 +115,7 @@ class AgentMetrics:
     ) -> cloudwatch.Metric:
         """How often KEDA could not see how much work there is; until the first time there is no data.
 
-        Args:
-            kubernetes_namespace: Where the runtime's ScaledObject is, which is named like the runtime.
-            period: Over how long it is summed up.
-            label: What it is called in a graph.
+        The runtime's ScaledObject is named like the runtime.
         """
         return cloudwatch.Metric(
             namespace=self._namespace,

@@ -6,11 +6,14 @@ from aws_cdk import Acknowledgment, Aws, Validations
 from aws_cdk import aws_iam as iam
 from constructs import IConstruct
 
+from cdk.escape_hatches import logical_id
+
 _PSEUDO_PARAMETERS = {
     Aws.PARTITION: "<AWS::Partition>",
     Aws.REGION: "<AWS::Region>",
     Aws.ACCOUNT_ID: "<AWS::AccountId>",
 }
+_FRAMEWORK_POLICIES = ("service-role/AWSLambdaBasicExecutionRole", "service-role/AWSLambdaVPCAccessExecutionRole")
 
 
 def acknowledge(construct: IConstruct, rule: str, reason: str) -> None:
@@ -26,13 +29,7 @@ def acknowledge(construct: IConstruct, rule: str, reason: str) -> None:
 
 
 def acknowledge_managed_policy(construct: IConstruct, name: str, reason: str) -> None:
-    """Accept that roles have one of AWS's own policies.
-
-    Args:
-        construct: The role, or what it is in.
-        name: The policy's name, with its path.
-        reason: Why it is right here.
-    """
+    """Accept that roles in a construct have one of AWS's own policies, given by its name and path."""
     acknowledge(construct, f"AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/{name}]", reason)
 
 
@@ -44,12 +41,22 @@ def acknowledge_wildcards(construct: IConstruct, statements: Iterable[iam.Policy
         statements: The statements; those that name all their resources are passed over.
         reason: What keeps them narrow.
     """
-    wide = {resource for statement in statements for resource in statement.resources if resource.endswith("*")}
-    for resource in sorted(wide):
-        acknowledge(construct, f"AwsSolutions-IAM5[Resource::{_as_found(resource)}]", reason)
+    for resource in sorted({one for statement in statements for one in statement.resources if one.endswith("*")}):
+        found = resource
+        for token, name in _PSEUDO_PARAMETERS.items():
+            found = found.replace(token, name)
+        acknowledge(construct, f"AwsSolutions-IAM5[Resource::{found}]", reason)
 
 
-def _as_found(resource: str) -> str:
-    for token, name in _PSEUDO_PARAMETERS.items():
-        resource = resource.replace(token, name)
-    return resource
+def acknowledge_framework(provider: IConstruct, *functions: IConstruct) -> None:
+    """Accept what cdk-nag finds in CDK's own functions, which run custom resources.
+
+    Args:
+        provider: Where they are.
+        functions: Those that it calls, some of its own among them.
+    """
+    for policy in _FRAMEWORK_POLICIES:
+        acknowledge_managed_policy(provider, policy, "CDK's own functions write logs, and may stand in the VPC.")
+    for function in functions:
+        finding = f"AwsSolutions-IAM5[Resource::<{logical_id(function)}.Arn>:*]"
+        acknowledge(provider, finding, "CDK's framework may call every version of a function.")

@@ -1,18 +1,15 @@
 """The network: a VPC over three availability zones."""
 
 from ipaddress import IPv4Network
-from typing import cast
 
-from aws_cdk import CfnResource, Stack, Tags
+from aws_cdk import Stack, Tags
 from aws_cdk import aws_ec2 as ec2
-from aws_cdk import aws_kms as kms
-from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from cdk.cdk_provider import log_to
-from cdk.log_group import log_group
+from cdk.context import Context
+from cdk.escape_hatches import log_to, resource_of
 from cdk.release_values import DISCOVERY_TAG
-from configuration.platform import ZONE_ID, ZONES, Vpc
+from configuration.platform import ZONE_ID, ZONES
 
 _SUBNET_BITS = 3
 """A subnet has an eighth of the addresses: six are used, and two eighths are left for subnets of the operator's own."""
@@ -25,29 +22,13 @@ class Network(Construct):
     ECR and the jobs table cost no NAT traffic. There are no interface endpoints: each would be paid for by the hour in
     each zone, while SQS, SNS and STS move kilobytes, and links to pictures need the NAT gateways anyway.
 
-    Args:
-        scope: Where it belongs.
-        construct_id: Its name there.
-        settings: Addresses and number of NAT gateways.
-        cluster_name: Cluster whose nodes Karpenter puts into the private subnets.
-        log_retention: How long the flow log is kept.
-        key: The operator's key, for the flow log; None leaves it to CloudWatch's own.
-
     Attributes:
         vpc: The network.
     """
 
-    def __init__(
-        self,
-        scope: Construct,
-        construct_id: str,
-        *,
-        settings: Vpc,
-        cluster_name: str,
-        log_retention: logs.RetentionDays,
-        key: kms.IKey | None,
-    ) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, context: Context) -> None:
         super().__init__(scope, construct_id)
+        settings = context.config.vpc
         prefix = IPv4Network(settings.cidr).prefixlen + _SUBNET_BITS
         self.vpc = ec2.Vpc(
             self,
@@ -75,17 +56,16 @@ class Network(Construct):
         for subnet in (*self.vpc.public_subnets, *self.vpc.private_subnets):
             _stand_by_zone_id(subnet)
         for subnet in self.vpc.private_subnets:
-            Tags.of(subnet).add(DISCOVERY_TAG, cluster_name)
-        flows = log_group(self, "FlowLog", retention=log_retention, key=key)
+            Tags.of(subnet).add(DISCOVERY_TAG, context.name)
+        flows = context.log_group(self, "FlowLog")
         self.vpc.add_flow_log("Flows", destination=ec2.FlowLogDestination.to_cloud_watch_logs(flows))
         closer = Stack.of(self).node.find_child("Custom::VpcRestrictDefaultSGCustomResourceProvider")
-        closer_log = log_group(self, "DefaultGroupLog", retention=log_retention, key=key)
-        log_to(closer.node.find_child("Handler"), closer_log)
+        log_to(closer.node.find_child("Handler"), context.log_group(self, "DefaultGroupLog"))
 
 
 def _stand_by_zone_id(subnet: ec2.ISubnet) -> None:
-    """Let CloudFormation read a zone that is given by its ID as such; CDK takes every zone for a name."""
+    """Give CloudFormation a zone's ID as such; CDK takes every zone for a name."""
     if ZONE_ID.fullmatch(subnet.availability_zone):
-        resource = cast("CfnResource", subnet.node.default_child)
+        resource = resource_of(subnet)
         resource.add_property_override("AvailabilityZoneId", subnet.availability_zone)
         resource.add_property_deletion_override("AvailabilityZone")

@@ -1,13 +1,12 @@
 """The nodes of the cluster's own components: a small managed group; GPU nodes are Karpenter's."""
 
-from typing import cast
-
-from aws_cdk import Aws, CfnResource
+from aws_cdk import Aws
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_eks_v2 as eks
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from cdk.escape_hatches import resource_of
 from cdk.nag import acknowledge_managed_policy
 
 _INSTANCE_TYPE = "m5.large"
@@ -20,11 +19,6 @@ def node_role(scope: Construct, construct_id: str, *, description: str) -> iam.R
     """Make a role for nodes: they may join the cluster and pull images, and nothing else.
 
     Addresses for pods are the business of the VPC CNI add-on, which has a role of its own.
-
-    Args:
-        scope: Where it belongs.
-        construct_id: Its name there.
-        description: Whose nodes.
     """
     role = iam.Role(
         scope,
@@ -86,8 +80,7 @@ class NodeGroup(Construct):
                 id=str(template.launch_template_id), version=template.latest_version_number
             ),
         )
-        resource = cast("CfnResource", self.group.node.default_child)
-        resource.add_property_override("Version", version)  # the construct has no property for it
+        resource_of(self.group).add_property_override("Version", version)
 
     def _launch_template(self, security_group: ec2.ISecurityGroup) -> ec2.LaunchTemplate:
         return ec2.LaunchTemplate(

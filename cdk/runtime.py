@@ -1,32 +1,43 @@
-"""One runtime on the cluster: who its pods are to AWS, and its Helm release."""
+"""One runtime on the cluster: what its pods may do in AWS, and its Helm release."""
 
 from pathlib import Path
 from typing import Any
 
-from aws_cdk import Duration
+from aws_cdk import Duration, Stack
 from aws_cdk import aws_eks_v2 as eks
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3_assets as assets
 from constructs import Construct
 
+from cdk.addon import PodIdentity
+from cdk.collector import ENDPOINT
+from cdk.context import Context, allow, owned_by
+from cdk.karpenter import KarpenterController
 from cdk.nag import acknowledge
-from cdk.output_bucket import LOGICAL_ID
-from cdk.pod_identity import PodIdentity
 from cdk.release_values import ReleaseResources, release_values
-from configuration.config import Config, ModelsRuntime
-from configuration.images import pod_images
+from cdk.storage import BUCKET_ID
+from cdk.task_flow import TaskFlow
+from configuration.config import ModelsRuntime
+from configuration.images import account_registry, pod_images
 
 _ROOT = Path(__file__).parent.parent
 CHART = _ROOT / "charts" / "sd-on-eks"
 _TIMEOUT = Duration.minutes(14)  # the handler is a Lambda, which has 15
 
 
-class Runtime(Construct):
-    """A runtime's identity and its release.
+class RuntimeRelease(Construct):
+    """A runtime's identity and its Helm release, named like the runtime. Model servers get none of its rights.
+
+    Args:
+        scope: Where it belongs.
+        construct_id: Its name there.
+        context: The stack's context.
+        runtime: The runtime.
+        flow: Its queues, and what all runtimes share.
+        karpenter: Makes its nodes.
 
     Attributes:
-        identity: What its queue agents may do; model servers get none of it.
-        release: The Helm release, named like the runtime.
+        release: The release.
     """
 
     def __init__(
@@ -34,34 +45,28 @@ class Runtime(Construct):
         scope: Construct,
         construct_id: str,
         *,
-        config: Config,
+        context: Context,
         runtime: ModelsRuntime,
-        cluster: eks.ICluster,
-        resources: ReleaseResources,
-        statements: list[iam.PolicyStatement],
+        flow: TaskFlow,
+        karpenter: KarpenterController,
     ) -> None:
-        """Make them.
-
-        Args:
-            scope: Where.
-            construct_id: Under which id.
-            config: The whole configuration.
-            runtime: The runtime in it.
-            cluster: Where it runs.
-            resources: What the stack has made for it.
-            statements: What its agents are allowed.
-        """
         super().__init__(scope, construct_id)
-        self.identity = PodIdentity(
+        cluster = karpenter.cluster.cluster
+        identity = PodIdentity(
             self,
             "Agent",
             cluster=cluster,
-            namespace=runtime.namespace,
-            service_account=resources.service_account,
+            service_account=f"{runtime.namespace}/{runtime.name}",
             description=f"Queue agents of runtime {runtime.name}",
-            statements=statements,
+            statements=agent_statements(context, flow, runtime.name),
         )
-        self._acknowledge(config)
+        for bucket in (f"<{BUCKET_ID}.Arn>", *context.config.input_bucket_arns):
+            acknowledge(
+                identity.role,
+                f"AwsSolutions-IAM5[Resource::{bucket}/*]",
+                "Keys of pictures and inputs are the tasks' choice; whatever tasks name must be there for them.",
+            )
+        resources = _resources(Stack.of(self), runtime.name, flow, karpenter)
         self.release = eks.HelmChart(
             self,
             "Release",
@@ -70,24 +75,48 @@ class Runtime(Construct):
             namespace=runtime.namespace,
             create_namespace=True,
             timeout=_TIMEOUT,
-            values=release_values(config, runtime, resources, image_tags=_image_tags(runtime)),
+            values=release_values(context.config, runtime, resources, image_tags=_image_tags(runtime)),
             **self._chart(runtime),
         )
-        self.release.node.add_dependency(self.identity)
-
-    def _acknowledge(self, config: Config) -> None:
-        for bucket in (f"<{LOGICAL_ID}.Arn>", *config.input_bucket_arns):
-            acknowledge(
-                self.identity.role,
-                f"AwsSolutions-IAM5[Resource::{bucket}/*]",
-                "Keys of pictures and inputs are the tasks' choice; whatever tasks name must be there for them.",
-            )
+        self.release.node.add_dependency(identity)
 
     def _chart(self, runtime: ModelsRuntime) -> dict[str, Any]:
         """Say where the chart comes from: this checkout, or where the operator keeps one."""
         if runtime.chart_repository is None:
             return {"chart_asset": assets.Asset(self, "Chart", path=str(CHART))}
         return {"chart": CHART.name, "repository": runtime.chart_repository, "version": runtime.chart_version}
+
+
+def agent_statements(context: Context, flow: TaskFlow, runtime: str) -> list[iam.PolicyStatement]:
+    """What a runtime's queue agents may do: use its own queues, and what all runtimes share."""
+    config, bucket, queues = context.config, flow.bucket, flow.messaging.queues[runtime]
+    inputs = [bucket.arn_for_objects("*"), *(f"{arn}/*" for arn in config.input_bucket_arns)]
+    taking = ["sqs:ReceiveMessage", "sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
+    return [
+        allow(taking, [queues.main.queue_arn]),
+        allow(["sqs:SendMessage"], [queues.dead.queue_arn]),
+        allow(["s3:PutObject", "s3:AbortMultipartUpload"], [bucket.arn_for_objects("*")], owned_by([])),
+        allow(["s3:GetObject"], inputs, owned_by(config.bucket_accounts)),
+        allow(["sns:Publish"], [flow.messaging.notices.topic_arn]),
+        allow(["dynamodb:UpdateItem"], [flow.table.table_arn]),
+        *context.key_statements("dynamodb", "s3", "sns", "sqs"),
+    ]
+
+
+def _resources(stack: Stack, runtime: str, flow: TaskFlow, karpenter: KarpenterController) -> ReleaseResources:
+    queues = flow.messaging.queues[runtime]
+    return ReleaseResources(
+        queue_url=queues.main.queue_url,
+        dead_queue_url=queues.dead.queue_url,
+        notice_topic_arn=flow.messaging.notices.topic_arn,
+        output_bucket=flow.bucket.bucket_name,
+        jobs_table=flow.table.table_name,
+        region=stack.region,
+        node_role=karpenter.node_role.role_name,
+        service_account=runtime,
+        otlp_endpoint=ENDPOINT,
+        registry=account_registry(account=stack.account, region=stack.region, url_suffix=stack.url_suffix),
+    )
 
 
 def _image_tags(runtime: ModelsRuntime) -> dict[str, str]:

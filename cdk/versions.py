@@ -1,5 +1,7 @@
 """Every version that the platform pins of other people's software on the cluster, each with its source.
 
+``python -m cdk.versions`` lists, as JSON, the charts and images of others that a deployment takes.
+
 Kubernetes' own version is a setting (``configuration.platform.Cluster``); EKS gives its add-ons the versions that it
 tests with that one, so none is pinned here. Where a version is raised, those of the others must still fit:
 
@@ -9,7 +11,8 @@ tests with that one, so none is pinned here. Where a version is raised, those of
   1.36.
 """
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from typing import TypedDict
 
 
@@ -65,3 +68,18 @@ COLLECTOR_IMAGE = "aws-observability/aws-otel-collector"
 """The OpenTelemetry collector's image, in the public registry and in a mirror."""
 COLLECTOR_VERSION = "v0.49.0"
 """Of July 2026, with OpenTelemetry's components 0.156.0. Source: github.com/aws-observability/aws-otel-collector."""
+
+
+def published() -> dict[str, list[dict[str, str]] | list[str]]:
+    """List what others publish: ``charts`` with name, version and repository; ``images`` that are in none of these.
+
+    The images of EKS add-ons are not among them: EKS keeps copies of them in every region.
+    """
+    return {
+        "charts": [asdict(chart) for chart in (KEDA, KARPENTER_CRD, KARPENTER)],
+        "images": [f"{PUBLIC_REGISTRY}/{COLLECTOR_IMAGE}:{COLLECTOR_VERSION}"],
+    }
+
+
+if __name__ == "__main__":
+    print(json.dumps(published()))

@@ -20,14 +20,11 @@ class WebAcl(Construct):
         scope: Where it belongs.
         construct_id: Its name there.
         stage: The stage it guards.
-
-    Attributes:
-        acl: The web ACL.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, stage: apigateway.Stage) -> None:
         super().__init__(scope, construct_id)
-        self.acl = wafv2.CfnWebACL(
+        acl = wafv2.CfnWebACL(
             self,
             "Acl",
             scope="REGIONAL",
@@ -35,7 +32,7 @@ class WebAcl(Construct):
             visibility_config=_visibility("Acl"),
             rules=[_rate_rule(priority=0), _common_rules(priority=1)],
         )
-        wafv2.CfnWebACLAssociation(self, "Association", resource_arn=stage.stage_arn, web_acl_arn=self.acl.attr_arn)
+        wafv2.CfnWebACLAssociation(self, "Association", resource_arn=stage.stage_arn, web_acl_arn=acl.attr_arn)
 
 
 def _rate_rule(*, priority: int) -> wafv2.CfnWebACL.RuleProperty:
@@ -52,7 +49,7 @@ def _rate_rule(*, priority: int) -> wafv2.CfnWebACL.RuleProperty:
 
 
 _COUNTED_ONLY = ("SizeRestrictions_BODY", "CrossSiteScripting_BODY", "GenericRFI_BODY", "GenericLFI_BODY")
-"""Rules that what callers rightly send would trip: large bodies, links and free text."""
+"""Rules that legitimate requests would trip: large bodies, links and free text."""
 
 
 def _common_rules(*, priority: int) -> wafv2.CfnWebACL.RuleProperty:

@@ -5,15 +5,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from cdk.pinned_node import use_pinned_node
+from cdk.app import build
 from configuration.file import load_config
 
 
 def synthesized_template(path: Path) -> dict[str, Any]:
     """The template of a configuration."""
-    use_pinned_node()
-    from cdk.app import build  # noqa: PLC0415 - jsii starts Node when it is imported
-
     config = load_config(path)
     with TemporaryDirectory() as folder:
         artifact = build(config, folder).synth().get_stack_by_name(config.cloudformation_stack)

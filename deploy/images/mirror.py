@@ -51,7 +51,7 @@ class ImageCopy:
 
 def published() -> dict[str, Any]:
     """List what the platform takes from others: its charts and the images that are in none of them."""
-    said = output_of([sys.executable, "-m", "cdk.published"], environ={}, remedy="Install CDK: make .venv/stamps/cdk.")
+    said = output_of([sys.executable, "-m", "cdk.versions"], environ={}, remedy="Install CDK: make .venv/stamps/cdk.")
     return dict(json.loads(said))
 
 

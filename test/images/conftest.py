@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-
 from cdk.pinned_node import use_pinned_node
 
 # Before aws_cdk is imported anywhere.

@@ -10,8 +10,7 @@ from types import SimpleNamespace
 import boto3
 import pytest
 
-from cdk.published import published
-from cdk.versions import KARPENTER, KARPENTER_CRD, KARPENTER_IMAGE, KEDA
+from cdk.versions import KARPENTER, KARPENTER_CRD, KARPENTER_IMAGE, KEDA, published
 from deploy.errors import DeployError
 from deploy.images.mirror import ImageCopy, chart_images
 

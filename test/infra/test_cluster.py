@@ -1,242 +1,175 @@
-"""The cluster, its administrators and its own nodes, as the template says it; and what linters find in all of it."""
+"""The cluster, its administrators and its own nodes, as the template says it."""
 
 import json
 import re
 
 import pytest
-from cfnlint.api import ManualArgs, lint
-from infrakit.cluster import ADMIN, NAME, closed_cluster, open_cluster
-from infrakit.platform import KEY_ARN
+from infrakit.stacks import HELM_CHART, KEY_ARN, NAME
 
-from configuration.platform import Cluster as ClusterSettings
-
-_REGIONS = ["us-east-1", "cn-northwest-1", "us-gov-west-1"]
-_REDUNDANT = "W3005"
-"""A DependsOn beside a Ref: CDK writes them where a construct depends on all of another."""
+ADMIN = "arn:aws:iam::123456789012:role/admin"
 
 
 @pytest.fixture(scope="module")
-def cluster():
-    return open_cluster()
+def cluster(stack):
+    return stack.only("AWS::EKS::Cluster")[1]
 
 
 @pytest.fixture(scope="module")
-def closed():
-    return closed_cluster()
+def nodes(stack):
+    return stack.only("AWS::EKS::Nodegroup")[1]
 
 
-def _properties(synthesized, kind="AWS::EKS::Cluster", **wanted):
-    return synthesized.only(kind, **wanted)[1]["Properties"]
+@pytest.fixture(scope="module")
+def launch_template(stack):
+    return stack.only("AWS::EC2::LaunchTemplate")[1]["LaunchTemplateData"]
 
 
-def _add_on(synthesized, name):
-    return synthesized.only("AWS::EKS::Addon", AddonName=name)
+def add_on(stack, name):
+    """Logical id of an add-on."""
+    return stack.only("AWS::EKS::Addon", AddonName=name)[0]
 
 
-def _policies(role):
-    return {arn["Fn::Join"][1][-1].rpartition("/")[2] for arn in role["Properties"].get("ManagedPolicyArns", [])}
+def policies(stack, role):
+    """Names of AWS's own policies that a role has."""
+    return set(re.findall(r":policy/([\w-]+)", json.dumps(stack.resources[role]["Properties"])))
 
 
-def test_the_cluster_has_its_name_and_the_version_of_the_settings(cluster):
-    properties = _properties(cluster)
-    assert (properties["Name"], properties["Version"]) == (NAME, ClusterSettings().version)
+def admin_role(stack):
+    return next(name for name in stack.of_type("AWS::IAM::Role") if name.startswith("ClusterAdminRole"))
 
 
 def test_only_access_entries_let_anyone_in_and_whoever_deploys_gets_none(cluster):
-    assert _properties(cluster)["AccessConfig"] == {
+    assert cluster["AccessConfig"] == {
         "AuthenticationMode": "API",
         "BootstrapClusterCreatorAdminPermissions": False,
     }
 
 
-def test_auto_mode_is_off(cluster):
-    assert _properties(cluster)["ComputeConfig"] == {"Enabled": False}
+def test_the_cluster_has_its_name_and_version_and_auto_mode_is_off(stack, cluster, nodes):
+    assert cluster["Name"] == NAME
+    assert cluster["Version"] == nodes["Version"] == stack.config.cluster.version
+    assert cluster["ComputeConfig"] == {"Enabled": False}
+    assert cluster["BootstrapSelfManagedAddons"] is False
 
 
-def test_all_logs_of_the_control_plane_are_kept_for_as_long_as_the_setting_says(cluster):
-    name, group = cluster.only("AWS::Logs::LogGroup", LogGroupName=f"/aws/eks/{NAME}/cluster")
-    kinds = {kind["Type"] for kind in _properties(cluster)["Logging"]["ClusterLogging"]["EnabledTypes"]}
+def test_all_logs_of_the_control_plane_are_kept_for_as_long_as_the_setting_says(stack, cluster):
+    name, group = stack.only("AWS::Logs::LogGroup", LogGroupName=f"/aws/eks/{NAME}/cluster")
+    kinds = {kind["Type"] for kind in cluster["Logging"]["ClusterLogging"]["EnabledTypes"]}
     assert kinds == {"api", "audit", "authenticator", "controllerManager", "scheduler"}
-    assert group["Properties"]["RetentionInDays"] == 30
-    assert name in cluster.needs(cluster.only("AWS::EKS::Cluster")[0])
+    assert group["RetentionInDays"] == 30
+    assert name in stack.needs(stack.only("AWS::EKS::Cluster")[0])
 
 
-def test_no_function_that_a_deployment_makes_logs_for_ever(cluster):
-    for name, function in cluster.of_type("AWS::Lambda::Function").items():
-        group = function["Properties"].get("LoggingConfig", {}).get("LogGroup")
+def test_no_function_logs_for_ever(stack):
+    for name, function in stack.properties("AWS::Lambda::Function").items():
+        group = function.get("LoggingConfig", {}).get("LogGroup")
         assert group, f"{name} logs to Lambda's own group"
-        assert cluster.template["Resources"][group["Ref"]]["Properties"]["RetentionInDays"] == 30
+        assert stack.resources[group["Ref"]]["Properties"]["RetentionInDays"] == 30
 
 
-def test_the_public_endpoint_is_open_to_the_networks_of_the_settings(cluster):
-    network = _properties(cluster)["ResourcesVpcConfig"]
-    assert (network["EndpointPublicAccess"], network["PublicAccessCidrs"]) == (True, ["0.0.0.0/0"])
-    assert network["EndpointPrivateAccess"] is True
+def test_the_public_endpoint_is_open_to_the_networks_of_the_settings_alone(cluster, closed):
+    opened = cluster["ResourcesVpcConfig"]
+    assert (opened["EndpointPublicAccess"], opened["PublicAccessCidrs"]) == (True, ["0.0.0.0/0"])
+    shut = closed.only("AWS::EKS::Cluster")[1]["ResourcesVpcConfig"]
+    assert shut["EndpointPublicAccess"] is False
+    assert opened["EndpointPrivateAccess"] is shut["EndpointPrivateAccess"] is True
 
 
-def test_without_networks_the_endpoint_is_not_public(closed):
-    network = _properties(closed)["ResourcesVpcConfig"]
-    assert (network["EndpointPublicAccess"], network["EndpointPrivateAccess"]) == (False, True)
-
-
-def test_secrets_are_encrypted_with_the_operators_key(closed):
-    assert _properties(closed)["EncryptionConfig"] == [{"Provider": {"KeyArn": KEY_ARN}, "Resources": ["secrets"]}]
-
-
-def test_helm_reaches_the_control_plane_from_the_private_subnets(closed):
+def test_helm_reaches_the_control_plane_from_the_private_subnets(stack):
     [handler] = [
-        function["Properties"]
-        for name, function in closed.of_type("AWS::Lambda::Function").items()
+        function
+        for name, function in stack.properties("AWS::Lambda::Function").items()
         if name.startswith("ClusterKubectlProviderHandler")
     ]
     assert all("Private" in subnet["Ref"] for subnet in handler["VpcConfig"]["SubnetIds"])
 
 
-def test_the_account_and_nobody_else_may_assume_the_administrators_role(cluster):
-    [statement] = cluster.template["Resources"][_admin_role(cluster)]["Properties"]["AssumeRolePolicyDocument"][
-        "Statement"
-    ]
-    assert statement["Principal"]["AWS"]["Fn::Join"][1][-1] == ":root"
-    assert {"Ref": "AWS::AccountId"} in statement["Principal"]["AWS"]["Fn::Join"][1]
+def test_secrets_are_encrypted_with_the_operators_key(closed):
+    [encryption] = closed.only("AWS::EKS::Cluster")[1]["EncryptionConfig"]
+    assert encryption == {"Provider": {"KeyArn": KEY_ARN}, "Resources": ["secrets"]}
 
 
-def test_the_administrators_role_may_do_nothing_in_aws(cluster):
-    assert cluster.statements(_admin_role(cluster)) == []
-    assert _policies(cluster.template["Resources"][_admin_role(cluster)]) == set()
+def test_the_account_alone_may_assume_the_administrators_role_which_may_do_nothing_in_aws(stack):
+    role = admin_role(stack)
+    [statement] = stack.resources[role]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+    account = statement["Principal"]["AWS"]["Fn::Join"][1]
+    assert account[-1] == ":root"
+    assert {"Ref": "AWS::AccountId"} in account
+    assert (stack.statements(role), policies(stack, role)) == ([], set())
 
 
 def test_administrators_of_the_settings_administer_the_cluster(closed):
-    entry = _properties(closed, "AWS::EKS::AccessEntry", PrincipalArn=ADMIN)
-    [policy] = entry["AccessPolicies"]
+    [policy] = closed.only("AWS::EKS::AccessEntry", PrincipalArn=ADMIN)[1]["AccessPolicies"]
     assert policy["AccessScope"] == {"Type": "cluster"}
     assert policy["PolicyArn"]["Fn::Join"][1][-1].endswith("/AmazonEKSClusterAdminPolicy")
 
 
-def _admin_role(synthesized):
-    [name] = [name for name in synthesized.of_type("AWS::IAM::Role") if name.startswith("ClusterAdminRole")]
-    return name
+def test_two_small_bottlerocket_nodes_on_demand_without_taints_run_the_components(nodes):
+    assert nodes["AmiType"] == "BOTTLEROCKET_x86_64"
+    assert (nodes["CapacityType"], nodes["InstanceTypes"]) == ("ON_DEMAND", ["m5.large"])
+    assert nodes["ScalingConfig"]["DesiredSize"] == nodes["ScalingConfig"]["MinSize"] == 2
+    assert all("Private" in subnet["Ref"] for subnet in nodes["Subnets"])
+    assert "Taints" not in nodes  # no add-on must tolerate one
 
 
-def test_two_small_bottlerocket_nodes_on_demand_run_the_components(cluster):
-    group = _properties(cluster, "AWS::EKS::Nodegroup")
-    assert (group["AmiType"], group["CapacityType"], group["InstanceTypes"]) == (
-        "BOTTLEROCKET_x86_64",
-        "ON_DEMAND",
-        ["m5.large"],
-    )
-    assert group["ScalingConfig"]["DesiredSize"] == group["ScalingConfig"]["MinSize"] == 2
-    assert all("Private" in subnet["Ref"] for subnet in group["Subnets"])
+def test_pods_cannot_become_their_node(launch_template):
+    assert launch_template["MetadataOptions"] == {"HttpTokens": "required", "HttpPutResponseHopLimit": 1}
 
 
-def test_nodes_take_every_pod_so_that_no_add_on_must_tolerate_a_taint(cluster):
-    assert "Taints" not in _properties(cluster, "AWS::EKS::Nodegroup")
-
-
-def test_nodes_follow_the_clusters_version(cluster):
-    assert _properties(cluster, "AWS::EKS::Nodegroup")["Version"] == _properties(cluster)["Version"]
-
-
-def test_pods_cannot_become_their_node(cluster):
-    template = _properties(cluster, "AWS::EC2::LaunchTemplate")["LaunchTemplateData"]
-    assert template["MetadataOptions"] == {"HttpTokens": "required", "HttpPutResponseHopLimit": 1}
-
-
-def test_the_disks_of_nodes_are_encrypted_and_go_with_them(cluster):
-    disks = _properties(cluster, "AWS::EC2::LaunchTemplate")["LaunchTemplateData"]["BlockDeviceMappings"]
+def test_the_disks_of_nodes_are_encrypted_and_go_with_them(launch_template):
+    disks = launch_template["BlockDeviceMappings"]
     assert [disk["DeviceName"] for disk in disks] == ["/dev/xvda", "/dev/xvdb"]
     assert all(disk["Ebs"]["Encrypted"] and disk["Ebs"]["DeleteOnTermination"] for disk in disks)
 
 
-def test_nodes_may_join_and_pull_images_and_nothing_else(cluster):
-    role = _properties(cluster, "AWS::EKS::Nodegroup")["NodeRole"]["Fn::GetAtt"][0]
-    assert _policies(cluster.template["Resources"][role]) == {
-        "AmazonEKSWorkerNodePolicy",
-        "AmazonEC2ContainerRegistryPullOnly",
-    }
-    assert cluster.statements(role) == []
-
-
-def test_ec2_is_trusted_under_the_name_it_has_in_each_partition(cluster):
-    role = _properties(cluster, "AWS::EKS::Nodegroup")["NodeRole"]["Fn::GetAtt"][0]
-    [statement] = cluster.template["Resources"][role]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+def test_nodes_may_join_and_pull_images_and_nothing_else(stack, nodes):
+    role = nodes["NodeRole"]["Fn::GetAtt"][0]
+    assert policies(stack, role) == {"AmazonEKSWorkerNodePolicy", "AmazonEC2ContainerRegistryPullOnly"}
+    assert stack.statements(role) == []
+    # EC2 is trusted under the name that it has in each partition.
+    [statement] = stack.resources[role]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
     assert statement["Principal"]["Service"] == {"Fn::Join": ["", ["ec2.", {"Ref": "AWS::URLSuffix"}]]}
 
 
-def test_only_nodes_and_the_control_plane_reach_nodes(cluster):
-    nodes, group = cluster.only("AWS::EC2::SecurityGroup", GroupDescription=f"Nodes of cluster {NAME}")
+def test_only_nodes_and_the_control_plane_reach_nodes(stack):
+    nodes, group = stack.only("AWS::EC2::SecurityGroup", GroupDescription=f"Nodes of cluster {NAME}")
     sources = [
-        rule["Properties"]["SourceSecurityGroupId"]["Fn::GetAtt"]
-        for rule in cluster.of_type("AWS::EC2::SecurityGroupIngress").values()
-        if rule["Properties"]["GroupId"] == {"Fn::GetAtt": [nodes, "GroupId"]}
+        rule["SourceSecurityGroupId"]["Fn::GetAtt"]
+        for rule in stack.properties("AWS::EC2::SecurityGroupIngress").values()
+        if rule["GroupId"] == {"Fn::GetAtt": [nodes, "GroupId"]}
     ]
-    control_plane = [cluster.only("AWS::EKS::Cluster")[0], "ClusterSecurityGroupId"]
+    control_plane = [stack.only("AWS::EKS::Cluster")[0], "ClusterSecurityGroupId"]
     assert sorted(sources) == sorted([[nodes, "GroupId"], control_plane])
-    assert "SecurityGroupIngress" not in group["Properties"]
+    assert "SecurityGroupIngress" not in group
 
 
-def test_karpenter_finds_the_security_group_of_the_nodes(cluster):
+@pytest.mark.parametrize("kind", ["AWS::EC2::SecurityGroup", "AWS::EC2::SecurityGroupIngress"])
+def test_no_rule_lets_the_whole_internet_in(stack, kind):
+    for one in stack.properties(kind).values():
+        rules = [one, *one.get("SecurityGroupIngress", [])]
+        assert not [rule for rule in rules if rule.get("CidrIp") == "0.0.0.0/0" or "CidrIpv6" in rule]
+
+
+def test_karpenter_finds_the_security_group_of_the_nodes_alone(stack):
     tagged = [
-        group["Properties"]["GroupDescription"]
-        for group in cluster.of_type("AWS::EC2::SecurityGroup").values()
-        if {"Key": "karpenter.sh/discovery", "Value": NAME} in group["Properties"].get("Tags", [])
+        group["GroupDescription"]
+        for group in stack.properties("AWS::EC2::SecurityGroup").values()
+        if {"Key": "karpenter.sh/discovery", "Value": NAME} in group.get("Tags", [])
     ]
     assert tagged == [f"Nodes of cluster {NAME}"]
 
 
-def test_network_policies_are_enforced(cluster):
-    _, cni = _add_on(cluster, "vpc-cni")
-    assert json.loads(cni["Properties"]["ConfigurationValues"]) == {"enableNetworkPolicy": "true"}
+def test_network_policies_are_enforced_by_a_network_with_rights_of_its_own(stack):
+    cni = stack.resources[add_on(stack, "vpc-cni")]["Properties"]
+    assert json.loads(cni["ConfigurationValues"]) == {"enableNetworkPolicy": "true"}
+    assert policies(stack, stack.identity("aws-node")) == {"AmazonEKS_CNI_Policy"}
 
 
-def test_the_network_of_pods_has_rights_of_its_own(cluster):
-    assert _policies(cluster.template["Resources"][cluster.identity("aws-node")]) == {"AmazonEKS_CNI_Policy"}
-
-
-def test_nodes_come_after_what_they_need_to_be_ready(cluster):
-    before = cluster.needs(cluster.only("AWS::EKS::Nodegroup")[0])
-    for name in ("vpc-cni", "kube-proxy", "eks-pod-identity-agent"):
-        assert _add_on(cluster, name)[0] in before
-    assert _properties(cluster)["BootstrapSelfManagedAddons"] is False
-
-
-def test_names_come_after_nodes(cluster):
-    assert cluster.only("AWS::EKS::Nodegroup")[0] in cluster.needs(_add_on(cluster, "coredns")[0])
-
-
-def test_charts_are_installed_once_there_are_nodes_and_names(cluster):
-    charts = cluster.of_type("Custom::AWSCDK-EKS-HelmChart")
+def test_nodes_come_after_what_makes_them_ready_then_names_and_then_charts(stack):
+    nodes, names = stack.only("AWS::EKS::Nodegroup")[0], add_on(stack, "coredns")
+    before = {add_on(stack, name) for name in ("vpc-cni", "kube-proxy", "eks-pod-identity-agent")}
+    assert before <= stack.needs(nodes)
+    assert nodes in stack.needs(names)
+    charts = stack.of_type(HELM_CHART)
     assert charts
-    for name in charts:
-        assert _add_on(cluster, "coredns")[0] in cluster.needs(name)
-
-
-@pytest.mark.parametrize("variant", [open_cluster, closed_cluster])
-def test_cdk_nag_finds_nothing_that_is_not_acknowledged(variant):
-    assert variant().findings == []
-
-
-@pytest.mark.parametrize("variant", [open_cluster, closed_cluster])
-def test_cfn_lint_finds_nothing_in_any_partition(variant):
-    faults = lint(json.dumps(variant().template), config=ManualArgs(ignore_checks=[_REDUNDANT], regions=_REGIONS))
-    assert [str(fault) for fault in faults] == []
-
-
-def test_no_partition_account_or_region_is_written_down(cluster):
-    from infrakit.cluster import MODELS
-
-    text = json.dumps(cluster.template).replace(MODELS, "")
-    assert set(re.findall(r"arn:aws[^\"]*", text)) == {"arn:aws:sqs:us-east-1:123456789012:watched"}  # the test's own
-    assert not re.findall(r"(?<!:)\b(?:us|eu|cn)-[a-z]+-\d\b", text)
-
-
-def test_no_policy_of_a_role_grants_all_of_a_service(cluster):
-    policies = {name for role in cluster.of_type("AWS::IAM::Role").values() for name in _policies_or_none(role)}
-    assert not [name for name in policies if "FullAccess" in name]
-    for policy in cluster.of_type("AWS::IAM::Policy").values():
-        for statement in policy["Properties"]["PolicyDocument"]["Statement"]:
-            actions = [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]
-            assert not [action for action in actions if action.endswith(":*")]
-
-
-def _policies_or_none(role):
-    return re.findall(r"policy/([A-Za-z0-9_/-]+)", json.dumps(role["Properties"].get("ManagedPolicyArns", [])))
+    assert all(names in stack.needs(chart) for chart in charts)

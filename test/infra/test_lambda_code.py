@@ -7,10 +7,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from cdk.byte_code import BundleError, Compiler, compile_all, compiler_of
 from infrakit.platform import config_of
 
 from cdk import lambda_code
-from cdk.byte_code import BundleError, Compiler, compile_all, compiler_of
 from local.sandbox import sandbox_environment
 from runtimes.catalog import RuntimeCatalog
 

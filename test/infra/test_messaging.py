@@ -1,102 +1,187 @@
-import pytest
-from infrakit.platform import KEY_ARN, config_of
+"""Topics and queues: messages reach the queue that they are for, and nothing else does."""
 
-from cdk.messaging import Messaging
+import json
+
+import pytest
+from infrakit.parts import Door, Queues
+from infrakit.policies import allowed, denies
+from infrakit.stacks import KEY_ARN, config_of, platform
+
+from configuration.key_policy import service_statements
 from configuration.routing import subscription_filter
 from contract.queues import DEAD, RETURNED, TASKS
+from contract.task import Task
+from local.sandbox import ACCOUNT, REGION
 
 CONFIG = config_of()
 IDS = {"static": "static", "dyn-1": "dynDash1", "comfy": "comfy", "old": "old"}
+PROMPT = {"prompt": "a cat"}
+SNS = {"Service": "sns.amazonaws.com"}
 
 
 @pytest.fixture(scope="module")
-def queues(platform_template):
-    return resources(platform_template, "AWS::SQS::Queue")
+def made(stack):
+    """The properties of the queues of runtimes, by logical id."""
+    return {name: one for name, one in stack.properties("AWS::SQS::Queue").items() if "QueueName" in one}
 
 
-@pytest.fixture(scope="module")
-def topics(platform_template):
-    return resources(platform_template, "AWS::SNS::Topic")
+def test_queues_and_topics_have_logical_ids_that_do_not_depend_on_where_they_stand(stack, made):
+    """CloudFormation would replace them otherwise, and lose what they hold."""
+    assert set(made) == {f"{kind}Queue{name}" for name in IDS.values() for kind in ("", "Returned", "Dead")}
+    assert set(stack.of_type("AWS::SNS::Topic")) == {"TasksTopic", "NoticesTopic"}
 
 
-def resources(template, kind):
-    return {name: one["Properties"] for name, one in template["Resources"].items() if one["Type"] == kind}
-
-
-def test_topics_and_queues_have_the_same_ids_wherever_they_stand(template_of, queues, topics):
-    template = template_of(lambda stack: Messaging(stack, "Elsewhere", config=CONFIG, key=None)).to_json()
-    expected = {f"{kind}Queue{name}" for name in IDS.values() for kind in ("", "Returned", "Dead")}
-    assert set(queues) == set(resources(template, "AWS::SQS::Queue")) == expected
-    assert set(topics) == set(resources(template, "AWS::SNS::Topic")) == {"TasksTopic", "NoticesTopic"}
-
-
-def test_runtimes_whose_names_differ_by_a_hyphen_have_queues_of_their_own(template_of):
+def test_runtimes_whose_names_differ_by_a_hyphen_have_queues_of_their_own():
     runtimes = [{"name": name, "namespace": name, "type": "comfyui"} for name in ("a-1", "a1", "a-dash1")]
-    config = config_of(modelsRuntime=runtimes)
-    template = template_of(lambda stack: Messaging(stack, "M", config=config, key=None))
-    template.resource_count_is("AWS::SQS::Queue", 9)
+    queues = platform(modelsRuntime=runtimes).properties("AWS::SQS::Queue").values()
+    assert len({one["QueueName"] for one in queues if "QueueName" in one}) == 9
 
 
 @pytest.mark.parametrize("runtime", IDS)
 @pytest.mark.parametrize(("kind", "settings"), [("", TASKS), ("Returned", RETURNED), ("Dead", DEAD)])
-def test_every_queue_is_named_and_timed_as_the_contract_says(queues, runtime, kind, settings):
-    made = queues[f"{kind}Queue{IDS[runtime]}"]
-    assert made["QueueName"] == CONFIG.queue_name(runtime) + settings.suffix
-    assert made["VisibilityTimeout"] == settings.visibility_s
-    assert made["MessageRetentionPeriod"] == settings.retention_s
-    assert made.get("RedrivePolicy", {}).get("maxReceiveCount") == settings.max_receives
-
-
-@pytest.mark.parametrize("name", IDS.values())
-def test_what_is_delivered_too_often_goes_to_the_keeper_and_from_there_to_the_dead_queue(queues, name):
-    def target(logical_id):
-        return queues[logical_id]["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"][0]
-
-    assert target(f"Queue{name}") == f"ReturnedQueue{name}"
-    assert target(f"ReturnedQueue{name}") == f"DeadQueue{name}"
+def test_every_queue_is_named_and_timed_as_the_contract_says(made, runtime, kind, settings):
+    queue = made[f"{kind}Queue{IDS[runtime]}"]
+    assert queue["QueueName"] == CONFIG.queue_name(runtime) + settings.suffix
+    assert queue["VisibilityTimeout"] == settings.visibility_s
+    assert queue["MessageRetentionPeriod"] == settings.retention_s
+    following = {"": "Returned", "Returned": "Dead", "Dead": None}[kind]
+    redrive = following and {
+        "deadLetterTargetArn": {"Fn::GetAtt": [f"{following}Queue{IDS[runtime]}", "Arn"]},
+        "maxReceiveCount": settings.max_receives,
+    }
+    assert queue.get("RedrivePolicy") == redrive
 
 
 def test_a_message_is_kept_longer_where_nobody_takes_it_than_where_it_waits():
     assert TASKS.retention_s < RETURNED.retention_s <= DEAD.retention_s
 
 
-def test_each_runtime_that_takes_tasks_is_subscribed_by_its_own_filter_and_a_disabled_one_is_not(platform_template):
-    subscriptions = resources(platform_template, "AWS::SNS::Subscription").values()
+def test_each_runtime_that_takes_tasks_is_subscribed_by_its_own_filter_and_a_disabled_one_is_not(stack):
+    subscriptions = stack.properties("AWS::SNS::Subscription").values()
     filters = {one["Endpoint"]["Fn::GetAtt"][0]: one["FilterPolicy"] for one in subscriptions}
     assert filters == {f"Queue{IDS[one.name]}": subscription_filter(one, CONFIG.catalog) for one in CONFIG.catalog}
-    assert "Queueold" not in filters
     assert all(one["TopicArn"] == {"Ref": "TasksTopic"} for one in subscriptions)
+    assert not any(one.get("RawMessageDelivery") for one in subscriptions)
 
 
-def test_messages_arrive_in_their_envelope(platform_template):
-    for subscription in resources(platform_template, "AWS::SNS::Subscription").values():
-        assert not subscription.get("RawMessageDelivery")
+def test_a_queue_lets_its_topic_in_before_it_is_subscribed(stack):
+    policies = stack.properties("AWS::SQS::QueuePolicy")
+    for subscription in stack.of_type("AWS::SNS::Subscription").values():
+        queue = subscription["Properties"]["Endpoint"]["Fn::GetAtt"][0]
+        assert [policies[name]["Queues"] for name in subscription["DependsOn"]] == [[{"Ref": queue}]]
 
 
-def test_both_topics_pass_traces_on_and_may_send_them(platform_template, topics):
-    assert all(topic["TracingConfig"] == "Active" for topic in topics.values())
-    [policy] = resources(platform_template, "AWS::XRay::ResourcePolicy").values()
+@pytest.fixture(scope="module")
+def queues(deployed):
+    return Queues(deployed, CONFIG)
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        ("static", "text-to-image", PROMPT),
+        ("dyn-1", "text-to-image", PROMPT | {"alwayson_scripts": {"sd_model_checkpoint": "any.safetensors"}}),
+        ("comfy", "pipeline", {"1": {"class_type": "SaveImage", "inputs": {}}}),
+    ],
+)
+def test_what_the_door_accepts_arrives_in_the_queue_of_its_runtime_alone(deployed, queues, tmp_path, task):
+    job = Door(deployed, CONFIG, tmp_path).submit(*task)
+    [(runtime, [body])] = queues.holders().items()
+    received = Task.model_validate_json(json.loads(body)["Message"])
+    assert (runtime, received.metadata.job) == (task[0], job)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "receiver"),
+    [
+        ({"runtime": "static"}, "static"),
+        ({"runtime": "legacy", "sd_model_checkpoint": "base.safetensors"}, "static"),
+        ({"sd_model_checkpoint": "base.safetensors"}, "static"),
+        ({"sd_model_checkpoint": "new.safetensors"}, "dyn-1"),
+        ({"sd_model_checkpoint": "old.safetensors"}, "dyn-1"),
+        ({"runtime": "old"}, None),
+        ({"runtime": "elsewhere"}, None),
+        ({}, None),
+    ],
+)
+def test_a_foreign_message_arrives_where_its_attributes_lead(deployed, queues, attributes, receiver):
+    named = {name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()}
+    topic = deployed.id_of("TasksTopic")
+    deployed.cloud.client("sns").publish(TopicArn=topic, Message="{}", MessageAttributes=named)
+    assert set(queues.holders()) == ({receiver} if receiver else set())
+
+
+def policy_of(stack, kind, name):
+    """The document that is a queue's or a topic's policy."""
+    field = {"AWS::SQS::QueuePolicy": "Queues", "AWS::SNS::TopicPolicy": "Topics"}[kind]
+    [document] = [one["PolicyDocument"] for one in stack.properties(kind).values() if one[field] == [{"Ref": name}]]
+    return document
+
+
+@pytest.mark.parametrize(
+    ("action", "principal", "source", "granted"),
+    [
+        ("sqs:SendMessage", SNS, "TasksTopic", True),
+        ("sqs:SendMessage", SNS, "NoticesTopic", False),
+        ("sqs:SendMessage", {"Service": "s3.amazonaws.com"}, "TasksTopic", False),
+        ("sqs:SendMessage", {"AWS": "arn:aws:iam::999999999999:root"}, "TasksTopic", False),
+        ("sqs:ReceiveMessage", SNS, "TasksTopic", False),
+    ],
+)
+def test_a_queue_takes_messages_of_the_topic_of_tasks_and_is_open_to_nothing_else(
+    deployed, action, principal, source, granted
+):
+    context = {"aws:SourceArn": deployed.id_of(source), "aws:SecureTransport": "true"}
+    for queue in ("Queuestatic", "QueuedynDash1", "Queuecomfy"):
+        document = deployed.filled(policy_of(deployed.stack, "AWS::SQS::QueuePolicy", queue))
+        arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{deployed.id_of(queue).rpartition('/')[2]}"
+        assert allowed(document, action, arn, principal=principal, context=context) is granted
+
+
+def test_nothing_that_was_not_encrypted_on_its_way_is_taken(stack, made):
+    policies = [(policy_of(stack, "AWS::SQS::QueuePolicy", name), "sqs:SendMessage") for name in made]
+    topics = [policy_of(stack, "AWS::SNS::TopicPolicy", name) for name in stack.of_type("AWS::SNS::Topic")]
+    assert not [one for document in topics for one in document["Statement"] if one["Effect"] == "Allow"]
+    for document, action in [*policies, *((document, "sns:Publish") for document in topics)]:
+        assert denies(document, action, {"aws:SecureTransport": "false"})
+        assert not denies(document, action, {"aws:SecureTransport": "true"})
+
+
+def test_without_a_key_queues_and_topics_are_encrypted_so_that_sns_can_deliver(stack, made):
+    assert all(queue["SqsManagedSseEnabled"] and "KmsMasterKeyId" not in queue for queue in made.values())
+    for topic in stack.properties("AWS::SNS::Topic").values():
+        assert topic["KmsMasterKeyId"]["Fn::Join"][1][-1] == ":alias/aws/sns"
+
+
+def test_the_operators_key_encrypts_whatever_keeps_something(closed):
+    fields = {
+        "AWS::DynamoDB::Table": ("SSESpecification", "KMSMasterKeyId"),
+        "AWS::Logs::LogGroup": ("KmsKeyId",),
+        "AWS::SNS::Topic": ("KmsMasterKeyId",),
+        "AWS::SQS::Queue": ("KmsMasterKeyId",),
+    }
+    for name, one in closed.of_type(*fields).items():
+        found = one["Properties"]
+        for field in fields[one["Type"]]:
+            found = found.get(field)
+        assert found == KEY_ARN or "Interruption" in name  # which holds a warning for five minutes
+
+
+def test_both_topics_pass_traces_on_and_may_send_them(stack):
+    assert all(one["TracingConfig"] == "Active" for one in stack.properties("AWS::SNS::Topic").values())
+    [policy] = stack.properties("AWS::XRay::ResourcePolicy").values()
     referred = [part["Ref"] for part in policy["PolicyDocument"]["Fn::Join"][1] if isinstance(part, dict)]
     assert {"TasksTopic", "NoticesTopic"} <= set(referred)
 
 
-def test_topics_have_no_names_of_their_own(topics):
-    assert not [topic for topic in topics.values() if "TopicName" in topic]
-
-
-def test_without_a_key_queues_are_encrypted_by_sqs_itself_to_which_sns_can_deliver(queues):
-    for queue in queues.values():
-        assert queue["SqsManagedSseEnabled"] is True
-        assert "KmsMasterKeyId" not in queue
-
-
-def test_without_a_key_topics_are_encrypted_by_the_accounts_key_for_sns(topics):
-    for topic in topics.values():
-        assert topic["KmsMasterKeyId"]["Fn::Join"][1][-1] == ":alias/aws/sns"
-
-
-def test_a_key_of_the_operators_encrypts_all_topics_and_queues(keyed_template):
-    kinds = ("AWS::SNS::Topic", "AWS::SQS::Queue")
-    encrypted = [one for kind in kinds for one in resources(keyed_template, kind).values()]
-    assert len(encrypted) == 14
-    assert {one["KmsMasterKeyId"] for one in encrypted} == {KEY_ARN}
+@pytest.mark.parametrize(("account", "granted"), [(ACCOUNT, True), ("999999999999", False)])
+@pytest.mark.parametrize("service", ["sns.amazonaws.com", "cloudwatch.amazonaws.com", f"logs.{REGION}.amazonaws.com"])
+def test_the_policy_asked_of_the_operators_key_serves_this_account_and_no_other(service, account, granted):
+    place = {"partition": "aws", "url_suffix": "amazonaws.com", "region": REGION, "account": ACCOUNT}
+    context = {
+        "aws:SourceAccount": account,
+        "kms:EncryptionContext:aws:logs:arn": f"arn:aws:logs:{REGION}:{account}:log-group:any",
+    }
+    document = {"Statement": service_statements(**place)}
+    request = {"principal": {"Service": service}, "context": context}
+    assert allowed(document, "kms:GenerateDataKey", "key", **request) is granted

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from infrakit.stacks import NAMES, synthesized
+from infrakit.stacks import NAMES, example
 
 RULES = ("AWS::EC2::SecurityGroupIngress", "AWS::EC2::SecurityGroupEgress")
 POLICIES = ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy", "AWS::IAM::RolePolicy")
@@ -71,7 +71,7 @@ class Order:
 
 @pytest.fixture(params=NAMES)
 def stack(request):
-    return synthesized(request.param)
+    return example(request.param)
 
 
 @pytest.fixture

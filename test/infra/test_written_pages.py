@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from infrakit.stacks import NAMES, synthesized
+from infrakit.stacks import NAMES, example
 
 from docs import generate_policies, generate_roles
 from docs.synthesis import synthesized_template
@@ -18,7 +18,7 @@ def test_the_page_of_roles_is_what_the_stack_grants():
 @pytest.fixture(scope="module")
 def written():
     """The policies for CloudFormation's role as they would be written now."""
-    return generate_policies.policies([synthesized(name).template for name in NAMES])
+    return generate_policies.policies([example(name).template for name in NAMES])
 
 
 def test_the_policies_for_cloudformation_are_what_its_handlers_call(written):

@@ -1,29 +1,60 @@
-"""AWS as a server in this process: moto, the platform's template deployed on it, and a record of who asked for what."""
+"""AWS as a server in this process: moto, what of a template tasks pass through, and a record of who asked for what."""
 
 import io
+import json
 import logging
+import re
 import threading
 from contextlib import contextmanager
+from dataclasses import dataclass
+from urllib.parse import parse_qs, unquote
 
 import boto3
-import infrakit.cloudformation  # noqa: F401 - teaches moto the types that it leaves out
-from infrakit.calls import OPERATOR, calls_of
+from infrakit.stacks import NAME
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 
 from local.long_poll import mend_long_poll
-from local.sandbox import REGION, sandbox_environment
+from local.sandbox import ACCOUNT, REGION, sandbox_environment
+
+OPERATOR = "operator"
+"""Access key of the test itself, who may do anything."""
+_DEPLOYED = ("AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::SNS::Topic", "AWS::SQS::Queue")
+_PSEUDO_PARAMETERS = {
+    "AWS::AccountId": ACCOUNT,
+    "AWS::Partition": "aws",
+    "AWS::Region": REGION,
+    "AWS::URLSuffix": "amazonaws.com",
+}
+_CREDENTIAL = re.compile(r"Credential=([^/]+)/\d+/[^/]+/([a-z0-9-]+)/aws4_request")
+_S3_ACTIONS = {
+    "PUT": "PutObject",
+    "POST": "PutObject",
+    "DELETE": "DeleteObject",
+    "GET": "GetObject",
+    "HEAD": "GetObject",
+}
+"""HEAD needs the right to read; parts and the ends of uploads need the right to write (S3's guide on permissions)."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One action on one resource, by the owner of the access key that signed it."""
+
+    caller: str
+    action: str
+    resource: str
 
 
 class Cloud:
-    """A server with one stack."""
+    """A server."""
 
     def __init__(self):
         logging.getLogger("werkzeug").setLevel(logging.WARNING)
         mend_long_poll()
         self._inner = DomainDispatcherApplication(create_backend_app)
         self._server = make_server("127.0.0.1", 0, self._serve, threaded=True, request_handler=MotoRequestHandler)
-        self._failing = {}
+        self._failing = set()
         self.endpoint = f"http://127.0.0.1:{self._server.server_port}"
         self.calls = set()
         """All calls so far."""
@@ -41,73 +72,131 @@ class Cloud:
         """An environment that leads here, and whose AWS calls are somebody's."""
         return sandbox_environment(self.endpoint) | {"AWS_ACCESS_KEY_ID": caller}
 
-    def deploy(self, name, template):
-        """Deploy a template; gives its stack."""
-        cloudformation = self.client("cloudformation")
-        cloudformation.create_stack(StackName=name, TemplateBody=template)
-        return Stack(self, name)
-
     @contextmanager
     def failing(self, caller, action):
         """Answer somebody's calls with an error for a while."""
-        self._failing[(caller, action)] = True
+        self._failing.add((caller, action))
         try:
             yield
         finally:
-            del self._failing[(caller, action)]
+            self._failing.remove((caller, action))
 
     def _serve(self, environ, start_response):
         body = b""
-        if ".s3." not in environ.get("HTTP_HOST", "") and "/s3/aws4_request" not in environ.get(
-            "HTTP_AUTHORIZATION", ""
-        ):
+        credential = _CREDENTIAL.search(environ.get("HTTP_AUTHORIZATION", ""))
+        if credential and credential[2] != "s3" and ".s3." not in environ.get("HTTP_HOST", ""):
             body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
             environ["wsgi.input"] = io.BytesIO(body)
-        calls = calls_of(environ, body)
-        self.calls.update(calls)
-        if any((call.caller, call.action) in self._failing for call in calls):
-            start_response("503 Service Unavailable", [("Content-Type", "text/plain")])
-            return [b""]
+        if credential and credential[1] != OPERATOR:
+            caller, service = credential.groups()
+            calls = {Call(caller, f"{service}:{action}", on) for action, on in _ASKED[service](environ, body)}
+            self.calls |= calls
+            if any((call.caller, call.action) in self._failing for call in calls):
+                start_response("503 Service Unavailable", [("Content-Type", "text/plain")])
+                return [b""]
         return self._inner(environ, start_response)
 
 
-class Stack:
-    """What a template has become."""
+class Deployment:
+    """What of a template moto can make, and the template's other values with what has been made filled in."""
 
-    def __init__(self, cloud, name):
+    def __init__(self, cloud, stack):
         self.cloud = cloud
-        cloudformation = cloud.client("cloudformation")
-        pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=name)
-        self.resources = {
-            one["LogicalResourceId"]: (one["ResourceType"], one["PhysicalResourceId"])
+        self.stack = stack
+        client = cloud.client("cloudformation")
+        made = stack.of_type(*_DEPLOYED)
+        client.create_stack(StackName=NAME, TemplateBody=json.dumps({"Resources": made}))
+        pages = client.get_paginator("list_stack_resources").paginate(StackName=NAME)
+        self._ids = _PSEUDO_PARAMETERS | {
+            one["LogicalResourceId"]: one["PhysicalResourceId"]
             for page in pages
             for one in page["StackResourceSummaries"]
         }
-        described = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
-        self.outputs = {one["OutputKey"]: one["OutputValue"] for one in described.get("Outputs", [])}
+        assert made.keys() <= self._ids.keys()
+        for one in stack.properties("AWS::SNS::Subscription").values():
+            cloud.client("sns").subscribe(
+                TopicArn=self.filled(one["TopicArn"]),
+                Protocol=one["Protocol"],
+                Endpoint=self.filled(one["Endpoint"]),
+                Attributes={"FilterPolicy": json.dumps(one["FilterPolicy"])},
+            )
 
     def id_of(self, logical_id):
         """Physical id of a resource."""
-        return self.resources[logical_id][1]
+        return self._ids[logical_id]
 
     def function(self, handler):
-        """The configuration of the function with a handler."""
-        functions = self.cloud.client("lambda").list_functions()["Functions"]
-        [found] = [one for one in functions if one["Handler"] == handler and self._has(one["FunctionName"])]
-        return found
+        """The properties of the function with a handler."""
+        return self.stack.only("AWS::Lambda::Function", Handler=handler)[1]
 
-    def role(self, start):
-        """Name of the one role whose logical id starts so."""
-        of_roles = [(name, physical) for name, (kind, physical) in self.resources.items() if kind == "AWS::IAM::Role"]
-        [found] = [physical for name, physical in of_roles if name.startswith(start)]
-        return found
+    def environment(self, handler):
+        """The environment of the function with a handler."""
+        return self.filled(self.function(handler)["Environment"]["Variables"])
 
-    def policies(self, role):
-        """The documents of a role, which has no others."""
-        iam = self.cloud.client("iam")
-        assert not iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]
-        names = iam.list_role_policies(RoleName=role)["PolicyNames"]
-        return [iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"] for name in names]
+    def policy(self, role):
+        """What a role's own policies grant, as a document."""
+        return {"Statement": [self.filled(one) for one in self.stack.statements(role)]}
 
-    def _has(self, physical_id):
-        return any(physical == physical_id for _, physical in self.resources.values())
+    def filled(self, value):
+        """A part of the template with physical ids in place of references."""
+        match value:
+            case {"Ref": name}:
+                return self._ids.get(name, name)
+            case {"Fn::GetAtt": [name, "Arn"]}:
+                return self._arn(name)
+            case {"Fn::Join": [separator, parts]}:
+                return separator.join(map(self.filled, parts))
+            case dict():
+                return {key: self.filled(part) for key, part in value.items()}
+            case list():
+                return [self.filled(part) for part in value]
+        return value
+
+    def _arn(self, name):
+        kind = self.stack.resources[name]["Type"]
+        physical = self._ids.get(name, name)
+        return {
+            "AWS::DynamoDB::Table": f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{physical}",
+            "AWS::S3::Bucket": f"arn:aws:s3:::{physical}",
+            "AWS::SQS::Queue": f"arn:aws:sqs:{REGION}:{ACCOUNT}:{physical.rpartition('/')[2]}",
+        }.get(kind, f"arn of {name}")
+
+
+def _dynamodb(environ, body):
+    operation, request = _json_request(environ, body)
+    if operation == "TransactWriteItems":
+        items = [item for entry in request["TransactItems"] for item in entry.items()]
+        return [({"ConditionCheck": kind}.get(kind, f"{kind}Item"), _table(one)) for kind, one in items]
+    return [(operation, _table(request))]
+
+
+def _table(request):
+    arn = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{request['TableName']}"
+    return f"{arn}/index/{request['IndexName']}" if "IndexName" in request else arn
+
+
+def _sqs(environ, body):
+    operation, request = _json_request(environ, body)
+    name = request.get("QueueName") or request["QueueUrl"].rpartition("/")[2]
+    return [(operation, f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}")]
+
+
+def _sns(environ, body):
+    form = parse_qs(body.decode())
+    return [(form["Action"][0], form["TopicArn"][0])]
+
+
+def _s3(environ, body):
+    bucket, _, key = unquote(environ["PATH_INFO"]).lstrip("/").partition("/")
+    action = _S3_ACTIONS[environ["REQUEST_METHOD"]]
+    if action == "DeleteObject" and "uploadId=" in environ.get("QUERY_STRING", ""):
+        action = "AbortMultipartUpload"
+    return [(action, f"arn:aws:s3:::{bucket}/{key}")]
+
+
+def _json_request(environ, body):
+    return environ["HTTP_X_AMZ_TARGET"].rpartition(".")[2], json.loads(body)
+
+
+_ASKED = {"dynamodb": _dynamodb, "s3": _s3, "sns": _sns, "sqs": _sqs}
+"""What a request asks IAM for, by service: actions and resources; a transaction asks for each of its items."""

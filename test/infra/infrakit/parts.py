@@ -1,4 +1,4 @@
-"""Door, keeper and agents as they run on a deployed stack, each with the environment that the template gives it."""
+"""Door, keeper and agent as they run on a deployment, each with the environment that the template gives it."""
 
 import importlib
 import json
@@ -7,7 +7,7 @@ import sys
 from contextlib import ExitStack
 from unittest import mock
 
-from infrakit.platform import INPUTS
+from infrakit.stacks import INPUTS
 
 from contract.queues import DEAD
 from local.sandbox import ACCOUNT, REGION
@@ -18,11 +18,10 @@ DOOR, RETURNED, REAPER, AGENT = "door", "returned", "reaper", "agent"
 TENANT = "key0id0000"
 
 
-def handler_of(stack, caller, handler, **extra):
-    """A Lambda handler, loaded as Lambda does it: with the deployed function's environment and role."""
+def handler_of(deployed, caller, handler, **extra):
+    """A Lambda handler, loaded as Lambda does it: with the function's environment and role."""
     module, _, name = handler.rpartition(".")
-    deployed = stack.function(handler)["Environment"]["Variables"]
-    environment = stack.cloud.environment(caller) | deployed | extra
+    environment = deployed.cloud.environment(caller) | deployed.environment(handler) | extra
     sys.modules.pop(module, None)
 
     def call(event):
@@ -38,10 +37,10 @@ def handler_of(stack, caller, handler, **extra):
 class Door:
     """The door behind its gateway."""
 
-    def __init__(self, stack, config, folder):
+    def __init__(self, deployed, config, folder):
         catalog = folder / "runtimes.json"
         catalog.write_text(config.catalog.to_json(), encoding="utf-8")
-        self._handler = handler_of(stack, DOOR, "api.handlers.handler", RUNTIMES_FILE=str(catalog))
+        self._handler = handler_of(deployed, DOOR, "api.handlers.handler", RUNTIMES_FILE=str(catalog))
 
     def post(self, body, path="/v1alpha2", **headers):
         """Status and body of the answer."""
@@ -65,11 +64,11 @@ class Door:
 
 
 class Queues:
-    """The queues of a deployed stack, as an operator sees them."""
+    """The queues of a deployment, as an operator sees them."""
 
-    def __init__(self, stack, config):
-        self._sqs = stack.cloud.client("sqs")
-        self._endpoint = stack.cloud.endpoint
+    def __init__(self, deployed, config):
+        self._sqs = deployed.cloud.client("sqs")
+        self._endpoint = deployed.cloud.endpoint
         self._config = config
 
     def url(self, runtime, suffix=""):
@@ -96,30 +95,30 @@ class Queues:
 class Agent:
     """A runtime's agent beside a stand-in; a context manager."""
 
-    def __init__(self, stack, config, runtime, folder):
+    def __init__(self, deployed, config, runtime, folder):
         port = free_port()
         self._log = folder / "agent.log"
         self._server_url = f"http://127.0.0.1:{port}"
         self._server = ChildProcess(
             *("runtimes.standin", "--type", runtime.type, "--port", str(port), "--model", "base.safetensors"),
             log=folder / "server.log",
-            endpoint=stack.cloud.endpoint,
+            endpoint=deployed.cloud.endpoint,
         )
-        queues = Queues(stack, config)
+        queues = Queues(deployed, config)
         self._agent = ChildProcess(
             "queue_agent",
             log=self._log,
-            endpoint=stack.cloud.endpoint,
+            endpoint=deployed.cloud.endpoint,
             AWS_ACCESS_KEY_ID=AGENT,
             SQS_QUEUE_URL=queues.url(runtime.name),
             SQS_DEAD_QUEUE_URL=queues.url(runtime.name, DEAD.suffix),
-            SNS_TOPIC_ARN=stack.id_of("NoticesTopic"),
-            S3_BUCKET=stack.id_of("OutputBucket"),
+            SNS_TOPIC_ARN=deployed.id_of("NoticesTopic"),
+            S3_BUCKET=deployed.id_of("OutputBucket"),
             INPUT_BUCKETS=INPUTS,
             RUNTIME_TYPE=runtime.type,
             RUNTIME_NAME=runtime.name,
             API_BASE_URL=f"{self._server_url}/sdapi/v1/",
-            JOBS_TABLE=stack.id_of("JobsTable"),
+            JOBS_TABLE=deployed.id_of("JobsTable"),
         )
         self._undo = ExitStack()
 

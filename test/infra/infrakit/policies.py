@@ -6,6 +6,10 @@ It knows what the platform's templates use and refuses what it does not know, so
 import fnmatch
 import re
 
+from infrakit.stacks import listed
+
+_KNOWN = {"Sid", "Effect", "Principal", "Action", "Resource", "Condition"}
+
 
 def matches(actual, pattern):
     """Whether a pattern with ``*`` and ``?`` stands for a name."""
@@ -21,56 +25,42 @@ _OPERATORS = {
     "StringEquals": lambda actual, wanted: actual == wanted,
     "StringLike": matches,
 }
-_KNOWN = {"Sid", "Effect", "Principal", "Action", "Resource", "Condition"}
 
 
-class Statement:
-    """One statement of a policy document."""
+def allowed(policy, action, resource, *, principal=None, context=None):
+    """Whether a policy document allows a request: one statement must allow it, and none deny it.
 
-    def __init__(self, document):
-        assert set(document) <= _KNOWN, f"not evaluated here: {set(document) - _KNOWN}"
-        self.allows = document["Effect"] == "Allow"
-        self.actions = _list(document["Action"])
-        self.resources = _list(document["Resource"])
-        self._principal = document.get("Principal")
-        self._conditions = document.get("Condition", {})
+    ``principal`` is {"Service": …} or {"AWS": …} where the policy is a resource's.
+    """
+    applying = [
+        one for one in listed(policy["Statement"]) if _applies(one, action, resource, principal or {}, context or {})
+    ]
+    return bool(applying) and all(one["Effect"] == "Allow" for one in applying)
 
-    def applies(self, action, resource, *, principal=None, context=None):
-        """Whether it speaks of a request; ``principal`` is {"Service": …} or {"AWS": …} for resource policies."""
-        return (
-            self._is_of(principal)
-            and any(matches(action.lower(), wanted.lower()) for wanted in self.actions)
-            and any(matches(resource, wanted) for wanted in self.resources)
-            and self._holds(context or {})
-        )
 
-    def _is_of(self, principal):
-        if self._principal is None or self._principal == "*":
-            return True
-        kinds = self._principal.items()
-        return any(
-            wanted == "*" or (principal or {}).get(kind) == wanted for kind, some in kinds for wanted in _list(some)
-        )
+def denies(document, action, context):
+    """Whether a resource's policy denies a request that its caller's role allows."""
+    statements = [{**one, "Resource": "*"} for one in listed(document["Statement"])]
+    everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    return not allowed({"Statement": [*statements, everything]}, action, "any", context=context)
 
-    def _holds(self, context):
-        """All conditions; a key that the request does not have fulfils none."""
-        return all(
-            key in context and any(_OPERATORS[operator](context[key], wanted) for wanted in _list(values))
-            for operator, keys in self._conditions.items()
+
+def _applies(statement, action, resource, principal, context):
+    assert set(statement) <= _KNOWN, f"not evaluated here: {set(statement) - _KNOWN}"
+    return (
+        _is_of(statement.get("Principal", "*"), principal)
+        and any(matches(action.lower(), wanted.lower()) for wanted in listed(statement["Action"]))
+        and any(matches(resource, wanted) for wanted in listed(statement["Resource"]))
+        and all(
+            # A key that the request does not have fulfils no condition.
+            key in context and any(_OPERATORS[operator](context[key], wanted) for wanted in listed(values))
+            for operator, keys in statement.get("Condition", {}).items()
             for key, values in keys.items()
         )
+    )
 
 
-def statements(*documents):
-    """All statements of policy documents."""
-    return [Statement(one) for document in documents for one in _list(document["Statement"])]
-
-
-def allowed(policy, action, resource, **request):
-    """Whether statements allow a request: one must allow it, and none deny it."""
-    applying = [one for one in policy if one.applies(action, resource, **request)]
-    return bool(applying) and all(one.allows for one in applying)
-
-
-def _list(value):
-    return value if isinstance(value, list) else [value]
+def _is_of(stated, principal):
+    return stated == "*" or any(
+        wanted == "*" or principal.get(kind) == wanted for kind, some in stated.items() for wanted in listed(some)
+    )

@@ -1,16 +1,42 @@
-"""Whole stacks, each synthesized once from an example under examples/configs/, as `cdk deploy` would have them."""
+"""Whole stacks, each synthesized once; cdk-nag has found nothing in them, else synthesis raises."""
 
 import json
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from cdk.app import build
+from configuration.config import parse_config
 from configuration.file import load_config
 
 CONFIGS = Path(__file__).parents[3] / "examples" / "configs"
 NAMES = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
+KEY_ARN = "arn:aws:kms:us-east-1:123456789012:key/01234567-89ab-cdef-0123-456789abcdef"
+MIRROR = "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn/sd-on-eks"
+MODELS = "arn:aws:s3:::models"
+INPUTS = "pictures-of-others"
+NAME = "testStack"
+HELM_CHART = "Custom::AWSCDK-EKS-HelmChart"
+
+
+def config_of(**changes):
+    """A configuration with a runtime of each kind, one of them disabled."""
+    runtimes = [
+        {"name": "static", "type": "sdwebui", "modelFilename": "base.safetensors"},
+        {"name": "dyn-1", "type": "sdwebui", "dynamicModel": True},
+        {"name": "comfy", "type": "comfyui"},
+        {"name": "old", "type": "sdwebui", "modelFilename": "old.safetensors", "disabled": True},
+    ]
+    return parse_config(
+        {
+            "stackName": "test",
+            "modelBucketArn": MODELS,
+            "inputBucketArns": [f"arn:aws:s3:::{INPUTS}"],
+            "modelsRuntime": [{"namespace": runtime["name"], **runtime} for runtime in runtimes],
+            **changes,
+        }
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,26 +45,75 @@ class Synthesized:
 
     Attributes:
         config: What it was made from.
-        template: Its template.
-        text: The same as it is written.
+        text: Its template as it is written.
     """
 
     config: object
-    template: dict
     text: str
 
-    def resources(self, kind):
-        """Its resources of a type, by logical id."""
-        return {name: one for name, one in self.template["Resources"].items() if one["Type"] == kind}
+    @cached_property
+    def template(self):
+        return json.loads(self.text)
+
+    @property
+    def resources(self):
+        return self.template["Resources"]
+
+    def of_type(self, *kinds):
+        """Resources of some types, by logical id."""
+        return {name: found for name, found in self.resources.items() if found["Type"] in kinds}
 
     def properties(self, kind):
-        """The properties of its resources of a type."""
-        return [one.get("Properties", {}) for one in self.resources(kind).values()]
+        """The properties of the resources of a type, by logical id."""
+        return {name: one.get("Properties", {}) for name, one in self.of_type(kind).items()}
 
+    def only(self, kind, **wanted):
+        """Logical id and properties of the one resource of a type that has these properties."""
+        found = [
+            (name, properties)
+            for name, properties in self.properties(kind).items()
+            if all(properties.get(key) == value for key, value in wanted.items())
+        ]
+        assert len(found) == 1, f"{len(found)} resources are {kind} {wanted}"
+        return found[0]
+
+    def statements(self, role):
+        """What a role's own policies say; ``role`` is its logical id."""
+        return [
+            statement
+            for policy in self.properties("AWS::IAM::Policy").values()
+            if {"Ref": role} in policy["Roles"]
+            for statement in policy["PolicyDocument"]["Statement"]
+        ]
+
+    def identity(self, service_account):
+        """Logical id of the role that pods of a service account have."""
+        return self.only("AWS::EKS::PodIdentityAssociation", ServiceAccount=service_account)[1]["RoleArn"][
+            "Fn::GetAtt"
+        ][0]
+
+    def needs(self, name):
+        """All that must be there before a resource, by what it says it depends on."""
+        seen, ahead = set(), [name]
+        while ahead:
+            new = set(listed(self.resources[ahead.pop()].get("DependsOn", []))) - seen
+            ahead += new
+            seen |= new
+        return seen
+
+    @cached_property
     def releases(self):
         """What its Helm releases are made with, by name; tokens stand as ${logical id or attribute}."""
-        found = self.properties("Custom::AWSCDK-EKS-HelmChart")
-        return {one["Release"]: {**one, "Values": json.loads(spelled(one.get("Values", "{}")))} for one in found}
+        found = self.properties(HELM_CHART)
+        return {
+            one["Release"]: {**one, "id": name, "Values": json.loads(spelled(one.get("Values", "{}")))}
+            for name, one in found.items()
+        }
+
+
+def listed(value):
+    """A value of a template that may be a list or one of its kind, as a list."""
+    return value if isinstance(value, list) else [value]
 
 
 def spelled(value):
@@ -57,10 +132,22 @@ def spelled(value):
 
 
 @cache
-def synthesized(name):
-    """The stack of a configuration; cdk-nag has found nothing in it, else this raises."""
-    config = load_config(CONFIGS / f"{name}.yaml")
+def example(name):
+    """The stack of an example under examples/configs/."""
+    return _synthesized(load_config(CONFIGS / f"{name}.yaml"))
+
+
+def platform(**changes):
+    """The stack of ``config_of`` with changes."""
+    return _platform(json.dumps(changes))
+
+
+@cache
+def _platform(changes):
+    return _synthesized(config_of(**json.loads(changes)))
+
+
+def _synthesized(config):
     with TemporaryDirectory() as folder:
         artifact = build(config, folder).synth().get_stack_by_name(config.cloudformation_stack)
-        text = Path(artifact.template_full_path).read_text(encoding="utf-8")
-    return Synthesized(config=config, template=json.loads(text), text=text)
+        return Synthesized(config=config, text=Path(artifact.template_full_path).read_text(encoding="utf-8"))

@@ -1,4 +1,8 @@
-"""The bundles of the Lambda functions: our own modules and what they need, for Lambda's platform."""
+"""The bundles of the Lambda functions: our own modules and what they need, for Lambda's platform.
+
+Lambda cannot keep byte code, for a function's folder is read-only: bundles carry it, where this machine has Lambda's
+Python to compile with.
+"""
 
 import functools
 import hashlib
@@ -9,12 +13,11 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from aws_cdk import AssetHashType
 from aws_cdk import aws_lambda as lambda_
 
-from cdk.byte_code import BundleError, Compiler, compile_all, compiler_of
 from runtimes.catalog import RuntimeCatalog
 
 PYTHON = "3.14"
@@ -42,32 +45,38 @@ _CARRIED = {
 _NEEDLESS = ("bin", "*.dist-info", "pydantic/v1", "dateutil/zoneinfo")
 _SERVICES = ("dynamodb", "s3", "sns", "sqs")
 """The services that handlers call; botocore describes hundreds, three quarters of a bundle."""
+_TASK_FOLDER = "/var/task"
+"""Where Lambda puts a bundle; tracebacks name it."""
+
+
+class BundleError(Exception):
+    """A bundle could not be made; the message says why."""
+
+
+class Compiler(NamedTuple):
+    """A release of CPython on this machine; any CPython of its version reads its byte code, whatever the processor.
+
+    Attributes:
+        path: Where it is.
+        version: As "3.14".
+    """
+
+    path: str
+    version: str
 
 
 def lambda_code(package: Package, catalog: RuntimeCatalog | None = None) -> lambda_.Code:
-    """The bundle of one package's handlers, made without Docker; with byte code where this machine has Lambda's Python.
+    """The bundle of one package's handlers, made without Docker.
 
     Args:
         package: The package.
-        catalog: What goes into the bundle as runtimes.json: a function's environment has room for no more than 4 KB.
+        catalog: Goes into the bundle as runtimes.json: a function's environment has room for no more than 4 KB.
 
     Raises:
         BundleError: pip does not give what the package needs, or a module of it cannot be compiled.
     """
     folder = stage(package, catalog, cache=_CACHE, platform=PLATFORM, compiler=_compiler())
     return lambda_.Code.from_asset(str(folder), asset_hash_type=AssetHashType.CUSTOM, asset_hash=folder.name)
-
-
-@functools.cache
-def _compiler() -> Compiler | None:
-    found = compiler_of(PYTHON)
-    if found is None:
-        print(
-            f"This machine has no Python {PYTHON} to compile for Lambda; a cold start takes about 0.3 s longer. "
-            f"To avoid that, install python{PYTHON} (or run: uv python install {PYTHON}) and deploy again.",
-            file=sys.stderr,
-        )
-    return found
 
 
 def stage(
@@ -78,12 +87,12 @@ def stage(
     platform: tuple[str, ...],
     compiler: Compiler | None,
 ) -> Path:
-    """Lay a bundle's files into a folder that is named after their content; one that is there is used again.
+    """Put a bundle's files into a folder named after their content; one that is there is used again.
 
     Args:
         package: The package of handlers.
-        catalog: What goes into the bundle as runtimes.json.
-        cache: Where bundles lie.
+        catalog: Goes into the bundle as runtimes.json.
+        cache: The folder of bundles.
         platform: pip's arguments for the platform.
         compiler: What compiles the modules; None leaves them as they are.
 
@@ -93,7 +102,7 @@ def stage(
     own = {str(path.relative_to(_ROOT)): path.read_bytes() for path in _modules(package)}
     if catalog is not None:
         own["runtimes.json"] = catalog.to_json().encode()
-    libraries = _libraries(cache, platform) if compiler is None else _compiled(cache, platform, compiler)
+    libraries = _libraries(cache, platform) if compiler is None else _compiled_libraries(cache, platform, compiler)
 
     def fill(folder: Path) -> None:
         shutil.copytree(libraries, folder, copy_function=os.link, dirs_exist_ok=True)
@@ -113,26 +122,13 @@ def _modules(package: Package) -> Iterator[Path]:
         yield from sorted(_ROOT.glob(pattern))
 
 
-def _compiled(cache: Path, platform: tuple[str, ...], compiler: Compiler) -> Path:
-    """The locked libraries with their byte code."""
-    plain = _libraries(cache, platform)
-
-    def fill(folder: Path) -> None:
-        shutil.copytree(plain, folder, copy_function=os.link, dirs_exist_ok=True)
-        compile_all(compiler, folder)
-
-    return _made_once(plain.with_name(f"{plain.name}-{compiler.version}"), fill)
-
-
 def _libraries(cache: Path, platform: tuple[str, ...]) -> Path:
     """A folder with the locked libraries, for all bundles."""
 
     def fill(folder: Path) -> None:
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
         locked = ["--require-hashes", "--no-deps", "--only-binary=:all:", "--requirement", str(_LOCK)]
-        run = subprocess.run(  # noqa: S603 - nothing of it comes from outside
-            [*pip, *locked, *platform, "--target", str(folder)], capture_output=True, text=True, check=False
-        )
+        run = _run([*pip, *locked, *platform, "--target", str(folder)])
         if run.returncode:
             raise BundleError(f"pip could not install {_LOCK.name} for Lambda:\n{run.stderr.strip()}")
         for path in _unused(folder):
@@ -149,6 +145,70 @@ def _unused(libraries: Path) -> list[Path]:
     return [*needless, *services]
 
 
+def _compiled_libraries(cache: Path, platform: tuple[str, ...], compiler: Compiler) -> Path:
+    """The same with their byte code."""
+    plain = _libraries(cache, platform)
+
+    def fill(folder: Path) -> None:
+        shutil.copytree(plain, folder, copy_function=os.link, dirs_exist_ok=True)
+        compile_all(compiler, folder)
+
+    return _made_once(plain.with_name(f"{plain.name}-{compiler.version}"), fill)
+
+
+def compile_all(compiler: Compiler, folder: Path, *parts: str) -> None:
+    """Write byte code beside the modules of a folder; it is loaded without a look at the modules' times.
+
+    Args:
+        compiler: What compiles.
+        folder: The folder, which becomes a bundle.
+        parts: The folders in it that are compiled. Default: all.
+
+    Raises:
+        BundleError: A module is not Python of its version.
+    """
+    how = ["-q", "-j", "0", "--invalidation-mode", "unchecked-hash", "-s", str(folder), "-p", _TASK_FOLDER]
+    run = _run([compiler.path, "-I", "-m", "compileall", *how, *(str(folder / part) for part in parts or ("",))])
+    if run.returncode:
+        raise BundleError(f"{compiler.path} could not compile {folder.name}:\n{run.stdout.strip()}")
+
+
+@functools.cache
+def _compiler() -> Compiler | None:
+    found = compiler_of(PYTHON)
+    if found is None:
+        print(
+            f"This machine has no Python {PYTHON} to compile for Lambda; a cold start takes about 0.3 s longer. "
+            f"To avoid that, install python{PYTHON} (or run: uv python install {PYTHON}) and deploy again.",
+            file=sys.stderr,
+        )
+    return found
+
+
+def compiler_of(version: str) -> Compiler | None:
+    """Find a compiler of a version, as "3.14"; None where there is none."""
+    asked = "import platform, sys; print(platform.python_implementation(), *sys.version_info[:4])"
+    for candidate in _interpreters(version):
+        answer = _run([candidate, "-I", "-c", asked]).stdout
+        if answer.startswith(f"CPython {version.replace('.', ' ')} ") and answer.endswith(" final\n"):
+            return Compiler(candidate, version)
+    return None
+
+
+def _interpreters(version: str) -> Iterator[str]:
+    yield sys.executable
+    if found := shutil.which(f"python{version}"):
+        yield found
+    if uv := shutil.which("uv"):
+        run = _run([uv, "python", "find", "--no-python-downloads", "--no-project", version])
+        if path := run.stdout.strip():
+            yield path
+
+
+def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - nothing from outside
+
+
 def _digest(files: Mapping[str, bytes], *settings: str) -> str:
     digest = hashlib.sha256("\n".join(settings).encode())
     for name, content in sorted(files.items()):
@@ -157,7 +217,7 @@ def _digest(files: Mapping[str, bytes], *settings: str) -> str:
 
 
 def _made_once(folder: Path, fill: Callable[[Path], None]) -> Path:
-    """Make a folder unless it is there; it appears whole, whoever else makes it at the same time."""
+    """Make a folder unless it is there; it appears whole, even if two processes make it at the same time."""
     if not folder.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent) as draft:

@@ -1,0 +1,95 @@
+"""What the constructs of a stack have in common: configuration, the operator's key, logs, bundles of functions."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aws_cdk import Aws, RemovalPolicy, Stack
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from cdk.bundles import Package, lambda_code
+from configuration.config import Config
+from configuration.platform import LOG_RETENTION_DAYS
+from runtimes.catalog import RuntimeCatalog
+
+_RETENTION = [name for name in logs.RetentionDays if name is not logs.RetentionDays.INFINITE]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """Passed to every construct.
+
+    Attributes:
+        config: The configuration.
+        key: The operator's KMS key; None where keys of AWS's own encrypt.
+        bundle: Makes the code of a package's functions; a catalog goes into it.
+    """
+
+    config: Config
+    key: kms.IKey | None
+    bundle: Callable[[Package, RuntimeCatalog | None], lambda_.Code] = lambda_code
+
+    @classmethod
+    def of(cls, stack: Stack, config: Config, **more: Any) -> "Context":
+        """Give a stack's context; ``more`` are other attributes."""
+        key = kms.Key.from_key_arn(stack, "Key", config.kms_key_arn) if config.kms_key_arn else None
+        return cls(config=config, key=key, **more)
+
+    @property
+    def name(self) -> str:
+        """Name of the stack, which is also the cluster's."""
+        return self.config.cloudformation_stack
+
+    def log_group(self, scope: Construct, construct_id: str, *, name: str | None = None) -> logs.LogGroup:
+        """Make a log group that keeps what is logged for as long as the configuration says, and goes with the stack.
+
+        Args:
+            scope: Where it belongs.
+            construct_id: Its name there.
+            name: Its name in AWS, where the writer decides it. Default: CloudFormation's choice.
+        """
+        # Both lists are in order.
+        retention = dict(zip(LOG_RETENTION_DAYS, _RETENTION, strict=True))
+        return logs.LogGroup(
+            scope,
+            construct_id,
+            log_group_name=name,
+            retention=retention[self.config.monitoring.log_retention_days],
+            encryption_key=self.key,
+            removal_policy=RemovalPolicy.DESTROY,
+        )
+
+    def key_statements(self, *services: str, actions: Sequence[str] = ()) -> list[iam.PolicyStatement]:
+        """Let a role use the operator's key through services; empty where there is none, for AWS's own ask nothing.
+
+        What the key's own policy must say besides is in ``configuration.key_policy``.
+
+        Args:
+            services: The services that use the key on the role's behalf, as "sqs".
+            actions: What is allowed. Default: reading and writing.
+        """
+        if self.key is None:
+            return []
+        through = [f"{service}.{Aws.REGION}.{Aws.URL_SUFFIX}" for service in services]
+        via = {"kms:ViaService": through if len(through) > 1 else through[0]}
+        allowed = actions or ["kms:Decrypt", "kms:GenerateDataKey"]
+        return [allow(allowed, [self.key.key_arn], {"StringEquals": via})]
+
+
+def allow(
+    actions: Sequence[str], resources: Sequence[str], conditions: dict[str, Any] | None = None
+) -> iam.PolicyStatement:
+    """A statement that allows actions on resources, under conditions if there are any."""
+    return iam.PolicyStatement(actions=list(actions), resources=list(resources), conditions=conditions)
+
+
+def owned_by(accounts: Sequence[str]) -> dict[str, Any]:
+    """A condition of IAM: the bucket is the deployment's own account's, or that of one of ``accounts``.
+
+    Without it a bucket's name is anybody's once its owner has deleted it, or never made it.
+    """
+    return {"StringEquals": {"aws:ResourceAccount": [Aws.ACCOUNT_ID, *accounts] if accounts else Aws.ACCOUNT_ID}}

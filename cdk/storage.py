@@ -1,0 +1,122 @@
+"""What is kept, and stays when the platform is removed: the jobs, and the bucket of pictures."""
+
+from typing import Any
+
+from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+from cdk.context import Context
+from cdk.escape_hatches import fix_logical_id
+from cdk.nag import acknowledge
+from contract.objects import TASKS_PREFIX
+from contract.queues import DEAD
+from jobs.schema import DEFINITION, TTL_ATTRIBUTE
+
+BUCKET_ID = "OutputBucket"
+_TYPES = {"S": dynamodb.AttributeType.STRING, "N": dynamodb.AttributeType.NUMBER}
+_DAY_S = 24 * 3600
+
+
+class JobStoreTable(Construct):
+    """The table of jobs, in the shape that its schema gives it.
+
+    Attributes:
+        table: The table; its logical id is the same in every release.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, context: Context) -> None:
+        super().__init__(scope, construct_id)
+        self.table = dynamodb.Table(
+            self,
+            "Table",
+            **_keys(DEFINITION["KeySchema"]),
+            time_to_live_attribute=TTL_ATTRIBUTE,
+            billing_mode=dynamodb.BillingMode(DEFINITION["BillingMode"]),
+            point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
+                point_in_time_recovery_enabled=True
+            ),
+            encryption=dynamodb.TableEncryption.CUSTOMER_MANAGED if context.key else None,
+            encryption_key=context.key,
+            removal_policy=RemovalPolicy.RETAIN,
+        )
+        for index in DEFINITION["GlobalSecondaryIndexes"]:
+            self.table.add_global_secondary_index(
+                index_name=index["IndexName"],
+                **_keys(index["KeySchema"]),
+                projection_type=dynamodb.ProjectionType(index["Projection"]["ProjectionType"]),
+            )
+        fix_logical_id(self.table, "JobsTable")
+
+
+def _keys(schema: list[dict[str, str]]) -> dict[str, Any]:
+    """A key schema as CDK's arguments."""
+    types = {one["AttributeName"]: _TYPES[one["AttributeType"]] for one in DEFINITION["AttributeDefinitions"]}
+    arguments = {"HASH": "partition_key", "RANGE": "sort_key"}
+    return {
+        arguments[key["KeyType"]]: dynamodb.Attribute(name=key["AttributeName"], type=types[key["AttributeName"]])
+        for key in schema
+    }
+
+
+class PictureBucket(Construct):
+    """The private bucket that pictures are written to.
+
+    Attributes:
+        bucket: The bucket; its logical id is the same in every release.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, context: Context) -> None:
+        super().__init__(scope, construct_id)
+        settings = context.config.output_bucket
+        self.bucket = s3.Bucket(
+            self,
+            "Bucket",
+            removal_policy=RemovalPolicy.RETAIN,
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+            enforce_ssl=True,
+            minimum_tls_version=1.2,
+            encryption=s3.BucketEncryption.KMS if context.key else s3.BucketEncryption.S3_MANAGED,
+            encryption_key=context.key,
+            # One data key for many objects, in place of one request to KMS for each.
+            bucket_key_enabled=True if context.key else None,
+            lifecycle_rules=_lifecycle(settings.expire_days),
+            cors=_cors(settings.cors_origins),
+        )
+        fix_logical_id(self.bucket, BUCKET_ID)
+        acknowledge(
+            self.bucket,
+            "AwsSolutions-S1",
+            "Who wrote an object stands in the jobs table; server access logs would be a second bucket to keep and pay "
+            "for. CloudTrail's data events can be switched on for this one.",
+        )
+
+
+def acknowledge_task_objects(role: iam.IRole) -> None:
+    """Tell cdk-nag why a role may reach every object under ``_tasks/``."""
+    acknowledge(
+        role,
+        f"AwsSolutions-IAM5[Resource::<{BUCKET_ID}.Arn>/{TASKS_PREFIX}*]",
+        "Objects there are named after jobs, which nobody knows before; the prefix is the platform's own.",
+    )
+
+
+def _lifecycle(expire_days: int | None) -> list[s3.LifecycleRule]:
+    rules = [
+        # The content of a task must outlive every queue that may hold its message.
+        s3.LifecycleRule(id="tasks", prefix=TASKS_PREFIX, expiration=Duration.days(DEAD.retention_s // _DAY_S + 1)),
+        s3.LifecycleRule(id="broken-uploads", abort_incomplete_multipart_upload_after=Duration.days(1)),
+    ]
+    if expire_days is not None:
+        rules.append(s3.LifecycleRule(id="pictures", expiration=Duration.days(expire_days)))
+    return rules
+
+
+def _cors(origins: list[str]) -> list[s3.CorsRule] | None:
+    if not origins:
+        return None
+    methods = [s3.HttpMethods.GET, s3.HttpMethods.HEAD]
+    return [s3.CorsRule(allowed_methods=methods, allowed_origins=origins, allowed_headers=["*"], max_age=3600)]
