@@ -9,10 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from cdk.pinned_node import use_pinned_node
 
-# Before aws_cdk is imported anywhere.
-use_pinned_node()
+import cdk  # noqa: F401 - chooses the Node that aws_cdk starts, which others of this process import
 
 ROOT = Path(__file__).parents[2]
 

@@ -1,100 +1,96 @@
+"""The API: keys and throttle, the gateway's own answers, access logs and firewall, as the template says it."""
+
 import json
 import re
 from pathlib import Path
 
 import pytest
-from infrakit.platform import config_of, template_text
+from infrakit.parts import Door
+from infrakit.stacks import listed, platform, spelled
 
-from api.door import FrontDoor
 from api.errors import error_body
 from configuration import gateway
 from deploy.verify import target
 
 HANDLERS = Path("api/handlers.py").read_text(encoding="utf-8")
+API = "AWS::ApiGateway::"
 
 
 @pytest.fixture(scope="module")
-def guarded_template():
+def guarded():
     """With the firewall, another stage and another throttle."""
-    apigw = {"stageName": "prod", "waf": True, "throttle": {"rateLimit": 7, "burstLimit": 9}}
-    return json.loads(template_text(config_of(APIGW=apigw)))
+    return platform(APIGW={"stageName": "prod", "waf": True, "throttle": {"rateLimit": 7, "burstLimit": 9}})
 
 
 @pytest.fixture(scope="module")
-def responses(platform_template):
-    return {one["ResponseType"]: one for one in resources(platform_template, "AWS::ApiGateway::GatewayResponse")}
+def responses(stack):
+    return {one["ResponseType"]: one for one in stack.properties(f"{API}GatewayResponse").values()}
 
 
-def resources(template, kind):
-    return [one["Properties"] for one in template["Resources"].values() if one["Type"] == kind]
+@pytest.fixture(scope="module")
+def stage(stack):
+    return stack.only(f"{API}Stage")[1]
 
 
-def only(template, kind):
-    [found] = resources(template, kind)
-    return found
+@pytest.fixture(scope="module")
+def door(stack):
+    return stack.only("AWS::Lambda::Function", Handler="api.handlers.handler")[1]
 
 
-def door(template):
-    [found] = [one for one in resources(template, "AWS::Lambda::Function") if one["Handler"].startswith("api.")]
-    return found
+@pytest.fixture(scope="module")
+def firewall(guarded):
+    """Its rules, by name."""
+    return {rule["Name"]: rule for rule in guarded.only("AWS::WAFv2::WebACL")[1]["Rules"]}
 
 
 def body_of(response):
     return json.loads(response["ResponseTemplates"]["application/json"])
 
 
-def test_every_path_and_every_method_leads_to_the_door_and_asks_for_a_key(platform_template):
-    methods = resources(platform_template, "AWS::ApiGateway::Method")
-    proxy = only(platform_template, "AWS::ApiGateway::Resource")
-    assert proxy["PathPart"] == "{proxy+}"
+def test_every_path_and_every_method_leads_to_the_door_and_asks_for_a_key(stack):
+    methods = stack.properties(f"{API}Method").values()
+    assert stack.only(f"{API}Resource")[1]["PathPart"] == "{proxy+}"
     assert len(methods) == 2  # of the root, and of all below it
     for method in methods:
         assert (method["HttpMethod"], method["ApiKeyRequired"]) == ("ANY", True)
         assert method["Integration"]["Type"] == "AWS_PROXY"
 
 
-def test_the_door_has_the_environment_that_its_handler_reads(platform_template):
+def test_the_door_has_the_environment_that_its_handler_reads(door):
     read = set(re.findall(r'os\.environ(?:\[|\.get\()"(\w+)"', HANDLERS))
     # The catalog of runtimes is in the bundle.
-    assert set(door(platform_template)["Environment"]["Variables"]) == read - {"RUNTIMES_FILE"}
+    assert set(door["Environment"]["Variables"]) == read - {"RUNTIMES_FILE"}
 
 
-def test_the_door_is_given_up_before_api_gateway_gives_up_waiting(platform_template):
-    assert door(platform_template)["Timeout"] < gateway.INTEGRATION_TIMEOUT_S
+def test_the_door_times_out_before_api_gateway_stops_waiting(door):
+    assert door["Timeout"] < gateway.INTEGRATION_TIMEOUT_S
 
 
-def test_the_throttle_is_each_keys_and_by_setting(platform_template, guarded_template):
-    def throttle(template):
-        plan = only(template, "AWS::ApiGateway::UsagePlan")
-        assert not [method for stage in plan["ApiStages"] for method in stage.get("Throttle", {})]
+def test_stage_and_throttle_of_each_key_are_by_setting(stack, guarded, stage):
+    def throttle(of):
+        plan = of.only(f"{API}UsagePlan")[1]
+        assert not [method for one in plan["ApiStages"] for method in one.get("Throttle", {})]
         return plan["Throttle"]
 
-    assert throttle(platform_template) == {"RateLimit": 30, "BurstLimit": 50}
-    assert throttle(guarded_template) == {"RateLimit": 7, "BurstLimit": 9}
+    assert throttle(stack) == {"RateLimit": 30, "BurstLimit": 50}
+    assert throttle(guarded) == {"RateLimit": 7, "BurstLimit": 9}
+    assert stage["StageName"] == "dev"
+    assert guarded.only(f"{API}Stage")[1]["StageName"] == "prod"
 
 
-def test_the_stage_is_named_by_setting_and_ends_the_url_with_a_slash(deployed, guarded_template):
+def test_the_url_ends_with_a_slash_and_the_command_prints_the_key_that_the_usage_plan_has(stack):
+    outputs = {name: spelled(one["Value"]) for name, one in stack.template["Outputs"].items()}
     assert re.fullmatch(
-        r"https://\w+\.execute-api\.us-east-1\.amazonaws\.com/dev/", deployed.outputs["FrontApiEndpoint"]
+        r"https://\$\{\w+\}\.execute-api\.\$\{AWS::Region\}\.\$\{AWS::URLSuffix\}/\$\{\w+\}/",
+        outputs["FrontApiEndpoint"],
     )
-    assert only(guarded_template, "AWS::ApiGateway::Stage")["StageName"] == "prod"
-
-
-def test_the_command_for_the_key_names_a_key_that_the_usage_plan_has(deployed):
-    command = deployed.outputs["GetAPIKeyCommand"]
-    key_id = target._KEY_ID.search(command).group(1)
-    [plan] = deployed.cloud.client("apigateway").get_usage_plans(keyId=key_id)["items"]
-    assert [stage["stage"] for stage in plan["apiStages"]] == ["dev"]
+    key = stack.only(f"{API}UsagePlanKey")[1]["KeyId"]
+    command = outputs["GetAPIKeyCommand"]
     assert command == (
-        f"aws apigateway get-api-keys --query 'items[?id==`{key_id}`].value' "
-        "--include-values --output text --region us-east-1"
+        f"aws apigateway get-api-keys --query 'items[?id==`{spelled(key)}`].value' "
+        "--include-values --output text --region ${AWS::Region}"
     )
-
-
-def test_every_answer_of_the_gateway_has_the_shape_of_the_doors_refusals(responses):
-    for response in responses.values():
-        body = body_of(response)
-        assert body == error_body(body["error"]["code"], body["error"]["message"])
+    assert target._KEY_ID.search(command.replace(spelled(key), "abc123")).group(1) == "abc123"
 
 
 @pytest.mark.parametrize(
@@ -112,74 +108,62 @@ def test_every_answer_of_the_gateway_has_the_shape_of_the_doors_refusals(respons
         ("DEFAULT_5XX", None, "internal_error"),
     ],
 )
-def test_what_never_reaches_the_door_is_answered_with(responses, kind, status, code):
-    assert (responses[kind].get("StatusCode"), body_of(responses[kind])["error"]["code"]) == (status, code)
+def test_what_never_reaches_the_door_is_answered_in_the_shape_of_the_doors_errors(responses, kind, status, code):
+    error = body_of(responses[kind])
+    assert (responses[kind].get("StatusCode"), error["error"]["code"]) == (status, code)
+    assert error == error_body(code, error["error"]["message"])
 
 
 def test_a_throttled_caller_hears_when_to_try_again(responses):
     assert responses["THROTTLED"]["ResponseParameters"] == {"gatewayresponse.header.Retry-After": "'1'"}
 
 
-def test_the_gateway_words_a_wrong_media_type_as_the_door_does(responses):
-    event = {"path": "/v1alpha2", "httpMethod": "POST", "headers": {"Content-Type": "text/plain"}, "body": "x"}
-    table = type("Intake", (), {"has_table": True})()
-    answer = FrontDoor(catalog=None, intake=table, bucket="b").handle(event)
-    assert answer["statusCode"] == int(responses["UNSUPPORTED_MEDIA_TYPE"]["StatusCode"])
-    assert json.loads(answer["body"]) == body_of(responses["UNSUPPORTED_MEDIA_TYPE"])
+def test_the_gateway_words_a_wrong_media_type_as_the_door_does(deployed, responses, tmp_path):
+    gateways = responses["UNSUPPORTED_MEDIA_TYPE"]
+    status, body = Door(deployed, deployed.stack.config, tmp_path).post({}, **{"Content-Type": "text/plain"})
+    assert (str(status), body) == (gateways["StatusCode"], body_of(gateways))
 
 
-def test_accesses_are_logged_as_json_with_the_id_of_the_key_and_never_the_key(platform_template):
-    stage = only(platform_template, "AWS::ApiGateway::Stage")
+def test_accesses_are_logged_as_json_with_the_id_of_the_key_and_never_the_key(stage):
     fields = json.loads(stage["AccessLogSetting"]["Format"]).values()
     assert "$context.identity.apiKeyId" in fields
     assert not {"$context.identity.apiKey", "$context.requestOverride.header"} & set(fields)
     assert all(field.startswith("$context.") for field in fields)
 
 
-def test_no_request_and_no_answer_is_logged_by_api_gateway(platform_template):
-    for settings in only(platform_template, "AWS::ApiGateway::Stage")["MethodSettings"]:
+def test_requests_are_traced_and_neither_they_nor_answers_are_logged_by_api_gateway(stage):
+    assert stage["TracingEnabled"] is True
+    for settings in stage["MethodSettings"]:
         assert (settings["LoggingLevel"], settings["DataTraceEnabled"]) == ("OFF", False)
 
 
-def test_requests_are_traced(platform_template):
-    assert only(platform_template, "AWS::ApiGateway::Stage")["TracingEnabled"] is True
-
-
-def test_the_api_takes_no_tls_before_1_2_and_is_found_in_its_region(platform_template):
-    api = only(platform_template, "AWS::ApiGateway::RestApi")
+def test_the_api_takes_no_tls_before_1_2_and_is_found_in_its_region(stack):
+    api = stack.only(f"{API}RestApi")[1]
     assert api["SecurityPolicy"].startswith("SecurityPolicy_TLS13_1_2_")
     assert api["EndpointConfiguration"] == {"Types": ["REGIONAL"]}
     assert "BinaryMediaTypes" not in api
 
 
-def test_the_accounts_role_for_logs_stays_for_other_apis(platform_template):
-    [account] = [one for one in platform_template["Resources"].values() if one["Type"] == "AWS::ApiGateway::Account"]
-    role = platform_template["Resources"][account["Properties"]["CloudWatchRoleArn"]["Fn::GetAtt"][0]]
-    assert (account["DeletionPolicy"], role["DeletionPolicy"]) == ("Retain", "Retain")
+def test_the_accounts_role_for_logs_is_there_before_a_stage_logs_and_stays_for_other_apis(stack):
+    name, account = stack.only(f"{API}Account")
+    role = account["CloudWatchRoleArn"]["Fn::GetAtt"][0]
+    assert {stack.resources[one]["DeletionPolicy"] for one in (name, role)} == {"Retain"}
+    assert name in listed(stack.resources[stack.only(f"{API}Stage")[0]]["DependsOn"])
 
 
-def test_no_stage_logs_before_the_account_has_its_role(platform_template):
-    [stage] = [one for one in platform_template["Resources"].values() if one["Type"] == "AWS::ApiGateway::Stage"]
-    kinds = {platform_template["Resources"][name]["Type"] for name in stage["DependsOn"]}
-    assert "AWS::ApiGateway::Account" in kinds
+def test_the_firewall_is_there_only_by_setting(stack, guarded):
+    assert not stack.of_type("AWS::WAFv2::WebACL")
+    assert "stages" in spelled(guarded.only("AWS::WAFv2::WebACLAssociation")[1]["ResourceArn"])
 
 
-def test_the_firewall_is_there_only_by_setting(platform_template, guarded_template):
-    assert not resources(platform_template, "AWS::WAFv2::WebACL")
-    association = only(guarded_template, "AWS::WAFv2::WebACLAssociation")
-    assert "stages" in json.dumps(association["ResourceArn"])
-
-
-def test_the_firewall_lets_large_bodies_and_free_text_through_and_only_counts_them(guarded_template):
-    rules = {rule["Name"]: rule for rule in only(guarded_template, "AWS::WAFv2::WebACL")["Rules"]}
-    group = rules["common"]["Statement"]["ManagedRuleGroupStatement"]
+def test_the_firewall_lets_large_bodies_and_free_text_through_and_only_counts_them(firewall):
+    group = firewall["common"]["Statement"]["ManagedRuleGroupStatement"]
     counted = {one["Name"] for one in group["RuleActionOverrides"] if one["ActionToUse"] == {"Count": {}}}
     assert "SizeRestrictions_BODY" in counted
-    assert {name for name in counted if not name.endswith("_BODY")} == set()
+    assert all(name.endswith("_BODY") for name in counted)
 
 
-def test_the_firewall_stops_one_address_only_above_what_one_key_may_send(guarded_template):
-    rules = {rule["Name"]: rule for rule in only(guarded_template, "AWS::WAFv2::WebACL")["Rules"]}
-    limit = rules["rate"]["Statement"]["RateBasedStatement"]
-    assert rules["rate"]["Action"] == {"Block": {}}
-    assert limit["Limit"] > config_of().apigw.throttle.rate_limit * limit["EvaluationWindowSec"]
+def test_the_firewall_stops_one_address_only_above_what_one_key_may_send(stack, firewall):
+    limit = firewall["rate"]["Statement"]["RateBasedStatement"]
+    assert firewall["rate"]["Action"] == {"Block": {}}
+    assert limit["Limit"] > stack.config.apigw.throttle.rate_limit * limit["EvaluationWindowSec"]

@@ -9,7 +9,7 @@ import time
 import boto3
 import httpx
 import pytest
-from infrakit.cluster import NAME, open_cluster
+from infrakit.stacks import NAME, listed, spelled
 
 from cdk.node_drain_handler import handler
 from local.ports import free_port
@@ -17,11 +17,6 @@ from local.ports import free_port
 _REGION = "us-east-1"
 _ROLE = "nodes"
 _PROPERTIES = {"ClusterName": NAME, "NodeRole": _ROLE}
-
-
-@pytest.fixture(scope="module")
-def cluster():
-    return open_cluster()
 
 
 @pytest.fixture(scope="module")
@@ -150,60 +145,44 @@ def test_the_resource_keeps_its_identity_for_as_long_as_the_cluster_has_its_name
     assert started["PhysicalResourceId"] == NAME
 
 
-def _drain(cluster):
-    return cluster.only("Custom::KarpenterNodeDrain")
+@pytest.fixture(scope="module")
+def drain(stack):
+    """Logical id and properties of the resource that waits."""
+    return stack.only("Custom::KarpenterNodeDrain")
 
 
-def test_karpenter_stays_until_the_nodes_are_gone(cluster):
-    release, _ = cluster.only("Custom::AWSCDK-EKS-HelmChart", Chart="karpenter")
-    assert release in cluster.needs(_drain(cluster)[0])
+@pytest.fixture(scope="module")
+def rights(stack):
+    """What the function may do that looks and ends: each action's statement."""
+    [role] = [name for name in stack.of_type("AWS::IAM::Role") if name.startswith("NodeDrainIsCompleteRole")]
+    return {action: one for one in stack.statements(role) for action in listed(one["Action"])}
 
 
-def test_the_resource_names_the_cluster_and_the_nodes_role(cluster):
-    properties = _drain(cluster)[1]["Properties"]
+def test_karpenter_stays_until_the_nodes_are_gone(stack, drain):
+    name, properties = drain
+    assert stack.releases["karpenter"]["id"] in stack.needs(name)
     assert properties["ClusterName"] == NAME
     assert properties["NodeRole"]["Ref"].startswith("KarpenterNodeRole")
 
 
-def test_the_template_names_the_handlers_that_there_are(cluster):
-    handlers = {
-        function["Properties"]["Handler"]
-        for name, function in cluster.of_type("AWS::Lambda::Function").items()
-        if name.startswith(("NodeDrainOnEvent", "NodeDrainIsComplete"))
-    }
-    assert handlers == {"handler.on_event", "handler.is_complete"}
+def test_the_template_names_the_handlers_that_there_are(stack):
+    names = [one["Handler"] for one in stack.properties("AWS::Lambda::Function").values()]
+    found = {name.partition(".")[2] for name in names if name.startswith("handler.")}
+    assert found == {"on_event", "is_complete"}
+    assert all(hasattr(handler, name) for name in found)
 
 
-def test_asking_goes_on_for_longer_than_karpenter_may_take(cluster):
-    [machine] = cluster.of_type("AWS::StepFunctions::StateMachine").values()
-    parts = [part for part in machine["Properties"]["DefinitionString"]["Fn::Join"][1] if isinstance(part, str)]
-    [retry] = json.loads("x".join(parts))["States"]["framework-isComplete-task"]["Retry"]
+def test_asking_goes_on_for_longer_than_karpenter_may_take(stack):
+    [machine] = stack.properties("AWS::StepFunctions::StateMachine").values()
+    [retry] = json.loads(spelled(machine["DefinitionString"]))["States"]["framework-isComplete-task"]["Retry"]
     asking_s = retry["IntervalSeconds"] * retry["MaxAttempts"]
     assert handler.KARPENTER_MAY_TAKE_S + 15 * 60 < asking_s < 60 * 60  # CloudFormation waits for an hour
 
 
-def _rights(cluster):
-    [role] = [name for name in cluster.of_type("AWS::IAM::Role") if name.startswith("NodeDrainIsCompleteRole")]
-    return {
-        action: statement
-        for statement in cluster.statements(role)
-        for action in ([statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"])
-    }
-
-
-def test_the_function_may_do_what_it_does_and_no_more(cluster):
-    assert {action for action in _rights(cluster) if not action.startswith(("xray:", "logs:"))} == {
-        "ec2:DescribeInstances",
-        "ec2:TerminateInstances",
-        "iam:ListInstanceProfilesForRole",
-        "iam:RemoveRoleFromInstanceProfile",
-        "iam:DeleteInstanceProfile",
-    }
-
-
-@pytest.mark.parametrize(
-    "action", ["ec2:TerminateInstances", "iam:RemoveRoleFromInstanceProfile", "iam:DeleteInstanceProfile"]
-)
-def test_the_function_may_remove_only_what_is_the_clusters(cluster, action):
-    condition = _rights(cluster)[action]["Condition"]
-    assert condition["StringEquals"] == {f"aws:ResourceTag/kubernetes.io/cluster/{NAME}": "owned"}
+def test_the_function_may_do_what_it_does_and_only_to_what_is_the_clusters(rights):
+    changing = {"ec2:TerminateInstances", "iam:RemoveRoleFromInstanceProfile", "iam:DeleteInstanceProfile"}
+    looking = {"ec2:DescribeInstances", "iam:ListInstanceProfilesForRole"}
+    assert {action for action in rights if not action.startswith(("xray:", "logs:"))} == changing | looking
+    for action in changing:
+        condition = rights[action]["Condition"]
+        assert condition["StringEquals"] == {f"aws:ResourceTag/kubernetes.io/cluster/{NAME}": "owned"}

@@ -26,7 +26,7 @@ ALLOWED = {
     # The handlers' names, which Lambda is given.
     "cdk": ("contract", "jobs", "configuration", "runtimes", "cdk", "api.handlers", "keeper.handlers"),
     # A program that deploy starts in an environment with CDK.
-    "deploy": ("contract", "jobs", "configuration", "runtimes", "deploy", "cdk.published"),
+    "deploy": ("contract", "jobs", "configuration", "runtimes", "deploy", "cdk.versions"),
 }
 """What each package may import of ours. The other packages may import all; nothing imports ``test``."""
 DRIVER_OPENS = ("queue_agent.ports", "queue_agent.errors", "queue_agent.settings", "queue_agent.media")

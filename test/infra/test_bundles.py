@@ -1,3 +1,5 @@
+"""The bundles of functions: all that their handlers need and no more, with byte code, the same wherever made."""
+
 import json
 import marshal
 import shutil
@@ -7,10 +9,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from cdk.byte_code import BundleError, Compiler, compile_all, compiler_of
-from infrakit.platform import config_of
+from infrakit.stacks import config_of
 
-from cdk import lambda_code
+from cdk import bundles
+from cdk.bundles import BundleError, Compiler, compile_all, compiler_of
 from local.sandbox import sandbox_environment
 from runtimes.catalog import RuntimeCatalog
 
@@ -35,15 +37,15 @@ def staged():
     def stage(package, platform, compiler=None):
         catalog = CATALOG if package == "api" else None
         cache = Path(".local/lambda").resolve()
-        return lambda_code.stage(package, catalog, cache=cache, platform=platform, compiler=compiler)
+        return bundles.stage(package, catalog, cache=cache, platform=platform, compiler=compiler)
 
     return stage
 
 
 @pytest.fixture(scope="module")
-def bundles(staged):
-    """The bundles as Lambda gets them, by package."""
-    return {package: staged(package, lambda_code.PLATFORM) for package in ("api", "keeper")}
+def held(staged):
+    """The files of the bundles as Lambda gets them, by package."""
+    return {package: files(staged(package, bundles.PLATFORM)) for package in ("api", "keeper")}
 
 
 @pytest.fixture
@@ -51,7 +53,7 @@ def no_libraries(monkeypatch, tmp_path):
     """Bundles of our own modules alone."""
     libraries = tmp_path / "libraries"
     libraries.mkdir()
-    monkeypatch.setattr(lambda_code, "_libraries", lambda cache, platform: libraries)
+    monkeypatch.setattr(bundles, "_libraries", lambda cache, platform: libraries)
 
 
 def files(folder):
@@ -74,32 +76,34 @@ def test_a_bundle_is_all_that_its_handlers_need(staged, package, handlers):
 
 
 def test_the_door_in_its_bundle_knows_the_runtimes(staged):
-    program = "import api.handlers, json; print(json.dumps(api.handlers._door._catalog.names))"
-    assert json.loads(run_in(staged("api", HERE), program).stdout) == CATALOG.names
+    task = {"metadata": {"id": "t", "runtime": "elsewhere", "tasktype": "pipeline"}, "content": {}}
+    event = {
+        "path": "/v1alpha2",
+        "httpMethod": "POST",
+        "headers": {"Content-Type": "application/json"},
+        "body": json.dumps({"task": task}),
+        "requestContext": {"identity": {"apiKeyId": "key0id0000"}},
+    }
+    said = run_in(staged("api", HERE), f"import api.handlers; print(api.handlers.handler({event!r}, None))").stdout
+    assert all(name in said for name in CATALOG.names)
 
 
-def test_a_bundle_holds_our_modules_for_its_handlers_alone(bundles):
-    folders = {path.partition("/")[0] for path in files(bundles["api"])}
+def test_a_bundle_holds_our_modules_for_its_handlers_alone_and_nothing_that_none_reads(held):
+    folders = {path.partition("/")[0] for path in held["api"]}
     assert {"api", "contract", "jobs", "runtimes", "runtimes.json"} <= folders
     assert not {"keeper", "queue_agent", "local", "test", "cdk", "configuration"} & folders
-    assert "runtimes.json" not in files(bundles["keeper"])
+    assert "runtimes.json" not in held["keeper"]
+    for paths in held.values():
+        needless = ("configuration/", "yaml/", "bin/")
+        assert not [path for path in paths if path.startswith(needless) or path.endswith(".pyc")]
 
 
-@pytest.mark.parametrize("package", ["api", "keeper"])
-def test_a_bundle_has_no_yaml_no_tests_and_nothing_compiled_unless_asked_for(bundles, package):
-    held = files(bundles[package])
-    assert not [path for path in held if path.startswith("configuration/")]
-    assert not [path for path in held if path.startswith(("yaml/", "bin/")) or path.endswith(".pyc")]
-
-
-def test_a_bundles_binaries_are_for_the_processor_and_python_of_all_functions(bundles, platform_template):
-    functions = [one for one in platform_template["Resources"].values() if one["Type"] == "AWS::Lambda::Function"]
-    [(runtime, processor)] = {(one["Properties"]["Runtime"], *one["Properties"]["Architectures"]) for one in functions}
-    assert processor == "arm64"
-    version = runtime.removeprefix("python").replace(".", "")
-    binaries = [path for path in files(bundles["api"]) if path.endswith(".so")]
+def test_a_bundles_binaries_are_for_the_processor_and_python_of_our_functions(held, stack):
+    functions = [one for one in stack.properties("AWS::Lambda::Function").values() if "python3.14" in one["Runtime"]]
+    assert {(*one["Architectures"], one["Runtime"]) for one in functions} == {("arm64", f"python{bundles.PYTHON}")}
+    binaries = [path for path in held["api"] if path.endswith(".so")]
     assert binaries
-    assert all(f".cpython-{version}-aarch64-" in path for path in binaries)
+    assert all(f".cpython-{bundles.PYTHON.replace('.', '')}-aarch64-" in path for path in binaries)
 
 
 @pytest.mark.parametrize("package", ["api", "keeper"])
@@ -112,14 +116,17 @@ def test_a_bundle_is_small_enough_to_be_loaded_quickly(staged, package, tmp_path
 
 
 def bundle(cache, catalog=CATALOG, compiler=None):
-    return lambda_code.stage("api", catalog, cache=cache, platform=HERE, compiler=compiler)
+    return bundles.stage("api", catalog, cache=cache, platform=HERE, compiler=compiler)
 
 
 @pytest.mark.usefixtures("no_libraries")
-def test_the_same_content_gives_the_same_hash_wherever_and_whenever_it_is_bundled(tmp_path):
+def test_a_bundles_name_depends_on_its_content_and_not_on_where_or_when_it_is_made(tmp_path):
     first, second = (bundle(tmp_path / name) for name in ("one", "other"))
+    [coded] = {bundle(tmp_path / name, compiler=COMPILER).name for name in ("one", "other")}
+    fewer = bundle(tmp_path, RuntimeCatalog(list(CATALOG)[1:])).name
     assert first.name == second.name
     assert files(first) == files(second)
+    assert len({first.name, coded, fewer}) == 3
 
 
 def code_of(folder):
@@ -147,12 +154,6 @@ def test_byte_code_is_what_is_loaded_whatever_the_time_of_its_module(staged, tmp
         module.write_text(changed, encoding="utf-8")
     ran = run_in(folder, "import api.handlers")
     assert ran.returncode == 0, ran.stderr
-
-
-@pytest.mark.usefixtures("no_libraries")
-def test_byte_code_gives_another_hash_than_none_but_the_same_again(tmp_path):
-    [coded] = {bundle(tmp_path / name, compiler=COMPILER).name for name in ("one", "other")}
-    assert coded != bundle(tmp_path).name
 
 
 def test_a_module_that_is_no_python_is_told_and_leaves_no_bundle(tmp_path):
@@ -197,19 +198,13 @@ def test_the_python_that_runs_compiles_where_it_is_lambdas():
 
 
 def test_where_no_such_python_is_bundles_are_made_without_and_it_is_said_once(monkeypatch, capsys):
-    monkeypatch.setattr(lambda_code, "compiler_of", lambda version: None)
-    lambda_code._compiler.cache_clear()
+    monkeypatch.setattr(bundles, "compiler_of", lambda version: None)
+    bundles._compiler.cache_clear()
     try:
-        assert lambda_code._compiler() is lambda_code._compiler() is None
+        assert bundles._compiler() is bundles._compiler() is None
     finally:
-        lambda_code._compiler.cache_clear()
-    assert capsys.readouterr().err.count(f"install python{lambda_code.PYTHON}") == 1
-
-
-@pytest.mark.usefixtures("no_libraries")
-def test_another_catalog_gives_another_hash(tmp_path):
-    fewer = RuntimeCatalog(list(CATALOG)[1:])
-    assert bundle(tmp_path).name != bundle(tmp_path, fewer).name
+        bundles._compiler.cache_clear()
+    assert capsys.readouterr().err.count(f"install python{bundles.PYTHON}") == 1
 
 
 @pytest.mark.usefixtures("no_libraries")
@@ -218,9 +213,9 @@ def test_another_line_in_a_module_gives_another_hash(tmp_path, monkeypatch):
     for folder in ("api", "contract", "jobs", "runtimes"):
         shutil.copytree(folder, changed / folder, ignore=shutil.ignore_patterns("__pycache__"))
     before = bundle(tmp_path).name
-    monkeypatch.setattr(lambda_code, "_ROOT", changed)
+    monkeypatch.setattr(bundles, "_ROOT", changed)
     assert bundle(tmp_path).name == before
-    with (changed / "api" / "door.py").open("a", encoding="utf-8") as module:
+    with (changed / "api" / "handlers.py").open("a", encoding="utf-8") as module:
         module.write("# more\n")
     assert bundle(tmp_path).name != before
 
@@ -235,7 +230,7 @@ def test_a_bundle_that_is_there_is_used_again(tmp_path):
 def test_what_pip_refuses_is_told_in_its_words_and_leaves_nothing(tmp_path, monkeypatch):
     lock = tmp_path / "lock.txt"
     lock.write_text("pydantic==2.0\n")  # without a hash
-    monkeypatch.setattr(lambda_code, "_LOCK", lock)
+    monkeypatch.setattr(bundles, "_LOCK", lock)
     with pytest.raises(BundleError, match=r"(?s)lock.txt.*hash"):
-        lambda_code.stage("api", CATALOG, cache=tmp_path / "cache", platform=HERE, compiler=None)
+        bundles.stage("api", CATALOG, cache=tmp_path / "cache", platform=HERE, compiler=None)
     assert list((tmp_path / "cache").iterdir()) == []
