@@ -1,4 +1,4 @@
-"""The tasks that lie in a deployment's queues."""
+"""The tasks in the queues of a deployment's runtimes."""
 
 import re
 from collections.abc import Iterable
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from contract.queues import DEAD, RETURNED
+from deploy.aws import items
 
 _SUFFIXES = (RETURNED.suffix, DEAD.suffix)
 _RUNTIME_QUEUE = re.compile(r"[a-z0-9-]+")
@@ -17,13 +18,8 @@ _COUNTS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RuntimeQueues:
-    """The queues of a runtime.
-
-    Attributes:
-        runtime: Its name.
-        messages: How many messages each queue holds, by the queue's name; about.
-    """
+class RuntimeBacklog:
+    """About how many messages each queue of a runtime holds, by the queue's name."""
 
     runtime: str
     messages: dict[str, int]
@@ -38,34 +34,33 @@ class RuntimeQueues:
         return f"{self.runtime}: {held or 'nothing'}"
 
 
-def deployed_queues(sqs: Any, stack: str, known: Iterable[str] = ()) -> list[RuntimeQueues]:
-    """The runtimes that a deployment has, by its queues, which are named after stack and runtime.
+def backlogs(sqs: Any, stack: str, known: Iterable[str] = ()) -> list[RuntimeBacklog]:
+    """Find a deployment's runtimes by its queues, which are named after stack and runtime, and count their messages.
 
     Args:
         sqs: A boto3 client.
         stack: Name of the CloudFormation stack.
-        known: Runtimes that are known to be one, whatever their names end in.
+        known: Names of runtimes; one that ends like a dead queue's name is not taken for one.
     """
     urls = {
         url.rpartition("/")[2].removeprefix(f"{stack}-"): url
-        for page in sqs.get_paginator("list_queues").paginate(QueueNamePrefix=f"{stack}-")
-        for url in page.get("QueueUrls", [])
+        for url in items(sqs, "list_queues", "QueueUrls", QueueNamePrefix=f"{stack}-")
     }
     names = {name for name in urls if _RUNTIME_QUEUE.fullmatch(name)}
     side_queues = {f"{name}{suffix}" for name in names for suffix in _SUFFIXES} - set(known)
+
+    def count(url: str) -> int:
+        attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=list(_COUNTS))["Attributes"]
+        return sum(int(attributes[name]) for name in _COUNTS)
+
     return [
-        RuntimeQueues(
+        RuntimeBacklog(
             runtime=name,
             messages={
-                f"{stack}-{queue}": _held(sqs, urls[queue])
+                f"{stack}-{queue}": count(urls[queue])
                 for queue in (name, *(f"{name}{suffix}" for suffix in _SUFFIXES))
                 if queue in urls
             },
         )
         for name in sorted(names - side_queues)
     ]
-
-
-def _held(sqs: Any, url: str) -> int:
-    attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=list(_COUNTS))["Attributes"]
-    return sum(int(attributes[name]) for name in _COUNTS)

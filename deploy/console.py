@@ -1,7 +1,7 @@
 """What an operator sees, and is asked."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -10,12 +10,14 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeE
 
 from deploy.errors import DeployError
 
+_MINUTE_S = 60
+
 
 class Advance(Protocol):
-    """Told how far something has come."""
+    """Shows how many bytes are done."""
 
     def __call__(self, done_bytes: int, total_bytes: int | None) -> None:
-        """Show it."""
+        """Show it; a total of None is unknown."""
 
 
 def say(text: str) -> None:
@@ -24,31 +26,27 @@ def say(text: str) -> None:
 
 
 def note(text: str) -> None:
-    """Print what should be known, but stops nothing."""
+    """Print what the operator should know, but what stops nothing."""
     say(f"  note: {text}")
 
 
 def ask(question: str) -> bool:
-    """Ask something that the work goes on without; the answer is no where nobody is there."""
+    """Ask something optional; without a terminal the answer is no."""
     return sys.stdin.isatty() and _agrees(question)
 
 
 def confirm(question: str, *, assumed: bool) -> None:
-    """Ask whether to go on.
-
-    Args:
-        question: What is asked.
-        assumed: Whether the answer is yes already (--yes).
+    """Ask whether to go on, unless the answer is assumed (--yes).
 
     Raises:
-        DeployError: The answer is no, or nobody is there to answer.
+        DeployError: The answer is no, or there is no terminal to ask on.
     """
     if assumed:
         return
     if not sys.stdin.isatty():
         raise DeployError("Nobody is there to be asked.", "Add --yes to go on without a question.")
     if not _agrees(question):
-        raise DeployError("Stopped; nothing was changed.", "Run it again when it shall be done.")
+        raise DeployError("Stopped; nothing was changed.", "Run the same command again when it shall be done.")
 
 
 def _agrees(question: str) -> bool:
@@ -57,8 +55,25 @@ def _agrees(question: str) -> bool:
 
 @contextmanager
 def progress_bar(title: str) -> Iterator[Advance]:
-    """Show how many bytes are done, with speed and elapsed time."""
+    """Show how many bytes are done, with speed and elapsed time, on stderr."""
     columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeElapsedColumn())
     with Progress(TextColumn("  {task.description}"), *columns, console=Terminal(file=sys.stderr)) as progress:
         task = progress.add_task(title, total=None)
         yield lambda done_bytes, total_bytes: progress.update(task, completed=done_bytes, total=total_bytes)
+
+
+def in_words(seconds: float) -> str:
+    """A duration such as ``4.2 s`` or ``12 min 05 s``."""
+    if seconds < _MINUTE_S:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), _MINUTE_S)
+    return f"{minutes} min {rest:02} s"
+
+
+def aligned(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table of plain text whose columns are as wide as their widest cell."""
+    lines = [headings, *rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+    )

@@ -1,8 +1,8 @@
-"""What ends a script of deploy/."""
+"""The error that ends a script of deploy/."""
 
 
 class DeployError(Exception):
-    """Something is not as it must be.
+    """Something prevents the work.
 
     Args:
         problem: What is wrong.
@@ -13,3 +13,6 @@ class DeployError(Exception):
         super().__init__(f"{problem}\n{remedy}")
         self.problem = problem
         self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.problem}\n  → {self.remedy}"

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from configuration.key_policy import service_statements
-from deploy.account import Account
+from deploy.aws import Account
 from deploy.scripts import exit_code_of
 
 
@@ -15,17 +15,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m deploy.key_policy", description=__doc__)
     parser.add_argument("-R", "--region", help="where the platform is deployed to (the current profile's region)")
     options = parser.parse_args(arguments)
-    return exit_code_of(lambda: _print_statements(Account.find(options.region)))
 
+    def work() -> None:
+        account = Account.find(options.region)
+        statements = service_statements(
+            partition=account.partition_name,
+            url_suffix=account.partition.url_suffix,
+            region=account.region,
+            account=account.id,
+        )
+        print(json.dumps(statements, indent=2))
 
-def _print_statements(account: Account) -> None:
-    statements = service_statements(
-        partition=account.partition_name,
-        url_suffix=account.partition.url_suffix,
-        region=account.region,
-        account=account.id,
-    )
-    print(json.dumps(statements, indent=2))
+    return exit_code_of(work)
 
 
 if __name__ == "__main__":

@@ -7,10 +7,8 @@ from collections.abc import Sequence
 import boto3
 
 from configuration.checks import STACK_SUFFIX
-from deploy.account import Account
-from deploy.errors import DeployError
+from deploy.aws import Account
 from deploy.scripts import exit_code_of
-from deploy.verify.errors import VerifyError
 from deploy.verify.target import deployed_target
 
 
@@ -22,16 +20,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("-n", "--stack-name", default="sdoneks", metavar="NAME", help="the deployment (%(default)s)")
     parser.add_argument("-R", "--region", help="where it is (the current profile's region)")
     options = parser.parse_args(arguments)
-    return exit_code_of(lambda: _print_key(options))
 
+    def work() -> None:
+        boto3.setup_default_session(region_name=Account.find(options.region).region)
+        print(deployed_target(f"{options.stack_name}{STACK_SUFFIX}").api_key)
 
-def _print_key(options: argparse.Namespace) -> None:
-    boto3.setup_default_session(region_name=Account.find(options.region).region)
-    try:
-        target = deployed_target(f"{options.stack_name}{STACK_SUFFIX}")
-    except VerifyError as exc:
-        raise DeployError(str(exc), "Look at the stack's name (-n) and region (-R).") from exc
-    print(target.api_key)
+    return exit_code_of(work)
 
 
 if __name__ == "__main__":

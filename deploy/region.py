@@ -1,4 +1,4 @@
-"""Checks that a region is set. Imports the standard library alone, so that it can run before anything is installed."""
+"""The region of the environment and of AWS's own files. Imports nothing that must be installed."""
 
 import configparser
 import os
@@ -15,28 +15,25 @@ def no_region() -> DeployError:
 
 
 def region_of_environment() -> str | None:
-    """The region in the variables that the AWS CLI looks at; boto3 itself knows the second one alone."""
+    """The region in the variables that the AWS CLI reads; boto3 itself reads only the second one."""
     return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or None
 
 
 def require_region(option: str | None) -> None:
-    """Look for a region where boto3 does.
-
-    Args:
-        option: What -R names.
+    """Look for a region where boto3 does, unless -R names one.
 
     Raises:
-        DeployError: There surely is none. Files that cannot be read and absent profiles are left to boto3.
+        DeployError: There surely is none. Unreadable files and absent profiles are left to boto3.
     """
     if option or region_of_environment():
         return
     profile = os.environ.get("AWS_PROFILE") or os.environ.get("AWS_DEFAULT_PROFILE") or "default"
-    found = configparser.RawConfigParser(strict=False, default_section="")
+    files = configparser.RawConfigParser(strict=False, default_section="")
     try:
-        found.read([Path(os.environ.get(name, place)).expanduser() for name, place in _FILES], encoding="utf-8")
+        files.read([Path(os.environ.get(name, place)).expanduser() for name, place in _FILES], encoding="utf-8")
     except (configparser.Error, OSError, ValueError):
         return
-    sections = [name for name in (profile, f"profile {profile}") if found.has_section(name)]
-    if any(found.has_option(name, "region") for name in sections) or (not sections and profile != "default"):
+    sections = [name for name in (profile, f"profile {profile}") if files.has_section(name)]
+    if any(files.has_option(name, "region") for name in sections) or (not sections and profile != "default"):
         return
     raise no_region()

@@ -5,10 +5,9 @@ import sys
 from collections.abc import Sequence
 
 from configuration.file import ConfigFileError, load_config
-from deploy.account import Account
+from deploy.aws import Account
 from deploy.errors import DeployError
-from deploy.processes import ROOT, run
-from deploy.scripts import exit_code_of
+from deploy.scripts import ROOT, exit_code_of, run
 
 _CHART = "sd-on-eks"
 _REMEDY = "Make kubectl know the cluster: run the stack's output ConfigCommand. Its name for it is the cluster's ARN."
@@ -24,22 +23,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("runtime", metavar="RUNTIME", help="its name in config.yaml")
     parser.add_argument("-R", "--region", help="where it is (the current profile's region)")
     options = parser.parse_args(arguments)
-    return exit_code_of(lambda: _restart(options))
+    return exit_code_of(lambda: _restart(options.runtime, options.region))
 
 
-def _restart(options: argparse.Namespace) -> None:
+def _restart(name: str, region: str | None) -> None:
     try:
         config = load_config(ROOT / "config.yaml")
     except (ConfigFileError, OSError) as exc:
         raise DeployError(str(exc), "Correct config.yaml.") from exc
-    runtime = next((one for one in config.models_runtime if one.name == options.runtime), None)
-    if runtime is None:
-        names = ", ".join(one.name for one in config.models_runtime)
-        raise DeployError(f"config.yaml has no runtime {options.runtime}.", f"It has {names}.")
-    account = Account.find(options.region)
-    place = ["--context", account.cluster_arn(config.cloudformation_stack), "--namespace", runtime.namespace]
-    labels = f"app.kubernetes.io/name={_CHART},app.kubernetes.io/instance={runtime.name}"
-    run(["kubectl", *place, "rollout", "restart", "deployment", "--selector", labels], environ={}, remedy=_REMEDY)
+    runtimes = {one.name: one for one in config.models_runtime}
+    if name not in runtimes:
+        raise DeployError(f"config.yaml has no runtime {name}.", f"It has {', '.join(runtimes)}.")
+    account = Account.find(region)
+    cluster = f"arn:{account.partition_name}:eks:{account.region}:{account.id}:cluster/{config.cloudformation_stack}"
+    place = ["--context", cluster, "--namespace", runtimes[name].namespace]
+    labels = f"app.kubernetes.io/name={_CHART},app.kubernetes.io/instance={name}"
+    run(["kubectl", *place, "rollout", "restart", "deployment", "--selector", labels], remedy=_REMEDY)
 
 
 if __name__ == "__main__":

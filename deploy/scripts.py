@@ -1,36 +1,71 @@
-"""How every script of deploy/ ends: in one place, so that they all fail alike."""
+"""How the scripts of deploy/ start other programs, and how they end."""
 
+import os
 import signal
+import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
+from deploy.aws import AWS_ERRORS, explain
 from deploy.errors import DeployError
-from deploy.refusals import AwsFailure, explained
 
+ROOT = Path(__file__).parents[1]
+"""The repository's root, in which every program is started."""
 _INTERRUPTED = 130
 _TERMINATED = 143
 
 
-def exit_code_of(script: Callable[[], None]) -> int:
-    """Run a script; a failure is printed with what to do about it.
+def exit_code_of(script: Callable[[], int | None]) -> int:
+    """Run a script; print its failure with what to do about it.
 
     Returns:
-        0 when it did its work, 1 when it failed, 130 when it was interrupted.
+        The script's own code, by default 0; 1 when it failed, 130 when it was interrupted.
     """
-    # An end by SIGTERM runs what stands under `finally` too.
+    # With an exception in place of the signal, `finally` and `with` clean up.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
     try:
-        script()
+        return script() or 0
+    except AWS_ERRORS as exc:
+        print(f"\n{explain(exc)}", file=sys.stderr)
+        return 1
     except DeployError as exc:
-        return _told(exc)
-    except AwsFailure as exc:
-        return _told(explained(exc))
+        print(f"\n{exc}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("\nInterrupted. Run the same command again: it goes on.", file=sys.stderr)
         return _INTERRUPTED
-    return 0
 
 
-def _told(error: DeployError) -> int:
-    print(f"\n{error.problem}\n  → {error.remedy}", file=sys.stderr)
-    return 1
+def run(command: Sequence[str], *, remedy: str, environ: Mapping[str, str] | None = None) -> None:
+    """Run a program; its output goes to the terminal.
+
+    Args:
+        command: Program and arguments.
+        remedy: What helps when it fails.
+        environ: Variables besides those of this process.
+
+    Raises:
+        DeployError: It is not there, or failed.
+    """
+    _run(command, remedy, environ, stdout=None)
+
+
+def output_of(command: Sequence[str], *, remedy: str, environ: Mapping[str, str] | None = None) -> str:
+    """Like ``run``, but return what the program printed, stripped; its stderr goes to the terminal."""
+    return _run(command, remedy, environ, stdout=subprocess.PIPE).strip()
+
+
+def _run(command: Sequence[str], remedy: str, environ: Mapping[str, str] | None, *, stdout: int | None) -> str:
+    try:
+        ended = subprocess.run(  # noqa: S603  the callers' own programs, no shell
+            command, cwd=ROOT, env={**os.environ, **(environ or {})}, stdout=stdout, text=True, check=False
+        )
+    except FileNotFoundError as exc:
+        raise DeployError(
+            f"{command[0]} is not there.", "Install it, or leave out -T so that tools are installed."
+        ) from exc
+    if ended.returncode:
+        words = " ".join(command[:3])
+        raise DeployError(f"{words} ended with code {ended.returncode}; its own words stand above.", remedy)
+    return ended.stdout or ""

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from configuration.config import Config, ConfigError
 from configuration.file import load_config
-from deploy.verify.errors import VerifyError
+from deploy.errors import DeployError
 from local.api_key import KeyFileError, new_key, stored_key
 from local.command_line import beside, on_other_ports, read_arguments, same_platform
 from local.console import PartLines, Terminal, plain
@@ -65,7 +65,7 @@ def main() -> int:
         say(f"{exc}\n{_advice(arguments, exc)}")
     except PortsError as exc:
         say(f"{exc} Choose others: {on_other_ports(arguments)}")
-    except (ConfigError, HostError, KeyFileError, ModelsError, UsageError, VerifyError) as exc:
+    except (ConfigError, HostError, KeyFileError, ModelsError, UsageError, DeployError) as exc:
         say(str(exc))
     except OSError as exc:
         say(f"{exc.filename}: {exc.strerror}" if exc.filename else str(exc))

@@ -35,7 +35,7 @@ async def run_demo(layout: Layout, state: StateDirectory, out: Path, console: Co
         platform: The command that starts a platform which takes these requests; None where there is none.
 
     Raises:
-        AlreadyRunningError, PartFailedError, VerifyError: It did not come to that.
+        AlreadyRunningError, PartFailedError, DeployError: It did not come to that.
         CancelledError: It was interrupted; what was drawn by then is saved.
     """
     say = plain(console)

@@ -20,7 +20,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from bench.editing.cases import BenchError, Body, CaseError, template_names
 from contract.notice import Notice
 from contract.objects import split_s3_url
-from deploy.verify.errors import VerifyError
+from deploy.errors import DeployError
 from deploy.verify.notices import NoticeQueue
 from deploy.verify.pictures import Picture, PictureError, fetch_picture
 from deploy.verify.target import Target, enter_local_stack, local_target
@@ -58,7 +58,7 @@ def find_target(options: Any, endpoint: str | None) -> Target:
         try:
             os.environ["STACK_FILE"] = str(options.stack_file)
             return local_target(enter_local_stack(os.environ))
-        except VerifyError as exc:
+        except DeployError as exc:
             raise BenchError(f"{exc} Or name one: its endpoint, --api-key-file and --topic-arn.") from exc
     if options.api_key_file is None or options.topic_arn is None:
         raise BenchError("A deployed platform needs --api-key-file and --topic-arn too.")

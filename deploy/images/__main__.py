@@ -1,23 +1,21 @@
 """``python -m deploy.images``: build the images into ECR, or mirror those of others there.
 
-The result is all that goes to standard output; progress, and what other programs say, goes to stderr.
+Standard output holds the result alone; progress, and what other programs say, goes to stderr.
 """
 
 import argparse
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from functools import partial
 
 from configuration.images import DEPLOYED, IMAGES
-from deploy.account import Account
-from deploy.images.building import Builder, build_missing
+from deploy.aws import Account
+from deploy.images.building import build_here, build_missing
 from deploy.images.codebuild import CodeBuild
-from deploy.images.engine import Engine
 from deploy.images.mirror import Mirror
-from deploy.images.repositories import Repositories
-from deploy.processes import ROOT
+from deploy.images.registry import Registry
 from deploy.scripts import exit_code_of
 
 
@@ -44,45 +42,29 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _build(options: argparse.Namespace, account: Account, repositories: Repositories) -> Mapping[str, object]:
-    builder: Builder = (
-        Engine(options.engine, root=ROOT, repositories=repositories)
-        if options.engine
-        else CodeBuild(account.session, options.stack_name, environ={"AWS_REGION": account.region})
-    )
-    sources = [IMAGES[name] for name in options.images or DEPLOYED]
-    return build_missing(sources, root=ROOT, repositories=repositories, builder=builder)
-
-
-@contextmanager
-def _programs_speak_on_stderr() -> Iterator[None]:
-    kept = os.dup(sys.stdout.fileno())
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    try:
-        yield
-    finally:
-        os.dup2(kept, sys.stdout.fileno())
-        os.close(kept)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Build or mirror; return the exit code."""
     parser = _parser()
     options = parser.parse_args(arguments)
     if options.command == "build" and (unknown := set(options.images) - set(IMAGES)):
         parser.error(f"there is no image {', '.join(sorted(unknown))}; there are {', '.join(IMAGES)}")
+    # Programs inherit stdout, which belongs to the result.
+    with os.fdopen(os.dup(sys.stdout.fileno()), "w") as stdout:
+        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+        return exit_code_of(lambda: print(_result(options), file=stdout))
 
-    def work() -> None:
-        with _programs_speak_on_stderr():
-            account = Account.find(options.region)
-            repositories = Repositories(account.session.client("ecr"))
-            if options.command == "build":
-                result = json.dumps(_build(options, account, repositories))
-            else:
-                result = Mirror(repositories).fill(options.images)
-        print(result)
 
-    return exit_code_of(work)
+def _result(options: argparse.Namespace) -> str:
+    account = Account.find(options.region)
+    registry = Registry(account.client("ecr"))
+    if options.command == "mirror":
+        return Mirror(registry).fill(options.images)
+    build = (
+        partial(build_here, options.engine, registry)
+        if options.engine
+        else CodeBuild(account.session, options.stack_name, environ={"AWS_REGION": account.region}).build
+    )
+    return json.dumps(build_missing([IMAGES[name] for name in options.images or DEPLOYED], registry, build))
 
 
 if __name__ == "__main__":

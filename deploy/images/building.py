@@ -1,40 +1,24 @@
-"""Builds the images that are not in ECR yet, and says which digests a deployment uses."""
+"""Builds the images that ECR lacks, and says which digests a deployment uses."""
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol
 
 from configuration.images import ImageSource
 from deploy.errors import DeployError
-from deploy.images.repositories import Repositories
+from deploy.images.registry import Registry
+from deploy.scripts import ROOT, run
+
+_REMEDY = "Correct what the engine names, or leave out the engine to build in CodeBuild."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """An image to be built and pushed.
-
-    Attributes:
-        source: Where it comes from.
-        address: Its repository with the registry.
-        tag: Its tag there.
-    """
+class ImageBuild:
+    """An image to be built and pushed: its source, its repository's address, and its tag."""
 
     source: ImageSource
     address: str
     tag: str
-
-
-class Builder(Protocol):
-    """Something that builds images."""
-
-    def build(self, orders: list[Order]) -> None:
-        """Build and push them all.
-
-        Raises:
-            DeployError: One of them could not be built.
-        """
 
 
 def report(text: str) -> None:
@@ -43,15 +27,9 @@ def report(text: str) -> None:
 
 
 def build_missing(
-    sources: Iterable[ImageSource], *, root: Path, repositories: Repositories, builder: Builder
-) -> Mapping[str, Mapping[str, str]]:
-    """Build what is missing.
-
-    Args:
-        sources: The images.
-        root: The repository's root.
-        repositories: Where they go.
-        builder: Who builds.
+    sources: Iterable[ImageSource], registry: Registry, build: Callable[[Sequence[ImageBuild]], None]
+) -> dict[str, dict[str, str]]:
+    """Have those images built and pushed that the registry lacks.
 
     Returns:
         ``repository``, ``tag`` and ``digest`` of each image, by its name.
@@ -59,29 +37,37 @@ def build_missing(
     Raises:
         DeployError: An image could not be built, or is not there afterwards.
     """
-    orders = [
-        Order(
-            source=source,
-            address=repositories.ensure(source.repository),
-            tag=source.tag(root),
-        )
-        for source in sources
-    ]
-    missing = [order for order in orders if repositories.digest(order.source.repository, order.tag) is None]
-    for order in orders:
-        report(f"{order.source.name} {order.tag} {'is to be built' if order in missing else 'is there'}")
+    builds = [ImageBuild(source=one, address=registry.ensure(one.repository), tag=one.tag(ROOT)) for one in sources]
+    missing = [one for one in builds if registry.digest(one.source.repository, one.tag) is None]
+    for one in builds:
+        report(f"{one.source.name} {one.tag} {'is to be built' if one in missing else 'is there'}")
     if missing:
-        builder.build(missing)
+        build(missing)
     return {
-        order.source.name: {"repository": order.address, "tag": order.tag, "digest": _digest(repositories, order)}
-        for order in orders
+        one.source.name: {"repository": one.address, "tag": one.tag, "digest": _digest(registry, one)} for one in builds
     }
 
 
-def _digest(repositories: Repositories, order: Order) -> str:
-    digest = repositories.digest(order.source.repository, order.tag)
+def _digest(registry: Registry, build: ImageBuild) -> str:
+    digest = registry.digest(build.source.repository, build.tag)
     if digest is None:
         raise DeployError(
-            f"{order.address}:{order.tag} is not there, though its build ended well.", "Run the same command again."
+            f"{build.address}:{build.tag} is not there, though its build ended well.", "Run the same command again."
         )
     return digest
+
+
+def build_here(engine: str, registry: Registry, builds: Sequence[ImageBuild]) -> None:
+    """Build and push images by a container engine of this machine: ``docker``, or one with its command line.
+
+    Raises:
+        DeployError: The engine is not there, or failed.
+    """
+    registry.log_in(engine, "login")
+    buildkit = {"DOCKER_BUILDKIT": "1"}
+    for one in builds:
+        image = f"{one.address}:{one.tag}"
+        report(f"Building {image}")
+        place = ["--platform", "linux/amd64", "--file", str(one.source.dockerfile), "--tag", image, "."]
+        run([engine, "build", *place], environ=buildkit, remedy=_REMEDY)
+        run([engine, "push", image], environ=buildkit, remedy=_REMEDY)

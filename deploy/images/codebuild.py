@@ -1,29 +1,22 @@
 """Builds in CodeBuild, for machines without a container engine."""
 
-import re
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from botocore.exceptions import ClientError
 
+from deploy.aws import error_code
 from deploy.errors import DeployError
-from deploy.images.building import Order, report
-from deploy.processes import run
-from deploy.refusals import error_code
+from deploy.images.building import ImageBuild, report
+from deploy.scripts import run
+from deploy.stacks import Stack
 
 _LOG_LINES = 30
-_ENDED_WELL = "SUCCEEDED"
-_AT_ITS_LIMIT = "AccountLimitExceededException"
-_NO_BUILDS = re.compile(r"more than 0 ")
-"""What CodeBuild says where the account's quota is 0: "Cannot have more than 0 builds in queue for the account"."""
-
-
-def images_stack(stack_name: str) -> str:
-    """Name of the CloudFormation stack with the project."""
-    return f"{stack_name}ImagesStack"
+_NO_BUILDS = "more than 0 "
+"""CodeBuild's words where the account's quota is 0: "Cannot have more than 0 builds in queue for the account"."""
 
 
 class CodeBuild:
@@ -32,7 +25,7 @@ class CodeBuild:
     Args:
         session: boto3's session.
         stack_name: ``stackName`` of config.yaml.
-        environ: Environment of CDK's command line besides this process's.
+        environ: Environment of the CDK's command line besides this process's.
         poll_s: Seconds between two looks at the builds.
         sleep: How to wait.
     """
@@ -46,57 +39,68 @@ class CodeBuild:
         poll_s: float = 10,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._session = session
-        self._codebuild = session.client("codebuild")
+        self._codebuild, self._logs = session.client("codebuild"), session.client("logs")
+        self._stack = Stack(session.client("cloudformation"), f"{stack_name}ImagesStack")
         self._stack_name = stack_name
         self._environ = environ
         self._poll_s = poll_s
         self._sleep = sleep
 
-    def build(self, orders: list[Order]) -> None:
-        """Deploy the project, start a build for each image, as many at a time as the account may, and follow them.
+    def build(self, builds: Sequence[ImageBuild]) -> None:
+        """Deploy the project, start as many builds at a time as the account may run, and follow them.
 
         Raises:
             DeployError: The project could not be deployed, or a build failed.
         """
         self._deploy_project()
-        project = self._project()
-        names: dict[str, str] = {}
-        if failed := self._follow(project, deque(orders), names):
-            said = "\n".join(f"{names[build['id']]}:\n{self._last_words(build)}" for build in failed)
+        if failures := self._follow(self._stack.outputs["ProjectName"], deque(builds)):
+            said = "\n".join(failures)
             raise DeployError(f"CodeBuild could not build:\n{said}", "Correct what the log names, and run it again.")
 
     def _deploy_project(self) -> None:
         run(
             [
-                *("cdk", "deploy", images_stack(self._stack_name), "--app", f"{sys.executable} -m cdk.images"),
+                *("cdk", "deploy", self._stack.name, "--app", f"{sys.executable} -m cdk.images"),
                 *("--context", f"stackName={self._stack_name}", "--require-approval", "never"),
                 # Not where the platform's own assembly is.
                 *("--output", ".local/images.cdk.out"),
             ],
             environ=self._environ,
-            remedy="Correct what CDK names, and run it again.",
+            remedy="Correct what the CDK names, and run it again.",
         )
 
-    def _project(self) -> str:
-        stacks = self._session.client("cloudformation").describe_stacks(StackName=images_stack(self._stack_name))
-        outputs = {entry["OutputKey"]: entry["OutputValue"] for entry in stacks["Stacks"][0]["Outputs"]}
-        return str(outputs["ProjectName"])
+    def _follow(self, project: str, waiting: deque[ImageBuild]) -> list[str]:
+        """Start what waits whenever there is room; return the name and the log's end of each build that failed."""
+        began = time.monotonic()
+        names: dict[str, str] = {}
+        shown: dict[str, str] = {}
+        reported: list[str] = []
+        while True:
+            while waiting and (started := self._start(project, waiting[0])) is not None:
+                names[started] = waiting.popleft().source.name
+            if reported != (reported := [one.source.name for one in waiting]) and reported:
+                report(f"{', '.join(reported)}: waiting until the account may run another build")
+            builds = self._codebuild.batch_get_builds(ids=list(names))["builds"] if names else []
+            for build in builds:
+                phase = f"{build.get('currentPhase', 'QUEUED')} {build['buildStatus']}"
+                if shown.get(build["id"]) != phase:
+                    report(f"[{time.monotonic() - began:5.0f} s] {names[build['id']]}: {phase}")
+                    shown[build["id"]] = phase
+            if not waiting and all(build["buildStatus"] != "IN_PROGRESS" for build in builds):
+                failed = [build for build in builds if build["buildStatus"] != "SUCCEEDED"]
+                return [f"{names[build['id']]}:\n{self._end_of_log(build)}" for build in failed]
+            self._sleep(self._poll_s)
 
-    def _start(self, project: str, order: Order) -> str | None:
-        """The build's id; None while the account has as many builds as it may."""
-        variables = {"DOCKERFILE": order.source.dockerfile.as_posix(), "REPOSITORY": order.address, "TAG": order.tag}
+    def _start(self, project: str, build: ImageBuild) -> str | None:
+        """The build's id; None while the account runs as many builds as it may."""
+        variables = {"DOCKERFILE": build.source.dockerfile.as_posix(), "REPOSITORY": build.address, "TAG": build.tag}
+        override = [{"name": name, "value": value, "type": "PLAINTEXT"} for name, value in variables.items()]
         try:
-            started = self._codebuild.start_build(
-                projectName=project,
-                environmentVariablesOverride=[
-                    {"name": name, "value": value, "type": "PLAINTEXT"} for name, value in variables.items()
-                ],
-            )
+            started = self._codebuild.start_build(projectName=project, environmentVariablesOverride=override)
         except ClientError as exc:
-            if error_code(exc) != _AT_ITS_LIMIT:
+            if error_code(exc) != "AccountLimitExceededException":
                 raise
-            if _NO_BUILDS.search(str(exc)):
+            if _NO_BUILDS in str(exc):
                 raise DeployError(
                     f"This account may run no builds of CodeBuild's Linux/Large: {exc}",
                     "Raise its quota (deploy/deploy.sh --plan has the link), or build here with"
@@ -105,43 +109,10 @@ class CodeBuild:
             return None
         return str(started["build"]["id"])
 
-    def _start_those_that_may(self, project: str, waiting: deque[Order], names: dict[str, str]) -> None:
-        while waiting:
-            build = self._start(project, waiting[0])
-            if build is None:
-                return
-            names[build] = waiting.popleft().source.name
-
-    def _follow(self, project: str, waiting: deque[Order], names: dict[str, str]) -> list[dict[str, Any]]:
-        """Start what waits whenever there is room; give the builds that failed.
-
-        Args:
-            project: The project's name.
-            waiting: What is not started yet.
-            names: The images of the builds that are started, by their ids; those that are started here are added.
-        """
-        began = time.monotonic()
-        shown: dict[str, str] = {}
-        told: list[str] = []
-        while True:
-            self._start_those_that_may(project, waiting, names)
-            if told != (told := [order.source.name for order in waiting]) and told:
-                report(f"{', '.join(told)}: waiting until the account may run another build")
-            builds = self._codebuild.batch_get_builds(ids=list(names))["builds"] if names else []
-            for build in builds:
-                phase = f"{build.get('currentPhase', 'QUEUED')} {build['buildStatus']}"
-                if shown.get(build["id"]) != phase:
-                    report(f"[{time.monotonic() - began:5.0f} s] {names[build['id']]}: {phase}")
-                    shown[build["id"]] = phase
-            if not waiting and all(build["buildStatus"] != "IN_PROGRESS" for build in builds):
-                return [build for build in builds if build["buildStatus"] != _ENDED_WELL]
-            self._sleep(self._poll_s)
-
-    def _last_words(self, build: Mapping[str, Any]) -> str:
+    def _end_of_log(self, build: Mapping[str, Any]) -> str:
         logs = build.get("logs", {})
         if not logs.get("groupName") or not logs.get("streamName"):
             return str(build["buildStatus"])
-        events = self._session.client("logs").get_log_events(
-            logGroupName=logs["groupName"], logStreamName=logs["streamName"], limit=_LOG_LINES, startFromHead=False
-        )["events"]
+        place = {"logGroupName": logs["groupName"], "logStreamName": logs["streamName"]}
+        events = self._logs.get_log_events(**place, limit=_LOG_LINES, startFromHead=False)["events"]
         return "".join(event["message"] for event in events)

@@ -5,14 +5,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from deploy.account import Account
+from deploy.aws import Account
 from deploy.console import note, say
 from deploy.errors import DeployError
 from deploy.models.bucket import ModelBucket
-from deploy.models.folders import MODEL_FOLDERS, folder_named, is_pickle, stored_name
+from deploy.models.layout import MODEL_FOLDERS, folder_named, is_pickle, model_files, stored_name
 from deploy.models.library import ModelLibrary
 from deploy.models.sources import FileSource, source_of
-from deploy.models.tree import tree_files
 from deploy.scripts import exit_code_of
 
 
@@ -26,7 +25,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="deploy/upload-model.sh",
         description="Put a model into the model bucket: a file, or a folder in the format of diffusers. "
-        "A broken upload is taken up by the same command.",
+        "The same command resumes a broken upload.",
         epilog="A file that has changed needs a new name: what is in the bucket is never replaced.",
     )
     parser.add_argument(
@@ -35,10 +34,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "folder",
         metavar="FOLDER",
-        help=f"for a file, one of {', '.join(MODEL_FOLDERS)}; for a folder, what it is called in the bucket",
+        help=f"for a file, one of {', '.join(MODEL_FOLDERS)}; for a folder, its name in the bucket",
     )
     parser.add_argument("bucket", metavar="BUCKET", help="the model bucket")
-    parser.add_argument("-R", "--region", help="the bucket's region; default: the current profile's")
+    parser.add_argument("-R", "--region", help="the bucket's region (the current profile's)")
     parser.add_argument("--prefix", default="", metavar="FOLDER/", help="folder above, as modelsPrefix in config.yaml")
     parser.add_argument("--sha256", metavar="HEX", help="refuse the file unless this is its checksum")
     return parser
@@ -50,19 +49,19 @@ def _upload(options: argparse.Namespace) -> None:
         raise DeployError(f"There is no bucket {options.bucket}.", "deploy/deploy.sh makes one, or `aws s3 mb`.")
     library = ModelLibrary(account.client("s3"), options.bucket)
     if Path(options.source).is_dir():
-        _upload_tree(library, options)
+        _upload_folder(library, options)
     else:
         _upload_file(library, options)
 
 
-def _upload_tree(library: ModelLibrary, options: argparse.Namespace) -> None:
+def _upload_folder(library: ModelLibrary, options: argparse.Namespace) -> None:
     if options.sha256 is not None:
-        raise DeployError("--sha256 is a file's, and this is a folder.", "Leave it out.")
+        raise DeployError(f"--sha256 is for a file, and {options.source} is a folder.", "Leave it out.")
     root, key = Path(options.source), f"{options.prefix}{options.folder.strip('/')}"
-    names = tree_files(root)
+    names = model_files(root)
     for number, name in enumerate(names, start=1):
-        fresh = library.store(FileSource(root / name), f"{key}/{name}")
-        say(f"{number} of {len(names)}: {name} {'stored' if fresh else 'is there already'}")
+        is_new = library.store(FileSource(root / name), f"{key}/{name}")
+        say(f"{number} of {len(names)}: {name} {'stored' if is_new else 'is there already'}")
     say(f"s3://{options.bucket}/{key}/ is complete.")
 
 
@@ -75,8 +74,8 @@ def _upload_file(library: ModelLibrary, options: argparse.Namespace) -> None:
     if is_pickle(name):
         note(f"{name} is a pickle, which may run any code when it is loaded. Use only files that you trust.")
     key = f"{options.prefix}{folder}/{name}"
-    fresh = library.store(source, key, sha256=options.sha256)
-    say(f"s3://{options.bucket}/{key} {'stored' if fresh else 'is there already, the very same file'}.")
+    is_new = library.store(source, key, sha256=options.sha256)
+    say(f"s3://{options.bucket}/{key} {'stored' if is_new else 'is there already, the very same file'}.")
 
 
 if __name__ == "__main__":

@@ -1,22 +1,29 @@
 """The model bucket itself: found, or made so that nobody else can read it."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from deploy.account import Account
+from deploy.aws import Account, error_code
 from deploy.errors import DeployError
-from deploy.refusals import error_code
 
-_LONGEST_NAME = 63
-_ABSENT = "404"
-_FOREIGN = "403"
-_CLASSIC_LOCATION = (
-    "us-east-1"  # the one region that CreateBucket must not be given (API reference, LocationConstraint)
-)
-_LOST_PARTS_DAYS = 7
+_MAX_NAME = 63
+_CLASSIC_LOCATION = "us-east-1"
+"""The one region that CreateBucket must not be given (API reference, LocationConstraint)."""
+_PRIVATE = dict.fromkeys(("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"), True)
+_ENCRYPTED = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]}
+_TIDY = {
+    "Rules": [
+        {
+            "ID": "lost-parts",
+            "Status": "Enabled",
+            "Filter": {},
+            "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7},
+        }
+    ]
+}
 
 
 class ModelBucket:
@@ -25,8 +32,8 @@ class ModelBucket:
     Args:
         account: Where it is.
         name: Its name.
-        owners: Accounts that may own it; with none, any account that lets these credentials use it. A name that is
-            free can be taken by anybody, who could then fill the bucket.
+        owners: Accounts that may own it; with none, any account that lets these credentials use it. Anybody can take
+            a name that is free, and fill the bucket.
     """
 
     def __init__(self, account: Account, name: str, *, owners: Sequence[str] = ()) -> None:
@@ -37,13 +44,13 @@ class ModelBucket:
 
     @classmethod
     def default_name(cls, account: Account, stack_name: str) -> str:
-        """What a deployment's bucket is called when nobody names one: no other account can have it.
+        """The name of a deployment's bucket unless -b gives one: no other account can have it.
 
         Raises:
-            DeployError: It would be longer than S3 takes.
+            DeployError: It is longer than S3 allows.
         """
         name = f"{stack_name}-models-{account.id}-{account.region}".lower()
-        if len(name) > _LONGEST_NAME:
+        if len(name) > _MAX_NAME:
             raise DeployError(f"{name} is too long for a bucket's name.", "Make a bucket yourself and name it with -b.")
         return name
 
@@ -54,43 +61,37 @@ class ModelBucket:
             DeployError: It is another account's, or in another region.
         """
         tries = [{"ExpectedBucketOwner": owner} for owner in self._owners] or [{}]
-        found = [head for expected in tries if (head := self._head(expected)) is not None]
-        if not found:
+        region = next((found for expected in tries if (found := self._region(expected)) is not None), None)
+        if region is None:
             raise DeployError(
                 f"Bucket {self.name} belongs to somebody else, or these credentials may not read it.",
                 "Name another one with -b, or use credentials that may. If another account of yours owns it, name"
                 " that one in bucketAccounts of config.yaml.",
             )
-        region = found[0]
-        if not region:
-            return False
-        if region != self._account.region:
+        if region not in {"", self._account.region}:
             raise DeployError(
                 f"Bucket {self.name} is in {region}, the platform is to be in {self._account.region}.",
                 "Nodes read models from their own region: choose that region with -R, or another bucket with -b.",
             )
-        return True
+        return region != ""
 
-    def _head(self, expected: Mapping[str, str]) -> str | None:
+    def _region(self, expected: dict[str, str]) -> str | None:
         """Its region, empty where there is none; None where it is not the expected account's, or cannot be read."""
         try:
             head = self._s3.head_bucket(Bucket=self.name, **expected)
         except ClientError as exc:
-            if error_code(exc) == _ABSENT:
-                return ""
-            if error_code(exc) != _FOREIGN:
+            if error_code(exc) not in {"404", "403"}:
                 raise
-            return None
+            return "" if error_code(exc) == "404" else None
         return str(head.get("BucketRegion", self._account.region))
 
     def make(self) -> None:
         """Make it, if it is not there, with all that keeps models private and whole."""
-        region = self._account.region
-        place = {} if region == _CLASSIC_LOCATION else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+        region, at = self._account.region, {"Bucket": self.name}
         if not self.exists():
-            self._s3.create_bucket(Bucket=self.name, **place)
-        at = {"Bucket": self.name}
-        self._s3.put_public_access_block(**at, PublicAccessBlockConfiguration=_NOTHING_PUBLIC)
+            place = {} if region == _CLASSIC_LOCATION else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+            self._s3.create_bucket(**at, **place)
+        self._s3.put_public_access_block(**at, PublicAccessBlockConfiguration=_PRIVATE)
         self._s3.put_bucket_encryption(**at, ServerSideEncryptionConfiguration=_ENCRYPTED)
         self._s3.put_bucket_versioning(**at, VersioningConfiguration={"Status": "Enabled"})
         self._s3.put_bucket_lifecycle_configuration(**at, LifecycleConfiguration=_TIDY)
@@ -107,22 +108,3 @@ class ModelBucket:
             "Condition": {"Bool": {"aws:SecureTransport": "false"}},
         }
         return {"Version": "2012-10-17", "Statement": [statement]}
-
-
-_NOTHING_PUBLIC = {
-    "BlockPublicAcls": True,
-    "IgnorePublicAcls": True,
-    "BlockPublicPolicy": True,
-    "RestrictPublicBuckets": True,
-}
-_ENCRYPTED = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]}
-_TIDY = {
-    "Rules": [
-        {
-            "ID": "lost-parts",
-            "Status": "Enabled",
-            "Filter": {},
-            "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": _LOST_PARTS_DAYS},
-        }
-    ]
-}

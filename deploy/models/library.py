@@ -1,32 +1,38 @@
 """The files of a model bucket. A file's checksum is its tag, written only once it has been verified."""
 
 import hashlib
-from collections.abc import Iterator
+from base64 import b64encode
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from deploy.console import Advance, progress_bar
+from deploy.aws import error_code, items
+from deploy.console import progress_bar
 from deploy.errors import DeployError
-from deploy.models.multipart import PART_BYTES, Multipart
 from deploy.models.sources import Source
-from deploy.refusals import error_code
 
-CHECKSUM_TAG = "sha256"
+_PART_BYTES = 32 << 20
+"""S3 takes 10,000 parts of an object, so that this reaches to 312 GiB."""
+_PARTS_AT_ONCE = 4
 _CHUNK_BYTES = 1 << 20
-_ABSENT = frozenset({"404", "NoSuchKey", "NotFound"})
+_CHECKSUM_TAG = "sha256"
 
 
 class ModelLibrary:
     """Puts files into a model bucket, and never one over another.
 
+    boto3's own transfers begin a broken upload again from its first byte; these go on with the parts that S3 has.
+
     Args:
         s3: A boto3 client.
         bucket: The bucket.
-        part_bytes: Size of the parts in which files are sent.
+        part_bytes: Size of the parts in which files are sent; at least 5 MiB.
     """
 
-    def __init__(self, s3: Any, bucket: str, *, part_bytes: int = PART_BYTES) -> None:
+    def __init__(self, s3: Any, bucket: str, *, part_bytes: int = _PART_BYTES) -> None:
         self._s3 = s3
         self.bucket = bucket
         self._part_bytes = part_bytes
@@ -36,7 +42,7 @@ class ModelLibrary:
         try:
             self._s3.head_object(Bucket=self.bucket, Key=key)
         except ClientError as exc:
-            if error_code(exc) in _ABSENT:
+            if error_code(exc) in {"404", "NoSuchKey", "NotFound"}:
                 return False
             raise
         return True
@@ -44,14 +50,13 @@ class ModelLibrary:
     def checksum(self, key: str) -> str:
         """SHA-256 of a file that is there; one without the tag is read as a whole, and tagged."""
         tags = self._s3.get_object_tagging(Bucket=self.bucket, Key=key)["TagSet"]
-        known = next((tag["Value"] for tag in tags if tag["Key"] == CHECKSUM_TAG), None)
-        if known is not None:
-            return str(known)
-        digest = hashlib.sha256()
-        for chunk in self._read(key):
-            digest.update(chunk)
-        self._tag(key, digest.hexdigest(), tags)
-        return digest.hexdigest()
+        for tag in tags:
+            if tag["Key"] == _CHECKSUM_TAG:
+                return str(tag["Value"])
+        answer = self._s3.get_object(Bucket=self.bucket, Key=key)
+        sha256 = _sha256(_shown(f"verify {key}", answer["Body"].iter_chunks(_CHUNK_BYTES), answer["ContentLength"]))
+        self._tag(key, sha256, tags)
+        return sha256
 
     def holds(self, key: str, sha256: str) -> bool:
         """Whether the file with that checksum is there.
@@ -69,7 +74,7 @@ class ModelLibrary:
         return True
 
     def store(self, source: Source, key: str, *, sha256: str | None = None) -> bool:
-        """Put a file there, unless the very same one is there.
+        """Put a file there, unless the very same one is there; go on with an upload that broke.
 
         Args:
             source: Its bytes.
@@ -83,46 +88,83 @@ class ModelLibrary:
             DeployError: Another file has that key, or the bytes are not those of the checksum.
         """
         if self.has(key):
-            return not self.holds(key, sha256 or _checksum_of(source))
-        upload = Multipart(self._s3, bucket=self.bucket, key=key, part_bytes=self._part_bytes)
+            return not self.holds(key, sha256 or _sha256(source.chunks()))
+        upload = {"Bucket": self.bucket, "Key": key, "UploadId": self._upload_id(key)}
         digest = hashlib.sha256()
-        with progress_bar(source.name) as advance:
-            parts = list(upload.send(_hashed(source, digest, advance)))
-        if sha256 is not None and digest.hexdigest() != sha256:
-            upload.abort()
+        parts = self._send(upload, _hashed(_shown(source.name, source.chunks(), source.total_bytes), digest))
+        found = digest.hexdigest()
+        if sha256 is not None and found != sha256:
+            self._s3.abort_multipart_upload(**upload)
             raise DeployError(
-                f"{source.name} has the checksum {digest.hexdigest()}, not {sha256}; it was not stored.",
+                f"{source.name} has the checksum {found}, not {sha256}; it was not stored.",
                 "The source gives another file than it should: do not use it. Upload the right one by hand.",
             )
-        upload.complete(parts)
-        self._tag(key, digest.hexdigest(), [])
+        # The condition holds should somebody have stored another file meanwhile.
+        self._s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts}, IfNoneMatch="*")
+        self._tag(key, found, [])
         return True
 
-    def _read(self, key: str) -> Iterator[bytes]:
-        answer = self._s3.get_object(Bucket=self.bucket, Key=key)
-        done = 0
-        with progress_bar(f"verify {key}") as advance:
-            for chunk in answer["Body"].iter_chunks(_CHUNK_BYTES):
-                yield chunk
-                done += len(chunk)
-                advance(done, answer["ContentLength"])
+    def _upload_id(self, key: str) -> str:
+        """The newest unfinished upload of a key, or a new one."""
+        unfinished = items(self._s3, "list_multipart_uploads", "Uploads", Bucket=self.bucket, Prefix=key)
+        uploads = [one for one in unfinished if one["Key"] == key]
+        if uploads:
+            return str(max(uploads, key=lambda one: one["Initiated"])["UploadId"])
+        made = self._s3.create_multipart_upload(Bucket=self.bucket, Key=key, ChecksumAlgorithm="SHA256")
+        return str(made["UploadId"])
+
+    def _send(self, upload: dict[str, str], chunks: Iterable[bytes]) -> list[dict[str, Any]]:
+        """Send the parts that S3 does not have, which their checksums show; return all as S3 completes an upload."""
+        kept = {one["PartNumber"]: one for one in items(self._s3, "list_parts", "Parts", **upload)}
+
+        def send(number: int, body: bytes) -> dict[str, Any]:
+            sha256 = b64encode(hashlib.sha256(body).digest()).decode()
+            part = kept.get(number, {})
+            if part.get("ChecksumSHA256") != sha256:
+                part = self._s3.upload_part(**upload, PartNumber=number, Body=body, ChecksumSHA256=sha256)
+            return {"PartNumber": number, "ETag": part["ETag"], "ChecksumSHA256": sha256}
+
+        parts = []
+        with ThreadPoolExecutor(_PARTS_AT_ONCE, thread_name_prefix="part") as pool:
+            sending: deque[Future[dict[str, Any]]] = deque()
+            for number, body in enumerate(self._bodies(chunks), start=1):
+                if len(sending) == _PARTS_AT_ONCE:  # no more parts than that lie in memory
+                    parts.append(sending.popleft().result())
+                sending.append(pool.submit(send, number, body))
+            return parts + [future.result() for future in sending]
+
+    def _bodies(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        body = bytearray()
+        for chunk in chunks:
+            body += chunk
+            while len(body) >= self._part_bytes:
+                yield bytes(body[: self._part_bytes])
+                del body[: self._part_bytes]
+        if body:
+            yield bytes(body)
 
     def _tag(self, key: str, sha256: str, others: list[dict[str, str]]) -> None:
-        tags = [*others, {"Key": CHECKSUM_TAG, "Value": sha256}]
+        tags = [*others, {"Key": _CHECKSUM_TAG, "Value": sha256}]
         self._s3.put_object_tagging(Bucket=self.bucket, Key=key, Tagging={"TagSet": tags})
 
 
-def _hashed(source: Source, digest: Any, advance: Advance) -> Iterator[bytes]:
+def _shown(title: str, chunks: Iterable[bytes], total_bytes: int | None) -> Iterator[bytes]:
     done = 0
-    for chunk in source.chunks():
+    with progress_bar(title) as advance:
+        for chunk in chunks:
+            yield chunk
+            done += len(chunk)
+            advance(done, total_bytes)
+
+
+def _hashed(chunks: Iterable[bytes], digest: Any) -> Iterator[bytes]:
+    for chunk in chunks:
         digest.update(chunk)
         yield chunk
-        done += len(chunk)
-        advance(done, source.total_bytes)
 
 
-def _checksum_of(source: Source) -> str:
+def _sha256(chunks: Iterable[bytes]) -> str:
     digest = hashlib.sha256()
-    for chunk in source.chunks():
+    for chunk in chunks:
         digest.update(chunk)
     return digest.hexdigest()

@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
@@ -13,21 +14,15 @@ from deploy.errors import DeployError
 
 _HEAD_BYTES = 16
 _CHUNK_BYTES = 1 << 20
-_TRIES = 6
-"""How often in a row a connection may break without a byte having come."""
+_MAX_TRIES = 6
+"""How often in a row a connection may break before a byte has come."""
 _PAUSE_S = 0.5
 _TIMEOUT = httpx.Timeout(30.0, connect=10.0)
 _NAME = re.compile(r"filename\*?=(?:UTF-8'')?\"?([^\";]+)\"?", re.IGNORECASE)
 
 
 class Source(Protocol):
-    """A model's bytes.
-
-    Attributes:
-        name: The file's name.
-        head: Its first bytes.
-        total_bytes: Its size; None where that is not known.
-    """
+    """A file's name, its first bytes, its size (None where it is unknown), and all its bytes."""
 
     name: str
     head: bytes
@@ -35,6 +30,19 @@ class Source(Protocol):
 
     def chunks(self) -> Iterator[bytes]:
         """All bytes from the first one."""
+
+
+def source_of(address: str) -> Source:
+    """A file's or a web address's bytes.
+
+    Raises:
+        DeployError: They cannot be read.
+    """
+    try:
+        return WebSource(address) if address.startswith(("http://", "https://")) else FileSource(Path(address))
+    except httpx.HTTPError as exc:
+        where = urlsplit(address).hostname
+        raise DeployError(f"{where} cannot be reached: {exc}", "Check the address and the network.") from exc
 
 
 class FileSource:
@@ -64,7 +72,7 @@ class FileSource:
 
 
 class WebSource:
-    """A file of the web. Where a connection breaks it goes on from that byte.
+    """A file of the web. Where a connection breaks, it goes on from that byte.
 
     Raises:
         DeployError: The address gives no file.
@@ -74,7 +82,7 @@ class WebSource:
         self._url = url
         self._where = f"{urlsplit(url).hostname}{urlsplit(url).path}"  # a query may hold a token
         self._client = httpx.Client(follow_redirects=True, timeout=_TIMEOUT)
-        with self._answer({"Range": f"bytes=0-{_HEAD_BYTES - 1}"}) as answer:
+        with self._answer(f"bytes=0-{_HEAD_BYTES - 1}") as answer:
             self.head = next(answer.iter_raw(_HEAD_BYTES), b"")[:_HEAD_BYTES]
             self.name = _name(answer)
             self.total_bytes = _total_bytes(answer)
@@ -97,12 +105,13 @@ class WebSource:
                     return
             except httpx.TransportError as exc:
                 idle = 0 if done > before else idle + 1
-                if idle == _TRIES or self.total_bytes is None:
-                    raise self._broken(exc) from exc
+                if idle == _MAX_TRIES or self.total_bytes is None:
+                    remedy = "Check the network, then run the same command again: it goes on."
+                    raise DeployError(f"{self._where} cannot be read: {exc}", remedy) from exc
                 time.sleep(_PAUSE_S * 2**idle)
 
     def _chunks_from(self, start: int) -> Iterator[bytes]:
-        with self._answer({"Range": f"bytes={start}-"} if start else {}) as answer:
+        with self._answer(f"bytes={start}-" if start else None) as answer:
             skip = start if answer.status_code == httpx.codes.OK else 0  # a server may not know ranges
             if self._etag != answer.headers.get("ETag") or _total_bytes(answer) != self.total_bytes:
                 raise DeployError(f"{self._where} has changed while it was read.", "Run the same command again.")
@@ -111,37 +120,19 @@ class WebSource:
                     yield chunk[skip:]
                 skip = max(skip - len(chunk), 0)
 
-    def _answer(self, headers: dict[str, str]) -> "_Answer":
-        return _Answer(self._client, self._url, self._where, headers)
-
-    def _broken(self, cause: Exception) -> DeployError:
-        return DeployError(
-            f"{self._where} cannot be read: {cause}", "Check the network, then run the same command again: it goes on."
-        )
-
-
-class _Answer:
-    """An answer to GET whose body is read as it comes."""
-
-    def __init__(self, client: httpx.Client, url: str, where: str, headers: dict[str, str]) -> None:
+    @contextmanager
+    def _answer(self, byte_range: str | None) -> Iterator[httpx.Response]:
         # Compressed on the way, a byte's number would mean nothing.
-        self._stream = client.stream("GET", url, headers={"Accept-Encoding": "identity", **headers})
-        self._where = where
-
-    def __enter__(self) -> httpx.Response:
-        answer = self._stream.__enter__()
-        if not answer.is_success:
-            self._stream.__exit__(None, None, None)
+        headers = {"Accept-Encoding": "identity", **({"Range": byte_range} if byte_range else {})}
+        with self._client.stream("GET", self._url, headers=headers) as answer:
             if answer.is_server_error or answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
                 raise httpx.RemoteProtocolError(f"it answers {answer.status_code}")
-            raise DeployError(
-                f"{self._where} answers {answer.status_code}.",
-                "Open it in a browser: a model may ask for a login or a licence. Then upload the file itself.",
-            )
-        return answer
-
-    def __exit__(self, *exc: object) -> None:
-        self._stream.__exit__(None, None, None)
+            if not answer.is_success:
+                raise DeployError(
+                    f"{self._where} answers {answer.status_code}.",
+                    "Open it in a browser: a model may ask for a login or a licence. Then upload the file itself.",
+                )
+            yield answer
 
 
 def _name(answer: httpx.Response) -> str:
@@ -153,16 +144,3 @@ def _name(answer: httpx.Response) -> str:
 def _total_bytes(answer: httpx.Response) -> int | None:
     total = answer.headers.get("Content-Range", "").rpartition("/")[2] or answer.headers.get("Content-Length", "")
     return int(total) if total.isdigit() else None
-
-
-def source_of(address: str) -> Source:
-    """A file's or a web address's bytes.
-
-    Raises:
-        DeployError: They cannot be read.
-    """
-    try:
-        return WebSource(address) if address.startswith(("http://", "https://")) else FileSource(Path(address))
-    except httpx.HTTPError as exc:
-        where = urlsplit(address).hostname
-        raise DeployError(f"{where} cannot be reached: {exc}", "Check the address and the network.") from exc

@@ -8,77 +8,25 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import MutableMapping, Sequence
 from typing import Any
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError
 
 from contract.deadlines import DEFAULT_DEADLINES
-from deploy.redrive.errors import RedriveError
-from deploy.redrive.queues import DeadMessage, Queues
+from deploy.console import aligned
+from deploy.errors import DeployError
+from deploy.redrive.dead_queue import DeadMessage, DeadQueue
 from deploy.redrive.redrive import Redrive
-from deploy.verify.errors import VerifyError
+from deploy.scripts import exit_code_of
+from deploy.stacks import Stack
 from deploy.verify.target import enter_local_stack
-
-_HEADINGS = ("Job", "Task", "Age", "Code", "Reason")
 
 
 def main(arguments: Sequence[str] | None = None, environ: MutableMapping[str, str] = os.environ) -> int:
     """Redrive; return the exit code."""
     options = _parser().parse_args(arguments)
-    try:
-        table = _find_table(options.table, environ)
-        sqs = boto3.client("sqs")
-        queues = Queues.follow(sqs, options.queue_url or _find_queue(sqs, _queue_name(options.runtime, environ)))
-        redrive = Redrive(
-            queues,
-            dynamodb=boto3.client("dynamodb"),
-            table=table,
-            start_s=options.start_seconds,
-            clock=time.time,
-        )
-        return _run(queues, redrive, options)
-    except (RedriveError, VerifyError, BotoCoreError, ClientError) as exc:
-        print(exc, file=sys.stderr)
-        return 1
-
-
-def _find_table(named: str | None, environ: MutableMapping[str, str]) -> str:
-    """Find the jobs table; where it is the local platform's, from here on the environment leads there.
-
-    Raises:
-        RedriveError: Nothing says which it is.
-        VerifyError: No local platform runs.
-    """
-    stack = enter_local_stack(environ) if environ.get("LOCAL") == "1" else {}
-    table = named or stack.get("JobsTable") or environ.get("JOBS_TABLE") or _deployed_table(environ)
-    if not table:
-        raise RedriveError("Say where the jobs are: STACK_NAME or JOBS_TABLE in the environment, or --table NAME.")
-    return str(table)
-
-
-def _deployed_table(environ: Mapping[str, str]) -> str | None:
-    """The jobs table of the stack that STACK_NAME names."""
-    if not environ.get("STACK_NAME"):
-        return None
-    [stack] = boto3.client("cloudformation").describe_stacks(StackName=environ["STACK_NAME"])["Stacks"]
-    outputs = {output["OutputKey"]: str(output["OutputValue"]) for output in stack.get("Outputs", [])}
-    return outputs.get("JobsTable")
-
-
-def _queue_name(runtime: str, environ: Mapping[str, str]) -> str:
-    """A deployed runtime's queue is named after its stack too."""
-    stack = environ.get("STACK_NAME") if environ.get("LOCAL") != "1" else None
-    return f"{stack}-{runtime}" if stack else runtime
-
-
-def _find_queue(sqs: Any, name: str) -> str:
-    try:
-        return str(sqs.get_queue_url(QueueName=name)["QueueUrl"])
-    except sqs.exceptions.QueueDoesNotExist as exc:
-        advice = "Set STACK_NAME, or give the runtime's queue: --queue-url URL."
-        raise RedriveError(f"There is no queue named {name}. {advice}") from exc
+    return exit_code_of(lambda: _redrive(options, environ))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -105,44 +53,66 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _run(queues: Queues, redrive: Redrive, options: argparse.Namespace) -> int:
-    hidden = queues.hidden
-    messages = list(queues.read_dead())
+def _redrive(options: argparse.Namespace, environ: MutableMapping[str, str]) -> None:
+    is_local = environ.get("LOCAL") == "1"
+    # From here on the environment leads to the local platform, where that is meant.
+    outputs = enter_local_stack(environ) if is_local else {}
+    stack = None if is_local else environ.get("STACK_NAME")
+    table = options.table or outputs.get("JobsTable") or environ.get("JOBS_TABLE")
+    if not table and stack:
+        table = Stack(boto3.client("cloudformation"), stack).outputs.get("JobsTable")
+    if not table:
+        raise DeployError(
+            "Nothing says where the jobs are.", "Set STACK_NAME or JOBS_TABLE in the environment, or use --table NAME."
+        )
+    sqs = boto3.client("sqs")
+    url = options.queue_url or _queue_url(sqs, f"{stack}-{options.runtime}" if stack else options.runtime)
+    queue = DeadQueue.of(sqs, url)
+    redrive = Redrive(
+        queue, dynamodb=boto3.client("dynamodb"), table=table, start_s=options.start_seconds, clock=time.time
+    )
+    _retry(queue, redrive, options)
+
+
+def _queue_url(sqs: Any, name: str) -> str:
+    try:
+        return str(sqs.get_queue_url(QueueName=name)["QueueUrl"])
+    except sqs.exceptions.QueueDoesNotExist as exc:
+        raise DeployError(
+            f"There is no queue named {name}.", "Set STACK_NAME, or give the runtime's queue: --queue-url URL."
+        ) from exc
+
+
+def _retry(queue: DeadQueue, redrive: Redrive, options: argparse.Namespace) -> None:
+    hidden = queue.hidden
+    messages = list(queue.read())
     try:
         _show(messages, hidden)
-        chosen = [message for message in messages if options.all or _job(message) in options.job]
-        for job in sorted(set(options.job) - {_job(message) for message in messages}):
+        for job in sorted(set(options.job) - {message.job for message in messages}):
             print(f"{job}  is not in the dead queue", file=sys.stderr)
-        for message in chosen:
-            verdict = redrive.foresee(message) if options.dry_run else redrive.drive(message)
-            if not options.dry_run:
+        for message in [one for one in messages if options.all or one.job in options.job]:
+            if options.dry_run:
+                print(f"{message.job}  {redrive.plan(message).why} (not done: --dry-run)")
+            else:
+                decision = redrive.run(message)
                 messages.remove(message)
-            print(f"{_job(message)}  {verdict.why}{' (not done: --dry-run)' if options.dry_run else ''}")
+                print(f"{message.job}  {decision.why}")
     finally:
         for message in messages:
-            queues.release(message)
-    return 0
-
-
-def _job(message: DeadMessage) -> str:
-    return "-" if message.delivery is None else message.delivery.job
+            queue.release(message)
 
 
 def _show(messages: Sequence[DeadMessage], hidden: int) -> None:
-    rows = [_HEADINGS, *map(_row, messages)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows if messages else ():
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-    count = len(messages)
-    print(
-        f"{count} message{'' if count == 1 else 's'} in the dead queue" + (f", {hidden} more hidden" if hidden else "")
-    )
+    if messages:
+        print(aligned(("Job", "Task", "Age", "Code", "Reason"), [_row(message) for message in messages]))
+    more = f", {hidden} more hidden" if hidden else ""
+    print(f"{len(messages)} message{'' if len(messages) == 1 else 's'} in the dead queue{more}")
 
 
 def _row(message: DeadMessage) -> tuple[str, ...]:
     task_id = "-" if message.delivery is None else message.delivery.task.metadata.id
     hours = (time.time() - message.sent_s) / 3600
-    return (_job(message), task_id, f"{hours:.1f} h", message.code or "-", message.reason or "-")
+    return (message.job, task_id, f"{hours:.1f} h", message.code or "-", message.reason or "-")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Retries a failed job: first in the table, then in the queue, and only then is its message forgotten."""
+"""Retries a failed job: first in the table, then in the queue, and only then is its message deleted."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,30 +7,31 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from deploy.redrive.queues import DeadMessage, Queues
+from deploy.aws import error_code
+from deploy.redrive.dead_queue import DeadMessage, DeadQueue
 from jobs.record import JobRecord, JobState
 from jobs.requests import CLOCK_MARGIN_S, JobsTable
 
 
-class Step(Enum):
+class Action(Enum):
     """What is done with a message of the dead queue."""
 
-    BEGIN = "begin"
+    RETRY = "retry"
     SEND = "send"
     DROP = "drop"
     LEAVE = "leave"
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Decision:
     """What is done with a message, and why."""
 
-    step: Step
+    action: Action
     why: str
 
 
-_UNREADABLE = Verdict(Step.LEAVE, "left: it holds no task that can be read")
-_BEGUN = Verdict(Step.BEGIN, "retried")
+_UNREADABLE = Decision(Action.LEAVE, "left: it holds no task that can be read")
+_ENDS = {JobState.SUCCEEDED: "succeeded meanwhile", JobState.CANCELLED: "been cancelled"}
 
 
 class Redrive:
@@ -41,7 +42,7 @@ class Redrive:
     drops the second.
 
     Args:
-        queues: The runtime's queues.
+        queue: The runtime's dead queue.
         dynamodb: A boto3 client.
         table: The jobs table's name.
         start_s: How long a job that is retried may wait for an agent.
@@ -49,65 +50,61 @@ class Redrive:
     """
 
     def __init__(
-        self, queues: Queues, *, dynamodb: Any, table: str, start_s: float, clock: Callable[[], float]
+        self, queue: DeadQueue, *, dynamodb: Any, table: str, start_s: float, clock: Callable[[], float]
     ) -> None:
-        self._queues = queues
+        self._queue = queue
         self._dynamodb = dynamodb
         self._requests = JobsTable(table)
         self._start_s = start_s
         self._clock = clock
         self._sent: set[str] = set()
 
-    def foresee(self, message: DeadMessage) -> Verdict:
-        """What ``drive`` would do; nothing is changed."""
+    def plan(self, message: DeadMessage) -> Decision:
+        """What ``run`` would do; nothing is changed."""
         if message.delivery is None:
             return _UNREADABLE
-        item = self._dynamodb.get_item(**self._requests.get(message.delivery.job)).get("Item")
-        return self._verdict(None if item is None else JobRecord.from_item(item))
+        return self._decide(self._dynamodb.get_item(**self._requests.get(message.job)).get("Item"))
 
-    def drive(self, message: DeadMessage) -> Verdict:
+    def run(self, message: DeadMessage) -> Decision:
         """Retry a message's job, or do what is right where that cannot be."""
         if message.delivery is None:
-            verdict = _UNREADABLE
-        elif (job := message.delivery.job) in self._sent:
-            verdict = Verdict(Step.DROP, "dropped: the same job was sent just now")
+            decision = _UNREADABLE
+        elif message.job in self._sent:
+            decision = Decision(Action.DROP, "dropped: the same job was sent just now")
         else:
-            verdict = self._begin(job)
-            if verdict.step in (Step.BEGIN, Step.SEND):
-                self._queues.send(message.delivery, message.body)
-                self._sent.add(job)
-        if verdict.step is Step.LEAVE:
-            self._queues.release(message)
+            decision = self._reset(message.job)
+            if decision.action in {Action.RETRY, Action.SEND}:
+                self._queue.send_back(message.delivery, message.body)
+                self._sent.add(message.job)
+        if decision.action is Action.LEAVE:
+            self._queue.release(message)
         else:
-            self._queues.delete(message)
-        return verdict
+            self._queue.delete(message)
+        return decision
 
-    def _begin(self, job: str) -> Verdict:
+    def _reset(self, job: str) -> Decision:
+        """Set a failed job to queued; where it is not failed, decide by its item."""
         request = self._requests.redrive(job, now_s=self._clock(), start_s=self._start_s)
         try:
             self._dynamodb.update_item(**request | {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"})
         except ClientError as exc:
-            if exc.response["Error"]["Code"] != "ConditionalCheckFailedException":
+            if error_code(exc) != "ConditionalCheckFailedException":
                 raise
-            item = exc.response.get("Item")
-            return self._verdict(None if item is None else JobRecord.from_item(item))
-        return _BEGUN
+            return self._decide(exc.response.get("Item"))
+        return Decision(Action.RETRY, "retried")
 
-    def _verdict(self, record: JobRecord | None) -> Verdict:
-        now_s = self._clock()
-        if record is None:
-            return Verdict(Step.SEND, "sent: the table does not know the job")
+    def _decide(self, item: dict[str, Any] | None) -> Decision:
+        if item is None:
+            return Decision(Action.SEND, "sent: the table does not know the job")
+        record, now_s = JobRecord.from_item(item), self._clock()
         match record.state:
             case JobState.FAILED:
-                return _BEGUN
+                return Decision(Action.RETRY, "retried")
             case JobState.SUCCEEDED | JobState.CANCELLED:
-                return Verdict(Step.DROP, f"dropped: the job has {_ENDS[record.state]}")
+                return Decision(Action.DROP, f"dropped: the job has {_ENDS[record.state]}")
             case JobState.RUNNING if record.lease_left_s(now_s - CLOCK_MARGIN_S) > 0:
-                return Verdict(Step.LEAVE, "left: an agent has the job")
+                return Decision(Action.LEAVE, "left: an agent has the job")
             case JobState.ACCEPTED | JobState.QUEUED if record.due_s is not None and record.due_s <= now_s:
-                return Verdict(Step.LEAVE, "left: the job is overdue and about to fail; try again in a minute")
+                return Decision(Action.LEAVE, "left: the job is overdue and about to fail; try again in a minute")
             case _:
-                return Verdict(Step.SEND, "sent: the job waited for its message")
-
-
-_ENDS = {JobState.SUCCEEDED: "succeeded meanwhile", JobState.CANCELLED: "been cancelled"}
+                return Decision(Action.SEND, "sent: the job waited for its message")

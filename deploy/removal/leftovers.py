@@ -1,35 +1,22 @@
 """What stays when a stack is gone, each with the command that removes it."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 
 from botocore.exceptions import ClientError
 
 from configuration.checks import STACK_SUFFIX
 from configuration.images import FOLDER
-from deploy.account import Account
+from deploy.aws import Account, items
 from deploy.stacks import Resource, Stack
 
-_BOOTSTRAP = "CDKToolkit"
+Leftover = tuple[str, str]
+"""What it is, and the command that removes it, without the region."""
 _KEPT_WHEN_DELETED = frozenset({"Retain", "RetainExceptOnCreate"})
-_REMOVERS = {
+_COMMANDS = {
     "AWS::S3::Bucket": "aws s3 rb s3://{} --force",
     "AWS::DynamoDB::Table": "aws dynamodb delete-table --table-name {}",
     "AWS::Logs::LogGroup": "aws logs delete-log-group --log-group-name {}",
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Leftover:
-    """Something that stays.
-
-    Attributes:
-        what: What it is, and its name.
-        remover: The command that removes it.
-    """
-
-    what: str
-    remover: str
 
 
 def retained(stack: Stack) -> list[Resource]:
@@ -42,71 +29,59 @@ def retained(stack: Stack) -> list[Resource]:
     ]
 
 
-class Leftovers:
-    """Looks for what a deployment has left outside its stack.
+def leftovers(account: Account, stack_name: str, kept: Iterable[Resource], snapshot: str | None) -> list[Leftover]:
+    """All that a deployment has left.
 
     Args:
         account: Where it was.
         stack_name: stackName in config.yaml.
-        snapshots: Snapshots that it used.
+        kept: Resources of its stack that stay.
+        snapshot: The snapshot that was made for it.
     """
-
-    def __init__(self, account: Account, *, stack_name: str, snapshots: list[str]) -> None:
-        self._account = account
-        self._stack_name = stack_name
-        self._snapshots = snapshots
-
-    def found(self, kept: list[Resource]) -> list[Leftover]:
-        """All that is there.
-
-        Args:
-            kept: Resources of the stack that stay.
-        """
-        in_region = f" --region {self._account.region}"
-        return [
-            Leftover(what=one.what, remover=one.remover + in_region)
-            for one in (*map(_of_stack, kept), *self._snapshot(), *self._repositories(), *self._logs(), *self._stacks())
-        ]
-
-    def _snapshot(self) -> Iterator[Leftover]:
-        ec2 = self._account.client("ec2")
-        for snapshot in self._snapshots:
-            try:
-                ec2.describe_snapshots(SnapshotIds=[snapshot])
-            except ClientError:
-                continue
-            yield Leftover(what=f"Snapshot {snapshot}", remover=f"aws ec2 delete-snapshot --snapshot-id {snapshot}")
-
-    def _repositories(self) -> Iterator[Leftover]:
-        for page in self._account.client("ecr").get_paginator("describe_repositories").paginate():
-            for name in (one["repositoryName"] for one in page["repositories"]):
-                if name.startswith(f"{FOLDER}/"):
-                    remover = f"aws ecr delete-repository --force --repository-name {name}"
-                    yield Leftover(what=f"Image repository {name} (all deployments share it)", remover=remover)
-
-    def _logs(self) -> Iterator[Leftover]:
-        stack = f"{self._stack_name}{STACK_SUFFIX}"
-        logs = self._account.client("logs")
-        for prefix in (f"/aws/eks/{stack}/", f"/aws/containerinsights/{stack}/", f"/aws/lambda/{stack}-", f"{stack}-"):
-            for page in logs.get_paginator("describe_log_groups").paginate(logGroupNamePrefix=prefix):
-                for name in (one["logGroupName"] for one in page["logGroups"]):
-                    remover = f"aws logs delete-log-group --log-group-name {name}"
-                    yield Leftover(what=f"Log group {name}", remover=remover)
-
-    def _stacks(self) -> Iterator[Leftover]:
-        cloudformation = self._account.client("cloudformation")
-        for name, what in (
-            (f"{self._stack_name}ImagesStack", "that builds images"),
-            (_BOOTSTRAP, "of the CDK (all that the CDK deploys here needs it)"),
-        ):
-            if Stack(cloudformation, name).status is not None:
-                remover = f"aws cloudformation delete-stack --stack-name {name}"
-                yield Leftover(what=f"Stack {name} {what}", remover=remover)
+    return [
+        *map(_of_stack, kept),
+        *_snapshots(account, snapshot),
+        *_repositories(account),
+        *_log_groups(account, f"{stack_name}{STACK_SUFFIX}"),
+        *_stacks(account, stack_name),
+    ]
 
 
 def _of_stack(resource: Resource) -> Leftover:
-    kind = resource.type.rpartition("::")[2]
-    remover = _REMOVERS.get(
-        resource.type, "aws cloudcontrol delete-resource --type-name " + resource.type + " --identifier {}"
-    )
-    return Leftover(what=f"{kind} {resource.physical_id}", remover=remover.format(resource.physical_id))
+    other = f"aws cloudcontrol delete-resource --type-name {resource.type} --identifier {{}}"
+    command = _COMMANDS.get(resource.type, other).format(resource.physical_id)
+    return f"{resource.type.rpartition('::')[2]} {resource.physical_id}", command
+
+
+def _snapshots(account: Account, snapshot: str | None) -> Iterator[Leftover]:
+    if snapshot is not None:
+        try:
+            account.client("ec2").describe_snapshots(SnapshotIds=[snapshot])
+        except ClientError:
+            return
+        yield f"Snapshot {snapshot}", f"aws ec2 delete-snapshot --snapshot-id {snapshot}"
+
+
+def _repositories(account: Account) -> Iterator[Leftover]:
+    for name in (
+        one["repositoryName"] for one in items(account.client("ecr"), "describe_repositories", "repositories")
+    ):
+        if name.startswith(f"{FOLDER}/"):
+            command = f"aws ecr delete-repository --force --repository-name {name}"
+            yield f"Image repository {name} (all deployments share it)", command
+
+
+def _log_groups(account: Account, stack: str) -> Iterator[Leftover]:
+    for prefix in (f"/aws/eks/{stack}/", f"/aws/containerinsights/{stack}/", f"/aws/lambda/{stack}-", f"{stack}-"):
+        for group in items(account.client("logs"), "describe_log_groups", "logGroups", logGroupNamePrefix=prefix):
+            name = group["logGroupName"]
+            yield f"Log group {name}", _COMMANDS["AWS::Logs::LogGroup"].format(name)
+
+
+def _stacks(account: Account, stack_name: str) -> Iterator[Leftover]:
+    for name, what in (
+        (f"{stack_name}ImagesStack", "that builds images"),
+        ("CDKToolkit", "of the CDK (all that the CDK deploys here needs it)"),
+    ):
+        if Stack(account.client("cloudformation"), name).status is not None:
+            yield f"Stack {name} {what}", f"aws cloudformation delete-stack --stack-name {name}"

@@ -1,37 +1,32 @@
 """``python -m deploy.rollout``: deploy the platform; deploy/deploy.sh starts it."""
 
 import sys
+import time
 from collections.abc import Sequence
 
-from deploy.console import say
-from deploy.processes import ROOT
-from deploy.rollout import sequence
-from deploy.rollout.farewell import after_deploying, after_preparing
-from deploy.rollout.opening import open_deployment
+from deploy.aws import AWS_ERRORS, explain
+from deploy.console import in_words, say
+from deploy.errors import DeployError
+from deploy.rollout.context import RolloutContext, open_context
 from deploy.rollout.options import Options, parse_options
-from deploy.rollout.step import Step
-from deploy.rollout.steps.bootstrap import Bootstrap
-from deploy.rollout.steps.bucket import Bucket
-from deploy.rollout.steps.config import ConfigFile
-from deploy.rollout.steps.consent import Consent
-from deploy.rollout.steps.filters import Filters
-from deploy.rollout.steps.images import Images
-from deploy.rollout.steps.model import Model
-from deploy.rollout.steps.removals import Removals
-from deploy.rollout.steps.snapshot import Snapshot
-from deploy.rollout.steps.spot import SpotRole
-from deploy.rollout.steps.stack import PlatformStack
-from deploy.rollout.steps.support import Support
-from deploy.rollout.steps.tools import Tools
-from deploy.rollout.steps.verification import Verification
-from deploy.scripts import exit_code_of
+from deploy.rollout.steps import Step
+from deploy.rollout.steps.account import BOOTSTRAP, CONSENT, SPOT_ROLE, SUPPORT
+from deploy.rollout.steps.config import CONFIG_FILE, REMOVED_RUNTIMES
+from deploy.rollout.steps.images import IMAGES
+from deploy.rollout.steps.models import MODEL_BUCKET, MODELS
+from deploy.rollout.steps.snapshot import SNAPSHOT
+from deploy.rollout.steps.stack import FILTERS, STACK
+from deploy.rollout.steps.tools import TOOLS
+from deploy.rollout.steps.verification import VERIFICATION
+from deploy.rollout.summary import after_deploying, after_preparing
+from deploy.scripts import ROOT, exit_code_of
 
 # Images are built by a CodeBuild project of the CDK's, which needs its bootstrap.
-PREPARE: tuple[Step, ...] = (
-    *(Tools(), Support(), Consent(), SpotRole(), Bucket(), Model()),
-    *(Bootstrap(), Images(), Snapshot(), ConfigFile(), Removals()),
+PREPARE = (
+    *(TOOLS, SUPPORT, CONSENT, SPOT_ROLE, MODEL_BUCKET, MODELS),
+    *(BOOTSTRAP, IMAGES, SNAPSHOT, CONFIG_FILE, REMOVED_RUNTIMES),
 )
-DEPLOY: tuple[Step, ...] = (*PREPARE, PlatformStack(), Filters(), Verification())
+DEPLOY = (*PREPARE, STACK, FILTERS, VERIFICATION)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,17 +36,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _deploy(options: Options) -> None:
-    deployment = open_deployment(options, ROOT)
-    account, stack = deployment.account, deployment.config.cloudformation_stack
+    context = open_context(options, ROOT)
+    account, stack = context.account, context.config.cloudformation_stack
     say(f"{stack} in account {account.id}, region {account.region} ({account.partition_name})")
     if options.plan:
-        sequence.foresee(DEPLOY, deployment)
+        for number, step in enumerate(DEPLOY, start=1):
+            say(f"[{number:>2}/{len(DEPLOY)}] {step.title}: {step.plan(context)}")
     elif options.dry_run:
-        sequence.run(PREPARE, deployment)
-        say(after_preparing(deployment))
+        _run(PREPARE, context)
+        say(after_preparing(context))
     else:
-        sequence.run(DEPLOY, deployment)
-        say(f"\n{after_deploying(deployment)}")
+        _run(DEPLOY, context)
+        say(f"\n{after_deploying(context)}")
+
+
+def _run(steps: Sequence[Step], context: RolloutContext) -> None:
+    """Run all steps, each timed and noted; when one fails, the ones before it are done."""
+    began = time.monotonic()
+    for number, step in enumerate(steps, start=1):
+        say(f"[{number:>2}/{len(steps)}] {step.title} …")
+        started = time.monotonic()
+        try:
+            result = step.run(context)
+        except (*AWS_ERRORS, DeployError) as exc:
+            error = exc if isinstance(exc, DeployError) else explain(exc)
+            raise DeployError(f"Step “{step.title}” stopped: {error.problem}", error.remedy) from exc
+        now = time.monotonic()
+        context.journal.finished(step.title, now - started)
+        say(f"        {result}  ({in_words(now - started)}, {in_words(now - began)} in all)")
 
 
 if __name__ == "__main__":

@@ -25,11 +25,7 @@ class Origin(Enum):
 
 
 class ConfigYaml:
-    """The file.
-
-    Args:
-        path: Where it is.
-    """
+    """The file at a path."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -47,7 +43,7 @@ class ConfigYaml:
         """Read and check it.
 
         Raises:
-            DeployError: It has faults.
+            DeployError: It is invalid.
         """
         try:
             return load_config(self.path)
@@ -55,21 +51,15 @@ class ConfigYaml:
             raise DeployError(str(exc), "Correct these lines, or move the file away: a new one is written.") from exc
 
     def write(self, content: dict[str, Any]) -> Path | None:
-        """Replace it; one that the operator wrote is kept under another name.
-
-        Returns:
-            Where the operator's is now, if there was one.
-        """
+        """Replace it; one that the operator wrote is kept under another name, which is returned."""
         kept = None
         if self.origin is Origin.OPERATOR:
-            kept = next(path for number in count(1) if not (path := self._backup(number)).exists())
+            names = (self.path.with_name(f"{self.path.name}.{number}.bak") for number in count(1))
+            kept = next(path for path in names if not path.exists())
             self.path.rename(kept)
         body = f"{_GUIDE}\n{yaml.safe_dump(content, sort_keys=False, width=120)}"
         self.path.write_text(f"{_MARK}{_checksum(body)}\n{body}", encoding="utf-8")
         return kept
-
-    def _backup(self, number: int) -> Path:
-        return self.path.with_name(f"{self.path.name}.{number}.bak")
 
 
 def _checksum(text: str) -> str:

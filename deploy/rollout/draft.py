@@ -1,32 +1,22 @@
-"""The content of a new config.yaml: one runtime."""
+"""The content of a new config.yaml: one runtime, by its type, on instances that can run it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
+from configuration.gpus import instances_that_fit
 from configuration.images import AGENT
 from configuration.platform import ZONES
-from deploy.rollout.first_runtime import served
+from deploy.models.layout import DEFAULT_MODEL
 from deploy.rollout.options import Options
+from runtimes.flux.profiles import PROFILES, Profile, Quantization
+from runtimes.registry import RUNTIME_TYPES
 
 _COOLDOWN_S = 300
 _MAX_REPLICAS = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Image:
-    """A container image that can never change.
-
-    Attributes:
-        repository: Registry and repository.
-        digest: As ``sha256:…``.
-    """
-
-    repository: str
-    digest: str
-
-    def __str__(self) -> str:
-        return f"{self.repository}@{self.digest}"
+_SMALL = ("g6.2xlarge", "g6.xlarge", "g5.xlarge", "g5.2xlarge")
+_SLOW = ("g4dn.xlarge", "g4dn.2xlarge")
+"""Cheapest by the hour, so that Karpenter would take them first, and dearest by the picture."""
+_LARGE = ("g6e.xlarge", "g6e.2xlarge", "g6e.4xlarge")
 
 
 def draft(
@@ -35,7 +25,7 @@ def draft(
     bucket_arn: str,
     instance_types: Sequence[str],
     zones: Sequence[str],
-    images: Mapping[str, Image],
+    images: Mapping[str, str],
     snapshot: str | None,
 ) -> dict[str, Any]:
     """Compose it.
@@ -45,37 +35,68 @@ def draft(
         bucket_arn: The model bucket.
         instance_types: What nodes may be.
         zones: Names of the network's availability zones.
-        images: The images by name; empty where they are not known yet.
+        images: The images as ``repository@digest`` by name; empty while they are unknown.
         snapshot: The snapshot with the images.
     """
+    provisioner = {"instanceType": list(instance_types), "capacityType": {"onDemand": True, "spot": True}}
+    node_template = {"nodeTemplate": {"dataVolume": {"snapshotID": snapshot}}} if snapshot else {}
+    runtime = {
+        "name": options.runtime_name,
+        "namespace": "default",
+        "type": options.runtime_type,
+        **served(options),
+        "extraValues": {
+            "karpenter": {"provisioner": provisioner, **node_template},
+            "runtime": {
+                "scaling": {"cooldownPeriod": _COOLDOWN_S, "maxReplicaCount": _MAX_REPLICAS},
+                **_image("inferenceApi", images.get(options.runtime_type)),
+                **_image("queueAgent", images.get(AGENT)),
+            },
+        },
+    }
     return {
         "stackName": options.stack_name,
         "modelBucketArn": bucket_arn,
         **({"vpc": {"availabilityZones": list(zones)}} if len(zones) == ZONES else {}),
-        "modelsRuntime": [
-            {
-                "name": options.runtime_name,
-                "namespace": "default",
-                "type": options.runtime_type,
-                **served(options),
-                "extraValues": {
-                    "karpenter": {
-                        "provisioner": {
-                            "instanceType": list(instance_types),
-                            "capacityType": {"onDemand": True, "spot": True},
-                        },
-                        **({"nodeTemplate": {"dataVolume": {"snapshotID": snapshot}}} if snapshot else {}),
-                    },
-                    "runtime": {
-                        "scaling": {"cooldownPeriod": _COOLDOWN_S, "maxReplicaCount": _MAX_REPLICAS},
-                        **_image("inferenceApi", images.get(options.runtime_type)),
-                        **_image("queueAgent", images.get(AGENT)),
-                    },
-                },
-            }
-        ],
+        "modelsRuntime": [runtime],
     }
 
 
-def _image(container: str, image: Image | None) -> dict[str, Any]:
-    return {container: {"image": {"repository": image.repository, "digest": image.digest}}} if image else {}
+def _image(container: str, image: str | None) -> dict[str, Any]:
+    if image is None:
+        return {}
+    repository, _, digest = image.partition("@")
+    return {container: {"image": {"repository": repository, "digest": digest}}}
+
+
+def served(options: Options) -> Mapping[str, Any]:
+    """The runtime's keys that say which model it serves; none where its tasks do."""
+    row = RUNTIME_TYPES[options.runtime_type]
+    if row.loads_checkpoint:
+        return {"modelFilename": DEFAULT_MODEL.filename}
+    if not row.has_model_options:
+        return {}
+    quantization = _quantization(PROFILES[options.profile])
+    quantized = {} if quantization == "none" else {"quantization": quantization}
+    return {"model": {"profile": options.profile, **quantized}}
+
+
+def instance_types(options: Options) -> tuple[str, ...]:
+    """GPU instances on which the runtime can run, the preferred one first."""
+    if not RUNTIME_TYPES[options.runtime_type].has_model_options:
+        return (*_SMALL, *_SLOW)
+    profile = PROFILES[options.profile]
+    families = instances_that_fit(profile, _quantization(profile), "none")
+    return tuple(name for name in (*_LARGE, *_SMALL, *_SLOW) if name.partition(".")[0] in families)
+
+
+def preferred(types: Sequence[str]) -> list[str]:
+    """Those of some instance types that are fast enough for their price; all where there are no others."""
+    return [name for name in types if name not in _SLOW] or [*types]
+
+
+def _quantization(profile: Profile) -> Quantization:
+    """The most bits with which a model fits an instance with one GPU."""
+    families = {name.partition(".")[0] for name in _LARGE}
+    choices: tuple[Quantization, ...] = get_args(Quantization)
+    return next(one for one in choices if families & set(instances_that_fit(profile, one, "none")))

@@ -5,38 +5,27 @@ import time
 from pathlib import Path
 from typing import Any
 
-JOURNALS = Path(".local") / "deploy"
-"""Where journals are, from the repository's root."""
-SNAPSHOT = "snapshot"
-"""Under which a journal keeps the snapshot that was made: its id and its images."""
-
 
 class Journal:
-    """A small file beside the checkout, one for each deployment.
+    """A small file below the checkout's root, one for each deployment: a stack in a region."""
 
-    Args:
-        folder: Where it is kept.
-        stack: Name of the CloudFormation stack.
-        region: Its region.
-    """
-
-    def __init__(self, folder: Path, *, stack: str, region: str) -> None:
-        self._path = folder / f"{stack}-{region}.json"
+    def __init__(self, root: Path, *, stack: str, region: str) -> None:
+        self._path = root / ".local" / "deploy" / f"{stack}-{region}.json"
 
     def finished(self, step: str, seconds: float) -> None:
         """Note that a step is done."""
-        content = self._read()
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        content["steps"] = {**content.get("steps", {}), step: {"finished": now, "seconds": round(seconds, 1)}}
-        self._write(content)
+        steps = self._read().get("steps", {})
+        self._write("steps", {**steps, step: {"finished": now, "seconds": round(seconds, 1)}})
 
-    def remember(self, name: str, value: Any) -> None:
-        """Keep something that a step has made."""
-        self._write({**self._read(), name: value})
+    @property
+    def snapshot(self) -> dict[str, Any]:
+        """The snapshot that was made, ``id`` and ``images``; empty where none was."""
+        return dict(self._read().get("snapshot") or {})
 
-    def recall(self, name: str) -> Any:
-        """What was kept under that name; None if nothing was."""
-        return self._read().get(name)
+    def remember_snapshot(self, snapshot: str, images: list[str]) -> None:
+        """Keep a snapshot's id and the images in it."""
+        self._write("snapshot", {"id": snapshot, "images": images})
 
     def _read(self) -> dict[str, Any]:
         try:
@@ -45,7 +34,8 @@ class Journal:
             return {}
         return content if isinstance(content, dict) else {}
 
-    def _write(self, content: dict[str, Any]) -> None:
+    def _write(self, name: str, value: Any) -> None:
+        content = {**self._read(), name: value}
         self._path.parent.mkdir(parents=True, exist_ok=True)
         draft = self._path.with_suffix(".new")
         draft.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

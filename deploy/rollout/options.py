@@ -17,11 +17,11 @@ class Options:
 
     Attributes:
         stack_name: stackName in config.yaml.
-        region: None for the current profile's.
+        region: None means the current profile's.
         dry_run: Prepare all, but do not deploy.
         plan: Only say what would be done.
-        bucket: The model bucket; None for the one that config.yaml names, or a new one.
-        snapshot: The snapshot with the images; None to make one.
+        bucket: The model bucket; None means the one that config.yaml names, or a new one.
+        snapshot: The snapshot with the images; None makes one.
         runtime_name: Name of the runtime in a new config.yaml.
         runtime_type: Its type.
         profile: The model that it serves, for type flux.
@@ -43,7 +43,7 @@ class Options:
 
 
 def parse_options(arguments: Sequence[str] | None) -> Options:
-    """Read a command line; a fault of it ends the process with code 2."""
+    """Read a command line; an error in it ends the process with code 2."""
     return Options(**vars(_parser().parse_args(arguments)))
 
 
@@ -82,7 +82,7 @@ def main() -> int:
     try:
         require_region(options.region)
     except DeployError as exc:
-        print(f"{exc.problem}\n  → {exc.remedy}", file=sys.stderr)
+        print(exc, file=sys.stderr)
         return 1
     return 0
 

@@ -3,20 +3,17 @@
 import importlib.util
 import json
 import os
-import shutil
 from pathlib import Path
 
 from deploy.errors import DeployError
-from deploy.processes import ROOT, output_of, run
+from deploy.scripts import ROOT, run
 
 _TOOLS = ROOT / "node_modules"
-_PACKAGE = ROOT / "package.json"
-"""Names the CDK's version; the lock beside it has the checksum of what is downloaded."""
 
 
 def cdk_version() -> str:
-    """The version that deploys the platform."""
-    package = json.loads(_PACKAGE.read_text(encoding="utf-8"))
+    """The version that deploys the platform; the lock beside package.json has the checksum of what is downloaded."""
+    package = json.loads((ROOT / "package.json").read_text(encoding="utf-8"))
     return str(package["dependencies"]["aws-cdk"])
 
 
@@ -39,32 +36,15 @@ def install_cdk() -> None:
     Raises:
         DeployError: It cannot be downloaded.
     """
+    node = _node_folder()
+    # The wheel flattens npm's own starter, which then does not find its parts.
+    npm = node.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
     quietly = ("--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
     run(
-        [*_npm(), "ci", "--prefix", str(ROOT), *quietly],
+        [str(node / "node"), str(npm), "ci", "--prefix", str(ROOT), *quietly],
         environ=tool_environ(),
         remedy="Check the way to the npm registry, or install aws-cdk yourself and use -T.",
     )
-
-
-def cdk_on_path() -> str:
-    """The version of the CDK on the PATH.
-
-    Raises:
-        DeployError: There is none.
-    """
-    return output_of(["cdk", "--version"], environ={}, remedy="Repair the CDK, or leave out -T.").partition(" ")[0]
-
-
-def missing(*programs: str) -> list[str]:
-    """Those programs that are not on the PATH."""
-    return [name for name in programs if shutil.which(name) is None]
-
-
-def _npm() -> tuple[str, ...]:
-    # The wheel flattens npm's own starter, which then does not find its parts.
-    node = _node_folder()
-    return str(node / "node"), str(node.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")
 
 
 def _node_folder() -> Path:

@@ -1,15 +1,13 @@
-"""Compares what a deployment needs with what an account and a region have."""
+"""Compares what a deployment needs with what an account and a region have. It changes nothing."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from math import ceil
+from math import ceil, inf
 
 from configuration.config import Config
 from configuration.volume_filling import REGION_MIB_S, asked_for
-from deploy.account import Account
+from deploy.aws import Account, items
 from deploy.support.findings import Finding, Verdict
-from deploy.support.gpu_demand import GpuDemand, gpu_demand
-from deploy.support.instances import node_types, offered, vcpus
+from deploy.support.instances import gpu_demand, node_types, offered, vcpus
 from deploy.support.quotas import (
     BUCKETS,
     BUILDS,
@@ -22,27 +20,26 @@ from deploy.support.quotas import (
     SYSTEM_VCPUS,
     VPCS,
     Quota,
-    Quotas,
+    quota_value,
 )
-from deploy.support.remains import log_groups_in_the_way
 from deploy.support.usage import Usage
 from deploy.support.zones import zone_finding
 
 _SERVICES = ("apigateway", "cloudformation", "codebuild", "dynamodb", "ecr", "eks", "lambda", "sns", "sqs")
-_MESSAGES_A_TASK = 2
+_MESSAGES_PER_TASK = 2
 """The task and its notice."""
 _NEW_BUCKETS = 2
 """Pictures, and what the CDK uploads."""
 _SYSTEM_VCPUS, _REPLACED_VCPUS = 4, 2
 """The cluster's own two nodes, and a third while they are replaced; before there are any, the snapshot's instance."""
-_REQUEST_SECONDS = 0.1
+_REQUEST_S = 0.1
 """How long the door's function takes for a request."""
 _OTHER_FUNCTIONS = 4
 """The keeper's two, and what CloudFormation calls."""
 
 
 class Assessment:
-    """Looks; changes nothing.
+    """The comparison.
 
     Args:
         account: Where it is deployed to.
@@ -59,26 +56,28 @@ class Assessment:
         self._builds = builds
         self._exists = exists
         self._ec2 = account.client("ec2")
-        self._quotas = Quotas(account)
         self._usage = Usage(account, cluster=config.cloudformation_stack)
 
     def findings(self) -> list[Finding]:
         """All that was found, the region first."""
         types = node_types(self._config.enabled_runtimes)
         there = offered(self._ec2, types)
-        return [
+        requests_per_s = self._config.apigw.throttle.rate_limit
+        functions = ceil(requests_per_s * _REQUEST_S) + _OTHER_FUNCTIONS
+        found = [
             self._services(),
             zone_finding(self._ec2, self._config.vpc.availability_zones or self._zones, types),
             *self._instance_types(there),
-            *self._gpu_vcpus(gpu_demand(self._config, vcpus(self._ec2, there))),
-            *self._system_vcpus(),
+            *self._vcpus(there),
             *self._filling(),
-            *self._image_builds(),
-            self._publishes(),
-            self._functions(),
-            *(() if self._exists else self._network_and_buckets()),
-            *(() if self._exists else log_groups_in_the_way(self._account, self._config.cloudformation_stack)),
         ]
+        if self._builds:
+            found.append(self._compare(BUILDS, needed=self._builds, least=1))
+        found.append(self._compare(PUBLISHES, needed=requests_per_s * _MESSAGES_PER_TASK))
+        found.append(self._compare(CONCURRENCY, needed=functions))
+        if not self._exists:
+            found += [*self._network_and_buckets(), *self._log_groups_in_the_way()]
+        return found
 
     def _services(self) -> Finding:
         missing = [name for name in _SERVICES if not self._account.offers(name)]
@@ -103,29 +102,17 @@ class Assessment:
                     advice=f"not offered here: {', '.join(missing)}" if missing else "",
                 )
 
-    def _gpu_vcpus(self, demand: GpuDemand) -> Iterator[Finding]:
-        used = self._usage.gpu_vcpus()
-        kinds = [
-            (quota, count)
-            for quota, count, wanted in (
-                (ON_DEMAND_VCPUS, used.on_demand, demand.on_demand),
-                (SPOT_VCPUS, used.spot, demand.spot),
-            )
-            if wanted
-        ]
-        values = {quota: self._quotas.value(quota) for quota, _ in kinds}
-        free = [value - count for quota, count in kinds if (value := values[quota]) is not None]
+    def _vcpus(self, there: list[str]) -> Iterator[Finding]:
+        demand, used = gpu_demand(self._config, vcpus(self._ec2, there)), self._usage.vcpus()
+        kinds = [quota for quota, wanted in ((ON_DEMAND_VCPUS, demand.on_demand), (SPOT_VCPUS, demand.spot)) if wanted]
+        values = [(quota_value(self._account, quota), used[quota]) for quota in kinds]
         # One of the two is enough to run; with neither, no pod would ever start.
-        nothing_runs = len(free) == len(kinds) and max(free, default=demand.least) < demand.least
-        for quota, count in kinds:
-            finding = self._compare(quota, values[quota], needed=demand.most, used=count, blocks=False)
-            yield replace(finding, verdict=Verdict.BLOCKS) if nothing_runs else finding
-
-    def _system_vcpus(self) -> Iterator[Finding]:
-        value, used = self._quotas.value(SYSTEM_VCPUS), self._usage.standard_vcpus()
-        finding = self._compare(SYSTEM_VCPUS, value, needed=_SYSTEM_VCPUS + _REPLACED_VCPUS, used=used, blocks=False)
-        nothing_runs = value is not None and value - used < _SYSTEM_VCPUS
-        yield replace(finding, verdict=Verdict.BLOCKS) if nothing_runs else finding
+        nothing_runs = all(value is not None and value - count < demand.one_pod for value, count in values)
+        for quota in kinds:
+            least = demand.one_pod if nothing_runs else -inf
+            yield self._compare(quota, needed=demand.full, used=used[quota], least=least)
+        needed = _SYSTEM_VCPUS + _REPLACED_VCPUS
+        yield self._compare(SYSTEM_VCPUS, needed=needed, used=used[SYSTEM_VCPUS], least=_SYSTEM_VCPUS)
 
     def _filling(self) -> Iterator[Finding]:
         if asked := asked_for(self._config.fillings.values()):
@@ -138,20 +125,6 @@ class Assessment:
                 advice="" if enough else "leave out volumeInitializationRate, or lower it or maxReplicaCount",
             )
 
-    def _image_builds(self) -> Iterator[Finding]:
-        if self._builds:
-            value = self._quotas.value_by_name(BUILDS)
-            finding = self._compare(BUILDS, value, needed=self._builds, used=0, blocks=False)
-            yield replace(finding, verdict=Verdict.BLOCKS) if value is not None and value < 1 else finding
-
-    def _functions(self) -> Finding:
-        needed = ceil(self._config.apigw.throttle.rate_limit * _REQUEST_SECONDS) + _OTHER_FUNCTIONS
-        return self._compare(CONCURRENCY, self._quotas.value(CONCURRENCY), needed=needed, used=0, blocks=False)
-
-    def _publishes(self) -> Finding:
-        needed = self._config.apigw.throttle.rate_limit * _MESSAGES_A_TASK
-        return self._compare(PUBLISHES, self._quotas.value(PUBLISHES), needed=needed, used=0, blocks=False)
-
     def _network_and_buckets(self) -> Iterator[Finding]:
         for quota, needed, used in (
             (VPCS, 1, self._usage.vpcs()),
@@ -159,22 +132,37 @@ class Assessment:
             (ELASTIC_IPS, self._config.vpc.nat_gateways, self._usage.elastic_ips()),
             (BUCKETS, _NEW_BUCKETS, self._usage.buckets()),
         ):
-            yield self._compare(quota, self._quotas.value(quota), needed=needed, used=used, blocks=True)
+            yield self._compare(quota, needed=needed, used=used, least=needed)
 
-    def _compare(self, quota: Quota, value: float | None, *, needed: float, used: float, blocks: bool) -> Finding:
-        enough = value is None or value - used >= needed
+    def _log_groups_in_the_way(self) -> Iterator[Finding]:
+        """Those that AWS names after the cluster: EKS may write once more after a removal has deleted its own."""
+        cluster, logs = self._config.cloudformation_stack, self._account.client("logs")
+        for prefix in (f"/aws/eks/{cluster}/", f"/aws/containerinsights/{cluster}/"):
+            for group in items(logs, "describe_log_groups", "logGroups", logGroupNamePrefix=prefix):
+                command = f"aws logs delete-log-group --log-group-name {group['logGroupName']}"
+                yield Finding(
+                    what=f"Log group {group['logGroupName']}",
+                    needed="none",
+                    have="of a removed deployment",
+                    verdict=Verdict.BLOCKS,
+                    advice=f"the stack makes it itself; remove it: {command} --region {self._account.region}",
+                )
+
+    def _compare(self, quota: Quota, *, needed: float, used: float = 0, least: float = -inf) -> Finding:
+        """A quota's row; with less than ``least`` nothing would run."""
+        value = quota_value(self._account, quota)
+        free = None if value is None else value - used
+        if free is None:
+            verdict = Verdict.UNKNOWN
+        elif free >= needed:
+            verdict = Verdict.ENOUGH
+        else:
+            verdict = Verdict.BLOCKS if free < least else Verdict.SHORT
+        page = self._account.partition.quota_page(quota.service, quota.code, self._account.region)
         return Finding(
             what=f"{quota.title} ({quota.code})" if quota.code else quota.title,
             needed=f"{needed:g}",
-            have="?" if value is None else f"{value - used:g} free of {value:g}",
-            verdict=_verdict(known=value is not None, enough=enough, blocks=blocks),
-            advice="" if enough and value is not None else self._quotas.page(quota),
+            have="?" if value is None else f"{free:g} free of {value:g}",
+            verdict=verdict,
+            advice="" if verdict is Verdict.ENOUGH else page,
         )
-
-
-def _verdict(*, known: bool, enough: bool, blocks: bool) -> Verdict:
-    if not known:
-        return Verdict.UNKNOWN
-    if enough:
-        return Verdict.ENOUGH
-    return Verdict.BLOCKS if blocks else Verdict.SHORT

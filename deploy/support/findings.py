@@ -4,9 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
-from deploy.table import aligned
-
-_HEADINGS = ("What", "Needed", "Have", "Verdict", "Where to raise, or why it matters")
+from deploy.console import aligned
 
 
 class Verdict(Enum):
@@ -22,15 +20,7 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """A row of the table.
-
-    Attributes:
-        what: What is needed.
-        needed: How much of it.
-        have: How much there is.
-        verdict: Whether that does.
-        advice: A link or a sentence.
-    """
+    """A row of the table: what is needed, how much of it and how much there is, and a link or sentence of advice."""
 
     what: str
     needed: str
@@ -41,5 +31,5 @@ class Finding:
 
 def table_of(findings: Iterable[Finding]) -> str:
     """Findings as an aligned table."""
-    rows = [(row.what, row.needed, row.have, row.verdict.value, row.advice) for row in findings]
-    return aligned(_HEADINGS, rows)
+    headings = ("What", "Needed", "Have", "Verdict", "Where to raise, or why it matters")
+    return aligned(headings, [(row.what, row.needed, row.have, row.verdict.value, row.advice) for row in findings])

@@ -1,11 +1,8 @@
-"""The service quotas that a deployment meets, and how they are read."""
+"""The service quotas that a deployment meets, and their values in an account."""
 
 from dataclasses import dataclass
-from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from deploy.account import Account
+from deploy.aws import AWS_ERRORS, Account, items
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,8 +12,8 @@ class Quota:
     Attributes:
         title: What it limits.
         service: Code of the service.
-        code: Its code; empty where only its name is known.
-        name: Its name, where the code is not known.
+        code: Its code; empty where no page of AWS gives it.
+        name: Its name, where it has no code.
     """
 
     title: str
@@ -42,42 +39,19 @@ BUILDS = Quota(
 BUCKETS = Quota(title="S3 buckets", service="s3", code="L-DC2B2D3D")
 
 
-class Quotas:
-    """Reads an account's quotas.
-
-    Args:
-        account: Whose.
-    """
-
-    def __init__(self, account: Account) -> None:
-        self._account = account
-        self._quotas = account.client("service-quotas")
-
-    def value(self, quota: Quota) -> float | None:
-        """What is granted, else the default; None where it cannot be told."""
-        at = {"ServiceCode": quota.service, "QuotaCode": quota.code}
-        # A quota that was never raised has a default value only.
-        granted = self._ask(self._quotas.get_service_quota, at)
-        return granted if granted is not None else self._ask(self._quotas.get_aws_default_service_quota, at)
-
-    def value_by_name(self, quota: Quota) -> float | None:
-        """What is granted, of a quota whose code no page of AWS names; None where it cannot be told."""
+def quota_value(account: Account, quota: Quota) -> float | None:
+    """What is granted, else the default; None where it cannot be read."""
+    client = account.client("service-quotas")
+    if not quota.code:
         try:
-            for page in self._quotas.get_paginator("list_service_quotas").paginate(ServiceCode=quota.service):
-                for one in page["Quotas"]:
-                    if one["QuotaName"] == quota.name:
-                        return float(one["Value"])
-        except (ClientError, BotoCoreError):
-            pass
-        return None
-
-    def page(self, quota: Quota) -> str:
-        """Where it can be raised."""
-        return self._account.partition.quota_page(quota.service, quota.code, self._account.region)
-
-    @staticmethod
-    def _ask(call: Any, at: dict[str, str]) -> float | None:
-        try:
-            return float(call(**at)["Quota"]["Value"])
-        except (ClientError, BotoCoreError):
+            named = items(client, "list_service_quotas", "Quotas", ServiceCode=quota.service)
+            return next((float(one["Value"]) for one in named if one["QuotaName"] == quota.name), None)
+        except AWS_ERRORS:
             return None
+    # A quota that was never raised has a default value only.
+    for call in (client.get_service_quota, client.get_aws_default_service_quota):
+        try:
+            return float(call(ServiceCode=quota.service, QuotaCode=quota.code)["Quota"]["Value"])
+        except AWS_ERRORS:
+            continue
+    return None

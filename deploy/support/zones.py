@@ -1,14 +1,15 @@
 """Which availability zones a deployment's network stands in."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from configuration.platform import REFUSED_ZONE_IDS, ZONES
-from deploy.account import Account
+from deploy.aws import Account
 from deploy.stacks import Stack
 from deploy.support.findings import Finding, Verdict
+from deploy.support.instances import offered_by_zone
 
 _PUBLIC_SUBNET = re.compile(r"PublicSubnet(\d)Subnet[0-9A-F]+$")
 """The CDK's logical ids of the first subnet in each zone, which number the zones."""
@@ -16,12 +17,7 @@ _PUBLIC_SUBNET = re.compile(r"PublicSubnet(\d)Subnet[0-9A-F]+$")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Zone:
-    """A zone of the region.
-
-    Attributes:
-        name: As us-east-1a, which is another place in each account.
-        id: As use1-az1, the same place in every account.
-    """
+    """A zone: us-east-1a is another place in each account, its id use1-az1 the same place in every one."""
 
     name: str
     id: str
@@ -55,26 +51,11 @@ def zones_for(account: Account, stack: Stack, types: Sequence[str]) -> list[str]
         Three names; fewer where EKS supports fewer zones.
     """
     ec2 = account.client("ec2")
-    return _zones_of_stack(ec2, stack) or _preferred(ec2, types)
-
-
-def offered_by_zone(ec2: Any, types: Iterable[str]) -> dict[str, set[str]]:
-    """Those of some instance types that each zone offers, by the zone's name."""
-    filters = [{"Name": "instance-type", "Values": list(dict.fromkeys(types))}]
-    pages = ec2.get_paginator("describe_instance_type_offerings").paginate(
-        LocationType="availability-zone", Filters=filters
-    )
-    found: dict[str, set[str]] = {}
-    for one in (one for page in pages for one in page["InstanceTypeOfferings"]):
-        found.setdefault(one["Location"], set()).add(one["InstanceType"])
-    return found
-
-
-def _preferred(ec2: Any, types: Sequence[str]) -> list[str]:
-    there = offered_by_zone(ec2, types) if types else {}
+    if zones := _zones_of_stack(ec2, stack):
+        return zones
+    there = offered_by_zone(ec2, types)
     usable = (zone.name for zone in zones_of_region(ec2) if not zone.is_refused)
-    best = sorted(usable, key=lambda name: -len(there.get(name, ())))[:ZONES]
-    return sorted(best)
+    return sorted(sorted(usable, key=lambda name: -len(there.get(name, ())))[:ZONES])
 
 
 def _zones_of_stack(ec2: Any, stack: Stack) -> list[str]:
@@ -106,13 +87,12 @@ def zone_finding(ec2: Any, wanted: Sequence[str], types: Sequence[str]) -> Findi
     problems = [_problem(one, known) for one in wanted if known.get(one) not in taken]
     if len(taken) + len(problems) < ZONES:
         problems.append(f"EKS supports {len(taken)} of this region's zones: choose another region with -R")
-    there = offered_by_zone(ec2, types) if types else {}
+    there = offered_by_zone(ec2, types)
     bare = [str(zone) for zone in taken if types and not there.get(zone.name)]
     left_out = [str(zone) for zone in region if zone.is_refused and not {zone.name, zone.id} & {*wanted}]
-    remarks = [
-        *((f"no GPU instance of config.yaml in {', '.join(bare)}",) if bare else ()),
-        *((f"not {', '.join(left_out)}, where EKS runs no control plane",) if left_out else ()),
-    ]
+    remarks = [f"no GPU instance of config.yaml in {', '.join(bare)}"] if bare else []
+    if left_out:
+        remarks.append(f"not {', '.join(left_out)}, where EKS runs no control plane")
     return Finding(
         what="Availability zones",
         needed=str(ZONES),
@@ -126,4 +106,4 @@ def _problem(wanted: str, known: Mapping[str, Zone]) -> str:
     zone = known.get(wanted)
     if zone is None:
         return f"vpc.availabilityZones: this account has no zone {wanted} in the region"
-    return f"vpc.availabilityZones: {zone} is one in which EKS runs no control plane: name another one"
+    return f"vpc.availabilityZones: EKS runs no control plane in {zone}: name another one"

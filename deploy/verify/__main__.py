@@ -2,14 +2,14 @@
 
 import json
 import os
-import signal
 import sys
 from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 
 from configuration.config import ConfigError
 from configuration.file import load_config
-from deploy.verify.errors import VerifyError
+from deploy.errors import DeployError
+from deploy.scripts import exit_code_of
 from deploy.verify.samples import Sample, samples_for, samples_of
 from deploy.verify.target import Target, deployed_target, enter_local_stack, local_target
 from deploy.verify.verification import Outcome, verify
@@ -20,25 +20,18 @@ _DEFAULT_WAIT_S = 900.0
 
 def main() -> int:
     """Verify; return the exit code."""
-    # An end by SIGTERM must delete the temporary queue too.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    environ = os.environ
-    try:
-        wait_s = _seconds(environ.get("WAIT_SECONDS"))
-        target, catalog = _find_target(environ)
-        samples = _samples(environ, catalog)
-        print(
-            f"Posting {len(samples)} sample(s) to {target.endpoint}; waiting up to {wait_s:g} seconds for the pictures."
-        )
-        failed = 0
-        for outcome in verify(target, samples, wait_s=wait_s):
-            print(_line(outcome), flush=True)
-            failed += outcome.problem is not None
-    except (ConfigError, VerifyError) as exc:
-        print(exc, file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
+    return exit_code_of(lambda: _verify(os.environ))
+
+
+def _verify(environ: MutableMapping[str, str]) -> int:
+    wait_s = _seconds(environ.get("WAIT_SECONDS"))
+    target, catalog = _find_target(environ)
+    samples = _samples(environ, catalog)
+    print(f"Posting {len(samples)} sample(s) to {target.endpoint}; waiting up to {wait_s:g} seconds for the pictures.")
+    failed = 0
+    for outcome in verify(target, samples, wait_s=wait_s):
+        print(_line(outcome), flush=True)
+        failed += outcome.problem is not None
     print(f"{len(samples) - failed} of {len(samples)} came back with a picture.")
     return 1 if failed else 0
 
@@ -47,41 +40,33 @@ def _seconds(text: str | None) -> float:
     try:
         return float(text or _DEFAULT_WAIT_S)
     except ValueError as exc:
-        raise VerifyError(f"WAIT_SECONDS={text} is no number of seconds.") from exc
-
-
-def _words(text: str | None) -> list[str] | None:
-    return [word.strip() for word in text.split(",")] if text else None
+        raise DeployError(f"WAIT_SECONDS={text} is no number of seconds.", "Set a number, or none.") from exc
 
 
 def _find_target(environ: MutableMapping[str, str]) -> tuple[Target, RuntimeCatalog]:
-    """The platform and what it runs; of a deployed one its configuration says that.
-
-    Raises:
-        ConfigError, VerifyError: There is no such platform, or no such configuration.
-    """
+    """The platform and what it runs; of a deployed one its configuration says that."""
     if environ.get("LOCAL") == "1":
         stack = enter_local_stack(environ)
         return local_target(stack), RuntimeCatalog.from_json(json.dumps(stack["Runtimes"]))
     catalog = RuntimeCatalog([])
     if not (environ.get("RUNTIME_NAME") and environ.get("RUNTIME_TYPE")):
-        catalog = _configured(Path(environ.get("CDK_CONFIG_PATH") or "config.yaml"))
+        file = Path(environ.get("CDK_CONFIG_PATH") or "config.yaml")
+        remedy = "It says which runtimes are deployed: correct it, or give RUNTIME_NAME and RUNTIME_TYPE."
+        try:
+            catalog = load_config(file).catalog
+        except ConfigError as exc:
+            raise DeployError(str(exc), remedy) from exc
+        except OSError as exc:
+            raise DeployError(f"{file}: {exc.strerror}.", remedy) from exc
     return deployed_target(environ.get("STACK_NAME") or "sdoneksStack"), catalog
-
-
-def _configured(file: Path) -> RuntimeCatalog:
-    try:
-        return load_config(file).catalog
-    except OSError as exc:
-        advice = "it says which runtimes are deployed; or give RUNTIME_NAME and RUNTIME_TYPE"
-        raise VerifyError(f"{file}: {exc.strerror}; {advice}.") from exc
 
 
 def _samples(environ: Mapping[str, str], catalog: RuntimeCatalog) -> list[Sample]:
     """The samples of the runtimes that are named, by name or by type; where none is, of all."""
     name, runtime_type = environ.get("RUNTIME_NAME"), environ.get("RUNTIME_TYPE")
     version, checkpoint = environ.get("API_VERSION") or None, environ.get("MODEL_FILENAME") or None
-    task_types = _words(environ.get("TASK_TYPES"))
+    listed = environ.get("TASK_TYPES")
+    task_types = [word.strip() for word in listed.split(",")] if listed else None
     chosen = [one for one in catalog if name in (None, "", one.name) and runtime_type in (None, "", one.type)]
     if chosen and not (name and runtime_type):
         return samples_of(catalog, chosen, api_version=version, checkpoint=checkpoint, task_types=task_types)

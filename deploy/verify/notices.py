@@ -3,7 +3,7 @@
 import json
 import secrets
 from contextlib import ExitStack
-from typing import Any, Self
+from typing import Self
 
 from pydantic import ValidationError
 
@@ -12,7 +12,7 @@ from deploy.verify.target import Target
 
 _RETENTION_S = 3600
 _WAIT_S = 1
-"""One long poll; short, so that whoever waits can be told to stop."""
+"""One long poll; short, so that a waiting caller can be stopped."""
 
 
 class NoticeQueue:
@@ -27,16 +27,21 @@ class NoticeQueue:
 
     def __enter__(self) -> Self:
         with ExitStack() as undo:
-            self._url = self._sqs.create_queue(
-                QueueName=f"sd-on-eks-verify-{secrets.token_hex(4)}",
-                Attributes={"MessageRetentionPeriod": str(_RETENTION_S)},
-            )["QueueUrl"]
+            name, retention = f"sd-on-eks-verify-{secrets.token_hex(4)}", {"MessageRetentionPeriod": str(_RETENTION_S)}
+            self._url = self._sqs.create_queue(QueueName=name, Attributes=retention)["QueueUrl"]
             undo.callback(self._sqs.delete_queue, QueueUrl=self._url)
-            answer = self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=["QueueArn"])
-            arn = answer["Attributes"]["QueueArn"]
-            self._sqs.set_queue_attributes(QueueUrl=self._url, Attributes={"Policy": self._policy(arn)})
+            attributes = self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=["QueueArn"])["Attributes"]
+            statement = {
+                "Effect": "Allow",
+                "Principal": {"Service": "sns.amazonaws.com"},
+                "Action": "sqs:SendMessage",
+                "Resource": attributes["QueueArn"],
+                "Condition": {"ArnEquals": {"aws:SourceArn": self._topic_arn}},
+            }
+            policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+            self._sqs.set_queue_attributes(QueueUrl=self._url, Attributes={"Policy": policy})
             subscription = self._sns.subscribe(
-                TopicArn=self._topic_arn, Protocol="sqs", Endpoint=arn, ReturnSubscriptionArn=True
+                TopicArn=self._topic_arn, Protocol="sqs", Endpoint=attributes["QueueArn"], ReturnSubscriptionArn=True
             )["SubscriptionArn"]
             undo.callback(self._sns.unsubscribe, SubscriptionArn=subscription)
             self._exit = undo.pop_all()
@@ -46,23 +51,13 @@ class NoticeQueue:
         self._exit.close()
 
     def receive(self) -> list[Notice]:
-        """Wait a moment for notices; those of other tasks are among them."""
+        """Wait up to a second for notices; those of other tasks are among them."""
         answer = self._sqs.receive_message(QueueUrl=self._url, MaxNumberOfMessages=10, WaitTimeSeconds=_WAIT_S)
         messages = answer.get("Messages", [])
         if messages:
             entries = [{"Id": str(n), "ReceiptHandle": one["ReceiptHandle"]} for n, one in enumerate(messages)]
             self._sqs.delete_message_batch(QueueUrl=self._url, Entries=entries)
         return [notice for message in messages if (notice := _read(message["Body"])) is not None]
-
-    def _policy(self, queue_arn: str) -> str:
-        statement: dict[str, Any] = {
-            "Effect": "Allow",
-            "Principal": {"Service": "sns.amazonaws.com"},
-            "Action": "sqs:SendMessage",
-            "Resource": queue_arn,
-            "Condition": {"ArnEquals": {"aws:SourceArn": self._topic_arn}},
-        }
-        return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
 def _read(body: str) -> Notice | None:

@@ -6,6 +6,14 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from contract.objects import split_s3_url
+from deploy.aws import error_code
+
+_BEGINNINGS = (
+    ("png", b"\x89PNG\r\n\x1a\n"),
+    ("jpg", b"\xff\xd8\xff"),
+    ("gif", b"GIF87a"),
+    ("gif", b"GIF89a"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,21 +41,9 @@ def fetch_picture(s3: Any, url: str) -> Picture:
     except ValueError as exc:
         raise PictureError(f"{url} {exc}") from exc
     except ClientError as exc:
-        raise PictureError(f"{url} is not there: {exc.response['Error']['Code']}") from exc
-    extension = _extension(content)
-    if extension is None:
+        raise PictureError(f"{url} is not there: {error_code(exc)}") from exc
+    is_webp = content.startswith(b"RIFF") and content[8:12] == b"WEBP"
+    kinds = ["webp"] if is_webp else [kind for kind, beginning in _BEGINNINGS if content.startswith(beginning)]
+    if not kinds:
         raise PictureError(f"{url} is no picture ({len(content)} bytes)")
-    return Picture(url=url, extension=extension, content=content)
-
-
-def _extension(content: bytes) -> str | None:
-    """Tell a picture's type by its first bytes."""
-    if content.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "png"
-    if content.startswith(b"\xff\xd8\xff"):
-        return "jpg"
-    if content.startswith((b"GIF87a", b"GIF89a")):
-        return "gif"
-    if content.startswith(b"RIFF") and content[8:12] == b"WEBP":
-        return "webp"
-    return None
+    return Picture(url=url, extension=kinds[0], content=content)

@@ -8,20 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from contract.objects import TENANT_METADATA, tenant_label
-from deploy.verify.errors import VerifyError
+from deploy.errors import DeployError
+from deploy.scripts import ROOT
 from runtimes.catalog import DeployedRuntime, RuntimeCatalog
 from runtimes.registry import RUNTIME_TYPES
 from runtimes.sdwebui.checkpoints import CHECKPOINT_SUFFIXES
 
-INPUT_PICTURE = Path(__file__).resolve().parents[2] / "test" / "input.png"
+INPUT_PICTURE = ROOT / "test" / "input.png"
 INPUT_KEY = "verify/input.png"
-"""Where that picture lies in the output bucket."""
-
+"""Its key in the output bucket."""
 SAMPLE_CHECKPOINT = "v1-5-pruned-emaonly.safetensors"
 """The checkpoint that the sample files name."""
-
-_S3_PLACEHOLDER = "${INPUT_S3_URL}"
-_HTTP_PLACEHOLDER = "${INPUT_HTTP_URL}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +35,8 @@ class Sample:
 
     Attributes:
         file: Its file.
-        api_version: The API that it is for.
-        runtime: Name of the runtime that shall do it.
+        api_version: The API version.
+        runtime: Name of the runtime that does it.
         checkpoint: Checkpoint to ask for in place of the file's own; None leaves it.
     """
 
@@ -52,6 +49,17 @@ class Sample:
     def name(self) -> str:
         """Name of its file, without the suffix."""
         return self.file.stem
+
+    @property
+    def body(self) -> Any:
+        """The file's content."""
+        return json.loads(self.file.read_text(encoding="utf-8"))
+
+    @property
+    def task_type(self) -> str:
+        """The task type in the file."""
+        metadata, _, type_key = _metadata(self, self.body)
+        return str(metadata[type_key])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,27 +85,27 @@ def samples_for(
     Args:
         runtime_type: The type.
         api_version: The version.
-        runtime: Name of the runtime that shall do them.
+        runtime: Name of the runtime that does them.
         checkpoint: Checkpoint to ask for in place of the samples' own; None leaves it.
         task_types: Those that are wanted; None wants all.
 
     Raises:
-        VerifyError: There are none.
+        DeployError: There are none.
     """
     folders = {(one.name, path.name): path for one in RUNTIME_TYPES.values() for path in one.folder.glob("samples/v*")}
     folder = folders.get((runtime_type, api_version))
     if folder is None:
         known = ", ".join(f"{version} of {name}" for name, version in sorted(folders))
-        raise VerifyError(f"There are no samples for {api_version} of {runtime_type}; there are for {known}.")
+        raise DeployError(f"There are no samples for {api_version} of {runtime_type}.", f"There are for {known}.")
     samples = [
         Sample(file=file, api_version=api_version, runtime=runtime, checkpoint=checkpoint)
         for file in sorted(folder.glob("*.json"))
     ]
-    samples.sort(key=lambda one: RUNTIME_TYPES[runtime_type].task_types.index(_task_type(one)))
-    wanted = [one for one in samples if task_types is None or _task_type(one) in task_types]
+    samples.sort(key=lambda one: RUNTIME_TYPES[runtime_type].task_types.index(one.task_type))
+    wanted = [one for one in samples if task_types is None or one.task_type in task_types]
     if not wanted:
-        there_are = ", ".join(_task_type(one) for one in samples)
-        raise VerifyError(f"No sample of {runtime_type} is {' or '.join(task_types or ())}; there are {there_are}.")
+        known = ", ".join(one.task_type for one in samples)
+        raise DeployError(f"No sample of {runtime_type} is {' or '.join(task_types or ())}.", f"There are {known}.")
     return wanted
 
 
@@ -119,49 +127,36 @@ def samples_of(
         task_types: Those that are wanted; None wants all.
 
     Raises:
-        VerifyError: There are none.
+        DeployError: There are none.
     """
-    samples = []
     chosen = list(catalog if runtimes is None else runtimes)
+    samples: list[Sample] = []
     for runtime in chosen:
         wanted = checkpoint or runtime.model_filename or SAMPLE_CHECKPOINT
-        versions = ["v1alpha2"]
-        if runtime.runtime_type.v1alpha1_task_types and catalog.for_checkpoint(wanted) == runtime:
-            versions.append("v1alpha1")
-        for version in versions:
+        is_reached = runtime.runtime_type.v1alpha1_task_types and catalog.for_checkpoint(wanted) == runtime
+        for version in ("v1alpha2", "v1alpha1") if is_reached else ("v1alpha2",):
             if api_version in (None, version):
-                samples += [
-                    sample
-                    for sample in samples_for(runtime.type, version, runtime=runtime.name, checkpoint=wanted)
-                    if (runtime.card is None or _task_type(sample) in runtime.task_types)
-                    and (task_types is None or _task_type(sample) in task_types)
-                ]
+                samples += samples_for(runtime.type, version, runtime=runtime.name, checkpoint=wanted)
+    by_name = {runtime.name: runtime for runtime in chosen}
+    samples = [
+        one
+        for one in samples
+        if (by_name[one.runtime].card is None or one.task_type in by_name[one.runtime].task_types)
+        and (task_types is None or one.task_type in task_types)
+    ]
     if not samples:
         asked = " ".join(filter(None, (api_version, " or ".join(task_types or ()))))
-        names = ", ".join(runtime.name for runtime in chosen)
-        raise VerifyError(f"There is no sample for {asked or 'any task'} of {names or 'a platform without runtimes'}.")
+        names = ", ".join(by_name) or "a platform without runtimes"
+        raise DeployError(
+            f"There is no sample for {asked or 'any task'} of {names}.",
+            "Name another runtime, task type or API version.",
+        )
     return samples
-
-
-def _read(sample: Sample) -> Any:
-    return json.loads(sample.file.read_text(encoding="utf-8"))
-
-
-def _metadata(sample: Sample, body: Any) -> tuple[dict[str, Any], str, str]:
-    """A body's metadata, and what id and task type are called there."""
-    if sample.api_version == "v1alpha1":
-        return body["alwayson_scripts"], "id_task", "task"
-    return body["task"]["metadata"], "id", "tasktype"
-
-
-def _task_type(sample: Sample) -> str:
-    metadata, _, type_key = _metadata(sample, _read(sample))
-    return str(metadata[type_key])
 
 
 def make_request(sample: Sample, links: InputLinks) -> Request:
     """Read a sample's file and fill in links, runtime, checkpoint and a fresh task id."""
-    body = _filled(_read(sample), links, sample.checkpoint)
+    body = _filled(sample.body, links, sample.checkpoint)
     metadata, id_key, type_key = _metadata(sample, body)
     if "runtime" in metadata:
         metadata["runtime"] = sample.runtime
@@ -176,15 +171,20 @@ def upload_input(s3: Any, bucket: str, api_key_id: str | None) -> None:
     s3.put_object(Bucket=bucket, Key=INPUT_KEY, Body=picture, ContentType="image/png", Metadata=metadata)
 
 
+def _metadata(sample: Sample, body: Any) -> tuple[dict[str, Any], str, str]:
+    """A body's metadata, and the keys of id and task type in it."""
+    if sample.api_version == "v1alpha1":
+        return body["alwayson_scripts"], "id_task", "task"
+    return body["task"]["metadata"], "id", "tasktype"
+
+
 def _filled(value: Any, links: InputLinks, checkpoint: str | None) -> Any:
     if isinstance(value, dict):
         return {key: _filled(item, links, checkpoint) for key, item in value.items()}
     if isinstance(value, list):
         return [_filled(item, links, checkpoint) for item in value]
-    if value == _S3_PLACEHOLDER:
-        return links.s3
-    if value == _HTTP_PLACEHOLDER:
-        return links.http
+    if value in ("${INPUT_S3_URL}", "${INPUT_HTTP_URL}"):
+        return links.s3 if value == "${INPUT_S3_URL}" else links.http
     if checkpoint is not None and isinstance(value, str) and value.endswith(CHECKPOINT_SUFFIXES):
         return checkpoint
     return value

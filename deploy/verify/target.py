@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError
 
-from deploy.verify.errors import VerifyError
+from deploy.aws import AWS_ERRORS, explain
+from deploy.errors import DeployError
+from deploy.scripts import ROOT
+from deploy.stacks import Stack
 
-DEFAULT_STACK_FILE = Path(__file__).resolve().parents[2] / ".local" / "stack.json"
+DEFAULT_STACK_FILE = ROOT / ".local" / "stack.json"
 _KEY_ID = re.compile(r"\bid\s*==\s*[`'\"]+([A-Za-z0-9]+)[`'\"]|--api-key[ =]+['\"]?([A-Za-z0-9]+)")
+_DEPLOY_AGAIN = "Deploy again: this release's stack has it."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,60 +44,37 @@ def deployed_target(stack_name: str) -> Target:
     """Find a deployed platform by its CloudFormation stack, in the account and region of the environment.
 
     Raises:
-        VerifyError: No such stack, or outputs or the key are missing.
+        DeployError: No such stack, or outputs or the key are missing.
     """
     try:
-        stacks = boto3.client("cloudformation").describe_stacks(StackName=stack_name)["Stacks"]
-        outputs = {output["OutputKey"]: output["OutputValue"] for output in stacks[0].get("Outputs", [])}
-        return _target(outputs, *_api_key(outputs.get("GetAPIKeyCommand", "")), f"Stack {stack_name}")
-    except (BotoCoreError, ClientError) as exc:
-        raise VerifyError(f"Stack {stack_name} cannot be read: {exc}") from exc
-
-
-def read_local_stack(path: Path) -> dict[str, Any]:
-    """Read the stack.json of a running local platform.
-
-    Raises:
-        VerifyError: None runs.
-    """
-    try:
-        outputs: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise VerifyError(f"No local platform runs: {path} is not there. Start one with `make up`.") from None
-    return outputs
-
-
-def enter_local_stack(environ: MutableMapping[str, str]) -> dict[str, Any]:
-    """Make an environment lead to the running local platform, and read its stack.json.
-
-    Args:
-        environ: The environment; STACK_FILE may name another stack.json.
-
-    Raises:
-        VerifyError: None runs.
-    """
-    stack = read_local_stack(Path(environ.get("STACK_FILE") or DEFAULT_STACK_FILE))
-    # Nothing of a real account may take part in a local run, whatever profile or proxy the caller has set.
-    for name in [name for name in environ if name.startswith("AWS_")]:
-        del environ[name]
-    environ.update(stack["Environment"])
-    return stack
+        stack = Stack(boto3.client("cloudformation"), stack_name)
+        if stack.status is None:
+            raise DeployError(f"There is no stack {stack_name}.", "Look at its name and at the region.")
+        outputs = stack.outputs
+        # The command is for operators; only the id in it is used.
+        found = _KEY_ID.search(outputs.get("GetAPIKeyCommand", ""))
+        if found is None:
+            raise DeployError(f"Output GetAPIKeyCommand of {stack_name} names no API key's id.", _DEPLOY_AGAIN)
+        key_id = found.group(1) or found.group(2)
+        api_key = boto3.client("apigateway").get_api_key(apiKey=key_id, includeValue=True)["value"]
+    except AWS_ERRORS as exc:
+        raise explain(exc) from exc
+    return _target(outputs, str(api_key), key_id, f"Stack {stack_name}")
 
 
 def local_target(outputs: Mapping[str, Any]) -> Target:
-    """Find a local platform by what its stack.json holds.
+    """The local platform by what its stack.json holds.
 
     Raises:
-        VerifyError: Outputs are missing.
+        DeployError: Outputs are missing.
     """
     return _target(outputs, outputs.get("ApiKey", ""), outputs.get("ApiKeyId"), "The local platform")
 
 
 def _target(outputs: Mapping[str, Any], api_key: str, api_key_id: str | None, name: str) -> Target:
     wanted = ("FrontApiEndpoint", "OutputS3Bucket", "sdNotificationOutputArn")
-    missing = [key for key in wanted if not outputs.get(key)]
-    if missing:
-        raise VerifyError(f"{name} has no output {', '.join(missing)}.")
+    if missing := [key for key in wanted if not outputs.get(key)]:
+        raise DeployError(f"{name} has no output {', '.join(missing)}.", _DEPLOY_AGAIN)
     endpoint, bucket, topic_arn = (outputs[key] for key in wanted)
     return Target(
         endpoint=endpoint.rstrip("/"),
@@ -105,10 +85,28 @@ def _target(outputs: Mapping[str, Any], api_key: str, api_key_id: str | None, na
     )
 
 
-def _api_key(command: str) -> tuple[str, str]:
-    """The key whose id stands in the command that an operator would run, and that id."""
-    found = _KEY_ID.search(command)
-    if found is None:
-        raise VerifyError("The stack's output GetAPIKeyCommand names no API key id.")
-    key_id = found.group(1) or found.group(2)
-    return str(boto3.client("apigateway").get_api_key(apiKey=key_id, includeValue=True)["value"]), key_id
+def read_local_stack(path: Path) -> dict[str, Any]:
+    """Read the stack.json of a running local platform.
+
+    Raises:
+        DeployError: None runs.
+    """
+    try:
+        outputs: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DeployError(f"No local platform runs: {path} is not there.", "Start one with `make up`.") from None
+    return outputs
+
+
+def enter_local_stack(environ: MutableMapping[str, str]) -> dict[str, Any]:
+    """Make an environment lead to the running local platform, and read its stack.json, or that of STACK_FILE.
+
+    Raises:
+        DeployError: None runs.
+    """
+    stack = read_local_stack(Path(environ.get("STACK_FILE") or DEFAULT_STACK_FILE))
+    # Nothing of a real account may take part in a local run, whatever profile or proxy the caller has set.
+    for name in [name for name in environ if name.startswith("AWS_")]:
+        del environ[name]
+    environ.update(stack["Environment"])
+    return stack

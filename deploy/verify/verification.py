@@ -1,4 +1,4 @@
-"""Posts samples and waits for what becomes of them."""
+"""Posts samples and waits for their pictures."""
 
 import threading
 import time
@@ -9,11 +9,11 @@ from typing import Any
 
 import httpx
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
 
 from contract.notice import Notice
 from contract.objects import s3_url
-from deploy.verify.errors import VerifyError
+from deploy.aws import AWS_ERRORS, explain
+from deploy.errors import DeployError
 from deploy.verify.notices import NoticeQueue
 from deploy.verify.pictures import Picture, PictureError, fetch_picture
 from deploy.verify.samples import INPUT_KEY, InputLinks, Request, Sample, make_request, upload_input
@@ -26,7 +26,7 @@ _POST_TIMEOUT_S = 35.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What became of a sample.
+    """How a sample ended.
 
     Attributes:
         request: What was posted.
@@ -53,7 +53,7 @@ def verify(
         stop: Ends the waiting early when set; samples without an outcome by then have none.
 
     Raises:
-        VerifyError: The platform cannot be reached or used at all.
+        DeployError: The platform cannot be reached or used at all.
     """
     stop = stop or threading.Event()
     try:
@@ -88,8 +88,8 @@ def verify(
             if not stop.is_set():
                 for request, _ in waiting.values():
                     yield Outcome(request=request, problem=f"no notice within {wait_s:g} seconds")
-    except (BotoCoreError, ClientError) as exc:
-        raise VerifyError(f"AWS refused: {exc}") from exc
+    except AWS_ERRORS as exc:
+        raise explain(exc) from exc
 
 
 def _upload_input(s3: Any, target: Target) -> InputLinks:
@@ -104,7 +104,7 @@ def _post(target: Target, request: Request) -> httpx.Response:
     try:
         return httpx.post(url, json=request.body, headers={"x-api-key": target.api_key}, timeout=_POST_TIMEOUT_S)
     except httpx.HTTPError as exc:
-        raise VerifyError(f"{target.endpoint} does not answer: {exc}") from exc
+        raise DeployError(f"{target.endpoint} does not answer: {exc}", "Check the network and the stack.") from exc
 
 
 def _retry_after_s(answer: httpx.Response) -> float | None:

@@ -32,8 +32,8 @@ from moto.server import ThreadedMotoServer
 from moto.servicequotas.models import ServiceQuotasBackend
 from moto.servicequotas.responses import ServiceQuotasResponse
 
-from deploy import account
-from deploy.rollout.opening import open_deployment
+from deploy import aws
+from deploy.rollout.context import open_context
 from deploy.rollout.options import parse_options
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -345,11 +345,12 @@ class Checkout:
         (package / "__main__.py").write_text(f"import os, sys\nos.execv({tool!r}, [{tool!r}, *sys.argv[1:]])\n")
 
     def _publish_model(self, url):
-        module = self.root / "deploy" / "models" / "default_model.py"
+        module = self.root / "deploy" / "models" / "layout.py"
         text = module.read_text()
         start = text.index("DEFAULT_MODEL = ")
         model = {"filename": MODEL_NAME, "url": url, "sha256": hashlib.sha256(MODEL).hexdigest()}
-        module.write_text(f"{text[:start]}DEFAULT_MODEL = PublishedModel(**{model!r})\n")
+        end = text.index("\n)\n", start) + 3
+        module.write_text(f"{text[:start]}DEFAULT_MODEL = PublishedModel(**{model!r})\n{text[end:]}")
 
     def _write_program(self, place, text):
         path = self.root / place
@@ -379,7 +380,7 @@ def inside(checkout, monkeypatch):
     """This process as a script of the checkout would be: its AWS, its tools."""
     for name, value in checkout.environ.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(account.boto3, "Session", lambda region_name: session_of(region_name or REGION))
+    monkeypatch.setattr(aws.boto3, "Session", lambda region_name: session_of(region_name or REGION))
     return checkout
 
 
@@ -388,7 +389,7 @@ def deployment(inside):
     """Opens a deployment in this process, so that a test can run a single step."""
 
     def open_(*arguments):
-        return open_deployment(parse_options(["--yes", "-T", *arguments]), inside.root)
+        return open_context(parse_options(["--yes", "-T", *arguments]), inside.root)
 
     return open_
 

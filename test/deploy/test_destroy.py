@@ -3,12 +3,10 @@ import json
 import pytest
 
 from deploy import stacks
-from deploy.account import Account
+from deploy.aws import Account
 from deploy.errors import DeployError
-from deploy.removal.leftovers import Leftovers
-from deploy.removal.nodes import karpenter_nodes
-from deploy.removal.removal import Removal
-from deploy.removal.strangers import Strangers
+from deploy.removal.__main__ import remove as remove_deployment
+from deploy.removal.foreign import foreign_resources, karpenter_nodes
 from deploy.stacks import Stack
 
 ASSUMED = {
@@ -53,9 +51,8 @@ def account(inside):
 def remove(account, stack):
     """Remove the stack in this process."""
 
-    def run(*, snapshots=(), force=False):
-        leftovers = Leftovers(account, stack_name="sdoneks", snapshots=list(snapshots))
-        Removal(account, stack, leftovers).run(yes=True, force=force)
+    def run(*, force=False):
+        remove_deployment(account, "sdoneks", None, yes=True, force=force)
 
     return run
 
@@ -129,14 +126,14 @@ class TestChecks:
 
     def test_the_stacks_own_policies_and_nodes_are_no_strangers(self, deployed, account, stack):
         launch(deployed, NODE_TAGS.items(), subnet(deployed, stack))
-        assert Strangers(account, stack).found() == []
+        assert foreign_resources(account, stack) == []
 
     def test_foreign_policies_are_named(self, deployed, account, stack):
         iam = deployed.client("iam")
         iam.put_role_policy(RoleName="node", PolicyName="added", PolicyDocument=json.dumps(ALLOWED))
         arn = iam.create_policy(PolicyName="managed", PolicyDocument=json.dumps(ALLOWED))["Policy"]["Arn"]
         iam.attach_role_policy(RoleName="node", PolicyArn=arn)
-        assert Strangers(account, stack).found() == [
+        assert foreign_resources(account, stack) == [
             f"Role node has the policy {name}, which is not the stack's: detach it." for name in ("managed", "added")
         ]
 
@@ -146,7 +143,7 @@ class TestChecks:
         cloud9 = launch(deployed, [("aws:cloud9:environment", "x")], place)
         interface = deployed.client("ec2").create_network_interface(SubnetId=place, Description="mine")
         deployed.client("ec2").create_network_interface(SubnetId=place, Description="Amazon EKS sdoneksStack")
-        found = Strangers(account, stack).found()
+        found = foreign_resources(account, stack)
         assert [sentence.partition(" is in VPC")[0] for sentence in found] == [
             f"Instance {machine}",
             f"Cloud9 environment {cloud9}",
@@ -179,10 +176,7 @@ class TestTheEnd:
     def test_without_a_stack_the_leftovers_are_listed_all_the_same(self, world, inside, capsys):
         world.client("ecr").create_repository(repositoryName="sd-on-eks/comfyui")
         account = Account.find(None)
-        stack = Stack(world.client("cloudformation"), "sdoneksStack")
-        Removal(account, stack, Leftovers(account, stack_name="sdoneks", snapshots=["snap-0123"])).run(
-            yes=True, force=False
-        )
+        remove_deployment(account, "sdoneks", "snap-0123", yes=True, force=False)
         told = capsys.readouterr().out
         assert "There is no stack sdoneksStack" in told
         assert "sd-on-eks/comfyui" in told

@@ -5,10 +5,9 @@ import pytest
 
 from deploy.errors import DeployError
 from deploy.models import sources
-from deploy.models.folders import MODEL_FOLDERS, folder_named, is_pickle, stored_name
+from deploy.models.layout import MODEL_FOLDERS, folder_named, is_pickle, model_files, stored_name
 from deploy.models.library import ModelLibrary
 from deploy.models.sources import FileSource, source_of
-from deploy.models.tree import tree_files
 
 BUCKET, KEY = "models", "Lora/style.safetensors"
 PART = 5 << 20
@@ -227,12 +226,12 @@ class TestTrees:
         return root
 
     def test_a_models_files_are_all_but_hidden_and_empty_ones_and_its_index_comes_last(self, tree):
-        assert tree_files(tree) == ["vae/config.json", "vae/model.safetensors", "model_index.json"]
+        assert model_files(tree) == ["vae/config.json", "vae/model.safetensors", "model_index.json"]
 
     def test_a_folder_without_an_index_is_refused(self, tree):
         (tree / "model_index.json").unlink()
         with pytest.raises(DeployError, match="no model in the format of diffusers"):
-            tree_files(tree)
+            model_files(tree)
 
     def test_the_script_puts_a_folder_into_the_bucket_and_goes_on_where_it_ended(self, checkout, world, tree, s3):
         upload = ("upload-model.sh", str(tree), "black-forest-labs/FLUX.1-schnell", BUCKET, "--prefix", "v2/")

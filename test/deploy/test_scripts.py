@@ -54,7 +54,7 @@ def test_the_key_is_printed_and_nothing_else(checkout, key):
 def test_a_stack_that_is_not_there_has_no_key(checkout, world):
     ended = checkout.run("print-key.sh", "-n", "other")
     assert (ended.code, ended.out) == (1, "")
-    assert "Stack otherStack cannot be read" in ended.err
+    assert "There is no stack otherStack" in ended.err
 
 
 def test_a_restart_reaches_the_runtimes_own_deployment_in_its_own_cluster_alone(checkout):

@@ -6,14 +6,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from deploy import account, stacks
-from deploy.account import Account
+from deploy import aws, stacks
+from deploy.aws import Account
 from deploy.errors import DeployError
-from deploy.failures import explained_failures
-from deploy.rollout.steps import filters
-from deploy.rollout.steps.filters import Filters
-from deploy.rollout.steps.stack import PlatformStack
-from deploy.stacks import Event, Stack
+from deploy.rollout.steps import stack as step
+from deploy.rollout.steps.stack import FILTERS, STACK
+from deploy.stacks import Event, Stack, explain_failures
 
 
 class TestTheStack:
@@ -34,7 +32,7 @@ class TestTheStack:
         stack = world.stack()
         stack.status = "UPDATE_IN_PROGRESS"
         ends(stack)
-        PlatformStack().run(opened)
+        STACK.run(opened)
         told = capsys.readouterr().out
         assert "an operation is under way (UPDATE_IN_PROGRESS)" in told
         assert "CREATE_COMPLETE" in told
@@ -51,13 +49,13 @@ class TestTheStack:
     def test_a_state_that_cannot_be_updated_is_told_with_the_way_out(self, inside, deployment, world, status, way_out):
         world.stack().status = status
         with pytest.raises(DeployError, match=way_out):
-            PlatformStack().run(deployment())
+            STACK.run(deployment())
         assert inside.calls.read_text() == ""
 
     @pytest.mark.parametrize("status", ["CREATE_FAILED", "UPDATE_FAILED"])
     def test_after_a_failure_without_rollback_the_next_run_goes_on(self, inside, deployment, world, status, capsys):
         world.stack().status = status
-        PlatformStack().run(deployment())
+        STACK.run(deployment())
         assert "goes on from there" in capsys.readouterr().out
         assert "cdk deploy" in inside.calls.read_text()
 
@@ -67,7 +65,7 @@ class TestTheStack:
         event.resource_status, event.resource_status_reason = "CREATE_FAILED", "Maximum number of topics reached"
         inside.break_("cdk-deploy")
         with pytest.raises(DeployError) as failure:
-            PlatformStack().run(deployment())
+            STACK.run(deployment())
         assert "  Topic (AWS::SNS::Topic): Maximum number of topics reached\n    → A quota" in failure.value.problem
 
     def test_only_causes_are_shown_not_what_was_cancelled_after_them(self):
@@ -75,7 +73,7 @@ class TestTheStack:
             now = datetime.now(UTC)
             return Event(id="1", at=now, resource=resource, type=kind, status="CREATE_FAILED", reason=reason)
 
-        shown = explained_failures(
+        shown = explain_failures(
             [
                 event("A", "Resource creation cancelled"),
                 event("B", "AccessDenied"),
@@ -98,7 +96,7 @@ class TestTheStack:
     def test_a_field_that_was_changed_by_hand_is_told_with_what_gives_it_back(self, reason):
         now = datetime.now(UTC)
         event = Event(id="1", at=now, resource="R", type="Custom::Helm", status="UPDATE_FAILED", reason=reason)
-        [hint] = [line for line in explained_failures([event]).splitlines() if line.lstrip().startswith("→")]
+        [hint] = [line for line in explain_failures([event]).splitlines() if line.lstrip().startswith("→")]
         assert "changed the fields that it names by hand" in hint
         command = hint.partition("again: ")[2].partition(" (docs")[0]
         operate = (Path(__file__).parents[2] / "docs" / "operate.md").read_text()
@@ -124,8 +122,8 @@ class TestFilters:
             clock.now += timedelta(seconds=seconds)
             clock.slept_s += seconds
 
-        monkeypatch.setattr(filters, "datetime", SimpleNamespace(now=lambda _: clock.now))
-        monkeypatch.setattr(filters, "time", SimpleNamespace(sleep=sleep))
+        monkeypatch.setattr(step, "datetime", SimpleNamespace(now=lambda _: clock.now))
+        monkeypatch.setattr(step, "time", SimpleNamespace(sleep=sleep))
         return clock
 
     def changed(self, clock, minutes_ago, kind="AWS::SNS::Subscription"):
@@ -141,7 +139,7 @@ class TestFilters:
         return SimpleNamespace(stack=events)
 
     def test_a_filter_that_has_just_changed_is_waited_for_until_it_holds_everywhere(self, clock, capsys):
-        Filters().run(self.changed(clock, minutes_ago=4))
+        FILTERS.run(self.changed(clock, minutes_ago=4))
         assert clock.slept_s == 11 * 60
         told = capsys.readouterr().out
         assert "until 12:11 UTC; send none before" in told
@@ -149,7 +147,7 @@ class TestFilters:
 
     @pytest.mark.parametrize(("minutes_ago", "kind"), [(16, "AWS::SNS::Subscription"), (4, "AWS::SNS::Topic")])
     def test_nothing_is_waited_for_where_no_filter_has_changed(self, clock, minutes_ago, kind):
-        Filters().run(self.changed(clock, minutes_ago, kind))
+        FILTERS.run(self.changed(clock, minutes_ago, kind))
         assert clock.slept_s == 0
 
 
@@ -163,12 +161,12 @@ class TestTheAccount:
         )
 
     def test_credentials_of_another_partition_are_refused(self, monkeypatch):
-        monkeypatch.setattr(account.boto3, "Session", self.session(None, "arn:aws:iam::1:user/me"))
+        monkeypatch.setattr(aws.boto3, "Session", self.session(None, "arn:aws:iam::1:user/me"))
         with pytest.raises(DeployError, match="is in partition aws-cn, the credentials are of aws"):
             Account.find("cn-northwest-1")
 
     def test_without_a_region_it_says_how_to_name_one(self, monkeypatch):
-        monkeypatch.setattr(account.boto3, "Session", self.session(None, "arn:aws:iam::1:user/me"))
+        monkeypatch.setattr(aws.boto3, "Session", self.session(None, "arn:aws:iam::1:user/me"))
         with pytest.raises(DeployError, match="-R"):
             Account.find(None)
 

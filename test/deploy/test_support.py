@@ -1,14 +1,14 @@
 import pytest
 
 from configuration.gpus import gpu_problems
-from deploy.partitions import partition_named
-from deploy.rollout.asked_images import images_left_open
-from deploy.rollout.first_runtime import instance_types, preferred, served
+from deploy.aws import Partition
+from deploy.rollout.draft import instance_types, preferred, served
 from deploy.rollout.options import parse_options
+from deploy.rollout.steps.images import images_left_open
 from deploy.support.assessment import Assessment
 from deploy.support.findings import Verdict, table_of
-from deploy.support.instances import offered, usual_in
-from deploy.support.zones import offered_by_zone, zone_finding, zones_of_region
+from deploy.support.instances import offered, offered_by_zone
+from deploy.support.zones import zone_finding, zones_of_region
 from runtimes.flux.options import ModelOptions
 from runtimes.flux.profiles import RUNNABLE
 
@@ -150,7 +150,7 @@ class TestZones:
     @pytest.mark.parametrize(
         ("wanted", "words"),
         [
-            (["us-east-1a", "us-east-1b", "us-east-1e"], "us-east-1e (use1-az3) is one in which EKS runs no control"),
+            (["us-east-1a", "us-east-1b", "us-east-1e"], "EKS runs no control plane in us-east-1e (use1-az3)"),
             (["us-east-1a", "us-east-1b", "us-east-1z"], "no zone us-east-1z"),
             (["use1-az1", "use1-az2", "use1-az9"], "no zone use1-az9"),
             (["us-east-1a", "us-east-1b"], "EKS supports 2 of this region's zones"),
@@ -203,17 +203,11 @@ def test_a_t4_is_taken_only_where_nothing_else_is_offered(there, taken):
     assert preferred(there) == taken
 
 
-def test_china_gets_g4dn_alone():
-    types = instance_types(parse_options([]))
-    assert usual_in(partition_named("aws-cn"), types) == ["g4dn.xlarge", "g4dn.2xlarge"]
-    assert usual_in(partition_named("aws"), types) == [*types]
-
-
 @pytest.mark.parametrize("profile", RUNNABLE)
 def test_every_model_can_begin_on_some_usual_instance_that_holds_it(profile):
     options = parse_options(["-t", "flux", "-p", profile])
     model = ModelOptions.model_validate(served(options)["model"])
-    types = usual_in(partition_named("aws"), instance_types(options))
+    types = instance_types(options)
     assert types
     assert list(gpu_problems(model, types)) == []
 
@@ -223,8 +217,8 @@ def test_every_model_can_begin_on_some_usual_instance_that_holds_it(profile):
     [("aws-cn", "console.amazonaws.cn"), ("aws-us-gov", "console.amazonaws-us-gov.com")],
 )
 def test_links_lead_to_the_partitions_own_console(partition, domain):
-    assert partition_named(partition).quota_page("vpc", VPCS, "somewhere").startswith(f"https://{domain}/")
-    assert partition_named("elsewhere").quota_page("vpc", VPCS, "somewhere") == ""
+    assert Partition.named(partition).quota_page("vpc", VPCS, "somewhere").startswith(f"https://{domain}/")
+    assert Partition.named("elsewhere").quota_page("vpc", VPCS, "somewhere") == ""
 
 
 def test_the_table_names_verdict_and_link_of_each_row(world, verdicts):

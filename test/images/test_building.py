@@ -13,10 +13,10 @@ from botocore.exceptions import ClientError
 from configuration.file import load_config
 from configuration.images import IMAGES, account_registry, content_tag, pod_images
 from deploy.errors import DeployError
-from deploy.images.building import Order, build_missing
+from deploy.images.building import ImageBuild, build_missing
 from deploy.images.codebuild import CodeBuild
-from deploy.images.repositories import Repositories
-from deploy.rollout.deployment import Deployment
+from deploy.images.registry import Registry
+from deploy.rollout.context import RolloutContext
 from deploy.rollout.steps import images
 
 ROOT = Path(__file__).parents[2]
@@ -113,15 +113,15 @@ def test_a_failing_engine_fails_the_command_and_prints_no_result(build, step):
 def test_a_kept_config_yaml_that_names_no_image_ends_with_those_that_the_stack_asks_for(build, monkeypatch):
     kept = load_config(ROOT / "examples" / "configs" / "everything.yaml")
     account, options = SimpleNamespace(region="eu-west-1"), SimpleNamespace(skip_tools=True)
-    deployment = Deployment(options=options, account=account, file=None, journal=None, bucket="models", kept=kept)
+    deployment = RolloutContext(options=options, account=account, file=None, journal=None, bucket="models", kept=kept)
     monkeypatch.setattr(images, "output_of", lambda command, **_: build(*command[4:]).stdout)
-    images.Images().run(deployment)
+    images.IMAGES.run(deployment)
     registry = account_registry(account="123456789012", region="eu-west-1", url_suffix="amazonaws.com")
     found = boto3.client("ecr").describe_images
     for runtime in kept.models_runtime:
         for image in pod_images(runtime):
             asked = image.asked(registry, image.source.tag(ROOT))
-            assert asked.repository == deployment.images[image.source.name].repository
+            assert asked.repository == deployment.images[image.source.name].partition("@")[0]
             assert found(repositoryName=image.source.repository, imageIds=[{"imageTag": asked.tag}])["imageDetails"]
 
 
@@ -134,7 +134,7 @@ def test_an_unknown_image_is_refused_with_those_there_are(build, programs):
 
 def test_a_repository_is_made_once_with_fixed_tags_and_scanning(aws):
     ecr = boto3.client("ecr")
-    repositories = Repositories(ecr)
+    repositories = Registry(ecr)
     addresses = {repositories.ensure("sd-on-eks/sdwebui") for _ in range(2)}
     (made,) = ecr.describe_repositories()["repositories"]
     assert addresses == {made["repositoryUri"]}
@@ -144,21 +144,14 @@ def test_a_repository_is_made_once_with_fixed_tags_and_scanning(aws):
 
 def test_a_repository_forgets_old_images(aws):
     ecr = boto3.client("ecr")
-    Repositories(ecr).ensure("sd-on-eks/sdwebui")
+    Registry(ecr).ensure("sd-on-eks/sdwebui")
     policy = json.loads(ecr.get_lifecycle_policy(repositoryName="sd-on-eks/sdwebui")["lifecyclePolicyText"])
     assert [rule["selection"]["tagStatus"] for rule in policy["rules"]] == ["untagged", "any"]
 
 
-class LazyBuilder:
-    def build(self, orders):
-        """Say that all is well, and push nothing."""
-
-
 def test_a_build_that_pushed_nothing_is_a_failure(aws):
     with pytest.raises(DeployError, match="is not there, though"):
-        build_missing(
-            [IMAGES["comfyui"]], root=ROOT, repositories=Repositories(boto3.client("ecr")), builder=LazyBuilder()
-        )
+        build_missing([IMAGES["comfyui"]], Registry(boto3.client("ecr")), lambda builds: None)
 
 
 @pytest.fixture
@@ -195,7 +188,7 @@ def cdk(programs, monkeypatch):
 
 
 def order(name):
-    return Order(source=IMAGES[name], address=f"registry.example/sd-on-eks/{name}", tag="1-abc")
+    return ImageBuild(source=IMAGES[name], address=f"registry.example/sd-on-eks/{name}", tag="1-abc")
 
 
 def test_codebuild_is_given_each_image_after_its_project_is_up_to_date(project, cdk):

@@ -33,9 +33,9 @@ def test_the_bucket_has_the_fifteen_folders_of_its_documented_layout():
 
 
 def test_uploads_go_to_folders_that_the_servers_read():
-    from deploy.models import folders
+    from deploy.models import layout
 
-    assert sorted(folders.MODEL_FOLDERS) == sorted(NAMES)
+    assert sorted(layout.MODEL_FOLDERS) == sorted(NAMES)
 
 
 def test_comfyuis_file_is_yaml_that_reaches_every_folder():

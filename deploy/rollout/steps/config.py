@@ -1,53 +1,70 @@
-"""config.yaml."""
+"""config.yaml: the operator's own or a new one, and the runtimes that it removes."""
 
 from collections.abc import Iterator
 
+from deploy.backlog import backlogs
 from deploy.console import note
-from deploy.rollout.asked_images import stale_images
+from deploy.errors import DeployError
 from deploy.rollout.config_yaml import Origin
-from deploy.rollout.deployment import Deployment
+from deploy.rollout.context import RolloutContext
+from deploy.rollout.steps import Step
+from deploy.rollout.steps.images import stale_images
 
 _ASIDE = "the present one is for another deployment, or its model bucket is not this account's"
 
 
-class ConfigFile:
-    """The file that says what is deployed: the operator's own, or a new one."""
-
-    title = "config.yaml"
-
-    def foresee(self, deployment: Deployment) -> str:
-        """Say whether it would be written."""
-        if deployment.kept is not None:
-            return "keep it: it was edited"
-        aside = (
-            f"; {_ASIDE}, so that it is kept under another name" if deployment.file.origin is Origin.OPERATOR else ""
-        )
-        return f"write {deployment.file.path}{aside}"
-
-    def run(self, deployment: Deployment) -> str:
-        """Write it, unless the operator has one for this deployment."""
-        if deployment.kept is not None:
-            for difference in _differences(deployment):
-                note(difference)
-            return "kept: it was edited"
-        deployment.config  # noqa: B018  refuses what would not load again
-        backup = deployment.file.write(deployment.draft)
-        if backup is not None:
-            note(f"{_ASIDE}: it is {backup.name} now.")
-        return f"{deployment.file.path} written"
+def _plan_file(context: RolloutContext) -> str:
+    if context.kept is not None:
+        return "keep it: it was edited"
+    is_foreign = context.file.origin is Origin.OPERATOR
+    return f"write {context.file.path}" + (f"; {_ASIDE}, so that it is kept under another name" if is_foreign else "")
 
 
-def _differences(deployment: Deployment) -> Iterator[str]:
-    """Where the operator's file says something else than what was asked for, or than this checkout builds."""
-    options, config = deployment.options, deployment.config
-    names = [runtime.name for runtime in config.models_runtime]
+def _write_file(context: RolloutContext) -> str:
+    if context.kept is not None:
+        for difference in _differences(context):
+            note(difference)
+        return "kept: it was edited"
+    context.config  # noqa: B018  refuses what would not load again
+    backup = context.file.write(context.draft)
+    if backup is not None:
+        note(f"{_ASIDE}: it is {backup.name} now.")
+    return f"{context.file.path} written"
+
+
+def _differences(context: RolloutContext) -> Iterator[str]:
+    """Where the operator's file says something else than the options, or than this checkout builds."""
+    options, runtimes = context.options, context.config.models_runtime
+    names = [runtime.name for runtime in runtimes]
     if options.runtime_name not in names:
         yield f"-r {options.runtime_name} has no effect: config.yaml has {', '.join(names)}."
-    snapshots = {
-        runtime.name: runtime.extra_values.karpenter.node_template.data_volume.snapshot_id
-        for runtime in config.models_runtime
-    }
-    for name, snapshot in snapshots.items():
+    for runtime in runtimes:
+        snapshot = runtime.extra_values.karpenter.node_template.data_volume.snapshot_id
         if options.snapshot not in {None, snapshot}:
-            yield f"-s {options.snapshot} has no effect on {name}: config.yaml has {snapshot or 'no snapshot'} there."
-    yield from stale_images(deployment.account, config)
+            there = snapshot or "no snapshot"
+            yield f"-s {options.snapshot} has no effect on {runtime.name}: config.yaml has {there} there."
+    yield from stale_images(context.account, context.config)
+
+
+def _check_removed(context: RolloutContext) -> str:
+    """Say which runtimes will be removed; refuse those that hold tasks, or that nobody has asked to remove."""
+    names = {runtime.name for runtime in context.config.models_runtime}
+    found = backlogs(context.account.client("sqs"), context.config.cloudformation_stack, known=names)
+    removed = [one for one in found if one.runtime not in names]
+    if held := [one for one in removed if one.total]:
+        raise DeployError(
+            f"Runtimes that config.yaml has no more still hold tasks: {'; '.join(map(str, held))}.",
+            "Put them back with `disabled: true` and deploy: they finish what they have and take nothing new."
+            " `python -m deploy.redrive` retries what a dead queue holds. Remove them when all are empty.",
+        )
+    listed = ", ".join(one.runtime for one in removed)
+    if removed and context.kept is None:
+        raise DeployError(
+            f"A new config.yaml with the one runtime {context.options.runtime_name} would remove {listed}.",
+            "Take up your own config.yaml (see config.yaml.*.bak), or add the runtime to it; then run this again.",
+        )
+    return f"{listed} will be removed" if removed else "no runtime is removed"
+
+
+CONFIG_FILE = Step("config.yaml", _plan_file, _write_file)
+REMOVED_RUNTIMES = Step("Removed runtimes", _check_removed, _check_removed)

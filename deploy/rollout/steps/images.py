@@ -1,43 +1,90 @@
-"""The container images."""
+"""The images of model servers and agent in the account's registry, and what pods will ask for."""
 
 import json
 import sys
+from collections.abc import Iterator
+from typing import Any
 
+from botocore.exceptions import ClientError
+
+from configuration.config import Config
+from configuration.images import PodImage, account_registry, pod_images, project_version
+from deploy.aws import Account, error_code
 from deploy.errors import DeployError
-from deploy.processes import output_of
-from deploy.rollout.asked_images import images_left_open
-from deploy.rollout.deployment import Deployment
-from deploy.rollout.draft import Image
+from deploy.rollout.context import RolloutContext
+from deploy.rollout.steps import Step
+from deploy.scripts import ROOT, output_of
 
 _BUILD = (sys.executable, "-m", "deploy.images", "build")
 _REMEDY = "Look at the build's log above; then run the same command again."
 _ALL_NAMED = "config.yaml names them"
 
 
-class Images:
-    """The images of model servers and agent, in the account's registry."""
-
-    title = "Images"
-
-    def foresee(self, deployment: Deployment) -> str:
-        """Say whether they would be built."""
-        wanted = images_left_open(deployment.config)
-        return f"build what the registry lacks of {', '.join(wanted)}" if wanted else _ALL_NAMED
-
-    def run(self, deployment: Deployment) -> str:
-        """Have those built that the registry lacks."""
-        wanted = images_left_open(deployment.config)
-        if not wanted:
-            return _ALL_NAMED
-        place = ("-n", deployment.config.stack_name, "-R", deployment.account.region)
-        deployment.images = _read(output_of([*_BUILD, *wanted, *place], environ=deployment.environ, remedy=_REMEDY))
-        if absent := set(wanted) - set(deployment.images):
-            raise DeployError(f"The build gave no image {', '.join(sorted(absent))}.", _REMEDY)
-        return ", ".join(str(deployment.images[name]) for name in wanted)
+def _plan(context: RolloutContext) -> str:
+    wanted = images_left_open(context.config)
+    return f"build what the registry lacks of {', '.join(wanted)}" if wanted else _ALL_NAMED
 
 
-def _read(text: str) -> dict[str, Image]:
+def _build(context: RolloutContext) -> str:
+    wanted = images_left_open(context.config)
+    if not wanted:
+        return _ALL_NAMED
+    place = ("-n", context.config.stack_name, "-R", context.account.region)
+    printed = output_of([*_BUILD, *wanted, *place], environ=context.environ, remedy=_REMEDY)
     try:
-        return {name: Image(one["repository"], one["digest"]) for name, one in json.loads(text).items()}
-    except (ValueError, KeyError, TypeError, AttributeError) as exc:
+        built = json.loads(printed)
+        context.images = {name: f"{built[name]['repository']}@{built[name]['digest']}" for name in wanted}
+    except KeyError as exc:
+        raise DeployError(f"The build gave no image {', '.join(sorted(set(wanted) - set(built)))}.", _REMEDY) from exc
+    except (ValueError, TypeError) as exc:
         raise DeployError("The build of images did not say what it has built.", _REMEDY) from exc
+    return ", ".join(context.images.values())
+
+
+def images_left_open(config: Config) -> list[str]:
+    """The images that config.yaml leaves to the deployment; a disabled runtime's pods need theirs too."""
+    images = (image for runtime in config.models_runtime for image in pod_images(runtime))
+    return sorted({image.source.name for image in images if image.is_default})
+
+
+def address(account: Account, image: PodImage) -> str:
+    """The image as its pods will ask for it."""
+    asked = image.asked(_registry_of(account), image.source.tag(ROOT))
+    if asked.digest is not None:
+        return f"{asked.repository}@{asked.digest}"
+    return f"{asked.repository}:{asked.tag or project_version(ROOT)}"  # the chart's own default for a tag
+
+
+def stale_images(account: Account, config: Config) -> Iterator[str]:
+    """Say which of the project's images config.yaml names otherwise than this checkout builds them."""
+    registry, ecr = _registry_of(account), account.client("ecr")
+    for runtime in config.models_runtime:
+        named = (image for image in pod_images(runtime) if image.is_ours(registry) and not image.is_default)
+        for image in named:
+            tag = image.source.tag(ROOT)
+            if tag not in _tags(ecr, image):
+                yield (
+                    f"config.yaml names {address(account, image)} for {runtime.name}, this checkout's has tag {tag}."
+                    " Take the image out of the file: then that one is built and taken."
+                )
+
+
+def _registry_of(account: Account) -> str:
+    return account_registry(account=account.id, region=account.region, url_suffix=account.partition.url_suffix)
+
+
+def _tags(ecr: Any, image: PodImage) -> set[str | None]:
+    """The tags of an image of ours; none where the registry does not have it."""
+    if image.chosen.digest is None:
+        return {image.chosen.tag}
+    digest = {"imageDigest": image.chosen.digest}
+    try:
+        found = ecr.describe_images(repositoryName=image.source.repository, imageIds=[digest])
+    except ClientError as exc:
+        if error_code(exc) in {"ImageNotFoundException", "RepositoryNotFoundException"}:
+            return set()
+        raise
+    return {tag for one in found["imageDetails"] for tag in one.get("imageTags", [])}
+
+
+IMAGES = Step("Images", _plan, _build)

@@ -6,10 +6,10 @@ import pytest
 
 from contract.notice import JobError
 from contract.queues import dead_letter
+from deploy.errors import DeployError
 from deploy.redrive import __main__ as command
-from deploy.redrive import queues as queues_module
-from deploy.redrive.errors import RedriveError
-from deploy.redrive.queues import Queues
+from deploy.redrive import dead_queue as queue_module
+from deploy.redrive.dead_queue import DeadQueue
 from deploy.redrive.redrive import Redrive
 from jobs.record import JobState
 from test.kit.wire import DiedError
@@ -19,7 +19,7 @@ PROBLEM = JobError(code="model_server_failed", message="away")
 
 @pytest.fixture(autouse=True)
 def short_polls(monkeypatch):
-    monkeypatch.setattr(queues_module, "_WAIT_S", 0)
+    monkeypatch.setattr(queue_module, "_WAIT_S", 0)
 
 
 @pytest.fixture
@@ -28,12 +28,12 @@ def redrive(world):
 
     def run(*, dry=False):
         clients = world.watched_clients
-        queues = Queues.follow(clients["sqs"], world.queue)
+        queues = DeadQueue.of(clients["sqs"], world.queue)
         one = Redrive(
             queues, dynamodb=clients["dynamodb"], table=world.table.name, start_s=3600, clock=lambda: world.now_s
         )
-        messages = list(queues.read_dead())
-        return [(one.foresee if dry else one.drive)(message).step.value for message in messages]
+        messages = list(queues.read())
+        return [(one.plan if dry else one.run)(message).action.value for message in messages]
 
     world.wire.clear()
     return run
@@ -64,7 +64,7 @@ def bodies(messages):
 def test_a_failed_job_is_begun_anew_and_its_message_sent_in_its_tenants_group(world, bury, redrive):
     task = world.ended(JobState.FAILED, PROBLEM, told=True, tenant="t1")
     bury(task)
-    assert redrive() == ["begin"]
+    assert redrive() == ["retry"]
     record = world.record(task)
     assert (record.state, record.generation, record.attempts, record.error) == (JobState.QUEUED, 1, 0, None)
     assert record.due_s == pytest.approx(world.now_s + 3600, abs=0.01)
@@ -77,7 +77,7 @@ def test_a_failed_job_is_begun_anew_and_its_message_sent_in_its_tenants_group(wo
 def test_what_the_keeper_keeps_can_be_redriven(world, redrive):
     task = world.queued()
     world.handle(task)
-    assert redrive() == ["begin"]
+    assert redrive() == ["retry"]
     assert bodies(world.aws.take(world.queue)) == [task.to_message()]
 
 
@@ -85,7 +85,7 @@ def test_a_foreign_message_keeps_its_envelope_and_so_its_job(world, bury, redriv
     body = envelope(world.task(job=None).to_message())
     world.handle(body)
     job = world.new_notices()[0]["job"]
-    assert redrive() == ["begin"]
+    assert redrive() == ["retry"]
     assert world.record(job).generation == 1
     assert bodies(world.aws.take(world.queue)) == [body]
 
@@ -122,7 +122,7 @@ def test_the_message_of_an_overdue_job_is_left_until_the_reaper_has_failed_it(wo
     world.now_s += 3601
     assert redrive() == ["leave"]
     world.reap()
-    assert redrive() == ["begin"]
+    assert redrive() == ["retry"]
 
 
 def test_a_job_that_the_table_does_not_know_is_sent(world, bury, redrive):
@@ -143,7 +143,7 @@ def test_of_two_messages_of_one_job_one_is_sent(world, bury, redrive):
     task = world.ended(JobState.FAILED, PROBLEM)
     bury(task)
     bury(task)
-    assert redrive() == ["begin", "drop"]
+    assert redrive() == ["retry", "drop"]
     assert len(world.aws.take(world.queue)) == 1
 
 
@@ -160,7 +160,7 @@ def test_a_dry_run_changes_nothing(world, bury, redrive):
     task = world.ended(JobState.FAILED, PROBLEM)
     before = world.record(task)
     bury(task)
-    assert redrive(dry=True) == ["begin"]
+    assert redrive(dry=True) == ["retry"]
     assert world.record(task) == before
     assert world.aws.take(world.queue) == []
 
@@ -189,8 +189,8 @@ def test_after_a_crash_between_any_two_steps_a_second_run_sends_the_job_and_begi
 
 
 def test_a_queue_that_leads_nowhere_has_no_dead_queue(world):
-    with pytest.raises(RedriveError, match="no redrive policy"):
-        Queues.follow(world.aws.sqs, world.dead_queue)
+    with pytest.raises(DeployError, match="no redrive policy"):
+        DeadQueue.of(world.aws.sqs, world.dead_queue)
 
 
 class TestCommand:

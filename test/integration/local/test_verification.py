@@ -11,7 +11,7 @@ import pytest
 from contract.ids import new_job_id
 from contract.notice import JobError, Notice
 from contract.objects import TENANT_METADATA, tenant_label
-from deploy.verify.errors import VerifyError
+from deploy.errors import DeployError
 from deploy.verify.samples import INPUT_KEY, Sample
 from deploy.verify.target import Target
 from deploy.verify.verification import Outcome, verify
@@ -229,13 +229,13 @@ def test_no_queue_and_no_subscription_is_left_however_it_ends(platform: Platform
     platform.run(wait_s=60, stop=stopped)
     assert platform.temporary == ([], [])
     platform.endpoint = "http://127.0.0.1:1"
-    with pytest.raises(VerifyError, match="does not answer"):
+    with pytest.raises(DeployError, match="does not answer"):
         platform.run()
     assert platform.temporary == ([], [])
 
 
 def test_aws_that_cannot_be_reached_is_one_sentence(platform: Platform) -> None:
     platform.topic = f"arn:aws:sns:{REGION}:123456789012:no-such-topic"
-    with pytest.raises(VerifyError, match="AWS refused"):
+    with pytest.raises(DeployError, match="AWS refused"):
         platform.run()
     assert platform.temporary == ([], [])

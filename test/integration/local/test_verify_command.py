@@ -38,10 +38,10 @@ def test_a_deployed_stack_without_its_configuration_says_what_is_missing(
 def test_a_time_that_is_none_is_named(tmp_path: Path) -> None:
     ended = verify(tmp_path, WAIT_SECONDS="soon")
     assert ended.returncode == 1
-    assert ended.stderr == "WAIT_SECONDS=soon is no number of seconds.\n"
+    assert "WAIT_SECONDS=soon is no number of seconds." in ended.stderr
 
 
 def test_a_runtime_given_by_name_and_type_needs_no_configuration(tmp_path: Path) -> None:
     ended = verify(tmp_path, RUNTIME_NAME="mine", RUNTIME_TYPE="comfyui")
     assert ended.returncode == 1
-    assert ended.stderr.startswith("Stack sdoneksStack cannot be read: ")
+    assert "AWS cannot be reached: " in ended.stderr

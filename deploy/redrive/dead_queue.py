@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from contract.envelope import Delivery, NewerSchemaError, UnreadableDeliveryError, read_delivery
 from contract.queues import CODE_ATTRIBUTE, REASON_ATTRIBUTE, redrive_target
-from deploy.redrive.errors import RedriveError
+from deploy.errors import DeployError
 
 _HIDE_S = 120
 """How long a message that was read stays hidden should this process be killed."""
@@ -35,39 +35,51 @@ class DeadMessage:
     reason: str
     delivery: Delivery | None
 
+    @property
+    def job(self) -> str:
+        """The job's id; a dash where no task can be read."""
+        return "-" if self.delivery is None else self.delivery.job
 
-class Queues:
-    """A queue and its dead queue. Calls raise botocore's errors when SQS does not answer.
+
+class DeadQueue:
+    """A runtime's dead queue. Calls raise botocore's errors when SQS does not answer.
 
     Args:
         sqs: A boto3 client.
-        url: The queue's URL.
-        dead_url: The dead queue's.
+        source_url: The runtime's queue, to which its messages go back.
+        url: The dead queue.
     """
 
-    def __init__(self, sqs: Any, *, url: str, dead_url: str) -> None:
+    def __init__(self, sqs: Any, *, source_url: str, url: str) -> None:
         self._sqs = sqs
+        self._source_url = source_url
         self._url = url
-        self._dead_url = dead_url
 
     @classmethod
-    def follow(cls, sqs: Any, url: str) -> Self:
+    def of(cls, sqs: Any, source_url: str) -> Self:
         """Find a queue's dead queue: where its redrive leads, and that one's, to the end.
 
         Raises:
-            RedriveError: It leads nowhere.
+            DeployError: It leads nowhere.
         """
-        dead_url = url
-        while (name := redrive_target(_attributes(sqs, dead_url, "RedrivePolicy"))) is not None:
-            dead_url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
-        if dead_url == url:
-            raise RedriveError(f"Queue {url} has no redrive policy, so there is no dead queue to read.")
-        return cls(sqs, url=url, dead_url=dead_url)
+        url = source_url
+        while (name := redrive_target(_attributes(sqs, url, "RedrivePolicy"))) is not None:
+            url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
+        if url == source_url:
+            raise DeployError(
+                f"Queue {url} has no redrive policy, so there is no dead queue to read.", "Name a runtime's own queue."
+            )
+        return cls(sqs, source_url=source_url, url=url)
 
-    def read_dead(self) -> Iterator[DeadMessage]:
-        """Read all that is in the dead queue; what was read is hidden until it is deleted or released."""
+    @property
+    def hidden(self) -> int:
+        """About how many messages somebody else looks at just now."""
+        return int(_attributes(self._sqs, self._url, "ApproximateNumberOfMessagesNotVisible").popitem()[1])
+
+    def read(self) -> Iterator[DeadMessage]:
+        """Read all messages; what was read is hidden until it is deleted or released."""
         while batch := self._sqs.receive_message(
-            QueueUrl=self._dead_url,
+            QueueUrl=self._url,
             MaxNumberOfMessages=_BATCH,
             WaitTimeSeconds=_WAIT_S,
             VisibilityTimeout=_HIDE_S,
@@ -76,24 +88,19 @@ class Queues:
         ).get("Messages"):
             yield from map(_dead_message, batch)
 
-    @property
-    def hidden(self) -> int:
-        """About how many messages of the dead queue somebody else looks at just now."""
-        return int(_attributes(self._sqs, self._dead_url, "ApproximateNumberOfMessagesNotVisible").popitem()[1])
-
-    def send(self, delivery: Delivery, body: str) -> None:
-        """Put a task into the queue, in its tenant's group as when it was first sent."""
+    def send_back(self, delivery: Delivery, body: str) -> None:
+        """Put a task into the runtime's queue, in its tenant's group as when it was first sent."""
         tenant = delivery.task.metadata.tenant
         group = {"MessageGroupId": tenant} if tenant else {}
-        self._sqs.send_message(QueueUrl=self._url, MessageBody=body, **group)
+        self._sqs.send_message(QueueUrl=self._source_url, MessageBody=body, **group)
 
     def delete(self, message: DeadMessage) -> None:
-        """Remove a message from the dead queue."""
-        self._sqs.delete_message(QueueUrl=self._dead_url, ReceiptHandle=message.receipt)
+        """Remove a message."""
+        self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message.receipt)
 
     def release(self, message: DeadMessage) -> None:
-        """Leave a message in the dead queue, for others to see at once."""
-        self._sqs.change_message_visibility(QueueUrl=self._dead_url, ReceiptHandle=message.receipt, VisibilityTimeout=0)
+        """Leave a message there, for others to see at once."""
+        self._sqs.change_message_visibility(QueueUrl=self._url, ReceiptHandle=message.receipt, VisibilityTimeout=0)
 
 
 def _attributes(sqs: Any, url: str, name: str) -> dict[str, str]:

@@ -1,0 +1,160 @@
+"""The account and region that scripts work in, how partitions differ, and what AWS's errors mean."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    NoCredentialsError,
+    ProfileNotFound,
+    TokenRetrievalError,
+    UnknownRegionError,
+)
+
+from deploy.errors import DeployError
+from deploy.region import no_region, region_of_environment
+
+AWS_ERRORS = (ClientError, BotoCoreError)
+"""All that boto3's clients raise."""
+_RETRIES = Config(retries={"mode": "standard", "max_attempts": 6}, connect_timeout=10)
+_REMEDIES: Mapping[str, str] = {
+    **dict.fromkeys(
+        ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthFailure", "403"),
+        "Use credentials that may call {operation}; docs/security.md lists what a deployment needs.",
+    ),
+    **dict.fromkeys(
+        ("ExpiredToken", "ExpiredTokenException", "RequestExpired"), "The session has expired: log in again."
+    ),
+    **dict.fromkeys(
+        ("Throttling", "ThrottlingException", "RequestLimitExceeded", "SlowDown"),
+        "AWS limits the rate of these calls: wait a minute, then run the same command again.",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Partition:
+    """A separate part of AWS, such as China.
+
+    Attributes:
+        console: Domain of its console; None where it is unknown.
+        url_suffix: The end of its services' domains.
+        reaches_hugging_face: Whether models can be downloaded from Hugging Face there.
+        gpu_families: Instance families of GPU nodes, unless config.yaml names others.
+    """
+
+    console: str | None = None
+    url_suffix: str = "amazonaws.com"
+    reaches_hugging_face: bool = True
+    gpu_families: tuple[str, ...] = ("g6e", "g6", "g5", "g4dn")
+
+    @classmethod
+    def named(cls, name: str) -> "Partition":
+        """The partition of that name; one that is not listed here has no known console."""
+        return _PARTITIONS.get(name, cls())
+
+    def quota_page(self, service: str, code: str, region: str) -> str:
+        """Where a quota can be raised, or a service's list where it has no code; empty without a known console."""
+        if self.console is None:
+            return ""
+        quota = f"/{code}" if code else ""
+        return f"https://{self.console}/servicequotas/home/services/{service}/quotas{quota}?region={region}"
+
+
+# Domains: docs.aws.amazon.com/general/latest/gr and docs.amazonaws.cn; no API gives them.
+_PARTITIONS: Mapping[str, Partition] = {
+    "aws": Partition(console="console.aws.amazon.com"),
+    "aws-cn": Partition(
+        console="console.amazonaws.cn",
+        url_suffix="amazonaws.com.cn",
+        reaches_hugging_face=False,
+        gpu_families=("g4dn",),
+    ),
+    "aws-us-gov": Partition(console="console.amazonaws-us-gov.com"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """An account (twelve digits) in one region, with boto3's session for both."""
+
+    id: str
+    region: str
+    partition_name: str
+    session: Any
+
+    @classmethod
+    def find(cls, region: str | None) -> Self:
+        """Look up the account of the current credentials.
+
+        Args:
+            region: None means the current profile's.
+
+        Raises:
+            DeployError: There is no region, or the credentials are of another partition.
+            botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError: AWS did not answer.
+        """
+        try:
+            session = boto3.Session(region_name=region or region_of_environment())
+        except ProfileNotFound as exc:
+            raise DeployError(str(exc), "Set AWS_PROFILE to one that `aws configure list-profiles` prints.") from exc
+        if session.region_name is None:
+            raise no_region()
+        try:
+            partition = str(session.get_partition_for_region(session.region_name))
+        except (UnknownRegionError, BotoCoreError) as exc:
+            raise DeployError(f"There is no region {session.region_name}.", "Name another one with -R.") from exc
+        identity = session.client("sts", config=_RETRIES).get_caller_identity()
+        of_credentials = identity["Arn"].split(":")[1]
+        if of_credentials != partition:
+            raise DeployError(
+                f"Region {session.region_name} is in partition {partition}, the credentials are of {of_credentials}.",
+                "Choose a profile of that partition (AWS_PROFILE), or another region with -R.",
+            )
+        return cls(id=identity["Account"], region=session.region_name, partition_name=partition, session=session)
+
+    @property
+    def partition(self) -> Partition:
+        """What is particular to the region's partition."""
+        return Partition.named(self.partition_name)
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of a service in the region."""
+        return self.session.client(service, config=_RETRIES)
+
+    def offers(self, service: str) -> bool:
+        """Whether a service is in the region, as far as boto3 knows."""
+        return self.region in self.session.get_available_regions(service, partition_name=self.partition_name)
+
+    def bucket_arn(self, bucket: str) -> str:
+        """ARN of a bucket."""
+        return f"arn:{self.partition_name}:s3:::{bucket}"
+
+
+def items(client: Any, operation: str, key: str, **arguments: Any) -> Iterator[Any]:
+    """All items under a key of a paginated operation's answers."""
+    for page in client.get_paginator(operation).paginate(**arguments):
+        yield from page.get(key, [])
+
+
+def error_code(failure: ClientError) -> str:
+    """The code that AWS gave."""
+    return str(failure.response["Error"]["Code"])
+
+
+def explain(failure: Exception) -> DeployError:
+    """Say what one of AWS_ERRORS means, and what helps."""
+    if isinstance(failure, NoCredentialsError | TokenRetrievalError):
+        return DeployError(
+            "There are no valid AWS credentials.", "Log in: aws configure, aws sso login or AWS_PROFILE."
+        )
+    if not isinstance(failure, ClientError):
+        return DeployError(f"AWS cannot be reached: {failure}", "Check the network and the region's name.")
+    code, operation = error_code(failure), failure.operation_name
+    message = failure.response["Error"].get("Message") or code
+    remedy = _REMEDIES.get(code, "Correct what the message names.").format(operation=operation)
+    return DeployError(f"AWS refused {operation}: {message} ({code}).", remedy)

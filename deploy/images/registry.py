@@ -1,0 +1,99 @@
+"""The account's registry, ECR."""
+
+import base64
+import json
+import shutil
+import subprocess
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from deploy.aws import error_code
+from deploy.errors import DeployError
+
+_KEPT_IMAGES = 20
+_LIFECYCLE = {
+    "rules": [
+        {
+            "rulePriority": 1,
+            "description": "Layers that no image uses any more",
+            "selection": {
+                "tagStatus": "untagged",
+                "countType": "sinceImagePushed",
+                "countUnit": "days",
+                "countNumber": 7,
+            },
+            "action": {"type": "expire"},
+        },
+        {
+            "rulePriority": 2,
+            "description": "Old releases",
+            "selection": {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": _KEPT_IMAGES},
+            "action": {"type": "expire"},
+        },
+    ]
+}
+
+
+class Registry:
+    """The registry.
+
+    Args:
+        ecr: A boto3 client.
+    """
+
+    def __init__(self, ecr: Any) -> None:
+        self._ecr = ecr
+        self._authorization: dict[str, str] = {}
+
+    @property
+    def host(self) -> str:
+        """Its domain."""
+        return self._authorized()["proxyEndpoint"].removeprefix("https://")
+
+    def log_in(self, program: str, *command: str) -> None:
+        """Log a program in by a command such as ``login``; the password goes by its standard input.
+
+        Raises:
+            DeployError: The program is not there, or failed.
+        """
+        if shutil.which(program) is None:
+            raise DeployError(f"{program} is not there.", "Install it.")
+        user, _, password = base64.b64decode(self._authorized()["authorizationToken"]).decode().partition(":")
+        ended = subprocess.run(  # noqa: S603 (a fixed program, no shell)
+            [program, *command, "--username", user, "--password-stdin", self.host],
+            input=password,
+            text=True,
+            capture_output=True,
+            check=False,
+        )
+        if ended.returncode:
+            problem = f"{program} could not log in to {self.host}: {ended.stderr.strip()}"
+            raise DeployError(problem, "Correct what it names, then run the same command again.")
+
+    def ensure(self, name: str) -> str:
+        """Make a repository unless it is there, with fixed tags, scanning and a lifecycle; return its address."""
+        try:
+            made = self._ecr.create_repository(
+                repositoryName=name,
+                imageTagMutability="IMMUTABLE",
+                imageScanningConfiguration={"scanOnPush": True},
+            )
+        except self._ecr.exceptions.RepositoryAlreadyExistsException:
+            return str(self._ecr.describe_repositories(repositoryNames=[name])["repositories"][0]["repositoryUri"])
+        self._ecr.put_lifecycle_policy(repositoryName=name, lifecyclePolicyText=json.dumps(_LIFECYCLE))
+        return str(made["repository"]["repositoryUri"])
+
+    def digest(self, name: str, tag: str) -> str | None:
+        """An image's digest; None where there is no image of that tag."""
+        try:
+            found = self._ecr.describe_images(repositoryName=name, imageIds=[{"imageTag": tag}])
+        except ClientError as exc:
+            if error_code(exc) == "ImageNotFoundException":
+                return None
+            raise
+        return str(found["imageDetails"][0]["imageDigest"])
+
+    def _authorized(self) -> dict[str, str]:
+        self._authorization = self._authorization or self._ecr.get_authorization_token()["authorizationData"][0]
+        return self._authorization

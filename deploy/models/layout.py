@@ -1,0 +1,73 @@
+"""Where models lie in the bucket and what their files are called; the model that a new deployment begins with."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploy.errors import DeployError
+
+CHECKPOINTS = "Stable-diffusion"
+MODEL_FOLDERS = (
+    *("CLIP", "Codeformer", "ControlNet", "ESRGAN", "GFPGAN", "LDSR", "Lora", "RealESRGAN", "ScuNET"),
+    *(CHECKPOINTS, "SwinIR", "VAE", "VAE-approx", "embeddings", "hypernetworks"),
+)
+"""The bucket's folders that model servers read single files from."""
+INDEX = "model_index.json"
+"""Names the other files of a model in the format of diffusers. It is stored last: where it is, the others are."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedModel:
+    """A checkpoint that anybody can download, with its SHA-256 in hexadecimal digits."""
+
+    filename: str
+    url: str
+    sha256: str
+
+
+# Stable Diffusion 1.5, CreativeML OpenRAIL-M. The checksum is the one that its publisher states for the LFS object.
+DEFAULT_MODEL = PublishedModel(
+    filename="v1-5-pruned-emaonly.safetensors",
+    url="https://huggingface.co/stable-diffusion-v1-5/stable-diffusion-v1-5/resolve/main/v1-5-pruned-emaonly.safetensors",
+    sha256="6ce0161689b3853acaa03779ec93eafe75a02f4ced659bee03f50797806fa2fa",
+)
+
+
+def folder_named(name: str) -> str:
+    """The folder of that name in its right spelling.
+
+    Raises:
+        DeployError: Model servers read no such folder.
+    """
+    for folder in MODEL_FOLDERS:
+        if folder.lower() == name.strip("/").lower():
+            return folder
+    raise DeployError(f"Model servers read no folder {name}.", f"Choose one of {', '.join(MODEL_FOLDERS)}.")
+
+
+def stored_name(name: str, head: bytes) -> str:
+    """A file's name in the bucket: one without extension gets that of its kind, which its first bytes show."""
+    if "." in name:
+        return name
+    # A safetensors file begins with its header's length in eight bytes, and the header, which is JSON.
+    return f"{name}.safetensors" if head[8:9] == b"{" else f"{name}.ckpt"
+
+
+def is_pickle(name: str) -> bool:
+    """Whether a file of that name is a Python pickle, which runs its author's code when it is loaded."""
+    return name.endswith((".ckpt", ".pt", ".pth"))
+
+
+def model_files(folder: Path) -> list[str]:
+    """Paths, below its folder, of the files of a model in the format of diffusers, without hidden and empty ones.
+
+    Raises:
+        DeployError: The folder holds no model.
+    """
+    if not (folder / INDEX).is_file():
+        raise DeployError(
+            f"{folder} has no {INDEX}, so it is no model in the format of diffusers.",
+            "Name the folder that holds one, as `hf download` makes it, or a single file.",
+        )
+    paths = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file() and path.stat().st_size]
+    names = [path.as_posix() for path in paths if not any(part.startswith(".") for part in path.parts)]
+    return sorted(names, key=lambda name: (name == INDEX, name))

@@ -1,0 +1,163 @@
+"""What a rollout is about: the account, config.yaml and the bucket, and what the steps have found and made so far."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from configuration.config import Config, ConfigError, parse_config
+from deploy.aws import Account
+from deploy.errors import DeployError
+from deploy.models.bucket import ModelBucket
+from deploy.rollout.config_yaml import ConfigYaml, Origin
+from deploy.rollout.draft import draft, instance_types, preferred
+from deploy.rollout.journal import Journal
+from deploy.rollout.options import Options
+from deploy.rollout.toolbox import tool_environ
+from deploy.stacks import Stack
+from deploy.support.instances import node_types, offered
+from deploy.support.zones import zones_for
+
+ZONES_VARIABLE = "CDK_AVAILABILITY_ZONES"
+"""By which cdk.__main__ takes the zones where config.yaml leaves them open."""
+
+
+@dataclass(kw_only=True)
+class RolloutContext:
+    """A rollout under way.
+
+    Attributes:
+        options: What the operator asks for.
+        account: Where to.
+        file: config.yaml.
+        journal: What earlier runs did.
+        bucket: The model bucket's name.
+        kept: The operator's own config.yaml, where it is used as it is; None where one is written.
+        instance_types: What nodes of a new runtime may be.
+        zones: Names of the availability zones, unless config.yaml names its own.
+        images: The images as ``repository@digest`` by name, once they are built.
+        snapshot: The snapshot with the images, once it is there.
+    """
+
+    options: Options
+    account: Account
+    file: ConfigYaml
+    journal: Journal
+    bucket: str
+    kept: Config | None
+    instance_types: list[str] = field(default_factory=list)
+    zones: list[str] = field(default_factory=list)
+    images: dict[str, str] = field(default_factory=dict)
+    snapshot: str | None = None
+
+    @property
+    def model_bucket(self) -> ModelBucket:
+        """The model bucket itself."""
+        return _bucket(self.account, self.bucket, self.kept)
+
+    @property
+    def draft(self) -> dict[str, Any]:
+        """The content of a new config.yaml, as far as it is known."""
+        return draft(
+            self.options,
+            bucket_arn=self.account.bucket_arn(self.bucket),
+            instance_types=self.instance_types,
+            zones=self.zones,
+            images=self.images,
+            snapshot=self.snapshot,
+        )
+
+    @property
+    def config(self) -> Config:
+        """What is deployed.
+
+        Raises:
+            configuration.config.ConfigError: An option gives a name that config.yaml may not have.
+        """
+        return self.kept or parse_config(self.draft)
+
+    @property
+    def stack(self) -> Stack:
+        """The CloudFormation stack."""
+        return Stack(self.account.client("cloudformation"), self.config.cloudformation_stack)
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """What programs need to work for the same account and region."""
+        return {
+            **({} if self.options.skip_tools else tool_environ()),
+            **dict.fromkeys(("AWS_REGION", "AWS_DEFAULT_REGION", "CDK_DEFAULT_REGION"), self.account.region),
+            ZONES_VARIABLE: ",".join(self.zones),
+        }
+
+
+def open_context(options: Options, root: Path) -> RolloutContext:
+    """Look up all that the steps begin with.
+
+    Args:
+        options: What the operator asks for.
+        root: The repository's root, where config.yaml is.
+
+    Raises:
+        DeployError: It cannot be deployed with these options.
+    """
+    account = Account.find(options.region)
+    file = ConfigYaml(root / "config.yaml")
+    bucket, kept = _bucket_and_kept(options, account, file)
+    if kept is None and options.bucket is None and not account.partition.reaches_hugging_face:
+        raise DeployError(
+            f"From {account.region} Hugging Face cannot be reached, so that a new bucket would stay empty.",
+            "Make a bucket, upload the model with deploy/upload-model.sh (docs/models.md says how); use -b.",
+        )
+    context = RolloutContext(
+        options=options,
+        account=account,
+        file=file,
+        journal=Journal(root, stack=options.stack_name, region=account.region),
+        bucket=bucket,
+        kept=kept,
+        instance_types=[] if kept is not None else _instance_types(account, instance_types(options)),
+        snapshot=options.snapshot,
+    )
+    try:
+        config = context.config
+    except ConfigError as exc:
+        raise DeployError(f"An option gives a name that cannot be used:\n{exc}", "Choose other names.") from exc
+    context.zones = zones_for(account, context.stack, node_types(config.enabled_runtimes))
+    return context
+
+
+def _bucket_and_kept(options: Options, account: Account, file: ConfigYaml) -> tuple[str, Config | None]:
+    """The model bucket, and the operator's config.yaml where it is for this very deployment."""
+    present = None if file.origin is Origin.ABSENT else file.load()
+    if present is not None and present.stack_name != options.stack_name:
+        present = None
+    bucket = options.bucket
+    if present is not None and bucket is None:
+        named = present.model_bucket_arn.rpartition(":")[2]
+        bucket = named if _is_usable(_bucket(account, named, present)) else None
+    bucket = bucket or ModelBucket.default_name(account, options.stack_name)
+    is_ours = present is not None and present.model_bucket_arn == account.bucket_arn(bucket)
+    return bucket, present if is_ours and file.origin is Origin.OPERATOR else None
+
+
+def _bucket(account: Account, name: str, config: Config | None) -> ModelBucket:
+    return ModelBucket(account, name, owners=[account.id, *(config.bucket_accounts if config is not None else ())])
+
+
+def _is_usable(bucket: ModelBucket) -> bool:
+    try:
+        return bucket.exists()
+    except DeployError:  # somebody else's, as the example's name may be
+        return False
+
+
+def _instance_types(account: Account, wanted: Sequence[str]) -> list[str]:
+    usual = [name for name in wanted if name.partition(".")[0] in account.partition.gpu_families]
+    there = offered(account.client("ec2"), usual)
+    if not there:
+        raise DeployError(
+            f"Region {account.region} offers none of {', '.join(wanted)}.",
+            "Choose another region with -R, or write config.yaml with GPU instances that are offered (instanceType).",
+        )
+    return preferred(there)
