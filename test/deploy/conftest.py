@@ -1,6 +1,5 @@
 """The scripts of deploy/ as real processes: in a checkout of their own, with fake tools, against moto's server."""
 
-import base64
 import hashlib
 import http.server
 import json
@@ -18,19 +17,15 @@ from pathlib import Path
 import boto3
 import pytest
 from moto.cloudformation.models import cloudformation_backends
-from moto.core.exceptions import JsonRESTError, ServiceException
-from moto.core.responses import BaseResponse
-from moto.core.utils import camelcase_to_underscores
-from moto.ec2.models.amis import AmiBackend
+from moto.core.exceptions import ServiceException
+from moto.core.responses import ActionResult, BaseResponse
 from moto.iam import models as iam_models
 from moto.iam.access_control import PermissionResult
 from moto.moto_api._internal import moto_api_backend
-from moto.s3 import responses as s3_responses
 from moto.s3.exceptions import S3AccessDeniedError
-from moto.s3.models import FakeBucket, FakeMultipart
+from moto.s3.models import FakeBucket
+from moto.s3.responses import S3Response
 from moto.server import ThreadedMotoServer
-from moto.servicequotas.models import ServiceQuotasBackend
-from moto.servicequotas.responses import ServiceQuotasResponse
 
 from deploy import aws
 from deploy.rollout.context import open_context
@@ -39,17 +34,16 @@ from deploy.rollout.options import parse_options
 ROOT = Path(__file__).resolve().parents[2]
 FAKES = Path(__file__).parent / "fakes"
 ACCOUNT, REGION = "123456789012", "us-west-2"
-DIGEST = "sha256:" + "a" * 64
 MODEL = random.Random(4).randbytes(3 << 20)
 MODEL_NAME = "v1-5-pruned-emaonly.safetensors"
 IMAGES = {
-    name: {"repository": f"registry.example/sd-on-eks/{name}", "digest": DIGEST}
+    name: {"repository": f"registry.example/sd-on-eks/{name}", "digest": "sha256:" + "a" * 64}
     for name in ("queue-agent", "sdwebui", "comfyui", "flux")
 }
 OPERATOR = "operator"
 """The access key of whoever runs the scripts."""
-PLENTY = 5000.0
-BUILDS = "Concurrently running builds for Linux/Large environment"
+QUOTAS = {"GetServiceQuota", "GetAWSDefaultServiceQuota", "ListServiceQuotas"}
+"""What moto cannot answer; deployments go on without."""
 make_session = boto3.Session
 SNAPSHOT_SCRIPT = "utils/bottlerocket-images-cache/snapshot.sh"
 
@@ -74,19 +68,22 @@ class World:
         self.reset()
 
     def reset(self):
-        """Forget everything; quotas are ample and nothing is denied."""
+        """Forget everything; nothing is denied."""
         moto_api_backend.reset()
-        self.quotas, self.default_quotas, self.denied = {}, {}, set()
-        self.builds = PLENTY
+        self.denied = set(QUOTAS)
         self.strangers = {}
 
     def client(self, service, region=REGION):
         return session_of(region).client(service, endpoint_url=self.endpoint)
 
-    def snapshot(self):
+    def snapshot(self, tags=()):
         ec2 = self.client("ec2")
         volume = ec2.create_volume(Size=1, AvailabilityZone=f"{REGION}a")["VolumeId"]
-        return ec2.create_snapshot(VolumeId=volume)["SnapshotId"]
+        snapshot = ec2.create_snapshot(VolumeId=volume)["SnapshotId"]
+        if tags:
+            tags = [{"Key": key, "Value": value} for key, value in tags.items()]
+            ec2.create_tags(Resources=[snapshot], Tags=tags)
+        return snapshot
 
     def bucket(self, name, region=REGION):
         self.client("s3", region).create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": region})
@@ -118,9 +115,10 @@ def server():
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
-    world = World(f"http://{host}:{port}")
     with pytest.MonkeyPatch.context() as patch:
-        complete_moto(patch, world)
+        patch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")  # thousands, anew after each reset; nobody asks
+        world = World(f"http://{host}:{port}")
+        watch_moto(patch, world)
         yield world
     server.stop()
 
@@ -131,66 +129,31 @@ def world(server):
     return server
 
 
-def complete_moto(patch, world):
-    """Add what moto lacks: quotas, refusals, the checksums of parts, the name of Spot's role."""
-
-    def get_service_quota(self, service_code, quota_code):
-        if quota_code not in world.quotas:
-            raise JsonRESTError("NoSuchResourceException", "it was never raised")
-        return {"QuotaCode": quota_code, "Value": world.quotas[quota_code]}
-
-    def get_aws_default_service_quota(self):
-        value = world.default_quotas.get(json.loads(self.body)["QuotaCode"], PLENTY)
-        return json.dumps({"Quota": {"Value": value}})
-
-    def list_service_quotas(self):
-        names = {"Concurrently running builds for Linux/Small environment": 0, BUILDS: world.builds}
-        return json.dumps({"Quotas": [{"QuotaName": name, "Value": value} for name, value in names.items()]})
+def watch_moto(patch, world):
+    """Note what the operator asks, and refuse what a test denies; add what moto lacks."""
+    call_action, authorize = BaseResponse.call_action, S3Response._authenticate_and_authorize_s3_action
 
     def note(response, action):
         if f"Credential={OPERATOR}/" in response.headers.get("Authorization", ""):
             world.asked.add(f"{response.service_name}:{action}")
 
-    def call_action(self):
+    def watched_call_action(self):
         note(self, self._get_action())
         if self._get_action() in world.denied:
-            setattr(self, camelcase_to_underscores(self._get_action()), deny)
-        return kept_call_action(self)
+            return self.serialized(ActionResult(Denied("not authorized")))
+        return call_action(self)
 
-    def authorize(self, **arguments):
+    def watched_authorize(self, **arguments):
         note(self, self.data["Action"])
         expected = self.headers.get("x-amz-expected-bucket-owner")
         if expected not in {None, world.strangers.get(arguments.get("bucket_name"), ACCOUNT)}:
             raise S3AccessDeniedError
-        return kept_authorize(self, **arguments)
+        return authorize(self, **arguments)
 
-    def deny():
-        raise Denied("not authorized")
-
-    def set_part(self, part_id, value):
-        part = kept_set_part(self, part_id, value)
-        checksums[part.etag] = base64.b64encode(hashlib.sha256(value).digest()).decode()
-        return part
-
-    def action_result(result=None):
-        for part in result.get("Parts", []) if isinstance(result, dict) else []:
-            part["ChecksumSHA256"] = checksums[part["ETag"]]
-        return kept_action_result(result)
-
-    patch.setattr(AmiBackend, "_load_amis", lambda backend: None)  # thousands, anew after each reset; nobody asks
+    patch.setattr(BaseResponse, "call_action", watched_call_action)
+    patch.setattr(S3Response, "_authenticate_and_authorize_s3_action", watched_authorize)
     # Its server speaks plain HTTP, which the model bucket's policy forbids.
     patch.setattr(FakeBucket, "get_permission", lambda *arguments: PermissionResult.PERMITTED)
-    checksums = {}
-    kept_call_action, kept_set_part = BaseResponse.call_action, FakeMultipart.set_part
-    kept_action_result = s3_responses.ActionResult
-    kept_authorize = s3_responses.S3Response._authenticate_and_authorize_s3_action
-    patch.setattr(BaseResponse, "call_action", call_action)
-    patch.setattr(s3_responses.S3Response, "_authenticate_and_authorize_s3_action", authorize)
-    patch.setattr(FakeMultipart, "set_part", set_part)
-    patch.setattr(s3_responses, "ActionResult", action_result)
-    patch.setattr(ServiceQuotasBackend, "get_service_quota", get_service_quota)
-    patch.setattr(ServiceQuotasResponse, "list_service_quotas", list_service_quotas, raising=False)
-    patch.setattr(ServiceQuotasResponse, "get_aws_default_service_quota", get_aws_default_service_quota, raising=False)
     patch.setitem(iam_models.SERVICE_NAME_CONVERSION, "spot", "EC2Spot")
 
 

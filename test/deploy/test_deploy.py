@@ -10,6 +10,7 @@ from configuration.file import load_config
 BUCKET = "sdoneks-models-123456789012-us-west-2"
 KEY = "Stable-diffusion/v1-5-pruned-emaonly.safetensors"
 IMAGE = "registry.example/sd-on-eks/{}@sha256:" + "a" * 64
+LOGS = "/aws/eks/sdoneksStack/cluster"
 LINE = "cdk deploy --no-rollback --require-approval never"
 EXAMPLE = Path(__file__).resolve().parents[2] / "config.yaml"
 
@@ -31,9 +32,6 @@ class Climb:
 
     def __init__(self, checkout, models):
         self.checkout, self.world, self.models = checkout, checkout.world, models
-
-    def break_(self, program):
-        return lambda climb: climb.checkout.break_(program)
 
     def run(self, rungs):
         for rung in rungs:
@@ -61,16 +59,16 @@ RUNGS = (
     Rung("Tools", "leave out -T", broken("cdk-version")),
     Rung(
         "Quotas and region",
-        "VPCs (L-F678F1CE)",
-        lambda climb: climb.world.quotas.update({"L-F678F1CE": 1}),
-        lambda climb: climb.world.quotas.clear(),
+        "Log group",
+        lambda climb: climb.world.client("logs").create_log_group(logGroupName=LOGS),
+        lambda climb: climb.world.client("logs").delete_log_group(logGroupName=LOGS),
     ),
     Rung("Consent", "--yes", lambda climb: None, arguments=()),
     Rung(
         "Spot role",
         "credentials that may call CreateServiceLinkedRole",
         lambda climb: climb.world.denied.add("CreateServiceLinkedRole"),
-        lambda climb: climb.world.denied.clear(),
+        lambda climb: climb.world.denied.discard("CreateServiceLinkedRole"),
     ),
     Rung(
         "Model bucket",

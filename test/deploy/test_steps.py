@@ -1,3 +1,5 @@
+"""Single steps of a rollout, in this process: config.yaml, bucket, models, images, snapshot, removed runtimes."""
+
 import json
 
 import pytest
@@ -6,7 +8,6 @@ from configuration.chart_values import NodeTemplate
 from configuration.images import IMAGES
 from configuration.platform import Cluster
 from deploy.errors import DeployError
-from deploy.rollout.config_yaml import ConfigYaml, Origin
 from deploy.rollout.steps.config import CONFIG_FILE, REMOVED_RUNTIMES
 from deploy.rollout.steps.images import IMAGES as BUILD
 from deploy.rollout.steps.models import MODEL_BUCKET, MODELS
@@ -17,7 +18,7 @@ from deploy.scripts import ROOT
 OURS = "123456789012.dkr.ecr.us-west-2.amazonaws.com/sd-on-eks"
 DIGEST = "sha256:" + "b" * 64
 STRANGER = "210987654321"
-MINE = {"repository": "mine", "tag": "7"}
+MINE, AGENT = {"repository": "mine", "tag": "7"}, {"repository": "agent", "tag": "7"}
 MODEL = "Stable-diffusion/v1-5-pruned-emaonly.safetensors"
 OWN = """
 stackName: sdoneks
@@ -25,6 +26,12 @@ modelBucketArn: arn:aws:s3:::mine
 modelsRuntime:
   - {name: one, namespace: one, type: sdwebui, modelFilename: one.safetensors}
   - {name: two, namespace: two, type: comfyui, disabled: true}
+"""
+FLUX = """
+stackName: sdoneks
+modelBucketArn: arn:aws:s3:::mine
+modelsRuntime:
+  - {name: one, namespace: one, type: flux, model: MODEL, extraValues: {runtime: {inferenceApi: {extraEnv: ENV}}}}
 """
 
 
@@ -41,18 +48,18 @@ def own(inside, world, deployment):
     return open_
 
 
-@pytest.fixture
-def pushed(world):
-    """Pushes an image into one of our repositories; gives its digest."""
+def flux(model, env="[]"):
+    return FLUX.replace("MODEL", model).replace("ENV", env)
 
-    def push(name, tag):
-        ecr, repository = world.client("ecr"), f"sd-on-eks/{name}"
-        ecr.create_repository(repositoryName=repository)
-        manifest = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "name": tag}
-        pushed = ecr.put_image(repositoryName=repository, imageTag=tag, imageManifest=json.dumps(manifest))
-        return pushed["image"]["imageId"]["imageDigest"]
 
-    return push
+def with_images(snapshot=None, *, server=None, agent=None):
+    """A file whose one runtime has these images, and starts from a snapshot."""
+    values = {
+        "karpenter": {"nodeTemplate": {"dataVolume": {"snapshotID": snapshot}}},
+        "runtime": {"inferenceApi": {"image": server or {}}, "queueAgent": {"image": agent or {}}},
+    }
+    runtime = {"name": "one", "namespace": "one", "type": "comfyui", "extraValues": values}
+    return json.dumps({"stackName": "sdoneks", "modelBucketArn": "arn:aws:s3:::mine", "modelsRuntime": [runtime]})
 
 
 class TestConfigYaml:
@@ -62,21 +69,17 @@ class TestConfigYaml:
         assert CONFIG_FILE.run(opened) == "kept: it was edited"
         assert inside.config.read_text() == OWN
 
-    def test_an_edited_file_of_the_scripts_own_is_kept(self, inside, world, deployment):
+    def test_a_file_of_the_scripts_own_is_written_again_until_a_letter_changes(self, inside, world, deployment):
         world.bucket("mine")
         CONFIG_FILE.run(deployment("-b", "mine"))
+        CONFIG_FILE.run(deployment("-r", "other"))
+        assert "name: other" in inside.config.read_text()
         edited = inside.config.read_text().replace("maxReplicaCount: 5", "maxReplicaCount: 7")
         inside.config.write_text(edited)
         opened = deployment()
         CONFIG_FILE.run(opened)
         assert inside.config.read_text() == edited
         assert opened.config.models_runtime[0].extra_values.runtime.scaling.max_replica_count == 7
-
-    def test_an_unedited_file_of_the_scripts_own_is_written_anew(self, inside, world, deployment):
-        world.bucket("mine")
-        CONFIG_FILE.run(deployment("-b", "mine"))
-        CONFIG_FILE.run(deployment("-r", "other"))
-        assert "name: other" in inside.config.read_text()
         assert list(inside.root.glob("*.bak")) == []
 
     def test_another_deployments_file_is_moved_aside_never_over_an_earlier_one(self, own, inside, capsys):
@@ -105,50 +108,25 @@ class TestConfigYaml:
         with pytest.raises(DeployError, match=r"modelsRuntime\[0\].name"):
             deployment("-r", "Not_A_Name")
 
-    def test_what_is_written_is_known_as_written_until_a_letter_changes(self, tmp_path):
-        file = ConfigYaml(tmp_path / "config.yaml")
-        assert file.origin is Origin.ABSENT
-        file.write({"stackName": "a"})
-        assert file.origin is Origin.GENERATED
-        file.path.write_text(file.path.read_text() + "\n")
-        assert file.origin is Origin.OPERATOR
-
 
 class TestBucketAndModels:
-    def test_a_named_bucket_must_exist(self, deployment):
+    def test_a_named_bucket_must_exist_and_is_left_as_it_is(self, deployment, world):
         with pytest.raises(DeployError, match="no bucket absent"):
             MODEL_BUCKET.run(deployment("-b", "absent"))
-
-    def test_a_named_bucket_is_left_as_it_is(self, deployment, world):
         MODEL_BUCKET.run(deployment("-b", world.bucket("mine")))
         assert world.client("s3").get_bucket_versioning(Bucket="mine").get("Status") is None
 
-    @pytest.fixture
-    def strangers(self, world):
-        """A bucket of another account that everybody may read."""
-        name = world.bucket("sd-on-eks-models")
+    def test_a_strangers_bucket_is_used_only_where_config_yaml_names_its_account(self, own, deployment, world):
+        name = world.bucket("sd-on-eks-models")  # everybody may read it
         world.strangers[name] = STRANGER
-        return name
-
-    def test_a_bucket_of_a_stranger_is_refused_though_it_can_be_read(self, deployment, strangers):
         with pytest.raises(DeployError, match="belongs to somebody else"):
-            MODEL_BUCKET.run(deployment("-b", strangers))
-
-    def test_a_config_yaml_that_names_a_strangers_bucket_is_put_aside(self, own, strangers, inside, capsys):
-        opened = own(text=OWN.replace(":mine", f":{strangers}"))
+            MODEL_BUCKET.run(deployment("-b", name))
+        text = OWN.replace(":mine", f":{name}")
+        opened = own(text=text)
         assert opened.bucket == "sdoneks-models-123456789012-us-west-2"
         assert "its model bucket is not this account's" in CONFIG_FILE.plan(opened)
-        CONFIG_FILE.run(opened)
-        assert "config.yaml.1.bak" in capsys.readouterr().out
-
-    def test_a_bucket_of_an_account_that_config_yaml_names_is_used(self, own, strangers):
-        opened = own(text=OWN.replace(":mine", f":{strangers}") + f"bucketAccounts: ['{STRANGER}']\n")
-        assert opened.bucket == strangers
-        assert MODEL_BUCKET.run(opened) == f"{strangers} is there"
-
-    def test_a_named_bucket_in_another_region_is_refused(self, deployment, world):
-        with pytest.raises(DeployError, match="is in eu-west-1"):
-            MODEL_BUCKET.run(deployment("-b", world.bucket("mine", "eu-west-1")))
+        opened = own(text=f"{text}bucketAccounts: ['{STRANGER}']\n")
+        assert MODEL_BUCKET.run(opened) == f"{name} is there"
 
     def test_a_model_that_config_yaml_names_must_be_under_stable_diffusion(self, own, world):
         opened = own()
@@ -158,61 +136,56 @@ class TestBucketAndModels:
         world.model("mine", "Stable-diffusion/one.safetensors")
         assert MODELS.run(opened) == "one.safetensors in Stable-diffusion/"
 
-    def test_a_default_model_that_lies_there_already_is_verified_and_not_downloaded(self, inside, deployment, world):
+    def test_a_default_model_that_is_there_already_is_verified_and_not_downloaded(self, inside, deployment, world):
         opened = deployment("-b", world.bucket("mine"))
         world.model("mine", MODEL, body=b"not the published one")
         with pytest.raises(DeployError, match="with another content"):
             MODELS.run(opened)
 
-    FLUX = """
-stackName: sdoneks
-modelBucketArn: arn:aws:s3:::mine
-modelsRuntime:
-  - {name: one, namespace: one, type: flux, model: MODEL, extraValues: {runtime: {inferenceApi: {extraEnv: ENV}}}}
-"""
-
-    def flux(self, model, env="[]"):
-        return self.FLUX.replace("MODEL", model).replace("ENV", env)
-
-    def test_a_model_that_lies_in_the_bucket_is_taken_from_there(self, own, world):
-        opened = own(text=self.flux("{profile: flux-dev, source: flux/dev}"))
-        world.model("mine", "flux/dev/model_index.json")
-        assert MODELS.run(opened) == "flux/dev in the bucket"
-
-    def test_a_revision_is_the_hubs_whatever_the_bucket_has(self, own, world):
-        opened = own(text=self.flux("{source: acme/model, revision: v2}"))
-        world.model("mine", "acme/model/model_index.json")
-        assert MODELS.run(opened) == "one fetches acme/model from the Hugging Face hub"
-        with pytest.raises(DeployError, match="asks for revision v2 of mine, and mine is no id"):
-            MODELS.run(own(text=self.flux("{source: mine, revision: v2}")))
-
-    def test_a_free_model_may_come_from_the_hub_at_each_start(self, own):
-        opened = own(text=self.flux("{profile: qwen-image-edit}"))
-        assert MODELS.plan(opened) == "one fetches Qwen/Qwen-Image-Edit-2509 from the Hugging Face hub"
+    SECRET = "[{name: HF_TOKEN, valueFrom: {secretKeyRef: {name: a, key: b}}}]"
+    HUB = "from the Hugging Face hub"
 
     @pytest.mark.parametrize(
-        "env", ["{HF_TOKEN: x}", "[{name: HF_TOKEN, valueFrom: {secretKeyRef: {name: a, key: b}}}]"]
+        ("text", "there", "origin"),
+        [
+            (flux("{profile: flux-dev, source: flux/dev}"), "flux/dev", "flux/dev in the bucket"),
+            (flux("{source: acme/model, revision: v2}"), "acme/model", f"one fetches acme/model {HUB}"),
+            (flux("{profile: qwen-image-edit}"), "", f"one fetches Qwen/Qwen-Image-Edit-2509 {HUB}"),
+            (flux("{profile: flux-dev}", "{HF_TOKEN: x}"), "", f"one fetches black-forest-labs/FLUX.1-dev {HUB}"),
+            (flux("{profile: flux-dev}", SECRET), "", f"one fetches black-forest-labs/FLUX.1-dev {HUB}"),
+        ],
     )
-    def test_a_gated_model_needs_a_token_or_a_copy_in_the_bucket(self, own, env):
-        with pytest.raises(DeployError, match="only for a token") as failure:
-            MODELS.run(own(text=self.flux("{profile: flux-dev}")))
-        assert "upload-model.sh DOWNLOADED black-forest-labs/FLUX.1-dev mine" in str(failure.value.remedy)
-        assert "Hugging Face hub" in MODELS.run(own(text=self.flux("{profile: flux-dev}", env)))
+    def test_a_model_comes_from_the_bucket_unless_a_revision_is_named_else_from_the_hub(
+        self, own, world, text, there, origin
+    ):
+        opened = own(text=text)
+        if there:
+            world.model("mine", f"{there}/model_index.json")
+        assert MODELS.plan(opened) == MODELS.run(opened) == origin
 
-    def test_a_folder_that_is_neither_in_the_bucket_nor_on_the_hub_is_named(self, own):
-        with pytest.raises(DeployError, match="my-model/ of one is not in bucket mine"):
-            MODELS.run(own(text=self.flux("{source: my-model}")))
+    @pytest.mark.parametrize(
+        ("model", "words"),
+        [
+            ("{source: mine, revision: v2}", "asks for revision v2 of mine, and mine is no id"),
+            (
+                "{profile: flux-dev}",
+                "(?s)only for a token.*upload-model.sh DOWNLOADED black-forest-labs/FLUX.1-dev mine",
+            ),
+            ("{source: my-model}", "my-model/ of one is not in bucket mine"),
+        ],
+    )
+    def test_a_model_that_pods_cannot_get_is_refused_with_what_to_do(self, own, model, words):
+        with pytest.raises(DeployError, match=words):
+            MODELS.run(own(text=flux(model)))
 
     @pytest.fixture
     def china(self, deployment, monkeypatch):
         monkeypatch.setattr("deploy.rollout.context.offered", lambda _, types: list(types))
         return lambda *arguments: deployment("-R", "cn-northwest-1", *arguments)
 
-    def test_china_stops_before_anything_without_a_bucket(self, china):
+    def test_china_stops_without_a_bucket_or_the_model_in_it(self, china, world):
         with pytest.raises(DeployError, match="Hugging Face cannot be reached"):
             china()
-
-    def test_china_stops_where_the_bucket_lacks_the_model(self, china, world):
         opened = china("-b", world.bucket("mine", "cn-northwest-1"))
         with pytest.raises(DeployError, match=r"upload-model.sh v1-5-pruned-emaonly.safetensors Stable-diffusion mine"):
             MODELS.plan(opened)
@@ -224,15 +197,11 @@ modelsRuntime:
         assert types == ["g4dn.xlarge", "g4dn.2xlarge"]
 
 
-class TestImagesAndSnapshot:
-    def test_a_build_that_does_not_say_what_it_built_is_refused(self, inside, deployment, monkeypatch):
-        monkeypatch.setattr("deploy.rollout.steps.images.output_of", lambda *_, **__: "done")
-        with pytest.raises(DeployError, match="did not say"):
-            BUILD.run(deployment())
-
-    def test_a_build_that_lacks_an_image_is_refused(self, inside, deployment, monkeypatch):
-        monkeypatch.setattr("deploy.rollout.steps.images.output_of", lambda *_, **__: "{}")
-        with pytest.raises(DeployError, match="queue-agent, sdwebui"):
+class TestImages:
+    @pytest.mark.parametrize(("printed", "words"), [("done", "did not say"), ("{}", "queue-agent, sdwebui")])
+    def test_a_build_that_does_not_give_its_images_is_refused(self, inside, deployment, monkeypatch, printed, words):
+        monkeypatch.setattr("deploy.rollout.steps.images.output_of", lambda *_, **__: printed)
+        with pytest.raises(DeployError, match=words):
             BUILD.run(deployment())
 
     @pytest.fixture
@@ -247,53 +216,53 @@ class TestImagesAndSnapshot:
         monkeypatch.setattr("deploy.rollout.steps.images.output_of", output_of)
         return names
 
-    def test_images_that_a_kept_config_yaml_does_not_name_are_built_those_of_disabled_runtimes_too(self, own, built):
-        BUILD.run(own())
-        assert built == ["comfyui", "queue-agent", "sdwebui"]
+    FOREIGN = OWN.replace("disabled: true", "disabled: true, chartRepository: oci://registry.example/mine")
 
-    def test_an_image_that_a_kept_config_yaml_names_is_not_built(self, own, built):
-        opened = own(text=_with_images(server=MINE))
-        assert BUILD.plan(opened) == "build what the registry lacks of queue-agent"
+    @pytest.mark.parametrize(
+        ("text", "names"),
+        [
+            (OWN, ["comfyui", "queue-agent", "sdwebui"]),  # the disabled runtime's too
+            (FOREIGN, ["queue-agent", "sdwebui"]),
+            (with_images(server=MINE), ["queue-agent"]),
+            *((with_images(server=MINE, agent=agent), []) for agent in (AGENT, {"tag": "7"}, {"digest": DIGEST})),
+        ],
+    )
+    def test_just_the_images_that_config_yaml_leaves_open_are_built(self, own, built, text, names):
+        opened = own(text=text)
+        plan = f"build what the registry lacks of {', '.join(names)}" if names else "config.yaml names them"
+        assert BUILD.plan(opened) == plan
         BUILD.run(opened)
-        assert built == ["queue-agent"]
+        assert built == names
 
-    @pytest.mark.parametrize("agent", [{"repository": "mine"}, {"tag": "7"}, {"digest": DIGEST}])
-    def test_nothing_is_built_where_a_kept_config_yaml_names_every_image(self, own, built, agent):
-        opened = own(text=_with_images(server=MINE, agent=agent))
-        assert BUILD.run(opened) == BUILD.plan(opened) == "config.yaml names them"
-        assert built == []
+    @pytest.fixture
+    def pushed(self, world):
+        """Pushes an agent's image into our repository; gives its digest."""
 
-    def test_nothing_is_built_for_a_foreign_chart(self, own, built):
-        foreign = "disabled: true, chartRepository: oci://registry.example/mine"
-        BUILD.run(own(text=OWN.replace("disabled: true", foreign)))
-        assert built == ["queue-agent", "sdwebui"]
+        def push(tag):
+            ecr, repository = world.client("ecr"), "sd-on-eks/queue-agent"
+            ecr.create_repository(repositoryName=repository)
+            manifest = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "name": tag}
+            pushed = ecr.put_image(repositoryName=repository, imageTag=tag, imageManifest=json.dumps(manifest))
+            return pushed["image"]["imageId"]["imageDigest"]
 
-    def test_images_that_were_built_for_a_kept_config_yaml_need_no_word(self, own, built, capsys):
-        opened = own("-r", "one")
-        BUILD.run(opened)
-        CONFIG_FILE.run(opened)
-        assert capsys.readouterr().out == ""
+        return push
 
-    def test_a_digest_that_another_checkout_has_built_is_told(self, own, pushed, capsys):
-        CONFIG_FILE.run(own(text=_with_images(agent={"digest": pushed("queue-agent", "0.0.9-abc")})))
+    def test_images_of_ours_that_this_checkout_did_not_build_are_told(self, own, pushed, capsys):
+        digest = pushed("0.0.9-abc")
+        server = {"repository": f"{OURS}/comfyui", "digest": DIGEST}  # the registry does not have it
+        CONFIG_FILE.run(own(text=with_images(server=server, agent={"digest": digest})))
         told = capsys.readouterr().out
         assert "for one, this checkout's has tag " + IMAGES["queue-agent"].tag(ROOT) in told
-        assert "comfyui" not in told
+        assert f"config.yaml names {OURS}/comfyui@{DIGEST} for one" in told
 
-    def test_a_digest_that_the_registry_does_not_have_is_told(self, own, capsys):
-        CONFIG_FILE.run(own(text=_with_images(server={"repository": f"{OURS}/comfyui", "digest": DIGEST})))
-        assert f"config.yaml names {OURS}/comfyui@{DIGEST} for one" in capsys.readouterr().out
-
-    def test_a_digest_that_this_checkout_has_built_needs_no_word(self, own, pushed, capsys):
-        digest = pushed("queue-agent", IMAGES["queue-agent"].tag(ROOT))
-        agent = {"repository": f"{OURS}/queue-agent", "digest": digest}
-        CONFIG_FILE.run(own("-r", "one", text=_with_images(agent=agent)))
+    def test_images_of_this_checkout_or_of_the_operators_own_need_no_word(self, own, pushed, capsys):
+        agent = {"repository": f"{OURS}/queue-agent", "digest": pushed(IMAGES["queue-agent"].tag(ROOT))}
+        CONFIG_FILE.run(own("-r", "one", text=with_images(agent=agent)))
+        CONFIG_FILE.run(own("-r", "one", text=with_images(server=MINE, agent=AGENT)))
         assert capsys.readouterr().out == ""
 
-    def test_images_of_the_operators_own_need_no_word(self, own, capsys):
-        CONFIG_FILE.run(own("-r", "one", text=_with_images(server=MINE, agent={"repository": "mine"})))
-        assert capsys.readouterr().out == ""
 
+class TestSnapshot:
     @pytest.mark.parametrize(
         ("agent", "asked"),
         [
@@ -303,29 +272,39 @@ class TestImagesAndSnapshot:
             ({"repository": "mine"}, "mine:0.1.0"),
         ],
     )
-    def test_a_snapshot_is_compared_with_what_the_pods_will_ask_for(self, own, world, capsys, agent, asked):
+    def test_it_is_compared_with_what_the_pods_will_ask_for(self, own, world, capsys, agent, asked):
         asked = asked.format(tag=IMAGES["queue-agent"].tag(ROOT))
-        snapshot = _tagged(world, {"image-1": "another:1"})
-        SNAPSHOT.run(own(text=_with_images(snapshot, agent=agent)))
+        snapshot = world.snapshot({"image-1": "another:1"})
+        SNAPSHOT.run(own(text=with_images(snapshot, agent=agent)))
         told = f"does not hold {asked}: nodes of one pull it first"
         assert f"Snapshot {snapshot} {told}" in capsys.readouterr().out
-        snapshot = _tagged(world, {"image-1": asked})
-        SNAPSHOT.run(own(text=_with_images(snapshot, agent=agent)))
+        SNAPSHOT.run(own(text=with_images(world.snapshot({"image-1": asked}), agent=agent)))
         assert told not in capsys.readouterr().out
 
-    def test_a_snapshot_is_made_by_the_bottlerocket_of_the_nodes(self, inside, deployment, world, monkeypatch):
+    @pytest.fixture
+    def commands(self, world, monkeypatch):
+        """Makes snapshots; gives the commands."""
         commands = []
         monkeypatch.setattr(
             "deploy.rollout.steps.snapshot.output_of", lambda command, **_: commands.append(command) or world.snapshot()
         )
+        return commands
+
+    def test_it_is_made_by_the_bottlerocket_of_the_nodes_and_again_only_when_it_is_gone(
+        self, inside, deployment, world, commands
+    ):
         opened = deployment()
         opened.images = {name: f"registry/{name}@{DIGEST}" for name in ("sdwebui", "queue-agent")}
-        SNAPSHOT.run(opened)
+        for _ in range(2):
+            SNAPSHOT.run(opened)
         [[_, *options]] = commands
         version, release = Cluster().version, NodeTemplate().ami_version
         assert f"-a /aws/service/bottlerocket/aws-k8s-{version}/x86_64/{release}/image_id -q" in " ".join(options)
+        world.client("ec2").delete_snapshot(SnapshotId=opened.snapshot)
+        SNAPSHOT.run(opened)
+        assert len(commands) == 2
 
-    def test_a_plan_says_where_a_snapshot_gets_a_network_of_its_own(self, inside, deployment, world):
+    def test_a_plan_says_where_it_gets_a_network_of_its_own(self, inside, deployment, world):
         assert "network of its own" not in SNAPSHOT.plan(deployment())
         ec2 = world.client("ec2")
         for subnet in ec2.describe_subnets()["Subnets"]:
@@ -333,88 +312,60 @@ class TestImagesAndSnapshot:
         assert "network of its own" in SNAPSHOT.plan(deployment())
 
     @pytest.fixture
-    def makes(self, world, monkeypatch):
-        """Answers the offer of a snapshot; gives the images of those that are made, and the questions."""
+    def asked(self, monkeypatch):
+        """Answers the offer of a snapshot; gives the questions."""
 
         def answer(agrees):
-            made, asked = [], []
+            asked = []
             monkeypatch.setattr("deploy.rollout.steps.snapshot.ask", lambda text: asked.append(text) or agrees)
-            monkeypatch.setattr(
-                "deploy.rollout.steps.snapshot.output_of",
-                lambda command, **_: made.append(command[-1].split(",")) or world.snapshot(),
-            )
-            return made, asked
+            return asked
 
         return answer
 
-    def test_a_snapshot_in_the_place_of_an_old_one_is_offered_and_its_line_is_printed(self, own, world, capsys, makes):
-        made, asked = makes(agrees=True)
-        snapshot = _tagged(world, {"image-1": "mine:6"})
+    def test_one_in_the_place_of_an_old_one_is_offered_and_its_line_is_printed(
+        self, own, world, capsys, asked, commands
+    ):
+        questions = asked(True)
+        snapshot = world.snapshot({"image-1": "mine:6"})
         for _ in range(2):
-            SNAPSHOT.run(own(text=_with_images(snapshot, server=MINE, agent={"repository": "agent", "tag": "7"})))
+            SNAPSHOT.run(own(text=with_images(snapshot, server=MINE, agent=AGENT)))
             assert "dataVolume.snapshotID: snap-" in capsys.readouterr().out
-        assert made == [["agent:7", "mine:7"]]  # the second run remembers it
-        assert len(asked) == 1
+        assert [command[-1] for command in commands] == ["agent:7,mine:7"]  # the second run remembers it
+        assert len(questions) == 1
 
-    def test_without_consent_the_command_is_printed(self, own, world, capsys, makes):
-        made, _ = makes(agrees=False)
-        SNAPSHOT.run(own(text=_with_images(_tagged(world, {"image-1": "mine:6"}), server=MINE)))
+    def test_without_consent_the_command_is_printed(self, own, world, capsys, asked, commands):
+        asked(False)
+        SNAPSHOT.run(own(text=with_images(world.snapshot({"image-1": "mine:6"}), server=MINE)))
         told = capsys.readouterr().out
         assert "snapshot.sh -r us-west-2 -a /aws/service/bottlerocket/" in told
         assert "mine:7" in told
-        assert made == []
+        assert commands == []
 
-    def test_nothing_is_offered_where_the_snapshot_holds_all_or_none_is_wanted(self, own, world, makes):
-        _, asked = makes(agrees=True)
-        SNAPSHOT.run(own(text=_with_images(server=MINE)))
-        agent = {"repository": "agent", "tag": "7"}
-        held = _tagged(world, {"image-1": "mine:7", "image-2": "agent:7"})
-        SNAPSHOT.run(own(text=_with_images(held, server=MINE, agent=agent)))
-        assert asked == []
+    @pytest.mark.parametrize("tags", [None, {"image-1": "mine:7", "image-2": "agent:7"}, {"Name": "by hand"}])
+    def test_nothing_is_offered_where_it_holds_all_does_not_say_or_none_is_wanted(
+        self, own, world, capsys, asked, tags
+    ):
+        questions = asked(True)
+        snapshot = world.snapshot(tags) if tags else None
+        SNAPSHOT.run(own(text=with_images(snapshot, server=MINE, agent=AGENT)))
+        assert questions == []
+        assert "does not hold" not in capsys.readouterr().out
 
-    def test_a_snapshot_that_is_not_there_is_refused(self, deployment):
+    def test_one_that_is_not_there_is_refused(self, deployment):
         with pytest.raises(DeployError, match="not there in this region"):
             SNAPSHOT.run(deployment("-s", "snap-0123"))
 
-    @pytest.mark.parametrize("tags", [{"image-1": "mine:7", "image-2": "agent:7"}, {"Name": "by hand"}])
-    def test_a_snapshot_that_holds_the_images_or_does_not_say_is_taken(self, own, world, capsys, tags):
-        agent = {"repository": "agent", "tag": "7"}
-        SNAPSHOT.run(own(text=_with_images(_tagged(world, tags), server=MINE, agent=agent)))
-        assert "does not hold" not in capsys.readouterr().out
 
-    def test_an_image_that_the_snapshot_lacks_is_told(self, own, world, capsys):
-        snapshot = _tagged(world, {"image-1": "mine:6", "image-2": "agent:7"})
-        SNAPSHOT.run(own(text=_with_images(snapshot, server=MINE)))
-        assert f"Snapshot {snapshot} does not hold mine:7: nodes of one pull it first" in capsys.readouterr().out
-
-    def test_a_remembered_snapshot_that_is_gone_is_made_again(self, inside, deployment, world, monkeypatch):
-        made = []
-        monkeypatch.setattr(
-            "deploy.rollout.steps.snapshot.output_of", lambda *_, **__: made.append(world.snapshot()) or made[-1]
-        )
-        opened = deployment()
-        opened.images = {name: f"registry/{name}@{DIGEST}" for name in ("sdwebui", "queue-agent")}
-        SNAPSHOT.run(opened)
-        SNAPSHOT.run(opened)
-        assert len(made) == 1
-        world.client("ec2").delete_snapshot(SnapshotId=made[0])
-        SNAPSHOT.run(opened)
-        assert len(made) == 2
-
-
-class TestRemovals:
+class TestRemovedRuntimes:
     @pytest.mark.parametrize("queue", ["old", "old-returned", "old-dead"])
-    def test_a_runtime_whose_queues_hold_tasks_is_not_removed(self, own, world, queue):
-        opened = own()
-        for name in {"old", queue}:
-            world.queue(f"sdoneksStack-{name}", messages=name == queue)
-        with pytest.raises(DeployError, match="disabled: true"):
-            REMOVED_RUNTIMES.run(opened)
-
-    def test_a_runtime_with_empty_queues_is_removed(self, own, world):
+    def test_a_runtime_is_not_removed_before_all_its_queues_are_empty(self, own, world, queue):
         opened = own()
         world.queue("sdoneksStack-old")
         assert REMOVED_RUNTIMES.run(opened) == "old will be removed"
+        url = world.queue(f"sdoneksStack-{queue}")
+        world.client("sqs").send_message(QueueUrl=url, MessageBody="task")
+        with pytest.raises(DeployError, match="disabled: true"):
+            REMOVED_RUNTIMES.run(opened)
 
     def test_runtimes_of_config_yaml_other_stacks_and_other_queues_do_not_count(self, own, world):
         opened = own()
@@ -428,20 +379,3 @@ class TestRemovals:
         world.queue("sdoneksStack-old")
         with pytest.raises(DeployError, match="would remove old"):
             REMOVED_RUNTIMES.run(opened)
-
-
-def _tagged(world, tags):
-    snapshot = world.snapshot()
-    tags = [{"Key": key, "Value": value} for key, value in tags.items()]
-    world.client("ec2").create_tags(Resources=[snapshot], Tags=tags)
-    return snapshot
-
-
-def _with_images(snapshot=None, *, server=None, agent=None):
-    """A file whose one runtime has these images, and starts from a snapshot."""
-    values = {
-        "karpenter": {"nodeTemplate": {"dataVolume": {"snapshotID": snapshot}}},
-        "runtime": {"inferenceApi": {"image": server or {}}, "queueAgent": {"image": agent or {}}},
-    }
-    runtime = {"name": "one", "namespace": "one", "type": "comfyui", "extraValues": values}
-    return json.dumps({"stackName": "sdoneks", "modelBucketArn": "arn:aws:s3:::mine", "modelsRuntime": [runtime]})

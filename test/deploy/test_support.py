@@ -1,27 +1,40 @@
+"""What an account and a region lack for a deployment: quotas, zones, instance types, names that are taken."""
+
+from types import SimpleNamespace
+
 import pytest
+from botocore.exceptions import ClientError
 
 from configuration.gpus import gpu_problems
 from deploy.aws import Partition
 from deploy.rollout.draft import instance_types, preferred, served
 from deploy.rollout.options import parse_options
 from deploy.rollout.steps.images import images_left_open
+from deploy.support import assessment
 from deploy.support.assessment import Assessment
 from deploy.support.findings import Verdict, table_of
 from deploy.support.instances import offered, offered_by_zone
+from deploy.support.quotas import BUILDS, VPCS, quota_value
 from deploy.support.zones import zone_finding, zones_of_region
 from runtimes.flux.options import ModelOptions
 from runtimes.flux.profiles import RUNNABLE
 
-ON_DEMAND, SPOT, PUBLISHES, VPCS, NATS, IPS, BUCKETS = (
-    *("L-DB2E81BA", "L-3819A6DF", "L-F8E2BA85", "L-F678F1CE"),
-    *("L-FE5A380F", "L-0263D0A3", "L-DC2B2D3D"),
-)
-STANDARD, FUNCTIONS, BUILDS = "L-1216C47A", "L-B99A9384", "CodeBuild Linux/Large builds at a time"
+ON_DEMAND, SPOT, STANDARD, FUNCTIONS, PUBLISHES = "L-DB2E81BA", "L-3819A6DF", "L-1216C47A", "L-B99A9384", "L-F8E2BA85"
+VPC, NATS, IPS, BUCKETS = "L-F678F1CE", "L-FE5A380F", "L-0263D0A3", "L-DC2B2D3D"
+BLOCKS, SHORT, ENOUGH, UNKNOWN = Verdict.BLOCKS, Verdict.SHORT, Verdict.ENOUGH, Verdict.UNKNOWN
 
 
 @pytest.fixture
-def verdicts(deployment):
-    """Verdict of each row, by the quota's code or the row's name."""
+def quotas(monkeypatch):
+    """The account's quotas by code or title; those that are not named are ample."""
+    values = {}
+    monkeypatch.setattr(assessment, "quota_value", lambda _, quota: values.get(quota.code or quota.title, 5000.0))
+    return values
+
+
+@pytest.fixture
+def verdicts(deployment, quotas):
+    """Each row, by the quota's code or the row's name."""
 
     def assess(*arguments, exists=False):
         opened = deployment(*arguments)
@@ -32,74 +45,90 @@ def verdicts(deployment):
     return assess
 
 
-def run_instances(world, kind, count, *, spot=False, tags=()):
-    ec2 = world.client("ec2")
-    market = {"InstanceMarketOptions": {"MarketType": "spot"}} if spot else {}
-    tagged = {"TagSpecifications": [{"ResourceType": "instance", "Tags": list(tags)}]} if tags else {}
-    ec2.run_instances(ImageId="ami-12c6146b", InstanceType=kind, MinCount=count, MaxCount=count, **market, **tagged)
-
-
 def test_every_quota_of_the_table_is_there_and_enough(verdicts):
     found = verdicts()
-    assert {ON_DEMAND, SPOT, STANDARD, FUNCTIONS, BUILDS, PUBLISHES, VPCS, NATS, IPS, BUCKETS} <= set(found)
-    assert {row.verdict for row in found.values()} == {Verdict.ENOUGH}
-    assert found[SPOT].needed == "56"  # five pods on g6.2xlarge, eight vCPUs each, and two more in a roll-out
-    assert (found[STANDARD].needed, found[FUNCTIONS].needed, found[BUILDS].needed) == ("6", "7", "2")
-    assert found[IPS].needed == "3"
+    needed = {code: found[code].needed for code in (SPOT, STANDARD, FUNCTIONS, BUILDS.title, IPS)}
+    # Five pods on g6.2xlarge, eight vCPUs each, and two more in a roll-out.
+    assert needed == {SPOT: "56", STANDARD: "6", FUNCTIONS: "7", BUILDS.title: "2", IPS: "3"}
+    assert {ON_DEMAND, PUBLISHES, VPC, NATS, BUCKETS} <= set(found)
+    assert {row.verdict for row in found.values()} == {ENOUGH}
 
 
 @pytest.mark.parametrize(
-    ("quotas", "expected"),
+    ("values", "expected"),
     [
         (
-            {ON_DEMAND: 4, SPOT: 0, VPCS: 1, NATS: 0, IPS: 2, BUCKETS: 1, PUBLISHES: 59},
-            {
-                **dict.fromkeys((ON_DEMAND, SPOT, PUBLISHES), Verdict.SHORT),
-                **dict.fromkeys((VPCS, NATS, IPS, BUCKETS), Verdict.BLOCKS),
-            },
+            {ON_DEMAND: 4, SPOT: 0, VPC: 1, NATS: 0, IPS: 2, BUCKETS: 1, PUBLISHES: 59},
+            {**dict.fromkeys((ON_DEMAND, SPOT, PUBLISHES), SHORT), **dict.fromkeys((VPC, NATS, IPS, BUCKETS), BLOCKS)},
         ),
-        ({ON_DEMAND: 3, SPOT: 0, VPCS: 2}, {**dict.fromkeys((ON_DEMAND, SPOT), Verdict.BLOCKS), VPCS: Verdict.ENOUGH}),
-        ({ON_DEMAND: 0, SPOT: 56}, {ON_DEMAND: Verdict.SHORT, SPOT: Verdict.ENOUGH}),
-        ({SPOT: 55}, {SPOT: Verdict.SHORT}),
-        ({STANDARD: 5, FUNCTIONS: 6}, {STANDARD: Verdict.SHORT, FUNCTIONS: Verdict.SHORT}),
-        ({STANDARD: 3}, {STANDARD: Verdict.BLOCKS}),
-        ({STANDARD: 6, FUNCTIONS: 10}, {STANDARD: Verdict.ENOUGH, FUNCTIONS: Verdict.ENOUGH}),
+        ({ON_DEMAND: 3, SPOT: 0, VPC: 2}, {**dict.fromkeys((ON_DEMAND, SPOT), BLOCKS), VPC: ENOUGH}),
+        ({ON_DEMAND: 0, SPOT: 56}, {ON_DEMAND: SHORT, SPOT: ENOUGH}),
+        ({STANDARD: 5, FUNCTIONS: 6}, {STANDARD: SHORT, FUNCTIONS: SHORT}),
+        ({STANDARD: 3}, {STANDARD: BLOCKS}),
+        ({BUILDS.title: 0}, {BUILDS.title: BLOCKS}),
+        ({BUILDS.title: 1}, {BUILDS.title: SHORT}),
+        ({VPC: None, ON_DEMAND: None}, {VPC: UNKNOWN, ON_DEMAND: UNKNOWN}),
     ],
 )
-def test_a_quota_that_is_too_small_is_told_with_a_link(world, verdicts, quotas, expected):
-    world.quotas = quotas
+def test_a_quota_that_is_too_small_or_unknown_is_shown_with_a_link(quotas, verdicts, values, expected):
+    quotas.update(values)
     found = verdicts()
     assert {code: found[code].verdict for code in expected} == expected
-    for code in (code for code, verdict in expected.items() if verdict is not Verdict.ENOUGH):
+    for code in (code for code, verdict in expected.items() if verdict is not ENOUGH):
         assert found[code].advice.startswith("https://console.aws.amazon.com/servicequotas/")
-        assert found[code].advice.endswith(f"{code}?region=us-west-2")
+        assert code in found[code].what
+    table = table_of(found.values()).splitlines()
+    assert table[0].split()[:4] == ["What", "Needed", "Have", "Verdict"]
+    assert any(f" {verdict.value} " in line for line in table for verdict in expected.values())
 
 
-def test_what_others_run_is_subtracted_and_the_deployments_own_nodes_are_not(world, verdicts):
-    world.quotas = {ON_DEMAND: 100}
-    run_instances(world, "g5.xlarge", 2)
-    run_instances(world, "g5.xlarge", 1, tags=[{"Key": "kubernetes.io/cluster/sdoneksStack", "Value": "owned"}])
-    run_instances(world, "m5.large", 1)
+def test_what_others_run_is_subtracted_by_its_quota_and_the_deployments_own_nodes_are_not(world, quotas, verdicts):
+    quotas[ON_DEMAND] = 100
+    own = [{"ResourceType": "instance", "Tags": [{"Key": "kubernetes.io/cluster/sdoneksStack", "Value": "owned"}]}]
+    for kind, options in (
+        *(("g5.xlarge", {}), ("g5.xlarge", {}), ("g5.xlarge", {"TagSpecifications": own}), ("m5.large", {})),
+        *((kind, {}) for kind in ("inf1.xlarge", "p3.2xlarge", "x1e.xlarge")),  # with quotas of their own
+    ):
+        ec2 = world.client("ec2")
+        ec2.run_instances(ImageId="ami-12c6146b", InstanceType=kind, MinCount=1, MaxCount=1, **options)
     found = verdicts()
-    assert found[ON_DEMAND].have == "92 free of 100"
-    assert found[STANDARD].have == "4998 free of 5000"
+    assert (found[ON_DEMAND].have, found[STANDARD].have) == ("92 free of 100", "4998 free of 5000")
 
 
-@pytest.mark.parametrize("kind", ["inf1.xlarge", "p3.2xlarge", "x1e.xlarge", "g5.xlarge"])
-def test_an_instance_with_a_quota_of_its_own_is_no_standard_one(world, verdicts, kind):
-    run_instances(world, kind, 1)
-    assert verdicts()[STANDARD].have == "5000 free of 5000"
+def test_a_deployed_stack_needs_no_second_network(quotas, verdicts):
+    quotas.update({VPC: 1, IPS: 0})
+    assert not {VPC, NATS, IPS, BUCKETS} & set(verdicts(exists=True))
 
 
-@pytest.mark.parametrize(
-    ("builds", "verdict"), [(0, Verdict.BLOCKS), (1, Verdict.SHORT), (2, Verdict.ENOUGH), (None, Verdict.UNKNOWN)]
-)
-def test_the_builds_that_may_run_at_a_time_are_looked_up_by_name(world, verdicts, builds, verdict):
-    world.builds = builds or 0
-    world.denied = {"ListServiceQuotas"} if builds is None else set()
-    found = verdicts()[BUILDS]
-    assert found.verdict is verdict
-    assert (found.advice == "") == (verdict is Verdict.ENOUGH)
+class ServiceQuotas:
+    """Service Quotas where only some calls are answered."""
+
+    def __init__(self, **values):
+        self.values = values
+
+    def client(self, service):
+        return self
+
+    def __getattr__(self, operation):
+        def call(**_):
+            if operation not in self.values:
+                raise ClientError({"Error": {"Code": "NoSuchResourceException"}}, operation)
+            return {"Quota": {"Value": self.values[operation]}}
+
+        return call
+
+    def get_paginator(self, operation):
+        page = {"Quotas": [{"QuotaName": name, "Value": value} for name, value in self.values.items()]}
+        return SimpleNamespace(paginate=lambda **_: [page])
+
+
+def test_a_quota_is_what_was_granted_else_the_default_and_without_a_code_it_is_found_by_name():
+    both = ServiceQuotas(get_service_quota=7, get_aws_default_service_quota=5)
+    assert quota_value(both, VPCS) == 7
+    assert quota_value(ServiceQuotas(get_aws_default_service_quota=5), VPCS) == 5
+    assert quota_value(ServiceQuotas(), VPCS) is None
+    assert quota_value(ServiceQuotas(**{"Other": 1, BUILDS.name: 3}), BUILDS) == 3
+    assert quota_value(ServiceQuotas(Other=1), BUILDS) is None
 
 
 @pytest.mark.parametrize("name", ["/aws/eks/sdoneksStack/cluster", "/aws/containerinsights/sdoneksStack/performance"])
@@ -107,7 +136,7 @@ def test_a_log_group_that_a_removal_has_left_stops_a_new_deployment_with_its_rem
     for group in (name, "/aws/eks/sdoneksStack2/cluster"):
         world.client("logs").create_log_group(logGroupName=group)
     [found] = [row for what, row in verdicts().items() if what.startswith("Log group")]
-    assert found.verdict is Verdict.BLOCKS
+    assert found.verdict is BLOCKS
     assert f"aws logs delete-log-group --log-group-name {name} --region us-west-2" in found.advice
     assert not any(what.startswith("Log group") for what in verdicts(exists=True))
 
@@ -116,23 +145,19 @@ class TestZones:
     """moto's us-east-1e is use1-az3, in which EKS runs no control plane; 1e and 1f offer no g6."""
 
     TYPES = ("g5.xlarge", "g6.xlarge")
+    FIRST = ("us-east-1a", "us-east-1b", "us-east-1c")
 
     @pytest.fixture
     def ec2(self, world):
         return world.client("ec2", "us-east-1")
 
-    def test_a_zone_without_a_control_plane_is_left_out_and_those_with_gpus_are_preferred(
-        self, inside, ec2, deployment
-    ):
-        there = offered_by_zone(ec2, self.TYPES)
-        zones = deployment("-R", "us-east-1").zones
-        assert len(zones) == 3
-        assert "us-east-1e" not in zones
-        best = sorted(len(there.get(zone.name, ())) for zone in zones_of_region(ec2) if not zone.is_refused)[-3:]
-        assert sorted(len(there.get(zone, ())) for zone in zones) == best
-
-    def test_the_deployment_takes_them_by_file_and_by_variable(self, inside, deployment):
+    def test_zones_with_a_control_plane_and_most_gpus_are_taken_by_file_and_by_variable(self, inside, ec2, deployment):
         opened = deployment("-R", "us-east-1")
+        there = offered_by_zone(ec2, self.TYPES)
+        usable = [zone.name for zone in zones_of_region(ec2) if not zone.is_refused]
+        assert "us-east-1e" not in usable
+        most = sorted(len(there.get(name, ())) for name in usable)[-3:]
+        assert sorted(len(there.get(name, ())) for name in opened.zones) == most
         assert opened.config.vpc.availability_zones == opened.zones
         assert opened.environ["CDK_AVAILABILITY_ZONES"] == ",".join(opened.zones)
 
@@ -148,63 +173,30 @@ class TestZones:
         assert deployment().zones == ["us-west-2d", "us-west-2a", "us-west-2c"]
 
     @pytest.mark.parametrize(
-        ("wanted", "words"),
+        ("wanted", "types", "verdict", "words"),
         [
-            (["us-east-1a", "us-east-1b", "us-east-1e"], "EKS runs no control plane in us-east-1e (use1-az3)"),
-            (["us-east-1a", "us-east-1b", "us-east-1z"], "no zone us-east-1z"),
-            (["use1-az1", "use1-az2", "use1-az9"], "no zone use1-az9"),
-            (["us-east-1a", "us-east-1b"], "EKS supports 2 of this region's zones"),
+            ((*FIRST[:2], "us-east-1e"), TYPES, BLOCKS, "EKS runs no control plane in us-east-1e (use1-az3)"),
+            ((*FIRST[:2], "us-east-1z"), TYPES, BLOCKS, "no zone us-east-1z"),
+            (FIRST[:2], TYPES, BLOCKS, "EKS supports 2 of this region's zones"),
+            (FIRST, TYPES, ENOUGH, "not us-east-1e (use1-az3)"),
+            (("use1-az1", "use1-az2", "use1-az4"), TYPES, ENOUGH, "not us-east-1e (use1-az3)"),
+            (FIRST, ["g99.xlarge"], ENOUGH, "no GPU instance of config.yaml in us-east-1a"),
         ],
     )
-    def test_a_zone_that_cannot_be_is_refused_in_words(self, ec2, wanted, words):
-        found = zone_finding(ec2, wanted, self.TYPES)
-        assert found.verdict is Verdict.BLOCKS
-        assert words in found.advice
-
-    @pytest.mark.parametrize(
-        "wanted", [["us-east-1a", "us-east-1b", "us-east-1c"], ["use1-az1", "use1-az2", "use1-az4"]]
-    )
-    def test_the_plan_names_the_zones_and_those_left_out(self, ec2, wanted):
-        found = zone_finding(ec2, wanted, self.TYPES)
-        assert found.verdict is Verdict.ENOUGH
-        assert len(found.have.split(", ")) == 3
-        assert "not us-east-1e (use1-az3)" in found.advice
-
-    def test_a_zone_without_any_gpu_instance_is_told(self, ec2):
-        found = zone_finding(ec2, ["us-east-1a", "us-east-1b", "us-east-1c"], ["g99.xlarge"])
-        assert "no GPU instance of config.yaml in us-east-1a" in found.advice
+    def test_the_plan_says_which_zones_cannot_be_are_left_out_or_have_no_gpus(self, ec2, wanted, types, verdict, words):
+        found = zone_finding(ec2, wanted, types)
+        assert (found.verdict, words in found.advice) == (verdict, True)
 
 
-def test_a_deployed_stack_needs_no_second_network(world, verdicts):
-    world.quotas = {VPCS: 1, IPS: 0}
-    assert not {VPCS, NATS, IPS, BUCKETS} & set(verdicts(exists=True))
-
-
-def test_a_quota_that_cannot_be_read_stops_nothing(world, verdicts):
-    world.denied = {"GetServiceQuota", "GetAWSDefaultServiceQuota"}
-    found = verdicts()
-    assert {found[code].verdict for code in (ON_DEMAND, VPCS)} == {Verdict.UNKNOWN}
-    assert found[VPCS].have == "?"
-
-
-def test_instance_types_are_those_that_the_region_offers_in_their_order(world):
+def test_instance_types_are_those_that_the_region_offers_in_their_order_and_a_t4_only_where_nothing_else_is(world):
     ec2 = world.client("ec2")
     assert offered(ec2, ["g5.xlarge", "g9.xlarge", "g4dn.xlarge", "g5.xlarge"]) == ["g5.xlarge", "g4dn.xlarge"]
-
-
-@pytest.mark.parametrize(
-    ("there", "taken"),
-    [
-        (["g6.xlarge", "g4dn.xlarge", "g5.2xlarge"], ["g6.xlarge", "g5.2xlarge"]),
-        (["g4dn.xlarge", "g4dn.2xlarge"], ["g4dn.xlarge", "g4dn.2xlarge"]),
-    ],
-)
-def test_a_t4_is_taken_only_where_nothing_else_is_offered(there, taken):
-    assert preferred(there) == taken
+    assert preferred(["g6.xlarge", "g4dn.xlarge", "g5.2xlarge"]) == ["g6.xlarge", "g5.2xlarge"]
+    assert preferred(["g4dn.xlarge", "g4dn.2xlarge"]) == ["g4dn.xlarge", "g4dn.2xlarge"]
 
 
 @pytest.mark.parametrize("profile", RUNNABLE)
-def test_every_model_can_begin_on_some_usual_instance_that_holds_it(profile):
+def test_every_model_can_begin_on_some_instance_that_holds_it(profile):
     options = parse_options(["-t", "flux", "-p", profile])
     model = ModelOptions.model_validate(served(options)["model"])
     types = instance_types(options)
@@ -212,18 +204,8 @@ def test_every_model_can_begin_on_some_usual_instance_that_holds_it(profile):
     assert list(gpu_problems(model, types)) == []
 
 
-@pytest.mark.parametrize(
-    ("partition", "domain"),
-    [("aws-cn", "console.amazonaws.cn"), ("aws-us-gov", "console.amazonaws-us-gov.com")],
-)
-def test_links_lead_to_the_partitions_own_console(partition, domain):
-    assert Partition.named(partition).quota_page("vpc", VPCS, "somewhere").startswith(f"https://{domain}/")
-    assert Partition.named("elsewhere").quota_page("vpc", VPCS, "somewhere") == ""
-
-
-def test_the_table_names_verdict_and_link_of_each_row(world, verdicts):
-    world.quotas = {VPCS: 0}
-    lines = table_of(verdicts().values()).splitlines()
-    assert lines[0].split()[:4] == ["What", "Needed", "Have", "Verdict"]
-    [line] = [line for line in lines if VPCS in line and line.startswith("VPCs")]
-    assert " blocks " in line
+def test_links_lead_to_the_partitions_own_console():
+    pages = [Partition.named(name).quota_page("vpc", VPC, "x") for name in ("aws-cn", "aws-us-gov", "elsewhere")]
+    places = ["https://console.amazonaws.cn/", "https://console.amazonaws-us-gov.com/", ""]
+    assert all(page.startswith(place) for page, place in zip(pages, places, strict=True))
+    assert pages[2] == ""
