@@ -232,7 +232,7 @@ class Checkout:
         for folder in ("bin", "fail", "answers", "home", ".venv/bin", "test", "utils/bottlerocket-images-cache"):
             (root / folder).mkdir(parents=True)
         for folder in ("contract", "jobs", "configuration", "runtimes"):
-            (root / folder).symlink_to(ROOT / folder)
+            shutil.copytree(ROOT / folder, root / folder)
         shutil.copytree(ROOT / "deploy", root / "deploy", ignore=shutil.ignore_patterns("images"))
         for name in ("package.json", "package-lock.json"):
             shutil.copy(ROOT / name, root / name)
