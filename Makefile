@@ -51,11 +51,14 @@ test-cluster: $(STAMPS)/dev ## the chart on a real control plane (Go builds it o
 bench-flux: $(STAMPS)/run $(FLUX_VENV)/stamp ## the flux server beside a bare loop (ARGS=--gpu: FLUX's real shape on a GPU)
 	@$(FLUX_VENV)/bin/python -m bench.flux $(ARGS)
 
-soak: $(STAMPS)/dev ## the long forms of the fault tests (FAULTS_KILLS=1000 FAULTS_TASKS=2000 FAULTS_SEED=…)
-	@$(BIN)/python -m pytest test/faults -m slow -rA -q
+soak: $(STAMPS)/dev ## what make test leaves out: long storms and what a faster test nearly says (FAULTS_KILLS=1000 FAULTS_TASKS=2000 FAULTS_SEED=…)
+	@$(BIN)/python -m pytest test/unit test/integration test/faults test/e2e -m slow -rA -q
+
+check: $(STAMPS)/dev ## check style and types and run the unit tests, in a minute
+	@$(BIN)/python test/suite.py check
 
 lint: $(STAMPS)/dev ## check style and types
-	@$(BIN)/python test/suite.py style
+	@$(BIN)/python test/suite.py style format types
 
 docs: $(STAMPS)/docs ## build the documentation as a site in out/docs; a link that leads nowhere is an error
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict && echo "out/docs/index.html"

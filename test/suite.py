@@ -1,4 +1,8 @@
-"""Every check of the project, one group after the other: ``make test``, or ``python test/suite.py GROUP …``."""
+"""Every check of the project: ``make test``, ``make check``, or ``python test/suite.py GROUP …``.
+
+Groups with real processes run one after the other. Beside them the others run, two at a time and with less priority, so
+that they take only the processor time that is left.
+"""
 
 import os
 import signal
@@ -6,8 +10,8 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
@@ -16,37 +20,43 @@ ROOT = Path(__file__).resolve().parent.parent
 REPORTS = ROOT / ".local" / "test"
 BIN = Path(sys.executable).parent
 FLUX_BIN = ROOT / ".venv-flux" / "bin"
-TOTAL_BUDGET_S = 900
+UNIT_SHARDS = 3
+BATCH_LANES = 2
+TOTAL_BUDGET_S = 600
 """Budgets are for two quiet cores. They are printed beside the time taken, and never fail a run."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Check:
-    """A command; where it is pytest, its report holds many tests, else it is one."""
-
-    command: tuple[str, ...]
-    report: Path | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
 class Group:
-    """Checks that belong together, with their budget on two cores; they run beside others if ``beside_others``."""
+    """Checks that one command makes.
+
+    Attributes:
+        name: Names it and its report.
+        command: What is run; where it is pytest, it writes a report.
+        budget_s: How long it should take on two quiet cores, beside others.
+        is_batch: Whether it can wait for the processor; if not, it starts real processes.
+    """
 
     name: str
-    checks: tuple[Check, ...]
+    command: tuple[str, ...]
     budget_s: float
-    beside_others: bool = False
+    is_batch: bool = True
+
+    @property
+    def report(self) -> Path:
+        return REPORTS / f"{self.name}.xml"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
+    """What came of a group, or of all; ``skipped`` counts tests by the reason for which they were skipped."""
+
     name: str
     seconds: float
     budget_s: float
     passed: int
     failed: int
     skipped: Counter[str] = field(default_factory=Counter)
-    """How many tests were skipped, by reason."""
 
     @property
     def verdict(self) -> str:
@@ -56,129 +66,103 @@ class Result:
         return f"{verdict}, {self.skipped.total()} skipped" if self.skipped else verdict
 
 
-def tool(name: str, *arguments: str) -> Check:
-    return Check(command=(str(BIN / name), *arguments))
+def tool(name: str, *arguments: str) -> tuple[str, ...]:
+    return (str(BIN / name), *arguments)
 
 
-def pytest(name: str, *arguments: str, folder: Path = BIN) -> Check:
-    report = REPORTS / f"{name}.xml"
-    return Check(command=(str(folder / "python"), "-m", "pytest", *arguments, f"--junitxml={report}"), report=report)
+def pytest(*arguments: str, folder: Path = BIN) -> tuple[str, ...]:
+    return (str(folder / "python"), "-m", "pytest", "-q", *arguments)
 
 
-GROUPS = (
-    Group(
-        name="style",
-        checks=(
-            tool("ruff", "check", "--quiet", "."),
-            tool("ruff", "format", "--check", "--quiet", "."),
-            tool("mypy"),
-        ),
-        budget_s=80,
-    ),
-    Group(name="unit", checks=(pytest("unit", "test/unit"),), budget_s=80, beside_others=True),
-    Group(name="infra", checks=(pytest("infra", "test/infra"),), budget_s=120, beside_others=True),
-    Group(name="chart", checks=(pytest("chart", "test/chart"),), budget_s=60, beside_others=True),
-    Group(name="deploy", checks=(pytest("deploy", "test/deploy"),), budget_s=60, beside_others=True),
-    Group(name="images", checks=(pytest("images", "test/images"),), budget_s=80, beside_others=True),
-    Group(name="flux", checks=(pytest("flux", "test/flux", folder=FLUX_BIN),), budget_s=240, beside_others=True),
-    Group(name="agent", checks=(pytest("agent", "test/integration/agent"),), budget_s=300, beside_others=True),
+def unit_shards() -> list[Group]:
+    """The unit tests, a share of their files for each process."""
+    files = sorted(str(file.relative_to(ROOT)) for file in ROOT.glob("test/unit/**/test_*.py"))
+    shares = (files[number::UNIT_SHARDS] for number in range(UNIT_SHARDS))
+    return [Group(name=f"unit-{number}", command=pytest(*share), budget_s=40) for number, share in enumerate(shares, 1)]
+
+
+CHECK = [
+    Group(name="style", command=tool("ruff", "check", "--quiet", "."), budget_s=5),
+    Group(name="format", command=tool("ruff", "format", "--check", "--quiet", "."), budget_s=5),
+    Group(name="types", command=tool("mypy"), budget_s=40),
+    *unit_shards(),
+]
+"""What ``make check`` runs, in a minute."""
+GROUPS = [
+    *CHECK,
+    Group(name="flux", command=pytest("test/flux", folder=FLUX_BIN), budget_s=240),
+    Group(name="infra", command=pytest("test/infra"), budget_s=120),
+    Group(name="images", command=pytest("test/images"), budget_s=80),
+    Group(name="chart", command=pytest("test/chart"), budget_s=60),
+    Group(name="deploy", command=pytest("test/deploy"), budget_s=60),
+    # Short, it holds nothing against a limit.
+    Group(name="bench", command=tool("python", "-m", "bench", "--short"), budget_s=120),
+    Group(name="demo-flux", command=pytest("test/e2e/test_demo_flux.py"), budget_s=90),
+    Group(name="faults", command=pytest("test/faults"), budget_s=150, is_batch=False),
+    Group(name="agent", command=pytest("test/integration/agent"), budget_s=80, is_batch=False),
     Group(
         name="integration",
-        checks=(pytest("integration", "test/integration", "--ignore=test/integration/agent"),),
-        budget_s=100,
-        beside_others=True,
+        command=pytest("test/integration", "--ignore=test/integration/agent"),
+        budget_s=80,
+        is_batch=False,
     ),
-    Group(name="faults", checks=(pytest("faults", "test/faults"),), budget_s=290),
-    Group(name="e2e", checks=(pytest("e2e", "test/e2e", "--ignore-glob=*/test_demo*.py"),), budget_s=80),
-    Group(name="demo", checks=(pytest("demo", "test/e2e/test_demo.py"),), budget_s=50),
-    Group(
-        name="demo-flux", checks=(pytest("demo-flux", "test/e2e/test_demo_flux.py"),), budget_s=90, beside_others=True
-    ),
-    # Short, it holds nothing against a limit, so that it need not have the machine for itself.
-    Group(name="bench", checks=(tool("python", "-m", "bench", "--short"),), budget_s=120, beside_others=True),
-)
+    Group(name="e2e", command=pytest("test/e2e", "--ignore=test/e2e/test_demo_flux.py"), budget_s=100, is_batch=False),
+]
 
 
 def run(group: Group) -> Result:
-    """Run all checks of a group, the later ones too when one fails; what they print comes when all are done."""
+    """Run a group; what it prints comes when it is done."""
     print(f"{group.name} …", flush=True)
-    printed = [f"\n== {group.name}"]
-    passed = failed = 0
-    skipped: Counter[str] = Counter()
-    started = time.monotonic()
-    for check in group.checks:
-        if check.report is not None:
-            check.report.unlink(missing_ok=True)
-        done = subprocess.run(
-            check.command, cwd=ROOT, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
-        printed.append(done.stdout.rstrip())
-        counted = counts(check.report)
-        passed += counted[0] if counted else done.returncode == 0
-        failed += max(counted[1], done.returncode != 0) if counted else done.returncode != 0
-        skipped += reasons(check.report)
-    seconds = time.monotonic() - started
-    print("\n".join(filter(None, printed)), flush=True)
+    group.report.unlink(missing_ok=True)
+    is_pytest = "pytest" in group.command
+    command = [*group.command, *([f"--junitxml={group.report}"] if is_pytest else [])]
+    if group.is_batch:
+        command = ["nice", *command]
+    started_s = time.monotonic()
+    done = subprocess.run(command, cwd=ROOT, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    seconds = time.monotonic() - started_s
+    print(f"\n== {group.name}\n{done.stdout.rstrip()}", flush=True)
+    passed, failed, skipped = int(done.returncode == 0), int(done.returncode != 0), Counter[str]()
+    if group.report.exists():
+        cases = list(ElementTree.parse(group.report).getroot().iter("testcase"))
+        skips = [skip for case in cases for skip in case.iter("skipped")]
+        broken = sum(case.find("failure") is not None or case.find("error") is not None for case in cases)
+        passed, failed = len(cases) - len(skips) - broken, max(broken, failed)
+        skipped = Counter(skip.get("message") or "for no reason" for skip in skips)
     return Result(
         name=group.name, seconds=seconds, budget_s=group.budget_s, passed=passed, failed=failed, skipped=skipped
     )
 
 
-def run_all(groups: Sequence[Group]) -> list[Result]:
-    """Run first what may run beside others, three groups at a time, those with the largest budgets first.
-
-    Three, on two cores: the longest of them mostly waits.
-    """
-    beside = sorted((group for group in groups if group.beside_others), key=lambda group: -group.budget_s)
-    with ThreadPoolExecutor(3) as threads:
-        results = list(threads.map(run, beside))
-    return results + [run(group) for group in groups if not group.beside_others]
-
-
-def counts(report: Path | None) -> tuple[int, int] | None:
-    """Passed and failed tests of a pytest report, if there is one."""
-    if report is None or not report.exists():
-        return None
-    suite = ElementTree.parse(report).getroot().find("testsuite")
-    if suite is None:
-        return None
-    tests, skipped, failed, broken = (int(suite.get(key, 0)) for key in ("tests", "skipped", "failures", "errors"))
-    return tests - skipped - failed - broken, failed + broken
-
-
-def reasons(report: Path | None) -> Counter[str]:
-    """How many tests of a pytest report were skipped, or fail as is known, by reason."""
-    if report is None or not report.exists():
-        return Counter()
-    skips = ElementTree.parse(report).getroot().iter("skipped")
-    return Counter(skip.get("message") or "for no reason" for skip in skips)
-
-
-def show(results: Iterable[Result]) -> None:
-    print(f"\n{'group':<12} {'seconds':>8} {'budget':>7}")
-    for result in results:
-        print(f"{result.name:<12} {result.seconds:8.1f} {result.budget_s:7.0f}  {result.verdict}")
+def run_all(groups: Iterable[Group]) -> list[Result]:
+    with ThreadPoolExecutor(BATCH_LANES) as batch, ThreadPoolExecutor(1) as rigs:
+        futures: list[Future[Result]] = [(batch if group.is_batch else rigs).submit(run, group) for group in groups]
+    return [future.result() for future in futures]
 
 
 def main(names: list[str]) -> int:
     known = [group.name for group in GROUPS]
-    if unknown := [name for name in names if name not in known]:
-        print(f"No such group: {', '.join(unknown)}. There are {', '.join(known)}.")
+    if unknown := [name for name in names if name not in [*known, "check"]]:
+        print(f"No such group: {', '.join(unknown)}. There are check, {', '.join(known)}.")
         return 2
+    if "check" in names:
+        names += [group.name for group in CHECK]
     # A shell's background job ignores it, and so would all that tests start and interrupt.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     REPORTS.mkdir(parents=True, exist_ok=True)
-    started = time.monotonic()
-    results = run_all([group for group in GROUPS if not names or group.name in names])
+    started_s = time.monotonic()
+    results = run_all(group for group in GROUPS if not names or group.name in names)
     total = Result(
         name="total",
-        seconds=time.monotonic() - started,
-        budget_s=TOTAL_BUDGET_S,
+        seconds=time.monotonic() - started_s,
+        budget_s=60 if "check" in names else TOTAL_BUDGET_S,
         passed=sum(result.passed for result in results),
         failed=sum(result.failed for result in results),
         skipped=sum((result.skipped for result in results), Counter()),
     )
-    show([*results, total])
+    print(f"\n{'group':<12} {'seconds':>8} {'budget':>7}")
+    for result in [*results, total]:
+        print(f"{result.name:<12} {result.seconds:8.1f} {result.budget_s:7.0f}  {result.verdict}")
     for reason, number in total.skipped.most_common():
         print(f"{number} skipped: {reason}")
     print(f"{total.passed} passed, {total.failed} failed, {total.skipped.total()} skipped")
