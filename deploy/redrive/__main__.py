@@ -92,11 +92,10 @@ def _retry(queue: DeadQueue, redrive: Redrive, options: argparse.Namespace) -> N
             print(f"{job}  is not in the dead queue", file=sys.stderr)
         for message in [one for one in messages if options.all or one.job in options.job]:
             if options.dry_run:
-                print(f"{message.job}  {redrive.plan(message).why} (not done: --dry-run)")
+                print(f"{message.job}  {redrive.plan(message).value} (not done: --dry-run)")
             else:
-                decision = redrive.run(message)
+                print(f"{message.job}  {redrive.run(message).value}")
                 messages.remove(message)
-                print(f"{message.job}  {decision.why}")
     finally:
         for message in messages:
             queue.release(message)

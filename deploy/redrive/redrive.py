@@ -1,7 +1,6 @@
 """Retries a failed job: first in the table, then in the queue, and only then is its message deleted."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
@@ -13,25 +12,35 @@ from jobs.record import JobRecord, JobState
 from jobs.requests import CLOCK_MARGIN_S, JobsTable
 
 
-class Action(Enum):
-    """What is done with a message of the dead queue."""
+class Decision(Enum):
+    """What is done with a message of the dead queue, and why."""
 
-    RETRY = "retry"
-    SEND = "send"
-    DROP = "drop"
-    LEAVE = "leave"
+    RETRY = "retried"
+    SEND_UNKNOWN = "sent: the table does not know the job"
+    SEND_WAITING = "sent: the job waited for its message"
+    DROP_SENT = "dropped: the same job was sent just now"
+    DROP_SUCCEEDED = "dropped: the job has succeeded meanwhile"
+    DROP_CANCELLED = "dropped: the job has been cancelled"
+    LEAVE_UNREADABLE = "left: it holds no task that can be read"
+    LEAVE_RUNNING = "left: an agent has the job"
+    LEAVE_OVERDUE = "left: the job is overdue and about to fail; try again in a minute"
+
+    @property
+    def is_sent(self) -> bool:
+        """Whether the message goes back to the runtime's queue."""
+        return self.name.startswith(("RETRY", "SEND"))
+
+    @property
+    def is_left(self) -> bool:
+        """Whether the message stays in the dead queue."""
+        return self.name.startswith("LEAVE")
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What is done with a message, and why."""
-
-    action: Action
-    why: str
-
-
-_UNREADABLE = Decision(Action.LEAVE, "left: it holds no task that can be read")
-_ENDS = {JobState.SUCCEEDED: "succeeded meanwhile", JobState.CANCELLED: "been cancelled"}
+_ENDED = {
+    JobState.FAILED: Decision.RETRY,
+    JobState.SUCCEEDED: Decision.DROP_SUCCEEDED,
+    JobState.CANCELLED: Decision.DROP_CANCELLED,
+}
 
 
 class Redrive:
@@ -62,21 +71,21 @@ class Redrive:
     def plan(self, message: DeadMessage) -> Decision:
         """What ``run`` would do; nothing is changed."""
         if message.delivery is None:
-            return _UNREADABLE
+            return Decision.LEAVE_UNREADABLE
         return self._decide(self._dynamodb.get_item(**self._requests.get(message.job)).get("Item"))
 
     def run(self, message: DeadMessage) -> Decision:
         """Retry a message's job, or do what is right where that cannot be."""
         if message.delivery is None:
-            decision = _UNREADABLE
+            decision = Decision.LEAVE_UNREADABLE
         elif message.job in self._sent:
-            decision = Decision(Action.DROP, "dropped: the same job was sent just now")
+            decision = Decision.DROP_SENT
         else:
             decision = self._reset(message.job)
-            if decision.action in {Action.RETRY, Action.SEND}:
+            if decision.is_sent:
                 self._queue.send_back(message.delivery, message.body)
                 self._sent.add(message.job)
-        if decision.action is Action.LEAVE:
+        if decision.is_left:
             self._queue.release(message)
         else:
             self._queue.delete(message)
@@ -91,20 +100,16 @@ class Redrive:
             if error_code(exc) != "ConditionalCheckFailedException":
                 raise
             return self._decide(exc.response.get("Item"))
-        return Decision(Action.RETRY, "retried")
+        return Decision.RETRY
 
     def _decide(self, item: dict[str, Any] | None) -> Decision:
         if item is None:
-            return Decision(Action.SEND, "sent: the table does not know the job")
+            return Decision.SEND_UNKNOWN
         record, now_s = JobRecord.from_item(item), self._clock()
-        match record.state:
-            case JobState.FAILED:
-                return Decision(Action.RETRY, "retried")
-            case JobState.SUCCEEDED | JobState.CANCELLED:
-                return Decision(Action.DROP, f"dropped: the job has {_ENDS[record.state]}")
-            case JobState.RUNNING if record.lease_left_s(now_s - CLOCK_MARGIN_S) > 0:
-                return Decision(Action.LEAVE, "left: an agent has the job")
-            case JobState.ACCEPTED | JobState.QUEUED if record.due_s is not None and record.due_s <= now_s:
-                return Decision(Action.LEAVE, "left: the job is overdue and about to fail; try again in a minute")
-            case _:
-                return Decision(Action.SEND, "sent: the job waited for its message")
+        if record.state in _ENDED:
+            return _ENDED[record.state]
+        if record.state is JobState.RUNNING:
+            is_held = record.lease_left_s(now_s - CLOCK_MARGIN_S) > 0
+            return Decision.LEAVE_RUNNING if is_held else Decision.SEND_WAITING
+        is_overdue = record.due_s is not None and record.due_s <= now_s
+        return Decision.LEAVE_OVERDUE if is_overdue else Decision.SEND_WAITING

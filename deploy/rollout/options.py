@@ -13,21 +13,7 @@ from runtimes.registry import pod_types
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What the operator asks for.
-
-    Attributes:
-        stack_name: stackName in config.yaml.
-        region: None means the current profile's.
-        dry_run: Prepare all, but do not deploy.
-        plan: Only say what would be done.
-        bucket: The model bucket; None means the one that config.yaml names, or a new one.
-        snapshot: The snapshot with the images; None makes one.
-        runtime_name: Name of the runtime in a new config.yaml.
-        runtime_type: Its type.
-        profile: The model that it serves, for type flux.
-        skip_tools: Use the tools that are on the PATH.
-        yes: Ask nothing.
-    """
+    """What the operator asks for; --help describes each. None leaves a choice to the script."""
 
     stack_name: str
     region: str | None

@@ -20,9 +20,9 @@ from deploy.support.quotas import (
     SYSTEM_VCPUS,
     VPCS,
     Quota,
+    Usage,
     quota_value,
 )
-from deploy.support.usage import Usage
 from deploy.support.zones import zone_finding
 
 _SERVICES = ("apigateway", "cloudformation", "codebuild", "dynamodb", "ecr", "eks", "lambda", "sns", "sqs")

@@ -33,7 +33,7 @@ def redrive(world):
             queues, dynamodb=clients["dynamodb"], table=world.table.name, start_s=3600, clock=lambda: world.now_s
         )
         messages = list(queues.read())
-        return [(one.plan if dry else one.run)(message).action.value for message in messages]
+        return [(one.plan if dry else one.run)(message).name.partition("_")[0].lower() for message in messages]
 
     world.wire.clear()
     return run
