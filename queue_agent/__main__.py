@@ -13,62 +13,42 @@ from queue_agent.aws.jobs import DynamoJobs
 from queue_agent.aws.notices import SnsNotices
 from queue_agent.aws.objects import S3Objects
 from queue_agent.aws.queue import SqsQueue
-from queue_agent.content import Contents
 from queue_agent.drivers import load_executor, supervised
-from queue_agent.endings import Endings
 from queue_agent.errors import PlatformError
 from queue_agent.execution import Execution
 from queue_agent.health import HealthServer
 from queue_agent.inputs.fetcher import InputFetcher
 from queue_agent.inputs.web import Web
-from queue_agent.kubernetes import BusyMark, in_cluster_patch
-from queue_agent.line import Line
+from queue_agent.kubernetes import BusyAnnotator, in_cluster_patch
 from queue_agent.log import configure_logging
 from queue_agent.memory import MemoryBudget
-from queue_agent.pipeline import Pipeline
-from queue_agent.ports import Jobs, Queue
+from queue_agent.ports import Queue
+from queue_agent.processing import Processor
 from queue_agent.results import Results
+from queue_agent.scheduler.slots import Scheduler
 from queue_agent.server_monitor import ServerMonitor
 from queue_agent.settings import Settings, SettingsError
 from queue_agent.telemetry.opening import open_telemetry
 from queue_agent.telemetry.settings import TelemetrySettings
-from queue_agent.unrecorded import UnrecordedJobs
 from queue_agent.worker import Worker
 from runtimes._http import origin_of
 
 
-def _jobs(settings: Settings, aws: AwsClients) -> Jobs:
-    if settings.jobs_table is None or aws.dynamodb is None:
-        return UnrecordedJobs()
-    return DynamoJobs(
-        aws.dynamodb,
-        table=settings.jobs_table,
-        runtime=settings.runtime_name,
-        owner=settings.pod_name or socket.gethostname(),
-    )
-
-
-def _pipeline(settings: Settings, aws: AwsClients, queue: Queue, web: Web, execution: Execution) -> Pipeline:
+def _processor(settings: Settings, aws: AwsClients, queue: Queue, web: Web, execution: Execution) -> Processor:
     store = S3Objects(aws.s3)
-    jobs = _jobs(settings, aws)
-    results = Results(store, bucket=settings.bucket, runtime_name=settings.runtime_name)
-    endings = Endings(
+    return Processor(
         queue=queue,
-        jobs=jobs,
-        notices=SnsNotices(aws.sns, settings.notice_topic_arn),
-        results=results,
-        runtime_name=settings.runtime_name,
-        bucket=settings.bucket,
-        telemetry=execution.telemetry,
-    )
-    return Pipeline(
-        queue=queue,
-        jobs=jobs,
+        jobs=DynamoJobs(
+            aws.dynamodb,
+            table=settings.jobs_table,
+            runtime=settings.runtime_name,
+            owner=settings.pod_name or socket.gethostname(),
+        ),
         execution=execution,
         inputs=InputFetcher(web=web, store=store, bucket=settings.bucket, input_buckets=settings.input_buckets),
-        contents=Contents(store, settings.bucket),
-        results=results,
-        endings=endings,
+        store=store,
+        results=Results(store, bucket=settings.bucket, runtime_name=settings.runtime_name),
+        notices=SnsNotices(aws.sns, settings.notice_topic_arn),
         memory=MemoryBudget(settings.memory_budget_bytes),
         deadlines=settings.deadlines,
         telemetry=execution.telemetry,
@@ -86,16 +66,15 @@ async def run(settings: Settings, telemetry_settings: TelemetrySettings) -> None
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
-        # First in, last out: what the last jobs tell is sent too.
+        # Opened first, so that it closes last and the last jobs' telemetry is sent.
         telemetry = await stack.enter_async_context(open_telemetry(telemetry_settings))
-        with_table = settings.jobs_table is not None
-        aws = await stack.enter_async_context(open_clients(settings.region, with_dynamodb=with_table))
+        aws = await stack.enter_async_context(open_clients(settings.region))
         web = await stack.enter_async_context(Web(allow_loopback=settings.allow_loopback_inputs))
         queue = await SqsQueue.open(aws.sqs, settings.queue_url, settings.dead_queue_url)
         executor = load_executor(settings)
         stack.push_async_callback(executor.aclose)
         server = supervised(executor, settings.runtime_type.hosting)
-        watch = ServerMonitor(
+        monitor = ServerMonitor(
             server.liveness_token,
             stall_s=settings.deadlines.stall_s,
             url=settings.api_base_url and origin_of(settings.api_base_url),
@@ -104,23 +83,23 @@ async def run(settings: Settings, telemetry_settings: TelemetrySettings) -> None
         worker = Worker(
             queue=queue,
             server=server,
-            pipeline=_pipeline(settings, aws, queue, web, Execution(executor, server, watch, telemetry)),
-            line=Line(),
-            watch=watch,
-            mark=await stack.enter_async_context(BusyMark(patch)),
+            processor=_processor(settings, aws, queue, web, Execution(executor, server, monitor, telemetry)),
+            scheduler=Scheduler(),
+            monitor=monitor,
+            annotator=await stack.enter_async_context(BusyAnnotator(patch)),
             stop=stop,
             grace_s=settings.shutdown_grace_s,
         )
         if settings.health_port is not None:
             health = HealthServer(
-                verdict=watch.verdict,
+                server_health=monitor.health,
                 ready={"model server": worker.ready},
                 pages={"/metrics": telemetry.page},
                 host=None,
                 port=settings.health_port,
             )
             await stack.enter_async_context(health)
-        # All that is here stays. To look through it for garbage takes 0.1 s, in which a GPU may wait for its next job.
+        # What exists now stays. Collecting garbage in it takes 0.1 s, in which a GPU may wait for its next job.
         gc.freeze()
         await worker.run()
 

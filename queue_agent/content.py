@@ -1,4 +1,4 @@
-"""Reads the content of tasks that was too large for their messages."""
+"""Reads the content of tasks that did not fit into their messages."""
 
 import asyncio
 
@@ -11,42 +11,30 @@ from queue_agent.memory import TaskMemory
 from queue_agent.ports import ObjectStore
 
 
-class Contents:
-    """The contents that the door has laid into the output bucket.
+async def with_content(task: Task, store: ObjectStore, bucket: str, memory: TaskMemory) -> Task:
+    """The task with its content, read once there is memory for it; only the API's own objects are read.
 
-    Args:
-        store: S3.
-        bucket: The output bucket.
+    Raises:
+        InvalidTask: The URL points elsewhere, or the content is invalid.
+        ContentMissing: There is no such object.
     """
-
-    def __init__(self, store: ObjectStore, bucket: str) -> None:
-        self._store = store
-        self._bucket = bucket
-
-    async def complete(self, task: Task, memory: TaskMemory) -> Task:
-        """The task with its content; only the door's own objects are read, and only when there is room for them.
-
-        Raises:
-            InvalidTask: The link leads elsewhere, or to no content.
-            ContentMissing: It is not there.
-        """
-        if task.content_url is None:
-            return task
-        try:
-            bucket, key = split_s3_url(task.content_url)
-        except ValueError as exc:
-            raise InvalidTask(f"content_url {exc}") from exc
-        if bucket != self._bucket or not key.startswith(TASKS_PREFIX):
-            raise InvalidTask(f"content_url must lie under s3://{self._bucket}/{TASKS_PREFIX}")
-        await memory.expect_content(MAX_CONTENT_BYTES)
-        data = await self._store.get(bucket, key, MAX_CONTENT_BYTES)
-        if data is None:
-            raise ContentMissing
-        memory.has_content(len(data))
-        try:
-            content = await asyncio.to_thread(strict_json.loads, data)
-        except ValueError as exc:
-            raise InvalidTask(f"The task's content {exc}.") from exc
-        if not isinstance(content, dict):
-            raise InvalidTask("The task's content is no object.")
-        return Task(metadata=task.metadata, content=content)
+    if task.content_url is None:
+        return task
+    try:
+        content_bucket, key = split_s3_url(task.content_url)
+    except ValueError as exc:
+        raise InvalidTask(f"content_url {exc}") from exc
+    if content_bucket != bucket or not key.startswith(TASKS_PREFIX):
+        raise InvalidTask(f"content_url must point below s3://{bucket}/{TASKS_PREFIX}")
+    await memory.expect_content(MAX_CONTENT_BYTES)
+    data = await store.get(bucket, key, MAX_CONTENT_BYTES)
+    if data is None:
+        raise ContentMissing
+    memory.has_content(len(data))
+    try:
+        content = await asyncio.to_thread(strict_json.loads, data)
+    except ValueError as exc:
+        raise InvalidTask(f"The task's content {exc}.") from exc
+    if not isinstance(content, dict):
+        raise InvalidTask("The task's content is no object.")
+    return Task(metadata=task.metadata, content=content)

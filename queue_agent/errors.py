@@ -1,7 +1,7 @@
 """Everything that can go wrong in the agent, divided by what is done next.
 
 AgentError
-├── TaskError            the task's own fault: a failed notice at once
+├── TaskError            the task's own fault: the job ends as failed at once
 │   ├── InvalidTask
 │   ├── InputError
 │   ├── Rejected
@@ -9,20 +9,21 @@ AgentError
 │   ├── DeadlineExceeded
 │   ├── StartedTooLate
 │   ├── NoOutput
-│   └── Cancelled        asked for: a cancelled notice
-├── RetryableError         not the task's fault: given back to the queue and tried again
+│   └── Cancelled        requested: the job ends as cancelled
+├── RetryableError       not the task's fault: the job is released and tried again
 │   ├── ServerError
 │   │   ├── ServerAway
 │   │   └── ServerLoading
 │   ├── PlatformError
 │   │   ├── ContentMissing
-│   │   └── HostLookupError
-│   ├── Throttled        a managed service takes no more now; costs no attempt
+│   │   ├── HostLookupError
+│   │   └── AnnotationForbidden   (kubernetes.py)
+│   ├── Throttled        a managed service takes no more now: costs no attempt
 │   ├── InternalError
 │   └── AttemptsExhausted
-├── LeaseLost            another agent may have the job: dropped without a word
-├── SchemaTooNew         for a newer agent: given back, counts for nothing
-└── UnreadableMessage    no task at all: kept in the dead queue
+└── LeaseLost            another agent may have the job: it is dropped without a trace
+
+SettingsError (settings.py) ends the agent. LinkUnavailable (inputs/web.py) is retried where it is raised.
 """
 
 from typing import Literal
@@ -32,14 +33,14 @@ class AgentError(Exception):
     """Something went wrong in the agent."""
 
     code = "agent_error"
-    """One word for programs; stands in the notice."""
+    """One word for programs; part of the notice."""
 
     def __init__(self, message: str | None = None) -> None:
         super().__init__(message or (type(self).__doc__ or "").partition("\n")[0])
 
 
 class TaskError(AgentError):
-    """The task cannot be done as it was asked."""
+    """The task cannot be done as requested."""
 
     code = "task_failed"
     status: Literal["failed", "cancelled"] = "failed"
@@ -53,31 +54,31 @@ class InvalidTask(TaskError):
 
 
 class InputError(TaskError):
-    """An input of the task could not be had, or is not what its field takes."""
+    """An input of the task could not be read, or its field does not accept it."""
 
     code = "input_failed"
 
 
 class Rejected(TaskError):
-    """The model server does not take the task."""
+    """The model server rejected the task."""
 
     code = "rejected"
 
 
 class ExecutionFailed(TaskError):
-    """The model server took the task and failed in it."""
+    """The model server accepted the task and failed to run it."""
 
     code = "execution_failed"
 
 
 class DeadlineExceeded(TaskError):
-    """The job took longer than it may."""
+    """The job exceeded its execution deadline."""
 
     code = "deadline_exceeded"
 
 
 class StartedTooLate(TaskError):
-    """The job waited longer to be started than it may."""
+    """The job was not started before its start deadline."""
 
     code = "start_deadline_exceeded"
 
@@ -90,37 +91,37 @@ class Cancelled(TaskError):
 
 
 class NoOutput(TaskError):
-    """The job ended well and gave nothing to store."""
+    """The job succeeded without any output to store."""
 
     code = "no_output"
 
 
 class RetryableError(AgentError):
-    """It may work the next time."""
+    """The next attempt may succeed."""
 
     code = "temporary_failure"
     counts = True
-    """Whether it counts as one of the job's attempts although the model server may never have got the job."""
+    """Whether it counts as an attempt even if the model server never received the job."""
 
 
 class ServerError(RetryableError):
-    """The model server is away, out of memory or answers nonsense."""
+    """The model server is away, out of memory, or its response cannot be understood."""
 
     code = "model_server_failed"
 
 
 class ServerAway(ServerError):
-    """The model server cannot be reached: it never got the job."""
+    """The model server cannot be reached: it never received the job."""
 
     counts = False
 
 
 class ServerLoading(ServerError):
-    """The model server lives and takes no job: it loads its model."""
+    """The model server is alive and takes no jobs: it is loading its model."""
 
 
 class PlatformError(RetryableError):
-    """S3, SNS, SQS or DynamoDB did not do what was asked."""
+    """A call to S3, SNS, SQS or DynamoDB failed."""
 
     code = "platform_failed"
     counts = False
@@ -133,7 +134,7 @@ class ContentMissing(PlatformError):
 
 
 class HostLookupError(PlatformError):
-    """The name server does not answer for the host of a link."""
+    """The name server does not answer for a link's host."""
 
     counts = True  # the caller may have chosen a host whose own name servers never answer
 
@@ -152,43 +153,20 @@ class InternalError(RetryableError):
 
 
 class AttemptsExhausted(RetryableError):
-    """Agents or model servers vanished each time the job ran."""
+    """The agent or the model server vanished in every attempt."""
 
     code = "attempts_exhausted"
     counts = False
 
 
-PASSING_CODES = frozenset(
-    fault.code for fault in (RetryableError, ServerError, PlatformError, InternalError, AttemptsExhausted)
+RETRYABLE_CODES = frozenset(
+    error.code for error in (RetryableError, ServerError, PlatformError, InternalError, AttemptsExhausted)
 )
-"""What a job was given up for that was not its own fault: its message is kept."""
+"""Codes of jobs that failed through no fault of their own: their messages go to the dead queue, from which an operator
+can redrive them."""
 
 
 class LeaseLost(AgentError):
     """The lease on the job could not be kept."""
 
     code = "lease_lost"
-
-
-class SchemaTooNew(AgentError):
-    """The message has a newer format than this agent reads."""
-
-    code = "schema_too_new"
-
-
-class UnreadableMessage(AgentError):
-    """The message is no task.
-
-    Attributes:
-        task_id: The task's id where at least that could be read.
-        context: The task's context, likewise.
-        job: The job that the message stands for.
-    """
-
-    code = "unreadable_message"
-
-    def __init__(self, message: str, *, job: str, task_id: str | None = None, context: object = None) -> None:
-        super().__init__(message)
-        self.job = job
-        self.task_id = task_id
-        self.context = context

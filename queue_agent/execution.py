@@ -1,16 +1,14 @@
-"""Runs a prepared job on the model server, in its turn and within its deadlines."""
+"""Runs a prepared job on the executor: in its slot, within its deadline, and stopped when nobody waits for it."""
 
 import asyncio
 import logging
 from dataclasses import dataclass
 
-from contract.deadlines import Deadlines
 from queue_agent.errors import AgentError, DeadlineExceeded, ServerError, TaskError
+from queue_agent.job_context import JobContext
 from queue_agent.lease import Lease
-from queue_agent.line import Place
 from queue_agent.ports import Executor, PreparedTask, Result, RunSignals, Supervised, Telemetry
 from queue_agent.server_monitor import ServerMonitor
-from queue_agent.stages import Stages
 from queue_agent.uninterrupted import uninterrupted
 
 logger = logging.getLogger(__name__)
@@ -22,80 +20,79 @@ class Execution:
 
     Attributes:
         executor: Runs them.
-        server: Knows how far they are.
-        watch: Is told when the server gets a job and when it is rid of it.
-        telemetry: Is told when the GPU works.
+        server: Tells how far they are.
+        monitor: Watches the server.
+        telemetry: Measures how busy the GPU is.
     """
 
     executor: Executor
     server: Supervised
-    watch: ServerMonitor
+    monitor: ServerMonitor
     telemetry: Telemetry
 
-    async def run(
-        self, prepared: PreparedTask, job: str, *, lease: Lease, place: Place, deadlines: Deadlines, stages: Stages
-    ) -> Result:
-        """Run a job in its turn; one that is no longer waited for is stopped in the server too.
+    async def run(self, job: JobContext, lease: Lease, prepared: PreparedTask) -> Result:
+        """Wait for the job's turn and run it.
 
-        The turn is kept until it is stopped: SD WebUI's interrupt hits whatever runs.
+        A job that is cancelled or too slow is stopped on the server before the next one gets its turn: SD WebUI's
+        interrupt hits whatever runs.
 
         Raises:
-            TaskError: The server refuses the job or fails in it, or it took too long.
-            ServerError: The server is lost or answers nonsense.
+            TaskError: The server rejected the job or failed in it, or the job took too long.
+            ServerError: The server is lost, or its response cannot be understood.
         """
         limit = asyncio.timeout(None)
 
         def started(batch: int | None = None) -> None:
-            place.started(batch)
-            lease.begin()
-            self.watch.job_began(job, place.remaining_s)
-            self.telemetry.gpu_began(job)
-            limit.reschedule(asyncio.get_running_loop().time() + deadlines.execution_s)
+            job.slot.started(batch)
+            lease.attempt_started()
+            self.monitor.job_began(job.id, job.slot.remaining_s)
+            self.telemetry.gpu_began(job.id)
+            limit.reschedule(asyncio.get_running_loop().time() + job.deadlines.execution_s)
 
         def freed() -> None:
-            place.freed()
-            self.telemetry.gpu_ended(job)
+            job.slot.freed()
+            self.telemetry.gpu_ended(job.id)
 
-        with stages("wait"):
-            await place.take_turn()
-        claim = lease.claim.number
+        with job.stage("wait"):
+            await job.slot.take_turn()
         answered = False
         try:
-            with stages("run"):
+            with job.stage("run"):
                 async with limit:
-                    self.watch.job_started(job, stall_s=deadlines.stall_s)
-                    result = await self.executor.run(prepared, job, claim, RunSignals(started, freed))
+                    self.monitor.job_started(job.id, stall_s=job.deadlines.stall_s)
+                    signals = RunSignals(started, freed)
+                    result = await self.executor.run(prepared, job.id, lease.claim.number, signals)
         except TaskError:
             answered = True
             raise
         except AgentError:
             raise
         except (Exception, asyncio.CancelledError) as exc:
-            await self._interrupt(job, claim)
+            await self._interrupt(job, lease)
             if limit.expired():
-                raise DeadlineExceeded(f"The job took longer than {deadlines.execution_s:g} s.") from exc
+                raise DeadlineExceeded(f"The job took longer than {job.deadlines.execution_s:g} s.") from exc
             if isinstance(exc, Exception):
-                raise _fault_of(exc) from exc
+                raise _server_error(exc) from exc
             raise
         else:
             answered = True
-            place.succeeded()
+            job.slot.succeeded()
             return result
         finally:
-            self.watch.job_ended(job, answered=answered)
-            self.telemetry.gpu_ended(job)
-            lease.left_server()
-            place.end_turn()
+            self.monitor.job_ended(job.id, answered=answered)
+            self.telemetry.gpu_ended(job.id)
+            lease.attempt_ended()
+            job.slot.end_turn()
 
-    async def _interrupt(self, job: str, claim: int) -> None:
+    async def _interrupt(self, job: JobContext, lease: Lease) -> None:
         try:
-            await uninterrupted(self.executor.interrupt(job, claim))
+            await uninterrupted(self.executor.interrupt(job.id, lease.claim.number))
         except AgentError:
-            logger.warning("the job could not be interrupted in the model server")
+            logger.warning("the job could not be interrupted on the model server")
 
 
-def _fault_of(exc: Exception) -> ServerError:
-    """What a driver did not foresee is an answer that never came, or that it cannot read."""
+def _server_error(exc: Exception) -> ServerError:
+    """What the driver did not expect: a response that never came, or that it cannot read."""
     if isinstance(exc, TimeoutError):
         return ServerError("The model server did not answer in time.")
     logger.error("the model server's answer cannot be read", exc_info=exc)

@@ -1,4 +1,4 @@
-"""What the kubelet asks the agent over HTTP: does it live, is it ready, does the model server beside it live."""
+"""What the agent answers the kubelet over HTTP: whether it is alive and ready, and whether the model server is."""
 
 import asyncio
 import json
@@ -8,7 +8,7 @@ from typing import Self
 
 from aiohttp import web
 
-from queue_agent.server_monitor import Verdict
+from queue_agent.server_monitor import ServerHealth
 from queue_agent.settings import SettingsError
 
 Page = Callable[[], Awaitable[tuple[int, str, bytes]]]
@@ -20,13 +20,13 @@ _STOP_S = 1.0
 class HealthServer:
     """The agent's pages, for as long as the context lasts.
 
-    /healthz answers 200 while the process's loop turns; /readyz once every part has been ready, and ever after: ready
-    never means idle; /livez/model while the model server is alive. Otherwise they answer 503 and say why.
+    /healthz answers 200 while the event loop runs; /readyz once every part has been ready, and from then on, busy or
+    idle; /livez/model while the model server is alive. Otherwise they answer 503 with the reason.
 
     Args:
-        verdict: What is thought of the model server.
+        server_health: The model server's health.
         ready: The parts that must be ready, by name; each sets its event once.
-        pages: Further pages by path, as /metrics.
+        pages: Further pages by path, such as /metrics.
         host: The address to listen on; None is every one, IPv4 and IPv6.
         port: The port to listen on; 0 is any free one.
 
@@ -37,7 +37,7 @@ class HealthServer:
     def __init__(
         self,
         *,
-        verdict: Callable[[], Verdict],
+        server_health: Callable[[], ServerHealth],
         ready: Mapping[str, asyncio.Event],
         pages: Mapping[str, Page] | None = None,
         host: str | None,
@@ -45,7 +45,7 @@ class HealthServer:
     ) -> None:
         self.port = port
         self._host = host
-        self._verdict = verdict
+        self._server_health = server_health
         self._ready = ready
         app = web.Application()
         app.router.add_get("/healthz", _health)
@@ -80,9 +80,9 @@ class HealthServer:
         return _json(HTTPStatus.OK, status="ready")
 
     async def _model_server(self, _request: web.Request) -> web.Response:
-        verdict = self._verdict()
-        status = HTTPStatus.OK if verdict.alive else HTTPStatus.SERVICE_UNAVAILABLE
-        return _json(status, status=verdict.state, reason=verdict.reason)
+        health = self._server_health()
+        status = HTTPStatus.OK if health.alive else HTTPStatus.SERVICE_UNAVAILABLE
+        return _json(status, status=health.state, reason=health.reason)
 
 
 async def _health(_request: web.Request) -> web.Response:

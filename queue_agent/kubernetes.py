@@ -16,7 +16,7 @@ from queue_agent.errors import PlatformError
 logger = logging.getLogger(__name__)
 
 PatchAnnotations = Callable[[Mapping[str, str | None]], Awaitable[None]]
-"""Sets annotations of the pod, None removes one; raises PatchRefusedError where that is forbidden."""
+"""Sets annotations of the pod, or removes those whose value is None; raises AnnotationForbidden."""
 
 BUSY_ANNOTATIONS: Mapping[str, str] = {
     "controller.kubernetes.io/pod-deletion-cost": "1000",
@@ -30,27 +30,28 @@ _FIRST_RETRY_S = 0.5
 _LAST_RETRY_S = 30.0
 
 
-class PatchRefusedError(PlatformError):
+class AnnotationForbidden(PlatformError):  # noqa: N818 (as all errors of the agent's tree)
     """The agent may not change its pod's annotations."""
 
 
-class BusyMark:
-    """Keeps the mark on the pod as the agent's work comes and goes; no caller ever waits for it.
+class BusyAnnotator:
+    """Annotates the pod while the agent has work; no caller waits for it.
 
-    One patch is under way at a time, and the next says what is true then. The pod is marked at once, and unmarked after
-    a while without work: at the start too, for what an agent before this one may have left. A patch that fails is tried
-    again, after 0.5 s at first and every 30 s at last, with one warning an outage. One that is refused is the last.
+    One patch is under way at a time, and the next writes what is true then. The pod is annotated at once, and the
+    annotations are removed after a while without work: also at the start, in case an earlier agent left them. A failed
+    patch is repeated, after 0.5 s at first and every 30 s in the end, with one warning an outage. After one that is
+    forbidden, the agent stops.
 
     Args:
         patch: Writes to the pod; None leaves the pod alone.
-        idle_s: Seconds without work after which the mark goes.
+        idle_s: Seconds without work after which the annotations are removed.
     """
 
     def __init__(self, patch: PatchAnnotations | None, *, idle_s: float = 10) -> None:
         self._patch = patch
         self._idle_s = idle_s
         self._busy = False
-        self._marked: bool | None = None  # None: whatever a former agent, or a patch without an answer, has left
+        self._marked: bool | None = None  # None: unknown, after an earlier agent or a patch without an answer
         self._failures = 0
         self._closed = False
         self._changed = asyncio.Event()
@@ -58,11 +59,11 @@ class BusyMark:
 
     async def __aenter__(self) -> Self:
         if self._patch is not None:
-            self._task = asyncio.create_task(self._keep(self._patch), name="busy-mark")
+            self._task = asyncio.create_task(self._keep(self._patch), name="busy-annotator")
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        """Remove the mark, if the API takes that within two seconds."""
+        """Remove the annotations, if the API accepts that within two seconds."""
         if self._task is None:
             return
         self._closed = True
@@ -94,25 +95,25 @@ class BusyMark:
                     await self._changed.wait()
                 elif self._busy or self._closed or not await self._changes_within(self._idle_s):
                     await self._write(patch)
-        except PatchRefusedError as exc:
-            logger.warning("the pod is marked no more, busy or idle: %s", exc)
+        except AnnotationForbidden as exc:
+            logger.warning("the pod is no longer marked as busy or idle: %s", exc)
         except Exception:
-            logger.exception("the pod is marked no more, busy or idle")
+            logger.exception("the pod is no longer marked as busy or idle")
 
     async def _write(self, patch: PatchAnnotations) -> None:
-        """Write what is true now; after a failure, wait before the next try."""
+        """Write what is true now; after a failure, wait before the next attempt."""
         marked, self._marked = self._busy, None
         try:
             async with asyncio.timeout(_REQUEST_TIMEOUT_S):
                 await patch(BUSY_ANNOTATIONS if marked else dict.fromkeys(BUSY_ANNOTATIONS))
-        except PatchRefusedError:
+        except AnnotationForbidden:
             raise
         except (PlatformError, TimeoutError) as exc:
             if not self._failures:
-                logger.warning("the pod could not be marked; it is tried again: %s", str(exc) or "no answer in time")
+                logger.warning("the pod could not be marked, and is tried again: %s", str(exc) or "no answer in time")
             pause_s = min(_FIRST_RETRY_S * 2**self._failures, _LAST_RETRY_S)
             self._failures = min(self._failures + 1, 10)
-            # Work that comes and goes does not hurry the retries; the agent's end does.
+            # Only the agent's end hurries the retries; work that comes and goes does not.
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause_s):
                     await self._until_closed()
@@ -136,10 +137,10 @@ class BusyMark:
 def in_cluster_patch(
     *, pod_name: str | None, pod_namespace: str | None, account: Path = _ACCOUNT, api: str = _API
 ) -> PatchAnnotations | None:
-    """The way to this pod's annotations; None outside a cluster, and with a warning where something of it is missing.
+    """What changes this pod's annotations; None outside a cluster, or, with a warning, where something is missing.
 
     Args:
-        pod_name: The pod's name, as the downward API gives it.
+        pod_name: The pod's name, from the downward API.
         pod_namespace: Its namespace.
         account: The folder with the service account's token and the API's certificate.
         api: Where the API is.
@@ -147,7 +148,7 @@ def in_cluster_patch(
     token_path, url = account / "token", f"{api}/api/v1/namespaces/{pod_namespace}/pods/{pod_name}"
     in_pod = (pod_name is not None, pod_namespace is not None, token_path.is_file())
     if any(in_pod) and not all(in_pod):
-        logger.warning("the pod is not marked as busy: that takes POD_NAME, POD_NAMESPACE and %s", token_path)
+        logger.warning("the pod is not marked as busy: that needs POD_NAME, POD_NAMESPACE and %s", token_path)
     if not all(in_pod):
         return None
 
@@ -169,10 +170,10 @@ async def _send(url: str, annotations: Mapping[str, str | None], *, token_path: 
         http.patch(url, json=body, headers=headers, ssl=trusted, allow_redirects=False) as answer,
     ):
         if answer.status != HTTPStatus.OK:
-            fault = PatchRefusedError if answer.status == HTTPStatus.FORBIDDEN else PlatformError
-            raise fault(f"kubernetes:PatchPod failed: {answer.status} {answer.reason}")
+            error = AnnotationForbidden if answer.status == HTTPStatus.FORBIDDEN else PlatformError
+            raise error(f"kubernetes:PatchPod failed: {answer.status} {answer.reason}")
 
 
 def _read(token_path: Path) -> str:
-    """The token as it is now: it lasts an hour, and the kubelet replaces it in its file."""
+    """The current token: it lasts an hour, and the kubelet replaces it in its file."""
     return token_path.read_text().strip()

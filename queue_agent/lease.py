@@ -1,16 +1,18 @@
-"""An agent's hold on a job: its claim and its message's invisibility, renewed together."""
+"""An agent's hold on a job: the claim that takes it, and the lease that keeps it and hides its message meanwhile."""
 
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from enum import Enum, auto
 from typing import Any, Self
 
 from contract.notice import Notice
-from queue_agent.errors import AgentError, Cancelled, LeaseLost, PlatformError
-from queue_agent.ports import Claim, Jobs, Queue, QueueMessage
-from queue_agent.progress import Progress, fraction_of
+from queue_agent.errors import Cancelled, LeaseLost, PlatformError
+from queue_agent.job_context import JobContext
+from queue_agent.ports import AlreadyFinished, Claim, ClaimDenied, Jobs, Queue
+from queue_agent.uninterrupted import uninterrupted
 
 logger = logging.getLogger(__name__)
 
@@ -18,16 +20,62 @@ _MARGIN_S = 5.0
 """A lease ends so long before the message is delivered again."""
 _MARGIN_SHARE = 1 / 6
 """But no more than this share of a short visibility timeout."""
-_BEGUN_BEAT_S = 1.0
-"""A job that the server has had for so long is noted as begun, should the whole node vanish with it; a shorter one's
-attempt is counted when it ends."""
+_EARLY_BEAT_S = 1.0
+"""An attempt that has lasted so long is written to the table at once, in case the whole node vanishes; a shorter one is
+written when it ends."""
 _FIRST_RETRY_S = 0.5
-_HAND_BACK_S = 5.0
+_RELEASE_S = 5.0
+_UNDO_S = 2.0
 
 
 def lease_s(visibility_s: float) -> float:
     """How long a lease lasts, in seconds from the moment its message was received or renewed."""
     return visibility_s - min(_MARGIN_S, _MARGIN_SHARE * visibility_s)
+
+
+async def claim_job(jobs: Jobs, queue: Queue, job: JobContext) -> Claim | ClaimDenied | AlreadyFinished:
+    """Claim a job, unless the lease would have ended before it is granted; when cancelled, the claim is undone.
+
+    Raises:
+        PlatformError: The jobs table does not answer, or not in time.
+    """
+    left_s = lease_s(queue.visibility_s) - (time.monotonic() - job.received_s)
+    claiming = asyncio.create_task(
+        jobs.claim(job.task, job.id, job.message, lease_s=left_s, start_s=job.deadlines.start_s), name="claim"
+    )
+    try:
+        async with asyncio.timeout(left_s):
+            return await asyncio.shield(claiming)
+    except TimeoutError as exc:
+        await uninterrupted(_undo(jobs, claiming, job))
+        raise PlatformError("The jobs table did not answer before the lease would have ended.") from exc
+    except asyncio.CancelledError:
+        await uninterrupted(_undo(jobs, claiming, job))
+        raise
+
+
+async def _undo(jobs: Jobs, claiming: "asyncio.Task[Claim | ClaimDenied | AlreadyFinished]", job: JobContext) -> None:
+    """Release a job whose claim is under way: once granted, it would keep other agents waiting."""
+    try:
+        async with asyncio.timeout(_UNDO_S):
+            claim = await claiming
+            if isinstance(claim, Claim):
+                attempts = claim.attempt - 1
+                await jobs.hand_back(job.id, claim, attempts=attempts, blameless=True, start_s=job.deadlines.start_s)
+    except (PlatformError, LeaseLost, TimeoutError) as exc:
+        logger.warning("the lease was not released: %s", exc or "no answer in time")
+
+
+class LeaseState(Enum):
+    """What may be done under a lease."""
+
+    HELD = auto()
+    CANCELLING = auto()
+    """The job is to be cancelled: it is interrupted, and its end may be written."""
+    COMPLETING = auto()
+    """The job's end is being written, after which there is no lease to renew."""
+    LOST = auto()
+    """Another agent may have the job: nothing may be written."""
 
 
 class Lease:
@@ -36,44 +84,29 @@ class Lease:
     Time is monotonic: a clock that jumps neither ends a lease nor prolongs it.
 
     Args:
-        queue: The message's.
-        jobs: The claim's.
-        message: The message.
-        job: The job.
+        queue: The message's queue.
+        jobs: The jobs table.
+        job: The job; the lease counts from its message's receipt.
         claim: The claim.
-        held_since_s: When the message was received, by ``clock``.
-        progress: Asks how far the job is.
         clock: Monotonic seconds.
 
     Attributes:
         claim: The claim.
-        begun: Whether the model server got the job: only then does the attempt count.
+        attempt_counts: Whether the claim counts as an attempt: the model server received the job.
     """
 
     def __init__(
-        self,
-        *,
-        queue: Queue,
-        jobs: Jobs,
-        message: QueueMessage,
-        job: str,
-        claim: Claim,
-        held_since_s: float,
-        progress: Progress,
-        clock: Callable[[], float] = time.monotonic,
+        self, *, queue: Queue, jobs: Jobs, job: JobContext, claim: Claim, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.claim = claim
-        self.begun = False
+        self.attempt_counts = False
         self._queue = queue
         self._jobs = jobs
-        self._message = message
         self._job = job
-        self._progress = progress
         self._clock = clock
         self._lease_s = lease_s(queue.visibility_s)
-        self._ends_s = held_since_s + self._lease_s
-        self._fault: AgentError | None = Cancelled() if claim.cancel_requested else None
-        self._finishing = False
+        self._ends_s = job.received_s + self._lease_s
+        self._state = LeaseState.CANCELLING if claim.cancel_requested else LeaseState.HELD
         self._interruptible: asyncio.Task[Any] | None = None
         self._early_beat: asyncio.TimerHandle | None = None
         self._woken = asyncio.Event()
@@ -87,77 +120,82 @@ class Lease:
 
     @property
     def attempts(self) -> int:
-        """Attempts so far."""
-        return self.claim.attempt if self.begun else self.claim.attempt - 1
+        """Attempts at the job so far."""
+        return self.claim.attempt if self.attempt_counts else self.claim.attempt - 1
 
-    def begin(self) -> None:
-        """Note that the model server got the job."""
-        if not self.begun:
-            self.begun = True
-            self._early_beat = asyncio.get_running_loop().call_later(_BEGUN_BEAT_S, self._woken.set)
+    def attempt_started(self) -> None:
+        """Note that the model server received the job."""
+        if not self.attempt_counts:
+            self.attempt_counts = True
+            self._early_beat = asyncio.get_running_loop().call_later(_EARLY_BEAT_S, self._woken.set)
 
-    def left_server(self) -> None:
-        """Note that the model server is rid of the job: what was not noted as begun by now is noted with its end."""
+    def attempt_ended(self) -> None:
+        """Note that the job has left the model server; a short attempt is written with the job's end or release."""
         if self._early_beat is not None:
             self._early_beat.cancel()
 
     @contextmanager
     def interruptible(self) -> Iterator[None]:
-        """Inside, the job is stopped when it is to be cancelled or can no longer be kept.
+        """Interrupt the context when the job is to be cancelled or the lease is lost.
 
         Raises:
-            Cancelled: It was asked for.
+            Cancelled: The cancellation was requested.
             LeaseLost: Another agent has the job, or may have it soon.
         """
         task = self._interruptible = asyncio.current_task()
         try:
-            if self._fault is not None:
-                raise self._fault
+            self._raise_interruption()
             yield
         except asyncio.CancelledError:
-            if self._fault is not None and task is not None and task.uncancel() == 0:
-                raise self._fault from None
+            if self._state is not LeaseState.HELD and task is not None and task.uncancel() == 0:
+                self._raise_interruption()
             raise
         finally:
             self._interruptible = None
+
+    def _raise_interruption(self) -> None:
+        if self._state is LeaseState.CANCELLING:
+            raise Cancelled
+        if self._state is LeaseState.LOST:
+            raise LeaseLost
 
     def check(self) -> None:
         """Make sure that the job is still this agent's, before something is stored.
 
         Raises:
-            LeaseLost: It may be another's.
+            LeaseLost: Another agent may have it.
         """
-        if isinstance(self._fault, LeaseLost) or self._clock() >= self._ends_s:
+        if self._state is LeaseState.LOST or self._clock() >= self._ends_s:
             raise LeaseLost
 
-    async def finish(self, notice: Notice, stages_s: Mapping[str, float]) -> None:
-        """Note how the job has ended.
+    async def complete(self, notice: Notice) -> None:
+        """Write the job's final state.
 
         Raises:
-            LeaseLost: It is another agent's by now.
+            LeaseLost: Another agent has the job.
         """
-        self._finishing = True
-        await self._jobs.finish(self._job, self.claim, notice, attempts=self.attempts, stages_s=stages_s)
+        self._state = LeaseState.COMPLETING
+        await self._jobs.finish(self._job.id, self.claim, notice, attempts=self.attempts, stages_s=self._job.timings_s)
 
-    async def hand_back(self, *, delay_s: int = 0, blameless: bool, start_s: float) -> None:
-        """Give the job back; another agent gets it after the delay.
+    async def release(self, *, delay_s: int = 0, blameless: bool) -> None:
+        """Let the job go back to the queue; another agent gets it after the delay.
 
         Args:
             delay_s: The delay.
-            blameless: Whether it is given back for no fault of its own, without an attempt being counted.
-            start_s: How long it may wait to be started.
+            blameless: Whether the job is released through no fault of its own, so that no attempt counts.
         """
         await self._end_heartbeat()  # or it could hide the message again
         attempts = self.claim.attempt - 1 if blameless else self.attempts
+        start_s = delay_s + self._job.deadlines.start_s
         try:
-            async with asyncio.timeout(_HAND_BACK_S):
+            async with asyncio.timeout(_RELEASE_S):
                 await self._jobs.hand_back(
-                    self._job, self.claim, attempts=attempts, blameless=blameless, start_s=delay_s + start_s
+                    self._job.id, self.claim, attempts=attempts, blameless=blameless, start_s=start_s
                 )
         except (LeaseLost, PlatformError, TimeoutError) as exc:
-            # The message decides: whoever gets it waits for what is left of the lease.
-            logger.warning("the lease was not given back: %s", exc or "no answer in time")
-        await self._queue.release(self._message, delay_s)
+            # The message decides: the agent that receives it waits for what is left of the lease.
+            logger.warning("the lease was not released: %s", exc or "no answer in time")
+        await self._queue.release(self._job.message, delay_s)
 
     async def _end_heartbeat(self) -> None:
         self._heartbeat.cancel()
@@ -175,13 +213,13 @@ class Lease:
                 async with asyncio.timeout(self._ends_s - self._clock()):
                     await self._renew()
             except LeaseLost as exc:
-                self._stop(exc)
+                self._interrupt(LeaseState.LOST, str(exc))
                 return
             except Exception as exc:
                 unforeseen = not isinstance(exc, PlatformError | TimeoutError)
                 logger.warning("the lease was not renewed: %s", str(exc) or "no answer in time", exc_info=unforeseen)
                 if self._clock() >= self._ends_s:
-                    self._stop(LeaseLost())
+                    self._interrupt(LeaseState.LOST, str(LeaseLost()))
                     return
                 pause_s, retry_s = min(retry_s, self._ends_s - self._clock()), 2 * retry_s
             else:
@@ -189,29 +227,29 @@ class Lease:
 
     async def _renew(self) -> None:
         start_s = self._clock()
-        progress = await fraction_of(self._progress) if self.begun else None
+        progress = await self._job.slot.progress() if self.attempt_counts else None
         try:
             cancelled = await self._jobs.renew(
-                self._job, self.claim, lease_s=self._lease_s, attempts=self.attempts, progress=progress
+                self._job.id, self.claim, lease_s=self._lease_s, attempts=self.attempts, progress=progress
             )
         except LeaseLost:
-            # An ended job has no lease, but its message must stay hidden until its notice is sent.
-            if not self._finishing:
+            # A completed job has no lease, but its message must stay hidden until its notice is sent.
+            if self._state is not LeaseState.COMPLETING:
                 raise
             cancelled = False
         try:
-            await self._queue.extend(self._message)
+            await self._queue.extend(self._job.message)
         except PlatformError as exc:
-            if not self._jobs.authoritative:
-                raise
             logger.warning("the message's visibility was not renewed: %s", exc)
         self._ends_s = start_s + self._lease_s
-        if cancelled and not isinstance(self._fault, LeaseLost):
-            self._stop(Cancelled())
+        if cancelled:
+            self._interrupt(LeaseState.CANCELLING, str(Cancelled()))
 
-    def _stop(self, fault: AgentError) -> None:
-        if self._fault is None:
-            self._fault = fault
-            logger.warning("the job is stopped: %s", fault)
+    def _interrupt(self, state: LeaseState, reason: str) -> None:
+        if self._state is LeaseState.HELD:
+            self._state = state
+            logger.warning("the job is stopped: %s", reason)
             if self._interruptible is not None:
                 self._interruptible.cancel()
+        elif self._state is LeaseState.CANCELLING:
+            self._state = state

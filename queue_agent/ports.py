@@ -1,4 +1,4 @@
-"""What the pipeline asks of the world, as interfaces of a few methods. The edges implement them."""
+"""What the agent needs from outside, as interfaces of a few methods."""
 
 import math
 from abc import ABC, abstractmethod
@@ -19,44 +19,50 @@ class QueueMessage:
 
     Attributes:
         message_id: SQS's id; changes on redrive.
-        receipt: What a delete or a change of visibility is asked with.
+        receipt: Identifies this delivery in later calls.
         body: The text.
-        receive_count: How often it has been delivered, this time included.
-        sent_ms: When it came into the queue, milliseconds since 1970.
-        first_received_ms: When it was first delivered; by SQS's clock, as ``sent_ms``.
-        trace_header: The trace that AWS notes with it, in the format of X-Ray.
+        deliveries: How often it has been delivered, this time included.
+        sent_ms: When it was sent to the queue, milliseconds since 1970 by SQS's clock.
+        first_received_ms: When it was first delivered, likewise.
+        trace_header: The trace that AWS recorded with it, in X-Ray's format.
     """
 
     message_id: str
     receipt: str
     body: str
-    receive_count: int
+    deliveries: int
     sent_ms: int
     first_received_ms: int
     trace_header: str | None = None
 
 
 class Queue(Protocol):
-    """The runtime's queue."""
+    """The runtime's queue. Its methods raise PlatformError when a call fails."""
 
     @property
     def visibility_s(self) -> int:
         """How long a delivered message stays hidden from other agents."""
 
-    async def receive(self, most: int = 1) -> list[QueueMessage]:
-        """Wait up to 20 s for a message; who asks for several is busy, and waits no longer than 1 s."""
+    async def receive(self, max_messages: int = 1) -> list[QueueMessage]:
+        """Wait up to 20 s for a message; for several, where a job is running, up to 1 s.
+
+        A message that arrives later may be wanted by an idle agent.
+        """
 
     async def extend(self, message: QueueMessage) -> None:
         """Keep a message hidden for another ``visibility_s``."""
 
     async def release(self, message: QueueMessage, delay_s: int = 0) -> None:
-        """Give a message back; it is delivered again after the delay."""
+        """Let a message go back to the queue, within 5 s; it is delivered again after the delay."""
 
     async def delete(self, message: QueueMessage) -> None:
-        """Remove a message that is done."""
+        """Delete a message that is done."""
 
-    async def bury(self, message: QueueMessage, code: str, reason: str) -> None:
-        """Move a message to the dead queue, with the reason as attributes."""
+    async def dead_letter(self, message: QueueMessage, code: str, reason: str) -> None:
+        """Move a message to the dead queue, with the reason as attributes.
+
+        Without a dead queue the message stays where it is: none is ever dropped.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,9 +105,6 @@ class AlreadyFinished:
 class Jobs(Protocol):
     """Who has which job, and what became of it."""
 
-    authoritative: bool
-    """Whether a claim itself keeps others away, whatever the queue delivers, and attempts are counted by it."""
-
     async def claim(
         self, task: Task, job: str, message: QueueMessage, *, lease_s: float, start_s: float
     ) -> Claim | ClaimDenied | AlreadyFinished:
@@ -131,15 +134,18 @@ class Jobs(Protocol):
 
 
 class ObjectStore(Protocol):
-    """S3."""
+    """S3. Its methods raise PlatformError when a call fails."""
 
     async def put(self, bucket: str, key: str, data: bytes, content_type: str, *, tenant: str | None = None) -> None:
-        """Write an object, for a tenant if it is one's."""
+        """Write an object, marked as a tenant's if one is named."""
 
     async def put_stream(
         self, bucket: str, key: str, chunks: AsyncIterator[bytes], content_type: str, *, tenant: str | None = None
     ) -> int:
-        """Write an object while it is read, whole or not at all; returns its size in bytes."""
+        """Write an object while it is read, with at most two parts of it in memory; returns its size in bytes.
+
+        An object whose reading or writing fails or is cancelled is not written.
+        """
 
     async def get(self, bucket: str, key: str, max_bytes: int, *, tenant: str | None = None) -> bytes | None:
         """Read an object; None when there is none.
@@ -147,36 +153,36 @@ class ObjectStore(Protocol):
         Args:
             bucket: The bucket.
             key: The object's key.
-            max_bytes: The most that is read.
-            tenant: Whose it must be; None reads whatever is there.
+            max_bytes: The largest object that is read.
+            tenant: The tenant it must be marked with; None reads any object.
 
         Raises:
-            InputError: It is larger than ``max_bytes``, not the tenant's, or may not be read.
+            InputError: It is larger than ``max_bytes``, not the tenant's, may not be read, or S3 rejects its name.
         """
 
 
 class Notices(Protocol):
-    """The topic of notices."""
+    """The topic of completion notices."""
 
     async def publish(self, notice: Notice) -> None:
-        """Send a notice to all who subscribed."""
+        """Send a notice to all subscribers."""
 
 
-class TenantInputs(Protocol):
-    """Reads the inputs of anybody's tasks."""
+class TaskInputs(Protocol):
+    """Reads the inputs of all tasks."""
 
     async def fetch(self, inputs: Sequence["Input"], tenant: str | None) -> dict[str, Media]:
         """Read the inputs of a tenant's task, as ``Inputs`` does."""
 
 
 class Inputs(Protocol):
-    """Reads the inputs of one task: what its links point to, and what stands in it."""
+    """Reads the inputs of one task: what its links point to, and files in the task itself."""
 
     async def fetch(self, inputs: Sequence["Input"]) -> dict[str, Media]:
-        """Read all inputs together, the same one once; by text. Texts that are left to the model server are not in it.
+        """Read all inputs, each once; by text. Texts that are left to the model server are not in it.
 
         Raises:
-            InputError: Some could not be had, or are not of the kind their field takes; all are named.
+            InputError: Inputs could not be read, or their fields do not accept them; it lists them all.
         """
 
 
@@ -237,16 +243,6 @@ class Result:
     parameters: dict[str, Any]
     answer: dict[str, Any] = field(default_factory=dict)
     model: str | None = None
-
-
-class Mark(Protocol):
-    """Tells those who remove pods whether this one has work."""
-
-    def busy(self) -> None:
-        """Note that the agent has work."""
-
-    def idle(self) -> None:
-        """Note that it has none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Watches the model server: whether it answers, and whether the jobs it was given move."""
+"""Monitors the model server: whether it answers, and whether its jobs make progress."""
 
 import asyncio
 import logging
@@ -17,51 +17,106 @@ _PROBE_TIMEOUT_S = 5.0
 _IDLE_INTERVALS = 5
 _SUSPICIOUS_FORECASTS = 3
 _SUSPICIOUS_S = 30.0
-"""A job that has not moved for three times its forecast, and so long at least, is worth a warning."""
+"""A job without progress for three times its forecast, and at least this long, is worth a warning."""
 
 
-class State(StrEnum):
-    """How the model server is. Lost: away for too long. Hung: there, and runs nothing. Loading: there, and cannot."""
+class ServerState(StrEnum):
+    """The model server's state."""
 
     ALIVE = "alive"
     LOADING = "loading"
+    """It answers that it is loading its model."""
     AWAY = "away"
+    """It does not answer, but not for long yet."""
     LOST = "lost"
+    """It has been away for too long."""
     HUNG = "hung"
+    """It answers, and its jobs make no progress."""
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What is thought of the model server, and why; the reason is for people."""
+class ServerHealth:
+    """The model server's state, with a reason for people."""
 
-    state: State
+    state: ServerState
     reason: str
 
     @property
     def alive(self) -> bool:
         """Whether a restart would not help."""
-        return self.state in {State.ALIVE, State.LOADING}
+        return self.state in {ServerState.ALIVE, ServerState.LOADING}
+
+
+@dataclass(slots=True)
+class _HeldJob:
+    """A job on the server: how long it may make no progress, and how long it should take."""
+
+    stall_s: float
+    forecast_s: float | None = None
+
+
+@dataclass(slots=True)
+class _Outage:
+    """A time without a good answer.
+
+    Attributes:
+        since_s: When the first probe failed.
+        reason: Why the last one failed.
+        loading: Whether the server said that it is loading its model.
+        refused: Whether it refused a probe: what answers after that is another process.
+    """
+
+    since_s: float
+    reason: str
+    loading: bool
+    refused: bool = False
+
+
+class _Stillness:
+    """A stopwatch for the time without progress, which pauses while the server has no job."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._since_s: float | None = None
+        self._paused_at_s = 0.0
+
+    @property
+    def seconds(self) -> float:
+        return self._paused_at_s if self._since_s is None else self._clock() - self._since_s
+
+    def run(self) -> bool:
+        """Continue; returns whether it was paused."""
+        was_paused = self._since_s is None
+        if was_paused:
+            self._since_s = self._clock() - self._paused_at_s
+        return was_paused
+
+    def pause(self) -> None:
+        self._paused_at_s, self._since_s = self.seconds, None
+
+    def reset(self, since_s: float | None) -> None:
+        self._paused_at_s, self._since_s = 0.0, since_s
 
 
 class ServerMonitor:
-    """Decides whether the model server is alive, from probes and from what the pipeline notes of its jobs.
+    """Decides whether the model server is alive, from probes and from what is reported of its jobs.
 
-    A server is lost after 20 s without an answer, counted from the first probe that failed and found by one that fails
-    again: an agent that was itself frozen accuses nobody. One that loads its model again is of as little use meanwhile,
-    but alive: a restart would begin anew. A hung one stays hung, with or without jobs, until one of its jobs moves or
-    it has been away and is back.
+    A server is lost after 20 s without an answer, counted from the first failed probe and established by a later one:
+    an agent that was itself frozen does not blame the server. One that is loading its model cannot be used either, but
+    is alive: a restart would start the loading again. A hung server stays hung, with or without jobs, until a job makes
+    progress or the server has been away and is back.
 
     Args:
-        probe: Asks the server; cut off after 5 s. Any error counts as no answer, but ServerLoading says that the
-            server is alive all the same. What it returns is a sign of life: whenever it differs from the
-            last, the server works, or is another one after a restart.
-        stall_s: Seconds without movement of any job after which a server that holds one is hung.
+        probe: Asks the server for its liveness token, within 5 s. Any error counts as no answer; ServerLoading says
+            that the server is alive all the same. A token that differs from the last shows that the server works, or
+            was restarted.
+        stall_s: Seconds without progress of any job after which a server that has one is hung.
         url: Where the server is, for messages.
-        interval_s: Seconds between probes while a still job is held or the server is not alive; else five times that.
+        interval_s: Seconds between probes while the server has a job or is not alive; five times that otherwise.
         clock: Monotonic seconds.
 
     Attributes:
-        lost: Set while nothing can be run on the server: it is lost or hung.
+        lost: Set while the server cannot be used: it is lost or hung.
         usable: Set while ``lost`` is not.
     """
 
@@ -82,104 +137,89 @@ class ServerMonitor:
         self._interval_s = interval_s
         self._clock = clock
         self._name = f"model server at {url}" if url else "model server"
-        self._stall_limits_s: dict[str, float] = {}
-        self._forecasts_s: dict[str, float] = {}
+        self._jobs: dict[str, _HeldJob] = {}
+        self._stillness = _Stillness(clock)
         self._suspected = False
-        self._hung_jobs = ""
-        self._still_since_s: float | None = None
-        self._still_before_s = 0.0
-        self._hung = False
-        self._failing_since_s: float | None = None
-        self._failure = ""
-        self._was_refused = False
-        self._loading = False
+        self._hung_jobs: tuple[str, ...] = ()
+        self._outage: _Outage | None = None
         self._seen_s = clock()
-        self._sign: object = None
-        self._told = State.ALIVE
+        self._token: object = None
+        self._logged = ServerState.ALIVE
         self._woken = asyncio.Event()
 
     def job_started(self, job: str, *, stall_s: float | None = None) -> None:
-        """Note that the server is about to get a job.
+        """Note that the server is about to receive a job.
 
-        A ``stall_s`` of its own takes the place of the watch's; of several jobs held the most patient one counts.
+        Its own ``stall_s`` replaces the monitor's; of several jobs, the longest one counts.
         """
-        self._stall_limits_s[job] = self._stall_s if stall_s is None else stall_s
-        if self._still_since_s is None:
-            # Stillness under a job that was given up goes on under the next one: a dead server must not seem young.
-            self._still_since_s = self._clock() - self._still_before_s
+        self._jobs[job] = _HeldJob(self._stall_s if stall_s is None else stall_s)
+        # The time continues from a job that was given up: a dead server must not seem to work again.
+        if self._stillness.run():
             self._woken.set()
 
     def job_began(self, job: str, forecast_s: float | None) -> None:
-        """Note that the server runs a job, and how long it should take; None where nothing is known."""
-        if forecast_s is not None and job in self._stall_limits_s:
-            self._forecasts_s[job] = forecast_s
+        """Note that the server runs a job, and how long it should take; None where that is unknown."""
+        if forecast_s is not None and (held := self._jobs.get(job)):
+            held.forecast_s = forecast_s
 
     def job_moved(self, job: str) -> None:
-        """Note a sign that the server works on a job, beyond a mere answer; ignored of a job not held."""
-        if job in self._stall_limits_s:
+        """Note a sign that the server works on a job, beyond a mere answer; ignored for other jobs than its own."""
+        if job in self._jobs:
             self._seen_s = self._clock()
-            self._failing_since_s = None
-            self._forget_stillness()
+            self._outage = None
+            self._on_progress()
             self._settle()
 
     def job_ended(self, job: str, *, answered: bool) -> None:
-        """Note that the server holds a job no longer; ignored if it was not held.
+        """Note that the server no longer has a job; ignored for other jobs than its own.
 
-        ``answered``: whether the server was seen to end it, be it as failed or interrupted; not when the agent gave it
-        up, for even with a dead worker thread a job can be taken out of the queue.
+        Args:
+            job: The job.
+            answered: Whether the server itself ended it, with whatever result. It says nothing when the agent gave the
+                job up: even a server whose worker is dead removes jobs from its queue.
         """
         if answered:
             self.job_moved(job)
-        self._stall_limits_s.pop(job, None)
-        self._forecasts_s.pop(job, None)
-        if not self._stall_limits_s:
-            self._still_before_s = self._still_s()
-            self._still_since_s = None
+        self._jobs.pop(job, None)
+        if not self._jobs:
+            self._stillness.pause()
 
-    def verdict(self) -> Verdict:
-        """What is thought of the server now; asks nobody."""
-        if self._failing_since_s is not None:
-            away_s = self._clock() - self._failing_since_s
-            return Verdict(self._state(), f"No good answer for {away_s:.0f} s: {self._failure}")
-        if self._hung:
-            return Verdict(
-                State.HUNG, f"The {self._name} hangs ({self._hung_jobs}, {self._still_s():.0f} s). Restart it."
-            )
-        return Verdict(State.ALIVE, "The model server is alive.")
+    def health(self) -> ServerHealth:
+        """The server's health as far as it is known now."""
+        if self._outage is not None:
+            away_s = self._clock() - self._outage.since_s
+            return ServerHealth(self._state, f"No good answer for {away_s:.0f} s: {self._outage.reason}")
+        if self._hung_jobs:
+            jobs, seconds = ", ".join(self._hung_jobs), self._stillness.seconds
+            return ServerHealth(self._state, f"The {self._name} hangs ({jobs}, {seconds:.0f} s). Restart it.")
+        return ServerHealth(self._state, "The model server is alive.")
 
     def start(self) -> asyncio.Task[None]:
-        """Watch in a task of its own until that is cancelled; it ends by itself only with an error, which is logged."""
-        return asyncio.create_task(self._run(), name="model-server-watch")
+        """Monitor in a task until that is cancelled; it ends by itself only with an error, which is logged."""
+        return asyncio.create_task(self._run(), name="server-monitor")
 
     async def look(self) -> None:
         """Probe the server once and draw the conclusions."""
         start_s = self._clock()
         try:
             async with asyncio.timeout(_PROBE_TIMEOUT_S):
-                sign = await self._probe()
+                token = await self._probe()
         except ServerError as exc:
             self._on_failure(start_s, str(exc), refused=True, loading=isinstance(exc, ServerLoading))
         except TimeoutError:
             self._on_failure(start_s, f"The model server did not answer within {_PROBE_TIMEOUT_S:g} s.")
         except Exception as exc:
-            if self._failing_since_s is None:
+            if self._outage is None:
                 logger.exception("the model server's answer to the probe cannot be read")
             self._on_failure(start_s, f"The model server's answer cannot be read ({type(exc).__name__}).")
         else:
-            moved = sign != self._sign
-            if moved:
-                self._sign = sign
-                self._seen_s = self._clock()
-                self._forget_stillness()
-            self._on_answer()
-            if not moved:
-                self._judge_stillness()
+            self._on_answer(token)
         self._settle()
 
     async def _run(self) -> None:
         try:
             while True:
-                hurried = self._stall_limits_s or self._state() is not State.ALIVE
+                hurried = self._jobs or self._state is not ServerState.ALIVE
                 due_s = self._seen_s + self._interval_s * (1 if hurried else _IDLE_INTERVALS)
                 if (pause_s := due_s - self._clock()) <= 0:
                     await self.look()
@@ -189,66 +229,64 @@ class ServerMonitor:
                     async with asyncio.timeout(pause_s):
                         await self._woken.wait()
         except Exception:
-            logger.critical("nobody watches the model server any more", exc_info=True)
+            logger.critical("the model server is no longer monitored", exc_info=True)
             raise
 
-    def _on_failure(self, start_s: float, failure: str, *, refused: bool = False, loading: bool = False) -> None:
-        if self._seen_s <= start_s:  # else a job has moved meanwhile
-            self._failure, self._loading = failure, loading
-            if self._failing_since_s is None:
-                self._failing_since_s, self._was_refused = start_s, False
-            self._was_refused |= refused
+    def _on_failure(self, start_s: float, reason: str, *, refused: bool = False, loading: bool = False) -> None:
+        if self._seen_s <= start_s:  # else a job has made progress meanwhile
+            if self._outage is None:
+                self._outage = _Outage(start_s, reason, loading)
+            self._outage.reason, self._outage.loading = reason, loading
+            self._outage.refused |= refused
         self._seen_s = self._clock()
 
-    def _on_answer(self) -> None:
+    def _on_answer(self, token: object) -> None:
         self._seen_s = self._clock()
-        if self._failing_since_s is not None and self._was_refused:
-            # A server that refused and answers again is another process; one that was merely slow is the same.
-            self._forget_stillness()
-        self._failing_since_s = None
+        moved, self._token = token != self._token, token
+        if moved or (self._outage is not None and self._outage.refused):
+            self._on_progress()
+        self._outage = None
+        if not moved:
+            self._judge_stillness()
+
+    def _on_progress(self) -> None:
+        self._hung_jobs, self._suspected = (), False
+        self._stillness.reset(self._seen_s if self._jobs else None)
 
     def _judge_stillness(self) -> None:
-        if self._stall_limits_s and self._still_s() >= max(self._stall_limits_s.values()):
-            self._hung, self._hung_jobs = True, ", ".join(self._stall_limits_s)
-        elif self._is_suspicious:
+        if not self._jobs:
+            return
+        still_s, stall_s = self._stillness.seconds, max(job.stall_s for job in self._jobs.values())
+        if still_s >= stall_s:
+            self._hung_jobs = tuple(self._jobs)
+            return
+        forecasts_s = {name: job.forecast_s for name, job in self._jobs.items() if job.forecast_s is not None}
+        longest_s = max(forecasts_s.values(), default=float("inf"))
+        if not self._suspected and still_s >= max(_SUSPICIOUS_S, _SUSPICIOUS_FORECASTS * longest_s):
             self._suspected = True
             logger.warning(
                 "the %s may hang: %s shows no progress for %.0f s. Look at its log; restart it if it does not go on",
                 self._name,
-                ", ".join(self._forecasts_s),
-                self._still_s(),
-                extra={"given_up_in_s": round(max(self._stall_limits_s.values()) - self._still_s())},
+                ", ".join(forecasts_s),
+                still_s,
+                extra={"given_up_in_s": round(stall_s - still_s)},
             )
 
     @property
-    def _is_suspicious(self) -> bool:
-        if self._suspected or not self._forecasts_s:
-            return False
-        longest_s = max(self._forecasts_s.values())
-        return self._still_s() >= max(_SUSPICIOUS_S, _SUSPICIOUS_FORECASTS * longest_s)
-
-    def _forget_stillness(self) -> None:
-        self._hung = self._suspected = False
-        self._still_before_s = 0.0
-        self._still_since_s = self._seen_s if self._stall_limits_s else None
-
-    def _still_s(self) -> float:
-        return self._still_before_s if self._still_since_s is None else self._clock() - self._still_since_s
-
-    def _state(self) -> State:
-        if self._failing_since_s is not None:
-            if self._loading:
-                return State.LOADING
-            return State.LOST if self.lost.is_set() else State.AWAY
-        return State.HUNG if self._hung else State.ALIVE
+    def _state(self) -> ServerState:
+        if self._outage is not None:
+            if self._outage.loading:
+                return ServerState.LOADING
+            return ServerState.LOST if self.lost.is_set() else ServerState.AWAY
+        return ServerState.HUNG if self._hung_jobs else ServerState.ALIVE
 
     def _settle(self) -> None:
-        since_s = self._failing_since_s
-        lost = self._hung or (since_s is not None and self._clock() - since_s >= _LOST_S)
+        away_s = 0.0 if self._outage is None else self._clock() - self._outage.since_s
+        lost = bool(self._hung_jobs) or (self._outage is not None and away_s >= _LOST_S)
         into, out_of = (self.lost, self.usable) if lost else (self.usable, self.lost)
         into.set()
         out_of.clear()
-        if (state := self._state()) is not self._told:
-            self._told = state
-            level = logging.INFO if state is State.ALIVE else logging.WARNING
-            logger.log(level, "the model server is %s", state, extra={"reason": self.verdict().reason})
+        if (state := self._state) is not self._logged:
+            self._logged = state
+            level = logging.INFO if state is ServerState.ALIVE else logging.WARNING
+            logger.log(level, "the model server is %s", state, extra={"reason": self.health().reason})

@@ -38,7 +38,7 @@ class Settings:
         dead_queue_url: SQS_DEAD_QUEUE_URL, where given-up messages are kept. Default: the queue's redrive target.
         input_buckets: INPUT_BUCKETS, names separated by commas, from which s3:// inputs may come besides S3_BUCKET.
         allow_loopback_inputs: ALLOW_LOOPBACK_INPUTS, whether links may point to this machine. Default false.
-        jobs_table: JOBS_TABLE, the DynamoDB table of jobs. Default: none, and SQS alone says who has what.
+        jobs_table: JOBS_TABLE, the DynamoDB table of jobs.
         deadlines: START_TIMEOUT_S (86400), EXECUTION_TIMEOUT_S (300) and STALL_TIMEOUT_S (240): seconds that a job may
             wait to be started, run, and run without progress; MAX_START_TIMEOUT_S (259200) and MAX_EXECUTION_TIMEOUT_S
             (3600): the most that a task may ask for.
@@ -64,7 +64,7 @@ class Settings:
     dead_queue_url: str | None
     input_buckets: frozenset[str]
     allow_loopback_inputs: bool
-    jobs_table: str | None
+    jobs_table: str
     deadlines: Deadlines
     memory_budget_bytes: int
     max_pixels: int
@@ -106,7 +106,7 @@ class Settings:
                 name.strip() for name in environ.get("INPUT_BUCKETS", "").split(",") if name.strip()
             ),
             allow_loopback_inputs=_flag(environ, "ALLOW_LOOPBACK_INPUTS"),
-            jobs_table=environ.get("JOBS_TABLE") or None,
+            jobs_table=_required(environ, "JOBS_TABLE"),
             deadlines=Deadlines(
                 start_s=_seconds(environ, "START_TIMEOUT_S", DEFAULT_DEADLINES.start_s),
                 execution_s=_seconds(environ, "EXECUTION_TIMEOUT_S", DEFAULT_DEADLINES.execution_s),

@@ -37,17 +37,17 @@ class AwsClients:
     sqs: JsonService
     sns: QuickCalls
     s3: QuickCalls
-    dynamodb: JsonService | None
+    dynamodb: JsonService
 
 
 @asynccontextmanager
-async def open_clients(region: str | None, *, with_dynamodb: bool) -> AsyncIterator[AwsClients]:
+async def open_clients(region: str | None) -> AsyncIterator[AwsClients]:
     """Open the clients; credentials and endpoint come from the usual AWS environment.
 
     Raises:
         PlatformError: There are no credentials.
     """
-    names = ("sqs", "sns", "s3", *(["dynamodb"] if with_dynamodb else []))
+    names = ("sqs", "sns", "s3", "dynamodb")
     session = get_session()
     async with AsyncExitStack() as stack:
         clients = {
@@ -63,7 +63,7 @@ async def open_clients(region: str | None, *, with_dynamodb: bool) -> AsyncItera
             sqs=JsonService(QuickCalls(clients["sqs"], credentials)),
             sns=QuickCalls(clients["sns"], credentials),
             s3=QuickCalls(clients["s3"], credentials, S3SigV4Auth),
-            dynamodb=JsonService(QuickCalls(clients["dynamodb"], credentials)) if with_dynamodb else None,
+            dynamodb=JsonService(QuickCalls(clients["dynamodb"], credentials)),
         )
 
 

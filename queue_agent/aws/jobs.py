@@ -30,8 +30,6 @@ class DynamoJobs:
         owner: The agent's name, for people who look at the table.
     """
 
-    authoritative = True
-
     def __init__(self, dynamodb: JsonService, *, table: str, runtime: str, owner: str) -> None:
         self._dynamodb = dynamodb
         self._table = JobsTable(table)

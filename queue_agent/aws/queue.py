@@ -47,7 +47,7 @@ class SqsQueue:
         """How long a delivered message stays hidden from other agents."""
         return self._visibility_s
 
-    async def receive(self, most: int = 1) -> list[QueueMessage]:
+    async def receive(self, max_messages: int = 1) -> list[QueueMessage]:
         """Wait up to 20 s for a message; who asks for several is busy, and waits no longer than 1 s.
 
         What comes later may be wanted by an idle agent.
@@ -56,8 +56,8 @@ class SqsQueue:
             response = await self._sqs.call(
                 "ReceiveMessage",
                 QueueUrl=self._url,
-                MaxNumberOfMessages=min(most, _MAX_AT_ONCE),
-                WaitTimeSeconds=_LONG_POLL_S if most == 1 else _SHORT_POLL_S,
+                MaxNumberOfMessages=min(max_messages, _MAX_AT_ONCE),
+                WaitTimeSeconds=_LONG_POLL_S if max_messages == 1 else _SHORT_POLL_S,
                 MessageSystemAttributeNames=_ATTRIBUTES,
             )
         return [_read(message) for message in response.get("Messages") or ()]
@@ -83,7 +83,7 @@ class SqsQueue:
         with translated("sqs:DeleteMessage"):
             await self._sqs.call("DeleteMessage", QueueUrl=self._url, ReceiptHandle=message.receipt)
 
-    async def bury(self, message: QueueMessage, code: str, reason: str) -> None:
+    async def dead_letter(self, message: QueueMessage, code: str, reason: str) -> None:
         """Move a message to the dead queue, with the reason as attributes.
 
         Without a dead queue the message stays where it is: never is one dropped.
@@ -111,7 +111,7 @@ def _read(message: Mapping[str, Any]) -> QueueMessage:
         message_id=message["MessageId"],
         receipt=message["ReceiptHandle"],
         body=message["Body"],
-        receive_count=int(attributes["ApproximateReceiveCount"]),
+        deliveries=int(attributes["ApproximateReceiveCount"]),
         sent_ms=int(attributes["SentTimestamp"]),
         first_received_ms=int(attributes["ApproximateFirstReceiveTimestamp"]),
         trace_header=attributes.get("AWSTraceHeader"),

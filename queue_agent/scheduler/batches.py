@@ -1,23 +1,27 @@
-"""What a device of the model server runs: a job, or several together."""
+"""What a device runs at a time: a job, or several together."""
 
 from collections.abc import Callable
 
-from queue_agent.forecast import JobForecast
 from queue_agent.ports import Work
+from queue_agent.scheduler.forecast import JobForecast
 
 
 class Batch:
-    """Jobs that begin and end together; alone, in most servers.
+    """Jobs that begin and end together; in most servers, one job.
 
     Args:
-        number: What the server calls it; None for a job that runs alone.
-        forecast: How long jobs take, and what is learned from this one.
+        number: The server's number of it; None for a job that runs alone.
+        forecast: Predicts how long it takes, and learns from it.
         clock: Monotonic seconds.
+
+    Attributes:
+        number: As given.
+        predicted_s: Seconds from its beginning to its end; None where that is unknown.
     """
 
     def __init__(self, number: int | None, forecast: JobForecast, clock: Callable[[], float]) -> None:
         self.number = number
-        self.predicted_s: float | None = None  # from its beginning to its end
+        self.predicted_s: float | None = None
         self._forecast = forecast
         self._clock = clock
         self._began_s = clock()
@@ -31,12 +35,12 @@ class Batch:
 
     @property
     def remaining_s(self) -> float | None:
-        """Seconds until the server should be done with it; None when nothing is known."""
+        """Seconds until the server should be done with it; None where that is unknown."""
         return None if self.predicted_s is None else max(0.0, self.predicted_s - self.elapsed_s)
 
     @property
     def last_call_s(self) -> float:
-        """So many seconds before its end the server decides what it runs next."""
+        """Seconds before its end at which the server decides what to run next."""
         return (self.predicted_s or 0.0) * max((work.last_call for work in self._works), default=0.0)
 
     @property
@@ -45,16 +49,16 @@ class Batch:
         return min((work.together for work in self._works), default=1)
 
     def add(self, work: Work) -> None:
-        """Note a job of it."""
+        """Add a job."""
         self._works.append(work)
         self.predicted_s = self._forecast.predict_s(self._works[0].kind, self._units)
 
     def progressed(self, fraction: float) -> None:
-        """Correct the prediction by how far the model server says it is."""
+        """Correct the prediction by how far the server says it is."""
         self.predicted_s = self.elapsed_s / fraction
 
     def learn(self, took_s: float) -> None:
-        """Learn how long it took; the first of its jobs that gave a result tells it."""
+        """Learn how long it took, from the first of its jobs that gave a result."""
         if self._works and not self._learned:
             self._learned = True
             self._forecast.learn(self._works[0].kind, self._units, took_s)

@@ -1,4 +1,4 @@
-"""Learns how long things take here: jobs by their kind, and the way of a message up to the GPU."""
+"""Learns how long things take: jobs by their kind, and a message on its way from the queue to the GPU."""
 
 import hashlib
 from collections import OrderedDict, deque
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 _MAX_KINDS = 256
 _WEIGHT = 0.3
-"""Of the newest observation; what lies ten jobs back counts for a thirtieth."""
+"""Of the newest observation; the tenth before it counts a thirtieth as much."""
 
 
 @dataclass(slots=True)
-class _Line:
-    """A straight line through observations, the older ones fading: base + slope * units, in seconds."""
+class _Regression:
+    """A linear regression with fading weights: seconds = base + slope * units."""
 
     weight: float = 0.0
     units: float = 0.0
@@ -37,33 +37,33 @@ class _Line:
 
 
 class JobForecast:
-    """How long jobs take, learned for each kind on its own: something for each job, and something for each unit."""
+    """How long jobs take: for each kind, so much a job and so much a unit."""
 
     def __init__(self) -> None:
-        self._lines: OrderedDict[bytes, _Line] = OrderedDict()
+        self._regressions: OrderedDict[bytes, _Regression] = OrderedDict()
 
     def predict_s(self, kind: str, units: float) -> float | None:
-        """How long a job will take; None for a kind that has not been seen yet, or not for long."""
-        line = self._lines.get(_key(kind))
+        """How long a job will take; None for a kind not seen yet, or not recently."""
+        line = self._regressions.get(_key(kind))
         return None if line is None else line.at(units)
 
     def learn(self, kind: str, units: float, seconds: float) -> None:
-        """Note how long a job took; of the kinds learned before, the last 255 are kept."""
+        """Learn how long a job took; the 256 kinds learned last are kept."""
         key = _key(kind)
-        line = self._lines.setdefault(key, _Line())
+        line = self._regressions.setdefault(key, _Regression())
         line.add(units, seconds)
-        self._lines.move_to_end(key)
-        if len(self._lines) > _MAX_KINDS:
-            self._lines.popitem(last=False)
+        self._regressions.move_to_end(key)
+        if len(self._regressions) > _MAX_KINDS:
+            self._regressions.popitem(last=False)
 
 
 def _key(kind: str) -> bytes:
-    """A kind as it is remembered: callers write parts of it, of any length."""
+    """A kind as it is kept: callers determine parts of it, which may be long."""
     return hashlib.blake2b(kind.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 class LeadTime:
-    """How long before the running job's end the next message must be asked for, so that it is ready in time."""
+    """How long before the running job's end the next message must be received to be ready in time."""
 
     _MARGIN_S = 0.05
     _SPREAD = 1.5
@@ -74,13 +74,13 @@ class LeadTime:
 
     @property
     def seconds(self) -> float:
-        """The lead: a receive and a preparation as they usually take, half as much again, and a margin."""
+        """A usual receive and preparation, half as much again, and a margin."""
         return (min(self._receive_s) + self._prepare_s) * self._SPREAD + self._MARGIN_S
 
     def received(self, seconds: float) -> None:
-        """Note how long a message was asked for. Most of it may be waiting; the quickest of late is the way alone."""
+        """Note how long a receive took: mostly long polling, so the least of the last 20 stands for the round trip."""
         self._receive_s.append(seconds)
 
     def prepared(self, seconds: float) -> None:
-        """Note how long a message took from its receipt to being ready for the GPU."""
+        """Note how long a message took from its receipt until it could run."""
         self._prepare_s += _WEIGHT * (seconds - self._prepare_s)

@@ -1,0 +1,81 @@
+"""Everything known of the job that a message is about, from its receipt to its end."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from contract.deadlines import Deadlines
+from contract.objects import ResultNames
+from contract.task import Task
+from queue_agent.log import log_fields
+from queue_agent.memory import TaskMemory
+from queue_agent.ports import QueueMessage, Telemetry
+from queue_agent.scheduler.slots import Slot
+
+
+@dataclass(slots=True, kw_only=True)
+class JobContext:
+    """A job on its way through the agent.
+
+    Attributes:
+        id: The job's id.
+        message: The message that carries its task.
+        received_s: When the agent received the message, monotonic.
+        task: The task.
+        traceparent: The trace that the task was submitted in.
+        deadlines: How long the job may take.
+        slot: Its place in the schedule.
+        memory: What it holds in memory.
+        telemetry: Records its stages.
+        redrives: How often an operator began it anew; results of an earlier redrive are void.
+        is_over: Whether the job has ended and its message is acked.
+        timings_s: Seconds of each stage that has ended without an error.
+    """
+
+    id: str
+    message: QueueMessage
+    received_s: float
+    task: Task
+    traceparent: str | None
+    deadlines: Deadlines
+    slot: Slot
+    memory: TaskMemory
+    telemetry: Telemetry
+    redrives: int = 0
+    is_over: bool = False
+    timings_s: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def tenant(self) -> str | None:
+        """The API key that submitted the task; None where no key did."""
+        return self.task.metadata.tenant
+
+    @property
+    def names(self) -> ResultNames:
+        """Keys of its results in the output bucket."""
+        return ResultNames(prefix=self.task.metadata.prefix, task_id=self.task.metadata.id, job=self.id)
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the message was received."""
+        return round(time.monotonic() - self.received_s, 3)
+
+    @contextmanager
+    def recorded(self) -> Iterator[None]:
+        """Name the job in every log record of the context, and trace the context as the message's span."""
+        names = {"job": self.id, "task": self.task.metadata.id}
+        span = self.telemetry.message(trace_header=self.message.trace_header, traceparent=self.traceparent)
+        with log_fields(**names), span:
+            self.telemetry.annotate(**names)
+            if self.message.deliveries == 1:
+                self.telemetry.queue_age(time.time() - self.message.sent_ms / 1000)
+            yield
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Log, trace and time the context as a stage of the job."""
+        start_s = time.monotonic()
+        with log_fields(stage=name), self.telemetry.stage(name):
+            yield
+        self.timings_s[name] = round(time.monotonic() - start_s, 3)
