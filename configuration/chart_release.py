@@ -55,7 +55,7 @@ class ReleasedQueueAgent(QueueAgent):
     sqs_dead_queue_url: str | None = None
     """Queue that keeps what could not be done. Default: where the queue's redrive leads."""
     jobs_table: str | None = None
-    """DynamoDB table of jobs. Default: none, and SQS alone says who has what."""
+    """DynamoDB table of jobs; the agent does not start without it."""
     input_buckets: list[str] = []
     """Buckets besides s3Bucket from which tasks may take s3:// inputs."""
     aws_region: str | None = None

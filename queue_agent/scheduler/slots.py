@@ -195,7 +195,8 @@ class Scheduler:
                 return self._max_wanted
             self._changed.clear()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), pause_s)
+                async with asyncio.timeout(pause_s):
+                    await self._changed.wait()
 
     def note_change(self) -> None:
         """Have ``until_next_is_wanted`` look again."""

@@ -1,7 +1,8 @@
-"""An agent's pipeline and worker with everything around them in memory."""
+"""An agent with everything around it in memory."""
 
 import asyncio
 import base64
+import dataclasses
 import io
 import json
 import time
@@ -11,18 +12,15 @@ from PIL import Image
 
 from contract.deadlines import Deadlines
 from contract.objects import ResultNames
-from queue_agent.content import Contents
-from queue_agent.endings import Endings
 from queue_agent.errors import PlatformError
 from queue_agent.execution import Execution
-from queue_agent.line import Line
 from queue_agent.memory import MemoryBudget
-from queue_agent.pipeline import Pipeline
 from queue_agent.ports import Capacity, Claim, Output, Result, Work
+from queue_agent.processing import Processor
 from queue_agent.results import Results
+from queue_agent.scheduler.slots import Scheduler
 from queue_agent.server_monitor import ServerMonitor
 from queue_agent.telemetry.silence import NoTelemetry
-from queue_agent.unrecorded import UnrecordedJobs
 from queue_agent.worker import Worker
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
@@ -37,7 +35,14 @@ def base64_picture(side_px):
     return base64.b64encode(stream.getvalue()).decode()
 
 
-class Queue:
+async def until(condition, timeout_s=60):
+    """Wait for a condition that no event announces."""
+    async with asyncio.timeout(timeout_s):
+        while not condition():  # noqa: ASYNC110 (there is no event)
+            await asyncio.sleep(0.001)
+
+
+class FakeQueue:
     """The runtime's queue: what was done with each message, in order."""
 
     visibility_s = 90
@@ -46,10 +51,10 @@ class Queue:
         self.waiting = list(messages)
         self.log = []
 
-    async def receive(self, most=1):
-        taken, self.waiting = self.waiting[:most], self.waiting[most:]
+    async def receive(self, max_messages=1):
+        taken, self.waiting = self.waiting[:max_messages], self.waiting[max_messages:]
         if not taken:
-            await asyncio.sleep(20 if most == 1 else 1)
+            await asyncio.sleep(20 if max_messages == 1 else 1)
         return taken
 
     async def extend(self, message):
@@ -61,11 +66,11 @@ class Queue:
     async def delete(self, message):
         self.log.append("delete")
 
-    async def bury(self, message, code, reason):
-        self.log.append(("bury", code))
+    async def dead_letter(self, message, code, reason):
+        self.log.append(("dead letter", code))
 
 
-class Store:
+class FakeStore:
     """S3 in a dictionary."""
 
     def __init__(self):
@@ -91,16 +96,14 @@ class NoInputs:
         return {}
 
 
-class Table:
+class FakeTable:
     """A jobs table with one job in it.
 
     Attributes:
         writes: What was written, in order.
-        answer: What a claim answers in place of itself.
+        answer: The answer to a claim, in place of the claim itself.
         broken: Calls that fail, by name.
     """
-
-    authoritative = True
 
     def __init__(self, *, number=1, attempt=1, generation=0, cancel_requested=False, answer=None, start_s=3600):
         self.claimed = Claim(
@@ -122,6 +125,11 @@ class Table:
             raise self.broken[name]
         self.writes.append((name, *details))
 
+    def next_delivery(self, **changes):
+        """The job is claimed once more."""
+        number = self.claimed.number + 1
+        self.claimed = dataclasses.replace(self.claimed, **{"number": number, "attempt": number, **changes})
+
     async def claim(self, task, job, message, *, lease_s, start_s):
         self._write("claim")
         return self.answer or self.claimed
@@ -131,16 +139,16 @@ class Table:
         return self.cancel
 
     async def hand_back(self, job, claim, *, attempts, blameless, start_s):
-        self._write("hand back", attempts, "blameless" if blameless else "counted")
+        self._write("release", attempts, "blameless" if blameless else "counted")
 
     async def finish(self, job, claim, notice, *, attempts, stages_s):
-        self._write("finish", notice.status, attempts)
+        self._write("complete", notice.status, attempts)
 
     async def notified(self, job):
         self._write("notified")
 
 
-class Notices:
+class FakeNotices:
     """The notices sent."""
 
     def __init__(self):
@@ -154,15 +162,19 @@ class Notices:
 
 
 @dataclass(frozen=True)
-class Prepared:
+class FakePrepared:
     """A task that could run now."""
 
     content: object
     work = Work("kind", 1)
 
 
-class Server:
-    """A model server that gives what it is told to: a result, or an error, or nothing for a while."""
+class FakeServer:
+    """A model server with its outcomes set: results, errors, or seconds that a job takes.
+
+    Attributes:
+        started: Set once a job runs.
+    """
 
     capacity = Capacity()
 
@@ -172,11 +184,12 @@ class Server:
         self.interrupted = []
         self.cleared = False
         self.discarded = []
+        self.started = asyncio.Event()
 
     async def wait_until_ready(self): ...
 
     async def prepare(self, task, inputs):
-        return Prepared(task.content)
+        return FakePrepared(task.content)
 
     async def progress(self, job):
         return None
@@ -194,6 +207,7 @@ class Server:
         self.runs.append((prepared.content, job, claim))
         outcome = self.outcomes.pop(0)
         signals.started()
+        self.started.set()
         if isinstance(outcome, BaseException):
             raise outcome
         if isinstance(outcome, int | float):
@@ -213,69 +227,62 @@ def picture(*data, **changes):
 
 
 class Agent:
-    """A pipeline with everything around it in memory."""
+    """An agent's processor and scheduler with everything around them in memory."""
 
-    def __init__(self, *outcomes, timeout_s=5.0, start_s=1e9, jobs=None, telemetry=None):
-        self.queue, self.store, self.notices, self.server = Queue(), Store(), Notices(), Server(*outcomes)
-        self.jobs = jobs or UnrecordedJobs()
-        self.watch = ServerMonitor(self.server.liveness_token, stall_s=60)
-        self.telemetry = telemetry or NoTelemetry()
-        results = Results(self.store, bucket="bucket", runtime_name="r")
-        self.pipeline = Pipeline(
+    def __init__(self, *outcomes, execution_s=60.0, jobs=None, telemetry=None, memory=None):
+        self.queue, self.store, self.notices = FakeQueue(), FakeStore(), FakeNotices()
+        self.server = FakeServer(*outcomes)
+        self.jobs = jobs or FakeTable()
+        self.monitor = ServerMonitor(self.server.liveness_token, stall_s=60)
+        self.scheduler = Scheduler()
+        telemetry = telemetry or NoTelemetry()
+        self.processor = Processor(
             queue=self.queue,
             jobs=self.jobs,
-            execution=Execution(self.server, self.server, self.watch, self.telemetry),
+            execution=Execution(self.server, self.server, self.monitor, telemetry),
             inputs=NoInputs(),
-            contents=Contents(self.store, "bucket"),
-            results=results,
-            endings=Endings(
-                queue=self.queue,
-                jobs=self.jobs,
-                notices=self.notices,
-                results=results,
-                runtime_name="r",
-                bucket="bucket",
-                telemetry=self.telemetry,
-            ),
-            memory=MemoryBudget(2**30),
+            store=self.store,
+            results=Results(self.store, bucket="bucket", runtime_name="r"),
+            notices=self.notices,
+            memory=memory or MemoryBudget(2**30),
             deadlines=Deadlines(
-                start_s=start_s, execution_s=timeout_s, stall_s=60, max_start_s=start_s, max_execution_s=3600
+                start_s=1e9, execution_s=execution_s, stall_s=60, max_start_s=1e9, max_execution_s=3600
             ),
-            telemetry=self.telemetry,
+            telemetry=telemetry,
         )
-        self.line = Line()
 
-    async def handle(self, message):
-        await self.pipeline.handle(message, self.line.join())
+    async def process(self, message):
+        await self.processor.process(message, self.scheduler.join())
 
     @property
     def manifest(self):
         return json.loads(self.store.objects["bucket", NAMES.answer_key])
 
 
-class Mark:
-    """Notes what it is told."""
+class FakeAnnotator:
+    """Notes whether there is work."""
 
     def __init__(self):
-        self.told = []
+        self.noted = []
 
     def busy(self):
-        self.told.append("busy")
+        self.noted.append("busy")
 
     def idle(self):
-        self.told.append("idle")
+        self.noted.append("idle")
 
 
-def worker_of(agent, *, grace_s=5.0):
+def worker_of(agent, *, grace_s=60.0):
+    """A running worker of an agent, and what stops it."""
     stop = asyncio.Event()
-    agent.mark = Mark()
+    agent.annotator = FakeAnnotator()
     worker = Worker(
         queue=agent.queue,
         server=agent.server,
-        pipeline=agent.pipeline,
-        line=agent.line,
-        watch=agent.watch,
-        mark=agent.mark,
+        processor=agent.processor,
+        scheduler=agent.scheduler,
+        monitor=agent.monitor,
+        annotator=agent.annotator,
         stop=stop,
         grace_s=grace_s,
     )

@@ -24,7 +24,7 @@ def task_of(content, tasktype="text-to-image", **metadata):
     )
 
 
-def message_of(body, *, receive_count=1):
+def message_of(body, *, deliveries=1):
     """A queue message with a body, as SNS wraps it."""
     text = body if isinstance(body, str) else json.dumps(body)
     envelope = {
@@ -38,7 +38,7 @@ def message_of(body, *, receive_count=1):
         message_id="sqs-id",
         receipt="receipt",
         body=json.dumps(envelope),
-        receive_count=receive_count,
+        deliveries=deliveries,
         sent_ms=1795224073954,
         first_received_ms=1795224073980,
     )
@@ -86,5 +86,5 @@ async def service(monkeypatch):
 
 @pytest.fixture
 async def aws(service):
-    async with open_clients(REGION, with_dynamodb=True) as aws:
+    async with open_clients(REGION) as aws:
         yield aws

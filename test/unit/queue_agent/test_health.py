@@ -5,17 +5,17 @@ import pytest
 
 from queue_agent import health
 from queue_agent.health import HealthServer
-from queue_agent.server_monitor import State, Verdict
+from queue_agent.server_monitor import ServerHealth, ServerState
 from queue_agent.settings import SettingsError
 
-ALIVE = Verdict(State.ALIVE, "The model server is alive.")
+ALIVE = ServerHealth(ServerState.ALIVE, "The model server is alive.")
 
 
 class Agent:
     """What the pages tell of."""
 
     def __init__(self):
-        self.verdict = ALIVE
+        self.server_health = ALIVE
         self.ready = {"queue": asyncio.Event(), "model server": asyncio.Event()}
 
     async def metrics(self):
@@ -26,7 +26,7 @@ class Agent:
 
     def serve(self, port=0):
         return HealthServer(
-            verdict=lambda: self.verdict,
+            server_health=lambda: self.server_health,
             ready=self.ready,
             pages={"/metrics": self.metrics, "/broken": self.broken},
             host="127.0.0.1",
@@ -49,7 +49,7 @@ async def pages(agent):
 
 
 async def test_healthz_is_200_whatever_else_fails(agent, pages):
-    agent.verdict = Verdict(State.LOST, "gone")
+    agent.server_health = ServerHealth(ServerState.LOST, "gone")
     assert (await pages.get("/healthz")).status_code == 200
 
 
@@ -65,12 +65,12 @@ async def test_readyz_names_what_it_waits_for_until_every_part_has_been_ready(ag
 async def test_readyz_stays_200_when_the_model_server_is_lost(agent, pages):
     for event in agent.ready.values():
         event.set()
-    agent.verdict = Verdict(State.LOST, "gone")
+    agent.server_health = ServerHealth(ServerState.LOST, "gone")
     assert (await pages.get("/readyz")).status_code == 200
 
 
 async def test_livez_model_is_200_while_a_model_is_loaded_again_which_a_restart_would_only_prolong(agent, pages):
-    agent.verdict = Verdict(State.LOADING, "The model server loads its model.")
+    agent.server_health = ServerHealth(ServerState.LOADING, "The model server loads its model.")
     assert (await pages.get("/livez/model")).status_code == 200
 
 
@@ -80,9 +80,9 @@ async def test_livez_model_is_200_while_the_model_server_is_alive(pages):
     assert answer.json() == {"status": "alive", "reason": "The model server is alive."}
 
 
-@pytest.mark.parametrize("state", sorted({State.AWAY, State.LOST, State.HUNG}))
+@pytest.mark.parametrize("state", sorted({ServerState.AWAY, ServerState.LOST, ServerState.HUNG}))
 async def test_livez_model_is_503_with_the_reason_otherwise(agent, pages, state):
-    agent.verdict = Verdict(state, "No job has moved.")
+    agent.server_health = ServerHealth(state, "No job has moved.")
     answer = await pages.get("/livez/model")
     assert answer.status_code == 503
     assert answer.headers["content-type"].startswith("application/json")

@@ -80,7 +80,7 @@ async def test_keys_that_end_soon_are_renewed_before_a_call_is_signed(service, m
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     monkeypatch.delenv("AWS_SESSION_TOKEN")
     monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"{service.url}/keys")
-    async with open_clients(REGION, with_dynamodb=True) as aws:
+    async with open_clients(REGION) as aws:
         for _ in range(2):
             await aws.dynamodb.call("UpdateItem", **PARAMETERS)
             assert service.requests[-1].headers["X-Amz-Security-Token"] == service.keys[-1].token
@@ -94,5 +94,5 @@ async def test_where_there_are_no_keys_the_agent_does_not_begin(service, monkeyp
 
     monkeypatch.setattr("aiobotocore.session.AioSession.get_credentials", nothing)
     with pytest.raises(PlatformError):
-        async with open_clients(REGION, with_dynamodb=True):
+        async with open_clients(REGION):
             pass

@@ -7,7 +7,7 @@ from aiohttp.test_utils import TestServer
 
 from queue_agent import kubernetes as module
 from queue_agent.errors import PlatformError
-from queue_agent.kubernetes import BUSY_ANNOTATIONS, BusyMark, PatchRefusedError, in_cluster_patch
+from queue_agent.kubernetes import BUSY_ANNOTATIONS, AnnotationForbidden, BusyAnnotator, in_cluster_patch
 
 MARK = dict(BUSY_ANNOTATIONS)
 NO_MARK = dict.fromkeys(BUSY_ANNOTATIONS)
@@ -68,13 +68,13 @@ def test_the_mark_is_a_positive_deletion_cost_and_karpenters_word():
 
 
 async def test_the_pod_is_marked_as_soon_as_there_is_work(pod):
-    async with BusyMark(pod.patch, idle_s=LONG_S) as mark:
+    async with BusyAnnotator(pod.patch, idle_s=LONG_S) as mark:
         mark.busy()
         await until(lambda: pod.patches == [MARK])
 
 
 async def test_the_pod_is_unmarked_after_the_idle_time_and_not_before(pod):
-    async with BusyMark(pod.patch, idle_s=0.05) as mark:
+    async with BusyAnnotator(pod.patch, idle_s=0.05) as mark:
         mark.busy()
         await until(lambda: pod.patches)
         start_s = time.monotonic()
@@ -84,7 +84,7 @@ async def test_the_pod_is_unmarked_after_the_idle_time_and_not_before(pod):
 
 
 async def test_short_pauses_between_jobs_make_no_patches(pod):
-    async with BusyMark(pod.patch, idle_s=LONG_S) as mark:
+    async with BusyAnnotator(pod.patch, idle_s=LONG_S) as mark:
         for _ in range(100):
             mark.busy()
             await asyncio.sleep(0)
@@ -97,7 +97,7 @@ async def test_short_pauses_between_jobs_make_no_patches(pod):
 
 
 async def test_work_that_is_noted_again_and_again_is_marked_once(pod):
-    async with BusyMark(pod.patch, idle_s=0.02) as mark:
+    async with BusyAnnotator(pod.patch, idle_s=0.02) as mark:
         for _ in range(10):
             mark.busy()
             await asyncio.sleep(0.001)
@@ -109,7 +109,7 @@ async def test_work_that_is_noted_again_and_again_is_marked_once(pod):
 
 
 async def test_the_idle_time_runs_though_idleness_is_noted_again_and_again(pod):
-    async with BusyMark(pod.patch, idle_s=0.03) as mark:
+    async with BusyAnnotator(pod.patch, idle_s=0.03) as mark:
         mark.busy()
         await until(lambda: pod.patches)
 
@@ -121,12 +121,12 @@ async def test_the_idle_time_runs_though_idleness_is_noted_again_and_again(pod):
 
 
 async def test_a_mark_left_by_an_agent_before_this_one_is_removed(pod):
-    async with BusyMark(pod.patch, idle_s=0.01):
+    async with BusyAnnotator(pod.patch, idle_s=0.01):
         await until(lambda: pod.patches == [NO_MARK])
 
 
 async def test_one_patch_is_under_way_at_a_time_and_the_last_one_tells_the_truth(pod):
-    async with BusyMark(pod.patch, idle_s=0) as mark:
+    async with BusyAnnotator(pod.patch, idle_s=0) as mark:
         pod.open.clear()
         mark.busy()
         await until(lambda: pod.calls)
@@ -144,7 +144,7 @@ async def test_one_patch_is_under_way_at_a_time_and_the_last_one_tells_the_truth
 
 async def test_no_job_waits_for_an_api_that_hangs(pod):
     pod.open.clear()
-    async with BusyMark(pod.patch, idle_s=0) as mark:
+    async with BusyAnnotator(pod.patch, idle_s=0) as mark:
         mark.busy()
         await until(lambda: pod.calls)
         mark.idle()
@@ -154,8 +154,8 @@ async def test_no_job_waits_for_an_api_that_hangs(pod):
 
 
 async def test_an_api_that_refuses_makes_one_warning_and_is_never_asked_again(pod, caplog):
-    pod.fault = PatchRefusedError("kubernetes:PatchPod failed: 403 Forbidden")
-    async with BusyMark(pod.patch, idle_s=0) as mark:
+    pod.fault = AnnotationForbidden("kubernetes:PatchPod failed: 403 Forbidden")
+    async with BusyAnnotator(pod.patch, idle_s=0) as mark:
         for _ in range(20):
             mark.busy()
             await asyncio.sleep(0.001)
@@ -168,14 +168,14 @@ async def test_an_api_that_refuses_makes_one_warning_and_is_never_asked_again(po
 @pytest.mark.parametrize("status", ["401 Unauthorized", "404 Not Found", "429 Too Many Requests", "503 Unavailable"])
 async def test_a_patch_that_fails_is_tried_again_with_one_warning(pod, caplog, status):
     pod.faults = [PlatformError(f"kubernetes:PatchPod failed: {status}")] * 3
-    async with BusyMark(pod.patch, idle_s=LONG_S) as mark:
+    async with BusyAnnotator(pod.patch, idle_s=LONG_S) as mark:
         mark.busy()
         await until(lambda: pod.patches == [MARK])
     assert messages(caplog) == [f"the pod could not be marked; it is tried again: kubernetes:PatchPod failed: {status}"]
 
 
 async def test_a_mark_whose_removal_failed_is_removed_all_the_same(pod):
-    async with BusyMark(pod.patch, idle_s=0) as mark:
+    async with BusyAnnotator(pod.patch, idle_s=0) as mark:
         mark.busy()
         await until(lambda: pod.is_marked)
         pod.faults = [PlatformError("kubernetes:PatchPod failed: 503 Service Unavailable")] * 2
@@ -189,7 +189,7 @@ async def test_a_mark_whose_removal_failed_is_removed_all_the_same(pod):
 async def test_a_mark_whose_patch_got_no_answer_counts_as_unknown(pod, caplog, monkeypatch):
     monkeypatch.setattr(module, "_REQUEST_TIMEOUT_S", 0.01)
     pod.open.clear()
-    async with BusyMark(pod.patch, idle_s=0) as mark:
+    async with BusyAnnotator(pod.patch, idle_s=0) as mark:
         mark.busy()
         await until(lambda: caplog.records)
         mark.idle()
@@ -199,7 +199,7 @@ async def test_a_mark_whose_patch_got_no_answer_counts_as_unknown(pod, caplog, m
 
 
 async def test_the_mark_is_removed_at_the_end_though_the_api_fails_at_first(pod):
-    async with BusyMark(pod.patch, idle_s=LONG_S) as mark:
+    async with BusyAnnotator(pod.patch, idle_s=LONG_S) as mark:
         mark.busy()
         await until(lambda: pod.is_marked)
         pod.faults = [PlatformError("kubernetes:PatchPod failed: 503 Service Unavailable")] * 2
@@ -209,7 +209,7 @@ async def test_the_mark_is_removed_at_the_end_though_the_api_fails_at_first(pod)
 async def test_an_agent_that_ends_while_the_api_fails_hurries_the_next_try(pod, monkeypatch):
     monkeypatch.setattr(module, "_FIRST_RETRY_S", LONG_S)
     pod.faults = [PlatformError("kubernetes:PatchPod failed: 503 Service Unavailable")]
-    async with BusyMark(pod.patch, idle_s=LONG_S) as mark:
+    async with BusyAnnotator(pod.patch, idle_s=LONG_S) as mark:
         mark.busy()
         await until(lambda: pod.calls)
     assert pod.patches == [NO_MARK]
@@ -217,7 +217,7 @@ async def test_an_agent_that_ends_while_the_api_fails_hurries_the_next_try(pod, 
 
 async def test_a_patch_that_breaks_is_told_with_its_trace_and_harms_nobody(pod, caplog):
     pod.fault = ZeroDivisionError()
-    async with BusyMark(pod.patch, idle_s=LONG_S) as mark:
+    async with BusyAnnotator(pod.patch, idle_s=LONG_S) as mark:
         mark.busy()
         await until(lambda: caplog.records)
         mark.idle()
@@ -226,14 +226,14 @@ async def test_a_patch_that_breaks_is_told_with_its_trace_and_harms_nobody(pod, 
 
 
 async def test_the_mark_is_removed_at_the_end(pod):
-    async with BusyMark(pod.patch, idle_s=LONG_S) as mark:
+    async with BusyAnnotator(pod.patch, idle_s=LONG_S) as mark:
         mark.busy()
         await until(lambda: pod.patches)
     assert pod.patches == [MARK, NO_MARK]
 
 
 async def test_a_mark_whose_patch_is_under_way_at_the_end_is_removed_after_it(pod):
-    async with BusyMark(pod.patch, idle_s=LONG_S) as mark:
+    async with BusyAnnotator(pod.patch, idle_s=LONG_S) as mark:
         pod.open.clear()
         mark.busy()
         await until(lambda: pod.calls)
@@ -242,7 +242,7 @@ async def test_a_mark_whose_patch_is_under_way_at_the_end_is_removed_after_it(po
 
 
 async def test_a_mark_left_by_an_agent_before_this_one_is_removed_at_the_end_too(pod):
-    async with BusyMark(pod.patch, idle_s=LONG_S):
+    async with BusyAnnotator(pod.patch, idle_s=LONG_S):
         await asyncio.sleep(0)
     assert pod.patches == [NO_MARK]
 
@@ -250,7 +250,7 @@ async def test_a_mark_left_by_an_agent_before_this_one_is_removed_at_the_end_too
 async def test_the_end_waits_a_moment_and_no_longer_for_an_api_that_hangs(pod, monkeypatch):
     monkeypatch.setattr(module, "_CLOSE_S", 0.03)
     pod.open.clear()
-    async with BusyMark(pod.patch, idle_s=LONG_S) as mark:
+    async with BusyAnnotator(pod.patch, idle_s=LONG_S) as mark:
         mark.busy()
         await until(lambda: pod.calls)
         start_s = time.monotonic()
@@ -259,7 +259,7 @@ async def test_the_end_waits_a_moment_and_no_longer_for_an_api_that_hangs(pod, m
 
 
 async def test_notes_after_the_end_do_nothing(pod):
-    async with BusyMark(pod.patch, idle_s=0) as mark:
+    async with BusyAnnotator(pod.patch, idle_s=0) as mark:
         pass
     mark.busy()
     await asyncio.sleep(0.01)
@@ -267,7 +267,7 @@ async def test_notes_after_the_end_do_nothing(pod):
 
 
 async def test_without_a_way_to_the_pod_nothing_is_done_and_nothing_said(caplog):
-    async with BusyMark(None, idle_s=0) as mark:
+    async with BusyAnnotator(None, idle_s=0) as mark:
         mark.busy()
         mark.idle()
     assert not caplog.records
@@ -332,7 +332,7 @@ async def test_the_patch_goes_to_the_pod_alone_as_a_merge_patch_with_the_token_o
 
 
 @pytest.mark.parametrize(
-    ("status", "fault"), [(403, PatchRefusedError), (401, PlatformError), (302, PlatformError), (503, PlatformError)]
+    ("status", "fault"), [(403, AnnotationForbidden), (401, PlatformError), (302, PlatformError), (503, PlatformError)]
 )
 async def test_a_failure_is_told_by_its_status(api, account, status, fault):
     api.status = status

@@ -1,41 +1,37 @@
-"""A lease in a time of its own."""
+"""A lease, with a visibility timeout of its own."""
 
 import asyncio
+import time
 
 import pytest
-from agentkit import JOB, Queue, Table
+from agentkit import JOB, FakeQueue, FakeTable, until
 
-from queue_agent.errors import LeaseLost, PlatformError, ServerError
+from contract.deadlines import DEFAULT_DEADLINES
+from queue_agent.errors import LeaseLost, PlatformError
+from queue_agent.job_context import JobContext
 from queue_agent.lease import Lease, lease_s
 
 OUT = PlatformError("out")
 
 
-def lease_of(jobs, queue, claim=None, progress=None):
-    async def nothing():
-        return None
+class FakeSlot:
+    """A job's place in the schedule."""
 
-    return Lease(
-        queue=queue,
-        jobs=jobs,
-        message=None,
-        job=JOB,
-        claim=claim or jobs.claimed,
-        held_since_s=asyncio.get_running_loop().time(),
-        progress=progress or nothing,
-        clock=asyncio.get_running_loop().time,
-    )
+    fraction = None
+
+    async def progress(self):
+        return self.fraction
 
 
-async def until(condition):
-    async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110 (what is waited for is no event)
-            await asyncio.sleep(0.001)
+def lease_of(jobs, queue, slot=None):
+    rest = dict.fromkeys(("message", "task", "traceparent", "memory", "telemetry"))
+    job = JobContext(id=JOB, received_s=time.monotonic(), deadlines=DEFAULT_DEADLINES, slot=slot or FakeSlot(), **rest)
+    return Lease(queue=queue, jobs=jobs, job=job, claim=jobs.claimed)
 
 
 @pytest.fixture
 def queue():
-    queue = Queue()
+    queue = FakeQueue()
     queue.visibility_s = 0.6
     return queue
 
@@ -45,68 +41,38 @@ def test_a_lease_ends_before_its_message_is_delivered_again(visibility_s, left_s
     assert lease_s(visibility_s) == left_s
 
 
-async def test_claim_and_message_are_renewed_together_three_times_a_period(queue):
-    jobs = Table()
-    async with lease_of(jobs, queue):
-        await asyncio.sleep(0.65)
-    assert jobs.writes == [("renew", 0)] * 3
-    assert queue.log == ["extend"] * 3
-
-
-async def test_an_attempt_is_noted_a_second_after_the_server_got_the_job_however_long_the_period(queue, monkeypatch):
-    monkeypatch.setattr("queue_agent.lease._BEGUN_BEAT_S", 0.05)
-    queue.visibility_s, jobs = 90, Table()
-    async with lease_of(jobs, queue) as lease:
-        lease.begin()
-        lease.begin()
-        await asyncio.sleep(0.15)
-    assert jobs.writes == [("renew", 1)]
-
-
-async def test_a_job_that_leaves_the_server_sooner_is_not_noted_as_begun_before_its_end(queue, monkeypatch):
-    monkeypatch.setattr("queue_agent.lease._BEGUN_BEAT_S", 0.05)
-    queue.visibility_s, jobs = 90, Table()
-    async with lease_of(jobs, queue) as lease:
-        lease.begin()
-        lease.left_server()
-        await asyncio.sleep(0.15)
-    assert (jobs.writes, lease.attempts) == ([], 1)
-
-
-async def test_a_beat_after_the_beginning_tells_how_far_the_job_is(queue):
-    jobs, told = Table(), []
-
-    async def progress():
-        return 0.25
+async def test_claim_and_message_are_renewed_together_and_with_the_jobs_progress_once_it_runs(queue):
+    jobs, slot, renewed = FakeTable(), FakeSlot(), []
 
     async def renew(job, claim, *, lease_s, attempts, progress):
-        told.append(progress)
+        renewed.append((attempts, progress))
+        return False
 
-    jobs.renew = renew
-    async with lease_of(jobs, queue, progress=progress) as lease:
-        await asyncio.sleep(0.25)
-        lease.begin()
-        await asyncio.sleep(0.25)
-    assert told == [None, 0.25]
-
-
-@pytest.mark.parametrize("fault", [ServerError("500"), KeyError("progress")])
-async def test_a_job_whose_progress_nobody_can_tell_is_kept(queue, fault):
-    jobs = Table()
-
-    async def progress():
-        raise fault
-
-    async with lease_of(jobs, queue, progress=progress) as lease:
-        lease.begin()
-        with lease.interruptible():
-            await until(lambda: jobs.writes.count(("renew", 1)) >= 4)
-        lease.check()
+    jobs.renew, slot.fraction = renew, 0.25
+    async with lease_of(jobs, queue, slot) as lease:
+        await until(lambda: renewed)
+        lease.attempt_started()
+        await until(lambda: len(renewed) > 1)
+    assert renewed[:2] == [(0, None), (1, 0.25)]
+    assert queue.log[:2] == ["extend"] * 2
 
 
-async def test_a_heartbeat_survives_what_nobody_foresaw(queue, monkeypatch, caplog):
+@pytest.mark.parametrize(("ends", "written"), [(False, [("renew", 1)]), (True, [])])
+async def test_only_a_longer_attempt_is_written_before_the_jobs_end(queue, monkeypatch, ends, written):
+    monkeypatch.setattr("queue_agent.lease._EARLY_BEAT_S", 0.01)
+    queue.visibility_s, jobs = 90, FakeTable()
+    async with lease_of(jobs, queue) as lease:
+        lease.attempt_started()
+        lease.attempt_started()
+        if ends:
+            lease.attempt_ended()
+        await asyncio.sleep(0.1)
+    assert (jobs.writes, lease.attempts) == (written, 1)
+
+
+async def test_a_heartbeat_survives_unexpected_errors(queue, monkeypatch, caplog):
     monkeypatch.setattr("queue_agent.lease._FIRST_RETRY_S", 0.001)
-    jobs = Table()
+    jobs = FakeTable()
     jobs.broken = {"renew": KeyError("attempts")}
     async with lease_of(jobs, queue) as lease:
         await until(lambda: caplog.records)
@@ -115,11 +81,47 @@ async def test_a_heartbeat_survives_what_nobody_foresaw(queue, monkeypatch, capl
         lease.check()
 
 
-async def test_who_is_cancelled_while_a_lease_ends_stays_cancelled(queue):
-    lease = lease_of(Table(), queue)
+async def test_a_job_is_stopped_before_its_lease_ends_elsewhere_when_it_cannot_be_renewed(queue):
+    jobs = FakeTable()
+    jobs.broken = {"renew": OUT}
+    async with lease_of(jobs, queue) as lease:
+        with pytest.raises(LeaseLost), lease.interruptible():
+            await asyncio.Event().wait()
+        with pytest.raises(LeaseLost):
+            lease.check()
 
+
+async def test_a_lease_outlives_a_message_that_cannot_be_kept_hidden(queue):
+    jobs = FakeTable()
+
+    async def extend(message):
+        raise OUT
+
+    queue.extend = extend
+    async with lease_of(jobs, queue) as lease:
+        await until(lambda: len(jobs.writes) > 3)
+        lease.check()
+
+
+async def test_a_cancellation_from_outside_is_not_taken_for_the_leases_own(queue):
+    inside = asyncio.Event()
+
+    async def work():
+        async with lease_of(FakeTable(), queue) as lease:
+            with lease.interruptible():
+                inside.set()
+                await asyncio.Event().wait()
+
+    task = asyncio.create_task(work())
+    await inside.wait()
+    task.cancel()
+    await asyncio.wait({task})
+    assert task.cancelled()
+
+
+async def test_a_task_that_is_cancelled_while_its_lease_ends_stays_cancelled(queue):
     async def hold():
-        async with lease:
+        async with lease_of(FakeTable(), queue):
             asyncio.current_task().cancel()  # comes at the next await, which is that for the heartbeat's end
 
     task = asyncio.create_task(hold())
@@ -127,67 +129,8 @@ async def test_who_is_cancelled_while_a_lease_ends_stays_cancelled(queue):
     assert task.cancelled()
 
 
-async def test_a_renewal_that_fails_for_a_while_is_made_up_before_the_lease_ends(queue, monkeypatch):
-    monkeypatch.setattr("queue_agent.lease._FIRST_RETRY_S", 0.02)
-    jobs = Table()
-    jobs.broken = {"renew": OUT}
-    asyncio.get_running_loop().call_later(0.35, jobs.broken.clear)
-    async with lease_of(jobs, queue) as lease:
-        with lease.interruptible():
-            await asyncio.sleep(0.9)
-        lease.check()
-    assert ("renew", 0) in jobs.writes
-
-
-async def test_a_job_is_stopped_before_its_lease_ends_elsewhere_when_it_cannot_be_renewed(queue):
-    jobs = Table()
-    jobs.broken = {"renew": OUT}
-    loop = asyncio.get_running_loop()
-    start_s = loop.time()
-    async with lease_of(jobs, queue) as lease:
-        with pytest.raises(LeaseLost), lease.interruptible():
-            await asyncio.sleep(5)
-        with pytest.raises(LeaseLost):
-            lease.check()
-    assert loop.time() - start_s < queue.visibility_s
-
-
-@pytest.mark.parametrize("authoritative", [True, False])
-async def test_a_message_that_cannot_be_kept_hidden_ends_the_lease_only_where_no_table_keeps_it(queue, authoritative):
-    jobs = Table()
-    jobs.authoritative = authoritative
-
-    async def extend(message):
-        raise OUT
-
-    queue.extend = extend
-    async with lease_of(jobs, queue) as lease:
-        await asyncio.sleep(0.7)
-        if authoritative:
-            lease.check()
-        else:
-            with pytest.raises(LeaseLost):
-                lease.check()
-
-
-async def test_a_cancellation_from_outside_is_not_taken_for_the_leases_own(queue):
-    jobs = Table()
-
-    async def work():
-        async with lease_of(jobs, queue) as lease:
-            with lease.interruptible():
-                await asyncio.sleep(5)
-
-    task = asyncio.create_task(work())
-    await asyncio.sleep(0.02)
-    task.cancel()
-    await asyncio.wait({task})
-    assert task.cancelled()
-
-
-async def test_a_job_given_back_is_hidden_no_more_by_a_late_heartbeat(queue):
-    jobs = Table()
-    async with lease_of(jobs, queue) as lease:
-        await lease.hand_back(blameless=True, start_s=1)
+async def test_a_released_job_is_not_hidden_again_by_a_late_heartbeat(queue):
+    async with lease_of(FakeTable(), queue) as lease:
+        await lease.release(blameless=True)
         await asyncio.sleep(0.5)
     assert queue.log == [("release", 0)]

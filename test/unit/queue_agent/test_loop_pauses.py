@@ -7,13 +7,13 @@ import json
 import time
 
 import pytest
-from agentkit import JOB, Store, picture
+from agentkit import JOB, FakeStore, picture
 
 from contract.task import Metadata, Task
-from queue_agent.content import Contents
+from queue_agent.content import with_content
 from queue_agent.errors import InvalidTask
+from queue_agent.job_context import JobContext
 from queue_agent.memory import MemoryBudget, TaskMemory
-from queue_agent.message import Assignment
 from queue_agent.results import Results
 from runtimes._http import ModelServerClient
 from runtimes.comfyui.driver.executor import ComfyUI
@@ -87,14 +87,14 @@ def as_workflow(text):
 
 async def prepare(text, type_name="sdwebui"):
     make, tasktype = DRIVERS[type_name]
-    store = Store()
+    store = FakeStore()
     store.objects["bucket", f"_tasks/{JOB}.json"] = (as_workflow(text) if type_name == "comfyui" else text).encode()
     task = Task(metadata=Metadata(id="a", runtime="r", tasktype=tasktype), content_url=f"s3://bucket/_tasks/{JOB}.json")
     client = ModelServerClient("http://127.0.0.1:1", "/")
     driver = make(client)
     with MemoryBudget(2**30).share() as share:
         memory = TaskMemory(share, Inputs().fetch)
-        complete = await Contents(store, "bucket").complete(task, memory)
+        complete = await with_content(task, store, "bucket", memory)
         await driver.prepare(complete, memory)
     await driver.aclose()
 
@@ -128,14 +128,12 @@ async def test_contents_of_more_values_than_anybody_writes_are_refused_beside_th
 
 
 async def test_large_answers_are_stored_beside_the_loop():
-    results = Results(Store(), bucket="bucket", runtime_name="r")
-    assignment = Assignment(
-        task=Task(metadata=Metadata(id="a", runtime="r", tasktype="t", prefix="output"), content={}),
-        job=JOB,
-        traceparent=None,
-    )
+    results = Results(FakeStore(), bucket="bucket", runtime_name="r")
+    metadata = Metadata(id="a", runtime="r", tasktype="t", prefix="output")
+    rest = dict.fromkeys(("message", "received_s", "traceparent", "deadlines", "slot", "memory", "telemetry"))
+    job = JobContext(id=JOB, task=Task(metadata=metadata, content={}), **rest)
     parameters = {"init_images": ["A" * (20 * MIB)] * 4, "graph": [[number] for number in range(40_000)]}
     async with Pauses() as pauses:
-        await results.store(assignment, picture(parameters=parameters, answer={"images": ["A" * MIB] * 4}), {})
-        assert await results.find(assignment)
+        await results.store(job, picture(parameters=parameters, answer={"images": ["A" * MIB] * 4}))
+        assert await results.find(job)
     pauses.check()

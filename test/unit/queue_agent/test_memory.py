@@ -1,11 +1,10 @@
 """What the tasks of one agent hold together."""
 
 import asyncio
-import dataclasses
 import random
 
 import pytest
-from agentkit import JOB, Agent, Table, picture
+from agentkit import JOB, Agent, picture
 
 from contract.inputs import MAX_CONTENT_BYTES, MAX_LINK_BYTES, MAX_LINKED_BYTES
 from queue_agent.media import identify
@@ -174,30 +173,17 @@ async def test_the_wait_for_room_is_no_part_of_a_preparations_time():
 
 
 async def test_a_content_in_s3_is_fetched_when_there_is_room_and_all_is_given_back_at_the_end(make_message):
-    agent = Agent(picture())
     budget = MemoryBudget(4 * MAX_CONTENT_BYTES)
-    agent.pipeline = dataclasses.replace(agent.pipeline, memory=budget)
+    agent = Agent(picture(), memory=budget)
     other = Task(budget, 1)
     await settled()
     metadata = {"id": "a", "runtime": "r", "tasktype": "text-to-image"}
     message = make_message({"metadata": metadata, "content_url": f"s3://bucket/_tasks/{JOB}.json"})
     agent.store.objects["bucket", f"_tasks/{JOB}.json"] = b'{"prompt": "a"}'
-    job = asyncio.create_task(agent.handle(message))
+    job = asyncio.create_task(agent.process(message))
     await settled()
     assert not agent.server.runs
     await other.end()
     await job
     assert agent.queue.log == ["delete"]
     assert budget.held_bytes == 0
-
-
-async def test_a_preparation_that_hangs_is_given_up_and_counts(message, monkeypatch):
-    monkeypatch.setattr("queue_agent.pipeline._PREPARE_S", 0.01)
-    agent = Agent(jobs=Table())
-
-    async def prepare(task, inputs):
-        await asyncio.Event().wait()
-
-    agent.server.prepare = prepare
-    await asyncio.wait_for(agent.handle(message), 5)
-    assert agent.jobs.writes == [("claim",), ("hand back", 1, "counted")]

@@ -47,7 +47,7 @@ async def test_one_message_is_waited_for_long_and_several_only_as_long_as_no_idl
     ((_, parameters),) = sqs.asked
     assert (parameters["MaxNumberOfMessages"], parameters["WaitTimeSeconds"]) == (asked_for, wait_s)
     assert [message.message_id for message in messages] == [f"m{number}" for number in range(asked_for)]
-    read = {(message.receive_count, message.sent_ms, message.first_received_ms) for message in messages}
+    read = {(message.deliveries, message.sent_ms, message.first_received_ms) for message in messages}
     assert read == {(2, 1795224073954, 1795224073980)}
 
 

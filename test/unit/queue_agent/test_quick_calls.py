@@ -179,7 +179,7 @@ async def test_objects_are_asked_for_where_the_library_asks_for_them(monkeypatch
         raise EndpointConnectionError(endpoint_url=request.url)
 
     monkeypatch.setattr("aiobotocore.httpsession.AIOHTTPSession.send", note)
-    async with open_clients(region, with_dynamodb=False) as aws:
+    async with open_clients(region) as aws:
         with pytest.raises(PlatformError):
             await S3Objects(aws.s3).put(bucket, KEY, PICTURE, "image/png")
     assert len(asked) > 1

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from queue_agent.errors import ExecutionFailed, PlatformError, ServerError
-from queue_agent.message import Assignment
+from queue_agent.job_context import JobContext
 from queue_agent.ports import Output, Result
 from queue_agent.results import AT_ONCE, Results
 
@@ -75,11 +75,12 @@ def store():
 @pytest.fixture
 def keep(store, make_task):
     """Store the results of a job."""
-    assignment = Assignment(task=make_task({}), job=JOB, traceparent=None)
+    rest = dict.fromkeys(("message", "received_s", "traceparent", "deadlines", "slot", "memory", "telemetry"))
+    job = JobContext(id=JOB, task=make_task({}), **rest)
     results = Results(store, bucket="bucket", runtime_name="r")
 
     async def keep(*outputs):
-        return await results.store(assignment, Result(outputs=list(outputs), parameters={}), {})
+        return await results.store(job, Result(outputs=list(outputs), parameters={}))
 
     return keep
 

@@ -5,9 +5,9 @@ import math
 import pytest
 
 from configuration.chart_values import Scaling
-from queue_agent.forecast import LeadTime
-from queue_agent.line import MAX_HELD, Line
 from queue_agent.ports import Work
+from queue_agent.scheduler.forecast import LeadTime
+from queue_agent.scheduler.slots import MAX_HELD, Scheduler
 
 SLOW_RECEIVE_S, SLOW_PREPARE_S = 2.0, 30.0
 """A long way to SQS, and inputs that take half a minute."""
@@ -37,12 +37,12 @@ async def test_an_agent_asks_for_the_next_task_while_its_pod_is_still_safe_from_
 @pytest.mark.parametrize("elapsed_s", [0, 280])
 async def test_a_task_is_held_early_for_no_longer_than_the_lead_which_no_cooldown_outlasts(elapsed_s):
     now_s = [0.0]
-    line = Line(lambda: now_s[0])
-    line.forecast.learn("kind", 1, 300)
-    place = line.join()
-    place.ready(Work("kind", 1), None)
-    await place.take_turn()
-    place.started()
+    scheduler = Scheduler(lambda: now_s[0])
+    scheduler.forecast.learn("kind", 1, 300)
+    slot = scheduler.join()
+    slot.prepared(Work("kind", 1), None)
+    await slot.take_turn()
+    slot.started()
     now_s[0] = elapsed_s
-    assert await line._pause_s() == pytest.approx(300 - elapsed_s - line.lead.seconds, abs=0.5)
-    assert line.lead.seconds < Scaling().cooldown_period
+    assert await scheduler._pause_s() == pytest.approx(300 - elapsed_s - scheduler.lead.seconds, abs=0.5)
+    assert scheduler.lead.seconds < Scaling().cooldown_period

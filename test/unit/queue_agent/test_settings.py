@@ -6,10 +6,11 @@ from queue_agent.settings import Settings, SettingsError
 from runtimes.comfyui.driver.executor import ComfyUI
 from runtimes.sdwebui.driver.executor import SdWebUI
 
-NINE = {
+TEN = {
     "SQS_QUEUE_URL": "https://sqs.us-west-2.amazonaws.com/123456789012/sdruntime",
     "SNS_TOPIC_ARN": "arn:aws:sns:us-west-2:123456789012:notices",
     "S3_BUCKET": "bucket",
+    "JOBS_TABLE": "jobs",
     "RUNTIME_TYPE": "sdwebui",
     "RUNTIME_NAME": "sdruntime",
     "API_BASE_URL": "http://localhost:8080/sdapi/v1/",
@@ -19,8 +20,8 @@ NINE = {
 }
 
 
-def test_the_nine_documented_variables_are_enough():
-    settings = Settings.from_environ(NINE)
+def test_the_ten_documented_variables_are_enough():
+    settings = Settings.from_environ(TEN)
     assert settings.dynamic_model is True
     assert settings.log_level == "DEBUG"
     assert settings.region == "us-west-2"
@@ -28,10 +29,12 @@ def test_the_nine_documented_variables_are_enough():
     assert settings.allow_loopback_inputs is False
 
 
-@pytest.mark.parametrize("key", ["SQS_QUEUE_URL", "SNS_TOPIC_ARN", "S3_BUCKET", "RUNTIME_TYPE", "RUNTIME_NAME"])
+@pytest.mark.parametrize(
+    "key", ["SQS_QUEUE_URL", "SNS_TOPIC_ARN", "S3_BUCKET", "JOBS_TABLE", "RUNTIME_TYPE", "RUNTIME_NAME"]
+)
 def test_a_missing_setting_is_named(key):
     with pytest.raises(SettingsError, match=f"{key} is not set"):
-        Settings.from_environ({**NINE, key: ""})
+        Settings.from_environ({**TEN, key: ""})
 
 
 @pytest.mark.parametrize(
@@ -47,7 +50,7 @@ def test_a_missing_setting_is_named(key):
 )
 def test_a_setting_that_makes_no_sense_is_named_with_its_value(key, value):
     with pytest.raises(SettingsError, match=f"{key}='{value}'"):
-        Settings.from_environ({**NINE, key: value})
+        Settings.from_environ({**TEN, key: value})
 
 
 @pytest.mark.parametrize(
@@ -61,7 +64,7 @@ def test_a_setting_that_makes_no_sense_is_named_with_its_value(key, value):
     ],
 )
 async def test_sd_webui_is_reached_however_its_address_is_written(given, reached):
-    driver = load_executor(Settings.from_environ({**NINE, "API_BASE_URL": given}))
+    driver = load_executor(Settings.from_environ({**TEN, "API_BASE_URL": given}))
     assert isinstance(driver, SdWebUI)
     assert str(driver._client.base_url) == reached
     await driver.aclose()
@@ -69,7 +72,7 @@ async def test_sd_webui_is_reached_however_its_address_is_written(given, reached
 
 @pytest.mark.parametrize("given", ["", "localhost:8080", "http://localhost:8080", "http://localhost:8080/"])
 async def test_comfyui_is_reached_however_its_address_is_written(given):
-    driver = load_executor(Settings.from_environ({**NINE, "RUNTIME_TYPE": "comfyui", "API_BASE_URL": given}))
+    driver = load_executor(Settings.from_environ({**TEN, "RUNTIME_TYPE": "comfyui", "API_BASE_URL": given}))
     assert isinstance(driver, ComfyUI)
     assert str(driver._client.base_url) == "http://localhost:8080/"
     await driver.aclose()

@@ -1,165 +1,180 @@
 import asyncio
 
 import pytest
-from agentkit import JOB, Agent, Table, picture, worker_of
+from agentkit import JOB, Agent, picture, until, worker_of
 
-from queue_agent import worker as worker_module
 from queue_agent.errors import PlatformError, ServerError
 from queue_agent.ports import Work
 
 
-async def test_a_worker_rids_the_server_of_what_a_former_agent_left_before_it_takes_anything(message):
+@pytest.fixture(autouse=True)
+def _no_pauses(monkeypatch):
+    monkeypatch.setattr("queue_agent.worker._PAUSE_AFTER_ERROR_S", 0)
+
+
+async def run_until(agent, condition, **options):
+    """Run a worker until a condition holds, stop it, and wait for its end."""
+    running, stop = worker_of(agent, **options)
+    await until(lambda: condition() or running.done())
+    stop.set()
+    await running
+
+
+def held(agent, *names):
+    """Have calls of the store or the queue wait; returns the events that say that one does, and let it continue."""
+    waits, go_on = asyncio.Event(), asyncio.Event()
+    for name in names:
+        owner = agent.store if name == "put" else agent.queue
+        call = getattr(owner, name)
+
+        async def wait_first(*arguments, call=call, **keywords):
+            waits.set()
+            await go_on.wait()
+            return await call(*arguments, **keywords)
+
+        setattr(owner, name, wait_first)
+    return waits, go_on
+
+
+def lose(monitor):
+    monitor.usable.clear()
+    monitor.lost.set()
+
+
+def find(monitor):
+    monitor.lost.clear()
+    monitor.usable.set()
+
+
+async def test_a_worker_clears_the_server_before_it_receives_anything(message):
     agent = Agent(picture())
     agent.queue.waiting = [message]
     receive, cleared = agent.queue.receive, []
 
-    async def noted(most):
+    async def noted(max_messages):
         cleared.append(agent.server.cleared)
-        return await receive(most)
+        return await receive(max_messages)
 
     agent.queue.receive = noted
-    running, stop = worker_of(agent)
-    await asyncio.sleep(0.05)
-    stop.set()
-    await asyncio.wait_for(running, 1)
+    await run_until(agent, lambda: agent.queue.log)
     assert cleared
     assert all(cleared)
 
 
-async def test_a_worker_survives_a_server_that_makes_no_sense_when_it_is_rid_of_what_was_left(message, monkeypatch):
-    monkeypatch.setattr("queue_agent.worker._PAUSE_AFTER_FAULT_S", 0)
+async def test_a_worker_survives_unexpected_errors_when_it_clears_the_server_and_receives(message):
     agent = Agent(picture())
     agent.queue.waiting = [message]
-    answers = [AttributeError("'list' object has no attribute 'get'"), None]
+    receive, cleared = agent.queue.receive, iter([AttributeError("get"), ServerError("away"), None])
+    received = iter([KeyError("Messages"), PlatformError("sqs"), None])
 
     async def clear():
-        if answer := answers.pop(0):
-            raise answer
+        if error := next(cleared):
+            raise error
 
-    agent.server.clear = clear
-    running, stop = worker_of(agent)
-    while not agent.queue.log:  # noqa: ASYNC110 (what is waited for is no event)
-        await asyncio.sleep(0.001)
-    stop.set()
-    await asyncio.wait_for(running, 5)
+    async def broken(max_messages):
+        if error := next(received, None):
+            raise error
+        return await receive(max_messages)
+
+    agent.server.clear, agent.queue.receive = clear, broken
+    await run_until(agent, lambda: agent.queue.log)
     assert agent.queue.log == ["delete"]
 
 
 async def test_a_stopped_worker_drops_its_long_poll_at_once():
     agent = Agent()
-    running, stop = worker_of(agent)
-    await asyncio.sleep(0.05)
-    stop.set()
-    await asyncio.wait_for(running, 0.5)
+    polling, cancelled = asyncio.Event(), []
+
+    async def receive(max_messages):
+        polling.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.append(True)
+
+    agent.queue.receive = receive
+    await run_until(agent, polling.is_set)
+    assert cancelled
 
 
-async def test_a_stopped_worker_finishes_its_job_within_the_grace_and_takes_no_other(message):
-    agent = Agent(0.2, 0.2)
+async def test_a_stopped_worker_finishes_its_job_within_the_grace_and_receives_no_other(message):
+    agent = Agent(0.1, 0.1)
     agent.queue.waiting = [message, message]
-    running, stop = worker_of(agent)
-    await asyncio.sleep(0.05)
-    stop.set()
-    await asyncio.wait_for(running, 1)
+    await run_until(agent, agent.server.started.is_set)
     assert agent.queue.log == ["delete"]
     assert len(agent.queue.waiting) == 1
 
 
-async def test_a_stopped_worker_gives_back_a_job_that_outlasts_the_grace(message):
-    agent = Agent(30)
+async def test_a_stopped_worker_releases_a_job_that_outlasts_the_grace(message):
+    agent = Agent(300)
     agent.queue.waiting = [message]
-    running, stop = worker_of(agent, grace_s=0.1)
-    await asyncio.sleep(0.05)
-    stop.set()
-    await asyncio.wait_for(running, 1)
+    await run_until(agent, agent.server.started.is_set, grace_s=0.05)
     assert agent.server.interrupted == [JOB]
     assert agent.queue.log == [("release", 0)]
 
 
-async def test_a_stopped_worker_waits_for_what_is_still_being_given_back_when_the_grace_ends(message):
+async def test_a_stopped_worker_waits_for_a_release_that_is_under_way_when_the_grace_ends(message):
     agent = Agent()
-    preparing, release = asyncio.Event(), agent.queue.release
+    preparing = asyncio.Event()
 
     async def endless_prepare(*_):
         preparing.set()
-        await asyncio.sleep(60)
+        await asyncio.Event().wait()
 
-    async def slow_release(*arguments):
-        await asyncio.sleep(0.3)
-        await release(*arguments)
-
-    agent.server.prepare, agent.queue.release = endless_prepare, slow_release
+    agent.server.prepare = endless_prepare
     agent.queue.waiting = [message]
-    running, stop = worker_of(agent, grace_s=0.05)
+    releasing, go_on = held(agent, "release")
+    running, stop = worker_of(agent, grace_s=0.01)
     await preparing.wait()
-    await asyncio.sleep(0.05)
     stop.set()
-    await asyncio.wait_for(running, 2)
+    await releasing.wait()
+    asyncio.get_running_loop().call_later(0.1, go_on.set)
+    await running
     assert agent.queue.log == [("release", 0)]
 
 
-async def test_a_stopped_worker_stores_what_was_drawn_sooner_than_foretold(message):
-    agent = Agent(0.1, 0.01)
-    place = agent.line.join()
-    place.ready(Work("kind", 1), None)
-    await place.take_turn()
-    place.started()
-    place.batch._began_s -= 1000  # so long did the last job of the kind take
-    place.freed()
-    place.leave()
-    storing = asyncio.Event()
-    put = agent.store.put
-
-    async def slow_put(*arguments, **keywords):
-        storing.set()
-        await asyncio.sleep(0.2)
-        await put(*arguments, **keywords)
-
-    agent.store.put = slow_put
+async def test_a_stopped_worker_stores_what_was_drawn_sooner_than_forecast(message):
+    agent = Agent(0.1)
+    slot = agent.scheduler.join()
+    slot.prepared(Work("kind", 1), None)
+    await slot.take_turn()
+    slot.started()
+    slot.batch._began_s -= 1000  # the last job of the kind took so long
+    slot.freed()
+    slot.leave()
     agent.queue.waiting = [message]
-    running, stop = worker_of(agent, grace_s=2)
+    storing, go_on = held(agent, "put")
+    running, stop = worker_of(agent)
     await storing.wait()
     stop.set()
-    await asyncio.wait_for(running, 3)
+    await asyncio.sleep(0)
+    go_on.set()
+    await running
     assert agent.queue.log == ["delete"]
 
 
 async def test_what_is_drawn_when_the_grace_ends_is_stored_all_the_same(message):
-    agent = Agent(0.01)
-    put, storing = agent.store.put, asyncio.Event()
-
-    async def slow_put(*arguments, **keywords):
-        storing.set()
-        await asyncio.sleep(0.3)
-        await put(*arguments, **keywords)
-
-    agent.store.put = slow_put
+    agent = Agent(0)
     agent.queue.waiting = [message]
-    running, stop = worker_of(agent, grace_s=0.05)
+    storing, go_on = held(agent, "put")
+    running, stop = worker_of(agent, grace_s=0.01)
     await storing.wait()
     stop.set()
-    await asyncio.wait_for(running, 2)
+    asyncio.get_running_loop().call_later(0.1, go_on.set)
+    await running
     assert agent.queue.log == ["delete"]
 
 
-async def test_what_cannot_be_stored_soon_after_the_grace_is_given_back(message, monkeypatch):
-    monkeypatch.setattr(worker_module, "_STORING_S", 0.05)
-    agent = Agent(0.01)
-    storing = asyncio.Event()
-
-    async def endless_put(*_, **__):
-        storing.set()
-        await asyncio.sleep(60)
-
-    agent.store.put = endless_put
+async def test_what_cannot_be_stored_soon_after_the_grace_is_released(message, monkeypatch):
+    monkeypatch.setattr("queue_agent.worker._STORING_S", 0.05)
+    agent = Agent(0)
     agent.queue.waiting = [message]
-    running, stop = worker_of(agent, grace_s=0.05)
-    await storing.wait()
-    stop.set()
-    await asyncio.wait_for(running, 2)
+    storing, _ = held(agent, "put")
+    await run_until(agent, storing.is_set, grace_s=0.01)
     assert agent.queue.log == [("release", 0)]
 
 
-async def test_a_worker_survives_a_message_that_it_cannot_even_give_back(message):
+async def test_a_worker_survives_a_message_that_it_cannot_even_release(message):
     agent = Agent(ServerError("away"), picture())
     agent.queue.waiting = [message, message]
 
@@ -167,96 +182,60 @@ async def test_a_worker_survives_a_message_that_it_cannot_even_give_back(message
         raise PlatformError("sqs:ChangeMessageVisibility failed")
 
     agent.queue.release = broken
-    running, stop = worker_of(agent)
-    await asyncio.sleep(0.1)
-    stop.set()
-    await asyncio.wait_for(running, 1)
+    await run_until(agent, lambda: agent.queue.log)
     assert agent.queue.log == ["delete"]
 
 
-async def test_a_worker_is_marked_busy_while_it_holds_a_message_and_idle_after(message):
-    agent = Agent(0.1)
+async def test_the_pod_is_marked_busy_while_there_is_a_message_and_idle_after(message):
+    agent = Agent(0.01)
     agent.queue.waiting = [message]
     running, stop = worker_of(agent)
-    await asyncio.sleep(0.05)
-    assert agent.mark.told == ["busy"]
-    await asyncio.sleep(0.2)
-    assert agent.mark.told == ["busy", "idle"]
+    await agent.server.started.wait()
+    assert agent.annotator.noted == ["busy"]
+    await until(lambda: len(agent.annotator.noted) > 1)
+    assert agent.annotator.noted == ["busy", "idle"]
     stop.set()
-    await asyncio.wait_for(running, 1)
+    await running
 
 
-async def test_a_lost_model_server_gives_its_jobs_back_and_no_message_is_taken_until_it_is_back(message):
-    agent = Agent(30, picture())
+async def test_a_lost_model_server_has_its_jobs_released_and_no_message_is_received_until_it_is_back(message):
+    agent = Agent(300, picture())
     agent.queue.waiting = [message]
     running, stop = worker_of(agent)
-    await asyncio.sleep(0.05)
-    watch = agent.watch
-    watch.usable.clear()
-    watch.lost.set()
-    await asyncio.sleep(0.05)
+    await agent.server.started.wait()
+    lose(agent.monitor)
+    await until(lambda: agent.queue.log)
     assert agent.queue.log == [("release", 0)]
     agent.queue.waiting = [message]
     await asyncio.sleep(0.05)
     assert agent.queue.waiting
-    watch.lost.clear()
-    watch.usable.set()
-    await asyncio.sleep(0.1)
+    find(agent.monitor)
+    await until(lambda: len(agent.queue.log) > 1)
     assert agent.queue.log[-1] == "delete"
     stop.set()
-    await asyncio.wait_for(running, 1)
+    await running
 
 
-async def test_a_watch_that_dies_ends_the_worker_loudly():
-    agent = Agent()
-
-    async def broken():
-        raise RuntimeError("a bug")
-
-    agent.watch.look = broken
-    agent.watch._seen_s -= 60
-    running, _ = worker_of(agent)
-    with pytest.raises(RuntimeError, match="a bug"):
-        await asyncio.wait_for(running, 1)
-
-
-async def test_a_job_that_is_being_given_back_when_its_server_is_lost_is_not_torn_from_that(message):
-    agent = Agent(ServerError("nonsense"), jobs=Table())
+async def test_a_job_that_is_being_released_when_its_server_is_lost_is_released_once_with_its_attempt(message):
+    agent = Agent(ServerError("nonsense"))
     agent.queue.waiting = [message]
-    giving_back, go_on = asyncio.Event(), asyncio.Event()
-    release = agent.queue.release
-
-    async def slowly(message, delay_s=0):
-        giving_back.set()
-        await go_on.wait()
-        await release(message, delay_s)
-
-    agent.queue.release = slowly
+    releasing, go_on = held(agent, "release")
     running, stop = worker_of(agent)
-    await asyncio.wait_for(giving_back.wait(), 5)
-    agent.watch.usable.clear()
-    agent.watch.lost.set()
+    await releasing.wait()
+    lose(agent.monitor)
     await asyncio.sleep(0.01)
     go_on.set()
     stop.set()
-    await asyncio.wait_for(running, 5)
-    assert agent.jobs.writes.count(("hand back", 1, "counted")) == 1
+    await running
+    assert agent.jobs.writes.count(("release", 1, "counted")) == 1
     assert agent.queue.log == [("release", 5)]
 
 
-async def test_a_job_that_is_cancelled_again_and_again_is_given_back_all_the_same(message):
-    agent = Agent(30, jobs=Table())
-    go_on = asyncio.Event()
-    release = agent.queue.release
-
-    async def slowly(message, delay_s=0):
-        await go_on.wait()
-        await release(message, delay_s)
-
-    agent.queue.release = slowly
-    job = asyncio.create_task(agent.handle(message))
-    while not agent.server.runs:  # noqa: ASYNC110 (what is waited for is no event)
-        await asyncio.sleep(0)
+async def test_a_job_that_is_cancelled_again_and_again_is_released_all_the_same(message):
+    agent = Agent(300)
+    _, go_on = held(agent, "release")
+    job = asyncio.create_task(agent.process(message))
+    await agent.server.started.wait()
     for _ in range(5):
         job.cancel()
         await asyncio.sleep(0.001)
@@ -267,20 +246,14 @@ async def test_a_job_that_is_cancelled_again_and_again_is_given_back_all_the_sam
     assert agent.queue.log == [("release", 0)]
 
 
-async def test_a_worker_survives_an_error_that_nobody_foresaw_when_it_takes_messages(message, monkeypatch):
-    monkeypatch.setattr("queue_agent.worker._PAUSE_AFTER_FAULT_S", 0)
-    agent = Agent(picture())
-    agent.queue.waiting = [message]
-    receive = agent.queue.receive
+async def test_a_monitor_that_dies_ends_the_worker_loudly():
+    agent = Agent()
 
-    async def broken(most=1):
-        agent.queue.receive = receive
-        raise KeyError("Messages")
+    async def broken():
+        raise RuntimeError("a bug")
 
-    agent.queue.receive = broken
-    running, stop = worker_of(agent)
-    while not agent.queue.log:  # noqa: ASYNC110 (what is waited for is no event)
-        await asyncio.sleep(0.001)
-    stop.set()
-    await asyncio.wait_for(running, 5)
-    assert agent.queue.log == ["delete"]
+    agent.monitor.look = broken
+    agent.monitor._seen_s -= 60
+    running, _ = worker_of(agent)
+    with pytest.raises(RuntimeError, match="a bug"):
+        await running

@@ -1,0 +1,514 @@
+"""A message's way: receive, parse, claim, prepare, run, store, complete, notify, ack."""
+
+import asyncio
+import dataclasses
+import time
+
+import pytest
+from agentkit import JOB, NAMES, PNG, Agent, FakeTable, picture
+
+from contract.notice import JobError
+from jobs.record import JobRecord, JobState
+from queue_agent.errors import (
+    ContentMissing,
+    ExecutionFailed,
+    InputError,
+    LeaseLost,
+    PlatformError,
+    ServerAway,
+    ServerError,
+    Throttled,
+)
+from queue_agent.ports import AlreadyFinished, ClaimDenied
+from queue_agent.processing import MAX_ATTEMPTS
+
+METADATA = {"id": "a", "runtime": "r", "tasktype": "text-to-image", "job": JOB}
+
+
+def ended(**changes):
+    values = {field.name: None for field in dataclasses.fields(JobRecord)}
+    values |= {"job": JOB, "task_id": "a", "runtime": "r", "prefix": "output", "pictures": ("png",), "context": 7}
+    return AlreadyFinished(JobRecord(**{**values, "state": JobState.SUCCEEDED, "has_manifest": True, **changes}))
+
+
+async def stopped_while_it_runs(agent, message):
+    """Process a message in an agent that is stopped once its job runs."""
+    processing = asyncio.create_task(agent.process(message))
+    await agent.server.started.wait()
+    processing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await processing
+
+
+async def test_a_task_ends_as_pictures_manifest_table_notice_and_deleted_message_in_that_order(message):
+    agent = Agent(picture(PNG, b"GIF89a" + bytes(20)))
+    publish, order = agent.notices.publish, []
+
+    async def publish_and_note(notice):
+        order.extend([list(agent.jobs.writes), list(agent.queue.log)])
+        await publish(notice)
+
+    agent.notices.publish = publish_and_note
+    await agent.process(message)
+    keys = [NAMES.picture_key(1, "png"), NAMES.picture_key(2, "gif"), NAMES.answer_key]
+    assert agent.store.writes == list(zip(keys, ["image/png", "image/gif", "application/json"], strict=True))
+    assert order == [[("claim",), ("complete", "succeeded", 1)], []]
+    (notice,) = agent.notices.sent
+    assert (notice.id, notice.result, notice.context, notice.job) == ("a", True, {"abc": 123}, JOB)
+    assert notice.image_url == [f"s3://bucket/{key}" for key in keys[:2]]
+    assert notice.output_url == f"s3://bucket/{NAMES.answer_key}"
+    assert agent.jobs.writes[-1] == ("notified",)
+    assert agent.queue.log == ["delete"]
+
+
+async def test_the_manifest_holds_parameters_seeds_timings_and_no_pictures(message):
+    mask = "A" * 5000
+    parameters = {"mask": mask, "init": f"data:image/png;base64,{mask}", "prompt": "a " * 3000}
+    agent = Agent(picture(parameters=parameters))
+    await agent.process(message)
+    manifest = agent.manifest
+    expected = {"id": "a", "job": JOB, "generation": 0, "runtime": "r", "status": "succeeded", "model": "m"}
+    assert manifest | expected == manifest
+    assert manifest["pictures"][0]["seed"] == 7
+    assert set(manifest["timings_s"]) == {"claim", "prepare", "wait", "run", "store"}
+    assert manifest["parameters"]["mask"] == "<5000 characters of base64>"
+    assert "base64" in manifest["parameters"]["init"]
+    assert manifest["parameters"]["prompt"] == "a " * 3000
+
+
+async def test_a_tasks_own_error_fails_it_at_once_with_the_servers_words(message):
+    agent = Agent(ExecutionFailed("KSampler (node 3): boom"))
+    await agent.process(message)
+    (notice,) = agent.notices.sent
+    assert (notice.result, notice.image_url, notice.error.code) == (False, [], "execution_failed")
+    assert notice.error.message == "KSampler (node 3): boom"
+    assert agent.manifest["error"] == {"code": "execution_failed", "message": "KSampler (node 3): boom"}
+    assert agent.queue.log == ["delete"]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "over"), [(picture(), True), (ExecutionFailed("no"), True), (ServerError("gone"), False)]
+)
+async def test_what_a_job_left_on_the_server_is_discarded_once_and_kept_if_it_will_run_again(message, outcome, over):
+    agent = Agent(outcome)
+    await agent.process(message)
+    assert agent.server.discarded == [({"prompt": "x"}, over)]
+
+
+# Attempts
+
+
+@pytest.mark.parametrize("error", [ServerError("away"), PlatformError("s3"), RuntimeError("a bug"), TimeoutError()])
+async def test_what_is_not_the_tasks_fault_releases_the_message_without_a_notice(message, error):
+    agent = Agent(error)
+    await agent.process(message)
+    assert agent.jobs.writes == [("claim",), ("release", 1, "counted")]
+    assert agent.queue.log == [("release", 5)]
+    assert (agent.notices.sent, agent.store.objects) == ([], {})
+
+
+async def test_each_retry_waits_longer_up_to_a_minute_and_the_last_attempt_fails_the_job(message):
+    delays = []
+    for attempt in range(1, MAX_ATTEMPTS):
+        agent = Agent(ServerError("away"), jobs=FakeTable(number=attempt, attempt=attempt))
+        await agent.process(message)
+        delays += [delay for _, delay in agent.queue.log]
+    assert delays == [5, 10, 20, 40]
+    agent = Agent(ServerError("away"), jobs=FakeTable(number=MAX_ATTEMPTS, attempt=MAX_ATTEMPTS))
+    await agent.process(message)
+    assert agent.jobs.writes == [("claim",), ("complete", "failed", MAX_ATTEMPTS), ("notified",)]
+    (notice,) = agent.notices.sent
+    assert (notice.result, notice.error.code) == (False, "model_server_failed")
+    assert agent.queue.log == [("dead letter", "model_server_failed")]
+    assert agent.manifest["status"] == "failed"
+
+
+@pytest.mark.parametrize(
+    ("error", "written"),
+    [(ServerError("nonsense"), ("release", 3, "counted")), (ServerAway("refused"), ("release", 2, "blameless"))],
+)
+async def test_an_attempt_counts_only_if_the_model_server_received_the_job(message, error, written):
+    agent = Agent(jobs=FakeTable(number=9, attempt=3))
+
+    async def run(prepared, job, claim, signals):
+        raise error
+
+    agent.server.run = run
+    await agent.process(message)
+    assert agent.jobs.writes == [("claim",), written]
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (KeyError("class_type"), "internal_error"),
+        (ServerError("The model server answers 500 to object_info/..."), "model_server_failed"),
+        (ContentMissing(), "platform_failed"),
+    ],
+)
+async def test_a_preparation_that_fails_counts_as_an_attempt_and_is_not_tried_for_ever(message, error, code):
+    async def prepare(task, inputs):
+        raise error
+
+    for attempt, end in ((1, ("release", 5)), (MAX_ATTEMPTS, ("dead letter", code))):
+        agent = Agent(jobs=FakeTable(number=attempt, attempt=attempt))
+        agent.server.prepare = prepare
+        await agent.process(message)
+        assert agent.queue.log == [end]
+    assert agent.notices.sent[0].error.code == code
+
+
+async def test_a_preparation_that_hangs_is_given_up_and_counts(message, monkeypatch):
+    monkeypatch.setattr("queue_agent.processing._PREPARE_S", 0.01)
+    agent = Agent()
+
+    async def prepare(task, inputs):
+        await asyncio.Event().wait()
+
+    agent.server.prepare = prepare
+    await agent.process(message)
+    assert agent.jobs.writes == [("claim",), ("release", 1, "counted")]
+
+
+async def test_a_platform_error_before_the_model_server_has_the_job_costs_no_attempt(message):
+    agent = Agent(jobs=FakeTable(number=50, attempt=MAX_ATTEMPTS))
+
+    async def prepare(task, inputs):
+        raise PlatformError("s3:GetObject failed")
+
+    agent.server.prepare = prepare
+    await agent.process(dataclasses.replace(message, deliveries=50))
+    assert agent.queue.log == [("release", 60)]
+    assert agent.jobs.writes[-1] == ("release", MAX_ATTEMPTS - 1, "blameless")
+
+
+async def test_a_throttled_job_costs_no_attempt_even_once_begun(message):
+    agent = Agent(Throttled(), jobs=FakeTable(number=9, attempt=MAX_ATTEMPTS))
+    await agent.process(message)
+    assert agent.server.runs
+    assert agent.jobs.writes[-1] == ("release", MAX_ATTEMPTS - 1, "blameless")
+
+
+async def test_a_job_whose_agents_vanished_in_each_attempt_is_given_up_without_another_one(message):
+    agent = Agent(picture(), jobs=FakeTable(number=6, attempt=MAX_ATTEMPTS + 1))
+    await agent.process(message)
+    assert agent.server.runs == []
+    assert agent.notices.sent[0].error.code == "attempts_exhausted"
+    assert agent.queue.log == [("dead letter", "attempts_exhausted")]
+
+
+async def test_a_stopped_agents_running_job_is_interrupted_and_released_without_an_attempt(message):
+    agent = Agent(300)
+    await stopped_while_it_runs(agent, message)
+    assert agent.server.interrupted == [JOB]
+    assert agent.jobs.writes == [("claim",), ("release", 0, "blameless")]
+    assert agent.queue.log == [("release", 0)]
+    assert agent.notices.sent == []
+
+
+async def test_a_job_that_ran_when_its_model_server_was_lost_has_used_an_attempt(message):
+    agent = Agent(300)
+    agent.monitor.lost.set()
+    await stopped_while_it_runs(agent, message)
+    assert agent.jobs.writes == [("claim",), ("release", 1, "counted")]
+
+
+async def test_a_message_is_released_although_the_table_cannot_be_written(message):
+    agent = Agent(ServerError("nonsense"))
+    agent.jobs.broken = {"release": PlatformError("dynamodb:UpdateItem failed")}
+    await agent.process(message)
+    assert agent.queue.log == [("release", 5)]
+
+
+# Deliveries of one job
+
+
+async def test_a_job_whose_notice_fails_again_and_again_has_its_success_notified_later_and_runs_once(message):
+    agent = Agent(picture())
+    agent.notices.broken = True
+    for _ in range(MAX_ATTEMPTS):
+        await agent.process(message)
+        agent.jobs.next_delivery(attempt=2)
+    assert agent.queue.log == [("release", 5)] * MAX_ATTEMPTS
+    assert agent.manifest["status"] == "succeeded"
+    agent.notices.broken = False
+    await agent.process(message)
+    assert [(notice.job, notice.status) for notice in agent.notices.sent] == [(JOB, "succeeded")]
+    assert agent.queue.log[-1] == "delete"
+    assert len(agent.server.runs) == 1
+
+
+async def test_a_job_that_is_run_again_overwrites_its_results_and_never_doubles_them(message):
+    agent = Agent(picture(), picture())
+    agent.store.broken = True
+    await agent.process(message)
+    agent.store.broken = False
+    agent.jobs.next_delivery()
+    await agent.process(message)
+    assert sorted(key for _, key in agent.store.objects) == sorted([NAMES.picture_key(1, "png"), NAMES.answer_key])
+    assert [claim for _, _, claim in agent.server.runs] == [1, 2]
+
+
+@pytest.mark.parametrize("data", [b"{}", b"no JSON", None])
+async def test_an_answer_file_that_is_no_manifest_or_may_not_be_read_does_not_count_as_done(message, data):
+    agent = Agent(picture(), jobs=FakeTable(number=2))
+
+    async def get(bucket, key, max_bytes):
+        if data is None:
+            raise InputError("may not be read")
+        return data
+
+    agent.store.get = get
+    await agent.process(message)
+    assert len(agent.server.runs) == 1
+    assert agent.queue.log == ["delete"]
+
+
+async def test_results_of_an_earlier_redrive_do_not_count_as_done(message):
+    agent = Agent(ExecutionFailed("boom"), picture())
+    await agent.process(message)
+    agent.jobs.next_delivery(generation=1)
+    await agent.process(message)
+    assert [notice.status for notice in agent.notices.sent] == ["failed", "succeeded"]
+    agent.jobs.next_delivery()
+    await agent.process(message)
+    assert len(agent.server.runs) == 2
+
+
+async def test_a_job_that_another_agent_has_is_left_alone_until_its_lease_has_ended(message):
+    agent = Agent(jobs=FakeTable(answer=ClaimDenied(42)))
+    await agent.process(message)
+    ((call, delay_s),) = agent.queue.log
+    assert call == "release"
+    assert 42 < delay_s <= 48
+    assert (agent.server.runs, agent.notices.sent) == ([], [])
+
+
+@pytest.mark.parametrize("notified", [True, False])
+async def test_the_notice_of_a_job_found_ended_is_repeated_only_if_it_was_not_marked_sent(message, notified):
+    agent = Agent(jobs=FakeTable(answer=ended(notified=notified)))
+    await agent.process(message)
+    assert agent.queue.log == ["delete"]
+    assert agent.server.runs == []
+    assert [notice.context for notice in agent.notices.sent] == ([] if notified else [7])
+    assert (("notified",) in agent.jobs.writes) is not notified
+
+
+@pytest.mark.parametrize(
+    ("code", "end"), [("model_server_failed", ("dead letter", "model_server_failed")), ("execution_failed", "delete")]
+)
+async def test_the_message_of_a_job_found_given_up_is_kept_and_that_of_a_failed_task_is_not(message, code, end):
+    error = JobError(code=code, message="words")
+    agent = Agent(jobs=FakeTable(answer=ended(state=JobState.FAILED, notified=True, error=error)))
+    await agent.process(message)
+    assert agent.queue.log == [end]
+
+
+async def test_a_job_that_failed_elsewhere_is_notified_as_failed_although_its_results_were_stored_too_late(message):
+    agent = Agent(picture())
+    agent.jobs.broken = {"complete": LeaseLost()}
+    await agent.process(message)
+    assert (agent.notices.sent, agent.queue.log) == ([], [])
+    error = JobError(code="lost", message="words")
+    agent.jobs.answer = ended(state=JobState.FAILED, has_manifest=False, generation=0, error=error, pictures=())
+    await agent.process(message)
+    assert [(notice.status, notice.error.code) for notice in agent.notices.sent] == [("failed", "lost")]
+
+
+# Claim and lease
+
+
+async def test_a_table_that_cannot_be_reached_costs_no_attempt_and_the_message_comes_again(message):
+    agent = Agent(picture())
+    agent.jobs.broken = {"claim": PlatformError("dynamodb:UpdateItem failed")}
+    await agent.process(dataclasses.replace(message, deliveries=3))
+    assert (agent.server.runs, agent.queue.log) == ([], [("release", 20)])
+
+
+class SlowTable(FakeTable):
+    """Grants a claim only once it is told to."""
+
+    def __init__(self):
+        super().__init__()
+        self.asked, self.go_on = asyncio.Event(), asyncio.Event()
+
+    async def claim(self, *arguments, **keywords):
+        self.asked.set()
+        await self.go_on.wait()
+        return await super().claim(*arguments, **keywords)
+
+
+async def test_a_claim_granted_only_after_its_lease_would_have_ended_is_undone(message, monkeypatch):
+    agent = Agent(picture(), jobs=SlowTable())
+    agent.queue.visibility_s = 0.05
+    asyncio.get_running_loop().call_later(0.1, agent.jobs.go_on.set)
+    await agent.process(message)
+    assert agent.jobs.writes == [("claim",), ("release", 0, "blameless")]
+    assert agent.queue.log == [("release", 5)]
+
+
+async def test_a_claim_under_way_when_the_agent_is_stopped_is_undone(message):
+    agent = Agent(picture(), jobs=SlowTable())
+    processing = asyncio.create_task(agent.process(message))
+    await agent.jobs.asked.wait()
+    processing.cancel()
+    await asyncio.sleep(0)
+    agent.jobs.go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await processing
+    assert agent.jobs.writes == [("claim",), ("release", 0, "blameless")]
+    assert agent.queue.log == [("release", 0)]
+
+
+async def test_a_job_whose_cancellation_was_requested_ends_without_being_run(message):
+    agent = Agent(picture(), jobs=FakeTable(number=2, cancel_requested=True))
+    await agent.process(message)
+    assert agent.server.runs == []
+    assert [(notice.status, notice.result) for notice in agent.notices.sent] == [("cancelled", False)]
+    assert agent.jobs.writes == [("claim",), ("complete", "cancelled", 0), ("notified",)]
+
+
+async def test_a_running_job_is_interrupted_when_a_heartbeat_shows_that_it_is_to_be_cancelled(message):
+    agent = Agent(300)
+    agent.queue.visibility_s, agent.jobs.cancel = 3, True
+    await agent.process(message)
+    assert agent.server.interrupted == [JOB]
+    assert agent.manifest["status"] == "cancelled"
+    assert [(notice.status, notice.error.code) for notice in agent.notices.sent] == [("cancelled", "cancelled")]
+
+
+@pytest.mark.parametrize("error", [LeaseLost(), PlatformError("dynamodb:UpdateItem failed")])
+async def test_a_job_whose_lease_cannot_be_kept_is_interrupted_and_leaves_nothing(message, error):
+    agent = Agent(300)
+    agent.queue.visibility_s, agent.jobs.broken = 0.6, {"renew": error}
+    await agent.process(message)
+    assert agent.server.interrupted == [JOB]
+    assert (agent.store.objects, agent.notices.sent, agent.queue.log) == ({}, [], [])
+
+
+async def test_nothing_is_stored_after_the_lease_has_ended(message):
+    agent = Agent(0.2)
+    agent.queue.visibility_s = 0.1  # a heartbeat that hangs
+
+    async def hang(*_, **__):
+        await asyncio.Event().wait()
+
+    agent.jobs.renew = hang
+    await agent.process(message)
+    assert (agent.store.objects, agent.notices.sent) == ({}, [])
+
+
+async def test_a_message_stays_hidden_while_the_notice_of_an_ended_job_is_slow(message):
+    class Completed(FakeTable):
+        """Refuses to renew what it has seen end, as DynamoDB does."""
+
+        async def renew(self, job, claim, **options):
+            if any(name == "complete" for name, *_ in self.writes):
+                raise LeaseLost
+            return False
+
+    agent = Agent(picture(), jobs=Completed())
+    agent.queue.visibility_s = 0.3
+    publish, extended = agent.notices.publish, asyncio.Event()
+
+    async def extend(message):
+        agent.queue.log.append("extend")
+        if agent.queue.log.count("extend") == 3:
+            extended.set()
+
+    async def slow(notice):
+        await extended.wait()
+        await publish(notice)
+
+    agent.notices.publish, agent.queue.extend = slow, extend
+    await agent.process(message)
+    assert agent.queue.log == ["extend"] * 3 + ["delete"]
+    assert [notice.job for notice in agent.notices.sent] == [JOB]
+
+
+# Deadlines
+
+
+async def test_a_job_over_its_deadline_is_interrupted_on_the_server_and_fails(message):
+    agent = Agent(300, execution_s=0.05)
+    await agent.process(message)
+    assert agent.server.interrupted == [JOB]
+    assert agent.notices.sent[0].error.code == "deadline_exceeded"
+
+
+@pytest.mark.parametrize("error", [TimeoutError(), AttributeError("'list' object has no attribute 'get'")])
+async def test_an_error_that_the_driver_did_not_expect_is_the_servers_and_the_job_is_interrupted(message, error):
+    agent = Agent(error, jobs=FakeTable(number=MAX_ATTEMPTS, attempt=MAX_ATTEMPTS))
+    await agent.process(message)
+    assert agent.server.interrupted == [JOB]
+    assert agent.notices.sent[0].error.code == "model_server_failed"
+
+
+async def test_files_that_arrive_for_ever_are_given_up(message, monkeypatch):
+    monkeypatch.setattr("queue_agent.processing._STORE_S", 0.01)
+    agent = Agent(picture())
+
+    async def put(*details, **keywords):
+        await asyncio.Event().wait()
+
+    agent.store.put = put
+    await agent.process(message)
+    assert agent.queue.log == [("release", 5)]
+
+
+@pytest.mark.parametrize(
+    ("table", "status"),
+    [({}, "failed"), ({"number": 2}, "succeeded"), ({"generation": 1}, "succeeded")],
+    ids=["first claim", "tried again", "redriven"],
+)
+async def test_a_job_first_delivered_after_its_start_deadline_fails_but_may_be_tried_again_later(
+    message, table, status
+):
+    agent = Agent(picture(), jobs=FakeTable(start_s=0.01, **table))
+    await agent.process(dataclasses.replace(message, first_received_ms=int((time.time() + 1) * 1000)))
+    assert [notice.status for notice in agent.notices.sent] == [status]
+    if status == "failed":
+        assert agent.server.runs == []
+        assert agent.notices.sent[0].error.code == "start_deadline_exceeded"
+
+
+async def test_the_local_clock_does_not_say_how_long_a_task_has_waited(message, monkeypatch):
+    agent = Agent(picture(), jobs=FakeTable(start_s=60))
+    ahead_s = time.time() + 7200
+    monkeypatch.setattr(time, "time", lambda: ahead_s)
+    await agent.process(message)
+    assert [notice.status for notice in agent.notices.sent] == ["succeeded"]
+
+
+# Messages and contents
+
+
+async def test_content_in_s3_is_read_from_the_apis_own_prefix_alone(make_message):
+    agent = Agent(picture())
+    agent.store.objects["bucket", f"_tasks/{JOB}.json"] = b'{"prompt": "large"}'
+    await agent.process(make_message({"metadata": METADATA, "content_url": f"s3://bucket/_tasks/{JOB}.json"}))
+    assert agent.server.runs[0][0] == {"prompt": "large"}
+    for url in ("s3://other/_tasks/x.json", "s3://bucket/output/x.json", "https://example.com/x.json", "s3://bucket"):
+        agent = Agent(picture())
+        await agent.process(make_message({"metadata": METADATA, "content_url": url}))
+        assert agent.notices.sent[0].error.code == "invalid_task", url
+        assert agent.server.runs == []
+
+
+async def test_a_message_for_a_newer_agent_is_released_and_nothing_else(make_message):
+    agent = Agent()
+    await agent.process(make_message({"metadata": {"schema": 2}}))
+    assert agent.queue.log == [("release", 90)]
+    assert (agent.notices.sent, agent.jobs.writes) == ([], [])
+
+
+@pytest.mark.parametrize(("body", "notified"), [("{", False), ({"metadata": {"id": "a", "context": 1}}, True)])
+async def test_an_unreadable_message_goes_to_the_dead_queue_and_is_notified_where_its_id_can_be_read(
+    make_message, body, notified
+):
+    agent = Agent()
+    await agent.process(make_message(body))
+    assert agent.queue.log == [("dead letter", "unreadable_message")]
+    assert [(notice.id, notice.context, notice.error.code) for notice in agent.notices.sent] == (
+        [("a", 1, "unreadable_message")] if notified else []
+    )

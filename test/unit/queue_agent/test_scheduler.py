@@ -1,0 +1,424 @@
+import asyncio
+import math
+
+import pytest
+
+from queue_agent.errors import ServerError
+from queue_agent.ports import Capacity, Work
+from queue_agent.scheduler.forecast import JobForecast, LeadTime
+from queue_agent.scheduler.slots import MAX_HELD, Scheduler, SlotState
+
+
+class Clock:
+    """Seconds that pass only when told to."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+class Progress:
+    """A model server that says how far it is."""
+
+    def __init__(self, *fractions):
+        self.fractions = list(fractions)
+        self.asked = 0
+
+    async def __call__(self):
+        self.asked += 1
+        return self.fractions.pop(0) if self.fractions else None
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+def scheduler_of(clock, **capacity):
+    scheduler = Scheduler(clock)
+    scheduler.open(Capacity(**capacity))
+    return scheduler
+
+
+async def run(scheduler, clock, *, seconds=None, units=1, batch=None, progress=None, **work):
+    """Bring a message to the GPU; with ``seconds``, through it too."""
+    slot = scheduler.join()
+    slot.prepared(Work("k", units, **work), progress or Progress())
+    await slot.take_turn()
+    slot.started(batch)
+    if seconds is not None:
+        clock.now += seconds
+        slot.freed()
+        slot.succeeded()
+        slot.leave()
+    return slot
+
+
+async def is_wanted(scheduler):
+    """Whether the next message is wanted at this very moment."""
+    try:
+        await asyncio.wait_for(scheduler.until_next_is_wanted(), 0.02)
+    except TimeoutError:
+        return False
+    return True
+
+
+async def test_an_idle_scheduler_wants_a_message_at_once(clock):
+    assert await is_wanted(scheduler_of(clock))
+
+
+async def test_a_scheduler_with_a_message_before_the_gpu_wants_none(clock):
+    scheduler = scheduler_of(clock)
+    scheduler.join()
+    assert not await is_wanted(scheduler)
+
+
+async def test_a_slow_preparation_does_not_leave_the_gpu_idle_while_others_wait_in_the_queue(clock):
+    scheduler = scheduler_of(clock)
+    for _ in range(MAX_HELD):
+        assert await is_wanted(scheduler)
+        scheduler.join()
+        assert not await is_wanted(scheduler)
+        clock.now += 2.9
+        assert not await is_wanted(scheduler)
+        clock.now += 0.2
+    assert not await is_wanted(scheduler)  # as many as may be held
+
+
+async def test_beside_a_slow_preparation_the_next_message_goes_first_when_it_is_ready_first(clock):
+    scheduler = scheduler_of(clock)
+    slow = scheduler.join()
+    clock.now += 4
+    quick = await run(scheduler, clock)
+    assert quick.state is SlotState.RUNNING
+    assert not await is_wanted(scheduler)  # as long as nothing is known of its end
+    slow.prepared(Work("k", 1), Progress())
+    quick.freed()
+    await slow.take_turn()
+    assert not await is_wanted(scheduler)
+
+
+async def test_the_scheduler_looks_again_when_a_preparation_becomes_slow(monkeypatch):
+    monkeypatch.setattr("queue_agent.scheduler.slots._SLOW_PREPARATION_S", 0.02)
+    scheduler = Scheduler()
+    scheduler.join()
+    assert await asyncio.wait_for(scheduler.until_next_is_wanted(), 5) == 1
+
+
+async def test_a_job_of_unknown_length_is_waited_for_to_its_end(clock):
+    scheduler = scheduler_of(clock)
+    slot = await run(scheduler, clock)
+    clock.now += 100
+    assert not await is_wanted(scheduler)
+    slot.freed()
+    assert await is_wanted(scheduler)
+
+
+async def test_a_message_is_wanted_when_the_running_job_is_about_to_end_and_not_before(clock):
+    scheduler = scheduler_of(clock)
+    await run(scheduler, clock, seconds=10)
+    await run(scheduler, clock)
+    clock.now += 10 - scheduler.lead.seconds - 1
+    assert not await is_wanted(scheduler)
+    clock.now += 1
+    assert await is_wanted(scheduler)
+
+
+async def test_steps_tell_how_long_a_job_of_a_known_kind_takes(clock):
+    scheduler = scheduler_of(clock)
+    await run(scheduler, clock, seconds=2, units=10)
+    slot = await run(scheduler, clock, units=50)
+    assert slot.remaining_s == pytest.approx(10)
+
+
+async def test_a_job_that_is_slower_than_foretold_is_asked_how_far_it_is(clock):
+    progress = Progress(0.25)
+    scheduler = scheduler_of(clock)
+    await run(scheduler, clock, seconds=10)
+    slot = await run(scheduler, clock, progress=progress)
+    clock.now += 10
+    assert not await is_wanted(scheduler)
+    assert progress.asked == 1
+    assert slot.remaining_s == pytest.approx(30)
+
+
+async def test_a_small_difference_between_forecast_and_progress_means_nothing(clock):
+    # Servers tell whole steps: shortly before its end a job of ten steps still says nine.
+    scheduler = scheduler_of(clock)
+    await run(scheduler, clock, seconds=10)
+    await run(scheduler, clock, progress=Progress(0.9))
+    clock.now += 9.99
+    assert await is_wanted(scheduler)
+
+
+async def test_a_job_of_an_unknown_kind_is_soon_asked_how_far_it_is(clock):
+    progress = Progress(None, 0.5)
+    scheduler = scheduler_of(clock)
+    await run(scheduler, clock, progress=progress)
+    wanted = asyncio.create_task(scheduler.until_next_is_wanted())
+    await asyncio.sleep(0.02)
+    clock.now += 0.1
+    await asyncio.wait_for(wanted, 1)
+    assert progress.asked == 2
+
+
+async def test_a_job_of_unknown_length_is_foretold_from_its_progress(clock):
+    progress = Progress(0.5)
+    scheduler = scheduler_of(clock)
+    slot = await run(scheduler, clock, progress=progress)
+    clock.now += 30
+    assert not await is_wanted(scheduler)
+    assert slot.remaining_s == pytest.approx(30)
+
+
+async def test_a_second_job_waits_its_turn_until_the_first_is_freed(clock):
+    scheduler = scheduler_of(clock)
+    first = await run(scheduler, clock)
+    second = scheduler.join()
+    waiting = asyncio.create_task(second.take_turn())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    first.freed()
+    await asyncio.wait_for(waiting, 1)
+    first.end_turn()  # a turn is given back once
+    third = asyncio.create_task(scheduler.join().take_turn())
+    await asyncio.sleep(0)
+    assert not third.done()
+    third.cancel()
+
+
+@pytest.mark.parametrize(
+    ("capacity", "places"),
+    [({"ahead": True}, 2), ({"ahead": True, "batch": 4}, 8), ({"ahead": True, "devices": 2}, 3), ({"devices": 2}, 2)],
+)
+async def test_a_server_is_given_what_it_runs_and_what_it_takes_ahead(clock, capacity, places):
+    scheduler = scheduler_of(clock, **capacity)
+    for _ in range(places):
+        await asyncio.wait_for(scheduler.join().take_turn(), 1)
+    third = asyncio.create_task(scheduler.join().take_turn())
+    await asyncio.sleep(0)
+    assert not third.done()
+    third.cancel()
+
+
+async def test_no_more_messages_are_held_than_memory_should_bear(clock):
+    scheduler = scheduler_of(clock)
+    slots = []
+    for _ in range(MAX_HELD):
+        slot = await run(scheduler, clock)
+        slot.freed()
+        slots.append(slot)
+    assert not await is_wanted(scheduler)
+    slots[0].leave()
+    assert await is_wanted(scheduler)
+
+
+async def test_a_message_that_leaves_before_its_turn_makes_room_for_the_next(clock):
+    scheduler = scheduler_of(clock)
+    slot = scheduler.join()
+    assert not await is_wanted(scheduler)
+    slot.leave()
+    assert await is_wanted(scheduler)
+
+
+async def asked_for(scheduler):
+    """How many messages are asked for at this very moment."""
+    return await asyncio.wait_for(scheduler.until_next_is_wanted(), 0.02)
+
+
+async def test_an_idle_gpu_asks_for_one_message_however_many_it_could_run_together(clock):
+    scheduler = scheduler_of(clock, batch=4, ahead=True)
+    await run(scheduler, clock, seconds=10, together=4)
+    assert await asked_for(scheduler) == 1
+
+
+async def test_as_many_messages_are_asked_for_as_run_together_next(clock):
+    scheduler = scheduler_of(clock, batch=4, ahead=True)
+    await run(scheduler, clock, seconds=10, together=4)
+    for _ in range(2):
+        await run(scheduler, clock, batch=1, together=3)
+    clock.now += 20
+    assert await asked_for(scheduler) == 3
+
+
+async def test_no_more_messages_are_asked_for_than_may_be_held(clock):
+    scheduler = scheduler_of(clock, batch=4, ahead=True)
+    for _ in range(MAX_HELD - 3):
+        slot = await run(scheduler, clock, together=4)
+        slot.freed()
+        slot.succeeded()
+    await run(scheduler, clock, together=4)
+    clock.now += 20
+    assert await asked_for(scheduler) == 2
+
+
+async def test_a_server_that_can_have_more_jobs_than_are_held_at_most_gets_them_all_the_same(clock):
+    scheduler = scheduler_of(clock, devices=MAX_HELD + 1)
+    for _ in range(MAX_HELD):
+        await run(scheduler, clock)
+    assert await is_wanted(scheduler)
+    await run(scheduler, clock)
+    assert not await is_wanted(scheduler)
+
+
+async def test_a_second_gpu_is_filled_while_the_first_one_works(clock):
+    scheduler = scheduler_of(clock, devices=2, ahead=True)
+    await run(scheduler, clock)
+    assert await asked_for(scheduler) == 1
+    waiting = scheduler.join()
+    assert not await is_wanted(scheduler)
+    waiting.leave()
+    await run(scheduler, clock)
+    assert not await is_wanted(scheduler)
+
+
+async def test_two_idle_gpus_are_offered_a_message_each(clock):
+    scheduler = scheduler_of(clock, devices=2)
+    scheduler.join()
+    assert await is_wanted(scheduler)
+    scheduler.join()
+    assert not await is_wanted(scheduler)
+
+
+async def test_jobs_that_run_together_leave_the_other_gpu_idle(clock):
+    scheduler = scheduler_of(clock, devices=2, batch=2, ahead=True)
+    for _ in range(2):
+        await run(scheduler, clock, batch=1, together=2)
+    assert await is_wanted(scheduler)
+
+
+async def test_of_two_busy_gpus_the_one_that_ends_first_says_when_a_message_is_wanted(clock):
+    scheduler = scheduler_of(clock, devices=2)
+    await run(scheduler, clock, seconds=100)
+    await run(scheduler, clock)
+    clock.now += 50
+    await run(scheduler, clock)
+    clock.now += 50 - scheduler.lead.seconds - 0.1
+    assert not await is_wanted(scheduler)
+    clock.now += 0.2
+    assert await is_wanted(scheduler)
+
+
+async def test_a_message_is_wanted_before_the_server_decides_what_it_runs_next(clock):
+    scheduler = scheduler_of(clock, batch=2, ahead=True)
+    await run(scheduler, clock, seconds=10, together=2, last_call=0.25)
+    await run(scheduler, clock, together=2, last_call=0.25)
+    clock.now += 7.5 - scheduler.lead.seconds - 0.1
+    assert not await is_wanted(scheduler)
+    clock.now += 0.2
+    assert await is_wanted(scheduler)
+
+
+async def test_the_forecast_of_a_batch_counts_what_all_of_it_has_to_do(clock):
+    scheduler = scheduler_of(clock, batch=4, ahead=True)
+    for together, seconds in ((1, 2), (4, 5)):  # a second for the batch, and one for each job
+        slots = [await run(scheduler, clock, batch=together) for _ in range(together)]
+        clock.now += seconds
+        for slot in slots:
+            slot.freed()
+            slot.succeeded()
+            slot.leave()
+    slots = [await run(scheduler, clock, batch=9) for _ in range(3)]
+    assert [slot.remaining_s for slot in slots] == pytest.approx([4, 4, 4])
+
+
+async def test_a_jobs_progress_is_its_own_and_known_only_while_it_runs(clock):
+    scheduler = scheduler_of(clock, devices=2)
+    first = await run(scheduler, clock, progress=Progress(0.25))
+    second = await run(scheduler, clock, progress=Progress(0.75, 0.9))
+    assert (await first.progress(), await second.progress()) == (0.25, 0.75)
+    second.freed()
+    assert await second.progress() is None
+
+
+async def test_a_job_without_a_result_teaches_nothing(clock):
+    scheduler = scheduler_of(clock)
+    await run(scheduler, clock, seconds=10)
+    slot = await run(scheduler, clock)
+    clock.now += 0.02
+    slot.freed()
+    slot.leave()
+    assert (await run(scheduler, clock)).remaining_s == pytest.approx(10)
+
+
+@pytest.mark.parametrize("answer", [ServerError("500"), KeyError("progress"), float("nan"), -1, 2, "half", None])
+async def test_progress_that_nobody_can_tell_harms_nobody(clock, answer):
+    async def progress():
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    scheduler = scheduler_of(clock)
+    slot = await run(scheduler, clock, progress=progress)
+    assert await slot.progress() is None
+    assert not await is_wanted(scheduler)
+
+
+async def test_progress_that_never_comes_is_not_waited_for(clock, monkeypatch):
+    monkeypatch.setattr("queue_agent.scheduler.slots._PROGRESS_S", 0.001)
+    scheduler = scheduler_of(clock)
+    slot = await run(scheduler, clock, progress=asyncio.Event().wait)
+    async with asyncio.timeout(5):
+        assert await slot.progress() is None
+
+
+def test_what_callers_write_does_not_fill_the_memory():
+    forecast = JobForecast()
+    for number in range(2000):
+        forecast.learn(f"{number}" + "S" * 100_000, 1, float(number + 1))
+    assert len(forecast._regressions) == 256
+    assert max(map(len, forecast._regressions)) <= 32
+    assert forecast.predict_s("0" + "S" * 100_000, 1) is None
+    assert forecast.predict_s("1999" + "S" * 100_000, 1) == 2000
+
+
+def test_a_kind_that_is_learned_again_is_kept_and_the_oldest_forgotten():
+    forecast = JobForecast()
+    for number in range(2000):
+        forecast.learn("often", 1, 2.0)
+        forecast.learn(f"once {number} \ud800", 1, 1.0)
+    assert forecast.predict_s("often", 1) == pytest.approx(2.0)
+
+
+HUGE = [10**160, 10**400, float("inf"), float("nan"), -5, 0, "20", "nan", "x", None, [], True]
+
+
+@pytest.mark.parametrize("units", HUGE)
+def test_units_of_any_size_can_be_learned_from(units):
+    forecast = JobForecast()
+    work = Work("k", units)
+    assert 1 <= work.units <= 1e6
+    for other in (1, work.units, 7, work.units):
+        forecast.learn("k", other, 2.0)
+        assert math.isfinite(forecast.predict_s("k", work.units))
+
+
+def test_the_forecast_follows_the_newest_jobs():
+    forecast = JobForecast()
+    assert forecast.predict_s("k", 1) is None
+    forecast.learn("k", 10, 10)
+    assert forecast.predict_s("k", 5) == 5
+    for _ in range(20):
+        forecast.learn("k", 10, 20)
+    assert forecast.predict_s("k", 10) == pytest.approx(20, rel=0.01)
+    assert forecast.predict_s("other", 1) is None
+
+
+def test_the_forecast_tells_what_every_job_costs_from_what_every_step_costs():
+    forecast = JobForecast()
+    for steps in (3, 20, 10, 7):
+        forecast.learn("k", steps, 0.1 + 0.05 * steps)
+    assert forecast.predict_s("k", 50) == pytest.approx(2.6)
+
+
+def test_the_lead_grows_with_slow_inputs_and_not_with_long_polls():
+    lead = LeadTime()
+    lead.received(0.02)
+    lead.received(19.0)
+    before = lead.seconds
+    for _ in range(10):
+        lead.prepared(2.0)
+    assert before < 0.5
+    assert lead.seconds > 2.0
