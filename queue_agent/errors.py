@@ -170,3 +170,7 @@ class LeaseLost(AgentError):
     """The lease on the job could not be kept."""
 
     code = "lease_lost"
+
+
+UNREADABLE_CODE = "unreadable_message"
+"""The code of a message that holds no task; contract.envelope says what is wrong with it."""

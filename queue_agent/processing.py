@@ -16,6 +16,7 @@ from jobs.record import JobRecord
 from queue_agent.content import with_content
 from queue_agent.errors import (
     RETRYABLE_CODES,
+    UNREADABLE_CODE,
     AttemptsExhausted,
     InternalError,
     LeaseLost,
@@ -51,7 +52,6 @@ from queue_agent.uninterrupted import uninterrupted
 logger = logging.getLogger(__name__)
 
 MAX_ATTEMPTS = 5
-UNREADABLE_CODE = "unreadable_message"
 _FIRST_RETRY_S, _LAST_RETRY_S = 5, 60
 _JITTER_S = 5.0
 _PREPARE_S = 300.0
@@ -147,8 +147,6 @@ class Processor:
             logger.exception("the agent failed")
             await self._release_or_give_up(job, lease, InternalError(f"The agent failed ({type(exc).__name__})."))
 
-    # parse
-
     async def _parse(self, message: QueueMessage) -> Delivery | None:
         """Read the message; None for one that this agent cannot read, which is disposed of."""
         try:
@@ -192,8 +190,6 @@ class Processor:
             telemetry=self.telemetry,
         )
 
-    # claim
-
     async def _claim(self, job: JobContext) -> Claim | None:
         """Claim the job; None where there is nothing to run and the message is acked or released."""
         try:
@@ -230,8 +226,6 @@ class Processor:
             agrees = stored is not None and stored.status == record.state.value
             await self._notify(job, stored if stored is not None and agrees else record.notice(self.results.bucket))
         await self._ack(job, record.error)
-
-    # prepare
 
     @asynccontextmanager
     async def _preparing(self, job: JobContext) -> AsyncIterator[asyncio.Task[PreparedTask]]:
@@ -271,8 +265,6 @@ class Processor:
         job.slot.prepared(prepared.work, partial(self.execution.server.progress, job.id))
         return prepared
 
-    # store
-
     async def _find_stored(self, job: JobContext, lease: Lease) -> Notice | None:
         """The notice of a job that an earlier claim has run and stored.
 
@@ -302,8 +294,6 @@ class Processor:
         lease.check()
         return await self.results.store_error(job, error)
 
-    # complete, notify, ack
-
     async def _complete(self, job: JobContext, lease: Lease, notice: Notice) -> None:
         """Write the job's final state. The notice follows: no one may hear of an end that could still change.
 
@@ -325,8 +315,6 @@ class Processor:
             await self.queue.dead_letter(job.message, error.code, error.message)
         else:
             await self.queue.delete(job.message)
-
-    # release
 
     async def _release_or_give_up(self, job: JobContext, lease: Lease, error: RetryableError) -> None:
         """Release the job for another attempt after a while; fail it when there were enough.

@@ -22,7 +22,7 @@ AWS = {
     },
     "runtime": {
         "inferenceApi": {"modelFilename": "v1-5-pruned-emaonly.safetensors"},
-        "queueAgent": {"s3Bucket": "pictures", "snsTopicArn": TOPIC, "sqsQueueUrl": QUEUE},
+        "queueAgent": {"s3Bucket": "pictures", "snsTopicArn": TOPIC, "sqsQueueUrl": QUEUE, "jobsTable": "jobs"},
         "persistence": {"bucketName": "models"},
     },
 }

@@ -46,7 +46,7 @@ def test_deadlines_reach_the_agent(releases):
 def test_with_defaults_the_agent_has_its_own(releases):
     settings = Settings.from_environ(environ_of(releases["static"]))
     assert settings.deadlines == DEFAULT_DEADLINES
-    assert (settings.api_base_url, settings.jobs_table) == (settings.runtime_type.pod.default_url, None)
+    assert settings.api_base_url == settings.runtime_type.pod.default_url
     assert settings.allow_loopback_inputs is False
     assert settings.memory_budget_bytes == DEFAULT_MEMORY_BUDGET_MIB * 2**20
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 from contract.notice import Notice
 from contract.objects import ResultNames
-from queue_agent.endings import MAX_ATTEMPTS
+from queue_agent.processing import MAX_ATTEMPTS
 
 _MAX_ATTEMPTS = 100
 

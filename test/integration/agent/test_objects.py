@@ -42,7 +42,7 @@ def bucket(aws):
 async def s3(aws, monkeypatch):
     for name, value in sandbox_environment(aws.url).items():
         monkeypatch.setenv(name, value)
-    async with open_clients(REGION, with_dynamodb=False) as clients:
+    async with open_clients(REGION) as clients:
         yield clients.s3
 
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contract.envelope import NewerSchemaError, UnreadableDeliveryError, read_delivery
-from contract.job import foreign_job_id, new_job_id
+from contract.ids import foreign_job_id, new_job_id
 
 SEED_FIELDS = {"id": "a", "runtime": "r", "tasktype": "text-to-image", "prefix": "output", "context": {"abc": 123}}
 

@@ -23,7 +23,7 @@ CATALOG = RuntimeCatalog(
         DeployedRuntime(name="comfyruntime", type="comfyui"),
     ]
 )
-NOT_IN_NOTICES = {"agent_error", "task_failed", "temporary_failure", "schema_too_new", "lease_lost", "throttled"}
+NOT_IN_NOTICES = {"agent_error", "task_failed", "temporary_failure", "lease_lost", "throttled"}
 
 
 def blocks(text, language):
@@ -94,7 +94,7 @@ def test_the_notices_shown_have_every_field_of_a_notice_and_no_other():
 
 def test_every_error_code_of_a_notice_is_explained_and_no_other():
     raised = {one.code for one in vars(errors).values() if isinstance(one, type) and issubclass(one, errors.AgentError)}
-    raised |= {problems.UNDELIVERABLE.code, problems.CANCELLED.code, problems.lost(0).code}
+    raised |= {errors.UNREADABLE_CODE, problems.UNDELIVERABLE.code, problems.CANCELLED.code, problems.lost(0).code}
     assert set(re.findall(r"^\| `(\w+)` \|", section("### Error codes"), re.MULTILINE)) == raised - NOT_IN_NOTICES
 
 

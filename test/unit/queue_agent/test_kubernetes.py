@@ -162,7 +162,8 @@ async def test_an_api_that_refuses_makes_one_warning_and_is_never_asked_again(po
             mark.idle()
             await asyncio.sleep(0.001)
     assert pod.calls == 1
-    assert messages(caplog) == ["the pod is marked no more, busy or idle: kubernetes:PatchPod failed: 403 Forbidden"]
+    said = "the pod is no longer marked as busy or idle: kubernetes:PatchPod failed: 403 Forbidden"
+    assert messages(caplog) == [said]
 
 
 @pytest.mark.parametrize("status", ["401 Unauthorized", "404 Not Found", "429 Too Many Requests", "503 Unavailable"])
@@ -171,7 +172,9 @@ async def test_a_patch_that_fails_is_tried_again_with_one_warning(pod, caplog, s
     async with BusyAnnotator(pod.patch, idle_s=LONG_S) as mark:
         mark.busy()
         await until(lambda: pod.patches == [MARK])
-    assert messages(caplog) == [f"the pod could not be marked; it is tried again: kubernetes:PatchPod failed: {status}"]
+    assert messages(caplog) == [
+        f"the pod could not be marked, and is tried again: kubernetes:PatchPod failed: {status}"
+    ]
 
 
 async def test_a_mark_whose_removal_failed_is_removed_all_the_same(pod):
@@ -195,7 +198,7 @@ async def test_a_mark_whose_patch_got_no_answer_counts_as_unknown(pod, caplog, m
         mark.idle()
         pod.open.set()
         await until(lambda: pod.patches[-1:] == [NO_MARK])
-    assert messages(caplog) == ["the pod could not be marked; it is tried again: no answer in time"]
+    assert messages(caplog) == ["the pod could not be marked, and is tried again: no answer in time"]
 
 
 async def test_the_mark_is_removed_at_the_end_though_the_api_fails_at_first(pod):
