@@ -8,11 +8,10 @@ import asyncio
 import os
 import signal
 import sys
-from dataclasses import fields
-from typing import Any
+from typing import Any, get_args
 
 from runtimes.standin.app import TYPES
-from runtimes.standin.faults import FaultBoard, Faults, fault_choices, fault_help
+from runtimes.standin.faults import FaultBoard, Faults
 from runtimes.standin.painter import Painter
 from runtimes.standin.server import Server
 from runtimes.standin.stage import DEFAULT_MODELS, Stage
@@ -33,17 +32,18 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--model", action="append", metavar="NAME", help="a checkpoint it has; repeatable, the first is loaded"
     )
-    meanings = fault_help()
-    for one in fields(Faults):
-        flag, default = f"--{one.name.replace('_', '-')}", one.default
-        taken: dict[str, Any] = {"type": type(default), "default": default}
-        if fault_choices()[one.name]:
-            taken["choices"] = fault_choices()[one.name]
-        if isinstance(default, bool):
-            taken = {"action": "store_true"}
-        elif isinstance(default, tuple):
-            taken = {"nargs": "*", "default": list(default)}
-        parser.add_argument(flag, dest=one.name, help=meanings[one.name], **taken)
+    for name, field in Faults.model_fields.items():
+        flag = f"--{name.replace('_', '-')}"
+        choices = get_args(field.annotation) or None
+        if field.annotation is bool:
+            parser.add_argument(flag, dest=name, help=field.description, action="store_true")
+        elif isinstance(field.default, list):
+            parser.add_argument(flag, dest=name, help=field.description, nargs="*", default=field.default)
+        else:
+            kind: Any = type(field.default)
+            parser.add_argument(
+                flag, dest=name, help=field.description, type=kind, default=field.default, choices=choices
+            )
     return parser.parse_args(argv)
 
 
@@ -52,7 +52,7 @@ async def serve(settings: argparse.Namespace, painter: Painter) -> None:
 
     A second signal ends either at once.
     """
-    faults = Faults().merged({one.name: getattr(settings, one.name) for one in fields(Faults)})
+    faults = Faults.model_validate({name: getattr(settings, name) for name in Faults.model_fields})
     models = tuple(settings.model or DEFAULT_MODELS)
     stage = Stage(models=tuple(model for model in models if model), painter=painter, faults=FaultBoard(faults))
     server = Server(settings.type, stage, host=settings.host, port=settings.port)

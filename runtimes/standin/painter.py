@@ -1,43 +1,46 @@
-"""Draw the picture that a prompt, a seed and a checkpoint ask for: the same request, the same bytes."""
+"""Paints the landscape that a prompt, a seed and a checkpoint ask for: the same request, the same bytes."""
 
 import base64
 import hashlib
 import io
+import math
 import re
 from dataclasses import astuple, dataclass
-from functools import lru_cache
+from pathlib import Path
 from random import Random
 from typing import Any
 
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
-
-from runtimes.standin.scenery import PALETTES, SCENES, Canvas, paint_bokeh, paint_sky
+from pydantic import TypeAdapter
 
 MARK = "stand-in, no model"
 
+Colour = tuple[int, int, int]
+
 _SUPERSAMPLED_PIXELS = 800 * 800
 _MIN_CAPTION_HEIGHT = 48
+_LAYERS = 5
+_MAX_CAPTION = 400
 
-_WORDS = {
-    "hills": "mountain mountains hill hills valley landscape field fields meadow cat dog dragon castle",
-    "sea": "sea ocean lake water beach island river coast coral reef wave waves boat ship fisherman",
+
+@dataclass(frozen=True)
+class _Palette:
+    """The colours of one mood, and the words that call for it."""
+
+    words: str
+    sky: tuple[Colour, Colour, Colour]
+    light: Colour
+    far: Colour
+    near: Colour
+    night: bool = False
+
+
+_PALETTES = TypeAdapter(list[_Palette]).validate_json(Path(__file__).with_name("palettes.json").read_bytes())
+_SCENES = {
+    "hills": "mountain mountains hill hills valley landscape field garden desert dunes cat dog dragon castle",
+    "sea": "sea ocean lake water beach island river coast coral wave waves boat ship fisherman",
     "city": "city street town cyberpunk building buildings skyline tokyo paris car robot",
     "forest": "forest tree trees wood woods jungle fir pine snowy fox deer bamboo",
-    "dunes": "desert dune dunes sand mars planet camel",
-    "dawn": "dawn morning sunrise misty mist portrait",
-    "sunset": "sunset dusk evening golden red dragon fire",
-    "night": "night moon moonlight stars dark space galaxy",
-    "aurora": "aurora arctic ice snow snowy winter",
-    "autumn": "autumn fall oil vintage",
-    "lavender": "lavender purple violet dream fantasy pink",
-    "meadow": "meadow green spring grass garden",
-    "noon": "day noon summer blue sky beach",
-    "desert": "desert sand dunes hot",
-    "neon": "neon cyberpunk synthwave robot",
-}
-_HINTS = {
-    choice: frozenset(key for key, words in _WORDS.items() if choice in words.split())
-    for choice in {word for words in _WORDS.values() for word in words.split()}
 }
 
 
@@ -51,43 +54,6 @@ class Brief:
     width: int = 512
     height: int = 512
     checkpoint: str = ""
-
-
-def chance_of(*parts: object) -> Random:
-    """Return a source of chance that depends on the parts alone."""
-    digest = hashlib.sha256("\x1f".join(map(str, parts)).encode("utf-8", "surrogatepass")).digest()
-    return Random(digest)  # noqa: S311 - it decides about scenery, not about secrets
-
-
-def paint(brief: Brief) -> Image.Image:
-    """Return the picture of the brief in RGB, its prompt at the foot and the stand-in's mark on it."""
-    chance = chance_of(*astuple(brief))
-    scale = 2 if brief.width * brief.height <= _SUPERSAMPLED_PIXELS else 1
-    image = Image.new("RGB", (brief.width * scale, brief.height * scale))
-    canvas = Canvas(
-        image=image,
-        draw=ImageDraw.Draw(image),
-        palette=PALETTES[_choose(brief.prompt, tuple(PALETTES), chance)],
-        chance=chance,
-        horizon=max(1, round(image.height * chance.uniform(0.46, 0.64))),
-        light_x=image.width * chance.uniform(0.16, 0.84),
-    )
-    paint_sky(canvas)
-    SCENES[_choose(brief.prompt, tuple(SCENES), chance)](canvas)
-    paint_bokeh(canvas)
-    picture = image.reduce(scale) if scale > 1 else image
-    return _captioned(_vignetted(picture), brief.prompt)
-
-
-def unfinished(picture: Image.Image, share: float) -> Image.Image:
-    """Return the picture as it looks when only `share` (0 to 1) of its steps are done."""
-    return picture.filter(ImageFilter.GaussianBlur((1 - share) * min(picture.size) / 8))
-
-
-def blend(given: Image.Image, drawn: Image.Image, strength: float) -> Image.Image:
-    """Return the given picture redrawn to `strength` (0 keeps it, 1 replaces it), in the drawing's size."""
-    fitted = given.convert("RGB").resize(drawn.size, Image.Resampling.LANCZOS)
-    return Image.blend(fitted, drawn, min(1.0, max(0.0, strength)))
 
 
 class Painter:
@@ -109,67 +75,166 @@ class Painter:
         return base64.b64encode(self.file(picture, form, **settings)).decode()
 
 
-def _choose(prompt: str, choices: tuple[str, ...], chance: Random) -> str:
-    words = re.findall(r"\w+", prompt.lower())
-    hinted = [choice for word in words for choice in choices if choice in _HINTS.get(word, ())]
-    return chance.choice(hinted or choices)
+def paint(brief: Brief) -> Image.Image:
+    """Return the picture of the brief in RGB, its prompt at the foot and the stand-in's mark on it."""
+    digest = hashlib.sha256("\x1f".join(map(str, astuple(brief))).encode("utf-8", "surrogatepass")).digest()
+    chance = Random(digest)  # noqa: S311 - it decides about scenery, not about secrets
+    words = set(re.findall(r"\w+", brief.prompt.lower()))
+    palette = _choose([(one.words, one) for one in _PALETTES], words, chance)
+    scene = _choose([(hints, name) for name, hints in _SCENES.items()], words, chance)
+    scale = 2 if brief.width * brief.height <= _SUPERSAMPLED_PIXELS else 1
+    picture = _landscape((brief.width * scale, brief.height * scale), palette, scene, chance).reduce(scale)
+    shade = Image.radial_gradient("L").point([255 - max(0, value - 110) // 2 for value in range(256)])
+    mask = shade.resize(picture.size)
+    return _captioned(ImageChops.multiply(picture, Image.merge("RGB", (mask, mask, mask))), brief.prompt)
 
 
-def _vignetted(picture: Image.Image) -> Image.Image:
-    shade = Image.radial_gradient("L").point([255 - max(0, v - 110) // 2 for v in range(256)])
-    mask = shade.resize(picture.size, Image.Resampling.BILINEAR)
-    return ImageChops.multiply(picture, Image.merge("RGB", (mask, mask, mask)))
+def unfinished(picture: Image.Image, share: float) -> Image.Image:
+    """Return the picture as it looks when only `share` (0 to 1) of its steps are done."""
+    return picture.filter(ImageFilter.GaussianBlur((1 - share) * min(picture.size) / 8))
 
 
-@lru_cache(maxsize=16)
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(size)
+def blend(given: Image.Image, drawn: Image.Image, strength: float) -> Image.Image:
+    """Return the given picture redrawn to `strength` (0 keeps it, 1 replaces it), in the drawing's size."""
+    fitted = given.convert("RGB").resize(drawn.size, Image.Resampling.LANCZOS)
+    return Image.blend(fitted, drawn, min(1.0, max(0.0, strength)))
 
 
-def _captioned(picture: Image.Image, prompt: str) -> Image.Image:
-    if picture.height < _MIN_CAPTION_HEIGHT:
+def _choose(choices: list[tuple[str, Any]], words: set[str], chance: Random) -> Any:
+    """One of the choices that the words call for; any, where they call for none."""
+    hinted = [choice for hints, choice in choices if words & set(hints.split())]
+    return chance.choice(hinted or [choice for _, choice in choices])
+
+
+def _mix(one: Colour, other: Colour, share: float) -> Colour:
+    """The colour that lies `share` (0 to 1) of the way from one to the other."""
+    red, green, blue = (round(a + (b - a) * share) for a, b in zip(one, other, strict=True))
+    return red, green, blue
+
+
+def _landscape(size: tuple[int, int], palette: _Palette, scene: str, chance: Random) -> Image.Image:
+    """A sky with a sun or moon, and before it layers that grow darker the nearer they are."""
+    width, height = size
+    horizon = max(1, round(height * chance.uniform(0.46, 0.64)))
+    picture = _gradient(size, *palette.sky, foot=horizon)
+    _light(picture, palette, (width * chance.uniform(0.16, 0.84), horizon * chance.uniform(0.25, 0.7)), chance)
+    if scene == "sea":
+        _water(picture, palette, horizon, chance)
         return picture
-    size = max(9, round(min(picture.size) / 34))
-    margin = max(3, size // 2)
-    room = picture.width - 2 * margin
-    lines = _wrapped(" ".join(prompt.split()), _font(size), room, 2 if picture.height > 12 * size else 1)
-    line_height = round(size * 1.3)
-    band = margin * 2 + line_height * (len(lines) + 1)
-    fade = Image.linear_gradient("L").point([min(190, v * 2) for v in range(256)])
-    picture.paste((8, 10, 18), (0, picture.height - band), fade.resize((picture.width, band)))
     draw = ImageDraw.Draw(picture)
-    top = picture.height - margin - line_height * len(lines)
-    for index, line in enumerate(lines):
-        draw.text((margin, top + index * line_height), line, font=_font(size), fill=(238, 240, 246))
-    # Smaller letters of this font run into each other at the spaces.
-    mark = _font(max(10, round(size * 0.9)))
-    draw.text((margin, top - round(line_height * 0.85)), MARK, font=mark, fill=(178, 186, 204))
+    for layer in range(_LAYERS):
+        share = layer / (_LAYERS - 1)
+        colour, level = _mix(palette.far, palette.near, share), horizon + (height - horizon) * 0.8 * share**1.4
+        outline = _ridge(width, level, height * (0.12 - 0.07 * share), chance)
+        if scene == "forest":
+            _firs(draw, outline, height * (0.08 + 0.24 * share), colour, chance)
+        elif scene == "city":
+            lit = _mix(palette.light, (255, 206, 120), 0.6)
+            outline = _towers(draw, (width, height, level), colour, lit, chance)
+        draw.polygon([*outline, (width, height), (0, height)], fill=colour)
+        mist = Image.linear_gradient("L").point([round(value * 0.42 * (1 - share)) for value in range(256)])
+        picture.paste(palette.sky[2], (0, round(level)), mist.resize((width, max(2, height // 6))))
     return picture
 
 
-def _wrapped(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, room: int, most: int) -> list[str]:
-    """Cut the text into at most `most` lines that fit the room in pixels; what is cut off becomes an ellipsis."""
-    lines: list[str] = []
-    rest = text[:400]
-    while rest and len(lines) < most:
-        fits = _fitting(rest, font, room)
-        if fits < len(rest) and len(lines) < most - 1:
-            space = rest.rfind(" ", 1, fits + 1)
-            fits = space if space > 0 else fits
-        elif fits < len(rest):
-            rest = rest[: max(1, fits - 3)].rstrip() + "..."
-            fits = len(rest)
-        lines.append(rest[:fits])
-        rest = rest[fits:].lstrip()
-    return lines
+def _gradient(size: tuple[int, int], *colours: Colour, foot: int) -> Image.Image:
+    """Colours that fade into each other from the top down to the foot, and stay the last one below."""
+    column = Image.new("RGB", (1, len(colours)))
+    for row, colour in enumerate(colours):
+        column.putpixel((0, row), colour)
+    picture = Image.new("RGB", size, colours[-1])
+    picture.paste(column.resize((size[0], max(1, foot)), Image.Resampling.BICUBIC))
+    return picture
 
 
-def _fitting(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, room: int) -> int:
-    low, high = 1, len(text)
-    while low < high:
-        middle = (low + high + 1) // 2
-        if font.getlength(text[:middle]) <= room:
-            low = middle
+def _light(picture: Image.Image, palette: _Palette, at: tuple[float, float], chance: Random) -> None:
+    """The sun or the moon in its glow, with stars at night."""
+    draw, size, (x, y) = ImageDraw.Draw(picture), min(picture.size), at
+    for _ in range(140 if palette.night else 0):
+        left, top, radius = (
+            chance.random() * picture.width,
+            chance.random() * y * 2,
+            chance.uniform(0.6, 2) * size / 700,
+        )
+        draw.ellipse((left, top, left + radius, top + radius), fill=palette.light)
+    radius = size * chance.uniform(0.045, 0.11)
+    glow = Image.radial_gradient("L").point([round(max(0, 255 - value * 1.42) ** 2 / 340) for value in range(256)])
+    reach = max(2, round(radius * 14))
+    picture.paste(palette.light, (round(x - reach / 2), round(y - reach / 2)), glow.resize((reach, reach)))
+    draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=_mix(palette.light, (255, 255, 255), 0.35))
+
+
+def _ridge(width: int, level: float, swing: float, chance: Random) -> list[tuple[float, float]]:
+    """The outline of a range of hills: rows around the level."""
+    step, uniform = max(2, width // 96), chance.uniform
+    waves = [(uniform(0.6, 1.6) * k, uniform(0, math.tau), uniform(0.3, 0.6) / k) for k in (1, 2, 4, 9)]
+    return [
+        (x, level - swing * sum(high * math.sin(math.tau * often * x / width + phase) for often, phase, high in waves))
+        for x in range(0, width + step, step)
+    ]
+
+
+def _water(picture: Image.Image, palette: _Palette, horizon: int, chance: Random) -> None:
+    width, rows = picture.width, picture.height - horizon
+    draw = ImageDraw.Draw(picture)
+    coast = _ridge(width, horizon, picture.height * 0.05, chance)
+    draw.polygon([*coast, (width, picture.height), (0, picture.height)], fill=palette.far)
+    shallow, deep = _mix(palette.sky[2], palette.sky[1], 0.45), _mix(palette.sky[0], palette.near, 0.55)
+    picture.paste(_gradient((width, rows), shallow, deep, foot=rows), (0, horizon))
+    for _ in range(400):
+        share = chance.random() ** 1.7
+        x, y, half = chance.random() * width, horizon + rows * share, width * (0.006 + 0.04 * share) * chance.random()
+        glint = _mix(_mix(shallow, deep, share), palette.light, chance.uniform(0.1, 0.6))
+        draw.line((x - half, y, x + half, y), fill=glint, width=max(1, round(picture.height * 0.004 * share)))
+
+
+def _firs(
+    draw: ImageDraw.ImageDraw, outline: list[tuple[float, float]], tall: float, colour: Colour, chance: Random
+) -> None:
+    for x, y in outline[::4]:
+        at, high = x + chance.uniform(-0.3, 0.3) * tall, tall * chance.uniform(0.55, 1.1)
+        for tier in range(4):
+            top, wide = y - high * (1 - tier * 0.2), high * (0.08 + 0.055 * tier)
+            draw.polygon([(at, top), (at - wide, top + high * 0.36), (at + wide, top + high * 0.36)], fill=colour)
+
+
+def _towers(
+    draw: ImageDraw.ImageDraw, place: tuple[int, int, float], colour: Colour, lit: Colour, chance: Random
+) -> list[tuple[float, float]]:
+    """A row of towers with lit windows; returns the outline of the ground before them."""
+    (width, height, level), left = place, 0.0
+    while left < width:
+        wide, top = width * chance.uniform(0.045, 0.11), level - height * chance.uniform(0.05, 0.32)
+        draw.rectangle((left, top, left + wide, height), fill=colour)
+        pane = wide / 8
+        for number in range(4 * 12):
+            x, y = left + pane * (1 + number % 4 * 1.7), top + pane * (1.5 + number // 4 * 2.2)
+            if chance.random() < 0.25 and pane > 2:  # noqa: PLR2004 - smaller ones are noise
+                draw.rectangle((x, y, x + pane * 0.8, y + pane), fill=_mix(colour, lit, chance.uniform(0.35, 1)))
+        left += wide * chance.uniform(0.96, 1.25)
+    return [(0, level + height * 0.25), (width, level + height * 0.25)]
+
+
+def _captioned(picture: Image.Image, prompt: str) -> Image.Image:
+    """Write the prompt at the foot, in one line or two, with an ellipsis where it is cut off."""
+    if picture.height < _MIN_CAPTION_HEIGHT:
+        return picture
+    size = max(9, round(min(picture.size) / 34))
+    font, margin = ImageFont.load_default(size), max(3, size // 2)
+    lines, room = [""], picture.width - 2 * margin
+    for word in prompt[:_MAX_CAPTION].split():
+        longer = f"{lines[-1]} {word}".strip()
+        if font.getlength(longer) <= room or not lines[-1]:
+            lines[-1] = longer
         else:
-            high = middle - 1
-    return low
+            lines.append(word)
+    if len(lines) > 2:  # noqa: PLR2004 - two lines
+        lines = [lines[0], f"{lines[1]} ..."]
+    text = "\n".join([MARK, *filter(None, lines)])
+    draw = ImageDraw.Draw(picture)
+    top = picture.height - margin - draw.multiline_textbbox((0, 0), text, font=font)[3]
+    fade = Image.linear_gradient("L").point([min(190, value * 2) for value in range(256)])
+    band = max(1, round(picture.height - top + margin))
+    picture.paste((8, 10, 18), (0, picture.height - band), fade.resize((picture.width, band)))
+    draw.multiline_text((margin, top), text, font=font, fill=(238, 240, 246))
+    return picture

@@ -7,15 +7,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from runtimes.comfyui.standin.cache import Cache, is_link, signatures
 from runtimes.comfyui.standin.files import Folders
-from runtimes.comfyui.standin.graph import Graph
+from runtimes.comfyui.standin.graph import Cache, Graph, is_link, signatures
+from runtimes.comfyui.standin.nodes import describe
 from runtimes.comfyui.standin.progress import Progress
 from runtimes.comfyui.standin.queue import Item, Messages
 from runtimes.comfyui.standin.registry import NODES, Library, Shown
 from runtimes.comfyui.standin.socket import Hub
-from runtimes.comfyui.standin.values import describe
-from runtimes.standin.faults import LOOK_S, FaultBoard, OutOfMemoryError
+from runtimes.standin.faults import LOOK_S, FaultBoard, NoMemoryError
 from runtimes.standin.painter import Painter
 
 _OUT_OF_MEMORY_TIPS = (
@@ -122,9 +121,7 @@ class Run:
         cache.keep_only(set(self._signatures.values()))
         cached = [node_id for node_id in self.prompt if self._is_cached(node_id)]
         self._say("execution_cached", {"nodes": cached, "prompt_id": prompt_id})
-        graph = Graph(self.prompt, self._is_cached)
-        for node_id in self._item.outputs:
-            graph.add(node_id)
+        graph = Graph(self.prompt, self._item.outputs, self._is_cached)
         name = "success" if any(not self._is_cached(node_id) for node_id in graph.pending()) else "cached"
         await self._spread_time(graph)
         while (current := graph.next()) is not None:
@@ -229,7 +226,7 @@ class Run:
         module = type(error).__module__
         name = type(error).__qualname__
         tips = ""
-        if isinstance(error, OutOfMemoryError):
+        if isinstance(error, NoMemoryError):
             module, name, tips = "torch", "OutOfMemoryError", _OUT_OF_MEMORY_TIPS
         own = module == "builtins" or module.startswith("runtimes.")
         return {

@@ -39,7 +39,6 @@ class Machine:
         self.desk = Desk(hub=self.hub, library=self.library, painter=stage.painter, faults=stage.faults)
         self.queue = PromptQueue(self._tell_queue)
         self._number = 0
-        self._free = False
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -86,11 +85,6 @@ class Machine:
         if not prompt_id or (running is not None and running.prompt_id == prompt_id):
             self.desk.interrupted.set()
 
-    def free(self) -> None:
-        """Forget every cached result, after the running prompt."""
-        self._free = True
-        self.queue.wake()
-
     def greet(self, client_id: str) -> list[tuple[str, dict[str, Any]]]:
         """Return what a new socket hears first: the queue's length and, in mid-run, the node that runs."""
         first = [("status", {**self._status(), "sid": client_id})]
@@ -106,17 +100,12 @@ class Machine:
 
     async def _work(self) -> None:
         while True:
-            item = await self.queue.get()
-            if item is not None:
-                await self._run(item)
-            if self._free:
-                self.desk.cache.clear()
-                self._free = False
+            await self._run(await self.queue.get())
 
     async def _run(self, item: Item) -> None:
         # Without client_id, extra_data null ends this task, as it ends the real worker thread.
         self.desk.client_id = item.extra_data["client_id"] if "client_id" in item.extra_data else None  # noqa: SIM401
-        job = self.stage.jobs.open(item.prompt_id, "prompt")
+        job = self.stage.open_job(item.prompt_id, "prompt")
         outcome = await Run(self.desk, item).execute()
         job.close(outcome.name)
         self.queue.done(self._told(outcome), outcome.status)

@@ -46,16 +46,11 @@ class PromptQueue:
         self._changed()
         self._filled.set()
 
-    def wake(self) -> None:
-        """Let `get` return though there may be no prompt."""
-        self._filled.set()
-
-    async def get(self) -> Item | None:
-        """Wait for a prompt and mark it as running; return None after `wake` without one."""
-        await self._filled.wait()
-        if not self._pending:
+    async def get(self) -> Item:
+        """Wait for a prompt and mark it as running."""
+        while not self._pending:
             self._filled.clear()
-            return None
+            await self._filled.wait()
         self.running = heapq.heappop(self._pending)
         self._changed()
         return self.running

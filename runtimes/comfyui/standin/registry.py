@@ -1,12 +1,19 @@
-"""How a node is declared: its inputs, its outputs and the function that runs it."""
+"""The node library: ComfyUI's declarations of its nodes, and the functions that run them here."""
 
 import inspect
+import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from runtimes.comfyui.standin.files import Folders
 from runtimes.standin.painter import Painter
+
+_DECLARED: dict[str, dict[str, Any]] = json.loads(Path(__file__).with_name("object_info.json").read_text())
+"""Entries of GET object_info. In place of the names of models or files, lists have one that begins with $."""
+
+NODES: dict[str, "Node"] = {}
 
 
 @dataclass(frozen=True)
@@ -16,55 +23,15 @@ class Library:
     models: Mapping[str, tuple[str, ...]]
     folders: Folders
 
-
-@dataclass(frozen=True)
-class Input:
-    """One input: a type's name or choices (fixed, or looked up in the library), and the settings shown with it.
-
-    `listed` inputs show their choices among the settings under the type COMBO, and those are not checked.
-    """
-
-    kind: str | list[str] | Callable[[Library], list[str]]
-    settings: Mapping[str, Any] | None = None
-    listed: bool = False
-
-    def type_in(self, library: Library) -> str | list[str]:
-        """Return the type's name or the choices as they are now."""
-        return self.kind(library) if callable(self.kind) else self.kind
-
-    def config(self, library: Library, *, always_settings: bool = True) -> list[Any]:
-        """Return [type, settings] as errors and object_info show it."""
-        kind = self.type_in(library)
-        if self.listed:
-            return ["COMBO", {"multiselect": False, "options": kind, **(self.settings or {})}]
-        if self.settings is None and not always_settings:
-            return [kind]
-        return [kind, dict(self.settings or {})]
-
-
-def link(kind: str, tooltip: str | None = None) -> Input:
-    """Return an input that another node fills."""
-    return Input(kind, {"tooltip": tooltip} if tooltip else None)
-
-
-def whole(default: int, low: int, high: int, **settings: Any) -> Input:
-    """Return a whole number from low to high."""
-    return Input("INT", {"default": default, "min": low, "max": high, **settings})
-
-
-def real(default: float, low: float, high: float, **settings: Any) -> Input:
-    """Return a number from low to high."""
-    return Input("FLOAT", {"default": default, "min": low, "max": high, **settings})
-
-
-def text(**settings: Any) -> Input:
-    """Return text."""
-    return Input("STRING", settings)
-
-
-def choice(options: list[str] | Callable[[Library], list[str]], **settings: Any) -> Input:
-    """Return a choice among fixed names or names looked up in the library."""
-    return Input(options, settings or None)
+    def resolved(self, declared: Any) -> Any:
+        """Return a part of a declaration with the names that there are now."""
+        if declared == ["$input"]:
+            return self.folders.input_names()
+        if isinstance(declared, list) and declared and str(declared[0]).startswith("$models/"):
+            return list(self.models[declared[0].removeprefix("$models/")])
+        if isinstance(declared, dict):
+            return {key: self.resolved(value) for key, value in declared.items()}
+        return [self.resolved(value) for value in declared] if isinstance(declared, list) else declared
 
 
 class Context(Protocol):
@@ -92,62 +59,59 @@ class Shown:
 
 @dataclass(frozen=True, kw_only=True)
 class Node:
-    """One class of node."""
+    """One class of node.
+
+    Attributes:
+        name: Its class_type.
+        run: The function that runs it.
+        file_input: The input that names an uploaded file; "" where there is none.
+        is_volatile: Whether it runs again although nothing has changed.
+    """
 
     name: str
     run: Callable[..., Any]
-    inputs: Mapping[str, Input]
-    outputs: tuple[str, ...]
-    category: str
-    display: str
-    description: str = ""
-    output: bool = False
-    hidden: bool = False
-    module: str = "nodes"
-    output_tooltips: tuple[str, ...] = ()
-    fingerprint: Callable[[Mapping[str, Any], Library], str] | None = None
-    check: Mapping[str, Callable[[Any, Library], str | None]] = field(default_factory=dict)
+    file_input: str = ""
+    is_volatile: bool = False
 
     @property
     def wants_context(self) -> bool:
         """Whether the function takes the context as its first argument."""
         return "context" in inspect.signature(self.run).parameters
 
+    @property
+    def inputs(self) -> list[str]:
+        """The names of its inputs."""
+        return list(_DECLARED[self.name]["input"]["required"])
+
+    @property
+    def outputs(self) -> list[str]:
+        """The types of its outputs."""
+        return list(_DECLARED[self.name]["output"])
+
+    @property
+    def is_output(self) -> bool:
+        """Whether a prompt may end in it."""
+        return bool(_DECLARED[self.name]["output_node"])
+
+    def config(self, name: str, library: Library) -> list[Any]:
+        """Return the type and the settings of an input, as errors show them."""
+        kind, *settings = library.resolved(_DECLARED[self.name]["input"]["required"][name])
+        return [kind, *(settings or [{}])]
+
     def info(self, library: Library) -> dict[str, Any]:
         """Return the entry of GET object_info."""
-        shown: dict[str, Any] = {
-            "required": {name: one.config(library, always_settings=False) for name, one in self.inputs.items()}
-        }
-        if self.hidden:
-            shown["hidden"] = {"prompt": "PROMPT", "extra_pnginfo": "EXTRA_PNGINFO"}
-        entry = {
-            "input": shown,
-            "input_order": {group: list(names) for group, names in shown.items()},
-            "output": list(self.outputs),
-            "output_is_list": [False] * len(self.outputs),
-            "output_name": list(self.outputs),
-            "name": self.name,
-            "display_name": self.display,
-            "description": self.description,
-            "python_module": self.module,
-            "category": self.category,
-            "output_node": self.output,
-        }
-        return {**entry, "output_tooltips": list(self.output_tooltips)} if self.output_tooltips else entry
+        return dict(library.resolved(_DECLARED[self.name]))
 
 
-NODES: dict[str, Node] = {}
-
-
-def node(name: str, **declared: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Enter a function as the node of that name; what is declared are the fields of Node.
+def node(name: str, **more: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Enter a function as the node of that name.
 
     The function gets its inputs by name. It returns a tuple of outputs, Shown, or None; it may be async, and gets a
     `context` if it has a parameter of that name.
     """
 
     def enter(run: Callable[..., Any]) -> Callable[..., Any]:
-        NODES[name] = Node(name=name, run=run, **{"display": name, "outputs": (), "inputs": {}, **declared})
+        NODES[name] = Node(name=name, run=run, **more)
         return run
 
     return enter

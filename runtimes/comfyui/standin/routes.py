@@ -1,25 +1,20 @@
 """ComfyUI's addresses, each of them also under /api."""
 
 import asyncio
-import io
 import json
 import mimetypes
 import os
 import posixpath
-import resource
 import shutil
-import sys
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from aiohttp import web
 from aiohttp.web_request import FileField
-from PIL import Image
 
 from runtimes.comfyui.image.removal import ROUTE, remove
 from runtimes.comfyui.standin.files import KINDS
 from runtimes.comfyui.standin.machine import MODEL_FOLDERS, Machine
-from runtimes.comfyui.standin.nodes import NODES
+from runtimes.comfyui.standin.registry import NODES
 from runtimes.comfyui.standin.socket import FEATURES
 from runtimes.comfyui.standin.validation import fault
 from runtimes.standin.stage import Stage
@@ -149,19 +144,12 @@ async def post_history(request: web.Request) -> web.Response:
 @_ROUTES.get("/view")
 async def get_view(request: web.Request) -> web.StreamResponse:
     """Give a file, or a smaller picture of it."""
-    asked = request.query
     path = _viewed(request)
     if isinstance(path, int):
         return web.Response(status=path)
-    name = path.name
-    headers = {"Content-Disposition": f'filename="{name}"'}
-    if "preview" in asked:
-        return _preview(path, asked["preview"], asked.get("channel", ""), headers)
-    if asked.get("channel") in ("rgb", "a"):
-        return _channel(path, asked["channel"], headers)
-    kind_of = mimetypes.guess_type(name)[0] or "application/octet-stream"
-    headers["Content-Type"] = "application/octet-stream" if kind_of in _DOWNLOADED else kind_of
-    return web.FileResponse(path, headers=headers)
+    kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+    headers = {"Content-Type": "application/octet-stream" if kind in _DOWNLOADED else kind}
+    return web.FileResponse(path, headers={**headers, "Content-Disposition": f'filename="{path.name}"'})
 
 
 def _viewed(request: web.Request) -> Path | int:
@@ -181,63 +169,17 @@ def _viewed(request: web.Request) -> Path | int:
     return path if path.is_file() else 404
 
 
-def _preview(path: Path, wish: str, channel: str, headers: dict[str, str]) -> web.Response:
-    form, *_, quality = [*wish.split(";"), ""] if ";" not in wish else wish.split(";")
-    form = form if form in ("webp", "jpeg") and "a" not in channel else "webp"
-    held = io.BytesIO()
-    with Image.open(path) as image:
-        plain = image.convert("RGB") if form == "jpeg" or channel == "rgb" else image
-        plain.save(held, form, quality=int(quality) if quality.isdigit() else 90)
-    return web.Response(body=held.getvalue(), content_type=f"image/{form}", headers=headers)
-
-
-def _channel(path: Path, channel: str, headers: dict[str, str]) -> web.Response:
-    held = io.BytesIO()
-    with Image.open(path) as image:
-        picture = image.convert("RGB")
-        if channel == "a":
-            alpha = image.getchannel("A") if image.mode == "RGBA" else Image.new("L", image.size, 255)
-            picture = Image.new("RGBA", image.size)
-            picture.putalpha(alpha)
-        picture.info.clear()
-        picture.save(held, "PNG")
-    return web.Response(body=held.getvalue(), content_type="image/png", headers=headers)
-
-
 @_ROUTES.post("/upload/image")
 async def post_image(request: web.Request) -> web.Response:
     """Take a file; what is in it is not looked at."""
     form = await request.post()
-    image = form.get("image")
-    return _store(request, dict(form), image.file.read() if isinstance(image, FileField) else b"")
-
-
-@_ROUTES.post("/upload/mask")
-async def post_mask(request: web.Request) -> web.Response:
-    """Take a mask: the alpha of the file becomes that of the picture that `original_ref` names."""
-    form = dict(await request.post())
-    image = form.get("image")
-    original = json.loads(str(form.get("original_ref")))
-    folder, subfolder = original.get("type", "output"), original.get("subfolder", "")
-    path = request.app[_MACHINE].folders.inside(folder, subfolder, original["filename"])
-    if path is None or not isinstance(image, FileField):
-        return web.Response(status=400)
-    held = io.BytesIO()
-    with Image.open(path) as picture, Image.open(image.file) as mask:
-        masked = picture.convert("RGBA")
-        masked.putalpha(mask.convert("RGBA").getchannel("A"))
-        masked.save(held, "PNG")
-    return _store(request, form, held.getvalue())
-
-
-def _store(request: web.Request, form: dict[str, Any], data: bytes) -> web.Response:
     image, kind, subfolder = form.get("image"), str(form.get("type", "input")), str(form.get("subfolder", ""))
     if kind not in KINDS:
         # The real server fails here without a word of its own.
         raise web.HTTPInternalServerError(text="500 Internal Server Error\n\nServer got itself in trouble")
     if not isinstance(image, FileField) or not image.filename:
         return web.Response(status=400)
-    path = request.app[_MACHINE].folders.inside(kind, subfolder, image.filename)
+    path, data = request.app[_MACHINE].folders.inside(kind, subfolder, image.filename), image.file.read()
     if path is None:
         return web.Response(status=400)
     name = PurePosixPath(image.filename)
@@ -298,34 +240,10 @@ async def get_features(_: web.Request) -> web.Response:
     return web.json_response(FEATURES)
 
 
-@_ROUTES.post("/free")
-async def post_free(request: web.Request) -> web.Response:
-    """Forget cached results."""
-    body = await request.json()
-    if body.get("free_memory"):
-        request.app[_MACHINE].free()
-    return web.Response()
-
-
 @_ROUTES.get("/system_stats")
 async def get_system_stats(_: web.Request) -> web.Response:
     """Show the machine; sizes in bytes."""
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    free = total - resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    system = {
-        "os": os.name,
-        "ram_total": total,
-        "ram_free": free,
-        "comfyui_version": "0.3.64",
-        "required_frontend_version": "1.27.10",
-        "installed_templates_version": "0.1.95",
-        "required_templates_version": "0.1.95",
-        "python_version": sys.version,
-        "pytorch_version": "2.8.0+stand-in",
-        "embedded_python": False,
-        "argv": ["main.py"],
-    }
-    device = {"name": "cpu", "type": "cpu", "index": None, "vram_total": total, "vram_free": free}
-    return web.json_response(
-        {"system": system, "devices": [{**device, "torch_vram_total": total, "torch_vram_free": free}]}
-    )
+    system = {"os": os.name, "ram_total": total, "ram_free": total, "comfyui_version": "0.3.64", "argv": ["main.py"]}
+    device = {"name": "cpu", "type": "cpu", "index": None, "vram_total": total, "vram_free": total}
+    return web.json_response({"system": system, "devices": [device]})

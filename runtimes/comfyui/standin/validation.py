@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from runtimes.comfyui.standin.registry import NODES, Input, Library
+from runtimes.comfyui.standin.registry import NODES, Library, Node
 
 _LONG_LIST = 20
 _READERS: dict[str, Any] = {"INT": int, "FLOAT": float, "STRING": str, "BOOLEAN": bool}
@@ -56,7 +56,7 @@ def validate(prompt: Any, library: Library, targets: list[str] | None = None) ->
         if kind is None:
             words = f"Cannot execute because node {entry['class_type']} does not exist."
             return Verdict(error=fault("invalid_prompt", words, where))
-        if kind.output and (targets is None or node_id in targets):
+        if kind.is_output and (targets is None or node_id in targets):
             outputs.append(node_id)
     if not outputs:
         return Verdict(error=fault("prompt_no_outputs", "Prompt has no outputs", ""))
@@ -117,24 +117,24 @@ class _Check:
         inputs, kind = entry["inputs"], NODES[entry["class_type"]]
         faults: list[Fault] = []
         good = True
-        for name, declared in kind.inputs.items():
+        for name in kind.inputs:
             if name not in inputs:
                 faults.append(fault("required_input_missing", "Required input is missing", name, input_name=name))
             elif isinstance(inputs[name], list):
-                found = self._link(name, declared, inputs[name])
+                found = self._link(name, kind, inputs[name])
                 good = good and found is not False
                 faults += [found] if isinstance(found, dict) else []
+            elif name == kind.file_input:
+                if self._library.folders.input_file(str(inputs[name])) is None:
+                    words = f"{name} - Invalid image file: {inputs[name]}"
+                    message = "Custom validation failed for node"
+                    faults.append(fault("custom_validation_failed", message, words, input_name=name))
             else:
-                faults += self._value(name, declared, inputs, checked=name not in kind.check)
-        for name, check in kind.check.items():
-            words = check(inputs.get(name), self._library) if not isinstance(inputs.get(name), list) else None
-            if name in inputs and words:
-                message = "Custom validation failed for node"
-                faults.append(fault("custom_validation_failed", message, f"{name} - {words}", input_name=name))
+                faults += self._value(name, kind, inputs)
         return good and not faults, faults
 
-    def _link(self, name: str, declared: Input, value: list[Any]) -> Fault | bool:
-        config = declared.config(self._library)
+    def _link(self, name: str, kind: Node, value: list[Any]) -> Fault | bool:
+        config = kind.config(name, self._library)
         about = {"input_name": name, "input_config": config}
         if len(value) != 2:  # noqa: PLR2004 - a node's id and the number of its output
             words = "Bad linked input, must be a length-2 list of [node_id, slot_index]"
@@ -153,34 +153,29 @@ class _Check:
             self._known[value[0]] = (False, [inner])
             return False
 
-    def _value(self, name: str, declared: Input, inputs: dict[str, Any], *, checked: bool) -> list[Fault]:
-        kind, value = declared.type_in(self._library), inputs[name]
-        config = declared.config(self._library)
+    def _value(self, name: str, kind: Node, inputs: dict[str, Any]) -> list[Fault]:
+        config, value = kind.config(name, self._library), inputs[name]
+        declared, settings = config
         about = {"input_name": name, "input_config": config}
         if isinstance(value, dict) and "__value__" in value:
             value = value["__value__"]
-        if isinstance(kind, str) and kind in _READERS:
+        if isinstance(declared, str) and declared in _READERS:
             try:
-                value = _READERS[kind](value)
+                value = _READERS[declared](value)
             except (TypeError, ValueError) as error:
-                words = f"Failed to convert an input value to a {kind} value"
-                details = f"{name}, {value}, {error}"
+                words = f"Failed to convert an input value to a {declared} value"
                 told = {"received_value": value, "exception_message": str(error)}
-                return [fault("invalid_input_type", words, details, **about, **told)]
+                return [fault("invalid_input_type", words, f"{name}, {value}, {error}", **about, **told)]
         inputs[name] = value
-        return self._range(name, declared, value, about) if checked else []
-
-    def _range(self, name: str, declared: Input, value: Any, about: dict[str, Any]) -> list[Fault]:
-        settings, kind = declared.settings or {}, declared.type_in(self._library)
         if "min" in settings and value < settings["min"]:
             words = f"Value {value} smaller than min of {settings['min']}"
             return [fault("value_smaller_than_min", words, name, **about, received_value=value)]
         if "max" in settings and value > settings["max"]:
             words = f"Value {value} bigger than max of {settings['max']}"
             return [fault("value_bigger_than_max", words, name, **about, received_value=value)]
-        if isinstance(kind, list) and not declared.listed and value not in kind:
-            short = len(kind) <= _LONG_LIST
-            shown = str(kind) if short else f"(list of length {len(kind)})"
-            told = {**about, "input_config": about["input_config"] if short else None, "received_value": value}
+        if isinstance(declared, list) and value not in declared:
+            short = len(declared) <= _LONG_LIST
+            shown = str(declared) if short else f"(list of length {len(declared)})"
+            told = {**about, "input_config": config if short else None, "received_value": value}
             return [fault("value_not_in_list", "Value not in list", f"{name}: '{value}' not in {shown}", **told)]
         return []

@@ -1,4 +1,4 @@
-"""Faults that the painting pipeline shows when a test asks for them."""
+"""PipelineFaults that the painting pipeline shows when a test asks for them."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from runtimes.flux.server.ports import OutOfMemoryError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Faults:
+class PipelineFaults:
     """What goes wrong or is slow; steps count from 1, and 0 means never.
 
     Attributes:
@@ -40,7 +40,7 @@ class Faults:
     prompt: str = ""
 
     @classmethod
-    def read(cls, environ: Mapping[str, str]) -> "Faults":
+    def read(cls, environ: Mapping[str, str]) -> "PipelineFaults":
         """Read the JSON file that ``STANDIN_FAULTS`` names, as it is now; none is no fault."""
         file = Path(environ.get("STANDIN_FAULTS") or os.devnull)
         return cls(**json.loads((file.read_text() if file.exists() else "") or "{}"))

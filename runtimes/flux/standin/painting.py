@@ -12,7 +12,7 @@ from PIL import Image
 from runtimes.flux.families import FAMILIES
 from runtimes.flux.options import ModelCard, ModelOptions, card_of
 from runtimes.flux.server.ports import Device, Order, RefusedError, StoppedError, Watch
-from runtimes.flux.standin.faults import Faults
+from runtimes.flux.standin.faults import PipelineFaults
 from runtimes.standin.faults import LOOK_S
 from runtimes.standin.painter import Brief, blend, paint, unfinished
 
@@ -42,7 +42,7 @@ class PaintingPipeline:
 
     def encode(self, orders: Sequence[Order]) -> list[Brief]:
         """Turn prompts into what is painted."""
-        Faults.read(os.environ).encode([order.prompt for order in orders])
+        PipelineFaults.read(os.environ).encode([order.prompt for order in orders])
         return [
             Brief(
                 prompt=order.prompt,
@@ -62,7 +62,7 @@ class PaintingPipeline:
 
     def draw(self, orders: Sequence[Order], encoded: list[Brief], watch: Watch) -> list[list[Image.Image]]:
         """Let the steps' time pass, then paint."""
-        faults = Faults.read(os.environ)
+        faults = PipelineFaults.read(os.environ)
         prompts = [brief.prompt for brief in encoded]
         faults.check_memory(prompts)
         briefs = iter(encoded)
@@ -84,7 +84,7 @@ class PaintingPipeline:
 
 def load(options: ModelOptions, models: str, device: int) -> PaintingPipeline:  # noqa: ARG001 (a Loader's)
     """Make a painting pipeline for the options' profile; a source alone is taken for FLUX."""
-    faults = Faults.read(os.environ)
+    faults = PipelineFaults.read(os.environ)
     time.sleep(faults.load_seconds)
     if faults.refuse:
         raise RefusedError(faults.refuse)
@@ -95,7 +95,7 @@ def load(options: ModelOptions, models: str, device: int) -> PaintingPipeline:  
 
 def _hold_before(step: int, steps: int, prompts: Sequence[str], watch: Watch) -> None:
     """Stand still before a step as long as the faults say so now, and tell again and again how far it is."""
-    while Faults.read(os.environ).holds(step, prompts) and watch.wanted():
+    while PipelineFaults.read(os.environ).holds(step, prompts) and watch.wanted():
         watch.stepped(step - 1, steps)
         time.sleep(LOOK_S)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
-from runtimes.standin.faults import JobError, OutOfMemoryError
+from runtimes.standin.faults import InjectedError, NoMemoryError
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -52,10 +52,10 @@ def _trouble(kind: str, status: int, detail: str, words: str) -> web.Response:
     return answer({"error": kind, "detail": detail, "body": "", "errors": words}, status)
 
 
-def _kind_of(error: BrokenError | JobError) -> str:
+def _kind_of(error: BrokenError | InjectedError) -> str:
     if isinstance(error, BrokenError):
         return error.kind
-    return "OutOfMemoryError" if isinstance(error, OutOfMemoryError) else "RuntimeError"
+    return "OutOfMemoryError" if isinstance(error, NoMemoryError) else "RuntimeError"
 
 
 @web.middleware
@@ -65,7 +65,7 @@ async def speak_as_webui(request: web.Request, handler: Handler) -> web.StreamRe
         return await handler(request)
     except RefusedError as error:
         return _trouble("HTTPException", error.status, error.detail, "")
-    except (BrokenError, JobError) as error:
+    except (BrokenError, InjectedError) as error:
         return _trouble(_kind_of(error), 500, "", str(error))
     except InvalidError as error:
         return answer({"detail": error.faults}, 422)

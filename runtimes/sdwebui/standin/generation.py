@@ -36,7 +36,7 @@ async def generate(machine: Machine, kind: str, values: dict[str, Any]) -> dict[
     """Run one request when its turn comes and return the answer's body.
 
     Raises:
-        RefusedError, BrokenError, JobError: As the real server or the faults in force would have it.
+        RefusedError, BrokenError, InjectedError: As the real server or the faults in force would have it.
     """
     async with machine.job(f"scripts_{kind}", values["force_task_id"]):
         order = take_order(kind, values)

@@ -9,9 +9,8 @@ from runtimes.sdwebui.standin.checkpoints import Checkpoints
 from runtimes.sdwebui.standin.errors import BrokenError
 from runtimes.sdwebui.standin.options import Options
 from runtimes.sdwebui.standin.progress import Progress
-from runtimes.standin.faults import JobError
-from runtimes.standin.jobs import Job
-from runtimes.standin.stage import Stage
+from runtimes.standin.faults import InjectedError
+from runtimes.standin.stage import RanJob, Stage
 
 
 class Machine:
@@ -53,19 +52,19 @@ class Machine:
                     self.load_checkpoint()
 
     @asynccontextmanager
-    async def job(self, kind: str, name: str | None = None) -> AsyncIterator[Job]:
+    async def job(self, kind: str, name: str | None = None) -> AsyncIterator[RanJob]:
         """Hold the server for one job: wait for its turn, show it as running, note how it ends.
 
         Raises:
-            JobError: The job was told to fail.
+            InjectedError: The job was told to fail.
         """
         async with self.lock:
             self.progress.begin(kind)
-            entry = self.stage.jobs.open(name or f"{kind}-{next(self._numbers)}", kind)
+            entry = self.stage.open_job(name or f"{kind}-{next(self._numbers)}", kind)
             try:
                 await self.stage.faults.meet_job()
                 yield entry
-            except (BrokenError, JobError):
+            except (BrokenError, InjectedError):
                 entry.close("error")
                 raise
             finally:

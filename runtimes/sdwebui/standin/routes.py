@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import os
-import resource
 from collections.abc import Coroutine
 from typing import Any
 
@@ -94,26 +93,16 @@ def _check_control_image(unit: object) -> None:
         decode(image)
 
 
-async def _generate(request: web.Request, kind: str, body: schema.Schema) -> web.Response:
-    machine = request.app[_MACHINE]
-    values = await schema.read_body(request, body)
+@_ROUTES.post("/sdapi/v1/{kind:(txt2img|img2img)}")
+async def post_generation(request: web.Request) -> web.Response:
+    """Draw pictures from a prompt, and a picture."""
+    machine, kind = request.app[_MACHINE], request.match_info["kind"]
+    values = await schema.read_body(request, kind)
     if kind == "img2img" and values["init_images"] is None:
         raise RefusedError(404, "Init image not found")
     _check_scripts(values)
     result = await _to_its_end(request, generate(machine, kind, values))
     return answer({**result, "images": _told(machine, result["images"])})
-
-
-@_ROUTES.post("/sdapi/v1/txt2img")
-async def post_txt2img(request: web.Request) -> web.Response:
-    """Draw pictures from a prompt."""
-    return await _generate(request, "txt2img", schema.TEXT_TO_IMAGE)
-
-
-@_ROUTES.post("/sdapi/v1/img2img")
-async def post_img2img(request: web.Request) -> web.Response:
-    """Draw pictures from a prompt and a picture."""
-    return await _generate(request, "img2img", schema.IMAGE_TO_IMAGE)
 
 
 async def _upscale(machine: Machine, encoded: list[str], values: dict[str, Any]) -> tuple[str, list[str]]:
@@ -130,23 +119,16 @@ async def _upscale(machine: Machine, encoded: list[str], values: dict[str, Any])
     return f"<p>{texts[0] if texts else ''}</p>", pictures
 
 
-@_ROUTES.post("/sdapi/v1/extra-single-image")
-async def post_extra_single(request: web.Request) -> web.Response:
-    """Resize one picture."""
-    machine = request.app[_MACHINE]
-    values = await schema.read_body(request, schema.EXTRA_SINGLE)
-    html, pictures = await _to_its_end(request, _upscale(machine, [values["image"]], values))
-    return answer({"html_info": html, "image": "".join(_told(machine, pictures))})
-
-
-@_ROUTES.post("/sdapi/v1/extra-batch-images")
-async def post_extra_batch(request: web.Request) -> web.Response:
-    """Resize several pictures."""
-    machine = request.app[_MACHINE]
-    values = await schema.read_body(request, schema.EXTRA_BATCH)
-    encoded = [one["data"] for one in values["imageList"]]
+@_ROUTES.post("/sdapi/v1/{kind:(extra-single-image|extra-batch-images)}")
+async def post_extra(request: web.Request) -> web.Response:
+    """Resize one picture, or several."""
+    machine, kind = request.app[_MACHINE], request.match_info["kind"]
+    values = await schema.read_body(request, kind)
+    is_single = kind == "extra-single-image"
+    encoded = [values["image"]] if is_single else [one["data"] for one in values["imageList"]]
     html, pictures = await _to_its_end(request, _upscale(machine, encoded, values))
-    return answer({"html_info": html, "images": _told(machine, pictures)})
+    told = _told(machine, pictures)
+    return answer({"html_info": html, **({"image": "".join(told)} if is_single else {"images": told})})
 
 
 @_ROUTES.get("/sdapi/v1/options")
@@ -216,23 +198,11 @@ async def post_reload(request: web.Request) -> web.Response:
     return answer({})
 
 
-@_ROUTES.post("/sdapi/v1/png-info")
-async def post_png_info(request: web.Request) -> web.Response:
-    """Read the generation's text out of a picture."""
-    values = await schema.read_body(request, schema.PNG_INFO)
-    image = decode(values["image"].strip())
-    text = str(image.info.get("parameters", ""))
-    items = {key: value for key, value in image.info.items() if isinstance(value, str) and key != "parameters"}
-    return answer({"info": text, "items": items, "parameters": infotext.parse(text)})
-
-
 @_ROUTES.get("/sdapi/v1/memory")
 async def get_memory(_: web.Request) -> web.Response:
     """Show memory in bytes; there is no GPU."""
-    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    ram = {"free": float(total - used), "used": used, "total": float(total)}
-    return answer({"ram": ram, "cuda": {"error": "unavailable"}})
+    total = float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    return answer({"ram": {"free": total, "used": 0, "total": total}, "cuda": {"error": "unavailable"}})
 
 
 @_ROUTES.get("/sdapi/v1/sd-vae")

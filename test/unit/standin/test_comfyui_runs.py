@@ -4,7 +4,6 @@ import asyncio
 import io
 import json
 
-import aiohttp
 import pytest
 from PIL import Image
 
@@ -39,14 +38,6 @@ async def test_an_identical_prompt_comes_from_the_cache(comfy, flat):
     assert again["outputs"] == first["outputs"]
     assert again["status"]["messages"][1][1]["nodes"] == ["1", "2"]
     assert [job["outcome"] for job in await comfy.jobs()] == ["success", "cached"]
-
-
-async def test_freed_memory_means_an_empty_cache(comfy, flat):
-    await comfy.run(flat())
-    await comfy.post("/free", {"free_memory": True})
-    again = await comfy.run(flat())
-    assert again["status"]["messages"][1][1]["nodes"] == []
-    assert again["outputs"]["2"]["images"][0]["filename"] == "flat_00002_.png"
 
 
 async def test_a_sampled_picture_depends_on_the_seed_alone(comfy, sampled):
@@ -92,29 +83,6 @@ async def test_animations_are_listed_under_images_with_animated(comfy, flat):
         assert (picture.format, picture.n_frames) == (form, 2)
 
 
-@pytest.mark.parametrize(
-    "nodes",
-    [
-        ("LoadAudio", "SaveAudio", "audio", "a.flac", "audio"),
-        ("LoadVideo", "SaveVideo", "file", "v.mp4", "images"),
-    ],
-    ids=["audio", "video"],
-)
-async def test_sound_and_film_are_handed_through(comfy, nodes):
-    load, save, field, name, key = nodes
-    await comfy.upload(name, b"bytes of " + name.encode())
-    wanted = {"video": ["1", 0], "format": "auto", "codec": "auto"} if save == "SaveVideo" else {"audio": ["1", 0]}
-    prompt = {
-        "1": {"class_type": load, "inputs": {field: name}},
-        "2": {"class_type": save, "inputs": {**wanted, "filename_prefix": "media/x"}},
-    }
-    shown = (await comfy.run(prompt))["outputs"]["2"]
-    assert shown.get("animated") == ([True] if save == "SaveVideo" else None)
-    listed = shown[key][0]
-    path = f"/view?filename={listed['filename']}&subfolder=media&type=output"
-    assert await comfy.get(path) == b"bytes of " + name.encode()
-
-
 async def test_text_is_an_output_too(comfy):
     entry = await comfy.run({"1": {"class_type": "PreviewAny", "inputs": {"source": "hello"}}})
     assert entry["outputs"] == {"1": {"text": ["hello"]}}
@@ -147,15 +115,6 @@ async def test_an_uploaded_picture_is_loaded_and_turned_round(comfy, png, flat):
     assert (await comfy.run(prompt))["status"]["messages"][1][1]["nodes"] == [], "new content is no cached content"
 
 
-async def test_a_mask_becomes_the_alpha_of_the_picture(comfy, png):
-    await comfy.upload("base.png", png((9, 9, 9)))
-    form = aiohttp.FormData({"original_ref": json.dumps({"filename": "base.png", "type": "input"}), "type": "input"})
-    form.add_field("image", _clear_png(), filename="masked.png")
-    assert (await comfy.ask("POST", "/upload/mask", data=form))[1]["name"] == "masked.png"
-    picture = await comfy.picture({"filename": "masked.png", "type": "input"})
-    assert picture.getpixel((3, 3)) == (9, 9, 9, 0)
-
-
 def _clear_png() -> bytes:
     held = io.BytesIO()
     Image.new("RGBA", (64, 64), (0, 0, 0, 0)).save(held, "PNG")
@@ -177,14 +136,6 @@ async def test_only_files_of_the_three_folders_can_be_viewed(comfy, flat, query,
     await comfy.run(flat())
     for path in ("/view", "/api/view"):
         assert (await comfy.ask("GET", path + query))[0] == status
-
-
-async def test_a_view_can_be_a_smaller_picture(comfy, flat):
-    await comfy.run(flat())
-    for wish, form in (("preview=webp;80", "WEBP"), ("preview=jpeg;50", "JPEG"), ("channel=rgb", "PNG")):
-        name, _, value = wish.partition("=")
-        assert (await comfy.picture({"filename": "flat_00001_.png", name: value})).format == form
-    assert (await comfy.picture({"filename": "flat_00001_.png", "channel": "a"})).mode == "RGBA"
 
 
 async def test_a_node_that_raises_is_told_with_its_inputs_in_full(comfy, flat):
@@ -306,8 +257,6 @@ async def test_object_info_declares_uploads_and_choices(comfy, png):
     await comfy.upload("a.png", png())
     info = await comfy.get("/object_info")
     assert info["LoadImage"]["input"]["required"]["image"] == [["a.png"], {"image_upload": True}]
-    assert info["LoadAudio"]["input"]["required"]["audio"][1] == {"audio_upload": True}
-    assert info["LoadVideo"]["input"]["required"]["file"][1]["video_upload"] is True
     checkpoint = info["CheckpointLoaderSimple"]["input"]["required"]["ckpt_name"]
     assert checkpoint[0] == ["tiny_a.safetensors", "tiny_b.safetensors"]
     assert (await comfy.get("/object_info/EmptyImage")) == {"EmptyImage": info["EmptyImage"]}
@@ -322,5 +271,3 @@ async def test_models_and_features_are_listed(comfy):
     assert await comfy.get("/models/checkpoints") == ["tiny_a.safetensors", "tiny_b.safetensors"]
     assert (await comfy.ask("GET", "/models/nonesuch")) == (404, b"")
     assert "checkpoints" in await comfy.get("/models")
-    assert await comfy.get("/features") == {"supports_preview_metadata": True, "max_upload_size": 104857600}
-    assert await comfy.get("/embeddings") == []

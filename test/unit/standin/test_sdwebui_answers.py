@@ -180,14 +180,6 @@ async def test_a_batch_of_extras_answers_in_order(webui, b64, opened):
     assert [opened(one).size for one in answer["images"]] == [(16, 16), (40, 16)]
 
 
-async def test_png_info_reads_back_what_a_picture_says(webui):
-    image = (await webui.draw(negative_prompt="dogs, rain"))["images"][0]
-    answer = await webui.post("/sdapi/v1/png-info", {"image": image})
-    assert answer["parameters"]["Prompt"] == "a cat"
-    assert answer["parameters"]["Negative prompt"] == "dogs, rain"
-    assert (answer["parameters"]["Size-1"], answer["parameters"]["Hires resize-1"]) == ("64", 0)
-
-
 async def test_the_upscalers_are_those_of_the_real_server(webui):
     names = [one["name"] for one in await webui.get("/sdapi/v1/upscalers")]
     assert names[:4] == ["None", "Lanczos", "Nearest", "DAT x2"]
