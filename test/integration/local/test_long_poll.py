@@ -2,38 +2,15 @@ import json
 import socket
 import threading
 import time
-from typing import Any
 
-import boto3
 import pytest
 
-from local.aws import queue_url
 from local.sandbox import REGION
+from test.kit.aws import FakeAws
 
 
-@pytest.fixture
-def port(aws_endpoint: str) -> int:
-    return int(aws_endpoint.rpartition(":")[2])
-
-
-@pytest.fixture
-def sqs(port: int) -> Any:
-    return boto3.client(
-        "sqs",
-        endpoint_url=f"http://127.0.0.1:{port}",
-        region_name=REGION,
-        aws_access_key_id="local",
-        aws_secret_access_key="local",
-    )
-
-
-def test_everything_is_in_place_when_the_port_opens(port: int, sqs: Any) -> None:
-    names = {url.rpartition("/")[2] for url in sqs.list_queues()["QueueUrls"]}
-    assert {"only", "only-dead"} <= names
-
-
-def test_a_message_is_not_spent_on_a_client_that_has_gone(port: int, sqs: Any) -> None:
-    url = queue_url(f"http://127.0.0.1:{port}", "only")
+def test_a_message_is_not_spent_on_a_client_that_has_gone(aws: FakeAws) -> None:
+    url, port = aws.queue_url("only"), int(aws.url.rpartition(":")[2])
     body = json.dumps({"QueueUrl": url, "WaitTimeSeconds": 20})
     with socket.create_connection(("127.0.0.1", port)) as client:
         client.sendall(
@@ -47,45 +24,44 @@ def test_a_message_is_not_spent_on_a_client_that_has_gone(port: int, sqs: Any) -
         client.settimeout(0.5)
         with pytest.raises(TimeoutError):
             client.recv(1)  # it waits
-    sqs.send_message(QueueUrl=url, MessageBody="for the living")
-    received = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=5).get("Messages", [])
+    aws.sqs.send_message(QueueUrl=url, MessageBody="for the living")
+    received = aws.sqs.receive_message(QueueUrl=url, WaitTimeSeconds=5).get("Messages", [])
     assert [message["Body"] for message in received] == ["for the living"]
-    sqs.delete_message(QueueUrl=url, ReceiptHandle=received[0]["ReceiptHandle"])
+    aws.sqs.delete_message(QueueUrl=url, ReceiptHandle=received[0]["ReceiptHandle"])
 
 
-def test_a_waiting_client_gets_a_message_as_soon_as_it_comes(port: int, sqs: Any) -> None:
-    url = queue_url(f"http://127.0.0.1:{port}", "only")
+def test_a_waiting_client_gets_a_message_as_soon_as_it_comes(aws: FakeAws) -> None:
+    url = aws.queue_url("only")
     waited_ms = []
     for _ in range(3):
-        threading.Timer(0.3, sqs.send_message, kwargs={"QueueUrl": url, "MessageBody": "now"}).start()
-        (received,) = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=10, AttributeNames=["All"])["Messages"]
+        threading.Timer(0.3, aws.sqs.send_message, kwargs={"QueueUrl": url, "MessageBody": "now"}).start()
+        (received,) = aws.sqs.receive_message(QueueUrl=url, WaitTimeSeconds=10, AttributeNames=["All"])["Messages"]
         times = received["Attributes"]
         waited_ms.append(int(times["ApproximateFirstReceiveTimestamp"]) - int(times["SentTimestamp"]))
-        sqs.delete_message(QueueUrl=url, ReceiptHandle=received["ReceiptHandle"])
+        aws.sqs.delete_message(QueueUrl=url, ReceiptHandle=received["ReceiptHandle"])
     assert min(waited_ms) < 500, "nearer to the next look, which comes once a second, than to the message"
 
 
-def test_clients_that_wait_together_never_get_the_same_message(port: int, sqs: Any) -> None:
-    url = queue_url(f"http://127.0.0.1:{port}", "only")
+def test_clients_that_wait_together_never_get_the_same_message(aws: FakeAws) -> None:
+    url = aws.queue_url("only")
     got: list[str] = []
 
     def receive() -> None:
         for _ in range(5):
-            answer = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=1, MaxNumberOfMessages=3)
+            answer = aws.sqs.receive_message(QueueUrl=url, WaitTimeSeconds=1, MaxNumberOfMessages=3)
             got.extend(message["Body"] for message in answer.get("Messages", []))
 
     clients = [threading.Thread(target=receive) for _ in range(6)]
     for client in clients:
         client.start()
     for number in range(30):
-        sqs.send_message(QueueUrl=url, MessageBody=str(number))
+        aws.sqs.send_message(QueueUrl=url, MessageBody=str(number))
     for client in clients:
         client.join()
     assert sorted(got, key=int) == [str(number) for number in range(30)]
 
 
-def test_a_poll_without_messages_ends_after_its_wait(port: int, sqs: Any) -> None:
-    url = queue_url(f"http://127.0.0.1:{port}", "only-dead")
-    started = time.monotonic()
-    assert "Messages" not in sqs.receive_message(QueueUrl=url, WaitTimeSeconds=1)
-    assert time.monotonic() - started > 0.9
+def test_a_poll_without_messages_ends_after_its_wait(aws: FakeAws) -> None:
+    started_s = time.monotonic()
+    assert "Messages" not in aws.sqs.receive_message(QueueUrl=aws.queue_url("only-dead"), WaitTimeSeconds=1)
+    assert time.monotonic() - started_s > 0.9

@@ -5,7 +5,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
 from contract.ids import new_job_id
@@ -17,15 +16,15 @@ from deploy.verify.target import Target
 from deploy.verify.verification import Outcome, verify
 from local.aws import NOTICE_TOPIC_ARN, OUTPUT_BUCKET
 from local.sandbox import REGION
+from test.kit.aws import FakeAws
 
-BUCKET = OUTPUT_BUCKET
 PNG = b"\x89PNG\r\n\x1a\n and more"
 
 
 class Platform:
     """A door that answers everything, and publishes whatever notice the test wants."""
 
-    def __init__(self, aws: str) -> None:
+    def __init__(self, aws: FakeAws) -> None:
         self.aws = aws
         self.topic = NOTICE_TOPIC_ARN
         self.status = 200
@@ -33,43 +32,33 @@ class Platform:
         self.headers: dict[str, str] = {}
         self.first: list[int] = []
         self.posts = 0
+        self.messages_before: tuple[str, ...] = ()
         self.notices: list[dict[str, Any]] = []
-        self.requests: list[dict[str, Any]] = []
         self.endpoint = ""
 
-    def client(self, service: str, **options: Any) -> Any:
-        return boto3.client(
-            service,
-            endpoint_url=self.aws,
-            region_name=REGION,
-            aws_access_key_id="local",
-            aws_secret_access_key="local",
-            **options,
-        )
-
     def accept(self, body: dict[str, Any]) -> None:
-        self.requests.append(body)
-        task_id = body["task"]["metadata"]["id"]
+        for message in self.messages_before:
+            self.aws.sns.publish(TopicArn=self.topic, Message=message)
+        defaults = {"result": True, "status": "succeeded", "image_url": [], "output_url": None, "context": None}
+        defaults |= {"id": body["task"]["metadata"]["id"], "runtime": "mine"}
         for changes in self.notices:
-            fields = {
-                "id": task_id,
-                "result": True,
-                "status": "succeeded",
-                "image_url": [],
-                "output_url": None,
-                "context": None,
-                "job": new_job_id(),
-                "runtime": "mine",
-            }
-            message = Notice(**(fields | changes)).to_message()
-            self.client("sns").publish(TopicArn=self.topic, Message=message)
+            message = Notice(**(defaults | {"job": new_job_id()} | changes)).to_message()
+            self.aws.sns.publish(TopicArn=self.topic, Message=message)
+
+    def store(self, key: str, data: bytes) -> dict[str, Any]:
+        """Put an object there; returns what a notice says of it."""
+        self.aws.s3.put_object(Bucket=OUTPUT_BUCKET, Key=key, Body=data)
+        return {"image_url": [f"s3://{OUTPUT_BUCKET}/{key}"]}
+
+    def client(self, service: str, **_: Any) -> Any:
+        return self.aws.client(service)
 
     def run(self, wait_s: float = 5, stop: threading.Event | None = None) -> list[Outcome]:
         target = Target(
             endpoint=self.endpoint,
             api_key="key",
             api_key_id="mine",
-            bucket=BUCKET,
+            bucket=OUTPUT_BUCKET,
             notice_topic_arn=self.topic,
             client=self.client,
         )
@@ -81,13 +70,13 @@ class Platform:
     @property
     def temporary(self) -> tuple[list[str], list[Any]]:
         """Queues and subscriptions of verifications that are there now."""
-        queues = self.client("sqs").list_queues(QueueNamePrefix="sd-on-eks-verify").get("QueueUrls", [])
-        return queues, self.client("sns").list_subscriptions_by_topic(TopicArn=NOTICE_TOPIC_ARN)["Subscriptions"]
+        queues = self.aws.sqs.list_queues(QueueNamePrefix="sd-on-eks-verify").get("QueueUrls", [])
+        return queues, self.aws.sns.list_subscriptions_by_topic(TopicArn=NOTICE_TOPIC_ARN)["Subscriptions"]
 
 
 @pytest.fixture
-def platform(aws_endpoint: str) -> Iterator[Platform]:
-    platform = Platform(aws_endpoint)
+def platform(aws: FakeAws) -> Iterator[Platform]:
+    platform = Platform(aws)
 
     class Door(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -117,8 +106,7 @@ def platform(aws_endpoint: str) -> Iterator[Platform]:
 
 
 def test_a_picture_in_s3_is_a_success(platform: Platform) -> None:
-    platform.client("s3").put_object(Bucket=BUCKET, Key="a.png", Body=PNG)
-    platform.notices = [{"image_url": [f"s3://{BUCKET}/a.png"]}]
+    platform.notices = [platform.store("a.png", PNG)]
     (outcome,) = platform.run()
     assert outcome.problem is None
     assert outcome.pictures[0].content == PNG
@@ -127,14 +115,15 @@ def test_a_picture_in_s3_is_a_success(platform: Platform) -> None:
 
 def test_the_input_belongs_to_the_api_key_whose_tasks_read_it(platform: Platform) -> None:
     platform.run(wait_s=0)
-    there = platform.client("s3").head_object(Bucket=BUCKET, Key=INPUT_KEY)
+    there = platform.aws.s3.head_object(Bucket=OUTPUT_BUCKET, Key=INPUT_KEY)
+    assert there["ContentType"] == "image/png"
     assert there["Metadata"] == {TENANT_METADATA: tenant_label("mine")}
 
 
 @pytest.mark.parametrize(
     ("notice", "problem"),
     [
-        ({"image_url": [f"s3://{BUCKET}/gone.png"]}, "gone.png is not there: NoSuchKey"),
+        ({"image_url": [f"s3://{OUTPUT_BUCKET}/gone.png"]}, "gone.png is not there: NoSuchKey"),
         ({"image_url": []}, "names no picture"),
         ({"image_url": ["https://elsewhere/a.png"]}, "must look like s3://"),
         (
@@ -152,8 +141,7 @@ def test_anything_else_is_a_failure_with_its_reason(platform: Platform, notice: 
 
 
 def test_an_object_that_is_no_picture_is_a_failure(platform: Platform) -> None:
-    platform.client("s3").put_object(Bucket=BUCKET, Key="b.png", Body=b"<html>")
-    platform.notices = [{"image_url": [f"s3://{BUCKET}/b.png"]}]
+    platform.notices = [platform.store("b.png", b"<html>")]
     (outcome,) = platform.run()
     assert "is no picture" in str(outcome.problem)
 
@@ -168,8 +156,7 @@ def test_a_refusal_is_shown_with_all_its_faults(platform: Platform) -> None:
 
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_throttled_or_busy_api_is_asked_again_when_it_says(platform: Platform, status: int) -> None:
-    platform.client("s3").put_object(Bucket=BUCKET, Key="a.png", Body=PNG)
-    platform.notices = [{"image_url": [f"s3://{BUCKET}/a.png"]}]
+    platform.notices = [platform.store("a.png", PNG)]
     platform.first = [status, status]
     (outcome,) = platform.run(wait_s=30)
     assert outcome.problem is None
@@ -185,12 +172,6 @@ def test_one_that_does_not_say_when_in_time_has_refused(platform: Platform, head
     assert platform.posts == 1
 
 
-def test_what_is_stopped_has_no_outcome(platform: Platform) -> None:
-    stopped = threading.Event()
-    stopped.set()
-    assert platform.run(wait_s=60, stop=stopped) == []
-
-
 @pytest.mark.parametrize("answer", [{"message": "Forbidden"}, "text", []])
 def test_a_refusal_in_another_shape_is_shown_as_it_is(platform: Platform, answer: Any) -> None:
     platform.status, platform.answer = 403, answer
@@ -199,26 +180,10 @@ def test_a_refusal_in_another_shape_is_shown_as_it_is(platform: Platform, answer
 
 
 def test_what_others_publish_to_the_topic_does_no_harm(platform: Platform) -> None:
-    platform.client("s3").put_object(Bucket=BUCKET, Key="a.png", Body=PNG)
-    platform.notices = [{"id": "somebody-elses"}, {"image_url": [f"s3://{BUCKET}/a.png"]}]
-    platform.accept = _after_garbage(platform, platform.accept)  # type: ignore[method-assign]
+    platform.messages_before = ("not json", "{}", "[]", '"text"')
+    platform.notices = [{"id": "somebody-elses"}, platform.store("a.png", PNG)]
     (outcome,) = platform.run()
     assert outcome.problem is None
-
-
-def _after_garbage(platform: Platform, accept: Any) -> Any:
-    def publish_garbage_first(body: dict[str, Any]) -> None:
-        for message in ("not json", "{}", "[]", '"text"'):
-            platform.client("sns").publish(TopicArn=platform.topic, Message=message)
-        accept(body)
-
-    return publish_garbage_first
-
-
-def test_the_input_picture_lies_under_verify_and_both_links_lead_to_it(platform: Platform) -> None:
-    platform.run(wait_s=0)
-    stored = platform.client("s3").get_object(Bucket=BUCKET, Key="verify/input.png")
-    assert stored["ContentType"] == "image/png"
 
 
 def test_no_queue_and_no_subscription_is_left_however_it_ends(platform: Platform) -> None:
@@ -226,7 +191,7 @@ def test_no_queue_and_no_subscription_is_left_however_it_ends(platform: Platform
     assert platform.temporary == ([], [])
     stopped = threading.Event()
     stopped.set()
-    platform.run(wait_s=60, stop=stopped)
+    assert platform.run(wait_s=60, stop=stopped) == []
     assert platform.temporary == ([], [])
     platform.endpoint = "http://127.0.0.1:1"
     with pytest.raises(DeployError, match="does not answer"):
