@@ -9,7 +9,7 @@ from deploy.aws import Account
 from deploy.console import note, say
 from deploy.errors import DeployError
 from deploy.models.bucket import ModelBucket
-from deploy.models.layout import MODEL_FOLDERS, folder_named, is_pickle, model_files, stored_name
+from deploy.models.layout import FOLDER_NAMES, folder_named, is_pickle, model_files, stored_name
 from deploy.models.library import ModelLibrary
 from deploy.models.sources import FileSource, source_of
 from deploy.scripts import exit_code_of
@@ -34,7 +34,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "folder",
         metavar="FOLDER",
-        help=f"for a file, one of {', '.join(MODEL_FOLDERS)}; for a folder, its name in the bucket",
+        help=f"for a file, one of {', '.join(FOLDER_NAMES)}; for a folder, its name in the bucket",
     )
     parser.add_argument("bucket", metavar="BUCKET", help="the model bucket")
     parser.add_argument("-R", "--region", help="the bucket's region (the current profile's)")

@@ -4,12 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.errors import DeployError
+from runtimes.model_folders import MODEL_FOLDERS
 
-CHECKPOINTS = "Stable-diffusion"
-MODEL_FOLDERS = (
-    *("CLIP", "Codeformer", "ControlNet", "ESRGAN", "GFPGAN", "LDSR", "Lora", "RealESRGAN", "ScuNET"),
-    *(CHECKPOINTS, "SwinIR", "VAE", "VAE-approx", "embeddings", "hypernetworks"),
-)
+FOLDER_NAMES = tuple(folder.name for folder in MODEL_FOLDERS)
 """The bucket's folders that model servers read single files from."""
 INDEX = "model_index.json"
 """Names the other files of a model in the format of diffusers. It is stored last: where it is, the others are."""
@@ -38,10 +35,10 @@ def folder_named(name: str) -> str:
     Raises:
         DeployError: Model servers read no such folder.
     """
-    for folder in MODEL_FOLDERS:
+    for folder in FOLDER_NAMES:
         if folder.lower() == name.strip("/").lower():
             return folder
-    raise DeployError(f"Model servers read no folder {name}.", f"Choose one of {', '.join(MODEL_FOLDERS)}.")
+    raise DeployError(f"Model servers read no folder {name}.", f"Choose one of {', '.join(FOLDER_NAMES)}.")
 
 
 def stored_name(name: str, head: bytes) -> str:

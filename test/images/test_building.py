@@ -63,44 +63,27 @@ def build(programs, aws):
     return run
 
 
-def test_an_engine_builds_and_pushes_what_is_missing_and_the_result_is_all_on_stdout(build, programs):
+def test_an_engine_builds_and_pushes_what_is_missing_once_and_the_result_is_all_on_stdout(build, programs):
     ended = build("queue-agent")
     assert ended.returncode == 0, ended.stderr
-    (image,) = json.loads(ended.stdout).items()
-    found = boto3.client("ecr").describe_images(repositoryName="sd-on-eks/queue-agent")["imageDetails"][0]
-    assert image == (
-        "queue-agent",
-        {
-            "repository": boto3.client("ecr").describe_repositories()["repositories"][0]["repositoryUri"],
-            "tag": tag_of("queue-agent"),
-            "digest": found["imageDigest"],
-        },
-    )
+    ecr = boto3.client("ecr")
+    [found] = ecr.describe_images(repositoryName="sd-on-eks/queue-agent")["imageDetails"]
     assert found["imageTags"] == [tag_of("queue-agent")]
-    assert [call["arguments"][0] for call in programs.calls] == ["login", "build", "push"]
+    address = ecr.describe_repositories()["repositories"][0]["repositoryUri"]
+    image = {"repository": address, "tag": tag_of("queue-agent"), "digest": found["imageDigest"]}
+    assert json.loads(ended.stdout) == {"queue-agent": image}
     assert "the engine's own words" in ended.stderr
-
-
-def test_an_engine_builds_from_the_root_for_the_nodes_platform(build, programs):
-    build("queue-agent")
-    arguments = programs.calls[1]["arguments"]
-    assert arguments[-1] == "."
-    assert arguments[arguments.index("--file") + 1] == "queue_agent/Dockerfile"
-    assert arguments[arguments.index("--platform") + 1] == "linux/amd64"
-
-
-def test_the_registrys_password_is_in_no_command_line(build, programs):
-    build("queue-agent")
-    password = programs.calls[0]["stdin"]
-    assert password
-    assert all(password not in word for call in programs.calls for word in call["arguments"])
-
-
-def test_an_image_that_is_there_is_not_built_again(build, programs):
-    first = build("queue-agent")
-    again = build("queue-agent")
-    assert again.stdout == first.stdout
+    assert build("queue-agent").stdout == ended.stdout
     assert [call["arguments"][0] for call in programs.calls] == ["login", "build", "push"]
+
+
+def test_an_engine_builds_from_the_root_for_the_nodes_platform_and_sees_no_password_in_its_command(build, programs):
+    build("queue-agent")
+    login, built, _ = programs.calls
+    place = ["--platform", "linux/amd64", "--file", "queue_agent/Dockerfile", "--tag"]
+    assert (built["arguments"][1:6], built["arguments"][-1]) == (place, ".")
+    assert login["stdin"]
+    assert all(login["stdin"] not in word for call in programs.calls for word in call["arguments"])
 
 
 @pytest.mark.parametrize("step", ["login", "build", "push"])
@@ -132,19 +115,13 @@ def test_an_unknown_image_is_refused_with_those_there_are(build, programs):
     assert programs.calls == []
 
 
-def test_a_repository_is_made_once_with_fixed_tags_and_scanning(aws):
+def test_a_repository_is_made_once_with_fixed_tags_and_scanning_and_forgets_old_images(aws):
     ecr = boto3.client("ecr")
-    repositories = Registry(ecr)
-    addresses = {repositories.ensure("sd-on-eks/sdwebui") for _ in range(2)}
+    addresses = {Registry(ecr).ensure("sd-on-eks/sdwebui") for _ in range(2)}
     (made,) = ecr.describe_repositories()["repositories"]
     assert addresses == {made["repositoryUri"]}
     assert made["imageTagMutability"] == "IMMUTABLE"
     assert made["imageScanningConfiguration"] == {"scanOnPush": True}
-
-
-def test_a_repository_forgets_old_images(aws):
-    ecr = boto3.client("ecr")
-    Registry(ecr).ensure("sd-on-eks/sdwebui")
     policy = json.loads(ecr.get_lifecycle_policy(repositoryName="sd-on-eks/sdwebui")["lifecyclePolicyText"])
     assert [rule["selection"]["tagStatus"] for rule in policy["rules"]] == ["untagged", "any"]
 
@@ -154,60 +131,13 @@ def test_a_build_that_pushed_nothing_is_a_failure(aws):
         build_missing([IMAGES["comfyui"]], Registry(boto3.client("ecr")), lambda builds: None)
 
 
-@pytest.fixture
-def project(aws):
-    """The stack of cdk.images as moto holds it: its output and the project."""
-    boto3.client("cloudformation").create_stack(
-        StackName="demoImagesStack",
-        TemplateBody=json.dumps(
-            {
-                "Resources": {"Topic": {"Type": "AWS::SNS::Topic"}},
-                "Outputs": {"ProjectName": {"Value": "demo-images"}},
-            }
-        ),
-    )
-    boto3.client("codebuild").create_project(
-        name="demo-images",
-        source={"type": "S3", "location": "bucket/key"},
-        artifacts={"type": "NO_ARTIFACTS"},
-        environment={
-            "type": "LINUX_CONTAINER",
-            "image": "aws/codebuild/standard:7.0",
-            "computeType": "BUILD_GENERAL1_LARGE",
-        },
-        serviceRole="arn:aws:iam::123456789012:role/service-role/build",
-    )
-
-
-@pytest.fixture
-def cdk(programs, monkeypatch):
-    programs.add("cdk")
-    for name, value in programs.environ().items():
-        monkeypatch.setenv(name, value)
-    return programs
-
-
-def order(name):
-    return ImageBuild(source=IMAGES[name], address=f"registry.example/sd-on-eks/{name}", tag="1-abc")
-
-
-def test_codebuild_is_given_each_image_after_its_project_is_up_to_date(project, cdk):
-    CodeBuild(boto3.Session(), "demo", environ={}, poll_s=0).build([order("queue-agent"), order("sdwebui")])
-    (deployed,) = cdk.calls
-    assert deployed["arguments"][:2] == ["deploy", "demoImagesStack"]
-    assert "stackName=demo" in deployed["arguments"]
-    client = boto3.client("codebuild")
-    builds = client.batch_get_builds(ids=client.list_builds_for_project(projectName="demo-images")["ids"])["builds"]
-    assert len(builds) == 2
-
-
 class Builds:
     """CodeBuild with the states that a test tells it, one look after the other."""
 
-    def __init__(self, *states, most=9):
+    def __init__(self, *states, limit=9):
         self.states = list(states)
         self.variables = []
-        self.most, self.seen = most, []
+        self.limit, self.seen = limit, []
 
     def client(self, name):
         return self
@@ -217,8 +147,8 @@ class Builds:
 
     def start_build(self, **order):
         running = sum(state == "IN_PROGRESS" for state in self.seen)
-        if running >= self.most:
-            message = f"Cannot have more than {self.most} builds in queue for the account"
+        if running >= self.limit:
+            message = f"Cannot have more than {self.limit} builds in queue for the account"
             error = {"Code": "AccountLimitExceededException", "Message": message}
             raise ClientError({"Error": error}, "StartBuild")
         self.seen.append("IN_PROGRESS")
@@ -239,21 +169,42 @@ class Builds:
         return {"events": [{"message": "pip: hash mismatch\n"}]}
 
 
-def test_a_build_is_told_its_dockerfile_repository_and_tag(cdk):
+@pytest.fixture
+def cdk(programs, monkeypatch):
+    programs.add("cdk")
+    for name, value in programs.environ().items():
+        monkeypatch.setenv(name, value)
+    return programs
+
+
+@pytest.fixture
+def run(cdk):
+    """Builds images by a CodeBuild; gives the seconds that were waited."""
+
+    def run(builds, *names, sleep=None):
+        waits = []
+        codebuild = CodeBuild(builds, "demo", environ={}, poll_s=7, sleep=sleep or waits.append)
+        codebuild.build(
+            [ImageBuild(source=IMAGES[name], address=f"registry.example/{name}", tag="1-abc") for name in names]
+        )
+        return waits
+
+    return run
+
+
+def test_a_build_is_told_its_dockerfile_repository_and_tag_once_the_project_is_up_to_date(cdk, run):
     builds = Builds(["SUCCEEDED"])
-    CodeBuild(builds, "demo", environ={}, poll_s=0).build([order("comfyui")])
-    repository = "registry.example/sd-on-eks/comfyui"
-    assert builds.variables == [
-        {"DOCKERFILE": "runtimes/comfyui/image/Dockerfile", "REPOSITORY": repository, "TAG": "1-abc"}
-    ]
+    run(builds, "comfyui")
+    dockerfile = IMAGES["comfyui"].dockerfile.as_posix()
+    assert builds.variables == [{"DOCKERFILE": dockerfile, "REPOSITORY": "registry.example/comfyui", "TAG": "1-abc"}]
+    (deployed,) = cdk.calls
+    assert deployed["arguments"][:2] == ["deploy", "demoImagesStack"]
+    assert "stackName=demo" in deployed["arguments"]
 
 
-def test_builds_are_followed_until_the_last_one_ends(cdk, capsys):
+def test_builds_are_followed_until_the_last_one_ends(run, capsys):
     builds = Builds(["IN_PROGRESS", "SUCCEEDED"], ["IN_PROGRESS", "SUCCEEDED"], ["SUCCEEDED", "SUCCEEDED"])
-    waits = []
-    codebuild = CodeBuild(builds, "demo", environ={}, poll_s=7, sleep=waits.append)
-    codebuild.build([order("sdwebui"), order("comfyui")])
-    assert waits == [7, 7]
+    assert run(builds, "sdwebui", "comfyui") == [7, 7]
     said = capsys.readouterr()
     assert said.out == ""
     assert [line.partition("] ")[2] for line in said.err.splitlines()] == [
@@ -263,45 +214,37 @@ def test_builds_are_followed_until_the_last_one_ends(cdk, capsys):
     ]
 
 
-def test_a_build_that_the_account_may_not_run_yet_starts_when_another_one_ends(cdk, capsys):
-    builds = Builds(["IN_PROGRESS"], ["SUCCEEDED"], ["SUCCEEDED", "IN_PROGRESS"], ["SUCCEEDED", "SUCCEEDED"], most=1)
-    CodeBuild(builds, "demo", environ={}, poll_s=0).build([order("sdwebui"), order("comfyui")])
-    assert [one["DOCKERFILE"] for one in builds.variables] == [
-        "runtimes/sdwebui/image/Dockerfile",
-        "runtimes/comfyui/image/Dockerfile",
-    ]
+def test_a_build_that_the_account_may_not_run_yet_starts_when_another_one_ends(run, capsys):
+    builds = Builds(["IN_PROGRESS"], ["SUCCEEDED"], ["SUCCEEDED", "IN_PROGRESS"], ["SUCCEEDED", "SUCCEEDED"], limit=1)
+    run(builds, "sdwebui", "comfyui")
+    started = [one["DOCKERFILE"] for one in builds.variables]
+    assert started == [IMAGES[name].dockerfile.as_posix() for name in ("sdwebui", "comfyui")]
     assert capsys.readouterr().err.count("comfyui: waiting until the account may run another build") == 1
 
 
-def test_a_failed_build_leaves_those_that_wait_for_it_their_turn(cdk):
-    builds = Builds(["FAILED"], ["FAILED", "SUCCEEDED"], most=1)
-    with pytest.raises(DeployError, match="sdwebui:\n"):
-        CodeBuild(builds, "demo", environ={}, poll_s=0).build([order("sdwebui"), order("comfyui")])
-    assert len(builds.variables) == 2
-
-
-def test_builds_of_others_are_waited_for(cdk):
-    builds = Builds(["SUCCEEDED"], most=0)
-    builds.most, builds.seen = 1, ["IN_PROGRESS"]
-    CodeBuild(builds, "demo", environ={}, poll_s=0, sleep=lambda _: builds.seen.clear()).build([order("sdwebui")])
+def test_builds_of_others_are_waited_for(run):
+    builds = Builds(["SUCCEEDED"], limit=1)
+    builds.seen = ["IN_PROGRESS"]
+    run(builds, "sdwebui", sleep=lambda _: builds.seen.clear())
     assert len(builds.variables) == 1
 
 
-def test_an_account_that_may_run_no_build_is_told_what_helps(cdk):
+def test_an_account_that_may_run_no_build_is_told_what_helps(run):
     with pytest.raises(DeployError, match="--docker"):
-        CodeBuild(Builds(most=0), "demo", environ={}, poll_s=0).build([order("sdwebui")])
+        run(Builds(limit=0), "sdwebui")
 
 
-def test_a_failed_build_is_named_with_the_end_of_its_log(cdk):
-    codebuild = CodeBuild(Builds(["SUCCEEDED", "FAILED"]), "demo", environ={}, poll_s=0)
-    with pytest.raises(DeployError, match="comfyui:\npip: hash mismatch") as failure:
-        codebuild.build([order("sdwebui"), order("comfyui")])
-    assert "sdwebui" not in str(failure.value)
+def test_a_failed_build_is_named_with_the_end_of_its_log_and_others_that_wait_for_it_are_built(run):
+    builds = Builds(["FAILED"], ["FAILED", "SUCCEEDED"], limit=1)
+    with pytest.raises(DeployError, match="sdwebui:\npip: hash mismatch") as failure:
+        run(builds, "sdwebui", "comfyui")
+    assert "comfyui" not in str(failure.value)
+    assert len(builds.variables) == 2
 
 
-def test_no_build_is_started_when_the_project_cannot_be_deployed(programs, cdk):
-    programs.add("cdk", "sys.exit(1)")
+def test_no_build_is_started_when_the_project_cannot_be_deployed(cdk, run):
+    cdk.add("cdk", "sys.exit(1)")
     builds = Builds()
     with pytest.raises(DeployError):
-        CodeBuild(builds, "demo", environ={}, poll_s=0).build([order("sdwebui")])
+        run(builds, "sdwebui")
     assert builds.variables == []

@@ -49,60 +49,41 @@ def test_hadolint_finds_nothing():
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_shellcheck_finds_nothing(script):
+def test_a_script_can_be_run_and_shellcheck_finds_nothing(script):
+    assert (ROOT / script).stat().st_mode & 0o111
     ended = subprocess.run([BIN / "shellcheck", ROOT / script], capture_output=True, text=True, check=False)
     assert ended.stdout == ""
 
 
-@pytest.mark.parametrize("script", SCRIPTS)
-def test_a_script_can_be_run(script):
-    assert (ROOT / script).stat().st_mode & 0o111
-
-
-@every_image
-def test_every_base_image_is_pinned_by_digest(dockerfile):
-    lines = instructions(dockerfile)
-    (default,) = [line.partition("PYTHON_IMAGE=")[2] for line in lines if line.startswith("ARG PYTHON_IMAGE")]
-    assert re.fullmatch(r"\S+/python:3\.11\.\d+-slim-\w+@sha256:[0-9a-f]{64}", default)
+def test_all_images_share_one_base_pinned_by_digest_so_that_a_node_holds_it_once():
+    lines = [line for dockerfile in DOCKERFILES.values() for line in instructions(dockerfile)]
+    [base] = {line.partition("PYTHON_IMAGE=")[2] for line in lines if line.startswith("ARG PYTHON_IMAGE")}
+    assert re.fullmatch(r"\S+/python:3\.11\.\d+-slim-\w+@sha256:[0-9a-f]{64}", base)
     assert {line.split()[1] for line in lines if line.startswith("FROM ")} == {"${PYTHON_IMAGE}"}
 
 
-def test_all_images_share_one_base_so_that_a_node_holds_it_once():
-    lines = [line for dockerfile in DOCKERFILES.values() for line in instructions(dockerfile)]
-    bases = {line for line in lines if line.startswith("ARG PYTHON_IMAGE")}
-    assert len(bases) == 1
-
-
 @every_image
-def test_nothing_follows_a_moving_tag_or_branch(dockerfile):
-    assert "latest" not in (ROOT / dockerfile).read_text()
+def test_an_image_follows_no_moving_tag_says_what_it_is_and_installs_libraries_with_hashes_from_a_lock(dockerfile):
+    text = (ROOT / dockerfile).read_text()
+    assert "latest" not in text
+    for label in ("title", "description", "licenses"):
+        assert f"org.opencontainers.image.{label}=" in text
+    (install,) = [line for line in instructions(dockerfile) if "pip install" in line]
+    assert "--require-hashes --no-deps" in install
 
 
-def test_every_clone_of_sdwebui_is_pinned_by_commit():
+def test_every_clone_is_pinned_by_commit_and_every_download_by_checksum():
     text = "\n".join(instructions(DOCKERFILES["sdwebui"]))
     clones = re.findall(r" clone (\S+) +(\S+/\S+) +(\S+)", text)
     assert len({folder for folder, _, _ in clones}) == 7
     assert all(re.fullmatch(r"[0-9a-f]{40}", commit) for _, _, commit in clones)
     assert re.findall(r"git \S+ \S+ fetch .*? --depth 1 \S+ (\S+)", text) == ['"$3"']
-
-
-def test_the_clone_of_comfyui_is_pinned_by_commit():
+    downloads = [line for line in text.splitlines() if line.startswith("ADD ")]
+    assert len(downloads) == 5
+    assert all(re.match(r"ADD --checksum=sha256:[0-9a-f]{64} +https://\S+ +/weights/\S+$", one) for one in downloads)
     text = "\n".join(instructions(DOCKERFILES["comfyui"]))
     assert re.search(r"ARG COMFYUI_COMMIT=[0-9a-f]{40}\n", text)
     assert re.findall(r"fetch \S+ --depth 1 \S+ (\S+)", text) == ['"${COMFYUI_COMMIT}"']
-
-
-def test_every_download_is_pinned_by_checksum():
-    downloads = [line for line in instructions(DOCKERFILES["sdwebui"]) if line.startswith("ADD ")]
-    assert len(downloads) == 5
-    for line in downloads:
-        assert re.match(r"ADD --checksum=sha256:[0-9a-f]{64} +https://\S+ +/weights/\S+$", line)
-
-
-@every_image
-def test_libraries_are_installed_with_hashes_from_a_lock(dockerfile):
-    (install,) = [line for line in instructions(dockerfile) if "pip install" in line]
-    assert "--require-hashes --no-deps" in install
 
 
 @pytest.mark.parametrize("name", ["sdwebui", "comfyui"])
@@ -120,13 +101,6 @@ def test_the_container_does_not_run_as_root(dockerfile):
     users = [number for number, line in enumerate(last_stage) if line.startswith("USER ")]
     assert [last_stage[number] for number in users] == ["USER 1000:1000"]
     assert not any(line.startswith(("RUN", "COPY", "ADD")) for line in last_stage[users[0] :])
-
-
-@every_image
-def test_an_image_says_what_it_is(dockerfile):
-    text = (ROOT / dockerfile).read_text()
-    for label in ("title", "description", "licenses"):
-        assert f"org.opencontainers.image.{label}=" in text
 
 
 @every_image
@@ -245,9 +219,10 @@ def test_a_list_that_ignores_single_files_is_refused(tmp_path):
         context_files(tmp_path, Path("Dockerfile"))
 
 
-def test_the_tag_changes_with_every_file_that_the_build_sees_and_with_no_other(tmp_path):
+def test_the_tag_is_the_version_and_changes_with_every_file_that_the_build_sees_and_with_no_other(tmp_path):
     make_context(tmp_path, ["*", "!a"], ["a/x.py", "other.py"])
     before = content_tag(tmp_path, Path("Dockerfile"))
+    assert re.fullmatch(r"7\.8\.9-[0-9a-f]{12}", before)
     (tmp_path / "other.py").write_text("changed")
     assert content_tag(tmp_path, Path("Dockerfile")) == before
     tags = {before}
@@ -257,8 +232,3 @@ def test_the_tag_changes_with_every_file_that_the_build_sees_and_with_no_other(t
     shutil.move(tmp_path / "a" / "x.py", tmp_path / "a" / "y.py")
     tags.add(content_tag(tmp_path, Path("Dockerfile")))
     assert len(tags) == 4
-
-
-def test_the_tag_begins_with_the_projects_version(tmp_path):
-    make_context(tmp_path, ["*", "!a"], ["a/x.py"])
-    assert re.fullmatch(r"7\.8\.9-[0-9a-f]{12}", content_tag(tmp_path, Path("Dockerfile")))

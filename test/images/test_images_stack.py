@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from configuration.images import IMAGES, context_files
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -36,11 +38,10 @@ def test_cfn_lint_finds_nothing(assembly):
     assert (ended.returncode, ended.stdout) == (0, "")
 
 
-def test_the_role_has_these_rights_and_no_others(resources):
+def test_the_role_has_these_rights_and_pushes_to_the_platforms_repositories_alone(resources):
     statements = resources["AWS::IAM::Policy"]["PolicyDocument"]["Statement"]
     lists = [[given] if isinstance(given, str) else given for given in (entry["Action"] for entry in statements)]
-    granted = {action for actions in lists for action in actions}
-    assert granted == {
+    assert {action for actions in lists for action in actions} == {
         *("s3:GetObject", "s3:GetObjectVersion", "s3:GetBucketLocation"),
         *("logs:CreateLogStream", "logs:PutLogEvents"),
         *("ecr:GetAuthorizationToken", "ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage"),
@@ -49,28 +50,17 @@ def test_the_role_has_these_rights_and_no_others(resources):
     }
     everywhere = [statement["Action"] for statement in statements if statement["Resource"] == "*"]
     assert everywhere == ["ecr:GetAuthorizationToken"]
-
-
-def test_the_role_may_push_to_every_repository_of_the_platform_and_to_no_other(resources):
-    from configuration.images import IMAGES
-
-    statements = resources["AWS::IAM::Policy"]["PolicyDocument"]["Statement"]
     (push,) = [statement for statement in statements if "ecr:PutImage" in statement["Action"]]
-    within = push["Resource"]["Fn::Join"][1][-1]
-    assert within == ":repository/sd-on-eks/*"
+    assert push["Resource"]["Fn::Join"][1][-1] == ":repository/sd-on-eks/*"
     assert all(source.repository.startswith("sd-on-eks/") for source in IMAGES.values())
 
 
-def test_the_project_may_run_a_container_engine(resources):
+def test_the_project_may_run_a_container_engine_and_its_logs_are_kept_for_a_month(resources):
     assert resources["AWS::CodeBuild::Project"]["Environment"]["PrivilegedMode"] is True
-
-
-def test_logs_are_kept_for_a_month(resources):
     assert resources["AWS::Logs::LogGroup"]["RetentionInDays"] == 30
 
 
 def test_the_source_holds_just_what_the_builds_see(assembly):
-    from configuration.images import IMAGES, context_files
 
     (source,) = assembly.glob("asset.*")
     held = {file.relative_to(source) for file in source.rglob("*") if file.is_file()}

@@ -46,40 +46,34 @@ if "copy" in ARGUMENTS or "create" in ARGUMENTS:
 """
 
 
-class Mirroring:
-    """mirror-images.sh with its fakes, in an account of its own."""
-
-    def __init__(self, programs, environ):
-        self.programs = programs
-        self.environ = environ
-        programs.add("helm", HELM)
-
-    def run(self, *images, **environ):
-        return subprocess.run(
-            [ROOT / "deploy" / "mirror-images.sh", *images],
-            env=self.programs.environ(**self.environ, RENDERED=RENDERED, LIBRARIES=json.dumps(sys.path), **environ),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+def mirror(programs, environ, *images, **more):
+    """Run mirror-images.sh with a fake helm."""
+    programs.add("helm", HELM)
+    return subprocess.run(
+        [ROOT / "deploy" / "mirror-images.sh", *images],
+        env=programs.environ(**environ, **{"RENDERED": RENDERED, "LIBRARIES": json.dumps(sys.path), **more}),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 @pytest.fixture(scope="module", params=["crane", "docker"])
 def mirrored(request, fake_programs, empty_account, tmp_path_factory):
     """All is mirrored, by crane also a second time; gives the registry, its repositories and the calls."""
-    mirroring = Mirroring(fake_programs(tmp_path_factory.mktemp(request.param)), empty_account())
-    mirroring.programs.add(request.param, COPY)
-    ended = mirroring.run(OURS)
+    programs, environ = fake_programs(tmp_path_factory.mktemp(request.param)), empty_account()
+    programs.add(request.param, COPY)
+    ended = mirror(programs, environ, OURS)
     assert ended.returncode == 0, ended.stderr
     if request.param == "crane":
-        assert mirroring.run(OURS).stdout == ended.stdout
+        assert mirror(programs, environ, OURS).stdout == ended.stdout
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in mirroring.environ.items():
+        for name, value in environ.items():
             patch.setenv(name, value)
         names = {entry["repositoryName"] for entry in boto3.client("ecr").describe_repositories()["repositories"]}
     return SimpleNamespace(
-        registry=ended.stdout.strip(), repositories=names, calls=mirroring.programs.calls, copier=request.param
+        registry=ended.stdout.strip(), repositories=names, calls=programs.calls, copier=request.param
     )
 
 
@@ -96,16 +90,13 @@ def test_every_image_is_copied_once_under_its_own_name(mirrored):
     )
 
 
-def test_charts_are_pushed_to_where_the_stack_looks_for_them(mirrored):
+def test_charts_of_the_stacks_versions_are_pushed_to_where_it_looks_for_them(mirrored):
+    pulls = [call["arguments"] for call in mirrored.calls if call["arguments"][0] == "pull"]
+    assert {words[words.index("--version") + 1] for words in pulls} == {chart.version for chart in CHARTS}
     pushes = [call["arguments"] for call in mirrored.calls if call["arguments"][0] == "push"]
     assert {words[2] for words in pushes} == {f"oci://{mirrored.registry}/charts"}
     places = {chart.location(mirrored.registry)["repository"] for chart in CHARTS}
     assert {place.removeprefix(f"oci://{mirrored.registry}/") for place in places} <= mirrored.repositories
-
-
-def test_charts_are_of_the_versions_that_the_stack_installs(mirrored):
-    pulls = [call["arguments"] for call in mirrored.calls if call["arguments"][0] == "pull"]
-    assert {words[words.index("--version") + 1] for words in pulls} == {chart.version for chart in CHARTS}
 
 
 def test_passwords_are_in_no_command_line(mirrored):
@@ -118,23 +109,18 @@ def test_passwords_are_in_no_command_line(mirrored):
 
 def test_a_chart_that_cannot_be_pushed_fails_the_command(programs, aws):
     programs.add("crane", COPY)
-    ended = Mirroring(programs, aws).run(BROKEN="push")
+    ended = mirror(programs, aws, BROKEN="push")
     assert (ended.returncode, ended.stdout) == (1, "")
 
 
 def test_without_a_program_that_copies_the_command_says_which_are_possible(programs, aws):
-    mirroring = Mirroring(programs, aws)
-    ended = mirroring.run(PATH=str(programs.bin) + ":" + str(tools_without_docker(programs.home)))
-    assert ended.returncode == 1
-    assert "Neither crane nor docker" in ended.stderr
-
-
-def tools_without_docker(folder):
-    tools = folder / "tools"
+    tools = programs.home / "tools"
     tools.mkdir()
     for name in ("bash", "env", "dirname"):
         (tools / name).symlink_to(shutil.which(name))
-    return tools
+    ended = mirror(programs, aws, PATH=f"{programs.bin}:{tools}")
+    assert ended.returncode == 1
+    assert "Neither crane nor docker" in ended.stderr
 
 
 def test_the_images_of_a_chart_are_those_of_its_containers():

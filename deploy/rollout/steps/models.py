@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from configuration.config import ModelsRuntime
 from deploy.errors import DeployError
 from deploy.models.bucket import ModelBucket
-from deploy.models.layout import CHECKPOINTS, DEFAULT_MODEL, INDEX
+from deploy.models.layout import DEFAULT_MODEL, INDEX
 from deploy.models.library import ModelLibrary
 from deploy.models.sources import source_of
 from deploy.rollout.context import RolloutContext
 from deploy.rollout.steps import Step
 from runtimes.flux.options import ModelOptions
+from runtimes.model_folders import CHECKPOINT_FOLDER
 
 _TOKEN = "HF_TOKEN"  # noqa: S105 - the variable's name
 
@@ -53,7 +54,7 @@ def _store_models(context: RolloutContext) -> str:
     # What is there and verified needs no connection to where it came from.
     if DEFAULT_MODEL.filename in needed and not library.holds(key, DEFAULT_MODEL.sha256):
         library.store(source_of(DEFAULT_MODEL.url), key, sha256=DEFAULT_MODEL.sha256)
-    stored = f"{', '.join(needed)} in {CHECKPOINTS}/" if needed else ""
+    stored = f"{', '.join(needed)} in {CHECKPOINT_FOLDER}/" if needed else ""
     return "; ".join(filter(None, (stored, *origins))) or "no runtime names one"
 
 
@@ -70,7 +71,7 @@ def _checkpoints(context: RolloutContext) -> list[str]:
 
 
 def _key(context: RolloutContext, name: str) -> str:
-    return f"{context.config.models_prefix or ''}{CHECKPOINTS}/{name}"
+    return f"{context.config.models_prefix or ''}{CHECKPOINT_FOLDER}/{name}"
 
 
 def _absent(context: RolloutContext, library: ModelLibrary | None) -> list[str]:
@@ -82,7 +83,7 @@ def _absent(context: RolloutContext, library: ModelLibrary | None) -> list[str]:
             why = "" if name != DEFAULT_MODEL.filename else " Hugging Face cannot be reached from this partition."
             raise DeployError(
                 f"{_key(context, name)} is not in bucket {context.bucket}.{why}",
-                f"Upload it: deploy/upload-model.sh {name} {CHECKPOINTS} {context.bucket}",
+                f"Upload it: deploy/upload-model.sh {name} {CHECKPOINT_FOLDER} {context.bucket}",
             )
     return names
 
