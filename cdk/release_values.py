@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from configuration.chart_release import ReleaseValues
+from configuration.chart_values import ChartValues
 from configuration.config import Config, ModelsRuntime
 from configuration.images import pod_images
 from configuration.volume_filling import open_rate
@@ -63,7 +63,7 @@ def release_values(
         return _merged(runtime.foreign_chart_values, computed)
     own = runtime.extra_values.model_dump(by_alias=True, exclude_none=True, exclude_unset=True)
     values = _merged(_chosen(config, runtime, resources, image_tags), _merged(own, computed))
-    return ReleaseValues.model_validate(values).model_dump(mode="json", by_alias=True, exclude_none=True)
+    return ChartValues.model_validate(values).model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
 def _chosen(

@@ -1,18 +1,24 @@
-"""extraValues of a runtime in config.yaml: the values of the project's own Helm chart that an operator may set.
+"""The values of the project's own Helm chart.
 
-Values that the deployment computes (the service account, the queue's address, …) are no keys here, so that one set
-by hand is a error; configuration.chart_release adds them.
+An operator sets them as extraValues of a runtime in config.yaml, but for those marked as computed: the deployment sets
+these, and one that is set by hand is an error.
 """
 
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Iterator
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
+from pydantic.fields import FieldInfo
 
+from configuration.deadlines import CommonDeadlines
 from configuration.quantities import Quantity, amount
 from configuration.volume_filling import FASTEST_MIB_S, SLOWEST_MIB_S, UNCHARGED
 from contract.models import Form, Section
 from runtimes.catalog import DEFAULT_MAX_PIXELS
+from runtimes.flux.options import ModelOptions
 
+_COMPUTED: Final = "computed"
+"""Marks a value that the deployment sets: the address of a queue, the name of a role and so on."""
 _SIZE = r"^\d+(Mi|Gi|Ti)$"
 _GPUS = "nvidia.com/gpu"
 
@@ -115,6 +121,10 @@ class NodeTemplate(Section):
     instance_store_policy: Literal["RAID0", "None"] | None = None
     """RAID0: local NVMe disks hold images, which are pulled in parallel (SOCI); None: the data volume holds them.
     Default: RAID0, unless there is a snapshot, which RAID0 would hide."""
+    iam_role: Annotated[str | None, _COMPUTED] = None
+    """Name of the nodes' IAM role."""
+    kms_key_arn: Annotated[str | None, _COMPUTED] = None
+    """Key that encrypts the nodes' volumes. Default: the account's own for EBS."""
 
     @model_validator(mode="after")
     def _has_one_source_of_images(self) -> Self:
@@ -124,7 +134,7 @@ class NodeTemplate(Section):
 
 
 class Karpenter(Section):
-    """Nodes."""
+    """Nodes of the runtime's own, which Karpenter makes."""
 
     enabled: bool = True
     """Whether the runtime has nodes of its own; without it its pods go where Kubernetes finds room."""
@@ -216,6 +226,10 @@ class InferenceApi(Container):
     cache: Cache = Cache()
     """(flux) What the server may keep: models of the Hugging Face hub, compiled code."""
     resources: Resources = Resources(limits={_GPUS: 1}, requests={_GPUS: 1, "cpu": "2000m", "memory": "6Gi"})
+    model_filename: Annotated[str | None, _COMPUTED] = None
+    """(sdwebui) The checkpoint that is loaded at start."""
+    model_options: Annotated[ModelOptions | None, _COMPUTED] = None
+    """(flux) The model that is served, and how: `model` of the runtime in config.yaml."""
 
 
 class QueueAgent(Container):
@@ -231,6 +245,29 @@ class QueueAgent(Container):
     resources: Resources | None = None
     """Kubernetes resources of the container. Default: 500m of CPU, and memory by memoryBudgetMib."""
     x_ray: Annotated[XRay, Field(alias="XRay")] = XRay()
+    dynamic_model: Annotated[bool, _COMPUTED] = False
+    """(sdwebui) Whether tasks may switch the checkpoint."""
+    s3_bucket: Annotated[str | None, _COMPUTED] = None
+    """Bucket that pictures are written to; required."""
+    sns_topic_arn: Annotated[str | None, _COMPUTED] = None
+    """Topic that notices are published to; required."""
+    sqs_queue_url: Annotated[str | None, _COMPUTED] = None
+    """The runtime's queue; required."""
+    sqs_dead_queue_url: Annotated[str | None, _COMPUTED] = None
+    """Queue that keeps what could not be done. Default: where the queue's redrive leads."""
+    jobs_table: Annotated[str | None, _COMPUTED] = None
+    """DynamoDB table of jobs; the agent does not start without it."""
+    input_buckets: Annotated[list[str], _COMPUTED] = []
+    """Buckets besides s3Bucket from which tasks may take s3:// inputs."""
+    aws_region: Annotated[str | None, _COMPUTED] = None
+    """Region of bucket, topic, queue and table. Default: the topic's."""
+    aws_endpoint_url: Annotated[str | None, _COMPUTED] = None
+    """Where S3, SNS and SQS are, if not at AWS."""
+    credentials_secret: Annotated[str | None, _COMPUTED] = None
+    """Secret with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, for agent and KEDA. Default: both have an identity."""
+    otlp_endpoint: Annotated[str | None, _COMPUTED] = None
+    """Where traces and metrics are sent, as http://collector:4318. Default: nowhere."""
+    deadlines: Annotated[CommonDeadlines, _COMPUTED] = CommonDeadlines()
 
 
 class Scaling(Section):
@@ -281,6 +318,12 @@ class Persistence(Section):
     """How much of its disk a node may use to keep models that were read, as 50Gi. Default: nothing is kept."""
     mount_memory: Annotated[str, Form(_SIZE, "a size in Mi, Gi or Ti, as 60Gi")] = "512Mi"
     """Memory that Mountpoint's pod requests on each node; the runtime's pod must leave it free. 0Mi requests none."""
+    bucket_name: Annotated[str | None, _COMPUTED] = None
+    """The model bucket; required unless existingClaim is set or the volume is off."""
+    prefix: Annotated[str | None, _COMPUTED] = None
+    """Folder of the bucket that is mounted, ending in a slash. Default: the whole bucket."""
+    region: Annotated[str | None, _COMPUTED] = None
+    """The bucket's region. Default: the node's."""
 
 
 class NetworkPolicy(Section):
@@ -316,6 +359,12 @@ class RuntimeValues(Section):
     inference_api: InferenceApi = InferenceApi()
     queue_agent: QueueAgent = QueueAgent()
     persistence: Persistence = Persistence()
+    name: Annotated[str | None, _COMPUTED] = None
+    """The runtime's name in requests. Default: the release's."""
+    type: Annotated[str, _COMPUTED] = "sdwebui"
+    """Type of model server."""
+    service_account_name: Annotated[str | None, _COMPUTED] = None
+    """Service account of the pods, made by the chart. Default: named like the release."""
 
     @property
     def max_pods(self) -> int:
@@ -323,7 +372,7 @@ class RuntimeValues(Section):
         return self.scaling.max_replica_count if self.scaling.enabled else self.replicas
 
 
-class ExtraValues(Section):
+class ChartValues(Section):
     """Values of the chart."""
 
     karpenter: Karpenter = Karpenter()
@@ -342,3 +391,21 @@ class ExtraValues(Section):
                     f"{each} each; raise it, leave it out, or allow fewer pods"
                 )
         return self
+
+
+def is_computed(field: FieldInfo) -> bool:
+    """Whether the deployment sets a value, so that config.yaml has no key for it."""
+    return _COMPUTED in field.metadata
+
+
+def _computed(model: type[BaseModel], at: str = "") -> Iterator[str]:
+    for field in model.model_fields.values():
+        path = f"{at}{field.alias}"
+        if is_computed(field):
+            yield path
+        elif isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from _computed(field.annotation, f"{path}.")
+
+
+COMPUTED_VALUES = frozenset(_computed(ChartValues))
+"""Paths of the values that the deployment sets."""

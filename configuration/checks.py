@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from configuration.chart_values import COMPUTED_VALUES
 from contract.field_errors import FieldError, FieldPath, field_path
 from contract.queues import DEAD, RETURNED
 from runtimes.registry import RUNTIME_TYPES
@@ -37,6 +38,24 @@ def placeholder_errors(value: Any, at: FieldPath) -> Iterator[FieldError]:
             yield from placeholder_errors(item, (*at, index))
     elif isinstance(value, str) and (found := _PLACEHOLDER.search(value)):
         yield FieldError(field_path(at), f"still holds the placeholder {found.group()}")
+
+
+def computed_value_errors(data: Any) -> Iterator[FieldError]:
+    """Chart values under extraValues that the deployment sets itself.
+
+    Args:
+        data: The whole file.
+    """
+    runtimes = data.get("modelsRuntime") if isinstance(data, dict) else None
+    for index, runtime in enumerate(runtimes if isinstance(runtimes, list) else ()):
+        if isinstance(runtime, dict) and not runtime.get("chartRepository"):
+            for path in sorted(COMPUTED_VALUES):
+                value = runtime.get("extraValues")
+                for key in path.split("."):
+                    value = value.get(key) if isinstance(value, dict) else None
+                if value not in (None, ""):
+                    pointer = f"modelsRuntime[{index}].extraValues.{path}"
+                    yield FieldError(pointer, "is set by the deployment and must not be set by hand")
 
 
 def runtime_errors(runtimes: list[Any]) -> Iterator[FieldError]:

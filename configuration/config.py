@@ -5,9 +5,14 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from configuration.chart_release import COMPUTED_VALUES
-from configuration.chart_values import ExtraValues
-from configuration.checks import STACK_SUFFIX, placeholder_errors, queue_name_errors, runtime_errors
+from configuration.chart_values import ChartValues
+from configuration.checks import (
+    STACK_SUFFIX,
+    computed_value_errors,
+    placeholder_errors,
+    queue_name_errors,
+    runtime_errors,
+)
 from configuration.deadlines import CommonDeadlines, RuntimeDeadlines, deadline_errors
 from configuration.gpus import gpu_problems
 from configuration.platform import Cluster, Monitoring, OutputBucket, Vpc
@@ -92,7 +97,7 @@ class ModelsRuntime(Section):
     """A chart of your own instead of the project's."""
     chart_version: str | None = None
     """Version of that chart."""
-    extra_values: ExtraValues = ExtraValues()
+    extra_values: ChartValues = ChartValues()
     """Values of the project's chart."""
     foreign_chart_values: Annotated[dict[str, Any], Field(alias=_FOREIGN_VALUES)] = {}
     """What stands under extraValues where chartRepository is set: that chart's own values, not checked."""
@@ -288,14 +293,14 @@ def parse_config(data: Any) -> Config:
     Raises:
         ConfigError: It has errors; every one is named.
     """
-    errors = list(placeholder_errors(data, ()))
-    left_in_place = {error.pointer for error in errors}
+    errors = [*placeholder_errors(data, ()), *computed_value_errors(data)]
+    known = {error.pointer for error in errors}
     config = None
     try:
         config = Config.model_validate(data)
     except ValidationError as exc:
         told = field_errors_of(exc, Config, data)
-        errors += [_explain_computed(error) for error in told if error.pointer not in left_in_place]
+        errors += [error for error in told if error.pointer not in known]
     if isinstance(data, dict):
         errors += deadline_errors(data)
         errors += queue_name_errors(data)
@@ -304,10 +309,3 @@ def parse_config(data: Any) -> Config:
     if errors or config is None:
         raise ConfigError(errors)
     return config
-
-
-def _explain_computed(error: FieldError) -> FieldError:
-    setting = error.pointer.partition("extraValues.")[2]
-    if setting in COMPUTED_VALUES:
-        return FieldError(error.pointer, "is set by the deployment and must not be set by hand")
-    return error

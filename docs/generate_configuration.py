@@ -10,7 +10,7 @@ from typing import Any, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from configuration.chart_release import COMPUTED_VALUES
+from configuration.chart_values import COMPUTED_VALUES, is_computed
 from configuration.config import Config
 from configuration.deadlines import CommonDeadlines
 from contract.models import Section
@@ -122,7 +122,9 @@ def _sections(
 
 
 def _keys(section: type[Section]) -> Iterator[tuple[str, FieldInfo]]:
-    return ((name, field) for name, field in section.model_fields.items() if name not in _INTERNAL_FIELDS)
+    for name, field in section.model_fields.items():
+        if name not in _INTERNAL_FIELDS and not is_computed(field):
+            yield name, field
 
 
 def _inner_section(annotation: Any) -> type[Section] | None:

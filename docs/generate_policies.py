@@ -14,7 +14,6 @@ from docs.synthesis import synthesized_template
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "deploy" / "policies"
-EXAMPLES = ROOT / "examples" / "configs"
 MAX_CHARACTERS = 6144
 """Of a managed policy, spaces not counted (IAM's guide, "IAM and AWS STS quotas")."""
 
@@ -29,17 +28,18 @@ _BESIDES = frozenset({"iam:PassRole", "lambda:InvokeFunction", "s3:GetObject", "
 def policies(templates: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Policies for CloudFormation's role, each short enough, which together allow what the templates take."""
     kinds = {one["Type"] for template in templates for one in template["Resources"].values()}
-    kinds = {kind for kind in kinds if not kind.startswith("Custom::")}
-    needed = sorted({*_BESIDES, *_wanted(kinds)})
-    return [_policy(actions) for actions in _divided(needed)]
-
-
-def _wanted(kinds: set[str]) -> Iterator[str]:
-    """What the handlers of these types call, but for options of theirs that lead to other services."""
-    called = {kind: set(_called(kind)) for kind in kinds}
-    own = {_service_of(kind, actions) for kind, actions in called.items()} | _HELPERS
-    for actions in called.values():
-        yield from (action for action in actions if action.partition(":")[0] in own)
+    called = {kind: set(_called(kind)) for kind in kinds if not kind.startswith("Custom::")}
+    # A handler may also call services for options that the stacks do not use.
+    services = {_service_of(kind, actions) for kind, actions in called.items()} | _HELPERS
+    needed = {action for actions in called.values() for action in actions if action.partition(":")[0] in services}
+    found: list[dict[str, Any]] = [_policy([])]
+    for action in sorted(_BESIDES | needed):
+        longer = _policy([*found[-1]["Statement"][0]["Action"], action])
+        if len(json.dumps(longer, separators=(",", ":"))) > MAX_CHARACTERS:
+            found.append(_policy([action]))
+        else:
+            found[-1] = longer
+    return found
 
 
 def _called(kind: str) -> Iterator[str]:
@@ -55,34 +55,12 @@ def _service_of(kind: str, actions: Iterable[str]) -> str:
     return name if name in services else max(set(services), key=services.count)
 
 
-def _divided(actions: list[str]) -> Iterator[list[str]]:
-    """The actions in runs that fit into a policy each."""
-    run: list[str] = []
-    for action in actions:
-        if len(_text(_policy([*run, action]))) > MAX_CHARACTERS:
-            yield run
-            run = []
-        run.append(action)
-    yield run
-
-
 def _policy(actions: list[str]) -> dict[str, Any]:
     return {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": actions, "Resource": "*"}]}
 
 
-def _text(policy: dict[str, Any]) -> str:
-    return json.dumps(policy, separators=(",", ":"))
-
-
-def files() -> dict[Path, str]:
-    """The files and what they are to hold."""
-    templates = [synthesized_template(path) for path in sorted(EXAMPLES.glob("*.yaml"))]
-    return {
-        FOLDER / f"cloudformation-{number}.json": json.dumps(policy, indent=2) + "\n"
-        for number, policy in enumerate(policies(templates), start=1)
-    }
-
-
 if __name__ == "__main__":
-    for path, text in files().items():
-        path.write_text(text, encoding="utf-8")
+    examples = sorted((ROOT / "examples" / "configs").glob("*.yaml"))
+    for number, policy in enumerate(policies(map(synthesized_template, examples)), start=1):
+        path = FOLDER / f"cloudformation-{number}.json"
+        path.write_text(json.dumps(policy, indent=2) + "\n", encoding="utf-8")

@@ -3,7 +3,7 @@
 import pytest
 from chartkit import AWS, QUEUE, TOPIC, at, environment, merged
 
-from configuration.chart_release import ReleaseValues
+from configuration.chart_values import ChartValues
 from contract.deadlines import DEFAULT_DEADLINES
 from queue_agent.settings import DEFAULT_MEMORY_BUDGET_MIB, Settings
 from queue_agent.telemetry.settings import TelemetrySettings
@@ -119,6 +119,6 @@ def test_the_model_server_gets_nothing_of_the_agents(releases):
 
 
 def test_every_log_level_of_the_chart_is_one_of_the_agents(releases):
-    levels = ReleaseValues.model_json_schema()["$defs"]["ReleasedQueueAgent"]["properties"]["logLevel"]["enum"]
+    levels = ChartValues.model_json_schema()["$defs"]["QueueAgent"]["properties"]["logLevel"]["enum"]
     for level in levels:
         Settings.from_environ({**environ_of(releases["static"]), "LOGLEVEL": level})

@@ -3,7 +3,7 @@
 import pytest
 from chartkit import AWS, at, merged
 
-from configuration.chart_release import ReleasedPersistence
+from configuration.chart_values import Persistence
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +109,7 @@ def test_another_value_of_what_kubernetes_keeps_makes_another_volume_and_claim(h
 
 @pytest.mark.parametrize(
     "setting",
-    sorted({field.alias for field in ReleasedPersistence.model_fields.values()} - {"enabled", "existingClaim"}),
+    sorted({field.alias for field in Persistence.model_fields.values()} - {"enabled", "existingClaim"}),
 )
 def test_every_setting_is_either_in_the_names_or_may_be_changed(helm, static, setting):
     values = {**UNCHANGEABLE, "labels": {"a": "b"}, "annotations": {"a": "b"}, "prefix": "v2/", "region": "us-east-1"}

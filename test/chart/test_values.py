@@ -11,8 +11,7 @@ import yaml
 from chartkit import ANYWHERE, AWS, CHART, DYNAMIC, FLUX, at, merged
 from pydantic import ValidationError
 
-from configuration.chart_release import COMPUTED_VALUES, ReleaseValues
-from configuration.chart_values import ExtraValues
+from configuration.chart_values import COMPUTED_VALUES, ChartValues
 from docs.generate_chart import pages
 from runtimes.registry import RUNTIME_TYPES
 
@@ -35,7 +34,7 @@ def test_the_chart_and_the_project_have_one_version():
 
 
 def test_the_charts_defaults_are_the_models():
-    assert ReleaseValues.model_validate(yaml.safe_load((CHART / "values.yaml").read_text())) == ReleaseValues()
+    assert ChartValues.model_validate(yaml.safe_load((CHART / "values.yaml").read_text())) == ChartValues()
 
 
 def test_every_value_has_a_comment_before_it():
@@ -46,16 +45,16 @@ def test_every_value_has_a_comment_before_it():
 
 
 def test_what_the_deployment_sends_satisfies_the_schema():
-    values = ReleaseValues.model_validate(merged(AWS, DYNAMIC, FLUX)).model_dump(
+    values = ChartValues.model_validate(merged(AWS, DYNAMIC, FLUX)).model_dump(
         mode="json", by_alias=True, exclude_none=True
     )
     jsonschema.validate(values, schema(), cls=jsonschema.Draft202012Validator)
-    defaults = ReleaseValues().model_dump(by_alias=True, exclude_none=True)
+    defaults = ChartValues().model_dump(by_alias=True, exclude_none=True)
     jsonschema.validate(defaults, schema(), cls=jsonschema.Draft202012Validator)
 
 
 def test_a_release_with_the_models_defaults_written_out_is_the_one_without(helm):
-    written_out = ReleaseValues.model_validate(AWS).model_dump(by_alias=True, exclude_none=True)
+    written_out = ChartValues.model_validate(AWS).model_dump(by_alias=True, exclude_none=True)
     assert helm.template(written_out) == helm.template(AWS)
 
 
@@ -137,7 +136,7 @@ def test_what_makes_no_sense_is_named(helm, changes, said):
 )
 def test_what_makes_no_sense_is_a_fault_of_config_yaml_already(changes):
     with pytest.raises(ValidationError):
-        ExtraValues.model_validate(changes)
+        ChartValues.model_validate(changes)
 
 
 def test_a_cluster_without_karpenter_and_aws_needs_three_values_and_no_models(helm):

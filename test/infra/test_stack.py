@@ -9,7 +9,7 @@ from cfnlint.api import ManualArgs, lint
 from infrakit.stacks import CONFIGS, NAMES, example, listed
 
 from cdk import __main__ as application
-from configuration.chart_release import ReleaseValues
+from configuration.chart_values import ChartValues
 from configuration.file import load_config
 from configuration.images import IMAGES, content_tag
 
@@ -75,7 +75,7 @@ def test_each_runtime_has_a_release_whose_values_fit_the_chart(name):
         release = stack.releases[runtime.name]
         assert release["Namespace"] == runtime.namespace
         if runtime.chart_repository is None:
-            ReleaseValues.model_validate(release["Values"])
+            ChartValues.model_validate(release["Values"])
 
 
 @pytest.mark.parametrize("name", ["minimal", "everything"])

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from cdk.release_values import ReleaseResources, release_values
-from configuration.chart_release import COMPUTED_VALUES
+from configuration.chart_values import COMPUTED_VALUES
 from configuration.config import parse_config
 from runtimes.flux.options import ModelOptions
 

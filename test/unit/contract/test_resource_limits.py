@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 from pydantic import ValidationError
 
-from configuration.chart_values import ExtraValues
+from configuration.chart_values import ChartValues
 from configuration.quantities import amount
 
 
@@ -30,7 +30,7 @@ def values(limits, *, enabled=True, pods=20, **requests):
 )
 def test_a_limit_below_what_all_pods_ask_for_is_refused_with_both(limit, requests):
     with pytest.raises(ValidationError) as refused:
-        ExtraValues.model_validate(values(limit, **requests))
+        ChartValues.model_validate(values(limit, **requests))
     (resource, given), (asked,) = next(iter(limit.items())), requests.values()
     assert f"{resource} is {given}, too little for 20 pods of {asked} each" in str(refused.value)
 
@@ -48,7 +48,7 @@ def test_a_limit_below_what_all_pods_ask_for_is_refused_with_both(limit, request
     ],
 )
 def test_other_limits_are_taken(given):
-    ExtraValues.model_validate(given)
+    ChartValues.model_validate(given)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from cdk.prices import ON_DEMAND_USD_PER_HOUR
-from configuration.chart_values import ExtraValues
+from configuration.chart_values import ChartValues
 from deploy.support import quotas
 from docs.costs import Month, estimate, idle, left_out, main, table, total
 
@@ -79,7 +79,7 @@ def test_a_node_that_stays_costs_its_month():
 
 
 def test_the_volumes_are_those_of_the_charts_defaults():
-    volume = ExtraValues().karpenter.node_template.data_volume
+    volume = ChartValues().karpenter.node_template.data_volume
     assert volume.volume_size is None
     described = type(volume).model_fields["volume_size"].description
     assert "10Gi for the OS volume, 80Gi for the data volume" in described
@@ -107,6 +107,6 @@ def test_the_quotas_on_the_page_are_those_that_a_deployment_looks_at():
 
 
 def test_the_vcpus_in_the_example_are_those_of_the_defaults():
-    values = ExtraValues()
+    values = ChartValues()
     assert f"{values.runtime.scaling.max_replica_count} replicas on up to g5.2xlarge" in QUOTAS
     assert set(values.karpenter.provisioner.instance_type) == {"g5.xlarge", "g5.2xlarge"}
