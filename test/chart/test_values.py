@@ -11,7 +11,7 @@ import yaml
 from chartkit import ANYWHERE, AWS, CHART, DYNAMIC, FLUX, at, merged
 from pydantic import ValidationError
 
-from configuration.chart_values import COMPUTED_VALUES, ChartValues
+from configuration.chart_values import ChartValues
 from docs.generate_chart import pages
 from runtimes.registry import RUNTIME_TYPES
 
@@ -164,11 +164,6 @@ def test_the_templates_know_every_runtime_type_as_the_contract_does():
         row.name: (row.pod.port, row.pod.health_path, row.loads_checkpoint, row.has_model_options)
         for row in RUNTIME_TYPES.values()
     }
-
-
-def test_every_computed_value_is_in_the_readme():
-    text = (CHART / "README.md").read_text()
-    assert [path for path in COMPUTED_VALUES if f"`{path}`" not in text] == []
 
 
 def test_the_notes_say_how_to_see_the_pods(helm):
