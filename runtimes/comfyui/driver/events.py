@@ -1,6 +1,6 @@
-"""ComfyUI's websocket: tells when a job ends, and carries the pictures of SaveImageWebsocket.
+"""ComfyUI's websocket: says when a prompt ends, and carries the pictures of SaveImageWebsocket.
 
-It may lose events or die at any time; nobody may rely on it alone.
+It may lose events or die at any time: nothing may rely on it alone.
 """
 
 import asyncio
@@ -16,6 +16,7 @@ from websockets.exceptions import WebSocketException
 
 from contract import strict_json
 from queue_agent.ports import RunSignals
+from runtimes._queued import JobWatch
 from runtimes._wording import shorten
 from runtimes.comfyui.driver.workflow import WEBSOCKET_CLASS, Workflow
 
@@ -39,52 +40,48 @@ _BLOCKED = "ExecutionBlocked"
 _ENDINGS = ("execution_success", "execution_error", "execution_interrupted")
 
 
-class PromptWatch:
-    """What is known of one job.
+class PromptWatch(JobWatch):
+    """What is known of one prompt, as ComfyUI calls a job.
 
     Attributes:
         workflow: What it runs.
-        ended: Set when the server says that the job is over.
-        recorded: Set when the server says, thereafter, that the job is in its history.
-        fraction: How far its present node is, where that node tells.
-        blocked: Why nodes were passed over, the first 20 of them, in their words.
+        ended: Set when the server says that the prompt is over.
+        recorded: Set when the server says, after that, that the prompt is in its history.
+        node_fraction: How far its present node is, where that node says so.
+        blocked: Why nodes were skipped, the first 20 of them, in their words.
         pictures: Pictures that came through the socket, with the node that sent each.
     """
 
     def __init__(self, workflow: Workflow, signals: RunSignals) -> None:
+        super().__init__(signals)
         self.workflow = workflow
         self.ended = asyncio.Event()
         self.recorded = asyncio.Event()
-        self.fraction: float | None = None
+        self.node_fraction: float | None = None
         self.blocked: list[str] = []
         self.pictures: list[tuple[str, bytes]] = []
-        self._signals = signals
-        self._begun = False
         self._kept_bytes = 0
 
-    def begin(self) -> None:
-        """Note that the server runs the job."""
-        if not self._begun:
-            self._begun = True
-            self._signals.started()
-
-    def keep(self, node_id: str, picture: bytes) -> None:
-        """Keep a picture; those beyond 512 MiB are dropped, and their job has failed."""
-        self._kept_bytes += len(picture)
-        if self._kept_bytes <= _MAX_KEPT_BYTES:
-            self.pictures.append((node_id, picture))
+    @property
+    def fraction(self) -> float | None:
+        """How far its present node is."""
+        return self.node_fraction
 
     @property
     def lacks_pictures(self) -> bool:
         """Whether pictures were too many to be kept."""
         return self._kept_bytes > _MAX_KEPT_BYTES
 
+    def keep(self, node_id: str, picture: bytes) -> None:
+        """Keep a picture; those beyond 512 MiB are dropped, and their job fails."""
+        self._kept_bytes += len(picture)
+        if not self.lacks_pictures:
+            self.pictures.append((node_id, picture))
+
     def end(self) -> None:
-        """Note that the job is over."""
-        if not self.ended.is_set():
-            self.begin()  # whatever the socket missed
-            self.ended.set()
-            self._signals.freed()
+        """Note that the prompt is over."""
+        self.ended.set()
+        self.free()
 
 
 class EventStream:
@@ -100,7 +97,7 @@ class EventStream:
         self._watches: dict[str, PromptWatch] = {}
         self._running: tuple[str | None, str | None] = (None, None)
         self._connected = asyncio.Event()
-        self.told = 0  # events of this agent's jobs so far
+        self.heard = 0  # events of this agent's prompts so far
         self._task: asyncio.Task[None] | None = None
 
     async def wait_until_connected(self, timeout_s: float) -> bool:
@@ -110,12 +107,6 @@ class EventStream:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._connected.wait(), timeout_s)
         return self._connected.is_set()
-
-    @property
-    def fraction(self) -> float | None:
-        """How far the present node of the running job is, where it tells."""
-        watch = self._watches.get(self._running[0] or "")
-        return watch.fraction if watch is not None else None
 
     @contextlib.contextmanager
     def watch(self, prompt_id: str, workflow: Workflow, signals: RunSignals) -> Iterator[PromptWatch]:
@@ -168,7 +159,7 @@ class EventStream:
 
     def _on_event(self, text: str) -> None:
         if _PROGRESS_OF_ALL in text[:_KIND_CHARS]:
-            self.told += 1
+            self.heard += 1
             return
         kind, data = _read_event(text)
         prompt_id, node_id = data.get("prompt_id"), data.get("node")
@@ -180,7 +171,7 @@ class EventStream:
         watch = self._watches.get(prompt_id or "")
         if watch is None:
             return
-        self.told += 1
+        self.heard += 1
         if kind == "execution_error" and data.get("exception_type") == _BLOCKED:
             watch.begin()
             if len(watch.blocked) < _MAX_BLOCKED:
@@ -193,7 +184,7 @@ class EventStream:
         elif kind in _SIGNS_OF_LIFE:
             watch.begin()
         if kind == "progress":
-            watch.fraction = _fraction(data.get("value"), data.get("max"))
+            watch.node_fraction = _fraction(data.get("value"), data.get("max"))
 
     def _on_binary(self, frame: bytes) -> None:
         """Keep a frame if the node that sent it is one to save; all others are previews."""

@@ -3,10 +3,9 @@
 import asyncio
 import hashlib
 import io
-import logging
 import uuid
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import cache, partial
 from http import HTTPStatus
 from typing import Any, Self
@@ -15,33 +14,31 @@ from urllib.parse import quote
 import aiohttp
 
 from contract.task import Task
-from queue_agent.errors import ExecutionFailed, NoOutput, ServerError
+from queue_agent.errors import NoOutput, ServerError
 from queue_agent.media import Media
-from queue_agent.ports import Capacity, Executor, Inputs, Output, Result, RunSignals, Supervised
+from queue_agent.ports import Capacity, Inputs, Output, Result, RunSignals
 from queue_agent.settings import Settings
 from runtimes._http import Answer, ModelServerClient, read_json, write_json
+from runtimes._queued import JobReport, QueuedServer
 from runtimes._wording import shorten
 from runtimes.comfyui.driver.events import EventStream, PromptWatch
-from runtimes.comfyui.driver.history import SavedFile, check_ending, has_other_results, refusal, saved_files
+from runtimes.comfyui.driver.history import SavedFile, ending_error, has_other_results, refusal, saved_files
 from runtimes.comfyui.driver.leftovers import UPLOAD_FOLDER, Leftovers
 from runtimes.comfyui.driver.workflow import Workflow, file_sites, inputs_in, workflow_of
-
-logger = logging.getLogger(__name__)
+from runtimes.comfyui.workflows import TARGETS
 
 _RECONCILE_S = 2.0
 """How often history and queue are asked although the websocket says nothing."""
 _RECORDED_S = 0.05
-"""How long after a job's end the websocket's word is waited for that the history holds it."""
-_FIRST_LOOK_S = 0.01
-"""Looks at a history that does not hold it yet come ever later."""
+"""How long after a prompt's end to wait for the websocket to say that the history holds it."""
 _CONNECT_S = 5.0
 _MODELS_FOLDER = "3d"
-"""Nodes that load a mesh take those alone that lie below it."""
+"""Nodes that load a mesh accept only files below it."""
 _NO_PATHS = frozenset({".", ".."})
 
 
-class ComfyUI(Executor, Supervised):
-    """The driver for runtime type ``comfyui``.
+class ComfyUI(QueuedServer[Workflow, PromptWatch]):
+    """The driver of runtime type comfyui. A job is a prompt there, under the job's id on the server.
 
     Args:
         client: The server.
@@ -50,7 +47,7 @@ class ComfyUI(Executor, Supervised):
     capacity = Capacity(ahead=True)  # the server's own queue holds the next job, which can be withdrawn by its id
 
     def __init__(self, client: ModelServerClient) -> None:
-        self._client = client
+        super().__init__(client)
         self._client_id = uuid.uuid4().hex
         scheme = "wss" if client.base_url.scheme == "https" else "ws"
         url = (client.base_url / "ws").with_scheme(scheme).with_query(clientId=self._client_id)
@@ -84,47 +81,16 @@ class ComfyUI(Executor, Supervised):
             site.replace(names[site.input.text])
         return workflow
 
-    async def clear(self) -> None:
-        """Withdraw what a former agent left waiting; what it left running is there to be adopted."""
-        if waiting := _prompt_ids((await self._queue()).get("queue_pending")):
-            logger.info("jobs of a former agent are withdrawn", extra={"jobs": len(waiting)})
-            await self._client.send("POST", "queue", json={"delete": waiting}, timeout_s=10)
-
     async def run(self, prepared: Workflow, job: str, claim: int, signals: RunSignals) -> Result:
-        """Run a workflow to its end, or adopt its former run on this server; its files are read as they are stored."""
-        workflow = prepared
+        """Run a workflow to its end, or adopt its earlier run on this server."""
         connected = await self._events.wait_until_connected(_CONNECT_S)
-        if workflow.sends_pictures_by_websocket and not connected:
+        if prepared.sends_pictures_by_websocket and not connected:
             raise ServerError("The model server's websocket cannot be reached.")
-        adopted = None if workflow.sends_pictures_by_websocket else await self._left_by(job, claim - 1)
-        prompt_id = adopted or _prompt_id(job, claim)
-        workflow.name_files_after(prompt_id)
-        with self._events.watch(prompt_id, workflow, signals) as watch:
-            try:
-                if adopted is None:
-                    await self._submit(workflow, prompt_id)
-                entry = await self._wait(prompt_id, watch)
-            except ServerError:
-                # It may be an answer alone that was lost: the job must not run on while another agent runs it again.
-                with suppress(ServerError):
-                    await self._withdraw(prompt_id)
-                raise
-            watch.end()
-            check_ending(entry)
-            return await asyncio.to_thread(self._collect, entry, watch)
+        return await super().run(prepared, job, claim, signals)
 
     async def liveness_token(self) -> object:
-        """What the websocket has told so far, and which jobs run."""
-        return self._events.told, _prompt_ids((await self._queue(timeout_s=5)).get("queue_running"))
-
-    async def progress(self, job: str) -> float | None:  # noqa: ARG002 (one runs at a time)
-        """How far the running job's present node is."""
-        return self._events.fraction
-
-    async def interrupt(self, job: str, claim: int) -> None:
-        """Take a job out of the server's queue, and stop it if it runs."""
-        for number in range(max(1, claim - 1), claim + 1):
-            await self._withdraw(_prompt_id(job, number))
+        """How many events the websocket has brought, and which prompts run."""
+        return self._events.heard, _prompt_ids((await self._queue(timeout_s=5)).get("queue_running"))
 
     def discard(self, prepared: Workflow, *, over: bool) -> None:
         """Remove what a job left on the server; unless it is over, its results stay for its next claim to adopt."""
@@ -133,40 +99,27 @@ class ComfyUI(Executor, Supervised):
         self._leftovers.discard(prepared.uploads, prepared.prompt_id if over else None)
 
     async def aclose(self) -> None:
-        """Give connections back."""
+        """Close connections."""
         await self._leftovers.aclose()
         await self._events.aclose()
-        await self._client.aclose()
+        await super().aclose()
 
-    async def _withdraw(self, prompt_id: str) -> None:
-        # In this order: between the two a waiting job may begin.
-        await self._client.send("POST", "queue", json={"delete": [prompt_id]}, timeout_s=10)
-        await self._client.send("POST", "interrupt", json={"prompt_id": prompt_id}, timeout_s=10)
+    def _can_adopt(self, prepared: Workflow) -> bool:
+        return not prepared.sends_pictures_by_websocket  # they went to the client that posted it
 
-    async def _left_by(self, job: str, claim: int) -> str | None:
-        """The prompt of a former claim, if this server runs it still, or has ended it and would end it so again."""
-        if claim == 0:
-            return None
-        prompt_id = _prompt_id(job, claim)
-        if entry := await self._history(prompt_id):
-            try:
-                check_ending(entry)
-            except ExecutionFailed:
-                return prompt_id
-            except ServerError:
-                return None
-        elif prompt_id not in _prompt_ids((await self._queue()).get("queue_running")):
-            return None
-        logger.info("the job's former run is adopted")
-        return prompt_id
+    @contextmanager
+    def _watch(self, prepared: Workflow, server_job: str, signals: RunSignals) -> Iterator[PromptWatch]:
+        prepared.name_files_after(server_job)
+        with self._events.watch(server_job, prepared, signals) as watch:
+            yield watch
 
-    async def _submit(self, workflow: Workflow, prompt_id: str) -> None:
+    async def _submit(self, prepared: Workflow, server_job: str) -> None:
         request = {
-            "prompt": workflow.graph,
+            "prompt": prepared.graph,
             "client_id": self._client_id,
-            "prompt_id": prompt_id,
-            "extra_data": workflow.extra_data,
-            **({} if workflow.targets is None else {"partial_execution_targets": workflow.targets}),
+            "prompt_id": server_job,
+            "extra_data": prepared.extra_data,
+            **({} if prepared.targets is None else {TARGETS: prepared.targets}),
         }
         response = await self._client.send(
             "POST",
@@ -175,44 +128,47 @@ class ComfyUI(Executor, Supervised):
             headers={"Content-Type": "application/json"},
         )
         if response.status != HTTPStatus.OK:
-            raise refusal(response.status, _json_or_none(response), workflow.graph)
+            raise refusal(response.status, _json_or_none(response), prepared.graph)
         answer = read_json(response.body)
-        if not isinstance(answer, dict) or answer.get("prompt_id") != prompt_id:
+        if not isinstance(answer, dict) or answer.get("prompt_id") != server_job:
             raise ServerError("The model server does not take the job's own id; ComfyUI 0.3.44 or later does.")
         if answer.get("node_errors"):
             # Only the valid part of the workflow would run; what was asked for cannot come.
-            await self._withdraw(prompt_id)
-            raise refusal(response.status, answer, workflow.graph)
+            await self._withdraw(server_job)
+            raise refusal(response.status, answer, prepared.graph)
 
-    async def _wait(self, prompt_id: str, watch: PromptWatch) -> dict[str, Any]:
-        """Wait for the job's entry in the history: the websocket says when to look, a timer when it says nothing."""
-        pause_s = _RECONCILE_S
-        while True:
-            if watch.ended.is_set():
-                await asyncio.sleep(pause_s)
-            elif await _is_set_within(watch.ended, pause_s):
-                await _is_set_within(watch.recorded, _RECORDED_S)
-                pause_s = _FIRST_LOOK_S / 2
-            if entry := await self._history(prompt_id):
-                return entry
-            if await self._is_queued(prompt_id, watch):
-                pause_s = min(pause_s * 2, _RECONCILE_S)
-            elif entry := await self._history(prompt_id):
-                return entry  # it ended between the two looks
-            else:
-                raise ServerError("The model server has lost the job; it was restarted.")
+    async def _follow(self, server_job: str, watch: PromptWatch) -> None:  # noqa: ARG002 (the socket's watch is its own)
+        """Return when the history is worth a look: the websocket says so, or it has said nothing for a while."""
+        if await _is_set_within(watch.ended, _RECONCILE_S):
+            await _is_set_within(watch.recorded, _RECORDED_S)
+
+    async def _report(self, server_job: str) -> JobReport | None:
+        if (entry := await self._history(server_job)) is None:
+            queue = await self._queue()
+            if server_job in _prompt_ids(queue.get("queue_running")):
+                return JobReport(state="running")
+            if server_job in _prompt_ids(queue.get("queue_pending")):
+                return JobReport(state="waiting")
+            if (entry := await self._history(server_job)) is None:  # it may have ended between the two looks
+                return None
+        error = ending_error(entry)
+        return JobReport(state="failed" if error else "succeeded", error=error, details=entry)
+
+    async def _result(self, prepared: Workflow, server_job: str, report: JobReport, watch: PromptWatch) -> Result:  # noqa: ARG002 (the watch knows them)
+        return await asyncio.to_thread(self._collect, report.details, watch)
+
+    async def _waiting(self) -> Sequence[str]:
+        return _prompt_ids((await self._queue()).get("queue_pending"))
+
+    async def _withdraw(self, server_job: str) -> None:
+        # In this order: between the two a waiting prompt may begin.
+        await self._client.send("POST", "queue", json={"delete": [server_job]}, timeout_s=10)
+        await self._client.send("POST", "interrupt", json={"prompt_id": server_job}, timeout_s=10)
 
     async def _history(self, prompt_id: str) -> dict[str, Any] | None:
         history = await self._client.get_json(f"history/{prompt_id}")
         entry = history.get(prompt_id) if isinstance(history, dict) else None
         return entry if isinstance(entry, dict) else None
-
-    async def _is_queued(self, prompt_id: str, watch: PromptWatch) -> bool:
-        queue = await self._queue()
-        if prompt_id in _prompt_ids(queue.get("queue_running")):
-            watch.begin()
-            return True
-        return prompt_id in _prompt_ids(queue.get("queue_pending"))
 
     async def _queue(self, **options: Any) -> dict[str, Any]:
         queue = await self._client.get_json("queue", **options)
@@ -272,10 +228,6 @@ async def _is_set_within(event: asyncio.Event, timeout_s: float) -> bool:
         async with asyncio.timeout(timeout_s):
             await event.wait()
     return event.is_set()
-
-
-def _prompt_id(job: str, claim: int) -> str:
-    return str(uuid.uuid5(uuid.UUID(job), str(claim)))
 
 
 def _prompt_ids(items: Any) -> list[str]:

@@ -26,27 +26,24 @@ class SavedFile:
     parameters: dict[str, str]
 
 
-def check_ending(entry: Mapping[str, Any]) -> None:
-    """Make sure that a job ended well.
+def ending_error(entry: Mapping[str, Any]) -> AgentError | None:
+    """Why a job failed; None where it succeeded.
 
     An error and an interrupt both read ``status_str: error``; the messages tell them apart. The status may be null.
-
-    Raises:
-        ExecutionFailed: A node failed; the message is its own.
-        ServerError: Memory did not suffice, or somebody interrupted the job.
     """
     for name, data in _messages(entry):
         if name == "execution_interrupted":
-            raise ServerError("The job was interrupted in the model server.")
+            return ServerError("The job was interrupted in the model server.")
         if name == "execution_error":
             words = shorten(str(data.get("exception_message")))
             kind = str(data.get("exception_type"))
             where = f"{shorten_name(str(data.get('node_type')))} (node {shorten_name(str(data.get('node_id')))})"
             if is_out_of_room(f"{kind} {words}"):
-                raise ServerError(f"The model server is out of memory or disk in {where}: {words}")
-            raise ExecutionFailed(f"{where}: {words or kind}")
+                return ServerError(f"The model server is out of memory or disk in {where}: {words}")
+            return ExecutionFailed(f"{where}: {words or kind}")
     if (entry.get("status") or {}).get("status_str") == "error":
-        raise ExecutionFailed("The model server reports an error and gives no reason.")
+        return ExecutionFailed("The model server reports an error without a reason.")
+    return None
 
 
 def saved_files(entry: Mapping[str, Any], workflow: Workflow) -> Iterator[SavedFile]:

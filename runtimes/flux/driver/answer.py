@@ -1,8 +1,8 @@
-"""The server's word on a job, and its refusals."""
+"""What the flux server answers: reports of jobs, its health, and why it rejects a request."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -16,31 +16,29 @@ from queue_agent.errors import (
     TaskError,
 )
 from runtimes._http import Answer, read_json
+from runtimes._queued import JobReport, ServerState
 from runtimes._wording import is_out_of_room, shorten
 
-_TASK_FAULTS: Mapping[str, type[TaskError]] = {
-    "refused": Rejected,
-    "failed": ExecutionFailed,
-}
-"""What a job's error code says of the task; all others are the server's trouble."""
+_TASK_ERRORS: Mapping[str, type[TaskError]] = {"refused": Rejected, "failed": ExecutionFailed}
+"""Error codes of jobs that are the task's own; all others are the server's trouble."""
 _REFUSALS = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCESSABLE_ENTITY})
 
 
-class _Reported(BaseModel):
+class _Answered(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
-_ReportedT = TypeVar("_ReportedT", bound=_Reported)
+_AnsweredT = TypeVar("_AnsweredT", bound=_Answered)
 
 
-class Problem(_Reported):
+class ReportedError(_Answered):
     """Why a job failed."""
 
     code: str
     message: str
 
 
-class Picture(_Reported):
+class KeptPicture(_Answered):
     """A picture that the server keeps."""
 
     number: int
@@ -48,49 +46,24 @@ class Picture(_Reported):
     seed: int | None = None
 
 
-class Report(_Reported):
+class ReportedJob(_Answered):
     """A job as the server has it."""
 
-    state: Literal["waiting", "running", "encoding", "succeeded", "failed", "cancelled"]
+    state: ServerState
     batch: int | None = None
-    error: Problem | None = None
-    outputs: tuple[Picture, ...] = ()
+    error: ReportedError | None = None
+    outputs: tuple[KeptPicture, ...] = ()
     parameters: dict[str, Any] = {}
     timings_s: dict[str, float | None] = {}
     warnings: tuple[str, ...] = ()
 
     @property
-    def has_ended(self) -> bool:
-        """Whether it will never change again."""
-        return self.state in {"succeeded", "failed", "cancelled"}
-
-    @property
-    def would_end_so_again(self) -> bool:
-        """Whether nothing is gained by running the job once more: it goes on, gave its pictures, or is at fault."""
-        return not isinstance(self.fault, ServerError)
-
-    @property
-    def fault(self) -> AgentError | None:
-        """Why the job gave nothing; None where it has, or may still."""
-        if self.state == "cancelled":
-            return ServerError("The job was cancelled in the model server.")
-        if self.state != "failed":
-            return None
-        if self.error is None:
-            return ExecutionFailed("The model server reports a failure and gives no reason.")
-        words = shorten(self.error.message)
-        kind = _TASK_FAULTS.get(self.error.code)
-        if kind is None or is_out_of_room(words):
-            return ServerError(f"The model server failed, {self.error.code.replace('_', ' ')}: {words}")
-        return kind(words)
-
-    @property
-    def pictures(self) -> list[Picture]:
+    def pictures(self) -> list[KeptPicture]:
         """What it gave, an early look first."""
         return sorted(self.outputs, key=lambda picture: (picture.kind != "preview", picture.number))
 
 
-class Worker(_Reported):
+class ReportedWorker(_Answered):
     """A process of the server's that has a GPU."""
 
     state: str
@@ -98,8 +71,8 @@ class Worker(_Reported):
     given_up: bool = False
 
 
-class Served(_Reported):
-    """What the server draws with, in how many steps and of what size unless told, and how many pictures at once."""
+class ServedModel(_Answered):
+    """What the server draws with, its default steps and size, and how many pictures it draws at once."""
 
     source: str | None = None
     steps: int | None = None
@@ -107,54 +80,55 @@ class Served(_Reported):
     max_batch: int = 1
 
 
-class Health(_Reported):
+class FluxHealth(_Answered):
     """How the server is."""
 
     live: bool
     ready: bool
-    workers: tuple[Worker, ...]
-    model: Served = Served()
+    workers: tuple[ReportedWorker, ...]
+    model: ServedModel = ServedModel()
 
 
-def read_health(answer: Answer) -> Health:
+def read_health(answer: Answer) -> FluxHealth:
     """Read what the server says of itself.
 
     Raises:
-        ServerError: No worker of its will come back, or its answer makes no sense.
-        ServerLoading: None is there yet, or again.
+        ServerError: None of its workers will come back, or the answer cannot be understood.
+        ServerLoading: No worker is ready yet, or again.
     """
-    health = _checked(Health, read_json(answer.body))
+    health = _checked(FluxHealth, read_json(answer.body))
     if not health.live:
         raise ServerError("The model server has no worker left.")
     if not health.ready:
-        raise ServerLoading("The model server loads its model.")
+        raise ServerLoading("The model server is loading its model.")
     return health
 
 
-def read_report(answer: Answer) -> Report:
-    """Read what the server answers when it is asked for a job.
+def read_report(answer: Answer) -> JobReport | None:
+    """Read what the server answers when it is asked for a job; None where it does not know the job.
 
     Raises:
-        ServerError: It does not know the job, or its answer makes no sense.
+        ServerError: The answer cannot be understood.
     """
     if answer.status == HTTPStatus.NOT_FOUND:
-        raise ServerError("The model server has lost the job; it was restarted.")
+        return None
     if answer.status != HTTPStatus.OK:
-        raise ServerError(f"The model server answers {answer.status} to the question for a job.")
+        raise ServerError(f"The model server answers {answer.status} when asked for a job.")
     return report_of(read_json(answer.body))
 
 
-def report_of(row: Any) -> Report:
-    """Read what the server tells of a job.
+def report_of(row: Any) -> JobReport:
+    """Read what the server says of a job.
 
     Raises:
-        ServerError: It makes no sense.
+        ServerError: It cannot be understood.
     """
-    return _checked(Report, row)
+    job = _checked(ReportedJob, row)
+    return JobReport(state=job.state, error=_error_of(job), batch=job.batch, details=job)
 
 
 def refusal(answer: Answer) -> AgentError:
-    """Read what the server answers when it does not take a job."""
+    """Read what the server answers when it does not accept a job."""
     status = answer.status
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         return ServerAway("The model server is not ready.")
@@ -168,16 +142,30 @@ def refusal(answer: Answer) -> AgentError:
     return Rejected(shorten("; ".join(map(_words, detail)) if isinstance(detail, list) else str(detail)))
 
 
-def _checked(model: type[_ReportedT], row: Any) -> _ReportedT:
+def _error_of(job: ReportedJob) -> AgentError | None:
+    if job.state == "cancelled":
+        return ServerError("The job was cancelled in the model server.")
+    if job.state != "failed":
+        return None
+    if job.error is None:
+        return ExecutionFailed("The model server reports a failure without a reason.")
+    words = shorten(job.error.message)
+    kind = _TASK_ERRORS.get(job.error.code)
+    if kind is None or is_out_of_room(words):
+        return ServerError(f"The model server failed, {job.error.code.replace('_', ' ')}: {words}")
+    return kind(words)
+
+
+def _checked(model: type[_AnsweredT], row: Any) -> _AnsweredT:
     try:
         return model.model_validate(row)
     except ValidationError as exc:
-        raise ServerError("The model server's word makes no sense.") from exc
+        raise ServerError("The model server returned an unexpected response.") from exc
 
 
-def _words(fault: Any) -> str:
-    """A fault as the task's author should read it: the task's content is the ``request`` of what is posted."""
-    if not isinstance(fault, dict):
-        return str(fault)
-    field = str(fault.get("field", "")).removeprefix("request.")
-    return f"{field} {fault.get('problem', '')}".strip()
+def _words(error: Any) -> str:
+    """An error as the task's author should read it: the task's content is the ``request`` of what is posted."""
+    if not isinstance(error, dict):
+        return str(error)
+    field = str(error.get("field", "")).removeprefix("request.")
+    return f"{field} {error.get('problem', '')}".strip()

@@ -1,18 +1,21 @@
-"""Server-sent events, as the HTML standard has them: lines of ``field: value``, an empty line after each event."""
+"""The events of a job: server-sent events as the HTML standard has them, and what they say of the job."""
 
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any
 
 from queue_agent.errors import ServerError
+from queue_agent.ports import RunSignals
 from runtimes._http import read_json
+from runtimes._queued import JobWatch
 
 MAX_EVENT_BYTES = 16 * 1024 * 1024
-"""Far above a preview in base64; what is longer is no event."""
+"""Far above a preview in base64."""
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class ServerEvent:
     """One event.
 
     Attributes:
@@ -24,8 +27,8 @@ class Event:
     data: Any
 
 
-async def events_in(chunks: AsyncIterator[bytes]) -> AsyncIterator[Event]:
-    """Read events as they arrive; comments, and events without data, are passed over.
+async def events_in(chunks: AsyncIterator[bytes]) -> AsyncIterator[ServerEvent]:
+    """Read events as they arrive; comments, and events without data, are skipped.
 
     Raises:
         ServerError: The stream breaks, or an event is too large or no JSON.
@@ -36,7 +39,7 @@ async def events_in(chunks: AsyncIterator[bytes]) -> AsyncIterator[Event]:
         value = value.removeprefix(b" ")
         if not line:
             if data:
-                yield Event(kind, read_json(bytes(data)))
+                yield ServerEvent(kind, read_json(bytes(data)))
             kind, data = "message", bytearray()
         elif name == b"event":
             kind = value.decode(errors="replace")
@@ -59,3 +62,65 @@ async def _lines_in(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 def _check_size(size_bytes: int) -> None:
     if size_bytes > MAX_EVENT_BYTES:
         raise ServerError(f"An event of the model server's is larger than {MAX_EVENT_BYTES} bytes.")
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """The last step: how far the job was after it, when that was said, and the step's own part of the job."""
+
+    done: float
+    told_s: float
+    share: float
+
+
+class StepWatch(JobWatch):
+    """A job's watch that knows how far the job is between two steps, too.
+
+    Args:
+        signals: Called.
+        clock: Monotonic seconds.
+
+    Attributes:
+        heard: How many events there were.
+    """
+
+    def __init__(self, signals: RunSignals, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(signals)
+        self.heard = 0
+        self._clock = clock
+        self._began_s = 0.0
+        self._step: _Step | None = None
+
+    @property
+    def fraction(self) -> float | None:
+        """How far the job is; None before its first step. Within a step it goes on at the pace so far."""
+        if self._step is None or not self._has_begun:
+            return None
+        step, taken_s = self._step, self._step.told_s - self._began_s
+        pace = step.done / taken_s if taken_s > 0 else 0.0
+        return min(step.done + min(step.share, pace * (self._clock() - step.told_s)), 1.0)
+
+    def begin(self, batch: int | None = None) -> None:
+        """Note that the GPU works on it."""
+        if not self._has_begun:
+            self._began_s = self._clock()
+        super().begin(batch)
+
+    def heed(self, event: ServerEvent) -> None:
+        """Note an event."""
+        self.heard += 1
+        data = event.data if isinstance(event.data, dict) else {}
+        self._note_progress(data.get("progress"))
+        self.note_state(data.get("state"), data.get("batch"))
+        if event.kind == "freed":
+            self.free()
+
+    def _note_progress(self, fraction: Any) -> None:
+        """A job whose worker was lost begins again at 0."""
+        if not isinstance(fraction, int | float) or not 0 <= fraction <= 1:
+            return
+        before = self._step.done if self._step else 0.0
+        if fraction == 0:
+            self._step = None
+        elif fraction != before:
+            self._step = _Step(fraction, self._clock(), fraction - before)

@@ -16,7 +16,7 @@ from queue_agent.media import Media
 from queue_agent.ports import Work
 from runtimes._http import write_json
 from runtimes._wording import shorten
-from runtimes.flux.driver.answer import Served
+from runtimes.flux.driver.answer import ServedModel
 from runtimes.flux.families import EDIT
 from runtimes.flux.requests import REQUESTS, Request
 
@@ -84,7 +84,7 @@ class Draft:
         return PreparedRequest(self.task_type, write_json(self.body), self.work)
 
 
-def draft_of(task: Task, served: Served) -> Draft:
+def draft_of(task: Task, served: ServedModel) -> Draft:
     """Write a task's request.
 
     Args:
@@ -108,7 +108,7 @@ def draft_of(task: Task, served: Served) -> Draft:
     return Draft(task_type, body, list(find_sites(body, _INPUT_FIELDS)), _work_of(task_type, request, served))
 
 
-def _work_of(task_type: str, request: Request, served: Served) -> Work:
+def _work_of(task_type: str, request: Request, served: ServedModel) -> Work:
     """Steps of all pictures; requests that leave the steps to the model are a kind of their own."""
     steps = request.num_inference_steps
     guided_twice = (request.true_cfg_scale or 1) > 1
@@ -121,7 +121,7 @@ def _work_of(task_type: str, request: Request, served: Served) -> Work:
     return Work(kind, (steps or 1) * request.num_images, together, last_call)
 
 
-def _batch_share(request: Request, served: Served) -> float:
+def _batch_share(request: Request, served: ServedModel) -> float:
     """How many pictures of a batch a request's pictures stand for."""
     width, height = (getattr(request, side, None) or served.size for side in ("width", "height"))
     return request.num_images * max(1.0, width * height / _BATCH_PIXELS)

@@ -1,9 +1,9 @@
 """The driver against a server that hangs up."""
 
 import pytest
-from agentkit import base64_picture
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from driverkit import base64_picture
 
 from queue_agent.errors import InputError, Rejected, ServerError
 from queue_agent.inputs.fetcher import InputFetcher

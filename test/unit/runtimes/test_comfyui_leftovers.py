@@ -5,9 +5,9 @@ import hashlib
 import uuid
 
 import pytest
-from agentkit import JOB, PNG
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from driverkit import JOB, PNG
 
 from queue_agent.media import identify
 from runtimes._http import ModelServerClient

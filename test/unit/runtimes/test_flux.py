@@ -16,15 +16,15 @@ from queue_agent.media import Media
 from queue_agent.ports import RunSignals
 from runtimes._http import Answer
 from runtimes.flux.driver import events as events_module
-from runtimes.flux.driver.answer import Report, Served, read_health, read_report, refusal
-from runtimes.flux.driver.events import Event, events_in
+from runtimes.flux.driver.answer import ServedModel, read_health, read_report, refusal, report_of
+from runtimes.flux.driver.events import ServerEvent as Event
+from runtimes.flux.driver.events import StepWatch, events_in
 from runtimes.flux.driver.request import draft_of
-from runtimes.flux.driver.watch import JobWatch
 
 INLINE = base64.b64encode(b"inline").decode()
 PICTURE = Media(b"picture", "png", "image/png")
 ENCODED = base64.b64encode(b"picture").decode()
-SERVED = Served(source="black-forest-labs/FLUX.1-schnell", steps=4, max_batch=4)
+SERVED = ServedModel(source="black-forest-labs/FLUX.1-schnell", steps=4, max_batch=4)
 EDIT = {"instructions": "make it red, see https://example.com/x.png", "image": INLINE}
 
 
@@ -205,7 +205,7 @@ ALONE = ("started", None)
 def watch_and_said(clock=time.monotonic):
     said = []
     signals = RunSignals(lambda batch=None: said.append(("started", batch)), lambda: said.append("freed"))
-    return JobWatch(signals, clock), said
+    return StepWatch(signals, clock), said
 
 
 @pytest.mark.parametrize(
@@ -235,7 +235,7 @@ def test_progress_is_known_from_the_first_step_on():
         watch.heed(Event("progress", {"progress": told}))
     assert watch.fraction is None
     watch.heed(Event("progress", {"progress": 0.5}))
-    assert (watch.fraction, watch.told) == (0.5, 6)
+    assert (watch.fraction, watch.heard) == (0.5, 6)
 
 
 def test_progress_goes_on_within_a_step_as_fast_as_before_and_no_further_than_its_end():
@@ -258,7 +258,7 @@ def test_progress_is_unknown_again_after_a_worker_was_lost():
 
 
 def failed(code, message="No."):
-    return Report(state="failed", error={"code": code, "message": message})
+    return report_of({"state": "failed", "error": {"code": code, "message": message}})
 
 
 @pytest.mark.parametrize(
@@ -270,19 +270,23 @@ def failed(code, message="No."):
         (failed("out_of_memory"), ServerError, False),
         (failed("worker_lost"), ServerError, False),
         (failed("what is this"), ServerError, False),
-        (Report(state="failed"), ExecutionFailed, True),
-        (Report(state="cancelled"), ServerError, False),
-        (Report(state="succeeded"), type(None), True),
-        (Report(state="running"), type(None), True),
+        (report_of({"state": "failed"}), ExecutionFailed, True),
+        (report_of({"state": "cancelled"}), ServerError, False),
+        (report_of({"state": "succeeded"}), type(None), True),
+        (report_of({"state": "running"}), type(None), True),
     ],
 )
 def test_an_ending_is_the_tasks_fault_only_where_it_would_be_the_same_again(report, fault, is_final):
-    assert (type(report.fault), report.would_end_so_again) == (fault, is_final)
+    assert (type(report.error), report.would_end_the_same) == (fault, is_final)
 
 
 def test_an_early_look_comes_before_the_pictures_whatever_its_number():
     outputs = [{"number": 1, "kind": "picture"}, {"number": 2, "kind": "picture"}, {"number": 3, "kind": "preview"}]
-    assert [picture.number for picture in Report(state="succeeded", outputs=outputs).pictures] == [3, 1, 2]
+    assert [picture.number for picture in report_of({"state": "succeeded", "outputs": outputs}).details.pictures] == [
+        3,
+        1,
+        2,
+    ]
 
 
 def answer(status, body):
@@ -313,7 +317,7 @@ def test_only_a_refusal_with_a_reason_is_the_tasks_fault(status, body, kind):
 
 @pytest.mark.parametrize(
     ("status", "body"),
-    [(404, {"detail": "unknown"}), (500, {"state": "running"}), (200, []), (200, {"state": "dancing"}), (200, {})],
+    [(500, {"state": "running"}), (200, []), (200, {"state": "dancing"}), (200, {})],
 )
 def test_a_word_on_a_job_that_makes_no_sense_is_the_servers_fault(status, body):
     with pytest.raises(ServerError):
@@ -326,5 +330,5 @@ def test_a_server_that_is_not_ready_lives_and_one_without_workers_does_not():
         read_health(answer(503, {"live": True, "ready": False, "workers": [worker]}))
     with pytest.raises(ServerError, match="no worker left"):
         read_health(answer(503, {"live": False, "ready": False, "workers": []}))
-    with pytest.raises(ServerError, match="no sense"):
+    with pytest.raises(ServerError, match="unexpected response"):
         read_health(answer(200, {"live": True, "ready": True, "workers": ["x"]}))
