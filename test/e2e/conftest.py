@@ -4,11 +4,10 @@ import secrets
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import boto3
 import httpx
@@ -18,11 +17,12 @@ from configuration.file import load_config
 from deploy.verify.notices import NoticeQueue
 from deploy.verify.samples import samples_of
 from deploy.verify.target import Target, local_target
+from test.kit.processes import PATIENCE_S, ROOT, wait_for
 
-ROOT = Path(__file__).resolve().parents[2]
+T = TypeVar("T")
+
 _LAST_WORDS = "All samples at once"
 """What is printed when all runs, after stack.json is there; agents may still be about to start."""
-_START_TIMEOUT_S = 60
 
 
 @dataclass
@@ -35,12 +35,23 @@ class LocalUp:
     stack: dict[str, Any] = field(default_factory=dict)
 
     def wait_ready(self) -> None:
-        deadline = time.monotonic() + _START_TIMEOUT_S
-        while not (_LAST_WORDS in self.printed.read_text() and any("queue_agent" in part for part in self.part_pids())):
-            assert self.process.poll() is None, self.printed.read_text()
-            assert time.monotonic() < deadline, self.printed.read_text()
-            time.sleep(0.05)
+        self.until(lambda: _LAST_WORDS in self.output)
+        self.until(lambda: any("queue_agent" in part for part in self.part_pids()))
         self.stack = json.loads((self.state / "stack.json").read_text())
+
+    @property
+    def output(self) -> str:
+        """What it has printed so far."""
+        return self.printed.read_text()
+
+    def until(self, condition: Callable[[], T]) -> T:
+        """Wait for a condition; the platform must not end before."""
+
+        def holds() -> T:
+            assert self.process.poll() is None, self.output
+            return condition()
+
+        return wait_for(holds, lambda: self.output)
 
     @property
     def target(self) -> Target:
@@ -77,14 +88,8 @@ class LocalUp:
         }
         return {"task": {"metadata": metadata, "content": {"prompt": "a dog", "width": 64, "height": 64, **content}}}
 
-    @staticmethod
-    def wait_for_notice(notices: NoticeQueue, task_id: str, timeout_s: float = 30) -> Any:
-        deadline = time.monotonic() + timeout_s
-        while time.monotonic() < deadline:
-            for notice in notices.receive():
-                if notice.id == task_id:
-                    return notice
-        raise AssertionError(f"no notice of {task_id} within {timeout_s} s")
+    def wait_for_notice(self, notices: NoticeQueue, task_id: str) -> Any:
+        return self.until(lambda: next((one for one in notices.receive() if one.id == task_id), None))
 
     def part_pids(self) -> dict[str, int]:
         """Process ids of the parts, by their module and the runtime or type that they are for."""
@@ -106,9 +111,9 @@ class LocalUp:
                 found[" ".join([words[2], *marks])] = int(entry.name)
         return found
 
-    def end(self, number: signal.Signals = signal.SIGINT, timeout_s: float = 20) -> int:
+    def end(self, number: signal.Signals = signal.SIGINT) -> int:
         self.process.send_signal(number)
-        return self.process.wait(timeout_s)
+        return self.process.wait(PATIENCE_S)
 
 
 StartUp = Callable[..., LocalUp]
@@ -136,7 +141,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalUp]:
         yield up
     finally:
         up.process.terminate()
-        up.process.wait(20)
+        up.process.wait(PATIENCE_S)
 
 
 @pytest.fixture
@@ -151,7 +156,7 @@ def start_up(tmp_path: Path) -> Iterator[StartUp]:
     yield start
     for up in started:
         up.process.kill()
-        up.process.wait(20)
+        up.process.wait(PATIENCE_S)
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-ROOT = Path(__file__).resolve().parents[2]
+from test.kit.processes import ROOT
+
 PICTURES = {
     "t2i.png": ("text-to-image", "v1alpha2", "sdruntime"),
     "i2i.png": ("image-to-image", "v1alpha2", "sdruntime"),

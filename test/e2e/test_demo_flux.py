@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-ROOT = Path(__file__).resolve().parents[2]
+from test.kit.processes import ROOT
+
 PICTURES = {
     "pictures-flux-t2i.png",
     "pictures-flux-i2i.png",

@@ -1,11 +1,10 @@
+import contextlib
 import io
 import json
 import os
 import secrets
 import signal
-import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -58,30 +57,9 @@ def test_pictures_and_answer_lie_at_the_output_location(platform: Any, notices: 
     assert manifest["parameters"]["prompt"] == "a dog"
 
 
-def test_the_same_seed_gives_the_same_picture(platform: Any, notices: NoticeQueue) -> None:
-    pictures = []
-    for _ in range(2):
-        _, notice = platform.draw(notices, seed=7)
-        bucket, key = split_s3_url(notice.image_url[0])
-        pictures.append(platform.target.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read())
-    with Image.open(io.BytesIO(pictures[0])) as one, Image.open(io.BytesIO(pictures[1])) as other:
-        assert one.tobytes() == other.tobytes()
-
-
 def test_content_too_large_for_a_message_makes_a_picture_too(platform: Any, notices: NoticeQueue) -> None:
     _, notice = platform.draw(notices, prompt="a dog, " + "very " * 60_000 + "happy")
     assert notice.result is True
-
-
-def test_a_link_that_leads_nowhere_fails_that_task_with_the_reason(platform: Any, notices: NoticeQueue) -> None:
-    body = platform.text_to_image(init_images=[f"{platform.stack['AwsEndpoint']}/no-such-bucket/picture.png"])
-    body["task"]["metadata"]["tasktype"] = "image-to-image"
-    answer = platform.post(body)
-    assert answer.status_code == 200
-    notice = platform.wait_for_notice(notices, answer.json()["id_task"])
-    assert notice.result is False
-    assert notice.image_url == []
-    assert "404" in notice.error.message
 
 
 @pytest.fixture
@@ -127,32 +105,18 @@ def test_every_bad_request_is_refused_in_one_shape_and_reaches_no_topic(platform
     assert len(published()) == 1
 
 
-def test_slashes_that_are_doubled_or_trail_are_forgiven(platform: Any) -> None:
-    for path in ("/v1alpha2/", "//v1alpha2", "//v1alpha2//"):
-        answer = httpx.post(
-            platform.target.endpoint + path,
-            json=platform.text_to_image(),
-            headers={"x-api-key": platform.target.api_key},
-        )
-        assert answer.status_code == 200, path
-
-
 @pytest.mark.parametrize("part", ["queue_agent sdruntime", "runtimes.standin sdwebui", "local.door"])
 def test_a_part_that_dies_is_started_again_and_tasks_are_done(platform: Any, notices: NoticeQueue, part: str) -> None:
     pid = platform.part_pids()[part]
     os.kill(pid, signal.SIGKILL)
-    deadline = time.monotonic() + 10
-    while platform.part_pids().get(part, pid) == pid:
-        assert time.monotonic() < deadline, f"{part} was not started again"
-        time.sleep(0.05)
-    while True:
-        try:
-            _, notice = platform.draw(notices)
-        except httpx.ConnectError:
-            assert time.monotonic() < deadline, "the door did not come back"
-            time.sleep(0.05)
-        else:
-            break
+    platform.until(lambda: platform.part_pids().get(part, pid) != pid)
+
+    def answer() -> Any:
+        with contextlib.suppress(httpx.ConnectError):  # the door is not back yet
+            return platform.post(platform.text_to_image())
+        return None
+
+    notice = platform.wait_for_notice(notices, platform.until(answer).json()["id_task"])
     assert notice.result is True
 
 
@@ -172,14 +136,5 @@ def test_the_logs_name_every_part_and_hold_neither_key_nor_prompt(platform: Any,
     for log in logs.values():
         assert platform.target.api_key not in log
         assert "walrus" not in log
-    assert platform.printed.read_text().count(platform.target.api_key) == 2  # the API key, and the curl line
-    assert "door " in platform.printed.read_text()
-
-
-# Last, because it uses up the key's throttle for a moment.
-def test_a_burst_beyond_the_configured_one_is_throttled(platform: Any) -> None:
-    with ThreadPoolExecutor(20) as pool, httpx.Client(headers={"x-api-key": platform.target.api_key}) as client:
-        url = f"{platform.target.endpoint}/v1alpha2"
-        statuses = [answer.status_code for answer in pool.map(lambda _: client.post(url, json={}), range(120))]
-    assert set(statuses) == {400, 429}
-    assert statuses.count(400) >= 50
+    assert platform.output.count(platform.target.api_key) == 2  # the API key, and the curl line
+    assert "door " in platform.output

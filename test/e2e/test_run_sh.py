@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from test.kit.processes import ROOT
 
 
 def run_sh(directory: Path, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -25,7 +25,6 @@ def run_sh(directory: Path, **variables: str) -> subprocess.CompletedProcess[str
             {"RUNTIME_TYPE": "sdwebui", "API_VERSION": "v1alpha2"},
             ["text-to-image", "image-to-image", "extra-single-image"],
         ),
-        ({"RUNTIME_NAME": "comfyruntime"}, ["pipeline"]),
         ({"API_VERSION": "v1alpha1"}, ["text-to-image", "image-to-image"]),
         ({"TASK_TYPES": "image-to-image, edit"}, ["image-to-image", "image-to-image"]),
         ({"RUNTIME_TYPE": "comfyui", "RUNTIME_NAME": "comfyruntime"}, ["pipeline"]),
@@ -59,12 +58,6 @@ def test_a_task_that_fails_makes_it_fail(platform: Any) -> None:
     ended = run_sh(ROOT, STACK_FILE=str(platform.state / "stack.json"), **variables)
     assert ended.returncode == 1
     assert "absent.safetensors" in ended.stdout
-
-
-def test_it_leaves_no_queue_behind(platform: Any) -> None:
-    run_sh(ROOT, STACK_FILE=str(platform.state / "stack.json"))
-    urls = platform.target.client("sqs").list_queues(QueueNamePrefix="sd-on-eks-verify").get("QueueUrls", [])
-    assert urls == []
 
 
 def test_without_a_running_platform_it_says_how_to_start_one(tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,8 +17,7 @@ from typing import Any
 import pytest
 
 from deploy.verify.notices import NoticeQueue
-
-ROOT = Path(__file__).resolve().parents[2]
+from test.kit.processes import ROOT, free_port, wait_for
 
 
 def run_local(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -27,13 +25,8 @@ def run_local(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
 
 
-def gone(pids: list[int], timeout_s: float = 5) -> bool:
-    deadline = time.monotonic() + timeout_s
-    while any(Path(f"/proc/{pid}").exists() for pid in pids):
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
+def are_gone(parts: dict[str, int]) -> bool:
+    return not any(Path(f"/proc/{pid}").exists() for pid in parts.values())
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -44,21 +37,21 @@ def test_a_signal_ends_every_process_and_removes_the_state_file(
     up.wait_ready()
     parts = up.part_pids()
     assert {"local.aws_server", "local.door", "queue_agent only", "runtimes.standin sdwebui"} <= set(parts)
+    assert (up.state / "stack.json").stat().st_mode & 0o777 == 0o600
     assert up.end(number) == 0
-    assert gone(list(parts.values()), timeout_s=0)
+    assert are_gone(parts)
     assert not (up.state / "stack.json").exists()
 
 
-@pytest.mark.parametrize("pause_s", [0.6, 1.0, 1.5])
+@pytest.mark.parametrize("parts_so_far", [1, 2, 4])
 def test_a_signal_in_the_middle_of_starting_leaves_no_process(
-    start_up: Callable[..., Any], small_config: Path, pause_s: float
+    start_up: Callable[..., Any], small_config: Path, parts_so_far: int
 ) -> None:
     up = start_up(f"--config={small_config}")
-    time.sleep(pause_s)
-    parts = up.part_pids()
+    parts = up.until(lambda: parts if len(parts := up.part_pids()) >= parts_so_far else None)
     up.end(signal.SIGTERM)
-    assert gone(list(parts.values()))
-    assert "Traceback" not in up.printed.read_text()
+    wait_for(lambda: are_gone(parts), "all parts to end")
+    assert "Traceback" not in up.output
 
 
 def test_no_part_outlives_a_platform_that_is_killed(start_up: Callable[..., Any], small_config: Path) -> None:
@@ -66,13 +59,7 @@ def test_no_part_outlives_a_platform_that_is_killed(start_up: Callable[..., Any]
     up.wait_ready()
     parts = up.part_pids()
     assert up.end(signal.SIGKILL) == -signal.SIGKILL
-    assert gone(list(parts.values()))
-
-
-def test_only_its_owner_can_read_the_state_file(start_up: Callable[..., Any], small_config: Path) -> None:
-    up = start_up(f"--config={small_config}")
-    up.wait_ready()
-    assert (up.state / "stack.json").stat().st_mode & 0o777 == 0o600
+    wait_for(lambda: are_gone(parts), "all parts to end")
 
 
 def test_the_curl_line_works_when_pasted_and_the_picture_it_names_can_be_fetched(
@@ -80,16 +67,11 @@ def test_the_curl_line_works_when_pasted_and_the_picture_it_names_can_be_fetched
 ) -> None:
     up = start_up(f"--config={small_config}")
     up.wait_ready()
-    line = next(line.strip() for line in up.printed.read_text().splitlines() if line.startswith("  curl -sS"))
+    line = next(line.strip() for line in up.output.splitlines() if line.startswith("  curl -sS"))
     assert "/prod/v1alpha2" in line
     answer = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=30, check=True)
     assert '"id_task":"first-picture"' in answer.stdout
-    deadline = time.monotonic() + 20
-    while not (
-        shown := re.search(r"^notices +\| first-picture: \d+\.\d s, (\S+)$", up.printed.read_text(), re.MULTILINE)
-    ):
-        assert time.monotonic() < deadline, up.printed.read_text()
-        time.sleep(0.1)
+    shown = up.until(lambda: re.search(r"^notices +\| first-picture: \d+\.\d s, (\S+)$", up.output, re.MULTILINE))
     picture = subprocess.run(["curl", "-sSf", shown.group(1)], capture_output=True, timeout=30, check=True)
     assert picture.stdout.startswith(b"\x89PNG")
     head = subprocess.run(["curl", "-sSI", shown.group(1)], capture_output=True, timeout=30, check=True, text=True)
@@ -108,14 +90,11 @@ def test_aws_that_dies_comes_back_with_every_queue(start_up: Callable[..., Any],
     up.wait_ready()
     pid = up.part_pids()["local.aws_server"]
     os.kill(pid, signal.SIGKILL)
-    deadline = time.monotonic() + 20
-    while up.part_pids().get("local.aws_server", pid) == pid or not listens(up.stack["AwsEndpoint"]):
-        assert time.monotonic() < deadline, up.printed.read_text()
-        time.sleep(0.05)
+    up.until(lambda: up.part_pids().get("local.aws_server", pid) != pid and listens(up.stack["AwsEndpoint"]))
     with NoticeQueue(up.target) as notices:
         _, notice = up.draw(notices, runtime="only")
     assert notice.result is True
-    assert "[killed by SIGKILL with all tasks and pictures; starts again in 0.5 s]" in up.printed.read_text()
+    assert "[killed by SIGKILL with all tasks and pictures; starts again in 0.5 s]" in up.output
 
 
 def test_many_requests_at_once_raise_no_warning(start_up: Callable[..., Any]) -> None:
@@ -126,7 +105,7 @@ def test_many_requests_at_once_raise_no_warning(start_up: Callable[..., Any]) ->
         with ThreadPoolExecutor(len(bodies)) as pool:
             assert {answer.status_code for answer in pool.map(up.post, bodies)} == {200}
         up.wait_for_notice(notices, bodies[-1]["task"]["metadata"]["id"])
-    assert "WARNING" not in up.printed.read_text()
+    assert "WARNING" not in up.output
 
 
 def listens(url: str) -> bool:
@@ -135,9 +114,7 @@ def listens(url: str) -> bool:
 
 
 def test_a_real_server_takes_the_place_of_the_stand_in(start_up: Callable[..., Any], small_config: Path) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port = taken.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "runtimes.standin", "--type=sdwebui", f"--port={port}", "--model=real.safetensors"]
     with subprocess.Popen(command, cwd=ROOT) as server:
         try:
@@ -259,7 +236,7 @@ def test_the_key_of_a_file_is_taken_and_stays_over_a_restart(
     up.wait_ready()
     assert up.target.api_key == "a-key-of-my-own"
     assert up.post({}).status_code == 400
-    assert "from elsewhere: http://" in up.printed.read_text()
+    assert "from elsewhere: http://" in up.output
 
 
 def test_a_picture_is_one_line_and_the_rest_is_quiet(start_up: Callable[..., Any], small_config: Path) -> None:
@@ -268,11 +245,8 @@ def test_a_picture_is_one_line_and_the_rest_is_quiet(start_up: Callable[..., Any
     up.post({"task": {"metadata": {"id": "x", "runtime": "elsewhere", "tasktype": "text-to-image"}, "content": {}}})
     with NoticeQueue(up.target) as notices:
         answer, _ = up.draw(notices, runtime="only")
-    deadline = time.monotonic() + 20
-    while f"| {answer['id_task']}: " not in up.printed.read_text():
-        assert time.monotonic() < deadline, up.printed.read_text()
-        time.sleep(0.05)
-    streamed = up.printed.read_text().partition("test/run.sh\n")[2].splitlines()
+    up.until(lambda: f"| {answer['id_task']}: " in up.output)
+    streamed = up.output.partition("test/run.sh\n")[2].splitlines()
     lines = [line.partition("| ")[2] for line in streamed if line and " | " in line]
     assert not any(line.startswith(("INFO", "{", "ERROR", "Traceback")) for line in lines)
     assert any(" 400 " in line and "task.metadata.runtime" in line for line in lines)
@@ -295,4 +269,4 @@ def test_a_server_without_its_api_is_named_with_the_option_that_it_needs(
         up.wait_ready()
         server.shutdown()
     words = f"only uses {url}, which answers 404 to /sdapi/v1/memory; SD WebUI needs --api"
-    assert words in up.printed.read_text()
+    assert words in up.output

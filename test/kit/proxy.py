@@ -145,8 +145,6 @@ class FaultProxy:
         """All calls, in the order in which they came."""
         self.under_way: list[Call] = []
         """The calls that have not been answered yet."""
-        self.heed: Callable[[Exchange, bytes], None] = lambda _exchange, _body: None
-        """Is told of each answer as it comes from the service: the request, and the answer's body."""
         network.do(self._open())
 
     def rule(self, calls: str, act: Act, **options: Any) -> Rule:
@@ -181,7 +179,6 @@ class FaultProxy:
 
     async def _whole(self, exchange: Exchange, answer: aiohttp.ClientResponse) -> web.Response:
         body = await answer.read()
-        self.heed(exchange, body)
         kept = _kept(answer)
         if exchange.request.method == "HEAD":
             kept.append(("Content-Length", answer.headers.get("Content-Length", "0")))

@@ -1,6 +1,5 @@
 import time
 import uuid
-from types import SimpleNamespace
 
 import pytest
 
@@ -61,8 +60,3 @@ class Jobs(JobsTable):
 @pytest.fixture
 def jobs(aws):
     return Jobs(aws.dynamodb)
-
-
-@pytest.fixture
-def refused():
-    return SimpleNamespace(code="ConditionalCheckFailedException", transaction="TransactionCanceledException")
