@@ -13,7 +13,6 @@ from deploy.rollout.config_yaml import ConfigYaml, Origin
 from deploy.rollout.draft import draft, instance_types, preferred
 from deploy.rollout.journal import Journal
 from deploy.rollout.options import Options
-from deploy.rollout.toolbox import tool_environ
 from deploy.stacks import Stack
 from deploy.support.instances import node_types, offered
 from deploy.support.zones import zones_for
@@ -80,15 +79,6 @@ class RolloutContext:
     def stack(self) -> Stack:
         """The CloudFormation stack."""
         return Stack(self.account.client("cloudformation"), self.config.cloudformation_stack)
-
-    @property
-    def environ(self) -> dict[str, str]:
-        """What programs need to work for the same account and region."""
-        return {
-            **({} if self.options.skip_tools else tool_environ()),
-            **dict.fromkeys(("AWS_REGION", "AWS_DEFAULT_REGION", "CDK_DEFAULT_REGION"), self.account.region),
-            ZONES_VARIABLE: ",".join(self.zones),
-        }
 
 
 def open_context(options: Options, root: Path) -> RolloutContext:

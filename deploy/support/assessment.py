@@ -6,23 +6,10 @@ from math import ceil, inf
 from configuration.config import Config
 from configuration.volume_filling import REGION_MIB_S, asked_for
 from deploy.aws import Account, items
+from deploy.support import quotas
 from deploy.support.findings import Finding, Verdict
 from deploy.support.instances import gpu_demand, node_types, offered, vcpus
-from deploy.support.quotas import (
-    BUCKETS,
-    BUILDS,
-    CONCURRENCY,
-    ELASTIC_IPS,
-    NAT_GATEWAYS,
-    ON_DEMAND_VCPUS,
-    PUBLISHES,
-    SPOT_VCPUS,
-    SYSTEM_VCPUS,
-    VPCS,
-    Quota,
-    Usage,
-    quota_value,
-)
+from deploy.support.quotas import Quota, Usage, quota_value
 from deploy.support.zones import zone_finding
 
 _SERVICES = ("apigateway", "cloudformation", "codebuild", "dynamodb", "ecr", "eks", "lambda", "sns", "sqs")
@@ -72,9 +59,9 @@ class Assessment:
             *self._filling(),
         ]
         if self._builds:
-            found.append(self._compare(BUILDS, needed=self._builds, least=1))
-        found.append(self._compare(PUBLISHES, needed=requests_per_s * _MESSAGES_PER_TASK))
-        found.append(self._compare(CONCURRENCY, needed=functions))
+            found.append(self._compare(quotas.BUILDS, needed=self._builds, least=1))
+        found.append(self._compare(quotas.PUBLISHES, needed=requests_per_s * _MESSAGES_PER_TASK))
+        found.append(self._compare(quotas.CONCURRENCY, needed=functions))
         if not self._exists:
             found += [*self._network_and_buckets(), *self._log_groups_in_the_way()]
         return found
@@ -104,7 +91,11 @@ class Assessment:
 
     def _vcpus(self, there: list[str]) -> Iterator[Finding]:
         demand, used = gpu_demand(self._config, vcpus(self._ec2, there)), self._usage.vcpus()
-        kinds = [quota for quota, wanted in ((ON_DEMAND_VCPUS, demand.on_demand), (SPOT_VCPUS, demand.spot)) if wanted]
+        kinds = [
+            quota
+            for quota, wanted in ((quotas.ON_DEMAND_VCPUS, demand.on_demand), (quotas.SPOT_VCPUS, demand.spot))
+            if wanted
+        ]
         values = [(quota_value(self._account, quota), used[quota]) for quota in kinds]
         # One of the two is enough to run; with neither, no pod would ever start.
         nothing_runs = all(value is not None and value - count < demand.one_pod for value, count in values)
@@ -112,7 +103,7 @@ class Assessment:
             least = demand.one_pod if nothing_runs else -inf
             yield self._compare(quota, needed=demand.full, used=used[quota], least=least)
         needed = _SYSTEM_VCPUS + _REPLACED_VCPUS
-        yield self._compare(SYSTEM_VCPUS, needed=needed, used=used[SYSTEM_VCPUS], least=_SYSTEM_VCPUS)
+        yield self._compare(quotas.SYSTEM_VCPUS, needed=needed, used=used[quotas.SYSTEM_VCPUS], least=_SYSTEM_VCPUS)
 
     def _filling(self) -> Iterator[Finding]:
         if asked := asked_for(self._config.fillings.values()):
@@ -127,10 +118,10 @@ class Assessment:
 
     def _network_and_buckets(self) -> Iterator[Finding]:
         for quota, needed, used in (
-            (VPCS, 1, self._usage.vpcs()),
-            (NAT_GATEWAYS, 1, self._usage.nat_gateways()),
-            (ELASTIC_IPS, self._config.vpc.nat_gateways, self._usage.elastic_ips()),
-            (BUCKETS, _NEW_BUCKETS, self._usage.buckets()),
+            (quotas.VPCS, 1, self._usage.vpcs()),
+            (quotas.NAT_GATEWAYS, 1, self._usage.nat_gateways()),
+            (quotas.ELASTIC_IPS, self._config.vpc.nat_gateways, self._usage.elastic_ips()),
+            (quotas.BUCKETS, _NEW_BUCKETS, self._usage.buckets()),
         ):
             yield self._compare(quota, needed=needed, used=used, least=needed)
 

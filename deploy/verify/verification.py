@@ -2,7 +2,6 @@
 
 import threading
 import time
-from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -44,7 +43,7 @@ class Outcome:
 def verify(
     target: Target, samples: Iterable[Sample], *, wait_s: float, stop: threading.Event | None = None
 ) -> Iterator[Outcome]:
-    """Post all samples at once and yield each one's outcome as soon as it is known.
+    """Post all samples and yield each one's outcome as soon as it is known.
 
     Args:
         target: The platform.
@@ -56,35 +55,24 @@ def verify(
         DeployError: The platform cannot be reached or used at all.
     """
     stop = stop or threading.Event()
+    deadline = time.monotonic() + wait_s
     try:
         # Links signed the old way lead nowhere in newer regions and with a KMS key.
         s3 = target.client("s3", config=Config(signature_version="s3v4"))
         links = _upload_input(s3, target)
-        unposted = deque(make_request(sample, links) for sample in samples)
         with NoticeQueue(target) as notices:
             waiting: dict[str, tuple[Request, float]] = {}
-            deadline = time.monotonic() + wait_s
-            post_at = 0.0
-            while (unposted or waiting) and not stop.is_set():
-                now = time.monotonic()
-                if unposted and now >= post_at:
-                    answer = _post(target, unposted[0])
-                    retry_after_s = _retry_after_s(answer)
-                    if retry_after_s is not None and now + retry_after_s < deadline:
-                        post_at = now + retry_after_s
-                        continue
-                    request = unposted.popleft()
-                    if answer.status_code == httpx.codes.OK:
-                        waiting[request.task_id] = request, now
-                    else:
-                        yield Outcome(request=request, problem=f"refused with {answer.status_code}: {_message(answer)}")
-                elif now >= deadline:
-                    break
-                else:
-                    for notice in notices.receive():
-                        if notice.id in waiting:
-                            request, posted_at = waiting.pop(notice.id)
-                            yield _judge(s3, request, notice, time.monotonic() - posted_at)
+            for request in [make_request(sample, links) for sample in samples]:
+                answer = _accepted(target, request, deadline, stop)
+                if answer is not None and answer.status_code == httpx.codes.OK:
+                    waiting[request.task_id] = request, time.monotonic()
+                elif answer is not None:
+                    yield Outcome(request=request, problem=f"refused with {answer.status_code}: {_message(answer)}")
+            while waiting and time.monotonic() < deadline and not stop.is_set():
+                for notice in notices.receive():
+                    if notice.id in waiting:
+                        request, posted_at = waiting.pop(notice.id)
+                        yield _judge(s3, request, notice, time.monotonic() - posted_at)
             if not stop.is_set():
                 for request, _ in waiting.values():
                     yield Outcome(request=request, problem=f"no notice within {wait_s:g} seconds")
@@ -99,12 +87,23 @@ def _upload_input(s3: Any, target: Target) -> InputLinks:
     return InputLinks(s3=s3_url(target.bucket, INPUT_KEY), http=http)
 
 
-def _post(target: Target, request: Request) -> httpx.Response:
-    url = f"{target.endpoint}/{request.sample.api_version}"
-    try:
-        return httpx.post(url, json=request.body, headers={"x-api-key": target.api_key}, timeout=_POST_TIMEOUT_S)
-    except httpx.HTTPError as exc:
-        raise DeployError(f"{target.endpoint} does not answer: {exc}", "Check the network and the stack.") from exc
+def _accepted(target: Target, request: Request, deadline: float, stop: threading.Event) -> httpx.Response | None:
+    """Post a request, again when a throttled API wants it; the last answer, None where it was stopped before."""
+    while not stop.is_set():
+        try:
+            answer = httpx.post(
+                f"{target.endpoint}/{request.sample.api_version}",
+                json=request.body,
+                headers={"x-api-key": target.api_key},
+                timeout=_POST_TIMEOUT_S,
+            )
+        except httpx.HTTPError as exc:
+            raise DeployError(f"{target.endpoint} does not answer: {exc}", "Check the network and the stack.") from exc
+        retry_after_s = _retry_after_s(answer)
+        if retry_after_s is None or time.monotonic() + retry_after_s >= deadline:
+            return answer
+        stop.wait(retry_after_s)
+    return None
 
 
 def _retry_after_s(answer: httpx.Response) -> float | None:

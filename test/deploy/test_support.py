@@ -10,6 +10,7 @@ from deploy.aws import Partition
 from deploy.rollout.draft import instance_types, preferred, served
 from deploy.rollout.options import parse_options
 from deploy.rollout.steps.images import images_left_open
+from deploy.rollout.steps.tools import environ
 from deploy.support import assessment
 from deploy.support.assessment import Assessment
 from deploy.support.findings import Verdict, table_of
@@ -159,7 +160,7 @@ class TestZones:
         most = sorted(len(there.get(name, ())) for name in usable)[-3:]
         assert sorted(len(there.get(name, ())) for name in opened.zones) == most
         assert opened.config.vpc.availability_zones == opened.zones
-        assert opened.environ["CDK_AVAILABILITY_ZONES"] == ",".join(opened.zones)
+        assert environ(opened)["CDK_AVAILABILITY_ZONES"] == ",".join(opened.zones)
 
     def test_the_zones_of_a_stack_that_is_there_stay_in_its_own_order(self, inside, world, deployment):
         subnets = {

@@ -10,6 +10,7 @@ from deploy.errors import DeployError
 from deploy.rollout.context import RolloutContext
 from deploy.rollout.steps import Step
 from deploy.rollout.steps.images import images_left_open
+from deploy.rollout.steps.tools import environ
 from deploy.scripts import run
 from deploy.support.assessment import Assessment
 from deploy.support.findings import Finding, Verdict, table_of
@@ -97,7 +98,7 @@ def _bootstrap(context: RolloutContext) -> str:
         return bootstrapped
     run(
         ["cdk", "bootstrap", _target(context)],
-        environ=context.environ,
+        environ=environ(context),
         remedy="Delete stack CDKToolkit if it says ROLLBACK_COMPLETE; then run the same command again.",
     )
     return _target(context)

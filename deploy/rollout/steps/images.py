@@ -13,6 +13,7 @@ from deploy.aws import Account, error_code
 from deploy.errors import DeployError
 from deploy.rollout.context import RolloutContext
 from deploy.rollout.steps import Step
+from deploy.rollout.steps.tools import environ
 from deploy.scripts import ROOT, output_of
 
 _BUILD = (sys.executable, "-m", "deploy.images", "build")
@@ -30,7 +31,7 @@ def _build(context: RolloutContext) -> str:
     if not wanted:
         return _ALL_NAMED
     place = ("-n", context.config.stack_name, "-R", context.account.region)
-    printed = output_of([*_BUILD, *wanted, *place], environ=context.environ, remedy=_REMEDY)
+    printed = output_of([*_BUILD, *wanted, *place], environ=environ(context), remedy=_REMEDY)
     try:
         built = json.loads(printed)
         context.images = {name: f"{built[name]['repository']}@{built[name]['digest']}" for name in wanted}

@@ -12,6 +12,7 @@ from deploy.errors import DeployError
 from deploy.rollout.context import RolloutContext
 from deploy.rollout.steps import Step
 from deploy.rollout.steps.images import address
+from deploy.rollout.steps.tools import environ
 from deploy.scripts import ROOT, output_of
 
 _SCRIPT = ROOT / "utils" / "bottlerocket-images-cache" / "snapshot.sh"
@@ -95,7 +96,7 @@ def _made_earlier(ec2: Any, context: RolloutContext, images: list[str]) -> str |
 
 
 def _make(ec2: Any, context: RolloutContext, images: list[str]) -> str:
-    made = output_of(_command(context, images), environ=context.environ, remedy=_REMEDY)
+    made = output_of(_command(context, images), environ=environ(context), remedy=_REMEDY)
     _require(ec2, made)
     context.journal.remember_snapshot(made, images)
     return made

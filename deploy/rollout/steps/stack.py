@@ -8,6 +8,7 @@ from deploy.console import in_words, note, say
 from deploy.errors import DeployError
 from deploy.rollout.context import RolloutContext
 from deploy.rollout.steps import Step
+from deploy.rollout.steps.tools import environ
 from deploy.scripts import run
 from deploy.stacks import Stack, explain_failures
 
@@ -49,7 +50,7 @@ def _deploy_stack(context: RolloutContext) -> str:
         note(f"the last operation ended as {status}; this one goes on from there.")
     began = datetime.now(UTC) - _CLOCK_SKEW
     try:
-        run(DEPLOY_COMMAND, environ=context.environ, remedy=_REMEDY)
+        run(DEPLOY_COMMAND, environ=environ(context), remedy=_REMEDY)
     except DeployError as exc:
         causes = explain_failures(stack.events(began)) if stack.status is not None else ""
         if not causes:

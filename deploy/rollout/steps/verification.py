@@ -3,6 +3,7 @@
 from configuration.config import ModelsRuntime
 from deploy.rollout.context import RolloutContext
 from deploy.rollout.steps import Step
+from deploy.rollout.steps.tools import environ
 from deploy.scripts import ROOT, run
 from runtimes.flux.families import TEXT_TO_IMAGE
 
@@ -10,8 +11,8 @@ from runtimes.flux.families import TEXT_TO_IMAGE
 def _post_samples(context: RolloutContext) -> str:
     """Post them and wait; the first ones wait for a node."""
     runtime = _chosen(context)
-    environ = {
-        **context.environ,
+    variables = {
+        **environ(context),
         "STACK_NAME": context.config.cloudformation_stack,
         "RUNTIME_NAME": runtime.name,
         "RUNTIME_TYPE": runtime.type,
@@ -20,7 +21,7 @@ def _post_samples(context: RolloutContext) -> str:
     }
     run(
         [str(ROOT / "test" / "run.sh")],
-        environ=environ,
+        environ=variables,
         remedy="The platform is deployed. See why it makes no pictures: kubectl get pods -A, and the dashboard.",
     )
     return f"{runtime.name} makes pictures"
