@@ -1,6 +1,5 @@
 """Values of releases, and what comes of them."""
 
-import copy
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -189,23 +188,6 @@ class Helm:
         done = self.run("template", "sdruntime", CHART, values=values)
         assert done.returncode != 0, "was accepted"
         return done.stderr
-
-
-def merged(*trees):
-    """One tree of several; later ones win."""
-    result = {}
-    for tree in trees:
-        for key, value in copy.deepcopy(tree).items():
-            inner = result.get(key)
-            result[key] = merged(inner, value) if isinstance(inner, dict) and isinstance(value, dict) else value
-    return result
-
-
-def at(path, value):
-    """A tree with one value, as ``a.b.c``."""
-    for key in reversed(path.split(".")):
-        value = {key: value}
-    return value
 
 
 def environment(container):

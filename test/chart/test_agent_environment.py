@@ -1,12 +1,13 @@
 """The chart's variables and the agent's settings say the same."""
 
 import pytest
-from chartkit import AWS, QUEUE, TOPIC, at, environment, merged
+from chartkit import AWS, QUEUE, TOPIC, environment
 
 from configuration.chart_values import ChartValues
 from contract.deadlines import DEFAULT_DEADLINES
 from queue_agent.settings import DEFAULT_MEMORY_BUDGET_MIB, Settings
 from queue_agent.telemetry.settings import TelemetrySettings
+from test.kit.charts import at, merged
 
 EXIT_S = 2 + 2 + 1
 """After the grace: telemetry with no collector, the mark on the pod, the health server."""

@@ -2,7 +2,9 @@
 
 import kubernetes_validate
 import pytest
-from chartkit import ANYWHERE, AWS, CHART, COMFYUI, DYNAMIC, FIXED, FLUX, LOCAL_DISKS, merged
+from chartkit import ANYWHERE, AWS, CHART, COMFYUI, DYNAMIC, FIXED, FLUX, LOCAL_DISKS
+
+from test.kit.charts import merged
 
 CUSTOM = {"EC2NodeClass", "NodePool", "ScaledObject", "TriggerAuthentication"}
 KUBERNETES = "1.36.0"

@@ -5,7 +5,9 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from chartkit import AWS, FIXED, at, merged
+from chartkit import AWS, FIXED
+
+from test.kit.charts import at, merged
 
 RESOURCES = {
     "v1": {

@@ -1,9 +1,10 @@
 """PersistentVolume and claim: the model bucket in the pod."""
 
 import pytest
-from chartkit import AWS, at, merged
+from chartkit import AWS
 
 from configuration.chart_values import Persistence
+from test.kit.charts import at, merged
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,9 @@
 from ipaddress import ip_address, ip_network
 
 import pytest
-from chartkit import AWS, at, merged
+from chartkit import AWS
+
+from test.kit.charts import at, merged
 
 
 @pytest.fixture(scope="module")

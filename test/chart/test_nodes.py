@@ -3,7 +3,9 @@
 import tomllib
 
 import pytest
-from chartkit import AWS, LOCAL_DISKS, at, merged
+from chartkit import AWS, LOCAL_DISKS
+
+from test.kit.charts import at, merged
 
 
 @pytest.fixture(scope="module")

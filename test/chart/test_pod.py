@@ -5,10 +5,11 @@ import shlex
 from pathlib import Path
 
 import pytest
-from chartkit import AWS, COMFYUI, DYNAMIC, FLUX, at, environment, merged
+from chartkit import AWS, COMFYUI, DYNAMIC, FLUX, environment
 
 from runtimes.flux.options import ModelOptions
 from runtimes.registry import RUNTIME_TYPES
+from test.kit.charts import at, merged
 
 TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
 

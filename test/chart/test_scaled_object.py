@@ -1,7 +1,9 @@
 """ScaledObject and TriggerAuthentication: pods follow the queue."""
 
 import pytest
-from chartkit import AWS, QUEUE, at, merged
+from chartkit import AWS, QUEUE
+
+from test.kit.charts import at, merged
 
 
 @pytest.fixture(scope="module")

@@ -8,12 +8,13 @@ from pathlib import Path
 import jsonschema
 import pytest
 import yaml
-from chartkit import ANYWHERE, AWS, CHART, DYNAMIC, FLUX, at, merged
+from chartkit import ANYWHERE, AWS, CHART, DYNAMIC, FLUX
 from pydantic import ValidationError
 
 from configuration.chart_values import ChartValues
 from docs.generate_chart import pages
 from runtimes.registry import RUNTIME_TYPES
+from test.kit.charts import at, merged
 
 TOO_FEW_GPUS = at("karpenter.provisioner.resourceLimits", {"nvidia.com/gpu": "19"})
 

@@ -4,7 +4,9 @@ import itertools
 
 import pytest
 from autoscaler import Autoscaler, evaluated
-from chartkit import AWS, at, merged
+from chartkit import AWS
+
+from test.kit.charts import at, merged
 
 
 @pytest.fixture(scope="module")

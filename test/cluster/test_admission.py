@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from clusterkit.kube import ApiError
 from clusterkit.programs import wait_for
-from clusterkit.releases import Example, Release, at, merged
+from clusterkit.releases import Example, Release
 
 from queue_agent.kubernetes import BUSY_ANNOTATIONS
+from test.kit.charts import at, merged
 
 MINE = "admission-mine"
 OTHER = "admission-other"

@@ -1,10 +1,11 @@
 """What happens to pods at a roll-out, at a Spot warning, and to what an operator changes by hand."""
 
 from clusterkit.agents import is_ready
-from clusterkit.releases import at, comfyui
+from clusterkit.releases import comfyui
 from clusterkit.scene import Scene
 
 from queue_agent.kubernetes import BUSY_ANNOTATIONS
+from test.kit.charts import at
 
 _PODS = 8
 

@@ -2,8 +2,10 @@
 
 import pytest
 from clusterkit.nodes import gpu_node
-from clusterkit.releases import comfyui, merged
+from clusterkit.releases import comfyui
 from clusterkit.scene import Scene
+
+from test.kit.charts import merged
 
 _NODES = ("gpu-1", "gpu-2")
 

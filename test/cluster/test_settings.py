@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 from clusterkit.aws import NODE_ROLE
-from clusterkit.releases import CHART, Example, Release, at, merged
+from clusterkit.releases import CHART, Example, Release
+
+from test.kit.charts import at, merged
 
 ARN = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"
 DIGEST = f"sha256:{'0' * 64}"

@@ -1,8 +1,10 @@
 """A queue that cannot be read changes no number of pods."""
 
 from clusterkit.programs import wait_for
-from clusterkit.releases import at, comfyui
+from clusterkit.releases import comfyui
 from clusterkit.scene import Scene
+
+from test.kit.charts import at
 
 
 def cannot_be_read(scene, control_plane, seconds, condition, what):

@@ -1,7 +1,9 @@
 """Pods follow the work, and none is taken from a running job."""
 
-from clusterkit.releases import at, comfyui
+from clusterkit.releases import comfyui
 from clusterkit.scene import Scene
+
+from test.kit.charts import at
 
 
 def finishes(scene, timeout_s):

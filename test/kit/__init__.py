@@ -10,6 +10,8 @@
 - ``proxy``, ``acts``: ``FaultProxy`` and what it can do to a call
 - ``tasks``: sample tasks of every type
 - ``audit``: what must be true of every task in the end
+- ``wire``: ``Wire``, what lies between boto3 clients in the test's own process and AWS
+- ``charts``: helm, kubectl, and trees of a chart's values
 - ``concurrency``: runs tests beside each other, since most of them mostly wait
 
 A rig in five lines::
@@ -19,6 +21,4 @@ A rig in five lines::
         task_id = rig.submit(steps=4)
         assert rig.notice(task_id)["result"]
         assert check_endings(rig) == 0
-
-``bench`` takes ``processes`` and ``aws`` from here, which are typed.
 """

@@ -5,13 +5,13 @@ import sys
 from pathlib import Path
 
 import boto3
-import httpx
 from botocore.config import Config
 from clusterkit.aws_server import DENIED_PATH, ZONES
-from clusterkit.programs import ROOT, Program, free_port, wait_for
+from clusterkit.programs import Program, wait_for
 
 from cdk.release_values import DISCOVERY_TAG
 from local.sandbox import ACCOUNT, REGION, sandbox_environment
+from test.kit.processes import HTTP, ROOT, answers, free_port
 
 NODE_ROLE = "nodes"
 INTERRUPTIONS = "interruptions"
@@ -27,7 +27,7 @@ class Aws:
         self.environment = sandbox_environment(self.url)
         server = Path(__file__).with_name("aws_server.py")
         self._server = Program("aws", sys.executable, server, port, folder=folder, PYTHONPATH=str(ROOT))
-        wait_for(lambda: self._server.check() and self._answers(), "AWS answers", 60)
+        wait_for(lambda: self._server.check() and answers(f"{self.url}/moto-api/"), "AWS answers", 60)
         keys = {name.lower(): self.environment[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
         self._session = boto3.Session(region_name=REGION, **keys)
         self._sqs = self._client("sqs")
@@ -93,17 +93,11 @@ class Aws:
         self._server.stop()
 
     def _put_denied(self, queues):
-        httpx.put(f"{self.url}{DENIED_PATH}", json=sorted(queues), trust_env=False).raise_for_status()
+        HTTP.put(f"{self.url}{DENIED_PATH}", json=sorted(queues)).raise_for_status()
         self._denied = queues
 
     def _client(self, name):
         return self._session.client(name, endpoint_url=self.url, config=_CONFIG)
-
-    def _answers(self):
-        try:
-            return httpx.get(f"{self.url}/moto-api/", timeout=2, trust_env=False).status_code == 200
-        except httpx.HTTPError:
-            return False
 
     def _provision(self, stacks):
         ec2 = self._client("ec2")

@@ -8,7 +8,9 @@ from clusterkit import nodes
 from clusterkit.aws import INTERRUPTIONS
 from clusterkit.credentials import Credentials
 from clusterkit.kube import Kube
-from clusterkit.programs import BIN, HOME, Program, free_port
+from clusterkit.programs import BIN, HOME, Program
+
+from test.kit.processes import free_port
 
 CLUSTER = "sdoneks"
 _NAMESPACES = ("keda", "karpenter")

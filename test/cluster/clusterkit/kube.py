@@ -7,8 +7,10 @@ import ssl
 import subprocess
 
 import httpx
-from clusterkit.programs import Program, free_port, wait_for
-from clusterkit.tools import tool
+from clusterkit.programs import Program, wait_for
+
+from test.kit.charts import tool
+from test.kit.processes import free_port
 
 _MERGE = "application/merge-patch+json"
 _PATHS = {

