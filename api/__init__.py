@@ -1,1 +1,1 @@
-"""The front door: reads requests, names every error, publishes tasks. One module per API version."""
+"""The front door: takes requests in, each version of the API by a face of its own, and publishes their tasks."""

@@ -1,67 +1,50 @@
-"""The front door: from a proxy event to an answer."""
+"""The front door: from API Gateway's event to its answer. A request is read, submitted and answered."""
 
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any
 
-from api import v1alpha1, v1alpha2
-from api.aws_errors import AWS_ERRORS
-from api.errors import InvalidRequestError, RequestError, error_body, fault_rows
-from api.idempotency import IdempotencyKey, key_errors
-from api.ignored import MAX_WARNINGS
-from api.intake import Intake
-from api.request import body_bytes, parse_json, path_segments, tenant, traceparent
-from api.submission import Submission
+from api.errors import InvalidRequestError, RequestError, error_body, error_rows
+from api.faces import FACES, ApiFace
+from api.operations import AWS_ERRORS, KeyBusyError, Operations, TaskSubmission
+from api.request import body_bytes, idempotency_key, key_errors, parse_json, path_segments, tenant, traceparent
 from contract import strict_json
 from contract.field_errors import FieldError
 from contract.ids import new_job_id
 from contract.objects import ResultNames, s3_url
 from contract.task import Task
-from runtimes.catalog import DeployedRuntime, RuntimeCatalog
+from runtimes.catalog import RuntimeCatalog
+
+MAX_WARNINGS = 20
+"""In one answer."""
 
 logger = logging.getLogger(__name__)
 
 
-class ApiVersion(Protocol):
-    """What a module must offer to be a version of the API."""
-
-    def read(self, body: Any, catalog: RuntimeCatalog) -> Task:
-        """Read a request; raise InvalidRequestError with all its errors."""
-
-    def ignored(self, body: Any, task: Task, runtime: DeployedRuntime) -> Iterator[FieldError]:
-        """Name the keys of a sound request that nothing reads."""
-
-    def answer(self, task: Task, output_location: str) -> dict[str, Any]:
-        """What the caller gets for an accepted task."""
-
-
-_VERSIONS: Mapping[str, ApiVersion] = {"v1alpha1": v1alpha1, "v1alpha2": v1alpha2}
-
-
-class FrontDoor:
-    """Accepts tasks.
+class Door:
+    """Answers requests.
 
     Args:
         catalog: The deployed runtimes.
-        intake: Where accepted tasks go.
+        operations: What requests ask for.
         bucket: The output bucket.
     """
 
-    def __init__(self, *, catalog: RuntimeCatalog, intake: Intake, bucket: str) -> None:
+    def __init__(self, *, catalog: RuntimeCatalog, operations: Operations, bucket: str) -> None:
         self._catalog = catalog
-        self._intake = intake
+        self._operations = operations
         self._bucket = bucket
 
     def handle(self, event: Mapping[str, Any]) -> dict[str, Any]:
         """Answer one request; whatever happens, in JSON."""
         try:
-            return _response(200, self._accept(event))
+            return _response(200, self._submit(event))
         except RequestError as exc:
             logger.info("refused: %d %s", exc.status, exc.code)
             return _response(exc.status, error_body(exc.code, exc.message, exc.errors), exc.headers)
-        except AWS_ERRORS as exc:
+        except (*AWS_ERRORS, KeyBusyError) as exc:
             logger.exception("not accepted: %s", type(exc).__name__)
             body = error_body("unavailable", "The task could not be queued. Try again.")
             return _response(503, body, {"Retry-After": "1"})
@@ -70,42 +53,41 @@ class FrontDoor:
             logger.exception("request failed")
             return _response(500, error_body("internal_error", "The request could not be handled."))
 
-    def _accept(self, event: Mapping[str, Any]) -> dict[str, Any]:
-        name = "/".join(path_segments(event))
-        version = _VERSIONS.get(name)
-        if version is None:
-            raise RequestError(404, "not_found", f"No such path; POST to one of: /{', /'.join(_VERSIONS)}.")
+    def _submit(self, event: Mapping[str, Any]) -> dict[str, Any]:
+        path = "/".join(path_segments(event))
+        face = FACES.get(path)
+        if face is None:
+            raise RequestError(404, "not_found", f"No such path; POST to one of: /{', /'.join(FACES)}.")
         body = body_bytes(event)
-        sent, task = self._read(version, body, key_errors(event, has_table=self._intake.has_table))
+        sent, task = self._read(face, body, key_errors(event))
         runtime = self._catalog[task.metadata.runtime]
-        deadlines = runtime.deadlines.with_asked(task.metadata.deadlines)
-        submission = Submission(
+        submission = TaskSubmission(
             request=task,
             job=new_job_id(),
             accepted_s=time.time(),
-            start_s=deadlines.start_s,
+            start_s=runtime.deadlines.with_asked(task.metadata.deadlines).start_s,
             tenant=tenant(event),
-            key=IdempotencyKey.of(event, name, body),
+            key=idempotency_key(event, path, body),
             traceparent=traceparent(event),
         )
-        taken = self._intake.take(submission)
-        metadata = taken.task.metadata
-        again = "" if taken.job == submission.job else " before"
-        logger.info("accepted%s: job %s, runtime %s, %s", again, taken.job, metadata.runtime, metadata.tasktype)
-        folder = ResultNames(prefix=metadata.prefix, task_id=metadata.id, job=taken.job).folder
-        answer = version.answer(taken.task, s3_url(self._bucket, folder))
-        ignored = list(islice(version.ignored(sent, task, runtime), MAX_WARNINGS))
-        return {**answer, "warnings": fault_rows(ignored)} if ignored else answer
+        submitted = self._operations.submit(submission)
+        metadata = submitted.task.metadata
+        again = "" if submitted.job == submission.job else " before"
+        logger.info("accepted%s: job %s, runtime %s, %s", again, submitted.job, metadata.runtime, metadata.tasktype)
+        folder = ResultNames(prefix=metadata.prefix, task_id=metadata.id, job=submitted.job).folder
+        answer = face.answer(submitted.task, s3_url(self._bucket, folder))
+        ignored = list(islice(face.ignored(sent, task, runtime), MAX_WARNINGS))
+        return {**answer, "warnings": error_rows(ignored)} if ignored else answer
 
-    def _read(self, version: ApiVersion, body: bytes, errors: list[FieldError]) -> tuple[Any, Task]:
-        """Read a body, whose errors are named together with those of the headers; its JSON, and its task."""
+    def _read(self, face: ApiFace, body: bytes, header_errors: list[FieldError]) -> tuple[Any, Task]:
+        """Read a body: its JSON, and its task. Its errors are named together with those of the headers."""
         try:
             sent = parse_json(body)
-            task = version.read(sent, self._catalog)
+            task = face.read(sent, self._catalog)
         except InvalidRequestError as exc:
-            raise InvalidRequestError([*errors, *exc.errors]) from None
-        if errors:
-            raise InvalidRequestError(errors)
+            raise InvalidRequestError([*header_errors, *exc.errors]) from None
+        if header_errors:
+            raise InvalidRequestError(header_errors)
         return sent, task
 
 

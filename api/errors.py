@@ -1,4 +1,9 @@
-"""Refusals of the front door, and the JSON they become."""
+"""Errors of the front door, and the JSON they become.
+
+RequestError                    answered with its status
+├── InvalidRequestError         400, with the error of each field
+└── IdempotencyConflictError    409
+"""
 
 from collections.abc import Iterable
 from typing import Any
@@ -7,13 +12,13 @@ from contract.field_errors import MAX_FIELD_ERRORS, FieldError
 
 
 class RequestError(Exception):
-    """The request is refused.
+    """The request is rejected.
 
     Attributes:
         status: HTTP status.
         code: One word for programs.
         message: A sentence for people.
-        errors: Everything wrong with the request, where that is known field by field.
+        errors: What is wrong with the request, where that is known field by field.
         headers: Further response headers.
     """
 
@@ -57,11 +62,11 @@ class IdempotencyConflictError(RequestError):
         )
 
 
-def fault_rows(errors: Iterable[FieldError]) -> list[dict[str, str]]:
-    """Errors as answers tell them."""
+def error_rows(errors: Iterable[FieldError]) -> list[dict[str, str]]:
+    """Field errors as answers list them."""
     return [{"field": error.pointer, "problem": error.detail} for error in errors]
 
 
 def error_body(code: str, message: str, errors: list[FieldError] | None = None) -> dict[str, Any]:
-    """The JSON of every refusal."""
-    return {"error": {"code": code, "message": message, "details": fault_rows((errors or [])[:MAX_FIELD_ERRORS])}}
+    """The JSON of every rejection."""
+    return {"error": {"code": code, "message": message, "details": error_rows((errors or [])[:MAX_FIELD_ERRORS])}}

@@ -14,11 +14,10 @@ from typing import Any
 import botocore.session
 from botocore.config import Config
 
-from api.door import FrontDoor
-from api.intake import Intake
-from api.jobs import Jobs
+from api.door import Door
+from api.operations import Operations
 from api.publisher import TaskPublisher
-from jobs.requests import JobsTable
+from jobs.store import JobStore
 from runtimes.catalog import RuntimeCatalog
 from runtimes.spec import load
 
@@ -26,34 +25,35 @@ _RETRIES = {"mode": "standard", "total_max_attempts": 3}
 _BUNDLED_RUNTIMES = Path(__file__).parent.parent / "runtimes.json"
 
 
-def _make_door() -> FrontDoor:
+def _make_door() -> Door:
     logging.getLogger("api").setLevel(logging.INFO)
     runtimes = Path(os.environ.get("RUNTIMES_FILE") or _BUNDLED_RUNTIMES)
-    bucket = os.environ["OUTPUT_BUCKET"]
+    bucket = _required("OUTPUT_BUCKET")
     session = botocore.session.get_session()
     config = Config(connect_timeout=3, read_timeout=8, retries=_RETRIES)
+    table_config = Config(connect_timeout=1, read_timeout=2, retries=_RETRIES)
     publisher = TaskPublisher(
         sns=session.create_client("sns", config=config),
         make_s3=lambda: session.create_client("s3", config=config),
-        topic_arn=os.environ["TASK_TOPIC_ARN"],
+        topic_arn=_required("TASK_TOPIC_ARN"),
         bucket=bucket,
     )
+    jobs = JobStore(session.create_client("dynamodb", config=table_config), _required("JOBS_TABLE"))
     catalog = RuntimeCatalog.from_json(runtimes.read_text(encoding="utf-8"))
     for runtime in catalog:
         if checks := runtime.runtime_type.checks:
             load(checks)  # while the function is loaded, its processor is at its fastest
-    return FrontDoor(
+    return Door(
         catalog=catalog,
-        intake=Intake(publisher=publisher, jobs=_make_jobs(session, os.environ.get("JOBS_TABLE"))),
+        operations=Operations(jobs=jobs, publisher=publisher),
         bucket=bucket,
     )
 
 
-def _make_jobs(session: botocore.session.Session, table: str | None) -> Jobs | None:
-    if not table:
-        return None
-    config = Config(connect_timeout=1, read_timeout=2, retries=_RETRIES)
-    return Jobs(dynamodb=session.create_client("dynamodb", config=config), table=JobsTable(table))
+def _required(variable: str) -> str:
+    if not (value := os.environ.get(variable)):
+        raise RuntimeError(f"{variable} is not set; the front door needs it.")
+    return value
 
 
 _door = _make_door()

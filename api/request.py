@@ -1,14 +1,19 @@
 """API Gateway's proxy event, read as an HTTP request (REST API, payload format 1.0)."""
 
 import base64
+import hashlib
 import re
 from collections.abc import Mapping
 from typing import Any
 
 from api.errors import InvalidRequestError, RequestError
+from api.operations import IdempotencyKey
 from contract import strict_json
 from contract.field_errors import FieldError
 
+IDEMPOTENCY_HEADER = "Idempotency-Key"
+
+_KEY = re.compile(r"[ -~]{1,255}")
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
@@ -26,7 +31,7 @@ def header(event: Mapping[str, Any], name: str) -> str | None:
 
 
 def tenant(event: Mapping[str, Any]) -> str | None:
-    """Id of the API key that the request came with; never the key itself."""
+    """Id of the API key that the request came with, not the key itself."""
     identity = (event.get("requestContext") or {}).get("identity") or {}
     return identity.get("apiKeyId") or None
 
@@ -35,6 +40,22 @@ def traceparent(event: Mapping[str, Any]) -> str | None:
     """The W3C trace context that the request came in; None where there is none that is valid."""
     value = header(event, "traceparent")
     return value if value is not None and _TRACEPARENT.fullmatch(value) else None
+
+
+def key_errors(event: Mapping[str, Any]) -> list[FieldError]:
+    """What is wrong with a request's Idempotency-Key."""
+    value = header(event, IDEMPOTENCY_HEADER)
+    if value is None or _KEY.fullmatch(value):
+        return []
+    return [FieldError(IDEMPOTENCY_HEADER, "must be 1 to 255 printable ASCII characters")]
+
+
+def idempotency_key(event: Mapping[str, Any], path: str, body: bytes) -> IdempotencyKey | None:
+    """The Idempotency-Key of a request to a path with a body; None where it has none."""
+    value = header(event, IDEMPOTENCY_HEADER)
+    if value is None:
+        return None
+    return IdempotencyKey(value, hashlib.sha256(f"{path}\n".encode() + body).hexdigest())
 
 
 def body_bytes(event: Mapping[str, Any]) -> bytes:

@@ -36,7 +36,7 @@ _REQUEST = {
     "requestContext": {"identity": {"apiKeyId": "key"}},
 }
 
-_PUBLISH = """
+_AWS_CALLS = """
 sns = boto3.client("sns")
 def publish():
     sns.publish(
@@ -45,14 +45,11 @@ def publish():
         MessageAttributes={"runtime": {"DataType": "String", "StringValue": "sdruntime"}},
         MessageGroupId="key",
     )
-aws_calls = publish
-"""
-_ENTER_AND_PUBLISH = f"""{_PUBLISH}
 import uuid
 dynamodb, table = boto3.client("dynamodb"), os.environ["JOBS_TABLE"]
 def aws_calls():
-    key = {{"pk": {{"S": str(uuid.uuid4())}}}}
-    job = {{"state": {{"S": "accepted"}}, "due_shard": {{"S": "0"}}, "due_at": {{"N": "1"}}}}
+    key = {"pk": {"S": str(uuid.uuid4())}}
+    job = {"state": {"S": "accepted"}, "due_shard": {"S": "0"}, "due_at": {"N": "1"}}
     dynamodb.put_item(TableName=table, Item=key | job, ConditionExpression="attribute_not_exists(pk)")
     publish()
     dynamodb.update_item(
@@ -60,8 +57,8 @@ def aws_calls():
         Key=key,
         UpdateExpression="SET #s = :q, due_at = :d",
         ConditionExpression="#s = :a",
-        ExpressionAttributeNames={{"#s": "state"}},
-        ExpressionAttributeValues={{":q": {{"S": "queued"}}, ":a": {{"S": "accepted"}}, ":d": {{"N": "2"}}}},
+        ExpressionAttributeNames={"#s": "state"},
+        ExpressionAttributeValues={":q": {"S": "queued"}, ":a": {"S": "accepted"}, ":d": {"N": "2"}},
     )
 """
 
@@ -130,7 +127,7 @@ def _run(code: str, environment: dict[str, str], *arguments: str) -> tuple[float
 
 
 def measure(runs: int) -> list[Figure]:
-    """Measure cold starts and warm calls without and with a jobs table, door and bare boto3 in turn."""
+    """Measure cold starts and warm calls of the door and bare boto3 in turn."""
     with _aws() as environment, tempfile.TemporaryDirectory() as folder:
         runtimes = Path(folder, "runtimes.json")
         runtimes.write_text('[{"name": "sdruntime", "type": "sdwebui", "model_filename": "a.safetensors"}]')
@@ -142,35 +139,31 @@ print(boto3.client("sns").create_topic(Name="tasks")["TopicArn"])
         environment |= {
             "TASK_TOPIC_ARN": _run(create, environment)[1].strip(),
             "OUTPUT_BUCKET": "bucket",
+            "JOBS_TABLE": "jobs",
             "RUNTIMES_FILE": str(runtimes),
             "BENCH_MESSAGE": str(_REQUEST["body"]),
         }
-        return [
-            *_compare(runs, _PUBLISH, environment, ""),
-            *_compare(runs, _ENTER_AND_PUBLISH, environment | {"JOBS_TABLE": "jobs"}, ", table"),
-        ]
+        return _compare(runs, environment)
 
 
-def _compare(runs: int, calls: str, environment: dict[str, str], how: str) -> list[Figure]:
+def _compare(runs: int, environment: dict[str, str]) -> list[Figure]:
     """Measure the door beside a program that makes the same calls of AWS."""
-    cold: dict[str, list[float]] = {_COLD_DOOR: [], _cold_boto3(calls): []}
+    cold: dict[str, list[float]] = {_COLD_DOOR: [], _cold_boto3(_AWS_CALLS): []}
     for run in range(runs + 1):
         for code, samples in cold.items():
             elapsed_ms, _ = _run(code, environment)
             if run:  # the first run compiles and fills the disk's cache
                 samples.append(elapsed_ms)
-    warm = json.loads(_run(_warm(calls), environment, str(runs * 20))[1])
+    warm = json.loads(_run(_warm(_AWS_CALLS), environment, str(runs * 20))[1])
     door_ms, boto3_ms = cold.values()
     warm_door_ms, warm_boto3_ms = [pair[0] for pair in warm], [pair[1] for pair in warm]
     return [
-        Figure(f"cold{how}: door, process start to answer", door_ms, "ms"),
-        Figure(f"cold{how}: boto3 with the same calls", boto3_ms, "ms"),
-        Figure(f"cold{how}: the door's own share", paired_differences(door_ms, boto3_ms), "ms", COLD_LIMIT_MS),
-        Figure(f"warm{how}: door", warm_door_ms, "ms"),
-        Figure(f"warm{how}: the AWS calls alone", warm_boto3_ms, "ms"),
-        Figure(
-            f"warm{how}: the door's own share", paired_differences(warm_door_ms, warm_boto3_ms), "ms", WARM_LIMIT_MS
-        ),
+        Figure("cold: door, process start to answer", door_ms, "ms"),
+        Figure("cold: boto3 with the same calls", boto3_ms, "ms"),
+        Figure("cold: the door's own share", paired_differences(door_ms, boto3_ms), "ms", COLD_LIMIT_MS),
+        Figure("warm: door", warm_door_ms, "ms"),
+        Figure("warm: the AWS calls alone", warm_boto3_ms, "ms"),
+        Figure("warm: the door's own share", paired_differences(warm_door_ms, warm_boto3_ms), "ms", WARM_LIMIT_MS),
     ]
 
 

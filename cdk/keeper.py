@@ -71,7 +71,7 @@ class KeeperFunctions(Construct):
         )
         self.returned = function(
             "Returned",
-            handler="keeper.handlers.returned_handler",
+            handler="keeper.handlers.exhausted_handler",
             description="Ends jobs whose messages no agent brought to an end",
             grants=[
                 allow(["dynamodb:UpdateItem"], [table.table_arn]),

@@ -1,1 +1,1 @@
-"""The job store: what a job is, and the requests to the jobs table with their conditions."""
+"""The job store: what a job is, the commands that change one with their conditions, and the store that sends them."""

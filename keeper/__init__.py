@@ -1,1 +1,1 @@
-"""Answers for lost jobs: for messages that no agent brought to an end, and for jobs that are overdue."""
+"""Answers for lost jobs: ends overdue ones, and those whose messages SQS has delivered as often as it may."""

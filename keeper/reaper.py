@@ -1,49 +1,62 @@
-"""Looks at jobs that are due: published again, ended, told, or left for later."""
+"""Looks at jobs that are due: publishes them again, ends them, sends their notice, or leaves them for later."""
 
 import logging
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
 from contract import strict_json
 from contract.deadlines import DEFAULT_DEADLINES
 from contract.notice import JobError
-from jobs.record import JobRecord, JobState
-from jobs.requests import CLOCK_MARGIN_S
+from jobs import commands
+from jobs.commands import CLOCK_MARGIN_S
+from jobs.job import Job, JobState
 from jobs.schema import DUE_SHARDS
-from keeper.jobs import Jobs
-from keeper.notices import Notices
-from keeper.problems import CANCELLED, lost, not_begun
-from keeper.task_topic import TaskTopic
+from jobs.store import JobStore
+from keeper.topics import JobNotifier, TaskRepublisher
+
+_MAX_CONCURRENT = 8
+"""Jobs that are looked at at the same time; a client has ten connections."""
+_BUDGET_S = 45
+"""A run ends before the next one starts; jobs that it has not reached are still due then."""
+
+CANCELLED = JobError(
+    code="cancelled", message="The task was cancelled; the agent that ran it vanished before it could say so."
+)
 
 logger = logging.getLogger(__name__)
 
-_AT_ONCE = 8
-"""Jobs that are looked at beside each other; a client has ten connections."""
-_BUDGET_S = 45
-"""A run ends before the next one starts; what it has not come to is still due then."""
-
 
 class Reaper:
-    """Ends what nobody else will end.
+    """Ends what no agent ends.
 
-    Each write is on the condition that the job has not changed since it was read; a refused one means that somebody
-    was faster, and that is well.
+    Each write has the condition that the job has not changed since it was read; a refused one means that another part
+    was faster, which is fine.
 
     Args:
         jobs: The jobs.
-        notices: Where the ends of jobs are told.
-        tasks: Where tasks are published again.
-        start_s: How long a job may wait for an agent whose item does not say it: one that an earlier version wrote.
+        notifier: Sends notices.
+        tasks: Publishes tasks again.
+        start_s: How long a job whose item does not say it may wait for an agent: one that an earlier version wrote.
+        clock: Seconds since 1970.
     """
 
-    def __init__(self, *, jobs: Jobs, notices: Notices, tasks: TaskTopic, start_s: float) -> None:
+    def __init__(
+        self,
+        *,
+        jobs: JobStore,
+        notifier: JobNotifier,
+        tasks: TaskRepublisher,
+        start_s: float,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._jobs = jobs
-        self._notices = notices
+        self._notifier = notifier
         self._tasks = tasks
         self._start_s = start_s
+        self._clock = clock
 
     def run(self) -> Mapping[str, int]:
         """Look at all jobs that are due; return how many were republished, ended, told, postponed, and how many failed.
@@ -53,9 +66,9 @@ class Reaper:
         """
         counts = Counter(republished=0, ended=0, told=0, postponed=0, failed=0)
         stop_s = time.monotonic() + _BUDGET_S
-        due = (job for shard in self._shards() for job in self._jobs.due(shard))
-        with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="job") as pool:
-            while some := list(islice(due, _AT_ONCE)):
+        due = (job for shard in self._shards() for job in self._jobs.due(shard, self._clock()))
+        with ThreadPoolExecutor(_MAX_CONCURRENT, thread_name_prefix="job") as pool:
+            while some := list(islice(due, _MAX_CONCURRENT)):
                 if time.monotonic() > stop_s:
                     logger.warning("not all that is due could be looked at")
                     break
@@ -66,11 +79,11 @@ class Reaper:
 
     def _shards(self) -> tuple[str, ...]:
         """All shards; each run begins with another, so that none waits behind a long one for ever."""
-        turn = int(self._jobs.now_s / 60) % len(DUE_SHARDS)
-        return (*DUE_SHARDS[turn:], *DUE_SHARDS[:turn])
+        first = int(self._clock() / 60) % len(DUE_SHARDS)
+        return (*DUE_SHARDS[first:], *DUE_SHARDS[:first])
 
     def _outcome(self, job: str) -> Counter[str]:
-        """Look at a job; what came of it."""
+        """Look at a job; return what came of it."""
         counts: Counter[str] = Counter()
         try:
             self._look_at(job, counts)
@@ -79,65 +92,92 @@ class Reaper:
             counts["failed"] += 1
         return counts
 
-    def _look_at(self, job: str, counts: Counter[str]) -> None:
-        now_s = self._jobs.now_s
-        record = self._jobs.get(job)
-        if record is None or record.due_s is None or record.due_s > now_s:
+    def _look_at(self, job_id: str, counts: Counter[str]) -> None:
+        now_s = self._clock()
+        job = self._jobs.get(job_id)
+        if job is None or job.due_s is None or job.due_s > now_s:
             return  # The index lags behind the table.
-        if record.state.is_final:
-            self._notices.tell(record)
+        if job.state.is_final:
+            self._notifier.notify(job)
             counts["told"] += 1
-        elif record.state is JobState.ACCEPTED and self._start_by_s(record) > now_s:
-            self._publish_again(record, counts)
-        elif record.state is not JobState.RUNNING:
-            self._end(record, JobState.FAILED, not_begun(record, now_s), counts)
-        elif (lost_s := self._lost_s(record)) > now_s:
-            self._postpone(record, lost_s, counts)
-        elif record.cancel_requested:
-            self._end(record, JobState.CANCELLED, CANCELLED, counts)
+        elif job.state is JobState.ACCEPTED and self._start_by_s(job) > now_s:
+            self._publish_again(job, job.due_s, counts)
+        elif job.state is not JobState.RUNNING:
+            self._end(job, JobState.FAILED, not_begun(job, now_s), counts)
+        elif (lost_s := self._lost_s(job, job.due_s)) > now_s:
+            self._postpone(job, job.due_s, lost_s, counts)
+        elif job.cancel_requested:
+            self._end(job, JobState.CANCELLED, CANCELLED, counts)
         else:
-            self._end(record, JobState.FAILED, lost(now_s - (record.lease_until_s or record.due_s)), counts)
+            self._end(job, JobState.FAILED, lost(now_s - (job.lease_until_s or job.due_s)), counts)
 
-    def _publish_again(self, record: JobRecord, counts: Counter[str]) -> None:
+    def _publish_again(self, job: Job, due_s: float, counts: Counter[str]) -> None:
         """Publish a task that was perhaps not published; either way it may wait for an agent.
 
         One that cannot be published stays accepted: if its caller repeats it under its key, the door publishes it.
         """
-        start_by_s = self._start_by_s(record)
-        if self._tasks.publish_again(record):
-            self._jobs.change(self._jobs.requests.published(record.job, start_by_s))
+        start_by_s = self._start_by_s(job)
+        if self._tasks.publish_again(job):
+            self._jobs.run(commands.published(job.id, start_by_s))
             counts["republished"] += 1
         else:
-            self._postpone(record, start_by_s, counts)
+            self._postpone(job, due_s, start_by_s, counts)
 
-    def _postpone(self, record: JobRecord, due_s: float, counts: Counter[str]) -> None:
-        if record.due_s is None:
-            raise AssertionError("only what is due is postponed")
-        request = self._jobs.requests.postpone(record.job, seen_due_s=record.due_s, due_s=due_s)
-        counts["postponed"] += self._jobs.change(request).done
+    def _postpone(self, job: Job, seen_due_s: float, due_s: float, counts: Counter[str]) -> None:
+        counts["postponed"] += self._jobs.run(commands.postpone(job.id, seen_due_s=seen_due_s, due_s=due_s)).done
 
-    def _end(self, record: JobRecord, state: JobState, problem: JobError, counts: Counter[str]) -> None:
-        request = self._jobs.requests.give_up(
-            record.job, state, problem, now_s=self._jobs.now_s, seen_due_s=record.due_s
-        )
-        change = self._jobs.change(request)
-        if change.done and change.record is not None:
+    def _end(self, job: Job, state: JobState, error: JobError, counts: Counter[str]) -> None:
+        change = self._jobs.run(commands.give_up(job.id, state, error, now_s=self._clock(), seen_due_s=job.due_s))
+        if change.done and change.job is not None:
             counts["ended"] += 1
-            self._notices.tell(change.record)
+            self._notifier.notify(change.job)
             counts["told"] += 1
 
-    def _lost_s(self, record: JobRecord) -> float:
-        """When a running job is lost: its lease has ended, and no other agent has taken it for too long."""
-        if record.lease_until_s is None:
-            return record.due_s or 0.0
-        over_s = record.lease_until_s + CLOCK_MARGIN_S
-        # Nobody is to take up again what was cancelled.
-        return over_s if record.cancel_requested else max(over_s, self._start_by_s(record))
+    def _lost_s(self, job: Job, due_s: float) -> float:
+        """When a running job counts as lost: its lease has ended, and no other agent has claimed it for too long."""
+        if job.lease_until_s is None:
+            return due_s
+        over_s = job.lease_until_s + CLOCK_MARGIN_S
+        # No agent should take up again what was cancelled.
+        return over_s if job.cancel_requested else max(over_s, self._start_by_s(job))
 
-    def _start_by_s(self, record: JobRecord) -> float:
-        """By when an agent is to have a job."""
-        if record.start_by_s is not None:
-            return record.start_by_s
-        asked = record.deadlines.start_seconds if record.deadlines else None
+    def _start_by_s(self, job: Job) -> float:
+        """By when an agent must have a job."""
+        if job.start_by_s is not None:
+            return job.start_by_s
+        asked = job.deadlines.start_seconds if job.deadlines else None
         waits_s = self._start_s if asked is None else min(asked, DEFAULT_DEADLINES.max_start_s)
-        return (record.lease_until_s or record.created_s) + waits_s
+        return (job.lease_until_s or job.created_s) + waits_s
+
+
+def not_begun(job: Job, now_s: float) -> JobError:
+    """Why a job whose start deadline is over has failed."""
+    advice = (
+        f"See whether runtime {job.runtime} has pods that run and a model server that is ready, "
+        "and whether its queue's filter lets its tasks through"
+    )
+    if job.claims or job.redrives:
+        message = f"No agent took the task up again before its start deadline. {advice}."
+    else:
+        waited_s = (job.due_s or now_s) - job.created_s
+        message = f"No agent began the task within {_duration(waited_s)}. {advice}."
+    return JobError(code="start_deadline_exceeded", message=message)
+
+
+def lost(waited_s: float) -> JobError:
+    """Why a job whose agent vanished has failed.
+
+    Args:
+        waited_s: How long no other agent has claimed it.
+    """
+    return JobError(
+        code="lost",
+        message=f"The agent that ran the task vanished, and no other took it up within {_duration(waited_s)}.",
+    )
+
+
+def _duration(seconds: float) -> str:
+    for size_s, unit in ((3600, "h"), (60, "min")):
+        if seconds >= size_s:
+            return f"{seconds / size_s:.3g} {unit}"
+    return f"{seconds:.3g} s"

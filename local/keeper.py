@@ -15,7 +15,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from keeper.handlers import reaper_handler, returned_handler
+from keeper.handlers import exhausted_handler, reaper_handler
 from local.aws import queue_url, returned_queue_name
 from local.sandbox import ACCOUNT, REGION
 from runtimes.catalog import RuntimeCatalog
@@ -76,7 +76,7 @@ def poll(sqs: Any, queue: str) -> None:
     messages = answer.get("Messages", [])
     if not messages:
         return
-    result = returned_handler({"Records": [_record(message, queue) for message in messages]}, None)
+    result = exhausted_handler({"Records": [_record(message, queue) for message in messages]}, None)
     failed = {failure["itemIdentifier"] for failure in result["batchItemFailures"]}
     for message in messages:
         if message["MessageId"] not in failed:

@@ -9,9 +9,10 @@ from enum import Enum, auto
 from typing import Any, Self
 
 from contract.notice import Notice
+from jobs.job import AlreadyFinished, Claim, ClaimDenied
 from queue_agent.errors import Cancelled, LeaseLost, PlatformError
 from queue_agent.job_context import JobContext
-from queue_agent.ports import AlreadyFinished, Claim, ClaimDenied, Jobs, Queue
+from queue_agent.ports import Jobs, Queue
 from queue_agent.uninterrupted import uninterrupted
 
 logger = logging.getLogger(__name__)
@@ -61,7 +62,7 @@ async def _undo(jobs: Jobs, claiming: "asyncio.Task[Claim | ClaimDenied | Alread
             claim = await claiming
             if isinstance(claim, Claim):
                 attempts = claim.attempt - 1
-                await jobs.hand_back(job.id, claim, attempts=attempts, blameless=True, start_s=job.deadlines.start_s)
+                await jobs.release(job.id, claim, attempts=attempts, blameless=True, start_s=job.deadlines.start_s)
     except (PlatformError, LeaseLost, TimeoutError) as exc:
         logger.warning("the lease was not released: %s", exc or "no answer in time")
 
@@ -175,7 +176,9 @@ class Lease:
             LeaseLost: Another agent has the job.
         """
         self._state = LeaseState.COMPLETING
-        await self._jobs.finish(self._job.id, self.claim, notice, attempts=self.attempts, stages_s=self._job.timings_s)
+        await self._jobs.complete(
+            self._job.id, self.claim, notice, attempts=self.attempts, stages_s=self._job.timings_s
+        )
 
     async def release(self, *, delay_s: int = 0, blameless: bool) -> None:
         """Let the job go back to the queue; another agent gets it after the delay.
@@ -189,7 +192,7 @@ class Lease:
         start_s = delay_s + self._job.deadlines.start_s
         try:
             async with asyncio.timeout(_RELEASE_S):
-                await self._jobs.hand_back(
+                await self._jobs.release(
                     self._job.id, self.claim, attempts=attempts, blameless=blameless, start_s=start_s
                 )
         except (LeaseLost, PlatformError, TimeoutError) as exc:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from contract.notice import Notice
 from contract.task import Task
-from jobs.record import JobRecord
+from jobs.job import AlreadyFinished, Claim, ClaimDenied
 from queue_agent.media import Media
 
 
@@ -65,72 +65,35 @@ class Queue(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
-    """An agent's claim on a job.
-
-    Attributes:
-        token: What the lease is proved with.
-        number: Which claim of this job it is, from 1: whatever a former one left bears another number.
-        attempt: Which attempt begins when the model server gets the job, from 1.
-        generation: How often the job was begun anew after it had failed.
-        start_by_s: By when the job was to be begun, seconds since 1970.
-        start_s: How long another agent has to take the job, should this one vanish.
-        cancel_requested: Whether the job is to be ended instead of run.
-    """
-
-    token: str
-    number: int
-    attempt: int
-    generation: int
-    start_by_s: float
-    start_s: float
-    cancel_requested: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class ClaimDenied:
-    """A lease on the job has not ended: another agent may have it, for so many seconds at least."""
-
-    left_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class AlreadyFinished:
-    """The job has ended before."""
-
-    record: JobRecord
-
-
 class Jobs(Protocol):
     """Who has which job, and what became of it."""
 
     async def claim(
         self, task: Task, job: str, message: QueueMessage, *, lease_s: float, start_s: float
     ) -> Claim | ClaimDenied | AlreadyFinished:
-        """Take a job for ``lease_s``; should this agent vanish, it may wait ``start_s`` for another."""
+        """Claim a job for ``lease_s``; should this agent vanish, it may wait ``start_s`` for another."""
 
     async def renew(self, job: str, claim: Claim, *, lease_s: float, attempts: int, progress: float | None) -> bool:
-        """Keep a job for another ``lease_s``; returns whether it is to be cancelled.
+        """Keep a job for another ``lease_s``; returns whether it must be cancelled.
 
         Raises:
             LeaseLost: It is this agent's no longer.
         """
 
-    async def hand_back(self, job: str, claim: Claim, *, attempts: int, blameless: bool, start_s: float) -> None:
-        """Let go of a job; another agent may take it at once and should within ``start_s``."""
+    async def release(self, job: str, claim: Claim, *, attempts: int, blameless: bool, start_s: float) -> None:
+        """Release a job; another agent may claim it at once and should within ``start_s``."""
 
-    async def finish(
+    async def complete(
         self, job: str, claim: Claim, notice: Notice, *, attempts: int, stages_s: Mapping[str, float]
     ) -> None:
-        """Note how a job has ended; only then is its notice sent.
+        """Write how a job has ended; only then is its notice sent.
 
         Raises:
-            LeaseLost: It is this agent's no longer; whoever has it now ends it.
+            LeaseLost: It is this agent's no longer; the agent that has it now ends it.
         """
 
     async def notified(self, job: str) -> None:
-        """Note that its notice was sent."""
+        """Write that its notice was sent."""
 
 
 class ObjectStore(Protocol):

@@ -12,7 +12,7 @@ from functools import partial
 from contract.deadlines import Deadlines
 from contract.envelope import Delivery, NewerSchemaError, UnreadableDeliveryError, read_delivery
 from contract.notice import JobError, Notice, notice_of_unreadable
-from jobs.record import JobRecord
+from jobs.job import AlreadyFinished, Claim, ClaimDenied, Job
 from queue_agent.content import with_content
 from queue_agent.errors import (
     RETRYABLE_CODES,
@@ -32,9 +32,6 @@ from queue_agent.job_context import JobContext
 from queue_agent.lease import Lease, claim_job
 from queue_agent.memory import MemoryBudget, MemoryShare, TaskMemory
 from queue_agent.ports import (
-    AlreadyFinished,
-    Claim,
-    ClaimDenied,
     Jobs,
     Notices,
     ObjectStore,
@@ -209,23 +206,23 @@ class Processor:
                 jitter_s = random.uniform(0, _JITTER_S)  # noqa: S311 (no secret)
                 await self.queue.release(job.message, int(left_s + jitter_s) + 1)
                 return None
-            case AlreadyFinished(record=record):
+            case AlreadyFinished(job=ended):
                 logger.info("found ended")
-                await self._finish_up(job, record)
+                await self._finish_up(job, ended)
                 return None
         self.telemetry.annotate(attempt=claim.attempt)
-        job.redrives = claim.generation
+        job.redrives = claim.redrives
         return claim
 
-    async def _finish_up(self, job: JobContext, record: JobRecord) -> None:
+    async def _finish_up(self, job: JobContext, ended: Job) -> None:
         """Notify and ack where the agent that completed the job did not."""
-        job.redrives = record.generation
-        if not record.notified:
+        job.redrives = ended.redrives
+        if not ended.notified:
             stored = await self.results.find(job)
             # The manifest has the whole error, but the table says how the job ended.
-            agrees = stored is not None and stored.status == record.state.value
-            await self._notify(job, stored if stored is not None and agrees else record.notice(self.results.bucket))
-        await self._ack(job, record.error)
+            agrees = stored is not None and stored.status == ended.state.value
+            await self._notify(job, stored if stored is not None and agrees else ended.notice(self.results.bucket))
+        await self._ack(job, ended.error)
 
     @asynccontextmanager
     async def _preparing(self, job: JobContext) -> AsyncIterator[asyncio.Task[PreparedTask]]:
@@ -259,7 +256,7 @@ class Processor:
         claim = lease.claim
         # By AWS's clocks: the local one may have jumped. A job that waits after its first delivery is the keeper's.
         received_s = job.message.first_received_ms / 1000
-        if claim.number == 1 and claim.generation == 0 and received_s > claim.start_by_s:
+        if claim.number == 1 and claim.redrives == 0 and received_s > claim.start_by_s:
             raise StartedTooLate(f"The job was not begun within {job.deadlines.start_s:g} s.")
         prepared = await preparation
         job.slot.prepared(prepared.work, partial(self.execution.server.progress, job.id))

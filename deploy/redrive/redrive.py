@@ -4,12 +4,11 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
-from botocore.exceptions import ClientError
-
-from deploy.aws import error_code
 from deploy.redrive.dead_queue import DeadMessage, DeadQueue
-from jobs.record import JobRecord, JobState
-from jobs.requests import CLOCK_MARGIN_S, JobsTable
+from jobs import commands
+from jobs.commands import CLOCK_MARGIN_S
+from jobs.job import Job, JobState
+from jobs.store import JobStore
 
 
 class Decision(Enum):
@@ -62,8 +61,7 @@ class Redrive:
         self, queue: DeadQueue, *, dynamodb: Any, table: str, start_s: float, clock: Callable[[], float]
     ) -> None:
         self._queue = queue
-        self._dynamodb = dynamodb
-        self._requests = JobsTable(table)
+        self._jobs = JobStore(dynamodb, table)
         self._start_s = start_s
         self._clock = clock
         self._sent: set[str] = set()
@@ -72,7 +70,7 @@ class Redrive:
         """What ``run`` would do; nothing is changed."""
         if message.delivery is None:
             return Decision.LEAVE_UNREADABLE
-        return self._decide(self._dynamodb.get_item(**self._requests.get(message.job)).get("Item"))
+        return self._decide(self._jobs.get(message.job))
 
     def run(self, message: DeadMessage) -> Decision:
         """Retry a message's job, or do what is right where that cannot be."""
@@ -92,24 +90,18 @@ class Redrive:
         return decision
 
     def _reset(self, job: str) -> Decision:
-        """Set a failed job to queued; where it is not failed, decide by its item."""
-        request = self._requests.redrive(job, now_s=self._clock(), start_s=self._start_s)
-        try:
-            self._dynamodb.update_item(**request | {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"})
-        except ClientError as exc:
-            if error_code(exc) != "ConditionalCheckFailedException":
-                raise
-            return self._decide(exc.response.get("Item"))
-        return Decision.RETRY
+        """Set a failed job to queued; where it is not failed, decide by its state."""
+        change = self._jobs.run(commands.redrive(job, now_s=self._clock(), start_s=self._start_s))
+        return Decision.RETRY if change.done else self._decide(change.job)
 
-    def _decide(self, item: dict[str, Any] | None) -> Decision:
-        if item is None:
+    def _decide(self, job: Job | None) -> Decision:
+        if job is None:
             return Decision.SEND_UNKNOWN
-        record, now_s = JobRecord.from_item(item), self._clock()
-        if record.state in _ENDED:
-            return _ENDED[record.state]
-        if record.state is JobState.RUNNING:
-            is_held = record.lease_left_s(now_s - CLOCK_MARGIN_S) > 0
+        now_s = self._clock()
+        if job.state in _ENDED:
+            return _ENDED[job.state]
+        if job.state is JobState.RUNNING:
+            is_held = job.lease_left_s(now_s - CLOCK_MARGIN_S) > 0
             return Decision.LEAVE_RUNNING if is_held else Decision.SEND_WAITING
-        is_overdue = record.due_s is not None and record.due_s <= now_s
+        is_overdue = job.due_s is not None and job.due_s <= now_s
         return Decision.LEAVE_OVERDUE if is_overdue else Decision.SEND_WAITING

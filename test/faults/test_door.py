@@ -6,7 +6,8 @@ import time
 import pytest
 
 from contract.objects import content_key
-from jobs.record import JobRecord, JobState
+from jobs import commands
+from jobs.job import Job, JobState
 from test.kit.acts import cut, name_aws_call
 from test.kit.audit import check_endings
 from test.kit.processes import wait_for
@@ -42,7 +43,7 @@ def killed_door(kit, call, *, key=None, prompt="p", **metadata):
         assert door.submit(TASK_ID, content, metadata, key=key) is None
         assert rule.hits == 1
         record = only_record(rig)
-        rig.inputs.add(content_key(record.job))  # what the door has stored of it
+        rig.inputs.add(content_key(record.id))  # what the door has stored of it
 
         def repeat():
             door.open_again()
@@ -53,8 +54,8 @@ def killed_door(kit, call, *, key=None, prompt="p", **metadata):
 
 def only_record(rig):
     """The one job in the table."""
-    items = rig.aws.dynamodb.scan(TableName=rig.table.name)["Items"]
-    (record,) = (JobRecord.from_item(item) for item in items if "state" in item)
+    items = rig.aws.dynamodb.scan(TableName=rig.store.table)["Items"]
+    (record,) = (Job.from_item(item) for item in items if "state" in item)
     return record
 
 
@@ -62,14 +63,14 @@ def let_a_minute_pass(rig, record):
     """Make a job due that is looked at a minute after it was entered; a start deadline must be over all the same."""
     assert record.state is JobState.ACCEPTED
     wait_for(lambda: time.time() > record.created_s + START_S, "the start deadline")
-    rig.update(rig.table.postpone(record.job, seen_due_s=record.due_s, due_s=time.time()))
+    rig.update(commands.postpone(record.id, seen_due_s=record.due_s, due_s=time.time()))
 
 
 def check_drawn_and_told_once(rig, record):
     rig.wait_until_all_are_told()
     # Nothing is due any more: neither keeper nor agent has a reason to come back to it.
     rig.until(lambda: (now := only_record(rig)).notified and now.due_s is None)
-    assert only_record(rig).job == record.job
+    assert only_record(rig).id == record.id
     assert check_endings(rig) == 0
     assert len(rig.pod.generations) == 1
 
@@ -80,7 +81,7 @@ def test_a_task_that_its_caller_repeats_is_drawn_and_told_once_though_the_door_w
         if call != PUBLISHED:
             let_a_minute_pass(rig, record)
         answer = repeat()
-        assert (answer.status_code, answer.json()["job"]) == (200, record.job)
+        assert (answer.status_code, answer.json()["job"]) == (200, record.id)
         check_drawn_and_told_once(rig, record)
 
 

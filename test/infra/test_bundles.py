@@ -68,7 +68,7 @@ def run_in(folder, program):
 
 
 @pytest.mark.parametrize(
-    ("package", "handlers"), [("api", ["handler"]), ("keeper", ["returned_handler", "reaper_handler"])]
+    ("package", "handlers"), [("api", ["handler"]), ("keeper", ["exhausted_handler", "reaper_handler"])]
 )
 def test_a_bundle_is_all_that_its_handlers_need(staged, package, handlers):
     ran = run_in(staged(package, HERE), f"from {package}.handlers import {', '.join(handlers)}")

@@ -21,7 +21,7 @@ from cdk.metrics import (
     STAGE,
     STAGES,
 )
-from jobs.record import JobState
+from jobs.job import JobState
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -24,7 +24,7 @@ def functions(stack):
 
 @pytest.fixture(scope="module")
 def returned(functions):
-    return functions["returned_handler"]
+    return functions["exhausted_handler"]
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def reaper(functions):
 
 
 def test_the_functions_are_the_modules_handlers_with_the_environment_that_these_read(functions):
-    assert set(functions) == {"returned_handler", "reaper_handler"}
+    assert set(functions) == {"exhausted_handler", "reaper_handler"}
     assert all(f"def {handler}(" in HANDLERS for handler in functions)
     read = set(re.findall(r'os\.environ(?:\[|\.get\()"(\w+)"', HANDLERS))
     for _, function in functions.values():

@@ -13,15 +13,16 @@ from infrakit.stacks import INPUTS, NAME, config_of, listed, spelled
 from contract.ids import new_job_id
 from contract.objects import content_key
 from contract.task import Task
-from jobs.record import JobRecord, JobState
-from jobs.requests import JobsTable
+from jobs import commands
+from jobs.job import JobState
+from jobs.store import JobStore
 from local.sandbox import ACCOUNT, REGION
 from test.kit.processes import wait_for
 
 CONFIG = config_of()
 HANDLERS = {
     DOOR: "api.handlers.handler",
-    RETURNED: "keeper.handlers.returned_handler",
+    RETURNED: "keeper.handlers.exhausted_handler",
     REAPER: "keeper.handlers.reaper_handler",
 }
 PARTS = (*HANDLERS, AGENT)
@@ -44,8 +45,7 @@ def run(deployed, tmp_path_factory):
     parts = SimpleNamespace(
         cloud=cloud,
         queues=Queues(deployed, CONFIG),
-        table=JobsTable(deployed.id_of("JobsTable")),
-        dynamodb=cloud.client("dynamodb"),
+        jobs=JobStore(cloud.client("dynamodb"), deployed.id_of("JobsTable")),
         bucket=deployed.id_of("OutputBucket"),
         door=Door(deployed, CONFIG, folder),
         returned=handler_of(deployed, RETURNED, HANDLERS[RETURNED]),
@@ -60,8 +60,7 @@ def run(deployed, tmp_path_factory):
 
 
 def record(parts, job):
-    item = parts.dynamodb.get_item(**parts.table.get(job)).get("Item")
-    return item and JobRecord.from_item(item)
+    return parts.jobs.get(job)
 
 
 def use_the_door(parts):
@@ -137,7 +136,7 @@ def reap(parts):
         job = new_job_id()
         metadata = {"id": "late", "runtime": "comfy", "tasktype": "pipeline", "job": job}
         task = Task.model_validate({"metadata": metadata, "content": {}})
-        parts.dynamodb.put_item(**parts.table.accept(task, time.time() - age_s, start_by_s=time.time() + 3600 - age_s))
+        parts.dynamodb.put_item(**commands.accept(task, time.time() - age_s, start_by_s=time.time() + 3600 - age_s))
         s3.put_object(Bucket=parts.bucket, Key=content_key(job), Body=b"{}")
         jobs.append(job)
     counts = parts.reaper({})

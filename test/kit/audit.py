@@ -85,10 +85,10 @@ def _record_faults(rig, notice, silent_claims):
         yield f"the jobs table has {record}, the notice says {notice}"
     # A job may fail before a model server gets it.
     silent = silent_claims + (not record.attempts)
-    if not 0 <= record.claims - record.attempts - record.hand_backs <= silent:
+    if not 0 <= record.claims - record.attempts - record.releases <= silent:
         yield f"at most {silent_claims} claims count as nothing; the jobs table has {record}"
     # Stored before it was handed back, and found done by the next one.
-    silent_attempts = silent_claims + record.hand_backs
+    silent_attempts = silent_claims + record.releases
     if record.attempts > MAX_ATTEMPTS or (notice["result"] and not silent_attempts and not record.attempts):
         yield f"{record.attempts} attempts"
 

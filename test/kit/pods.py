@@ -71,7 +71,7 @@ class Pod:
                 "SQS_DEAD_QUEUE_URL": self._through_proxy(rig.dead_queue),
                 "SNS_TOPIC_ARN": rig.notice_topic,
                 "S3_BUCKET": rig.bucket,
-                "JOBS_TABLE": rig.table.name,
+                "JOBS_TABLE": rig.store.table,
                 "RUNTIME_TYPE": rig.type,
                 "RUNTIME_NAME": rig.name,
                 "API_BASE_URL": self.server_line.url if self.server_line else self.server_url,

@@ -9,9 +9,8 @@ import uuid
 from configuration.routing import subscription_filter
 from contract.objects import TENANT_METADATA, tenant_label
 from contract.queues import DEAD, RETURNED
-from jobs.record import JobRecord
-from jobs.requests import JobsTable
 from jobs.schema import DEFINITION
+from jobs.store import JobStore
 from local.proxy_event import API_KEY_ID
 from runtimes.catalog import DeployedRuntime, RuntimeCatalog
 from test.kit.aws import FakeAws
@@ -75,8 +74,8 @@ class Rig:
         """Keys of objects that lie in the bucket for tasks to read."""
         self.pods = []
         self._children = []
-        self.table = JobsTable(f"jobs-{self.name}")
-        aws.dynamodb.create_table(TableName=self.table.name, **DEFINITION)
+        self.store = JobStore(aws.dynamodb, f"jobs-{self.name}")
+        aws.dynamodb.create_table(TableName=self.store.table, **DEFINITION)
         self.bucket = f"out-{self.name}"
         aws.s3.create_bucket(Bucket=self.bucket)
         names = (f"{self.name}{DEAD.suffix}", f"{self.name}{RETURNED.suffix}", self.name)
@@ -108,7 +107,7 @@ class Rig:
     def add_child(self, *arguments, endpoint=None, **environment):
         """A process that knows the runtime's places; it is not started."""
         places = {"TASK_TOPIC_ARN": self.task_topic, "NOTICE_TOPIC_ARN": self.notice_topic}
-        places |= {"OUTPUT_BUCKET": self.bucket, "JOBS_TABLE": self.table.name}
+        places |= {"OUTPUT_BUCKET": self.bucket, "JOBS_TABLE": self.store.table}
         log = self.kit.folder / f"{self.name}-{arguments[0]}.log"
         child = ChildProcess(*arguments, log=log, endpoint=endpoint or self.aws.url, **places, **environment)
         self._children.append(child)
@@ -192,12 +191,13 @@ class Rig:
 
     def record(self, job):
         """A job as the table has it; None where it has not."""
-        item = self.aws.dynamodb.get_item(**self.table.get(job)).get("Item")
-        return item and JobRecord.from_item(item)
+        return self.store.get(job)
 
-    def update(self, request):
-        """Send one of the jobs table's updates."""
-        self.aws.dynamodb.update_item(**request)
+    def update(self, command):
+        """Change a job; gives it as it is then."""
+        change = self.store.run(command)
+        assert change.done
+        return change.job
 
     def upload(self, key, data):
         """Put something into the bucket for tasks to read; returns its link."""

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from contract.ids import new_job_id
+from jobs import commands
 from test.kit.processes import HTTP
 from test.kit.servers import kill_worker
 from test.kit.tasks import INPUT_PNG, content_of
@@ -124,7 +125,7 @@ def test_a_running_job_is_cancelled_in_the_server(kit):
         job = new_job_id()
         task_id = rig.submit(job=job)
         rig.until(lambda: jobs(rig)["running"])
-        rig.update(rig.table.request_cancel(job, time.time()))
+        rig.update(commands.request_cancel(job, time.time()))
         assert rig.notice(task_id)["status"] == "cancelled"
         assert jobs(rig)["running"] == []
 

@@ -11,7 +11,8 @@ import pytest
 
 from contract.ids import new_job_id
 from contract.task import Task
-from jobs.record import JobState
+from jobs import commands
+from jobs.job import JobState
 from test.kit.processes import HTTP
 from test.kit.tasks import WORKFLOW
 
@@ -29,8 +30,8 @@ def other_agent(rig, job):
     metadata = {"id": "a", "runtime": rig.name, "tasktype": "pipeline", "job": job}
     task = Task.model_validate({"metadata": metadata, "content": {}})
     held = {"runtime": "r", "owner": "other", "token": "t", "now_s": time.time(), "lease_s": 60, "start_s": 60}
-    rig.update(rig.table.claim(task, job, **held))
-    return rig.table.finish(job, "t", JobState.SUCCEEDED, now_s=time.time(), attempts=1, pictures=("png",))
+    rig.store.run(commands.claim(task, job, **held))
+    return commands.complete(job, "t", JobState.SUCCEEDED, now_s=time.time(), attempts=1, pictures=("png",))
 
 
 @pytest.mark.parametrize("runtime_type", TYPES)
@@ -45,7 +46,7 @@ def test_a_job_is_in_the_table_from_its_claim_to_its_notice(kit, runtime_type):
         notice = rig.notice(task_id)
         rig.until(lambda: rig.record(job).notified)
         record = rig.record(job)
-        assert (record.state, record.attempts, record.hand_backs, record.claims) == (JobState.SUCCEEDED, 1, 0, 1)
+        assert (record.state, record.attempts, record.releases, record.claims) == (JobState.SUCCEEDED, 1, 0, 1)
         told = record.notice(rig.bucket).model_dump(mode="json")
         for key in ("image_url", "output_url", "context", "job"):
             assert told[key] == notice[key]
@@ -59,7 +60,7 @@ def test_a_running_job_is_cancelled_in_the_server_and_the_next_one_runs(kit, run
         job = new_job_id()
         task_id = rig.submit(steps=1000, job=job)
         rig.until(has_begun(pod))
-        rig.update(rig.table.request_cancel(job, time.time()))
+        rig.update(commands.request_cancel(job, time.time()))
         notice = rig.notice(task_id)
         assert (notice["status"], notice["result"], notice["error"]["code"]) == ("cancelled", False, "cancelled")
         rig.until(lambda: pod.generations[0]["outcome"] != "running")

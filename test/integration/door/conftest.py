@@ -12,7 +12,8 @@ from botocore.loaders import Loader
 
 from configuration.deadlines import CommonDeadlines
 from contract.task import Task
-from jobs.record import JobRecord
+from jobs import commands
+from jobs.job import Claim, Job
 from local.sandbox import sandbox_environment
 from runtimes.catalog import DeployedRuntime, RuntimeCatalog
 from test.kit.rig import Rig
@@ -81,7 +82,7 @@ class Platform(Rig):
             "TASK_TOPIC_ARN": self._topic,
             "OUTPUT_BUCKET": self.bucket,
             "RUNTIMES_FILE": str(self.catalog_file),
-            "JOBS_TABLE": self.table.name,
+            "JOBS_TABLE": self.store.table,
         }
 
     def door(self, **environment):
@@ -89,12 +90,12 @@ class Platform(Rig):
 
     @property
     def items(self):
-        return self.aws.dynamodb.scan(TableName=self.table.name)["Items"]
+        return self.aws.dynamodb.scan(TableName=self.store.table)["Items"]
 
     @property
     def jobs(self):
         """Every job in the table."""
-        return [JobRecord.from_item(item) for item in self.items if "state" in item]
+        return [Job.from_item(item) for item in self.items if "state" in item]
 
     @property
     def job(self):
@@ -111,13 +112,13 @@ class Platform(Rig):
 
     def claim(self):
         """An agent takes the one job."""
-        job = self.job.job
+        job = self.job.id
         metadata = {"id": "a", "runtime": "sdruntime", "tasktype": "t", "job": job}
         task = Task.model_validate({"metadata": metadata, "content": {}})
-        claim = self.table.claim(
+        claim = commands.claim(
             task, job, runtime="sdruntime", owner="o", token="t", now_s=time.time(), lease_s=90, start_s=60
         )
-        self.update(claim)
+        assert isinstance(self.store.run(claim), Claim)
 
 
 @pytest.fixture

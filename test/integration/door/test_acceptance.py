@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from jobs.record import JobState
+from jobs.job import JobState
 
 TASK = {
     "task": {
@@ -30,8 +30,8 @@ def test_a_job_is_entered_then_published_then_queued(platform):
     status, answer = door.post(TASK)
     assert status == 200
     assert door.wire.calls == ["PutItem", "Publish", "UpdateItem"]
-    assert (platform.job.job, platform.job.state) == (json.loads(answer)["job"], JobState.QUEUED)
-    assert platform.published_jobs() == [platform.job.job]
+    assert (platform.job.id, platform.job.state) == (json.loads(answer)["job"], JobState.QUEUED)
+    assert platform.published_jobs() == [platform.job.id]
 
 
 def test_large_content_is_stored_before_the_job_is_entered(platform):
@@ -46,6 +46,12 @@ def test_large_content_is_stored_before_the_job_is_entered(platform):
     )
 
 
+@pytest.mark.parametrize("variable", ["JOBS_TABLE", "OUTPUT_BUCKET", "TASK_TOPIC_ARN"])
+def test_a_door_that_lacks_a_variable_does_not_load_and_names_it(platform, variable):
+    with pytest.raises(RuntimeError, match=variable):
+        platform.door(**{variable: ""})
+
+
 @pytest.mark.parametrize("operation", ["PutObject", "PutItem"])
 def test_what_fails_before_the_publication_is_answered_503_and_nothing_is_published(platform, operation):
     door = platform.door()
@@ -58,7 +64,7 @@ def test_a_job_that_was_entered_although_the_answer_was_lost_is_published(platfo
     door = platform.door()
     door.wire.lose_answers("PutItem", times=1)
     assert door.post(TASK)[0] == 200
-    assert platform.published_jobs() == [platform.job.job]
+    assert platform.published_jobs() == [platform.job.id]
 
 
 def test_a_job_that_cannot_be_published_is_withdrawn(platform):
@@ -74,7 +80,7 @@ def test_a_job_that_can_neither_be_published_nor_withdrawn_is_answered_503_and_l
     door.wire.cut("DeleteItem")
     assert refused_for_now(door.respond(TASK))
     assert platform.job.state is JobState.ACCEPTED
-    assert f"not withdrawn: job {platform.job.job}" in caplog.text
+    assert f"not withdrawn: job {platform.job.id}" in caplog.text
 
 
 def test_a_job_that_an_agent_got_although_its_publication_seemed_to_fail_is_not_withdrawn(platform):

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from jobs.record import JobState
-from jobs.requests import IDEMPOTENCY_S
+from jobs.commands import IDEMPOTENCY_S
+from jobs.job import JobState
 
 TASK = {
     "task": {
@@ -40,7 +40,7 @@ def test_a_repeated_request_is_answered_word_for_word_and_published_once(platfor
     first = door.post(TASK, key="k")
     assert first[0] == 200
     assert door.post(TASK, key="k") == first
-    assert platform.published_jobs() == [platform.job.job]
+    assert platform.published_jobs() == [platform.job.id]
 
 
 def test_the_answer_of_v1alpha1_is_repeated_word_for_word(platform):
@@ -70,7 +70,7 @@ def test_a_door_that_dies_between_its_writes_leaves_one_job_published_once_the_r
     assert first[0] == 200
     assert platform.door().post(LARGE, key="k") == first
     job = json.loads(first[1])["job"]
-    assert (platform.job.job, platform.job.state) == (job, JobState.QUEUED)
+    assert (platform.job.id, platform.job.state) == (job, JobState.QUEUED)
     envelopes = platform.messages()
     assert 1 <= len(envelopes) <= 2
     for envelope in envelopes:
@@ -89,8 +89,8 @@ def test_a_request_answered_503_is_done_once_when_it_is_repeated(platform, opera
     assert status == 503
     status, answer = platform.door().post(LARGE, key="k")
     assert status == 200
-    assert platform.job.job == json.loads(answer)["job"]
-    assert set(platform.published_jobs()) == {platform.job.job}
+    assert platform.job.id == json.loads(answer)["job"]
+    assert set(platform.published_jobs()) == {platform.job.id}
 
 
 @pytest.mark.parametrize("is_after", [False, True])
@@ -101,18 +101,18 @@ def test_two_requests_with_one_key_at_the_same_moment_are_one_job(platform, oper
     answers.append(slow.post(LARGE, key="k"))
     assert answers[0] == answers[1]
     assert answers[0][0] == 200
-    assert (platform.job.state, set(platform.published_jobs())) == (JobState.QUEUED, {platform.job.job})
+    assert (platform.job.state, set(platform.published_jobs())) == (JobState.QUEUED, {platform.job.id})
 
 
 def test_a_key_that_another_transaction_holds_is_tried_again(platform):
     door = platform.door()
     door.wire.answer_once("TransactWriteItems", "TransactionCanceledException", **CONFLICT)
     assert door.post(TASK, key="k")[0] == 200
-    assert platform.published_jobs() == [platform.job.job]
+    assert platform.published_jobs() == [platform.job.id]
 
 
 def test_a_key_that_stays_in_other_transactions_is_answered_503(platform, monkeypatch):
-    monkeypatch.setattr("api.jobs._PAUSE_S", 0.001)
+    monkeypatch.setattr("api.operations._KEY_PAUSE_S", 0.001)
     door = platform.door()
     conflict = door.wire.answer_once
 
@@ -138,7 +138,7 @@ def test_a_job_that_an_agent_has_is_not_published_again(platform):
 def test_a_job_that_was_erased_is_neither_published_nor_entered_again(platform):
     first = platform.door().post(TASK, key="k")
     platform.messages()
-    platform.aws.dynamodb.delete_item(TableName=platform.table.name, Key={"pk": {"S": platform.job.job}})
+    platform.aws.dynamodb.delete_item(TableName=platform.store.table, Key={"pk": {"S": platform.job.id}})
     assert platform.door().post(TASK, key="k") == first
     assert platform.published_jobs() == platform.jobs == []
 

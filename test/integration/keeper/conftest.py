@@ -12,13 +12,12 @@ from contract.ids import new_job_id
 from contract.objects import content_key
 from contract.queues import CODE_ATTRIBUTE, REASON_ATTRIBUTE
 from contract.task import Task
-from jobs.record import JobRecord
-from keeper.dead_queues import DeadQueues
-from keeper.jobs import Jobs
-from keeper.notices import Notices
+from jobs import commands
+from jobs.job import Claim
+from jobs.store import JobStore
+from keeper.exhausted import ExhaustedMessages
 from keeper.reaper import Reaper
-from keeper.returned import ReturnedMessages
-from keeper.task_topic import TaskTopic
+from keeper.topics import JobNotifier, TaskRepublisher
 from test.kit.rig import Rig
 from test.kit.wire import Wire
 
@@ -48,13 +47,14 @@ class World(Rig):
     def use(self, clients, wire):
         self.wire = wire
         wire.clear()
-        jobs = Jobs(clients["dynamodb"], self.table.name, lambda: self.now_s)
-        notices = Notices(sns=clients["sns"], topic_arn=self.notice_topic, jobs=jobs, bucket=self.bucket)
-        tasks = TaskTopic(sns=clients["sns"], s3=clients["s3"], topic_arn=self.task_topic, bucket=self.bucket)
+        jobs, clock = JobStore(clients["dynamodb"], self.store.table), lambda: self.now_s
+        sns, sqs, s3 = clients["sns"], clients["sqs"], clients["s3"]
+        notifier = JobNotifier(sns=sns, topic_arn=self.notice_topic, jobs=jobs, bucket=self.bucket, clock=clock)
+        tasks = TaskRepublisher(sns=sns, s3=s3, topic_arn=self.task_topic, bucket=self.bucket)
         self.watched_clients = clients
-        dead_queues = DeadQueues(clients["sqs"])
-        self.messages = ReturnedMessages(jobs=jobs, notices=notices, dead_queues=dead_queues, queue_prefix=QUEUE_PREFIX)
-        self.reaper = Reaper(jobs=jobs, notices=notices, tasks=tasks, start_s=DEFAULT_DEADLINES.start_s)
+        self.messages = ExhaustedMessages(jobs=jobs, notifier=notifier, sqs=sqs, queue_prefix=QUEUE_PREFIX, clock=clock)
+        start_s = DEFAULT_DEADLINES.start_s
+        self.reaper = Reaper(jobs=jobs, notifier=notifier, tasks=tasks, start_s=start_s, clock=clock)
 
     @contextlib.contextmanager
     def pages_of(self, entries):
@@ -74,28 +74,25 @@ class World(Rig):
         metadata = {"id": "a", "runtime": self.name, "tasktype": "text-to-image", "job": new_job_id(), **metadata}
         return Task.model_validate({"metadata": metadata, "content": {"prompt": "secret words"}})
 
-    def update(self, request):
-        return JobRecord.from_item(self.aws.dynamodb.update_item(**request | {"ReturnValues": "ALL_NEW"})["Attributes"])
-
     def accepted(self, *, start_s=3600, **metadata):
         task = self.task(**metadata)
-        self.aws.dynamodb.put_item(**self.table.accept(task, self.now_s, start_by_s=self.now_s + start_s))
+        self.update(commands.accept(task, self.now_s, start_by_s=self.now_s + start_s))
         return task
 
     def forget_start_by(self, task):
         """Make a job's item one that an earlier version wrote."""
         self.aws.dynamodb.update_item(
-            TableName=self.table.name, Key={"pk": {"S": task.metadata.job}}, UpdateExpression="REMOVE start_by"
+            TableName=self.store.table, Key={"pk": {"S": task.metadata.job}}, UpdateExpression="REMOVE start_by"
         )
 
     def queued(self, *, start_s=3600, **metadata):
         task = self.accepted(start_s=start_s, **metadata)
-        self.update(self.table.published(task.metadata.job, self.now_s + 1))
+        self.update(commands.published(task.metadata.job, self.now_s + 1))
         return task
 
     def claim(self, task, job=None, token="token"):
-        return self.update(
-            self.table.claim(
+        claim = self.store.run(
+            commands.claim(
                 task,
                 job or task.metadata.job,
                 runtime=self.name,
@@ -106,6 +103,7 @@ class World(Rig):
                 start_s=3600,
             )
         )
+        assert isinstance(claim, Claim)
 
     def running(self, **metadata):
         task = self.queued(**metadata)
@@ -115,19 +113,19 @@ class World(Rig):
     def renewal(self, task):
         """An agent's request that keeps a job for 50 s and leaves others an hour after that."""
         until_s = self.now_s + 50
-        return self.table.renew(
+        return commands.renew(
             task.metadata.job, "token", until_s=until_s, start_by_s=until_s + 3600, attempts=1, progress=None
         )
 
     def ended(self, state, error=None, *, told=False, **metadata):
         task = self.running(**metadata)
         job = task.metadata.job
-        finish = self.table.finish(
+        finish = commands.complete(
             job, "token", state, now_s=self.now_s, attempts=1, pictures=() if error else ("png",), error=error
         )
         self.update(finish)
         if told:
-            self.update(self.table.notified(job, self.now_s))
+            self.update(commands.notified(job, self.now_s))
         return task
 
     def record(self, job):

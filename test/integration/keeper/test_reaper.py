@@ -8,8 +8,9 @@ from contract.ids import new_job_id
 from contract.notice import JobError
 from contract.objects import content_key
 from contract.task import Task
-from jobs.record import JobState
-from jobs.requests import CLOCK_MARGIN_S, NOTICE_DUE_S, PUBLISH_DUE_S
+from jobs import commands
+from jobs.commands import CLOCK_MARGIN_S, NOTICE_DUE_S, PUBLISH_DUE_S
+from jobs.job import JobState
 from keeper import reaper
 from test.kit.wire import DiedError
 
@@ -71,8 +72,8 @@ def test_a_job_that_no_agent_began_in_time_fails_and_the_notice_says_how_long_it
 
 def test_a_job_that_was_handed_back_and_not_taken_up_again_fails_without_a_false_claim_about_its_start(world):
     task = world.running()
-    hand_back = {"attempts": 1, "hand_backs": 1, "start_by_s": world.now_s + 600}
-    world.update(world.table.hand_back(task.metadata.job, "token", **hand_back))
+    hand_back = {"attempts": 1, "is_blameless": True, "start_by_s": world.now_s + 600}
+    world.update(commands.release(task.metadata.job, "token", **hand_back))
     world.reap(after_s=601)
     assert world.new_notices()[0]["error"]["message"].startswith("No agent took the task up again")
 
@@ -126,7 +127,7 @@ def test_a_job_whose_agent_vanished_is_left_to_other_agents_for_as_long_as_a_job
 
 def test_a_job_that_was_to_be_cancelled_when_its_agent_vanished_is_cancelled_soon(world):
     task = world.running()
-    world.update(world.table.request_cancel(task.metadata.job, world.now_s))
+    world.update(commands.request_cancel(task.metadata.job, world.now_s))
     assert world.reap(after_s=NOTICE_DUE_S + 1) == {"ended": 1, "told": 1}
     [notice] = world.new_notices()
     assert (notice["status"], notice["result"], notice["error"]["code"]) == ("cancelled", False, "cancelled")
@@ -134,7 +135,7 @@ def test_a_job_that_was_to_be_cancelled_when_its_agent_vanished_is_cancelled_soo
 
 def test_a_job_that_is_to_be_cancelled_and_still_has_its_agent_is_looked_at_when_the_lease_is_over(world):
     task = world.running()
-    world.update(world.table.request_cancel(task.metadata.job, world.now_s))
+    world.update(commands.request_cancel(task.metadata.job, world.now_s))
     world.now_s += NOTICE_DUE_S + 1
     world.update(world.renewal(task))
     assert world.reap() == {"postponed": 1}
@@ -155,7 +156,7 @@ def test_a_job_that_ended_and_was_not_told_is_told_once(world, state):
 def test_a_bad_job_does_not_stop_the_others_and_is_counted(world):
     bad, good = world.queued(), world.queued()
     world.aws.dynamodb.update_item(
-        TableName=world.table.name,
+        TableName=world.store.table,
         Key={"pk": {"S": bad.metadata.job}},
         UpdateExpression="SET context = :broken",
         ExpressionAttributeValues={":broken": {"S": "{"}},
@@ -200,8 +201,8 @@ class TestRaces:
 
         def begin_and_hand_back():
             world.claim(task)
-            hand_back = {"attempts": 1, "hand_backs": 0, "start_by_s": world.now_s + 600}
-            world.update(world.table.hand_back(task.metadata.job, "token", **hand_back))
+            hand_back = {"attempts": 1, "is_blameless": False, "start_by_s": world.now_s + 600}
+            world.update(commands.release(task.metadata.job, "token", **hand_back))
 
         world.wire.meanwhile("UpdateItem", begin_and_hand_back)
         assert world.reap(after_s=3601) == {}
@@ -218,7 +219,7 @@ class TestRaces:
         task = world.running()
         world.now_s += LEASE_S + 3601
         world.update(world.renewal(task))
-        finish = world.table.finish(
+        finish = commands.complete(
             task.metadata.job, "token", JobState.SUCCEEDED, now_s=world.now_s, attempts=1, pictures=("png",)
         )
         world.wire.meanwhile("UpdateItem", lambda: world.update(finish))
@@ -228,7 +229,7 @@ class TestRaces:
 
     def test_a_failed_job_that_is_begun_anew_while_it_is_told_will_be_told_of_its_new_end(self, world):
         task = world.ended(JobState.FAILED, PROBLEM)
-        redrive = world.table.redrive(task.metadata.job, now_s=world.now_s, start_s=3600)
+        redrive = commands.redrive(task.metadata.job, now_s=world.now_s, start_s=3600)
         world.wire.meanwhile("UpdateItem", lambda: world.update(redrive))
         world.reap(after_s=NOTICE_DUE_S + 1)
         record = world.record(task)
@@ -238,7 +239,7 @@ class TestRaces:
     def test_a_job_that_is_erased_meanwhile_is_no_fault(self, world):
         task = world.queued()
         key = {"pk": {"S": task.metadata.job}}
-        world.wire.meanwhile("GetItem", lambda: world.aws.dynamodb.delete_item(TableName=world.table.name, Key=key))
+        world.wire.meanwhile("GetItem", lambda: world.aws.dynamodb.delete_item(TableName=world.store.table, Key=key))
         assert world.reap(after_s=3601) == {}
 
 

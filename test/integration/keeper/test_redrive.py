@@ -11,7 +11,8 @@ from deploy.redrive import __main__ as command
 from deploy.redrive import dead_queue as queue_module
 from deploy.redrive.dead_queue import DeadQueue
 from deploy.redrive.redrive import Redrive
-from jobs.record import JobState
+from jobs import commands
+from jobs.job import JobState
 from test.kit.wire import DiedError
 
 PROBLEM = JobError(code="model_server_failed", message="away")
@@ -30,7 +31,7 @@ def redrive(world):
         clients = world.watched_clients
         queues = DeadQueue.of(clients["sqs"], world.queue)
         one = Redrive(
-            queues, dynamodb=clients["dynamodb"], table=world.table.name, start_s=3600, clock=lambda: world.now_s
+            queues, dynamodb=clients["dynamodb"], table=world.store.table, start_s=3600, clock=lambda: world.now_s
         )
         messages = list(queues.read())
         return [(one.plan if dry else one.run)(message).name.partition("_")[0].lower() for message in messages]
@@ -66,12 +67,12 @@ def test_a_failed_job_is_begun_anew_and_its_message_sent_in_its_tenants_group(wo
     bury(task)
     assert redrive() == ["retry"]
     record = world.record(task)
-    assert (record.state, record.generation, record.attempts, record.error) == (JobState.QUEUED, 1, 0, None)
+    assert (record.state, record.redrives, record.attempts, record.error) == (JobState.QUEUED, 1, 0, None)
     assert record.due_s == pytest.approx(world.now_s + 3600, abs=0.01)
     [message] = world.aws.take(world.queue)
     assert (message["Body"], message["Attributes"]["MessageGroupId"]) == (task.to_message(), "t1")
     assert world.kept() == []
-    assert world.claim(task, token="anew").state is JobState.RUNNING
+    world.claim(task, token="anew")
 
 
 def test_what_the_keeper_keeps_can_be_redriven(world, redrive):
@@ -86,7 +87,7 @@ def test_a_foreign_message_keeps_its_envelope_and_so_its_job(world, bury, redriv
     world.handle(body)
     job = world.new_notices()[0]["job"]
     assert redrive() == ["retry"]
-    assert world.record(job).generation == 1
+    assert world.record(job).redrives == 1
     assert bodies(world.aws.take(world.queue)) == [body]
 
 
@@ -112,7 +113,7 @@ def test_a_job_that_waits_for_its_message_gets_it(world, bury, redrive):
     for task in (waiting, abandoned):
         bury(task)
     assert redrive() == ["send", "send"]
-    assert world.record(waiting).generation == 0
+    assert world.record(waiting).redrives == 0
     assert len(world.aws.take(world.queue)) == 2
 
 
@@ -150,7 +151,7 @@ def test_of_two_messages_of_one_job_one_is_sent(world, bury, redrive):
 def test_a_job_that_succeeds_just_before_it_would_be_begun_anew_is_not(world, bury, redrive):
     task = world.running()
     bury(task)
-    finish = world.table.finish(task.metadata.job, "token", JobState.SUCCEEDED, now_s=world.now_s, attempts=1)
+    finish = commands.complete(task.metadata.job, "token", JobState.SUCCEEDED, now_s=world.now_s, attempts=1)
     world.wire.meanwhile("UpdateItem", lambda: world.update(finish))
     assert redrive() == ["drop"]
     assert world.record(task).state is JobState.SUCCEEDED
@@ -181,7 +182,7 @@ def test_after_a_crash_between_any_two_steps_a_second_run_sends_the_job_and_begi
             show_hidden(world)
             redrive()
         record = world.record(task)
-        assert (record.state, record.generation) == (JobState.QUEUED, 1), step
+        assert (record.state, record.redrives) == (JobState.QUEUED, 1), step
         assert len(world.aws.take(world.queue)) in {1, 2}, step
         show_hidden(world)
         assert world.kept() == [], step
@@ -200,7 +201,7 @@ class TestCommand:
         monkeypatch.setattr(command, "boto3", SimpleNamespace(client=lambda service: world.watched_clients[service]))
 
         def run(*arguments, runtime=world.name, **environ):
-            code = command.main([runtime, *arguments], {"JOBS_TABLE": world.table.name, **environ})
+            code = command.main([runtime, *arguments], {"JOBS_TABLE": world.store.table, **environ})
             return code, *capsys.readouterr()
 
         return run
@@ -252,7 +253,7 @@ class TestCommand:
 
     def test_a_deployed_runtimes_queue_and_table_are_found_by_the_stacks_name(self, world, bury, run, monkeypatch):
         deployed = world.aws.make_queue(f"{world.name}-web", redrive_to=f"{world.name}-dead")
-        stacks = {world.name: [{"OutputKey": "JobsTable", "OutputValue": world.table.name}]}
+        stacks = {world.name: [{"OutputKey": "JobsTable", "OutputValue": world.store.table}]}
         cloudformation = SimpleNamespace(
             describe_stacks=lambda **at: {"Stacks": [{"Outputs": stacks[at["StackName"]]}]}
         )
@@ -270,7 +271,7 @@ class TestCommand:
         self, world, bury, run, tmp_path
     ):
         stack = tmp_path / "stack.json"
-        stack.write_text(json.dumps({"JobsTable": world.table.name, "Environment": {"AWS_REGION": "us-east-1"}}))
+        stack.write_text(json.dumps({"JobsTable": world.store.table, "Environment": {"AWS_REGION": "us-east-1"}}))
         bury(world.ended(JobState.FAILED, PROBLEM))
         assert "retried" in run("--all", LOCAL="1", STACK_FILE=str(stack), JOBS_TABLE="wrong")[1]
 

@@ -6,8 +6,9 @@ import pytest
 
 from contract.ids import new_job_id
 from contract.task import Task
-from jobs.record import JobRecord, JobState
-from jobs.requests import JobsTable
+from jobs import commands
+from jobs.job import Job, JobState
+from jobs.store import JobStore
 from local.aws import (
     JOBS_TABLE,
     NOTICE_TOPIC_ARN,
@@ -19,8 +20,6 @@ from local.aws import (
 from runtimes.catalog import DeployedRuntime, RuntimeCatalog
 from test.kit.aws import FakeAws
 from test.kit.processes import ChildProcess, wait_for
-
-TABLE = JobsTable(JOBS_TABLE)
 
 
 @pytest.fixture(scope="module")
@@ -47,21 +46,22 @@ def keeper(aws: FakeAws, tmp_path_factory: pytest.TempPathFactory) -> Iterator[C
 def queued(aws: FakeAws, *, start_by_s: float) -> Task:
     metadata = {"id": "a", "runtime": "only", "tasktype": "pipeline", "job": new_job_id()}
     task = Task.model_validate({"metadata": metadata, "content": {}})
-    aws.dynamodb.put_item(**TABLE.accept(task, time.time(), start_by_s=start_by_s))
-    aws.dynamodb.update_item(**TABLE.published(metadata["job"], start_by_s))
+    jobs = JobStore(aws.dynamodb, JOBS_TABLE)
+    jobs.run(commands.accept(task, time.time(), start_by_s=start_by_s))
+    jobs.run(commands.published(metadata["job"], start_by_s))
     return task
 
 
 def ended(aws: FakeAws, keeper: ChildProcess, task: Task) -> tuple[JobState, str | None]:
     """Wait until a job's notice was sent; its state, and the code of its error."""
 
-    def told() -> JobRecord | None:
-        record = JobRecord.from_item(aws.dynamodb.get_item(**TABLE.get(str(task.metadata.job)))["Item"])
-        return record if record.notified else None
+    def told() -> Job | None:
+        job = JobStore(aws.dynamodb, JOBS_TABLE).get(str(task.metadata.job))
+        return job if job is not None and job.notified else None
 
-    record = wait_for(told, lambda: keeper.log)
-    assert record is not None
-    return record.state, record.error and record.error.code
+    job = wait_for(told, lambda: keeper.log)
+    assert job is not None
+    return job.state, job.error and job.error.code
 
 
 def test_a_returned_message_fails_its_job_and_moves_to_the_dead_queue(aws: FakeAws, keeper: ChildProcess) -> None:

@@ -3,9 +3,10 @@ import json
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from api.door import FrontDoor
-from api.intake import Intake
+from api.door import Door
+from api.operations import Operations
 from api.publisher import TaskPublisher
+from jobs.store import JobStore
 from runtimes.catalog import DeployedRuntime, RuntimeCatalog
 from runtimes.flux.options import ModelOptions
 
@@ -31,17 +32,19 @@ class RecordingClient:
             if self.failure:
                 raise self.failure
             self.calls.append((operation, parameters))
+            return {}
 
         return call
 
 
-class Door:
-    """The front door with recorded AWS clients behind it."""
+class Caller:
+    """A caller of the front door, behind which AWS clients record what they are asked."""
 
     def __init__(self, catalog=CATALOG):
         self.sns, self.s3, self.s3_made = RecordingClient(), RecordingClient(), 0
         publisher = TaskPublisher(sns=self.sns, make_s3=self._make_s3, topic_arn="arn:topic", bucket="bucket")
-        self._door = FrontDoor(catalog=catalog, intake=Intake(publisher=publisher, jobs=None), bucket="bucket")
+        operations = Operations(jobs=JobStore(RecordingClient(), "jobs"), publisher=publisher)
+        self._door = Door(catalog=catalog, operations=operations, bucket="bucket")
 
     def _make_s3(self):
         self.s3_made += 1
@@ -86,9 +89,9 @@ class Door:
 
 @pytest.fixture
 def door():
-    return Door()
+    return Caller()
 
 
 @pytest.fixture(scope="session")
 def make_door():
-    return Door
+    return Caller

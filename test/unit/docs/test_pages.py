@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from api import v1alpha1, v1alpha2
 from api.content import content_errors
+from api.faces import v1alpha1, v1alpha2
 from configuration import gateway
 from contract.notice import Notice
-from keeper import problems
+from keeper import exhausted, reaper
 from queue_agent import errors
 from runtimes.catalog import DeployedRuntime, RuntimeCatalog
 
@@ -94,7 +94,7 @@ def test_the_notices_shown_have_every_field_of_a_notice_and_no_other():
 
 def test_every_error_code_of_a_notice_is_explained_and_no_other():
     raised = {one.code for one in vars(errors).values() if isinstance(one, type) and issubclass(one, errors.AgentError)}
-    raised |= {errors.UNREADABLE_CODE, problems.UNDELIVERABLE.code, problems.CANCELLED.code, problems.lost(0).code}
+    raised |= {errors.UNREADABLE_CODE, exhausted.UNDELIVERABLE.code, reaper.CANCELLED.code, reaper.lost(0).code}
     assert set(re.findall(r"^\| `(\w+)` \|", section("### Error codes"), re.MULTILINE)) == raised - NOT_IN_NOTICES
 
 

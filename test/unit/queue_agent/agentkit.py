@@ -12,10 +12,11 @@ from PIL import Image
 
 from contract.deadlines import Deadlines
 from contract.objects import ResultNames
+from jobs.job import Claim
 from queue_agent.errors import PlatformError
 from queue_agent.execution import Execution
 from queue_agent.memory import MemoryBudget
-from queue_agent.ports import Capacity, Claim, Output, Result, Work
+from queue_agent.ports import Capacity, Output, Result, Work
 from queue_agent.processing import Processor
 from queue_agent.results import Results
 from queue_agent.scheduler.slots import Scheduler
@@ -105,12 +106,12 @@ class FakeTable:
         broken: Calls that fail, by name.
     """
 
-    def __init__(self, *, number=1, attempt=1, generation=0, cancel_requested=False, answer=None, start_s=3600):
+    def __init__(self, *, number=1, attempt=1, redrives=0, cancel_requested=False, answer=None, start_s=3600):
         self.claimed = Claim(
             token="token",
             number=number,
             attempt=attempt,
-            generation=generation,
+            redrives=redrives,
             start_by_s=time.time() + start_s,
             start_s=start_s,
             cancel_requested=cancel_requested,
@@ -138,10 +139,10 @@ class FakeTable:
         self._write("renew", attempts)
         return self.cancel
 
-    async def hand_back(self, job, claim, *, attempts, blameless, start_s):
+    async def release(self, job, claim, *, attempts, blameless, start_s):
         self._write("release", attempts, "blameless" if blameless else "counted")
 
-    async def finish(self, job, claim, notice, *, attempts, stages_s):
+    async def complete(self, job, claim, notice, *, attempts, stages_s):
         self._write("complete", notice.status, attempts)
 
     async def notified(self, job):

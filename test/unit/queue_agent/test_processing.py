@@ -8,7 +8,7 @@ import pytest
 from agentkit import JOB, NAMES, PNG, Agent, FakeTable, picture
 
 from contract.notice import JobError
-from jobs.record import JobRecord, JobState
+from jobs.job import AlreadyFinished, ClaimDenied, Job, JobState
 from queue_agent.errors import (
     ContentMissing,
     ExecutionFailed,
@@ -19,16 +19,15 @@ from queue_agent.errors import (
     ServerError,
     Throttled,
 )
-from queue_agent.ports import AlreadyFinished, ClaimDenied
 from queue_agent.processing import MAX_ATTEMPTS
 
 METADATA = {"id": "a", "runtime": "r", "tasktype": "text-to-image", "job": JOB}
 
 
 def ended(**changes):
-    values = {field.name: None for field in dataclasses.fields(JobRecord)}
-    values |= {"job": JOB, "task_id": "a", "runtime": "r", "prefix": "output", "pictures": ("png",), "context": 7}
-    return AlreadyFinished(JobRecord(**{**values, "state": JobState.SUCCEEDED, "has_manifest": True, **changes}))
+    values = {field.name: None for field in dataclasses.fields(Job)}
+    values |= {"id": JOB, "task_id": "a", "runtime": "r", "prefix": "output", "pictures": ("png",), "context": 7}
+    return AlreadyFinished(Job(**{**values, "state": JobState.SUCCEEDED, "has_manifest": True, **changes}))
 
 
 async def stopped_while_it_runs(agent, message):
@@ -267,7 +266,7 @@ async def test_an_answer_file_that_is_no_manifest_or_may_not_be_read_does_not_co
 async def test_results_of_an_earlier_redrive_do_not_count_as_done(message):
     agent = Agent(ExecutionFailed("boom"), picture())
     await agent.process(message)
-    agent.jobs.next_delivery(generation=1)
+    agent.jobs.next_delivery(redrives=1)
     await agent.process(message)
     assert [notice.status for notice in agent.notices.sent] == ["failed", "succeeded"]
     agent.jobs.next_delivery()
@@ -310,7 +309,7 @@ async def test_a_job_that_failed_elsewhere_is_notified_as_failed_although_its_re
     await agent.process(message)
     assert (agent.notices.sent, agent.queue.log) == ([], [])
     error = JobError(code="lost", message="words")
-    agent.jobs.answer = ended(state=JobState.FAILED, has_manifest=False, generation=0, error=error, pictures=())
+    agent.jobs.answer = ended(state=JobState.FAILED, has_manifest=False, redrives=0, error=error, pictures=())
     await agent.process(message)
     assert [(notice.status, notice.error.code) for notice in agent.notices.sent] == [("failed", "lost")]
 
@@ -458,7 +457,7 @@ async def test_files_that_arrive_for_ever_are_given_up(message, monkeypatch):
 
 @pytest.mark.parametrize(
     ("table", "status"),
-    [({}, "failed"), ({"number": 2}, "succeeded"), ({"generation": 1}, "succeeded")],
+    [({}, "failed"), ({"number": 2}, "succeeded"), ({"redrives": 1}, "succeeded")],
     ids=["first claim", "tried again", "redriven"],
 )
 async def test_a_job_first_delivered_after_its_start_deadline_fails_but_may_be_tried_again_later(

@@ -5,9 +5,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from api.content import content_errors
+from api.content import content_errors, ignored_content, ignored_keys
 from api.errors import InvalidRequestError
-from api.ignored import ignored_content, ignored_keys
 from contract.deadlines import MIN_STALL_S, AskedDeadlines
 from contract.field_errors import FieldError, field_errors_of, one_of, shown
 from contract.task import Metadata, Task
@@ -22,7 +21,7 @@ def read(body: Any, catalog: RuntimeCatalog) -> Task:
     """Read a request.
 
     Raises:
-        InvalidRequestError: It has errors; every one is named.
+        InvalidRequestError: It has errors; all of them are named.
     """
     task = body.get("task") if isinstance(body, dict) else None
     if not isinstance(task, dict):
@@ -53,7 +52,7 @@ def read(body: Any, catalog: RuntimeCatalog) -> Task:
 
 
 def ignored(body: Any, task: Task, runtime: DeployedRuntime) -> Iterator[FieldError]:
-    """Name the keys of a sound request that nothing reads."""
+    """Name the keys of a valid request that nothing reads."""
     sent = body["task"]
     yield from ignored_keys(body, ("task",), ())
     yield from ignored_keys(sent, ("metadata", "content"), ("task",))

@@ -5,8 +5,8 @@ import pytest
 
 from contract.envelope import read_delivery
 from contract.notice import JobError
-from jobs.record import JobState
-from keeper.problems import UNDELIVERABLE
+from jobs.job import JobState
+from keeper.exhausted import UNDELIVERABLE
 from test.kit.wire import DiedError
 
 PROBLEM = JobError(code="model_server_failed", message="away\nfor good")
@@ -110,7 +110,7 @@ def test_a_message_in_a_newer_format_is_kept_unchanged_and_not_told(world):
 def test_a_message_that_cannot_be_handled_is_delivered_again_and_the_others_are_not(world):
     bad, good = world.queued(), world.queued()
     item = {"pk": {"S": bad.metadata.job}, "state": {"S": "no state"}}
-    world.aws.dynamodb.put_item(TableName=world.table.name, Item=item)
+    world.aws.dynamodb.put_item(TableName=world.store.table, Item=item)
     assert world.handle(bad, good) == [0]
     assert world.record(good).notified
 

@@ -5,9 +5,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from api.content import content_errors
+from api.content import content_errors, ignored_content
 from api.errors import InvalidRequestError
-from api.ignored import ignored_content
 from contract.field_errors import FieldError, field_errors_of, one_of, shown
 from contract.task import CHECKPOINT_ATTRIBUTE, Metadata, Task
 from runtimes.catalog import DeployedRuntime, RuntimeCatalog
@@ -21,7 +20,7 @@ def read(body: Any, catalog: RuntimeCatalog) -> Task:
     """Read a request and find the one runtime that serves its checkpoint.
 
     Raises:
-        InvalidRequestError: It has errors; every one is named.
+        InvalidRequestError: It has errors; all of them are named.
     """
     if not isinstance(body, dict):
         raise InvalidRequestError([FieldError("", "must be an object: SD WebUI's own request")])
@@ -54,7 +53,7 @@ def read(body: Any, catalog: RuntimeCatalog) -> Task:
 
 
 def ignored(body: Any, task: Task, runtime: DeployedRuntime) -> Iterator[FieldError]:  # noqa: ARG001 (the body is the content)
-    """Name the keys of a sound request that nothing reads."""
+    """Name the keys of a valid request that nothing reads."""
     yield from ignored_content(task.content or {}, task.metadata.tasktype, runtime, ())
 
 

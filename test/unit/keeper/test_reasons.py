@@ -2,11 +2,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from keeper.problems import lost, not_begun
+from keeper.reaper import lost, not_begun
 
 
 def record(**changes):
-    values = {"runtime": "sdruntime", "claims": 0, "generation": 0, "created_s": 1000.0, "due_s": 1000.0 + 24 * 3600}
+    values = {"runtime": "sdruntime", "claims": 0, "redrives": 0, "created_s": 1000.0, "due_s": 1000.0 + 24 * 3600}
     return SimpleNamespace(**{**values, **changes})
 
 
@@ -24,7 +24,7 @@ def test_a_job_that_was_never_begun_is_told_how_long_it_waited_in_words(due_s, w
     assert words in not_begun(record(due_s=due_s), now_s=10**9).message
 
 
-@pytest.mark.parametrize("before", [{"claims": 1}, {"generation": 1}])
+@pytest.mark.parametrize("before", [{"claims": 1}, {"redrives": 1}])
 def test_a_job_that_was_begun_before_is_not_said_to_have_never_been_begun(before):
     assert "began" not in not_begun(record(**before), now_s=0).message
 

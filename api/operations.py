@@ -1,0 +1,184 @@
+"""What callers can ask the platform for: to submit a task. No HTTP in here.
+
+Wherever the door dies, no task is lost and none is doubled: content that is too large for a message is stored, the job
+is entered in the table, the task is published, and the job is marked as queued. The keeper goes on from any step.
+"""
+
+import logging
+import time
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
+
+from api.errors import IdempotencyConflictError
+from api.publisher import TaskPublisher
+from contract.task import Task
+from jobs import commands
+from jobs.dynamodb import error_code
+from jobs.job import JobState
+from jobs.store import JobStore
+
+AWS_ERRORS = (BotoCoreError, ClientError, ResponseParserError)
+"""What botocore raises when AWS does not do what it is asked."""
+_KEY_TRIES = 4
+_KEY_PAUSE_S = 0.05
+"""Between two tries, while another request has the same key in a transaction."""
+
+logger = logging.getLogger(__name__)
+
+
+class KeyBusyError(Exception):
+    """Other requests keep a caller's Idempotency-Key in transactions."""
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotencyKey:
+    """A caller's key: it stands for one request, however often that is sent.
+
+    Attributes:
+        value: The key as the caller sent it.
+        body_sha256: Of the version of the API and the body, byte for byte.
+    """
+
+    value: str
+    body_sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskSubmission:
+    """A valid task, and what the platform knows of it.
+
+    Attributes:
+        request: The task as its caller sent it.
+        job: The job that does it.
+        accepted_s: When it was accepted, seconds since 1970.
+        start_s: Within how many seconds it must be started.
+        tenant: Whose it is.
+        key: The caller's Idempotency-Key.
+        traceparent: The trace that it was submitted in.
+    """
+
+    request: Task
+    job: str
+    accepted_s: float
+    start_s: float
+    tenant: str | None
+    key: IdempotencyKey | None
+    traceparent: str | None
+
+    @property
+    def task(self) -> Task:
+        """The task with the platform's own metadata."""
+        submitted_at = datetime.fromtimestamp(self.accepted_s, UTC)
+        platform_keys = {"job": self.job, "tenant": self.tenant, "submitted_at": submitted_at}
+        return self.request.model_copy(update={"metadata": self.request.metadata.model_copy(update=platform_keys)})
+
+    @property
+    def start_by_s(self) -> float:
+        """Its start deadline, seconds since 1970."""
+        return self.accepted_s + self.start_s
+
+
+@dataclass(frozen=True, slots=True)
+class _EarlierJob:
+    """The job that a key already stands for; when it was accepted, if it is not known to have been published."""
+
+    job: str
+    unpublished_since_s: float | None
+
+
+class Operations:
+    """The operations on tasks and jobs.
+
+    Args:
+        jobs: The jobs.
+        publisher: Where tasks go.
+    """
+
+    def __init__(self, *, jobs: JobStore, publisher: TaskPublisher) -> None:
+        self._jobs = jobs
+        self._publisher = publisher
+
+    def submit(self, submission: TaskSubmission) -> TaskSubmission:
+        """Take a task in, once for each key.
+
+        Returns:
+            The submission under the job that does it: the one that its key already stood for, if so.
+
+        Raises:
+            IdempotencyConflictError: Its key stands for another request.
+            KeyBusyError: Its key is not free to be taken at the moment.
+            botocore.exceptions.BotoCoreError, ClientError: AWS did not take it.
+        """
+        if submission.key is not None and self._publisher.is_large(submission.task):
+            # A repeated or rejected request leaves no second content behind.
+            earlier = self._find(submission, submission.key)
+            if earlier is not None:
+                return self._repeat(submission, earlier)
+        # Stored before it is entered: the keeper publishes an entered job whose content it finds.
+        task = self._publisher.store(submission.task, submission.job)
+        earlier = self._enter(submission)
+        if earlier is not None:
+            return self._repeat(submission, earlier)
+        try:
+            self._publisher.publish(task, submission.traceparent)
+        except AWS_ERRORS:
+            if submission.key is None:
+                self._withdraw(submission.job)
+            raise
+        self._mark_published(submission)
+        return submission
+
+    def _enter(self, submission: TaskSubmission) -> _EarlierJob | None:
+        """Enter a job in the table; return the one that its key already stands for instead."""
+        task, now_s, start_by_s = submission.task, submission.accepted_s, submission.start_by_s
+        if (key := submission.key) is None:
+            # Job ids are random: where this is refused, the job is ours, from a try whose answer was lost.
+            self._jobs.run(commands.accept(task, now_s, start_by_s=start_by_s))
+            return None
+        accept = commands.accept_once(task, now_s, start_by_s=start_by_s, key=key.value, body_sha256=key.body_sha256)
+        for number in range(_KEY_TRIES):
+            if number:
+                time.sleep(_KEY_PAUSE_S)
+            if self._jobs.run(accept).done:
+                return None
+            if (earlier := self._find(submission, key)) is not None:
+                return earlier
+        raise KeyBusyError
+
+    def _find(self, submission: TaskSubmission, key: IdempotencyKey) -> _EarlierJob | None:
+        """The job that a key stands for; None if it stands for nothing, or no longer."""
+        use = self._jobs.run(commands.key_use(submission.tenant, key.value, submission.accepted_s))
+        if use is None:
+            return None
+        if use.body_sha256 != key.body_sha256:
+            raise IdempotencyConflictError
+        job = self._jobs.get(use.job)
+        is_open = job is not None and job.state is JobState.ACCEPTED
+        return _EarlierJob(use.job, job.created_s if job and is_open else None)
+
+    def _repeat(self, submission: TaskSubmission, earlier: _EarlierJob) -> TaskSubmission:
+        """Publish an earlier job again, unless it is known to have been published."""
+        if earlier.unpublished_since_s is None:
+            return replace(submission, job=earlier.job)
+        submission = replace(submission, job=earlier.job, accepted_s=earlier.unpublished_since_s)
+        self._publisher.publish(self._publisher.store(submission.task, submission.job), submission.traceparent)
+        self._mark_published(submission)
+        return submission
+
+    def _withdraw(self, job: str) -> None:
+        """Delete a job that could not be published. A failure is logged: the keeper ends what stays."""
+        try:
+            if not self._jobs.run(commands.withdraw(job)).done:
+                logger.warning("not withdrawn: job %s, an agent has it", job)
+        except AWS_ERRORS as exc:
+            logger.warning("not withdrawn: job %s, %s", job, error_code(exc) or type(exc).__name__)
+
+    def _mark_published(self, submission: TaskSubmission) -> None:
+        """Mark a job as queued. A failure is logged: the job is on its way, and the keeper mends its item."""
+        try:
+            self._jobs.run(commands.published(submission.job, submission.start_by_s))
+        except AWS_ERRORS as exc:
+            logger.warning("not marked as published: job %s, %s", submission.job, error_code(exc) or type(exc).__name__)

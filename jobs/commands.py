@@ -1,0 +1,456 @@
+"""Every command to the jobs table: its call, the condition that keeps it true, and what the answer means.
+
+Nothing is sent here. ``jobs.store`` sends commands, so that the door, the agent and the keeper, each with a client of
+its own kind, change a job by the same rules.
+"""
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from contract import strict_json
+from contract.notice import JobError
+from contract.task import Task
+from jobs.dynamodb import (
+    CONDITION_FAILED,
+    TRANSACTION_CANCELLED,
+    Answer,
+    Item,
+    JobCommand,
+    Parameters,
+    expressions,
+    read_values,
+    write_item,
+)
+from jobs.job import AlreadyFinished, Claim, ClaimDenied, Job, JobChange, JobState, KeyUse
+from jobs.schema import DUE_INDEX, DUE_SHARDS, KEY, TTL_ATTRIBUTE
+
+RETENTION_S = 90 * 24 * 3600
+"""How long a job's item stays; at least as long as its results."""
+IDEMPOTENCY_S = 24 * 3600
+CLOCK_MARGIN_S = 10
+"""By how much a lease must have ended before another agent claims the job: clocks differ."""
+PUBLISH_DUE_S = 60
+"""A job that is still accepted after so long was not published, or the door died before it could say so."""
+NOTICE_DUE_S = 120
+"""The keeper sends the notice of a job that ended so long ago and whose notice is not known to have been sent."""
+
+_NOT_LEASED = (
+    "#state IN (:accepted, :queued) OR (#state = :running AND (attribute_not_exists(#lease_until) "
+    "OR #lease_until < :free_since))"
+)
+_LEASED = "#lease_token = :token AND #state = :running"
+_END_OF_LEASE = "#lease_until, #progress"
+_CONSTANTS: Mapping[str, Any] = {**{state.value: state for state in JobState}, "zero": 0, "one": 1, "true": True}
+_ENDED = "#state IN (:succeeded, :failed, :cancelled)"
+
+
+@dataclass(frozen=True, slots=True)
+class DuePage:
+    """Some of the jobs that are due, and the key that the next page starts after; None of the last page."""
+
+    jobs: list[str]
+    last_key: Item | None
+
+
+def get(job: str) -> JobCommand[Job | None]:
+    """A job as it is now; None where there is none."""
+    return _get(job, lambda item: Job.from_item(item) if item else None)
+
+
+def due(shard: str, now_s: float, *, start: Item | None = None) -> JobCommand[DuePage]:
+    """One shard's jobs that are due, the oldest first; ``start`` goes on after a page's last key."""
+    condition = "#due_shard = :shard AND #due_at <= :now"
+    return JobCommand(
+        operation="Query",
+        parameters={
+            "IndexName": DUE_INDEX,
+            **expressions({"KeyConditionExpression": condition}, shard=shard, now=now_s),
+            **({} if start is None else {"ExclusiveStartKey": start}),
+        },
+        read=lambda answer: DuePage([item[KEY]["S"] for item in answer["Items"]], answer.get("LastEvaluatedKey")),
+    )
+
+
+def accept(task: Task, now_s: float, *, start_by_s: float) -> JobCommand[JobChange]:
+    """Enter a job that is about to be published, with its start deadline; refused if there is one of that id."""
+    return _conditional("PutItem", _acceptance(task, now_s, start_by_s))
+
+
+def accept_once(task: Task, now_s: float, *, start_by_s: float, key: str, body_sha256: str) -> JobCommand[JobChange]:
+    """``accept`` under a caller's Idempotency-Key; refused where the key is in use, or another request just takes it.
+
+    Args:
+        task: The task; its tenant has keys of its own.
+        now_s: Seconds since 1970.
+        start_by_s: Its start deadline.
+        key: The caller's key.
+        body_sha256: The request that the key stands for.
+    """
+    values: dict[str, Any] = {
+        KEY: _idempotency_pk(task.metadata.tenant, key),
+        "job": _job_of(task),
+        "body_sha256": body_sha256,
+        TTL_ATTRIBUTE: int(now_s) + IDEMPOTENCY_S,
+    }
+    # An item may outlive its TTL by days.
+    condition = f"attribute_not_exists(#pk) OR #{TTL_ATTRIBUTE} < :now"
+    put = {"Item": write_item(values), **expressions({"ConditionExpression": condition}, now=now_s)}
+    puts = [{"Put": put}, {"Put": _acceptance(task, now_s, start_by_s)}]
+    return _conditional("TransactWriteItems", {"TransactItems": puts}, refusal=TRANSACTION_CANCELLED)
+
+
+def key_use(tenant: str | None, key: str, now_s: float) -> JobCommand[KeyUse | None]:
+    """What a caller's Idempotency-Key stands for; None if it stands for nothing, or no longer."""
+
+    def read(item: Item | None) -> KeyUse | None:
+        values = read_values(item or {})
+        is_valid = bool(values) and values[TTL_ATTRIBUTE] >= now_s
+        return KeyUse(values["job"], values["body_sha256"]) if is_valid else None
+
+    return _get(_idempotency_pk(tenant, key), read)
+
+
+def withdraw(job: str) -> JobCommand[JobChange]:
+    """Delete a job that could not be published; refused if an agent has claimed it nonetheless."""
+    condition = expressions({"ConditionExpression": "#state = :accepted"}, accepted=JobState.ACCEPTED)
+    return _conditional("DeleteItem", {"Key": _key(job), **condition})
+
+
+def published(job: str, start_by_s: float) -> JobCommand[JobChange]:
+    """Accepted → queued; refused where an agent was faster.
+
+    Args:
+        job: The job.
+        start_by_s: Its start deadline, should its item have none: one that an earlier version accepted.
+    """
+    return _update(
+        job,
+        "SET #state = :queued, #due_at = if_not_exists(#start_by, :start_by)",
+        "#state = :accepted",
+        start_by=start_by_s,
+    )
+
+
+def claim(
+    task: Task,
+    job: str,
+    *,
+    runtime: str,
+    owner: str,
+    token: str,
+    now_s: float,
+    lease_s: float,
+    start_s: float,
+) -> JobCommand[Claim | ClaimDenied | AlreadyFinished]:
+    """Claim a job for an agent; one that is not in the table is entered, with its start deadline.
+
+    Args:
+        task: The task.
+        job: Its job; a foreign message's task has none of its own.
+        runtime: The agent's runtime.
+        owner: The agent, for people.
+        token: What the agent proves its lease with; no two claims share one.
+        now_s: Seconds since 1970.
+        lease_s: How long the lease lasts unless renewed.
+        start_s: How long the job may wait to be started, from its creation, and again should its agent vanish.
+    """
+    creation = _creation(task, runtime, now_s)
+    creation["start_by"] = creation["created_at"] + start_s
+    count = "#claims = if_not_exists(#claims, :zero) + :one"
+    lease = "#lease_owner = :owner, #lease_token = :token, #lease_until = :until"
+    due = "#due_shard = :due_shard, #due_at = :due_at"
+    update = _update(
+        job,
+        f"SET #state = :running, {lease}, {count}, {due}, {_entering(creation)}",
+        f"attribute_not_exists(#pk) OR {_NOT_LEASED}",
+        **creation,
+        free_since=now_s - CLOCK_MARGIN_S,
+        **_due(job, now_s + lease_s + start_s),
+        owner=owner,
+        token=token,
+        until=now_s + lease_s,
+    )
+    return _then(update, lambda change: _claim_of(change.item, token, now_s, start_s))
+
+
+def renew(
+    job: str, token: str, *, until_s: float, start_by_s: float, attempts: int, progress: float | None
+) -> JobCommand[JobChange]:
+    """Keep a job; refused if the agent has lost it.
+
+    Args:
+        job: The job.
+        token: The agent's.
+        until_s: Until when it keeps it.
+        start_by_s: By when another agent must claim it, should this one vanish.
+        attempts: How often a model server has got the job by now.
+        progress: How far it is; None where nobody knows.
+    """
+    values: dict[str, Any] = {"until": until_s, "start_by": start_by_s, "attempts": attempts}
+    and_progress = ""
+    if progress is not None:
+        and_progress, values["progress"] = ", #progress = :progress", progress
+    return _update(
+        job,
+        f"SET #lease_until = :until, #start_by = :start_by, #attempts = :attempts{and_progress}",
+        _LEASED,
+        token=token,
+        **values,
+    )
+
+
+def release(job: str, token: str, *, attempts: int, is_blameless: bool, start_by_s: float) -> JobCommand[JobChange]:
+    """Running → queued, by the agent that has it; refused if it has lost it.
+
+    Args:
+        job: The job.
+        token: The agent's.
+        attempts: How often a model server has got the job by now.
+        is_blameless: Whether it is released for no fault of its own.
+        start_by_s: Its new start deadline.
+    """
+    return _update(
+        job,
+        "SET #state = :queued, #attempts = :attempts, #due_at = :due, #start_by = :due, "
+        "#hand_backs = if_not_exists(#hand_backs, :zero) + :releases "
+        f"REMOVE #lease_owner, #lease_token, {_END_OF_LEASE}",
+        _LEASED,
+        token=token,
+        attempts=attempts,
+        releases=int(is_blameless),
+        due=start_by_s,
+    )
+
+
+def complete(
+    job: str,
+    token: str,
+    state: JobState,
+    *,
+    now_s: float,
+    attempts: int,
+    pictures: Sequence[str] = (),
+    error: JobError | None = None,
+    stages_s: Mapping[str, float] | None = None,
+) -> JobCommand[JobChange]:
+    """Running → its final state, by the agent that has it, once the manifest is stored; refused if it has lost it.
+
+    Args:
+        job: The job.
+        token: The agent's.
+        state: succeeded, failed or cancelled.
+        now_s: Seconds since 1970.
+        attempts: How often a model server has got the job.
+        pictures: The extension of each picture, in order.
+        error: Why it failed.
+        stages_s: Seconds of each stage.
+    """
+    ending = {
+        "state": state,
+        "attempts": attempts,
+        "pictures": ",".join(pictures),
+        "has_manifest": True,
+        "stages_s": strict_json.dumps(stages_s or {}),
+    }
+    update = _end(job, _LEASED, ending, error, now_s, token=token)
+    # The token stays: should the answer be lost, the agent knows its own ending by it.
+    return _then(update, lambda change: replace(change, done=change.done or _bears(change.item or {}, token)))
+
+
+def give_up(
+    job: str, state: JobState, error: JobError, *, now_s: float, seen_due_s: float | None = None
+) -> JobCommand[JobChange]:
+    """A job that no agent has → failed or cancelled; refused where one has it or it has ended.
+
+    With ``seen_due_s`` it is refused too if the job has changed since that was read.
+    """
+    if seen_due_s is None:
+        return _end(job, _NOT_LEASED, {"state": state}, error, now_s, free_since=now_s - CLOCK_MARGIN_S)
+    condition = f"({_NOT_LEASED}) AND #due_at = :seen"
+    return _end(job, condition, {"state": state}, error, now_s, free_since=now_s - CLOCK_MARGIN_S, seen=seen_due_s)
+
+
+def enter_given_up(task: Task, job: str, error: JobError, *, runtime: str, now_s: float) -> JobCommand[JobChange]:
+    """Like ``give_up``, of a task that may not be in the table: no agent ever claimed it.
+
+    What is in the table stays as it was entered.
+    """
+    condition = f"attribute_not_exists(#pk) OR {_NOT_LEASED}"
+    entered = _creation(task, runtime, now_s)
+    return _end(
+        job, condition, {"state": JobState.FAILED}, error, now_s, entered=entered, free_since=now_s - CLOCK_MARGIN_S
+    )
+
+
+def notified(job: str, now_s: float) -> JobCommand[JobChange]:
+    """The notice was sent; nobody needs to look at the job again. Refused if it was begun anew."""
+    return _update(
+        job,
+        "SET #notified_at = :now REMOVE #due_shard, #due_at",
+        _ENDED,
+        now=now_s,
+    )
+
+
+def postpone(job: str, *, seen_due_s: float, due_s: float) -> JobCommand[JobChange]:
+    """Make a job due later; refused if it has changed since ``seen_due_s`` was read."""
+    return _update(job, "SET #due_at = :due", "#due_at = :seen", due=due_s, seen=seen_due_s)
+
+
+def request_cancel(job: str, now_s: float) -> JobCommand[JobChange]:
+    """Ask the agent that runs a job to stop it; refused where none has it."""
+    return _update(
+        job,
+        "SET #cancel_requested = :true, #due_at = :due",
+        "#state = :running",
+        due=now_s + NOTICE_DUE_S,
+    )
+
+
+def redrive(job: str, *, now_s: float, start_s: float) -> JobCommand[JobChange]:
+    """Failed → queued, to be begun anew; refused in any other state."""
+    return _update(
+        job,
+        "SET #state = :queued, #attempts = :zero, #due_shard = :due_shard, #due_at = :due_at, #start_by = :due_at, "
+        "#generation = if_not_exists(#generation, :zero) + :one "
+        "REMOVE #notified_at, #ended_at, #error_code, #error_message, #pictures, #has_manifest, #cancel_requested",
+        "#state = :failed",
+        **_due(job, now_s + start_s),
+    )
+
+
+def _get(pk: str, read: Callable[[Item | None], Answer]) -> JobCommand[Answer]:
+    return JobCommand(
+        operation="GetItem",
+        parameters={"Key": _key(pk), "ConsistentRead": True},
+        read=lambda answer: read(answer.get("Item")),
+    )
+
+
+def _conditional(operation: str, parameters: Parameters, *, refusal: str = CONDITION_FAILED) -> JobCommand[JobChange]:
+    return JobCommand(
+        operation=operation,
+        parameters=parameters,
+        read=lambda answer: JobChange(done=True, item=answer.get("Attributes")),
+        read_refused=lambda item: JobChange(done=False, item=item),
+        refusal=refusal,
+    )
+
+
+def _update(job: str, update: str, condition: str, **values: Any) -> JobCommand[JobChange]:
+    """An update of a job; states and other constants that it mentions need no value."""
+    for name in re.findall(r":(\w+)", f"{update} {condition}"):
+        if name in _CONSTANTS:
+            values[name] = _CONSTANTS[name]
+    texts = {"UpdateExpression": update, "ConditionExpression": condition}
+    answers = {"ReturnValues": "ALL_NEW", "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+    return _conditional("UpdateItem", {"Key": _key(job), **expressions(texts, **values), **answers})
+
+
+def _then(command: JobCommand[JobChange], meaning: Callable[[JobChange], Answer]) -> JobCommand[Answer]:
+    """A command whose answer means something else than a change."""
+    refused = command.read_refused
+    return JobCommand(
+        operation=command.operation,
+        parameters=command.parameters,
+        read=lambda answer: meaning(command.read(answer)),
+        read_refused=None if refused is None else lambda item: meaning(refused(item)),
+    )
+
+
+def _claim_of(item: Item | None, token: str, now_s: float, start_s: float) -> Claim | ClaimDenied | AlreadyFinished:
+    """What became of a claim: an agent knows its own by the token, should the answer to it have been lost."""
+    if item is None:
+        return ClaimDenied(CLOCK_MARGIN_S)
+    job = Job.from_item(item)
+    if job.state.is_final:
+        return AlreadyFinished(job)
+    if not _bears(item, token):
+        return ClaimDenied(job.lease_left_s(now_s) + CLOCK_MARGIN_S)
+    return Claim(
+        token=token,
+        number=job.claims,
+        attempt=job.attempts + 1,
+        redrives=job.redrives,
+        start_by_s=job.created_s + start_s if job.start_by_s is None else job.start_by_s,
+        start_s=start_s,
+        cancel_requested=job.cancel_requested,
+    )
+
+
+def _end(
+    job: str,
+    condition: str,
+    ending: Mapping[str, Any],
+    error: JobError | None,
+    now_s: float,
+    *,
+    entered: Mapping[str, Any] | None = None,
+    **compared: Any,
+) -> JobCommand[JobChange]:
+    written = {**ending, "ended_at": now_s, **_due(job, now_s + NOTICE_DUE_S)}
+    if error is not None:
+        written |= {"error_code": error.code, "error_message": error.message}
+    sets = ", ".join(f"#{name} = :{name}" for name in written)
+    if entered is not None:
+        sets = f"{sets}, {_entering(entered)}"
+    values = {**written, **(entered or {}), **compared}
+    return _update(job, f"SET {sets} REMOVE {_END_OF_LEASE}", condition, **values)
+
+
+def _key(pk: str) -> Item:
+    return {KEY: {"S": pk}}
+
+
+def _idempotency_pk(tenant: str | None, key: str) -> str:
+    return "idempotency/" + hashlib.sha256(strict_json.dumps([tenant, key]).encode()).hexdigest()
+
+
+def _job_of(task: Task) -> str:
+    if task.metadata.job is None:
+        raise ValueError("a task is accepted under a job")
+    return task.metadata.job
+
+
+def _acceptance(task: Task, now_s: float, start_by_s: float) -> Parameters:
+    values = {
+        KEY: _job_of(task),
+        **_creation(task, task.metadata.runtime, now_s),
+        "start_by": start_by_s,
+        "state": JobState.ACCEPTED,
+        **_due(_job_of(task), now_s + PUBLISH_DUE_S),
+    }
+    return {"Item": write_item(values), **expressions({"ConditionExpression": "attribute_not_exists(#pk)"})}
+
+
+def _creation(task: Task, runtime: str, now_s: float) -> dict[str, Any]:
+    metadata = task.metadata
+    return {
+        "created_at": metadata.submitted_at.timestamp() if metadata.submitted_at else now_s,
+        "runtime": runtime,
+        "task_id": metadata.id,
+        "tasktype": metadata.tasktype,
+        "prefix": metadata.prefix,
+        "context": strict_json.dumps(metadata.context),
+        TTL_ATTRIBUTE: int(now_s) + RETENTION_S,
+        **({"tenant": metadata.tenant} if metadata.tenant else {}),
+        **({"deadlines": metadata.deadlines.model_dump_json(exclude_none=True)} if metadata.deadlines else {}),
+    }
+
+
+def _entering(creation: Mapping[str, Any]) -> str:
+    """The part of an update that enters a job where it is not in the table yet."""
+    return ", ".join(f"#{name} = if_not_exists(#{name}, :{name})" for name in creation)
+
+
+def _due(job: str, due_s: float) -> dict[str, Any]:
+    shard = DUE_SHARDS[int(job[-2:], 16) % len(DUE_SHARDS)]
+    return {"due_shard": shard, "due_at": due_s}
+
+
+def _bears(item: Item, token: str) -> bool:
+    """Whether an item bears a claim's token, which no two claims share: an update's answer may have been lost."""
+    return item.get("lease_token") == {"S": token}

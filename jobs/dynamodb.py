@@ -1,0 +1,94 @@
+"""DynamoDB's notation: typed values, expressions with names and values, and calls with what their answers mean."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from botocore.exceptions import ClientError
+
+CONDITION_FAILED = "ConditionalCheckFailedException"
+TRANSACTION_CANCELLED = "TransactionCanceledException"
+
+Value = Mapping[str, Any]
+Item = Mapping[str, Value]
+"""An item as DynamoDB's API writes it: every value under the letter of its type."""
+Parameters = dict[str, Any]
+"""Parameters of one call of DynamoDB."""
+
+
+def write_value(value: str | float | bool) -> Value:
+    """Write a value: text, number or truth; times keep their milliseconds."""
+    if isinstance(value, bool):
+        return {"BOOL": value}
+    if isinstance(value, int):
+        return {"N": str(value)}
+    if isinstance(value, float):
+        return {"N": f"{value:.3f}"}
+    return {"S": str(value)}
+
+
+def write_item(values: Mapping[str, str | float | bool]) -> Item:
+    """Write an item."""
+    return {name: write_value(value) for name, value in values.items()}
+
+
+def read_values(item: Item) -> dict[str, Any]:
+    """Read an item's values; numbers come as floats."""
+    return {
+        name: float(content) if kind == "N" else content
+        for name, value in item.items()
+        for kind, content in value.items()
+    }
+
+
+def expressions(texts: Mapping[str, str], **values: Any) -> Parameters:
+    """Expressions and what they mention: ``#name`` is an attribute, ``:name`` a value.
+
+    Every attribute goes by an alias, because many plain words are reserved.
+    """
+    names = sorted(set(re.findall(r"#(\w+)", " ".join(texts.values()))))
+    parameters: Parameters = {**texts, "ExpressionAttributeNames": {f"#{name}": name for name in names}}
+    if values:
+        parameters["ExpressionAttributeValues"] = {f":{name}": write_value(value) for name, value in values.items()}
+    return parameters
+
+
+Answer = TypeVar("Answer")
+
+
+def error_code(error: Exception) -> str:
+    """AWS's own word for an error; "" where AWS has not answered."""
+    return str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, ClientError) else ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobCommand(Generic[Answer]):
+    """One call of DynamoDB, and what its answer means.
+
+    Attributes:
+        operation: Name of the call, as UpdateItem.
+        parameters: What it is called with, but for the table's name.
+        read: Reads the answer.
+        read_refused: Reads the item that did not meet the condition, None where there is none; None of a call without
+            condition.
+        refusal: AWS's code of an answer that means that the condition failed.
+    """
+
+    operation: str
+    parameters: Parameters
+    read: Callable[[Mapping[str, Any]], Answer]
+    read_refused: Callable[[Item | None], Answer] | None = None
+    refusal: str = CONDITION_FAILED
+
+    def parameters_for(self, table: str) -> Parameters:
+        """What a table is called with."""
+        if puts := self.parameters.get("TransactItems"):
+            return {"TransactItems": [{"Put": {"TableName": table, **one["Put"]}} for one in puts]}
+        return {"TableName": table, **self.parameters}
+
+    def read_refusal(self, error: ClientError) -> Answer:
+        """Read AWS's answer that the condition failed; raise any other error."""
+        if self.read_refused is None or error_code(error) != self.refusal:
+            raise error
+        return self.read_refused(error.response.get("Item"))

@@ -1,0 +1,131 @@
+"""Exhausted deliveries: messages that SQS has delivered as often as it may, and that no agent brought to an end."""
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from contract import strict_json
+from contract.envelope import Delivery, NewerSchemaError, UnreadableDeliveryError, read_delivery
+from contract.notice import JobError, notice_of_unreadable
+from contract.queues import RETURNED, dead_letter, redrive_target
+from jobs import commands
+from jobs.job import Job, JobState
+from jobs.store import JobStore
+from keeper.topics import JobNotifier
+
+UNDELIVERABLE = JobError(
+    code="undeliverable",
+    message="The queue delivered the task as often as it may, and no agent brought it to an end.",
+)
+
+logger = logging.getLogger(__name__)
+
+
+class NoDeadQueueError(Exception):
+    """The queue of exhausted messages has no redrive policy: its messages stay in it."""
+
+
+class ExhaustedMessages:
+    """Handles messages of the queues that SQS moves exhausted ones to.
+
+    The order of the steps makes a crash between any two harmless, because the message is delivered again: end the job,
+    notify, note that, move the message to the dead queue; only then is it deleted.
+
+    Args:
+        jobs: The jobs.
+        notifier: Sends notices.
+        sqs: A botocore client.
+        queue_prefix: What the names of all queues begin with, before the runtime's name.
+        clock: Seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        *,
+        jobs: JobStore,
+        notifier: JobNotifier,
+        sqs: Any,
+        queue_prefix: str = "",
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._jobs = jobs
+        self._notifier = notifier
+        self._sqs = sqs
+        self._queue_prefix = queue_prefix
+        self._clock = clock
+        self._dead_queue_urls: dict[str, str] = {}
+
+    def handle(self, event: Mapping[str, Any]) -> dict[str, Any]:
+        """Handle Lambda's event of a queue; return which messages must be delivered again."""
+        failed = []
+        for message in event["Records"]:
+            try:
+                result = self._handle(message)
+            except Exception:
+                logger.exception("message %s failed", message["messageId"])
+                failed.append({"itemIdentifier": message["messageId"]})
+            else:
+                logger.info(strict_json.dumps({"event": "returned", "message_id": message["messageId"], **result}))
+        return {"batchItemFailures": failed}
+
+    def _handle(self, message: Mapping[str, Any]) -> dict[str, str]:
+        body, queue_arn = message["body"], message["eventSourceARN"]
+        runtime = queue_arn.rpartition(":")[2].removeprefix(self._queue_prefix).removesuffix(RETURNED.suffix)
+        try:
+            sent_ms = int(message["attributes"]["SentTimestamp"])
+            delivery = read_delivery(body, message_id=message["messageId"], sent_ms=sent_ms)
+        except NewerSchemaError as exc:
+            self._dead_letter(queue_arn, body, "schema_too_new", str(exc))
+            return {"result": "kept", "code": "schema_too_new"}
+        except UnreadableDeliveryError as exc:
+            error = JobError(code="unreadable_message", message=str(exc))
+            if exc.task_id is not None:
+                self._notifier.publish(
+                    notice_of_unreadable(
+                        task_id=exc.task_id, context=exc.context, job=exc.job, runtime=runtime, problem=error
+                    )
+                )
+            self._dead_letter(queue_arn, body, error.code, error.message)
+            return {"result": "kept", "code": error.code, "job": exc.job}
+        job = self._end(delivery, runtime)
+        if not job.state.is_final:
+            # Should its agent vanish, the reaper ends it.
+            return {"result": "dropped", "state": job.state, "job": job.id}
+        if not job.notified:
+            self._notifier.notify(job)
+        if job.state is not JobState.FAILED:
+            return {"result": "dropped", "state": job.state, "job": job.id}
+        # A failed job's message is kept for a redrive, whichever part failed the job, and perhaps crashed then.
+        error = job.error or UNDELIVERABLE
+        self._dead_letter(queue_arn, body, error.code, error.message)
+        return {"result": "kept", "code": error.code, "job": job.id}
+
+    def _end(self, delivery: Delivery, runtime: str) -> Job:
+        """Fail a job unless an agent has it or it has ended; return it as it is then."""
+        give_up = commands.enter_given_up(
+            delivery.task, delivery.job, UNDELIVERABLE, runtime=runtime, now_s=self._clock()
+        )
+        job = self._jobs.run(give_up).job
+        if job is None:
+            raise AssertionError("a job that is not in the table is entered")
+        return job
+
+    def _dead_letter(self, source_arn: str, body: str, code: str, reason: str) -> None:
+        """Put a message into the dead queue: the one that the redrive policy of its own queue names.
+
+        Raises:
+            NoDeadQueueError: There is none.
+            botocore.exceptions.BotoCoreError, ClientError: SQS did not take it.
+        """
+        if source_arn not in self._dead_queue_urls:
+            self._dead_queue_urls[source_arn] = self._dead_queue_url(source_arn)
+        self._sqs.send_message(QueueUrl=self._dead_queue_urls[source_arn], **dead_letter(body, code, reason))
+
+    def _dead_queue_url(self, source_arn: str) -> str:
+        url = self._sqs.get_queue_url(QueueName=source_arn.rpartition(":")[2])["QueueUrl"]
+        answer = self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["RedrivePolicy"])
+        name = redrive_target(answer.get("Attributes", {}))
+        if name is None:
+            raise NoDeadQueueError(f"Queue {source_arn} has no redrive policy.")
+        return str(self._sqs.get_queue_url(QueueName=name)["QueueUrl"])
