@@ -37,10 +37,7 @@ class RuntimeBacklog:
 def backlogs(sqs: Any, stack: str, known: Iterable[str] = ()) -> list[RuntimeBacklog]:
     """Find a deployment's runtimes by its queues, which are named after stack and runtime, and count their messages.
 
-    Args:
-        sqs: A boto3 client.
-        stack: Name of the CloudFormation stack.
-        known: Names of runtimes; one that ends like a dead queue's name is not taken for one.
+    Runtimes in ``known`` are not taken for the dead queues of others, whatever their names end in.
     """
     urls = {
         url.rpartition("/")[2].removeprefix(f"{stack}-"): url

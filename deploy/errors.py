@@ -2,12 +2,7 @@
 
 
 class DeployError(Exception):
-    """Something prevents the work.
-
-    Args:
-        problem: What is wrong.
-        remedy: What to do about it.
-    """
+    """A problem that prevents the work, and a remedy: what to do about it."""
 
     def __init__(self, problem: str, remedy: str) -> None:
         super().__init__(f"{problem}\n{remedy}")

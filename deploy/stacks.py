@@ -78,12 +78,7 @@ def explain_failures(events: Iterable[Event]) -> str:
 
 
 class Stack:
-    """A stack by its name, or by its id, which still finds a deleted one. Calls raise botocore's errors.
-
-    Args:
-        cloudformation: A boto3 client.
-        name: Name or id.
-    """
+    """A stack by its name, or by its id, which still finds a deleted one. Calls raise botocore's errors."""
 
     def __init__(self, cloudformation: Any, name: str) -> None:
         self._cloudformation = cloudformation

@@ -62,7 +62,7 @@ def _result(options: argparse.Namespace) -> str:
     build = (
         partial(build_here, options.engine, registry)
         if options.engine
-        else CodeBuild(account.session, options.stack_name, environ={"AWS_REGION": account.region}).build
+        else CodeBuild(account.session, options.stack_name).build
     )
     return json.dumps(build_missing([IMAGES[name] for name in options.images or DEPLOYED], registry, build))
 

@@ -22,27 +22,16 @@ _NO_BUILDS = "more than 0 "
 class CodeBuild:
     """Builds by the project of ``cdk.images``, which is deployed first, so that it holds these files.
 
-    Args:
-        session: boto3's session.
-        stack_name: ``stackName`` of config.yaml.
-        environ: Environment of the CDK's command line besides this process's.
-        poll_s: Seconds between two looks at the builds.
-        sleep: How to wait.
+    It looks every ``poll_s`` seconds at the builds of boto3's session, and sleeps in between.
     """
 
     def __init__(
-        self,
-        session: Any,
-        stack_name: str,
-        *,
-        environ: Mapping[str, str],
-        poll_s: float = 10,
-        sleep: Callable[[float], None] = time.sleep,
+        self, session: Any, stack_name: str, *, poll_s: float = 10, sleep: Callable[[float], None] = time.sleep
     ) -> None:
+        self._region = session.region_name
         self._codebuild, self._logs = session.client("codebuild"), session.client("logs")
         self._stack = Stack(session.client("cloudformation"), f"{stack_name}ImagesStack")
         self._stack_name = stack_name
-        self._environ = environ
         self._poll_s = poll_s
         self._sleep = sleep
 
@@ -65,7 +54,7 @@ class CodeBuild:
                 # Not where the platform's own assembly is.
                 *("--output", ".local/images.cdk.out"),
             ],
-            environ=self._environ,
+            environ={"AWS_REGION": self._region},
             remedy="Correct what the CDK names, and run it again.",
         )
 

@@ -36,11 +36,7 @@ _LIFECYCLE = {
 
 
 class Registry:
-    """The registry.
-
-    Args:
-        ecr: A boto3 client.
-    """
+    """The registry, by a boto3 client of ECR."""
 
     def __init__(self, ecr: Any) -> None:
         self._ecr = ecr

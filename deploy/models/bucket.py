@@ -27,13 +27,9 @@ _TIDY = {
 
 
 class ModelBucket:
-    """A bucket with models.
+    """A bucket with models, owned by one of some accounts; with none, by any that lets these credentials use it.
 
-    Args:
-        account: Where it is.
-        name: Its name.
-        owners: Accounts that may own it; with none, any account that lets these credentials use it. Anybody can take
-            a name that is free, and fill the bucket.
+    Anybody can take a name that is free, and fill the bucket.
     """
 
     def __init__(self, account: Account, name: str, *, owners: Sequence[str] = ()) -> None:

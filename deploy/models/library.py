@@ -24,12 +24,8 @@ _CHECKSUM_TAG = "sha256"
 class ModelLibrary:
     """Puts files into a model bucket, and never one over another.
 
-    boto3's own transfers begin a broken upload again from its first byte; these go on with the parts that S3 has.
-
-    Args:
-        s3: A boto3 client.
-        bucket: The bucket.
-        part_bytes: Size of the parts in which files are sent; at least 5 MiB.
+    boto3's own transfers begin a broken upload again from its first byte; these go on with the parts that S3 has, each
+    of ``part_bytes``, at least 5 MiB.
     """
 
     def __init__(self, s3: Any, bucket: str, *, part_bytes: int = _PART_BYTES) -> None:
@@ -75,11 +71,6 @@ class ModelLibrary:
 
     def store(self, source: Source, key: str, *, sha256: str | None = None) -> bool:
         """Put a file there, unless the very same one is there; go on with an upload that broke.
-
-        Args:
-            source: Its bytes.
-            key: Its key.
-            sha256: Its checksum, where it is known.
 
         Returns:
             Whether it was not there.

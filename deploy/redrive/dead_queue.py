@@ -42,13 +42,7 @@ class DeadMessage:
 
 
 class DeadQueue:
-    """A runtime's dead queue. Calls raise botocore's errors when SQS does not answer.
-
-    Args:
-        sqs: A boto3 client.
-        source_url: The runtime's queue, to which its messages go back.
-        url: The dead queue.
-    """
+    """A runtime's dead queue, and the queue to which its messages go back. Calls raise botocore's errors."""
 
     def __init__(self, sqs: Any, *, source_url: str, url: str) -> None:
         self._sqs = sqs

@@ -47,14 +47,7 @@ class Redrive:
 
     After a crash between any two steps a second run goes on: the message is still in the dead queue, and a job that
     is queued already is sent without being reset once more. At worst the queue then has it twice, and an agent
-    drops the second.
-
-    Args:
-        queue: The runtime's dead queue.
-        dynamodb: A boto3 client.
-        table: The jobs table's name.
-        start_s: How long a job that is retried may wait for an agent.
-        clock: Seconds since 1970.
+    drops the second. A job that is retried may wait ``start_s`` seconds for an agent.
     """
 
     def __init__(

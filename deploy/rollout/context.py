@@ -82,11 +82,7 @@ class RolloutContext:
 
 
 def open_context(options: Options, root: Path) -> RolloutContext:
-    """Look up all that the steps begin with.
-
-    Args:
-        options: What the operator asks for.
-        root: The repository's root, where config.yaml is.
+    """Look up all that the steps begin with; config.yaml is in the repository's root.
 
     Raises:
         DeployError: It cannot be deployed with these options.

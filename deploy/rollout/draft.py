@@ -28,16 +28,7 @@ def draft(
     images: Mapping[str, str],
     snapshot: str | None,
 ) -> dict[str, Any]:
-    """Compose it.
-
-    Args:
-        options: What the operator asks for.
-        bucket_arn: The model bucket.
-        instance_types: What nodes may be.
-        zones: Names of the network's availability zones.
-        images: The images as ``repository@digest`` by name; empty while they are unknown.
-        snapshot: The snapshot with the images.
-    """
+    """Compose it; images are ``repository@digest`` by name, and none while they are unknown."""
     provisioner = {"instanceType": list(instance_types), "capacityType": {"onDemand": True, "spot": True}}
     node_template = {"nodeTemplate": {"dataVolume": {"snapshotID": snapshot}}} if snapshot else {}
     runtime = {

@@ -26,14 +26,9 @@ _OTHER_FUNCTIONS = 4
 
 
 class Assessment:
-    """The comparison.
+    """The comparison: zones are for a configuration that leaves them open, builds is how many images may be built.
 
-    Args:
-        account: Where it is deployed to.
-        config: What is deployed.
-        zones: Names of the availability zones, where the configuration leaves them open.
-        builds: How many images are built, at most.
-        exists: Whether the stack is there already, with its network and buckets.
+    Where the stack exists already, so do its network and buckets.
     """
 
     def __init__(self, account: Account, config: Config, *, zones: Sequence[str], builds: int, exists: bool) -> None:

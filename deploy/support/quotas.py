@@ -67,12 +67,7 @@ def quota_value(account: Account, quota: Quota) -> float | None:
 
 
 class Usage:
-    """Counts what is there.
-
-    Args:
-        account: Whose.
-        cluster: Name of the deployment's cluster, whose own nodes do not count.
-    """
+    """Counts what is there; the nodes of the deployment's own cluster do not count."""
 
     def __init__(self, account: Account, *, cluster: str) -> None:
         self._ec2 = account.client("ec2")

@@ -40,15 +40,10 @@ def zones_of_region(ec2: Any) -> list[Zone]:
 
 
 def zones_for(account: Account, stack: Stack, types: Sequence[str]) -> list[str]:
-    """Names of the zones that a deployment takes where config.yaml leaves them open.
+    """Names of the zones that a deployment takes where config.yaml leaves them open; three, if EKS supports so many.
 
-    Args:
-        account: Where it is deployed to.
-        stack: Its stack; the zones of one that has subnets stay, for subnets cannot move.
-        types: Its GPU instance types; zones that offer more of them are preferred.
-
-    Returns:
-        Three names; fewer where EKS supports fewer zones.
+    The zones of a stack that has subnets stay, for subnets cannot move. Else those are preferred that offer more of
+    the GPU instance types.
     """
     ec2 = account.client("ec2")
     if zones := _zones_of_stack(ec2, stack):
@@ -74,13 +69,7 @@ def _zones_of_stack(ec2: Any, stack: Stack) -> list[str]:
 
 
 def zone_finding(ec2: Any, wanted: Sequence[str], types: Sequence[str]) -> Finding:
-    """Whether the network can stand in its zones, and which of them lack GPU instances.
-
-    Args:
-        ec2: A boto3 client.
-        wanted: The zones, by ID or name.
-        types: The GPU instance types of all runtimes.
-    """
+    """Whether the network can stand in the wanted zones, by ID or name, and which of them lack the GPU instances."""
     region = zones_of_region(ec2)
     known = {key: zone for zone in region for key in (zone.name, zone.id)}
     taken = [known[one] for one in wanted if one in known and not known[one].is_refused]

@@ -80,14 +80,9 @@ def samples_for(
     checkpoint: str | None = None,
     task_types: Collection[str] | None = None,
 ) -> list[Sample]:
-    """The samples of a runtime type in an API version.
+    """The samples of a runtime type in an API version, all or those of some task types, for a runtime of that name.
 
-    Args:
-        runtime_type: The type.
-        api_version: The version.
-        runtime: Name of the runtime that does them.
-        checkpoint: Checkpoint to ask for in place of the samples' own; None leaves it.
-        task_types: Those that are wanted; None wants all.
+    They ask for ``checkpoint`` in place of their own, unless it is None.
 
     Raises:
         DeployError: There are none.

@@ -134,6 +134,8 @@ def test_a_build_that_pushed_nothing_is_a_failure(aws):
 class Builds:
     """CodeBuild with the states that a test tells it, one look after the other."""
 
+    region_name = "eu-west-1"
+
     def __init__(self, *states, limit=9):
         self.states = list(states)
         self.variables = []
@@ -183,7 +185,7 @@ def run(cdk):
 
     def run(builds, *names, sleep=None):
         waits = []
-        codebuild = CodeBuild(builds, "demo", environ={}, poll_s=7, sleep=sleep or waits.append)
+        codebuild = CodeBuild(builds, "demo", poll_s=7, sleep=sleep or waits.append)
         codebuild.build(
             [ImageBuild(source=IMAGES[name], address=f"registry.example/{name}", tag="1-abc") for name in names]
         )
