@@ -11,7 +11,7 @@ from local.parts import FluxServer
 
 _TINY = {"pictures": ("flux-schnell", "flux"), "edits": ("flux-kontext", "flux-kontext")}
 """Runtimes of the demo without a model of one's own: name, profile, and name of the tiny model."""
-_MAKER = "runtimes.flux.server.pipeline.tiny"
+_MAKER = "runtimes.flux.standin.tiny"
 
 
 class ModelsError(Exception):

@@ -16,9 +16,9 @@ from diffusers import FluxPipeline
 from bench.flux.model import read_model
 from bench.flux.work import PROMPT, STEPS, TOKENS, Work
 from runtimes.flux.requests import Finish
-from runtimes.flux.server.finishing import Finishing
+from runtimes.flux.server.images.finishing import Finishing
 from runtimes.flux.server.pipeline.loading import keep_libraries_quiet
-from runtimes.flux.server.pipeline.tiny.full_shape import full_flux
+from runtimes.flux.standin.full_shape import full_flux
 
 _QUALITY = 95  # a PNG has none
 

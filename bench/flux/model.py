@@ -5,8 +5,7 @@ from pathlib import Path
 import torch
 from diffusers import FluxPipeline, FluxTransformer2DModel
 
-from runtimes.flux.server.pipeline.tiny.encoders import WIDTH
-from runtimes.flux.server.pipeline.tiny.families import TINY
+from runtimes.flux.standin.tiny import TINY, WIDTH
 
 SHAPE = "hidden size 256, 2 double and 3 single blocks, 512 x 512 pixels, 4 steps, float32"
 

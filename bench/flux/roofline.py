@@ -13,7 +13,7 @@ from bench.flux.peaks import BF16_TFLOPS
 from bench.flux.programs import running_loop, running_server
 from bench.flux.report import keep
 from bench.flux.work import STEPS, TOKENS, Work
-from runtimes.flux.server.pipeline.tiny.full_shape import full_flux
+from runtimes.flux.standin.full_shape import full_flux
 
 SIDES = (512, 1024)
 BATCHES = (1, 4, 8)
@@ -88,7 +88,7 @@ def _measure(cases: Sequence[Case]) -> None:
         loop.wait_until_ready()
         _run(cases, lambda work: loop.draw(work).seconds, lambda case: case.loop)
     options = {"profile": "flux-schnell", "maxBatch": max(BATCHES)}
-    environment = {"PIPELINE": "runtimes.flux.server.pipeline.tiny.full_shape:load"}
+    environment = {"PIPELINE": "runtimes.flux.standin.full_shape:load"}
     with running_server(options, environment) as port:
         _run(cases, lambda work: _asked_s(port, work), lambda case: case.server)
 

@@ -15,15 +15,15 @@ from PIL import Image
 
 from bench.flux.stamps import FILE, Stamp, write_stamp
 from runtimes.flux.options import ModelOptions
-from runtimes.flux.server.finishing import Finishing
+from runtimes.flux.server.images.finishing import Finishing
 from runtimes.flux.server.pipeline import loading
-from runtimes.flux.server.ports import Device, Order, Pipeline, Watch
+from runtimes.flux.server.ports import DeviceStatus, DrawingWatch, GenerationRequest, ImagePipeline
 
 _MOMENTS = "moments"
 
 
-def load(options: ModelOptions, models_folder: str, device_number: int) -> Pipeline:
-    """Load a model as the server does; takes the place of ``runtimes.flux.server.pipeline.loading.load``."""
+def load(options: ModelOptions, models_folder: str, device_number: int) -> ImagePipeline:
+    """Load a model as the server does; takes the device of ``runtimes.flux.server.pipeline.loading.load``."""
     stamped = _Stamped(loading.load(options, models_folder, device_number))
     _watch_autoencoder(stamped.decoded)
     _watch_encoding(Path(os.environ[FILE]))
@@ -58,7 +58,7 @@ def _watch_encoding(file: Path) -> None:
 class _Stamped:
     """A pipeline whose pictures know when they were drawn."""
 
-    def __init__(self, pipeline: Pipeline) -> None:
+    def __init__(self, pipeline: ImagePipeline) -> None:
         self.card = pipeline.card
         self.decoded: list[float] = []
         self._pipeline = pipeline
@@ -66,23 +66,20 @@ class _Stamped:
     def warm_up(self) -> None:
         self._pipeline.warm_up()
 
-    def max_pictures(self, width: int, height: int) -> int:
-        return self._pipeline.max_pictures(width, height)
+    def encode(self, requests: Sequence[GenerationRequest]) -> Any:
+        return self._pipeline.encode(requests)
 
-    def encode(self, orders: Sequence[Order]) -> Any:
-        return self._pipeline.encode(orders)
+    def warnings(self, request: GenerationRequest) -> Sequence[str]:
+        return self._pipeline.warnings(request)
 
-    def warnings(self, order: Order) -> Sequence[str]:
-        return self._pipeline.warnings(order)
-
-    def draw(self, orders: Sequence[Order], encoded: Any, watch: Watch) -> list[list[Image.Image]]:
+    def draw(self, requests: Sequence[GenerationRequest], encoded: Any, watch: DrawingWatch) -> list[list[Image.Image]]:
         began = time.monotonic()
         self.decoded.clear()
-        drawn = self._pipeline.draw(orders, encoded, watch)
-        pictures = [(order.job, picture) for order, row in zip(orders, drawn, strict=True) for picture in row]
+        drawn = self._pipeline.draw(requests, encoded, watch)
+        pictures = [(request.job_id, picture) for request, row in zip(requests, drawn, strict=True) for picture in row]
         for (job, picture), decoded in zip(pictures, self.decoded, strict=True):
             picture.info[_MOMENTS] = {"job": job, "began": began, "decoded": decoded, "drawn": time.monotonic()}
         return drawn
 
-    def device(self) -> Device:
+    def device(self) -> DeviceStatus:
         return self._pipeline.device()

@@ -1,29 +1,25 @@
 """Tiny models of the real classes, made once for all modules. Tests that need them are skipped where torch is not."""
 
-from collections.abc import Callable
 from functools import cache
-from pathlib import Path
-from typing import Any
 
 import pytest
 from PIL import Image
 
 from runtimes.flux.families import EDIT, INPAINTING, TEXT_TO_IMAGE
 from runtimes.flux.options import ModelOptions
-from runtimes.flux.server.ports import Order, Pipeline, Watch
+from runtimes.flux.server.ports import DrawingWatch, GenerationRequest
 
 _SIDE = 64
 
 
 @pytest.fixture(scope="session")
-def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_models(tmp_path_factory):
     """A folder with a tiny model for each family, named like it, flux-schnell, and Lora/{tiny,other}.safetensors."""
     pytest.importorskip("diffusers", reason="the packages of the group flux are not installed here")
     import torch
 
     torch.set_num_threads(1)
-    from runtimes.flux.server.pipeline.tiny.families import TINY
-    from runtimes.flux.server.pipeline.tiny.making import make_lora, make_model
+    from runtimes.flux.standin.tiny import TINY, make_lora, make_model
 
     folder = tmp_path_factory.mktemp("models")
     for name in TINY:
@@ -34,13 +30,13 @@ def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_flux() -> ModelOptions:
+def tiny_flux():
     """Options of tiny FLUX."""
     return ModelOptions(source="flux", dtype="float32")
 
 
 @pytest.fixture(scope="session")
-def pipeline_of(tiny_models: Path) -> Callable[..., Pipeline]:
+def pipeline_of(tiny_models):
     """Loads a tiny model by its name and dtype; each once."""
     from runtimes.flux.server.pipeline.loading import load
 
@@ -48,21 +44,21 @@ def pipeline_of(tiny_models: Path) -> Callable[..., Pipeline]:
 
 
 @pytest.fixture(scope="session")
-def given_image() -> Image.Image:
+def given_image():
     """A small image with something to see on it."""
     across = Image.linear_gradient("L").resize((_SIDE, _SIDE))
     return Image.merge("RGB", (across, across.rotate(90), across.rotate(180)))
 
 
 @pytest.fixture(scope="session")
-def make_order(given_image: Image.Image) -> Callable[..., Order]:
-    """Makes an order of a task type; images and mask are there where the task takes them."""
+def make_request(given_image):
+    """Makes an request of a task type; images and mask are there where the task takes them."""
     mask = Image.new("L", given_image.size, 0)
     mask.paste(255, (16, 16, 48, 48))
 
-    def make(task_type: str = TEXT_TO_IMAGE, **values: Any) -> Order:
-        order = {
-            "job": "job",
+    def make(task_type=TEXT_TO_IMAGE, **values):
+        request = {
+            "job_id": "job",
             "task_type": task_type,
             "prompt": "a fox",
             "seeds": (1,),
@@ -74,19 +70,19 @@ def make_order(given_image: Image.Image) -> Callable[..., Order]:
             "mask": mask if task_type == INPAINTING else None,
             "strength": 1.0 if task_type == EDIT else 0.6,
         }
-        return Order(**order | values)
+        return GenerationRequest(**request | values)
 
     return make
 
 
 @pytest.fixture(scope="session")
-def draw() -> Callable[..., list[list[Any]]]:
-    """Encodes and draws orders together; gives the pictures of each as arrays of numbers that may be subtracted."""
+def draw():
+    """Encodes and draws requests together; gives the pictures of each as arrays of numbers that may be subtracted."""
     np = pytest.importorskip("numpy")
 
-    def together(pipeline: Pipeline, *orders: Order, watch: Watch | None = None) -> list[list[Any]]:
-        watch = watch or Watch(lambda _done, _all: None, lambda: True)
-        pictures = pipeline.draw(orders, pipeline.encode(orders), watch)
+    def together(pipeline, *requests, watch=None):
+        watch = watch or DrawingWatch()
+        pictures = pipeline.draw(requests, pipeline.encode(requests), watch)
         return [[np.asarray(picture).astype(int) for picture in row] for row in pictures]
 
     return together

@@ -32,7 +32,7 @@ def test_the_formula_counts_what_torch_counts(name, decodes):
     from torch.nn.attention import SDPBackend, sdpa_kernel
     from torch.utils.flop_counter import FlopCounterMode
 
-    from runtimes.flux.server.pipeline.tiny.families import TINY
+    from runtimes.flux.standin.tiny import TINY
 
     pipe = TINY[name]()
     pipe.set_progress_bar_config(disable=True)

@@ -1,13 +1,10 @@
 """A picture does not depend on the ones that it is drawn with."""
 
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
 from runtimes.flux.families import EDIT, IMAGE_TO_IMAGE, INPAINTING
-from runtimes.flux.server.ports import Order, Pipeline
 
 np = pytest.importorskip("numpy", reason="the packages of the group flux are not installed here")
 pytest.importorskip("torch", reason="the packages of the group flux are not installed here")
@@ -19,18 +16,16 @@ MODELS = ["flux", "flux-schnell", "flux-kontext", "sdxl", "sd3"]
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize("name", MODELS)
-def test_a_picture_in_a_batch_is_the_one_that_is_drawn_alone(
-    name: str, dtype: str, pipeline_of: Callable[..., Pipeline], make_order: Callable[..., Order], draw: Any
-) -> None:
+def test_a_picture_in_a_batch_is_the_one_that_is_drawn_alone(name, dtype, pipeline_of, make_request, draw):
     pipeline = pipeline_of(name, dtype)
-    orders = [
-        make_order(prompt="a fox", seeds=(1,), negative_prompt="rain"),
-        make_order(prompt="the moon over a very wide sea, painted at night " * 3, seeds=(2, 3), negative_prompt="x"),
-        make_order(prompt="snow", seeds=(4,), negative_prompt="a long list of things that nobody wants"),
+    requests = [
+        make_request(prompt="a fox", seeds=(1,), negative_prompt="rain"),
+        make_request(prompt="the moon over a very wide sea, painted at night " * 3, seeds=(2, 3), negative_prompt="x"),
+        make_request(prompt="snow", seeds=(4,), negative_prompt="a long list of things that nobody wants"),
     ]
 
-    together = draw(pipeline, *orders)
-    alone = [[draw(pipeline, one_of(order, seed))[0][0] for seed in order.seeds] for order in orders]
+    together = draw(pipeline, *requests)
+    alone = [[draw(pipeline, one_of(request, seed))[0][0] for seed in request.seeds] for request in requests]
 
     difference = max(
         np.abs(one - other).max()
@@ -50,13 +45,13 @@ def test_a_picture_in_a_batch_is_the_one_that_is_drawn_alone(
     ],
 )
 def test_a_further_picture_of_an_order_with_an_image_is_the_one_of_its_seed(
-    name: str, task: str, pipeline_of: Callable[..., Pipeline], make_order: Callable[..., Order], draw: Any
-) -> None:
+    name, task, pipeline_of, make_request, draw
+):
     pipeline = pipeline_of(name)
-    order = make_order(task, seeds=(5, 6, 7))
+    request = make_request(task, seeds=(5, 6, 7))
 
-    [together] = draw(pipeline, order)
-    alone = [draw(pipeline, one_of(order, seed))[0][0] for seed in order.seeds]
+    [together] = draw(pipeline, request)
+    alone = [draw(pipeline, one_of(request, seed))[0][0] for seed in request.seeds]
 
     assert max(np.abs(one - other).max() for one, other in zip(together, alone, strict=True)) <= PROMISED
 
@@ -64,23 +59,19 @@ def test_a_further_picture_of_an_order_with_an_image_is_the_one_of_its_seed(
 @pytest.mark.parametrize(
     ("name", "task"), [("flux", IMAGE_TO_IMAGE), ("flux-fill", INPAINTING), ("sdxl", INPAINTING), ("sd3", INPAINTING)]
 )
-def test_orders_with_images_of_their_own_are_drawn_together_as_alone(
-    name: str, task: str, pipeline_of: Callable[..., Pipeline], make_order: Callable[..., Order], draw: Any
-) -> None:
-    first = make_order(task, seeds=(5, 6))
-    second = make_order(task, prompt="snow", images=(first.images[0].rotate(180),), seeds=(7,))
+def test_orders_with_images_of_their_own_are_drawn_together_as_alone(name, task, pipeline_of, make_request, draw):
+    first = make_request(task, seeds=(5, 6))
+    second = make_request(task, prompt="snow", images=(first.images[0].rotate(180),), seeds=(7,))
 
     together = draw(pipeline_of(name), first, second)
 
-    for order, row in zip((first, second), together, strict=True):
-        for seed, picture in zip(order.seeds, row, strict=True):
-            assert np.abs(draw(pipeline_of(name), one_of(order, seed))[0][0] - picture).max() <= PROMISED
+    for request, row in zip((first, second), together, strict=True):
+        for seed, picture in zip(request.seeds, row, strict=True):
+            assert np.abs(draw(pipeline_of(name), one_of(request, seed))[0][0] - picture).max() <= PROMISED
 
 
-def test_pictures_come_back_in_the_order_of_orders_and_seeds(
-    pipeline_of: Callable[..., Pipeline], make_order: Callable[..., Order], draw: Any
-) -> None:
-    first, second = make_order(seeds=(1, 2)), make_order(seeds=(3, 1))
+def test_pictures_come_back_in_the_order_of_orders_and_seeds(pipeline_of, make_request, draw):
+    first, second = make_request(seeds=(1, 2)), make_request(seeds=(3, 1))
 
     pictures = draw(pipeline_of("flux"), first, second)
 
@@ -89,5 +80,5 @@ def test_pictures_come_back_in_the_order_of_orders_and_seeds(
     assert np.abs(pictures[0][1] - pictures[1][0]).max() > 10
 
 
-def one_of(order: Order, seed: int) -> Order:
-    return replace(order, seeds=(seed,))
+def one_of(request, seed):
+    return replace(request, seeds=(seed,))

@@ -1,13 +1,8 @@
 """Compiled denoisers: the same pictures, and nothing that is compiled anew between requests."""
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
-
 import pytest
 
 from runtimes.flux.options import ModelOptions
-from runtimes.flux.server.ports import Order, Pipeline
 
 np = pytest.importorskip("numpy", reason="the packages of the group flux are not installed here")
 torch = pytest.importorskip("torch", reason="the packages of the group flux are not installed here")
@@ -16,13 +11,13 @@ GRAPHS = "unique_graphs"
 
 
 @pytest.fixture(autouse=True)
-def graphs(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def graphs(monkeypatch):
     """How often something was compiled. Graphs are run as they are: making machine code of them takes minutes."""
     import torch._dynamo
 
     original = torch.nn.Module.compile
 
-    def without_machine_code(module: Any, *args: Any, **options: Any) -> None:
+    def without_machine_code(module, *args, **options):
         original(module, *args, **options | {"backend": "eager"})
 
     monkeypatch.setattr(torch.nn.Module, "compile", without_machine_code)
@@ -33,54 +28,50 @@ def graphs(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 
 @pytest.fixture
-def compiled(tiny_models: Path) -> Pipeline:
+def compiled(tiny_models):
     from runtimes.flux.server.pipeline.loading import load
 
     return load(ModelOptions(source="sdxl", dtype="float32", compile=True), str(tiny_models), 0)
 
 
-def test_a_compiled_model_draws_the_same_picture(
-    compiled: Pipeline, pipeline_of: Callable[..., Pipeline], make_order: Callable[..., Order], draw: Any, graphs: Any
-) -> None:
-    ours, plain = (draw(pipeline, make_order())[0][0] for pipeline in (compiled, pipeline_of("sdxl")))
+def test_a_compiled_model_draws_the_same_picture(compiled, pipeline_of, make_request, draw, graphs):
+    ours, plain = (draw(pipeline, make_request())[0][0] for pipeline in (compiled, pipeline_of("sdxl")))
 
     assert graphs[GRAPHS] > 0
     assert np.abs(ours - plain).max() <= 2
 
 
-def test_after_warming_up_no_size_and_no_number_of_pictures_is_compiled_anew(
-    compiled: Pipeline, make_order: Callable[..., Order], draw: Any, graphs: Any
-) -> None:
+def test_after_warming_up_no_size_and_no_number_of_pictures_is_compiled_anew(compiled, make_request, draw, graphs):
     compiled.warm_up()
     before = graphs[GRAPHS]
 
     for width, height, pictures in ((128, 96, 1), (64, 160, 2), (96, 96, 5)):
-        draw(compiled, make_order(width=width, height=height, seeds=tuple(range(pictures))))
+        draw(compiled, make_request(width=width, height=height, seeds=tuple(range(pictures))))
 
     assert graphs[GRAPHS] == before > 0
 
 
-def test_weights_of_loras_are_switched_without_compiling_anew(tiny_models: Path, graphs: Any) -> None:
+def test_weights_of_loras_are_switched_without_compiling_anew(tiny_models, graphs):
     from diffusers import UNet2DConditionModel
     from peft import LoraConfig
 
-    from runtimes.flux.server.pipeline.switching import CompiledSwitch, Switch
+    from runtimes.flux.server.pipeline.lora_adapters import CompiledLoraSwitch, LoraSwitch
 
-    def with_loras() -> Any:
+    def with_loras():
         torch.manual_seed(1)
         unet = UNet2DConditionModel.from_pretrained(tiny_models / "sdxl" / "unet")
         for adapter in ("lora0", "lora1"):
             unet.add_adapter(LoraConfig(r=2, lora_alpha=3, target_modules=["to_q"], init_lora_weights=False), adapter)
         return unet
 
-    def answer(unet: Any) -> Any:
+    def answer(unet):
         times = {"text_embeds": torch.ones(1, 32), "time_ids": torch.ones(1, 6)}
         ones = (torch.ones(1, 4, 8, 8), torch.ones(1), torch.ones(1, 77, 64))
         with torch.no_grad():
             return unet(*ones, added_cond_kwargs=times).sample
 
     plain, quick = with_loras(), with_loras()
-    switch, compiled_switch = Switch([plain], ["a", "b"]), CompiledSwitch([quick], ["a", "b"])
+    switch, compiled_switch = LoraSwitch([plain], ["a", "b"]), CompiledLoraSwitch([quick], ["a", "b"])
     quick.compile_repeated_blocks(dynamic=True)
     answer(quick)
     before = graphs[GRAPHS]

@@ -10,30 +10,34 @@ from pathlib import Path
 import pytest
 
 from runtimes.flux.options import ModelOptions
-from runtimes.flux.server.ports import Pipeline, RefusedError
+from runtimes.flux.server.errors import PipelineRefusedError
 
 pytest.importorskip("torch", reason="the packages of the group flux are not installed here")
 
 
 @pytest.fixture
-def copied(tiny_models: Path, tmp_path: Path) -> Path:
+def copied(tiny_models, tmp_path):
     """A folder of models with a copy of tiny FLUX that may be broken."""
     shutil.copytree(tiny_models / "flux", tmp_path / "flux")
     return tmp_path
 
 
-def loaded(folder: Path, **options: object) -> Pipeline:
+def refused(words):
+    return pytest.raises(PipelineRefusedError, match=words)
+
+
+def loaded(folder, **options):
     from runtimes.flux.server.pipeline.loading import load
 
     return load(ModelOptions.model_validate({"source": "flux", "dtype": "float32"} | options), str(folder), 0)
 
 
-def renamed_class(folder: Path, name: str) -> None:
+def renamed_class(folder, name):
     index = folder / "flux" / "model_index.json"
     index.write_text(json.dumps(json.loads(index.read_text()) | {"_class_name": name}))
 
 
-def test_the_family_is_found_in_the_files(tiny_models: Path) -> None:
+def test_the_family_is_found_in_the_files(tiny_models):
     assert {name: loaded(tiny_models, source=name).card.family for name in ("flux-schnell", "flux-fill", "sdxl")} == {
         "flux-schnell": "flux",
         "flux-fill": "flux-fill",
@@ -41,121 +45,133 @@ def test_the_family_is_found_in_the_files(tiny_models: Path) -> None:
     }
 
 
-def test_a_profiles_defaults_are_on_the_card(tiny_models: Path) -> None:
+def test_a_profiles_defaults_are_on_the_card(tiny_models):
     card = loaded(tiny_models, source="flux-schnell", profile="flux-schnell").card
 
     assert (card.steps, card.guidance, card.max_sequence_length) == (4, 0, 256)
 
 
-def test_a_profile_of_another_family_is_refused(tiny_models: Path) -> None:
-    with pytest.raises(RefusedError, match="profile sdxl is of the family sdxl, but flux is a FluxPipeline"):
+def test_a_profile_of_another_family_is_refused(tiny_models):
+    with refused("profile sdxl is of the family sdxl, but flux is a FluxPipeline"):
         loaded(tiny_models, profile="sdxl")
 
 
-def test_a_class_that_nobody_knows_is_named_beside_those_that_are_known(copied: Path) -> None:
+def test_a_class_that_nobody_knows_is_named_beside_those_that_are_known(copied):
     renamed_class(copied, "StableCascadeDecoderPipeline")
 
-    with pytest.raises(RefusedError, match=r"flux is a StableCascadeDecoderPipeline, .* known are FluxPipeline, "):
+    with pytest.raises(
+        PipelineRefusedError, match=r"flux is a StableCascadeDecoderPipeline, .* known are FluxPipeline, "
+    ):
         loaded(copied)
 
 
-def test_a_folder_saved_by_a_sibling_class_is_of_the_same_family(copied: Path) -> None:
+def test_a_folder_saved_by_a_sibling_class_is_of_the_same_family(copied):
     renamed_class(copied, "FluxInpaintPipeline")
 
     assert loaded(copied).card.family == "flux"
 
 
-def test_a_missing_part_is_named(copied: Path) -> None:
+def test_a_missing_part_is_named(copied):
     shutil.rmtree(copied / "flux" / "text_encoder_2")
 
-    with pytest.raises(RefusedError, match="part text_encoder_2 of flux is missing"):
+    with refused("part text_encoder_2 of flux is missing"):
         loaded(copied)
 
 
-def test_a_tokenizer_without_words_is_refused(copied: Path) -> None:
+def test_a_tokenizer_without_words_is_refused(copied):
     for file in (copied / "flux" / "tokenizer_2").iterdir():
         file.unlink()
 
-    with pytest.raises(RefusedError, match="part tokenizer_2 of flux is missing"):
+    with refused("part tokenizer_2 of flux is missing"):
         loaded(copied)
 
 
-def test_a_part_of_a_library_that_is_not_known_is_refused(copied: Path) -> None:
+def test_a_part_of_a_library_that_is_not_known_is_refused(copied):
     index = copied / "flux" / "model_index.json"
     index.write_text(json.dumps(json.loads(index.read_text()) | {"vae": ["its_own_code", "Autoencoder"]}))
 
-    with pytest.raises(RefusedError, match="part vae of flux is a Autoencoder of its_own_code, which is not known"):
+    with pytest.raises(
+        PipelineRefusedError, match="part vae of flux is a Autoencoder of its_own_code, which is not known"
+    ):
         loaded(copied)
 
 
-def test_a_broken_configuration_is_refused(copied: Path) -> None:
+def test_a_broken_configuration_is_refused(copied):
     (copied / "flux" / "scheduler" / "scheduler_config.json").unlink()
 
-    with pytest.raises(RefusedError, match="flux cannot be put together"):
+    with refused("flux cannot be put together"):
         loaded(copied)
 
 
-def test_weights_that_were_cut_off_are_refused(copied: Path) -> None:
+def test_weights_that_were_cut_off_are_refused(copied):
     weights = copied / "flux" / "transformer" / "diffusion_pytorch_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:1000])
 
-    with pytest.raises(RefusedError, match="part transformer of flux cannot be read"):
+    with refused("part transformer of flux cannot be read"):
         loaded(copied)
 
 
-def test_a_folder_without_an_index_is_refused(tmp_path: Path) -> None:
+def test_a_folder_without_an_index_is_refused(tmp_path):
     (tmp_path / "flux").mkdir()
 
-    with pytest.raises(RefusedError, match=r"flux in the folder of models has no model_index\.json"):
+    with refused(r"flux in the folder of models has no model_index\.json"):
         loaded(tmp_path)
 
 
-def test_an_index_that_is_no_json_is_refused(copied: Path) -> None:
+def test_an_index_that_is_no_json_is_refused(copied):
     (copied / "flux" / "model_index.json").write_text("{")
 
-    with pytest.raises(RefusedError, match=r"model_index\.json of flux cannot be read"):
+    with refused(r"model_index\.json of flux cannot be read"):
         loaded(copied)
 
 
-def test_a_single_file_is_refused(tmp_path: Path) -> None:
+def test_a_single_file_is_refused(tmp_path):
     (tmp_path / "model.safetensors").write_bytes(b"")
 
-    with pytest.raises(RefusedError, match=r"model\.safetensors is a file; .* a folder in the format of diffusers"):
+    with pytest.raises(
+        PipelineRefusedError, match=r"model\.safetensors is a file; .* a folder in the format of diffusers"
+    ):
         loaded(tmp_path, source="model.safetensors")
 
 
-def test_a_model_that_is_nowhere_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_that_is_nowhere_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
 
-    with pytest.raises(RefusedError, match=r"nobody/nothing is no folder in .*, and the Hugging Face hub does not"):
+    with pytest.raises(
+        PipelineRefusedError, match=r"nobody/nothing is no folder in .*, and the Hugging Face hub does not"
+    ):
         loaded(tmp_path, source="nobody/nothing")
 
 
 @pytest.mark.parametrize("options", [{"quantization": "4bit"}, {"quantization": "8bit"}, {"offload": "model"}])
-def test_what_needs_a_gpu_is_refused_without_one(tiny_models: Path, options: dict[str, str]) -> None:
+def test_what_needs_a_gpu_is_refused_without_one(tiny_models, options):
     [(name, value)] = options.items()
 
-    with pytest.raises(RefusedError, match=f"{name} {value} needs a GPU, and there is none here"):
+    with refused(f"{name} {value} needs a GPU, and there is none here"):
         loaded(tiny_models, **options)
 
 
-def test_float16_is_refused_for_files_of_a_family_that_overflows_in_it(tiny_models: Path) -> None:
-    with pytest.raises(RefusedError, match=r"dtype must not be float16 for models of the family flux: .* bfloat16"):
+def test_float16_is_refused_for_files_of_a_family_that_overflows_in_it(tiny_models):
+    with pytest.raises(
+        PipelineRefusedError, match=r"dtype must not be float16 for models of the family flux: .* bfloat16"
+    ):
         loaded(tiny_models, dtype="float16")
 
 
-def test_a_gpu_without_bfloat16_is_named_with_what_to_take_instead(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gpu_without_bfloat16_is_named_with_what_to_take_instead(monkeypatch):
     import torch
 
-    from runtimes.flux.server.pipeline.place import Place
+    from runtimes.flux.server.pipeline.device import ModelDevice
 
-    monkeypatch.setattr(Place, "is_gpu", True)
+    monkeypatch.setattr(ModelDevice, "is_gpu", True)
     monkeypatch.setattr("torch.cuda.Stream", lambda _device: None)
     monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda including_emulation: including_emulation)
     monkeypatch.setattr("torch.cuda.get_device_name", lambda _device: "Tesla T4")
 
-    with pytest.raises(RefusedError, match=r"Tesla T4 cannot compute in bfloat16\. Take a GPU of compute capability 8"):
-        Place(torch.device("cuda", 0)).refuse_what_it_cannot(ModelOptions(source="flux"))
+    with pytest.raises(
+        PipelineRefusedError, match=r"Tesla T4 cannot compute in bfloat16\. Take a GPU of compute capability 8"
+    ):
+        ModelDevice(torch.device("cuda", 0)).check(ModelOptions(source="flux"))
 
 
 @pytest.mark.parametrize(
@@ -168,13 +184,11 @@ def test_a_gpu_without_bfloat16_is_named_with_what_to_take_instead(monkeypatch: 
         ("none", "transformer", None),
     ],
 )
-def test_denoiser_and_text_encoders_are_quantized_and_nothing_else(
-    bits: str, name: str, expected: dict[str, bool] | None
-) -> None:
+def test_denoiser_and_text_encoders_are_quantized_and_nothing_else(bits, name, expected):
     from diffusers import AutoencoderKL, FluxTransformer2DModel
     from transformers import T5EncoderModel
 
-    from runtimes.flux.server.pipeline.quantization import quantized
+    from runtimes.flux.server.pipeline.parts import _quantized as quantized
 
     made = {"transformer": FluxTransformer2DModel, "text_encoder_2": T5EncoderModel, "vae": AutoencoderKL}[name]
     arguments = quantized(made, name, ModelOptions.model_validate({"source": "flux", "quantization": bits}))
@@ -188,7 +202,7 @@ def test_denoiser_and_text_encoders_are_quantized_and_nothing_else(
 
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="the peak of memory is read from Linux")
-def test_main_memory_holds_at_most_one_part_twice(tiny_models: Path) -> None:
+def test_main_memory_holds_at_most_one_part_twice(tiny_models):
     """Two parts of 64 MB: both of them once, as there is no GPU, and one a second time while it is read."""
     import torch
     from diffusers import DiffusionPipeline, FluxTransformer2DModel
@@ -217,7 +231,7 @@ def test_main_memory_holds_at_most_one_part_twice(tiny_models: Path) -> None:
     assert 2 * part < peak < 3.3 * part
 
 
-def memory(line: str) -> int:
+def memory(line):
     """Bytes that the process has, or has had at most since that was reset."""
     found = re.search(rf"{line}:\s+(\d+) kB", Path("/proc/self/status").read_text())
     assert found

@@ -1,7 +1,5 @@
 """Tiny models are made from nothing, the same ones each time."""
 
-from pathlib import Path
-
 import pytest
 
 from runtimes.flux.families import FAMILIES
@@ -10,7 +8,7 @@ from runtimes.flux.profiles import PROFILES
 pytest.importorskip("torch", reason="the packages of the group flux are not installed here")
 
 
-def test_there_is_one_for_each_family_and_none_has_ten_megabytes(tiny_models: Path) -> None:
+def test_there_is_one_for_each_family_and_none_has_ten_megabytes(tiny_models):
     sizes = {
         family: sum(file.stat().st_size for file in (tiny_models / family).rglob("*") if file.is_file())
         for family in FAMILIES
@@ -19,10 +17,8 @@ def test_there_is_one_for_each_family_and_none_has_ten_megabytes(tiny_models: Pa
     assert all(0 < size < 10 * 10**6 for size in sizes.values())
 
 
-def test_the_command_makes_the_same_model_again(
-    tiny_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from runtimes.flux.server.pipeline.tiny.__main__ import main
+def test_the_command_makes_the_same_model_again(tiny_models, tmp_path, monkeypatch):
+    from runtimes.flux.standin.tiny import main
 
     monkeypatch.setattr("sys.argv", ["tiny", str(tmp_path), "--family", "flux"])
 
@@ -33,21 +29,21 @@ def test_the_command_makes_the_same_model_again(
     assert again == {file: (tiny_models / file).read_bytes() for file in again}
 
 
-def test_a_folder_names_the_classes_that_the_real_ones_name(tiny_models: Path) -> None:
+def test_a_folder_names_the_classes_that_the_real_ones_name(tiny_models):
     index = (tiny_models / "qwen-image-edit" / "model_index.json").read_text()
 
     assert "Qwen2VLProcessor" in index
-    assert "StillProcessor" not in index
+    assert "TextAndImageProcessor" not in index
 
 
-def test_the_full_shape_has_as_many_parameters_as_the_profile_says() -> None:
+def test_the_full_shape_has_as_many_parameters_as_the_profile_says():
     import torch
 
-    from runtimes.flux.server.pipeline.tiny.full_shape import full_flux
+    from runtimes.flux.standin.full_shape import full_flux
 
     pipe = full_flux(torch.device("meta"), torch.bfloat16)
 
-    def parameters(part: str) -> int:
+    def parameters(part):
         return sum(parameter.numel() for parameter in getattr(pipe, part).parameters())
 
     profile = PROFILES["flux-schnell"]

@@ -1,20 +1,21 @@
-"""Which orders may be denoised together."""
+"""Which requests may be denoised together."""
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from PIL import Image
 
 from runtimes.flux.families import EDIT, IMAGE_TO_IMAGE, INPAINTING, TEXT_TO_IMAGE
-from runtimes.flux.server.ports import Order
+from runtimes.flux.server.ports import GenerationRequest
 
 SIZE = (64, 64)
-ORDER = Order(job="a", task_type=TEXT_TO_IMAGE, prompt="a fox", seeds=(1,), width=64, height=64, steps=4, guidance=3.5)
+ORDER = GenerationRequest(
+    job_id="a", task_type=TEXT_TO_IMAGE, prompt="a fox", seeds=(1,), width=64, height=64, steps=4, guidance=3.5
+)
 
 
-@pytest.mark.parametrize("change", [{"prompt": "the moon"}, {"seeds": (2, 3)}, {"job": "b"}])
-def test_orders_of_other_prompts_and_seeds_are_denoised_together(change: dict[str, Any]) -> None:
+@pytest.mark.parametrize("change", [{"prompt": "the moon"}, {"seeds": (2, 3)}, {"job_id": "b"}])
+def test_orders_of_other_prompts_and_seeds_are_denoised_together(change):
     assert replace(ORDER, **change).batch_key == ORDER.batch_key
 
 
@@ -33,24 +34,24 @@ def test_orders_of_other_prompts_and_seeds_are_denoised_together(change: dict[st
         {"task_type": IMAGE_TO_IMAGE},
     ],
 )
-def test_orders_of_other_settings_are_not(change: dict[str, Any]) -> None:
+def test_orders_of_other_settings_are_not(change):
     assert replace(ORDER, **change).batch_key != ORDER.batch_key
 
 
-def test_two_negative_prompts_are_no_reason_to_part() -> None:
+def test_two_negative_prompts_are_no_reason_to_part():
     assert replace(ORDER, negative_prompt="rain").batch_key == replace(ORDER, negative_prompt="snow").batch_key
 
 
 @pytest.mark.parametrize("task", [IMAGE_TO_IMAGE, INPAINTING])
-def test_orders_with_images_are_denoised_together_where_their_strength_is_the_same(task: str) -> None:
+def test_orders_with_images_are_denoised_together_where_their_strength_is_the_same(task):
     first = replace(ORDER, task_type=task, images=(Image.new("RGB", SIZE),), strength=0.5)
-    second = replace(first, job="b", images=(Image.new("RGB", SIZE, "red"),))
+    second = replace(first, job_id="b", images=(Image.new("RGB", SIZE, "red"),))
 
     assert first.batch_key == second.batch_key
     assert first.batch_key != replace(first, strength=0.6).batch_key
 
 
-def test_an_edit_comes_alone() -> None:
+def test_an_edit_comes_alone():
     first = replace(ORDER, task_type=EDIT, images=(Image.new("RGB", SIZE),))
 
-    assert first.batch_key != replace(first, job="b").batch_key
+    assert first.batch_key != replace(first, job_id="b").batch_key

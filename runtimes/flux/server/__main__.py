@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -10,17 +9,12 @@ from contextlib import contextmanager
 
 import uvicorn
 
-from runtimes.flux.server.app import build_app
-from runtimes.flux.server.connection import Connection
-from runtimes.flux.server.dispatcher import Dispatcher
-from runtimes.flux.server.job_book import JobBook
-from runtimes.flux.server.listener import listen
+from runtimes.flux.server.api.app import build_app
+from runtimes.flux.server.api.connection import TimedConnection, listen
+from runtimes.flux.server.engine.engine import Engine
+from runtimes.flux.server.errors import FluxSettingsError
 from runtimes.flux.server.log import configure_logging
-from runtimes.flux.server.messages import Assignment
-from runtimes.flux.server.metrics import Metrics
-from runtimes.flux.server.service import Service
-from runtimes.flux.server.settings import Settings, SettingsError, read_settings
-from runtimes.flux.server.supervisor import Limits
+from runtimes.flux.server.settings import FluxSettings, read_settings
 
 _KEEP_ALIVE_S = 75
 _CONNECTIONS_S = 5
@@ -35,37 +29,16 @@ class _HttpServer(uvicorn.Server):
         yield
 
 
-async def serve(settings: Settings) -> None:
+async def serve(settings: FluxSettings) -> None:
     """Answer until SIGTERM or SIGINT; running jobs end first, within the grace."""
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    book = JobBook()
-    metrics = Metrics(lambda: len(book.waiting))
-    dispatcher = Dispatcher(book, settings.options, metrics)
-    service = Service(settings, book, dispatcher)
-    server = _http_server(service, metrics)
-    listener = listen(settings.host, settings.port)
-    # A supervisor that fails ends the group, and with it the server.
-    async with asyncio.TaskGroup() as group:
-        supervisors = dispatcher.employ(_assignments(settings), _limits(settings))
-        lives = [group.create_task(one.run(), name=f"supervisor {one.number}") for one in supervisors]
-        answering = group.create_task(server.serve([listener]), name="http")
-        _log.info("the server listens", extra={"port": listener.getsockname()[1], "workers": settings.workers})
-        await stopped.wait()
-        _log.info("the server stops")
-        await service.close()
-        server.should_exit = True
-        await answering
-        for life in lives:
-            life.cancel()
-
-
-def _http_server(service: Service, metrics: Metrics) -> _HttpServer:
-    return _HttpServer(
+    engine = Engine(settings)
+    server = _HttpServer(
         uvicorn.Config(
-            build_app(service, metrics),
-            http=Connection,
+            build_app(engine),
+            http=TimedConnection,
             log_config=None,
             access_log=False,
             lifespan="off",
@@ -73,33 +46,28 @@ def _http_server(service: Service, metrics: Metrics) -> _HttpServer:
             timeout_graceful_shutdown=_CONNECTIONS_S,
         )
     )
-
-
-def _limits(settings: Settings) -> Limits:
-    return Limits(start_s=settings.start_seconds, step_s=settings.step_seconds)
-
-
-def _assignments(settings: Settings) -> list[Assignment]:
-    """One for each worker."""
-    return [
-        Assignment(
-            pipeline=settings.pipeline,
-            options=settings.options,
-            models=settings.models,
-            device=device,
-            log_level=settings.log_level,
-        )
-        for device in range(settings.workers)
-    ]
+    listener = listen(settings.host, settings.port)
+    # A worker's handle that fails ends the group, and with it the server.
+    async with asyncio.TaskGroup() as group:
+        workers = [group.create_task(one.run(), name=f"worker {one.number}") for one in engine.scheduler.workers]
+        answering = group.create_task(server.serve([listener]), name="http")
+        _log.info("the server listens", extra={"port": listener.getsockname()[1], "workers": settings.workers})
+        await stopped.wait()
+        _log.info("the server stops")
+        await engine.close()
+        server.should_exit = True
+        await answering
+        for worker in workers:
+            worker.cancel()
 
 
 def main() -> None:
     """Read the environment and serve."""
     try:
-        settings = read_settings(os.environ)
-    except SettingsError as exc:
+        settings = read_settings()
+    except FluxSettingsError as exc:
         sys.exit(f"The server cannot start: {exc}")
-    configure_logging(settings.log_level)
+    configure_logging(settings.loglevel)
     asyncio.run(serve(settings))
 
 

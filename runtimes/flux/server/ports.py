@@ -1,27 +1,28 @@
 """What the server asks of a pipeline. Free of torch: a worker imports the pipeline by its name."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, Self
 
 from PIL import Image
 
 from runtimes.flux.families import EDIT
 from runtimes.flux.options import ModelCard, ModelOptions
+from runtimes.flux.server.images.finishing import Finishing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """One request as the pipeline gets it, all defaults filled in.
+class GenerationRequest:
+    """One request as the server takes it in: defaults filled in, seeds drawn, images decoded.
 
     Attributes:
-        job: Its job.
+        job_id: Its job.
         task_type: One of ``runtimes.flux.families.TASK_TYPES``.
         prompt: Prompt, or instructions of an edit.
         negative_prompt: None where there is none.
         true_cfg: Guidance away from the negative prompt; 1 is none.
-        seeds: Of each picture that is asked for, in order.
-        width: Image.Image, a multiple of what the family takes.
+        seeds: Of each picture, in order.
+        width: In pixels, a multiple of what the family takes.
         height: The same.
         steps: Denoising steps.
         guidance: Guidance scale.
@@ -30,10 +31,14 @@ class Order:
         mask: "L", of the picture's size; 255 is redrawn.
         strength: How much of the image is redrawn, from 0 to 1.
         loras: LoRAs and their weights, by name.
-        preview: Whether an early look at the first picture is wanted.
+        preview: Whether a preview of the first picture is wanted.
+        finishing: What is done to the pictures.
+        parameters: Every value after defaults, under the names of the API.
+        warnings: What was asked for and has no effect, in sentences.
+        digest: Of the request as it was posted.
     """
 
-    job: str
+    job_id: str
     task_type: str
     prompt: str
     negative_prompt: str | None = None
@@ -49,6 +54,10 @@ class Order:
     strength: float = 1.0
     loras: tuple[tuple[str, float], ...] = ()
     preview: bool = False
+    finishing: Finishing = field(default_factory=Finishing)
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    digest: bytes = b""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -57,96 +66,97 @@ class Order:
 
     @property
     def batch_key(self) -> tuple[object, ...]:
-        """Orders of equal keys may be denoised together; an edit comes alone, as its images have sizes of their own."""
-        alone = self.job if self.task_type == EDIT else None
+        """Requests of equal keys may be denoised together; an edit comes alone, as its images have their own sizes."""
+        alone = self.job_id if self.task_type == EDIT else None
         return (
-            *(self.task_type, self.width, self.height, self.steps, self.guidance, self.sequence_length, self.true_cfg),
+            *(self.task_type, self.size, self.steps, self.guidance, self.sequence_length, self.true_cfg),
             *(self.negative_prompt is None, self.strength, self.loras, self.preview, alone),
         )
 
+    @property
+    def image_bytes(self) -> int:
+        """Memory that the given images and their mask take."""
+        given = [*self.images, *([self.mask] if self.mask else [])]
+        return sum(len(image.getbands()) * image.width * image.height for image in given)
+
+    def without_images(self) -> Self:
+        """The same without the images that were given."""
+        return replace(self, images=(), mask=None)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Device:
-    """Where a pipeline is.
+class DeviceStatus:
+    """The device that a pipeline runs on.
 
     Attributes:
         name: As torch calls it: cuda:0, cpu.
-        memory_bytes: Of the device; 0 where it has none of its own.
+        memory_bytes: Its memory; 0 where it has none of its own.
         peak_bytes: The most that was allocated there.
         host_peak_bytes: The most main memory that the process has had.
+        max_pixels: How many pixels of all pictures of a batch fit at once; one picture may always be tried.
     """
 
     name: str
     memory_bytes: int
     peak_bytes: int
     host_peak_bytes: int
+    max_pixels: int
 
-
-class StoppedError(Exception):
-    """Drawing was stopped because no job of the batch is wanted any more."""
-
-
-class OutOfMemoryError(Exception):
-    """The device's memory did not suffice; the pipeline can go on with less."""
-
-
-class RefusedError(Exception):
-    """The pipeline cannot do an order; the message says why and may be shown to its author."""
+    def max_pictures(self, size: tuple[int, int]) -> int:
+        """How many pictures of a width and height fit at once, at least 1."""
+        return max(1, self.max_pixels // (size[0] * size[1]))
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
-    """What a pipeline tells and asks while it draws; called in the thread that draws.
+class DrawingWatch:
+    """What a pipeline reports and asks while it draws; called in the thread that draws.
 
     Attributes:
         stepped: To be called after each step with the number of those done and of all.
-        wanted: Whether any order of the batch is wanted still; asked after each step.
-        previewed: To be called with an early look at the first picture, where one is wanted.
+        wanted: Whether any request of the batch is still wanted; asked after each step.
+        previewed: To be called with a preview of the first picture, where one is wanted.
     """
 
-    stepped: Callable[[int, int], None]
-    wanted: Callable[[], bool]
+    stepped: Callable[[int, int], None] = field(default=lambda _done, _all: None)
+    wanted: Callable[[], bool] = field(default=lambda: True)
     previewed: Callable[[Image.Image], None] = field(default=lambda _: None)
 
 
-class Pipeline(Protocol):
+class ImagePipeline(Protocol):
     """A loaded model on one device; ``encode`` may be called in another thread while ``draw`` runs."""
 
     card: ModelCard
     """What requests to it may hold."""
 
     def warm_up(self) -> None:
-        """Run once, so that the first request is as fast as any: compiles, allocates."""
+        """Run once, so that the first request is as fast as any: compiles, allocates, measures memory."""
 
-    def max_pictures(self, width: int, height: int) -> int:
-        """How many pictures of a size fit into the device's memory at once; at least 1."""
-
-    def encode(self, orders: Sequence[Order]) -> Any:
-        """Encode the prompts of a batch; what is returned goes into ``draw``.
+    def encode(self, requests: Sequence[GenerationRequest]) -> Any:
+        """Encode the prompts of a batch; the result goes into ``draw``.
 
         Raises:
-            RefusedError: A prompt or image cannot be taken.
-            OutOfMemoryError: Memory did not suffice.
+            PipelineRefusedError: A prompt or image cannot be used.
+            PipelineMemoryError: Memory does not suffice.
         """
 
-    def warnings(self, order: Order) -> Sequence[str]:
-        """What of an order has no effect as only the model can tell, in sentences; called where ``encode`` is."""
+    def warnings(self, request: GenerationRequest) -> Sequence[str]:
+        """What of a request has no effect as only the model can tell, in sentences; called where ``encode`` is."""
 
-    def draw(self, orders: Sequence[Order], encoded: Any, watch: Watch) -> list[list[Image.Image]]:
-        """Denoise and decode a batch of orders with one ``batch_key``; a picture does not depend on its neighbours.
+    def draw(self, requests: Sequence[GenerationRequest], encoded: Any, watch: DrawingWatch) -> list[list[Image.Image]]:
+        """Denoise and decode requests of one ``batch_key``; a picture does not depend on its neighbours.
 
         Returns:
-            The pictures of each order, in RGB.
+            The pictures of each request, in RGB.
 
         Raises:
-            StoppedError: ``watch.wanted`` said no.
-            OutOfMemoryError: Memory did not suffice; nothing of the batch is kept.
-            RefusedError: An order cannot be done.
+            PipelineStoppedError: ``watch.wanted`` returned False.
+            PipelineMemoryError: Memory does not suffice; nothing of the batch is kept.
+            PipelineRefusedError: A request cannot be done.
         """
 
-    def device(self) -> Device:
-        """Where it is, and how much memory it takes."""
+    def device(self) -> DeviceStatus:
+        """Its device, and how much memory it takes and has room for."""
 
 
-Loader = Callable[[ModelOptions, str, int], Pipeline]
-"""Loads a model: its options, the folder of models, the number of the device. Raises RefusedError if it cannot."""
+PipelineLoader = Callable[[ModelOptions, str, int], ImagePipeline]
+"""Loads a model: its options, the folder of models, the number of the device. Raises PipelineRefusedError."""

@@ -1,4 +1,4 @@
-"""PipelineFaults that the painting pipeline shows when a test asks for them."""
+"""Faults that the painting pipeline shows when a test asks for them."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from runtimes.flux.server.ports import OutOfMemoryError
+from runtimes.flux.server.errors import PipelineMemoryError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,10 +58,10 @@ class PipelineFaults:
             prompts: One for each picture.
 
         Raises:
-            OutOfMemoryError: They are too many.
+            PipelineMemoryError: They are too many.
         """
         if self.out_of_memory_above is not None and self._meets(prompts) and len(prompts) > self.out_of_memory_above:
-            raise OutOfMemoryError(f"no memory for {len(prompts)} pictures")
+            raise PipelineMemoryError(f"no memory for {len(prompts)} pictures")
 
     def strike(self, step: int, prompts: Sequence[str]) -> None:
         """Let happen what is due at a step."""

@@ -11,18 +11,19 @@ from PIL import Image
 
 from runtimes.flux.families import FAMILIES
 from runtimes.flux.options import ModelCard, ModelOptions, card_of
-from runtimes.flux.server.ports import Device, Order, RefusedError, StoppedError, Watch
+from runtimes.flux.server.errors import PipelineRefusedError, PipelineStoppedError
+from runtimes.flux.server.ports import DeviceStatus, DrawingWatch, GenerationRequest
 from runtimes.flux.standin.faults import PipelineFaults
 from runtimes.standin.faults import LOOK_S
 from runtimes.standin.painter import Brief, blend, paint, unfinished
 
-_MAX_PICTURES = 16
+_MAX_PIXELS = 16 * 8192 * 8192
 _EDITED = 0.6
 _PREVIEWED = 0.3
 
 
 class PaintingPipeline:
-    """Paints each order alone, so that a picture never depends on its neighbours.
+    """Paints each request alone, so that a picture never depends on its neighbours.
 
     Attributes:
         card: That of the options' profile.
@@ -36,50 +37,50 @@ class PaintingPipeline:
     def warm_up(self) -> None:
         """There is nothing to warm."""
 
-    def max_pictures(self, width: int, height: int) -> int:  # noqa: ARG002 (the port's)
-        """All that a request may ask for."""
-        return _MAX_PICTURES
-
-    def encode(self, orders: Sequence[Order]) -> list[Brief]:
+    def encode(self, requests: Sequence[GenerationRequest]) -> list[Brief]:
         """Turn prompts into what is painted."""
-        PipelineFaults.read(os.environ).encode([order.prompt for order in orders])
+        PipelineFaults.read(os.environ).encode([request.prompt for request in requests])
         return [
             Brief(
-                prompt=order.prompt,
-                negative=order.negative_prompt or "",
+                prompt=request.prompt,
+                negative=request.negative_prompt or "",
                 seed=seed,
-                width=order.width,
-                height=order.height,
-                checkpoint="+".join(name for name, _ in order.loras),
+                width=request.width,
+                height=request.height,
+                checkpoint="+".join(name for name, _ in request.loras),
             )
-            for order in orders
-            for seed in order.seeds
+            for request in requests
+            for seed in request.seeds
         ]
 
-    def warnings(self, order: Order) -> list[str]:  # noqa: ARG002 (the port's)
+    def warnings(self, request: GenerationRequest) -> list[str]:  # noqa: ARG002 (the port's)
         """None: it reads all of a prompt."""
         return []
 
-    def draw(self, orders: Sequence[Order], encoded: list[Brief], watch: Watch) -> list[list[Image.Image]]:
+    def draw(
+        self, requests: Sequence[GenerationRequest], encoded: list[Brief], watch: DrawingWatch
+    ) -> list[list[Image.Image]]:
         """Let the steps' time pass, then paint."""
         faults = PipelineFaults.read(os.environ)
         prompts = [brief.prompt for brief in encoded]
         faults.check_memory(prompts)
         briefs = iter(encoded)
-        for step in range(1, orders[0].steps + 1):
-            _hold_before(step, orders[0].steps, prompts, watch)
+        for step in range(1, requests[0].steps + 1):
+            _hold_before(step, requests[0].steps, prompts, watch)
             time.sleep(self._step_s)
             faults.strike(step, prompts)
-            watch.stepped(step, orders[0].steps)
+            watch.stepped(step, requests[0].steps)
             if not watch.wanted():
-                raise StoppedError
-            if step == 1 and orders[0].preview:
-                watch.previewed(unfinished(_painted(orders[0], encoded[0]), _PREVIEWED))
-        return [[_painted(order, next(briefs)) for _ in order.seeds] for order in orders]
+                raise PipelineStoppedError
+            if step == 1 and requests[0].preview:
+                watch.previewed(unfinished(_painted(requests[0], encoded[0]), _PREVIEWED))
+        return [[_painted(request, next(briefs)) for _ in request.seeds] for request in requests]
 
-    def device(self) -> Device:
-        """A device without memory of its own."""
-        return Device(name=f"painter:{self._device}", memory_bytes=0, peak_bytes=0, host_peak_bytes=0)
+    def device(self) -> DeviceStatus:
+        """A device without memory of its own, that has room for all that a request may ask for."""
+        return DeviceStatus(
+            name=f"painter:{self._device}", memory_bytes=0, peak_bytes=0, host_peak_bytes=0, max_pixels=_MAX_PIXELS
+        )
 
 
 def load(options: ModelOptions, models: str, device: int) -> PaintingPipeline:  # noqa: ARG001 (a Loader's)
@@ -87,23 +88,23 @@ def load(options: ModelOptions, models: str, device: int) -> PaintingPipeline:  
     faults = PipelineFaults.read(os.environ)
     time.sleep(faults.load_seconds)
     if faults.refuse:
-        raise RefusedError(faults.refuse)
+        raise PipelineRefusedError(faults.refuse)
     known = options.known
     family = known.family if known and known.family else FAMILIES["flux"]
     return PaintingPipeline(card_of(options, family), device, float(os.environ.get("STANDIN_STEP_SECONDS") or 0.05))
 
 
-def _hold_before(step: int, steps: int, prompts: Sequence[str], watch: Watch) -> None:
+def _hold_before(step: int, steps: int, prompts: Sequence[str], watch: DrawingWatch) -> None:
     """Stand still before a step as long as the faults say so now, and tell again and again how far it is."""
     while PipelineFaults.read(os.environ).holds(step, prompts) and watch.wanted():
         watch.stepped(step - 1, steps)
         time.sleep(LOOK_S)
 
 
-def _painted(order: Order, brief: Brief) -> Image.Image:
+def _painted(request: GenerationRequest, brief: Brief) -> Image.Image:
     drawn = paint(brief)
-    if not order.images:
+    if not request.images:
         return drawn
-    given = order.images[0]
-    changed = blend(given, drawn, _EDITED if order.task_type == "edit" else order.strength)
-    return Image.composite(changed, given, order.mask) if order.mask else changed
+    given = request.images[0]
+    changed = blend(given, drawn, _EDITED if request.task_type == "edit" else request.strength)
+    return Image.composite(changed, given, request.mask) if request.mask else changed

@@ -18,8 +18,7 @@ import httpx
 import pytest
 from PIL import Image
 
-PATIENCE_S = 20
-START_PATIENCE_S = 120
+PATIENCE_S = 120
 SMALL = {"width": 64, "height": 64}
 
 
@@ -68,13 +67,13 @@ class Server:
         return httpx.get(f"{self.url}/health").json()
 
     def wait_until_ready(self) -> None:
-        wait_for(lambda: self.health()["ready"], START_PATIENCE_S)
+        wait_for(lambda: self.health()["ready"])
 
     def workers(self) -> list[int]:
         """Process ids of its workers."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
         lines = {int(pid): Path(f"/proc/{pid}/cmdline").read_text() for pid in children}
-        return [pid for pid, line in lines.items() if "spawn_main" in line]
+        return [pid for pid, line in lines.items() if "runtimes.flux.server.worker" in line]
 
     def metrics(self) -> dict[str, float]:
         text = httpx.get(f"{self.url}/metrics").text
@@ -84,9 +83,9 @@ class Server:
         }
 
 
-def wait_for(condition, patience_s: float = PATIENCE_S):
+def wait_for(condition):
     """What the condition returns once it is true."""
-    end = time.monotonic() + patience_s
+    end = time.monotonic() + PATIENCE_S
     while not (found := condition()):
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.02)

@@ -2,13 +2,13 @@
 
 import asyncio
 import contextlib
+import socket
 
 import pytest
 import uvicorn
 
-from runtimes.flux.server import connection
-from runtimes.flux.server.connection import Connection
-from runtimes.flux.server.listener import listen
+from runtimes.flux.server.api import connection
+from runtimes.flux.server.api.connection import TimedConnection, listen
 
 SHORT_S = 0.1
 WHOLE = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -28,7 +28,7 @@ async def app(scope, receive, send):
 @contextlib.asynccontextmanager
 async def served():
     listener = listen("127.0.0.1", 0)
-    server = uvicorn.Server(uvicorn.Config(app, http=Connection, log_config=None, lifespan="off"))
+    server = uvicorn.Server(uvicorn.Config(app, http=TimedConnection, log_config=None, lifespan="off"))
     answering = asyncio.create_task(server.serve([listener]))
     try:
         yield listener.getsockname()[1]
@@ -78,3 +78,18 @@ async def test_a_whole_request_may_wait_for_its_answer_but_what_follows_it_half_
     answer = await answer_to(WHOLE + WHOLE[:-2])
     assert answer.startswith(b"HTTP/1.1 200 ")
     assert answer.count(b"HTTP/1.1 408 ") == 1
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+async def test_answers_are_not_held_back_by_nagles_algorithm(host):
+    delays = asyncio.Queue()
+
+    async def answer(_, writer):
+        delays.put_nowait(writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        writer.close()
+
+    listener = listen(host, 0)
+    async with await asyncio.start_server(answer, sock=listener):
+        _, writer = await asyncio.open_connection(*listener.getsockname()[:2])
+        assert await delays.get() == 1
+        writer.close()

@@ -7,7 +7,7 @@ import uuid
 import pytest
 from PIL import ImageChops
 
-from runtimes.flux.server.intake import MAX_BODY_MIB
+from runtimes.flux.server.api.bodies import MAX_BODY_MIB
 
 GENERATION = {"prompt": "a fox", "width": 64, "height": 64}
 
@@ -184,7 +184,7 @@ async def test_pictures_that_were_answered_are_not_kept(client):
 
 async def test_the_api_is_described_as_json_and_as_a_page_of_its_own(client):
     description = (await client.http.get("/openapi.json")).json()
-    assert {"Generation", "Variation", "Inpainting", "Edit", "Submission"} <= description["components"][
+    assert {"Generation", "Variation", "Inpainting", "Edit", "JobSubmission"} <= description["components"][
         "schemas"
     ].keys()
     page = (await client.http.get("/docs")).text

@@ -1,4 +1,4 @@
-"""Denoising of a batch by the public call of the diffusers class for its task."""
+"""Drawing of a batch: denoised by the public call of the diffusers class for its task, and decoded."""
 
 import inspect
 import math
@@ -9,71 +9,76 @@ import torch
 from diffusers import DiffusionPipeline
 from PIL import Image
 
-from runtimes.flux.server.pipeline.pictures import decoded
-from runtimes.flux.server.pipeline.preview import Preview
+from runtimes.flux.server.errors import PipelineRefusedError
 from runtimes.flux.server.pipeline.prompts import Prompts
 from runtimes.flux.server.pipeline.recipes import Recipe
-from runtimes.flux.server.pipeline.steps import Steps
-from runtimes.flux.server.ports import Order, Watch
+from runtimes.flux.server.pipeline.steps import PreviewTaker, StepCallback
+from runtimes.flux.server.ports import DrawingWatch, GenerationRequest
 
 
 def drawn(
-    recipe: Recipe, pipe: DiffusionPipeline, orders: Sequence[Order], encoded: Sequence[Prompts], watch: Watch
+    recipe: Recipe,
+    pipe: DiffusionPipeline,
+    requests: Sequence[GenerationRequest],
+    encoded: Sequence[Prompts],
+    watch: DrawingWatch,
 ) -> list[list[Image.Image]]:
     """Denoise and decode a batch.
 
     Args:
         recipe: How the model is run.
-        pipe: The class for the orders' task, with the model's parts.
-        orders: Orders of one ``batch_key``.
+        pipe: The class for the requests' task, with the model's parts.
+        requests: Orders of one ``batch_key``.
         encoded: The prompts of each.
         watch: What is told and asked.
 
     Returns:
-        The pictures of each order.
+        The pictures of each request.
 
     Raises:
-        StoppedError: Nobody wants the batch any more.
+        PipelineStoppedError: Nobody wants the batch any more.
     """
-    first = orders[0]
+    first = requests[0]
     if first.images and first.strength == 0:
-        return [[order.images[0]] * len(order.seeds) for order in orders]
-    preview = Preview(lambda early: watch.previewed(decoded(recipe, pipe, early, first))) if first.preview else None
-    steps = Steps(watch, preview)
+        return [[request.images[0]] * len(request.seeds) for request in requests]
+    preview = (
+        PreviewTaker(lambda early: watch.previewed(_decoded(recipe, pipe, early, first))) if first.preview else None
+    )
+    steps = StepCallback(watch, preview)
     denoised = pipe(
-        **_arguments(recipe, pipe, orders),
-        **_prompts(recipe, orders, encoded),
+        **_arguments(recipe, pipe, requests),
+        **_prompts(recipe, requests, encoded),
         output_type="latent",
         callback_on_step_end=steps,
     ).images
     steps.end(pipe)
     pictures = iter(
-        [decoded(recipe, pipe, denoised[at : at + 1], order) for at, order in enumerate(_once_a_picture(orders))]
+        [_decoded(recipe, pipe, denoised[at : at + 1], request) for at, request in enumerate(_once_a_picture(requests))]
     )
-    return [[next(pictures) for _ in order.seeds] for order in orders]
+    return [[next(pictures) for _ in request.seeds] for request in requests]
 
 
-def _once_a_picture(orders: Sequence[Order]) -> list[Order]:
-    return [order for order in orders for _ in order.seeds]
+def _once_a_picture(requests: Sequence[GenerationRequest]) -> list[GenerationRequest]:
+    return [request for request in requests for _ in request.seeds]
 
 
-def _prompts(recipe: Recipe, orders: Sequence[Order], encoded: Sequence[Prompts]) -> dict[str, Any]:
-    """Join the prompts, each as often as its order has pictures."""
+def _prompts(recipe: Recipe, requests: Sequence[GenerationRequest], encoded: Sequence[Prompts]) -> dict[str, Any]:
+    """Join the prompts, each as often as its request has pictures."""
     if not recipe.several_prompts:
-        return {**encoded[0], "num_images_per_prompt": len(orders[0].seeds)}
-    each = [prompts for order, prompts in zip(orders, encoded, strict=True) for _ in order.seeds]
+        return {**encoded[0], "num_images_per_prompt": len(requests[0].seeds)}
+    each = [prompts for request, prompts in zip(requests, encoded, strict=True) for _ in request.seeds]
     return {name: torch.cat([prompts[name] for prompts in each]) for name in encoded[0]}
 
 
-def _arguments(recipe: Recipe, pipe: DiffusionPipeline, orders: Sequence[Order]) -> dict[str, Any]:
-    """What the class's call takes of the orders' settings, which are the same for all but for seeds."""
-    offered = _settings(orders) | _images(recipe, orders)
+def _arguments(recipe: Recipe, pipe: DiffusionPipeline, requests: Sequence[GenerationRequest]) -> dict[str, Any]:
+    """What the class's call takes of the requests' settings, which are the same for all but for seeds."""
+    offered = _settings(requests) | _images(recipe, requests)
     taken = inspect.signature(type(pipe).__call__).parameters
     return {name: value for name, value in offered.items() if name in taken}
 
 
-def _settings(orders: Sequence[Order]) -> dict[str, Any]:
-    first = orders[0]
+def _settings(requests: Sequence[GenerationRequest]) -> dict[str, Any]:
+    first = requests[0]
     return {
         "width": first.width,
         "height": first.height,
@@ -81,27 +86,61 @@ def _settings(orders: Sequence[Order]) -> dict[str, Any]:
         "guidance_scale": first.guidance,
         "true_cfg_scale": first.true_cfg,
         # On the CPU, so that a seed gives the same noise on any device; one each, so that neighbours do not matter.
-        "generator": [torch.Generator("cpu").manual_seed(seed) for order in orders for seed in order.seeds],
-        # FLUX Kontext else scales picture and image to a megapixel; the order has their sizes.
+        "generator": [torch.Generator("cpu").manual_seed(seed) for request in requests for seed in request.seeds],
+        # FLUX Kontext else scales picture and image to a megapixel; the request has their sizes.
         "max_area": first.width * first.height,
         "_auto_resize": False,
     }
 
 
-def _images(recipe: Recipe, orders: Sequence[Order]) -> dict[str, Any]:
+def _images(recipe: Recipe, requests: Sequence[GenerationRequest]) -> dict[str, Any]:
     """The given images, once for each picture: each takes what is random in them from its own seed."""
-    first = orders[0]
+    first = requests[0]
     if not first.images:
         return {}
     if not recipe.several_prompts:
         return {"image": list(first.images)}
-    owners = _once_a_picture(orders)
+    owners = _once_a_picture(requests)
     strength = max(first.strength, _strength_of_one_step(first.steps))
-    given: dict[str, Any] = {"image": [order.images[0] for order in owners], "strength": strength}
-    return given | ({"mask_image": [order.mask for order in owners]} if first.mask is not None else {})
+    given: dict[str, Any] = {"image": [request.images[0] for request in owners], "strength": strength}
+    return given | ({"mask_image": [request.mask for request in owners]} if first.mask is not None else {})
 
 
 def _strength_of_one_step(steps: int) -> float:
     """The least strength that leaves a step: SDXL's classes round down, and refuse to take none."""
     share = 1 / steps
     return share if share * steps >= 1 else math.nextafter(share, 1)
+
+
+def _decoded(recipe: Recipe, pipe: DiffusionPipeline, latents: torch.Tensor, request: GenerationRequest) -> Image.Image:
+    """Decode one picture; alone, so that it does not depend on its neighbours and little memory is needed."""
+    _check_finite(latents)  # some autoencoders make black or grey of what is infinite
+    ready = recipe.to_autoencoder(pipe, latents, request.height, request.width)
+    if pipe.vae.dtype == torch.float16 and pipe.vae.config.get("force_upcast"):
+        # SDXL's autoencoder overflows in float16; its classes leave it in that when they have encoded an image.
+        pipe.vae.to(dtype=torch.float32)
+    pixels = pipe.vae.decode(ready.to(pipe.vae.dtype), return_dict=False)[0]
+    _check_finite(pixels)
+    return _kept_outside(request, _picture(pixels.view(pixels.shape[1], *pixels.shape[-2:])))
+
+
+def _check_finite(numbers: torch.Tensor) -> None:
+    """Refuse what would become a black picture: numbers that overflowed, or were never defined."""
+    if not torch.isfinite(numbers).all():
+        raise PipelineRefusedError(
+            "the model's numbers overflowed, so there is no picture; take other steps, guidance or LoRA weights"
+        )
+
+
+def _picture(pixels: torch.Tensor) -> Image.Image:
+    """Make a picture of numbers from -1 to 1; they are rounded on the device, so that few bytes leave it."""
+    values = pixels.float().mul(127.5).add_(127.5).round_().clamp_(0, 255).to(torch.uint8)
+    array: Any = values.permute(1, 2, 0).contiguous().cpu().numpy()
+    return Image.fromarray(array)
+
+
+def _kept_outside(request: GenerationRequest, picture: Image.Image) -> Image.Image:
+    """Put what the mask keeps back as it was given: an autoencoder does not give back what it took, bit for bit."""
+    if request.mask is None:
+        return picture
+    return Image.composite(picture, request.images[0], request.mask)

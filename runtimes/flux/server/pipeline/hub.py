@@ -16,7 +16,7 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils import httpx  # the one that the client was installed with: httpx, or its successor httpx2
 
-from runtimes.flux.server.ports import RefusedError
+from runtimes.flux.server.errors import PipelineRefusedError
 
 _STRANGE = "it does not know the token in HF_TOKEN"
 _UNREACHED = "it cannot be reached, or it broke off, and what was fetched from it before is not the whole model"
@@ -40,7 +40,7 @@ def fetched(hub_id: str, revision: str | None = None) -> Path:
         revision: Its commit, tag or branch; None takes the main branch.
 
     Raises:
-        RefusedError: The hub does not give it; the message says why, as the end of a sentence.
+        PipelineRefusedError: The hub does not give it; the message says why, as the end of a sentence.
     """
     _log.info(
         "the model is looked for on the Hugging Face hub, and fetched", extra={"model": hub_id, "revision": revision}
@@ -48,7 +48,7 @@ def fetched(hub_id: str, revision: str | None = None) -> Path:
     try:
         return _downloaded(hub_id, revision)
     except (HFValidationError, OSError) as exc:
-        raise RefusedError(_reason(exc)) from exc
+        raise PipelineRefusedError(_reason(exc)) from exc
 
 
 def _downloaded(hub_id: str, revision: str | None) -> Path:

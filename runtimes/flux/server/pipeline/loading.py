@@ -1,6 +1,9 @@
 """Loading of a model: ``load`` is what the server calls in each worker."""
 
+import json
+from pathlib import Path
 from threading import RLock
+from typing import Any
 
 import torch
 from diffusers import DiffusionPipeline
@@ -10,17 +13,19 @@ from tqdm import tqdm
 from transformers.utils import logging as transformers_logging
 
 from runtimes.flux.options import ModelOptions, dtype_problem
-from runtimes.flux.server.pipeline.compiling import compile_denoiser
-from runtimes.flux.server.pipeline.lora import read_loras
-from runtimes.flux.server.pipeline.model import LoadedModel
+from runtimes.flux.server.errors import PipelineRefusedError
+from runtimes.flux.server.pipeline.device import ModelDevice
+from runtimes.flux.server.pipeline.hub import fetched
+from runtimes.flux.server.pipeline.lora_adapters import read_loras
+from runtimes.flux.server.pipeline.model import LoadedModel, compile_denoiser
 from runtimes.flux.server.pipeline.parts import read_pipeline
-from runtimes.flux.server.pipeline.place import Place
-from runtimes.flux.server.pipeline.recipes import Recipe
-from runtimes.flux.server.pipeline.sources import folder_of, index_of, recipe_of
-from runtimes.flux.server.ports import Pipeline, RefusedError
+from runtimes.flux.server.pipeline.recipes import RECIPES, Recipe
+from runtimes.flux.server.ports import ImagePipeline
+
+_INDEX = "model_index.json"
 
 
-def load(options: ModelOptions, models_folder: str, device_number: int) -> Pipeline:
+def load(options: ModelOptions, models_folder: str, device_number: int) -> ImagePipeline:
     """Load a model to a device.
 
     Args:
@@ -29,37 +34,37 @@ def load(options: ModelOptions, models_folder: str, device_number: int) -> Pipel
         device_number: Which GPU; without any, the CPU is taken.
 
     Raises:
-        RefusedError: It cannot be done; the message says why.
+        PipelineRefusedError: It cannot be done; the message says why.
     """
     keep_libraries_quiet()
-    place = Place.numbered(device_number)
-    with place.in_front():
-        place.refuse_what_it_cannot(options)
+    device = ModelDevice.numbered(device_number)
+    with device.in_front():
+        device.check(options)
         folder = folder_of(options, models_folder)
-        index = index_of(folder)
-        recipe = recipe_of(index, options)
+        index = _index_of(folder)
+        recipe = _recipe_of(index, options)
         if problem := dtype_problem(recipe.family, options.dtype):
-            raise RefusedError(f"dtype {problem}")
-        pipe = read_pipeline(folder, index, options, place)
-        return made_ready(pipe, recipe, options, models_folder, place)
+            raise PipelineRefusedError(f"dtype {problem}")
+        pipe = read_pipeline(folder, index, options, device)
+        return made_ready(pipe, recipe, options, models_folder, device)
 
 
 def made_ready(
-    pipe: DiffusionPipeline, recipe: Recipe, options: ModelOptions, models_folder: str, place: Place
+    pipe: DiffusionPipeline, recipe: Recipe, options: ModelOptions, models_folder: str, device: ModelDevice
 ) -> LoadedModel:
     """Give a model its LoRAs, have it compiled, and let its parts take turns, as its options say.
 
     Raises:
-        RefusedError: A LoRA is not there, or does not fit.
+        PipelineRefusedError: A LoRA is not there, or does not fit.
     """
     read_loras(pipe, options.loras, models_folder, getattr(torch, options.dtype))
     if options.compile:
         compile_denoiser(pipe)
     if options.offload == "model":
-        pipe.enable_model_cpu_offload(device=place.device)
+        pipe.enable_model_cpu_offload(device=device.torch_device)
     elif options.offload == "sequential":
-        pipe.enable_sequential_cpu_offload(device=place.device)
-    return LoadedModel(options, recipe, pipe, place)
+        pipe.enable_sequential_cpu_offload(device=device.torch_device)
+    return LoadedModel(options, recipe, pipe, device)
 
 
 def keep_libraries_quiet() -> None:
@@ -72,3 +77,70 @@ def keep_libraries_quiet() -> None:
     # Bars take tqdm's lock even if they are not shown. Its own is one between processes; a killed worker leaves the
     # semaphore of it behind, which Python warns of when the server ends.
     tqdm.set_lock(RLock())
+
+
+def folder_of(options: ModelOptions, models_folder: str) -> Path:
+    """Find a model: in the folder of models, else on the Hugging Face hub, from which its files are fetched.
+
+    A revision is always the hub's.
+
+    Raises:
+        PipelineRefusedError: It is nowhere, or not in the format of diffusers.
+    """
+    if options.revision is not None:
+        return _from_hub(options, f"revision {options.revision} of {options.where} is asked for")
+    here = Path(models_folder, options.where)
+    if here.is_file():
+        raise PipelineRefusedError(
+            f"{options.where} is a file; a model of this runtime is a folder in the format of diffusers"
+        )
+    if here.is_dir():
+        if not (here / _INDEX).is_file():
+            raise PipelineRefusedError(
+                f"{options.where} in the folder of models has no {_INDEX}, so it is no diffusers model"
+            )
+        return here
+    return _from_hub(options, f"{options.where} is no folder in {models_folder}")
+
+
+def _from_hub(options: ModelOptions, reason: str) -> Path:
+    try:
+        return fetched(options.where, options.revision)
+    except PipelineRefusedError as exc:
+        raise PipelineRefusedError(f"{reason}, and the Hugging Face hub does not give it: {exc}") from exc
+
+
+def _index_of(folder: Path) -> dict[str, Any]:
+    """Read which parts a model has.
+
+    Raises:
+        PipelineRefusedError: The file cannot be read.
+    """
+    try:
+        index = json.loads((folder / _INDEX).read_text())
+    except (OSError, ValueError) as exc:
+        raise PipelineRefusedError(f"{_INDEX} of {folder.name} cannot be read: {exc}") from exc
+    if not isinstance(index, dict):
+        raise PipelineRefusedError(f"{_INDEX} of {folder.name} is no object")
+    return index
+
+
+def _recipe_of(index: dict[str, Any], options: ModelOptions) -> Recipe:
+    """Find out how a model is run.
+
+    Raises:
+        PipelineRefusedError: It is of no known class, or not what its profile says.
+    """
+    name = index.get("_class_name")
+    recipe = RECIPES.get(str(name))
+    if recipe is None:
+        raise PipelineRefusedError(
+            f"{options.where} is a {name}, which cannot be run here; known are {', '.join(RECIPES)}"
+        )
+    known = options.known
+    if known is not None and known.family is not None and known.family is not recipe.family:
+        raise PipelineRefusedError(
+            f"profile {known.name} is of the family {known.family.name}, but {options.where} is a {name}, which is of "
+            f"the family {recipe.family.name}"
+        )
+    return recipe

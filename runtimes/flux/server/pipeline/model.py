@@ -4,47 +4,51 @@ from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from threading import Lock
 
+import torch
 from diffusers import DiffusionPipeline
 from PIL import Image
 
-from runtimes.flux.options import ModelOptions, card_of
-from runtimes.flux.server.pipeline.compiling import denoiser_of
-from runtimes.flux.server.pipeline.cuts import cuts
+from runtimes.flux.families import INPAINTING, TEXT_TO_IMAGE
+from runtimes.flux.options import ModelCard, ModelOptions, card_of
+from runtimes.flux.server.pipeline.device import ModelDevice
 from runtimes.flux.server.pipeline.drawing import drawn
-from runtimes.flux.server.pipeline.memory import Memory
-from runtimes.flux.server.pipeline.place import Place
-from runtimes.flux.server.pipeline.prompts import Prompts
+from runtimes.flux.server.pipeline.lora_adapters import CompiledLoraSwitch, LoraSwitch
+from runtimes.flux.server.pipeline.memory import DeviceMemory
+from runtimes.flux.server.pipeline.prompts import Prompts, cuts
 from runtimes.flux.server.pipeline.recipes import Recipe
-from runtimes.flux.server.pipeline.switching import CompiledSwitch, Switch
-from runtimes.flux.server.pipeline.trial import trial_order
-from runtimes.flux.server.ports import Device, Order, Watch
+from runtimes.flux.server.ports import DeviceStatus, DrawingWatch, GenerationRequest
+
+_WARMUP_STEPS = 2
+_MAX_COMPILED_VARIANTS = 64
+"""Of a block: for one picture and for several, first and following, with other strides. Torch's own limit of 8, once it
+is reached, leaves all further ones uncompiled in silence."""
 
 
 class LoadedModel:
     """A model on one device. Its parts are held once; each task type has a diffusers class over them.
 
     Args:
+        options: Whether it is compiled, and whether its parts take turns on the device.
         recipe: How it is run.
         pipe: The model, with its LoRAs.
-        place: Its device.
-        options: Whether it is compiled, and whether its parts take turns on the device.
+        device: Its device.
     """
 
-    def __init__(self, options: ModelOptions, recipe: Recipe, pipe: DiffusionPipeline, place: Place) -> None:
+    def __init__(self, options: ModelOptions, recipe: Recipe, pipe: DiffusionPipeline, device: ModelDevice) -> None:
         self.card = card_of(options, recipe.family)
         self._recipe = recipe
         self._pipe = pipe
-        self._place = place
+        self._device = device
         self._by_task: Mapping[str, DiffusionPipeline] = {
             task: pipe if isinstance(pipe, made) else made(**pipe.components) for task, made in recipe.classes.items()
         }
         for each in (pipe, *self._by_task.values()):
             each.set_progress_bar_config(disable=True)
-        self._memory = Memory(place)
+        self._memory = DeviceMemory(device)
         names = [lora.name for lora in options.loras]
         encoders = [part for name, part in pipe.components.items() if name.startswith("text_encoder")]
-        self._denoiser_loras = (CompiledSwitch if options.compile else Switch)([denoiser_of(pipe)], names)
-        self._encoder_loras = Switch(encoders, names)
+        self._denoiser_loras = (CompiledLoraSwitch if options.compile else LoraSwitch)([_denoiser_of(pipe)], names)
+        self._encoder_loras = LoraSwitch(encoders, names)
         # Parts that take turns cannot be used by two threads at once.
         self._turn = nullcontext() if options.offload == "none" else Lock()
 
@@ -52,53 +56,93 @@ class LoadedModel:
         """Run with one and with two pictures, and measure what they take; without a GPU with small ones."""
 
         def draw(count: int) -> None:
-            order = trial_order(self.card, count, small=not self._place.is_gpu)
-            self.draw([order], self.encode([order]), Watch(lambda _done, _all: None, lambda: True))
+            request = _warmup_request(self.card, count, small=not self._device.is_gpu)
+            self.draw([request], self.encode([request]), DrawingWatch())
 
         self._memory.measure(draw, self.card.row.size**2)
 
-    def max_pictures(self, width: int, height: int) -> int:
-        """How many pictures of a size fit into the device's memory at once; at least 1."""
-        return self._memory.max_pictures(width, height)
-
-    def encode(self, orders: Sequence[Order]) -> list[Prompts]:
+    def encode(self, requests: Sequence[GenerationRequest]) -> list[Prompts]:
         """Encode the prompts of a batch, each alone; on a GPU beside what is drawn.
 
         Raises:
-            RefusedError: A prompt or image cannot be taken.
-            OutOfMemoryError: Memory did not suffice.
+            PipelineRefusedError: A prompt or image cannot be used.
+            PipelineMemoryError: Memory does not suffice.
         """
-        return self._place.run(lambda: self._encode(orders))
+        return self._device.run(lambda: self._encode(requests))
 
-    def warnings(self, order: Order) -> list[str]:
-        """What of an order's texts is not read."""
-        return cuts(self._pipe, self._recipe, order)
+    def _encode(self, requests: Sequence[GenerationRequest]) -> list[Prompts]:
+        with self._turn, self._device.beside():
+            self._encoder_loras.to(requests[0].loras)
+            return [self._recipe.encode(self._pipe, request) for request in requests]
 
-    def _encode(self, orders: Sequence[Order]) -> list[Prompts]:
-        with self._turn, self._place.beside():
-            self._encoder_loras.to(orders[0].loras)
-            return [self._recipe.encode(self._pipe, order) for order in orders]
+    def warnings(self, request: GenerationRequest) -> list[str]:
+        """What of a request's texts is not read."""
+        tokenizer = getattr(self._pipe, self._recipe.tokenizer, None) if self._recipe.tokenizer else None
+        return cuts(tokenizer, request) if tokenizer else []
 
-    def draw(self, orders: Sequence[Order], encoded: list[Prompts], watch: Watch) -> list[list[Image.Image]]:
-        """Denoise and decode a batch of orders with one ``batch_key``.
+    def draw(
+        self, requests: Sequence[GenerationRequest], encoded: list[Prompts], watch: DrawingWatch
+    ) -> list[list[Image.Image]]:
+        """Denoise and decode a batch of requests with one ``batch_key``.
 
         Raises:
-            StoppedError: ``watch.wanted`` said no.
-            OutOfMemoryError: Memory did not suffice; nothing of the batch is kept.
-            RefusedError: Pictures of this size are too large for the device.
+            PipelineStoppedError: ``watch.wanted`` returned False.
+            PipelineMemoryError: Memory does not suffice; nothing of the batch is kept.
+            PipelineRefusedError: Pictures of this size are too large for the device.
         """
-        self._memory.refuse_what_cannot_fit(orders[0].width, orders[0].height)
-        return self._place.run(lambda: self._draw(orders, encoded, watch))
+        self._memory.refuse_what_cannot_fit(*requests[0].size)
+        return self._device.run(lambda: self._draw(requests, encoded, watch))
 
-    def _draw(self, orders: Sequence[Order], encoded: list[Prompts], watch: Watch) -> list[list[Image.Image]]:
-        with self._turn, self._place.in_front():
-            self._place.keep(tensor for prompts in encoded for tensor in prompts.values())
-            self._denoiser_loras.to(orders[0].loras)
+    def _draw(
+        self, requests: Sequence[GenerationRequest], encoded: list[Prompts], watch: DrawingWatch
+    ) -> list[list[Image.Image]]:
+        with self._turn, self._device.in_front():
+            self._device.keep(tensor for prompts in encoded for tensor in prompts.values())
+            self._denoiser_loras.to(requests[0].loras)
             try:
-                return drawn(self._recipe, self._by_task[orders[0].task_type], orders, encoded, watch)
+                return drawn(self._recipe, self._by_task[requests[0].task_type], requests, encoded, watch)
             finally:
                 self._pipe.maybe_free_model_hooks()
 
-    def device(self) -> Device:
-        """Where it is, and how much memory it takes."""
-        return self._place.used()
+    def device(self) -> DeviceStatus:
+        """Its device, and how much memory it takes and has room for."""
+        return self._memory.status()
+
+
+def compile_denoiser(pipe: DiffusionPipeline) -> None:
+    """Have the denoiser compiled when it first runs, for all sizes and batches; of the blocks that it repeats, one.
+
+    The result is kept in the folder that TORCHINDUCTOR_CACHE_DIR names.
+    """
+    torch._dynamo.config.recompile_limit = _MAX_COMPILED_VARIANTS
+    denoiser = _denoiser_of(pipe)
+    if getattr(denoiser, "_repeated_blocks", None):
+        denoiser.compile_repeated_blocks(dynamic=True)
+    else:
+        denoiser.compile(dynamic=True)
+
+
+def _denoiser_of(pipe: DiffusionPipeline) -> torch.nn.Module:
+    """The part that does nearly all of the work."""
+    part: torch.nn.Module = pipe.components.get("transformer") or pipe.components["unet"]
+    return part
+
+
+def _warmup_request(card: ModelCard, count: int, *, small: bool) -> GenerationRequest:
+    """A request that a model can do; small ones are as small as the model takes them, else they have its own size."""
+    family = card.row
+    side = 4 * family.size_multiple if small else family.size
+    task_type = family.task_types[0]
+    return GenerationRequest(
+        job_id="warmup",
+        task_type=task_type,
+        prompt="a trial",
+        seeds=tuple(range(count)),
+        width=side,
+        height=side,
+        steps=_WARMUP_STEPS,
+        guidance=card.guidance,
+        sequence_length=card.sequence_length,
+        images=() if task_type == TEXT_TO_IMAGE else (Image.new("RGB", (side, side)),),
+        mask=Image.new("L", (side, side), 255) if task_type == INPAINTING else None,
+    )

@@ -6,12 +6,18 @@ from collections.abc import Sequence
 import torch
 from diffusers import DiffusionPipeline
 from PIL import Image
+from transformers import PreTrainedTokenizerBase
 
-from runtimes.flux.server.ports import Order, RefusedError
+from runtimes.flux.families import EDIT
+from runtimes.flux.server.errors import PipelineRefusedError
+from runtimes.flux.server.ports import GenerationRequest
 
 _BEFORE_AN_IMAGE = "Picture 1: <|vision_start|><|vision_end|>"
 _PIXELS_REDRAWN = 1024 * 1024
 """To so many an image is brought before the denoiser sees it."""
+
+_LAST_CHARACTERS = 60
+"""Of a text that is cut, as a warning quotes it."""
 
 Prompts = dict[str, torch.Tensor]
 """Arguments of a pipeline's call, each for a batch of one."""
@@ -23,51 +29,53 @@ _PIXELS_READ_AT_FIRST = 1024 * 1024
 """To so many Qwen2.5-VL is given an image, by Qwen-Image-Edit-2509 and later, and by the first one."""
 
 
-def of_flux(pipe: DiffusionPipeline, order: Order) -> Prompts:
+def of_flux(pipe: DiffusionPipeline, request: GenerationRequest) -> Prompts:
     """Encode for FLUX, by CLIP and T5."""
-    encoded = _flux_texts(pipe, order.prompt, order)
-    if order.true_cfg > 1 and order.negative_prompt is not None:
-        encoded |= _negative(_flux_texts(pipe, order.negative_prompt, order))
+    encoded = _flux_texts(pipe, request.prompt, request)
+    if request.true_cfg > 1 and request.negative_prompt is not None:
+        encoded |= _negative(_flux_texts(pipe, request.negative_prompt, request))
     return encoded
 
 
-def of_flux_fill(pipe: DiffusionPipeline, order: Order) -> Prompts:
+def of_flux_fill(pipe: DiffusionPipeline, request: GenerationRequest) -> Prompts:
     """Encode for FLUX Fill.
 
     Raises:
-        RefusedError: Guidance away from a negative prompt is asked for.
+        PipelineRefusedError: Guidance away from a negative prompt is asked for.
     """
-    if order.true_cfg > 1:
-        raise RefusedError("FLUX Fill has no true_cfg_scale: leave it out")
-    return of_flux(pipe, order)
+    if request.true_cfg > 1:
+        raise PipelineRefusedError("FLUX Fill has no true_cfg_scale: leave it out")
+    return of_flux(pipe, request)
 
 
-def _flux_texts(pipe: DiffusionPipeline, text: str, order: Order) -> Prompts:
-    embeds, pooled, _ = pipe.encode_prompt(prompt=text, prompt_2=None, max_sequence_length=order.sequence_length or 512)
+def _flux_texts(pipe: DiffusionPipeline, text: str, request: GenerationRequest) -> Prompts:
+    embeds, pooled, _ = pipe.encode_prompt(
+        prompt=text, prompt_2=None, max_sequence_length=request.sequence_length or 512
+    )
     return {"prompt_embeds": embeds, "pooled_prompt_embeds": pooled}
 
 
-def of_sdxl(pipe: DiffusionPipeline, order: Order) -> Prompts:
+def of_sdxl(pipe: DiffusionPipeline, request: GenerationRequest) -> Prompts:
     """Encode for Stable Diffusion XL, by two CLIPs."""
     return _guided(
         pipe.encode_prompt(
-            prompt=order.prompt,
-            negative_prompt=order.negative_prompt,
-            do_classifier_free_guidance=order.guidance > 1,
+            prompt=request.prompt,
+            negative_prompt=request.negative_prompt,
+            do_classifier_free_guidance=request.guidance > 1,
         )
     )
 
 
-def of_sd3(pipe: DiffusionPipeline, order: Order) -> Prompts:
+def of_sd3(pipe: DiffusionPipeline, request: GenerationRequest) -> Prompts:
     """Encode for Stable Diffusion 3, by two CLIPs and T5."""
     return _guided(
         pipe.encode_prompt(
-            prompt=order.prompt,
+            prompt=request.prompt,
             prompt_2=None,
             prompt_3=None,
-            negative_prompt=order.negative_prompt,
-            do_classifier_free_guidance=order.guidance > 1,
-            max_sequence_length=order.sequence_length or 256,
+            negative_prompt=request.negative_prompt,
+            do_classifier_free_guidance=request.guidance > 1,
+            max_sequence_length=request.sequence_length or 256,
         )
     )
 
@@ -77,45 +85,47 @@ def _guided(encoded: tuple[torch.Tensor | None, ...]) -> Prompts:
     return {name: tensor for name, tensor in zip(names, encoded, strict=True) if tensor is not None}
 
 
-def of_qwen_edit_plus(pipe: DiffusionPipeline, order: Order) -> Prompts:
+def of_qwen_edit_plus(pipe: DiffusionPipeline, request: GenerationRequest) -> Prompts:
     """Encode instructions and up to three images, by Qwen2.5-VL."""
-    return _qwen(pipe, order, [_scaled(pipe, image, _PIXELS_READ) for image in order.images])
+    return _qwen(pipe, request, [_scaled(pipe, image, _PIXELS_READ) for image in request.images])
 
 
-def of_qwen_edit(pipe: DiffusionPipeline, order: Order) -> Prompts:
+def of_qwen_edit(pipe: DiffusionPipeline, request: GenerationRequest) -> Prompts:
     """Encode for the first Qwen-Image-Edit, which reads one image.
 
     Raises:
-        RefusedError: There are several.
+        PipelineRefusedError: There are several.
     """
-    if len(order.images) > 1:
-        raise RefusedError("this model edits by one image; take Qwen-Image-Edit-2509 or later for several")
-    return _qwen(pipe, order, _scaled(pipe, order.images[0], _PIXELS_READ_AT_FIRST))
+    if len(request.images) > 1:
+        raise PipelineRefusedError("this model edits by one image; take Qwen-Image-Edit-2509 or later for several")
+    return _qwen(pipe, request, _scaled(pipe, request.images[0], _PIXELS_READ_AT_FIRST))
 
 
-def _qwen(pipe: DiffusionPipeline, order: Order, images: Image.Image | Sequence[Image.Image]) -> Prompts:
+def _qwen(pipe: DiffusionPipeline, request: GenerationRequest, images: Image.Image | Sequence[Image.Image]) -> Prompts:
     read = [images] if isinstance(images, Image.Image) else images
-    _check_length(pipe, order, "instructions", order.prompt, read)
-    if order.true_cfg > 1:
-        _check_length(pipe, order, "negative_prompt", order.negative_prompt or _NO_WISH, read)
-    encoded = _qwen_texts(pipe, order.prompt, images)
-    if order.true_cfg > 1:
-        encoded |= _negative(_qwen_texts(pipe, order.negative_prompt or _NO_WISH, images))
+    _check_length(pipe, request, "instructions", request.prompt, read)
+    if request.true_cfg > 1:
+        _check_length(pipe, request, "negative_prompt", request.negative_prompt or _NO_WISH, read)
+    encoded = _qwen_texts(pipe, request.prompt, images)
+    if request.true_cfg > 1:
+        encoded |= _negative(_qwen_texts(pipe, request.negative_prompt or _NO_WISH, images))
     return encoded
 
 
-def _check_length(pipe: DiffusionPipeline, order: Order, field: str, text: str, images: Sequence[Image.Image]) -> None:
+def _check_length(
+    pipe: DiffusionPipeline, request: GenerationRequest, field: str, text: str, images: Sequence[Image.Image]
+) -> None:
     """Count a text's tokens before anything is encoded: the denoiser has so many places for them and no more.
 
     Args:
         pipe: The model.
-        order: The order that it belongs to.
+        request: The request that it belongs to.
         field: What requests call it.
         text: What is to be read.
         images: What is read with it.
 
     Raises:
-        RefusedError: They are too many.
+        PipelineRefusedError: They are too many.
     """
     reader = pipe.processor.image_processor
     seen = sum(
@@ -123,19 +133,19 @@ def _check_length(pipe: DiffusionPipeline, order: Order, field: str, text: str, 
     )
     around = pipe.prompt_template_encode.format("") + _BEFORE_AN_IMAGE * len(images)
     told = len(pipe.tokenizer(around).input_ids) - pipe.prompt_template_encode_start_idx
-    places = pipe.transformer.pos_embed.pos_freqs.shape[0] - _places_before_text(order)
+    places = pipe.transformer.pos_embed.pos_freqs.shape[0] - _places_before_text(request)
     most, tokens = places - seen - told, len(pipe.tokenizer(text).input_ids)
     if tokens > most:
-        raise RefusedError(f"{field} has {tokens} tokens; beside its images this model reads at most {most}")
+        raise PipelineRefusedError(f"{field} has {tokens} tokens; beside its images this model reads at most {most}")
 
 
-def _places_before_text(order: Order) -> int:
+def _places_before_text(request: GenerationRequest) -> int:
     """Where the text's places begin: behind half the longest side of all pictures, in tokens of 16 pixels."""
     longest = max(
         math.sqrt(_PIXELS_REDRAWN * max(image.width / image.height, image.height / image.width))
-        for image in order.images
+        for image in request.images
     )
-    return math.ceil(max(longest + 32, order.width, order.height) / 32)
+    return math.ceil(max(longest + 32, request.width, request.height) / 32)
 
 
 def _qwen_texts(pipe: DiffusionPipeline, text: str, images: Image.Image | Sequence[Image.Image]) -> Prompts:
@@ -155,3 +165,22 @@ def _scaled(pipe: DiffusionPipeline, image: Image.Image, pixels: int) -> Image.I
 def _negative(encoded: Prompts) -> Prompts:
     names = {"pooled_prompt_embeds": "negative_pooled_prompt_embeds"}
     return {names.get(name, f"negative_{name}"): tensor for name, tensor in encoded.items()}
+
+
+def cuts(tokenizer: PreTrainedTokenizerBase, request: GenerationRequest) -> list[str]:
+    """Say which texts of a request are longer than the model reads, and where each is cut."""
+    most = request.sequence_length or tokenizer.model_max_length
+    texts = {
+        "instructions" if request.task_type == EDIT else "prompt": request.prompt,
+        "negative_prompt": request.negative_prompt or "",
+    }
+    return [cut for field, text in texts.items() if (cut := _cut(tokenizer, field, text, most))]
+
+
+def _cut(tokenizer: PreTrainedTokenizerBase, field: str, text: str, most: int) -> str | None:
+    tokens = tokenizer(text).input_ids
+    if len(tokens) <= most:
+        return None
+    read = str(tokenizer.decode(tokens[: most - 1], skip_special_tokens=True))
+    last = read[-_LAST_CHARACTERS:].partition(" ")[2].strip() or read[-_LAST_CHARACTERS:]
+    return f'{field} is cut: it has {len(tokens)} tokens, and this model reads {most}, up to "{last}"'

@@ -1,6 +1,6 @@
 """Which diffusers classes run a family, and what they are told; one row for each class that a model folder may name."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -22,8 +22,8 @@ from diffusers import (
 )
 
 from runtimes.flux.families import EDIT, FAMILIES, IMAGE_TO_IMAGE, INPAINTING, TEXT_TO_IMAGE, Family
-from runtimes.flux.server.pipeline import latents, prompts
-from runtimes.flux.server.ports import Order
+from runtimes.flux.server.pipeline import prompts
+from runtimes.flux.server.ports import GenerationRequest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +33,7 @@ class Recipe:
     Attributes:
         family: What requests may ask of them.
         classes: The diffusers class of each task type.
-        encode: Encodes an order's prompts, for a batch of one.
+        encode: Encodes an request's prompts, for a batch of one.
         to_autoencoder: Turns what the denoiser left into what the autoencoder decodes.
         tokenizer: Which one's end is the prompt's end; FLUX's and SD 3's CLIP reads less, beside T5, which reads all.
             None where prompts are read whole.
@@ -42,10 +42,43 @@ class Recipe:
 
     family: Family
     classes: Mapping[str, type[DiffusionPipeline]]
-    encode: Callable[[DiffusionPipeline, Order], prompts.Prompts]
+    encode: Callable[[DiffusionPipeline, GenerationRequest], prompts.Prompts]
     to_autoencoder: Callable[[DiffusionPipeline, torch.Tensor, int, int], torch.Tensor]
     tokenizer: str | None
     several_prompts: bool = True
+
+
+def _latents_of_flux(pipe: DiffusionPipeline, latents: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    """Unpack FLUX's tokens, each of two by two latents, and scale them."""
+    unpacked = pipe._unpack_latents(latents, height, width, pipe.vae_scale_factor)
+    return _latents_of_sd3(pipe, unpacked, height, width)
+
+
+def _latents_of_qwen(pipe: DiffusionPipeline, latents: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    """Unpack Qwen-Image's tokens, and scale each channel."""
+    unpacked = pipe._unpack_latents(latents, height, width, pipe.vae_scale_factor)
+    config = pipe.vae.config
+    return unpacked * _per_channel(config.latents_std, unpacked) + _per_channel(config.latents_mean, unpacked)
+
+
+def _latents_of_sdxl(pipe: DiffusionPipeline, latents: torch.Tensor, height: int, width: int) -> torch.Tensor:  # noqa: ARG001
+    """Scale SDXL's latents; some of its descendants scale each channel."""
+    config = pipe.vae.config
+    scaled = latents / config.scaling_factor
+    if not (config.get("latents_mean") and config.get("latents_std")):
+        return scaled
+    return scaled * _per_channel(config.latents_std, latents) + _per_channel(config.latents_mean, latents)
+
+
+def _latents_of_sd3(pipe: DiffusionPipeline, latents: torch.Tensor, height: int, width: int) -> torch.Tensor:  # noqa: ARG001
+    """Scale and shift latents."""
+    config = pipe.vae.config
+    return latents / config.scaling_factor + config.shift_factor
+
+
+def _per_channel(values: Sequence[float], latents: torch.Tensor) -> torch.Tensor:
+    """One number for each channel, the second dimension."""
+    return torch.tensor(values, device=latents.device, dtype=latents.dtype).view(1, -1, *[1] * (latents.dim() - 2))
 
 
 _FLUX = Recipe(
@@ -56,28 +89,28 @@ _FLUX = Recipe(
         INPAINTING: FluxInpaintPipeline,
     },
     encode=prompts.of_flux,
-    to_autoencoder=latents.of_flux,
+    to_autoencoder=_latents_of_flux,
     tokenizer="tokenizer_2",
 )
 _FILL = Recipe(
     family=FAMILIES["flux-fill"],
     classes={INPAINTING: FluxFillPipeline},
     encode=prompts.of_flux_fill,
-    to_autoencoder=latents.of_flux,
+    to_autoencoder=_latents_of_flux,
     tokenizer="tokenizer_2",
 )
 _KONTEXT = Recipe(
     family=FAMILIES["flux-kontext"],
     classes={EDIT: FluxKontextPipeline, TEXT_TO_IMAGE: FluxKontextPipeline},
     encode=prompts.of_flux,
-    to_autoencoder=latents.of_flux,
+    to_autoencoder=_latents_of_flux,
     tokenizer="tokenizer_2",
 )
 _QWEN = Recipe(
     family=FAMILIES["qwen-image-edit"],
     classes={EDIT: QwenImageEditPlusPipeline},
     encode=prompts.of_qwen_edit_plus,
-    to_autoencoder=latents.of_qwen,
+    to_autoencoder=_latents_of_qwen,
     tokenizer=None,
     several_prompts=False,
 )
@@ -85,7 +118,7 @@ _FIRST_QWEN = Recipe(
     family=FAMILIES["qwen-image-edit"],
     classes={EDIT: QwenImageEditPipeline},
     encode=prompts.of_qwen_edit,
-    to_autoencoder=latents.of_qwen,
+    to_autoencoder=_latents_of_qwen,
     tokenizer=None,
     several_prompts=False,
 )
@@ -97,7 +130,7 @@ _SDXL = Recipe(
         INPAINTING: StableDiffusionXLInpaintPipeline,
     },
     encode=prompts.of_sdxl,
-    to_autoencoder=latents.of_sdxl,
+    to_autoencoder=_latents_of_sdxl,
     tokenizer="tokenizer",
 )
 _SD3 = Recipe(
@@ -108,7 +141,7 @@ _SD3 = Recipe(
         INPAINTING: StableDiffusion3InpaintPipeline,
     },
     encode=prompts.of_sd3,
-    to_autoencoder=latents.of_sd3,
+    to_autoencoder=_latents_of_sd3,
     tokenizer="tokenizer_3",
 )
 

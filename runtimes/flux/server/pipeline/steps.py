@@ -1,18 +1,25 @@
-"""What happens after each step: progress is told, a batch that nobody wants is stopped, an early look is taken."""
+"""What happens after each step: progress is reported, an unwanted batch is stopped, a preview is taken."""
 
+import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
-from diffusers import DiffusionPipeline
+from diffusers import DiffusionPipeline, EulerDiscreteScheduler, FlowMatchEulerDiscreteScheduler
 
-from runtimes.flux.server.pipeline.preview import Preview
-from runtimes.flux.server.ports import StoppedError, Watch
+from runtimes.flux.server.errors import PipelineStoppedError
+from runtimes.flux.server.ports import DrawingWatch
+
+PREVIEW_SHARE = 0.2
+"""Of the steps that come before the preview; earlier there is little to see."""
+_STRAIGHT = (FlowMatchEulerDiscreteScheduler, EulerDiscreteScheduler)
+"""Schedulers whose steps go straight towards the picture that the denoiser expects."""
 
 
-class Steps:
+class StepCallback:
     """Called by diffusers after each step of a batch."""
 
-    def __init__(self, watch: Watch, preview: Preview | None) -> None:
+    def __init__(self, watch: DrawingWatch, preview: "PreviewTaker | None") -> None:
         self._watch = watch
         self._preview = preview
         self._last: torch.cuda.Event | None = None
@@ -21,14 +28,14 @@ class Steps:
         """Tell, ask and look.
 
         Raises:
-            StoppedError: Nobody wants the batch any more.
+            PipelineStoppedError: Nobody wants the batch any more.
         """
         latents: torch.Tensor = tensors["latents"]
         done = step + 1 - self._in_flight(latents.device)
         if done:
             self._watch.stepped(done, pipe.num_timesteps)
         if not self._watch.wanted():
-            raise StoppedError
+            raise PipelineStoppedError
         if self._preview is not None:
             self._preview.take(pipe, step, latents)
         return tensors
@@ -48,3 +55,29 @@ class Steps:
         if last is not None:
             last.synchronize()
         return 1
+
+
+class PreviewTaker:
+    """Takes one preview of the first picture of a batch, from the direction in which its first steps went."""
+
+    def __init__(self, show: Callable[[torch.Tensor], None]) -> None:
+        self._show = show
+        self._before: torch.Tensor | None = None
+        self._taken = False
+
+    def take(self, pipe: DiffusionPipeline, step: int, latents: torch.Tensor) -> None:
+        """Take it from what a step, numbered from 0, left, if the time has come."""
+        if self._taken or not isinstance(pipe.scheduler, _STRAIGHT):
+            return
+        now = latents[:1].float()
+        if self._before is not None and math.ceil(pipe.num_timesteps * PREVIEW_SHARE) <= step + 1 < pipe.num_timesteps:
+            self._taken = True
+            self._show(_expected(pipe, self._before, now).to(latents.dtype))
+        self._before = now
+
+
+def _expected(pipe: DiffusionPipeline, before: torch.Tensor, now: torch.Tensor) -> torch.Tensor:
+    """Go on in the last step's direction until no noise is left."""
+    at = pipe.scheduler.step_index
+    noise_before, noise_now = pipe.scheduler.sigmas[at - 1], pipe.scheduler.sigmas[at]
+    return now - noise_now * (now - before) / (noise_now - noise_before)

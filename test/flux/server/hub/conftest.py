@@ -70,7 +70,7 @@ def inside(on_the_hub: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 @pytest.fixture
 def find(inside: Callable[..., Any], tiny_models: Path) -> Callable[..., Path]:
     """Looks for a model in the folder of models, then on the hub, with a token or without."""
-    from runtimes.flux.server.pipeline.sources import folder_of
+    from runtimes.flux.server.pipeline.loading import folder_of
 
     def folder(source: str, token: str | None = None, revision: str | None = None) -> Path:
         inside(take_token, token)

@@ -7,7 +7,7 @@ from hubkit.acts import files_of, load_and_forget
 from hubkit.stock import Break, Repository
 
 from runtimes.flux.options import Lora, ModelOptions
-from runtimes.flux.server.ports import RefusedError
+from runtimes.flux.server.errors import PipelineRefusedError
 
 WEIGHTS = "transformer/diffusion_pytorch_model.safetensors"
 CHUNK_BYTES = 10 * 1024 * 1024
@@ -49,7 +49,7 @@ def test_a_revision_is_fetched_as_it_is_named(hub, find, publish, needed):
 
 def test_with_a_revision_the_folder_of_models_is_passed_over(find):
     with pytest.raises(
-        RefusedError, match="revision v1 of flux is asked for, and the Hugging Face hub does not give it"
+        PipelineRefusedError, match="revision v1 of flux is asked for, and the Hugging Face hub does not give it"
     ):
         find("flux", revision="v1")
 
@@ -57,7 +57,7 @@ def test_with_a_revision_the_folder_of_models_is_passed_over(find):
 def test_a_revision_that_the_hub_does_not_have_is_named(find, publish, needed):
     name = publish(needed)
     reason = f"revision v9 of {name} is asked for, and .*: that repository has no such commit, tag or branch"
-    with pytest.raises(RefusedError, match=reason):
+    with pytest.raises(PipelineRefusedError, match=reason):
         find(name, revision="v9")
 
 
@@ -95,7 +95,7 @@ def test_a_hub_out_of_reach_is_told_from_a_model_that_it_does_not_have(trouble, 
 
     with (
         hub.away(trouble),
-        pytest.raises(RefusedError, match=f"^{name} is no folder in .* it cannot be reached, or it br"),
+        pytest.raises(PipelineRefusedError, match=f"^{name} is no folder in .* it cannot be reached, or it br"),
     ):
         find(name)
 
@@ -103,7 +103,10 @@ def test_a_hub_out_of_reach_is_told_from_a_model_that_it_does_not_have(trouble, 
 def test_a_hub_that_fails_is_told_from_one_out_of_reach(hub, find, publish, needed):
     name = publish(needed)
 
-    with hub.away("fails"), pytest.raises(RefusedError, match="hub does not give it: it answered with status 503"):
+    with (
+        hub.away("fails"),
+        pytest.raises(PipelineRefusedError, match="hub does not give it: it answered with status 503"),
+    ):
         find(name)
 
 
@@ -111,18 +114,20 @@ def test_a_cache_that_cannot_be_written_is_named(find, publish, needed):
     in_its_place = find(publish(needed)).parents[2] / "models--acme--unwritable"
     in_its_place.touch()
 
-    with pytest.raises(RefusedError, match=f"hub does not give it: .*{in_its_place}"):
+    with pytest.raises(PipelineRefusedError, match=f"hub does not give it: .*{in_its_place}"):
         find(publish(needed, name="acme/unwritable"))
 
 
 @pytest.mark.parametrize("token", [None, "hf_of-the-operator"])
 def test_an_id_that_the_hub_does_not_have_is_called_so(token, find):
-    with pytest.raises(RefusedError, match=r"acme/unknown is no folder in .* it has no such repository, or a private"):
+    with pytest.raises(
+        PipelineRefusedError, match=r"acme/unknown is no folder in .* it has no such repository, or a private"
+    ):
         find("acme/unknown", token)
 
 
 def test_a_name_that_can_be_no_id_is_called_so(find):
-    with pytest.raises(RefusedError, match="that is no id of a repository, which has the form owner/name"):
+    with pytest.raises(PipelineRefusedError, match="that is no id of a repository, which has the form owner/name"):
         find("black-forest-labs/FLUX.1/schnell")
 
 
@@ -130,7 +135,9 @@ def test_a_name_that_can_be_no_id_is_called_so(find):
 def test_of_a_gated_model_its_terms_and_the_token_are_named(token, hub, find, publish, tiny_files):
     name = publish(tiny_files, gated=True)
 
-    with pytest.raises(RefusedError, match=r"its terms have to be accepted on its page, and a token .* HF_TOKEN"):
+    with pytest.raises(
+        PipelineRefusedError, match=r"its terms have to be accepted on its page, and a token .* HF_TOKEN"
+    ):
         find(name, token)
 
     assert hub.fetched(name) == set()
@@ -139,21 +146,23 @@ def test_of_a_gated_model_its_terms_and_the_token_are_named(token, hub, find, pu
 def test_a_token_that_the_hub_does_not_know_is_named_but_not_shown(find, publish, tiny_files):
     name = publish(tiny_files, gated=True)
 
-    with pytest.raises(RefusedError, match="it does not know the token in HF_TOKEN") as caught:
+    with pytest.raises(PipelineRefusedError, match="it does not know the token in HF_TOKEN") as caught:
         find(name, "hf_expired")
 
     assert "hf_expired" not in str(caught.value)
 
 
 def test_a_repository_in_another_format_is_called_so(find, publish):
-    with pytest.raises(RefusedError, match=r"that repository has no model_index\.json, so it is no diffusers model"):
+    with pytest.raises(
+        PipelineRefusedError, match=r"that repository has no model_index\.json, so it is no diffusers model"
+    ):
         find(publish({"flux1-schnell.safetensors": b"weights"}))
 
 
 def test_pickled_weights_are_not_fetched_in_place_of_missing_safetensors(hub, find, publish, needed):
     name = publish({path.replace(".safetensors", ".bin"): content for path, content in needed.items()})
 
-    with pytest.raises(RefusedError, match=r"not the whole model, or has no \.safetensors"):
+    with pytest.raises(PipelineRefusedError, match=r"not the whole model, or has no \.safetensors"):
         find(name)
 
     assert hub.fetched(name) == {"model_index.json"}
@@ -184,7 +193,7 @@ def test_a_download_that_breaks_is_taken_up_where_it_broke(hub, find, publish, n
 def test_half_a_file_that_passes_for_a_whole_one_is_thrown_away(find, publish, needed):
     name = publish(needed, broken={WEIGHTS: [Break(100, silent=True)]})
 
-    with pytest.raises(RefusedError, match="what it gave is not the whole model"):
+    with pytest.raises(PipelineRefusedError, match="what it gave is not the whole model"):
         find(name)
 
     assert files_of(find(name)) == needed
@@ -192,12 +201,12 @@ def test_half_a_file_that_passes_for_a_whole_one_is_thrown_away(find, publish, n
 
 def test_a_model_of_which_a_part_was_fetched_is_not_taken_from_the_cache(hub, find, publish, needed):
     name = publish(needed, broken={WEIGHTS: [Break(100, silent=True)]})
-    with pytest.raises(RefusedError):
+    with pytest.raises(PipelineRefusedError):
         find(name)
 
     with (
         hub.away("refuses"),
-        pytest.raises(RefusedError, match="what was fetched from it before is not the whole model"),
+        pytest.raises(PipelineRefusedError, match="what was fetched from it before is not the whole model"),
     ):
         find(name)
 
@@ -216,7 +225,7 @@ def test_a_lora_is_not_looked_for_on_the_hub(hub, inside, publish, tiny_models, 
     lora = Lora(name="style", source=name)
     asked = len(hub.asked)
 
-    with pytest.raises(RefusedError, match=f"LoRA style: there is no file {name} in the folder of models"):
+    with pytest.raises(PipelineRefusedError, match=f"LoRA style: there is no file {name} in the folder of models"):
         inside(load_and_forget, ModelOptions(source="flux", dtype="float32", loras=(lora,)), str(tiny_models))
 
     assert hub.asked[asked:] == []

@@ -1,0 +1,86 @@
+"""The socket that the server listens on, and its connections: one whose request does not arrive is closed."""
+
+import asyncio
+import json
+import socket
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+MAX_SILENCE_SECONDS = 30.0
+"""Between two pieces of a request, and before the first one."""
+MAX_REQUEST_SECONDS = 300.0
+"""From a request's first piece to its last."""
+_BACKLOG = 2048
+_ANSWER = json.dumps({"detail": "the request did not come to its end in time"}).encode()
+_TOO_LATE = (
+    b"HTTP/1.1 408 Request Timeout\r\nContent-Type: application/json\r\nConnection: close\r\n"
+    b"Content-Length: %d\r\n\r\n%s" % (len(_ANSWER), _ANSWER)
+)
+
+
+class TimedConnection(H11Protocol):
+    """uvicorn's, which waits for the rest of a request for ever."""
+
+    _timer: asyncio.TimerHandle | None = None
+    _since: float | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Wait for the first request."""
+        super().connection_made(transport)
+        self._watch()
+
+    def data_received(self, data: bytes) -> None:
+        """Take a piece of a request."""
+        super().data_received(data)
+        self._watch()
+
+    def on_response_complete(self) -> None:
+        """Go on with what came behind the request that is answered now."""
+        super().on_response_complete()
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait for nothing any more."""
+        super().connection_lost(exc)
+        self._stop()
+
+    def _watch(self) -> None:
+        """Close the connection in time, if a request is on its way."""
+        self._stop()
+        if self.transport.is_closing() or not self._is_awaited():
+            self._since = None
+            return
+        now = self.loop.time()
+        if self._since is None:
+            self._since = now
+        due = min(now + MAX_SILENCE_SECONDS, self._since + MAX_REQUEST_SECONDS)
+        self._timer = self.loop.call_at(due, self._close)
+
+    def _is_awaited(self) -> bool:
+        """Whether a part of a request is missing. Between two requests uvicorn closes the connection by itself."""
+        if self.conn.their_state is h11.IDLE:
+            return self.cycle is None or bool(self.conn.trailing_data[0])
+        return self.conn.their_state is h11.SEND_BODY
+
+    def _close(self) -> None:
+        if self.conn.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
+            self.transport.write(_TOO_LATE)
+        self.transport.close()
+
+    def _stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Listen on an IPv4 or IPv6 address; port 0 takes a free one. From here on callers are not refused."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # asyncio switches Nagle's algorithm off only for sockets that name their protocol (asyncio/base_events.py,
+    # _set_nodelay), which socket.create_server's do not: answers would be held back for 40 ms.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((host, port))
+    listener.listen(_BACKLOG)
+    return listener

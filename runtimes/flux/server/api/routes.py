@@ -1,0 +1,197 @@
+"""The HTTP routes."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter, HTTPException, Request
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+
+from contract.field_errors import FieldError
+from runtimes.flux.families import EDIT
+from runtimes.flux.server.api.bodies import BodyReader, generation_type, pictures_body, read_submission, split_job_id
+from runtimes.flux.server.engine.engine import Engine
+from runtimes.flux.server.engine.jobs import JobEvent, ServerJob, ServerJobs, ServerJobState
+from runtimes.flux.server.errors import InvalidRequestError
+
+_STATUS = {"cancelled": 409, "deadline": 504, "worker_lost": 503}
+_PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
+_ALIVE_S = 15.0
+
+
+def router(engine: Engine) -> APIRouter:
+    """Make the routes."""
+    routes = APIRouter()
+    bodies = BodyReader()
+    _add_pictures(routes, engine, bodies)
+    _add_jobs(routes, engine, bodies)
+
+    @routes.get("/health", summary="How the server is")
+    async def get_health() -> JSONResponse:
+        health = engine.health()
+        return JSONResponse(health, 200 if health["ready"] else 503)
+
+    @routes.get("/metrics", summary="Figures for Prometheus")
+    async def get_metrics() -> Response:
+        return Response(engine.metrics.text(), media_type=_PROMETHEUS)
+
+    return routes
+
+
+def _add_pictures(routes: APIRouter, engine: Engine, bodies: BodyReader) -> None:
+    """Routes that answer with pictures, when they are there."""
+
+    async def submitted(request: Request, task_type: str | None) -> tuple[ServerJob, bool]:
+        async with bodies.object_of(request) as content:
+            rest, job_id = split_job_id(content)
+            return await engine.submit(rest, task_type or generation_type(content), job_id)
+
+    async def drawn(request: Request, task_type: str | None = None) -> ServerJob:
+        # The body is not held while the job runs: no variable of this frame has it.
+        return await _succeeded(engine, request, *await submitted(request, task_type))
+
+    @routes.post("/generate", summary="Draw, from words or from an image")
+    async def generate(request: Request) -> Response:
+        return Response(await pictures_body(await drawn(request)), media_type="application/json")
+
+    @routes.post("/edit", summary="Change an image by instructions")
+    async def edit(request: Request) -> Response:
+        return Response(await pictures_body(await drawn(request, EDIT)), media_type="application/json")
+
+    @routes.post("/generate_view", summary="Draw, and answer with the picture itself")
+    async def generate_view(request: Request) -> Response:
+        job = await drawn(request)
+        headers = {"X-Job-Id": job.id, "X-Seed": str(job.request.seeds[0])}
+        picture = job.outputs[1]
+        return Response(picture.content, media_type=picture.content_type, headers=headers)
+
+
+def _add_jobs(routes: APIRouter, engine: Engine, bodies: BodyReader) -> None:
+    """Routes for jobs that are followed and fetched."""
+    jobs = engine.jobs
+
+    def known(job_id: UUID) -> ServerJob:
+        job = jobs.get(str(job_id))
+        if job is None:
+            raise HTTPException(404, "no such job")
+        return job
+
+    @routes.post("/jobs", summary="Post a job for later", status_code=202)
+    async def post_job(request: Request) -> JSONResponse:
+        async with bodies.object_of(request) as content:
+            submission = read_submission(content)
+            job_id = str(submission.job_id) if submission.job_id else None
+            try:
+                job, is_new = await engine.submit(submission.request, submission.task_type, job_id)
+            except InvalidRequestError as exc:
+                errors = [FieldError(f"request.{one.pointer}".rstrip("."), one.detail) for one in exc.field_errors]
+                raise InvalidRequestError(errors) from exc
+        return JSONResponse({"job_id": job.id, "state": job.state.value}, 202 if is_new else 200)
+
+    @routes.get("/jobs", summary="Ids of all jobs, by state")
+    async def list_jobs() -> dict[str, list[str]]:
+        return jobs.by_state()
+
+    @routes.get("/jobs/{job_id}", summary="How a job is")
+    async def get_job(job_id: UUID) -> dict[str, Any]:
+        return jobs.row(known(job_id))
+
+    @routes.get("/jobs/{job_id}/events", summary="A job's changes as they come", response_class=StreamingResponse)
+    async def follow_job(job_id: UUID) -> StreamingResponse:
+        events = job_events(known(job_id), jobs)
+        return StreamingResponse(events, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+
+    @routes.get("/jobs/{job_id}/outputs/{number}", summary="An output's bytes", response_class=Response)
+    async def get_output(job_id: UUID, number: int) -> Response:
+        output = jobs.fetch(known(job_id), number)
+        if output is None:
+            raise HTTPException(404, "no such output")
+        return Response(output.content, media_type=output.content_type)
+
+    @routes.delete("/jobs/{job_id}", summary="Withdraw, stop or forget a job", status_code=204)
+    async def delete_job(job_id: UUID) -> Response:
+        engine.cancel(known(job_id))
+        return Response(status_code=204)
+
+
+async def _succeeded(engine: Engine, request: Request, job: ServerJob, is_new: bool) -> ServerJob:
+    """Wait until a job has succeeded; a new one is forgotten then: its pictures go to this caller only.
+
+    Raises:
+        HTTPException: It did not succeed, or not in time.
+        InvalidRequestError: The model refuses it.
+    """
+    try:
+        await _until_end(engine, request, job, is_new)
+    finally:
+        if is_new:
+            engine.jobs.forget(job)
+    if job.state is ServerJobState.SUCCEEDED:
+        return job
+    error = job.error
+    if error is not None and error.code == "refused":
+        raise InvalidRequestError([FieldError("", error.message)])
+    raise HTTPException(_STATUS.get(error.code, 500) if error else 500, error.message if error else None)
+
+
+async def _until_end(engine: Engine, request: Request, job: ServerJob, is_new: bool) -> None:
+    """Wait until a job has ended; a new one is stopped if its time is over or its caller is gone.
+
+    Raises:
+        HTTPException: Another call began it, and it goes on.
+    """
+    ended = asyncio.create_task(job.ended.wait(), name="job ends")
+    gone = asyncio.create_task(_hang_up(request), name="caller hangs up")
+    waited = {ended, gone}
+    try:
+        seconds = engine.settings.model_options.request_seconds
+        done, _ = await asyncio.wait(waited, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        if job.has_ended:
+            return
+        if not is_new:
+            raise HTTPException(504, f"the job was not done after {seconds:g} s, and goes on")
+        if done:
+            engine.cancel(job)
+        else:
+            engine.expire(job)
+    finally:
+        for task in waited:
+            task.cancel()
+
+
+async def _hang_up(request: Request) -> None:
+    """Wait until the caller has closed the connection."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+async def job_events(job: ServerJob, jobs: ServerJobs) -> AsyncIterator[bytes]:
+    """A job's state as it is, then each change until its end, as server-sent events (html.spec.whatwg.org, 9.2).
+
+    A comment is sent now and then, so that a caller who is gone is noticed.
+    """
+    with job.followed() as events:
+        has_ended = job.has_ended
+        yield _event("state", jobs.row(job))
+        if has_ended:
+            yield _event("end", jobs.row(job))
+            return
+        while True:
+            event = await _next_of(events)
+            yield _event(event.kind, event.content) if event else b": alive\n\n"
+            if event is not None and event.kind == "end":
+                return
+
+
+async def _next_of(events: asyncio.Queue[JobEvent]) -> JobEvent | None:
+    try:
+        async with asyncio.timeout(_ALIVE_S):
+            return await events.get()
+    except TimeoutError:
+        return None
+
+
+def _event(kind: str, content: dict[str, Any]) -> bytes:
+    return f"event: {kind}\ndata: {json.dumps(content)}\n\n".encode()

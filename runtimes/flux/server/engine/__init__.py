@@ -1,0 +1,1 @@
+"""Jobs, and which worker draws them when."""

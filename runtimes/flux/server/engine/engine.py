@@ -1,0 +1,182 @@
+"""The server without its HTTP: takes requests, cancels jobs, reports its health, closes down."""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import nullcontext, suppress
+from typing import Any
+from uuid import uuid4
+
+from runtimes.flux.families import TEXT_TO_IMAGE
+from runtimes.flux.server.engine.generation import digest_of, generation_request
+from runtimes.flux.server.engine.jobs import ServerJob, ServerJobError, ServerJobs, ServerJobState
+from runtimes.flux.server.engine.metrics import ServerMetrics
+from runtimes.flux.server.engine.scheduler import LOST, BatchScheduler
+from runtimes.flux.server.errors import JobIdConflictError, UnavailableError
+from runtimes.flux.server.settings import FluxSettings
+from runtimes.flux.server.workers.handle import WorkerHandle
+
+_MAX_WAITING = 1000
+_MAX_WAITING_BYTES = 2 * 1024 * 1024 * 1024
+"""Of the images that waiting jobs were given."""
+_DECODED_AT_ONCE = 2
+"""Requests; each may take a gibibyte for a short while."""
+_FETCH_S = 5.0
+_ABANDONED_S = 30.0
+"""Pictures that nobody fetched for so long are not waited for."""
+_STOPPING = "the server is stopping"
+
+
+class Engine:
+    """Jobs, workers, and what the routes ask of them.
+
+    Attributes:
+        settings: The server's.
+        jobs: Its jobs.
+        metrics: Its figures.
+        scheduler: Its workers.
+        stopping: Whether it takes no jobs any more.
+    """
+
+    def __init__(self, settings: FluxSettings) -> None:
+        self.settings = settings
+        self.jobs = ServerJobs()
+        self.metrics = ServerMetrics(lambda: len(self.jobs.waiting))
+        self.scheduler = BatchScheduler(settings, self.jobs, self.metrics)
+        self.stopping = False
+        self._decoding = asyncio.Semaphore(_DECODED_AT_ONCE)
+
+    async def submit(self, content: Mapping[str, Any], task_type: str, job_id: str | None) -> tuple[ServerJob, bool]:
+        """Take a request.
+
+        Args:
+            content: As it was posted.
+            task_type: One of ``runtimes.flux.families.TASK_TYPES``.
+            job_id: Chosen by the caller; None draws one.
+
+        Returns:
+            Its job, and whether it is new: the same request may have come under that id before.
+
+        Raises:
+            InvalidRequestError: The request cannot be done.
+            UnavailableError: No job can be taken now.
+            JobIdConflictError: Another request came under that id before.
+        """
+        chosen = job_id or str(uuid4())
+        if self.jobs.get(chosen) is not None:
+            digest = await asyncio.to_thread(digest_of, content, task_type)
+            if (known := self._same_job(chosen, digest)) is not None:
+                return known, False
+        card = self.scheduler.card
+        if (reason := self._closed()) is not None or card is None:
+            raise UnavailableError(reason or "the model is being loaded")
+        async with nullcontext() if task_type == TEXT_TO_IMAGE else self._decoding:
+            request = await asyncio.to_thread(generation_request, content, task_type, card, chosen)
+        # The same id may have come again while the images were decoded.
+        if (known := self._same_job(chosen, request.digest)) is not None:
+            return known, False
+        if (reason := self._closed()) is not None:
+            raise UnavailableError(reason)
+        job = ServerJob(request)
+        self.scheduler.add(job)
+        return job, True
+
+    def _same_job(self, job_id: str, digest: bytes) -> ServerJob | None:
+        """The job that has an id already.
+
+        Raises:
+            JobIdConflictError: It has another request.
+        """
+        known = self.jobs.get(job_id)
+        if known is not None and known.request.digest != digest:
+            raise JobIdConflictError
+        return known
+
+    def _closed(self) -> str | None:
+        """Why no job can be taken; None if one can."""
+        if self.stopping:
+            return _STOPPING
+        if (reason := self.scheduler.given_up) is not None:
+            return f"no worker is left: {reason}"
+        waiting = self.jobs.waiting
+        held_bytes = sum(job.request.image_bytes for job in waiting)
+        if len(waiting) >= _MAX_WAITING or held_bytes >= _MAX_WAITING_BYTES:
+            return "too many jobs are waiting"
+        return None
+
+    def cancel(self, job: ServerJob) -> None:
+        """Withdraw a job that waits, stop one that runs, forget one that has ended."""
+        if job.has_ended:
+            self.jobs.forget(job)
+        else:
+            error = ServerJobError("cancelled", "the job was cancelled")
+            self.scheduler.stop(job, ServerJobState.CANCELLED, error)
+
+    def expire(self, job: ServerJob) -> None:
+        """Stop a job that took too long."""
+        seconds = self.settings.model_options.request_seconds
+        self._fail(job, ServerJobError("deadline", f"the job was not done after {seconds:g} s"))
+
+    async def close(self) -> None:
+        """Take no more jobs, withdraw those that wait, and let those that run end within the grace.
+
+        Afterwards callers have a few seconds to fetch the outputs of jobs that ended just now.
+        """
+        self.stopping = True
+        for job in self.jobs.waiting:
+            self._fail(job, ServerJobError(LOST, _STOPPING))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.settings.grace_seconds):
+                await self.jobs.until_idle()
+        for job in list(self.jobs):
+            self._fail(job, ServerJobError(LOST, _STOPPING))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(min(_FETCH_S, self.settings.grace_seconds)):
+                await self.jobs.until_fetched(_ABANDONED_S)
+
+    def _fail(self, job: ServerJob, error: ServerJobError) -> None:
+        self.scheduler.stop(job, ServerJobState.FAILED, error)
+
+    def health(self) -> dict[str, Any]:
+        """Whether the server lives, whether it takes jobs, and what each worker does."""
+        workers = self.scheduler.workers
+        return {
+            "live": self.scheduler.given_up is None,
+            "ready": any(worker.is_available for worker in workers) and not self.stopping,
+            "workers": [_worker_row(worker) for worker in workers],
+            "queue": len(self.jobs.waiting),
+            "model": self._model_row(),
+        }
+
+    def _model_row(self) -> dict[str, Any]:
+        options, card = self.settings.model_options, self.scheduler.card
+        row: dict[str, Any] = {"profile": options.profile, "source": options.where, "max_batch": options.max_batch}
+        if card is not None:
+            row |= {
+                "family": card.family,
+                "task_types": list(card.row.task_types),
+                "steps": card.steps,
+                "guidance": card.guidance,
+                "size": card.row.size,
+                "size_multiple": card.row.size_multiple,
+                "max_sequence_length": card.max_sequence_length,
+                "loras": [lora.name for lora in card.loras],
+            }
+        return row
+
+
+def _worker_row(worker: WorkerHandle) -> dict[str, Any]:
+    device = worker.device
+    memory = device and {
+        "device_bytes": device.memory_bytes,
+        "peak_bytes": device.peak_bytes,
+        "host_peak_bytes": device.host_peak_bytes,
+    }
+    return {
+        "device": device.name if device else str(worker.number),
+        "state": worker.state.value,
+        "restarts": worker.restarts,
+        "given_up": worker.given_up,
+        "running": [job.id for batch in worker.undrawn if batch.began is not None for job in batch.open_jobs],
+        "memory": memory,
+        "reason": worker.loss,
+    }

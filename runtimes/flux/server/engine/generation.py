@@ -1,0 +1,250 @@
+"""A posted request becomes a GenerationRequest: defaults filled in, seeds drawn, images decoded and prepared."""
+
+import json
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from hashlib import sha256
+from typing import Any
+
+from PIL import Image
+
+from contract.field_errors import FieldError
+from contract.inputs import is_link
+from runtimes.flux.checks import lora_weights, request_faults
+from runtimes.flux.families import Family
+from runtimes.flux.options import ModelCard
+from runtimes.flux.requests import MAX_SEED, MAX_SIDE, REQUESTS, Edit, Generation, Inpainting, Request, Variation
+from runtimes.flux.server.errors import InvalidImageError, InvalidRequestError
+from runtimes.flux.server.images.decoder import decode, decode_mask
+from runtimes.flux.server.images.finishing import Finishing
+from runtimes.flux.server.images.fitting import edit_size, fitted, fitted_mask, shape_at, variation_size
+from runtimes.flux.server.ports import GenerationRequest
+
+_NO_LINKS = "is a link: this server fetches no links; send the bytes in base64, or post the task to the platform"
+_DRAWN_SEEDS = 2**32
+"""Drawn seeds stay below it, so that every JSON reader keeps them whole."""
+_MIN_STEPS_FOR_PREVIEW = 3
+"""A preview needs two steps to see where they lead, and comes before the last one."""
+
+
+def generation_request(content: Mapping[str, Any], task_type: str, card: ModelCard, job_id: str) -> GenerationRequest:
+    """Check and complete a request. Decodes images, so it takes its time.
+
+    Args:
+        content: The request.
+        task_type: One of ``runtimes.flux.families.TASK_TYPES``.
+        card: The model.
+        job_id: The job's id.
+
+    Raises:
+        InvalidRequestError: It is invalid; all errors are named.
+    """
+    errors = [*request_faults(content, task_type, card), *_link_errors(content)]
+    if errors:
+        raise InvalidRequestError(errors)
+    body = REQUESTS[task_type].model_validate(content)
+    request = _with_images(_without_idle_values(_completed(body, task_type, card, job_id), body, card), body, card.row)
+    return replace(request, parameters=_parameters(request, body), digest=digest_of(content, task_type))
+
+
+def digest_of(content: Mapping[str, Any], task_type: str) -> bytes:
+    """Digest a request as it was posted; only the order of its fields does not count.
+
+    Reads images whole, so it takes its time.
+    """
+    return sha256(json.dumps([task_type, _digested(content)], sort_keys=True).encode()).digest()
+
+
+def _digested(value: Any) -> Any:
+    """The value, each text in it replaced by its digest: to write an image as JSON takes longer than to digest it."""
+    match value:
+        case str():
+            return sha256(value.encode()).hexdigest()
+        case Mapping():
+            return {key: _digested(item) for key, item in value.items()}
+        case list():
+            return [_digested(item) for item in value]
+        case _:
+            return value
+
+
+def _link_errors(content: Mapping[str, Any]) -> list[FieldError]:
+    """Name the links; base64 of an image begins otherwise."""
+    given = {name: content.get(name) for name in ("image", "image_url", "mask", "mask_url")}
+    images = content.get("images")
+    given |= {f"images[{at}]": image for at, image in enumerate(images if isinstance(images, list) else ())}
+    return [FieldError(name, _NO_LINKS) for name, value in given.items() if isinstance(value, str) and is_link(value)]
+
+
+def _completed(body: Request, task_type: str, card: ModelCard, job_id: str) -> GenerationRequest:
+    family = card.row
+    strength = body.strength if isinstance(body, Variation | Inpainting) else None
+    return GenerationRequest(
+        job_id=job_id,
+        task_type=task_type,
+        prompt=body.instructions if isinstance(body, Edit) else body.prompt if isinstance(body, Generation) else "",
+        negative_prompt=body.negative_prompt or None,
+        true_cfg=body.true_cfg_scale or family.true_cfg,
+        seeds=_seeds(body),
+        width=family.size,
+        height=family.size,
+        steps=body.num_inference_steps or card.steps,
+        guidance=card.guidance if body.guidance_scale is None else body.guidance_scale,
+        sequence_length=body.max_sequence_length or card.sequence_length,
+        strength=family.strength if strength is None else strength,
+        loras=tuple(lora_weights(body, card).items()),
+        preview=isinstance(body, Edit) and body.preview,
+        finishing=Finishing(body.finish, body.output_format, body.quality),
+    )
+
+
+def _seeds(body: Request) -> tuple[int, ...]:
+    first = body.seed
+    if first is None or first < 0:
+        first = secrets.randbelow(_DRAWN_SEEDS)
+    return tuple((first + number) % (MAX_SEED + 1) for number in range(body.num_images))
+
+
+def _without_idle_values(request: GenerationRequest, body: Request, card: ModelCard) -> GenerationRequest:
+    """Set what has no effect to what it would be without, and warn of it."""
+    changes: dict[str, Any] = {}
+    warnings = []
+    family = card.row
+    is_distilled = family.negative_prompt != "used"
+    if is_distilled and request.negative_prompt and request.true_cfg <= 1:
+        changes["negative_prompt"] = None
+        reads = "reads none" if family.negative_prompt == "ignored" else "reads it only if true_cfg_scale is above 1"
+        warnings.append(f"negative_prompt has no effect: this model {reads}")
+    if not is_distilled and body.true_cfg_scale is not None:
+        changes["true_cfg"] = 1.0
+        warnings.append("true_cfg_scale has no effect: this model's guidance is guidance_scale")
+    if is_distilled and card.guidance == 0 and request.guidance != 0:
+        changes["guidance"] = card.guidance
+        warnings.append("guidance_scale has no effect: this model is distilled to need none")
+    if (asked := body.max_sequence_length) is not None:
+        most = card.max_sequence_length
+        if family.whole_prompts or most is None:
+            changes["sequence_length"] = card.sequence_length
+            reads = "reads prompts whole" if family.whole_prompts else "has a fixed length"
+            warnings.append(f"max_sequence_length has no effect: this model {reads}")
+        elif asked > most:
+            changes["sequence_length"] = most
+            warnings.append(f"max_sequence_length is {most}: this model reads no more")
+    if request.preview and request.steps < _MIN_STEPS_FOR_PREVIEW:
+        changes["preview"] = False
+        warnings.append(f"preview has no effect: it needs at least {_MIN_STEPS_FOR_PREVIEW} steps")
+    return replace(request, **changes, warnings=tuple(warnings))
+
+
+def _with_images(request: GenerationRequest, body: Request, family: Family) -> GenerationRequest:
+    """Set the size, and decode and prepare the images that are given.
+
+    Raises:
+        InvalidRequestError: An image cannot be used.
+    """
+    reader = _ImageReader()
+    match body:
+        case Edit():
+            request = _edit(request, body, family, reader)
+        case Variation() | Inpainting():
+            request = _variation(request, body, family, reader)
+        case Generation():
+            request = replace(request, width=body.width or family.size, height=body.height or family.size)
+    reader.check_shape("images[0]" if isinstance(body, Edit) and body.images else "image", request.size)
+    if reader.errors:
+        raise InvalidRequestError(reader.errors)
+    return request
+
+
+class _ImageReader:
+    """Reads images, and collects the errors of those that cannot be read; an empty image takes their place."""
+
+    def __init__(self) -> None:
+        self.errors: list[FieldError] = []
+
+    def image(self, field: str, content: str, background: str = "#ffffff") -> Image.Image:
+        return self._read(field, lambda: decode(content, background), "RGB")
+
+    def mask(self, content: str | None) -> Image.Image | None:
+        return None if content is None else self._read("mask", lambda: decode_mask(content), "L")
+
+    def check_shape(self, field: str, size: tuple[int, int]) -> None:
+        """Note an image that is so narrow that no side within the limit gives it the pixels that a model needs."""
+        if max(size) > MAX_SIDE:
+            would = f"it would be drawn with {size[0]} x {size[1]} pixels, at most {MAX_SIDE} a side"
+            self.errors.append(FieldError(field, f"is too narrow: {would}"))
+
+    def _read(self, field: str, read: Callable[[], Image.Image], mode: str) -> Image.Image:
+        try:
+            return read()
+        except InvalidImageError as exc:
+            self.errors.append(FieldError(field, str(exc)))
+            return Image.new(mode, (1, 1))
+
+
+def _variation(
+    request: GenerationRequest, body: Variation | Inpainting, family: Family, reader: _ImageReader
+) -> GenerationRequest:
+    given = reader.image("image", body.image or "")
+    size = variation_size(body.width, body.height, given.size, family)
+    mask, feather = (reader.mask(body.mask), body.feather) if isinstance(body, Inpainting) else (None, 0)
+    return _prepared(request, size, [given], mask, feather)
+
+
+def _edit(request: GenerationRequest, body: Edit, family: Family, reader: _ImageReader) -> GenerationRequest:
+    if body.image is not None:
+        images = [reader.image("image", body.image, body.background)]
+    else:
+        given = enumerate(body.images or ())
+        images = [reader.image(f"images[{at}]", image, body.background) for at, image in given]
+    size = edit_size(body.size, images[0].size, family)
+    shapes = [shape_at(image.size, family.size**2, family) for image in images[1:]]
+    for at, shape in enumerate(shapes, start=1):
+        reader.check_shape(f"images[{at}]", shape)
+    pairs = zip(images[1:], shapes, strict=True)
+    references = [fitted(image, shape) for image, shape in pairs if max(shape) <= MAX_SIDE]
+    return _prepared(request, size, [images[0], *references], reader.mask(body.mask))
+
+
+def _prepared(
+    request: GenerationRequest,
+    size: tuple[int, int],
+    images: list[Image.Image],
+    mask: Image.Image | None,
+    feather: int = 0,
+) -> GenerationRequest:
+    """Bring the first image and its mask to the picture's size."""
+    given = images[0].size
+    return replace(
+        request,
+        width=size[0],
+        height=size[1],
+        images=(fitted(images[0], size), *images[1:]),
+        mask=None if mask is None else fitted_mask(mask, given, size, feather),
+    )
+
+
+def _parameters(request: GenerationRequest, body: Request) -> dict[str, Any]:
+    """Every value after defaults, under the names of requests; no images."""
+    values: dict[str, Any] = {
+        "task_type": request.task_type,
+        "prompt": request.prompt,
+        "negative_prompt": request.negative_prompt,
+        "width": request.width,
+        "height": request.height,
+        "num_inference_steps": request.steps,
+        "guidance_scale": request.guidance,
+        "true_cfg_scale": request.true_cfg,
+        "max_sequence_length": request.sequence_length,
+        "seed": request.seeds[0],
+        "num_images": len(request.seeds),
+        "lora_weights": dict(request.loras),
+        **body.model_dump(include={"output_format", "quality", "finish", "feather", "background"}),
+    }
+    if isinstance(body, Variation | Inpainting):
+        values["strength"] = request.strength
+    if isinstance(body, Edit):
+        values["instructions"] = values.pop("prompt")
+        values["preview"] = request.preview
+    return values

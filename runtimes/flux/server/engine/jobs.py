@@ -1,0 +1,323 @@
+"""A job, how far it is and what came of it; and all jobs of the server."""
+
+import asyncio
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from runtimes.flux.server.ports import GenerationRequest
+from runtimes.flux.server.workers.protocol import DeviceFreed, JobOutput
+
+_KEPT_SECONDS = 600
+_KEPT_BYTES = 512 * 1024 * 1024
+
+
+class ServerJobState(StrEnum):
+    """Where a job is."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    ENCODING = "encoding"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing will change any more."""
+        return self in {ServerJobState.SUCCEEDED, ServerJobState.FAILED, ServerJobState.CANCELLED}
+
+
+@dataclass(frozen=True, slots=True)
+class ServerJobError:
+    """Why a job has no pictures: a code for programs, a message for its author."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobEvent:
+    """What followers of a job get; ``kind`` is state, progress, output, freed or end."""
+
+    kind: str
+    content: dict[str, Any]
+
+
+@dataclass(slots=True)
+class JobTimes:
+    """Moments of a job, in seconds of the monotonic clock, and what the worker measured."""
+
+    added: float = field(default_factory=time.monotonic)
+    began: float | None = None
+    previewed: float | None = None
+    freed: float | None = None
+    ended: float | None = None
+    encode_s: float = 0
+    denoise_s: float = 0
+    decode_s: float = 0
+
+    def seconds(self) -> dict[str, float]:
+        """How long each stage took, so far; a preview counts from the beginning of the drawing."""
+        now = self.ended or time.monotonic()
+        stages = {
+            "queue": (self.began or now) - self.added,
+            "encode": self.encode_s,
+            "denoise": self.denoise_s,
+            "decode": self.decode_s,
+            "finish": now - self.freed if self.freed else 0.0,
+        }
+        if self.began and self.previewed:
+            stages["preview"] = self.previewed - self.began
+        return {stage: round(seconds, 4) for stage, seconds in stages.items()}
+
+
+class ServerJob:
+    """One request on its way.
+
+    Attributes:
+        id: Chosen by the caller, or drawn.
+        request: What is to be done; its images are let go at the end.
+        state: Where it is.
+        progress: From 0 to 1.
+        batch: Number of the batch that it is drawn in; None before.
+        outputs: What is ready, by number.
+        error: Why it failed or was cancelled.
+        warnings: What of the request has no effect, as the worker told.
+        attempts: How many workers were lost while they drew it.
+        times: When what happened.
+        ended: Set when it has ended.
+    """
+
+    def __init__(self, request: GenerationRequest) -> None:
+        self.id = request.job_id
+        self.request = request
+        self.state = ServerJobState.WAITING
+        self.progress = 0.0
+        self.batch: int | None = None
+        self.outputs: dict[int, JobOutput] = {}
+        self.error: ServerJobError | None = None
+        self.warnings: tuple[str, ...] = ()
+        self.attempts = 0
+        self.times = JobTimes()
+        self.ended = asyncio.Event()
+        self._fetched: set[int] = set()
+        self._followers: set[asyncio.Queue[JobEvent]] = set()
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing will change any more."""
+        return self.state.has_ended
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all pictures are there and the device is done with it."""
+        pictures = sum(output.kind == "picture" for output in self.outputs.values())
+        return self.state is ServerJobState.ENCODING and pictures == len(self.request.seeds)
+
+    @property
+    def is_fetched(self) -> bool:
+        """Whether each of its outputs was given to a caller, as far as there are any."""
+        return self.outputs.keys() <= self._fetched
+
+    @property
+    def size_bytes(self) -> int:
+        """Of its outputs."""
+        return sum(len(output.content) for output in self.outputs.values())
+
+    def wait_again(self) -> None:
+        """Its worker was lost."""
+        self.state, self.progress, self.batch, self.outputs = ServerJobState.WAITING, 0.0, None, {}
+        self._fetched.clear()
+        self.times.began = self.times.previewed = self.times.freed = None
+        self._tell("state", self.row())
+
+    def begin(self, batch: int, encode_s: float) -> None:
+        """A worker draws it, with the others of that batch."""
+        self.state, self.batch = ServerJobState.RUNNING, batch
+        self.times.began, self.times.encode_s = time.monotonic(), encode_s
+        self._tell("state", self.row())
+
+    def step(self, share: float) -> None:
+        """So much of it is denoised; it never goes back."""
+        self.progress = max(self.progress, round(share, 4))
+        self._tell("progress", {"progress": self.progress})
+
+    def free(self, message: DeviceFreed) -> None:
+        """The device is done with it."""
+        self.state = ServerJobState.ENCODING
+        self.times.freed = time.monotonic()
+        self.times.denoise_s, self.times.decode_s = message.denoise_s, message.decode_s
+        self._tell("freed", self.row())
+        self._tell("state", self.row())
+
+    def take(self, output: JobOutput) -> None:
+        """A picture is ready."""
+        self.outputs[output.number] = output
+        if output.kind == "preview":
+            self.times.previewed = time.monotonic()
+        self._tell("output", self._output_row(output))
+
+    def fetch(self, number: int) -> JobOutput | None:
+        """Give an output to a caller; None if there is none of that number."""
+        output = self.outputs.get(number)
+        if output is not None:
+            self._fetched.add(number)
+        return output
+
+    def end(self, state: ServerJobState, error: ServerJobError | None = None) -> None:
+        """Nothing more will happen; pictures of a job that did not succeed are dropped."""
+        self.state, self.error = state, error
+        if state is ServerJobState.SUCCEEDED:
+            self.progress = 1.0
+        else:
+            self.outputs = {}
+        self.request = self.request.without_images()
+        self.times.ended = time.monotonic()
+        self.ended.set()
+        self._tell("end", self.row())
+
+    def row(self) -> dict[str, Any]:
+        """All that callers may know of it, besides its place in the queue."""
+        return {
+            "job_id": self.id,
+            "state": self.state.value,
+            "progress": self.progress,
+            "batch": self.batch,
+            "error": {"code": self.error.code, "message": self.error.message} if self.error else None,
+            "outputs": [self._output_row(self.outputs[number]) for number in sorted(self.outputs)],
+            "parameters": self.request.parameters,
+            "timings_s": self.times.seconds(),
+            "warnings": [*self.request.warnings, *self.warnings],
+        }
+
+    def _output_row(self, output: JobOutput) -> dict[str, Any]:
+        return {
+            "number": output.number,
+            "kind": output.kind,
+            "seed": self.request.seeds[max(0, output.number - 1)],
+            "content_type": output.content_type,
+            "bytes": len(output.content),
+        }
+
+    @contextmanager
+    def followed(self) -> Iterator[asyncio.Queue[JobEvent]]:
+        """Get each change from now on."""
+        events: asyncio.Queue[JobEvent] = asyncio.Queue()
+        self._followers.add(events)
+        try:
+            yield events
+        finally:
+            self._followers.discard(events)
+
+    def _tell(self, kind: str, content: dict[str, Any]) -> None:
+        for events in self._followers:
+            events.put_nowait(JobEvent(kind, content))
+
+
+class ServerJobs:
+    """All jobs by id: those that wait, in order, those that run, and for a while those that have ended.
+
+    Args:
+        kept_seconds: How long an ended job can be asked for.
+        kept_bytes: How much the outputs of ended jobs may hold; beyond it the oldest are forgotten earlier.
+    """
+
+    def __init__(self, kept_seconds: float = _KEPT_SECONDS, kept_bytes: int = _KEPT_BYTES) -> None:
+        self._kept_seconds = kept_seconds
+        self._kept_bytes = kept_bytes
+        self._jobs: dict[str, ServerJob] = {}
+        self._waiting: dict[str, ServerJob] = {}
+        self._ended: dict[str, asyncio.TimerHandle] = {}
+        self._ended_bytes = 0
+        self._changed = asyncio.Event()
+
+    def __iter__(self) -> Iterator[ServerJob]:
+        return iter(self._jobs.values())
+
+    def get(self, job_id: str) -> ServerJob | None:
+        """The job, unless it is unknown or forgotten."""
+        return self._jobs.get(job_id)
+
+    def add(self, job: ServerJob) -> None:
+        """Take a new job; it waits."""
+        self._jobs[job.id] = self._waiting[job.id] = job
+
+    @property
+    def waiting(self) -> list[ServerJob]:
+        """Those that no worker has, in the order in which they are served."""
+        return list(self._waiting.values())
+
+    def take(self, jobs: Iterable[ServerJob]) -> None:
+        """A worker has them."""
+        for job in jobs:
+            self._waiting.pop(job.id, None)
+
+    def put_back(self, jobs: Iterable[ServerJob]) -> None:
+        """They wait again, before those that came after them."""
+        waiting = [*jobs, *self._waiting.values()]
+        self._waiting = {job.id: job for job in sorted(waiting, key=lambda job: job.times.added)}
+
+    def row(self, job: ServerJob) -> dict[str, Any]:
+        """All that callers may know of a job.
+
+        ``position`` is its place among those that wait, from 1; 0 if a worker has it but has not begun; None once it
+        runs.
+        """
+        position = None
+        if job.state is ServerJobState.WAITING:
+            position = next((place for place, job_id in enumerate(self._waiting, start=1) if job_id == job.id), 0)
+        return {**job.row(), "position": position}
+
+    def settle(self, job: ServerJob) -> None:
+        """The job has ended: keep it for a while."""
+        self._waiting.pop(job.id, None)
+        if self._jobs.get(job.id) is not job or job.id in self._ended:
+            return
+        self._ended[job.id] = asyncio.get_running_loop().call_later(self._kept_seconds, self.forget, job)
+        self._ended_bytes += job.size_bytes
+        while self._ended_bytes > self._kept_bytes and len(self._ended) > 1:
+            self.forget(self._jobs[next(iter(self._ended))])
+        self._changed.set()
+
+    def fetch(self, job: ServerJob, number: int) -> JobOutput | None:
+        """Give an output to a caller; None if there is none of that number."""
+        output = job.fetch(number)
+        self._changed.set()
+        return output
+
+    def forget(self, job: ServerJob) -> None:
+        """Let an ended job go."""
+        timer = self._ended.pop(job.id, None)
+        if timer is None:
+            return
+        timer.cancel()
+        self._ended_bytes -= job.size_bytes
+        del self._jobs[job.id]
+        self._changed.set()
+
+    def by_state(self) -> dict[str, list[str]]:
+        """Ids of all jobs, by state; those that wait in their order."""
+        return {state.value: [job.id for job in self if job.state is state] for state in ServerJobState}
+
+    async def until_idle(self) -> None:
+        """Wait until every job has ended."""
+        while any(not job.has_ended for job in self):
+            await self._next_change()
+
+    async def until_fetched(self, abandoned_s: float) -> None:
+        """Wait until all outputs are fetched, or their jobs forgotten.
+
+        Args:
+            abandoned_s: Jobs that ended longer ago are not waited for, in seconds.
+        """
+        since = time.monotonic() - abandoned_s
+        while any((job.times.ended or 0) >= since and not job.is_fetched for job in self):
+            await self._next_change()
+
+    async def _next_change(self) -> None:
+        self._changed.clear()
+        await self._changed.wait()

@@ -1,0 +1,70 @@
+"""The server's figures for Prometheus."""
+
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from runtimes.flux.server.engine.jobs import ServerJob, ServerJobState
+
+_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+_PICTURES = (1, 2, 3, 4, 6, 8, 12, 16, 32)
+
+
+class ServerMetrics:
+    """The server's counters, in a registry of their own.
+
+    Args:
+        waiting: Says how many jobs wait.
+    """
+
+    def __init__(self, waiting: Callable[[], int]) -> None:
+        self._registry = CollectorRegistry()
+        registry = self._registry
+        queue = Gauge("flux_queue_jobs", "Jobs that wait for a worker.", registry=registry)
+        queue.set_function(waiting)
+        self._jobs = Counter(
+            "flux_jobs", "Ended jobs, by task type and outcome.", ["task_type", "outcome"], registry=registry
+        )
+        self._stages = Histogram(
+            "flux_stage_seconds",
+            "How long each stage of succeeded jobs took: queue, encode, denoise, decode, finish, preview.",
+            ["stage"],
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._batches = Histogram(
+            "flux_batch_pictures", "Pictures denoised together.", buckets=_PICTURES, registry=registry
+        )
+        self._pictures = Counter("flux_pictures", "Pictures of succeeded jobs.", registry=registry)
+        self._losses = Counter("flux_worker_losses", "Workers that died or hung.", ["worker"], registry=registry)
+        self._busy = Counter(
+            "flux_busy_seconds",
+            "Seconds that a worker's device drew; its rate is the share of time it is busy.",
+            ["worker"],
+            registry=registry,
+        )
+
+    def note_batch(self, pictures: int) -> None:
+        """Pictures were denoised together."""
+        self._batches.observe(pictures)
+
+    def note_busy(self, worker: int, seconds: float) -> None:
+        """A worker's device drew for so long."""
+        self._busy.labels(worker).inc(seconds)
+
+    def note_loss(self, worker: int) -> None:
+        """A worker died or was killed."""
+        self._losses.labels(worker).inc()
+
+    def note_end(self, job: ServerJob) -> None:
+        """A job has ended."""
+        outcome = job.error.code if job.error else job.state.value
+        self._jobs.labels(job.request.task_type, outcome).inc()
+        if job.state is ServerJobState.SUCCEEDED:
+            self._pictures.inc(len(job.request.seeds))
+            for stage, seconds in job.times.seconds().items():
+                self._stages.labels(stage).observe(seconds)
+
+    def text(self) -> bytes:
+        """Everything, in Prometheus' text format."""
+        return generate_latest(self._registry)

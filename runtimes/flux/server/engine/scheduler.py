@@ -1,0 +1,207 @@
+"""Brings jobs and workers together: forms batches, follows them, and decides about jobs whose worker is lost."""
+
+import asyncio
+import itertools
+import logging
+import time
+from collections.abc import Iterator, Sequence
+
+from runtimes.flux.options import ModelCard
+from runtimes.flux.server.engine.jobs import ServerJob, ServerJobError, ServerJobs, ServerJobState
+from runtimes.flux.server.engine.metrics import ServerMetrics
+from runtimes.flux.server.settings import FluxSettings
+from runtimes.flux.server.workers.handle import AssignedBatch, SilenceLimits, WorkerHandle
+from runtimes.flux.server.workers.protocol import (
+    BatchProgress,
+    BatchReport,
+    BatchStarted,
+    DeviceFreed,
+    JobFailed,
+    JobOutput,
+    JobWarnings,
+    PicturesDrawn,
+    WorkerReady,
+    WorkerSetup,
+)
+
+_MAX_ATTEMPTS = 2
+LOST = "worker_lost"
+"""Code of jobs that no worker could end."""
+_log = logging.getLogger(__name__)
+
+
+def choose_batch(waiting: Sequence[ServerJob], max_pictures: int) -> tuple[list[ServerJob], bool]:
+    """Choose the next batch: the first job that waits, and those of its batch key that fit, in order.
+
+    None overtakes another of its key. A job of more than ``max_pictures`` is a batch by itself, and so is one that a
+    worker was lost with.
+
+    Returns:
+        The chosen jobs; and whether the batch is full, so that waiting for more is of no use.
+    """
+    leader = waiting[0]
+    chosen, pictures = [leader], len(leader.request.seeds)
+    if leader.attempts:
+        return chosen, True
+    for job in waiting[1:]:
+        if job.request.batch_key != leader.request.batch_key or job.attempts:
+            continue
+        if pictures + len(job.request.seeds) > max_pictures:
+            return chosen, True
+        chosen.append(job)
+        pictures += len(job.request.seeds)
+    return chosen, pictures >= max_pictures
+
+
+class BatchScheduler:
+    """All workers, and which jobs they have.
+
+    Args:
+        settings: What the workers load, how many pictures make a batch, and how long the first one waits for others.
+        jobs: The jobs.
+        metrics: Where it is counted.
+
+    Attributes:
+        card: What requests may hold; None until a worker has loaded the model.
+        workers: One for each GPU; they are still to be run.
+    """
+
+    def __init__(self, settings: FluxSettings, jobs: ServerJobs, metrics: ServerMetrics) -> None:
+        self.card: ModelCard | None = None
+        limits = SilenceLimits(start_s=settings.start_seconds, step_s=settings.step_limit_s)
+        self.workers = [WorkerHandle(setup, limits, self._hear, self._lose) for setup in _setups(settings)]
+        self._options = settings.model_options
+        self._jobs = jobs
+        self._metrics = metrics
+        self._numbers = itertools.count(1)
+        self._wake: asyncio.TimerHandle | None = None
+
+    @property
+    def given_up(self) -> str | None:
+        """Why no worker will come back; None as long as one will."""
+        return self.workers[0].loss if all(worker.given_up for worker in self.workers) else None
+
+    def add(self, job: ServerJob) -> None:
+        """Take a new job."""
+        self._jobs.add(job)
+        self.dispatch()
+
+    def stop(self, job: ServerJob, state: ServerJobState, error: ServerJobError) -> None:
+        """Have a job end now; the device leaves it at its next step."""
+        if job.has_ended:
+            return
+        self._end(job, state, error)
+        for worker in self.workers:
+            worker.drop(job)
+        self.dispatch()
+
+    def dispatch(self) -> None:
+        """Give batches to all workers that need one; those with the least work come first."""
+        if self._wake is not None:
+            self._wake.cancel()
+            self._wake = None
+        while any(self._serve(worker) for worker in self._by_work() if worker.takes_another):
+            pass
+
+    def _by_work(self) -> list[WorkerHandle]:
+        return sorted(self.workers, key=lambda worker: len(worker.undrawn))
+
+    def _serve(self, worker: WorkerHandle) -> bool:
+        """Give a worker the next batch, if there is one and its time has come."""
+        waiting = self._jobs.waiting
+        if not waiting or (waiting[0].attempts and worker.batches):
+            return False
+        max_pictures = min(worker.max_pictures(waiting[0].request.size), self._options.max_batch)
+        chosen, is_full = choose_batch(waiting, max_pictures)
+        if not is_full and self._may_grow(worker, waiting[0]):
+            return False
+        self._jobs.take(chosen)
+        worker.assign(next(self._numbers), chosen)
+        return True
+
+    def _may_grow(self, worker: WorkerHandle, leader: ServerJob) -> bool:
+        """Whether a batch may wait for more jobs; where only the clock ends that, the clock is set."""
+        if worker.undrawn:
+            return not worker.needs_next
+        left_s = leader.times.added + self._options.batch_wait_seconds - time.monotonic()
+        if left_s <= 0:
+            return False
+        if self._wake is None:
+            self._wake = asyncio.get_running_loop().call_later(left_s, self.dispatch)
+        return True
+
+    def _hear(self, worker: WorkerHandle, message: WorkerReady | BatchReport) -> None:
+        if isinstance(message, WorkerReady):
+            self.card = message.card
+        elif (batch := worker.batches.get(message.batch)) is not None:
+            self._follow(worker, batch, message)
+            worker.tidy(batch)
+        self.dispatch()
+
+    def _follow(self, worker: WorkerHandle, batch: AssignedBatch, message: BatchReport) -> None:
+        match message:
+            case BatchStarted(encode_s=encode_s):
+                batch.began, worker.encode_s = time.monotonic(), encode_s
+                for job in batch.open_jobs:
+                    job.begin(batch.number, encode_s)
+            case BatchProgress(share=share):
+                batch.share = share
+                for job in batch.open_jobs:
+                    job.step(share)
+            case PicturesDrawn(pictures=pictures):
+                self._metrics.note_batch(pictures)
+            case DeviceFreed():
+                batch.freed = True
+                if batch.began is not None:
+                    self._metrics.note_busy(worker.number, time.monotonic() - batch.began)
+                for job in batch.open_jobs:
+                    job.free(message)
+                    self._end_complete(job)
+            case JobOutput(job_id=job_id) if not batch.jobs[job_id].has_ended:
+                batch.jobs[job_id].take(message)
+                self._end_complete(batch.jobs[job_id])
+            case JobFailed(job_id=job_id) if not batch.jobs[job_id].has_ended:
+                error = ServerJobError(message.code, message.message)
+                self._end(batch.jobs[job_id], ServerJobState.FAILED, error)
+            case JobWarnings(job_id=job_id):
+                batch.jobs[job_id].warnings = message.warnings
+
+    def _end_complete(self, job: ServerJob) -> None:
+        if job.is_complete:
+            self._end(job, ServerJobState.SUCCEEDED)
+
+    def _end(self, job: ServerJob, state: ServerJobState, error: ServerJobError | None = None) -> None:
+        job.end(state, error)
+        self._jobs.settle(job)
+        self._metrics.note_end(job)
+        outcome = error.code if error else state.value
+        _log.info("a job ended", extra={"job": job.id, "outcome": outcome, "seconds": job.times.seconds()})
+
+    def _lose(self, worker: WorkerHandle, batches: list[AssignedBatch]) -> None:
+        """Have a lost worker's jobs tried once more; those that it drew are tried alone."""
+        self._metrics.note_loss(worker.number)
+        back = []
+        for position, batch in enumerate(batches):
+            for job in batch.open_jobs:
+                job.attempts += batch.began is not None or position == 0
+                if job.attempts < _MAX_ATTEMPTS:
+                    job.wait_again()
+                    back.append(job)
+                else:
+                    self._end(job, ServerJobState.FAILED, ServerJobError(LOST, worker.loss or ""))
+        self._jobs.put_back(back)
+        if (reason := self.given_up) is not None:
+            for job in self._jobs.waiting:
+                self._end(job, ServerJobState.FAILED, ServerJobError(LOST, reason))
+        self.dispatch()
+
+
+def _setups(settings: FluxSettings) -> Iterator[WorkerSetup]:
+    for device in range(settings.workers):
+        yield WorkerSetup(
+            pipeline=settings.pipeline,
+            options=settings.model_options,
+            models=settings.models_folder,
+            device=device,
+            log_level=settings.loglevel,
+        )

@@ -1,0 +1,1 @@
+"""Images of requests: decoded within limits, brought to size, and finished."""

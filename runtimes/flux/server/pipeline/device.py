@@ -1,0 +1,101 @@
+"""The device that a model is on: what it is, whether it can do what is asked of it, and how work runs there."""
+
+import gc
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import TypeVar
+
+import torch
+
+from runtimes.flux.options import ModelOptions
+from runtimes.flux.server.errors import PipelineMemoryError, PipelineRefusedError
+
+Result = TypeVar("Result")
+
+_NO_MEMORY = ("can't allocate memory", "STATUS_ALLOC_FAILED")
+"""In the messages of torch's allocator for main memory, of cuBLAS and cuDNN, without exceptions of their own."""
+
+
+class ModelDevice:
+    """One GPU, or the CPU.
+
+    Attributes:
+        torch_device: As torch has it.
+    """
+
+    def __init__(self, torch_device: torch.device) -> None:
+        self.torch_device = torch_device
+        self._side = torch.cuda.Stream(torch_device) if self.is_gpu else None
+
+    @classmethod
+    def numbered(cls, number: int) -> "ModelDevice":
+        """The GPU of a number; the CPU where there is none at all."""
+        return cls(torch.device("cuda", number) if torch.cuda.is_available() else torch.device("cpu"))
+
+    @property
+    def is_gpu(self) -> bool:
+        """Whether it is a GPU."""
+        return bool(self.torch_device.type == "cuda")
+
+    def check(self, options: ModelOptions) -> None:
+        """Check a model's options against the device.
+
+        Raises:
+            PipelineRefusedError: It cannot do them.
+        """
+        if not self.is_gpu:
+            for name, value in (("quantization", options.quantization), ("offload", options.offload)):
+                if value != "none":
+                    raise PipelineRefusedError(f"{name} {value} needs a GPU, and there is none here; take none")
+        elif options.dtype == "bfloat16" and not torch.cuda.is_bf16_supported(including_emulation=False):
+            raise PipelineRefusedError(
+                f"{torch.cuda.get_device_name(self.torch_device)} cannot compute in bfloat16. Take a GPU of compute "
+                "capability 8.0 or higher (instances g5, g6, g6e, p4, p5), or for SDXL dtype float16"
+            )
+
+    @contextmanager
+    def in_front(self) -> Iterator[None]:
+        """Compute in this thread; leave when it is done."""
+        with torch.no_grad(), torch.cuda.device(self.torch_device) if self.is_gpu else nullcontext():
+            yield
+            if self.is_gpu:
+                torch.cuda.current_stream().synchronize()
+
+    @contextmanager
+    def beside(self) -> Iterator[None]:
+        """Compute in this thread, at the same time as another one that is in front; leave when it is done."""
+        with torch.no_grad(), torch.cuda.stream(self._side) if self._side else nullcontext():
+            yield
+            if self._side is not None:
+                self._side.synchronize()
+
+    def keep(self, tensors: Iterable[torch.Tensor]) -> None:
+        """Bring tensors that were computed beside to the front: their memory is not reused before it is done."""
+        for tensor in tensors if self.is_gpu else ():
+            tensor.record_stream(torch.cuda.current_stream(self.torch_device))
+
+    def run(self, work: Callable[[], Result]) -> Result:
+        """Do work that may take more memory than there is.
+
+        Raises:
+            PipelineMemoryError: There was not enough; what the work had taken is free again.
+        """
+        try:
+            return work()
+        except (MemoryError, RuntimeError) as exc:
+            if not _is_of_memory(exc):
+                raise
+            short = str(exc).partition("\n")[0]
+        # Not in the handler: the error that it holds has frames, and they hold tensors.
+        self.release_memory()
+        raise PipelineMemoryError(short)
+
+    def release_memory(self) -> None:
+        """Give memory that nobody holds back to the device."""
+        gc.collect()
+        if self.is_gpu:
+            torch.cuda.empty_cache()
+
+
+def _is_of_memory(exc: Exception) -> bool:
+    return isinstance(exc, MemoryError | torch.OutOfMemoryError) or any(sign in str(exc) for sign in _NO_MEMORY)

@@ -1,0 +1,226 @@
+"""How a worker draws one batch: encode the prompts, draw part after part, and hand the pictures to the finishers."""
+
+import logging
+import time
+from collections import deque
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Executor, Future
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import Any
+
+from PIL import Image
+
+from runtimes.flux.server.errors import PipelineMemoryError, PipelineRefusedError, PipelineStoppedError
+from runtimes.flux.server.ports import DrawingWatch, GenerationRequest, ImagePipeline
+from runtimes.flux.server.worker.reach import Reach
+from runtimes.flux.server.workers.protocol import (
+    PREVIEW_NUMBER,
+    BatchProgress,
+    BatchStarted,
+    DeviceFreed,
+    JobFailed,
+    JobOutput,
+    JobWarnings,
+    PicturesDrawn,
+    RunBatch,
+    WorkerChannel,
+)
+
+_STICKY = "CUDA error"
+"""After such an error every call in the process fails (docs.nvidia.com, CUDA Runtime API, error handling)."""
+_CODES: dict[type[Exception], str] = {PipelineMemoryError: "out_of_memory", PipelineRefusedError: "refused"}
+_MAX_MESSAGE = 500
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class BatchItem:
+    """One picture of a request in a batch; its number counts from 1 within its request."""
+
+    request: GenerationRequest
+    number: int
+
+
+@dataclass(slots=True)
+class BatchPart:
+    """Pictures that are denoised together; ``alone`` says that one is tried a second time, without neighbours."""
+
+    items: list[BatchItem]
+    encoded: Any = None
+    alone: bool = False
+
+    @property
+    def requests(self) -> list[GenerationRequest]:
+        """The requests of its pictures, each with their seeds only; the one with picture 1 keeps the preview."""
+        return [_cut(list(items)) for _, items in groupby(self.items, lambda item: item.request.job_id)]
+
+
+def _cut(items: Sequence[BatchItem]) -> GenerationRequest:
+    request = items[0].request
+    seeds = tuple(request.seeds[item.number - 1] for item in items)
+    return replace(request, seeds=seeds, preview=request.preview and items[0].number == 1)
+
+
+def parts_of(requests: Iterable[GenerationRequest], max_pictures: int) -> list[BatchPart]:
+    """Cut a batch into parts of at most so many pictures, in order."""
+    items = [BatchItem(request, number) for request in requests for number in range(1, len(request.seeds) + 1)]
+    return [BatchPart(items[at : at + max_pictures]) for at in range(0, len(items), max_pictures)]
+
+
+class BatchRun:
+    """One batch at the worker.
+
+    Args:
+        message: The batch.
+        pipeline: Draws it.
+        channel: To the server.
+        finishers: Finish and encode pictures.
+        max_batch: The most pictures denoised together, if so many fit into memory.
+        reach: What the worker has drawn so far.
+    """
+
+    def __init__(
+        self,
+        message: RunBatch,
+        pipeline: ImagePipeline,
+        channel: WorkerChannel,
+        finishers: Executor,
+        *,
+        max_batch: int,
+        reach: Reach,
+    ) -> None:
+        self._number = message.batch
+        self._requests = {request.job_id: request for request in message.requests}
+        self._pipeline = pipeline
+        self._reach = reach
+        self._channel = channel
+        self._finishers = finishers
+        self._unwanted: set[str] = set()
+        max_pictures = min(max_batch, pipeline.device().max_pictures(message.requests[0].size))
+        self._parts = deque(parts_of(message.requests, max_pictures))
+        self._parts_in_all = len(self._parts)
+        self._encode_s = self._denoise_s = self._decode_s = 0.0
+        self._encoder: Executor | None = None
+        self._encoding: Future[None] | None = None
+
+    def drop(self, job_id: str) -> None:
+        """A job is not wanted any more; may be called in any thread."""
+        self._unwanted.add(job_id)
+
+    def encode(self, encoder: Executor) -> None:
+        """Encode the prompts beside what is being drawn."""
+        self._encoder = encoder
+        self._encoding = encoder.submit(self._encode_all)
+
+    def draw(self) -> None:
+        """Draw the batch, and report it to the server."""
+        if self._encoding is not None:
+            self._encoding.result()
+        self._channel.send(BatchStarted(self._number, self._encode_s))
+        pictures: list[tuple[BatchItem, Image.Image]] = []
+        while self._parts:
+            self._finish(pictures)
+            pictures = []
+            part = self._parts.popleft()
+            try:
+                pictures = self._draw_part(part)
+            except PipelineStoppedError:
+                continue
+            except Exception as exc:  # noqa: BLE001 (whatever a pipeline raises ends the job, not the worker)
+                self._retry_or_fail(part, exc)
+        # Before the last pictures: the server must hear that the device is free before a job has all of them.
+        self._channel.send(DeviceFreed(self._number, self._denoise_s, self._decode_s, self._pipeline.device()))
+        self._finish(pictures)
+
+    def _encode_all(self) -> None:
+        """Encode each part; what fails here is tried again, and reported, when its turn to be drawn comes."""
+        started = time.monotonic()
+        with suppress(Exception):
+            for part in self._parts:
+                part.encoded = self._pipeline.encode(part.requests)
+        with suppress(Exception):
+            for job_id, request in self._requests.items():
+                if warnings := tuple(self._pipeline.warnings(request)):
+                    self._channel.send(JobWarnings(self._number, job_id, warnings))
+        self._encode_s = time.monotonic() - started
+
+    def _draw_part(self, part: BatchPart) -> list[tuple[BatchItem, Image.Image]]:
+        wanted = [item for item in part.items if item.request.job_id not in self._unwanted]
+        if not wanted:
+            return []
+        encoded, part.encoded = part.encoded, None
+        is_cut, part.items = len(wanted) < len(part.items), wanted
+        if encoded is None or is_cut:
+            started = time.monotonic()
+            encoded = self._pipeline.encode(part.requests)
+            self._encode_s += time.monotonic() - started
+        if part.alone and self._encoder is not None:
+            self._encoder.submit(lambda: None).result()  # until the next batch's prompts take no memory any more
+        drawn = self._drawn(part.requests, encoded)
+        for request in part.requests:
+            self._reach.note(request)
+        self._channel.send(PicturesDrawn(self._number, len(drawn)))
+        return list(zip(wanted, drawn, strict=True))
+
+    def _drawn(self, requests: list[GenerationRequest], encoded: Any) -> list[Image.Image]:
+        started = last_step = time.monotonic()
+        before = self._parts_in_all - len(self._parts) - 1
+        job_ids = {request.job_id for request in requests}
+
+        def stepped(done: int, of: int) -> None:
+            nonlocal last_step
+            last_step = time.monotonic()
+            self._channel.send(BatchProgress(self._number, (before + done / of) / self._parts_in_all))
+
+        def previewed(image: Image.Image) -> None:
+            self._finish([(BatchItem(requests[0], PREVIEW_NUMBER), image)])
+
+        watch = DrawingWatch(stepped, lambda: not job_ids <= self._unwanted, previewed)
+        drawn = self._pipeline.draw(requests, encoded, watch)
+        self._denoise_s += last_step - started
+        self._decode_s += time.monotonic() - last_step
+        return [image for images in drawn for image in images]
+
+    def _retry_or_fail(self, part: BatchPart, exc: Exception) -> None:
+        """Try the pictures one by one where a neighbour or its memory may be the cause; else their jobs fail."""
+        if _STICKY in str(exc):
+            raise exc
+        requests = part.requests
+        if not part.alone and (isinstance(exc, PipelineMemoryError) or len(requests) > 1):
+            retried = [BatchPart([item], alone=True) for item in part.items]
+            self._parts.extendleft(reversed(retried))
+            self._parts_in_all += len(retried)
+            return
+        for request in requests:
+            self._fail(request.job_id, self._blamed(request, exc))
+
+    def _blamed(self, request: GenerationRequest, exc: Exception) -> Exception:
+        """Where memory did not suffice for more than was ever drawn here, the request is the cause, not the device."""
+        if isinstance(exc, PipelineMemoryError) and self._reach.is_exceeded_by(request):
+            return PipelineRefusedError(self._reach.refusal(request, self._pipeline.device().memory_bytes))
+        return exc
+
+    def _fail(self, job_id: str, exc: Exception) -> None:
+        code = next((code for kind, code in _CODES.items() if isinstance(exc, kind)), "failed")
+        if code == "failed":
+            _log.error("a job failed", exc_info=exc, extra={"job": job_id})
+        message = str(exc) if code == "refused" else f"{type(exc).__name__}: {exc}"
+        self.drop(job_id)
+        self._channel.send(JobFailed(self._number, job_id, code, message[:_MAX_MESSAGE]))
+
+    def _finish(self, pictures: Iterable[tuple[BatchItem, Image.Image]]) -> None:
+        for item, image in pictures:
+            self._finishers.submit(self._finish_one, item, image)
+
+    def _finish_one(self, item: BatchItem, image: Image.Image) -> None:
+        job_id, finishing = item.request.job_id, item.request.finishing
+        if job_id in self._unwanted:
+            return
+        try:
+            content = finishing.apply(image)
+        except Exception as exc:  # noqa: BLE001 (the end of the job, not of the worker)
+            self._fail(job_id, exc)
+            return
+        self._channel.send(JobOutput(self._number, job_id, item.number, finishing.content_type, content))

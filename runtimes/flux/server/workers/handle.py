@@ -1,0 +1,282 @@
+"""A worker as its parent sees it: its process, which is started again after its death, and the batches it has."""
+
+import asyncio
+import logging
+import socket
+import sys
+import time
+from asyncio.subprocess import Process
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+
+from runtimes.flux.server.engine.jobs import ServerJob
+from runtimes.flux.server.ports import DeviceStatus
+from runtimes.flux.server.workers.protocol import (
+    BatchReport,
+    DeviceFreed,
+    DropJob,
+    FromWorker,
+    RunBatch,
+    ToWorker,
+    WorkerFailed,
+    WorkerReady,
+    WorkerSetup,
+    next_message,
+    packed,
+)
+
+_MAX_UNDRAWN = 2
+_MAX_FAILED_STARTS = 5
+_MAX_DELAY_S = 60.0
+_LAST_WORDS_S = 0.5
+_READ_BYTES = 4 * 1024 * 1024
+_PATIENCE = 3
+"""Times the longest silence of this life: a step like those that were seen may take longer once. For larger pictures
+nothing can be learnt from it; as they may be the first of a life, the limit itself must allow for them."""
+_ENCODE_MARGIN = 1.5
+"""Prompts are sent so much earlier than their encoding takes."""
+_log = logging.getLogger(__name__)
+
+
+class WorkerState(StrEnum):
+    """What a worker is doing."""
+
+    STARTING = "starting"
+    READY = "ready"
+    BUSY = "busy"
+    DOWN = "down"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SilenceLimits:
+    """How long a worker may show no sign of life: while it loads the model, and while it has work."""
+
+    start_s: float
+    step_s: float
+
+
+@dataclass(slots=True)
+class AssignedBatch:
+    """Jobs that a worker draws together; ``share`` is how much is denoised, from 0 to 1."""
+
+    number: int
+    jobs: dict[str, ServerJob]
+    began: float | None = None
+    freed: bool = False
+    share: float = 0.0
+
+    @property
+    def open_jobs(self) -> list[ServerJob]:
+        """Those that have not ended."""
+        return [job for job in self.jobs.values() if not job.has_ended]
+
+    def is_nearly_drawn(self, encode_s: float) -> bool:
+        """Whether the prompts of the next batch must be encoded now to be ready when this one is drawn."""
+        if self.began is None:
+            return False
+        steps_left = round((1 - self.share) * max(job.request.steps for job in self.jobs.values()))
+        if steps_left <= 1:
+            return True
+        seconds_left = (time.monotonic() - self.began) * (1 - self.share) / self.share if self.share else None
+        return seconds_left is not None and seconds_left <= encode_s * _ENCODE_MARGIN
+
+
+class WorkerHandle:
+    """One worker: starts its process, kills it when it hangs, starts it again after its death.
+
+    Args:
+        setup: What the worker loads.
+        limits: When it counts as hung.
+        on_message: Called when it is ready, and with each report of a batch.
+        on_loss: Called with its batches after its death, the oldest first.
+
+    Attributes:
+        device: What it last said of its GPU.
+        state: What it is doing.
+        restarts: How often it was started again.
+        loss: Why it was last lost; None once it is ready again.
+        given_up: Whether it will not come back.
+        batches: By number, the oldest first.
+        encode_s: How long the prompts of its last batch took.
+    """
+
+    def __init__(
+        self,
+        setup: WorkerSetup,
+        limits: SilenceLimits,
+        on_message: "Callable[[WorkerHandle, WorkerReady | BatchReport], None]",
+        on_loss: "Callable[[WorkerHandle, list[AssignedBatch]], None]",
+    ) -> None:
+        self.number = setup.device
+        self.device: DeviceStatus | None = None
+        self.state = WorkerState.DOWN
+        self.restarts = 0
+        self.loss: str | None = None
+        self.given_up = False
+        self.batches: dict[int, AssignedBatch] = {}
+        self.encode_s = 0.0
+        self._setup = setup
+        self._limits = limits
+        self._on_message = on_message
+        self._on_loss = on_loss
+        self._writer: asyncio.StreamWriter | None = None
+        self._silence: asyncio.Timeout | None = None
+        self._failure: WorkerFailed | None = None
+        self._heard_at = 0.0
+        self._longest_silence_s = 0.0
+        self._fruitless_lives = 0
+        self._failed_starts = 0
+
+    @property
+    def undrawn(self) -> list[AssignedBatch]:
+        """Batches that the device is not done with: at most one that is drawn, and one that waits for it."""
+        return [batch for batch in self.batches.values() if not batch.freed]
+
+    @property
+    def is_available(self) -> bool:
+        """Whether it takes work."""
+        return self.state in {WorkerState.READY, WorkerState.BUSY}
+
+    @property
+    def takes_another(self) -> bool:
+        """Whether it takes one more batch; beside a job that a worker was lost with it takes none."""
+        suspect = any(job.attempts for batch in self.batches.values() for job in batch.jobs.values())
+        return self.is_available and len(self.undrawn) < _MAX_UNDRAWN and not suspect
+
+    @property
+    def needs_next(self) -> bool:
+        """Whether its device would wait if it got its next batch any later."""
+        undrawn = self.undrawn
+        return not undrawn or undrawn[0].is_nearly_drawn(self.encode_s)
+
+    def max_pictures(self, size: tuple[int, int]) -> int:
+        """How many pictures of a size fit into its memory at once."""
+        return self.device.max_pictures(size) if self.device else 1
+
+    def assign(self, number: int, jobs: Iterable[ServerJob]) -> None:
+        """Give it a batch."""
+        batch = AssignedBatch(number, {job.id: job for job in jobs})
+        self.batches[number] = batch
+        self._send(RunBatch(number, tuple(job.request for job in batch.jobs.values())))
+        self._set_state(WorkerState.BUSY)
+
+    def drop(self, job: ServerJob) -> None:
+        """Have it stop a job; the batch goes on for its other jobs."""
+        for batch in list(self.batches.values()):
+            if job.id in batch.jobs:
+                self._send(DropJob(batch.number, job.id))
+                self.tidy(batch)
+
+    def tidy(self, batch: AssignedBatch) -> None:
+        """Forget a batch that is drawn and all of whose jobs have ended."""
+        if batch.freed and not batch.open_jobs:
+            self.batches.pop(batch.number, None)
+            if not self.batches and self.state is WorkerState.BUSY:
+                self._set_state(WorkerState.READY)
+
+    async def run(self) -> None:
+        """Keep the worker alive until it gives up for good, or this is cancelled; then it is dead."""
+        while True:
+            self.loss = await self._live()
+            self.given_up = self._failed_starts >= _MAX_FAILED_STARTS or bool(self._failure and self._failure.for_good)
+            _log.warning("a worker is lost", extra={"worker": self.number, "reason": self.loss})
+            batches, self.batches = list(self.batches.values()), {}
+            self._on_loss(self, batches)
+            if self.given_up:
+                return
+            await asyncio.sleep(self._delay_s)
+            self.restarts += 1
+
+    async def _live(self) -> str:
+        """One life of the worker, from its start to its death; returns what it died of."""
+        self._failure, self._longest_silence_s = None, 0.0
+        self._fruitless_lives += 1
+        self._failed_starts += 1
+        process, reader, writer = await _started(self._setup)
+        self._writer = writer
+        loop = asyncio.get_running_loop()
+        death = asyncio.create_task(process.wait(), name=f"worker {self.number}")
+        # A process that it started may hold its end of the socket; what it said itself is here by then.
+        death.add_done_callback(lambda _: loop.call_later(_LAST_WORDS_S, writer.transport.abort))
+        hung = None
+        try:
+            async with asyncio.timeout(None) as self._silence:
+                self._set_state(WorkerState.STARTING)
+                while (message := await next_message(reader)) is not None:
+                    self._hear(message)
+        except TimeoutError:
+            hung = f"the worker showed no sign of life for {self._limit_s:.0f} s and was ended"
+        finally:
+            self._silence = self._writer = None
+            self._set_state(WorkerState.DOWN)
+            with suppress(ProcessLookupError):
+                process.kill()
+            code = await death
+            writer.close()
+        end = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+        return hung or (self._failure.reason if self._failure else f"the worker {end}")
+
+    def _hear(self, message: FromWorker) -> None:
+        if self.state is WorkerState.BUSY:
+            self._longest_silence_s = max(self._longest_silence_s, time.monotonic() - self._heard_at)
+        match message:
+            case WorkerFailed():
+                self._failure = message
+                return
+            case WorkerReady():
+                self._set_state(WorkerState.READY)
+                self.device, self.loss, self._failed_starts = message.device, None, 0
+                _log.info("a worker is ready", extra={"worker": self.number, "device": message.device.name})
+            case DeviceFreed():
+                self.device, self._fruitless_lives = message.device, 0
+        self._on_message(self, message)
+        self._expect_message()
+
+    def _send(self, message: ToWorker) -> None:
+        """Send; a message to a dead worker is lost with it."""
+        if self._writer is not None:
+            self._writer.write(packed(message))
+
+    def _set_state(self, state: WorkerState) -> None:
+        if state is not self.state:  # more work is no sign of life
+            self.state = state
+            self._expect_message()
+
+    def _expect_message(self) -> None:
+        """Give the worker its limit of silence from now on."""
+        self._heard_at = time.monotonic()
+        if self._silence is not None and not self._silence.expired():
+            limit_s = self._limit_s
+            self._silence.reschedule(None if limit_s is None else asyncio.get_running_loop().time() + limit_s)
+
+    @property
+    def _limit_s(self) -> float | None:
+        """How long the worker may be silent; None where it owes nothing."""
+        match self.state:
+            case WorkerState.STARTING:
+                return self._limits.start_s
+            case WorkerState.BUSY:
+                return max(self._limits.step_s, _PATIENCE * self._longest_silence_s)
+            case _:
+                return None
+
+    @property
+    def _delay_s(self) -> float:
+        """Before the next start: none after a life that bore fruit, else 0.5 s, 1 s, 2 s … up to a minute."""
+        return min(_MAX_DELAY_S, 2.0 ** (self._fruitless_lives - 2)) if self._fruitless_lives else 0.0
+
+
+async def _started(setup: WorkerSetup) -> tuple[Process, asyncio.StreamReader, asyncio.StreamWriter]:
+    """Start a worker's process, with a socket to it."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "runtimes.flux.server.worker", str(theirs.fileno())),
+            pass_fds=[theirs.fileno()],
+            stdin=asyncio.subprocess.DEVNULL,
+        )
+    reader, writer = await asyncio.open_connection(sock=ours, limit=_READ_BYTES)
+    writer.write(packed(setup))
+    return process, reader, writer

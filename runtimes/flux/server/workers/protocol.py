@@ -1,0 +1,192 @@
+"""What the server and a worker tell each other: pickled messages with their length, over a pair of sockets.
+
+The first message is the server's, a WorkerSetup. The worker answers WorkerReady or WorkerFailed; then RunBatch is
+answered by BatchStarted, BatchProgress after each step, PicturesDrawn, JobOutput and DeviceFreed.
+"""
+
+import pickle
+import socket
+import struct
+import threading
+from asyncio import IncompleteReadError, StreamReader
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from runtimes.flux.options import ModelCard, ModelOptions
+from runtimes.flux.server.ports import DeviceStatus, GenerationRequest
+
+_LENGTH = struct.Struct("!Q")
+
+PREVIEW_NUMBER = 0
+"""Number of a preview; pictures count from 1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerSetup:
+    """To the worker, first of all: what it loads.
+
+    Attributes:
+        pipeline: Loader of the model, as ``module:function``.
+        options: Which model, and how.
+        models: Folder of models.
+        device: Number of its GPU.
+        log_level: Least level that it logs.
+    """
+
+    pipeline: str
+    options: ModelOptions
+    models: Path
+    device: int
+    log_level: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerReady:
+    """The model is loaded and warm."""
+
+    card: ModelCard
+    device: DeviceStatus
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerFailed:
+    """The worker ends; ``for_good`` says that another start would end the same way."""
+
+    reason: str
+    for_good: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BatchMessage:
+    """About the batch of that number."""
+
+    batch: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunBatch(BatchMessage):
+    """To the worker: encode a batch now, draw it when those before it are drawn."""
+
+    requests: tuple[GenerationRequest, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DropJob(BatchMessage):
+    """To the worker: a job of a batch is not wanted any more."""
+
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class BatchStarted(BatchMessage):
+    """The device draws it; ``encode_s`` is how long its prompts took."""
+
+    encode_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class BatchProgress(BatchMessage):
+    """So much is denoised, from 0 to 1."""
+
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class PicturesDrawn(BatchMessage):
+    """So many pictures were denoised together."""
+
+    pictures: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceFreed(BatchMessage):
+    """The device is done with it; its last pictures are being finished."""
+
+    denoise_s: float
+    decode_s: float
+    device: DeviceStatus
+
+
+@dataclass(frozen=True, slots=True)
+class JobOutput(BatchMessage):
+    """A finished picture, or the preview of one."""
+
+    job_id: str
+    number: int
+    content_type: str
+    content: bytes
+
+    @property
+    def kind(self) -> Literal["picture", "preview"]:
+        """What it is."""
+        return "preview" if self.number == PREVIEW_NUMBER else "picture"
+
+
+@dataclass(frozen=True, slots=True)
+class JobFailed(BatchMessage):
+    """A job of the batch cannot be done."""
+
+    job_id: str
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobWarnings(BatchMessage):
+    """What of a job's request has no effect."""
+
+    job_id: str
+    warnings: tuple[str, ...]
+
+
+ToWorker = WorkerSetup | RunBatch | DropJob
+BatchReport = BatchStarted | BatchProgress | PicturesDrawn | DeviceFreed | JobOutput | JobFailed | JobWarnings
+FromWorker = WorkerReady | WorkerFailed | BatchReport
+
+
+def packed(message: ToWorker | FromWorker) -> bytes:
+    """Turn a message into what goes over the socket."""
+    body = pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
+    return _LENGTH.pack(len(body)) + body
+
+
+async def next_message(reader: StreamReader) -> FromWorker | None:
+    """Wait for a worker's next message; None once it has closed its end."""
+    try:
+        (length,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
+        message: FromWorker = pickle.loads(await reader.readexactly(length))  # noqa: S301 (both ends are this program)
+    except (IncompleteReadError, ConnectionError):
+        return None
+    return message
+
+
+class WorkerChannel:
+    """The worker's end; any of its threads may send, one receives."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+        self._file = sock.makefile("rb")
+        self._sending = threading.Lock()
+
+    def send(self, message: FromWorker) -> None:
+        """Send, waiting until the server takes it."""
+        content = packed(message)
+        with self._sending:
+            self._socket.sendall(content)
+
+    def receive(self) -> ToWorker:
+        """Wait for the server's next message.
+
+        Raises:
+            EOFError: The server is gone.
+        """
+        (length,) = _LENGTH.unpack(self._read(_LENGTH.size))
+        message: ToWorker = pickle.loads(self._read(length))  # noqa: S301 (both ends are this program)
+        return message
+
+    def _read(self, length: int) -> bytes:
+        content = self._file.read(length)
+        if len(content) < length:
+            raise EOFError
+        return content

@@ -1,0 +1,275 @@
+"""How a worker draws a batch; the pipeline is played."""
+
+import threading
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from runtimes.flux.families import FAMILIES, TEXT_TO_IMAGE
+from runtimes.flux.options import ModelOptions, card_of
+from runtimes.flux.server.errors import PipelineMemoryError, PipelineRefusedError, PipelineStoppedError
+from runtimes.flux.server.ports import DeviceStatus, GenerationRequest
+from runtimes.flux.server.worker.batch_run import BatchRun, parts_of
+from runtimes.flux.server.worker.reach import Reach
+from runtimes.flux.server.workers.protocol import (
+    BatchProgress,
+    BatchStarted,
+    DeviceFreed,
+    JobFailed,
+    JobOutput,
+    JobWarnings,
+    RunBatch,
+)
+
+DEVICE = DeviceStatus(
+    name="cuda:0", memory_bytes=24 * 10**9, peak_bytes=0, host_peak_bytes=0, max_pixels=8 * 1024 * 1024
+)
+
+
+class AtOnce(Executor):
+    """Does what it is given in the caller's thread."""
+
+    def submit(self, call, /, *args, **kwargs):
+        future = Future()
+        future.set_result(call(*args, **kwargs))
+        return future
+
+
+class Sent(list):
+    """The server's end of the channel."""
+
+    send = list.append
+
+    def of(self, kind):
+        return [message for message in self if isinstance(message, kind)]
+
+    @property
+    def kinds(self):
+        return [type(message) for message in self]
+
+    @property
+    def outputs(self):
+        return [(message.job_id, message.number) for message in self.of(JobOutput)]
+
+    @property
+    def failures(self):
+        return [(message.job_id, message.code) for message in self.of(JobFailed)]
+
+
+class PlayedPipeline:
+    """Draws one grey picture for each seed; ``trouble`` is asked before encoding and before drawing."""
+
+    def __init__(self, trouble=lambda stage, prompts: None):
+        self.trouble = trouble
+        self.drawn = []
+
+    def encode(self, requests):
+        self.trouble("encode", [request.prompt for request in requests])
+        return [request.prompt for request in requests]
+
+    def warnings(self, request):
+        return ["prompt is cut"] if request.prompt == "long" else []
+
+    def draw(self, requests, encoded, watch):
+        assert encoded == [request.prompt for request in requests]
+        self.trouble("draw", encoded)
+        self.drawn.append(encoded)
+        watch.stepped(1, 2)
+        if not watch.wanted():
+            raise PipelineStoppedError
+        watch.stepped(2, 2)
+        return [[Image.new("RGB", (8, 8)) for _ in request.seeds] for request in requests]
+
+    def device(self):
+        return DEVICE
+
+
+def job(name, pictures=1, side=8, preview=False):
+    return GenerationRequest(
+        job_id=name,
+        task_type=TEXT_TO_IMAGE,
+        prompt=name,
+        seeds=tuple(range(100, 100 + pictures)),
+        width=side,
+        height=side,
+        steps=2,
+        guidance=0,
+        preview=preview,
+    )
+
+
+def warm_reach():
+    """Of a worker that is warm: it has drawn 512 x 512."""
+    return Reach(ModelOptions(profile="flux-schnell").card)
+
+
+def drawn(pipeline, *requests, max_batch=4, dropped=(), reach=None, encoder=None):
+    sent = Sent()
+    message = RunBatch(1, requests)
+    run = BatchRun(message, pipeline, sent, AtOnce(), max_batch=max_batch, reach=reach or warm_reach())
+    run.encode(encoder or AtOnce())
+    for name in dropped:
+        run.drop(name)
+    run.draw()
+    return sent
+
+
+def troubled(exception, only_stage=None, only_prompt=""):
+    def trouble(stage, prompts):
+        if only_stage in {None, stage} and any(only_prompt in prompt for prompt in prompts):
+            raise exception
+
+    return trouble
+
+
+def test_a_batch_is_reported_from_its_beginning_to_its_pictures():
+    sent = drawn(PlayedPipeline(), job("a"), job("b"))
+    assert sent.kinds[:3] == [BatchStarted, BatchProgress, BatchProgress]
+    assert sent.kinds[-3:] == [DeviceFreed, JobOutput, JobOutput]
+
+
+def test_what_is_not_read_of_a_request_is_reported_once_before_the_batch_starts():
+    refused = troubled(PipelineRefusedError("not this"), "encode", "bad")
+    sent = drawn(PlayedPipeline(refused), job("bad"), job("a"), job("long", 3), max_batch=1)
+    assert sent.of(JobWarnings) == [JobWarnings(1, "long", ("prompt is cut",))]
+    assert sent.kinds.index(JobWarnings) < sent.kinds.index(BatchStarted)
+
+
+def test_progress_counts_all_parts_of_a_batch():
+    sent = drawn(PlayedPipeline(), job("a", 3), max_batch=1)
+    assert [round(message.share, 2) for message in sent.of(BatchProgress)] == [0.17, 0.33, 0.5, 0.67, 0.83, 1]
+
+
+@pytest.mark.parametrize("stage", ["encode", "draw"])
+def test_a_refused_request_does_not_fail_its_neighbours(stage):
+    trouble = troubled(PipelineRefusedError("not this"), stage, "bad")
+    sent = drawn(PlayedPipeline(trouble), job("a"), job("bad"), job("c"))
+    assert sent.outputs == [("a", 1), ("c", 1)]
+    assert sent.of(JobFailed) == [JobFailed(1, "bad", "refused", "not this")]
+
+
+def test_a_request_that_fails_alone_is_not_tried_again():
+    tries = []
+
+    def trouble(stage, prompts):
+        tries.append(stage)
+        if stage == "draw":
+            raise ValueError("no")
+
+    sent = drawn(PlayedPipeline(trouble), job("a", side=1024))
+    assert tries == ["encode", "draw"]
+    assert sent.of(JobFailed) == [JobFailed(1, "a", "failed", "ValueError: no")]
+
+
+def test_memory_that_did_not_suffice_beside_another_batch_may_suffice_alone():
+    left = [PipelineMemoryError("full")]
+
+    def trouble(stage, prompts):
+        if stage == "draw" and left:
+            raise left.pop()
+
+    sent = drawn(PlayedPipeline(trouble), job("a"))
+    assert (sent.outputs, sent.failures) == ([("a", 1)], [])
+
+
+def test_a_picture_larger_than_any_before_is_refused_when_memory_does_not_suffice_for_it_alone():
+    sent = drawn(PlayedPipeline(troubled(PipelineMemoryError("full"), "draw")), job("a", side=1024))
+    (failed,) = sent.of(JobFailed)
+    assert failed.code == "refused"
+    assert "1024 x 1024 pixels did not fit into the GPU's 24 GB" in failed.message
+    assert "so far is a picture of 512 x 512 pixels" in failed.message
+
+
+def test_a_picture_no_larger_than_one_before_is_not_to_blame_for_too_little_memory():
+    reach = warm_reach()
+    drawn(PlayedPipeline(), job("a", side=1024), reach=reach)
+    sent = drawn(PlayedPipeline(troubled(PipelineMemoryError("full"))), job("a", 3, side=1024), reach=reach)
+    assert sent.failures == [("a", "out_of_memory")], "once for all of its pictures"
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_what_warming_up_draws_is_within_reach_and_one_image_more_is_not(name, picture, opened):
+    card = card_of(ModelOptions(source="model"), FAMILIES[name])
+    images = (Image.new("RGB", (card.row.size, card.row.size)),) if card.row.task_types[0] != TEXT_TO_IMAGE else ()
+    warmed, more = (
+        GenerationRequest(
+            job_id="a",
+            task_type=card.row.task_types[0],
+            prompt="",
+            seeds=(1,),
+            width=card.row.size,
+            height=card.row.size,
+            steps=2,
+            guidance=0,
+            images=given,
+        )
+        for given in (images, (*images, Image.new("RGB", (64, 64))))
+    )
+    assert [Reach(card).is_exceeded_by(request) for request in (warmed, more)] == [False, True]
+
+
+def test_beside_a_picture_that_is_tried_alone_nothing_is_encoded():
+    encoded, tried = threading.Event(), threading.Event()
+    tries = []
+
+    def trouble(stage, prompts):
+        if stage == "draw":
+            tries.append(encoded.is_set())
+            if len(tries) == 1:
+                encoder.submit(lambda: (tried.wait(60), encoded.set()))
+                threading.Timer(0.1, tried.set).start()
+                raise PipelineMemoryError("full")
+
+    with ThreadPoolExecutor(1) as encoder:
+        drawn(PlayedPipeline(trouble), job("a"), encoder=encoder)
+    assert tries == [False, True]
+
+
+def test_an_error_that_breaks_the_process_ends_it():
+    with pytest.raises(RuntimeError, match="CUDA error"):
+        drawn(PlayedPipeline(troubled(RuntimeError("CUDA error: an illegal memory access"))), job("a"))
+
+
+def test_a_job_that_is_dropped_before_its_turn_is_not_drawn():
+    pipeline = PlayedPipeline()
+    sent = drawn(pipeline, job("a"), job("b"), dropped=("a",))
+    assert (pipeline.drawn, sent.outputs) == ([["b"]], [("b", 1)])
+
+
+def test_a_batch_that_nobody_wants_frees_the_device_without_a_step():
+    assert drawn(PlayedPipeline(), job("a"), dropped=("a",)).kinds == [BatchStarted, DeviceFreed]
+
+
+def test_missing_pictures_are_a_failure():
+    class Forgetful(PlayedPipeline):
+        def draw(self, requests, encoded, watch):
+            return [[] for _ in requests]
+
+    assert drawn(Forgetful(), job("a")).failures == [("a", "failed")]
+
+
+REQUESTS = st.lists(st.integers(1, 9), min_size=1, max_size=5).map(
+    lambda counts: [job(str(number), count, preview=True) for number, count in enumerate(counts)]
+)
+
+
+@given(REQUESTS, st.integers(1, 8))
+def test_parts_are_full_but_for_the_last_and_hold_every_picture_once_under_its_number(requests, most):
+    parts = parts_of(requests, most)
+    items = [(item.request.job_id, item.number) for part in parts for item in part.items]
+    assert items == [(one.job_id, number) for one in requests for number in range(1, len(one.seeds) + 1)]
+    assert {len(part.items) for part in parts[:-1]} <= {most}
+    assert len(parts[-1].items) <= most
+
+
+@given(REQUESTS, st.integers(1, 8))
+def test_a_parts_requests_have_the_seeds_of_its_pictures_and_only_the_first_one_is_previewed(requests, most):
+    seeds = {request.job_id: [] for request in requests}
+    for part in parts_of(requests, most):
+        for request in part.requests:
+            assert request.preview == (not seeds[request.job_id])
+            seeds[request.job_id] += request.seeds
+    assert seeds == {request.job_id: list(request.seeds) for request in requests}

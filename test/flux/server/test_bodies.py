@@ -1,0 +1,70 @@
+"""How much of requests' bodies the server takes; with limits of a few bytes."""
+
+import json
+from contextlib import AsyncExitStack
+
+import pytest
+from fastapi import Request
+
+from contract.inputs import MAX_LINKED_BYTES
+from runtimes.flux.server.api.bodies import MAX_BODY_MIB, BodyReader
+from runtimes.flux.server.errors import BodyTooLargeError, InvalidRequestError, UnavailableError
+
+MOST = 100
+
+
+def posted(body, pieces=1, announced=None):
+    """A request whose body comes in pieces."""
+    size = -(-len(body) // pieces)
+    chunks = [body[at : at + size] for at in range(0, len(body), size)]
+    messages = iter([{"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks])
+
+    async def receive():
+        return next(messages, {"type": "http.request", "body": b"", "more_body": False})
+
+    headers = [] if announced is None else [(b"content-length", str(announced).encode())]
+    return Request({"type": "http", "method": "POST", "headers": headers}, receive)
+
+
+def of_size(size):
+    """A JSON object of so many bytes."""
+    return json.dumps({"a": "x" * (size - len('{"a": ""}'))}).encode()
+
+
+@pytest.fixture
+def bodies():
+    return BodyReader(max_bytes=MOST, at_once=2)
+
+
+@pytest.mark.parametrize("pieces", [1, 7])
+async def test_a_body_of_exactly_the_limit_is_taken_and_one_byte_more_is_rejected(bodies, pieces):
+    async with bodies.object_of(posted(of_size(MOST), pieces, announced=MOST)) as content:
+        assert set(content) == {"a"}
+    with pytest.raises(BodyTooLargeError, match="MiB"):
+        async with bodies.object_of(posted(of_size(MOST + 1), pieces)):
+            pass
+
+
+async def test_bodies_beyond_what_may_be_held_together_are_rejected_until_one_is_done_with(bodies):
+    async with AsyncExitStack() as held:
+        await held.enter_async_context(bodies.object_of(posted(of_size(MOST))))
+        async with bodies.object_of(posted(of_size(MOST))):
+            with pytest.raises(UnavailableError):
+                await held.enter_async_context(bodies.object_of(posted(of_size(20))))
+        await held.enter_async_context(bodies.object_of(posted(of_size(20))))
+
+
+async def test_a_body_that_is_rejected_holds_nothing_back(bodies):
+    for _ in range(3):
+        with pytest.raises(BodyTooLargeError):
+            async with bodies.object_of(posted(of_size(MOST + 1), pieces=5)):
+                pass
+        with pytest.raises(InvalidRequestError):
+            async with bodies.object_of(posted(b"[" + b" " * (MOST - 2) + b"]")):
+                pass
+    async with bodies.object_of(posted(of_size(MOST))), bodies.object_of(posted(of_size(MOST))):
+        pass
+
+
+def test_the_limit_holds_all_that_a_tasks_links_may_lead_to_in_base64():
+    assert MAX_LINKED_BYTES * 4 / 3 < MAX_BODY_MIB * 1024 * 1024

@@ -1,0 +1,201 @@
+"""What a posted request becomes: defaults, seeds, warnings, images."""
+
+import pytest
+
+from runtimes.flux.families import FAMILIES
+from runtimes.flux.options import Lora, ModelOptions, card_of
+from runtimes.flux.profiles import PROFILES
+from runtimes.flux.server.engine.generation import digest_of, generation_request
+from runtimes.flux.server.errors import InvalidRequestError
+
+SCHNELL, DEV, SDXL, KONTEXT, FILL, QWEN = (
+    card_of(ModelOptions(profile=name), PROFILES[name].family)
+    for name in ("flux-schnell", "flux-dev", "sdxl", "flux-kontext", "flux-fill", "qwen-image-edit")
+)
+REQUEST = {"prompt": "a fox", "lora_weights": {"icons": 1, "flat": 0.5}}
+
+
+def drawn(card=SCHNELL, task_type="text-to-image", **values):
+    return generation_request({"prompt": "a fox", **values}, task_type, card, "job")
+
+
+@pytest.fixture
+def edited(picture):
+    """Makes the request of an edit; by default of a small image."""
+
+    def edit(card=KONTEXT, **values):
+        given = {} if values.keys() & {"image", "images"} else {"image": picture(), "size": 64}
+        return generation_request({"instructions": "make it blue", **given, **values}, "edit", card, "job")
+
+    return edit
+
+
+def test_values_that_are_not_given_are_the_models():
+    request = drawn(DEV)
+    assert (request.steps, request.guidance, request.sequence_length) == (28, 3.5, 512)
+    assert (request.size, request.true_cfg) == ((512, 512), 1)
+
+
+def test_a_guidance_of_zero_is_not_a_missing_one():
+    assert drawn(DEV, guidance_scale=0).guidance == 0
+
+
+def test_drawn_seeds_differ_and_stay_whole_in_every_json_reader():
+    seeds = {drawn().seeds[0] for _ in range(50)}
+    assert len(seeds) > 45
+    assert max(seeds) < 2**53
+
+
+def test_seeds_go_round_at_the_largest():
+    assert drawn(seed=2**63 - 1, num_images=2).seeds == (2**63 - 1, 0)
+
+
+def test_qwen_is_guided_as_its_authors_do_unless_the_request_says_otherwise(edited):
+    assert [edited(QWEN, true_cfg_scale=scale).true_cfg for scale in (None, 1)] == [4, 1]
+
+
+def test_fill_has_no_place_for_a_negative_prompt_and_says_so(picture):
+    given = {"image": picture(), "mask": picture(mode="L"), "width": 64, "height": 64}
+    request = drawn(FILL, "inpainting", negative_prompt="fog", **given)
+    assert request.negative_prompt is None
+    assert request.warnings == ("negative_prompt has no effect: this model reads none",)
+
+
+@pytest.mark.parametrize(
+    ("card", "values", "warned"),
+    [
+        (DEV, {"negative_prompt": "fog"}, ["negative_prompt"]),
+        (SCHNELL, {"guidance_scale": 3.5}, ["guidance_scale"]),
+        (SDXL, {"true_cfg_scale": 4}, ["true_cfg_scale"]),
+        (SDXL, {"max_sequence_length": 77}, ["max_sequence_length"]),
+        (SCHNELL, {"max_sequence_length": 512}, ["max_sequence_length"]),
+        (DEV, {"negative_prompt": "fog", "true_cfg_scale": 4}, []),
+        (DEV, {"guidance_scale": 2}, []),
+        (SDXL, {"negative_prompt": "fog"}, []),
+    ],
+)
+def test_what_the_model_does_not_read_is_left_out_with_a_warning_and_what_it_reads_is_not(card, values, warned):
+    request = drawn(card, **values)
+    assert [warning.partition(" ")[0] for warning in request.warnings] == warned
+    assert (request.batch_key == drawn(card).batch_key) is bool(warned)
+
+
+def test_the_length_that_is_read_is_the_models_fixed_whole_or_as_asked_for(edited):
+    found = drawn(SCHNELL, max_sequence_length=512)
+    assert found.sequence_length == found.parameters["max_sequence_length"] == 256
+    assert found.warnings == ("max_sequence_length is 256: this model reads no more",)
+    fixed = drawn(SDXL, max_sequence_length=77)
+    assert fixed.warnings == ("max_sequence_length has no effect: this model has a fixed length",)
+    whole = edited(QWEN, max_sequence_length=1024)
+    assert whole.warnings == ("max_sequence_length has no effect: this model reads prompts whole",)
+    assert fixed.sequence_length is whole.sequence_length is whole.parameters["max_sequence_length"] is None
+    asked = edited(KONTEXT, max_sequence_length=100)
+    assert (asked.sequence_length, asked.warnings) == (100, ())
+
+
+@pytest.mark.parametrize("size", [(4000, 8), (8, 4000)])
+def test_a_strip_whose_picture_would_be_longer_than_may_be_asked_for_is_rejected(picture, edited, size):
+    with pytest.raises(InvalidRequestError, match=r"^image is too narrow: .* at most 8192 a side"):
+        edited(image=picture(*size))
+    assert edited(image=picture(*size), size="1024x64").width == 1024
+
+
+def test_of_several_images_the_strips_are_named_each(picture, edited):
+    with pytest.raises(InvalidRequestError) as caught:
+        edited(QWEN, images=[picture(), picture(4000, 8), picture(8, 4000)], size=64)
+    assert [error.pointer for error in caught.value.field_errors] == ["images[1]", "images[2]"]
+    with pytest.raises(InvalidRequestError, match=r"images\[0\] is too narrow: it would be drawn with 22896 x 48"):
+        edited(QWEN, images=[picture(4000, 8), picture()])
+
+
+@pytest.mark.parametrize("steps", range(1, 7))
+def test_a_preview_is_promised_where_the_pipeline_takes_one(edited, steps):
+    torch = pytest.importorskip("torch", reason="the packages of the group flux are not installed here")
+    from types import SimpleNamespace
+
+    from diffusers import FlowMatchEulerDiscreteScheduler
+
+    from runtimes.flux.server.pipeline.steps import PreviewTaker
+
+    scheduler, taken = FlowMatchEulerDiscreteScheduler(), []
+    scheduler.set_timesteps(steps)
+    taker, latents = PreviewTaker(taken.append), torch.zeros(1, 4)
+    for step, timestep in enumerate(scheduler.timesteps):
+        latents = scheduler.step(torch.ones_like(latents), timestep, latents).prev_sample
+        taker.take(SimpleNamespace(scheduler=scheduler, num_timesteps=steps), step, latents)
+
+    request = edited(preview=True, num_inference_steps=steps)
+
+    assert request.preview is request.parameters["preview"] is (len(taken) == 1)
+    assert request.warnings == (() if taken else ("preview has no effect: it needs at least 3 steps",))
+
+
+def test_too_few_steps_for_a_preview_are_not_warned_of_where_none_was_asked_for(edited):
+    assert edited(num_inference_steps=1).warnings == ()
+
+
+def test_qwen_needs_two_steps(edited):
+    with pytest.raises(InvalidRequestError, match="num_inference_steps must be at least 2 for this model, not 1"):
+        edited(QWEN, num_inference_steps=1)
+    assert [edited(card, num_inference_steps=steps).steps for card, steps in ((QWEN, 2), (KONTEXT, 1))] == [2, 1]
+
+
+@pytest.mark.parametrize(
+    ("card", "task_type", "given"),
+    [(DEV, "text-to-image", ()), (QWEN, "edit", ("image",)), (FILL, "inpainting", ("image", "mask"))],
+)
+def test_null_counts_as_left_out_in_every_field(picture, card, task_type, given):
+    from runtimes.flux.requests import REQUESTS
+
+    needed = {name: picture(mode="L" if name == "mask" else "RGB") for name in given}
+    needed |= {"text-to-image": {"prompt": "a fox"}, "edit": {"instructions": "bluer"}}.get(task_type, {})
+    nulls = dict.fromkeys(REQUESTS[task_type].model_fields)
+    with_nulls = generation_request({**nulls, **needed, "seed": 1}, task_type, card, "job")
+    assert with_nulls.parameters == generation_request({**needed, "seed": 1}, task_type, card, "job").parameters
+    assert drawn(DEV, finish={"sharpen": None}).finishing.finish.sharpen == 0
+
+
+def test_loras_take_part_by_their_weight():
+    options = ModelOptions(profile="flux-dev", loras=(Lora(name="icons", source="a.safetensors"),))
+    request = drawn(card_of(options, FAMILIES["flux"]), lora_weights={"icons": 0.5})
+    assert request.loras == (("icons", 0.5),)
+    assert request.parameters["lora_weights"] == {"icons": 0.5}
+
+
+def test_several_references_keep_their_own_shapes_and_all_count_as_memory(picture, edited):
+    request = edited(QWEN, images=[picture(300, 300), picture(400, 200)], mask=picture(mode="L"), size=512)
+    assert [image.size for image in request.images] == [(512, 512), (1456, 720)]
+    assert request.size == (512, 512)
+    assert request.image_bytes == 3 * (512 * 512 + 1456 * 720) + 512 * 512
+    assert request.without_images().image_bytes == 0
+    assert not {"image", "images", "mask"} & request.parameters.keys()
+
+
+@pytest.mark.parametrize(
+    ("values", "fields"),
+    [
+        ({"images": ["AAAA", None, "BBBB"], "mask": "CCCC"}, ["images[0]", "images[2]", "mask"]),
+        ({"images": [None, "s3://bucket/a.png"], "mask_url": "https://x/m.png"}, ["images[1]", "mask_url"]),
+        *(({"image": link}, ["image"]) for link in ("HTTPS://x/a.png", "S3://bucket/a b.png", "\n http://x/a.png")),
+    ],
+)
+def test_every_image_that_cannot_be_read_and_every_link_is_named(picture, edited, values, fields):
+    if "images" in values:
+        values = {**values, "images": [image or picture() for image in values["images"]]}
+    with pytest.raises(InvalidRequestError) as raised:
+        edited(QWEN, **values)
+    assert sorted(error.pointer for error in raised.value.field_errors) == fields
+
+
+def test_the_order_of_fields_does_not_count_for_the_digest():
+    turned = {"lora_weights": {"flat": 0.5, "icons": 1}, "prompt": "a fox"}
+    assert digest_of(turned, "text-to-image") == digest_of(REQUEST, "text-to-image")
+
+
+@pytest.mark.parametrize("change", [{"prompt": "a cat"}, {"seed": None}, {"lora_weights": [1, 0.5]}])
+def test_another_value_is_another_request(change):
+    assert digest_of({**REQUEST, **change}, "text-to-image") != digest_of(REQUEST, "text-to-image")
+
+
+def test_another_task_type_is_another_request():
+    assert digest_of(REQUEST, "image-to-image") != digest_of(REQUEST, "text-to-image")

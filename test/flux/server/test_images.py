@@ -1,0 +1,320 @@
+"""Images of requests: decoded apart and within limits, upright, opaque, of the right size; and pictures, finished."""
+
+import base64
+import contextlib
+import io
+import random
+import resource
+import struct
+import zlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image, ImageFilter, ImageStat, PngImagePlugin
+
+from runtimes.flux.families import FAMILIES
+from runtimes.flux.requests import Finish
+from runtimes.flux.server.errors import InvalidImageError
+from runtimes.flux.server.images import decoder
+from runtimes.flux.server.images.decoder import decode, decode_mask, decoded
+from runtimes.flux.server.images.finishing import Finishing
+from runtimes.flux.server.images.fitting import edit_size, fitted, fitted_mask, shape_at, variation_size
+
+NO_TIFF = b"Exif\0\0MM\0\x93\0\0\0\x08\0\0"
+A_NUMBER_FOR_A_TEXT = (
+    b"Exif\0\0MM\0*\0\0\0\x08\0\x02\x01\x0e\0\x05\0\0\0\x01\0\0\0\0\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
+)
+"""Of EXIF: a description that is a fraction, and an orientation for which Pillow writes all anew."""
+FLUX, KONTEXT = FAMILIES["flux"], FAMILIES["flux-kontext"]
+SIDES = st.tuples(st.integers(64, 4000), st.integers(64, 4000))
+
+
+def as_base64(data):
+    return base64.b64encode(data).decode()
+
+
+def saved(image, file_format="PNG", **options):
+    file = io.BytesIO()
+    image.save(file, file_format, **options)
+    return file.getvalue()
+
+
+def encoded(image, file_format="PNG", **options):
+    return as_base64(saved(image, file_format, **options))
+
+
+def halves(width=40, height=20):
+    """Left half red, right half blue."""
+    image = Image.new("RGB", (width, height), "blue")
+    image.paste("red", (0, 0, width // 2, height))
+    return image
+
+
+def png_chunk(kind, content):
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def segments(image, *more):
+    """The JPEG with more segments before its picture."""
+    return image[:2] + b"".join(b"\xff\xe1" + struct.pack(">H", 2 + len(one)) + one for one in more) + image[2:]
+
+
+PNG, JPEG, GIF = saved(halves()), saved(halves(), "JPEG"), saved(halves(), "GIF")
+HOSTILE = {
+    "a GIF with a comment of small blocks": GIF[:-1] + b"!\xfe" + b"\x01x" * 3_000_000 + b"\0;",
+    "a PNG of empty chunks": PNG[:33] + png_chunk(b"abCd", b"") * 500_000 + PNG[33:],
+    "a JPEG of empty segments": segments(JPEG, *[b""] * 1_000_000),
+    "a JPEG of EXIF segments": segments(JPEG, *[b"Exif\0\0" + bytes(20)] * 300_000),
+    "a JPEG of fewer": segments(JPEG, *[b"Exif\0\0" + bytes(100)] * 2_000),
+}
+
+
+def test_an_image_and_a_mask_are_decoded_apart_as_they_are():
+    transparent = halves().convert("RGBA")
+    transparent.putalpha(0)
+    assert decode(as_base64(PNG)).tobytes() == halves().tobytes()
+    assert decode(encoded(transparent), "#00ff00").getpixel((3, 3)) == (0, 255, 0)
+    assert (decode_mask(as_base64(PNG)).mode, decode_mask(as_base64(PNG)).size) == ("L", (40, 20))
+
+
+@pytest.mark.parametrize("content", ["AAAA", "not base64 ä", "", as_base64(PNG[:45])])
+def test_what_cannot_be_decoded_apart_is_an_error_of_the_image(content):
+    with pytest.raises(InvalidImageError, match=r"^is "):
+        decode(content)
+
+
+def test_a_file_may_say_a_lot_beside_its_pixels():
+    info = PngImagePlugin.PngInfo()
+    info.add_text("XML:com.adobe.xmp", "x" * 5_000_000, zip=True)
+    assert decode(encoded(halves(), "PNG", pnginfo=info)).tobytes() == halves().tobytes()
+    assert decode(as_base64(segments(JPEG, *[b"http://ns.adobe.com/" + bytes(60_000)] * 1_000))).size == (40, 20)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_file_whose_headers_have_no_end_is_rejected_unread(name):
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+    with pytest.raises(InvalidImageError, match="is a broken image: it has too many parts"):
+        decode(as_base64(HOSTILE[name]))
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before < decoder.MAX_CPU_SECONDS / 2
+
+
+@pytest.mark.parametrize(
+    ("limit", "value", "content"),
+    [
+        ("MAX_CPU_SECONDS", 1, lambda: segments(JPEG, *[b"Exif\0\0" + bytes(30_000)] * 1_900)),
+        ("MAX_MEMORY_BYTES", 200_000_000, lambda: saved(Image.new("RGB", (8000, 8000)))),
+    ],
+)
+def test_what_takes_too_much_time_or_memory_is_stopped(monkeypatch, limit, value, content):
+    monkeypatch.setattr(decoder, limit, value)
+    with pytest.raises(InvalidImageError, match="takes too much memory or time"):
+        decode(as_base64(content()))
+
+
+def test_an_image_of_as_many_pixels_as_are_allowed_stays_within_the_limits():
+    assert decode(encoded(Image.new("RGBA", (8000, 8000), "#ff000080"), compress_level=1)).size == (8000, 8000)
+
+
+def test_a_decoder_that_cannot_run_is_no_error_of_the_image(monkeypatch):
+    monkeypatch.setattr(decoder, "_COMMAND", (decoder.sys.executable, "-m", "no_such_module"))
+    with pytest.raises(decoder.subprocess.CalledProcessError):
+        decode(as_base64(PNG))
+
+
+def test_base64_and_a_data_url_of_it_are_the_same_image():
+    assert decoded(as_base64(PNG)).tobytes() == decoded(f"data:image/png;base64,{as_base64(PNG)}").tobytes()
+
+
+@pytest.mark.parametrize(("file_format", "options"), [("PNG", {}), ("TIFF", {}), ("AVIF", {"quality": 100})])
+def test_every_format_is_read(file_format, options):
+    red, blue = (decoded(encoded(halves(), file_format, **options)).getpixel(at) for at in ((5, 5), (35, 5)))
+    assert red[0] - red[2] > 150
+    assert blue[2] - blue[0] > 150
+
+
+@pytest.mark.parametrize("file_format", ["GIF", "WEBP", "AVIF", "TIFF"])
+def test_of_several_pictures_the_first_is_read(file_format):
+    others = [Image.new("RGB", (40, 20), "green")] * 3
+    assert decoded(encoded(halves(), file_format, save_all=True, append_images=others)).getpixel((5, 5))[0] > 200
+
+
+@pytest.mark.parametrize("file_format", ["PNG", "TIFF"])
+def test_an_image_is_turned_upright_as_its_exif_says(file_format):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    upright = decoded(encoded(halves(), file_format, exif=exif))
+    assert upright.size == (20, 40)
+    assert (upright.getpixel((0, 0)), upright.getpixel((0, 39))) == ((255, 0, 0), (0, 0, 255))
+
+
+def test_a_palettes_transparent_colour_shows_the_background():
+    image = halves().quantize(2)
+    opaque = decoded(encoded(image, transparency=image.getpixel((0, 0))), "#00ff00")
+    assert (opaque.getpixel((0, 0)), opaque.getpixel((39, 0))) == ((0, 255, 0), (0, 0, 255))
+
+
+def test_what_is_transparent_in_a_mask_is_kept():
+    assert decoded(encoded(Image.new("RGBA", (8, 8), (255, 255, 255, 0))), None).getextrema() == (0, 0)
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "P", "1", "RGBA", "CMYK"])
+def test_every_mode_becomes_rgb(mode):
+    assert decoded(encoded(halves().convert(mode), "JPEG" if mode == "CMYK" else "PNG")).mode == "RGB"
+
+
+def test_sixteen_bits_are_brought_to_eight():
+    assert decoded(encoded(Image.new("I;16", (8, 8), 32768))).getpixel((0, 0)) == (128, 128, 128)
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("AAAA", "is not an image"),
+        ("A", "is not base64"),
+        (encoded(halves(400, 400))[:400], "is a broken image"),
+        (encoded(halves(), "PPM"), "is not an image; it may be PNG"),
+        (encoded(halves().convert("F"), "TIFF"), "is an image of floating-point numbers; save it with 8 or 16 bits"),
+        *((encoded(halves(), name, exif=NO_TIFF), "is a broken image") for name in ("PNG", "WEBP")),
+        *((encoded(halves(), name, exif=A_NUMBER_FOR_A_TEXT), "is a broken") for name in ("PNG", "JPEG", "WEBP")),
+    ],
+)
+def test_what_is_no_image_is_an_error_in_words(content, problem):
+    with pytest.raises(InvalidImageError, match=problem):
+        decoded(content)
+
+
+@pytest.mark.filterwarnings("ignore:Image size:PIL.Image.DecompressionBombWarning", "ignore::UserWarning")
+@pytest.mark.parametrize(
+    ("mode", "file_format"),
+    [
+        *(("L", "PNG"), ("P", "PNG"), ("RGBA", "PNG"), ("I;16", "PNG"), ("RGB", "JPEG"), ("CMYK", "JPEG")),
+        *(("RGB", "MPO"), ("RGB", "WEBP"), ("RGBA", "WEBP"), ("P", "GIF"), ("P", "BMP"), ("RGBA", "BMP")),
+        *(("RGB", "TIFF"), ("RGB", "AVIF")),
+    ],
+)
+def test_of_a_broken_file_nothing_but_the_error_comes(mode, file_format):
+    whole = saved(halves().convert(mode.partition(";")[0]).convert(mode), file_format)
+    chance = random.Random(mode + file_format)
+    for _ in range(200):
+        with contextlib.suppress(InvalidImageError, MemoryError):
+            decoded(as_base64(damaged(whole, chance)))
+
+
+def damaged(content, chance):
+    """Cut it, or change a few bytes; PNG's checksums are made right again, so that its chunks are read."""
+    broken = bytearray(content)
+    if chance.random() < 0.2:
+        return bytes(broken[: chance.randrange(len(broken))])
+    for _ in range(chance.choice((1, 2, 8))):
+        broken[chance.randrange(len(broken))] = chance.randrange(256)
+    return rechecked(bytes(broken)) if content.startswith(b"\x89PNG") else bytes(broken)
+
+
+def rechecked(png):
+    parts, at = [png[:8]], 8
+    while len(rest := png[at:]) >= 12 and (size := int.from_bytes(rest[:4])) <= len(rest) - 12:
+        parts += rest[: 8 + size], zlib.crc32(rest[4 : 8 + size]).to_bytes(4)
+        at += 12 + size
+    return b"".join(parts) + rest
+
+
+def test_an_image_of_too_many_pixels_is_rejected_before_it_is_unpacked(monkeypatch):
+    monkeypatch.setattr(decoder, "MAX_PIXELS", 799)
+    monkeypatch.setattr(Image.Image, "load", lambda _: pytest.fail("it was unpacked"))
+    with pytest.raises(InvalidImageError, match="is an image of 40 x 20 pixels; the limit is 799 pixels"):
+        decoded(as_base64(PNG))
+
+
+def test_a_picture_and_its_mask_are_cut_evenly_to_another_shape():
+    square = fitted(halves(), (20, 20))
+    assert (square.getpixel((0, 10)), square.getpixel((19, 10))) == ((255, 0, 0), (0, 0, 255))
+    mask = Image.new("L", (20, 10))
+    mask.paste(255, (0, 0, 10, 10))
+    square = fitted_mask(mask, given=(40, 20), size=(20, 20))
+    assert (square.getpixel((2, 10)), square.getpixel((17, 10))) == (255, 0)
+
+
+def test_a_feather_softens_the_masks_edge():
+    mask = Image.new("L", (64, 64))
+    mask.paste(255, (0, 0, 32, 64))
+    hard, soft = (fitted_mask(mask, (64, 64), (64, 64), feather) for feather in (0, 16))
+    assert (hard.getpixel((28, 32)), hard.getpixel((2, 32))) == (255, 255)
+    assert 100 < soft.getpixel((28, 32)) < 250 < soft.getpixel((2, 32))
+
+
+@pytest.mark.parametrize(
+    ("asked", "given_size", "expected"),
+    [
+        (None, (512, 512), (1024, 1024)),
+        (1024, (200, 100), (1024, 512)),
+        ("768", (100, 200), (384, 768)),
+        ("1024x768", (100, 200), (1024, 768)),
+        ("1000x500", (100, 200), (992, 496)),
+    ],
+)
+def test_an_edit_has_the_size_that_was_asked_for(asked, given_size, expected):
+    assert edit_size(asked, given_size, KONTEXT) == expected
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "expected"),
+    [(None, None, (320, 240)), (640, None, (640, 480)), (None, 480, (640, 480)), (256, 512, (256, 512))],
+)
+def test_a_variation_keeps_the_images_shape_where_no_size_is_asked_for(width, height, expected):
+    assert variation_size(width, height, (320, 240), FLUX) == expected
+
+
+@given(given_size=SIDES, asked=st.one_of(st.none(), st.integers(64, 2048)), width=st.integers(4, 128))
+def test_every_size_that_is_chosen_is_one_the_model_takes(given_size, asked, width):
+    for size in (
+        edit_size(asked, given_size, KONTEXT),
+        *(variation_size(one, None, given_size, KONTEXT) for one in (None, width * 16)),
+    ):
+        assert size[0] % KONTEXT.size_multiple == size[1] % KONTEXT.size_multiple == 0
+        assert 0 < size[0] * size[1] <= KONTEXT.max_pixels
+
+
+@given(given_size=SIDES)
+def test_a_shape_is_kept_within_half_a_multiple(given_size):
+    width, height = shape_at(given_size, 1024**2, KONTEXT)
+    other = width * given_size[1] / given_size[0]
+    assert abs(height - other) <= 16 * max(1, given_size[1] / given_size[0]) + 16
+
+
+def scene():
+    """Something with edges and colours."""
+    image = Image.radial_gradient("L").resize((64, 64))
+    return Image.merge("RGB", (image, image.rotate(90), image.point(lambda value: 255 - value // 2)))
+
+
+def finished(output_format="png", quality=95, **values):
+    return Image.open(io.BytesIO(Finishing(Finish(**values), output_format, quality).apply(scene())))
+
+
+@pytest.mark.parametrize(("output_format", "quality"), [("png", 95), ("webp", 100)])
+def test_neutral_values_and_a_lossless_format_leave_every_pixel_as_it_is(output_format, quality):
+    assert finished(output_format, quality).convert("RGB").tobytes() == scene().tobytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "measure"),
+    [
+        ("brightness", lambda image: ImageStat.Stat(image.convert("L")).mean[0]),
+        ("contrast", lambda image: ImageStat.Stat(image.convert("L")).stddev[0]),
+        ("saturation", lambda image: ImageStat.Stat(image.convert("HSV")).mean[1]),
+        ("sharpen", lambda image: ImageStat.Stat(image.convert("L").filter(ImageFilter.FIND_EDGES)).mean[0]),
+    ],
+)
+def test_finishing_values_go_up_and_down(name, measure):
+    low, middle, high = (measure(finished(**{name: value})) for value in (0.6, 1, 1.4))
+    assert low < middle < high
+
+
+@pytest.mark.parametrize("output_format", ["png", "jpeg", "webp"])
+def test_the_format_is_the_one_named_and_less_quality_makes_smaller_files(output_format):
+    picture = finished(output_format)
+    assert picture.format == output_format.upper()
+    assert Finishing(Finish(), output_format, 95).content_type == Image.MIME[picture.format]
+    low, high = (len(Finishing(Finish(), output_format, quality).apply(scene())) for quality in (10, 90))
+    assert low < high or output_format == "png"

@@ -1,0 +1,223 @@
+"""How a worker's life is watched. The process is played, and so is the clock of the event loop."""
+
+import asyncio
+import itertools
+import pickle
+import struct
+
+import pytest
+
+from runtimes.flux.options import ModelOptions
+from runtimes.flux.server.ports import DeviceStatus
+from runtimes.flux.server.workers import handle as module
+from runtimes.flux.server.workers.handle import SilenceLimits, WorkerHandle, WorkerState
+from runtimes.flux.server.workers.protocol import (
+    BatchProgress,
+    BatchStarted,
+    DeviceFreed,
+    WorkerFailed,
+    WorkerReady,
+    WorkerSetup,
+    packed,
+)
+
+OPTIONS = ModelOptions(profile="flux-schnell")
+DEVICE = DeviceStatus(name="cuda:0", memory_bytes=0, peak_bytes=0, host_peak_bytes=0, max_pixels=4 * 64 * 64)
+READY, FREED, STEP = WorkerReady(OPTIONS.card, DEVICE), DeviceFreed(1, 0, 0, DEVICE), BatchProgress(1, 0.5)
+LIMITS = SilenceLimits(start_s=1800, step_s=120)
+
+
+class PlayedWorker:
+    """A process that says what it is told to, and its socket; ``die`` is its death."""
+
+    def __init__(self, words):
+        self.sent, self.reader, self.transport = [], asyncio.StreamReader(), self
+        self.returncode = None
+        self._dead = asyncio.Event()
+        self.say(*words)
+
+    def say(self, *words):
+        for word in words:
+            self.die() if word is None else self.reader.feed_data(packed(word))
+
+    def die(self):
+        self.returncode = -9
+        self._dead.set()
+
+    kill = die
+
+    async def wait(self):
+        await self._dead.wait()
+        return self.returncode
+
+    def abort(self):
+        self.reader.feed_eof()
+
+    def write(self, content):
+        self.sent.append(pickle.loads(content[struct.calcsize("!Q") :]))
+
+    def close(self):
+        pass
+
+
+class Clock:
+    """The event loop's time; ``pass_s`` lets it pass, and what is due then happen."""
+
+    def __init__(self, monkeypatch):
+        self.now = 1000.0
+        loop = asyncio.get_running_loop()
+        monkeypatch.setattr(loop, "time", lambda: self.now)
+        monkeypatch.setattr(module.time, "monotonic", lambda: self.now)
+
+    async def pass_s(self, seconds):
+        await self.settle()
+        self.now += seconds
+        await self.settle()
+
+    async def settle(self):
+        for _ in range(20):
+            await asyncio.sleep(0)
+
+
+@pytest.fixture
+async def clock(monkeypatch):
+    return Clock(monkeypatch)
+
+
+@pytest.fixture
+async def play(clock, monkeypatch):
+    """Plays lives of a worker, each by what it says; gives the handle, the lives so far, and the reasons of losses."""
+    tasks = []
+
+    async def begin(*lives):
+        words, played, losses, heard = iter(lives), [], [], []
+
+        async def started(_setup):
+            played.append(PlayedWorker(next(words, ())))
+            return played[-1], played[-1].reader, played[-1]
+
+        def lose(handle, _batches):
+            losses.append(handle.loss)
+
+        monkeypatch.setattr(module, "_started", started)
+        setup = WorkerSetup(pipeline="a:b", options=OPTIONS, models=".", device=0, log_level="INFO")
+        handle = WorkerHandle(setup, LIMITS, lambda _, message: heard.append(message), lose)
+        handle.heard = heard
+        tasks.append(asyncio.create_task(handle.run()))
+        await clock.settle()
+        return handle, played, losses
+
+    yield begin
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_a_worker_that_is_not_ready_in_time_is_ended(play, clock):
+    handle, _, losses = await play(())
+    await clock.pass_s(1799)
+    assert (handle.state, losses) == (WorkerState.STARTING, [])
+    await clock.pass_s(2)
+    assert losses == ["the worker showed no sign of life for 1800 s and was ended"]
+
+
+async def test_a_ready_worker_without_work_may_be_silent(play, clock):
+    handle, _, losses = await play((READY,))
+    await clock.pass_s(10_000)
+    assert (handle.state, losses) == (WorkerState.READY, [])
+
+
+async def test_a_busy_worker_that_is_silent_is_ended_and_more_work_is_no_sign_of_life(play, clock):
+    handle, _, losses = await play((READY,))
+    handle.assign(1, [])
+    await clock.pass_s(100)
+    handle.assign(2, [])
+    await clock.pass_s(21)
+    assert losses == ["the worker showed no sign of life for 120 s and was ended"]
+
+
+async def test_a_slow_worker_is_given_three_times_its_longest_silence(play, clock):
+    handle, (worker,), losses = await play((READY,))
+    handle.assign(1, [])
+    await clock.pass_s(100)
+    worker.say(STEP)
+    await clock.pass_s(299)
+    assert losses == []
+    await clock.pass_s(2)
+    assert len(losses) == 1
+
+
+async def test_what_was_seen_of_a_workers_speed_dies_with_its_process(play, clock):
+    handle, played, losses = await play((READY,), (READY,))
+    handle.assign(1, [])
+    await clock.pass_s(100)
+    played[0].say(STEP, None)
+    await clock.pass_s(1)
+    await clock.pass_s(1)
+    handle.assign(2, [])
+    await clock.pass_s(121)
+    assert len(losses) == 2
+
+
+async def test_a_worker_is_ready_again_once_its_batch_is_over(play, clock):
+    handle, _, losses = await play((READY,))
+    handle.assign(1, [])
+    batch = handle.batches[1]
+    batch.freed = True
+    handle.tidy(batch)
+    await clock.pass_s(1000)
+    assert (handle.state, handle.batches, losses) == (WorkerState.READY, {}, [])
+
+
+async def test_fruitless_lives_are_further_and_further_apart(play, clock):
+    _, played, _ = await play(*itertools.repeat((READY, None), 12))
+    delays = []
+    for lives in range(1, 10):
+        await clock.pass_s(0.5)  # of last words
+        started = clock.now
+        while len(played) == lives:
+            await clock.pass_s(0.5)
+        delays.append(clock.now - started)
+    assert delays == [0.5, 1, 2, 4, 8, 16, 32, 60, 60]
+
+
+async def test_after_a_batch_the_next_life_begins_at_once(play, clock):
+    handle, played, _ = await play((READY, FREED, None), (READY,))
+    await clock.pass_s(0.5)
+    assert (len(played), handle.restarts, handle.state) == (2, 1, WorkerState.READY)
+
+
+async def test_a_model_that_is_refused_is_not_tried_again(play, clock):
+    handle, played, _ = await play((WorkerFailed("needs a GPU", for_good=True), None))
+    await clock.pass_s(1000)
+    assert (handle.given_up, handle.loss, handle.state) == (True, "needs a GPU", WorkerState.DOWN)
+    assert len(played) == 1
+
+
+async def test_after_five_failed_starts_in_a_row_the_worker_is_given_up(play, clock):
+    handle, _, losses = await play(*itertools.repeat((WorkerFailed("no memory", for_good=False), None), 9))
+    while not handle.given_up:
+        await clock.pass_s(1)
+    assert losses == ["no memory"] * 5
+
+
+async def test_what_a_worker_died_of_is_known_until_it_is_ready_again(play, clock):
+    handle, played, losses = await play((READY, None))
+    await clock.pass_s(0.5)
+    await clock.pass_s(0.5)
+    assert losses == [handle.loss] == ["the worker was killed by signal 9"]
+    played[1].say(READY)
+    await clock.settle()
+    assert handle.loss is None
+
+
+async def test_a_worker_has_room_for_what_its_device_last_said(play):
+    handle, _, _ = await play((READY,))
+    assert [handle.max_pictures(size) for size in ((64, 64), (64, 32), (640, 640))] == [4, 8, 1]
+
+
+async def test_what_a_dying_worker_said_last_is_heard(play, clock):
+    handle, (worker,), _ = await play((READY,))
+    worker.say(None, BatchStarted(1, 0.0))
+    await clock.settle()
+    assert handle.heard == [READY, BatchStarted(1, 0.0)]
