@@ -14,7 +14,7 @@ from runtimes.flux.checks import request_faults
 from runtimes.flux.options import ModelOptions
 from runtimes.flux.profiles import PROFILES
 from runtimes.flux.requests import REQUESTS, Finish
-from runtimes.flux.server.metrics import Metrics
+from runtimes.flux.server.engine.metrics import ServerMetrics
 
 ROOT = Path(__file__).resolve().parents[3]
 FLUX = PAGE.read_text(encoding="utf-8")
@@ -95,8 +95,8 @@ def test_the_picture_that_was_measured_takes_as_long_as_measured():
 
 
 def test_previews_come_when_the_pipeline_takes_them():
-    source = (ROOT / "runtimes/flux/server/pipeline/preview.py").read_text(encoding="utf-8")
-    assert re.search(r"^_SHARE = 0\.2$", source, re.MULTILINE)
+    source = (ROOT / "runtimes/flux/server/pipeline/steps.py").read_text(encoding="utf-8")
+    assert re.search(r"^PREVIEW_SHARE = 0\.2$", source, re.MULTILINE)
 
 
 @pytest.mark.parametrize("block", re.findall(r"^```yaml\n(.*?)^```$", FLUX, re.DOTALL | re.MULTILINE))
@@ -130,7 +130,8 @@ def test_the_requests_shown_have_no_fault(kind):
 
 def test_every_route_of_the_server_is_explained_and_no_other():
     source = "".join(
-        (ROOT / "runtimes/flux/server" / name).read_text(encoding="utf-8") for name in ("api.py", "openapi.py")
+        (ROOT / "runtimes/flux/server/api" / name).read_text(encoding="utf-8")
+        for name in ("routes.py", "description.py")
     )
     routes = re.findall(r'@(?:routes|app)\.(get|post|delete)\("([^"]+)"', source)
     there = {f"{method.upper()} {path}".replace("{job_id}", "{id}") for method, path in routes}
@@ -138,7 +139,7 @@ def test_every_route_of_the_server_is_explained_and_no_other():
 
 
 def test_every_code_of_a_failed_job_is_explained_and_no_other():
-    source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "runtimes/flux/server").glob("*.py"))
+    source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "runtimes/flux/server").rglob("*.py"))
     written_as = r'JobError\("(\w+)"|Error: "(\w+)"|^LOST = "(\w+)"|, "(failed)"\)'
     codes = {code for found in re.findall(written_as, source, re.MULTILINE) for code in found if code}
     errors = API.partition("### Errors")[2].partition("### Health")[0]
@@ -149,7 +150,7 @@ def test_every_metric_of_the_server_is_explained_and_no_other():
     page = (ROOT / "docs/observing.md").read_text(encoding="utf-8")
     table = page.partition("## The flux server")[2].partition("\n## ")[0]
     explained = {name.removesuffix("_total") for name in re.findall(r"^\| `(\w+)`", table, re.MULTILINE)}
-    told = {one.name for one in text_string_to_metric_families(Metrics(lambda: 0).text().decode())}
+    told = {one.name for one in text_string_to_metric_families(ServerMetrics(lambda: 0).text().decode())}
     assert explained == {name for name in told if not name.endswith("_created")}
 
 

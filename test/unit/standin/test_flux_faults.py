@@ -5,11 +5,12 @@ import json
 import pytest
 
 from runtimes.flux.options import ModelOptions
-from runtimes.flux.server.ports import Order, StoppedError, Watch
+from runtimes.flux.server.errors import PipelineStoppedError
+from runtimes.flux.server.ports import DrawingWatch, GenerationRequest
 from runtimes.flux.standin.painting import load
 
-ORDER = Order(
-    job="j", task_type="text-to-image", prompt="a fox", seeds=(1,), width=64, height=64, steps=3, guidance=3.5
+ORDER = GenerationRequest(
+    job_id="j", task_type="text-to-image", prompt="a fox", seeds=(1,), width=64, height=64, steps=3, guidance=3.5
 )
 ENOUGH = 4
 
@@ -26,7 +27,7 @@ def faults(tmp_path, monkeypatch):
 def draw(stepped, looks):
     """Draw; after so many looks nobody wants the picture any more."""
     pipeline, left = load(ModelOptions(profile="flux-dev"), "", 0), iter(range(looks))
-    watch = Watch(stepped, lambda: next(left, None) is not None)
+    watch = DrawingWatch(stepped, lambda: next(left, None) is not None)
     return pipeline.draw([ORDER], pipeline.encode([ORDER]), watch)
 
 
@@ -47,6 +48,6 @@ def test_a_held_batch_tells_again_and_again_how_far_it_is_until_the_hold_is_lift
 def test_a_held_batch_that_nobody_wants_any_more_is_stopped(faults):
     faults(hold_at_step=2)
     told = []
-    with pytest.raises(StoppedError):
+    with pytest.raises(PipelineStoppedError):
         draw(lambda *step: told.append(step), looks=ENOUGH)
     assert (3, 3) not in told
