@@ -134,7 +134,8 @@ class FluxServer:
 def kill_worker(server):
     """Kill the process of a FLUX server that has its GPU; returns whether it had one at the moment."""
     children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
-    workers = [int(pid) for pid in children if b"runtimes.flux.server.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    lines = {int(pid): Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children}
+    workers = [pid for pid, line in lines.items() if b"runtimes.flux.server.worker" in line]
     for pid in workers:
         os.kill(pid, signal.SIGKILL)
     return bool(workers)
