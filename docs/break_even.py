@@ -5,15 +5,12 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from docs.costs import Month, estimate, left_out, total
+from docs.costs import Month, idle, total
 
 HOSTED_USD_PER_IMAGE = 0.003
 """Of FLUX.1 [schnell], 333 images for a dollar (https://fal.ai/models/fal-ai/flux/schnell, as of 2025)."""
 SECONDS_PER_IMAGE = 0.81
 """Of FLUX.1 [schnell] with 512 x 512 pixels and 4 steps on an L40S, ten requests at once; published with that price."""
-_SECONDS_PER_HOUR = 3600
-_HOURS_PER_DAY = 24
-_DAYS_PER_MONTH = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,8 +19,8 @@ class BreakEven:
 
     Attributes:
         usd_per_hour: What the instance costs.
-        hosted_usd: What the hosted model takes for an image.
-        seconds_per_image: Of the instance, with work enough.
+        hosted_usd: What the hosted model costs per image.
+        seconds_per_image: Of the instance at full load.
         usd_per_day: What else runs all day because of it, whatever the number of images.
     """
 
@@ -35,12 +32,12 @@ class BreakEven:
     @property
     def images_per_day(self) -> float:
         """From how many images a day on an instance that runs all day is cheaper."""
-        return (self.usd_per_hour * _HOURS_PER_DAY + self.usd_per_day) / self.hosted_usd
+        return (self.usd_per_hour * 24 + self.usd_per_day) / self.hosted_usd
 
     @property
     def max_images_per_day(self) -> float:
         """How many images the instance draws in a day."""
-        return _HOURS_PER_DAY * _SECONDS_PER_HOUR / self.seconds_per_image
+        return 24 * 3600 / self.seconds_per_image
 
     @property
     def utilisation(self) -> float:
@@ -50,13 +47,12 @@ class BreakEven:
     @property
     def min_usd_per_image(self) -> float:
         """What an image costs on an instance that always draws, or runs only while it does."""
-        return self.usd_per_hour * self.seconds_per_image / _SECONDS_PER_HOUR
+        return self.usd_per_hour * self.seconds_per_image / 3600
 
 
 def platform_usd_per_day() -> float:
     """What the platform costs on a day without a picture, by the tables of docs/costs.md."""
-    nothing = Month(images=0, node_starts=0)
-    return (total(estimate(nothing)) + total(left_out(nothing))) / _DAYS_PER_MONTH
+    return total(idle(Month())) / 30
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

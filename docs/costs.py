@@ -7,16 +7,17 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 HOURS = 720
-_KIB_PER_GIB = 1024**2
 _MILLION = 1_000_000
 _SNAPSHOT_GB = 25
+# 90 GB of gp3, 1000 IOPS above 3000, 875 MiB/s above 125: the chart's defaults.
+_USD_PER_VOLUME = 90 * 0.08 + 1000 * 0.005 + 875 * 0.04
 
 
 class Row(NamedTuple):
     """One line of a bill.
 
     Attributes:
-        service: Whose.
+        service: The AWS service.
         unit: What is counted.
         formula: How many, in words.
         quantity: How many.
@@ -80,128 +81,73 @@ class Month:
         """Hours in which a GPU node starts, stops, or stays without work."""
         return self.node_starts * (self.start_seconds + self.stop_seconds) / 3600 + self.idle_nodes * HOURS
 
-    @property
-    def gpu_hours(self) -> float:
-        """Hours that all GPU nodes run."""
-        return self.drawing_hours + self.waiting_hours
-
     def gib(self, kib_each: float) -> float:
         """Gibibytes of so many kibibytes a picture."""
-        return self.images * kib_each / _KIB_PER_GIB
+        return self.images * kib_each / 1024**2
 
 
 def estimate(month: Month) -> list[Row]:
-    """Give the lines that every deployment has."""
-    return [*_by_image(month), *_by_month()]
-
-
-def _by_image(month: Month) -> Iterable[Row]:
-    m = month.millions
-    yield Row("EC2", "GPU instance, hour", "images * seconds / 3600", month.drawing_hours, month.usd_per_hour)
-    yield Row("API Gateway", "million requests", "images", m, 3.50)
-    yield Row("Lambda", "GB-second", "images * 0.1 s * 0.125 GB", month.images * 0.1 * 0.125, 0.0000166667)
-    yield Row("Lambda", "million requests", "images", m, 0.20)
-    yield Row("SNS", "million requests", "images * 2 (task, notice)", 2 * m, 0.50)
-    yield Row("SNS", "GB sent out", f"images * {month.kib_per_task:g} KB", month.gib(month.kib_per_task), 0.09)
-    yield Row("SQS", "million requests", "images * 2 (receive, delete)", 2 * m, 0.40)
-    yield Row("S3", "thousand PUTs", "images * 2 (picture, manifest)", 2 * month.images / 1000, 0.005)
-    yield Row(
-        "S3", "GB-month", f"images * {month.kib_per_image:g} KB, kept a month", month.gib(month.kib_per_image), 0.023
-    )
-
-
-def _by_month() -> Iterable[Row]:
-    yield Row("EKS", "cluster, hour", "720 h", HOURS, 0.10)
-    yield Row("EC2", "m5.large on demand, hour", "2 nodes * 720 h", 2 * HOURS, 0.096)
-
-
-def idle(month: Month) -> list[Row]:
-    """Give the lines that stay when nothing is drawn, those of GPU nodes that always run among them."""
-    at_rest = replace(month, images=0, node_starts=0)
-    return [row for row in [*estimate(at_rest), *left_out(at_rest)] if row.quantity]
+    """The lines that every deployment has."""
+    m, kib_task, kib_image = month.millions, month.kib_per_task, month.kib_per_image
+    return [
+        Row("EC2", "GPU instance, hour", "images * seconds / 3600", month.drawing_hours, month.usd_per_hour),
+        Row("API Gateway", "million requests", "images", m, 3.50),
+        Row("Lambda", "GB-second", "images * 0.1 s * 0.125 GB", month.images * 0.1 * 0.125, 0.0000166667),
+        Row("Lambda", "million requests", "images", m, 0.20),
+        Row("SNS", "million requests", "images * 2 (task, notice)", 2 * m, 0.50),
+        Row("SNS", "GB sent out", f"images * {kib_task:g} KB", month.gib(kib_task), 0.09),
+        Row("SQS", "million requests", "images * 2 (receive, delete)", 2 * m, 0.40),
+        Row("S3", "thousand PUTs", "images * 2 (picture, manifest)", 2 * month.images / 1000, 0.005),
+        Row("S3", "GB-month", f"images * {kib_image:g} KB, kept a month", month.gib(kib_image), 0.023),
+        Row("EKS", "cluster, hour", "720 h", HOURS, 0.10),
+        Row("EC2", "m5.large on demand, hour", "2 nodes * 720 h", 2 * HOURS, 0.096),
+    ]
 
 
 def left_out(month: Month) -> list[Row]:
-    """Give the lines that the estimate leaves out, and that a deployment has too."""
-    return [*_gpu_left_out(month), *_network_left_out(month), *_watching_left_out(month), *_storage_left_out(month)]
+    """The lines that the estimate leaves out, and that a deployment has too."""
+    m, runtimes, kib_image = month.millions, month.runtimes, month.kib_per_image
+    gpu_hours, gateway_hours = month.drawing_hours + month.waiting_hours, month.nat_gateways * HOURS
+    waiting = "node starts * (start + stop) / 3600 + idle nodes * 720"
+    volumes = "all GPU hours / 720 (10 + 80 GB, 4000 IOPS, 1000 MiB/s)"
+    to_nat = "images * 40 KB (SQS, SNS, logs; S3 and DynamoDB go past it)"
+    loaded = f"images * {kib_image:g} KB, each loaded once from outside AWS"
+    metrics = "runtimes * 20 (14, and about 6 kinds of errors), while agents report"
+    insights = "Container Insights: 60 an hour * (720 h * 1,650 metrics + GPU hours * 900)"
+    observations = 60 * (HOURS * 1650 + gpu_hours * 900) / _MILLION
+    polls = "runtimes * one a second (two at each pollingInterval of KEDA)"
+    writes = "images * 15 (6 writes, and their entries in the index)"
+    return [
+        Row("EC2", "GPU instance, hour", waiting, month.waiting_hours, month.usd_per_hour),
+        Row("EBS", "GPU node's volumes, month", volumes, gpu_hours / HOURS, _USD_PER_VOLUME),
+        Row(
+            *("EBS", "GB filled at 300 MiB/s", "node starts * 25 GB of the snapshot"),
+            *(month.node_starts * _SNAPSHOT_GB, 0.0036),
+        ),
+        Row("NAT gateway", "hour", "gateways * 720 h", gateway_hours, 0.045),
+        Row("NAT gateway", "GB", to_nat, month.gib(40), 0.045),
+        Row("Public IPv4", "hour", "gateways * 720 h", gateway_hours, 0.005),
+        Row("Data out", "GB", loaded, month.gib(kib_image), 0.09),
+        Row("CloudWatch", "metric, month", metrics, 20 * runtimes if gpu_hours else 0, 0.30),
+        Row("CloudWatch", "million observations", insights, observations, 0.21),
+        Row("CloudWatch", "metric of an alarm, month", "runtimes * 9 + 7", 9 * runtimes + 7, 0.10),
+        Row("CloudWatch", "dashboard, month", "1", 1, 3.00),
+        Row("CloudWatch", "GB of logs", "images * 8 KB", month.gib(8), 0.50),
+        Row("CloudWatch", "GB of logs", "control plane 10 GB, flows of the network 3 GB", 13, 0.50),
+        Row("X-Ray", "million traces", "images, at most", m, 5.00),
+        Row("SQS", "million requests", polls, runtimes * HOURS * 3600 / _MILLION, 0.40),
+        Row("DynamoDB", "million writes", writes, 15 * m, 0.625),
+        Row("EBS", "GB-month", "2 system nodes * (4 + 30 GB)", 68, 0.08),
+        Row("EBS", "GB-month of snapshot", "40 GB of images", 40, 0.05),
+        Row("ECR", "GB-month", "20 GB of images", 20, 0.10),
+        Row("KMS", "key, month", "1, where alarms go to e-mail", 1, 1.00),
+    ]
 
 
-def _gpu_left_out(month: Month) -> Iterable[Row]:
-    yield Row(
-        "EC2",
-        "GPU instance, hour",
-        "node starts * (start + stop) / 3600 + idle nodes * 720",
-        month.waiting_hours,
-        month.usd_per_hour,
-    )
-    # 90 GB of gp3, 1000 IOPS above 3000, 875 MiB/s above 125: the chart's defaults.
-    yield Row(
-        "EBS",
-        "GPU node's volumes, month",
-        "all GPU hours / 720 (10 + 80 GB, 4000 IOPS, 1000 MiB/s)",
-        month.gpu_hours / HOURS,
-        90 * 0.08 + 1000 * 0.005 + 875 * 0.04,
-    )
-    yield Row(
-        "EBS", "GB filled at 300 MiB/s", "node starts * 25 GB of the snapshot", month.node_starts * _SNAPSHOT_GB, 0.0036
-    )
-
-
-def _network_left_out(month: Month) -> Iterable[Row]:
-    gateway_hours = month.nat_gateways * HOURS
-    yield Row("NAT gateway", "hour", "gateways * 720 h", gateway_hours, 0.045)
-    yield Row("NAT gateway", "GB", "images * 40 KB (SQS, SNS, logs; S3 and DynamoDB go past it)", month.gib(40), 0.045)
-    yield Row("Public IPv4", "hour", "gateways * 720 h", gateway_hours, 0.005)
-    yield Row(
-        "Data out",
-        "GB",
-        f"images * {month.kib_per_image:g} KB, each loaded once from outside AWS",
-        month.gib(month.kib_per_image),
-        0.09,
-    )
-
-
-def _watching_left_out(month: Month) -> Iterable[Row]:
-    yield Row(
-        "CloudWatch",
-        "metric, month",
-        "runtimes * 20 (14, and about 6 kinds of errors), while agents report",
-        20 * month.runtimes if month.gpu_hours else 0,
-        0.30,
-    )
-    yield Row(
-        "CloudWatch",
-        "million observations",
-        "Container Insights: 60 an hour * (720 h * 1,650 metrics + GPU hours * 900)",
-        60 * (HOURS * 1650 + month.gpu_hours * 900) / _MILLION,
-        0.21,
-    )
-    yield Row("CloudWatch", "metric of an alarm, month", "runtimes * 9 + 7", 9 * month.runtimes + 7, 0.10)
-    yield Row("CloudWatch", "dashboard, month", "1", 1, 3.00)
-    yield Row("CloudWatch", "GB of logs", "images * 8 KB", month.gib(8), 0.50)
-    yield Row("CloudWatch", "GB of logs", "control plane 10 GB, flows of the network 3 GB", 13, 0.50)
-    yield Row("X-Ray", "million traces", "images, at most", month.millions, 5.00)
-    yield Row(
-        "SQS",
-        "million requests",
-        "runtimes * one a second (two at each pollingInterval of KEDA)",
-        month.runtimes * HOURS * 3600 / _MILLION,
-        0.40,
-    )
-
-
-def _storage_left_out(month: Month) -> Iterable[Row]:
-    yield Row(
-        "DynamoDB",
-        "million writes",
-        "images * 15 (6 writes, and their entries in the index)",
-        15 * month.millions,
-        0.625,
-    )
-    yield Row("EBS", "GB-month", "2 system nodes * (4 + 30 GB)", 68, 0.08)
-    yield Row("EBS", "GB-month of snapshot", "40 GB of images", 40, 0.05)
-    yield Row("ECR", "GB-month", "20 GB of images", 20, 0.10)
-    yield Row("KMS", "key, month", "1, where alarms go to e-mail", 1, 1.00)
+def idle(month: Month) -> list[Row]:
+    """The lines that stay when nothing is drawn, those of GPU nodes that always run among them."""
+    at_rest = replace(month, images=0, node_starts=0)
+    return [row for row in [*estimate(at_rest), *left_out(at_rest)] if row.quantity]
 
 
 def table(rows: Sequence[Row]) -> str:

@@ -7,7 +7,6 @@ from pathlib import Path
 from cdk.prices import ON_DEMAND_USD_PER_HOUR
 from configuration.gpus import GPUS, Gpu
 from docs.break_even import BreakEven, platform_usd_per_day
-from docs.picture_times import PICTURES, STEP_SECONDS, Picture
 from runtimes.flux.families import EDIT, TASK_TYPES, Family
 from runtimes.flux.profiles import PROFILES, Offload, Profile, Quantization
 
@@ -136,19 +135,6 @@ def _min_costly(profile: Profile, gpu: Gpu) -> str:
     return "no"
 
 
-def times() -> str:
-    """How long pictures take at least."""
-    return _table(
-        ("Preview / final picture, s", *STEP_SECONDS),
-        ((picture.name, *(_min_times(picture, step) for step in STEP_SECONDS.values())) for picture in PICTURES),
-    )
-
-
-def _min_times(picture: Picture, step_seconds: float) -> str:
-    final = f"{picture.final_seconds(step_seconds):.1f}"
-    return f"{picture.preview_seconds(step_seconds):.1f} / {final}" if picture.references else final
-
-
 def break_even() -> str:
     """From how many images a day on an instance is cheaper than a hosted model."""
     platform = platform_usd_per_day()
@@ -201,7 +187,7 @@ def _table(head: Sequence[str], rows: Iterable[Iterable[str | None]]) -> str:
 
 
 TABLES: Mapping[str, Callable[[], str]] = {
-    table.__name__: table for table in (models, task_types, refused, memory, fits, times, break_even)
+    table.__name__: table for table in (models, task_types, refused, memory, fits, break_even)
 }
 """By the name that the comments on the page have."""
 

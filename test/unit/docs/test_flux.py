@@ -9,7 +9,6 @@ from prometheus_client.parser import text_string_to_metric_families
 from configuration.config import parse_config
 from docs.break_even import BreakEven, main
 from docs.flux_tables import LICENCES, PAGE, TABLES, fits, written
-from docs.picture_times import PICTURES, STEP_SECONDS
 from runtimes.flux.checks import request_faults
 from runtimes.flux.options import ModelOptions
 from runtimes.flux.profiles import PROFILES
@@ -87,16 +86,6 @@ def test_what_runs_besides_raises_the_number_of_images():
 def test_the_calculator_takes_figures_of_ones_own(capsys):
     assert main(["--usd-per-hour", "3", "--seconds-per-image", "2", "--hosted-usd", "0.01"]) == 0
     assert "Cheaper from 7,200 images a day, 16.7% of the 43,200" in capsys.readouterr().out
-
-
-def test_the_picture_that_was_measured_takes_as_long_as_measured():
-    (dev,) = [picture for picture in PICTURES if "flux-dev" in picture.name]
-    assert dev.final_seconds(STEP_SECONDS["H100"]) == pytest.approx(6.7)
-
-
-def test_previews_come_when_the_pipeline_takes_them():
-    source = (ROOT / "runtimes/flux/server/pipeline/steps.py").read_text(encoding="utf-8")
-    assert re.search(r"^PREVIEW_SHARE = 0\.2$", source, re.MULTILINE)
 
 
 @pytest.mark.parametrize("block", re.findall(r"^```yaml\n(.*?)^```$", FLUX, re.DOTALL | re.MULTILINE))
