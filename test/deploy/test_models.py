@@ -60,15 +60,13 @@ def file(tmp_path):
 
 
 class Breaking(FileSource):
-    """A file whose reading ends with an error."""
+    """A file whose reading ends with an error in its third part."""
 
     def chunks(self):
-        done = 0
-        for chunk in super().chunks():
-            yield chunk
-            done += len(chunk)
-            if done > 2 * PART:
+        for number, chunk in enumerate(super().chunks()):
+            if number == 2 * PART >> 20:
                 raise DeployError("broken off", "go on")
+            yield chunk
 
 
 def content(s3):
@@ -160,10 +158,6 @@ class TestTheWeb:
         assert "secret" not in str(failure.value)
         assert str(status) in str(failure.value)
 
-    def test_the_name_is_the_one_that_the_server_gives(self, models):
-        models.be(disposition='attachment; filename="dream shaper.safetensors"')
-        assert source_of(models.url).name == "dream shaper.safetensors"
-
 
 class TestNames:
     def test_a_folder_is_known_whatever_its_case_and_another_one_is_refused_with_the_choices(self):
@@ -184,7 +178,7 @@ class TestNames:
 
 class TestTheScript:
     def test_a_civitai_file_is_stored_as_ckpt_with_a_warning(self, checkout, s3, models):
-        models.be(body=b"PK" + bytes(100), disposition="attachment; filename=124626")
+        models.be(body=b"PK" + bytes(100), disposition='attachment; filename="124626"')
         ended = checkout.run("upload-model.sh", models.url, "lora", BUCKET)
         assert ended.code == 0
         assert "pickle" in ended.out

@@ -11,31 +11,26 @@ from deploy.aws import Account
 from deploy.errors import DeployError
 from deploy.rollout.steps import stack as step
 from deploy.rollout.steps.stack import FILTERS, STACK
-from deploy.stacks import Event, Stack, explain_failures
+from deploy.stacks import Event, explain_failures
+
+
+def event_of(resource, reason="", *, kind="AWS::S3::Bucket", status="CREATE_FAILED", at=None):
+    return Event(id="1", at=at or datetime.now(UTC), resource=resource, type=kind, status=status, reason=reason)
 
 
 class TestTheStack:
-    @pytest.fixture
-    def ends(self, monkeypatch):
-        """Lets a stack's operation end while it is waited for."""
-
-        def end(stack):
-            ended = SimpleNamespace(sleep=lambda _: setattr(stack, "status", "UPDATE_COMPLETE"))
-            monkeypatch.setattr(stacks, "time", ended)
-
-        return end
-
-    def test_an_operation_under_way_is_waited_for_and_its_events_are_shown(
-        self, inside, deployment, world, ends, capsys
+    def test_an_operation_under_way_is_waited_for_and_each_of_its_events_is_shown_once(
+        self, inside, deployment, world, monkeypatch, capsys
     ):
         opened = deployment()
         stack = world.stack()
         stack.status = "UPDATE_IN_PROGRESS"
-        ends(stack)
+        ends = SimpleNamespace(sleep=lambda _: setattr(stack, "status", "UPDATE_COMPLETE"))
+        monkeypatch.setattr(stacks, "time", ends)
         STACK.run(opened)
         told = capsys.readouterr().out
         assert "an operation is under way (UPDATE_IN_PROGRESS)" in told
-        assert "CREATE_COMPLETE" in told
+        assert told.count("CREATE_COMPLETE ") == 1
         assert inside.calls.read_text() == "cdk deploy --no-rollback --require-approval never\n"
 
     @pytest.mark.parametrize(
@@ -69,16 +64,12 @@ class TestTheStack:
         assert "  Topic (AWS::SNS::Topic): Maximum number of topics reached\n    → A quota" in failure.value.problem
 
     def test_only_causes_are_shown_not_what_was_cancelled_after_them(self):
-        def event(resource, reason, kind="AWS::S3::Bucket"):
-            now = datetime.now(UTC)
-            return Event(id="1", at=now, resource=resource, type=kind, status="CREATE_FAILED", reason=reason)
-
         shown = explain_failures(
             [
-                event("A", "Resource creation cancelled"),
-                event("B", "AccessDenied"),
-                event("C", "odd"),
-                event("S", "failed to create A, B", "AWS::CloudFormation::Stack"),
+                event_of("A", "Resource creation cancelled"),
+                event_of("B", "AccessDenied"),
+                event_of("C", "odd"),
+                event_of("S", "failed to create A, B", kind="AWS::CloudFormation::Stack"),
             ]
         )
         assert shown == (
@@ -94,22 +85,12 @@ class TestTheStack:
         ],
     )
     def test_a_field_that_was_changed_by_hand_is_told_with_what_gives_it_back(self, reason):
-        now = datetime.now(UTC)
-        event = Event(id="1", at=now, resource="R", type="Custom::Helm", status="UPDATE_FAILED", reason=reason)
-        [hint] = [line for line in explain_failures([event]).splitlines() if line.lstrip().startswith("→")]
+        failures = explain_failures([event_of("R", reason, kind="Custom::Helm", status="UPDATE_FAILED")])
+        [hint] = [line for line in failures.splitlines() if line.lstrip().startswith("→")]
         assert "changed the fields that it names by hand" in hint
         command = hint.partition("again: ")[2].partition(" (docs")[0]
         operate = (Path(__file__).parents[2] / "docs" / "operate.md").read_text()
         assert command.replace("NAMESPACE", '"$NAMESPACE"').replace("RUNTIME", '"$RUNTIME"') in operate
-
-    def test_a_watched_stack_tells_each_event_once(self, world, ends):
-        held = world.stack()
-        held.status = "UPDATE_IN_PROGRESS"
-        told = []
-        ends(held)
-        stack = Stack(world.client("cloudformation"), "sdoneksStack")
-        assert stack.watch(told.append, since=datetime.now(UTC) - timedelta(hours=1)) == "UPDATE_COMPLETE"
-        assert len({event.id for event in told}) == len(told) > 0
 
 
 class TestFilters:
@@ -127,14 +108,7 @@ class TestFilters:
         return clock
 
     def changed(self, clock, minutes_ago, kind="AWS::SNS::Subscription"):
-        event = Event(
-            id="1",
-            at=clock.now - timedelta(minutes=minutes_ago),
-            resource="Tasks",
-            type=kind,
-            status="UPDATE_COMPLETE",
-            reason="",
-        )
+        event = event_of("Tasks", kind=kind, status="UPDATE_COMPLETE", at=clock.now - timedelta(minutes=minutes_ago))
         events = SimpleNamespace(events=lambda since: [event] if event.at >= since else [])
         return SimpleNamespace(stack=events)
 
@@ -152,23 +126,18 @@ class TestFilters:
 
 
 class TestTheAccount:
-    def session(self, region, arn):
-        identity = SimpleNamespace(get_caller_identity=lambda: {"Arn": arn, "Account": "1"})
-        return lambda region_name: SimpleNamespace(
-            region_name=region_name or region,
-            get_partition_for_region=lambda name: "aws-cn" if name.startswith("cn-") else "aws",
-            client=lambda *_, **__: identity,
+    @pytest.mark.parametrize(
+        ("region", "words"),
+        [("cn-northwest-1", "is in partition aws-cn, the credentials are of aws"), (None, "-R")],
+    )
+    def test_a_missing_region_or_one_of_another_partition_is_refused(self, monkeypatch, region, words):
+        identity = SimpleNamespace(get_caller_identity=lambda: {"Arn": "arn:aws:iam::1:user/me", "Account": "1"})
+        session = SimpleNamespace(
+            region_name=region, get_partition_for_region=lambda _: "aws-cn", client=lambda *_, **__: identity
         )
-
-    def test_credentials_of_another_partition_are_refused(self, monkeypatch):
-        monkeypatch.setattr(aws.boto3, "Session", self.session(None, "arn:aws:iam::1:user/me"))
-        with pytest.raises(DeployError, match="is in partition aws-cn, the credentials are of aws"):
-            Account.find("cn-northwest-1")
-
-    def test_without_a_region_it_says_how_to_name_one(self, monkeypatch):
-        monkeypatch.setattr(aws.boto3, "Session", self.session(None, "arn:aws:iam::1:user/me"))
-        with pytest.raises(DeployError, match="-R"):
-            Account.find(None)
+        monkeypatch.setattr(aws.boto3, "Session", lambda region_name: session)
+        with pytest.raises(DeployError, match=words):
+            Account.find(region)
 
     def test_an_unknown_region_is_refused(self, inside):
         with pytest.raises(DeployError, match="no region nowhere-1"):
