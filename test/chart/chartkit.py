@@ -1,5 +1,6 @@
 """Values of releases, and what comes of them."""
 
+import json
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,6 +122,10 @@ FIXED = {
 }
 
 
+NAMES = ("static", "dynamic", "comfyui", "flux", "local disks", "anywhere", "fixed", "china")
+"""The releases that all tests share (``conftest.releases``)."""
+
+
 @dataclass(frozen=True)
 class Documents:
     """What a release consists of."""
@@ -163,11 +168,12 @@ class StrictLoader(yaml.SafeLoader):
 
 
 class Helm:
-    """Runs helm."""
+    """Runs helm; a release with the same values is rendered once."""
 
     def __init__(self, binary, scratch):
         self._binary = binary
         self._scratch = scratch
+        self._rendered = {}
 
     def run(self, *arguments, values):
         """Give the finished process."""
@@ -179,9 +185,13 @@ class Helm:
     def template(self, values, *, release="sdruntime", namespace="art", arguments=()):
         """Give the documents of a release."""
         command = ("template", release, CHART, "--namespace", namespace, *arguments)
-        done = self.run(*command, values=values)
-        assert done.returncode == 0, done.stderr
-        return Documents(tuple(document for document in yaml.load_all(done.stdout, StrictLoader) if document))
+        key = json.dumps([command, values], default=str)
+        if key not in self._rendered:
+            done = self.run(*command, values=values)
+            assert done.returncode == 0, done.stderr
+            documents = yaml.load_all(done.stdout, StrictLoader)
+            self._rendered[key] = Documents(tuple(document for document in documents if document))
+        return self._rendered[key]
 
     def refusal(self, values):
         """Give what is said about values that cannot be installed."""

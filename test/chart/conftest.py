@@ -13,7 +13,7 @@ import yaml
 # No package: test modules find the kit by its own name.
 sys.path.insert(0, str(Path(__file__).parent))
 
-from chartkit import ANYWHERE, AWS, COMFYUI, DYNAMIC, FIXED, FLUX, LOCAL_DISKS, Helm
+from chartkit import ANYWHERE, AWS, COMFYUI, DYNAMIC, FIXED, FLUX, LOCAL_DISKS, NAMES, Helm
 
 from configuration.config import parse_config
 from test.kit.charts import merged, tool
@@ -30,31 +30,24 @@ def helm(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def china():
-    """What config.yaml's old keys become, as the example for China has them."""
+def releases(helm):
+    """The documents of several releases, by name."""
+    # What config.yaml's old keys become, as the example for China has them.
     text = Path(__file__).with_name("china.yaml").read_text()
     runtime = parse_config(yaml.safe_load(text)).models_runtime[0]
-    return merged(AWS, runtime.extra_values.model_dump(by_alias=True, exclude_none=True, exclude_unset=True))
+    china = runtime.extra_values.model_dump(by_alias=True, exclude_none=True, exclude_unset=True)
+    values = dict(zip(NAMES, ({}, DYNAMIC, COMFYUI, FLUX, LOCAL_DISKS, ANYWHERE, FIXED, china), strict=True))
+    return {name: helm.template(of if of is ANYWHERE else merged(AWS, of)) for name, of in values.items()}
 
 
 @pytest.fixture(scope="session")
-def releases(helm, china):
-    """The documents of several releases, by name."""
-    values = {
-        "static": AWS,
-        "dynamic": merged(AWS, DYNAMIC),
-        "comfyui": merged(AWS, COMFYUI),
-        "flux": merged(AWS, FLUX),
-        "local disks": merged(AWS, LOCAL_DISKS),
-        "anywhere": ANYWHERE,
-        "fixed": merged(AWS, FIXED),
-        "china": china,
-    }
-    return {name: helm.template(of) for name, of in values.items()}
+def static(releases):
+    """The release of SD WebUI with one checkpoint, and all defaults."""
+    return releases["static"]
 
 
 @pytest.fixture(scope="session")
-def faults_of_custom_resources():
+def errors_of_custom_resources():
     """Gives for each custom resource what its own schema has against it.
 
     The schemas come from npm, into .local/tools, pinned by hash: they are others' work, and not in this repository.

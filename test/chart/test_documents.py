@@ -1,14 +1,31 @@
 """Every document of every release is one that its API takes."""
 
+from pathlib import Path
+
 import kubernetes_validate
 import pytest
-from chartkit import ANYWHERE, AWS, CHART, COMFYUI, DYNAMIC, FIXED, FLUX, LOCAL_DISKS
+from chartkit import ANYWHERE, AWS, CHART, COMFYUI, DYNAMIC, FIXED, FLUX, LOCAL_DISKS, NAMES
 
+from cdk.release_values import ReleaseResources, release_values
+from configuration.file import load_config
+from configuration.images import IMAGES
 from test.kit.charts import merged
 
 CUSTOM = {"EC2NodeClass", "NodePool", "ScaledObject", "TriggerAuthentication"}
+CLUSTER_WIDE = {"NodePool", "EC2NodeClass", "PersistentVolume", "ValidatingAdmissionPolicy"}
 KUBERNETES = "1.36.0"
-NAMES = ("static", "dynamic", "comfyui", "flux", "local disks", "anywhere", "fixed", "china")
+RESOURCES = ReleaseResources(
+    queue_url="https://sqs.us-east-1.amazonaws.com/123456789012/queue",
+    dead_queue_url="https://sqs.us-east-1.amazonaws.com/123456789012/dead",
+    notice_topic_arn="arn:aws:sns:us-east-1:123456789012:notices",
+    output_bucket="pictures",
+    jobs_table="jobs",
+    region="us-east-1",
+    node_role="nodes",
+    service_account="agents",
+    otlp_endpoint="http://collector.observability.svc:4318",
+    registry="123456789012.dkr.ecr.us-east-1.amazonaws.com",
+)
 
 
 @pytest.mark.parametrize("more", [{}, DYNAMIC, COMFYUI, FLUX, LOCAL_DISKS, ANYWHERE, FIXED])
@@ -18,43 +35,50 @@ def test_helm_has_nothing_against_the_chart(helm, more):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_kubernetes_takes_every_document_that_is_its_own(releases, name):
+def test_kubernetes_takes_every_document_that_is_its_own_and_each_says_which_release_it_is_of(releases, name):
     own = [document for document in releases[name].all if document["kind"] not in CUSTOM]
     assert len(own) > 5
     for document in own:
         kubernetes_validate.validate(document, KUBERNETES, strict=True)
-
-
-def test_karpenter_and_keda_take_every_document_that_is_theirs(releases, faults_of_custom_resources):
-    theirs = [document for release in releases.values() for document in release.all if document["kind"] in CUSTOM]
-    assert {document["kind"] for document in theirs} == CUSTOM
-    assert [fault for faults in faults_of_custom_resources(theirs) for fault in faults] == []
-
-
-def test_the_schemas_see_a_wrong_value_and_a_field_that_is_not_there(releases, faults_of_custom_resources):
-    pool, node_class = releases["static"]["NodePool"], releases["static"]["EC2NodeClass"]
-    wrong = merged(pool, {"spec": {"disruption": {"consolidationPolicy": "Sometimes"}}})
-    unknown = merged(node_class, {"spec": {"metadataOptions": {"httpToken": "required"}}})
-    (of_wrong, of_unknown) = faults_of_custom_resources([wrong, unknown])
-    assert "consolidationPolicy" in str(of_wrong)
-    assert of_unknown == ["spec.metadataOptions.httpToken is not known"]
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_every_document_says_which_release_it_is_of(releases, name):
     for document in releases[name].all:
         assert document["metadata"]["labels"]["app.kubernetes.io/instance"] == "sdruntime"
 
 
-def test_what_belongs_to_no_namespace_has_a_name_of_its_own_in_each_namespace(helm):
-    cluster_wide = {"NodePool", "EC2NodeClass", "PersistentVolume", "ValidatingAdmissionPolicy"}
-    one, other = (helm.template(AWS, namespace=namespace) for namespace in ("art", "photos"))
-    assert all(one[kind]["metadata"]["name"] != other[kind]["metadata"]["name"] for kind in cluster_wide)
+def test_karpenter_and_keda_take_every_document_that_is_theirs(releases, errors_of_custom_resources):
+    theirs = [document for release in releases.values() for document in release.all if document["kind"] in CUSTOM]
+    assert {document["kind"] for document in theirs} == CUSTOM
+    assert [error for errors in errors_of_custom_resources(theirs) for error in errors] == []
 
 
-def test_names_stay_short_and_differ_for_the_longest_releases_and_namespaces(helm):
-    namespace = "n" * 60
-    releases = [helm.template(AWS, release="r" * 52 + end, namespace=namespace) for end in "ab"]
-    names = [release["NodePool"]["metadata"]["name"] for release in releases]
-    assert len(set(names)) == 2
-    assert all(len(name) <= 63 for name in names)
+def test_the_schemas_see_a_wrong_value_and_a_field_that_is_not_there(static, errors_of_custom_resources):
+    wrong = merged(static["NodePool"], {"spec": {"disruption": {"consolidationPolicy": "Sometimes"}}})
+    unknown = merged(static["EC2NodeClass"], {"spec": {"metadataOptions": {"httpToken": "required"}}})
+    (of_wrong, of_unknown) = errors_of_custom_resources([wrong, unknown])
+    assert "consolidationPolicy" in str(of_wrong)
+    assert of_unknown == ["spec.metadataOptions.httpToken is not known"]
+
+
+def test_names_without_a_namespace_differ_by_namespace_and_release_and_stay_short(helm):
+    namespace, longest = "n" * 60, "r" * 52
+    installed = [("sdruntime", "art"), ("sdruntime", "photos"), (f"{longest}a", namespace), (f"{longest}b", namespace)]
+    releases = [helm.template(AWS, release=release, namespace=namespace) for release, namespace in installed]
+    for kind in CLUSTER_WIDE:
+        names = {release[kind]["metadata"]["name"] for release in releases}
+        assert len(names) == len(releases)
+        assert max(map(len, names)) <= (63 if kind == "NodePool" else 253)
+
+
+def runtimes():
+    for path in sorted(Path("examples/configs").glob("*.yaml")):
+        config = load_config(path)
+        for runtime in config.models_runtime:
+            if runtime.chart_repository is None:
+                yield pytest.param(config, runtime, id=f"{path.stem}-{runtime.name}")
+
+
+@pytest.mark.parametrize(("config", "runtime"), tuple(runtimes()))
+def test_a_runtime_of_an_example_installs_with_the_values_that_a_deployment_computes(helm, config, runtime):
+    values = release_values(config, runtime, RESOURCES, image_tags=dict.fromkeys(IMAGES, "0.1.0"))
+    release = helm.template(values, release=runtime.name, namespace=runtime.namespace)
+    assert release["Deployment"]["metadata"]["name"] == runtime.name
+    assert release["ScaledObject"]["spec"]["maxReplicaCount"] == runtime.extra_values.runtime.scaling.max_replica_count

@@ -6,80 +6,7 @@ from chartkit import AWS
 from configuration.chart_values import Persistence
 from test.kit.charts import at, merged
 
-
-@pytest.fixture(scope="module")
-def static(releases):
-    return releases["static"]
-
-
-def options(release):
-    return release["PersistentVolume"]["spec"]["mountOptions"]
-
-
-def test_the_volume_is_the_model_bucket(static):
-    csi = static["PersistentVolume"]["spec"]["csi"]
-    assert (csi["driver"], csi["volumeAttributes"]["bucketName"]) == ("s3.csi.aws.com", "models")
-
-
-def test_two_runtimes_never_share_a_volume_handle(helm):
-    places = [("a", "art"), ("b", "art"), ("a", "photos")]
-    releases = [helm.template(AWS, release=release, namespace=namespace) for release, namespace in places]
-    assert len({each["PersistentVolume"]["spec"]["csi"]["volumeHandle"] for each in releases}) == len(places)
-
-
-def test_models_cannot_be_written(static):
-    assert "read-only" in options(static)
-
-
-def test_servers_that_are_not_root_can_read_them(static):
-    assert "allow-other" in options(static)
-
-
-@pytest.mark.parametrize(("name", "ttl"), [("static", "indefinite"), ("comfyui", "indefinite"), ("dynamic", "60")])
-def test_only_a_server_that_loads_what_is_asked_for_looks_for_new_files(releases, name, ttl):
-    assert f"metadata-ttl {ttl}" in options(releases[name])
-
-
-def test_a_folder_and_a_region_can_be_named(releases, static):
-    assert {"prefix v2/", "region us-east-1"} <= set(options(releases["dynamic"]))
-    assert not any(option.startswith(("prefix", "region")) for option in options(static))
-
-
-def test_what_was_read_is_kept_on_the_node_up_to_a_limit(releases):
-    attributes = releases["dynamic"]["PersistentVolume"]["spec"]["csi"]["volumeAttributes"]
-    assert (attributes["cache"], attributes["cacheEmptyDirSizeLimit"]) == ("emptyDir", "50Gi")
-
-
-def test_the_defaults_are_the_references(static):
-    claim = static["PersistentVolumeClaim"]["spec"]
-    assert (claim["storageClassName"], claim["resources"]["requests"]["storage"]) == ("s3-model-storage-sc", "2Ti")
-
-
-def assert_they_belong_together(release):
-    volume, claim = release["PersistentVolume"], release["PersistentVolumeClaim"]
-    assert claim["spec"]["volumeName"] == volume["metadata"]["name"]
-    assert volume["spec"]["claimRef"] == {"namespace": "art", "name": claim["metadata"]["name"]}
-    assert claim["spec"]["storageClassName"] == volume["spec"]["storageClassName"]
-    assert claim["spec"]["accessModes"] == volume["spec"]["accessModes"]
-    assert claim["spec"]["resources"]["requests"]["storage"] == volume["spec"]["capacity"]["storage"]
-    (mounted,) = [each for each in release.pod["spec"]["volumes"] if each["name"] == "models"]
-    assert mounted["persistentVolumeClaim"]["claimName"] == claim["metadata"]["name"]
-
-
-def test_pod_claim_and_volume_belong_together(static):
-    assert_they_belong_together(static)
-
-
-def test_labels_and_annotations_reach_the_claim(helm):
-    persistence = {"labels": {"team": "art"}, "annotations": {"a": "b"}}
-    claim = helm.template(merged(AWS, at("runtime.persistence", persistence)))["PersistentVolumeClaim"]["metadata"]
-    assert (claim["labels"]["team"], claim["annotations"]) == ("art", {"a": "b"})
-
-
-def test_models_outlive_the_release(static):
-    assert static["PersistentVolume"]["spec"]["persistentVolumeReclaimPolicy"] == "Retain"
-
-
+PATH = "runtime.persistence"
 UNCHANGEABLE = {
     "bucketName": "other-models",
     "cacheSize": "50Gi",
@@ -89,6 +16,52 @@ UNCHANGEABLE = {
     "accessModes": ["ReadOnlyMany"],
 }
 """Settings that Kubernetes lets nobody change in a volume or a bound claim, each with another value."""
+CHANGEABLE = {"labels": {"a": "b"}, "annotations": {"a": "b"}, "prefix": "v2/", "region": "us-east-1"}
+
+
+def options(release):
+    return set(release["PersistentVolume"]["spec"]["mountOptions"])
+
+
+def attributes(release):
+    return release["PersistentVolume"]["spec"]["csi"]["volumeAttributes"]
+
+
+def test_the_volume_is_the_model_bucket_read_only_for_servers_that_are_not_root(static):
+    assert static["PersistentVolume"]["spec"]["csi"]["driver"] == "s3.csi.aws.com"
+    assert attributes(static)["bucketName"] == "models"
+    assert {"read-only", "allow-other"} <= options(static)
+
+
+def test_the_defaults_are_the_references_and_models_outlive_the_release(static):
+    claim, volume = static["PersistentVolumeClaim"]["spec"], static["PersistentVolume"]["spec"]
+    assert (claim["storageClassName"], claim["resources"]["requests"]["storage"]) == ("s3-model-storage-sc", "2Ti")
+    assert volume["persistentVolumeReclaimPolicy"] == "Retain"
+
+
+@pytest.mark.parametrize(("name", "ttl"), [("static", "indefinite"), ("comfyui", "indefinite"), ("dynamic", "60")])
+def test_only_a_server_that_loads_what_is_asked_for_looks_for_new_files(releases, name, ttl):
+    assert f"metadata-ttl {ttl}" in options(releases[name])
+
+
+def test_a_folder_a_region_and_a_cache_can_be_set(releases, static):
+    assert {"prefix v2/", "region us-east-1"} <= options(releases["dynamic"])
+    assert not any(option.startswith(("prefix", "region")) for option in options(static))
+    cached = attributes(releases["dynamic"])
+    assert (cached["cache"], cached["cacheEmptyDirSizeLimit"]) == ("emptyDir", "50Gi")
+
+
+def test_labels_and_annotations_reach_the_claim(helm):
+    persistence = {"labels": {"team": "art"}, "annotations": {"a": "b"}}
+    claim = helm.template(merged(AWS, at(PATH, persistence)))["PersistentVolumeClaim"]["metadata"]
+    assert (claim["labels"]["team"], claim["annotations"]) == ("art", {"a": "b"})
+
+
+def test_two_runtimes_never_share_a_volume_handle_and_the_longest_names_are_short_enough(helm):
+    places = [("a", "art"), ("b", "art"), ("a", "photos"), ("r" * 53, "n" * 63)]
+    releases = [helm.template(AWS, release=release, namespace=namespace) for release, namespace in places]
+    assert len({each["PersistentVolume"]["spec"]["csi"]["volumeHandle"] for each in releases}) == len(places)
+    assert max(len(name) for each in releases for name in names(each)) <= 128
 
 
 def names(release):
@@ -101,30 +74,28 @@ def parts_that_kubernetes_keeps(release):
     return volume["csi"], volume["capacity"], volume["accessModes"], volume["storageClassName"], claim
 
 
-@pytest.mark.parametrize(("setting", "value"), UNCHANGEABLE.items())
+def test_the_table_below_has_every_setting():
+    settings = {field.alias for field in Persistence.model_fields.values()} - {"enabled", "existingClaim"}
+    assert settings == UNCHANGEABLE.keys() | CHANGEABLE.keys()
+
+
+@pytest.mark.parametrize(("setting", "value"), {**UNCHANGEABLE, **CHANGEABLE}.items())
 def test_another_value_of_what_kubernetes_keeps_makes_another_volume_and_claim(helm, static, setting, value):
-    changed = helm.template(merged(AWS, at(f"runtime.persistence.{setting}", value)))
-    assert names(changed).isdisjoint(names(static))
-    assert_they_belong_together(changed)
-
-
-@pytest.mark.parametrize(
-    "setting",
-    sorted({field.alias for field in Persistence.model_fields.values()} - {"enabled", "existingClaim"}),
-)
-def test_every_setting_is_either_in_the_names_or_may_be_changed(helm, static, setting):
-    values = {**UNCHANGEABLE, "labels": {"a": "b"}, "annotations": {"a": "b"}, "prefix": "v2/", "region": "us-east-1"}
-    changed = helm.template(merged(AWS, at(f"runtime.persistence.{setting}", values[setting])))
+    changed = helm.template(merged(AWS, at(f"{PATH}.{setting}", value)))
     same_parts = parts_that_kubernetes_keeps(changed) == parts_that_kubernetes_keeps(static)
-    assert (names(changed) == names(static)) is same_parts is (setting not in UNCHANGEABLE)
-
-
-def test_the_longest_names_are_short_enough_for_kubernetes_and_the_driver(helm):
-    release = helm.template(AWS, release="r" * 53, namespace="n" * 63)
-    assert max(map(len, names(release))) <= 128
+    assert same_parts is (names(changed) == names(static)) is (setting not in UNCHANGEABLE)
+    assert same_parts or names(changed).isdisjoint(names(static))
+    # Pod, claim and volume belong together.
+    volume, claim = changed["PersistentVolume"], changed["PersistentVolumeClaim"]
+    assert claim["spec"]["volumeName"] == volume["metadata"]["name"]
+    assert volume["spec"]["claimRef"] == {"namespace": "art", "name": claim["metadata"]["name"]}
+    assert claim["spec"]["storageClassName"] == volume["spec"]["storageClassName"]
+    assert claim["spec"]["accessModes"] == volume["spec"]["accessModes"]
+    assert claim["spec"]["resources"]["requests"]["storage"] == volume["spec"]["capacity"]["storage"]
+    (mounted,) = [each for each in changed.pod["spec"]["volumes"] if each["name"] == "models"]
+    assert mounted["persistentVolumeClaim"]["claimName"] == claim["metadata"]["name"]
 
 
 def test_mountpoints_pod_is_not_the_first_that_a_node_short_of_memory_ends(static):
     """Without a request it would be: https://kubernetes.io/docs/concepts/scheduling-eviction/node-pressure-eviction/."""
-    attributes = static["PersistentVolume"]["spec"]["csi"]["volumeAttributes"]
-    assert attributes["mountpointContainerResourcesRequestsMemory"] == "512Mi"
+    assert attributes(static)["mountpointContainerResourcesRequestsMemory"] == "512Mi"

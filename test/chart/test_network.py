@@ -8,11 +8,6 @@ from chartkit import AWS
 from test.kit.charts import at, merged
 
 
-@pytest.fixture(scope="module")
-def static(releases):
-    return releases["static"]
-
-
 def rules_to(release, address):
     """Ports of the rules that let an address through; None stands for every port."""
     found = []
@@ -36,63 +31,50 @@ def namespaces(release):
     }
 
 
-def test_the_policy_is_for_the_releases_pods(static):
-    selector = static["NetworkPolicy"]["spec"]["podSelector"]["matchLabels"]
+def test_the_policy_is_for_the_releases_pods_which_nobody_reaches(static, releases):
+    policy = static["NetworkPolicy"]["spec"]
+    selector = policy["podSelector"]["matchLabels"]
     assert selector.items() <= static.pod["metadata"]["labels"].items()
     assert len(selector) == 2
-
-
-@pytest.mark.parametrize("address", ["52.94.0.1", "3.5.140.1", "172.15.255.255", "100.128.0.1"])
-def test_public_addresses_are_reached(static, address):
-    assert rules_to(static, address) == [None]
+    assert (policy["policyTypes"], policy["ingress"]) == (["Ingress", "Egress"], [])
+    assert "NetworkPolicy" not in releases["fixed"].kinds  # where it is left to others
 
 
 @pytest.mark.parametrize(
-    "address",
+    ("name", "address", "ports"),
     [
-        *("10.0.0.1", "10.255.255.255", "172.16.0.1", "172.31.255.255", "192.168.1.1", "100.64.0.1", "127.0.0.1"),
-        *("169.254.169.254", "169.254.170.2", "0.0.0.0", "198.18.0.1", "224.0.0.1", "255.255.255.255"),
+        *(("static", public, [None]) for public in ("52.94.0.1", "3.5.140.1", "172.15.255.255", "100.128.0.1")),
+        *(("static", private, []) for private in ("10.0.0.1", "10.255.255.255", "172.16.0.1", "172.31.255.255")),
+        *(("static", private, []) for private in ("192.168.1.1", "100.64.0.1", "127.0.0.1", "169.254.169.254")),
+        *(("static", private, []) for private in ("169.254.170.2", "0.0.0.0", "198.18.0.1", "224.0.0.1")),
+        ("static", "255.255.255.255", []),
+        ("static", "169.254.170.23", [[80]]),  # the Pod Identity agent
+        ("static", "169.254.20.10", [[53, 53]]),  # NodeLocal DNSCache
+        ("anywhere", "10.96.0.1", [[443, 6443]]),  # the Kubernetes API, where it is said to be
+        ("anywhere", "10.96.0.2", []),
     ],
 )
-def test_private_addresses_are_not(static, address):
-    assert rules_to(static, address) == []
-
-
-def test_the_pod_identity_agent_is_reached_where_it_answers_only(static):
-    assert rules_to(static, "169.254.170.23") == [[80]]
-
-
-def test_names_are_resolved_by_the_cluster(static):
-    assert namespaces(static) == {"kube-system": [53, 53]}
-    assert rules_to(static, "169.254.20.10") == [[53, 53]]
-
-
-def test_the_kubernetes_api_is_reached_where_it_is_said_to_be(releases):
-    assert rules_to(releases["anywhere"], "10.96.0.1") == [[443, 6443]]
-    assert rules_to(releases["anywhere"], "10.96.0.2") == []
+def test_public_addresses_are_reached_and_of_private_ones_only_what_a_pod_needs(releases, name, address, ports):
+    assert rules_to(releases[name], address) == ports
 
 
 @pytest.mark.parametrize(
-    ("url", "namespace", "port"),
+    ("url", "reached"),
     [
-        ("http://collector.observability:4318", "observability", 4318),
-        ("http://collector.observability.svc:4318", "observability", 4318),
-        ("http://collector.observability.svc.cluster.local:4318/v1", "observability", 4318),
-        ("http://collector:4318", "art", 4318),
-        ("https://collector.observability", "observability", 443),
-        ("http://collector.observability", "observability", 80),
+        ("http://collector.observability:4318", {"observability": [4318]}),
+        ("http://collector.observability.svc:4318", {"observability": [4318]}),
+        ("http://collector.observability.svc.cluster.local:4318/v1", {"observability": [4318]}),
+        ("http://collector:4318", {"art": [4318]}),
+        ("https://collector.observability", {"observability": [443]}),
+        ("http://collector.observability", {"observability": [80]}),
+        ("https://otlp.eu.example.com", {}),
+        ("http://10.1.2.3:4318", {}),
     ],
 )
 @pytest.mark.parametrize("value", ["otlpEndpoint", "awsEndpointUrl"])
-def test_a_service_in_the_cluster_is_reached_on_its_port(helm, value, url, namespace, port):
+def test_a_service_in_the_cluster_is_reached_on_its_port_and_one_elsewhere_opens_nothing(helm, value, url, reached):
     release = helm.template(merged(AWS, at(f"runtime.queueAgent.{value}", url)))
-    assert namespaces(release)[namespace] == [port]
-
-
-@pytest.mark.parametrize("url", ["https://otlp.eu.example.com", "http://10.1.2.3:4318"])
-def test_a_service_elsewhere_opens_nothing(helm, url):
-    release = helm.template(merged(AWS, at("runtime.queueAgent.otlpEndpoint", url)))
-    assert set(namespaces(release)) == {"kube-system"}
+    assert namespaces(release) == {"kube-system": [53, 53], **reached}
     assert rules_to(release, "10.1.2.3") == []
 
 
@@ -100,13 +82,3 @@ def test_what_else_is_needed_can_be_added(helm):
     rule = {"to": [{"ipBlock": {"cidr": "10.0.0.0/16"}}], "ports": [{"protocol": "TCP", "port": 443}]}
     release = helm.template(merged(AWS, at("runtime.networkPolicy.extraEgress", [rule])))
     assert rules_to(release, "10.0.1.2") == [[443]]
-
-
-def test_nobody_reaches_the_pod(static):
-    policy = static["NetworkPolicy"]["spec"]
-    assert policy["policyTypes"] == ["Ingress", "Egress"]
-    assert policy["ingress"] == []
-
-
-def test_the_policy_can_be_left_to_others(releases):
-    assert "NetworkPolicy" not in releases["fixed"].kinds

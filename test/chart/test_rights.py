@@ -8,25 +8,30 @@ import pytest
 from queue_agent.kubernetes import BUSY_ANNOTATIONS
 
 ACCOUNT = "system:serviceaccount:art:sdruntime"
+CONTROLLER = "system:serviceaccount:kube-system:replicaset-controller"
+SKIPPED = {"eks.amazonaws.com/skip-containers": "model-server"}
 POD = {
     "metadata": {
         "name": "sdruntime-1",
         "labels": {"app": "sdruntime"},
-        "annotations": {"eks.amazonaws.com/skip-containers": "model-server"},
+        "annotations": SKIPPED,
         "ownerReferences": [{"name": "sdruntime-7d9"}],
     },
     "spec": {"containers": [{"name": "queue-agent", "image": "a"}]},
 }
+OTHER_POD = ["a queue agent may change no pod but its own"]
+OTHER_ANNOTATION = ["a queue agent may change no annotation but pod-deletion-cost and do-not-disrupt"]
+OTHER_PART = ["a queue agent may change nothing but annotations"]
 
 
 @pytest.fixture(scope="module")
-def policy(releases):
-    return releases["static"]["ValidatingAdmissionPolicy"]["spec"]
+def policy(static):
+    return static["ValidatingAdmissionPolicy"]["spec"]
 
 
 @pytest.fixture
 def refusals(policy):
-    """Give what the policy has against a change of POD."""
+    """Give what the policy has against a change of POD; None where it is none of its business."""
 
     def judge(after, *, before=POD, user=ACCOUNT, pod="sdruntime-1"):
         extra = {} if pod is None else {"extra": {"authentication.kubernetes.io/pod-name": [pod]}}
@@ -41,94 +46,57 @@ def refusals(policy):
     return judge
 
 
-def changed(**parts):
+def changed(spec=None, **parts):
     """POD with other annotations, labels or whatever."""
     pod = copy.deepcopy(POD)
-    pod["metadata"].update({key: value for key, value in parts.items() if key != "spec"})
-    return {**pod, **({"spec": parts["spec"]} if "spec" in parts else {})}
+    pod["metadata"].update(parts)
+    return {**pod, "spec": spec or pod["spec"]}
 
 
-def with_annotations(**_more):
-    return changed(annotations={**POD["metadata"]["annotations"], **_more})
+BUSY = changed(annotations={**SKIPPED, **BUSY_ANNOTATIONS})
+BARE = changed()
+del BARE["metadata"]["annotations"]
+BARE_BUSY = changed(annotations=dict(BUSY_ANNOTATIONS))
 
 
-def test_an_agent_may_mark_its_pod_as_busy_and_as_idle_again(refusals):
-    busy = with_annotations(**BUSY_ANNOTATIONS)
-    assert refusals(busy) == []
-    assert refusals(POD, before=busy) == []
+@pytest.mark.parametrize(("before", "after"), [(POD, BUSY), (BUSY, POD), (BARE, BARE_BUSY), (BARE_BUSY, BARE)])
+def test_an_agent_may_mark_its_pod_as_busy_and_as_idle_again(refusals, before, after):
+    assert refusals(after, before=before) == []
 
 
-def test_a_pod_without_annotations_can_be_marked_too(refusals):
-    bare = changed()
-    del bare["metadata"]["annotations"]
-    marked = changed(annotations=dict(BUSY_ANNOTATIONS))
-    assert refusals(marked, before=bare) == []
-    assert refusals(bare, before=marked) == []
-
-
-def test_it_may_mark_no_other_pod(refusals):
-    assert refusals(with_annotations(**BUSY_ANNOTATIONS), pod="sdruntime-2") == [
-        "a queue agent may change no pod but its own"
-    ]
-
-
-def test_a_token_that_is_of_no_pod_may_change_none(refusals):
-    assert refusals(with_annotations(**BUSY_ANNOTATIONS), pod=None) == ["a queue agent may change no pod but its own"]
+@pytest.mark.parametrize("pod", ["sdruntime-2", None])
+def test_it_may_mark_no_other_pod_and_a_token_of_no_pod_may_mark_none(refusals, pod):
+    assert refusals(BUSY, pod=pod) == OTHER_POD
 
 
 @pytest.mark.parametrize(
-    "annotations",
+    ("after", "said"),
     [
-        {"eks.amazonaws.com/skip-containers": ""},
-        {},
-        {**POD["metadata"]["annotations"], "example.org/a": "b"},
+        (changed(annotations={"eks.amazonaws.com/skip-containers": ""}), OTHER_ANNOTATION),
+        (changed(annotations={}), OTHER_ANNOTATION),
+        (changed(annotations={**SKIPPED, "example.org/a": "b"}), OTHER_ANNOTATION),
+        (changed(labels={}), OTHER_PART),
+        (changed(labels={"app": "other"}), OTHER_PART),
+        (changed(finalizers=["example.org/a"]), OTHER_PART),
+        (changed(ownerReferences=[]), OTHER_PART),
+        (changed({"containers": [{"name": "queue-agent", "image": "b"}]}), OTHER_PART),
     ],
 )
-def test_it_may_change_add_and_remove_no_other_annotation(refusals, annotations):
-    assert refusals(changed(annotations=annotations)) == [
-        "a queue agent may change no annotation but pod-deletion-cost and do-not-disrupt"
-    ]
+def test_it_may_change_nothing_else_and_others_are_none_of_the_policys_business(refusals, after, said):
+    assert refusals(after) == said
+    assert refusals(after, user=CONTROLLER) is None
 
 
-@pytest.mark.parametrize(
-    "parts",
-    [
-        {"labels": {}},
-        {"labels": {"app": "other"}},
-        {"finalizers": ["example.org/a"]},
-        {"ownerReferences": []},
-        {"spec": {"containers": [{"name": "queue-agent", "image": "b"}]}},
-    ],
-)
-def test_it_may_change_nothing_else_of_its_pod(refusals, parts):
-    assert refusals(changed(**parts)) == ["a queue agent may change nothing but annotations"]
-
-
-def test_others_are_none_of_the_policys_business(refusals):
-    assert refusals(changed(labels={}), user="system:serviceaccount:kube-system:replicaset-controller") is None
-
-
-def test_the_policy_is_in_force_where_the_pods_are_and_denies(releases, policy):
-    binding = releases["static"]["ValidatingAdmissionPolicyBinding"]["spec"]
-    assert policy["failurePolicy"] == "Fail"
-    assert binding["policyName"] == releases["static"]["ValidatingAdmissionPolicy"]["metadata"]["name"]
+def test_the_policy_is_in_force_for_every_change_of_the_pods_and_denies(static, policy):
+    binding = static["ValidatingAdmissionPolicyBinding"]["spec"]
+    (rule,) = policy["matchConstraints"]["resourceRules"]
+    assert (rule["resources"], rule["operations"], policy["failurePolicy"]) == (["pods"], ["UPDATE"], "Fail")
+    assert binding["policyName"] == static["ValidatingAdmissionPolicy"]["metadata"]["name"]
     assert binding["validationActions"] == ["Deny"]
     assert binding["matchResources"]["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": "art"}
 
 
-def test_the_policy_sees_every_change_of_a_pod(policy):
-    (rule,) = policy["matchConstraints"]["resourceRules"]
-    assert (rule["resources"], rule["operations"]) == (["pods"], ["UPDATE"])
-
-
-def test_patching_pods_is_all_that_the_service_account_may(releases):
-    release = releases["static"]
-    assert release["Role"]["rules"] == [{"apiGroups": [""], "resources": ["pods"], "verbs": ["patch"]}]
-    assert release["RoleBinding"]["subjects"] == [{"kind": "ServiceAccount", "name": "sdruntime", "namespace": "art"}]
-    assert release["RoleBinding"]["roleRef"]["name"] == release["Role"]["metadata"]["name"]
-
-
-def test_the_policy_knows_the_annotations_that_the_agent_sets(policy):
-    assert {variable["name"]: variable for variable in policy["variables"]}["marks"]["expression"] == str(
-        list(BUSY_ANNOTATIONS)
-    ).replace("'", '"')
+def test_patching_pods_is_all_that_the_service_account_may(static):
+    assert static["Role"]["rules"] == [{"apiGroups": [""], "resources": ["pods"], "verbs": ["patch"]}]
+    assert static["RoleBinding"]["subjects"] == [{"kind": "ServiceAccount", "name": "sdruntime", "namespace": "art"}]
+    assert static["RoleBinding"]["roleRef"]["name"] == static["Role"]["metadata"]["name"]

@@ -6,11 +6,6 @@ from chartkit import AWS, QUEUE
 from test.kit.charts import at, merged
 
 
-@pytest.fixture(scope="module")
-def static(releases):
-    return releases["static"]
-
-
 def spec(release):
     return release["ScaledObject"]["spec"]
 
@@ -19,14 +14,18 @@ def triggers(release):
     return {each["name"]: each for each in spec(release)["triggers"]}
 
 
-def test_the_deployment_is_what_is_scaled(static):
+def readings(release):
+    return [each for each in spec(release)["triggers"] if each["type"] == "aws-sqs-queue"]
+
+
+def behavior(release):
+    return spec(release)["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]
+
+
+def test_the_deployment_is_scaled_by_its_queue_which_is_read_with_running_tasks_and_without(static):
     assert spec(static)["scaleTargetRef"] == {"name": static["Deployment"]["metadata"]["name"]}
-
-
-def test_the_queue_is_read_with_running_tasks_and_without(static):
-    read = {name: each["metadata"] for name, each in triggers(static).items() if each["type"] == "aws-sqs-queue"}
     queue = {"queueURL": QUEUE, "awsRegion": "us-east-1"}
-    assert read == {
+    assert {each["name"]: each["metadata"] for each in readings(static)} == {
         "total": {**queue, "scaleOnInFlight": "true"},
         "waiting": {**queue, "scaleOnInFlight": "false"},
     }
@@ -61,52 +60,35 @@ def test_a_queue_that_cannot_be_read_changes_no_number_of_pods(releases, name):
 
 def test_all_pods_of_a_burst_are_ordered_at_once(helm):
     release = helm.template(merged(AWS, at("runtime.scaling.maxReplicaCount", 7)))
-    behavior = spec(release)["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]
-    assert behavior["scaleUp"]["policies"] == [{"type": "Pods", "value": 7, "periodSeconds": 15}]
+    assert behavior(release)["scaleUp"]["policies"] == [{"type": "Pods", "value": 7, "periodSeconds": 15}]
 
 
-@pytest.mark.parametrize("name", ["static", "dynamic"])
-def test_pods_stay_as_long_while_others_work_as_the_last_one_does(releases, name):
-    behavior = spec(releases[name])["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]
-    assert behavior["scaleDown"]["stabilizationWindowSeconds"] >= spec(releases[name])["cooldownPeriod"]
+@pytest.mark.parametrize(("cooldown_s", "window_s"), [(60, 60), (300, 300), (7200, 3600)])
+def test_pods_stay_as_long_while_others_work_as_the_last_one_does_within_kubernetes_limit(helm, cooldown_s, window_s):
+    release = helm.template(merged(AWS, at("runtime.scaling.cooldownPeriod", cooldown_s)))
+    assert spec(release)["cooldownPeriod"] == cooldown_s
+    assert behavior(release)["scaleDown"]["stabilizationWindowSeconds"] == window_s
 
 
-def test_settings_of_the_autoscaler_are_added_to_ours(helm):
-    policy = {"type": "Pods", "value": 2, "periodSeconds": 30}
+def test_settings_of_the_autoscaler_are_added_to_ours_but_for_a_window_shorter_than_the_cooldown(helm):
+    policy, path = {"type": "Pods", "value": 2, "periodSeconds": 30}, "runtime.scaling.extraHPAConfig"
     extra = {"behavior": {"scaleUp": {"policies": [policy]}, "scaleDown": {"selectPolicy": "Min"}}}
-    release = helm.template(merged(AWS, at("runtime.scaling.extraHPAConfig", extra)))
-    assert spec(release)["advanced"]["horizontalPodAutoscalerConfig"]["behavior"] == {
+    assert behavior(helm.template(merged(AWS, at(path, extra)))) == {
         "scaleUp": {"policies": [policy]},
         "scaleDown": {"selectPolicy": "Min", "stabilizationWindowSeconds": 60},
     }
+    short = {"behavior": {"scaleDown": {"stabilizationWindowSeconds": 59}}}
+    assert path in helm.refusal(merged(AWS, at(path, short)))
 
 
-def test_a_window_shorter_than_the_cooldown_is_refused(helm):
-    extra = {"behavior": {"scaleDown": {"stabilizationWindowSeconds": 59}}}
-    said = helm.refusal(merged(AWS, at("runtime.scaling.extraHPAConfig", extra)))
-    assert "runtime.scaling.extraHPAConfig" in said
-
-
-def test_no_window_is_longer_than_kubernetes_takes(helm):
-    release = helm.template(merged(AWS, at("runtime.scaling.cooldownPeriod", 7200)))
-    behavior = spec(release)["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]
-    assert behavior["scaleDown"]["stabilizationWindowSeconds"] == 3600
-
-
-def test_keda_reads_the_queue_with_its_own_identity(static):
-    assert static["TriggerAuthentication"]["spec"] == {"podIdentity": {"provider": "aws"}}
-    assert [
-        each["authenticationRef"]["name"] for each in triggers(static).values() if each["type"] == "aws-sqs-queue"
-    ] == 2 * [static["TriggerAuthentication"]["metadata"]["name"]]
-
-
-def test_elsewhere_keda_has_the_agents_keys_and_the_agents_address(releases):
-    release = releases["anywhere"]
-    keys = {each["parameter"]: (each["name"], each["key"]) for each in
-            release["TriggerAuthentication"]["spec"]["secretTargetRef"]}  # fmt: skip
-    assert keys == {
+def test_keda_reads_the_queue_with_its_own_identity_or_elsewhere_with_the_agents_keys_and_address(static, releases):
+    authentication, elsewhere = static["TriggerAuthentication"], releases["anywhere"]
+    assert authentication["spec"] == {"podIdentity": {"provider": "aws"}}
+    used = [each["authenticationRef"]["name"] for each in readings(static)]
+    assert used == 2 * [authentication["metadata"]["name"]]
+    references = elsewhere["TriggerAuthentication"]["spec"]["secretTargetRef"]
+    assert {each["parameter"]: (each["name"], each["key"]) for each in references} == {
         "awsAccessKeyID": ("keys", "AWS_ACCESS_KEY_ID"),
         "awsSecretAccessKey": ("keys", "AWS_SECRET_ACCESS_KEY"),
     }
-    read = [each["metadata"] for each in triggers(release).values() if each["type"] == "aws-sqs-queue"]
-    assert [each["awsEndpoint"] for each in read] == 2 * ["http://aws.aws:5000"]
+    assert [each["metadata"]["awsEndpoint"] for each in readings(elsewhere)] == 2 * ["http://aws.aws:5000"]

@@ -1,0 +1,165 @@
+"""The scripts by which the kubelet learns whether the checkpoint is loaded, and whether the model server is alive."""
+
+import contextlib
+import socket
+import subprocess
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+CHECKPOINT = "v1-5-pruned-emaonly.safetensors"
+
+
+@contextlib.contextmanager
+def server(answer):
+    """A server; ``answer`` gives status and body to a method and a path. Gives its address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            status, body = answer(self.command, self.path)
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def do_POST(self):
+            self.do_GET()
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listening:
+        threading.Thread(target=listening.serve_forever, daemon=True).start()
+        yield f"127.0.0.1:{listening.server_port}"
+        listening.shutdown()
+
+
+def sdwebui(title, *, load=lambda: None, status=200):
+    """SD WebUI: it names the checkpoint at once, and answers once it has loaded it."""
+
+    def answer(method, _):
+        if method == "GET":
+            return 200, f'{{"sd_model_checkpoint": "{title}"}}'
+        load()
+        return status, "{}"
+
+    return server(answer)
+
+
+def agent(status):
+    return server(lambda _, path: (status if path == "/livez/model" else 404, "no progress for 240 s"))
+
+
+def run(*command):
+    """Exit status and what is said."""
+    done = subprocess.run([sys.executable, *command], capture_output=True, text=True, timeout=120, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.fixture
+def startup(static):
+    """Run the startup probe's command with another address and less time."""
+    _, flag, script, _, filename, _ = static.model_server["startupProbe"]["exec"]["command"]
+    return lambda address, seconds=10.0: run(flag, script, address, filename, str(seconds))
+
+
+@pytest.fixture
+def liveness(static):
+    """Run the liveness probe's command with another address."""
+    _, flag, script, _, _ = static.model_server["livenessProbe"]["exec"]["command"]
+    return lambda address, seconds=20.0: run(flag, script, address, str(seconds))
+
+
+@pytest.fixture
+def port():
+    """A port of this machine that nobody accepts connections on: the socket that holds it, and its address."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield held, f"127.0.0.1:{held.getsockname()[1]}"
+
+
+@pytest.mark.parametrize("title", [CHECKPOINT, f"{CHECKPOINT} [6ce0161689]", f"sub/{CHECKPOINT} [6ce0161689]"])
+def test_the_server_has_started_when_the_checkpoint_is_loaded(startup, title):
+    with sdwebui(title) as address:
+        assert startup(address)[0] == 0
+
+
+def test_the_probe_waits_until_the_checkpoint_is_loaded_whatever_the_option_says_before(startup):
+    loaded = threading.Event()
+
+    def load():
+        time.sleep(0.5)
+        loaded.set()
+
+    with sdwebui(CHECKPOINT, load=load) as address:
+        assert startup(address, seconds=60)[0] == 0
+        assert loaded.is_set()
+
+
+def test_it_fails_while_another_checkpoint_is_loaded_and_names_it(startup):
+    with sdwebui("other.safetensors") as address:
+        status, said = startup(address, seconds=1)
+    assert status != 0
+    assert "there is other.safetensors" in said
+
+
+def test_it_fails_when_no_checkpoint_could_be_loaded_and_while_nothing_listens(startup):
+    with sdwebui(CHECKPOINT, status=500) as address:
+        assert startup(address, seconds=1)[0] != 0
+    assert startup("127.0.0.1:9", seconds=1)[0] != 0
+
+
+def test_it_ends_by_itself_though_the_server_never_answers(startup):
+    never = threading.Event()
+    with sdwebui(CHECKPOINT, load=lambda: never.wait(60)) as address:
+        assert startup(address, seconds=1)[0] != 0
+        never.set()
+
+
+def test_the_stand_in_passes_it(startup):
+    command = [sys.executable, "-m", "runtimes.standin", "--type", "sdwebui", "--port", "0", "--model", CHECKPOINT]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as standin:
+        try:
+            address = standin.stdout.readline().rpartition("//")[2].strip()
+            assert startup(address, seconds=60)[0] == 0
+        finally:
+            standin.kill()
+
+
+@pytest.mark.parametrize(("status", "exits"), [(200, 0), (503, 1), (500, 1)])
+def test_the_server_is_as_alive_as_the_agent_says_with_its_reason(liveness, status, exits):
+    with agent(status) as address:
+        ended, said = liveness(address)
+    assert ended == exits
+    assert ("no progress for 240 s" in said) is bool(exits)
+
+
+def test_a_server_outlives_its_agents_crash_loop(liveness, port):
+    assert liveness(port[1])[0] == 0
+
+
+def test_an_agent_that_hangs_is_restarted_by_its_own_probe_and_not_the_server(liveness, port):
+    port[0].listen()
+    assert liveness(port[1], seconds=0.1)[0] == 0
+
+
+def test_an_agent_that_dies_while_it_answers_says_nothing_of_the_server(liveness, port):
+    port[0].listen()
+
+    def die():
+        port[0].accept()[0].close()
+
+    threading.Thread(target=die, daemon=True).start()
+    assert liveness(port[1])[0] == 0
+
+
+@pytest.mark.parametrize("name", ["static", "comfyui", "flux", "anywhere"])
+def test_probes_ask_where_the_agent_answers_and_end_before_the_kubelet_gives_up(releases, name):
+    server = releases[name].model_server
+    address, seconds = server["livenessProbe"]["exec"]["command"][-2:]
+    assert address == f"127.0.0.1:{releases[name].agent['ports'][0]['containerPort']}"
+    assert float(seconds) < server["livenessProbe"]["timeoutSeconds"]
+    if "exec" in server["startupProbe"]:
+        assert float(server["startupProbe"]["exec"]["command"][-1]) + 2 < server["startupProbe"]["timeoutSeconds"]
