@@ -37,18 +37,21 @@ def exit_code_of(script: Callable[[], int | None]) -> int:
         return _INTERRUPTED
 
 
-def run(command: Sequence[str], *, remedy: str, environ: Mapping[str, str] | None = None) -> None:
+def run(
+    command: Sequence[str], *, remedy: str, environ: Mapping[str, str] | None = None, stdin: str | None = None
+) -> None:
     """Run a program; its output goes to the terminal.
 
     Args:
         command: Program and arguments.
         remedy: What helps when it fails.
         environ: Variables besides those of this process.
+        stdin: What it reads; None leaves it this process's standard input.
 
     Raises:
         DeployError: It is not there, or failed.
     """
-    _run(command, remedy, environ, stdout=None)
+    _run(command, remedy, environ, stdin=stdin)
 
 
 def output_of(command: Sequence[str], *, remedy: str, environ: Mapping[str, str] | None = None) -> str:
@@ -56,15 +59,27 @@ def output_of(command: Sequence[str], *, remedy: str, environ: Mapping[str, str]
     return _run(command, remedy, environ, stdout=subprocess.PIPE).strip()
 
 
-def _run(command: Sequence[str], remedy: str, environ: Mapping[str, str] | None, *, stdout: int | None) -> str:
+def _run(
+    command: Sequence[str],
+    remedy: str,
+    environ: Mapping[str, str] | None,
+    *,
+    stdin: str | None = None,
+    stdout: int | None = None,
+) -> str:
     try:
         ended = subprocess.run(  # noqa: S603  the callers' own programs, no shell
-            command, cwd=ROOT, env={**os.environ, **(environ or {})}, stdout=stdout, text=True, check=False
+            command,
+            cwd=ROOT,
+            env={**os.environ, **(environ or {})},
+            input=stdin,
+            stdout=stdout,
+            text=True,
+            check=False,
         )
     except FileNotFoundError as exc:
-        raise DeployError(
-            f"{command[0]} is not there.", "Install it, or leave out -T so that tools are installed."
-        ) from exc
+        remedy = "Install it. deploy/deploy.sh installs the CDK where it is started without -T."
+        raise DeployError(f"{command[0]} is not there.", remedy) from exc
     if ended.returncode:
         words = " ".join(command[:3])
         raise DeployError(f"{words} ended with code {ended.returncode}; its own words stand above.", remedy)

@@ -2,14 +2,12 @@
 
 import base64
 import json
-import shutil
-import subprocess
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from deploy.aws import error_code
-from deploy.errors import DeployError
+from deploy.scripts import run
 
 _KEPT_IMAGES = 20
 _LIFECYCLE = {
@@ -53,19 +51,9 @@ class Registry:
         Raises:
             DeployError: The program is not there, or failed.
         """
-        if shutil.which(program) is None:
-            raise DeployError(f"{program} is not there.", "Install it.")
         user, _, password = base64.b64decode(self._authorized()["authorizationToken"]).decode().partition(":")
-        ended = subprocess.run(  # noqa: S603 (a fixed program, no shell)
-            [program, *command, "--username", user, "--password-stdin", self.host],
-            input=password,
-            text=True,
-            capture_output=True,
-            check=False,
-        )
-        if ended.returncode:
-            problem = f"{program} could not log in to {self.host}: {ended.stderr.strip()}"
-            raise DeployError(problem, "Correct what it names, then run the same command again.")
+        words = [program, *command, "--username", user, "--password-stdin", self.host]
+        run(words, stdin=password, remedy="Correct what it names, then run the same command again.")
 
     def ensure(self, name: str) -> str:
         """Make a repository unless it is there, with fixed tags, scanning and a lifecycle; return its address."""

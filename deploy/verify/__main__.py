@@ -10,10 +10,11 @@ from configuration.config import ConfigError
 from configuration.file import load_config
 from deploy.errors import DeployError
 from deploy.scripts import exit_code_of
-from deploy.verify.samples import Sample, samples_for, samples_of
+from deploy.verify.samples import Sample, samples_of
 from deploy.verify.target import Target, deployed_target, enter_local_stack, local_target
 from deploy.verify.verification import Outcome, verify
-from runtimes.catalog import RuntimeCatalog
+from runtimes.catalog import DeployedRuntime, RuntimeCatalog
+from runtimes.registry import RUNTIME_TYPES
 
 _DEFAULT_WAIT_S = 900.0
 
@@ -26,7 +27,7 @@ def main() -> int:
 def _verify(environ: MutableMapping[str, str]) -> int:
     wait_s = _seconds(environ.get("WAIT_SECONDS"))
     target, catalog = _find_target(environ)
-    samples = _samples(environ, catalog)
+    samples = chosen_samples(environ, catalog)
     print(f"Posting {len(samples)} sample(s) to {target.endpoint}; waiting up to {wait_s:g} seconds for the pictures.")
     failed = 0
     for outcome in verify(target, samples, wait_s=wait_s):
@@ -45,37 +46,46 @@ def _seconds(text: str | None) -> float:
 
 def _find_target(environ: MutableMapping[str, str]) -> tuple[Target, RuntimeCatalog]:
     """The platform and what it runs; of a deployed one its configuration says that."""
+    name, runtime_type = environ.get("RUNTIME_NAME"), environ.get("RUNTIME_TYPE")
+    if runtime_type and runtime_type not in RUNTIME_TYPES:
+        raise DeployError(f"There is no runtime type {runtime_type}.", f"There are {', '.join(RUNTIME_TYPES)}.")
     if environ.get("LOCAL") == "1":
         stack = enter_local_stack(environ)
-        return local_target(stack), RuntimeCatalog.from_json(json.dumps(stack["Runtimes"]))
-    catalog = RuntimeCatalog([])
-    if not (environ.get("RUNTIME_NAME") and environ.get("RUNTIME_TYPE")):
-        file = Path(environ.get("CDK_CONFIG_PATH") or "config.yaml")
-        remedy = "It says which runtimes are deployed: correct it, or give RUNTIME_NAME and RUNTIME_TYPE."
-        try:
-            catalog = load_config(file).catalog
-        except ConfigError as exc:
-            raise DeployError(str(exc), remedy) from exc
-        except OSError as exc:
-            raise DeployError(f"{file}: {exc.strerror}.", remedy) from exc
-    return deployed_target(environ.get("STACK_NAME") or "sdoneksStack"), catalog
+        target, catalog = local_target(stack), RuntimeCatalog.from_json(json.dumps(stack["Runtimes"]))
+    else:
+        catalog = RuntimeCatalog([]) if name and runtime_type else _configured(environ.get("CDK_CONFIG_PATH"))
+        target = deployed_target(environ.get("STACK_NAME") or "sdoneksStack")
+    if name and runtime_type:
+        catalog = RuntimeCatalog([DeployedRuntime(name=name, type=runtime_type, dynamic_model=True)])
+    return target, catalog
 
 
-def _samples(environ: Mapping[str, str], catalog: RuntimeCatalog) -> list[Sample]:
+def _configured(path: str | None) -> RuntimeCatalog:
+    file = Path(path or "config.yaml")
+    remedy = "It says which runtimes are deployed: correct it, or give RUNTIME_NAME and RUNTIME_TYPE."
+    try:
+        return load_config(file).catalog
+    except ConfigError as exc:
+        raise DeployError(str(exc), remedy) from exc
+    except OSError as exc:
+        raise DeployError(f"{file}: {exc.strerror}.", remedy) from exc
+
+
+def chosen_samples(environ: Mapping[str, str], catalog: RuntimeCatalog) -> list[Sample]:
     """The samples of the runtimes that are named, by name or by type; where none is, of all."""
     name, runtime_type = environ.get("RUNTIME_NAME"), environ.get("RUNTIME_TYPE")
-    version, checkpoint = environ.get("API_VERSION") or None, environ.get("MODEL_FILENAME") or None
-    listed = environ.get("TASK_TYPES")
-    task_types = [word.strip() for word in listed.split(",")] if listed else None
     chosen = [one for one in catalog if name in (None, "", one.name) and runtime_type in (None, "", one.type)]
-    if chosen and not (name and runtime_type):
-        return samples_of(catalog, chosen, api_version=version, checkpoint=checkpoint, task_types=task_types)
-    return samples_for(
-        runtime_type or "sdwebui",
-        version or "v1alpha2",
-        runtime=name or "sdruntime",
-        checkpoint=checkpoint,
-        task_types=task_types,
+    if not chosen:
+        asked = " ".join(filter(None, ("runtime", name, runtime_type and f"of type {runtime_type}")))
+        known = ", ".join(f"{one.name} ({one.type})" for one in catalog) or "none"
+        raise DeployError(f"The platform has no {asked}.", f"Its runtimes are {known}.")
+    task_types = environ.get("TASK_TYPES")
+    return samples_of(
+        catalog,
+        chosen,
+        api_version=environ.get("API_VERSION") or ("v1alpha2" if name and runtime_type else None),
+        checkpoint=environ.get("MODEL_FILENAME") or None,
+        task_types=[word.strip() for word in task_types.split(",")] if task_types else None,
     )
 
 

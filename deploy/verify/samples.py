@@ -11,7 +11,6 @@ from contract.objects import TENANT_METADATA, tenant_label
 from deploy.errors import DeployError
 from deploy.scripts import ROOT
 from runtimes.catalog import DeployedRuntime, RuntimeCatalog
-from runtimes.registry import RUNTIME_TYPES
 from runtimes.sdwebui.checkpoints import CHECKPOINT_SUFFIXES
 
 INPUT_PICTURE = ROOT / "test" / "input.png"
@@ -72,38 +71,6 @@ class Request:
     body: dict[str, Any]
 
 
-def samples_for(
-    runtime_type: str,
-    api_version: str,
-    *,
-    runtime: str,
-    checkpoint: str | None = None,
-    task_types: Collection[str] | None = None,
-) -> list[Sample]:
-    """The samples of a runtime type in an API version, all or those of some task types, for a runtime of that name.
-
-    They ask for ``checkpoint`` in place of their own, unless it is None.
-
-    Raises:
-        DeployError: There are none.
-    """
-    folders = {(one.name, path.name): path for one in RUNTIME_TYPES.values() for path in one.folder.glob("samples/v*")}
-    folder = folders.get((runtime_type, api_version))
-    if folder is None:
-        known = ", ".join(f"{version} of {name}" for name, version in sorted(folders))
-        raise DeployError(f"There are no samples for {api_version} of {runtime_type}.", f"There are for {known}.")
-    samples = [
-        Sample(file=file, api_version=api_version, runtime=runtime, checkpoint=checkpoint)
-        for file in sorted(folder.glob("*.json"))
-    ]
-    samples.sort(key=lambda one: RUNTIME_TYPES[runtime_type].task_types.index(one.task_type))
-    wanted = [one for one in samples if task_types is None or one.task_type in task_types]
-    if not wanted:
-        known = ", ".join(one.task_type for one in samples)
-        raise DeployError(f"No sample of {runtime_type} is {' or '.join(task_types or ())}.", f"There are {known}.")
-    return wanted
-
-
 def samples_of(
     catalog: RuntimeCatalog,
     runtimes: Iterable[DeployedRuntime] | None = None,
@@ -128,20 +95,21 @@ def samples_of(
     samples: list[Sample] = []
     for runtime in chosen:
         wanted = checkpoint or runtime.model_filename or SAMPLE_CHECKPOINT
-        is_reached = runtime.runtime_type.v1alpha1_task_types and catalog.for_checkpoint(wanted) == runtime
+        spec = runtime.runtime_type
+        is_reached = spec.v1alpha1_task_types and catalog.for_checkpoint(wanted) == runtime
         for version in ("v1alpha2", "v1alpha1") if is_reached else ("v1alpha2",):
-            if api_version in (None, version):
-                samples += samples_for(runtime.type, version, runtime=runtime.name, checkpoint=wanted)
-    by_name = {runtime.name: runtime for runtime in chosen}
-    samples = [
-        one
-        for one in samples
-        if (by_name[one.runtime].card is None or one.task_type in by_name[one.runtime].task_types)
-        and (task_types is None or one.task_type in task_types)
-    ]
+            files = sorted((spec.folder / "samples" / version).glob("*.json"))
+            found = [Sample(file=one, api_version=version, runtime=runtime.name, checkpoint=wanted) for one in files]
+            samples += [
+                one
+                for one in sorted(found, key=lambda one: spec.task_types.index(one.task_type))
+                if api_version in (None, version)
+                and (runtime.card is None or one.task_type in runtime.task_types)
+                and (task_types is None or one.task_type in task_types)
+            ]
     if not samples:
         asked = " ".join(filter(None, (api_version, " or ".join(task_types or ()))))
-        names = ", ".join(by_name) or "a platform without runtimes"
+        names = ", ".join(runtime.name for runtime in chosen) or "a platform without runtimes"
         raise DeployError(
             f"There is no sample for {asked or 'any task'} of {names}.",
             "Name another runtime, task type or API version.",

@@ -8,6 +8,7 @@ import pytest
 
 from deploy.errors import DeployError
 from deploy.verify import target
+from deploy.verify.__main__ import chosen_samples
 from deploy.verify.pictures import PictureError, fetch_picture
 from deploy.verify.samples import (
     INPUT_PICTURE,
@@ -15,7 +16,6 @@ from deploy.verify.samples import (
     InputLinks,
     Sample,
     make_request,
-    samples_for,
     samples_of,
 )
 from runtimes.catalog import DeployedRuntime, RuntimeCatalog
@@ -30,32 +30,28 @@ def sample(name: str, version: str = "v1alpha2", **changes: Any) -> Sample:
     return Sample(file=file, api_version=version, runtime="mine", **changes)
 
 
+def of_type(type_: str, **wanted: Any) -> list[Sample]:
+    """The samples of a platform with one runtime, which may do all."""
+    return samples_of(RuntimeCatalog([DeployedRuntime(name="mine", type=type_, dynamic_model=True)]), **wanted)
+
+
 @pytest.mark.parametrize(
-    ("type_", "version", "names"),
+    ("type_", "names"),
     [
-        ("sdwebui", "v1alpha1", ["t2i", "i2i"]),
-        ("sdwebui", "v1alpha2", ["t2i", "i2i", "extra-single-image"]),
-        ("comfyui", "v1alpha2", ["pipeline"]),
-        ("flux", "v1alpha2", ["flux-t2i", "flux-i2i", "flux-inpaint", "flux-edit"]),
+        ("sdwebui", ["t2i", "i2i", "extra-single-image", "t2i", "i2i"]),
+        ("comfyui", ["pipeline"]),
+        ("flux", ["flux-t2i", "flux-i2i", "flux-inpaint", "flux-edit"]),
     ],
 )
 def test_a_types_samples_are_the_files_in_its_folder_in_the_order_of_its_task_types(
-    type_: str, version: str, names: list[str]
+    type_: str, names: list[str]
 ) -> None:
-    assert [one.name for one in samples_for(type_, version, runtime="mine")] == names
-
-
-@pytest.mark.parametrize(("type_", "version"), [("comfyui", "v1alpha1"), ("flux", "v1alpha1"), ("sdwebui", "v2")])
-def test_a_type_without_samples_is_named(type_: str, version: str) -> None:
-    with pytest.raises(DeployError, match=f"no samples for {version} of {type_}"):
-        samples_for(type_, version, runtime="mine")
+    assert [one.name for one in of_type(type_)] == names
 
 
 def test_only_the_samples_of_the_wanted_task_types_are_posted() -> None:
-    wanted = samples_for("flux", "v1alpha2", runtime="mine", task_types=["edit", "text-to-image", "upscaling"])
+    wanted = of_type("flux", task_types=["edit", "text-to-image", "upscaling"])
     assert [one.name for one in wanted] == ["flux-t2i", "flux-edit"]
-    with pytest.raises(DeployError, match=r"No sample of sdwebui is edit.\n.*There are text-to-image, image-to-image"):
-        samples_for("sdwebui", "v1alpha1", runtime="mine", task_types=["edit"])
 
 
 CATALOG = RuntimeCatalog(
@@ -89,6 +85,7 @@ def test_two_runtimes_that_load_any_checkpoint_get_no_samples_of_the_old_api() -
     ("catalog", "wanted", "words"),
     [
         (CATALOG, {"api_version": "v2"}, "for v2 of base, any, fills, flows"),
+        (RuntimeCatalog([DeployedRuntime(name="a", type="flux")]), {"api_version": "v1alpha1"}, "for v1alpha1 of a"),
         (CATALOG, {"task_types": ["upscaling", "video"]}, "for upscaling or video of base"),
         (RuntimeCatalog([]), {}, "of a platform without runtimes"),
     ],
@@ -98,6 +95,12 @@ def test_a_platform_without_such_samples_is_named(catalog: RuntimeCatalog, wante
         samples_of(catalog, **wanted)
 
 
+@pytest.mark.parametrize("environ", [{"RUNTIME_NAME": "bose"}, {"RUNTIME_NAME": "base", "RUNTIME_TYPE": "flux"}])
+def test_a_runtime_that_the_platform_lacks_is_named_with_those_it_has(environ: dict[str, str]) -> None:
+    with pytest.raises(DeployError, match=r"has no runtime b[ao]se(?s:.*)base \(sdwebui\), any"):
+        chosen_samples(environ, CATALOG)
+
+
 def test_every_flux_sample_is_one_that_some_model_takes() -> None:
     profiles = {
         "flux-t2i": "flux-schnell",
@@ -105,7 +108,7 @@ def test_every_flux_sample_is_one_that_some_model_takes() -> None:
         "flux-inpaint": "flux-fill",
         "flux-edit": "flux-kontext",
     }
-    for one in samples_for("flux", "v1alpha2", runtime="mine"):
+    for one in of_type("flux"):
         request = make_request(one, LINKS)
         card = ModelOptions(profile=profiles[one.name]).card
         assert list(request_faults(request.body["task"]["content"], request.task_type, card)) == []
@@ -133,9 +136,8 @@ def test_the_input_picture_comes_once_as_an_s3_link_and_once_as_an_http_link() -
 
 
 def test_no_placeholder_is_left_in_any_request() -> None:
-    for version in ("v1alpha1", "v1alpha2"):
-        for one in samples_for("sdwebui", version, runtime="mine"):
-            assert "${" not in json.dumps(make_request(one, LINKS).body)
+    for one in of_type("sdwebui"):
+        assert "${" not in json.dumps(make_request(one, LINKS).body)
 
 
 def test_another_checkpoint_takes_the_place_of_the_samples_own() -> None:
