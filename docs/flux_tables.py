@@ -1,12 +1,12 @@
 """Writes the tables of docs/flux.md from the code: ``python -m docs.flux_tables``."""
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from cdk.prices import ON_DEMAND_USD_PER_HOUR
 from configuration.gpus import GPUS, Gpu
 from docs.break_even import BreakEven, platform_usd_per_day
+from docs.tables import fill, table
 from runtimes.flux.families import EDIT, TASK_TYPES, Family
 from runtimes.flux.profiles import PROFILES, Offload, Profile, Quantization
 
@@ -39,22 +39,12 @@ _MEMORIES_GB = (8, 12, 16, 24, 40, 48, 80)
 _RESERVED_USD_PER_HOUR = 1.1724
 """Of a g6e.xlarge in us-east-1 for a year, nothing upfront, published in 2025 beside the seconds per image."""
 _SPOT_SHARE = 0.5
-_MARKED = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end of table -->\n)", re.DOTALL)
 _NEGATIVE_PROMPTS = {"used": "used", "true-cfg": "with `true_cfg_scale` above 1", "ignored": "left out"}
-
-
-def written(page: str) -> str:
-    """A page with its tables as the code has them; each stands between two comments, the first of which names it.
-
-    Raises:
-        KeyError: A comment names no table.
-    """
-    return _MARKED.sub(lambda found: found[1] + "\n" + TABLES[found[2]]() + "\n" + found[3], page)
 
 
 def models() -> str:
     """Models that run here."""
-    return _table(
+    return table(
         ("Profile", "Good for", "Hub repository", "Licence", "Steps", "Guidance", "Prompt, tokens", "Size, pixels"),
         (_model_row(profile, family) for profile, family in _runnable()),
     )
@@ -77,7 +67,7 @@ def _model_row(profile: Profile, family: Family) -> Iterator[str]:
 
 def task_types() -> str:
     """What each model does."""
-    return _table(
+    return table(
         ("Profile", *(f"`{kind}`" for kind in TASK_TYPES), "Images of an edit", "Negative prompt"),
         (_task_row(profile, family) for profile, family in _runnable()),
     )
@@ -92,7 +82,7 @@ def _task_row(profile: Profile, family: Family) -> Iterator[str]:
 
 def refused() -> str:
     """Models that do not run here, and why."""
-    return _table(
+    return table(
         ("Name", "What it is", "Why not here, and what instead"),
         ((f"`{one.name}`", one.summary, one.refusal) for one in PROFILES.values() if one.refusal),
     )
@@ -100,7 +90,7 @@ def refused() -> str:
 
 def memory() -> str:
     """GPU memory that each model takes."""
-    return _table(
+    return table(
         ("Profile", "Weights", *(f"{_bits(q)}, {_moved(o)}" for q, o in _CHOICES)),
         (
             (
@@ -116,7 +106,7 @@ def memory() -> str:
 def fits() -> str:
     """What makes each model fit GPUs of a size."""
     gpus = [Gpu(name="", memory_gb=size) for size in _MEMORIES_GB]
-    return _table(
+    return table(
         ("Profile", *(_memory_head(size) for size in _MEMORIES_GB)),
         ((f"`{profile.name}`", *(_min_costly(profile, gpu) for gpu in gpus)) for profile, _ in _runnable()),
     )
@@ -138,7 +128,7 @@ def _min_costly(profile: Profile, gpu: Gpu) -> str:
 def break_even() -> str:
     """From how many images a day on an instance is cheaper than a hosted model."""
     platform = platform_usd_per_day()
-    return _table(
+    return table(
         (
             "Instance",
             "$ an hour",
@@ -181,16 +171,11 @@ def _moved(offload: Offload) -> str:
     return "on the GPU" if offload == "none" else f"offload {offload}"
 
 
-def _table(head: Sequence[str], rows: Iterable[Iterable[str | None]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "".join(f"| {' | '.join(cell or '' for cell in line)} |\n" for line in lines)
-
-
 TABLES: Mapping[str, Callable[[], str]] = {
-    table.__name__: table for table in (models, task_types, refused, memory, fits, break_even)
+    one.__name__: one for one in (models, task_types, refused, memory, fits, break_even)
 }
 """By the name that the comments on the page have."""
 
 
 if __name__ == "__main__":
-    PAGE.write_text(written(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    PAGE.write_text(fill(PAGE.read_text(encoding="utf-8"), TABLES), encoding="utf-8")

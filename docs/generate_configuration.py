@@ -1,21 +1,21 @@
-"""Writes docs/configuration.md from the code: ``python -m docs.generate_configuration``."""
+"""Writes the tables of docs/configuration.md from the models: ``python -m docs.generate_configuration``."""
 
 import inspect
 import json
-import re
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin
 
+from pydantic import AliasChoices
 from pydantic.fields import FieldInfo
 
 from configuration.chart_values import COMPUTED_VALUES, is_computed
 from configuration.config import Config
-from configuration.deadlines import CommonDeadlines
 from contract.models import Section
-from queue_agent.settings import Settings, SettingsError
-from runtimes.registry import RUNTIME_TYPES, pod_types
+from docs.tables import fill, table
+from queue_agent.settings import Settings
+from runtimes.registry import pod_types
 
 PAGE = Path(__file__).with_name("configuration.md")
 
@@ -23,89 +23,52 @@ _INTERNAL_FIELDS = frozenset({"foreign_chart_values"})
 """Fields of the model that are no keys of the file."""
 _UNIONS = (Union, types.UnionType)
 _LISTS = (list, tuple)
-_MISSING = re.compile(r"(\w+) is not set")
-_DEADLINE_VARIABLES = {
-    "START_TIMEOUT_S": "start_seconds",
-    "EXECUTION_TIMEOUT_S": "execution_seconds",
-    "STALL_TIMEOUT_S": "stall_seconds",
-    "MAX_START_TIMEOUT_S": "max_start_seconds",
-    "MAX_EXECUTION_TIMEOUT_S": "max_execution_seconds",
-}
-"""The agent's deadlines and what they are called in the file; all of them are one setting."""
-_VARIABLES = re.compile(r"[A-Z][A-Z0-9_]+(?: or [A-Z][A-Z0-9_]+)*")
-
-_INTRODUCTION = """\
-# Configuration
-
-<!-- Written by `python -m docs.generate_configuration`; a test fails when this page and the code differ. -->
-
-## config.yaml
-
-One file says what the platform runs. `make up` and `make demo` read `config.yaml` in the root of the checkout, or the
-file that `CONFIG=…` names:
-
-```
-make up CONFIG=my-config.yaml
-```
-
-The smallest file that loads:
-
-```yaml
-stackName: sdoneks
-modelBucketArn: arn:aws:s3:::my-models
-modelsRuntime:
-  - name: sdruntime
-    namespace: sdruntime
-    type: sdwebui
-    modelFilename: v1-5-pruned-emaonly.safetensors
-```
-
-Rules that hold everywhere:
-
-- An empty string (`""`) and `null` mean that the key is not set; its default applies.
-- A key that is not listed here is a fault, and so is a key that stands twice.
-- A placeholder left in place, as `<bucket name>` or `${MODEL_BUCKET}`, is a fault. `userData`, `commandArguments`,
-  `extraEnv` and `extraHPAConfig` are not searched: brackets and `${…}` mean something there.
-- All faults of a file are reported at once, each with its line.
-
-What the local platform uses today: the `name`, `type`, `modelFilename`, `dynamicModel`, `model` and `deadlines` of each
-runtime, and at the top `APIGW`, `inputBucketArns` and `deadlines`; a runtime with `disabled` is left out. Everything
-else is checked, but takes effect only in a [deployment to AWS](deploy.md). [examples/configs](../examples/configs) has
-whole files.
-"""
-
+_EXTRA_VALUES = "modelsRuntime[].extraValues"
 _FOREIGN_CHART = """\
 Where `chartRepository` is set, the chart is not the project's own: `extraValues` then goes to it unchecked.
 
-These values are computed by the deployment; one of them in the file is a fault:
-"""
+These values are computed by the deployment; one of them in the file is an error:
 
-_DOOR = """\
-## The front door's environment
-
-Read by [api/handlers.py](../api/handlers.py) when the function is loaded.
-
-| Variable | Default | Meaning |
-|---|---|---|
-| `OUTPUT_BUCKET` | required | The bucket where results go, and content that is too large for a message. |
-| `TASK_TOPIC_ARN` | required | The SNS topic of tasks. |
-| `JOBS_TABLE` | none | The DynamoDB table of jobs. Without it tasks are only published; `Idempotency-Key` is refused. |
-| `RUNTIMES_FILE` | `runtimes.json` beside `api/` | The deployed runtimes, as `RuntimeCatalog.to_json` writes them. |
-
-Credentials, region and endpoint come from the usual `AWS_*` variables.
 """
 
 
-def page() -> str:
-    """Write the whole page."""
-    lines = [_INTRODUCTION]
+def config() -> str:
+    """Every section of config.yaml under its own heading, with a table of its keys."""
+    parts = []
     for level, path, section, default in _sections(Config, ""):
-        lines += [f"{'#' * level} {f'`{path}`' if path else 'Top level'}", "", _first_sentence(section), ""]
-        lines += _table(section, default)
-        if path == "modelsRuntime[].extraValues":
-            lines += [_FOREIGN_CHART, *(f"- `{path}.{name}`" for name in sorted(COMPUTED_VALUES)), ""]
-    lines += [*_runtime_types(), *_agent_environment(), _DOOR]
-    return "\n".join(lines)
+        parts.append(f"{'#' * level} {f'`{path}`' if path else 'Top level'}\n\n{_first_sentence(section)}\n")
+        if rows := list(_key_rows(section, default)):
+            parts.append(table(("Key", "Takes", "Default", "Meaning"), rows))
+        if path == _EXTRA_VALUES:
+            parts.append(_FOREIGN_CHART + "".join(f"- `{path}.{name}`\n" for name in sorted(COMPUTED_VALUES)))
+    return "\n".join(parts)
+
+
+def runtime_types() -> str:
+    """The runtime types with pods."""
+    return table(
+        ("`type`", "Task types", "of them in v1alpha1", "Port", "Health path", "Default `API_BASE_URL`"),
+        (
+            (
+                f"`{row.name}`",
+                ", ".join(f"`{task_type}`" for task_type in row.task_types),
+                ", ".join(f"`{task_type}`" for task_type in row.v1alpha1_task_types) or "none",
+                str(row.pod.port),
+                f"`{row.pod.health_path}`",
+                f"`{row.pod.default_url}`",
+            )
+            for row in pod_types().values()
+        ),
+    )
+
+
+def agent_environment() -> str:
+    """The queue agent's environment."""
+    return table(("Variable", "Default", "Meaning"), map(_variable_row, Settings.model_fields.values()))
+
+
+TABLES: Mapping[str, Callable[[], str]] = {one.__name__: one for one in (config, runtime_types, agent_environment)}
+"""By the name that the comments on the page have."""
 
 
 def _sections(
@@ -137,22 +100,14 @@ def _inner_section(annotation: Any) -> type[Section] | None:
     return _inner_section(forms[0])
 
 
-def _table(section: type[Section], default: Section | None) -> list[str]:
+def _key_rows(section: type[Section], default: Section | None) -> Iterator[tuple[str, str, str, str]]:
     """The keys of one section; those that are sections themselves follow under their own headings."""
     properties = section.model_json_schema()["properties"]
-    rows = []
     for name, field in _keys(section):
         if _inner_section(field.annotation) is None:
             value = getattr(default, name) if default is not None else field.default
             shown = "required" if field.is_required() and default is None else _code(value)
-            rows.append(
-                _row(f"`{field.alias}`", _takes(properties[str(field.alias)]), shown, _prose(field.description))
-            )
-    return [_row("Key", "Takes", "Default", "Meaning"), "|---|---|---|---|", *rows, ""] if rows else []
-
-
-def _row(*cells: str) -> str:
-    return f"| {' | '.join(' '.join(cell.split()).replace('|', chr(92) + '|') for cell in cells)} |"
+            yield f"`{field.alias}`", _takes(properties[str(field.alias)]), shown, _prose(field.description)
 
 
 def _code(value: Any) -> str:
@@ -192,102 +147,28 @@ def _takes(schema: dict[str, Any]) -> str:
     return f"{word}, not empty" if schema.get("minItems") else word
 
 
+def _variable_row(field: FieldInfo) -> tuple[str, str, str]:
+    names = field.validation_alias
+    variables = names.choices if isinstance(names, AliasChoices) else [names]
+    meaning, _, default = _prose(field.description).partition(" Default: ")
+    if not default:
+        default = "required" if field.is_required() else _plain(field.default)
+    return " or ".join(f"`{one}`" for one in variables), default.rstrip("."), meaning
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:.15g}" if isinstance(value, int | float) else str(value or "unset")
+
+
 def _first_sentence(section: type[Section]) -> str:
-    return " ".join((inspect.getdoc(section) or "").partition("\n\n")[0].split())
-
-
-def _runtime_types() -> list[str]:
-    rows = [
-        _row(
-            f"`{row.name}`",
-            ", ".join(f"`{task_type}`" for task_type in row.task_types),
-            ", ".join(f"`{task_type}`" for task_type in row.v1alpha1_task_types) or "none",
-            str(row.pod.port),
-            f"`{row.pod.health_path}`",
-            f"`{row.pod.default_url}`",
-        )
-        for row in pod_types().values()
-    ]
-    head = _row("`type`", "Task types", "of them in v1alpha1", "Port", "Health path", "Default `API_BASE_URL`")
-    return ["## Runtime types", "", head, "|---|---|---|---|---|---|", *rows, ""]
-
-
-def _agent_environment() -> list[str]:
-    required = _required_variables()
-    rows = []
-    for name, text in _attributes(inspect.getdoc(Settings) or "").items():
-        if name == "deadlines":
-            rows += _deadline_variables()
-            continue
-        begin = _VARIABLES.match(text)
-        if begin is None:
-            raise ValueError(f"a setting's docstring must begin with its variable: {text}")
-        variables = begin.group().split(" or ")
-        meaning, _, default = text[begin.end() :].lstrip(", ").partition("Default")
-        shown = default.lstrip(": ").rstrip(".") or ("required" if required >= set(variables) else "unset")
-        cells = " or ".join(f"`{one}`" for one in variables), shown, _as_sentence(meaning) or _as_sentence(name)
-        rows.append(_row(*cells))
-    return [
-        "## The queue agent's environment",
-        "",
-        "Read by [queue_agent/settings.py](../queue_agent/settings.py) when the agent starts. A missing value, or one\n"
-        "that makes no sense, ends it with exit code 2 and one line that names the variable.",
-        "",
-        _row("Variable", "Default", "Meaning"),
-        "|---|---|---|",
-        *rows,
-        "",
-        "Credentials and endpoint come from the usual `AWS_*` variables; `AWS_ENDPOINT_URL` points the agent at\n"
-        "another AWS, as the local platform does.",
-        "",
-    ]
-
-
-def _deadline_variables() -> list[str]:
-    fields = CommonDeadlines.model_fields
-    return [
-        _row(
-            f"`{variable}`", f"{fields[name].default:g}", f"`{fields[name].alias}`: {_prose(fields[name].description)}"
-        )
-        for variable, name in _DEADLINE_VARIABLES.items()
-    ]
-
-
-def _as_sentence(text: str) -> str:
-    text = _prose(text).replace("_", " ").strip(" .")
-    return f"{text[:1].upper()}{text[1:]}." if text else ""
+    return _prose((inspect.getdoc(section) or "").partition("\n\n")[0])
 
 
 def _prose(docstring: str | None) -> str:
-    return (docstring or "").replace("``", "`")
-
-
-def _required_variables() -> set[str]:
-    """Ask the settings themselves: each variable without which they cannot be read."""
-    environ: dict[str, str] = {}
-    while True:
-        try:
-            Settings.from_environ(environ)
-        except SettingsError as exc:
-            missing = _MISSING.fullmatch(str(exc))
-            if missing is None:
-                raise
-            environ[missing.group(1)] = next(iter(RUNTIME_TYPES)) if missing.group(1) == "RUNTIME_TYPE" else "set"
-        else:
-            return set(environ)
-
-
-def _attributes(docstring: str) -> dict[str, str]:
-    """The attributes of a docstring in Google's style, each on one line."""
-    found: dict[str, str] = {}
-    name = ""
-    for line in docstring.partition("Attributes:\n")[2].splitlines():
-        if match := re.fullmatch(r" {4}(\w+): (.+)", line):
-            name, found[match.group(1)] = match.groups()
-        elif name and line.startswith(" " * 8):
-            found[name] += f" {line.strip()}"
-    return found
+    return " ".join((docstring or "").split()).replace("``", "`")
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page(), encoding="utf-8")
+    PAGE.write_text(fill(PAGE.read_text(encoding="utf-8"), TABLES), encoding="utf-8")

@@ -1,170 +1,133 @@
 """The agent's settings, read once from the environment that ``__main__`` hands in."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Self
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, InstanceOf, ValidationError
 
 from contract.deadlines import DEFAULT_DEADLINES, Deadlines
+from contract.field_errors import field_errors_of, one_of
 from runtimes.catalog import DEFAULT_MAX_PIXELS
 from runtimes.registry import RUNTIME_TYPES
 from runtimes.spec import Pod, RuntimeSpec
 
-DEFAULT_MEMORY_BUDGET_MIB = 1024
-
-_TRUE = frozenset({"true", "1", "yes", "on"})
-_FALSE = frozenset({"false", "0", "no", "off", ""})
+_MAX_PORT = 65_535
+_ARN_PARTS = 6
 
 
 class SettingsError(ValueError):
     """A setting is missing or makes no sense; the message names the key and the value."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """What the agent must know of its place.
+def _runtime_type(name: str) -> RuntimeSpec:
+    if name not in RUNTIME_TYPES:
+        raise ValueError(f"must be {one_of(list(RUNTIME_TYPES))}")
+    return RUNTIME_TYPES[name]
 
-    Attributes:
-        queue_url: SQS_QUEUE_URL, the runtime's queue.
-        notice_topic_arn: SNS_TOPIC_ARN, where notices go.
-        bucket: S3_BUCKET, where pictures go.
-        runtime_type: RUNTIME_TYPE, the type of model server: sdwebui, comfyui or flux.
-        runtime_name: RUNTIME_NAME, the runtime in config.yaml.
-        api_base_url: API_BASE_URL, where the model server's API is, with or without scheme. Default by type.
-        dynamic_model: DYNAMIC_SD_MODEL, whether tasks may switch the checkpoint. Default false.
-        cached_checkpoints: CACHED_CHECKPOINTS, how many checkpoints SD WebUI keeps loaded, so that switching back
-            to one is quick. Default: as the server is set.
-        log_level: LOGLEVEL, the least important records that are logged. Default INFO.
-        region: AWS_REGION or AWS_DEFAULT_REGION, where queue, topic and bucket are. Default: the notice topic's.
-        dead_queue_url: SQS_DEAD_QUEUE_URL, where given-up messages are kept. Default: the queue's redrive target.
-        input_buckets: INPUT_BUCKETS, names separated by commas, from which s3:// inputs may come besides S3_BUCKET.
-        allow_loopback_inputs: ALLOW_LOOPBACK_INPUTS, whether links may point to this machine. Default false.
-        jobs_table: JOBS_TABLE, the DynamoDB table of jobs.
-        deadlines: START_TIMEOUT_S (86400), EXECUTION_TIMEOUT_S (300) and STALL_TIMEOUT_S (240): seconds that a job may
-            wait to be started, run, and run without progress; MAX_START_TIMEOUT_S (259200) and MAX_EXECUTION_TIMEOUT_S
-            (3600): the most that a task may ask for.
-        memory_budget_bytes: MEMORY_BUDGET_MIB, MiB that the tasks held at once may take together: contents, inputs,
-            requests and answers. A task waits until there is room for it; a larger one runs alone. Default 1024.
-        max_pixels: MAX_PIXELS, the most that a picture upscaled by SD WebUI may have. Default 67108864.
-        health_port: HEALTH_PORT, where the kubelet asks for /healthz, /readyz and /livez/model. Default: nowhere.
-        pod_name: POD_NAME, the agent's own pod, whose annotations tell that it is busy. Default: none is marked.
-        pod_namespace: POD_NAMESPACE, the namespace of that pod.
-        shutdown_grace_s: SHUTDOWN_GRACE_S, seconds that the running job may go on after SIGTERM. Default 50.
-    """
 
-    queue_url: str
-    notice_topic_arn: str
-    bucket: str
-    runtime_type: RuntimeSpec
-    runtime_name: str
-    api_base_url: str
-    dynamic_model: bool
-    cached_checkpoints: int | None
-    log_level: str
-    region: str | None
-    dead_queue_url: str | None
-    input_buckets: frozenset[str]
-    allow_loopback_inputs: bool
-    jobs_table: str
-    deadlines: Deadlines
-    memory_budget_bytes: int
-    max_pixels: int
-    health_port: int | None
-    pod_name: str | None
-    pod_namespace: str | None
-    shutdown_grace_s: float
+def _names(text: str) -> frozenset[str]:
+    return frozenset(filter(None, map(str.strip, text.split(","))))
+
+
+_Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class Settings(BaseModel):
+    """What the agent must know of its place; docs/configuration.md lists it, by these names and words."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+    queue_url: Annotated[str, Field(alias="SQS_QUEUE_URL")]
+    """The runtime's queue."""
+    notice_topic_arn: Annotated[str, Field(alias="SNS_TOPIC_ARN")]
+    """Where notices go."""
+    bucket: Annotated[str, Field(alias="S3_BUCKET")]
+    """Where pictures go."""
+    runtime_type: Annotated[InstanceOf[RuntimeSpec], BeforeValidator(_runtime_type), Field(alias="RUNTIME_TYPE")]
+    """The type of model server: sdwebui, comfyui or flux."""
+    runtime_name: Annotated[str, Field(alias="RUNTIME_NAME")]
+    """The runtime in config.yaml."""
+    api_base_url: Annotated[str, Field(alias="API_BASE_URL")] = ""
+    """Where the model server's API is, with or without scheme. Default: by type."""
+    dynamic_model: Annotated[bool, Field(alias="DYNAMIC_SD_MODEL")] = False
+    """Whether tasks may switch the checkpoint."""
+    cached_checkpoints: Annotated[int | None, Field(alias="CACHED_CHECKPOINTS", ge=1)] = None
+    """How many checkpoints SD WebUI keeps loaded, so that switching back to one is quick. Default: as the server is
+    set."""
+    log_level: Annotated[
+        Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(str.upper), Field(alias="LOGLEVEL")
+    ] = "INFO"
+    """The least important records that are logged."""
+    region: Annotated[str | None, Field(validation_alias=AliasChoices("AWS_REGION", "AWS_DEFAULT_REGION"))] = None
+    """Where queue, topic and bucket are. Default: the notice topic's."""
+    dead_queue_url: Annotated[str | None, Field(alias="SQS_DEAD_QUEUE_URL")] = None
+    """Where given-up messages are kept. Default: the queue's redrive target."""
+    input_buckets: Annotated[frozenset[str], BeforeValidator(_names), Field(alias="INPUT_BUCKETS")] = frozenset()
+    """Names separated by commas, from which s3:// inputs may come besides `S3_BUCKET`."""
+    allow_loopback_inputs: Annotated[bool, Field(alias="ALLOW_LOOPBACK_INPUTS")] = False
+    """Whether links may point to this machine."""
+    jobs_table: Annotated[str, Field(alias="JOBS_TABLE")]
+    """The DynamoDB table of jobs."""
+    start_s: Annotated[_Seconds, Field(alias="START_TIMEOUT_S")] = DEFAULT_DEADLINES.start_s
+    """`startSeconds`: seconds from acceptance within which the job must be started, or it fails."""
+    execution_s: Annotated[_Seconds, Field(alias="EXECUTION_TIMEOUT_S")] = DEFAULT_DEADLINES.execution_s
+    """`executionSeconds`: seconds in the model server, after which the job is interrupted and fails."""
+    stall_s: Annotated[_Seconds, Field(alias="STALL_TIMEOUT_S")] = DEFAULT_DEADLINES.stall_s
+    """`stallSeconds`: seconds in the model server without a sign of progress, after which the server counts as hung."""
+    max_start_s: Annotated[_Seconds, Field(alias="MAX_START_TIMEOUT_S")] = DEFAULT_DEADLINES.max_start_s
+    """`maxStartSeconds`: the most that a task may ask for in place of startSeconds."""
+    max_execution_s: Annotated[_Seconds, Field(alias="MAX_EXECUTION_TIMEOUT_S")] = DEFAULT_DEADLINES.max_execution_s
+    """`maxExecutionSeconds`: the most that a task may ask for in place of executionSeconds and stallSeconds."""
+    memory_budget_mib: Annotated[int, Field(alias="MEMORY_BUDGET_MIB", ge=1)] = 1024
+    """MiB that the tasks held at once may take together: contents, inputs, requests and answers. A task waits until
+    there is room for it; a larger one runs alone."""
+    max_pixels: Annotated[int, Field(alias="MAX_PIXELS", ge=1)] = DEFAULT_MAX_PIXELS
+    """The most that a picture upscaled by SD WebUI may have."""
+    health_port: Annotated[int | None, Field(alias="HEALTH_PORT", ge=0, le=_MAX_PORT)] = None
+    """Where the kubelet asks for /healthz, /readyz and /livez/model. Default: nowhere."""
+    pod_name: Annotated[str | None, Field(alias="POD_NAME")] = None
+    """The agent's own pod, whose annotations tell that it is busy. Default: none is marked."""
+    pod_namespace: Annotated[str | None, Field(alias="POD_NAMESPACE")] = None
+    """The namespace of that pod."""
+    shutdown_grace_s: Annotated[_Seconds, Field(alias="SHUTDOWN_GRACE_S")] = 50
+    """Seconds that the running job may go on after SIGTERM."""
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Self:
-        """Read the settings.
+        """Read the settings; an empty variable is not set.
 
         Raises:
-            SettingsError: A key is missing or its value makes no sense.
+            SettingsError: Some are missing or make no sense; all of them are named.
         """
-        type_name = _required(environ, "RUNTIME_TYPE")
-        runtime_type = RUNTIME_TYPES.get(type_name)
-        if runtime_type is None:
-            raise SettingsError(f"RUNTIME_TYPE={type_name!r} must be one of {', '.join(RUNTIME_TYPES)}")
-        hosting = runtime_type.hosting
-        topic_arn = _required(environ, "SNS_TOPIC_ARN")
-        log_level = (environ.get("LOGLEVEL") or "INFO").upper()
-        if log_level not in {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}:
-            raise SettingsError(f"LOGLEVEL={log_level!r} must be DEBUG, INFO, WARNING, ERROR or CRITICAL")
-        region_of_topic = topic_arn.split(":")[3] if topic_arn.count(":") >= 5 else None  # noqa: PLR2004 (an ARN's parts)
-        return cls(
-            queue_url=_required(environ, "SQS_QUEUE_URL"),
-            notice_topic_arn=topic_arn,
-            bucket=_required(environ, "S3_BUCKET"),
-            runtime_type=runtime_type,
-            runtime_name=_required(environ, "RUNTIME_NAME"),
-            api_base_url=environ.get("API_BASE_URL") or (hosting.default_url if isinstance(hosting, Pod) else ""),
-            dynamic_model=_flag(environ, "DYNAMIC_SD_MODEL"),
-            cached_checkpoints=_count(environ, "CACHED_CHECKPOINTS"),
-            log_level=log_level,
-            region=environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or region_of_topic,
-            dead_queue_url=environ.get("SQS_DEAD_QUEUE_URL") or None,
-            input_buckets=frozenset(
-                name.strip() for name in environ.get("INPUT_BUCKETS", "").split(",") if name.strip()
-            ),
-            allow_loopback_inputs=_flag(environ, "ALLOW_LOOPBACK_INPUTS"),
-            jobs_table=_required(environ, "JOBS_TABLE"),
-            deadlines=Deadlines(
-                start_s=_seconds(environ, "START_TIMEOUT_S", DEFAULT_DEADLINES.start_s),
-                execution_s=_seconds(environ, "EXECUTION_TIMEOUT_S", DEFAULT_DEADLINES.execution_s),
-                stall_s=_seconds(environ, "STALL_TIMEOUT_S", DEFAULT_DEADLINES.stall_s),
-                max_start_s=_seconds(environ, "MAX_START_TIMEOUT_S", DEFAULT_DEADLINES.max_start_s),
-                max_execution_s=_seconds(environ, "MAX_EXECUTION_TIMEOUT_S", DEFAULT_DEADLINES.max_execution_s),
-            ),
-            memory_budget_bytes=(_count(environ, "MEMORY_BUDGET_MIB") or DEFAULT_MEMORY_BUDGET_MIB) * 1024 * 1024,
-            max_pixels=_count(environ, "MAX_PIXELS") or DEFAULT_MAX_PIXELS,
-            health_port=_port(environ, "HEALTH_PORT"),
-            pod_name=environ.get("POD_NAME") or None,
-            pod_namespace=environ.get("POD_NAMESPACE") or None,
-            shutdown_grace_s=_seconds(environ, "SHUTDOWN_GRACE_S", 50),
+        given: dict[str, Any] = {key: text for key, value in environ.items() if (text := value.strip())}
+        topic = given.get("SNS_TOPIC_ARN", "").split(":")
+        if len(topic) >= _ARN_PARTS and "AWS_DEFAULT_REGION" not in given:
+            given.setdefault("AWS_REGION", topic[3] or None)
+        runtime_type = RUNTIME_TYPES.get(given.get("RUNTIME_TYPE", ""))
+        if runtime_type is not None and isinstance(runtime_type.hosting, Pod):
+            given.setdefault("API_BASE_URL", runtime_type.hosting.default_url)
+        try:
+            return cls.model_validate(given)
+        except ValidationError as exc:
+            errors = field_errors_of(exc, cls, given)
+            raise SettingsError("; ".join(_words(one.pointer, one.detail, given) for one in errors)) from exc
+
+    @property
+    def deadlines(self) -> Deadlines:
+        """How long a job may take."""
+        return Deadlines(
+            start_s=self.start_s,
+            execution_s=self.execution_s,
+            stall_s=self.stall_s,
+            max_start_s=self.max_start_s,
+            max_execution_s=self.max_execution_s,
         )
 
-
-def _required(environ: Mapping[str, str], key: str) -> str:
-    value = environ.get(key, "").strip()
-    if not value:
-        raise SettingsError(f"{key} is not set")
-    return value
+    @property
+    def memory_budget_bytes(self) -> int:
+        """``memory_budget_mib`` in bytes."""
+        return self.memory_budget_mib * 1024 * 1024
 
 
-def _flag(environ: Mapping[str, str], key: str) -> bool:
-    value = environ.get(key, "").strip().lower()
-    if value in _TRUE:
-        return True
-    if value in _FALSE:
-        return False
-    raise SettingsError(f"{key}={value!r} must be true or false")
-
-
-def _port(environ: Mapping[str, str], key: str) -> int | None:
-    text = environ.get(key, "").strip()
-    if not text:
-        return None
-    if not text.isdecimal() or int(text) >= 2**16:
-        raise SettingsError(f"{key}={text!r} must be a port")
-    return int(text)
-
-
-def _count(environ: Mapping[str, str], key: str) -> int | None:
-    text = environ.get(key, "").strip()
-    if not text:
-        return None
-    if not text.isdecimal() or not int(text):
-        raise SettingsError(f"{key}={text!r} must be a number from 1")
-    return int(text)
-
-
-def _seconds(environ: Mapping[str, str], key: str, default: float) -> float:
-    text = environ.get(key, "").strip()
-    if not text:
-        return default
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1
-    if not 0 < value < float("inf"):
-        raise SettingsError(f"{key}={text!r} must be a positive number of seconds")
-    return value
+def _words(key: str, detail: str, given: Mapping[str, Any]) -> str:
+    return f"{key}={given[key]!r} {detail.partition(', not ')[0]}" if key in given else f"{key} is not set"

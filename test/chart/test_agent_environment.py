@@ -5,7 +5,7 @@ from chartkit import AWS, QUEUE, TOPIC, environment
 
 from configuration.chart_values import ChartValues
 from contract.deadlines import DEFAULT_DEADLINES
-from queue_agent.settings import DEFAULT_MEMORY_BUDGET_MIB, Settings
+from queue_agent.settings import Settings
 from queue_agent.telemetry.settings import TelemetrySettings
 from test.kit.charts import at, merged
 
@@ -52,7 +52,7 @@ def test_with_defaults_the_agent_has_its_own_and_listens_where_it_is_probed(stat
     assert settings.deadlines == DEFAULT_DEADLINES
     assert settings.api_base_url == settings.runtime_type.pod.default_url
     assert settings.allow_loopback_inputs is False
-    assert settings.memory_budget_bytes == DEFAULT_MEMORY_BUDGET_MIB * 2**20
+    assert settings.memory_budget_bytes == Settings.model_fields["memory_budget_mib"].default * 2**20
     assert static.agent["ports"][0]["containerPort"] == settings.health_port
 
 

@@ -8,7 +8,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from configuration.config import parse_config
 from docs.break_even import BreakEven, main
-from docs.flux_tables import LICENCES, PAGE, TABLES, fits, written
+from docs.flux_tables import LICENCES, PAGE, TABLES, fits
+from docs.tables import fill
 from runtimes.flux.checks import request_faults
 from runtimes.flux.options import ModelOptions
 from runtimes.flux.profiles import PROFILES
@@ -40,7 +41,7 @@ def examples(heading):
 
 
 def test_the_tables_on_the_page_are_what_the_code_writes():
-    assert written(FLUX) == FLUX, "run: python -m docs.flux_tables"
+    assert fill(FLUX, TABLES) == FLUX, "run: python -m docs.flux_tables"
 
 
 def test_every_table_stands_on_the_page():
@@ -49,7 +50,7 @@ def test_every_table_stands_on_the_page():
 
 def test_a_mark_that_names_no_table_is_not_passed_over():
     with pytest.raises(KeyError):
-        written("<!-- table: unknown -->\n<!-- end of table -->\n")
+        fill("<!-- table: unknown -->\n<!-- end of table -->\n", TABLES)
 
 
 def test_every_profile_has_a_licence_and_no_other_name_has():

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from contract.queues import DEAD, RETURNED
-from docs.generate_configuration import page
+from docs.generate_configuration import PAGE as CONFIGURATION
 from queue_agent.log import JsonFormatter, log_fields
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -53,7 +53,7 @@ def test_a_query_asks_the_access_log_for_what_it_has():
 
 
 def test_every_setting_that_the_runbook_names_is_one():
-    configuration = page()
+    configuration = CONFIGURATION.read_text(encoding="utf-8")
     named = set(
         re.findall(
             r"`(?:deadlines|monitoring|scaling|inferenceApi|karpenter|cluster)\.([\w.]+)", "".join(PAGES.values())
