@@ -1,4 +1,4 @@
-"""Checks of a request against the model that is to do it; door and model server see the same faults."""
+"""Checks of a request against its model; front door and model server find the same errors."""
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from contract.field_errors import FieldError, FieldPath, field_errors_of, field_path
 from runtimes.flux.families import EDIT
 from runtimes.flux.options import ModelCard
-from runtimes.flux.requests import REQUESTS, Edit, Generation, Request, sides_of
+from runtimes.flux.requests import REQUESTS, Edit, FluxRequest, Generation, sides_of
 
 if TYPE_CHECKING:  # the model server's image, which checks requests too, has no catalog
     from runtimes.catalog import DeployedRuntime
@@ -16,36 +16,33 @@ if TYPE_CHECKING:  # the model server's image, which checks requests too, has no
 
 def check(content: Mapping[str, Any], tasktype: str, runtime: "DeployedRuntime", at: FieldPath) -> Iterator[FieldError]:
     """The API's check of a task's content; see ``api.content``."""
-    yield from request_faults(content, tasktype, runtime.card, at)
+    yield from request_errors(content, tasktype, runtime.card, at)
 
 
-def request_faults(
+def request_errors(
     content: Mapping[str, Any], task_type: str, card: ModelCard | None, at: FieldPath = ()
 ) -> Iterator[FieldError]:
-    """Name all faults of a request.
+    """Find all errors of a request.
 
     Args:
         content: The request.
         task_type: One of ``runtimes.flux.families.TASK_TYPES``.
         card: The model; None where it is not known, and only the request's form is checked.
-        at: Where the request stands.
+        at: Where the request stands in what was posted.
     """
-    request: Request | None
+    request: FluxRequest | None
     try:
         request = REQUESTS[task_type].model_validate(content)
     except ValidationError as exc:
         yield from field_errors_of(exc, REQUESTS[task_type], content, at)
-        request = _sound_part(
-            content,
-            task_type,
-            {str(error["loc"][0]) for error in exc.errors(include_url=False, include_input=False) if error["loc"]},
-        )
+        faulty = {error["loc"][0] for error in exc.errors(include_url=False, include_input=False) if error["loc"]}
+        request = _sound_part(content, task_type, faulty)
     if card is not None and request is not None:
-        for fault in model_faults(request, task_type, card):
-            yield FieldError(field_path(at) + ("." if at and fault.pointer else "") + fault.pointer, fault.detail)
+        for error in model_errors(request, task_type, card):
+            yield FieldError(".".join(filter(None, (field_path(at), error.pointer))), error.detail)
 
 
-def _sound_part(content: Mapping[str, Any], task_type: str, faulty: set[str]) -> Request | None:
+def _sound_part(content: Mapping[str, Any], task_type: str, faulty: set[str | int]) -> FluxRequest | None:
     """The request without its faulty fields, so that those of the model are named with them; None if little is left."""
     text = "instructions" if task_type == EDIT else "prompt"
     kept = {key: value for key, value in content.items() if key not in faulty}
@@ -55,25 +52,25 @@ def _sound_part(content: Mapping[str, Any], task_type: str, faulty: set[str]) ->
         return None
 
 
-def model_faults(request: Request, task_type: str, card: ModelCard) -> Iterator[FieldError]:
+def model_errors(request: FluxRequest, task_type: str, card: ModelCard) -> Iterator[FieldError]:
     """What a well-formed request asks of a model that it cannot do."""
     family = card.row
     if task_type not in family.task_types:
         yield FieldError("", f"is {task_type}, which this model does not do; it does {', '.join(family.task_types)}")
         return
     if isinstance(request, Generation):
-        yield from _size_faults(request.width or family.size, request.height or family.size, card)
+        yield from _size_errors(request.width or family.size, request.height or family.size, card)
     if isinstance(request, Edit):
-        yield from _edit_faults(request, card)
+        yield from _edit_errors(request, card)
     steps = request.num_inference_steps
     if steps is not None and steps < family.min_steps:
         yield FieldError("num_inference_steps", f"must be at least {family.min_steps} for this model, not {steps}")
     if family.negative_prompt == "ignored" and (request.true_cfg_scale or 1) > 1:
         yield FieldError("true_cfg_scale", "is not known to this model; leave it out")
-    yield from _lora_faults(request, card)
+    yield from _lora_errors(request, card)
 
 
-def _size_faults(width: int, height: int, card: ModelCard) -> Iterator[FieldError]:
+def _size_errors(width: int, height: int, card: ModelCard) -> Iterator[FieldError]:
     family = card.row
     for name, side in (("width", width), ("height", height)):
         if side % family.size_multiple:
@@ -82,7 +79,7 @@ def _size_faults(width: int, height: int, card: ModelCard) -> Iterator[FieldErro
         yield FieldError("width", f"times height may be at most {family.max_pixels} pixels")
 
 
-def _edit_faults(request: Edit, card: ModelCard) -> Iterator[FieldError]:
+def _edit_errors(request: Edit, card: ModelCard) -> Iterator[FieldError]:
     family = card.row
     if len(request.sources) > family.references:
         yield FieldError("images", f"may be at most {family.references} for this model")
@@ -92,7 +89,7 @@ def _edit_faults(request: Edit, card: ModelCard) -> Iterator[FieldError]:
             yield FieldError("size", f"may be at most {family.max_pixels} pixels in all")
 
 
-def _lora_faults(request: Request, card: ModelCard) -> Iterator[FieldError]:
+def _lora_errors(request: FluxRequest, card: ModelCard) -> Iterator[FieldError]:
     names = [lora.name for lora in card.loras]
     there_are = f"there are {', '.join(names)}" if names else "there are none"
     weights = request.lora_weights
@@ -104,7 +101,7 @@ def _lora_faults(request: Request, card: ModelCard) -> Iterator[FieldError]:
             yield FieldError(field, f"is longer than the list of LoRAs; {there_are}")
 
 
-def lora_weights(request: Request, card: ModelCard) -> dict[str, float]:
+def lora_weights(request: FluxRequest, card: ModelCard) -> dict[str, float]:
     """The LoRAs that take part in a request, with their weights; those of weight 0 are left out.
 
     ``lora_weights`` by name or in order goes before the configuration's weights. A LoRA that ``use_loras`` switches on

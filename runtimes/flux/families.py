@@ -1,7 +1,7 @@
 """Families of diffusion models: what a request may hold for one, and what is taken where it says nothing."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 TEXT_TO_IMAGE, IMAGE_TO_IMAGE, INPAINTING, EDIT = "text-to-image", "image-to-image", "inpainting", "edit"
@@ -54,49 +54,35 @@ class Family:
 
 _MEGAPIXEL = 1024 * 1024
 
+_FLUX = Family(
+    name="flux",
+    task_types=(TEXT_TO_IMAGE, IMAGE_TO_IMAGE, INPAINTING),
+    size_multiple=16,
+    size=512,
+    max_pixels=2 * _MEGAPIXEL,
+    steps=28,
+    guidance=3.5,
+    sequence_length=512,
+    max_sequence_length=512,
+    negative_prompt="true-cfg",
+    overflows_in_float16=True,
+)
+
 FAMILIES: Mapping[str, Family] = {
     row.name: row
     for row in (
-        Family(
-            name="flux",
-            task_types=(TEXT_TO_IMAGE, IMAGE_TO_IMAGE, INPAINTING),
-            size_multiple=16,
-            size=512,
-            max_pixels=2 * _MEGAPIXEL,
-            steps=28,
-            guidance=3.5,
-            sequence_length=512,
-            max_sequence_length=512,
-            negative_prompt="true-cfg",
-            overflows_in_float16=True,
-        ),
-        Family(
+        _FLUX,
+        replace(
+            _FLUX,
             name="flux-fill",
             task_types=(INPAINTING,),
-            size_multiple=16,
             size=1024,
-            max_pixels=2 * _MEGAPIXEL,
             steps=50,
             guidance=30,
-            sequence_length=512,
-            max_sequence_length=512,
             negative_prompt="ignored",
             strength=1.0,
-            overflows_in_float16=True,
         ),
-        Family(
-            name="flux-kontext",
-            task_types=(EDIT, TEXT_TO_IMAGE),
-            size_multiple=16,
-            size=1024,
-            max_pixels=2 * _MEGAPIXEL,
-            steps=28,
-            guidance=2.5,
-            sequence_length=512,
-            max_sequence_length=512,
-            negative_prompt="true-cfg",
-            overflows_in_float16=True,
-        ),
+        replace(_FLUX, name="flux-kontext", task_types=(EDIT, TEXT_TO_IMAGE), size=1024, guidance=2.5),
         Family(
             name="qwen-image-edit",
             task_types=(EDIT,),

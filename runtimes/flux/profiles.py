@@ -1,7 +1,7 @@
 """Models by name: where they come from, what they need, and how their defaults differ from their family's."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from runtimes.flux.families import FAMILIES, Family
@@ -67,53 +67,46 @@ def _bytes_a_parameter(quantization: Quantization, dtype: Dtype) -> float:
     return _BYTES_A_QUANTIZED_PARAMETER.get(quantization, _BYTES_A_NUMBER[dtype])
 
 
-_FLUX_PARAMETERS = 11.9e9
 _T5_XXL, _CLIP_L, _CLIP_G, _QWEN_VL = 4.76e9, 0.12e9, 0.69e9, 8.29e9
 _GOOGLE = "Nano Banana is Google's hosted Gemini image model; its weights are not published, so no GPU runs it."
+
+_FLUX = Profile(
+    name="flux-dev",
+    family=FAMILIES["flux"],
+    hub_id="black-forest-labs/FLUX.1-dev",
+    gated=True,
+    denoiser_parameters=11.9e9,
+    encoder_parameters=(_T5_XXL, _CLIP_L),
+    working_gb=2,
+    summary="text to image of higher quality; its licence is not commercial",
+)
 
 PROFILES: Mapping[str, Profile] = {
     row.name: row
     for row in (
-        Profile(
+        replace(
+            _FLUX,
             name="flux-schnell",
-            family=FAMILIES["flux"],
             hub_id="black-forest-labs/FLUX.1-schnell",
-            gated=True,
-            denoiser_parameters=_FLUX_PARAMETERS,
-            encoder_parameters=(_T5_XXL, _CLIP_L),
-            working_gb=2,
             steps=4,
             guidance=0,
             sequence_length=256,
             summary="text to image in four steps; icons, previews, volume",
         ),
-        Profile(
-            name="flux-dev",
-            family=FAMILIES["flux"],
-            hub_id="black-forest-labs/FLUX.1-dev",
-            gated=True,
-            denoiser_parameters=_FLUX_PARAMETERS,
-            encoder_parameters=(_T5_XXL, _CLIP_L),
-            working_gb=2,
-            summary="text to image of higher quality; its licence is not commercial",
-        ),
-        Profile(
+        _FLUX,
+        replace(
+            _FLUX,
             name="flux-fill",
             family=FAMILIES["flux-fill"],
             hub_id="black-forest-labs/FLUX.1-Fill-dev",
-            gated=True,
-            denoiser_parameters=_FLUX_PARAMETERS,
-            encoder_parameters=(_T5_XXL, _CLIP_L),
             working_gb=4,
             summary="retouching and restoration inside a mask",
         ),
-        Profile(
+        replace(
+            _FLUX,
             name="flux-kontext",
             family=FAMILIES["flux-kontext"],
             hub_id="black-forest-labs/FLUX.1-Kontext-dev",
-            gated=True,
-            denoiser_parameters=_FLUX_PARAMETERS,
-            encoder_parameters=(_T5_XXL, _CLIP_L),
             working_gb=4,
             summary="edits by instruction, in several steps that keep what they do not name",
         ),

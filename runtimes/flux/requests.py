@@ -85,7 +85,7 @@ class Finish(_Body):
     saturation: Annotated[float, Field(ge=0, le=3)] = 1
 
 
-class Request(_Body):
+class FluxRequest(_Body):
     """What all requests have in common. Unset values are the model's own defaults."""
 
     negative_prompt: Annotated[str, Field(max_length=MAX_CHARACTERS)] | None = None
@@ -123,7 +123,7 @@ class Request(_Body):
         return value
 
 
-class Generation(Request):
+class Generation(FluxRequest):
     """Text to image."""
 
     prompt: Text
@@ -134,7 +134,7 @@ class Generation(Request):
     """Pixels, a multiple of what the model takes."""
 
 
-class _Given(Request):
+class _Given(FluxRequest):
     """A request that begins with an image."""
 
     image: Image | None = None
@@ -249,7 +249,7 @@ def sides_of(size: str | int) -> tuple[int, int | None]:
     return sides[0], sides[1] if len(sides) > 1 else None
 
 
-REQUESTS: Mapping[str, type[Request]] = {
+REQUESTS: Mapping[str, type[FluxRequest]] = {
     TEXT_TO_IMAGE: Generation,
     IMAGE_TO_IMAGE: Variation,
     INPAINTING: Inpainting,

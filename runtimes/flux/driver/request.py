@@ -18,7 +18,7 @@ from runtimes._http import write_json
 from runtimes._wording import shorten
 from runtimes.flux.driver.answer import ServedModel
 from runtimes.flux.families import EDIT
-from runtimes.flux.requests import REQUESTS, Request
+from runtimes.flux.requests import REQUESTS, FluxRequest
 
 _IMAGE_FIELDS = frozenset({"image", "images", "mask"})
 """Where images stand, in base64 or as links."""
@@ -108,7 +108,7 @@ def draft_of(task: Task, served: ServedModel) -> Draft:
     return Draft(task_type, body, list(find_sites(body, _INPUT_FIELDS)), _work_of(task_type, request, served))
 
 
-def _work_of(task_type: str, request: Request, served: ServedModel) -> Work:
+def _work_of(task_type: str, request: FluxRequest, served: ServedModel) -> Work:
     """Steps of all pictures; requests that leave the steps to the model are a kind of their own."""
     steps = request.num_inference_steps
     guided_twice = (request.true_cfg_scale or 1) > 1
@@ -121,7 +121,7 @@ def _work_of(task_type: str, request: Request, served: ServedModel) -> Work:
     return Work(kind, (steps or 1) * request.num_images, together, last_call)
 
 
-def _batch_share(request: Request, served: ServedModel) -> float:
+def _batch_share(request: FluxRequest, served: ServedModel) -> float:
     """How many pictures of a batch a request's pictures stand for."""
     width, height = (getattr(request, side, None) or served.size for side in ("width", "height"))
     return request.num_images * max(1.0, width * height / _BATCH_PIXELS)

@@ -2,7 +2,7 @@
 
 FluxServerError
 ├── FluxSettingsError         the server does not start
-├── InvalidRequestError       422, with all field errors
+├── InvalidGenerationError       422, with all field errors
 ├── InvalidImageError         an image of a request cannot be used; becomes a field error
 ├── BodyTooLargeError         413
 ├── UnavailableError          503 with Retry-After
@@ -27,7 +27,7 @@ class FluxSettingsError(FluxServerError):
     """Environment variables are missing or wrong; the message names each."""
 
 
-class InvalidRequestError(FluxServerError):
+class InvalidGenerationError(FluxServerError):
     """A request is invalid."""
 
     def __init__(self, field_errors: "list[FieldError]") -> None:

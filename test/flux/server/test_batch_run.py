@@ -20,7 +20,6 @@ from runtimes.flux.server.workers.protocol import (
     DeviceFreed,
     JobFailed,
     JobOutput,
-    JobWarnings,
     RunBatch,
 )
 
@@ -131,11 +130,10 @@ def test_a_batch_is_reported_from_its_beginning_to_its_pictures():
     assert sent.kinds[-3:] == [DeviceFreed, JobOutput, JobOutput]
 
 
-def test_what_is_not_read_of_a_request_is_reported_once_before_the_batch_starts():
+def test_what_is_not_read_of_a_request_is_reported_when_the_batch_starts():
     refused = troubled(PipelineRefusedError("not this"), "encode", "bad")
     sent = drawn(PlayedPipeline(refused), job("bad"), job("a"), job("long", 3), max_batch=1)
-    assert sent.of(JobWarnings) == [JobWarnings(1, "long", ("prompt is cut",))]
-    assert sent.kinds.index(JobWarnings) < sent.kinds.index(BatchStarted)
+    assert sent.of(BatchStarted)[0].warnings == {"long": ("prompt is cut",)}
 
 
 def test_progress_counts_all_parts_of_a_batch():

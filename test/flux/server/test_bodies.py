@@ -8,7 +8,7 @@ from fastapi import Request
 
 from contract.inputs import MAX_LINKED_BYTES
 from runtimes.flux.server.api.bodies import MAX_BODY_MIB, BodyReader
-from runtimes.flux.server.errors import BodyTooLargeError, InvalidRequestError, UnavailableError
+from runtimes.flux.server.errors import BodyTooLargeError, InvalidGenerationError, UnavailableError
 
 MOST = 100
 
@@ -59,7 +59,7 @@ async def test_a_body_that_is_rejected_holds_nothing_back(bodies):
         with pytest.raises(BodyTooLargeError):
             async with bodies.object_of(posted(of_size(MOST + 1), pieces=5)):
                 pass
-        with pytest.raises(InvalidRequestError):
+        with pytest.raises(InvalidGenerationError):
             async with bodies.object_of(posted(b"[" + b" " * (MOST - 2) + b"]")):
                 pass
     async with bodies.object_of(posted(of_size(MOST))), bodies.object_of(posted(of_size(MOST))):

@@ -6,7 +6,7 @@ from runtimes.flux.families import FAMILIES
 from runtimes.flux.options import Lora, ModelOptions, card_of
 from runtimes.flux.profiles import PROFILES
 from runtimes.flux.server.engine.generation import digest_of, generation_request
-from runtimes.flux.server.errors import InvalidRequestError
+from runtimes.flux.server.errors import InvalidGenerationError
 
 SCHNELL, DEV, SDXL, KONTEXT, FILL, QWEN = (
     card_of(ModelOptions(profile=name), PROFILES[name].family)
@@ -95,16 +95,16 @@ def test_the_length_that_is_read_is_the_models_fixed_whole_or_as_asked_for(edite
 
 @pytest.mark.parametrize("size", [(4000, 8), (8, 4000)])
 def test_a_strip_whose_picture_would_be_longer_than_may_be_asked_for_is_rejected(picture, edited, size):
-    with pytest.raises(InvalidRequestError, match=r"^image is too narrow: .* at most 8192 a side"):
+    with pytest.raises(InvalidGenerationError, match=r"^image is too narrow: .* at most 8192 a side"):
         edited(image=picture(*size))
     assert edited(image=picture(*size), size="1024x64").width == 1024
 
 
 def test_of_several_images_the_strips_are_named_each(picture, edited):
-    with pytest.raises(InvalidRequestError) as caught:
+    with pytest.raises(InvalidGenerationError) as caught:
         edited(QWEN, images=[picture(), picture(4000, 8), picture(8, 4000)], size=64)
     assert [error.pointer for error in caught.value.field_errors] == ["images[1]", "images[2]"]
-    with pytest.raises(InvalidRequestError, match=r"images\[0\] is too narrow: it would be drawn with 22896 x 48"):
+    with pytest.raises(InvalidGenerationError, match=r"images\[0\] is too narrow: it would be drawn with 22896 x 48"):
         edited(QWEN, images=[picture(4000, 8), picture()])
 
 
@@ -135,7 +135,7 @@ def test_too_few_steps_for_a_preview_are_not_warned_of_where_none_was_asked_for(
 
 
 def test_qwen_needs_two_steps(edited):
-    with pytest.raises(InvalidRequestError, match="num_inference_steps must be at least 2 for this model, not 1"):
+    with pytest.raises(InvalidGenerationError, match="num_inference_steps must be at least 2 for this model, not 1"):
         edited(QWEN, num_inference_steps=1)
     assert [edited(card, num_inference_steps=steps).steps for card, steps in ((QWEN, 2), (KONTEXT, 1))] == [2, 1]
 
@@ -182,7 +182,7 @@ def test_several_references_keep_their_own_shapes_and_all_count_as_memory(pictur
 def test_every_image_that_cannot_be_read_and_every_link_is_named(picture, edited, values, fields):
     if "images" in values:
         values = {**values, "images": [image or picture() for image in values["images"]]}
-    with pytest.raises(InvalidRequestError) as raised:
+    with pytest.raises(InvalidGenerationError) as raised:
         edited(QWEN, **values)
     assert sorted(error.pointer for error in raised.value.field_errors) == fields
 

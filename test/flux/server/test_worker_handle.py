@@ -23,7 +23,7 @@ from runtimes.flux.server.workers.protocol import (
 
 OPTIONS = ModelOptions(profile="flux-schnell")
 DEVICE = DeviceStatus(name="cuda:0", memory_bytes=0, peak_bytes=0, host_peak_bytes=0, max_pixels=4 * 64 * 64)
-READY, FREED, STEP = WorkerReady(OPTIONS.card, DEVICE), DeviceFreed(1, 0, 0, DEVICE), BatchProgress(1, 0.5)
+READY, FREED, STEP = WorkerReady(OPTIONS.card, DEVICE), DeviceFreed(1, (), 0, 0, DEVICE), BatchProgress(1, 0.5)
 LIMITS = SilenceLimits(start_s=1800, step_s=120)
 
 
@@ -218,6 +218,6 @@ async def test_a_worker_has_room_for_what_its_device_last_said(play):
 
 async def test_what_a_dying_worker_said_last_is_heard(play, clock):
     handle, (worker,), _ = await play((READY,))
-    worker.say(None, BatchStarted(1, 0.0))
+    worker.say(None, BatchStarted(1, 0.0, {}))
     await clock.settle()
-    assert handle.heard == [READY, BatchStarted(1, 0.0)]
+    assert handle.heard == [READY, BatchStarted(1, 0.0, {})]

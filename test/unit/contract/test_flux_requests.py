@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from runtimes.flux.checks import lora_weights, request_faults
+from runtimes.flux.checks import lora_weights, request_errors
 from runtimes.flux.options import MAX_LORAS, ModelOptions
 from runtimes.flux.requests import MAX_CHARACTERS, REQUESTS, Finish, Generation
 
@@ -20,7 +20,7 @@ def card(profile, **options):
 
 
 def faults(content, task_type="text-to-image", profile="flux-schnell", **options):
-    found = request_faults(content, task_type, card(profile, **options), ("task", "content"))
+    found = request_errors(content, task_type, card(profile, **options), ("task", "content"))
     return {fault.pointer.removeprefix("task.content").lstrip("."): fault.detail for fault in found}
 
 
@@ -74,7 +74,7 @@ def test_a_fault_names_its_field(content, field):
     ],
 )
 def test_where_the_model_is_not_known_loras_have_bounds_all_the_same(field, value):
-    (fault,) = request_faults({"prompt": "a", field: value}, "text-to-image", None)
+    (fault,) = request_errors({"prompt": "a", field: value}, "text-to-image", None)
     assert fault.pointer == field
 
 

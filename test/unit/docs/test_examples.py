@@ -12,7 +12,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from configuration.config import parse_config
-from runtimes.flux.checks import request_faults
+from runtimes.flux.checks import request_errors
 from runtimes.registry import RUNTIME_TYPES
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
@@ -212,7 +212,7 @@ def test_the_submitter_has_a_task_for_every_type_of_runtime(runtime_type):
     assert task["metadata"]["tasktype"] in runtime.task_types
     assert json.dumps(prompt) in json.dumps(task["content"])
     if runtime.card is not None:
-        assert list(request_faults(task["content"], "text-to-image", runtime.card)) == []
+        assert list(request_errors(task["content"], "text-to-image", runtime.card)) == []
 
 
 def test_the_submitter_takes_a_content_of_ones_own():

@@ -10,7 +10,7 @@ from configuration.config import parse_config
 from docs.break_even import BreakEven, main
 from docs.flux_tables import LICENCES, PAGE, TABLES, fits
 from docs.tables import fill
-from runtimes.flux.checks import request_faults
+from runtimes.flux.checks import request_errors
 from runtimes.flux.options import ModelOptions
 from runtimes.flux.profiles import PROFILES
 from runtimes.flux.requests import REQUESTS, Finish
@@ -115,7 +115,7 @@ def test_the_requests_shown_have_no_fault(kind):
     shown = [one for one in examples(kind) if "result" not in one]
     assert shown
     for request in shown:
-        assert not list(request_faults(request, kind, card))
+        assert not list(request_errors(request, kind, card))
 
 
 def test_every_route_of_the_server_is_explained_and_no_other():

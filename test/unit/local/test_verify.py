@@ -19,7 +19,7 @@ from deploy.verify.samples import (
     samples_of,
 )
 from runtimes.catalog import DeployedRuntime, RuntimeCatalog
-from runtimes.flux.checks import request_faults
+from runtimes.flux.checks import request_errors
 from runtimes.flux.options import ModelOptions
 
 LINKS = InputLinks(s3="s3://bucket/verify/input.png", http="https://bucket.example/verify/input.png?Signature=x")
@@ -111,7 +111,7 @@ def test_every_flux_sample_is_one_that_some_model_takes() -> None:
     for one in of_type("flux"):
         request = make_request(one, LINKS)
         card = ModelOptions(profile=profiles[one.name]).card
-        assert list(request_faults(request.body["task"]["content"], request.task_type, card)) == []
+        assert list(request_errors(request.body["task"]["content"], request.task_type, card)) == []
 
 
 def test_each_request_has_a_task_id_of_its_own() -> None:

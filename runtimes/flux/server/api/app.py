@@ -11,7 +11,7 @@ from contract.field_errors import FieldError, field_path
 from runtimes.flux.server.api.description import describe
 from runtimes.flux.server.api.routes import router
 from runtimes.flux.server.engine.engine import Engine
-from runtimes.flux.server.errors import BodyTooLargeError, InvalidRequestError, JobIdConflictError, UnavailableError
+from runtimes.flux.server.errors import BodyTooLargeError, InvalidGenerationError, JobIdConflictError, UnavailableError
 
 _RETRY_AFTER_S = "5"
 
@@ -35,7 +35,7 @@ def build_app(engine: Engine) -> FastAPI:
 
 async def _answer_invalid(_: Request, exc: Exception) -> JSONResponse:
     errors: list[FieldError] = []
-    if isinstance(exc, InvalidRequestError):
+    if isinstance(exc, InvalidGenerationError):
         errors = exc.field_errors
     elif isinstance(exc, RequestValidationError):  # the first step of the path is where the value stood: path, query
         errors = [
@@ -55,7 +55,7 @@ def _answering(status: int, detail: str | None = None, **headers: str) -> ErrorH
 
 
 _HANDLERS: dict[type[Exception], ErrorHandler] = {
-    InvalidRequestError: _answer_invalid,
+    InvalidGenerationError: _answer_invalid,
     RequestValidationError: _answer_invalid,
     JobIdConflictError: _answering(409),
     UnavailableError: _answering(503, **{"Retry-After": _RETRY_AFTER_S}),

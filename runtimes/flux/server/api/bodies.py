@@ -17,7 +17,7 @@ from contract.inputs import MAX_CONTENT_BYTES, MAX_LINKED_BYTES
 from contract.strict_json import loads
 from runtimes.flux.families import IMAGE_TO_IMAGE, INPAINTING, TASK_TYPES, TEXT_TO_IMAGE
 from runtimes.flux.server.engine.jobs import ServerJob
-from runtimes.flux.server.errors import BodyTooLargeError, InvalidRequestError, UnavailableError
+from runtimes.flux.server.errors import BodyTooLargeError, InvalidGenerationError, UnavailableError
 
 _MIB = 1024 * 1024
 _MAX_IMAGE_BYTES = 4 * math.ceil(MAX_LINKED_BYTES / 3)
@@ -56,7 +56,7 @@ class BodyReader:
         Raises:
             BodyTooLargeError: It exceeds the limit.
             UnavailableError: It exceeds what is free at the moment.
-            InvalidRequestError: It is no JSON object.
+            InvalidGenerationError: It is no JSON object.
         """
         announced = request.headers.get("content-length", "")
         self._check_size(int(announced) if announced.isdecimal() else 0)
@@ -86,9 +86,9 @@ async def _object_in(chunks: list[bytes]) -> dict[str, Any]:
     try:
         content = await asyncio.to_thread(loads, body) if len(body) > _MAX_QUICK_BYTES else loads(body)
     except ValueError as exc:
-        raise InvalidRequestError([FieldError("", str(exc))]) from exc
+        raise InvalidGenerationError([FieldError("", str(exc))]) from exc
     if not isinstance(content, dict):
-        raise InvalidRequestError([FieldError("", "must be an object")])
+        raise InvalidGenerationError([FieldError("", "must be an object")])
     return content
 
 
@@ -109,15 +109,15 @@ def read_submission(content: Mapping[str, Any]) -> JobSubmission:
     """Check the frame of a job.
 
     Raises:
-        InvalidRequestError: It is invalid.
+        InvalidGenerationError: It is invalid.
     """
     try:
         submission = JobSubmission.model_validate(content)
     except ValidationError as exc:
-        raise InvalidRequestError(field_errors_of(exc, JobSubmission, content)) from exc
+        raise InvalidGenerationError(field_errors_of(exc, JobSubmission, content)) from exc
     if submission.task_type not in TASK_TYPES:
         problem = f"must be {one_of(TASK_TYPES)}, not {shown(submission.task_type)}"
-        raise InvalidRequestError([FieldError("task_type", problem)])
+        raise InvalidGenerationError([FieldError("task_type", problem)])
     return submission
 
 
@@ -125,14 +125,14 @@ def split_job_id(content: Mapping[str, Any]) -> tuple[dict[str, Any], str | None
     """Take the job's id out of a request.
 
     Raises:
-        InvalidRequestError: It is no UUID.
+        InvalidGenerationError: It is no UUID.
     """
     rest = dict(content)
     given = rest.pop("job_id", None)
     try:
         return rest, None if given is None else str(UUID(given))
     except (ValueError, AttributeError, TypeError) as exc:
-        raise InvalidRequestError([FieldError("job_id", "must be a UUID")]) from exc
+        raise InvalidGenerationError([FieldError("job_id", "must be a UUID")]) from exc
 
 
 def generation_type(content: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ from runtimes.flux.families import EDIT
 from runtimes.flux.server.api.bodies import BodyReader, generation_type, pictures_body, read_submission, split_job_id
 from runtimes.flux.server.engine.engine import Engine
 from runtimes.flux.server.engine.jobs import JobEvent, ServerJob, ServerJobs, ServerJobState
-from runtimes.flux.server.errors import InvalidRequestError
+from runtimes.flux.server.errors import InvalidGenerationError
 
 _STATUS = {"cancelled": 409, "deadline": 504, "worker_lost": 503}
 _PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
@@ -85,9 +85,9 @@ def _add_jobs(routes: APIRouter, engine: Engine, bodies: BodyReader) -> None:
             job_id = str(submission.job_id) if submission.job_id else None
             try:
                 job, is_new = await engine.submit(submission.request, submission.task_type, job_id)
-            except InvalidRequestError as exc:
+            except InvalidGenerationError as exc:
                 errors = [FieldError(f"request.{one.pointer}".rstrip("."), one.detail) for one in exc.field_errors]
-                raise InvalidRequestError(errors) from exc
+                raise InvalidGenerationError(errors) from exc
         return JSONResponse({"job_id": job.id, "state": job.state.value}, 202 if is_new else 200)
 
     @routes.get("/jobs", summary="Ids of all jobs, by state")
@@ -121,7 +121,7 @@ async def _succeeded(engine: Engine, request: Request, job: ServerJob, is_new: b
 
     Raises:
         HTTPException: It did not succeed, or not in time.
-        InvalidRequestError: The model refuses it.
+        InvalidGenerationError: The model refuses it.
     """
     try:
         await _until_end(engine, request, job, is_new)
@@ -132,7 +132,7 @@ async def _succeeded(engine: Engine, request: Request, job: ServerJob, is_new: b
         return job
     error = job.error
     if error is not None and error.code == "refused":
-        raise InvalidRequestError([FieldError("", error.message)])
+        raise InvalidGenerationError([FieldError("", error.message)])
     raise HTTPException(_STATUS.get(error.code, 500) if error else 500, error.message if error else None)
 
 

@@ -57,7 +57,7 @@ class Engine:
             Its job, and whether it is new: the same request may have come under that id before.
 
         Raises:
-            InvalidRequestError: The request cannot be done.
+            InvalidGenerationError: The request cannot be done.
             UnavailableError: No job can be taken now.
             JobIdConflictError: Another request came under that id before.
         """

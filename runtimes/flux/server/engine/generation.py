@@ -11,11 +11,11 @@ from PIL import Image
 
 from contract.field_errors import FieldError
 from contract.inputs import is_link
-from runtimes.flux.checks import lora_weights, request_faults
+from runtimes.flux.checks import lora_weights, request_errors
 from runtimes.flux.families import Family
 from runtimes.flux.options import ModelCard
-from runtimes.flux.requests import MAX_SEED, MAX_SIDE, REQUESTS, Edit, Generation, Inpainting, Request, Variation
-from runtimes.flux.server.errors import InvalidImageError, InvalidRequestError
+from runtimes.flux.requests import MAX_SEED, MAX_SIDE, REQUESTS, Edit, FluxRequest, Generation, Inpainting, Variation
+from runtimes.flux.server.errors import InvalidGenerationError, InvalidImageError
 from runtimes.flux.server.images.decoder import decode, decode_mask
 from runtimes.flux.server.images.finishing import Finishing
 from runtimes.flux.server.images.fitting import edit_size, fitted, fitted_mask, shape_at, variation_size
@@ -38,11 +38,11 @@ def generation_request(content: Mapping[str, Any], task_type: str, card: ModelCa
         job_id: The job's id.
 
     Raises:
-        InvalidRequestError: It is invalid; all errors are named.
+        InvalidGenerationError: It is invalid; all errors are named.
     """
-    errors = [*request_faults(content, task_type, card), *_link_errors(content)]
+    errors = [*request_errors(content, task_type, card), *_link_errors(content)]
     if errors:
-        raise InvalidRequestError(errors)
+        raise InvalidGenerationError(errors)
     body = REQUESTS[task_type].model_validate(content)
     request = _with_images(_without_idle_values(_completed(body, task_type, card, job_id), body, card), body, card.row)
     return replace(request, parameters=_parameters(request, body), digest=digest_of(content, task_type))
@@ -77,7 +77,7 @@ def _link_errors(content: Mapping[str, Any]) -> list[FieldError]:
     return [FieldError(name, _NO_LINKS) for name, value in given.items() if isinstance(value, str) and is_link(value)]
 
 
-def _completed(body: Request, task_type: str, card: ModelCard, job_id: str) -> GenerationRequest:
+def _completed(body: FluxRequest, task_type: str, card: ModelCard, job_id: str) -> GenerationRequest:
     family = card.row
     strength = body.strength if isinstance(body, Variation | Inpainting) else None
     return GenerationRequest(
@@ -99,14 +99,14 @@ def _completed(body: Request, task_type: str, card: ModelCard, job_id: str) -> G
     )
 
 
-def _seeds(body: Request) -> tuple[int, ...]:
+def _seeds(body: FluxRequest) -> tuple[int, ...]:
     first = body.seed
     if first is None or first < 0:
         first = secrets.randbelow(_DRAWN_SEEDS)
     return tuple((first + number) % (MAX_SEED + 1) for number in range(body.num_images))
 
 
-def _without_idle_values(request: GenerationRequest, body: Request, card: ModelCard) -> GenerationRequest:
+def _without_idle_values(request: GenerationRequest, body: FluxRequest, card: ModelCard) -> GenerationRequest:
     """Set what has no effect to what it would be without, and warn of it."""
     changes: dict[str, Any] = {}
     warnings = []
@@ -137,11 +137,11 @@ def _without_idle_values(request: GenerationRequest, body: Request, card: ModelC
     return replace(request, **changes, warnings=tuple(warnings))
 
 
-def _with_images(request: GenerationRequest, body: Request, family: Family) -> GenerationRequest:
+def _with_images(request: GenerationRequest, body: FluxRequest, family: Family) -> GenerationRequest:
     """Set the size, and decode and prepare the images that are given.
 
     Raises:
-        InvalidRequestError: An image cannot be used.
+        InvalidGenerationError: An image cannot be used.
     """
     reader = _ImageReader()
     match body:
@@ -153,7 +153,7 @@ def _with_images(request: GenerationRequest, body: Request, family: Family) -> G
             request = replace(request, width=body.width or family.size, height=body.height or family.size)
     reader.check_shape("images[0]" if isinstance(body, Edit) and body.images else "image", request.size)
     if reader.errors:
-        raise InvalidRequestError(reader.errors)
+        raise InvalidGenerationError(reader.errors)
     return request
 
 
@@ -225,7 +225,7 @@ def _prepared(
     )
 
 
-def _parameters(request: GenerationRequest, body: Request) -> dict[str, Any]:
+def _parameters(request: GenerationRequest, body: FluxRequest) -> dict[str, Any]:
     """Every value after defaults, under the names of requests; no images."""
     values: dict[str, Any] = {
         "task_type": request.task_type,

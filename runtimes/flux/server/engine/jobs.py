@@ -25,11 +25,6 @@ class ServerJobState(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
 
-    @property
-    def has_ended(self) -> bool:
-        """Whether nothing will change any more."""
-        return self in {ServerJobState.SUCCEEDED, ServerJobState.FAILED, ServerJobState.CANCELLED}
-
 
 @dataclass(frozen=True, slots=True)
 class ServerJobError:
@@ -110,7 +105,7 @@ class ServerJob:
     @property
     def has_ended(self) -> bool:
         """Whether nothing will change any more."""
-        return self.state.has_ended
+        return self.state in {ServerJobState.SUCCEEDED, ServerJobState.FAILED, ServerJobState.CANCELLED}
 
     @property
     def is_complete(self) -> bool:
@@ -135,9 +130,9 @@ class ServerJob:
         self.times.began = self.times.previewed = self.times.freed = None
         self._tell("state", self.row())
 
-    def begin(self, batch: int, encode_s: float) -> None:
+    def begin(self, batch: int, encode_s: float, warnings: tuple[str, ...] = ()) -> None:
         """A worker draws it, with the others of that batch."""
-        self.state, self.batch = ServerJobState.RUNNING, batch
+        self.state, self.batch, self.warnings = ServerJobState.RUNNING, batch, warnings
         self.times.began, self.times.encode_s = time.monotonic(), encode_s
         self._tell("state", self.row())
 

@@ -1,6 +1,6 @@
 """The server's figures for Prometheus."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -44,13 +44,11 @@ class ServerMetrics:
             registry=registry,
         )
 
-    def note_batch(self, pictures: int) -> None:
-        """Pictures were denoised together."""
-        self._batches.observe(pictures)
-
-    def note_busy(self, worker: int, seconds: float) -> None:
-        """A worker's device drew for so long."""
+    def note_batch(self, worker: int, seconds: float, drawn: Iterable[int]) -> None:
+        """A worker's device drew for so long; ``drawn`` counts the pictures that were denoised together."""
         self._busy.labels(worker).inc(seconds)
+        for pictures in drawn:
+            self._batches.observe(pictures)
 
     def note_loss(self, worker: int) -> None:
         """A worker died or was killed."""

@@ -18,8 +18,6 @@ from runtimes.flux.server.workers.protocol import (
     DeviceFreed,
     JobFailed,
     JobOutput,
-    JobWarnings,
-    PicturesDrawn,
     WorkerReady,
     WorkerSetup,
 )
@@ -143,17 +141,14 @@ class BatchScheduler:
             case BatchStarted(encode_s=encode_s):
                 batch.began, worker.encode_s = time.monotonic(), encode_s
                 for job in batch.open_jobs:
-                    job.begin(batch.number, encode_s)
+                    job.begin(batch.number, encode_s, message.warnings.get(job.id, ()))
             case BatchProgress(share=share):
                 batch.share = share
                 for job in batch.open_jobs:
                     job.step(share)
-            case PicturesDrawn(pictures=pictures):
-                self._metrics.note_batch(pictures)
             case DeviceFreed():
                 batch.freed = True
-                if batch.began is not None:
-                    self._metrics.note_busy(worker.number, time.monotonic() - batch.began)
+                self._metrics.note_batch(worker.number, time.monotonic() - (batch.began or 0), message.drawn)
                 for job in batch.open_jobs:
                     job.free(message)
                     self._end_complete(job)
@@ -163,8 +158,6 @@ class BatchScheduler:
             case JobFailed(job_id=job_id) if not batch.jobs[job_id].has_ended:
                 error = ServerJobError(message.code, message.message)
                 self._end(batch.jobs[job_id], ServerJobState.FAILED, error)
-            case JobWarnings(job_id=job_id):
-                batch.jobs[job_id].warnings = message.warnings
 
     def _end_complete(self, job: ServerJob) -> None:
         if job.is_complete:

@@ -1,7 +1,7 @@
 """Which diffusers classes run a family, and what they are told; one row for each class that a model folder may name."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from diffusers import (
@@ -33,7 +33,7 @@ class Recipe:
     Attributes:
         family: What requests may ask of them.
         classes: The diffusers class of each task type.
-        encode: Encodes an request's prompts, for a batch of one.
+        encode: Encodes a request's prompts, for a batch of one.
         to_autoencoder: Turns what the denoiser left into what the autoencoder decodes.
         tokenizer: Which one's end is the prompt's end; FLUX's and SD 3's CLIP reads less, beside T5, which reads all.
             None where prompts are read whole.
@@ -81,30 +81,22 @@ def _per_channel(values: Sequence[float], latents: torch.Tensor) -> torch.Tensor
     return torch.tensor(values, device=latents.device, dtype=latents.dtype).view(1, -1, *[1] * (latents.dim() - 2))
 
 
+def _drawing(*classes: type[DiffusionPipeline]) -> Mapping[str, type[DiffusionPipeline]]:
+    return dict(zip((TEXT_TO_IMAGE, IMAGE_TO_IMAGE, INPAINTING), classes, strict=True))
+
+
 _FLUX = Recipe(
     family=FAMILIES["flux"],
-    classes={
-        TEXT_TO_IMAGE: FluxPipeline,
-        IMAGE_TO_IMAGE: FluxImg2ImgPipeline,
-        INPAINTING: FluxInpaintPipeline,
-    },
+    classes=_drawing(FluxPipeline, FluxImg2ImgPipeline, FluxInpaintPipeline),
     encode=prompts.of_flux,
     to_autoencoder=_latents_of_flux,
     tokenizer="tokenizer_2",
 )
-_FILL = Recipe(
-    family=FAMILIES["flux-fill"],
-    classes={INPAINTING: FluxFillPipeline},
-    encode=prompts.of_flux_fill,
-    to_autoencoder=_latents_of_flux,
-    tokenizer="tokenizer_2",
+_FILL = replace(
+    _FLUX, family=FAMILIES["flux-fill"], classes={INPAINTING: FluxFillPipeline}, encode=prompts.of_flux_fill
 )
-_KONTEXT = Recipe(
-    family=FAMILIES["flux-kontext"],
-    classes={EDIT: FluxKontextPipeline, TEXT_TO_IMAGE: FluxKontextPipeline},
-    encode=prompts.of_flux,
-    to_autoencoder=_latents_of_flux,
-    tokenizer="tokenizer_2",
+_KONTEXT = replace(
+    _FLUX, family=FAMILIES["flux-kontext"], classes=dict.fromkeys((EDIT, TEXT_TO_IMAGE), FluxKontextPipeline)
 )
 _QWEN = Recipe(
     family=FAMILIES["qwen-image-edit"],
@@ -114,32 +106,17 @@ _QWEN = Recipe(
     tokenizer=None,
     several_prompts=False,
 )
-_FIRST_QWEN = Recipe(
-    family=FAMILIES["qwen-image-edit"],
-    classes={EDIT: QwenImageEditPipeline},
-    encode=prompts.of_qwen_edit,
-    to_autoencoder=_latents_of_qwen,
-    tokenizer=None,
-    several_prompts=False,
-)
+_FIRST_QWEN = replace(_QWEN, classes={EDIT: QwenImageEditPipeline}, encode=prompts.of_qwen_edit)
 _SDXL = Recipe(
     family=FAMILIES["sdxl"],
-    classes={
-        TEXT_TO_IMAGE: StableDiffusionXLPipeline,
-        IMAGE_TO_IMAGE: StableDiffusionXLImg2ImgPipeline,
-        INPAINTING: StableDiffusionXLInpaintPipeline,
-    },
+    classes=_drawing(StableDiffusionXLPipeline, StableDiffusionXLImg2ImgPipeline, StableDiffusionXLInpaintPipeline),
     encode=prompts.of_sdxl,
     to_autoencoder=_latents_of_sdxl,
     tokenizer="tokenizer",
 )
 _SD3 = Recipe(
     family=FAMILIES["sd3"],
-    classes={
-        TEXT_TO_IMAGE: StableDiffusion3Pipeline,
-        IMAGE_TO_IMAGE: StableDiffusion3Img2ImgPipeline,
-        INPAINTING: StableDiffusion3InpaintPipeline,
-    },
+    classes=_drawing(StableDiffusion3Pipeline, StableDiffusion3Img2ImgPipeline, StableDiffusion3InpaintPipeline),
     encode=prompts.of_sd3,
     to_autoencoder=_latents_of_sd3,
     tokenizer="tokenizer_3",

@@ -22,8 +22,6 @@ from runtimes.flux.server.workers.protocol import (
     DeviceFreed,
     JobFailed,
     JobOutput,
-    JobWarnings,
-    PicturesDrawn,
     RunBatch,
     WorkerChannel,
 )
@@ -92,7 +90,9 @@ class BatchRun:
         reach: Reach,
     ) -> None:
         self._number = message.batch
-        self._requests = {request.job_id: request for request in message.requests}
+        self._requests = message.requests
+        self._warnings: dict[str, tuple[str, ...]] = {}
+        self._drawn_together: list[int] = []
         self._pipeline = pipeline
         self._reach = reach
         self._channel = channel
@@ -118,7 +118,7 @@ class BatchRun:
         """Draw the batch, and report it to the server."""
         if self._encoding is not None:
             self._encoding.result()
-        self._channel.send(BatchStarted(self._number, self._encode_s))
+        self._channel.send(BatchStarted(self._number, self._encode_s, self._warnings))
         pictures: list[tuple[BatchItem, Image.Image]] = []
         while self._parts:
             self._finish(pictures)
@@ -131,7 +131,8 @@ class BatchRun:
             except Exception as exc:  # noqa: BLE001 (whatever a pipeline raises ends the job, not the worker)
                 self._retry_or_fail(part, exc)
         # Before the last pictures: the server must hear that the device is free before a job has all of them.
-        self._channel.send(DeviceFreed(self._number, self._denoise_s, self._decode_s, self._pipeline.device()))
+        drawn, device = tuple(self._drawn_together), self._pipeline.device()
+        self._channel.send(DeviceFreed(self._number, drawn, self._denoise_s, self._decode_s, device))
         self._finish(pictures)
 
     def _encode_all(self) -> None:
@@ -141,9 +142,9 @@ class BatchRun:
             for part in self._parts:
                 part.encoded = self._pipeline.encode(part.requests)
         with suppress(Exception):
-            for job_id, request in self._requests.items():
+            for request in self._requests:
                 if warnings := tuple(self._pipeline.warnings(request)):
-                    self._channel.send(JobWarnings(self._number, job_id, warnings))
+                    self._warnings[request.job_id] = warnings
         self._encode_s = time.monotonic() - started
 
     def _draw_part(self, part: BatchPart) -> list[tuple[BatchItem, Image.Image]]:
@@ -161,7 +162,7 @@ class BatchRun:
         drawn = self._drawn(part.requests, encoded)
         for request in part.requests:
             self._reach.note(request)
-        self._channel.send(PicturesDrawn(self._number, len(drawn)))
+        self._drawn_together.append(len(drawn))
         return list(zip(wanted, drawn, strict=True))
 
     def _drawn(self, requests: list[GenerationRequest], encoded: Any) -> list[Image.Image]:

@@ -1,7 +1,7 @@
 """What the server and a worker tell each other: pickled messages with their length, over a pair of sockets.
 
-The first message is the server's, a WorkerSetup. The worker answers WorkerReady or WorkerFailed; then RunBatch is
-answered by BatchStarted, BatchProgress after each step, PicturesDrawn, JobOutput and DeviceFreed.
+The first message is the server's, a WorkerSetup, which is answered by WorkerReady or WorkerFailed. RunBatch is answered
+by BatchStarted, BatchProgress after each step, DeviceFreed, and a JobOutput for each picture or a JobFailed for a job.
 """
 
 import pickle
@@ -9,6 +9,7 @@ import socket
 import struct
 import threading
 from asyncio import IncompleteReadError, StreamReader
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -80,9 +81,10 @@ class DropJob(BatchMessage):
 
 @dataclass(frozen=True, slots=True)
 class BatchStarted(BatchMessage):
-    """The device draws it; ``encode_s`` is how long its prompts took."""
+    """The device draws it; ``encode_s`` is how long its prompts took, ``warnings`` what of each job has no effect."""
 
     encode_s: float
+    warnings: Mapping[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,16 +95,10 @@ class BatchProgress(BatchMessage):
 
 
 @dataclass(frozen=True, slots=True)
-class PicturesDrawn(BatchMessage):
-    """So many pictures were denoised together."""
-
-    pictures: int
-
-
-@dataclass(frozen=True, slots=True)
 class DeviceFreed(BatchMessage):
-    """The device is done with it; its last pictures are being finished."""
+    """The device is done with it; its last pictures are being finished. ``drawn`` counts those denoised together."""
 
+    drawn: tuple[int, ...]
     denoise_s: float
     decode_s: float
     device: DeviceStatus
@@ -132,16 +128,8 @@ class JobFailed(BatchMessage):
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class JobWarnings(BatchMessage):
-    """What of a job's request has no effect."""
-
-    job_id: str
-    warnings: tuple[str, ...]
-
-
 ToWorker = WorkerSetup | RunBatch | DropJob
-BatchReport = BatchStarted | BatchProgress | PicturesDrawn | DeviceFreed | JobOutput | JobFailed | JobWarnings
+BatchReport = BatchStarted | BatchProgress | DeviceFreed | JobOutput | JobFailed
 FromWorker = WorkerReady | WorkerFailed | BatchReport
 
 
