@@ -78,7 +78,7 @@ def _run(
             check=False,
         )
     except FileNotFoundError as exc:
-        remedy = "Install it. deploy/deploy.sh installs the CDK where it is started without -T."
+        remedy = "Install it; deploy/deploy.sh installs the CDK unless -T is given."
         raise DeployError(f"{command[0]} is not there.", remedy) from exc
     if ended.returncode:
         words = " ".join(command[:3])

@@ -41,6 +41,9 @@ class Climb:
         self.last = self.checkout.run("deploy.sh", "-T", "--yes")
         self.runs = [*(rung.ended for rung in rungs), self.last]
 
+    def called(self, start):
+        return [call for ended in self.runs for call in ended.calls if call.startswith(start)]
+
 
 def broken(program):
     return lambda climb: climb.checkout.break_(program)
@@ -49,10 +52,6 @@ def broken(program):
 def remove_old(climb):
     sqs = climb.world.client("sqs")
     sqs.delete_queue(QueueUrl=sqs.get_queue_url(QueueName="sdoneksStack-old")["QueueUrl"])
-
-
-def elsewhere(climb):
-    climb.world.bucket(BUCKET, "eu-west-1")
 
 
 RUNGS = (
@@ -73,7 +72,7 @@ RUNGS = (
     Rung(
         "Model bucket",
         "is in eu-west-1",
-        elsewhere,
+        lambda climb: climb.world.bucket(BUCKET, "eu-west-1"),
         lambda climb: climb.world.client("s3", "eu-west-1").delete_bucket(Bucket=BUCKET),
     ),
     Rung(
@@ -105,64 +104,47 @@ def climb(new_checkout, model_server):
     return climb
 
 
-def called(climb, start):
-    return [call for ended in climb.runs for call in ended.calls if call.startswith(start)]
-
-
 class TestFailuresAndResumes:
     @pytest.mark.parametrize("rung", RUNGS, ids=[rung.title for rung in RUNGS])
-    def test_a_failure_names_its_step_and_what_to_do(self, climb, rung):
+    def test_a_failure_names_its_step_and_what_to_do_and_only_the_steps_before_it_are_done(self, climb, rung):
         assert rung.ended.code == 1
         assert f"Step “{rung.title}” stopped" in rung.ended.err
         assert rung.words in rung.ended.err
         assert "  → " in rung.ended.err
         assert "Traceback" not in rung.ended.err
-
-    @pytest.mark.parametrize("rung", RUNGS, ids=[rung.title for rung in RUNGS])
-    def test_the_steps_before_it_are_done_and_no_later_one_begins(self, climb, rung):
         number = [*(rung.title for rung in RUNGS)].index(rung.title)
         for other, one in enumerate(RUNGS):
             assert (f"] {one.title} …" in rung.ended.out) == (other <= number)
 
-    def test_after_all_failures_the_same_command_ends_well(self, climb):
+    def test_after_all_failures_the_same_command_ends_well_and_says_how_long_each_step_took(self, climb):
         assert (climb.last.code, climb.last.err) == (0, "")
+        assert climb.last.out.count(" in all)") == 14
 
     def test_what_earlier_runs_made_is_not_made_again(self, climb):
-        assert len(called(climb, "cdk bootstrap")) == 2  # the one that failed, the one after it
-        assert len(called(climb, "snapshot.sh")) == 2
+        assert len(climb.called("cdk bootstrap")) == 2  # the one that failed, the one after it
+        assert len(climb.called("snapshot.sh")) == 2
         assert "holds these images already" in climb.last.out
-
-    def test_the_model_is_not_downloaded_again(self, climb):
-        full = [asked for asked in climb.models.asked if asked is None]
-        assert len(full) == 1
+        assert climb.models.asked.count(None) == 1  # one download
+        assert len(climb.called(LINE)) == 3  # the failing one, that of the failed verification, the last
 
     def test_a_file_that_is_not_the_published_one_is_not_stored(self, climb):
         s3 = climb.world.client("s3")
         assert s3.list_multipart_uploads(Bucket=BUCKET).get("Uploads", []) == []
         assert s3.head_object(Bucket=BUCKET, Key=KEY)["ContentLength"] == 3 << 20
 
-    def test_nothing_is_deployed_before_its_time(self, climb):
-        assert len(called(climb, LINE)) == 3  # the failing one, that of the failed verification, the last
-
 
 class TestTheStraightWay:
-    def test_every_step_says_how_long_it_took(self, climb):
-        assert climb.last.out.count(" in all)") == 14
-
-    def test_only_the_images_that_are_needed_are_built(self, climb):
+    def test_just_the_images_that_are_needed_are_built_and_put_into_a_snapshot(self, climb):
         assert climb.last.called("images")[0].startswith("images build queue-agent sdwebui -n sdoneks -R us-west-2 ")
-
-    def test_the_snapshot_holds_just_the_deployed_images(self, climb):
         images = ",".join([IMAGE.format("sdwebui"), IMAGE.format("queue-agent")])
         ami = "/aws/service/bottlerocket/aws-k8s-1.36/x86_64/1.68.1/image_id"
-        assert called(climb, "snapshot.sh")[0].startswith(f"snapshot.sh -r us-west-2 -a {ami} -q {images} ")
+        assert climb.called("snapshot.sh")[0].startswith(f"snapshot.sh -r us-west-2 -a {ami} -q {images} ")
 
     def test_the_runtime_is_verified(self, climb):
-        assert climb.last.called("run.sh") == [
-            "run.sh  [region=us-west-2 stack=sdoneksStack runtime=sdruntime type=sdwebui]"
-        ]
+        verified = "run.sh  [region=us-west-2 stack=sdoneksStack runtime=sdruntime type=sdwebui]"
+        assert climb.last.called("run.sh") == [verified]
 
-    def test_config_yaml_loads_and_has_the_defaults(self, climb):
+    def test_config_yaml_loads_and_has_the_defaults_and_the_example_is_kept_beside_it(self, climb):
         config = load_config(climb.checkout.config)
         [runtime] = config.models_runtime
         values = runtime.extra_values
@@ -174,11 +156,8 @@ class TestTheStraightWay:
         assert (values.runtime.scaling.cooldown_period, values.runtime.scaling.max_replica_count) == (300, 5)
         assert values.runtime.inference_api.image.digest == values.runtime.queue_agent.image.digest != ""
         assert values.karpenter.node_template.data_volume.snapshot_id is not None
-
-    def test_the_example_is_kept_beside_it(self, climb):
-        kept = climb.checkout.root / "config.yaml.1.bak"
+        [kept] = climb.checkout.root.glob("config.yaml.*.bak")
         assert kept.read_text() == EXAMPLE.read_text()
-        assert not (climb.checkout.root / "config.yaml.2.bak").exists()
 
     def test_the_operator_reads_where_it_is_and_how_to_go_on(self, climb):
         for words in ("https://api.example/dev", "deploy/print-key.sh", "s3://pictures", "deploy/destroy.sh"):
@@ -191,13 +170,10 @@ class TestTheStraightWay:
         assert s3.get_bucket_versioning(**at)["Status"] == "Enabled"
         assert "aws:SecureTransport" in s3.get_bucket_policy(**at)["Policy"]
 
-    def test_the_spot_role_exists(self, climb):
-        assert climb.world.client("iam").get_role(RoleName="AWSServiceRoleForEC2Spot")
 
-
-def test_whoever_deploys_needs_only_what_the_published_policy_allows(climb, denied_by_policy):
+def test_the_published_policy_allows_what_a_deployment_asks(climb, denied_by_policy):
     asked = climb.world.asked
-
     assert {"iam:CreateServiceLinkedRole", "s3:PutBucketPolicy", "service-quotas:GetServiceQuota"} <= asked
     assert denied_by_policy(asked) == set()
     assert denied_by_policy({"iam:CreateUser"}) == {"iam:CreateUser"}
+    assert climb.world.client("iam").get_role(RoleName="AWSServiceRoleForEC2Spot")
