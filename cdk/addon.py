@@ -16,8 +16,6 @@ class PodIdentity(Construct):
     Whatever starts the pods depends on the whole of this: then the role and its policies outlive the pods.
 
     Args:
-        scope: Where it belongs.
-        construct_id: Its name there.
         cluster: Where the pods run.
         service_account: Namespace and name, as "kube-system/aws-node"; it need not exist yet.
         description: Whose role it is.
@@ -68,15 +66,8 @@ def add_on(
 ) -> eks.CfnAddon:
     """Install an add-on, in the version that EKS gives to clusters of this Kubernetes version.
 
-    It keeps that version when the cluster's is raised, until ``aws eks update-addon`` raises its own.
-
-    Args:
-        scope: Where it belongs.
-        construct_id: Its name there.
-        cluster: Where it runs.
-        name: Its name in EKS's catalogue.
-        after: What must be there before it, and goes after it.
-        configuration: Its settings. Default: its own defaults.
+    It keeps that version when the cluster's is raised, until ``aws eks update-addon`` raises its own. ``name`` is its
+    name in EKS's catalogue; ``after`` must be there before it and goes after it.
     """
     resource = eks.CfnAddon(
         scope,

@@ -217,8 +217,6 @@ class AlarmTopic(Construct):
     one of its own. The policy of the operator's must name CloudWatch (``configuration.key_policy``).
 
     Args:
-        scope: Where it belongs.
-        construct_id: Its name there.
         emails: The addresses.
         key: The operator's key.
 

@@ -66,15 +66,7 @@ class Compiler(NamedTuple):
 
 
 def lambda_code(package: Package, catalog: RuntimeCatalog | None = None) -> lambda_.Code:
-    """The bundle of one package's handlers, made without Docker.
-
-    Args:
-        package: The package.
-        catalog: Goes into the bundle as runtimes.json: a function's environment has room for no more than 4 KB.
-
-    Raises:
-        BundleError: pip does not give what the package needs, or a module of it cannot be compiled.
-    """
+    """The bundle of one package's handlers, made without Docker; see ``stage``."""
     folder = stage(package, catalog, cache=_CACHE, platform=PLATFORM, compiler=_compiler())
     return lambda_.Code.from_asset(str(folder), asset_hash_type=AssetHashType.CUSTOM, asset_hash=folder.name)
 
@@ -91,7 +83,7 @@ def stage(
 
     Args:
         package: The package of handlers.
-        catalog: Goes into the bundle as runtimes.json.
+        catalog: Goes into the bundle as runtimes.json: a function's environment has room for no more than 4 KB.
         cache: The folder of bundles.
         platform: pip's arguments for the platform.
         compiler: What compiles the modules; None leaves them as they are.

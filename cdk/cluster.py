@@ -25,9 +25,6 @@ class EksCluster(Construct):
     Metrics server is not installed: KEDA serves the metrics that scale runtimes, and nothing scales by CPU.
 
     Args:
-        scope: Where it belongs.
-        construct_id: Its name there.
-        context: The stack's context.
         vpc: Where it runs.
 
     Attributes:

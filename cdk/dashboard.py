@@ -9,9 +9,9 @@ from constructs import Construct
 from cdk.alarms import RUNBOOK
 from cdk.context import Context
 from cdk.metrics import OUTCOMES, STAGES, AgentMetrics, container_insights, in_flight, oldest_s, waiting
-from cdk.prices import ON_DEMAND_USD_PER_HOUR, PRICES_DATE, PRICES_REGION_NAME
 from cdk.task_flow import TaskFlow
 from configuration.config import ModelsRuntime
+from configuration.prices import ON_DEMAND_USD_PER_HOUR, PRICES_DATE, PRICES_REGION_NAME
 
 _PERIOD = Duration.minutes(1)
 _LATENCY_PERIOD = Duration.minutes(5)
@@ -57,19 +57,16 @@ class Dashboard(Construct):
             _graph(
                 "Age of the oldest task, s",
                 [oldest_s(its.main, period=_PERIOD, label=name) for name, its in queues],
-                width=_THIRD,
             ),
             _graph(
                 "Tasks that wait, and tasks in work",
                 [waiting(its.main, "Maximum", period=_PERIOD, label=f"{name} wait") for name, its in queues]
                 + [in_flight(its.main, "Maximum", period=_PERIOD, label=f"{name} in work") for name, its in queues],
-                width=_THIRD,
             ),
             _graph(
                 "Messages returned, and dead",
                 [waiting(its.returned, "Maximum", period=_PERIOD, label=f"{name} returned") for name, its in queues]
                 + [waiting(its.dead, "Maximum", period=_PERIOD, label=f"{name} dead") for name, its in queues],
-                width=_THIRD,
             ),
         ]
 
@@ -86,7 +83,6 @@ class Dashboard(Construct):
                     self._agents[one.name].scaling_errors(one.namespace, period=_PERIOD, label=f"{one.name} unread")
                     for one in runtimes
                 ],
-                width=_THIRD,
             ),
             _graph(
                 "GPU in use by its own account (DCGM), %",
@@ -94,12 +90,10 @@ class Dashboard(Construct):
                     container_insights("pod_gpu_utilization", "Average", period=_PERIOD, label=name, **dimensions)
                     for name, dimensions in by_namespace.items()
                 ],
-                width=_THIRD,
             ),
             _graph(
                 "Time in which the model server had a job, %",
                 [one.gpu_busy_share(period=_AGENTS_PERIOD) for one in agents],
-                width=_THIRD,
             ),
         ]
 
@@ -108,7 +102,6 @@ class Dashboard(Construct):
             _graph(
                 f"{name}: jobs by outcome, and given back",
                 [*(agents.jobs(one, period=_PERIOD) for one in OUTCOMES), agents.retries(period=_PERIOD)],
-                width=_THIRD,
             ),
             _graph(
                 f"{name}: seconds per stage",
@@ -117,13 +110,11 @@ class Dashboard(Construct):
                     for stage in STAGES
                     for statistic in ("p50", "p95")
                 ],
-                width=_THIRD,
             ),
             _graph(
                 f"{name}: errors by kind, and seconds waited",
                 [agents.errors(period=_LATENCY_PERIOD)],
                 [agents.queue_age(statistic, period=_LATENCY_PERIOD) for statistic in ("p50", "p95")],
-                width=_THIRD,
             ),
         ]
 
@@ -183,7 +174,7 @@ class Dashboard(Construct):
 
 
 def _graph(
-    title: str, left: Sequence[cloudwatch.IMetric], right: Sequence[cloudwatch.IMetric] = (), *, width: int
+    title: str, left: Sequence[cloudwatch.IMetric], right: Sequence[cloudwatch.IMetric] = (), *, width: int = _THIRD
 ) -> cloudwatch.GraphWidget:
     return cloudwatch.GraphWidget(title=title, left=list(left), right=list(right), width=width, height=6)
 

@@ -66,9 +66,6 @@ class FrontDoorApi(Construct):
     depend on them by then.
 
     Args:
-        scope: Where it belongs.
-        construct_id: Its name there.
-        context: The stack's context.
         table: The jobs table.
         tasks: The topic of tasks.
         bucket: The output bucket.
@@ -118,7 +115,7 @@ class FrontDoorApi(Construct):
         acknowledge_task_objects(handler.role)
         self.function = handler.function
         self.api = self._api(context, context.log_group(self, "AccessLog"))
-        GatewayResponses(self, "Responses", api=self.api)
+        _answer_like_the_door(Construct(self, "Responses"), self.api)
         if settings.waf:
             WebAcl(self, "Firewall", stage=self.api.deployment_stage)
         self._acknowledge(with_waf=settings.waf)
@@ -188,21 +185,18 @@ class FrontDoorApi(Construct):
         )
 
 
-class GatewayResponses(Construct):
-    """What a REST API answers to requests that never reach its handler, in the shape of the door's own errors."""
-
-    def __init__(self, scope: Construct, construct_id: str, *, api: apigateway.RestApi) -> None:
-        super().__init__(scope, construct_id)
-        for kind, error in _GATEWAY_ERRORS.items():
-            apigateway.GatewayResponse(
-                self,
-                kind,
-                rest_api=api,
-                type=apigateway.ResponseType.of(kind),
-                status_code=None if error.status is None else str(error.status),
-                response_headers=_headers(error),
-                templates={"application/json": json.dumps(error.body)},
-            )
+def _answer_like_the_door(scope: Construct, api: apigateway.RestApi) -> None:
+    """Let API Gateway answer requests that never reach the handler in the shape of the door's own errors."""
+    for kind, error in _GATEWAY_ERRORS.items():
+        apigateway.GatewayResponse(
+            scope,
+            kind,
+            rest_api=api,
+            type=apigateway.ResponseType.of(kind),
+            status_code=None if error.status is None else str(error.status),
+            response_headers=_headers(error),
+            templates={"application/json": json.dumps(error.body)},
+        )
 
 
 def _headers(error: GatewayFault) -> dict[str, str] | None:

@@ -27,9 +27,6 @@ class KeeperFunctions(Construct):
     condition that no other write came first. A run that fails is not repeated: the next one does its work.
 
     Args:
-        scope: Where it belongs.
-        construct_id: Its name there.
-        context: The stack's context.
         messaging: Topics and queues.
         table: The jobs table.
         bucket: The output bucket.

@@ -27,9 +27,6 @@ class NodeDrain(Construct):
     fails here, with Karpenter still in place.
 
     Args:
-        scope: Where it belongs.
-        construct_id: Its name there.
-        context: The stack's context.
         karpenter: Whose nodes.
 
     Attributes:

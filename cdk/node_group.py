@@ -40,8 +40,6 @@ class NodeGroup(Construct):
     tolerate one. Their disks are encrypted with the account's default key for EBS; nothing is kept on them.
 
     Args:
-        scope: Where it belongs.
-        construct_id: Its name there.
         cluster: Whose nodes.
         version: Kubernetes version; without it a group keeps the one it was made with when the cluster's is raised.
         security_group: The nodes' security group.

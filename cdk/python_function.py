@@ -15,9 +15,6 @@ class PythonFunction(Construct):
     """A function with a role of its own and a log group, traced by X-Ray.
 
     Args:
-        scope: Where it belongs.
-        construct_id: Its name there.
-        context: The stack's context.
         description: What it does, for readers of the console; its role has the same.
         grants: What its role may do besides writing its log and its traces.
         settings: What ``aws_lambda.Function`` takes besides: code, handler, timeout, memory_size and so on.

@@ -29,9 +29,6 @@ class RuntimeRelease(Construct):
     """A runtime's identity and its Helm release, named like the runtime. Model servers get none of its rights.
 
     Args:
-        scope: Where it belongs.
-        construct_id: Its name there.
-        context: The stack's context.
         runtime: The runtime.
         flow: Its queues, and what all runtimes share.
         karpenter: Makes its nodes.

@@ -13,15 +13,7 @@ tests with that one, so none is pinned here. Where a version is raised, those of
 
 import json
 from dataclasses import asdict, dataclass
-from typing import TypedDict
-
-
-class ChartLocation(TypedDict):
-    """Where Helm finds a chart, as keywords of ``aws_eks_v2.HelmChart``."""
-
-    chart: str
-    repository: str
-    version: str
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,15 +30,15 @@ class Chart:
     version: str
     repository: str
 
-    def location(self, mirror: str | None) -> ChartLocation:
-        """Say where the chart is fetched from.
+    def location(self, mirror: str | None) -> dict[str, Any]:
+        """Say where the chart is fetched from, as keywords of ``aws_eks_v2.HelmChart``.
 
         Args:
             mirror: An OCI registry, and a folder there, that holds copies: charts under ``charts/``, images under their
                 own names. None fetches the chart from where it is published.
         """
         repository = self.repository if mirror is None else f"oci://{mirror}/charts/{self.name}"
-        return ChartLocation(chart=self.name, repository=repository, version=self.version)
+        return {"chart": self.name, "repository": repository, "version": self.version}
 
 
 _KARPENTER_VERSION = "1.14.1"

@@ -17,8 +17,6 @@ class WebAcl(Construct):
     look for scripts in bodies: prompts and workflows are free text.
 
     Args:
-        scope: Where it belongs.
-        construct_id: Its name there.
         stage: The stage it guards.
     """
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from cdk.prices import ON_DEMAND_USD_PER_HOUR
 from configuration.gpus import GPUS, Gpu
+from configuration.prices import ON_DEMAND_USD_PER_HOUR
 from docs.break_even import BreakEven, platform_usd_per_day
 from docs.tables import fill, table
 from runtimes.flux.families import EDIT, TASK_TYPES, Family

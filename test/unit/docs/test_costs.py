@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from cdk.prices import ON_DEMAND_USD_PER_HOUR
 from configuration.chart_values import ChartValues
+from configuration.prices import ON_DEMAND_USD_PER_HOUR
 from deploy.support import quotas
 from docs.costs import Month, estimate, idle, left_out, main, table, total
 
