@@ -59,25 +59,15 @@ def run(deployed, tmp_path_factory):
     return frozenset(cloud.calls)
 
 
-def record(parts, job):
-    return parts.jobs.get(job)
-
-
 def use_the_door(parts):
     """Small, large, repeated, and one that SNS does not take."""
     parts.large = parts.door.submit("static", "text-to-image", {"prompt": "p" * 250_000})
     key = {"Idempotency-Key": "once"}
     parts.once = parts.door.submit("static", "text-to-image", {"prompt": "p"}, **key)
     assert parts.door.submit("static", "text-to-image", {"prompt": "p"}, **key) == parts.once
+    metadata = {"id": "t", "runtime": "static", "tasktype": "text-to-image"}
     with parts.cloud.failing(DOOR, "sns:Publish"):
-        status, _ = parts.door.post(
-            {
-                "task": {
-                    "metadata": {"id": "t", "runtime": "static", "tasktype": "text-to-image"},
-                    "content": {"prompt": "p"},
-                }
-            }
-        )
+        status, _ = parts.door.post({"task": {"metadata": metadata, "content": {"prompt": "p"}}})
     assert status == 503
 
 
@@ -92,39 +82,33 @@ def let_the_agent_work(parts, agent):
     for body in ("no task", json.dumps({"metadata": {"schema": 99}, "content": {}})):
         parts.cloud.client("sqs").send_message(QueueUrl=parts.queues.url("static"), MessageBody=body)
     for job in (parts.large, parts.once, linked):
-        wait_for(lambda job=job: record(parts, job).notified, lambda: agent.log)
-        assert record(parts, job).state is JobState.SUCCEEDED, record(parts, job)
+        wait_for(lambda job=job: parts.jobs.get(job).notified, lambda: agent.log)
+        assert parts.jobs.get(job).state is JobState.SUCCEEDED, parts.jobs.get(job)
     wait_for(lambda: parts.queues.take("static", "-dead"), lambda: agent.log)
     wait_for(lambda: "sqs:ChangeMessageVisibility" in {call.action for call in parts.cloud.calls}, lambda: agent.log)
 
 
+def new_task(runtime, tasktype):
+    metadata = {"id": "lost", "runtime": runtime, "tasktype": tasktype, "job": new_job_id()}
+    return Task.model_validate({"metadata": metadata, "content": {}})
+
+
 def return_a_message(parts):
     """Play SQS's redrive and Lambda's event source, which acts as the function's role."""
-    task = Task.model_validate(
-        {
-            "metadata": {"id": "lost", "runtime": "static", "tasktype": "text-to-image", "job": new_job_id()},
-            "content": {},
-        }
-    )
+    task = new_task("static", "text-to-image")
     sqs, url = parts.cloud.client("sqs", RETURNED), parts.queues.url("static", "-returned")
     parts.cloud.client("sqs").send_message(QueueUrl=url, MessageBody=task.to_message())
     [message] = sqs.receive_message(QueueUrl=url, MessageSystemAttributeNames=["All"])["Messages"]
-    result = parts.returned(
-        {
-            "Records": [
-                {
-                    "messageId": message["MessageId"],
-                    "body": message["Body"],
-                    "attributes": message["Attributes"],
-                    "eventSourceARN": parts.queues.arn("static", "-returned"),
-                }
-            ]
-        }
-    )
-    assert result == {"batchItemFailures": []}
+    event = {
+        "messageId": message["MessageId"],
+        "body": message["Body"],
+        "attributes": message["Attributes"],
+        "eventSourceARN": parts.queues.arn("static", "-returned"),
+    }
+    assert parts.returned({"Records": [event]}) == {"batchItemFailures": []}
     sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
     sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])  # how Lambda scales
-    assert record(parts, task.metadata.job).runtime == "static"
+    assert parts.jobs.get(task.metadata.job).runtime == "static"
     assert len(parts.queues.take("static", "-dead")) == 1
 
 
@@ -133,15 +117,15 @@ def reap(parts):
     s3 = parts.cloud.client("s3")
     jobs = []
     for age_s in (120, 100_000):
-        job = new_job_id()
-        metadata = {"id": "late", "runtime": "comfy", "tasktype": "pipeline", "job": job}
-        task = Task.model_validate({"metadata": metadata, "content": {}})
-        parts.dynamodb.put_item(**commands.accept(task, time.time() - age_s, start_by_s=time.time() + 3600 - age_s))
+        task = new_task("comfy", "pipeline")
+        job = task.metadata.job
+        then = time.time() - age_s
+        parts.jobs.run(commands.accept(task, then, start_by_s=then + 3600))
         s3.put_object(Bucket=parts.bucket, Key=content_key(job), Body=b"{}")
         jobs.append(job)
     counts = parts.reaper({})
     assert (counts["republished"], counts["ended"], counts["told"], counts["failed"]) == (1, 1, 1, 0)
-    assert [record(parts, job).state for job in jobs] == [JobState.QUEUED, JobState.FAILED]
+    assert [parts.jobs.get(job).state for job in jobs] == [JobState.QUEUED, JobState.FAILED]
     assert len(parts.queues.take("comfy")) == 1
 
 
