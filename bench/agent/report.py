@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 
-from bench.agent.rig import AGENT, SEQUENTIAL, Rig, Run, RunFailedError, open_rig
+from bench.agent.rig import AGENT, SEQUENTIAL, AgentRun, Rig, RunFailedError, open_rig
 from bench.agent.timeline import FREE, Timeline, draw
 from bench.agent.workload import Workload, ideal_waits_s, poisson_arrivals_s, short_and_long
 from bench.figures import Figure, print_all
@@ -30,7 +30,7 @@ _SHORT_S, _LONG_S, _LONG_SHARE = 0.3, 6.0, 0.2
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class AgentPlan:
     """How much is measured.
 
     Attributes:
@@ -52,8 +52,10 @@ class Plan:
 
 
 _FILES = ("jobs-0.8s", "jobs-0.2s", "jobs-0.8s-input", "jobs-mixed", "jobs-0.2s-comfyui")
-LONG = Plan(rounds=3, tasks=dict.fromkeys(_FILES, 40), compared=_FILES, skipped=0, fleet_tasks=500, fleet_hurry=1.0)
-SHORT = Plan(
+LONG = AgentPlan(
+    rounds=3, tasks=dict.fromkeys(_FILES, 40), compared=_FILES, skipped=0, fleet_tasks=500, fleet_hurry=1.0
+)
+SHORT = AgentPlan(
     rounds=1,
     tasks=dict(zip(_FILES, (4, 12, 3, 3, 8), strict=True)),
     compared=("jobs-0.2s",),
@@ -110,7 +112,7 @@ def report(*, short: bool) -> list[Figure]:
         raise SystemExit(_SIGTERM_EXIT) from None
 
 
-async def _report(plan: Plan) -> list[Figure]:
+async def _report(plan: AgentPlan) -> list[Figure]:
     task = asyncio.current_task()
     if task is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
@@ -124,14 +126,14 @@ async def _report(plan: Plan) -> list[Figure]:
     return figures
 
 
-async def _report_scenarios(rig: Rig, plan: Plan) -> list[Figure]:
+async def _report_scenarios(rig: Rig, plan: AgentPlan) -> list[Figure]:
     """Run each scenario with each of its workers, so often, and report it.
 
     The rounds lie minutes apart: a shared machine that is slow for a while spoils one run of many medians, not all of
     one.
     """
     scenarios, figures = _scenarios(plan.tasks), list[Figure]()
-    seen: dict[str, dict[str, list[Run]]] = {
+    seen: dict[str, dict[str, list[AgentRun]]] = {
         one.file: {AGENT: [], SEQUENTIAL: []} if one.file in plan.compared else {AGENT: []} for one in scenarios
     }
     for number in range(1, plan.rounds + 1):
@@ -151,7 +153,7 @@ async def _report_scenarios(rig: Rig, plan: Plan) -> list[Figure]:
     return figures
 
 
-def _figures(scenario: Scenario, runs_of: Mapping[str, Sequence[Run]], plan: Plan) -> Iterator[Figure]:
+def _figures(scenario: Scenario, runs_of: Mapping[str, Sequence[AgentRun]], plan: AgentPlan) -> Iterator[Figure]:
     """What is measured of each worker; limits are the agent's, and processor time has none in few tasks."""
     for worker, runs in runs_of.items():
         ours = worker == AGENT
@@ -163,7 +165,7 @@ def _figures(scenario: Scenario, runs_of: Mapping[str, Sequence[Run]], plan: Pla
         yield Figure(f"{name}: processor time", spent, "ms/task", limit)
 
 
-async def _report_fleet(rig: Rig, plan: Plan) -> list[Figure]:
+async def _report_fleet(rig: Rig, plan: AgentPlan) -> list[Figure]:
     """Several agents on one queue, fed at random at a load that leaves some of them free most of the time."""
     count, short_s, long_s = plan.fleet_tasks, _SHORT_S / plan.fleet_hurry, _LONG_S / plan.fleet_hurry
     name = f"{_FLEET_GPUS} agents, {count} tasks"

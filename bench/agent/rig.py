@@ -68,7 +68,7 @@ class ProcessorTime:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run:
+class AgentRun:
     """What was seen of some workers and their GPUs.
 
     Attributes:
@@ -107,7 +107,7 @@ class Rig:
     http: aiohttp.ClientSession = field(repr=False)
     logs: Path
 
-    async def run(self, worker: str, load: Workload, due_s: Sequence[float] = (), gpus: int = 1) -> Run:
+    async def run(self, worker: str, load: Workload, due_s: Sequence[float] = (), gpus: int = 1) -> AgentRun:
         """Have workers do all tasks, each with a GPU of its own.
 
         Args:
@@ -137,7 +137,7 @@ class Rig:
                 raise RunFailedError(f"a worker ended; the logs are in {self.logs}")
         spans = [load.spans(some) for some in jobs]
         first = Timeline(spans[0])
-        return Run(jobs=spans, arrivals=arrivals, processor_s=processor.between_s(first.start, first.end))
+        return AgentRun(jobs=spans, arrivals=arrivals, processor_s=processor.between_s(first.start, first.end))
 
     async def _submit(self, load: Workload, due_s: Sequence[float]) -> dict[str, float]:
         """Submit tasks as the front door does, each when it is due; returns when each lay in the queue."""

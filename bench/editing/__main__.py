@@ -14,8 +14,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.progress import track
 
 from bench.editing.cases import BenchError, Body, Case, CaseError, fill, read_cases, read_template
-from bench.editing.platform import Platform, add_platform_options, find_target
-from bench.editing.report import PICTURES, CaseResult, Run, write_report
+from bench.editing.platform import PlatformClient, add_platform_options, find_target
+from bench.editing.report import PICTURES, CaseResult, EditingRun, write_report
 from bench.editing.scenes import make_cases
 
 _INTERRUPTED, _TERMINATED = 130, 143
@@ -69,7 +69,7 @@ def _run(arguments: argparse.Namespace) -> None:
     settings |= {name.capitalize(): str(getattr(arguments, name)) for name in ("runtime", "template", "concurrency")}
     pool, started = ThreadPoolExecutor(arguments.concurrency, thread_name_prefix="case"), time.monotonic()
     try:
-        with Platform(find_target(arguments, arguments.endpoint)) as platform:
+        with PlatformClient(find_target(arguments, arguments.endpoint)) as platform:
             futures = [pool.submit(run_case, case, template, platform, arguments) for case in cases]
             for _ in track(as_completed(futures), "Editing", len(cases)):
                 pass
@@ -78,13 +78,13 @@ def _run(arguments: argparse.Namespace) -> None:
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
     results = [future.result() for future in futures]
-    run = Run(id=platform.run, settings=settings, wall_s=time.monotonic() - started, results=results)
+    run = EditingRun(id=platform.run, settings=settings, wall_s=time.monotonic() - started, results=results)
     run.vram_bytes = _peak_vram_bytes(arguments.memory_url)
     _compare(run, cases, arguments.folder, arguments.out)
     print(write_report(run, cases, arguments.folder, arguments.out))
 
 
-def run_case(case: Case, template: Body, platform: Platform, arguments: argparse.Namespace) -> CaseResult:
+def run_case(case: Case, template: Body, platform: PlatformClient, arguments: argparse.Namespace) -> CaseResult:
     """Post a case, wait for its notice and save its picture."""
     result, task_id = CaseResult(case.id), f"{platform.run}-{case.id}"
     try:
@@ -102,7 +102,7 @@ def run_case(case: Case, template: Body, platform: Platform, arguments: argparse
     return result
 
 
-def _compare(run: Run, cases: Sequence[Case], folder: Path, out: Path) -> None:
+def _compare(run: EditingRun, cases: Sequence[Case], folder: Path, out: Path) -> None:
     """Add scores to all results that have a picture and a reference; after the run, which they would slow down."""
     from bench.editing import likeness  # noqa: PLC0415 - numpy and scikit-image take a second
 

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from locust import HttpUser, events
 
 from bench.editing.cases import CaseError, fill, read_cases, read_template
-from bench.editing.platform import Platform, add_platform_options, find_target
+from bench.editing.platform import PlatformClient, add_platform_options, find_target
 
 
 def add_options(parser: Any) -> None:
@@ -32,7 +32,7 @@ def prepare(environment: Any, **_: object) -> None:
 
 def begin(environment: Any, **_: object) -> None:
     """Listen for notices before the first user posts; a test that is begun again is a run of its own."""
-    environment.platform = Platform(environment.target).__enter__()
+    environment.platform = PlatformClient(environment.target).__enter__()
 
 
 def end(environment: Any, **_: object) -> None:

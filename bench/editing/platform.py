@@ -78,7 +78,7 @@ class Heard:
     at: float
 
 
-class Platform:
+class PlatformClient:
     """Listens for the notices of one run while the context is open."""
 
     def __init__(self, target: Target) -> None:

@@ -52,7 +52,7 @@ class CaseResult:
 
 
 @dataclass(slots=True, kw_only=True)
-class Run:
+class EditingRun:
     """A run of all cases.
 
     Attributes:
@@ -74,7 +74,7 @@ class Run:
     remarks: list[str] = field(default_factory=list)
 
 
-def write_report(run: Run, cases: Sequence[Case], folder: Path, out: Path) -> Path:
+def write_report(run: EditingRun, cases: Sequence[Case], folder: Path, out: Path) -> Path:
     """Write results.json and report.md, and return the latter's path.
 
     Args:
@@ -89,7 +89,7 @@ def write_report(run: Run, cases: Sequence[Case], folder: Path, out: Path) -> Pa
     return path
 
 
-def _lines(run: Run, cases: Sequence[Case], folder: Path, out: Path) -> Iterator[str]:
+def _lines(run: EditingRun, cases: Sequence[Case], folder: Path, out: Path) -> Iterator[str]:
     made = [result for result in run.results if result.problem is None]
     yield f"# Editing bench: {run.id}\n"
     yield from (f"- {name}: {value}" for name, value in run.settings.items())

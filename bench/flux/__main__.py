@@ -5,10 +5,8 @@ import signal
 import sys
 
 from bench.figures import exit_status
-from bench.flux import roofline
-from bench.flux.callers import CallError
+from bench.flux import comparison, roofline
 from bench.flux.programs import ProgramError
-from bench.flux.report import report
 
 _INTERRUPTED, _TERMINATED = 130, 143
 
@@ -26,8 +24,8 @@ def main() -> int:
         if arguments.gpu:
             roofline.report()
             return 0
-        return exit_status(report(short=arguments.short), short=arguments.short)
-    except (ProgramError, CallError, roofline.NoGpuError) as error:
+        return exit_status(comparison.report(short=arguments.short), short=arguments.short)
+    except (ProgramError, roofline.NoGpuError) as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:

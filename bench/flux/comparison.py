@@ -1,24 +1,29 @@
-"""The server beside the bare loop, in turn, with the same work."""
+"""The server beside the bare loop, in turn, with the same work; measured, printed, drawn and kept."""
 
+import json
+import os
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import Any
 
-from bench.agent.timeline import Span
-from bench.figures import Figure
-from bench.flux.callers import Answer, ask
-from bench.flux.programs import Loop, LoopRun, running_loop, running_server
-from bench.flux.stamps import FILE, Stamp, read_stamps
-from bench.flux.work import Work
+from bench.agent.timeline import Span, Timeline, draw
+from bench.figures import Figure, print_all
+from bench.flux.programs import DrawingWork, Loop, ServerAnswer, ask, running_loop, running_server
+from bench.flux.stamps import FILE, Moments, read_moments
 
 MIN_THROUGHPUT = 0.98
 MAX_ADDED_MS = 10
+OUT = Path(__file__).resolve().parents[2] / "out" / "bench"
+
+_REFERENCE_S = {1: 1.02, 3: 0.84, 10: 0.81, 20: 0.83}
+"""Seconds a picture of the reference implementation's FLUX.1-schnell, 512 x 512, 4 steps, on an L40S, as published."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class ComparisonPlan:
     """How much is measured: pictures in each run, an even number, and runs of each number of callers."""
 
     runs: int
@@ -26,98 +31,133 @@ class Plan:
     callers: Sequence[int]
 
 
-LONG = Plan(runs=3, pictures=20, callers=(1, 3, 10, 20))
-SHORT = Plan(runs=1, pictures=4, callers=(1, 3))
-
-
-@dataclass(frozen=True, slots=True)
-class ServerRun:
-    """What the server did; a stamp for each answer."""
-
-    answers: Sequence[Answer]
-    stamps: Sequence[Stamp]
-
-    @property
-    def seconds(self) -> float:
-        """From the first request until the last answer was read."""
-        return max(answer.answered for answer in self.answers) - min(answer.asked for answer in self.answers)
-
-    @property
-    def added_ms(self) -> float:
-        """What the server adds to a picture between the decoded tensor and the answer, besides encoding; the median."""
-        pairs = zip(self.answers, self.stamps, strict=True)
-        return 1000 * median(stamp.added_s(answer.answered) for answer, stamp in pairs)
-
-    @property
-    def drawn(self) -> tuple[Span, ...]:
-        """When its worker drew."""
-        return tuple(Span(stamp.began, stamp.drawn, f"picture-{at}") for at, stamp in enumerate(self.stamps))
+LONG = ComparisonPlan(runs=3, pictures=20, callers=(1, 3, 10, 20))
+SHORT = ComparisonPlan(runs=1, pictures=4, callers=(1, 3))
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
     """The server, and the loop with half of the same work before it and half after: so the machine's moods even out."""
 
-    halves: tuple[LoopRun, LoopRun]
-    server: ServerRun
+    halves: Sequence[Mapping[str, Any]]
+    answers: Sequence[ServerAnswer]
+    moments: Moments
 
     @property
     def loop_s(self) -> float:
         """How long the loop took for the same work."""
-        return sum(half.seconds for half in self.halves)
+        return float(sum(half["seconds"] for half in self.halves))
+
+    @property
+    def server_s(self) -> float:
+        """From the first request until the last answer was read."""
+        return max(answer.answered for answer in self.answers) - min(answer.asked for answer in self.answers)
 
     @property
     def throughput(self) -> float:
         """The server's, as a share of the loop's."""
-        return self.loop_s / self.server.seconds
+        return self.loop_s / self.server_s
+
+    @property
+    def added_ms(self) -> float:
+        """From the decoded tensor until the answer was read, without finishing and encoding; the median picture's.
+
+        With one picture a request and one worker, pictures are decoded, encoded and answered in the same order.
+        """
+        kinds = (self.moments[kind] for kind in ("decoded", "encoding", "encoded"))
+        answered = sorted(answer.answered for answer in self.answers)
+        times = zip(*kinds, answered, strict=True)
+        return 1000 * float(median(begun - decoded + end - encoded for decoded, begun, encoded, end in times))
+
+    @property
+    def timeline(self) -> Timeline:
+        """When the worker drew."""
+        return _timeline(zip(self.moments["drawing"], self.moments["drawn"], strict=True))
 
 
 Pairs = Mapping[int, Sequence[Pair]]
 """By the number of callers."""
 
 
-def compare(plan: Plan, model: Path, stamps: Path) -> Pairs:
-    """Measure.
-
-    Args:
-        plan: How much.
-        model: The model's folder.
-        stamps: The file that the server's moments are written to.
+def report(*, short: bool) -> list[Figure]:
+    """Measure, print, draw and keep; returns the figures.
 
     Raises:
-        ProgramError: The loop or the server does not start.
-        CallError: A request got no picture.
+        ProgramError: The loop or the server does not start, or a request got no picture.
     """
-    options = {"profile": "flux-schnell", "source": model.name, "dtype": "float32", "maxBatch": 1}
-    environment = {"PIPELINE": "bench.flux.stamped:load", "MODELS_FOLDER": str(model.parent), FILE: str(stamps)}
-    with ExitStack() as stack:
-        loop = stack.enter_context(running_loop(model))
-        port = stack.enter_context(running_server(options, environment))
-        loop.wait_until_ready()
-        loop.draw(Work(1))
-        ask(port, Work(1), 1)
-        pairs: dict[int, list[Pair]] = {callers: [] for callers in plan.callers}
-        for _ in range(plan.runs):
-            for callers, done in pairs.items():
-                done.append(_pair(loop, port, Work(plan.pictures), callers, stamps))
-        return pairs
+    from bench.flux.loop import SHAPE, make_model  # noqa: PLC0415 - needs torch
 
-
-def _pair(loop: Loop, port: int, work: Work, callers: int, stamps: Path) -> Pair:
-    half = Work(work.pictures // 2)
-    before = loop.draw(half)
-    answers = sorted(ask(port, work, callers), key=lambda answer: answer.answered)
-    after = loop.draw(half)
-    by_job = read_stamps(stamps)
-    return Pair((before, after), ServerRun(answers, [by_job[answer.job] for answer in answers]))
+    plan = SHORT if short else LONG
+    print(f"flux server beside the bare diffusers loop, in turn, one torch thread each: {SHAPE}", flush=True)
+    print(f"{plan.pictures} pictures a run, {plan.runs} of each kind: median (least to most)", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        pairs = _compare(plan, make_model(Path(folder)), Path(folder, "stamps.jsonl"))
+    rows = [_row(callers, done) for callers, done in pairs.items()]
+    print(f"{'at once':>8} {'server':>9} {'loop':>9} {'worker busy':>12}   reference, real model on an L40S")
+    for row in rows:
+        seconds = f"{median(row['server_s']):7.3f} s {median(row['loop_s']):7.3f} s {median(row['busy']):12.1%}"
+        print(f"{row['callers']:>8} {seconds}   {_REFERENCE_S[row['callers']]:.2f} s")
+    keep("flux.json", {"model": SHAPE, "pictures": plan.pictures, "rows": rows})
+    callers, done = list(pairs.items())[-1]
+    lanes = [
+        (f"the server, {callers} requests at once", done[-1].timeline),
+        ("the bare loop, half of its pictures", _timeline(done[-1].halves[0]["drawn"])),
+    ]
+    subtitle = "Red: pictures wait while the model rests, which in the loop is the time that encoding takes."
+    (OUT / "flux.svg").write_text(draw("When the model draws", subtitle, lanes), encoding="utf-8")
+    print(f"figures and timeline: {OUT.relative_to(OUT.parents[1])}/flux.json, flux.svg")
+    return print_all(figures(pairs))
 
 
 def figures(pairs: Pairs) -> Iterator[Figure]:
     """The loop's own scatter, and what is held against limits."""
-    loop_s = [half.seconds / len(half.drawn) for done in pairs.values() for pair in done for half in pair.halves]
+    loop_s = [half["seconds"] / len(half["drawn"]) for done in pairs.values() for pair in done for half in pair.halves]
     yield Figure("the loop, in all its runs", loop_s, "s a picture", digits=3)
     for callers, done in pairs.items():
-        throughput = [pair.throughput for pair in done]
-        name, unit = f"{callers} at once: throughput", "of the loop's"
-        yield Figure(name, throughput, unit, MIN_THROUGHPUT, at_least=True, digits=3)
-        yield Figure(f"{callers} at once: added", [pair.server.added_ms for pair in done], "ms a picture", MAX_ADDED_MS)
+        name, throughput = f"{callers} at once", [pair.throughput for pair in done]
+        yield Figure(f"{name}: throughput", throughput, "of the loop's", MIN_THROUGHPUT, at_least=True, digits=3)
+        yield Figure(f"{name}: added", [pair.added_ms for pair in done], "ms a picture", MAX_ADDED_MS)
+
+
+def keep(name: str, content: dict[str, Any]) -> None:
+    """Write figures beside the other benches' pictures, with the machine that they are of."""
+    OUT.mkdir(parents=True, exist_ok=True)
+    machine = {"machine": {"cores": os.cpu_count()}, **content}
+    (OUT / name).write_text(json.dumps(machine, indent=2) + "\n", encoding="utf-8")
+
+
+def _compare(plan: ComparisonPlan, model: Path, stamps: Path) -> Pairs:
+    options = {"profile": "flux-schnell", "source": model.name, "dtype": "float32", "maxBatch": 1}
+    environment = {"PIPELINE": "bench.flux.stamps:load", "MODELS_FOLDER": str(model.parent), FILE: str(stamps)}
+    with running_loop(model) as loop, running_server(options, environment) as url:
+        loop.wait_until_ready()
+        loop.draw(DrawingWork(1))
+        ask(url, DrawingWork(1), 1)
+        pairs: dict[int, list[Pair]] = {callers: [] for callers in plan.callers}
+        for _ in range(plan.runs):
+            for callers, done in pairs.items():
+                done.append(_pair(loop, url, plan.pictures, callers, stamps))
+        return pairs
+
+
+def _pair(loop: Loop, url: str, pictures: int, callers: int, stamps: Path) -> Pair:
+    before = loop.draw(DrawingWork(pictures // 2))
+    answers = ask(url, DrawingWork(pictures), callers)
+    after = loop.draw(DrawingWork(pictures // 2))
+    return Pair((before, after), answers, read_moments(stamps, since=min(answer.asked for answer in answers)))
+
+
+def _row(callers: int, done: Sequence[Pair]) -> dict[str, Any]:
+    """All that was measured with a number of callers; seconds are those of a picture."""
+    return {
+        "callers": callers,
+        "server_s": [pair.server_s / len(pair.answers) for pair in done],
+        "loop_s": [pair.loop_s / len(pair.answers) for pair in done],
+        "throughput": [pair.throughput for pair in done],
+        "added_ms": [pair.added_ms for pair in done],
+        "busy": [pair.timeline.busy_share for pair in done],
+    }
+
+
+def _timeline(drawn: Any) -> Timeline:
+    return Timeline(Span(start, end, f"picture-{number}") for number, (start, end) in enumerate(drawn))

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from runtimes.comfyui.standin.files import Folders
-from runtimes.comfyui.standin.graph import Cache, Graph, is_link, signatures
+from runtimes.comfyui.standin.graph import NodeCache, NodeGraph, is_link, signatures
 from runtimes.comfyui.standin.nodes import describe
-from runtimes.comfyui.standin.progress import Progress
-from runtimes.comfyui.standin.queue import Item, Messages
+from runtimes.comfyui.standin.progress import NodeProgress
+from runtimes.comfyui.standin.queue import Messages, QueuedPrompt
 from runtimes.comfyui.standin.registry import NODES, Library, Shown
 from runtimes.comfyui.standin.socket import Hub
 from runtimes.standin.faults import LOOK_S, FaultBoard, NoMemoryError
@@ -34,21 +34,21 @@ class InterruptedRunError(Exception):
 
 
 @dataclass(kw_only=True)
-class Desk:
+class RunServices:
     """What every prompt runs with."""
 
     hub: Hub
     library: Library
     painter: Painter
     faults: FaultBoard
-    cache: Cache = field(default_factory=Cache)
+    cache: NodeCache = field(default_factory=NodeCache)
     interrupted: asyncio.Event = field(default_factory=asyncio.Event)
     client_id: str | None = None
     last_node: str | None = None
 
 
 @dataclass(kw_only=True)
-class Outcome:
+class PromptOutcome:
     """How a prompt ended: success, cached (nothing had to run), error or interrupted."""
 
     name: str
@@ -62,10 +62,10 @@ class Outcome:
         return {"status_str": "success" if good else "error", "completed": good, "messages": self.messages}
 
 
-class Run:
+class PromptRun:
     """One prompt on its way; it is also the context that nodes get."""
 
-    def __init__(self, desk: Desk, item: Item) -> None:
+    def __init__(self, desk: RunServices, item: QueuedPrompt) -> None:
         self.painter = desk.painter
         self.folders: Folders = desk.library.folders
         self.prompt: Mapping[str, Any] = item.prompt
@@ -73,7 +73,7 @@ class Run:
         self._desk = desk
         self._item = item
         self._messages: Messages = []
-        self._progress = Progress(desk.hub, item.prompt_id, desk.client_id)
+        self._progress = NodeProgress(desk.hub, item.prompt_id, desk.client_id)
         self._signatures = signatures(item.prompt, desk.library)
         self._executed: list[str] = []
         self._node = ""
@@ -112,7 +112,7 @@ class Run:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._desk.interrupted.wait(), LOOK_S)
 
-    async def execute(self) -> Outcome:
+    async def execute(self) -> PromptOutcome:
         """Run the prompt to its end and return how it ended."""
         desk, cache = self._desk, self._desk.cache
         desk.interrupted.clear()
@@ -121,7 +121,7 @@ class Run:
         cache.keep_only(set(self._signatures.values()))
         cached = [node_id for node_id in self.prompt if self._is_cached(node_id)]
         self._say("execution_cached", {"nodes": cached, "prompt_id": prompt_id})
-        graph = Graph(self.prompt, self._item.outputs, self._is_cached)
+        graph = NodeGraph(self.prompt, self._item.outputs, self._is_cached)
         name = "success" if any(not self._is_cached(node_id) for node_id in graph.pending()) else "cached"
         await self._spread_time(graph)
         while (current := graph.next()) is not None:
@@ -140,9 +140,9 @@ class Run:
         else:
             self._say("execution_success", {"prompt_id": prompt_id})
         desk.last_node = None
-        return Outcome(name=name, messages=self._messages, outputs=self._shown())
+        return PromptOutcome(name=name, messages=self._messages, outputs=self._shown())
 
-    async def _spread_time(self, graph: Graph) -> None:
+    async def _spread_time(self, graph: NodeGraph) -> None:
         """Divide the seconds of the job among its sampling steps; without any they pass at once, unless interrupted."""
         entries = [self.prompt[node_id]["inputs"] for node_id in graph.pending() if not self._is_cached(node_id)]
         steps = sum(entry["steps"] for entry in entries if isinstance(entry.get("steps"), int))

@@ -16,7 +16,7 @@ def is_link(value: object) -> bool:
 
 
 @dataclass
-class Cache:
+class NodeCache:
     """The outputs of the nodes of the last prompt, and what its output nodes showed, by signature."""
 
     outputs: dict[str, tuple[Any, ...]] = field(default_factory=dict)
@@ -53,7 +53,7 @@ def signatures(prompt: Mapping[str, Any], library: Library) -> dict[str, str]:
     return known
 
 
-class Graph:
+class NodeGraph:
     """The nodes that are still to run; cached ones are left out with everything that only they need."""
 
     def __init__(self, prompt: Mapping[str, Any], outputs: list[str], is_cached: Callable[[str], bool]) -> None:

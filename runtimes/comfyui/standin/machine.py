@@ -5,12 +5,12 @@ import uuid
 from contextlib import suppress
 from typing import Any
 
-from runtimes.comfyui.standin.execution import Desk, Outcome, Run
+from runtimes.comfyui.standin.execution import PromptOutcome, PromptRun, RunServices
 from runtimes.comfyui.standin.files import Folders
-from runtimes.comfyui.standin.queue import Item, PromptQueue
+from runtimes.comfyui.standin.queue import PromptQueue, QueuedPrompt
 from runtimes.comfyui.standin.registry import Library
 from runtimes.comfyui.standin.socket import Hub
-from runtimes.comfyui.standin.validation import Verdict, validate
+from runtimes.comfyui.standin.validation import PromptVerdict, validate
 from runtimes.standin.stage import Stage
 
 # fmt: off
@@ -27,7 +27,7 @@ _SMALL_MODELS = {
 }
 
 
-class Machine:
+class ComfyMachine:
     """Everything that requests share."""
 
     def __init__(self, stage: Stage) -> None:
@@ -36,7 +36,7 @@ class Machine:
         self.folders = Folders()
         models = dict.fromkeys(MODEL_FOLDERS, ()) | _SMALL_MODELS | {"checkpoints": stage.models}
         self.library = Library(models=models, folders=self.folders)
-        self.desk = Desk(hub=self.hub, library=self.library, painter=stage.painter, faults=stage.faults)
+        self.desk = RunServices(hub=self.hub, library=self.library, painter=stage.painter, faults=stage.faults)
         self.queue = PromptQueue(self._tell_queue)
         self._number = 0
         self._tasks: list[asyncio.Task[None]] = []
@@ -56,7 +56,7 @@ class Machine:
             await asyncio.gather(*self._tasks, return_exceptions=True)
         self.folders.discard()
 
-    def submit(self, body: dict[str, Any]) -> tuple[Item | None, Verdict]:
+    def submit(self, body: dict[str, Any]) -> tuple[QueuedPrompt | None, PromptVerdict]:
         """Check a prompt and queue it if one of its outputs can run.
 
         Raises:
@@ -75,7 +75,7 @@ class Machine:
             extra_data["client_id"] = body["client_id"]
         if verdict.error is not None:
             return None, verdict
-        item = Item(number, prompt_id, body["prompt"], extra_data, verdict.outputs)
+        item = QueuedPrompt(number, prompt_id, body["prompt"], extra_data, verdict.outputs)
         self.queue.put(item)
         return item, verdict
 
@@ -102,17 +102,17 @@ class Machine:
         while True:
             await self._run(await self.queue.get())
 
-    async def _run(self, item: Item) -> None:
+    async def _run(self, item: QueuedPrompt) -> None:
         # Without client_id, extra_data null ends this task, as it ends the real worker thread.
         self.desk.client_id = item.extra_data["client_id"] if "client_id" in item.extra_data else None  # noqa: SIM401
         job = self.stage.open_job(item.prompt_id, "prompt")
-        outcome = await Run(self.desk, item).execute()
+        outcome = await PromptRun(self.desk, item).execute()
         job.close(outcome.name)
         self.queue.done(self._told(outcome), outcome.status)
         if self.desk.client_id is not None:
             self.hub.publish("executing", {"node": None, "prompt_id": item.prompt_id}, self.desk.client_id)
 
-    def _told(self, outcome: Outcome) -> dict[str, Any]:
+    def _told(self, outcome: PromptOutcome) -> dict[str, Any]:
         """Return the outputs, or what the lie in force puts in their place."""
         lie = self.stage.faults.now.lie
         if lie == "empty":

@@ -15,7 +15,7 @@ _FORMS = {"JPEG": 1, "PNG": 2}
 _MAX_SIDE = 512
 
 
-class Progress:
+class NodeProgress:
     """The progress of one prompt, told to its client (to every socket if it named none)."""
 
     def __init__(self, hub: Hub, prompt_id: str, client_id: str | None) -> None:

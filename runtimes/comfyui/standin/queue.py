@@ -11,7 +11,7 @@ Messages = list[tuple[str, dict[str, Any]]]
 
 
 @dataclass(order=True)
-class Item:
+class QueuedPrompt:
     """One prompt in the queue; the lower number runs first."""
 
     number: float
@@ -30,9 +30,9 @@ class PromptQueue:
 
     def __init__(self, changed: Callable[[], None]) -> None:
         self._changed = changed
-        self._pending: list[Item] = []
+        self._pending: list[QueuedPrompt] = []
         self._filled = asyncio.Event()
-        self.running: Item | None = None
+        self.running: QueuedPrompt | None = None
         self.history: dict[str, dict[str, Any]] = {}
 
     @property
@@ -40,13 +40,13 @@ class PromptQueue:
         """How many prompts wait or run."""
         return len(self._pending) + (self.running is not None)
 
-    def put(self, item: Item) -> None:
+    def put(self, item: QueuedPrompt) -> None:
         """Add a prompt."""
         heapq.heappush(self._pending, item)
         self._changed()
         self._filled.set()
 
-    async def get(self) -> Item:
+    async def get(self) -> QueuedPrompt:
         """Wait for a prompt and mark it as running."""
         while not self._pending:
             self._filled.clear()

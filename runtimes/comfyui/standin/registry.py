@@ -34,7 +34,7 @@ class Library:
         return [self.resolved(value) for value in declared] if isinstance(declared, list) else declared
 
 
-class Context(Protocol):
+class NodeContext(Protocol):
     """What a running node may use besides its inputs."""
 
     painter: Painter

@@ -13,7 +13,7 @@ from aiohttp.web_request import FileField
 
 from runtimes.comfyui.image.removal import ROUTE, remove
 from runtimes.comfyui.standin.files import KINDS
-from runtimes.comfyui.standin.machine import MODEL_FOLDERS, Machine
+from runtimes.comfyui.standin.machine import MODEL_FOLDERS, ComfyMachine
 from runtimes.comfyui.standin.registry import NODES
 from runtimes.comfyui.standin.socket import FEATURES
 from runtimes.comfyui.standin.validation import fault
@@ -21,7 +21,7 @@ from runtimes.standin.stage import Stage
 
 JOB_PATHS = frozenset({"/prompt", "/api/prompt"})
 
-_MACHINE = web.AppKey("machine", Machine)
+_MACHINE = web.AppKey("machine", ComfyMachine)
 _ROUTES = web.RouteTableDef()
 _DOWNLOADED = {"text/html", "application/xhtml+xml", "text/javascript", "text/css"}
 _MAX_UPLOAD_BYTES = 104857600
@@ -30,7 +30,7 @@ _MAX_UPLOAD_BYTES = 104857600
 def build(stage: Stage) -> web.Application:
     """Return the application that answers as ComfyUI."""
     app = web.Application(client_max_size=_MAX_UPLOAD_BYTES)
-    app[_MACHINE] = Machine(stage)
+    app[_MACHINE] = ComfyMachine(stage)
     app.add_routes(_ROUTES)
     for route in _ROUTES:
         if isinstance(route, web.RouteDef):

@@ -18,7 +18,7 @@ Fault = dict[str, Any]
 
 
 @dataclass(kw_only=True)
-class Verdict:
+class PromptVerdict:
     """What came of checking a prompt: a reason to refuse it, the outputs that may run, the faults by node."""
 
     error: Fault | None = None
@@ -31,7 +31,7 @@ def fault(kind: str, message: str, details: str, **extra: Any) -> Fault:
     return {"type": kind, "message": message, "details": details, "extra_info": extra}
 
 
-def validate(prompt: Any, library: Library, targets: list[str] | None = None) -> Verdict:
+def validate(prompt: Any, library: Library, targets: list[str] | None = None) -> PromptVerdict:
     """Check a prompt; values are converted in place, as the real server does.
 
     Args:
@@ -47,7 +47,7 @@ def validate(prompt: Any, library: Library, targets: list[str] | None = None) ->
         entry = prompt[node_id]
         where = f"Node ID '#{node_id}'"
         if "class_type" not in entry:
-            return Verdict(
+            return PromptVerdict(
                 error=fault(
                     "invalid_prompt", "Cannot execute because a node is missing the class_type property.", where
                 )
@@ -55,11 +55,11 @@ def validate(prompt: Any, library: Library, targets: list[str] | None = None) ->
         kind = NODES.get(entry["class_type"])
         if kind is None:
             words = f"Cannot execute because node {entry['class_type']} does not exist."
-            return Verdict(error=fault("invalid_prompt", words, where))
+            return PromptVerdict(error=fault("invalid_prompt", words, where))
         if kind.is_output and (targets is None or node_id in targets):
             outputs.append(node_id)
     if not outputs:
-        return Verdict(error=fault("prompt_no_outputs", "Prompt has no outputs", ""))
+        return PromptVerdict(error=fault("prompt_no_outputs", "Prompt has no outputs", ""))
     # The real server keeps the outputs in a set, so any order may come; tests rely on none but this one.
     return _Check(prompt, library).outputs(list(reversed(outputs)))
 
@@ -71,8 +71,8 @@ class _Check:
         self._known: dict[str, tuple[bool, list[Fault]]] = {}
         self._open: set[str] = set()
 
-    def outputs(self, outputs: list[str]) -> Verdict:
-        verdict = Verdict()
+    def outputs(self, outputs: list[str]) -> PromptVerdict:
+        verdict = PromptVerdict()
         words: list[str] = []
         for node_id in outputs:
             try:
@@ -93,7 +93,7 @@ class _Check:
             )
         return verdict
 
-    def _blame(self, output: str, verdict: Verdict) -> None:
+    def _blame(self, output: str, verdict: PromptVerdict) -> None:
         for node_id, (good, faults) in self._known.items():
             if not good and faults:
                 entry = {"errors": faults, "dependent_outputs": [], "class_type": self._prompt[node_id]["class_type"]}

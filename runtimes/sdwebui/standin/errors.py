@@ -11,7 +11,7 @@ from runtimes.standin.faults import InjectedError, NoMemoryError
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class RefusedError(Exception):
+class WebuiHTTPError(Exception):
     """The server refuses with a status and a reason of its own (its HTTPException)."""
 
     def __init__(self, status: int, detail: str) -> None:
@@ -63,7 +63,7 @@ async def speak_as_webui(request: web.Request, handler: Handler) -> web.StreamRe
     """Turn every failure into the answer that SD WebUI gives for it."""
     try:
         return await handler(request)
-    except RefusedError as error:
+    except WebuiHTTPError as error:
         return _trouble("HTTPException", error.status, error.detail, "")
     except (BrokenError, InjectedError) as error:
         return _trouble(_kind_of(error), 500, "", str(error))

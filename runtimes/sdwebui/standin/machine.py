@@ -7,20 +7,20 @@ from contextlib import asynccontextmanager
 
 from runtimes.sdwebui.standin.checkpoints import Checkpoints
 from runtimes.sdwebui.standin.errors import BrokenError
-from runtimes.sdwebui.standin.options import Options
-from runtimes.sdwebui.standin.progress import Progress
+from runtimes.sdwebui.standin.options import WebuiOptions
+from runtimes.sdwebui.standin.progress import WebuiProgress
 from runtimes.standin.faults import InjectedError
 from runtimes.standin.stage import RanJob, Stage
 
 
-class Machine:
+class WebuiMachine:
     """Everything that requests share."""
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
-        self.options = Options()
+        self.options = WebuiOptions()
         self.checkpoints = Checkpoints(stage.models)
-        self.progress = Progress()
+        self.progress = WebuiProgress()
         self.lock = asyncio.Lock()
         self._numbers = itertools.count(1)
         if stage.models:

@@ -13,7 +13,7 @@ _DEFAULTS = Path(__file__).with_name("options.json")
 _READERS = {bool: take_bool, int: take_float, float: take_float, str: take_str, list: take_list}
 
 
-class Options:
+class WebuiOptions:
     """The options of one server; `saved` holds those that were ever set."""
 
     def __init__(self) -> None:

@@ -4,7 +4,7 @@ import time
 from typing import Any
 
 
-class Progress:
+class WebuiProgress:
     """What runs now; the flags stay until the next job begins."""
 
     def __init__(self) -> None:

@@ -10,10 +10,10 @@ from aiohttp import web
 
 from runtimes.sdwebui.standin import infotext, schema
 from runtimes.sdwebui.standin.catalog import ALWAYS_ON, catalog
-from runtimes.sdwebui.standin.errors import InvalidError, RefusedError, answer, fault, speak_as_webui
+from runtimes.sdwebui.standin.errors import InvalidError, WebuiHTTPError, answer, fault, speak_as_webui
 from runtimes.sdwebui.standin.extras import upscaled
 from runtimes.sdwebui.standin.generation import generate
-from runtimes.sdwebui.standin.machine import Machine
+from runtimes.sdwebui.standin.machine import WebuiMachine
 from runtimes.sdwebui.standin.pictures import decode, encode
 from runtimes.standin.stage import Stage
 
@@ -21,7 +21,7 @@ JOB_PATHS = frozenset(
     f"/sdapi/v1/{name}" for name in ("txt2img", "img2img", "extra-single-image", "extra-batch-images")
 )
 
-_MACHINE = web.AppKey("machine", Machine)
+_MACHINE = web.AppKey("machine", WebuiMachine)
 _RUNNING: web.AppKey[set[asyncio.Task[Any]]] = web.AppKey("running", set)
 _ROUTES = web.RouteTableDef()
 _NO_PICTURE = base64.b64encode(b"this is no picture").decode()
@@ -30,7 +30,7 @@ _NO_PICTURE = base64.b64encode(b"this is no picture").decode()
 def build(stage: Stage) -> web.Application:
     """Return the application that answers as SD WebUI."""
     app = web.Application(middlewares=[speak_as_webui], client_max_size=1 << 30)
-    app[_MACHINE] = Machine(stage)
+    app[_MACHINE] = WebuiMachine(stage)
     app[_RUNNING] = set()
     app.add_routes(_ROUTES)
     for path, name in (
@@ -68,7 +68,7 @@ async def _to_its_end(request: web.Request, work: Coroutine[Any, Any, Any]) -> A
     return await asyncio.shield(task)
 
 
-def _told(machine: Machine, pictures: list[str]) -> list[str]:
+def _told(machine: WebuiMachine, pictures: list[str]) -> list[str]:
     """Return the pictures, or what the lie in force puts in their place."""
     lies = {"empty": [], "success": [_NO_PICTURE] * len(pictures)}
     return lies.get(machine.stage.faults.now.lie, pictures)
@@ -79,7 +79,7 @@ def _check_scripts(values: dict[str, Any]) -> None:
     for name in [*names, *values["alwayson_scripts"]]:
         known = ALWAYS_ON | {one.lower() for one in catalog()["scripts"]["txt2img"] + catalog()["scripts"]["img2img"]}
         if name.lower() not in known:
-            raise RefusedError(422, f"Script '{name}' not found")
+            raise WebuiHTTPError(422, f"Script '{name}' not found")
     for name, script in values["alwayson_scripts"].items():
         if name.lower() == "controlnet" and isinstance(script, dict):
             for unit in script.get("args") or []:
@@ -99,13 +99,13 @@ async def post_generation(request: web.Request) -> web.Response:
     machine, kind = request.app[_MACHINE], request.match_info["kind"]
     values = await schema.read_body(request, kind)
     if kind == "img2img" and values["init_images"] is None:
-        raise RefusedError(404, "Init image not found")
+        raise WebuiHTTPError(404, "Init image not found")
     _check_scripts(values)
     result = await _to_its_end(request, generate(machine, kind, values))
     return answer({**result, "images": _told(machine, result["images"])})
 
 
-async def _upscale(machine: Machine, encoded: list[str], values: dict[str, Any]) -> tuple[str, list[str]]:
+async def _upscale(machine: WebuiMachine, encoded: list[str], values: dict[str, Any]) -> tuple[str, list[str]]:
     images = [decode(one) for one in encoded]
     async with machine.job("extras"):
         await asyncio.sleep(machine.stage.faults.now.job_s)

@@ -21,8 +21,8 @@ from bench.editing.cases import (
     read_template,
     template_names,
 )
-from bench.editing.platform import Platform, find_target
-from bench.editing.report import CaseResult, Run, write_report
+from bench.editing.platform import PlatformClient, find_target
+from bench.editing.report import CaseResult, EditingRun, write_report
 from bench.editing.scenes import KINDS, make_cases
 from contract.notice import JobError, Notice
 from deploy.verify.target import Target
@@ -158,7 +158,7 @@ def run_on(aws, folder, monkeypatch, answer):
     """Run a case that the platform answers with the notices of ``answer``."""
     client = {"api_key": "k", "bucket": "b", "notice_topic_arn": "t", "client": lambda *_, **__: aws}
     (folder / "pictures").mkdir()
-    with Platform(Target(endpoint="http://127.0.0.1:1", **client)) as platform:
+    with PlatformClient(Target(endpoint="http://127.0.0.1:1", **client)) as platform:
         if answer is not None:
             bodies = [json.dumps({"Message": one.to_message()}) for one in answer(f"{platform.run}-one")]
             messages = [{"Body": body, "ReceiptHandle": "h"} for body in bodies]
@@ -196,7 +196,9 @@ def test_the_report_holds_figures_against_their_targets_and_shows_pictures_side_
     ]
     out = tmp_path / "out"
     out.mkdir()
-    page = write_report(Run(id="r", settings={}, wall_s=4, results=results), cases, tmp_path / "cases", out).read_text()
+    page = write_report(
+        EditingRun(id="r", settings={}, wall_s=4, results=results), cases, tmp_path / "cases", out
+    ).read_text()
     assert "1 of 2, 0.25 a second" in page
     assert "| Latency | 3.00 | 3.00 | 3.00 | below 2: **not kept** |" in page
     assert "| In the model server | 1.00 | 1.00 | 1.00 | below 2: kept |" in page

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from random import SystemRandom
 from typing import Any
 
-from PIL import Image, ImageChops, ImageFilter
+from PIL import Image, ImageChops
 
 from runtimes.sdwebui.standin.catalog import resolve_sampler
 from runtimes.sdwebui.standin.errors import BrokenError
@@ -27,7 +27,7 @@ def _seed(asked: int | None) -> int:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Order:
+class WebuiRequest:
     """What is to be drawn: `values` are the body's fields, the rest is worked out from them."""
 
     kind: str
@@ -53,7 +53,7 @@ class Order:
 
     @property
     def count(self) -> int:
-        """How many pictures the order asks for."""
+        """How many pictures the request asks for."""
         return int(self.values["batch_size"] * self.values["n_iter"])
 
     def inpainted(self, drawn: Image.Image) -> Image.Image:
@@ -64,13 +64,11 @@ class Order:
         mask = self.mask.resize(drawn.size).point([0] * _HALF_GREY + [255] * _HALF_GREY)
         if self.values["inpainting_mask_invert"]:
             mask = ImageChops.invert(mask)
-        blur = self.values["mask_blur"]
-        soft = mask.filter(ImageFilter.GaussianBlur(self.values["mask_blur_x"] if blur is None else blur))
-        return Image.composite(drawn, base, ImageChops.darker(mask, soft))
+        return Image.composite(drawn, base, mask)
 
 
-def take_order(kind: str, values: Mapping[str, Any]) -> Order:
-    """Return the order of a body.
+def take_request(kind: str, values: Mapping[str, Any]) -> WebuiRequest:
+    """Return the request of a body.
 
     Raises:
         RefusedError: A picture in the body cannot be read.
@@ -87,7 +85,7 @@ def take_order(kind: str, values: Mapping[str, Any]) -> Order:
         raise BrokenError("AssertionError", "")
     _check_numbers(values)
     sampler, schedule = resolve_sampler(values["sampler_name"] or values["sampler_index"], values["scheduler"])
-    return Order(
+    return WebuiRequest(
         kind=kind,
         values=values,
         sampler=sampler,
