@@ -19,12 +19,18 @@ from runtimes.standin.stage import Stage
 MODELS = ("tiny_a.safetensors", "tiny_b.safetensors")
 
 
-async def _until(ready: Callable[[], bool], timeout_s: float) -> None:
-    for _ in range(round(timeout_s / 0.005)):
-        if ready():
-            return
-        await asyncio.sleep(0.005)
-    raise AssertionError("it never came")
+PATIENCE_S = 60
+
+
+async def until(ready: Callable[[], Any]) -> Any:
+    """Wait until a function, or what it awaits, gives something that is true, and return that."""
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            found = ready()
+            found = await found if isinstance(found, Awaitable) else found
+            if found:
+                return found
+            await asyncio.sleep(0.005)
 
 
 class Talk:
@@ -83,12 +89,12 @@ class Webui(Talk):
 
     async def running(self, step: int = 1, job: str | None = None) -> None:
         """Wait until a job is at the step, one that is shown under that name if one is given."""
-        for _ in range(400):
+
+        async def is_there() -> bool:
             state = await self.state()
-            if state["sampling_step"] >= step and job in (None, state["job"]):
-                return
-            await asyncio.sleep(0.005)
-        raise AssertionError("no job got that far")
+            return state["sampling_step"] >= step and job in (None, state["job"])
+
+        await until(is_there)
 
 
 class Comfy(Talk):
@@ -100,12 +106,8 @@ class Comfy(Talk):
 
     async def entry(self, prompt_id: str) -> dict[str, Any]:
         """Wait for the history's entry."""
-        for _ in range(400):
-            history = await self.get(f"/history/{prompt_id}")
-            if history:
-                return dict(history[prompt_id])
-            await asyncio.sleep(0.01)
-        raise AssertionError("the prompt never ended")
+        history = await until(lambda: self.get(f"/history/{prompt_id}"))
+        return dict(history[prompt_id])
 
     async def run(self, prompt: dict[str, Any], **more: Any) -> dict[str, Any]:
         return await self.entry(await self.submit(prompt, **more))
@@ -142,20 +144,18 @@ class Ear:
     def types(self) -> list[str]:
         return [one["type"] if isinstance(one, dict) else "binary" for one in self.heard]
 
-    async def wait_for(self, kind: str, timeout_s: float = 4) -> dict[str, Any]:
+    async def wait_for(self, kind: str) -> dict[str, Any]:
         """Return the first event of the kind."""
-        await _until(lambda: kind in self.types, timeout_s)
+        await until(lambda: kind in self.types)
         return self.heard[self.types.index(kind)]
 
-    async def to_the_end(self, timeout_s: float = 4) -> list[str]:
+    async def to_the_end(self) -> list[str]:
         """Wait for `executing` without a node and return the types heard after the greeting."""
-        await _until(
-            lambda: any(isinstance(one, dict) and one["data"].get("node", 0) is None for one in self.heard), timeout_s
-        )
+        await until(lambda: any(isinstance(one, dict) and one["data"].get("node", 0) is None for one in self.heard))
         return self.types[1:]
 
-    async def closed(self, timeout_s: float = 4) -> None:
-        await asyncio.wait_for(self._task, timeout_s)
+    async def closed(self) -> None:
+        await asyncio.wait_for(self._task, PATIENCE_S)
 
 
 async def _serve(kind: str, talk: type[Talk], models: tuple[str, ...], painter: Painter) -> AsyncIterator[Any]:

@@ -1,17 +1,9 @@
 """What the stand-in does wrong when it is told to."""
 
 import asyncio
-import time
 
 import aiohttp
 import pytest
-
-
-async def test_faults_are_read_and_merged(webui):
-    await webui.faults(step_s=0.5)
-    await webui.faults(fail_jobs=2)
-    seen = await webui.get("/_standin/faults")
-    assert (seen["step_s"], seen["fail_jobs"], seen["hang_jobs"]) == (0.5, 2, 0)
 
 
 @pytest.mark.parametrize(
@@ -41,26 +33,6 @@ async def test_comfyui_tells_a_lack_of_memory_as_the_real_one_does(comfy, flat):
     assert (await comfy.run(flat()))["status"]["status_str"] == "success"
 
 
-async def test_seconds_of_a_job_are_spread_over_its_steps(webui, comfy, sampled, flat):
-    for talk in (webui, comfy):
-        await talk.faults(job_s=0.2)
-    await webui.draw(steps=4)
-    await comfy.run(sampled(steps=4))
-    await comfy.run(flat())
-    for talk in (webui, comfy):
-        for job in await talk.jobs():
-            assert 0.19 < job["end"] - job["start"] < 2
-    assert (await webui.get("/_standin/jobs"))["busy_s"] > 0.19
-
-
-async def test_a_slow_comfyui_job_without_steps_can_be_interrupted(comfy, flat):
-    await comfy.faults(job_s=30)
-    prompt_id = await comfy.submit(flat())
-    await asyncio.sleep(0.05)
-    await comfy.post("/interrupt", {"prompt_id": prompt_id})
-    assert (await comfy.entry(prompt_id))["status"]["messages"][-1][0] == "execution_interrupted"
-
-
 async def test_a_hung_job_never_ends_while_the_server_answers(webui, comfy, flat, soon):
     await webui.faults(hang_jobs=1)
     job = soon(webui.refused())
@@ -76,28 +48,12 @@ async def test_a_hung_job_never_ends_while_the_server_answers(webui, comfy, flat
     job.cancel()
 
 
-async def test_a_held_job_waits_until_the_hold_is_lifted(webui, comfy, sampled, soon):
-    for talk in (webui, comfy):
-        await talk.faults(hold_at_step=3)
-    job = soon(webui.draw(steps=3))
-    await webui.running()
-    ear = await comfy.listen("me")
-    prompt_id = await comfy.submit(sampled(steps=3), client_id="me")
-    await ear.wait_for("progress")
-    await asyncio.sleep(0.1)
-    assert [(await talk.jobs())[0]["outcome"] for talk in (webui, comfy)] == ["running"] * 2
-    for talk in (webui, comfy):
-        await talk.faults(hold_at_step=0)
-    assert len((await job)["images"]) == 1
-    assert (await comfy.entry(prompt_id))["status"]["completed"]
-
-
 async def test_a_held_comfyui_job_tells_its_progress_again_and_again_and_gets_no_further(comfy, sampled):
     await comfy.faults(hold_at_step=2)
     ear = await comfy.listen("me")
     await comfy.submit(sampled(steps=3), client_id="me")
     told = []
-    async with asyncio.timeout(4):
+    async with asyncio.timeout(60):
         while len(told) < 4:
             await asyncio.sleep(0.01)
             told = [one["data"]["value"] for one in ear.heard if one["type"] == "progress"]
@@ -171,29 +127,22 @@ async def test_success_without_pictures_or_with_false_ones(webui, comfy, flat, o
 
 
 async def test_a_loading_server_answers_503_for_its_time(webui):
-    await webui.faults(load_s=0.15)
+    await webui.faults(load_s=600)
     assert (await webui.ask("GET", "/sdapi/v1/progress"))[0] == 503
-    await asyncio.sleep(0.2)
+    await webui.faults(load_s=0)
     await webui.get("/sdapi/v1/progress")
 
 
 async def test_connections_are_refused_for_their_time_and_the_port_stays(webui):
-    port = webui.server.port
-    await webui.faults(refuse_s=0.2)
-    await asyncio.sleep(0.05)
-    async with aiohttp.ClientSession() as fresh:
-        with pytest.raises(aiohttp.ClientConnectorError):
-            await fresh.get(f"{webui.server.url}/sdapi/v1/progress")
-        await asyncio.sleep(0.25)
-        async with fresh.get(f"http://127.0.0.1:{port}/sdapi/v1/progress") as response:
-            assert response.status == 200
-
-
-async def test_jobs_are_listed_under_the_id_that_the_client_chose(webui, comfy, flat):
-    before = time.time()
-    await webui.draw(force_task_id="job-1")
-    await comfy.run(flat(), prompt_id="job-2")
-    (one,), (other,) = await webui.jobs(), await comfy.jobs()
-    assert (one["id"], one["kind"]) == ("job-1", "scripts_txt2img")
-    assert (other["id"], other["kind"]) == ("job-2", "prompt")
-    assert before <= one["start"] <= one["end"]
+    url, refused = f"{webui.server.url}/sdapi/v1/progress", 0
+    await webui.faults(refuse_s=0.5)
+    async with asyncio.timeout(60), aiohttp.ClientSession() as fresh:
+        while True:
+            await asyncio.sleep(0.01)
+            try:
+                async with fresh.get(url) as response:
+                    assert response.status == 200
+                if refused:
+                    return
+            except aiohttp.ClientConnectorError:
+                refused += 1

@@ -29,7 +29,7 @@ async def start() -> AsyncIterator[Start]:
             *command, cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
         )
         running.append(process)
-        line = (await asyncio.wait_for(process.stdout.readline(), 10)).decode()
+        line = (await asyncio.wait_for(process.stdout.readline(), 60)).decode()
         return process, re.search(r"http://\S+", line)[0]
 
     yield run
@@ -61,7 +61,7 @@ async def test_sdwebui_finishes_its_job_before_it_ends(start):
         await post(f"{url}/sdapi/v1/interrupt", None)
     status, body = await job
     assert (status, len(body["images"])) == (200, 1)
-    assert await asyncio.wait_for(process.wait(), 3) == 0
+    assert await asyncio.wait_for(process.wait(), 60) == 0
 
 
 @pytest.mark.parametrize("fault", [("--hang-jobs", "1"), ("--hold-at-step", "2")])
@@ -74,7 +74,7 @@ async def test_a_job_that_hangs_keeps_no_process_alive(start, fault):
                 if (await response.json())["jobs"]:
                     break
     process.send_signal(signal.SIGTERM)
-    assert await asyncio.wait_for(process.wait(), 10) == 0
+    assert await asyncio.wait_for(process.wait(), 60) == 0
     await asyncio.gather(job, return_exceptions=True)
 
 
@@ -84,24 +84,24 @@ async def test_a_job_of_a_billion_steps_can_be_stopped_and_a_second_signal_waits
     job = asyncio.create_task(post(f"{url}/sdapi/v1/txt2img", endless))
     await asyncio.sleep(0.1)
     await post(f"{url}/sdapi/v1/interrupt", None)
-    assert (await asyncio.wait_for(job, 10))[0] == 200
+    assert (await asyncio.wait_for(job, 60))[0] == 200
     job = asyncio.create_task(post(f"{url}/sdapi/v1/txt2img", endless))
     await asyncio.sleep(0.1)
     process.send_signal(signal.SIGTERM)
     await asyncio.sleep(0.2)
     assert process.returncode is None, "it finishes its job, as the real one does"
     process.send_signal(signal.SIGINT)
-    assert await asyncio.wait_for(process.wait(), 10) == 128 + signal.SIGINT
+    assert await asyncio.wait_for(process.wait(), 60) == 128 + signal.SIGINT
     await asyncio.gather(job, return_exceptions=True)
 
 
 async def test_comfyui_is_gone_at_once(start):
-    process, url = await start("comfyui", "--job-s", "30")
+    process, url = await start("comfyui", "--job-s", "600")
     await post(f"{url}/prompt", {"prompt": SAVE})
     async with aiohttp.ClientSession() as session, session.ws_connect(f"{url}/ws?clientId=me") as socket:
         await socket.receive()
         process.send_signal(signal.SIGINT)
-        assert await asyncio.wait_for(process.wait(), 20) == 0, "the job takes 30 s"
+        assert await asyncio.wait_for(process.wait(), 60) == 0, "the job takes ten minutes"
 
 
 @pytest.mark.parametrize("moment", ["start", "middle"])
@@ -109,13 +109,13 @@ async def test_it_dies_without_a_word_when_told_to(start, moment):
     process, url = await start("sdwebui", "--die", moment)
     with pytest.raises(aiohttp.ClientError):
         await post(f"{url}/sdapi/v1/txt2img", DRAW)
-    assert await asyncio.wait_for(process.wait(), 3) == 1
+    assert await asyncio.wait_for(process.wait(), 60) == 1
 
 
 async def test_comfyui_dies_after_it_took_the_prompt(start):
     process, url = await start("comfyui", "--die", "middle", "--job-s", "0.1")
     assert (await post(f"{url}/prompt", {"prompt": SAVE}))[0] == 200
-    assert await asyncio.wait_for(process.wait(), 3) == 1
+    assert await asyncio.wait_for(process.wait(), 60) == 1
 
 
 async def test_every_fault_is_an_option_with_help():

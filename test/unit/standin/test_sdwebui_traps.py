@@ -95,19 +95,13 @@ async def test_an_overridden_checkpoint_is_given_back_but_its_hash_stays(webui):
     assert (await webui.draw())["info"]["sd_model_name"] == "tiny_b"
 
 
-async def test_an_override_stays_when_it_is_not_to_be_restored(webui):
-    override = {"sd_model_checkpoint": "tiny_b"}
-    await webui.draw(override_settings=override, override_settings_restore_afterwards=False)
-    assert (await webui.draw())["info"]["sd_model_name"] == "tiny_b"
-
-
 async def test_an_interrupted_call_answers_200_with_an_unfinished_picture(webui, soon):
     whole = await webui.draw(steps=40)
     await webui.faults(step_s=0.02)
     job = soon(webui.draw(steps=40))
     await webui.running(2)
     assert await webui.post("/sdapi/v1/interrupt") == {}
-    answer = await asyncio.wait_for(job, 1)
+    answer = await asyncio.wait_for(job, 60)
     assert len(answer["images"]) == 1
     assert answer["images"] != whole["images"]
     assert set(answer["info"]) == set(whole["info"])
@@ -129,16 +123,6 @@ async def test_an_interrupted_series_comes_with_fewer_pictures(webui, soon):
     assert len(answer["info"]["infotexts"]) == 2
 
 
-async def test_an_interrupt_hits_what_runs_and_not_what_waits(webui, soon):
-    await webui.faults(step_s=0.02)
-    first, second = soon(webui.draw(steps=30, seed=1)), None
-    await webui.running(1)
-    second = soon(webui.draw(steps=3, seed=2))
-    await webui.post("/sdapi/v1/interrupt")
-    await asyncio.gather(first, second)
-    assert [job["outcome"] for job in await webui.jobs()] == ["interrupted", "success"]
-
-
 async def test_skip_ends_only_the_present_batch(webui, soon):
     await webui.faults(step_s=0.02)
     job = soon(webui.draw(steps=10, n_iter=2))
@@ -153,11 +137,9 @@ async def test_a_client_that_goes_away_does_not_stop_its_job(webui):
         await webui.ask(
             "POST", "/sdapi/v1/txt2img", {"steps": 10, "width": 64, "height": 64}, timeout=aiohttp.ClientTimeout(0.05)
         )
-    for _ in range(100):
-        if (await webui.jobs())[0]["outcome"] != "running":
-            break
-        await asyncio.sleep(0.01)
-    job = (await webui.jobs())[0]
+    async with asyncio.timeout(60):
+        while (job := (await webui.jobs())[0])["outcome"] == "running":  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
     assert job["outcome"] == "success"
     assert job["end"] - job["start"] > 0.18
 
@@ -183,10 +165,3 @@ async def test_unloading_in_mid_job_waits_for_nothing_and_blackens_the_picture(w
     await webui.faults(step_s=0)
     await webui.post("/sdapi/v1/reload-checkpoint")
     assert opened((await webui.draw())["images"][0]).getextrema() != ((0, 0), (0, 0), (0, 0))
-
-
-async def test_unloading_an_idle_server_is_mended_by_the_next_job(webui):
-    before = await webui.draw()
-    await webui.post("/sdapi/v1/unload-checkpoint")
-    await webui.post("/sdapi/v1/unload-checkpoint")
-    assert (await webui.draw())["images"] == before["images"]
