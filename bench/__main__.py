@@ -31,7 +31,7 @@ def main() -> int:
         parser.error(f"there is no bench {', '.join(sorted(unknown))}; there are {', '.join(_BENCHES)}")
     try:
         figures = [figure for name in arguments.benches or _BENCHES for figure in _BENCHES[name](arguments.short)]
-    except agent.BenchError as error:
+    except AssertionError as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:

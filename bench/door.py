@@ -9,14 +9,13 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from pathlib import Path
 
 from bench.figures import Figure, paired_differences, print_all
 from jobs.schema import DEFINITION
-from local.ports import free_port
+from local.sandbox import sandboxed
+from test.kit.aws import FakeAws
 
 COLD_LIMIT_MS = 80
 WARM_LIMIT_MS = 2
@@ -89,34 +88,6 @@ print(json.dumps(pairs[20:]))
 """
 
 
-@contextmanager
-def _aws() -> Iterator[dict[str, str]]:
-    """Run moto's server; gives the environment that reaches it."""
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    # Without bytecode a fresh process would compile every module anew, which no deployed function does.
-    environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
-    environment |= {
-        "AWS_ENDPOINT_URL": url,
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ACCESS_KEY_ID": "bench",
-        "AWS_SECRET_ACCESS_KEY": "bench",
-    }
-    command = [sys.executable, "-c", f"from moto.server import main; main(['-H', '127.0.0.1', '-p', '{port}'])"]
-    server = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        for _ in range(200):
-            try:
-                urllib.request.urlopen(f"{url}/moto-api/", timeout=1).close()
-                break
-            except OSError:
-                time.sleep(0.05)
-        yield environment
-    finally:
-        server.kill()
-        server.wait()
-
-
 def _run(code: str, environment: dict[str, str], *arguments: str) -> tuple[float, str]:
     """Run some Python in a fresh process; gives milliseconds from start to exit, and what it printed."""
     start = time.perf_counter()
@@ -128,16 +99,14 @@ def _run(code: str, environment: dict[str, str], *arguments: str) -> tuple[float
 
 def measure(runs: int) -> list[Figure]:
     """Measure cold starts and warm calls of the door and bare boto3 in turn."""
-    with _aws() as environment, tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, closing(FakeAws(Path(folder))) as aws:
         runtimes = Path(folder, "runtimes.json")
         runtimes.write_text('[{"name": "sdruntime", "type": "sdwebui", "model_filename": "a.safetensors"}]')
-        create = f"""
-import boto3
-boto3.client("dynamodb").create_table(TableName="jobs", **{dict(DEFINITION)!r})
-print(boto3.client("sns").create_topic(Name="tasks")["TopicArn"])
-"""
-        environment |= {
-            "TASK_TOPIC_ARN": _run(create, environment)[1].strip(),
+        aws.dynamodb.create_table(TableName="jobs", **DEFINITION)
+        # Without the caller's PYTHONDONTWRITEBYTECODE: each process would compile all modules, as no function does.
+        environment = {
+            **sandboxed(os.environ, aws.url),
+            "TASK_TOPIC_ARN": aws.make_topic("tasks"),
             "OUTPUT_BUCKET": "bucket",
             "JOBS_TABLE": "jobs",
             "RUNTIMES_FILE": str(runtimes),

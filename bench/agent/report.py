@@ -1,21 +1,16 @@
 """The agent's figures, measured, printed and drawn."""
 
-import asyncio
-import signal
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 
-from bench.agent.rig import AGENT, SEQUENTIAL, AgentRun, Rig, RunFailedError, open_rig
+from bench.agent.rig import AGENT, SEQUENTIAL, AgentRun, run
 from bench.agent.timeline import FREE, Timeline, draw
 from bench.agent.workload import Workload, ideal_waits_s, poisson_arrivals_s, short_and_long
 from bench.figures import Figure, print_all
-from local.platform import ROOT
-from local.processes import PartFailedError
-
-BenchError = (RunFailedError, PartFailedError)
-"""What ends the bench before its figures are there."""
+from test.kit.processes import ROOT
+from test.kit.rig import Kit
 
 MAX_PROCESSOR_MS = 35
 MAX_WAIT_FACTOR, MAX_WAIT_MS = 1.1, 60
@@ -24,7 +19,6 @@ MAX_WAIT_FACTOR, MAX_WAIT_MS = 1.1, 60
 _TITLES = {AGENT: "queue agent", SEQUENTIAL: "plain sequential loop"}
 _PICTURES = ROOT / "out" / "bench"
 _LOGS = ROOT / ".local" / "bench"
-_SIGTERM_EXIT = 143
 _FLEET_GPUS, _FLEET_LOAD, _SEED = 4, 0.7, 7
 _SHORT_S, _LONG_S, _LONG_SHARE = 0.3, 6.0, 0.2
 
@@ -103,30 +97,20 @@ def report(*, short: bool) -> list[Figure]:
     """Measure, print and draw; returns the figures. Ends all that it started, also when interrupted.
 
     Raises:
-        RunFailedError: A task was not done.
-        PartFailedError: Something does not start.
+        AssertionError: A task was not done, or something does not start.
     """
-    try:
-        return asyncio.run(_report(SHORT if short else LONG))
-    except asyncio.CancelledError:
-        raise SystemExit(_SIGTERM_EXIT) from None
-
-
-async def _report(plan: AgentPlan) -> list[Figure]:
-    task = asyncio.current_task()
-    if task is not None:
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    plan = SHORT if short else LONG
     for folder in (_LOGS, _PICTURES):
         folder.mkdir(parents=True, exist_ok=True)
     print(f"queue agent beside a plain sequential loop, {plan.rounds} of each: median (least to most)", flush=True)
-    async with open_rig({"sdwebui": _FLEET_GPUS, "comfyui": 1}, _LOGS) as rig:
-        figures = await _report_scenarios(rig, plan)
-        figures += await _report_fleet(rig, plan)
+    with Kit(_LOGS) as kit:
+        figures = _report_scenarios(kit, plan)
+        figures += _report_fleet(kit, plan)
     print(f"the GPUs' timelines are drawn in {_PICTURES.relative_to(ROOT)}/", flush=True)
     return figures
 
 
-async def _report_scenarios(rig: Rig, plan: AgentPlan) -> list[Figure]:
+def _report_scenarios(kit: Kit, plan: AgentPlan) -> list[Figure]:
     """Run each scenario with each of its workers, so often, and report it.
 
     The rounds lie minutes apart: a shared machine that is slow for a while spoils one run of many medians, not all of
@@ -140,7 +124,7 @@ async def _report_scenarios(rig: Rig, plan: AgentPlan) -> list[Figure]:
         for scenario in scenarios:
             print(f"round {number} of {plan.rounds}: {scenario.load.name}", flush=True)
             for worker, runs in seen[scenario.file].items():
-                runs.append(await rig.run(worker, scenario.load))
+                runs.append(run(kit, worker, scenario.load))
     for scenario in scenarios:
         print(flush=True)
         runs_of = seen[scenario.file]
@@ -158,23 +142,23 @@ def _figures(scenario: Scenario, runs_of: Mapping[str, Sequence[AgentRun]], plan
     for worker, runs in runs_of.items():
         ours = worker == AGENT
         name = scenario.load.name if ours else f"  {_TITLES[worker]}"
-        busy = [Timeline(run.timeline.jobs[plan.skipped :]).busy_share * 100 for run in runs]
+        busy = [Timeline(one.timeline.jobs[plan.skipped :]).busy_share * 100 for one in runs]
         yield Figure(f"{name}: GPU busy", busy, "%", scenario.min_busy if ours else None, at_least=True, digits=2)
-        spent = [run.processor_s * 1000 / len(run.jobs[0]) for run in runs]
+        spent = [one.processor_s * 1000 / len(one.jobs[0]) for one in runs]
         limit = MAX_PROCESSOR_MS if ours and not plan.skipped else None
         yield Figure(f"{name}: processor time", spent, "ms/task", limit)
 
 
-async def _report_fleet(rig: Rig, plan: AgentPlan) -> list[Figure]:
+def _report_fleet(kit: Kit, plan: AgentPlan) -> list[Figure]:
     """Several agents on one queue, fed at random at a load that leaves some of them free most of the time."""
     count, short_s, long_s = plan.fleet_tasks, _SHORT_S / plan.fleet_hurry, _LONG_S / plan.fleet_hurry
     name = f"{_FLEET_GPUS} agents, {count} tasks"
     seconds = short_and_long(count, short_s=short_s, long_s=long_s, long_share=_LONG_SHARE, seed=_SEED)
     rate = _FLEET_LOAD * _FLEET_GPUS / statistics.mean(seconds)
     due_s = poisson_arrivals_s(count, rate=rate, seed=_SEED)
-    run = await rig.run(AGENT, Workload(name=name, runtime="sdwebui", seconds=seconds), due_s, _FLEET_GPUS)
-    jobs = {job.task: job for some in run.jobs for job in some}
-    order = sorted(run.arrivals.items(), key=lambda arrival: arrival[1])
+    seen = run(kit, AGENT, Workload(name=name, runtime="sdwebui", seconds=seconds), due_s, _FLEET_GPUS)
+    jobs = {job.task: job for some in seen.jobs for job in some}
+    order = sorted(seen.arrivals.items(), key=lambda arrival: arrival[1])
     wait_ms = 1000 * statistics.mean(jobs[task].start - arrival for task, arrival in order)
     ideal = ideal_waits_s([arrival for _, arrival in order], [jobs[task].seconds for task, _ in order], _FLEET_GPUS)
     ideal_ms = 1000 * statistics.mean(ideal)
@@ -182,7 +166,7 @@ async def _report_fleet(rig: Rig, plan: AgentPlan) -> list[Figure]:
     print(flush=True)
     wait = Figure(f"{name}: mean wait", [wait_ms], "ms", limit_ms)
     figures = print_all([wait, Figure("  an ideal central queue", [ideal_ms], "ms")])
-    lanes = [(f"GPU {number}", Timeline(some)) for number, some in enumerate(run.jobs, start=1) if some]
+    lanes = [(f"GPU {number}", Timeline(some)) for number, some in enumerate(seen.jobs, start=1) if some]
     subtitle = "One agent each, one queue. Short and long tasks come at random."
     _save("fleet", draw(f"{name}: what the GPUs do", subtitle, lanes, idle=FREE, together=True))
     return figures

@@ -1,4 +1,4 @@
-"""The loop that one would write first: ``python -m bench.agent.sequential``, in the agent's own environment.
+"""The loop that one would write first: ``python -m bench.agent.sequential``.
 
 One task at a time from receive to delete, with boto3 and httpx: what the agent is compared with.
 """
@@ -14,7 +14,7 @@ import boto3
 import httpx
 from websockets.sync.client import connect
 
-_PATHS = {"text-to-image": "txt2img", "image-to-image": "img2img"}
+_PATHS = {"text-to-image": "sdapi/v1/txt2img", "image-to-image": "sdapi/v1/img2img"}
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def _run_sdwebui(clients: Clients, task: Mapping[str, Any]) -> tuple[list[bytes]
 
 
 def _run_comfyui(clients: Clients, task: Mapping[str, Any]) -> tuple[list[bytes], Any]:
-    prompt_id = task["metadata"]["job"]
+    prompt_id = task["metadata"]["id"]
     address = str(clients.server.base_url.copy_with(scheme="ws")).rstrip("/")
     with connect(f"{address}/ws?clientId={prompt_id}", max_size=None, proxy=None) as socket:
         call = {"prompt": task["content"], "client_id": prompt_id, "prompt_id": prompt_id}
@@ -75,7 +75,7 @@ def _fetch(clients: Clients, link: str) -> str:
 
 
 def _store(clients: Clients, metadata: Mapping[str, Any], pictures: list[bytes], answer: Any) -> None:
-    bucket, folder = os.environ["S3_BUCKET"], f"{metadata['prefix']}/{metadata['id']}"
+    bucket, folder = os.environ["OUTPUT_BUCKET"], f"output/{metadata['id']}"
     keys = [f"{folder}/{metadata['id']}-{number}.png" for number in range(1, len(pictures) + 1)]
     for key, data in zip(keys, pictures, strict=True):
         clients.s3.put_object(Bucket=bucket, Key=key, Body=data, ContentType="image/png")
@@ -88,7 +88,7 @@ def _store(clients: Clients, metadata: Mapping[str, Any], pictures: list[bytes],
         "output_url": f"s3://{bucket}/{folder}/{metadata['id']}.out",
         "context": metadata.get("context"),
     }
-    clients.sns.publish(TopicArn=os.environ["SNS_TOPIC_ARN"], Message=json.dumps(notice))
+    clients.sns.publish(TopicArn=os.environ["NOTICE_TOPIC_ARN"], Message=json.dumps(notice))
 
 
 if __name__ == "__main__":

@@ -1,24 +1,17 @@
 """The tasks that the agent is measured with."""
 
 import heapq
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from bench.agent.timeline import Span
-from contract.ids import new_job_id
-from contract.objects import s3_url
-from contract.task import Metadata, Task
-from deploy.verify.samples import SAMPLE_CHECKPOINT
-from local.aws import OUTPUT_BUCKET
+from test.kit.tasks import INPUT_PNG, TASKTYPES, content_of
 
 STEP_S = 0.05
 """What one sampling step takes on the GPU."""
-
-TENANT = "bench"
-_SIZE = {"width": 512, "height": 512}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +20,7 @@ class Workload:
 
     Attributes:
         name: What is measured with them.
-        runtime: The runtime and its type: sdwebui or comfyui.
+        runtime: The type of their runtime.
         seconds: How long each task takes the GPU, to a sampling step.
         with_input: Whether each takes a picture of its own from S3 (sdwebui only).
     """
@@ -36,66 +29,26 @@ class Workload:
     runtime: str
     seconds: Sequence[float]
     with_input: bool = False
-    _tasks: dict[str, str] = field(default_factory=dict)
-    """Each task's id, by the id of its job."""
 
-    @property
-    def task_ids(self) -> list[str]:
-        """Id of each task."""
-        return [f"task-{index}" for index in range(len(self.seconds))]
+    def submit(self, rig: Any, due_s: Sequence[float] = ()) -> dict[str, float]:
+        """Publish all tasks, each when it is due or at once; returns the Unix time at which each lay in the queue."""
+        bodies = {f"task-{index}": self._body(rig, index) for index in range(len(self.seconds))}
+        begin, arrivals = time.monotonic(), {}
+        for index, (task_id, body) in enumerate(bodies.items()):
+            time.sleep(max(0.0, begin + due_s[index] - time.monotonic()) if due_s else 0)
+            rig.asked[task_id] = 1
+            rig.publish(body)
+            arrivals[task_id] = time.time()
+        return arrivals
 
-    @property
-    def input_keys(self) -> list[str]:
-        """Keys of the inputs in the output bucket, one for each task that takes one."""
-        return [f"bench-inputs/{task_id}.png" for task_id in self.task_ids] if self.with_input else []
-
-    def spans(self, jobs: Sequence[Mapping[str, Any]]) -> list[Span]:
-        """Read a stand-in's list of jobs. Their ids are those of jobs or tasks; else their order names the task."""
-        tasks = {**self._tasks, **{task_id: task_id for task_id in self.task_ids}}
-        return [Span(job["start"], job["end"], tasks.get(job["id"], f"task-{n}")) for n, job in enumerate(jobs)]
-
-    def messages(self) -> list[str]:
-        """Each task as the body of an SNS message, as the front door writes it."""
-        return [self._message(index, task_id) for index, task_id in enumerate(self.task_ids)]
-
-    def _message(self, index: int, task_id: str) -> str:
-        steps = round(self.seconds[index] / STEP_S)
-        if self.runtime == "comfyui":
-            tasktype, content = "pipeline", _workflow(index, steps)
-        else:
-            # By force_task_id the GPU's list of jobs can be read.
-            content = {"prompt": "A dog", "seed": index, "steps": steps, **_SIZE, "force_task_id": task_id}
-            tasktype = "text-to-image"
+    def _body(self, rig: Any, index: int) -> str:
+        content = content_of(self.runtime, seed=index, steps=round(self.seconds[index] / STEP_S))
+        tasktype = TASKTYPES[self.runtime]
         if self.with_input:
-            tasktype = "image-to-image"
-            content["init_images"] = [s3_url(OUTPUT_BUCKET, self.input_keys[index])]
-        job = new_job_id()
-        self._tasks[job] = task_id
-        known = {
-            "id": task_id,
-            "runtime": self.runtime,
-            "tasktype": tasktype,
-            "schema": 1,
-            "job": job,
-            "tenant": TENANT,
-        }
-        metadata = Metadata.model_validate({**known, "submitted_at": datetime.now(UTC)})
-        return Task(metadata=metadata, content=content).to_message()
-
-
-def _workflow(seed: int, steps: int) -> dict[str, Any]:
-    sampling = {"seed": seed, "steps": steps, "cfg": 8, "sampler_name": "euler", "scheduler": "normal", "denoise": 1}
-    parts = {"model": ["model", 0], "positive": ["good", 0], "negative": ["bad", 0], "latent_image": ["latent", 0]}
-    nodes = {
-        "model": ("CheckpointLoaderSimple", {"ckpt_name": SAMPLE_CHECKPOINT}),
-        "latent": ("EmptyLatentImage", {**_SIZE, "batch_size": 1}),
-        "good": ("CLIPTextEncode", {"text": "A dog", "clip": ["model", 1]}),
-        "bad": ("CLIPTextEncode", {"text": "text, watermark", "clip": ["model", 1]}),
-        "sampler": ("KSampler", {**sampling, **parts}),
-        "decoder": ("VAEDecode", {"samples": ["sampler", 0], "vae": ["model", 2]}),
-        "saver": ("SaveImage", {"filename_prefix": "ComfyUI", "images": ["decoder", 0]}),
-    }
-    return {name: {"class_type": kind, "inputs": inputs} for name, (kind, inputs) in nodes.items()}
+            tasktype, link = "image-to-image", rig.upload(f"in/{index}.png", INPUT_PNG)
+            content = {**content, "init_images": [link]}
+        metadata = {"id": f"task-{index}", "runtime": rig.name, "tasktype": tasktype}
+        return json.dumps({"metadata": metadata, "content": content})
 
 
 def short_and_long(count: int, *, short_s: float, long_s: float, long_share: float, seed: int) -> list[float]:

@@ -5,6 +5,7 @@ That of flux is the flux server itself with a pipeline that paints; its settings
 
 import argparse
 import asyncio
+import importlib
 import os
 import signal
 import sys
@@ -47,11 +48,13 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-async def serve(settings: argparse.Namespace, painter: Painter) -> None:
-    """Answer with the painter's pictures until a signal comes; SD WebUI then ends its jobs, ComfyUI is gone at once.
+async def serve(settings: argparse.Namespace) -> None:
+    """Answer until a signal comes; SD WebUI then ends its jobs, ComfyUI is gone at once.
 
-    A second signal ends either at once.
+    A second signal ends either at once. STANDIN_PAINTER names another painter, as MODULE:CLASS.
     """
+    module, _, name = os.environ.get("STANDIN_PAINTER", "runtimes.standin.painter:Painter").partition(":")
+    painter: Painter = getattr(importlib.import_module(module), name)()
     faults = Faults.model_validate({name: getattr(settings, name) for name in Faults.model_fields})
     models = tuple(settings.model or DEFAULT_MODELS)
     stage = Stage(models=tuple(model for model in models if model), painter=painter, faults=FaultBoard(faults))
@@ -82,7 +85,7 @@ def main() -> None:
     settings = parse()
     if settings.type == _FLUX:
         become_flux(settings)
-    asyncio.run(serve(settings, Painter()))
+    asyncio.run(serve(settings))
 
 
 if __name__ == "__main__":

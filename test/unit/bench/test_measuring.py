@@ -1,18 +1,10 @@
-import asyncio
 import statistics
-import time
 
 import pytest
-from aiohttp import ClientSession, ServerDisconnectedError, web
-from yarl import URL
 
 from bench.agent.timeline import Span, Timeline, draw
-from bench.agent.wire import ROUND_TRIPS_S, Wire
 from bench.agent.workload import ideal_waits_s, poisson_arrivals_s
 from bench.figures import Figure, exit_status
-
-PRESIGNED = "X-Amz-Credential=a%2F20260102%2Fus-east-1%2Fs3%2Faws4_request"
-SIGNED = {"Authorization": "Credential=a/20260102/eu-west-1/sqs/aws4_request, x", "X-Amz-Target": "AmazonSQS.Send"}
 
 
 @pytest.mark.parametrize(("limit", "at_least", "is_kept"), [(2, False, True), (1.9, False, False), (2, True, True)])
@@ -44,51 +36,3 @@ def test_with_one_server_and_equal_durations_the_mean_wait_is_that_of_theory():
     count, load = 200_000, 0.7
     waits = ideal_waits_s(poisson_arrivals_s(count, rate=load, seed=1), [1.0] * count, servers=1)
     assert statistics.mean(waits) == pytest.approx(load / (2 * (1 - load)), rel=0.05)
-
-
-@pytest.fixture
-async def upstream():
-    """A server that returns the path and body it gets, and hangs up as moto does; /hang never answers."""
-
-    async def echo(request):
-        if request.path == "/hang":
-            await asyncio.Event().wait()
-        return web.Response(body=request.raw_path.encode() + await request.read(), headers={"Connection": "close"})
-
-    app = web.Application(client_max_size=1 << 24)
-    app.router.add_route("*", "/{path:.*}", echo)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    yield runner.addresses[0][1]
-    await runner.cleanup()
-
-
-@pytest.mark.parametrize(
-    ("path", "headers", "round_trip_s"),
-    [(f"/b/a%20k?{PRESIGNED}", {}, ROUND_TRIPS_S["s3"]), ("/", SIGNED, ROUND_TRIPS_S["sqs"]), ("/moto-api/", {}, 0)],
-)
-async def test_a_call_costs_its_services_round_trip_and_every_byte_arrives(upstream, path, headers, round_trip_s):
-    body = bytes(range(256)) * 4096
-    async with Wire(upstream) as wire, ClientSession() as http:
-        url = URL(f"http://127.0.0.1:{wire.port}{path}", encoded=True)
-        begin = time.monotonic()
-        async with http.put(url, data=body, headers=headers) as response:
-            assert await response.read() == path.encode() + body
-            assert "Connection" not in response.headers
-        assert time.monotonic() - begin >= round_trip_s
-
-
-async def test_a_call_is_open_until_its_client_hangs_up_and_leaving_the_wire_ends_it(upstream):
-    async def open_calls(count):
-        while wire.open_calls["sqs Send"] != count:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
-
-    async with ClientSession() as http:
-        async with Wire(upstream) as wire:
-            calls = [asyncio.create_task(http.post(f"http://127.0.0.1:{wire.port}/hang", headers=SIGNED)) for _ in "ab"]
-            await asyncio.wait_for(open_calls(2), 60)
-            calls[0].cancel()
-            await asyncio.wait_for(open_calls(1), 60)
-        with pytest.raises(ServerDisconnectedError):
-            await asyncio.wait_for(calls[1], 60)
