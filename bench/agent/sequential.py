@@ -14,6 +14,7 @@ import boto3
 import httpx
 from websockets.sync.client import connect
 
+_ATTRIBUTES = {"result": {"DataType": "String", "StringValue": "true"}}
 _PATHS = {"text-to-image": "sdapi/v1/txt2img", "image-to-image": "sdapi/v1/img2img"}
 
 
@@ -88,7 +89,9 @@ def _store(clients: Clients, metadata: Mapping[str, Any], pictures: list[bytes],
         "output_url": f"s3://{bucket}/{folder}/{metadata['id']}.out",
         "context": metadata.get("context"),
     }
-    clients.sns.publish(TopicArn=os.environ["NOTICE_TOPIC_ARN"], Message=json.dumps(notice))
+    clients.sns.publish(
+        TopicArn=os.environ["NOTICE_TOPIC_ARN"], Message=json.dumps(notice), MessageAttributes=_ATTRIBUTES
+    )
 
 
 if __name__ == "__main__":
