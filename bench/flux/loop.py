@@ -16,9 +16,8 @@ from bench.flux.programs import PROMPT, STEPS, TOKENS, DrawingWork
 from runtimes.flux.requests import Finish
 from runtimes.flux.server.images.finishing import Finishing
 from runtimes.flux.server.pipeline.loading import keep_libraries_quiet
-from runtimes.flux.standin.tiny import WIDTH
-from runtimes.flux.standin.tiny import TINY
 from runtimes.flux.standin.full_shape import full_flux
+from runtimes.flux.standin.tiny import TINY, WIDTH
 
 SHAPE = "hidden size 256, 2 double and 3 single blocks, 512 x 512 pixels, 4 steps, float32"
 """Of the model that ``make_model`` writes: a picture takes nearly a second on one thread of a CPU."""
