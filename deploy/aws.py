@@ -141,6 +141,13 @@ def items(client: Any, operation: str, key: str, **arguments: Any) -> Iterator[A
         yield from page.get(key, [])
 
 
+def log_groups(account: Account, *prefixes: str) -> list[str]:
+    """Names of the log groups that begin with one of some prefixes."""
+    logs = account.client("logs")
+    found = [items(logs, "describe_log_groups", "logGroups", logGroupNamePrefix=prefix) for prefix in prefixes]
+    return [group["logGroupName"] for groups in found for group in groups]
+
+
 def error_code(failure: ClientError) -> str:
     """The code that AWS gave."""
     return str(failure.response["Error"]["Code"])

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from deploy.verify.samples import Sample, samples_of
 from deploy.verify.target import Target
-from deploy.verify.verification import Outcome, verify
+from deploy.verify.verification import SampleOutcome, verify
 from local.aws import NOTICE_TOPIC_ARN, OUTPUT_BUCKET
 from local.console import plain
 from local.demo_output import DemoOutput
@@ -43,7 +43,7 @@ async def run_demo(layout: Layout, state: StateDirectory, out: Path, console: Co
     say("Starting the platform …")
     output = DemoOutput(out, layout.config, asked=len(samples), platform=platform)
 
-    def report(outcome: Outcome) -> None:
+    def report(outcome: SampleOutcome) -> None:
         output.save(outcome)
         say(f"  {_step(outcome)}")
 
@@ -78,7 +78,9 @@ def _interruption(run: Run) -> str:
     return f"Interrupted; {pictures} of {run.asked} pictures {'is' if pictures == 1 else 'are'} in {run.directory}/"
 
 
-async def _verify(platform: Platform, layout: Layout, samples: list[Sample], report: Callable[[Outcome], None]) -> None:
+async def _verify(
+    platform: Platform, layout: Layout, samples: list[Sample], report: Callable[[SampleOutcome], None]
+) -> None:
     """Report each outcome in this thread, until all are known or a part dies over and over."""
     stop = threading.Event()
     loop = asyncio.get_running_loop()
@@ -101,7 +103,7 @@ async def _verify(platform: Platform, layout: Layout, samples: list[Sample], rep
         await asyncio.wait([working])
 
 
-async def _call(report: Callable[[Outcome], None], outcome: Outcome) -> None:
+async def _call(report: Callable[[SampleOutcome], None], outcome: SampleOutcome) -> None:
     report(outcome)
 
 
@@ -115,7 +117,7 @@ def _target(layout: Layout) -> Target:
     )
 
 
-def _step(outcome: Outcome) -> str:
+def _step(outcome: SampleOutcome) -> str:
     name = f"{outcome.request.task_type} ({outcome.request.sample.api_version})"
     return f"{name} failed: {outcome.problem}" if outcome.problem else f"{name} in {outcome.seconds:.1f} s"
 

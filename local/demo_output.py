@@ -9,7 +9,7 @@ from typing import Any
 from configuration.config import Config
 from contract.objects import s3_url
 from deploy.verify.samples import INPUT_KEY, InputLinks, make_request
-from deploy.verify.verification import Outcome
+from deploy.verify.verification import SampleOutcome
 from local.aws import OUTPUT_BUCKET
 from local.ports import AWS_PORT, GATEWAY_PORT, LOOPBACK
 from local.sheet import Entry, Run, write_sheet
@@ -38,7 +38,7 @@ class DemoOutput:
         started = datetime.now().astimezone()
         self.run = Run(directory=out / f"{started:%Y-%m-%d_%H-%M-%S}", started=started, asked=asked, platform=platform)
 
-    def save(self, outcome: Outcome) -> None:
+    def save(self, outcome: SampleOutcome) -> None:
         """Save a request and its pictures; the first one makes the run's directory."""
         if not self.run.entries:
             self.run.directory = _made(self.run.directory)
@@ -71,7 +71,7 @@ class DemoOutput:
         """Write the contact sheet of all runs and return its path; None when there is nothing of this one."""
         return write_sheet(self._out) if self.run.entries else None
 
-    def _stem(self, outcome: Outcome) -> str:
+    def _stem(self, outcome: SampleOutcome) -> str:
         sample = outcome.request.sample
         runtime = None if sample.runtime in self._alone else sample.runtime
         version = None if sample.api_version == "v1alpha2" else sample.api_version

@@ -6,7 +6,7 @@ from botocore.exceptions import ClientError
 
 from configuration.checks import STACK_SUFFIX
 from configuration.images import FOLDER
-from deploy.aws import Account, items
+from deploy.aws import Account, items, log_groups
 from deploy.stacks import Resource, Stack
 
 Leftover = tuple[str, str]
@@ -38,11 +38,13 @@ def leftovers(account: Account, stack_name: str, kept: Iterable[Resource], snaps
         kept: Resources of its stack that stay.
         snapshot: The snapshot that was made for it.
     """
+    stack = f"{stack_name}{STACK_SUFFIX}"
+    logs = (f"/aws/eks/{stack}/", f"/aws/containerinsights/{stack}/", f"/aws/lambda/{stack}-", f"{stack}-")
     return [
         *map(_of_stack, kept),
         *_snapshots(account, snapshot),
         *_repositories(account),
-        *_log_groups(account, f"{stack_name}{STACK_SUFFIX}"),
+        *((f"Log group {name}", _COMMANDS["AWS::Logs::LogGroup"].format(name)) for name in log_groups(account, *logs)),
         *_stacks(account, stack_name),
     ]
 
@@ -69,13 +71,6 @@ def _repositories(account: Account) -> Iterator[Leftover]:
         if name.startswith(f"{FOLDER}/"):
             command = f"aws ecr delete-repository --force --repository-name {name}"
             yield f"Image repository {name} (all deployments share it)", command
-
-
-def _log_groups(account: Account, stack: str) -> Iterator[Leftover]:
-    for prefix in (f"/aws/eks/{stack}/", f"/aws/containerinsights/{stack}/", f"/aws/lambda/{stack}-", f"{stack}-"):
-        for group in items(account.client("logs"), "describe_log_groups", "logGroups", logGroupNamePrefix=prefix):
-            name = group["logGroupName"]
-            yield f"Log group {name}", _COMMANDS["AWS::Logs::LogGroup"].format(name)
 
 
 def _stacks(account: Account, stack_name: str) -> Iterator[Leftover]:

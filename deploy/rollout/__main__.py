@@ -8,7 +8,7 @@ from deploy.aws import AWS_ERRORS, explain
 from deploy.console import in_words, say
 from deploy.errors import DeployError
 from deploy.rollout.context import RolloutContext, open_context
-from deploy.rollout.options import Options, parse_options
+from deploy.rollout.options import RolloutOptions, parse_options
 from deploy.rollout.steps import Step
 from deploy.rollout.steps.account import BOOTSTRAP, CONSENT, SPOT_ROLE, SUPPORT
 from deploy.rollout.steps.config import CONFIG_FILE, REMOVED_RUNTIMES
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return exit_code_of(lambda: _deploy(options))
 
 
-def _deploy(options: Options) -> None:
+def _deploy(options: RolloutOptions) -> None:
     context = open_context(options, ROOT)
     account, stack = context.account, context.config.cloudformation_stack
     say(f"{stack} in account {account.id}, region {account.region} ({account.partition_name})")

@@ -12,7 +12,7 @@ from deploy.models.bucket import ModelBucket
 from deploy.rollout.config_yaml import ConfigYaml, Origin
 from deploy.rollout.draft import draft, instance_types, preferred
 from deploy.rollout.journal import Journal
-from deploy.rollout.options import Options
+from deploy.rollout.options import RolloutOptions
 from deploy.stacks import Stack
 from deploy.support.instances import node_types, offered
 from deploy.support.zones import zones_for
@@ -38,7 +38,7 @@ class RolloutContext:
         snapshot: The snapshot with the images, once it is there.
     """
 
-    options: Options
+    options: RolloutOptions
     account: Account
     file: ConfigYaml
     journal: Journal
@@ -81,7 +81,7 @@ class RolloutContext:
         return Stack(self.account.client("cloudformation"), self.config.cloudformation_stack)
 
 
-def open_context(options: Options, root: Path) -> RolloutContext:
+def open_context(options: RolloutOptions, root: Path) -> RolloutContext:
     """Look up all that the steps begin with; config.yaml is in the repository's root.
 
     Raises:
@@ -113,7 +113,7 @@ def open_context(options: Options, root: Path) -> RolloutContext:
     return context
 
 
-def _bucket_and_kept(options: Options, account: Account, file: ConfigYaml) -> tuple[str, Config | None]:
+def _bucket_and_kept(options: RolloutOptions, account: Account, file: ConfigYaml) -> tuple[str, Config | None]:
     """The model bucket, and the operator's config.yaml where it is for this very deployment."""
     present = None if file.origin is Origin.ABSENT else file.load()
     if present is not None and present.stack_name != options.stack_name:

@@ -7,7 +7,7 @@ from configuration.gpus import instances_that_fit
 from configuration.images import AGENT
 from configuration.platform import ZONES
 from deploy.models.layout import DEFAULT_MODEL
-from deploy.rollout.options import Options
+from deploy.rollout.options import RolloutOptions
 from runtimes.flux.profiles import PROFILES, Profile, Quantization
 from runtimes.registry import RUNTIME_TYPES
 
@@ -20,7 +20,7 @@ _LARGE = ("g6e.xlarge", "g6e.2xlarge", "g6e.4xlarge")
 
 
 def draft(
-    options: Options,
+    options: RolloutOptions,
     *,
     bucket_arn: str,
     instance_types: Sequence[str],
@@ -60,7 +60,7 @@ def _image(container: str, image: str | None) -> dict[str, Any]:
     return {container: {"image": {"repository": repository, "digest": digest}}}
 
 
-def served(options: Options) -> Mapping[str, Any]:
+def served(options: RolloutOptions) -> Mapping[str, Any]:
     """The runtime's keys that say which model it serves; none where its tasks do."""
     row = RUNTIME_TYPES[options.runtime_type]
     if row.loads_checkpoint:
@@ -72,7 +72,7 @@ def served(options: Options) -> Mapping[str, Any]:
     return {"model": {"profile": options.profile, **quantized}}
 
 
-def instance_types(options: Options) -> tuple[str, ...]:
+def instance_types(options: RolloutOptions) -> tuple[str, ...]:
     """GPU instances on which the runtime can run, the preferred one first."""
     if not RUNTIME_TYPES[options.runtime_type].has_model_options:
         return (*_SMALL, *_SLOW)

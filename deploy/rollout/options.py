@@ -12,7 +12,7 @@ from runtimes.registry import pod_types
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class RolloutOptions:
     """What the operator asks for; --help describes each. None leaves a choice to the script."""
 
     stack_name: str
@@ -28,9 +28,9 @@ class Options:
     yes: bool
 
 
-def parse_options(arguments: Sequence[str] | None) -> Options:
+def parse_options(arguments: Sequence[str] | None) -> RolloutOptions:
     """Read a command line; an error in it ends the process with code 2."""
-    return Options(**vars(_parser().parse_args(arguments)))
+    return RolloutOptions(**vars(_parser().parse_args(arguments)))
 
 
 def _parser() -> argparse.ArgumentParser:

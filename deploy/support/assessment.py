@@ -5,9 +5,9 @@ from math import ceil, inf
 
 from configuration.config import Config
 from configuration.volume_filling import REGION_MIB_S, asked_for
-from deploy.aws import Account, items
+from deploy.aws import Account, log_groups
 from deploy.support import quotas
-from deploy.support.findings import Finding, Verdict
+from deploy.support.findings import Finding, Sufficiency
 from deploy.support.instances import gpu_demand, node_types, offered, vcpus
 from deploy.support.quotas import Quota, Usage, quota_value
 from deploy.support.zones import zone_finding
@@ -67,7 +67,7 @@ class Assessment:
             what="Services",
             needed=str(len(_SERVICES)),
             have=str(len(_SERVICES) - len(missing)),
-            verdict=Verdict.UNKNOWN if missing else Verdict.ENOUGH,
+            verdict=Sufficiency.UNKNOWN if missing else Sufficiency.ENOUGH,
             advice=f"boto3 does not know {', '.join(missing)} there" if missing else "",
         )
 
@@ -80,7 +80,7 @@ class Assessment:
                     what=f"Instance types of {runtime.name}",
                     needed="1",
                     have=str(len(wanted) - len(missing)),
-                    verdict=Verdict.BLOCKS if missing == wanted else Verdict.ENOUGH,
+                    verdict=Sufficiency.BLOCKS if missing == wanted else Sufficiency.ENOUGH,
                     advice=f"not offered here: {', '.join(missing)}" if missing else "",
                 )
 
@@ -107,7 +107,7 @@ class Assessment:
                 what="EBS volume initialization, MiB/s",
                 needed=str(asked),
                 have=f"{REGION_MIB_S} in the region",
-                verdict=Verdict.ENOUGH if enough else Verdict.SHORT,
+                verdict=Sufficiency.ENOUGH if enough else Sufficiency.SHORT,
                 advice="" if enough else "leave out volumeInitializationRate, or lower it or maxReplicaCount",
             )
 
@@ -122,33 +122,32 @@ class Assessment:
 
     def _log_groups_in_the_way(self) -> Iterator[Finding]:
         """Those that AWS names after the cluster: EKS may write once more after a removal has deleted its own."""
-        cluster, logs = self._config.cloudformation_stack, self._account.client("logs")
-        for prefix in (f"/aws/eks/{cluster}/", f"/aws/containerinsights/{cluster}/"):
-            for group in items(logs, "describe_log_groups", "logGroups", logGroupNamePrefix=prefix):
-                command = f"aws logs delete-log-group --log-group-name {group['logGroupName']}"
-                yield Finding(
-                    what=f"Log group {group['logGroupName']}",
-                    needed="none",
-                    have="of a removed deployment",
-                    verdict=Verdict.BLOCKS,
-                    advice=f"the stack makes it itself; remove it: {command} --region {self._account.region}",
-                )
+        cluster = self._config.cloudformation_stack
+        for name in log_groups(self._account, f"/aws/eks/{cluster}/", f"/aws/containerinsights/{cluster}/"):
+            command = f"aws logs delete-log-group --log-group-name {name} --region {self._account.region}"
+            yield Finding(
+                what=f"Log group {name}",
+                needed="none",
+                have="of a removed deployment",
+                verdict=Sufficiency.BLOCKS,
+                advice=f"the stack makes it itself; remove it: {command}",
+            )
 
     def _compare(self, quota: Quota, *, needed: float, used: float = 0, least: float = -inf) -> Finding:
         """A quota's row; with less than ``least`` nothing would run."""
         value = quota_value(self._account, quota)
         free = None if value is None else value - used
         if free is None:
-            verdict = Verdict.UNKNOWN
+            verdict = Sufficiency.UNKNOWN
         elif free >= needed:
-            verdict = Verdict.ENOUGH
+            verdict = Sufficiency.ENOUGH
         else:
-            verdict = Verdict.BLOCKS if free < least else Verdict.SHORT
+            verdict = Sufficiency.BLOCKS if free < least else Sufficiency.SHORT
         page = self._account.partition.quota_page(quota.service, quota.code, self._account.region)
         return Finding(
             what=f"{quota.title} ({quota.code})" if quota.code else quota.title,
             needed=f"{needed:g}",
             have="?" if value is None else f"{free:g} free of {value:g}",
             verdict=verdict,
-            advice="" if verdict is Verdict.ENOUGH else page,
+            advice="" if verdict is Sufficiency.ENOUGH else page,
         )

@@ -7,8 +7,8 @@ from enum import Enum
 from deploy.console import aligned
 
 
-class Verdict(Enum):
-    """How bad it is."""
+class Sufficiency(Enum):
+    """Whether there is enough of it."""
 
     ENOUGH = "enough"
     SHORT = "short"
@@ -25,7 +25,7 @@ class Finding:
     what: str
     needed: str
     have: str
-    verdict: Verdict
+    verdict: Sufficiency
     advice: str = ""
 
 

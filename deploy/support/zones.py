@@ -8,7 +8,7 @@ from typing import Any
 from configuration.platform import REFUSED_ZONE_IDS, ZONES
 from deploy.aws import Account
 from deploy.stacks import Stack
-from deploy.support.findings import Finding, Verdict
+from deploy.support.findings import Finding, Sufficiency
 from deploy.support.instances import offered_by_zone
 
 _PUBLIC_SUBNET = re.compile(r"PublicSubnet(\d)Subnet[0-9A-F]+$")
@@ -86,7 +86,7 @@ def zone_finding(ec2: Any, wanted: Sequence[str], types: Sequence[str]) -> Findi
         what="Availability zones",
         needed=str(ZONES),
         have=", ".join(zone.name for zone in taken) or "0",
-        verdict=Verdict.BLOCKS if problems else Verdict.ENOUGH,
+        verdict=Sufficiency.BLOCKS if problems else Sufficiency.ENOUGH,
         advice="; ".join([*problems, *remarks]),
     )
 

@@ -12,7 +12,7 @@ from deploy.errors import DeployError
 from deploy.scripts import exit_code_of
 from deploy.verify.samples import Sample, samples_of
 from deploy.verify.target import Target, deployed_target, enter_local_stack, local_target
-from deploy.verify.verification import Outcome, verify
+from deploy.verify.verification import SampleOutcome, verify
 from runtimes.catalog import DeployedRuntime, RuntimeCatalog
 from runtimes.registry import RUNTIME_TYPES
 
@@ -89,7 +89,7 @@ def chosen_samples(environ: Mapping[str, str], catalog: RuntimeCatalog) -> list[
     )
 
 
-def _line(outcome: Outcome) -> str:
+def _line(outcome: SampleOutcome) -> str:
     sample, task = outcome.request.sample, outcome.request.task_type
     verdict = "ok  " if outcome.problem is None else "FAIL"
     seconds = "-" if outcome.seconds is None else f"{outcome.seconds:.1f} s"

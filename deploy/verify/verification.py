@@ -24,7 +24,7 @@ _POST_TIMEOUT_S = 35.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class SampleOutcome:
     """How a sample ended.
 
     Attributes:
@@ -42,7 +42,7 @@ class Outcome:
 
 def verify(
     target: Target, samples: Iterable[Sample], *, wait_s: float, stop: threading.Event | None = None
-) -> Iterator[Outcome]:
+) -> Iterator[SampleOutcome]:
     """Post all samples and yield each one's outcome as soon as it is known.
 
     Args:
@@ -67,7 +67,9 @@ def verify(
                 if answer is not None and answer.status_code == httpx.codes.OK:
                     waiting[request.task_id] = request, time.monotonic()
                 elif answer is not None:
-                    yield Outcome(request=request, problem=f"refused with {answer.status_code}: {_message(answer)}")
+                    yield SampleOutcome(
+                        request=request, problem=f"refused with {answer.status_code}: {_message(answer)}"
+                    )
             while waiting and time.monotonic() < deadline and not stop.is_set():
                 for notice in notices.receive():
                     if notice.id in waiting:
@@ -75,7 +77,7 @@ def verify(
                         yield _judge(s3, request, notice, time.monotonic() - posted_at)
             if not stop.is_set():
                 for request, _ in waiting.values():
-                    yield Outcome(request=request, problem=f"no notice within {wait_s:g} seconds")
+                    yield SampleOutcome(request=request, problem=f"no notice within {wait_s:g} seconds")
     except AWS_ERRORS as exc:
         raise explain(exc) from exc
 
@@ -123,7 +125,7 @@ def _message(answer: httpx.Response) -> str:
         return answer.text[:200]
 
 
-def _judge(s3: Any, request: Request, notice: Notice, seconds: float) -> Outcome:
+def _judge(s3: Any, request: Request, notice: Notice, seconds: float) -> SampleOutcome:
     problem = None
     pictures: tuple[Picture, ...] = ()
     if not notice.result:
@@ -135,4 +137,4 @@ def _judge(s3: Any, request: Request, notice: Notice, seconds: float) -> Outcome
             pictures = tuple(fetch_picture(s3, url) for url in notice.image_url)
         except PictureError as exc:
             problem = str(exc)
-    return Outcome(request=request, seconds=seconds, pictures=pictures, problem=problem)
+    return SampleOutcome(request=request, seconds=seconds, pictures=pictures, problem=problem)

@@ -41,7 +41,7 @@ IMAGES = {
     for name in ("queue-agent", "sdwebui", "comfyui", "flux")
 }
 OPERATOR = "operator"
-"""The access key of whoever runs the scripts."""
+"""The access key of the person who runs the scripts."""
 QUOTAS = {"GetServiceQuota", "GetAWSDefaultServiceQuota", "ListServiceQuotas"}
 """What moto cannot answer; deployments go on without."""
 make_session = boto3.Session
@@ -116,7 +116,7 @@ def server():
     server.start()
     host, port = server.get_host_and_port()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")  # thousands, anew after each reset; nobody asks
+        patch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")  # thousands after each reset; nobody asks
         world = World(f"http://{host}:{port}")
         watch_moto(patch, world)
         yield world
@@ -158,7 +158,7 @@ def watch_moto(patch, world):
 
 
 class ModelServer(http.server.ThreadingHTTPServer):
-    """Serves a file, by ranges where it may, and cuts connections where it is told to."""
+    """Serves a file, by ranges where it may, and cuts connections where a test wants it."""
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), ModelHandler)
@@ -359,7 +359,7 @@ def deployment(inside):
 
 @pytest.fixture(scope="session")
 def denied_by_policy():
-    """Which of some calls the published policy for whoever deploys does not allow."""
+    """Which of some calls the published policy does not allow."""
     policy = json.loads((ROOT / "deploy" / "policies" / "deployer.json").read_text(encoding="utf-8"))
     granted = {action for statement in policy["Statement"] for action in statement["Action"]}
     # Quotas have another name in policies; a bucket is looked at with the right to list it (S3's guide).

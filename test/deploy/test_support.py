@@ -13,7 +13,7 @@ from deploy.rollout.steps.images import images_left_open
 from deploy.rollout.steps.tools import environ
 from deploy.support import assessment
 from deploy.support.assessment import Assessment
-from deploy.support.findings import Verdict, table_of
+from deploy.support.findings import Sufficiency, table_of
 from deploy.support.instances import offered, offered_by_zone
 from deploy.support.quotas import BUILDS, VPCS, quota_value
 from deploy.support.zones import zone_finding, zones_of_region
@@ -22,7 +22,7 @@ from runtimes.flux.profiles import RUNNABLE
 
 ON_DEMAND, SPOT, STANDARD, FUNCTIONS, PUBLISHES = "L-DB2E81BA", "L-3819A6DF", "L-1216C47A", "L-B99A9384", "L-F8E2BA85"
 VPC, NATS, IPS, BUCKETS = "L-F678F1CE", "L-FE5A380F", "L-0263D0A3", "L-DC2B2D3D"
-BLOCKS, SHORT, ENOUGH, UNKNOWN = Verdict.BLOCKS, Verdict.SHORT, Verdict.ENOUGH, Verdict.UNKNOWN
+BLOCKS, SHORT, ENOUGH, UNKNOWN = Sufficiency.BLOCKS, Sufficiency.SHORT, Sufficiency.ENOUGH, Sufficiency.UNKNOWN
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from deploy.rollout.steps.images import images_left_open
 from deploy.rollout.steps.tools import environ
 from deploy.scripts import run
 from deploy.support.assessment import Assessment
-from deploy.support.findings import Finding, Verdict, table_of
+from deploy.support.findings import Finding, Sufficiency, table_of
 
 _EVERYWHERE = frozenset({"0.0.0.0/0", "::/0"})
 _VERIFIED_REGIONS = frozenset({"us-east-1", "us-west-2", "cn-northwest-1"})
@@ -24,18 +24,18 @@ _MIN_BOOTSTRAP = 8
 
 
 def _plan_support(context: RolloutContext) -> str:
-    blocking = _names(_findings(context), Verdict.BLOCKS)
+    blocking = _names(_findings(context), Sufficiency.BLOCKS)
     return f"stop: {blocking}" if blocking else "nothing stands in the way"
 
 
 def _check_support(context: RolloutContext) -> str:
     findings = _findings(context)
-    if blocking := _names(findings, Verdict.BLOCKS):
+    if blocking := _names(findings, Sufficiency.BLOCKS):
         raise DeployError(
             f"The platform cannot be deployed here: {blocking}.",
             "Do what the last column says. Quotas are often granted within minutes; another region may do, too.",
         )
-    short = _names(findings, Verdict.SHORT)
+    short = _names(findings, Sufficiency.SHORT)
     return f"enough to begin with; short for all that may run at once: {short}" if short else "enough"
 
 
@@ -54,7 +54,7 @@ def _findings(context: RolloutContext) -> list[Finding]:
     return findings
 
 
-def _names(findings: list[Finding], verdict: Verdict) -> str:
+def _names(findings: list[Finding], verdict: Sufficiency) -> str:
     return ", ".join(finding.what for finding in findings if finding.verdict is verdict)
 
 

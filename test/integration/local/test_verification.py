@@ -13,7 +13,7 @@ from contract.objects import TENANT_METADATA, tenant_label
 from deploy.errors import DeployError
 from deploy.verify.samples import INPUT_KEY, Sample
 from deploy.verify.target import Target
-from deploy.verify.verification import Outcome, verify
+from deploy.verify.verification import SampleOutcome, verify
 from local.aws import NOTICE_TOPIC_ARN, OUTPUT_BUCKET
 from local.sandbox import REGION
 from test.kit.aws import FakeAws
@@ -53,7 +53,7 @@ class Platform:
     def client(self, service: str, **_: Any) -> Any:
         return self.aws.client(service)
 
-    def run(self, wait_s: float = 5, stop: threading.Event | None = None) -> list[Outcome]:
+    def run(self, wait_s: float = 5, stop: threading.Event | None = None) -> list[SampleOutcome]:
         target = Target(
             endpoint=self.endpoint,
             api_key="key",

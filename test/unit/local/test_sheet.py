@@ -8,7 +8,7 @@ from typing import Any
 from configuration.config import Config, parse_config
 from deploy.verify.pictures import Picture
 from deploy.verify.samples import InputLinks, Sample, make_request
-from deploy.verify.verification import Outcome
+from deploy.verify.verification import SampleOutcome
 from local.demo_output import DemoOutput
 
 CONFIG = {
@@ -26,7 +26,7 @@ def config() -> Config:
     return parse_config(CONFIG)
 
 
-def outcome(name: str = "t2i", version: str = "v1alpha2", runtime: str = "one", **changes: Any) -> Outcome:
+def outcome(name: str = "t2i", version: str = "v1alpha2", runtime: str = "one", **changes: Any) -> SampleOutcome:
     request = make_request(
         Sample(
             file=next(Path("runtimes").glob(f"[!f]*/samples/{version}/{name}.json")),
@@ -36,7 +36,7 @@ def outcome(name: str = "t2i", version: str = "v1alpha2", runtime: str = "one", 
         InputLinks(s3="s3://gone/x", http="http://gone/x"),
     )
     picture = Picture(url="s3://b/x.png", extension="png", content=PNG)
-    return Outcome(request=request, **{"seconds": 1.25, "pictures": (picture,)} | changes)
+    return SampleOutcome(request=request, **{"seconds": 1.25, "pictures": (picture,)} | changes)
 
 
 def output(out: Path, asked: int = 1, platform: str | None = "make up") -> DemoOutput:
