@@ -14,7 +14,7 @@ from cdk.context import Context
 from cdk.kubectl import finish_kubectl
 from cdk.nag import acknowledge_managed_policy
 from cdk.node_group import NodeGroup
-from cdk.release_values import DISCOVERY_TAG
+from configuration.release_values import DISCOVERY_TAG
 
 _CNI_POLICY = "AmazonEKS_CNI_Policy"
 

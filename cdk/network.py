@@ -8,8 +8,8 @@ from constructs import Construct
 
 from cdk.context import Context
 from cdk.escape_hatches import log_to, resource_of
-from cdk.release_values import DISCOVERY_TAG
 from configuration.platform import ZONE_ID, ZONES
+from configuration.release_values import DISCOVERY_TAG
 
 _SUBNET_BITS = 3
 """A subnet has an eighth of the addresses: six are used, and two eighths are left for subnets of the operator's own."""

@@ -14,11 +14,11 @@ from cdk.collector import ENDPOINT
 from cdk.context import Context, allow, owned_by
 from cdk.karpenter import KarpenterController
 from cdk.nag import acknowledge
-from cdk.release_values import ReleaseResources, release_values
 from cdk.storage import BUCKET_ID
 from cdk.task_flow import TaskFlow
 from configuration.config import ModelsRuntime
 from configuration.images import account_registry, pod_images
+from configuration.release_values import ReleaseResources, release_values
 
 _ROOT = Path(__file__).parent.parent
 CHART = _ROOT / "charts" / "sd-on-eks"

@@ -28,7 +28,7 @@ def is_complete(event: dict[str, Any], _context: object) -> dict[str, bool]:
     if event["RequestType"] != "Delete":
         return {"IsComplete": True}
     properties = event["ResourceProperties"]
-    leftovers = Leftovers(
+    leftovers = KarpenterLeftovers(
         boto3.client("ec2"), boto3.client("iam"), cluster=properties["ClusterName"], role=properties["NodeRole"]
     )
     if time.time() >= event["Data"]["Deadline"]:
@@ -36,7 +36,7 @@ def is_complete(event: dict[str, Any], _context: object) -> dict[str, bool]:
     return {"IsComplete": not leftovers.exist()}
 
 
-class Leftovers:
+class KarpenterLeftovers:
     """What Karpenter has made and not yet removed: instances, and the instance profiles that hold the nodes' role.
 
     A role in a profile cannot be deleted, so profiles matter as much as instances.

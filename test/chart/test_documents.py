@@ -6,9 +6,9 @@ import kubernetes_validate
 import pytest
 from chartkit import ANYWHERE, AWS, CHART, COMFYUI, DYNAMIC, FIXED, FLUX, LOCAL_DISKS, NAMES
 
-from cdk.release_values import ReleaseResources, release_values
 from configuration.file import load_config
 from configuration.images import IMAGES
+from configuration.release_values import ReleaseResources, release_values
 from test.kit.charts import merged
 
 CUSTOM = {"EC2NodeClass", "NodePool", "ScaledObject", "TriggerAuthentication"}

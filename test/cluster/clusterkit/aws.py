@@ -9,7 +9,7 @@ from botocore.config import Config
 from clusterkit.aws_server import DENIED_PATH, ZONES
 from clusterkit.programs import Program, wait_for
 
-from cdk.release_values import DISCOVERY_TAG
+from configuration.release_values import DISCOVERY_TAG
 from local.sandbox import ACCOUNT, REGION, sandbox_environment
 from test.kit.processes import HTTP, ROOT, answers, free_port
 

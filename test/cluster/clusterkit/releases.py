@@ -7,9 +7,9 @@ from pathlib import Path
 import yaml
 from clusterkit.aws import NODE_ROLE
 
-from cdk.release_values import ReleaseResources, release_values
 from configuration.config import parse_config
 from configuration.images import pod_images
+from configuration.release_values import ReleaseResources, release_values
 from local.sandbox import ACCOUNT, REGION
 from test.kit.charts import merged, tool
 
