@@ -11,10 +11,9 @@ import signal
 import sys
 from typing import Any, get_args
 
-from runtimes.standin.app import TYPES
 from runtimes.standin.faults import FaultBoard, Faults
 from runtimes.standin.painter import Painter
-from runtimes.standin.server import Server
+from runtimes.standin.server import TYPES, Server
 from runtimes.standin.stage import DEFAULT_MODELS, Stage
 
 _FLUX = "flux"

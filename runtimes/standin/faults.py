@@ -1,7 +1,6 @@
 """What a test can make the stand-in do wrong, and the board that holds it while the server runs."""
 
 import asyncio
-import os
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -32,8 +31,6 @@ class Faults(BaseModel):
     """how many of the next jobs never end"""
     hold_at_step: int = 0
     """jobs wait before this sampling step until it is lifted or they are stopped; 0: none"""
-    die: Literal["", "start", "middle"] = ""
-    """end the process without a word at this moment of the next job"""
     lie: Literal["", "garbage", "half", "empty", "success"] = ""
     """answer 200 with garbage, half a body, no pictures ('empty') or false ones ('success')"""
     lie_path: str = ""
@@ -46,8 +43,6 @@ class Faults(BaseModel):
     """ComfyUI: send a picture at each sampling step"""
     load_s: float = 0.0
     """seconds, from when it is set, in which everything is answered with 503"""
-    refuse_s: float = 0.0
-    """seconds, from when it is set, in which connections are refused"""
 
 
 class InjectedError(Exception):
@@ -88,13 +83,12 @@ class FaultBoard:
             watcher(change)
 
     async def meet_job(self) -> None:
-        """Let a job that begins now meet its fate: die, hang or fail, in this order.
+        """Let a job that begins now meet its fate: hang or fail, in this order.
 
         Raises:
             InjectedError: The job is to fail, or hung until the process was to end.
             NoMemoryError: It is to fail for want of memory.
         """
-        self.die_if("start")
         if self._take("hang_jobs"):
             await self._stopped.wait()
             raise InjectedError("the stand-in is stopped")
@@ -106,11 +100,6 @@ class FaultBoard:
     def holds(self, step: int) -> bool:
         """Tell whether a job is to wait before this step; the first is 1."""
         return step == self.now.hold_at_step and not self._stopped.is_set()
-
-    def die_if(self, moment: str) -> None:
-        """End the process at once, without clean-up, if it is to die at this moment."""
-        if self.now.die == moment:
-            os._exit(1)
 
     def _take(self, counter: str) -> bool:
         left: int = getattr(self.now, counter)

@@ -1,18 +1,115 @@
-"""The listening socket: it opens, refuses for a while when told to, and closes."""
+"""One stand-in that listens: its type's application, and the addresses under /_standin by which a test steers it."""
 
-import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
 
-from runtimes.standin.app import TYPES, build_app
+from runtimes.comfyui.standin.routes import JOB_PATHS as COMFYUI_JOB_PATHS
+from runtimes.comfyui.standin.routes import build as build_comfyui
+from runtimes.sdwebui.standin.routes import JOB_PATHS as SDWEBUI_JOB_PATHS
+from runtimes.sdwebui.standin.routes import build as build_sdwebui
 from runtimes.standin.stage import Stage
 
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+CONTROL = "/_standin/"
 _PATIENCE_S = 24 * 3600.0
 
 
+@dataclass(frozen=True, kw_only=True)
+class Imitation:
+    """One type of server: how it is built, which paths take jobs, whether it ends its jobs before it stops."""
+
+    build: Callable[[Stage], web.Application]
+    job_paths: frozenset[str]
+    finishes_jobs: bool
+
+
+TYPES = {
+    "sdwebui": Imitation(build=build_sdwebui, job_paths=SDWEBUI_JOB_PATHS, finishes_jobs=True),
+    "comfyui": Imitation(build=build_comfyui, job_paths=COMFYUI_JOB_PATHS, finishes_jobs=False),
+}
+
+
+def build_app(type_name: str, stage: Stage) -> web.Application:
+    """Return the application of a type of server ("sdwebui" or "comfyui") on the given stage."""
+
+    async def get_faults(_: web.Request) -> web.Response:
+        return web.json_response(stage.faults.now.model_dump())
+
+    async def post_faults(request: web.Request) -> web.Response:
+        try:
+            stage.faults.change(dict(await request.json()))
+        except (ValueError, TypeError) as error:
+            return web.json_response({"error": str(error)}, status=400)
+        return await get_faults(request)
+
+    async def get_jobs(_: web.Request) -> web.Response:
+        return web.json_response(stage.jobs_json())
+
+    kind = TYPES[type_name]
+    app = kind.build(stage)
+    app.middlewares.insert(0, _liar(stage, kind.job_paths))
+    app.middlewares.insert(0, _loader(stage))
+    app.router.add_get(f"{CONTROL}faults", get_faults)
+    app.router.add_post(f"{CONTROL}faults", post_faults)
+    app.router.add_get(f"{CONTROL}jobs", get_jobs)
+    return app
+
+
+def _loader(stage: Stage) -> Any:
+    """Answer 503 to everything while the server loads."""
+    ready_at = time.monotonic() + stage.faults.now.load_s
+
+    def delay(change: dict[str, Any]) -> None:
+        nonlocal ready_at
+        if "load_s" in change:
+            ready_at = time.monotonic() + stage.faults.now.load_s
+
+    stage.faults.watch(delay)
+
+    @web.middleware
+    async def hold_while_loading(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if time.monotonic() < ready_at and not request.path.startswith(CONTROL):
+            return web.Response(status=503, text="loading")
+        return await handler(request)
+
+    return hold_while_loading
+
+
+def _liar(stage: Stage, job_paths: frozenset[str]) -> Any:
+    """Answer 200 with garbage or half a body, as the faults have it."""
+
+    @web.middleware
+    async def lie(request: web.Request, handler: Handler) -> web.StreamResponse:
+        response, faults = await handler(request), stage.faults.now
+        named = faults.lie_path in request.path if faults.lie_path else request.path in job_paths
+        if not named or request.path.startswith(CONTROL) or not isinstance(response, web.Response):
+            return response
+        if faults.lie == "garbage":
+            return web.Response(body=b"\x00\xff<garbage>", content_type="application/json", charset=None)
+        if faults.lie == "half" and isinstance(response.body, bytes):
+            return await _half(request, response.body, response.content_type)
+        return response
+
+    return lie
+
+
+async def _half(request: web.Request, body: bytes, content_type: str) -> web.StreamResponse:
+    """Announce the whole body, send half of it and cut the connection."""
+    half = web.StreamResponse(headers={"Content-Type": content_type, "Content-Length": str(len(body))})
+    await half.prepare(request)
+    await half.write(body[: len(body) // 2])
+    if request.transport is not None:
+        request.transport.close()
+    return half
+
+
 class Server:
-    """One stand-in that listens; port 0 takes a free one, and `port` tells which.
+    """A stand-in on a port; port 0 takes a free one, and `port` tells which.
 
     `patience_s` is how long `stop` waits for requests under way; None takes what the real server does.
     """
@@ -26,8 +123,6 @@ class Server:
         if patience_s is None:
             patience_s = _PATIENCE_S if TYPES[type_name].finishes_jobs else 0.0
         self._runner = web.AppRunner(build_app(type_name, stage), shutdown_timeout=patience_s, access_log=None)
-        self._site: web.TCPSite | None = None
-        self._refusing: asyncio.Task[None] | None = None
 
     @property
     def url(self) -> str:
@@ -35,35 +130,12 @@ class Server:
         return f"http://{self._host}:{self.port}"
 
     async def start(self) -> None:
-        """Listen, after the seconds in which connections are to be refused."""
+        """Listen."""
         await self._runner.setup()
-        self._stage.faults.watch(self._heed)
-        if self._stage.faults.now.refuse_s:
-            self._heed({"refuse_s": self._stage.faults.now.refuse_s})
-        else:
-            await self._open()
+        await web.TCPSite(self._runner, self._host, self.port, reuse_address=True).start()
+        self.port = self._runner.addresses[0][1]
 
     async def stop(self) -> None:
         """Stop listening, let the running jobs end where the real server does, and clean up; hung ones fail."""
         self._stage.faults.stop()
-        if self._refusing is not None:
-            self._refusing.cancel()
         await self._runner.cleanup()
-
-    async def _open(self) -> None:
-        self._site = web.TCPSite(self._runner, self._host, self.port, reuse_address=True)
-        await self._site.start()
-        self.port = self._runner.addresses[0][1]
-
-    def _heed(self, change: dict[str, Any]) -> None:
-        if "refuse_s" in change:
-            if self._refusing is not None:
-                self._refusing.cancel()
-            self._refusing = asyncio.create_task(self._refuse(), name="standin refuses connections")
-
-    async def _refuse(self) -> None:
-        if self._site is not None:
-            await self._site.stop()
-            self._site = None
-        await asyncio.sleep(self._stage.faults.now.refuse_s)
-        await self._open()

@@ -65,16 +65,16 @@ class PromptOutcome:
 class PromptRun:
     """One prompt on its way; it is also the context that nodes get."""
 
-    def __init__(self, desk: RunServices, item: QueuedPrompt) -> None:
-        self.painter = desk.painter
-        self.folders: Folders = desk.library.folders
+    def __init__(self, services: RunServices, item: QueuedPrompt) -> None:
+        self.painter = services.painter
+        self.folders: Folders = services.library.folders
         self.prompt: Mapping[str, Any] = item.prompt
         self.pnginfo: Mapping[str, Any] = item.extra_data.get("extra_pnginfo") or {}
-        self._desk = desk
+        self._services = services
         self._item = item
         self._messages: Messages = []
-        self._progress = NodeProgress(desk.hub, item.prompt_id, desk.client_id)
-        self._signatures = signatures(item.prompt, desk.library)
+        self._progress = NodeProgress(services.hub, item.prompt_id, services.client_id)
+        self._signatures = signatures(item.prompt, services.library)
         self._executed: list[str] = []
         self._node = ""
         self._step_extra_s = 0.0
@@ -82,7 +82,7 @@ class PromptRun:
     @property
     def previews(self) -> bool:
         """Whether nodes send a picture at each step."""
-        return self._desk.faults.now.previews
+        return self._services.faults.now.previews
 
     def tell(self, value: int, most: int, picture: Any = None, form: str = "PNG") -> None:
         """Tell progress of the running node, with a picture where there is one.
@@ -100,22 +100,20 @@ class PromptRun:
             InterruptedRunError: The client asked for the end.
         """
         await self._hold_before(value, most)
-        if value == (most + 1) // 2:
-            self._desk.faults.die_if("middle")
-        await asyncio.sleep(self._desk.faults.now.step_s + self._step_extra_s)
+        await asyncio.sleep(self._services.faults.now.step_s + self._step_extra_s)
         self.tell(value, most, picture, form)
 
     async def _hold_before(self, value: int, most: int) -> None:
         """Stand still before a step as long as the faults say so, and tell again and again how far it is."""
-        while self._desk.faults.holds(value):
+        while self._services.faults.holds(value):
             self.tell(value - 1, most)
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._desk.interrupted.wait(), LOOK_S)
+                await asyncio.wait_for(self._services.interrupted.wait(), LOOK_S)
 
     async def execute(self) -> PromptOutcome:
         """Run the prompt to its end and return how it ended."""
-        desk, cache = self._desk, self._desk.cache
-        desk.interrupted.clear()
+        services, cache = self._services, self._services.cache
+        services.interrupted.clear()
         prompt_id = self._item.prompt_id
         self._say("execution_start", {"prompt_id": prompt_id})
         cache.keep_only(set(self._signatures.values()))
@@ -139,41 +137,40 @@ class PromptRun:
             graph.done(node_id)
         else:
             self._say("execution_success", {"prompt_id": prompt_id})
-        desk.last_node = None
+        services.last_node = None
         return PromptOutcome(name=name, messages=self._messages, outputs=self._shown())
 
     async def _spread_time(self, graph: NodeGraph) -> None:
         """Divide the seconds of the job among its sampling steps; without any they pass at once, unless interrupted."""
         entries = [self.prompt[node_id]["inputs"] for node_id in graph.pending() if not self._is_cached(node_id)]
         steps = sum(entry["steps"] for entry in entries if isinstance(entry.get("steps"), int))
-        job_s = self._desk.faults.now.job_s
+        job_s = self._services.faults.now.job_s
         if steps:
             self._step_extra_s = job_s / steps
         elif entries:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._desk.interrupted.wait(), job_s)
-            self._desk.faults.die_if("middle")
+                await asyncio.wait_for(self._services.interrupted.wait(), job_s)
 
     def _is_cached(self, node_id: str) -> bool:
-        return self._signatures[node_id] in self._desk.cache.outputs
+        return self._signatures[node_id] in self._services.cache.outputs
 
     def _check(self) -> None:
-        if self._desk.interrupted.is_set():
+        if self._services.interrupted.is_set():
             raise InterruptedRunError
 
     def _say(self, event: str, data: dict[str, Any], *, broadcast: bool = False) -> None:
         stamped = {**data, "timestamp": int(time.time() * 1000)}
         self._messages.append((event, stamped))
-        if self._desk.client_id is not None or broadcast:
-            self._desk.hub.publish(event, stamped, self._desk.client_id)
+        if self._services.client_id is not None or broadcast:
+            self._services.hub.publish(event, stamped, self._services.client_id)
 
     def _tell_client(self, event: str, data: dict[str, Any]) -> None:
-        if self._desk.client_id is not None:
+        if self._services.client_id is not None:
             told = {**data, "prompt_id": self._item.prompt_id}
-            self._desk.hub.publish(event, told, self._desk.client_id)
+            self._services.hub.publish(event, told, self._services.client_id)
 
     async def _run(self, node_id: str) -> None:
-        cache, signature = self._desk.cache, self._signatures[node_id]
+        cache, signature = self._services.cache, self._signatures[node_id]
         kind = NODES[self.prompt[node_id]["class_type"]]
         names = {"node": node_id, "display_node": node_id}
         if self._is_cached(node_id):
@@ -182,12 +179,12 @@ class PromptRun:
             self._progress.finish(node_id)
             return
         self._progress.start(node_id)
-        if self._desk.client_id is not None:
-            self._desk.last_node = node_id
+        if self._services.client_id is not None:
+            self._services.last_node = node_id
         self._tell_client("executing", names)
         # Only a job with something to run meets its fate, as only that keeps a GPU busy.
         if not self._executed:
-            await self._desk.faults.meet_job()
+            await self._services.faults.meet_job()
         self._check()
         self._node = node_id
         inputs = self._inputs(node_id)
@@ -211,7 +208,7 @@ class PromptRun:
         return {name: self._linked(value) if is_link(value) else value for name, value in given.items()}
 
     def _linked(self, value: list[Any]) -> Any:
-        return self._desk.cache.outputs[self._signatures[value[0]]][value[1]]
+        return self._services.cache.outputs[self._signatures[value[0]]][value[1]]
 
     def _where(self, node_id: str) -> dict[str, Any]:
         kind = self.prompt[node_id]["class_type"]
@@ -238,7 +235,7 @@ class PromptRun:
         }
 
     def _shown(self) -> dict[str, Any]:
-        found = {node_id: self._desk.cache.shown.get(self._signatures[node_id]) for node_id in self.prompt}
+        found = {node_id: self._services.cache.shown.get(self._signatures[node_id]) for node_id in self.prompt}
         return {
             "outputs": {node_id: one["output"] for node_id, one in found.items() if one},
             "meta": {node_id: one["meta"] for node_id, one in found.items() if one},

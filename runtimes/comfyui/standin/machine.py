@@ -36,7 +36,7 @@ class ComfyMachine:
         self.folders = Folders()
         models = dict.fromkeys(MODEL_FOLDERS, ()) | _SMALL_MODELS | {"checkpoints": stage.models}
         self.library = Library(models=models, folders=self.folders)
-        self.desk = RunServices(hub=self.hub, library=self.library, painter=stage.painter, faults=stage.faults)
+        self.services = RunServices(hub=self.hub, library=self.library, painter=stage.painter, faults=stage.faults)
         self.queue = PromptQueue(self._tell_queue)
         self._number = 0
         self._tasks: list[asyncio.Task[None]] = []
@@ -83,13 +83,13 @@ class ComfyMachine:
         """End the running prompt; a named one only if it is the one that runs."""
         running = self.queue.running
         if not prompt_id or (running is not None and running.prompt_id == prompt_id):
-            self.desk.interrupted.set()
+            self.services.interrupted.set()
 
     def greet(self, client_id: str) -> list[tuple[str, dict[str, Any]]]:
         """Return what a new socket hears first: the queue's length and, in mid-run, the node that runs."""
         first = [("status", {**self._status(), "sid": client_id})]
-        if self.desk.client_id == client_id and self.desk.last_node is not None:
-            first.append(("executing", {"node": self.desk.last_node}))
+        if self.services.client_id == client_id and self.services.last_node is not None:
+            first.append(("executing", {"node": self.services.last_node}))
         return first
 
     def _status(self) -> dict[str, Any]:
@@ -104,13 +104,13 @@ class ComfyMachine:
 
     async def _run(self, item: QueuedPrompt) -> None:
         # Without client_id, extra_data null ends this task, as it ends the real worker thread.
-        self.desk.client_id = item.extra_data["client_id"] if "client_id" in item.extra_data else None  # noqa: SIM401
+        self.services.client_id = item.extra_data["client_id"] if "client_id" in item.extra_data else None  # noqa: SIM401
         job = self.stage.open_job(item.prompt_id, "prompt")
-        outcome = await PromptRun(self.desk, item).execute()
+        outcome = await PromptRun(self.services, item).execute()
         job.close(outcome.name)
         self.queue.done(self._told(outcome), outcome.status)
-        if self.desk.client_id is not None:
-            self.hub.publish("executing", {"node": None, "prompt_id": item.prompt_id}, self.desk.client_id)
+        if self.services.client_id is not None:
+            self.hub.publish("executing", {"node": None, "prompt_id": item.prompt_id}, self.services.client_id)
 
     def _told(self, outcome: PromptOutcome) -> dict[str, Any]:
         """Return the outputs, or what the lie in force puts in their place."""

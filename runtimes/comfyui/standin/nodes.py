@@ -217,7 +217,7 @@ def _save_each(context: NodeContext, images: Images, prefix: str, kind: str) -> 
         info.add_text(key, json.dumps(value))
     listed = []
     for index, image in enumerate(images):
-        name = f"{spot.stem.replace('%batch_num%', str(index))}_{spot.number + index:05}_.png"
+        name = f"{spot.stem}_{spot.number + index:05}_.png"
         file = context.painter.file(image, "PNG", pnginfo=info, compress_level=4)
         (spot.folder / name).write_bytes(file)
         listed.append({"filename": name, "subfolder": spot.subfolder, "type": kind})

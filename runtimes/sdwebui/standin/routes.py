@@ -109,7 +109,6 @@ async def _upscale(machine: WebuiMachine, encoded: list[str], values: dict[str, 
     images = [decode(one) for one in encoded]
     async with machine.job("extras"):
         await asyncio.sleep(machine.stage.faults.now.job_s)
-        machine.stage.faults.die_if("middle")
         results = [await asyncio.to_thread(upscaled, image, values) for image in images]
     texts = [", ".join(f"{key}: {infotext.quoted(value)}" for key, value in told.items()) for _, told in results]
     pictures = [
@@ -163,13 +162,6 @@ async def post_interrupt(request: web.Request) -> web.Response:
     return answer({})
 
 
-@_ROUTES.post("/sdapi/v1/skip")
-async def post_skip(request: web.Request) -> web.Response:
-    """End the batch that runs after its present step."""
-    request.app[_MACHINE].progress.skipped = True
-    return answer(None)
-
-
 @_ROUTES.get("/sdapi/v1/sd-models")
 async def get_models(request: web.Request) -> web.Response:
     """Show the checkpoints."""
@@ -180,14 +172,6 @@ async def get_models(request: web.Request) -> web.Response:
 async def post_refresh(_: web.Request) -> web.Response:
     """Look for new checkpoint files; there never are any."""
     return answer(None)
-
-
-@_ROUTES.post("/sdapi/v1/unload-checkpoint")
-async def post_unload(request: web.Request) -> web.Response:
-    """Drop the model at once, also under a running job."""
-    machine = request.app[_MACHINE]
-    machine.checkpoints.unload(running=machine.lock.locked())
-    return answer({})
 
 
 @_ROUTES.post("/sdapi/v1/reload-checkpoint")

@@ -104,20 +104,6 @@ async def test_comfyui_is_gone_at_once(start):
         assert await asyncio.wait_for(process.wait(), 60) == 0, "the job takes ten minutes"
 
 
-@pytest.mark.parametrize("moment", ["start", "middle"])
-async def test_it_dies_without_a_word_when_told_to(start, moment):
-    process, url = await start("sdwebui", "--die", moment)
-    with pytest.raises(aiohttp.ClientError):
-        await post(f"{url}/sdapi/v1/txt2img", DRAW)
-    assert await asyncio.wait_for(process.wait(), 60) == 1
-
-
-async def test_comfyui_dies_after_it_took_the_prompt(start):
-    process, url = await start("comfyui", "--die", "middle", "--job-s", "0.1")
-    assert (await post(f"{url}/prompt", {"prompt": SAVE}))[0] == 200
-    assert await asyncio.wait_for(process.wait(), 60) == 1
-
-
 async def test_every_fault_is_an_option_with_help():
     settings = parse(["--type", "comfyui", "--mute-events", "status", "executed", "--previews", "--fail-jobs", "2"])
     assert (settings.mute_events, settings.previews, settings.fail_jobs) == (["status", "executed"], True, 2)
