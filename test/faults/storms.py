@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import httpx
 
-from test.kit.acts import CLAIM, FINISH, NOTIFIED, RENEW
+from test.kit.actions import CLAIM, FINISH, NOTIFIED, RENEW
 from test.kit.audit import check_endings, generations_by_task
 from test.kit.processes import wait_for
 from test.kit.servers import kill_worker
@@ -122,7 +122,7 @@ class Storm:
             pod.start()
             pod.keep_alive()
 
-    def rage(self, kills):
+    def run(self, kills):
         """Kill agents, every third time the server beside it too, while tasks keep all pods busy.
 
         Of FLUX servers every second one only loses its worker process.
@@ -138,7 +138,7 @@ class Storm:
         finally:
             over.set()
             feeder.join()
-        self._rig.wait_until_all_are_told(timeout_s=300)
+        self._rig.wait_until_all_are_notified(timeout_s=300)
         self._generations += [one for pod in self._pods for one in pod.generations]
 
     def report(self):
@@ -149,7 +149,7 @@ class Storm:
         return Report(
             stages=self._stages,
             victims=self._victims,
-            tasks=len(self._rig.asked),
+            tasks=len(self._rig.submitted),
             second_notices=second_notices,
             generations=len(self._generations),
             exits=Counter(status for pod in self._pods for status in pod.agent.exits),
@@ -192,7 +192,7 @@ class Storm:
             pod.wait_for_server()
 
     def _strike_at(self, stage, victim):
-        """Kill whichever agent comes to a stage first, before the call's deed or after it.
+        """Kill whichever agent comes to a stage first, before the service is called or after it.
 
         Another task that the agent has should not be about to end just then: that would be another stage.
         """
@@ -206,7 +206,7 @@ class Storm:
                 over.set()
 
         def strike_at(pod):
-            async def act(exchange):
+            async def action(exchange):
                 if struck or (time.monotonic() < quiet_until_s and not _is_quiet(pod, exchange.call)):
                     return await exchange.forward()
                 struck.append(pod)
@@ -218,7 +218,7 @@ class Storm:
                     await asyncio.to_thread(end, pod)
                 return exchange.reset()
 
-            return act
+            return action
 
         for pod in self._pods:
             pod.aws.rule(stage.calls, strike_at(pod), path=stage.path)
@@ -232,7 +232,7 @@ class Storm:
             return over.is_set()
 
         try:
-            wait_for(is_over, lambda: f"an agent {stage.name}; {self._rig.story()}")
+            wait_for(is_over, lambda: f"an agent {stage.name}; {self._rig.describe()}")
         finally:
             for pod in self._pods:
                 pod.aws.lift()
@@ -247,7 +247,7 @@ class Storm:
             time.sleep(self._random.uniform(0, 0.2))
             return pod if pod and _is_running(pod) else None
 
-        return wait_for(find, lambda: f"a running job; {self._rig.story()}")
+        return wait_for(find, lambda: f"a running job; {self._rig.describe()}")
 
     def _find_any(self):
         """A pod whose agent is at work."""
@@ -292,9 +292,9 @@ def _generations_of(pod):
     return []
 
 
-def weather(kit, kills, runtime_type):
+def run_storm(kit, kills, runtime_type):
     """Let a storm rage over a rig of its own; returns its report."""
     with kit.rig(runtime_type) as rig:
         storm = Storm(rig)
-        storm.rage(kills)
+        storm.run(kills)
         return storm.report()

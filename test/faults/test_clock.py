@@ -29,7 +29,7 @@ def test_tasks_end_once_and_no_lease_is_lost_though_an_agents_clock_jumps(kit, j
         }
         pod = rig.add_pod(step_s=0.1, fresh=True, **faked).start()
         rig.submit()
-        rig.wait_until_all_are_told()
+        rig.wait_until_all_are_notified()
         other = rig.add_pod(step_s=0.1).start()
         deadlines = {} if start_s is None else {"deadlines": {"start_seconds": start_s}}
         for _ in range(6):
@@ -37,10 +37,10 @@ def test_tasks_end_once_and_no_lease_is_lost_though_an_agents_clock_jumps(kit, j
             rig.submit(steps=30, submitted_at=datetime.now(UTC).isoformat(), **deadlines)
         rig.until(lambda: len(pod.generations) > 1)
         clock.write_text(f"{jump}\n")
-        rig.wait_until_all_are_told()
+        rig.wait_until_all_are_notified()
         assert check_endings(rig) == 0
-        assert len(pod.generations) + len(other.generations) == len(rig.asked)
-        assert {rig.record(notice["job"]).claims for notice in rig.heard} == {1}
+        assert len(pod.generations) + len(other.generations) == len(rig.submitted)
+        assert {rig.record(notice["job"]).claims for notice in rig.received} == {1}
         assert all(one.agent.is_alive and not one.agent.exits for one in (pod, other))
         logged = [json.loads(line)["time"] for line in pod.log.splitlines() if line.startswith("{")]
         assert abs(datetime.fromisoformat(logged[-1]) - datetime.now(UTC)) > timedelta(hours=1), (

@@ -23,13 +23,13 @@ def test_tasks_end_and_the_agent_exits_with_0_though_the_disk_and_its_log_are_fu
         for number in range(3):
             rig.submit_with_link(number)
         pod.agent.start()
-        rig.wait_until_all_are_told()
-        (failed,) = [notice["id"] for notice in rig.heard if not notice["result"]]
+        rig.wait_until_all_are_notified()
+        (failed,) = [notice["id"] for notice in rig.received if not notice["result"]]
         pod.model.hold(15)
         rig.submit(steps=15)
         rig.until(lambda: any(one["outcome"] == "running" for one in pod.generations))
         pod.agent.send(signal.SIGTERM)
         pod.model.hold(0)
         assert pod.agent.wait() == 0
-        rig.wait_until_all_are_told()
+        rig.wait_until_all_are_notified()
         assert check_endings(rig, failed=[failed]) == 0

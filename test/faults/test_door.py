@@ -8,7 +8,7 @@ import pytest
 from contract.objects import content_key
 from jobs import commands
 from jobs.job import Job, JobState
-from test.kit.acts import cut, name_aws_call
+from test.kit.actions import cut, name_aws_call
 from test.kit.audit import check_endings
 from test.kit.processes import wait_for
 from test.kit.proxy import FaultProxy
@@ -28,7 +28,7 @@ LARGE_PROMPT = "p" * 240_000
 
 @contextlib.contextmanager
 def killed_door(kit, call, *, key=None, prompt="p", **metadata):
-    """A door that was killed once a call had done its deed, and before the next one.
+    """A door that was killed once a call was answered, and before the next one.
 
     Gives the rig, the one job and what repeats the request.
     """
@@ -37,8 +37,8 @@ def killed_door(kit, call, *, key=None, prompt="p", **metadata):
         door.open()
         rig.start_keeper()
         rig.add_pod().start()
-        rule = proxy.rule(call, cut(door.die, after_the_deed=True), times=1)
-        rig.asked[TASK_ID] = 1
+        rule = proxy.rule(call, cut(door.die, after_forwarding=True), times=1)
+        rig.submitted[TASK_ID] = 1
         content = {**content_of("sdwebui"), "prompt": prompt}
         assert door.submit(TASK_ID, content, metadata, key=key) is None
         assert rule.hits == 1
@@ -67,7 +67,7 @@ def let_a_minute_pass(rig, record):
 
 
 def check_drawn_and_told_once(rig, record):
-    rig.wait_until_all_are_told()
+    rig.wait_until_all_are_notified()
     # Nothing is due any more: neither keeper nor agent has a reason to come back to it.
     rig.until(lambda: (now := only_record(rig)).notified and now.due_s is None)
     assert only_record(rig).id == record.id
@@ -100,8 +100,8 @@ def test_a_task_that_was_lost_with_the_door_and_not_repeated_is_told_once_that_i
     with killed_door(kit, ENTERED_WITHOUT_KEY, deadlines={"start_seconds": START_S}) as (rig, record, _):
         let_a_minute_pass(rig, record)
         rig.until(lambda: only_record(rig).notified)
-        rig.wait_until_all_are_told()
-        (notice,) = rig.heard
+        rig.wait_until_all_are_notified()
+        (notice,) = rig.received
         assert notice["error"]["code"] == "start_deadline_exceeded"
         assert "Contents" not in rig.aws.s3.list_objects_v2(Bucket=rig.bucket)  # not even a manifest
         assert rig.pod.generations == []

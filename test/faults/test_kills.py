@@ -7,8 +7,8 @@ from functools import partial
 
 import pytest
 
-from test.faults.storms import weather
-from test.kit.acts import CLAIM, FINISH, NOTIFIED, RENEW, cut
+from test.faults.storms import run_storm
+from test.kit.actions import CLAIM, FINISH, NOTIFIED, RENEW, cut
 from test.kit.audit import check_endings
 
 pytestmark = pytest.mark.concurrent
@@ -22,7 +22,7 @@ SECOND_NOTICES_PER_BLOW = 0.1
 @pytest.mark.parametrize("kills", [30, pytest.param(LONG_KILLS, marks=pytest.mark.slow)])
 def test_each_task_has_one_set_of_pictures_and_a_notice_though_agents_and_servers_are_killed(kit, kills):
     with ThreadPoolExecutor(len(TYPES), thread_name_prefix="storm") as storms:
-        reports = list(storms.map(partial(weather, kit, kills // len(TYPES)), TYPES))
+        reports = list(storms.map(partial(run_storm, kit, kills // len(TYPES)), TYPES))
     for report in reports:
         assert set(report.exits) == {-signal.SIGKILL}, "an agent ended by itself"
     seconds, blows = sum(one.second_notices for one in reports), sum(one.blows for one in reports)
@@ -63,11 +63,11 @@ def test_a_task_whose_agent_is_killed_at_this_moment_ends_once_and_is_drawn_agai
     with kit.rig("sdwebui", visibility_s=5) as rig:
         pod = rig.add_pod(step_s=0.05)
         rule = pod.aws.rule(
-            call, cut(partial(pod.agent.send, signal.SIGKILL), after_the_deed=after), path=path, times=1
+            call, cut(partial(pod.agent.send, signal.SIGKILL), after_forwarding=after), path=path, times=1
         )
         rig.submit(steps=30)
         pod.start().keep_alive()
-        rig.wait_until_all_are_told()
+        rig.wait_until_all_are_notified()
         assert rule.hits == 1
         rig.until(lambda: pod.agent.exits)
         assert pod.agent.exits == [-signal.SIGKILL]

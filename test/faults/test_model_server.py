@@ -7,9 +7,9 @@ from functools import partial
 
 import pytest
 
-from test.kit.acts import answer, cut, ended_badly, half_body, hang, instead, reset
+from test.kit.actions import answer, cut, ended_badly, half_body, hang, instead, reset
 from test.kit.audit import check_endings
-from test.kit.proxy import Act
+from test.kit.proxy import Action
 from test.kit.servers import kill_worker
 from test.kit.tasks import switching_content, upscaling_content
 
@@ -26,13 +26,13 @@ _FLUX_FAULTS = {"detail": [{"field": "request.prompt", "problem": "is the proxy'
 _COMFY_WORDS = {"type": "prompt_no_outputs", "message": "the proxy's own words", "details": "", "extra_info": {}}
 
 
-def _flux_failure(words: str) -> Act:
+def _flux_failure(words: str) -> Action:
     """Events that end with a job's failure."""
     ending = {"state": "failed", "error": {"code": "failed", "message": words}}
     return instead(b"event: end\ndata: " + _json(ending) + b"\n\n", "text/event-stream")
 
 
-ACTS: dict[str, Act] = {
+ACTS: dict[str, Action] = {
     "500": answer(500, b"500 Internal Server Error\n\nServer got itself in trouble"),
     "502": answer(502, b"<html>Bad Gateway</html>", "text/html"),
     "500 in its words": answer(500, _json(_WEBUI_WORDS), "application/json"),
@@ -47,7 +47,7 @@ ACTS: dict[str, Act] = {
     "half a body": half_body(),
     "pictures that are none": instead(_json({"images": [_NO_PICTURE], "parameters": {}, "info": "{}"})),
     "reset": reset(),
-    "reset after the deed": reset(after_the_deed=True),
+    "reset after it is done": reset(after_forwarding=True),
     "hangs": hang(),
     "500 of a full disk": answer(
         500, _json({**_WEBUI_WORDS, "error": "OSError", "errors": _DISK_FULL}), "application/json"
@@ -60,15 +60,15 @@ ACTS: dict[str, Act] = {
 }
 
 
-_passing = ("500", "garbage", "null", "half a body", "reset", "reset after the deed")
-_deaths = ("dies", "dies after the deed")
+_passing = ("500", "garbage", "null", "half a body", "reset", "reset after it is done")
+_deaths = ("dies", "dies after it is done")
 WEBUI = "/sdapi/v1"
 EVENTS, OUTPUTS = "GET /jobs/*/events", "GET /jobs/*/outputs/*"
 CALLS = {
     "sdwebui": [
         ("draw", f"POST {WEBUI}/txt2img", (*_passing, *_deaths)),
         ("switch", f"GET {WEBUI}/options", ("500", "garbage", "half a body", "dies")),
-        ("switch", f"POST {WEBUI}/options", ("500", "502", "reset", "dies after the deed")),
+        ("switch", f"POST {WEBUI}/options", ("500", "502", "reset", "dies after it is done")),
         ("switch", f"GET {WEBUI}/sd-models", ("500", "garbage", "null", "half a body", "dies")),
         ("upscale", f"GET {WEBUI}/upscalers", ("500", "garbage", "null", "half a body", "dies")),
         ("upscale", f"POST {WEBUI}/extra-single-image", ("500", "garbage", "half a body", "dies")),
@@ -85,7 +85,7 @@ CALLS = {
         ("draw", "POST /jobs", (*_passing, "503", "its worker dies", *_deaths)),
         ("draw", EVENTS, ("500", "garbage", "half a body", "reset", "its worker dies", *_deaths)),
         ("draw", OUTPUTS, ("500", "404", "half a body", "reset", "its worker dies", *_deaths)),
-        ("link", "POST /jobs", ("reset after the deed", "dies after the deed")),
+        ("link", "POST /jobs", ("reset after it is done", "dies after it is done")),
     ],
 }
 SLOW = {
@@ -100,9 +100,9 @@ SLOW = {
     ("comfyui", "GET /view"): {"404", "reset", "dies"},
     ("comfyui", "POST /upload/image"): {"500", "half a body", "reset", "dies"},
     ("comfyui", "GET /object_info/*"): {"500", "half a body"},
-    ("flux", "POST /jobs"): {"null", "reset", "reset after the deed", "dies"},
+    ("flux", "POST /jobs"): {"null", "reset", "reset after it is done", "dies"},
     ("flux", EVENTS): {"500", "half a body", "its worker dies", "dies"},
-    ("flux", OUTPUTS): {"500", "reset", "its worker dies", "dies after the deed"},
+    ("flux", OUTPUTS): {"500", "reset", "its worker dies", "dies after it is done"},
 }
 """Left to ``make soak``, since the driver takes it like another one."""
 NO_FALSE_SUCCESS = ("succeeded", "execution_failed", "no_output")
@@ -172,12 +172,12 @@ def troubles():
         yield pytest.param(runtime_type, task, (call, trouble), endings, marks=marks, id=name)
 
 
-def act_of(trouble, pod):
+def action_of(trouble, pod):
     """What is done to the call in a pod."""
     if trouble == "its worker dies":
         return cut(partial(kill_worker, pod.server))
     if trouble.startswith("dies"):
-        return cut(partial(pod.server.send, signal.SIGKILL), after_the_deed=trouble != "dies")
+        return cut(partial(pod.server.send, signal.SIGKILL), after_forwarding=trouble != "dies")
     return ACTS[trouble]
 
 
@@ -186,15 +186,15 @@ def act_of(trouble, pod):
 def test_a_task_ends_once_and_rightly_though_the_model_server_answers(kit, runtime_type, task, trouble, endings):
     call, how = trouble
     with kit.rig(runtime_type) as rig:
-        pod = rig.add_pod(server_proxy=True, EXECUTION_TIMEOUT_S=EXECUTION_TIMEOUT_S).start()
+        pod = rig.add_pod(proxied_server=True, EXECUTION_TIMEOUT_S=EXECUTION_TIMEOUT_S).start()
         pod.keep_alive()
         rig.until(lambda: pod.aws.count("sqs:ReceiveMessage"))
-        rule = pod.server_line.rule(call, act_of(how, pod), times=1)
+        rule = pod.server_proxy.rule(call, action_of(how, pod), times=1)
         if "/ws" in call:
             # The agent has its socket already; a new server makes it open another.
             pod.server.send(signal.SIGKILL)
         task_id = SUBMISSIONS[task](rig)
-        rig.wait_until_all_are_told()
+        rig.wait_until_all_are_notified()
         assert rule.hits == 1
         assert not pod.agent.exits, "the agent ended by itself"
         (notice,) = rig.notices(task_id)

@@ -71,14 +71,14 @@ def test_every_good_task_among_poison_is_done_once_and_every_poison_is_kept_in_t
         def all_are_dealt_with():
             rig.listen(wait_s=1)
             letters.extend(rig.dead_letters())
-            return rig.is_empty() and all(map(rig.notices, rig.asked))
+            return rig.is_empty() and all(map(rig.notices, rig.submitted))
 
         rig.until(all_are_dealt_with)
         letters += rig.dead_letters()
         assert sorted(body for body, _ in letters) == sorted(poison)
         assert all(attributes.get("reason") for _, attributes in letters), letters
-        told = [notice for notice in rig.heard if notice["id"] not in rig.asked]
-        rig.heard[:] = [notice for notice in rig.heard if notice["id"] in rig.asked]
+        told = [notice for notice in rig.received if notice["id"] not in rig.submitted]
+        rig.received[:] = [notice for notice in rig.received if notice["id"] in rig.submitted]
         assert not any(notice["result"] for notice in told)
         # Who sent something with a readable id hears of it.
         assert {f"poison-{number}" for number in range(1, 8)} - {notice["id"] for notice in told} <= {"poison-1"}

@@ -31,7 +31,7 @@ def test_tasks_wait_for_a_server_that_is_away_and_are_drawn_once(kit, runtime_ty
     with kit.rig(runtime_type) as rig:
         pod = rig.add_pod().start()
         rig.run()
-        rig.wait_until_all_are_told()
+        rig.wait_until_all_are_notified()
         drawn = []
         if how == "is loading":
             pod.model.load(AWAY_S, pod.server)
@@ -41,10 +41,10 @@ def test_tasks_wait_for_a_server_that_is_away_and_are_drawn_once(kit, runtime_ty
             threading.Timer(AWAY_S, pod.server.start).start()
         rig.submit()
         rig.submit()
-        rig.wait_until_all_are_told()
+        rig.wait_until_all_are_notified()
         assert not pod.agent.exits
         assert check_endings(rig) == 0
-        assert len(drawn + pod.generations) == len(rig.asked)
+        assert len(drawn + pod.generations) == len(rig.submitted)
 
 
 @pytest.mark.parametrize("runtime_type", TYPES)
@@ -57,7 +57,7 @@ def test_a_job_that_hangs_ends_by_its_deadline_or_in_the_restarted_server_and_th
         rig.until(lambda: any(one["outcome"] == "running" for one in pod.generations))
         pod.model.recover()
         other = rig.submit()
-        rig.wait_until_all_are_told()
+        rig.wait_until_all_are_notified()
         (notice,) = rig.notices(hung)
         check_endings(rig, failed=() if notice["result"] else (hung,))
         assert rig.notices(other)[0]["result"]
@@ -67,14 +67,14 @@ def test_a_job_that_hangs_ends_by_its_deadline_or_in_the_restarted_server_and_th
 @pytest.mark.parametrize("event", EVENTS)
 def test_pictures_that_come_by_websocket_are_all_there_though_it_is_cut_after(kit, event):
     with kit.rig("comfyui") as rig:
-        pod = rig.add_pod(server_proxy=True).start()
+        pod = rig.add_pod(proxied_server=True).start()
         rig.run(SOCKET_WORKFLOW)
-        rig.wait_until_all_are_told()
-        sockets = pod.server_line.count("GET /ws")
+        rig.wait_until_all_are_notified()
+        sockets = pod.server_proxy.count("GET /ws")
         pod.faults(drop_socket_after=event)
         task_id = rig.submit(SOCKET_WORKFLOW)
         # Not every event comes in every job; where it does, the agent opens another socket.
-        rig.until(lambda: pod.server_line.count("GET /ws") > sockets or (rig.listen() and rig.notices(task_id)))
+        rig.until(lambda: pod.server_proxy.count("GET /ws") > sockets or (rig.listen() and rig.notices(task_id)))
         pod.faults(drop_socket_after="")
-        rig.wait_until_all_are_told()
+        rig.wait_until_all_are_notified()
         assert check_endings(rig) == 0

@@ -6,9 +6,9 @@ from fnmatch import fnmatchcase
 
 import pytest
 
-from test.kit.acts import CLAIM, FINISH, NOTIFIED, delay, hang
+from test.kit.actions import CLAIM, FINISH, NOTIFIED, delay, hang
 from test.kit.audit import check_endings
-from test.kit.proxy import Act
+from test.kit.proxy import Action
 
 pytestmark = pytest.mark.concurrent
 
@@ -20,6 +20,7 @@ SLOW = delay(1.5)
 MAX_BATCH = 4
 """The FLUX server's default."""
 PICTURE, MANIFEST = ("s3:PutObject", "*.png"), ("s3:PutObject", "*.out")
+INPUT = ("s3:GetObject", "*/in/*")
 PUBLISH, DELETE = ("sns:Publish*", "*"), ("sqs:DeleteMessage*", "*")
 CLAIMING, FINISHING, MARKING = (("dynamodb:UpdateItem", path) for path in (CLAIM, FINISH, NOTIFIED))
 
@@ -32,7 +33,7 @@ class Stop:
         name: The stage.
         type: Of the server.
         during: The call during which it comes, and the pattern of its path; None for the drawing.
-        act: What keeps the call under way.
+        action: What keeps the call under way.
         steps: Of each task's drawing.
         tasks: How many there are.
         grace_s: The agent's.
@@ -45,7 +46,7 @@ class Stop:
     name: str
     type: str = "sdwebui"
     during: tuple[str, str] | None = None
-    act: Act = SLOW
+    action: Action = SLOW
     steps: int = 1
     tasks: int = 1
     grace_s: float = GRACE_S
@@ -72,7 +73,9 @@ def other_stops(runtime_type):
     """The other stages of a task."""
     return [
         Stop(name="claiming", type=runtime_type, during=CLAIMING, grace_s=LONG_GRACE_S),
-        Stop(name="preparing", type=runtime_type, during=("s3:GetObject", "*/in/*"), act=hang(), grace_s=LONG_GRACE_S),
+        Stop(
+            name="preparing", type=runtime_type, during=("s3:GetObject", "*/in/*"), action=hang(), grace_s=LONG_GRACE_S
+        ),
         Stop(name="storing the manifest", type=runtime_type, during=MANIFEST, told=1),
         Stop(name="finishing", type=runtime_type, during=FINISHING, told=1),
         Stop(name="notifying", type=runtime_type, during=PUBLISH, told=1),
@@ -84,12 +87,12 @@ def other_stops(runtime_type):
 STOPS = [
     *drawing_stops("sdwebui"),
     *other_stops("sdwebui"),
-    Stop(name="claiming while DynamoDB hangs", during=CLAIMING, act=hang(), grace_s=LONG_GRACE_S),
-    Stop(name="storing while S3 hangs", during=PICTURE, act=hang(), generations=1),
-    Stop(name="finishing while DynamoDB hangs", during=FINISHING, act=hang()),
-    Stop(name="notifying while SNS hangs", during=PUBLISH, act=hang()),
-    Stop(name="deleting while SQS hangs", during=DELETE, act=hang(), undeleted=1),
-    Stop(name="marking while DynamoDB hangs", during=MARKING, act=hang(), second_notices=1, undeleted=1),
+    Stop(name="claiming while DynamoDB hangs", during=CLAIMING, action=hang(), grace_s=LONG_GRACE_S),
+    Stop(name="storing while S3 hangs", during=PICTURE, action=hang(), generations=1),
+    Stop(name="finishing while DynamoDB hangs", during=FINISHING, action=hang()),
+    Stop(name="notifying while SNS hangs", during=PUBLISH, action=hang()),
+    Stop(name="deleting while SQS hangs", during=DELETE, action=hang(), undeleted=1),
+    Stop(name="marking while DynamoDB hangs", during=MARKING, action=hang(), second_notices=1, undeleted=1),
 ]
 LONG_STOPS = [*drawing_stops("comfyui"), *drawing_stops("flux"), *other_stops("flux")]
 
@@ -98,7 +101,7 @@ LONG_STOPS = [*drawing_stops("comfyui"), *drawing_stops("flux"), *other_stops("f
 def test_an_agent_stopped_while_it_is(kit, stop):
     with kit.rig(stop.type) as rig:
         pod = rig.add_pod(SHUTDOWN_GRACE_S=str(stop.grace_s), step_s=STEP_S)
-        rule = pod.aws.rule(stop.during[0], stop.act, path=stop.during[1], times=1) if stop.during else None
+        rule = pod.aws.rule(stop.during[0], stop.action, path=stop.during[1], times=1) if stop.during else None
         for number in range(stop.tasks):
             if stop.name == "preparing":
                 rig.submit_with_link(number)
@@ -111,7 +114,7 @@ def test_an_agent_stopped_while_it_is(kit, stop):
         told = len(rig.listen())
         pod.aws.lift()
         pod.agent.start()
-        rig.wait_until_all_are_told()
+        rig.wait_until_all_are_notified()
         assert told >= stop.told
         assert waiting + in_flight == stop.tasks - told + stop.undeleted
         # SQS may be handing out a message in that very moment, or as many as a batch has; they come again later.
@@ -137,7 +140,7 @@ def test_a_task_that_waits_in_the_servers_queue_or_the_agent_at_sigterm_is_given
     with kit.rig(runtime_type) as rig:
         pod = rig.add_pod(SHUTDOWN_GRACE_S=str(LONG_GRACE_S if ends else GRACE_S), step_s=STEP_S).start()
         rig.submit(steps=_STEPS, seed=1)  # from which the agent learns how long such a job takes
-        rig.wait_until_all_are_told()
+        rig.wait_until_all_are_notified()
         pod.model.hold(_STEPS - 1)
         rig.submit(steps=_STEPS, seed=2)
         rig.until(lambda: len(pod.generations) == 2)
@@ -156,7 +159,7 @@ def test_a_task_that_waits_in_the_servers_queue_or_the_agent_at_sigterm_is_given
         assert len(rig.listen()) == (2 if ends else 1)
         pod.model.hold(0)
         pod.agent.start()
-        rig.wait_until_all_are_told()
+        rig.wait_until_all_are_notified()
         assert check_endings(rig) == 0
         assert len(pod.generations) == (3 if ends else 4)
 
@@ -170,13 +173,13 @@ def test_a_drawn_task_is_stored_after_sigterm_although_its_job_was_expected_to_t
     with kit.rig("sdwebui") as rig:
         pod = rig.add_pod(SHUTDOWN_GRACE_S=str(GRACE_S), step_s=0.6).start()
         rig.submit(steps=14)
-        rig.wait_until_all_are_told()
+        rig.wait_until_all_are_notified()
         pod.faults(step_s=0)
         rule = pod.aws.rule(PICTURE[0], SLOW, path=PICTURE[1], times=1)
         rig.submit(steps=14)
         rig.until(lambda: rule.hits)
         assert pod.agent.terminate() == 0
         pod.agent.start()
-        rig.wait_until_all_are_told()
+        rig.wait_until_all_are_notified()
         assert check_endings(rig) == 0
         assert len(pod.generations) == 2

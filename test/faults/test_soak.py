@@ -29,19 +29,19 @@ def test_each_task_that_goes_in_comes_out_once_while_the_agents_memory_and_socke
         rig.upload("in/in.png", INPUT_PNG)
         orders = [order(number, rig) for number in range(tasks)]
         failed = {task_id for task_id, _, _, fails in orders if fails}
-        rig.asked |= {task_id: pictures for task_id, pictures, _, _ in orders}
+        rig.submitted |= {task_id: pictures for task_id, pictures, _, _ in orders}
         submissions = [(task_id, *content) for task_id, _, content, _ in orders]
         pods = [rig.add_pod(step_s=0.02).start() for _ in range(PODS)]
         warm_up = tasks // WARM_UP_SHARE
         door.submit_all(submissions[:warm_up])
-        rig.wait_until_all_are_told([task_id for task_id, *_ in submissions[:warm_up]], timeout_s=600)
+        rig.wait_until_all_are_notified([task_id for task_id, *_ in submissions[:warm_up]], timeout_s=600)
         every_s = 0.2 + tasks / 1000
         samples = [stack.enter_context(contextlib.closing(Samples(pod.agent.pid, every_s))) for pod in pods]
         door.submit_all(submissions[warm_up:])
-        rig.wait_until_all_are_told(timeout_s=600)
+        rig.wait_until_all_are_notified(timeout_s=600)
         stack.close()
         assert check_endings(rig, failed=failed) == 0
-        assert len(rig.heard) == len(rig.asked) == tasks
+        assert len(rig.received) == len(rig.submitted) == tasks
         assert rig.dead_letters() == []
         assert all(pod.agent.is_alive and not pod.agent.exits for pod in pods)
         if runtime_type == "comfyui":

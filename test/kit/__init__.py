@@ -7,7 +7,7 @@
 - ``pods``: ``Pod``, a model server with its agent, both behind proxies, and the ``Kubelet`` that keeps both alive
 - ``servers``: how each type of model server is asked and made to fail
 - ``door``: ``Door``, the front door before a rig, and the keeper behind it
-- ``proxy``, ``acts``: ``FaultProxy`` and what it can do to a call
+- ``proxy``, ``actions``: ``FaultProxy`` and what it can do to a call
 - ``tasks``: sample tasks of every type
 - ``audit``: what must be true of every task in the end
 - ``wire``: ``Wire``, what lies between boto3 clients in the test's own process and AWS

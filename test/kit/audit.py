@@ -23,7 +23,7 @@ def check_endings(rig, *, failed=(), only=None):
     objects, nobodys = _objects(rig)
     silent_claims = rig.silent_claims()
     wrong, seconds = [], 0
-    for task_id, pictures in list(rig.asked.items()):
+    for task_id, pictures in list(rig.submitted.items()):
         keys = objects.pop(task_id, set())
         if only not in (None, task_id):
             continue
@@ -35,8 +35,8 @@ def check_endings(rig, *, failed=(), only=None):
         wrong += [f"{task_id}: {words}" for words in faults]
     if only is None:
         wrong += [f"{key} is nobody's" for key in sorted(nobodys.union(*objects.values()))]
-        wrong += [f"{notice['id']} was never asked" for notice in rig.heard if notice["id"] not in rig.asked]
-    assert not wrong, "\n".join([*wrong, rig.story()])
+        wrong += [f"{notice['id']} was never asked" for notice in rig.received if notice["id"] not in rig.submitted]
+    assert not wrong, "\n".join([*wrong, rig.describe()])
     return seconds
 
 
@@ -112,7 +112,7 @@ def generations_by_task(rig, generations):
     """How often a ComfyUI began each task, by task id; SD WebUI's jobs do not tell whose they are."""
     tasks = {
         str(uuid.uuid5(uuid.UUID(notice["job"]), str(attempt))): notice["id"]
-        for notice in rig.heard
+        for notice in rig.received
         for attempt in range(1, _MAX_ATTEMPTS + 1)
     }
     return Counter(tasks.get(one["id"], "unknown") for one in generations)

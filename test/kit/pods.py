@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 
-from test.kit.acts import name_aws_call, name_call
+from test.kit.actions import name_aws_call, name_call
 from test.kit.processes import ChildProcess, answers, free_port, wait_for
 from test.kit.proxy import FaultProxy
 from test.kit.servers import FluxServer, StandIn
@@ -19,7 +19,7 @@ class Pod:
         rig: What it serves.
         name: Its own.
         step_s: How long a step takes in the server.
-        server_proxy: Whether there is a proxy before the server, ``server_line``.
+        proxied_server: Whether there is a proxy before the server, ``server_proxy``.
         round_trip_s: Seconds that each call to AWS takes on its way, by pattern.
         server_environment: The server's environment besides the usual.
         wrapper: Command that the agent is run by.
@@ -34,7 +34,7 @@ class Pod:
         name,
         *,
         step_s=0,
-        server_proxy=False,
+        proxied_server=False,
         round_trip_s=None,
         server_environment=None,
         wrapper=(),
@@ -59,7 +59,7 @@ class Pod:
             endpoint=self.aws.url,
             **{**self.model.environment, **(server_environment or {})},
         )
-        self.server_line = FaultProxy(rig.kit.network, self.server_url, name_call) if server_proxy else None
+        self.server_proxy = FaultProxy(rig.kit.network, self.server_url, name_call) if proxied_server else None
         self.agent = ChildProcess(
             "queue_agent",
             log=agent_log or self._log,
@@ -74,7 +74,7 @@ class Pod:
                 "JOBS_TABLE": rig.store.table,
                 "RUNTIME_TYPE": rig.type,
                 "RUNTIME_NAME": rig.name,
-                "API_BASE_URL": self.server_line.url if self.server_line else self.server_url,
+                "API_BASE_URL": self.server_proxy.url if self.server_proxy else self.server_url,
                 "DYNAMIC_SD_MODEL": "true",
                 "ALLOW_LOOPBACK_INPUTS": "true",
                 "HEALTH_PORT": str(health_port),
@@ -124,8 +124,8 @@ class Pod:
         self.agent.kill()
         self.server.kill()
         self.aws.close()
-        if self.server_line is not None:
-            self.server_line.close()
+        if self.server_proxy is not None:
+            self.server_proxy.close()
 
 
 class Kubelet(threading.Thread):

@@ -25,7 +25,7 @@ class Call:
     Attributes:
         name: What it asks for, as ``s3:PutObject`` or ``POST /prompt``.
         path: Its path, for rules that tell one object from another.
-        protocol: How its service writes errors; see ``acts``.
+        protocol: How its service writes errors; see ``actions``.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Call:
 
 
 class Exchange:
-    """One request on its way; an act decides what becomes of it."""
+    """One request on its way; an action decides what becomes of it."""
 
     def __init__(self, proxy: "FaultProxy", call: Call, request: web.Request, body: bytes) -> None:
         self.call = call
@@ -43,7 +43,7 @@ class Exchange:
         self._proxy = proxy
 
     async def forward(self) -> web.Response:
-        """Let the deed be done; returns the service's answer."""
+        """Pass the request on; returns the service's answer."""
         return await self._proxy.forward(self)
 
     def reset(self) -> web.Response:
@@ -56,7 +56,7 @@ class Exchange:
         return web.Response()
 
 
-Act = Callable[[Exchange], Awaitable[web.StreamResponse]]
+Action = Callable[[Exchange], Awaitable[web.StreamResponse]]
 
 
 @dataclass(kw_only=True)
@@ -66,7 +66,7 @@ class Rule:
     Attributes:
         calls: Names of calls, as a shell pattern.
         path: Shell pattern for the path.
-        act: What is done.
+        action: What is done.
         times: To how many calls; None for all.
         for_s: How long from the first of them on; None for ever.
         chance: Which share of the calls, drawn from ``source``.
@@ -75,7 +75,7 @@ class Rule:
 
     calls: str
     path: str = "*"
-    act: Act
+    action: Action
     times: int | None = None
     for_s: float | None = None
     chance: float = 1.0
@@ -126,7 +126,7 @@ class FaultProxy:
         network: Where it runs.
         upstream: URL of the real service.
         name_of: Tells a request's call from the request and its body.
-        round_trip_s: Seconds that each call takes on its way, by pattern; half before the deed, half after it.
+        round_trip_s: Seconds that each call takes on its way, by pattern: half there, half back.
     """
 
     def __init__(
@@ -147,9 +147,9 @@ class FaultProxy:
         """The calls that have not been answered yet."""
         network.do(self._open())
 
-    def rule(self, calls: str, act: Act, **options: Any) -> Rule:
+    def rule(self, calls: str, action: Action, **options: Any) -> Rule:
         """Do something to calls from now on: to the next ``times``, ``for_s`` seconds long, or by ``chance``."""
-        rule = Rule(calls=calls, act=act, **options)
+        rule = Rule(calls=calls, action=action, **options)
         self._rules = [*self._rules, rule]
         return rule
 
@@ -225,7 +225,7 @@ class FaultProxy:
         half_s = next((s for calls, s in self._round_trip_s.items() if fnmatch.fnmatchcase(name, calls)), 0.0) / 2
         await asyncio.sleep(half_s)
         try:
-            answer = await (rule.act(exchange) if rule else self._pass(exchange))
+            answer = await (rule.action(exchange) if rule else self._pass(exchange))
         except aiohttp.ClientError:
             return exchange.reset()
         await asyncio.sleep(half_s)

@@ -66,9 +66,9 @@ class Rig:
         self.name = f"{runtime_type}-{uuid.uuid4().hex[:8]}"
         self.kit = kit
         self.aws = aws = kit.aws
-        self.asked = {}
+        self.submitted = {}
         """How many pictures each submitted task is to have, by task id."""
-        self.heard = []
+        self.received = []
         """All notices so far, in order; each with its SNS attributes."""
         self.inputs = set()
         """Keys of objects that lie in the bucket for tasks to read."""
@@ -133,7 +133,7 @@ class Rig:
         """Publish a task as a foreign producer does; returns its id."""
         content = content or content_of(self.type, seed=seed, steps=steps, pictures=pictures)
         task_id = metadata.setdefault("id", f"t-{uuid.uuid4().hex[:8]}")
-        self.asked[task_id] = pictures
+        self.submitted[task_id] = pictures
         metadata = {"runtime": self.name, "tasktype": tasktype or TASKTYPES[self.type], **metadata}
         self.send(json.dumps({"metadata": metadata, "content": content}))
         return task_id
@@ -163,29 +163,29 @@ class Rig:
         for message in self.aws.take(self._notices, wait_s):
             envelope = json.loads(message["Body"])
             attributes = {name: one["Value"] for name, one in envelope["MessageAttributes"].items()}
-            self.heard.append(Heard(json.loads(envelope["Message"]), attributes))
-        return self.heard
+            self.received.append(ReceivedNotice(json.loads(envelope["Message"]), attributes))
+        return self.received
 
     def notices(self, task_id):
         """The notices of a task that have been heard."""
-        return [notice for notice in self.heard if notice["id"] == task_id]
+        return [notice for notice in self.received if notice["id"] == task_id]
 
     def notice(self, task_id):
         """Wait for a task's first notice; its message may be there still."""
-        return wait_for(lambda: self.notices(task_id) or (self.listen(1) and self.notices(task_id)), self.story)[0]
+        return wait_for(lambda: self.notices(task_id) or (self.listen(1) and self.notices(task_id)), self.describe)[0]
 
-    def wait_until_all_are_told(self, tasks=None, *, timeout_s=2 * PATIENCE_S):
+    def wait_until_all_are_notified(self, tasks=None, *, timeout_s=2 * PATIENCE_S):
         """Wait until every task has a notice and the queue is empty."""
-        tasks = set(tasks or self.asked)
+        tasks = set(tasks or self.submitted)
 
         def missing():
-            return tasks - {notice["id"] for notice in self.heard}
+            return tasks - {notice["id"] for notice in self.received}
 
         def all_told():
             self.listen(wait_s=1 if missing() else 0)
             return not missing() and self.is_empty()
 
-        wait_for(all_told, lambda: f"notices of {missing()} and an empty queue; {self.story()}", timeout_s)
+        wait_for(all_told, lambda: f"notices of {missing()} and an empty queue; {self.describe()}", timeout_s)
 
     # What is where
 
@@ -238,7 +238,7 @@ class Rig:
         killed = sum(pod.agent.exits.count(-signal.SIGKILL) for pod in self.pods)
         return killed + sum(pod.log.count(words) for pod in self.pods for words in _SILENT)
 
-    def story(self):
+    def describe(self):
         """How all stands, and the ends of all logs, for messages of failed tests."""
         pods = (
             f"--- {pod.name}, under way {[one.name for one in pod.aws.under_way]}\n{pod.log[-3000:]}"
@@ -248,10 +248,10 @@ class Rig:
 
     def until(self, condition):
         """Wait for a condition of the test's own."""
-        return wait_for(condition, self.story)
+        return wait_for(condition, self.describe)
 
 
-class Heard(dict):
+class ReceivedNotice(dict):
     """A notice, with the attributes of its SNS message."""
 
     def __init__(self, notice, attributes):

@@ -78,7 +78,7 @@ class Wire:
 
         self._troubles[operation] = trouble
 
-    def meanwhile(self, operation, deed, *, after=False, times=1):
+    def meanwhile(self, operation, event, *, after=False, times=1):
         """Something else happens just before such a call arrives, or just after."""
         left = iter(range(times))
 
@@ -86,7 +86,7 @@ class Wire:
             if next(left, None) is None:
                 return None
             response = self._session.send(request) if after else None
-            deed()
+            event()
             return response
 
         self._troubles[operation] = trouble

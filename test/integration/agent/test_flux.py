@@ -142,7 +142,7 @@ def test_tasks_that_wait_together_are_drawn_together_though_the_server_decides_b
         pod.agent.start()
         rig.until(lambda: len(pod.model.waiting) == 4)
         pod.model.hold(0)
-        rig.wait_until_all_are_told()
+        rig.wait_until_all_are_notified()
         batches = Counter(HTTP.get(f"{pod.server_url}/jobs/{job}").json()["batch"] for job in given(rig))
         assert [batches[number] for number in sorted(batches)][:2] == [1, 4]
 
@@ -157,8 +157,8 @@ def test_each_gpu_of_a_pod_has_a_task_and_what_neither_could_begin_is_left_to_ot
         rig.until(lambda: len(jobs(rig)["running"]) == 2)
         rig.until(lambda: rig.depth() == (1, 2))
         pod.model.hold(0)
-        rig.wait_until_all_are_told()
-        assert all(notice["result"] for notice in rig.heard)
+        rig.wait_until_all_are_notified()
+        assert all(notice["result"] for notice in rig.received)
 
 
 @pytest.mark.concurrent

@@ -138,7 +138,7 @@ class World(Rig):
 
     def new_notices(self):
         """The notices since the last look."""
-        new, self.heard = self.listen(), []
+        new, self.received = self.listen(), []
         return new
 
     def kept(self):

@@ -1,4 +1,4 @@
-"""What can be done to a call; each function returns an act for a rule. AWS's calls and errors are named here."""
+"""What can be done to a call; each function returns an action for a rule. AWS's calls and errors are named here."""
 
 import asyncio
 import json
@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 
 from aiohttp import web
 
-from test.kit.proxy import Act, Call, Exchange
+from test.kit.proxy import Action, Call, Exchange
 
 _SCOPE = re.compile(r"Credential=[^/]+/\d+/[^/]+/([a-z0-9-]+)/aws4_request")
 
@@ -27,50 +27,50 @@ CLAIM, RENEW, FINISH, NOTIFIED = "*#lease_owner = *", "SET #lease_until*", "*#en
 _JSON_TYPES = {"sqs": "com.amazonaws.sqs#", "dynamodb": "com.amazonaws.dynamodb.v20120810#"}
 
 
-def answer(status: int, body: bytes = b"", content_type: str = "text/plain") -> Act:
-    """Answer in the service's place; the deed is not done."""
+def answer(status: int, body: bytes = b"", content_type: str = "text/plain") -> Action:
+    """Answer in the service's place; the service is not called."""
 
-    async def act(_: Exchange) -> web.StreamResponse:
+    async def action(_: Exchange) -> web.StreamResponse:
         return web.Response(status=status, body=body, content_type=content_type)
 
-    return act
+    return action
 
 
-def reset(*, after_the_deed: bool = False) -> Act:
-    """Break the connection; with ``after_the_deed`` what was asked is done, and only the answer is lost."""
+def reset(*, after_forwarding: bool = False) -> Action:
+    """Break the connection; with ``after_forwarding`` the call is done, and only its answer is lost."""
 
-    async def act(exchange: Exchange) -> web.StreamResponse:
-        if after_the_deed:
+    async def action(exchange: Exchange) -> web.StreamResponse:
+        if after_forwarding:
             await exchange.forward()
         return exchange.reset()
 
-    return act
+    return action
 
 
-def delay(seconds: float) -> Act:
-    """Let the call take longer: first the wait, then the deed."""
+def delay(seconds: float) -> Action:
+    """Let the call take longer: first the wait, then the service."""
 
-    async def act(exchange: Exchange) -> web.StreamResponse:
+    async def action(exchange: Exchange) -> web.StreamResponse:
         await asyncio.sleep(seconds)
         return await exchange.forward()
 
-    return act
+    return action
 
 
-def hang(seconds: float = 3600) -> Act:
+def hang(seconds: float = 3600) -> Action:
     """Take the request and say nothing, until the client gives up."""
 
-    async def act(exchange: Exchange) -> web.StreamResponse:
+    async def action(exchange: Exchange) -> web.StreamResponse:
         await asyncio.sleep(seconds)
         return exchange.reset()
 
-    return act
+    return action
 
 
-def half_body() -> Act:
-    """Do the deed, announce the whole answer, send half of it and hang up."""
+def half_body() -> Action:
+    """Forward the call, announce the whole answer, send half of it and hang up."""
 
-    async def act(exchange: Exchange) -> web.StreamResponse:
+    async def action(exchange: Exchange) -> web.StreamResponse:
         whole = await exchange.forward()
         body = whole.body if isinstance(whole.body, bytes) else b"{}"
         half = web.StreamResponse(status=whole.status, headers={"Content-Length": str(max(len(body), 2))})
@@ -80,42 +80,42 @@ def half_body() -> Act:
         exchange.reset()
         return half
 
-    return act
+    return action
 
 
-def instead(body: bytes, content_type: str = "application/json") -> Act:
-    """Do the deed and answer 200 with something else."""
+def instead(body: bytes, content_type: str = "application/json") -> Action:
+    """Forward the call and answer 200 with something else."""
 
-    async def act(exchange: Exchange) -> web.StreamResponse:
+    async def action(exchange: Exchange) -> web.StreamResponse:
         await exchange.forward()
         return web.Response(body=body, content_type=content_type)
 
-    return act
+    return action
 
 
-def ended_badly(node_type: str, kind: str, message: str) -> Act:
+def ended_badly(node_type: str, kind: str, message: str) -> Action:
     """Answer to ComfyUI's history of a job that one of its nodes has failed."""
 
-    async def act(exchange: Exchange) -> web.StreamResponse:
+    async def action(exchange: Exchange) -> web.StreamResponse:
         prompt_id = exchange.call.path.rpartition("/")[2]
         node = {"prompt_id": prompt_id, "node_id": "6", "node_type": node_type, "executed": [], "traceback": []}
         error = {**node, "exception_type": kind, "exception_message": message}
         status = {"status_str": "error", "completed": False, "messages": [["execution_error", error]]}
         return web.json_response({prompt_id: {"prompt": [], "outputs": {}, "status": status, "meta": {}}})
 
-    return act
+    return action
 
 
-def cut(deed: Callable[[], object], *, after_the_deed: bool = False) -> Act:
+def cut(event: Callable[[], object], *, after_forwarding: bool = False) -> Action:
     """Let something of the test's own happen, as a kill, and break the connection; what was asked is done or not."""
 
-    async def act(exchange: Exchange) -> web.StreamResponse:
-        if after_the_deed:
+    async def action(exchange: Exchange) -> web.StreamResponse:
+        if after_forwarding:
             await exchange.forward()
-        await asyncio.to_thread(deed)
+        await asyncio.to_thread(event)
         return exchange.reset()
 
-    return act
+    return action
 
 
 def name_aws_call(request: web.BaseRequest, body: bytes) -> Call:
@@ -147,22 +147,22 @@ def _s3_operation(request: web.BaseRequest) -> str:
     return named.get(method, "?")
 
 
-def aws_error(status: int, code: str) -> Act:
-    """Answer with an error as the call's service writes it; the deed is not done."""
+def aws_error(status: int, code: str) -> Action:
+    """Answer with an error as the call's service writes it; the service is not called."""
 
-    async def act(exchange: Exchange) -> web.StreamResponse:
+    async def action(exchange: Exchange) -> web.StreamResponse:
         return _error(exchange.call, status, code)
 
-    return act
+    return action
 
 
-def throttled() -> Act:
+def throttled() -> Action:
     """Answer as the call's service does when it is asked too often."""
 
-    async def act(exchange: Exchange) -> web.StreamResponse:
+    async def action(exchange: Exchange) -> web.StreamResponse:
         return _error(exchange.call, *THROTTLED[exchange.call.name.partition(":")[0]])
 
-    return act
+    return action
 
 
 def _error(call: Call, status: int, code: str) -> web.Response:
