@@ -107,10 +107,10 @@ def run(kit: Kit, worker: str, load: Workload, due_s: Sequence[float] = (), gpus
                 wait_for(lambda: _idle(pods) >= gpus, "idle workers")
                 arrivals = load.submit(rig, due_s)
             jobs = _done(rig, pods, load)
-        rig.wait_until_all_are_told()
+        rig.wait_until_all_are_notified()
         if worker == AGENT:
             check_endings(rig)
-        task_of = {notice.get("job"): notice["id"] for notice in rig.heard}
+        task_of = {notice.get("job"): notice["id"] for notice in rig.received}
         spans = [
             [Span(job["start"], job["end"], task_of.get(job["id"], f"task-{n}")) for n, job in enumerate(some)]
             for some in jobs
@@ -144,7 +144,7 @@ def _done(rig: Any, pods: Sequence[Any], load: Workload) -> list[list[dict[str, 
         return jobs if ended >= expected and rig.is_empty() else None
 
     limit_s = sum(load.seconds) * 2 + expected + _PATIENCE_S
-    jobs: list[list[dict[str, Any]]] = wait_for(all_jobs, rig.story, limit_s, every_s=_LOOK_EVERY_S)
+    jobs: list[list[dict[str, Any]]] = wait_for(all_jobs, rig.describe, limit_s, every_s=_LOOK_EVERY_S)
     outcomes = [job["outcome"] for some in jobs for job in some]
     assert outcomes == ["success"] * expected, f"{expected} tasks gave jobs that ended so: {outcomes}"
     return jobs
