@@ -36,7 +36,7 @@ class Workload:
         begin, arrivals = time.monotonic(), {}
         for index, (task_id, body) in enumerate(bodies.items()):
             time.sleep(max(0.0, begin + due_s[index] - time.monotonic()) if due_s else 0)
-            rig.asked[task_id] = 1
+            rig.submitted[task_id] = 1
             rig.publish(body)
             arrivals[task_id] = time.time()
         return arrivals
