@@ -1,0 +1,250 @@
+"""What config.yaml may say, what is wrong in it, and what follows from it."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from configuration.config import ConfigError, parse_config
+from configuration.file import load_config
+from contract.deadlines import DEFAULT_DEADLINES, Deadlines
+from test.unit.configuration.configs import MINIMAL, RUNTIME, changed, errors_of, parsed
+
+R = "modelsRuntime[0]"
+NODES = f"{R}.extraValues.karpenter.nodeTemplate"
+AGENT = f"{R}.extraValues.runtime.queueAgent"
+ZONES = ["use1-az1", "use1-az2", "use1-az4"]
+
+
+def test_the_file_at_the_root_loads_without_a_warning():
+    config = load_config(Path("config.yaml"))
+    assert (config.catalog.names, config.warnings) == (["sdruntime", "comfyruntime"], [])
+
+
+def test_the_minimal_file_has_every_default():
+    config = parsed()
+    throttle = config.apigw.throttle
+    assert (config.apigw.stage_name, throttle.rate_limit, throttle.burst_limit, config.apigw.waf) == ("dev", 30, 50, 0)
+    assert config.catalog["sdruntime"].deadlines == DEFAULT_DEADLINES
+    assert (config.vpc.cidr, config.vpc.nat_gateways) == ("10.0.0.0/16", 3)
+    assert (config.kms_key_arn, config.models_prefix, config.output_bucket.expire_days) == (None, None, None)
+    assert (config.monitoring.alarm_emails, config.monitoring.log_retention_days) == ([], 30)
+    values = config.models_runtime[0].extra_values
+    scaling = values.runtime.scaling
+    assert (scaling.queue_length, scaling.cooldown_period, scaling.max_replica_count) == (10, 60, 20)
+    assert values.runtime.inference_api.resources.requests == {"nvidia.com/gpu": 1, "cpu": "2000m", "memory": "6Gi"}
+    assert values.karpenter.provisioner.instance_type == ["g5.xlarge", "g5.2xlarge"]
+
+
+def test_the_reference_implementations_example_for_china_loads_once_its_placeholder_is_filled_in():
+    text = """
+stackName: sdoneks
+modelBucketArn: arn:aws-cn:s3:::${MODEL_BUCKET}  # aws becomes aws-cn here
+APIGW:
+  stageName: dev
+  throttle:
+    rateLimit: 30
+    burstLimit: 50
+modelsRuntime:
+- name: sdruntime
+  namespace: "default"
+  modelFilename: "v1-5-pruned-emaonly.safetensors"
+  dynamicModel: false
+  # chartRepository: "http://example.com/"
+  type: sdwebui
+  extraValues:
+    runtime:
+      inferenceApi:
+        image:
+          repository: 123456789012.dkr.ecr.cn-northwest-1.amazonaws.com.cn/sd-on-eks/sdwebui
+          tag: latest
+    karpenter:
+      nodeTemplate:
+        amiFamily: Bottlerocket
+        dataVolume:
+          snapshotID: snap-1234567890
+      provisioner:
+        instanceType:
+        - "g4dn.xlarge"
+        capacityType:
+          onDemand: true
+          spot: true
+"""
+    assert errors_of(yaml.safe_load(text)) == {"modelBucketArn": "still holds the placeholder ${MODEL_BUCKET}"}
+    assert parse_config(yaml.safe_load(text.replace("${MODEL_BUCKET}", "models")))
+
+
+SDWEBUI = {**RUNTIME, "type": "sdwebui"}
+FLUX = {"name": "pictures", "namespace": "pictures", "type": "flux", "model": {"profile": "flux-schnell"}}
+COMFYUI = {"name": "comfy", "namespace": "comfy", "type": "comfyui"}
+
+
+def wrong(path, *values, words, runtime=RUNTIME):
+    return [pytest.param(path, value, words, runtime, id=f"{path}={value!r:.40}") for value in values]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words", "runtime"),
+    [
+        *wrong("stackName", "", words="is required"),
+        *wrong("modelBucketArn", "arn:aws:s3:::<bucket name>", words="still holds the placeholder <bucket name>"),
+        *wrong(f"{R}.extraValues.runtime.inferenceApi.image.repository", "<id>.dkr", words="placeholder <id>"),
+        *wrong("APIGW.stageNam", "dev", words="is not a known key; did you mean stageName?"),
+        *wrong("vpc.cidr", "10.0.0.0/8", "10.0.0.0/21", "8.8.0.0/16", words="must be private addresses, from /16"),
+        *wrong("vpc.cidr", "10.0.0.1/16", "ten", words="must be a network"),
+        *wrong("vpc.natGateways", 0, 4, words="must be at"),
+        *wrong("vpc.availabilityZones", ZONES[:2], [*ZONES, "use1-az5"], ["use1-az1"] * 3, words="3 different zones"),
+        *wrong("vpc.availabilityZones", [*ZONES[:2], "us-east-1c"], ["a", "b", "c"], words="must be all IDs"),
+        *wrong("vpc.availabilityZones", ["us-east-1a", "us-east-1b", "us-east-1-atl-1a"], words="all names"),
+        *wrong("vpc.availabilityZones", [*ZONES[:2], "use1-az3"], words="must not have use1-az3"),
+        *wrong("vpc.availabilityZones", [f"usw1-az{one}" for one in (1, 2, 3)], words="must not have usw1-az2"),
+        *wrong("cluster.publicAccessCidrs", ["everywhere"], words="must be a network"),
+        *wrong("monitoring.logRetentionDays", 31, words="must be one of 1, 3, 5"),
+        *wrong("modelsPrefix", "v2", "/v2/", "../", "v2//", words="must be a folder that ends in a slash"),
+        *wrong("kmsKeyArn", "alias/mine", words="must be a key's ARN"),
+        *wrong("deadlines.maxStartSeconds", 60, words="is below startSeconds (86400)"),
+        *wrong("deadlines.executionSeconds", 4000, words="is above maxExecutionSeconds (3600)"),
+        *wrong("deadlines.stallSeconds", 4000, words="is above maxExecutionSeconds (3600)"),
+        *wrong("deadlines.stallSeconds", 1e-9, 29, words="must be at least 30, not"),
+        *wrong("deadlines.startSeconds", 259201, words="259200"),
+        *wrong(f"{R}.deadlines.maxStartSeconds", 259201, words="must be at most 259200"),
+        *wrong("deadlines.executionSeconds", 0, -1, "soon", float("inf"), float("nan"), [], {}, words="must be"),
+        *wrong("deadlines", [], "x", 1, words="must be an object"),
+        *wrong(f"{R}.deadlines", [], "x", 1, words="must be an object"),
+        *wrong(f"{R}.name", "Upper", "under_score", "-a", "a-", "x" * 54, "a.b", "ä", words="must be 1 to 53 lower-"),
+        *wrong(f"{R}.name", "a-returned", "a-dead", words="must not end in -returned or -dead"),
+        *wrong(f"{R}.type", "forge", words='must be sdwebui, comfyui or flux, not "forge"'),
+        *wrong(f"{R}.modelFilename", "model.bin", words="must end in .safetensors or .ckpt"),
+        *wrong(f"{R}.modelFilename", "", words="is required unless dynamicModel is true"),
+        *wrong(f"{R}.dynamicModel", "true", "True", words='must be true or false without quotes, not "'),
+        *wrong(f"{R}.disabled", "yes", words='must be true or false without quotes, not "yes"'),
+        *wrong(f"{R}.extraValues.anything", 1, words="is not a known key"),
+        *wrong(f"{R}.extraValues.runtime.serviceAccountName", "mine", words="is set by the deployment"),
+        *wrong(f"{R}.extraValues.runtime.type", "sdwebui", words="is set by the deployment"),
+        *wrong(f"{AGENT}.s3Bucket", "b", words="is set by the deployment"),
+        *wrong(f"{NODES}.iamRole", "r", words="is set by the deployment"),
+        *wrong(f"{NODES}.dataVolume.iops", 2999, words="must be at least 3000"),
+        *wrong(f"{NODES}.dataVolume.iops", 16001, words="must be at most 16000"),
+        *wrong(f"{NODES}.dataVolume.throughput", 124, words="must be at least 125"),
+        *wrong(f"{NODES}.dataVolume.throughput", 1001, words="must be at most 1000"),
+        *wrong(f"{NODES}.dataVolume.volumeInitializationRate", -1, 1, 99, 301, words="must be"),
+        *wrong(f"{R}.model", {"profile": "sdxl"}, words="means nothing to type sdwebui"),
+        *wrong(f"{R}.model", {"profile": "sdxl"}, words="means nothing to type comfyui", runtime=COMFYUI),
+        *wrong(f"{R}.model", None, words="is required: the model that it serves", runtime=FLUX),
+        *wrong(f"{R}.dynamicModel", True, words="means nothing to type flux", runtime=FLUX),
+        *wrong(f"{R}.modelFilename", "a.ckpt", words=f"the model is named in {R}.model", runtime=FLUX),
+        *wrong(f"{R}.model.profile", "umo", "nano-banana", words="qwen-image-edit", runtime=FLUX),
+        *wrong(f"{R}.model.profile", "flux-pro", words="flux-schnell", runtime=FLUX),
+        *wrong(f"{R}.model.source", "../other", "/etc", "a b", words="must be", runtime=FLUX),
+        *wrong(f"{R}.model.revision", "-x", "a b", "a?b", "/a", words="must be", runtime=FLUX),
+        *wrong(f"{R}.model.dtype", "float16", words="take bfloat16, or float32", runtime=FLUX),
+        *wrong(
+            *(f"{R}.model", {"profile": "flux-schnell", "offload": "sequential", "quantization": "4bit"}),
+            words={f"{R}.model.offload": "sequential does not go with quantization; take model"},
+            runtime=FLUX,
+        ),
+        *wrong(*(NODES, {"instanceStorePolicy": "RAID0", "dataVolume": {"snapshotID": "snap-0a"}}), words="snapshot"),
+    ],
+)
+def test_a_wrong_value_is_one_error_at_its_key(path, value, words, runtime):
+    expected = words if isinstance(words, dict) else {path: words}
+    found = errors_of(changed((path, value), runtime=runtime))
+    assert found.keys() == expected.keys()
+    assert all(expected[key] in found[key] for key in expected)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "runtime"),
+    [
+        ("vpc.availabilityZones", ZONES, RUNTIME),
+        ("vpc.availabilityZones", [f"cnnw1-az{one}" for one in (1, 2, 3)], RUNTIME),
+        ("vpc.availabilityZones", [f"us-gov-west-1{one}" for one in "abc"], RUNTIME),
+        ("cluster.publicAccessCidrs", [], RUNTIME),
+        ("kmsKeyArn", "arn:aws-cn:kms:cn-north-1:123456789012:key/0-1", RUNTIME),
+        (f"{NODES}.userData", "[settings]\nx = '<y>'", RUNTIME),  # no placeholder
+        (R, {**RUNTIME, "chartRepository": "", "chartVersion": ""}, RUNTIME),
+        (R, {**RUNTIME, "modelFilename": "", "dynamicModel": True}, RUNTIME),
+        (f"{R}.model", {"source": "black-forest-labs/FLUX.1-schnell"}, FLUX),
+        (f"{R}.model.revision", "741f7c3ce8b383c54771c7003378a50191e9efe9", FLUX),
+        (f"{R}.model.revision", "refs/pr/3", FLUX),
+        (f"{R}.model", {"profile": "sdxl", "dtype": "float16"}, FLUX),
+    ],
+)
+def test_a_right_value_is_taken(path, value, runtime):
+    assert parsed((path, value), runtime=runtime)
+
+
+def test_all_errors_are_reported_at_once():
+    two = [{**RUNTIME, "type": "forge"}, {**RUNTIME, "modelFilename": "A.ckpt", "namespace": "y"}]
+    top = {"executionSeconds": 4000, "maxStartSeconds": "soon", "startSecond": 1}
+    own = {"stallSeconds": 0, "maxExecutionSeconds": 5000, "startSeconds": 1}
+    data = {**MINIMAL, "deadlines": top, "modelsRuntime": [{**two[0], "deadlines": own}, two[1]]}
+    assert errors_of(data) == {
+        "deadlines.executionSeconds": "is above maxExecutionSeconds (3600)",
+        "deadlines.maxStartSeconds": 'must be a number, not "soon"',
+        "deadlines.startSecond": "is not a known key; did you mean startSeconds?",
+        f"{R}.deadlines.stallSeconds": "must be at least 30, not 0",
+        f"{R}.type": 'must be sdwebui, comfyui or flux, not "forge"',
+        "modelsRuntime[1].name": "is already the name of modelsRuntime[0]",
+        "modelsRuntime[1].modelFilename": "is already the checkpoint of modelsRuntime[0]",
+    }
+
+
+@pytest.mark.parametrize(
+    ("top", "own", "path", "words"),
+    [
+        (
+            *({"maxExecutionSeconds": 4000}, {"executionSeconds": 4001}),
+            *(f"{R}.deadlines.executionSeconds", "is above maxExecutionSeconds (4000)"),
+        ),
+        (
+            *({"executionSeconds": 3000}, {"maxExecutionSeconds": 2000}),
+            *(f"{R}.deadlines.maxExecutionSeconds", "is below executionSeconds (3000)"),
+        ),
+    ],
+)
+def test_a_deadline_above_its_maximum_is_an_error_where_it_is_made(top, own, path, words):
+    assert errors_of(changed(("deadlines", top), (f"{R}.deadlines", own))) == {path: words}
+
+
+def test_a_runtimes_own_deadlines_go_before_those_at_the_top():
+    top = {"startSeconds": 1000, "executionSeconds": 100, "maxExecutionSeconds": 500}
+    own = {"executionSeconds": 200, "stallSeconds": 50, "startSeconds": "", "maxStartSeconds": None}
+    config = parsed(("deadlines", top), (f"{R}.deadlines", own))
+    assert config.catalog["sdruntime"].deadlines == Deadlines(
+        start_s=1000, execution_s=200, stall_s=50, max_start_s=259200, max_execution_s=500
+    )
+
+
+def test_chart_values_are_not_checked_where_a_foreign_chart_is_named():
+    values = {"anything": {"goes": "<here>"}}
+    runtime = parsed((R, {**RUNTIME, "chartRepository": "oci://r/c", "extraValues": values})).models_runtime[0]
+    assert runtime.foreign_chart_values == values
+
+
+def test_a_shared_namespace_is_a_warning():
+    config = parse_config({**MINIMAL, "modelsRuntime": [RUNTIME, {**COMFYUI, "namespace": "sd"}]})
+    assert [warning.pointer for warning in config.warnings] == ["modelsRuntime[1].namespace"]
+
+
+def test_a_disabled_runtime_is_in_the_file_and_not_in_the_catalog():
+    config = parse_config({**MINIMAL, "modelsRuntime": [RUNTIME, {**COMFYUI, "disabled": True}]})
+    assert config.catalog.names == ["sdruntime"]
+    assert [runtime.name for runtime in config.models_runtime] == ["sdruntime", "comfy"]
+
+
+def test_zones_of_the_deployment_are_taken_where_the_file_has_none():
+    theirs = "us-east-1a,us-east-1b,us-east-1d"
+    assert parsed(("vpc.natGateways", 1)).in_zones(theirs).vpc.availability_zones == theirs.split(",")
+    assert parsed(("vpc.natGateways", 1)).in_zones(theirs).vpc.nat_gateways == 1
+    assert parsed().in_zones("").vpc.availability_zones == []
+    assert parsed(("vpc.availabilityZones", ZONES)).in_zones(theirs).vpc.availability_zones == ZONES
+    with pytest.raises(ConfigError, match=r"vpc\.availabilityZones"):
+        parsed().in_zones("us-east-1a")
+
+
+def test_queues_are_named_after_stack_and_runtime_as_long_as_sqs_takes_the_name():
+    assert parsed().queue_name("sdruntime") == "sdoneksStack-sdruntime"
+    fits = 80 - len("s" * 30 + "Stack-" + "-returned")
+    assert parsed(("stackName", "s" * 30), (f"{R}.name", "r" * fits))
+    assert f"{R}.name" in errors_of(changed(("stackName", "s" * 30), (f"{R}.name", "r" * (fits + 1))))
