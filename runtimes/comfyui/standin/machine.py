@@ -39,6 +39,7 @@ class ComfyMachine:
         self.services = RunServices(hub=self.hub, library=self.library, painter=stage.painter, faults=stage.faults)
         self.queue = PromptQueue(self._tell_queue)
         self._number = 0
+        self._free = False
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -85,6 +86,12 @@ class ComfyMachine:
         if not prompt_id or (running is not None and running.prompt_id == prompt_id):
             self.services.interrupted.set()
 
+    def free(self) -> None:
+        """Forget every cached result: after the prompt that runs, at once while none does."""
+        self._free = self.queue.running is not None
+        if not self._free:
+            self.services.cache.keep_only(set())
+
     def greet(self, client_id: str) -> list[tuple[str, dict[str, Any]]]:
         """Return what a new socket hears first: the queue's length and, in mid-run, the node that runs."""
         first = [("status", {**self._status(), "sid": client_id})]
@@ -101,6 +108,9 @@ class ComfyMachine:
     async def _work(self) -> None:
         while True:
             await self._run(await self.queue.get())
+            if self._free:
+                self.services.cache.keep_only(set())
+                self._free = False
 
     async def _run(self, item: QueuedPrompt) -> None:
         # Without client_id, extra_data null ends this task, as it ends the real worker thread.

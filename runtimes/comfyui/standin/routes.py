@@ -240,6 +240,15 @@ async def get_features(_: web.Request) -> web.Response:
     return web.json_response(FEATURES)
 
 
+@_ROUTES.post("/free")
+async def post_free(request: web.Request) -> web.Response:
+    """Forget cached results."""
+    body = await request.json()
+    if body.get("free_memory"):
+        request.app[_MACHINE].free()
+    return web.Response()
+
+
 @_ROUTES.get("/system_stats")
 async def get_system_stats(_: web.Request) -> web.Response:
     """Show the machine; sizes in bytes."""

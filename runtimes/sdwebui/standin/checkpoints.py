@@ -56,6 +56,8 @@ class Checkpoints:
     def __init__(self, names: tuple[str, ...]) -> None:
         self.all = [Checkpoint(name) for name in names]
         self.loaded: Checkpoint | None = None
+        # A model that is unloaded under a running job paints black until it is loaded anew.
+        self.spoiled = False
 
     def find(self, alias: object) -> Checkpoint | None:
         """Return the checkpoint of that name, file name, title or hash."""
@@ -76,11 +78,18 @@ class Checkpoints:
             raise BrokenError("FileNotFoundError", words)
         checkpoint = self.find(wanted) or self.loaded or self.all[0]
         if checkpoint is not self.loaded:
+            self.spoiled = self.spoiled and self.loaded is None
             self.loaded = checkpoint
             checkpoint.hashed = True
         return checkpoint
 
+    def unload(self, *, running: bool) -> None:
+        """Drop the loaded model; under a running job this spoils it."""
+        self.spoiled = running
+        self.loaded = None
+
     def reload(self, wanted: object) -> None:
-        """Load the wanted model anew, if there is any at all."""
+        """Load the model anew, which also mends a spoiled one."""
+        self.spoiled = False
         if self.all:
             self.load(wanted)

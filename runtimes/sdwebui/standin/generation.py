@@ -102,6 +102,7 @@ async def _run(machine: WebuiMachine, request: WebuiRequest) -> WebuiResult:
     for batch in range(values["n_iter"]):
         if progress.interrupted:
             break
+        progress.skipped = False
         if values["n_iter"] > 1:
             progress.job = f"Batch {batch + 1} out of {values['n_iter']}"
         share = await _sample(machine, request)
@@ -128,9 +129,9 @@ async def _sample(machine: WebuiMachine, request: WebuiRequest) -> float:
     turn_s = time.monotonic()
     width, height = (max(1, side // _PREVIEW_PART) for side in request.size)
     for step in range(steps):
-        while faults.holds(step + 1) and not progress.interrupted:  # noqa: ASYNC110 (no event tells of both)
+        while faults.holds(step + 1) and not progress.stopped:  # noqa: ASYNC110 (no event tells of both)
             await asyncio.sleep(LOOK_S)
-        if progress.interrupted:
+        if progress.stopped:
             return step / steps
         progress.sampling_step = step
         step_s = faults.now.step_s + faults.now.job_s / steps / request.values["n_iter"]
@@ -149,6 +150,8 @@ async def _sample(machine: WebuiMachine, request: WebuiRequest) -> float:
 
 def _draw(machine: WebuiMachine, request: WebuiRequest, checkpoint: Checkpoint, seed: int, share: float) -> Image.Image:
     width, height = request.size
+    if machine.checkpoints.loaded is None or machine.checkpoints.spoiled:
+        return Image.new("RGB", (width, height))
     brief = Brief(
         prompt=request.values["prompt"],
         negative=request.values["negative_prompt"],

@@ -15,8 +15,14 @@ class WebuiProgress:
         self.sampling_step = 0
         self.sampling_steps = 0
         self.interrupted = False
+        self.skipped = False
         self.preview: str | None = None
         self._began = 0.0
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the running batch is to end before its last step."""
+        return self.interrupted or self.skipped
 
     def begin(self, job: str) -> None:
         """Start a job: the flags fall, the count of steps of the last one stays."""
@@ -24,7 +30,7 @@ class WebuiProgress:
         self.job_count = -1
         self.job_no = 0
         self.sampling_step = 0
-        self.interrupted = False
+        self.interrupted = self.skipped = False
         self.job_timestamp = time.strftime("%Y%m%d%H%M%S")
         self.preview = None
         self._began = time.monotonic()
@@ -51,7 +57,7 @@ class WebuiProgress:
             elapsed_s = time.monotonic() - self._began
             eta_s = elapsed_s / share - elapsed_s
         state = {
-            "skipped": False,
+            "skipped": self.skipped,
             "interrupted": self.interrupted,
             "stopping_generation": False,
             "job": self.job,

@@ -162,6 +162,13 @@ async def post_interrupt(request: web.Request) -> web.Response:
     return answer({})
 
 
+@_ROUTES.post("/sdapi/v1/skip")
+async def post_skip(request: web.Request) -> web.Response:
+    """End the batch that runs after its present step."""
+    request.app[_MACHINE].progress.skipped = True
+    return answer(None)
+
+
 @_ROUTES.get("/sdapi/v1/sd-models")
 async def get_models(request: web.Request) -> web.Response:
     """Show the checkpoints."""
@@ -172,6 +179,14 @@ async def get_models(request: web.Request) -> web.Response:
 async def post_refresh(_: web.Request) -> web.Response:
     """Look for new checkpoint files; there never are any."""
     return answer(None)
+
+
+@_ROUTES.post("/sdapi/v1/unload-checkpoint")
+async def post_unload(request: web.Request) -> web.Response:
+    """Drop the model at once, also under a running job."""
+    machine = request.app[_MACHINE]
+    machine.checkpoints.unload(running=machine.lock.locked())
+    return answer({})
 
 
 @_ROUTES.post("/sdapi/v1/reload-checkpoint")

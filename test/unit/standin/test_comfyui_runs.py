@@ -196,3 +196,11 @@ async def test_object_info_declares_uploads_and_choices(comfy, png):
         "INT",
         {"default": 0, "min": 0, "max": 16777215, "step": 1, "display": "color"},
     ]
+
+
+async def test_freed_memory_means_an_empty_cache(comfy, flat):
+    await comfy.run(flat())
+    await comfy.post("/free", {"free_memory": True})
+    again = await comfy.run(flat())
+    assert again["status"]["messages"][1][1]["nodes"] == []
+    assert again["outputs"]["2"]["images"][0]["filename"] == "flat_00002_.png"

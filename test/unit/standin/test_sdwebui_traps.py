@@ -145,3 +145,23 @@ async def test_setting_a_checkpoint_waits_for_the_running_job_and_other_options_
     await webui.post("/sdapi/v1/options", {"sd_model_checkpoint": "tiny_b"})
     assert job.done() or (await webui.state())["job"] == ""
     assert (await job)["info"]["sd_model_name"] == "tiny_a"
+
+
+async def test_skip_ends_only_the_present_batch(webui, soon):
+    await webui.faults(step_s=0.02)
+    job = soon(webui.draw(steps=10, n_iter=2))
+    await webui.running(1)
+    assert await webui.post("/sdapi/v1/skip") is None
+    assert len((await job)["images"]) == 2
+
+
+async def test_unloading_in_mid_job_waits_for_nothing_and_blackens_the_picture(webui, soon, opened):
+    await webui.faults(step_s=0.02)
+    job = soon(webui.draw(steps=10))
+    await webui.running()
+    assert await webui.post("/sdapi/v1/unload-checkpoint") == {}
+    assert not job.done()
+    assert opened((await job)["images"][0]).getextrema() == ((0, 0), (0, 0), (0, 0))
+    await webui.faults(step_s=0)
+    await webui.post("/sdapi/v1/reload-checkpoint")
+    assert opened((await webui.draw())["images"][0]).getextrema() != ((0, 0), (0, 0), (0, 0))
