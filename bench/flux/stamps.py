@@ -19,7 +19,7 @@ Moments = dict[str, list[float]]
 
 def load(options: Any, models_folder: str, device_number: int) -> Any:
     """Load a model as ``runtimes.flux.server.pipeline.loading.load`` does, whose place it takes."""
-    from diffusers import AutoencoderKL  # noqa: PLC0415 - whoever reads stamps needs no torch
+    from diffusers import AutoencoderKL  # noqa: PLC0415 - reading stamps needs no torch
 
     from runtimes.flux.server.images.finishing import Finishing  # noqa: PLC0415
     from runtimes.flux.server.pipeline import loading  # noqa: PLC0415

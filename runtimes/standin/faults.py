@@ -62,7 +62,7 @@ class FaultBoard:
         self._stopped = asyncio.Event()
 
     def stop(self) -> None:
-        """Let no job hang any more, as the process is to end."""
+        """End all hung jobs, because the process stops."""
         self._stopped.set()
 
     def watch(self, watcher: Callable[[dict[str, Any]], None]) -> None:
@@ -83,7 +83,7 @@ class FaultBoard:
             watcher(change)
 
     async def meet_job(self) -> None:
-        """Let a job that begins now meet its fate: hang or fail, in this order.
+        """Make a job that begins now hang or fail if it is due, in this order.
 
         Raises:
             InjectedError: The job is to fail, or hung until the process was to end.
@@ -98,7 +98,7 @@ class FaultBoard:
             raise InjectedError("the stand-in was told to fail this job")
 
     def holds(self, step: int) -> bool:
-        """Tell whether a job is to wait before this step; the first is 1."""
+        """Whether a job waits before this step; the first is 1."""
         return step == self.now.hold_at_step and not self._stopped.is_set()
 
     def _take(self, counter: str) -> bool:

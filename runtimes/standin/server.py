@@ -109,7 +109,7 @@ async def _half(request: web.Request, body: bytes, content_type: str) -> web.Str
 
 
 class Server:
-    """A stand-in on a port; port 0 takes a free one, and `port` tells which.
+    """A stand-in on a port; 0 takes a free one, which `port` then names.
 
     `patience_s` is how long `stop` waits for requests under way; None takes what the real server does.
     """

@@ -84,8 +84,8 @@ class PromptRun:
         """Whether nodes send a picture at each step."""
         return self._services.faults.now.previews
 
-    def tell(self, value: int, most: int, picture: Any = None, form: str = "PNG") -> None:
-        """Tell progress of the running node, with a picture where there is one.
+    def report(self, value: int, most: int, picture: Any = None, form: str = "PNG") -> None:
+        """Report progress of the running node, with a picture if there is one.
 
         Raises:
             InterruptedRunError: The client asked for the end.
@@ -94,19 +94,19 @@ class PromptRun:
         self._progress.update(self._node, value, most, picture, form)
 
     async def step(self, value: int, most: int, picture: Any = None, form: str = "PNG") -> None:
-        """Let the time of one sampling step pass, then tell progress.
+        """Let the time of one sampling step pass, then report progress.
 
         Raises:
             InterruptedRunError: The client asked for the end.
         """
         await self._hold_before(value, most)
         await asyncio.sleep(self._services.faults.now.step_s + self._step_extra_s)
-        self.tell(value, most, picture, form)
+        self.report(value, most, picture, form)
 
     async def _hold_before(self, value: int, most: int) -> None:
-        """Stand still before a step as long as the faults say so, and tell again and again how far it is."""
+        """Wait before a step as long as the faults say so, and keep reporting progress."""
         while self._services.faults.holds(value):
-            self.tell(value - 1, most)
+            self.report(value - 1, most)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._services.interrupted.wait(), LOOK_S)
 
@@ -130,7 +130,7 @@ class PromptRun:
                 self._say("execution_interrupted", self._where(node_id), broadcast=True)
                 name = "interrupted"
                 break
-            except Exception as error:  # noqa: BLE001 - a node may raise anything, and the client is told what
+            except Exception as error:  # noqa: BLE001 - a node may raise anything, which the client is shown
                 self._say("execution_error", {**self._where(node_id), **self._trouble(node_id, error)})
                 name = "error"
                 break
@@ -182,7 +182,7 @@ class PromptRun:
         if self._services.client_id is not None:
             self._services.last_node = node_id
         self._tell_client("executing", names)
-        # Only a job with something to run meets its fate, as only that keeps a GPU busy.
+        # Faults concern only jobs with something to run: only these keep a GPU busy.
         if not self._executed:
             await self._services.faults.meet_job()
         self._check()

@@ -11,7 +11,7 @@ from runtimes.comfyui.standin.registry import NODES, Library
 
 
 def is_link(value: object) -> bool:
-    """Tell whether an input's value names another node's output."""
+    """Whether an input's value names another node's output."""
     return isinstance(value, list) and list(map(type, value)) == [str, int]
 
 

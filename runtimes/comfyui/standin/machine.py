@@ -118,11 +118,11 @@ class ComfyMachine:
         job = self.stage.open_job(item.prompt_id, "prompt")
         outcome = await PromptRun(self.services, item).execute()
         job.close(outcome.name)
-        self.queue.done(self._told(outcome), outcome.status)
+        self.queue.done(self._shown_outputs(outcome), outcome.status)
         if self.services.client_id is not None:
             self.hub.publish("executing", {"node": None, "prompt_id": item.prompt_id}, self.services.client_id)
 
-    def _told(self, outcome: PromptOutcome) -> dict[str, Any]:
+    def _shown_outputs(self, outcome: PromptOutcome) -> dict[str, Any]:
         """Return the outputs, or what the lie in force puts in their place."""
         lie = self.stage.faults.now.lie
         if lie == "empty":

@@ -42,7 +42,7 @@ class Latent:
 
 
 def describe(value: Any) -> str:
-    """Return the value as an execution error tells it: pictures as long dumps of numbers, as the real server does."""
+    """Return the value as an execution error shows it: pictures as long dumps of numbers, as the real server does."""
     if isinstance(value, Latent):
         return "{'samples': " + describe(value.images) + "}"
     if isinstance(value, list) and value and isinstance(value[0], Image.Image):
@@ -228,7 +228,7 @@ def _save_each(context: NodeContext, images: Images, prefix: str, kind: str) -> 
 def send_image(context: NodeContext, images: Images) -> None:
     """Send pictures through the websocket and save none."""
     for index, image in enumerate(images):
-        context.tell(index, len(images), image)
+        context.report(index, len(images), image)
 
 
 @node("SaveAnimatedWEBP")

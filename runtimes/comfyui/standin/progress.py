@@ -1,4 +1,4 @@
-"""How far each node of the running prompt is, and the events that tell it."""
+"""How far each node of the running prompt is, and the events that report it."""
 
 import io
 import json
@@ -25,17 +25,17 @@ class NodeProgress:
         self._nodes: dict[str, dict[str, Any]] = {}
 
     def start(self, node_id: str) -> None:
-        """Tell that a node runs."""
-        self._tell(node_id, 0.0, 1.0, "running")
+        """Report that a node runs."""
+        self._report(node_id, 0.0, 1.0, "running")
 
     def finish(self, node_id: str) -> None:
-        """Tell that a node is done."""
+        """Report that a node is done."""
         most = self._nodes.get(node_id, {"max": 1})["max"]
-        self._tell(node_id, most, most, "finished")
+        self._report(node_id, most, most, "finished")
 
     def update(self, node_id: str, value: int, most: int, picture: Image.Image | None, form: str) -> None:
-        """Tell how far a node is, with a picture where there is one."""
-        self._tell(node_id, value, most, "running")
+        """Report how far a node is, with a picture if there is one."""
+        self._report(node_id, value, most, "running")
         told = {"value": value, "max": most, "prompt_id": self._prompt_id, "node": node_id}
         with_metadata = self._hub.supports_metadata(self._client_id)
         if picture is not None and with_metadata:
@@ -49,7 +49,7 @@ class NodeProgress:
         names = {"display_node_id": node_id, "parent_node_id": None, "real_node_id": node_id}
         return {"node_id": node_id, "prompt_id": self._prompt_id, **names}
 
-    def _tell(self, node_id: str, value: float, most: float, state: str) -> None:
+    def _report(self, node_id: str, value: float, most: float, state: str) -> None:
         self._nodes[node_id] = {"value": value, "max": most, "state": state, **self._identity(node_id)}
         told = {"prompt_id": self._prompt_id, "nodes": {key: dict(one) for key, one in self._nodes.items()}}
         self._hub.publish("progress_state", told, self._client_id)

@@ -44,10 +44,10 @@ class NodeContext(Protocol):
     previews: bool
 
     async def step(self, value: int, most: int, picture: Any = None, form: str = "PNG") -> None:
-        """Tell progress, with a picture where there is one; then let the time of a step pass."""
+        """Let the time of a step pass; then report progress, with a picture if there is one."""
 
-    def tell(self, value: int, most: int, picture: Any = None, form: str = "PNG") -> None:
-        """Tell progress, with a picture where there is one."""
+    def report(self, value: int, most: int, picture: Any = None, form: str = "PNG") -> None:
+        """Report progress, with a picture if there is one."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from runtimes.comfyui.standin.files import KINDS
 from runtimes.comfyui.standin.machine import MODEL_FOLDERS, ComfyMachine
 from runtimes.comfyui.standin.registry import NODES
 from runtimes.comfyui.standin.socket import FEATURES
-from runtimes.comfyui.standin.validation import fault
+from runtimes.comfyui.standin.validation import error_entry
 from runtimes.standin.stage import Stage
 
 JOB_PATHS = frozenset({"/prompt", "/api/prompt"})
@@ -73,7 +73,7 @@ async def post_prompt(request: web.Request) -> web.Response:
     """Queue a prompt."""
     body = await request.json()
     if "prompt" not in body:
-        error = fault("no_prompt", "No prompt provided", "No prompt provided")
+        error = error_entry("no_prompt", "No prompt provided", "No prompt provided")
         return web.json_response({"error": error, "node_errors": {}}, status=400)
     item, verdict = request.app[_MACHINE].submit(body)
     if item is None:
@@ -175,7 +175,7 @@ async def post_image(request: web.Request) -> web.Response:
     form = await request.post()
     image, kind, subfolder = form.get("image"), str(form.get("type", "input")), str(form.get("subfolder", ""))
     if kind not in KINDS:
-        # The real server fails here without a word of its own.
+        # The real server fails here with aiohttp's own words.
         raise web.HTTPInternalServerError(text="500 Internal Server Error\n\nServer got itself in trouble")
     if not isinstance(image, FileField) or not image.filename:
         return web.Response(status=400)

@@ -34,7 +34,7 @@ class Hub:
         self._messages: asyncio.Queue[_Message] = asyncio.Queue()
 
     def supports_metadata(self, client_id: str | None) -> bool:
-        """Tell whether the client said that it reads pictures with a header."""
+        """Whether the client said that it reads pictures with a header."""
         return bool(self._features.get(client_id or "", {}).get("supports_preview_metadata"))
 
     def publish(self, event: str, data: dict[str, Any], client_id: str | None = None) -> None:
@@ -72,7 +72,7 @@ class Hub:
         return socket
 
     def cut_all(self) -> None:
-        """Close every connection without a word, as a process that ends does."""
+        """Close every connection without a close frame, as the end of a process does."""
         for name in list(self._sockets):
             self._cut(name)
 

@@ -73,7 +73,7 @@ class PipelineFaults:
             _hang()
 
     def holds(self, step: int, prompts: Sequence[str]) -> bool:
-        """Tell whether a batch is to wait before a step."""
+        """Whether a batch waits before a step."""
         return step == self.hold_at_step and self._meets(prompts)
 
     def _meets(self, prompts: Sequence[str]) -> bool:

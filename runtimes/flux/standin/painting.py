@@ -95,7 +95,7 @@ def load(options: ModelOptions, models: str, device: int) -> PaintingPipeline:  
 
 
 def _hold_before(step: int, steps: int, prompts: Sequence[str], watch: DrawingWatch) -> None:
-    """Stand still before a step as long as the faults say so now, and tell again and again how far it is."""
+    """Wait before a step as long as the faults say so, and keep reporting progress."""
     while PipelineFaults.read(os.environ).holds(step, prompts) and watch.wanted():
         watch.stepped(step - 1, steps)
         time.sleep(LOOK_S)

@@ -56,7 +56,7 @@ class Checkpoints:
     def __init__(self, names: tuple[str, ...]) -> None:
         self.all = [Checkpoint(name) for name in names]
         self.loaded: Checkpoint | None = None
-        # A model that is unloaded under a running job paints black until it is loaded anew.
+        # A model that is unloaded under a running job paints black until it is loaded again.
         self.spoiled = False
 
     def find(self, alias: object) -> Checkpoint | None:
@@ -89,7 +89,7 @@ class Checkpoints:
         self.loaded = None
 
     def reload(self, wanted: object) -> None:
-        """Load the model anew, which also mends a spoiled one."""
+        """Load the model again, which also repairs a spoiled one."""
         self.spoiled = False
         if self.all:
             self.load(wanted)

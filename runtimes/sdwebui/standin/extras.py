@@ -11,7 +11,7 @@ _NONE = "None"
 
 
 def upscaled(image: Image.Image, values: Mapping[str, Any]) -> tuple[Image.Image, dict[str, Any]]:
-    """Return the picture resized by the factor or to the size of the body, and what is told about it.
+    """Return the picture resized by the factor or to the size of the body, and the parameters that describe it.
 
     Raises:
         BrokenError: A named upscaler does not exist.

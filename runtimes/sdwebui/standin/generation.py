@@ -129,7 +129,7 @@ async def _sample(machine: WebuiMachine, request: WebuiRequest) -> float:
     turn_s = time.monotonic()
     width, height = (max(1, side // _PREVIEW_PART) for side in request.size)
     for step in range(steps):
-        while faults.holds(step + 1) and not progress.stopped:  # noqa: ASYNC110 (no event tells of both)
+        while faults.holds(step + 1) and not progress.stopped:  # noqa: ASYNC110 (there is no event for both)
             await asyncio.sleep(LOOK_S)
         if progress.stopped:
             return step / steps

@@ -44,17 +44,17 @@ class WebuiOptions:
             BrokenError: A value that was set has another type than its default.
         """
         shown = dict(self.defaults)
-        faults = []
+        errors = []
         for key, value in self.saved.items():
             default = self.defaults[key]
             try:
                 typed = default and value is not None
                 shown[key] = _READERS[type(default)](value) if typed else value
             except WrongError as error:
-                faults.append(f"response -> {key}\n  {error} (type={error.kind})")
-        if faults:
-            many = "s" if len(faults) > 1 else ""
+                errors.append(f"response -> {key}\n  {error} (type={error.kind})")
+        if errors:
+            many = "s" if len(errors) > 1 else ""
             raise BrokenError(
-                "ValidationError", "\n".join([f"{len(faults)} validation error{many} for Options", *faults])
+                "ValidationError", "\n".join([f"{len(errors)} validation error{many} for Options", *errors])
             )
         return shown

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from runtimes.sdwebui.standin import infotext, schema
 from runtimes.sdwebui.standin.catalog import ALWAYS_ON, catalog
-from runtimes.sdwebui.standin.errors import InvalidError, WebuiHTTPError, answer, fault, speak_as_webui
+from runtimes.sdwebui.standin.errors import InvalidError, WebuiHTTPError, answer, field_error, speak_as_webui
 from runtimes.sdwebui.standin.extras import upscaled
 from runtimes.sdwebui.standin.generation import generate
 from runtimes.sdwebui.standin.machine import WebuiMachine
@@ -68,7 +68,7 @@ async def _to_its_end(request: web.Request, work: Coroutine[Any, Any, Any]) -> A
     return await asyncio.shield(task)
 
 
-def _told(machine: WebuiMachine, pictures: list[str]) -> list[str]:
+def _shown_pictures(machine: WebuiMachine, pictures: list[str]) -> list[str]:
     """Return the pictures, or what the lie in force puts in their place."""
     lies = {"empty": [], "success": [_NO_PICTURE] * len(pictures)}
     return lies.get(machine.stage.faults.now.lie, pictures)
@@ -102,7 +102,7 @@ async def post_generation(request: web.Request) -> web.Response:
         raise WebuiHTTPError(404, "Init image not found")
     _check_scripts(values)
     result = await _to_its_end(request, generate(machine, kind, values))
-    return answer({**result, "images": _told(machine, result["images"])})
+    return answer({**result, "images": _shown_pictures(machine, result["images"])})
 
 
 async def _upscale(machine: WebuiMachine, encoded: list[str], values: dict[str, Any]) -> tuple[str, list[str]]:
@@ -126,7 +126,7 @@ async def post_extra(request: web.Request) -> web.Response:
     is_single = kind == "extra-single-image"
     encoded = [values["image"]] if is_single else [one["data"] for one in values["imageList"]]
     html, pictures = await _to_its_end(request, _upscale(machine, encoded, values))
-    told = _told(machine, pictures)
+    told = _shown_pictures(machine, pictures)
     return answer({"html_info": html, **({"image": "".join(told)} if is_single else {"images": told})})
 
 
@@ -151,7 +151,7 @@ async def get_progress(request: web.Request) -> web.Response:
     try:
         skip = schema.take_bool(asked)
     except schema.WrongError as error:
-        raise InvalidError([fault(["query", "skip_current_image"], str(error), error.kind)]) from error
+        raise InvalidError([field_error(["query", "skip_current_image"], str(error), error.kind)]) from error
     return answer(request.app[_MACHINE].progress.as_json(with_image=not skip))
 
 
@@ -191,7 +191,7 @@ async def post_unload(request: web.Request) -> web.Response:
 
 @_ROUTES.post("/sdapi/v1/reload-checkpoint")
 async def post_reload(request: web.Request) -> web.Response:
-    """Load the model anew."""
+    """Load the model again."""
     machine = request.app[_MACHINE]
     machine.checkpoints.reload(machine.options["sd_model_checkpoint"])
     return answer({})

@@ -7,7 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
-from runtimes.sdwebui.standin.errors import InvalidError, fault
+from runtimes.sdwebui.standin.errors import InvalidError, field_error
 
 _SCHEMAS: dict[str, dict[str, list[Any]]] = json.loads(Path(__file__).with_name("schema.json").read_text())
 """By path: each field's type ("?" where null may come) and default. A field without a default is required."""
@@ -143,14 +143,16 @@ async def read_object(request: web.Request) -> dict[str, Any]:
     """
     text = await request.read()
     if not text:
-        raise InvalidError([fault(["body"], "field required", "value_error.missing")])
+        raise InvalidError([field_error(["body"], "field required", "value_error.missing")])
     try:
         body = json.loads(text)
     except json.JSONDecodeError as error:
         context = {"msg": error.msg, "doc": error.doc, "pos": error.pos, "lineno": error.lineno, "colno": error.colno}
-        raise InvalidError([fault(["body", error.pos], str(error), "value_error.jsondecode", **context)]) from error
+        raise InvalidError(
+            [field_error(["body", error.pos], str(error), "value_error.jsondecode", **context)]
+        ) from error
     if not isinstance(body, dict):
-        raise InvalidError([fault(["body"], "value is not a valid dict", "type_error.dict")])
+        raise InvalidError([field_error(["body"], "value is not a valid dict", "type_error.dict")])
     return body
 
 
@@ -158,24 +160,24 @@ async def read_body(request: web.Request, name: str) -> dict[str, Any]:
     """Return every field of the named schema; unknown fields are dropped in silence.
 
     Raises:
-        InvalidError: The body does not fit; every fault is named.
+        InvalidError: The body does not fit; all errors are named.
     """
     body = await read_object(request)
     values: dict[str, Any] = {}
-    faults: list[dict[str, Any]] = []
+    errors: list[dict[str, Any]] = []
     for key, (kind, *default) in _SCHEMAS[name].items():
         value = body.get(key)
         if key not in body and not default:
-            faults.append(fault(["body", key], "field required", "value_error.missing"))
+            errors.append(field_error(["body", key], "field required", "value_error.missing"))
         elif key not in body:
             values[key] = default[0]
         elif value is None and not kind.endswith("?"):
-            faults.append(fault(["body", key], "none is not an allowed value", "type_error.none.not_allowed"))
+            errors.append(field_error(["body", key], "none is not an allowed value", "type_error.none.not_allowed"))
         else:
             try:
                 values[key] = None if value is None else _READERS[kind.removesuffix("?")](value)
             except WrongError as error:
-                faults.append(fault(["body", key, *error.path], str(error), error.kind, **error.context))
-    if faults:
-        raise InvalidError(faults)
+                errors.append(field_error(["body", key, *error.path], str(error), error.kind, **error.context))
+    if errors:
+        raise InvalidError(errors)
     return values
