@@ -5,9 +5,7 @@ from itertools import islice
 from typing import Any
 
 from contract.field_errors import MAX_FIELD_ERRORS, FieldError, FieldPath, field_path, suggestion
-from contract.task import CHECKPOINT_ATTRIBUTE
 from runtimes.catalog import DeployedRuntime
-from runtimes.sdwebui.fields import FIELDS
 from runtimes.spec import load
 
 
@@ -30,14 +28,13 @@ def ignored_content(
     content: Mapping[str, Any], tasktype: str, runtime: DeployedRuntime, at: FieldPath
 ) -> Iterator[FieldError]:
     """Name what a model server would ignore without a word, of a content without errors; parameters as above."""
-    if runtime.type == "sdwebui":
-        fields = (*sorted(FIELDS[tasktype]), CHECKPOINT_ATTRIBUTE)
-        yield from ignored_keys(content, fields, at, "is no field of SD WebUI 1.10.1, which ignores it")
+    if warnings := runtime.runtime_type.warnings:
+        yield from load(warnings)(content, tasktype, runtime, at)
 
 
-def ignored_keys(given: Any, known: Iterable[str], at: FieldPath, detail: str = "is ignored") -> Iterator[FieldError]:
+def ignored_keys(given: Any, known: Iterable[str], at: FieldPath) -> Iterator[FieldError]:
     """Name the keys of an object that are not among those known."""
     known = tuple(known)
     for key in given if isinstance(given, Mapping) else ():
         if key not in known:
-            yield FieldError(field_path((*at, key)), detail + suggestion(key, known))
+            yield FieldError(field_path((*at, key)), f"is ignored{suggestion(key, known)}")

@@ -41,7 +41,7 @@ def _make_door() -> Door:
     jobs = JobStore(session.create_client("dynamodb", config=table_config), _required("JOBS_TABLE"))
     catalog = RuntimeCatalog.from_json(runtimes.read_text(encoding="utf-8"))
     for runtime in catalog:
-        if checks := runtime.runtime_type.checks:
+        for checks in filter(None, (runtime.runtime_type.checks, runtime.runtime_type.warnings)):
             load(checks)  # while the function is loaded, its processor is at its fastest
     return Door(
         catalog=catalog,

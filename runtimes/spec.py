@@ -50,6 +50,7 @@ class RuntimeSpec:
         driver: The class of the agent's driver, a ``queue_agent.ports.Executor`` with ``from_settings``.
         checks: The API's check of a task's content: (content, task type, DeployedRuntime, path) → FieldErrors. None
             leaves all to the model server.
+        warnings: The same for what the model server would ignore: the caller is warned.
         loads_checkpoint: Whether a runtime of this type serves one checkpoint, or switches on request
             (``modelFilename`` and ``dynamicModel`` in config.yaml).
         has_model_options: Whether ``model`` in config.yaml says what a runtime of this type serves.
@@ -62,6 +63,7 @@ class RuntimeSpec:
     v1alpha1_task_types: tuple[str, ...] = ()
     driver: str
     checks: str | None = None
+    warnings: str | None = None
     loads_checkpoint: bool = False
     has_model_options: bool = False
 

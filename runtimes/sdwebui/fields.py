@@ -1,6 +1,11 @@
-"""The fields of SD WebUI 1.10.1's API. It passes over all others in silence."""
+"""The fields of SD WebUI 1.10.1's API. It ignores all others without a word."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from contract.field_errors import FieldError, FieldPath, field_path, suggestion
+from contract.task import CHECKPOINT_ATTRIBUTE
+from runtimes.catalog import DeployedRuntime
 
 _GENERATING = """
     prompt negative_prompt styles seed subseed subseed_strength seed_resize_from_h seed_resize_from_w sampler_name
@@ -36,3 +41,17 @@ FIELDS: Mapping[str, frozenset[str]] = {
     "extra-batch-images": _names(_UPSCALING, "imageList"),
 }
 """By task type; ``alwayson_scripts`` and ``override_settings`` of upscaling are what the platform reads itself."""
+
+
+def ignored_fields(
+    content: Mapping[str, Any],
+    tasktype: str,
+    runtime: DeployedRuntime,  # noqa: ARG001 (the same for all)
+    at: FieldPath,
+) -> Iterator[FieldError]:
+    """Name the fields that SD WebUI would ignore; see ``api.content``."""
+    known = (*sorted(FIELDS[tasktype]), CHECKPOINT_ATTRIBUTE)
+    for key in content:
+        if key not in known:
+            problem = f"is no field of SD WebUI 1.10.1, which ignores it{suggestion(key, known)}"
+            yield FieldError(field_path((*at, key)), problem)

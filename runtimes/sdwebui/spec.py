@@ -17,5 +17,6 @@ SPEC = RuntimeSpec(
     v1alpha1_task_types=("text-to-image", "image-to-image", "extra-batch-images"),
     driver="runtimes.sdwebui.driver.executor:SdWebUI",
     checks="runtimes.sdwebui.checks:check",
+    warnings="runtimes.sdwebui.fields:ignored_fields",
     loads_checkpoint=True,
 )

@@ -142,6 +142,24 @@ def test_the_flux_server_imports_contract_and_its_own_type_alone():
         assert not {one for one in ours(path) if within(one, "runtimes.flux.driver", "runtimes.flux.standin")}, path
 
 
+def test_only_the_registry_and_a_few_others_name_a_runtime_type_outside_its_folder():
+    """Defaults of commands, the demo of a real flux model, benches and examples name one."""
+    named = {
+        str(path)
+        for path in MODULES
+        if not path.is_relative_to("runtimes")
+        if not path.is_relative_to("bench")
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.Constant) and node.value in TYPES
+    }
+    assert named == {
+        "configuration/chart_values.py",
+        "deploy/rollout/options.py",
+        "examples/submit_and_wait.py",
+        "local/demo_flux.py",
+    }
+
+
 def test_the_agent_knows_runtime_types_by_the_registry_alone():
     for path in in_package("queue_agent"):
         allowed = (*REGISTRY, "runtimes._http")

@@ -1,0 +1,53 @@
+"""Runtime type toy-managed: a service elsewhere, without a port, an image or a GPU. It throttles the first call."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from contract.task import Task
+from queue_agent.errors import Throttled
+from queue_agent.ports import Executor, Inputs, Output, Result, RunSignals, Work
+from queue_agent.settings import Settings
+from runtimes.spec import Managed, RuntimeSpec
+from test.toy.standin import PNG
+
+SPEC = RuntimeSpec(
+    name="toy-managed",
+    folder=Path(__file__).parent,
+    hosting=Managed(actions=("toy:Draw",), concurrency=2),
+    task_types=("draw",),
+    driver="test.toy.managed:ManagedToy",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ManagedDrawing:
+    """A task that can run now."""
+
+    content: dict[str, Any]
+    work: Work
+
+
+class ManagedToy(Executor):
+    """The driver of runtime type toy-managed."""
+
+    def __init__(self) -> None:
+        self._calls = 0
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        return cls()
+
+    async def prepare(self, task: Task, inputs: Inputs) -> ManagedDrawing:
+        return ManagedDrawing(task.content or {}, Work("drawing", 1))
+
+    async def run(self, prepared: ManagedDrawing, job: str, claim: int, signals: RunSignals) -> Result:
+        signals.started()
+        self._calls += 1
+        if self._calls == 1:
+            raise Throttled
+        signals.freed()
+        return Result(outputs=[Output(PNG)], parameters=prepared.content)
+
+    async def interrupt(self, job: str, claim: int) -> None:
+        """A call that is not waited for ends by itself."""
