@@ -163,7 +163,7 @@ def test_a_module_that_is_no_python_is_told_and_leaves_no_bundle(tmp_path):
 
 
 def interpreter(folder, name, answer):
-    """A program that answers as a Python does that is asked for its version."""
+    """A program that answers with a line."""
     path = folder / name
     path.write_text(f"#!/bin/sh\necho {answer}\n", encoding="utf-8")
     path.chmod(0o755)
@@ -179,22 +179,14 @@ def interpreter(folder, name, answer):
         ("PyPy 3 99 2 final", False),
     ],
 )
-def test_a_release_of_lambdas_python_compiles_and_no_other(tmp_path, monkeypatch, answer, taken):
-    found = interpreter(tmp_path, "python3.99", answer)
+@pytest.mark.parametrize("found_by", ["python3.99", "uv"])
+def test_a_release_of_lambdas_python_compiles_and_no_other(tmp_path, monkeypatch, found_by, answer, taken):
+    found = interpreter(tmp_path, "python3.99" if found_by == "python3.99" else "elsewhere", answer)
+    if found_by == "uv":
+        interpreter(tmp_path, "uv", found)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert compiler_of("3.99") == (Compiler(found, "3.99") if taken else None)
-
-
-def test_an_interpreter_that_uv_has_installed_compiles(tmp_path, monkeypatch):
-    (tmp_path / "uvs").mkdir()
-    found = interpreter(tmp_path / "uvs", "python", "CPython 3 99 2 final")
-    interpreter(tmp_path, "uv", found)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert compiler_of("3.99") == Compiler(found, "3.99")
-
-
-def test_the_python_that_runs_compiles_where_it_is_lambdas():
-    assert compiler_of(COMPILER.version) == COMPILER
+    assert compiler_of(COMPILER.version) == COMPILER  # the Python that runs
 
 
 def test_where_no_such_python_is_bundles_are_made_without_and_it_is_said_once(monkeypatch, capsys):

@@ -187,7 +187,7 @@ def test_what_keda_counts_goes_to_cloudwatch_by_the_scaled_object(config):
 def test_the_outcomes_and_stages_that_are_shown_are_those_of_the_agents():
     assert set(OUTCOMES) == {state.value for state in JobState if state.is_final}
     sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "queue_agent").rglob("*.py"))
-    assert set(STAGES) == set(re.findall(r'\bstages\("(\w+)"\)', sources))
+    assert set(STAGES) == set(re.findall(r'\bstage\("(\w+)"\)', sources))
 
 
 def test_the_cost_page_counts_as_many_metrics_of_a_runtime_as_there_are_besides_errors():

@@ -1,6 +1,7 @@
 """Whole stacks, each synthesized once; cdk-nag has found nothing in them, else synthesis raises."""
 
 import json
+import re
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -92,11 +93,19 @@ class Synthesized:
             "Fn::GetAtt"
         ][0]
 
+    @cached_property
+    def before(self):
+        """What each resource says that it depends on, or refers to: it is made after these and removed before them."""
+        return {
+            name: ({*listed(one.get("DependsOn", [])), *_referred(one.get("Properties", {}))}) & self.resources.keys()
+            for name, one in self.resources.items()
+        }
+
     def needs(self, name):
-        """All that must be there before a resource, by what it says it depends on."""
+        """All that must be there before a resource, and outlives it."""
         seen, ahead = set(), [name]
         while ahead:
-            new = set(listed(self.resources[ahead.pop()].get("DependsOn", []))) - seen
+            new = self.before[ahead.pop()] - seen
             ahead += new
             seen |= new
         return seen
@@ -114,6 +123,18 @@ class Synthesized:
 def listed(value):
     """A value of a template that may be a list or one of its kind, as a list."""
     return value if isinstance(value, list) else [value]
+
+
+def _referred(value):
+    """Logical ids that a part of a template refers to."""
+    match value:
+        case {"Ref": str(name)} | {"Fn::GetAtt": [str(name), *_]}:
+            yield name
+        case {"Fn::Sub": [str(text), _] | str(text)}:
+            yield from (name.partition(".")[0] for name in re.findall(r"\$\{([^}!]+)\}", text))
+    if isinstance(value, dict | list):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _referred(part)
 
 
 def spelled(value):
