@@ -177,7 +177,7 @@ class Operations:
             logger.warning("not withdrawn: job %s, %s", job, error_code(exc) or type(exc).__name__)
 
     def _mark_published(self, submission: TaskSubmission) -> None:
-        """Mark a job as queued. A failure is logged: the job is on its way, and the keeper mends its item."""
+        """Mark a job as queued. A failure is logged: the job is on its way, and the keeper corrects its item."""
         try:
             self._jobs.run(commands.published(submission.job, submission.start_by_s))
         except AWS_ERRORS as exc:

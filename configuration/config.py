@@ -6,14 +6,8 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from configuration.chart_values import ChartValues
-from configuration.checks import (
-    STACK_SUFFIX,
-    computed_value_errors,
-    placeholder_errors,
-    queue_name_errors,
-    runtime_errors,
-)
-from configuration.deadlines import CommonDeadlines, RuntimeDeadlines, deadline_errors
+from configuration.checks import STACK_SUFFIX, file_errors, value_errors
+from configuration.deadlines import CommonDeadlines, RuntimeDeadlines
 from configuration.gpus import gpu_problems
 from configuration.platform import Cluster, Monitoring, OutputBucket, Vpc
 from configuration.volume_filling import REGION_MIB_S, Filling, asked_for
@@ -293,19 +287,15 @@ def parse_config(data: Any) -> Config:
     Raises:
         ConfigError: It has errors; every one is named.
     """
-    errors = [*placeholder_errors(data, ()), *computed_value_errors(data)]
-    known = {error.pointer for error in errors}
+    errors = list(value_errors(data))
+    explained = {error.pointer for error in errors}
     config = None
     try:
         config = Config.model_validate(data)
     except ValidationError as exc:
-        told = field_errors_of(exc, Config, data)
-        errors += [error for error in told if error.pointer not in known]
-    if isinstance(data, dict):
-        errors += deadline_errors(data)
-        errors += queue_name_errors(data)
-        if isinstance(data.get("modelsRuntime"), list):
-            errors += runtime_errors(data["modelsRuntime"])
+        found = field_errors_of(exc, Config, data)
+        errors += [error for error in found if error.pointer not in explained]
+    errors += file_errors(data)
     if errors or config is None:
         raise ConfigError(errors)
     return config

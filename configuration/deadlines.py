@@ -72,19 +72,19 @@ class CommonDeadlines(Section):
 _DEFAULTS = {str(field.alias): float(field.default) for field in CommonDeadlines.model_fields.values()}
 
 
-def deadline_errors(data: Mapping[str, Any]) -> Iterator[FieldError]:
+def deadline_errors(top: Any, own: Mapping[str, Any]) -> Iterator[FieldError]:
     """Deadlines above their own maximum; ill-typed ones are left to the model.
 
     Args:
-        data: config.yaml as YAML gives it.
+        top: The section at the top of config.yaml, as YAML gives it.
+        own: That of each runtime, by its place.
     """
-    given = _given(data.get("deadlines"))
+    given = _given(top)
     common = {**_DEFAULTS, **given}
     yield from _above_maximum(common, given, "deadlines")
-    runtimes = data.get("modelsRuntime")
-    for index, runtime in enumerate(runtimes if isinstance(runtimes, list) else []):
-        own = _given(runtime.get("deadlines")) if isinstance(runtime, dict) else {}
-        yield from _above_maximum({**common, **own}, own, f"modelsRuntime[{index}].deadlines")
+    for at, section in own.items():
+        given = _given(section)
+        yield from _above_maximum({**common, **given}, given, at)
 
 
 def _given(section: Any) -> dict[str, float]:
@@ -103,7 +103,7 @@ def _number(value: Any) -> float:
 
 
 def _above_maximum(seconds: Mapping[str, float], given: Mapping[str, float], at: str) -> Iterator[FieldError]:
-    """Errors that the given keys make; each is laid to the deadline where that is given, else to the maximum."""
+    """Errors that the given keys make; each is put at the deadline where that is given, else at the maximum."""
     for key, maximum in _MAXIMA:
         if not seconds[key] > seconds[maximum]:
             continue

@@ -85,7 +85,7 @@ _YAML_PROBLEMS = {
     "expected <block end>": _MISFIT,
     "expected '<document start>'": _MISFIT,
     _COLON_TOO_MANY: "has a colon too many, or is indented further than the line above it; "
-    "a text with a colon in it stands in quotes",
+    "put a text with a colon in it in quotes",
     "found character '\\t'": "is indented with a tab; indent with blanks",
     "cannot start any token": "begins with a character that means something in YAML; put the text in quotes",
     _NO_COLON: "lacks a colon and a blank after a key",
@@ -95,9 +95,9 @@ _YAML_PROBLEMS = {
     "undefined alias": "begins a text with *; put the text in quotes",
     "expected alphabetic or numeric character": "begins a text with * or &; put the text in quotes",
     "constructor for the tag": "has a tag, as !Ref, which means nothing here",
-    "unhashable key": "has a list or an object as a key; a text with { or [ in it stands in quotes",
+    "unhashable key": "has a list or an object as a key; put a text with { or [ in it in quotes",
     "another document": "begins a second document; the file holds one",
-    "expected the node content": "lacks a value; a text that begins with one of ,]}%@` stands in quotes",
+    "expected the node content": "lacks a value; put a text that begins with one of ,]}%@` in quotes",
     "special characters are not allowed": "holds a control character",
 }
 """PyYAML's messages, and what they mean to the author of the line."""
@@ -154,7 +154,7 @@ def _unreadable(node: yaml.Node, at: FieldPath) -> Iterator[FieldError]:
         try:
             SafeConstructor().construct_object(node)
         except yaml.YAMLError:
-            return  # told with its line where the whole is read
+            return  # reported with its line where the whole is read
         except ValueError:
             yield FieldError(field_path(at), f"is a number or a date that cannot be: {shown(node.value)}")
 

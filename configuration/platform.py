@@ -92,7 +92,7 @@ class OutputBucket(Section):
 
 
 class Monitoring(Section):
-    """What is watched, and who is told."""
+    """What is watched, and who is notified."""
 
     alarm_emails: list[Annotated[str, Form(r"^[^@\s]+@[^@\s]+\.[^@\s]+$", "an e-mail address")]] = []
     """Addresses that alarms are sent to; each must confirm once."""

@@ -40,7 +40,7 @@ class Deadlines:
     max_execution_s: float
 
     def with_asked(self, asked: AskedDeadlines | None) -> "Deadlines":
-        """The deadlines of one task: what it asks for, as far as it may."""
+        """The deadlines of one task: what it asks for, within the limits."""
         if asked is None:
             return self
         return Deadlines(

@@ -14,8 +14,8 @@ from contract.task import MAX_CONTEXT_BYTES, SCHEMA, Task
 TRACEPARENT_ATTRIBUTE = "traceparent"
 """SNS message attribute with the W3C trace context that the task was submitted in."""
 
-_MAX_TOLD_ID_CHARS = 1024
-"""An invalid id is still told to whoever sent it, as far as it fits into a notice."""
+_MAX_ID_CHARS = 1024
+"""An invalid id still goes into the notice, cut to this length."""
 
 
 class UnreadableDeliveryError(ValueError):
@@ -90,7 +90,7 @@ def read_delivery(body: str, *, message_id: str, sent_ms: int) -> Delivery:
         raise UnreadableDeliveryError(
             f"The message is no task: {problems}",
             job=job,
-            task_id=task_id[:_MAX_TOLD_ID_CHARS] if isinstance(task_id, str) else None,
+            task_id=task_id[:_MAX_ID_CHARS] if isinstance(task_id, str) else None,
             context=context if strict_json.utf8_size(context) <= MAX_CONTEXT_BYTES else None,
         ) from exc
     return Delivery(task=task, job=task.metadata.job or job, traceparent=traceparent)

@@ -8,7 +8,7 @@ import re
 _MIB = 1024 * 1024
 
 MAX_CONTENT_BYTES = 16 * _MIB
-"""Of a task's content, where it lies in the output bucket; images in base64 may stand in it."""
+"""Of a task's content in the output bucket; it may hold images in base64."""
 MAX_LINK_BYTES = 64 * _MIB
 """Of what one link leads to."""
 MAX_LINKED_BYTES = 128 * _MIB

@@ -40,9 +40,9 @@ TASKS = QueueSettings(suffix="", visibility_s=90, retention_s=4 * _DAY_S, max_re
 RETURNED = QueueSettings(
     suffix="-returned", visibility_s=6 * KEEPER_TIMEOUT_S, retention_s=14 * _DAY_S, max_receives=20
 )
-"""What was delivered too often, for the keeper."""
+"""What was delivered too often; the keeper reads it."""
 DEAD = QueueSettings(suffix="-dead", visibility_s=30, retention_s=14 * _DAY_S, max_receives=None)
-"""What nobody could do; it has no consumer."""
+"""What could not be done; it has no consumer."""
 
 
 def dead_letter(body: str, code: str, reason: str) -> dict[str, Any]:

@@ -114,7 +114,7 @@ def key_use(tenant: str | None, key: str, now_s: float) -> JobCommand[KeyUse | N
 
 
 def withdraw(job: str) -> JobCommand[JobChange]:
-    """Delete a job that could not be published; refused if an agent has claimed it nonetheless."""
+    """Delete a job that could not be published; refused if an agent has claimed it all the same."""
     condition = expressions({"ConditionExpression": "#state = :accepted"}, accepted=JobState.ACCEPTED)
     return _conditional("DeleteItem", {"Key": _key(job), **condition})
 
@@ -187,7 +187,7 @@ def renew(
         until_s: Until when it keeps it.
         start_by_s: By when another agent must claim it, should this one vanish.
         attempts: How often a model server has got the job by now.
-        progress: How far it is; None where nobody knows.
+        progress: How far it is, from 0 to 1; None where that is unknown.
     """
     values: dict[str, Any] = {"until": until_s, "start_by": start_by_s, "attempts": attempts}
     and_progress = ""
@@ -286,7 +286,7 @@ def enter_given_up(task: Task, job: str, error: JobError, *, runtime: str, now_s
 
 
 def notified(job: str, now_s: float) -> JobCommand[JobChange]:
-    """The notice was sent; nobody needs to look at the job again. Refused if it was begun anew."""
+    """The notice was sent, so the job is never due again. Refused if the job was redriven."""
     return _update(
         job,
         "SET #notified_at = :now REMOVE #due_shard, #due_at",
@@ -311,7 +311,7 @@ def request_cancel(job: str, now_s: float) -> JobCommand[JobChange]:
 
 
 def redrive(job: str, *, now_s: float, start_s: float) -> JobCommand[JobChange]:
-    """Failed → queued, to be begun anew; refused in any other state."""
+    """Failed → queued; refused in any other state."""
     return _update(
         job,
         "SET #state = :queued, #attempts = :zero, #due_shard = :due_shard, #due_at = :due_at, #start_by = :due_at, "

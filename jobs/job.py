@@ -50,7 +50,7 @@ class Job:
         attempts: How often a model server got it.
         releases: How often it was released for no fault of its own.
         claims: How often an agent claimed it.
-        redrives: How often it was begun anew after it had failed.
+        redrives: How often an operator began it again after it had failed.
         lease_until_s: When its agent's lease ends; None where no agent has it.
         cancel_requested: Whether its agent must stop it.
         notified: Whether its notice was sent.
@@ -151,7 +151,7 @@ class Claim:
         token: What the lease is proved with.
         number: Which claim of this job it is, from 1: whatever an earlier one left has another number.
         attempt: Which attempt begins when the model server gets the job, from 1.
-        redrives: How often the job was begun anew after it had failed.
+        redrives: How often an operator began the job again after it had failed.
         start_by_s: By when the job was to be begun, seconds since 1970.
         start_s: How long another agent has to claim the job, should this one vanish.
         cancel_requested: Whether the job must be ended instead of run.

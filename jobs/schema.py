@@ -5,7 +5,7 @@ from typing import Any
 
 KEY = "pk"
 DUE_INDEX = "due"
-"""Jobs that somebody must still look at, by shard and by when; those that are done and told are not in it."""
+"""Jobs that are still due some day, by shard and time: not those that have ended and whose notice was sent."""
 DUE_SHARDS = ("0", "1", "2", "3")
 TTL_ATTRIBUTE = "expires_at"
 

@@ -65,7 +65,7 @@ class TaskRepublisher:
         """Publish a task whose content was too large for a message.
 
         Returns:
-            False where the content is not in the bucket: nobody can publish it then.
+            False where the content is not in the bucket: it cannot be published then.
 
         Raises:
             botocore.exceptions.BotoCoreError, ClientError: AWS does not answer.
