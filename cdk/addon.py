@@ -13,11 +13,11 @@ from constructs import Construct, IDependable
 class PodIdentity(Construct):
     """A role for the pods of one service account, by EKS Pod Identity.
 
-    Whatever starts the pods depends on the whole of this: then the role and its policies outlive the pods.
+    What starts the pods must depend on the whole construct, so that the role and its policies outlive the pods.
 
     Args:
         cluster: Where the pods run.
-        service_account: Namespace and name, as "kube-system/aws-node"; it need not exist yet.
+        service_account: Namespace and name, for example "kube-system/aws-node". It need not exist yet.
         description: Whose role it is.
         statements: What the pods may do.
 

@@ -1,4 +1,4 @@
-"""Alarms on what hurts, each with its entry in the runbook, and the topic that tells of them."""
+"""Alarms, each with its entry in the runbook, and the topic that sends them by e-mail."""
 
 import math
 import re
@@ -41,7 +41,7 @@ class AlarmCondition:
         measure: What is looked at.
         above: What it must be above, in each of the last ``periods`` of its periods.
         periods: How many of its periods.
-        raised_without_data: Whether missing data is the trouble itself; else it is no trouble.
+        raised_without_data: Whether missing data raises the alarm. By default it does not.
     """
 
     name: str
@@ -88,7 +88,7 @@ class Alarms(Construct):
 
 
 def _anchor(heading: str) -> str:
-    """The link to a page's heading, as GitHub makes it."""
+    """GitHub's link to a heading of a page."""
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
@@ -102,7 +102,7 @@ def _runtime_conditions(
         runbook="Queue cannot be read",
         says=f"KEDA cannot read the queue of runtime {name}, whose pods stay as many as they are.",
         measure=agents.scaling_errors(runtime.namespace, period=_PERIOD),
-        # KEDA looks again a second after a look that failed; what lasts for minutes is trouble.
+        # KEDA reads the queue again a second after a failure; only failures that last for minutes matter.
         periods=2,
     )
     # Half of the start deadline: as much is left to act before tasks fail. The age counts the job's run too.
@@ -176,7 +176,7 @@ def _platform_conditions(flow: TaskFlow) -> Iterator[AlarmCondition]:
         above=_SERVER_ERROR_SHARE,
         periods=2,
     )
-    # One error is followed by another attempt at once or a minute later; what lasts is trouble.
+    # After an error the function is tried again at once or a minute later; only lasting errors matter.
     for name, what, function in (
         ("returned", "returned messages", keeper.returned),
         ("reaper", "overdue jobs", keeper.reaper),
@@ -192,7 +192,7 @@ def _platform_conditions(flow: TaskFlow) -> Iterator[AlarmCondition]:
                 measure=measure(statistic="Sum", period=_PERIOD),
                 periods=3,
             )
-    # No data is no run: Lambda tells of a function only when it is called.
+    # Lambda publishes a function's metrics only when it is called, so missing data means that it was not.
     yield AlarmCondition(
         name="reaper-still",
         runbook="Reaper not running",
@@ -234,7 +234,7 @@ class AlarmTopic(Construct):
             resource_name=f"{stack.stack_name}-*",
             arn_format=ArnFormat.COLON_RESOURCE_NAME,
         )
-        # A topic with a policy of its own has lost the one that let all of the account publish.
+        # A policy of its own replaces the default one, which lets the whole account publish.
         self.topic.add_to_resource_policy(
             _allow_cloudwatch(["sns:Publish"], self.topic.topic_arn, {"ArnLike": {"aws:SourceArn": alarms}})
         )

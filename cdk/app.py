@@ -12,7 +12,7 @@ def build(config: Config, outdir: str | None = None) -> cdk.App:
 
     Args:
         config: The configuration.
-        outdir: The folder of the cloud assembly. Default: the one that CDK's command line asks for.
+        outdir: The folder of the cloud assembly. Default: the one that CDK's command line sets.
     """
     app = cdk.App(outdir=outdir)
     PlatformStack(app, config.cloudformation_stack, config=config)

@@ -1,7 +1,7 @@
 """The bundles of the Lambda functions: our own modules and what they need, for Lambda's platform.
 
-Lambda cannot keep byte code, for a function's folder is read-only: bundles carry it, where this machine has Lambda's
-Python to compile with.
+A function's folder is read-only, so Lambda cannot cache byte code there. Bundles contain it if this machine has
+Lambda's Python to compile it with.
 """
 
 import functools
@@ -21,7 +21,7 @@ from aws_cdk import aws_lambda as lambda_
 from runtimes.catalog import RuntimeCatalog
 
 PYTHON = "3.14"
-"""Lambda's Python, as ``cdk.python_function`` asks for it."""
+"""Lambda's Python version, which ``cdk.python_function`` sets."""
 PLATFORM = ("--platform", "manylinux2014_aarch64", "--implementation", "cp", "--python-version", PYTHON)
 """pip's options for Lambda's processor and Python."""
 
@@ -50,7 +50,7 @@ _TASK_FOLDER = "/var/task"
 
 
 class BundleError(Exception):
-    """A bundle could not be made; the message says why."""
+    """A bundle could not be made. The message says why."""
 
 
 class Compiler(NamedTuple):
@@ -58,7 +58,7 @@ class Compiler(NamedTuple):
 
     Attributes:
         path: Where it is.
-        version: As "3.14".
+        version: For example "3.14".
     """
 
     path: str
@@ -131,7 +131,7 @@ def _libraries(cache: Path, platform: tuple[str, ...]) -> Path:
 
 
 def _unused(libraries: Path) -> list[Path]:
-    """Folders that no handler reads: programs, pip's notes, what serves others' needs, services that none calls."""
+    """Folders that no handler reads: programs, pip's metadata, legacy modules, services that no handler calls."""
     services = [path for path in libraries.glob("botocore/data/*") if path.is_dir() and path.name not in _SERVICES]
     needless = [path for pattern in _NEEDLESS for path in libraries.glob(pattern)]
     return [*needless, *services]
@@ -178,7 +178,7 @@ def _compiler() -> Compiler | None:
 
 
 def compiler_of(version: str) -> Compiler | None:
-    """Find a compiler of a version, as "3.14"; None where there is none."""
+    """Find a compiler of a version such as "3.14"; None if this machine has none."""
     asked = "import platform, sys; print(platform.python_implementation(), *sys.version_info[:4])"
     for candidate in _interpreters(version):
         answer = _run([candidate, "-I", "-c", asked]).stdout

@@ -29,10 +29,10 @@ class EksCluster(Construct):
 
     Attributes:
         cluster: The cluster.
-        admin_role: Administers it; any principal of the account may assume it whose own policies allow that.
+        admin_role: Administers it. Any principal of the account whose own policies allow it may assume the role.
         node_security_group: Of all nodes, Karpenter's too.
         ready: What charts depend on: nodes, and names for pods.
-        config_command: The command that gives kubectl access to whoever may assume the administrator's role.
+        config_command: The command that gives kubectl access to those who may assume the administrator's role.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, context: Context, vpc: ec2.IVpc) -> None:
@@ -45,7 +45,7 @@ class EksCluster(Construct):
             description=f"Administers cluster {context.name}",
         )
         control_plane = self._control_plane(vpc)
-        # The name is EKS's; a group that EKS makes is kept for ever.
+        # EKS decides the name. A group that EKS makes itself never expires.
         log = context.log_group(self, "Log", name=f"/aws/eks/{context.name}/cluster")
         control_plane.node.add_dependency(log)
         finish_kubectl(control_plane, context.log_group(self, "KubectlLog"))
@@ -107,8 +107,8 @@ class EksCluster(Construct):
             version=self._context.config.cluster.version,
             security_group=self.node_security_group,
         )
-        # The rules of both security groups stand below the groups. At removal nodes need them to the end; operators
-        # need their access as long, to see with kubectl what it waits for.
+        # Both security groups contain their rules. At removal nodes need the rules to the end, and operators need
+        # their access as long, to see with kubectl what the removal waits for.
         rules = (self.node_security_group, self.cluster.cluster_security_group)
         nodes.node.add_dependency(network, *rules, *administrators)
         return add_on(self, "CoreDns", cluster=self.cluster, name="coredns", after=nodes)

@@ -45,7 +45,7 @@ class Context:
         return self.config.cloudformation_stack
 
     def log_group(self, scope: Construct, construct_id: str, *, name: str | None = None) -> logs.LogGroup:
-        """Make a log group that keeps what is logged for as long as the configuration says, and goes with the stack.
+        """Make a log group that keeps its records as long as the configuration says, and is deleted with the stack.
 
         Args:
             scope: Where it belongs.
@@ -64,12 +64,12 @@ class Context:
         )
 
     def key_statements(self, *services: str, actions: Sequence[str] = ()) -> list[iam.PolicyStatement]:
-        """Let a role use the operator's key through services; empty where there is none, for AWS's own ask nothing.
+        """Let a role use the operator's key through services; empty if there is none: AWS's own keys need no statement.
 
-        What the key's own policy must say besides is in ``configuration.key_policy``.
+        ``configuration.key_policy`` has the statements that the key's own policy needs.
 
         Args:
-            services: The services that use the key on the role's behalf, as "sqs".
+            services: The services that use the key on the role's behalf, for example "sqs".
             actions: What is allowed. Default: reading and writing.
         """
         if self.key is None:
@@ -90,6 +90,6 @@ def allow(
 def owned_by(accounts: Sequence[str]) -> dict[str, Any]:
     """A condition of IAM: the bucket is the deployment's own account's, or that of one of ``accounts``.
 
-    Without it a bucket's name is anybody's once its owner has deleted it, or never made it.
+    Without it, anybody could create a bucket whose owner has deleted it, or never created it, and be read from.
     """
     return {"StringEquals": {"aws:ResourceAccount": [Aws.ACCOUNT_ID, *accounts] if accounts else Aws.ACCOUNT_ID}}

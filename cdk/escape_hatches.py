@@ -20,11 +20,11 @@ def logical_id(construct: IConstruct) -> str:
 def fix_logical_id(construct: IConstruct, fixed: str) -> None:
     """Give a construct's resource an id that does not depend on where it stands, with letters and digits.
 
-    CloudFormation replaces a resource whose id changes, and what it holds is lost.
+    CloudFormation replaces a resource whose id changes, and its content is lost.
     """
     resource_of(construct).override_logical_id(fixed)
 
 
 def log_to(function: IConstruct, log_group: logs.ILogGroup) -> None:
-    """Let a function that CDK makes write to a log group; Lambda would make one that is kept for ever."""
+    """Let a function that CDK makes write to a log group; the one that Lambda makes by itself never expires."""
     resource_of(function).add_property_override("LoggingConfig.LogGroup", log_group.log_group_name)

@@ -59,7 +59,7 @@ status."""
 
 
 class FrontDoorApi(Construct):
-    """A REST API whose every path and method leads to the door's function, which answers with all errors itself.
+    """A REST API that sends every path and method to the door's function, which produces its own error answers.
 
     API Gateway writes access logs only where the account has a role for that, one in each region for all APIs. It is
     set here to a role with AWS's own policy for that purpose. Both stay when the platform is removed: other APIs may
@@ -89,7 +89,7 @@ class FrontDoorApi(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         settings = context.config.apigw
-        # A transaction of puts asks for PutItem (DynamoDB's guide, "IAM with transactions").
+        # A transaction of puts requires PutItem (DynamoDB's guide, "IAM with transactions").
         on_jobs = ["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:GetItem"]
         handler = PythonFunction(
             self,
@@ -165,17 +165,15 @@ class FrontDoorApi(Construct):
         return key
 
     def _acknowledge(self, *, with_waf: bool) -> None:
-        keys_suffice = (
-            "Every method asks for an API key; callers are programs, and the keys are the operator's to give."
-        )
+        keys_suffice = "Every method requires an API key; callers are programs, and the operator hands out the keys."
         reasons = {
-            "AwsSolutions-APIG2": "The door's function checks requests: it names every fault at once.",
+            "AwsSolutions-APIG2": "The door's function checks requests: it reports all errors at once.",
             "AwsSolutions-APIG4": keys_suffice,
             "AwsSolutions-COG4": keys_suffice,
             "AwsSolutions-APIG6": "Execution logs show headers, API keys among them; access logs are on.",
         }
         if not with_waf:
-            reasons["AwsSolutions-APIG3"] = "The firewall costs by the month and by request: APIGW.waf puts it there."
+            reasons["AwsSolutions-APIG3"] = "The firewall costs by the month and by request; APIGW.waf switches it on."
         for rule, reason in reasons.items():
             acknowledge(self.api, rule, reason)
         acknowledge_managed_policy(
@@ -200,5 +198,5 @@ def _answer_like_the_door(scope: Construct, api: apigateway.RestApi) -> None:
 
 
 def _headers(error: GatewayFault) -> dict[str, str] | None:
-    # A value that is no mapping stands in quotes.
+    # API Gateway takes a constant in quotes.
     return None if error.retry_after_s is None else {"Retry-After": f"'{error.retry_after_s}'"}

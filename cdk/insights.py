@@ -22,7 +22,7 @@ class Insights(Construct):
 
     def __init__(self, scope: Construct, construct_id: str, *, context: Context, cluster: EksCluster) -> None:
         super().__init__(scope, construct_id)
-        # The names are the agents'. Groups that they would make themselves are kept for ever.
+        # The agents decide the names. Groups that they make themselves never expire.
         folder = f"/aws/containerinsights/{context.name}"
         logs = [context.log_group(self, f"{kind.title()}Log", name=f"{folder}/{kind}") for kind in _KINDS_OF_LOGS]
         describe = allow(["ec2:DescribeTags", "ec2:DescribeVolumes"], ["*"])
@@ -34,7 +34,7 @@ class Insights(Construct):
             description="CloudWatch's agents: write metrics and logs",
             statements=[describe],
         )
-        acknowledge_wildcards(identity.role, [describe], "EC2 lets nobody describe single volumes and tags.")
+        acknowledge_wildcards(identity.role, [describe], "EC2 has no permission for single volumes and tags.")
         for group in logs:
             group.grant_write(identity.role)
         identity.node.add_dependency(cluster.ready, *logs)

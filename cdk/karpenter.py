@@ -1,4 +1,4 @@
-"""Karpenter, which buys nodes when pods wait for one, and gives them back."""
+"""Karpenter, which launches nodes when pods wait for one, and terminates them."""
 
 from typing import Any
 

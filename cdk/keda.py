@@ -1,4 +1,4 @@
-"""KEDA, which starts and stops pods by the depth of their queues."""
+"""KEDA, which starts and stops pods by the length of their queues."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ _TIMEOUT = Duration.minutes(10)
 
 
 class Keda(Construct):
-    """The operator, which may look at the queues that it is shown, and at nothing else.
+    """The operator, which may read the attributes of the queues that it watches, and do nothing else.
 
     Attributes:
         release: The Helm release.

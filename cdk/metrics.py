@@ -62,7 +62,7 @@ class AgentMetrics:
         return self._metric(RETRIES, "Sum", period, label="given back")
 
     def stage_seconds(self, stage: str, statistic: str, *, period: Duration) -> cloudwatch.Metric:
-        """How long one of ``STAGES`` took, as "p50" or "p95"."""
+        """How long one of ``STAGES`` took; ``statistic`` is "p50" or "p95"."""
         return self._metric(STAGE_SECONDS, statistic, period, label=f"{stage} {statistic}", **{STAGE: stage})
 
     def queue_age(self, statistic: str, *, period: Duration) -> cloudwatch.Metric:

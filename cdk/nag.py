@@ -21,9 +21,9 @@ def acknowledge(construct: IConstruct, rule: str, reason: str) -> None:
 
     Args:
         construct: Where it is found.
-        rule: The finding, as ``AwsSolutions-SQS3``; IAM4 and IAM5 only with what they name, as
+        rule: The finding, for example ``AwsSolutions-SQS3``; IAM4 and IAM5 with what they name, for example
             ``AwsSolutions-IAM5[Resource::*]``.
-        reason: Why it is right here, in a sentence.
+        reason: Why it is acceptable here, in a sentence.
     """
     Validations.of(construct).acknowledge(Acknowledgment(id=rule, reason=reason))
 

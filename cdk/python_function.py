@@ -16,8 +16,8 @@ class PythonFunction(Construct):
 
     Args:
         description: What it does, for readers of the console; its role has the same.
-        grants: What its role may do besides writing its log and its traces.
-        settings: What ``aws_lambda.Function`` takes besides: code, handler, timeout, memory_size and so on.
+        grants: What its role may do, in addition to writing its log and its traces.
+        settings: Further arguments of ``aws_lambda.Function``: code, handler, timeout, memory_size and so on.
 
     Attributes:
         function: The function.

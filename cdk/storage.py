@@ -100,7 +100,7 @@ def acknowledge_task_objects(role: iam.IRole) -> None:
     acknowledge(
         role,
         f"AwsSolutions-IAM5[Resource::<{BUCKET_ID}.Arn>/{TASKS_PREFIX}*]",
-        "Objects there are named after jobs, which nobody knows before; the prefix is the platform's own.",
+        "Objects there are named after jobs, which are not known beforehand; the prefix is the platform's own.",
     )
 
 

@@ -50,7 +50,7 @@ class Disruption(Section):
 
 
 class Provisioner(Section):
-    """The runtime's NodePool."""
+    """The runtime's NodePool: which nodes may be launched, and when they are removed."""
 
     labels: dict[str, str] = {}
     """Labels on the nodes."""
@@ -60,7 +60,7 @@ class Provisioner(Section):
     extra_requirements: list[dict[str, Any]] = []
     """Further requirements in NodePool's own format."""
     extra_taints: list[dict[str, Any]] = []
-    """Taints besides nvidia.com/gpu and the runtime's own, both always set."""
+    """Further taints. nvidia.com/gpu and the runtime's own are always set."""
     resource_limits: dict[str, Quantity] | None = None
     """What all nodes of the runtime together may not exceed; {} sets no limit. Default: the GPUs of maxReplicaCount
     pods, of a quarter more during a roll-out, and 8 for a node that is used in part."""
@@ -73,15 +73,15 @@ class Volume(Section):
     """An EBS volume of a node."""
 
     volume_size: str | None = None
-    """Size, as 80Gi. Default 10Gi for the OS volume, 80Gi for the data volume."""
+    """Size, for example 80Gi. Default: 10Gi for the OS volume, 80Gi for the data volume."""
     volume_type: str = "gp3"
     """EBS volume type."""
     delete_on_termination: bool = True
-    """Whether the volume goes with its node."""
+    """Whether the volume is deleted with its node."""
     iops: Annotated[int, Field(ge=3000, le=16000)] | None = None
-    """Default 3000 for the OS volume, 4000 for the data volume."""
+    """Default: 3000 for the OS volume, 4000 for the data volume."""
     throughput: Annotated[int, Field(ge=125, le=1000)] | None = None
-    """MiB/s. Default 125 for the OS volume, 1000 for the data volume."""
+    """MiB/s. Default: 125 for the OS volume, 1000 for the data volume."""
 
 
 class DataVolume(Volume):
@@ -102,7 +102,7 @@ class DataVolume(Volume):
 
 
 class NodeTemplate(Section):
-    """The runtime's EC2NodeClass."""
+    """The runtime's EC2NodeClass: what its nodes are made of."""
 
     security_group_selector: dict[str, str] = {}
     """Tags of the nodes' security groups. Default: the cluster's."""
@@ -137,7 +137,7 @@ class Karpenter(Section):
     """Nodes of the runtime's own, which Karpenter makes."""
 
     enabled: bool = True
-    """Whether the runtime has nodes of its own; without it its pods go where Kubernetes finds room."""
+    """Whether the runtime has nodes of its own. Otherwise Kubernetes places its pods wherever there is room."""
 
     provisioner: Provisioner = Provisioner()
     node_template: NodeTemplate = NodeTemplate()
@@ -151,16 +151,16 @@ class Image(Section):
     tag: str | None = None
     """Default: the release's; on AWS that of a build of the checkout."""
     digest: Annotated[str, Form(r"^sha256:[0-9a-f]{64}$", "sha256: and 64 hexadecimal digits")] | None = None
-    """Pins the image and goes before the tag."""
+    """Pins the image and takes precedence over the tag."""
 
 
 class Resources(Section):
     """Kubernetes resources of a container."""
 
     limits: dict[str, Quantity] = {}
-    """The most the container may use."""
+    """The maximum that the container may use."""
     requests: dict[str, Quantity] = {}
-    """What a node must have free for it."""
+    """What a node must have free for the container."""
 
     def asks_for(self, resource: str) -> Quantity:
         """What a container asks for of a resource; what it may use counts where it requests nothing."""
@@ -195,7 +195,7 @@ class Container(Section):
 
     image: Image = Image()
     extra_env: list[EnvironmentVariable] | dict[str, str] = []
-    """Environment variables, as Kubernetes' list or as a plain mapping."""
+    """Environment variables, as a list in Kubernetes' format or as a plain mapping."""
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
     """When the image is pulled."""
 
@@ -204,7 +204,7 @@ class Cache(Section):
     """What a model server may keep: models of the Hugging Face hub, compiled code."""
 
     size: Annotated[str, Form(_SIZE, "a size in Mi, Gi or Ti, as 60Gi")] = "60Gi"
-    """The most that it may hold; it is taken from the node's disk and goes with the pod."""
+    """Its maximum size. It is on the node's disk and is deleted with the pod."""
     existing_claim: str | None = None
     """Use this claim instead, which all pods share and which stays."""
 
@@ -217,12 +217,12 @@ class InferenceApi(Container):
     command_arguments: str | None = None
     """Arguments added to the server's command."""
     startup_seconds: Annotated[int, Field(ge=10)] = 900
-    """How long the server may take until it takes jobs; a model is loaded in that time."""
+    """How long the server may take to start, including the loading of a model."""
     read_only_root_filesystem: bool = False
-    """Whether the server can write nowhere but into /tmp, as the images of the project do."""
+    """Whether the server can write to /tmp alone, which is all that the project's images need."""
     tmp_size: Annotated[str, Form(_SIZE, "a size in Mi, Gi or Ti, as 60Gi")] = "20Gi"
-    """The most that the server's /tmp may hold: inputs, outputs until they are stored, small models that it downloads.
-    A pod whose /tmp holds more is replaced."""
+    """Maximum size of the server's /tmp: inputs, outputs until they are stored, small models that it downloads. A pod
+    whose /tmp holds more is replaced."""
     cache: Cache = Cache()
     """(flux) What the server may keep: models of the Hugging Face hub, compiled code."""
     resources: Resources = Resources(limits={_GPUS: 1}, requests={_GPUS: 1, "cpu": "2000m", "memory": "6Gi"})
@@ -236,9 +236,9 @@ class QueueAgent(Container):
     """The queue agent beside the model server."""
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    """The least important records that are logged; DEBUG may show prompts."""
+    """The lowest level that is logged; DEBUG may show prompts."""
     max_pixels: Annotated[int, Field(ge=512 * 512)] = DEFAULT_MAX_PIXELS
-    """The most pixels that a picture upscaled by SD WebUI may have."""
+    """Maximum number of pixels of a picture that SD WebUI upscales."""
     memory_budget_mib: Annotated[int, Field(ge=64)] = 1024
     """MiB that the tasks an agent holds may take together; a larger task runs alone. The container requests 256 MiB
     more; its limit is twice as much and 512 MiB."""
@@ -254,39 +254,39 @@ class QueueAgent(Container):
     sqs_queue_url: Annotated[str | None, _COMPUTED] = None
     """The runtime's queue; required."""
     sqs_dead_queue_url: Annotated[str | None, _COMPUTED] = None
-    """Queue that keeps what could not be done. Default: where the queue's redrive leads."""
+    """Queue for tasks that failed for good. Default: the target of the queue's redrive policy."""
     jobs_table: Annotated[str | None, _COMPUTED] = None
     """DynamoDB table of jobs; the agent does not start without it."""
     input_buckets: Annotated[list[str], _COMPUTED] = []
-    """Buckets besides s3Bucket from which tasks may take s3:// inputs."""
+    """Further buckets, after s3Bucket, from which tasks may take s3:// inputs."""
     aws_region: Annotated[str | None, _COMPUTED] = None
     """Region of bucket, topic, queue and table. Default: the topic's."""
     aws_endpoint_url: Annotated[str | None, _COMPUTED] = None
-    """Where S3, SNS and SQS are, if not at AWS."""
+    """Endpoint of S3, SNS and SQS, if it is not AWS."""
     credentials_secret: Annotated[str | None, _COMPUTED] = None
     """Secret with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, for agent and KEDA. Default: both have an identity."""
     otlp_endpoint: Annotated[str | None, _COMPUTED] = None
-    """Where traces and metrics are sent, as http://collector:4318. Default: nowhere."""
+    """Where traces and metrics are sent, for example http://collector:4318. Default: nowhere."""
     deadlines: Annotated[CommonDeadlines, _COMPUTED] = CommonDeadlines()
 
 
 class Scaling(Section):
-    """KEDA's ScaledObject."""
+    """KEDA's ScaledObject: how many pods there are."""
 
     enabled: bool = True
     """Whether pods follow the queue; without it their number is fixed."""
     queue_length: Annotated[int, Field(ge=1, le=1000)] = 10
     """Tasks per replica. A pod with a running job stays, however few tasks there are."""
     cooldown_period: Annotated[int, Field(ge=1)] = 60
-    """Seconds without work before the last replica goes."""
+    """Seconds without work after which the last replica is removed."""
     max_replica_count: Annotated[int, Field(ge=1)] = 20
-    """The most pods."""
+    """Maximum number of pods."""
     min_replica_count: Annotated[int, Field(ge=0)] = 0
-    """Pods that stay without work."""
+    """Number of pods that stay when there is no work."""
     polling_interval: Annotated[int, Field(ge=1)] = 2
-    """Seconds between two looks at the queue; KEDA asks SQS twice at each."""
+    """Seconds between two readings of the queue; each is two requests of KEDA to SQS."""
     scale_on_in_flight: bool = True
-    """Whether tasks that pods hold count towards queueLength, or waiting ones alone."""
+    """Whether tasks in flight count towards queueLength, or only waiting ones."""
     extra_hpa_config: Annotated[dict[str, Any], Field(alias="extraHPAConfig")] = {}
     """Further settings of the HorizontalPodAutoscaler in its own format."""
 
@@ -311,11 +311,11 @@ class Persistence(Section):
     storage_class: str = "s3-model-storage-sc"
     """Name of the storage class."""
     size: str = "2Ti"
-    """Size of the claim; S3 has none, Kubernetes asks for one."""
+    """Size of the claim; S3 has none, but Kubernetes requires one."""
     access_modes: list[str] = ["ReadWriteMany"]
     """Access modes of the claim; models are mounted read-only all the same."""
     cache_size: str | None = None
-    """How much of its disk a node may use to keep models that were read, as 50Gi. Default: nothing is kept."""
+    """How much of its disk a node may use to cache models, for example 50Gi. Default: no cache."""
     mount_memory: Annotated[str, Form(_SIZE, "a size in Mi, Gi or Ti, as 60Gi")] = "512Mi"
     """Memory that Mountpoint's pod requests on each node; the runtime's pod must leave it free. 0Mi requests none."""
     bucket_name: Annotated[str | None, _COMPUTED] = None
@@ -330,15 +330,15 @@ class NetworkPolicy(Section):
     """What the pods may reach."""
 
     enabled: bool = True
-    """Whether pods are kept from private addresses, and others from the model server."""
+    """Whether pods cannot reach private addresses, and no other pod can reach the model server."""
     kubernetes_api_cidrs: list[str] = []
-    """Addresses of the Kubernetes API, which agents tell that they are busy. Default: looked up at installation."""
+    """Addresses of the Kubernetes API, where agents mark their pod as busy. Default: looked up at installation."""
     extra_egress: list[dict[str, Any]] = []
-    """What pods may reach besides, in NetworkPolicy's own format, as interface endpoints in private subnets."""
+    """Further egress rules in NetworkPolicy's own format, for example to interface endpoints in private subnets."""
 
 
 class RuntimeValues(Section):
-    """The pods of a runtime."""
+    """The pods of the runtime, and what they are scaled by."""
 
     labels: dict[str, str] = {}
     """Labels on the pods."""
@@ -349,11 +349,11 @@ class RuntimeValues(Section):
     image_pull_secrets: list[str] = []
     """Names of secrets with registry credentials."""
     node_selector: dict[str, str] = {}
-    """Labels that a pod's node must have, besides the runtime's own nodes."""
+    """Labels that a pod's node must have, in addition to the runtime's own."""
     tolerations: list[dict[str, Any]] = []
-    """Taints that pods bear, besides those of the runtime's own nodes, in Kubernetes' format."""
+    """Further tolerations of the pods, in Kubernetes' format; those of the runtime's own nodes are always set."""
     termination_grace_period_seconds: Annotated[int, Field(ge=30)] = 120
-    """Seconds that a pod has to finish its job when it must go; a Spot instance has no more than 120."""
+    """Seconds that a pod has to finish its job when it is deleted; a Spot instance has no more than 120."""
     network_policy: NetworkPolicy = NetworkPolicy()
     scaling: Scaling = Scaling()
     inference_api: InferenceApi = InferenceApi()

@@ -125,7 +125,7 @@ def _computed(config: Config, runtime: ModelsRuntime, resources: ReleaseResource
 
 
 def _served(runtime: ModelsRuntime) -> dict[str, Any]:
-    """What the model server is told to load at its start."""
+    """What the model server loads at its start."""
     if runtime.model is not None:
         options = runtime.model.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_unset=True)
         return {"modelOptions": options}
