@@ -256,13 +256,13 @@ class QueueAgent(Container):
     sqs_dead_queue_url: Annotated[str | None, _COMPUTED] = None
     """Queue for tasks that failed for good. Default: the target of the queue's redrive policy."""
     jobs_table: Annotated[str | None, _COMPUTED] = None
-    """DynamoDB table of jobs; the agent does not start without it."""
+    """DynamoDB table of jobs; required."""
     input_buckets: Annotated[list[str], _COMPUTED] = []
     """Further buckets, after s3Bucket, from which tasks may take s3:// inputs."""
     aws_region: Annotated[str | None, _COMPUTED] = None
     """Region of bucket, topic, queue and table. Default: the topic's."""
     aws_endpoint_url: Annotated[str | None, _COMPUTED] = None
-    """Endpoint of S3, SNS and SQS, if it is not AWS."""
+    """Endpoint of S3, SNS, SQS and DynamoDB, if it is not AWS."""
     credentials_secret: Annotated[str | None, _COMPUTED] = None
     """Secret with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, for agent and KEDA. Default: both have an identity."""
     otlp_endpoint: Annotated[str | None, _COMPUTED] = None

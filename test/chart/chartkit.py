@@ -102,6 +102,7 @@ ANYWHERE = {
             "s3Bucket": "pictures",
             "snsTopicArn": TOPIC,
             "sqsQueueUrl": "http://aws.aws:5000/1/q",
+            "jobsTable": "jobs",
             "awsEndpointUrl": "http://aws.aws:5000",
             "credentialsSecret": "keys",
             "resources": {},

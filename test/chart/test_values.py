@@ -84,6 +84,7 @@ def test_helm_refuses_a_wrong_value_and_a_key_that_is_none(helm, path, wrong):
         "runtime.queueAgent.s3Bucket",
         "runtime.queueAgent.snsTopicArn",
         "runtime.queueAgent.sqsQueueUrl",
+        "runtime.queueAgent.jobsTable",
         "runtime.inferenceApi.modelFilename",
         "runtime.persistence.bucketName",
         "karpenter.nodeTemplate.iamRole",
@@ -131,9 +132,14 @@ def test_what_makes_no_sense_is_an_error_of_config_yaml_already(changes):
         ChartValues.model_validate(changes)
 
 
-def test_a_cluster_without_karpenter_and_aws_needs_three_values_and_no_models(helm):
+def test_a_cluster_without_karpenter_and_aws_needs_four_values_and_no_models(helm):
     needed = {"karpenter": {"enabled": False}, "runtime": {"type": "comfyui", "persistence": {"enabled": False}}}
-    agent = {"s3Bucket": "b", "snsTopicArn": "arn:aws:sns:us-east-1:1:t", "sqsQueueUrl": "http://sqs.aws/1/q"}
+    agent = {
+        "s3Bucket": "b",
+        "snsTopicArn": "arn:aws:sns:us-east-1:1:t",
+        "sqsQueueUrl": "http://sqs.aws/1/q",
+        "jobsTable": "j",
+    }
     documents = helm.template(merged(needed, {"runtime": {"queueAgent": agent}}))
     assert documents.kinds.isdisjoint({"NodePool", "EC2NodeClass", "PersistentVolume", "PersistentVolumeClaim"})
 

@@ -1,10 +1,10 @@
-{{/* Everything that is missing or makes no sense, in one message that says what to do. */}}
+{{/* Everything that is missing or contradicts something else, in one message that says what to do. */}}
 {{- define "sd-on-eks.check" -}}
 {{- $runtime := .Values.runtime -}}
 {{- $agent := $runtime.queueAgent -}}
 {{- $scaling := $runtime.scaling -}}
 {{- $faults := list -}}
-{{- range $key, $what := dict "s3Bucket" "the bucket that pictures are written to" "snsTopicArn" "the topic that notices are published to" "sqsQueueUrl" "the runtime's queue" -}}
+{{- range $key, $what := dict "s3Bucket" "the bucket that pictures are written to" "snsTopicArn" "the topic that notices are published to" "sqsQueueUrl" "the runtime's queue" "jobsTable" "the DynamoDB table of jobs" -}}
 {{- if not (get $agent $key) -}}
 {{- $faults = append $faults (printf "runtime.queueAgent.%s: set it to %s" $key $what) -}}
 {{- end -}}
