@@ -109,6 +109,10 @@ class Comfy(Talk):
         history = await until(lambda: self.get(f"/history/{prompt_id}"))
         return dict(history[prompt_id])
 
+    async def running(self) -> None:
+        """Wait until a prompt runs."""
+        await until(self.jobs)
+
     async def run(self, prompt: dict[str, Any], **more: Any) -> dict[str, Any]:
         return await self.entry(await self.submit(prompt, **more))
 

@@ -1,11 +1,8 @@
 """What ComfyUI does with prompts: it runs them, caches them, lists what they gave."""
 
-import asyncio
-import io
 import json
 
 import pytest
-from PIL import Image
 
 
 async def test_a_prompt_runs_and_its_picture_can_be_fetched(comfy):
@@ -60,12 +57,6 @@ async def test_an_uploaded_picture_is_loaded_and_turned_round(comfy, png, flat):
     assert (await comfy.run(prompt))["status"]["messages"][1][1]["nodes"] == [], "new content is no cached content"
 
 
-def _clear_png() -> bytes:
-    held = io.BytesIO()
-    Image.new("RGBA", (64, 64), (0, 0, 0, 0)).save(held, "PNG")
-    return held.getvalue()
-
-
 @pytest.mark.parametrize(
     ("query", "status"),
     [
@@ -111,22 +102,23 @@ async def test_a_file_that_is_no_picture_fails_when_it_is_loaded(comfy):
 
 async def test_the_client_may_choose_the_id_and_a_second_use_replaces_the_first(comfy, flat):
     for colour in (1, 2):
-        await comfy.submit(flat(colour, prefix="own"), prompt_id="job-42.attempt-1")
-        await asyncio.sleep(0.1)
+        await comfy.run(flat(colour, prefix="own"), prompt_id="job-42.attempt-1")
+    await comfy.run(flat(3))
     entry = await comfy.entry("job-42.attempt-1")
     assert entry["outputs"]["2"]["images"][0]["filename"] == "own_00002_.png"
-    assert len(await comfy.get("/history")) == 1
+    assert len(await comfy.get("/history")) == 2
 
 
 async def test_history_is_empty_while_pending_running_deleted_or_unknown(comfy, flat, sampled):
-    await comfy.faults(step_s=0.02)
-    running, waiting = await comfy.submit(sampled(steps=50)), await comfy.submit(flat())
+    await comfy.faults(hold_at_step=2)
+    running, waiting = await comfy.submit(sampled()), await comfy.submit(flat())
     for prompt_id in (running, waiting, "nonesuch"):
         assert await comfy.get(f"/history/{prompt_id}") == {}
     queue = await comfy.get("/queue")
     assert [item[1] for item in queue["queue_running"]] == [running]
     assert [item[1] for item in queue["queue_pending"]] == [waiting]
     assert await comfy.get("/prompt") == {"exec_info": {"queue_remaining": 2}}
+    await comfy.running()
     await comfy.post("/interrupt")
     await comfy.entry(waiting)
     assert len(await comfy.get("/history?max_items=1")) == 1
@@ -137,22 +129,23 @@ async def test_history_is_empty_while_pending_running_deleted_or_unknown(comfy, 
 
 
 async def test_a_pending_prompt_is_withdrawn_by_id_and_the_running_one_is_not(comfy, flat, sampled):
-    await comfy.faults(step_s=0.02)
-    running, first, second = [await comfy.submit(one) for one in (sampled(steps=30), flat(1), flat(2))]
+    await comfy.faults(hold_at_step=2)
+    running, first, second = [await comfy.submit(one) for one in (sampled(), flat(1), flat(2))]
     await comfy.post("/queue", {"delete": [first, running, "nonesuch"]})
     await comfy.post("/interrupt", {"prompt_id": second})
     assert [item[1] for item in (await comfy.get("/queue"))["queue_pending"]] == [second]
     await comfy.post("/queue", {"clear": True})
     assert (await comfy.get("/queue"))["queue_pending"] == []
+    await comfy.running()
     await comfy.post("/interrupt", {"prompt_id": running})
     assert (await comfy.entry(running))["status"]["messages"][-1][0] == "execution_interrupted"
     assert await comfy.get(f"/history/{first}") == {}
 
 
 async def test_an_interrupt_and_an_error_look_alike_but_for_the_last_message(comfy, flat, sampled):
-    await comfy.faults(step_s=0.02)
-    stopped = await comfy.submit(sampled(steps=50))
-    await asyncio.sleep(0.1)
+    await comfy.faults(hold_at_step=2)
+    stopped = await comfy.submit(sampled())
+    await comfy.running()
     await comfy.post("/interrupt")
     entries = [await comfy.entry(stopped), await comfy.run(flat(prefix="../../evil"))]
     assert [entry["status"]["status_str"] for entry in entries] == ["error", "error"]
@@ -165,8 +158,8 @@ async def test_an_interrupt_of_an_idle_server_does_not_stick(comfy, flat):
 
 
 async def test_a_prompt_at_the_front_overtakes_those_that_wait(comfy, flat, sampled):
-    await comfy.faults(step_s=0.02)
-    running, last = await comfy.submit(sampled(steps=30)), await comfy.submit(flat(1))
+    await comfy.faults(hold_at_step=2)
+    running, last = await comfy.submit(sampled()), await comfy.submit(flat(1))
     answer = await comfy.post("/prompt", {"prompt": flat(2), "front": True})
     assert answer["number"] < 0
     pending = [item[1] for item in (await comfy.get("/queue"))["queue_pending"]]
@@ -177,7 +170,6 @@ async def test_a_prompt_at_the_front_overtakes_those_that_wait(comfy, flat, samp
 async def test_extra_data_null_kills_the_worker_and_nobody_is_told(comfy, flat):
     dead = await comfy.submit(flat(), extra_data=None)
     later = await comfy.submit(flat(), client_id="me")
-    await asyncio.sleep(0.2)
     assert [item[1] for item in (await comfy.get("/queue"))["queue_running"]] == [dead]
     assert await comfy.get(f"/history/{later}") == {}
     assert await comfy.get("/prompt") == {"exec_info": {"queue_remaining": 2}}

@@ -121,9 +121,10 @@ async def test_a_second_socket_takes_over_and_takes_everything_with_it(comfy, fl
 
 
 async def test_a_socket_opened_in_mid_run_hears_the_node_without_the_prompt(comfy, sampled):
-    await comfy.faults(step_s=0.02)
-    await comfy.submit(sampled(steps=100), client_id="me")
-    await asyncio.sleep(0.15)
+    await comfy.faults(hold_at_step=2)
+    early = await comfy.listen("me")
+    await comfy.submit(sampled(steps=3), client_id="me")
+    await early.wait_for("progress")
     ear = await comfy.listen("me")
     assert (await ear.wait_for("executing"))["data"] == {"node": "3"}
     await comfy.post("/interrupt")

@@ -126,9 +126,9 @@ async def test_a_batch_of_extras_answers_in_order(webui, b64, opened):
 
 
 async def test_progress_of_a_running_job_names_it_and_shows_a_picture(webui, soon, opened):
-    await webui.faults(step_s=0.02)
+    await webui.faults(step_s=0.001, hold_at_step=4)
     job = soon(webui.draw(steps=20, n_iter=2))
-    await webui.running(3)
+    await webui.running(2)
     seen = await webui.get("/sdapi/v1/progress")
     assert seen["state"]["job"] == "Batch 1 out of 2"
     assert seen["state"]["job_count"] == 2
