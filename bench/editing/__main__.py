@@ -91,10 +91,10 @@ def run_case(case: Case, template: Body, platform: PlatformClient, arguments: ar
         request = platform.request(task_id, arguments.runtime, fill(case, arguments.folder, template, platform.link))
         posted_at = time.monotonic()
         platform.post(request)
-        heard = platform.wait(task_id, arguments.wait)
-        result.total_s = heard.at - posted_at
-        result.server_s, result.preview_s = platform.timings(heard.notice)
-        picture = platform.picture(heard.notice)
+        notice, heard_at = platform.wait(task_id, arguments.wait)
+        result.total_s = heard_at - posted_at
+        result.server_s, result.preview_s = platform.timings(notice)
+        picture = platform.picture(notice)
         result.picture = f"{PICTURES}/{case.id}.{picture.extension}"
         (arguments.out / result.picture).write_bytes(picture.content)
     except CaseError as exc:

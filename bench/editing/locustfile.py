@@ -52,7 +52,7 @@ def edit(user: Any) -> None:
     if not user.client.post("/v1alpha2", json=request, headers=headers, name="the API's answer").ok:
         return
     try:
-        ended = platform.wait(task_id, options.wait).at
+        _, ended = platform.wait(task_id, options.wait)
     except CaseError as exc:
         ended, failure = time.monotonic(), exc
     seen = {"request_type": "notice", "name": case.kind, "response_time": (ended - began) * 1000, "response_length": 0}

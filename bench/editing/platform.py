@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
@@ -70,14 +69,6 @@ def find_target(options: Any, endpoint: str | None) -> Target:
     return Target(endpoint=endpoint.rstrip("/"), api_key=api_key, bucket=bucket, notice_topic_arn=options.topic_arn)
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """A notice, and when it came on the monotonic clock."""
-
-    notice: Notice
-    at: float
-
-
 class PlatformClient:
     """Listens for the notices of one run while the context is open."""
 
@@ -89,7 +80,7 @@ class PlatformClient:
         self._http = httpx.Client(headers={"x-api-key": target.api_key}, timeout=_ANSWER_TIMEOUT_S)
         self._links: dict[Path, str] = {}
         self._uploading = threading.Lock()
-        self._heard: dict[str, Heard] = {}
+        self._heard: dict[str, tuple[Notice, float]] = {}
         self._news = threading.Condition()
         self._end = ""
         self._exit = ExitStack()
@@ -144,8 +135,8 @@ class PlatformClient:
         if answer.status_code != httpx.codes.OK:
             raise CaseError(f"rejected with {answer.status_code}: {answer.text[:500]}")
 
-    def wait(self, task_id: str, timeout_s: float) -> Heard:
-        """Wait for a task's notice; it may have come before.
+    def wait(self, task_id: str, timeout_s: float) -> tuple[Notice, float]:
+        """Wait for a task's notice, which may have come before; returns it, and when it came on the monotonic clock.
 
         Raises:
             CaseError: It did not come in time, or says that the task failed, or notices cannot be read.
@@ -154,11 +145,10 @@ class PlatformClient:
             self._news.wait_for(lambda: task_id in self._heard or self._end, timeout_s)
             if task_id not in self._heard:
                 raise CaseError(self._end or f"No notice came within {timeout_s:g} seconds.")
-            heard = self._heard.pop(task_id)
-        if not heard.notice.result:
-            error = heard.notice.error
-            raise CaseError(f"{error.code}: {error.message}" if error else heard.notice.status)
-        return heard
+            notice, at = self._heard.pop(task_id)
+        if not notice.result:
+            raise CaseError(f"{notice.error.code}: {notice.error.message}" if notice.error else notice.status)
+        return notice, at
 
     def picture(self, notice: Notice) -> Picture:
         """Get the last picture of a task: one before it is a preview.
@@ -188,7 +178,7 @@ class PlatformClient:
                 for notice in queue.receive():
                     if notice.id is not None and notice.id.startswith(self.run):
                         with self._news:
-                            self._heard[notice.id] = Heard(notice, time.monotonic())
+                            self._heard[notice.id] = (notice, time.monotonic())
                             self._news.notify_all()
         except _AWS_ERRORS as exc:
             self._finish(f"Notices cannot be read: {exc}")

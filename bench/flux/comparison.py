@@ -1,7 +1,5 @@
-"""The server beside the bare loop, in turn, with the same work; measured, printed, drawn and kept."""
+"""The server beside the bare loop, in turn, with the same work; measured and printed."""
 
-import json
-import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,14 +7,13 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from bench.agent.timeline import Span, Timeline, draw
+from bench.agent.timeline import Span, Timeline
 from bench.figures import Figure, print_all
 from bench.flux.programs import DrawingWork, Loop, ServerAnswer, ask, running_loop, running_server
 from bench.flux.stamps import FILE, Moments, read_moments
 
 MIN_THROUGHPUT = 0.98
 MAX_ADDED_MS = 10
-OUT = Path(__file__).resolve().parents[2] / "out" / "bench"
 
 _REFERENCE_S = {1: 1.02, 3: 0.84, 10: 0.81, 20: 0.83}
 """Seconds a picture of the reference implementation's FLUX.1-schnell, 512 x 512, 4 steps, on an L40S, as published."""
@@ -70,9 +67,9 @@ class Pair:
         return 1000 * float(median(begun - decoded + end - encoded for decoded, begun, encoded, end in times))
 
     @property
-    def timeline(self) -> Timeline:
-        """When the worker drew."""
-        return _timeline(zip(self.moments["drawing"], self.moments["drawn"], strict=True))
+    def busy_share(self) -> float:
+        """Share of the time from the first picture's start to the last one's end in which the worker drew."""
+        return Timeline(map(Span, self.moments["drawing"], self.moments["drawn"])).busy_share
 
 
 Pairs = Mapping[int, Sequence[Pair]]
@@ -80,7 +77,7 @@ Pairs = Mapping[int, Sequence[Pair]]
 
 
 def report(*, short: bool) -> list[Figure]:
-    """Measure, print, draw and keep; returns the figures.
+    """Measure and print; returns the figures.
 
     Raises:
         ProgramError: The loop or the server does not start, or a request got no picture.
@@ -92,20 +89,12 @@ def report(*, short: bool) -> list[Figure]:
     print(f"{plan.pictures} pictures a run, {plan.runs} of each kind: median (least to most)", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         pairs = _compare(plan, make_model(Path(folder)), Path(folder, "stamps.jsonl"))
-    rows = [_row(callers, done) for callers, done in pairs.items()]
     print(f"{'at once':>8} {'server':>9} {'loop':>9} {'worker busy':>12}   reference, real model on an L40S")
-    for row in rows:
-        seconds = f"{median(row['server_s']):7.3f} s {median(row['loop_s']):7.3f} s {median(row['busy']):12.1%}"
-        print(f"{row['callers']:>8} {seconds}   {_REFERENCE_S[row['callers']]:.2f} s")
-    keep("flux.json", {"model": SHAPE, "pictures": plan.pictures, "rows": rows})
-    callers, done = list(pairs.items())[-1]
-    lanes = [
-        (f"the server, {callers} requests at once", done[-1].timeline),
-        ("the bare loop, half of its pictures", _timeline(done[-1].halves[0]["drawn"])),
-    ]
-    subtitle = "Red: pictures wait while the model rests, which in the loop is the time that encoding takes."
-    (OUT / "flux.svg").write_text(draw("When the model draws", subtitle, lanes), encoding="utf-8")
-    print(f"figures and timeline: {OUT.relative_to(OUT.parents[1])}/flux.json, flux.svg")
+    for callers, done in pairs.items():
+        server_s = median(pair.server_s / len(pair.answers) for pair in done)
+        loop_s = median(pair.loop_s / len(pair.answers) for pair in done)
+        busy = median(pair.busy_share for pair in done)
+        print(f"{callers:>8} {server_s:7.3f} s {loop_s:7.3f} s {busy:12.1%}   {_REFERENCE_S[callers]:.2f} s")
     return print_all(figures(pairs))
 
 
@@ -117,13 +106,6 @@ def figures(pairs: Pairs) -> Iterator[Figure]:
         name, throughput = f"{callers} at once", [pair.throughput for pair in done]
         yield Figure(f"{name}: throughput", throughput, "of the loop's", MIN_THROUGHPUT, at_least=True, digits=3)
         yield Figure(f"{name}: added", [pair.added_ms for pair in done], "ms a picture", MAX_ADDED_MS)
-
-
-def keep(name: str, content: dict[str, Any]) -> None:
-    """Write figures beside the other benches' pictures, with the machine that they are of."""
-    OUT.mkdir(parents=True, exist_ok=True)
-    machine = {"machine": {"cores": os.cpu_count()}, **content}
-    (OUT / name).write_text(json.dumps(machine, indent=2) + "\n", encoding="utf-8")
 
 
 def _compare(plan: ComparisonPlan, model: Path, stamps: Path) -> Pairs:
@@ -145,19 +127,3 @@ def _pair(loop: Loop, url: str, pictures: int, callers: int, stamps: Path) -> Pa
     answers = ask(url, DrawingWork(pictures), callers)
     after = loop.draw(DrawingWork(pictures // 2))
     return Pair((before, after), answers, read_moments(stamps, since=min(answer.asked for answer in answers)))
-
-
-def _row(callers: int, done: Sequence[Pair]) -> dict[str, Any]:
-    """All that was measured with a number of callers; seconds are those of a picture."""
-    return {
-        "callers": callers,
-        "server_s": [pair.server_s / len(pair.answers) for pair in done],
-        "loop_s": [pair.loop_s / len(pair.answers) for pair in done],
-        "throughput": [pair.throughput for pair in done],
-        "added_ms": [pair.added_ms for pair in done],
-        "busy": [pair.timeline.busy_share for pair in done],
-    }
-
-
-def _timeline(drawn: Any) -> Timeline:
-    return Timeline(Span(start, end, f"picture-{number}") for number, (start, end) in enumerate(drawn))

@@ -9,7 +9,6 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from bench.flux.comparison import keep
 from bench.flux.programs import STEPS, TOKENS, DrawingWork, ask, running_loop, running_server
 from runtimes.flux.standin.full_shape import full_flux
 
@@ -110,8 +109,6 @@ def report() -> None:
     print(f"{'pixels':>6} {'batch':>6} {'loop: pictures/s':>17} {'server':>17} {'roofline':>9}")
     for case in cases:
         print(case.row(picture_tflop(case.side), peak))
-    found = [{"side": case.side, "batch": case.batch, "loop": case.loop, "server": case.server} for case in cases]
-    keep("flux-gpu.json", {"gpu": name, "peak_bf16_tflops": peak, "pictures_per_s": found})
 
 
 def _asked_s(url: str, work: DrawingWork) -> float:
