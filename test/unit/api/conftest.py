@@ -67,8 +67,8 @@ class Caller:
             }
         )
 
-    def refusal(self, body, **options):
-        """Send a request that must be refused with 400 and reach nobody; its faults by field."""
+    def rejection(self, body, **options):
+        """Send a request that must be rejected with 400 and reach no AWS service; its errors by field."""
         status, answer = self.send(body, **options)
         assert status == 400, answer
         assert answer["error"]["code"] == "invalid_request"

@@ -36,7 +36,7 @@ def test_a_static_runtime_takes_its_own_checkpoint_in_any_spelling(door, spellin
     ],
 )
 def test_a_static_runtime_refuses_another_checkpoint_wherever_it_is_asked_for(door, content, field):
-    assert CHECKPOINT in door.refusal(request(content))[f"task.content.{field}"]
+    assert CHECKPOINT in door.rejection(request(content))[f"task.content.{field}"]
 
 
 INFOTEXT = "a\nSteps: 20, Seed: 1, Size: 512x512, Model: {}"
@@ -57,7 +57,7 @@ INFOTEXT = "a\nSteps: 20, Seed: 1, Size: 512x512, Model: {}"
     ],
 )
 def test_a_static_runtime_refuses_another_checkpoint_in_any_place_of_the_body(door, content, field):
-    assert CHECKPOINT in door.refusal(request(content))[f"task.content.{field}"]
+    assert CHECKPOINT in door.rejection(request(content))[f"task.content.{field}"]
 
 
 def test_an_infotext_gives_way_to_the_checkpoint_of_a_field(door):
@@ -68,7 +68,7 @@ def test_an_infotext_gives_way_to_the_checkpoint_of_a_field(door):
 def test_a_refiner_in_an_infotext_counts_beside_the_checkpoint_of_a_field(door):
     infotext = "a\nSteps: 1, Seed: 1, Refiner: nosuch"
     content = {"infotext": infotext, "override_settings": {"sd_model_checkpoint": CHECKPOINT}}
-    assert CHECKPOINT in door.refusal(request(content))["task.content.infotext"]
+    assert CHECKPOINT in door.rejection(request(content))["task.content.infotext"]
 
 
 @pytest.mark.parametrize("content", [{"refiner_checkpoint": ""}, {"hr_checkpoint_name": "Use same checkpoint"}])
@@ -79,7 +79,7 @@ def test_a_name_that_says_no_checkpoint_is_none(door, content):
 @pytest.mark.parametrize("runtime", ["sdruntime", "dynamic"])
 def test_a_checkpoint_name_longer_than_any_files_is_refused(door, runtime):
     content = {"override_settings": {"sd_model_checkpoint": "x" * 513}}
-    problems = door.refusal(request(content, runtime=runtime))
+    problems = door.rejection(request(content, runtime=runtime))
     assert problems == {"task.content.override_settings.sd_model_checkpoint": "may have at most 512 characters"}
 
 
@@ -87,7 +87,7 @@ def test_a_dynamic_runtime_takes_any_one_checkpoint_and_no_two(door, make_door):
     one = {"alwayson_scripts": {"sd_model_checkpoint": "x.ckpt"}, "override_settings": {"sd_model_checkpoint": "x"}}
     two = {"alwayson_scripts": {"sd_model_checkpoint": "x.ckpt"}, "override_settings": {"sd_model_checkpoint": "y"}}
     assert door.send(request(one, runtime="dynamic"))[0] == 200
-    assert "another checkpoint than x.ckpt" in str(make_door().refusal(request(two, runtime="dynamic")))
+    assert "another checkpoint than x.ckpt" in str(make_door().rejection(request(two, runtime="dynamic")))
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_what_sd_webui_takes_is_taken(door, content):
     ],
 )
 def test_what_sd_webui_would_answer_with_an_error_is_refused(door, content, field):
-    assert list(door.refusal(request(content))) == [f"task.content.{field}"]
+    assert list(door.rejection(request(content))) == [f"task.content.{field}"]
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_a_task_with_its_image_is_taken(door, tasktype, content):
     ],
 )
 def test_a_task_without_its_image_is_refused(door, tasktype, content, field):
-    assert list(door.refusal(request(content, tasktype))) == [f"task.content.{field}"]
+    assert list(door.rejection(request(content, tasktype))) == [f"task.content.{field}"]
 
 
 @pytest.mark.parametrize("content", [{"1": NODE}, {"prompt": {"1": NODE}}, {"prompt": {"1": NODE}, "extra_data": {}}])
@@ -170,7 +170,7 @@ def test_a_workflow_in_the_api_format_is_taken_bare_or_under_prompt(door, conten
 @pytest.mark.parametrize("wrap", [lambda graph: graph, lambda graph: {"prompt": graph}])
 def test_a_workflow_in_the_editors_format_is_refused_with_the_way_to_export_it(door, wrap):
     graph = {"nodes": [{"id": 1, "type": "SaveImage"}], "links": [], "version": 0.4}
-    (problem,) = door.refusal(request(wrap(graph), "pipeline", "comfy")).values()
+    (problem,) = door.rejection(request(wrap(graph), "pipeline", "comfy")).values()
     assert "Export (API)" in problem
 
 
@@ -191,7 +191,7 @@ UI = {"nodes": [{"id": 1, "type": "SaveImage"}], "links": []}
     ],
 )
 def test_a_wrapped_workflow_is_refused_once_with_the_way_to_send_it(door, content, field):
-    ((name, problem),) = door.refusal(request(content, "pipeline", "comfy")).items()
+    ((name, problem),) = door.rejection(request(content, "pipeline", "comfy")).items()
     assert name == f"task.content.{field}"
     assert "send the workflow itself as content" in problem
 
@@ -201,7 +201,7 @@ def test_a_flux_prompt_may_be_empty_where_something_is_removed_and_nowhere_else(
     fill = DeployedRuntime(name="fill", type="flux", card=ModelOptions(profile="flux-fill").card)
     content = {"prompt": prompt, "image": "aGk=", "mask": "aGk="}
     assert make_door(RuntimeCatalog([fill])).send(request(content, "inpainting", "fill"))[0] == 200
-    faults = make_door().refusal(request({"prompt": prompt}, "text-to-image", "kontext"))
+    faults = make_door().rejection(request({"prompt": prompt}, "text-to-image", "kontext"))
     assert list(faults) == ["task.content.prompt"]
 
 
@@ -216,22 +216,22 @@ def test_a_flux_prompt_may_be_empty_where_something_is_removed_and_nowhere_else(
     ],
 )
 def test_what_is_no_workflow_is_refused_node_by_node(door, content, fields):
-    assert set(door.refusal(request(content, "pipeline", "comfy"))) == fields
+    assert set(door.rejection(request(content, "pipeline", "comfy"))) == fields
 
 
 @pytest.mark.parametrize("content", [None, [], "x", 1])
 def test_content_that_is_no_object_is_refused(door, content):
-    assert "task.content" in door.refusal(request(content))
+    assert "task.content" in door.rejection(request(content))
 
 
 def test_a_flux_runtime_is_asked_for_what_its_model_does_alone(door):
-    problem = door.refusal(request({"prompt": "a"}, "inpainting", "kontext"))["task.metadata.tasktype"]
+    problem = door.rejection(request({"prompt": "a"}, "inpainting", "kontext"))["task.metadata.tasktype"]
     assert problem == 'must be edit or text-to-image for runtime kontext (flux), not "inpainting"'
 
 
 def test_a_flux_request_is_checked_against_its_model(door):
     content = {"instructions": "make it night", "images": ["aGk=", "aGk="], "size": "huge"}
-    faults = door.refusal(request(content, "edit", "kontext"))
+    faults = door.rejection(request(content, "edit", "kontext"))
     assert set(faults) == {"task.content.size", "task.content.images"}
     assert "at most 1" in faults["task.content.images"]
 
@@ -252,5 +252,5 @@ def test_a_large_content_is_kept_in_the_bucket_no_larger_than_it_came(door):
 
 @pytest.mark.parametrize("factor", [0, -5, "0"])
 def test_a_factor_must_be_above_zero(door, factor):
-    refused = door.refusal(request({"image": "a", "upscaling_resize": factor}, "extra-single-image"))
+    refused = door.rejection(request({"image": "a", "upscaling_resize": factor}, "extra-single-image"))
     assert refused["task.content.upscaling_resize"].startswith("must be above 0, not ")

@@ -167,21 +167,21 @@ FLUX = (
 def test_a_number_beyond_64_bits_is_refused_where_it_stands(door, runtime, tasktype, field, number):
     given = '{"instructions":"a",' if runtime == "kontext" else "{"
     image = "" if tasktype == "text-to-image" else '"image":"aGk=",'
-    fields = door.refusal(v1alpha2(f'{given}{image}"{field}":{number}}}', runtime, tasktype))
+    fields = door.rejection(v1alpha2(f'{given}{image}"{field}":{number}}}', runtime, tasktype))
     assert [name for name in fields if name.startswith(f"task.content.{field}")] == list(fields)
 
 
 @pytest.mark.parametrize("key", ["start_seconds", "execution_seconds", "stall_seconds"])
 def test_a_deadline_beyond_64_bits_is_refused_where_it_stands(door, key):
     body = v1alpha2("{}", "sdruntime", metadata=f',"deadlines":{{"{key}":{HUGE}}}')
-    assert list(door.refusal(body)) == [f"task.metadata.deadlines.{key}"]
+    assert list(door.rejection(body)) == [f"task.metadata.deadlines.{key}"]
 
 
 @pytest.mark.parametrize("field", SD_WEBUI)
 def test_v1alpha1_refuses_a_number_beyond_64_bits_too(door, field):
     scripts = '{"task":"text-to-image","sd_model_checkpoint":"v1-5-pruned-emaonly.safetensors","id_task":"a"}'
     body = f'{{"alwayson_scripts":{scripts},"{field}":{HUGE}}}'
-    assert list(door.refusal(body, path="/v1alpha1")) == [field]
+    assert list(door.rejection(body, path="/v1alpha1")) == [field]
 
 
 def test_an_answer_holds_letters_as_themselves(door):

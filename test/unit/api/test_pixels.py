@@ -43,7 +43,7 @@ def request(content, tasktype="text-to-image", runtime="dynamic"):
     ],
 )
 def test_more_pixels_than_the_runtime_may_hold_are_refused(door, tasktype, content, field):
-    ((name, problem),) = door.refusal(request(content, tasktype)).items()
+    ((name, problem),) = door.rejection(request(content, tasktype)).items()
     assert name == f"task.content.{field}"
     assert f"at most {DEFAULT_MAX_PIXELS} are allowed (maxPixels)" in problem
 
@@ -65,7 +65,7 @@ def test_up_to_its_limit_a_request_is_taken(door, tasktype, content):
 def test_each_runtime_has_a_limit_of_its_own(make_door):
     small = DeployedRuntime(name="dynamic", type="sdwebui", dynamic_model=True, max_pixels=1024 * 1024)
     content = {"width": 1032, "height": 1024}
-    assert list(make_door(RuntimeCatalog([small])).refusal(request(content))) == ["task.content.width"]
+    assert list(make_door(RuntimeCatalog([small])).rejection(request(content))) == ["task.content.width"]
     large = replace(small, max_pixels=2 * 1024 * 1024)
     assert make_door(RuntimeCatalog([large])).send(request(content))[0] == 200
 
@@ -87,5 +87,5 @@ def test_a_catalog_of_an_earlier_version_has_the_default():
     ],
 )
 def test_a_number_beyond_all_pictures_is_refused_in_its_field(door, tasktype, field, beside, number):
-    (name,) = door.refusal(request({**beside, field: number}, tasktype))
+    (name,) = door.rejection(request({**beside, field: number}, tasktype))
     assert name == f"task.content.{field}"
