@@ -260,21 +260,18 @@ def complete(
     return _then(update, lambda change: replace(change, done=change.done or _bears(change.item or {}, token)))
 
 
-def give_up(
-    job: str, state: JobState, error: JobError, *, now_s: float, seen_due_s: float | None = None
-) -> JobCommand[JobChange]:
-    """A job that no agent has → failed or cancelled; refused where one has it or it has ended.
+def give_up(job: str, state: JobState, error: JobError, *, now_s: float, seen_due_s: float) -> JobCommand[JobChange]:
+    """A job that no agent has → failed or cancelled.
 
-    With ``seen_due_s`` it is refused too if the job has changed since that was read.
+    Refused where an agent has it, where it has ended, or where it has changed since ``seen_due_s`` was read.
     """
-    if seen_due_s is None:
-        return _end(job, _NOT_LEASED, {"state": state}, error, now_s, free_since=now_s - CLOCK_MARGIN_S)
     condition = f"({_NOT_LEASED}) AND #due_at = :seen"
-    return _end(job, condition, {"state": state}, error, now_s, free_since=now_s - CLOCK_MARGIN_S, seen=seen_due_s)
+    free_since = now_s - CLOCK_MARGIN_S
+    return _end(job, condition, {"state": state}, error, now_s, free_since=free_since, seen=seen_due_s)
 
 
 def enter_given_up(task: Task, job: str, error: JobError, *, runtime: str, now_s: float) -> JobCommand[JobChange]:
-    """Like ``give_up``, of a task that may not be in the table: no agent ever claimed it.
+    """Fail a job that no agent has, also one that is not in the table: no agent ever claimed it.
 
     What is in the table stays as it was entered.
     """

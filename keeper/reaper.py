@@ -103,13 +103,14 @@ class Reaper:
         elif job.state is JobState.ACCEPTED and self._start_by_s(job) > now_s:
             self._publish_again(job, job.due_s, counts)
         elif job.state is not JobState.RUNNING:
-            self._end(job, JobState.FAILED, not_begun(job, now_s), counts)
+            self._end(job, job.due_s, JobState.FAILED, not_begun(job, now_s), counts)
         elif (lost_s := self._lost_s(job, job.due_s)) > now_s:
             self._postpone(job, job.due_s, lost_s, counts)
         elif job.cancel_requested:
-            self._end(job, JobState.CANCELLED, CANCELLED, counts)
+            self._end(job, job.due_s, JobState.CANCELLED, CANCELLED, counts)
         else:
-            self._end(job, JobState.FAILED, lost(now_s - (job.lease_until_s or job.due_s)), counts)
+            error = lost(now_s - (job.lease_until_s or job.due_s))
+            self._end(job, job.due_s, JobState.FAILED, error, counts)
 
     def _publish_again(self, job: Job, due_s: float, counts: Counter[str]) -> None:
         """Publish a task that was perhaps not published; either way it may wait for an agent.
@@ -126,8 +127,8 @@ class Reaper:
     def _postpone(self, job: Job, seen_due_s: float, due_s: float, counts: Counter[str]) -> None:
         counts["postponed"] += self._jobs.run(commands.postpone(job.id, seen_due_s=seen_due_s, due_s=due_s)).done
 
-    def _end(self, job: Job, state: JobState, error: JobError, counts: Counter[str]) -> None:
-        change = self._jobs.run(commands.give_up(job.id, state, error, now_s=self._clock(), seen_due_s=job.due_s))
+    def _end(self, job: Job, due_s: float, state: JobState, error: JobError, counts: Counter[str]) -> None:
+        change = self._jobs.run(commands.give_up(job.id, state, error, now_s=self._clock(), seen_due_s=due_s))
         if change.done and change.job is not None:
             counts["ended"] += 1
             self._notifier.notify(change.job)

@@ -129,7 +129,8 @@ def test_an_ended_job_is_neither_claimed_nor_ended_again(jobs):
     jobs.claimed(task)
     jobs.run(commands.complete(job, "token", JobState.FAILED, now_s=jobs.now_s, attempts=1, error=PROBLEM))
     assert not jobs.claimed(task, "next", after_s=10_000)
-    assert not jobs.run(commands.give_up(job, JobState.CANCELLED, PROBLEM, now_s=jobs.now_s + 10_000)).done
+    seen = {"now_s": jobs.now_s + 10_000, "seen_due_s": jobs.job(task).due_s}
+    assert not jobs.run(commands.give_up(job, JobState.CANCELLED, PROBLEM, **seen)).done
     assert jobs.job(task).error == PROBLEM
 
 
@@ -143,9 +144,8 @@ def test_a_job_that_is_given_up_stays_as_it_was_entered(jobs):
 
 def test_a_long_error_is_cut_between_characters(jobs):
     task = jobs.queued()
-    jobs.run(
-        commands.give_up(task.metadata.job, JobState.FAILED, JobError(code="c", message="ü" * 3000), now_s=jobs.now_s)
-    )
+    error = JobError(code="c", message="ü" * 3000)
+    jobs.run(commands.enter_given_up(task, task.metadata.job, error, runtime="r", now_s=jobs.now_s))
     assert jobs.job(task).error.message == "ü" * 1022 + "…"
 
 
