@@ -11,6 +11,7 @@ from pathlib import Path
 from cdk.app import build
 from configuration.config import ConfigError
 from configuration.file import load_config
+from configuration.warnings import warnings
 
 _EXAMPLE_BUCKET = "arn:aws:s3:::sd-on-eks-models"
 _DEFAULT_CONFIG = Path(__file__).parent.parent / "config.yaml"
@@ -26,7 +27,7 @@ def main() -> int:
         return 1
     if config.model_bucket_arn == _EXAMPLE_BUCKET:
         print(f"{path.name}: modelBucketArn is still the example's; name a bucket of your account", file=sys.stderr)
-    for warning in config.warnings:
+    for warning in warnings(config):
         print(f"{path.name}: {warning.pointer} {warning.detail}", file=sys.stderr)
     build(config).synth()
     return 0

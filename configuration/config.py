@@ -1,6 +1,5 @@
 """config.yaml: the one file an operator edits. The model and its checks; configuration.file reads the YAML."""
 
-from collections.abc import Iterator
 from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -8,9 +7,8 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from configuration.chart_values import ChartValues
 from configuration.checks import STACK_SUFFIX, file_errors, value_errors
 from configuration.deadlines import CommonDeadlines, RuntimeDeadlines
-from configuration.gpus import gpu_problems
 from configuration.platform import Cluster, Monitoring, OutputBucket, Vpc
-from configuration.volume_filling import REGION_MIB_S, Filling, asked_for
+from configuration.volume_filling import Filling
 from contract.field_errors import FieldError, field_errors_of, one_of, shown
 from contract.models import Form, Section
 from runtimes.catalog import DEFAULT_MAX_PIXELS, DeployedRuntime, RuntimeCatalog
@@ -133,25 +131,6 @@ class ModelsRuntime(Section):
         )
 
     @property
-    def scaling_problems(self) -> list[str]:
-        """What would call for more pods than its tasks need."""
-        pods = self.extra_values.runtime
-        scaling = pods.scaling
-        if (
-            self.model is None
-            or self.chart_repository is not None
-            or not (scaling.enabled and scaling.scale_on_in_flight)
-        ):
-            return []
-        # What all GPUs draw together, and what one of them draws next: queue_agent.ports.Capacity.places.
-        held = ((pods.inference_api.resources.gpus or 1) + 1) * self.model.max_batch
-        if held <= scaling.queue_length:
-            return []
-        return [
-            f"is {scaling.queue_length}, but a pod holds up to {held} tasks, which calls for more; set it to {held}"
-        ]
-
-    @property
     def filling(self) -> Filling | None:
         """How its nodes fill their volumes from a snapshot; None where they do not."""
         values = self.extra_values
@@ -159,14 +138,6 @@ class ModelsRuntime(Section):
         if self.chart_repository is not None or not values.karpenter.enabled or volume.snapshot_id is None:
             return None
         return Filling(nodes=values.runtime.max_pods, rate=volume.volume_initialization_rate)
-
-    @property
-    def gpu_problems(self) -> list[str]:
-        """What its model lacks on the nodes that it may be given."""
-        nodes = self.extra_values.karpenter
-        if self.model is None or self.chart_repository is not None or not nodes.enabled:
-            return []
-        return list(gpu_problems(self.model, nodes.provisioner.instance_type))
 
 
 class Config(Section):
@@ -248,34 +219,6 @@ class Config(Section):
     def fillings(self) -> dict[str, Filling]:
         """How nodes fill their volumes from a snapshot, by their runtime; those that do not are left out."""
         return {one.name: one.filling for one in self.models_runtime if one.filling is not None}
-
-    @property
-    def warnings(self) -> list[FieldError]:
-        """What works, but is seldom meant."""
-        seen: dict[str, str] = {}
-        found = []
-        for index, runtime in enumerate(self.models_runtime):
-            if runtime.namespace in seen:
-                found.append(
-                    FieldError(f"modelsRuntime[{index}].namespace", f"is shared with runtime {seen[runtime.namespace]}")
-                )
-            seen.setdefault(runtime.namespace, runtime.name)
-            values = f"modelsRuntime[{index}].extraValues"
-            types = f"{values}.karpenter.provisioner.instanceType"
-            found += [FieldError(types, problem) for problem in runtime.gpu_problems]
-            length = f"{values}.runtime.scaling.queueLength"
-            found += [FieldError(length, problem) for problem in runtime.scaling_problems]
-            rate = f"{values}.karpenter.nodeTemplate.dataVolume.volumeInitializationRate"
-            found += [FieldError(rate, problem) for problem in self._filling_problems(runtime)]
-        return found
-
-    def _filling_problems(self, runtime: ModelsRuntime) -> Iterator[str]:
-        asked = asked_for(self.fillings.values())
-        if runtime.filling is not None and runtime.filling.rate and asked > REGION_MIB_S:
-            yield (
-                f"is {runtime.filling.rate}: nodes that start at the same time ask for up to {asked} MiB/s in all, and "
-                f"beyond {REGION_MIB_S} EBS refuses them; leave it out"
-            )
 
 
 def parse_config(data: Any) -> Config:

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from configuration.config import Config, ConfigError
 from configuration.file import load_config
+from configuration.warnings import warnings
 from deploy.errors import DeployError
 from local.api_key import KeyFileError, new_key, stored_key
 from local.command_line import beside, on_other_ports, read_arguments, same_platform
@@ -109,7 +110,7 @@ def _layout(arguments: argparse.Namespace, state: StateDirectory, say: Callable[
 
 def _config(arguments: argparse.Namespace, say: Callable[[str], None]) -> Config:
     config = load_config(arguments.config)
-    for warning in config.warnings:
+    for warning in warnings(config):
         say(f"{arguments.config}: {warning.pointer} {warning.detail}")
     return config
 

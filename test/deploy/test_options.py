@@ -1,6 +1,7 @@
 import shutil
 
 from configuration.file import load_config
+from configuration.warnings import warnings
 
 LINE = "cdk deploy --no-rollback --require-approval never"
 KEY = "Stable-diffusion/v1-5-pruned-emaonly.safetensors"
@@ -34,7 +35,7 @@ def test_a_flux_runtime_begins_with_a_model_of_the_bucket_on_instances_that_hold
     [runtime] = load_config(checkout.config).models_runtime
     assert (runtime.type, runtime.model.profile, runtime.model_filename) == ("flux", "flux-schnell", None)
     assert runtime.extra_values.karpenter.provisioner.instance_type[0] == "g6e.xlarge"
-    assert load_config(checkout.config).warnings == []
+    assert list(warnings(load_config(checkout.config))) == []
 
 
 def test_a_plan_changes_nothing(checkout, world):

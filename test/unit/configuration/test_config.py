@@ -7,6 +7,7 @@ import yaml
 
 from configuration.config import ConfigError, parse_config
 from configuration.file import load_config
+from configuration.warnings import warnings
 from contract.deadlines import DEFAULT_DEADLINES, Deadlines
 from test.unit.configuration.configs import MINIMAL, RUNTIME, changed, errors_of, parsed
 
@@ -18,7 +19,7 @@ ZONES = ["use1-az1", "use1-az2", "use1-az4"]
 
 def test_the_file_at_the_root_loads_without_a_warning():
     config = load_config(Path("config.yaml"))
-    assert (config.catalog.names, config.warnings) == (["sdruntime", "comfyruntime"], [])
+    assert (config.catalog.names, list(warnings(config))) == (["sdruntime", "comfyruntime"], [])
 
 
 def test_the_minimal_file_has_every_default():
@@ -224,7 +225,7 @@ def test_chart_values_are_not_checked_where_a_foreign_chart_is_named():
 
 def test_a_shared_namespace_is_a_warning():
     config = parse_config({**MINIMAL, "modelsRuntime": [RUNTIME, {**COMFYUI, "namespace": "sd"}]})
-    assert [warning.pointer for warning in config.warnings] == ["modelsRuntime[1].namespace"]
+    assert [warning.pointer for warning in warnings(config)] == ["modelsRuntime[1].namespace"]
 
 
 def test_a_disabled_runtime_is_in_the_file_and_not_in_the_catalog():

@@ -10,6 +10,7 @@ from configuration.config import parse_config
 from configuration.gpus import GPUS, instances_that_fit
 from configuration.quantities import amount
 from configuration.volume_filling import REGION_MIB_S, Filling, open_rate
+from configuration.warnings import warnings
 from queue_agent.ports import Capacity
 from runtimes.catalog import RuntimeCatalog
 from runtimes.flux.families import TASK_TYPES
@@ -24,9 +25,9 @@ def config(*runtimes):
     return parse_config({**MINIMAL, "modelsRuntime": rows})
 
 
-def warnings(*runtimes):
+def warned(*runtimes):
     """The last key and the words of each warning."""
-    return [(found.pointer.rpartition(".")[2], found.detail) for found in config(*runtimes).warnings]
+    return [(found.pointer.rpartition(".")[2], found.detail) for found in warnings(config(*runtimes))]
 
 
 def flux(model, *instance_types, karpenter=None, **runtime):
@@ -52,7 +53,7 @@ class TestGpus:
         ],
     )
     def test_a_gpu_that_a_model_does_not_fit_is_warned_of_with_what_to_do(self, model, types, words):
-        ((key, said),) = warnings(flux(model, *types))
+        ((key, said),) = warned(flux(model, *types))
         assert (key, said.startswith(words)) == ("instanceType", True)
 
     @pytest.mark.parametrize(
@@ -69,7 +70,7 @@ class TestGpus:
         ],
     )
     def test_nothing_is_said_of_gpus_that_fit_or_that_are_not_known(self, runtime):
-        assert warnings(runtime) == []
+        assert warned(runtime) == []
 
     def test_every_model_that_runs_fits_some_instance_and_fewer_bits_never_need_a_larger_one(self):
         for profile in (one for one in PROFILES.values() if one.refusal is None):
@@ -100,14 +101,14 @@ class TestScaling:
             server = {"resources": {"limits": {"nvidia.com/gpu": gpus}}}
             return flux({"profile": "sdxl", "maxBatch": batch}, inferenceApi=server, scaling=scaling)
 
-        ((key, said),) = warnings(runtime())
+        ((key, said),) = warned(runtime())
         assert key == "queueLength"
         assert f"holds up to {held} tasks" in said
         for fine in ({"queueLength": held}, {"enabled": False}, {"scaleOnInFlight": False}):
-            assert warnings(runtime(**fine)) == []
+            assert warned(runtime(**fine)) == []
 
     def test_a_pod_of_one_gpu_and_the_default_batch_calls_for_no_second_one(self):
-        assert warnings(flux({"profile": "sdxl"}, "g6e.12xlarge")) == []
+        assert warned(flux({"profile": "sdxl"}, "g6e.12xlarge")) == []
 
 
 class TestVolumes:
@@ -143,12 +144,12 @@ class TestVolumes:
     def test_runtimes_that_fill_volumes_share_what_the_region_has(self, runtimes, rate):
         rows = [self.runtime(**one) if isinstance(one, dict) else self.runtime(*one) for one in runtimes]
         assert open_rate(config(*rows, FOREIGN).fillings.values()) == rate
-        assert not [said for _, said in warnings(*rows) if "EBS" in said]
+        assert not [said for _, said in warned(*rows) if "EBS" in said]
 
     def test_rates_that_ask_for_more_than_there_is_are_warned_of_where_they_stand(self):
         found = config(self.runtime(10, 300), self.runtime(10, 300), self.runtime(5), self.runtime(50, 0))
         at = "extraValues.karpenter.nodeTemplate.dataVolume.volumeInitializationRate"
-        assert [one.pointer for one in found.warnings if "EBS" in one.detail] == [
+        assert [one.pointer for one in warnings(found) if "EBS" in one.detail] == [
             f"modelsRuntime[0].{at}",
             f"modelsRuntime[1].{at}",
         ]

@@ -7,6 +7,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from configuration.config import parse_config
+from configuration.warnings import warnings
 from docs.break_even import BreakEven, main
 from docs.flux_tables import LICENCES, PAGE, TABLES, fits
 from docs.tables import fill
@@ -93,7 +94,7 @@ def test_the_calculator_takes_figures_of_ones_own(capsys):
 def test_a_configuration_on_the_page_loads_without_a_warning(block):
     config = parse_config(yaml.safe_load(block))
     assert config.catalog.names == ["icons"]
-    assert not config.warnings
+    assert not list(warnings(config))
 
 
 def test_every_field_of_a_request_is_explained_and_no_other():
