@@ -44,9 +44,9 @@ def confirm(question: str, *, assumed: bool) -> None:
     if assumed:
         return
     if not sys.stdin.isatty():
-        raise DeployError("Nobody is there to be asked.", "Add --yes to go on without a question.")
+        raise DeployError("There is no terminal to ask on.", "Add --yes to go on without a question.")
     if not _agrees(question):
-        raise DeployError("Stopped; nothing was changed.", "Run the same command again when it shall be done.")
+        raise DeployError("Stopped; nothing was changed.", "Run the same command again to go on.")
 
 
 def _agrees(question: str) -> bool:

@@ -79,8 +79,8 @@ def _run(
         )
     except FileNotFoundError as exc:
         remedy = "Install it; deploy/deploy.sh installs the CDK unless -T is given."
-        raise DeployError(f"{command[0]} is not there.", remedy) from exc
+        raise DeployError(f"{command[0]} is not on the PATH.", remedy) from exc
     if ended.returncode:
         words = " ".join(command[:3])
-        raise DeployError(f"{words} ended with code {ended.returncode}; its own words stand above.", remedy)
+        raise DeployError(f"{words} failed with exit code {ended.returncode}; see its output above.", remedy)
     return ended.stdout or ""

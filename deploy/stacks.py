@@ -19,7 +19,7 @@ _STACK_TYPE = "AWS::CloudFormation::Stack"
 _HINTS = (
     (
         r"conflicts? with \\?\"",
-        "Somebody changed the fields that it names by hand, and Helm leaves them to him. Give them back, then deploy"
+        "Somebody changed the fields that it names by hand, so Helm no longer owns them. Take them back, then deploy"
         " again: helm -n NAMESPACE upgrade RUNTIME charts/sd-on-eks --reuse-values --force-conflicts"
         ' (docs/operate.md, "Changing something at once").',
     ),
@@ -27,12 +27,12 @@ _HINTS = (
     (r"not authorized|AccessDenied|Unauthorized", "The credentials may not do this."),
     (
         r"already ?exists",
-        "Something of that name is left from elsewhere: deploy/destroy.sh lists what a removal leaves.",
+        "Something of that name remains from elsewhere: deploy/destroy.sh lists what a removal leaves.",
     ),
-    (r"Insufficient ?Instance ?Capacity", "AWS has no such instances just now: try again later."),
+    (r"Insufficient ?Instance ?Capacity", "AWS has no such instances at the moment: try again later."),
     (r"UnsupportedAvailabilityZone|not supported in", "The region does not offer this: try another one."),
     (r"ServiceLinkedRole", "A service-linked role is missing, and the account may not create it."),
-    (r"timed? ?out", "It took too long: look at the log group of the function that it names."),
+    (r"timed? ?out", "It took too long: see the log group of the function that it names."),
     (r"dependenc|in use", "Something that the stack did not make still uses it."),
 )
 

@@ -9,7 +9,7 @@ from deploy.errors import DeployError
 from deploy.images.registry import Registry
 from deploy.scripts import ROOT, run
 
-_REMEDY = "Correct what the engine names, or leave out the engine to build in CodeBuild."
+_REMEDY = "Correct what the engine reports, or leave out the engine to build in CodeBuild."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +52,7 @@ def _digest(registry: Registry, build: ImageBuild) -> str:
     digest = registry.digest(build.source.repository, build.tag)
     if digest is None:
         raise DeployError(
-            f"{build.address}:{build.tag} is not there, though its build ended well.", "Run the same command again."
+            f"{build.address}:{build.tag} is not there, though its build succeeded.", "Run the same command again."
         )
     return digest
 

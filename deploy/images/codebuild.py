@@ -44,7 +44,9 @@ class CodeBuild:
         self._deploy_project()
         if failures := self._follow(self._stack.outputs["ProjectName"], deque(builds)):
             said = "\n".join(failures)
-            raise DeployError(f"CodeBuild could not build:\n{said}", "Correct what the log names, and run it again.")
+            raise DeployError(
+                f"CodeBuild could not build:\n{said}", "Correct what the log shows, then run the same command again."
+            )
 
     def _deploy_project(self) -> None:
         run(
@@ -55,7 +57,7 @@ class CodeBuild:
                 *("--output", ".local/images.cdk.out"),
             ],
             environ={"AWS_REGION": self._region},
-            remedy="Correct what the CDK names, and run it again.",
+            remedy="Correct what the CDK reports, then run the same command again.",
         )
 
     def _follow(self, project: str, waiting: deque[ImageBuild]) -> list[str]:

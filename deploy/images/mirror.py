@@ -14,7 +14,7 @@ from deploy.images.registry import Registry
 from deploy.scripts import output_of, run
 
 _IMAGE = re.compile(r"""^\s*-?\s*image:\s*["']?([^\s"']+)""", re.MULTILINE)
-_REMEDY = "Correct what the program names, and run it again: what is copied already is left out."
+_REMEDY = "Correct what the program reports, then run the same command again: it skips what is copied."
 _CRANE = ("crane", "copy")
 _DOCKER = ("docker", "buildx", "imagetools", "create")
 
@@ -54,7 +54,7 @@ class Mirror:
         """
         copy = next((command for command in (_CRANE, _DOCKER) if shutil.which(command[0])), None)
         if copy is None:
-            raise DeployError("Neither crane nor docker is there.", "Install one of them; crane is small.")
+            raise DeployError("Neither crane nor docker is on the PATH.", "Install one of them; crane is small.")
         self._registry.log_in(copy[0], *(["auth"] if copy is _CRANE else []), "login")
         self._registry.log_in("helm", "registry", "login")
         published = json.loads(

@@ -53,7 +53,7 @@ class Registry:
         """
         user, _, password = base64.b64decode(self._authorized()["authorizationToken"]).decode().partition(":")
         words = [program, *command, "--username", user, "--password-stdin", self.host]
-        run(words, stdin=password, remedy="Correct what it names, then run the same command again.")
+        run(words, stdin=password, remedy="Correct what it reports, then run the same command again.")
 
     def ensure(self, name: str) -> str:
         """Make a repository unless it is there, with fixed tags, scanning and a lifecycle; return its address."""

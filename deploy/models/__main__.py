@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="deploy/upload-model.sh",
-        description="Put a model into the model bucket: a file, or a folder in the format of diffusers. "
+        description="Put a model into the model bucket: a file, or a folder in the diffusers format. "
         "The same command resumes a broken upload.",
         epilog="A file that has changed needs a new name: what is in the bucket is never replaced.",
     )
@@ -75,7 +75,7 @@ def _upload_file(library: ModelLibrary, options: argparse.Namespace) -> None:
         note(f"{name} is a pickle, which may run any code when it is loaded. Use only files that you trust.")
     key = f"{options.prefix}{folder}/{name}"
     is_new = library.store(source, key, sha256=options.sha256)
-    say(f"s3://{options.bucket}/{key} {'stored' if is_new else 'is there already, the very same file'}.")
+    say(f"s3://{options.bucket}/{key} {'stored' if is_new else 'exists already, the very same file'}.")
 
 
 if __name__ == "__main__":

@@ -66,7 +66,7 @@ class ModelBucket:
             )
         if region not in {"", self._account.region}:
             raise DeployError(
-                f"Bucket {self.name} is in {region}, the platform is to be in {self._account.region}.",
+                f"Bucket {self.name} is in {region}, the platform is deployed to {self._account.region}.",
                 "Nodes read models from their own region: choose that region with -R, or another bucket with -b.",
             )
         return region != ""

@@ -9,7 +9,7 @@ from runtimes.model_folders import MODEL_FOLDERS
 FOLDER_NAMES = tuple(folder.name for folder in MODEL_FOLDERS)
 """The bucket's folders that model servers read single files from."""
 INDEX = "model_index.json"
-"""Names the other files of a model in the format of diffusers. It is stored last: where it is, the others are."""
+"""Names the other files of a model in the diffusers format. It is stored last: where it is, the others are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,14 +55,14 @@ def is_pickle(name: str) -> bool:
 
 
 def model_files(folder: Path) -> list[str]:
-    """Paths, below its folder, of the files of a model in the format of diffusers, without hidden and empty ones.
+    """Paths, below its folder, of the files of a model in the diffusers format, without hidden and empty ones.
 
     Raises:
         DeployError: The folder holds no model.
     """
     if not (folder / INDEX).is_file():
         raise DeployError(
-            f"{folder} has no {INDEX}, so it is no model in the format of diffusers.",
+            f"{folder} has no {INDEX}, so it is not a model in the diffusers format.",
             "Name the folder that holds one, as `hf download` makes it, or a single file.",
         )
     paths = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file() and path.stat().st_size]

@@ -64,8 +64,8 @@ class ModelLibrary:
             return False
         if self.checksum(key) != sha256:
             raise DeployError(
-                f"s3://{self.bucket}/{key} is there already, with another content.",
-                "A new file needs a new name: running pods keep what they have read under the old one.",
+                f"s3://{self.bucket}/{key} exists already, with different content.",
+                "A new file needs a new name: running pods keep what they read under the old one.",
             )
         return True
 
@@ -88,7 +88,7 @@ class ModelLibrary:
             self._s3.abort_multipart_upload(**upload)
             raise DeployError(
                 f"{source.name} has the checksum {found}, not {sha256}; it was not stored.",
-                "The source gives another file than it should: do not use it. Upload the right one by hand.",
+                "The source provides a different file than expected: do not use it. Upload the right one yourself.",
             )
         # The condition holds should somebody have stored another file meanwhile.
         self._s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts}, IfNoneMatch="*")

@@ -69,7 +69,7 @@ def remove(account: Account, stack_name: str, snapshot: str | None, *, yes: bool
         _delete(account, stack, status)
     if nodes := karpenter_nodes(account.client("ec2"), stack.name):
         raise DeployError(
-            f"Instances of the cluster still run, and cost: {', '.join(nodes)}.",
+            f"Instances of the cluster still run and cost money: {', '.join(nodes)}.",
             f"aws ec2 terminate-instances --region {account.region} --instance-ids {' '.join(nodes)}",
         )
     if found := leftovers(account, stack_name, kept, snapshot):
@@ -90,7 +90,7 @@ def _check(account: Account, stack: Stack, *, force: bool) -> None:
     if problems and not force:
         raise DeployError(
             "Not removed:\n" + "\n".join(f"  {problem}" for problem in problems),
-            "Put that right and run the same command again; --force removes the stack all the same.",
+            "Resolve these problems and run the same command again; --force removes the stack anyway.",
         )
     for problem in problems:
         note(problem)

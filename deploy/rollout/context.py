@@ -92,7 +92,7 @@ def open_context(options: RolloutOptions, root: Path) -> RolloutContext:
     bucket, kept = _bucket_and_kept(options, account, file)
     if kept is None and options.bucket is None and not account.partition.reaches_hugging_face:
         raise DeployError(
-            f"From {account.region} Hugging Face cannot be reached, so that a new bucket would stay empty.",
+            f"Hugging Face cannot be reached from {account.region}, so a new bucket would stay empty.",
             "Make a bucket, upload the model with deploy/upload-model.sh (docs/models.md says how); use -b.",
         )
     context = RolloutContext(
@@ -108,7 +108,7 @@ def open_context(options: RolloutOptions, root: Path) -> RolloutContext:
     try:
         config = context.config
     except ConfigError as exc:
-        raise DeployError(f"An option gives a name that cannot be used:\n{exc}", "Choose other names.") from exc
+        raise DeployError(f"An option has an invalid name:\n{exc}", "Choose other names.") from exc
     context.zones = zones_for(account, context.stack, node_types(config.enabled_runtimes))
     return context
 

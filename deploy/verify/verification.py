@@ -65,7 +65,7 @@ def verify(
             for request in [make_request(sample, links) for sample in samples]:
                 answer = _accepted(target, request, deadline, stop)
                 if answer is not None and answer.status_code == httpx.codes.OK:
-                    waiting[request.task_id] = request, time.monotonic()
+                    waiting[request.task_id] = request, time.monotonic() - answer.elapsed.total_seconds()
                 elif answer is not None:
                     yield SampleOutcome(
                         request=request, problem=f"refused with {answer.status_code}: {_message(answer)}"

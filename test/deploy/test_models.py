@@ -216,7 +216,7 @@ class TestTrees:
 
     def test_a_folder_without_an_index_is_refused(self, tree):
         (tree / "model_index.json").unlink()
-        with pytest.raises(DeployError, match="no model in the format of diffusers"):
+        with pytest.raises(DeployError, match="not a model in the diffusers format"):
             model_files(tree)
 
     def test_the_script_puts_a_folder_into_the_bucket_and_goes_on_where_it_ended(self, checkout, world, tree, s3):

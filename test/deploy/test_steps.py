@@ -139,7 +139,7 @@ class TestBucketAndModels:
     def test_a_default_model_that_is_there_already_is_verified_and_not_downloaded(self, inside, deployment, world):
         opened = deployment("-b", world.bucket("mine"))
         world.model("mine", MODEL, body=b"not the published one")
-        with pytest.raises(DeployError, match="with another content"):
+        with pytest.raises(DeployError, match="with different content"):
             MODELS.run(opened)
 
     SECRET = "[{name: HF_TOKEN, valueFrom: {secretKeyRef: {name: a, key: b}}}]"

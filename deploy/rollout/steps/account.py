@@ -33,7 +33,7 @@ def _check_support(context: RolloutContext) -> str:
     if blocking := _names(findings, Sufficiency.BLOCKS):
         raise DeployError(
             f"The platform cannot be deployed here: {blocking}.",
-            "Do what the last column says. Quotas are often granted within minutes; another region may do, too.",
+            "Follow the last column. Quotas are often granted within minutes; another region may work, too.",
         )
     short = _names(findings, Sufficiency.SHORT)
     return f"enough to begin with; short for all that may run at once: {short}" if short else "enough"

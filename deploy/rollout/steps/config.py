@@ -53,15 +53,15 @@ def _check_removed(context: RolloutContext) -> str:
     removed = [one for one in found if one.runtime not in names]
     if held := [one for one in removed if one.total]:
         raise DeployError(
-            f"Runtimes that config.yaml has no more still hold tasks: {'; '.join(map(str, held))}.",
-            "Put them back with `disabled: true` and deploy: they finish what they have and take nothing new."
+            f"Runtimes that are no longer in config.yaml still hold tasks: {'; '.join(map(str, held))}.",
+            "Put them back with `disabled: true` and deploy: they finish their tasks and take no new ones."
             " `python -m deploy.redrive` retries what a dead queue holds. Remove them when all are empty.",
         )
     listed = ", ".join(one.runtime for one in removed)
     if removed and context.kept is None:
         raise DeployError(
             f"A new config.yaml with the one runtime {context.options.runtime_name} would remove {listed}.",
-            "Take up your own config.yaml (see config.yaml.*.bak), or add the runtime to it; then run this again.",
+            "Restore your own config.yaml (see config.yaml.*.bak), or add the runtime to it; then run this again.",
         )
     return f"{listed} will be removed" if removed else "no runtime is removed"
 

@@ -36,9 +36,11 @@ def _build(context: RolloutContext) -> str:
         built = json.loads(printed)
         context.images = {name: f"{built[name]['repository']}@{built[name]['digest']}" for name in wanted}
     except KeyError as exc:
-        raise DeployError(f"The build gave no image {', '.join(sorted(set(wanted) - set(built)))}.", _REMEDY) from exc
+        raise DeployError(
+            f"The build returned no image {', '.join(sorted(set(wanted) - set(built)))}.", _REMEDY
+        ) from exc
     except (ValueError, TypeError) as exc:
-        raise DeployError("The build of images did not say what it has built.", _REMEDY) from exc
+        raise DeployError("The image build did not say what it built.", _REMEDY) from exc
     return ", ".join(context.images.values())
 
 

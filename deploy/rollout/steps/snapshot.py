@@ -16,7 +16,7 @@ from deploy.rollout.steps.tools import environ
 from deploy.scripts import ROOT, output_of
 
 _SCRIPT = ROOT / "utils" / "bottlerocket-images-cache" / "snapshot.sh"
-_REMEDY = "Its own words stand above; it has removed what it made. Run this again, or name a snapshot with -s."
+_REMEDY = "See its output above; it removed what it had made. Run this again, or name a snapshot with -s."
 _COMPLETED = "completed"
 _IMAGE_TAG = "image-"
 

@@ -14,8 +14,8 @@ from deploy.stacks import Stack, explain_failures
 
 DEPLOY_COMMAND = ("cdk", "deploy", "--no-rollback", "--require-approval", "never")
 _REMEDY = (
-    "What was made stays as it is (--no-rollback). Remove the cause and run the same command again: it goes on from"
-    " there. Or take the failed change back with `cdk rollback`, or all of it with deploy/destroy.sh."
+    "What was created stays (--no-rollback). Fix the cause and run the same command again: it continues from"
+    " there. Or undo the failed change with `cdk rollback`, or everything with deploy/destroy.sh."
 )
 _DEAD_ENDS: Mapping[str, str] = {
     "ROLLBACK_COMPLETE": "A first deployment was rolled back and can only be deleted: deploy/destroy.sh, then this.",
