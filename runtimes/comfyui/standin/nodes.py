@@ -11,7 +11,7 @@ from PIL import Image, ImageChops, ImageOps, ImageSequence, UnidentifiedImageErr
 from PIL.PngImagePlugin import PngInfo
 
 from runtimes.comfyui.standin.files import SHOWN_ROOT
-from runtimes.comfyui.standin.registry import NodeContext, Shown, node
+from runtimes.comfyui.standin.registry import Shown, node
 from runtimes.standin.painter import Brief, unfinished
 
 _GREY = (127, 127, 127)
@@ -112,23 +112,21 @@ def encode_latent(pixels: Images, **_: str) -> tuple[Latent]:
 
 
 @node("KSampler")
-async def sample(context: NodeContext, *, seed: int, steps: int, denoise: float, **inputs: Any) -> tuple[Latent]:
+async def sample(context: Any, *, seed: int, steps: int, denoise: float, **inputs: Any) -> tuple[Latent]:
     """Draw from a text, or redraw what the latents hold by `denoise`."""
     return await _sample(context, inputs, seed, steps, denoise)
 
 
 @node("KSamplerAdvanced")
 async def sample_part(
-    context: NodeContext, *, noise_seed: int, steps: int, start_at_step: int, end_at_step: int, **inputs: Any
+    context: Any, *, noise_seed: int, steps: int, start_at_step: int, end_at_step: int, **inputs: Any
 ) -> tuple[Latent]:
     """Draw only some of the steps; what the latents hold is redrawn by their share of all."""
     part = max(0, min(steps, end_at_step) - start_at_step)
     return await _sample(context, inputs, noise_seed, part, part / steps)
 
 
-async def _sample(
-    context: NodeContext, inputs: Mapping[str, Any], seed: int, steps: int, strength: float
-) -> tuple[Latent]:
+async def _sample(context: Any, inputs: Mapping[str, Any], seed: int, steps: int, strength: float) -> tuple[Latent]:
     latent: Latent = inputs["latent_image"]
 
     def drawn(index: int, image: Image.Image) -> Image.Image:
@@ -140,7 +138,8 @@ async def _sample(
             height=image.height,
             checkpoint=inputs["model"],
         )
-        return context.painter.draw(brief, None if latent.empty else image, strength)
+        picture: Image.Image = context.painter.draw(brief, None if latent.empty else image, strength)
+        return picture
 
     images = [await asyncio.to_thread(drawn, index, image) for index, image in enumerate(latent.images)]
     for done in range(1, steps + 1):
@@ -156,7 +155,7 @@ def empty_image(width: int, height: int, batch_size: int, color: int) -> tuple[I
 
 
 @node("LoadImage", file_input="image")
-def load_image(context: NodeContext, image: str) -> tuple[Images, Images]:
+def load_image(context: Any, image: str) -> tuple[Images, Images]:
     """Load a picture; its mask is light where the picture is transparent."""
     path = context.folders.input_file(image)
     if path is None:
@@ -199,18 +198,18 @@ def _resized(images: Images, width: int, height: int, method: str, crop: str = "
 
 
 @node("SaveImage")
-def save_image(context: NodeContext, images: Images, filename_prefix: str) -> Shown:
+def save_image(context: Any, images: Images, filename_prefix: str) -> Shown:
     """Save pictures with the prompt inside them."""
     return _save_each(context, images, filename_prefix, "output")
 
 
 @node("PreviewImage")
-def preview_image(context: NodeContext, images: Images) -> Shown:
+def preview_image(context: Any, images: Images) -> Shown:
     """Save pictures among the temporary ones."""
     return _save_each(context, images, "ComfyUI_temp_" + "".join(_RANDOM.choices(_LETTERS, k=5)), "temp")
 
 
-def _save_each(context: NodeContext, images: Images, prefix: str, kind: str) -> Shown:
+def _save_each(context: Any, images: Images, prefix: str, kind: str) -> Shown:
     spot = context.folders.spot(kind, prefix, images[0].size)
     info = PngInfo()
     for key, value in {"prompt": context.prompt, **context.pnginfo}.items():
@@ -225,27 +224,27 @@ def _save_each(context: NodeContext, images: Images, prefix: str, kind: str) -> 
 
 
 @node("SaveImageWebsocket", is_volatile=True)
-def send_image(context: NodeContext, images: Images) -> None:
+def send_image(context: Any, images: Images) -> None:
     """Send pictures through the websocket and save none."""
     for index, image in enumerate(images):
         context.report(index, len(images), image)
 
 
 @node("SaveAnimatedWEBP")
-def save_webp(context: NodeContext, *, images: Images, filename_prefix: str, fps: float, **chosen: Any) -> Shown:
+def save_webp(context: Any, *, images: Images, filename_prefix: str, fps: float, **chosen: Any) -> Shown:
     """Save pictures as the frames of one animated WebP."""
     chosen["method"] = _WEBP_METHODS[chosen["method"]]
     return _save_moving(context, images, filename_prefix, ".webp", {**chosen, "duration": int(1000 / fps)})
 
 
 @node("SaveAnimatedPNG")
-def save_apng(context: NodeContext, images: Images, filename_prefix: str, fps: float, compress_level: int) -> Shown:
+def save_apng(context: Any, images: Images, filename_prefix: str, fps: float, compress_level: int) -> Shown:
     """Save pictures as the frames of one animated PNG."""
     chosen = {"duration": int(1000 / fps), "compress_level": compress_level}
     return _save_moving(context, images, filename_prefix, ".png", chosen)
 
 
-def _save_moving(context: NodeContext, images: Images, prefix: str, suffix: str, chosen: Mapping[str, Any]) -> Shown:
+def _save_moving(context: Any, images: Images, prefix: str, suffix: str, chosen: Mapping[str, Any]) -> Shown:
     spot = context.folders.spot("output", prefix, images[0].size)
     name = f"{spot.stem}_{spot.number:05}_{suffix}"
     images[0].save(spot.folder / name, save_all=True, append_images=images[1:], **chosen)

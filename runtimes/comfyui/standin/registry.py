@@ -5,10 +5,9 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from runtimes.comfyui.standin.files import Folders
-from runtimes.standin.painter import Painter
 
 _DECLARED: dict[str, dict[str, Any]] = json.loads(Path(__file__).with_name("object_info.json").read_text())
 """Entries of GET object_info. In place of the names of models or files, lists have one that begins with $."""
@@ -32,22 +31,6 @@ class Library:
         if isinstance(declared, dict):
             return {key: self.resolved(value) for key, value in declared.items()}
         return [self.resolved(value) for value in declared] if isinstance(declared, list) else declared
-
-
-class NodeContext(Protocol):
-    """What a running node may use besides its inputs."""
-
-    painter: Painter
-    folders: Folders
-    prompt: Mapping[str, Any]
-    pnginfo: Mapping[str, Any]
-    previews: bool
-
-    async def step(self, value: int, most: int, picture: Any = None, form: str = "PNG") -> None:
-        """Let the time of a step pass; then report progress, with a picture if there is one."""
-
-    def report(self, value: int, most: int, picture: Any = None, form: str = "PNG") -> None:
-        """Report progress, with a picture if there is one."""
 
 
 @dataclass(frozen=True)
@@ -106,8 +89,8 @@ class Node:
 def node(name: str, **more: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Enter a function as the node of that name.
 
-    The function gets its inputs by name. It returns a tuple of outputs, Shown, or None; it may be async, and gets a
-    `context` if it has a parameter of that name.
+    The function gets its inputs by name. It returns a tuple of outputs, Shown, or None; it may be async, and gets the
+    running prompt if it has a parameter `context`.
     """
 
     def enter(run: Callable[..., Any]) -> Callable[..., Any]:
