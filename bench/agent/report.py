@@ -23,14 +23,50 @@ _FLEET_GPUS, _FLEET_LOAD, _SEED = 4, 0.7, 7
 _SHORT_S, _LONG_S, _LONG_SHARE = 0.3, 6.0, 0.2
 
 
+@dataclass(frozen=True)
+class Scenario:
+    """Tasks of one kind.
+
+    Attributes:
+        file: The stem of their picture's file name.
+        name: What is measured with them.
+        lasting_s: How long they take the GPU: at least, and at most.
+        min_busy: How busy they must keep it, in percent.
+        runtime: The type of their runtime.
+        with_input: Whether each takes a picture of its own from S3.
+    """
+
+    file: str
+    name: str
+    lasting_s: tuple[float, float]
+    min_busy: float
+    runtime: str = "sdwebui"
+    with_input: bool = False
+
+    def load(self, count: int) -> Workload:
+        """So many such tasks, the same ones each time."""
+        chance = Random(3)
+        seconds = [chance.uniform(*self.lasting_s) for _ in range(count)]
+        return Workload(name=self.name, runtime=self.runtime, seconds=seconds, with_input=self.with_input)
+
+
+SCENARIOS = (
+    Scenario("jobs-0.8s", "0.8 s jobs", (0.8, 0.8), 99),
+    Scenario("jobs-0.2s", "0.2 s jobs", (0.2, 0.2), 97),
+    Scenario("jobs-0.8s-input", "0.8 s jobs with an S3 input", (0.8, 0.8), 99, with_input=True),
+    Scenario("jobs-mixed", "0.3 to 2 s jobs", (0.3, 2), 97),
+    Scenario("jobs-0.2s-comfyui", "0.2 s jobs on ComfyUI", (0.2, 0.2), 97, runtime="comfyui"),
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class AgentPlan:
     """How much is measured.
 
     Attributes:
         rounds: How often each scenario is run.
-        tasks: How many tasks each scenario has, by its file.
-        compared: The scenarios that the sequential loop does as well.
+        tasks: How many tasks each scenario has.
+        compared: How many of the scenarios the sequential loop does as well.
         skipped: How many jobs pass before a GPU's time counts: with few tasks the first gap, before which the agent
             knows no times, would be most of what is seen.
         fleet_tasks: How many tasks the fleet has.
@@ -38,59 +74,15 @@ class AgentPlan:
     """
 
     rounds: int
-    tasks: Mapping[str, int]
-    compared: Sequence[str]
+    tasks: Sequence[int]
+    compared: int
     skipped: int
     fleet_tasks: int
     fleet_hurry: float
 
 
-_FILES = ("jobs-0.8s", "jobs-0.2s", "jobs-0.8s-input", "jobs-mixed", "jobs-0.2s-comfyui")
-LONG = AgentPlan(
-    rounds=3, tasks=dict.fromkeys(_FILES, 40), compared=_FILES, skipped=0, fleet_tasks=500, fleet_hurry=1.0
-)
-SHORT = AgentPlan(
-    rounds=1,
-    tasks=dict(zip(_FILES, (4, 12, 3, 3, 8), strict=True)),
-    compared=("jobs-0.2s",),
-    skipped=1,
-    fleet_tasks=60,
-    fleet_hurry=2.0,
-)
-
-
-@dataclass(frozen=True)
-class Scenario:
-    """Tasks, how busy they must keep the GPU in percent, and the stem of the picture's file name."""
-
-    file: str
-    load: Workload
-    min_busy: float
-
-
-def _scenarios(tasks: Mapping[str, int]) -> list[Scenario]:
-    chance = Random(3)
-    seconds = {
-        "jobs-0.8s": [0.8] * tasks["jobs-0.8s"],
-        "jobs-0.2s": [0.2] * tasks["jobs-0.2s"],
-        "jobs-0.8s-input": [0.8] * tasks["jobs-0.8s-input"],
-        "jobs-mixed": [chance.uniform(0.3, 2) for _ in range(tasks["jobs-mixed"])],
-        "jobs-0.2s-comfyui": [0.2] * tasks["jobs-0.2s-comfyui"],
-    }
-    names = ("0.8 s jobs", "0.2 s jobs", "0.8 s jobs with an S3 input", "0.3 to 2 s jobs", "0.2 s jobs on ComfyUI")
-    return [
-        Scenario(
-            file,
-            Workload(
-                name=name,
-                runtime="comfyui" if file.endswith("comfyui") else "sdwebui",
-                seconds=seconds[file],
-                with_input=file.endswith("input"),
-            ),
-            min_busy=99 if "0.8s" in file else 97,
-        )
-        for file, name in zip(_FILES, names, strict=True)
-    ]
+LONG = AgentPlan(rounds=3, tasks=(40,) * 5, compared=5, skipped=0, fleet_tasks=500, fleet_hurry=1.0)
+SHORT = AgentPlan(rounds=1, tasks=(4, 12, 3, 3, 8), compared=2, skipped=1, fleet_tasks=60, fleet_hurry=2.0)
 
 
 def report(*, short: bool) -> list[Figure]:
@@ -116,24 +108,23 @@ def _report_scenarios(kit: Kit, plan: AgentPlan) -> list[Figure]:
     The rounds lie minutes apart: a shared machine that is slow for a while spoils one run of many medians, not all of
     one.
     """
-    scenarios, figures = _scenarios(plan.tasks), list[Figure]()
-    seen: dict[str, dict[str, list[AgentRun]]] = {
-        one.file: {AGENT: [], SEQUENTIAL: []} if one.file in plan.compared else {AGENT: []} for one in scenarios
-    }
+    figures = list[Figure]()
+    seen: list[dict[str, list[AgentRun]]] = [
+        {AGENT: [], SEQUENTIAL: []} if number < plan.compared else {AGENT: []} for number in range(len(SCENARIOS))
+    ]
     for number in range(1, plan.rounds + 1):
-        for scenario in scenarios:
-            print(f"round {number} of {plan.rounds}: {scenario.load.name}", flush=True)
-            for worker, runs in seen[scenario.file].items():
-                runs.append(run(kit, worker, scenario.load))
-    for scenario in scenarios:
+        for scenario, count, runs_of in zip(SCENARIOS, plan.tasks, seen, strict=True):
+            print(f"round {number} of {plan.rounds}: {scenario.name}", flush=True)
+            for worker, runs in runs_of.items():
+                runs.append(run(kit, worker, scenario.load(count)))
+    for scenario, runs_of in zip(SCENARIOS, seen, strict=True):
         print(flush=True)
-        runs_of = seen[scenario.file]
         figures += print_all(_figures(scenario, runs_of, plan))
         lanes = [(_TITLES[worker], runs[-1].timeline) for worker, runs in runs_of.items()]
         for title, line in lanes:
             print(f"  {title}: {line.describe_gaps()}")
         subtitle = "One GPU, the queue full from the start, AWS at a region's distance."
-        _save(scenario.file, draw(f"{scenario.load.name}: what the GPU does", subtitle, lanes))
+        _save(scenario.file, draw(f"{scenario.name}: what the GPU does", subtitle, lanes))
     return figures
 
 
@@ -141,7 +132,7 @@ def _figures(scenario: Scenario, runs_of: Mapping[str, Sequence[AgentRun]], plan
     """What is measured of each worker; limits are the agent's, and processor time has none in few tasks."""
     for worker, runs in runs_of.items():
         ours = worker == AGENT
-        name = scenario.load.name if ours else f"  {_TITLES[worker]}"
+        name = scenario.name if ours else f"  {_TITLES[worker]}"
         busy = [Timeline(one.timeline.jobs[plan.skipped :]).busy_share * 100 for one in runs]
         yield Figure(f"{name}: GPU busy", busy, "%", scenario.min_busy if ours else None, at_least=True, digits=2)
         spent = [one.processor_s * 1000 / len(one.jobs[0]) for one in runs]
