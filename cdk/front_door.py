@@ -18,7 +18,7 @@ from cdk.storage import acknowledge_task_objects
 from cdk.web_acl import WebAcl
 from configuration import gateway
 from configuration.config import Throttle
-from configuration.gateway import INTEGRATION_TIMEOUT_S, GatewayFault
+from configuration.gateway import INTEGRATION_TIMEOUT_S, GatewayError
 from contract.objects import TASKS_PREFIX
 
 # A cold start loads botocore and pydantic; with less memory, and so less CPU, it takes seconds.
@@ -197,6 +197,6 @@ def _answer_like_the_door(scope: Construct, api: apigateway.RestApi) -> None:
         )
 
 
-def _headers(error: GatewayFault) -> dict[str, str] | None:
+def _headers(error: GatewayError) -> dict[str, str] | None:
     # API Gateway takes a constant in quotes.
     return None if error.retry_after_s is None else {"Retry-After": f"'{error.retry_after_s}'"}

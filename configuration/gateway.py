@@ -10,7 +10,7 @@ INTEGRATION_TIMEOUT_S = 29
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GatewayFault:
+class GatewayError:
     """A refusal.
 
     Attributes:
@@ -31,21 +31,21 @@ class GatewayFault:
         return {"error": {"code": self.code, "message": self.message, "details": []}}
 
 
-UNAUTHORIZED = GatewayFault(
+UNAUTHORIZED = GatewayError(
     status=401, code="unauthorized", message="The x-api-key header is missing, or is not a known key."
 )
-THROTTLED = GatewayFault(
+THROTTLED = GatewayError(
     status=429, code="throttled", message="Too many requests with this key; slow down.", retry_after_s=1
 )
-QUOTA_EXCEEDED = GatewayFault(status=429, code="throttled", message="This key has used up its quota.")
-TOO_LARGE = GatewayFault(
+QUOTA_EXCEEDED = GatewayError(status=429, code="throttled", message="This key has used up its quota.")
+TOO_LARGE = GatewayError(
     status=413, code="too_large", message=f"The request is larger than {MAX_PAYLOAD_BYTES // 1024**2} MB."
 )
-UNSUPPORTED_MEDIA_TYPE = GatewayFault(
+UNSUPPORTED_MEDIA_TYPE = GatewayError(
     status=415, code="unsupported_media_type", message="Send Content-Type: application/json, in UTF-8."
 )
-BLOCKED = GatewayFault(status=403, code="forbidden", message="The firewall before the API refuses this request.")
-TIMEOUT = GatewayFault(status=504, code="timeout", message=f"No answer within {INTEGRATION_TIMEOUT_S} seconds.")
-BROKEN = GatewayFault(status=502, code="internal_error", message="The request could not be handled.")
-REFUSED = GatewayFault(status=None, code="refused", message="The gateway refuses this request.")
-FAILED = GatewayFault(status=None, code="internal_error", message="The request could not be handled.")
+BLOCKED = GatewayError(status=403, code="forbidden", message="The firewall before the API refuses this request.")
+TIMEOUT = GatewayError(status=504, code="timeout", message=f"No answer within {INTEGRATION_TIMEOUT_S} seconds.")
+BROKEN = GatewayError(status=502, code="internal_error", message="The request could not be handled.")
+REFUSED = GatewayError(status=None, code="refused", message="The gateway refuses this request.")
+FAILED = GatewayError(status=None, code="internal_error", message="The request could not be handled.")

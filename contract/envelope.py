@@ -1,4 +1,4 @@
-"""Reads what a queue delivers: the SNS envelope, the task in it, and the job it stands for."""
+"""Reads a message of a queue: the SNS envelope, the task in it, and the job it stands for."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,7 +18,7 @@ _MAX_ID_CHARS = 1024
 """An invalid id still goes into the notice, cut to this length."""
 
 
-class UnreadableDeliveryError(ValueError):
+class UnreadableMessageError(ValueError):
     """The message is no task.
 
     Attributes:
@@ -39,8 +39,8 @@ class NewerSchemaError(ValueError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
-    """A task as a queue delivers it.
+class TaskMessage:
+    """A message that carries a task.
 
     Attributes:
         task: The task.
@@ -53,7 +53,7 @@ class Delivery:
     traceparent: str | None
 
 
-def read_delivery(body: str, *, message_id: str, sent_ms: int) -> Delivery:
+def read_message(body: str, *, message_id: str, sent_ms: int) -> TaskMessage:
     """Read a message's body.
 
     Args:
@@ -62,21 +62,21 @@ def read_delivery(body: str, *, message_id: str, sent_ms: int) -> Delivery:
         sent_ms: When it came into the queue, milliseconds since 1970, likewise.
 
     Raises:
-        UnreadableDeliveryError: It holds no valid task.
+        UnreadableMessageError: It holds no valid task.
         NewerSchemaError: It was written for newer code.
     """
     job = foreign_job_id(sent_ms, message_id)
     try:
         outer = strict_json.loads(body)
     except ValueError as exc:
-        raise UnreadableDeliveryError(f"The message {exc}.", job=job) from exc
+        raise UnreadableMessageError(f"The message {exc}.", job=job) from exc
     inner, traceparent = outer, None
     if isinstance(outer, dict) and outer.get("Type") == "Notification" and isinstance(outer.get("Message"), str):
         job, traceparent = _envelope_job(outer, job), _attribute(outer, TRACEPARENT_ATTRIBUTE)
         try:
             inner = strict_json.loads(outer["Message"])
         except ValueError as exc:
-            raise UnreadableDeliveryError(f"The SNS message {exc}.", job=job) from exc
+            raise UnreadableMessageError(f"The SNS message {exc}.", job=job) from exc
     metadata = inner.get("metadata") if isinstance(inner, dict) else None
     metadata = metadata if isinstance(metadata, dict) else {}
     schema = metadata.get("schema")
@@ -87,13 +87,13 @@ def read_delivery(body: str, *, message_id: str, sent_ms: int) -> Delivery:
     except ValidationError as exc:
         problems = "; ".join(f"{error.pointer} {error.detail}".strip() for error in field_errors_of(exc, Task, inner))
         task_id, context = metadata.get("id"), metadata.get("context")
-        raise UnreadableDeliveryError(
+        raise UnreadableMessageError(
             f"The message is no task: {problems}",
             job=job,
             task_id=task_id[:_MAX_ID_CHARS] if isinstance(task_id, str) else None,
             context=context if strict_json.utf8_size(context) <= MAX_CONTEXT_BYTES else None,
         ) from exc
-    return Delivery(task=task, job=task.metadata.job or job, traceparent=traceparent)
+    return TaskMessage(task=task, job=task.metadata.job or job, traceparent=traceparent)
 
 
 def _envelope_job(envelope: dict[str, Any], fallback: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from contract import strict_json
-from contract.envelope import Delivery, NewerSchemaError, UnreadableDeliveryError, read_delivery
+from contract.envelope import NewerSchemaError, TaskMessage, UnreadableMessageError, read_message
 from contract.notice import JobError, notice_of_unreadable
 from contract.queues import RETURNED, dead_letter, redrive_target
 from jobs import commands
@@ -59,26 +59,26 @@ class ExhaustedMessages:
     def handle(self, event: Mapping[str, Any]) -> dict[str, Any]:
         """Handle Lambda's event of a queue; return which messages must be delivered again."""
         failed = []
-        for message in event["Records"]:
+        for record in event["Records"]:
             try:
-                result = self._handle(message)
+                result = self._handle(record)
             except Exception:
-                logger.exception("message %s failed", message["messageId"])
-                failed.append({"itemIdentifier": message["messageId"]})
+                logger.exception("message %s failed", record["messageId"])
+                failed.append({"itemIdentifier": record["messageId"]})
             else:
-                logger.info(strict_json.dumps({"event": "returned", "message_id": message["messageId"], **result}))
+                logger.info(strict_json.dumps({"event": "returned", "message_id": record["messageId"], **result}))
         return {"batchItemFailures": failed}
 
-    def _handle(self, message: Mapping[str, Any]) -> dict[str, str]:
-        body, queue_arn = message["body"], message["eventSourceARN"]
+    def _handle(self, record: Mapping[str, Any]) -> dict[str, str]:
+        body, queue_arn = record["body"], record["eventSourceARN"]
         runtime = queue_arn.rpartition(":")[2].removeprefix(self._queue_prefix).removesuffix(RETURNED.suffix)
         try:
-            sent_ms = int(message["attributes"]["SentTimestamp"])
-            delivery = read_delivery(body, message_id=message["messageId"], sent_ms=sent_ms)
+            sent_ms = int(record["attributes"]["SentTimestamp"])
+            message = read_message(body, message_id=record["messageId"], sent_ms=sent_ms)
         except NewerSchemaError as exc:
             self._dead_letter(queue_arn, body, "schema_too_new", str(exc))
             return {"result": "kept", "code": "schema_too_new"}
-        except UnreadableDeliveryError as exc:
+        except UnreadableMessageError as exc:
             error = JobError(code="unreadable_message", message=str(exc))
             if exc.task_id is not None:
                 self._notifier.publish(
@@ -88,7 +88,7 @@ class ExhaustedMessages:
                 )
             self._dead_letter(queue_arn, body, error.code, error.message)
             return {"result": "kept", "code": error.code, "job": exc.job}
-        job = self._end(delivery, runtime)
+        job = self._end(message, runtime)
         if not job.state.is_final:
             # Should its agent vanish, the reaper ends it.
             return {"result": "dropped", "state": job.state, "job": job.id}
@@ -101,10 +101,10 @@ class ExhaustedMessages:
         self._dead_letter(queue_arn, body, error.code, error.message)
         return {"result": "kept", "code": error.code, "job": job.id}
 
-    def _end(self, delivery: Delivery, runtime: str) -> Job:
+    def _end(self, message: TaskMessage, runtime: str) -> Job:
         """Fail a job unless an agent has it or it has ended; return it as it is then."""
         give_up = commands.enter_given_up(
-            delivery.task, delivery.job, UNDELIVERABLE, runtime=runtime, now_s=self._clock()
+            message.task, message.job, UNDELIVERABLE, runtime=runtime, now_s=self._clock()
         )
         job = self._jobs.run(give_up).job
         if job is None:

@@ -16,7 +16,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from configuration import gateway as faults
-from configuration.gateway import INTEGRATION_TIMEOUT_S, MAX_PAYLOAD_BYTES, GatewayFault
+from configuration.gateway import INTEGRATION_TIMEOUT_S, MAX_PAYLOAD_BYTES, GatewayError
 from contract import strict_json
 from local.proxy_event import LambdaContext, MalformedAnswerError, make_event, read_answer
 
@@ -86,14 +86,14 @@ class Gateway:
         stage, slash, rest = request.path.removeprefix("/").partition("/")
         if stage != self._settings.stage:
             message = f"No such stage; paths begin with /{self._settings.stage}/."
-            return _refusal(GatewayFault(status=HTTPStatus.FORBIDDEN, code="forbidden", message=message))
+            return _refusal(GatewayError(status=HTTPStatus.FORBIDDEN, code="forbidden", message=message))
         key = request.headers.get("x-api-key", "")
         if not hmac.compare_digest(key.encode("utf-8", "surrogateescape"), self._settings.api_key.encode()):
             return _refusal(faults.UNAUTHORIZED)
         if not self._bucket.take():
             return _refusal(faults.THROTTLED)
         body = await _body_of(request)
-        if isinstance(body, GatewayFault):
+        if isinstance(body, GatewayError):
             return _refusal(body)
         event = make_event(request, body, stage=stage, path=slash + rest, api_key=key)
         if _size_bytes(event) > MAX_PAYLOAD_BYTES:
@@ -136,7 +136,7 @@ class TokenBucket:
         return True
 
 
-async def _body_of(request: web.Request) -> bytes | GatewayFault:
+async def _body_of(request: web.Request) -> bytes | GatewayError:
     try:
         return await request.read()
     except web.HTTPRequestEntityTooLarge:
@@ -144,7 +144,7 @@ async def _body_of(request: web.Request) -> bytes | GatewayFault:
     except (web.RequestPayloadError, HttpProcessingError, OSError):
         # What the library says of it may hold what was sent.
         message = "The body did not arrive whole, or is not encoded as its headers say."
-        return GatewayFault(status=HTTPStatus.BAD_REQUEST, code="invalid_request", message=message)
+        return GatewayError(status=HTTPStatus.BAD_REQUEST, code="invalid_request", message=message)
 
 
 def _checked(answer: object) -> web.Response:
@@ -177,7 +177,7 @@ def _reason(body: object) -> str:
         return ""
 
 
-def _refusal(fault: GatewayFault) -> web.Response:
+def _refusal(fault: GatewayError) -> web.Response:
     headers = {} if fault.retry_after_s is None else {"Retry-After": str(fault.retry_after_s)}
     status = fault.status or HTTPStatus.BAD_GATEWAY
     return web.json_response(fault.body, status=status, headers=headers, dumps=strict_json.utf8)

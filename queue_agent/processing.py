@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from contract.deadlines import Deadlines
-from contract.envelope import Delivery, NewerSchemaError, UnreadableDeliveryError, read_delivery
+from contract.envelope import NewerSchemaError, TaskMessage, UnreadableMessageError, read_message
 from contract.notice import JobError, Notice, notice_of_unreadable
 from jobs.job import AlreadyFinished, Claim, ClaimDenied, Job
 from queue_agent.content import with_content
@@ -144,18 +144,18 @@ class Processor:
             logger.exception("the agent failed")
             await self._release_or_give_up(job, lease, InternalError(f"The agent failed ({type(exc).__name__})."))
 
-    async def _parse(self, message: QueueMessage) -> Delivery | None:
+    async def _parse(self, message: QueueMessage) -> TaskMessage | None:
         """Read the message; None for one that this agent cannot read, which is disposed of."""
         try:
-            return read_delivery(message.body, message_id=message.message_id, sent_ms=message.sent_ms)
+            return read_message(message.body, message_id=message.message_id, sent_ms=message.sent_ms)
         except NewerSchemaError as exc:
             logger.warning("released: %s", exc)
             await self.queue.release(message, self.queue.visibility_s)
-        except UnreadableDeliveryError as exc:
+        except UnreadableMessageError as exc:
             await self._dispose_of_unreadable(message, exc)
         return None
 
-    async def _dispose_of_unreadable(self, message: QueueMessage, error: UnreadableDeliveryError) -> None:
+    async def _dispose_of_unreadable(self, message: QueueMessage, error: UnreadableMessageError) -> None:
         """Move an unreadable message to the dead queue; its caller is notified where at least the id can be read."""
         logger.error("unreadable message", extra={"message_id": message.message_id, "job": error.job})
         if error.task_id is not None:
@@ -170,7 +170,7 @@ class Processor:
         await self.queue.dead_letter(message, UNREADABLE_CODE, str(error))
 
     def _context(
-        self, delivery: Delivery, message: QueueMessage, received_s: float, slot: Slot, share: MemoryShare
+        self, delivery: TaskMessage, message: QueueMessage, received_s: float, slot: Slot, share: MemoryShare
     ) -> JobContext:
         metadata = delivery.task.metadata
         memory = TaskMemory(share, partial(self.inputs.fetch, tenant=metadata.tenant))

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Self
 
-from contract.envelope import Delivery, NewerSchemaError, UnreadableDeliveryError, read_delivery
+from contract.envelope import NewerSchemaError, TaskMessage, UnreadableMessageError, read_message
 from contract.queues import CODE_ATTRIBUTE, REASON_ATTRIBUTE, redrive_target
 from deploy.errors import DeployError
 
@@ -33,7 +33,7 @@ class DeadMessage:
     sent_s: float
     code: str
     reason: str
-    delivery: Delivery | None
+    delivery: TaskMessage | None
 
     @property
     def job(self) -> str:
@@ -82,7 +82,7 @@ class DeadQueue:
         ).get("Messages"):
             yield from map(_dead_message, batch)
 
-    def send_back(self, delivery: Delivery, body: str) -> None:
+    def send_back(self, delivery: TaskMessage, body: str) -> None:
         """Put a task into the runtime's queue, in its tenant's group as when it was first sent."""
         tenant = delivery.task.metadata.tenant
         group = {"MessageGroupId": tenant} if tenant else {}
@@ -106,8 +106,8 @@ def _dead_message(message: dict[str, Any]) -> DeadMessage:
     attributes = {name: value["StringValue"] for name, value in message.get("MessageAttributes", {}).items()}
     sent_ms = int(message["Attributes"]["SentTimestamp"])
     try:
-        delivery = read_delivery(message["Body"], message_id=message["MessageId"], sent_ms=sent_ms)
-    except (NewerSchemaError, UnreadableDeliveryError):
+        delivery = read_message(message["Body"], message_id=message["MessageId"], sent_ms=sent_ms)
+    except (NewerSchemaError, UnreadableMessageError):
         delivery = None
     return DeadMessage(
         receipt=message["ReceiptHandle"],

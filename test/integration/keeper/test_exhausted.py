@@ -3,7 +3,7 @@ import logging
 
 import pytest
 
-from contract.envelope import read_delivery
+from contract.envelope import read_message
 from contract.notice import JobError
 from jobs.job import JobState
 from keeper.exhausted import UNDELIVERABLE
@@ -31,7 +31,7 @@ def test_a_notice_carries_runtime_and_result_as_attributes(world):
 
 def test_a_foreign_task_that_never_was_in_the_table_fails_under_the_job_of_its_envelope(world, envelope):
     body = envelope(world.task(job=None, runtime="legacy", context="c").to_message())
-    job = read_delivery(body, message_id="x", sent_ms=0).job
+    job = read_message(body, message_id="x", sent_ms=0).job
     world.handle(body)
     assert (world.record(job).state, world.record(job).runtime) == (JobState.FAILED, world.name)
     [notice] = world.new_notices()

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contract.envelope import NewerSchemaError, UnreadableDeliveryError, read_delivery
+from contract.envelope import NewerSchemaError, UnreadableMessageError, read_message
 from contract.ids import foreign_job_id, new_job_id
 
 SEED_FIELDS = {"id": "a", "runtime": "r", "tasktype": "text-to-image", "prefix": "output", "context": {"abc": 123}}
@@ -16,7 +16,7 @@ def read(body, *, envelope=True, message_id="sqs-id", sent_ms=1795224073954):
     if envelope:
         wrapped = {"Type": "Notification", "MessageId": "3a6f2f5e-envelope", "TopicArn": "arn:aws:sns:eu:1:tasks"}
         text = json.dumps({**wrapped, "Message": text, "Timestamp": "2026-11-21T00:14:06.123Z"})
-    return read_delivery(text, message_id=message_id, sent_ms=sent_ms)
+    return read_message(text, message_id=message_id, sent_ms=sent_ms)
 
 
 def test_a_message_of_the_api_keeps_its_job():
@@ -59,7 +59,7 @@ def test_a_higher_schema_is_for_newer_code():
     ],
 )
 def test_a_message_that_is_no_task_tells_what_can_be_read_of_it(body, task_id):
-    with pytest.raises(UnreadableDeliveryError) as caught:
+    with pytest.raises(UnreadableMessageError) as caught:
         read(body)
     assert caught.value.task_id == task_id
     assert caught.value.job
@@ -67,12 +67,12 @@ def test_a_message_that_is_no_task_tells_what_can_be_read_of_it(body, task_id):
 
 @given(st.text() | st.dictionaries(st.sampled_from(["Type", "Message", "metadata", "content"]), st.text() | st.none()))
 def test_any_body_that_is_no_task_is_unreadable_and_says_why(body):
-    with pytest.raises(UnreadableDeliveryError, match="message"):
+    with pytest.raises(UnreadableMessageError, match="message"):
         read(body, envelope=False)
 
 
 def test_what_is_told_of_a_message_that_is_no_task_fits_into_a_notice():
-    with pytest.raises(UnreadableDeliveryError) as caught:
+    with pytest.raises(UnreadableMessageError) as caught:
         read({"metadata": {"id": "x" * 200_000, "context": "x" * 200_000}})
     assert len(caught.value.task_id) == 1024
     assert caught.value.context is None
