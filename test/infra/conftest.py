@@ -19,12 +19,19 @@ def stack():
 
 
 @pytest.fixture(scope="session")
-def closed():
-    """With a key and a mirror of the operator's, no public endpoint, an administrator and a folder of models."""
-    from infrakit.stacks import KEY_ARN, MIRROR, platform
+def configured():
+    """With settings other than the defaults: ``infrakit.stacks.SETTINGS``."""
+    from infrakit.stacks import SETTINGS, platform
 
-    cluster = {"publicAccessCidrs": [], "adminArns": ["arn:aws:iam::123456789012:role/admin"]}
-    return platform(kmsKeyArn=KEY_ARN, mirrorRegistry=MIRROR, cluster=cluster, modelsPrefix="v2/")
+    return platform(**SETTINGS)
+
+
+@pytest.fixture(scope="session")
+def watched():
+    """Two runtimes that differ in all that alarms and dashboard go by, and addresses for alarms."""
+    from infrakit.stacks import EMAILS, WATCHED, platform
+
+    return platform(modelsRuntime=WATCHED, monitoring={"alarmEmails": EMAILS})
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from infrakit.stacks import KEY_ARN, MODELS, NAME, platform
+from infrakit.stacks import KEY_ARN, MODELS, NAME, OTHER_ACCOUNT
 
 OWNED = {"StringEquals": {"aws:ResourceAccount": {"Ref": "AWS::AccountId"}}}
 """The bucket is the deployment's own account's."""
@@ -29,17 +29,12 @@ def test_mountpoint_reads_the_model_bucket_and_nothing_else(stack):
     ]
 
 
-def test_mountpoint_reads_only_the_folder_that_is_mounted_and_decrypts_what_it_reads(closed):
-    listing, reading, (action, resource, _) = rights(closed, "s3-csi-driver-sa")
-    assert listing == ("s3:ListBucket", MODELS, {**OWNED, "StringLike": {"s3:prefix": "v2/*"}})
-    assert reading == ("s3:GetObject", f"{MODELS}/v2/*", OWNED)
+def test_mountpoint_reads_only_the_folder_that_is_mounted_of_accounts_that_are_named_and_decrypts_it(configured):
+    owned = {"StringEquals": {"aws:ResourceAccount": [{"Ref": "AWS::AccountId"}, OTHER_ACCOUNT]}}
+    listing, reading, (action, resource, _) = rights(configured, "s3-csi-driver-sa")
+    assert listing == ("s3:ListBucket", MODELS, {**owned, "StringLike": {"s3:prefix": "v2/*"}})
+    assert reading == ("s3:GetObject", f"{MODELS}/v2/*", owned)
     assert (action, resource) == ("kms:Decrypt", KEY_ARN)
-
-
-def test_a_bucket_of_an_account_that_is_named_may_be_read_too():
-    stack = platform(bucketAccounts=["210987654321"])
-    for _, _, condition in rights(stack, "s3-csi-driver-sa"):
-        assert condition["StringEquals"]["aws:ResourceAccount"] == [{"Ref": "AWS::AccountId"}, "210987654321"]
 
 
 def test_mountpoint_runs_on_nodes_with_taints(stack):

@@ -4,23 +4,12 @@ import re
 from pathlib import Path
 
 import pytest
-from infrakit.stacks import NAME, example, platform, spelled
+from infrakit.stacks import EMAILS, NAME, example, spelled
 
 from cdk.metrics import JOBS, SCALING_ERRORS
 
 ROOT = Path(__file__).resolve().parents[2]
 OPERATE = (ROOT / "docs/operate.md").read_text(encoding="utf-8")
-RUNTIMES = [
-    {"name": "fast", "namespace": "fast", "type": "comfyui", "deadlines": {"startSeconds": 3600}},
-    {
-        "name": "slow-1",
-        "namespace": "slow",
-        "type": "comfyui",
-        "disabled": True,
-        "extraValues": {"runtime": {"inferenceApi": {"startupSeconds": 3000}}},
-    },
-]
-EMAILS = ["ops@example.com", "boss@example.com"]
 RUNTIME_ALARMS = ("unread-queue", "oldest-task", "no-replicas", "failing-jobs", "returned", "dead")
 PLATFORM_ALARMS = (
     "door-errors",
@@ -33,22 +22,16 @@ PLATFORM_ALARMS = (
 
 
 @pytest.fixture(scope="module")
-def told():
-    """A stack whose alarms are sent to two addresses."""
-    return platform(modelsRuntime=RUNTIMES, monitoring={"alarmEmails": EMAILS})
-
-
-@pytest.fixture(scope="module")
-def alarms(told):
+def alarms(watched):
     """Properties of each alarm, by its name within the stack."""
-    found = told.properties("AWS::CloudWatch::Alarm").values()
+    found = watched.properties("AWS::CloudWatch::Alarm").values()
     return {one["AlarmName"].removeprefix(f"{NAME}-"): one for one in found}
 
 
 @pytest.fixture(scope="module")
-def topic(told):
+def topic(watched):
     """Logical id and properties of the topic of alarms."""
-    [found] = [one for one in told.properties("AWS::SNS::Topic").items() if one[0].startswith("Alarms")]
+    [found] = [one for one in watched.properties("AWS::SNS::Topic").items() if one[0].startswith("Alarms")]
     return found
 
 
@@ -216,13 +199,13 @@ def test_every_alarm_is_published_when_it_is_raised_and_when_it_is_over(alarms, 
         assert alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": topic[0]}]
 
 
-def test_each_address_is_subscribed(told):
-    found = told.properties("AWS::SNS::Subscription").values()
+def test_each_address_is_subscribed(watched):
+    found = watched.properties("AWS::SNS::Subscription").values()
     assert sorted(one["Endpoint"] for one in found if one["Protocol"] == "email") == sorted(EMAILS)
 
 
-def test_cloudwatch_may_publish_this_stacks_alarms_to_the_topic(told, topic):
-    _, policy = told.only("AWS::SNS::TopicPolicy", Topics=[{"Ref": topic[0]}])
+def test_cloudwatch_may_publish_this_stacks_alarms_to_the_topic(watched, topic):
+    _, policy = watched.only("AWS::SNS::TopicPolicy", Topics=[{"Ref": topic[0]}])
     (allowed,) = [one for one in policy["PolicyDocument"]["Statement"] if one["Effect"] == "Allow"]
     assert allowed["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
     assert allowed["Action"] == "sns:Publish"
@@ -230,8 +213,8 @@ def test_cloudwatch_may_publish_this_stacks_alarms_to_the_topic(told, topic):
     assert spelled(allowed["Condition"]["ArnLike"]["aws:SourceArn"]).endswith(f":alarm:{NAME}-*")
 
 
-def test_the_topic_has_a_key_that_cloudwatch_may_use_or_the_operators(told, topic):
-    key_id, key = told.only("AWS::KMS::Key")
+def test_the_topic_has_a_key_that_cloudwatch_may_use_or_the_operators(watched, topic):
+    key_id, key = watched.only("AWS::KMS::Key")
     assert topic[1]["KmsMasterKeyId"] == {"Fn::GetAtt": [key_id, "Arn"]}
     assert key["EnableKeyRotation"] is True
     (granted,) = [one for one in key["KeyPolicy"]["Statement"] if "Service" in one["Principal"]]

@@ -67,10 +67,10 @@ def test_no_function_logs_for_ever(stack):
         assert stack.resources[group["Ref"]]["Properties"]["RetentionInDays"] == 30
 
 
-def test_the_public_endpoint_is_open_to_the_networks_of_the_settings_alone(cluster, closed):
+def test_the_public_endpoint_is_open_to_the_networks_of_the_settings_alone(cluster, configured):
     opened = cluster["ResourcesVpcConfig"]
     assert (opened["EndpointPublicAccess"], opened["PublicAccessCidrs"]) == (True, ["0.0.0.0/0"])
-    shut = closed.only("AWS::EKS::Cluster")[1]["ResourcesVpcConfig"]
+    shut = configured.only("AWS::EKS::Cluster")[1]["ResourcesVpcConfig"]
     assert shut["EndpointPublicAccess"] is False
     assert opened["EndpointPrivateAccess"] is shut["EndpointPrivateAccess"] is True
 
@@ -84,8 +84,8 @@ def test_helm_reaches_the_control_plane_from_the_private_subnets(stack):
     assert all("Private" in subnet["Ref"] for subnet in handler["VpcConfig"]["SubnetIds"])
 
 
-def test_secrets_are_encrypted_with_the_operators_key(closed):
-    [encryption] = closed.only("AWS::EKS::Cluster")[1]["EncryptionConfig"]
+def test_secrets_are_encrypted_with_the_operators_key(configured):
+    [encryption] = configured.only("AWS::EKS::Cluster")[1]["EncryptionConfig"]
     assert encryption == {"Provider": {"KeyArn": KEY_ARN}, "Resources": ["secrets"]}
 
 
@@ -98,8 +98,8 @@ def test_the_account_alone_may_assume_the_administrators_role_which_may_do_nothi
     assert (stack.statements(role), policies(stack, role)) == ([], set())
 
 
-def test_administrators_of_the_settings_administer_the_cluster(closed):
-    [policy] = closed.only("AWS::EKS::AccessEntry", PrincipalArn=ADMIN)[1]["AccessPolicies"]
+def test_administrators_of_the_settings_administer_the_cluster(configured):
+    [policy] = configured.only("AWS::EKS::AccessEntry", PrincipalArn=ADMIN)[1]["AccessPolicies"]
     assert policy["AccessScope"] == {"Type": "cluster"}
     assert policy["PolicyArn"]["Fn::Join"][1][-1].endswith("/AmazonEKSClusterAdminPolicy")
 

@@ -139,9 +139,9 @@ def test_two_never_run_at_once_because_sums_are_told_apart_by_what_one_saw(objec
     assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
 
 
-def test_the_image_has_a_version_and_comes_from_a_mirror_where_there_is_one(container, closed):
+def test_the_image_has_a_version_and_comes_from_a_mirror_where_there_is_one(container, configured):
     assert container["image"].rpartition(":")[2].startswith("v")
-    mirrored = container_of(objects_of(closed))["image"]
+    mirrored = container_of(objects_of(configured))["image"]
     assert mirrored == container["image"].replace("public.ecr.aws/", f"{MIRROR}/")
 
 

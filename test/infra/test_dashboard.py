@@ -3,26 +3,17 @@
 import json
 
 import pytest
-from infrakit.stacks import NAME, platform, spelled
+from infrakit.stacks import NAME, spelled
 
 from cdk.metrics import SCALING_ERRORS
 
-RUNTIMES = [
-    {"name": "fast", "namespace": "drawing", "type": "comfyui"},
-    {
-        "name": "slow-1",
-        "namespace": "slow",
-        "type": "comfyui",
-        "extraValues": {"karpenter": {"provisioner": {"instanceType": ["g5.xlarge", "p5.48xlarge"]}}},
-    },
-]
 BOTH = ("fast", "slow-1")
 
 
 @pytest.fixture(scope="module")
-def widgets():
+def widgets(watched):
     """The dashboard's widgets; what CloudFormation fills in stands as ${logical id}."""
-    (dashboard,) = platform(modelsRuntime=RUNTIMES).properties("AWS::CloudWatch::Dashboard").values()
+    (dashboard,) = watched.properties("AWS::CloudWatch::Dashboard").values()
     assert dashboard["DashboardName"] == NAME
     return json.loads(spelled(dashboard["DashboardBody"]))["widgets"]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from infrakit.parts import Door
-from infrakit.stacks import listed, platform, spelled
+from infrakit.stacks import listed, spelled
 
 from api.errors import error_body
 from configuration import gateway
@@ -14,12 +14,6 @@ from deploy.verify import target
 
 HANDLERS = Path("api/handlers.py").read_text(encoding="utf-8")
 API = "AWS::ApiGateway::"
-
-
-@pytest.fixture(scope="module")
-def guarded():
-    """With the firewall, another stage and another throttle."""
-    return platform(APIGW={"stageName": "prod", "waf": True, "throttle": {"rateLimit": 7, "burstLimit": 9}})
 
 
 @pytest.fixture(scope="module")
@@ -38,9 +32,9 @@ def door(stack):
 
 
 @pytest.fixture(scope="module")
-def firewall(guarded):
+def firewall(configured):
     """Its rules, by name."""
-    return {rule["Name"]: rule for rule in guarded.only("AWS::WAFv2::WebACL")[1]["Rules"]}
+    return {rule["Name"]: rule for rule in configured.only("AWS::WAFv2::WebACL")[1]["Rules"]}
 
 
 def body_of(response):
@@ -66,16 +60,16 @@ def test_the_door_times_out_before_api_gateway_stops_waiting(door):
     assert door["Timeout"] < gateway.INTEGRATION_TIMEOUT_S
 
 
-def test_stage_and_throttle_of_each_key_are_by_setting(stack, guarded, stage):
+def test_stage_and_throttle_of_each_key_are_by_setting(stack, configured, stage):
     def throttle(of):
         plan = of.only(f"{API}UsagePlan")[1]
         assert not [method for one in plan["ApiStages"] for method in one.get("Throttle", {})]
         return plan["Throttle"]
 
     assert throttle(stack) == {"RateLimit": 30, "BurstLimit": 50}
-    assert throttle(guarded) == {"RateLimit": 7, "BurstLimit": 9}
+    assert throttle(configured) == {"RateLimit": 7, "BurstLimit": 9}
     assert stage["StageName"] == "dev"
-    assert guarded.only(f"{API}Stage")[1]["StageName"] == "prod"
+    assert configured.only(f"{API}Stage")[1]["StageName"] == "prod"
 
 
 def test_the_url_ends_with_a_slash_and_the_command_prints_the_key_that_the_usage_plan_has(stack):
@@ -151,9 +145,9 @@ def test_the_accounts_role_for_logs_is_there_before_a_stage_logs_and_stays_for_o
     assert name in listed(stack.resources[stack.only(f"{API}Stage")[0]]["DependsOn"])
 
 
-def test_the_firewall_is_there_only_by_setting(stack, guarded):
+def test_the_firewall_is_there_only_by_setting(stack, configured):
     assert not stack.of_type("AWS::WAFv2::WebACL")
-    assert "stages" in spelled(guarded.only("AWS::WAFv2::WebACLAssociation")[1]["ResourceArn"])
+    assert "stages" in spelled(configured.only("AWS::WAFv2::WebACLAssociation")[1]["ResourceArn"])
 
 
 def test_the_firewall_lets_large_bodies_and_free_text_through_and_only_counts_them(firewall):

@@ -38,17 +38,17 @@ def granting(statements, *actions):
 
 
 @pytest.mark.parametrize("chart", ["karpenter", "karpenter-crd"])
-def test_charts_come_in_the_pinned_version_from_where_karpenter_publishes_them_or_from_the_mirror(stack, closed, chart):
+def test_charts_come_in_the_pinned_version_from_their_publisher_or_from_the_mirror(stack, configured, chart):
     for each, repository in (
         (stack, f"oci://public.ecr.aws/karpenter/{chart}"),
-        (closed, f"oci://{MIRROR}/charts/{chart}"),
+        (configured, f"oci://{MIRROR}/charts/{chart}"),
     ):
         release = each.only(HELM_CHART, Chart=chart)[1]
         assert (release["Version"], release["Repository"]) == (KARPENTER.version, repository)
 
 
-def test_the_image_comes_from_the_mirror_where_there_is_one(closed):
-    image = closed.releases["karpenter"]["Values"]["controller"]["image"]
+def test_the_image_comes_from_the_mirror_where_there_is_one(configured):
+    image = configured.releases["karpenter"]["Values"]["controller"]["image"]
     assert image == {"repository": f"{MIRROR}/karpenter/controller", "digest": ""}
 
 

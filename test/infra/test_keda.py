@@ -15,8 +15,8 @@ def test_the_chart_comes_in_the_pinned_version_from_where_keda_publishes_it(rele
     assert (release["Version"], release["Repository"]) == (KEDA.version, "https://kedacore.github.io/charts")
 
 
-def test_chart_and_images_come_from_the_mirror_where_there_is_one(closed):
-    release = closed.releases["keda"]
+def test_chart_and_images_come_from_the_mirror_where_there_is_one(configured):
+    release = configured.releases["keda"]
     assert release["Repository"] == f"oci://{MIRROR}/charts/keda"
     assert release["Values"]["global"]["image"]["registry"] == MIRROR
 

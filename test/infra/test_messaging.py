@@ -153,14 +153,14 @@ def test_without_a_key_queues_and_topics_are_encrypted_so_that_sns_can_deliver(s
         assert topic["KmsMasterKeyId"]["Fn::Join"][1][-1] == ":alias/aws/sns"
 
 
-def test_the_operators_key_encrypts_whatever_keeps_something(closed):
+def test_the_operators_key_encrypts_whatever_keeps_something(configured):
     fields = {
         "AWS::DynamoDB::Table": ("SSESpecification", "KMSMasterKeyId"),
         "AWS::Logs::LogGroup": ("KmsKeyId",),
         "AWS::SNS::Topic": ("KmsMasterKeyId",),
         "AWS::SQS::Queue": ("KmsMasterKeyId",),
     }
-    for name, one in closed.of_type(*fields).items():
+    for name, one in configured.of_type(*fields).items():
         found = one["Properties"]
         for field in fields[one["Type"]]:
             found = found.get(field)

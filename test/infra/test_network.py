@@ -1,7 +1,7 @@
 """The network, as its template says it."""
 
 import pytest
-from infrakit.stacks import KEY_ARN, NAME, platform
+from infrakit.stacks import KEY_ARN, NAME, SETTINGS, platform
 
 
 def subnets(stack, kind):
@@ -21,21 +21,20 @@ def test_each_of_three_zones_has_a_public_and_a_private_subnet_with_an_eighth_of
     assert not any(subnet.get("MapPublicIpOnLaunch") for subnet in found)
 
 
-@pytest.mark.parametrize(
-    ("zones", "key"),
-    [
-        (["use1-az1", "use1-az2", "use1-az4"], "AvailabilityZoneId"),
-        (["us-east-1a", "us-east-1b", "us-east-1d"], "AvailabilityZone"),
-    ],
-)
-def test_subnets_stand_in_the_zones_given_by_id_or_by_name(zones, key):
-    stack = platform(vpc={"availabilityZones": zones, "cidr": "192.168.16.0/20", "natGateways": 1})
-    for kind in ("Public", "Private"):
+@pytest.mark.parametrize("kind", ["Public", "Private"])
+def test_subnets_stand_in_the_zones_given_by_id_or_by_name(configured, kind):
+    names = ["us-east-1a", "us-east-1b", "us-east-1d"]
+    by_name = platform(vpc={"availabilityZones": names})
+    ids = SETTINGS["vpc"]["availabilityZones"]
+    for stack, key, zones in ((configured, "AvailabilityZoneId", ids), (by_name, "AvailabilityZone", names)):
         found = [subnet for subnet, _ in subnets(stack, kind)]
         assert [subnet[key] for subnet in found] == zones
         assert all(len({"AvailabilityZone", "AvailabilityZoneId"} & subnet.keys()) == 1 for subnet in found)
-        assert found[0]["CidrBlock"].endswith("/23")  # a smaller network has smaller subnets
-    assert len(stack.of_type("AWS::EC2::NatGateway")) == 1
+
+
+def test_a_smaller_network_has_smaller_subnets_and_fewer_nat_gateways_where_the_settings_say_so(stack, configured):
+    assert all(subnet["CidrBlock"].endswith("/23") for subnet, _ in subnets(configured, "Private"))
+    assert [len(each.of_type("AWS::EC2::NatGateway")) for each in (stack, configured)] == [3, 1]
 
 
 @pytest.mark.parametrize(
@@ -45,10 +44,6 @@ def test_subnets_stand_in_the_zones_given_by_id_or_by_name(zones, key):
 def test_tags_say_where_karpenter_and_load_balancers_go(stack, kind, karpenter, role):
     for _, tags in subnets(stack, kind):
         assert (tags.get("karpenter.sh/discovery"), tags.get(role)) == (karpenter, "1")
-
-
-def test_each_zone_has_a_nat_gateway_by_default(stack):
-    assert len(stack.of_type("AWS::EC2::NatGateway")) == 3
 
 
 def test_models_and_jobs_do_not_pass_the_nat_gateways_and_no_endpoint_is_paid_for_by_the_hour(stack):
@@ -65,11 +60,11 @@ def test_models_and_jobs_do_not_pass_the_nat_gateways_and_no_endpoint_is_paid_fo
 
 
 def test_the_default_security_group_lets_nothing_through(stack):
-    _, closed = stack.only("Custom::VpcRestrictDefaultSG")
-    assert closed["DefaultSecurityGroupId"]["Fn::GetAtt"][1] == "DefaultSecurityGroup"
+    _, closer = stack.only("Custom::VpcRestrictDefaultSG")
+    assert closer["DefaultSecurityGroupId"]["Fn::GetAtt"][1] == "DefaultSecurityGroup"
 
 
-def test_all_flows_are_logged_to_a_group_that_forgets_and_has_the_operators_key(closed):
-    _, flows = closed.only("AWS::EC2::FlowLog")
-    group = closed.resources[flows["LogGroupName"]["Ref"]]["Properties"]
+def test_all_flows_are_logged_to_a_group_that_forgets_and_has_the_operators_key(configured):
+    _, flows = configured.only("AWS::EC2::FlowLog")
+    group = configured.resources[flows["LogGroupName"]["Ref"]]["Properties"]
     assert (flows["TrafficType"], group["RetentionInDays"], group["KmsKeyId"]) == ("ALL", 30, KEY_ARN)

@@ -2,7 +2,7 @@
 
 import pytest
 from infrakit.policies import denies
-from infrakit.stacks import KEY_ARN, platform
+from infrakit.stacks import KEY_ARN
 
 from contract.queues import DEAD, RETURNED, TASKS
 from jobs.schema import DEFINITION, TTL_ATTRIBUTE
@@ -42,14 +42,14 @@ def test_the_table_can_be_restored_to_any_second_of_the_last_weeks(table):
     assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
 
 
-def test_table_and_bucket_are_encrypted_with_aws_keys_or_the_operators(table, bucket, closed):
+def test_table_and_bucket_are_encrypted_with_aws_keys_or_the_operators(table, bucket, configured):
     def encryption(of):
         [rule] = of["BucketEncryption"]["ServerSideEncryptionConfiguration"]
         return rule
 
     assert "SSESpecification" not in table  # DynamoDB's own key, which is always on
     assert encryption(bucket)["ServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
-    keyed = {name: closed.resources[name]["Properties"] for name in ("JobsTable", "OutputBucket")}
+    keyed = {name: configured.resources[name]["Properties"] for name in ("JobsTable", "OutputBucket")}
     assert keyed["JobsTable"]["SSESpecification"] == {"KMSMasterKeyId": KEY_ARN, "SSEEnabled": True, "SSEType": "KMS"}
     assert encryption(keyed["OutputBucket"]) == {
         "BucketKeyEnabled": True,
@@ -84,11 +84,10 @@ def test_what_a_killed_agent_has_uploaded_in_part_goes_after_a_day(bucket):
     assert "Prefix" not in rule
 
 
-def test_pictures_expire_and_pages_of_other_origins_load_them_only_where_the_settings_say_so(bucket):
+def test_pictures_expire_and_pages_of_other_origins_load_them_only_where_the_settings_say_so(bucket, configured):
     assert not [rule for rule in rules(bucket).values() if "ExpirationInDays" in rule and "Prefix" not in rule]
     assert "CorsConfiguration" not in bucket
-    set_up = platform(outputBucket={"expireDays": 30, "corsOrigins": ["https://studio.example"]})
-    other = set_up.resources["OutputBucket"]["Properties"]
+    other = configured.resources["OutputBucket"]["Properties"]
     assert rules(other)["pictures"]["ExpirationInDays"] == 30
     [cors] = other["CorsConfiguration"]["CorsRules"]
     assert (cors["AllowedOrigins"], cors["AllowedMethods"]) == (["https://studio.example"], ["GET", "HEAD"])

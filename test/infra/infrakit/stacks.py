@@ -18,6 +18,32 @@ MIRROR = "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn/sd-on-eks"
 MODELS = "arn:aws:s3:::models"
 INPUTS = "pictures-of-others"
 NAME = "testStack"
+OTHER_ACCOUNT = "210987654321"
+SETTINGS = {
+    "kmsKeyArn": KEY_ARN,
+    "mirrorRegistry": MIRROR,
+    "modelsPrefix": "v2/",
+    "bucketAccounts": [OTHER_ACCOUNT],
+    "cluster": {"publicAccessCidrs": [], "adminArns": ["arn:aws:iam::123456789012:role/admin"]},
+    "outputBucket": {"expireDays": 30, "corsOrigins": ["https://studio.example"]},
+    "vpc": {"cidr": "192.168.16.0/20", "natGateways": 1, "availabilityZones": ["use1-az1", "use1-az2", "use1-az4"]},
+    "APIGW": {"stageName": "prod", "waf": True, "throttle": {"rateLimit": 7, "burstLimit": 9}},
+}
+"""A value for most settings of config.yaml that is not the default."""
+EMAILS = ["ops@example.com", "boss@example.com"]
+WATCHED = [
+    {"name": "fast", "namespace": "drawing", "type": "comfyui", "deadlines": {"startSeconds": 3600}},
+    {
+        "name": "slow-1",
+        "namespace": "slow",
+        "type": "comfyui",
+        "disabled": True,
+        "extraValues": {
+            "karpenter": {"provisioner": {"instanceType": ["g5.xlarge", "p5.48xlarge"]}},
+            "runtime": {"inferenceApi": {"startupSeconds": 3000}},
+        },
+    },
+]
 HELM_CHART = "Custom::AWSCDK-EKS-HelmChart"
 
 
