@@ -62,11 +62,12 @@ def test_no_part_outlives_a_platform_that_is_killed(start_up: Callable[..., Any]
     wait_for(lambda: are_gone(parts), "all parts to end")
 
 
-def test_the_curl_line_works_when_pasted_and_the_picture_it_names_can_be_fetched(
+def test_the_curl_line_works_when_pasted_and_its_picture_is_one_line_with_a_link_among_few_others(
     start_up: Callable[..., Any], small_config: Path
 ) -> None:
     up = start_up(f"--config={small_config}")
     up.wait_ready()
+    up.post({"task": {"metadata": {"id": "x", "runtime": "elsewhere", "tasktype": "text-to-image"}, "content": {}}})
     line = next(line.strip() for line in up.output.splitlines() if line.startswith("  curl -sS"))
     assert "/prod/v1alpha2" in line
     answer = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=30, check=True)
@@ -76,12 +77,20 @@ def test_the_curl_line_works_when_pasted_and_the_picture_it_names_can_be_fetched
     assert picture.stdout.startswith(b"\x89PNG")
     head = subprocess.run(["curl", "-sSI", shown.group(1)], capture_output=True, timeout=30, check=True, text=True)
     assert head.stdout.startswith("HTTP/1.1 200")
+    streamed = up.output.partition("test/run.sh\n")[2].splitlines()
+    lines = [line.partition("| ")[2] for line in streamed if " | " in line]
+    assert not any(line.startswith(("INFO", "{", "ERROR", "Traceback")) for line in lines)
+    assert any(" 400 " in line and "task.metadata.runtime" in line for line in lines)
 
 
-def test_throttle_and_stage_come_from_the_configuration(start_up: Callable[..., Any], small_config: Path) -> None:
-    up = start_up(f"--config={small_config}")
+def test_throttle_and_stage_come_from_the_configuration_and_the_key_from_a_file(
+    start_up: Callable[..., Any], small_config: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "key").write_text("a-key-of-my-own\n")
+    up = start_up(f"--config={small_config}", f"--key-file={tmp_path / 'key'}", "--host=0.0.0.0")
     up.wait_ready()
-    assert up.target.endpoint.endswith("/prod")
+    assert (up.target.api_key, up.target.endpoint[-5:]) == ("a-key-of-my-own", "/prod")
+    assert "from elsewhere: http://" in up.output
     assert [up.post({}).status_code for _ in range(5)] == [400, 400, 400, 429, 429]
 
 
@@ -226,30 +235,6 @@ def test_what_is_no_port_is_named(port: str) -> None:
     ended = run_local("up", f"--port={port}")
     assert ended.returncode == 2
     assert f"{port!r} is no port; give 1 to 65535" in ended.stderr
-
-
-def test_the_key_of_a_file_is_taken_and_stays_over_a_restart(
-    start_up: Callable[..., Any], small_config: Path, tmp_path: Path
-) -> None:
-    (tmp_path / "key").write_text("a-key-of-my-own\n")
-    up = start_up(f"--config={small_config}", f"--key-file={tmp_path / 'key'}", "--host=0.0.0.0")
-    up.wait_ready()
-    assert up.target.api_key == "a-key-of-my-own"
-    assert up.post({}).status_code == 400
-    assert "from elsewhere: http://" in up.output
-
-
-def test_a_picture_is_one_line_and_the_rest_is_quiet(start_up: Callable[..., Any], small_config: Path) -> None:
-    up = start_up(f"--config={small_config}")
-    up.wait_ready()
-    up.post({"task": {"metadata": {"id": "x", "runtime": "elsewhere", "tasktype": "text-to-image"}, "content": {}}})
-    with NoticeQueue(up.target) as notices:
-        answer, _ = up.draw(notices, runtime="only")
-    up.until(lambda: f"| {answer['id_task']}: " in up.output)
-    streamed = up.output.partition("test/run.sh\n")[2].splitlines()
-    lines = [line.partition("| ")[2] for line in streamed if line and " | " in line]
-    assert not any(line.startswith(("INFO", "{", "ERROR", "Traceback")) for line in lines)
-    assert any(" 400 " in line and "task.metadata.runtime" in line for line in lines)
 
 
 def test_a_server_without_its_api_is_named_with_the_option_that_it_needs(

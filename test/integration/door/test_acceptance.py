@@ -6,19 +6,7 @@ import logging
 import pytest
 
 from jobs.job import JobState
-
-TASK = {
-    "task": {
-        "metadata": {"id": "a", "runtime": "sdruntime", "tasktype": "text-to-image"},
-        "content": {"prompt": "a unicorn"},
-    }
-}
-LARGE = {
-    "task": {
-        "metadata": {"id": "a", "runtime": "sdruntime", "tasktype": "image-to-image"},
-        "content": {"init_images": ["A" * 200 * 1024]},
-    }
-}
+from test.integration.door.bodies import LARGE, TASK
 
 
 def refused_for_now(response):
@@ -39,11 +27,8 @@ def test_large_content_is_stored_before_the_job_is_entered(platform):
     door.post(LARGE)
     assert door.wire.calls == ["PutObject", "PutItem", "Publish", "UpdateItem"]
     (envelope,) = platform.messages()
-    key = json.loads(envelope["Message"])["content_url"].removeprefix(f"s3://{platform.bucket}/")
-    assert (
-        json.loads(platform.aws.s3.get_object(Bucket=platform.bucket, Key=key)["Body"].read())
-        == LARGE["task"]["content"]
-    )
+    url = json.loads(envelope["Message"])["content_url"]
+    assert json.loads(platform.read(url)) == LARGE["task"]["content"]
 
 
 @pytest.mark.parametrize("variable", ["JOBS_TABLE", "OUTPUT_BUCKET", "TASK_TOPIC_ARN"])

@@ -8,19 +8,8 @@ import pytest
 
 from jobs.commands import IDEMPOTENCY_S
 from jobs.job import JobState
+from test.integration.door.bodies import LARGE, TASK
 
-TASK = {
-    "task": {
-        "metadata": {"id": "a", "runtime": "sdruntime", "tasktype": "text-to-image"},
-        "content": {"prompt": "a unicorn"},
-    }
-}
-LARGE = {
-    "task": {
-        "metadata": {"id": "a", "runtime": "sdruntime", "tasktype": "image-to-image"},
-        "content": {"init_images": ["A" * 200 * 1024]},
-    }
-}
 CALLS = ["GetItem", "PutObject", "TransactWriteItems", "Publish", "UpdateItem"]
 """Every call that the door makes for a large task with a key."""
 CONFLICT = {"CancellationReasons": [{"Code": "TransactionConflict"}, {"Code": "None"}]}
