@@ -63,15 +63,15 @@ class World:
 
     def __init__(self, endpoint):
         self.endpoint = endpoint
-        self.asked = set()
-        """What the scripts have asked of AWS so far, as sqs:GetQueueAttributes."""
         self.reset()
 
     def reset(self):
         """Forget everything; nothing is denied."""
         moto_api_backend.reset()
+        self.asked = set()
+        """What the scripts have asked of AWS since then, as sqs:GetQueueAttributes."""
         self.denied = set(QUOTAS)
-        self.strangers = {}
+        self.bucket_owners = {}
 
     def client(self, service, region=REGION):
         return session_of(region).client(service, endpoint_url=self.endpoint)
@@ -146,7 +146,7 @@ def watch_moto(patch, world):
     def watched_authorize(self, **arguments):
         note(self, self.data["Action"])
         expected = self.headers.get("x-amz-expected-bucket-owner")
-        if expected not in {None, world.strangers.get(arguments.get("bucket_name"), ACCOUNT)}:
+        if expected not in {None, world.bucket_owners.get(arguments.get("bucket_name"), ACCOUNT)}:
             raise S3AccessDeniedError
         return authorize(self, **arguments)
 

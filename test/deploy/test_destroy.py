@@ -124,7 +124,7 @@ class TestChecks:
         with pytest.raises(DeployError, match="--no-enable-termination-protection"):
             remove()
 
-    def test_the_stacks_own_policies_and_nodes_are_no_strangers(self, deployed, account, stack):
+    def test_the_stacks_own_policies_and_nodes_are_not_foreign(self, deployed, account, stack):
         launch(deployed, NODE_TAGS.items(), subnet(deployed, stack))
         assert foreign_resources(account, stack) == []
 

@@ -11,7 +11,7 @@ from deploy.errors import DeployError
 from deploy.region import require_region
 
 ROOT = Path(__file__).resolve().parents[2]
-SCRIPTS = sorted((ROOT / "deploy").glob("*.sh"))
+SCRIPTS = [*(ROOT / "deploy").glob("*.sh"), *(ROOT / "utils").rglob("*.sh")]
 LOCK_FILES = ("package.json", "package-lock.json")
 OUTPUTS = {
     "FrontApiEndpoint": "https://api.example/dev",
@@ -34,12 +34,13 @@ def key(world):
     return key["value"]
 
 
-def test_shellcheck_finds_nothing_in_any_script():
+def test_shellcheck_finds_nothing_in_any_script_and_each_can_be_run():
     checked = subprocess.run(
         [Path(sys.executable).with_name("shellcheck"), "-x", *SCRIPTS], capture_output=True, text=True, check=False
     )
-    assert len(SCRIPTS) >= 6
+    assert len(SCRIPTS) >= 8
     assert checked.stdout == ""
+    assert {script.name for script in SCRIPTS if not script.stat().st_mode & 0o111} == {"environment.sh"}  # sourced
 
 
 def test_the_key_is_printed_and_nothing_else(checkout, key):

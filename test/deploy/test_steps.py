@@ -118,7 +118,7 @@ class TestBucketAndModels:
 
     def test_a_strangers_bucket_is_used_only_where_config_yaml_names_its_account(self, own, deployment, world):
         name = world.bucket("sd-on-eks-models")  # everybody may read it
-        world.strangers[name] = STRANGER
+        world.bucket_owners[name] = STRANGER
         with pytest.raises(DeployError, match="belongs to somebody else"):
             MODEL_BUCKET.run(deployment("-b", name))
         text = OWN.replace(":mine", f":{name}")

@@ -13,7 +13,6 @@ from configuration.images import IMAGES, content_tag, context_files
 ROOT = Path(__file__).parents[2]
 BIN = ROOT / ".venv" / "bin"
 DOCKERFILES = {name: source.dockerfile for name, source in IMAGES.items()}
-SCRIPTS = ["deploy/mirror-images.sh", "utils/bottlerocket-images-cache/snapshot.sh"]
 WITHOUT_PYTHON = {"/opt/huggingface", "/weights"}
 """What images get from other stages that is no Python."""
 
@@ -46,13 +45,6 @@ def test_hadolint_finds_nothing():
         check=False,
     )
     assert (ended.returncode, ended.stdout) == (0, "")
-
-
-@pytest.mark.parametrize("script", SCRIPTS)
-def test_a_script_can_be_run_and_shellcheck_finds_nothing(script):
-    assert (ROOT / script).stat().st_mode & 0o111
-    ended = subprocess.run([BIN / "shellcheck", ROOT / script], capture_output=True, text=True, check=False)
-    assert ended.stdout == ""
 
 
 def test_all_images_share_one_base_pinned_by_digest_so_that_a_node_holds_it_once():
