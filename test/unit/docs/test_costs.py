@@ -37,21 +37,13 @@ def test_the_sums_that_the_page_names_are_those_of_its_tables():
     assert f"first table ${both:.2f}, ${both / Month().images:.5f} a picture" in COSTS
 
 
-def test_without_pictures_the_fixed_lines_remain():
-    assert total(estimate(Month(images=0))) == 72.00 + 138.24
-
-
 def test_idle_is_what_stays_of_all_lines_when_nothing_is_drawn_and_no_node_starts():
     at_rest = Month(images=0, node_starts=0)
-    everything = [*estimate(at_rest), *left_out(at_rest)]
-    assert total(idle(Month())) == total(everything)
+    assert total(estimate(at_rest)) == 72.00 + 138.24
+    assert total(idle(Month())) == total([*estimate(at_rest), *left_out(at_rest)])
     assert all(row.quantity for row in idle(Month()))
     assert not {"GPU instance, hour", "metric, month"} & {row.unit for row in idle(Month())}
-
-
-def test_nodes_that_never_stop_are_part_of_what_idle_costs():
-    difference = total(idle(Month(idle_nodes=1))) - total(idle(Month()))
-    assert difference > 720 * Month().usd_per_hour
+    assert total(idle(Month(idle_nodes=1))) - total(idle(Month())) > 720 * Month().usd_per_hour
 
 
 @pytest.mark.parametrize("arguments", [[], ["--images", "0"], ["--images", "1", "--node-starts", "0"]])
@@ -71,11 +63,6 @@ def test_a_slower_picture_costs_gpu_time_alone():
     fast, slow = estimate(Month()), estimate(Month(seconds_per_image=15))
     assert [new.usd - old.usd for old, new in zip(fast, slow, strict=True)][1:] == [0] * (len(fast) - 1)
     assert slow[0].usd == 2070.00
-
-
-def test_a_node_that_stays_costs_its_month():
-    hours = [left_out(Month(node_starts=0, idle_nodes=nodes))[0].quantity for nodes in (0, 1)]
-    assert hours == [0, 720]
 
 
 def test_the_volumes_are_those_of_the_charts_defaults():

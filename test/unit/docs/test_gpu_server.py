@@ -42,22 +42,16 @@ def test_the_agent_reads_every_variable_that_it_is_given():
     assert [name for name in given if f'"{name}"' not in source] == []
 
 
-def test_the_agent_is_told_of_a_runtime_of_type_flux_on_the_servers_port():
+def test_the_agent_finds_a_server_of_its_type_and_the_server_its_model_which_it_cannot_change():
     row = RUNTIME_TYPES[AGENT["environment"]["RUNTIME_TYPE"]]
     assert AGENT["environment"]["API_BASE_URL"] == f"http://flux:{row.pod.port}"
-
-
-def test_the_model_is_one_that_the_server_takes():
+    assert f":8080{row.pod.health_path}" in SERVER["healthcheck"]["test"][-1]
     assert ModelOptions.model_validate_json(SERVER["environment"]["MODEL_OPTIONS"]).known
-
-
-def test_the_models_are_where_the_server_looks_for_them_and_cannot_be_changed():
     (models,) = [volume for volume in SERVER["volumes"] if volume["type"] == "bind"]
-    assert models["target"] == SERVER["environment"]["MODELS_FOLDER"]
-    assert models["read_only"] is True
+    assert (models["target"], models["read_only"]) == (SERVER["environment"]["MODELS_FOLDER"], True)
 
 
-def test_what_is_kept_lies_where_the_image_keeps_it():
+def test_the_cache_is_where_the_image_keeps_it():
     (cache,) = [volume["target"] for volume in SERVER["volumes"] if volume["type"] == "volume"]
     dockerfile = (ROOT / SERVER["build"]["dockerfile"]).read_text(encoding="utf-8")
     assert f"HF_HOME={cache}/" in dockerfile
@@ -65,46 +59,25 @@ def test_what_is_kept_lies_where_the_image_keeps_it():
 
 
 @each_service
-def test_a_services_dockerfile_is_there(service):
+def test_a_service_has_its_dockerfile_writes_to_its_volumes_alone_gains_no_rights_and_survives_a_reboot(service):
     assert (FOLDER / service["build"]["context"] / service["build"]["dockerfile"]).resolve().is_file()
+    assert (service["read_only"], service["cap_drop"], "privileged" in service) == (True, ["ALL"], False)
+    assert (service["security_opt"], service["restart"]) == (["no-new-privileges:true"], "unless-stopped")
 
 
-def test_nothing_but_this_machine_reaches_the_server():
+def test_nothing_but_this_machine_reaches_the_server_which_gets_all_gpus():
     assert SERVER["ports"] == ["127.0.0.1:8080:8080"]
     assert "ports" not in AGENT
-
-
-@each_service
-def test_a_service_can_write_nothing_but_its_volumes_and_gains_no_rights(service):
-    assert service["read_only"] is True
-    assert service["cap_drop"] == ["ALL"]
-    assert service["security_opt"] == ["no-new-privileges:true"]
-    assert "privileged" not in service
-
-
-def test_the_server_gets_all_gpus_from_nvidias_toolkit():
     (device,) = SERVER["deploy"]["resources"]["reservations"]["devices"]
     assert device == {"driver": "nvidia", "count": "all", "capabilities": ["gpu"]}
 
 
-def test_the_health_check_asks_where_the_server_answers():
-    assert f":8080{RUNTIME_TYPES['flux'].pod.health_path}" in SERVER["healthcheck"]["test"][-1]
-
-
-def test_docker_waits_as_long_as_the_server_does_for_a_model():
+def test_docker_waits_as_long_as_a_model_loads_and_longer_than_jobs_may_run_on():
     assert seconds(SERVER["healthcheck"]["start_period"]) >= READ["START_SECONDS"]
-
-
-def test_docker_waits_longer_than_jobs_may_run_on():
     assert seconds(SERVER["stop_grace_period"]) > READ["GRACE_SECONDS"]
     assert seconds(AGENT["stop_grace_period"]) > float(AGENT["environment"]["SHUTDOWN_GRACE_S"])
 
 
-def test_no_secret_stands_in_the_file():
+def test_the_file_holds_no_secret():
     secrets = [AGENT["environment"][name] for name in AGENT["environment"] if "SECRET" in name or "TOKEN" in name]
     assert [*secrets, SERVER["environment"]["HF_TOKEN"]] == [None] * (len(secrets) + 1)
-
-
-@each_service
-def test_a_service_comes_back_after_a_reboot(service):
-    assert service["restart"] == "unless-stopped"
