@@ -1,6 +1,6 @@
 """The store of jobs: sends commands to the table in DynamoDB. One for code that waits, one for asyncio."""
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from botocore import xform_name
@@ -50,18 +50,19 @@ class AsyncJobStore:
     """Jobs in a table, for asyncio. Calls raise botocore's errors when DynamoDB does not do what it is asked.
 
     Args:
-        call: Makes a call of DynamoDB, given the operation's name and its parameters.
+        dynamodb: An aiobotocore client.
         table: The table's name.
     """
 
-    def __init__(self, call: Callable[..., Awaitable[Mapping[str, Any]]], table: str) -> None:
-        self._call = call
+    def __init__(self, dynamodb: Any, table: str) -> None:
+        self._dynamodb = dynamodb
         self.table = table
 
     async def run(self, command: JobCommand[Answer]) -> Answer:
         """Send a command; return what its answer means."""
+        call = getattr(self._dynamodb, xform_name(command.operation))
         try:
-            answer = await self._call(command.operation, **command.parameters_for(self.table))
+            answer = await call(**command.parameters_for(self.table))
         except ClientError as exc:
             return command.read_refusal(exc)
         return command.read(answer)

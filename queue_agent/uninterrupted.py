@@ -1,4 +1,4 @@
-"""Work that goes on to its end although whoever waits for it is cancelled."""
+"""Work that continues to its end although its caller is cancelled."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -8,10 +8,7 @@ ResultT = TypeVar("ResultT")
 
 
 async def uninterrupted(work: Coroutine[Any, Any, ResultT]) -> ResultT:
-    """Do some work to its end; cancellations, however many, are raised only then.
-
-    Whatever the work raises goes before a cancellation.
-    """
+    """Do some work to its end; cancellations, however many, are raised only then, and after the work's own errors."""
     task = asyncio.ensure_future(work)
     cancelled: asyncio.CancelledError | None = None
     while not task.done():

@@ -1,19 +1,17 @@
-"""Makes the AWS clients and translates what they raise."""
+"""Opens the AWS clients and translates their errors."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import aiohttp
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
-from botocore.auth import S3SigV4Auth
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.handlers import add_expect_header
 from botocore.parsers import ResponseParserError
 
-from queue_agent.aws.json_service import JsonService
-from queue_agent.aws.quick_calls import QuickCalls
 from queue_agent.errors import PlatformError
 
 _CONFIG = AioConfig(
@@ -21,8 +19,8 @@ _CONFIG = AioConfig(
     read_timeout=30,  # above the long poll's 20 s
     retries={"mode": "standard", "total_max_attempts": 5},
     max_pool_connections=32,
-    # What follows saves half of each call's CPU: TLS guards the bodies, and the calls' shapes are in the code. A name
-    # of our own is not put together anew, twice a call, from what the library knows of its surroundings.
+    # What follows saves half of each call's processor time: TLS guards the bodies, the calls' shapes are in the code,
+    # and a fixed name is not composed twice a call.
     user_agent="sd-on-eks-queue-agent",
     parameter_validation=False,
     request_checksum_calculation="when_required",
@@ -30,14 +28,14 @@ _CONFIG = AioConfig(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AwsClients:
-    """The clients of one agent."""
+    """The aiobotocore clients of one agent."""
 
-    sqs: JsonService
-    sns: QuickCalls
-    s3: QuickCalls
-    dynamodb: JsonService
+    sqs: Any
+    sns: Any
+    s3: Any
+    dynamodb: Any
 
 
 @asynccontextmanager
@@ -47,28 +45,21 @@ async def open_clients(region: str | None) -> AsyncIterator[AwsClients]:
     Raises:
         PlatformError: There are no credentials.
     """
-    names = ("sqs", "sns", "s3", "dynamodb")
     session = get_session()
     async with AsyncExitStack() as stack:
         clients = {
             name: await stack.enter_async_context(session.create_client(name, region_name=region, config=_CONFIG))
-            for name in names
+            for name in ("sqs", "sns", "s3", "dynamodb")
         }
-        # With every body it would first ask S3 whether it may send it: a round trip more for each picture.
+        # With it, each body would first ask S3 whether it may be sent: one more round trip for each picture.
         clients["s3"].meta.events.unregister("before-call.s3", add_expect_header)
-        credentials = await session.get_credentials()
-        if credentials is None:
+        if await session.get_credentials() is None:
             raise PlatformError("There are no AWS credentials.")
-        yield AwsClients(
-            sqs=JsonService(QuickCalls(clients["sqs"], credentials)),
-            sns=QuickCalls(clients["sns"], credentials),
-            s3=QuickCalls(clients["s3"], credentials, S3SigV4Auth),
-            dynamodb=JsonService(QuickCalls(clients["dynamodb"], credentials)),
-        )
+        yield AwsClients(**clients)
 
 
 def error_code(error: ClientError) -> str:
-    """AWS's code of an error, as NoSuchKey."""
+    """AWS's code of an error, such as NoSuchKey."""
     return str(error.response.get("Error", {}).get("Code", "unknown"))
 
 

@@ -4,6 +4,7 @@ import time
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from contract.notice import Notice
 from contract.task import Task
@@ -12,7 +13,6 @@ from jobs.dynamodb import JobCommand
 from jobs.job import AlreadyFinished, Claim, ClaimDenied, Job, JobChange, JobState
 from jobs.store import AsyncJobStore
 from queue_agent.aws.clients import translated
-from queue_agent.aws.json_service import JsonService
 from queue_agent.errors import LeaseLost
 from queue_agent.ports import QueueMessage
 
@@ -21,14 +21,14 @@ class DynamoJobs:
     """Jobs in a table.
 
     Args:
-        dynamodb: The service.
+        dynamodb: The client.
         table: The table's name.
         runtime: The agent's runtime.
         owner: The agent's name, for people who look at the table.
     """
 
-    def __init__(self, dynamodb: JsonService, *, table: str, runtime: str, owner: str) -> None:
-        self._jobs = AsyncJobStore(dynamodb.call, table)
+    def __init__(self, dynamodb: Any, *, table: str, runtime: str, owner: str) -> None:
+        self._jobs = AsyncJobStore(dynamodb, table)
         self._runtime = runtime
         self._owner = owner
 

@@ -1,4 +1,4 @@
-"""S3 objects too large to be written at once."""
+"""S3 objects that are too large to be written at once."""
 
 import asyncio
 import logging
@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from queue_agent.aws.clients import translated
 from queue_agent.errors import PlatformError
+from queue_agent.uninterrupted import uninterrupted
 
 logger = logging.getLogger(__name__)
 
@@ -17,8 +18,8 @@ _ABORT_S = 10
 class MultipartUpload:
     """An object that is written part by part; an async context manager.
 
-    The object is there once the context has ended well, and not at all if it has not: then the parts are removed, also
-    when the writer is cancelled. What a killed agent leaves is the bucket's lifecycle rule to remove.
+    The object exists once the context has ended without an error. Otherwise the parts are removed, also when the writer
+    is cancelled; those of a killed agent are removed by the bucket's lifecycle rule.
 
     Args:
         s3: The client.
@@ -27,7 +28,7 @@ class MultipartUpload:
         kind: The object's ContentType and Metadata.
 
     Attributes:
-        size_bytes: How much was written so far.
+        size_bytes: How much has been written.
     """
 
     def __init__(self, s3: Any, bucket: str, key: str, kind: Mapping[str, Any]) -> None:
@@ -45,12 +46,12 @@ class MultipartUpload:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if kind is not None:
-            await asyncio.shield(self._abort())
+            await uninterrupted(self._abort())
             return
         try:
             await self._complete()
         except BaseException:
-            await asyncio.shield(self._abort())
+            await uninterrupted(self._abort())
             raise
 
     async def add(self, data: bytes) -> None:
@@ -72,7 +73,7 @@ class MultipartUpload:
     async def _begun(self) -> str:
         if self._creation is None:
             self._creation = asyncio.create_task(self._create(), name="multipart upload")
-        # Shielded: an upload that S3 has begun can only be removed by its id.
+        # Shielded, and awaited by _abort: an upload that S3 has begun can be removed only by its id.
         return await asyncio.shield(self._creation)
 
     async def _create(self) -> str:

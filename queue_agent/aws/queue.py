@@ -7,7 +7,6 @@ from typing import Any, Self
 
 from contract.queues import dead_letter, redrive_target
 from queue_agent.aws.clients import translated
-from queue_agent.aws.json_service import JsonService
 from queue_agent.errors import PlatformError
 from queue_agent.ports import QueueMessage
 
@@ -16,7 +15,7 @@ logger = logging.getLogger(__name__)
 _LONG_POLL_S = 20
 _SHORT_POLL_S = 1
 _RELEASE_S = 5.0
-"""An agent that must stop cannot wait for longer."""
+"""An agent that is being stopped cannot wait longer."""
 _ATTRIBUTES = ["ApproximateReceiveCount", "SentTimestamp", "ApproximateFirstReceiveTimestamp", "AWSTraceHeader"]
 _MAX_AT_ONCE = 10  # SQS gives no more
 
@@ -24,15 +23,15 @@ _MAX_AT_ONCE = 10  # SQS gives no more
 class SqsQueue:
     """A queue; made by ``open``, which asks SQS for its attributes."""
 
-    def __init__(self, sqs: JsonService, *, url: str, dead_queue_url: str | None, visibility_s: int) -> None:
+    def __init__(self, sqs: Any, *, url: str, dead_queue_url: str | None, visibility_s: int) -> None:
         self._sqs = sqs
         self._url = url
         self._dead_queue_url = dead_queue_url
         self._visibility_s = visibility_s
 
     @classmethod
-    async def open(cls, sqs: JsonService, url: str, dead_queue_url: str | None) -> Self:
-        """Look up the queue's visibility timeout and, where none is given, the dead queue at its redrive chain's end.
+    async def open(cls, sqs: Any, url: str, dead_queue_url: str | None) -> Self:
+        """Look up the queue's visibility timeout and, unless given, the dead queue at the end of its redrive chain.
 
         Raises:
             PlatformError: The queue does not answer.
@@ -48,13 +47,9 @@ class SqsQueue:
         return self._visibility_s
 
     async def receive(self, max_messages: int = 1) -> list[QueueMessage]:
-        """Wait up to 20 s for a message; who asks for several is busy, and waits no longer than 1 s.
-
-        What comes later may be wanted by an idle agent.
-        """
+        """Wait up to 20 s for a message, or up to 1 s for several."""
         with translated("sqs:ReceiveMessage"):
-            response = await self._sqs.call(
-                "ReceiveMessage",
+            response = await self._sqs.receive_message(
                 QueueUrl=self._url,
                 MaxNumberOfMessages=min(max_messages, _MAX_AT_ONCE),
                 WaitTimeSeconds=_LONG_POLL_S if max_messages == 1 else _SHORT_POLL_S,
@@ -67,11 +62,7 @@ class SqsQueue:
         await self._hide(message, self._visibility_s)
 
     async def release(self, message: QueueMessage, delay_s: int = 0) -> None:
-        """Give a message back; it is delivered again after the delay.
-
-        Raises:
-            PlatformError: SQS did not take it back, or not in time: it is delivered again when its visibility ends.
-        """
+        """Let a message go back to the queue; without an answer within 5 s, it does so when its visibility ends."""
         try:
             async with asyncio.timeout(_RELEASE_S):
                 await self._hide(message, delay_s)
@@ -79,29 +70,24 @@ class SqsQueue:
             raise PlatformError("sqs:ChangeMessageVisibility was not answered in time.") from exc
 
     async def delete(self, message: QueueMessage) -> None:
-        """Remove a message that is done."""
+        """Delete a message that is done."""
         with translated("sqs:DeleteMessage"):
-            await self._sqs.call("DeleteMessage", QueueUrl=self._url, ReceiptHandle=message.receipt)
+            await self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message.receipt)
 
     async def dead_letter(self, message: QueueMessage, code: str, reason: str) -> None:
-        """Move a message to the dead queue, with the reason as attributes.
-
-        Without a dead queue the message stays where it is: never is one dropped.
-        """
+        """Move a message to the dead queue, with the reason as attributes; without one, release it."""
         if self._dead_queue_url is None:
             logger.error("no dead queue: the message stays in the queue", extra={"message_id": message.message_id})
             await self.release(message, self._visibility_s)
             return
         with translated("sqs:SendMessage"):
-            await self._sqs.call(
-                "SendMessage", QueueUrl=self._dead_queue_url, **dead_letter(message.body, code, reason)
-            )
+            await self._sqs.send_message(QueueUrl=self._dead_queue_url, **dead_letter(message.body, code, reason))
         await self.delete(message)
 
     async def _hide(self, message: QueueMessage, seconds: int) -> None:
         with translated("sqs:ChangeMessageVisibility"):
-            await self._sqs.call(
-                "ChangeMessageVisibility", QueueUrl=self._url, ReceiptHandle=message.receipt, VisibilityTimeout=seconds
+            await self._sqs.change_message_visibility(
+                QueueUrl=self._url, ReceiptHandle=message.receipt, VisibilityTimeout=seconds
             )
 
 
@@ -118,18 +104,18 @@ def _read(message: Mapping[str, Any]) -> QueueMessage:
     )
 
 
-async def _last_redrive_target(sqs: JsonService, attributes: Mapping[str, str]) -> str | None:
-    """The queue that redrives end in: the keeper's stands between a runtime's own and its dead one."""
+async def _last_redrive_target(sqs: Any, attributes: Mapping[str, str]) -> str | None:
+    """The queue at the end of the redrives: the keeper's is between the runtime's own queue and the dead one."""
     url = None
     while name := redrive_target(attributes):
         with translated("sqs:GetQueueUrl"):
-            url = (await sqs.call("GetQueueUrl", QueueName=name))["QueueUrl"]
+            url = (await sqs.get_queue_url(QueueName=name))["QueueUrl"]
         attributes = await _attributes(sqs, url, "RedrivePolicy")
     return url
 
 
-async def _attributes(sqs: JsonService, url: str, *names: str) -> Mapping[str, str]:
+async def _attributes(sqs: Any, url: str, *names: str) -> Mapping[str, str]:
     with translated("sqs:GetQueueAttributes"):
-        response = await sqs.call("GetQueueAttributes", QueueUrl=url, AttributeNames=list(names))
+        response = await sqs.get_queue_attributes(QueueUrl=url, AttributeNames=list(names))
     attributes: Mapping[str, str] = response.get("Attributes", {})
     return attributes

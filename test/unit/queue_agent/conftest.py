@@ -8,12 +8,9 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from agentkit import JOB
-from aiohttp import web
-from awskit import KEYS, REGION, Service
 
 from contract.ids import new_job_id
 from contract.task import Task
-from queue_agent.aws.clients import open_clients
 from queue_agent.ports import QueueMessage
 
 
@@ -63,28 +60,3 @@ def job():
 def message(make_message):
     metadata = {"id": "a", "runtime": "r", "tasktype": "text-to-image", "context": {"abc": 123}, "job": JOB}
     return make_message({"metadata": metadata, "content": {"prompt": "x"}})
-
-
-@pytest.fixture
-async def service(monkeypatch):
-    service = Service()
-    app = web.Application()
-    app.router.add_get("/keys", service.give_keys)
-    app.router.add_route("*", "/{path:.*}", service.answer)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    service.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    monkeypatch.setenv("AWS_ENDPOINT_URL", service.url)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEYS.access_key)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", KEYS.secret_key)
-    monkeypatch.setenv("AWS_SESSION_TOKEN", KEYS.token)
-    monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0)
-    yield service
-    await runner.cleanup()
-
-
-@pytest.fixture
-async def aws(service):
-    async with open_clients(REGION) as aws:
-        yield aws

@@ -1,0 +1,348 @@
+"""SQS, SNS, S3 and DynamoDB through the AWS library: what is sent, and what its answers and errors become."""
+
+import asyncio
+import io
+import itertools
+import tracemalloc
+from typing import NamedTuple
+
+import pytest
+from aiohttp import web
+from botocore.exceptions import ClientError
+
+from contract.notice import Notice
+from queue_agent.aws.clients import error_code, open_clients
+from queue_agent.aws.notices import SnsNotices
+from queue_agent.aws.objects import PART_BYTES, S3Objects
+from queue_agent.aws.queue import SqsQueue
+from queue_agent.errors import InputError, PlatformError, ServerError
+
+REGION = "eu-central-1"
+MIB = 1024 * 1024
+CUT = None
+"""The connection is closed instead of an answer."""
+PICTURE = b"picture " * 100_000
+UPDATE = {"TableName": "jobs", "Key": {"job": {"S": "ü"}}}
+DONE = 200, b""
+BUSY = 503, b"<Error><Code>SlowDown</Code></Error>"
+NOTICE = Notice(
+    id="t", result=True, image_url=[], output_url=None, context=None, job="j", runtime="r", status="succeeded"
+)
+
+
+class Request(NamedTuple):
+    """A request as it arrived."""
+
+    method: str
+    headers: dict
+    body: bytes
+
+
+class FakeService:
+    """An AWS service: gives its answers in turn, the last one for ever, and notes every request."""
+
+    def __init__(self):
+        self.answers = [DONE]
+        self.requests = []
+
+    async def answer(self, request):
+        self.requests.append(Request(request.method, dict(request.headers), await request.read()))
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if answer is CUT:
+            request.transport.close()
+            return web.Response()
+        status, body = answer
+        return web.Response(status=status, body=body)
+
+
+@pytest.fixture
+async def service(monkeypatch):
+    service, app = FakeService(), web.Application()
+    app.router.add_route("*", "/{path:.*}", service.answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{runner.addresses[0][1]}")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKID")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0)
+    yield service
+    await runner.cleanup()
+
+
+@pytest.fixture
+async def aws(service):
+    async with open_clients(REGION) as aws:
+        yield aws
+
+
+def put(aws):
+    return S3Objects(aws.s3).put("b", "a b/ü+(1)~x.png", PICTURE, "image/png")
+
+
+def get(aws, room_bytes=0):
+    return S3Objects(aws.s3).get("b", "k", len(PICTURE) + room_bytes)
+
+
+def publish(aws):
+    return SnsNotices(aws.sns, f"arn:aws:sns:{REGION}:123456789012:notices").publish(NOTICE)
+
+
+async def test_a_picture_is_written_by_one_request_and_s3_is_not_asked_before_whether_it_may_be_sent(service, aws):
+    await put(aws)
+    [request] = service.requests
+    assert (request.method, request.body) == ("PUT", PICTURE)
+    assert "Expect" not in request.headers
+
+
+@pytest.mark.parametrize("trouble", [(500, b"<html>"), CUT])
+async def test_a_call_that_fails_is_made_again(service, aws, trouble):
+    service.answers = [trouble, DONE]
+    await put(aws)
+    assert len(service.requests) == 2
+
+
+@pytest.mark.parametrize("call", [put, get, publish])
+async def test_a_call_that_fails_again_and_again_is_given_up(service, aws, call):
+    service.answers = [BUSY]
+    with pytest.raises(PlatformError, match="failed"):
+        await call(aws)
+    assert len(service.requests) == 5
+
+
+async def test_a_refused_condition_tells_its_code_and_the_item_as_it_is(service, aws):
+    code = "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException"
+    service.answers = [(400, f'{{"__type": "{code}", "Item": {{"claims": {{"N": "2"}}}}}}'.encode())]
+    with pytest.raises(ClientError) as refusal:
+        await aws.dynamodb.update_item(**UPDATE)
+    assert error_code(refusal.value) == "ConditionalCheckFailedException"
+    assert refusal.value.response["Item"] == {"claims": {"N": "2"}}
+
+
+async def test_without_credentials_the_agent_does_not_start(monkeypatch):
+    async def nothing(_):
+        return None
+
+    monkeypatch.setattr("aiobotocore.session.AioSession.get_credentials", nothing)
+    with pytest.raises(PlatformError, match="credentials"):
+        async with open_clients(REGION):
+            pass
+
+
+async def test_nothing_is_read_of_an_object_that_is_too_large(service, aws, monkeypatch):
+    read = []
+
+    async def note(response):
+        read.append(response.url)
+        return PICTURE
+
+    monkeypatch.setattr("aiohttp.ClientResponse.read", note)
+    service.answers = [(200, PICTURE)]
+    with pytest.raises(InputError, match="larger"):
+        await get(aws, room_bytes=-1)
+    assert read == []
+
+
+@pytest.mark.parametrize(
+    ("refusal", "error", "words"),
+    [
+        ((403, "AccessDenied"), InputError, "may not be read"),
+        ((400, "KeyTooLongError"), InputError, r"cannot be read from bucket b \(S3 says"),
+        ((400, "KMS.DisabledException"), InputError, r"cannot be read from bucket b \(S3 says"),
+        ((403, "InvalidObjectState"), InputError, r"cannot be read from bucket b \(S3 says"),
+        ((400, "ExpiredToken"), PlatformError, "s3:GetObject failed"),
+        ((403, "RequestTimeTooSkewed"), PlatformError, "s3:GetObject failed"),
+        ((400, "KMS.ThrottlingException"), PlatformError, "s3:GetObject failed"),
+        ((500, "InternalError"), PlatformError, "s3:GetObject failed"),
+    ],
+)
+async def test_what_s3_will_say_again_of_an_object_is_an_input_error_and_all_else_is_the_platforms(
+    service, aws, refusal, error, words
+):
+    status, code = refusal
+    service.answers = [(status, f"<Error><Code>{code}</Code></Error>".encode())]
+    with pytest.raises(error, match=words):
+        await get(aws)
+
+
+async def test_an_object_that_does_not_exist_is_none(service, aws):
+    service.answers = [(404, b"<Error><Code>NoSuchKey</Code></Error>")]
+    assert await get(aws) is None
+
+
+class FakeSqs:
+    """Notes what it is asked; answers with messages."""
+
+    def __init__(self):
+        self.asked = []
+
+    async def receive_message(self, **parameters):
+        self.asked.append(parameters)
+        attributes = {
+            "ApproximateReceiveCount": "2",
+            "SentTimestamp": "1795224073954",
+            "ApproximateFirstReceiveTimestamp": "1795224073980",
+        }
+        return {
+            "Messages": [
+                {"MessageId": f"m{number}", "ReceiptHandle": "r", "Body": "b", "Attributes": attributes}
+                for number in range(parameters["MaxNumberOfMessages"])
+            ]
+        }
+
+    async def change_message_visibility(self, **_):
+        await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize(("wanted", "asked_for", "wait_s"), [(1, 1, 20), (2, 2, 1), (40, 10, 1)])
+async def test_one_message_is_waited_for_long_and_several_only_briefly(wanted, asked_for, wait_s):
+    sqs = FakeSqs()
+    messages = await SqsQueue(sqs, url="https://sqs/queue", dead_queue_url=None, visibility_s=90).receive(wanted)
+    (parameters,) = sqs.asked
+    assert (parameters["MaxNumberOfMessages"], parameters["WaitTimeSeconds"]) == (asked_for, wait_s)
+    assert [message.message_id for message in messages] == [f"m{number}" for number in range(asked_for)]
+    read = {(message.deliveries, message.sent_ms, message.first_received_ms) for message in messages}
+    assert read == {(2, 1795224073954, 1795224073980)}
+
+
+async def test_a_release_that_sqs_does_not_answer_is_not_waited_for(message, monkeypatch):
+    monkeypatch.setattr("queue_agent.aws.queue._RELEASE_S", 0.01)
+    queue = SqsQueue(FakeSqs(), url="https://sqs/queue", dead_queue_url=None, visibility_s=90)
+    with pytest.raises(PlatformError, match="in time"):
+        await queue.release(message)
+
+
+class FakeS3:
+    """The AWS library's client: notes what it is asked, and of bodies their sizes."""
+
+    def __init__(self):
+        self.calls = []
+        self.failing = {}
+        self.held = {}
+
+    async def _call(self, name, **options):
+        if name in self.held:
+            await self.held[name].wait()
+        if (number := self.failing.get(name)) is not None and number <= options.get("PartNumber", 0):
+            raise ClientError({"Error": {"Code": "InternalError"}}, name)
+        body = options.get("Body")
+        data = body.read() if isinstance(body, io.BytesIO) else body
+        self.calls.append(name if data is None else (name, len(data)))
+
+    async def put_object(self, **options):
+        await self._call("put", **options)
+
+    async def create_multipart_upload(self, **options):
+        await self._call("create", **options)
+        return {"UploadId": "id"}
+
+    async def upload_part(self, **options):
+        await self._call("part", **options)
+        return {"ETag": f"etag-{options['PartNumber']}"}
+
+    async def complete_multipart_upload(self, **options):
+        await self._call("complete", **options)
+        parts = options["MultipartUpload"]["Parts"]
+        assert parts == [{"PartNumber": number, "ETag": f"etag-{number}"} for number in range(1, len(parts) + 1)]
+
+    async def abort_multipart_upload(self, **options):
+        await self._call("abort", **options)
+
+
+@pytest.fixture
+def s3():
+    return FakeS3()
+
+
+async def stream(*sizes_bytes, then=None):
+    for size_bytes in sizes_bytes:
+        yield bytes(size_bytes)
+    if isinstance(then, Exception):
+        raise then
+    if then is not None:
+        await then.wait()
+
+
+def put_stream(s3, chunks):
+    return S3Objects(s3).put_stream("bucket", "key", chunks, "video/mp4")
+
+
+@pytest.mark.parametrize(
+    ("sizes_bytes", "calls"),
+    [
+        ([], [("put", 0)]),
+        ([3, 4], [("put", 7)]),
+        ([PART_BYTES - 1], [("put", PART_BYTES - 1)]),
+        ([PART_BYTES], ["create", ("part", PART_BYTES), "complete"]),
+        ([PART_BYTES, 1], ["create", ("part", PART_BYTES), ("part", 1), "complete"]),
+        ([1, 2 * PART_BYTES + 1], ["create", ("part", PART_BYTES), ("part", PART_BYTES), ("part", 2), "complete"]),
+    ],
+)
+async def test_what_is_smaller_than_a_part_is_put_at_once_and_what_is_not_in_parts(s3, sizes_bytes, calls):
+    assert await put_stream(s3, stream(*sizes_bytes)) == sum(sizes_bytes)
+    assert s3.calls == calls
+
+
+async def test_large_bytes_are_written_in_parts_too(s3):
+    await S3Objects(s3).put("bucket", "key", bytes(PART_BYTES + 1), "image/png")
+    assert s3.calls == ["create", ("part", PART_BYTES), ("part", 1), "complete"]
+
+
+async def test_no_more_than_two_parts_of_a_large_object_are_in_memory(s3):
+    tracemalloc.start()
+    try:
+        await put_stream(s3, stream(*itertools.repeat(MIB // 4, 400)))
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert PART_BYTES < peak_bytes < 2 * PART_BYTES + MIB
+
+
+@pytest.mark.parametrize("call", ["part", "complete"])
+async def test_an_upload_that_s3_does_not_take_is_aborted(s3, call):
+    s3.failing = {call: 2 if call == "part" else 0}
+    with pytest.raises(PlatformError, match="InternalError"):
+        await put_stream(s3, stream(PART_BYTES, PART_BYTES))
+    assert s3.calls[-1] == "abort"
+    assert "complete" not in s3.calls
+
+
+async def test_an_upload_whose_source_breaks_off_is_aborted_and_the_sources_fault_told(s3):
+    with pytest.raises(ServerError, match="broke off"):
+        await put_stream(s3, stream(PART_BYTES, then=ServerError("broke off")))
+    assert s3.calls == ["create", ("part", PART_BYTES), "abort"]
+
+
+async def test_what_breaks_off_before_the_first_part_is_full_is_not_put(s3):
+    with pytest.raises(ServerError):
+        await put_stream(s3, stream(1000, then=ServerError("broke off")))
+    assert s3.calls == []
+
+
+async def test_an_upload_that_cannot_even_be_aborted_ends_with_the_first_fault(s3):
+    s3.failing = {"part": 2, "abort": 0}
+    with pytest.raises(PlatformError, match="UploadPart"):
+        await put_stream(s3, stream(PART_BYTES, PART_BYTES))
+
+
+async def test_an_upload_that_is_never_begun_is_not_aborted(s3):
+    s3.failing = {"create": 0}
+    with pytest.raises(PlatformError, match="CreateMultipartUpload"):
+        await put_stream(s3, stream(PART_BYTES))
+    assert s3.calls == []
+
+
+@pytest.mark.parametrize("moment", ["create", "part", "complete", "source"])
+async def test_an_upload_that_is_cancelled_at_any_moment_is_aborted(s3, moment):
+    held = asyncio.Event()
+    if moment != "source":
+        s3.held[moment] = held
+    writing = asyncio.create_task(put_stream(s3, stream(PART_BYTES, then=held if moment == "source" else None)))
+    await asyncio.sleep(0.02)
+    writing.cancel()
+    await asyncio.sleep(0.02)
+    held.set()
+    with pytest.raises(asyncio.CancelledError):
+        await writing
+    assert s3.calls[0] == "create"
+    assert s3.calls[-1] == "abort"
