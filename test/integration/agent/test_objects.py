@@ -98,7 +98,7 @@ def refuse_parts(s3, times):
         refused.append(request.url)
         return Refusal()
 
-    s3.client.meta.events.register("before-send.s3.UploadPart", refuse)
+    s3.meta.events.register("before-send.s3.UploadPart", refuse)
     return refused
 
 
