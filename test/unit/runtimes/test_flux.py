@@ -38,37 +38,37 @@ def test_a_request_is_sent_as_it_came_under_the_jobs_id_and_type(make_task):
     assert body == {"job_id": "the-id", "task_type": "text-to-image", "request": content}
 
 
-def test_links_become_images_where_the_server_takes_them_and_texts_that_look_like_links_stay(make_task):
-    content = {"prompt": "https://example.com/p.png", "image_url": "s3://b/i.png", "mask_url": "https://m/m.png"}
-    draft = draft_of(make_task(content, "inpainting"), SERVED)
-    assert [(site.input.field, site.input.text) for site in draft.sites] == [
-        ("image_url", "s3://b/i.png"),
-        ("mask_url", "https://m/m.png"),
-    ]
-    assert sent(draft, {"s3://b/i.png": PICTURE, "https://m/m.png": PICTURE})["request"] == {
-        "prompt": "https://example.com/p.png",
-        "image": ENCODED,
-        "mask": ENCODED,
-    }
+LINK = "https://example.com/i.png"
 
 
-@pytest.mark.parametrize("url", ["http://example.com/i.png", "https://example.com/i.png", "s3://b/i.png"])
-def test_a_link_where_base64_may_stand_is_replaced_in_its_place_beside_an_image_that_stays(make_task, url):
-    for linked, inline in (("image", "mask"), ("mask", "image")):
-        draft = draft_of(make_task({"prompt": "a", linked: url, inline: INLINE}, "inpainting"), SERVED)
-        assert {site.input.field for site in draft.sites} == {linked, inline}
-        assert sent(draft, {url: PICTURE})["request"] == {"prompt": "a", linked: ENCODED, inline: INLINE}
-
-
-def test_a_text_that_is_left_to_the_server_is_sent_as_it_is(make_task):
-    assert sent(draft_of(make_task(EDIT | {"image": "no image"}, "edit"), SERVED))["request"]["image"] == "no image"
-
-
-def test_references_of_an_edit_keep_their_order_whether_they_are_links_or_not(make_task):
-    content = {"instructions": "join them", "images": [INLINE, "https://example.com/a.png", INLINE]}
-    draft = draft_of(make_task(content, "edit"), SERVED)
-    assert [site.input.field for site in draft.sites] == ["images[0]", "images[1]", "images[2]"]
-    assert sent(draft, {"https://example.com/a.png": PICTURE})["request"]["images"] == [INLINE, ENCODED, INLINE]
+@pytest.mark.parametrize(
+    ("tasktype", "content", "fields", "request_"),
+    [
+        (
+            "inpainting",
+            {"prompt": LINK, "image_url": "s3://b/i.png", "mask_url": LINK},
+            ["image_url", "mask_url"],
+            {"prompt": LINK, "image": ENCODED, "mask": ENCODED},
+        ),
+        (
+            "inpainting",
+            {"prompt": "a", "image": LINK, "mask": INLINE},
+            ["image", "mask"],
+            {"prompt": "a", "image": ENCODED, "mask": INLINE},
+        ),
+        (
+            "edit",
+            {"instructions": "a", "images": [INLINE, "s3://b/i.png", INLINE]},
+            ["images[0]", "images[1]", "images[2]"],
+            {"instructions": "a", "images": [INLINE, ENCODED, INLINE]},
+        ),
+        ("edit", {"instructions": "a", "image": "no image"}, ["image"], {"instructions": "a", "image": "no image"}),
+    ],
+)
+def test_links_become_images_in_their_place_and_other_texts_stay(make_task, tasktype, content, fields, request_):
+    draft = draft_of(make_task(content, tasktype), SERVED)
+    assert [site.input.field for site in draft.sites] == fields
+    assert sent(draft, {LINK: PICTURE, "s3://b/i.png": PICTURE})["request"] == request_
 
 
 def test_a_tasks_own_content_is_never_changed(make_task):
@@ -108,64 +108,63 @@ def test_units_are_the_steps_of_all_pictures(make_task):
     assert work(make_task, num_images=3).units == 3
 
 
-def test_jobs_that_differ_in_texts_seeds_and_steps_alone_are_of_one_kind(make_task):
-    plain = work(make_task, num_inference_steps=4).kind
-    assert work(make_task, prompt="b", seed=4, num_inference_steps=9, output_format="webp").kind == plain
-    for other in ({"width": 256}, {"true_cfg_scale": 2}):
-        assert work(make_task, num_inference_steps=4, **other).kind != plain
-
-
-def test_steps_that_are_left_to_the_model_are_not_taken_for_one_step(make_task):
-    assert work(make_task).kind != work(make_task, num_inference_steps=1).kind
-
-
-@pytest.mark.parametrize(("pictures", "together"), [(1, 4), (2, 2), (3, 1), (8, 1)])
-def test_jobs_run_together_as_far_as_their_pictures_fit_into_a_batch(make_task, pictures, together):
-    assert work(make_task, num_images=pictures, width=512, height=512).together == together
+VARIATION = {"image": INLINE, "num_inference_steps": 4, "strength": 0.5}
+REFERENCE = {"instructions": "a", "images": [INLINE]}
+FOUR = {"num_inference_steps": 4}
 
 
 @pytest.mark.parametrize(
-    ("width", "height", "together"), [(256, 256, 4), (512, 1024, 2), (1024, 1024, 1), (2048, 512, 1)]
+    ("tasktype", "content", "change", "same"),
+    [
+        ("text-to-image", FOUR, {"prompt": "b", "seed": 4, "num_inference_steps": 9, "output_format": "webp"}, True),
+        ("text-to-image", FOUR, {"width": 256}, False),
+        ("text-to-image", FOUR, {"true_cfg_scale": 2}, False),
+        ("text-to-image", {}, {"num_inference_steps": 1}, False),  # what the model chooses may be any number
+        ("image-to-image", VARIATION, {"strength": 0.9}, False),
+        *[
+            ("edit", REFERENCE, change, False)
+            for change in ({"preview": True}, {"size": 512}, {"images": [INLINE, INLINE]})
+        ],
+    ],
 )
-def test_larger_pictures_fill_a_batch_sooner_for_each_keeps_the_gpu_busy_longer(make_task, width, height, together):
-    assert work(make_task, width=width, height=height).together == together
+def test_jobs_that_differ_in_texts_seeds_and_steps_alone_are_of_one_kind(make_task, tasktype, content, change, same):
+    content = content if tasktype == "edit" else {"prompt": "a"} | content
+    first, second = (draft_of(make_task(one, tasktype), SERVED).work.kind for one in (content, content | change))
+    assert (first == second) is same
 
 
-def test_a_picture_of_the_models_own_size_counts_with_it(make_task):
-    assert (SERVED.size, work(make_task).together) == (1024, 1)
+@pytest.mark.parametrize(
+    ("content", "together"),
+    [
+        *[({"num_images": pictures, "width": 512, "height": 512}, jobs) for pictures, jobs in [(1, 4), (2, 2), (8, 1)]],
+        *[
+            ({"width": wide, "height": high}, jobs)
+            for wide, high, jobs in [(256, 256, 4), (512, 1024, 2), (2048, 512, 1)]
+        ],
+        ({}, 1),  # of the model's own size
+    ],
+)
+def test_jobs_run_together_as_far_as_their_pictures_fit_into_a_batch(make_task, content, together):
+    assert work(make_task, **content).together == together
+
+
+@pytest.mark.parametrize(
+    ("tasktype", "content", "last_call"),
+    [
+        ("text-to-image", {"num_inference_steps": 30}, 0.05),
+        ("text-to-image", {}, 0.375),
+        ("text-to-image", {"num_inference_steps": 1}, 1),
+        ("text-to-image", {"num_images": 4}, 0),
+        ("image-to-image", VARIATION | {"num_inference_steps": 30}, 0.1),
+    ],
+)
+def test_a_job_that_may_run_with_others_is_wanted_before_the_last_step(make_task, tasktype, content, last_call):
+    assert work(make_task, tasktype, width=512, height=512, **content).last_call == last_call
 
 
 def test_an_edit_runs_alone(make_task):
     alone = draft_of(make_task(EDIT, "edit"), SERVED).work
     assert (alone.together, alone.last_call) == (1, 0)
-
-
-@pytest.mark.parametrize(
-    ("content", "last_call"),
-    [({"num_inference_steps": 30}, 0.05), ({}, 0.375), ({"num_inference_steps": 1}, 1), ({"num_images": 4}, 0)],
-)
-def test_a_job_that_may_run_with_others_is_wanted_before_the_last_step(make_task, content, last_call):
-    assert work(make_task, width=512, height=512, **content).last_call == last_call
-
-
-def test_a_variation_has_as_many_last_steps_and_fewer_others(make_task):
-    content = {"image": INLINE, "num_inference_steps": 30, "strength": 0.5, "width": 512, "height": 512}
-    assert work(make_task, "image-to-image", **content).last_call == 0.1
-
-
-@pytest.mark.parametrize("change", [{"images": [INLINE, INLINE]}, {"preview": True}, {"size": 512}])
-def test_an_edit_of_more_references_of_another_size_or_with_a_preview_is_another_kind(make_task, change):
-    edit = {"instructions": "a", "images": [INLINE]}
-    assert (
-        draft_of(make_task(edit | change, "edit"), SERVED).work.kind
-        != draft_of(make_task(edit, "edit"), SERVED).work.kind
-    )
-
-
-def test_a_variation_that_redraws_less_is_another_kind(make_task):
-    given = {"image": INLINE, "num_inference_steps": 4}
-    half, most = (work(make_task, "image-to-image", strength=strength, **given) for strength in (0.5, 0.9))
-    assert half.kind != most.kind
 
 
 async def chunks_of(*chunks):

@@ -1,0 +1,287 @@
+"""Workflows as tasks send them, and what the server's history and refusals say of them."""
+
+import base64
+import copy
+
+import pytest
+
+from queue_agent.errors import ExecutionFailed, InputError, InvalidTask, Rejected, ServerError
+from queue_agent.ports import MAX_UNITS
+from runtimes.comfyui.driver.history import ending_error, has_other_results, listed_files, refusal, saved_files
+from runtimes.comfyui.driver.workflow import Workflow, cycle_in, file_sites, inputs_in, work_of, workflow_of
+
+GRAPH = {
+    "3": {"class_type": "KSampler", "inputs": {"seed": 42, "model": ["4", 0], "latent_image": ["5", 0]}},
+    "4": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "a.safetensors"}},
+    "5": {"class_type": "EmptyLatentImage", "inputs": {"width": 64, "height": 64, "batch_size": 1}},
+    "8": {"class_type": "VAEDecode", "inputs": {"samples": ["3", 0], "vae": ["4", 2]}},
+    "9": {"class_type": "SaveImage", "inputs": {"images": ["8", 0], "filename_prefix": "ks"}},
+    "10": {"class_type": "SaveImageWebsocket", "inputs": {"images": ["8", 0]}},
+}
+
+
+def graph():
+    return copy.deepcopy(GRAPH)
+
+
+def read(make_task, content):
+    return workflow_of(make_task(content, "pipeline"))
+
+
+@pytest.mark.parametrize("content", [GRAPH, {"prompt": GRAPH}, {"prompt": GRAPH, "extra_data": None}])
+def test_a_workflow_is_read_bare_or_under_prompt_and_extra_data_is_never_null(make_task, content):
+    workflow = read(make_task, content)
+    assert (workflow.graph, workflow.extra_data) == (GRAPH, {})
+
+
+def test_a_graph_whose_node_is_called_prompt_is_read_as_a_graph(make_task):
+    bare = {"prompt": GRAPH["9"], "8": GRAPH["8"]}
+    assert read(make_task, bare).graph == bare
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ({"1": {"inputs": {}}}, "Node 1"),
+        ({"1": {"class_type": "A"}}, "Node 1"),
+        ({"1": "x"}, "Node 1"),
+        ({"1": {"class_type": "x" * 100_000, "inputs": {}}}, "Node 1"),
+        ({"1": {"class_type": ["A"], "inputs": {}}}, "Node 1"),
+        ({"prompt": GRAPH, "partial_execution_targets": "9"}, "must be a list of node ids"),
+        ({"prompt": GRAPH, "partial_execution_targets": []}, "must be a list of node ids"),
+        ({"prompt": GRAPH, "partial_execution_targets": [9]}, "must be a list of node ids"),
+        ({"prompt": GRAPH, "partial_execution_targets": ["9", "99"]}, "nodes that the workflow does not have: 99"),
+        ({"prompt": GRAPH, "workflow": {}, "webhook": "x"}, "workflow is not read beside prompt; webhook is not read"),
+    ],
+)
+def test_what_cannot_be_honoured_is_an_invalid_task(make_task, content, words):
+    with pytest.raises(InvalidTask, match=words):
+        read(make_task, content)
+
+
+@pytest.mark.parametrize("targets", [["9"], ["9", "10"], None])
+def test_a_workflow_may_name_the_outputs_that_are_to_run(make_task, targets):
+    content = {"prompt": GRAPH, "partial_execution_targets": targets, "client_id": "x", "number": 1}
+    assert read(make_task, content).targets == targets
+
+
+def test_files_of_two_runs_never_share_a_name():
+    workflow = Workflow(graph())
+    workflow.name_files_after("run-1")
+    assert workflow.graph["9"]["inputs"]["filename_prefix"] == "run-1/ks"
+
+
+def test_a_node_whose_files_cannot_be_named_does_not_come_from_the_servers_cache():
+    workflow = Workflow(
+        {
+            "1": {"class_type": "Text", "inputs": {"text": "a"}},
+            "2": {"class_type": "SaveImage", "inputs": {"images": ["4", 0], "filename_prefix": ["1", 0]}},
+            "3": {"class_type": "SaveElsewhere", "inputs": {"images": ["4", 0]}},
+            "4": {"class_type": "EmptyImage", "inputs": {"width": 8}},
+        }
+    )
+    workflow.name_files_after("run-1")
+    marked = [node_id for node_id, node in workflow.graph.items() if "run-1" in node["inputs"].values()]
+    assert marked == ["2", "3"]
+    assert workflow.graph["2"]["inputs"]["filename_prefix"] == ["1", 0]
+
+
+def test_the_seed_of_a_picture_is_the_nearest_upstream_and_a_cycle_has_none():
+    workflow = Workflow(graph())
+    assert [workflow.seed_of(node_id) for node_id in ("9", "5", "nope")] == [42, None, None]
+    cycle = {"1": {"class_type": "A", "inputs": {"x": ["2", 0]}}, "2": {"class_type": "A", "inputs": {"x": ["1", 0]}}}
+    assert Workflow(cycle).seed_of("1") is None
+
+
+def test_workflows_that_differ_in_texts_seeds_and_steps_alone_are_of_one_kind():
+    second, third = graph(), graph()
+    second["3"]["inputs"].update(seed=1, steps=50)
+    third["5"]["inputs"]["width"] = 128
+    first, second, third = map(work_of, (graph(), second, third))
+    assert first.kind == second.kind != third.kind
+    assert (first.units, second.units) == (1, 50)
+
+
+@pytest.mark.parametrize("steps", [[10**160], [10**400, 0.5], [1e308, 1e308]])
+def test_steps_of_any_size_are_clamped(steps):
+    nodes = {str(n): {"class_type": "A", "inputs": {"steps": count}} for n, count in enumerate(steps)}
+    assert 1 <= work_of(nodes).units <= MAX_UNITS
+
+
+DECLARATIONS = {
+    "LoadImage": {"input": {"required": {"image": [["a.png"], {"image_upload": True}]}}},
+    "LoadAudio": {"input": {"required": {"audio": [[], {"audio_upload": True}]}}},
+    "LoadVideo": {"input": {"required": {"file": ["COMBO", {"options": [], "video_upload": True}]}}},
+    "Load3D": {"input": {"required": {"model_file": ["COMBO", {"options": [], "file_upload": True}]}}},
+    "Custom": {"input": {"required": {"choice": [["x"]], "text": ["STRING", {}]}}},
+    "Unknown": {},
+    "Null": {"input": None},
+    "List": {"input": [1]},
+    "Number": {"input": {"required": 7, "optional": ["x"]}},
+}
+
+
+@pytest.mark.parametrize(
+    ("class_type", "name", "kinds"),
+    [
+        ("LoadImage", "image", ("image",)),
+        ("LoadAudio", "audio", ("audio", "video")),
+        ("LoadVideo", "file", ("video",)),
+        ("Load3D", "model_file", ()),
+        ("Custom", "choice", ()),
+        ("Custom", "text", None),
+        *[(odd, "image", None) for odd in ("Unknown", "Null", "List", "Number")],
+    ],
+)
+@pytest.mark.parametrize("text", ["s3://b/k", "http://a/two words", "data:image/png;base64,AAAA", "iVBO" * 64])
+def test_a_link_or_a_file_is_read_only_for_an_input_that_names_a_file(class_type, name, kinds, text):
+    workflow = Workflow({"1": {"class_type": class_type, "inputs": {name: text}}})
+    sites = list(file_sites(workflow, inputs_in(workflow)[class_type], DECLARATIONS[class_type]))
+    assert [site.input.kinds for site in sites] == ([kinds] if kinds is not None else [])
+
+
+@pytest.mark.parametrize("data", [b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"GIF89a"])
+@pytest.mark.parametrize("form", ["{}", '"{}"', " {}\n"])
+def test_a_small_picture_in_base64_stands_for_a_file_as_a_large_one_does(data, form):
+    text = form.format(base64.b64encode(data + bytes(30)).decode())
+    workflow = Workflow({"1": {"class_type": "LoadImage", "inputs": {"image": text}}})
+    assert inputs_in(workflow) == {"LoadImage": [("1", "image", text)]}
+
+
+def test_names_of_files_are_no_pictures():
+    names = {"a": "iVBORw0KGgo.png", "b": "/9j/x.jpg", "c": "R0lGODs.gif", "d": "UklGR/a/picture_with_a_long_name.webp"}
+    assert inputs_in(Workflow({"1": {"class_type": "LoadImage", "inputs": names}})) == {}
+
+
+def test_too_many_texts_that_may_be_files_are_refused_before_the_server_is_asked_for_their_classes():
+    def nodes(count):
+        return {str(n): {"class_type": f"A{n}", "inputs": {"image": "http://x/a.png"}} for n in range(count)}
+
+    assert len(inputs_in(Workflow(nodes(1000)))) == 1000
+    with pytest.raises(InputError, match=r"A1000 \(node 1000\), image: a task may have at most 1000 inputs"):
+        inputs_in(Workflow(nodes(1001)))
+
+
+def entry(messages=(), outputs=None, status_str="success"):
+    """A job's entry in the history."""
+    status = {"status_str": status_str, "completed": True, "messages": list(messages)}
+    return {"outputs": outputs or {}, "status": status}
+
+
+def failed(**data):
+    return entry([["execution_start", {}], ["execution_error", {"node_id": "3", "node_type": "KSampler", **data}]])
+
+
+@pytest.mark.parametrize(
+    ("told", "kind", "words"),
+    [
+        (entry(), type(None), "None"),
+        ({"outputs": {}, "status": None}, type(None), "None"),
+        (
+            failed(exception_message="no such\n file", traceback=["…"]),
+            ExecutionFailed,
+            "KSampler (node 3): no such file",
+        ),
+        (failed(exception_message="", exception_type="A.B"), ExecutionFailed, "KSampler (node 3): "),
+        (failed(exception_message="", exception_type="torch.OutOfMemoryError"), ServerError, "out of memory"),
+        (entry([["execution_interrupted", {"node_id": "3"}]], status_str="error"), ServerError, "interrupted"),
+        (entry(status_str="error"), ExecutionFailed, "without a reason"),
+    ],
+)
+def test_an_ending_is_told_in_the_nodes_words_and_memory_and_interrupts_are_no_error_of_the_task(told, kind, words):
+    error = ending_error(told)
+    assert type(error) is kind
+    assert words in str(error)
+
+
+def test_files_are_found_under_any_key_once_and_in_the_graphs_order():
+    outputs = {
+        "10": {"gifs": [{"filename": "b.mp4", "subfolder": "x", "type": "output", "format": "video/h264-mp4"}]},
+        "9": {
+            "images": [
+                {"filename": "a.png", "subfolder": "", "type": "output"},
+                {"filename": "t.png", "type": "temp"},
+                {"filename": "in.png", "type": "input"},
+            ],
+            "animated": [True],
+            "again": [{"filename": "a.png", "subfolder": "", "type": "output"}],
+            "text": ["hello"],
+        },
+        "98": None,
+    }
+    files = list(saved_files(entry(outputs=outputs), Workflow(graph())))
+    assert [(file.node_id, file.parameters["filename"]) for file in files] == [("9", "a.png"), ("10", "b.mp4")]
+    assert files[1].parameters == {"filename": "b.mp4", "subfolder": "x", "type": "output"}
+    assert {file.parameters["filename"] for file in listed_files(entry(outputs=outputs))} > {"t.png", "in.png"}
+
+
+def test_text_is_a_result_and_an_animation_flag_is_none():
+    files = {"images": [{"filename": "a", "type": "temp"}], "animated": [True]}
+    assert has_other_results(entry(outputs={"1": {"text": ["hello"]}}))
+    assert not has_other_results(entry(outputs={"1": files}))
+
+
+INVALID = {"type": "prompt_outputs_failed_validation", "message": "Prompt outputs failed validation", "details": ""}
+CYCLE = {
+    "1": {"class_type": "A", "inputs": {"x": ["2", 0]}},
+    "2": {"class_type": "B", "inputs": {"y": ["3", 0]}},
+    "3": {"class_type": "C", "inputs": {"y": ["2", 1]}},
+}
+ERRORS = [
+    {"message": "Required input is missing", "details": "batch_size"},
+    {"message": "Value -5 smaller than min of 1", "details": "width"},
+]
+
+
+@pytest.mark.parametrize(
+    ("node_errors", "nodes", "words"),
+    [
+        (
+            {"1": {"class_type": "EmptyImage", "errors": ERRORS}},
+            GRAPH,
+            "EmptyImage (node 1): Required input is missing: batch_size; "
+            "EmptyImage (node 1): Value -5 smaller than min of 1: width",
+        ),
+        ({}, CYCLE, "Prompt outputs failed validation; nodes feed each other in a circle: 2 → 3 → 2"),
+        ({}, GRAPH, "Prompt outputs failed validation"),
+    ],
+)
+def test_a_rejected_workflow_is_told_node_by_node_in_the_servers_words(node_errors, nodes, words):
+    error = refusal(400, {"error": INVALID, "node_errors": node_errors}, nodes)
+    assert (type(error), str(error)) == (Rejected, words)
+
+
+class Id(str):
+    """A node's id that counts how often two of them are compared."""
+
+    compared = 0
+    __hash__ = str.__hash__
+
+    def __eq__(self, other):
+        Id.compared += 1
+        return str.__eq__(self, other)
+
+
+def test_a_node_that_feeds_itself_is_a_circle_and_a_long_chain_is_walked_once_and_is_none():
+    assert cycle_in({"1": {"inputs": {"x": ["1", 0]}}}) == ["1", "1"]
+    chain = {Id(number): {"inputs": {"x": [Id(number + 1), 0]}} for number in range(3000)}
+    assert cycle_in(chain) == []
+    assert Id.compared < 30 * len(chain)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "words"),
+    [
+        (500, None, "answers 500"),
+        (500, {"error": INVALID}, "answers 500"),
+        (429, {"error": INVALID}, "answers 429"),
+        (401, {"error": INVALID}, "leads to a login"),
+        (403, {"detail": "no"}, "leads to a login"),
+        (400, {"message": "from a proxy"}, "answers 400"),
+        (400, {"node_errors": [1]}, "answers 400"),
+    ],
+)
+def test_an_answer_that_is_not_about_the_workflow_is_the_servers_error(status, body, words):
+    error = refusal(status, body, GRAPH)
+    assert type(error) is ServerError
+    assert words in str(error)
