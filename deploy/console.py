@@ -1,9 +1,8 @@
 """What an operator sees, and is asked."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol
 
 from rich.console import Console as Terminal
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn, TransferSpeedColumn
@@ -11,13 +10,6 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeE
 from deploy.errors import DeployError
 
 _MINUTE_S = 60
-
-
-class Advance(Protocol):
-    """Shows how many bytes are done."""
-
-    def __call__(self, done_bytes: int, total_bytes: int | None) -> None:
-        """Show it; a total of None is unknown."""
 
 
 def say(text: str) -> None:
@@ -54,8 +46,8 @@ def _agrees(question: str) -> bool:
 
 
 @contextmanager
-def progress_bar(title: str) -> Iterator[Advance]:
-    """Show how many bytes are done, with speed and elapsed time, on stderr."""
+def progress_bar(title: str) -> Iterator[Callable[[int, int | None], None]]:
+    """Show on stderr how many bytes are done, and of how many (None is unknown), with speed and elapsed time."""
     columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeElapsedColumn())
     with Progress(TextColumn("  {task.description}"), *columns, console=Terminal(file=sys.stderr)) as progress:
         task = progress.add_task(title, total=None)

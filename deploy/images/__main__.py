@@ -14,7 +14,7 @@ from configuration.images import DEPLOYED, IMAGES
 from deploy.aws import Account
 from deploy.images.building import build_here, build_missing
 from deploy.images.codebuild import CodeBuild
-from deploy.images.mirror import Mirror
+from deploy.images.mirror import mirror
 from deploy.images.registry import Registry
 from deploy.scripts import exit_code_of
 
@@ -33,11 +33,11 @@ def _parser() -> argparse.ArgumentParser:
         help="build with Docker here, not in CodeBuild",
     )
     build.add_argument("--engine", metavar="COMMAND", help="the same with another engine that understands its commands")
-    mirror = commands.add_parser(
+    mirroring = commands.add_parser(
         "mirror", help="copy charts and images of others; prints mirrorRegistry of config.yaml"
     )
-    mirror.add_argument("images", nargs="*", metavar="IMAGE", help="further images, as REGISTRY/NAME:TAG")
-    for command in (build, mirror):
+    mirroring.add_argument("images", nargs="*", metavar="IMAGE", help="further images, as REGISTRY/NAME:TAG")
+    for command in (build, mirroring):
         command.add_argument("-R", "--region", help="where the registry is (default: the profile's region)")
     return parser
 
@@ -58,7 +58,7 @@ def _result(options: argparse.Namespace) -> str:
     account = Account.find(options.region)
     registry = Registry(account.client("ecr"))
     if options.command == "mirror":
-        return Mirror(registry).fill(options.images)
+        return mirror(registry, options.images)
     build = (
         partial(build_here, options.engine, registry)
         if options.engine

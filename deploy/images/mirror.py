@@ -37,53 +37,49 @@ def chart_images(rendered: str) -> list[str]:
     return sorted(set(_IMAGE.findall(rendered)))
 
 
-class Mirror:
-    """The account's registry as a mirror."""
+def mirror(registry: Registry, images: Iterable[str]) -> str:
+    """Copy all charts and images that are missing, and further images, such as some that were built elsewhere.
 
-    def __init__(self, registry: Registry) -> None:
-        self._registry = registry
+    Returns:
+        What config.yaml's ``mirrorRegistry`` must be.
 
-    def fill(self, images: Iterable[str]) -> str:
-        """Copy all charts and images that are missing, and further images, such as some that were built elsewhere.
+    Raises:
+        DeployError: A program is not there, or failed.
+    """
+    copy = next((command for command in (_CRANE, _DOCKER) if shutil.which(command[0])), None)
+    if copy is None:
+        raise DeployError("Neither crane nor docker is on the PATH.", "Install one of them; crane is small.")
+    registry.log_in(copy[0], *(["auth"] if copy is _CRANE else []), "login")
+    registry.log_in("helm", "registry", "login")
+    published = json.loads(
+        output_of([sys.executable, "-m", "cdk.versions"], remedy="Install CDK: make .venv/stamps/cdk.")
+    )
+    found = [image for chart in published["charts"] for image in _mirror_chart(registry, chart)]
+    for image in sorted({*found, *published["images"], *images}):
+        _mirror_image(registry, image, copy)
+    return registry.host
 
-        Returns:
-            What config.yaml's ``mirrorRegistry`` must be.
 
-        Raises:
-            DeployError: A program is not there, or failed.
-        """
-        copy = next((command for command in (_CRANE, _DOCKER) if shutil.which(command[0])), None)
-        if copy is None:
-            raise DeployError("Neither crane nor docker is on the PATH.", "Install one of them; crane is small.")
-        self._registry.log_in(copy[0], *(["auth"] if copy is _CRANE else []), "login")
-        self._registry.log_in("helm", "registry", "login")
-        published = json.loads(
-            output_of([sys.executable, "-m", "cdk.versions"], remedy="Install CDK: make .venv/stamps/cdk.")
-        )
-        found = [image for chart in published["charts"] for image in self._mirror_chart(chart)]
-        for image in sorted({*found, *published["images"], *images}):
-            self._mirror_image(image, copy)
-        return self._registry.host
+def _mirror_chart(registry: Registry, chart: Mapping[str, str]) -> list[str]:
+    """Copy a chart; return the images in it."""
+    name, version, source = chart["name"], chart["version"], chart["repository"]
+    with tempfile.TemporaryDirectory() as folder:
+        place = [source] if source.startswith("oci://") else [name, "--repo", source]
+        run(["helm", "pull", *place, "--version", version, "--destination", folder], remedy=_REMEDY)
+        package = str(next(Path(folder).glob("*.tgz")))
+        registry.ensure(f"charts/{name}")
+        if registry.digest(f"charts/{name}", version) is None:
+            run(["helm", "push", package, f"oci://{registry.host}/charts"], remedy=_REMEDY)
+        # Karpenter's chart asks for the cluster's name; it changes no image.
+        command = ["helm", "template", name, package, "--set", "settings.clusterName=any"]
+        return chart_images(output_of(command, remedy=_REMEDY))
 
-    def _mirror_chart(self, chart: Mapping[str, str]) -> list[str]:
-        """Copy a chart; return the images in it."""
-        name, version, source = chart["name"], chart["version"], chart["repository"]
-        with tempfile.TemporaryDirectory() as folder:
-            place = [source] if source.startswith("oci://") else [name, "--repo", source]
-            run(["helm", "pull", *place, "--version", version, "--destination", folder], remedy=_REMEDY)
-            package = str(next(Path(folder).glob("*.tgz")))
-            self._registry.ensure(f"charts/{name}")
-            if self._registry.digest(f"charts/{name}", version) is None:
-                run(["helm", "push", package, f"oci://{self._registry.host}/charts"], remedy=_REMEDY)
-            # Karpenter's chart asks for the cluster's name; it changes no image.
-            command = ["helm", "template", name, package, "--set", "settings.clusterName=any"]
-            return chart_images(output_of(command, remedy=_REMEDY))
 
-    def _mirror_image(self, source: str, copy: tuple[str, ...]) -> None:
-        repository, tag = mirrored_name(source)
-        target = f"{self._registry.ensure(repository)}:{tag}"
-        if self._registry.digest(repository, tag) is not None:
-            report(f"{target} is there")
-            return
-        report(f"Copying {source}")
-        run([*copy, *([source, target] if copy is _CRANE else ["--tag", target, source])], remedy=_REMEDY)
+def _mirror_image(registry: Registry, source: str, copy: tuple[str, ...]) -> None:
+    repository, tag = mirrored_name(source)
+    target = f"{registry.ensure(repository)}:{tag}"
+    if registry.digest(repository, tag) is not None:
+        report(f"{target} is there")
+        return
+    report(f"Copying {source}")
+    run([*copy, *([source, target] if copy is _CRANE else ["--tag", target, source])], remedy=_REMEDY)

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from deploy.aws import error_code, items
 from deploy.console import progress_bar
 from deploy.errors import DeployError
-from deploy.models.sources import Source
+from deploy.models.sources import FileSource, WebSource
 
 _PART_BYTES = 32 << 20
 """S3 takes 10,000 parts of an object, so that this reaches to 312 GiB."""
@@ -69,7 +69,7 @@ class ModelLibrary:
             )
         return True
 
-    def store(self, source: Source, key: str, *, sha256: str | None = None) -> bool:
+    def store(self, source: FileSource | WebSource, key: str, *, sha256: str | None = None) -> bool:
         """Put a file there, unless the very same one is there; go on with an upload that broke.
 
         Returns:

@@ -5,7 +5,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
 import httpx
@@ -21,18 +20,7 @@ _TIMEOUT = httpx.Timeout(30.0, connect=10.0)
 _NAME = re.compile(r"filename\*?=(?:UTF-8'')?\"?([^\";]+)\"?", re.IGNORECASE)
 
 
-class Source(Protocol):
-    """A file's name, its first bytes, its size (None where it is unknown), and all its bytes."""
-
-    name: str
-    head: bytes
-    total_bytes: int | None
-
-    def chunks(self) -> Iterator[bytes]:
-        """All bytes from the first one."""
-
-
-def source_of(address: str) -> Source:
+def source_of(address: str) -> "FileSource | WebSource":
     """A file's or a web address's bytes.
 
     Raises:
@@ -46,7 +34,7 @@ def source_of(address: str) -> Source:
 
 
 class FileSource:
-    """A file of this machine.
+    """A file of this machine: its name, its first bytes, its size and all its bytes.
 
     Raises:
         DeployError: It cannot be read, or is empty.
@@ -72,7 +60,9 @@ class FileSource:
 
 
 class WebSource:
-    """A file of the web. Where a connection breaks, it goes on from that byte.
+    """A file of the web; its size is None where the server does not say it.
+
+    Where a connection breaks, it goes on from that byte.
 
     Raises:
         DeployError: The address gives no file.

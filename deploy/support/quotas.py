@@ -1,7 +1,7 @@
 """The service quotas that a deployment meets: their values in an account, and how much of them is used already."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,50 +66,28 @@ def quota_value(account: Account, quota: Quota) -> float | None:
     return None
 
 
-class Usage:
-    """Counts what is there; the nodes of the deployment's own cluster do not count."""
+def used_vcpus(ec2: Any, cluster: str) -> Mapping[Quota, int]:
+    """The vCPUs of running instances but a cluster's own, by the quota that they count towards."""
+    filters = [{"Name": "instance-state-name", "Values": ["pending", "running"]}]
+    found: Counter[tuple[str, Quota]] = Counter()
+    for reservation in items(ec2, "describe_instances", "Reservations", Filters=filters):
+        for one in reservation["Instances"]:
+            is_own = f"kubernetes.io/cluster/{cluster}" in {tag["Key"] for tag in one.get("Tags", [])}
+            if not is_own and (quota := _quota_of(one)) is not None:
+                found[one["InstanceType"], quota] += 1
+    sizes = vcpus(ec2, (name for name, _ in found))
+    used: Counter[Quota] = Counter()
+    for (name, quota), count in found.items():
+        used[quota] += count * sizes[name]
+    return used
 
-    def __init__(self, account: Account, *, cluster: str) -> None:
-        self._ec2 = account.client("ec2")
-        self._s3 = account.client("s3")
-        self._cluster_tag = f"kubernetes.io/cluster/{cluster}"
 
-    def vcpus(self) -> Mapping[Quota, int]:
-        """The vCPUs of running instances, by the quota that they count towards."""
-        found = Counter(
-            (one["InstanceType"], quota) for one in self._instances() if (quota := _quota_of(one)) is not None
-        )
-        sizes = vcpus(self._ec2, (name for name, _ in found))
-        used: Counter[Quota] = Counter()
-        for (name, quota), count in found.items():
-            used[quota] += count * sizes[name]
-        return used
-
-    def vpcs(self) -> int:
-        """Number of VPCs."""
-        return sum(1 for _ in items(self._ec2, "describe_vpcs", "Vpcs"))
-
-    def elastic_ips(self) -> int:
-        """Number of Elastic IPs."""
-        return len(self._ec2.describe_addresses()["Addresses"])
-
-    def nat_gateways(self) -> int:
-        """Number of NAT gateways in the zone that has most."""
-        zones = {one["SubnetId"]: one["AvailabilityZone"] for one in items(self._ec2, "describe_subnets", "Subnets")}
-        filters = [{"Name": "state", "Values": ["pending", "available"]}]
-        gateways = items(self._ec2, "describe_nat_gateways", "NatGateways", Filters=filters)
-        return max(Counter(zones.get(one["SubnetId"]) for one in gateways).values(), default=0)
-
-    def buckets(self) -> int:
-        """Number of buckets."""
-        return len(self._s3.list_buckets()["Buckets"])
-
-    def _instances(self) -> Iterator[dict[str, Any]]:
-        filters = [{"Name": "instance-state-name", "Values": ["pending", "running"]}]
-        for reservation in items(self._ec2, "describe_instances", "Reservations", Filters=filters):
-            for one in reservation["Instances"]:
-                if self._cluster_tag not in {tag["Key"] for tag in one.get("Tags", [])}:
-                    yield one
+def used_nat_gateways(ec2: Any) -> int:
+    """Number of NAT gateways in the zone that has most."""
+    zones = {one["SubnetId"]: one["AvailabilityZone"] for one in items(ec2, "describe_subnets", "Subnets")}
+    filters = [{"Name": "state", "Values": ["pending", "available"]}]
+    gateways = items(ec2, "describe_nat_gateways", "NatGateways", Filters=filters)
+    return max(Counter(zones.get(one["SubnetId"]) for one in gateways).values(), default=0)
 
 
 def _quota_of(instance: Mapping[str, Any]) -> Quota | None:

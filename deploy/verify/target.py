@@ -85,26 +85,17 @@ def _target(outputs: Mapping[str, Any], api_key: str, api_key_id: str | None, na
     )
 
 
-def read_local_stack(path: Path) -> dict[str, Any]:
-    """Read the stack.json of a running local platform.
-
-    Raises:
-        DeployError: None runs.
-    """
-    try:
-        outputs: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise DeployError(f"No local platform runs: {path} is not there.", "Start one with `make up`.") from None
-    return outputs
-
-
 def enter_local_stack(environ: MutableMapping[str, str]) -> dict[str, Any]:
     """Make an environment lead to the running local platform, and read its stack.json, or that of STACK_FILE.
 
     Raises:
         DeployError: None runs.
     """
-    stack = read_local_stack(Path(environ.get("STACK_FILE") or DEFAULT_STACK_FILE))
+    path = Path(environ.get("STACK_FILE") or DEFAULT_STACK_FILE)
+    try:
+        stack: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DeployError(f"No local platform runs: {path} is not there.", "Start one with `make up`.") from None
     # Nothing of a real account may take part in a local run, whatever profile or proxy the caller has set.
     for name in [name for name in environ if name.startswith("AWS_")]:
         del environ[name]

@@ -12,7 +12,6 @@ from deploy.rollout.options import parse_options
 from deploy.rollout.steps.images import images_left_open
 from deploy.rollout.steps.tools import environ
 from deploy.support import assessment
-from deploy.support.assessment import Assessment
 from deploy.support.findings import Sufficiency, table_of
 from deploy.support.instances import offered, offered_by_zone
 from deploy.support.quotas import BUILDS, VPCS, quota_value
@@ -40,7 +39,7 @@ def verdicts(deployment, quotas):
     def assess(*arguments, exists=False):
         opened = deployment(*arguments)
         builds = len(images_left_open(opened.config))
-        rows = Assessment(opened.account, opened.config, zones=opened.zones, builds=builds, exists=exists).findings()
+        rows = assess(opened.account, opened.config, zones=opened.zones, builds=builds, exists=exists)
         return {row.what.rpartition("(")[2].rstrip(")"): row for row in rows}
 
     return assess

@@ -12,7 +12,7 @@ from deploy.rollout.steps import Step
 from deploy.rollout.steps.images import images_left_open
 from deploy.rollout.steps.tools import environ
 from deploy.scripts import run
-from deploy.support.assessment import Assessment
+from deploy.support.assessment import assess
 from deploy.support.findings import Finding, Sufficiency, table_of
 
 _EVERYWHERE = frozenset({"0.0.0.0/0", "::/0"})
@@ -49,7 +49,7 @@ def _findings(context: RolloutContext) -> list[Finding]:
             " Name your networks in cluster.publicAccessCidrs, or [] for the VPC alone (docs/security.md)."
         )
     builds, exists = len(images_left_open(config)), context.stack.status is not None
-    findings = Assessment(context.account, config, zones=context.zones, builds=builds, exists=exists).findings()
+    findings = assess(context.account, config, zones=context.zones, builds=builds, exists=exists)
     say(table_of(findings))
     return findings
 

@@ -216,7 +216,7 @@ def test_a_stack_without_a_key_command_is_explained(monkeypatch: pytest.MonkeyPa
 
 def test_without_a_local_platform_it_says_how_to_start_one(tmp_path: Path) -> None:
     with pytest.raises(DeployError, match="make up"):
-        target.read_local_stack(tmp_path / "stack.json")
+        target.enter_local_stack({"STACK_FILE": str(tmp_path / "stack.json")})
 
 
 class Bucket:
