@@ -32,14 +32,13 @@ class TaskPublisher:
         return len(strict_json.dumps(task.content)) > MAX_CONTENT_BYTES
 
     def store(self, task: Task, job: str) -> Task:
-        """Lay content that is too large for a message into the bucket; gives the task as it is to be published.
+        """Put content that is too large for a message into the bucket; return the task as it is published.
 
         Args:
             task: The task.
             job: Its job, which names the object.
         """
-        content = strict_json.dumps(task.content)
-        if len(content) <= MAX_CONTENT_BYTES:
+        if not self.is_large(task):
             return task
         if self._s3 is None:
             self._s3 = self._make_s3()

@@ -80,14 +80,9 @@ def accept(task: Task, now_s: float, *, start_by_s: float) -> JobCommand[JobChan
 
 
 def accept_once(task: Task, now_s: float, *, start_by_s: float, key: str, body_sha256: str) -> JobCommand[JobChange]:
-    """``accept`` under a caller's Idempotency-Key; refused where the key is in use, or another request just takes it.
+    """``accept`` under a caller's Idempotency-Key, which from then on stands for a request with that body.
 
-    Args:
-        task: The task; its tenant has keys of its own.
-        now_s: Seconds since 1970.
-        start_by_s: Its start deadline.
-        key: The caller's key.
-        body_sha256: The request that the key stands for.
+    Refused where the key is in use, or another request just takes it. Each tenant has keys of its own.
     """
     values: dict[str, Any] = {
         KEY: _idempotency_pk(task.metadata.tenant, key),
@@ -122,9 +117,7 @@ def withdraw(job: str) -> JobCommand[JobChange]:
 def published(job: str, start_by_s: float) -> JobCommand[JobChange]:
     """Accepted → queued; refused where an agent was faster.
 
-    Args:
-        job: The job.
-        start_by_s: Its start deadline, should its item have none: one that an earlier version accepted.
+    ``start_by_s`` is for an item without start deadline, which an earlier version accepted.
     """
     return _update(
         job,
@@ -149,10 +142,10 @@ def claim(
 
     Args:
         task: The task.
-        job: Its job; a foreign message's task has none of its own.
+        job: Its job; a foreign message's task does not carry it.
         runtime: The agent's runtime.
-        owner: The agent, for people.
-        token: What the agent proves its lease with; no two claims share one.
+        owner: The agent's name, for people who look at the table.
+        token: Proves the lease later; no two claims share one.
         now_s: Seconds since 1970.
         lease_s: How long the lease lasts unless renewed.
         start_s: How long the job may wait to be started, from its creation, and again should its agent vanish.
@@ -179,15 +172,10 @@ def claim(
 def renew(
     job: str, token: str, *, until_s: float, start_by_s: float, attempts: int, progress: float | None
 ) -> JobCommand[JobChange]:
-    """Keep a job; refused if the agent has lost it.
+    """Extend a lease to ``until_s``; refused if the agent has lost the job.
 
-    Args:
-        job: The job.
-        token: The agent's.
-        until_s: Until when it keeps it.
-        start_by_s: By when another agent must claim it, should this one vanish.
-        attempts: How often a model server has got the job by now.
-        progress: How far it is, from 0 to 1; None where that is unknown.
+    Should the agent vanish, another must claim the job by ``start_by_s``. ``attempts`` is how often a model server has
+    got the job by now, ``progress`` how far it is, from 0 to 1, or None where that is unknown.
     """
     values: dict[str, Any] = {"until": until_s, "start_by": start_by_s, "attempts": attempts}
     and_progress = ""
@@ -203,14 +191,9 @@ def renew(
 
 
 def release(job: str, token: str, *, attempts: int, is_blameless: bool, start_by_s: float) -> JobCommand[JobChange]:
-    """Running → queued, by the agent that has it; refused if it has lost it.
+    """Running → queued, by the agent that has it, with a new start deadline; refused if the agent has lost it.
 
-    Args:
-        job: The job.
-        token: The agent's.
-        attempts: How often a model server has got the job by now.
-        is_blameless: Whether it is released for no fault of its own.
-        start_by_s: Its new start deadline.
+    ``attempts`` is how often a model server has got the job by now; a release for no fault of the job's is blameless.
     """
     return _update(
         job,
@@ -238,15 +221,7 @@ def complete(
 ) -> JobCommand[JobChange]:
     """Running → its final state, by the agent that has it, once the manifest is stored; refused if it has lost it.
 
-    Args:
-        job: The job.
-        token: The agent's.
-        state: succeeded, failed or cancelled.
-        now_s: Seconds since 1970.
-        attempts: How often a model server has got the job.
-        pictures: The extension of each picture, in order.
-        error: Why it failed.
-        stages_s: Seconds of each stage.
+    Of the pictures the item keeps the extensions, in order, and of the stages their seconds.
     """
     ending = {
         "state": state,
