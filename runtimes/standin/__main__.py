@@ -9,24 +9,22 @@ import importlib
 import os
 import signal
 import sys
+from pathlib import Path
 from typing import Any, get_args
 
 from runtimes.standin.faults import FaultBoard, Faults
 from runtimes.standin.painter import Painter
-from runtimes.standin.server import TYPES, Server
+from runtimes.standin.server import Server
 from runtimes.standin.stage import DEFAULT_MODELS, Stage
 
-_FLUX = "flux"
-_FLUX_DEFAULTS = {
-    "MODEL_OPTIONS": '{"profile": "flux-dev"}',
-    "PIPELINE": "runtimes.flux.standin.painting:load",
-}
+_FOLDERS = {path.parent.name: path for path in Path(__file__).parents[1].glob("*/standin")}
+"""The stand-ins by type. One with a ``__main__`` is a program of its own."""
 
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the command line's settings; every fault is an option."""
     parser = argparse.ArgumentParser(prog="python -m runtimes.standin", description=__doc__)
-    parser.add_argument("--type", required=True, choices=sorted({*TYPES, _FLUX}), help="which server to stand in for")
+    parser.add_argument("--type", required=True, choices=sorted(_FOLDERS), help="which server to stand in for")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     parser.add_argument("--port", type=int, default=8080, help="port to listen on, 0 for a free one (default: 8080)")
     parser.add_argument(
@@ -73,17 +71,18 @@ async def serve(settings: argparse.Namespace) -> None:
     await server.stop()
 
 
-def become_flux(settings: argparse.Namespace) -> None:
-    """Let the flux server take this process's place, and with it its signals."""
-    environment = {**_FLUX_DEFAULTS, **os.environ, "HOST": settings.host, "PORT": str(settings.port)}
-    os.execve(sys.executable, [sys.executable, "-m", "runtimes.flux.server"], environment)  # noqa: S606 - nothing from outside
+def become(settings: argparse.Namespace) -> None:
+    """Let a stand-in that is a program of its own take this process's place, and with it its signals."""
+    environment = {**os.environ, "HOST": settings.host, "PORT": str(settings.port)}
+    command = [sys.executable, "-m", f"runtimes.{settings.type}.standin"]
+    os.execve(sys.executable, command, environment)  # noqa: S606 - nothing from outside
 
 
 def main() -> None:
     """Answer until a signal comes."""
     settings = parse()
-    if settings.type == _FLUX:
-        become_flux(settings)
+    if (_FOLDERS[settings.type] / "__main__.py").is_file():
+        become(settings)
     asyncio.run(serve(settings))
 
 

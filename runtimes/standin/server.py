@@ -1,16 +1,12 @@
 """One stand-in that listens: its type's application, and the addresses under /_standin by which a test steers it."""
 
+import importlib
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
 
-from runtimes.comfyui.standin.routes import JOB_PATHS as COMFYUI_JOB_PATHS
-from runtimes.comfyui.standin.routes import build as build_comfyui
-from runtimes.sdwebui.standin.routes import JOB_PATHS as SDWEBUI_JOB_PATHS
-from runtimes.sdwebui.standin.routes import build as build_sdwebui
 from runtimes.standin.stage import Stage
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -19,19 +15,9 @@ CONTROL = "/_standin/"
 _PATIENCE_S = 24 * 3600.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Imitation:
-    """One type of server: how it is built, which paths take jobs, whether it ends its jobs before it stops."""
-
-    build: Callable[[Stage], web.Application]
-    job_paths: frozenset[str]
-    finishes_jobs: bool
-
-
-TYPES = {
-    "sdwebui": Imitation(build=build_sdwebui, job_paths=SDWEBUI_JOB_PATHS, finishes_jobs=True),
-    "comfyui": Imitation(build=build_comfyui, job_paths=COMFYUI_JOB_PATHS, finishes_jobs=False),
-}
+def routes_of(type_name: str) -> Any:
+    """The module of a type's stand-in: ``build`` makes its application; JOB_PATHS and FINISHES_JOBS describe it."""
+    return importlib.import_module(f"runtimes.{type_name}.standin.routes")
 
 
 def build_app(type_name: str, stage: Stage) -> web.Application:
@@ -50,9 +36,9 @@ def build_app(type_name: str, stage: Stage) -> web.Application:
     async def get_jobs(_: web.Request) -> web.Response:
         return web.json_response(stage.jobs_json())
 
-    kind = TYPES[type_name]
-    app = kind.build(stage)
-    app.middlewares.insert(0, _liar(stage, kind.job_paths))
+    routes = routes_of(type_name)
+    app: web.Application = routes.build(stage)
+    app.middlewares.insert(0, _liar(stage, routes.JOB_PATHS))
     app.middlewares.insert(0, _loader(stage))
     app.router.add_get(f"{CONTROL}faults", get_faults)
     app.router.add_post(f"{CONTROL}faults", post_faults)
@@ -121,7 +107,7 @@ class Server:
         self._host = host
         self._stage = stage
         if patience_s is None:
-            patience_s = _PATIENCE_S if TYPES[type_name].finishes_jobs else 0.0
+            patience_s = _PATIENCE_S if routes_of(type_name).FINISHES_JOBS else 0.0
         self._runner = web.AppRunner(build_app(type_name, stage), shutdown_timeout=patience_s, access_log=None)
 
     @property

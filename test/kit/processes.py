@@ -31,7 +31,10 @@ _PORTS = iter(random.sample(range(20_000, 32_000), 12_000))
 """Below the range from which systems take ports for outgoing connections."""
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(
-    ["queue_agent.__main__", "runtimes.standin.__main__", "runtimes.flux.server.__main__", "local.gateway", "boto3"]
+    [
+        *("queue_agent.__main__", "local.gateway", "boto3", "runtimes.flux.server.__main__"),
+        *("runtimes.standin.__main__", "runtimes.sdwebui.standin.routes", "runtimes.comfyui.standin.routes"),
+    ]
 )
 _LOCK = threading.RLock()
 """Two threads that look whether one process has ended would take its exit status from each other."""

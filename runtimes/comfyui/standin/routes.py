@@ -19,6 +19,8 @@ from runtimes.comfyui.standin.socket import FEATURES
 from runtimes.comfyui.standin.validation import error_entry
 from runtimes.standin.stage import Stage
 
+FINISHES_JOBS = False
+"""Whether the server ends its jobs before it stops."""
 JOB_PATHS = frozenset({"/prompt", "/api/prompt"})
 
 _MACHINE = web.AppKey("machine", ComfyMachine)

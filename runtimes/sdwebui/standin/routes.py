@@ -17,6 +17,8 @@ from runtimes.sdwebui.standin.machine import WebuiMachine
 from runtimes.sdwebui.standin.pictures import decode, encode
 from runtimes.standin.stage import Stage
 
+FINISHES_JOBS = True
+"""Whether the server ends its jobs before it stops."""
 JOB_PATHS = frozenset(
     f"/sdapi/v1/{name}" for name in ("txt2img", "img2img", "extra-single-image", "extra-batch-images")
 )
