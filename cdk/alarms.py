@@ -58,7 +58,7 @@ class Alarms(Construct):
 
     def __init__(self, scope: Construct, construct_id: str, *, context: Context, flow: TaskFlow) -> None:
         super().__init__(scope, construct_id)
-        self._stack_name = Stack.of(self).stack_name
+        self._name = context.name
         alarms = [self._alarm(condition) for condition in self._conditions(context.config, flow)]
         if emails := context.config.monitoring.alarm_emails:
             topic = AlarmTopic(self, "Mail", emails=emails, key=context.key).topic
@@ -68,7 +68,7 @@ class Alarms(Construct):
 
     def _conditions(self, config: Config, flow: TaskFlow) -> Iterator[AlarmCondition]:
         for runtime in config.models_runtime:
-            agents = AgentMetrics(self._stack_name, runtime.name)
+            agents = AgentMetrics(self._name, runtime.name)
             yield from _runtime_conditions(config, runtime, flow.messaging.queues[runtime.name], agents)
         yield from _platform_conditions(flow)
 
@@ -77,7 +77,7 @@ class Alarms(Construct):
         return cloudwatch.Alarm(
             self,
             condition.name,
-            alarm_name=f"{self._stack_name}-{condition.name}",
+            alarm_name=f"{self._name}-{condition.name}",
             alarm_description=f"{condition.says} What to do: {RUNBOOK}#{_anchor(condition.runbook)}",
             metric=condition.measure,
             threshold=condition.above,

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from aws_cdk import Duration, Stack
+from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
@@ -28,11 +28,10 @@ class Dashboard(Construct):
         super().__init__(scope, construct_id)
         config = context.config
         self._flow = flow
-        self._cluster_name = context.name
-        self._stack_name = Stack.of(self).stack_name
-        self._agents = {one.name: AgentMetrics(self._stack_name, one.name) for one in config.models_runtime}
+        self._name = context.name
+        self._agents = {one.name: AgentMetrics(context.name, one.name) for one in config.models_runtime}
         dashboard = cloudwatch.Dashboard(
-            self, "Dashboard", dashboard_name=self._stack_name, default_interval=Duration.hours(3)
+            self, "Dashboard", dashboard_name=context.name, default_interval=Duration.hours(3)
         )
         dashboard.add_widgets(self._header())
         dashboard.add_widgets(*self._tasks())
@@ -45,7 +44,7 @@ class Dashboard(Construct):
 
     def _header(self) -> cloudwatch.TextWidget:
         return cloudwatch.TextWidget(
-            markdown=f"# {self._stack_name}\nWhat each alarm means, and what to do: `{RUNBOOK}`. "
+            markdown=f"# {self._name}\nWhat each alarm means, and what to do: `{RUNBOOK}`. "
             "No line where agents report means that no replica runs.",
             width=_FULL,
             height=2,
@@ -72,7 +71,7 @@ class Dashboard(Construct):
 
     def _replicas(self, runtimes: list[ModelsRuntime]) -> list[cloudwatch.IWidget]:
         agents = self._agents.values()
-        cluster = {"ClusterName": self._cluster_name}
+        cluster = {"ClusterName": self._name}
         by_namespace = {one.namespace: {**cluster, "Namespace": one.namespace} for one in runtimes}
         nodes = container_insights("node_gpu_limit", "Sum", period=_PERIOD, label="GPUs of all nodes", **cluster)
         return [

@@ -50,7 +50,6 @@ class AgentMetrics:
     def __init__(self, namespace: str, runtime: str) -> None:
         self._namespace = namespace
         self._runtime = runtime
-        self._id = runtime.replace("-", "_")  # within one graph no two measures may have the same
 
     def jobs(self, outcome: str | None = None, *, period: Duration) -> cloudwatch.Metric:
         """Jobs that ended; all of them, or those with one of ``OUTCOMES``."""
@@ -71,23 +70,12 @@ class AgentMetrics:
 
     def gpu_busy_share(self, *, period: Duration) -> cloudwatch.MathExpression:
         """Percent of the time of a mean agent in which its model server ran a job."""
-        busy_s = self._metric(GPU_BUSY, "Average", period)
-        return cloudwatch.MathExpression(
-            expression=f"100 * busy_{self._id} / {EXPORT_S}",
-            using_metrics={f"busy_{self._id}": busy_s},
-            period=period,
-            label=self._runtime,
-        )
+        return self._formula(f"100 * {{busy}} / {EXPORT_S}", period, busy=self._metric(GPU_BUSY, "Average", period))
 
     def agents(self, *, period: Duration) -> cloudwatch.MathExpression:
         """How many agents report, each of which sends one sample every ``EXPORT_S``: the replicas that can work."""
-        samples_each = period.to_seconds() / EXPORT_S
-        return cloudwatch.MathExpression(
-            expression=f"samples_{self._id} / {samples_each:g}",
-            using_metrics={f"samples_{self._id}": self._metric(GPU_BUSY, "SampleCount", period)},
-            period=period,
-            label=self._runtime,
-        )
+        samples = self._metric(GPU_BUSY, "SampleCount", period)
+        return self._formula(f"{{samples}} / {period.to_seconds() / EXPORT_S:g}", period, samples=samples)
 
     def errors(self, *, period: Duration) -> cloudwatch.MathExpression:
         """Jobs that failed, one line for each error code that was seen."""
@@ -99,15 +87,11 @@ class AgentMetrics:
 
     def cost_per_job(self, usd_per_hour: float, *, period: Duration) -> cloudwatch.MathExpression:
         """Dollars of replicas' time for each job that succeeded; the time until a replica reports is not in it."""
-        samples_per_hour = 3600 / EXPORT_S
-        return cloudwatch.MathExpression(
-            expression=f"samples_{self._id} / {samples_per_hour:g} * {usd_per_hour} / succeeded_{self._id}",
-            using_metrics={
-                f"samples_{self._id}": self._metric(GPU_BUSY, "SampleCount", period),
-                f"succeeded_{self._id}": self.jobs("succeeded", period=period),
-            },
-            period=period,
-            label=self._runtime,
+        return self._formula(
+            f"{{samples}} / {3600 / EXPORT_S:g} * {usd_per_hour} / {{succeeded}}",
+            period,
+            samples=self._metric(GPU_BUSY, "SampleCount", period),
+            succeeded=self.jobs("succeeded", period=period),
         )
 
     def scaling_errors(
@@ -124,6 +108,16 @@ class AgentMetrics:
             statistic="Sum",
             period=period,
             label=label,
+        )
+
+    def _formula(self, expression: str, period: Duration, **metrics: cloudwatch.IMetric) -> cloudwatch.MathExpression:
+        """A formula over metrics, whose names in it get the runtime's: in a graph no two metrics may have the same."""
+        ids = {name: f"{name}_{self._runtime.replace('-', '_')}" for name in metrics}
+        return cloudwatch.MathExpression(
+            expression=expression.format(**ids),
+            using_metrics={ids[name]: metric for name, metric in metrics.items()},
+            period=period,
+            label=self._runtime,
         )
 
     def _metric(
