@@ -28,8 +28,7 @@ from queue_agent.results import Results
 from queue_agent.scheduler.slots import Scheduler
 from queue_agent.server_monitor import ServerMonitor
 from queue_agent.settings import Settings, SettingsError
-from queue_agent.telemetry.opening import open_telemetry
-from queue_agent.telemetry.settings import TelemetrySettings
+from queue_agent.telemetry.setup import TelemetrySettings, open_telemetry
 from queue_agent.worker import Worker
 from runtimes._http import origin_of
 

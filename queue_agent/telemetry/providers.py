@@ -1,4 +1,4 @@
-"""OpenTelemetry's SDK as the agent uses it: where spans and measurements come from, and where they go."""
+"""OpenTelemetry's SDK as the agent uses it: what makes spans and instruments, and what exports them."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +14,7 @@ from opentelemetry.trace import NoOpTracerProvider, TracerProvider
 from prometheus_client import CollectorRegistry
 
 from queue_agent.settings import SettingsError
-from queue_agent.telemetry.settings import TelemetrySettings
+from queue_agent.telemetry.setup import TelemetrySettings
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider as SdkTracerProvider
@@ -28,10 +28,10 @@ class Providers:
     """The SDK's providers, none of them global.
 
     Attributes:
-        tracers: Where spans come from.
-        meters: Where instruments come from.
-        registry: What Prometheus is shown.
-        ends: What sends the rest and ends the exporters; the SDK gives each 30 s.
+        tracers: Make spans.
+        meters: Make instruments.
+        registry: What the page for Prometheus shows.
+        ends: Send the rest and end the exporters; the SDK gives each 30 s.
     """
 
     tracers: TracerProvider
@@ -40,7 +40,7 @@ class Providers:
     ends: tuple[Callable[[], None], ...]
 
     def shut_down(self, limit_s: float) -> None:
-        """Send what was not sent yet, for so many seconds at most; what still hangs then ends with the process."""
+        """Send the rest, for so many seconds at most; what still hangs then ends with the process."""
         end_s = time.monotonic() + limit_s
         threads = [Thread(target=end, name="telemetry-end", daemon=True) for end in self.ends]
         for thread in threads:
@@ -53,7 +53,7 @@ def open_providers(settings: TelemetrySettings) -> Providers:
     """Begin to export what the settings ask for.
 
     Raises:
-        SettingsError: A variable of OpenTelemetry's own makes no sense.
+        SettingsError: A variable of OpenTelemetry's own is invalid.
     """
     registry = CollectorRegistry()
     resource = _resource(settings)

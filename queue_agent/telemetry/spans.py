@@ -1,21 +1,32 @@
-"""The spans of messages and their stages."""
+"""The spans of messages and their stages, and the trace that a message continues."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from opentelemetry.context import Context, attach, create_key, detach, get_current, get_value, set_value
-from opentelemetry.trace import INVALID_SPAN, Span, SpanKind, StatusCode, Tracer, set_span_in_context
+from opentelemetry.propagators.aws.aws_xray_propagator import TRACE_HEADER_KEY, AwsXRayPropagator
+from opentelemetry.trace import (
+    INVALID_SPAN,
+    Span,
+    SpanKind,
+    StatusCode,
+    Tracer,
+    get_current_span,
+    set_span_in_context,
+)
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from queue_agent.errors import AgentError
-from queue_agent.telemetry.parent import parent_context
 
 ERROR_TYPE = "error.type"
 
 _MESSAGE_SPAN = create_key("queue-agent-message-span")
+_XRAY = AwsXRayPropagator()
+_W3C = TraceContextTextMapPropagator()
 
 
 def error_type(exc: BaseException) -> str:
-    """One word for an exception that gives nothing of a task away."""
+    """One word for an exception, which reveals nothing of a task."""
     return exc.code if isinstance(exc, AgentError) else type(exc).__name__
 
 
@@ -24,7 +35,7 @@ class Spans:
 
     Args:
         tracer: Where they come from.
-        runtime_name: The runtime, whose name stands for its queue's.
+        runtime_name: The runtime, whose name stands for that of its queue.
     """
 
     def __init__(self, tracer: Tracer, runtime_name: str) -> None:
@@ -82,3 +93,19 @@ def _mark_failed(span: Span, error: str) -> None:
 def _message_span() -> Span:
     span = get_value(_MESSAGE_SPAN)
     return span if isinstance(span, Span) else INVALID_SPAN
+
+
+def parent_context(*, trace_header: str | None, traceparent: str | None) -> Context:
+    """The trace context that a message came with; an empty one if neither header is valid.
+
+    Lambda sends its trace header along even where X-Ray is off, as not sampled (botocore's
+    add_recursion_detection_header): it must not hide a caller's trace that is sampled.
+    """
+    found = [
+        _XRAY.extract({TRACE_HEADER_KEY: trace_header or ""}, Context()),
+        _W3C.extract({"traceparent": traceparent or ""}, Context()),
+    ]
+    spans = [(context, get_current_span(context).get_span_context()) for context in found]
+    valid = [(context, span) for context, span in spans if span.is_valid]
+    sampled = [(context, span) for context, span in valid if span.trace_flags.sampled]
+    return next((context for context, _ in sampled + valid), Context())

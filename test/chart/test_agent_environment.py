@@ -6,7 +6,7 @@ from chartkit import AWS, QUEUE, TOPIC, environment
 from configuration.chart_values import ChartValues
 from contract.deadlines import DEFAULT_DEADLINES
 from queue_agent.settings import Settings
-from queue_agent.telemetry.settings import TelemetrySettings
+from queue_agent.telemetry.setup import TelemetrySettings
 from test.kit.charts import at, merged
 
 EXIT_S = 2 + 2 + 1

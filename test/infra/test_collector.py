@@ -60,17 +60,16 @@ def measured():
     from opentelemetry.sdk.metrics.export import InMemoryMetricReader
     from opentelemetry.trace import NoOpTracer
 
-    from queue_agent.telemetry.meters import Meters
     from queue_agent.telemetry.providers import _resource
     from queue_agent.telemetry.recorder import Recorder
-    from queue_agent.telemetry.settings import TelemetrySettings
+    from queue_agent.telemetry.setup import TelemetrySettings
     from queue_agent.telemetry.spans import Spans
 
     settings = TelemetrySettings.from_environ(
         {}, runtime_name="sdruntime", runtime_type="sdwebui", pod_name="pod", page=False
     )
     reader = InMemoryMetricReader()
-    meters = Meters(MeterProvider([reader], _resource(settings)))
+    meters = MeterProvider([reader], _resource(settings))
     recorder = Recorder(Spans(NoOpTracer(), "sdruntime"), meters, None)
     recorder.job_ended("failed", "execution_failed")
     recorder.retried("server_away")

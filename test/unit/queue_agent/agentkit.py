@@ -21,7 +21,7 @@ from queue_agent.processing import Processor
 from queue_agent.results import Results
 from queue_agent.scheduler.slots import Scheduler
 from queue_agent.server_monitor import ServerMonitor
-from queue_agent.telemetry.silence import NoTelemetry
+from queue_agent.telemetry.setup import NoTelemetry
 from queue_agent.worker import Worker
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)

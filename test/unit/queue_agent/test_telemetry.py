@@ -1,0 +1,326 @@
+"""Telemetry: whom it is for, its spans, its page of metrics, and what the SDK warns of."""
+
+import asyncio
+import logging
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanKind, StatusCode
+from opentelemetry.util.re import parse_env_headers
+from prometheus_client import CollectorRegistry
+from prometheus_client.parser import text_string_to_metric_families
+
+from queue_agent.errors import InputError
+from queue_agent.settings import SettingsError
+from queue_agent.telemetry.recorder import GpuClock, Recorder
+from queue_agent.telemetry.setup import NoTelemetry, SdkWarnings, TelemetrySettings, open_telemetry
+from queue_agent.telemetry.spans import Spans, parent_context
+
+TRACE, W3C_TRACE = 0x5759E988BD862E3FE1BE46A994272793, 0x0AF7651916CD43DD8448EB211C80319C
+XRAY = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled={}"
+W3C = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-{:02d}"
+SECRET = "a prompt about https://bucket.example/cat.png?X-Amz-Signature=1"
+MESSAGE = "process sdruntime"
+
+
+def message(telemetry, trace_header=None, traceparent=None):
+    return telemetry.message(trace_header=trace_header, traceparent=traceparent)
+
+
+def settings_of(**changes):
+    names = {"runtime_name": "sdruntime", "runtime_type": "sdwebui", "pod_name": "pod-1"}
+    return TelemetrySettings(**{**names, "traces": False, "metrics": False, "page": True, **changes})
+
+
+@pytest.fixture
+def exporter():
+    return InMemorySpanExporter()
+
+
+@pytest.fixture
+def recorder(exporter):
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    spans = Spans(provider.get_tracer("test"), "sdruntime")
+    return Recorder(spans, MeterProvider(shutdown_on_exit=False), CollectorRegistry())
+
+
+@pytest.fixture
+def spans(exporter):
+    """The spans that have ended, by name."""
+    return lambda: {span.name: span for span in exporter.get_finished_spans()}
+
+
+# For whom
+
+
+def from_environ(**environ):
+    return TelemetrySettings.from_environ(environ, runtime_name="r", runtime_type="t", pod_name=None, page=False)
+
+
+@pytest.mark.parametrize(
+    ("environ", "traces", "metrics"),
+    [
+        ({}, False, False),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318"}, True, True),
+        ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://c:4318/v1/traces"}, True, False),
+        ({"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": "http://c:4318/v1/metrics"}, False, True),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318", "OTEL_METRICS_EXPORTER": "none"}, True, False),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318", "OTEL_TRACES_EXPORTER": "console,otlp"}, True, True),
+    ],
+)
+def test_traces_and_metrics_are_sent_where_an_endpoint_is_set(environ, traces, metrics):
+    settings = from_environ(**environ)
+    assert (settings.traces, settings.metrics) == (traces, metrics)
+
+
+def test_a_protocol_that_is_not_spoken_is_named_and_the_signals_own_goes_before_the_general_one():
+    both = {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://c:4318", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}
+    with pytest.raises(SettingsError, match="OTEL_EXPORTER_OTLP_PROTOCOL='grpc'"):
+        from_environ(**both)
+    assert from_environ(**both, OTEL_EXPORTER_OTLP_TRACES_PROTOCOL="http/protobuf").traces
+
+
+async def test_an_invalid_variable_of_opentelemetry_is_a_settings_error(monkeypatch):
+    monkeypatch.setenv("OTEL_METRIC_EXPORT_INTERVAL", "0")
+    with pytest.raises(SettingsError, match="interval"):
+        await open_telemetry(settings_of(metrics=True)).__aenter__()
+
+
+async def test_without_listeners_all_that_a_recorder_takes_is_ignored(recorder):
+    async with open_telemetry(settings_of(page=False)) as nothing:
+        assert isinstance(nothing, NoTelemetry)
+    for telemetry in (nothing, recorder):
+        with message(telemetry, XRAY.format(1)), telemetry.stage("run"), telemetry.stage("again"):
+            telemetry.annotate(job="019a", attempt=1)
+            telemetry.job_ended("failed", "rejected")
+            telemetry.retried("platform_failed")
+            telemetry.queue_age(1.5)
+            telemetry.gpu_began("019a")
+            telemetry.gpu_ended("019a")
+
+
+# Spans
+
+
+@pytest.mark.parametrize(
+    ("trace_header", "traceparent", "trace"),
+    [
+        (XRAY.format(1), None, TRACE),
+        (XRAY.format(1) + ";Lineage=1:a87bd80c:0", None, TRACE),
+        (None, W3C.format(1), W3C_TRACE),
+        (XRAY.format(1), W3C.format(1), TRACE),
+        (XRAY.format(0), W3C.format(1), W3C_TRACE),
+    ],
+)
+def test_a_message_continues_the_first_sampled_trace_that_it_came_with(
+    recorder, spans, trace_header, traceparent, trace
+):
+    with message(recorder, trace_header, traceparent):
+        pass
+    span = spans()[MESSAGE]
+    assert span.context.trace_id == trace
+    assert span.parent is not None
+
+
+@pytest.mark.parametrize(("trace_header", "traceparent"), [(XRAY.format(0), None), (None, W3C.format(0))])
+def test_a_trace_that_is_not_sampled_is_not_recorded(recorder, spans, trace_header, traceparent):
+    with message(recorder, trace_header, traceparent), recorder.stage("run"):
+        pass
+    assert not spans()
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        "",
+        "Root=1-zz59e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1",
+        "Root=1-00000000-000000000000000000000000;Parent=0000000000000000;Sampled=1",
+        "00-00000000000000000000000000000000-0000000000000000-01",
+        "\x00" * 400,
+    ],
+)
+def test_malformed_headers_are_ignored_and_a_new_trace_begins(recorder, spans, garbage):
+    with message(recorder), message(recorder, garbage, garbage):
+        pass
+    assert spans()[MESSAGE].parent is None
+    assert spans()[MESSAGE].context.trace_id not in {0, TRACE, W3C_TRACE}
+
+
+@given(st.text(), st.text())
+def test_no_text_in_the_headers_raises(trace_header, traceparent):
+    parent_context(trace_header=trace_header, traceparent=traceparent)
+
+
+async def test_the_stages_of_messages_processed_at_once_stand_under_their_own_messages(recorder, exporter):
+    async def fetch():
+        with recorder.stage("fetch"):
+            await asyncio.sleep(0)
+
+    async def process(header):
+        with message(recorder, header):
+            for name in ("prepare", "run"):
+                with recorder.stage(name):
+                    await asyncio.create_task(fetch())
+
+    headers = [XRAY.format(1).replace("e988", f"{number:04x}") for number in range(8)]
+    await asyncio.gather(*map(process, headers))
+    spans = exporter.get_finished_spans()
+    by_id = {span.context.span_id: span for span in spans}
+    assert len({span.context.trace_id for span in spans}) == len(headers)
+    for span in spans:
+        if span.name == MESSAGE:
+            assert span.kind is SpanKind.CONSUMER
+            assert span.attributes["messaging.system"] == "aws_sqs"
+            assert span.attributes["messaging.operation.type"] == "process"
+        else:
+            parent = by_id[span.parent.span_id]
+            assert parent.name in ({"prepare", "run"} if span.name == "fetch" else {MESSAGE})
+            assert parent.context.trace_id == span.context.trace_id
+
+
+def test_attributes_and_outcomes_stand_on_the_message_and_not_on_its_stage(recorder, spans):
+    recorder.annotate(job="ignored outside a message")
+    with message(recorder), recorder.stage("prepare"):
+        recorder.annotate(job="019a", attempt=2)
+        recorder.job_ended("failed", "rejected")
+    attributes = spans()[MESSAGE].attributes
+    assert {"job": "019a", "attempt": 2, "outcome": "failed", "error.type": "rejected"}.items() <= attributes.items()
+    assert not spans()["prepare"].attributes
+
+
+@pytest.mark.parametrize(
+    ("raised", "error"),
+    [
+        (InputError(SECRET), "input_failed"),
+        (KeyError(SECRET), "KeyError"),
+        (asyncio.CancelledError(), "CancelledError"),
+    ],
+)
+def test_what_a_stage_raises_marks_its_span_and_reveals_nothing(recorder, spans, raised, error):
+    with pytest.raises(type(raised)), message(recorder), recorder.stage("prepare"):
+        raise raised
+    for name in ("prepare", MESSAGE):
+        span = spans()[name]
+        assert span.status.status_code is StatusCode.ERROR
+        assert span.attributes["error.type"] == error
+        assert "prompt" not in span.to_json()
+        assert not span.events
+
+
+def test_an_error_that_is_handled_within_the_message_marks_the_stage_alone_and_a_retry_the_message(recorder, spans):
+    for retried in (False, True):
+        with message(recorder):
+            with pytest.raises(InputError), recorder.stage("prepare"):
+                raise InputError
+            if retried:
+                recorder.retried("model_server_failed")
+        assert spans()["prepare"].status.status_code is StatusCode.ERROR
+        assert spans()[MESSAGE].status.status_code is (StatusCode.ERROR if retried else StatusCode.UNSET)
+
+
+# Metrics
+
+
+def samples_of(body):
+    """The page's samples: value by name and labels."""
+    families = text_string_to_metric_families(body.decode())
+    return {(s.name, frozenset(s.labels.items())): s.value for family in families for s in family.samples}
+
+
+def sample(samples, name, **labels):
+    """The value of the one sample with these labels, whatever others it has."""
+    [value] = [v for (n, given), v in samples.items() if n == name and set(labels.items()) <= given]
+    return value
+
+
+async def test_the_page_shows_every_metric_with_the_runtimes_labels():
+    async with open_telemetry(settings_of()) as telemetry:
+        with message(telemetry):
+            with telemetry.stage("run"):
+                pass
+            with pytest.raises(InputError), telemetry.stage("prepare"):
+                raise InputError
+        for ending in (("succeeded",), ("succeeded",), ("failed", "input_failed")):
+            telemetry.job_ended(*ending)
+        telemetry.retried("platform_failed")
+        telemetry.queue_age(42)
+        telemetry.queue_age(-3)  # sent in the future
+        telemetry.gpu_began("job")
+        status, content_type, body = await telemetry.page()
+    assert (status, content_type) == (200, "text/plain; version=0.0.4; charset=utf-8")
+    samples = samples_of(body)
+    runtime = {"runtime": "sdruntime", "runtime_type": "sdwebui"}
+    stage, age = "queue_agent_stage_duration_seconds", "queue_agent_queue_age_seconds"
+    assert sample(samples, f"{stage}_count", stage="run", error_type="", **runtime) == 1
+    assert sample(samples, f"{stage}_count", stage="prepare", error_type="input_failed", **runtime) == 1
+    assert sample(samples, "queue_agent_jobs_total", outcome="succeeded", **runtime) == 2
+    assert sample(samples, "queue_agent_jobs_total", outcome="failed", error_type="input_failed", **runtime) == 1
+    assert sample(samples, "queue_agent_retries_total", error_type="platform_failed", **runtime) == 1
+    assert sample(samples, f"{age}_bucket", le="60.0", **runtime) == 2
+    assert sample(samples, f"{age}_bucket", le="30.0", **runtime) == 1
+    assert sample(samples, f"{age}_sum", **runtime) == 42
+    assert sample(samples, "queue_agent_gpu_busy_seconds_total", **runtime) > 0
+    assert sample(samples, "target_info", service_instance_id="pod-1", service_name="queue-agent") == 1
+
+
+async def test_the_operators_own_service_name_wins(monkeypatch):
+    monkeypatch.setenv("OTEL_SERVICE_NAME", "pictures")
+    async with open_telemetry(settings_of()) as telemetry:
+        samples = samples_of((await telemetry.page())[2])
+    assert sample(samples, "target_info", service_name="pictures") == 1
+
+
+def test_the_gpus_seconds_grow_while_a_job_runs_and_count_once_where_jobs_overlap():
+    now = [0.0]
+    clock = GpuClock(lambda: now[0])
+    clock.began("a")
+    now[0] = 2.0
+    assert clock.busy_s == 2
+    clock.began("b")
+    clock.ended("a")
+    clock.ended("a")
+    now[0] = 5.0
+    clock.ended("b")
+    now[0] = 9.0
+    assert clock.busy_s == 5
+
+
+# The SDK's warnings
+
+
+@pytest.fixture
+def warned(caplog):
+    """What the agent logs of a warning of the SDK's logger of a name."""
+    SdkWarnings().install()
+
+    def warn(name, *arguments, **options):
+        logging.getLogger(f"opentelemetry.{name}").warning(*arguments, **options)
+        return [record for record in caplog.records if record.name.startswith("queue_agent.")]
+
+    return warn
+
+
+def test_one_warning_of_the_sdk_an_hour_is_logged_without_its_stack(warned):
+    for number in range(3):
+        records = warned("exporter.traces", "Failed %s", number, exc_info=KeyError(SECRET))
+    [record] = records
+    assert (record.levelname, record.exc_info) == ("WARNING", None)
+    assert record.getMessage() == "telemetry is in trouble: Failed 0"
+
+
+def test_a_warning_about_a_url_names_the_exception_alone(warned):
+    [record] = warned("exporter.traces", "Transient error %s, retrying in %.2fs", ConnectionError(SECRET), 1.5)
+    assert record.getMessage() == "telemetry is in trouble: Transient error ConnectionError, retrying in 1.50s"
+
+
+def test_a_warning_about_headers_does_not_show_them(warned, caplog):
+    parse_env_headers(SECRET, liberal=True)
+    [record] = [one for one in caplog.records if one.name.startswith("queue_agent.")]
+    assert "Header format invalid" in record.getMessage()
+    assert "prompt" not in record.getMessage()
