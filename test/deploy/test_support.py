@@ -12,6 +12,7 @@ from deploy.rollout.options import parse_options
 from deploy.rollout.steps.images import images_left_open
 from deploy.rollout.steps.tools import environ
 from deploy.support import assessment
+from deploy.support.assessment import assess
 from deploy.support.findings import Sufficiency, table_of
 from deploy.support.instances import offered, offered_by_zone
 from deploy.support.quotas import BUILDS, VPCS, quota_value
@@ -36,13 +37,13 @@ def quotas(monkeypatch):
 def verdicts(deployment, quotas):
     """Each row, by the quota's code or the row's name."""
 
-    def assess(*arguments, exists=False):
+    def look(*arguments, exists=False):
         opened = deployment(*arguments)
         builds = len(images_left_open(opened.config))
         rows = assess(opened.account, opened.config, zones=opened.zones, builds=builds, exists=exists)
         return {row.what.rpartition("(")[2].rstrip(")"): row for row in rows}
 
-    return assess
+    return look
 
 
 def test_every_quota_of_the_table_is_there_and_enough(verdicts):
