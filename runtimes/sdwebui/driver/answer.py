@@ -26,7 +26,7 @@ async def result_of(answer: AnswerStream) -> Result:
         AgentError: It is an error, holds no pictures, or makes no sense.
     """
     if answer.status != HTTPStatus.OK:
-        raise fault_of(Answer(answer.status, b"".join([chunk async for chunk in answer.chunks])))
+        raise error_of(Answer(answer.status, b"".join([chunk async for chunk in answer.chunks])))
     sieve = Sieve()
     async for chunk in answer.chunks:
         sieve.feed(chunk)
@@ -56,7 +56,7 @@ async def result_of(answer: AnswerStream) -> Result:
     )
 
 
-def fault_of(answer: Answer) -> AgentError:
+def error_of(answer: Answer) -> AgentError:
     """Read an error answer.
 
     SD WebUI answers nearly all errors as 500 ``{error, detail, body, errors}``, its validation's as 422

@@ -10,7 +10,7 @@ from queue_agent.errors import Rejected, ServerError
 from runtimes._http import ModelServerClient
 from runtimes._wording import shorten_name
 from runtimes.sdwebui.checkpoints import is_checkpoint_hash, same_checkpoint
-from runtimes.sdwebui.driver.answer import fault_of
+from runtimes.sdwebui.driver.answer import error_of
 
 logger = logging.getLogger(__name__)
 
@@ -111,7 +111,7 @@ class Options:
         # Loading a checkpoint waits for the running job, and then for the file.
         answer = await self._client.send("POST", path, json=body or {}, timeout_s=None)
         if answer.status != HTTPStatus.OK:
-            raise fault_of(answer)
+            raise error_of(answer)
 
 
 def _find(models: list[dict[str, Any]], wanted: str) -> str | None:

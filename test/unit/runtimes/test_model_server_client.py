@@ -75,11 +75,12 @@ async def test_an_answer_that_breaks_off_is_the_servers_fault_wherever_it_is_rea
                 await anext(answer.chunks)
 
 
-async def test_a_server_that_cannot_be_reached_is_away():
+async def test_a_server_that_cannot_be_reached_is_away_and_named_without_its_password():
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
-        client = ModelServerClient(f"127.0.0.1:{unused.getsockname()[1]}", "/")
-        with pytest.raises(ServerAway):
+        port = unused.getsockname()[1]
+        client = ModelServerClient(f"http://user:secret@127.0.0.1:{port}/api", "/")
+        with pytest.raises(ServerAway, match=f"http://127.0.0.1:{port} does not answer"):
             await client.send("POST", "x")
         await client.aclose()
 
@@ -108,22 +109,6 @@ async def test_a_post_whose_answer_is_lost_is_not_sent_again():
         with pytest.raises(ServerError):
             await client.send("POST", "prompt", json={})
     assert len(asked) == 2
-
-
-async def test_an_answer_is_at_hand_when_it_begins_and_not_only_when_it_has_ended():
-    going_on = asyncio.Event()
-
-    async def handler(request):
-        response = web.StreamResponse()
-        await response.prepare(request)
-        await going_on.wait()
-        await response.write(b"picture")
-        return response
-
-    async with server(handler) as client, client.stream("POST", "txt2img", data=b"{}") as answer:
-        assert answer.status == 200
-        going_on.set()
-        assert [chunk async for chunk in answer.chunks] == [b"picture"]
 
 
 async def test_an_answer_that_is_no_json_or_no_success_is_the_servers_fault():
@@ -181,17 +166,6 @@ async def test_an_answer_that_trickles_in_for_ever_is_given_up(monkeypatch):
     async with server(handler) as client:
         with pytest.raises(ServerError, match="did not send its whole answer within"):
             await client.send("GET", "x", timeout_s=20)
-
-
-async def test_a_server_that_does_not_answer_is_named_by_its_url():
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        port = unused.getsockname()[1]
-        client = ModelServerClient(f"http://user:secret@127.0.0.1:{port}/api", "/")
-        with pytest.raises(ServerAway) as caught:
-            await client.send("GET", "x")
-        await client.aclose()
-    assert f"http://127.0.0.1:{port} does not answer (ClientConnectorError)" in str(caught.value)
 
 
 @pytest.mark.parametrize(
