@@ -1,14 +1,12 @@
 """values.yaml, its schema and the README are what the contract's models say."""
 
-import json
 import re
 import tomllib
 from pathlib import Path
 
-import jsonschema
 import pytest
 import yaml
-from chartkit import ANYWHERE, AWS, CHART, DYNAMIC, FLUX
+from chartkit import ANYWHERE, AWS, CHART
 from pydantic import ValidationError
 
 from configuration.chart_values import ChartValues
@@ -16,10 +14,6 @@ from docs.generate_chart import pages
 from test.kit.charts import at, merged
 
 TOO_FEW_GPUS = at("karpenter.provisioner.resourceLimits", {"nvidia.com/gpu": "19"})
-
-
-def schema():
-    return json.loads((CHART / "values.schema.json").read_text())
 
 
 @pytest.mark.parametrize("path", list(pages()), ids=lambda path: path.name)
@@ -42,15 +36,6 @@ def test_every_value_has_a_comment_before_it():
     is_value = [not re.match(r" *#", line) or bool(re.fullmatch(r" *# \w+:", line)) for line in lines]
     assert sum(is_value) > 100
     assert [line for index, line in enumerate(lines) if is_value[index] and is_value[index - 1]] == []
-
-
-def test_what_the_deployment_sends_satisfies_the_schema():
-    values = ChartValues.model_validate(merged(AWS, DYNAMIC, FLUX)).model_dump(
-        mode="json", by_alias=True, exclude_none=True
-    )
-    jsonschema.validate(values, schema(), cls=jsonschema.Draft202012Validator)
-    defaults = ChartValues().model_dump(by_alias=True, exclude_none=True)
-    jsonschema.validate(defaults, schema(), cls=jsonschema.Draft202012Validator)
 
 
 def test_a_release_with_the_models_defaults_written_out_is_the_one_without(helm):
