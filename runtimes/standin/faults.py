@@ -31,10 +31,10 @@ class Faults(BaseModel):
     """how many of the next jobs never end"""
     hold_at_step: int = 0
     """jobs wait before this sampling step until it is lifted or they are stopped; 0: none"""
-    lie: Literal["", "garbage", "half", "empty", "success"] = ""
-    """answer 200 with garbage, half a body, no pictures ('empty') or false ones ('success')"""
+    lie: Literal["", "garbage"] = ""
+    """answer 200 with garbage"""
     lie_path: str = ""
-    """for garbage and half: the paths that contain this; empty: those that take jobs"""
+    """the paths that contain this are answered so; empty: those that take jobs"""
     drop_socket_after: str = ""
     """ComfyUI: cut a websocket after it got an event of this type"""
     mute_events: list[str] = []

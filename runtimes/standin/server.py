@@ -67,31 +67,17 @@ def _loader(stage: Stage) -> Any:
 
 
 def _liar(stage: Stage, job_paths: frozenset[str]) -> Any:
-    """Answer 200 with garbage or half a body, as the faults have it."""
+    """Answer 200 with garbage, as the faults say."""
 
     @web.middleware
     async def lie(request: web.Request, handler: Handler) -> web.StreamResponse:
         response, faults = await handler(request), stage.faults.now
         named = faults.lie_path in request.path if faults.lie_path else request.path in job_paths
-        if not named or request.path.startswith(CONTROL) or not isinstance(response, web.Response):
-            return response
-        if faults.lie == "garbage":
+        if faults.lie and named and not request.path.startswith(CONTROL):
             return web.Response(body=b"\x00\xff<garbage>", content_type="application/json", charset=None)
-        if faults.lie == "half" and isinstance(response.body, bytes):
-            return await _half(request, response.body, response.content_type)
         return response
 
     return lie
-
-
-async def _half(request: web.Request, body: bytes, content_type: str) -> web.StreamResponse:
-    """Announce the whole body, send half of it and cut the connection."""
-    half = web.StreamResponse(headers={"Content-Type": content_type, "Content-Length": str(len(body))})
-    await half.prepare(request)
-    await half.write(body[: len(body) // 2])
-    if request.transport is not None:
-        request.transport.close()
-    return half
 
 
 class Server:

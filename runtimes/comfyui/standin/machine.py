@@ -5,7 +5,7 @@ import uuid
 from contextlib import suppress
 from typing import Any
 
-from runtimes.comfyui.standin.execution import PromptOutcome, PromptRun, RunServices
+from runtimes.comfyui.standin.execution import PromptRun, RunServices
 from runtimes.comfyui.standin.files import Folders
 from runtimes.comfyui.standin.queue import PromptQueue, QueuedPrompt
 from runtimes.comfyui.standin.registry import Library
@@ -118,17 +118,6 @@ class ComfyMachine:
         job = self.stage.open_job(item.prompt_id, "prompt")
         outcome = await PromptRun(self.services, item).execute()
         job.close(outcome.name)
-        self.queue.done(self._shown_outputs(outcome), outcome.status)
+        self.queue.done(outcome.outputs, outcome.status)
         if self.services.client_id is not None:
             self.hub.publish("executing", {"node": None, "prompt_id": item.prompt_id}, self.services.client_id)
-
-    def _shown_outputs(self, outcome: PromptOutcome) -> dict[str, Any]:
-        """Return the outputs, or what the lie in force puts in their place."""
-        lie = self.stage.faults.now.lie
-        if lie == "empty":
-            return {"outputs": {}, "meta": {}}
-        if lie == "success":
-            gone = {"filename": "gone_00001_.png", "subfolder": "", "type": "output"}
-            names = outcome.outputs["outputs"]
-            return {**outcome.outputs, "outputs": {node_id: {"images": [gone]} for node_id in names}}
-        return outcome.outputs

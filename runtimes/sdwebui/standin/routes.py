@@ -1,7 +1,6 @@
 """SD WebUI's addresses under /sdapi/v1."""
 
 import asyncio
-import base64
 import os
 from collections.abc import Coroutine
 from typing import Any
@@ -26,7 +25,6 @@ JOB_PATHS = frozenset(
 _MACHINE = web.AppKey("machine", WebuiMachine)
 _RUNNING: web.AppKey[set[asyncio.Task[Any]]] = web.AppKey("running", set)
 _ROUTES = web.RouteTableDef()
-_NO_PICTURE = base64.b64encode(b"this is no picture").decode()
 
 
 def build(stage: Stage) -> web.Application:
@@ -70,12 +68,6 @@ async def _to_its_end(request: web.Request, work: Coroutine[Any, Any, Any]) -> A
     return await asyncio.shield(task)
 
 
-def _shown_pictures(machine: WebuiMachine, pictures: list[str]) -> list[str]:
-    """Return the pictures, or what the lie in force puts in their place."""
-    lies = {"empty": [], "success": [_NO_PICTURE] * len(pictures)}
-    return lies.get(machine.stage.faults.now.lie, pictures)
-
-
 def _check_scripts(values: dict[str, Any]) -> None:
     names = [values["script_name"]] if values["script_name"] else []
     for name in [*names, *values["alwayson_scripts"]]:
@@ -104,7 +96,7 @@ async def post_generation(request: web.Request) -> web.Response:
         raise WebuiHTTPError(404, "Init image not found")
     _check_scripts(values)
     result = await _to_its_end(request, generate(machine, kind, values))
-    return answer({**result, "images": _shown_pictures(machine, result["images"])})
+    return answer(result)
 
 
 async def _upscale(machine: WebuiMachine, encoded: list[str], values: dict[str, Any]) -> tuple[str, list[str]]:
@@ -128,8 +120,7 @@ async def post_extra(request: web.Request) -> web.Response:
     is_single = kind == "extra-single-image"
     encoded = [values["image"]] if is_single else [one["data"] for one in values["imageList"]]
     html, pictures = await _to_its_end(request, _upscale(machine, encoded, values))
-    told = _shown_pictures(machine, pictures)
-    return answer({"html_info": html, **({"image": "".join(told)} if is_single else {"images": told})})
+    return answer({"html_info": html, **({"image": pictures[0]} if is_single else {"images": pictures})})
 
 
 @_ROUTES.get("/sdapi/v1/options")

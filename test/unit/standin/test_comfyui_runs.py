@@ -157,16 +157,6 @@ async def test_an_interrupt_of_an_idle_server_does_not_stick(comfy, flat):
     assert (await comfy.run(flat()))["status"]["status_str"] == "success"
 
 
-async def test_a_prompt_at_the_front_overtakes_those_that_wait(comfy, flat, sampled):
-    await comfy.faults(hold_at_step=2)
-    running, last = await comfy.submit(sampled()), await comfy.submit(flat(1))
-    answer = await comfy.post("/prompt", {"prompt": flat(2), "front": True})
-    assert answer["number"] < 0
-    pending = [item[1] for item in (await comfy.get("/queue"))["queue_pending"]]
-    assert pending == [answer["prompt_id"], last]
-    await comfy.post("/interrupt", {"prompt_id": running})
-
-
 async def test_extra_data_null_kills_the_worker_and_nobody_is_told(comfy, flat):
     dead = await comfy.submit(flat(), extra_data=None)
     later = await comfy.submit(flat(), client_id="me")

@@ -59,15 +59,6 @@ async def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(webui)
     assert first["images"] != other["images"]
 
 
-async def test_several_pictures_come_without_a_grid_unless_they_are_saved(webui, opened):
-    plain = await webui.draw(batch_size=2)
-    saved = await webui.draw(batch_size=2, save_images=True)
-    assert (len(plain["images"]), plain["info"]["index_of_first_image"]) == (2, 0)
-    assert (len(saved["images"]), saved["info"]["index_of_first_image"]) == (3, 1)
-    assert opened(saved["images"][0]).size == (128, 64)
-    assert len(saved["info"]["infotexts"]) == 3
-
-
 async def test_the_second_pass_enlarges_the_picture(webui, opened):
     answer = await webui.draw(enable_hr=True, hr_scale=2, hr_upscaler="Lanczos", denoising_strength=0.5)
     assert opened(answer["images"][0]).size == (128, 128)
@@ -100,15 +91,6 @@ async def test_only_the_masked_area_changes(webui, b64, opened):
     assert picture.getpixel((8, 8)) != (200, 30, 30)
 
 
-async def test_animatediff_answers_with_one_moving_picture_each(webui, opened):
-    for form in ("GIF", "WEBP"):
-        script = {"AnimateDiff": {"args": [{"enable": True, "format": [form], "video_length": 4}]}}
-        answer = await webui.draw(alwayson_scripts=script, n_iter=2, batch_size=3)
-        pictures = [opened(one) for one in answer["images"]]
-        assert [(one.format, one.n_frames) for one in pictures] == [(form, 4)] * 2
-        assert len(answer["info"]["all_seeds"]) == 6
-
-
 async def test_extras_resize_the_picture_and_tell_how(webui, b64, opened):
     body = {"image": b64(size=(40, 30)), "upscaler_1": "Lanczos", "upscaling_resize": 2}
     answer = await webui.post("/sdapi/v1/extra-single-image", body)
@@ -116,13 +98,6 @@ async def test_extras_resize_the_picture_and_tell_how(webui, b64, opened):
     assert opened(answer["image"]).size == (80, 56), "the real Lanczos cuts to multiples of 8"
     colour = opened(answer["image"]).getpixel((40, 28))
     assert colour == (200, 30, 30), "extras draw nothing"
-
-
-async def test_a_batch_of_extras_answers_in_order(webui, b64, opened):
-    files = [{"data": b64(size=size), "name": "x.png"} for size in ((10, 10), (20, 10))]
-    answer = await webui.post("/sdapi/v1/extra-batch-images", {"imageList": files, "upscaler_1": "Lanczos"})
-    assert answer["html_info"] == "<p>Postprocess upscale by: 2, Postprocess upscaler: Lanczos</p>"
-    assert [opened(one).size for one in answer["images"]] == [(16, 16), (40, 16)]
 
 
 async def test_progress_of_a_running_job_names_it_and_shows_a_picture(webui, soon, opened):
