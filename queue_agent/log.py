@@ -1,6 +1,5 @@
 """Structured logs: one JSON object a line, with the job it belongs to. No prompt, key or link at INFO."""
 
-import json
 import logging
 import sys
 from collections.abc import Iterator
@@ -9,15 +8,16 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
 
+from pythonjsonlogger.json import JsonFormatter
+
 _fields: ContextVar[dict[str, Any]] = ContextVar("log_fields", default={})  # noqa: B039 (never mutated)
 
 _MAX_MESSAGE_CHARS = 4096
-_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
 @contextmanager
 def log_fields(**fields: Any) -> Iterator[None]:
-    """Add fields to every record logged inside."""
+    """Add fields to every record that is logged in the context."""
     token = _fields.set({**_fields.get(), **fields})
     try:
         yield
@@ -25,37 +25,33 @@ def log_fields(**fields: Any) -> Iterator[None]:
         _fields.reset(token)
 
 
-class JsonFormatter(logging.Formatter):
-    """Writes a record as one line of JSON: time, level, message, the context's fields and the record's own.
+class AgentJsonFormatter(JsonFormatter):
+    """Writes time, level, logger, runtime, message, the context's fields, the record's own fields, and exception.
 
     Args:
-        runtime: The agent's runtime, which stands in every line.
+        runtime: The agent's runtime.
     """
 
     def __init__(self, runtime: str) -> None:
-        super().__init__()
-        self._runtime = runtime
+        super().__init__(
+            "{levelname}{name}{message}",
+            style="{",
+            rename_fields={"levelname": "level", "name": "logger", "exc_info": "exception"},
+            static_fields={"runtime": runtime},
+            json_ensure_ascii=False,
+        )
 
-    def format(self, record: logging.LogRecord) -> str:
-        """Format a record."""
-        line: dict[str, Any] = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname,
-            "logger": record.name,
-            "runtime": self._runtime,
-            "message": record.getMessage()[:_MAX_MESSAGE_CHARS],
-            **_fields.get(),
-            **{key: value for key, value in vars(record).items() if key not in _STANDARD},
-        }
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False, default=str)
+    def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
+        """Put the time first, in UTC with milliseconds, and add the context's fields."""
+        log_data["time"] = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        super().add_fields(log_data, record, _fields.get() | message_dict)
+        log_data["message"] = log_data["message"][:_MAX_MESSAGE_CHARS]
 
 
 def configure_logging(level: str, runtime: str) -> None:
     """Send all records to standard error as JSON; the libraries' own only from WARNING on."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter(runtime))
+    handler.setFormatter(AgentJsonFormatter(runtime))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     for package in ("queue_agent", "runtimes"):
         logging.getLogger(package).setLevel(level)

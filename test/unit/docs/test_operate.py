@@ -7,7 +7,7 @@ import pytest
 
 from contract.queues import DEAD, RETURNED
 from docs.generate_configuration import PAGE as CONFIGURATION
-from queue_agent.log import JsonFormatter, log_fields
+from queue_agent.log import AgentJsonFormatter, log_fields
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGES = {name: (ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("operate.md", "costs.md", "quotas.md")}
@@ -37,7 +37,7 @@ def test_a_query_asks_the_agents_log_for_what_it_has():
     asked = set(re.findall(r"log_processed\.(\w+)", "".join(QUERIES)))
     with log_fields(job="j", task="t", stage="run"):
         record = logging.LogRecord("queue_agent", logging.WARNING, "", 0, "words", None, None)
-        logged = json.loads(JsonFormatter("sdruntime").format(record))
+        logged = json.loads(AgentJsonFormatter("sdruntime").format(record))
     assert asked
     assert asked <= logged.keys()
 

@@ -5,7 +5,7 @@ import logging
 import pytest
 from PIL import Image
 
-from queue_agent.log import JsonFormatter, log_fields
+from queue_agent.log import AgentJsonFormatter, log_fields
 from queue_agent.media import identify, is_what_it_is_called, named_media
 
 
@@ -144,7 +144,7 @@ def test_bytes_of_a_form_that_the_library_does_not_know_are_what_their_name_says
 def test_a_log_line_is_json_with_the_jobs_fields():
     with log_fields(job="j", task="t"), log_fields(stage="run"):
         record = logging.makeLogRecord({"msg": "done %s", "args": ("now",), "levelname": "INFO", "attempt": 2})
-        line = json.loads(JsonFormatter("r").format(record))
+        line = json.loads(AgentJsonFormatter("r").format(record))
     assert (line["message"], line["runtime"], line["job"], line["task"], line["stage"], line["attempt"]) == (
         "done now",
         "r",
@@ -153,4 +153,4 @@ def test_a_log_line_is_json_with_the_jobs_fields():
         "run",
         2,
     )
-    assert "job" not in json.loads(JsonFormatter("r").format(record))
+    assert "job" not in json.loads(AgentJsonFormatter("r").format(record))
