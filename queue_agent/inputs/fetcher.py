@@ -1,4 +1,4 @@
-"""Reads all inputs of a task: fetches its links, and decodes what stands in it."""
+"""Reads all inputs of a task: fetches its links, and decodes files in the task itself."""
 
 import asyncio
 from collections import Counter
@@ -7,23 +7,22 @@ from collections.abc import Sequence
 from contract.inputs import MAX_LINK_BYTES, bare, is_link
 from contract.objects import split_s3_url
 from queue_agent.errors import InputError
-from queue_agent.inputs.allowance import MAX_LINKS, Allowance, Tally
+from queue_agent.inputs.budget import MAX_LINKS, ByteCounter, LinkBudget
+from queue_agent.inputs.images import check_pixels, readable
 from queue_agent.inputs.inline import read_inline
-from queue_agent.inputs.pixels import check_pixels
-from queue_agent.inputs.png_texts import readable
 from queue_agent.inputs.web import Web
 from queue_agent.media import Media, identify, is_what_it_is_called
 from queue_agent.ports import Input, ObjectStore
 
 _AT_ONCE = 32
-"""Many more than one task may have: links that take long must not hold up other tasks."""
+"""Many more than one task may have: slow links must not delay other tasks."""
 _MAX_BUCKET_CHARS = 63
 _MAX_TOLD = MAX_LINKS
-"""Of what is wrong with a task's inputs."""
+"""Of the errors in a task's inputs."""
 
 
 class InputFetcher:
-    """Inputs to bytes, with what may be reached and how much.
+    """Reads inputs, within limits of what may be reached and how much.
 
     Args:
         web: For http and https.
@@ -43,13 +42,13 @@ class InputFetcher:
         """Read all inputs together: links a few at a time and the same one once; by text.
 
         Args:
-            inputs: What a task holds.
-            tenant: Whose task it is. One that belongs to none was published by a program of the operator, and may read
-                all of the output bucket.
+            inputs: The task's inputs.
+            tenant: The task's tenant. A task without one was published by the operator's own program, and may read all
+                of the output bucket.
 
         Raises:
-            InputError: There are too many links; or some inputs could not be had, are too large by themselves or
-                together, or are not of the kind their field takes; all of these are named.
+            InputError: There are too many links; or some inputs could not be read, are too large by themselves or
+                together, or are not of the kind that their field accepts; it lists them all.
         """
         links = [item for item in inputs if is_link(item.text)]
         if len(links) > MAX_LINKS:
@@ -68,9 +67,9 @@ class InputFetcher:
     async def _fetch_links(
         self, links: Sequence[Input], tenant: str | None
     ) -> tuple[dict[str, Media], dict[str, InputError]]:
-        allowance = Allowance()
+        budget = LinkBudget()
         places = Counter(item.text for item in links)
-        fetches = [self._fetch_in_turn(bare(text), tenant, count, allowance) for text, count in places.items()]
+        fetches = [self._fetch_in_turn(bare(text), tenant, count, budget) for text, count in places.items()]
         results = await asyncio.gather(*fetches, return_exceptions=True)
         fetched: dict[str, Media] = {}
         failed: dict[str, InputError] = {}
@@ -83,20 +82,20 @@ class InputFetcher:
                 fetched[text] = result
         return fetched, failed
 
-    async def _fetch_in_turn(self, url: str, tenant: str | None, places: int, allowance: Allowance) -> Media:
-        # The task's own turn first: no more of its links than it may have at once wait among those of all tasks.
-        async with allowance.turns, self._turns:
-            allowance.spend(0)  # where others were too much, nothing is fetched any more
-            return await self._fetch_one(url, tenant, Tally(allowance, places))
+    async def _fetch_in_turn(self, url: str, tenant: str | None, places: int, budget: LinkBudget) -> Media:
+        # The task's own turn first: no more of its links than that wait among those of all tasks.
+        async with budget.turns, self._turns:
+            budget.spend(0)  # once others were too large, no more are fetched
+            return await self._fetch_one(url, tenant, ByteCounter(budget, places))
 
-    async def _fetch_one(self, url: str, tenant: str | None, tally: Tally) -> Media:
+    async def _fetch_one(self, url: str, tenant: str | None, counter: ByteCounter) -> Media:
         if url[:5].lower() == "s3://":
             data = await self._fetch_s3("s3://" + url[5:], tenant)
-            tally.add(len(data))
+            counter.add(len(data))
         else:
-            async with tally.allowance.web_time():
-                data = await self._web.get(url, tally.add)
-        media = identify(data, _filename(url))  # loaders of meshes go by the ending
+            async with counter.budget.web_time():
+                data = await self._web.get(url, counter.add)
+        media = identify(data, _filename(url))  # loaders of meshes go by the extension
         if media.kind == "image":
             await asyncio.to_thread(check_pixels, media)
             media = await asyncio.to_thread(readable, media)
@@ -126,7 +125,7 @@ def _told(problems: Sequence[str]) -> str:
 
 
 def _read_inline(inputs: Sequence[Input]) -> tuple[dict[str, Media], list[str]]:
-    """What stands in a task itself, by text, and what is wrong with the rest."""
+    """The files in the task itself, by text, and the errors in the others."""
     read: dict[str, Media] = {}
     problems = []
     for item in inputs:
@@ -141,12 +140,12 @@ def _read_inline(inputs: Sequence[Input]) -> tuple[dict[str, Media], list[str]]:
 
 
 def _filename(url: str) -> str:
-    """What a link calls its file."""
+    """The file name in a link."""
     return url.partition("?")[0].partition("#")[0].rpartition("/")[2]
 
 
 def _mismatch(item: Input, media: Media) -> str | None:
-    """What is wrong with what a link leads to; None where it is what its field takes, and what it is called."""
+    """The error in what a link leads to; None where its field accepts it and its name fits."""
     if not item.takes(media):
         return f"{item.field}: the link holds no {item.wanted}"
     if not is_what_it_is_called(media, _filename(bare(item.text))):

@@ -1,4 +1,4 @@
-"""Files that stand in a request itself, as base64 or as data URLs."""
+"""Files in a request itself, as base64 or as data URLs."""
 
 import binascii
 import re
@@ -8,13 +8,12 @@ import pybase64
 
 from contract.inputs import bare, is_data_url, is_link
 from queue_agent.errors import InputError
-from queue_agent.inputs.pixels import check_pixels
-from queue_agent.inputs.png_texts import readable
+from queue_agent.inputs.images import check_pixels, readable
 from queue_agent.media import Media, identify
 from queue_agent.ports import Input
 
 MIN_CHARACTERS = 32
-"""In fewer no picture is written."""
+"""No picture is shorter."""
 
 _PIECE_CHARS = 65_536
 _FOREIGN_LINK = re.compile(r"\s*([a-z][a-z0-9+.-]+):(?://|\\\\|/)", re.IGNORECASE)
@@ -31,12 +30,12 @@ def is_reference(text: str) -> bool:
 
 
 def read_inline(item: Input) -> Media | None:
-    """Read an input that is no link that can be fetched; None leaves a text to the model server.
+    """Read an input that is not a link to fetch; None leaves a text to the model server.
 
-    The server gets the bytes that are read here, written anew: it cannot read others out of the same text.
+    The server receives the bytes that are read here, encoded again: it cannot read others out of the same text.
 
     Raises:
-        InputError: It holds nothing that its field takes, or an image of too many pixels.
+        InputError: It holds nothing that its field accepts, or an image of too many pixels.
     """
     text = item.text
     if is_data_url(text):
@@ -70,7 +69,7 @@ def _with_article(wanted: str) -> str:
 
 
 def _data_url_bytes(url: str) -> bytes:
-    """The file in a data URL; one without the word base64 that holds no media is taken for base64 all the same."""
+    """The file in a data URL; one that does not declare base64 and holds no media is read as base64 all the same."""
     if mark := _BASE64_MARK.search(url):
         payload = url[mark.end() :]
         return _base64_bytes(_unescaped(payload).decode("utf-8", "replace") if "%" in payload else payload)
@@ -80,23 +79,23 @@ def _data_url_bytes(url: str) -> bytes:
 
 
 def _unescaped(text: str) -> bytes:
-    """Replace ``%41`` and the like, piece by piece: as a whole it would take 70 times the text's own memory."""
+    """Replace ``%41`` and the like, piece by piece: as a whole it would take 70 times the text's memory."""
     data, at = bytearray(), 0
     while at < len(text):
         end = at + _PIECE_CHARS
         if end < len(text) and (escape := text.rfind("%", end - 2, end)) >= 0:
-            end = escape  # none is divided
+            end = escape  # do not divide one
         data += unquote_to_bytes(text[at:end])
         at = end
     return bytes(data)
 
 
 def _base64_bytes(text: str) -> bytes:
-    """Decode as model servers do: what is not of the alphabet is skipped. Empty where that gives nothing."""
+    """Decode as model servers do: skip what is not in the alphabet. Empty where nothing is left."""
     try:
         return pybase64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
-        pass  # the quick library takes other bytes out of odd texts than the servers' does
+        pass  # the fast library reads odd texts differently from the servers' library
     try:
         return binascii.a2b_base64(text)
     except (binascii.Error, ValueError):

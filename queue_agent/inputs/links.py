@@ -1,4 +1,4 @@
-"""Where a request's body holds links and inline media. Which fields take media is each driver's knowledge."""
+"""Finds links and inline media in a request's body; the drivers know which fields have media."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from queue_agent.inputs.inline import MIN_CHARACTERS, is_reference
 from queue_agent.ports import Input
 
 MAX_INPUTS = 1000
-"""Links, data URLs, base64 and other texts that stand where an input belongs."""
+"""Links, data URLs, base64 and other texts in fields for inputs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class InputSite:
     Attributes:
         container: The object or list that it is in.
         key: Its name or number there.
-        input: What stands there.
+        input: The input.
     """
 
     container: Any
@@ -28,7 +28,7 @@ class InputSite:
     input: Input
 
     def replace(self, value: Any) -> None:
-        """Put something else in the input's place."""
+        """Replace the input."""
         self.container[self.key] = value
 
 
@@ -39,9 +39,9 @@ def find_sites(
 
     Args:
         body: The JSON to search.
-        fields: Names of fields that hold images; whatever text stands there is an input.
-        open_fields: Names of fields at the top whose parts the server's extensions read as they like: there, every
-            text that may be a link or a picture is an input, except in fields that are named as prompts.
+        fields: Names of fields for images; any text in them is an input.
+        open_fields: Names of top-level fields that the server's extensions interpret: in them, every text that may be a
+            link or a picture is an input, except in fields that are named as prompts.
 
     Raises:
         InputError: There are more than MAX_INPUTS.

@@ -1,29 +1,129 @@
-"""Connections to the hosts of links: resolved, checked and dialled by address; what arrives on them is bounded."""
+"""The network behind links: which hosts may be reached, how they are dialled, and how much they may send."""
 
+import asyncio
 import re
+import socket
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
+from functools import partial
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any
 
 import httpcore
 from httpcore import SOCKET_OPTION
 
 from contract.inputs import MAX_LINK_BYTES
-from queue_agent.inputs.addresses import resolve
+from queue_agent.errors import AgentError, HostLookupError, InputError
 
 MAX_HEAD_BYTES = 16 * 1024
-"""Of all that an origin sends before a body: status line, headers, and answers that announce others."""
+"""Of all that an origin sends before a body: status line, headers, and informational responses."""
 MAX_HEAD_LINES = 256
 MAX_WIRE_BYTES = 2 * MAX_LINK_BYTES
-"""Of all that an origin sends: a body may be wrapped in chunks that are larger than what is in them."""
+"""Of all that an origin sends: chunked encoding may take more than the body itself."""
 _LOOK_UPS = 64
 _MAX_TRIED = 4
 _BLANK_LINE = re.compile(rb"\r?\n\r?\n")
-_ANNOUNCEMENT = re.compile(rb"HTTP/\S+ 1\d\d")
+_INFORMATIONAL = re.compile(rb"HTTP/\S+ 1\d\d")
+_LOOK_UP_S = 5.0
+_MAX_HOST_CHARS = 253
+"""The longest name in the DNS."""
+
+# Listed here, because what Python's ipaddress calls global changes with its patch level. From IANA's registries of
+# special purposes (iana-ipv4-special-registry, iana-ipv6-special-registry).
+_CLOSED_V4 = (
+    IPv4Network("0.0.0.0/8"),  # this network
+    IPv4Network("10.0.0.0/8"),  # private
+    IPv4Network("100.64.0.0/10"),  # shared behind a carrier's NAT
+    IPv4Network("127.0.0.0/8"),  # loopback
+    IPv4Network("169.254.0.0/16"),  # link-local: a cloud's metadata service
+    IPv4Network("172.16.0.0/12"),  # private
+    IPv4Network("192.0.0.0/24"),  # protocols
+    IPv4Network("192.0.2.0/24"),  # documentation
+    IPv4Network("192.88.99.0/24"),  # relays of 6to4
+    IPv4Network("192.168.0.0/16"),  # private
+    IPv4Network("198.18.0.0/15"),  # benchmarks
+    IPv4Network("198.51.100.0/24"),  # documentation
+    IPv4Network("203.0.113.0/24"),  # documentation
+    IPv4Network("224.0.0.0/4"),  # multicast
+    IPv4Network("240.0.0.0/4"),  # reserved, broadcast
+)
+_OPEN_V6 = IPv6Network("2000::/3")
+"""All unicast addresses that have been assigned; local, mapped and reserved ones are outside."""
+_CLOSED_V6 = (
+    IPv6Network("2001::/23"),  # protocols, Teredo among them
+    IPv6Network("2001:db8::/32"),  # documentation
+    IPv6Network("2002::/16"),  # 6to4
+    IPv6Network("3fff::/20"),  # documentation
+)
+_HOLDS_V4 = (
+    IPv6Network("::ffff:0:0/96"),  # the same address, for programs that know IPv6 alone
+    IPv6Network("64:ff9b::/96"),  # NAT64 (RFC 6052): how hosts without IPv6 are reached from networks without IPv4
+)
+"""The last 32 bits are the IPv4 address that is really reached."""
+
+
+class LinkUnavailable(Exception):  # noqa: N818 (as all errors of the agent's tree)
+    """A link cannot be read now, but perhaps a moment later.
+
+    Attributes:
+        error: What it is if it stays so.
+        pause_s: For how long the other side asks not to be called.
+    """
+
+    def __init__(self, error: AgentError, pause_s: float = 0) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.pause_s = pause_s
+
+
+def is_public(address: IPv4Address | IPv6Address) -> bool:
+    """Whether an address is on the public internet; of one that stands for an IPv4 address, whether that one is."""
+    if isinstance(address, IPv4Address):
+        return not any(address in network for network in _CLOSED_V4)
+    if any(address in network for network in _HOLDS_V4):
+        return is_public(IPv4Address(int(address) & 0xFFFFFFFF))
+    return address in _OPEN_V6 and not any(address in network for network in _CLOSED_V6)
+
+
+async def resolve(host: str, port: int, executor: Executor, *, allow_loopback: bool) -> list[str]:
+    """Resolve a host to the addresses that may be dialled, in the order in which to try them.
+
+    All its addresses must be public: a name with a private address among public ones is a trap.
+
+    Args:
+        host: The name, in ASCII.
+        port: The port.
+        executor: Threads for look-ups; a name whose server does not answer keeps one busy for long.
+        allow_loopback: Whether this machine's own addresses count as public.
+
+    Raises:
+        InputError: The host is unknown, or has an address that links may not reach.
+        LinkUnavailable: The name server does not answer.
+    """
+    look_up = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    busy = LinkUnavailable(HostLookupError(f"The name server did not answer for host {_short(host)}."))
+    try:
+        async with asyncio.timeout(_LOOK_UP_S):
+            found = await asyncio.get_running_loop().run_in_executor(executor, look_up)
+        addresses = [ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
+    except TimeoutError:
+        raise busy from None
+    except (OSError, ValueError, OverflowError) as exc:
+        if isinstance(exc, socket.gaierror) and exc.errno == socket.EAI_AGAIN:
+            raise busy from exc
+        raise InputError(f"names host {_short(host)}, which could not be resolved") from exc
+    for address in addresses:
+        if not (is_public(address) or (allow_loopback and address.is_loopback)):
+            raise InputError(f"names host {_short(host)}, which is not on the public internet")
+    return list(dict.fromkeys(map(str, addresses)))
+
+
+def _short(host: str) -> str:
+    return host if len(host) <= _MAX_HOST_CHARS else host[:_MAX_HOST_CHARS] + "…"
 
 
 class GuardedBackend(httpcore.AsyncNetworkBackend):
-    """Dials the very addresses that were checked, so that a name cannot lead elsewhere when it is asked again.
+    """Dials the addresses that were checked, so that a second look-up of the name cannot lead elsewhere.
 
     Args:
         allow_loopback: Whether links may lead to this machine.
@@ -32,11 +132,11 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
     def __init__(self, *, allow_loopback: bool) -> None:
         self._allow_loopback = allow_loopback
         self._dialler = httpcore.AnyIOBackend()
-        # Threads of their own: names whose servers do not answer must hold up nothing else.
+        # A pool of its own: names whose servers do not answer must not delay anything else.
         self._threads = ThreadPoolExecutor(_LOOK_UPS, thread_name_prefix="look-up")
 
     def close(self) -> None:
-        """Give the threads back; look-ups that are under way are not waited for."""
+        """End the threads, without waiting for look-ups that are under way."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def connect_tcp(
@@ -51,7 +151,7 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
 
         Raises:
             InputError: The host is unknown, or links may not lead to it.
-            PassingTrouble: The name server does not answer.
+            LinkUnavailable: The name server does not answer.
         """
         addresses = await resolve(host, port, self._threads, allow_loopback=self._allow_loopback)
         failure: Exception | None = None
@@ -66,7 +166,7 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
 
 
 class _BoundedStream(httpcore.AsyncNetworkStream):
-    """A connection for one answer, whose head and whole are bounded."""
+    """A connection for one response, with bounds for its head and for all of it."""
 
     def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
         self._stream = stream
@@ -77,7 +177,7 @@ class _BoundedStream(httpcore.AsyncNetworkStream):
         """Read some bytes.
 
         Raises:
-            httpcore.RemoteProtocolError: The head or the whole has become too large.
+            httpcore.RemoteProtocolError: The head or the whole response is too large.
         """
         room = self._left_bytes if self._head is None else MAX_HEAD_BYTES - len(self._head)
         if room <= 0:
@@ -107,19 +207,19 @@ class _BoundedStream(httpcore.AsyncNetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,  # noqa: ASYNC109
     ) -> httpcore.AsyncNetworkStream:
-        """Go on encrypted; the certificate must be the named host's."""
+        """Continue encrypted; the certificate must be the named host's."""
         return _BoundedStream(await self._stream.start_tls(ssl_context, server_hostname, timeout))
 
     def get_extra_info(self, info: str) -> Any:
-        """What the library asks of a connection."""
+        """Details of the connection, for the library."""
         return self._stream.get_extra_info(info)
 
 
 def _head_end(head: bytearray) -> int | None:
-    """Where the head of the final answer ends, None before it has arrived; announcements (1xx) may come before it."""
+    """Where the final response's head ends, None before it has arrived; informational ones (1xx) may precede it."""
     at = 0
     while blank := _BLANK_LINE.search(head, at):
-        if not _ANNOUNCEMENT.match(head, at):
+        if not _INFORMATIONAL.match(head, at):
             return blank.end()
         at = blank.end()
     return None

@@ -11,33 +11,32 @@ import httpcore
 import httpx
 
 from queue_agent.errors import InputError
-from queue_agent.inputs.addresses import PassingTrouble
-from queue_agent.inputs.network import GuardedBackend
+from queue_agent.inputs.network import GuardedBackend, LinkUnavailable
 
 MAX_REDIRECTS = 3
 PAUSES_S = (0.5, 2.0)
-"""Before a link that could not be had for a moment is tried once more."""
+"""Before each further attempt at a link that is unavailable for the moment."""
 
 _MAX_PAUSE_S = 5.0
-"""The longest that an origin may ask for."""
+"""The longest pause that an origin may ask for."""
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _WHOLE = frozenset({200, 203})
 _PARTIAL = 206
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 _WHOLE_RANGE = re.compile(r"bytes 0-(\d+)/(\d+)")
 _COMPRESSED = frozenset({"gzip", "x-gzip", "deflate", "compress", "x-compress", "br", "zstd"})
-"""Codings that change a file's bytes. Names that mean nothing, such as base64, are found on plain files."""
+"""Codings that change a file's bytes. Meaningless names, such as base64, occur on plain files."""
 _TIMEOUTS_S = {"connect": 5.0, "read": 10.0, "write": 10.0}
 _MAX_PORT = 65535
 _PIECES_AT_ONCE = 64
-"""A body of tiny pieces is read with pauses, in which the agent does other things."""
+"""A body of tiny pieces is read with pauses in which the event loop does other work."""
 
 
 class Web:
     """Guarded HTTP.
 
-    Every request has a connection of its own, dialled by an address that was checked and, for https, with the
-    certificate of the host that is named. Nothing of one answer is sent along with another request.
+    Every request has its own connection, to an address that was checked and, for https, with the certificate of the
+    named host. No cookies or other state pass from one response to another request.
 
     Args:
         allow_loopback: Whether links may point to this machine.
@@ -60,26 +59,26 @@ class Web:
         self._backend.close()
 
     async def get(self, url: str, count: Callable[[int], None]) -> bytes:
-        """Fetch a link's content, redirects included. How long that may take is the caller's to say.
+        """Fetch a link's content and follow redirects; the caller limits the time.
 
         Args:
             url: The link.
-            count: Is given the number of bytes as they arrive, and may raise if they are too many; a negative number
-                takes back those of an answer that broke off.
+            count: Called with the number of bytes as they arrive, and raises if they are too many; a negative number
+                takes back those of a response that broke off.
 
         Raises:
-            InputError: It cannot be had: bad link, private address, error status, compressed.
+            InputError: It cannot be fetched: invalid link, private address, error status, compressed.
             HostLookupError: The name server does not answer.
         """
         for pause_s in PAUSES_S:
             try:
                 return await self._follow(url, count)
-            except PassingTrouble as exc:
+            except LinkUnavailable as exc:
                 await asyncio.sleep(max(pause_s, exc.pause_s))
         try:
             return await self._follow(url, count)
-        except PassingTrouble as exc:
-            raise exc.fault from exc
+        except LinkUnavailable as exc:
+            raise exc.error from exc
 
     async def _follow(self, url: str, count: Callable[[int], None]) -> bytes:
         target = _target(url)
@@ -91,7 +90,7 @@ class Web:
         raise InputError(f"redirects more than {MAX_REDIRECTS} times")
 
     async def _ask(self, target: httpx.URL, count: Callable[[int], None]) -> bytes | httpx.URL:
-        """Ask once: the content, or where it is to be found instead."""
+        """Send one request; returns the content, or where to find it instead."""
         host = target.raw_host.decode("ascii")
         request = httpcore.URL(scheme=target.raw_scheme, host=target.raw_host, port=target.port, target=target.raw_path)
         extensions = {"timeout": _TIMEOUTS_S}
@@ -103,7 +102,7 @@ class Web:
         except (httpcore.UnsupportedProtocol, httpcore.LocalProtocolError) as exc:
             raise InputError("is not a valid link") from exc
         except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.RemoteProtocolError) as exc:
-            raise PassingTrouble(InputError(f"could not be fetched from {host} ({type(exc).__name__})")) from exc
+            raise LinkUnavailable(InputError(f"could not be fetched from {host} ({type(exc).__name__})")) from exc
 
 
 def _target(url: str, base: httpx.URL | None = None) -> httpx.URL:
@@ -125,7 +124,7 @@ def _headers(target: httpx.URL) -> list[tuple[bytes, bytes]]:
         (b"Host", target.netloc),
         (b"User-Agent", b"sd-on-eks-queue-agent"),
         (b"Accept", b"*/*"),
-        (b"Accept-Encoding", b"identity"),  # a wish, which some servers do not heed
+        (b"Accept-Encoding", b"identity"),  # some servers ignore it
     ]
     if target.userinfo:
         name, _, password = target.userinfo.partition(b":")
@@ -135,7 +134,7 @@ def _headers(target: httpx.URL) -> list[tuple[bytes, bytes]]:
 
 
 def _header(response: httpcore.Response, name: bytes) -> str:
-    """All values of a header, which origins write in UTF-8 where they write more than ASCII."""
+    """All values of a header; origins that write more than ASCII write UTF-8."""
     values = b", ".join(value for key, value in response.headers if key.lower() == name)
     try:
         return values.decode("utf-8")
@@ -144,9 +143,9 @@ def _header(response: httpcore.Response, name: bytes) -> str:
 
 
 async def _read(response: httpcore.Response, host: str, count: Callable[[int], None]) -> bytes:
-    """Read a body as it comes: unpacked, a few bytes may be gigabytes."""
+    """Read a body as it arrives, without unpacking it: a few bytes may become gigabytes."""
     _check(response, host)
-    data = bytearray()  # one piece: chunks of a few bytes would each cost dozens
+    data = bytearray()  # as one object: a list of tiny chunks takes many times their size
     pieces = 0
     try:
         async for chunk in response.aiter_stream():
@@ -162,11 +161,11 @@ async def _read(response: httpcore.Response, host: str, count: Callable[[int], N
 
 
 def _check(response: httpcore.Response, host: str) -> None:
-    """Make sure that the body is the file, whole and as it is."""
+    """Make sure that the body is the whole file, uncompressed."""
     status = response.status
     if status in _PASSING:
         pause_s = _seconds(_header(response, b"retry-after"))
-        raise PassingTrouble(InputError(f"failed: {host} answered {status}"), pause_s)
+        raise LinkUnavailable(InputError(f"failed: {host} answered {status}"), pause_s)
     if status == _PARTIAL:
         part = _WHOLE_RANGE.fullmatch(_header(response, b"content-range").strip())
         if part is None or int(part[1][:20]) + 1 != int(part[2][:20]):
@@ -179,6 +178,6 @@ def _check(response: httpcore.Response, host: str) -> None:
 
 
 def _seconds(retry_after: str) -> float:
-    """What an origin asks for, within what is waited at most; 0 where it names a date, or nothing."""
+    """The pause that an origin asks for, up to the longest; 0 where it names a date, or nothing."""
     digits = retry_after.strip()
     return min(float(digits), _MAX_PAUSE_S) if digits.isascii() and digits.isdecimal() else 0.0

@@ -7,8 +7,8 @@ from aiohttp import web
 from webkit import PNG, site
 
 from queue_agent.errors import InputError, PlatformError
-from queue_agent.inputs import allowance
-from queue_agent.inputs.allowance import MAX_LINKS
+from queue_agent.inputs import budget
+from queue_agent.inputs.budget import MAX_LINKS
 from queue_agent.inputs.fetcher import InputFetcher
 from queue_agent.inputs.web import Web
 from queue_agent.ports import Input
@@ -115,7 +115,7 @@ MIB = 1024 * 1024
     [((MIB,), True), ((MIB // 2, MIB // 2), True), ((MIB // 2, MIB // 2, len(PNG)), False), ((MIB + 1,), False)],
 )
 async def test_the_bytes_of_all_links_of_a_task_count_together(monkeypatch, scheme, sizes_bytes, is_taken):
-    monkeypatch.setattr(allowance, "MAX_LINKED_BYTES", MIB)
+    monkeypatch.setattr(budget, "MAX_LINKED_BYTES", MIB)
     pictures = {str(number): filled(size_bytes) for number, size_bytes in enumerate(sizes_bytes)}
     inputs, _ = fetcher({("in", name): picture for name, picture in pictures.items()})
     async with site(**{name: page(picture) for name, picture in pictures.items()}) as (url, _):
@@ -130,7 +130,7 @@ async def test_the_bytes_of_all_links_of_a_task_count_together(monkeypatch, sche
 
 
 async def test_a_link_in_two_places_counts_twice(monkeypatch):
-    monkeypatch.setattr(allowance, "MAX_LINKED_BYTES", MIB)
+    monkeypatch.setattr(budget, "MAX_LINKED_BYTES", MIB)
     inputs, _ = fetcher({("in", "a"): filled(MIB * 2 // 3)})
     assert await inputs.fetch(links_of("s3://in/a"))
     with pytest.raises(
@@ -141,7 +141,7 @@ async def test_a_link_in_two_places_counts_twice(monkeypatch):
 
 
 async def test_a_task_of_too_many_bytes_makes_no_difference_to_the_next(monkeypatch):
-    monkeypatch.setattr(allowance, "MAX_LINKED_BYTES", MIB)
+    monkeypatch.setattr(budget, "MAX_LINKED_BYTES", MIB)
     inputs, _ = fetcher({("in", "a"): filled(2 * MIB), ("in", "b"): PNG})
     with pytest.raises(InputError):
         await inputs.fetch(links_of("s3://in/a"))
@@ -149,7 +149,7 @@ async def test_a_task_of_too_many_bytes_makes_no_difference_to_the_next(monkeypa
 
 
 async def test_where_the_links_are_too_much_no_further_one_is_begun(monkeypatch):
-    monkeypatch.setattr(allowance, "MAX_LINKED_BYTES", MIB)
+    monkeypatch.setattr(budget, "MAX_LINKED_BYTES", MIB)
     inputs, store = fetcher({("in", str(number)): filled(MIB) for number in range(20)})
     with pytest.raises(InputError, match=r"init_images\[19\]: the link exceeds the limit"):
         await inputs.fetch(links_of(*(f"s3://in/{number}" for number in range(20))))
@@ -157,7 +157,7 @@ async def test_where_the_links_are_too_much_no_further_one_is_begun(monkeypatch)
 
 
 async def test_a_link_from_the_web_that_is_too_large_is_dropped_before_its_end(monkeypatch):
-    monkeypatch.setattr(allowance, "MAX_LINK_BYTES", 1000)
+    monkeypatch.setattr(budget, "MAX_LINK_BYTES", 1000)
     inputs, _ = fetcher()
     async with site(a=page(filled(1000)), b=page(filled(1001))) as (url, _):
         assert await inputs.fetch(links_of(f"{url}/a"))
@@ -224,7 +224,7 @@ async def test_a_task_of_many_slow_links_does_not_hold_up_another():
 
 
 async def test_links_that_never_end_are_given_up_all_together_and_named(monkeypatch):
-    monkeypatch.setattr(allowance, "MAX_WEB_S", 0.4)
+    monkeypatch.setattr(budget, "MAX_WEB_S", 0.4)
     inputs, _ = fetcher()
     enough, asked = asyncio.Event(), []
 
@@ -266,7 +266,7 @@ async def test_the_time_that_a_task_waits_for_others_is_not_its_own(monkeypatch)
     inputs = InputFetcher(web=web, store=None, bucket="out", input_buckets=frozenset())
     first = asyncio.create_task(inputs.fetch(links_of(*(f"http://held/{number}" for number in range(4)))))
     await web.holds_all.wait()
-    monkeypatch.setattr(allowance, "MAX_WEB_S", 0.01)
+    monkeypatch.setattr(budget, "MAX_WEB_S", 0.01)
     second = asyncio.create_task(inputs.fetch(links_of("http://a/b")))
     await asyncio.sleep(0.05)
     assert not second.done()
@@ -276,7 +276,7 @@ async def test_the_time_that_a_task_waits_for_others_is_not_its_own(monkeypatch)
 
 
 async def test_s3_is_not_bound_to_the_webs_time(monkeypatch):
-    monkeypatch.setattr(allowance, "MAX_WEB_S", 0)
+    monkeypatch.setattr(budget, "MAX_WEB_S", 0)
     inputs, _ = fetcher()
     assert await inputs.fetch(links_of("s3://in/b.png"))
 

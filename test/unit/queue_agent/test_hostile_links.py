@@ -7,8 +7,8 @@ import httpcore
 import pytest
 
 from queue_agent.errors import InputError, PlatformError
-from queue_agent.inputs.addresses import is_public
 from queue_agent.inputs.fetcher import InputFetcher
+from queue_agent.inputs.network import is_public
 from queue_agent.inputs.web import Web
 from runtimes.sdwebui.driver.call import call_of
 

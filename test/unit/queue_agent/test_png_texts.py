@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from PIL import Image
 
-from queue_agent.inputs.png_texts import readable
+from queue_agent.inputs.images import readable
 from queue_agent.media import identify
 
 MIB = 1024 * 1024
@@ -90,9 +90,7 @@ def test_texts_that_break_after_much_was_unpacked_count_as_what_they_cost(monkey
             return self._real.decompress(packed, most)
 
     data = picture(*[broken_ztxt(MIB - 1000)] * 200, ztxt(10))
-    monkeypatch.setattr(
-        "queue_agent.inputs.png_texts.zlib", SimpleNamespace(decompressobj=Decompress, error=zlib.error)
-    )
+    monkeypatch.setattr("queue_agent.inputs.images.zlib", SimpleNamespace(decompressobj=Decompress, error=zlib.error))
     left = readable(identify(data)).data
     assert len(unpacked) == left.count(b"zTXt") == 33
 

@@ -12,7 +12,7 @@ from webkit import PNG, png, site
 
 from queue_agent.errors import InputError, PlatformError
 from queue_agent.inputs import network
-from queue_agent.inputs.addresses import PassingTrouble
+from queue_agent.inputs.network import LinkUnavailable
 from queue_agent.inputs.web import Web
 
 
@@ -366,7 +366,7 @@ async def test_a_name_server_that_is_busy_for_a_moment_is_asked_again_and_one_th
             nonlocal busy
             busy -= 1
             if busy >= 0:
-                raise PassingTrouble(PlatformError("The name server did not answer."))
+                raise LinkUnavailable(PlatformError("The name server did not answer."))
             return ["127.0.0.1"]
 
         monkeypatch.setattr(network, "resolve", resolve)
@@ -443,7 +443,7 @@ async def test_names_whose_servers_do_not_answer_hold_up_no_other_link(open_web,
         return look_up(host, *args, **more)
 
     monkeypatch.setattr("socket.getaddrinfo", slow)
-    monkeypatch.setattr("queue_agent.inputs.addresses._LOOK_UP_S", 3600)
+    monkeypatch.setattr("queue_agent.inputs.network._LOOK_UP_S", 3600)
     waiting = [asyncio.create_task(open_web.get(f"http://{number}.slow/", any_number)) for number in range(32)]
     try:
         async with site(a=png) as (url, _):

@@ -9,7 +9,7 @@ from PIL import Image
 from contract.image_headers import MAX_FRAMES, extent_of
 from queue_agent.errors import InputError
 from queue_agent.inputs.fetcher import InputFetcher
-from queue_agent.inputs.pixels import MAX_PIXELS, check_pixels
+from queue_agent.inputs.images import MAX_PIXELS, check_pixels
 from queue_agent.media import identify
 from queue_agent.ports import Input
 
@@ -134,7 +134,7 @@ def test_an_image_at_the_limit_is_taken_and_one_beyond_it_is_not():
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP", "GIF", "TIFF"])
 def test_the_frames_of_an_animation_count_together(kind, monkeypatch):
-    monkeypatch.setattr("queue_agent.inputs.pixels.MAX_PIXELS", 3 * 48 - 1)
+    monkeypatch.setattr("queue_agent.inputs.images.MAX_PIXELS", 3 * 48 - 1)
     check_pixels(identify(encoded(kind, frames=2)))
     with pytest.raises(InputError, match=f"8 {TIMES} 6 pixels in 3 frames; the limit is 143"):
         check_pixels(identify(encoded(kind, frames=3)))

@@ -1,4 +1,4 @@
-"""What the links of one task may cost, all together."""
+"""The budget of all links of one task: bytes, time on the web, and how many are fetched at once."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -8,17 +8,17 @@ from contract.inputs import MAX_LINK_BYTES, MAX_LINKED_BYTES
 from queue_agent.errors import InputError
 
 MAX_LINKS = 32
-"""That a task may hold."""
+"""Of one task."""
 MAX_WEB_S = 30
-"""From the first request to the web to the last answer."""
+"""From the first web request to the last response."""
 _AT_ONCE = 4
 
 
-class Allowance:
-    """What is left to the links of one task.
+class LinkBudget:
+    """What is left for the links of one task.
 
     Attributes:
-        turns: Each link is fetched within one.
+        turns: Limits how many links are fetched at once.
     """
 
     def __init__(self) -> None:
@@ -27,10 +27,10 @@ class Allowance:
         self._web_ends_s: float | None = None
 
     def spend(self, size_bytes: int) -> None:
-        """Take bytes off.
+        """Take bytes off the budget.
 
         Raises:
-            InputError: There were not so many left.
+            InputError: There are not so many left.
         """
         self._left_bytes -= size_bytes
         if self._left_bytes < 0:
@@ -39,7 +39,7 @@ class Allowance:
 
     @asynccontextmanager
     async def web_time(self) -> AsyncIterator[None]:
-        """Limits the time that is spent on the web; the clock runs from when this is entered for the first time.
+        """Limit the time on the web; it runs from the first use.
 
         Raises:
             InputError: Time is up.
@@ -54,29 +54,29 @@ class Allowance:
             raise InputError(words) from None
 
 
-class Tally:
-    """Counts the bytes that one link leads to, as they arrive.
+class ByteCounter:
+    """Counts the bytes of one link as they arrive.
 
     Args:
-        allowance: What is left to the links of its task.
-        places: In how many places of the task it stands; its bytes go into each.
+        budget: The budget of its task.
+        places: How often the task has the link; its bytes are used in each place.
 
     Attributes:
-        allowance: As given.
+        budget: As given.
     """
 
-    def __init__(self, allowance: Allowance, places: int) -> None:
-        self.allowance = allowance
+    def __init__(self, budget: LinkBudget, places: int) -> None:
+        self.budget = budget
         self._places = places
         self._size_bytes = 0
 
     def add(self, size_bytes: int) -> None:
-        """Note that so many more have arrived; a negative number takes some back.
+        """Count bytes that have arrived; a negative number takes some back.
 
         Raises:
-            InputError: They are too many for a link, or for the links of a task.
+            InputError: They are too many for one link, or for all links of a task.
         """
         self._size_bytes += size_bytes
         if self._size_bytes > MAX_LINK_BYTES:
             raise InputError(f"exceeds the limit of {MAX_LINK_BYTES} bytes for one link")
-        self.allowance.spend(size_bytes * self._places)
+        self.budget.spend(size_bytes * self._places)
