@@ -8,7 +8,6 @@ import pytest
 from queue_agent.errors import InputError, PlatformError
 from queue_agent.inputs.network import LinkUnavailable, is_public, resolve
 
-
 PUBLIC = """
     1.1.1.1 8.8.8.8 9.255.255.255 100.63.255.255 100.128.0.0 169.253.255.255 172.15.255.255 172.32.0.0 192.0.1.0
     192.167.255.255 198.20.0.0 223.255.255.255 2000:: 2001:200::1 2606:4700::1111 2a00:1450:4001::1 3ffe:ffff::1
