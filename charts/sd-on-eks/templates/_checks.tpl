@@ -3,60 +3,60 @@
 {{- $runtime := .Values.runtime -}}
 {{- $agent := $runtime.queueAgent -}}
 {{- $scaling := $runtime.scaling -}}
-{{- $faults := list -}}
+{{- $errors := list -}}
 {{- range $key, $what := dict "s3Bucket" "the bucket that pictures are written to" "snsTopicArn" "the topic that notices are published to" "sqsQueueUrl" "the runtime's queue" "jobsTable" "the DynamoDB table of jobs" -}}
 {{- if not (get $agent $key) -}}
-{{- $faults = append $faults (printf "runtime.queueAgent.%s: set it to %s" $key $what) -}}
+{{- $errors = append $errors (printf "runtime.queueAgent.%s: set it to %s" $key $what) -}}
 {{- end -}}
 {{- end -}}
 {{- $types := .Files.Get "files/runtime-types.yaml" | fromYaml -}}
 {{- if not (hasKey $types $runtime.type) -}}
-{{- $faults = append $faults (printf "runtime.type: %q is none of %s" $runtime.type (keys $types | sortAlpha | join ", ")) -}}
+{{- $errors = append $errors (printf "runtime.type: %q is none of %s" $runtime.type (keys $types | sortAlpha | join ", ")) -}}
 {{- else if and (get $types $runtime.type).loadsCheckpoint (not $agent.dynamicModel) (not $runtime.inferenceApi.modelFilename) -}}
-{{- $faults = append $faults "runtime.inferenceApi.modelFilename: set it to the checkpoint to load, or runtime.queueAgent.dynamicModel to true" -}}
+{{- $errors = append $errors "runtime.inferenceApi.modelFilename: set it to the checkpoint to load, or runtime.queueAgent.dynamicModel to true" -}}
 {{- else if and (get $types $runtime.type).hasModelOptions (not $runtime.inferenceApi.modelOptions) -}}
-{{- $faults = append $faults "runtime.inferenceApi.modelOptions: set it to the model to serve, as {profile: flux-schnell}" -}}
+{{- $errors = append $errors "runtime.inferenceApi.modelOptions: set it to the model to serve, as {profile: flux-schnell}" -}}
 {{- end -}}
 {{- if and $agent.snsTopicArn (not $agent.awsRegion) (lt (len (splitList ":" $agent.snsTopicArn)) 6) -}}
-{{- $faults = append $faults "runtime.queueAgent.awsRegion: set it, for runtime.queueAgent.snsTopicArn is no ARN with a region in it" -}}
+{{- $errors = append $errors "runtime.queueAgent.awsRegion: set it, for runtime.queueAgent.snsTopicArn is no ARN with a region in it" -}}
 {{- end -}}
 {{- if and $runtime.persistence.enabled (not $runtime.persistence.existingClaim) (not $runtime.persistence.bucketName) -}}
-{{- $faults = append $faults "runtime.persistence.bucketName: set it to the model bucket, or runtime.persistence.existingClaim to a claim of your own, or runtime.persistence.enabled to false" -}}
+{{- $errors = append $errors "runtime.persistence.bucketName: set it to the model bucket, or runtime.persistence.existingClaim to a claim of your own, or runtime.persistence.enabled to false" -}}
 {{- end -}}
 {{- if and $scaling.enabled (gt (int $scaling.minReplicaCount) (int $scaling.maxReplicaCount)) -}}
-{{- $faults = append $faults "runtime.scaling.minReplicaCount: set it to maxReplicaCount or less" -}}
+{{- $errors = append $errors "runtime.scaling.minReplicaCount: set it to maxReplicaCount or less" -}}
 {{- end -}}
 {{- $window := dig "behavior" "scaleDown" "stabilizationWindowSeconds" $scaling.cooldownPeriod $scaling.extraHPAConfig -}}
 {{- if and $scaling.enabled (lt (int $window) (min (int $scaling.cooldownPeriod) 3600)) -}}
-{{- $faults = append $faults "runtime.scaling.extraHPAConfig: behavior.scaleDown.stabilizationWindowSeconds must not be less than cooldownPeriod, or pods go that are about to work" -}}
+{{- $errors = append $errors "runtime.scaling.extraHPAConfig: behavior.scaleDown.stabilizationWindowSeconds must not be less than cooldownPeriod, or pods go that are about to work" -}}
 {{- end -}}
 {{- if .Values.karpenter.enabled -}}
 {{- $nodes := .Values.karpenter.nodeTemplate -}}
 {{- $advice := "or karpenter.enabled to false where other nodes serve" -}}
 {{- if not $nodes.iamRole -}}
-{{- $faults = append $faults (printf "karpenter.nodeTemplate.iamRole: set it to the name of the nodes' role, %s" $advice) -}}
+{{- $errors = append $errors (printf "karpenter.nodeTemplate.iamRole: set it to the name of the nodes' role, %s" $advice) -}}
 {{- end -}}
 {{- range $key, $what := dict "securityGroupSelector" "security groups" "subnetSelector" "subnets" -}}
 {{- if not (get $nodes $key) -}}
-{{- $faults = append $faults (printf "karpenter.nodeTemplate.%s: set it to tags of the nodes' %s, %s" $key $what $advice) -}}
+{{- $errors = append $errors (printf "karpenter.nodeTemplate.%s: set it to tags of the nodes' %s, %s" $key $what $advice) -}}
 {{- end -}}
 {{- end -}}
 {{- if and (eq (include "sd-on-eks.instanceStorePolicy" .) "RAID0") $nodes.dataVolume.snapshotID -}}
-{{- $faults = append $faults "karpenter.nodeTemplate.instanceStorePolicy: RAID0 hides what dataVolume.snapshotID holds; choose one of the two" -}}
+{{- $errors = append $errors "karpenter.nodeTemplate.instanceStorePolicy: RAID0 hides what dataVolume.snapshotID holds; choose one of the two" -}}
 {{- end -}}
 {{- $limit := get (include "sd-on-eks.resourceLimits" . | fromYaml) "nvidia.com/gpu" | toString -}}
-{{- $pods := include "sd-on-eks.mostPods" . | int -}}
+{{- $pods := include "sd-on-eks.maxPods" . | int -}}
 {{- $gpus := include "sd-on-eks.gpusPerPod" . | int -}}
 {{- if and (regexMatch "^[0-9]+$" $limit) (lt (int $limit) (mul $pods $gpus)) -}}
-{{- $faults = append $faults (printf "karpenter.provisioner.resourceLimits: nvidia.com/gpu is %s, too little for %d pods of %d each; raise it, leave it out, or allow fewer pods" $limit $pods $gpus) -}}
+{{- $errors = append $errors (printf "karpenter.provisioner.resourceLimits: nvidia.com/gpu is %s, too little for %d pods of %d each; raise it, leave it out, or allow fewer pods" $limit $pods $gpus) -}}
 {{- end -}}
 {{- with .Values.karpenter.provisioner.capacityType -}}
 {{- if not (or .onDemand .spot) -}}
-{{- $faults = append $faults "karpenter.provisioner.capacityType: set onDemand or spot to true" -}}
+{{- $errors = append $errors "karpenter.provisioner.capacityType: set onDemand or spot to true" -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
-{{- if $faults -}}
-{{- fail (printf "\n\nThese values must be set otherwise:\n  - %s\n" (join "\n  - " $faults)) -}}
+{{- if $errors -}}
+{{- fail (printf "\n\nThese values must be set otherwise:\n  - %s\n" (join "\n  - " $errors)) -}}
 {{- end -}}
 {{- end }}

@@ -31,7 +31,7 @@
 {{- end }}
 
 {{/* The most pods that the autoscaler orders, or their fixed number. */}}
-{{- define "sd-on-eks.mostPods" -}}
+{{- define "sd-on-eks.maxPods" -}}
 {{- with .Values.runtime -}}
 {{ .scaling.enabled | ternary .scaling.maxReplicaCount .replicas }}
 {{- end -}}
@@ -50,7 +50,7 @@ roll-out, and of one large node that is used in part.
 */}}
 {{- define "sd-on-eks.resourceLimits" -}}
 {{- $given := .Values.karpenter.provisioner.resourceLimits -}}
-{{- $pods := include "sd-on-eks.mostPods" . | int -}}
+{{- $pods := include "sd-on-eks.maxPods" . | int -}}
 {{- $gpus := include "sd-on-eks.gpusPerPod" . | int -}}
 {{- if not (kindIs "invalid" $given) -}}
 {{ $given | toYaml }}
