@@ -1,11 +1,10 @@
-"""What the door can see of a ComfyUI workflow: whether it is one, in the format that the API takes."""
+"""What the API can see of a ComfyUI workflow: whether it is one, in the format that ComfyUI's own API takes."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from contract.field_errors import FieldError, FieldPath, field_path
+from contract.field_errors import FieldError, FieldPath, cut, field_path, suggestion
 from runtimes.catalog import DeployedRuntime
-from runtimes.comfyui.workflows import faults_beside
 
 _WRAPPED = (
     'is a workflow where a node belongs; send the workflow itself as content, or as {"prompt": WORKFLOW}, exported by '
@@ -13,8 +12,16 @@ _WRAPPED = (
 )
 
 
+TARGETS = "partial_execution_targets"
+"""The output nodes that are to run."""
+EXTRA_DATA = "extra_data"
+_READ = (EXTRA_DATA, TARGETS, "client_id", "prompt_id", "number", "front")
+"""The last four are the platform's to set."""
+_MAX_ID_CHARACTERS = 200
+
+
 def check(content: Mapping[str, Any], tasktype: str, runtime: DeployedRuntime, at: FieldPath) -> Iterator[FieldError]:
-    """Name the faults of a request's content; see ``api.content``."""
+    """Name the errors of a request's content; see ``api.content``."""
     if _is_ui_format(content):
         yield FieldError(
             field_path(at),
@@ -34,8 +41,8 @@ def check(content: Mapping[str, Any], tasktype: str, runtime: DeployedRuntime, a
     if not isinstance(graph, dict) or not graph:
         yield FieldError(field_path(at), "must be a workflow: an object of nodes by their id")
         return
-    for fault in faults_beside(frame, graph):
-        yield FieldError(field_path((*whole, fault.pointer)), fault.detail)
+    for error in errors_beside(frame, graph):
+        yield FieldError(field_path((*whole, error.pointer)), error.detail)
     for node_id, node in graph.items():
         here = (*at, node_id)
         if (inside := _workflow_inside(node, here)) is not None:
@@ -71,3 +78,24 @@ def _is_ui_format(content: Mapping[str, Any]) -> bool:
 
 def _is_node(value: Any) -> bool:
     return isinstance(value, dict) and "class_type" in value
+
+
+def errors_beside(beside: Mapping[str, Any], graph: Mapping[str, Any]) -> Iterator[FieldError]:
+    """Name what cannot be honoured of what stands beside a graph; null counts as left out.
+
+    Args:
+        beside: The request without its graph.
+        graph: Nodes by id.
+    """
+    for key in beside:
+        if key not in _READ:
+            yield FieldError(key, f"is not read beside prompt{suggestion(key, _READ)}")
+    extra_data, targets = beside.get(EXTRA_DATA), beside.get(TARGETS)
+    if extra_data is not None and not isinstance(extra_data, dict):
+        yield FieldError(EXTRA_DATA, "must be an object")
+    if targets is None:
+        return
+    if not isinstance(targets, list) or not targets or not all(isinstance(one, str) for one in targets):
+        yield FieldError(TARGETS, "must be a list of node ids, which are strings")
+    elif unknown := [cut(one, _MAX_ID_CHARACTERS) for one in targets if one not in graph]:
+        yield FieldError(TARGETS, f"names nodes that the workflow does not have: {', '.join(unknown)}")

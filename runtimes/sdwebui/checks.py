@@ -1,7 +1,7 @@
-"""What the door can see of a request to SD WebUI: faults that its API would answer, or worse, silently ignore."""
+"""What the API can see of a request to SD WebUI: errors that SD WebUI would answer or, worse, silently ignore."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,29 +15,25 @@ from runtimes.sdwebui.checkpoints import (
     named_checkpoints,
     same_checkpoint,
 )
-from runtimes.sdwebui.pixels import pixel_faults
 
 
 @dataclass(frozen=True, slots=True)
 class _Range:
-    """The numbers SD WebUI 1.10.1 takes; outside, it answers 422, 500 or garbage."""
+    """The numbers that SD WebUI 1.10.1 accepts; outside, it answers 422 or 500, or draws garbage."""
 
-    least: float = -(2**63)
-    most: float = 2**64 - 1
-    above: float | None = None
-    """In place of least, where that itself is too little."""
+    min: float = -(2**63)
+    max: float = 2**64 - 1
+    is_above_min: bool = False
 
     def problem(self, value: Any) -> str | None:
         number = _number(value)
         if number is None:
             return f"must be a number, not {shown(value)}"
-        if self.above is not None and number <= self.above:
-            return f"must be above {self.above}, not {shown(value)}"
-        if number < self.least:
-            return f"must be at least {self.least}, not {shown(value)}"
-        if number > self.most:
-            return f"must be at most {self.most}, not {shown(value)}"
-        return None
+        if self.is_above_min and number <= self.min:
+            return f"must be above {self.min}, not {shown(value)}"
+        if number < self.min:
+            return f"must be at least {self.min}, not {shown(value)}"
+        return f"must be at most {self.max}, not {shown(value)}" if number > self.max else None
 
 
 def _number(value: Any) -> float | None:
@@ -72,7 +68,7 @@ _GENERATE: Mapping[str, _Range] = {
 }
 _UPSCALE: Mapping[str, _Range] = {
     "resize_mode": _Range(0, 1),
-    "upscaling_resize": _Range(above=0),
+    "upscaling_resize": _Range(0, is_above_min=True),
     "upscaling_resize_w": _Range(1),
     "upscaling_resize_h": _Range(1),
     "gfpgan_visibility": _Range(0, 1),
@@ -91,7 +87,7 @@ _IMAGE_FIELDS = {"image-to-image": "init_images", "extra-single-image": "image",
 
 
 def check(content: Mapping[str, Any], tasktype: str, runtime: DeployedRuntime, at: FieldPath) -> Iterator[FieldError]:
-    """Name the faults of a request's content.
+    """Name the errors of a request's content.
 
     Args:
         content: The content, an object.
@@ -99,12 +95,12 @@ def check(content: Mapping[str, Any], tasktype: str, runtime: DeployedRuntime, a
         runtime: Where it will run.
         at: Where the content stands in the request.
     """
-    faults = [
+    errors = [
         FieldError(field_path((*at, name)), problem)
         for name, accepted in _RANGES[tasktype].items()
         if content.get(name) is not None and (problem := accepted.problem(content[name]))
     ]
-    yield from faults or pixel_faults(content, tasktype, runtime.max_pixels, _number, at)
+    yield from errors or _pixel_errors(content, tasktype, runtime.max_pixels, at)
     for name in _TEXTS:
         if content.get(name) is not None and not isinstance(content[name], str):
             yield FieldError(field_path((*at, name)), "must be a string")
@@ -185,3 +181,47 @@ def _conflict(name: str, asked: str | None) -> str | None:
     if asked is None or is_checkpoint_hash(name) or is_checkpoint_hash(asked) or same_checkpoint(name, asked):
         return None
     return f"asks for another checkpoint than {asked}"
+
+
+_SIDE = 512
+"""A picture's side where the request does not say it; at least this is taken for one that is upscaled by a factor."""
+
+Given = Callable[[str, float], float]
+
+
+def _pixel_errors(content: Mapping[str, Any], tasktype: str, max_pixels: int, at: FieldPath) -> Iterator[FieldError]:
+    """Name what makes SD WebUI hold too many pixels at once: its own limits end where the memory does."""
+
+    def given(name: str, default: float) -> float:
+        value = _number(content.get(name))
+        return default if value is None else max(value, 0)
+
+    held = _upscaled(given) if tasktype.startswith("extra-") else _drawn(content, given)
+    for name, words, pixels in held:
+        if pixels > max_pixels:
+            problem = f"{words} {pixels:.0f} pixels at once; at most {max_pixels} are allowed (maxPixels)"
+            yield FieldError(field_path((*at, name)), problem)
+            return
+
+
+def _drawn(content: Mapping[str, Any], given: Given) -> Iterator[tuple[str, str, float]]:
+    width, height, batch = given("width", _SIDE), given("height", _SIDE), given("batch_size", 1)
+    yield "width", "times height makes", width * height
+    yield "batch_size", "times width and height makes", width * height * batch
+    if content.get("enable_hr"):
+        scale = given("hr_scale", 2)
+        wide, high = given("hr_resize_x", 0), given("hr_resize_y", 0)
+        if wide or high:
+            wide, high = wide or high * width / max(height, 1), high or wide * height / max(width, 1)
+        else:
+            wide, high = width * scale, height * scale
+        sides = [name for name in ("hr_resize_x", "hr_resize_y") if given(name, 0)]
+        yield (sides or ["hr_scale"])[0], "makes with batch_size", wide * high * batch
+
+
+def _upscaled(given: Given) -> Iterator[tuple[str, str, float]]:
+    if given("resize_mode", 0) == 1:
+        width, height = given("upscaling_resize_w", _SIDE), given("upscaling_resize_h", _SIDE)
+        yield "upscaling_resize_w", "times upscaling_resize_h makes", width * height
+    else:
+        yield "upscaling_resize", f"makes of {_SIDE} x {_SIDE}", (_SIDE * given("upscaling_resize", 2)) ** 2

@@ -21,11 +21,11 @@ from queue_agent.settings import Settings
 from runtimes._http import Answer, ModelServerClient, read_json, write_json
 from runtimes._queued import JobReport, QueuedServer
 from runtimes._wording import shorten
+from runtimes.comfyui.checks import TARGETS
 from runtimes.comfyui.driver.events import EventStream, PromptWatch
 from runtimes.comfyui.driver.history import SavedFile, ending_error, has_other_results, refusal, saved_files
 from runtimes.comfyui.driver.leftovers import UPLOAD_FOLDER, Leftovers
 from runtimes.comfyui.driver.workflow import Workflow, file_sites, inputs_in, workflow_of
-from runtimes.comfyui.workflows import TARGETS
 
 _RECONCILE_S = 2.0
 """How often history and queue are asked although the websocket says nothing."""

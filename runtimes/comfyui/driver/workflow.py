@@ -15,7 +15,7 @@ from queue_agent.inputs.inline import is_reference
 from queue_agent.inputs.links import MAX_INPUTS, InputSite
 from queue_agent.ports import Input, Work, units_of
 from runtimes._wording import MAX_NAME_CHARS, shorten, shorten_name
-from runtimes.comfyui.workflows import EXTRA_DATA, TARGETS, faults_beside
+from runtimes.comfyui.checks import EXTRA_DATA, TARGETS, errors_beside
 
 WEBSOCKET_CLASS = "SaveImageWebsocket"
 """The node whose pictures come through the websocket alone."""
@@ -163,8 +163,8 @@ def workflow_of(task: Task) -> Workflow:
                 f"Node {shorten_name(node_id)} of the workflow has no inputs, or no class_type of at most "
                 f"{MAX_NAME_CHARS} characters."
             )
-    if faults := list(islice(faults_beside(beside, graph), MAX_FIELD_ERRORS)):
-        raise InvalidTask(shorten("; ".join(f"{fault.pointer} {fault.detail}" for fault in faults)))
+    if errors := list(islice(errors_beside(beside, graph), MAX_FIELD_ERRORS)):
+        raise InvalidTask(shorten("; ".join(f"{error.pointer} {error.detail}" for error in errors)))
     return Workflow(graph, beside.get(EXTRA_DATA) or {}, beside.get(TARGETS), work_of(graph))
 
 
