@@ -33,7 +33,7 @@ class Unsupervised(Supervised):
         return object()
 
     async def progress(self, job: str) -> float | None:  # noqa: ARG002 (the port's)
-        """None: nobody knows."""
+        """Unknown."""
         return None
 
 

@@ -1,7 +1,7 @@
 """Everything that can go wrong in the agent, divided by what is done next.
 
 AgentError
-├── TaskError            the task's own fault: the job ends as failed at once
+├── TaskError            the task's own error: the job fails at once
 │   ├── InvalidTask
 │   ├── InputError
 │   ├── Rejected
@@ -10,7 +10,7 @@ AgentError
 │   ├── StartedTooLate
 │   ├── NoOutput
 │   └── Cancelled        requested: the job ends as cancelled
-├── RetryableError       not the task's fault: the job is released and tried again
+├── RetryableError       not the task's: the job is released and tried again
 │   ├── ServerError
 │   │   ├── ServerAway
 │   │   └── ServerLoading

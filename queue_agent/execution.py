@@ -20,7 +20,7 @@ class Execution:
 
     Attributes:
         executor: Runs them.
-        server: Tells how far they are.
+        server: Reports their progress.
         monitor: Watches the server.
         telemetry: Measures how busy the GPU is.
     """

@@ -1,4 +1,4 @@
-"""What bytes are, told by the bytes themselves: names and headers of links lie."""
+"""Identifies media by their bytes: names and headers of links cannot be trusted."""
 
 import mimetypes
 import re
@@ -8,7 +8,7 @@ from functools import cache
 import filetype
 
 HEAD_BYTES = 8192
-"""As many bytes from the beginning tell the type of any content."""
+"""So many bytes from the beginning identify any type."""
 
 
 _UNKNOWN = ("bin", "application/octet-stream")
@@ -18,7 +18,7 @@ _VIDEO_BRANDS = frozenset(
     {b"isom", b"mp41", b"mp42", b"avc1", b"av01", b"dash", b"msdh", b"msix", b"cmfc", b"cmf2", b"XAVC"}
     | {b"iso%d" % number for number in range(2, 10)}
 )
-"""Of which files of fragments name some alone, as players that stream ask for them."""
+"""Fragmented files may declare only some of them."""
 _VERSION_AT = 4
 """Between the major brand and the others."""
 _EXTENSIONS = {"apng": "png"}
@@ -35,7 +35,7 @@ _REGISTERED = {
     "woff": "font/woff",
     "woff2": "font/woff2",
 }
-"""Types under the names that IANA or browsers know, where the library has others."""
+"""Types by the names of IANA or browsers, where the library has other names."""
 _BY_NAME = {
     "csv": "text/csv",
     "exr": "image/x-exr",
@@ -69,10 +69,10 @@ _SAME_FORMAT = {
     "webm": {"weba": "audio/webm"},
     "wmv": {"asf": "video/x-ms-asf", "wma": "audio/x-ms-wma"},
 }
-"""Endings under which files of one form go, by what their bytes tell: only the name says which, as sound or film."""
+"""Types that share their bytes' signature and differ by name, such as sound and film, by what the bytes identify."""
 _BOX = re.compile(rb"[a-z]{4}")
 _BOX_TYPE_AT = 4
-"""A box of 256 bytes begins as an icon does, whose number of pictures stands there."""
+"""A box of 256 bytes begins like an icon, which has its number of pictures there."""
 _BIG_TIFF = re.compile(rb"II\+\0|MM\0\+")
 _BOXES = re.compile(rb".{4}(?:ftyp|styp|moov|mdat|free|skip|wide|pnot|uuid)", re.DOTALL)
 _FRAMES = re.compile(rb"\xff[\xe0-\xff]")
@@ -82,7 +82,7 @@ _OTHER_FORMS = {
     **dict.fromkeys(("mp3", "aac"), _FRAMES),
     **dict.fromkeys(("mpg", "mpeg"), re.compile(rb"\x00\x00\x01")),
 }
-"""How files of such endings may begin, besides what the library knows: boxes in any order, frames of any layer."""
+"""How files with these extensions may also begin: with boxes in any order, or frames of any layer."""
 _ENDING = re.compile(r"\.([A-Za-z0-9]{1,16})$")
 
 
@@ -92,7 +92,7 @@ class Media:
 
     Attributes:
         data: The bytes, or the first HEAD_BYTES of them.
-        extension: Without a dot: png, jpg, webp, gif, mp4, …; "bin" where the bytes and the name tell none.
+        extension: Without a dot: png, jpg, webp, gif, mp4, …; "bin" where neither bytes nor name identify it.
         content_type: The MIME type.
     """
 
@@ -112,19 +112,19 @@ class Media:
 
 
 def is_what_it_is_called(media: Media, filename: str) -> bool:
-    """Whether bytes under a name like ``x.png`` are media at all; names of other files promise nothing."""
+    """Whether bytes under a name of media, such as ``x.png``, are media at all; other names always fit."""
     return media.is_media or not _promises_media(_extension_of(filename))
 
 
 def named_media(data: bytes, filename: str) -> Media | None:
-    """What a name says of bytes whose form the library does not know, although the format has it.
+    """Identify by their name media in a form that the format allows and the library does not know.
 
     Args:
         data: The first HEAD_BYTES.
         filename: A name of media.
 
     Returns:
-        None where the bytes are not of such a form.
+        None where the bytes do not have such a form.
     """
     extension = _extension_of(filename)
     form = _OTHER_FORMS.get(extension)
@@ -134,11 +134,11 @@ def named_media(data: bytes, filename: str) -> Media | None:
 
 
 def identify(data: bytes, filename: str | None = None) -> Media:
-    """Tell the type of some bytes.
+    """Identify the type of some bytes.
 
     Args:
         data: HEAD_BYTES from the beginning suffice.
-        filename: What they are called: it tells the type of all that is no image, video or audio by its bytes.
+        filename: Their name, which identifies everything that is not image, video or audio by its bytes.
     """
     extension, content_type = _guess(data)
     media = Media(data, _EXTENSIONS.get(extension, extension), _REGISTERED.get(extension, content_type))
@@ -161,7 +161,7 @@ def _type_of(extension: str) -> str | None:
 
 
 def _promises_media(extension: str) -> bool:
-    """Whether the bytes of files with such names can be told to be image, video or audio."""
+    """Whether files with such names can be identified as image, video or audio by their bytes."""
     known = filetype.get_type(ext=extension) or filetype.get_type(mime=_type_of(extension) or "")
     return known is not None and known.mime.partition("/")[0] in _MEDIA_KINDS
 
@@ -177,7 +177,7 @@ def _guess(data: bytes) -> tuple[str, str]:
 
 
 def _brands(data: bytes) -> set[bytes]:
-    """The brands that a file of boxes (ISO/IEC 14496-12) declares, the major one and all that it is compatible with."""
+    """The brands that a file of boxes (ISO/IEC 14496-12) declares: the major one and the compatible ones."""
     size_bytes = int.from_bytes(data[:4], "big")
     if data[4:8] not in {b"ftyp", b"styp"}:
         return set()

@@ -1,4 +1,4 @@
-"""Bounds the bytes that the tasks of one agent hold together: contents, inputs, requests and answers."""
+"""Bounds the memory that the tasks of one agent take together: contents, inputs, requests and results."""
 
 import asyncio
 from collections import deque
@@ -10,20 +10,20 @@ from queue_agent.media import Media
 from queue_agent.ports import Input, Result
 
 _UNPACKED = 4
-"""So many times a task's bytes are held while it is prepared: as they came, as values, in base64, and in JSON."""
+"""How often a task's bytes are in memory while it is prepared: as received, as values, in base64, and in JSON."""
 
 
 class MemoryBudget:
-    """A number of bytes for all tasks of an agent; who asks first gets its share first.
+    """The memory for all tasks of an agent, first come, first served.
 
-    A task that needs more than there is waits until all others that do not wait themselves have given theirs back, and
-    goes on alone: the largest task can always be run.
+    A task that needs more than is left waits until all others that do not wait themselves have ended, and continues
+    alone: even the largest task can run.
 
     Args:
-        max_bytes: The number.
+        max_bytes: How much there is.
 
     Attributes:
-        held_bytes: What is held now.
+        held_bytes: How much is held now.
     """
 
     def __init__(self, max_bytes: int) -> None:
@@ -34,7 +34,7 @@ class MemoryBudget:
 
     @contextmanager
     def share(self) -> Iterator["MemoryShare"]:
-        """A task's share, empty at first; given back at the end."""
+        """A task's share, empty at first and returned at the end."""
         share = MemoryShare(self)
         self._shares.add(share)
         try:
@@ -87,14 +87,14 @@ class MemoryShare:
         self._budget = budget
 
     async def take(self, size_bytes: int) -> None:
-        """Hold so many bytes from now on; waits until there are as many."""
+        """Hold so many bytes from now on, once there are as many."""
         if size_bytes <= self.size_bytes:
             self.hold(size_bytes)
         else:
             await self._budget._wait(self, size_bytes)
 
     def hold(self, size_bytes: int) -> None:
-        """Note that it holds so many bytes already, more or fewer."""
+        """Note that the task already holds so many bytes, more or fewer than before."""
         by_bytes, self.size_bytes = size_bytes - self.size_bytes, size_bytes
         self._budget._changed(by_bytes)
 
@@ -107,7 +107,7 @@ class _Wait:
 
 
 class TaskMemory:
-    """Keeps a task's share as large as what the task holds on its way.
+    """Adjusts a task's share to what the task holds on its way; reads its inputs.
 
     Args:
         share: The share.
@@ -122,7 +122,7 @@ class TaskMemory:
         self._limit: asyncio.Timeout | None = None
 
     def time_limit(self, seconds: float) -> asyncio.Timeout:
-        """A limit for the task's preparation, whose clock stands still while the task waits for room."""
+        """A time limit for the task's preparation, which pauses while the task waits for memory."""
         self._limit = asyncio.timeout(seconds)
         return self._limit
 
@@ -137,7 +137,7 @@ class TaskMemory:
         limit.reschedule(now_s() + left_s)
 
     async def expect_content(self, max_bytes: int) -> None:
-        """Wait until there is room for a content of that size."""
+        """Wait until there is memory for a content of that size."""
         await self._take(_UNPACKED * max_bytes)
 
     def has_content(self, size_bytes: int) -> None:
@@ -146,7 +146,7 @@ class TaskMemory:
         self._share.hold(_UNPACKED * size_bytes)
 
     async def fetch(self, inputs: Sequence[Input]) -> dict[str, Media]:
-        """Read inputs as soon as there is room for what their links may lead to."""
+        """Read inputs once there is memory for the largest files that their links may lead to."""
         before_bytes = self._content_bytes + self._fetched_bytes
         links = {item.text for item in inputs if is_link(item.text)}
         linked_bytes = min(len(links) * MAX_LINK_BYTES, MAX_LINKED_BYTES)
@@ -157,10 +157,10 @@ class TaskMemory:
         return read
 
     def is_prepared(self) -> None:
-        """Note that the request is written, and what it was made of is gone."""
+        """Note that the request is written, and its parts are no longer in memory."""
         self._share.hold(2 * (self._content_bytes + self._fetched_bytes))
 
     def has_result(self, result: Result) -> None:
-        """Note what the job gave."""
+        """Note the job's result."""
         in_memory = (len(output.content) for output in result.outputs if isinstance(output.content, bytes))
         self._share.hold(self._share.size_bytes + sum(in_memory))

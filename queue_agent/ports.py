@@ -155,9 +155,9 @@ class Input:
 
     Attributes:
         text: A link, a data URL, or base64.
-        field: Where it stands, for messages.
-        kinds: What the field takes: image, video, audio; empty where it takes any file.
-        is_strict: Whether its field holds files alone, so that other texts are refused.
+        field: The path of its field, for messages.
+        kinds: What the field accepts: image, video, audio; empty where it accepts any file.
+        is_strict: Whether its field is for files alone, so that other texts are rejected.
     """
 
     text: str
@@ -167,23 +167,23 @@ class Input:
 
     @property
     def wanted(self) -> str:
-        """What the field takes, for messages."""
+        """What the field accepts, for messages."""
         return " or ".join(self.kinds) or "file"
 
     def takes(self, media: Media) -> bool:
-        """Whether the field takes such a file."""
+        """Whether the field accepts the file."""
         return not self.kinds or media.kind in self.kinds
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """One file that a job gave.
+    """One file of a job's result.
 
     Attributes:
-        content: Its bytes; or, while the model server has them, what reads them, each time from the start. Reading
-            raises ServerError when the server fails.
-        seed: The seed it was drawn with, where the model server tells.
-        filename: What the model server calls it, where it does: bytes under a picture's name must be a picture.
+        content: Its bytes; or, where the model server has them, a function that reads them from the start each time.
+            Reading raises ServerError when the server fails.
+        seed: The seed it was drawn with, where the model server reports it.
+        filename: Its name on the model server, if it has one: bytes under a picture's name must be a picture.
     """
 
     content: bytes | Callable[[], AbstractAsyncContextManager[AsyncIterator[bytes]]]
@@ -193,7 +193,7 @@ class Output:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What a job gave.
+    """The result of a job.
 
     Attributes:
         outputs: The files, in order.
@@ -215,9 +215,9 @@ class Work:
     Attributes:
         kind: Jobs of one kind take the same time per unit.
         units: Sampling steps, or 1 where there are none; clamped to MAX_UNITS.
-        together: How many jobs like it the server runs together; 1 where each runs alone.
+        together: How many such jobs the server runs together; 1 where each runs alone.
         last_call: The part of its time that is left when the server decides what to run next: a job that comes later
-            may wait for longer, or run alone.
+            may wait longer, or run alone.
     """
 
     kind: str
@@ -237,7 +237,7 @@ class Capacity:
     Attributes:
         devices: GPUs, each of which runs jobs of its own.
         batch: How many small jobs a device runs together.
-        ahead: Whether it takes the next jobs while it is busy; where a waiting one can be withdrawn by its id.
+        ahead: Whether it accepts the next jobs while it is busy, because it can withdraw a waiting one by its id.
     """
 
     devices: int = 1
@@ -246,16 +246,16 @@ class Capacity:
 
     @property
     def places(self) -> int:
-        """How many jobs it may be given at once: what all devices run, and what one of them runs next."""
+        """How many jobs it may have at once: those that all devices run, and those that one of them runs next."""
         return max(1, (self.devices + self.ahead) * self.batch)
 
 
 MAX_UNITS = 1e6
-"""More than any job has; what a task asks for beyond them is counted as so many."""
+"""More than any job has; larger counts are reduced to it."""
 
 
 def units_of(count: object, default: float = 1.0) -> float:
-    """A count as a task gives it, from 1 to MAX_UNITS; ``default`` for what is no number."""
+    """A count from a task, limited to 1 to MAX_UNITS; ``default`` where it is no number."""
     try:
         units = float(count)  # type: ignore[arg-type]
     except OverflowError:
@@ -266,7 +266,7 @@ def units_of(count: object, default: float = 1.0) -> float:
 
 
 class Started(Protocol):
-    """Is called when the server begins with a job."""
+    """Called when the server begins with a job."""
 
     def __call__(self, batch: int | None = None) -> None:
         """Note it; ``batch`` is the number of those that run together, None for a job that runs alone."""
@@ -274,11 +274,11 @@ class Started(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RunSignals:
-    """What a driver tells while it runs a job.
+    """What a driver calls while it runs a job.
 
     Attributes:
-        started: To be called when the server begins with the job.
-        freed: To be called as soon as the server can begin with the next one; fetching the result may go on.
+        started: To call when the server begins with the job.
+        freed: To call as soon as the server can begin with the next one, while the result may still be fetched.
     """
 
     started: Started
@@ -397,15 +397,14 @@ class Telemetry(Protocol):
     def stage(self, name: str) -> AbstractContextManager[None]:
         """The span of one stage within the current one, and a measurement of its seconds.
 
-        What is raised through it marks the span and the measurement with an AgentError's code or the exception's type,
-        never with its message.
+        An exception marks the span and the measurement with an AgentError's code or its type, never with its message.
         """
 
     def job_ended(self, outcome: str, error_code: str | None = None) -> None:
-        """Count a job that has come to its end; ``error_code`` says why it failed."""
+        """Count a job that has ended; ``error_code`` says why it failed."""
 
     def retried(self, error_code: str) -> None:
-        """Count a message that is given back after a fault, and mark its span as failed."""
+        """Count a message that is released after an error, and mark its span as failed."""
 
     def queue_age(self, seconds: float) -> None:
         """Note how long a message was in the queue before it was received."""
@@ -414,7 +413,7 @@ class Telemetry(Protocol):
         """Note that the model server begins with a job."""
 
     def gpu_ended(self, job: str) -> None:
-        """Note that the model server is rid of a job; ignored if it had not begun with it."""
+        """Note that a job has left the model server; ignored if the server had not begun with it."""
 
     async def page(self) -> tuple[int, str, bytes]:
         """The metrics as Prometheus reads them: status, Content-Type, body."""

@@ -320,7 +320,7 @@ class Processor:
             LeaseLost: Another agent has the job.
         """
         if error.counts:
-            # A task that fails before the server gets it must not be tried for ever.
+            # A task that fails before the server receives it must not be tried for ever.
             lease.attempt_started()
             lease.attempt_ended()
         counted = lease.attempt_counts and not isinstance(error, Throttled)
