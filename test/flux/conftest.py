@@ -1,6 +1,7 @@
-"""Tiny models of the real classes, made once for all modules. Tests that need them are skipped where torch is not."""
+"""Tiny models of the real classes, made once for all modules. Without torch, what needs them is left out."""
 
 from functools import cache
+from importlib.util import find_spec
 
 import pytest
 from PIL import Image
@@ -9,18 +10,17 @@ from runtimes.flux.families import EDIT, INPAINTING, TEXT_TO_IMAGE
 from runtimes.flux.options import ModelOptions
 from runtimes.flux.server.ports import DrawingWatch, GenerationRequest
 
+collect_ignore_glob = [] if find_spec("torch") else ["pipeline/*", "test_bench.py"]
 _SIDE = 64
 
 
 @pytest.fixture(scope="session")
 def tiny_models(tmp_path_factory):
     """A folder with a tiny model for each family, named like it, flux-schnell, and Lora/{tiny,other}.safetensors."""
-    pytest.importorskip("diffusers", reason="the packages of the group flux are not installed here")
-    import torch
-
-    torch.set_num_threads(1)
+    torch = pytest.importorskip("torch", reason="the packages of the group flux are not installed here")
     from runtimes.flux.standin.tiny import TINY, make_lora, make_model
 
+    torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("models")
     for name in TINY:
         make_model(name, folder)
@@ -30,17 +30,21 @@ def tiny_models(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def tiny_flux():
-    """Options of tiny FLUX."""
-    return ModelOptions(source="flux", dtype="float32")
+def load_model(tiny_models):
+    """Loads a model of that folder, or of another one; by default tiny FLUX in float32."""
+    from runtimes.flux.server.pipeline.loading import load
+
+    def model(folder=tiny_models, **options):
+        options = ModelOptions.model_validate({"source": "flux", "dtype": "float32"} | options)
+        return load(options, str(folder), 0)
+
+    return model
 
 
 @pytest.fixture(scope="session")
-def pipeline_of(tiny_models):
+def pipeline_of(load_model):
     """Loads a tiny model by its name and dtype; each once."""
-    from runtimes.flux.server.pipeline.loading import load
-
-    return cache(lambda source, dtype="float32": load(ModelOptions(source=source, dtype=dtype), str(tiny_models), 0))
+    return cache(lambda source, dtype="float32": load_model(source=source, dtype=dtype))
 
 
 @pytest.fixture(scope="session")
@@ -52,7 +56,7 @@ def given_image():
 
 @pytest.fixture(scope="session")
 def make_request(given_image):
-    """Makes an request of a task type; images and mask are there where the task takes them."""
+    """Makes a request of a task type; images and mask are there where the task takes them."""
     mask = Image.new("L", given_image.size, 0)
     mask.paste(255, (16, 16, 48, 48))
 
@@ -78,11 +82,20 @@ def make_request(given_image):
 @pytest.fixture(scope="session")
 def draw():
     """Encodes and draws requests together; gives the pictures of each as arrays of numbers that may be subtracted."""
-    np = pytest.importorskip("numpy")
+    np = pytest.importorskip("numpy", reason="the packages of the group flux are not installed here")
 
     def together(pipeline, *requests, watch=None):
-        watch = watch or DrawingWatch()
-        pictures = pipeline.draw(requests, pipeline.encode(requests), watch)
+        pictures = pipeline.draw(requests, pipeline.encode(requests), watch or DrawingWatch())
         return [[np.asarray(picture).astype(int) for picture in row] for row in pictures]
 
     return together
+
+
+@pytest.fixture
+def draw_one(pipeline_of, make_request, draw):
+    """Draws one request of a family; gives its first picture."""
+
+    def first(name, *task, watch=None, **values):
+        return draw(pipeline_of(name), make_request(*task, **values), watch=watch)[0][0]
+
+    return first

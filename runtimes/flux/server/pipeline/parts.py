@@ -69,7 +69,7 @@ def _is_there(part: Path, made: Any) -> bool:
 
 def _read(made: Any, part: Path, options: ModelOptions, device: ModelDevice) -> Any:
     """Read one part; one that waits in main memory is quantized on the GPU first, which alone can do it."""
-    fewer_bits = _quantized(made, part.name, options)
+    fewer_bits = quantized(made, part.name, options)
     waits = options.offload != "none"
     try:
         read = made.from_pretrained(
@@ -91,7 +91,7 @@ def _first_line(exc: Exception) -> str:
     return str(exc).strip().partition("\n")[0]
 
 
-def _quantized(made: type, name: str, options: ModelOptions) -> dict[str, Any]:
+def quantized(made: type, name: str, options: ModelOptions) -> dict[str, Any]:
     """Arguments that have a part, of a class of diffusers or transformers, quantized while it is read."""
     if options.quantization == "none" or name in _NEVER_QUANTIZED:
         return {}

@@ -1,0 +1,279 @@
+"""Each family draws what is asked for, through the real classes of diffusers."""
+
+import dataclasses
+import inspect
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from runtimes.flux.families import EDIT, FAMILIES, IMAGE_TO_IMAGE, INPAINTING, TEXT_TO_IMAGE
+from runtimes.flux.server.errors import PipelineRefusedError
+from runtimes.flux.server.pipeline.recipes import RECIPES
+from runtimes.flux.server.ports import DrawingWatch
+
+CASES = [(family.name, task) for family in FAMILIES.values() for task in family.task_types]
+DRAWERS, FAST = ["flux", "sdxl", "sd3"], ["flux", "flux-fill", "flux-kontext", "sdxl", "sd3"]
+INPAINTERS = [*((name, INPAINTING) for name in (*DRAWERS, "flux-fill"))]
+FROM_IMAGES = [*((name, IMAGE_TO_IMAGE) for name in DRAWERS), *INPAINTERS, ("flux-kontext", EDIT)]
+PROMISED = 2
+"""Of 255, the most that a picture in a batch may differ from the same one drawn alone."""
+
+
+@pytest.fixture(autouse=True)
+def small_references(monkeypatch):
+    """Qwen-Image-Edit brings each reference to a megapixel, which takes seconds without a GPU."""
+    from diffusers.pipelines.qwenimage import pipeline_qwenimage_edit_plus
+
+    monkeypatch.setattr(pipeline_qwenimage_edit_plus, "VAE_IMAGE_SIZE", 96 * 96)
+    monkeypatch.setattr(pipeline_qwenimage_edit_plus, "CONDITION_IMAGE_SIZE", 96 * 96)
+
+
+def difference(one, other):
+    return np.abs(one - other).max()
+
+
+@pytest.mark.parametrize(("name", "task"), CASES)
+def test_a_family_draws_as_many_pictures_of_the_size_as_are_asked_for_and_the_same_ones_again(
+    name, task, pipeline_of, make_request, draw
+):
+    request = make_request(task, seeds=(1, 2), width=96, height=64, steps=2)
+    if request.images:
+        request = dataclasses.replace(request, width=64)
+
+    [pictures] = draw(pipeline_of(name), request)
+
+    assert [picture.shape for picture in pictures] == [(64, request.width, 3)] * 2
+    assert difference(*pictures) > 10, "another seed is another picture"
+    if name != "qwen-image-edit":
+        assert np.array_equal(draw(pipeline_of(name), request), [pictures])
+
+
+@pytest.mark.parametrize("name", ["flux", "flux-kontext", "sdxl", "sd3"])
+def test_a_picture_is_the_one_that_diffusers_draws_by_itself(name, tiny_models, make_request, draw_one):
+    from diffusers import DiffusionPipeline
+
+    bare = DiffusionPipeline.from_pretrained(tiny_models / name, dtype=torch.float32)
+    bare.set_progress_bar_config(disable=True)
+    request = make_request()
+    theirs = bare(
+        prompt=request.prompt,
+        width=96,
+        height=64,
+        num_inference_steps=request.steps,
+        guidance_scale=request.guidance,
+        generator=torch.Generator().manual_seed(request.seeds[0]),
+        **({"max_area": 96 * 64} if name == "flux-kontext" else {}),
+    ).images[0]
+
+    assert difference(draw_one(name, width=96, height=64), np.asarray(theirs)) <= 1
+
+
+CALLS = {
+    (made.__name__, task, recipe.family.true_cfg > 1)
+    for recipe in RECIPES.values()
+    for task, made in recipe.classes.items()
+}
+DECISIVE = {"num_inference_steps", "guidance_scale", "generator", "output_type", "callback_on_step_end"}
+BY_TASK = {EDIT: {"image"}, IMAGE_TO_IMAGE: {"image", "strength"}, INPAINTING: {"image", "mask_image", "strength"}}
+
+
+@pytest.mark.parametrize(("class_name", "task", "has_true_cfg"), sorted(CALLS))
+def test_every_class_takes_all_settings_that_decide_its_picture(class_name, task, has_true_cfg):
+    """A setting that a class no longer takes would be left out without a word."""
+    decisive = DECISIVE | BY_TASK.get(task, set()) | ({"true_cfg_scale"} if has_true_cfg else set())
+    decisive |= {"max_area", "_auto_resize"} if class_name == "FluxKontextPipeline" else set()
+    decisive |= {"width", "height"} if class_name != "StableDiffusionXLImg2ImgPipeline" else set()
+    assert decisive <= inspect.signature(RECIPES[class_name].classes[task].__call__).parameters.keys()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("name", ["flux", "flux-schnell", "flux-kontext", "sdxl", "sd3"])
+def test_a_picture_in_a_batch_is_the_one_that_is_drawn_alone(name, dtype, pipeline_of, make_request, draw):
+    pipeline = pipeline_of(name, dtype)
+    requests = [
+        make_request(prompt="a fox", seeds=(1,), negative_prompt="rain"),
+        make_request(prompt="the moon over a very wide sea, painted at night " * 3, seeds=(2, 3), negative_prompt="x"),
+        make_request(prompt="snow", seeds=(4,), negative_prompt="a long list of things that nobody wants"),
+    ]
+
+    together = draw(pipeline, *requests)
+
+    assert_alone_as_together(pipeline, requests, together, draw)
+    assert difference(together[0][0], together[1][0]) > 10
+
+
+@pytest.mark.parametrize(("name", "task"), FROM_IMAGES)
+def test_a_picture_from_an_image_in_a_batch_is_the_one_of_its_image_and_seed(
+    name, task, pipeline_of, make_request, draw
+):
+    first = make_request(task, seeds=(5, 6))
+    second = make_request(task, prompt="snow", images=(first.images[0].rotate(180),), seeds=(7,))
+    requests = [first] if task == EDIT else [first, second]
+
+    together = draw(pipeline_of(name), *requests)
+
+    assert_alone_as_together(pipeline_of(name), requests, together, draw)
+
+
+def assert_alone_as_together(pipeline, requests, together, draw):
+    for request, row in zip(requests, together, strict=True):
+        for seed, picture in zip(request.seeds, row, strict=True):
+            [[alone]] = draw(pipeline, dataclasses.replace(request, seeds=(seed,)))
+            assert difference(alone, picture) <= PROMISED
+
+
+@pytest.mark.parametrize("name", FAST)
+def test_another_prompt_is_another_picture(name, draw_one):
+    task = FAMILIES[name].task_types[0]
+    assert difference(*(draw_one(name, task, prompt=prompt) for prompt in ("a fox", "the moon at night"))) > 2
+
+
+@pytest.mark.parametrize(
+    ("name", "extra", "guides"),
+    [("sdxl", {}, True), ("sd3", {}, True), ("flux", {"true_cfg": 3.0}, True), ("flux", {}, False)],
+)
+def test_a_negative_prompt_guides_where_the_family_reads_one(name, extra, guides, draw_one):
+    without, with_one = (draw_one(name, negative_prompt=negative, **extra) for negative in (None, "rain and snow"))
+    assert (difference(without, with_one) > (2 if guides else 0)) == guides
+
+
+def test_flux_fill_refuses_true_cfg_in_words(pipeline_of, make_request):
+    with pytest.raises(PipelineRefusedError, match="FLUX Fill has no true_cfg_scale"):
+        pipeline_of("flux-fill").encode([make_request(INPAINTING, true_cfg=2.0, negative_prompt="rain")])
+
+
+def test_qwen_edits_by_several_references(given_image, draw_one):
+    two = given_image, given_image.rotate(90).resize((96, 48))
+    by_one, by_two = (draw_one("qwen-image-edit", EDIT, steps=2, images=images) for images in ((given_image,), two))
+
+    assert by_two.shape == (64, 64, 3)
+    assert difference(by_one, by_two) > 2
+
+
+def test_the_first_qwen_edit_takes_one_image_and_refuses_two(tiny_models, tmp_path, load_model, make_request, draw):
+    shutil.copytree(tiny_models / "qwen-image-edit", tmp_path / "first")
+    index = tmp_path / "first" / "model_index.json"
+    index.write_text(index.read_text().replace("QwenImageEditPlusPipeline", "QwenImageEditPipeline"))
+    pipeline = load_model(tmp_path, source="first")
+
+    [pictures] = draw(pipeline, make_request(EDIT, steps=2, seeds=(1, 2), true_cfg=2.0))
+
+    assert [picture.shape for picture in pictures] == [(64, 64, 3)] * 2
+    with pytest.raises(PipelineRefusedError, match="edits by one image"):
+        pipeline.encode([make_request(EDIT, images=make_request(EDIT).images * 2)])
+
+
+def test_kontext_reads_its_reference_at_the_size_that_the_request_has(draw_one, monkeypatch):
+    """By itself diffusers would bring it to about a megapixel."""
+    from diffusers import FluxTransformer2DModel
+
+    tokens = []
+    forward = FluxTransformer2DModel.forward
+
+    def counted(self, *args, **values):
+        tokens.append(values["hidden_states"].shape[1])
+        return forward(self, *args, **values)
+
+    monkeypatch.setattr(FluxTransformer2DModel, "forward", counted)
+
+    draw_one("flux-kontext", EDIT, steps=1)
+
+    assert tokens == [2 * (64 // 16) ** 2], "those of the picture, and those of the reference"
+
+
+@pytest.mark.parametrize("task", [IMAGE_TO_IMAGE, TEXT_TO_IMAGE])
+def test_sdxl_in_float16_decodes_in_float32(task, pipeline_of, make_request, draw):
+    """Its autoencoder gives black pictures in float16, also after an image was encoded."""
+    half, whole = (draw(pipeline_of("sdxl", dtype), make_request(task))[0][0] for dtype in ("float16", "float32"))
+    assert np.abs(half - whole).mean() < 3
+
+
+@pytest.mark.parametrize("name", DRAWERS)
+def test_without_strength_the_image_comes_back_as_it_was(name, given_image, pipeline_of, make_request, draw):
+    [pictures] = draw(pipeline_of(name), make_request(IMAGE_TO_IMAGE, strength=0.0, seeds=(1, 2)))
+    assert np.array_equal(pictures, [np.asarray(given_image)] * 2)
+
+
+@pytest.mark.parametrize("name", DRAWERS)
+def test_the_least_strength_takes_one_step_of_any_number(name, draw_one):
+    told = []
+    for steps in (2, 3, 7, 49):
+        watch = DrawingWatch(lambda *step: told.append(step))
+        draw_one(name, IMAGE_TO_IMAGE, strength=0.01, steps=steps, watch=watch)
+    assert told == [(1, 1)] * 4
+
+
+@pytest.mark.parametrize("name", DRAWERS)
+def test_the_image_matters_less_the_more_strength_there_is(name, given_image, draw_one):
+    def matters(strength):
+        images = given_image, given_image.rotate(180)
+        one, other = (draw_one(name, IMAGE_TO_IMAGE, images=(image,), strength=strength, steps=10) for image in images)
+        return np.abs(one - other).mean()
+
+    assert matters(0.2) > 2 * matters(1.0)
+
+
+@pytest.mark.parametrize(("name", "task"), [*INPAINTERS, ("flux-kontext", EDIT)])
+def test_what_the_mask_keeps_is_kept_to_the_bit_and_the_rest_is_drawn(name, task, make_request, draw_one):
+    mask = make_request(INPAINTING).mask
+    redrawn, given = np.asarray(mask) == 255, np.asarray(make_request(task).images[0])
+
+    picture = draw_one(name, task, mask=mask, strength=1.0)
+
+    assert np.array_equal(picture[~redrawn], given[~redrawn])
+    assert np.abs(picture[redrawn] - given[redrawn]).mean() > 10
+
+
+def test_a_soft_mask_mixes_image_and_picture(given_image, draw_one):
+    """Beside the hard mask of the same half, only the soft edge differs, and there the picture lies in between."""
+    hard = Image.new("L", given_image.size, 255)
+    soft = hard.copy()
+    soft.paste(128, (0, 0, 8, 64))
+
+    whole, mixed = (draw_one("flux", INPAINTING, mask=mask) for mask in (hard, soft))
+
+    assert difference(mixed[:, :8], (whole[:, :8] + np.asarray(given_image)[:, :8]) / 2) <= 2
+    assert np.array_equal(mixed[:, 8:], whole[:, 8:])
+
+
+@pytest.mark.parametrize(("name", "task"), INPAINTERS)
+def test_the_kept_surroundings_matter_for_what_is_drawn(name, task, given_image, make_request, draw_one):
+    other = given_image.copy()
+    other.paste((255, 0, 0), (0, 0, 64, 16))
+    redrawn = np.asarray(make_request(task).mask) == 255
+
+    one, another = (draw_one(name, task, images=(image,)) for image in (given_image, other))
+
+    assert difference(one[redrawn], another[redrawn]) > 0
+
+
+@pytest.mark.parametrize("name", DRAWERS)
+def test_no_prompt_is_logged_not_even_the_end_of_one_that_is_cut(name, draw_one, caplog, capfd):
+    texts = {"prompt": "a confidential fox " * 100, "negative_prompt": "a confidential owl " * 100}
+    with caplog.at_level("INFO"):
+        draw_one(name, true_cfg=2.0, **texts)
+    assert "confidential" not in caplog.text + "".join(capfd.readouterr())
+
+
+@pytest.mark.parametrize("name", FAST)
+def test_numbers_that_overflow_give_no_black_picture(name, draw_one, monkeypatch):
+    from diffusers import AutoencoderKL
+
+    decode = AutoencoderKL.decode
+    for number in (float("nan"), float("inf")):
+
+        def overflow(*given, by=number, **more):
+            return (decode(*given, **more)[0] * by,)
+
+        monkeypatch.setattr(AutoencoderKL, "decode", overflow)
+        with pytest.raises(PipelineRefusedError, match="the model's numbers overflowed"):
+            draw_one(name, FAMILIES[name].task_types[0], steps=2)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_schedule_without_numbers_gives_no_black_picture(draw_one):
+    with pytest.raises(PipelineRefusedError, match="the model's numbers overflowed, so there is no picture"):
+        draw_one("qwen-image-edit", EDIT, steps=1)

@@ -1,0 +1,190 @@
+"""Loading finds out what a model is, and says in words what is wrong with it. Tiny models are made by a command."""
+
+import ctypes
+import gc
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from runtimes.flux.families import FAMILIES
+from runtimes.flux.options import ModelOptions
+from runtimes.flux.profiles import PROFILES
+from runtimes.flux.server.errors import PipelineRefusedError
+
+
+@pytest.fixture
+def copied(tiny_models, tmp_path):
+    """A folder of models with a copy of tiny FLUX that may be broken."""
+    shutil.copytree(tiny_models / "flux", tmp_path / "flux")
+    return tmp_path
+
+
+def refused(words):
+    return pytest.raises(PipelineRefusedError, match=words)
+
+
+def index_says(folder, **values):
+    index = folder / "flux" / "model_index.json"
+    index.write_text(json.dumps(json.loads(index.read_text()) | values))
+
+
+@pytest.mark.parametrize(("name", "family"), [("flux-schnell", "flux"), ("flux-fill", "flux-fill"), ("sdxl", "sdxl")])
+def test_the_family_is_found_in_the_files(load_model, name, family):
+    assert load_model(source=name).card.family == family
+
+
+def test_a_profiles_defaults_are_on_the_card(load_model):
+    card = load_model(source="flux-schnell", profile="flux-schnell").card
+    assert (card.steps, card.guidance, card.max_sequence_length) == (4, 0, 256)
+
+
+def test_a_folder_saved_by_a_sibling_class_is_of_the_same_family(copied, load_model):
+    index_says(copied, _class_name="FluxInpaintPipeline")
+    assert load_model(copied).card.family == "flux"
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"profile": "sdxl"}, "profile sdxl is of the family sdxl, but flux is a FluxPipeline"),
+        ({"dtype": "float16"}, r"dtype must not be float16 for models of the family flux: .* bfloat16"),
+        *(
+            ({name: value}, f"{name} {value} needs a GPU, and there is none here")
+            for name, value in (("quantization", "4bit"), ("quantization", "8bit"), ("offload", "model"))
+        ),
+        ({"source": "nobody/nothing"}, r"nobody/nothing is no folder in .*, and the Hugging Face hub does not"),
+        ({"source": "sdxl/model_index.json"}, r"model_index\.json is a file; .* a folder in the format of diffusers"),
+        ({"source": "Lora"}, r"Lora in the folder of models has no model_index\.json"),
+    ],
+)
+def test_options_that_cannot_be_followed_are_refused(load_model, monkeypatch, options, reason):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with refused(reason):
+        load_model(**options)
+
+
+def cut_off(folder):
+    weights = folder / "flux" / "transformer" / "diffusion_pytorch_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+
+
+BROKEN = {
+    r"flux is a StableCascadeDecoderPipeline, .* known are FluxPipeline, ": lambda folder: index_says(
+        folder, _class_name="StableCascadeDecoderPipeline"
+    ),
+    "part vae of flux is a Autoencoder of its_own_code, which is not known": lambda folder: index_says(
+        folder, vae=["its_own_code", "Autoencoder"]
+    ),
+    "part text_encoder_2 of flux is missing": lambda folder: shutil.rmtree(folder / "flux" / "text_encoder_2"),
+    "part tokenizer_2 of flux is missing": lambda folder: [
+        file.unlink() for file in (folder / "flux" / "tokenizer_2").iterdir()
+    ],
+    "flux cannot be put together": lambda folder: (folder / "flux/scheduler/scheduler_config.json").unlink(),
+    "part transformer of flux cannot be read": cut_off,
+    r"model_index\.json of flux cannot be read": lambda folder: (folder / "flux/model_index.json").write_text("{"),
+}
+
+
+@pytest.mark.parametrize("reason", BROKEN)
+def test_a_broken_folder_is_refused_with_what_is_wrong_in_it(copied, load_model, reason):
+    BROKEN[reason](copied)
+    with refused(reason):
+        load_model(copied)
+
+
+def test_a_gpu_without_bfloat16_is_named_with_what_to_take_instead(monkeypatch):
+    from runtimes.flux.server.pipeline.device import ModelDevice
+
+    monkeypatch.setattr(ModelDevice, "is_gpu", True)
+    monkeypatch.setattr("torch.cuda.Stream", lambda _device: None)
+    monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda including_emulation: including_emulation)
+    monkeypatch.setattr("torch.cuda.get_device_name", lambda _device: "Tesla T4")
+
+    with refused(r"Tesla T4 cannot compute in bfloat16\. Take a GPU of compute capability 8"):
+        ModelDevice(torch.device("cuda", 0)).check(ModelOptions(source="flux"))
+
+
+@pytest.mark.parametrize(
+    ("bits", "expected"), [("8bit", {"load_in_8bit": True}), ("4bit", {"load_in_4bit": True}), ("none", None)]
+)
+def test_denoiser_and_text_encoders_are_quantized_and_nothing_else(bits, expected):
+    from diffusers import AutoencoderKL, FluxTransformer2DModel
+    from transformers import T5EncoderModel
+
+    from runtimes.flux.server.pipeline.parts import quantized
+
+    options = ModelOptions(source="flux", quantization=bits)
+    assert quantized(AutoencoderKL, "vae", options) == {}
+    for made, name, library in (
+        (FluxTransformer2DModel, "transformer", "diffusers"),
+        (T5EncoderModel, "text_encoder_2", "transformers"),
+    ):
+        config = quantized(made, name, options).get("quantization_config")
+        assert (config and expected.items() <= vars(config).items() | config.to_dict().items()) is (expected and True)
+        assert config is None or type(config).__module__.startswith(library)
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="the peak of memory is read from Linux")
+def test_main_memory_holds_at_most_one_part_twice(tiny_models, load_model):
+    """Two parts of 64 MB: both of them once, as there is no GPU, and one a second time while it is read."""
+    from diffusers import DiffusionPipeline, FluxTransformer2DModel
+    from transformers import T5Config, T5EncoderModel
+
+    part = 64 * 1024 * 1024
+    pipe = DiffusionPipeline.from_pretrained(tiny_models / "flux")
+    encoder, denoiser = pipe.text_encoder_2.config.to_dict(), dict(pipe.transformer.config)
+    rows = part // (pipe.text_encoder_2.config.d_model * torch.float32.itemsize)
+    pipe.register_modules(
+        text_encoder_2=T5EncoderModel(T5Config(**encoder | {"vocab_size": rows})),
+        transformer=FluxTransformer2DModel.from_config(denoiser | {"pooled_projection_dim": rows}),
+    )
+    pipe.save_pretrained(tiny_models / "wide")
+    del pipe
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
+
+    Path("/proc/self/clear_refs").write_text("5")
+    before = memory("VmRSS")
+    model = load_model(source="wide")
+    peak = memory("VmHWM") - before
+    shutil.rmtree(tiny_models / "wide")
+
+    assert model.device().host_peak_bytes > peak
+    assert 2 * part < peak < 3.3 * part
+
+
+def memory(line):
+    """Bytes that the process has, or has had at most since that was reset."""
+    found = re.search(rf"{line}:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    return int(found[1]) * 1024
+
+
+def test_the_command_makes_small_models_of_the_real_classes_and_the_same_ones_again(tiny_models, tmp_path, monkeypatch):
+    from runtimes.flux.standin.tiny import main
+
+    monkeypatch.setattr("sys.argv", ["tiny", str(tmp_path), "--family", "flux"])
+    main()
+
+    again = {file.relative_to(tmp_path): file.read_bytes() for file in tmp_path.rglob("*.safetensors")}
+    assert len(again) == len(("transformer", "vae", "text_encoder", "text_encoder_2", "Lora"))
+    assert again == {file: (tiny_models / file).read_bytes() for file in again}
+    for family in FAMILIES:
+        assert 0 < sum(file.stat().st_size for file in (tiny_models / family).rglob("*")) < 10 * 10**6
+    assert "Qwen2VLProcessor" in (tiny_models / "qwen-image-edit" / "model_index.json").read_text()
+
+
+def test_the_full_shape_has_as_many_parameters_as_the_profile_says():
+    from runtimes.flux.standin.full_shape import full_flux
+
+    pipe = full_flux(torch.device("meta"), torch.bfloat16)
+    parts = (pipe.transformer, pipe.text_encoder_2, pipe.text_encoder)
+    counts = [sum(parameter.numel() for parameter in part.parameters()) for part in parts]
+
+    profile = PROFILES["flux-schnell"]
+    assert counts == pytest.approx([profile.denoiser_parameters, *profile.encoder_parameters], rel=0.03)
+    assert {part.dtype for part in parts} == {torch.bfloat16}
+    assert torch.get_default_dtype() == torch.float32

@@ -1,0 +1,137 @@
+"""LoRAs are read once and switched by weight, in compiled models too; and what is compiled stays so."""
+
+import numpy as np
+import pytest
+import torch
+
+from runtimes.flux.server.errors import PipelineRefusedError
+from runtimes.flux.server.ports import DrawingWatch
+
+KEYS, OTHER = (
+    {"name": name, "source": f"Lora/{file}.safetensors"} for name, file in (("keys", "tiny"), ("other",) * 2)
+)
+GRAPHS = "unique_graphs"
+
+
+@pytest.fixture(scope="module")
+def pipeline(load_model):
+    return load_model(loras=[KEYS, OTHER])
+
+
+@pytest.fixture
+def draw_with(pipeline, make_request, draw):
+    """Draws a picture with LoRAs of these weights."""
+    return lambda **loras: draw(pipeline, make_request(loras=tuple(loras.items())))[0][0]
+
+
+def test_a_lora_changes_the_picture_the_more_the_higher_its_weight(draw_with):
+    plain, little, much = draw_with(), draw_with(keys=0.3), draw_with(keys=1.0)
+
+    assert 0 < np.abs(little - plain).mean() < np.abs(much - plain).mean()
+    assert np.abs(much - plain).max() > 10
+
+
+def test_only_those_loras_are_on_that_a_request_names(draw_with, draw_one):
+    first, second, both = draw_with(keys=1.0), draw_with(other=1.0), draw_with(keys=1.0, other=1.0)
+
+    assert min(np.abs(both - first).max(), np.abs(both - second).max(), np.abs(first - second).max()) > 5
+    assert np.array_equal(draw_with(keys=1.0), first)
+    assert np.array_equal(draw_with(), draw_one("flux")), "to the bit that of a model that has none"
+
+
+def test_the_next_batch_is_encoded_while_this_one_is_drawn_with_other_loras(pipeline, make_request, draw_with):
+    now = make_request(loras=(("keys", 1.0),))
+    encoded = pipeline.encode([now])
+    pipeline.encode([make_request()])
+
+    [[picture]] = pipeline.draw([now], encoded, DrawingWatch())
+
+    assert np.array_equal(np.asarray(picture), draw_with(keys=1.0))
+
+
+def test_a_batch_with_loras_is_like_its_pictures_alone(pipeline, make_request, draw):
+    requests = [make_request(loras=(("keys", 0.8),), seeds=(seed,)) for seed in (1, 2)]
+    together, alone = draw(pipeline, *requests), [draw(pipeline, request)[0] for request in requests]
+    assert np.abs(np.subtract(together, alone)).max() <= 2
+
+
+@pytest.mark.parametrize(
+    ("source", "model", "reason"),
+    [
+        ("Lora/absent.safetensors", "flux", r"LoRA style: there is no file Lora/absent\.safetensors"),
+        ("flux/model_index.json", "flux", r"LoRA style: flux/model_index\.json does not fit"),
+        ("flux/vae/diffusion_pytorch_model.safetensors", "flux", "LoRA style: .*does not fit|nothing in"),
+        ("Lora/tiny.safetensors", "sdxl", "LoRA style: "),
+    ],
+)
+def test_a_lora_that_is_missing_or_does_not_fit_is_refused_in_words(load_model, source, model, reason):
+    with pytest.raises(PipelineRefusedError, match=reason):
+        load_model(source=model, loras=[{"name": "style", "source": source}])
+
+
+@pytest.fixture
+def graphs(monkeypatch):
+    """How often something was compiled. Graphs are run as they are: making machine code of them takes minutes."""
+    import torch._dynamo
+
+    original = torch.nn.Module.compile
+
+    def without_machine_code(module, *args, **options):
+        original(module, *args, **options | {"backend": "eager"})
+
+    monkeypatch.setattr(torch.nn.Module, "compile", without_machine_code)
+    torch._dynamo.reset()
+    torch._dynamo.utils.counters.clear()
+    yield torch._dynamo.utils.counters["stats"]
+    torch._dynamo.reset()
+
+
+def test_a_compiled_model_draws_the_same_picture_and_after_warming_up_compiles_nothing_for_any_size_and_number(
+    load_model, make_request, draw, draw_one, graphs
+):
+    compiled = load_model(source="sdxl", compile=True)
+    compiled.warm_up()
+    before = graphs[GRAPHS]
+
+    for width, height, pictures in ((128, 96, 1), (64, 160, 2), (96, 96, 5)):
+        draw(compiled, make_request(width=width, height=height, seeds=tuple(range(pictures))))
+    [[picture]] = draw(compiled, make_request())
+
+    assert graphs[GRAPHS] == before > 0
+    assert np.abs(picture - draw_one("sdxl")).max() <= 2
+
+
+def test_weights_of_loras_are_switched_without_compiling_again(tiny_models, graphs):
+    from diffusers import UNet2DConditionModel
+    from peft import LoraConfig
+
+    from runtimes.flux.server.pipeline.lora_adapters import CompiledLoraSwitch, LoraSwitch
+
+    def with_loras():
+        torch.manual_seed(1)
+        unet = UNet2DConditionModel.from_pretrained(tiny_models / "sdxl" / "unet")
+        for adapter in ("lora0", "lora1"):
+            unet.add_adapter(LoraConfig(r=2, lora_alpha=3, target_modules=["to_q"], init_lora_weights=False), adapter)
+        return unet
+
+    def answer(unet):
+        times = {"text_embeds": torch.ones(1, 32), "time_ids": torch.ones(1, 6)}
+        ones = (torch.ones(1, 4, 8, 8), torch.ones(1), torch.ones(1, 77, 64))
+        with torch.no_grad():
+            return unet(*ones, added_cond_kwargs=times).sample
+
+    plain, quick = with_loras(), with_loras()
+    switch, compiled_switch = LoraSwitch([plain], ["a", "b"]), CompiledLoraSwitch([quick], ["a", "b"])
+    quick.compile_repeated_blocks(dynamic=True)
+    answer(quick)
+    before = graphs[GRAPHS]
+    answers = []
+    for weights in ((), (("a", 1.0),), (("a", 0.5), ("b", -2.0)), (("b", 1.0),), ()):
+        switch.to(weights)
+        compiled_switch.to(weights)
+        answers.append(answer(plain))
+        assert torch.allclose(answers[-1], answer(quick), atol=1e-5), weights
+
+    assert graphs[GRAPHS] == before > 0
+    assert not torch.allclose(answers[0], answers[1], atol=1e-3)
+    assert torch.equal(answers[0], answers[-1])
