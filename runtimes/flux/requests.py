@@ -100,7 +100,7 @@ class FluxRequest(_Body):
     max_sequence_length: Annotated[int, Field(ge=1, le=1024)] | None = None
     """Tokens of the prompt that are read."""
     seed: Annotated[int, Field(ge=-1, le=MAX_SEED)] | None = None
-    """Of the first picture; each further one adds 1. -1 or none: drawn by chance, and told."""
+    """Of the first picture; each further one adds 1. -1 or none: drawn by chance, and part of the answer."""
     num_images: Annotated[int, Field(ge=1, le=MAX_PICTURES)] = 1
     """How many pictures."""
     lora_weights: dict[str, float] | list[float] | None = None
@@ -195,7 +195,7 @@ class Inpainting(Generation, _Given, _Masked):
 
 
 class Edit(_Given, _Masked):
-    """Changes an image as it is told to."""
+    """Changes an image by instructions."""
 
     instructions: Text
     """What is to be changed."""
@@ -207,7 +207,7 @@ class Edit(_Given, _Masked):
     background: Annotated[str, Form(r"^#[0-9a-fA-F]{6}$", "a colour, as #ffffff")] = "#ffffff"
     """Colour that lies under transparent parts of the image."""
     preview: bool = False
-    """Whether an early look at the picture comes first, as an output of its own."""
+    """Whether a preview of the picture comes first, as an output of its own."""
 
     @property
     def sources(self) -> list[str]:

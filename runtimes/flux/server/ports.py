@@ -22,10 +22,7 @@ class GenerationRequest:
         negative_prompt: None where there is none.
         true_cfg: Guidance away from the negative prompt; 1 is none.
         seeds: Of each picture, in order.
-        width: In pixels, a multiple of what the family takes.
-        height: The same.
-        steps: Denoising steps.
-        guidance: Guidance scale.
+        width, height: In pixels, multiples of what the family takes.
         sequence_length: Tokens of the prompt; None where the family has no choice.
         images: RGB, the given image first; of the picture's size, except for references of an edit.
         mask: "L", of the picture's size; 255 is redrawn.

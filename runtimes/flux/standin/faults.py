@@ -21,7 +21,7 @@ class PipelineFaults:
         die_at_step: The process is killed there.
         die_while_encoding: The process is killed before the first step.
         hang_at_step: It stands still there.
-        hold_at_step: It waits before that step, with signs of life, until this is changed or no order is wanted.
+        hold_at_step: It waits before that step, with signs of life, until this is changed or no request is wanted.
         out_of_memory_above: More pictures than this at once are too many; None takes any number.
         load_seconds: How long loading takes.
         refuse: Why the model cannot be loaded; "" loads it.

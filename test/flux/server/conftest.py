@@ -1,6 +1,5 @@
 """The model server as a real process, with the pipeline that paints; and what tests ask it over HTTP."""
 
-import asyncio
 import base64
 import contextlib
 import io
@@ -11,7 +10,6 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import httpx
@@ -25,7 +23,7 @@ SMALL = {"width": 64, "height": 64}
 class Server:
     """One running server; ``faults`` changes what goes wrong from its next batch on."""
 
-    def __init__(self, folder: Path, options: dict, **environment: object) -> None:
+    def __init__(self, folder, options, **environment):
         self.fault_file = folder / "faults.json"
         self.log_file = folder / "log.jsonl"
         self.log_file.touch()
@@ -40,7 +38,7 @@ class Server:
         }
         self._environment = {**os.environ, **{key: str(value) for key, value in settings.items()}}
 
-    def start(self) -> None:
+    def start(self):
         with self.log_file.open("wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "runtimes.flux.server"], env=self._environment, stderr=log
@@ -48,34 +46,40 @@ class Server:
         line = self.wait_for_log("the server listens")
         self.url = f"http://127.0.0.1:{line['port']}"
 
-    def stop(self) -> int:
+    def stop(self):
         """SIGTERM; the exit code."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(PATIENCE_S)
 
-    def faults(self, **faults: object) -> None:
+    def faults(self, **faults):
         self.fault_file.write_text(json.dumps(faults))
 
     @property
-    def log(self) -> list[dict]:
+    def log(self):
         return [json.loads(line) for line in self.log_file.read_text().splitlines()]
 
-    def wait_for_log(self, message: str) -> dict:
+    def wait_for_log(self, message):
         return wait_for(lambda: next((line for line in self.log if line["message"] == message), None))
 
-    def health(self) -> dict:
+    @property
+    def address(self):
+        """Host and port."""
+        host, port = self.url.removeprefix("http://").split(":")
+        return host, int(port)
+
+    def health(self):
         return httpx.get(f"{self.url}/health").json()
 
-    def wait_until_ready(self) -> None:
+    def wait_until_ready(self):
         wait_for(lambda: self.health()["ready"])
 
-    def workers(self) -> list[int]:
+    def workers(self):
         """Process ids of its workers."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
         lines = {int(pid): Path(f"/proc/{pid}/cmdline").read_text() for pid in children}
         return [pid for pid, line in lines.items() if "runtimes.flux.server.worker" in line]
 
-    def metrics(self) -> dict[str, float]:
+    def metrics(self):
         text = httpx.get(f"{self.url}/metrics").text
         return {
             name: float(value)
@@ -95,26 +99,26 @@ def wait_for(condition):
 class Client:
     """Speaks to one server."""
 
-    def __init__(self, http: httpx.AsyncClient) -> None:
+    def __init__(self, http):
         self.http = http
 
-    async def generate(self, prompt: str = "a fox", **values: object) -> httpx.Response:
+    async def generate(self, prompt="a fox", **values):
         return await self.http.post("/generate", json={"prompt": prompt, "seed": 7, **SMALL, **values})
 
-    async def post_job(self, prompt: str = "a fox", task_type: str = "text-to-image", **values: object) -> str:
+    async def post_job(self, prompt="a fox", task_type="text-to-image", **values):
         request = {"prompt": prompt, "seed": 7, **SMALL, **values}
         body = {"job_id": str(uuid.uuid4()), "task_type": task_type, "request": request}
         answer = await self.http.post("/jobs", json=body)
         assert answer.status_code == 202, answer.text
         return answer.json()["job_id"]
 
-    async def job(self, job_id: str) -> dict:
+    async def job(self, job_id):
         return (await self.http.get(f"/jobs/{job_id}")).json()
 
-    async def delete(self, job_id: str) -> int:
+    async def delete(self, job_id):
         return (await self.http.delete(f"/jobs/{job_id}")).status_code
 
-    async def events(self, job_id: str) -> AsyncIterator[tuple[str, dict]]:
+    async def events(self, job_id):
         """Each event of a job, until its end."""
         async with self.http.stream("GET", f"/jobs/{job_id}/events") as stream:
             kind = ""
@@ -124,7 +128,7 @@ class Client:
                 elif line.startswith("data: "):
                     yield kind, json.loads(line.removeprefix("data: "))
 
-    async def until(self, job_id: str, kind: str, state: str | None = None) -> dict:
+    async def until(self, job_id, kind, state=None):
         """Wait for an event, of a state if one is named."""
         async with contextlib.aclosing(self.events(job_id)) as events:
             async for found, content in events:
@@ -132,18 +136,16 @@ class Client:
                     return content
         raise AssertionError(f"no {kind} came")
 
-    async def end(self, job_id: str) -> dict:
+    async def end(self, job_id):
         return await self.until(job_id, "end")
 
 
 @pytest.fixture
-def serve(tmp_path: Path) -> Iterator:
+def serve(tmp_path):
     """Starts servers: options of the model, then environment in capitals; ready unless told otherwise."""
     with contextlib.ExitStack() as stack:
 
-        def start(
-            *, ready: bool = True, faults: dict | None = None, environment: dict | None = None, **options
-        ) -> Server:
+        def start(*, ready=True, faults=None, environment=None, **options):
             folder = tmp_path / uuid.uuid4().hex
             folder.mkdir()
             server = Server(folder, options, **(environment or {}))
@@ -158,50 +160,45 @@ def serve(tmp_path: Path) -> Iterator:
         yield start
 
 
-def _end(server: Server) -> None:
+def _end(server):
     server.process.kill()
     server.process.wait()
 
 
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory):
-    """A server that is ready, and outlives the test that starts it: environment in capitals, options of the model."""
+    """Starts servers that outlive their tests: environment in capitals, options of the model."""
+    with contextlib.ExitStack() as stack:
 
-    @contextlib.contextmanager
-    def start(environment: dict, **options: object) -> Iterator[Server]:
-        server = Server(tmp_path_factory.mktemp("server"), options, **environment)
-        server.start()
-        try:
+        def start(environment=(), **options):
+            server = Server(tmp_path_factory.mktemp("server"), options, **dict(environment))
+            server.start()
+            stack.callback(_end, server)
             server.wait_until_ready()
-            yield server
-        finally:
-            _end(server)
+            return server
 
-    return start
+        yield start
 
 
 @pytest.fixture(scope="session")
-def painter(shared) -> Iterator[Server]:
+def painter(shared):
     """A server of FLUX.1-schnell that all modules share; nothing goes wrong with it."""
-    with shared({}) as server:
-        yield server
+    return shared()
 
 
 @pytest.fixture(scope="session")
-def editor(shared) -> Iterator[Server]:
+def editor(shared):
     """A server of FLUX.1-Kontext that all modules share."""
-    with shared({}, profile="flux-kontext") as server:
-        yield server
+    return shared(profile="flux-kontext")
 
 
 @pytest.fixture(scope="session")
-def _gatherer(shared) -> Iterator[Server]:
-    with shared({"STEP_SECONDS": 1}, batchWaitSeconds=0.3) as server:
-        yield server
+def _gatherer(shared):
+    return shared({"STEP_SECONDS": 1}, batchWaitSeconds=0.3)
 
 
 @pytest.fixture
-def gatherer(_gatherer) -> Iterator[Server]:
+def gatherer(_gatherer):
     """A shared server whose first job waits 0.3 s for others, and with which things go wrong."""
     _gatherer.wait_until_ready()
     yield _gatherer
@@ -209,13 +206,12 @@ def gatherer(_gatherer) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
-def _pair(shared) -> Iterator[Server]:
-    with shared({"WORKERS": 2}) as server:
-        yield server
+def _pair(shared):
+    return shared({"WORKERS": 2})
 
 
 @pytest.fixture
-def pair(_pair) -> Iterator[Server]:
+def pair(_pair):
     """A shared server of two workers, both ready."""
     wait_for(lambda: {worker["state"] for worker in _pair.health()["workers"]} == {"ready"})
     yield _pair
@@ -223,11 +219,11 @@ def pair(_pair) -> Iterator[Server]:
 
 
 @pytest.fixture
-async def connect() -> AsyncIterator:
+async def connect():
     """Makes clients."""
     async with contextlib.AsyncExitStack() as stack:
 
-        async def client(server: Server) -> Client:
+        async def client(server):
             http = httpx.AsyncClient(base_url=server.url, timeout=PATIENCE_S)
             return Client(await stack.enter_async_context(http))
 
@@ -235,7 +231,7 @@ async def connect() -> AsyncIterator:
 
 
 @pytest.fixture
-async def client(painter, connect) -> Client:
+async def client(painter, connect):
     return await connect(painter)
 
 
@@ -243,9 +239,7 @@ async def client(painter, connect) -> Client:
 def picture():
     """Makes a picture in base64."""
 
-    def make(
-        width: int = 64, height: int = 64, colour: str = "red", mode: str = "RGB", file_format: str = "PNG"
-    ) -> str:
+    def make(width=64, height=64, colour="red", mode="RGB", file_format="PNG"):
         file = io.BytesIO()
         Image.new(mode, (width, height), colour).save(file, file_format)
         return base64.b64encode(file.getvalue()).decode()
@@ -257,16 +251,10 @@ def picture():
 def opened():
     """Opens a picture, from base64 or bytes."""
 
-    def open_picture(content: str | bytes) -> Image.Image:
+    def open_picture(content):
         return Image.open(io.BytesIO(base64.b64decode(content) if isinstance(content, str) else content))
 
     return open_picture
-
-
-@pytest.fixture
-def together():
-    """Awaits several at once."""
-    return asyncio.gather
 
 
 @pytest.fixture

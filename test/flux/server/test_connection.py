@@ -37,11 +37,11 @@ async def served():
         await answering
 
 
-async def answer_to(*pieces: bytes) -> bytes:
+async def answer_to(*pieces):
     """All that the server sends until it closes the connection."""
     answer = bytearray()
 
-    async def read(reader: asyncio.StreamReader) -> None:
+    async def read(reader):
         with contextlib.suppress(ConnectionError):
             while chunk := await reader.read(4096):
                 answer.extend(chunk)

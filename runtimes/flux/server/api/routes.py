@@ -180,8 +180,8 @@ async def job_events(job: ServerJob, jobs: ServerJobs) -> AsyncIterator[bytes]:
             return
         while True:
             event = await _next_of(events)
-            yield _event(event.kind, event.content) if event else b": alive\n\n"
-            if event is not None and event.kind == "end":
+            yield _event(*event) if event else b": alive\n\n"
+            if event is not None and event[0] == "end":
                 return
 
 

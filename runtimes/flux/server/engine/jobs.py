@@ -34,12 +34,8 @@ class ServerJobError:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class JobEvent:
-    """What followers of a job get; ``kind`` is state, progress, output, freed or end."""
-
-    kind: str
-    content: dict[str, Any]
+JobEvent = tuple[str, dict[str, Any]]
+"""What followers of a job get: its kind, which is state, progress, output, freed or end, and its content."""
 
 
 @dataclass(slots=True)
@@ -81,7 +77,7 @@ class ServerJob:
         batch: Number of the batch that it is drawn in; None before.
         outputs: What is ready, by number.
         error: Why it failed or was cancelled.
-        warnings: What of the request has no effect, as the worker told.
+        warnings: What of the request has no effect, as the worker found.
         attempts: How many workers were lost while they drew it.
         times: When what happened.
         ended: Set when it has ended.
@@ -210,7 +206,7 @@ class ServerJob:
 
     def _tell(self, kind: str, content: dict[str, Any]) -> None:
         for events in self._followers:
-            events.put_nowait(JobEvent(kind, content))
+            events.put_nowait((kind, content))
 
 
 class ServerJobs:

@@ -10,17 +10,8 @@ from runtimes.flux.options import ModelCard
 from runtimes.flux.server.engine.jobs import ServerJob, ServerJobError, ServerJobs, ServerJobState
 from runtimes.flux.server.engine.metrics import ServerMetrics
 from runtimes.flux.server.settings import FluxSettings
+from runtimes.flux.server.workers import protocol
 from runtimes.flux.server.workers.handle import AssignedBatch, SilenceLimits, WorkerHandle
-from runtimes.flux.server.workers.protocol import (
-    BatchProgress,
-    BatchReport,
-    BatchStarted,
-    DeviceFreed,
-    JobFailed,
-    JobOutput,
-    WorkerReady,
-    WorkerSetup,
-)
 
 _MAX_ATTEMPTS = 2
 LOST = "worker_lost"
@@ -128,34 +119,34 @@ class BatchScheduler:
             self._wake = asyncio.get_running_loop().call_later(left_s, self.dispatch)
         return True
 
-    def _hear(self, worker: WorkerHandle, message: WorkerReady | BatchReport) -> None:
-        if isinstance(message, WorkerReady):
+    def _hear(self, worker: WorkerHandle, message: protocol.WorkerReady | protocol.BatchReport) -> None:
+        if isinstance(message, protocol.WorkerReady):
             self.card = message.card
         elif (batch := worker.batches.get(message.batch)) is not None:
             self._follow(worker, batch, message)
             worker.tidy(batch)
         self.dispatch()
 
-    def _follow(self, worker: WorkerHandle, batch: AssignedBatch, message: BatchReport) -> None:
+    def _follow(self, worker: WorkerHandle, batch: AssignedBatch, message: protocol.BatchReport) -> None:
         match message:
-            case BatchStarted(encode_s=encode_s):
+            case protocol.BatchStarted(encode_s=encode_s):
                 batch.began, worker.encode_s = time.monotonic(), encode_s
                 for job in batch.open_jobs:
                     job.begin(batch.number, encode_s, message.warnings.get(job.id, ()))
-            case BatchProgress(share=share):
+            case protocol.BatchProgress(share=share):
                 batch.share = share
                 for job in batch.open_jobs:
                     job.step(share)
-            case DeviceFreed():
-                batch.freed = True
-                self._metrics.note_batch(worker.number, time.monotonic() - (batch.began or 0), message.drawn)
+            case protocol.DeviceFreed():
+                batch.freed, now = True, time.monotonic()
+                self._metrics.note_batch(worker.number, now - (batch.began or now), message.drawn)
                 for job in batch.open_jobs:
                     job.free(message)
                     self._end_complete(job)
-            case JobOutput(job_id=job_id) if not batch.jobs[job_id].has_ended:
+            case protocol.JobOutput(job_id=job_id) if not batch.jobs[job_id].has_ended:
                 batch.jobs[job_id].take(message)
                 self._end_complete(batch.jobs[job_id])
-            case JobFailed(job_id=job_id) if not batch.jobs[job_id].has_ended:
+            case protocol.JobFailed(job_id=job_id) if not batch.jobs[job_id].has_ended:
                 error = ServerJobError(message.code, message.message)
                 self._end(batch.jobs[job_id], ServerJobState.FAILED, error)
 
@@ -189,9 +180,9 @@ class BatchScheduler:
         self.dispatch()
 
 
-def _setups(settings: FluxSettings) -> Iterator[WorkerSetup]:
+def _setups(settings: FluxSettings) -> Iterator[protocol.WorkerSetup]:
     for device in range(settings.workers):
-        yield WorkerSetup(
+        yield protocol.WorkerSetup(
             pipeline=settings.pipeline,
             options=settings.model_options,
             models=settings.models_folder,

@@ -44,7 +44,7 @@ _SIGNATURES = (
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 _WIDE_MODES = {"F": "floating-point numbers", "I": "32-bit numbers"}
 """Their range is unknown: most would come out black or white."""
-_TOO_MUCH = "takes too much memory or time to be unpacked; save it anew, smaller or as PNG"
+_TOO_MUCH = "takes too much memory or time to be unpacked; save it again, smaller or as PNG"
 _NO_IMAGE = f"is not an image; it may be {', '.join(_FORMATS)}"
 
 

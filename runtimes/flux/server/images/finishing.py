@@ -30,10 +30,18 @@ class Finishing:
         return f"image/{self.output_format}"
 
     def apply(self, picture: Image.Image) -> bytes:
-        """Sharpen, colour and encode a picture in RGB."""
-        return self._encoded(coloured(sharpened(picture, self.finish.sharpen), self.finish))
-
-    def _encoded(self, picture: Image.Image) -> bytes:
+        """Sharpen, colour and encode a picture in RGB; neutral values leave its pixels as they are."""
+        finish = self.finish
+        if finish.sharpen:
+            percent = round(finish.sharpen * 100)
+            picture = picture.filter(ImageFilter.UnsharpMask(radius=_SHARPEN_RADIUS, percent=percent, threshold=2))
+        for enhancer, factor in (
+            (ImageEnhance.Brightness, finish.brightness),
+            (ImageEnhance.Contrast, finish.contrast),
+            (ImageEnhance.Color, finish.saturation),
+        ):
+            if factor != 1:
+                picture = enhancer(picture).enhance(factor)
         file = io.BytesIO()
         picture.save(file, self.output_format.upper(), **self._save_options())
         return file.getvalue()
@@ -46,22 +54,3 @@ class Finishing:
         if self.output_format == "webp":
             return {"quality": self.quality, "method": _WEBP_EFFORT}
         return {"quality": self.quality, "subsampling": 0}
-
-
-def sharpened(picture: Image.Image, strength: float) -> Image.Image:
-    """Sharpen by an unsharp mask; 0 leaves the picture as it is."""
-    if not strength:
-        return picture
-    mask = ImageFilter.UnsharpMask(radius=_SHARPEN_RADIUS, percent=round(strength * 100), threshold=2)
-    return picture.filter(mask)
-
-
-def coloured(picture: Image.Image, finish: Finish) -> Image.Image:
-    """Change brightness, contrast and saturation; 1 leaves each as it is."""
-    if finish.brightness != 1:
-        picture = ImageEnhance.Brightness(picture).enhance(finish.brightness)
-    if finish.contrast != 1:
-        picture = ImageEnhance.Contrast(picture).enhance(finish.contrast)
-    if finish.saturation != 1:
-        picture = ImageEnhance.Color(picture).enhance(finish.saturation)
-    return picture

@@ -16,26 +16,19 @@ def fitted(image: Image.Image, size: tuple[int, int]) -> Image.Image:
 
 
 def fitted_mask(mask: Image.Image, given: tuple[int, int], size: tuple[int, int], feather: int = 0) -> Image.Image:
-    """Resize a mask the way its image is.
-
-    Args:
-        mask: In "L".
-        given: Size of the image that it belongs to, before it was resized.
-        size: Size of the picture.
-        feather: Pixels of the picture over which its edge is softened.
-    """
+    """Resize a mask the way its image, which had a given size, is; ``feather`` softens its edge over so many pixels."""
     laid_over = mask if mask.size == given else mask.resize(given, Image.Resampling.BILINEAR)
     resized = fitted(laid_over, size)
     return resized.filter(ImageFilter.GaussianBlur(feather / 2)) if feather else resized
 
 
 def edit_size(asked: str | int | None, given: tuple[int, int], family: Family) -> tuple[int, int]:
-    """Choose the size of a picture that changes an image.
+    """Choose the size of a picture that changes an image of a given size.
 
     Args:
         asked: Longer side, or width and height; None takes the image's shape at the model's size.
-        given: Size of the image.
-        family: What the model takes.
+        given: Width and height in pixels.
+        family: The model's.
     """
     if asked is None:
         return shape_at(given, family.size**2, family)
@@ -47,13 +40,9 @@ def edit_size(asked: str | int | None, given: tuple[int, int], family: Family) -
 
 
 def variation_size(width: int | None, height: int | None, given: tuple[int, int], family: Family) -> tuple[int, int]:
-    """Choose the size of a picture that begins with an image.
+    """Choose the size of a picture that begins with an image of a given size.
 
-    Args:
-        width: As asked for; None keeps the image's shape.
-        height: The same. Without both the picture is as large as the image, as far as the model goes.
-        given: Size of the image.
-        family: What the model takes.
+    Where one side is not asked for, the image's shape is kept; without both, its size too, as far as the model goes.
     """
     if width and height:
         return width, height

@@ -23,20 +23,17 @@ def drawn(
     encoded: Sequence[Prompts],
     watch: DrawingWatch,
 ) -> list[list[Image.Image]]:
-    """Denoise and decode a batch.
+    """Denoise and decode requests of one ``batch_key``; gives the pictures of each.
 
     Args:
         recipe: How the model is run.
         pipe: The class for the requests' task, with the model's parts.
-        requests: Orders of one ``batch_key``.
-        encoded: The prompts of each.
-        watch: What is told and asked.
-
-    Returns:
-        The pictures of each request.
+        requests: The batch.
+        encoded: The prompts of each request.
+        watch: What is called after each step.
 
     Raises:
-        PipelineStoppedError: Nobody wants the batch any more.
+        PipelineStoppedError: No job of the batch is wanted any more.
     """
     first = requests[0]
     if first.images and first.strength == 0:

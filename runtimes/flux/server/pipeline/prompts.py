@@ -132,9 +132,9 @@ def _check_length(
         reader.get_number_of_image_patches(image.height, image.width, {}) // reader.merge_size**2 for image in images
     )
     around = pipe.prompt_template_encode.format("") + _BEFORE_AN_IMAGE * len(images)
-    told = len(pipe.tokenizer(around).input_ids) - pipe.prompt_template_encode_start_idx
+    template = len(pipe.tokenizer(around).input_ids) - pipe.prompt_template_encode_start_idx
     places = pipe.transformer.pos_embed.pos_freqs.shape[0] - _places_before_text(request)
-    most, tokens = places - seen - told, len(pipe.tokenizer(text).input_ids)
+    most, tokens = places - seen - template, len(pipe.tokenizer(text).input_ids)
     if tokens > most:
         raise PipelineRefusedError(f"{field} has {tokens} tokens; beside its images this model reads at most {most}")
 

@@ -1,4 +1,4 @@
-"""Which diffusers classes run a family, and what they are told; one row for each class that a model folder may name."""
+"""Which diffusers classes run a family, and how; one row for each class that a model folder may name."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -18,14 +18,7 @@ from runtimes.flux.server.log import configure_logging
 from runtimes.flux.server.ports import ImagePipeline, PipelineLoader
 from runtimes.flux.server.worker.batch_run import BatchRun
 from runtimes.flux.server.worker.reach import Reach
-from runtimes.flux.server.workers.protocol import (
-    DropJob,
-    RunBatch,
-    WorkerChannel,
-    WorkerFailed,
-    WorkerReady,
-    WorkerSetup,
-)
+from runtimes.flux.server.workers import protocol
 
 _FINISHERS = 3
 _log = logging.getLogger("runtimes.flux.server.worker")
@@ -34,7 +27,7 @@ _log = logging.getLogger("runtimes.flux.server.worker")
 class BatchLoop:
     """Takes batches from the server in one thread, and draws them in another, the process's main one."""
 
-    def __init__(self, channel: WorkerChannel, max_batch: int) -> None:
+    def __init__(self, channel: protocol.WorkerChannel, max_batch: int) -> None:
         self._channel = channel
         self._max_batch = max_batch
         self._pipeline: ImagePipeline
@@ -49,9 +42,9 @@ class BatchLoop:
         try:
             while True:
                 match self._channel.receive():
-                    case RunBatch() as message:
+                    case protocol.RunBatch() as message:
                         self._take(message)
-                    case DropJob(batch=batch, job_id=job_id) if batch in self._runs:
+                    case protocol.DropJob(batch=batch, job_id=job_id) if batch in self._runs:
                         self._runs[batch].drop(job_id)
         except EOFError:
             os._exit(0)
@@ -62,13 +55,13 @@ class BatchLoop:
     def draw(self, pipeline: ImagePipeline) -> None:
         """Say that the model is ready, and draw one batch after the other, for ever."""
         self._pipeline, self._reach = pipeline, Reach(pipeline.card)
-        self._channel.send(WorkerReady(pipeline.card, pipeline.device()))
+        self._channel.send(protocol.WorkerReady(pipeline.card, pipeline.device()))
         while True:
             number = self._next.get()
             self._runs[number].draw()
             del self._runs[number]
 
-    def _take(self, message: RunBatch) -> None:
+    def _take(self, message: protocol.RunBatch) -> None:
         run = BatchRun(
             message, self._pipeline, self._channel, self._finishers, max_batch=self._max_batch, reach=self._reach
         )
@@ -77,7 +70,7 @@ class BatchLoop:
         self._next.put(message.batch)
 
 
-def run_worker(channel: WorkerChannel, setup: WorkerSetup) -> None:
+def run_worker(channel: protocol.WorkerChannel, setup: protocol.WorkerSetup) -> None:
     """Load the model, and draw. The server is listened to from the start, so that a load ends with it."""
     configure_logging(setup.log_level)
     loop = BatchLoop(channel, setup.options.max_batch)
@@ -87,10 +80,10 @@ def run_worker(channel: WorkerChannel, setup: WorkerSetup) -> None:
         pipeline.warm_up()
         loop.draw(pipeline)
     except PipelineRefusedError as exc:
-        channel.send(WorkerFailed(str(exc), for_good=True))
+        channel.send(protocol.WorkerFailed(str(exc), for_good=True))
     except Exception as exc:
         _log.exception("the worker ends")
-        channel.send(WorkerFailed(f"{type(exc).__name__}: {exc}", for_good=False))
+        channel.send(protocol.WorkerFailed(f"{type(exc).__name__}: {exc}", for_good=False))
         raise SystemExit(1) from exc
 
 
@@ -105,9 +98,9 @@ def main() -> None:
     """Run the worker whose end of the socket the command line names."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)  # the server decides when its workers end
-    channel = WorkerChannel(socket.socket(fileno=int(sys.argv[1])))
+    channel = protocol.WorkerChannel(socket.socket(fileno=int(sys.argv[1])))
     setup = channel.receive()
-    if isinstance(setup, WorkerSetup):
+    if isinstance(setup, protocol.WorkerSetup):
         run_worker(channel, setup)
 
 

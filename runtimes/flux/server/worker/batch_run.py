@@ -15,16 +15,7 @@ from PIL import Image
 from runtimes.flux.server.errors import PipelineMemoryError, PipelineRefusedError, PipelineStoppedError
 from runtimes.flux.server.ports import DrawingWatch, GenerationRequest, ImagePipeline
 from runtimes.flux.server.worker.reach import Reach
-from runtimes.flux.server.workers.protocol import (
-    PREVIEW_NUMBER,
-    BatchProgress,
-    BatchStarted,
-    DeviceFreed,
-    JobFailed,
-    JobOutput,
-    RunBatch,
-    WorkerChannel,
-)
+from runtimes.flux.server.workers import protocol
 
 _STICKY = "CUDA error"
 """After such an error every call in the process fails (docs.nvidia.com, CUDA Runtime API, error handling)."""
@@ -81,9 +72,9 @@ class BatchRun:
 
     def __init__(
         self,
-        message: RunBatch,
+        message: protocol.RunBatch,
         pipeline: ImagePipeline,
-        channel: WorkerChannel,
+        channel: protocol.WorkerChannel,
         finishers: Executor,
         *,
         max_batch: int,
@@ -118,7 +109,7 @@ class BatchRun:
         """Draw the batch, and report it to the server."""
         if self._encoding is not None:
             self._encoding.result()
-        self._channel.send(BatchStarted(self._number, self._encode_s, self._warnings))
+        self._channel.send(protocol.BatchStarted(self._number, self._encode_s, self._warnings))
         pictures: list[tuple[BatchItem, Image.Image]] = []
         while self._parts:
             self._finish(pictures)
@@ -132,7 +123,7 @@ class BatchRun:
                 self._retry_or_fail(part, exc)
         # Before the last pictures: the server must hear that the device is free before a job has all of them.
         drawn, device = tuple(self._drawn_together), self._pipeline.device()
-        self._channel.send(DeviceFreed(self._number, drawn, self._denoise_s, self._decode_s, device))
+        self._channel.send(protocol.DeviceFreed(self._number, drawn, self._denoise_s, self._decode_s, device))
         self._finish(pictures)
 
     def _encode_all(self) -> None:
@@ -173,10 +164,10 @@ class BatchRun:
         def stepped(done: int, of: int) -> None:
             nonlocal last_step
             last_step = time.monotonic()
-            self._channel.send(BatchProgress(self._number, (before + done / of) / self._parts_in_all))
+            self._channel.send(protocol.BatchProgress(self._number, (before + done / of) / self._parts_in_all))
 
         def previewed(image: Image.Image) -> None:
-            self._finish([(BatchItem(requests[0], PREVIEW_NUMBER), image)])
+            self._finish([(BatchItem(requests[0], protocol.PREVIEW_NUMBER), image)])
 
         watch = DrawingWatch(stepped, lambda: not job_ids <= self._unwanted, previewed)
         drawn = self._pipeline.draw(requests, encoded, watch)
@@ -209,7 +200,7 @@ class BatchRun:
             _log.error("a job failed", exc_info=exc, extra={"job": job_id})
         message = str(exc) if code == "refused" else f"{type(exc).__name__}: {exc}"
         self.drop(job_id)
-        self._channel.send(JobFailed(self._number, job_id, code, message[:_MAX_MESSAGE]))
+        self._channel.send(protocol.JobFailed(self._number, job_id, code, message[:_MAX_MESSAGE]))
 
     def _finish(self, pictures: Iterable[tuple[BatchItem, Image.Image]]) -> None:
         for item, image in pictures:
@@ -224,4 +215,4 @@ class BatchRun:
         except Exception as exc:  # noqa: BLE001 (the end of the job, not of the worker)
             self._fail(job_id, exc)
             return
-        self._channel.send(JobOutput(self._number, job_id, item.number, finishing.content_type, content))
+        self._channel.send(protocol.JobOutput(self._number, job_id, item.number, finishing.content_type, content))

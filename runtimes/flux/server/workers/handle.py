@@ -13,19 +13,7 @@ from enum import StrEnum
 
 from runtimes.flux.server.engine.jobs import ServerJob
 from runtimes.flux.server.ports import DeviceStatus
-from runtimes.flux.server.workers.protocol import (
-    BatchReport,
-    DeviceFreed,
-    DropJob,
-    FromWorker,
-    RunBatch,
-    ToWorker,
-    WorkerFailed,
-    WorkerReady,
-    WorkerSetup,
-    next_message,
-    packed,
-)
+from runtimes.flux.server.workers import protocol
 
 _MAX_UNDRAWN = 2
 _MAX_FAILED_STARTS = 5
@@ -104,9 +92,9 @@ class WorkerHandle:
 
     def __init__(
         self,
-        setup: WorkerSetup,
+        setup: protocol.WorkerSetup,
         limits: SilenceLimits,
-        on_message: "Callable[[WorkerHandle, WorkerReady | BatchReport], None]",
+        on_message: "Callable[[WorkerHandle, protocol.WorkerReady | protocol.BatchReport], None]",
         on_loss: "Callable[[WorkerHandle, list[AssignedBatch]], None]",
     ) -> None:
         self.number = setup.device
@@ -123,7 +111,7 @@ class WorkerHandle:
         self._on_loss = on_loss
         self._writer: asyncio.StreamWriter | None = None
         self._silence: asyncio.Timeout | None = None
-        self._failure: WorkerFailed | None = None
+        self._failure: protocol.WorkerFailed | None = None
         self._heard_at = 0.0
         self._longest_silence_s = 0.0
         self._fruitless_lives = 0
@@ -159,14 +147,14 @@ class WorkerHandle:
         """Give it a batch."""
         batch = AssignedBatch(number, {job.id: job for job in jobs})
         self.batches[number] = batch
-        self._send(RunBatch(number, tuple(job.request for job in batch.jobs.values())))
+        self._send(protocol.RunBatch(number, tuple(job.request for job in batch.jobs.values())))
         self._set_state(WorkerState.BUSY)
 
     def drop(self, job: ServerJob) -> None:
         """Have it stop a job; the batch goes on for its other jobs."""
         for batch in list(self.batches.values()):
             if job.id in batch.jobs:
-                self._send(DropJob(batch.number, job.id))
+                self._send(protocol.DropJob(batch.number, job.id))
                 self.tidy(batch)
 
     def tidy(self, batch: AssignedBatch) -> None:
@@ -204,7 +192,7 @@ class WorkerHandle:
         try:
             async with asyncio.timeout(None) as self._silence:
                 self._set_state(WorkerState.STARTING)
-                while (message := await next_message(reader)) is not None:
+                while (message := await protocol.next_message(reader)) is not None:
                     self._hear(message)
         except TimeoutError:
             hung = f"the worker showed no sign of life for {self._limit_s:.0f} s and was ended"
@@ -218,26 +206,26 @@ class WorkerHandle:
         end = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
         return hung or (self._failure.reason if self._failure else f"the worker {end}")
 
-    def _hear(self, message: FromWorker) -> None:
+    def _hear(self, message: protocol.FromWorker) -> None:
         if self.state is WorkerState.BUSY:
             self._longest_silence_s = max(self._longest_silence_s, time.monotonic() - self._heard_at)
         match message:
-            case WorkerFailed():
+            case protocol.WorkerFailed():
                 self._failure = message
                 return
-            case WorkerReady():
+            case protocol.WorkerReady():
                 self._set_state(WorkerState.READY)
                 self.device, self.loss, self._failed_starts = message.device, None, 0
                 _log.info("a worker is ready", extra={"worker": self.number, "device": message.device.name})
-            case DeviceFreed():
+            case protocol.DeviceFreed():
                 self.device, self._fruitless_lives = message.device, 0
         self._on_message(self, message)
         self._expect_message()
 
-    def _send(self, message: ToWorker) -> None:
+    def _send(self, message: protocol.ToWorker) -> None:
         """Send; a message to a dead worker is lost with it."""
         if self._writer is not None:
-            self._writer.write(packed(message))
+            self._writer.write(protocol.packed(message))
 
     def _set_state(self, state: WorkerState) -> None:
         if state is not self.state:  # more work is no sign of life
@@ -268,7 +256,7 @@ class WorkerHandle:
         return min(_MAX_DELAY_S, 2.0 ** (self._fruitless_lives - 2)) if self._fruitless_lives else 0.0
 
 
-async def _started(setup: WorkerSetup) -> tuple[Process, asyncio.StreamReader, asyncio.StreamWriter]:
+async def _started(setup: protocol.WorkerSetup) -> tuple[Process, asyncio.StreamReader, asyncio.StreamWriter]:
     """Start a worker's process, with a socket to it."""
     ours, theirs = socket.socketpair()
     with theirs:
@@ -278,5 +266,5 @@ async def _started(setup: WorkerSetup) -> tuple[Process, asyncio.StreamReader, a
             stdin=asyncio.subprocess.DEVNULL,
         )
     reader, writer = await asyncio.open_connection(sock=ours, limit=_READ_BYTES)
-    writer.write(packed(setup))
+    writer.write(protocol.packed(setup))
     return process, reader, writer
