@@ -12,6 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.handlers import add_expect_header
 from botocore.parsers import ResponseParserError
 
+from jobs.dynamodb import error_code
 from queue_agent.errors import PlatformError
 
 _CONFIG = AioConfig(
@@ -56,11 +57,6 @@ async def open_clients(region: str | None) -> AsyncIterator[AwsClients]:
         if await session.get_credentials() is None:
             raise PlatformError("There are no AWS credentials.")
         yield AwsClients(**clients)
-
-
-def error_code(error: ClientError) -> str:
-    """AWS's code of an error, such as NoSuchKey."""
-    return str(error.response.get("Error", {}).get("Code", "unknown"))
 
 
 @contextmanager

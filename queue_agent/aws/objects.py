@@ -7,7 +7,8 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from contract.objects import TENANT_METADATA, tenant_label
-from queue_agent.aws.clients import error_code, translated
+from jobs.dynamodb import error_code
+from queue_agent.aws.clients import translated
 from queue_agent.aws.multipart import MultipartUpload
 from queue_agent.errors import InputError
 
