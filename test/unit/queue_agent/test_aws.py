@@ -11,7 +11,8 @@ from aiohttp import web
 from botocore.exceptions import ClientError
 
 from contract.notice import Notice
-from queue_agent.aws.clients import error_code, open_clients
+from jobs.dynamodb import error_code
+from queue_agent.aws.clients import open_clients
 from queue_agent.aws.notices import SnsNotices
 from queue_agent.aws.objects import PART_BYTES, S3Objects
 from queue_agent.aws.queue import SqsQueue
