@@ -92,8 +92,8 @@ async def run(settings: Settings, telemetry_settings: TelemetrySettings) -> None
         if settings.health_port is not None:
             health = HealthServer(
                 server_health=monitor.health,
-                ready={"model server": worker.ready},
-                pages={"/metrics": telemetry.page},
+                ready=worker.ready,
+                metrics=telemetry.page,
                 host=None,
                 port=settings.health_port,
             )

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Self
 
@@ -11,22 +11,19 @@ from aiohttp import web
 from queue_agent.server_monitor import ServerHealth
 from queue_agent.settings import SettingsError
 
-Page = Callable[[], Awaitable[tuple[int, str, bytes]]]
-"""Makes a page: status, Content-Type, body."""
-
 _STOP_S = 1.0
 
 
 class HealthServer:
     """The agent's pages, for as long as the context lasts.
 
-    /healthz answers 200 while the event loop runs; /readyz once every part has been ready, and from then on, busy or
-    idle; /livez/model while the model server is alive. Otherwise they answer 503 with the reason.
+    /healthz answers 200 while the event loop runs; /readyz once the model server has been ready, and from then on, busy
+    or idle; /livez/model while the model server is alive. Otherwise they answer 503 with the reason.
 
     Args:
         server_health: The model server's health.
-        ready: The parts that must be ready, by name; each sets its event once.
-        pages: Further pages by path, such as /metrics.
+        ready: Set once the model server has been ready.
+        metrics: Makes the page /metrics: status, Content-Type, body.
         host: The address to listen on; None is every one, IPv4 and IPv6.
         port: The port to listen on; 0 is any free one.
 
@@ -38,8 +35,8 @@ class HealthServer:
         self,
         *,
         server_health: Callable[[], ServerHealth],
-        ready: Mapping[str, asyncio.Event],
-        pages: Mapping[str, Page] | None = None,
+        ready: asyncio.Event,
+        metrics: Callable[[], Awaitable[tuple[int, str, bytes]]],
         host: str | None,
         port: int,
     ) -> None:
@@ -47,12 +44,12 @@ class HealthServer:
         self._host = host
         self._server_health = server_health
         self._ready = ready
+        self._metrics = metrics
         app = web.Application()
         app.router.add_get("/healthz", _health)
         app.router.add_get("/readyz", self._readiness)
         app.router.add_get("/livez/model", self._model_server)
-        for path, page in (pages or {}).items():
-            app.router.add_get(path, _handler(page))
+        app.router.add_get("/metrics", self._metrics_page)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_STOP_S)
 
     async def __aenter__(self) -> Self:
@@ -74,9 +71,8 @@ class HealthServer:
         await self._runner.cleanup()
 
     async def _readiness(self, _request: web.Request) -> web.Response:
-        waiting_for = [name for name, event in self._ready.items() if not event.is_set()]
-        if waiting_for:
-            return _json(HTTPStatus.SERVICE_UNAVAILABLE, status="not ready", waiting_for=waiting_for)
+        if not self._ready.is_set():
+            return _json(HTTPStatus.SERVICE_UNAVAILABLE, status="not ready", waiting_for=["model server"])
         return _json(HTTPStatus.OK, status="ready")
 
     async def _model_server(self, _request: web.Request) -> web.Response:
@@ -84,17 +80,13 @@ class HealthServer:
         status = HTTPStatus.OK if health.alive else HTTPStatus.SERVICE_UNAVAILABLE
         return _json(status, status=health.state, reason=health.reason)
 
+    async def _metrics_page(self, _request: web.Request) -> web.Response:
+        status, content_type, body = await self._metrics()
+        return web.Response(status=status, body=body, headers={"Content-Type": content_type})
+
 
 async def _health(_request: web.Request) -> web.Response:
     return _json(HTTPStatus.OK, status="alive")
-
-
-def _handler(page: Page) -> Callable[[web.Request], Awaitable[web.Response]]:
-    async def answer(_request: web.Request) -> web.Response:
-        status, content_type, body = await page()
-        return web.Response(status=status, body=body, headers={"Content-Type": content_type})
-
-    return answer
 
 
 def _json(http_status: HTTPStatus, **fields: object) -> web.Response:

@@ -494,6 +494,13 @@ async def test_content_in_s3_is_read_from_the_apis_own_prefix_alone(make_message
         assert agent.server.runs == []
 
 
+async def test_a_task_whose_content_is_not_in_s3_yet_is_tried_again(make_message):
+    agent = Agent()
+    await agent.process(make_message({"metadata": METADATA, "content_url": f"s3://bucket/_tasks/{JOB}.json"}))
+    assert agent.queue.log == [("release", 5)]
+    assert agent.jobs.writes[-1] == ("release", 1, "counted")
+
+
 async def test_a_message_for_a_newer_agent_is_released_and_nothing_else(make_message):
     agent = Agent()
     await agent.process(make_message({"metadata": {"schema": 2}}))
