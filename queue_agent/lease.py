@@ -64,7 +64,7 @@ async def _undo(jobs: Jobs, claiming: "asyncio.Task[Claim | ClaimDenied | Alread
                 attempts = claim.attempt - 1
                 await jobs.release(job.id, claim, attempts=attempts, blameless=True, start_s=job.deadlines.start_s)
     except (PlatformError, LeaseLost, TimeoutError) as exc:
-        logger.warning("the lease was not released: %s", exc or "no answer in time")
+        logger.warning("the lease was not released: %s", str(exc) or "no answer in time")
 
 
 class LeaseState(Enum):
@@ -197,7 +197,7 @@ class Lease:
                 )
         except (LeaseLost, PlatformError, TimeoutError) as exc:
             # The message decides: the agent that receives it waits for what is left of the lease.
-            logger.warning("the lease was not released: %s", exc or "no answer in time")
+            logger.warning("the lease was not released: %s", str(exc) or "no answer in time")
         await self._queue.release(self._job.message, delay_s)
 
     async def _end_heartbeat(self) -> None:

@@ -96,4 +96,4 @@ class MultipartUpload:
                 with translated("s3:AbortMultipartUpload"):
                     await self._s3.abort_multipart_upload(**self._target, UploadId=upload_id)
         except (PlatformError, TimeoutError) as exc:
-            logger.warning("parts of an object may be left: %s", exc or "no answer in time")
+            logger.warning("parts of an object may be left: %s", str(exc) or "no answer in time")

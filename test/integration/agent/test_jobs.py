@@ -196,7 +196,9 @@ def test_wrong_settings_end_the_agent_with_one_line_that_names_the_key(kit):
         text=True,
     )
     assert ended.returncode == 2
-    assert ended.stderr == "queue agent: RUNTIME_TYPE='forge' must be one of sdwebui, comfyui, flux\n"
+    assert ended.stderr.startswith("queue agent: SQS_QUEUE_URL is not set; ")
+    assert "; RUNTIME_TYPE='forge' must be sdwebui, comfyui or flux; " in ended.stderr
+    assert ended.stderr.count("\n") == 1
 
 
 def health(pod, path):

@@ -130,14 +130,21 @@ def test_the_input_belongs_to_the_api_key_whose_tasks_read_it(platform: Platform
             {"result": False, "status": "failed", "error": JobError(code="input_failed", message="dead link")},
             "input_failed: dead link",
         ),
-        ({"id": "somebody-elses"}, "no notice within"),
     ],
 )
-def test_anything_else_is_a_failure_with_its_reason(platform: Platform, notice: dict[str, Any], problem: str) -> None:
+def test_a_failed_notice_or_a_missing_picture_is_a_failure_with_its_reason(
+    platform: Platform, notice: dict[str, Any], problem: str
+) -> None:
     platform.notices = [notice]
-    (outcome,) = platform.run(wait_s=2)
+    (outcome,) = platform.run(wait_s=60)
     assert problem in str(outcome.problem)
     assert outcome.pictures == ()
+
+
+def test_the_notice_of_another_task_is_none(platform: Platform) -> None:
+    platform.notices = [{"id": "somebody-elses"}]
+    (outcome,) = platform.run(wait_s=2)
+    assert "no notice within" in str(outcome.problem)
 
 
 def test_an_object_that_is_no_picture_is_a_failure(platform: Platform) -> None:
