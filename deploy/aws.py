@@ -10,6 +10,7 @@ from botocore.exceptions import (
     BotoCoreError,
     ClientError,
     NoCredentialsError,
+    NoRegionError,
     ProfileNotFound,
     TokenRetrievalError,
     UnknownRegionError,
@@ -159,6 +160,8 @@ def explain(failure: Exception) -> DeployError:
         return DeployError(
             "There are no valid AWS credentials.", "Log in: aws configure, aws sso login or AWS_PROFILE."
         )
+    if isinstance(failure, NoRegionError):
+        return no_region()
     if not isinstance(failure, ClientError):
         return DeployError(f"AWS cannot be reached: {failure}", "Check the network and the region's name.")
     code, operation = error_code(failure), failure.operation_name

@@ -11,7 +11,9 @@ _FILES = (("AWS_CONFIG_FILE", "~/.aws/config"), ("AWS_SHARED_CREDENTIALS_FILE", 
 
 def no_region() -> DeployError:
     """The error for a missing region."""
-    return DeployError("No region is set.", "Name one with -R, or set the profile's: aws configure set region NAME.")
+    return DeployError(
+        "No region is set.", "Name one with -R or in AWS_REGION, or set the profile's: aws configure set region NAME."
+    )
 
 
 def region_of_environment() -> str | None:

@@ -6,9 +6,12 @@ import sys
 from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 
+import boto3
+
 from configuration.config import ConfigError
 from configuration.file import load_config
 from deploy.errors import DeployError
+from deploy.region import region_of_environment
 from deploy.scripts import exit_code_of
 from deploy.verify.samples import Sample, samples_of
 from deploy.verify.target import Target, deployed_target, enter_local_stack, local_target
@@ -54,6 +57,7 @@ def _find_target(environ: MutableMapping[str, str]) -> tuple[Target, RuntimeCata
         target, catalog = local_target(stack), RuntimeCatalog.from_json(json.dumps(stack["Runtimes"]))
     else:
         catalog = RuntimeCatalog([]) if name and runtime_type else _configured(environ.get("CDK_CONFIG_PATH"))
+        boto3.setup_default_session(region_name=region_of_environment())
         target = deployed_target(environ.get("STACK_NAME") or "sdoneksStack")
     if name and runtime_type:
         catalog = RuntimeCatalog([DeployedRuntime(name=name, type=runtime_type, dynamic_model=True)])

@@ -44,4 +44,4 @@ def test_a_time_that_is_none_is_named(tmp_path: Path) -> None:
 def test_a_runtime_given_by_name_and_type_needs_no_configuration(tmp_path: Path) -> None:
     ended = verify(tmp_path, RUNTIME_NAME="mine", RUNTIME_TYPE="comfyui")
     assert ended.returncode == 1
-    assert "AWS cannot be reached: " in ended.stderr
+    assert "AWS cannot be reached: Could not connect" in ended.stderr
