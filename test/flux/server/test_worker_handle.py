@@ -9,8 +9,9 @@ import pytest
 
 from runtimes.flux.options import ModelOptions
 from runtimes.flux.server.ports import DeviceStatus
+from runtimes.flux.server.settings import FluxSettings
 from runtimes.flux.server.workers import handle as module
-from runtimes.flux.server.workers.handle import SilenceLimits, WorkerHandle, WorkerState
+from runtimes.flux.server.workers.handle import WorkerHandle, WorkerState
 from runtimes.flux.server.workers.protocol import (
     BatchProgress,
     BatchStarted,
@@ -24,7 +25,7 @@ from runtimes.flux.server.workers.protocol import (
 OPTIONS = ModelOptions(profile="flux-schnell")
 DEVICE = DeviceStatus(name="cuda:0", memory_bytes=0, peak_bytes=0, host_peak_bytes=0, max_pixels=4 * 64 * 64)
 READY, FREED, STEP = WorkerReady(OPTIONS.card, DEVICE), DeviceFreed(1, (), 0, 0, DEVICE), BatchProgress(1, 0.5)
-LIMITS = SilenceLimits(start_s=1800, step_s=120)
+SETTINGS = FluxSettings(MODEL_OPTIONS='{"profile": "flux-schnell"}')
 
 
 class PlayedWorker:
@@ -100,8 +101,7 @@ async def play(clock, monkeypatch):
             losses.append(handle.loss)
 
         monkeypatch.setattr(module, "_started", started)
-        setup = WorkerSetup(pipeline="a:b", options=OPTIONS, models=".", device=0, log_level="INFO")
-        handle = WorkerHandle(setup, LIMITS, lambda _, message: heard.append(message), lose)
+        handle = WorkerHandle(WorkerSetup(SETTINGS, 0), lambda _, message: heard.append(message), lose)
         handle.heard = heard
         tasks.append(asyncio.create_task(handle.run()))
         await clock.settle()

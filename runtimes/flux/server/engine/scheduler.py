@@ -4,14 +4,14 @@ import asyncio
 import itertools
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from runtimes.flux.options import ModelCard
 from runtimes.flux.server.engine.jobs import ServerJob, ServerJobError, ServerJobs, ServerJobState
 from runtimes.flux.server.engine.metrics import ServerMetrics
 from runtimes.flux.server.settings import FluxSettings
 from runtimes.flux.server.workers import protocol
-from runtimes.flux.server.workers.handle import AssignedBatch, SilenceLimits, WorkerHandle
+from runtimes.flux.server.workers.handle import AssignedBatch, WorkerHandle
 
 _MAX_ATTEMPTS = 2
 LOST = "worker_lost"
@@ -57,8 +57,8 @@ class BatchScheduler:
 
     def __init__(self, settings: FluxSettings, jobs: ServerJobs, metrics: ServerMetrics) -> None:
         self.card: ModelCard | None = None
-        limits = SilenceLimits(start_s=settings.start_seconds, step_s=settings.step_limit_s)
-        self.workers = [WorkerHandle(setup, limits, self._hear, self._lose) for setup in _setups(settings)]
+        setups = [protocol.WorkerSetup(settings, device) for device in range(settings.workers)]
+        self.workers = [WorkerHandle(setup, self._hear, self._lose) for setup in setups]
         self._options = settings.model_options
         self._jobs = jobs
         self._metrics = metrics
@@ -178,14 +178,3 @@ class BatchScheduler:
             for job in self._jobs.waiting:
                 self._end(job, ServerJobState.FAILED, ServerJobError(LOST, reason))
         self.dispatch()
-
-
-def _setups(settings: FluxSettings) -> Iterator[protocol.WorkerSetup]:
-    for device in range(settings.workers):
-        yield protocol.WorkerSetup(
-            pipeline=settings.pipeline,
-            options=settings.model_options,
-            models=settings.models_folder,
-            device=device,
-            log_level=settings.loglevel,
-        )

@@ -72,11 +72,12 @@ class BatchLoop:
 
 def run_worker(channel: protocol.WorkerChannel, setup: protocol.WorkerSetup) -> None:
     """Load the model, and draw. The server is listened to from the start, so that a load ends with it."""
-    configure_logging(setup.log_level)
-    loop = BatchLoop(channel, setup.options.max_batch)
+    settings = setup.settings
+    configure_logging(settings.loglevel)
+    loop = BatchLoop(channel, settings.model_options.max_batch)
     threading.Thread(target=loop.listen, name="listen", daemon=True).start()
     try:
-        pipeline = loader_at(setup.pipeline)(setup.options, str(setup.models), setup.device)
+        pipeline = loader_at(settings.pipeline)(settings.model_options, str(settings.models_folder), setup.device)
         pipeline.warm_up()
         loop.draw(pipeline)
     except PipelineRefusedError as exc:

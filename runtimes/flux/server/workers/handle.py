@@ -37,14 +37,6 @@ class WorkerState(StrEnum):
     DOWN = "down"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SilenceLimits:
-    """How long a worker may show no sign of life: while it loads the model, and while it has work."""
-
-    start_s: float
-    step_s: float
-
-
 @dataclass(slots=True)
 class AssignedBatch:
     """Jobs that a worker draws together; ``share`` is how much is denoised, from 0 to 1."""
@@ -75,8 +67,7 @@ class WorkerHandle:
     """One worker: starts its process, kills it when it hangs, starts it again after its death.
 
     Args:
-        setup: What the worker loads.
-        limits: When it counts as hung.
+        setup: What the worker loads. Its settings say when it counts as hung.
         on_message: Called when it is ready, and with each report of a batch.
         on_loss: Called with its batches after its death, the oldest first.
 
@@ -93,7 +84,6 @@ class WorkerHandle:
     def __init__(
         self,
         setup: protocol.WorkerSetup,
-        limits: SilenceLimits,
         on_message: "Callable[[WorkerHandle, protocol.WorkerReady | protocol.BatchReport], None]",
         on_loss: "Callable[[WorkerHandle, list[AssignedBatch]], None]",
     ) -> None:
@@ -106,7 +96,6 @@ class WorkerHandle:
         self.batches: dict[int, AssignedBatch] = {}
         self.encode_s = 0.0
         self._setup = setup
-        self._limits = limits
         self._on_message = on_message
         self._on_loss = on_loss
         self._writer: asyncio.StreamWriter | None = None
@@ -244,9 +233,9 @@ class WorkerHandle:
         """How long the worker may be silent; None where it owes nothing."""
         match self.state:
             case WorkerState.STARTING:
-                return self._limits.start_s
+                return self._setup.settings.start_seconds
             case WorkerState.BUSY:
-                return max(self._limits.step_s, _PATIENCE * self._longest_silence_s)
+                return max(self._setup.settings.step_limit_s, _PATIENCE * self._longest_silence_s)
             case _:
                 return None
 

@@ -11,11 +11,11 @@ import threading
 from asyncio import IncompleteReadError, StreamReader
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
-from runtimes.flux.options import ModelCard, ModelOptions
+from runtimes.flux.options import ModelCard
 from runtimes.flux.server.ports import DeviceStatus, GenerationRequest
+from runtimes.flux.server.settings import FluxSettings
 
 _LENGTH = struct.Struct("!Q")
 
@@ -23,23 +23,12 @@ PREVIEW_NUMBER = 0
 """Number of a preview; pictures count from 1."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class WorkerSetup:
-    """To the worker, first of all: what it loads.
+    """To the worker, first of all: what it loads, and the number of its GPU."""
 
-    Attributes:
-        pipeline: Loader of the model, as ``module:function``.
-        options: Which model, and how.
-        models: Folder of models.
-        device: Number of its GPU.
-        log_level: Least level that it logs.
-    """
-
-    pipeline: str
-    options: ModelOptions
-    models: Path
+    settings: FluxSettings
     device: int
-    log_level: str
 
 
 @dataclass(frozen=True, slots=True)
