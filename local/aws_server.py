@@ -16,7 +16,7 @@ from runtimes.catalog import RuntimeCatalog
 
 
 def main() -> None:
-    """Provision, then listen: whoever reaches the port finds everything in place, after a restart too."""
+    """Provision, then listen: a client that reaches the port finds everything in place, after a restart too."""
     parser = argparse.ArgumentParser(prog="python -m local.aws_server")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--runtimes", type=Path, required=True, help="runtimes.json")

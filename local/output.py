@@ -19,7 +19,7 @@ class PartOutput:
 
     Args:
         name: The part's name.
-        path: Its log file; begun anew.
+        path: Its log file, which is emptied first.
         console: Where each line goes besides.
     """
 

@@ -19,7 +19,7 @@ from local.processes import GivenUpError, Part, Probe
 from runtimes.registry import RUNTIME_TYPES
 
 AGENT_DRAIN_S = 5.0
-"""How long an agent that is told to end may go on with its job."""
+"""How long an agent may continue its job after SIGTERM."""
 _PROBE_TIMEOUT_S = 2.0
 _LOADING_S = 1800.0
 
@@ -184,7 +184,7 @@ def agent_part(layout: Layout, runtime: ModelsRuntime) -> Part:
 
 
 def keeper_part(layout: Layout) -> Part:
-    """Whoever answers for lost jobs."""
+    """The keeper."""
     return Part(
         name="keeper",
         command=_python("local.keeper", f"--runtimes={layout.runtimes_file}"),

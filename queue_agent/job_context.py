@@ -28,7 +28,7 @@ class JobContext:
         slot: Its place in the schedule.
         memory: What it holds in memory.
         telemetry: Records its stages.
-        redrives: How often an operator began it anew; results of an earlier redrive are void.
+        redrives: How often an operator has redriven it; results of an earlier redrive are void.
         is_over: Whether the job has ended and its message is acked.
         timings_s: Seconds of each stage that has ended without an error.
     """

@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 _CONNECT_S = 10
 _ANSWER_S = 20
 _KEEP_ALIVE_S = 4
-"""Python's servers hang up on an idle connection after 5 s; whoever writes to it in that moment loses a request."""
+"""Python's servers hang up on an idle connection after 5 s; a client that writes at that moment loses a request."""
 _BUFFER_BYTES = 256 * 1024
 _WHOLE_ANSWER_S = 60
 """An answer that is read at once must be whole by then, however steadily its bytes trickle in."""

@@ -123,7 +123,7 @@ def _start_up(directory: Path, *arguments: str) -> LocalUp:
     directory.mkdir(parents=True, exist_ok=True)
     printed = directory / "printed"
     command = [sys.executable, "-m", "local", "up", "--port=0", "--aws-port=0", f"--state={directory}", *arguments]
-    # A profile that does not exist: whoever looked at the caller's AWS settings would fail.
+    # A profile that does not exist: a part that looked at the caller's AWS settings would fail.
     environment = os.environ | {"AWS_PROFILE": "nobody", "AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
     with printed.open("w") as file:
         process = subprocess.Popen(

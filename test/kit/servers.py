@@ -111,7 +111,7 @@ class FluxServer:
         self._faults.write_text(json.dumps(changes))
 
     def load(self, seconds, server):
-        """Let its worker load the model anew, and take so long."""
+        """Let its worker load the model again, and take that long."""
         self.faults(load_seconds=seconds)
         kill_worker(server)
 

@@ -3,7 +3,7 @@
 8081
 {{- end }}
 
-{{/* What the queue agent is told; queue_agent/settings.py says what each means. */}}
+{{/* The environment of the queue agent; queue_agent/settings.py says what each variable means. */}}
 {{- define "sd-on-eks.agentEnv" -}}
 {{- $agent := .Values.runtime.queueAgent -}}
 {{- $deadlines := $agent.deadlines -}}

@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 _RECONNECT_S = 0.5
 _CLOSE_S = 1.0
-"""A server that does not say goodbye is not waited for: the socket is opened anew, or the agent wants to end."""
+"""A server that does not say goodbye is not waited for: the socket is opened again, or the agent is ending."""
 _MAX_FRAME_BYTES = 128 * 1024 * 1024
 _MAX_KEPT_BYTES = 512 * 1024 * 1024
 _MAX_EVENT_CHARS = 4 * 1024 * 1024

@@ -79,7 +79,7 @@ class SdWebUI(Executor, Supervised):
         return await asyncio.to_thread(PreparedCall.of, call, fetched, self._max_pixels)
 
     async def clear(self) -> None:
-        """Stop what a former agent left running, and wait for its end, lest it be taken for the next's."""
+        """Stop what a former agent left running and wait for its end, so that it is not taken for the next job's."""
         while job := (await self._state()).get("job"):
             logger.info("a job of a former agent is stopped", extra={"server_job": str(job)})
             await self._client.send("POST", "interrupt", timeout_s=10)

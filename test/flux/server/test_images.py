@@ -25,7 +25,7 @@ NO_TIFF = b"Exif\0\0MM\0\x93\0\0\0\x08\0\0"
 A_NUMBER_FOR_A_TEXT = (
     b"Exif\0\0MM\0*\0\0\0\x08\0\x02\x01\x0e\0\x05\0\0\0\x01\0\0\0\0\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
 )
-"""Of EXIF: a description that is a fraction, and an orientation for which Pillow writes all anew."""
+"""Of EXIF: a description that is a fraction, and an orientation for which Pillow writes everything again."""
 FLUX, KONTEXT = FAMILIES["flux"], FAMILIES["flux-kontext"]
 SIDES = st.tuples(st.integers(64, 4000), st.integers(64, 4000))
 

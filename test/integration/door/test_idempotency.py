@@ -1,4 +1,4 @@
-"""One Idempotency-Key, one job: wherever the door dies, and whoever else sends the same at the same moment."""
+"""One Idempotency-Key, one job: wherever the door dies, and though others send the same at the same moment."""
 
 import json
 import time

@@ -175,7 +175,7 @@ def test_only_a_failed_job_is_begun_anew_and_with_nothing_of_its_former_end(jobs
     jobs.run(commands.notified(job, jobs.now_s))
     assert jobs.run(redrive).done
     assert not jobs.run(redrive).done
-    record = jobs.claimed(task, "anew")
+    record = jobs.claimed(task, "again")
     assert (record.redrives, record.attempts, record.notified, record.error) == (1, 0, False, None)
 
 

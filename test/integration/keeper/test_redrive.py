@@ -72,7 +72,7 @@ def test_a_failed_job_is_begun_anew_and_its_message_sent_in_its_tenants_group(wo
     [message] = world.aws.take(world.queue)
     assert (message["Body"], message["Attributes"]["MessageGroupId"]) == (task.to_message(), "t1")
     assert world.kept() == []
-    world.claim(task, token="anew")
+    world.claim(task, token="again")
 
 
 def test_what_the_keeper_keeps_can_be_redriven(world, redrive):

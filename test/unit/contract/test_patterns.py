@@ -31,7 +31,7 @@ def patterns():
         for key, value in vars(module).items():
             if isinstance(value, re.Pattern) and f"{key} = re" in source:
                 used = set(re.findall(rf"{key}\.(\w+)\(", source))
-                # All but these two begin anew at each letter, as search does.
+                # All but these two start over at each letter, as search does.
                 looks = used & {"match", "fullmatch"} | ({"search"} if used - {"match", "fullmatch"} else set())
                 found[f"{name}.{key}"] = (value, looks or {"search"})
     return found

@@ -12,7 +12,7 @@ def message(body):
 
 
 class Awaited(list):
-    """Messages; whoever has read them all is kept waiting while ``meanwhile`` happens."""
+    """Messages; a reader of all of them is kept waiting while ``meanwhile`` happens."""
 
     meanwhile = None
 

@@ -94,7 +94,7 @@ async def test_a_name_server_that_is_busy_is_a_passing_trouble_that_does_not_pas
     with pytest.raises(LinkUnavailable) as caught:
         await resolve("a", 80, threads, allow_loopback=False)
     assert isinstance(caught.value.error, PlatformError)
-    assert caught.value.error.counts  # whoever writes a link chooses the name server too
+    assert caught.value.error.counts  # the author of a link chooses the name server too
 
 
 async def test_a_name_server_that_never_answers_is_not_waited_for(threads, monkeypatch):
