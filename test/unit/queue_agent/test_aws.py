@@ -1,18 +1,22 @@
 """SQS, SNS, S3 and DynamoDB through the AWS library: what is sent, and what its answers and errors become."""
 
 import asyncio
+import dataclasses
 import io
 import itertools
 import tracemalloc
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 import pytest
+from agentkit import JOB
 from aiohttp import web
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, EndpointConnectionError
 
 from contract.notice import Notice
 from jobs.dynamodb import error_code
 from queue_agent.aws.clients import open_clients
+from queue_agent.aws.jobs import DynamoJobs
 from queue_agent.aws.notices import SnsNotices
 from queue_agent.aws.objects import PART_BYTES, S3Objects
 from queue_agent.aws.queue import SqsQueue
@@ -347,3 +351,27 @@ async def test_an_upload_that_is_cancelled_at_any_moment_is_aborted(s3, moment):
         await writing
     assert s3.calls[0] == "create"
     assert s3.calls[-1] == "abort"
+
+
+class FakeDynamodb:
+    """Notes the values that it is asked to write."""
+
+    async def update_item(self, **parameters):
+        self.values = parameters["ExpressionAttributeValues"]
+        raise EndpointConnectionError(endpoint_url="https://dynamodb")
+
+
+@pytest.mark.parametrize("submitted_at", [None, datetime(2026, 11, 20, tzinfo=UTC)])
+async def test_a_task_was_created_when_the_api_took_it_and_a_foreign_one_when_the_queue_did(
+    make_task, message, submitted_at
+):
+    """Whatever the clock here says."""
+    yesterday_ms = message.sent_ms - 86_400_000
+    task = make_task({"prompt": "a"}, **({} if submitted_at is None else {"submitted_at": submitted_at}))
+    dynamodb = FakeDynamodb()
+    jobs = DynamoJobs(dynamodb, table="jobs", runtime="r", owner="o")
+    late = dataclasses.replace(message, sent_ms=yesterday_ms)
+    with pytest.raises(PlatformError):
+        await jobs.claim(task, JOB, late, lease_s=60, start_s=60)
+    created_s = float(dynamodb.values[":created_at"]["N"])
+    assert created_s == (submitted_at.timestamp() if submitted_at else yesterday_ms / 1000)

@@ -38,11 +38,6 @@ async def open_web():
         yield client
 
 
-async def test_a_link_gives_its_bytes(open_web):
-    async with site(a=png) as (url, _):
-        assert await open_web.get(f"{url}/a", any_number) == PNG
-
-
 async def test_the_host_header_is_the_links_own_although_the_address_is_dialled(open_web):
     async with site(a=png) as (url, hits):
         await open_web.get(f"{url.replace('127.0.0.1', 'localhost')}/a?x=1", any_number)
@@ -71,10 +66,18 @@ async def test_three_redirects_are_followed_and_a_fourth_is_not(open_web):
             await open_web.get(f"{url}/r4", any_number)
 
 
-@pytest.mark.parametrize("target", ["http://169.254.169.254/latest/meta-data/", "http://10.0.0.1/x"])
-async def test_a_redirect_to_a_private_address_is_refused(open_web, target):
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ("http://169.254.169.254/latest/meta-data/", "not on the public internet"),
+        ("http://10.0.0.1/x", "not on the public internet"),
+        ("file:///etc/passwd", "only http and https are fetched"),
+        ("s3://b/k", "only http and https are fetched"),
+    ],
+)
+async def test_a_redirect_to_a_private_address_or_another_scheme_is_rejected(open_web, target, words):
     async with site(r=to(target)) as (url, _):
-        with pytest.raises(InputError, match="not on the public internet"):
+        with pytest.raises(InputError, match=words):
             await open_web.get(f"{url}/r", any_number)
 
 
@@ -89,27 +92,11 @@ async def test_a_redirect_is_followed_whether_its_letters_are_written_out_or_not
         assert await open_web.get(elsewhere, any_number) == PNG
 
 
-@pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://example.com/x", "s3://b/k"])
-async def test_a_redirect_to_another_scheme_is_refused(open_web, target):
-    async with site(r=to(target)) as (url, _):
-        with pytest.raises(InputError, match="only http and https are fetched"):
-            await open_web.get(f"{url}/r", any_number)
-
-
 async def test_loopback_is_refused_by_default_without_a_connection():
     async with site(a=png) as (url, hits), Web(allow_loopback=False) as closed:
         with pytest.raises(InputError, match="not on the public internet"):
             await closed.get(f"{url}/a", any_number)
         assert hits == []
-
-
-async def test_an_error_status_is_told(open_web):
-    async def gone(request):
-        raise web.HTTPNotFound
-
-    async with site(a=gone) as (url, _):
-        with pytest.raises(InputError, match="404"):
-            await open_web.get(f"{url}/a", any_number)
 
 
 class Few:
