@@ -21,7 +21,7 @@ from test.kit.proxy import Network
 from test.kit.tasks import INPUT_PNG, TASKTYPES, content_of, linking_content
 
 VISIBILITY_S = 6
-_SILENT = ('"dropped: ', '"the lease was not given back: ', '"found done; ')
+_SILENT = ('"dropped: ', '"the lease was not released: ', '"found done; ')
 
 
 class Kit:
