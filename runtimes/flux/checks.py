@@ -43,7 +43,7 @@ def request_errors(
 
 
 def _sound_part(content: Mapping[str, Any], task_type: str, faulty: set[str | int]) -> FluxRequest | None:
-    """The request without its faulty fields, so that those of the model are named with them; None if little is left."""
+    """The request without its invalid fields, so that the model's errors are found too; None if too little is left."""
     text = "instructions" if task_type == EDIT else "prompt"
     kept = {key: value for key, value in content.items() if key not in faulty}
     try:

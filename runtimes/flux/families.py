@@ -1,4 +1,4 @@
-"""Families of diffusion models: what a request may hold for one, and what is taken where it says nothing."""
+"""Families of diffusion models: what a request may hold for each, and the defaults."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

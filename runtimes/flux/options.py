@@ -116,7 +116,7 @@ class ModelOptions(Section):
 
 
 class ModelCard(Section):
-    """What requests to a model may hold, and what is taken where they say nothing; travels to the door."""
+    """What requests to a model may hold, and the defaults; the front door gets it too."""
 
     family: str
     """Name of its family."""

@@ -47,7 +47,7 @@ class _Body(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _without_nulls(cls, data: Any) -> Any:
-        """The object without nulls, and with as many unknown keys as an answer may name."""
+        """Drop nulls, and keep as many unknown keys as an answer may name."""
         if not isinstance(data, dict):
             return data
         known = {key: value for key, value in data.items() if key in cls.model_fields and value is not None}
@@ -57,7 +57,7 @@ class _Body(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _is_sound(cls, value: Any, info: ValidationInfo) -> Any:
-        """Look at the length first: a fault for each of a million items is more than memory holds.
+        """Check the length first: an error for each of a million items is more than memory holds.
 
         True and false are numbers to Python alone.
         """

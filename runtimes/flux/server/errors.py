@@ -28,7 +28,7 @@ class FluxSettingsError(FluxServerError):
 
 
 class InvalidGenerationError(FluxServerError):
-    """A request is invalid."""
+    """A request is invalid; ``field_errors`` has every reason."""
 
     def __init__(self, field_errors: "list[FieldError]") -> None:
         super().__init__("; ".join(f"{error.pointer} {error.detail}" for error in field_errors))

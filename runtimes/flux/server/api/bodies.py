@@ -80,7 +80,7 @@ class BodyReader:
 
 
 async def _object_in(chunks: list[bytes]) -> dict[str, Any]:
-    """Parse a body, and let go of its chunks."""
+    """Parse a body, and release its chunks."""
     body = b"".join(chunks)
     chunks.clear()
     try:

@@ -20,7 +20,7 @@ _TOO_LATE = (
 
 
 class TimedConnection(H11Protocol):
-    """uvicorn's, which waits for the rest of a request for ever."""
+    """uvicorn's protocol, which by itself waits for the rest of a request for ever."""
 
     _timer: asyncio.TimerHandle | None = None
     _since: float | None = None
@@ -31,22 +31,22 @@ class TimedConnection(H11Protocol):
         self._watch()
 
     def data_received(self, data: bytes) -> None:
-        """Take a piece of a request."""
+        """Read a piece of a request."""
         super().data_received(data)
         self._watch()
 
     def on_response_complete(self) -> None:
-        """Go on with what came behind the request that is answered now."""
+        """Continue with what followed the request that has just been answered."""
         super().on_response_complete()
         self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wait for nothing any more."""
+        """Stop waiting."""
         super().connection_lost(exc)
         self._stop()
 
     def _watch(self) -> None:
-        """Close the connection in time, if a request is on its way."""
+        """Set the time at which the connection is closed, if part of a request is missing."""
         self._stop()
         if self.transport.is_closing() or not self._is_awaited():
             self._since = None
@@ -75,7 +75,7 @@ class TimedConnection(H11Protocol):
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Listen on an IPv4 or IPv6 address; port 0 takes a free one. From here on callers are not refused."""
+    """Listen on an IPv4 or IPv6 address; port 0 takes a free one. From here on connections are accepted."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # asyncio switches Nagle's algorithm off only for sockets that name their protocol (asyncio/base_events.py,
     # _set_nodelay), which socket.create_server's do not: answers would be held back for 40 ms.

@@ -41,7 +41,7 @@ def router(engine: Engine) -> APIRouter:
 
 
 def _add_pictures(routes: APIRouter, engine: Engine, bodies: BodyReader) -> None:
-    """Routes that answer with pictures, when they are there."""
+    """Routes that answer with the pictures themselves."""
 
     async def submitted(request: Request, task_type: str | None) -> tuple[ServerJob, bool]:
         async with bodies.object_of(request) as content:

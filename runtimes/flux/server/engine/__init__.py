@@ -1,1 +1,1 @@
-"""Jobs, and which worker draws them when."""
+"""Jobs, and the scheduler that gives them to workers."""

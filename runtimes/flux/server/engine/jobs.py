@@ -1,4 +1,4 @@
-"""A job, how far it is and what came of it; and all jobs of the server."""
+"""A job, its progress and its outputs; and all jobs of the server."""
 
 import asyncio
 import time
@@ -120,25 +120,25 @@ class ServerJob:
         return sum(len(output.content) for output in self.outputs.values())
 
     def wait_again(self) -> None:
-        """Its worker was lost."""
+        """Go back to waiting: the worker was lost."""
         self.state, self.progress, self.batch, self.outputs = ServerJobState.WAITING, 0.0, None, {}
         self._fetched.clear()
         self.times.began = self.times.previewed = self.times.freed = None
         self._tell("state", self.row())
 
     def begin(self, batch: int, encode_s: float, warnings: tuple[str, ...] = ()) -> None:
-        """A worker draws it, with the others of that batch."""
+        """Start: a worker draws it, with the others of that batch."""
         self.state, self.batch, self.warnings = ServerJobState.RUNNING, batch, warnings
         self.times.began, self.times.encode_s = time.monotonic(), encode_s
         self._tell("state", self.row())
 
     def step(self, share: float) -> None:
-        """So much of it is denoised; it never goes back."""
+        """Note how much is denoised; progress never goes back."""
         self.progress = max(self.progress, round(share, 4))
         self._tell("progress", {"progress": self.progress})
 
     def free(self, message: DeviceFreed) -> None:
-        """The device is done with it."""
+        """Note that the device is done with it."""
         self.state = ServerJobState.ENCODING
         self.times.freed = time.monotonic()
         self.times.denoise_s, self.times.decode_s = message.denoise_s, message.decode_s
@@ -146,7 +146,7 @@ class ServerJob:
         self._tell("state", self.row())
 
     def take(self, output: JobOutput) -> None:
-        """A picture is ready."""
+        """Take a finished picture or preview."""
         self.outputs[output.number] = output
         if output.kind == "preview":
             self.times.previewed = time.monotonic()
@@ -160,7 +160,7 @@ class ServerJob:
         return output
 
     def end(self, state: ServerJobState, error: ServerJobError | None = None) -> None:
-        """Nothing more will happen; pictures of a job that did not succeed are dropped."""
+        """End the job; pictures of one that did not succeed are dropped."""
         self.state, self.error = state, error
         if state is ServerJobState.SUCCEEDED:
             self.progress = 1.0
@@ -234,7 +234,7 @@ class ServerJobs:
         return self._jobs.get(job_id)
 
     def add(self, job: ServerJob) -> None:
-        """Take a new job; it waits."""
+        """Add a new job; it waits."""
         self._jobs[job.id] = self._waiting[job.id] = job
 
     @property
@@ -243,12 +243,12 @@ class ServerJobs:
         return list(self._waiting.values())
 
     def take(self, jobs: Iterable[ServerJob]) -> None:
-        """A worker has them."""
+        """Take jobs out of the queue: a worker has them."""
         for job in jobs:
             self._waiting.pop(job.id, None)
 
     def put_back(self, jobs: Iterable[ServerJob]) -> None:
-        """They wait again, before those that came after them."""
+        """Queue jobs again, before those that came after them."""
         waiting = [*jobs, *self._waiting.values()]
         self._waiting = {job.id: job for job in sorted(waiting, key=lambda job: job.times.added)}
 
@@ -264,7 +264,7 @@ class ServerJobs:
         return {**job.row(), "position": position}
 
     def settle(self, job: ServerJob) -> None:
-        """The job has ended: keep it for a while."""
+        """Keep an ended job for a while."""
         self._waiting.pop(job.id, None)
         if self._jobs.get(job.id) is not job or job.id in self._ended:
             return
@@ -281,7 +281,7 @@ class ServerJobs:
         return output
 
     def forget(self, job: ServerJob) -> None:
-        """Let an ended job go."""
+        """Forget an ended job."""
         timer = self._ended.pop(job.id, None)
         if timer is None:
             return

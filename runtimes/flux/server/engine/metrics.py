@@ -51,11 +51,11 @@ class ServerMetrics:
             self._batches.observe(pictures)
 
     def note_loss(self, worker: int) -> None:
-        """A worker died or was killed."""
+        """Count a worker that died or was killed."""
         self._losses.labels(worker).inc()
 
     def note_end(self, job: ServerJob) -> None:
-        """A job has ended."""
+        """Count a job that has ended, and its stages."""
         outcome = job.error.code if job.error else job.state.value
         self._jobs.labels(job.request.task_type, outcome).inc()
         if job.state is ServerJobState.SUCCEEDED:
@@ -64,5 +64,5 @@ class ServerMetrics:
                 self._stages.labels(stage).observe(seconds)
 
     def text(self) -> bytes:
-        """Everything, in Prometheus' text format."""
+        """All figures, in Prometheus' text format."""
         return generate_latest(self._registry)

@@ -76,7 +76,7 @@ class BatchScheduler:
         self.dispatch()
 
     def stop(self, job: ServerJob, state: ServerJobState, error: ServerJobError) -> None:
-        """Have a job end now; the device leaves it at its next step."""
+        """End a job now; the device stops at its next step."""
         if job.has_ended:
             return
         self._end(job, state, error)
@@ -162,7 +162,7 @@ class BatchScheduler:
         _log.info("a job ended", extra={"job": job.id, "outcome": outcome, "seconds": job.times.seconds()})
 
     def _lose(self, worker: WorkerHandle, batches: list[AssignedBatch]) -> None:
-        """Have a lost worker's jobs tried once more; those that it drew are tried alone."""
+        """Queue a lost worker's jobs once more; those that it drew are tried alone."""
         self._metrics.note_loss(worker.number)
         back = []
         for position, batch in enumerate(batches):

@@ -41,7 +41,7 @@ class StepCallback:
         return tensors
 
     def end(self, pipe: DiffusionPipeline) -> None:
-        """Tell of the step that was still queued when the loop was left."""
+        """Report the step that was still queued when the loop was left."""
         if self._last is not None:
             self._last.synchronize()
             self._watch.stepped(pipe.num_timesteps, pipe.num_timesteps)

@@ -53,7 +53,7 @@ class BatchLoop:
             os._exit(1)
 
     def draw(self, pipeline: ImagePipeline) -> None:
-        """Say that the model is ready, and draw one batch after the other, for ever."""
+        """Report that the model is ready, and draw one batch after the other, for ever."""
         self._pipeline, self._reach = pipeline, Reach(pipeline.card)
         self._channel.send(protocol.WorkerReady(pipeline.card, pipeline.device()))
         while True:

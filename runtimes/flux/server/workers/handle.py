@@ -133,14 +133,14 @@ class WorkerHandle:
         return self.device.max_pictures(size) if self.device else 1
 
     def assign(self, number: int, jobs: Iterable[ServerJob]) -> None:
-        """Give it a batch."""
+        """Send it a batch."""
         batch = AssignedBatch(number, {job.id: job for job in jobs})
         self.batches[number] = batch
         self._send(protocol.RunBatch(number, tuple(job.request for job in batch.jobs.values())))
         self._set_state(WorkerState.BUSY)
 
     def drop(self, job: ServerJob) -> None:
-        """Have it stop a job; the batch goes on for its other jobs."""
+        """Stop a job; the batch goes on for its other jobs."""
         for batch in list(self.batches.values()):
             if job.id in batch.jobs:
                 self._send(protocol.DropJob(batch.number, job.id))
@@ -222,7 +222,7 @@ class WorkerHandle:
             self._expect_message()
 
     def _expect_message(self) -> None:
-        """Give the worker its limit of silence from now on."""
+        """Restart the clock of the worker's silence."""
         self._heard_at = time.monotonic()
         if self._silence is not None and not self._silence.expired():
             limit_s = self._limit_s
@@ -230,7 +230,7 @@ class WorkerHandle:
 
     @property
     def _limit_s(self) -> float | None:
-        """How long the worker may be silent; None where it owes nothing."""
+        """How long the worker may be silent; None while it has nothing to do."""
         match self.state:
             case WorkerState.STARTING:
                 return self._setup.settings.start_seconds
@@ -241,7 +241,7 @@ class WorkerHandle:
 
     @property
     def _delay_s(self) -> float:
-        """Before the next start: none after a life that bore fruit, else 0.5 s, 1 s, 2 s … up to a minute."""
+        """Before the next start: none after a life that drew a batch, else 0.5 s, 1 s, 2 s … up to a minute."""
         return min(_MAX_DELAY_S, 2.0 ** (self._fruitless_lives - 2)) if self._fruitless_lives else 0.0
 
 

@@ -104,7 +104,7 @@ class JobOutput(BatchMessage):
 
     @property
     def kind(self) -> Literal["picture", "preview"]:
-        """What it is."""
+        """A preview or a picture, by its number."""
         return "preview" if self.number == PREVIEW_NUMBER else "picture"
 
 
