@@ -19,14 +19,9 @@ def test_a_task_that_no_agent_brought_to_an_end_fails_and_is_told_and_kept_with_
     assert (record.state, record.notified, record.due_s) == (JobState.FAILED, True, None)
     [notice] = world.new_notices()
     assert (notice["job"], notice["status"], notice["context"]) == (task.metadata.job, "failed", {"a": 1})
+    assert notice.attributes == {"runtime": world.name, "result": "false"}
     assert notice["error"] == UNDELIVERABLE.model_dump()
     assert world.kept() == [(task.to_message(), UNDELIVERABLE.code, UNDELIVERABLE.message)]
-
-
-def test_a_notice_carries_runtime_and_result_as_attributes(world):
-    world.handle(world.queued())
-    [notice] = world.new_notices()
-    assert notice.attributes == {"runtime": world.name, "result": "false"}
 
 
 def test_a_foreign_task_that_never_was_in_the_table_fails_under_the_job_of_its_envelope(world, envelope):
@@ -120,12 +115,6 @@ def test_a_message_of_a_queue_without_a_dead_queue_stays_where_it_is(world):
     event = world.event(task, queue_url=world.dead_queue)
     result = world.messages.handle(event)
     assert result == {"batchItemFailures": [{"itemIdentifier": event["Records"][0]["messageId"]}]}
-
-
-def test_the_dead_queue_is_looked_up_once(world):
-    world.handle(world.queued(), world.queued())
-    world.handle(world.queued())
-    assert world.wire.calls.count("GetQueueAttributes") == 1
 
 
 def test_neither_context_nor_prompt_is_logged(world, caplog):
