@@ -17,6 +17,7 @@ import httpx
 from test.kit.actions import CLAIM, FINISH, NOTIFIED, RENEW
 from test.kit.audit import check_endings, generations_by_task
 from test.kit.processes import wait_for
+from test.kit.rig import SHORT_VISIBILITY_S
 from test.kit.servers import kill_worker
 
 PODS = 3
@@ -294,7 +295,7 @@ def _generations_of(pod):
 
 def run_storm(kit, kills, runtime_type):
     """Let a storm rage over a rig of its own; returns its report."""
-    with kit.rig(runtime_type) as rig:
+    with kit.rig(runtime_type, visibility_s=SHORT_VISIBILITY_S) as rig:
         storm = Storm(rig)
         storm.run(kills)
         return storm.report()

@@ -6,6 +6,7 @@ import pytest
 
 from test.kit.actions import CLAIM, FINISH, NOTIFIED, RENEW, aws_error, delay, half_body, hang, reset, throttled
 from test.kit.audit import check_endings
+from test.kit.rig import SHORT_VISIBILITY_S
 
 pytestmark = pytest.mark.concurrent
 
@@ -67,7 +68,7 @@ FAULTS = [
 def test_a_task_ends_once_though_a_call_to_aws(kit, stage, trouble):
     calls, path = STAGES[stage]
     action, options = TROUBLES[trouble]
-    with kit.rig("sdwebui", visibility_s=5) as rig:
+    with kit.rig("sdwebui", visibility_s=SHORT_VISIBILITY_S) as rig:
         pod = rig.add_pod(step_s=0.1)
         rule = pod.aws.rule(calls, action, path=path, **options)
         pod.start()
@@ -84,7 +85,7 @@ def test_a_task_ends_once_though_a_call_to_aws(kit, stage, trouble):
 
 def test_tasks_end_once_though_a_quarter_of_all_calls_to_aws_goes_wrong(kit):
     actions = [aws_error(500, "InternalError"), throttled(), reset(), reset(after_forwarding=True), half_body()]
-    with kit.rig("sdwebui") as rig:
+    with kit.rig("sdwebui", visibility_s=SHORT_VISIBILITY_S) as rig:
         pods = [rig.add_pod(step_s=0.1) for _ in range(2)]
         rules = [
             pod.aws.rule(

@@ -8,6 +8,7 @@ import libfaketime
 import pytest
 
 from test.kit.audit import check_endings
+from test.kit.rig import SHORT_VISIBILITY_S
 
 pytestmark = pytest.mark.concurrent
 
@@ -17,7 +18,7 @@ LIBRARY = Path(libfaketime.__file__).parent / "vendor" / "libfaketime" / "src" /
 @pytest.mark.parametrize(("jump", "start_s"), [("+2h", None), ("-2h", None), ("+2h", 3600)])
 def test_tasks_end_once_and_no_lease_is_lost_though_an_agents_clock_jumps(kit, jump, start_s):
     """Another agent's clock stays right. Tasks with a deadline to start by have less time than the clock jumps."""
-    with kit.rig("sdwebui") as rig:
+    with kit.rig("sdwebui", visibility_s=SHORT_VISIBILITY_S) as rig:
         clock = kit.folder / f"clock-{rig.name}"
         clock.write_text("+0\n")
         faked = {

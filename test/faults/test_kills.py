@@ -10,6 +10,7 @@ import pytest
 from test.faults.storms import run_storm
 from test.kit.actions import CLAIM, FINISH, NOTIFIED, RENEW, cut
 from test.kit.audit import check_endings
+from test.kit.rig import SHORT_VISIBILITY_S
 
 pytestmark = pytest.mark.concurrent
 
@@ -60,7 +61,7 @@ def test_a_task_whose_agent_is_killed_at_this_moment_ends_once_and_is_drawn_agai
     kit, call, path, after, outcome
 ):
     generations, second_notices = outcome
-    with kit.rig("sdwebui", visibility_s=5) as rig:
+    with kit.rig("sdwebui", visibility_s=SHORT_VISIBILITY_S) as rig:
         pod = rig.add_pod(step_s=0.05)
         rule = pod.aws.rule(
             call, cut(partial(pod.agent.send, signal.SIGKILL), after_forwarding=after), path=path, times=1

@@ -22,8 +22,7 @@ DEAD_LINK_EVERY, LINK_EVERY, PAIR_EVERY = 20, 7, 3
 @pytest.mark.parametrize("tasks", [75, pytest.param(LONG_TASKS, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("runtime_type", ["sdwebui", "comfyui"])
 def test_each_task_that_goes_in_comes_out_once_while_the_agents_memory_and_sockets_stay_flat(kit, runtime_type, tasks):
-    # Long enough for no lease to end on a busy machine.
-    with kit.rig(runtime_type, visibility_s=30) as rig, contextlib.ExitStack() as stack:
+    with kit.rig(runtime_type) as rig, contextlib.ExitStack() as stack:
         door = rig.add_door()
         door.open()
         rig.upload("in/in.png", INPUT_PNG)

@@ -45,7 +45,7 @@ def start_agent(rig, **environment):
 @pytest.fixture(scope="module")
 def toy(kit):
     """A rig whose agent and server run."""
-    with kit.rig("toy", visibility_s=90) as rig:
+    with kit.rig("toy") as rig:
         port = free_port()
         rig.add_child("test.toy.standin", str(port)).start()
         start_agent(rig, API_BASE_URL=f"http://127.0.0.1:{port}")
@@ -105,7 +105,7 @@ def test_what_the_toy_server_rejects_is_told_in_its_words(toy):
 
 
 def test_a_throttled_task_of_a_managed_toy_runs_later_and_has_cost_no_attempt(kit):
-    with kit.rig("toy-managed", visibility_s=90) as rig:
+    with kit.rig("toy-managed") as rig:
         start_agent(rig)
         job = new_job_id()
         task_id = rig.submit({"word": "dog"}, "draw", job=job)

@@ -20,7 +20,10 @@ from test.kit.processes import PATIENCE_S, ChildProcess, wait_for
 from test.kit.proxy import Network
 from test.kit.tasks import INPUT_PNG, TASKTYPES, content_of, linking_content
 
-VISIBILITY_S = 6
+VISIBILITY_S = 90
+"""As deployed, so that no lease ends on a slow machine."""
+SHORT_VISIBILITY_S = 6
+"""For tests that wait for a message or a lease of an agent that is gone."""
 _SILENT = ('"dropped: ', '"the lease was not released: ', '"found done; ')
 
 

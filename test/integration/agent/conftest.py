@@ -4,12 +4,10 @@ import json
 
 import pytest
 
-VISIBILITY_S = 90
-
 
 def running_rig(kit, runtime_type, **options):
     """A rig with a running pod, for tests that leave it as they found it."""
-    with kit.rig(runtime_type, visibility_s=VISIBILITY_S) as rig:
+    with kit.rig(runtime_type) as rig:
         rig.add_pod(**options).start()
         yield rig
 

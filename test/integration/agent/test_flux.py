@@ -120,7 +120,7 @@ def test_the_next_job_waits_in_the_server_while_one_runs(flux):
 
 @pytest.mark.concurrent
 def test_a_running_job_is_cancelled_in_the_server(kit):
-    with kit.rig("flux", visibility_s=90) as rig:
+    with kit.rig("flux") as rig:
         rig.add_pod().start().model.hold(2)
         job = new_job_id()
         task_id = rig.submit(job=job)
@@ -132,7 +132,7 @@ def test_a_running_job_is_cancelled_in_the_server(kit):
 
 @pytest.mark.concurrent
 def test_tasks_that_wait_together_are_drawn_together_though_the_server_decides_before_its_last_step(kit):
-    with kit.rig("flux", visibility_s=90) as rig:
+    with kit.rig("flux") as rig:
         pod = rig.add_pod(step_s=0.05)
         pod.start_server()
         pod.model.hold(2)
@@ -149,12 +149,13 @@ def test_tasks_that_wait_together_are_drawn_together_though_the_server_decides_b
 
 @pytest.mark.concurrent
 def test_each_gpu_of_a_pod_has_a_task_and_what_neither_could_begin_is_left_to_other_pods(kit):
-    with kit.rig("flux", visibility_s=90) as rig:
+    with kit.rig("flux") as rig:
         pod = rig.add_pod(step_s=0.05, server_environment={"WORKERS": "2"}).start()
         pod.model.hold(2)
-        for seed in range(3):
-            rig.submit(steps=60, seed=seed)
-        rig.until(lambda: len(jobs(rig)["running"]) == 2)
+        for number in (1, 2):
+            rig.submit(steps=60, seed=number)
+            rig.until(lambda number=number: len(jobs(rig)["running"]) == number)
+        rig.submit(steps=60, seed=3)
         rig.until(lambda: rig.depth() == (1, 2))
         pod.model.hold(0)
         rig.wait_until_all_are_notified()
@@ -163,7 +164,7 @@ def test_each_gpu_of_a_pod_has_a_task_and_what_neither_could_begin_is_left_to_ot
 
 @pytest.mark.concurrent
 def test_a_job_whose_worker_dies_is_drawn_again_by_the_server_itself(kit):
-    with kit.rig("flux", visibility_s=90) as rig:
+    with kit.rig("flux") as rig:
         pod = rig.add_pod(step_s=0.05).start()
         job = new_job_id()
         pod.model.hold(2)
@@ -177,7 +178,7 @@ def test_a_job_whose_worker_dies_is_drawn_again_by_the_server_itself(kit):
 
 @pytest.mark.concurrent
 def test_a_job_whose_server_dies_is_done_once_by_the_next_one(kit):
-    with kit.rig("flux", visibility_s=90) as rig:
+    with kit.rig("flux") as rig:
         pod = rig.add_pod(step_s=0.05).start()
         pod.model.hold(2)
         task_id = rig.submit(steps=4, pictures=2)
@@ -193,7 +194,7 @@ def test_a_job_whose_server_dies_is_done_once_by_the_next_one(kit):
 
 @pytest.mark.concurrent
 def test_what_a_former_agent_left_waiting_in_the_server_is_withdrawn(kit):
-    with kit.rig("flux", visibility_s=90) as rig:
+    with kit.rig("flux") as rig:
         pod = rig.add_pod(step_s=0.05)
         pod.start_server()
         pod.model.hold(2)

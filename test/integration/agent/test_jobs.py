@@ -36,7 +36,7 @@ def other_agent(rig, job):
 
 @pytest.mark.parametrize("runtime_type", TYPES)
 def test_a_job_is_in_the_table_from_its_claim_to_its_notice(kit, runtime_type):
-    with kit.rig(runtime_type, visibility_s=90) as rig:
+    with kit.rig(runtime_type) as rig:
         pod = rig.add_pod().start()
         pod.model.hold(2)
         job = new_job_id()
@@ -55,7 +55,7 @@ def test_a_job_is_in_the_table_from_its_claim_to_its_notice(kit, runtime_type):
 
 @pytest.mark.parametrize("runtime_type", TYPES)
 def test_a_running_job_is_cancelled_in_the_server_and_the_next_one_runs(kit, runtime_type):
-    with kit.rig(runtime_type, visibility_s=3) as rig:
+    with kit.rig(runtime_type, visibility_s=15) as rig:
         pod = rig.add_pod(step_s=0.2).start()
         job = new_job_id()
         task_id = rig.submit(steps=1000, job=job)
@@ -70,7 +70,7 @@ def test_a_running_job_is_cancelled_in_the_server_and_the_next_one_runs(kit, run
 
 @pytest.mark.parametrize("runtime_type", TYPES)
 def test_a_job_over_its_deadline_is_stopped_in_the_server_and_the_next_one_runs(kit, runtime_type):
-    with kit.rig(runtime_type, visibility_s=90) as rig:
+    with kit.rig(runtime_type) as rig:
         pod = rig.add_pod(step_s=0.2).start()
         notice = rig.run(steps=1000, deadlines={"execution_seconds": 1})
         assert notice["error"]["code"] == "deadline_exceeded"
@@ -94,7 +94,7 @@ def test_a_job_that_another_agent_holds_is_not_run_and_its_message_waits_for_the
 
 
 def test_a_job_found_ended_and_not_told_is_told_and_deleted(kit):
-    with kit.rig("comfyui", visibility_s=90) as rig:
+    with kit.rig("comfyui") as rig:
         pod = rig.add_pod()
         job = new_job_id()
         task_id = rig.submit(job=job, id="a")
@@ -109,7 +109,7 @@ def test_a_job_found_ended_and_not_told_is_told_and_deleted(kit):
 
 @pytest.mark.parametrize("runtime_type", ["comfyui", "flux"])
 def test_a_restarted_agent_adopts_the_job_that_its_server_went_on_with(kit, runtime_type):
-    with kit.rig(runtime_type, visibility_s=3) as rig:
+    with kit.rig(runtime_type, visibility_s=6) as rig:
         pod = rig.add_pod().start()
         pod.model.hold(2)
         task_id = rig.submit()
@@ -123,7 +123,7 @@ def test_a_restarted_agent_adopts_the_job_that_its_server_went_on_with(kit, runt
 
 
 def test_a_restarted_agent_stops_what_its_sd_webui_went_on_with_before_it_takes_anything(kit):
-    with kit.rig("sdwebui", visibility_s=90) as rig:
+    with kit.rig("sdwebui") as rig:
         pod = rig.add_pod(step_s=0.1).start()
         rig.submit(steps=10_000)
         rig.until(has_begun(pod))
@@ -134,7 +134,7 @@ def test_a_restarted_agent_stops_what_its_sd_webui_went_on_with_before_it_takes_
 
 
 def test_what_a_former_agent_left_waiting_in_comfyui_is_withdrawn(kit):
-    with kit.rig("comfyui", visibility_s=90) as rig:
+    with kit.rig("comfyui") as rig:
         pod = rig.add_pod()
         pod.start_server()
         pod.faults(job_s=600)
@@ -152,7 +152,7 @@ def test_what_a_former_agent_left_waiting_in_comfyui_is_withdrawn(kit):
 
 @pytest.mark.parametrize("runtime_type", TYPES)
 def test_an_agent_that_starts_before_its_model_server_waits_for_it(kit, runtime_type):
-    with kit.rig(runtime_type, visibility_s=90) as rig:
+    with kit.rig(runtime_type) as rig:
         pod = rig.add_pod()
         pod.agent.start()
         task_id = rig.submit()
@@ -164,7 +164,7 @@ def test_an_agent_that_starts_before_its_model_server_waits_for_it(kit, runtime_
 
 @pytest.mark.parametrize("runtime_type", ["sdwebui", "comfyui", "flux"])
 def test_out_of_memory_is_tried_again(kit, runtime_type):
-    with kit.rig(runtime_type, visibility_s=90) as rig:
+    with kit.rig(runtime_type) as rig:
         pod = rig.add_pod()
         pod.start_server()
         pod.faults(**({"out_of_memory_above": -1} if runtime_type == "flux" else {"oom_jobs": 1}))
@@ -178,7 +178,7 @@ def test_out_of_memory_is_tried_again(kit, runtime_type):
 
 
 def test_sigterm_while_idle_ends_the_agent_at_once(kit):
-    with kit.rig("sdwebui", visibility_s=90) as rig:
+    with kit.rig("sdwebui") as rig:
         pod = rig.add_pod(SHUTDOWN_GRACE_S="600").start()
         assert rig.run()["result"]
         rig.until(rig.is_empty)
@@ -210,7 +210,7 @@ def health(pod, path):
 
 
 def test_the_kubelet_is_told_when_agent_and_model_server_are_ready_and_when_the_server_is_away(kit):
-    with kit.rig("sdwebui", visibility_s=90) as rig:
+    with kit.rig("sdwebui") as rig:
         pod = rig.add_pod(step_s=0.1)
         pod.agent.start()
         rig.until(lambda: health(pod, "/healthz") == 200)
@@ -229,7 +229,7 @@ def test_the_kubelet_is_told_when_agent_and_model_server_are_ready_and_when_the_
 
 
 def test_a_server_that_answers_and_runs_nothing_is_found_and_its_task_done_once_it_is_restarted(kit):
-    with kit.rig("comfyui", visibility_s=90) as rig:
+    with kit.rig("comfyui") as rig:
         pod = rig.add_pod(STALL_TIMEOUT_S="3")
         pod.start_server()
         # The trap of the real server: this prompt kills its worker thread, and it goes on answering 200 to everything.
@@ -244,7 +244,7 @@ def test_a_server_that_answers_and_runs_nothing_is_found_and_its_task_done_once_
 
 
 def test_a_job_whose_answers_make_no_sense_does_not_run_on_in_the_server_it_is_taken_from(kit):
-    with kit.rig("comfyui", visibility_s=90) as rig:
+    with kit.rig("comfyui") as rig:
         pod = rig.add_pod()
         pod.start_server()
         pod.faults(job_s=600, lie="garbage", lie_path="/history")

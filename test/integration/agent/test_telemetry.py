@@ -89,7 +89,7 @@ def collector(kind):
 
 def work(kit, url, **environment):
     """Let an agent do one task of a trace; returns its rig, the metrics that it showed last and its log."""
-    with kit.rig("comfyui", visibility_s=90) as rig:
+    with kit.rig("comfyui") as rig:
         pod = rig.add_pod(OTEL_EXPORTER_OTLP_ENDPOINT=url, OTEL_BSP_SCHEDULE_DELAY="10", **environment).start()
         metadata = {"id": "a", "runtime": rig.name, "tasktype": "pipeline"}
         message = json.dumps({"metadata": metadata, "content": WORKFLOW})

@@ -53,7 +53,7 @@ class Platform:
     def client(self, service: str, **_: Any) -> Any:
         return self.aws.client(service)
 
-    def run(self, wait_s: float = 5, stop: threading.Event | None = None) -> list[SampleOutcome]:
+    def run(self, wait_s: float = 60, stop: threading.Event | None = None) -> list[SampleOutcome]:
         target = Target(
             endpoint=self.endpoint,
             api_key="key",
