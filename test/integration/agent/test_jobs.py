@@ -112,11 +112,13 @@ def test_a_restarted_agent_adopts_the_job_that_its_server_went_on_with(kit, runt
     with kit.rig(runtime_type, visibility_s=6) as rig:
         pod = rig.add_pod().start()
         pod.model.hold(2)
-        task_id = rig.submit()
+        job = new_job_id()
+        task_id = rig.submit(job=job)
         rig.until(has_begun(pod))
         pod.agent.kill()
+        claims = rig.record(job).claims
         pod.agent.start()
-        rig.until(lambda: "the job's former run is adopted" in pod.log)
+        rig.until(lambda: rig.record(job).claims > claims)
         pod.model.hold(0)
         assert rig.notice(task_id)["result"]
         assert len(pod.generations) == 1
