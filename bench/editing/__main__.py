@@ -13,7 +13,7 @@ import httpx
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.progress import track
 
-from bench.editing.cases import BenchError, Body, Case, CaseError, fill, read_cases, read_template
+from bench.editing.cases import BenchError, Case, CaseError, EditBody, fill, read_cases, read_template
 from bench.editing.platform import PlatformClient, add_platform_options, find_target
 from bench.editing.report import PICTURES, CaseResult, EditingRun, write_report
 from bench.editing.scenes import make_cases
@@ -84,7 +84,7 @@ def _run(arguments: argparse.Namespace) -> None:
     print(write_report(run, cases, arguments.folder, arguments.out))
 
 
-def run_case(case: Case, template: Body, platform: PlatformClient, arguments: argparse.Namespace) -> CaseResult:
+def run_case(case: Case, template: EditBody, platform: PlatformClient, arguments: argparse.Namespace) -> CaseResult:
     """Post a case, wait for its notice and save its picture."""
     result, task_id = CaseResult(case.id), f"{platform.run}-{case.id}"
     try:

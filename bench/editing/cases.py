@@ -27,7 +27,7 @@ class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
-class Body(_Model):
+class EditBody(_Model):
     """A task's type and content as the runtime takes them, with placeholders that ``fill`` replaces."""
 
     tasktype: str
@@ -51,7 +51,7 @@ class Case(_Model):
     """File of the mask: white may change, black stays."""
     reference: str | None = None
     """File of the expected picture."""
-    body: Body | None = None
+    body: EditBody | None = None
     """The task as the runtime takes it, in place of the template."""
     weight: Annotated[float, Field(gt=0)] = 1.0
     """How often load tests post it, compared with others."""
@@ -108,7 +108,7 @@ def template_names() -> list[str]:
     return sorted(path.stem for path in _TEMPLATES.glob("*.json"))
 
 
-def read_template(name: str) -> Body:
+def read_template(name: str) -> EditBody:
     """Read a template by its name, or by the name of a file.
 
     Raises:
@@ -116,7 +116,7 @@ def read_template(name: str) -> Body:
     """
     path = _TEMPLATES / f"{name}.json" if name in template_names() else Path(name)
     try:
-        return Body.model_validate_json(path.read_bytes())
+        return EditBody.model_validate_json(path.read_bytes())
     except OSError as exc:
         known = ", ".join(template_names())
         raise BenchError(f"There is no template {name}; there are {known}. A file may be named as well.") from exc
@@ -124,7 +124,7 @@ def read_template(name: str) -> Body:
         raise BenchError(f"The template {path} is invalid: {exc}") from exc
 
 
-def fill(case: Case, folder: Path, template: Body, link: Callable[[Path], str]) -> Body:
+def fill(case: Case, folder: Path, template: EditBody, link: Callable[[Path], str]) -> EditBody:
     """Replace the placeholders of the case's own body, or of the template.
 
     A text that is nothing but ``${width}`` becomes the value itself; elsewhere the value is written into the text.
@@ -159,7 +159,7 @@ def fill(case: Case, folder: Path, template: Body, link: Callable[[Path], str]) 
         "instructions": lambda: case.instructions,
         "prompt": lambda: case.prompt,
     }
-    return Body(tasktype=body.tasktype, content=_filled(body.content, values))
+    return EditBody(tasktype=body.tasktype, content=_filled(body.content, values))
 
 
 def _filled(value: Any, values: Mapping[str, Callable[[], Any]]) -> Any:

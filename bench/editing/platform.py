@@ -16,12 +16,12 @@ import jmespath
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from bench.editing.cases import BenchError, Body, CaseError, template_names
+from bench.editing.cases import BenchError, CaseError, EditBody, template_names
 from contract.notice import Notice
 from contract.objects import split_s3_url
 from deploy.errors import DeployError
 from deploy.verify.notices import NoticeQueue
-from deploy.verify.pictures import Picture, PictureError, fetch_picture
+from deploy.verify.pictures import DrawnPicture, PictureError, fetch_picture
 from deploy.verify.target import Target, enter_local_stack, local_target
 
 _PREFIX = "bench"
@@ -98,7 +98,7 @@ class PlatformClient:
     def __exit__(self, *_: object) -> None:
         self._exit.close()
 
-    def request(self, task_id: str, runtime: str, body: Body) -> dict[str, Any]:
+    def request(self, task_id: str, runtime: str, body: EditBody) -> dict[str, Any]:
         """The body of a request; all that the run leaves in S3 has one prefix."""
         prefix = f"{_PREFIX}/{self.run}"
         metadata = {"id": task_id, "runtime": runtime, "tasktype": body.tasktype, "prefix": prefix}
@@ -116,7 +116,7 @@ class PlatformClient:
         with self._uploading:
             if path not in self._links:
                 try:
-                    self._s3.put_object(**where, Body=path.read_bytes())
+                    self._s3.put_object(**where, EditBody=path.read_bytes())
                 except _AWS_ERRORS as exc:
                     raise CaseError(f"{path.name} cannot be uploaded: {exc}") from exc
                 self._links[path] = self._s3.generate_presigned_url("get_object", Params=where, ExpiresIn=_LINK_S)
@@ -150,7 +150,7 @@ class PlatformClient:
             raise CaseError(f"{notice.error.code}: {notice.error.message}" if notice.error else notice.status)
         return notice, at
 
-    def picture(self, notice: Notice) -> Picture:
+    def picture(self, notice: Notice) -> DrawnPicture:
         """Get the last picture of a task: one before it is a preview.
 
         Raises:
@@ -168,7 +168,7 @@ class PlatformClient:
         manifest: Any = {}
         with suppress(ValueError, *_AWS_ERRORS):
             bucket, key = split_s3_url(notice.output_url or "")
-            manifest = json.loads(self._s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+            manifest = json.loads(self._s3.get_object(Bucket=bucket, Key=key)["EditBody"].read())
         found = (jmespath.search(path, manifest) for path in ("timings_s.run", "answer.timings_s.preview"))
         return [float(value) if isinstance(value, int | float) else None for value in found]
 

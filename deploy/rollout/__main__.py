@@ -9,7 +9,7 @@ from deploy.console import in_words, say
 from deploy.errors import DeployError
 from deploy.rollout.context import RolloutContext, open_context
 from deploy.rollout.options import RolloutOptions, parse_options
-from deploy.rollout.steps import Step
+from deploy.rollout.steps import RolloutStep
 from deploy.rollout.steps.account import BOOTSTRAP, CONSENT, SPOT_ROLE, SUPPORT
 from deploy.rollout.steps.config import CONFIG_FILE, REMOVED_RUNTIMES
 from deploy.rollout.steps.images import IMAGES
@@ -50,7 +50,7 @@ def _deploy(options: RolloutOptions) -> None:
         say(f"\n{after_deploying(context)}")
 
 
-def _run(steps: Sequence[Step], context: RolloutContext) -> None:
+def _run(steps: Sequence[RolloutStep], context: RolloutContext) -> None:
     """Run all steps, each timed and noted; when one fails, the ones before it are done."""
     began = time.monotonic()
     for number, step in enumerate(steps, start=1):

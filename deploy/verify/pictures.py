@@ -17,7 +17,7 @@ _BEGINNINGS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
+class DrawnPicture:
     """A picture in S3."""
 
     url: str
@@ -29,7 +29,7 @@ class PictureError(Exception):
     """A picture is not there, or is none."""
 
 
-def fetch_picture(s3: Any, url: str) -> Picture:
+def fetch_picture(s3: Any, url: str) -> DrawnPicture:
     """Get a picture by its s3:// link.
 
     Raises:
@@ -46,4 +46,4 @@ def fetch_picture(s3: Any, url: str) -> Picture:
     kinds = ["webp"] if is_webp else [kind for kind, beginning in _BEGINNINGS if content.startswith(beginning)]
     if not kinds:
         raise PictureError(f"{url} is no picture ({len(content)} bytes)")
-    return Picture(url=url, extension=kinds[0], content=content)
+    return DrawnPicture(url=url, extension=kinds[0], content=content)

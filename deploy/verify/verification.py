@@ -14,7 +14,7 @@ from contract.objects import s3_url
 from deploy.aws import AWS_ERRORS, explain
 from deploy.errors import DeployError
 from deploy.verify.notices import NoticeQueue
-from deploy.verify.pictures import Picture, PictureError, fetch_picture
+from deploy.verify.pictures import DrawnPicture, PictureError, fetch_picture
 from deploy.verify.samples import INPUT_KEY, InputLinks, Request, Sample, make_request, upload_input
 from deploy.verify.target import Target
 
@@ -36,7 +36,7 @@ class SampleOutcome:
 
     request: Request
     seconds: float | None = None
-    pictures: tuple[Picture, ...] = ()
+    pictures: tuple[DrawnPicture, ...] = ()
     problem: str | None = None
 
 
@@ -127,7 +127,7 @@ def _message(answer: httpx.Response) -> str:
 
 def _judge(s3: Any, request: Request, notice: Notice, seconds: float) -> SampleOutcome:
     problem = None
-    pictures: tuple[Picture, ...] = ()
+    pictures: tuple[DrawnPicture, ...] = ()
     if not notice.result:
         problem = f"{notice.error.code}: {notice.error.message}" if notice.error else notice.status
     elif not notice.image_url:

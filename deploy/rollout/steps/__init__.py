@@ -7,7 +7,7 @@ from deploy.rollout.context import RolloutContext
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class RolloutStep:
     """A step.
 
     Attributes:

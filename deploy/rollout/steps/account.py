@@ -8,7 +8,7 @@ from deploy.aws import error_code
 from deploy.console import confirm, note, say
 from deploy.errors import DeployError
 from deploy.rollout.context import RolloutContext
-from deploy.rollout.steps import Step
+from deploy.rollout.steps import RolloutStep
 from deploy.rollout.steps.images import images_left_open
 from deploy.rollout.steps.tools import environ
 from deploy.scripts import run
@@ -118,7 +118,7 @@ def _target(context: RolloutContext) -> str:
     return f"aws://{context.account.id}/{context.account.region}"
 
 
-SUPPORT = Step("Quotas and region", _plan_support, _check_support)
-CONSENT = Step("Consent", lambda context: "given with --yes" if context.options.yes else "ask", _ask)
-SPOT_ROLE = Step("Spot role", _plan_role, _create_role)
-BOOTSTRAP = Step("CDK bootstrap", _plan_bootstrap, _bootstrap)
+SUPPORT = RolloutStep("Quotas and region", _plan_support, _check_support)
+CONSENT = RolloutStep("Consent", lambda context: "given with --yes" if context.options.yes else "ask", _ask)
+SPOT_ROLE = RolloutStep("Spot role", _plan_role, _create_role)
+BOOTSTRAP = RolloutStep("CDK bootstrap", _plan_bootstrap, _bootstrap)

@@ -7,7 +7,7 @@ from deploy.console import note
 from deploy.errors import DeployError
 from deploy.rollout.config_yaml import Origin
 from deploy.rollout.context import RolloutContext
-from deploy.rollout.steps import Step
+from deploy.rollout.steps import RolloutStep
 from deploy.rollout.steps.images import stale_images
 
 _ASIDE = "the present one is for another deployment, or its model bucket is not this account's"
@@ -66,5 +66,5 @@ def _check_removed(context: RolloutContext) -> str:
     return f"{listed} will be removed" if removed else "no runtime is removed"
 
 
-CONFIG_FILE = Step("config.yaml", _plan_file, _write_file)
-REMOVED_RUNTIMES = Step("Removed runtimes", _check_removed, _check_removed)
+CONFIG_FILE = RolloutStep("config.yaml", _plan_file, _write_file)
+REMOVED_RUNTIMES = RolloutStep("Removed runtimes", _check_removed, _check_removed)

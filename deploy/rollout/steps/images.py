@@ -12,7 +12,7 @@ from configuration.images import PodImage, account_registry, pod_images, project
 from deploy.aws import Account, error_code
 from deploy.errors import DeployError
 from deploy.rollout.context import RolloutContext
-from deploy.rollout.steps import Step
+from deploy.rollout.steps import RolloutStep
 from deploy.rollout.steps.tools import environ
 from deploy.scripts import ROOT, output_of
 
@@ -90,4 +90,4 @@ def _tags(ecr: Any, image: PodImage) -> set[str | None]:
     return {tag for one in found["imageDetails"] for tag in one.get("imageTags", [])}
 
 
-IMAGES = Step("Images", _plan, _build)
+IMAGES = RolloutStep("Images", _plan, _build)

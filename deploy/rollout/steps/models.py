@@ -9,7 +9,7 @@ from deploy.models.layout import DEFAULT_MODEL, INDEX
 from deploy.models.library import ModelLibrary
 from deploy.models.sources import source_of
 from deploy.rollout.context import RolloutContext
-from deploy.rollout.steps import Step
+from deploy.rollout.steps import RolloutStep
 from runtimes.flux.options import ModelOptions
 from runtimes.model_folders import CHECKPOINT_FOLDER
 
@@ -128,5 +128,5 @@ def _hindrance(context: RolloutContext, runtime: ModelsRuntime, model: ModelOpti
     return None
 
 
-MODEL_BUCKET = Step("Model bucket", _plan_bucket, _make_bucket)
-MODELS = Step("Models", _plan_models, _store_models)
+MODEL_BUCKET = RolloutStep("Model bucket", _plan_bucket, _make_bucket)
+MODELS = RolloutStep("Models", _plan_models, _store_models)

@@ -10,7 +10,7 @@ from deploy.aws import error_code
 from deploy.console import ask, note
 from deploy.errors import DeployError
 from deploy.rollout.context import RolloutContext
-from deploy.rollout.steps import Step
+from deploy.rollout.steps import RolloutStep
 from deploy.rollout.steps.images import address
 from deploy.rollout.steps.tools import environ
 from deploy.scripts import ROOT, output_of
@@ -137,4 +137,4 @@ def _state(ec2: Any, snapshot: str) -> str | None:
     return str(found[0]["State"]) if found else None
 
 
-SNAPSHOT = Step("Snapshot", _plan, _run)
+SNAPSHOT = RolloutStep("Snapshot", _plan, _run)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from deploy.console import in_words, note, say
 from deploy.errors import DeployError
 from deploy.rollout.context import RolloutContext
-from deploy.rollout.steps import Step
+from deploy.rollout.steps import RolloutStep
 from deploy.rollout.steps.tools import environ
 from deploy.scripts import run
 from deploy.stacks import Stack, explain_failures
@@ -87,5 +87,5 @@ def _left_s(changed: datetime) -> float:
     return (changed + _SETTLED - datetime.now(UTC)).total_seconds()
 
 
-STACK = Step("Stack", _plan_stack, _deploy_stack)
-FILTERS = Step("Filters", _plan_filters, _wait_for_filters)
+STACK = RolloutStep("Stack", _plan_stack, _deploy_stack)
+FILTERS = RolloutStep("Filters", _plan_filters, _wait_for_filters)

@@ -9,7 +9,7 @@ from pathlib import Path
 from deploy.console import note
 from deploy.errors import DeployError
 from deploy.rollout.context import ZONES_VARIABLE, RolloutContext
-from deploy.rollout.steps import Step
+from deploy.rollout.steps import RolloutStep
 from deploy.scripts import ROOT, output_of, run
 
 _TOOLS = ROOT / "node_modules"
@@ -84,4 +84,4 @@ def _node_folder() -> Path:
     return Path(found.origin).parent / "bin"
 
 
-TOOLS = Step("Tools", _plan, _run)
+TOOLS = RolloutStep("Tools", _plan, _run)

@@ -2,7 +2,7 @@
 
 from configuration.config import ModelsRuntime
 from deploy.rollout.context import RolloutContext
-from deploy.rollout.steps import Step
+from deploy.rollout.steps import RolloutStep
 from deploy.rollout.steps.tools import environ
 from deploy.scripts import ROOT, run
 from runtimes.flux.families import TEXT_TO_IMAGE
@@ -39,4 +39,4 @@ def _chosen(context: RolloutContext) -> ModelsRuntime:
     return next((one for one in runtimes if one.name == context.options.runtime_name), runtimes[0])
 
 
-VERIFICATION = Step("Verification", lambda context: f"post samples to {_chosen(context).name}", _post_samples)
+VERIFICATION = RolloutStep("Verification", lambda context: f"post samples to {_chosen(context).name}", _post_samples)

@@ -27,7 +27,7 @@ SETTINGS = {
 """config.json at the start; the agent changes options by the API."""
 
 
-class SettingsError(ValueError):
+class CheckpointError(ValueError):
     """The container cannot start like this."""
 
 
@@ -39,13 +39,13 @@ def checkpoint_arguments(models: Path, filename: str) -> list[str]:
         filename: Name of the checkpoint below its folder; empty for a runtime that loads on request.
 
     Raises:
-        SettingsError: There is no such checkpoint. SD WebUI itself would quietly load another one.
+        CheckpointError: There is no such checkpoint. SD WebUI itself would quietly load another one.
     """
     if not filename:
         return ["--skip-load-model-at-start"]
     checkpoint = models / CHECKPOINT_FOLDER / filename
     if not checkpoint.is_file():
-        raise SettingsError(f"MODEL_FILENAME={filename!r} is not in folder {CHECKPOINT_FOLDER} of the model bucket")
+        raise CheckpointError(f"MODEL_FILENAME={filename!r} is not in folder {CHECKPOINT_FOLDER} of the model bucket")
     return ["--ckpt", str(checkpoint)]
 
 
@@ -66,7 +66,7 @@ def command(models: Path, work: Path, filename: str, extra: Sequence[str]) -> li
         extra: Further arguments; they come last and win.
 
     Raises:
-        SettingsError: As in ``checkpoint_arguments``.
+        CheckpointError: As in ``checkpoint_arguments``.
     """
     return [
         *(sys.executable, "launch.py", "--skip-prepare-environment", "--nowebui", "--api"),
@@ -88,7 +88,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> None:
     work = Path(environ.get("WORK_DIR") or "/tmp/sdwebui")  # noqa: S108 (a pod's own /tmp, alone in its container)
     try:
         line = command(models, work, environ.get("MODEL_FILENAME", ""), arguments)
-    except SettingsError as exc:
+    except CheckpointError as exc:
         sys.exit(f"sdwebui: {exc}")
     write_settings(work)
     link_models([models, server / "models"], work / "models")

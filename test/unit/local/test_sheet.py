@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from configuration.config import Config, parse_config
-from deploy.verify.pictures import Picture
+from deploy.verify.pictures import DrawnPicture
 from deploy.verify.samples import InputLinks, Sample, make_request
 from deploy.verify.verification import SampleOutcome
 from local.demo_output import DemoOutput
@@ -35,7 +35,7 @@ def outcome(name: str = "t2i", version: str = "v1alpha2", runtime: str = "one", 
         ),
         InputLinks(s3="s3://gone/x", http="http://gone/x"),
     )
-    picture = Picture(url="s3://b/x.png", extension="png", content=PNG)
+    picture = DrawnPicture(url="s3://b/x.png", extension="png", content=PNG)
     return SampleOutcome(request=request, **{"seconds": 1.25, "pictures": (picture,)} | changes)
 
 
