@@ -1,1 +1,1 @@
-"""The model servers: one folder holds one image, and the stand-in that draws without a model."""
+"""The runtime types: a folder for each, and what their drivers share."""

@@ -24,13 +24,13 @@ logger = logging.getLogger(__name__)
 _CONNECT_S = 10
 _ANSWER_S = 20
 _KEEP_ALIVE_S = 4
-"""Python's servers hang up on an idle connection after 5 s; a client that writes at that moment loses a request."""
+"""Python's servers close an idle connection after 5 s; a request written at that moment is lost."""
 _BUFFER_BYTES = 256 * 1024
 _WHOLE_ANSWER_S = 60
-"""An answer that is read at once must be whole by then, however steadily its bytes trickle in."""
+"""A response read as a whole must be complete by then, however steadily its bytes arrive."""
 _MAX_ANSWER_BYTES = 64 * 1024 * 1024
 _PIECE = 1024 * 1024
-"""So many bytes or characters of a large body are written at once."""
+"""Bytes or characters of a large body that are written at once."""
 _QUICKLY_READ_BYTES = 256 * 1024
 _MAX_STREAM_BYTES = 5 * 1024 * 1024 * 1024
 _MAX_DIGITS = 4000
@@ -64,9 +64,9 @@ class AnswerStream:
 
 
 class ModelServerClient:
-    """The server's API, with its failures translated; to be made in a running event loop.
+    """The server's API, its failures translated into the agent's errors. Create it in a running event loop.
 
-    Nothing is sent twice that does anything: a second POST is a second job.
+    Requests are never retried: a second POST is a second job.
 
     Args:
         base_url: Where the API is, with or without scheme.
@@ -155,7 +155,7 @@ class ModelServerClient:
         except TimeoutError as exc:
             if not limit.expired():
                 raise
-            words = f"The model server at {self.origin} did not send its whole answer within {_WHOLE_ANSWER_S:g} s."
+            words = f"The model server at {self.origin} did not send its whole response within {_WHOLE_ANSWER_S:g} s."
             raise ServerError(words) from exc
 
     async def get_json(self, path: str, **options: Any) -> Any:
@@ -175,7 +175,7 @@ class ModelServerClient:
         """Return once the health path answers 200.
 
         Args:
-            read: Is given that answer, and may refuse it by a ServerError.
+            read: Gets that answer, and can reject it by raising ServerError.
         """
         async for attempt in AsyncRetrying(
             retry=retry_if_exception_type(ServerError),
@@ -191,7 +191,7 @@ class ModelServerClient:
                 read(answer)
 
     async def aclose(self) -> None:
-        """Give connections back."""
+        """Close connections."""
         await self._http.close()
 
     async def _chunks(self, response: aiohttp.ClientResponse, max_bytes: int) -> AsyncIterator[bytes]:
@@ -200,7 +200,7 @@ class ModelServerClient:
             async for chunk in response.content.iter_any():
                 size_bytes += len(chunk)
                 if size_bytes > max_bytes:
-                    raise ServerError(f"The model server's answer is larger than {max_bytes} bytes.")
+                    raise ServerError(f"The model server's response is larger than {max_bytes} bytes.")
                 yield chunk
 
     @contextmanager
@@ -223,7 +223,7 @@ def _with_scheme(base_url: str) -> str:
 
 
 def write_json(value: Any) -> bytes:
-    """Write a request's JSON; to be called in a thread, as pictures in it are megabytes of text.
+    """Write a request's JSON. Call it in a thread: pictures in it are megabytes of text.
 
     Long texts are written piece by piece: the interpreter's lock is never held for long, nor while bytes are joined.
     """
@@ -261,15 +261,15 @@ async def _pieces_of(parts: Sequence[bytes | memoryview]) -> AsyncIterator[memor
 
 
 def read_json(body: bytes) -> Any:
-    """Read an answer's JSON; NaN and infinities, which Python servers write, and numbers without end become null.
+    """Read an answer's JSON. NaN, infinities (which Python servers write) and endless numbers become null.
 
     Raises:
-        ServerError: It is none.
+        ServerError: It is not JSON.
     """
     try:
         return json.loads(body, parse_constant=lambda _: None, parse_float=_finite_or_none, parse_int=_int_or_none)
     except (ValueError, RecursionError) as exc:
-        raise ServerError("The model server's answer is no JSON.") from exc
+        raise ServerError("The model server's response is not JSON.") from exc
 
 
 def _finite_or_none(text: str) -> float | None:

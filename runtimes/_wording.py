@@ -1,4 +1,4 @@
-"""Model servers' own words, fit for a notice."""
+"""Model servers' own words, shortened for notices."""
 
 import re
 
@@ -25,5 +25,5 @@ def shorten_name(name: str) -> str:
 
 
 def is_out_of_room(text: str) -> bool:
-    """Whether the words say that memory or disk did not suffice: the server's trouble, and not the task's."""
+    """Whether the words say that memory or disk did not suffice: the server's error, not the task's."""
     return _OUT_OF_ROOM.search(text) is not None

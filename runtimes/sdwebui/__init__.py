@@ -1,1 +1,1 @@
-"""The image of AUTOMATIC1111's SD WebUI."""
+"""Runtime type sdwebui: AUTOMATIC1111's SD WebUI."""

@@ -1,7 +1,7 @@
 """Checkpoint names: how SD WebUI spells them, and where a request may name one.
 
-SD WebUI takes file name, name, title and title with hash for the same file. In some places it passes over an unknown
-name in silence, so every place must be known.
+SD WebUI takes file name, name, title and title with hash for the same file. In some places it ignores an unknown name
+without a word, so every place must be known.
 """
 
 import string
@@ -106,7 +106,7 @@ def infotext_pairs(text: str) -> dict[str, str]:
 
 
 def has_readable_settings(infotext: str) -> bool:
-    """Whether an infotext's last line is short enough to be read; of another one nobody can tell the checkpoint."""
+    """Whether an infotext's last line is short enough to be read; the checkpoint of a longer one is unknown."""
     return len(_last_line(infotext)) <= MAX_LINE_CHARS
 
 

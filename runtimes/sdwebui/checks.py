@@ -155,7 +155,7 @@ def _check_images(
 def _check_checkpoints(content: Mapping[str, Any], runtime: DeployedRuntime, at: FieldPath) -> Iterator[FieldError]:
     """One checkpoint at most draws, however often it is spelled; on a static runtime only its own is named.
 
-    SD WebUI takes an unknown checkpoint in many places without a word and draws with another.
+    In many places SD WebUI accepts an unknown checkpoint without a word and draws with another.
     """
     asked: str | None = None
     for named in named_checkpoints(content):

@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 _RECONNECT_S = 0.5
 _CLOSE_S = 1.0
-"""A server that does not say goodbye is not waited for: the socket is opened again, or the agent is ending."""
+"""A server that does not close its side is not waited for: the socket is opened again, or the agent stops."""
 _MAX_FRAME_BYTES = 128 * 1024 * 1024
 _MAX_KEPT_BYTES = 512 * 1024 * 1024
 _MAX_EVENT_CHARS = 4 * 1024 * 1024
@@ -34,9 +34,9 @@ _PREVIEW_IMAGE = 1
 _PREVIEW_IMAGE_WITH_METADATA = 4
 _SIGNS_OF_LIFE = ("execution_start", "executing", "progress")
 _PROGRESS_OF_ALL, _KIND_CHARS = '"progress_state"', 40
-"""Of the most frequent and longest event only that it came is used; its kind stands at its beginning."""
+"""Of the most frequent and longest event only its arrival is used; its kind is at its beginning."""
 _BLOCKED = "ExecutionBlocked"
-"""The type of an execution_error that is no ending: one node is passed over with all that it feeds; the others run."""
+"""The type of an execution_error that ends nothing: a node is skipped with all that it feeds; the others run."""
 _ENDINGS = ("execution_success", "execution_error", "execution_interrupted")
 
 
@@ -140,7 +140,7 @@ class EventStream:
             except (OSError, WebSocketException, TimeoutError) as exc:
                 logger.debug("websocket closed: %s", type(exc).__name__)
             except Exception:
-                # Whatever it was, the next job must find somebody who listens.
+                # Whatever it was, the next job needs a listener.
                 logger.exception("the websocket's listener failed; it connects again")
             self._connected.clear()
             await asyncio.sleep(_RECONNECT_S)
@@ -206,7 +206,7 @@ class EventStream:
 
 
 def _read_event(text: str) -> tuple[Any, dict[str, Any]]:
-    """An event's kind and data, empty where they make no sense."""
+    """An event's kind and data, empty where they cannot be understood."""
     try:
         event = json.loads(text) if len(text) <= _MAX_EVENT_CHARS else {}
     except (ValueError, RecursionError):

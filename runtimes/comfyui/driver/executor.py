@@ -131,7 +131,7 @@ class ComfyUI(QueuedServer[Workflow, PromptWatch]):
             raise refusal(response.status, _json_or_none(response), prepared.graph)
         answer = read_json(response.body)
         if not isinstance(answer, dict) or answer.get("prompt_id") != server_job:
-            raise ServerError("The model server does not take the job's own id; ComfyUI 0.3.44 or later does.")
+            raise ServerError("The model server ignores the job's id; ComfyUI 0.3.44 or later is required.")
         if answer.get("node_errors"):
             # Only the valid part of the workflow would run; what was asked for cannot come.
             await self._withdraw(server_job)
@@ -185,7 +185,7 @@ class ComfyUI(QueuedServer[Workflow, PromptWatch]):
         if watch.lacks_pictures:
             raise NoOutput("The workflow sends more than 512 MiB of pictures by websocket; let it save them instead.")
         if workflow.sends_pictures_by_websocket and not watch.pictures and not watch.blocked:
-            raise ServerError("The websocket closed before the pictures came.")
+            raise ServerError("The websocket closed before the pictures arrived.")
         if not outputs and not has_other_results(entry):
             reasons = f" ({shorten('; '.join(watch.blocked))})" if watch.blocked else ""
             raise NoOutput(f"The workflow ended and saved nothing{reasons}; let it end in a node that saves.")

@@ -92,7 +92,7 @@ def refusal(status: int, body: Any, graph: Mapping[str, Any]) -> AgentError:
         graph: The workflow's nodes.
     """
     if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.PROXY_AUTHENTICATION_REQUIRED}:
-        return ServerError(f"The model server answers {status}: the agent's API_BASE_URL leads to a login.")
+        return ServerError(f"The model server answers {status}: the agent's API_BASE_URL leads to a login page.")
     # ComfyUI says what is wrong with a workflow in 400; what else stands before it speaks of other things.
     if not isinstance(body, dict) or status not in _OF_THE_WORKFLOW or not (body.get("error") or _errors_in(body)):
         return ServerError(f"The model server answers {status} to a workflow.")

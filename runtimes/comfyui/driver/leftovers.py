@@ -1,7 +1,7 @@
-"""What jobs leave on a ComfyUI server that runs for weeks: uploads, saved files, previews, entries in its history.
+"""What jobs leave on a ComfyUI server that runs for weeks: uploads, saved files, previews, history entries.
 
 ComfyUI itself removes no file. The platform's image has a route for it (``runtimes/comfyui``); on any other server
-files are its owner's, and stay.
+files belong to its owner, and stay.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ _WARN_EVERY_S = 600
 
 
 class Leftovers:
-    """Removes what nobody needs any more, beside all other work.
+    """Removes what is no longer needed, in the background.
 
     Args:
         client: The server.
@@ -52,12 +52,12 @@ class Leftovers:
             await asyncio.wait(pending)
 
     def keep(self, prompt_id: str | None) -> None:
-        """Note that a job may be adopted from what it left; nobody may come for it."""
+        """Note that a job can be adopted from what it left; perhaps no claim will."""
         if prompt_id is not None:
             self._kept[prompt_id] = monotonic()
 
     def discard(self, uploads: Iterable[str], prompt_id: str | None = None) -> None:
-        """Let uploads go, and remove all that a prompt left."""
+        """Release uploads, and remove everything that a prompt left."""
         unused = []
         for upload in uploads:
             self._users[upload] -= 1
@@ -75,7 +75,7 @@ class Leftovers:
             task.add_done_callback(self._removals.pop)
 
     async def aclose(self) -> None:
-        """Let what is being removed go, for a short while."""
+        """Wait a short while for removals to end."""
         if self._removals:
             await asyncio.wait(list(self._removals), timeout=_CLOSE_S)
         for task in self._removals:

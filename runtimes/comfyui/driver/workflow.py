@@ -18,12 +18,12 @@ from runtimes._wording import MAX_NAME_CHARS, shorten, shorten_name
 from runtimes.comfyui.checks import EXTRA_DATA, TARGETS, errors_beside
 
 WEBSOCKET_CLASS = "SaveImageWebsocket"
-"""The node whose pictures come through the websocket alone."""
+"""The node whose pictures come only through the websocket."""
 
 _RUN_INPUT = "sd_on_eks_run"
 _SEED_INPUTS = ("seed", "noise_seed")
 _ANY_FILE: tuple[str, ...] = ()
-"""Media or not, as a mesh."""
+"""Any file, such as a mesh."""
 _UPLOADS: Mapping[str, tuple[str, ...]] = {
     "image_upload": ("image",),
     "video_upload": ("video",),
@@ -148,7 +148,7 @@ def workflow_of(task: Task) -> Workflow:
     """Read a task's workflow: the bare graph, or ``{"prompt": graph}``.
 
     Raises:
-        InvalidTask: It is none.
+        InvalidTask: It is not a workflow.
     """
     if task.metadata.tasktype != "pipeline":
         raise InvalidTask(f"ComfyUI has no task type {task.metadata.tasktype}; it has pipeline.")

@@ -12,7 +12,7 @@ ROUTE = "/sd-on-eks/discard"
 """POST here {files: [{filename, subfolder, type}], folders: [name]}."""
 UPLOAD_FOLDERS = ("task-inputs", "3d/task-inputs")
 FORGOTTEN_S = 6 * 3600
-"""What is older is removed although nobody names it: an agent may die before it does."""
+"""Older files are removed even if no request names them: an agent can die before it sends one."""
 
 
 def remove(folders: Mapping[str, Path], body: Any) -> int:
@@ -54,7 +54,7 @@ def remove_forgotten(folders: Mapping[str, Path], *, now_s: float | None = None)
                     if path.lstat().st_mtime < oldest_s:
                         path.unlink(missing_ok=True)
                 except OSError:
-                    continue  # somebody else was quicker
+                    continue  # it is gone already
             if Path(folder) != root:
                 _remove_empty(Path(folder), {root})
 

@@ -61,7 +61,7 @@ async def _lines_in(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 
 def _check_size(size_bytes: int) -> None:
     if size_bytes > MAX_EVENT_BYTES:
-        raise ServerError(f"An event of the model server's is larger than {MAX_EVENT_BYTES} bytes.")
+        raise ServerError(f"An event from the model server is larger than {MAX_EVENT_BYTES} bytes.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,11 +92,11 @@ def draft_of(task: Task, served: ServedModel) -> Draft:
         served: What the server draws with.
 
     Raises:
-        InvalidTask: The server has no such task type, or the content is not of its shape; every fault is named.
+        InvalidTask: The server has no such task type, or the content is not of its shape; all its errors are named.
     """
     task_type = task.metadata.tasktype
     if task_type not in REQUESTS:
-        raise InvalidTask(f"A FLUX server has no task type {task_type}; it has {', '.join(REQUESTS)}.")
+        raise InvalidTask(f"Runtime type flux has no task type {task_type}; it has {', '.join(REQUESTS)}.")
     body = copy.deepcopy(task.content or {})
     try:
         request = REQUESTS[task_type].model_validate(body)
@@ -109,7 +109,7 @@ def draft_of(task: Task, served: ServedModel) -> Draft:
 
 
 def _work_of(task_type: str, request: FluxRequest, served: ServedModel) -> Work:
-    """Steps of all pictures; requests that leave the steps to the model are a kind of their own."""
+    """The steps of all pictures. Requests that leave the steps to the model are a kind of their own."""
     steps = request.num_inference_steps
     guided_twice = (request.true_cfg_scale or 1) > 1
     shape = [getattr(request, name, None) for name in _SHAPING]

@@ -23,7 +23,7 @@ async def result_of(answer: AnswerStream) -> Result:
     """Read the answer to a call; its pictures are decoded as they arrive.
 
     Raises:
-        AgentError: It is an error, holds no pictures, or makes no sense.
+        AgentError: It is an error, has no pictures, or cannot be understood.
     """
     if answer.status != HTTPStatus.OK:
         raise error_of(Answer(answer.status, b"".join([chunk async for chunk in answer.chunks])))
@@ -32,20 +32,20 @@ async def result_of(answer: AnswerStream) -> Result:
         sieve.feed(chunk)
     body = read_json(bytes(sieve.text))
     if not isinstance(body, dict):
-        raise ServerError("The model server's answer is no object.")
+        raise ServerError("The model server's response is not an object.")
     info = _info(body.pop("info", None))
     encoded = body.pop("images", None)
     if encoded is None:
         encoded = [image] if (image := body.pop("image", None)) else []
     if not isinstance(encoded, list):
-        raise ServerError("The model server's answer holds no list of pictures.")
+        raise ServerError("The model server's response has no list of pictures.")
     seeds = _seeds(info, len(encoded))
     first = len(encoded) - len(seeds)
     outputs = [
         Output(_picture(image, sieve.pictures), seed) for image, seed in zip(encoded[first:], seeds, strict=True)
     ]
     if not outputs:
-        raise NoOutput("The model server answered without a picture.")
+        raise NoOutput("The model server returned no picture.")
     parameters = body.pop("parameters", None)
     model = info.get("sd_model_name")
     return Result(
@@ -104,7 +104,7 @@ def _info(text: Any) -> dict[str, Any]:
 
 
 def _seeds(info: Mapping[str, Any], images: int) -> list[int | None]:
-    """The seed of each picture that counts, None where none is told.
+    """The seed of each picture that counts, None where it is unknown.
 
     A grid may stand before the first picture. It is one only if there are more pictures than seeds: an extension may
     have put an animation in the place of all of them.
@@ -131,7 +131,7 @@ def _picture(image: Any, pictures: Mapping[str, bytes]) -> bytes:
         try:
             data = base64.b64decode(str(image).rpartition("base64,")[2], validate=True)
         except binascii.Error as exc:
-            raise ServerError("The model server's answer holds a picture that is no base64.") from exc
+            raise ServerError("The model server returned a picture that is not base64.") from exc
     if identify(data).kind not in PICTURE_KINDS:
-        raise ServerError("The model server's answer holds a picture that is none.")
+        raise ServerError("The model server returned a file that is not a picture.")
     return data

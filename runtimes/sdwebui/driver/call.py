@@ -28,7 +28,7 @@ _PATHS: Mapping[str, str] = {
     "extra-batch-images": "extra-batch-images",
 }
 _UPSCALING = 2
-"""By which factor SD WebUI upscales unless it is told."""
+"""The factor by which SD WebUI upscales by default."""
 _GENERATING = frozenset({"txt2img", "img2img"})
 _PLATFORM_KEYS = (
     "task",

@@ -29,7 +29,7 @@ def converted(pictures: Mapping[str, Media]) -> dict[str, Media]:
     """Write pictures of a task as PNG where they come in another form than PNG, JPEG, GIF or BMP.
 
     Raises:
-        InputError: They have too many pixels together, or one cannot be unpacked.
+        InputError: They have too many pixels together, or one cannot be decoded.
     """
     left = MAX_PIXELS
     written = dict(pictures)
@@ -41,11 +41,11 @@ def converted(pictures: Mapping[str, Media]) -> dict[str, Media]:
                     if left >= 0:
                         written[text] = _png_of(opened)
             except Exception as exc:  # a broken file makes the library raise nearly anything
-                raise InputError(f"A {media.extension} picture cannot be unpacked ({type(exc).__name__}).") from exc
+                raise InputError(f"A {media.extension} picture cannot be decoded ({type(exc).__name__}).") from exc
     if left < 0:
         raise InputError(
             f"Pictures in {_listed(_READERS)} have {MAX_PIXELS - left} pixels together; SD WebUI is given at most "
-            f"{MAX_PIXELS} in these forms. Send larger ones as png or jpg."
+            f"{MAX_PIXELS} in these formats. Send larger ones as png or jpg."
         )
     return written
 

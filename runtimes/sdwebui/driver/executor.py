@@ -79,9 +79,9 @@ class SdWebUI(Executor, Supervised):
         return await asyncio.to_thread(PreparedCall.of, call, fetched, self._max_pixels)
 
     async def clear(self) -> None:
-        """Stop what a former agent left running and wait for its end, so that it is not taken for the next job's."""
+        """Stop what an earlier agent left running, and wait for its end: it could be mistaken for the next job."""
         while job := (await self._state()).get("job"):
-            logger.info("a job of a former agent is stopped", extra={"server_job": str(job)})
+            logger.info("a job of an earlier agent is stopped", extra={"server_job": str(job)})
             await self._client.send("POST", "interrupt", timeout_s=10)
             await asyncio.sleep(_STOP_PAUSE_S)
 
@@ -104,7 +104,7 @@ class SdWebUI(Executor, Supervised):
             raise
         except ServerError:
             if not answered:
-                # The line alone may be lost: the job must not run on while another agent runs it again.
+                # Only the connection may be lost: the job must not run on while another agent runs it again.
                 with suppress(ServerError):
                     await self.interrupt(job, claim)
             raise
@@ -144,5 +144,5 @@ class SdWebUI(Executor, Supervised):
         return answer if isinstance(answer, dict) else {}
 
     async def aclose(self) -> None:
-        """Give connections back."""
+        """Close connections."""
         await self._client.aclose()

@@ -102,7 +102,7 @@ class Options:
         try:
             options = await self._client.get_json("options")
         except ServerError as exc:
-            # One wrongly typed option, set by anyone, makes the server answer 500 here and still draw.
+            # One option of the wrong type makes the server answer 500 here, and still draw.
             logger.warning("the model server's options cannot be read: %s", exc)
             return {}
         return options if isinstance(options, dict) else {}

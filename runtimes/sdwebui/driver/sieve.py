@@ -89,4 +89,4 @@ def _decoded(encoded: bytes) -> bytes:
     try:
         return pybase64.b64decode(encoded, validate=True)
     except binascii.Error as exc:
-        raise ServerError("The model server's answer holds a picture that is no base64.") from exc
+        raise ServerError("The model server returned a picture that is not base64.") from exc

@@ -34,7 +34,7 @@ class Upscalers:
         for field, lists in _LISTS.items():
             wanted = body.get(field)
             if isinstance(wanted, str) and wanted:
-                body[field] = self._find(wanted, lists) or await self._find_anew(wanted, lists)
+                body[field] = self._find(wanted, lists) or await self._find_again(wanted, lists)
 
     def _find(self, wanted: str, lists: tuple[str, ...]) -> str | None:
         for name in lists:
@@ -42,11 +42,11 @@ class Upscalers:
                 return found
         return None
 
-    async def _find_anew(self, wanted: str, lists: tuple[str, ...]) -> str:
+    async def _find_again(self, wanted: str, lists: tuple[str, ...]) -> str:
         for name in lists:
             entries = await self._client.get_json(name)
             if not isinstance(entries, list):
-                raise ServerError(f"The model server's answer to {name} is no list.")
+                raise ServerError(f"The model server's response to {name} is not a list.")
             names = [str(entry["name"]) for entry in entries if isinstance(entry, dict) and "name" in entry]
             self._names[name] = {known.casefold(): known for known in names}
         found = self._find(wanted, lists)

@@ -252,7 +252,7 @@ def test_a_job_whose_answers_make_no_sense_does_not_run_on_in_the_server_it_is_t
         pod.faults(job_s=600, lie="garbage", lie_path="/history")
         pod.agent.start()
         task_id = rig.submit(WORKFLOW)
-        rig.until(lambda: "is no JSON" in pod.log)
+        rig.until(lambda: "is not JSON" in pod.log)
         rig.until(lambda: not has_begun(pod)() and not pod.model.waiting)
         pod.faults(job_s=0, lie="")
         assert rig.notice(task_id)["result"]

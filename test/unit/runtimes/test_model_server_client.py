@@ -116,7 +116,7 @@ async def test_an_answer_that_is_no_json_or_no_success_is_the_servers_fault():
         return web.Response(status=int(request.match_info["path"].rpartition("/")[2]), body=b"\x00<html>")
 
     async with server(handler) as client:
-        for path, words in (("200", "no JSON"), ("503", "answers 503 to 503"), ("302", "answers 302")):
+        for path, words in (("200", "not JSON"), ("503", "answers 503 to 503"), ("302", "answers 302")):
             with pytest.raises(ServerError, match=words):
                 await client.get_json(path)
 
@@ -164,7 +164,7 @@ async def test_an_answer_that_trickles_in_for_ever_is_given_up(monkeypatch):
 
     monkeypatch.setattr(client_module, "_WHOLE_ANSWER_S", 0.1)
     async with server(handler) as client:
-        with pytest.raises(ServerError, match="did not send its whole answer within"):
+        with pytest.raises(ServerError, match="did not send its whole response within"):
             await client.send("GET", "x", timeout_s=20)
 
 

@@ -77,5 +77,5 @@ def test_the_pixels_of_all_pictures_that_are_unpacked_are_bounded_together(monke
 def test_a_broken_picture_is_the_tasks_fault(form):
     whole = picture(form, size=(200, 200), colour=(1, 2, 3)).data
     broken = identify(whole[: len(whole) // 2] + bytes(10))
-    with pytest.raises(InputError, match="cannot be unpacked"):
+    with pytest.raises(InputError, match="cannot be decoded"):
         converted({"a": broken})
