@@ -9,14 +9,15 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from datetime import UTC, datetime
 from pathlib import Path
 
-import httpx
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.progress import track
 
-from bench.editing.cases import BenchError, Case, CaseError, EditBody, fill, read_cases, read_template
+from bench.editing.cases import UNREADABLE, BenchError, Case, CaseError, EditBody, fill, read_cases, read_template
+from bench.editing.page import write_page
 from bench.editing.platform import PlatformClient, add_platform_options, find_target
 from bench.editing.report import PICTURES, CaseResult, EditingRun, write_report
 from bench.editing.scenes import make_cases
+from bench.editing.usage import measured_usage
 
 _INTERRUPTED, _TERMINATED = 130, 143
 
@@ -35,9 +36,9 @@ def main() -> int:
     run = commands.add_parser("run", help="post all cases of a folder, and write a report")
     run.set_defaults(command=_run)
     run.add_argument("folder", type=Path)
-    run.add_argument("--out", type=Path, required=True, help="folder for report.md, results.json and pictures")
+    run.add_argument("--out", type=Path, required=True, help="folder of the report and the pictures")
     run.add_argument("--concurrency", type=int, default=4, help="tasks under way at once (%(default)s)")
-    run.add_argument("--memory-url", action="append", default=[], help="a flux server's /health")
+    run.add_argument("--memory-url", action="append", default=[], help="/health of a flux server, /metrics of DCGM")
     run.add_argument("--endpoint", help="a deployed platform's API, instead of the local one")
     add_platform_options(run)
     arguments = parser.parse_args()
@@ -69,7 +70,8 @@ def _run(arguments: argparse.Namespace) -> None:
     settings |= {name.capitalize(): str(getattr(arguments, name)) for name in ("runtime", "template", "concurrency")}
     pool, started = ThreadPoolExecutor(arguments.concurrency, thread_name_prefix="case"), time.monotonic()
     try:
-        with PlatformClient(find_target(arguments, arguments.endpoint)) as platform:
+        target = find_target(arguments, arguments.endpoint)
+        with PlatformClient(target) as platform, measured_usage(arguments.memory_url) as usage:
             futures = [pool.submit(run_case, case, template, platform, arguments) for case in cases]
             for _ in track(as_completed(futures), "Editing", len(cases)):
                 pass
@@ -78,10 +80,11 @@ def _run(arguments: argparse.Namespace) -> None:
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
     results = [future.result() for future in futures]
-    run = EditingRun(id=platform.run, settings=settings, wall_s=time.monotonic() - started, results=results)
-    run.vram_bytes = _peak_vram_bytes(arguments.memory_url)
+    wall_s = time.monotonic() - started
+    run = EditingRun(id=platform.run, settings=settings, wall_s=wall_s, results=results, usage=usage)
     _compare(run, cases, arguments.folder, arguments.out)
-    print(write_report(run, cases, arguments.folder, arguments.out))
+    write_page(run, cases, arguments.folder, arguments.out)
+    print(write_report(run, cases, arguments.out))
 
 
 def run_case(case: Case, template: EditBody, platform: PlatformClient, arguments: argparse.Namespace) -> CaseResult:
@@ -116,7 +119,7 @@ def _compare(run: EditingRun, cases: Sequence[Case], folder: Path, out: Path) ->
             compared.append((result, (out / result.picture, reference)))
             if case.input is not None:
                 result.unedited_psnr_db, result.unedited_ssim = likeness.psnr_and_ssim((folder / case.input, reference))
-        except (OSError, ValueError) as exc:
+        except UNREADABLE as exc:
             result.problem = f"The picture cannot be compared: {exc}"
     try:
         distances, run.fid = likeness.lpips_and_fid([pair for _, pair in compared])
@@ -124,15 +127,6 @@ def _compare(run: EditingRun, cases: Sequence[Case], folder: Path, out: Path) ->
             result.lpips = distance
     except (ImportError, OSError, RuntimeError) as exc:
         run.remarks.append(f"LPIPS and FID were not computed: {exc}")
-
-
-def _peak_vram_bytes(urls: Sequence[str]) -> int | None:
-    """The most that the workers of flux servers took of their GPUs; None if none of them says so."""
-    try:
-        workers = [worker for url in urls for worker in httpx.get(url, timeout=10).json()["workers"]]
-        return sum(worker["memory"]["peak_bytes"] for worker in workers if worker["memory"]) or None
-    except (httpx.HTTPError, ValueError, KeyError, TypeError):
-        return None
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 FILE = "cases.json"
+UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
+"""What Pillow raises for bytes that are no picture."""
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _PLACEHOLDER = re.compile(r"\$\{(\w+)\}")

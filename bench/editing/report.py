@@ -1,13 +1,13 @@
-"""What a run found: results.json, and its figures beside their targets as report.md."""
+"""What a run found: results.json, and the figures of all cases beside their targets as report.md."""
 
 import json
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import mean, quantiles
 
 from bench.editing.cases import Case
+from bench.editing.usage import Usage
 
 FINAL_TARGET_S = 2.0
 PREVIEW_TARGET_S = 0.2
@@ -19,8 +19,13 @@ _TIMES = {
     "server_s": ("In the model server", FINAL_TARGET_S),
     "preview_s": ("Preview in the model server", PREVIEW_TARGET_S),
 }
-_SCORES = {"psnr_db": ".2f", "ssim": ".4f", "unedited_psnr_db": ".2f", "unedited_ssim": ".4f", "lpips": ".4f"}
-_SCORE_HEADS = "PSNR, dB | SSIM | PSNR unedited, dB | SSIM unedited | LPIPS |"
+_SCORES = {
+    "psnr_db": ("PSNR, dB", ".2f"),
+    "ssim": ("SSIM", ".4f"),
+    "unedited_psnr_db": ("PSNR unedited, dB", ".2f"),
+    "unedited_ssim": ("SSIM unedited", ".4f"),
+    "lpips": ("LPIPS", ".4f"),
+}
 
 
 @dataclass(slots=True)
@@ -61,7 +66,7 @@ class EditingRun:
         wall_s: From the first request until the last picture was fetched.
         results: In the order of the cases.
         fid: Distance of all pictures from all references.
-        vram_bytes: The most that the model server took of its GPUs.
+        usage: What it took of this machine and of the model server.
         remarks: Why figures are missing.
     """
 
@@ -70,49 +75,50 @@ class EditingRun:
     wall_s: float
     results: list[CaseResult]
     fid: float | None = None
-    vram_bytes: int | None = None
+    usage: Usage = field(default_factory=Usage)
     remarks: list[str] = field(default_factory=list)
 
 
-def write_report(run: EditingRun, cases: Sequence[Case], folder: Path, out: Path) -> Path:
-    """Write results.json and report.md, and return the latter's path.
-
-    Args:
-        run: What was found.
-        cases: The cases, in their order.
-        folder: Where their files are.
-        out: Where the pictures are, and the report goes.
-    """
+def write_report(run: EditingRun, cases: Sequence[Case], out: Path) -> Path:
+    """Write results.json and report.md in the folder ``out``, and return the latter's path."""
     (out / "results.json").write_text(json.dumps(asdict(run), indent=2) + "\n", encoding="utf-8")
     path = out / "report.md"
-    path.write_text("\n".join(_lines(run, cases, folder, out)) + "\n", encoding="utf-8")
+    path.write_text("\n".join(_lines(run, cases)) + "\n", encoding="utf-8")
     return path
 
 
-def _lines(run: EditingRun, cases: Sequence[Case], folder: Path, out: Path) -> Iterator[str]:
+def known_figures(result: CaseResult) -> dict[str, str]:
+    """The figures of one case by title, without those that are not known."""
+    forms = {name: (f"{title}, s", ".2f") for name, (title, _) in _TIMES.items()} | _SCORES
+    return {title: _mean([result], name, form) for name, (title, form) in forms.items() if _known([result], name)}
+
+
+def _lines(run: EditingRun, cases: Sequence[Case]) -> Iterator[str]:
     made = [result for result in run.results if result.problem is None]
     yield f"# Editing bench: {run.id}\n"
     yield from (f"- {name}: {value}" for name, value in run.settings.items())
     yield f"- Cases with a picture: {len(made)} of {len(run.results)}, {len(made) / run.wall_s:.2f} a second"
     yield f"- FID: {_shown(run.fid, '.1f')}"
-    yield f"- Model server's VRAM: {_shown(run.vram_bytes and run.vram_bytes / 2**20, ',.0f')} MiB at most"
+    yield f"- This machine: CPU {run.usage.cpu_percent:.0f} %, RAM {_mib(run.usage.ram_bytes)} at most"
+    yield f"- Network: {_mib(run.usage.sent_bytes)} sent, {_mib(run.usage.received_bytes)} received"
+    server = f"VRAM {_mib(run.usage.server_vram_bytes)}, RAM {_mib(run.usage.server_ram_bytes)}"
+    yield f"- Model server at most: {server}"
     yield from (f"- {remark}" for remark in run.remarks)
     yield "\n| Time, s | mean | p50 | p95 | target of p95 |\n|---|---|---|---|---|"
     for name, (title, target_s) in _TIMES.items():
         yield f"| {title} | {_times(_known(made, name), target_s)} |"
-    yield f"\n| Kind | Cases | Failed | Latency, s | {_SCORE_HEADS}\n{'|---' * 9}|"
+    heads = " | ".join(title for title, _ in _SCORES.values())
+    yield f"\n| Kind | Cases | Failed | Latency, s | {heads} |\n{'|---' * 9}|"
     kinds = {case.id: case.kind for case in cases}
     for kind in [*dict.fromkeys(kinds.values()), "all"]:
         results = [result for result in run.results if kind in ("all", kinds[result.case])]
         good = [result for result in results if result.problem is None]
+        scores = " | ".join(_mean(good, name, form) for name, (_, form) in _SCORES.items())
         counts = f"{len(results)} | {len(results) - len(good)}"
-        yield f"| {kind} | {counts} | {_mean(good, 'total_s', '.2f')} | {_scores(good)} |"
-    yield f"\n| Case | Input | Result | Reference | Latency, s | {_SCORE_HEADS}\n{'|---' * 10}|"
-    for case, result in zip(cases, run.results, strict=True):
-        files = [(folder, case.input), (out, result.picture), (folder, case.reference)]
-        pictures = " | ".join(f"![]({os.path.relpath(home / name, out)})" if name else "-" for home, name in files)
-        words = " ".join((result.problem or case.instructions or case.prompt).replace("|", r"\|").split())
-        yield f"| **{case.id}** {words} | {pictures} | {_mean([result], 'total_s', '.2f')} | {_scores([result])} |"
+        yield f"| {kind} | {counts} | {_mean(good, 'total_s', '.2f')} | {scores} |"
+    yield "\nAll pictures and figures of each case: [report.html](report.html).\n"
+    problems = {result.case: " ".join(result.problem.split()) for result in run.results if result.problem}
+    yield from (f"- {case} failed: {problem}" for case, problem in problems.items())
 
 
 def _times(values: Sequence[float], target_s: float) -> str:
@@ -121,10 +127,6 @@ def _times(values: Sequence[float], target_s: float) -> str:
     cuts = quantiles([*values, values[-1]] if len(values) == 1 else values, n=100, method="inclusive")
     verdict = "kept" if cuts[94] < target_s else "**not kept**"
     return f"{mean(values):.2f} | {cuts[49]:.2f} | {cuts[94]:.2f} | below {target_s:g}: {verdict}"
-
-
-def _scores(results: Sequence[CaseResult]) -> str:
-    return " | ".join(_mean(results, name, form) for name, form in _SCORES.items())
 
 
 def _mean(results: Sequence[CaseResult], name: str, form: str) -> str:
@@ -138,3 +140,7 @@ def _known(results: Sequence[CaseResult], name: str) -> list[float]:
 
 def _shown(value: float | None, form: str) -> str:
     return "-" if value is None else f"{value:{form}}"
+
+
+def _mib(size_bytes: float) -> str:
+    return f"{size_bytes / 2**20:,.0f} MiB" if size_bytes else "-"

@@ -2,9 +2,13 @@ import base64
 import io
 import json
 import re
+import sys
+import threading
 from argparse import Namespace
 from pathlib import Path
+from types import SimpleNamespace
 
+import httpx
 import pytest
 from PIL import Image, ImageChops
 
@@ -21,9 +25,11 @@ from bench.editing.cases import (
     read_template,
     template_names,
 )
+from bench.editing.page import write_page
 from bench.editing.platform import PlatformClient, find_target
 from bench.editing.report import CaseResult, EditingRun, write_report
 from bench.editing.scenes import KINDS, make_cases
+from bench.editing.usage import Usage, measured_usage, read_memory
 from contract.notice import JobError, Notice
 from deploy.verify.target import Target
 from runtimes.catalog import DeployedRuntime
@@ -188,21 +194,69 @@ def test_a_case_that_fails_says_why(tmp_path, monkeypatch, answer, problem):
     assert run_on(Aws(), tmp_path, monkeypatch, answer).problem.startswith(problem)
 
 
-def test_the_report_holds_figures_against_their_targets_and_shows_pictures_side_by_side(tmp_path):
-    cases = [Case(id="one", kind="light", input="in.png", reference="ref.png"), Case(id="two", instructions="a | b")]
-    results = [
-        CaseResult("one", picture="pictures/one.png", total_s=3.0, server_s=1.0, ssim=0.5),
-        CaseResult("two", problem="a | b"),
-    ]
-    out = tmp_path / "out"
-    out.mkdir()
-    page = write_report(
-        EditingRun(id="r", settings={}, wall_s=4, results=results), cases, tmp_path / "cases", out
-    ).read_text()
+def test_the_report_holds_figures_against_their_targets_and_says_why_cases_failed(tmp_path):
+    cases = [Case(id="one", kind="light"), Case(id="two")]
+    results = [CaseResult("one", total_s=3.0, server_s=1.0, ssim=0.5), CaseResult("two", problem="not\nfound")]
+    usage = Usage(cpu_percent=50, ram_bytes=2**31, server_vram_bytes=2**30)
+    run = EditingRun(id="r", settings={}, wall_s=4, results=results, usage=usage)
+    page = write_report(run, cases, tmp_path).read_text()
     assert "1 of 2, 0.25 a second" in page
+    assert "- This machine: CPU 50 %, RAM 2,048 MiB at most" in page
+    assert "- Model server at most: VRAM 1,024 MiB, RAM -" in page
     assert "| Latency | 3.00 | 3.00 | 3.00 | below 2: **not kept** |" in page
     assert "| In the model server | 1.00 | 1.00 | 1.00 | below 2: kept |" in page
     assert "| light | 1 | 0 | 3.00 | - | 0.5000 |" in page
-    assert r"**two** a \| b | - | - | - |" in page
-    assert "![](../cases/in.png) | ![](pictures/one.png) | ![](../cases/ref.png)" in page
-    assert json.loads((out / "results.json").read_text())["results"][0]["ssim"] == 0.5
+    assert "- two failed: not found" in page
+    assert json.loads((tmp_path / "results.json").read_text())["results"][0]["ssim"] == 0.5
+
+
+def test_the_page_for_rating_holds_all_pictures_loads_nothing_and_runs_no_script_of_a_case(folder):
+    (folder / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n no picture")
+    evil = "</script><script>alert(1)</script>"
+    cases = [Case(id="one", kind="light", instructions=evil, input="in.png", reference="mask.png"), Case(id="two")]
+    results = [CaseResult("one", picture="in.png", total_s=3.0, ssim=0.5), CaseResult("two", picture="broken.png")]
+    write_page(EditingRun(id="r", settings={}, wall_s=4, results=results), cases, folder, folder)
+    page = (folder / "report.html").read_text()
+    (data,) = re.findall(r'<script type="application/json" id="data">(.*)</script>', page)
+    one, two = json.loads(data)["cases"]
+    assert one["words"] == evil
+    assert page.count("<script") == 2
+    assert one["figures"] == {"Latency, s": "3.00", "SSIM": "0.5000"}
+    assert list(one["pictures"]) == ["input", "result", "reference"]
+    assert all(source.startswith("data:image/webp;base64,") for source in one["pictures"].values())
+    assert two["pictures"] == {"input": None, "result": None, "reference": None}
+    assert "default-src 'none'" in page
+    assert "://" not in page
+
+
+def test_usage_is_this_machines_between_begin_and_end_and_the_most_that_servers_report(monkeypatch):
+    asked, traffic = threading.Event(), [(10, 20), (15, 40)]
+    psutil = SimpleNamespace(
+        cpu_percent=lambda: 25.0,
+        virtual_memory=lambda: SimpleNamespace(used=7),
+        net_io_counters=lambda: SimpleNamespace(**dict(zip(("bytes_sent", "bytes_recv"), traffic.pop(0), strict=True))),
+    )
+
+    def answer(url, **_):
+        asked.set()
+        return httpx.Response(200, text=f"DCGM_FI_DEV_FB_USED {url[-1]}\n")
+
+    monkeypatch.setitem(sys.modules, "psutil", psutil)
+    monkeypatch.setattr(httpx, "get", answer)
+    with measured_usage(["http://server/1", "http://server/2"]) as usage:
+        assert asked.wait(60)
+    assert usage == Usage(25.0, 7, sent_bytes=5, received_bytes=20, server_vram_bytes=3 * 2**20)
+
+
+@pytest.mark.parametrize(
+    ("text", "memory"),
+    [
+        ('{"workers": [{"memory": {"peak_bytes": 3, "host_peak_bytes": 7}}, {"memory": null}]}', (3, 7)),
+        ('DCGM_FI_DEV_FB_USED{gpu="0"} 2\nDCGM_FI_DEV_FB_USED{gpu="1"} 3\nDCGM_FI_DEV_FB_FREE 9\n', (5 * 2**20, 0)),
+        ("process_resident_memory_bytes 5e+06\n", (0, 5e6)),
+        ("<html>502 Bad Gateway</html>", (0, 0)),
+        ("[1]", (0, 0)),
+    ],
+)
+def test_memory_is_read_from_a_flux_servers_health_and_from_prometheus_text(text, memory):
+    assert read_memory(text) == memory
