@@ -16,10 +16,10 @@ from api.content import content_errors
 from bench.editing.__main__ import run_case
 from bench.editing.cases import (
     BenchError,
-    Body,
     Case,
     CaseError,
     CaseFolder,
+    EditBody,
     fill,
     read_cases,
     read_template,
@@ -41,7 +41,7 @@ CARDS = {
 }
 CASE = Case(id="one", instructions="Make it ${prompt}.", prompt="a dog", input="in.png", mask="mask.png")
 LACKING = JobError(code="rejected", message="There is no such LoRA.")
-TEMPLATE = Body(tasktype="edit", content={"prompt": "${prompt}"})
+TEMPLATE = EditBody(tasktype="edit", content={"prompt": "${prompt}"})
 
 
 def files_of(folder):
@@ -99,20 +99,22 @@ def test_placeholders_become_values_words_files_and_links(folder):
         "a": "${image}",
         "b": "${mask_url}",
     }
-    filled = fill(CASE, folder, Body(tasktype="t", content=content), lambda path: f"s3://bucket/{path.name}").content
+    filled = fill(
+        CASE, folder, EditBody(tasktype="t", content=content), lambda path: f"s3://bucket/{path.name}"
+    ).content
     assert Image.open(io.BytesIO(base64.b64decode(filled.pop("a")))).size == (64, 128)
     assert filled == {"w": 64, "size": "64x128", "p": ["Make it ${prompt}."], "b": "s3://bucket/mask.png"}
 
 
 def test_a_case_with_a_body_of_its_own_is_not_written_with_the_template(folder):
-    case = CASE.model_copy(update={"body": Body(tasktype="own", content={"p": "${prompt}"})})
-    assert fill(case, folder, TEMPLATE, str) == Body(tasktype="own", content={"p": "a dog"})
+    case = CASE.model_copy(update={"body": EditBody(tasktype="own", content={"p": "${prompt}"})})
+    assert fill(case, folder, TEMPLATE, str) == EditBody(tasktype="own", content={"p": "a dog"})
 
 
 @pytest.mark.parametrize(("text", "problem"), [("${mask}", "wants a mask"), ("${picture}", "there are image, ")])
 def test_a_placeholder_that_cannot_be_filled_is_named(folder, text, problem):
     with pytest.raises(CaseError, match=problem):
-        fill(Case(id="one", input="in.png"), folder, Body(tasktype="t", content={"m": text}), str)
+        fill(Case(id="one", input="in.png"), folder, EditBody(tasktype="t", content={"m": text}), str)
 
 
 @pytest.mark.parametrize("name", template_names())
@@ -144,7 +146,7 @@ class Aws:
         self.messages = []
 
     def get_object(self, **asked):
-        return {"Body": io.BytesIO(self.objects[asked["Key"]])}
+        return {"EditBody": io.BytesIO(self.objects[asked["Key"]])}
 
     def receive_message(self, **_):
         taken, self.messages = self.messages, []
@@ -167,7 +169,7 @@ def run_on(aws, folder, monkeypatch, answer):
     with PlatformClient(Target(endpoint="http://127.0.0.1:1", **client)) as platform:
         if answer is not None:
             bodies = [json.dumps({"Message": one.to_message()}) for one in answer(f"{platform.run}-one")]
-            messages = [{"Body": body, "ReceiptHandle": "h"} for body in bodies]
+            messages = [{"EditBody": body, "ReceiptHandle": "h"} for body in bodies]
             monkeypatch.setattr(platform, "post", lambda request: aws.messages.extend(messages))
         arguments = Namespace(runtime="r", folder=folder, out=folder, wait=60 if answer and answer("") else 0)
         return run_case(Case(id="one"), TEMPLATE, platform, arguments)
