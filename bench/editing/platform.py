@@ -116,7 +116,7 @@ class PlatformClient:
         with self._uploading:
             if path not in self._links:
                 try:
-                    self._s3.put_object(**where, EditBody=path.read_bytes())
+                    self._s3.put_object(**where, Body=path.read_bytes())
                 except _AWS_ERRORS as exc:
                     raise CaseError(f"{path.name} cannot be uploaded: {exc}") from exc
                 self._links[path] = self._s3.generate_presigned_url("get_object", Params=where, ExpiresIn=_LINK_S)
@@ -168,7 +168,7 @@ class PlatformClient:
         manifest: Any = {}
         with suppress(ValueError, *_AWS_ERRORS):
             bucket, key = split_s3_url(notice.output_url or "")
-            manifest = json.loads(self._s3.get_object(Bucket=bucket, Key=key)["EditBody"].read())
+            manifest = json.loads(self._s3.get_object(Bucket=bucket, Key=key)["Body"].read())
         found = (jmespath.search(path, manifest) for path in ("timings_s.run", "answer.timings_s.preview"))
         return [float(value) if isinstance(value, int | float) else None for value in found]
 
