@@ -135,4 +135,4 @@ def test_a_part_that_does_not_start_is_named_with_its_log(tmp_path: Path) -> Non
     part = re.match(r"(sdruntime-agent|comfyruntime-agent) ended 3 times in a row\.", ended.stderr)
     assert part
     assert f"Its log is {tmp_path / 'state/logs' / part.group(1)}.log" in ended.stderr
-    assert "LOGLEVEL='NONSENSE' must be" in ended.stderr
+    assert "LOGLEVEL='nonsense' must be" in ended.stderr

@@ -46,11 +46,11 @@ def test_it_runs_from_anywhere_and_takes_a_relative_state_file(platform: Any) ->
     assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
-def test_a_runtime_that_is_not_deployed_fails_with_the_doors_words(platform: Any) -> None:
+def test_a_runtime_that_is_not_deployed_is_named_with_those_that_are(platform: Any) -> None:
     ended = run_sh(ROOT, STACK_FILE=str(platform.state / "stack.json"), RUNTIME_NAME="elsewhere")
     assert ended.returncode == 1
-    assert "FAIL" in ended.stdout
-    assert "use sdruntime or comfyruntime" in ended.stdout
+    assert "The platform has no runtime elsewhere." in ended.stderr
+    assert "sdruntime (sdwebui), comfyruntime (comfyui)" in ended.stderr
 
 
 def test_a_task_that_fails_makes_it_fail(platform: Any) -> None:
@@ -67,7 +67,8 @@ def test_without_a_running_platform_it_says_how_to_start_one(tmp_path: Path) -> 
     assert "Traceback" not in ended.stderr
 
 
-def test_a_type_without_samples_is_named(platform: Any) -> None:
+def test_a_type_that_there_is_not_is_named_with_those_there_are(platform: Any) -> None:
     ended = run_sh(ROOT, STACK_FILE=str(platform.state / "stack.json"), RUNTIME_TYPE="teapot")
     assert ended.returncode == 1
-    assert "no samples for v1alpha2 of teapot" in ended.stderr
+    assert "There is no runtime type teapot." in ended.stderr
+    assert "There are sdwebui, comfyui, flux." in ended.stderr
