@@ -146,7 +146,7 @@ class Aws:
         self.messages = []
 
     def get_object(self, **asked):
-        return {"EditBody": io.BytesIO(self.objects[asked["Key"]])}
+        return {"Body": io.BytesIO(self.objects[asked["Key"]])}
 
     def receive_message(self, **_):
         taken, self.messages = self.messages, []
@@ -169,7 +169,7 @@ def run_on(aws, folder, monkeypatch, answer):
     with PlatformClient(Target(endpoint="http://127.0.0.1:1", **client)) as platform:
         if answer is not None:
             bodies = [json.dumps({"Message": one.to_message()}) for one in answer(f"{platform.run}-one")]
-            messages = [{"EditBody": body, "ReceiptHandle": "h"} for body in bodies]
+            messages = [{"Body": body, "ReceiptHandle": "h"} for body in bodies]
             monkeypatch.setattr(platform, "post", lambda request: aws.messages.extend(messages))
         arguments = Namespace(runtime="r", folder=folder, out=folder, wait=60 if answer and answer("") else 0)
         return run_case(Case(id="one"), TEMPLATE, platform, arguments)
