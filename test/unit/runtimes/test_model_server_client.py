@@ -122,12 +122,14 @@ async def test_an_answer_that_is_no_json_or_no_success_is_the_servers_fault():
 
 
 async def test_a_probe_is_answered_at_once_however_many_streams_are_open():
+    over = asyncio.Event()
+
     async def handler(request):
         if request.path.startswith("/api/jobs"):
             response = web.StreamResponse()
             await response.prepare(request)
             await response.write(b"event")
-            await asyncio.sleep(60)
+            await over.wait()
             return response
         return web.json_response({"live": True})
 
@@ -137,6 +139,7 @@ async def test_a_probe_is_answered_at_once_however_many_streams_are_open():
             assert await anext(answer.chunks) == b"event"
         assert (await client.send("GET", "health", timeout_s=5)).status == 200
         assert (await client.send("DELETE", "health", timeout_s=5)).status == 200
+        over.set()  # the server waits for its handlers before it ends
 
 
 async def test_an_answer_larger_than_it_may_be_is_not_read_to_its_end():
