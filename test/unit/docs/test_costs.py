@@ -16,7 +16,7 @@ QUOTAS = (DOCS / "quotas.md").read_text(encoding="utf-8")
 
 def test_the_tables_on_the_page_are_what_the_calculator_says():
     assert table(idle(Month())) in COSTS
-    assert f"About ${total(idle(Month())):.0f} a month stay" in COSTS
+    assert f"About ${total(idle(Month())):.0f} a month remain" in COSTS
     assert f"about [${total(idle(Month())):.0f} a month](docs/costs.md#idle)" in README
     assert table(estimate(Month())) in COSTS
     assert table(left_out(Month())) in COSTS
