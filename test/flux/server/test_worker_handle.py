@@ -2,8 +2,11 @@
 
 import asyncio
 import itertools
+import os
 import pickle
+import signal
 import struct
+import threading
 
 import pytest
 
@@ -44,8 +47,6 @@ class PlayedWorker:
     def die(self):
         self.returncode = -9
         self._dead.set()
-
-    kill = die
 
     async def wait(self):
         await self._dead.wait()
@@ -101,6 +102,7 @@ async def play(clock, monkeypatch):
             losses.append(handle.loss)
 
         monkeypatch.setattr(module, "_started", started)
+        monkeypatch.setattr(module, "_kill", PlayedWorker.die)
         handle = WorkerHandle(WorkerSetup(SETTINGS, 0), lambda _, message: heard.append(message), lose)
         handle.heard = heard
         tasks.append(asyncio.create_task(handle.run()))
@@ -221,3 +223,35 @@ async def test_what_a_dying_worker_said_last_is_heard(play, clock):
     worker.say(None, BatchStarted(1, 0.0, {}))
     await clock.settle()
     assert handle.heard == [READY, BatchStarted(1, 0.0, {})]
+
+
+async def test_a_killed_worker_is_known_by_its_signal_even_if_the_handle_sees_its_end_first(monkeypatch):
+    settings = SETTINGS.model_copy(update={"pipeline": "runtimes.flux.standin.painting:load"})
+    waitpid, pids, seen = os.waitpid, [], threading.Event()
+
+    def late(pid, options):  # in the thread in which asyncio waits for the process
+        pids.append(pid)
+        seen.wait()
+        return waitpid(pid, options)
+
+    monkeypatch.setattr(os, "waitpid", late)
+    losses = []
+    handle = WorkerHandle(WorkerSetup(settings, 0), lambda *_: None, lambda handle, _: losses.append(handle.loss))
+    life = asyncio.create_task(handle.run())
+    try:
+        await until(lambda: handle.state is not WorkerState.DOWN)
+        os.kill(pids[0], signal.SIGKILL)
+        await until(lambda: handle.state is WorkerState.DOWN)
+        seen.set()
+        await until(lambda: losses)
+    finally:
+        seen.set()
+        life.cancel()
+        await asyncio.gather(life, return_exceptions=True)
+    assert losses == ["the worker was killed by signal 9"]
+
+
+async def until(condition):
+    async with asyncio.timeout(60):
+        while not condition():  # noqa: ASYNC110 (a handle has no event for its state)
+            await asyncio.sleep(0.001)

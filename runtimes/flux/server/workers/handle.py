@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import os
+import signal
 import socket
 import sys
 import time
@@ -188,8 +190,7 @@ class WorkerHandle:
         finally:
             self._silence = self._writer = None
             self._set_state(WorkerState.DOWN)
-            with suppress(ProcessLookupError):
-                process.kill()
+            _kill(process)
             code = await death
             writer.close()
         end = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
@@ -243,6 +244,17 @@ class WorkerHandle:
     def _delay_s(self) -> float:
         """Before the next start: none after a life that drew a batch, else 0.5 s, 1 s, 2 s … up to a minute."""
         return min(_MAX_DELAY_S, 2.0 ** (self._fruitless_lives - 2)) if self._fruitless_lives else 0.0
+
+
+def _kill(process: Process) -> None:
+    """Kill a process, and leave its exit code to asyncio.
+
+    ``process.kill()`` polls the child first, and so reaps one that is dead already. asyncio's own waitpid then finds no
+    child, and reports exit code 255 in place of the true one (github.com/python/cpython/issues/127049).
+    """
+    if process.returncode is None:
+        with suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGKILL)
 
 
 async def _started(setup: protocol.WorkerSetup) -> tuple[Process, asyncio.StreamReader, asyncio.StreamWriter]:
