@@ -34,7 +34,7 @@ def test_a_million_pictures_cost_what_the_published_lines_say_but_for_snss():
 def test_the_sums_that_the_page_names_are_those_of_its_tables():
     both = total(estimate(Month())) + total(left_out(Month()))
     assert f"they are ${total(estimate(Month()))}" in COSTS
-    assert f"first table ${both:.2f}, ${both / Month().images:.5f} a picture" in COSTS
+    assert f"first table, that is ${both:.2f}, or ${both / Month().images:.5f} a picture" in COSTS
 
 
 def test_idle_is_what_stays_of_all_lines_when_nothing_is_drawn_and_no_node_starts():
