@@ -42,7 +42,7 @@ def test_no_class_name_occurs_twice_unless_the_glossary_says_why():
 
 
 def test_nobody_writes_as_nobody_speaks():
-    assert not found(OLD_FASHIONED, CODE)
+    assert not found(OLD_FASHIONED, CODE + PROSE)
 
 
 def test_bounds_are_called_max_and_min():
