@@ -5,8 +5,6 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from docs.costs import Month, idle, total
-
 HOSTED_USD_PER_IMAGE = 0.003
 """Of FLUX.1 [schnell], 333 images for a dollar (https://fal.ai/models/fal-ai/flux/schnell, as of 2025)."""
 SECONDS_PER_IMAGE = 0.81
@@ -15,19 +13,16 @@ SECONDS_PER_IMAGE = 0.81
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BreakEven:
-    """A GPU of one's own beside a hosted model.
-
-    Attributes:
-        usd_per_hour: What the instance costs.
-        hosted_usd: What the hosted model costs per image.
-        seconds_per_image: Of the instance at full load.
-        usd_per_day: What else runs all day because of it, whatever the number of images.
-    """
+    """A GPU of one's own beside a hosted model."""
 
     usd_per_hour: float
+    """What the instance costs."""
     hosted_usd: float = HOSTED_USD_PER_IMAGE
+    """What the hosted model costs per image."""
     seconds_per_image: float = SECONDS_PER_IMAGE
+    """Of the instance at full load."""
     usd_per_day: float = 0
+    """What else runs all day because of it, whatever the number of images."""
 
     @property
     def images_per_day(self) -> float:
@@ -48,11 +43,6 @@ class BreakEven:
     def min_usd_per_image(self) -> float:
         """What an image costs on an instance that always draws, or runs only while it does."""
         return self.usd_per_hour * self.seconds_per_image / 3600
-
-
-def platform_usd_per_day() -> float:
-    """What the platform costs on a day without a picture, by the tables of docs/costs.md."""
-    return total(idle(Month())) / 30
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from docs import tables
+
 HOURS = 720
 _MILLION = 1_000_000
 _SNAPSHOT_GB = 25
@@ -14,15 +16,7 @@ _USD_PER_VOLUME = 90 * 0.08 + 1000 * 0.005 + 875 * 0.04
 
 
 class Row(NamedTuple):
-    """One line of a bill.
-
-    Attributes:
-        service: The AWS service.
-        unit: What is counted.
-        formula: How many, in words.
-        quantity: How many.
-        usd_per_unit: What one costs.
-    """
+    """One line of a bill: so many units of a service, and in words how they are counted."""
 
     service: str
     unit: str
@@ -38,38 +32,21 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Month:
-    """What is asked of the platform in a month, and how it is set up.
-
-    Attributes:
-        images: Pictures, each a task of its own.
-        seconds_per_image: In the model server.
-        usd_per_hour: What a GPU instance costs.
-        kib_per_task: Of a task in SNS that leaves AWS's network; what goes to queues costs nothing.
-        kib_per_image: Of a picture.
-        runtimes: Runtimes.
-        nat_gateways: NAT gateways.
-        node_starts: How often a GPU node is started.
-        start_seconds: From a node's launch to its first task: boot, and loading the model.
-        stop_seconds: From its last task to its end: cooldownPeriod, consolidateAfter, and shutting down.
-        idle_nodes: GPU nodes that stay without work (minReplicaCount).
-    """
+    """What is asked of the platform in a month, and how it is set up."""
 
     images: int = _MILLION
+    """Pictures, each a task of its own."""
     seconds_per_image: float = 1.5
+    """In the model server."""
     usd_per_hour: float = 0.4968
-    kib_per_task: float = 8
-    kib_per_image: float = 150
+    """What a GPU instance costs."""
     runtimes: int = 1
     nat_gateways: int = 3
     node_starts: int = 300
-    start_seconds: float = 180
-    stop_seconds: float = 150
+    """How often a GPU node is started: 180 s from its launch to its first task, for boot and model, and 150 s from its
+    last task to its end (cooldownPeriod, consolidateAfter, and shutting down)."""
     idle_nodes: int = 0
-
-    @property
-    def millions(self) -> float:
-        """Millions of pictures."""
-        return self.images / _MILLION
+    """GPU nodes that stay without work (minReplicaCount)."""
 
     @property
     def drawing_hours(self) -> float:
@@ -79,7 +56,7 @@ class Month:
     @property
     def waiting_hours(self) -> float:
         """Hours in which a GPU node starts, stops, or stays without work."""
-        return self.node_starts * (self.start_seconds + self.stop_seconds) / 3600 + self.idle_nodes * HOURS
+        return self.node_starts * (180 + 150) / 3600 + self.idle_nodes * HOURS
 
     def gib(self, kib_each: float) -> float:
         """Gibibytes of so many kibibytes a picture."""
@@ -88,17 +65,17 @@ class Month:
 
 def estimate(month: Month) -> list[Row]:
     """The lines that every deployment has."""
-    m, kib_task, kib_image = month.millions, month.kib_per_task, month.kib_per_image
+    images, m = month.images, month.images / _MILLION
     return [
         Row("EC2", "GPU instance, hour", "images * seconds / 3600", month.drawing_hours, month.usd_per_hour),
         Row("API Gateway", "million requests", "images", m, 3.50),
-        Row("Lambda", "GB-second", "images * 0.1 s * 0.125 GB", month.images * 0.1 * 0.125, 0.0000166667),
+        Row("Lambda", "GB-second", "images * 0.1 s * 0.125 GB", images * 0.1 * 0.125, 0.0000166667),
         Row("Lambda", "million requests", "images", m, 0.20),
         Row("SNS", "million requests", "images * 2 (task, notice)", 2 * m, 0.50),
-        Row("SNS", "GB sent out", f"images * {kib_task:g} KB", month.gib(kib_task), 0.09),
+        Row("SNS", "GB sent out", "images * 8 KB", month.gib(8), 0.09),
         Row("SQS", "million requests", "images * 2 (receive, delete)", 2 * m, 0.40),
-        Row("S3", "thousand PUTs", "images * 2 (picture, manifest)", 2 * month.images / 1000, 0.005),
-        Row("S3", "GB-month", f"images * {kib_image:g} KB, kept a month", month.gib(kib_image), 0.023),
+        Row("S3", "thousand PUTs", "images * 2 (picture, manifest)", 2 * images / 1000, 0.005),
+        Row("S3", "GB-month", "images * 150 KB, kept a month", month.gib(150), 0.023),
         Row("EKS", "cluster, hour", "720 h", HOURS, 0.10),
         Row("EC2", "m5.large on demand, hour", "2 nodes * 720 h", 2 * HOURS, 0.096),
     ]
@@ -106,12 +83,13 @@ def estimate(month: Month) -> list[Row]:
 
 def left_out(month: Month) -> list[Row]:
     """The lines that the estimate leaves out, and that a deployment has too."""
-    m, runtimes, kib_image = month.millions, month.runtimes, month.kib_per_image
+    m, runtimes = month.images / _MILLION, month.runtimes
     gpu_hours, gateway_hours = month.drawing_hours + month.waiting_hours, month.nat_gateways * HOURS
     waiting = "node starts * (start + stop) / 3600 + idle nodes * 720"
     volumes = "all GPU hours / 720 (10 + 80 GB, 4000 IOPS, 1000 MiB/s)"
+    filled, filled_gb = "node starts * 25 GB of the snapshot", month.node_starts * _SNAPSHOT_GB
     to_nat = "images * 40 KB (SQS, SNS, logs; S3 and DynamoDB go past it)"
-    loaded = f"images * {kib_image:g} KB, each loaded once from outside AWS"
+    loaded = "images * 150 KB, each loaded once from outside AWS"
     metrics = "runtimes * 20 (14, and about 6 kinds of errors), while agents report"
     insights = "Container Insights: 60 an hour * (720 h * 1,650 metrics + GPU hours * 900)"
     observations = 60 * (HOURS * 1650 + gpu_hours * 900) / _MILLION
@@ -120,14 +98,11 @@ def left_out(month: Month) -> list[Row]:
     return [
         Row("EC2", "GPU instance, hour", waiting, month.waiting_hours, month.usd_per_hour),
         Row("EBS", "GPU node's volumes, month", volumes, gpu_hours / HOURS, _USD_PER_VOLUME),
-        Row(
-            *("EBS", "GB filled at 300 MiB/s", "node starts * 25 GB of the snapshot"),
-            *(month.node_starts * _SNAPSHOT_GB, 0.0036),
-        ),
+        Row("EBS", "GB filled at 300 MiB/s", filled, filled_gb, 0.0036),
         Row("NAT gateway", "hour", "gateways * 720 h", gateway_hours, 0.045),
         Row("NAT gateway", "GB", to_nat, month.gib(40), 0.045),
         Row("Public IPv4", "hour", "gateways * 720 h", gateway_hours, 0.005),
-        Row("Data out", "GB", loaded, month.gib(kib_image), 0.09),
+        Row("Data out", "GB", loaded, month.gib(150), 0.09),
         Row("CloudWatch", "metric, month", metrics, 20 * runtimes if gpu_hours else 0, 0.30),
         Row("CloudWatch", "million observations", insights, observations, 0.21),
         Row("CloudWatch", "metric of an alarm, month", "runtimes * 9 + 7", 9 * runtimes + 7, 0.10),
@@ -150,37 +125,37 @@ def idle(month: Month) -> list[Row]:
     return [row for row in [*estimate(at_rest), *left_out(at_rest)] if row.quantity]
 
 
-def table(rows: Sequence[Row]) -> str:
-    """Write lines of a bill as a table in Markdown, with their sum."""
-    head = "| Service | Counted by | How many | Quantity | Price, $ | $ |\n|---|---|---|---|---|---|\n"
-    return head + "".join(map(_line, rows)) + f"| **Sum** | | | | | **{total(rows):.2f}** |\n"
-
-
 def total(rows: Iterable[Row]) -> float:
     """Add up what lines cost."""
     return round(sum(row.usd for row in rows), 2)
 
 
-def _line(row: Row) -> str:
-    price = f"{row.usd_per_unit:.10f}".rstrip("0").rstrip(".")
-    return f"| {row.service} | {row.unit} | {row.formula} | {row.quantity:,.2f} | {price} | {row.usd:.2f} |\n"
+def table(rows: Sequence[Row]) -> str:
+    """Write lines of a bill as a table in Markdown, with their sum."""
+    lines = []
+    for row in rows:
+        price = f"{row.usd_per_unit:.10f}".rstrip("0").rstrip(".")
+        lines.append((row.service, row.unit, row.formula, f"{row.quantity:,.2f}", price, f"{row.usd:.2f}"))
+    head = ("Service", "Counted by", "How many", "Quantity", "Price, $", "$")
+    return tables.table(head, [*lines, ("**Sum**", "", "", "", "", f"**{total(rows):.2f}**")])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print what a month costs."""
-    month = Month()
     parser = argparse.ArgumentParser(prog="python -m docs.costs", description="What a month costs, in dollars.")
-    parser.add_argument("--images", type=_count, default=month.images, help="pictures (%(default)s)")
-    parser.add_argument("--seconds", type=float, default=month.seconds_per_image, help="for each (%(default)s)")
-    parser.add_argument(
-        "--usd-per-hour", type=float, default=month.usd_per_hour, help="of a GPU instance (%(default)s)"
-    )
-    parser.add_argument("--node-starts", type=_count, default=month.node_starts, help="of GPU nodes (%(default)s)")
-    parser.add_argument("--idle-nodes", type=_count, default=month.idle_nodes, help="that always run (%(default)s)")
-    parser.add_argument("--runtimes", type=_count, default=month.runtimes, help="in config.yaml (%(default)s)")
-    parser.add_argument("--nat-gateways", type=_count, default=month.nat_gateways, help="(%(default)s)")
+    default = Month()
+    for name, kind, value, words in (
+        ("images", _count, default.images, "pictures"),
+        ("seconds", float, default.seconds_per_image, "for each"),
+        ("usd-per-hour", float, default.usd_per_hour, "of a GPU instance"),
+        ("node-starts", _count, default.node_starts, "of GPU nodes"),
+        ("idle-nodes", _count, default.idle_nodes, "that always run"),
+        ("runtimes", _count, default.runtimes, "in config.yaml"),
+        ("nat-gateways", _count, default.nat_gateways, ""),
+    ):
+        parser.add_argument(f"--{name}", type=kind, default=value, help=f"{words} (%(default)s)")
     options = vars(parser.parse_args(arguments))
-    month = replace(month, seconds_per_image=options.pop("seconds"), **options)
+    month = Month(seconds_per_image=options.pop("seconds"), **options)
     at_rest = idle(month)
     if month.images:
         counted, besides = estimate(month), left_out(month)

@@ -1,17 +1,15 @@
 """Writes what the Helm chart says of its values from their models: ``python -m docs.generate_chart``."""
 
-import inspect
 import json
 import textwrap
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from configuration.chart_values import ChartValues
-from contract.models import Section
+from docs.keys import Key, keys_of
 from runtimes.registry import pod_types
 
 CHART = Path(__file__).parent.parent / "charts" / "sd-on-eks"
@@ -22,70 +20,47 @@ _TABLE = "| Value | Default | Meaning |\n|---|---|---|\n"
 """The head of the README's table; the page before it is written by hand."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Value:
-    """A value of the chart.
-
-    Attributes:
-        path: Its keys from the root.
-        meaning: Its docstring, on one line.
-        default: What it is unless set; None where it is unset.
-        inner: The values in it; empty for a plain one.
-    """
-
-    path: tuple[str, ...]
-    meaning: str
-    default: Any = None
-    inner: tuple["_Value", ...] = ()
-
-    @property
-    def is_mapping_with_default(self) -> bool:
-        """Whether Helm would merge what an operator sets into the default, so that nothing could be taken away."""
-        return isinstance(self.default, dict) and bool(self.default)
+def _inner(key: Key) -> tuple[Key, ...]:
+    """The values that stand below one; none where it is written as a whole."""
+    if key.default is None or all(map(_is_merged, key.inner)):
+        return ()
+    return key.inner
 
 
-def _values(section: Section, path: tuple[str, ...] = ()) -> Iterator[_Value]:
-    for name, field in type(section).model_fields.items():
-        value, here = getattr(section, name), (*path, str(field.alias))
-        meaning = field.description or (inspect.getdoc(type(value)) if isinstance(value, Section) else None) or ""
-        meaning = " ".join(meaning.partition("\n\n")[0].split()).replace("``", "`")
-        inner = tuple(_values(value, here)) if isinstance(value, Section) else ()
-        if any(one.is_mapping_with_default for one in inner) and all(isinstance(one.default, dict) for one in inner):
-            value, inner = value.model_dump(by_alias=True, exclude_none=True), ()
-        yield _Value(path=here, meaning=meaning, default=None if inner else value, inner=inner)
+def _is_merged(key: Key) -> bool:
+    """Whether Helm would merge what an operator sets into the default, so that nothing could be taken away."""
+    return isinstance(key.default, dict) and bool(key.default) and not _inner(key)
 
 
-def _plain_values(values: tuple[_Value, ...]) -> Iterator[_Value]:
-    for value in values:
-        yield from _plain_values(value.inner) if value.inner else (value,)
+def _plain(keys: Sequence[Key]) -> Iterator[Key]:
+    for key in keys:
+        if inner := _inner(key):
+            yield from _plain(inner)
+        else:
+            yield key
 
 
-def _yaml_lines(values: tuple[_Value, ...]) -> Iterator[str]:
-    for value in values:
-        indent, name = "  " * (len(value.path) - 1), value.path[-1]
-        shown = json.dumps(value.default, ensure_ascii=False)
-        meaning = value.meaning + (f" Default: {shown}" if value.is_mapping_with_default else "")
+def _yaml_lines(keys: Sequence[Key], indent: str = "") -> Iterator[str]:
+    for key in keys:
+        shown = json.dumps(key.default, ensure_ascii=False)
+        meaning = key.meaning + (f" Default: {shown}" if _is_merged(key) else "")
         for line in textwrap.wrap(meaning, _WIDTH - len(indent) - 2, break_on_hyphens=False):
             yield f"{indent}# {line}\n"
-        if value.inner:
+        if inner := _inner(key):
             # With nothing but comments below it, a key would be null, which no chart takes for a mapping.
-            is_empty = all(one.default is None and not one.inner for one in value.inner)
-            yield f"{indent}{name}:{' {}' if is_empty else ''}\n"
-            yield from _yaml_lines(value.inner)
-        elif value.default is None or value.is_mapping_with_default:
-            yield f"{indent}# {name}:\n"
+            is_empty = all(one.default is None for one in inner)
+            yield f"{indent}{key.name}:{' {}' if is_empty else ''}\n"
+            yield from _yaml_lines(inner, f"{indent}  ")
+        elif key.default is None or _is_merged(key):
+            yield f"{indent}# {key.name}:\n"
         else:
-            yield f"{indent}{name}: {shown}\n"
+            yield f"{indent}{key.name}: {shown}\n"
 
 
-def _schema() -> dict[str, Any]:
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **ChartValues.model_json_schema(by_alias=True)}
-
-
-def _rows(values: Iterator[_Value]) -> Iterator[str]:
-    for value in values:
-        default = "unset" if value.default is None else f"`{json.dumps(value.default, ensure_ascii=False)}`"
-        cells = (f"`{'.'.join(value.path)}`", default, value.meaning)
+def _rows(keys: Iterator[Key]) -> Iterator[str]:
+    for key in keys:
+        default = "unset" if key.default is None else f"`{json.dumps(key.default, ensure_ascii=False)}`"
+        cells = (f"`{key.path}`", default, key.meaning)
         yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |\n"
 
 
@@ -104,14 +79,15 @@ def _runtime_types() -> dict[str, Any]:
 
 def pages() -> dict[Path, str]:
     """Every generated file of the chart and its content."""
-    values = tuple(_values(ChartValues()))
+    keys = keys_of(ChartValues)
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **ChartValues.model_json_schema(by_alias=True)}
     # values.yaml cannot hold these: Helm would merge what an operator sets into them.
-    defaults = {".".join(one.path): one.default for one in _plain_values(values) if one.is_mapping_with_default}
+    defaults = {key.path: key.default for key in _plain(keys) if _is_merged(key)}
     by_hand = (CHART / "README.md").read_text(encoding="utf-8").partition(_TABLE)[0]
     return {
-        CHART / "values.yaml": _GENERATED + "".join(_yaml_lines(values)),
-        CHART / "values.schema.json": json.dumps(_schema(), indent=2, ensure_ascii=False) + "\n",
-        CHART / "README.md": by_hand + _TABLE + "".join(_rows(_plain_values(values))),
+        CHART / "values.yaml": _GENERATED + "".join(_yaml_lines(keys)),
+        CHART / "values.schema.json": json.dumps(schema, indent=2, ensure_ascii=False) + "\n",
+        CHART / "README.md": by_hand + _TABLE + "".join(_rows(_plain(keys))),
         CHART / "files" / "runtime-types.yaml": _GENERATED + yaml.safe_dump(_runtime_types(), sort_keys=False),
         CHART / "files" / "mapping-defaults.yaml": _GENERATED + yaml.safe_dump(defaults, sort_keys=False),
     }

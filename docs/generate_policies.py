@@ -4,21 +4,18 @@ CloudFormation publishes, for each type of resource, which actions its handlers 
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 
-from docs.synthesis import synthesized_template
+from docs.synthesis import ROOT, synthesized_template
 
-ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "deploy" / "policies"
 MAX_CHARACTERS = 6144
 """Of a managed policy, spaces not counted (IAM's guide, "IAM and AWS STS quotas")."""
 
 _REGION = "us-east-1"  # where every type is
-_HANDLERS = ("create", "read", "update", "delete")
 _HELPERS = frozenset({"kms", "ssm"})
 """Services that have no resource in the stacks, and that resources of others are made with."""
 _BESIDES = frozenset({"iam:PassRole", "lambda:InvokeFunction", "s3:GetObject", "ssm:GetParameters"})
@@ -27,10 +24,10 @@ _BESIDES = frozenset({"iam:PassRole", "lambda:InvokeFunction", "s3:GetObject", "
 
 def policies(templates: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Policies for CloudFormation's role, each short enough, which together allow what the templates take."""
-    kinds = {one["Type"] for template in templates for one in template["Resources"].values()}
-    called = {kind: set(_called(kind)) for kind in kinds if not kind.startswith("Custom::")}
+    types = {one["Type"] for template in templates for one in template["Resources"].values()}
+    called = {name: _called(name) for name in types if not name.startswith("Custom::")}
     # A handler may also call services for options that the stacks do not use.
-    services = {_service_of(kind, actions) for kind, actions in called.items()} | _HELPERS
+    services = {_service_of(name, actions) for name, actions in called.items()} | _HELPERS
     needed = {action for actions in called.values() for action in actions if action.partition(":")[0] in services}
     found: list[dict[str, Any]] = [_policy([])]
     for action in sorted(_BESIDES | needed):
@@ -42,17 +39,17 @@ def policies(templates: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return found
 
 
-def _called(kind: str) -> Iterator[str]:
-    handlers = PROVIDER_SCHEMA_MANAGER.get_resource_schema(_REGION, kind).schema["handlers"]
-    for name in _HANDLERS:
-        yield from handlers.get(name, {}).get("permissions", ())
+def _called(resource_type: str) -> set[str]:
+    handlers = PROVIDER_SCHEMA_MANAGER.get_resource_schema(_REGION, resource_type).schema["handlers"]
+    names = ("create", "read", "update", "delete")
+    return {action for name in names for action in handlers.get(name, {}).get("permissions", ())}
 
 
-def _service_of(kind: str, actions: Iterable[str]) -> str:
+def _service_of(resource_type: str, actions: Iterable[str]) -> str:
     """The service in an action's name: AWS::StepFunctions is states there, and most others are as they are called."""
-    name = kind.split("::")[1].lower()
+    name = resource_type.split("::")[1].lower()
     services = [action.partition(":")[0] for action in actions]
-    return name if name in services else max(set(services), key=services.count)
+    return name if name in services else max(sorted(set(services)), key=services.count)
 
 
 def _policy(actions: list[str]) -> dict[str, Any]:

@@ -2,13 +2,13 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from docs.synthesis import synthesized_template
+from docs.synthesis import ROOT, synthesized_template
 
-CONFIG = Path(__file__).parent.parent / "config.yaml"
+CONFIG = ROOT / "config.yaml"
 PAGE = Path(__file__).with_name("roles.md")
 
 _HASH = re.compile(r"[0-9A-F]{8}$")
@@ -17,42 +17,27 @@ _HASH = re.compile(r"[0-9A-F]{8}$")
 def page(template: Mapping[str, Any]) -> str:
     """The page for a template; what is before its first role is written by hand."""
     resources: Mapping[str, Any] = template["Resources"]
-    sections = [_section(name, one, resources) for name, one in resources.items() if one["Type"] == "AWS::IAM::Role"]
+    roles = {name: one["Properties"] for name, one in resources.items() if one["Type"] == "AWS::IAM::Role"}
+    sections = ["\n".join([*_lines(name, role, resources), ""]) for name, role in roles.items()]
     return PAGE.read_text(encoding="utf-8").partition("## ")[0] + "\n".join(sorted(sections))
 
 
-def _section(name: str, role: Mapping[str, Any], resources: Mapping[str, Any]) -> str:
-    properties = role["Properties"]
-    inline = [document["PolicyDocument"]["Statement"] for document in properties.get("Policies", [])]
-    attached = [
-        one["Properties"]["PolicyDocument"]["Statement"]
-        for one in resources.values()
-        if one["Type"] == "AWS::IAM::Policy" and {"Ref": name} in one["Properties"].get("Roles", [])
-    ]
-    takers = {
-        f"`{_spelled(one)}`"
-        for statement in properties["AssumeRolePolicyDocument"]["Statement"]
-        for principals in statement["Principal"].values()
-        for one in _listed(principals)
-    }
-    description = properties.get("Description")
-    lines = [
-        *(f"## {_HASH.sub('', name)}", ""),
-        *((f"{description}.", "") if description else ()),
-        *(f"Taken by {', '.join(sorted(takers))}.", ""),
-        *(
-            f"- AWS's policy `{_spelled(arn).rpartition('policy/')[2]}`"
-            for arn in properties.get("ManagedPolicyArns", [])
-        ),
-        *(_grant(statement) for statements in (*inline, *attached) for statement in statements),
-    ]
-    return "\n".join([*lines, ""])
-
-
-def _grant(statement: Mapping[str, Any]) -> str:
-    actions = ", ".join(f"`{one}`" for one in _listed(statement["Action"]))
-    places = ", ".join(f"`{_spelled(one)}`" for one in _listed(statement["Resource"]))
-    return f"- {actions} on {places}{', under a condition' if 'Condition' in statement else ''}"
+def _lines(name: str, role: Mapping[str, Any], resources: Mapping[str, Any]) -> Iterator[str]:
+    yield from (f"## {_HASH.sub('', name)}", "")
+    if description := role.get("Description"):
+        yield from (f"{description}.", "")
+    trusted = role["AssumeRolePolicyDocument"]["Statement"]
+    principals = [one for statement in trusted for group in statement["Principal"].values() for one in _listed(group)]
+    yield from (f"Taken by {', '.join(sorted({f'`{_spelled(one)}`' for one in principals}))}.", "")
+    for arn in role.get("ManagedPolicyArns", []):
+        yield f"- AWS's policy `{_spelled(arn).rpartition('policy/')[2]}`"
+    attached = [one["Properties"] for one in resources.values() if one["Type"] == "AWS::IAM::Policy"]
+    for policy in (*role.get("Policies", []), *(one for one in attached if {"Ref": name} in one.get("Roles", []))):
+        for statement in policy["PolicyDocument"]["Statement"]:
+            actions, places = (
+                ", ".join(f"`{_spelled(one)}`" for one in _listed(statement[key])) for key in ("Action", "Resource")
+            )
+            yield f"- {actions} on {places}{', under a condition' if 'Condition' in statement else ''}"
 
 
 def _listed(value: Any) -> list[Any]:

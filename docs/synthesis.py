@@ -8,6 +8,8 @@ from typing import Any
 from cdk.app import build
 from configuration.file import load_config
 
+ROOT = Path(__file__).parent.parent
+
 
 def synthesized_template(path: Path) -> dict[str, Any]:
     """The template of a configuration."""

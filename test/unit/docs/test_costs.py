@@ -12,44 +12,40 @@ DOCS = Path(__file__).resolve().parents[3] / "docs"
 COSTS = (DOCS / "costs.md").read_text(encoding="utf-8")
 README = (DOCS.parent / "README.md").read_text(encoding="utf-8")
 QUOTAS = (DOCS / "quotas.md").read_text(encoding="utf-8")
+MONTH = Month()
 
 
-def test_the_tables_on_the_page_are_what_the_calculator_says():
-    assert table(idle(Month())) in COSTS
-    assert f"About ${total(idle(Month())):.0f} a month remain" in COSTS
-    assert f"about [${total(idle(Month())):.0f} a month](docs/costs.md#idle)" in README
-    assert table(estimate(Month())) in COSTS
-    assert table(left_out(Month())) in COSTS
+def test_the_tables_and_sums_on_the_page_are_what_the_calculator_says():
+    lines = estimate(MONTH), left_out(MONTH), idle(MONTH)
+    for rows in lines:
+        assert table(rows) in COSTS
+    counted, besides, at_rest = map(total, lines)
+    assert f"they are ${counted}" in COSTS
+    both = counted + besides
+    assert f"first table, that is ${both:.2f}, or ${both / MONTH.images:.5f} a picture" in COSTS
+    assert f"About ${at_rest:.0f} a month remain" in COSTS
+    assert f"about [${at_rest:.0f} a month](docs/costs.md#idle)" in README
 
 
 def test_a_million_pictures_cost_what_the_published_lines_say_but_for_snss():
     published = [207.00, 3.50, 0.21, 0.20, 0.50, 0.68, 0.80, 10.00, 3.29, 72.00, 138.24]
-    ours = [row.usd for row in estimate(Month())]
-    differ = {old: new for old, new in zip(published, ours, strict=True) if old != new}
-    assert differ == {0.50: 1.00, 0.68: 0.69}
-    assert round(sum(published), 2) == 436.42
-    assert total(estimate(Month())) == 436.93
-
-
-def test_the_sums_that_the_page_names_are_those_of_its_tables():
-    both = total(estimate(Month())) + total(left_out(Month()))
-    assert f"they are ${total(estimate(Month()))}" in COSTS
-    assert f"first table, that is ${both:.2f}, or ${both / Month().images:.5f} a picture" in COSTS
+    ours = [row.usd for row in estimate(MONTH)]
+    assert {old: new for old, new in zip(published, ours, strict=True) if old != new} == {0.50: 1.00, 0.68: 0.69}
+    assert (round(sum(published), 2), total(estimate(MONTH))) == (436.42, 436.93)
 
 
 def test_idle_is_what_stays_of_all_lines_when_nothing_is_drawn_and_no_node_starts():
     at_rest = Month(images=0, node_starts=0)
-    assert total(estimate(at_rest)) == 72.00 + 138.24
-    assert total(idle(Month())) == total([*estimate(at_rest), *left_out(at_rest)])
-    assert all(row.quantity for row in idle(Month()))
-    assert not {"GPU instance, hour", "metric, month"} & {row.unit for row in idle(Month())}
-    assert total(idle(Month(idle_nodes=1))) - total(idle(Month())) > 720 * Month().usd_per_hour
+    assert total(idle(MONTH)) == total([*estimate(at_rest), *left_out(at_rest)])
+    assert all(row.quantity for row in idle(MONTH))
+    assert not {"GPU instance, hour", "metric, month"} & {row.unit for row in idle(MONTH)}
+    assert total(idle(Month(idle_nodes=1))) - total(idle(MONTH)) > 720 * MONTH.usd_per_hour
 
 
 @pytest.mark.parametrize("arguments", [[], ["--images", "0"], ["--images", "1", "--node-starts", "0"]])
 def test_the_calculator_says_what_idle_costs_whatever_is_drawn(capsys, arguments):
     assert main(arguments) == 0
-    assert capsys.readouterr().out.endswith(f"Idle: ${total(idle(Month())):.0f} a month\n")
+    assert capsys.readouterr().out.endswith(f"Idle: ${total(idle(MONTH)):.0f} a month\n")
 
 
 @pytest.mark.parametrize("figure", ["-1", "many", "1.5"])
@@ -59,21 +55,6 @@ def test_a_number_that_counts_nothing_is_refused_in_plain_words(capsys, figure):
     assert f"argument --images: '{figure}' is not a whole number from 0" in capsys.readouterr().err
 
 
-def test_a_slower_picture_costs_gpu_time_alone():
-    fast, slow = estimate(Month()), estimate(Month(seconds_per_image=15))
-    assert [new.usd - old.usd for old, new in zip(fast, slow, strict=True)][1:] == [0] * (len(fast) - 1)
-    assert slow[0].usd == 2070.00
-
-
-def test_the_volumes_are_those_of_the_charts_defaults():
-    volume = ChartValues().karpenter.node_template.data_volume
-    assert volume.volume_size is None
-    described = type(volume).model_fields["volume_size"].description
-    assert "10Gi for the OS volume, 80Gi for the data volume" in described
-    (row,) = [row for row in left_out(Month()) if row.unit == "GPU node's volumes, month"]
-    assert "10 + 80 GB, 4000 IOPS, 1000 MiB/s" in row.formula
-
-
 def test_the_calculator_takes_figures_of_ones_own(capsys):
     assert main(["--images", "10", "--seconds", "36", "--usd-per-hour", "2", "--idle-nodes", "1"]) == 0
     printed = capsys.readouterr().out
@@ -81,9 +62,19 @@ def test_the_calculator_takes_figures_of_ones_own(capsys):
     assert "Together: $" in printed
 
 
-@pytest.mark.parametrize(("kind", "price"), ON_DEMAND_USD_PER_HOUR.items())
-def test_the_instances_on_the_page_have_the_dashboards_prices(kind, price):
-    (row,) = re.findall(rf"^\| {re.escape(kind)} \|.*\| ([\d.]+) \|$", QUOTAS, re.MULTILINE)
+def test_volumes_and_vcpus_on_the_pages_are_those_of_the_charts_defaults():
+    values = ChartValues()
+    volume = type(values.karpenter.node_template.data_volume).model_fields["volume_size"]
+    assert "10Gi for the OS volume, 80Gi for the data volume" in volume.description
+    (row,) = [row for row in left_out(MONTH) if row.unit == "GPU node's volumes, month"]
+    assert "10 + 80 GB, 4000 IOPS, 1000 MiB/s" in row.formula
+    assert f"{values.runtime.scaling.max_replica_count} replicas on up to g5.2xlarge" in QUOTAS
+    assert set(values.karpenter.provisioner.instance_type) == {"g5.xlarge", "g5.2xlarge"}
+
+
+@pytest.mark.parametrize(("instance_type", "price"), ON_DEMAND_USD_PER_HOUR.items())
+def test_the_instances_on_the_page_have_the_dashboards_prices(instance_type, price):
+    (row,) = re.findall(rf"^\| {re.escape(instance_type)} \|.*\| ([\d.]+) \|$", QUOTAS, re.MULTILINE)
     assert float(row) == price
 
 
@@ -91,9 +82,3 @@ def test_the_quotas_on_the_page_are_those_that_a_deployment_looks_at():
     looked_at = [one for one in vars(quotas).values() if isinstance(one, quotas.Quota)]
     assert set(re.findall(r"\| \[(L-[0-9A-F]{8})\]", QUOTAS)) == {one.code for one in looked_at if one.code}
     assert all(f"| {one.name} |" in QUOTAS for one in looked_at if not one.code)
-
-
-def test_the_vcpus_in_the_example_are_those_of_the_defaults():
-    values = ChartValues()
-    assert f"{values.runtime.scaling.max_replica_count} replicas on up to g5.2xlarge" in QUOTAS
-    assert set(values.karpenter.provisioner.instance_type) == {"g5.xlarge", "g5.2xlarge"}

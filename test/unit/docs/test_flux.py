@@ -7,8 +7,10 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from configuration.config import parse_config
+from configuration.prices import ON_DEMAND_USD_PER_HOUR
 from configuration.warnings import warnings
 from docs.break_even import BreakEven, main
+from docs.costs import Month, idle, total
 from docs.flux_tables import LICENCES, PAGE, TABLES, fits
 from docs.tables import fill
 from runtimes.flux.checks import request_errors
@@ -42,16 +44,8 @@ def examples(heading):
 
 
 def test_the_tables_on_the_page_are_what_the_code_writes():
-    assert fill(FLUX, TABLES) == FLUX, "run: python -m docs.flux_tables"
-
-
-def test_every_table_stands_on_the_page():
     assert sorted(re.findall(r"<!-- table: (\w+) -->", FLUX)) == sorted(TABLES)
-
-
-def test_a_mark_that_names_no_table_is_not_passed_over():
-    with pytest.raises(KeyError):
-        fill("<!-- table: unknown -->\n<!-- end of table -->\n", TABLES)
+    assert fill(FLUX, TABLES) == FLUX, "run: python -m docs.flux_tables"
 
 
 def test_every_profile_has_a_licence_and_no_other_name_has():
@@ -71,18 +65,24 @@ def test_flux_fits_a_g6e_as_it_is_and_a_g6_in_fewer_bits_only():
     assert column["24 GB (g6, gr6, g5)"] == "8bit"
 
 
-@pytest.mark.parametrize(("usd_per_hour", "images"), [(1.1724, 9379), (1.861, 14888)])
-def test_the_day_breaks_even_where_the_published_sum_does(usd_per_hour, images):
-    assert round(BreakEven(usd_per_hour=usd_per_hour).images_per_day) == images
-
-
-def test_an_instance_that_cannot_draw_so_many_is_never_cheaper():
-    assert BreakEven(usd_per_hour=1.861, seconds_per_image=30).utilisation > 1
-
-
-def test_what_runs_besides_raises_the_number_of_images():
-    alone, besides = (BreakEven(usd_per_hour=1, usd_per_day=usd).images_per_day for usd in (0, 30))
-    assert besides - alone == pytest.approx(10_000)
+def test_a_gpu_of_ones_own_is_cheaper_from_the_numbers_in_the_table_of_the_page():
+    rows = [
+        [cell.strip() for cell in row.strip("|").split("|")]
+        for row in re.findall(r"^\| g6e\..*\|$", FLUX, re.MULTILINE)
+    ]
+    assert [row[1] for row in rows if row[0].partition(" ")[2] == "on demand"] == [
+        f"{ON_DEMAND_USD_PER_HOUR[name]:.4f}" for name in ("g6e.xlarge", "g6e.2xlarge")
+    ]
+    for _, usd_per_hour, *figures in rows:
+        alone, with_platform = (
+            BreakEven(usd_per_hour=float(usd_per_hour), usd_per_day=usd) for usd in (0, total(idle(Month())) / 30)
+        )
+        assert figures == [
+            f"{alone.images_per_day:,.0f}",
+            f"{alone.utilisation:.1%}",
+            f"{with_platform.images_per_day:,.0f}",
+            f"{alone.min_usd_per_image:.5f}",
+        ]
 
 
 def test_the_calculator_takes_figures_of_ones_own(capsys):
