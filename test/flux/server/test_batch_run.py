@@ -12,9 +12,8 @@ from runtimes.flux.families import FAMILIES, TEXT_TO_IMAGE
 from runtimes.flux.options import ModelOptions, card_of
 from runtimes.flux.server.errors import PipelineMemoryError, PipelineRefusedError, PipelineStoppedError
 from runtimes.flux.server.ports import DeviceStatus, GenerationRequest
-from runtimes.flux.server.worker.batch_run import BatchRun, parts_of
-from runtimes.flux.server.worker.reach import Reach
-from runtimes.flux.server.workers.protocol import (
+from runtimes.flux.server.worker.batch_run import BatchRun, LargestPicture, parts_of
+from runtimes.flux.server.worker.protocol import (
     BatchProgress,
     BatchStarted,
     DeviceFreed,
@@ -100,16 +99,23 @@ def job(name, pictures=1, side=8, preview=False):
     )
 
 
-def warm_reach():
-    """Of a worker that is warm: it has drawn 512 x 512."""
-    return Reach(ModelOptions(profile="flux-schnell").card)
+def warm():
+    """What a worker that is warm has drawn: 512 x 512."""
+    return LargestPicture(ModelOptions(profile="flux-schnell").card)
 
 
-def drawn(pipeline, *requests, max_batch=4, dropped=(), reach=None, encoder=None):
+def drawn(pipeline, *requests, max_batch=4, dropped=(), largest=None, encoder=None):
     sent = Sent()
     message = RunBatch(1, requests)
-    run = BatchRun(message, pipeline, sent, AtOnce(), max_batch=max_batch, reach=reach or warm_reach())
-    run.encode(encoder or AtOnce())
+    run = BatchRun(
+        message,
+        pipeline,
+        sent,
+        encoder=encoder or AtOnce(),
+        finishers=AtOnce(),
+        max_batch=max_batch,
+        largest=largest or warm(),
+    )
     for name in dropped:
         run.drop(name)
     run.draw()
@@ -182,9 +188,9 @@ def test_a_picture_larger_than_any_before_is_refused_when_memory_does_not_suffic
 
 
 def test_a_picture_no_larger_than_one_before_is_not_to_blame_for_too_little_memory():
-    reach = warm_reach()
-    drawn(PlayedPipeline(), job("a", side=1024), reach=reach)
-    sent = drawn(PlayedPipeline(troubled(PipelineMemoryError("full"))), job("a", 3, side=1024), reach=reach)
+    largest = warm()
+    drawn(PlayedPipeline(), job("a", side=1024), largest=largest)
+    sent = drawn(PlayedPipeline(troubled(PipelineMemoryError("full"))), job("a", 3, side=1024), largest=largest)
     assert sent.failures == [("a", "out_of_memory")], "once for all of its pictures"
 
 
@@ -206,7 +212,7 @@ def test_what_warming_up_draws_is_within_reach_and_one_image_more_is_not(name, p
         )
         for given in (images, (*images, Image.new("RGB", (64, 64))))
     )
-    assert [Reach(card).is_exceeded_by(request) for request in (warmed, more)] == [False, True]
+    assert [LargestPicture(card).is_smaller_than(request) for request in (warmed, more)] == [False, True]
 
 
 def test_beside_a_picture_that_is_tried_alone_nothing_is_encoded():

@@ -4,9 +4,11 @@ import asyncio
 
 import pytest
 
-from runtimes.flux.server.engine.jobs import ServerJob, ServerJobs, ServerJobState
+from runtimes.flux.server.engine.jobs import ServerJob, ServerJobError, ServerJobs
 from runtimes.flux.server.ports import GenerationRequest
-from runtimes.flux.server.workers.protocol import JobOutput
+from runtimes.flux.server.worker.protocol import JobOutput
+
+CANCELLED = ServerJobError("cancelled", "")
 
 
 def job(name="a"):
@@ -21,11 +23,11 @@ def picture(name="a", size_bytes=0):
     return JobOutput(1, name, 1, "image/png", bytes(size_bytes))
 
 
-def ended(jobs, name, size_bytes=0, state=ServerJobState.SUCCEEDED):
+def ended(jobs, name, size_bytes=0, error=None):
     one = job(name)
     jobs.add(one)
     one.take(picture(name, size_bytes))
-    one.end(state)
+    one.end(error)
     jobs.settle(one)
     return one
 
@@ -80,10 +82,10 @@ async def test_jobs_that_are_put_back_wait_before_later_ones():
 async def test_jobs_are_idle_once_the_last_one_has_ended():
     jobs, one = ServerJobs(), job()
     jobs.add(one)
-    assert not await is_done(jobs.until_idle())
-    one.end(ServerJobState.CANCELLED)
+    assert not await is_done(jobs.until(lambda job: job.has_ended))
+    one.end(CANCELLED)
     jobs.settle(one)
-    assert await is_done(jobs.until_idle())
+    assert await is_done(jobs.until(lambda job: job.has_ended))
 
 
 async def test_the_last_output_that_is_fetched_ends_the_wait_for_fetches():
@@ -91,20 +93,18 @@ async def test_the_last_output_that_is_fetched_ends_the_wait_for_fetches():
     for name in "ab":
         ended(jobs, name)
     for name in "ab":
-        assert not await is_done(jobs.until_fetched(30))
+        assert not await is_done(jobs.until(lambda job: job.is_fetched))
         jobs.fetch(jobs.get(name), 1)
-    assert await is_done(jobs.until_fetched(30))
+    assert await is_done(jobs.until(lambda job: job.is_fetched))
 
 
-@pytest.mark.parametrize("why", ["it is forgotten", "it ended long ago", "it has no pictures"])
+@pytest.mark.parametrize("why", ["it is forgotten", "it has no pictures"])
 async def test_the_outputs_of_a_job_are_not_waited_for_when(why):
     jobs = ServerJobs()
-    one = ended(jobs, "a", state=ServerJobState.CANCELLED if "no pictures" in why else ServerJobState.SUCCEEDED)
+    one = ended(jobs, "a", error=CANCELLED if "no pictures" in why else None)
     if "forgotten" in why:
         jobs.forget(one)
-    if "long ago" in why:
-        one.times.ended -= 31
-    assert await is_done(jobs.until_fetched(30))
+    assert await is_done(jobs.until(lambda job: job.is_fetched))
 
 
 async def test_progress_never_goes_back():
@@ -115,11 +115,11 @@ async def test_progress_never_goes_back():
 
 
 async def test_an_output_that_was_asked_for_before_it_was_there_or_that_is_drawn_again_is_not_fetched():
-    one, output = job(), picture()
-    assert one.fetch(1) is None
+    jobs, one, output = ServerJobs(), job(), picture()
+    assert jobs.fetch(one, 1) is None
     one.take(output)
     assert not one.is_fetched
-    assert one.fetch(1) is output
+    assert jobs.fetch(one, 1) is output
     assert one.is_fetched
     one.wait_again()
     one.take(output)

@@ -13,15 +13,14 @@ import pytest
 from runtimes.flux.options import ModelOptions
 from runtimes.flux.server.ports import DeviceStatus
 from runtimes.flux.server.settings import FluxSettings
-from runtimes.flux.server.workers import handle as module
-from runtimes.flux.server.workers.handle import WorkerHandle, WorkerState
-from runtimes.flux.server.workers.protocol import (
+from runtimes.flux.server.worker import handle as module
+from runtimes.flux.server.worker.handle import WorkerHandle, WorkerState
+from runtimes.flux.server.worker.protocol import (
     BatchProgress,
     BatchStarted,
     DeviceFreed,
     WorkerFailed,
     WorkerReady,
-    WorkerSetup,
     packed,
 )
 
@@ -94,7 +93,7 @@ async def play(clock, monkeypatch):
     async def begin(*lives):
         words, played, losses, heard = iter(lives), [], [], []
 
-        async def started(_setup):
+        async def started(_number):
             played.append(PlayedWorker(next(words, ())))
             return played[-1], played[-1].reader, played[-1]
 
@@ -103,7 +102,7 @@ async def play(clock, monkeypatch):
 
         monkeypatch.setattr(module, "_started", started)
         monkeypatch.setattr(module, "_kill", PlayedWorker.die)
-        handle = WorkerHandle(WorkerSetup(SETTINGS, 0), lambda _, message: heard.append(message), lose)
+        handle = WorkerHandle(SETTINGS, 0, lambda _, message: heard.append(message), lose)
         handle.heard = heard
         tasks.append(asyncio.create_task(handle.run()))
         await clock.settle()
@@ -226,7 +225,7 @@ async def test_what_a_dying_worker_said_last_is_heard(play, clock):
 
 
 async def test_a_killed_worker_is_known_by_its_signal_even_if_the_handle_sees_its_end_first(monkeypatch):
-    settings = SETTINGS.model_copy(update={"pipeline": "runtimes.flux.standin.painting:load"})
+    monkeypatch.setenv("MODEL_OPTIONS", SETTINGS.model_options.model_dump_json(by_alias=True))
     waitpid, pids, seen = os.waitpid, [], threading.Event()
 
     def late(pid, options):  # in the thread in which asyncio waits for the process
@@ -236,7 +235,7 @@ async def test_a_killed_worker_is_known_by_its_signal_even_if_the_handle_sees_it
 
     monkeypatch.setattr(os, "waitpid", late)
     losses = []
-    handle = WorkerHandle(WorkerSetup(settings, 0), lambda *_: None, lambda handle, _: losses.append(handle.loss))
+    handle = WorkerHandle(SETTINGS, 0, lambda *_: None, lambda handle, _: losses.append(handle.loss))
     life = asyncio.create_task(handle.run())
     try:
         await until(lambda: handle.state is not WorkerState.DOWN)

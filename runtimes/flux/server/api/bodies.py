@@ -5,39 +5,35 @@ import json
 import math
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Literal, Self
 from uuid import UUID
 
 import pybase64
 from fastapi import Request
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
-from contract.field_errors import FieldError, field_errors_of, one_of, shown
+from contract.field_errors import FieldError, field_errors_of
 from contract.inputs import MAX_CONTENT_BYTES, MAX_LINKED_BYTES
 from contract.strict_json import loads
-from runtimes.flux.families import IMAGE_TO_IMAGE, INPAINTING, TASK_TYPES, TEXT_TO_IMAGE
+from runtimes.flux.families import IMAGE_TO_IMAGE, INPAINTING, TEXT_TO_IMAGE
 from runtimes.flux.server.engine.jobs import ServerJob
 from runtimes.flux.server.errors import BodyTooLargeError, InvalidGenerationError, UnavailableError
 
 _MIB = 1024 * 1024
 _MAX_IMAGE_BYTES = 4 * math.ceil(MAX_LINKED_BYTES / 3)
-"""Of all images in base64."""
+"""All images in base64."""
 _MAX_TEXT_BYTES = 3 * MAX_CONTENT_BYTES
-"""Of a task's content, once it is written in ASCII: two bytes of UTF-8 become six."""
+"""A task's content as ASCII: two bytes of UTF-8 become six."""
 MAX_BODY_MIB = math.ceil((_MAX_TEXT_BYTES + _MAX_IMAGE_BYTES) / _MIB)
-"""Takes all that a queue agent may make of a task."""
+"""Enough for all that a queue agent makes of a task."""
 _AT_ONCE = 2
 """A queue agent posts so many."""
-_MAX_QUICK_BYTES = 256 * 1024
-"""More is parsed in a thread."""
-_MAX_QUICK_PICTURE_BYTES = 4 * _MIB
-"""Less is written in a few milliseconds: a thread would hardly be sooner."""
 
 
 class BodyReader:
     """All bodies that are being read or made into jobs; each takes up to three times its size of memory meanwhile.
 
-    A body counts as far as it has arrived. Where there are too many, the one that goes too far is rejected.
+    A body counts as far as it has arrived; the one that exceeds the limit for all of them is rejected.
 
     Args:
         max_bytes: Of one body.
@@ -68,7 +64,7 @@ class BodyReader:
                 self._held_bytes += len(chunk)
                 self._check_size(read_bytes)
                 chunks.append(chunk)
-            yield await _object_in(chunks)
+            yield await asyncio.to_thread(_object_in, chunks)
         finally:
             self._held_bytes -= read_bytes
 
@@ -79,12 +75,12 @@ class BodyReader:
             raise UnavailableError("too many large requests are being read")
 
 
-async def _object_in(chunks: list[bytes]) -> dict[str, Any]:
+def _object_in(chunks: list[bytes]) -> dict[str, Any]:
     """Parse a body, and release its chunks."""
     body = b"".join(chunks)
     chunks.clear()
     try:
-        content = await asyncio.to_thread(loads, body) if len(body) > _MAX_QUICK_BYTES else loads(body)
+        content = loads(body)
     except ValueError as exc:
         raise InvalidGenerationError([FieldError("", str(exc))]) from exc
     if not isinstance(content, dict):
@@ -99,26 +95,22 @@ class JobSubmission(BaseModel):
 
     job_id: UUID | None = None
     """Chosen by the caller: the same id with the same request is the same job, with another one it is rejected."""
-    task_type: str = Field(json_schema_extra={"enum": list(TASK_TYPES)})
+    task_type: Literal["text-to-image", "image-to-image", "inpainting", "edit"]
     """What is to be done."""
     request: dict[str, Any]
     """As the body of /generate or /edit."""
 
+    @classmethod
+    def read(cls, content: Mapping[str, Any]) -> Self:
+        """Check the frame of a job.
 
-def read_submission(content: Mapping[str, Any]) -> JobSubmission:
-    """Check the frame of a job.
-
-    Raises:
-        InvalidGenerationError: It is invalid.
-    """
-    try:
-        submission = JobSubmission.model_validate(content)
-    except ValidationError as exc:
-        raise InvalidGenerationError(field_errors_of(exc, JobSubmission, content)) from exc
-    if submission.task_type not in TASK_TYPES:
-        problem = f"must be {one_of(TASK_TYPES)}, not {shown(submission.task_type)}"
-        raise InvalidGenerationError([FieldError("task_type", problem)])
-    return submission
+        Raises:
+            InvalidGenerationError: It is invalid.
+        """
+        try:
+            return cls.model_validate(content)
+        except ValidationError as exc:
+            raise InvalidGenerationError(field_errors_of(exc, cls, content)) from exc
 
 
 def split_job_id(content: Mapping[str, Any]) -> tuple[dict[str, Any], str | None]:
@@ -142,22 +134,10 @@ def generation_type(content: Mapping[str, Any]) -> str:
     return IMAGE_TO_IMAGE if content.get("image") or content.get("image_url") else TEXT_TO_IMAGE
 
 
-async def pictures_body(job: ServerJob) -> bytes:
-    """The answer that holds a job's pictures."""
-    if job.size_bytes > _MAX_QUICK_PICTURE_BYTES:
-        return await asyncio.to_thread(_pictures_body, job)
-    return _pictures_body(job)
-
-
-def _pictures_body(job: ServerJob) -> bytes:
-    """Join the pictures into the JSON by hand: base64 needs no escapes, and a JSON writer would look for them."""
-    row, seeds = job.row(), job.request.seeds
-    rest = {
-        "job_id": job.id,
-        "seed": seeds[0],
-        "seeds": list(seeds),
-        **{key: row[key] for key in ("parameters", "timings_s", "warnings")},
-    }
+def pictures_body(job: ServerJob) -> bytes:
+    """The answer with a job's pictures, joined by hand: base64 needs no escapes, and a JSON writer looks for them."""
+    row, seeds = job.row(), list(job.request.seeds)
+    rest = {key: row[key] for key in ("job_id", "parameters", "timings_s", "warnings")}
     outputs = [job.outputs[number] for number in sorted(job.outputs)]
     previews = [pybase64.b64encode(output.content) for output in outputs if output.kind == "preview"]
     pictures = [pybase64.b64encode(output.content) for output in outputs if output.kind == "picture"]
@@ -166,4 +146,5 @@ def _pictures_body(job: ServerJob) -> bytes:
         parts += [b'"images":["', b'","'.join(pictures), b'"],']
     if previews:
         parts += [b'"preview":"', previews[0], b'",']
-    return b"".join([*parts, json.dumps(rest, ensure_ascii=False).encode()[1:]])
+    tail = {"seed": seeds[0], "seeds": seeds, **rest}
+    return b"".join([*parts, json.dumps(tail, ensure_ascii=False).encode()[1:]])

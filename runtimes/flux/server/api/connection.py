@@ -20,28 +20,24 @@ _TOO_LATE = (
 
 
 class TimedConnection(H11Protocol):
-    """uvicorn's protocol, which by itself waits for the rest of a request for ever."""
+    """uvicorn's protocol, which by itself waits for the rest of a request forever."""
 
     _timer: asyncio.TimerHandle | None = None
     _since: float | None = None
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Wait for the first request."""
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # noqa: D102
         super().connection_made(transport)
         self._watch()
 
-    def data_received(self, data: bytes) -> None:
-        """Read a piece of a request."""
+    def data_received(self, data: bytes) -> None:  # noqa: D102
         super().data_received(data)
         self._watch()
 
-    def on_response_complete(self) -> None:
-        """Continue with what followed the request that has just been answered."""
+    def on_response_complete(self) -> None:  # noqa: D102
         super().on_response_complete()
         self._watch()
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Stop waiting."""
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: D102
         super().connection_lost(exc)
         self._stop()
 
@@ -78,7 +74,7 @@ def listen(host: str, port: int) -> socket.socket:
     """Listen on an IPv4 or IPv6 address; port 0 takes a free one. From here on connections are accepted."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # asyncio switches Nagle's algorithm off only for sockets that name their protocol (asyncio/base_events.py,
-    # _set_nodelay), which socket.create_server's do not: answers would be held back for 40 ms.
+    # _set_nodelay), which those of socket.create_server do not: answers would be held back for 40 ms.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind((host, port))

@@ -11,9 +11,9 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from contract.field_errors import FieldError
 from runtimes.flux.families import EDIT
-from runtimes.flux.server.api.bodies import BodyReader, generation_type, pictures_body, read_submission, split_job_id
+from runtimes.flux.server.api.bodies import BodyReader, JobSubmission, generation_type, pictures_body, split_job_id
 from runtimes.flux.server.engine.engine import Engine
-from runtimes.flux.server.engine.jobs import JobEvent, ServerJob, ServerJobs, ServerJobState
+from runtimes.flux.server.engine.jobs import ServerJob, ServerJobError, ServerJobs
 from runtimes.flux.server.errors import InvalidGenerationError
 
 _STATUS = {"cancelled": 409, "deadline": 504, "worker_lost": 503}
@@ -52,13 +52,16 @@ def _add_pictures(routes: APIRouter, engine: Engine, bodies: BodyReader) -> None
         # The body is not held while the job runs: no variable of this frame has it.
         return await _succeeded(engine, request, *await submitted(request, task_type))
 
+    async def answered(job: ServerJob) -> Response:
+        return Response(await asyncio.to_thread(pictures_body, job), media_type="application/json")
+
     @routes.post("/generate", summary="Draw, from words or from an image")
     async def generate(request: Request) -> Response:
-        return Response(await pictures_body(await drawn(request)), media_type="application/json")
+        return await answered(await drawn(request))
 
     @routes.post("/edit", summary="Change an image by instructions")
     async def edit(request: Request) -> Response:
-        return Response(await pictures_body(await drawn(request, EDIT)), media_type="application/json")
+        return await answered(await drawn(request, EDIT))
 
     @routes.post("/generate_view", summary="Draw, and answer with the picture itself")
     async def generate_view(request: Request) -> Response:
@@ -81,7 +84,7 @@ def _add_jobs(routes: APIRouter, engine: Engine, bodies: BodyReader) -> None:
     @routes.post("/jobs", summary="Post a job for later", status_code=202)
     async def post_job(request: Request) -> JSONResponse:
         async with bodies.object_of(request) as content:
-            submission = read_submission(content)
+            submission = JobSubmission.read(content)
             job_id = str(submission.job_id) if submission.job_id else None
             try:
                 job, is_new = await engine.submit(submission.request, submission.task_type, job_id)
@@ -128,70 +131,58 @@ async def _succeeded(engine: Engine, request: Request, job: ServerJob, is_new: b
     finally:
         if is_new:
             engine.jobs.forget(job)
-    if job.state is ServerJobState.SUCCEEDED:
-        return job
     error = job.error
-    if error is not None and error.code == "refused":
+    if error is None:
+        return job
+    if error.code == "refused":
         raise InvalidGenerationError([FieldError("", error.message)])
-    raise HTTPException(_STATUS.get(error.code, 500) if error else 500, error.message if error else None)
+    raise HTTPException(_STATUS.get(error.code, 500), error.message)
 
 
 async def _until_end(engine: Engine, request: Request, job: ServerJob, is_new: bool) -> None:
-    """Wait until a job has ended; a new one is stopped if its time is over or its caller is gone.
+    """Wait until a job has ended; a new one is stopped if its time is over or its caller hangs up.
 
     Raises:
         HTTPException: Another call began it, and it goes on.
     """
     ended = asyncio.create_task(job.ended.wait(), name="job ends")
     gone = asyncio.create_task(_hang_up(request), name="caller hangs up")
-    waited = {ended, gone}
+    seconds = engine.settings.model_options.request_seconds
+    late = f"the job was not done after {seconds:g} s"
     try:
-        seconds = engine.settings.model_options.request_seconds
-        done, _ = await asyncio.wait(waited, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({ended, gone}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         if job.has_ended:
             return
         if not is_new:
-            raise HTTPException(504, f"the job was not done after {seconds:g} s, and goes on")
-        if done:
+            raise HTTPException(504, f"{late}, and goes on")
+        if gone.done():
             engine.cancel(job)
         else:
-            engine.expire(job)
+            engine.scheduler.stop(job, ServerJobError("deadline", late))
     finally:
-        for task in waited:
-            task.cancel()
+        ended.cancel()
+        gone.cancel()
 
 
 async def _hang_up(request: Request) -> None:
-    """Wait until the caller has closed the connection."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
 
 
 async def job_events(job: ServerJob, jobs: ServerJobs) -> AsyncIterator[bytes]:
-    """A job's state as it is, then each change until its end, as server-sent events (html.spec.whatwg.org, 9.2).
-
-    A comment is sent now and then, so that a caller who is gone is noticed.
-    """
+    """A job's state as it is, then each change until its end, as server-sent events (html.spec.whatwg.org, 9.2)."""
     with job.followed() as events:
-        has_ended = job.has_ended
-        yield _event("state", jobs.row(job))
-        if has_ended:
-            yield _event("end", jobs.row(job))
-            return
+        kind, content = "state", jobs.row(job)
+        if job.has_ended:
+            events.put_nowait(("end", content))
         while True:
-            event = await _next_of(events)
-            yield _event(*event) if event else b": alive\n\n"
-            if event is not None and event[0] == "end":
+            yield f"event: {kind}\ndata: {json.dumps(content)}\n\n".encode()
+            if kind == "end":
                 return
-
-
-async def _next_of(events: asyncio.Queue[JobEvent]) -> JobEvent | None:
-    try:
-        async with asyncio.timeout(_ALIVE_S):
-            return await events.get()
-    except TimeoutError:
-        return None
-
-
-def _event(kind: str, content: dict[str, Any]) -> bytes:
-    return f"event: {kind}\ndata: {json.dumps(content)}\n\n".encode()
+            while True:
+                try:
+                    async with asyncio.timeout(_ALIVE_S):
+                        kind, content = await events.get()
+                    break
+                except TimeoutError:
+                    yield b": alive\n\n"  # shows whether the caller is still there

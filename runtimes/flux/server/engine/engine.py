@@ -1,6 +1,7 @@
 """The server without its HTTP: takes requests, cancels jobs, reports its health, closes down."""
 
 import asyncio
+import time
 from collections.abc import Mapping
 from contextlib import nullcontext, suppress
 from typing import Any
@@ -8,12 +9,12 @@ from uuid import uuid4
 
 from runtimes.flux.families import TEXT_TO_IMAGE
 from runtimes.flux.server.engine.generation import digest_of, generation_request
-from runtimes.flux.server.engine.jobs import ServerJob, ServerJobError, ServerJobs, ServerJobState
+from runtimes.flux.server.engine.jobs import ServerJob, ServerJobError, ServerJobs
 from runtimes.flux.server.engine.metrics import ServerMetrics
 from runtimes.flux.server.engine.scheduler import LOST, BatchScheduler
 from runtimes.flux.server.errors import JobIdConflictError, UnavailableError
 from runtimes.flux.server.settings import FluxSettings
-from runtimes.flux.server.workers.handle import WorkerHandle
+from runtimes.flux.server.worker.handle import WorkerHandle
 
 _MAX_WAITING = 1000
 _MAX_WAITING_BYTES = 2 * 1024 * 1024 * 1024
@@ -27,22 +28,14 @@ _STOPPING = "the server is stopping"
 
 
 class Engine:
-    """Jobs, workers, and what the routes ask of them.
-
-    Attributes:
-        settings: The server's.
-        jobs: Its jobs.
-        metrics: Its figures.
-        scheduler: Its workers.
-        stopping: Whether it takes no jobs any more.
-    """
+    """Jobs, workers, and what the routes ask of them."""
 
     def __init__(self, settings: FluxSettings) -> None:
         self.settings = settings
         self.jobs = ServerJobs()
         self.metrics = ServerMetrics(lambda: len(self.jobs.waiting))
         self.scheduler = BatchScheduler(settings, self.jobs, self.metrics)
-        self.stopping = False
+        self._stopping = False
         self._decoding = asyncio.Semaphore(_DECODED_AT_ONCE)
 
     async def submit(self, content: Mapping[str, Any], task_type: str, job_id: str | None) -> tuple[ServerJob, bool]:
@@ -66,16 +59,15 @@ class Engine:
             digest = await asyncio.to_thread(digest_of, content, task_type)
             if (known := self._same_job(chosen, digest)) is not None:
                 return known, False
-        card = self.scheduler.card
-        if (reason := self._closed()) is not None or card is None:
-            raise UnavailableError(reason or "the model is being loaded")
+        self._check_open()
+        if (card := self.scheduler.card) is None:
+            raise UnavailableError("the model is being loaded")
         async with nullcontext() if task_type == TEXT_TO_IMAGE else self._decoding:
             request = await asyncio.to_thread(generation_request, content, task_type, card, chosen)
         # The same id may have come again while the images were decoded.
         if (known := self._same_job(chosen, request.digest)) is not None:
             return known, False
-        if (reason := self._closed()) is not None:
-            raise UnavailableError(reason)
+        self._check_open()
         job = ServerJob(request)
         self.scheduler.add(job)
         return job, True
@@ -91,57 +83,49 @@ class Engine:
             raise JobIdConflictError
         return known
 
-    def _closed(self) -> str | None:
-        """Why no job can be taken; None if one can."""
-        if self.stopping:
-            return _STOPPING
+    def _check_open(self) -> None:
+        """Raise UnavailableError if no job can be taken now."""
+        if self._stopping:
+            raise UnavailableError(_STOPPING)
         if (reason := self.scheduler.given_up) is not None:
-            return f"no worker is left: {reason}"
+            raise UnavailableError(f"no worker is left: {reason}")
         waiting = self.jobs.waiting
         held_bytes = sum(job.request.image_bytes for job in waiting)
         if len(waiting) >= _MAX_WAITING or held_bytes >= _MAX_WAITING_BYTES:
-            return "too many jobs are waiting"
-        return None
+            raise UnavailableError("too many jobs are waiting")
 
     def cancel(self, job: ServerJob) -> None:
         """Withdraw a job that waits, stop one that runs, forget one that has ended."""
         if job.has_ended:
             self.jobs.forget(job)
         else:
-            error = ServerJobError("cancelled", "the job was cancelled")
-            self.scheduler.stop(job, ServerJobState.CANCELLED, error)
-
-    def expire(self, job: ServerJob) -> None:
-        """Stop a job that took too long."""
-        seconds = self.settings.model_options.request_seconds
-        self._fail(job, ServerJobError("deadline", f"the job was not done after {seconds:g} s"))
+            self.scheduler.stop(job, ServerJobError("cancelled", "the job was cancelled"))
 
     async def close(self) -> None:
         """Take no more jobs, withdraw those that wait, and let those that run end within the grace.
 
         Afterwards callers have a few seconds to fetch the outputs of jobs that ended just now.
         """
-        self.stopping = True
+        self._stopping = True
+        stopped = ServerJobError(LOST, _STOPPING)
         for job in self.jobs.waiting:
-            self._fail(job, ServerJobError(LOST, _STOPPING))
+            self.scheduler.stop(job, stopped)
         with suppress(TimeoutError):
             async with asyncio.timeout(self.settings.grace_seconds):
-                await self.jobs.until_idle()
+                await self.jobs.until(lambda job: job.has_ended)
         for job in list(self.jobs):
-            self._fail(job, ServerJobError(LOST, _STOPPING))
+            self.scheduler.stop(job, stopped)
+        since = time.monotonic() - _ABANDONED_S
         with suppress(TimeoutError):
             async with asyncio.timeout(min(_FETCH_S, self.settings.grace_seconds)):
-                await self.jobs.until_fetched(_ABANDONED_S)
-
-    def _fail(self, job: ServerJob, error: ServerJobError) -> None:
-        self.scheduler.stop(job, ServerJobState.FAILED, error)
+                await self.jobs.until(lambda job: job.is_fetched or (job.times.ended or 0) < since)
 
     def health(self) -> dict[str, Any]:
         """Whether the server lives, whether it takes jobs, and what each worker does."""
         workers = self.scheduler.workers
         return {
             "live": self.scheduler.given_up is None,
-            "ready": any(worker.is_available for worker in workers) and not self.stopping,
+            "ready": any(worker.is_available for worker in workers) and not self._stopping,
             "workers": [_worker_row(worker) for worker in workers],
             "queue": len(self.jobs.waiting),
             "model": self._model_row(),

@@ -2,14 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
 from runtimes.flux.server.ports import GenerationRequest
-from runtimes.flux.server.workers.protocol import DeviceFreed, JobOutput
+from runtimes.flux.server.worker.protocol import DeviceFreed, JobOutput
 
 _KEPT_SECONDS = 600
 _KEPT_BYTES = 512 * 1024 * 1024
@@ -66,42 +66,43 @@ class JobTimes:
         return {stage: round(seconds, 4) for stage, seconds in stages.items()}
 
 
+@dataclass(eq=False)
 class ServerJob:
-    """One request on its way.
+    """One request on its way."""
 
-    Attributes:
-        id: Chosen by the caller, or drawn.
-        request: What is to be done; its images are let go at the end.
-        state: Where it is.
-        progress: From 0 to 1.
-        batch: Number of the batch that it is drawn in; None before.
-        outputs: What is ready, by number.
-        error: Why it failed or was cancelled.
-        warnings: What of the request has no effect, as the worker found.
-        attempts: How many workers were lost while they drew it.
-        times: When what happened.
-        ended: Set when it has ended.
-    """
+    request: GenerationRequest
+    """What is to be done; its images are released at the end."""
+    state: ServerJobState = ServerJobState.WAITING
+    progress: float = 0.0
+    """From 0 to 1."""
+    batch: int | None = None
+    """Number of the batch that it is drawn in."""
+    outputs: dict[int, JobOutput] = field(default_factory=dict)
+    fetched: set[int] = field(default_factory=set)
+    """Numbers of the outputs that a caller has."""
+    error: ServerJobError | None = None
+    warnings: tuple[str, ...] = ()
+    """What of the request has no effect, as the worker found."""
+    attempts: int = 0
+    """How many workers were lost while they drew it."""
+    times: JobTimes = field(default_factory=JobTimes)
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    _followers: set[asyncio.Queue[JobEvent]] = field(default_factory=set)
 
-    def __init__(self, request: GenerationRequest) -> None:
-        self.id = request.job_id
-        self.request = request
-        self.state = ServerJobState.WAITING
-        self.progress = 0.0
-        self.batch: int | None = None
-        self.outputs: dict[int, JobOutput] = {}
-        self.error: ServerJobError | None = None
-        self.warnings: tuple[str, ...] = ()
-        self.attempts = 0
-        self.times = JobTimes()
-        self.ended = asyncio.Event()
-        self._fetched: set[int] = set()
-        self._followers: set[asyncio.Queue[JobEvent]] = set()
+    @property
+    def id(self) -> str:
+        """Chosen by the caller, or drawn."""
+        return self.request.job_id
 
     @property
     def has_ended(self) -> bool:
         """Whether nothing will change any more."""
-        return self.state in {ServerJobState.SUCCEEDED, ServerJobState.FAILED, ServerJobState.CANCELLED}
+        return self.ended.is_set()
+
+    @property
+    def outcome(self) -> str:
+        """Its state, or the code of its error."""
+        return self.error.code if self.error else self.state.value
 
     @property
     def is_complete(self) -> bool:
@@ -111,23 +112,23 @@ class ServerJob:
 
     @property
     def is_fetched(self) -> bool:
-        """Whether each of its outputs was given to a caller, as far as there are any."""
-        return self.outputs.keys() <= self._fetched
+        """Whether a caller has each of its outputs, as far as there are any."""
+        return self.outputs.keys() <= self.fetched
 
     @property
     def size_bytes(self) -> int:
-        """Of its outputs."""
+        """Size of its outputs."""
         return sum(len(output.content) for output in self.outputs.values())
 
     def wait_again(self) -> None:
         """Go back to waiting: the worker was lost."""
         self.state, self.progress, self.batch, self.outputs = ServerJobState.WAITING, 0.0, None, {}
-        self._fetched.clear()
+        self.fetched.clear()
         self.times.began = self.times.previewed = self.times.freed = None
         self._tell("state", self.row())
 
     def begin(self, batch: int, encode_s: float, warnings: tuple[str, ...] = ()) -> None:
-        """Start: a worker draws it, with the others of that batch."""
+        """A worker draws it, with the others of that batch."""
         self.state, self.batch, self.warnings = ServerJobState.RUNNING, batch, warnings
         self.times.began, self.times.encode_s = time.monotonic(), encode_s
         self._tell("state", self.row())
@@ -152,19 +153,13 @@ class ServerJob:
             self.times.previewed = time.monotonic()
         self._tell("output", self._output_row(output))
 
-    def fetch(self, number: int) -> JobOutput | None:
-        """Give an output to a caller; None if there is none of that number."""
-        output = self.outputs.get(number)
-        if output is not None:
-            self._fetched.add(number)
-        return output
-
-    def end(self, state: ServerJobState, error: ServerJobError | None = None) -> None:
-        """End the job; pictures of one that did not succeed are dropped."""
-        self.state, self.error = state, error
-        if state is ServerJobState.SUCCEEDED:
-            self.progress = 1.0
+    def end(self, error: ServerJobError | None = None) -> None:
+        """End the job; with an error its pictures are dropped."""
+        self.error = error
+        if error is None:
+            self.state, self.progress = ServerJobState.SUCCEEDED, 1.0
         else:
+            self.state = ServerJobState.CANCELLED if error.code == "cancelled" else ServerJobState.FAILED
             self.outputs = {}
         self.request = self.request.without_images()
         self.times.ended = time.monotonic()
@@ -178,7 +173,7 @@ class ServerJob:
             "state": self.state.value,
             "progress": self.progress,
             "batch": self.batch,
-            "error": {"code": self.error.code, "message": self.error.message} if self.error else None,
+            "error": asdict(self.error) if self.error else None,
             "outputs": [self._output_row(self.outputs[number]) for number in sorted(self.outputs)],
             "parameters": self.request.parameters,
             "timings_s": self.times.seconds(),
@@ -266,8 +261,6 @@ class ServerJobs:
     def settle(self, job: ServerJob) -> None:
         """Keep an ended job for a while."""
         self._waiting.pop(job.id, None)
-        if self._jobs.get(job.id) is not job or job.id in self._ended:
-            return
         self._ended[job.id] = asyncio.get_running_loop().call_later(self._kept_seconds, self.forget, job)
         self._ended_bytes += job.size_bytes
         while self._ended_bytes > self._kept_bytes and len(self._ended) > 1:
@@ -276,12 +269,14 @@ class ServerJobs:
 
     def fetch(self, job: ServerJob, number: int) -> JobOutput | None:
         """Give an output to a caller; None if there is none of that number."""
-        output = job.fetch(number)
-        self._changed.set()
+        output = job.outputs.get(number)
+        if output is not None:
+            job.fetched.add(number)
+            self._changed.set()
         return output
 
     def forget(self, job: ServerJob) -> None:
-        """Forget an ended job."""
+        """Forget a job that has ended."""
         timer = self._ended.pop(job.id, None)
         if timer is None:
             return
@@ -294,21 +289,8 @@ class ServerJobs:
         """Ids of all jobs, by state; those that wait in their order."""
         return {state.value: [job.id for job in self if job.state is state] for state in ServerJobState}
 
-    async def until_idle(self) -> None:
-        """Wait until every job has ended."""
-        while any(not job.has_ended for job in self):
-            await self._next_change()
-
-    async def until_fetched(self, abandoned_s: float) -> None:
-        """Wait until all outputs are fetched, or their jobs forgotten.
-
-        Args:
-            abandoned_s: Jobs that ended longer ago are not waited for, in seconds.
-        """
-        since = time.monotonic() - abandoned_s
-        while any((job.times.ended or 0) >= since and not job.is_fetched for job in self):
-            await self._next_change()
-
-    async def _next_change(self) -> None:
-        self._changed.clear()
-        await self._changed.wait()
+    async def until(self, is_over: Callable[[ServerJob], bool]) -> None:
+        """Wait until something is true of all jobs; it is checked when one ends, is fetched or is forgotten."""
+        while not all(map(is_over, self)):
+            self._changed.clear()
+            await self._changed.wait()

@@ -4,10 +4,13 @@ from collections.abc import Callable, Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from runtimes.flux.server.engine.jobs import ServerJob, ServerJobState
+from runtimes.flux.server.engine.jobs import ServerJob
 
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 _PICTURES = (1, 2, 3, 4, 6, 8, 12, 16, 32)
+_ENDED = "Ended jobs, by task type and outcome."
+_STAGES = "How long each stage of succeeded jobs took: queue, encode, denoise, decode, finish, preview."
+_BUSY = "Seconds that a worker's device drew; its rate is the share of time it is busy."
 
 
 class ServerMetrics:
@@ -18,31 +21,14 @@ class ServerMetrics:
     """
 
     def __init__(self, waiting: Callable[[], int]) -> None:
-        self._registry = CollectorRegistry()
-        registry = self._registry
-        queue = Gauge("flux_queue_jobs", "Jobs that wait for a worker.", registry=registry)
-        queue.set_function(waiting)
-        self._jobs = Counter(
-            "flux_jobs", "Ended jobs, by task type and outcome.", ["task_type", "outcome"], registry=registry
-        )
-        self._stages = Histogram(
-            "flux_stage_seconds",
-            "How long each stage of succeeded jobs took: queue, encode, denoise, decode, finish, preview.",
-            ["stage"],
-            buckets=_SECONDS,
-            registry=registry,
-        )
-        self._batches = Histogram(
-            "flux_batch_pictures", "Pictures denoised together.", buckets=_PICTURES, registry=registry
-        )
-        self._pictures = Counter("flux_pictures", "Pictures of succeeded jobs.", registry=registry)
-        self._losses = Counter("flux_worker_losses", "Workers that died or hung.", ["worker"], registry=registry)
-        self._busy = Counter(
-            "flux_busy_seconds",
-            "Seconds that a worker's device drew; its rate is the share of time it is busy.",
-            ["worker"],
-            registry=registry,
-        )
+        own = self._registry = CollectorRegistry()
+        Gauge("flux_queue_jobs", "Jobs that wait for a worker.", registry=own).set_function(waiting)
+        self._jobs = Counter("flux_jobs", _ENDED, ["task_type", "outcome"], registry=own)
+        self._stages = Histogram("flux_stage_seconds", _STAGES, ["stage"], buckets=_SECONDS, registry=own)
+        self._batches = Histogram("flux_batch_pictures", "Pictures denoised together.", buckets=_PICTURES, registry=own)
+        self._pictures = Counter("flux_pictures", "Pictures of succeeded jobs.", registry=own)
+        self._losses = Counter("flux_worker_losses", "Workers that died or hung.", ["worker"], registry=own)
+        self._busy = Counter("flux_busy_seconds", _BUSY, ["worker"], registry=own)
 
     def note_batch(self, worker: int, seconds: float, drawn: Iterable[int]) -> None:
         """A worker's device drew for so long; ``drawn`` counts the pictures that were denoised together."""
@@ -56,9 +42,8 @@ class ServerMetrics:
 
     def note_end(self, job: ServerJob) -> None:
         """Count a job that has ended, and its stages."""
-        outcome = job.error.code if job.error else job.state.value
-        self._jobs.labels(job.request.task_type, outcome).inc()
-        if job.state is ServerJobState.SUCCEEDED:
+        self._jobs.labels(job.request.task_type, job.outcome).inc()
+        if job.error is None:
             self._pictures.inc(len(job.request.seeds))
             for stage, seconds in job.times.seconds().items():
                 self._stages.labels(stage).observe(seconds)

@@ -7,11 +7,11 @@ import time
 from collections.abc import Sequence
 
 from runtimes.flux.options import ModelCard
-from runtimes.flux.server.engine.jobs import ServerJob, ServerJobError, ServerJobs, ServerJobState
+from runtimes.flux.server.engine.jobs import ServerJob, ServerJobError, ServerJobs
 from runtimes.flux.server.engine.metrics import ServerMetrics
 from runtimes.flux.server.settings import FluxSettings
-from runtimes.flux.server.workers import protocol
-from runtimes.flux.server.workers.handle import AssignedBatch, WorkerHandle
+from runtimes.flux.server.worker import protocol
+from runtimes.flux.server.worker.handle import AssignedBatch, WorkerHandle
 
 _MAX_ATTEMPTS = 2
 LOST = "worker_lost"
@@ -45,20 +45,14 @@ def choose_batch(waiting: Sequence[ServerJob], max_pictures: int) -> tuple[list[
 class BatchScheduler:
     """All workers, and which jobs they have.
 
-    Args:
-        settings: What the workers load, how many pictures make a batch, and how long the first one waits for others.
-        jobs: The jobs.
-        metrics: Where it is counted.
-
     Attributes:
         card: What requests may hold; None until a worker has loaded the model.
-        workers: One for each GPU; they are still to be run.
+        workers: One for each GPU; they must still be run.
     """
 
     def __init__(self, settings: FluxSettings, jobs: ServerJobs, metrics: ServerMetrics) -> None:
         self.card: ModelCard | None = None
-        setups = [protocol.WorkerSetup(settings, device) for device in range(settings.workers)]
-        self.workers = [WorkerHandle(setup, self._hear, self._lose) for setup in setups]
+        self.workers = [WorkerHandle(settings, number, self._hear, self._lose) for number in range(settings.workers)]
         self._options = settings.model_options
         self._jobs = jobs
         self._metrics = metrics
@@ -75,11 +69,11 @@ class BatchScheduler:
         self._jobs.add(job)
         self.dispatch()
 
-    def stop(self, job: ServerJob, state: ServerJobState, error: ServerJobError) -> None:
-        """End a job now; the device stops at its next step."""
+    def stop(self, job: ServerJob, error: ServerJobError) -> None:
+        """End a job now, unless it has ended; the device stops at its next step."""
         if job.has_ended:
             return
-        self._end(job, state, error)
+        self._end(job, error)
         for worker in self.workers:
             worker.drop(job)
         self.dispatch()
@@ -89,11 +83,12 @@ class BatchScheduler:
         if self._wake is not None:
             self._wake.cancel()
             self._wake = None
-        while any(self._serve(worker) for worker in self._by_work() if worker.takes_another):
+        while any(
+            self._serve(worker)
+            for worker in sorted(self.workers, key=lambda worker: len(worker.undrawn))
+            if worker.takes_another
+        ):
             pass
-
-    def _by_work(self) -> list[WorkerHandle]:
-        return sorted(self.workers, key=lambda worker: len(worker.undrawn))
 
     def _serve(self, worker: WorkerHandle) -> bool:
         """Give a worker the next batch, if there is one and its time has come."""
@@ -147,19 +142,17 @@ class BatchScheduler:
                 batch.jobs[job_id].take(message)
                 self._end_complete(batch.jobs[job_id])
             case protocol.JobFailed(job_id=job_id) if not batch.jobs[job_id].has_ended:
-                error = ServerJobError(message.code, message.message)
-                self._end(batch.jobs[job_id], ServerJobState.FAILED, error)
+                self._end(batch.jobs[job_id], ServerJobError(message.code, message.message))
 
     def _end_complete(self, job: ServerJob) -> None:
         if job.is_complete:
-            self._end(job, ServerJobState.SUCCEEDED)
+            self._end(job)
 
-    def _end(self, job: ServerJob, state: ServerJobState, error: ServerJobError | None = None) -> None:
-        job.end(state, error)
+    def _end(self, job: ServerJob, error: ServerJobError | None = None) -> None:
+        job.end(error)
         self._jobs.settle(job)
         self._metrics.note_end(job)
-        outcome = error.code if error else state.value
-        _log.info("a job ended", extra={"job": job.id, "outcome": outcome, "seconds": job.times.seconds()})
+        _log.info("a job ended", extra={"job": job.id, "outcome": job.outcome, "seconds": job.times.seconds()})
 
     def _lose(self, worker: WorkerHandle, batches: list[AssignedBatch]) -> None:
         """Queue a lost worker's jobs once more; those that it drew are tried alone."""
@@ -172,9 +165,9 @@ class BatchScheduler:
                     job.wait_again()
                     back.append(job)
                 else:
-                    self._end(job, ServerJobState.FAILED, ServerJobError(LOST, worker.loss or ""))
+                    self._end(job, ServerJobError(LOST, worker.loss or ""))
         self._jobs.put_back(back)
         if (reason := self.given_up) is not None:
             for job in self._jobs.waiting:
-                self._end(job, ServerJobState.FAILED, ServerJobError(LOST, reason))
+                self._end(job, ServerJobError(LOST, reason))
         self.dispatch()

@@ -1,1 +1,1 @@
-"""A worker: the process that has one GPU."""
+"""The processes that draw, one for each GPU: their parent's handle, the protocol, and what runs inside."""

@@ -1,4 +1,4 @@
-"""``python -m runtimes.flux.server.worker FD``: load the model, and draw until the server is gone.
+"""``python -m runtimes.flux.server.worker FD DEVICE``: load the model, and draw until the server is gone.
 
 The main thread draws, one listens to the server, one encodes prompts, a few finish pictures.
 """
@@ -16,9 +16,9 @@ from queue import SimpleQueue
 from runtimes.flux.server.errors import PipelineRefusedError
 from runtimes.flux.server.log import configure_logging
 from runtimes.flux.server.ports import ImagePipeline, PipelineLoader
-from runtimes.flux.server.worker.batch_run import BatchRun
-from runtimes.flux.server.worker.reach import Reach
-from runtimes.flux.server.workers import protocol
+from runtimes.flux.server.settings import FluxSettings
+from runtimes.flux.server.worker import protocol
+from runtimes.flux.server.worker.batch_run import BatchRun, LargestPicture
 
 _FINISHERS = 3
 _log = logging.getLogger("runtimes.flux.server.worker")
@@ -31,7 +31,7 @@ class BatchLoop:
         self._channel = channel
         self._max_batch = max_batch
         self._pipeline: ImagePipeline
-        self._reach: Reach
+        self._largest: LargestPicture
         self._runs: dict[int, BatchRun] = {}
         self._next: SimpleQueue[int] = SimpleQueue()
         self._encoder = ThreadPoolExecutor(1, "encode")
@@ -40,21 +40,20 @@ class BatchLoop:
     def listen(self) -> None:
         """Take the server's messages; the process ends with the server, in the middle of a step if need be."""
         try:
-            while True:
-                match self._channel.receive():
-                    case protocol.RunBatch() as message:
+            while (message := self._channel.receive()) is not None:
+                match message:
+                    case protocol.RunBatch():
                         self._take(message)
                     case protocol.DropJob(batch=batch, job_id=job_id) if batch in self._runs:
                         self._runs[batch].drop(job_id)
-        except EOFError:
             os._exit(0)
         except Exception:  # noqa: BLE001 (a worker that does not listen must not live)
             _log.exception("the worker cannot listen to the server")
             os._exit(1)
 
     def draw(self, pipeline: ImagePipeline) -> None:
-        """Report that the model is ready, and draw one batch after the other, for ever."""
-        self._pipeline, self._reach = pipeline, Reach(pipeline.card)
+        """Report that the model is ready, and draw one batch after the other, forever."""
+        self._pipeline, self._largest = pipeline, LargestPicture(pipeline.card)
         self._channel.send(protocol.WorkerReady(pipeline.card, pipeline.device()))
         while True:
             number = self._next.get()
@@ -62,22 +61,26 @@ class BatchLoop:
             del self._runs[number]
 
     def _take(self, message: protocol.RunBatch) -> None:
-        run = BatchRun(
-            message, self._pipeline, self._channel, self._finishers, max_batch=self._max_batch, reach=self._reach
+        self._runs[message.batch] = BatchRun(
+            message,
+            self._pipeline,
+            self._channel,
+            encoder=self._encoder,
+            finishers=self._finishers,
+            max_batch=self._max_batch,
+            largest=self._largest,
         )
-        self._runs[message.batch] = run
-        run.encode(self._encoder)
         self._next.put(message.batch)
 
 
-def run_worker(channel: protocol.WorkerChannel, setup: protocol.WorkerSetup) -> None:
+def run_worker(channel: protocol.WorkerChannel, settings: FluxSettings, device: int) -> None:
     """Load the model, and draw. The server is listened to from the start, so that a load ends with it."""
-    settings = setup.settings
-    configure_logging(settings.loglevel)
     loop = BatchLoop(channel, settings.model_options.max_batch)
     threading.Thread(target=loop.listen, name="listen", daemon=True).start()
     try:
-        pipeline = loader_at(settings.pipeline)(settings.model_options, str(settings.models_folder), setup.device)
+        module, _, name = settings.pipeline.partition(":")
+        load: PipelineLoader = getattr(import_module(module), name)
+        pipeline = load(settings.model_options, str(settings.models_folder), device)
         pipeline.warm_up()
         loop.draw(pipeline)
     except PipelineRefusedError as exc:
@@ -88,21 +91,14 @@ def run_worker(channel: protocol.WorkerChannel, setup: protocol.WorkerSetup) -> 
         raise SystemExit(1) from exc
 
 
-def loader_at(path: str) -> PipelineLoader:
-    """Import a pipeline's loader by ``module:function``."""
-    module, _, name = path.partition(":")
-    loader: PipelineLoader = getattr(import_module(module), name)
-    return loader
-
-
 def main() -> None:
-    """Run the worker whose end of the socket the command line names."""
+    """Run the worker whose end of the socket and whose GPU the command line names."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)  # the server decides when its workers end
-    channel = protocol.WorkerChannel(socket.socket(fileno=int(sys.argv[1])))
-    setup = channel.receive()
-    if isinstance(setup, protocol.WorkerSetup):
-        run_worker(channel, setup)
+    settings = FluxSettings()
+    configure_logging(settings.loglevel)
+    descriptor, device = map(int, sys.argv[1:])
+    run_worker(protocol.WorkerChannel(socket.socket(fileno=descriptor)), settings, device)
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
 import logging
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
-from concurrent.futures import Executor, Future
+from collections.abc import Iterable
+from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -12,10 +12,11 @@ from typing import Any
 
 from PIL import Image
 
+from runtimes.flux.families import TEXT_TO_IMAGE
+from runtimes.flux.options import ModelCard
 from runtimes.flux.server.errors import PipelineMemoryError, PipelineRefusedError, PipelineStoppedError
 from runtimes.flux.server.ports import DrawingWatch, GenerationRequest, ImagePipeline
-from runtimes.flux.server.worker.reach import Reach
-from runtimes.flux.server.workers import protocol
+from runtimes.flux.server.worker import protocol
 
 _STICKY = "CUDA error"
 """After such an error every call in the process fails (docs.nvidia.com, CUDA Runtime API, error handling)."""
@@ -43,13 +44,12 @@ class BatchPart:
     @property
     def requests(self) -> list[GenerationRequest]:
         """The requests of its pictures, each with their seeds only; the one with picture 1 keeps the preview."""
-        return [_cut(list(items)) for _, items in groupby(self.items, lambda item: item.request.job_id)]
-
-
-def _cut(items: Sequence[BatchItem]) -> GenerationRequest:
-    request = items[0].request
-    seeds = tuple(request.seeds[item.number - 1] for item in items)
-    return replace(request, seeds=seeds, preview=request.preview and items[0].number == 1)
+        cut = []
+        for _, items in groupby(self.items, lambda item: item.request.job_id):
+            first, *more = items
+            seeds = tuple(first.request.seeds[item.number - 1] for item in (first, *more))
+            cut.append(replace(first.request, seeds=seeds, preview=first.request.preview and first.number == 1))
+        return cut
 
 
 def parts_of(requests: Iterable[GenerationRequest], max_pictures: int) -> list[BatchPart]:
@@ -58,34 +58,63 @@ def parts_of(requests: Iterable[GenerationRequest], max_pictures: int) -> list[B
     return [BatchPart(items[at : at + max_pictures]) for at in range(0, len(items), max_pictures)]
 
 
-class BatchRun:
-    """One batch at the worker.
+class LargestPicture:
+    """The largest picture that a worker has drawn: it tells too large a request from a device in trouble.
 
-    Args:
-        message: The batch.
-        pipeline: Draws it.
-        channel: To the server.
-        finishers: Finish and encode pictures.
-        max_batch: The most pictures denoised together, if so many fit into memory.
-        reach: What the worker has drawn so far.
+    The worker was warmed up with a picture of the family's size, from an image where its first task type needs one.
     """
+
+    def __init__(self, card: ModelCard) -> None:
+        size, images = card.row.size, int(card.row.task_types[0] != TEXT_TO_IMAGE)
+        self._pixels = size**2 * (1 + images)
+        self._words = _words(size, size, images)
+
+    def note(self, request: GenerationRequest) -> None:
+        """A picture of a request was drawn."""
+        if self.is_smaller_than(request):
+            self._pixels, self._words = _pixels(request), _words(*request.size, len(request.images))
+
+    def is_smaller_than(self, request: GenerationRequest) -> bool:
+        """Whether a picture of a request takes more than any that was drawn."""
+        return _pixels(request) > self._pixels
+
+    def refusal(self, request: GenerationRequest, memory_bytes: int) -> str:
+        """Why a larger one cannot be drawn, for its author; ``memory_bytes`` is 0 on a device without its own."""
+        memory = f"the GPU's {memory_bytes / 1e9:.0f} GB" if memory_bytes else "memory"
+        asked = _words(*request.size, len(request.images))
+        return f"{asked} did not fit into {memory}, drawn alone; the most that was drawn so far is {self._words}"
+
+
+def _pixels(request: GenerationRequest) -> int:
+    """Pixels of one picture and of the images that it is drawn from."""
+    return request.width * request.height + sum(image.width * image.height for image in request.images)
+
+
+def _words(width: int, height: int, images: int) -> str:
+    beside = {0: "", 1: " from an image"}.get(images, f" from {images} images")
+    return f"a picture of {width} x {height} pixels{beside}"
+
+
+class BatchRun:
+    """One batch at the worker; its prompts are encoded at once, beside what is being drawn."""
 
     def __init__(
         self,
         message: protocol.RunBatch,
         pipeline: ImagePipeline,
         channel: protocol.WorkerChannel,
-        finishers: Executor,
         *,
+        encoder: Executor,
+        finishers: Executor,
         max_batch: int,
-        reach: Reach,
+        largest: LargestPicture,
     ) -> None:
         self._number = message.batch
         self._requests = message.requests
         self._warnings: dict[str, tuple[str, ...]] = {}
         self._drawn_together: list[int] = []
         self._pipeline = pipeline
-        self._reach = reach
+        self._largest = largest
         self._channel = channel
         self._finishers = finishers
         self._unwanted: set[str] = set()
@@ -93,22 +122,16 @@ class BatchRun:
         self._parts = deque(parts_of(message.requests, max_pictures))
         self._parts_in_all = len(self._parts)
         self._encode_s = self._denoise_s = self._decode_s = 0.0
-        self._encoder: Executor | None = None
-        self._encoding: Future[None] | None = None
+        self._encoder = encoder
+        self._encoding = encoder.submit(self._encode_all)
 
     def drop(self, job_id: str) -> None:
         """A job is not wanted any more; may be called in any thread."""
         self._unwanted.add(job_id)
 
-    def encode(self, encoder: Executor) -> None:
-        """Encode the prompts beside what is being drawn."""
-        self._encoder = encoder
-        self._encoding = encoder.submit(self._encode_all)
-
     def draw(self) -> None:
         """Draw the batch, and report it to the server."""
-        if self._encoding is not None:
-            self._encoding.result()
+        self._encoding.result()
         self._channel.send(protocol.BatchStarted(self._number, self._encode_s, self._warnings))
         pictures: list[tuple[BatchItem, Image.Image]] = []
         while self._parts:
@@ -148,11 +171,11 @@ class BatchRun:
             started = time.monotonic()
             encoded = self._pipeline.encode(part.requests)
             self._encode_s += time.monotonic() - started
-        if part.alone and self._encoder is not None:
+        if part.alone:
             self._encoder.submit(lambda: None).result()  # until the next batch's prompts take no memory any more
         drawn = self._drawn(part.requests, encoded)
         for request in part.requests:
-            self._reach.note(request)
+            self._largest.note(request)
         self._drawn_together.append(len(drawn))
         return list(zip(wanted, drawn, strict=True))
 
@@ -190,8 +213,8 @@ class BatchRun:
 
     def _blamed(self, request: GenerationRequest, exc: Exception) -> Exception:
         """Where memory did not suffice for more than was ever drawn here, the request is the cause, not the device."""
-        if isinstance(exc, PipelineMemoryError) and self._reach.is_exceeded_by(request):
-            return PipelineRefusedError(self._reach.refusal(request, self._pipeline.device().memory_bytes))
+        if isinstance(exc, PipelineMemoryError) and self._largest.is_smaller_than(request):
+            return PipelineRefusedError(self._largest.refusal(request, self._pipeline.device().memory_bytes))
         return exc
 
     def _fail(self, job_id: str, exc: Exception) -> None:

@@ -15,7 +15,8 @@ from enum import StrEnum
 
 from runtimes.flux.server.engine.jobs import ServerJob
 from runtimes.flux.server.ports import DeviceStatus
-from runtimes.flux.server.workers import protocol
+from runtimes.flux.server.settings import FluxSettings
+from runtimes.flux.server.worker import protocol
 
 _MAX_UNDRAWN = 2
 _MAX_FAILED_STARTS = 5
@@ -69,14 +70,13 @@ class WorkerHandle:
     """One worker: starts its process, kills it when it hangs, starts it again after its death.
 
     Args:
-        setup: What the worker loads. Its settings say when it counts as hung.
+        settings: When the worker counts as hung.
+        number: The worker's, and that of its GPU.
         on_message: Called when it is ready, and with each report of a batch.
         on_loss: Called with its batches after its death, the oldest first.
 
     Attributes:
         device: What it last said of its GPU.
-        state: What it is doing.
-        restarts: How often it was started again.
         loss: Why it was last lost; None once it is ready again.
         given_up: Whether it will not come back.
         batches: By number, the oldest first.
@@ -85,11 +85,12 @@ class WorkerHandle:
 
     def __init__(
         self,
-        setup: protocol.WorkerSetup,
+        settings: FluxSettings,
+        number: int,
         on_message: "Callable[[WorkerHandle, protocol.WorkerReady | protocol.BatchReport], None]",
         on_loss: "Callable[[WorkerHandle, list[AssignedBatch]], None]",
     ) -> None:
-        self.number = setup.device
+        self.number = number
         self.device: DeviceStatus | None = None
         self.state = WorkerState.DOWN
         self.restarts = 0
@@ -97,7 +98,7 @@ class WorkerHandle:
         self.given_up = False
         self.batches: dict[int, AssignedBatch] = {}
         self.encode_s = 0.0
-        self._setup = setup
+        self._settings = settings
         self._on_message = on_message
         self._on_loss = on_loss
         self._writer: asyncio.StreamWriter | None = None
@@ -173,7 +174,7 @@ class WorkerHandle:
         self._failure, self._longest_silence_s = None, 0.0
         self._fruitless_lives += 1
         self._failed_starts += 1
-        process, reader, writer = await _started(self._setup)
+        process, reader, writer = await _started(self.number)
         self._writer = writer
         loop = asyncio.get_running_loop()
         death = asyncio.create_task(process.wait(), name=f"worker {self.number}")
@@ -234,9 +235,9 @@ class WorkerHandle:
         """How long the worker may be silent; None while it has nothing to do."""
         match self.state:
             case WorkerState.STARTING:
-                return self._setup.settings.start_seconds
+                return self._settings.start_seconds
             case WorkerState.BUSY:
-                return max(self._setup.settings.step_limit_s, _PATIENCE * self._longest_silence_s)
+                return max(self._settings.step_limit_s, _PATIENCE * self._longest_silence_s)
             case _:
                 return None
 
@@ -257,15 +258,13 @@ def _kill(process: Process) -> None:
             os.kill(process.pid, signal.SIGKILL)
 
 
-async def _started(setup: protocol.WorkerSetup) -> tuple[Process, asyncio.StreamReader, asyncio.StreamWriter]:
+async def _started(number: int) -> tuple[Process, asyncio.StreamReader, asyncio.StreamWriter]:
     """Start a worker's process, with a socket to it."""
     ours, theirs = socket.socketpair()
     with theirs:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "runtimes.flux.server.worker", str(theirs.fileno())),
+            *(sys.executable, "-m", "runtimes.flux.server.worker", str(theirs.fileno()), str(number)),
             pass_fds=[theirs.fileno()],
             stdin=asyncio.subprocess.DEVNULL,
         )
-    reader, writer = await asyncio.open_connection(sock=ours, limit=_READ_BYTES)
-    writer.write(protocol.packed(setup))
-    return process, reader, writer
+    return process, *await asyncio.open_connection(sock=ours, limit=_READ_BYTES)

@@ -1,7 +1,7 @@
 """What the server and a worker tell each other: pickled messages with their length, over a pair of sockets.
 
-The first message is the server's, a WorkerSetup, which is answered by WorkerReady or WorkerFailed. RunBatch is answered
-by BatchStarted, BatchProgress after each step, DeviceFreed, and a JobOutput for each picture or a JobFailed for a job.
+A worker begins with WorkerReady or WorkerFailed. RunBatch is answered by BatchStarted, BatchProgress after each step,
+DeviceFreed, and a JobOutput for each picture or a JobFailed for a job.
 """
 
 import pickle
@@ -15,20 +15,11 @@ from typing import Literal
 
 from runtimes.flux.options import ModelCard
 from runtimes.flux.server.ports import DeviceStatus, GenerationRequest
-from runtimes.flux.server.settings import FluxSettings
 
 _LENGTH = struct.Struct("!Q")
 
 PREVIEW_NUMBER = 0
 """Number of a preview; pictures count from 1."""
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerSetup:
-    """To the worker, first of all: what it loads, and the number of its GPU."""
-
-    settings: FluxSettings
-    device: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +108,7 @@ class JobFailed(BatchMessage):
     message: str
 
 
-ToWorker = WorkerSetup | RunBatch | DropJob
+ToWorker = RunBatch | DropJob
 BatchReport = BatchStarted | BatchProgress | DeviceFreed | JobOutput | JobFailed
 FromWorker = WorkerReady | WorkerFailed | BatchReport
 
@@ -152,18 +143,11 @@ class WorkerChannel:
         with self._sending:
             self._socket.sendall(content)
 
-    def receive(self) -> ToWorker:
-        """Wait for the server's next message.
-
-        Raises:
-            EOFError: The server is gone.
-        """
-        (length,) = _LENGTH.unpack(self._read(_LENGTH.size))
-        message: ToWorker = pickle.loads(self._read(length))  # noqa: S301 (both ends are this program)
+    def receive(self) -> ToWorker | None:
+        """Wait for the server's next message; None once the server is gone."""
+        head = self._file.read(_LENGTH.size)
+        body = self._file.read(*_LENGTH.unpack(head)) if len(head) == _LENGTH.size else b""
+        if not body:
+            return None
+        message: ToWorker = pickle.loads(body)  # noqa: S301 (both ends are this program)
         return message
-
-    def _read(self, length: int) -> bytes:
-        content = self._file.read(length)
-        if len(content) < length:
-            raise EOFError
-        return content

@@ -1,1 +1,0 @@
-"""The parent's end of the worker processes."""
