@@ -1,11 +1,7 @@
 """What an operator sees, and is asked."""
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-
-from rich.console import Console as Terminal
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn, TransferSpeedColumn
+from collections.abc import Sequence
 
 from deploy.errors import DeployError
 
@@ -43,15 +39,6 @@ def confirm(question: str, *, assumed: bool) -> None:
 
 def _agrees(question: str) -> bool:
     return input(f"{question} [y/N] ").strip().lower() in {"y", "yes"}
-
-
-@contextmanager
-def progress_bar(title: str) -> Iterator[Callable[[int, int | None], None]]:
-    """Show on stderr how many bytes are done, and of how many (None is unknown), with speed and elapsed time."""
-    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeElapsedColumn())
-    with Progress(TextColumn("  {task.description}"), *columns, console=Terminal(file=sys.stderr)) as progress:
-        task = progress.add_task(title, total=None)
-        yield lambda done_bytes, total_bytes: progress.update(task, completed=done_bytes, total=total_bytes)
 
 
 def in_words(seconds: float) -> str:

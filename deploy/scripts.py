@@ -38,35 +38,28 @@ def exit_code_of(script: Callable[[], int | None]) -> int:
 
 
 def run(
-    command: Sequence[str], *, remedy: str, environ: Mapping[str, str] | None = None, stdin: str | None = None
-) -> None:
-    """Run a program; its output goes to the terminal.
+    command: Sequence[str],
+    *,
+    remedy: str,
+    environ: Mapping[str, str] | None = None,
+    stdin: str | None = None,
+    stdout: int | None = None,
+) -> str:
+    """Run a program in the repository's root; by default its output goes to the terminal.
 
     Args:
         command: Program and arguments.
         remedy: What helps when it fails.
         environ: Variables besides those of this process.
         stdin: What it reads; None leaves it this process's standard input.
+        stdout: As for subprocess.
+
+    Returns:
+        What it printed, where ``stdout`` is subprocess.PIPE.
 
     Raises:
         DeployError: It is not there, or failed.
     """
-    _run(command, remedy, environ, stdin=stdin)
-
-
-def output_of(command: Sequence[str], *, remedy: str, environ: Mapping[str, str] | None = None) -> str:
-    """Like ``run``, but return what the program printed, stripped; its stderr goes to the terminal."""
-    return _run(command, remedy, environ, stdout=subprocess.PIPE).strip()
-
-
-def _run(
-    command: Sequence[str],
-    remedy: str,
-    environ: Mapping[str, str] | None,
-    *,
-    stdin: str | None = None,
-    stdout: int | None = None,
-) -> str:
     try:
         ended = subprocess.run(  # noqa: S603  the callers' own programs, no shell
             command,
@@ -84,3 +77,8 @@ def _run(
         words = " ".join(command[:3])
         raise DeployError(f"{words} failed with exit code {ended.returncode}; see its output above.", remedy)
     return ended.stdout or ""
+
+
+def output_of(command: Sequence[str], *, remedy: str, environ: Mapping[str, str] | None = None) -> str:
+    """Like ``run``, but return what the program printed, stripped; its stderr goes to the terminal."""
+    return run(command, remedy=remedy, environ=environ, stdout=subprocess.PIPE).strip()

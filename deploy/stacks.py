@@ -3,8 +3,7 @@
 import json
 import re
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from itertools import takewhile
 from typing import Any
@@ -12,7 +11,10 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from deploy.aws import error_code, items
+from deploy.console import say
 
+StackEvent = Mapping[str, Any]
+"""A change of a resource, as CloudFormation lists it."""
 _POLL_S = 3.0
 _NEVER_THERE = {"REVIEW_IN_PROGRESS", "DELETE_COMPLETE"}
 _STACK_TYPE = "AWS::CloudFormation::Stack"
@@ -37,44 +39,21 @@ _HINTS = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resource:
-    """A resource of a stack."""
-
-    logical_id: str
-    physical_id: str
-    type: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
-    """A change of a resource, by its logical id; the reason, in CloudFormation's words, is often empty."""
-
-    id: str
-    at: datetime
-    resource: str
-    type: str
-    status: str
-    reason: str
-
-    @property
-    def is_cause(self) -> bool:
-        """Whether the resource failed itself: it was not cancelled because another one failed."""
-        failed = self.status.endswith("_FAILED") and self.type != _STACK_TYPE
-        return failed and "cancelled" not in self.reason.lower()
-
-    def __str__(self) -> str:
-        return f"{self.at:%H:%M:%S}  {self.status:<20} {self.resource} ({self.type})"
-
-
-def explain_failures(events: Iterable[Event]) -> str:
-    """List the causes among events, each with a hint; empty where nothing failed."""
+def explain_failures(events: Iterable[StackEvent]) -> str:
+    """List the resources that failed themselves, each with a hint; empty where nothing failed."""
     lines = []
-    for event in (event for event in events if event.is_cause):
-        lines.append(f"  {event.resource} ({event.type}): {event.reason or event.status}")
-        hints = (hint for pattern, hint in _HINTS if re.search(pattern, event.reason, re.IGNORECASE))
-        lines += [f"    → {hint}" for hint in [next(hints, None)] if hint is not None]
+    for event in events:
+        reason = event.get("ResourceStatusReason", "")
+        failed = event["ResourceStatus"].endswith("_FAILED") and event["ResourceType"] != _STACK_TYPE
+        if failed and "cancelled" not in reason.lower():
+            lines.append(f"  {_resource(event)}: {reason or event['ResourceStatus']}")
+            hints = (hint for pattern, hint in _HINTS if re.search(pattern, reason, re.IGNORECASE))
+            lines += [f"    → {hint}" for hint in [next(hints, None)] if hint is not None]
     return "\n".join(lines)
+
+
+def _resource(event: StackEvent) -> str:
+    return f"{event['LogicalResourceId']} ({event['ResourceType']})"
 
 
 class Stack:
@@ -84,15 +63,19 @@ class Stack:
         self._cloudformation = cloudformation
         self.name = name
 
-    @property
-    def id(self) -> str | None:
-        """Its id; None where there is no such stack."""
-        return self._described().get("StackId")
+    def describe(self) -> dict[str, Any]:
+        """What CloudFormation says of it; empty where there is no such stack."""
+        try:
+            return dict(self._cloudformation.describe_stacks(StackName=self.name)["Stacks"][0])
+        except ClientError as exc:
+            if error_code(exc) == "ValidationError" and "does not exist" in str(exc):
+                return {}
+            raise
 
     @property
     def status(self) -> str | None:
         """Its state; None where there is no such stack, or one that was never begun."""
-        status = self._described().get("StackStatus")
+        status = self.describe().get("StackStatus")
         return None if status in _NEVER_THERE else status
 
     @property
@@ -101,27 +84,14 @@ class Stack:
         return (self.status or "").endswith("_IN_PROGRESS")
 
     @property
-    def is_protected(self) -> bool:
-        """Whether it refuses to be deleted."""
-        return bool(self._described().get("EnableTerminationProtection"))
-
-    @property
     def outputs(self) -> dict[str, str]:
         """The values of its outputs by their names."""
-        return {output["OutputKey"]: output["OutputValue"] for output in self._described().get("Outputs", [])}
+        return {output["OutputKey"]: output["OutputValue"] for output in self.describe().get("Outputs", [])}
 
-    def resources(self, kind: str | None = None) -> list[Resource]:
-        """Its resources, or those of one type."""
+    def resources(self, kind: str | None = None) -> list[Any]:
+        """Summaries of its resources, or of those of one type, as CloudFormation lists them."""
         found = items(self._cloudformation, "list_stack_resources", "StackResourceSummaries", StackName=self.name)
-        return [
-            Resource(
-                logical_id=one["LogicalResourceId"],
-                physical_id=one.get("PhysicalResourceId", ""),
-                type=one["ResourceType"],
-            )
-            for one in found
-            if kind in {None, one["ResourceType"]}
-        ]
+        return [one for one in found if kind in {None, one["ResourceType"]}]
 
     def template(self) -> dict[str, Any]:
         """The template it was made from."""
@@ -132,24 +102,13 @@ class Stack:
         """Begin to delete it."""
         self._cloudformation.delete_stack(StackName=self.name)
 
-    def events(self, since: datetime) -> list[Event]:
+    def events(self, since: datetime) -> list[StackEvent]:
         """What happened since then, the oldest first."""
         newest_first = items(self._cloudformation, "describe_stack_events", "StackEvents", StackName=self.name)
-        found = [
-            Event(
-                id=one["EventId"],
-                at=one["Timestamp"],
-                resource=one["LogicalResourceId"],
-                type=one["ResourceType"],
-                status=one["ResourceStatus"],
-                reason=one.get("ResourceStatusReason", ""),
-            )
-            for one in takewhile(lambda one: one["Timestamp"] >= since, newest_first)
-        ]
-        return found[::-1]
+        return [*takewhile(lambda event: event["Timestamp"] >= since, newest_first)][::-1]
 
-    def watch(self, show: Callable[[Event], None], *, since: datetime) -> str | None:
-        """Wait until no operation is under way, and show each event since a time once.
+    def watch(self, *, since: datetime) -> str | None:
+        """Wait until no operation is under way, and print each event since a time once.
 
         Returns:
             The state it came to; None when it is gone.
@@ -158,17 +117,9 @@ class Stack:
         while True:
             moving = self.is_moving
             for event in self.events(since):
-                if event.id not in shown:
-                    shown.add(event.id)
-                    show(event)
+                if event["EventId"] not in shown:
+                    shown.add(event["EventId"])
+                    say(f"  {event['Timestamp']:%H:%M:%S}  {event['ResourceStatus']:<20} {_resource(event)}")
             if not moving:
                 return self.status
             time.sleep(_POLL_S)
-
-    def _described(self) -> dict[str, Any]:
-        try:
-            return dict(self._cloudformation.describe_stacks(StackName=self.name)["Stacks"][0])
-        except ClientError as exc:
-            if error_code(exc) == "ValidationError" and "does not exist" in str(exc):
-                return {}
-            raise

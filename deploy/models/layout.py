@@ -1,6 +1,5 @@
 """Where models lie in the bucket and what their files are called; the model that a new deployment begins with."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.errors import DeployError
@@ -12,21 +11,10 @@ INDEX = "model_index.json"
 """Names the other files of a model in the diffusers format. It is stored last: where it is, the others are."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PublishedModel:
-    """A checkpoint that anybody can download, with its SHA-256 in hexadecimal digits."""
-
-    filename: str
-    url: str
-    sha256: str
-
-
 # Stable Diffusion 1.5, CreativeML OpenRAIL-M. The checksum is the one that its publisher states for the LFS object.
-DEFAULT_MODEL = PublishedModel(
-    filename="v1-5-pruned-emaonly.safetensors",
-    url="https://huggingface.co/stable-diffusion-v1-5/stable-diffusion-v1-5/resolve/main/v1-5-pruned-emaonly.safetensors",
-    sha256="6ce0161689b3853acaa03779ec93eafe75a02f4ced659bee03f50797806fa2fa",
-)
+DEFAULT_CHECKPOINT = "v1-5-pruned-emaonly.safetensors"
+DEFAULT_URL = f"https://huggingface.co/stable-diffusion-v1-5/stable-diffusion-v1-5/resolve/main/{DEFAULT_CHECKPOINT}"
+DEFAULT_SHA256 = "6ce0161689b3853acaa03779ec93eafe75a02f4ced659bee03f50797806fa2fa"
 
 
 def folder_named(name: str) -> str:

@@ -1,6 +1,7 @@
 """The files of a model bucket. A file's checksum is its tag, written only once it has been verified."""
 
 import hashlib
+import sys
 from base64 import b64encode
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -8,9 +9,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from botocore.exceptions import ClientError
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn, TransferSpeedColumn
 
 from deploy.aws import error_code, items
-from deploy.console import progress_bar
 from deploy.errors import DeployError
 from deploy.models.sources import FileSource, WebSource
 
@@ -34,7 +36,7 @@ class ModelLibrary:
         self._part_bytes = part_bytes
 
     def has(self, key: str) -> bool:
-        """Whether there is a file, whatever is in it."""
+        """Whether there is a file, whatever is in it; False also where there is no bucket."""
         try:
             self._s3.head_object(Bucket=self.bucket, Key=key)
         except ClientError as exc:
@@ -50,7 +52,7 @@ class ModelLibrary:
             if tag["Key"] == _CHECKSUM_TAG:
                 return str(tag["Value"])
         answer = self._s3.get_object(Bucket=self.bucket, Key=key)
-        sha256 = _sha256(_shown(f"verify {key}", answer["Body"].iter_chunks(_CHUNK_BYTES), answer["ContentLength"]))
+        sha256 = _sha256(f"verify {key}", answer["Body"].iter_chunks(_CHUNK_BYTES), answer["ContentLength"])
         self._tag(key, sha256, tags)
         return sha256
 
@@ -79,10 +81,10 @@ class ModelLibrary:
             DeployError: Another file has that key, or the bytes are not those of the checksum.
         """
         if self.has(key):
-            return not self.holds(key, sha256 or _sha256(source.chunks()))
+            return not self.holds(key, sha256 or _sha256(source.name, source.chunks(), source.total_bytes))
         upload = {"Bucket": self.bucket, "Key": key, "UploadId": self._upload_id(key)}
         digest = hashlib.sha256()
-        parts = self._send(upload, _hashed(_shown(source.name, source.chunks(), source.total_bytes), digest))
+        parts = self._send(upload, _tracked(source.name, source.chunks(), source.total_bytes, digest))
         found = digest.hexdigest()
         if sha256 is not None and found != sha256:
             self._s3.abort_multipart_upload(**upload)
@@ -98,9 +100,9 @@ class ModelLibrary:
     def _upload_id(self, key: str) -> str:
         """The newest unfinished upload of a key, or a new one."""
         unfinished = items(self._s3, "list_multipart_uploads", "Uploads", Bucket=self.bucket, Prefix=key)
-        uploads = [one for one in unfinished if one["Key"] == key]
+        uploads = [(one["Initiated"], one["UploadId"]) for one in unfinished if one["Key"] == key]
         if uploads:
-            return str(max(uploads, key=lambda one: one["Initiated"])["UploadId"])
+            return str(max(uploads)[1])
         made = self._s3.create_multipart_upload(Bucket=self.bucket, Key=key, ChecksumAlgorithm="SHA256")
         return str(made["UploadId"])
 
@@ -119,7 +121,7 @@ class ModelLibrary:
         with ThreadPoolExecutor(_PARTS_AT_ONCE, thread_name_prefix="part") as pool:
             sending: deque[Future[dict[str, Any]]] = deque()
             for number, body in enumerate(self._bodies(chunks), start=1):
-                if len(sending) == _PARTS_AT_ONCE:  # no more parts than that lie in memory
+                if len(sending) == _PARTS_AT_ONCE:  # no more parts than that are in memory
                     parts.append(sending.popleft().result())
                 sending.append(pool.submit(send, number, body))
             return parts + [future.result() for future in sending]
@@ -139,23 +141,18 @@ class ModelLibrary:
         self._s3.put_object_tagging(Bucket=self.bucket, Key=key, Tagging={"TagSet": tags})
 
 
-def _shown(title: str, chunks: Iterable[bytes], total_bytes: int | None) -> Iterator[bytes]:
-    done = 0
-    with progress_bar(title) as advance:
+def _tracked(title: str, chunks: Iterable[bytes], total_bytes: int | None, digest: Any) -> Iterator[bytes]:
+    """Pass chunks on, hash them, and show on stderr how many bytes are done, with speed and elapsed time."""
+    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeElapsedColumn())
+    with Progress(TextColumn("  {task.description}"), *columns, console=Console(file=sys.stderr)) as progress:
+        task = progress.add_task(title, total=total_bytes)
         for chunk in chunks:
+            digest.update(chunk)
             yield chunk
-            done += len(chunk)
-            advance(done, total_bytes)
+            progress.advance(task, len(chunk))
 
 
-def _hashed(chunks: Iterable[bytes], digest: Any) -> Iterator[bytes]:
-    for chunk in chunks:
-        digest.update(chunk)
-        yield chunk
-
-
-def _sha256(chunks: Iterable[bytes]) -> str:
+def _sha256(title: str, chunks: Iterable[bytes], total_bytes: int | None) -> str:
     digest = hashlib.sha256()
-    for chunk in chunks:
-        digest.update(chunk)
+    deque(_tracked(title, chunks, total_bytes, digest), maxlen=0)
     return digest.hexdigest()

@@ -2,26 +2,34 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from configuration.checks import STACK_SUFFIX
-from deploy.aws import Account
+from configuration.images import FOLDER
+from deploy.aws import Account, items, log_groups
 from deploy.backlog import backlogs
 from deploy.console import confirm, note, say
 from deploy.errors import DeployError
 from deploy.removal.foreign import foreign_resources, karpenter_nodes
-from deploy.removal.leftovers import leftovers, retained
-from deploy.rollout.journal import Journal
-from deploy.scripts import ROOT, exit_code_of
+from deploy.scripts import exit_code_of
+from deploy.snapshots import made_snapshots
 from deploy.stacks import Stack, explain_failures
 
 _CLOCK_SKEW = timedelta(minutes=1)
 _GOES = "the cluster and its nodes, queues and the tasks in them, topics and their subscriptions, network, roles"
 _UNDER_WAY = "DELETE_IN_PROGRESS"
+_KEPT_WHEN_DELETED = frozenset({"Retain", "RetainExceptOnCreate"})
+_DELETE_LOGS = "aws logs delete-log-group --log-group-name {}"
+_COMMANDS = {
+    "AWS::S3::Bucket": "aws s3 rb s3://{} --force",
+    "AWS::DynamoDB::Table": "aws dynamodb delete-table --table-name {}",
+    "AWS::Logs::LogGroup": _DELETE_LOGS,
+}
+_OF_ALL = "all deployments share it"
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main() -> int:
     """Remove; return the exit code."""
     parser = argparse.ArgumentParser(
         prog="deploy/destroy.sh",
@@ -31,25 +39,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("-R", "--region", help="where it is (the current profile's region)")
     parser.add_argument("--yes", action="store_true", help="do not ask")
     parser.add_argument("--force", action="store_true", help="remove it though tasks are lost or others use it")
-    options = parser.parse_args(arguments)
-
-    def work() -> None:
-        account = Account.find(options.region)
-        snapshot = Journal(ROOT, stack=options.stack_name, region=account.region).snapshot
-        remove(account, options.stack_name, snapshot.get("id"), yes=options.yes, force=options.force)
-
-    return exit_code_of(work)
+    options = parser.parse_args()
+    return exit_code_of(
+        lambda: remove(Account.find(options.region), options.stack_name, yes=options.yes, force=options.force)
+    )
 
 
-def remove(account: Account, stack_name: str, snapshot: str | None, *, yes: bool, force: bool) -> None:
+def remove(account: Account, stack_name: str, *, yes: bool, force: bool) -> None:
     """Look what prevents it, delete the stack, and list what is left; go on with a removal that was interrupted.
-
-    Args:
-        account: Where it is.
-        stack_name: stackName in config.yaml.
-        snapshot: The snapshot that was made for it.
-        yes: Ask nothing.
-        force: Remove it though tasks are lost, or something of others is in the way.
 
     Raises:
         DeployError: It must not be removed yet, or could not be.
@@ -60,9 +57,14 @@ def remove(account: Account, stack_name: str, snapshot: str | None, *, yes: bool
     if status is None:
         say(f"There is no stack {stack.name} in {account.region}.")
     else:
-        kept = retained(stack)
+        template = stack.template()["Resources"]
+        kept = [
+            one
+            for one in stack.resources()
+            if template.get(one["LogicalResourceId"], {}).get("DeletionPolicy") in _KEPT_WHEN_DELETED
+        ]
         say(f"Goes:  {_GOES}")
-        say(f"Stays: {', '.join(['the model bucket', *(resource.physical_id for resource in kept)])}")
+        say(f"Stays: {', '.join(['the model bucket', *(one['PhysicalResourceId'] for one in kept)])}")
         if status != _UNDER_WAY:
             _check(account, stack, force=force)
             confirm(f"Remove {stack.name}?", assumed=yes)
@@ -72,14 +74,20 @@ def remove(account: Account, stack_name: str, snapshot: str | None, *, yes: bool
             f"Instances of the cluster still run and cost money: {', '.join(nodes)}.",
             f"aws ec2 terminate-instances --region {account.region} --instance-ids {' '.join(nodes)}",
         )
-    if found := leftovers(account, stack_name, kept, snapshot):
+    left = []
+    for one in kept:
+        kind = one["ResourceType"]
+        other = f"aws cloudcontrol delete-resource --type-name {kind} --identifier {{}}"
+        name = one["PhysicalResourceId"]
+        left.append((f"{kind.rpartition('::')[2]} {name}", _COMMANDS.get(kind, other).format(name)))
+    if left := [*left, *_leftovers(account, stack_name)]:
         say("\nWhat is left, and how to remove it:")
-    for what, command in found:
+    for what, command in left:
         say(f"  {what}\n      {command} --region {account.region}")
 
 
 def _check(account: Account, stack: Stack, *, force: bool) -> None:
-    if stack.is_protected:
+    if stack.describe().get("EnableTerminationProtection"):
         raise DeployError(
             f"Stack {stack.name} is protected against deletion.",
             "aws cloudformation update-termination-protection --no-enable-termination-protection"
@@ -99,17 +107,38 @@ def _check(account: Account, stack: Stack, *, force: bool) -> None:
 def _delete(account: Account, stack: Stack, status: str) -> None:
     began = datetime.now(UTC) - _CLOCK_SKEW
     # By its id it can still be asked for once it is gone.
-    deleted = Stack(account.client("cloudformation"), stack.id or stack.name)
+    deleted = Stack(account.client("cloudformation"), stack.describe().get("StackId", stack.name))
     if status != _UNDER_WAY:
         deleted.delete()
     say("Deleting it takes 20 to 30 minutes: GPU nodes end first. Interrupted, the same command goes on.")
-    ended = deleted.watch(lambda event: say(f"  {event}"), since=began)
+    ended = deleted.watch(since=began)
     if ended is not None:
         raise DeployError(
             f"Stack {stack.name} is {ended}:\n{explain_failures(deleted.events(began))}",
             "Remove what the events name, then run the same command again.",
         )
     say(f"Stack {stack.name} is gone.")
+
+
+def _leftovers(account: Account, stack_name: str) -> Iterator[tuple[str, str]]:
+    """What is left besides the stack's own resources: what each is, and the command that removes it."""
+    for one in made_snapshots(account.client("ec2")):
+        name = one["SnapshotId"]
+        yield f"Snapshot {name} of images ({_OF_ALL})", f"aws ec2 delete-snapshot --snapshot-id {name}"
+    for one in items(account.client("ecr"), "describe_repositories", "repositories"):
+        if (name := one["repositoryName"]).startswith(f"{FOLDER}/"):
+            command = f"aws ecr delete-repository --force --repository-name {name}"
+            yield f"Image repository {name} ({_OF_ALL})", command
+    stack = f"{stack_name}{STACK_SUFFIX}"
+    logs = (f"/aws/eks/{stack}/", f"/aws/containerinsights/{stack}/", f"/aws/lambda/{stack}-", f"{stack}-")
+    for name in log_groups(account, *logs):
+        yield f"Log group {name}", _DELETE_LOGS.format(name)
+    for name, what in (
+        (f"{stack_name}ImagesStack", "that builds images"),
+        ("CDKToolkit", "of the CDK (all that the CDK deploys here needs it)"),
+    ):
+        if Stack(account.client("cloudformation"), name).status is not None:
+            yield f"Stack {name} {what}", f"aws cloudformation delete-stack --stack-name {name}"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the stack did not make, and what would prevent its removal, go with it, or outlive it."""
+"""Resources that others have put into a deployment: they would prevent its removal, go with it, or outlive it."""
 
 import json
 from collections.abc import Iterator
@@ -7,7 +7,6 @@ from typing import Any
 from deploy.aws import Account, items
 from deploy.stacks import Stack
 
-_CLOUD9_TAG = "aws:cloud9:environment"
 # How EC2 and EKS name interfaces that they make and remove themselves.
 _OWN_INTERFACES = ("amazon eks ", "aws-k8s-", "aws lambda vpc eni", "elb ")
 _OWN_TAGS = {"node.k8s.amazonaws.com/instance_id", "cluster.k8s.amazonaws.com/name"}
@@ -15,12 +14,16 @@ _MACHINES = ["pending", "running", "stopping", "stopped"]
 
 
 def foreign_resources(account: Account, stack: Stack) -> list[str]:
-    """Sentences about resources that others have put into a deployment, and what to do with each."""
-    ec2 = account.client("ec2")
-    vpcs = [resource.physical_id for resource in stack.resources("AWS::EC2::VPC")]
-    found = [*_policies(account.client("iam"), stack)]
-    for vpc in vpcs:
-        found += _in_vpc(ec2, vpc, f"kubernetes.io/cluster/{stack.name}")
+    """Sentences about them, and what to do with each."""
+    resources = stack.resources()
+    own = json.dumps(stack.template()) + " ".join(one.get("PhysicalResourceId", "") for one in resources)
+    found: list[str] = []
+    for one in resources:
+        if one["ResourceType"] == "AWS::IAM::Role":
+            found += _policies(account.client("iam"), one["PhysicalResourceId"], own)
+    for one in resources:
+        if one["ResourceType"] == "AWS::EC2::VPC":
+            found += _in_vpc(account.client("ec2"), one["PhysicalResourceId"], f"kubernetes.io/cluster/{stack.name}")
     return found
 
 
@@ -34,15 +37,12 @@ def karpenter_nodes(ec2: Any, cluster: str) -> list[str]:
     return [one["InstanceId"] for one in _instances(ec2, filters)]
 
 
-def _policies(iam: Any, stack: Stack) -> Iterator[str]:
-    resources = stack.resources()
-    own = json.dumps(stack.template()) + " ".join(resource.physical_id for resource in resources)
-    for role in (one.physical_id for one in resources if one.type == "AWS::IAM::Role"):
-        attached = items(iam, "list_attached_role_policies", "AttachedPolicies", RoleName=role)
-        inline = items(iam, "list_role_policies", "PolicyNames", RoleName=role)
-        for name in (*(one["PolicyName"] for one in attached), *inline):
-            if name not in own:
-                yield f"Role {role} has the policy {name}, which is not the stack's: detach it."
+def _policies(iam: Any, role: str, own: str) -> Iterator[str]:
+    attached = items(iam, "list_attached_role_policies", "AttachedPolicies", RoleName=role)
+    inline = items(iam, "list_role_policies", "PolicyNames", RoleName=role)
+    for name in (*(one["PolicyName"] for one in attached), *inline):
+        if name not in own:
+            yield f"Role {role} has the policy {name}, which is not the stack's: detach it."
 
 
 def _in_vpc(ec2: Any, vpc: str, cluster_tag: str) -> Iterator[str]:
@@ -51,7 +51,7 @@ def _in_vpc(ec2: Any, vpc: str, cluster_tag: str) -> Iterator[str]:
         instances.add(instance["InstanceId"])
         tags = _tags(instance.get("Tags", []))
         if cluster_tag not in tags:
-            kind = "Cloud9 environment" if _CLOUD9_TAG in tags else "Instance"
+            kind = "Cloud9 environment" if "aws:cloud9:environment" in tags else "Instance"
             yield f"{kind} {instance['InstanceId']} is in VPC {vpc}: terminate or move it."
     filters = [{"Name": "vpc-id", "Values": [vpc]}]
     for interface in items(ec2, "describe_network_interfaces", "NetworkInterfaces", Filters=filters):

@@ -7,38 +7,36 @@ from collections.abc import Sequence
 from deploy.aws import AWS_ERRORS, explain
 from deploy.console import in_words, say
 from deploy.errors import DeployError
-from deploy.rollout.context import RolloutContext, open_context
+from deploy.rollout.context import ZONES_VARIABLE, RolloutContext, open_context
 from deploy.rollout.options import RolloutOptions, parse_options
 from deploy.rollout.steps import RolloutStep
-from deploy.rollout.steps.account import BOOTSTRAP, CONSENT, SPOT_ROLE, SUPPORT
-from deploy.rollout.steps.config import CONFIG_FILE, REMOVED_RUNTIMES
-from deploy.rollout.steps.images import IMAGES
-from deploy.rollout.steps.models import MODEL_BUCKET, MODELS
-from deploy.rollout.steps.snapshot import SNAPSHOT
-from deploy.rollout.steps.stack import FILTERS, STACK
-from deploy.rollout.steps.tools import TOOLS
-from deploy.rollout.steps.verification import VERIFICATION
-from deploy.rollout.summary import after_deploying, after_preparing
+from deploy.rollout.steps.account import bootstrap, consent, spot_role, support
+from deploy.rollout.steps.config import config_file, removed_runtimes
+from deploy.rollout.steps.images import images
+from deploy.rollout.steps.models import model_bucket, models
+from deploy.rollout.steps.snapshot import snapshot
+from deploy.rollout.steps.stack import DEPLOY_COMMAND, filters, stack, verification
+from deploy.rollout.steps.tools import tools
 from deploy.scripts import ROOT, exit_code_of
 
 # Images are built by a CodeBuild project of the CDK's, which needs its bootstrap.
 PREPARE = (
-    *(TOOLS, SUPPORT, CONSENT, SPOT_ROLE, MODEL_BUCKET, MODELS),
-    *(BOOTSTRAP, IMAGES, SNAPSHOT, CONFIG_FILE, REMOVED_RUNTIMES),
+    *(tools, support, consent, spot_role, model_bucket, models),
+    *(bootstrap, images, snapshot, config_file, removed_runtimes),
 )
-DEPLOY = (*PREPARE, STACK, FILTERS, VERIFICATION)
+DEPLOY = (*PREPARE, stack, filters, verification)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main() -> int:
     """Deploy; return the exit code."""
-    options = parse_options(arguments)
+    options = parse_options(None)
     return exit_code_of(lambda: _deploy(options))
 
 
 def _deploy(options: RolloutOptions) -> None:
     context = open_context(options, ROOT)
-    account, stack = context.account, context.config.cloudformation_stack
-    say(f"{stack} in account {account.id}, region {account.region} ({account.partition_name})")
+    account, name = context.account, context.config.cloudformation_stack
+    say(f"{name} in account {account.id}, region {account.region} ({account.partition_name})")
     if options.plan:
         for number, step in enumerate(DEPLOY, start=1):
             say(f"[{number:>2}/{len(DEPLOY)}] {step.title}: {step.plan(context)}")
@@ -47,11 +45,11 @@ def _deploy(options: RolloutOptions) -> None:
         say(after_preparing(context))
     else:
         _run(DEPLOY, context)
-        say(f"\n{after_deploying(context)}")
+        say(after_deploying(context))
 
 
 def _run(steps: Sequence[RolloutStep], context: RolloutContext) -> None:
-    """Run all steps, each timed and noted; when one fails, the ones before it are done."""
+    """Run all steps, each timed; when one fails, the ones before it are done."""
     began = time.monotonic()
     for number, step in enumerate(steps, start=1):
         say(f"[{number:>2}/{len(steps)}] {step.title} …")
@@ -62,8 +60,29 @@ def _run(steps: Sequence[RolloutStep], context: RolloutContext) -> None:
             error = exc if isinstance(exc, DeployError) else explain(exc)
             raise DeployError(f"Step “{step.title}” stopped: {error.problem}", error.remedy) from exc
         now = time.monotonic()
-        context.journal.finished(step.title, now - started)
         say(f"        {result}  ({in_words(now - started)}, {in_words(now - began)} in all)")
+
+
+def after_preparing(context: RolloutContext) -> str:
+    """How the rest is done by hand."""
+    zones = "" if context.config.vpc.availability_zones else f"{ZONES_VARIABLE}={','.join(context.zones)} "
+    command = zones + " ".join(DEPLOY_COMMAND)
+    return f"\nAll is prepared. Look at config.yaml; then, with node_modules/.bin on the PATH:\n\n{command}"
+
+
+def after_deploying(context: RolloutContext) -> str:
+    """Where the platform is, and what comes next."""
+    outputs = context.stack.outputs
+    place = f"-n {context.config.stack_name} -R {context.account.region}"
+    return f"""
+  Endpoint  {outputs.get("FrontApiEndpoint", "")}
+  API key   deploy/print-key.sh {place}
+  Pictures  s3://{outputs.get("OutputS3Bucket", "")}
+  Notices   {outputs.get("sdNotificationOutputArn", "")}
+  Cluster   {outputs.get("ConfigCommand", "")}
+  Models    deploy/upload-model.sh FILE FOLDER {context.bucket}
+  Change    edit config.yaml, then run deploy/deploy.sh again
+  Remove    deploy/destroy.sh {place}"""
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """config.yaml in the hands of the script: what it may write over, and what belongs to the operator."""
 
 import hashlib
-from enum import Enum
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -16,28 +15,19 @@ _MARK = "# Written by deploy/deploy.sh. Edit it freely: an edited file is kept. 
 _GUIDE = "# Every key with its default: docs/configuration.md."
 
 
-class Origin(Enum):
-    """Whose a config.yaml is."""
-
-    ABSENT = "absent"
-    GENERATED = "generated"
-    OPERATOR = "operator"
-
-
 class ConfigYaml:
-    """The file at a path."""
+    """The file at a path, which need not be there."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     @property
-    def origin(self) -> Origin:
-        """Who wrote it last."""
-        try:
-            first, _, rest = self.path.read_text(encoding="utf-8").partition("\n")
-        except FileNotFoundError:
-            return Origin.ABSENT
-        return Origin.GENERATED if first == _MARK + _checksum(rest) else Origin.OPERATOR
+    def is_edited(self) -> bool:
+        """Whether the operator wrote it, or changed what the script wrote."""
+        if not self.path.exists():
+            return False
+        first, _, rest = self.path.read_text(encoding="utf-8").partition("\n")
+        return first != _MARK + _checksum(rest)
 
     def load(self) -> Config:
         """Read and check it.
@@ -53,7 +43,7 @@ class ConfigYaml:
     def write(self, content: dict[str, Any]) -> Path | None:
         """Replace it; one that the operator wrote is kept under another name, which is returned."""
         kept = None
-        if self.origin is Origin.OPERATOR:
+        if self.is_edited:
             names = (self.path.with_name(f"{self.path.name}.{number}.bak") for number in count(1))
             kept = next(path for path in names if not path.exists())
             self.path.rename(kept)

@@ -1,17 +1,16 @@
 """What a rollout is about: the account, config.yaml and the bucket, and what the steps have found and made so far."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from configuration.config import Config, ConfigError, parse_config
+from configuration.platform import ZONES
 from deploy.aws import Account
 from deploy.errors import DeployError
 from deploy.models.bucket import ModelBucket
-from deploy.rollout.config_yaml import ConfigYaml, Origin
-from deploy.rollout.draft import draft, instance_types, preferred
-from deploy.rollout.journal import Journal
+from deploy.rollout.config_yaml import ConfigYaml
+from deploy.rollout.first_runtime import first_runtime, instance_types, preferred
 from deploy.rollout.options import RolloutOptions
 from deploy.stacks import Stack
 from deploy.support.instances import node_types, offered
@@ -29,7 +28,6 @@ class RolloutContext:
         options: What the operator asks for.
         account: Where to.
         file: config.yaml.
-        journal: What earlier runs did.
         bucket: The model bucket's name.
         kept: The operator's own config.yaml, where it is used as it is; None where one is written.
         instance_types: What nodes of a new runtime may be.
@@ -41,7 +39,6 @@ class RolloutContext:
     options: RolloutOptions
     account: Account
     file: ConfigYaml
-    journal: Journal
     bucket: str
     kept: Config | None
     instance_types: list[str] = field(default_factory=list)
@@ -55,16 +52,14 @@ class RolloutContext:
         return _bucket(self.account, self.bucket, self.kept)
 
     @property
-    def draft(self) -> dict[str, Any]:
+    def new_config(self) -> dict[str, Any]:
         """The content of a new config.yaml, as far as it is known."""
-        return draft(
-            self.options,
-            bucket_arn=self.account.bucket_arn(self.bucket),
-            instance_types=self.instance_types,
-            zones=self.zones,
-            images=self.images,
-            snapshot=self.snapshot,
-        )
+        return {
+            "stackName": self.options.stack_name,
+            "modelBucketArn": self.account.bucket_arn(self.bucket),
+            **({"vpc": {"availabilityZones": self.zones}} if len(self.zones) == ZONES else {}),
+            "modelsRuntime": [first_runtime(self.options, self.instance_types, self.images, self.snapshot)],
+        }
 
     @property
     def config(self) -> Config:
@@ -73,7 +68,7 @@ class RolloutContext:
         Raises:
             configuration.config.ConfigError: An option gives a name that config.yaml may not have.
         """
-        return self.kept or parse_config(self.draft)
+        return self.kept or parse_config(self.new_config)
 
     @property
     def stack(self) -> Stack:
@@ -99,10 +94,9 @@ def open_context(options: RolloutOptions, root: Path) -> RolloutContext:
         options=options,
         account=account,
         file=file,
-        journal=Journal(root, stack=options.stack_name, region=account.region),
         bucket=bucket,
         kept=kept,
-        instance_types=[] if kept is not None else _instance_types(account, instance_types(options)),
+        instance_types=[] if kept is not None else _instance_types(account, options),
         snapshot=options.snapshot,
     )
     try:
@@ -115,7 +109,7 @@ def open_context(options: RolloutOptions, root: Path) -> RolloutContext:
 
 def _bucket_and_kept(options: RolloutOptions, account: Account, file: ConfigYaml) -> tuple[str, Config | None]:
     """The model bucket, and the operator's config.yaml where it is for this very deployment."""
-    present = None if file.origin is Origin.ABSENT else file.load()
+    present = file.load() if file.path.exists() else None
     if present is not None and present.stack_name != options.stack_name:
         present = None
     bucket = options.bucket
@@ -124,7 +118,7 @@ def _bucket_and_kept(options: RolloutOptions, account: Account, file: ConfigYaml
         bucket = named if _is_usable(_bucket(account, named, present)) else None
     bucket = bucket or ModelBucket.default_name(account, options.stack_name)
     is_ours = present is not None and present.model_bucket_arn == account.bucket_arn(bucket)
-    return bucket, present if is_ours and file.origin is Origin.OPERATOR else None
+    return bucket, present if is_ours and file.is_edited else None
 
 
 def _bucket(account: Account, name: str, config: Config | None) -> ModelBucket:
@@ -138,7 +132,8 @@ def _is_usable(bucket: ModelBucket) -> bool:
         return False
 
 
-def _instance_types(account: Account, wanted: Sequence[str]) -> list[str]:
+def _instance_types(account: Account, options: RolloutOptions) -> list[str]:
+    wanted = instance_types(options)
     usual = [name for name in wanted if name.partition(".")[0] in account.partition.gpu_families]
     there = offered(account.client("ec2"), usual)
     if not there:

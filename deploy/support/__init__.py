@@ -1,1 +1,1 @@
-"""Whether an account and a region can take the platform: quotas, zones, instance types, services."""
+"""What a deployment needs of an account and a region, and what is there."""

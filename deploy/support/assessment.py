@@ -1,16 +1,18 @@
 """Compares what a deployment needs with what an account and a region have. It changes nothing."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
 from math import ceil, inf
 
-from configuration.config import Config
+from configuration.config import Config, ModelsRuntime
 from configuration.volume_filling import REGION_MIB_S, asked_for
 from deploy.aws import Account, items, log_groups
+from deploy.console import aligned
 from deploy.support import quotas
-from deploy.support.findings import Finding, Sufficiency
-from deploy.support.instances import gpu_demand, node_types, offered, vcpus
+from deploy.support.instances import node_types, offered, vcpus
 from deploy.support.quotas import Quota, quota_value, used_nat_gateways, used_vcpus
-from deploy.support.zones import zone_finding
+from deploy.support.zones import check_zones
 
 _SERVICES = ("apigateway", "cloudformation", "codebuild", "dynamodb", "ecr", "eks", "lambda", "sns", "sqs")
 _MESSAGES_PER_TASK = 2
@@ -23,6 +25,36 @@ _REQUEST_S = 0.1
 """How long the door's function takes for a request."""
 _OTHER_FUNCTIONS = 4
 """The keeper's two, and what CloudFormation calls."""
+_SURGE = 0.25
+"""The chart's maxSurge: what a roll-out needs besides, rounded up as Kubernetes does."""
+
+
+class Sufficiency(Enum):
+    """Whether there is enough of something."""
+
+    ENOUGH = "enough"
+    SHORT = "short"
+    """It deploys, but not everything that config.yaml allows can run."""
+    BLOCKS = "blocks"
+    """It cannot be deployed, or nothing would run."""
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A row of the table: what is needed, how much of it and how much there is, and a link or sentence of advice."""
+
+    what: str
+    needed: str
+    have: str
+    verdict: Sufficiency
+    advice: str = ""
+
+
+def table_of(findings: Iterable[Finding]) -> str:
+    """Findings as an aligned table."""
+    headings = ("What", "Needed", "Have", "Verdict", "Where to raise, or why it matters")
+    return aligned(headings, [(row.what, row.needed, row.have, row.verdict.value, row.advice) for row in findings])
 
 
 def assess(account: Account, config: Config, *, zones: Sequence[str], builds: int, exists: bool) -> list[Finding]:
@@ -35,15 +67,13 @@ def assess(account: Account, config: Config, *, zones: Sequence[str], builds: in
         builds: How many images are built, at most.
         exists: Whether the stack is there already, with its network and buckets.
     """
-    types, ec2 = node_types(config.enabled_runtimes), account.client("ec2")
-    there = offered(ec2, types)
     requests_per_s = config.apigw.throttle.rate_limit
     functions = ceil(requests_per_s * _REQUEST_S) + _OTHER_FUNCTIONS
     return [
         _services(account),
-        zone_finding(ec2, config.vpc.availability_zones or zones, types),
-        *_instance_types(config, there),
-        *_vcpus(account, config, there),
+        _zones(account, config, zones),
+        *_instance_types(account, config),
+        *_vcpus(account, config),
         *_filling(config),
         *([_compare(account, quotas.BUILDS, needed=builds, least=1)] if builds else []),
         _compare(account, quotas.PUBLISHES, needed=requests_per_s * _MESSAGES_PER_TASK),
@@ -55,57 +85,68 @@ def assess(account: Account, config: Config, *, zones: Sequence[str], builds: in
 
 def _services(account: Account) -> Finding:
     missing = [name for name in _SERVICES if not account.offers(name)]
-    return Finding(
-        what="Services",
-        needed=str(len(_SERVICES)),
-        have=str(len(_SERVICES) - len(missing)),
-        verdict=Sufficiency.UNKNOWN if missing else Sufficiency.ENOUGH,
-        advice=f"boto3 does not know {', '.join(missing)} there" if missing else "",
-    )
+    verdict = Sufficiency.UNKNOWN if missing else Sufficiency.ENOUGH
+    advice = f"boto3 does not know {', '.join(missing)} there" if missing else ""
+    return Finding("Services", str(len(_SERVICES)), str(len(_SERVICES) - len(missing)), verdict, advice)
 
 
-def _instance_types(config: Config, there: list[str]) -> Iterator[Finding]:
+def _zones(account: Account, config: Config, zones: Sequence[str]) -> Finding:
+    wanted, types = config.vpc.availability_zones or zones, node_types(config.enabled_runtimes)
+    taken, problems, remarks = check_zones(account.client("ec2"), wanted, types)
+    verdict = Sufficiency.BLOCKS if problems else Sufficiency.ENOUGH
+    return Finding("Availability zones", "3", ", ".join(taken) or "0", verdict, "; ".join([*problems, *remarks]))
+
+
+def _instance_types(account: Account, config: Config) -> Iterator[Finding]:
+    there = offered(account.client("ec2"), node_types(config.enabled_runtimes))
     for runtime in config.enabled_runtimes:
-        wanted = node_types([runtime])
-        missing = [name for name in wanted if name not in there]
-        if wanted:
-            yield Finding(
-                what=f"Instance types of {runtime.name}",
-                needed="1",
-                have=str(len(wanted) - len(missing)),
-                verdict=Sufficiency.BLOCKS if missing == wanted else Sufficiency.ENOUGH,
-                advice=f"not offered here: {', '.join(missing)}" if missing else "",
-            )
+        if wanted := node_types([runtime]):
+            missing = [name for name in wanted if name not in there]
+            verdict = Sufficiency.BLOCKS if missing == wanted else Sufficiency.ENOUGH
+            advice = f"not offered here: {', '.join(missing)}" if missing else ""
+            have = str(len(wanted) - len(missing))
+            yield Finding(f"Instance types of {runtime.name}", "1", have, verdict, advice)
 
 
-def _vcpus(account: Account, config: Config, there: list[str]) -> Iterator[Finding]:
+def _vcpus(account: Account, config: Config) -> Iterator[Finding]:
+    """The vCPUs of all pods, rolled out, each on the largest of its instance types; and of the cluster's own nodes."""
     ec2 = account.client("ec2")
-    demand, used = gpu_demand(config, vcpus(ec2, there)), used_vcpus(ec2, config.cloudformation_stack)
-    kinds = [
-        quota
-        for quota, wanted in ((quotas.ON_DEMAND_VCPUS, demand.on_demand), (quotas.SPOT_VCPUS, demand.spot))
-        if wanted
+    sizes = vcpus(ec2, offered(ec2, node_types(config.enabled_runtimes)))
+    runtimes = [
+        (one, fitting)
+        for one in config.enabled_runtimes
+        if (fitting := [sizes[name] for name in node_types([one]) if name in sizes])
     ]
-    values = [(quota_value(account, quota), used[quota]) for quota in kinds]
+    kinds = [one.extra_values.karpenter.provisioner.capacity_type for one, _ in runtimes]
+    wanted = (
+        (quotas.ON_DEMAND_VCPUS, any(kind.on_demand for kind in kinds)),
+        (quotas.SPOT_VCPUS, any(kind.spot for kind in kinds)),
+    )
+    allowed = [quota for quota, is_wanted in wanted if is_wanted]
+    used = used_vcpus(ec2, config.cloudformation_stack)
+    one_pod = min((min(fitting) for _, fitting in runtimes), default=0)
     # One of the two is enough to run; with neither, no pod would ever start.
-    nothing_runs = all(value is not None and value - count < demand.one_pod for value, count in values)
-    for quota in kinds:
-        least = demand.one_pod if nothing_runs else -inf
-        yield _compare(account, quota, needed=demand.full, used=used[quota], least=least)
+    values = [(quota_value(account, quota), used[quota]) for quota in allowed]
+    nothing_runs = all(value is not None and value - count < one_pod for value, count in values)
+    needed = sum(_pods(one) * max(fitting) for one, fitting in runtimes)
+    for quota in allowed:
+        yield _compare(account, quota, needed=needed, used=used[quota], least=one_pod if nothing_runs else -inf)
     needed = _SYSTEM_VCPUS + _REPLACED_VCPUS
     yield _compare(account, quotas.SYSTEM_VCPUS, needed=needed, used=used[quotas.SYSTEM_VCPUS], least=_SYSTEM_VCPUS)
+
+
+def _pods(runtime: ModelsRuntime) -> int:
+    pods = runtime.extra_values.runtime.max_pods
+    return pods if runtime.chart_repository is not None else pods + ceil(pods * _SURGE)
 
 
 def _filling(config: Config) -> Iterator[Finding]:
     if asked := asked_for(config.fillings.values()):
         enough = asked <= REGION_MIB_S
-        yield Finding(
-            what="EBS volume initialization, MiB/s",
-            needed=str(asked),
-            have=f"{REGION_MIB_S} in the region",
-            verdict=Sufficiency.ENOUGH if enough else Sufficiency.SHORT,
-            advice="" if enough else "leave out volumeInitializationRate, or lower it or maxReplicaCount",
-        )
+        verdict = Sufficiency.ENOUGH if enough else Sufficiency.SHORT
+        advice = "" if enough else "leave out volumeInitializationRate, or lower it or maxReplicaCount"
+        have = f"{REGION_MIB_S} in the region"
+        yield Finding("EBS volume initialization, MiB/s", str(asked), have, verdict, advice)
 
 
 def _network_and_buckets(account: Account, config: Config) -> Iterator[Finding]:
@@ -123,30 +164,20 @@ def _log_groups_in_the_way(account: Account, cluster: str) -> Iterator[Finding]:
     """Those that AWS names after the cluster: EKS may write once more after a removal has deleted its own."""
     for name in log_groups(account, f"/aws/eks/{cluster}/", f"/aws/containerinsights/{cluster}/"):
         command = f"aws logs delete-log-group --log-group-name {name} --region {account.region}"
-        yield Finding(
-            what=f"Log group {name}",
-            needed="none",
-            have="of a removed deployment",
-            verdict=Sufficiency.BLOCKS,
-            advice=f"the stack makes it itself; remove it: {command}",
-        )
+        advice = f"the stack makes it itself; remove it: {command}"
+        yield Finding(f"Log group {name}", "none", "of a removed deployment", Sufficiency.BLOCKS, advice)
 
 
 def _compare(account: Account, quota: Quota, *, needed: float, used: float = 0, least: float = -inf) -> Finding:
     """A quota's row; with less than ``least`` nothing would run."""
     value = quota_value(account, quota)
-    free = None if value is None else value - used
-    if free is None:
-        verdict = Sufficiency.UNKNOWN
-    elif free >= needed:
-        verdict = Sufficiency.ENOUGH
+    if value is None:
+        verdict, have = Sufficiency.UNKNOWN, "?"
     else:
+        free = value - used
+        have = f"{free:g} free of {value:g}"
         verdict = Sufficiency.BLOCKS if free < least else Sufficiency.SHORT
+        verdict = Sufficiency.ENOUGH if free >= needed else verdict
+    what = f"{quota.title} ({quota.code})" if quota.code else quota.title
     page = account.partition.quota_page(quota.service, quota.code, account.region)
-    return Finding(
-        what=f"{quota.title} ({quota.code})" if quota.code else quota.title,
-        needed=f"{needed:g}",
-        have="?" if value is None else f"{free:g} free of {value:g}",
-        verdict=verdict,
-        advice="" if verdict is Sufficiency.ENOUGH else page,
-    )
+    return Finding(what, f"{needed:g}", have, verdict, "" if verdict is Sufficiency.ENOUGH else page)

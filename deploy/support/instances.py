@@ -1,15 +1,10 @@
-"""EC2 instance types: which a region and its zones offer, how large they are, and how many GPU nodes may run."""
+"""EC2 instance types: which a region and its zones offer, and how large they are."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from math import ceil
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from configuration.config import Config, ModelsRuntime
+from configuration.config import ModelsRuntime
 from deploy.aws import items
-
-_SURGE = 0.25
-"""The chart's maxSurge: what a roll-out needs besides, rounded up as Kubernetes does."""
 
 
 def offered(ec2: Any, types: Iterable[str]) -> list[str]:
@@ -45,41 +40,3 @@ def node_types(runtimes: Iterable[ModelsRuntime]) -> list[str]:
     """The instance types of some runtimes' nodes; those that bring no nodes of their own have none."""
     nodes = (one.extra_values.karpenter for one in runtimes)
     return [name for one in nodes if one.enabled for name in one.provisioner.instance_type]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GpuDemand:
-    """vCPUs of GPU nodes.
-
-    Attributes:
-        full: All runtimes have all their pods and are rolled out, each pod on the largest of its instance types.
-        one_pod: One pod, on the smallest instance type.
-        on_demand: Whether on-demand instances may be launched.
-        spot: Whether Spot instances may.
-    """
-
-    full: int
-    one_pod: int
-    on_demand: bool
-    spot: bool
-
-
-def gpu_demand(config: Config, sizes: Mapping[str, int]) -> GpuDemand:
-    """Add up what all runtimes may use, given the vCPUs of each instance type that is offered."""
-    runtimes = [
-        (one, fitting)
-        for one in config.enabled_runtimes
-        if (fitting := [sizes[name] for name in node_types([one]) if name in sizes])
-    ]
-    kinds = [one.extra_values.karpenter.provisioner.capacity_type for one, _ in runtimes]
-    return GpuDemand(
-        full=sum(_pods(one) * max(fitting) for one, fitting in runtimes),
-        one_pod=min((min(fitting) for _, fitting in runtimes), default=0),
-        on_demand=any(kind.on_demand for kind in kinds),
-        spot=any(kind.spot for kind in kinds),
-    )
-
-
-def _pods(runtime: ModelsRuntime) -> int:
-    pods = runtime.extra_values.runtime.max_pods
-    return pods if runtime.chart_repository is not None else pods + ceil(pods * _SURGE)

@@ -8,44 +8,35 @@ from typing import Any
 from deploy.aws import AWS_ERRORS, Account, items
 from deploy.support.instances import vcpus
 
-_G_AND_VT = ("g", "vt")
 _STANDARD = tuple("acdhimrtz")
 _NOT_STANDARD = ("dl", "hpc", "inf", "mac", "trn")
 """Families with quotas of their own whose names begin alike (EC2 user guide, "On-Demand Instance quotas")."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Quota:
-    """A quota of Service Quotas.
-
-    Attributes:
-        title: What it limits.
-        service: Code of the service.
-        code: Its code; empty where no page of AWS gives it.
-        name: Its name, where it has no code.
-    """
+    """What it limits, its service, and its code there; its name, where no page of AWS gives the code."""
 
     title: str
     service: str
-    code: str
+    code: str = ""
     name: str = ""
 
 
-ON_DEMAND_VCPUS = Quota(title="On-demand G and VT vCPUs", service="ec2", code="L-DB2E81BA")
-SPOT_VCPUS = Quota(title="Spot G and VT vCPUs", service="ec2", code="L-3819A6DF")
-SYSTEM_VCPUS = Quota(title="On-demand standard vCPUs", service="ec2", code="L-1216C47A")
-CONCURRENCY = Quota(title="Lambda functions at a time", service="lambda", code="L-B99A9384")
-PUBLISHES = Quota(title="SNS messages a second", service="sns", code="L-F8E2BA85")
-VPCS = Quota(title="VPCs", service="vpc", code="L-F678F1CE")
-NAT_GATEWAYS = Quota(title="NAT gateways in a zone", service="vpc", code="L-FE5A380F")
-ELASTIC_IPS = Quota(title="Elastic IPs", service="ec2", code="L-0263D0A3")
+ON_DEMAND_VCPUS = Quota("On-demand G and VT vCPUs", "ec2", "L-DB2E81BA")
+SPOT_VCPUS = Quota("Spot G and VT vCPUs", "ec2", "L-3819A6DF")
+SYSTEM_VCPUS = Quota("On-demand standard vCPUs", "ec2", "L-1216C47A")
+CONCURRENCY = Quota("Lambda functions at a time", "lambda", "L-B99A9384")
+PUBLISHES = Quota("SNS messages a second", "sns", "L-F8E2BA85")
+VPCS = Quota("VPCs", "vpc", "L-F678F1CE")
+NAT_GATEWAYS = Quota("NAT gateways in a zone", "vpc", "L-FE5A380F")
+ELASTIC_IPS = Quota("Elastic IPs", "ec2", "L-0263D0A3")
+BUCKETS = Quota("S3 buckets", "s3", "L-DC2B2D3D")
 BUILDS = Quota(
-    title="CodeBuild Linux/Large builds at a time",
-    service="codebuild",
-    code="",
+    "CodeBuild Linux/Large builds at a time",
+    "codebuild",
     name="Concurrently running builds for Linux/Large environment",
 )
-BUCKETS = Quota(title="S3 buckets", service="s3", code="L-DC2B2D3D")
 
 
 def quota_value(account: Account, quota: Quota) -> float | None:
@@ -92,7 +83,7 @@ def used_nat_gateways(ec2: Any) -> int:
 
 def _quota_of(instance: Mapping[str, Any]) -> Quota | None:
     family, is_spot = instance["InstanceType"].partition(".")[0], instance.get("InstanceLifecycle") == "spot"
-    if family.startswith(_G_AND_VT):
+    if family.startswith(("g", "vt")):
         return SPOT_VCPUS if is_spot else ON_DEMAND_VCPUS
     is_standard = family.startswith(_STANDARD) and not family.startswith(_NOT_STANDARD)
     return SYSTEM_VCPUS if is_standard and not is_spot else None

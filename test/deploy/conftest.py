@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -35,7 +36,6 @@ ROOT = Path(__file__).resolve().parents[2]
 FAKES = Path(__file__).parent / "fakes"
 ACCOUNT, REGION = "123456789012", "us-west-2"
 MODEL = random.Random(4).randbytes(3 << 20)
-MODEL_NAME = "v1-5-pruned-emaonly.safetensors"
 IMAGES = {
     name: {"repository": f"registry.example/sd-on-eks/{name}", "digest": "sha256:" + "a" * 64}
     for name in ("queue-agent", "sdwebui", "comfyui", "flux")
@@ -84,6 +84,11 @@ class World:
             tags = [{"Key": key, "Value": value} for key, value in tags.items()]
             ec2.create_tags(Resources=[snapshot], Tags=tags)
         return snapshot
+
+    def images_snapshot(self, *images):
+        """One as snapshot.sh makes it."""
+        tags = {f"image-{number}": image for number, image in enumerate(images, start=1)}
+        return self.snapshot({"made-by": "bottlerocket-images-cache", **tags})
 
     def bucket(self, name, region=REGION):
         self.client("s3", region).create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": region})
@@ -309,11 +314,9 @@ class Checkout:
 
     def _publish_model(self, url):
         module = self.root / "deploy" / "models" / "layout.py"
-        text = module.read_text()
-        start = text.index("DEFAULT_MODEL = ")
-        model = {"filename": MODEL_NAME, "url": url, "sha256": hashlib.sha256(MODEL).hexdigest()}
-        end = text.index("\n)\n", start) + 3
-        module.write_text(f"{text[:start]}DEFAULT_MODEL = PublishedModel(**{model!r})\n{text[end:]}")
+        text = re.sub(r"(?m)^DEFAULT_URL = .*$", f"DEFAULT_URL = {url!r}", module.read_text())
+        checksum = hashlib.sha256(MODEL).hexdigest()
+        module.write_text(re.sub(r"(?m)^DEFAULT_SHA256 = .*$", f"DEFAULT_SHA256 = {checksum!r}", text))
 
     def _write_program(self, place, text):
         path = self.root / place

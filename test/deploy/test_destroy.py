@@ -52,7 +52,7 @@ def remove(account, stack):
     """Remove the stack in this process."""
 
     def run(*, force=False):
-        remove_deployment(account, "sdoneks", None, yes=True, force=force)
+        remove_deployment(account, "sdoneks", yes=True, force=force)
 
     return run
 
@@ -69,15 +69,14 @@ def launch(world, tags=(), subnet=None):
 
 def subnet(world, stack):
     [vpc] = stack.resources("AWS::EC2::VPC")
-    return world.client("ec2").create_subnet(VpcId=vpc.physical_id, CidrBlock="10.0.1.0/24")["Subnet"]["SubnetId"]
+    return world.client("ec2").create_subnet(VpcId=vpc["PhysicalResourceId"], CidrBlock="10.0.1.0/24")["Subnet"][
+        "SubnetId"
+    ]
 
 
 class TestTheScript:
     def test_it_deletes_the_stack_and_says_what_goes_stays_and_is_left(self, checkout, deployed, denied_by_policy):
-        snapshot = deployed.snapshot()
-        journal = checkout.root / ".local" / "deploy" / "sdoneks-us-west-2.json"
-        journal.parent.mkdir(parents=True)
-        journal.write_text(json.dumps({"snapshot": {"id": snapshot}}))
+        snapshot, others = deployed.images_snapshot(), deployed.snapshot()
         deployed.client("ecr").create_repository(repositoryName="sd-on-eks/sdwebui")
         deployed.client("ecr").create_repository(repositoryName="others")
         deployed.client("logs").create_log_group(logGroupName="/aws/containerinsights/sdoneksStack/application")
@@ -95,7 +94,8 @@ class TestTheScript:
             "Stack CDKToolkit of the CDK",
         ):
             assert words in left
-        assert "others" not in left
+        assert "repository others" not in left
+        assert others not in left
         assert "cloudformation:DeleteStack" in deployed.asked
         assert denied_by_policy(deployed.asked) == set()
 
@@ -120,7 +120,8 @@ class TestChecks:
         assert "note: Tasks would be lost." in capsys.readouterr().out
 
     def test_a_protected_stack_is_refused(self, stack, remove, monkeypatch):
-        monkeypatch.setattr(Stack, "is_protected", True)
+        protected = {"StackStatus": "CREATE_COMPLETE", "EnableTerminationProtection": True}
+        monkeypatch.setattr(Stack, "describe", lambda _: protected)
         with pytest.raises(DeployError, match="--no-enable-termination-protection"):
             remove()
 
@@ -176,8 +177,7 @@ class TestTheEnd:
     def test_without_a_stack_the_leftovers_are_listed_all_the_same(self, world, inside, capsys):
         world.client("ecr").create_repository(repositoryName="sd-on-eks/comfyui")
         account = Account.find(None)
-        remove_deployment(account, "sdoneks", "snap-0123", yes=True, force=False)
+        remove_deployment(account, "sdoneks", yes=True, force=False)
         told = capsys.readouterr().out
         assert "There is no stack sdoneksStack" in told
         assert "sd-on-eks/comfyui" in told
-        assert "snap-0123" not in told

@@ -10,12 +10,18 @@ from deploy import aws, stacks
 from deploy.aws import Account
 from deploy.errors import DeployError
 from deploy.rollout.steps import stack as step
-from deploy.rollout.steps.stack import FILTERS, STACK
-from deploy.stacks import Event, explain_failures
+from deploy.rollout.steps.stack import filters
+from deploy.rollout.steps.stack import stack as deploy_stack
+from deploy.stacks import explain_failures
 
 
-def event_of(resource, reason="", *, kind="AWS::S3::Bucket", status="CREATE_FAILED", at=None):
-    return Event(id="1", at=at or datetime.now(UTC), resource=resource, type=kind, status=status, reason=reason)
+def event_of(resource, reason="", *, kind="AWS::S3::Bucket", status="CREATE_FAILED"):
+    return {
+        "LogicalResourceId": resource,
+        "ResourceType": kind,
+        "ResourceStatus": status,
+        "ResourceStatusReason": reason,
+    }
 
 
 class TestTheStack:
@@ -27,7 +33,7 @@ class TestTheStack:
         stack.status = "UPDATE_IN_PROGRESS"
         ends = SimpleNamespace(sleep=lambda _: setattr(stack, "status", "UPDATE_COMPLETE"))
         monkeypatch.setattr(stacks, "time", ends)
-        STACK.run(opened)
+        deploy_stack.run(opened)
         told = capsys.readouterr().out
         assert "an operation is under way (UPDATE_IN_PROGRESS)" in told
         assert told.count("CREATE_COMPLETE ") == 1
@@ -44,13 +50,13 @@ class TestTheStack:
     def test_a_state_that_cannot_be_updated_is_told_with_the_way_out(self, inside, deployment, world, status, way_out):
         world.stack().status = status
         with pytest.raises(DeployError, match=way_out):
-            STACK.run(deployment())
+            deploy_stack.run(deployment())
         assert inside.calls.read_text() == ""
 
     @pytest.mark.parametrize("status", ["CREATE_FAILED", "UPDATE_FAILED"])
     def test_after_a_failure_without_rollback_the_next_run_goes_on(self, inside, deployment, world, status, capsys):
         world.stack().status = status
-        STACK.run(deployment())
+        deploy_stack.run(deployment())
         assert "goes on from there" in capsys.readouterr().out
         assert "cdk deploy" in inside.calls.read_text()
 
@@ -60,7 +66,7 @@ class TestTheStack:
         event.resource_status, event.resource_status_reason = "CREATE_FAILED", "Maximum number of topics reached"
         inside.break_("cdk-deploy")
         with pytest.raises(DeployError) as failure:
-            STACK.run(deployment())
+            deploy_stack.run(deployment())
         assert "  Topic (AWS::SNS::Topic): Maximum number of topics reached\n    → A quota" in failure.value.problem
 
     def test_only_causes_are_shown_not_what_was_cancelled_after_them(self):
@@ -108,12 +114,12 @@ class TestFilters:
         return clock
 
     def changed(self, clock, minutes_ago, kind="AWS::SNS::Subscription"):
-        event = event_of("Tasks", kind=kind, status="UPDATE_COMPLETE", at=clock.now - timedelta(minutes=minutes_ago))
-        events = SimpleNamespace(events=lambda since: [event] if event.at >= since else [])
+        event = {"ResourceType": kind, "Timestamp": clock.now - timedelta(minutes=minutes_ago)}
+        events = SimpleNamespace(events=lambda since: [event] if event["Timestamp"] >= since else [])
         return SimpleNamespace(stack=events)
 
     def test_a_filter_that_has_just_changed_is_waited_for_until_it_holds_everywhere(self, clock, capsys):
-        FILTERS.run(self.changed(clock, minutes_ago=4))
+        filters.run(self.changed(clock, minutes_ago=4))
         assert clock.slept_s == 11 * 60
         told = capsys.readouterr().out
         assert "until 12:11 UTC; send none before" in told
@@ -121,7 +127,7 @@ class TestFilters:
 
     @pytest.mark.parametrize(("minutes_ago", "kind"), [(16, "AWS::SNS::Subscription"), (4, "AWS::SNS::Topic")])
     def test_nothing_is_waited_for_where_no_filter_has_changed(self, clock, minutes_ago, kind):
-        FILTERS.run(self.changed(clock, minutes_ago, kind))
+        filters.run(self.changed(clock, minutes_ago, kind))
         assert clock.slept_s == 0
 
 

@@ -8,11 +8,11 @@ from configuration.chart_values import NodeTemplate
 from configuration.images import IMAGES
 from configuration.platform import Cluster
 from deploy.errors import DeployError
-from deploy.rollout.steps.config import CONFIG_FILE, REMOVED_RUNTIMES
-from deploy.rollout.steps.images import IMAGES as BUILD
-from deploy.rollout.steps.models import MODEL_BUCKET, MODELS
-from deploy.rollout.steps.snapshot import SNAPSHOT
-from deploy.rollout.summary import after_preparing
+from deploy.rollout.__main__ import after_preparing
+from deploy.rollout.steps.config import config_file, removed_runtimes
+from deploy.rollout.steps.images import images
+from deploy.rollout.steps.models import model_bucket, models
+from deploy.rollout.steps.snapshot import snapshot
 from deploy.scripts import ROOT
 
 OURS = "123456789012.dkr.ecr.us-west-2.amazonaws.com/sd-on-eks"
@@ -66,25 +66,25 @@ class TestConfigYaml:
     def test_the_operators_file_for_this_deployment_is_kept_with_its_bucket(self, own, inside):
         opened = own()
         assert opened.bucket == "mine"
-        assert CONFIG_FILE.run(opened) == "kept: it was edited"
+        assert config_file.run(opened) == "kept: it was edited"
         assert inside.config.read_text() == OWN
 
     def test_a_file_of_the_scripts_own_is_written_again_until_a_letter_changes(self, inside, world, deployment):
         world.bucket("mine")
-        CONFIG_FILE.run(deployment("-b", "mine"))
-        CONFIG_FILE.run(deployment("-r", "other"))
+        config_file.run(deployment("-b", "mine"))
+        config_file.run(deployment("-r", "other"))
         assert "name: other" in inside.config.read_text()
         edited = inside.config.read_text().replace("maxReplicaCount: 5", "maxReplicaCount: 7")
         inside.config.write_text(edited)
         opened = deployment()
-        CONFIG_FILE.run(opened)
+        config_file.run(opened)
         assert inside.config.read_text() == edited
         assert opened.config.models_runtime[0].extra_values.runtime.scaling.max_replica_count == 7
         assert list(inside.root.glob("*.bak")) == []
 
     def test_another_deployments_file_is_moved_aside_never_over_an_earlier_one(self, own, inside, capsys):
         for number in (1, 2):
-            CONFIG_FILE.run(own("-n", "other"))
+            config_file.run(own("-n", "other"))
             assert (inside.root / f"config.yaml.{number}.bak").read_text() == OWN
         assert "config.yaml.2.bak" in capsys.readouterr().out
 
@@ -99,7 +99,7 @@ class TestConfigYaml:
         assert variable not in after_preparing(own(text=f"{OWN}\n{named}\n"))
 
     def test_options_without_effect_are_told(self, own, world, capsys):
-        CONFIG_FILE.run(own("-s", world.snapshot(), "-r", "absent"))
+        config_file.run(own("-s", world.snapshot(), "-r", "absent"))
         told = capsys.readouterr().out
         assert "-r absent has no effect: config.yaml has one, two" in told
         assert "has no effect on one" in told
@@ -112,35 +112,35 @@ class TestConfigYaml:
 class TestBucketAndModels:
     def test_a_named_bucket_must_exist_and_is_left_as_it_is(self, deployment, world):
         with pytest.raises(DeployError, match="no bucket absent"):
-            MODEL_BUCKET.run(deployment("-b", "absent"))
-        MODEL_BUCKET.run(deployment("-b", world.bucket("mine")))
+            model_bucket.run(deployment("-b", "absent"))
+        model_bucket.run(deployment("-b", world.bucket("mine")))
         assert world.client("s3").get_bucket_versioning(Bucket="mine").get("Status") is None
 
     def test_a_strangers_bucket_is_used_only_where_config_yaml_names_its_account(self, own, deployment, world):
         name = world.bucket("sd-on-eks-models")  # everybody may read it
         world.bucket_owners[name] = STRANGER
         with pytest.raises(DeployError, match="belongs to somebody else"):
-            MODEL_BUCKET.run(deployment("-b", name))
+            model_bucket.run(deployment("-b", name))
         text = OWN.replace(":mine", f":{name}")
         opened = own(text=text)
         assert opened.bucket == "sdoneks-models-123456789012-us-west-2"
-        assert "its model bucket is not this account's" in CONFIG_FILE.plan(opened)
+        assert "its model bucket is not this account's" in config_file.plan(opened)
         opened = own(text=f"{text}bucketAccounts: ['{STRANGER}']\n")
-        assert MODEL_BUCKET.run(opened) == f"{name} is there"
+        assert model_bucket.run(opened) == f"{name} is there"
 
     def test_a_model_that_config_yaml_names_must_be_under_stable_diffusion(self, own, world):
         opened = own()
         world.model("mine", "one.safetensors")
         with pytest.raises(DeployError, match=r"deploy/upload-model.sh one.safetensors Stable-diffusion mine"):
-            MODELS.run(opened)
+            models.run(opened)
         world.model("mine", "Stable-diffusion/one.safetensors")
-        assert MODELS.run(opened) == "one.safetensors in Stable-diffusion/"
+        assert models.run(opened) == "one.safetensors in Stable-diffusion/"
 
     def test_a_default_model_that_is_there_already_is_verified_and_not_downloaded(self, inside, deployment, world):
         opened = deployment("-b", world.bucket("mine"))
         world.model("mine", MODEL, body=b"not the published one")
         with pytest.raises(DeployError, match="with different content"):
-            MODELS.run(opened)
+            models.run(opened)
 
     SECRET = "[{name: HF_TOKEN, valueFrom: {secretKeyRef: {name: a, key: b}}}]"
     HUB = "from the Hugging Face hub"
@@ -161,7 +161,7 @@ class TestBucketAndModels:
         opened = own(text=text)
         if there:
             world.model("mine", f"{there}/model_index.json")
-        assert MODELS.plan(opened) == MODELS.run(opened) == origin
+        assert models.plan(opened) == models.run(opened) == origin
 
     @pytest.mark.parametrize(
         ("model", "words"),
@@ -176,7 +176,7 @@ class TestBucketAndModels:
     )
     def test_a_model_that_pods_cannot_get_is_refused_with_what_to_do(self, own, model, words):
         with pytest.raises(DeployError, match=words):
-            MODELS.run(own(text=flux(model)))
+            models.run(own(text=flux(model)))
 
     @pytest.fixture
     def china(self, deployment, monkeypatch):
@@ -188,7 +188,7 @@ class TestBucketAndModels:
             china()
         opened = china("-b", world.bucket("mine", "cn-northwest-1"))
         with pytest.raises(DeployError, match=r"upload-model.sh v1-5-pruned-emaonly.safetensors Stable-diffusion mine"):
-            MODELS.plan(opened)
+            models.plan(opened)
 
     def test_china_gets_its_own_arns_and_instances(self, china, world):
         config = china("-b", world.bucket("mine", "cn-northwest-1")).config
@@ -198,12 +198,6 @@ class TestBucketAndModels:
 
 
 class TestImages:
-    @pytest.mark.parametrize(("printed", "words"), [("done", "did not say"), ("{}", "queue-agent, sdwebui")])
-    def test_a_build_that_does_not_give_its_images_is_refused(self, inside, deployment, monkeypatch, printed, words):
-        monkeypatch.setattr("deploy.rollout.steps.images.output_of", lambda *_, **__: printed)
-        with pytest.raises(DeployError, match=words):
-            BUILD.run(deployment())
-
     @pytest.fixture
     def built(self, monkeypatch):
         """Builds whatever the step asks for; gives the names."""
@@ -230,8 +224,8 @@ class TestImages:
     def test_just_the_images_that_config_yaml_leaves_open_are_built(self, own, built, text, names):
         opened = own(text=text)
         plan = f"build what the registry lacks of {', '.join(names)}" if names else "config.yaml names them"
-        assert BUILD.plan(opened) == plan
-        BUILD.run(opened)
+        assert images.plan(opened) == plan
+        images.run(opened)
         assert built == names
 
     @pytest.fixture
@@ -250,15 +244,15 @@ class TestImages:
     def test_images_of_ours_that_this_checkout_did_not_build_are_told(self, own, pushed, capsys):
         digest = pushed("0.0.9-abc")
         server = {"repository": f"{OURS}/comfyui", "digest": DIGEST}  # the registry does not have it
-        CONFIG_FILE.run(own(text=with_images(server=server, agent={"digest": digest})))
+        config_file.run(own(text=with_images(server=server, agent={"digest": digest})))
         told = capsys.readouterr().out
         assert "for one, this checkout's has tag " + IMAGES["queue-agent"].tag(ROOT) in told
         assert f"config.yaml names {OURS}/comfyui@{DIGEST} for one" in told
 
     def test_images_of_this_checkout_or_of_the_operators_own_need_no_word(self, own, pushed, capsys):
         agent = {"repository": f"{OURS}/queue-agent", "digest": pushed(IMAGES["queue-agent"].tag(ROOT))}
-        CONFIG_FILE.run(own("-r", "one", text=with_images(agent=agent)))
-        CONFIG_FILE.run(own("-r", "one", text=with_images(server=MINE, agent=AGENT)))
+        config_file.run(own("-r", "one", text=with_images(agent=agent)))
+        config_file.run(own("-r", "one", text=with_images(server=MINE, agent=AGENT)))
         assert capsys.readouterr().out == ""
 
 
@@ -274,11 +268,11 @@ class TestSnapshot:
     )
     def test_it_is_compared_with_what_the_pods_will_ask_for(self, own, world, capsys, agent, asked):
         asked = asked.format(tag=IMAGES["queue-agent"].tag(ROOT))
-        snapshot = world.snapshot({"image-1": "another:1"})
-        SNAPSHOT.run(own(text=with_images(snapshot, agent=agent)))
+        there = world.snapshot({"image-1": "another:1"})
+        snapshot.run(own(text=with_images(there, agent=agent)))
         told = f"does not hold {asked}: nodes of one pull it first"
-        assert f"Snapshot {snapshot} {told}" in capsys.readouterr().out
-        SNAPSHOT.run(own(text=with_images(world.snapshot({"image-1": asked}), agent=agent)))
+        assert f"Snapshot {there} {told}" in capsys.readouterr().out
+        snapshot.run(own(text=with_images(world.snapshot({"image-1": asked}), agent=agent)))
         assert told not in capsys.readouterr().out
 
     @pytest.fixture
@@ -286,7 +280,8 @@ class TestSnapshot:
         """Makes snapshots; gives the commands."""
         commands = []
         monkeypatch.setattr(
-            "deploy.rollout.steps.snapshot.output_of", lambda command, **_: commands.append(command) or world.snapshot()
+            "deploy.rollout.steps.snapshot.output_of",
+            lambda command, **_: commands.append(command) or world.images_snapshot(*command[-1].split(",")),
         )
         return commands
 
@@ -296,20 +291,20 @@ class TestSnapshot:
         opened = deployment()
         opened.images = {name: f"registry/{name}@{DIGEST}" for name in ("sdwebui", "queue-agent")}
         for _ in range(2):
-            SNAPSHOT.run(opened)
+            snapshot.run(opened)
         [[_, *options]] = commands
         version, release = Cluster().version, NodeTemplate().ami_version
         assert f"-a /aws/service/bottlerocket/aws-k8s-{version}/x86_64/{release}/image_id -q" in " ".join(options)
         world.client("ec2").delete_snapshot(SnapshotId=opened.snapshot)
-        SNAPSHOT.run(opened)
+        snapshot.run(opened)
         assert len(commands) == 2
 
     def test_a_plan_says_where_it_gets_a_network_of_its_own(self, inside, deployment, world):
-        assert "network of its own" not in SNAPSHOT.plan(deployment())
+        assert "network of its own" not in snapshot.plan(deployment())
         ec2 = world.client("ec2")
         for subnet in ec2.describe_subnets()["Subnets"]:
             ec2.delete_subnet(SubnetId=subnet["SubnetId"])
-        assert "network of its own" in SNAPSHOT.plan(deployment())
+        assert "network of its own" in snapshot.plan(deployment())
 
     @pytest.fixture
     def asked(self, monkeypatch):
@@ -326,16 +321,16 @@ class TestSnapshot:
         self, own, world, capsys, asked, commands
     ):
         questions = asked(True)
-        snapshot = world.snapshot({"image-1": "mine:6"})
+        there = world.snapshot({"image-1": "mine:6"})
         for _ in range(2):
-            SNAPSHOT.run(own(text=with_images(snapshot, server=MINE, agent=AGENT)))
+            snapshot.run(own(text=with_images(there, server=MINE, agent=AGENT)))
             assert "dataVolume.snapshotID: snap-" in capsys.readouterr().out
         assert [command[-1] for command in commands] == ["agent:7,mine:7"]  # the second run remembers it
         assert len(questions) == 1
 
     def test_without_consent_the_command_is_printed(self, own, world, capsys, asked, commands):
         asked(False)
-        SNAPSHOT.run(own(text=with_images(world.snapshot({"image-1": "mine:6"}), server=MINE)))
+        snapshot.run(own(text=with_images(world.snapshot({"image-1": "mine:6"}), server=MINE)))
         told = capsys.readouterr().out
         assert "snapshot.sh -r us-west-2 -a /aws/service/bottlerocket/" in told
         assert "mine:7" in told
@@ -346,14 +341,14 @@ class TestSnapshot:
         self, own, world, capsys, asked, tags
     ):
         questions = asked(True)
-        snapshot = world.snapshot(tags) if tags else None
-        SNAPSHOT.run(own(text=with_images(snapshot, server=MINE, agent=AGENT)))
+        there = world.snapshot(tags) if tags else None
+        snapshot.run(own(text=with_images(there, server=MINE, agent=AGENT)))
         assert questions == []
         assert "does not hold" not in capsys.readouterr().out
 
     def test_one_that_is_not_there_is_refused(self, deployment):
         with pytest.raises(DeployError, match="not there in this region"):
-            SNAPSHOT.run(deployment("-s", "snap-0123"))
+            snapshot.run(deployment("-s", "snap-0123"))
 
 
 class TestRemovedRuntimes:
@@ -361,21 +356,21 @@ class TestRemovedRuntimes:
     def test_a_runtime_is_not_removed_before_all_its_queues_are_empty(self, own, world, queue):
         opened = own()
         world.queue("sdoneksStack-old")
-        assert REMOVED_RUNTIMES.run(opened) == "old will be removed"
+        assert removed_runtimes.run(opened) == "old will be removed"
         url = world.queue(f"sdoneksStack-{queue}")
         world.client("sqs").send_message(QueueUrl=url, MessageBody="task")
         with pytest.raises(DeployError, match="disabled: true"):
-            REMOVED_RUNTIMES.run(opened)
+            removed_runtimes.run(opened)
 
     def test_runtimes_of_config_yaml_other_stacks_and_other_queues_do_not_count(self, own, world):
         opened = own()
         for name in ("sdoneksStack-one", "sdoneksStack-two-dead", "otherStack-old", "sdoneksStack-InterruptionQueue1A"):
             world.queue(name, messages=1)
         world.queue("sdoneksStack-two")
-        assert REMOVED_RUNTIMES.run(opened) == "no runtime is removed"
+        assert removed_runtimes.run(opened) == "no runtime is removed"
 
     def test_a_new_config_yaml_never_removes_runtimes(self, deployment, world):
         opened = deployment()
         world.queue("sdoneksStack-old")
         with pytest.raises(DeployError, match="would remove old"):
-            REMOVED_RUNTIMES.run(opened)
+            removed_runtimes.run(opened)

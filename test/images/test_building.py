@@ -96,9 +96,9 @@ def test_a_failing_engine_fails_the_command_and_prints_no_result(build, step):
 def test_a_kept_config_yaml_that_names_no_image_ends_with_those_that_the_stack_asks_for(build, monkeypatch):
     kept = load_config(ROOT / "examples" / "configs" / "everything.yaml")
     account, options = SimpleNamespace(region="eu-west-1"), SimpleNamespace(skip_tools=True)
-    deployment = RolloutContext(options=options, account=account, file=None, journal=None, bucket="models", kept=kept)
+    deployment = RolloutContext(options=options, account=account, file=None, bucket="models", kept=kept)
     monkeypatch.setattr(images, "output_of", lambda command, **_: build(*command[4:]).stdout)
-    images.IMAGES.run(deployment)
+    images.images.run(deployment)
     registry = account_registry(account="123456789012", region="eu-west-1", url_suffix="amazonaws.com")
     found = boto3.client("ecr").describe_images
     for runtime in kept.models_runtime:

@@ -1,19 +1,16 @@
 """What the account must have and grant: quotas, the operator's consent, Spot's role, the CDK's bootstrap."""
 
-from typing import Any
-
 from botocore.exceptions import ClientError
 
 from deploy.aws import error_code
 from deploy.console import confirm, note, say
 from deploy.errors import DeployError
 from deploy.rollout.context import RolloutContext
-from deploy.rollout.steps import RolloutStep
+from deploy.rollout.steps import StepWork, step
 from deploy.rollout.steps.images import images_left_open
 from deploy.rollout.steps.tools import environ
 from deploy.scripts import run
-from deploy.support.assessment import assess
-from deploy.support.findings import Finding, Sufficiency, table_of
+from deploy.support.assessment import Sufficiency, assess, table_of
 
 _EVERYWHERE = frozenset({"0.0.0.0/0", "::/0"})
 _VERIFIED_REGIONS = frozenset({"us-east-1", "us-west-2", "cn-northwest-1"})
@@ -23,23 +20,9 @@ _PARAMETER = "/cdk-bootstrap/hnb659fds/version"  # where the CDK's own bootstrap
 _MIN_BOOTSTRAP = 8
 
 
-def _plan_support(context: RolloutContext) -> str:
-    blocking = _names(_findings(context), Sufficiency.BLOCKS)
-    return f"stop: {blocking}" if blocking else "nothing stands in the way"
-
-
-def _check_support(context: RolloutContext) -> str:
-    findings = _findings(context)
-    if blocking := _names(findings, Sufficiency.BLOCKS):
-        raise DeployError(
-            f"The platform cannot be deployed here: {blocking}.",
-            "Follow the last column. Quotas are often granted within minutes; another region may work, too.",
-        )
-    short = _names(findings, Sufficiency.SHORT)
-    return f"enough to begin with; short for all that may run at once: {short}" if short else "enough"
-
-
-def _findings(context: RolloutContext) -> list[Finding]:
+@step("Quotas and region")
+def support(context: RolloutContext) -> StepWork:
+    """Show what is needed and what is there; stop where nothing could start."""
     config, region = context.config, context.account.region
     if region not in _VERIFIED_REGIONS:
         note(f"{region} is not among the verified regions {', '.join(sorted(_VERIFIED_REGIONS))}.")
@@ -51,26 +34,39 @@ def _findings(context: RolloutContext) -> list[Finding]:
     builds, exists = len(images_left_open(config)), context.stack.status is not None
     findings = assess(context.account, config, zones=context.zones, builds=builds, exists=exists)
     say(table_of(findings))
-    return findings
+    blocking, short = (
+        ", ".join(finding.what for finding in findings if finding.verdict is verdict)
+        for verdict in (Sufficiency.BLOCKS, Sufficiency.SHORT)
+    )
+    yield f"stop: {blocking}" if blocking else "nothing stands in the way"
+    if blocking:
+        raise DeployError(
+            f"The platform cannot be deployed here: {blocking}.",
+            "Follow the last column. Quotas are often granted within minutes; another region may work, too.",
+        )
+    return f"enough to begin with; short for all that may run at once: {short}" if short else "enough"
 
 
-def _names(findings: list[Finding], verdict: Sufficiency) -> str:
-    return ", ".join(finding.what for finding in findings if finding.verdict is verdict)
-
-
-def _ask(context: RolloutContext) -> str:
+@step("Consent")
+def consent(context: RolloutContext) -> StepWork:
+    """Ask before anything is made."""
+    yield "given with --yes" if context.options.yes else "ask"
     confirm("Go on?", assumed=context.options.yes)
     return "given"
 
 
-def _plan_role(context: RolloutContext) -> str:
-    return f"{_ROLE} is there" if _has_role(context.account.client("iam")) else f"create {_ROLE}"
-
-
-def _create_role(context: RolloutContext) -> str:
+@step("Spot role")
+def spot_role(context: RolloutContext) -> StepWork:
+    """Make the service-linked role that Spot instances need."""
     iam = context.account.client("iam")
-    if _has_role(iam):
+    try:
+        iam.get_role(RoleName=_ROLE)
+    except ClientError as exc:
+        if error_code(exc) not in {"NoSuchEntity", "NoSuchEntityException"}:
+            raise
+    else:
         return f"{_ROLE} is there"
+    yield f"create {_ROLE}"
     try:
         iam.create_service_linked_role(AWSServiceName=_SERVICE)
     except ClientError as exc:
@@ -79,46 +75,22 @@ def _create_role(context: RolloutContext) -> str:
     return f"{_ROLE} created"
 
 
-def _has_role(iam: Any) -> bool:
-    try:
-        iam.get_role(RoleName=_ROLE)
-    except ClientError as exc:
-        if error_code(exc) in {"NoSuchEntity", "NoSuchEntityException"}:
-            return False
-        raise
-    return True
-
-
-def _plan_bootstrap(context: RolloutContext) -> str:
-    return _bootstrapped(context) or f"cdk bootstrap {_target(context)}"
-
-
-def _bootstrap(context: RolloutContext) -> str:
-    if bootstrapped := _bootstrapped(context):
-        return bootstrapped
-    run(
-        ["cdk", "bootstrap", _target(context)],
-        environ=environ(context),
-        remedy="Delete stack CDKToolkit if it says ROLLBACK_COMPLETE; then run the same command again.",
-    )
-    return _target(context)
-
-
-def _bootstrapped(context: RolloutContext) -> str | None:
+@step("CDK bootstrap")
+def bootstrap(context: RolloutContext) -> StepWork:
+    """Make the CDK's own bucket and roles."""
     try:
         version = int(context.account.client("ssm").get_parameter(Name=_PARAMETER)["Parameter"]["Value"])
     except ClientError as exc:
-        if error_code(exc) == "ParameterNotFound":
-            return None
-        raise
-    return f"version {version} is there" if version >= _MIN_BOOTSTRAP else None
-
-
-def _target(context: RolloutContext) -> str:
-    return f"aws://{context.account.id}/{context.account.region}"
-
-
-SUPPORT = RolloutStep("Quotas and region", _plan_support, _check_support)
-CONSENT = RolloutStep("Consent", lambda context: "given with --yes" if context.options.yes else "ask", _ask)
-SPOT_ROLE = RolloutStep("Spot role", _plan_role, _create_role)
-BOOTSTRAP = RolloutStep("CDK bootstrap", _plan_bootstrap, _bootstrap)
+        if error_code(exc) != "ParameterNotFound":
+            raise
+        version = 0
+    if version >= _MIN_BOOTSTRAP:
+        return f"version {version} is there"
+    target = f"aws://{context.account.id}/{context.account.region}"
+    yield f"cdk bootstrap {target}"
+    run(
+        ["cdk", "bootstrap", target],
+        environ=environ(context),
+        remedy="Delete stack CDKToolkit if it says ROLLBACK_COMPLETE; then run the same command again.",
+    )
+    return target

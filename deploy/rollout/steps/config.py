@@ -5,31 +5,29 @@ from collections.abc import Iterator
 from deploy.backlog import backlogs
 from deploy.console import note
 from deploy.errors import DeployError
-from deploy.rollout.config_yaml import Origin
 from deploy.rollout.context import RolloutContext
-from deploy.rollout.steps import RolloutStep
+from deploy.rollout.steps import StepWork, step
 from deploy.rollout.steps.images import stale_images
 
 _ASIDE = "the present one is for another deployment, or its model bucket is not this account's"
 
 
-def _plan_file(context: RolloutContext) -> str:
+@step("config.yaml")
+def config_file(context: RolloutContext) -> StepWork:
+    """Write it, unless the operator's own is used."""
+    file = context.file
     if context.kept is not None:
-        return "keep it: it was edited"
-    is_foreign = context.file.origin is Origin.OPERATOR
-    return f"write {context.file.path}" + (f"; {_ASIDE}, so that it is kept under another name" if is_foreign else "")
-
-
-def _write_file(context: RolloutContext) -> str:
-    if context.kept is not None:
+        yield "keep it: it was edited"
         for difference in _differences(context):
             note(difference)
         return "kept: it was edited"
+    aside = f"; {_ASIDE}, so that it is kept under another name" if file.is_edited else ""
+    yield f"write {file.path}{aside}"
     context.config  # noqa: B018  refuses what would not load again
-    backup = context.file.write(context.draft)
+    backup = file.write(context.new_config)
     if backup is not None:
         note(f"{_ASIDE}: it is {backup.name} now.")
-    return f"{context.file.path} written"
+    return f"{file.path} written"
 
 
 def _differences(context: RolloutContext) -> Iterator[str]:
@@ -46,7 +44,8 @@ def _differences(context: RolloutContext) -> Iterator[str]:
     yield from stale_images(context.account, context.config)
 
 
-def _check_removed(context: RolloutContext) -> str:
+@step("Removed runtimes")
+def removed_runtimes(context: RolloutContext) -> StepWork:
     """Say which runtimes will be removed; refuse those that hold tasks, or that nobody has asked to remove."""
     names = {runtime.name for runtime in context.config.models_runtime}
     found = backlogs(context.account.client("sqs"), context.config.cloudformation_stack, known=names)
@@ -63,8 +62,6 @@ def _check_removed(context: RolloutContext) -> str:
             f"A new config.yaml with the one runtime {context.options.runtime_name} would remove {listed}.",
             "Restore your own config.yaml (see config.yaml.*.bak), or add the runtime to it; then run this again.",
         )
-    return f"{listed} will be removed" if removed else "no runtime is removed"
-
-
-CONFIG_FILE = RolloutStep("config.yaml", _plan_file, _write_file)
-REMOVED_RUNTIMES = RolloutStep("Removed runtimes", _check_removed, _check_removed)
+    told = f"{listed} will be removed" if removed else "no runtime is removed"
+    yield told
+    return told

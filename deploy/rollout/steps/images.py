@@ -10,37 +10,25 @@ from botocore.exceptions import ClientError
 from configuration.config import Config
 from configuration.images import PodImage, account_registry, pod_images, project_version
 from deploy.aws import Account, error_code
-from deploy.errors import DeployError
 from deploy.rollout.context import RolloutContext
-from deploy.rollout.steps import RolloutStep
+from deploy.rollout.steps import StepWork, step
 from deploy.rollout.steps.tools import environ
 from deploy.scripts import ROOT, output_of
 
 _BUILD = (sys.executable, "-m", "deploy.images", "build")
 _REMEDY = "Look at the build's log above; then run the same command again."
-_ALL_NAMED = "config.yaml names them"
 
 
-def _plan(context: RolloutContext) -> str:
-    wanted = images_left_open(context.config)
-    return f"build what the registry lacks of {', '.join(wanted)}" if wanted else _ALL_NAMED
-
-
-def _build(context: RolloutContext) -> str:
+@step("Images")
+def images(context: RolloutContext) -> StepWork:
+    """Build what the registry lacks of the images that config.yaml does not name."""
     wanted = images_left_open(context.config)
     if not wanted:
-        return _ALL_NAMED
+        return "config.yaml names them"
+    yield f"build what the registry lacks of {', '.join(wanted)}"
     place = ("-n", context.config.stack_name, "-R", context.account.region)
-    printed = output_of([*_BUILD, *wanted, *place], environ=environ(context), remedy=_REMEDY)
-    try:
-        built = json.loads(printed)
-        context.images = {name: f"{built[name]['repository']}@{built[name]['digest']}" for name in wanted}
-    except KeyError as exc:
-        raise DeployError(
-            f"The build returned no image {', '.join(sorted(set(wanted) - set(built)))}.", _REMEDY
-        ) from exc
-    except (ValueError, TypeError) as exc:
-        raise DeployError("The image build did not say what it built.", _REMEDY) from exc
+    built = json.loads(output_of([*_BUILD, *wanted, *place], environ=environ(context), remedy=_REMEDY))
+    context.images = {name: f"{built[name]['repository']}@{built[name]['digest']}" for name in wanted}
     return ", ".join(context.images.values())
 
 
@@ -88,6 +76,3 @@ def _tags(ecr: Any, image: PodImage) -> set[str | None]:
             return set()
         raise
     return {tag for one in found["imageDetails"] for tag in one.get("imageTags", [])}
-
-
-IMAGES = RolloutStep("Images", _plan, _build)

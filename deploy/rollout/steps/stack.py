@@ -1,4 +1,4 @@
-"""The CloudFormation stack, and the filters by which its topic brings tasks to their queues."""
+"""The CloudFormation stack, the filters by which its topic brings tasks to their queues, and the first pictures."""
 
 import time
 from collections.abc import Mapping
@@ -7,10 +7,11 @@ from datetime import UTC, datetime, timedelta
 from deploy.console import in_words, note, say
 from deploy.errors import DeployError
 from deploy.rollout.context import RolloutContext
-from deploy.rollout.steps import RolloutStep
+from deploy.rollout.steps import StepWork, step
 from deploy.rollout.steps.tools import environ
-from deploy.scripts import run
+from deploy.scripts import ROOT, run
 from deploy.stacks import Stack, explain_failures
+from runtimes.flux.families import TEXT_TO_IMAGE
 
 DEPLOY_COMMAND = ("cdk", "deploy", "--no-rollback", "--require-approval", "never")
 _REMEDY = (
@@ -28,21 +29,19 @@ _LOOK_BACK = timedelta(hours=1)
 _SETTLED = timedelta(minutes=15)
 """How long SNS may take to apply a filter everywhere (its developer guide, "Subscription filter policies")."""
 _SAY_EVERY_S = 60.0
+_SUBSCRIPTION = "AWS::SNS::Subscription"
 
 
-def _plan_stack(context: RolloutContext) -> str:
-    stack = context.stack
-    if stack.is_moving:
-        return f"wait for the operation under way ({stack.status}), then deploy"
-    return f"{'update' if stack.status else 'create'} {stack.name}: {' '.join(DEPLOY_COMMAND)}"
-
-
-def _deploy_stack(context: RolloutContext) -> str:
+@step("Stack")
+def stack(context: RolloutContext) -> StepWork:
     """Deploy; where an operation is under way already, wait for its end first."""
     stack = context.stack
     if stack.is_moving:
+        yield f"wait for the operation under way ({stack.status}), then deploy"
         note(f"an operation is under way ({stack.status}); waiting for its end.")
-        stack.watch(lambda event: say(f"  {event}"), since=datetime.now(UTC) - _LOOK_BACK)
+        stack.watch(since=datetime.now(UTC) - _LOOK_BACK)
+    else:
+        yield f"{'update' if stack.status else 'create'} {stack.name}: {' '.join(DEPLOY_COMMAND)}"
     status = stack.status or ""
     if status in _DEAD_ENDS:
         raise DeployError(f"Stack {stack.name} is {status}; it cannot be updated.", _DEAD_ENDS[status])
@@ -59,33 +58,50 @@ def _deploy_stack(context: RolloutContext) -> str:
     return f"{stack.name}: {stack.status}"
 
 
-def _plan_filters(_: RolloutContext) -> str:
-    return f"wait until SNS applies filters that have changed, up to {in_words(_SETTLED.total_seconds())}"
-
-
-def _wait_for_filters(context: RolloutContext) -> str:
+@step("Filters")
+def filters(context: RolloutContext) -> StepWork:
     """Wait until SNS applies new and changed filters: until then the topic may drop tasks that match them alone."""
-    changed = _last_change(context.stack)
-    if changed is None or _left_s(changed) <= 0:
+    yield f"wait until SNS applies filters that have changed, up to {in_words(_SETTLED.total_seconds())}"
+    settled = _last_change(context.stack) + _SETTLED
+    if settled <= datetime.now(UTC):
         return "SNS applies all of them"
     note(
-        f"SNS may drop tasks for new runtimes until {changed + _SETTLED:%H:%M} UTC; send none before. "
+        f"SNS may drop tasks for new runtimes until {settled:%H:%M} UTC; send none before. "
         "Runtimes that were there before are not concerned."
     )
-    while (left_s := _left_s(changed)) > 0:
+    while (left_s := (settled - datetime.now(UTC)).total_seconds()) > 0:
         say(f"  {in_words(left_s)} left")
         time.sleep(min(left_s, _SAY_EVERY_S))
     return "SNS applies the new ones"
 
 
-def _last_change(stack: Stack) -> datetime | None:
-    events = stack.events(datetime.now(UTC) - _SETTLED)
-    return max((event.at for event in events if event.type == "AWS::SNS::Subscription"), default=None)
+def _last_change(stack: Stack) -> datetime:
+    """When a filter last changed, or long ago."""
+    long_ago = datetime.now(UTC) - _SETTLED
+    events = stack.events(long_ago)
+    return max((event["Timestamp"] for event in events if event["ResourceType"] == _SUBSCRIPTION), default=long_ago)
 
 
-def _left_s(changed: datetime) -> float:
-    return (changed + _SETTLED - datetime.now(UTC)).total_seconds()
-
-
-STACK = RolloutStep("Stack", _plan_stack, _deploy_stack)
-FILTERS = RolloutStep("Filters", _plan_filters, _wait_for_filters)
+@step("Verification")
+def verification(context: RolloutContext) -> StepWork:
+    """Post the samples of the runtime that -r names, else of the first one; the first tasks wait for a node."""
+    runtimes = context.config.enabled_runtimes or context.config.models_runtime
+    runtime = next((one for one in runtimes if one.name == context.options.runtime_name), runtimes[0])
+    yield f"post samples to {runtime.name}"
+    variables = {
+        "STACK_NAME": context.config.cloudformation_stack,
+        "RUNTIME_NAME": runtime.name,
+        "RUNTIME_TYPE": runtime.type,
+    }
+    if runtime.static_model:
+        variables["MODEL_FILENAME"] = runtime.static_model
+    if runtime.model:
+        row = runtime.deployed(context.config.deadlines)
+        # Where only its files describe the model, what most models do.
+        variables["TASK_TYPES"] = TEXT_TO_IMAGE if row.card is None else ",".join(row.task_types)
+    run(
+        [str(ROOT / "test" / "run.sh")],
+        environ={**environ(context), **variables},
+        remedy="The platform is deployed. See why it makes no pictures: kubectl get pods -A, and the dashboard.",
+    )
+    return f"{runtime.name} makes pictures"

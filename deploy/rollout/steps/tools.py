@@ -9,19 +9,20 @@ from pathlib import Path
 from deploy.console import note
 from deploy.errors import DeployError
 from deploy.rollout.context import ZONES_VARIABLE, RolloutContext
-from deploy.rollout.steps import RolloutStep
+from deploy.rollout.steps import StepWork, step
 from deploy.scripts import ROOT, output_of, run
 
 _TOOLS = ROOT / "node_modules"
 
 
-def _plan(context: RolloutContext) -> str:
+@step("Tools")
+def tools(context: RolloutContext) -> StepWork:
+    """Install the CDK's command line, or use the one on the PATH (-T); look for what is run besides."""
+    wanted, is_installed = _cdk_version(), _has_cdk()
     if context.options.skip_tools:
-        return "use the cdk on the PATH"
-    return f"aws-cdk {_cdk_version()} is there" if _has_cdk() else f"install aws-cdk {_cdk_version()} into node_modules"
-
-
-def _run(context: RolloutContext) -> str:
+        yield "use the cdk on the PATH"
+    else:
+        yield f"aws-cdk {wanted} is there" if is_installed else f"install aws-cdk {wanted} into node_modules"
     if shutil.which("aws") is None:
         if context.options.snapshot is None and context.kept is None:
             raise DeployError(
@@ -33,12 +34,12 @@ def _run(context: RolloutContext) -> str:
         note(f"{' and '.join(absent)} not found; only your own looks into the cluster need them.")
     if context.options.skip_tools:
         version = output_of(["cdk", "--version"], remedy="Repair the CDK, or leave out -T.").partition(" ")[0]
-        if version != _cdk_version():
-            note(f"cdk is {version}; the platform was made with {_cdk_version()}.")
+        if version != wanted:
+            note(f"cdk is {version}; the platform was made with {wanted}.")
         return f"cdk {version} from the PATH"
-    if not _has_cdk():
+    if not is_installed:
         _install_cdk()
-    return f"aws-cdk {_cdk_version()}"
+    return f"aws-cdk {wanted}"
 
 
 def _cdk_version() -> str:
@@ -82,6 +83,3 @@ def _node_folder() -> Path:
     if found is None or found.origin is None:
         raise DeployError("Node is not in this Python environment.", "Run `make .venv/stamps/cdk`, or use -T.")
     return Path(found.origin).parent / "bin"
-
-
-TOOLS = RolloutStep("Tools", _plan, _run)

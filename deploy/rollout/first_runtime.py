@@ -1,12 +1,11 @@
-"""The content of a new config.yaml: one runtime, by its type, on instances that can run it."""
+"""The runtime that a new config.yaml begins with: the options' type and model, on instances that can run it."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
 from configuration.gpus import instances_that_fit
 from configuration.images import AGENT
-from configuration.platform import ZONES
-from deploy.models.layout import DEFAULT_MODEL
+from deploy.models.layout import DEFAULT_CHECKPOINT
 from deploy.rollout.options import RolloutOptions
 from runtimes.flux.profiles import PROFILES, Profile, Quantization
 from runtimes.registry import RUNTIME_TYPES
@@ -19,19 +18,14 @@ _SLOW = ("g4dn.xlarge", "g4dn.2xlarge")
 _LARGE = ("g6e.xlarge", "g6e.2xlarge", "g6e.4xlarge")
 
 
-def draft(
-    options: RolloutOptions,
-    *,
-    bucket_arn: str,
-    instance_types: Sequence[str],
-    zones: Sequence[str],
-    images: Mapping[str, str],
-    snapshot: str | None,
+def first_runtime(
+    options: RolloutOptions, instance_types: Sequence[str], images: Mapping[str, str], snapshot: str | None
 ) -> dict[str, Any]:
-    """Compose it; images are ``repository@digest`` by name, and none while they are unknown."""
+    """Its entry in modelsRuntime; images are ``repository@digest`` by name, and none while they are unknown."""
     provisioner = {"instanceType": list(instance_types), "capacityType": {"onDemand": True, "spot": True}}
     node_template = {"nodeTemplate": {"dataVolume": {"snapshotID": snapshot}}} if snapshot else {}
-    runtime = {
+    containers = {"inferenceApi": images.get(options.runtime_type), "queueAgent": images.get(AGENT)}
+    return {
         "name": options.runtime_name,
         "namespace": "default",
         "type": options.runtime_type,
@@ -40,31 +34,21 @@ def draft(
             "karpenter": {"provisioner": provisioner, **node_template},
             "runtime": {
                 "scaling": {"cooldownPeriod": _COOLDOWN_S, "maxReplicaCount": _MAX_REPLICAS},
-                **_image("inferenceApi", images.get(options.runtime_type)),
-                **_image("queueAgent", images.get(AGENT)),
+                **{
+                    name: {"image": dict(zip(("repository", "digest"), image.split("@"), strict=True))}
+                    for name, image in containers.items()
+                    if image is not None
+                },
             },
         },
     }
-    return {
-        "stackName": options.stack_name,
-        "modelBucketArn": bucket_arn,
-        **({"vpc": {"availabilityZones": list(zones)}} if len(zones) == ZONES else {}),
-        "modelsRuntime": [runtime],
-    }
-
-
-def _image(container: str, image: str | None) -> dict[str, Any]:
-    if image is None:
-        return {}
-    repository, _, digest = image.partition("@")
-    return {container: {"image": {"repository": repository, "digest": digest}}}
 
 
 def served(options: RolloutOptions) -> Mapping[str, Any]:
     """The runtime's keys that say which model it serves; none where its tasks do."""
     row = RUNTIME_TYPES[options.runtime_type]
     if row.loads_checkpoint:
-        return {"modelFilename": DEFAULT_MODEL.filename}
+        return {"modelFilename": DEFAULT_CHECKPOINT}
     if not row.has_model_options:
         return {}
     quantization = _quantization(PROFILES[options.profile])
