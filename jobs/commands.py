@@ -7,8 +7,9 @@ its own kind, change a job by the same rules.
 import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from contract import strict_json
 from contract.notice import JobError
@@ -47,8 +48,7 @@ _CONSTANTS: Mapping[str, Any] = {**{state.value: state for state in JobState}, "
 _ENDED = "#state IN (:succeeded, :failed, :cancelled)"
 
 
-@dataclass(frozen=True, slots=True)
-class DuePage:
+class DuePage(NamedTuple):
     """Some of the jobs that are due, and the key that the next page starts after; None of the last page."""
 
     jobs: list[str]
@@ -119,45 +119,29 @@ def published(job: str, start_by_s: float) -> JobCommand[JobChange]:
 
     ``start_by_s`` is for an item without start deadline, which an earlier version accepted.
     """
-    return _update(
-        job,
-        "SET #state = :queued, #due_at = if_not_exists(#start_by, :start_by)",
-        "#state = :accepted",
-        start_by=start_by_s,
-    )
+    update = "SET #state = :queued, #due_at = if_not_exists(#start_by, :start_by)"
+    return _update(job, update, "#state = :accepted", start_by=start_by_s)
 
 
 def claim(
-    task: Task,
-    job: str,
-    *,
-    runtime: str,
-    owner: str,
-    token: str,
-    now_s: float,
-    lease_s: float,
-    start_s: float,
+    task: Task, job: str, *, runtime: str, owner: str, token: str, now_s: float, lease_s: float, start_s: float
 ) -> JobCommand[Claim | ClaimDenied | AlreadyFinished]:
-    """Claim a job for an agent; one that is not in the table is entered, with its start deadline.
+    """Claim a job for an agent of a runtime; one that is not in the table is entered, with its start deadline.
 
-    Args:
-        task: The task.
-        job: Its job; a foreign message's task does not carry it.
-        runtime: The agent's runtime.
-        owner: The agent's name, for people who look at the table.
-        token: Proves the lease later; no two claims share one.
-        now_s: Seconds since 1970.
-        lease_s: How long the lease lasts unless renewed.
-        start_s: How long the job may wait to be started, from its creation, and again should its agent vanish.
+    ``owner`` names the agent to people; ``token``, which no two claims share, proves the lease later. The lease lasts
+    ``lease_s`` unless renewed. The job may wait ``start_s`` to be started, and again should its agent vanish.
     """
     creation = _creation(task, runtime, now_s)
     creation["start_by"] = creation["created_at"] + start_s
-    count = "#claims = if_not_exists(#claims, :zero) + :one"
-    lease = "#lease_owner = :owner, #lease_token = :token, #lease_until = :until"
-    due = "#due_shard = :due_shard, #due_at = :due_at"
+    sets = (
+        "#state = :running, #claims = if_not_exists(#claims, :zero) + :one",
+        "#lease_owner = :owner, #lease_token = :token, #lease_until = :until",
+        "#due_shard = :due_shard, #due_at = :due_at",
+        *_entering(creation),
+    )
     update = _update(
         job,
-        f"SET #state = :running, {lease}, {count}, {due}, {_entering(creation)}",
+        f"SET {', '.join(sets)}",
         f"attribute_not_exists(#pk) OR {_NOT_LEASED}",
         **creation,
         free_since=now_s - CLOCK_MARGIN_S,
@@ -174,8 +158,8 @@ def renew(
 ) -> JobCommand[JobChange]:
     """Extend a lease to ``until_s``; refused if the agent has lost the job.
 
-    Should the agent vanish, another must claim the job by ``start_by_s``. ``attempts`` is how often a model server has
-    got the job by now, ``progress`` how far it is, from 0 to 1, or None where that is unknown.
+    Should the agent vanish, another must claim the job by ``start_by_s``. ``progress`` goes from 0 to 1; None where it
+    is unknown.
     """
     values: dict[str, Any] = {"until": until_s, "start_by": start_by_s, "attempts": attempts}
     and_progress = ""
@@ -193,7 +177,7 @@ def renew(
 def release(job: str, token: str, *, attempts: int, is_blameless: bool, start_by_s: float) -> JobCommand[JobChange]:
     """Running → queued, by the agent that has it, with a new start deadline; refused if the agent has lost it.
 
-    ``attempts`` is how often a model server has got the job by now; a release for no fault of the job's is blameless.
+    A release for no fault of the job's is blameless.
     """
     return _update(
         job,
@@ -250,21 +234,14 @@ def enter_given_up(task: Task, job: str, error: JobError, *, runtime: str, now_s
 
     What is in the table stays as it was entered.
     """
+    entered, ending, free_since = _creation(task, runtime, now_s), {"state": JobState.FAILED}, now_s - CLOCK_MARGIN_S
     condition = f"attribute_not_exists(#pk) OR {_NOT_LEASED}"
-    entered = _creation(task, runtime, now_s)
-    return _end(
-        job, condition, {"state": JobState.FAILED}, error, now_s, entered=entered, free_since=now_s - CLOCK_MARGIN_S
-    )
+    return _end(job, condition, ending, error, now_s, entered=entered, free_since=free_since)
 
 
 def notified(job: str, now_s: float) -> JobCommand[JobChange]:
     """The notice was sent, so the job is never due again. Refused if the job was redriven."""
-    return _update(
-        job,
-        "SET #notified_at = :now REMOVE #due_shard, #due_at",
-        _ENDED,
-        now=now_s,
-    )
+    return _update(job, "SET #notified_at = :now REMOVE #due_shard, #due_at", _ENDED, now=now_s)
 
 
 def postpone(job: str, *, seen_due_s: float, due_s: float) -> JobCommand[JobChange]:
@@ -274,12 +251,8 @@ def postpone(job: str, *, seen_due_s: float, due_s: float) -> JobCommand[JobChan
 
 def request_cancel(job: str, now_s: float) -> JobCommand[JobChange]:
     """Ask the agent that runs a job to stop it; refused where none has it."""
-    return _update(
-        job,
-        "SET #cancel_requested = :true, #due_at = :due",
-        "#state = :running",
-        due=now_s + NOTICE_DUE_S,
-    )
+    update = "SET #cancel_requested = :true, #due_at = :due"
+    return _update(job, update, "#state = :running", due=now_s + NOTICE_DUE_S)
 
 
 def redrive(job: str, *, now_s: float, start_s: float) -> JobCommand[JobChange]:
@@ -360,17 +333,14 @@ def _end(
     error: JobError | None,
     now_s: float,
     *,
-    entered: Mapping[str, Any] | None = None,
+    entered: Mapping[str, Any] = MappingProxyType({}),
     **compared: Any,
 ) -> JobCommand[JobChange]:
     written = {**ending, "ended_at": now_s, **_due(job, now_s + NOTICE_DUE_S)}
     if error is not None:
         written |= {"error_code": error.code, "error_message": error.message}
-    sets = ", ".join(f"#{name} = :{name}" for name in written)
-    if entered is not None:
-        sets = f"{sets}, {_entering(entered)}"
-    values = {**written, **(entered or {}), **compared}
-    return _update(job, f"SET {sets} REMOVE {_END_OF_LEASE}", condition, **values)
+    sets = ", ".join([*(f"#{name} = :{name}" for name in written), *_entering(entered)])
+    return _update(job, f"SET {sets} REMOVE {_END_OF_LEASE}", condition, **written, **entered, **compared)
 
 
 def _key(pk: str) -> Item:
@@ -413,9 +383,9 @@ def _creation(task: Task, runtime: str, now_s: float) -> dict[str, Any]:
     }
 
 
-def _entering(creation: Mapping[str, Any]) -> str:
-    """The part of an update that enters a job where it is not in the table yet."""
-    return ", ".join(f"#{name} = if_not_exists(#{name}, :{name})" for name in creation)
+def _entering(creation: Mapping[str, Any]) -> list[str]:
+    """The parts of an update that enter a job where it is not in the table yet."""
+    return [f"#{name} = if_not_exists(#{name}, :{name})" for name in creation]
 
 
 def _due(job: str, due_s: float) -> dict[str, Any]:

@@ -15,16 +15,15 @@ Item = Mapping[str, Value]
 """An item as DynamoDB's API writes it: every value under the letter of its type."""
 Parameters = dict[str, Any]
 """Parameters of one call of DynamoDB."""
+Answer = TypeVar("Answer")
 
 
 def write_value(value: str | float | bool) -> Value:
     """Write a value: text, number or truth; times keep their milliseconds."""
     if isinstance(value, bool):
         return {"BOOL": value}
-    if isinstance(value, int):
-        return {"N": str(value)}
-    if isinstance(value, float):
-        return {"N": f"{value:.3f}"}
+    if isinstance(value, int | float):
+        return {"N": f"{value:.3f}" if isinstance(value, float) else str(value)}
     return {"S": str(value)}
 
 
@@ -54,9 +53,6 @@ def expressions(texts: Mapping[str, str], **values: Any) -> Parameters:
     return parameters
 
 
-Answer = TypeVar("Answer")
-
-
 def error_code(error: Exception) -> str:
     """AWS's own word for an error; "" where AWS has not answered."""
     return str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, ClientError) else ""
@@ -64,22 +60,17 @@ def error_code(error: Exception) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobCommand(Generic[Answer]):
-    """One call of DynamoDB, and what its answer means.
-
-    Attributes:
-        operation: Name of the call, as UpdateItem.
-        parameters: What it is called with, but for the table's name.
-        read: Reads the answer.
-        read_refused: Reads the item that did not meet the condition, None where there is none; None of a call without
-            condition.
-        refusal: AWS's code of an answer that means that the condition failed.
-    """
+    """One call of DynamoDB, as UpdateItem, and what its answer means."""
 
     operation: str
     parameters: Parameters
+    """What it is called with, but for the table's name."""
     read: Callable[[Mapping[str, Any]], Answer]
+    """Reads the answer."""
     read_refused: Callable[[Item | None], Answer] | None = None
+    """Reads the item that did not meet the condition, None where there is none; None of a call without condition."""
     refusal: str = CONDITION_FAILED
+    """AWS's code of an answer that means that the condition failed."""
 
     def parameters_for(self, table: str) -> Parameters:
         """What a table is called with."""

@@ -1,6 +1,9 @@
-"""The store of jobs: sends commands to the table in DynamoDB. One for code that waits, one for asyncio."""
+"""The store of jobs: sends commands to the table in DynamoDB. One for code that waits, one for asyncio.
 
-from collections.abc import Iterator
+Calls raise botocore's errors when DynamoDB does not do what it is asked.
+"""
+
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from botocore import xform_name
@@ -11,23 +14,22 @@ from jobs.dynamodb import Answer, JobCommand
 from jobs.job import Job
 
 
-class JobStore:
-    """Jobs in a table. Calls raise botocore's errors when DynamoDB does not do what it is asked.
-
-    Args:
-        dynamodb: A botocore client.
-        table: The table's name.
-    """
-
+class _Store:
     def __init__(self, dynamodb: Any, table: str) -> None:
         self._dynamodb = dynamodb
         self.table = table
 
+    def _call(self, command: JobCommand[Any]) -> Callable[..., Any]:
+        return getattr(self._dynamodb, xform_name(command.operation))  # type: ignore[no-any-return]
+
+
+class JobStore(_Store):
+    """Jobs in a table, by a botocore client."""
+
     def run(self, command: JobCommand[Answer]) -> Answer:
         """Send a command; return what its answer means."""
-        call = getattr(self._dynamodb, xform_name(command.operation))
         try:
-            answer = call(**command.parameters_for(self.table))
+            answer = self._call(command)(**command.parameters_for(self.table))
         except ClientError as exc:
             return command.read_refusal(exc)
         return command.read(answer)
@@ -46,23 +48,13 @@ class JobStore:
                 return
 
 
-class AsyncJobStore:
-    """Jobs in a table, for asyncio. Calls raise botocore's errors when DynamoDB does not do what it is asked.
-
-    Args:
-        dynamodb: An aiobotocore client.
-        table: The table's name.
-    """
-
-    def __init__(self, dynamodb: Any, table: str) -> None:
-        self._dynamodb = dynamodb
-        self.table = table
+class AsyncJobStore(_Store):
+    """Jobs in a table, by an aiobotocore client."""
 
     async def run(self, command: JobCommand[Answer]) -> Answer:
         """Send a command; return what its answer means."""
-        call = getattr(self._dynamodb, xform_name(command.operation))
         try:
-            answer = await call(**command.parameters_for(self.table))
+            answer = await self._call(command)(**command.parameters_for(self.table))
         except ClientError as exc:
             return command.read_refusal(exc)
         return command.read(answer)

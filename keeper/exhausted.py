@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from contract import strict_json
-from contract.envelope import NewerSchemaError, TaskMessage, UnreadableMessageError, read_message
+from contract.envelope import NewerSchemaError, UnreadableMessageError, read_message
 from contract.notice import JobError, notice_of_unreadable
 from contract.queues import RETURNED, dead_letter, redrive_target
 from jobs import commands
-from jobs.job import Job, JobState
+from jobs.job import JobState
 from jobs.store import JobStore
-from keeper.topics import JobNotifier
+from keeper.notifier import JobNotifier
 
 UNDELIVERABLE = JobError(
     code="undeliverable",
@@ -62,7 +62,7 @@ class ExhaustedMessages:
         for record in event["Records"]:
             try:
                 result = self._handle(record)
-            except Exception:
+            except Exception:  # whatever is wrong with one message, the others of the batch are not delivered again
                 logger.exception("message %s failed", record["messageId"])
                 failed.append({"itemIdentifier": record["messageId"]})
             else:
@@ -81,14 +81,17 @@ class ExhaustedMessages:
         except UnreadableMessageError as exc:
             error = JobError(code="unreadable_message", message=str(exc))
             if exc.task_id is not None:
-                self._notifier.publish(
-                    notice_of_unreadable(
-                        task_id=exc.task_id, context=exc.context, job=exc.job, runtime=runtime, problem=error
-                    )
+                notice = notice_of_unreadable(
+                    task_id=exc.task_id, context=exc.context, job=exc.job, runtime=runtime, problem=error
                 )
+                self._notifier.publish(notice)
             self._dead_letter(queue_arn, body, error.code, error.message)
             return {"result": "kept", "code": error.code, "job": exc.job}
-        job = self._end(message, runtime)
+        now_s = self._clock()
+        give_up = commands.enter_given_up(message.task, message.job, UNDELIVERABLE, runtime=runtime, now_s=now_s)
+        job = self._jobs.run(give_up).job
+        if job is None:
+            raise AssertionError("a job that is not in the table is entered")
         if not job.state.is_final:
             # Should its agent vanish, the reaper ends it.
             return {"result": "dropped", "state": job.state, "job": job.id}
@@ -100,16 +103,6 @@ class ExhaustedMessages:
         error = job.error or UNDELIVERABLE
         self._dead_letter(queue_arn, body, error.code, error.message)
         return {"result": "kept", "code": error.code, "job": job.id}
-
-    def _end(self, message: TaskMessage, runtime: str) -> Job:
-        """Fail a job unless an agent has it or it has ended; return it as it is then."""
-        give_up = commands.enter_given_up(
-            message.task, message.job, UNDELIVERABLE, runtime=runtime, now_s=self._clock()
-        )
-        job = self._jobs.run(give_up).job
-        if job is None:
-            raise AssertionError("a job that is not in the table is entered")
-        return job
 
     def _dead_letter(self, source_arn: str, body: str, code: str, reason: str) -> None:
         """Put a message into the dead queue: the one that the redrive policy of its own queue names.

@@ -10,8 +10,9 @@ from botocore.config import Config
 
 from jobs.store import JobStore
 from keeper.exhausted import ExhaustedMessages
+from keeper.notifier import JobNotifier
 from keeper.reaper import Reaper
-from keeper.topics import JobNotifier, TaskRepublisher
+from keeper.republisher import TaskRepublisher
 
 
 def _make() -> tuple[ExhaustedMessages, Reaper]:

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
@@ -15,7 +15,8 @@ from jobs.commands import CLOCK_MARGIN_S
 from jobs.job import Job, JobState
 from jobs.schema import DUE_SHARDS
 from jobs.store import JobStore
-from keeper.topics import JobNotifier, TaskRepublisher
+from keeper.notifier import JobNotifier
+from keeper.republisher import TaskRepublisher
 
 _MAX_CONCURRENT = 8
 """Jobs that are looked at at the same time; a client has ten connections."""
@@ -66,73 +67,66 @@ class Reaper:
         """
         counts = Counter(republished=0, ended=0, told=0, postponed=0, failed=0)
         stop_s = time.monotonic() + _BUDGET_S
-        due = (job for shard in self._shards() for job in self._jobs.due(shard, self._clock()))
+        # Each run begins with another shard, so that none waits behind a long one for ever.
+        first = int(self._clock() / 60) % len(DUE_SHARDS)
+        shards = (*DUE_SHARDS[first:], *DUE_SHARDS[:first])
+        due = (job for shard in shards for job in self._jobs.due(shard, self._clock()))
         with ThreadPoolExecutor(_MAX_CONCURRENT, thread_name_prefix="job") as pool:
             while some := list(islice(due, _MAX_CONCURRENT)):
                 if time.monotonic() > stop_s:
                     logger.warning("not all that is due could be looked at")
                     break
-                for found in pool.map(self._outcome, some):
-                    counts.update(found)
+                for outcome in pool.map(self._outcome, some):
+                    counts.update(outcome)
         logger.info(strict_json.dumps({"event": "reaped", **counts}))
         return counts
 
-    def _shards(self) -> tuple[str, ...]:
-        """All shards; each run begins with another, so that none waits behind a long one for ever."""
-        first = int(self._clock() / 60) % len(DUE_SHARDS)
-        return (*DUE_SHARDS[first:], *DUE_SHARDS[:first])
-
-    def _outcome(self, job: str) -> Counter[str]:
+    def _outcome(self, job: str) -> list[str]:
         """Look at a job; return what came of it."""
-        counts: Counter[str] = Counter()
+        outcome: list[str] = []
         try:
-            self._look_at(job, counts)
-        except Exception:
+            for step in self._look_at(job):
+                outcome.append(step)  # noqa: PERF402 (what was done before an error counts)
+        except Exception:  # whatever is wrong with one job, the others are looked at
             logger.exception("job %s failed", job)
-            counts["failed"] += 1
-        return counts
+            outcome.append("failed")
+        return outcome
 
-    def _look_at(self, job_id: str, counts: Counter[str]) -> None:
+    def _look_at(self, job_id: str) -> Iterator[str]:
         now_s = self._clock()
         job = self._jobs.get(job_id)
         if job is None or job.due_s is None or job.due_s > now_s:
             return  # The index lags behind the table.
         if job.state.is_final:
             self._notifier.notify(job)
-            counts["told"] += 1
+            yield "told"
         elif job.state is JobState.ACCEPTED and self._start_by_s(job) > now_s:
-            self._publish_again(job, job.due_s, counts)
+            # One that cannot be published stays accepted: if its caller repeats it under its key, the door publishes
+            # it. Either way it may wait for an agent.
+            if self._tasks.publish_again(job):
+                self._jobs.run(commands.published(job.id, self._start_by_s(job)))
+                yield "republished"
+            else:
+                yield from self._postpone(job.id, job.due_s, self._start_by_s(job))
         elif job.state is not JobState.RUNNING:
-            self._end(job, job.due_s, JobState.FAILED, not_begun(job, now_s), counts)
+            yield from self._end(job.id, job.due_s, JobState.FAILED, not_begun(job, now_s))
         elif (lost_s := self._lost_s(job, job.due_s)) > now_s:
-            self._postpone(job, job.due_s, lost_s, counts)
+            yield from self._postpone(job.id, job.due_s, lost_s)
         elif job.cancel_requested:
-            self._end(job, job.due_s, JobState.CANCELLED, CANCELLED, counts)
+            yield from self._end(job.id, job.due_s, JobState.CANCELLED, CANCELLED)
         else:
-            error = lost(now_s - (job.lease_until_s or job.due_s))
-            self._end(job, job.due_s, JobState.FAILED, error, counts)
+            yield from self._end(job.id, job.due_s, JobState.FAILED, lost(now_s - (job.lease_until_s or job.due_s)))
 
-    def _publish_again(self, job: Job, due_s: float, counts: Counter[str]) -> None:
-        """Publish a task that was perhaps not published; either way it may wait for an agent.
+    def _postpone(self, job: str, seen_due_s: float, due_s: float) -> Iterator[str]:
+        if self._jobs.run(commands.postpone(job, seen_due_s=seen_due_s, due_s=due_s)).done:
+            yield "postponed"
 
-        One that cannot be published stays accepted: if its caller repeats it under its key, the door publishes it.
-        """
-        start_by_s = self._start_by_s(job)
-        if self._tasks.publish_again(job):
-            self._jobs.run(commands.published(job.id, start_by_s))
-            counts["republished"] += 1
-        else:
-            self._postpone(job, due_s, start_by_s, counts)
-
-    def _postpone(self, job: Job, seen_due_s: float, due_s: float, counts: Counter[str]) -> None:
-        counts["postponed"] += self._jobs.run(commands.postpone(job.id, seen_due_s=seen_due_s, due_s=due_s)).done
-
-    def _end(self, job: Job, due_s: float, state: JobState, error: JobError, counts: Counter[str]) -> None:
-        change = self._jobs.run(commands.give_up(job.id, state, error, now_s=self._clock(), seen_due_s=due_s))
+    def _end(self, job: str, seen_due_s: float, state: JobState, error: JobError) -> Iterator[str]:
+        change = self._jobs.run(commands.give_up(job, state, error, now_s=self._clock(), seen_due_s=seen_due_s))
         if change.done and change.job is not None:
-            counts["ended"] += 1
+            yield "ended"
             self._notifier.notify(change.job)
-            counts["told"] += 1
+            yield "told"
 
     def _lost_s(self, job: Job, due_s: float) -> float:
         """When a running job counts as lost: its lease has ended, and no other agent has claimed it for too long."""
@@ -166,15 +160,9 @@ def not_begun(job: Job, now_s: float) -> JobError:
 
 
 def lost(waited_s: float) -> JobError:
-    """Why a job whose agent vanished has failed.
-
-    Args:
-        waited_s: How long no other agent has claimed it.
-    """
-    return JobError(
-        code="lost",
-        message=f"The agent that ran the task vanished, and no other took it up within {_duration(waited_s)}.",
-    )
+    """Why a job has failed whose agent vanished, and that no other has claimed for so long."""
+    message = f"The agent that ran the task vanished, and no other took it up within {_duration(waited_s)}."
+    return JobError(code="lost", message=message)
 
 
 def _duration(seconds: float) -> str:

@@ -196,7 +196,7 @@ class Rig:
         """A job as the table has it; None where it has not."""
         try:
             return self.store.get(job)
-        except KeyError:  # moto makes an item with its key alone, and writes the rest a moment later
+        except ValueError:  # moto makes an item with its key alone, and writes the rest a moment later
             return None
 
     def update(self, command):

@@ -16,8 +16,9 @@ from jobs import commands
 from jobs.job import Claim
 from jobs.store import JobStore
 from keeper.exhausted import ExhaustedMessages
+from keeper.notifier import JobNotifier
 from keeper.reaper import Reaper
-from keeper.topics import JobNotifier, TaskRepublisher
+from keeper.republisher import TaskRepublisher
 from test.kit.rig import Rig
 from test.kit.wire import Wire
 

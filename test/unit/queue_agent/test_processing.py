@@ -25,9 +25,11 @@ METADATA = {"id": "a", "runtime": "r", "tasktype": "text-to-image", "job": JOB}
 
 
 def ended(**changes):
-    values = {field.name: None for field in dataclasses.fields(Job)}
+    values = dict.fromkeys(Job.model_fields)
     values |= {"id": JOB, "task_id": "a", "runtime": "r", "prefix": "output", "pictures": ("png",), "context": 7}
-    return AlreadyFinished(Job(**{**values, "state": JobState.SUCCEEDED, "has_manifest": True, **changes}))
+    return AlreadyFinished(
+        Job.model_construct(**{**values, "state": JobState.SUCCEEDED, "has_manifest": True, **changes})
+    )
 
 
 async def stopped_while_it_runs(agent, message):
