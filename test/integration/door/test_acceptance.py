@@ -98,24 +98,14 @@ def test_an_agent_that_is_faster_than_the_door_keeps_its_job_and_nobody_is_warne
     ("runtime", "deadlines", "start_s"),
     [("sdruntime", None, 86400), ("comfy", None, 600), ("comfy", {"start_seconds": 30}, 30)],
 )
-def test_a_queued_job_is_due_at_its_start_deadline(platform, runtime, deadlines, start_s):
+def test_a_queued_job_is_due_at_its_start_deadline_and_its_own_deadlines_travel_with_it(
+    platform, runtime, deadlines, start_s
+):
     tasktype = "pipeline" if runtime == "comfy" else "text-to-image"
     metadata = {"id": "a", "runtime": runtime, "tasktype": tasktype, "deadlines": deadlines}
     content = {"1": {"class_type": "A", "inputs": {}}} if runtime == "comfy" else {}
     assert platform.door().post({"task": {"metadata": metadata, "content": content}})[0] == 200
     assert platform.job.due_s - platform.job.created_s == pytest.approx(start_s, abs=0.01)
-
-
-def test_the_deadlines_that_a_task_asks_for_travel_with_it(platform):
-    metadata = {**TASK["task"]["metadata"], "deadlines": {"execution_seconds": 20, "stall_seconds": 40}}
-    platform.door().post({"task": {**TASK["task"], "metadata": metadata}})
     (envelope,) = platform.messages()
-    deadlines = json.loads(envelope["Message"])["metadata"]["deadlines"]
-    assert (deadlines["execution_seconds"], deadlines["stall_seconds"]) == (20, 40)
-
-
-def test_a_trace_reaches_the_queue(platform):
-    traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-    platform.door().post(TASK, headers={"Traceparent": traceparent})
-    (envelope,) = platform.messages()
-    assert envelope["MessageAttributes"]["traceparent"]["Value"] == traceparent
+    sent = json.loads(envelope["Message"])["metadata"].get("deadlines")
+    assert sent == (deadlines and {**sent, **deadlines})

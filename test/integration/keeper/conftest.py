@@ -91,25 +91,21 @@ class World(Rig):
         self.update(commands.published(task.metadata.job, self.now_s + 1))
         return task
 
-    def claim(self, task, job=None, token="token"):
-        claim = self.store.run(
-            commands.claim(
-                task,
-                job or task.metadata.job,
-                runtime=self.name,
-                owner="pod",
-                token=token,
-                now_s=self.now_s,
-                lease_s=LEASE_S,
-                start_s=3600,
-            )
-        )
+    def claim(self, task, token="token"):
+        """An agent claims a task's job."""
+        lease = {"owner": "pod", "token": token, "now_s": self.now_s, "lease_s": LEASE_S, "start_s": 3600}
+        claim = self.store.run(commands.claim(task, task.metadata.job, runtime=self.name, **lease))
         assert isinstance(claim, Claim)
 
     def running(self, **metadata):
         task = self.queued(**metadata)
         self.claim(task)
         return task
+
+    def release(self, task):
+        """An agent releases a job, which another one must claim within ten minutes."""
+        release = {"attempts": 1, "is_blameless": True, "start_by_s": self.now_s + 600}
+        self.update(commands.release(task.metadata.job, "token", **release))
 
     def renewal(self, task):
         """An agent's request that keeps a job for 50 s and leaves others an hour after that."""
@@ -121,10 +117,8 @@ class World(Rig):
     def ended(self, state, error=None, *, told=False, **metadata):
         task = self.running(**metadata)
         job = task.metadata.job
-        finish = commands.complete(
-            job, "token", state, now_s=self.now_s, attempts=1, pictures=() if error else ("png",), error=error
-        )
-        self.update(finish)
+        ending = {"attempts": 1, "pictures": () if error else ("png",), "error": error}
+        self.update(commands.complete(job, "token", state, now_s=self.now_s, **ending))
         if told:
             self.update(commands.notified(job, self.now_s))
         return task

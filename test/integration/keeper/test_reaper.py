@@ -70,14 +70,6 @@ def test_a_job_that_no_agent_began_in_time_fails_and_the_notice_says_how_long_it
     assert world.reap(after_s=10_000) == {}
 
 
-def test_a_job_that_was_handed_back_and_not_taken_up_again_fails_without_a_false_claim_about_its_start(world):
-    task = world.running()
-    hand_back = {"attempts": 1, "is_blameless": True, "start_by_s": world.now_s + 600}
-    world.update(commands.release(task.metadata.job, "token", **hand_back))
-    world.reap(after_s=601)
-    assert world.new_notices()[0]["error"]["message"].startswith("No agent took the task up again")
-
-
 @pytest.mark.parametrize("start_s", [600, 48 * 3600])
 def test_a_jobs_own_start_deadline_goes_before_the_keepers(world, start_s):
     """Runtimes have start deadlines of their own, of which the keeper knows nothing."""
@@ -88,12 +80,11 @@ def test_a_jobs_own_start_deadline_goes_before_the_keepers(world, start_s):
     assert {world.record(task).state for task in (accepted, queued)} == {JobState.FAILED}
 
 
-def test_a_job_of_an_earlier_version_whose_agent_vanished_waits_as_long_as_the_keeper_says(world):
+def test_a_released_job_that_no_agent_claims_fails_without_a_false_word_about_its_start(world):
     task = world.running()
-    world.forget_start_by(task)
-    assert world.reap(after_s=LEASE_S + 3601) == {"postponed": 1}
-    assert world.reap(after_s=START_S - 3602) == {}
-    assert world.reap(after_s=2) == {"ended": 1, "told": 1}
+    world.release(task)
+    world.reap(after_s=601)
+    assert world.new_notices()[0]["error"]["message"].startswith("No agent took the task up again")
 
 
 def test_many_jobs_are_looked_at_beside_each_other(world):
@@ -113,13 +104,17 @@ def test_a_job_with_a_live_lease_is_postponed_and_stays_its_agents(world):
     assert (record.state, record.due_s) == (JobState.RUNNING, pytest.approx(world.now_s + 50 + 3600, abs=0.01))
 
 
-def test_a_job_whose_agent_vanished_is_left_to_other_agents_for_as_long_as_a_job_may_wait(world):
+@pytest.mark.parametrize("is_older", [False, True])
+def test_a_job_whose_agent_vanished_is_left_to_other_agents_for_as_long_as_a_job_may_wait(world, is_older):
+    """One that an earlier version wrote waits as long as the keeper says."""
     task = world.running()
-    world.now_s += 3600
-    world.update(world.renewal(task))
-    assert world.reap(after_s=LEASE_S + 1) == {"postponed": 1}
-    assert world.reap(after_s=3600 + 50 - LEASE_S - 2) == {}
-    assert world.reap(after_s=2) == {"ended": 1, "told": 1}
+    if is_older:
+        world.forget_start_by(task)
+    start_s = START_S if is_older else 3600
+    assert world.reap(after_s=LEASE_S + 3600 + 1) == ({"postponed": 1} if is_older else {"ended": 1, "told": 1})
+    if is_older:
+        assert world.reap(after_s=start_s - 3602) == {}
+        assert world.reap(after_s=2) == {"ended": 1, "told": 1}
     [notice] = world.new_notices()
     assert (notice["status"], notice["error"]["code"]) == ("failed", "lost")
     assert world.record(task).notified
@@ -178,97 +173,94 @@ def test_a_notice_that_cannot_be_sent_is_sent_in_a_later_run(world):
     assert len(world.new_notices()) == 1
 
 
-class TestRaces:
-    """Somebody is faster between the reaper's read and its write."""
-
-    @pytest.mark.parametrize("large", [False, True])
-    def test_an_accepted_job_that_an_agent_claims_stays_running(self, world, large):
-        task = world.accepted()
-        if large:
-            world.lay_content(task)
-        world.wire.meanwhile("UpdateItem", lambda: world.claim(task))
-        world.reap(after_s=PUBLISH_DUE_S + 1)
-        assert world.record(task).state is JobState.RUNNING
-
-    def test_an_overdue_job_that_an_agent_claims_stays_running_and_is_not_told(self, world):
-        task = world.queued()
-        world.wire.meanwhile("UpdateItem", lambda: world.claim(task))
-        assert world.reap(after_s=3601) == {}
-        assert (world.record(task).state, world.new_notices()) == (JobState.RUNNING, [])
-
-    def test_an_overdue_job_that_an_agent_claims_and_hands_back_keeps_its_new_deadline(self, world):
-        task = world.queued()
-
-        def begin_and_hand_back():
-            world.claim(task)
-            hand_back = {"attempts": 1, "is_blameless": False, "start_by_s": world.now_s + 600}
-            world.update(commands.release(task.metadata.job, "token", **hand_back))
-
-        world.wire.meanwhile("UpdateItem", begin_and_hand_back)
-        assert world.reap(after_s=3601) == {}
-        assert (world.record(task).state, world.new_notices()) == (JobState.QUEUED, [])
-
-    def test_a_lost_job_that_another_agent_claims_is_that_agents(self, world):
-        task = world.running()
-        world.now_s += LEASE_S + 3600
-        world.wire.meanwhile("UpdateItem", lambda: world.claim(task, token="other"))
-        assert world.reap(after_s=1) == {}
-        assert (world.record(task).state, world.new_notices()) == (JobState.RUNNING, [])
-
-    def test_a_job_that_ends_while_it_is_postponed_keeps_its_end(self, world):
-        task = world.running()
-        world.now_s += LEASE_S + 3601
-        world.update(world.renewal(task))
-        finish = commands.complete(
-            task.metadata.job, "token", JobState.SUCCEEDED, now_s=world.now_s, attempts=1, pictures=("png",)
-        )
-        world.wire.meanwhile("UpdateItem", lambda: world.update(finish))
-        assert world.reap() == {}
-        assert world.record(task).state is JobState.SUCCEEDED
-        assert world.reap(after_s=NOTICE_DUE_S + 1) == {"told": 1}
-
-    def test_a_failed_job_that_is_begun_anew_while_it_is_told_will_be_told_of_its_new_end(self, world):
-        task = world.ended(JobState.FAILED, PROBLEM)
-        redrive = commands.redrive(task.metadata.job, now_s=world.now_s, start_s=3600)
-        world.wire.meanwhile("UpdateItem", lambda: world.update(redrive))
-        world.reap(after_s=NOTICE_DUE_S + 1)
-        record = world.record(task)
-        assert (record.state, record.notified) == (JobState.QUEUED, False)
-        assert record.due_s is not None
-
-    def test_a_job_that_is_erased_meanwhile_is_no_fault(self, world):
-        task = world.queued()
-        key = {"pk": {"S": task.metadata.job}}
-        world.wire.meanwhile("GetItem", lambda: world.aws.dynamodb.delete_item(TableName=world.store.table, Key=key))
-        assert world.reap(after_s=3601) == {}
-
-
 def in_shard_0():
     return f"{new_job_id()[:-1]}0"
 
 
+def accepted(world):
+    return world.accepted(start_s=START_S, job=in_shard_0())
+
+
 def large(world):
-    task = world.accepted(start_s=START_S, job=in_shard_0())
+    """An accepted job whose content is in the bucket."""
+    task = accepted(world)
     world.lay_content(task)
     return task
 
 
-SOURCES = {
-    "accepted, small": lambda world: world.accepted(job=in_shard_0()),
-    "accepted, large": large,
-    "queued": lambda world: world.queued(job=in_shard_0()),
-    "running": lambda world: world.running(job=in_shard_0()),
-    "ended": lambda world: world.ended(JobState.SUCCEEDED, job=in_shard_0()),
-}
+def queued(world):
+    return world.queued(job=in_shard_0())
 
 
-@pytest.mark.parametrize("source", SOURCES)
-def test_a_crash_between_any_two_calls_is_made_good_by_later_runs_and_every_job_is_told(world, source, monkeypatch):
+def running(world):
+    return world.running(job=in_shard_0())
+
+
+def renewed(world):
+    task = world.running()
+    world.now_s += LEASE_S + 3601
+    world.update(world.renewal(task))
+    return task
+
+
+def failed(world):
+    return world.ended(JobState.FAILED, PROBLEM, job=in_shard_0())
+
+
+def claim(world, task):
+    world.claim(task, token="other")
+
+
+def claim_and_release(world, task):
+    world.claim(task)
+    world.release(task)
+
+
+def complete(world, task):
+    world.update(commands.complete(task.metadata.job, "token", JobState.SUCCEEDED, now_s=world.now_s, attempts=1))
+
+
+def redrive(world, task):
+    world.update(commands.redrive(task.metadata.job, now_s=world.now_s, start_s=3600))
+
+
+RACES = [
+    # A job, after how long it is looked at, what somebody does to it, the state that it has then, and what is counted.
+    (accepted, PUBLISH_DUE_S + 1, claim, JobState.RUNNING, {}),
+    (large, PUBLISH_DUE_S + 1, claim, JobState.RUNNING, {"republished": 1}),
+    (queued, 3601, claim, JobState.RUNNING, {}),
+    (queued, 3601, claim_and_release, JobState.QUEUED, {}),
+    (running, LEASE_S + 3601, claim, JobState.RUNNING, {}),
+    (renewed, 0, complete, JobState.SUCCEEDED, {}),
+    (failed, NOTICE_DUE_S + 1, redrive, JobState.QUEUED, {"told": 1}),
+]
+
+
+@pytest.mark.parametrize("race", RACES)
+def test_a_job_that_somebody_changes_between_the_reapers_read_and_its_write_stays_as_it_is_then(world, race):
+    make, after_s, event, state, counted = race
+    task = make(world)
+    world.wire.meanwhile("UpdateItem", lambda: event(world, task))
+    assert world.reap(after_s=after_s) == counted
+    record = world.record(task)
+    assert (record.state, record.notified, record.due_s is None) == (state, False, False)
+    assert len(world.new_notices()) == counted.get("told", 0)
+
+
+def test_a_job_that_is_erased_meanwhile_is_no_fault(world):
+    task = world.queued()
+    key = {"pk": {"S": task.metadata.job}}
+    world.wire.meanwhile("GetItem", lambda: world.aws.dynamodb.delete_item(TableName=world.store.table, Key=key))
+    assert world.reap(after_s=3601) == {}
+
+
+@pytest.mark.parametrize("make", [accepted, large, queued, running, failed])
+def test_a_crash_between_any_two_calls_is_made_good_by_later_runs_and_every_job_is_told(world, make, monkeypatch):
     monkeypatch.setattr(reaper, "DUE_SHARDS", ("0",))
     step, crashed = 0, True
     while crashed:
         step += 1
-        task = SOURCES[source](world)
+        task = make(world)
         world.wire.clear()
         world.wire.die_before(step)
         crashed = False
@@ -283,7 +275,7 @@ def test_a_crash_between_any_two_calls_is_made_good_by_later_runs_and_every_job_
         assert len(told) in {1, 2}, step
         record = world.record(task)
         assert (record.state.is_final, record.notified, record.due_s) == (True, True, None), step
-        assert len(world.aws.take(world.queue)) >= (source == "accepted, large")
+        assert len(world.aws.take(world.queue)) >= (make is large)
     assert step > 4
 
 
