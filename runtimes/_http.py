@@ -6,7 +6,7 @@ import logging
 import math
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -39,25 +39,25 @@ _LOG_EVERY_S = 30
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer that was read.
-
-    Attributes:
-        status: HTTP status.
-        body: The whole body.
-    """
+    """An answer that was read."""
 
     status: int
     body: bytes
 
+    def json(self) -> Any:
+        """Its JSON, as ``read_json`` reads it."""
+        return read_json(self.body)
+
+    def json_or_none(self) -> Any:
+        """Its JSON; None where it has none."""
+        with suppress(ServerError):
+            return self.json()
+        return None
+
 
 @dataclass(frozen=True, slots=True)
 class AnswerStream:
-    """An answer that is being read.
-
-    Attributes:
-        status: HTTP status.
-        chunks: The body as it arrives; ServerError when it does not arrive whole.
-    """
+    """An answer that is being read; its chunks raise ServerError when the body does not arrive whole."""
 
     status: int
     chunks: AsyncIterator[bytes]
@@ -71,10 +71,6 @@ class ModelServerClient:
     Args:
         base_url: Where the API is, with or without scheme.
         health_path: A cheap GET on the same host that answers 200 once the server takes jobs.
-
-    Attributes:
-        base_url: As given, with a scheme.
-        origin: Where the server is, for messages.
     """
 
     def __init__(self, base_url: str, health_path: str) -> None:
@@ -137,12 +133,7 @@ class ModelServerClient:
     ) -> Answer:
         """Send a request and read its answer; any status is one.
 
-        Args:
-            method: HTTP method.
-            path: Relative to the base URL.
-            timeout_s: As for ``stream``; unless it is None, the whole answer must arrive within 60 s.
-            max_bytes: As for ``stream``.
-            options: As for ``stream``.
+        The parameters are those of ``stream``. Unless ``timeout_s`` is None, the whole answer must arrive within 60 s.
 
         Raises:
             ServerError: The server is away, hung up before its answer was whole, or sends too much or too slowly.
@@ -168,8 +159,24 @@ class ModelServerClient:
         if answer.status != HTTPStatus.OK:
             raise ServerError(f"The model server answers {answer.status} to {path}.")
         if len(answer.body) < _QUICKLY_READ_BYTES:
-            return read_json(answer.body)
-        return await asyncio.to_thread(read_json, answer.body)
+            return answer.json()
+        return await asyncio.to_thread(answer.json)
+
+    async def get_object(self, path: str, **options: Any) -> dict[str, Any]:
+        """GET a JSON object, as ``get_json`` does; JSON of any other kind counts as an empty one."""
+        return as_object(await self.get_json(path, **options))
+
+    @asynccontextmanager
+    async def read_file(self, path: str, **options: Any) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Read a file that a job has saved on the server.
+
+        Raises:
+            ServerError: As for ``stream``, or the server answers another status than 200.
+        """
+        async with self.stream("GET", path, **options) as answer:
+            if answer.status != HTTPStatus.OK:
+                raise ServerError(f"The model server answers {answer.status} to a file it has saved.")
+            yield answer.chunks
 
     async def wait_until_ready(self, read: Callable[[Answer], object] = lambda _: None) -> None:
         """Return once the health path answers 200.
@@ -279,6 +286,11 @@ def _finite_or_none(text: str) -> float | None:
 
 def _int_or_none(text: str) -> int | None:
     return int(text) if len(text) <= _MAX_DIGITS else None
+
+
+def as_object(value: Any) -> dict[str, Any]:
+    """A value of foreign JSON where an object belongs; anything else counts as an empty one."""
+    return value if isinstance(value, dict) else {}
 
 
 class _WaitingLog:

@@ -1,7 +1,7 @@
-"""What drivers share whose servers have a queue: jobs wait there under our ids, and are found and withdrawn by them.
+"""What drivers share whose servers or services have a queue: submit, follow, adopt, withdraw, reconcile.
 
 A job's id on the server is made of the job and the claim that posted it. A later claim first looks for what the
-earlier ones left on this server, and adopts it.
+earlier ones left on the server, and adopts it. A driver's methods say how its server is asked; this module says when.
 """
 
 import asyncio
@@ -9,12 +9,13 @@ import logging
 import uuid
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
 
 from queue_agent.errors import AgentError, ServerError
 from queue_agent.ports import Executor, PreparedTask, Result, RunSignals, Supervised
+from queue_agent.settings import Settings
 from runtimes._http import ModelServerClient
 
 logger = logging.getLogger(__name__)
@@ -22,8 +23,6 @@ logger = logging.getLogger(__name__)
 MAX_EARLIER_CLAIMS = 20
 """How many claims of a job are looked for on the server; there is hardly ever more than one."""
 _FIRST_PAUSE_S = 0.005
-_LAST_PAUSE_S = 0.2
-"""Pauses between two looks at a job whose end was announced or whose events broke off, each twice as long."""
 
 ServerState = Literal["waiting", "running", "encoding", "succeeded", "failed", "cancelled"]
 """Of a job on its server; encoding: the GPU is free of it, its files are still being written."""
@@ -34,7 +33,6 @@ class JobReport:
     """What the server says of a job.
 
     Attributes:
-        state: Its state.
         error: Why it gave nothing; None where it has, or still may.
         batch: What it runs in together with others, where the server says so.
         details: The driver's own.
@@ -56,14 +54,16 @@ class JobReport:
         return not isinstance(self.error, ServerError)
 
 
-class JobWatch:
-    """Passes on when a job begins and when the GPU is free of it: each once and in this order, whatever was missed.
+PreparedT = TypeVar("PreparedT", bound=PreparedTask)
 
-    Args:
-        signals: Called.
-    """
 
-    def __init__(self, signals: RunSignals) -> None:
+class QueuedJob(Generic[PreparedT]):
+    """A job on its server; tells when it begins and when the GPU is free of it, each once and in this order."""
+
+    def __init__(self, job: str, server_id: str, prepared: PreparedT, signals: RunSignals) -> None:
+        self.job = job
+        self.server_id = server_id
+        self.prepared = prepared
         self._signals = signals
         self._has_begun = False
         self._is_freed = False
@@ -75,7 +75,7 @@ class JobWatch:
 
     @property
     def fraction(self) -> float | None:
-        """How far the job is, from 0 to 1; None where that is unknown."""
+        """How far it is, from 0 to 1; None where that is unknown."""
         return None
 
     def begin(self, batch: int | None = None) -> None:
@@ -92,141 +92,156 @@ class JobWatch:
             self._signals.freed()
 
     def note_state(self, state: object, batch: object = None) -> None:
-        """Note the state and the batch that the server says the job is in; a cancelled one may never have begun."""
+        """Note the state and the batch that the server reports; a cancelled job may never have begun."""
         if state == "running":
             self.begin(batch if isinstance(batch, int) else None)
         elif state in ("encoding", "succeeded", "failed"):
             self.free()
 
 
-PreparedT = TypeVar("PreparedT", bound=PreparedTask)
-WatchT = TypeVar("WatchT", bound=JobWatch)
+JobT = TypeVar("JobT", bound=QueuedJob[Any])
 
 
-class QueuedServer(Executor, Supervised, Generic[PreparedT, WatchT]):
-    """A driver of such a server, all but the server's own API.
+class QueuedExecutor(Executor, Generic[JobT]):
+    """Runs jobs by a server's or a managed service's queue.
 
-    Args:
-        client: The server.
+    Attributes:
+        job_type: What is known of a job while it runs.
+        max_pause_s: Pauses between two questions grow from 5 ms to this.
     """
 
-    def __init__(self, client: ModelServerClient) -> None:
-        self._client = client
-        self._watches: dict[str, WatchT] = {}
+    job_type: ClassVar[type[QueuedJob[Any]]] = QueuedJob
+    max_pause_s: ClassVar[float] = 0.2
+
+    def __init__(self) -> None:
+        self._jobs: dict[str, JobT] = {}
+        """The jobs that run, by their ids on the server."""
 
     @abstractmethod
-    def _watch(self, prepared: PreparedT, server_job: str, signals: RunSignals) -> AbstractContextManager[WatchT]:
-        """Note what the server says of a job while the context lasts."""
-
-    @abstractmethod
-    async def _submit(self, prepared: PreparedT, server_job: str) -> None:
-        """Post a job.
+    async def _submit(self, job: JobT) -> None:
+        """Post a job under its id.
 
         Raises:
             TaskError: The server rejects it.
             ServerError: It is unknown whether the server has it.
         """
 
-    @abstractmethod
-    async def _follow(self, server_job: str, watch: WatchT) -> JobReport | None:
-        """Return the job's end, or None when the server should be asked for it.
+    async def _follow(self, job: JobT) -> JobReport | None:  # noqa: ARG002 (an override's)
+        """Wait for news of a job: its end, or None when the server should be asked. Without events: ask at once.
 
         Raises:
             ServerError: The server should be asked.
         """
+        return None
 
     @abstractmethod
-    async def _report(self, server_job: str) -> JobReport | None:
+    async def _report(self, server_id: str) -> JobReport | None:
         """Ask how a job is; None where the server does not know it."""
 
     @abstractmethod
-    async def _result(self, prepared: PreparedT, server_job: str, report: JobReport, watch: WatchT) -> Result:
+    async def _result(self, job: JobT, report: JobReport) -> Result:
         """The result of a job that succeeded."""
 
     @abstractmethod
-    async def _waiting(self) -> Sequence[str]:
-        """The jobs in the server's queue that do not run yet."""
-
-    @abstractmethod
-    async def _withdraw(self, server_job: str) -> None:
+    async def _withdraw(self, server_id: str) -> None:
         """Take a job out of the server, whether it waits or runs; one that is not there is ignored."""
 
-    def _can_adopt(self, prepared: PreparedT) -> bool:  # noqa: ARG002 (an override's)
+    def _can_adopt(self, prepared: Any) -> bool:  # noqa: ARG002 (an override's)
         """Whether a task's results can be had from a run that was begun by another claim."""
         return True
 
-    async def clear(self) -> None:
-        """Withdraw what an earlier agent left waiting; what it left running can be adopted."""
-        if waiting := await self._waiting():
-            logger.info("jobs of an earlier agent are withdrawn", extra={"jobs": len(waiting)})
-            for server_job in waiting:
-                await self._withdraw(server_job)
-
-    async def run(self, prepared: PreparedT, job: str, claim: int, signals: RunSignals) -> Result:
+    async def run(self, prepared: Any, job: str, claim: int, signals: RunSignals) -> Result:
         """Run a task to its end, or adopt what an earlier claim left; its files are read while they are stored."""
         adopted = await self._left_by_earlier_claims(job, claim) if self._can_adopt(prepared) else None
-        server_job = adopted or server_job_id(job, claim)
-        with self._watch(prepared, server_job, signals) as watch, self._known(job, watch):
+        with self._known(job, adopted or server_job_id(job, claim), prepared, signals) as running:
             try:
                 if adopted is None:
-                    await self._submit(prepared, server_job)
-                report = await self._wait(server_job, watch)
+                    await self._submit(running)
+                report = await self._wait(running)
             except ServerError:
                 # Only an answer may be lost: the job must not run on while another agent runs it again.
                 with suppress(ServerError):
-                    await self._withdraw(server_job)
+                    await self._withdraw(running.server_id)
                 raise
             if report.error is not None:
                 raise report.error
-            return await self._result(prepared, server_job, report, watch)
+            return await self._result(running, report)
 
     async def interrupt(self, job: str, claim: int) -> None:
         """Take a job out of the server, whichever claim posted it."""
-        for number in _newest_first(claim):
-            await self._withdraw(server_job_id(job, number))
+        for server_id in _newest_first(job, claim):
+            await self._withdraw(server_id)
 
-    async def progress(self, job: str) -> float | None:
-        """How far a job is while it has the GPU."""
-        watch = self._watches.get(job)
-        return watch.fraction if watch and watch.is_running else None
+    @contextmanager
+    def _known(self, job: str, server_id: str, prepared: Any, signals: RunSignals) -> Iterator[JobT]:
+        running: Any = self.job_type(job, server_id, prepared, signals)
+        self._jobs[server_id] = running
+        try:
+            yield running
+        finally:
+            del self._jobs[server_id]
 
-    async def aclose(self) -> None:
-        """Close connections."""
-        await self._client.aclose()
-
-    async def _wait(self, server_job: str, watch: WatchT) -> JobReport:
+    async def _wait(self, job: JobT) -> JobReport:
         """Wait for the end: by the server's events, and by questions where they break off or say nothing."""
         pause_s = _FIRST_PAUSE_S
         while True:
             report = None
             with suppress(ServerError):
-                report = await self._follow(server_job, watch)
+                report = await self._follow(job)
             if report is None:
-                report = await self._report(server_job)
+                report = await self._report(job.server_id)
             if report is None:
                 raise ServerError("The model server has lost the job; it was restarted.")
-            watch.note_state(report.state, report.batch)
+            job.note_state(report.state, report.batch)
             if report.has_ended:
                 return report
             await asyncio.sleep(pause_s)
-            pause_s = min(2 * pause_s, _LAST_PAUSE_S)
+            pause_s = min(2 * pause_s, self.max_pause_s)
 
     async def _left_by_earlier_claims(self, job: str, claim: int) -> str | None:
         """The newest run of an earlier claim that goes on here, or has ended and would end the same again."""
-        for number in _newest_first(claim - 1):
-            report = await self._report(server_job_id(job, number))
+        for server_id in _newest_first(job, claim - 1):
+            report = await self._report(server_id)
             if report is not None and report.would_end_the_same:
                 logger.info("the job's earlier run is adopted")
-                return server_job_id(job, number)
+                return server_id
         return None
 
-    @contextmanager
-    def _known(self, job: str, watch: WatchT) -> Iterator[None]:
-        self._watches[job] = watch
-        try:
-            yield
-        finally:
-            del self._watches[job]
+
+class QueuedServer(QueuedExecutor[JobT], Supervised):
+    """Runs jobs by the queue of the model server beside the agent."""
+
+    def __init__(self, client: ModelServerClient) -> None:
+        super().__init__()
+        self._client = client
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """Make the driver."""
+        return cls(ModelServerClient(settings.api_base_url, settings.runtime_type.pod.health_path))
+
+    @abstractmethod
+    async def _waiting(self) -> Sequence[str]:
+        """The jobs in the server's queue that do not run yet."""
+
+    async def wait_until_ready(self) -> None:
+        """Return once the server takes jobs."""
+        await self._client.wait_until_ready()
+
+    async def clear(self) -> None:
+        """Withdraw what an earlier agent left waiting; what it left running can be adopted."""
+        if waiting := await self._waiting():
+            logger.info("jobs of an earlier agent are withdrawn", extra={"jobs": len(waiting)})
+            for server_id in waiting:
+                await self._withdraw(server_id)
+
+    async def progress(self, job: str) -> float | None:
+        """How far a job is while it has the GPU."""
+        return next((one.fraction for one in self._jobs.values() if one.job == job and one.is_running), None)
+
+    async def aclose(self) -> None:
+        """Close connections."""
+        await self._client.aclose()
 
 
 def server_job_id(job: str, claim: int) -> str:
@@ -234,5 +249,7 @@ def server_job_id(job: str, claim: int) -> str:
     return str(uuid.uuid5(uuid.UUID(job), str(claim)))
 
 
-def _newest_first(claim: int) -> range:
-    return range(claim, max(0, claim - MAX_EARLIER_CLAIMS), -1)
+def _newest_first(job: str, claim: int) -> Iterator[str]:
+    """What a job is called under a claim and those before it."""
+    for number in range(claim, max(0, claim - MAX_EARLIER_CLAIMS), -1):
+        yield server_job_id(job, number)

@@ -8,7 +8,7 @@ import contextlib
 import json
 import logging
 import struct
-from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -16,7 +16,8 @@ from websockets.exceptions import WebSocketException
 
 from contract import strict_json
 from queue_agent.ports import RunSignals
-from runtimes._queued import JobWatch
+from runtimes._http import as_object
+from runtimes._queued import QueuedJob
 from runtimes._wording import shorten
 from runtimes.comfyui.driver.workflow import WEBSOCKET_CLASS, Workflow
 
@@ -40,11 +41,10 @@ _BLOCKED = "ExecutionBlocked"
 _ENDINGS = ("execution_success", "execution_error", "execution_interrupted")
 
 
-class PromptWatch(JobWatch):
-    """What is known of one prompt, as ComfyUI calls a job.
+class Prompt(QueuedJob[Workflow]):
+    """What is known of a prompt, as ComfyUI calls a job.
 
     Attributes:
-        workflow: What it runs.
         ended: Set when the server says that the prompt is over.
         recorded: Set when the server says, after that, that the prompt is in its history.
         node_fraction: How far its present node is, where that node says so.
@@ -52,9 +52,9 @@ class PromptWatch(JobWatch):
         pictures: Pictures that came through the socket, with the node that sent each.
     """
 
-    def __init__(self, workflow: Workflow, signals: RunSignals) -> None:
-        super().__init__(signals)
-        self.workflow = workflow
+    def __init__(self, job: str, server_id: str, prepared: Workflow, signals: RunSignals) -> None:
+        super().__init__(job, server_id, prepared, signals)
+        prepared.name_files_after(server_id)
         self.ended = asyncio.Event()
         self.recorded = asyncio.Event()
         self.node_fraction: float | None = None
@@ -78,23 +78,35 @@ class PromptWatch(JobWatch):
         if not self.lacks_pictures:
             self.pictures.append((node_id, picture))
 
-    def end(self) -> None:
-        """Note that the prompt is over."""
-        self.ended.set()
-        self.free()
+    def heed(self, kind: str | None, data: Mapping[str, Any]) -> None:
+        """Note an event."""
+        if kind == "execution_error" and data.get("exception_type") == _BLOCKED:
+            self.begin()
+            if len(self.blocked) < _MAX_BLOCKED:
+                self.blocked.append(shorten(str(data.get("exception_message"))))
+        elif kind in _ENDINGS or (kind == "executing" and data.get("node") is None):
+            self.ended.set()
+            self.free()
+            if kind == "executing":
+                self.recorded.set()
+        elif kind in _SIGNS_OF_LIFE:
+            self.begin()
+        if kind == "progress":
+            self.node_fraction = _fraction(data.get("value"), data.get("max"))
 
 
 class EventStream:
-    """One websocket for all jobs of this agent, opened again whenever it closes.
+    """One websocket for all prompts of this agent, opened again whenever it closes.
 
     Args:
-        url: ws://…/ws with the client id that the jobs are posted under. A second socket with the same id would
+        url: ws://…/ws with the client id that the prompts are posted under. A second socket with the same id would
             silently take the first one's events.
+        prompts: The prompts that run, by id.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, prompts: Mapping[str, Prompt]) -> None:
         self._url = url
-        self._watches: dict[str, PromptWatch] = {}
+        self._prompts = prompts
         self._running: tuple[str | None, str | None] = (None, None)
         self._connected = asyncio.Event()
         self.heard = 0  # events of this agent's prompts so far
@@ -107,15 +119,6 @@ class EventStream:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._connected.wait(), timeout_s)
         return self._connected.is_set()
-
-    @contextlib.contextmanager
-    def watch(self, prompt_id: str, workflow: Workflow, signals: RunSignals) -> Iterator[PromptWatch]:
-        """Note what is said of a job."""
-        watch = self._watches[prompt_id] = PromptWatch(workflow, signals)
-        try:
-            yield watch
-        finally:
-            del self._watches[prompt_id]
 
     async def aclose(self) -> None:
         """Close the socket."""
@@ -140,7 +143,7 @@ class EventStream:
             except (OSError, WebSocketException, TimeoutError) as exc:
                 logger.debug("websocket closed: %s", type(exc).__name__)
             except Exception:
-                # Whatever it was, the next job needs a listener.
+                # A message that breaks this code breaks one connection: later jobs need the listener.
                 logger.exception("the websocket's listener failed; it connects again")
             self._connected.clear()
             await asyncio.sleep(_RECONNECT_S)
@@ -152,68 +155,50 @@ class EventStream:
         async for message in socket:
             # The server greets with a status; from then on events of jobs reach this socket.
             self._connected.set()
-            if isinstance(message, bytes):
-                self._on_binary(message)
-            else:
-                self._on_event(message)
+            self.take(message)
 
-    def _on_event(self, text: str) -> None:
-        if _PROGRESS_OF_ALL in text[:_KIND_CHARS]:
+    def take(self, message: str | bytes) -> None:
+        """Pass a message on to its prompt: an event, or a picture in a binary frame."""
+        if isinstance(message, bytes):
+            self._take_picture(message)
+        elif _PROGRESS_OF_ALL in message[:_KIND_CHARS]:
             self.heard += 1
+        else:
+            self._take_event(message)
+
+    def _take_event(self, text: str) -> None:
+        try:
+            event = as_object(json.loads(text) if len(text) <= _MAX_EVENT_CHARS else None)
+        except (ValueError, RecursionError):
             return
-        kind, data = _read_event(text)
+        kind, data = event.get("type"), as_object(event.get("data"))
         prompt_id, node_id = data.get("prompt_id"), data.get("node")
         if not all(one is None or isinstance(one, str) for one in (kind, prompt_id, node_id)):
             return
         if kind == "executing":
             # After a reconnect in mid-run the server names the node but not the job: it is the one known before.
             self._running = (prompt_id or self._running[0], node_id)
-        watch = self._watches.get(prompt_id or "")
-        if watch is None:
-            return
-        self.heard += 1
-        if kind == "execution_error" and data.get("exception_type") == _BLOCKED:
-            watch.begin()
-            if len(watch.blocked) < _MAX_BLOCKED:
-                watch.blocked.append(shorten(str(data.get("exception_message"))))
-        elif kind == "executing" and node_id is None:
-            watch.end()
-            watch.recorded.set()
-        elif kind in _ENDINGS:
-            watch.end()
-        elif kind in _SIGNS_OF_LIFE:
-            watch.begin()
-        if kind == "progress":
-            watch.node_fraction = _fraction(data.get("value"), data.get("max"))
+        if prompt := self._prompts.get(prompt_id or ""):
+            self.heard += 1
+            prompt.heed(kind, data)
 
-    def _on_binary(self, frame: bytes) -> None:
-        """Keep a frame if the node that sent it is one to save; all others are previews."""
+    def _take_picture(self, frame: bytes) -> None:
+        """Keep a picture if the node that sent it is one to save; all others are previews."""
         try:
             kind, length_or_format = struct.unpack_from(">II", frame)
             if kind == _PREVIEW_IMAGE:
                 (prompt_id, node_id), picture = self._running, frame[8:]
             elif kind == _PREVIEW_IMAGE_WITH_METADATA and length_or_format <= _MAX_METADATA_BYTES:
-                metadata: Any = strict_json.loads(frame[8 : 8 + length_or_format])
+                metadata = as_object(strict_json.loads(frame[8 : 8 + length_or_format]))
                 prompt_id, node_id = str(metadata.get("prompt_id")), str(metadata.get("node_id"))
                 picture = frame[8 + length_or_format :]
             else:
                 return
-        except (struct.error, ValueError, AttributeError):
+        except (struct.error, ValueError):
             return
-        watch = self._watches.get(prompt_id or "")
-        if watch is not None and node_id is not None and watch.workflow.class_of(node_id) == WEBSOCKET_CLASS:
-            watch.keep(node_id, picture)
-
-
-def _read_event(text: str) -> tuple[Any, dict[str, Any]]:
-    """An event's kind and data, empty where they cannot be understood."""
-    try:
-        event = json.loads(text) if len(text) <= _MAX_EVENT_CHARS else {}
-    except (ValueError, RecursionError):
-        event = {}
-    if not isinstance(event, dict) or not isinstance(data := event.get("data"), dict):
-        return None, {}
-    return event.get("type"), data
+        prompt = self._prompts.get(prompt_id or "")
+        if prompt is not None and node_id is not None and prompt.prepared.class_of(node_id) == WEBSOCKET_CLASS:
+            prompt.keep(node_id, picture)
 
 
 def _fraction(value: Any, most: Any) -> float | None:

@@ -13,8 +13,8 @@ from time import monotonic
 from typing import Any
 
 from queue_agent.errors import ServerError
-from runtimes._http import ModelServerClient, read_json
-from runtimes.comfyui.driver.history import listed_files
+from runtimes._http import ModelServerClient, as_object
+from runtimes.comfyui.driver.history import history_of, listed_files
 
 logger = logging.getLogger(__name__)
 
@@ -31,11 +31,7 @@ _WARN_EVERY_S = 600
 
 
 class Leftovers:
-    """Removes what is no longer needed, in the background.
-
-    Args:
-        client: The server.
-    """
+    """Removes what is no longer needed, in the background."""
 
     def __init__(self, client: ModelServerClient) -> None:
         self._client = client
@@ -85,17 +81,12 @@ class Leftovers:
         try:
             files: list[Mapping[str, str]] = [_input_file(upload) for upload in uploads]
             for prompt_id in prompts:
-                files += await self._files_of(prompt_id)
+                files += [file for _, file in listed_files(await history_of(self._client, prompt_id) or {})]
             if prompts:
                 await self._client.send("POST", "history", json={"delete": list(prompts)}, timeout_s=_TIMEOUT_S)
             await self._remove_files(files, prompts)
         except ServerError as exc:
             logger.warning("files stay on the model server: %s", exc)
-
-    async def _files_of(self, prompt_id: str) -> list[Mapping[str, str]]:
-        history = await self._client.get_json(f"history/{prompt_id}")
-        entry = history.get(prompt_id) if isinstance(history, dict) else None
-        return [file.parameters for file in listed_files(entry)] if isinstance(entry, dict) else []
 
     async def _remove_files(self, files: Sequence[Mapping[str, str]], folders: Sequence[str]) -> None:
         if not self._server_removes_files:
@@ -108,14 +99,11 @@ class Leftovers:
         elif answer.status != HTTPStatus.OK:
             raise ServerError(f"The model server answers {answer.status} to {_ROUTE}.")
         else:
-            self._look_at_disk(read_json(answer.body))
+            self._look_at_disk(as_object(answer.json()))
 
-    def _look_at_disk(self, told: Any) -> None:
-        sizes = [told.get(key) for key in ("free_bytes", "total_bytes")] if isinstance(told, dict) else []
-        match sizes:
-            case [int(free), int(total)] if (
-                free < _LITTLE_FREE * total and self._warned_s + _WARN_EVERY_S < monotonic()
-            ):
+    def _look_at_disk(self, told: Mapping[str, Any]) -> None:
+        match told.get("free_bytes"), told.get("total_bytes"):
+            case int(free), int(total) if free < _LITTLE_FREE * total and self._warned_s + _WARN_EVERY_S < monotonic():
                 self._warned_s = monotonic()
                 logger.warning("the model server's disk is nearly full", extra={"free_mib": free // 2**20})
 

@@ -5,6 +5,7 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from graphlib import CycleError, TopologicalSorter
 from itertools import islice
 from typing import Any
 
@@ -14,6 +15,7 @@ from queue_agent.errors import InputError, InvalidTask
 from queue_agent.inputs.inline import is_reference
 from queue_agent.inputs.links import MAX_INPUTS, InputSite
 from queue_agent.ports import Input, Work, units_of
+from runtimes._http import as_object
 from runtimes._wording import MAX_NAME_CHARS, shorten, shorten_name
 from runtimes.comfyui.checks import EXTRA_DATA, TARGETS, errors_beside
 
@@ -72,7 +74,7 @@ class Workflow:
         runs share one. A node whose files cannot be named here gets an input that it does not read, so that it runs.
         """
         self.prompt_id = prompt_id
-        feeding = {str(value[0]) for node in self.graph.values() for value in _node_links(node)}
+        feeding = {source for node in self.graph.values() for source in _sources(node)}
         for node_id, node in self.graph.items():
             prefix = node["inputs"].get("filename_prefix")
             if isinstance(prefix, str):
@@ -82,21 +84,16 @@ class Workflow:
 
     def seed_of(self, node_id: str) -> int | None:
         """The seed nearest upstream of a node."""
-        seen: set[str] = set()
-        level = [node_id]
-        while level:
-            upstream: list[str] = []
-            for current in level:
-                node = self.graph.get(current)
-                if current in seen or node is None:
-                    continue
-                seen.add(current)
-                for name in _SEED_INPUTS:
-                    seed = node["inputs"].get(name)
-                    if isinstance(seed, int):
-                        return seed
-                upstream += [str(value[0]) for value in _node_links(node)]
-            level = upstream
+        upstream, seen = [node_id], {node_id}
+        for current in upstream:  # grows meanwhile, level by level
+            if (node := self.graph.get(current)) is None:
+                continue
+            for name in _SEED_INPUTS:
+                if isinstance(seed := node["inputs"].get(name), int):
+                    return seed
+            sources = dict.fromkeys(source for source in _sources(node) if source not in seen)
+            upstream += sources
+            seen.update(sources)
         return None
 
 
@@ -116,28 +113,16 @@ def work_of(graph: Mapping[str, Any]) -> Work:
 
 def cycle_in(graph: Mapping[str, Any]) -> list[str]:
     """Nodes that feed each other in a circle, the first one again at the end; empty where there is no circle."""
-    sources = {
-        node_id: [str(value[0]) for value in _node_links(node) if str(value[0]) in graph]
-        for node_id, node in graph.items()
-    }
-    done: set[str] = set()
-    for start in graph:
-        way = {start: iter(sources[start])}
-        while way:
-            source = next(way[next(reversed(way))], None)
-            if source is None:
-                done.add(way.popitem()[0])
-            elif source in way:
-                nodes = list(way)
-                return [*nodes[nodes.index(source) :], source][::-1]
-            elif source not in done:
-                way[source] = iter(sources[source])
+    try:
+        TopologicalSorter({node_id: _sources(node) for node_id, node in graph.items()}).prepare()
+    except CycleError as exc:
+        return list(exc.args[1])
     return []
 
 
-def _node_links(node: Mapping[str, Any]) -> Iterator[list[Any]]:
-    """The inputs of a node that are fed by others."""
-    return (value for value in node["inputs"].values() if isinstance(value, list) and value)
+def _sources(node: Mapping[str, Any]) -> list[str]:
+    """The nodes that feed a node."""
+    return [str(value[0]) for value in node["inputs"].values() if isinstance(value, list) and value]
 
 
 def _shapes(name: str, value: Any) -> bool:
@@ -178,22 +163,21 @@ def inputs_in(workflow: Workflow) -> dict[str, list[tuple[str, str, str]]]:
     Raises:
         InputError: There are more than MAX_INPUTS; the server is asked for each of their classes.
     """
+    texts = (
+        (node["class_type"], (node_id, name, value))
+        for node_id, node in workflow.graph.items()
+        for name, value in node["inputs"].items()
+        if isinstance(value, str) and (is_reference(value) or _BASE64.match(value))
+    )
     found: dict[str, list[tuple[str, str, str]]] = {}
-    count = 0
-    for node_id, node in workflow.graph.items():
-        for name, value in node["inputs"].items():
-            if isinstance(value, str) and (is_reference(value) or _BASE64.match(value)):
-                count += 1
-                if count > MAX_INPUTS:
-                    field = _field(workflow, node_id, name)
-                    raise InputError(f"{field}: a task may have at most {MAX_INPUTS} inputs")
-                found.setdefault(node["class_type"], []).append((node_id, name, value))
+    for number, (class_type, text) in enumerate(texts):
+        if number == MAX_INPUTS:
+            raise InputError(f"{_field(workflow, *text[:2])}: a task may have at most {MAX_INPUTS} inputs")
+        found.setdefault(class_type, []).append(text)
     return found
 
 
-def file_sites(
-    workflow: Workflow, texts: list[tuple[str, str, str]], declaration: Mapping[str, Any]
-) -> Iterator[InputSite]:
+def file_sites(workflow: Workflow, texts: list[tuple[str, str, str]], declaration: Any) -> Iterator[InputSite]:
     """Of the texts in nodes of one class, those in inputs that name a file of the server.
 
     Such an input is a choice among files, which a link or a file itself can never be; what stands in a text input is
@@ -204,8 +188,8 @@ def file_sites(
         texts: From ``inputs_in``, of one class.
         declaration: That class in the server's object_info.
     """
-    declared = _mapping(declaration.get("input"))
-    inputs = {**_mapping(declared.get("required")), **_mapping(declared.get("optional"))}
+    declared = as_object(as_object(declaration).get("input"))
+    inputs = {**as_object(declared.get("required")), **as_object(declared.get("optional"))}
     for node_id, name, text in texts:
         kinds = _file_kinds(inputs.get(name))
         if kinds is not None:
@@ -217,15 +201,11 @@ def _field(workflow: Workflow, node_id: str, name: str) -> str:
     return f"{workflow.class_of(node_id)} (node {shorten_name(node_id)}), {shorten_name(name)}"
 
 
-def _mapping(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
 def _file_kinds(declared: Any) -> tuple[str, ...] | None:
     """What an input takes, empty for any file; None where it names no file."""
     if not isinstance(declared, list | tuple) or not declared:
         return None
-    options = declared[1] if len(declared) > 1 and isinstance(declared[1], dict) else {}
+    options = as_object(declared[1]) if len(declared) > 1 else {}
     for flag, kinds in _UPLOADS.items():
         if options.get(flag):
             return kinds

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -15,7 +15,7 @@ from queue_agent.errors import (
     ServerLoading,
     TaskError,
 )
-from runtimes._http import Answer, read_json
+from runtimes._http import Answer, as_object
 from runtimes._queued import JobReport, ServerState
 from runtimes._wording import is_out_of_room, shorten
 
@@ -27,8 +27,12 @@ _REFUSALS = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LAR
 class _Answered(BaseModel):
     model_config = ConfigDict(frozen=True)
 
-
-_AnsweredT = TypeVar("_AnsweredT", bound=_Answered)
+    @classmethod
+    def read(cls, value: Any) -> Self:
+        try:
+            return cls.model_validate(value)
+        except ValidationError as exc:
+            raise ServerError("The model server returned an unexpected response.") from exc
 
 
 class ReportedError(_Answered):
@@ -96,7 +100,7 @@ def read_health(answer: Answer) -> FluxHealth:
         ServerError: None of its workers will come back, or the answer cannot be understood.
         ServerLoading: No worker is ready yet, or again.
     """
-    health = _checked(FluxHealth, read_json(answer.body))
+    health = FluxHealth.read(answer.json())
     if not health.live:
         raise ServerError("The model server has no worker left.")
     if not health.ready:
@@ -114,7 +118,7 @@ def read_report(answer: Answer) -> JobReport | None:
         return None
     if answer.status != HTTPStatus.OK:
         raise ServerError(f"The model server answers {answer.status} when asked for a job.")
-    return report_of(read_json(answer.body))
+    return report_of(answer.json())
 
 
 def report_of(row: Any) -> JobReport:
@@ -123,7 +127,7 @@ def report_of(row: Any) -> JobReport:
     Raises:
         ServerError: It cannot be understood.
     """
-    job = _checked(ReportedJob, row)
+    job = ReportedJob.read(row)
     return JobReport(state=job.state, error=_error_of(job), batch=job.batch, details=job)
 
 
@@ -132,11 +136,7 @@ def refusal(answer: Answer) -> AgentError:
     status = answer.status
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         return ServerAway("The model server is not ready.")
-    try:
-        body = read_json(answer.body)
-    except ServerError:
-        body = None
-    detail = body.get("detail") if isinstance(body, dict) else None
+    detail = as_object(answer.json_or_none()).get("detail")
     if not detail or status not in _REFUSALS:
         return ServerError(f"The model server answers {status} to a job.")
     return Rejected(shorten("; ".join(map(_words, detail)) if isinstance(detail, list) else str(detail)))
@@ -154,13 +154,6 @@ def _error_of(job: ReportedJob) -> AgentError | None:
     if kind is None or is_out_of_room(words):
         return ServerError(f"The model server failed, {job.error.code.replace('_', ' ')}: {words}")
     return kind(words)
-
-
-def _checked(model: type[_AnsweredT], row: Any) -> _AnsweredT:
-    try:
-        return model.model_validate(row)
-    except ValidationError as exc:
-        raise ServerError("The model server returned an unexpected response.") from exc
 
 
 def _words(error: Any) -> str:

@@ -2,26 +2,20 @@
 
 import time
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from queue_agent.errors import ServerError
 from queue_agent.ports import RunSignals
-from runtimes._http import read_json
-from runtimes._queued import JobWatch
+from runtimes._http import as_object, read_json
+from runtimes._queued import QueuedJob
+from runtimes.flux.driver.request import PreparedRequest
 
 MAX_EVENT_BYTES = 16 * 1024 * 1024
 """Far above a preview in base64."""
 
 
-@dataclass(frozen=True, slots=True)
-class ServerEvent:
-    """One event.
-
-    Attributes:
-        kind: Its name: state, progress, output, freed, end.
-        data: Its JSON.
-    """
+class ServerEvent(NamedTuple):
+    """An event: its name (state, progress, output, freed, end) and its JSON."""
 
     kind: str
     data: Any
@@ -64,8 +58,7 @@ def _check_size(size_bytes: int) -> None:
         raise ServerError(f"An event from the model server is larger than {MAX_EVENT_BYTES} bytes.")
 
 
-@dataclass(frozen=True, slots=True)
-class _Step:
+class _Step(NamedTuple):
     """The last step: how far the job was after it, when that was said, and the step's own part of the job."""
 
     done: float
@@ -73,19 +66,22 @@ class _Step:
     share: float
 
 
-class StepWatch(JobWatch):
-    """A job's watch that knows how far the job is between two steps, too.
-
-    Args:
-        signals: Called.
-        clock: Monotonic seconds.
+class FluxJob(QueuedJob[PreparedRequest]):
+    """A job of the flux server; knows how far it is between two steps, too.
 
     Attributes:
         heard: How many events there were.
     """
 
-    def __init__(self, signals: RunSignals, clock: Callable[[], float] = time.monotonic) -> None:
-        super().__init__(signals)
+    def __init__(
+        self,
+        job: str,
+        server_id: str,
+        prepared: PreparedRequest,
+        signals: RunSignals,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(job, server_id, prepared, signals)
         self.heard = 0
         self._clock = clock
         self._began_s = 0.0
@@ -109,16 +105,16 @@ class StepWatch(JobWatch):
     def heed(self, event: ServerEvent) -> None:
         """Note an event."""
         self.heard += 1
-        data = event.data if isinstance(event.data, dict) else {}
-        self._note_progress(data.get("progress"))
+        data = as_object(event.data)
+        match data.get("progress"):
+            case int() | float() as fraction if 0 <= fraction <= 1:
+                self._note_progress(fraction)
         self.note_state(data.get("state"), data.get("batch"))
         if event.kind == "freed":
             self.free()
 
-    def _note_progress(self, fraction: Any) -> None:
+    def _note_progress(self, fraction: float) -> None:
         """A job whose worker was lost begins again at 0."""
-        if not isinstance(fraction, int | float) or not 0 <= fraction <= 1:
-            return
         before = self._step.done if self._step else 0.0
         if fraction == 0:
             self._step = None

@@ -1,4 +1,4 @@
-"""ComfyUI's driver: its websocket, and how it finds a prompt's end."""
+"""ComfyUI's driver: its websocket, how it finds a prompt's end, and odd answers."""
 
 import asyncio
 import json
@@ -6,16 +6,17 @@ import struct
 
 import pytest
 import websockets.asyncio.server
+from aiohttp import web
+from driverkit import client_of, signals
 from test_comfyui_workflow import entry, graph
-from yarl import URL
 
-from queue_agent.errors import NoOutput
+from queue_agent.errors import NoOutput, ServerError
+from queue_agent.media import identify
 from queue_agent.ports import RunSignals
-from runtimes.comfyui.driver.events import EventStream
+from runtimes.comfyui.driver.events import EventStream, Prompt
 from runtimes.comfyui.driver.executor import ComfyUI
 from runtimes.comfyui.driver.workflow import Workflow
 
-SIGNALS = RunSignals(started=lambda batch=None: None, freed=lambda: None)
 BLOCKED = {"exception_type": "ExecutionBlocked", "exception_message": "Execution Blocked: no face found"}
 
 
@@ -34,13 +35,17 @@ def bare_frame(picture):
     return struct.pack(">II", 1, 2) + picture
 
 
-def hear(*messages, signals=SIGNALS):
-    """The watch of the prompt "mine" after some events and frames."""
-    stream = EventStream("ws://localhost/ws")
-    with stream.watch("mine", Workflow(graph()), signals) as watch:
-        for message in messages:
-            stream._on_event(message) if isinstance(message, str) else stream._on_binary(message)
-    return watch
+def prompt(server_id="mine", said=()):
+    return Prompt("job", server_id, Workflow(graph()), said if isinstance(said, RunSignals) else signals([*said]))
+
+
+def hear(*messages):
+    """The prompt "mine" after some events and frames."""
+    mine = prompt()
+    stream = EventStream("ws://localhost/ws", {"mine": mine})
+    for message in messages:
+        stream.take(message)
+    return mine
 
 
 @pytest.mark.parametrize(
@@ -77,10 +82,8 @@ def test_pictures_of_the_websocket_node_are_kept_and_previews_of_the_sampler_are
         *("", "{", "[]", '{"type": "status"}', '{"data": 1}', '{"type": "executing", "data": {}}'),
         '{"type": [], "data": {}}',
         '{"type": ["executing"], "data": {"prompt_id": "mine", "node": null}}',
-        '{"type": {}, "data": {"prompt_id": "mine"}}',
         '{"type": "executing", "data": {"prompt_id": ["mine"], "node": null}}',
         '{"type": "executing", "data": {"prompt_id": "mine", "node": ["10"]}}',
-        '{"type": "executing", "data": {"prompt_id": {"a": 1}, "node": {"a": 1}}}',
         *[
             event("progress", value=value, max=most)
             for value, most in [(1.5, 10**400), (10**400, 1.5), ("1", 2), (0, 0)]
@@ -91,39 +94,23 @@ def test_pictures_of_the_websocket_node_are_kept_and_previews_of_the_sampler_are
     ],
 )
 def test_noise_on_the_websocket_is_ignored(noise):
-    watch = hear(noise, bare_frame(b"picture"))
-    assert (watch.ended.is_set(), watch.pictures, watch.fraction) == (False, [], None)
+    mine = hear(noise, bare_frame(b"picture"))
+    assert (mine.ended.is_set(), mine.pictures, mine.fraction) == (False, [], None)
 
 
-def test_the_progress_of_a_prompt_is_that_of_its_present_node():
-    assert hear(event("executing", node="3"), event("progress", value=5, max=20, node="3")).fraction == 0.25
-
-
-def test_the_server_is_said_to_have_begun_and_to_be_free_once_each_even_if_the_beginning_was_missed():
-    said = []
-    signals = RunSignals(started=lambda batch=None: said.append("started"), freed=lambda: said.append("freed"))
-    hear(event("execution_success"), event("executing", node=None), signals=signals)
-    assert said == ["started", "freed"]
-
-
-def test_every_event_of_a_prompt_is_a_sign_of_life():
-    stream = EventStream("ws://localhost/ws")
-    stream._on_event(event("progress_state", nodes={}))
-    assert stream.heard == 1
+def test_the_progress_of_a_prompt_is_that_of_its_present_node_and_every_event_a_sign_of_life():
+    mine = prompt()
+    stream = EventStream("ws://localhost/ws", {"mine": mine})
+    for message in (event("executing", node="3"), event("progress", value=5, max=20), event("progress_state")):
+        stream.take(message)
+    assert (mine.fraction, stream.heard) == (0.25, 3)
 
 
 def test_pictures_that_are_too_many_to_be_kept_are_dropped_and_missed(monkeypatch):
     monkeypatch.setattr("runtimes.comfyui.driver.events._MAX_KEPT_BYTES", 10)
     assert not hear(frame("10", b"x" * 6)).lacks_pictures
-    watch = hear(*[frame("10", b"x" * 6)] * 2)
-    assert (len(watch.pictures), watch.lacks_pictures) == (1, True)
-
-
-def test_some_of_many_skipped_nodes_are_named_where_nothing_was_saved():
-    watch = hear(*[event("execution_error", node_id="9", **BLOCKED)] * 1000)
-    assert 0 < len(watch.blocked) < 100
-    with pytest.raises(NoOutput, match=r"saved nothing .*no face found"):
-        ComfyUI(Server())._collect(entry(), watch)
+    mine = hear(*[frame("10", b"x" * 6)] * 2)
+    assert (len(mine.pictures), mine.lacks_pictures) == (1, True)
 
 
 async def test_the_listener_outlives_whatever_a_message_breaks_and_hears_the_next_one():
@@ -139,75 +126,116 @@ async def test_the_listener_outlives_whatever_a_message_breaks_and_hears_the_nex
     def breaks():
         raise OverflowError("int too large to convert to float")
 
+    mine, broken = prompt(), prompt("broken", RunSignals(started=lambda batch=None: None, freed=breaks))
     async with websockets.asyncio.server.serve(serve, "127.0.0.1", 0) as server, asyncio.timeout(60):
-        stream = EventStream(f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/ws")
-        broken = RunSignals(started=lambda batch=None: None, freed=breaks)
-        with (
-            stream.watch("broken", Workflow(graph()), broken),
-            stream.watch("mine", Workflow(graph()), SIGNALS) as mine,
-        ):
-            assert await stream.wait_until_connected(60)
-            await mine.ended.wait()
+        url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/ws"
+        stream = EventStream(url, {"mine": mine, "broken": broken})
+        assert await stream.wait_until_connected(60)
+        await mine.ended.wait()
         await stream.aclose()
     assert len(connections) == 2
 
 
-class Server:
-    """A server whose history holds a prompt from the second look on, unless it says before that it does."""
+async def test_a_socket_whose_server_does_not_say_goodbye_is_closed_all_the_same():
+    silent = asyncio.Event()
 
-    base_url = URL("http://localhost:8080/")
+    async def greet(request):
+        socket = web.WebSocketResponse(autoclose=False, autoping=False)
+        await socket.prepare(request)
+        await socket.send_str("{}")
+        await silent.wait()
+        return socket
 
-    def __init__(self):
-        self.asked = []
-        self.is_recorded = False
-
-    async def get_json(self, path, **options):
-        self.asked.append(path)
-        if path == "queue":
-            return {"queue_running": [[0, "mine"]]}
-        return {"mine": entry()} if self.is_recorded or len(self.asked) > 2 else {}
+    async with client_of(web.get("/ws", greet)) as client:
+        stream = EventStream(str(client.base_url / "ws").replace("http", "ws"), {})
+        assert await stream.wait_until_connected(60)
+        closing = asyncio.create_task(stream.aclose())
+        done, _ = await asyncio.wait({closing}, timeout=5)  # the library's own patience is 10 s
+        silent.set()
+        await closing
+        assert done
 
 
 @pytest.mark.parametrize(
     ("events", "asked"),
     [
-        ([("execution_success", {}), ("executing", {"node": None})], ["history/mine"]),
-        ([("execution_success", {})], ["history/mine", "queue", "history/mine"]),
+        ([("execution_success", {}), ("executing", {"node": None})], ["/history/mine"]),
+        ([("execution_success", {})], ["/history/mine", "/queue", "/history/mine"]),
     ],
 )
 async def test_a_prompt_is_looked_up_until_its_record_is_there_and_once_where_the_server_says_so(events, asked):
-    server = Server()
-    driver = ComfyUI(server)
-    with driver._events.watch("mine", Workflow(graph()), SIGNALS) as watch:
-        waiting = asyncio.create_task(driver._wait("mine", watch))
+    paths = []
+
+    async def serve(request):
+        paths.append(request.path)
+        if request.path == "/queue":
+            return web.json_response({"queue_running": [[0, "mine"]]})
+        return web.json_response({"mine": entry()} if len(events) > 1 or len(paths) > 2 else {})
+
+    async with client_of(web.get("/{path:.*}", serve)) as client, asyncio.timeout(60):
+        driver = ComfyUI(client)
+        mine = driver._jobs["mine"] = prompt()
         for kind, data in events:
-            await asyncio.sleep(0)
-            driver._events._on_event(event(kind, **data))
-        server.is_recorded = len(events) == 2
-        async with asyncio.timeout(60):
-            assert (await waiting).details == entry()
-    assert server.asked == asked
+            driver._events.take(event(kind, **data))
+        assert (await driver._wait(mine)).details == entry()
+    assert paths == asked
 
 
 async def test_files_are_not_asked_for_before_they_are_stored_and_their_seed_is_looked_for_once_a_node(monkeypatch):
     looked = []
     monkeypatch.setattr(Workflow, "seed_of", lambda _, node_id: looked.append(node_id) or 7)
-    server = Server()
     files = [{"filename": f"{number}.png", "subfolder": "", "type": "output"} for number in range(4096)]
-    watch = hear(frame("10", b"picture"))
-    result = ComfyUI(server)._collect(entry(outputs={"9": {"images": files}}), watch)
-    assert (server.asked, looked) == ([], ["9", "10"])
+    async with client_of() as client:
+        result = ComfyUI(client)._collect(hear(frame("10", b"picture")), entry(outputs={"9": {"images": files}}))
+    assert looked == ["9", "10"]
     assert [(output.filename, output.seed) for output in result.outputs[::4096]] == [("0.png", 7), (None, 7)]
     assert result.outputs[-1].content == b"picture"
 
 
-async def test_a_class_is_asked_for_each_time_and_an_odd_answer_is_not_kept(monkeypatch):
-    answers = [{"A": {"input": {}}}, [], {"A": "odd"}]
-    driver = ComfyUI(Server())
+async def test_some_of_many_skipped_nodes_are_named_where_nothing_was_saved():
+    mine = hear(*[event("execution_error", node_id="9", **BLOCKED)] * 1000)
+    assert 0 < len(mine.blocked) < 100
+    async with client_of() as client:
+        with pytest.raises(NoOutput, match=r"saved nothing .*no face found"):
+            ComfyUI(client)._collect(mine, entry())
 
-    async def get_json(path):
-        return answers.pop(0)
 
-    monkeypatch.setattr(driver._client, "get_json", get_json, raising=False)
-    assert [await driver._declaration("A") for _ in range(3)] == [{"input": {}}, {}, {}]
-    assert [await driver._declaration(name) for name in ("..", ".")] == [{}, {}]  # they would be other paths
+ODD = [None, 7, True, "x", [], [7], [[7]], [[0, ["x"]]], {}, {"a": 7}]
+
+
+async def answered(answer, use):
+    """Use a driver before a server that answers everything with one JSON."""
+
+    async def tell(_):
+        return web.json_response(text=json.dumps(answer))
+
+    async with client_of(web.route("*", "/{path:.*}", tell)) as client:
+        return await use(ComfyUI(client))
+
+
+@pytest.mark.parametrize("queue", ODD)
+async def test_a_queue_that_makes_no_sense_holds_no_job(queue):
+    answer = {"queue_running": queue, "queue_pending": queue}
+    assert (await answered(answer, lambda driver: driver.liveness_token()))[1] == []
+    await answered(answer, lambda driver: driver.clear())
+
+
+@pytest.mark.parametrize("answer", [*ODD, {"name": {}}, {"name": ["a"]}, {"name": ""}])
+async def test_an_upload_that_is_answered_with_nonsense_is_the_servers_fault(answer):
+    with pytest.raises(ServerError, match="to an upload"):
+        await answered(answer, lambda driver: driver._upload(identify(b"GIF89a"), Workflow({})))
+
+
+@pytest.mark.parametrize(("folder", "name"), [("f", "f/a"), ("", "a"), (None, "a")])
+async def test_an_uploads_name_is_the_servers(folder, name):
+    answer = {"name": "a", "subfolder": folder, "type": "input"}
+    assert await answered(answer, lambda driver: driver._upload(identify(b"GIF89a"), Workflow({}))) == name
+
+
+async def test_a_class_that_looks_like_a_path_is_not_asked_for():
+    assert [
+        await answered({name: {}}, lambda driver, name=name: driver._declaration(name)) for name in ("..", ".")
+    ] == [
+        None,
+        None,
+    ]

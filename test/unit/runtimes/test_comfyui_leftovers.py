@@ -2,12 +2,10 @@
 
 import asyncio
 import hashlib
-import uuid
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
-from driverkit import JOB, PNG
+from driverkit import PNG, client_of, task_of
 
 from queue_agent.media import identify
 from runtimes._http import ModelServerClient
@@ -28,13 +26,13 @@ class Server:
         self.free_bytes = 50 * 2**20
         self.go_on = asyncio.Event()
         self.go_on.set()
-        self.app = web.Application()
-        self.app.router.add_get("/history/{id}", self._history)
-        self.app.router.add_post("/history", self._forget)
-        self.app.router.add_get("/object_info/{name}", self._info)
-        self.app.router.add_post("/upload/image", self._upload)
-        if removes_files:
-            self.app.router.add_post("/sd-on-eks/discard", self._discard)
+        self.routes = [
+            web.get("/history/{id}", self._history),
+            web.post("/history", self._forget),
+            web.get("/object_info/{name}", self._info),
+            web.post("/upload/image", self._upload),
+            *([web.post("/sd-on-eks/discard", self._discard)] if removes_files else []),
+        ]
 
     async def _history(self, request):
         name = request.match_info["id"]
@@ -66,34 +64,30 @@ class Inputs:
 
 @pytest.fixture(params=[True], ids=["the image's server"])
 async def server(request):
-    server = Server(removes_files=request.param)
-    async with TestServer(server.app) as running:
-        server.url = str(running.make_url("/"))
-        yield server
+    return Server(removes_files=request.param)
 
 
 @pytest.fixture
 async def driver(server):
-    driver = ComfyUI(ModelServerClient(server.url, "/"))
-    yield driver
-    await driver.aclose()
+    async with client_of(*server.routes) as client:
+        yield ComfyUI(client)
 
 
-async def prepared(driver, make_task):
+async def prepared(driver, run=None):
     graph = {"1": {"class_type": "LoadImage", "inputs": {"image": "http://x/a.png"}}}
-    return await driver.prepare(make_task(graph, "pipeline"), Inputs())
+    workflow = await driver.prepare(task_of(graph, "pipeline"), Inputs())
+    if run:
+        workflow.name_files_after(run)
+    return workflow
 
 
-async def settle(driver):
-    while driver._leftovers._removals:
-        await asyncio.wait(list(driver._leftovers._removals))
+async def discard(driver, workflow, *, over=True):
+    driver.discard(workflow, over=over)
+    await driver._leftovers.aclose()
 
 
-async def test_all_that_a_job_needed_or_left_is_removed_once_it_is_over(server, driver, make_task):
-    workflow = await prepared(driver, make_task)
-    workflow.name_files_after("run")
-    driver.discard(workflow, over=True)
-    await settle(driver)
+async def test_all_that_a_job_needed_or_left_is_removed_once_it_is_over(server, driver):
+    await discard(driver, await prepared(driver, "run"))
     assert server.told == [
         ("upload", NAME),
         ("history", ["run"]),
@@ -101,11 +95,8 @@ async def test_all_that_a_job_needed_or_left_is_removed_once_it_is_over(server, 
     ]
 
 
-async def test_a_job_that_will_run_again_can_be_adopted_from_what_it_left(server, driver, make_task):
-    workflow = await prepared(driver, make_task)
-    workflow.name_files_after("run")
-    driver.discard(workflow, over=False)
-    await settle(driver)
+async def test_a_job_that_will_run_again_can_be_adopted_from_what_it_left(server, driver):
+    await discard(driver, await prepared(driver, "run"), over=False)
     assert server.told == [("upload", NAME), ("discard", [UPLOAD], [])]
 
 
@@ -120,20 +111,18 @@ async def test_what_nobody_came_back_for_is_removed_with_a_later_jobs(server, dr
     assert ("history", ["first", "second"]) in server.told
 
 
-async def test_a_file_that_two_jobs_need_stays_until_both_are_over(server, driver, make_task):
-    first, second = await prepared(driver, make_task), await prepared(driver, make_task)
-    driver.discard(first, over=True)
-    await settle(driver)
+async def test_a_file_that_two_jobs_need_stays_until_both_are_over(server, driver):
+    first, second = await prepared(driver), await prepared(driver)
+    await discard(driver, first)
     assert [what for what, *_ in server.told] == ["upload", "upload"]
-    driver.discard(second, over=True)
-    await settle(driver)
+    await discard(driver, second)
     assert server.told[-1] == ("discard", [UPLOAD], [])
 
 
-async def test_a_file_is_not_uploaded_again_while_it_is_being_removed(server, driver, make_task):
+async def test_a_file_is_not_uploaded_again_while_it_is_being_removed(server, driver):
     server.go_on.clear()
-    driver.discard(await prepared(driver, make_task), over=True)
-    again = asyncio.create_task(prepared(driver, make_task))
+    driver.discard(await prepared(driver), over=True)
+    again = asyncio.create_task(prepared(driver))
     await asyncio.sleep(0.05)
     server.go_on.set()
     await again
@@ -141,27 +130,16 @@ async def test_a_file_is_not_uploaded_again_while_it_is_being_removed(server, dr
 
 
 @pytest.mark.parametrize("server", [False], indirect=True, ids=["somebody's own server"])
-async def test_on_somebodys_own_server_files_stay_and_it_is_asked_once(server, driver, make_task):
+async def test_on_somebodys_own_server_files_stay_and_histories_are_forgotten(server, driver):
     for name in ("one", "two"):
-        workflow = await prepared(driver, make_task)
-        workflow.name_files_after(name)
-        driver.discard(workflow, over=True)
-        await settle(driver)
+        await discard(driver, await prepared(driver, name))
     assert [told for told in server.told if told[0] == "history"] == [("history", ["one"]), ("history", ["two"])]
-    assert not driver._leftovers._server_removes_files
 
 
-async def test_a_server_that_is_gone_costs_no_job_its_ending(make_task):
+async def test_a_server_that_is_gone_costs_no_job_its_ending():
     driver = ComfyUI(ModelServerClient("http://127.0.0.1:1", "/"))
-    workflow_id = str(uuid.uuid5(uuid.UUID(JOB), "1"))
-    driver._leftovers.discard([], workflow_id)
+    driver._leftovers.discard([], "run")
     await driver.aclose()
-    assert driver._leftovers._removals == {}
-
-
-async def test_a_class_that_looks_like_a_path_is_not_asked_for(server, driver):
-    assert await driver._declaration("..") == {}
-    assert await driver._declaration(".") == {}
 
 
 @pytest.mark.parametrize(("free_mib", "warned"), [(50, False), (10, False), (9, True)])
@@ -169,5 +147,5 @@ async def test_a_disk_is_said_to_be_nearly_full_before_it_is(server, driver, cap
     server.free_bytes = free_mib * 2**20
     for name in ("one", "two"):
         driver._leftovers.discard([], name)
-        await settle(driver)
+        await driver._leftovers.aclose()
     assert caplog.text.count("the model server's disk is nearly full") == warned

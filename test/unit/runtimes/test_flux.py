@@ -3,6 +3,7 @@ import json
 import time
 
 import pytest
+from driverkit import answer, signals, task_of
 
 from queue_agent.errors import (
     ExecutionFailed,
@@ -13,12 +14,10 @@ from queue_agent.errors import (
     ServerLoading,
 )
 from queue_agent.media import Media
-from queue_agent.ports import RunSignals
-from runtimes._http import Answer
 from runtimes.flux.driver import events as events_module
 from runtimes.flux.driver.answer import ServedModel, read_health, read_report, refusal, report_of
+from runtimes.flux.driver.events import FluxJob, events_in
 from runtimes.flux.driver.events import ServerEvent as Event
-from runtimes.flux.driver.events import StepWatch, events_in
 from runtimes.flux.driver.request import draft_of
 
 INLINE = base64.b64encode(b"inline").decode()
@@ -32,9 +31,9 @@ def sent(draft, fetched=()):
     return json.loads(b"".join(draft.finish(dict(fetched)).under("the-id")))
 
 
-def test_a_request_is_sent_as_it_came_under_the_jobs_id_and_type(make_task):
+def test_a_request_is_sent_as_it_came_under_the_jobs_id_and_type():
     content = {"prompt": 'a "cat" s3://bucket/key', "negative_prompt": "https://example.com/a.png", "seed": 3}
-    body = sent(draft_of(make_task(content), SERVED))
+    body = sent(draft_of(task_of(content), SERVED))
     assert body == {"job_id": "the-id", "task_type": "text-to-image", "request": content}
 
 
@@ -65,22 +64,22 @@ LINK = "https://example.com/i.png"
         ("edit", {"instructions": "a", "image": "no image"}, ["image"], {"instructions": "a", "image": "no image"}),
     ],
 )
-def test_links_become_images_in_their_place_and_other_texts_stay(make_task, tasktype, content, fields, request_):
-    draft = draft_of(make_task(content, tasktype), SERVED)
+def test_links_become_images_in_their_place_and_other_texts_stay(tasktype, content, fields, request_):
+    draft = draft_of(task_of(content, tasktype), SERVED)
     assert [site.input.field for site in draft.sites] == fields
     assert sent(draft, {LINK: PICTURE, "s3://b/i.png": PICTURE})["request"] == request_
 
 
-def test_a_tasks_own_content_is_never_changed(make_task):
+def test_a_tasks_own_content_is_never_changed():
     content = {"instructions": "a", "images": ["s3://b/k"]}
-    task = make_task(content, "edit")
+    task = task_of(content, "edit")
     draft_of(task, SERVED).finish({"s3://b/k": PICTURE})
     assert task.content == {"instructions": "a", "images": ["s3://b/k"]}
 
 
-def test_an_invalid_content_is_told_with_every_fault(make_task):
+def test_an_invalid_content_is_told_with_every_fault():
     with pytest.raises(InvalidTask) as caught:
-        draft_of(make_task({"prompt": "", "num_images": 99, "cfg": 3}), SERVED)
+        draft_of(task_of({"prompt": "", "num_images": 99, "cfg": 3}), SERVED)
     assert set(str(caught.value).split("; ")) == {
         "prompt must not be empty",
         "num_images must be at most 16, not 99",
@@ -88,24 +87,24 @@ def test_an_invalid_content_is_told_with_every_fault(make_task):
     }
 
 
-def test_faults_without_end_make_no_notice_without_end(make_task):
+def test_faults_without_end_make_no_notice_without_end():
     with pytest.raises(InvalidTask) as caught:
-        draft_of(make_task({f"key {number}": number for number in range(9000)}), SERVED)
+        draft_of(task_of({f"key {number}": number for number in range(9000)}), SERVED)
     assert len(str(caught.value)) <= 500
 
 
-def test_a_task_type_that_no_flux_server_has_is_refused_with_those_it_has(make_task):
+def test_a_task_type_that_no_flux_server_has_is_refused_with_those_it_has():
     with pytest.raises(InvalidTask, match="text-to-image, image-to-image, inpainting, edit"):
-        draft_of(make_task({}, "pipeline"), SERVED)
+        draft_of(task_of({}, "pipeline"), SERVED)
 
 
-def work(make_task, tasktype="text-to-image", **content):
-    return draft_of(make_task({"prompt": "a"} | content, tasktype), SERVED).work
+def work(tasktype="text-to-image", **content):
+    return draft_of(task_of({"prompt": "a"} | content, tasktype), SERVED).work
 
 
-def test_units_are_the_steps_of_all_pictures(make_task):
-    assert work(make_task, num_inference_steps=4, num_images=3).units == 12
-    assert work(make_task, num_images=3).units == 3
+def test_units_are_the_steps_of_all_pictures():
+    assert work(num_inference_steps=4, num_images=3).units == 12
+    assert work(num_images=3).units == 3
 
 
 VARIATION = {"image": INLINE, "num_inference_steps": 4, "strength": 0.5}
@@ -127,9 +126,9 @@ FOUR = {"num_inference_steps": 4}
         ],
     ],
 )
-def test_jobs_that_differ_in_texts_seeds_and_steps_alone_are_of_one_kind(make_task, tasktype, content, change, same):
+def test_jobs_that_differ_in_texts_seeds_and_steps_alone_are_of_one_kind(tasktype, content, change, same):
     content = content if tasktype == "edit" else {"prompt": "a"} | content
-    first, second = (draft_of(make_task(one, tasktype), SERVED).work.kind for one in (content, content | change))
+    first, second = (draft_of(task_of(one, tasktype), SERVED).work.kind for one in (content, content | change))
     assert (first == second) is same
 
 
@@ -144,8 +143,8 @@ def test_jobs_that_differ_in_texts_seeds_and_steps_alone_are_of_one_kind(make_ta
         ({}, 1),  # of the model's own size
     ],
 )
-def test_jobs_run_together_as_far_as_their_pictures_fit_into_a_batch(make_task, content, together):
-    assert work(make_task, **content).together == together
+def test_jobs_run_together_as_far_as_their_pictures_fit_into_a_batch(content, together):
+    assert work(**content).together == together
 
 
 @pytest.mark.parametrize(
@@ -158,12 +157,12 @@ def test_jobs_run_together_as_far_as_their_pictures_fit_into_a_batch(make_task, 
         ("image-to-image", VARIATION | {"num_inference_steps": 30}, 0.1),
     ],
 )
-def test_a_job_that_may_run_with_others_is_wanted_before_the_last_step(make_task, tasktype, content, last_call):
-    assert work(make_task, tasktype, width=512, height=512, **content).last_call == last_call
+def test_a_job_that_may_run_with_others_is_wanted_before_the_last_step(tasktype, content, last_call):
+    assert work(tasktype, width=512, height=512, **content).last_call == last_call
 
 
-def test_an_edit_runs_alone(make_task):
-    alone = draft_of(make_task(EDIT, "edit"), SERVED).work
+def test_an_edit_runs_alone():
+    alone = draft_of(task_of(EDIT, "edit"), SERVED).work
     assert (alone.together, alone.last_call) == (1, 0)
 
 
@@ -201,10 +200,9 @@ async def test_an_event_without_an_end_is_the_servers_fault(monkeypatch):
 ALONE = ("started", None)
 
 
-def watch_and_said(clock=time.monotonic):
+def job_and_said(clock=time.monotonic):
     said = []
-    signals = RunSignals(lambda batch=None: said.append(("started", batch)), lambda: said.append("freed"))
-    return StepWatch(signals, clock), said
+    return FluxJob("job", "id", None, signals(said), clock), said
 
 
 @pytest.mark.parametrize(
@@ -221,39 +219,39 @@ def watch_and_said(clock=time.monotonic):
     ],
 )
 def test_beginning_and_end_on_the_gpu_are_each_told_once_and_in_order(events, expected):
-    watch, said = watch_and_said()
+    job, said = job_and_said()
     for event in events:
-        watch.heed(event)
+        job.heed(event)
     assert said == expected
 
 
 def test_progress_is_known_from_the_first_step_on():
-    watch, _ = watch_and_said(lambda: 1.0)
-    watch.heed(Event("state", {"state": "running"}))
+    job, _ = job_and_said(lambda: 1.0)
+    job.heed(Event("state", {"state": "running"}))
     for told in (0, None, "half", 7):
-        watch.heed(Event("progress", {"progress": told}))
-    assert watch.fraction is None
-    watch.heed(Event("progress", {"progress": 0.5}))
-    assert (watch.fraction, watch.heard) == (0.5, 6)
+        job.heed(Event("progress", {"progress": told}))
+    assert job.fraction is None
+    job.heed(Event("progress", {"progress": 0.5}))
+    assert (job.fraction, job.heard) == (0.5, 6)
 
 
 def test_progress_goes_on_within_a_step_as_fast_as_before_and_no_further_than_its_end():
     now_s = [0.0]
-    watch, _ = watch_and_said(lambda: now_s[0])
-    watch.heed(Event("state", {"state": "running"}))
+    job, _ = job_and_said(lambda: now_s[0])
+    job.heed(Event("state", {"state": "running"}))
     fractions = []
     for now_s[0], told in ((2.0, 0.25), (3.0, 0.25), (9.0, 0.25), (10.0, 0.5), (12.5, 0.5)):
-        watch.heed(Event("progress", {"progress": told}))
-        fractions.append(watch.fraction)
+        job.heed(Event("progress", {"progress": told}))
+        fractions.append(job.fraction)
     assert fractions == [0.25, 0.375, 0.5, 0.5, 0.625]
 
 
 def test_progress_is_unknown_again_after_a_worker_was_lost():
-    watch, _ = watch_and_said()
-    watch.heed(Event("state", {"state": "running"}))
-    watch.heed(Event("progress", {"progress": 0.5}))
-    watch.heed(Event("state", {"state": "waiting", "progress": 0.0}))
-    assert watch.fraction is None
+    job, _ = job_and_said()
+    job.heed(Event("state", {"state": "running"}))
+    job.heed(Event("progress", {"progress": 0.5}))
+    job.heed(Event("state", {"state": "waiting", "progress": 0.0}))
+    assert job.fraction is None
 
 
 def failed(code, message="No."):
@@ -286,10 +284,6 @@ def test_an_early_look_comes_before_the_pictures_whatever_its_number():
         1,
         2,
     ]
-
-
-def answer(status, body):
-    return Answer(status, json.dumps(body).encode())
 
 
 def test_a_refused_request_is_told_with_every_fault_in_the_servers_words():

@@ -5,16 +5,16 @@ import random
 import tracemalloc
 
 import pytest
+from driverkit import PNG, answer, task_of
 from PIL import Image
 
 from queue_agent.errors import ExecutionFailed, InputError, InvalidTask, NoOutput, Rejected, ServerError
 from queue_agent.media import identify
-from runtimes._http import Answer, AnswerStream
+from runtimes._http import AnswerStream
 from runtimes.sdwebui.checkpoints import infotext_pairs
 from runtimes.sdwebui.driver.answer import error_of, result_of
 from runtimes.sdwebui.driver.call import PreparedCall, call_of
 
-PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
 ENCODED = base64.b64encode(PNG).decode()
 
 
@@ -27,7 +27,7 @@ def _drawn(width, height):
 DRAWN = _drawn(20, 10)
 
 
-def test_the_platforms_keys_are_stripped_and_real_scripts_are_kept(make_task):
+def test_the_platforms_keys_are_stripped_and_real_scripts_are_kept():
     scripts = {
         "task": "text-to-image",
         "sd_model_checkpoint": "a.ckpt",
@@ -39,22 +39,22 @@ def test_the_platforms_keys_are_stripped_and_real_scripts_are_kept(make_task):
         "image_link": "",
         "ControlNet": {"args": []},
     }
-    call = call_of(make_task({"prompt": "x", "alwayson_scripts": scripts, "override_settings": {"eta": 1}}))
+    call = call_of(task_of({"prompt": "x", "alwayson_scripts": scripts, "override_settings": {"eta": 1}}))
     assert call.body["alwayson_scripts"] == {"ControlNet": {"args": []}}
     assert call.body["override_settings"] == {"eta": 1, "CLIP_stop_at_last_layers": 2, "sd_vae": "vae.pt"}
     assert (call.path, call.checkpoint) == ("txt2img", "a.ckpt")
 
 
-def test_a_checkpoint_at_the_top_is_asked_for_as_well_and_a_field_goes_before_an_infotext(make_task):
+def test_a_checkpoint_at_the_top_is_asked_for_as_well_and_a_field_goes_before_an_infotext():
     infotext = "a\nSteps: 2, Seed: 1, Model hash: 0000000002, Model: c"
-    call = call_of(make_task({"sd_model_checkpoint": "b", "infotext": infotext, "refiner_checkpoint": "d"}))
+    call = call_of(task_of({"sd_model_checkpoint": "b", "infotext": infotext, "refiner_checkpoint": "d"}))
     assert (call.checkpoint, call.other_checkpoints) == ("b", ("d",))
     assert "sd_model_checkpoint" not in call.body
-    assert call_of(make_task({"infotext": infotext})).checkpoint == "c"
+    assert call_of(task_of({"infotext": infotext})).checkpoint == "c"
 
 
-def test_the_server_does_not_read_a_checkpoint_from_an_infotext_by_itself(make_task):
-    call = call_of(make_task({"infotext": "Model hash: 1\nSteps: 2, Seed: 1, Model hash: 0000000002, Clip skip: 2"}))
+def test_the_server_does_not_read_a_checkpoint_from_an_infotext_by_itself():
+    call = call_of(task_of({"infotext": "Model hash: 1\nSteps: 2, Seed: 1, Model hash: 0000000002, Clip skip: 2"}))
     assert call.body["infotext"].startswith("Model hash: 1\n")
     assert infotext_pairs(call.body["infotext"]).keys() == {"Steps", "Seed", "Model hash of the picture", "Clip skip"}
 
@@ -65,32 +65,32 @@ LONG_LINE = "a\nSteps: 2, Seed: 1, " + "Clip skip: 2, " * 5000
 @pytest.mark.parametrize(
     "content", [{"infotext": LONG_LINE}, {"script_name": "x/y/z plot", "script_args": [11, "a," * 40_000, ""]}]
 )
-def test_lists_of_checkpoints_and_settings_that_are_too_long_to_be_read_are_refused(make_task, content):
+def test_lists_of_checkpoints_and_settings_that_are_too_long_to_be_read_are_refused(content):
     with pytest.raises(InvalidTask, match=r"at most (65536|512) characters"):
-        call_of(make_task(content))
+        call_of(task_of(content))
 
 
-def test_a_long_prompt_of_an_infotext_is_no_list_of_settings(make_task):
+def test_a_long_prompt_of_an_infotext_is_no_list_of_settings():
     infotext = "a, " * 40_000 + "\nSteps: 2, Seed: 1, Model: c"
-    assert call_of(make_task({"infotext": infotext})).checkpoint == "c"
+    assert call_of(task_of({"infotext": infotext})).checkpoint == "c"
 
 
-def test_settings_that_an_infotext_may_override_are_saved_beforehand(make_task):
+def test_settings_that_an_infotext_may_override_are_saved_beforehand():
     content = {"infotext": "a\nSteps: 2, Seed: 1, Clip skip: 2", "override_settings": {"x": 1}}
-    overridden = PreparedCall.of(call_of(make_task(content)), {}).overridden
+    overridden = PreparedCall.of(call_of(task_of(content)), {}).overridden
     assert {"CLIP_stop_at_last_layers", "sd_vae", "eta_noise_seed_delta", "x"} < overridden
-    assert PreparedCall.of(call_of(make_task({"override_settings": {"x": 1}})), {}).overridden == {"x"}
+    assert PreparedCall.of(call_of(task_of({"override_settings": {"x": 1}})), {}).overridden == {"x"}
 
 
 @pytest.mark.parametrize("name", [5, ["b"], "b" * 513])
-def test_a_checkpoint_that_is_no_name_is_an_invalid_task(make_task, name):
+def test_a_checkpoint_that_is_no_name_is_an_invalid_task(name):
     with pytest.raises(InvalidTask, match=r"override_settings\.sd_model_checkpoint must be text"):
-        call_of(make_task({"override_settings": {"sd_model_checkpoint": name}}))
+        call_of(task_of({"override_settings": {"sd_model_checkpoint": name}}))
 
 
-def test_null_stands_for_what_is_left_out(make_task):
+def test_null_stands_for_what_is_left_out():
     settings = {"sd_vae": None, "eta_ancestral": 0, "sd_model_checkpoint": None}
-    call = call_of(make_task({"steps": None, "alwayson_scripts": None, "override_settings": settings}))
+    call = call_of(task_of({"steps": None, "alwayson_scripts": None, "override_settings": settings}))
     assert "steps" not in call.body
     assert (call.body["override_settings"], call.checkpoint) == ({"eta_ancestral": 0}, None)
 
@@ -103,21 +103,21 @@ def test_null_stands_for_what_is_left_out(make_task):
         ("pipeline", {}, "no task type pipeline"),
     ],
 )
-def test_content_of_another_shape_is_an_invalid_task(make_task, tasktype, content, words):
+def test_content_of_another_shape_is_an_invalid_task(tasktype, content, words):
     with pytest.raises(InvalidTask, match=words):
-        call_of(make_task(content, tasktype))
+        call_of(task_of(content, tasktype))
 
 
-def test_a_job_goes_to_the_server_under_its_own_id_whatever_the_task_says(make_task):
-    prepared = PreparedCall.of(call_of(make_task({"prompt": "x", "force_task_id": "mine"})), {})
+def test_a_job_goes_to_the_server_under_its_own_id_whatever_the_task_says():
+    prepared = PreparedCall.of(call_of(task_of({"prompt": "x", "force_task_id": "mine"})), {})
     sent = json.loads(b"".join(prepared.content_for("job-1")))
     assert (sent["force_task_id"], sent["prompt"]) == ("job-1", "x")
-    upscale = PreparedCall.of(call_of(make_task({"image": ENCODED}, "extra-single-image")), {})
+    upscale = PreparedCall.of(call_of(task_of({"image": ENCODED}, "extra-single-image")), {})
     assert upscale.content_for("job-1") == (upscale.content,)
 
 
-def test_a_task_can_neither_keep_its_settings_for_later_ones_nor_withhold_its_pictures(make_task):
-    body = call_of(make_task({"override_settings_restore_afterwards": False, "send_images": False})).body
+def test_a_task_can_neither_keep_its_settings_for_later_ones_nor_withhold_its_pictures():
+    body = call_of(task_of({"override_settings_restore_afterwards": False, "send_images": False})).body
     assert (body["override_settings_restore_afterwards"], body["send_images"]) == (True, True)
 
 
@@ -129,15 +129,15 @@ def test_a_task_can_neither_keep_its_settings_for_later_ones_nor_withhold_its_pi
         ("extra-batch-images", "extra-batch-images", "imageList[0].data"),
     ],
 )
-def test_image_link_goes_where_the_endpoint_reads_images(make_task, tasktype, path, where):
-    call = call_of(make_task({"alwayson_scripts": {"image_link": "s3://b/k"}}, tasktype))
+def test_image_link_goes_where_the_endpoint_reads_images(tasktype, path, where):
+    call = call_of(task_of({"alwayson_scripts": {"image_link": "s3://b/k"}}, tasktype))
     assert call.path == path
     assert [site.input.field for site in call.sites] == [where]
     call.put_images({"s3://b/k": identify(PNG)})
     assert ENCODED in json.dumps(call.body)
 
 
-def test_a_task_leaves_no_file_on_the_servers_disk(make_task):
+def test_a_task_leaves_no_file_on_the_servers_disk():
     settings = {
         "save_init_img": True,
         "samples_save": True,
@@ -146,19 +146,15 @@ def test_a_task_leaves_no_file_on_the_servers_disk(make_task):
         "samples_format": "jpg",
     }
     scripts = {"override_settings": {"save_txt": True}}
-    body = call_of(make_task({"save_images": True, "override_settings": settings, "alwayson_scripts": scripts})).body
+    body = call_of(task_of({"save_images": True, "override_settings": settings, "alwayson_scripts": scripts})).body
     assert (body["save_images"], body["override_settings"]) == (False, {"samples_format": "jpg"})
 
 
-def test_the_tasks_own_content_is_not_changed(make_task):
-    task = make_task({"alwayson_scripts": {"task": "t"}, "init_images": ["s3://b/k"]}, "image-to-image")
+def test_the_tasks_own_content_is_not_changed():
+    task = task_of({"alwayson_scripts": {"task": "t"}, "init_images": ["s3://b/k"]}, "image-to-image")
     call = call_of(task)
     call.put_images({"s3://b/k": identify(PNG)})
     assert task.content == {"alwayson_scripts": {"task": "t"}, "init_images": ["s3://b/k"]}
-
-
-def answer(status, body):
-    return Answer(status, body if isinstance(body, bytes) else json.dumps(body).encode())
 
 
 def generated(images, **info):
@@ -350,8 +346,8 @@ def test_an_error_is_told_in_the_servers_own_words(status, body, kind, words):
         ({"imageList": [{"data": DRAWN, "name": "a"}], "upscaling_resize": 4}, "extra-batch-images"),
     ],
 )
-def test_a_picture_is_not_upscaled_beyond_the_pixels_that_a_task_may_have(make_task, content, tasktype):
-    call = call_of(make_task(content, tasktype))
+def test_a_picture_is_not_upscaled_beyond_the_pixels_that_a_task_may_have(content, tasktype):
+    call = call_of(task_of(content, tasktype))
     fetched = {site.input.text: identify(base64.b64decode(DRAWN)) for site in call.sites}
     pixels = 20 * 10 * 4**2
     PreparedCall.of(call, fetched, pixels)

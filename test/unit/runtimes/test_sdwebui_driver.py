@@ -1,24 +1,28 @@
-"""The driver against a server that hangs up."""
+"""The driver against servers that hang up, that have checkpoints, and whose state makes no sense."""
+
+import base64
+import io
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
-from driverkit import base64_picture
+from driverkit import client_of, signals, task_of
+from PIL import Image
 
 from queue_agent.errors import Rejected, ServerError
-from queue_agent.inputs.fetcher import InputFetcher
-from queue_agent.ports import RunSignals
-from runtimes._http import ModelServerClient
 from runtimes.sdwebui.driver.executor import SdWebUI
 
 
-@pytest.fixture
-async def server():
-    """Hangs up on every job, before its answer or in it; notes what it is asked."""
-    asked = []
+async def run(client, content, *, dynamic=False):
+    driver = SdWebUI(client, dynamic_model=dynamic)
+    await driver.run(await driver.prepare(task_of(content), None), "job", 1, signals([]))
+
+
+@pytest.mark.parametrize(("hangs_up_in", "asked"), [("the drawing", ["draw", "interrupt"]), ("the answer", ["draw"])])
+async def test_a_job_whose_line_breaks_before_its_answer_is_interrupted_and_no_other_one(hangs_up_in, asked):
+    noted = []
 
     async def draw(request):
-        asked.append("draw")
+        noted.append("draw")
         if "answer" in (await request.json())["prompt"]:
             response = web.StreamResponse(headers={"Content-Length": "1000"})
             await response.prepare(request)
@@ -27,35 +31,13 @@ async def server():
         return web.Response()
 
     async def interrupt(_request):
-        asked.append("interrupt")
+        noted.append("interrupt")
         return web.json_response({})
 
-    app = web.Application()
-    app.router.add_post("/sdapi/v1/txt2img", draw)
-    app.router.add_post("/sdapi/v1/interrupt", interrupt)
-    async with TestServer(app) as running:
-        yield str(running.make_url("/sdapi/v1/")), asked
-
-
-@pytest.mark.parametrize(("hangs_up_in", "asked"), [("the drawing", ["draw", "interrupt"]), ("the answer", ["draw"])])
-async def test_a_job_whose_line_breaks_before_its_answer_is_interrupted_and_no_other_one(
-    server, make_task, hangs_up_in, asked
-):
-    url, noted = server
-    driver = SdWebUI(ModelServerClient(url, "/"), dynamic_model=False)
-    prepared = await _prepared(driver, make_task({"prompt": hangs_up_in}))
-    with pytest.raises(ServerError):
-        await driver.run(prepared, "job", 1, RunSignals(lambda batch=None: None, lambda: None))
+    async with client_of(web.post("/txt2img", draw), web.post("/interrupt", interrupt)) as client:
+        with pytest.raises(ServerError):
+            await run(client, {"prompt": hangs_up_in})
     assert noted == asked
-    await driver.aclose()
-
-
-async def _prepared(driver, task):
-    async def nothing(body):
-        pass
-
-    driver._upscalers.correct = nothing
-    return await driver.prepare(task, InputFetcher(web=None, store=None, bucket="b", input_buckets=frozenset()))
 
 
 class Checkpoints:
@@ -64,15 +46,13 @@ class Checkpoints:
     def __init__(self):
         self.loaded = "base.safetensors [00000000ab]"
         self.calls = []
-
-    def app(self):
-        app = web.Application()
-        app.router.add_get("/sdapi/v1/options", self._options)
-        app.router.add_post("/sdapi/v1/options", self._set)
-        app.router.add_get("/sdapi/v1/sd-models", self._models)
-        app.router.add_post("/sdapi/v1/refresh-checkpoints", self._models)
-        app.router.add_post("/sdapi/v1/txt2img", self._draw)
-        return app
+        self.routes = [
+            web.get("/options", self._options),
+            web.post("/options", self._set),
+            web.get("/sd-models", self._models),
+            web.post("/refresh-checkpoints", self._models),
+            web.post("/txt2img", self._draw),
+        ]
 
     async def _options(self, _request):
         return web.json_response({"sd_model_checkpoint": self.loaded, "eta_noise_seed_delta": 0})
@@ -93,18 +73,17 @@ class Checkpoints:
 
     async def _draw(self, request):
         self.calls.append(await request.json())
-        return web.json_response({"images": [base64_picture(8)], "parameters": {}, "info": "{}"})
+        picture = io.BytesIO()
+        Image.new("1", (8, 8)).save(picture, "PNG")
+        images = [base64.b64encode(picture.getvalue()).decode()]
+        return web.json_response({"images": images, "parameters": {}, "info": "{}"})
 
 
-async def _draw(make_task, content, *, dynamic):
+async def drawn(content, *, dynamic):
+    """A server with checkpoints after a task."""
     server = Checkpoints()
-    async with TestServer(server.app()) as running:
-        driver = SdWebUI(ModelServerClient(str(running.make_url("/sdapi/v1/")), "/"), dynamic_model=dynamic)
-        try:
-            prepared = await _prepared(driver, make_task(content))
-            await driver.run(prepared, "job", 1, RunSignals(lambda batch=None: None, lambda: None))
-        finally:
-            await driver.aclose()
+    async with client_of(*server.routes) as client:
+        await run(client, content, dynamic=dynamic)
     return server
 
 
@@ -120,25 +99,38 @@ def places(name):
 @pytest.mark.parametrize(
     "content", [*places("other.safetensors"), {"infotext": "a\nSteps: 2, Seed: 1, Model hash: cd"}]
 )
-async def test_a_static_runtime_refuses_another_checkpoint_wherever_it_is_named(make_task, content):
+async def test_a_static_runtime_refuses_another_checkpoint_wherever_it_is_named(content):
     with pytest.raises(Rejected, match=r"serves the checkpoint base\.safetensors \[00000000ab\], not"):
-        await _draw(make_task, content, dynamic=False)
+        await drawn(content, dynamic=False)
 
 
 @pytest.mark.parametrize("content", [*places("BASE"), {"infotext": "a\nSteps: 2, Seed: 1, Model hash: 00000000ab"}])
-async def test_a_static_runtime_takes_its_own_checkpoint_wherever_it_is_named(make_task, content):
-    assert len((await _draw(make_task, content, dynamic=False)).calls) == 1
+async def test_a_static_runtime_takes_its_own_checkpoint_wherever_it_is_named(content):
+    assert len((await drawn(content, dynamic=False)).calls) == 1
 
 
 @pytest.mark.parametrize("content", places("nosuch"))
-async def test_a_dynamic_runtime_looks_up_a_checkpoint_wherever_it_is_named(make_task, content):
+async def test_a_dynamic_runtime_looks_up_a_checkpoint_wherever_it_is_named(content):
     with pytest.raises(Rejected, match="no checkpoint nosuch; there are: base"):
-        await _draw(make_task, content, dynamic=True)
+        await drawn(content, dynamic=True)
 
 
-async def test_a_dynamic_runtime_loads_what_the_task_is_to_be_drawn_with_and_nothing_else(make_task):
-    assert (await _draw(make_task, {"refiner_checkpoint": "other"}, dynamic=True)).loaded.startswith("base")
+async def test_a_dynamic_runtime_loads_what_the_task_is_to_be_drawn_with_and_nothing_else():
+    assert (await drawn({"refiner_checkpoint": "other"}, dynamic=True)).loaded.startswith("base")
     for content in ({"sd_model_checkpoint": "other"}, {"infotext": "a\nSteps: 2, Seed: 1, Model hash: 00000000cd"}):
-        server = await _draw(make_task, content, dynamic=True)
+        server = await drawn(content, dynamic=True)
         assert server.loaded.startswith("other")
         assert "sd_model_checkpoint" not in server.calls[0]
+
+
+@pytest.mark.parametrize(
+    "answer", [None, 7, [7], *[{"state": state} for state in (None, 7, "x", [7], {}, {"a": 7}, {"job": ""})]]
+)
+async def test_a_state_that_makes_no_sense_names_no_job(answer):
+    async def tell(_request):
+        return web.json_response(answer)
+
+    async with client_of(web.get("/progress", tell)) as client:
+        driver = SdWebUI(client, dynamic_model=True)
+        await driver.clear()
+        assert await driver.liveness_token() == [None] * 3
