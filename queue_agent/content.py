@@ -6,12 +6,12 @@ from contract import strict_json
 from contract.inputs import MAX_CONTENT_BYTES
 from contract.objects import TASKS_PREFIX, split_s3_url
 from contract.task import Task
+from queue_agent.aws.objects import S3Objects
 from queue_agent.errors import ContentMissing, InvalidTask
 from queue_agent.memory import TaskMemory
-from queue_agent.ports import ObjectStore
 
 
-async def with_content(task: Task, store: ObjectStore, bucket: str, memory: TaskMemory) -> Task:
+async def with_content(task: Task, store: S3Objects, bucket: str, memory: TaskMemory) -> Task:
     """The task with its content, read once there is memory for it; only the API's own objects are read.
 
     Raises:

@@ -8,11 +8,7 @@ from runtimes.spec import Managed, Pod, load
 
 
 class Unsupervised(Supervised):
-    """Where no server runs beside the agent: always ready and alive, and silent about progress.
-
-    Args:
-        concurrency: How many jobs the service is given at once.
-    """
+    """Where no server runs beside the agent: always ready and alive, and silent about progress."""
 
     def __init__(self, concurrency: int) -> None:
         self._capacity = Capacity(devices=concurrency)

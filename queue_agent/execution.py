@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from queue_agent.errors import AgentError, DeadlineExceeded, ServerError, TaskError
 from queue_agent.job_context import JobContext
 from queue_agent.lease import Lease
-from queue_agent.ports import Executor, PreparedTask, Result, RunSignals, Supervised, Telemetry
+from queue_agent.ports import Executor, PreparedTask, Result, RunSignals, Supervised
 from queue_agent.server_monitor import ServerMonitor
+from queue_agent.telemetry.recorder import Recorder
 from queue_agent.uninterrupted import uninterrupted
 
 logger = logging.getLogger(__name__)
@@ -16,19 +17,12 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """Runs jobs.
-
-    Attributes:
-        executor: Runs them.
-        server: Reports their progress.
-        monitor: Watches the server.
-        telemetry: Measures how busy the GPU is.
-    """
+    """The model server: what runs jobs on it, reports their progress, watches it, and measures how busy it is."""
 
     executor: Executor
     server: Supervised
     monitor: ServerMonitor
-    telemetry: Telemetry
+    telemetry: Recorder
 
     async def run(self, job: JobContext, lease: Lease, prepared: PreparedTask) -> Result:
         """Wait for the job's turn and run it.
@@ -68,6 +62,7 @@ class Execution:
         except AgentError:
             raise
         except (Exception, asyncio.CancelledError) as exc:
+            # Whatever a driver did not expect, nobody waits for the job any longer.
             await self._interrupt(job, lease)
             if limit.expired():
                 raise DeadlineExceeded(f"The job took longer than {job.deadlines.execution_s:g} s.") from exc

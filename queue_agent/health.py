@@ -2,9 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from http import HTTPStatus
-from typing import Self
 
 from aiohttp import web
 
@@ -14,8 +14,16 @@ from queue_agent.settings import SettingsError
 _STOP_S = 1.0
 
 
-class HealthServer:
-    """The agent's pages, for as long as the context lasts.
+@asynccontextmanager
+async def serve_health(
+    *,
+    server_health: Callable[[], ServerHealth],
+    ready: asyncio.Event,
+    metrics: Callable[[], Awaitable[tuple[int, str, bytes]]],
+    host: str | None,
+    port: int,
+) -> AsyncIterator[int]:
+    """Serve the agent's pages for as long as the context lasts; yields the port listened on.
 
     /healthz answers 200 while the event loop runs; /readyz once the model server has been ready, and from then on, busy
     or idle; /livez/model while the model server is alive. Otherwise they answer 503 with the reason.
@@ -27,66 +35,40 @@ class HealthServer:
         host: The address to listen on; None is every one, IPv4 and IPv6.
         port: The port to listen on; 0 is any free one.
 
-    Attributes:
-        port: The port listened on.
+    Raises:
+        SettingsError: The port is taken, or the address is not this machine's.
     """
 
-    def __init__(
-        self,
-        *,
-        server_health: Callable[[], ServerHealth],
-        ready: asyncio.Event,
-        metrics: Callable[[], Awaitable[tuple[int, str, bytes]]],
-        host: str | None,
-        port: int,
-    ) -> None:
-        self.port = port
-        self._host = host
-        self._server_health = server_health
-        self._ready = ready
-        self._metrics = metrics
-        app = web.Application()
-        app.router.add_get("/healthz", _health)
-        app.router.add_get("/readyz", self._readiness)
-        app.router.add_get("/livez/model", self._model_server)
-        app.router.add_get("/metrics", self._metrics_page)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_STOP_S)
+    async def alive(_: web.Request) -> web.Response:
+        return _json(HTTPStatus.OK, status="alive")
 
-    async def __aenter__(self) -> Self:
-        """Listen.
-
-        Raises:
-            SettingsError: The port is taken, or the address is not this machine's.
-        """
-        await self._runner.setup()
-        try:
-            await web.TCPSite(self._runner, self._host, self.port).start()
-        except (OSError, OverflowError) as exc:
-            await self._runner.cleanup()
-            raise SettingsError(f"HEALTH_PORT={self.port} cannot be listened on: {exc}") from exc
-        self.port = self._runner.addresses[0][1]
-        return self
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        await self._runner.cleanup()
-
-    async def _readiness(self, _request: web.Request) -> web.Response:
-        if not self._ready.is_set():
+    async def readiness(_: web.Request) -> web.Response:
+        if not ready.is_set():
             return _json(HTTPStatus.SERVICE_UNAVAILABLE, status="not ready", waiting_for=["model server"])
         return _json(HTTPStatus.OK, status="ready")
 
-    async def _model_server(self, _request: web.Request) -> web.Response:
-        health = self._server_health()
+    async def model_server(_: web.Request) -> web.Response:
+        health = server_health()
         status = HTTPStatus.OK if health.alive else HTTPStatus.SERVICE_UNAVAILABLE
         return _json(status, status=health.state, reason=health.reason)
 
-    async def _metrics_page(self, _request: web.Request) -> web.Response:
-        status, content_type, body = await self._metrics()
+    async def metrics_page(_: web.Request) -> web.Response:
+        status, content_type, body = await metrics()
         return web.Response(status=status, body=body, headers={"Content-Type": content_type})
 
-
-async def _health(_request: web.Request) -> web.Response:
-    return _json(HTTPStatus.OK, status="alive")
+    app = web.Application()
+    pages = {"/healthz": alive, "/readyz": readiness, "/livez/model": model_server, "/metrics": metrics_page}
+    app.add_routes([web.get(path, page) for path, page in pages.items()])
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_STOP_S)
+    await runner.setup()
+    try:
+        try:
+            await web.TCPSite(runner, host, port).start()
+        except (OSError, OverflowError) as exc:
+            raise SettingsError(f"HEALTH_PORT={port} cannot be listened on: {exc}") from exc
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()
 
 
 def _json(http_status: HTTPStatus, **fields: object) -> web.Response:

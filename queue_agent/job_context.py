@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from contract.deadlines import Deadlines
 from contract.objects import ResultNames
 from contract.task import Task
+from queue_agent.aws.queue import QueueMessage
 from queue_agent.log import log_fields
 from queue_agent.memory import TaskMemory
-from queue_agent.ports import QueueMessage, Telemetry
 from queue_agent.scheduler.slots import Slot
+from queue_agent.telemetry.recorder import Recorder
 
 
 @dataclass(slots=True, kw_only=True)
@@ -19,15 +20,9 @@ class JobContext:
     """A job on its way through the agent.
 
     Attributes:
-        id: The job's id.
-        message: The message that carries its task.
         received_s: When the agent received the message, monotonic.
-        task: The task.
         traceparent: The trace that the task was submitted in.
-        deadlines: How long the job may take.
         slot: Its place in the schedule.
-        memory: What it holds in memory.
-        telemetry: Records its stages.
         redrives: How often an operator has redriven it; results of an earlier redrive are void.
         is_over: Whether the job has ended and its message is acked.
         timings_s: Seconds of each stage that has ended without an error.
@@ -41,7 +36,7 @@ class JobContext:
     deadlines: Deadlines
     slot: Slot
     memory: TaskMemory
-    telemetry: Telemetry
+    telemetry: Recorder
     redrives: int = 0
     is_over: bool = False
     timings_s: dict[str, float] = field(default_factory=dict)

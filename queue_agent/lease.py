@@ -3,16 +3,17 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from enum import Enum, auto
 from typing import Any, Self
 
 from contract.notice import Notice
-from jobs.job import AlreadyFinished, Claim, ClaimDenied
+from jobs.job import Claim
+from queue_agent.aws.jobs import ClaimAnswer, DynamoJobs
+from queue_agent.aws.queue import SqsQueue
 from queue_agent.errors import Cancelled, LeaseLost, PlatformError
 from queue_agent.job_context import JobContext
-from queue_agent.ports import Jobs, Queue
 from queue_agent.uninterrupted import uninterrupted
 
 logger = logging.getLogger(__name__)
@@ -34,7 +35,7 @@ def lease_s(visibility_s: float) -> float:
     return visibility_s - min(_MARGIN_S, _MARGIN_SHARE * visibility_s)
 
 
-async def claim_job(jobs: Jobs, queue: Queue, job: JobContext) -> Claim | ClaimDenied | AlreadyFinished:
+async def claim_job(jobs: DynamoJobs, queue: SqsQueue, job: JobContext) -> ClaimAnswer:
     """Claim a job, unless the lease would have ended before it is granted; when cancelled, the claim is undone.
 
     Raises:
@@ -55,7 +56,7 @@ async def claim_job(jobs: Jobs, queue: Queue, job: JobContext) -> Claim | ClaimD
         raise
 
 
-async def _undo(jobs: Jobs, claiming: "asyncio.Task[Claim | ClaimDenied | AlreadyFinished]", job: JobContext) -> None:
+async def _undo(jobs: DynamoJobs, claiming: asyncio.Task[ClaimAnswer], job: JobContext) -> None:
     """Release a job whose claim is under way: once granted, it would keep other agents waiting."""
     try:
         async with asyncio.timeout(_UNDO_S):
@@ -82,29 +83,19 @@ class LeaseState(Enum):
 class Lease:
     """Keeps a job for as long as the context lasts.
 
-    Time is monotonic: a clock that jumps neither ends a lease nor prolongs it.
-
-    Args:
-        queue: The message's queue.
-        jobs: The jobs table.
-        job: The job; the lease counts from its message's receipt.
-        claim: The claim.
-        clock: Monotonic seconds.
+    It counts from the receipt of the job's message. Time is monotonic: a clock that jumps neither ends a lease nor
+    prolongs it.
 
     Attributes:
-        claim: The claim.
         attempt_counts: Whether the claim counts as an attempt: the model server received the job.
     """
 
-    def __init__(
-        self, *, queue: Queue, jobs: Jobs, job: JobContext, claim: Claim, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, *, queue: SqsQueue, jobs: DynamoJobs, job: JobContext, claim: Claim) -> None:
         self.claim = claim
         self.attempt_counts = False
         self._queue = queue
         self._jobs = jobs
         self._job = job
-        self._clock = clock
         self._lease_s = lease_s(queue.visibility_s)
         self._ends_s = job.received_s + self._lease_s
         self._state = LeaseState.CANCELLING if claim.cancel_requested else LeaseState.HELD
@@ -166,7 +157,7 @@ class Lease:
         Raises:
             LeaseLost: Another agent may have it.
         """
-        if self._state is LeaseState.LOST or self._clock() >= self._ends_s:
+        if self._state is LeaseState.LOST or time.monotonic() >= self._ends_s:
             raise LeaseLost
 
     async def complete(self, notice: Notice) -> None:
@@ -183,9 +174,7 @@ class Lease:
     async def release(self, *, delay_s: int = 0, blameless: bool) -> None:
         """Let the job go back to the queue; another agent gets it after the delay.
 
-        Args:
-            delay_s: The delay.
-            blameless: Whether the job is released through no fault of its own, so that no attempt counts.
+        A blameless job is released through no fault of its own: no attempt counts.
         """
         await self._end_heartbeat()  # or it could hide the message again
         attempts = self.claim.attempt - 1 if blameless else self.attempts
@@ -206,30 +195,31 @@ class Lease:
 
     async def _beat(self) -> None:
         period_s = self._queue.visibility_s / 3
-        pause_s, retry_s = self._ends_s - self._lease_s + period_s - self._clock(), _FIRST_RETRY_S
+        pause_s, retry_s = self._ends_s - self._lease_s + period_s - time.monotonic(), _FIRST_RETRY_S
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause_s):
                     await self._woken.wait()
             self._woken.clear()
             try:
-                async with asyncio.timeout(self._ends_s - self._clock()):
+                async with asyncio.timeout(self._ends_s - time.monotonic()):
                     await self._renew()
             except LeaseLost as exc:
                 self._interrupt(LeaseState.LOST, str(exc))
                 return
             except Exception as exc:
+                # A heartbeat that ends silently would lose the job's pictures.
                 unforeseen = not isinstance(exc, PlatformError | TimeoutError)
                 logger.warning("the lease was not renewed: %s", str(exc) or "no answer in time", exc_info=unforeseen)
-                if self._clock() >= self._ends_s:
+                if time.monotonic() >= self._ends_s:
                     self._interrupt(LeaseState.LOST, str(LeaseLost()))
                     return
-                pause_s, retry_s = min(retry_s, self._ends_s - self._clock()), 2 * retry_s
+                pause_s, retry_s = min(retry_s, self._ends_s - time.monotonic()), 2 * retry_s
             else:
                 pause_s, retry_s = period_s, _FIRST_RETRY_S
 
     async def _renew(self) -> None:
-        start_s = self._clock()
+        start_s = time.monotonic()
         progress = await self._job.slot.progress() if self.attempt_counts else None
         try:
             cancelled = await self._jobs.renew(

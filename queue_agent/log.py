@@ -26,11 +26,7 @@ def log_fields(**fields: Any) -> Iterator[None]:
 
 
 class AgentJsonFormatter(JsonFormatter):
-    """Writes time, level, logger, runtime, message, the context's fields, the record's own fields, and exception.
-
-    Args:
-        runtime: The agent's runtime.
-    """
+    """Writes time, level, logger, runtime, message, the context's fields, the record's own fields, and exception."""
 
     def __init__(self, runtime: str) -> None:
         super().__init__(

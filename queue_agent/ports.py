@@ -1,152 +1,17 @@
-"""What the agent needs from outside, as interfaces of a few methods."""
+"""Where the agent and its drivers meet: what a driver is, what it is given, and what it gives back."""
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from contract.notice import Notice
 from contract.task import Task
-from jobs.job import AlreadyFinished, Claim, ClaimDenied
 from queue_agent.media import Media
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueueMessage:
-    """A message as SQS delivers it.
-
-    Attributes:
-        message_id: SQS's id; changes on redrive.
-        receipt: Identifies this delivery in later calls.
-        body: The text.
-        deliveries: How often it has been delivered, this time included.
-        sent_ms: When it was sent to the queue, milliseconds since 1970 by SQS's clock.
-        first_received_ms: When it was first delivered, likewise.
-        trace_header: The trace that AWS recorded with it, in X-Ray's format.
-    """
-
-    message_id: str
-    receipt: str
-    body: str
-    deliveries: int
-    sent_ms: int
-    first_received_ms: int
-    trace_header: str | None = None
-
-
-class Queue(Protocol):
-    """The runtime's queue. Its methods raise PlatformError when a call fails."""
-
-    @property
-    def visibility_s(self) -> int:
-        """How long a delivered message stays hidden from other agents."""
-
-    async def receive(self, max_messages: int = 1) -> list[QueueMessage]:
-        """Wait up to 20 s for a message; for several, where a job is running, up to 1 s.
-
-        A message that arrives later may be wanted by an idle agent.
-        """
-
-    async def extend(self, message: QueueMessage) -> None:
-        """Keep a message hidden for another ``visibility_s``."""
-
-    async def release(self, message: QueueMessage, delay_s: int = 0) -> None:
-        """Let a message go back to the queue, within 5 s; it is delivered again after the delay."""
-
-    async def delete(self, message: QueueMessage) -> None:
-        """Delete a message that is done."""
-
-    async def dead_letter(self, message: QueueMessage, code: str, reason: str) -> None:
-        """Move a message to the dead queue, with the reason as attributes.
-
-        Without a dead queue the message stays where it is: none is ever dropped.
-        """
-
-
-class Jobs(Protocol):
-    """Who has which job, and what became of it."""
-
-    async def claim(
-        self, task: Task, job: str, message: QueueMessage, *, lease_s: float, start_s: float
-    ) -> Claim | ClaimDenied | AlreadyFinished:
-        """Claim a job for ``lease_s``; should this agent vanish, it may wait ``start_s`` for another."""
-
-    async def renew(self, job: str, claim: Claim, *, lease_s: float, attempts: int, progress: float | None) -> bool:
-        """Keep a job for another ``lease_s``; returns whether it must be cancelled.
-
-        Raises:
-            LeaseLost: It is this agent's no longer.
-        """
-
-    async def release(self, job: str, claim: Claim, *, attempts: int, blameless: bool, start_s: float) -> None:
-        """Release a job; another agent may claim it at once and should within ``start_s``."""
-
-    async def complete(
-        self, job: str, claim: Claim, notice: Notice, *, attempts: int, stages_s: Mapping[str, float]
-    ) -> None:
-        """Write how a job has ended; only then is its notice sent.
-
-        Raises:
-            LeaseLost: It is this agent's no longer; the agent that has it now ends it.
-        """
-
-    async def notified(self, job: str) -> None:
-        """Write that its notice was sent."""
-
-
-class ObjectStore(Protocol):
-    """S3. Its methods raise PlatformError when a call fails."""
-
-    async def put(self, bucket: str, key: str, data: bytes, content_type: str, *, tenant: str | None = None) -> None:
-        """Write an object, marked as a tenant's if one is named."""
-
-    async def put_stream(
-        self, bucket: str, key: str, chunks: AsyncIterator[bytes], content_type: str, *, tenant: str | None = None
-    ) -> int:
-        """Write an object while it is read, with at most two parts of it in memory; returns its size in bytes.
-
-        An object whose reading or writing fails or is cancelled is not written.
-        """
-
-    async def get(self, bucket: str, key: str, max_bytes: int, *, tenant: str | None = None) -> bytes | None:
-        """Read an object; None when there is none.
-
-        Args:
-            bucket: The bucket.
-            key: The object's key.
-            max_bytes: The largest object that is read.
-            tenant: The tenant it must be marked with; None reads any object.
-
-        Raises:
-            InputError: It is larger than ``max_bytes``, not the tenant's, may not be read, or S3 rejects its name.
-        """
-
-
-class Notices(Protocol):
-    """The topic of completion notices."""
-
-    async def publish(self, notice: Notice) -> None:
-        """Send a notice to all subscribers."""
-
-
-class TaskInputs(Protocol):
-    """Reads the inputs of all tasks."""
-
-    async def fetch(self, inputs: Sequence["Input"], tenant: str | None) -> dict[str, Media]:
-        """Read the inputs of a tenant's task, as ``Inputs`` does."""
-
-
-class Inputs(Protocol):
-    """Reads the inputs of one task: what its links point to, and files in the task itself."""
-
-    async def fetch(self, inputs: Sequence["Input"]) -> dict[str, Media]:
-        """Read all inputs, each once; by text. Texts that are left to the model server are not in it.
-
-        Raises:
-            InputError: Inputs could not be read, or their fields do not accept them; it lists them all.
-        """
+MAX_UNITS = 1e6
+"""More than any job has; larger counts are reduced to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +38,17 @@ class Input:
     def takes(self, media: Media) -> bool:
         """Whether the field accepts the file."""
         return not self.kinds or media.kind in self.kinds
+
+
+class Inputs(Protocol):
+    """Reads the inputs of one task: what its links point to, and files in the task itself."""
+
+    async def fetch(self, inputs: Sequence[Input]) -> dict[str, Media]:
+        """Read all inputs, each once; by text. Texts that are left to the model server are not in it.
+
+        Raises:
+            InputError: Inputs could not be read, or their fields do not accept them; it lists them all.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +106,17 @@ class Work:
         object.__setattr__(self, "units", units_of(self.units))
 
 
+def units_of(count: object, default: float = 1.0) -> float:
+    """A count from a task, limited to 1 to MAX_UNITS; ``default`` where it is no number."""
+    try:
+        units = float(count)  # type: ignore[arg-type]
+    except OverflowError:
+        return MAX_UNITS
+    except (TypeError, ValueError):
+        return default
+    return default if math.isnan(units) else min(max(units, 1.0), MAX_UNITS)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capacity:
     """How many jobs a model server can have.
@@ -248,21 +135,6 @@ class Capacity:
     def places(self) -> int:
         """How many jobs it may have at once: those that all devices run, and those that one of them runs next."""
         return max(1, (self.devices + self.ahead) * self.batch)
-
-
-MAX_UNITS = 1e6
-"""More than any job has; larger counts are reduced to it."""
-
-
-def units_of(count: object, default: float = 1.0) -> float:
-    """A count from a task, limited to 1 to MAX_UNITS; ``default`` where it is no number."""
-    try:
-        units = float(count)  # type: ignore[arg-type]
-    except OverflowError:
-        return MAX_UNITS
-    except (TypeError, ValueError):
-        return default
-    return default if math.isnan(units) else min(max(units, 1.0), MAX_UNITS)
 
 
 class Started(Protocol):
@@ -309,12 +181,6 @@ class Executor(ABC):
     async def run(self, prepared: Any, job: str, claim: int, signals: RunSignals) -> Result:
         """Run a prepared task to its end, or adopt what an earlier claim of the same job left running.
 
-        Args:
-            prepared: What ``prepare`` returned.
-            job: The job.
-            claim: The number of the claim it runs under.
-            signals: Called meanwhile.
-
         Raises:
             TaskError: The server rejects the task or fails in it.
             ServerError: The server is lost or its response cannot be understood.
@@ -330,12 +196,7 @@ class Executor(ABC):
         """
 
     def discard(self, prepared: Any, *, over: bool) -> None:  # noqa: B027 (most drivers leave nothing)
-        """Begin to remove what a job left on the server, if the driver leaves anything there.
-
-        Args:
-            prepared: What ``prepare`` returned.
-            over: Whether the job is over; if not, its next claim may adopt its results.
-        """
+        """Begin to remove what a job left on the server; if it is not over, its next claim may adopt its results."""
 
     async def aclose(self) -> None:  # noqa: B027 (some have none)
         """Close connections, if the driver has any."""
@@ -376,44 +237,3 @@ class Supervised(ABC):
 
         Never raises: a job must not fail because its progress is unknown.
         """
-
-
-class Telemetry(Protocol):
-    """Traces and metrics of the agent's work; nothing here waits or raises."""
-
-    def message(self, *, trace_header: str | None, traceparent: str | None) -> AbstractContextManager[None]:
-        """The span of one message, for as long as the context lasts.
-
-        Args:
-            trace_header: SQS's AWSTraceHeader, in the format of X-Ray.
-            traceparent: The W3C's header.
-
-        It continues the first sampled one, else the first valid one, else begins a trace.
-        """
-
-    def annotate(self, **attributes: str | int) -> None:
-        """Add attributes to the current message's span."""
-
-    def stage(self, name: str) -> AbstractContextManager[None]:
-        """The span of one stage within the current one, and a measurement of its seconds.
-
-        An exception marks the span and the measurement with an AgentError's code or its type, never with its message.
-        """
-
-    def job_ended(self, outcome: str, error_code: str | None = None) -> None:
-        """Count a job that has ended; ``error_code`` says why it failed."""
-
-    def retried(self, error_code: str) -> None:
-        """Count a message that is released after an error, and mark its span as failed."""
-
-    def queue_age(self, seconds: float) -> None:
-        """Note how long a message was in the queue before it was received."""
-
-    def gpu_began(self, job: str) -> None:
-        """Note that the model server begins with a job."""
-
-    def gpu_ended(self, job: str) -> None:
-        """Note that a job has left the model server; ignored if the server had not begun with it."""
-
-    async def page(self) -> tuple[int, str, bytes]:
-        """The metrics as Prometheus reads them: status, Content-Type, body."""

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +13,9 @@ from contract.deadlines import Deadlines
 from contract.envelope import NewerSchemaError, TaskMessage, UnreadableMessageError, read_message
 from contract.notice import JobError, Notice, notice_of_unreadable
 from jobs.job import AlreadyFinished, Claim, ClaimDenied, Job
+from queue_agent.aws.jobs import DynamoJobs
+from queue_agent.aws.objects import S3Objects
+from queue_agent.aws.queue import QueueMessage, SqsQueue
 from queue_agent.content import with_content
 from queue_agent.errors import (
     RETRYABLE_CODES,
@@ -30,20 +33,12 @@ from queue_agent.errors import (
 from queue_agent.execution import Execution
 from queue_agent.job_context import JobContext
 from queue_agent.lease import Lease, claim_job
-from queue_agent.memory import MemoryBudget, MemoryShare, TaskMemory
-from queue_agent.ports import (
-    Jobs,
-    Notices,
-    ObjectStore,
-    PreparedTask,
-    Queue,
-    QueueMessage,
-    Result,
-    TaskInputs,
-    Telemetry,
-)
+from queue_agent.media import Media
+from queue_agent.memory import MemoryBudget, TaskMemory
+from queue_agent.ports import Input, PreparedTask, Result
 from queue_agent.results import Results
 from queue_agent.scheduler.slots import Slot
+from queue_agent.telemetry.recorder import Recorder
 from queue_agent.uninterrupted import uninterrupted
 
 logger = logging.getLogger(__name__)
@@ -59,31 +54,20 @@ _STORE_S = 900.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Processor:
-    """Processes messages, several at a time.
+    """Processes messages, several at a time."""
 
-    Attributes:
-        queue: Where the messages come from.
-        jobs: The jobs table.
-        execution: Runs prepared jobs.
-        inputs: Reads what tasks link to.
-        store: S3, where content is that did not fit into a message.
-        results: Stores what jobs give.
-        notices: The topic of completion notices.
-        memory: Bounds what all tasks hold in memory.
-        deadlines: The runtime's deadlines.
-        telemetry: Traces and metrics.
-    """
-
-    queue: Queue
-    jobs: Jobs
+    queue: SqsQueue
+    jobs: DynamoJobs
     execution: Execution
-    inputs: TaskInputs
-    store: ObjectStore
+    fetch_inputs: Callable[[Sequence[Input], str | None], Awaitable[dict[str, Media]]]
+    """Reads the inputs of a tenant's task."""
+    store: S3Objects
     results: Results
-    notices: Notices
+    publish: Callable[[Notice], Awaitable[None]]
+    """Sends a notice to all subscribers."""
     memory: MemoryBudget
     deadlines: Deadlines
-    telemetry: Telemetry
+    telemetry: Recorder
 
     async def process(self, message: QueueMessage, slot: Slot) -> None:
         """Bring a received message to its end: acked, released, or moved to the dead queue.
@@ -92,11 +76,11 @@ class Processor:
         """
         received_s = time.monotonic()
         try:
-            delivery = await self._parse(message)
-            if delivery is None:
+            parsed = await self._parse(message)
+            if parsed is None:
                 return
-            with self.memory.share() as share:
-                job = self._context(delivery, message, received_s, slot, share)
+            with self.memory.task(lambda inputs: self.fetch_inputs(inputs, parsed.task.metadata.tenant)) as memory:
+                job = self._context(parsed, message, received_s, slot, memory)
                 with job.recorded():
                     async with self._preparing(job) as preparation:
                         if claim := await self._claim(job):
@@ -129,7 +113,9 @@ class Processor:
                         result = await self.execution.run(job, lease, prepared)
                     notice = await self._store(job, lease, result)
                 except TaskError as exc:
-                    notice = await self._store_error(job, lease, exc)
+                    logger.info("%s: %s", exc.status, exc.code)
+                    lease.check()
+                    notice = await self.results.store_error(job, exc)
             await self._complete(job, lease, notice)
             await self._notify(job, notice)
             await self._ack(job, notice.error)
@@ -141,6 +127,7 @@ class Processor:
         except LeaseLost:
             raise
         except Exception as exc:
+            # A bug must neither hide the message until its visibility ends nor be retried for ever.
             logger.exception("the agent failed")
             await self._release_or_give_up(job, lease, InternalError(f"The agent failed ({type(exc).__name__})."))
 
@@ -166,22 +153,20 @@ class Processor:
                 runtime=self.results.runtime_name,
                 problem=JobError(code=UNREADABLE_CODE, message=str(error)),
             )
-            await self.notices.publish(notice)
+            await self.publish(notice)
         await self.queue.dead_letter(message, UNREADABLE_CODE, str(error))
 
     def _context(
-        self, delivery: TaskMessage, message: QueueMessage, received_s: float, slot: Slot, share: MemoryShare
+        self, parsed: TaskMessage, message: QueueMessage, received_s: float, slot: Slot, memory: TaskMemory
     ) -> JobContext:
-        metadata = delivery.task.metadata
-        memory = TaskMemory(share, partial(self.inputs.fetch, tenant=metadata.tenant))
         memory.has_content(len(message.body))
         return JobContext(
-            id=delivery.job,
+            id=parsed.job,
             message=message,
             received_s=received_s,
-            task=delivery.task,
-            traceparent=delivery.traceparent,
-            deadlines=self.deadlines.with_asked(metadata.deadlines),
+            task=parsed.task,
+            traceparent=parsed.traceparent,
+            deadlines=self.deadlines.with_asked(parsed.task.metadata.deadlines),
             slot=slot,
             memory=memory,
             telemetry=self.telemetry,
@@ -286,24 +271,15 @@ class Processor:
             except TimeoutError as exc:
                 raise ServerError(f"The job's files were not stored within {_STORE_S:g} s.") from exc
 
-    async def _store_error(self, job: JobContext, lease: Lease, error: TaskError) -> Notice:
-        logger.info("%s: %s", error.status, error.code)
-        lease.check()
-        return await self.results.store_error(job, error)
-
     async def _complete(self, job: JobContext, lease: Lease, notice: Notice) -> None:
-        """Write the job's final state. The notice follows: no one may hear of an end that could still change.
-
-        Raises:
-            LeaseLost: Another agent has the job.
-        """
+        """Write the job's final state. The notice follows: no one may hear of an end that could still change."""
         with job.stage("finish"):
             await lease.complete(notice)
         self.telemetry.job_ended(notice.status, notice.error.code if notice.error else None)
 
     async def _notify(self, job: JobContext, notice: Notice) -> None:
         with job.stage("notify"):
-            await self.notices.publish(notice)
+            await self.publish(notice)
             await self.jobs.notified(notice.job)
 
     async def _ack(self, job: JobContext, error: JobError | None) -> None:
@@ -314,11 +290,7 @@ class Processor:
             await self.queue.delete(job.message)
 
     async def _release_or_give_up(self, job: JobContext, lease: Lease, error: RetryableError) -> None:
-        """Release the job for another attempt after a while; fail it when there were enough.
-
-        Raises:
-            LeaseLost: Another agent has the job.
-        """
+        """Release the job for another attempt after a while; fail it when there were enough."""
         if error.counts:
             # A task that fails before the server receives it must not be tried for ever.
             lease.attempt_started()
@@ -326,22 +298,19 @@ class Processor:
         counted = lease.attempt_counts and not isinstance(error, Throttled)
         attempt = lease.claim.attempt
         if isinstance(error, AttemptsExhausted) or (counted and attempt >= MAX_ATTEMPTS):
-            await self._give_up(job, lease, error)
+            # Everything but the notice may have been done before, and a job has one end.
+            notice = await self.results.find(job)
+            if notice is None:
+                logger.error("given up: %s", error, extra={"attempt": attempt})
+                notice = await self.results.store_error(job, error)
+            await self._complete(job, lease, notice)
+            await self._notify(job, notice)
+            await self._ack(job, notice.error)
             return
         delay_s = _backoff_s(attempt if counted else job.message.deliveries)
         self.telemetry.retried(error.code)
         logger.warning("released: %s", error, extra={"attempt": attempt, "retry_in_s": delay_s})
         await lease.release(delay_s=delay_s, blameless=not counted)
-
-    async def _give_up(self, job: JobContext, lease: Lease, error: RetryableError) -> None:
-        # Everything but the notice may have been done before, and a job has one end.
-        notice = await self.results.find(job)
-        if notice is None:
-            logger.error("given up: %s", error, extra={"attempt": lease.claim.attempt})
-            notice = await self.results.store_error(job, error)
-        await self._complete(job, lease, notice)
-        await self._notify(job, notice)
-        await self._ack(job, notice.error)
 
 
 def _backoff_s(attempt: int) -> int:

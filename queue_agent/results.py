@@ -11,10 +11,11 @@ from contract import strict_json
 from contract.field_errors import shown
 from contract.notice import JobError, Notice
 from contract.objects import s3_url
+from queue_agent.aws.objects import S3Objects
 from queue_agent.errors import AgentError, ExecutionFailed, InputError, RetryableError, ServerError, TaskError
 from queue_agent.job_context import JobContext
 from queue_agent.media import HEAD_BYTES, Media, identify, is_what_it_is_called, named_media
-from queue_agent.ports import ObjectStore, Output, Result
+from queue_agent.ports import Output, Result
 
 logger = logging.getLogger(__name__)
 
@@ -26,19 +27,9 @@ _BASE64 = re.compile(r"(data:[^,]{0,100};base64,)?[A-Za-z0-9+/=_-]{1000,}")
 
 
 class Results:
-    """The results of one runtime's jobs.
+    """The results of one runtime's jobs, in the output bucket."""
 
-    Args:
-        store: S3.
-        bucket: The output bucket.
-        runtime_name: The runtime.
-
-    Attributes:
-        bucket: As given.
-        runtime_name: As given.
-    """
-
-    def __init__(self, store: ObjectStore, *, bucket: str, runtime_name: str) -> None:
+    def __init__(self, store: S3Objects, *, bucket: str, runtime_name: str) -> None:
         self.bucket = bucket
         self.runtime_name = runtime_name
         self._store = store

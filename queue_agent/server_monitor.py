@@ -55,47 +55,15 @@ class _HeldJob:
     forecast_s: float | None = None
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Outage:
-    """A time without a good answer.
-
-    Attributes:
-        since_s: When the first probe failed.
-        reason: Why the last one failed.
-        loading: Whether the server said that it is loading its model.
-        refused: Whether it refused a probe: what answers after that is another process.
-    """
+    """A time without a good answer, since the first failed probe."""
 
     since_s: float
     reason: str
-    loading: bool
-    refused: bool = False
-
-
-class _Stillness:
-    """A stopwatch for the time without progress, which pauses while the server has no job."""
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._since_s: float | None = None
-        self._paused_at_s = 0.0
-
-    @property
-    def seconds(self) -> float:
-        return self._paused_at_s if self._since_s is None else self._clock() - self._since_s
-
-    def run(self) -> bool:
-        """Continue; returns whether it was paused."""
-        was_paused = self._since_s is None
-        if was_paused:
-            self._since_s = self._clock() - self._paused_at_s
-        return was_paused
-
-    def pause(self) -> None:
-        self._paused_at_s, self._since_s = self.seconds, None
-
-    def reset(self, since_s: float | None) -> None:
-        self._paused_at_s, self._since_s = 0.0, since_s
+    is_loading: bool
+    was_refused: bool
+    """Whether the server refused a probe: what answers after that is another process."""
 
 
 class ServerMonitor:
@@ -113,7 +81,6 @@ class ServerMonitor:
         stall_s: Seconds without progress of any job after which a server that has one is hung.
         url: Where the server is, for messages.
         interval_s: Seconds between probes while the server has a job or is not alive; five times that otherwise.
-        clock: Monotonic seconds.
 
     Attributes:
         lost: Set while the server cannot be used: it is lost or hung.
@@ -138,11 +105,11 @@ class ServerMonitor:
         self._clock = clock
         self._name = f"model server at {url}" if url else "model server"
         self._jobs: dict[str, _HeldJob] = {}
-        self._stillness = _Stillness(clock)
         self._suspected = False
         self._hung_jobs: tuple[str, ...] = ()
         self._outage: _Outage | None = None
-        self._seen_s = clock()
+        self._seen_s = self._still_since_s = clock()
+        self._idle_since_s: float | None = clock()  # None while the server has a job
         self._token: object = None
         self._logged = ServerState.ALIVE
         self._woken = asyncio.Event()
@@ -153,8 +120,10 @@ class ServerMonitor:
         Its own ``stall_s`` replaces the monitor's; of several jobs, the longest one counts.
         """
         self._jobs[job] = _HeldJob(self._stall_s if stall_s is None else stall_s)
-        # The time continues from a job that was given up: a dead server must not seem to work again.
-        if self._stillness.run():
+        if self._idle_since_s is not None:
+            # The time continues from a job that was given up: a dead server must not seem to work again.
+            self._still_since_s += self._clock() - self._idle_since_s
+            self._idle_since_s = None
             self._woken.set()
 
     def job_began(self, job: str, forecast_s: float | None) -> None:
@@ -173,16 +142,14 @@ class ServerMonitor:
     def job_ended(self, job: str, *, answered: bool) -> None:
         """Note that the server no longer has a job; ignored for other jobs than its own.
 
-        Args:
-            job: The job.
-            answered: Whether the server itself ended it, with whatever result. It says nothing when the agent gave the
-                job up: even a server whose worker is dead removes jobs from its queue.
+        Only one that the server itself ended, with whatever result, shows that it works: even a server whose worker is
+        dead removes from its queue the jobs that the agent gives up.
         """
         if answered:
             self.job_moved(job)
         self._jobs.pop(job, None)
-        if not self._jobs:
-            self._stillness.pause()
+        if not self._jobs and self._idle_since_s is None:
+            self._idle_since_s = self._clock()
 
     def health(self) -> ServerHealth:
         """The server's health as far as it is known now."""
@@ -190,8 +157,8 @@ class ServerMonitor:
             away_s = self._clock() - self._outage.since_s
             return ServerHealth(self._state, f"No good answer for {away_s:.0f} s: {self._outage.reason}")
         if self._hung_jobs:
-            jobs, seconds = ", ".join(self._hung_jobs), self._stillness.seconds
-            return ServerHealth(self._state, f"The {self._name} hangs ({jobs}, {seconds:.0f} s). Restart it.")
+            jobs = ", ".join(self._hung_jobs)
+            return ServerHealth(self._state, f"The {self._name} hangs ({jobs}, {self._still_s:.0f} s). Restart it.")
         return ServerHealth(self._state, "The model server is alive.")
 
     def start(self) -> asyncio.Task[None]:
@@ -205,10 +172,11 @@ class ServerMonitor:
             async with asyncio.timeout(_PROBE_TIMEOUT_S):
                 token = await self._probe()
         except ServerError as exc:
-            self._on_failure(start_s, str(exc), refused=True, loading=isinstance(exc, ServerLoading))
+            self._on_failure(start_s, str(exc), was_refused=True, is_loading=isinstance(exc, ServerLoading))
         except TimeoutError:
             self._on_failure(start_s, f"The model server did not answer within {_PROBE_TIMEOUT_S:g} s.")
         except Exception as exc:
+            # A driver that cannot read an answer must not end the monitor, and no answer is worth more than none.
             if self._outage is None:
                 logger.exception("the model server's answer to the probe cannot be read")
             self._on_failure(start_s, f"The model server's answer cannot be read ({type(exc).__name__}).")
@@ -229,21 +197,21 @@ class ServerMonitor:
                     async with asyncio.timeout(pause_s):
                         await self._woken.wait()
         except Exception:
+            # The worker ends with it; the log must say why.
             logger.critical("the model server is no longer monitored", exc_info=True)
             raise
 
-    def _on_failure(self, start_s: float, reason: str, *, refused: bool = False, loading: bool = False) -> None:
+    def _on_failure(self, start_s: float, reason: str, *, was_refused: bool = False, is_loading: bool = False) -> None:
         if self._seen_s <= start_s:  # else a job has made progress meanwhile
-            if self._outage is None:
-                self._outage = _Outage(start_s, reason, loading)
-            self._outage.reason, self._outage.loading = reason, loading
-            self._outage.refused |= refused
+            if self._outage is not None:
+                start_s, was_refused = self._outage.since_s, was_refused or self._outage.was_refused
+            self._outage = _Outage(start_s, reason, is_loading, was_refused)
         self._seen_s = self._clock()
 
     def _on_answer(self, token: object) -> None:
         self._seen_s = self._clock()
         moved, self._token = token != self._token, token
-        if moved or (self._outage is not None and self._outage.refused):
+        if moved or (self._outage is not None and self._outage.was_refused):
             self._on_progress()
         self._outage = None
         if not moved:
@@ -251,12 +219,14 @@ class ServerMonitor:
 
     def _on_progress(self) -> None:
         self._hung_jobs, self._suspected = (), False
-        self._stillness.reset(self._seen_s if self._jobs else None)
+        self._still_since_s = self._seen_s
+        if self._idle_since_s is not None:
+            self._idle_since_s = self._seen_s
 
     def _judge_stillness(self) -> None:
         if not self._jobs:
             return
-        still_s, stall_s = self._stillness.seconds, max(job.stall_s for job in self._jobs.values())
+        still_s, stall_s = self._still_s, max(job.stall_s for job in self._jobs.values())
         if still_s >= stall_s:
             self._hung_jobs = tuple(self._jobs)
             return
@@ -273,9 +243,14 @@ class ServerMonitor:
             )
 
     @property
+    def _still_s(self) -> float:
+        """Seconds without progress, without the time in which the server had no job."""
+        return (self._clock() if self._idle_since_s is None else self._idle_since_s) - self._still_since_s
+
+    @property
     def _state(self) -> ServerState:
         if self._outage is not None:
-            if self._outage.loading:
+            if self._outage.is_loading:
                 return ServerState.LOADING
             return ServerState.LOST if self.lost.is_set() else ServerState.AWAY
         return ServerState.HUNG if self._hung_jobs else ServerState.ALIVE

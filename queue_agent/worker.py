@@ -5,9 +5,10 @@ import logging
 import time
 from typing import Any
 
+from queue_agent.aws.queue import QueueMessage, SqsQueue
 from queue_agent.errors import PlatformError, ServerError
 from queue_agent.kubernetes import BusyAnnotator
-from queue_agent.ports import Queue, QueueMessage, Supervised
+from queue_agent.ports import Supervised
 from queue_agent.processing import Processor
 from queue_agent.scheduler.slots import Scheduler, Slot, SlotState
 from queue_agent.server_monitor import ServerMonitor
@@ -22,13 +23,9 @@ _STORING_S = 10.0
 class Worker:
     """Takes messages and processes them side by side.
 
+    No message is taken until the model server is ready; when it is lost, its jobs are released.
+
     Args:
-        queue: Where messages come from.
-        server: The model server; no message is taken until it is ready.
-        processor: Processes a message.
-        scheduler: Says when the next message is wanted.
-        monitor: Says when the model server is lost; its jobs are then released.
-        annotator: Marks the pod while there is work.
         stop: Stops the worker once set.
         grace_s: How long running jobs may continue then.
 
@@ -39,7 +36,7 @@ class Worker:
     def __init__(
         self,
         *,
-        queue: Queue,
+        queue: SqsQueue,
         server: Supervised,
         processor: Processor,
         scheduler: Scheduler,
@@ -100,6 +97,7 @@ class Worker:
             except ServerError as exc:
                 logger.warning("jobs of an earlier agent could not be cleared: %s", exc)
             except Exception:
+                # A driver's bug: the worker must not end before its first message, and the next attempt may succeed.
                 logger.exception("jobs of an earlier agent could not be cleared")
             else:
                 return
@@ -117,6 +115,7 @@ class Worker:
         except PlatformError as exc:
             logger.warning("no message could be received: %s", exc)
         except Exception:
+            # An answer of SQS that cannot be read; the jobs under way must not end with it.
             logger.exception("no message could be received")
         else:
             if messages:

@@ -13,18 +13,16 @@ from jobs.dynamodb import JobCommand
 from jobs.job import AlreadyFinished, Claim, ClaimDenied, Job, JobChange, JobState
 from jobs.store import AsyncJobStore
 from queue_agent.aws.clients import translated
+from queue_agent.aws.queue import QueueMessage
 from queue_agent.errors import LeaseLost
-from queue_agent.ports import QueueMessage
+
+ClaimAnswer = Claim | ClaimDenied | AlreadyFinished
 
 
 class DynamoJobs:
-    """Jobs in a table.
+    """Who has which job, and what became of it; ``owner`` is the agent's name, for people who look at the table.
 
-    Args:
-        dynamodb: The client.
-        table: The table's name.
-        runtime: The agent's runtime.
-        owner: The agent's name, for people who look at the table.
+    All calls raise PlatformError when they fail; those about a claimed job raise LeaseLost once it is another agent's.
     """
 
     def __init__(self, dynamodb: Any, *, table: str, runtime: str, owner: str) -> None:
@@ -34,7 +32,7 @@ class DynamoJobs:
 
     async def claim(
         self, task: Task, job: str, message: QueueMessage, *, lease_s: float, start_s: float
-    ) -> Claim | ClaimDenied | AlreadyFinished:
+    ) -> ClaimAnswer:
         """Claim a job for ``lease_s``; should this agent vanish, it may wait ``start_s`` for another."""
         command = commands.claim(
             _submitted(task, message),

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 from contract.objects import TENANT_METADATA, tenant_label
 from jobs.dynamodb import error_code
 from queue_agent.aws.clients import translated
-from queue_agent.aws.multipart import MultipartUpload
+from queue_agent.aws.multipart import multipart_upload
 from queue_agent.errors import InputError
 
 PART_BYTES = 8 * 1024 * 1024
@@ -27,11 +27,7 @@ _PASSING_REFUSALS = frozenset(
 
 
 class S3Objects:
-    """Objects by bucket and key.
-
-    Args:
-        s3: The client.
-    """
+    """Objects by bucket and key. All calls raise PlatformError when they fail."""
 
     def __init__(self, s3: Any) -> None:
         self._s3 = s3
@@ -49,21 +45,30 @@ class S3Objects:
     async def put_stream(
         self, bucket: str, key: str, chunks: AsyncIterator[bytes], content_type: str, *, tenant: str | None = None
     ) -> int:
-        """Write an object while it is read, in parts; returns its size in bytes."""
+        """Write an object while it is read, with at most two parts of it in memory; returns its size in bytes.
+
+        An object whose reading or writing fails or is cancelled is not written.
+        """
         parts = _in_parts(chunks)
         part = await anext(parts, b"")
         if len(part) < PART_BYTES:
             await self.put(bucket, key, part, content_type, tenant=tenant)
             return len(part)
-        async with MultipartUpload(self._s3, bucket, key, _kind(content_type, tenant)) as upload:
+        size_bytes = 0
+        async with multipart_upload(self._s3, bucket, key, _kind(content_type, tenant)) as write:
             while part:
-                await upload.add(part)
+                size_bytes += len(part)
+                await write(part)
                 part = b""  # before the next one is gathered
                 part = await anext(parts, b"")
-        return upload.size_bytes
+        return size_bytes
 
     async def get(self, bucket: str, key: str, max_bytes: int, *, tenant: str | None = None) -> bytes | None:
-        """Read an object; None when there is none."""
+        """Read an object; None when there is none. With a tenant, only an object that is marked as that tenant's.
+
+        Raises:
+            InputError: It is larger than ``max_bytes``, not the tenant's, may not be read, or S3 rejects its name.
+        """
         with translated("s3:GetObject"):
             try:
                 response = await self._s3.get_object(Bucket=bucket, Key=key)

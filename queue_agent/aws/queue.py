@@ -3,12 +3,12 @@
 import asyncio
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Self
 
 from contract.queues import dead_letter, redrive_target
 from queue_agent.aws.clients import translated
 from queue_agent.errors import PlatformError
-from queue_agent.ports import QueueMessage
 
 logger = logging.getLogger(__name__)
 
@@ -20,14 +20,39 @@ _ATTRIBUTES = ["ApproximateReceiveCount", "SentTimestamp", "ApproximateFirstRece
 _MAX_AT_ONCE = 10  # SQS gives no more
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueMessage:
+    """A message as SQS delivers it.
+
+    Attributes:
+        message_id: SQS's id; changes on redrive.
+        receipt: Identifies this delivery in later calls.
+        deliveries: How often it has been delivered, this time included.
+        sent_ms: When it was sent to the queue, milliseconds since 1970 by SQS's clock.
+        trace_header: The trace that AWS recorded with it, in X-Ray's format.
+    """
+
+    message_id: str
+    receipt: str
+    body: str
+    deliveries: int
+    sent_ms: int
+    first_received_ms: int
+    trace_header: str | None = None
+
+
 class SqsQueue:
-    """A queue; made by ``open``, which asks SQS for its attributes."""
+    """A queue; made by ``open``, which asks SQS for its attributes. All calls raise PlatformError when they fail.
+
+    Attributes:
+        visibility_s: How long a delivered message stays hidden from other agents.
+    """
 
     def __init__(self, sqs: Any, *, url: str, dead_queue_url: str | None, visibility_s: int) -> None:
         self._sqs = sqs
         self._url = url
         self._dead_queue_url = dead_queue_url
-        self._visibility_s = visibility_s
+        self.visibility_s = visibility_s
 
     @classmethod
     async def open(cls, sqs: Any, url: str, dead_queue_url: str | None) -> Self:
@@ -41,13 +66,11 @@ class SqsQueue:
             dead_queue_url = await _last_redrive_target(sqs, attributes)
         return cls(sqs, url=url, dead_queue_url=dead_queue_url, visibility_s=int(attributes["VisibilityTimeout"]))
 
-    @property
-    def visibility_s(self) -> int:
-        """How long a delivered message stays hidden from other agents."""
-        return self._visibility_s
-
     async def receive(self, max_messages: int = 1) -> list[QueueMessage]:
-        """Wait up to 20 s for a message, or up to 1 s for several."""
+        """Wait up to 20 s for a message; for several, where a job is running, up to 1 s.
+
+        A message that arrives later may be wanted by an idle agent.
+        """
         with translated("sqs:ReceiveMessage"):
             response = await self._sqs.receive_message(
                 QueueUrl=self._url,
@@ -59,7 +82,7 @@ class SqsQueue:
 
     async def extend(self, message: QueueMessage) -> None:
         """Keep a message hidden for another ``visibility_s``."""
-        await self._hide(message, self._visibility_s)
+        await self._hide(message, self.visibility_s)
 
     async def release(self, message: QueueMessage, delay_s: int = 0) -> None:
         """Let a message go back to the queue; without an answer within 5 s, it does so when its visibility ends."""
@@ -78,7 +101,7 @@ class SqsQueue:
         """Move a message to the dead queue, with the reason as attributes; without one, release it."""
         if self._dead_queue_url is None:
             logger.error("no dead queue: the message stays in the queue", extra={"message_id": message.message_id})
-            await self.release(message, self._visibility_s)
+            await self.release(message, self.visibility_s)
             return
         with translated("sqs:SendMessage"):
             await self._sqs.send_message(QueueUrl=self._dead_queue_url, **dead_letter(message.body, code, reason))

@@ -1,7 +1,7 @@
 """The budget of all links of one task: bytes, time on the web, and how many are fetched at once."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from contract.inputs import MAX_LINK_BYTES, MAX_LINKED_BYTES
@@ -15,11 +15,7 @@ _AT_ONCE = 4
 
 
 class LinkBudget:
-    """What is left for the links of one task.
-
-    Attributes:
-        turns: Limits how many links are fetched at once.
-    """
+    """What is left for the links of one task; ``turns`` limits how many are fetched at once."""
 
     def __init__(self) -> None:
         self.turns = asyncio.Semaphore(_AT_ONCE)
@@ -37,6 +33,22 @@ class LinkBudget:
             max_mib = MAX_LINKED_BYTES // 1024 // 1024
             raise InputError(f"exceeds the limit of {max_mib} MiB for all links of a task together")
 
+    def counter(self, places: int) -> Callable[[int], None]:
+        """What counts the bytes of one link as they arrive, and raises InputError once there are too many.
+
+        They count once for each of the link's places in the task; a negative number takes some back.
+        """
+        link_bytes = 0
+
+        def count(size_bytes: int) -> None:
+            nonlocal link_bytes
+            link_bytes += size_bytes
+            if link_bytes > MAX_LINK_BYTES:
+                raise InputError(f"exceeds the limit of {MAX_LINK_BYTES} bytes for one link")
+            self.spend(size_bytes * places)
+
+        return count
+
     @asynccontextmanager
     async def web_time(self) -> AsyncIterator[None]:
         """Limit the time on the web; it runs from the first use.
@@ -52,31 +64,3 @@ class LinkBudget:
         except TimeoutError:
             words = f"was not fetched within the {MAX_WEB_S:g} s that all web links of a task have together"
             raise InputError(words) from None
-
-
-class ByteCounter:
-    """Counts the bytes of one link as they arrive.
-
-    Args:
-        budget: The budget of its task.
-        places: How often the task has the link; its bytes are used in each place.
-
-    Attributes:
-        budget: As given.
-    """
-
-    def __init__(self, budget: LinkBudget, places: int) -> None:
-        self.budget = budget
-        self._places = places
-        self._size_bytes = 0
-
-    def add(self, size_bytes: int) -> None:
-        """Count bytes that have arrived; a negative number takes some back.
-
-        Raises:
-            InputError: They are too many for one link, or for all links of a task.
-        """
-        self._size_bytes += size_bytes
-        if self._size_bytes > MAX_LINK_BYTES:
-            raise InputError(f"exceeds the limit of {MAX_LINK_BYTES} bytes for one link")
-        self.budget.spend(size_bytes * self._places)

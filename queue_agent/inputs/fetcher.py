@@ -6,18 +6,19 @@ from collections.abc import Sequence
 
 from contract.inputs import MAX_LINK_BYTES, bare, is_link
 from contract.objects import split_s3_url
+from queue_agent.aws.objects import S3Objects
 from queue_agent.errors import InputError
-from queue_agent.inputs.budget import MAX_LINKS, ByteCounter, LinkBudget
-from queue_agent.inputs.images import check_pixels, readable
+from queue_agent.inputs.budget import MAX_LINKS, LinkBudget
+from queue_agent.inputs.images import checked
 from queue_agent.inputs.inline import read_inline
 from queue_agent.inputs.web import Web
 from queue_agent.media import Media, identify, is_what_it_is_called
-from queue_agent.ports import Input, ObjectStore
+from queue_agent.ports import Input
 
 _AT_ONCE = 32
 """Many more than one task may have: slow links must not delay other tasks."""
 _MAX_BUCKET_CHARS = 63
-_MAX_TOLD = MAX_LINKS
+_MAX_LISTED = MAX_LINKS
 """Of the errors in a task's inputs."""
 
 
@@ -31,7 +32,7 @@ class InputFetcher:
         input_buckets: Further buckets that s3 links may read from.
     """
 
-    def __init__(self, *, web: Web, store: ObjectStore, bucket: str, input_buckets: frozenset[str]) -> None:
+    def __init__(self, *, web: Web, store: S3Objects, bucket: str, input_buckets: frozenset[str]) -> None:
         self._web = web
         self._store = store
         self._bucket = bucket
@@ -55,51 +56,39 @@ class InputFetcher:
             field = links[MAX_LINKS].field
             raise InputError(f"{field}: the link is one of {len(links)}; a task may have at most {MAX_LINKS}")
         rest = [item for item in inputs if not is_link(item.text)]
-        read, problems = await asyncio.to_thread(_read_inline, rest) if rest else ({}, [])
-        fetched, failed = await self._fetch_links(links, tenant)
-        problems += [f"{item.field}: the link {failed[item.text]}" for item in links if item.text in failed]
-        mismatches = [_mismatch(item, fetched[item.text]) for item in links if item.text in fetched]
-        problems += [mismatch for mismatch in mismatches if mismatch]
+        found = await asyncio.to_thread(_read_inline, rest) if rest else {}
+        found |= await self._fetch_links(links, tenant)
+        problems = [f"{item.field}: {one}" for item, one in found.items() if isinstance(one, InputError)]
         if problems:
-            raise InputError(_told(problems))
-        return read | fetched
+            more = [f"and {len(problems) - _MAX_LISTED} more"] if len(problems) > _MAX_LISTED else []
+            raise InputError("; ".join([*problems[:_MAX_LISTED], *more]))
+        return {item.text: one for item, one in found.items() if isinstance(one, Media)}
 
-    async def _fetch_links(
-        self, links: Sequence[Input], tenant: str | None
-    ) -> tuple[dict[str, Media], dict[str, InputError]]:
+    async def _fetch_links(self, links: Sequence[Input], tenant: str | None) -> dict[Input, Media | InputError | None]:
         budget = LinkBudget()
         places = Counter(item.text for item in links)
         fetches = [self._fetch_in_turn(bare(text), tenant, count, budget) for text, count in places.items()]
         results = await asyncio.gather(*fetches, return_exceptions=True)
-        fetched: dict[str, Media] = {}
-        failed: dict[str, InputError] = {}
+        fetched: dict[str, Media | InputError] = {}
         for text, result in zip(places, results, strict=True):
-            if isinstance(result, InputError):
-                failed[text] = result
-            elif isinstance(result, BaseException):
+            if isinstance(result, BaseException) and not isinstance(result, InputError):
                 raise result
-            else:
-                fetched[text] = result
-        return fetched, failed
+            fetched[text] = InputError(f"the link {result}") if isinstance(result, InputError) else result
+        return {item: _checked_by_field(item, fetched[item.text]) for item in links}
 
     async def _fetch_in_turn(self, url: str, tenant: str | None, places: int, budget: LinkBudget) -> Media:
         # The task's own turn first: no more of its links than that wait among those of all tasks.
         async with budget.turns, self._turns:
             budget.spend(0)  # once others were too large, no more are fetched
-            return await self._fetch_one(url, tenant, ByteCounter(budget, places))
-
-    async def _fetch_one(self, url: str, tenant: str | None, counter: ByteCounter) -> Media:
-        if url[:5].lower() == "s3://":
-            data = await self._fetch_s3("s3://" + url[5:], tenant)
-            counter.add(len(data))
-        else:
-            async with counter.budget.web_time():
-                data = await self._web.get(url, counter.add)
-        media = identify(data, _filename(url))  # loaders of meshes go by the extension
-        if media.kind == "image":
-            await asyncio.to_thread(check_pixels, media)
-            media = await asyncio.to_thread(readable, media)
-        return media
+            count = budget.counter(places)
+            if url[:5].lower() == "s3://":
+                data = await self._fetch_s3("s3://" + url[5:], tenant)
+                count(len(data))
+            else:
+                async with budget.web_time():
+                    data = await self._web.get(url, count)
+            media = identify(data, _filename(url))  # loaders of meshes go by the extension
+            return await asyncio.to_thread(checked, media) if media.kind == "image" else media
 
     async def _fetch_s3(self, url: str, tenant: str | None) -> bytes:
         try:
@@ -119,24 +108,14 @@ class InputFetcher:
         return data
 
 
-def _told(problems: Sequence[str]) -> str:
-    more = len(problems) - _MAX_TOLD
-    return "; ".join([*problems[:_MAX_TOLD], *([f"and {more} more"] if more > 0 else [])])
-
-
-def _read_inline(inputs: Sequence[Input]) -> tuple[dict[str, Media], list[str]]:
-    """The files in the task itself, by text, and the errors in the others."""
-    read: dict[str, Media] = {}
-    problems = []
+def _read_inline(inputs: Sequence[Input]) -> dict[Input, Media | InputError | None]:
+    found: dict[Input, Media | InputError | None] = {}
     for item in inputs:
         try:
-            media = read_inline(item)
+            found[item] = read_inline(item)
         except InputError as exc:
-            problems.append(f"{item.field}: {exc}")
-        else:
-            if media is not None:
-                read[item.text] = media
-    return read, problems
+            found[item] = exc
+    return found
 
 
 def _filename(url: str) -> str:
@@ -144,10 +123,12 @@ def _filename(url: str) -> str:
     return url.partition("?")[0].partition("#")[0].rpartition("/")[2]
 
 
-def _mismatch(item: Input, media: Media) -> str | None:
-    """The error in what a link leads to; None where its field accepts it and its name fits."""
-    if not item.takes(media):
-        return f"{item.field}: the link holds no {item.wanted}"
-    if not is_what_it_is_called(media, _filename(bare(item.text))):
-        return f"{item.field}: the link holds no image, video or audio, although its name says so"
-    return None
+def _checked_by_field(item: Input, found: Media | InputError) -> Media | InputError:
+    """What a link leads to; an error where its field does not accept it or its name does not fit."""
+    if isinstance(found, InputError):
+        return found
+    if not item.takes(found):
+        return InputError(f"the link holds no {item.wanted}")
+    if not is_what_it_is_called(found, _filename(bare(item.text))):
+        return InputError("the link holds no image, video or audio, although its name says so")
+    return found

@@ -8,7 +8,7 @@ import pybase64
 
 from contract.inputs import bare, is_data_url, is_link
 from queue_agent.errors import InputError
-from queue_agent.inputs.images import check_pixels, readable
+from queue_agent.inputs.images import checked
 from queue_agent.media import Media, identify
 from queue_agent.ports import Input
 
@@ -52,10 +52,7 @@ def read_inline(item: Input) -> Media | None:
             if item.is_strict and (len(text) >= MIN_CHARACTERS or _MAY_BE_PATH.search(text)):
                 raise InputError(f"is neither a link nor {_with_article(item.wanted)} in base64")
             return None
-    if media.kind == "image":
-        check_pixels(media)
-        media = readable(media)
-    return media
+    return checked(media) if media.kind == "image" else media
 
 
 def _foreign_problem(scheme: str) -> str:

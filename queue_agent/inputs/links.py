@@ -15,13 +15,7 @@ MAX_INPUTS = 1000
 
 @dataclass(frozen=True, slots=True)
 class InputSite:
-    """A place in a request's body that holds an input.
-
-    Attributes:
-        container: The object or list that it is in.
-        key: Its name or number there.
-        input: The input.
-    """
+    """An input, and the object or list in a request's body that holds it under ``key``."""
 
     container: Any
     key: str | int

@@ -63,12 +63,7 @@ _HOLDS_V4 = (
 
 
 class LinkUnavailable(Exception):  # noqa: N818 (as all errors of the agent's tree)
-    """A link cannot be read now, but perhaps a moment later.
-
-    Attributes:
-        error: What it is if it stays so.
-        pause_s: For how long the other side asks not to be called.
-    """
+    """A link cannot be read now, but perhaps after ``pause_s``; ``error`` is what it is if it stays so."""
 
     def __init__(self, error: AgentError, pause_s: float = 0) -> None:
         super().__init__(str(error))
@@ -89,12 +84,6 @@ async def resolve(host: str, port: int, executor: Executor, *, allow_loopback: b
     """Resolve a host to the addresses that may be dialled, in the order in which to try them.
 
     All its addresses must be public: a name with a private address among public ones is a trap.
-
-    Args:
-        host: The name, in ASCII.
-        port: The port.
-        executor: Threads for look-ups; a name whose server does not answer keeps one busy for long.
-        allow_loopback: Whether this machine's own addresses count as public.
 
     Raises:
         InputError: The host is unknown, or has an address that links may not reach.
@@ -123,11 +112,7 @@ def _short(host: str) -> str:
 
 
 class GuardedBackend(httpcore.AsyncNetworkBackend):
-    """Dials the addresses that were checked, so that a second look-up of the name cannot lead elsewhere.
-
-    Args:
-        allow_loopback: Whether links may lead to this machine.
-    """
+    """Dials the addresses that were checked, so that a second look-up of the name cannot lead elsewhere."""
 
     def __init__(self, *, allow_loopback: bool) -> None:
         self._allow_loopback = allow_loopback
@@ -147,12 +132,7 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        """Connect to the first address of a host that answers.
-
-        Raises:
-            InputError: The host is unknown, or links may not lead to it.
-            LinkUnavailable: The name server does not answer.
-        """
+        """Connect to the first address of a host that answers; raises what ``resolve`` raises."""
         addresses = await resolve(host, port, self._threads, allow_loopback=self._allow_loopback)
         failure: Exception | None = None
         for address in addresses[:_MAX_TRIED]:
@@ -174,11 +154,7 @@ class _BoundedStream(httpcore.AsyncNetworkStream):
         self._left_bytes = MAX_WIRE_BYTES
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
-        """Read some bytes.
-
-        Raises:
-            httpcore.RemoteProtocolError: The head or the whole response is too large.
-        """
+        """Read some bytes; raises httpcore.RemoteProtocolError once the head or the whole response is too large."""
         room = self._left_bytes if self._head is None else MAX_HEAD_BYTES - len(self._head)
         if room <= 0:
             raise httpcore.RemoteProtocolError("too large")
@@ -194,7 +170,7 @@ class _BoundedStream(httpcore.AsyncNetworkStream):
         return data
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
-        """Write all of some bytes."""
+        """Write all of the buffer."""
         await self._stream.write(buffer, timeout)
 
     async def aclose(self) -> None:

@@ -37,9 +37,6 @@ class Web:
 
     Every request has its own connection, to an address that was checked and, for https, with the certificate of the
     named host. No cookies or other state pass from one response to another request.
-
-    Args:
-        allow_loopback: Whether links may point to this machine.
     """
 
     def __init__(self, *, allow_loopback: bool) -> None:
@@ -61,10 +58,8 @@ class Web:
     async def get(self, url: str, count: Callable[[int], None]) -> bytes:
         """Fetch a link's content and follow redirects; the caller limits the time.
 
-        Args:
-            url: The link.
-            count: Called with the number of bytes as they arrive, and raises if they are too many; a negative number
-                takes back those of a response that broke off.
+        ``count`` is called with the number of bytes as they arrive, and raises if they are too many; a negative number
+        takes back those of a response that broke off.
 
         Raises:
             InputError: It cannot be fetched: invalid link, private address, error status, compressed.

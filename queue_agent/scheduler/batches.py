@@ -9,13 +9,8 @@ from queue_agent.scheduler.forecast import JobForecast
 class Batch:
     """Jobs that begin and end together; in most servers, one job.
 
-    Args:
-        number: The server's number of it; None for a job that runs alone.
-        forecast: Predicts how long it takes, and learns from it.
-        clock: Monotonic seconds.
-
     Attributes:
-        number: As given.
+        number: The server's number of it; None for a job that runs alone.
         predicted_s: Seconds from its beginning to its end; None where that is unknown.
     """
 

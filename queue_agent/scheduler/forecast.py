@@ -2,59 +2,42 @@
 
 import hashlib
 from collections import OrderedDict, deque
-from dataclasses import dataclass
+from statistics import fmean, linear_regression
 
 _MAX_KINDS = 256
+_MAX_JOBS = 10
+"""Of one kind; older ones say little."""
 _WEIGHT = 0.3
-"""Of the newest observation; the tenth before it counts a thirtieth as much."""
-
-
-@dataclass(slots=True)
-class _Regression:
-    """A linear regression with fading weights: seconds = base + slope * units."""
-
-    weight: float = 0.0
-    units: float = 0.0
-    seconds: float = 0.0
-    units_squared: float = 0.0
-    product: float = 0.0
-
-    def add(self, units: float, seconds: float) -> None:
-        fading = 1 - _WEIGHT
-        self.weight = self.weight * fading + 1
-        self.units = self.units * fading + units
-        self.seconds = self.seconds * fading + seconds
-        self.units_squared = self.units_squared * fading + units * units
-        self.product = self.product * fading + units * seconds
-
-    def at(self, units: float) -> float:
-        mean_units, mean_seconds = self.units / self.weight, self.seconds / self.weight
-        variance = self.units_squared / self.weight - mean_units * mean_units
-        if variance < 1e-3 * mean_units * mean_units:
-            return mean_seconds * units / mean_units  # all had the same number of units
-        slope = max(0.0, (self.product / self.weight - mean_units * mean_seconds) / variance)
-        return max(0.0, mean_seconds + slope * (units - mean_units))
+"""Of the newest preparation; the tenth before it counts a thirtieth as much."""
+_MIN_SPREAD = 0.1
+"""Of the units of a kind's jobs: with less, the cost of a unit cannot be told from noise."""
 
 
 class JobForecast:
     """How long jobs take: for each kind, so much a job and so much a unit."""
 
     def __init__(self) -> None:
-        self._regressions: OrderedDict[bytes, _Regression] = OrderedDict()
+        self._jobs: OrderedDict[bytes, deque[tuple[float, float]]] = OrderedDict()
 
     def predict_s(self, kind: str, units: float) -> float | None:
         """How long a job will take; None for a kind not seen yet, or not recently."""
-        line = self._regressions.get(_key(kind))
-        return None if line is None else line.at(units)
+        jobs = self._jobs.get(_key(kind))
+        if jobs is None:
+            return None
+        all_units, all_seconds = zip(*jobs, strict=True)
+        mean_units, mean_s = fmean(all_units), fmean(all_seconds)
+        if max(all_units) - min(all_units) < _MIN_SPREAD * mean_units:
+            return mean_s * units / mean_units
+        slope = max(0.0, linear_regression(all_units, all_seconds).slope)
+        return max(0.0, mean_s + slope * (units - mean_units))
 
     def learn(self, kind: str, units: float, seconds: float) -> None:
         """Learn how long a job took; the 256 kinds learned last are kept."""
         key = _key(kind)
-        line = self._regressions.setdefault(key, _Regression())
-        line.add(units, seconds)
-        self._regressions.move_to_end(key)
-        if len(self._regressions) > _MAX_KINDS:
-            self._regressions.popitem(last=False)
+        self._jobs.setdefault(key, deque(maxlen=_MAX_JOBS)).append((units, seconds))
+        self._jobs.move_to_end(key)
+        if len(self._jobs) > _MAX_KINDS:
+            self._jobs.popitem(last=False)
 
 
 def _key(kind: str) -> bytes:

@@ -44,12 +44,7 @@ class SlotState(Enum):
 
 
 class Slot:
-    """A message's place in the schedule, from its receipt to its end.
-
-    Attributes:
-        state: Where the message is.
-        batch: What the model server runs it in; None until it has begun.
-    """
+    """A message's place in the schedule, from its receipt to its end; ``batch`` is None until the job has begun."""
 
     def __init__(self, scheduler: "Scheduler", clock: Callable[[], float]) -> None:
         self.state = SlotState.PREPARING
@@ -79,12 +74,7 @@ class Slot:
         return max(0.0, self._taken_s + _SLOW_PREPARATION_S - self._clock())
 
     def prepared(self, work: Work, progress: Progress | None) -> None:
-        """Note that the job could run now.
-
-        Args:
-            work: How much it has to do.
-            progress: Asks how far it is while it runs, where the executor can tell.
-        """
+        """Note that the job could run now; ``progress`` asks how far it is while it runs."""
         self.state = SlotState.PREPARED
         self._work = work
         self._ask_progress = progress
@@ -132,6 +122,7 @@ class Slot:
             logger.debug("the job's progress is unknown: %s", str(exc) or "no answer in time")
             return None
         except Exception:
+            # A driver's bug must neither end the lease's heartbeat nor the schedule.
             logger.exception("the job's progress is unknown")
             return None
         return fraction if isinstance(fraction, int | float) and 0 <= fraction <= 1 else None
@@ -147,9 +138,6 @@ class Scheduler:
     A message is taken early only when a running job is about to end: an idle agent elsewhere could start it now. One
     whose preparation is slow does not count: another is taken, and runs first if it is ready first. Where jobs run
     together, as many are then taken as the next batch can hold.
-
-    Args:
-        clock: Monotonic seconds.
 
     Attributes:
         forecast: How long jobs take.

@@ -1,105 +1,80 @@
-"""Sets the agent's telemetry up: whom OpenTelemetry's own variables name as listeners, and what records for them."""
+"""Reads from OpenTelemetry's own variables who listens, and sets the agent's telemetry up for them."""
 
-import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
-from dataclasses import dataclass
-from typing import Self
+from contextlib import asynccontextmanager
 
-from queue_agent.ports import Telemetry
-from queue_agent.settings import SettingsError
+from opentelemetry.metrics import NoOpMeterProvider
+from opentelemetry.trace import NoOpTracer
+from prometheus_client import CollectorRegistry
+
+from queue_agent.settings import Settings, SettingsError
+from queue_agent.telemetry.recorder import Recorder
 
 logger = logging.getLogger(__name__)
 
+SIGNALS = ("TRACES", "METRICS")
 _PROTOCOL = "http/protobuf"
-_FLUSH_S = 2.0
 _WARNING_PAUSE_S = 3600.0
-_NOTHING = nullcontext()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TelemetrySettings:
-    """What the agent exports, and where.
+@asynccontextmanager
+async def open_telemetry(settings: Settings, environ: Mapping[str, str]) -> AsyncIterator[Recorder]:
+    """Telemetry for as long as the context lasts; at its end the rest is sent, for 2 s at most.
+
+    An hour in which the collector is away costs one warning, and the data of that hour.
 
     OpenTelemetry's SDK reads its other variables itself (OTEL_EXPORTER_OTLP_HEADERS, OTEL_TRACES_SAMPLER,
     OTEL_METRIC_EXPORT_INTERVAL, OTEL_RESOURCE_ATTRIBUTES, OTEL_SDK_DISABLED …).
 
-    Attributes:
-        runtime_name: The runtime that this agent belongs to.
-        runtime_type: The type of its model server.
-        pod_name: The agent's pod; None where there is none.
-        traces: Whether traces are sent by OTLP: where OTEL_EXPORTER_OTLP_ENDPOINT or
-            OTEL_EXPORTER_OTLP_TRACES_ENDPOINT is set, unless OTEL_TRACES_EXPORTER names another exporter.
-        metrics: Whether metrics are: likewise, with METRICS in place of TRACES.
-        page: Whether there is a page for Prometheus.
+    Raises:
+        SettingsError: A variable of OpenTelemetry's is invalid.
     """
+    signals = exported_signals(environ)
+    if not signals and settings.health_port is None:
+        yield silent_recorder()
+        return
+    # Imported where it is used: the SDK takes 40 ms, which an agent without listeners need not spend.
+    from queue_agent.telemetry.providers import open_recorder  # noqa: PLC0415
 
-    runtime_name: str
-    runtime_type: str
-    pod_name: str | None
-    traces: bool
-    metrics: bool
-    page: bool
-
-    @classmethod
-    def from_environ(
-        cls, environ: Mapping[str, str], *, runtime_name: str, runtime_type: str, pod_name: str | None, page: bool
-    ) -> Self:
-        """Read the settings of the exporters.
-
-        Raises:
-            SettingsError: They ask for a protocol other than http/protobuf.
-        """
-        return cls(
-            runtime_name=runtime_name,
-            runtime_type=runtime_type,
-            pod_name=pod_name,
-            traces=_exported(environ, "TRACES"),
-            metrics=_exported(environ, "METRICS"),
-            page=page,
-        )
+    SdkWarnings().install()
+    async with open_recorder(settings, signals) as recorder:
+        yield recorder
 
 
-def _exported(environ: Mapping[str, str], signal: str) -> bool:
-    if not _standard(environ, signal, "ENDPOINT")[1]:
+def silent_recorder() -> Recorder:
+    """Records nothing: nobody listens."""
+    return Recorder(NoOpTracer(), NoOpMeterProvider(), CollectorRegistry(), "")
+
+
+def exported_signals(environ: Mapping[str, str]) -> set[str]:
+    """Which signals are sent by OTLP.
+
+    TRACES are sent where OTEL_EXPORTER_OTLP_ENDPOINT or OTEL_EXPORTER_OTLP_TRACES_ENDPOINT is set, unless
+    OTEL_TRACES_EXPORTER names another exporter; METRICS likewise.
+
+    Raises:
+        SettingsError: A protocol other than http/protobuf is set.
+    """
+    return {signal for signal in SIGNALS if _is_exported(environ, signal)}
+
+
+def _is_exported(environ: Mapping[str, str], signal: str) -> bool:
+    exporters = (environ.get(f"OTEL_{signal}_EXPORTER") or "otlp").split(",")
+    if not _otlp_variable(environ, signal, "ENDPOINT")[1] or "otlp" not in map(str.strip, exporters):
         return False
-    exporters = environ.get(f"OTEL_{signal}_EXPORTER") or "otlp"
-    if "otlp" not in [name.strip() for name in exporters.split(",")]:
-        return False
-    key, protocol = _standard(environ, signal, "PROTOCOL")
+    key, protocol = _otlp_variable(environ, signal, "PROTOCOL")
     if protocol not in {"", _PROTOCOL}:
         raise SettingsError(f"{key}={protocol!r} must be {_PROTOCOL}")
     return True
 
 
-def _standard(environ: Mapping[str, str], signal: str, name: str) -> tuple[str, str]:
+def _otlp_variable(environ: Mapping[str, str], signal: str, name: str) -> tuple[str, str]:
     """A variable of the OTLP exporters and its value: the signal's own if it is set, else the general one."""
-    own, general = f"OTEL_EXPORTER_OTLP_{signal}_{name}", f"OTEL_EXPORTER_OTLP_{name}"
-    key = own if environ.get(own) else general
+    own = f"OTEL_EXPORTER_OTLP_{signal}_{name}"
+    key = own if environ.get(own) else f"OTEL_EXPORTER_OTLP_{name}"
     return key, environ.get(key, "").strip()
-
-
-class NoTelemetry:
-    """Records nothing, at no cost: where nobody listens, and in tests."""
-
-    def message(self, *, trace_header: str | None, traceparent: str | None) -> AbstractContextManager[None]:  # noqa: ARG002
-        """No span."""
-        return _NOTHING
-
-    def stage(self, name: str) -> AbstractContextManager[None]:  # noqa: ARG002
-        """No span."""
-        return _NOTHING
-
-    def annotate(self, *_: object, **__: object) -> None:
-        """Record nothing."""
-
-    job_ended = retried = queue_age = gpu_began = gpu_ended = annotate
-
-    async def page(self) -> tuple[int, str, bytes]:
-        """An empty page."""
-        return 200, "text/plain", b""
 
 
 class SdkWarnings(logging.Handler):
@@ -120,38 +95,12 @@ class SdkWarnings(logging.Handler):
         now_s = time.monotonic()
         if self._passed_s is None or now_s - self._passed_s >= _WARNING_PAUSE_S:
             self._passed_s = now_s
-            logger.warning("telemetry is in trouble: %s", _words(record))
+            logger.warning("telemetry is in trouble: %s", _without_secrets(record))
 
 
-def _words(record: logging.LogRecord) -> str:
+def _without_secrets(record: logging.LogRecord) -> str:
     """A record's message, without what may hold a key: OTEL_EXPORTER_OTLP_HEADERS, and URLs in exceptions."""
     template = str(record.msg)
     if not record.name.startswith("opentelemetry.exporter.") or not isinstance(record.args, tuple):
         return template
     return template % tuple(type(arg).__name__ if isinstance(arg, Exception) else arg for arg in record.args)
-
-
-@asynccontextmanager
-async def open_telemetry(settings: TelemetrySettings) -> AsyncIterator[Telemetry]:
-    """Telemetry for as long as the context lasts; at its end the rest is sent, for 2 s at most.
-
-    An hour in which the collector is away costs one warning, and the data of that hour.
-
-    Raises:
-        SettingsError: A variable of OpenTelemetry's own is invalid.
-    """
-    if not (settings.traces or settings.metrics or settings.page):
-        yield NoTelemetry()
-        return
-    # Imported where they are used: the SDK takes 40 ms, which an agent without listeners need not spend.
-    from queue_agent.telemetry.providers import open_providers  # noqa: PLC0415
-    from queue_agent.telemetry.recorder import Recorder  # noqa: PLC0415
-    from queue_agent.telemetry.spans import Spans  # noqa: PLC0415
-
-    SdkWarnings().install()
-    providers = open_providers(settings)
-    try:
-        spans = Spans(providers.tracers.get_tracer("queue_agent"), settings.runtime_name)
-        yield Recorder(spans, providers.meters, providers.registry)
-    finally:
-        await asyncio.to_thread(providers.shut_down, _FLUSH_S)

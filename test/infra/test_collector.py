@@ -4,6 +4,7 @@ import inspect
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import kubernetes_validate
 import pytest
@@ -60,17 +61,14 @@ def measured():
     from opentelemetry.sdk.metrics.export import InMemoryMetricReader
     from opentelemetry.trace import NoOpTracer
 
-    from queue_agent.telemetry.providers import _resource
+    from queue_agent.telemetry.providers import resource_of
     from queue_agent.telemetry.recorder import Recorder
-    from queue_agent.telemetry.setup import TelemetrySettings
-    from queue_agent.telemetry.spans import Spans
 
-    settings = TelemetrySettings.from_environ(
-        {}, runtime_name="sdruntime", runtime_type="sdwebui", pod_name="pod", page=False
-    )
+    runtime_type = SimpleNamespace(name="sdwebui")
+    settings = SimpleNamespace(runtime_name="sdruntime", runtime_type=runtime_type, pod_name="pod")
     reader = InMemoryMetricReader()
-    meters = MeterProvider([reader], _resource(settings))
-    recorder = Recorder(Spans(NoOpTracer(), "sdruntime"), meters, None)
+    meters = MeterProvider([reader], resource_of(settings))
+    recorder = Recorder(NoOpTracer(), meters, None, "sdruntime")
     recorder.job_ended("failed", "execution_failed")
     recorder.retried("server_away")
     recorder.queue_age(1)

@@ -21,7 +21,7 @@ from queue_agent.processing import Processor
 from queue_agent.results import Results
 from queue_agent.scheduler.slots import Scheduler
 from queue_agent.server_monitor import ServerMonitor
-from queue_agent.telemetry.setup import NoTelemetry
+from queue_agent.telemetry.setup import silent_recorder
 from queue_agent.worker import Worker
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
@@ -89,12 +89,10 @@ class FakeStore:
         return self.objects.get((bucket, key))
 
 
-class NoInputs:
-    """Tasks without inputs."""
-
-    async def fetch(self, inputs, tenant):
-        assert not inputs
-        return {}
+async def no_inputs(inputs, tenant=None):
+    """Reads the inputs of tasks that have none."""
+    assert not inputs
+    return {}
 
 
 class FakeTable:
@@ -230,27 +228,30 @@ def picture(*data, **changes):
 class Agent:
     """An agent's processor and scheduler with everything around them in memory."""
 
-    def __init__(self, *outcomes, execution_s=60.0, jobs=None, telemetry=None, memory=None):
+    def __init__(self, *outcomes, execution_s=60.0, jobs=None, memory=None):
         self.queue, self.store, self.notices = FakeQueue(), FakeStore(), FakeNotices()
         self.server = FakeServer(*outcomes)
         self.jobs = jobs or FakeTable()
         self.monitor = ServerMonitor(self.server.liveness_token, stall_s=60)
         self.scheduler = Scheduler()
-        telemetry = telemetry or NoTelemetry()
+        telemetry = silent_recorder()
         self.processor = Processor(
             queue=self.queue,
             jobs=self.jobs,
             execution=Execution(self.server, self.server, self.monitor, telemetry),
-            inputs=NoInputs(),
+            fetch_inputs=no_inputs,
             store=self.store,
             results=Results(self.store, bucket="bucket", runtime_name="r"),
-            notices=self.notices,
+            publish=self._publish,
             memory=memory or MemoryBudget(2**30),
             deadlines=Deadlines(
                 start_s=1e9, execution_s=execution_s, stall_s=60, max_start_s=1e9, max_execution_s=3600
             ),
             telemetry=telemetry,
         )
+
+    async def _publish(self, notice):
+        await self.notices.publish(notice)
 
     async def process(self, message):
         await self.processor.process(message, self.scheduler.join())

@@ -11,7 +11,7 @@ from agentkit import JOB
 
 from contract.ids import new_job_id
 from contract.task import Task
-from queue_agent.ports import QueueMessage
+from queue_agent.aws.queue import QueueMessage
 
 
 def task_of(content, tasktype="text-to-image", **metadata):

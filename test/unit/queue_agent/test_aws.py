@@ -14,20 +14,18 @@ from aiohttp import web
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from contract.notice import Notice
-from jobs.dynamodb import error_code
 from queue_agent.aws.clients import open_clients
 from queue_agent.aws.jobs import DynamoJobs
-from queue_agent.aws.notices import SnsNotices
+from queue_agent.aws.notices import publish
 from queue_agent.aws.objects import PART_BYTES, S3Objects
 from queue_agent.aws.queue import SqsQueue
-from queue_agent.errors import InputError, PlatformError, ServerError
+from queue_agent.errors import InputError, PlatformError, RetryableError, ServerError
 
 REGION = "eu-central-1"
 MIB = 1024 * 1024
 CUT = None
 """The connection is closed instead of an answer."""
 PICTURE = b"picture " * 100_000
-UPDATE = {"TableName": "jobs", "Key": {"job": {"S": "ü"}}}
 DONE = 200, b""
 BUSY = 503, b"<Error><Code>SlowDown</Code></Error>"
 NOTICE = Notice(
@@ -85,12 +83,12 @@ def put(aws):
     return S3Objects(aws.s3).put("b", "a b/ü+(1)~x.png", PICTURE, "image/png")
 
 
-def get(aws, room_bytes=0):
-    return S3Objects(aws.s3).get("b", "k", len(PICTURE) + room_bytes)
+def get(aws):
+    return S3Objects(aws.s3).get("b", "k", len(PICTURE))
 
 
-def publish(aws):
-    return SnsNotices(aws.sns, f"arn:aws:sns:{REGION}:123456789012:notices").publish(NOTICE)
+def notify(aws):
+    return publish(aws.sns, f"arn:aws:sns:{REGION}:123456789012:notices", NOTICE)
 
 
 async def test_a_picture_is_written_by_one_request_and_s3_is_not_asked_before_whether_it_may_be_sent(service, aws):
@@ -100,28 +98,19 @@ async def test_a_picture_is_written_by_one_request_and_s3_is_not_asked_before_wh
     assert "Expect" not in request.headers
 
 
-@pytest.mark.parametrize("trouble", [(500, b"<html>"), CUT])
+@pytest.mark.parametrize("trouble", [BUSY, (500, b"<html>"), CUT])
 async def test_a_call_that_fails_is_made_again(service, aws, trouble):
     service.answers = [trouble, DONE]
     await put(aws)
     assert len(service.requests) == 2
 
 
-@pytest.mark.parametrize("call", [put, get, publish])
+@pytest.mark.parametrize("call", [put, get, notify])
 async def test_a_call_that_fails_again_and_again_is_given_up(service, aws, call):
     service.answers = [BUSY]
     with pytest.raises(PlatformError, match="failed"):
         await call(aws)
     assert len(service.requests) == 5
-
-
-async def test_a_refused_condition_tells_its_code_and_the_item_as_it_is(service, aws):
-    code = "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException"
-    service.answers = [(400, f'{{"__type": "{code}", "Item": {{"claims": {{"N": "2"}}}}}}'.encode())]
-    with pytest.raises(ClientError) as refusal:
-        await aws.dynamodb.update_item(**UPDATE)
-    assert error_code(refusal.value) == "ConditionalCheckFailedException"
-    assert refusal.value.response["Item"] == {"claims": {"N": "2"}}
 
 
 async def test_without_credentials_the_agent_does_not_start(monkeypatch):
@@ -134,23 +123,10 @@ async def test_without_credentials_the_agent_does_not_start(monkeypatch):
             pass
 
 
-async def test_nothing_is_read_of_an_object_that_is_too_large(service, aws, monkeypatch):
-    read = []
-
-    async def note(response):
-        read.append(response.url)
-        return PICTURE
-
-    monkeypatch.setattr("aiohttp.ClientResponse.read", note)
-    service.answers = [(200, PICTURE)]
-    with pytest.raises(InputError, match="larger"):
-        await get(aws, room_bytes=-1)
-    assert read == []
-
-
 @pytest.mark.parametrize(
     ("refusal", "error", "words"),
     [
+        ((200, "The object itself, which is too large."), InputError, "is larger than"),
         ((403, "AccessDenied"), InputError, "may not be read"),
         ((400, "KeyTooLongError"), InputError, r"cannot be read from bucket b \(S3 says"),
         ((400, "KMS.DisabledException"), InputError, r"cannot be read from bucket b \(S3 says"),
@@ -167,12 +143,7 @@ async def test_what_s3_will_say_again_of_an_object_is_an_input_error_and_all_els
     status, code = refusal
     service.answers = [(status, f"<Error><Code>{code}</Code></Error>".encode())]
     with pytest.raises(error, match=words):
-        await get(aws)
-
-
-async def test_an_object_that_does_not_exist_is_none(service, aws):
-    service.answers = [(404, b"<Error><Code>NoSuchKey</Code></Error>")]
-    assert await get(aws) is None
+        await S3Objects(aws.s3).get("b", "k", 10)
 
 
 class FakeSqs:
@@ -288,11 +259,6 @@ async def test_what_is_smaller_than_a_part_is_put_at_once_and_what_is_not_in_par
     assert s3.calls == calls
 
 
-async def test_large_bytes_are_written_in_parts_too(s3):
-    await S3Objects(s3).put("bucket", "key", bytes(PART_BYTES + 1), "image/png")
-    assert s3.calls == ["create", ("part", PART_BYTES), ("part", 1), "complete"]
-
-
 async def test_no_more_than_two_parts_of_a_large_object_are_in_memory(s3):
     tracemalloc.start()
     try:
@@ -303,38 +269,22 @@ async def test_no_more_than_two_parts_of_a_large_object_are_in_memory(s3):
     assert PART_BYTES < peak_bytes < 2 * PART_BYTES + MIB
 
 
-@pytest.mark.parametrize("call", ["part", "complete"])
-async def test_an_upload_that_s3_does_not_take_is_aborted(s3, call):
-    s3.failing = {call: 2 if call == "part" else 0}
-    with pytest.raises(PlatformError, match="InternalError"):
-        await put_stream(s3, stream(PART_BYTES, PART_BYTES))
-    assert s3.calls[-1] == "abort"
-    assert "complete" not in s3.calls
-
-
-async def test_an_upload_whose_source_breaks_off_is_aborted_and_the_sources_fault_told(s3):
-    with pytest.raises(ServerError, match="broke off"):
-        await put_stream(s3, stream(PART_BYTES, then=ServerError("broke off")))
-    assert s3.calls == ["create", ("part", PART_BYTES), "abort"]
-
-
-async def test_what_breaks_off_before_the_first_part_is_full_is_not_put(s3):
-    with pytest.raises(ServerError):
-        await put_stream(s3, stream(1000, then=ServerError("broke off")))
-    assert s3.calls == []
-
-
-async def test_an_upload_that_cannot_even_be_aborted_ends_with_the_first_fault(s3):
-    s3.failing = {"part": 2, "abort": 0}
-    with pytest.raises(PlatformError, match="UploadPart"):
-        await put_stream(s3, stream(PART_BYTES, PART_BYTES))
-
-
-async def test_an_upload_that_is_never_begun_is_not_aborted(s3):
-    s3.failing = {"create": 0}
-    with pytest.raises(PlatformError, match="CreateMultipartUpload"):
-        await put_stream(s3, stream(PART_BYTES))
-    assert s3.calls == []
+@pytest.mark.parametrize(
+    ("failing", "source", "error", "calls"),
+    [
+        ({}, {"then": ServerError("broke off")}, "broke off", ["create", ("part", PART_BYTES), "abort"]),
+        ({"part": 2}, {}, "s3:UploadPart failed: InternalError", ["create", ("part", PART_BYTES), "abort"]),
+        ({"part": 2, "abort": 0}, {}, "s3:UploadPart failed: InternalError", ["create", ("part", PART_BYTES)]),
+        ({"complete": 0}, {}, "s3:CompleteMultipartUpload", ["create", *[("part", PART_BYTES)] * 2, "abort"]),
+        ({"create": 0}, {}, "s3:CreateMultipartUpload", []),
+    ],
+)
+async def test_an_upload_that_fails_is_aborted_and_ends_with_the_first_error(s3, failing, source, error, calls):
+    s3.failing = failing
+    sizes_bytes = [PART_BYTES] if source else [PART_BYTES, PART_BYTES]
+    with pytest.raises(RetryableError, match=error):
+        await put_stream(s3, stream(*sizes_bytes, **source))
+    assert s3.calls == calls
 
 
 @pytest.mark.parametrize("moment", ["create", "part", "complete", "source"])

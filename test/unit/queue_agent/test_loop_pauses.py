@@ -7,13 +7,13 @@ import json
 import time
 
 import pytest
-from agentkit import JOB, FakeStore, picture
+from agentkit import JOB, FakeStore, no_inputs, picture
 
 from contract.task import Metadata, Task
 from queue_agent.content import with_content
 from queue_agent.errors import InvalidTask
 from queue_agent.job_context import JobContext
-from queue_agent.memory import MemoryBudget, TaskMemory
+from queue_agent.memory import MemoryBudget
 from queue_agent.results import Results
 from runtimes._http import ModelServerClient
 from runtimes.comfyui.driver.executor import ComfyUI
@@ -61,18 +61,16 @@ def slowness():
     return max(1.0, (time.process_time() - start_s) / CALIBRATION_S)
 
 
-def lists(template, most=16 * MIB):
-    return json.dumps({"prompt": "a", "x": None}).replace("null", "[" + template * (most // len(template)) + "0]")
+def lists(template):
+    return '{"prompt": "a", "x": [' + template * (16 * MIB // len(template)) + "0]}"
 
 
 LEGAL = {
     "a picture": json.dumps({"prompt": "a", "init_images": [base64.b64encode(bytes(11 * MIB)).decode()]}),
-    "a long text": json.dumps({"prompt": "a, " * (5 * MIB)}),
     "escapes": json.dumps({"prompt": 'é"\n\\' * MIB}),
     "as many lists as may be": json.dumps({"prompt": "a", "x": [[1]] * 45_000}),
-    "as many fractions as may be": json.dumps({"prompt": "a", "x": [n / 7 for n in range(99_000)]}),
 }
-TOO_MUCH = {"lists": lists("[1,1],"), "empty lists": lists("[],"), "texts": lists('"\\"",'), "numbers": lists("1.5,")}
+TOO_MUCH = {"empty lists": lists("[],"), "texts": lists('"\\"",'), "numbers": lists("1.5,")}
 DRIVERS = {
     "sdwebui": (lambda client: SdWebUI(client, dynamic_model=True), "text-to-image"),
     "flux": (Flux, "text-to-image"),
@@ -92,16 +90,10 @@ async def prepare(text, type_name="sdwebui"):
     task = Task(metadata=Metadata(id="a", runtime="r", tasktype=tasktype), content_url=f"s3://bucket/_tasks/{JOB}.json")
     client = ModelServerClient("http://127.0.0.1:1", "/")
     driver = make(client)
-    with MemoryBudget(2**30).share() as share:
-        memory = TaskMemory(share, Inputs().fetch)
+    with MemoryBudget(2**30).task(no_inputs) as memory:
         complete = await with_content(task, store, "bucket", memory)
         await driver.prepare(complete, memory)
     await driver.aclose()
-
-
-class Inputs:
-    async def fetch(self, inputs):
-        return {}
 
 
 @pytest.mark.parametrize("type_name", DRIVERS)

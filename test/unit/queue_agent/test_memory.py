@@ -4,11 +4,11 @@ import asyncio
 import random
 
 import pytest
-from agentkit import JOB, Agent, picture
+from agentkit import JOB, Agent, no_inputs, picture
 
 from contract.inputs import MAX_CONTENT_BYTES, MAX_LINK_BYTES, MAX_LINKED_BYTES
 from queue_agent.media import identify
-from queue_agent.memory import MemoryBudget, TaskMemory
+from queue_agent.memory import MemoryBudget
 from queue_agent.ports import Input
 
 
@@ -26,80 +26,37 @@ class Task:
         self._running = asyncio.create_task(self._run(budget, sizes))
 
     async def _run(self, budget, sizes):
-        with budget.share() as share:
+        with budget.task(no_inputs) as memory:
             for size in sizes:
-                await share.take(size)
+                await memory.take(size)
                 self.held = size
             await self.done.wait()
-        self.held = 0
 
     async def end(self):
         self.done.set()
         await self._running
-
-    async def cancel(self):
-        self._running.cancel()
-        await asyncio.wait({self._running})
+        await settled()
 
 
-async def test_no_more_is_held_than_there_is_and_the_next_goes_on_when_there_is_room():
-    budget = MemoryBudget(100)
-    first, second, third = (Task(budget, 40) for _ in range(3))
-    await settled()
-    assert [task.held for task in (first, second, third)] == [40, 40, 0]
-    await first.end()
-    await settled()
-    assert third.held == 40
-    await second.end()
-    await third.end()
-    assert budget.held_bytes == 0
-
-
-async def test_a_task_larger_than_all_there_is_runs_alone():
+async def test_tasks_take_memory_in_their_order_and_one_larger_than_all_there_is_runs_alone():
     budget = MemoryBudget(100)
     small, large, later = Task(budget, 10), Task(budget, 500), Task(budget, 10)
     await settled()
     assert (small.held, large.held, later.held) == (10, 0, 0)
     await small.end()
-    await settled()
     assert (large.held, later.held) == (500, 0)
     await large.end()
-    await settled()
     assert later.held == 10
     await later.end()
+    assert budget.held_bytes == 0
 
 
 async def test_tasks_that_all_need_more_do_not_wait_for_each_other_for_ever():
     budget = MemoryBudget(100)
-    tasks = [Task(budget, 30, 90) for _ in range(3)]
-    for task in tasks:
+    for task in [Task(budget, 30, 90) for _ in range(3)]:
         await settled()
         assert task.held == 90
         await task.end()
-    assert budget.held_bytes == 0
-
-
-async def test_a_task_that_is_cancelled_while_it_waits_holds_nobody_up():
-    budget = MemoryBudget(100)
-    first, second, third = Task(budget, 60), Task(budget, 60), Task(budget, 40)
-    await settled()
-    assert third.held == 0  # first come, first served
-    await second.cancel()
-    await settled()
-    assert third.held == 40
-    await first.cancel()
-    await third.cancel()
-    assert budget.held_bytes == 0
-
-
-class Inputs:
-    def __init__(self, budget, *sizes):
-        self.budget, self.sizes = budget, sizes
-        self.room = None
-
-    async def fetch(self, inputs):
-        self.room = self.budget.held_bytes
-        return {item.text: identify(bytes(size)) for item, size in zip(inputs, self.sizes, strict=True)}
 
 
 @pytest.mark.parametrize("seed", range(100))
@@ -108,12 +65,12 @@ async def test_whatever_tasks_take_and_whichever_are_cancelled_all_come_to_their
     gates: list[asyncio.Event] = []
 
     async def work(sizes):
-        with budget.share() as share:
+        with budget.task(no_inputs) as memory:
             for size in sizes:
                 if size < 0:
-                    share.hold(-size)
+                    memory.hold(-size)
                 else:
-                    await share.take(size)
+                    await memory.take(size)
                 gates.append(asyncio.Event())
                 await gates[-1].wait()
 
@@ -134,42 +91,39 @@ async def test_whatever_tasks_take_and_whichever_are_cancelled_all_come_to_their
     assert [task.exception() for task in tasks if not task.cancelled() and task.exception()] == []
 
 
-async def test_there_is_room_for_all_that_links_may_lead_to_before_any_is_fetched():
-    budget = MemoryBudget(2**30)
-    inputs = Inputs(budget, 1000, 2000, 3000)
-    with budget.share() as share:
-        memory = TaskMemory(share, inputs.fetch)
+@pytest.mark.parametrize(
+    ("links", "room_bytes"), [(1, MAX_LINK_BYTES), (3, MAX_LINKED_BYTES)], ids=["a single link", "many"]
+)
+async def test_there_is_room_for_all_that_links_may_lead_to_before_any_is_fetched(links, room_bytes):
+    budget, held = MemoryBudget(2**30), []
+
+    async def fetch(inputs):
+        held.append(budget.held_bytes)
+        return {item.text: identify(bytes(2000)) for item in inputs}
+
+    with budget.task(fetch) as memory:
         memory.has_content(500)
-        await memory.fetch([Input(f"http://x/{n}", "image") for n in range(3)])
-        assert inputs.room == 4 * (500 + MAX_LINKED_BYTES)
-        assert budget.held_bytes == 4 * (500 + 6000)
+        urls = [Input(f"http://x/{number}", "image") for number in range(links)]
+        await memory.fetch([*urls, Input("iVBORw0KGgo=", "image")])
+        assert held == [4 * (500 + room_bytes)]
+        assert budget.held_bytes == 4 * (500 + links * 2000)
         memory.is_prepared()
-        assert budget.held_bytes == 2 * (500 + 6000)
+        assert budget.held_bytes == 2 * (500 + links * 2000)
         memory.has_result(picture(b"x" * 100, lambda: None))
-        assert budget.held_bytes == 2 * (500 + 6000) + 100
-    assert budget.held_bytes == 0
-
-
-async def test_a_single_link_reserves_no_more_than_a_link_may_lead_to():
-    budget = MemoryBudget(2**30)
-    inputs = Inputs(budget, 10, 10)
-    with budget.share() as share:
-        await TaskMemory(share, inputs.fetch).fetch([Input("http://x", "image"), Input("iVBORw0KGgo=", "image")])
-    assert inputs.room == 4 * MAX_LINK_BYTES
+        assert budget.held_bytes == 2 * (500 + links * 2000) + 100
 
 
 async def test_the_wait_for_room_is_no_part_of_a_preparations_time():
     budget = MemoryBudget(100)
     other = Task(budget, 100)
     await settled()
-    with budget.share() as share:
-        memory = TaskMemory(share, Inputs(budget).fetch)
+    with budget.task(no_inputs) as memory:
         asyncio.get_running_loop().call_later(0.05, other.done.set)
         async with memory.time_limit(0.001):
             await memory.expect_content(10)
         with pytest.raises(TimeoutError):
             async with memory.time_limit(0.001):
-                await asyncio.sleep(5)
+                await asyncio.Event().wait()
 
 
 async def test_a_content_in_s3_is_fetched_when_there_is_room_and_all_is_given_back_at_the_end(make_message):

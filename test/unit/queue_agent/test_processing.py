@@ -77,16 +77,6 @@ async def test_the_manifest_holds_parameters_seeds_timings_and_no_pictures(messa
     assert manifest["parameters"]["prompt"] == "a " * 3000
 
 
-async def test_a_tasks_own_error_fails_it_at_once_with_the_servers_words(message):
-    agent = Agent(ExecutionFailed("KSampler (node 3): boom"))
-    await agent.process(message)
-    (notice,) = agent.notices.sent
-    assert (notice.result, notice.image_url, notice.error.code) == (False, [], "execution_failed")
-    assert notice.error.message == "KSampler (node 3): boom"
-    assert agent.manifest["error"] == {"code": "execution_failed", "message": "KSampler (node 3): boom"}
-    assert agent.queue.log == ["delete"]
-
-
 @pytest.mark.parametrize(
     ("outcome", "over"), [(picture(), True), (ExecutionFailed("no"), True), (ServerError("gone"), False)]
 )
@@ -99,13 +89,62 @@ async def test_what_a_job_left_on_the_server_is_discarded_once_and_kept_if_it_wi
 # Attempts
 
 
-@pytest.mark.parametrize("error", [ServerError("away"), PlatformError("s3"), RuntimeError("a bug"), TimeoutError()])
-async def test_what_is_not_the_tasks_fault_releases_the_message_without_a_notice(message, error):
+COUNTED, BLAMELESS = ("release", 1, "counted"), ("release", 0, "blameless")
+
+
+@pytest.mark.parametrize(
+    ("stage", "error", "written"),
+    [
+        ("prepare", KeyError("class_type"), COUNTED),
+        ("prepare", ServerError("The model server answers 500 to object_info/..."), COUNTED),
+        ("prepare", ContentMissing(), COUNTED),
+        ("prepare", PlatformError("s3:GetObject failed"), BLAMELESS),
+        ("submit", ServerError("nonsense"), COUNTED),
+        ("submit", ServerAway("refused"), BLAMELESS),
+        ("run", ServerError("away"), COUNTED),
+        ("run", PlatformError("s3"), COUNTED),
+        ("run", RuntimeError("a bug"), COUNTED),
+        ("run", Throttled(), BLAMELESS),
+    ],
+)
+async def test_what_is_not_the_tasks_fault_releases_it_and_counts_where_it_could_happen_for_ever(
+    message, stage, error, written
+):
+    async def fail(*_):
+        raise error
+
     agent = Agent(error)
+    if stage != "run":
+        setattr(agent.server, "prepare" if stage == "prepare" else "run", fail)
     await agent.process(message)
-    assert agent.jobs.writes == [("claim",), ("release", 1, "counted")]
+    assert agent.jobs.writes == [("claim",), written]
     assert agent.queue.log == [("release", 5)]
     assert (agent.notices.sent, agent.store.objects) == ([], {})
+
+
+@pytest.mark.parametrize("setting", ["_PREPARE_S", "_STORE_S"])
+async def test_a_preparation_that_hangs_and_files_that_arrive_for_ever_are_given_up_and_count(
+    message, monkeypatch, setting
+):
+    monkeypatch.setattr(f"queue_agent.processing.{setting}", 0.01)
+    agent = Agent(picture())
+
+    async def hang(*_, **__):
+        await asyncio.Event().wait()
+
+    if setting == "_PREPARE_S":
+        agent.server.prepare = hang
+    else:
+        agent.store.put = hang
+    await agent.process(message)
+    assert agent.jobs.writes == [("claim",), COUNTED]
+
+
+async def test_a_job_that_never_counts_an_attempt_is_released_for_a_minute_again_and_again(message):
+    agent = Agent(Throttled(), jobs=FakeTable(number=50, attempt=MAX_ATTEMPTS))
+    await agent.process(dataclasses.replace(message, deliveries=50))
+    assert agent.queue.log == [("release", 60)]
+    assert agent.jobs.writes[-1] == ("release", MAX_ATTEMPTS - 1, "blameless")
 
 
 async def test_each_retry_waits_longer_up_to_a_minute_and_the_last_attempt_fails_the_job(message):
@@ -122,72 +161,6 @@ async def test_each_retry_waits_longer_up_to_a_minute_and_the_last_attempt_fails
     assert (notice.result, notice.error.code) == (False, "model_server_failed")
     assert agent.queue.log == [("dead letter", "model_server_failed")]
     assert agent.manifest["status"] == "failed"
-
-
-@pytest.mark.parametrize(
-    ("error", "written"),
-    [(ServerError("nonsense"), ("release", 3, "counted")), (ServerAway("refused"), ("release", 2, "blameless"))],
-)
-async def test_an_attempt_counts_only_if_the_model_server_received_the_job(message, error, written):
-    agent = Agent(jobs=FakeTable(number=9, attempt=3))
-
-    async def run(prepared, job, claim, signals):
-        raise error
-
-    agent.server.run = run
-    await agent.process(message)
-    assert agent.jobs.writes == [("claim",), written]
-
-
-@pytest.mark.parametrize(
-    ("error", "code"),
-    [
-        (KeyError("class_type"), "internal_error"),
-        (ServerError("The model server answers 500 to object_info/..."), "model_server_failed"),
-        (ContentMissing(), "platform_failed"),
-    ],
-)
-async def test_a_preparation_that_fails_counts_as_an_attempt_and_is_not_tried_for_ever(message, error, code):
-    async def prepare(task, inputs):
-        raise error
-
-    for attempt, end in ((1, ("release", 5)), (MAX_ATTEMPTS, ("dead letter", code))):
-        agent = Agent(jobs=FakeTable(number=attempt, attempt=attempt))
-        agent.server.prepare = prepare
-        await agent.process(message)
-        assert agent.queue.log == [end]
-    assert agent.notices.sent[0].error.code == code
-
-
-async def test_a_preparation_that_hangs_is_given_up_and_counts(message, monkeypatch):
-    monkeypatch.setattr("queue_agent.processing._PREPARE_S", 0.01)
-    agent = Agent()
-
-    async def prepare(task, inputs):
-        await asyncio.Event().wait()
-
-    agent.server.prepare = prepare
-    await agent.process(message)
-    assert agent.jobs.writes == [("claim",), ("release", 1, "counted")]
-
-
-async def test_a_platform_error_before_the_model_server_has_the_job_costs_no_attempt(message):
-    agent = Agent(jobs=FakeTable(number=50, attempt=MAX_ATTEMPTS))
-
-    async def prepare(task, inputs):
-        raise PlatformError("s3:GetObject failed")
-
-    agent.server.prepare = prepare
-    await agent.process(dataclasses.replace(message, deliveries=50))
-    assert agent.queue.log == [("release", 60)]
-    assert agent.jobs.writes[-1] == ("release", MAX_ATTEMPTS - 1, "blameless")
-
-
-async def test_a_throttled_job_costs_no_attempt_even_once_begun(message):
-    agent = Agent(Throttled(), jobs=FakeTable(number=9, attempt=MAX_ATTEMPTS))
-    await agent.process(message)
-    assert agent.server.runs
-    assert agent.jobs.writes[-1] == ("release", MAX_ATTEMPTS - 1, "blameless")
 
 
 async def test_a_job_whose_agents_vanished_in_each_attempt_is_given_up_without_another_one(message):
@@ -214,11 +187,13 @@ async def test_a_job_that_ran_when_its_model_server_was_lost_has_used_an_attempt
     assert agent.jobs.writes == [("claim",), ("release", 1, "counted")]
 
 
-async def test_a_message_is_released_although_the_table_cannot_be_written(message):
+@pytest.mark.parametrize(("call", "delay_s"), [("claim", 20), ("release", 5)])
+async def test_a_message_is_released_although_the_table_cannot_be_written(message, call, delay_s):
     agent = Agent(ServerError("nonsense"))
-    agent.jobs.broken = {"release": PlatformError("dynamodb:UpdateItem failed")}
-    await agent.process(message)
-    assert agent.queue.log == [("release", 5)]
+    agent.jobs.broken = {call: PlatformError("dynamodb:UpdateItem failed")}
+    await agent.process(dataclasses.replace(message, deliveries=3))
+    assert agent.queue.log == [("release", delay_s)]
+    assert bool(agent.server.runs) is (call == "release")
 
 
 # Deliveries of one job
@@ -237,17 +212,6 @@ async def test_a_job_whose_notice_fails_again_and_again_has_its_success_notified
     assert [(notice.job, notice.status) for notice in agent.notices.sent] == [(JOB, "succeeded")]
     assert agent.queue.log[-1] == "delete"
     assert len(agent.server.runs) == 1
-
-
-async def test_a_job_that_is_run_again_overwrites_its_results_and_never_doubles_them(message):
-    agent = Agent(picture(), picture())
-    agent.store.broken = True
-    await agent.process(message)
-    agent.store.broken = False
-    agent.jobs.next_delivery()
-    await agent.process(message)
-    assert sorted(key for _, key in agent.store.objects) == sorted([NAMES.picture_key(1, "png"), NAMES.answer_key])
-    assert [claim for _, _, claim in agent.server.runs] == [1, 2]
 
 
 @pytest.mark.parametrize("data", [b"{}", b"no JSON", None])
@@ -286,23 +250,20 @@ async def test_a_job_that_another_agent_has_is_left_alone_until_its_lease_has_en
 
 
 @pytest.mark.parametrize("notified", [True, False])
-async def test_the_notice_of_a_job_found_ended_is_repeated_only_if_it_was_not_marked_sent(message, notified):
-    agent = Agent(jobs=FakeTable(answer=ended(notified=notified)))
+@pytest.mark.parametrize(
+    ("code", "ending"),
+    [(None, "delete"), ("execution_failed", "delete"), ("model_server_failed", ("dead letter", "model_server_failed"))],
+)
+async def test_a_job_found_ended_is_notified_if_it_was_not_and_its_message_kept_if_it_was_given_up(
+    message, notified, code, ending
+):
+    failed = {"state": JobState.FAILED, "error": JobError(code=code, message="words")} if code else {}
+    agent = Agent(jobs=FakeTable(answer=ended(notified=notified, **failed)))
     await agent.process(message)
-    assert agent.queue.log == ["delete"]
+    assert agent.queue.log == [ending]
     assert agent.server.runs == []
     assert [notice.context for notice in agent.notices.sent] == ([] if notified else [7])
     assert (("notified",) in agent.jobs.writes) is not notified
-
-
-@pytest.mark.parametrize(
-    ("code", "end"), [("model_server_failed", ("dead letter", "model_server_failed")), ("execution_failed", "delete")]
-)
-async def test_the_message_of_a_job_found_given_up_is_kept_and_that_of_a_failed_task_is_not(message, code, end):
-    error = JobError(code=code, message="words")
-    agent = Agent(jobs=FakeTable(answer=ended(state=JobState.FAILED, notified=True, error=error)))
-    await agent.process(message)
-    assert agent.queue.log == [end]
 
 
 async def test_a_job_that_failed_elsewhere_is_notified_as_failed_although_its_results_were_stored_too_late(message):
@@ -317,13 +278,6 @@ async def test_a_job_that_failed_elsewhere_is_notified_as_failed_although_its_re
 
 
 # Claim and lease
-
-
-async def test_a_table_that_cannot_be_reached_costs_no_attempt_and_the_message_comes_again(message):
-    agent = Agent(picture())
-    agent.jobs.broken = {"claim": PlatformError("dynamodb:UpdateItem failed")}
-    await agent.process(dataclasses.replace(message, deliveries=3))
-    assert (agent.server.runs, agent.queue.log) == ([], [("release", 20)])
 
 
 class SlowTable(FakeTable):
@@ -367,15 +321,6 @@ async def test_a_job_whose_cancellation_was_requested_ends_without_being_run(mes
     assert agent.server.runs == []
     assert [(notice.status, notice.result) for notice in agent.notices.sent] == [("cancelled", False)]
     assert agent.jobs.writes == [("claim",), ("complete", "cancelled", 0), ("notified",)]
-
-
-async def test_a_running_job_is_interrupted_when_a_heartbeat_shows_that_it_is_to_be_cancelled(message):
-    agent = Agent(300)
-    agent.queue.visibility_s, agent.jobs.cancel = 3, True
-    await agent.process(message)
-    assert agent.server.interrupted == [JOB]
-    assert agent.manifest["status"] == "cancelled"
-    assert [(notice.status, notice.error.code) for notice in agent.notices.sent] == [("cancelled", "cancelled")]
 
 
 @pytest.mark.parametrize("error", [LeaseLost(), PlatformError("dynamodb:UpdateItem failed")])
@@ -430,33 +375,6 @@ async def test_a_message_stays_hidden_while_the_notice_of_an_ended_job_is_slow(m
 # Deadlines
 
 
-async def test_a_job_over_its_deadline_is_interrupted_on_the_server_and_fails(message):
-    agent = Agent(300, execution_s=0.05)
-    await agent.process(message)
-    assert agent.server.interrupted == [JOB]
-    assert agent.notices.sent[0].error.code == "deadline_exceeded"
-
-
-@pytest.mark.parametrize("error", [TimeoutError(), AttributeError("'list' object has no attribute 'get'")])
-async def test_an_error_that_the_driver_did_not_expect_is_the_servers_and_the_job_is_interrupted(message, error):
-    agent = Agent(error, jobs=FakeTable(number=MAX_ATTEMPTS, attempt=MAX_ATTEMPTS))
-    await agent.process(message)
-    assert agent.server.interrupted == [JOB]
-    assert agent.notices.sent[0].error.code == "model_server_failed"
-
-
-async def test_files_that_arrive_for_ever_are_given_up(message, monkeypatch):
-    monkeypatch.setattr("queue_agent.processing._STORE_S", 0.01)
-    agent = Agent(picture())
-
-    async def put(*details, **keywords):
-        await asyncio.Event().wait()
-
-    agent.store.put = put
-    await agent.process(message)
-    assert agent.queue.log == [("release", 5)]
-
-
 @pytest.mark.parametrize(
     ("table", "status"),
     [({}, "failed"), ({"number": 2}, "succeeded"), ({"redrives": 1}, "succeeded")],
@@ -494,13 +412,6 @@ async def test_content_in_s3_is_read_from_the_apis_own_prefix_alone(make_message
         await agent.process(make_message({"metadata": METADATA, "content_url": url}))
         assert agent.notices.sent[0].error.code == "invalid_task", url
         assert agent.server.runs == []
-
-
-async def test_a_task_whose_content_is_not_in_s3_yet_is_tried_again(make_message):
-    agent = Agent()
-    await agent.process(make_message({"metadata": METADATA, "content_url": f"s3://bucket/_tasks/{JOB}.json"}))
-    assert agent.queue.log == [("release", 5)]
-    assert agent.jobs.writes[-1] == ("release", 1, "counted")
 
 
 async def test_a_message_for_a_newer_agent_is_released_and_nothing_else(make_message):

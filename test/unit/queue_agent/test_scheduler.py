@@ -1,5 +1,6 @@
 import asyncio
 import math
+import tracemalloc
 
 import pytest
 
@@ -334,12 +335,15 @@ async def test_progress_that_never_comes_is_not_waited_for(clock, monkeypatch):
 
 def test_what_callers_write_does_not_fill_the_memory():
     forecast = JobForecast()
-    for number in range(2000):
-        forecast.learn(f"{number}" + "S" * 100_000, 1, float(number + 1))
-    assert len(forecast._regressions) == 256
-    assert max(map(len, forecast._regressions)) <= 32
-    assert forecast.predict_s("0" + "S" * 100_000, 1) is None
-    assert forecast.predict_s("1999" + "S" * 100_000, 1) == 2000
+    tracemalloc.start()
+    try:
+        for number in range(1000):
+            forecast.learn(f"{number}" + "S" * 100_000, 1, float(number + 1))
+        assert tracemalloc.get_traced_memory()[0] < 2**20
+    finally:
+        tracemalloc.stop()
+    known = [forecast.predict_s(f"{number}" + "S" * 100_000, 1) for number in range(1000)]
+    assert known == [None] * 744 + [float(number + 1) for number in range(744, 1000)]
 
 
 HUGE = [10**160, 10**400, float("inf"), float("nan"), -5, 0, "20", "nan", "x", None, [], True]

@@ -1,4 +1,4 @@
-"""Telemetry: whom it is for, its spans, its page of metrics, and what the SDK warns of."""
+"""Telemetry: who it is for, its spans, its page of metrics, and what the SDK warns of."""
 
 import asyncio
 import logging
@@ -16,10 +16,9 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from queue_agent.errors import InputError
-from queue_agent.settings import SettingsError
-from queue_agent.telemetry.recorder import GpuClock, Recorder
-from queue_agent.telemetry.setup import NoTelemetry, SdkWarnings, TelemetrySettings, open_telemetry
-from queue_agent.telemetry.spans import Spans, parent_context
+from queue_agent.settings import Settings, SettingsError
+from queue_agent.telemetry.recorder import GpuClock, Recorder, parent_context
+from queue_agent.telemetry.setup import SdkWarnings, exported_signals, open_telemetry
 
 TRACE, W3C_TRACE = 0x5759E988BD862E3FE1BE46A994272793, 0x0AF7651916CD43DD8448EB211C80319C
 XRAY = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled={}"
@@ -32,9 +31,11 @@ def message(telemetry, trace_header=None, traceparent=None):
     return telemetry.message(trace_header=trace_header, traceparent=traceparent)
 
 
-def settings_of(**changes):
-    names = {"runtime_name": "sdruntime", "runtime_type": "sdwebui", "pod_name": "pod-1"}
-    return TelemetrySettings(**{**names, "traces": False, "metrics": False, "page": True, **changes})
+def opened(**environ):
+    """Telemetry of an agent with a page of metrics."""
+    names = ("SQS_QUEUE_URL", "SNS_TOPIC_ARN", "S3_BUCKET", "JOBS_TABLE")
+    agent = {"RUNTIME_NAME": "sdruntime", "RUNTIME_TYPE": "sdwebui", "POD_NAME": "pod-1", "HEALTH_PORT": "1"}
+    return open_telemetry(Settings.from_environ(dict.fromkeys(names, "x") | agent), environ)
 
 
 @pytest.fixture
@@ -46,8 +47,8 @@ def exporter():
 def recorder(exporter):
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    spans = Spans(provider.get_tracer("test"), "sdruntime")
-    return Recorder(spans, MeterProvider(shutdown_on_exit=False), CollectorRegistry())
+    meters = MeterProvider(shutdown_on_exit=False)
+    return Recorder(provider.get_tracer("test"), meters, CollectorRegistry(), "sdruntime")
 
 
 @pytest.fixture
@@ -59,50 +60,38 @@ def spans(exporter):
 # For whom
 
 
-def from_environ(**environ):
-    return TelemetrySettings.from_environ(environ, runtime_name="r", runtime_type="t", pod_name=None, page=False)
+BOTH = {"TRACES", "METRICS"}
 
 
 @pytest.mark.parametrize(
-    ("environ", "traces", "metrics"),
+    ("environ", "signals"),
     [
-        ({}, False, False),
-        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318"}, True, True),
-        ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://c:4318/v1/traces"}, True, False),
-        ({"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": "http://c:4318/v1/metrics"}, False, True),
-        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318", "OTEL_METRICS_EXPORTER": "none"}, True, False),
-        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318", "OTEL_TRACES_EXPORTER": "console,otlp"}, True, True),
+        ({}, set()),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318"}, BOTH),
+        ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://c:4318/v1/traces"}, {"TRACES"}),
+        ({"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": "http://c:4318/v1/metrics"}, {"METRICS"}),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318", "OTEL_METRICS_EXPORTER": "none"}, {"TRACES"}),
+        (
+            {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318", "OTEL_TRACES_EXPORTER": "console,otlp"},
+            {"TRACES", "METRICS"},
+        ),
     ],
 )
-def test_traces_and_metrics_are_sent_where_an_endpoint_is_set(environ, traces, metrics):
-    settings = from_environ(**environ)
-    assert (settings.traces, settings.metrics) == (traces, metrics)
+def test_traces_and_metrics_are_sent_where_an_endpoint_is_set(environ, signals):
+    assert exported_signals(environ) == signals
 
 
 def test_a_protocol_that_is_not_spoken_is_named_and_the_signals_own_goes_before_the_general_one():
     both = {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://c:4318", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}
     with pytest.raises(SettingsError, match="OTEL_EXPORTER_OTLP_PROTOCOL='grpc'"):
-        from_environ(**both)
-    assert from_environ(**both, OTEL_EXPORTER_OTLP_TRACES_PROTOCOL="http/protobuf").traces
+        exported_signals(both)
+    assert "TRACES" in exported_signals(both | {"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/protobuf"})
 
 
 async def test_an_invalid_variable_of_opentelemetry_is_a_settings_error(monkeypatch):
     monkeypatch.setenv("OTEL_METRIC_EXPORT_INTERVAL", "0")
     with pytest.raises(SettingsError, match="interval"):
-        await open_telemetry(settings_of(metrics=True)).__aenter__()
-
-
-async def test_without_listeners_all_that_a_recorder_takes_is_ignored(recorder):
-    async with open_telemetry(settings_of(page=False)) as nothing:
-        assert isinstance(nothing, NoTelemetry)
-    for telemetry in (nothing, recorder):
-        with message(telemetry, XRAY.format(1)), telemetry.stage("run"), telemetry.stage("again"):
-            telemetry.annotate(job="019a", attempt=1)
-            telemetry.job_ended("failed", "rejected")
-            telemetry.retried("platform_failed")
-            telemetry.queue_age(1.5)
-            telemetry.gpu_began("019a")
-            telemetry.gpu_ended("019a")
+        await opened(OTEL_EXPORTER_OTLP_ENDPOINT="http://c:4318").__aenter__()
 
 
 # Spans
@@ -116,6 +105,8 @@ async def test_without_listeners_all_that_a_recorder_takes_is_ignored(recorder):
         (None, W3C.format(1), W3C_TRACE),
         (XRAY.format(1), W3C.format(1), TRACE),
         (XRAY.format(0), W3C.format(1), W3C_TRACE),
+        (XRAY.format(0), None, None),
+        ("Root=1-zz59e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1", "\x00" * 400, "a new one"),
     ],
 )
 def test_a_message_continues_the_first_sampled_trace_that_it_came_with(
@@ -123,33 +114,12 @@ def test_a_message_continues_the_first_sampled_trace_that_it_came_with(
 ):
     with message(recorder, trace_header, traceparent):
         pass
-    span = spans()[MESSAGE]
-    assert span.context.trace_id == trace
-    assert span.parent is not None
-
-
-@pytest.mark.parametrize(("trace_header", "traceparent"), [(XRAY.format(0), None), (None, W3C.format(0))])
-def test_a_trace_that_is_not_sampled_is_not_recorded(recorder, spans, trace_header, traceparent):
-    with message(recorder, trace_header, traceparent), recorder.stage("run"):
-        pass
-    assert not spans()
-
-
-@pytest.mark.parametrize(
-    "garbage",
-    [
-        "",
-        "Root=1-zz59e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1",
-        "Root=1-00000000-000000000000000000000000;Parent=0000000000000000;Sampled=1",
-        "00-00000000000000000000000000000000-0000000000000000-01",
-        "\x00" * 400,
-    ],
-)
-def test_malformed_headers_are_ignored_and_a_new_trace_begins(recorder, spans, garbage):
-    with message(recorder), message(recorder, garbage, garbage):
-        pass
-    assert spans()[MESSAGE].parent is None
-    assert spans()[MESSAGE].context.trace_id not in {0, TRACE, W3C_TRACE}
+    if trace is None:
+        assert not spans()
+    elif trace == "a new one":
+        assert spans()[MESSAGE].parent is None
+    else:
+        assert (spans()[MESSAGE].context.trace_id, spans()[MESSAGE].parent is None) == (trace, False)
 
 
 @given(st.text(), st.text())
@@ -213,17 +183,6 @@ def test_what_a_stage_raises_marks_its_span_and_reveals_nothing(recorder, spans,
         assert not span.events
 
 
-def test_an_error_that_is_handled_within_the_message_marks_the_stage_alone_and_a_retry_the_message(recorder, spans):
-    for retried in (False, True):
-        with message(recorder):
-            with pytest.raises(InputError), recorder.stage("prepare"):
-                raise InputError
-            if retried:
-                recorder.retried("model_server_failed")
-        assert spans()["prepare"].status.status_code is StatusCode.ERROR
-        assert spans()[MESSAGE].status.status_code is (StatusCode.ERROR if retried else StatusCode.UNSET)
-
-
 # Metrics
 
 
@@ -240,7 +199,7 @@ def sample(samples, name, **labels):
 
 
 async def test_the_page_shows_every_metric_with_the_runtimes_labels():
-    async with open_telemetry(settings_of()) as telemetry:
+    async with opened() as telemetry:
         with message(telemetry):
             with telemetry.stage("run"):
                 pass
@@ -271,7 +230,7 @@ async def test_the_page_shows_every_metric_with_the_runtimes_labels():
 
 async def test_the_operators_own_service_name_wins(monkeypatch):
     monkeypatch.setenv("OTEL_SERVICE_NAME", "pictures")
-    async with open_telemetry(settings_of()) as telemetry:
+    async with opened() as telemetry:
         samples = samples_of((await telemetry.page())[2])
     assert sample(samples, "target_info", service_name="pictures") == 1
 
@@ -306,17 +265,13 @@ def warned(caplog):
     return warn
 
 
-def test_one_warning_of_the_sdk_an_hour_is_logged_without_its_stack(warned):
+def test_one_warning_of_the_sdk_an_hour_is_logged_without_its_stack_and_names_the_exception_alone(warned):
     for number in range(3):
-        records = warned("exporter.traces", "Failed %s", number, exc_info=KeyError(SECRET))
+        words = "Transient error %s, retrying in %.2fs"
+        records = warned("exporter.traces", words, ConnectionError(SECRET), number, exc_info=KeyError(SECRET))
     [record] = records
     assert (record.levelname, record.exc_info) == ("WARNING", None)
-    assert record.getMessage() == "telemetry is in trouble: Failed 0"
-
-
-def test_a_warning_about_a_url_names_the_exception_alone(warned):
-    [record] = warned("exporter.traces", "Transient error %s, retrying in %.2fs", ConnectionError(SECRET), 1.5)
-    assert record.getMessage() == "telemetry is in trouble: Transient error ConnectionError, retrying in 1.50s"
+    assert record.getMessage() == "telemetry is in trouble: Transient error ConnectionError, retrying in 0.00s"
 
 
 def test_a_warning_about_headers_does_not_show_them(warned, caplog):
