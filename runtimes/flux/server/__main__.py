@@ -47,7 +47,7 @@ async def serve(settings: FluxSettings) -> None:
         )
     )
     listener = listen(settings.host, settings.port)
-    # A worker's handle that fails ends the group, and with it the server.
+    # A handle that fails ends the group, and with it the server.
     async with asyncio.TaskGroup() as group:
         workers = [group.create_task(one.run(), name=f"worker {one.number}") for one in engine.scheduler.workers]
         answering = group.create_task(server.serve([listener]), name="http")

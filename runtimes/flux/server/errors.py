@@ -2,7 +2,7 @@
 
 FluxServerError
 ├── FluxSettingsError         the server does not start
-├── InvalidGenerationError       422, with all field errors
+├── InvalidGenerationError    422, with all field errors
 ├── InvalidImageError         an image of a request cannot be used; becomes a field error
 ├── BodyTooLargeError         413
 ├── UnavailableError          503 with Retry-After
@@ -49,9 +49,6 @@ class UnavailableError(FluxServerError):
 
 class JobIdConflictError(FluxServerError):
     """The id belongs to a job with another request."""
-
-    def __init__(self) -> None:
-        super().__init__("a job of this id is here already, and its request is another one")
 
 
 class PipelineError(FluxServerError):

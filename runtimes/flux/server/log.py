@@ -2,19 +2,19 @@
 
 import logging
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 from pythonjsonlogger.core import RESERVED_ATTRS
 from pythonjsonlogger.json import JsonFormatter
 
-_NOISE: Mapping[str, str] = {
+_NOISE = {
     "transformers.utils.import_utils": "requires torchvision",
     "bitsandbytes.backends.cpu.ops": "CPU gemm_4bit_forward",
 }
-"""What libraries warn of at every start, by their loggers. torchvision would only scale images faster that are scaled
-once a request; the other is for models in 4 bit on the CPU, where this server quantizes none."""
+"""What libraries warn of at every start, by their loggers. torchvision would only scale images faster, once a request;
+the other concerns models in 4 bit on the CPU, which this server does not have."""
 
 
 class FluxJsonFormatter(JsonFormatter):
@@ -46,5 +46,4 @@ def configure_logging(level: str) -> None:
 
 
 def _without(words: str) -> Callable[[logging.LogRecord], bool]:
-    """A filter that drops records whose message contains some words."""
     return lambda record: words not in record.getMessage()

@@ -13,48 +13,39 @@ from runtimes.flux.server.images.finishing import Finishing
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GenerationRequest:
-    """One request as the server takes it in: defaults filled in, seeds drawn, images decoded.
-
-    Attributes:
-        job_id: Its job.
-        task_type: One of ``runtimes.flux.families.TASK_TYPES``.
-        prompt: Prompt, or instructions of an edit.
-        negative_prompt: None where there is none.
-        true_cfg: Guidance away from the negative prompt; 1 is none.
-        seeds: Of each picture, in order.
-        width, height: In pixels, multiples of what the family takes.
-        sequence_length: Tokens of the prompt; None where the family has no choice.
-        images: RGB, the given image first; of the picture's size, except for references of an edit.
-        mask: "L", of the picture's size; 255 is redrawn.
-        strength: How much of the image is redrawn, from 0 to 1.
-        loras: LoRAs and their weights, by name.
-        preview: Whether a preview of the first picture is wanted.
-        finishing: What is done to the pictures.
-        parameters: Every value after defaults, under the names of the API.
-        warnings: What was asked for and has no effect, in sentences.
-        digest: Of the request as it was posted.
-    """
+    """One request as the server takes it in: defaults filled in, seeds drawn, images decoded."""
 
     job_id: str
     task_type: str
     prompt: str
+    """Prompt, or instructions of an edit."""
     negative_prompt: str | None = None
     true_cfg: float = 1.0
+    """Guidance away from the negative prompt; 1 is none."""
     seeds: tuple[int, ...]
+    """One for each picture, in order."""
     width: int
     height: int
     steps: int
     guidance: float
     sequence_length: int | None = None
+    """Tokens of the prompt; None where the family has no choice."""
     images: tuple[Image.Image, ...] = ()
+    """RGB, the given image first; of the picture's size, except for references of an edit."""
     mask: Image.Image | None = None
+    """"L", of the picture's size; 255 is redrawn."""
     strength: float = 1.0
+    """How much of the image is redrawn, from 0 to 1."""
     loras: tuple[tuple[str, float], ...] = ()
+    """LoRAs and their weights, by name."""
     preview: bool = False
     finishing: Finishing = field(default_factory=Finishing)
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    """Every value after defaults, under the names of the API."""
     warnings: tuple[str, ...] = ()
+    """What was asked for and has no effect, in sentences."""
     digest: bytes = b""
+    """Digest of the request as it was posted."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -83,21 +74,17 @@ class GenerationRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceStatus:
-    """The device that a pipeline runs on.
-
-    Attributes:
-        name: As torch calls it: cuda:0, cpu.
-        memory_bytes: Its memory; 0 where it has none of its own.
-        peak_bytes: The most that was allocated there.
-        host_peak_bytes: The most main memory that the process has had.
-        max_pixels: How many pixels of all pictures of a batch fit at once; one picture may always be tried.
-    """
+    """The device that a pipeline runs on."""
 
     name: str
+    """As torch calls it: cuda:0, cpu."""
     memory_bytes: int
+    """0 where it has no memory of its own."""
     peak_bytes: int
     host_peak_bytes: int
+    """The most main memory that the process has had."""
     max_pixels: int
+    """How many pixels of all pictures of a batch fit at once; one picture may always be tried."""
 
     def max_pictures(self, size: tuple[int, int]) -> int:
         """How many pictures of a width and height fit at once, at least 1."""
@@ -106,17 +93,14 @@ class DeviceStatus:
 
 @dataclass(frozen=True, slots=True)
 class DrawingWatch:
-    """What a pipeline reports and asks while it draws; called in the thread that draws.
+    """What a pipeline reports and asks while it draws; called in the thread that draws."""
 
-    Attributes:
-        stepped: To be called after each step with the number of those done and of all.
-        wanted: Whether any request of the batch is still wanted; asked after each step.
-        previewed: To be called with a preview of the first picture, where one is wanted.
-    """
-
-    stepped: Callable[[int, int], None] = field(default=lambda _done, _all: None)
-    wanted: Callable[[], bool] = field(default=lambda: True)
-    previewed: Callable[[Image.Image], None] = field(default=lambda _: None)
+    stepped: Callable[[int, int], None] = lambda _done, _all: None
+    """Called after each step with the number of those done and of all."""
+    wanted: Callable[[], bool] = lambda: True
+    """Whether any request of the batch is still wanted; asked after each step."""
+    previewed: Callable[[Image.Image], None] = lambda _: None
+    """Called with a preview of the first picture, where one is wanted."""
 
 
 class ImagePipeline(Protocol):

@@ -67,11 +67,7 @@ class FluxSettings(BaseSettings):
 
 
 def read_settings() -> FluxSettings:
-    """Read the environment.
-
-    Raises:
-        FluxSettingsError: A variable is missing or wrong.
-    """
+    """Read the environment; raises FluxSettingsError, with all errors, if a variable is missing or wrong."""
     try:
         return FluxSettings()
     except ValidationError as exc:

@@ -17,7 +17,7 @@ from runtimes.flux.families import FAMILIES
 from runtimes.flux.requests import Finish
 from runtimes.flux.server.errors import InvalidImageError
 from runtimes.flux.server.images import decoder
-from runtimes.flux.server.images.decoder import decode, decode_mask, decoded
+from runtimes.flux.server.images.decoder import decode, decoded
 from runtimes.flux.server.images.finishing import Finishing
 from runtimes.flux.server.images.fitting import edit_size, fitted, fitted_mask, shape_at, variation_size
 
@@ -75,7 +75,7 @@ def test_an_image_and_a_mask_are_decoded_apart_as_they_are():
     transparent.putalpha(0)
     assert decode(as_base64(PNG)).tobytes() == halves().tobytes()
     assert decode(encoded(transparent), "#00ff00").getpixel((3, 3)) == (0, 255, 0)
-    assert (decode_mask(as_base64(PNG)).mode, decode_mask(as_base64(PNG)).size) == ("L", (40, 20))
+    assert (decode(as_base64(PNG), None).mode, decode(as_base64(PNG), None).size) == ("L", (40, 20))
 
 
 @pytest.mark.parametrize("content", ["AAAA", "not base64 ä", "", as_base64(PNG[:45])])

@@ -80,7 +80,7 @@ class Engine:
         """
         known = self.jobs.get(job_id)
         if known is not None and known.request.digest != digest:
-            raise JobIdConflictError
+            raise JobIdConflictError("a job of this id is here already, and its request is another one")
         return known
 
     def _check_open(self) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from hashlib import sha256
 from typing import Any
@@ -16,7 +16,7 @@ from runtimes.flux.families import Family
 from runtimes.flux.options import ModelCard
 from runtimes.flux.requests import MAX_SEED, MAX_SIDE, REQUESTS, Edit, FluxRequest, Generation, Inpainting, Variation
 from runtimes.flux.server.errors import InvalidGenerationError, InvalidImageError
-from runtimes.flux.server.images.decoder import decode, decode_mask
+from runtimes.flux.server.images.decoder import decode
 from runtimes.flux.server.images.finishing import Finishing
 from runtimes.flux.server.images.fitting import edit_size, fitted, fitted_mask, shape_at, variation_size
 from runtimes.flux.server.ports import GenerationRequest
@@ -31,12 +31,6 @@ _MIN_STEPS_FOR_PREVIEW = 3
 def generation_request(content: Mapping[str, Any], task_type: str, card: ModelCard, job_id: str) -> GenerationRequest:
     """Check and complete a request. Decodes images, so it takes its time.
 
-    Args:
-        content: The request.
-        task_type: One of ``runtimes.flux.families.TASK_TYPES``.
-        card: The model.
-        job_id: The job's id.
-
     Raises:
         InvalidGenerationError: It is invalid; all errors are named.
     """
@@ -49,10 +43,7 @@ def generation_request(content: Mapping[str, Any], task_type: str, card: ModelCa
 
 
 def digest_of(content: Mapping[str, Any], task_type: str) -> bytes:
-    """Digest a request as it was posted; only the order of its fields does not count.
-
-    Reads images whole, so it takes its time.
-    """
+    """Digest a request as it was posted, whatever the order of its fields. Reads images whole, so it takes its time."""
     return sha256(json.dumps([task_type, _digested(content)], sort_keys=True).encode()).digest()
 
 
@@ -141,17 +132,24 @@ def _with_images(request: GenerationRequest, body: FluxRequest, family: Family) 
     """Set the size, and decode and prepare the images that are given.
 
     Raises:
-        InvalidGenerationError: An image cannot be used.
+        InvalidGenerationError: An image cannot be used; all of them are named.
     """
     reader = _ImageReader()
+    first = "image"
     match body:
         case Edit():
-            request = _edit(request, body, family, reader)
+            several = {f"images[{at}]": one for at, one in enumerate(body.images or ())}
+            given = {"image": body.image} if body.image is not None else several
+            first = next(iter(given))
+            request = _edited(request, body, given, family, reader)
         case Variation() | Inpainting():
-            request = _variation(request, body, family, reader)
+            image = reader.image("image", body.image or "")
+            size = variation_size(body.width, body.height, image.size, family)
+            mask, feather = (reader.mask(body.mask), body.feather) if isinstance(body, Inpainting) else (None, 0)
+            request = _prepared(request, size, [image], mask, feather)
         case Generation():
             request = replace(request, width=body.width or family.size, height=body.height or family.size)
-    reader.check_shape("images[0]" if isinstance(body, Edit) and body.images else "image", request.size)
+    reader.check_shape(first, request.size)
     if reader.errors:
         raise InvalidGenerationError(reader.errors)
     return request
@@ -163,11 +161,16 @@ class _ImageReader:
     def __init__(self) -> None:
         self.errors: list[FieldError] = []
 
-    def image(self, field: str, content: str, background: str = "#ffffff") -> Image.Image:
-        return self._read(field, lambda: decode(content, background), "RGB")
+    def image(self, field: str, content: str, background: str | None = "#ffffff") -> Image.Image:
+        """Read an image; without a background it is a mask."""
+        try:
+            return decode(content, background)
+        except InvalidImageError as exc:
+            self.errors.append(FieldError(field, str(exc)))
+            return Image.new("RGB" if background else "L", (1, 1))
 
     def mask(self, content: str | None) -> Image.Image | None:
-        return None if content is None else self._read("mask", lambda: decode_mask(content), "L")
+        return None if content is None else self.image("mask", content, None)
 
     def check_shape(self, field: str, size: tuple[int, int]) -> None:
         """Note an image that is so narrow that no side within the limit gives it the pixels that a model needs."""
@@ -175,36 +178,18 @@ class _ImageReader:
             would = f"it would be drawn with {size[0]} x {size[1]} pixels, at most {MAX_SIDE} a side"
             self.errors.append(FieldError(field, f"is too narrow: {would}"))
 
-    def _read(self, field: str, read: Callable[[], Image.Image], mode: str) -> Image.Image:
-        try:
-            return read()
-        except InvalidImageError as exc:
-            self.errors.append(FieldError(field, str(exc)))
-            return Image.new(mode, (1, 1))
 
-
-def _variation(
-    request: GenerationRequest, body: Variation | Inpainting, family: Family, reader: _ImageReader
+def _edited(
+    request: GenerationRequest, body: Edit, given: Mapping[str, str], family: Family, reader: _ImageReader
 ) -> GenerationRequest:
-    given = reader.image("image", body.image or "")
-    size = variation_size(body.width, body.height, given.size, family)
-    mask, feather = (reader.mask(body.mask), body.feather) if isinstance(body, Inpainting) else (None, 0)
-    return _prepared(request, size, [given], mask, feather)
-
-
-def _edit(request: GenerationRequest, body: Edit, family: Family, reader: _ImageReader) -> GenerationRequest:
-    if body.image is not None:
-        images = [reader.image("image", body.image, body.background)]
-    else:
-        given = enumerate(body.images or ())
-        images = [reader.image(f"images[{at}]", image, body.background) for at, image in given]
-    size = edit_size(body.size, images[0].size, family)
-    shapes = [shape_at(image.size, family.size**2, family) for image in images[1:]]
-    for at, shape in enumerate(shapes, start=1):
-        reader.check_shape(f"images[{at}]", shape)
-    pairs = zip(images[1:], shapes, strict=True)
-    references = [fitted(image, shape) for image, shape in pairs if max(shape) <= MAX_SIDE]
-    return _prepared(request, size, [images[0], *references], reader.mask(body.mask))
+    """Prepare an edit: the first image gets the picture's size, the references keep their shapes."""
+    image, *others = [reader.image(field, content, body.background) for field, content in given.items()]
+    size = edit_size(body.size, image.size, family)
+    shapes = [shape_at(one.size, family.size**2, family) for one in others]
+    for field, shape in zip(list(given)[1:], shapes, strict=True):
+        reader.check_shape(field, shape)
+    references = [fitted(one, shape) for one, shape in zip(others, shapes, strict=True) if max(shape) <= MAX_SIDE]
+    return _prepared(request, size, [image, *references], reader.mask(body.mask))
 
 
 def _prepared(

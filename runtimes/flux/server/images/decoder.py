@@ -48,29 +48,17 @@ _TOO_MUCH = "takes too much memory or time to be unpacked; save it again, smalle
 _NO_IMAGE = f"is not an image; it may be {', '.join(_FORMATS)}"
 
 
-def decode(content: str, background: str = "#ffffff") -> Image.Image:
-    """Read an image, the first of an animation: upright by its EXIF orientation, in RGB, without transparency.
+def decode(content: str, background: str | None = "#ffffff") -> Image.Image:
+    """Read an image, the first of an animation: upright by its EXIF orientation, without transparency.
 
     Args:
         content: Base64, alone or in a data URL.
-        background: Colour that lies under transparent parts, as ``#rrggbb``.
+        background: Colour that lies under transparent parts, as ``#rrggbb``; the image is in RGB. None reads a mask:
+            it is in "L", and what is transparent in it counts as black, which is kept.
 
     Raises:
         InvalidImageError: It is no image, too large, or takes too much memory or time.
     """
-    return _decoded_apart(content, background)
-
-
-def decode_mask(content: str) -> Image.Image:
-    """Read a mask, in "L"; what is transparent in it counts as black, which is kept.
-
-    Raises:
-        InvalidImageError: It is no image, too large, or takes too much memory or time.
-    """
-    return _decoded_apart(content, None)
-
-
-def _decoded_apart(content: str, background: str | None) -> Image.Image:
     head = {"background": background, "cpu_seconds": MAX_CPU_SECONDS, "memory_bytes": MAX_MEMORY_BYTES}
     try:
         # Without the environment: it may hold a token of the hub.
@@ -123,12 +111,7 @@ def _limit(kind: int, most: int) -> None:
 
 
 def decoded(content: str, background: str | None = "#ffffff") -> Image.Image:
-    """Decode within this process; without a background it is a mask.
-
-    Raises:
-        InvalidImageError: It is no image, or too large.
-        MemoryError: It is broken in a way that takes more memory than there is.
-    """
+    """Decode within this process, which may raise MemoryError: broken files can take any memory."""
     data = _bytes_of(content)
     _check_extent(data)
     try:

@@ -25,10 +25,7 @@ def fitted_mask(mask: Image.Image, given: tuple[int, int], size: tuple[int, int]
 def edit_size(asked: str | int | None, given: tuple[int, int], family: Family) -> tuple[int, int]:
     """Choose the size of a picture that changes an image of a given size.
 
-    Args:
-        asked: Longer side, or width and height; None takes the image's shape at the model's size.
-        given: Width and height in pixels.
-        family: The model's.
+    ``asked`` is its longer side, or width and height; None takes the image's shape at the model's size.
     """
     if asked is None:
         return shape_at(given, family.size**2, family)

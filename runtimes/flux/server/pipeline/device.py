@@ -17,11 +17,7 @@ _NO_MEMORY = ("can't allocate memory", "STATUS_ALLOC_FAILED")
 
 
 class ModelDevice:
-    """One GPU, or the CPU.
-
-    Attributes:
-        torch_device: As torch has it.
-    """
+    """One GPU, or the CPU."""
 
     def __init__(self, torch_device: torch.device) -> None:
         self.torch_device = torch_device
@@ -38,11 +34,7 @@ class ModelDevice:
         return bool(self.torch_device.type == "cuda")
 
     def check(self, options: ModelOptions) -> None:
-        """Check a model's options against the device.
-
-        Raises:
-            PipelineRefusedError: It cannot do them.
-        """
+        """Refuse a model's options that the device cannot do."""
         if not self.is_gpu:
             for name, value in (("quantization", options.quantization), ("offload", options.offload)):
                 if value != "none":

@@ -23,14 +23,7 @@ def drawn(
     encoded: Sequence[Prompts],
     watch: DrawingWatch,
 ) -> list[list[Image.Image]]:
-    """Denoise and decode requests of one ``batch_key``; gives the pictures of each.
-
-    Args:
-        recipe: How the model is run.
-        pipe: The class for the requests' task, with the model's parts.
-        requests: The batch.
-        encoded: The prompts of each request.
-        watch: What is called after each step.
+    """Denoise and decode requests of one ``batch_key``; ``pipe`` has their task's class. Gives each one's pictures.
 
     Raises:
         PipelineStoppedError: No job of the batch is wanted any more.
@@ -49,14 +42,8 @@ def drawn(
         callback_on_step_end=steps,
     ).images
     steps.end(pipe)
-    pictures = iter(
-        [_decoded(recipe, pipe, denoised[at : at + 1], request) for at, request in enumerate(_once_a_picture(requests))]
-    )
-    return [[next(pictures) for _ in request.seeds] for request in requests]
-
-
-def _once_a_picture(requests: Sequence[GenerationRequest]) -> list[GenerationRequest]:
-    return [request for request in requests for _ in request.seeds]
+    latents = iter(denoised.split(1))
+    return [[_decoded(recipe, pipe, next(latents), request) for _ in request.seeds] for request in requests]
 
 
 def _prompts(recipe: Recipe, requests: Sequence[GenerationRequest], encoded: Sequence[Prompts]) -> dict[str, Any]:
@@ -97,16 +84,12 @@ def _images(recipe: Recipe, requests: Sequence[GenerationRequest]) -> dict[str, 
         return {}
     if not recipe.several_prompts:
         return {"image": list(first.images)}
-    owners = _once_a_picture(requests)
-    strength = max(first.strength, _strength_of_one_step(first.steps))
+    owners = [request for request in requests for _ in request.seeds]
+    # The least strength leaves one step: SDXL's classes round down, and refuse to take none.
+    share = 1 / first.steps
+    strength = max(first.strength, share if share * first.steps >= 1 else math.nextafter(share, 1))
     given: dict[str, Any] = {"image": [request.images[0] for request in owners], "strength": strength}
     return given | ({"mask_image": [request.mask for request in owners]} if first.mask is not None else {})
-
-
-def _strength_of_one_step(steps: int) -> float:
-    """The least strength that leaves a step: SDXL's classes round down, and refuse to take none."""
-    share = 1 / steps
-    return share if share * steps >= 1 else math.nextafter(share, 1)
 
 
 def _decoded(recipe: Recipe, pipe: DiffusionPipeline, latents: torch.Tensor, request: GenerationRequest) -> Image.Image:
@@ -118,7 +101,9 @@ def _decoded(recipe: Recipe, pipe: DiffusionPipeline, latents: torch.Tensor, req
         pipe.vae.to(dtype=torch.float32)
     pixels = pipe.vae.decode(ready.to(pipe.vae.dtype), return_dict=False)[0]
     _check_finite(pixels)
-    return _kept_outside(request, _picture(pixels.view(pixels.shape[1], *pixels.shape[-2:])))
+    picture = _picture(pixels.view(pixels.shape[1], *pixels.shape[-2:]))
+    # What the mask keeps is put back: an autoencoder does not give back what it took, bit for bit.
+    return Image.composite(picture, request.images[0], request.mask) if request.mask else picture
 
 
 def _check_finite(numbers: torch.Tensor) -> None:
@@ -134,10 +119,3 @@ def _picture(pixels: torch.Tensor) -> Image.Image:
     values = pixels.float().mul(127.5).add_(127.5).round_().clamp_(0, 255).to(torch.uint8)
     array: Any = values.permute(1, 2, 0).contiguous().cpu().numpy()
     return Image.fromarray(array)
-
-
-def _kept_outside(request: GenerationRequest, picture: Image.Image) -> Image.Image:
-    """Put what the mask keeps back as it was given: an autoencoder does not give back what it took, bit for bit."""
-    if request.mask is None:
-        return picture
-    return Image.composite(picture, request.images[0], request.mask)

@@ -26,12 +26,7 @@ _INDEX = "model_index.json"
 
 
 def load(options: ModelOptions, models_folder: str, device_number: int) -> ImagePipeline:
-    """Load a model to a device.
-
-    Args:
-        options: Which model, and how.
-        models_folder: Where the model bucket is mounted.
-        device_number: Which GPU; without any, the CPU is taken.
+    """Load a model to the GPU of a number, or to the CPU where there is no GPU.
 
     Raises:
         PipelineRefusedError: It cannot be done; the message says why.
@@ -52,11 +47,7 @@ def load(options: ModelOptions, models_folder: str, device_number: int) -> Image
 def made_ready(
     pipe: DiffusionPipeline, recipe: Recipe, options: ModelOptions, models_folder: str, device: ModelDevice
 ) -> LoadedModel:
-    """Give a model its LoRAs, have it compiled, and let its parts take turns, as its options say.
-
-    Raises:
-        PipelineRefusedError: A LoRA is not there, or does not fit.
-    """
+    """Give a model its LoRAs, have it compiled, and let its parts take turns, as its options say."""
     read_loras(pipe, options.loras, models_folder, getattr(torch, options.dtype))
     if options.compile:
         compile_denoiser(pipe)
@@ -80,9 +71,7 @@ def keep_libraries_quiet() -> None:
 
 
 def folder_of(options: ModelOptions, models_folder: str) -> Path:
-    """Find a model: in the folder of models, else on the Hugging Face hub, from which its files are fetched.
-
-    A revision is always the hub's.
+    """Find a model: in the folder of models, else on the Hugging Face hub. A revision is always the hub's.
 
     Raises:
         PipelineRefusedError: It is nowhere, or not in the format of diffusers.
@@ -111,11 +100,7 @@ def _from_hub(options: ModelOptions, reason: str) -> Path:
 
 
 def _index_of(folder: Path) -> dict[str, Any]:
-    """Read which parts a model has.
-
-    Raises:
-        PipelineRefusedError: The file cannot be read.
-    """
+    """Read which parts a model has."""
     try:
         index = json.loads((folder / _INDEX).read_text())
     except (OSError, ValueError) as exc:
@@ -126,11 +111,7 @@ def _index_of(folder: Path) -> dict[str, Any]:
 
 
 def _recipe_of(index: dict[str, Any], options: ModelOptions) -> Recipe:
-    """Find out how a model is run.
-
-    Raises:
-        PipelineRefusedError: It is of no known class, or not what its profile says.
-    """
+    """Find out how a model is run; raises PipelineRefusedError if nobody knows or its profile says otherwise."""
     name = index.get("_class_name")
     recipe = RECIPES.get(str(name))
     if recipe is None:

@@ -18,13 +18,7 @@ LoraWeights = tuple[tuple[str, float], ...]
 
 
 def read_loras(pipe: DiffusionPipeline, loras: Sequence[Lora], models_folder: str, dtype: torch.dtype) -> None:
-    """Read LoRAs into a model.
-
-    Args:
-        pipe: The model.
-        loras: Which.
-        models_folder: Where the model bucket is mounted; their files are in it.
-        dtype: Of the numbers that the model computes with.
+    """Read LoRAs, whose files are in the folder of models, into a model that computes in a dtype.
 
     Raises:
         PipelineRefusedError: One is missing, or does not fit.
@@ -35,7 +29,11 @@ def read_loras(pipe: DiffusionPipeline, loras: Sequence[Lora], models_folder: st
             raise PipelineRefusedError(f"LoRA {lora.name}: there is no file {lora.source} in the folder of models")
         adapter = _adapter_name(position)
         try:
-            weights = {name: _as(tensor, dtype) for name, tensor in tensors_of(file.read_bytes()).items()}
+            # Matrices get the model's dtype; single numbers, such as alpha, stay exact.
+            weights = {
+                name: tensor.to(dtype) if tensor.dim() > 1 else tensor
+                for name, tensor in tensors_of(file.read_bytes()).items()
+            }
             pipe.load_lora_weights(weights, adapter_name=adapter)
         except (SafetensorError, ValueError, KeyError, RuntimeError) as exc:
             reason = str(exc).strip().partition("\n")[0]
@@ -43,11 +41,6 @@ def read_loras(pipe: DiffusionPipeline, loras: Sequence[Lora], models_folder: st
         # Weights of another kind of model are passed over in silence.
         if not any(adapter in getattr(part, "peft_config", {}) for part in pipe.components.values()):
             raise PipelineRefusedError(f"LoRA {lora.name}: nothing in {lora.source} fits to this model")
-
-
-def _as(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """Bring a matrix to the model's numbers; single numbers, as alpha, stay exact."""
-    return tensor.to(dtype) if tensor.dim() > 1 else tensor
 
 
 def _adapter_name(position: int) -> str:
@@ -59,11 +52,7 @@ class LoraSwitch:
     """The LoRAs of some of a model's parts. With none of them on, a part computes as if it had none, to the bit.
 
     Denoiser and text encoders have one each, so that the next batch can be encoded with other LoRAs than this one is
-    denoised with.
-
-    Args:
-        parts: Parts, with LoRAs or without.
-        names: The LoRAs' names, in the order of the configuration.
+    denoised with. ``names`` are the LoRAs' names, in the order of the configuration.
     """
 
     def __init__(self, parts: Sequence[torch.nn.Module], names: Sequence[str]) -> None:

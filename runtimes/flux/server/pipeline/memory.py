@@ -54,11 +54,7 @@ class DeviceMemory:
         self._drawn_pixels = 0
 
     def measure(self, draw: Callable[[int], None], pixels: int) -> None:
-        """Find out what pictures take.
-
-        Args:
-            draw: Draws a number of pictures.
-            pixels: Of each of them.
+        """Find out what pictures take; ``draw`` draws a number of them, of so many pixels each.
 
         Raises:
             PipelineMemoryError: Not even one fits.
@@ -84,11 +80,7 @@ class DeviceMemory:
         return int(torch.cuda.max_memory_allocated(self._device.torch_device))
 
     def refuse_what_cannot_fit(self, width: int, height: int) -> None:
-        """Check a picture's size against what was measured; as long as nothing was, any may be tried.
-
-        Raises:
-            PipelineRefusedError: One picture of this size takes more than the whole device has.
-        """
+        """Refuse a picture that takes more than the whole device has, as far as that was measured."""
         if self._least is None:
             return
         _, all_bytes = torch.cuda.mem_get_info(self._device.torch_device)

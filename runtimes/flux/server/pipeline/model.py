@@ -9,7 +9,7 @@ from diffusers import DiffusionPipeline
 from PIL import Image
 
 from runtimes.flux.families import INPAINTING, TEXT_TO_IMAGE
-from runtimes.flux.options import ModelCard, ModelOptions, card_of
+from runtimes.flux.options import ModelOptions, card_of
 from runtimes.flux.server.pipeline.device import ModelDevice
 from runtimes.flux.server.pipeline.drawing import drawn
 from runtimes.flux.server.pipeline.lora_adapters import CompiledLoraSwitch, LoraSwitch
@@ -25,14 +25,7 @@ is reached, leaves all further ones uncompiled in silence."""
 
 
 class LoadedModel:
-    """A model on one device. Its parts are held once; each task type has a diffusers class over them.
-
-    Args:
-        options: Whether it is compiled, and whether its parts take turns on the device.
-        recipe: How it is run.
-        pipe: The model, with its LoRAs.
-        device: Its device.
-    """
+    """An ImagePipeline. Its parts are held once; each task type has a diffusers class over them."""
 
     def __init__(self, options: ModelOptions, recipe: Recipe, pipe: DiffusionPipeline, device: ModelDevice) -> None:
         self.card = card_of(options, recipe.family)
@@ -56,24 +49,20 @@ class LoadedModel:
         """Run with one and with two pictures, and measure what they take; without a GPU with small ones."""
 
         def draw(count: int) -> None:
-            request = _warmup_request(self.card, count, small=not self._device.is_gpu)
+            request = self._warmup_request(count)
             self.draw([request], self.encode([request]), DrawingWatch())
 
         self._memory.measure(draw, self.card.row.size**2)
 
     def encode(self, requests: Sequence[GenerationRequest]) -> list[Prompts]:
-        """Encode the prompts of a batch, each alone; on a GPU beside what is drawn.
+        """Encode the prompts of a batch, each alone; on a GPU beside what is drawn."""
 
-        Raises:
-            PipelineRefusedError: A prompt or image cannot be used.
-            PipelineMemoryError: Memory does not suffice.
-        """
-        return self._device.run(lambda: self._encode(requests))
+        def encoded() -> list[Prompts]:
+            with self._turn, self._device.beside():
+                self._encoder_loras.to(requests[0].loras)
+                return [self._recipe.encode(self._pipe, request) for request in requests]
 
-    def _encode(self, requests: Sequence[GenerationRequest]) -> list[Prompts]:
-        with self._turn, self._device.beside():
-            self._encoder_loras.to(requests[0].loras)
-            return [self._recipe.encode(self._pipe, request) for request in requests]
+        return self._device.run(encoded)
 
     def warnings(self, request: GenerationRequest) -> list[str]:
         """What of a request's texts is not read."""
@@ -83,30 +72,42 @@ class LoadedModel:
     def draw(
         self, requests: Sequence[GenerationRequest], encoded: list[Prompts], watch: DrawingWatch
     ) -> list[list[Image.Image]]:
-        """Denoise and decode a batch of requests with one ``batch_key``.
+        """Denoise and decode a batch; pictures that cannot fit into memory are refused."""
 
-        Raises:
-            PipelineStoppedError: ``watch.wanted`` returned False.
-            PipelineMemoryError: Memory does not suffice; nothing of the batch is kept.
-            PipelineRefusedError: Pictures of this size are too large for the device.
-        """
+        def pictures() -> list[list[Image.Image]]:
+            with self._turn, self._device.in_front():
+                self._device.keep(tensor for prompts in encoded for tensor in prompts.values())
+                self._denoiser_loras.to(requests[0].loras)
+                try:
+                    return drawn(self._recipe, self._by_task[requests[0].task_type], requests, encoded, watch)
+                finally:
+                    self._pipe.maybe_free_model_hooks()
+
         self._memory.refuse_what_cannot_fit(*requests[0].size)
-        return self._device.run(lambda: self._draw(requests, encoded, watch))
-
-    def _draw(
-        self, requests: Sequence[GenerationRequest], encoded: list[Prompts], watch: DrawingWatch
-    ) -> list[list[Image.Image]]:
-        with self._turn, self._device.in_front():
-            self._device.keep(tensor for prompts in encoded for tensor in prompts.values())
-            self._denoiser_loras.to(requests[0].loras)
-            try:
-                return drawn(self._recipe, self._by_task[requests[0].task_type], requests, encoded, watch)
-            finally:
-                self._pipe.maybe_free_model_hooks()
+        return self._device.run(pictures)
 
     def device(self) -> DeviceStatus:
         """Its device, and how much memory it takes and has room for."""
         return self._memory.status()
+
+    def _warmup_request(self, count: int) -> GenerationRequest:
+        """A request that the model can do, of its own size on a GPU, else as small as it takes."""
+        family = self.card.row
+        side = family.size if self._device.is_gpu else 4 * family.size_multiple
+        task_type = family.task_types[0]
+        return GenerationRequest(
+            job_id="warmup",
+            task_type=task_type,
+            prompt="a trial",
+            seeds=tuple(range(count)),
+            width=side,
+            height=side,
+            steps=_WARMUP_STEPS,
+            guidance=self.card.guidance,
+            sequence_length=self.card.sequence_length,
+            images=() if task_type == TEXT_TO_IMAGE else (Image.new("RGB", (side, side)),),
+            mask=Image.new("L", (side, side), 255) if task_type == INPAINTING else None,
+        )
 
 
 def compile_denoiser(pipe: DiffusionPipeline) -> None:
@@ -126,23 +127,3 @@ def _denoiser_of(pipe: DiffusionPipeline) -> torch.nn.Module:
     """The part that does nearly all of the work."""
     part: torch.nn.Module = pipe.components.get("transformer") or pipe.components["unet"]
     return part
-
-
-def _warmup_request(card: ModelCard, count: int, *, small: bool) -> GenerationRequest:
-    """A request that a model can do; small ones are as small as the model takes them, else they have its own size."""
-    family = card.row
-    side = 4 * family.size_multiple if small else family.size
-    task_type = family.task_types[0]
-    return GenerationRequest(
-        job_id="warmup",
-        task_type=task_type,
-        prompt="a trial",
-        seeds=tuple(range(count)),
-        width=side,
-        height=side,
-        steps=_WARMUP_STEPS,
-        guidance=card.guidance,
-        sequence_length=card.sequence_length,
-        images=() if task_type == TEXT_TO_IMAGE else (Image.new("RGB", (side, side)),),
-        mask=Image.new("L", (side, side), 255) if task_type == INPAINTING else None,
-    )

@@ -39,11 +39,7 @@ def read_pipeline(folder: Path, index: dict[str, Any], options: ModelOptions, de
 
 
 def _declared(folder: Path, index: dict[str, Any]) -> dict[str, Any]:
-    """The classes of the parts that a model says it has.
-
-    Raises:
-        PipelineRefusedError: One is not there, or of no known class.
-    """
+    """The classes of the parts that a model says it has; each must be known and there."""
     classes = {}
     for name, value in index.items():
         if not isinstance(value, list) or not value[0]:

@@ -38,11 +38,7 @@ def of_flux(pipe: DiffusionPipeline, request: GenerationRequest) -> Prompts:
 
 
 def of_flux_fill(pipe: DiffusionPipeline, request: GenerationRequest) -> Prompts:
-    """Encode for FLUX Fill.
-
-    Raises:
-        PipelineRefusedError: Guidance away from a negative prompt is asked for.
-    """
+    """Encode for FLUX Fill, which has no guidance away from a negative prompt."""
     if request.true_cfg > 1:
         raise PipelineRefusedError("FLUX Fill has no true_cfg_scale: leave it out")
     return of_flux(pipe, request)
@@ -91,11 +87,7 @@ def of_qwen_edit_plus(pipe: DiffusionPipeline, request: GenerationRequest) -> Pr
 
 
 def of_qwen_edit(pipe: DiffusionPipeline, request: GenerationRequest) -> Prompts:
-    """Encode for the first Qwen-Image-Edit, which reads one image.
-
-    Raises:
-        PipelineRefusedError: There are several.
-    """
+    """Encode for the first Qwen-Image-Edit, which reads one image."""
     if len(request.images) > 1:
         raise PipelineRefusedError("this model edits by one image; take Qwen-Image-Edit-2509 or later for several")
     return _qwen(pipe, request, _scaled(pipe, request.images[0], _PIXELS_READ_AT_FIRST))
@@ -115,18 +107,7 @@ def _qwen(pipe: DiffusionPipeline, request: GenerationRequest, images: Image.Ima
 def _check_length(
     pipe: DiffusionPipeline, request: GenerationRequest, field: str, text: str, images: Sequence[Image.Image]
 ) -> None:
-    """Count a text's tokens before anything is encoded: the denoiser has so many places for them and no more.
-
-    Args:
-        pipe: The model.
-        request: The request that it belongs to.
-        field: What requests call it.
-        text: What is to be read.
-        images: What is read with it.
-
-    Raises:
-        PipelineRefusedError: They are too many.
-    """
+    """Refuse a text with more tokens than the denoiser has places for, before anything is encoded."""
     reader = pipe.processor.image_processor
     seen = sum(
         reader.get_number_of_image_patches(image.height, image.width, {}) // reader.merge_size**2 for image in images

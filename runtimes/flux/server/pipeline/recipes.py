@@ -28,24 +28,19 @@ from runtimes.flux.server.ports import GenerationRequest
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """How models of one kind are run.
-
-    Attributes:
-        family: What requests may ask of them.
-        classes: The diffusers class of each task type.
-        encode: Encodes a request's prompts, for a batch of one.
-        to_autoencoder: Turns what the denoiser left into what the autoencoder decodes.
-        tokenizer: Which one's end is the prompt's end; FLUX's and SD 3's CLIP reads less, beside T5, which reads all.
-            None where prompts are read whole.
-        several_prompts: Whether its classes denoise several prompts at once; else several pictures of one.
-    """
+    """How models of one kind are run."""
 
     family: Family
     classes: Mapping[str, type[DiffusionPipeline]]
+    """The diffusers class of each task type."""
     encode: Callable[[DiffusionPipeline, GenerationRequest], prompts.Prompts]
+    """Encodes a request's prompts, for a batch of one."""
     to_autoencoder: Callable[[DiffusionPipeline, torch.Tensor, int, int], torch.Tensor]
+    """Turns what the denoiser left into what the autoencoder decodes."""
     tokenizer: str | None
+    """Which one's end is the prompt's end: CLIP reads less beside T5, which reads all. None: prompts are read whole."""
     several_prompts: bool = True
+    """Whether its classes denoise several prompts at once; else several pictures of one."""
 
 
 def _latents_of_flux(pipe: DiffusionPipeline, latents: torch.Tensor, height: int, width: int) -> torch.Tensor:

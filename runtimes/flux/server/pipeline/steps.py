@@ -25,11 +25,7 @@ class StepCallback:
         self._last: torch.cuda.Event | None = None
 
     def __call__(self, pipe: DiffusionPipeline, step: int, _time: Any, tensors: dict[str, Any]) -> dict[str, Any]:
-        """Tell, ask and look.
-
-        Raises:
-            PipelineStoppedError: Nobody wants the batch any more.
-        """
+        """Tell, ask and look; raises PipelineStoppedError if nobody wants the batch any more."""
         latents: torch.Tensor = tensors["latents"]
         done = step + 1 - self._in_flight(latents.device)
         if done:
