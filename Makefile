@@ -1,9 +1,9 @@
-# `make` lists the targets. All goes into .venv, .venv-flux, .local and out; nothing is installed outside the checkout.
+# `make` lists the targets. Everything goes into .venv, .venv-flux, .local and out; nothing is installed outside the checkout.
 
 PYTHON ?= python3
 CONFIG ?= config.yaml
 PORT ?= 8000
-# Not from the environment, where shells and tools keep other things under these names.
+# Not from the environment: shells and tools use these names for other things.
 HOST := 127.0.0.1
 LOG := brief
 KEY_FILE ?=
@@ -20,7 +20,7 @@ INSTALL := $(BIN)/python -m local.install
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links
 
-# PyTorch and what needs it: the flux model server, its demo and its tests alone.
+# PyTorch and what needs it: the flux model server, its demo and its tests.
 FLUX_VENV := .venv-flux
 MODEL_FOLDER ?=
 PROFILE ?= flux-schnell
@@ -31,7 +31,7 @@ PROFILE ?= flux-schnell
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
-demo: $(STAMPS)/run ## post every sample request on a platform of its own; the pictures land in out/
+demo: $(STAMPS)/run ## start the platform, post every sample request, and save the pictures in out/
 	@$(BIN)/python -m local demo --config '$(CONFIG)' $(ARGS)
 
 demo-flux: $(STAMPS)/run $(FLUX_VENV)/stamp ## the same for the flux server itself, with tiny models (MODEL_FOLDER=… PROFILE=flux-schnell for a real one)
@@ -51,7 +51,7 @@ test-cluster: $(STAMPS)/dev ## the chart on a real control plane (Go builds it o
 bench-flux: $(STAMPS)/run $(FLUX_VENV)/stamp ## the flux server beside a bare loop (ARGS=--gpu: FLUX's real shape on a GPU)
 	@$(FLUX_VENV)/bin/python -m bench.flux $(ARGS)
 
-soak: $(STAMPS)/dev ## what make test leaves out: long storms and what a faster test nearly says (FAULTS_KILLS=1000 FAULTS_TASKS=2000 FAULTS_SEED=…)
+soak: $(STAMPS)/dev ## the long tests that make test leaves out (FAULTS_KILLS=1000 FAULTS_TASKS=2000 FAULTS_SEED=…)
 	@$(BIN)/python -m pytest test/unit test/integration test/faults test/e2e -m slow -rA -q
 
 check: $(STAMPS)/dev ## check style and types and run the unit tests, in a minute
@@ -60,10 +60,10 @@ check: $(STAMPS)/dev ## check style and types and run the unit tests, in a minut
 lint: $(STAMPS)/dev ## check style and types
 	@$(BIN)/python test/suite.py style format types
 
-docs: $(STAMPS)/docs ## build the documentation as a site in out/docs; a link that leads nowhere is an error
+docs: $(STAMPS)/docs ## build the documentation as a site in out/docs; a broken link is an error
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict && echo "out/docs/index.html"
 
-format: $(STAMPS)/dev ## write the code in the common style
+format: $(STAMPS)/dev ## format the code
 	@$(BIN)/ruff check --quiet --fix-only .
 	@$(BIN)/ruff format .
 
@@ -82,7 +82,7 @@ clean: ## remove all that make has made
 $(STAMPS)/venv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 		echo "Python 3.11 or later is needed; $(PYTHON) is $$($(PYTHON) --version 2>/dev/null || echo not there)."; \
-		echo "Name another one, as in: make demo PYTHON=python3.12"; exit 1; }
+		echo "Name another one, for example: make demo PYTHON=python3.12"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 		echo "$(PYTHON) cannot make virtual environments; install its venv package (Debian, Ubuntu: python3-venv)."; exit 1; }
 	@$(PYTHON) -m venv $(VENV)
@@ -94,12 +94,12 @@ $(STAMPS)/run: $(STAMPS)/venv $(RUN_LOCKS)
 	@touch $@
 
 $(STAMPS)/deploy: $(STAMPS)/venv requirements/deploy.txt
-	@echo "Installing what looks at the account into $(CURDIR)/$(VENV) (once, about 90 MB) …"
+	@echo "Installing the tools that inspect the account into $(CURDIR)/$(VENV) (once, about 90 MB) …"
 	@$(INSTALL) requirements/deploy.txt
 	@touch $@
 
 $(STAMPS)/cdk: $(STAMPS)/run requirements/cdk.txt
-	@echo "Installing what deploys to AWS into $(VENV) …"
+	@echo "Installing the tools that deploy to AWS into $(VENV) …"
 	@$(INSTALL) requirements/cdk.txt
 	@touch $@
 
@@ -120,12 +120,12 @@ $(STAMPS)/bench: $(STAMPS)/run requirements/bench.txt
 $(FLUX_VENV)/stamp: $(STAMPS)/venv requirements/flux.txt requirements/flux-dev.txt requirements/torch.txt
 	@echo "Installing PyTorch and diffusers into $(FLUX_VENV) (once) …"
 	@command -v nvidia-smi >/dev/null || [ -n "$$PIP_EXTRA_INDEX_URL$$PIP_INDEX_URL$$PIP_FIND_LINKS" ] || \
-		printf '  %s\n' "There is no nvidia-smi here, hence no GPU, and PyTorch brings 3 GB of CUDA with it. A build for CPUs has 0.2 GB:" \
-		"Ctrl-C, and name the index of such builds, which PyTorch's page \"Get started\" shows (it ends in /whl/cpu):" \
+		printf '  %s\n' "This machine has no nvidia-smi, so probably no GPU, but PyTorch would bring 3 GB of CUDA. A build for CPUs has 0.2 GB:" \
+		"press Ctrl-C, and name the index of CPU builds from PyTorch's page \"Get started\" (it ends in /whl/cpu):" \
 		"make $(MAKECMDGOALS) PIP_EXTRA_INDEX_URL=https://…/whl/cpu"
 	@$(PYTHON) -m venv $(FLUX_VENV)
 	@$(FLUX_VENV)/bin/python -m local.install --no-compile requirements/flux.txt requirements/flux-dev.txt
-	@# By version alone: where there is no GPU, an index or a folder of wheels may have a smaller build of it.
+	@# By version only, without hashes: for a machine without a GPU, an index or a folder of wheels may have a smaller build.
 	@$(FLUX_VENV)/bin/python -m pip install --disable-pip-version-check --no-compile \
 		"$$(sed -n 's/^\(torch==[^ ]*\).*/\1/p' requirements/torch.txt)"
 	@touch $@
