@@ -7,7 +7,7 @@ import json
 import time
 
 import pytest
-from agentkit import JOB, FakeStore, no_inputs, picture
+from agentkit import JOB, FakeStore, picture
 
 from contract.task import Metadata, Task
 from queue_agent.content import with_content
@@ -83,6 +83,10 @@ def as_workflow(text):
     return '{"1":{"class_type":"A","inputs":' + text + "}}"
 
 
+async def found_nothing(inputs):
+    return {}
+
+
 async def prepare(text, type_name="sdwebui"):
     make, tasktype = DRIVERS[type_name]
     store = FakeStore()
@@ -90,7 +94,7 @@ async def prepare(text, type_name="sdwebui"):
     task = Task(metadata=Metadata(id="a", runtime="r", tasktype=tasktype), content_url=f"s3://bucket/_tasks/{JOB}.json")
     client = ModelServerClient("http://127.0.0.1:1", "/")
     driver = make(client)
-    with MemoryBudget(2**30).task(no_inputs) as memory:
+    with MemoryBudget(2**30).task(found_nothing) as memory:
         complete = await with_content(task, store, "bucket", memory)
         await driver.prepare(complete, memory)
     await driver.aclose()
