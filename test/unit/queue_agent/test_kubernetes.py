@@ -51,16 +51,6 @@ def pod(monkeypatch):
     return Pod()
 
 
-def messages(caplog):
-    return [record.getMessage() for record in caplog.records]
-
-
-def test_the_mark_is_a_positive_deletion_cost_and_karpenters_word():
-    assert int(BUSY_ANNOTATIONS["controller.kubernetes.io/pod-deletion-cost"]) > 0
-    assert BUSY_ANNOTATIONS["karpenter.sh/do-not-disrupt"] == "true"
-    assert len(BUSY_ANNOTATIONS) == 2
-
-
 async def test_the_pod_is_marked_with_the_first_work_and_unmarked_after_the_idle_time(pod):
     async with BusyAnnotator(pod.patch, idle_s=0.01) as annotator:
         for _ in range(3):
@@ -114,8 +104,9 @@ async def test_one_patch_is_under_way_at_a_time_and_the_last_one_tells_the_truth
     assert pod.max_at_once == 1
 
 
-async def test_an_api_that_forbids_the_patch_makes_one_warning_and_is_never_asked_again(pod, caplog):
-    pod.fault = AnnotationForbidden("kubernetes:PatchPod failed: 403 Forbidden")
+@pytest.mark.parametrize("fault", [AnnotationForbidden("403 Forbidden"), ZeroDivisionError("a bug")])
+async def test_an_api_that_forbids_the_patch_or_a_bug_makes_one_warning_and_is_the_last_patch(pod, caplog, fault):
+    pod.fault = fault
     async with BusyAnnotator(pod.patch, idle_s=0) as annotator:
         for _ in range(20):
             annotator.busy()
@@ -123,55 +114,23 @@ async def test_an_api_that_forbids_the_patch_makes_one_warning_and_is_never_aske
             annotator.idle()
             await asyncio.sleep(0.001)
     assert pod.calls == 1
-    said = "the pod is no longer marked as busy or idle: kubernetes:PatchPod failed: 403 Forbidden"
-    assert messages(caplog) == [said]
+    (record,) = caplog.records
+    assert record.getMessage().startswith("the pod is no longer marked as busy or idle")
 
 
-async def test_a_patch_that_fails_is_tried_again_with_one_warning_an_outage(pod, caplog):
-    fault = PlatformError("kubernetes:PatchPod failed: 503 Unavailable")
-    said = "the pod could not be marked, and is tried again: kubernetes:PatchPod failed: 503 Unavailable"
+@pytest.mark.parametrize(
+    ("fault", "words"), [(PlatformError("503 Unavailable"), "503 Unavailable"), (TimeoutError(), "no answer in time")]
+)
+async def test_a_patch_that_fails_is_tried_again_with_one_warning_an_outage(pod, caplog, fault, words):
     async with BusyAnnotator(pod.patch, idle_s=0) as annotator:
         pod.faults = [fault] * 3
         annotator.busy()
         await until(lambda: pod.patches == [MARK])
-        assert messages(caplog) == [said]
         pod.faults = [fault] * 2
         annotator.idle()
         await until(lambda: pod.patches == [MARK, NO_MARK])
-        assert messages(caplog) == [said] * 2
-
-
-async def test_a_patch_without_an_answer_may_have_been_made(pod, caplog, monkeypatch):
-    monkeypatch.setattr(module, "_REQUEST_TIMEOUT_S", 0.01)
-    pod.open.clear()
-    async with BusyAnnotator(pod.patch, idle_s=0) as annotator:
-        annotator.busy()
-        await until(lambda: caplog.records)
-        annotator.idle()
-        pod.open.set()
-        await until(lambda: pod.patches[-1:] == [NO_MARK])
-    assert messages(caplog) == ["the pod could not be marked, and is tried again: no answer in time"]
-
-
-async def test_a_patch_with_an_unexpected_error_is_logged_with_its_trace_and_is_the_last(pod, caplog):
-    pod.fault = ZeroDivisionError()
-    async with BusyAnnotator(pod.patch, idle_s=LONG_S) as annotator:
-        annotator.busy()
-        await until(lambda: caplog.records)
-        annotator.idle()
-    assert pod.calls == 1
-    assert caplog.records[0].exc_info
-
-
-async def test_the_annotations_are_removed_at_the_end_although_the_api_fails_at_first(pod):
-    async with BusyAnnotator(pod.patch, idle_s=LONG_S) as annotator:
-        annotator.busy()
-        await until(lambda: pod.is_marked)
-        pod.faults = [PlatformError("kubernetes:PatchPod failed: 503 Service Unavailable")] * 2
-    assert pod.patches == [MARK, NO_MARK]
-    annotator.busy()
-    await asyncio.sleep(0.01)
-    assert pod.patches == [MARK, NO_MARK]
+    said = [record.getMessage() for record in caplog.records]
+    assert said == [f"the pod could not be marked, and is tried again: {words}"] * 2
 
 
 async def test_an_agent_that_ends_while_the_api_fails_hurries_the_next_attempt(pod, monkeypatch):
@@ -220,52 +179,35 @@ def test_in_a_pod_that_lacks_something_there_is_one_warning_and_no_patch(account
     assert len(caplog.records) == 1
 
 
-class Api:
-    """The part of the Kubernetes API that is used."""
+async def test_the_patch_goes_to_the_pod_alone_with_the_token_of_this_moment_and_an_error_has_its_status(
+    account,
+):
+    asked, statuses = [], [200, 200, 403, 401, 302, 503]
 
-    def __init__(self):
-        self.asked = []
-        self.status = 200
+    async def handle(request):
+        asked.append((request.method, request.path, dict(request.headers), await request.json()))
+        return web.Response(status=statuses[len(asked) - 1], headers={"Location": "/elsewhere"})
 
-    async def handle(self, request):
-        self.asked.append((request.method, request.path, dict(request.headers), await request.json()))
-        return web.json_response({"kind": "Status"}, status=self.status, headers={"Location": "/elsewhere"})
-
-
-@pytest.fixture
-async def api():
-    api = Api()
     app = web.Application()
-    app.router.add_route("*", "/{path:.*}", api.handle)
+    app.router.add_route("*", "/{path:.*}", handle)
     async with TestServer(app) as server:
-        api.url = str(server.make_url("/")).rstrip("/")
-        yield api
-
-
-async def test_the_patch_goes_to_the_pod_alone_as_a_merge_patch_with_the_token_of_this_moment(api, account):
-    patch = in_cluster_patch(**PLACE, account=account, api=api.url)
-    await patch(NO_MARK)
-    (account / "token").write_text("newer")
-    await patch(MARK)
-    (method, path, headers, body), (_, _, later, _) = api.asked
+        patch = in_cluster_patch(**PLACE, account=account, api=str(server.make_url("/")).rstrip("/"))
+        await patch(NO_MARK)
+        (account / "token").write_text("newer")
+        await patch(MARK)
+        for status in statuses[2:]:
+            with pytest.raises(PlatformError, match=f"^kubernetes:PatchPod failed: {status} ") as caught:
+                await patch(MARK)
+            assert type(caught.value) is (AnnotationForbidden if status == 403 else PlatformError)
+    (method, path, headers, body), (_, _, later, _), *_ = asked
     assert (method, path) == ("PATCH", "/api/v1/namespaces/gpu/pods/agent-1")
     assert body == {"metadata": {"annotations": NO_MARK}}
     assert headers["Content-Type"] == "application/merge-patch+json"
     assert (headers["Authorization"], later["Authorization"]) == ("Bearer t0ken", "Bearer newer")
+    assert len(asked) == len(statuses)
 
 
-@pytest.mark.parametrize(
-    ("status", "fault"), [(403, AnnotationForbidden), (401, PlatformError), (302, PlatformError), (503, PlatformError)]
-)
-async def test_a_failure_is_named_by_its_status(api, account, status, fault):
-    api.status = status
-    with pytest.raises(PlatformError, match=f"^kubernetes:PatchPod failed: {status} ") as caught:
-        await in_cluster_patch(**PLACE, account=account, api=api.url)(MARK)
-    assert type(caught.value) is fault
-    assert len(api.asked) == 1
-
-
-async def test_an_api_that_cannot_be_reached_or_trusted_is_a_platform_error(api, account):
+async def test_an_api_that_cannot_be_reached_or_trusted_is_a_platform_error(account):
     with pytest.raises(PlatformError, match=r"^kubernetes:PatchPod failed: ClientConnectorError$"):
         await in_cluster_patch(**PLACE, account=account, api="http://127.0.0.1:1")(MARK)
     with pytest.raises(PlatformError, match=r"^kubernetes:PatchPod failed: FileNotFoundError$"):

@@ -4,7 +4,6 @@ import asyncio
 import logging
 
 import pytest
-from agentkit import until
 
 from queue_agent.errors import ServerError, ServerLoading
 from queue_agent.server_monitor import ServerMonitor, ServerState
@@ -95,23 +94,6 @@ async def test_a_server_is_away_after_one_failed_probe_and_lost_after_twenty_sec
     assert state_of(monitor) is ServerState.ALIVE
 
 
-async def test_an_outage_begins_again_after_an_answer(monitor, server, looking):
-    for _ in range(5):
-        server.error = REFUSED
-        await looking(18)
-        server.error = None
-        await looking(2)
-    assert state_of(monitor) is ServerState.ALIVE
-
-
-async def test_a_server_that_accepts_the_connection_and_says_nothing_is_away(monitor, server, monkeypatch):
-    monkeypatch.setattr("queue_agent.server_monitor._PROBE_TIMEOUT_S", 0.01)
-    server.silent = True
-    await monitor.look()
-    assert state_of(monitor) is ServerState.AWAY
-    assert "did not answer" in monitor.health().reason
-
-
 async def test_an_answer_that_cannot_be_read_counts_as_none_and_is_logged_once(monitor, server, looking, caplog):
     server.error = KeyError("workers")
     await looking(60)
@@ -192,35 +174,6 @@ async def test_a_server_whose_running_job_moves_or_whose_token_changes_is_not_hu
     assert state_of(monitor) is ServerState.ALIVE
 
 
-async def test_a_server_that_has_just_moved_is_not_hung_however_short_the_limit(server, clock):
-    monitor = ServerMonitor(server.probe, stall_s=1e-9, clock=clock)
-    monitor.job_started("a", stall_s=1e-9)
-    for number in range(50):
-        clock.now_s += 2
-        server.token = number
-        await monitor.look()
-        assert state_of(monitor) is ServerState.ALIVE
-
-
-async def test_a_job_that_does_not_follow_the_one_before_it_makes_the_server_hung(monitor, looking):
-    monitor.job_started("a")
-    await looking(STALL_S / 2)
-    monitor.job_started("b")
-    monitor.job_ended("a", answered=True)
-    await looking(STALL_S - 2)
-    assert state_of(monitor) is ServerState.ALIVE
-    await looking(2)
-    assert state_of(monitor) is ServerState.HUNG
-
-
-async def test_a_server_without_jobs_is_never_hung(monitor, looking):
-    await looking(10 * STALL_S)
-    monitor.job_started("a")
-    monitor.job_ended("a", answered=True)
-    await looking(10 * STALL_S)
-    assert state_of(monitor) is ServerState.ALIVE
-
-
 async def test_time_without_jobs_does_not_count_but_jobs_given_up_do_not_start_it_again(monitor, looking):
     for job in "abc":
         monitor.job_started(job)
@@ -245,16 +198,6 @@ async def test_a_hung_server_stays_hung_when_its_job_is_given_up_until_its_token
     assert "(a, 60 s)" in monitor.health().reason
     server.token = "restarted"
     await looking(2)
-    assert state_of(monitor) is ServerState.ALIVE
-
-
-async def test_a_hung_server_is_alive_again_when_its_job_moves_or_ends(monitor, looking):
-    monitor.job_started("a")
-    await looking(STALL_S)
-    monitor.job_moved("a")
-    assert state_of(monitor) is ServerState.ALIVE
-    await looking(STALL_S)
-    monitor.job_ended("a", answered=True)
     assert state_of(monitor) is ServerState.ALIVE
 
 
@@ -311,20 +254,6 @@ async def test_a_job_without_progress_for_three_times_its_forecast_is_warned_of_
     ]
 
 
-async def test_a_job_that_moves_is_warned_of_again_and_one_of_unknown_length_is_not(monitor, looking, caplog):
-    monitor.job_started("a")
-    monitor.job_began("a", None)
-    await looking(50)
-    assert not warnings(caplog)
-    monitor.job_began("a", 2.0)
-    await looking(2)
-    monitor.job_moved("a")
-    await looking(28)
-    assert len(warnings(caplog)) == 1
-    await looking(2)
-    assert len(warnings(caplog)) == 2
-
-
 async def test_each_change_of_state_is_logged_once(monitor, server, looking, caplog):
     caplog.set_level(logging.INFO)
     server.error = REFUSED
@@ -364,39 +293,3 @@ async def test_a_job_has_the_server_probed_as_soon_as_nothing_was_heard_for_an_i
     monitor.job_started("a")
     await turns()
     assert server.probes == probes
-
-
-@pytest.mark.usefixtures("started")
-async def test_a_server_whose_jobs_move_is_not_probed(monitor, server, clock):
-    for number in range(20):
-        monitor.job_started(str(number))
-        await turns()
-        clock.now_s += 1.5
-        monitor.job_ended(str(number), answered=True)
-        await turns()
-    assert server.probes == 0
-
-
-async def test_the_task_finds_a_server_lost_and_back_by_itself(server, monkeypatch):
-    monkeypatch.setattr("queue_agent.server_monitor._LOST_S", 0.02)
-    server.error = REFUSED
-    monitor = ServerMonitor(server.probe, stall_s=STALL_S, interval_s=0.002)
-    task = monitor.start()
-    await monitor.lost.wait()
-    server.error = None
-    await monitor.usable.wait()
-    assert state_of(monitor) is ServerState.ALIVE
-    task.cancel()
-
-
-async def test_a_monitor_that_breaks_ends_with_its_error_and_says_so_in_the_log(server, caplog):
-    async def look():
-        raise ZeroDivisionError
-
-    monitor = ServerMonitor(server.probe, stall_s=STALL_S)
-    monitor.look = look
-    monitor._seen_s -= 60
-    task = monitor.start()
-    await until(task.done)
-    assert isinstance(task.exception(), ZeroDivisionError)
-    assert [record.levelno for record in caplog.records] == [logging.CRITICAL]
