@@ -122,13 +122,6 @@ async def test_no_spelling_of_a_private_host_is_dialled_or_handed_to_the_server(
             assert not any(mark in json.dumps(sent).lower() for mark in ("http:", "https:", "ftp:", "file:"))
 
 
-@pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize("spelling", SPELLINGS[:7])
-async def test_a_link_is_found_wherever_the_server_or_an_extension_would_fetch_it(prepared, place, spelling):
-    with pytest.raises(InputError):
-        await prepared(PLACES[place](spelling.format("169.254.169.254")))
-
-
 @pytest.mark.parametrize("key", ["_tasks/j.json", "_x", "a"])
 @pytest.mark.parametrize("bucket", ["out", "OUT", "other", "in.evil", "", "out ", " out"])
 async def test_no_foreign_bucket_and_no_reserved_prefix_is_read(prepared, bucket, key):

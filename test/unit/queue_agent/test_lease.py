@@ -7,7 +7,7 @@ import pytest
 from agentkit import JOB, FakeQueue, FakeTable, until
 
 from contract.deadlines import DEFAULT_DEADLINES
-from queue_agent.errors import LeaseLost, PlatformError
+from queue_agent.errors import PlatformError
 from queue_agent.job_context import JobContext
 from queue_agent.lease import Lease, lease_s
 
@@ -79,16 +79,6 @@ async def test_a_heartbeat_survives_unexpected_errors(queue, monkeypatch, caplog
         jobs.broken.clear()
         await until(lambda: jobs.writes)
         lease.check()
-
-
-async def test_a_job_is_stopped_before_its_lease_ends_elsewhere_when_it_cannot_be_renewed(queue):
-    jobs = FakeTable()
-    jobs.broken = {"renew": OUT}
-    async with lease_of(jobs, queue) as lease:
-        with pytest.raises(LeaseLost), lease.interruptible():
-            await asyncio.Event().wait()
-        with pytest.raises(LeaseLost):
-            lease.check()
 
 
 async def test_a_lease_outlives_a_message_that_cannot_be_kept_hidden(queue):

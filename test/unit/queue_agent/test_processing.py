@@ -315,14 +315,6 @@ async def test_a_claim_under_way_when_the_agent_is_stopped_is_undone(message):
     assert agent.queue.log == [("release", 0)]
 
 
-async def test_a_job_whose_cancellation_was_requested_ends_without_being_run(message):
-    agent = Agent(picture(), jobs=FakeTable(number=2, cancel_requested=True))
-    await agent.process(message)
-    assert agent.server.runs == []
-    assert [(notice.status, notice.result) for notice in agent.notices.sent] == [("cancelled", False)]
-    assert agent.jobs.writes == [("claim",), ("complete", "cancelled", 0), ("notified",)]
-
-
 @pytest.mark.parametrize("error", [LeaseLost(), PlatformError("dynamodb:UpdateItem failed")])
 async def test_a_job_whose_lease_cannot_be_kept_is_interrupted_and_leaves_nothing(message, error):
     agent = Agent(300)
@@ -389,14 +381,6 @@ async def test_a_job_first_delivered_after_its_start_deadline_fails_but_may_be_t
     if status == "failed":
         assert agent.server.runs == []
         assert agent.notices.sent[0].error.code == "start_deadline_exceeded"
-
-
-async def test_the_local_clock_does_not_say_how_long_a_task_has_waited(message, monkeypatch):
-    agent = Agent(picture(), jobs=FakeTable(start_s=60))
-    ahead_s = time.time() + 7200
-    monkeypatch.setattr(time, "time", lambda: ahead_s)
-    await agent.process(message)
-    assert [notice.status for notice in agent.notices.sent] == ["succeeded"]
 
 
 # Messages and contents

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from queue_agent.errors import ExecutionFailed, PlatformError, ServerError
+from queue_agent.errors import ExecutionFailed, ServerError
 from queue_agent.job_context import JobContext
 from queue_agent.ports import Output, Result
 from queue_agent.results import AT_ONCE, Results
@@ -94,17 +94,6 @@ async def test_a_files_type_is_told_by_its_first_bytes_and_its_size_counted_as_i
     assert store.objects[video["url"].removeprefix("s3://bucket/")] == (MP4 + bytes(10000) + b"end", "video/mp4")
 
 
-async def test_files_are_read_side_by_side_in_their_order_and_no_more_than_a_few_at_once(keep, store):
-    files = [File(PNG, bytes([number]), pause_s=0.01) for number in range(2 * AT_ONCE)]
-    storing = asyncio.create_task(keep(*[Output(file.open, number) for number, file in enumerate(files)]))
-    most = 0
-    while not storing.done():
-        most = max(most, sum(file.opened - file.closed for file in files))
-        await asyncio.sleep(0)
-    assert most == AT_ONCE
-    assert [picture["seed"] for picture in store.manifest["pictures"]] == list(range(2 * AT_ONCE))
-
-
 async def test_jobs_that_are_stored_at_the_same_time_share_the_places(keep):
     files = [File(PNG, pause_s=0.01) for _ in range(2 * AT_ONCE)]
     storing = asyncio.gather(*[keep(*[Output(file.open) for file in half]) for half in (files[::2], files[1::2])])
@@ -113,11 +102,6 @@ async def test_jobs_that_are_stored_at_the_same_time_share_the_places(keep):
         most = max(most, sum(file.opened - file.closed for file in files))
         await asyncio.sleep(0)
     assert most == AT_ONCE
-
-
-async def test_the_manifest_is_written_after_the_slowest_picture(keep, store):
-    await keep(Output(File(PNG, pause_s=0.05).open), Output(PNG))
-    assert [key.rpartition(".")[2] for key in store.objects] == ["png", "png", "out"]
 
 
 async def test_a_file_that_breaks_off_is_read_again_from_the_start(keep, store):
@@ -133,13 +117,6 @@ async def test_a_file_that_breaks_off_again_is_the_servers_fault_and_leaves_noth
         await keep(Output(file.open))
     assert store.objects == {}
     assert file.opened == file.closed == 2
-
-
-async def test_a_picture_that_s3_refuses_once_is_stored_in_a_second_try(keep, store):
-    store.failures = [PlatformError("s3:PutObject failed: SlowDown")]
-    file = File(PNG)
-    await keep(Output(file.open))
-    assert (file.opened, len(store.manifest["pictures"])) == (2, 1)
 
 
 async def test_when_a_picture_cannot_be_stored_the_others_are_given_up_and_closed(keep, store):
@@ -170,10 +147,3 @@ async def test_a_film_in_a_form_that_nothing_here_knows_is_stored_under_its_name
     await keep(Output(File(b"\0\0\0\x08wide\0\0\0\x08mdat").open, None, "a.mov"))
     (stored,) = store.manifest["pictures"]
     assert (stored["url"].rpartition(".")[2], stored["content_type"]) == ("mov", "video/quicktime")
-
-
-async def test_a_text_file_is_stored_as_it_is(keep, store):
-    await keep(Output(File(b"any text").open, None, "a.txt"))
-    (stored,) = store.manifest["pictures"]
-    assert (stored["content_type"], stored["filename"]) == ("text/plain", "a.txt")
-    assert stored["url"].endswith("-1.txt")

@@ -66,16 +66,6 @@ async def is_wanted(scheduler):
     return True
 
 
-async def test_an_idle_scheduler_wants_a_message_at_once(clock):
-    assert await is_wanted(scheduler_of(clock))
-
-
-async def test_a_scheduler_with_a_message_before_the_gpu_wants_none(clock):
-    scheduler = scheduler_of(clock)
-    scheduler.join()
-    assert not await is_wanted(scheduler)
-
-
 async def test_a_slow_preparation_does_not_leave_the_gpu_idle_while_others_wait_in_the_queue(clock):
     scheduler = scheduler_of(clock)
     for _ in range(MAX_HELD):
@@ -101,22 +91,6 @@ async def test_beside_a_slow_preparation_the_next_message_goes_first_when_it_is_
     assert not await is_wanted(scheduler)
 
 
-async def test_the_scheduler_looks_again_when_a_preparation_becomes_slow(monkeypatch):
-    monkeypatch.setattr("queue_agent.scheduler.slots._SLOW_PREPARATION_S", 0.02)
-    scheduler = Scheduler()
-    scheduler.join()
-    assert await asyncio.wait_for(scheduler.until_next_is_wanted(), 5) == 1
-
-
-async def test_a_job_of_unknown_length_is_waited_for_to_its_end(clock):
-    scheduler = scheduler_of(clock)
-    slot = await run(scheduler, clock)
-    clock.now += 100
-    assert not await is_wanted(scheduler)
-    slot.freed()
-    assert await is_wanted(scheduler)
-
-
 async def test_a_message_is_wanted_when_the_running_job_is_about_to_end_and_not_before(clock):
     scheduler = scheduler_of(clock)
     await run(scheduler, clock, seconds=10)
@@ -136,15 +110,6 @@ async def test_a_job_that_is_slower_than_forecast_is_asked_how_far_it_is(clock):
     assert not await is_wanted(scheduler)
     assert progress.asked == 1
     assert slot.remaining_s == pytest.approx(30)
-
-
-async def test_a_small_difference_between_forecast_and_progress_means_nothing(clock):
-    # Servers tell whole steps: shortly before its end a job of ten steps still says nine.
-    scheduler = scheduler_of(clock)
-    await run(scheduler, clock, seconds=10)
-    await run(scheduler, clock, progress=Progress(0.9))
-    clock.now += 9.99
-    assert await is_wanted(scheduler)
 
 
 async def test_a_job_of_an_unknown_kind_is_soon_asked_how_far_it_is(clock):
@@ -188,27 +153,9 @@ async def test_a_server_is_given_what_it_runs_and_what_it_takes_ahead(clock, cap
     third.cancel()
 
 
-async def test_no_more_messages_are_held_than_memory_should_bear(clock):
-    scheduler = scheduler_of(clock)
-    slots = []
-    for _ in range(MAX_HELD):
-        slot = await run(scheduler, clock)
-        slot.freed()
-        slots.append(slot)
-    assert not await is_wanted(scheduler)
-    slots[0].leave()
-    assert await is_wanted(scheduler)
-
-
 async def asked_for(scheduler):
     """How many messages are asked for at this very moment."""
     return await asyncio.wait_for(scheduler.until_next_is_wanted(), 0.02)
-
-
-async def test_an_idle_gpu_asks_for_one_message_however_many_it_could_run_together(clock):
-    scheduler = scheduler_of(clock, batch=4, ahead=True)
-    await run(scheduler, clock, seconds=10, together=4)
-    assert await asked_for(scheduler) == 1
 
 
 async def test_as_many_messages_are_asked_for_as_run_together_next(clock):
@@ -218,17 +165,6 @@ async def test_as_many_messages_are_asked_for_as_run_together_next(clock):
         await run(scheduler, clock, batch=1, together=3)
     clock.now += 20
     assert await asked_for(scheduler) == 3
-
-
-async def test_no_more_messages_are_asked_for_than_may_be_held(clock):
-    scheduler = scheduler_of(clock, batch=4, ahead=True)
-    for _ in range(MAX_HELD - 3):
-        slot = await run(scheduler, clock, together=4)
-        slot.freed()
-        slot.succeeded()
-    await run(scheduler, clock, together=4)
-    clock.now += 20
-    assert await asked_for(scheduler) == 2
 
 
 async def test_a_server_that_can_have_more_jobs_than_are_held_at_most_gets_them_all_the_same(clock):
@@ -249,13 +185,6 @@ async def test_a_second_gpu_is_filled_while_the_first_one_works(clock):
     waiting.leave()
     await run(scheduler, clock)
     assert not await is_wanted(scheduler)
-
-
-async def test_jobs_that_run_together_leave_the_other_gpu_idle(clock):
-    scheduler = scheduler_of(clock, devices=2, batch=2, ahead=True)
-    for _ in range(2):
-        await run(scheduler, clock, batch=1, together=2)
-    assert await is_wanted(scheduler)
 
 
 async def test_of_two_busy_gpus_the_one_that_ends_first_says_when_a_message_is_wanted(clock):
@@ -293,15 +222,6 @@ async def test_the_forecast_of_a_batch_counts_what_all_of_it_has_to_do(clock):
     assert [slot.remaining_s for slot in slots] == pytest.approx([4, 4, 4])
 
 
-async def test_a_jobs_progress_is_its_own_and_known_only_while_it_runs(clock):
-    scheduler = scheduler_of(clock, devices=2)
-    first = await run(scheduler, clock, progress=Progress(0.25))
-    second = await run(scheduler, clock, progress=Progress(0.75, 0.9))
-    assert (await first.progress(), await second.progress()) == (0.25, 0.75)
-    second.freed()
-    assert await second.progress() is None
-
-
 async def test_a_job_without_a_result_teaches_nothing(clock):
     scheduler = scheduler_of(clock)
     await run(scheduler, clock, seconds=10)
@@ -323,14 +243,6 @@ async def test_progress_that_nobody_can_tell_harms_nobody(clock, answer):
     slot = await run(scheduler, clock, progress=progress)
     assert await slot.progress() is None
     assert not await is_wanted(scheduler)
-
-
-async def test_progress_that_never_comes_is_not_waited_for(clock, monkeypatch):
-    monkeypatch.setattr("queue_agent.scheduler.slots._PROGRESS_S", 0.001)
-    scheduler = scheduler_of(clock)
-    slot = await run(scheduler, clock, progress=asyncio.Event().wait)
-    async with asyncio.timeout(5):
-        assert await slot.progress() is None
 
 
 def test_what_callers_write_does_not_fill_the_memory():
@@ -357,17 +269,6 @@ def test_units_of_any_size_can_be_learned_from(units):
     for other in (1, work.units, 7, work.units):
         forecast.learn("k", other, 2.0)
         assert math.isfinite(forecast.predict_s("k", work.units))
-
-
-def test_the_forecast_follows_the_newest_jobs():
-    forecast = JobForecast()
-    assert forecast.predict_s("k", 1) is None
-    forecast.learn("k", 10, 10)
-    assert forecast.predict_s("k", 5) == 5
-    for _ in range(20):
-        forecast.learn("k", 10, 20)
-    assert forecast.predict_s("k", 10) == pytest.approx(20, rel=0.01)
-    assert forecast.predict_s("other", 1) is None
 
 
 def test_the_forecast_separates_what_each_job_costs_from_what_each_step_costs():

@@ -219,15 +219,6 @@ async def test_a_hung_server_that_refused_a_probe_was_restarted_and_one_that_was
     assert state_of(monitor) is ServerState.ALIVE
 
 
-async def test_of_several_jobs_the_longest_limit_counts(monitor, looking):
-    monitor.job_started("a")
-    monitor.job_started("b", stall_s=2 * STALL_S)
-    await looking(2 * STALL_S - 2)
-    assert state_of(monitor) is ServerState.ALIVE
-    await looking(2)
-    assert state_of(monitor) is ServerState.HUNG
-
-
 # Warnings
 
 

@@ -3,7 +3,6 @@ import pytest
 from contract.deadlines import DEFAULT_DEADLINES
 from queue_agent.drivers import load_executor
 from queue_agent.settings import Settings, SettingsError
-from runtimes.comfyui.driver.executor import ComfyUI
 from runtimes.sdwebui.driver.executor import SdWebUI
 
 TEN = {
@@ -67,12 +66,4 @@ async def test_sd_webui_is_reached_however_its_address_is_written(given, reached
     driver = load_executor(Settings.from_environ({**TEN, "API_BASE_URL": given}))
     assert isinstance(driver, SdWebUI)
     assert str(driver._client.base_url) == reached
-    await driver.aclose()
-
-
-@pytest.mark.parametrize("given", ["", "localhost:8080", "http://localhost:8080", "http://localhost:8080/"])
-async def test_comfyui_is_reached_however_its_address_is_written(given):
-    driver = load_executor(Settings.from_environ({**TEN, "RUNTIME_TYPE": "comfyui", "API_BASE_URL": given}))
-    assert isinstance(driver, ComfyUI)
-    assert str(driver._client.base_url) == "http://localhost:8080/"
     await driver.aclose()

@@ -4,7 +4,6 @@ import pytest
 from agentkit import JOB, Agent, picture, until, worker_of
 
 from queue_agent.errors import PlatformError, ServerError
-from queue_agent.ports import Work
 
 
 @pytest.fixture(autouse=True)
@@ -46,21 +45,6 @@ def find(monitor):
     monitor.usable.set()
 
 
-async def test_a_worker_clears_the_server_before_it_receives_anything(message):
-    agent = Agent(picture())
-    agent.queue.waiting = [message]
-    receive, cleared = agent.queue.receive, []
-
-    async def noted(max_messages):
-        cleared.append(agent.server.cleared)
-        return await receive(max_messages)
-
-    agent.queue.receive = noted
-    await run_until(agent, lambda: agent.queue.log)
-    assert cleared
-    assert all(cleared)
-
-
 async def test_a_worker_survives_unexpected_errors_when_it_clears_the_server_and_receives(message):
     agent = Agent(picture())
     agent.queue.waiting = [message]
@@ -81,36 +65,12 @@ async def test_a_worker_survives_unexpected_errors_when_it_clears_the_server_and
     assert agent.queue.log == ["delete"]
 
 
-async def test_a_stopped_worker_drops_its_long_poll_at_once():
-    agent = Agent()
-    polling, cancelled = asyncio.Event(), []
-
-    async def receive(max_messages):
-        polling.set()
-        try:
-            await asyncio.Event().wait()
-        finally:
-            cancelled.append(True)
-
-    agent.queue.receive = receive
-    await run_until(agent, polling.is_set)
-    assert cancelled
-
-
 async def test_a_stopped_worker_finishes_its_job_within_the_grace_and_receives_no_other(message):
     agent = Agent(0.1, 0.1)
     agent.queue.waiting = [message, message]
     await run_until(agent, agent.server.started.is_set)
     assert agent.queue.log == ["delete"]
     assert len(agent.queue.waiting) == 1
-
-
-async def test_a_stopped_worker_releases_a_job_that_outlasts_the_grace(message):
-    agent = Agent(300)
-    agent.queue.waiting = [message]
-    await run_until(agent, agent.server.started.is_set, grace_s=0.05)
-    assert agent.server.interrupted == [JOB]
-    assert agent.queue.log == [("release", 0)]
 
 
 async def test_a_stopped_worker_waits_for_a_release_that_is_under_way_when_the_grace_ends(message):
@@ -131,26 +91,6 @@ async def test_a_stopped_worker_waits_for_a_release_that_is_under_way_when_the_g
     asyncio.get_running_loop().call_later(0.1, go_on.set)
     await running
     assert agent.queue.log == [("release", 0)]
-
-
-async def test_a_stopped_worker_stores_what_was_drawn_sooner_than_forecast(message):
-    agent = Agent(0.1)
-    slot = agent.scheduler.join()
-    slot.prepared(Work("kind", 1), None)
-    await slot.take_turn()
-    slot.started()
-    slot.batch._began_s -= 1000  # the last job of the kind took so long
-    slot.freed()
-    slot.leave()
-    agent.queue.waiting = [message]
-    storing, go_on = held(agent, "put")
-    running, stop = worker_of(agent)
-    await storing.wait()
-    stop.set()
-    await asyncio.sleep(0)
-    go_on.set()
-    await running
-    assert agent.queue.log == ["delete"]
 
 
 async def test_what_is_drawn_when_the_grace_ends_is_stored_all_the_same(message):
