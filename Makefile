@@ -1,5 +1,6 @@
 # `make` lists the targets. Everything goes into .venv, .venv-flux, .local and out; nothing is installed outside the checkout.
 
+SHELL := bash
 PYTHON ?= python3
 CONFIG ?= config.yaml
 PORT ?= 8000
@@ -15,8 +16,12 @@ STAMPS := $(VENV)/stamps
 RUN_GROUPS := api agent standin local
 GROUPS := $(RUN_GROUPS) deploy cdk dev flux flux-dev bench docs
 RUN_LOCKS := $(foreach group,$(RUN_GROUPS),requirements/$(group).txt)
-# The locks are complete and pinned by hash: there is nothing to resolve.
-INSTALL := $(BIN)/python -m local.install
+# $(call install,PYTHON,LOCKS): the locks are complete and pinned by hash, there is nothing to resolve. pip's own words are
+# some hundred lines; these say how far it is.
+install = set -o pipefail; PYTHONUNBUFFERED=1 $(1) -m pip install --disable-pip-version-check --progress-bar=off \
+	--no-deps --require-hashes $(addprefix -r ,$(2)) | awk ' \
+	/^Collecting/ && ++n % 20 == 0 { print "  " n " packages fetched"; fflush() } \
+	/^Installing collected/ { print "  unpacking them …"; fflush() }'
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links
 
@@ -90,31 +95,31 @@ $(STAMPS)/venv:
 
 $(STAMPS)/run: $(STAMPS)/venv $(RUN_LOCKS)
 	@echo "Installing what the platform needs into $(VENV) (once, about a minute) …"
-	@$(INSTALL) $(RUN_LOCKS)
+	@$(call install,$(BIN)/python,$(RUN_LOCKS))
 	@touch $@
 
 $(STAMPS)/deploy: $(STAMPS)/venv requirements/deploy.txt
 	@echo "Installing the tools that inspect the account into $(CURDIR)/$(VENV) (once, about 90 MB) …"
-	@$(INSTALL) requirements/deploy.txt
+	@$(call install,$(BIN)/python,requirements/deploy.txt)
 	@touch $@
 
 $(STAMPS)/cdk: $(STAMPS)/run requirements/cdk.txt
 	@echo "Installing the tools that deploy to AWS into $(VENV) …"
-	@$(INSTALL) requirements/cdk.txt
+	@$(call install,$(BIN)/python,requirements/cdk.txt)
 	@touch $@
 
 $(STAMPS)/dev: $(STAMPS)/cdk requirements/dev.txt
 	@echo "Installing the developers' tools into $(VENV) …"
-	@$(INSTALL) requirements/dev.txt
+	@$(call install,$(BIN)/python,requirements/dev.txt)
 	@touch $@
 
 $(STAMPS)/docs: $(STAMPS)/venv requirements/docs.txt
 	@echo "Installing MkDocs into $(VENV) …"
-	@$(INSTALL) requirements/docs.txt
+	@$(call install,$(BIN)/python,requirements/docs.txt)
 	@touch $@
 
 $(STAMPS)/bench: $(STAMPS)/run requirements/bench.txt
-	@$(INSTALL) requirements/bench.txt
+	@$(call install,$(BIN)/python,requirements/bench.txt)
 	@touch $@
 
 $(FLUX_VENV)/stamp: $(STAMPS)/venv requirements/flux.txt requirements/flux-dev.txt requirements/torch.txt
@@ -124,7 +129,7 @@ $(FLUX_VENV)/stamp: $(STAMPS)/venv requirements/flux.txt requirements/flux-dev.t
 		"press Ctrl-C, and name the index of CPU builds from PyTorch's page \"Get started\" (it ends in /whl/cpu):" \
 		"make $(MAKECMDGOALS) PIP_EXTRA_INDEX_URL=https://…/whl/cpu"
 	@$(PYTHON) -m venv $(FLUX_VENV)
-	@$(FLUX_VENV)/bin/python -m local.install --no-compile requirements/flux.txt requirements/flux-dev.txt
+	@export PIP_NO_COMPILE=1; $(call install,$(FLUX_VENV)/bin/python,requirements/flux.txt requirements/flux-dev.txt)
 	@# By version only, without hashes: for a machine without a GPU, an index or a folder of wheels may have a smaller build.
 	@$(FLUX_VENV)/bin/python -m pip install --disable-pip-version-check --no-compile \
 		"$$(sed -n 's/^\(torch==[^ ]*\).*/\1/p' requirements/torch.txt)"

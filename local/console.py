@@ -4,6 +4,7 @@ import contextlib
 import json
 import re
 import signal
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import cycle
@@ -16,7 +17,6 @@ _COLOURS = ("cyan", "green", "magenta", "blue", "bright_cyan", "bright_green", "
 _STYLES = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "red"}
 _LEVEL = re.compile(r"(DEBUG|INFO|WARNING|ERROR|CRITICAL)[ :]+(.*)")
 _QUIET = ("DEBUG", "INFO")
-_TRACEBACK = "Traceback (most recent call last):"
 
 
 class Terminal(Console):
@@ -63,31 +63,18 @@ class PartLines:
     def __init__(self, console: Console, *, everything: bool = False) -> None:
         self._console = console
         self._everything = everything
-        self._colours = cycle(_COLOURS)
-        self._colour_of: dict[str, str] = {}
-        self._in_traceback: set[str] = set()
-        self._width = 0
+        colours = cycle(_COLOURS)
+        self._colours = defaultdict[str, str](lambda: next(colours))
 
     def __call__(self, name: str, line: str) -> None:
         """Print a part's line."""
-        if name not in self._colour_of:
-            self._colour_of[name] = next(self._colours)
-            self._width = max(self._width, len(name))
+        colour = self._colours[name]
         parsed = LogLine.parse(line)
         if parsed.level in _QUIET and not self._everything:
             return
-        head = f"{name:<{self._width}} | ", self._colour_of[name]
-        self._console.print(Text.assemble(head, (str(parsed), self._style(name, parsed))), soft_wrap=True)
-
-    def _style(self, name: str, line: LogLine) -> str:
-        """A traceback has no level; its lines are indented, and the first that is not ends it."""
-        if line.text.startswith(_TRACEBACK):
-            self._in_traceback.add(name)
-        elif name not in self._in_traceback:
-            return _STYLES.get(line.level, "")
-        elif not line.text.startswith(" "):
-            self._in_traceback.discard(name)
-        return "red"
+        width = max(map(len, self._colours))
+        text = Text.assemble((f"{name:<{width}} | ", colour), (str(parsed), _STYLES.get(parsed.level, "")))
+        self._console.print(text, soft_wrap=True)
 
 
 def plain(console: Console) -> Callable[[str], None]:

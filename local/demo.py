@@ -3,7 +3,6 @@
 import asyncio
 import threading
 from collections.abc import Callable
-from contextlib import AsyncExitStack
 from pathlib import Path
 
 from rich.console import Console
@@ -14,28 +13,25 @@ from deploy.verify.target import Target
 from deploy.verify.verification import SampleOutcome, verify
 from local.aws import NOTICE_TOPIC_ARN, OUTPUT_BUCKET
 from local.console import plain
-from local.demo_output import DemoOutput
-from local.parts import Layout
-from local.platform import Platform
+from local.layout import Layout
+from local.platform import Platform, running
 from local.proxy_event import API_KEY_ID
-from local.sheet import Run
-from local.stack import StateDirectory
+from local.sheet import DemoOutput
 
 _WAIT_S = 120.0
 
 
-async def run_demo(layout: Layout, state: StateDirectory, out: Path, console: Console, *, platform: str | None) -> bool:
+async def run_demo(layout: Layout, out: Path, console: Console, *, platform: str | None) -> bool:
     """Run the samples of every runtime on a platform of their own; return whether all gave a picture.
 
     Args:
         layout: How to run the platform.
-        state: Where its logs go.
         out: Directory of the runs; this one gets a new directory in it.
         console: Where progress and the table go.
         platform: The command that starts a platform which takes these requests; None where there is none.
 
     Raises:
-        AlreadyRunningError, PartFailedError, DeployError: It did not come to that.
+        PartFailedError, DeployError: It did not come to that.
         CancelledError: It was interrupted; what was drawn by then is saved.
     """
     say = plain(console)
@@ -48,46 +44,49 @@ async def run_demo(layout: Layout, state: StateDirectory, out: Path, console: Co
         say(f"  {_step(outcome)}")
 
     with console.status("Starting") as status:
-        async with AsyncExitStack() as ending:
-            try:
-                running = await ending.enter_async_context(
-                    Platform(layout, state, progress=lambda step: say(f"  {step}"))
-                )
+        try:
+            async with running(layout, progress=lambda step: say(f"  {step}")) as parts:
                 say(f"Posting {len(samples)} requests …")
                 status.update("Waiting for their pictures")
-                await _verify(running, layout, samples, report)
-            except asyncio.CancelledError:
-                say(_interruption(output.run))
-                raise
-            finally:
+                await _verify(parts, layout, samples, report)
                 status.update("Ending")
-                sheet = output.write_sheet()
+        except asyncio.CancelledError:
+            say(_interruption(output))
+            raise
+        finally:
+            sheet = output.write_sheet()
     console.print()
-    console.print(_table(output.run))
+    console.print(_table(output))
     for entry in output.run.entries:
         if entry.problem is not None:
-            say(f"{entry.runtime}: {entry.problem}\n  Logs: {state.logs}/{entry.runtime}-agent.log and -server.log")
+            say(f"{entry.runtime}: {entry.problem}\n  Logs: {layout.logs}/{entry.runtime}-agent.log and -server.log")
     say(f"\nAll pictures on one page: {sheet}")
     return all(entry.problem is None for entry in output.run.entries)
 
 
-def _interruption(run: Run) -> str:
-    pictures = sum(bool(entry.pictures) for entry in run.entries)
+def _interruption(output: DemoOutput) -> str:
+    pictures, asked = sum(bool(entry.pictures) for entry in output.run.entries), output.run.asked
     if not pictures:
-        return f"Interrupted; none of {run.asked} pictures was made yet"
-    return f"Interrupted; {pictures} of {run.asked} pictures {'is' if pictures == 1 else 'are'} in {run.directory}/"
+        return f"Interrupted; none of {asked} pictures was made yet"
+    return f"Interrupted; {pictures} of {asked} pictures {'is' if pictures == 1 else 'are'} in {output.directory}/"
 
 
 async def _verify(
     platform: Platform, layout: Layout, samples: list[Sample], report: Callable[[SampleOutcome], None]
 ) -> None:
-    """Report each outcome in this thread, until all are known or a part dies over and over."""
+    """Report each outcome, from a thread, until all are known or a part dies over and over."""
     stop = threading.Event()
-    loop = asyncio.get_running_loop()
+    target = Target(
+        endpoint=layout.endpoint.rstrip("/"),
+        api_key=layout.api_key,
+        api_key_id=API_KEY_ID,
+        bucket=OUTPUT_BUCKET,
+        notice_topic_arn=NOTICE_TOPIC_ARN,
+    )
 
     def work() -> None:
-        for outcome in verify(_target(layout), samples, wait_s=_WAIT_S, stop=stop):
-            asyncio.run_coroutine_threadsafe(_call(report, outcome), loop).result()
+        for outcome in verify(target, samples, wait_s=_WAIT_S, stop=stop):
+            report(outcome)
 
     working = asyncio.create_task(asyncio.to_thread(work))
     failing = asyncio.create_task(platform.failed())
@@ -103,31 +102,17 @@ async def _verify(
         await asyncio.wait([working])
 
 
-async def _call(report: Callable[[SampleOutcome], None], outcome: SampleOutcome) -> None:
-    report(outcome)
-
-
-def _target(layout: Layout) -> Target:
-    return Target(
-        endpoint=layout.endpoint.rstrip("/"),
-        api_key=layout.api_key,
-        api_key_id=API_KEY_ID,
-        bucket=OUTPUT_BUCKET,
-        notice_topic_arn=NOTICE_TOPIC_ARN,
-    )
-
-
 def _step(outcome: SampleOutcome) -> str:
     name = f"{outcome.request.task_type} ({outcome.request.sample.api_version})"
     return f"{name} failed: {outcome.problem}" if outcome.problem else f"{name} in {outcome.seconds:.1f} s"
 
 
-def _table(run: Run) -> Table:
+def _table(output: DemoOutput) -> Table:
     table = Table("Task", "API", "Runtime", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("Seconds", justify="right")
     table.add_column("File", overflow="fold")
-    for entry in run.entries:
+    for entry in output.run.entries:
         seconds = "-" if entry.seconds is None else f"{entry.seconds:.1f}"
-        files = "\n".join(str(run.directory / name) for name in entry.pictures)
+        files = "\n".join(str(output.directory / name) for name in entry.pictures)
         table.add_row(entry.task, entry.api, entry.runtime, seconds, files or "failed")
     return table

@@ -2,12 +2,11 @@
 
 import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from configuration.config import Config, parse_config
-from local.parts import FluxServer
+from local.layout import FluxServer
 
 _TINY = {"pictures": ("flux-schnell", "flux"), "edits": ("flux-kontext", "flux-kontext")}
 """Runtimes of the demo without a model of one's own: name, profile, and name of the tiny model."""
@@ -18,15 +17,7 @@ class ModelsError(Exception):
     """The models of the demo cannot be had."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FluxDemo:
-    """A configuration, and how its servers are run."""
-
-    config: Config
-    server: FluxServer
-
-
-def real_model(python: Path, folder: Path, profile: str) -> FluxDemo:
+def real_model(python: Path, folder: Path, profile: str) -> tuple[Config, FluxServer]:
     """One runtime with a model of one's own.
 
     Args:
@@ -42,35 +33,25 @@ def real_model(python: Path, folder: Path, profile: str) -> FluxDemo:
         raise ModelsError(f"{folder} is no folder; name one that holds a model in the format of diffusers.")
     models = folder.resolve()
     config = _config({"pictures": {"profile": profile, "source": models.name}})
-    return FluxDemo(config=config, server=FluxServer(python=python, models=models.parent))
+    return config, FluxServer(python=python, models=models.parent)
 
 
-def tiny_models(python: Path, folder: Path, say: Callable[[str], None]) -> FluxDemo:
+def tiny_models(python: Path, folder: Path, say: Callable[[str], None]) -> tuple[Config, FluxServer]:
     """Runtimes with tiny models of the real classes, which draw noise; they are made unless they are there.
-
-    Args:
-        python: A Python that has PyTorch.
-        folder: Where they are made.
-        say: Takes a sentence for people.
 
     Raises:
         ModelsError: They cannot be made.
     """
-    families = [family for _, family in _TINY.values() if not (folder / family / "model_index.json").exists()]
-    if families:
+    if families := [family for _, family in _TINY.values() if not (folder / family / "model_index.json").exists()]:
         say(f"Making tiny models in {folder} …")
-        _make(python, folder, families)
-    models = {
-        name: {"profile": profile, "source": family, "dtype": "float32"} for name, (profile, family) in _TINY.items()
-    }
-    return FluxDemo(config=_config(models), server=FluxServer(python=python, models=folder))
-
-
-def _make(python: Path, folder: Path, families: list[str]) -> None:
-    command = [str(python), "-m", _MAKER, str(folder), *(f"--family={family}" for family in families)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    if done.returncode:
-        raise ModelsError(f"The tiny models cannot be made:\n{done.stdout.strip()}")
+        command = [str(python), "-m", _MAKER, str(folder), *(f"--family={family}" for family in families)]
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        if done.returncode:
+            raise ModelsError(f"The tiny models cannot be made:\n{done.stdout.strip()}")
+    config = _config(
+        {name: {"profile": profile, "source": family, "dtype": "float32"} for name, (profile, family) in _TINY.items()}
+    )
+    return config, FluxServer(python=python, models=folder)
 
 
 def _config(models: dict[str, dict[str, Any]]) -> Config:

@@ -11,7 +11,7 @@ import sys
 from aiohttp import web
 
 from api.handlers import handler
-from local.gateway import Gateway, GatewaySettings
+from local.gateway import Gateway
 
 
 def main() -> None:
@@ -27,13 +27,14 @@ def main() -> None:
     logging.getLogger("local").setLevel(logging.INFO)
     # Lambda calls a handler once at a time; here calls run side by side, on more connections than its clients keep.
     logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
-    settings = GatewaySettings(
+    gateway = Gateway(
+        handler,
         stage=arguments.stage,
         api_key=os.environ.pop("API_KEY"),
         rate_limit=arguments.rate_limit,
         burst_limit=arguments.burst_limit,
     )
-    app = Gateway(handler, settings).application()
+    app = gateway.application()
     web.run_app(app, host=arguments.host, port=arguments.port, print=None, access_log=None, shutdown_timeout=2)
 
 

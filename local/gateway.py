@@ -8,7 +8,6 @@ import re
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
@@ -31,32 +30,33 @@ logger = logging.getLogger(__name__)
 Handler = Callable[[dict[str, Any], Any], Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GatewaySettings:
-    """How the API is deployed.
+class Gateway:
+    """API Gateway in front of one handler.
 
-    Attributes:
+    Args:
+        handler: The Lambda's.
         stage: First part of every path.
         api_key: The one key that is accepted.
-        rate_limit: Requests per second and key.
-        burst_limit: Requests at once per key.
+        rate_limit: Requests per second.
+        burst_limit: Requests at once.
         timeout_s: Seconds after which the handler is given up.
     """
 
-    stage: str
-    api_key: str = field(repr=False)
-    rate_limit: float
-    burst_limit: int
-    timeout_s: float = INTEGRATION_TIMEOUT_S
-
-
-class Gateway:
-    """API Gateway in front of one handler."""
-
-    def __init__(self, handler: Handler, settings: GatewaySettings) -> None:
+    def __init__(
+        self,
+        handler: Handler,
+        *,
+        stage: str,
+        api_key: str,
+        rate_limit: float,
+        burst_limit: int,
+        timeout_s: float = INTEGRATION_TIMEOUT_S,
+    ) -> None:
         self._handler = handler
-        self._settings = settings
-        self._bucket = TokenBucket(rate=settings.rate_limit, burst=settings.burst_limit)
+        self._stage = stage
+        self._api_key = api_key
+        self._timeout_s = timeout_s
+        self._bucket = TokenBucket(rate=rate_limit, burst=burst_limit)
         self._threads = ThreadPoolExecutor(_CONCURRENCY, thread_name_prefix="handler")
 
     def application(self) -> web.Application:
@@ -84,35 +84,44 @@ class Gateway:
 
     async def _answer(self, request: web.Request) -> web.Response:
         stage, slash, rest = request.path.removeprefix("/").partition("/")
-        if stage != self._settings.stage:
-            message = f"No such stage; paths begin with /{self._settings.stage}/."
-            return _refusal(GatewayError(status=HTTPStatus.FORBIDDEN, code="forbidden", message=message))
         key = request.headers.get("x-api-key", "")
-        if not hmac.compare_digest(key.encode("utf-8", "surrogateescape"), self._settings.api_key.encode()):
-            return _refusal(faults.UNAUTHORIZED)
-        if not self._bucket.take():
-            return _refusal(faults.THROTTLED)
-        body = await _body_of(request)
-        if isinstance(body, GatewayError):
-            return _refusal(body)
+        if denial := self._denial(stage, key):
+            return _refusal(denial)
+        try:
+            body = await request.read()
+        except web.HTTPRequestEntityTooLarge:
+            return _refusal(faults.TOO_LARGE)
+        except (web.RequestPayloadError, HttpProcessingError, OSError):
+            # What the library says of it may hold what was sent.
+            message = "The body did not arrive whole, or is not encoded as its headers say."
+            return _refusal(GatewayError(status=HTTPStatus.BAD_REQUEST, code="invalid_request", message=message))
         event = make_event(request, body, stage=stage, path=slash + rest, api_key=key)
         if _size_bytes(event) > MAX_PAYLOAD_BYTES:
             return _refusal(faults.TOO_LARGE)
         return await self._invoke(event)
 
+    def _denial(self, stage: str, key: str) -> GatewayError | None:
+        if stage != self._stage:
+            message = f"No such stage; paths begin with /{self._stage}/."
+            return GatewayError(status=HTTPStatus.FORBIDDEN, code="forbidden", message=message)
+        if not hmac.compare_digest(key.encode("utf-8", "surrogateescape"), self._api_key.encode()):
+            return faults.UNAUTHORIZED
+        return None if self._bucket.take() else faults.THROTTLED
+
     async def _invoke(self, event: dict[str, Any]) -> web.Response:
-        timeout_s = self._settings.timeout_s
         request_id = event["requestContext"]["requestId"]
-        context = LambdaContext(aws_request_id=request_id, deadline=time.monotonic() + timeout_s)
+        context = LambdaContext(aws_request_id=request_id, deadline=time.monotonic() + self._timeout_s)
         invocation = asyncio.get_running_loop().run_in_executor(self._threads, self._handler, event, context)
         try:
-            answer = await asyncio.wait_for(invocation, timeout_s)
-            return _checked(answer)
+            answer = await asyncio.wait_for(invocation, self._timeout_s)
+            if _size_bytes(answer) <= MAX_PAYLOAD_BYTES:
+                return read_answer(answer)
+            logger.error("the handler's answer is larger than %d MB", MAX_PAYLOAD_BYTES // 1024**2)
         except TimeoutError:
             return _refusal(faults.TIMEOUT)
         except MalformedAnswerError as exc:
             logger.error("%s", exc)  # noqa: TRY400 - its place in the code says nothing
-            return _refusal(faults.BROKEN)
+        return _refusal(faults.BROKEN)
 
 
 class TokenBucket:
@@ -134,23 +143,6 @@ class TokenBucket:
             return False
         self._tokens -= 1
         return True
-
-
-async def _body_of(request: web.Request) -> bytes | GatewayError:
-    try:
-        return await request.read()
-    except web.HTTPRequestEntityTooLarge:
-        return faults.TOO_LARGE
-    except (web.RequestPayloadError, HttpProcessingError, OSError):
-        # What the library says of it may hold what was sent.
-        message = "The body did not arrive whole, or is not encoded as its headers say."
-        return GatewayError(status=HTTPStatus.BAD_REQUEST, code="invalid_request", message=message)
-
-
-def _checked(answer: object) -> web.Response:
-    if _size_bytes(answer) > MAX_PAYLOAD_BYTES:
-        raise MalformedAnswerError(f"the handler's answer is larger than {MAX_PAYLOAD_BYTES // 1024**2} MB")
-    return read_answer(answer)
 
 
 def _size_bytes(payload: Any) -> int:

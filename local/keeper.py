@@ -4,8 +4,8 @@ It hands them returned messages as SQS's event source does, and runs the reaper 
 """
 
 import argparse
-import json
 import logging
+import re
 import sys
 import time
 from pathlib import Path
@@ -23,7 +23,7 @@ from runtimes.catalog import RuntimeCatalog
 _REAP_EVERY_S = 5.0
 _POLL_S = 1
 _PAUSE_S = 1.0
-_BATCH = 10
+_IDLE = re.compile(r'\{"event":"reaped"(,"\w+":0)*\}')
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +34,8 @@ def main() -> None:
     parser.add_argument("--runtimes", type=Path, required=True, help="runtimes.json")
     arguments = parser.parse_args()
     logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(message)s")
-    logging.getLogger().handlers[0].addFilter(_says_something)
+    # The reaper's account of a round in which it did nothing says nothing.
+    logging.getLogger().handlers[0].addFilter(lambda record: not _IDLE.fullmatch(record.getMessage()))
     catalog = RuntimeCatalog.from_json(arguments.runtimes.read_text(encoding="utf-8"))
     sqs = boto3.client("sqs", config=Config(retries={"total_max_attempts": 1}))
     next_reap_s = time.monotonic() + _REAP_EVERY_S
@@ -42,7 +43,7 @@ def main() -> None:
     while True:
         try:
             for runtime in catalog.names:
-                poll(sqs, returned_queue_name(runtime))
+                _poll(sqs, returned_queue_name(runtime))
             if time.monotonic() >= next_reap_s:
                 next_reap_s = time.monotonic() + _REAP_EVERY_S
                 reaper_handler({}, None)
@@ -54,47 +55,32 @@ def main() -> None:
             time.sleep(_PAUSE_S)
 
 
-def _says_something(record: logging.LogRecord) -> bool:
-    """False for the reaper's account of a round in which it did nothing."""
-    try:
-        account = json.loads(record.getMessage())
-    except ValueError:
-        return True
-    return not isinstance(account, dict) or account.pop("event", None) != "reaped" or any(account.values())
-
-
-def poll(sqs: Any, queue: str) -> None:
-    """Hand over what one queue has, and delete what was handled."""
+def _poll(sqs: Any, queue: str) -> None:
+    """Hand over what one queue has as Lambda's event, and delete what was handled."""
     url = queue_url(sqs.meta.endpoint_url, queue)
-    answer = sqs.receive_message(
-        QueueUrl=url,
-        MaxNumberOfMessages=_BATCH,
-        WaitTimeSeconds=_POLL_S,
-        MessageSystemAttributeNames=["All"],
-        MessageAttributeNames=["All"],
-    )
+    names = {"MessageSystemAttributeNames": ["All"], "MessageAttributeNames": ["All"]}
+    answer = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=_POLL_S, **names)
     messages = answer.get("Messages", [])
     if not messages:
         return
-    result = exhausted_handler({"Records": [_record(message, queue) for message in messages]}, None)
+    records = [
+        {
+            "messageId": message["MessageId"],
+            "receiptHandle": message["ReceiptHandle"],
+            "body": message["Body"],
+            "attributes": message["Attributes"],
+            "messageAttributes": message.get("MessageAttributes", {}),
+            "eventSource": "aws:sqs",
+            "eventSourceARN": f"arn:aws:sqs:{REGION}:{ACCOUNT}:{queue}",
+            "awsRegion": REGION,
+        }
+        for message in messages
+    ]
+    result = exhausted_handler({"Records": records}, None)
     failed = {failure["itemIdentifier"] for failure in result["batchItemFailures"]}
     for message in messages:
         if message["MessageId"] not in failed:
             sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-
-
-def _record(message: dict[str, Any], queue: str) -> dict[str, Any]:
-    """A message as Lambda's event has it."""
-    return {
-        "messageId": message["MessageId"],
-        "receiptHandle": message["ReceiptHandle"],
-        "body": message["Body"],
-        "attributes": message["Attributes"],
-        "messageAttributes": message.get("MessageAttributes", {}),
-        "eventSource": "aws:sqs",
-        "eventSourceARN": f"arn:aws:sqs:{REGION}:{ACCOUNT}:{queue}",
-        "awsRegion": REGION,
-    }
 
 
 if __name__ == "__main__":

@@ -2,19 +2,18 @@
 
 import asyncio
 import sys
-from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from http import HTTPStatus
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import aiohttp
 
-from configuration.config import Config, ModelsRuntime
+from configuration.config import ModelsRuntime
 from deploy.verify.samples import SAMPLE_CHECKPOINT
 from local.aws import JOBS_TABLE, NOTICE_TOPIC_ARN, OUTPUT_BUCKET, TASK_TOPIC_ARN, dead_queue_name, queue_url
-from local.ports import LOOPBACK, reachable, url_host
+from local.layout import Layout
+from local.ports import LOOPBACK
 from local.processes import GivenUpError, Part, Probe
 from runtimes.registry import RUNTIME_TYPES
 
@@ -22,58 +21,6 @@ AGENT_DRAIN_S = 5.0
 """How long an agent may continue its job after SIGTERM."""
 _PROBE_TIMEOUT_S = 2.0
 _LOADING_S = 1800.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FluxServer:
-    """How the flux server itself is run.
-
-    Attributes:
-        python: A Python that has PyTorch.
-        models: The folder of models.
-    """
-
-    python: Path
-    models: Path
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
-    """How a platform runs on this machine.
-
-    Attributes:
-        config: The configuration.
-        host: Address that the API listens on.
-        gateway_port: Port of the API.
-        aws_port: Port of AWS.
-        server_urls: Base URL of each runtime's model server.
-        own_servers: The runtimes whose model server is the user's, and not started here.
-        runtimes_file: The catalog of runtimes as a file.
-        api_key: The key that the API takes.
-        environment: The environment of every part.
-        flux: How the flux server itself is run; None leaves it to its stand-in.
-    """
-
-    config: Config
-    host: str = LOOPBACK
-    gateway_port: int
-    aws_port: int
-    server_urls: Mapping[str, str]
-    own_servers: frozenset[str] = frozenset()
-    runtimes_file: Path
-    api_key: str = field(repr=False)
-    environment: Mapping[str, str] = field(repr=False)
-    flux: FluxServer | None = None
-
-    @property
-    def aws_endpoint(self) -> str:
-        """AWS's base URL."""
-        return f"http://127.0.0.1:{self.aws_port}"
-
-    @property
-    def endpoint(self) -> str:
-        """The API's base URL, for this machine."""
-        return f"http://{url_host(reachable(self.host))}:{self.gateway_port}/{self.config.apigw.stage_name}/"
 
 
 def aws_part(layout: Layout) -> Part:
@@ -111,45 +58,31 @@ def door_part(layout: Layout) -> Part:
             "JOBS_TABLE": JOBS_TABLE,
             "RUNTIMES_FILE": str(layout.runtimes_file),
         },
-        probe=_listens(reachable(layout.host), layout.gateway_port),
+        probe=_listens(layout.reachable_host, layout.gateway_port),
     )
 
 
 def server_part(layout: Layout, runtime: ModelsRuntime, http: aiohttp.ClientSession) -> Part:
-    """A runtime's model server: the stand-in, or the flux server itself where it can be run."""
+    """A runtime's model server: the stand-in, or the flux server itself where it can run."""
     port = urlsplit(layout.server_urls[runtime.name]).port
     part = Part(
         name=f"{runtime.name}-server",
         command=_python(
-            "runtimes.standin",
-            f"--type={runtime.type}",
-            "--host=127.0.0.1",
-            f"--port={port}",
+            *("runtimes.standin", f"--type={runtime.type}", f"--host={LOOPBACK}", f"--port={port}"),
             *(f"--model={name}" for name in _models(runtime)),
         ),
         environment=layout.environment,
-        probe=server_probe(layout, runtime, http),
+        probe=_takes_tasks(layout, runtime, http),
     )
     if runtime.model is None:
         return part
     options = runtime.model.model_dump_json(by_alias=True, exclude_none=True)
-    part = replace(part, environment={**layout.environment, "MODEL_OPTIONS": options})
-    return part if layout.flux is None else _real(part, layout.flux, port)
-
-
-def _real(part: Part, flux: FluxServer, port: int | None) -> Part:
-    """The flux server itself in place of its stand-in."""
-    return replace(
-        part,
-        command=(str(flux.python), "-m", "runtimes.flux.server"),
-        environment={
-            **part.environment,
-            "MODELS_FOLDER": str(flux.models),
-            "HOST": "127.0.0.1",
-            "PORT": str(port),
-        },
-        ready_s=_LOADING_S,
-    )
+    environment = {**layout.environment, "MODEL_OPTIONS": options}
+    if layout.flux is None:
+        return replace(part, environment=environment)
+    place = {"MODELS_FOLDER": str(layout.flux.models), "HOST": LOOPBACK, "PORT": str(port)}
+    command = (str(layout.flux.python), "-m", "runtimes.flux.server")
+    return replace(part, command=command, environment=environment | place, ready_s=_LOADING_S)
 
 
 def agent_part(layout: Layout, runtime: ModelsRuntime) -> Part:
@@ -204,13 +137,13 @@ def notices_part(layout: Layout) -> Part:
     return Part(name="notices", command=_python("local.notices"), environment=layout.environment)
 
 
-def server_probe(layout: Layout, runtime: ModelsRuntime, http: aiohttp.ClientSession) -> Probe:
-    """Tell whether a runtime's model server takes jobs; GivenUpError says that it never will."""
+def _takes_tasks(layout: Layout, runtime: ModelsRuntime, http: aiohttp.ClientSession) -> Probe:
+    """Tell whether a model server that was started here takes tasks; GivenUpError says that it never will."""
 
     async def probe() -> bool:
         try:
             async with _health(layout, runtime, http) as response:
-                if response.status == HTTPStatus.SERVICE_UNAVAILABLE and not await _lives(response):
+                if response.status == HTTPStatus.SERVICE_UNAVAILABLE and (await response.json()).get("live") is False:
                     raise GivenUpError
                 return response.status == HTTPStatus.OK
         except (aiohttp.ClientError, TimeoutError):
@@ -220,8 +153,8 @@ def server_probe(layout: Layout, runtime: ModelsRuntime, http: aiohttp.ClientSes
 
 
 async def server_doubt(layout: Layout, runtime: ModelsRuntime, http: aiohttp.ClientSession) -> str | None:
-    """Why a model server of one's own takes no jobs now; None when it does."""
-    path = RUNTIME_TYPES[runtime.type].pod.health_path
+    """Why a user's model server takes no tasks now; None when it does."""
+    pod = RUNTIME_TYPES[runtime.type].pod
     try:
         async with _health(layout, runtime, http) as response:
             status = response.status
@@ -229,27 +162,16 @@ async def server_doubt(layout: Layout, runtime: ModelsRuntime, http: aiohttp.Cli
         return "does not answer yet; its agent waits for it"
     if status == HTTPStatus.OK:
         return None
-    if status == HTTPStatus.NOT_FOUND:
-        return f"answers 404 to {path}; {RUNTIME_TYPES[runtime.type].pod.not_found_hint}"
-    return f"answers {status} to {path}; its agent waits until that is 200"
+    hint = pod.not_found_hint if status == HTTPStatus.NOT_FOUND else "its agent waits until that is 200"
+    return f"answers {status} to {pod.health_path}; {hint}"
 
 
 def _health(
     layout: Layout, runtime: ModelsRuntime, http: aiohttp.ClientSession
 ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
-    """Ask a runtime's model server for its health."""
     base = urlsplit(layout.server_urls[runtime.name])
     url = base._replace(path=RUNTIME_TYPES[runtime.type].pod.health_path, query="").geturl()
     return http.get(url, timeout=aiohttp.ClientTimeout(total=_PROBE_TIMEOUT_S), allow_redirects=False)
-
-
-async def _lives(response: aiohttp.ClientResponse) -> bool:
-    """Whether a server that is not ready may become so; the flux server says when it will not."""
-    try:
-        answer = await response.json()
-    except ValueError:
-        return True
-    return not isinstance(answer, dict) or answer.get("live") is not False
 
 
 def stand_in_url(runtime: ModelsRuntime, port: int) -> str:

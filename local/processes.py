@@ -7,11 +7,14 @@ import os
 import signal
 import sys
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TextIO
 
-from local.output import PartOutput
+ROOT = Path(__file__).resolve().parent.parent
+"""The checkout; every part runs here."""
 
 _RESTART_S = 0.5
 _MAX_RESTART_S = 30.0
@@ -19,25 +22,20 @@ _STEADY_S = 60.0
 """A part that ran this long has recovered: its next restart is quick again."""
 _FAILURES_TO_REPORT = 3
 _PROBE_EVERY_S = 0.05
+_CHUNK_BYTES = 64 * 1024
+_LAST_LINES = 8
 _PR_SET_PDEATHSIG = 1
 
 # Loaded here, not in the forked child: there only async-signal-safe work is sure to end.
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 Probe = Callable[[], Awaitable[bool]]
+LineSink = Callable[[str, str], None]
+"""Takes a part's name and one line of its output."""
 
 
 class GivenUpError(Exception):
     """A probe sees that the part runs and will never be ready."""
-
-
-class PartFailedError(Exception):
-    """A part does not come up, or dies over and over."""
-
-    def __init__(self, part: str, problem: str, output: PartOutput) -> None:
-        super().__init__(f"{part} {problem}")
-        self.part = part
-        self.output = output
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +48,7 @@ class Part:
         environment: The whole environment.
         probe: Tells whether it is ready; None when nobody waits for it.
         ready_s: How long it may take to be ready.
-        holds: What is lost when it ends, and is to be told then; empty where that is nothing.
+        holds: What is lost when it ends; empty where that is nothing.
     """
 
     name: str
@@ -61,22 +59,29 @@ class Part:
     holds: str = ""
 
 
-class SupervisedProcess:
-    """One part, started again with growing pauses whenever it ends."""
+class PartFailedError(Exception):
+    """A part does not come up, or dies over and over; the message ends with its last lines."""
 
-    def __init__(self, part: Part, output: PartOutput, *, directory: Path) -> None:
+
+class SupervisedProcess:
+    """One part: started at once, and again with growing pauses whenever it ends.
+
+    Args:
+        part: What runs.
+        log: File of its output, which is emptied first.
+        console: Takes each line of its output too.
+    """
+
+    def __init__(self, part: Part, log: Path, console: LineSink | None = None) -> None:
         self.part = part
-        self.output = output
-        self._directory = directory
+        self.last_lines: deque[str] = deque(maxlen=_LAST_LINES)
+        self._log = log
+        self._console = console
         self._process: asyncio.subprocess.Process | None = None
         self._stopping = asyncio.Event()
         self._failing = asyncio.Event()
         self._failures = 0
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Start the process and keep it running until ``stop``."""
-        self._task = asyncio.create_task(self._keep_running(), name=self.part.name)
+        self._task = asyncio.create_task(self._keep_running(), name=part.name)
         self._task.add_done_callback(lambda _: self._failing.set())
 
     @property
@@ -87,33 +92,28 @@ class SupervisedProcess:
     async def failed(self) -> PartFailedError:
         """Wait until the process has ended several times in a row."""
         await self._failing.wait()
-        return PartFailedError(self.part.name, f"ended {self._failures} times in a row", self.output)
+        return self._failure(f"ended {self._failures} times in a row")
 
-    async def wait_ready(self, timeout_s: float) -> None:
+    async def wait_ready(self) -> None:
         """Wait for the probe.
 
         Raises:
-            PartFailedError: It is not ready in time, or keeps ending.
+            PartFailedError: It is not ready in time, gives up, or keeps ending.
         """
-        deadline = time.monotonic() + timeout_s
-        while not await self._is_ready():
-            if self._failing.is_set():
-                raise await self.failed()
-            if time.monotonic() > deadline:
-                raise PartFailedError(self.part.name, f"was not ready within {timeout_s:g} seconds", self.output)
-            await asyncio.sleep(_PROBE_EVERY_S)
-
-    async def _is_ready(self) -> bool:
+        deadline = time.monotonic() + self.part.ready_s
         try:
-            return self.part.probe is None or await self.part.probe()
+            while self.part.probe is not None and not await self.part.probe():
+                if self._failing.is_set():
+                    raise await self.failed()
+                if time.monotonic() > deadline:
+                    raise self._failure(f"was not ready within {self.part.ready_s:g} seconds")
+                await asyncio.sleep(_PROBE_EVERY_S)
         except GivenUpError:
-            raise PartFailedError(self.part.name, "has given up", self.output) from None
+            raise self._failure("has given up") from None
 
     async def stop(self, grace_s: float) -> None:
         """End the process: SIGTERM to its group, SIGKILL after the grace period, or at once when cancelled."""
         self._stopping.set()
-        if self._task is None:
-            return
         self._signal(signal.SIGTERM)
         try:
             await asyncio.wait([self._task], timeout=grace_s)
@@ -121,11 +121,16 @@ class SupervisedProcess:
             self._signal(signal.SIGKILL)
         await self._task
 
+    def _failure(self, problem: str) -> PartFailedError:
+        end = "".join(f"\n  {line}" for line in self.last_lines)
+        return PartFailedError(f"{self.part.name} {problem}. Its log is {self._log}; it ends with:{end}")
+
     async def _keep_running(self) -> None:
-        with self.output.opened():
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        with self._log.open("w", encoding="utf-8", buffering=1) as log:
             while not self._stopping.is_set():
                 started = time.monotonic()
-                end = await self._run_once()
+                end = await self._run_once(log)
                 if self._stopping.is_set():
                     return
                 self._failures = 1 if time.monotonic() - started > _STEADY_S else self._failures + 1
@@ -133,16 +138,16 @@ class SupervisedProcess:
                     self._failing.set()
                 pause_s = min(_RESTART_S * 2 ** (self._failures - 1), _MAX_RESTART_S)
                 lost = f" with {self.part.holds}" if self.part.holds else ""
-                self.output.write(f"[{end}{lost}; starts again in {pause_s:g} s]")
+                self._write(log, f"[{end}{lost}; starts again in {pause_s:g} s]")
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._stopping.wait(), pause_s)
 
-    async def _run_once(self) -> str:
+    async def _run_once(self, log: TextIO) -> str:
         """Run the process to its end; return how it ended."""
         try:
             process = await asyncio.create_subprocess_exec(
                 *self.part.command,
-                cwd=self._directory,
+                cwd=ROOT,
                 env=self.part.environment,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
@@ -158,13 +163,31 @@ class SupervisedProcess:
             self._signal(signal.SIGTERM)
         if process.stdout is None:
             raise AssertionError("its output is a pipe")
-        follow = asyncio.create_task(self.output.follow(process.stdout), name=f"{self.part.name} output")
+        follow = asyncio.create_task(self._follow(process.stdout, log), name=f"{self.part.name} output")
         code = await process.wait()
         # What it left behind holds its ports, and the pipe that we read.
         self._signal(signal.SIGKILL)
         self._process = None
         await follow
         return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exited with {code}"
+
+    async def _follow(self, stream: asyncio.StreamReader, log: TextIO) -> None:
+        """Write every line of a stream until it ends; a line without end is cut into pieces."""
+        rest = b""
+        while chunk := await stream.read(_CHUNK_BYTES):
+            *lines, rest = (rest + chunk).split(b"\n")
+            if len(rest) > _CHUNK_BYTES:
+                lines, rest = [*lines, rest], b""
+            for line in lines:
+                self._write(log, line.decode("utf-8", "replace").rstrip("\r"))
+        if rest:
+            self._write(log, rest.decode("utf-8", "replace"))
+
+    def _write(self, log: TextIO, line: str) -> None:
+        self.last_lines.append(line)
+        log.write(line + "\n")
+        if self._console is not None:
+            self._console(self.part.name, line)
 
     def _signal(self, number: signal.Signals) -> None:
         if self._process is not None:

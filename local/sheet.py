@@ -1,21 +1,31 @@
-"""The contact sheet: one page with the pictures of all demos, newest first."""
+"""The files of the demos: a directory of pictures and requests for each run, and the page that shows all of them."""
 
 import json
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+import shlex
 from datetime import datetime
-from html import escape
 from pathlib import Path
-from string import Template
-from typing import Self
+from typing import Any
 
-RUN_FILE = "run.json"
+import jinja2
+from pydantic import BaseModel, ConfigDict
+
+from configuration.config import Config
+from contract.objects import s3_url
+from deploy.verify.samples import INPUT_KEY, InputLinks, make_request
+from deploy.verify.verification import SampleOutcome
+from local.aws import OUTPUT_BUCKET
+from local.ports import AWS_PORT, GATEWAY_PORT, LOOPBACK
+
+_RUN_FILE = "run.json"
 """What a run's directory says of itself; a directory without it is no run."""
 _PAGE = Path(__file__).with_name("sheet.html")
+_UP_LINKS = InputLinks(
+    s3=s3_url(OUTPUT_BUCKET, INPUT_KEY), http=f"http://{LOOPBACK}:{AWS_PORT}/{OUTPUT_BUCKET}/{INPUT_KEY}"
+)
+"""The sample input on a platform that `make up` runs: those of the demo end with it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(BaseModel):
     """A request and what became of it.
 
     Attributes:
@@ -30,6 +40,8 @@ class Entry:
         curl: The command that posts it again.
     """
 
+    model_config = ConfigDict(extra="forbid")
+
     task: str
     api: str
     runtime: str
@@ -41,96 +53,115 @@ class Entry:
     curl: str
 
 
-@dataclass(slots=True, kw_only=True)
-class Run:
+class Run(BaseModel):
     """One demo.
 
     Attributes:
-        directory: Where its files lie.
         started: When it began, in local time.
         asked: How many requests it had to post.
         platform: The command that starts a platform which takes its requests; None where there is none.
         entries: What became of them, in the order of their ends.
     """
 
-    directory: Path
+    model_config = ConfigDict(extra="forbid")
+
     started: datetime
     asked: int
     platform: str | None
-    entries: list[Entry] = field(default_factory=list)
+    entries: list[Entry] = []
 
-    @classmethod
-    def load(cls, directory: Path) -> Self:
-        """Read a run's directory.
 
-        Raises:
-            OSError, ValueError, KeyError, TypeError: It is none.
-        """
-        held = json.loads((directory / RUN_FILE).read_text(encoding="utf-8"))
-        return cls(
-            directory=directory,
-            started=datetime.fromisoformat(held["started"]),
-            asked=held["asked"],
-            platform=held["platform"],
-            entries=[Entry(**entry) for entry in held["entries"]],
+class DemoOutput:
+    """Saves each outcome of a demo when it is known. File names are short where no two runtimes have the same type.
+
+    Args:
+        out: Directory of all runs.
+        config: What the demo runs.
+        asked: How many requests it posts.
+        platform: The command that starts a platform which takes them; None where there is none.
+    """
+
+    def __init__(self, out: Path, config: Config, *, asked: int, platform: str | None) -> None:
+        types = [runtime.type for runtime in config.catalog]
+        self._out = out
+        self._stage = config.apigw.stage_name
+        self._alone = {runtime.name for runtime in config.catalog if types.count(runtime.type) == 1}
+        self.run = Run(started=datetime.now().astimezone(), asked=asked, platform=platform)
+        self.directory = out / f"{self.run.started:%Y-%m-%d_%H-%M-%S}"
+
+    def save(self, outcome: SampleOutcome) -> None:
+        """Save a request and its pictures; the first one makes the run's directory."""
+        if not self.run.entries:
+            self.directory = _made(self.directory)
+        sample = outcome.request.sample
+        stem = self._stem(outcome)
+        files = []
+        for number, picture in enumerate(outcome.pictures, start=1):
+            files.append(f"{stem}-{number}.{picture.extension}" if number > 1 else f"{stem}.{picture.extension}")
+            (self.directory / files[-1]).write_bytes(picture.content)
+        body = make_request(sample, _UP_LINKS).body
+        request = self.directory / f"{stem}.json"
+        request.write_text(json.dumps(body, indent=2) + "\n", encoding="utf-8")
+        self.run.entries.append(
+            Entry(
+                task=outcome.request.task_type,
+                api=sample.api_version,
+                runtime=sample.runtime,
+                prompt=_prompt(body),
+                seconds=outcome.seconds,
+                pictures=files,
+                problem=outcome.problem,
+                request=request.name,
+                curl=self._curl(sample.api_version, request),
+            )
+        )
+        (self.directory / _RUN_FILE).write_text(self.run.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+    def write_sheet(self) -> Path | None:
+        """Write the page of all runs, newest first, and return its path; None when there is nothing of this one."""
+        if not self.run.entries:
+            return None
+        runs = []
+        for file in sorted(self._out.glob(f"*/{_RUN_FILE}"), reverse=True):
+            try:
+                runs.append((file.parent.name, Run.model_validate_json(file.read_bytes())))
+            except ValueError:
+                continue  # a run of another version, or somebody else's file
+        page = jinja2.Template(_PAGE.read_text(encoding="utf-8"), autoescape=True, trim_blocks=True, lstrip_blocks=True)
+        index = self._out / "index.html"
+        index.write_text(page.render(runs=runs), encoding="utf-8")
+        return index
+
+    def _stem(self, outcome: SampleOutcome) -> str:
+        sample = outcome.request.sample
+        runtime = None if sample.runtime in self._alone else sample.runtime
+        version = None if sample.api_version == "v1alpha2" else sample.api_version
+        return "-".join(filter(None, (runtime, sample.name, version)))
+
+    def _curl(self, api_version: str, request: Path) -> str:
+        return (
+            f"curl -sS http://{LOOPBACK}:{GATEWAY_PORT}/{self._stage}/{api_version} \\\n"
+            '  -H "x-api-key: $(cat .local/api-key)" \\\n'
+            "  -H 'Content-Type: application/json' \\\n"
+            f"  -d @{shlex.quote(str(request))}"
         )
 
-    def save(self) -> None:
-        """Write what ``load`` reads."""
-        held = {
-            "started": self.started.isoformat(timespec="seconds"),
-            "asked": self.asked,
-            "platform": self.platform,
-            "entries": [asdict(entry) for entry in self.entries],
-        }
-        (self.directory / RUN_FILE).write_text(json.dumps(held, indent=2) + "\n", encoding="utf-8")
+
+def _made(directory: Path) -> Path:
+    """Make a directory that no other run has, under that name or the next one."""
+    number, made = 1, directory
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    while made.is_dir():
+        number += 1
+        made = directory.with_name(f"{directory.name}_{number}")
+    made.mkdir()
+    return made
 
 
-def write_sheet(out: Path) -> Path:
-    """Write the page of all runs under a directory; return its path."""
-    runs = sorted(_runs(out), key=lambda run: run.directory.name, reverse=True)
-    page = Template(_PAGE.read_text(encoding="utf-8"))
-    sections = "\n".join(_section(run, newest=number == 0) for number, run in enumerate(runs))
-    index = out / "index.html"
-    index.write_text(page.substitute(runs=len(runs), sections=sections), encoding="utf-8")
-    return index
-
-
-def _runs(out: Path) -> Iterable[Run]:
-    for file in out.glob(f"*/{RUN_FILE}"):
-        try:
-            yield Run.load(file.parent)
-        except (OSError, ValueError, KeyError, TypeError):
-            continue  # a run of another version, or somebody else's file
-
-
-def _section(run: Run, *, newest: bool) -> str:
-    good = [entry for entry in run.entries if entry.problem is None]
-    missing = run.asked - len(run.entries)
-    facts = [f"{len(good)} of {run.asked} requests drawn"]
-    if missing:
-        facts.append(f"{missing} interrupted")
-    hint = ""
-    if run.platform is not None:
-        hint = f"<p class=hint>Each command works in the checkout while <code>{escape(run.platform)}</code> runs.</p>"
-    cards = "\n".join(_card(run.directory.name, entry) for entry in run.entries)
-    return (
-        f"<details class=run{' open' if newest else ''}><summary><h2><time>{run.started:%d %B %Y, %H:%M:%S}</time></h2>"
-        f"<span>{', '.join(facts)}</span></summary>{hint}<div class=cards>\n{cards}\n</div></details>"
-    )
-
-
-def _card(folder: str, entry: Entry) -> str:
-    links = [escape(f"{folder}/{name}") for name in entry.pictures]
-    alt = escape(entry.prompt or entry.task)
-    pictures = "".join(f'<a href="{link}"><img src="{link}" alt="{alt}" loading=lazy></a>' for link in links)
-    seconds = "" if entry.seconds is None else f"<b>{entry.seconds:.1f} s</b>"
-    problem = f"<p class=problem>{escape(entry.problem)}</p>" if entry.problem else ""
-    prompt = f"<blockquote>{escape(entry.prompt)}</blockquote>" if entry.prompt else ""
-    return (
-        f"<article><div class=pictures data-count={len(links)}>{pictures}</div><div class=text>"
-        f"<header><h3>{escape(entry.task)}</h3>{seconds}</header>"
-        f"<p class=where>{escape(entry.runtime)} · {escape(entry.api)}</p>{problem}{prompt}"
-        f"<pre tabindex=0>{escape(entry.curl)}</pre><footer><button type=button>Copy command</button>"
-        f'<a href="{escape(f"{folder}/{entry.request}")}">Body of the request</a></footer></div></article>'
-    )
+def _prompt(body: dict[str, Any]) -> str:
+    """What a request asks for: its prompt, or the first text of a workflow's nodes."""
+    content = body["task"]["content"] if "task" in body else body
+    if isinstance(prompt := content.get("prompt"), str):
+        return prompt
+    inputs = (node.get("inputs", {}) for node in content.values() if isinstance(node, dict))
+    return next((text for one in inputs if isinstance(text := one.get("text"), str)), "")

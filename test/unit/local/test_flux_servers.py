@@ -13,14 +13,11 @@ from aiohttp.test_utils import TestServer
 
 from configuration.config import Config, ConfigError, parse_config
 from deploy.verify.samples import samples_of
-from local import platform
 from local.demo_flux import ModelsError, real_model, tiny_models
-from local.output import PartOutput
-from local.parts import FluxServer, Layout, server_part, server_probe
-from local.platform import Platform
-from local.processes import GivenUpError, Part, PartFailedError, SupervisedProcess
-from local.stack import StateDirectory
-from local.up import _first_request
+from local.layout import FluxServer, Layout
+from local.parts import server_part
+from local.processes import GivenUpError, Part
+from local.up import first_request
 from runtimes.flux.options import ModelOptions
 
 MAKES_MODELS = """#!/bin/sh
@@ -46,7 +43,7 @@ def layout_of(config: Config, flux: FluxServer | None, url: str = "http://127.0.
         gateway_port=1,
         aws_port=2,
         server_urls={"pictures": url},
-        runtimes_file=Path("runtimes.json"),
+        state=Path("state"),
         api_key="key",
         environment={"PATH": "/bin"},
         flux=flux,
@@ -89,7 +86,7 @@ async def test_with_pytorch_it_reads_its_model_from_the_folder_and_may_take_long
 
 @pytest.mark.parametrize(
     ("status", "answer", "ready"),
-    [(200, {"live": True}, True), (503, {"live": True}, False), (503, {"live": False}, None), (503, [], False)],
+    [(200, {"live": True}, True), (503, {"live": True}, False), (503, {"live": False}, None)],
 )
 async def test_the_wait_for_a_server_ends_when_it_says_that_it_will_never_be_ready(
     status: int, answer: Any, ready: bool | None
@@ -101,7 +98,8 @@ async def test_the_wait_for_a_server_ends_when_it_says_that_it_will_never_be_rea
     app.router.add_get("/health", health)
     async with TestServer(app) as server, aiohttp.ClientSession() as http:
         layout = layout_of(config_of(profile="flux-dev"), None, str(server.make_url("")))
-        probe = server_probe(layout, layout.config.models_runtime[0], http)
+        probe = server_part(layout, layout.config.models_runtime[0], http).probe
+        assert probe is not None
         if ready is None:
             with pytest.raises(GivenUpError):
                 await probe()
@@ -109,40 +107,17 @@ async def test_the_wait_for_a_server_ends_when_it_says_that_it_will_never_be_rea
             assert await probe() is ready
 
 
-async def test_what_a_slow_server_said_last_is_repeated_until_it_gives_up(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(platform, "_TELL_EVERY_S", 0.05)
-    told: list[str] = []
-    layout = layout_of(config_of(profile="flux-dev"), None)
-
-    async def probe() -> bool:
-        if any("reading weights" in line for line in told):
-            raise GivenUpError
-        return False
-
-    script = "import time; print('reading weights', flush=True); time.sleep(60)"
-    part = Part(name="server", command=(sys.executable, "-c", script), environment={}, probe=probe)
-    process = SupervisedProcess(part, PartOutput("server", tmp_path / "log"), directory=tmp_path)
-    process.start()
-    try:
-        with pytest.raises(PartFailedError, match="server has given up"):
-            await Platform(layout, StateDirectory(tmp_path), progress=told.append)._ready(process)
-    finally:
-        await process.stop(0)
-
-
 def test_the_demo_makes_tiny_models_once_and_asks_each_for_what_it_does(tmp_path: Path) -> None:
     said: list[str] = []
     models = tmp_path / "models"
-    demo = tiny_models(python_that(tmp_path, MAKES_MODELS), models, said.append)
+    config, server = tiny_models(python_that(tmp_path, MAKES_MODELS), models, said.append)
     tiny_models(python_that(tmp_path, MAKES_NONE), models, said.append)
     assert len(said) == 1
-    assert demo.server.models == models
-    for runtime in demo.config.models_runtime:
+    assert server.models == models
+    for runtime in config.models_runtime:
         assert runtime.model is not None
         assert (models / runtime.model.where / "model_index.json").exists()
-    posted = {(one.runtime, one.name) for one in samples_of(demo.config.catalog)}
+    posted = {(one.runtime, one.name) for one in samples_of(config.catalog)}
     assert {("pictures", "flux-inpaint"), ("edits", "flux-edit")} <= posted
     assert ("pictures", "flux-edit") not in posted
 
@@ -154,10 +129,10 @@ def test_what_hinders_the_making_of_models_is_said(tmp_path: Path) -> None:
 
 def test_the_demo_takes_a_model_of_ones_own_under_its_profile(tmp_path: Path) -> None:
     (tmp_path / "FLUX.1-schnell").mkdir()
-    demo = real_model(Path("/v/python"), tmp_path / "FLUX.1-schnell", "flux-schnell")
-    (runtime,) = demo.config.models_runtime
+    config, server = real_model(Path("/v/python"), tmp_path / "FLUX.1-schnell", "flux-schnell")
+    (runtime,) = config.models_runtime
     assert runtime.model == ModelOptions(profile="flux-schnell", source="FLUX.1-schnell")
-    assert demo.server.models == tmp_path
+    assert server.models == tmp_path
     with pytest.raises(ModelsError, match="no folder"):
         real_model(Path("/v/python"), tmp_path / "other", "flux-schnell")
     with pytest.raises(ConfigError, match="Nano Banana"):
@@ -166,5 +141,5 @@ def test_the_demo_takes_a_model_of_ones_own_under_its_profile(tmp_path: Path) ->
 
 @pytest.mark.parametrize(("profile", "shown"), [("flux-schnell", True), ("flux-kontext", True), ("flux-fill", False)])
 def test_the_first_request_is_one_that_a_runtime_takes_without_a_picture(profile: str, shown: bool) -> None:
-    words = _first_request(layout_of(config_of(profile=profile), None))
+    words = first_request(layout_of(config_of(profile=profile), None))
     assert ("text-to-image" in words) is shown

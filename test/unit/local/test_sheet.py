@@ -9,7 +9,7 @@ from configuration.config import Config, parse_config
 from deploy.verify.pictures import DrawnPicture
 from deploy.verify.samples import InputLinks, Sample, make_request
 from deploy.verify.verification import SampleOutcome
-from local.demo_output import DemoOutput
+from local.sheet import DemoOutput
 
 CONFIG = {
     "stackName": "s",
@@ -82,7 +82,7 @@ def test_a_card_has_prompt_seconds_and_a_command_that_posts_the_request_again(tm
     one = output(tmp_path)
     one.save(outcome())
     page = Page(one.write_sheet())
-    file = one.run.directory / "t2i.json"
+    file = one.directory / "t2i.json"
     for words in ("text-to-image", "A dog", "1.2 s", "while make up runs", "http://127.0.0.1:8000/dev/v1alpha2"):
         assert words in page.text
     assert f"-d @{file}" in page.text
@@ -104,7 +104,7 @@ def test_inputs_of_a_saved_request_are_those_that_make_up_has(tmp_path: Path) ->
     one = output(tmp_path)
     one.save(outcome("i2i"))
     one.save(outcome("i2i", "v1alpha1"))
-    old, new = [json.loads((one.run.directory / entry.request).read_text()) for entry in one.run.entries]
+    old, new = [json.loads((one.directory / entry.request).read_text()) for entry in one.run.entries]
     assert old["task"]["content"]["init_images"] == ["s3://sd-on-eks-output/verify/input.png"]
     assert new["alwayson_scripts"]["image_link"] == "http://127.0.0.1:5566/sd-on-eks-output/verify/input.png"
 

@@ -1,0 +1,158 @@
+"""How a platform runs on this machine: its configuration, its addresses, and the directory of its state."""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from configuration.config import Config
+from local.aws import JOBS_TABLE, NOTICE_TOPIC_ARN, OUTPUT_BUCKET
+from local.ports import LOOPBACK
+from local.proxy_event import API_KEY_ID
+from local.sandbox import sandbox_environment
+
+_LOOPBACK_OF = {"0.0.0.0": LOOPBACK, "::": "::1"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FluxServer:
+    """How the flux server itself runs.
+
+    Attributes:
+        python: A Python that has PyTorch.
+        models: The folder of models.
+    """
+
+    python: Path
+    models: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """How a platform runs.
+
+    Attributes:
+        config: The configuration.
+        state: Directory of its logs, its catalog of runtimes and stack.json.
+        host: Address that the API listens on.
+        gateway_port: Port of the API.
+        aws_port: Port of AWS.
+        server_urls: Base URL of each runtime's model server.
+        own_servers: The runtimes whose model server is the user's, and not started here.
+        api_key: The key that the API takes.
+        environment: The environment of every part.
+        flux: How the flux server itself runs; None leaves it to its stand-in.
+    """
+
+    config: Config
+    state: Path
+    host: str = LOOPBACK
+    gateway_port: int
+    aws_port: int
+    server_urls: Mapping[str, str]
+    own_servers: frozenset[str] = frozenset()
+    api_key: str = field(repr=False)
+    environment: Mapping[str, str] = field(repr=False)
+    flux: FluxServer | None = None
+
+    @property
+    def logs(self) -> Path:
+        """Directory of the parts' logs."""
+        return self.state / "logs"
+
+    @property
+    def runtimes_file(self) -> Path:
+        """The catalog of runtimes, as the Lambda bundles it."""
+        return self.state / "runtimes.json"
+
+    @property
+    def stack_file(self) -> Path:
+        """Present while the platform runs."""
+        return stack_file(self.state)
+
+    @property
+    def aws_endpoint(self) -> str:
+        """AWS's base URL."""
+        return f"http://{LOOPBACK}:{self.aws_port}"
+
+    @property
+    def reachable_host(self) -> str:
+        """Where this machine itself reaches the API."""
+        return _LOOPBACK_OF.get(self.host, self.host)
+
+    @property
+    def endpoint(self) -> str:
+        """The API's base URL, for this machine."""
+        return self.endpoint_of(self.reachable_host)
+
+    def endpoint_of(self, host: str) -> str:
+        """The API's base URL under a name or address."""
+        host = f"[{host}]" if ":" in host else host
+        return f"http://{host}:{self.gateway_port}/{self.config.apigw.stage_name}/"
+
+    def publish(self) -> None:
+        """Write stack.json, complete from the first moment and readable by its owner only: it holds the key."""
+        outputs = {
+            "FrontApiEndpoint": self.endpoint,
+            "OutputS3Bucket": OUTPUT_BUCKET,
+            "sdNotificationOutputArn": NOTICE_TOPIC_ARN,
+            "JobsTable": JOBS_TABLE,
+            "ApiKey": self.api_key,
+            "ApiKeyId": API_KEY_ID,
+            "AwsEndpoint": self.aws_endpoint,
+            "Environment": sandbox_environment(self.aws_endpoint),
+            "Logs": str(self.logs),
+            "Runtimes": json.loads(self.config.catalog.to_json()),
+            "Pid": os.getpid(),
+        }
+        draft = self.state / "stack.json.new"
+        draft.touch(mode=0o600)
+        draft.write_text(json.dumps(outputs, indent=2) + "\n", encoding="utf-8")
+        draft.replace(self.stack_file)
+
+
+class AlreadyRunningError(Exception):
+    """Another platform uses this state directory."""
+
+
+@contextmanager
+def claimed(state: Path) -> Iterator[None]:
+    """Have a state directory for this process alone; the kernel lets go of it whatever becomes of us.
+
+    Raises:
+        AlreadyRunningError: Another process has it.
+    """
+    state.mkdir(parents=True, exist_ok=True)
+    # Not emptied by opening: who has it wrote its process id there.
+    with (state / "lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            pid = lock.read().strip()
+            raise AlreadyRunningError(
+                f"A platform already runs {_where(state)} (process {pid}, its state in {state}).\n"
+                f"End it with Ctrl-C in its terminal or with: kill {pid}"
+            ) from None
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
+        try:
+            yield
+        finally:
+            stack_file(state).unlink(missing_ok=True)
+
+
+def stack_file(state: Path) -> Path:
+    """What a running platform says of itself, with the names of a deployed stack's outputs."""
+    return state / "stack.json"
+
+
+def _where(state: Path) -> str:
+    try:
+        return f"at {json.loads(stack_file(state).read_text(encoding='utf-8'))['FrontApiEndpoint']}"
+    except (OSError, ValueError, KeyError):
+        return "here and is still starting"
