@@ -4,11 +4,10 @@ SD WebUI takes file name, name, title and title with hash for the same file. In 
 without a word, so every place must be known.
 """
 
-import string
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from contract import strict_json
 from contract.field_errors import FieldPath
@@ -30,10 +29,12 @@ _PLOT_SCRIPT = "x/y/z plot"
 _PLOT_CHECKPOINT_AXES = frozenset({10, 11})
 """Which kind of axis is "Checkpoint name": the 10th of image-to-image, the 11th of text-to-image."""
 _MIN_PAIRS = 3
+_LABEL_AND_QUOTED = re.compile(r'([^:]*):\s*("(?:[^"\\]|\\.)*"|)')
+"""A pair's name and its value, if that stands in quotes."""
+_HEXADECIMAL = re.compile(r"[0-9a-fA-F]+")
 
 
-@dataclass(frozen=True, slots=True)
-class NamedCheckpoint:
+class NamedCheckpoint(NamedTuple):
     """A checkpoint that a request names.
 
     Attributes:
@@ -51,13 +52,11 @@ def checkpoint_stem(name: str) -> str:
     """Reduce any spelling of a checkpoint to one: no hash, no suffix, no case."""
     stem = name.strip()
     head, bracket, digits = stem.removesuffix("]").rpartition("[")
-    if bracket and stem.endswith("]") and _is_hexadecimal(digits):
+    if bracket and stem.endswith("]") and _HEXADECIMAL.fullmatch(digits):
         stem = head.rstrip()
-    for suffix in CHECKPOINT_SUFFIXES:
-        if stem.lower().endswith(suffix):
-            stem = stem[: -len(suffix)]
-            break
-    return stem.casefold()
+    stem = stem.casefold()
+    suffix = next(filter(stem.endswith, CHECKPOINT_SUFFIXES), "")
+    return stem.removesuffix(suffix)
 
 
 def same_checkpoint(one: str, other: str) -> bool:
@@ -67,7 +66,7 @@ def same_checkpoint(one: str, other: str) -> bool:
 
 def is_checkpoint_hash(name: str) -> bool:
     """Whether a name is the hash of a file, which only the model server can look up."""
-    return len(name) in _HASH_LENGTHS and _is_hexadecimal(name)
+    return len(name) in _HASH_LENGTHS and _HEXADECIMAL.fullmatch(name) is not None
 
 
 def named_checkpoints(content: Mapping[str, Any]) -> Iterator[NamedCheckpoint]:
@@ -114,10 +113,6 @@ def _last_line(text: str) -> str:
     return text.strip().rpartition("\n")[2]
 
 
-def _is_hexadecimal(text: str) -> bool:
-    return bool(text) and all(digit in string.hexdigits for digit in text)
-
-
 def _in_object(value: Any, at: FieldPath) -> Iterator[NamedCheckpoint]:
     waiting = [(value, at)]
     while waiting:
@@ -143,11 +138,9 @@ def _is_given(name: str) -> bool:
 def _in_refiner(scripts: Mapping[str, Any]) -> Iterator[NamedCheckpoint]:
     """The refiner as a script: whether it is on, its checkpoint, when it takes over."""
     for key, script in scripts.items():
-        arguments = script.get("args") if isinstance(script, dict) else None
-        if key.casefold() == "refiner" and isinstance(arguments, list):
-            match arguments:
-                case [on, str(name), *_] if on and _is_given(name):
-                    yield NamedCheckpoint((_SCRIPTS, key, "args", 1), name, draws=False)
+        match script:
+            case {"args": [on, str(name), *_]} if on and key.casefold() == "refiner" and _is_given(name):
+                yield NamedCheckpoint((_SCRIPTS, key, "args", 1), name, draws=False)
 
 
 def _in_plot(content: Mapping[str, Any]) -> Iterator[NamedCheckpoint]:
@@ -179,31 +172,17 @@ def _in_infotext(text: str) -> Iterator[NamedCheckpoint]:
 
 
 def _pairs(line: str) -> Iterator[tuple[str, str]]:
-    """Split ``a: 1, b: "x, y"``; a comma in quotes divides nothing."""
+    """Split ``a: 1, b: "x, y"``; a comma in quotes divides nothing. The work grows with the length alone."""
     start = 0
-    while (colon := line.find(":", start)) >= 0:
-        label = line[start:colon].rpartition(",")[2].strip()
-        value, start = _value(line, colon + 1)
-        if label:
+    while found := _LABEL_AND_QUOTED.match(line, start):
+        label, quoted = found.groups()
+        value, start = None, found.end()
+        if quoted:
+            with suppress(ValueError):
+                value = str(strict_json.loads(quoted))
+        if value is None:
+            begin, comma = found.start(2), line.find(",", found.start(2))
+            end = len(line) if comma < 0 else comma
+            value, start = line[begin:end].strip(), end + 1
+        if label := label.rpartition(",")[2].strip():
             yield label, value
-
-
-def _value(line: str, start: int) -> tuple[str, int]:
-    """The value that begins there, and where the next pair begins."""
-    while line[start : start + 1].isspace():
-        start += 1
-    if line[start : start + 1] == '"' and (quote := _closing_quote(line, start + 1)) >= 0:
-        with suppress(ValueError):
-            return str(strict_json.loads(line[start : quote + 1])), quote + 1
-    comma = line.find(",", start)
-    end = len(line) if comma < 0 else comma
-    return line[start:end].strip(), end + 1
-
-
-def _closing_quote(line: str, start: int) -> int:
-    while (quote := line.find('"', start)) >= 0:
-        text = line[start:quote]
-        if (len(text) - len(text.rstrip("\\"))) % 2 == 0:
-            return quote
-        start = quote + 1
-    return -1

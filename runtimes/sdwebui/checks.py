@@ -2,8 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from contract.field_errors import FieldError, FieldPath, field_path, shown
 from runtimes.catalog import DeployedRuntime
@@ -17,23 +16,76 @@ from runtimes.sdwebui.checkpoints import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Range:
+class _Range(NamedTuple):
     """The numbers that SD WebUI 1.10.1 accepts; outside, it answers 422 or 500, or draws garbage."""
 
     min: float = -(2**63)
     max: float = 2**64 - 1
     is_above_min: bool = False
 
-    def problem(self, value: Any) -> str | None:
+
+_FRACTION = _Range(0, 1)
+_GENERATE: Mapping[str, _Range] = {
+    **dict.fromkeys(("steps", "batch_size", "n_iter"), _Range(1)),
+    **dict.fromkeys(("width", "height"), _Range(8)),
+    **dict.fromkeys(("cfg_scale", "image_cfg_scale", "seed", "subseed", "subseed_strength"), _Range()),
+    **dict.fromkeys(("hr_scale", "hr_resize_x", "hr_resize_y", "hr_second_pass_steps"), _Range(0)),
+    "denoising_strength": _FRACTION,
+}
+_UPSCALE: Mapping[str, _Range] = {
+    "upscaling_resize": _Range(0, is_above_min=True),
+    **dict.fromkeys(("upscaling_resize_w", "upscaling_resize_h"), _Range(1)),
+    **dict.fromkeys(("resize_mode", "gfpgan_visibility", "codeformer_visibility", "codeformer_weight"), _FRACTION),
+    "extras_upscaler_2_visibility": _FRACTION,
+}
+_TEXTS = ("prompt", "negative_prompt", "infotext")
+_IMAGE_FIELDS = {"image-to-image": "init_images", "extra-single-image": "image", "extra-batch-images": "imageList"}
+
+
+def check(content: Mapping[str, Any], tasktype: str, runtime: DeployedRuntime, at: FieldPath) -> Iterator[FieldError]:
+    """Name the errors of a request's content; see ``api.content``."""
+    for path, problem in _problems(content, tasktype, runtime):
+        yield FieldError(field_path((*at, *path)), problem)
+
+
+def _problems(content: Mapping[str, Any], tasktype: str, runtime: DeployedRuntime) -> Iterator[tuple[FieldPath, str]]:
+    upscales = tasktype.startswith("extra-")
+    numbers = list(_number_problems(content, _UPSCALE if upscales else _GENERATE))
+    yield from numbers or _pixel_problems(content, runtime.max_pixels, upscales=upscales)
+    for text in _TEXTS:
+        if not isinstance(content.get(text), str | None):
+            yield (text,), "must be a string"
+    if isinstance(infotext := content.get("infotext"), str) and not has_readable_settings(infotext):
+        yield ("infotext",), f"may have at most {MAX_LINE_CHARS} characters in its last line"
+    scripts = content.get("alwayson_scripts")
+    if not isinstance(scripts, dict | None):
+        yield ("alwayson_scripts",), "must be an object"
+        scripts = None
+    link = (scripts or {}).get("image_link")
+    if not isinstance(link, str | None):
+        yield ("alwayson_scripts", "image_link"), "must be a string"
+    if (name := _IMAGE_FIELDS.get(tasktype)) and not (link and not content.get(name)):
+        yield from _image_problems(name, content.get(name))
+    for path, parent in (((), content), (("alwayson_scripts",), scripts or {})):
+        settings = parent.get("override_settings")
+        if not isinstance(settings, dict | None):
+            yield (*path, "override_settings"), f"must be an object, not {shown(settings)}"
+    yield from _checkpoint_problems(content, runtime)
+
+
+def _number_problems(content: Mapping[str, Any], ranges: Mapping[str, _Range]) -> Iterator[tuple[FieldPath, str]]:
+    for name, accepted in ranges.items():
+        if (value := content.get(name)) is None:
+            continue
         number = _number(value)
         if number is None:
-            return f"must be a number, not {shown(value)}"
-        if self.is_above_min and number <= self.min:
-            return f"must be above {self.min}, not {shown(value)}"
-        if number < self.min:
-            return f"must be at least {self.min}, not {shown(value)}"
-        return f"must be at most {self.max}, not {shown(value)}" if number > self.max else None
+            yield (name,), f"must be a number, not {shown(value)}"
+        elif accepted.is_above_min and number <= accepted.min:
+            yield (name,), f"must be above {accepted.min}, not {shown(value)}"
+        elif number < accepted.min:
+            yield (name,), f"must be at least {accepted.min}, not {shown(value)}"
+        elif number > accepted.max:
+            yield (name,), f"must be at most {accepted.max}, not {shown(value)}"
 
 
 def _number(value: Any) -> float | None:
@@ -49,110 +101,24 @@ def _number(value: Any) -> float | None:
     return number if math.isfinite(number) else None
 
 
-_GENERATE: Mapping[str, _Range] = {
-    "steps": _Range(1),
-    "width": _Range(8),
-    "height": _Range(8),
-    "batch_size": _Range(1),
-    "n_iter": _Range(1),
-    "cfg_scale": _Range(),
-    "seed": _Range(),
-    "subseed": _Range(),
-    "denoising_strength": _Range(0, 1),
-    "subseed_strength": _Range(),
-    "hr_scale": _Range(0),
-    "hr_resize_x": _Range(0),
-    "hr_resize_y": _Range(0),
-    "hr_second_pass_steps": _Range(0),
-    "image_cfg_scale": _Range(),
-}
-_UPSCALE: Mapping[str, _Range] = {
-    "resize_mode": _Range(0, 1),
-    "upscaling_resize": _Range(0, is_above_min=True),
-    "upscaling_resize_w": _Range(1),
-    "upscaling_resize_h": _Range(1),
-    "gfpgan_visibility": _Range(0, 1),
-    "codeformer_visibility": _Range(0, 1),
-    "codeformer_weight": _Range(0, 1),
-    "extras_upscaler_2_visibility": _Range(0, 1),
-}
-_RANGES: Mapping[str, Mapping[str, _Range]] = {
-    "text-to-image": _GENERATE,
-    "image-to-image": _GENERATE,
-    "extra-single-image": _UPSCALE,
-    "extra-batch-images": _UPSCALE,
-}
-_TEXTS = ("prompt", "negative_prompt", "infotext")
-_IMAGE_FIELDS = {"image-to-image": "init_images", "extra-single-image": "image", "extra-batch-images": "imageList"}
-
-
-def check(content: Mapping[str, Any], tasktype: str, runtime: DeployedRuntime, at: FieldPath) -> Iterator[FieldError]:
-    """Name the errors of a request's content.
-
-    Args:
-        content: The content, an object.
-        tasktype: One that the runtime takes.
-        runtime: Where it will run.
-        at: Where the content stands in the request.
-    """
-    errors = [
-        FieldError(field_path((*at, name)), problem)
-        for name, accepted in _RANGES[tasktype].items()
-        if content.get(name) is not None and (problem := accepted.problem(content[name]))
-    ]
-    yield from errors or _pixel_errors(content, tasktype, runtime.max_pixels, at)
-    for name in _TEXTS:
-        if content.get(name) is not None and not isinstance(content[name], str):
-            yield FieldError(field_path((*at, name)), "must be a string")
-    if isinstance(infotext := content.get("infotext"), str) and not has_readable_settings(infotext):
-        yield FieldError(
-            field_path((*at, "infotext")), f"may have at most {MAX_LINE_CHARS} characters in its last line"
-        )
-    scripts = content.get("alwayson_scripts")
-    if scripts is not None and not isinstance(scripts, dict):
-        yield FieldError(field_path((*at, "alwayson_scripts")), "must be an object")
-        scripts = None
-    yield from _check_images(content, scripts or {}, tasktype, at)
-    for where, parent in ((at, content), ((*at, "alwayson_scripts"), scripts or {})):
-        settings = parent.get("override_settings")
-        if settings is not None and not isinstance(settings, dict):
-            yield FieldError(field_path((*where, "override_settings")), f"must be an object, not {shown(settings)}")
-    yield from _check_checkpoints(content, runtime, at)
-
-
-def _check_images(
-    content: Mapping[str, Any], scripts: Mapping[str, Any], tasktype: str, at: FieldPath
-) -> Iterator[FieldError]:
-    link = scripts.get("image_link")
-    if link is not None and not isinstance(link, str):
-        yield FieldError(field_path((*at, "alwayson_scripts", "image_link")), "must be a string")
-    name = _IMAGE_FIELDS.get(tasktype)
-    if name is None:
-        return
-    here = (*at, name)
-    value = content.get(name)
+def _image_problems(name: str, value: Any) -> Iterator[tuple[FieldPath, str]]:
     if not value:
-        if not link:
-            yield FieldError(field_path(here), "is required: a link (http, https or s3) or base64")
+        yield (name,), "is required: a link (http, https or s3) or base64"
     elif name == "image":
         if not isinstance(value, str):
-            yield FieldError(field_path(here), "must be a string: a link or base64")
+            yield (name,), "must be a string: a link or base64"
     elif not isinstance(value, list):
-        yield FieldError(field_path(here), "must be a list")
+        yield (name,), "must be a list"
     else:
+        is_batch = name == "imageList"
         for index, item in enumerate(value):
-            if name == "imageList":
-                data, expected = (
-                    item.get("data") if isinstance(item, dict) else None,
-                    'an object {"data": …, "name": …}',
-                )
-            else:
-                data, expected = item, "a link or base64"
+            data = item.get("data") if is_batch and isinstance(item, dict) else None if is_batch else item
             if not isinstance(data, str) or not data:
-                yield FieldError(field_path((*here, index)), f"must be {expected}")
+                expected = 'an object {"data": …, "name": …}' if is_batch else "a link or base64"
+                yield (name, index), f"must be {expected}"
 
 
-def _check_checkpoints(content: Mapping[str, Any], runtime: DeployedRuntime, at: FieldPath) -> Iterator[FieldError]:
+def _checkpoint_problems(content: Mapping[str, Any], runtime: DeployedRuntime) -> Iterator[tuple[FieldPath, str]]:
     """One checkpoint at most draws, however often it is spelled; on a static runtime only its own is named.
 
     In many places SD WebUI accepts an unknown checkpoint without a word and draws with another.
@@ -160,7 +126,7 @@ def _check_checkpoints(content: Mapping[str, Any], runtime: DeployedRuntime, at:
     asked: str | None = None
     for named in named_checkpoints(content):
         if problem := _checkpoint_problem(named.name, runtime) or (named.draws and _conflict(named.name, asked)):
-            yield FieldError(field_path((*at, *named.path)), problem)
+            yield named.path, problem
         elif named.draws:
             asked = asked or named.name
 
@@ -186,40 +152,36 @@ def _conflict(name: str, asked: str | None) -> str | None:
 _SIDE = 512
 """A picture's side where the request does not say it; at least this is taken for one that is upscaled by a factor."""
 
-Given = Callable[[str, float], float]
 
-
-def _pixel_errors(content: Mapping[str, Any], tasktype: str, max_pixels: int, at: FieldPath) -> Iterator[FieldError]:
+def _pixel_problems(content: Mapping[str, Any], max_pixels: int, *, upscales: bool) -> Iterator[tuple[FieldPath, str]]:
     """Name what makes SD WebUI hold too many pixels at once: its own limits end where the memory does."""
 
     def given(name: str, default: float) -> float:
         value = _number(content.get(name))
         return default if value is None else max(value, 0)
 
-    held = _upscaled(given) if tasktype.startswith("extra-") else _drawn(content, given)
+    held = _upscaled(given) if upscales else _drawn(given, enable_hr=bool(content.get("enable_hr")))
     for name, words, pixels in held:
         if pixels > max_pixels:
-            problem = f"{words} {pixels:.0f} pixels at once; at most {max_pixels} are allowed (maxPixels)"
-            yield FieldError(field_path((*at, name)), problem)
+            yield (name,), f"{words} {pixels:.0f} pixels at once; at most {max_pixels} are allowed (maxPixels)"
             return
 
 
-def _drawn(content: Mapping[str, Any], given: Given) -> Iterator[tuple[str, str, float]]:
+def _drawn(given: Callable[[str, float], float], *, enable_hr: bool) -> Iterator[tuple[str, str, float]]:
     width, height, batch = given("width", _SIDE), given("height", _SIDE), given("batch_size", 1)
     yield "width", "times height makes", width * height
     yield "batch_size", "times width and height makes", width * height * batch
-    if content.get("enable_hr"):
-        scale = given("hr_scale", 2)
+    if enable_hr:
         wide, high = given("hr_resize_x", 0), given("hr_resize_y", 0)
-        if wide or high:
-            wide, high = wide or high * width / max(height, 1), high or wide * height / max(width, 1)
-        else:
+        name = "hr_resize_x" if wide else "hr_resize_y" if high else "hr_scale"
+        if name == "hr_scale":
+            scale = given("hr_scale", 2)
             wide, high = width * scale, height * scale
-        sides = [name for name in ("hr_resize_x", "hr_resize_y") if given(name, 0)]
-        yield (sides or ["hr_scale"])[0], "makes with batch_size", wide * high * batch
+        wide, high = wide or high * width / max(height, 1), high or wide * height / max(width, 1)
+        yield name, "makes with batch_size", wide * high * batch
 
 
-def _upscaled(given: Given) -> Iterator[tuple[str, str, float]]:
+def _upscaled(given: Callable[[str, float], float]) -> Iterator[tuple[str, str, float]]:
     if given("resize_mode", 0) == 1:
         width, height = given("upscaling_resize_w", _SIDE), given("upscaling_resize_h", _SIDE)
         yield "upscaling_resize_w", "times upscaling_resize_h makes", width * height

@@ -10,7 +10,7 @@ from contract import strict_json
 from queue_agent.errors import AgentError, ExecutionFailed, NoOutput, Rejected, ServerError
 from queue_agent.media import identify
 from queue_agent.ports import Output, Result
-from runtimes._http import Answer, AnswerStream, read_json
+from runtimes._http import Answer, AnswerStream, as_object, read_json
 from runtimes._wording import is_out_of_room, shorten
 from runtimes.sdwebui.checkpoints import infotext_pairs
 from runtimes.sdwebui.driver.sieve import PICTURE_KINDS, Sieve
@@ -40,17 +40,14 @@ async def result_of(answer: AnswerStream) -> Result:
     if not isinstance(encoded, list):
         raise ServerError("The model server's response has no list of pictures.")
     seeds = _seeds(info, len(encoded))
-    first = len(encoded) - len(seeds)
-    outputs = [
-        Output(_picture(image, sieve.pictures), seed) for image, seed in zip(encoded[first:], seeds, strict=True)
-    ]
+    shown = encoded[len(encoded) - len(seeds) :]
+    outputs = [Output(_picture(image, sieve.pictures), seed) for image, seed in zip(shown, seeds, strict=True)]
     if not outputs:
         raise NoOutput("The model server returned no picture.")
-    parameters = body.pop("parameters", None)
     model = info.get("sd_model_name")
     return Result(
         outputs=outputs,
-        parameters=parameters if isinstance(parameters, dict) else {},
+        parameters=as_object(body.pop("parameters", None)),
         answer={**body, "info": info} if info else body,
         model=model if isinstance(model, str) else None,
     )
@@ -96,11 +93,8 @@ def _is_anothers(status: int, body: Mapping[str, Any]) -> bool:
 def _info(text: Any) -> dict[str, Any]:
     """What the server tells of its pictures; extensions leave NaN in it, which becomes null as in ``parameters``."""
     if isinstance(text, str):
-        try:
-            text = read_json(text.encode(errors="surrogatepass"))
-        except ServerError:
-            return {}
-    return text if isinstance(text, dict) else {}
+        text = Answer(HTTPStatus.OK, text.encode(errors="surrogatepass")).json_or_none()
+    return as_object(text)
 
 
 def _seeds(info: Mapping[str, Any], images: int) -> list[int | None]:

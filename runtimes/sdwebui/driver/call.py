@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import pybase64
 
@@ -24,8 +24,7 @@ from runtimes.sdwebui.driver.infotext import overridden_by, without_checkpoint
 _PATHS: Mapping[str, str] = {
     "text-to-image": "txt2img",
     "image-to-image": "img2img",
-    "extra-single-image": "extra-single-image",
-    "extra-batch-images": "extra-batch-images",
+    **{upscaling: upscaling for upscaling in ("extra-single-image", "extra-batch-images")},
 }
 _UPSCALING = 2
 """The factor by which SD WebUI upscales by default."""
@@ -47,66 +46,8 @@ _SAVING_SETTINGS = ("save_", "samples_save", "grid_save")
 _IMAGE_FIELDS = frozenset(
     {"init_images", "mask", "latent_mask", "firstpass_image", "image", "images", "input_image", "mask_image"}
 )
-_BATCH_IMAGE_FIELDS = _IMAGE_FIELDS | {"data"}
 _SCRIPT_FIELDS = frozenset({"alwayson_scripts", "script_args"})
 """What stands there is read by extensions, some of which take pictures under names of their own, or under none."""
-
-
-@dataclass(slots=True)
-class Call:
-    """A call of SD WebUI's API.
-
-    Attributes:
-        path: Below /sdapi/v1/.
-        body: The request's JSON.
-        checkpoint: The checkpoint that the task asks for; None keeps the loaded one.
-        other_checkpoints: Further ones that it names, as a refiner.
-        sites: Where the body holds links and pictures.
-    """
-
-    path: str
-    body: dict[str, Any]
-    checkpoint: str | None
-    other_checkpoints: tuple[str, ...]
-    sites: list[InputSite]
-
-    @property
-    def image_fields(self) -> frozenset[str]:
-        """Names of the fields that hold images."""
-        return _BATCH_IMAGE_FIELDS if self.path == "extra-batch-images" else _IMAGE_FIELDS
-
-    @property
-    def generates(self) -> bool:
-        """Whether a checkpoint draws; upscaling needs none."""
-        return self.path in _GENERATING
-
-    def check_size(self, fetched: Mapping[str, Media], max_pixels: int) -> None:
-        """Make sure that no picture is upscaled beyond a limit: the server's memory would end, and the pod with it.
-
-        Raises:
-            InputError: One is.
-        """
-        factor = _number(self.body.get("upscaling_resize"), _UPSCALING)
-        if self.generates or _number(self.body.get("resize_mode"), 0):
-            return
-        for site in self.sites:
-            if (media := fetched.get(site.input.text)) is None or media.extension not in READERS:
-                continue
-            size = extent_of(media.data, media.extension)
-            if (pixels := size.width * factor * size.height * factor) > max_pixels:
-                raise InputError(
-                    f"{site.input.field}: {size.width} x {size.height} pixels upscaled by {factor:g} are {pixels:.0f}; "
-                    f"at most {max_pixels} are allowed (maxPixels)"
-                )
-
-    def put_images(self, fetched: Mapping[str, Media]) -> None:
-        """Write every picture in base64, whether it stood there or a link to it."""
-        written = {text: pybase64.b64encode_as_string(media.data) for text, media in fetched.items()}
-        for site in self.sites:
-            text = site.input.text
-            if (media := fetched.get(text)) is not None:
-                head = f"data:{media.content_type};base64," if is_data_url(text) else ""
-                site.replace(head + written[text])
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,24 +70,6 @@ class PreparedCall:
     overridden: frozenset[str]
     work: Work
 
-    @classmethod
-    def of(cls, call: Call, fetched: Mapping[str, Media], max_pixels: int = DEFAULT_MAX_PIXELS) -> Self:
-        """Put the pictures into a call, and write it.
-
-        Raises:
-            InputError: One cannot be written as SD WebUI is to have it, or would have more than so many pixels.
-        """
-        call.check_size(fetched, max_pixels)
-        call.put_images(converted(fetched))
-        return cls(
-            path=call.path,
-            content=write_json(call.body),
-            checkpoint=call.checkpoint if call.generates else None,
-            other_checkpoints=call.other_checkpoints if call.generates else (),
-            overridden=frozenset(call.body.get("override_settings") or ()) | overridden_by(call.body.get("infotext")),
-            work=_work_of(call),
-        )
-
     def content_for(self, job: str) -> tuple[bytes | memoryview, ...]:
         """The request's JSON under the job's id, by which the server's own log and progress name it; in parts."""
         if self.path not in _GENERATING:
@@ -154,12 +77,68 @@ class PreparedCall:
         return b'{"force_task_id":"' + job.encode() + b'",', memoryview(self.content)[1:]
 
 
-def _work_of(call: Call) -> Work:
-    body = call.body
-    if not call.generates:
-        return Work(call.path, 1)
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call of SD WebUI's API whose links are not replaced yet.
+
+    Attributes:
+        path: Below /sdapi/v1/.
+        body: The request's JSON, to be changed.
+        checkpoint: As in ``PreparedCall``.
+        other_checkpoints: As in ``PreparedCall``.
+        sites: Where the body holds links and pictures.
+    """
+
+    path: str
+    body: dict[str, Any]
+    checkpoint: str | None
+    other_checkpoints: tuple[str, ...]
+    sites: list[InputSite]
+
+    def prepared(self, fetched: Mapping[str, Media], max_pixels: int = DEFAULT_MAX_PIXELS) -> PreparedCall:
+        """Write every picture in base64, whether it stood there or a link to it; then the request.
+
+        Raises:
+            InputError: One cannot be written as SD WebUI is to have it, or would have more than so many pixels.
+        """
+        self._check_size(fetched, max_pixels)
+        given = converted(fetched)
+        encoded = {text: pybase64.b64encode_as_string(media.data) for text, media in given.items()}
+        for site in self.sites:
+            text = site.input.text
+            if (media := given.get(text)) is not None:
+                head = f"data:{media.content_type};base64," if is_data_url(text) else ""
+                site.replace(head + encoded[text])
+        return PreparedCall(
+            path=self.path,
+            content=write_json(self.body),
+            checkpoint=self.checkpoint,
+            other_checkpoints=self.other_checkpoints,
+            overridden=frozenset(self.body.get("override_settings") or ()) | overridden_by(self.body.get("infotext")),
+            work=_work_of(self.path, self.body),
+        )
+
+    def _check_size(self, fetched: Mapping[str, Media], max_pixels: int) -> None:
+        """Make sure that no picture is upscaled beyond a limit: the server's memory would end, and the pod with it."""
+        factor = _number(self.body.get("upscaling_resize"), _UPSCALING)
+        if self.path in _GENERATING or _number(self.body.get("resize_mode"), 0):
+            return
+        for site in self.sites:
+            if (media := fetched.get(site.input.text)) is None or media.extension not in READERS:
+                continue
+            size = extent_of(media.data, media.extension)
+            if (pixels := size.width * factor * size.height * factor) > max_pixels:
+                raise InputError(
+                    f"{site.input.field}: {size.width} x {size.height} pixels upscaled by {factor:g} are {pixels:.0f}; "
+                    f"at most {max_pixels} are allowed (maxPixels)"
+                )
+
+
+def _work_of(path: str, body: Mapping[str, Any]) -> Work:
+    if path not in _GENERATING:
+        return Work(path, 1)
     shape = [str(body.get(key)) for key in ("width", "height", "batch_size", "sampler_name", "enable_hr")]
-    return Work(" ".join((call.path, *shape)), units_of(body.get("steps"), 50) * units_of(body.get("n_iter")))
+    return Work(" ".join((path, *shape)), units_of(body.get("steps"), 50) * units_of(body.get("n_iter")))
 
 
 def call_of(task: Task) -> Call:
@@ -179,31 +158,29 @@ def call_of(task: Task) -> Call:
     scripts = _mapping(body, "alwayson_scripts")
     platform = {key: scripts.pop(key) for key in _PLATFORM_KEYS if key in scripts}
     settings = {**_mapping(body, "override_settings"), **_mapping(platform, "override_settings")}
-    settings = {
-        key: value for key, value in settings.items() if value is not None and not key.startswith(_SAVING_SETTINGS)
-    }
-    settings.pop(CHECKPOINT_ATTRIBUTE, None)
-    body.pop(CHECKPOINT_ATTRIBUTE, None)
-    body.pop("force_task_id", None)
-    if isinstance(infotext := body.get("infotext"), str):
-        body["infotext"] = without_checkpoint(infotext)
     if platform.get("sd_vae"):
         settings["sd_vae"] = platform["sd_vae"]
+    for key in (CHECKPOINT_ATTRIBUTE, "force_task_id", "alwayson_scripts", "override_settings"):
+        body.pop(key, None)
+    if isinstance(infotext := body.get("infotext"), str):
+        body["infotext"] = without_checkpoint(infotext)
     _put_image_link(body, path, platform.get("image_link"))
-    call = Call(path, body, checkpoint, others, [])
-    if call.generates:
+    if path in _GENERATING:
         body["alwayson_scripts"] = scripts
-        body["override_settings"] = settings
+        body["override_settings"] = {
+            key: value
+            for key, value in settings.items()
+            if value is not None and key != CHECKPOINT_ATTRIBUTE and not key.startswith(_SAVING_SETTINGS)
+        }
         # Settings are one task's: the next one must find the server as this one did. Nor may it withhold the pictures.
         body["override_settings_restore_afterwards"] = True
         body["send_images"] = True
         # Files on the server's disk reach nobody, and nobody removes them.
         body["save_images"] = False
-    else:
-        body.pop("alwayson_scripts", None)
-        body.pop("override_settings", None)
-    call.sites = list(find_sites(body, call.image_fields, open_fields=_SCRIPT_FIELDS))
-    return call
+    else:  # no checkpoint draws
+        checkpoint, others = None, ()
+    image_fields = _IMAGE_FIELDS | {"data"} if path == "extra-batch-images" else _IMAGE_FIELDS
+    return Call(path, body, checkpoint, others, list(find_sites(body, image_fields, open_fields=_SCRIPT_FIELDS)))
 
 
 def _checkpoints_in(content: Mapping[str, Any]) -> tuple[str | None, tuple[str, ...]]:

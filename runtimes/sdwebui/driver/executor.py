@@ -9,7 +9,7 @@ from contract.task import Task
 from queue_agent.errors import ServerAway, ServerError
 from queue_agent.ports import Capacity, Executor, Inputs, Result, RunSignals, Supervised
 from queue_agent.settings import Settings
-from runtimes._http import ModelServerClient
+from runtimes._http import ModelServerClient, as_object
 from runtimes.catalog import DEFAULT_MAX_PIXELS
 from runtimes.sdwebui.driver.answer import result_of
 from runtimes.sdwebui.driver.call import PreparedCall, call_of
@@ -28,14 +28,7 @@ _JUST_BEGUN = 0.01
 
 
 class SdWebUI(Executor, Supervised):
-    """The driver for runtime type ``sdwebui``.
-
-    Args:
-        client: The server; a base URL without path means its usual one.
-        dynamic_model: Whether tasks may switch the checkpoint.
-        cached_checkpoints: How many the server keeps loaded; None leaves it as it is.
-        max_pixels: The most that an upscaled picture may have.
-    """
+    """The driver of runtime type sdwebui; its options are those of ``Settings``."""
 
     capacity = Capacity()  # an interrupt cannot name a queued call, so none is ever queued
 
@@ -55,13 +48,12 @@ class SdWebUI(Executor, Supervised):
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
-        """Make the driver."""
+        """Make the driver; a base URL without a path means the API's usual one."""
         base_url = settings.api_base_url.rstrip("/")
         if "/" not in base_url.rpartition("://")[2]:
             base_url += API_PATH
-        client = ModelServerClient(base_url, settings.runtime_type.pod.health_path)
         return cls(
-            client,
+            ModelServerClient(base_url, settings.runtime_type.pod.health_path),
             dynamic_model=settings.dynamic_model,
             cached_checkpoints=settings.cached_checkpoints,
             max_pixels=settings.max_pixels,
@@ -76,7 +68,7 @@ class SdWebUI(Executor, Supervised):
         call = await asyncio.to_thread(call_of, task)
         await self._upscalers.correct(call.body)
         fetched = await inputs.fetch([site.input for site in call.sites]) if call.sites else {}
-        return await asyncio.to_thread(PreparedCall.of, call, fetched, self._max_pixels)
+        return await asyncio.to_thread(call.prepared, fetched, self._max_pixels)
 
     async def clear(self) -> None:
         """Stop what an earlier agent left running, and wait for its end: it could be mistaken for the next job."""
@@ -113,10 +105,9 @@ class SdWebUI(Executor, Supervised):
         check = self._options.find_checkpoint if self._dynamic_model else self._options.require_checkpoint
         for name in prepared.other_checkpoints:
             await check(name)
-        if prepared.checkpoint and self._dynamic_model:
-            await self._options.load_checkpoint(prepared.checkpoint)
-        elif prepared.checkpoint:
-            await self._options.require_checkpoint(prepared.checkpoint)
+        if prepared.checkpoint:
+            use = self._options.load_checkpoint if self._dynamic_model else self._options.require_checkpoint
+            await use(prepared.checkpoint)
 
     async def liveness_token(self) -> object:
         """Which job, batch and step the server is at; its flags would change by our interrupt alone."""
@@ -136,12 +127,10 @@ class SdWebUI(Executor, Supervised):
         await self._client.send("POST", "interrupt", timeout_s=10)
 
     async def _state(self) -> dict[str, Any]:
-        state = (await self._progress()).get("state")
-        return state if isinstance(state, dict) else {}
+        return as_object((await self._progress()).get("state"))
 
     async def _progress(self) -> dict[str, Any]:
-        answer = await self._client.get_json("progress", params={"skip_current_image": "true"}, timeout_s=5)
-        return answer if isinstance(answer, dict) else {}
+        return await self._client.get_object("progress", params={"skip_current_image": "true"}, timeout_s=5)
 
     async def aclose(self) -> None:
         """Close connections."""

@@ -18,12 +18,7 @@ _CACHED = "sd_checkpoints_limit"
 
 
 class Options:
-    """The server's options.
-
-    Args:
-        client: The server.
-        cached_checkpoints: How many checkpoints it keeps loaded; None leaves it as it is.
-    """
+    """The server's options, one of them how many checkpoints it keeps loaded; None leaves that as it is."""
 
     def __init__(self, client: ModelServerClient, cached_checkpoints: int | None) -> None:
         self._client = client
@@ -31,11 +26,7 @@ class Options:
         self._saved: set[str] = set()
 
     async def load_checkpoint(self, wanted: str) -> None:
-        """Make the server draw with a checkpoint, by any of its names.
-
-        Raises:
-            Rejected: There is no such checkpoint; the message lists those there are.
-        """
+        """Make the server draw with a checkpoint; parameters and errors as in ``find_checkpoint``."""
         title = await self.find_checkpoint(wanted)
         current = await self._current()
         wanted_options: dict[str, Any] = {}
@@ -85,12 +76,10 @@ class Options:
         The server restores a setting after a job only if its saved configuration holds it; else the job's value
         would stick for all later ones.
         """
-        missing = set(keys) - self._saved
-        if not missing:
+        if not (missing := set(keys) - self._saved):
             return
         current = await self._current()
-        present = {key: current[key] for key in missing if current.get(key) is not None}
-        if present:
+        if present := {key: current[key] for key in missing if current.get(key) is not None}:
             await self._post("options", present)
         self._saved |= missing
 
@@ -100,12 +89,11 @@ class Options:
 
     async def _current(self) -> dict[str, Any]:
         try:
-            options = await self._client.get_json("options")
+            return await self._client.get_object("options")
         except ServerError as exc:
             # One option of the wrong type makes the server answer 500 here, and still draw.
             logger.warning("the model server's options cannot be read: %s", exc)
             return {}
-        return options if isinstance(options, dict) else {}
 
     async def _post(self, path: str, body: dict[str, Any] | None = None) -> None:
         # Loading a checkpoint waits for the running job, and then for the file.
@@ -118,7 +106,6 @@ def _find(models: list[dict[str, Any]], wanted: str) -> str | None:
     for model in models:
         title = str(model.get("title"))
         names = (title, str(model.get("model_name")), str(model.get("filename")).rpartition("/")[2])
-        hashes = (model.get("hash"), model.get("sha256"))
-        if any(same_checkpoint(name, wanted) for name in names) or wanted in hashes:
+        if any(same_checkpoint(name, wanted) for name in names) or wanted in (model.get("hash"), model.get("sha256")):
             return title
     return None

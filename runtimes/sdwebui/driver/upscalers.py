@@ -15,11 +15,7 @@ _LISTS = {
 
 
 class Upscalers:
-    """The upscalers that the server has.
-
-    Args:
-        client: The server.
-    """
+    """The upscalers that the server has."""
 
     def __init__(self, client: ModelServerClient) -> None:
         self._client = client

@@ -102,8 +102,7 @@ async def prepared(make_task, monkeypatch):
         async def prepare(content):
             call = call_of(make_task(content, "image-to-image"))
             fetched = await inputs.fetch([site.input for site in call.sites])
-            call.put_images(fetched)
-            return call.body
+            return json.loads(call.prepared(fetched).content)
 
         yield prepare
 

@@ -13,7 +13,7 @@ from queue_agent.media import identify
 from runtimes._http import AnswerStream
 from runtimes.sdwebui.checkpoints import infotext_pairs
 from runtimes.sdwebui.driver.answer import error_of, result_of
-from runtimes.sdwebui.driver.call import PreparedCall, call_of
+from runtimes.sdwebui.driver.call import call_of
 
 ENCODED = base64.b64encode(PNG).decode()
 
@@ -77,9 +77,9 @@ def test_a_long_prompt_of_an_infotext_is_no_list_of_settings():
 
 def test_settings_that_an_infotext_may_override_are_saved_beforehand():
     content = {"infotext": "a\nSteps: 2, Seed: 1, Clip skip: 2", "override_settings": {"x": 1}}
-    overridden = PreparedCall.of(call_of(task_of(content)), {}).overridden
+    overridden = call_of(task_of(content)).prepared({}).overridden
     assert {"CLIP_stop_at_last_layers", "sd_vae", "eta_noise_seed_delta", "x"} < overridden
-    assert PreparedCall.of(call_of(task_of({"override_settings": {"x": 1}})), {}).overridden == {"x"}
+    assert call_of(task_of({"override_settings": {"x": 1}})).prepared({}).overridden == {"x"}
 
 
 @pytest.mark.parametrize("name", [5, ["b"], "b" * 513])
@@ -109,10 +109,10 @@ def test_content_of_another_shape_is_an_invalid_task(tasktype, content, words):
 
 
 def test_a_job_goes_to_the_server_under_its_own_id_whatever_the_task_says():
-    prepared = PreparedCall.of(call_of(task_of({"prompt": "x", "force_task_id": "mine"})), {})
+    prepared = call_of(task_of({"prompt": "x", "force_task_id": "mine"})).prepared({})
     sent = json.loads(b"".join(prepared.content_for("job-1")))
     assert (sent["force_task_id"], sent["prompt"]) == ("job-1", "x")
-    upscale = PreparedCall.of(call_of(task_of({"image": ENCODED}, "extra-single-image")), {})
+    upscale = call_of(task_of({"image": ENCODED}, "extra-single-image")).prepared({})
     assert upscale.content_for("job-1") == (upscale.content,)
 
 
@@ -133,8 +133,8 @@ def test_image_link_goes_where_the_endpoint_reads_images(tasktype, path, where):
     call = call_of(task_of({"alwayson_scripts": {"image_link": "s3://b/k"}}, tasktype))
     assert call.path == path
     assert [site.input.field for site in call.sites] == [where]
-    call.put_images({"s3://b/k": identify(PNG)})
-    assert ENCODED in json.dumps(call.body)
+    call.prepared({"s3://b/k": identify(base64.b64decode(DRAWN))})
+    assert DRAWN in json.dumps(call.body)
 
 
 def test_a_task_leaves_no_file_on_the_servers_disk():
@@ -153,7 +153,7 @@ def test_a_task_leaves_no_file_on_the_servers_disk():
 def test_the_tasks_own_content_is_not_changed():
     task = task_of({"alwayson_scripts": {"task": "t"}, "init_images": ["s3://b/k"]}, "image-to-image")
     call = call_of(task)
-    call.put_images({"s3://b/k": identify(PNG)})
+    call.prepared({"s3://b/k": identify(PNG)})
     assert task.content == {"alwayson_scripts": {"task": "t"}, "init_images": ["s3://b/k"]}
 
 
@@ -350,9 +350,9 @@ def test_a_picture_is_not_upscaled_beyond_the_pixels_that_a_task_may_have(conten
     call = call_of(task_of(content, tasktype))
     fetched = {site.input.text: identify(base64.b64decode(DRAWN)) for site in call.sites}
     pixels = 20 * 10 * 4**2
-    PreparedCall.of(call, fetched, pixels)
+    call.prepared(fetched, pixels)
     with pytest.raises(InputError, match=rf"upscaled by 4 are {pixels}; at most {pixels - 1} are allowed"):
-        PreparedCall.of(call, fetched, pixels - 1)
+        call.prepared(fetched, pixels - 1)
     call.body["upscaling_resize"] = "1e200"  # its square is beyond all floats
     with pytest.raises(InputError, match="maxPixels"):
-        PreparedCall.of(call, fetched)
+        call.prepared(fetched)
