@@ -45,18 +45,16 @@ def models() -> str:
 
 
 def _model_row(profile: Profile, family: Family) -> Iterator[str]:
-    steps, guidance = profile.steps, profile.guidance
-    tokens = profile.sequence_length or family.sequence_length
     yield f"`{profile.name}`"
     yield profile.summary
     yield f"[{profile.hub_id}](https://huggingface.co/{profile.hub_id}){', gated' if profile.gated else ''}"
     yield LICENCES[profile.name]
-    yield str(family.steps if steps is None else steps)
-    yield f"{family.guidance if guidance is None else guidance:g}"
-    if tokens is None:
+    yield str(family.steps)
+    yield f"{family.guidance:g}"
+    if family.sequence_length is None:
         yield "read whole" if family.whole_prompts else "fixed"
     else:
-        yield f"{tokens}, at most {profile.sequence_length or family.max_sequence_length}"
+        yield f"{family.sequence_length}, at most {family.max_sequence_length}"
     yield f"{family.size} x {family.size}, multiples of {family.size_multiple}"
 
 

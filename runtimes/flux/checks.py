@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from contract.field_errors import FieldError, FieldPath, field_errors_of, field_path
-from runtimes.flux.families import EDIT
+from runtimes.flux.families import EDIT, Family
 from runtimes.flux.options import ModelCard
 from runtimes.flux.requests import REQUESTS, Edit, FluxRequest, Generation, sides_of
 
@@ -22,14 +22,7 @@ def check(content: Mapping[str, Any], tasktype: str, runtime: "DeployedRuntime",
 def request_errors(
     content: Mapping[str, Any], task_type: str, card: ModelCard | None, at: FieldPath = ()
 ) -> Iterator[FieldError]:
-    """Find all errors of a request.
-
-    Args:
-        content: The request.
-        task_type: One of ``runtimes.flux.families.TASK_TYPES``.
-        card: The model; None where it is not known, and only the request's form is checked.
-        at: Where the request stands in what was posted.
-    """
+    """Find all errors of a request that stands at ``at``; without a card, those of its form alone."""
     request: FluxRequest | None
     try:
         request = REQUESTS[task_type].model_validate(content)
@@ -59,9 +52,9 @@ def model_errors(request: FluxRequest, task_type: str, card: ModelCard) -> Itera
         yield FieldError("", f"is {task_type}, which this model does not do; it does {', '.join(family.task_types)}")
         return
     if isinstance(request, Generation):
-        yield from _size_errors(request.width or family.size, request.height or family.size, card)
+        yield from _size_errors(request, family)
     if isinstance(request, Edit):
-        yield from _edit_errors(request, card)
+        yield from _edit_errors(request, family)
     steps = request.num_inference_steps
     if steps is not None and steps < family.min_steps:
         yield FieldError("num_inference_steps", f"must be at least {family.min_steps} for this model, not {steps}")
@@ -70,8 +63,8 @@ def model_errors(request: FluxRequest, task_type: str, card: ModelCard) -> Itera
     yield from _lora_errors(request, card)
 
 
-def _size_errors(width: int, height: int, card: ModelCard) -> Iterator[FieldError]:
-    family = card.row
+def _size_errors(request: Generation, family: Family) -> Iterator[FieldError]:
+    width, height = request.width or family.size, request.height or family.size
     for name, side in (("width", width), ("height", height)):
         if side % family.size_multiple:
             yield FieldError(name, f"must be a multiple of {family.size_multiple}")
@@ -79,8 +72,7 @@ def _size_errors(width: int, height: int, card: ModelCard) -> Iterator[FieldErro
         yield FieldError("width", f"times height may be at most {family.max_pixels} pixels")
 
 
-def _edit_errors(request: Edit, card: ModelCard) -> Iterator[FieldError]:
-    family = card.row
+def _edit_errors(request: Edit, family: Family) -> Iterator[FieldError]:
     if len(request.sources) > family.references:
         yield FieldError("images", f"may be at most {family.references} for this model")
     if request.size is not None:

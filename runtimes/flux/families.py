@@ -7,6 +7,7 @@ from typing import Literal
 TEXT_TO_IMAGE, IMAGE_TO_IMAGE, INPAINTING, EDIT = "text-to-image", "image-to-image", "inpainting", "edit"
 TASK_TYPES = (TEXT_TO_IMAGE, IMAGE_TO_IMAGE, INPAINTING, EDIT)
 """What a runtime of type flux takes; each model takes some of them."""
+_MEGAPIXEL = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,33 +36,26 @@ class Family:
     """
 
     name: str
-    task_types: tuple[str, ...]
-    size_multiple: int
-    size: int
-    max_pixels: int
-    steps: int
-    guidance: float
+    task_types: tuple[str, ...] = (TEXT_TO_IMAGE, IMAGE_TO_IMAGE, INPAINTING)
+    size_multiple: int = 16
+    size: int = 1024
+    max_pixels: int = 2 * _MEGAPIXEL
+    steps: int = 28
+    guidance: float = 3.5
     min_steps: int = 1
     sequence_length: int | None = None
     max_sequence_length: int | None = None
     whole_prompts: bool = False
-    negative_prompt: Literal["used", "true-cfg", "ignored"]
+    negative_prompt: Literal["used", "true-cfg", "ignored"] = "used"
     true_cfg: float = 1
     references: int = 1
     strength: float = 0.6
     overflows_in_float16: bool = False
 
 
-_MEGAPIXEL = 1024 * 1024
-
 _FLUX = Family(
     name="flux",
-    task_types=(TEXT_TO_IMAGE, IMAGE_TO_IMAGE, INPAINTING),
-    size_multiple=16,
     size=512,
-    max_pixels=2 * _MEGAPIXEL,
-    steps=28,
-    guidance=3.5,
     sequence_length=512,
     max_sequence_length=512,
     negative_prompt="true-cfg",
@@ -86,9 +80,6 @@ FAMILIES: Mapping[str, Family] = {
         Family(
             name="qwen-image-edit",
             task_types=(EDIT,),
-            size_multiple=16,
-            size=1024,
-            max_pixels=2 * _MEGAPIXEL,
             steps=40,
             min_steps=2,
             guidance=1.0,
@@ -98,27 +89,7 @@ FAMILIES: Mapping[str, Family] = {
             references=3,
             overflows_in_float16=True,
         ),
-        Family(
-            name="sdxl",
-            task_types=(TEXT_TO_IMAGE, IMAGE_TO_IMAGE, INPAINTING),
-            size_multiple=8,
-            size=1024,
-            max_pixels=4 * _MEGAPIXEL,
-            steps=30,
-            guidance=5.0,
-            negative_prompt="used",
-        ),
-        Family(
-            name="sd3",
-            task_types=(TEXT_TO_IMAGE, IMAGE_TO_IMAGE, INPAINTING),
-            size_multiple=16,
-            size=1024,
-            max_pixels=2 * _MEGAPIXEL,
-            steps=28,
-            guidance=3.5,
-            sequence_length=256,
-            max_sequence_length=512,
-            negative_prompt="used",
-        ),
+        Family(name="sdxl", size_multiple=8, max_pixels=4 * _MEGAPIXEL, steps=30, guidance=5.0),
+        Family(name="sd3", sequence_length=256, max_sequence_length=512),
     )
 }

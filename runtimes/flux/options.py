@@ -105,14 +105,12 @@ class ModelOptions(Section):
     @property
     def where(self) -> str:
         """The folder or hub id that it is read from."""
-        known = self.known
-        return self.source or (known.hub_id if known and known.hub_id else "")
+        return self.source or (self.known and self.known.hub_id) or ""
 
     @property
     def card(self) -> "ModelCard | None":
         """What requests may hold; None where only the model's files say it."""
-        known = self.known
-        return card_of(self, known.family) if known and known.family else None
+        return card_of(self, self.known.family) if self.known and self.known.family else None
 
 
 class ModelCard(Section):
@@ -148,21 +146,13 @@ def dtype_problem(family: Family, dtype: Dtype) -> str | None:
 
 
 def card_of(options: ModelOptions, family: Family) -> ModelCard:
-    """Join what is known of a model: its profile's values go before its family's.
-
-    Args:
-        options: Which model it is.
-        family: Its family, from the profile or found in its files.
-    """
-    known = options.known
-    steps, guidance, length = (known.steps, known.guidance, known.sequence_length) if known else (None, None, None)
-    return ModelCard.model_validate(
-        {
-            "family": family.name,
-            "steps": family.steps if steps is None else steps,
-            "guidance": family.guidance if guidance is None else guidance,
-            "sequenceLength": family.sequence_length if length is None else length,
-            "maxSequenceLength": family.max_sequence_length if length is None else length,
-            "loras": [lora.model_dump(by_alias=True) for lora in options.loras],
-        }
+    """What requests may hold by its profile, or else by the family that was found in its files."""
+    row = options.known.family if options.known and options.known.family else family
+    return ModelCard(
+        family=row.name,
+        steps=row.steps,
+        guidance=row.guidance,
+        sequenceLength=row.sequence_length,
+        maxSequenceLength=row.max_sequence_length,
+        loras=options.loras,
     )

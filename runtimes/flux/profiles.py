@@ -24,15 +24,12 @@ class Profile:
 
     Attributes:
         name: What config.yaml calls it.
-        family: Its family; None for a model that this server cannot run.
+        family: Its family, with defaults of its own; None for a model that this server cannot run.
         hub_id: Its repository on the Hugging Face hub; None where there is none.
         gated: Whether the hub wants an accepted licence and a token, or a copy of one's own.
         denoiser_parameters: Parameters of its transformer or UNet.
         encoder_parameters: Parameters of its text encoders, each.
         working_gb: GPU memory beside the weights for one picture of the default size in 16 bit, an estimate.
-        steps: Denoising steps, where not the family's.
-        guidance: Guidance scale, where not the family's.
-        sequence_length: Tokens of the prompt, the default and the most, where not the family's.
         refusal: Why it cannot run here, and what to take instead; None where it can.
         summary: What it is good for.
     """
@@ -44,23 +41,23 @@ class Profile:
     denoiser_parameters: float = 0
     encoder_parameters: tuple[float, ...] = ()
     working_gb: float = 0
-    steps: int | None = None
-    guidance: float | None = None
-    sequence_length: int | None = None
     refusal: str | None = None
     summary: str
 
     def weights_gb(self, quantization: Quantization, dtype: Dtype = "bfloat16") -> float:
         """Size of all weights; quantization takes the denoiser and the text encoders."""
-        parameters = (self.denoiser_parameters, *self.encoder_parameters)
-        return sum(parameters) * _bytes_a_parameter(quantization, dtype) / _GB
+        return sum(self._parameters) * _bytes_a_parameter(quantization, dtype) / _GB
 
     def gpu_gb(self, quantization: Quantization, offload: Offload, dtype: Dtype = "bfloat16") -> float:
         """GPU memory that it needs for one picture of the default size, an estimate."""
-        parameters = (self.denoiser_parameters, *self.encoder_parameters)
-        present = {"none": sum(parameters), "model": max(parameters), "sequential": _STREAMED_PARAMETERS}[offload]
+        everything, largest = sum(self._parameters), max(self._parameters)
+        present = {"none": everything, "model": largest, "sequential": _STREAMED_PARAMETERS}[offload]
         working_gb = self.working_gb * _BYTES_A_NUMBER[dtype] / _BYTES_A_NUMBER["bfloat16"]
         return present * _bytes_a_parameter(quantization, dtype) / _GB + working_gb
+
+    @property
+    def _parameters(self) -> tuple[float, ...]:
+        return self.denoiser_parameters, *self.encoder_parameters
 
 
 def _bytes_a_parameter(quantization: Quantization, dtype: Dtype) -> float:
@@ -87,10 +84,8 @@ PROFILES: Mapping[str, Profile] = {
         replace(
             _FLUX,
             name="flux-schnell",
+            family=replace(FAMILIES["flux"], steps=4, guidance=0, sequence_length=256, max_sequence_length=256),
             hub_id="black-forest-labs/FLUX.1-schnell",
-            steps=4,
-            guidance=0,
-            sequence_length=256,
             summary="text to image in four steps; icons, previews, volume",
         ),
         _FLUX,

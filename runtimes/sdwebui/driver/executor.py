@@ -14,12 +14,11 @@ from runtimes.catalog import DEFAULT_MAX_PIXELS
 from runtimes.sdwebui.driver.answer import result_of
 from runtimes.sdwebui.driver.call import PreparedCall, call_of
 from runtimes.sdwebui.driver.options import Options
-from runtimes.sdwebui.driver.upscalers import Upscalers
+from runtimes.sdwebui.driver.upscalers import correct_upscalers
 
 logger = logging.getLogger(__name__)
 
 API_PATH = "/sdapi/v1/"
-_JSON = {"Content-Type": "application/json"}
 _MAX_ANSWER_BYTES = 512 * 1024 * 1024
 """Its pictures are held in memory until they are stored."""
 _STOP_PAUSE_S = 0.2
@@ -42,7 +41,6 @@ class SdWebUI(Executor, Supervised):
     ) -> None:
         self._client = client
         self._options = Options(client, cached_checkpoints)
-        self._upscalers = Upscalers(client)
         self._dynamic_model = dynamic_model
         self._max_pixels = max_pixels
 
@@ -66,7 +64,7 @@ class SdWebUI(Executor, Supervised):
     async def prepare(self, task: Task, inputs: Inputs) -> PreparedCall:
         """Write the task's call and put the images into it."""
         call = await asyncio.to_thread(call_of, task)
-        await self._upscalers.correct(call.body)
+        await correct_upscalers(call.body, self._client)
         fetched = await inputs.fetch([site.input for site in call.sites]) if call.sites else {}
         return await asyncio.to_thread(call.prepared, fetched, self._max_pixels)
 
@@ -82,9 +80,13 @@ class SdWebUI(Executor, Supervised):
         signals.started()
         await self._use_checkpoints(prepared)
         await self._options.make_restorable(prepared.overridden)
-        content = prepared.content_for(job)
         call = self._client.stream(
-            "POST", prepared.path, data=content, headers=_JSON, timeout_s=None, max_bytes=_MAX_ANSWER_BYTES
+            "POST",
+            prepared.path,
+            data=prepared.content_for(job),
+            headers={"Content-Type": "application/json"},
+            timeout_s=None,
+            max_bytes=_MAX_ANSWER_BYTES,
         )
         answered = False
         try:
@@ -92,10 +94,8 @@ class SdWebUI(Executor, Supervised):
                 answered = True
                 signals.freed()
                 return await result_of(answer)
-        except ServerAway:
-            raise
-        except ServerError:
-            if not answered:
+        except ServerError as exc:
+            if not answered and not isinstance(exc, ServerAway):
                 # Only the connection may be lost: the job must not run on while another agent runs it again.
                 with suppress(ServerError):
                     await self.interrupt(job, claim)

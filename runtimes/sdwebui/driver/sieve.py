@@ -28,7 +28,9 @@ class Sieve:
     def __init__(self) -> None:
         self.text = bytearray()
         self.pictures: dict[str, bytes] = {}
-        self._picture: _Picture | None = None
+        self._decoded: list[bytes] | None = None
+        """Of the picture that arrives; None between two."""
+        self._rest = b""
 
     def feed(self, piece: bytes) -> None:
         """Take the next piece.
@@ -36,13 +38,17 @@ class Sieve:
         Raises:
             ServerError: A picture is no base64.
         """
-        if self._picture is not None:
-            end = piece.find(b'"')
-            self._picture.add(piece if end < 0 else piece[:end])
-            if end < 0:
+        if self._decoded is not None:
+            encoded, quote, after = piece.partition(b'"')
+            self._decode(self._decoded, encoded, is_last=bool(quote))
+            if not quote:
                 return
-            self._end(self._picture)
-            piece = piece[end:]
+            data = b"".join(self._decoded)
+            name = f"<picture {len(self.pictures) + 1}: {(len(data) + 2) // 3 * 4} characters of base64>"
+            self.pictures[name] = data
+            self.text += name.encode()
+            self._decoded = None
+            piece = quote + after
         self.text += piece
         self._look()
 
@@ -54,39 +60,15 @@ class Sieve:
         if found is None or start == 0 or self.text[start - 2 : start - 1] == b"\\":
             return
         if identify(pybase64.b64decode(found[1])).kind in PICTURE_KINDS:
-            self._picture = _Picture()
-            self._picture.add(bytes(self.text[found.start(1) :]))
+            self._decoded = []
+            self._decode(self._decoded, bytes(self.text[found.start(1) :]))
             del self.text[start:]
 
-    def _end(self, picture: "_Picture") -> None:
-        name = f"<picture {len(self.pictures) + 1}: {picture.size_chars} characters of base64>"
-        self.pictures[name] = picture.data()
-        self.text += name.encode()
-        self._picture = None
-
-
-class _Picture:
-    """A picture while it arrives."""
-
-    def __init__(self) -> None:
-        self.size_chars = 0
-        self._pieces: list[bytes] = []
-        self._rest = b""
-
-    def add(self, encoded: bytes) -> None:
-        self.size_chars += len(encoded)
+    def _decode(self, decoded: list[bytes], encoded: bytes, *, is_last: bool = False) -> None:
         encoded = self._rest + encoded
-        whole = len(encoded) // 4 * 4
-        self._pieces.append(_decoded(encoded[:whole]))
+        whole = len(encoded) if is_last else len(encoded) // 4 * 4
         self._rest = encoded[whole:]
-
-    def data(self) -> bytes:
-        self._pieces.append(_decoded(self._rest))
-        return b"".join(self._pieces)
-
-
-def _decoded(encoded: bytes) -> bytes:
-    try:
-        return pybase64.b64decode(encoded, validate=True)
-    except binascii.Error as exc:
-        raise ServerError("The model server returned a picture that is not base64.") from exc
+        try:
+            decoded.append(pybase64.b64decode(encoded[:whole], validate=True))
+        except binascii.Error as exc:
+            raise ServerError("The model server returned a picture that is not base64.") from exc

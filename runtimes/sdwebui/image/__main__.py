@@ -31,24 +31,6 @@ class CheckpointError(ValueError):
     """The container cannot start like this."""
 
 
-def checkpoint_arguments(models: Path, filename: str) -> list[str]:
-    """Arguments that load the one checkpoint at start, or none.
-
-    Args:
-        models: Where the model bucket is mounted.
-        filename: Name of the checkpoint below its folder; empty for a runtime that loads on request.
-
-    Raises:
-        CheckpointError: There is no such checkpoint. SD WebUI itself would quietly load another one.
-    """
-    if not filename:
-        return ["--skip-load-model-at-start"]
-    checkpoint = models / CHECKPOINT_FOLDER / filename
-    if not checkpoint.is_file():
-        raise CheckpointError(f"MODEL_FILENAME={filename!r} is not in folder {CHECKPOINT_FOLDER} of the model bucket")
-    return ["--ckpt", str(checkpoint)]
-
-
 def write_settings(work: Path) -> None:
     """Write config.json, which also says that pictures that SD WebUI saves on request go below ``work``."""
     outputs = {key: str(work / "outputs") for key in ("outdir_samples", "outdir_grids", "outdir_save")}
@@ -62,12 +44,15 @@ def command(models: Path, work: Path, filename: str, extra: Sequence[str]) -> li
     Args:
         models: Where the model bucket is mounted.
         work: The folder it writes to.
-        filename: As in ``checkpoint_arguments``.
+        filename: Name of the checkpoint below its folder; empty for a runtime that loads on request.
         extra: Further arguments; they come last and win.
 
     Raises:
-        CheckpointError: As in ``checkpoint_arguments``.
+        CheckpointError: There is no such checkpoint. SD WebUI itself would quietly load another one.
     """
+    checkpoint = models / CHECKPOINT_FOLDER / filename
+    if filename and not checkpoint.is_file():
+        raise CheckpointError(f"MODEL_FILENAME={filename!r} is not in folder {CHECKPOINT_FOLDER} of the model bucket")
     return [
         *(sys.executable, "launch.py", "--skip-prepare-environment", "--nowebui", "--api"),
         *("--listen", "--port", str(PORT)),
@@ -76,7 +61,7 @@ def command(models: Path, work: Path, filename: str, extra: Sequence[str]) -> li
         "--opt-sdp-no-mem-attention",
         *("--data-dir", str(work), "--models-dir", str(work / "models")),
         *sdwebui_arguments(models),
-        *checkpoint_arguments(models, filename),
+        *(("--ckpt", str(checkpoint)) if filename else ("--skip-load-model-at-start",)),
         *extra,
     ]
 

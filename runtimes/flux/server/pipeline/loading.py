@@ -119,7 +119,7 @@ def _recipe_of(index: dict[str, Any], options: ModelOptions) -> Recipe:
             f"{options.where} is a {name}, which cannot be run here; known are {', '.join(RECIPES)}"
         )
     known = options.known
-    if known is not None and known.family is not None and known.family is not recipe.family:
+    if known is not None and known.family is not None and known.family.name != recipe.family.name:
         raise PipelineRefusedError(
             f"profile {known.name} is of the family {known.family.name}, but {options.where} is a {name}, which is of "
             f"the family {recipe.family.name}"
