@@ -10,8 +10,10 @@ _WRAPPED = (
     'is a workflow where a node belongs; send the workflow itself as content, or as {"prompt": WORKFLOW}, exported by '
     "ComfyUI's menu for the API"
 )
-
-
+_OF_THE_EDITOR = (
+    "is a workflow in the format of ComfyUI's editor; export it for the API, by the editor's menu: "
+    "Workflow → Export (API), in newer versions File → Export Workflow (API)"
+)
 TARGETS = "partial_execution_targets"
 """The output nodes that are to run."""
 EXTRA_DATA = "extra_data"
@@ -20,52 +22,48 @@ _READ = (EXTRA_DATA, TARGETS, "client_id", "prompt_id", "number", "front")
 _MAX_ID_CHARACTERS = 200
 
 
-def check(content: Mapping[str, Any], tasktype: str, runtime: DeployedRuntime, at: FieldPath) -> Iterator[FieldError]:
+def check(content: Mapping[str, Any], tasktype: str, runtime: DeployedRuntime, at: FieldPath) -> Iterator[FieldError]:  # noqa: ARG001 (the same for all)
     """Name the errors of a request's content; see ``api.content``."""
-    if _is_ui_format(content):
-        yield FieldError(
-            field_path(at),
-            "is a workflow in the format of ComfyUI's editor; export it for the API, by the editor's menu: "
-            "Workflow → Export (API), in newer versions File → Export Workflow (API)",
-        )
-        return
-    graph: Any = content
-    frame: Mapping[str, Any] = {}
-    whole = at
-    if "prompt" in content and not _is_node(content["prompt"]):
-        graph, at = content["prompt"], (*at, "prompt")
-        frame = {key: content[key] for key in content if key != "prompt"}
-        if isinstance(graph, dict) and _is_ui_format(graph):
-            yield from check(graph, tasktype, runtime, at)
-            return
+    graph, beside = split(content)
+    whole, at = at, at if graph is content else (*at, "prompt")
     if not isinstance(graph, dict) or not graph:
         yield FieldError(field_path(at), "must be a workflow: an object of nodes by their id")
-        return
-    for error in errors_beside(frame, graph):
-        yield FieldError(field_path((*whole, error.pointer)), error.detail)
-    for node_id, node in graph.items():
-        here = (*at, node_id)
-        if (inside := _workflow_inside(node, here)) is not None:
-            yield FieldError(field_path(inside), _WRAPPED)
-            continue
-        if not isinstance(node, dict):
-            yield FieldError(field_path(here), "must be a node: an object with class_type and inputs")
-            continue
+    elif _is_ui_format(graph):
+        yield FieldError(field_path(at), _OF_THE_EDITOR)
+    else:
+        for error in errors_beside(beside, graph):
+            yield FieldError(field_path((*whole, error.pointer)), error.detail)
+        for node_id, node in graph.items():
+            for path, problem in _node_problems(node):
+                yield FieldError(field_path((*at, node_id, *path)), problem)
+
+
+def split(content: Mapping[str, Any]) -> tuple[Any, Mapping[str, Any]]:
+    """The graph of a content, which is the content itself or its ``prompt``, and what stands beside that."""
+    if "prompt" not in content or _is_node(content["prompt"]) or _is_ui_format(content):
+        return content, {}
+    return content["prompt"], {key: content[key] for key in content if key != "prompt"}
+
+
+def _node_problems(node: Any) -> Iterator[tuple[FieldPath, str]]:
+    if (inside := _workflow_inside(node)) is not None:
+        yield inside, _WRAPPED
+    elif not isinstance(node, dict):
+        yield (), "must be a node: an object with class_type and inputs"
+    else:
         if not isinstance(node.get("class_type"), str) or not node["class_type"]:
-            yield FieldError(field_path((*here, "class_type")), "is required: the name of a node class")
+            yield ("class_type",), "is required: the name of a node class"
         if not isinstance(node.get("inputs"), dict):
-            yield FieldError(field_path((*here, "inputs")), "is required: an object")
+            yield ("inputs",), "is required: an object"
 
 
-def _workflow_inside(value: Any, at: FieldPath) -> FieldPath | None:
+def _workflow_inside(value: Any) -> FieldPath | None:
     """Where a workflow stands in what should be a node: there itself, or one level below, as some services have it."""
-    if isinstance(value, str):
-        return at if value.lstrip().startswith("{") else None
+    if _is_workflow(value) or (isinstance(value, str) and value.lstrip().startswith("{")):
+        return ()
     if not isinstance(value, dict) or _is_node(value):
         return None
-    if _is_workflow(value):
-        return at
-    return next(((*at, key) for key, inner in value.items() if _is_workflow(inner)), None)
+    return next(((key,) for key, inner in value.items() if _is_workflow(inner)), None)
 
 
 def _is_workflow(value: Any) -> bool:
@@ -81,12 +79,7 @@ def _is_node(value: Any) -> bool:
 
 
 def errors_beside(beside: Mapping[str, Any], graph: Mapping[str, Any]) -> Iterator[FieldError]:
-    """Name what cannot be honoured of what stands beside a graph; null counts as left out.
-
-    Args:
-        beside: The request without its graph.
-        graph: Nodes by id.
-    """
+    """Name what cannot be honoured of what stands beside a graph; null counts as left out."""
     for key in beside:
         if key not in _READ:
             yield FieldError(key, f"is not read beside prompt{suggestion(key, _READ)}")

@@ -17,7 +17,7 @@ from queue_agent.inputs.links import MAX_INPUTS, InputSite
 from queue_agent.ports import Input, Work, units_of
 from runtimes._http import as_object
 from runtimes._wording import MAX_NAME_CHARS, shorten, shorten_name
-from runtimes.comfyui.checks import EXTRA_DATA, TARGETS, errors_beside
+from runtimes.comfyui.checks import EXTRA_DATA, TARGETS, errors_beside, split
 
 WEBSOCKET_CLASS = "SaveImageWebsocket"
 """The node whose pictures come only through the websocket."""
@@ -137,11 +137,9 @@ def workflow_of(task: Task) -> Workflow:
     """
     if task.metadata.tasktype != "pipeline":
         raise InvalidTask(f"ComfyUI has no task type {task.metadata.tasktype}; it has pipeline.")
-    content = copy.deepcopy(task.content or {})
-    graph, beside = content, {}
-    prompt = content.get("prompt")
-    if isinstance(prompt, dict) and "class_type" not in prompt:
-        graph, beside = prompt, {key: value for key, value in content.items() if key != "prompt"}
+    graph, beside = split(copy.deepcopy(task.content or {}))
+    if not isinstance(graph, dict):
+        raise InvalidTask("prompt must be a workflow: an object of nodes by their id.")
     for node_id, node in graph.items():
         if not (isinstance(node, dict) and isinstance(node.get("inputs"), dict) and _is_class(node.get("class_type"))):
             raise InvalidTask(

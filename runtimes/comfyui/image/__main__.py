@@ -25,12 +25,7 @@ def prepare(models: Path, work: Path) -> None:
 
 
 def command(work: Path, extra: Sequence[str]) -> list[str]:
-    """Make ComfyUI's command line.
-
-    Args:
-        work: The folder it writes to.
-        extra: Further arguments; they come last and win.
-    """
+    """Make ComfyUI's command line; further arguments come last and win."""
     return [
         *(sys.executable, "main.py", "--listen", ADDRESS, "--port", str(PORT)),
         # mmap over a network volume is 30 to 50 times slower (github.com/comfyanonymous/ComfyUI/issues/2288).

@@ -5,6 +5,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,45 +17,37 @@ FORGOTTEN_S = 6 * 3600
 
 
 def remove(folders: Mapping[str, Path], body: Any) -> int:
-    """Remove files that a request names, and what has been forgotten.
+    """Remove files that a request names; returns how many files and folders were named and are gone.
 
     Only what lies inside one of the folders is removed; of the input folder, only uploads of the platform.
 
     Args:
         folders: Where files of type input, output and temp are.
         body: ``files`` as the history lists them; ``folders``, ids of prompts that have a folder among the outputs.
-
-    Returns:
-        How many files and folders were named and are gone.
     """
     kept = {root.resolve() for root in (*folders.values(), *_upload_folders(folders))}
-    files, names = (body.get(key) or [] for key in ("files", "folders")) if isinstance(body, dict) else ([], [])
-    gone = 0
-    for file in files:
-        path = _named(folders, file) if isinstance(file, dict) else None
-        if path is not None and path.is_file():
-            path.unlink(missing_ok=True)
-            _remove_empty(path.parent, kept)
-            gone += 1
-    for name in names:
-        if _is_prompt_id(name) and (folders["output"] / name).is_dir():
-            shutil.rmtree(folders["output"] / name, ignore_errors=True)
-            gone += 1
-    return gone
+    named = body if isinstance(body, dict) else {}
+    files = [path for file in named.get("files") or () if (path := _named(folders, file)) and path.is_file()]
+    for path in files:
+        path.unlink(missing_ok=True)
+        _remove_empty(path.parent, kept)
+    outputs = [folders["output"] / name for name in named.get("folders") or () if _is_prompt_id(name)]
+    outputs = [folder for folder in outputs if folder.is_dir()]
+    for folder in outputs:
+        shutil.rmtree(folder, ignore_errors=True)
+    return len(files) + len(outputs)
 
 
 def remove_forgotten(folders: Mapping[str, Path], *, now_s: float | None = None) -> None:
-    """Remove every file that has not been written to for FORGOTTEN_S, uploads, outputs and temporary ones."""
+    """Remove all uploads, outputs and temporary files that have not been written to for FORGOTTEN_S."""
     oldest_s = (time.time() if now_s is None else now_s) - FORGOTTEN_S
     for root in (*_upload_folders(folders), folders["output"], folders["temp"]):
         for folder, _, names in os.walk(root, topdown=False):
             for name in names:
                 path = Path(folder, name)
-                try:
+                with suppress(OSError):  # it may be gone already
                     if path.lstat().st_mtime < oldest_s:
-                        path.unlink(missing_ok=True)
-                except OSError:
-                    continue  # it is gone already
+                        path.unlink()
             if Path(folder) != root:
                 _remove_empty(Path(folder), {root})
 
@@ -63,8 +56,8 @@ def _upload_folders(folders: Mapping[str, Path]) -> list[Path]:
     return [folders["input"] / name for name in UPLOAD_FOLDERS]
 
 
-def _named(folders: Mapping[str, Path], file: Mapping[str, Any]) -> Path | None:
-    root = folders.get(str(file.get("type") or "output"))
+def _named(folders: Mapping[str, Path], file: Any) -> Path | None:
+    root = folders.get(str(file.get("type") or "output")) if isinstance(file, dict) else None
     if root is None:
         return None
     allowed = [one.resolve() for one in (_upload_folders(folders) if root == folders["input"] else [root])]
