@@ -19,12 +19,9 @@ class DeployedRuntime:
     """One runtime of config.yaml.
 
     Attributes:
-        name: Its name there.
-        type: Name of its type in runtimes.registry.
         model_filename: The checkpoint it serves; None for a dynamic runtime and for types without checkpoints.
         dynamic_model: Whether it loads the checkpoint that a task asks for.
         max_pixels: The most that a task may have at work at once, for type sdwebui.
-        deadlines: How long its jobs may take.
         card: What its model takes; None for types without model options, and where only the model's files say it.
     """
 
@@ -50,7 +47,7 @@ class DeployedRuntime:
 
     @property
     def runtime_type(self) -> RuntimeSpec:
-        """Its type."""
+        """What its type means."""
         return RUNTIME_TYPES[self.type]
 
     @property
@@ -63,7 +60,7 @@ class RuntimeCatalog:
     """All deployed runtimes, in the order of config.yaml."""
 
     def __init__(self, runtimes: Iterable[DeployedRuntime]) -> None:
-        self._runtimes = tuple(runtimes)
+        self._by_name = {runtime.name: runtime for runtime in runtimes}
 
     @classmethod
     def from_json(cls, text: str) -> Self:
@@ -72,43 +69,40 @@ class RuntimeCatalog:
 
     def to_json(self) -> str:
         """Write the content of runtimes.json."""
-        return strict_json.dumps([runtime.to_entry() for runtime in self._runtimes])
+        return strict_json.dumps([runtime.to_entry() for runtime in self])
 
     def __iter__(self) -> Iterator[DeployedRuntime]:
-        return iter(self._runtimes)
+        return iter(self._by_name.values())
 
     def __getitem__(self, name: str) -> DeployedRuntime:
         """The runtime of that name; KeyError where there is none."""
-        runtime = self.find(name)
-        if runtime is None:
-            raise KeyError(name)
-        return runtime
+        return self._by_name[name]
 
     @property
     def names(self) -> list[str]:
         """Names of all runtimes."""
-        return [runtime.name for runtime in self._runtimes]
+        return list(self._by_name)
 
     def find(self, name: str) -> DeployedRuntime | None:
-        """The runtime of that name."""
-        return next((runtime for runtime in self._runtimes if runtime.name == name), None)
+        """The runtime of that name; None where there is none."""
+        return self._by_name.get(name)
 
     @property
     def dynamic(self) -> list[DeployedRuntime]:
         """The runtimes that load checkpoints on request."""
-        return [runtime for runtime in self._runtimes if runtime.dynamic_model]
+        return [runtime for runtime in self if runtime.dynamic_model]
 
     @property
     def checkpoints(self) -> list[str]:
         """Checkpoints held by static runtimes."""
-        return [runtime.model_filename for runtime in self._runtimes if runtime.model_filename is not None]
+        return [runtime.model_filename for runtime in self if runtime.model_filename is not None]
 
     def for_checkpoint(self, checkpoint: str) -> DeployedRuntime | None:
         """The one runtime that serves a checkpoint: the static one that holds it, else the only dynamic one.
 
         None when no runtime, or more than one dynamic runtime, could serve it.
         """
-        for runtime in self._runtimes:
+        for runtime in self:
             if runtime.model_filename is not None and same_checkpoint(runtime.model_filename, checkpoint):
                 return runtime
         return self.dynamic[0] if len(self.dynamic) == 1 else None

@@ -5,59 +5,46 @@ that it runs in any model server's image.
 """
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelFolder:
+class ModelFolder(NamedTuple):
     """One folder of the model bucket.
 
     Attributes:
         name: Its name in the bucket.
         holds: What belongs into it.
+        comfyui_types: Names under which ComfyUI looks for such models.
         sdwebui_argument: SD WebUI's argument that points to it. None: its files are linked into the server's own model
             folder at start, beside those that the image brings; a file that comes later is seen after a restart.
-        comfyui_types: Names under which ComfyUI looks for such models.
     """
 
     name: str
     holds: str
-    sdwebui_argument: str | None = None
     comfyui_types: tuple[str, ...]
+    sdwebui_argument: str | None = None
 
+
+_CHECKPOINTS = "checkpoints; for ComfyUI diffusion models too"
+_UPSCALERS = ("upscale_models",)
 
 MODEL_FOLDERS: tuple[ModelFolder, ...] = (
-    ModelFolder(name="CLIP", holds="text and vision encoders", comfyui_types=("text_encoders", "clip_vision")),
-    ModelFolder(name="Codeformer", holds="CodeFormer face restoration", comfyui_types=("facerestore_models",)),
-    ModelFolder(name="ControlNet", holds="ControlNet models", comfyui_types=("controlnet",)),
-    ModelFolder(name="ESRGAN", holds="ESRGAN upscalers, 4x-UltraSharp too", comfyui_types=("upscale_models",)),
-    ModelFolder(name="GFPGAN", holds="GFPGAN face restoration", comfyui_types=("facerestore_models",)),
-    ModelFolder(name="LDSR", holds="LDSR upscaler", comfyui_types=("upscale_models",)),
-    ModelFolder(name="Lora", holds="LoRA", sdwebui_argument="--lora-dir", comfyui_types=("loras",)),
-    ModelFolder(name="RealESRGAN", holds="Real-ESRGAN upscalers", comfyui_types=("upscale_models",)),
-    ModelFolder(name="ScuNET", holds="ScuNET upscalers", comfyui_types=("upscale_models",)),
-    ModelFolder(
-        name="Stable-diffusion",
-        holds="checkpoints; for ComfyUI diffusion models too",
-        sdwebui_argument="--ckpt-dir",
-        comfyui_types=("checkpoints", "diffusion_models"),
-    ),
-    ModelFolder(name="SwinIR", holds="SwinIR upscalers", comfyui_types=("upscale_models",)),
-    ModelFolder(name="VAE", holds="VAE", sdwebui_argument="--vae-dir", comfyui_types=("vae",)),
-    ModelFolder(name="VAE-approx", holds="small VAE for previews", comfyui_types=("vae_approx",)),
-    ModelFolder(
-        name="embeddings",
-        holds="textual inversion",
-        sdwebui_argument="--embeddings-dir",
-        comfyui_types=("embeddings",),
-    ),
-    ModelFolder(
-        name="hypernetworks",
-        holds="hypernetworks",
-        sdwebui_argument="--hypernetwork-dir",
-        comfyui_types=("hypernetworks",),
-    ),
+    ModelFolder("CLIP", "text and vision encoders", ("text_encoders", "clip_vision")),
+    ModelFolder("Codeformer", "CodeFormer face restoration", ("facerestore_models",)),
+    ModelFolder("ControlNet", "ControlNet models", ("controlnet",)),
+    ModelFolder("ESRGAN", "ESRGAN upscalers, 4x-UltraSharp too", _UPSCALERS),
+    ModelFolder("GFPGAN", "GFPGAN face restoration", ("facerestore_models",)),
+    ModelFolder("LDSR", "LDSR upscaler", _UPSCALERS),
+    ModelFolder("Lora", "LoRA", ("loras",), "--lora-dir"),
+    ModelFolder("RealESRGAN", "Real-ESRGAN upscalers", _UPSCALERS),
+    ModelFolder("ScuNET", "ScuNET upscalers", _UPSCALERS),
+    ModelFolder("Stable-diffusion", _CHECKPOINTS, ("checkpoints", "diffusion_models"), "--ckpt-dir"),
+    ModelFolder("SwinIR", "SwinIR upscalers", _UPSCALERS),
+    ModelFolder("VAE", "VAE", ("vae",), "--vae-dir"),
+    ModelFolder("VAE-approx", "small VAE for previews", ("vae_approx",)),
+    ModelFolder("embeddings", "textual inversion", ("embeddings",), "--embeddings-dir"),
+    ModelFolder("hypernetworks", "hypernetworks", ("hypernetworks",), "--hypernetwork-dir"),
 )
 """All folders, in the order of the bucket's listing."""
 
@@ -107,15 +94,11 @@ def link_models(sources: list[Path], target: Path) -> None:
         if folder.sdwebui_argument is None:
             (target / folder.name).mkdir(parents=True, exist_ok=True)
             for source in sources:
-                _link_folder(source / folder.name, target / folder.name)
-
-
-def _link_folder(source: Path, target: Path) -> None:
-    for file in sorted(path for path in source.rglob("*") if path.is_file()):
-        link = target / file.relative_to(source)
-        link.parent.mkdir(parents=True, exist_ok=True)
-        if not link.is_symlink() and not link.exists():
-            link.symlink_to(file)
+                for file in sorted(path for path in (source / folder.name).rglob("*") if path.is_file()):
+                    link = target / file.relative_to(source)
+                    link.parent.mkdir(parents=True, exist_ok=True)
+                    if not link.is_symlink() and not link.exists():
+                        link.symlink_to(file)
 
 
 def markdown_table() -> str:

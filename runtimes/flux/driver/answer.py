@@ -35,16 +35,12 @@ class _Answered(BaseModel):
             raise ServerError("The model server returned an unexpected response.") from exc
 
 
-class ReportedError(_Answered):
-    """Why a job failed."""
-
+class _Error(_Answered):
     code: str
     message: str
 
 
-class KeptPicture(_Answered):
-    """A picture that the server keeps."""
-
+class _Picture(_Answered):
     number: int
     kind: str
     seed: int | None = None
@@ -55,21 +51,19 @@ class ReportedJob(_Answered):
 
     state: ServerState
     batch: int | None = None
-    error: ReportedError | None = None
-    outputs: tuple[KeptPicture, ...] = ()
+    error: _Error | None = None
+    outputs: tuple[_Picture, ...] = ()
     parameters: dict[str, Any] = {}
     timings_s: dict[str, float | None] = {}
     warnings: tuple[str, ...] = ()
 
     @property
-    def pictures(self) -> list[KeptPicture]:
+    def pictures(self) -> list[_Picture]:
         """What it gave, an early look first."""
         return sorted(self.outputs, key=lambda picture: (picture.kind != "preview", picture.number))
 
 
-class ReportedWorker(_Answered):
-    """A process of the server's that has a GPU."""
-
+class _Worker(_Answered):
     state: str
     restarts: int
     given_up: bool = False
@@ -89,7 +83,7 @@ class FluxHealth(_Answered):
 
     live: bool
     ready: bool
-    workers: tuple[ReportedWorker, ...]
+    workers: tuple[_Worker, ...]
     model: ServedModel = ServedModel()
 
 
@@ -109,11 +103,7 @@ def read_health(answer: Answer) -> FluxHealth:
 
 
 def read_report(answer: Answer) -> JobReport | None:
-    """Read what the server answers when it is asked for a job; None where it does not know the job.
-
-    Raises:
-        ServerError: The answer cannot be understood.
-    """
+    """Read what the server answers when it is asked for a job; None where it does not know the job."""
     if answer.status == HTTPStatus.NOT_FOUND:
         return None
     if answer.status != HTTPStatus.OK:
@@ -122,11 +112,7 @@ def read_report(answer: Answer) -> JobReport | None:
 
 
 def report_of(row: Any) -> JobReport:
-    """Read what the server says of a job.
-
-    Raises:
-        ServerError: It cannot be understood.
-    """
+    """Read what the server says of a job; ServerError where that cannot be understood."""
     job = ReportedJob.read(row)
     return JobReport(state=job.state, error=_error_of(job), batch=job.batch, details=job)
 

@@ -35,13 +35,7 @@ _LAST_STEPS = 1.5
 
 @dataclass(frozen=True, slots=True)
 class PreparedRequest:
-    """A request as it goes over the wire.
-
-    Attributes:
-        task_type: Its type.
-        content: Its JSON, written beforehand: a free GPU must not wait for it.
-        work: How much it has to do.
-    """
+    """A request as it goes over the wire; its JSON is written beforehand, so that a free GPU does not wait for it."""
 
     task_type: str
     content: bytes
@@ -55,14 +49,7 @@ class PreparedRequest:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A task's request whose links are not replaced yet.
-
-    Attributes:
-        task_type: Its type.
-        body: Its JSON, to be changed.
-        sites: Where it holds links and images.
-        work: How much it has to do.
-    """
+    """A task's request whose links and images, at some sites of its body, are not replaced yet."""
 
     task_type: str
     body: dict[str, Any]
@@ -73,23 +60,18 @@ class Draft:
         """Write every image in base64, whether it stood there or a link to it; then the request."""
         encoded = {text: pybase64.b64encode_as_string(media.data) for text, media in fetched.items()}
         for site in self.sites:
-            image = encoded.get(site.input.text)
-            if image is None:
+            if (image := encoded.get(site.input.text)) is None:
                 continue
-            if site.key in _SENT_AS:
-                del site.container[site.key]
-                site.container[_SENT_AS[str(site.key)]] = image
-            else:
+            if (name := _SENT_AS.get(str(site.key))) is None:
                 site.replace(image)
+            else:
+                del site.container[site.key]
+                site.container[name] = image
         return PreparedRequest(self.task_type, write_json(self.body), self.work)
 
 
 def draft_of(task: Task, served: ServedModel) -> Draft:
-    """Write a task's request.
-
-    Args:
-        task: The task.
-        served: What the server draws with.
+    """Write a task's request for what the server draws with.
 
     Raises:
         InvalidTask: The server has no such task type, or the content is not of its shape; all its errors are named.
@@ -101,10 +83,8 @@ def draft_of(task: Task, served: ServedModel) -> Draft:
     try:
         request = REQUESTS[task_type].model_validate(body)
     except ValidationError as exc:
-        problems = [
-            f"{fault.pointer} {fault.detail}".strip() for fault in field_errors_of(exc, REQUESTS[task_type], body)
-        ]
-        raise InvalidTask(shorten("; ".join(problems))) from exc
+        errors = field_errors_of(exc, REQUESTS[task_type], body)
+        raise InvalidTask(shorten("; ".join(f"{one.pointer} {one.detail}".strip() for one in errors))) from exc
     return Draft(task_type, body, list(find_sites(body, _INPUT_FIELDS)), _work_of(task_type, request, served))
 
 
