@@ -35,12 +35,12 @@ class _Answered(BaseModel):
             raise ServerError("The model server returned an unexpected response.") from exc
 
 
-class _Error(_Answered):
+class _ReportedError(_Answered):
     code: str
     message: str
 
 
-class _Picture(_Answered):
+class _KeptPicture(_Answered):
     number: int
     kind: str
     seed: int | None = None
@@ -51,19 +51,19 @@ class ReportedJob(_Answered):
 
     state: ServerState
     batch: int | None = None
-    error: _Error | None = None
-    outputs: tuple[_Picture, ...] = ()
+    error: _ReportedError | None = None
+    outputs: tuple[_KeptPicture, ...] = ()
     parameters: dict[str, Any] = {}
     timings_s: dict[str, float | None] = {}
     warnings: tuple[str, ...] = ()
 
     @property
-    def pictures(self) -> list[_Picture]:
+    def pictures(self) -> list[_KeptPicture]:
         """What it gave, an early look first."""
         return sorted(self.outputs, key=lambda picture: (picture.kind != "preview", picture.number))
 
 
-class _Worker(_Answered):
+class _ReportedWorker(_Answered):
     state: str
     restarts: int
     given_up: bool = False
@@ -83,7 +83,7 @@ class FluxHealth(_Answered):
 
     live: bool
     ready: bool
-    workers: tuple[_Worker, ...]
+    workers: tuple[_ReportedWorker, ...]
     model: ServedModel = ServedModel()
 
 
