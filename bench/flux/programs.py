@@ -1,17 +1,17 @@
 """What is compared, each a process of its own with one torch thread: the bare loop, and the server with its callers."""
 
-import base64
 import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import httpx
 
@@ -20,20 +20,12 @@ from local.ports import free_port
 PROMPT = "a fox in the snow, oil on canvas"
 STEPS = 4
 TOKENS = 256
-"""Of the prompt, as FLUX.1-schnell reads them."""
+"""Tokens of the prompt, as FLUX.1-schnell reads them."""
 
-_ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-"""Of torch, in every thread of every process."""
 _LOG = Path(__file__).resolve().parents[2] / ".local" / "bench" / "flux.log"
-_START_S = 900
-_STOP_S = 30
-_PATIENCE_S = 600
-_PROBE_EVERY_S = 0.1
-_PNG = b"\x89PNG"
-
-
-class ProgramError(Exception):
-    """A program does not start, has ended, or does not give what it was asked for."""
+_START_S, _PATIENCE_S = 900, 600
+_PNG = "iVBORw0KGgo"
+"""Base64 of a PNG's first bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,139 +37,71 @@ class DrawingWork:
     batch: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class ServerAnswer:
-    """One request's pictures; the moments are seconds of the monotonic clock."""
+class ServerAnswer(NamedTuple):
+    """When a batch was asked for, and when all of it was there, in seconds of the monotonic clock."""
 
     asked: float
     answered: float
-    pictures: list[bytes]
-
-
-class Loop:
-    """The running loop."""
-
-    def __init__(self, process: "subprocess.Popen[str]") -> None:
-        self._process = process
-
-    def wait_until_ready(self) -> None:
-        """Wait until it has its model.
-
-        Raises:
-            ProgramError: It has ended, or does not keep to one thread.
-        """
-        if (threads := self._answer()["threads"]) != 1:
-            raise ProgramError(f"the bare loop takes {threads} threads")
-
-    def draw(self, work: DrawingWork) -> dict[str, Any]:
-        """Have some work done; returns its seconds, and when each batch was drawn.
-
-        Raises:
-            ProgramError: It has ended.
-        """
-        print(json.dumps(asdict(work)), file=self._process.stdin, flush=True)
-        return self._answer()
-
-    def _answer(self) -> dict[str, Any]:
-        line = self._process.stdout.readline() if self._process.stdout else ""
-        if not line:
-            raise ProgramError("the bare loop has ended; what it printed is above")
-        answer: dict[str, Any] = json.loads(line)
-        return answer
 
 
 @contextmanager
-def running_loop(folder: Path | None) -> Iterator[Loop]:
-    """Run the loop with a folder's model, or with FLUX's real shape on a GPU."""
-    command = [sys.executable, "-m", "bench.flux.loop", *([str(folder)] if folder else [])]
-    process = subprocess.Popen(
-        command, env=os.environ | _ONE_THREAD, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    with _ended(process):
-        yield Loop(process)
+def running_loop(folder: Path | None) -> Iterator[Callable[[DrawingWork], float]]:
+    """Run the loop with a folder's model, or with FLUX's real shape on a GPU; gives a call that times some work."""
+    from bench.flux import loop  # noqa: PLC0415 - needs torch
+
+    with ProcessPoolExecutor(1, get_context("spawn")) as process:
+        yield lambda work: process.submit(loop.draw, folder, work).result()
 
 
 @contextmanager
 def running_server(options: Mapping[str, object], environment: Mapping[str, str]) -> Iterator[str]:
-    """Run the server; gives its URL when it is ready.
-
-    Args:
-        options: As config.yaml's ``model``.
-        environment: More of its settings.
-
-    Raises:
-        ProgramError: It does not start.
-    """
+    """Run the server with config.yaml's ``model`` and more of its settings; gives its URL when it is ready."""
     port = free_port()
-    address = {"HOST": "127.0.0.1", "PORT": str(port), "WORKERS": "1", "MODEL_OPTIONS": json.dumps(dict(options))}
+    url, deadline = f"http://127.0.0.1:{port}", time.monotonic() + _START_S
+    address = {"HOST": "127.0.0.1", "PORT": str(port), "WORKERS": "1", "MODEL_OPTIONS": json.dumps(options)}
     _LOG.parent.mkdir(parents=True, exist_ok=True)
-    with _LOG.open("wb") as file:
-        settings = os.environ | address | _ONE_THREAD | dict(environment)
-        process = subprocess.Popen([sys.executable, "-m", "runtimes.flux.server"], env=settings, stderr=file)
-    with _ended(process):
-        url, deadline = f"http://127.0.0.1:{port}", time.monotonic() + _START_S
-        while not (health := _health(url))["ready"]:
-            if process.poll() is not None or not health["live"] or time.monotonic() > deadline:
-                raise ProgramError(f"the server does not start; its log is {_LOG}")
-            time.sleep(_PROBE_EVERY_S)
-        yield url
+    command, settings = [sys.executable, "-m", "runtimes.flux.server"], os.environ | address | dict(environment)
+    with _LOG.open("wb") as file, subprocess.Popen(command, env=settings, stderr=file) as process:
+        try:
+            while not (health := _health(url))["ready"]:
+                if process.poll() is not None or not health["live"] or time.monotonic() > deadline:
+                    sys.exit(f"the server does not start; its log is {_LOG}")
+                time.sleep(0.1)
+            yield url
+        finally:
+            process.terminate()
+
+
+def _health(url: str) -> dict[str, bool]:
+    try:
+        return dict(httpx.get(f"{url}/health", timeout=1, trust_env=False).json())
+    except httpx.HTTPError:
+        return {"live": True, "ready": False}
 
 
 def ask(url: str, work: DrawingWork, callers: int) -> list[ServerAnswer]:
     """Have callers share some work: each asks for a batch, waits for it, and asks for the next.
 
     Nothing else is done until the last one has its answer.
-
-    Raises:
-        ProgramError: A request got no pictures.
     """
     content = {"prompt": PROMPT, "width": work.side, "height": work.side, "num_inference_steps": STEPS}
     content |= {"max_sequence_length": TOKENS, "num_images": work.batch}
     with httpx.Client(base_url=url, timeout=_PATIENCE_S, trust_env=False) as http, ThreadPoolExecutor(callers) as pool:
 
-        def call(seed: int) -> tuple[float, float, httpx.Response]:
+        def call(seed: int) -> tuple[ServerAnswer, httpx.Response]:
             asked = time.monotonic()
             response = http.post("/generate", json={**content, "seed": seed})
-            return asked, time.monotonic(), response
+            return ServerAnswer(asked, time.monotonic()), response
 
-        try:
-            called = list(pool.map(call, range(0, work.pictures, work.batch)))
-        except httpx.HTTPError as exc:
-            raise ProgramError(f"the server does not answer: {exc!r}") from exc
-    answers = [ServerAnswer(asked, answered, _pictures(response)) for asked, answered, response in called]
-    if sum(len(answer.pictures) for answer in answers) != work.pictures:
-        raise ProgramError("there are not as many pictures as were asked for")
-    return answers
-
-
-def _pictures(response: httpx.Response) -> list[bytes]:
-    if response.status_code != httpx.codes.OK:
-        raise ProgramError(f"the server answers {response.status_code}: {response.text[:500]}")
-    body = response.json()
-    pictures = [base64.b64decode(image) for image in body.get("images", [body["image"]])]
-    if not all(picture.startswith(_PNG) for picture in pictures):
-        raise ProgramError("there is a picture that is no PNG")
-    return pictures
+        called = list(pool.map(call, range(0, work.pictures, work.batch)))
+    for _, response in called:
+        body = response.json() if response.is_success else {}
+        pictures = body.get("images", [body.get("image", "")])
+        if len(pictures) != work.batch or not all(picture.startswith(_PNG) for picture in pictures):
+            sys.exit(f"the server answers {response.status_code} without the pictures: {response.text[:500]}")
+    return [answer for answer, _ in called]
 
 
-@contextmanager
-def _ended(process: "subprocess.Popen[Any]") -> Iterator[None]:
-    """End a process on the way out."""
-    try:
-        yield
-    finally:
-        process.terminate()
-        try:
-            process.wait(_STOP_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def _health(url: str) -> dict[str, Any]:
-    """What the server says of itself; that it is on its way, where it says nothing yet."""
-    try:
-        health: dict[str, Any] = httpx.get(f"{url}/health", timeout=1, trust_env=False).json()
-    except httpx.HTTPError:
-        return {"live": True, "ready": False}
-    return health
+def seconds_of(answers: Sequence[ServerAnswer]) -> float:
+    """From the first request until the last answer was read."""
+    return max(answer.answered for answer in answers) - min(answers).asked

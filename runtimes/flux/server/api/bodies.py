@@ -28,6 +28,8 @@ MAX_BODY_MIB = math.ceil((_MAX_TEXT_BYTES + _MAX_IMAGE_BYTES) / _MIB)
 """Enough for all that a queue agent makes of a task."""
 _AT_ONCE = 2
 """A queue agent posts so many."""
+_QUICK_BYTES = 256 * 1024
+"""More is parsed in a thread."""
 
 
 class BodyReader:
@@ -64,7 +66,7 @@ class BodyReader:
                 self._held_bytes += len(chunk)
                 self._check_size(read_bytes)
                 chunks.append(chunk)
-            yield await asyncio.to_thread(_object_in, chunks)
+            yield await asyncio.to_thread(_object_in, chunks) if read_bytes > _QUICK_BYTES else _object_in(chunks)
         finally:
             self._held_bytes -= read_bytes
 

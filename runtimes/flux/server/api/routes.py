@@ -19,6 +19,7 @@ from runtimes.flux.server.errors import InvalidGenerationError
 _STATUS = {"cancelled": 409, "deadline": 504, "worker_lost": 503}
 _PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 _ALIVE_S = 15.0
+_QUICK_BYTES = 4 * 1024 * 1024
 
 
 def router(engine: Engine) -> APIRouter:
@@ -53,7 +54,9 @@ def _add_pictures(routes: APIRouter, engine: Engine, bodies: BodyReader) -> None
         return await _succeeded(engine, request, *await submitted(request, task_type))
 
     async def answered(job: ServerJob) -> Response:
-        return Response(await asyncio.to_thread(pictures_body, job), media_type="application/json")
+        is_quick = job.size_bytes <= _QUICK_BYTES  # to change threads would take longer
+        body = pictures_body(job) if is_quick else await asyncio.to_thread(pictures_body, job)
+        return Response(body, media_type="application/json")
 
     @routes.post("/generate", summary="Draw, from words or from an image")
     async def generate(request: Request) -> Response:
