@@ -95,7 +95,7 @@ def run(kit: Kit, worker: str, load: Workload, due_s: Sequence[float] = (), gpus
     """
     with kit.rig(load.runtime, visibility_s=_VISIBILITY_S) as rig:
         options: dict[str, Any] = {"step_s": STEP_S, "round_trip_s": ROUND_TRIPS_S, "server_environment": _PAINTER}
-        pods = [rig.add_pod(**options, fresh=True, LOGLEVEL="INFO") for _ in range(gpus)]
+        pods = [rig.add_pod(**options, agent={"fresh": True}, LOGLEVEL="INFO") for _ in range(gpus)]
         for pod in pods:
             pod.start_server()
         workers = [pod.agent if worker == AGENT else _sequential(rig, pod) for pod in pods]

@@ -10,7 +10,7 @@ import signal
 import threading
 import time
 from collections import Counter
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import httpx
 
@@ -35,79 +35,47 @@ _ASK_AGAIN_S = 6
 _PATIENCE_S = 20
 
 
-@dataclass(frozen=True, kw_only=True)
-class Stage:
+class Stage(NamedTuple):
     """Where on a task's way an agent may be when it is killed.
 
     Attributes:
         name: What it does there.
-        calls: The call it makes there; None for a stage without one of its own.
-        path: Pattern of the call's path.
         share: Of 30 kills, how many come there: most of a task's life is drawing, of which the tasks here have far less
             than real ones.
+        calls: The call it makes there; None for a stage without one of its own.
+        path: Pattern of the call's path.
         kind: The kind of task that comes there, if not every one does.
     """
 
     name: str
+    share: int
     calls: str | None = None
     path: str = "*"
-    share: int
     kind: str = "draw"
 
 
 STAGES = [
-    Stage(name="at any time", share=2),
-    Stage(name="running", share=10),
-    Stage(name="receiving", calls="sqs:ReceiveMessage", share=2),
-    Stage(name="claiming", calls="dynamodb:UpdateItem", path=CLAIM, share=2),
-    Stage(name="preparing", calls="s3:GetObject", path="*/in/*", share=2, kind="link"),
-    Stage(name="renewing the lease", calls="dynamodb:UpdateItem", path=RENEW, share=2, kind="long"),
-    Stage(name="storing a picture", calls="s3:PutObject", path="*.png", share=2),
-    Stage(name="storing the manifest", calls="s3:PutObject", path="*.out", share=2),
-    Stage(name="finishing", calls="dynamodb:UpdateItem", path=FINISH, share=2),
-    Stage(name="notifying", calls="sns:Publish", share=1),
-    Stage(name="marking as notified", calls="dynamodb:UpdateItem", path=NOTIFIED, share=1),
-    Stage(name="deleting", calls="sqs:DeleteMessage*", share=2),
+    Stage("at any time", 2),
+    Stage("running", 10),
+    Stage("receiving", 2, "sqs:ReceiveMessage"),
+    Stage("claiming", 2, "dynamodb:UpdateItem", CLAIM),
+    Stage("preparing", 2, "s3:GetObject", "*/in/*", kind="link"),
+    Stage("renewing the lease", 2, "dynamodb:UpdateItem", RENEW, kind="long"),
+    Stage("storing a picture", 2, "s3:PutObject", "*.png"),
+    Stage("storing the manifest", 2, "s3:PutObject", "*.out"),
+    Stage("finishing", 2, "dynamodb:UpdateItem", FINISH),
+    Stage("notifying", 1, "sns:Publish"),
+    Stage("marking as notified", 1, "dynamodb:UpdateItem", NOTIFIED),
+    Stage("deleting", 2, "sqs:DeleteMessage*"),
 ]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Report:
-    """What a storm did, and what came of it.
+class Storm:
+    """Kills that hit one rig's pods, and the tasks that keep them busy meanwhile.
 
     Attributes:
-        stages: Where agents were killed.
-        victims: What was killed with them.
-        tasks: How many there were.
-        second_notices: How many notices there were beyond one per task.
-        generations: How many jobs model servers have begun.
-        exits: How agents have ended.
-        jobs_per_kill: How many jobs one kill may hit.
+        second_notices: How many notices there were beyond one per task, once the storm is over.
     """
-
-    stages: Counter
-    victims: Counter
-    tasks: int
-    second_notices: int
-    generations: int
-    exits: Counter
-    jobs_per_kill: int
-
-    @property
-    def blows(self):
-        """What a second notice may come of: a kill, once for each job that it may have hit."""
-        return self.stages.total() * self.jobs_per_kill
-
-    def __str__(self):
-        return (
-            f"{self.stages.total()} kills, {self.tasks} tasks, {self.second_notices} second notices, "
-            f"{self.generations - self.tasks} drawings beyond one per task"
-            f"\n  killed while: {dict(self.stages.most_common())}; with it: {dict(self.victims.most_common())}"
-        )
-
-
-class Storm:
-    """Kills that hit one rig's pods, and the tasks that keep them busy meanwhile."""
 
     def __init__(self, rig):
         self._seed = rig.kit.seed
@@ -122,6 +90,24 @@ class Storm:
         for pod in self._pods:
             pod.start()
             pod.keep_alive()
+
+    @property
+    def blows(self):
+        """What a second notice may come of: a kill, once for each job that it may have hit."""
+        return self._stages.total() * (MAX_BATCH if self._batches else 1)
+
+    @property
+    def exits(self):
+        """How agents have ended."""
+        return {status for pod in self._pods for status in pod.agent.exits}
+
+    def __str__(self):
+        tasks = len(self._rig.submitted)
+        return (
+            f"{self._stages.total()} kills, {tasks} tasks, {self.second_notices} second notices, "
+            f"{len(self._generations) - tasks} drawings beyond one per task"
+            f"\n  killed while: {dict(self._stages.most_common())}; with it: {dict(self._victims.most_common())}"
+        )
 
     def run(self, kills):
         """Kill agents, every third time the server beside it too, while tasks keep all pods busy.
@@ -141,21 +127,9 @@ class Storm:
             feeder.join()
         self._rig.wait_until_all_are_notified(timeout_s=300)
         self._generations += [one for pod in self._pods for one in pod.generations]
-
-    def report(self):
-        """Check the endings and tell what happened."""
-        second_notices = check_endings(self._rig)
+        self.second_notices = check_endings(self._rig)
         if self._rig.type != "sdwebui":  # whose jobs do not tell whose they are
             assert "unknown" not in generations_by_task(self._rig, self._generations)
-        return Report(
-            stages=self._stages,
-            victims=self._victims,
-            tasks=len(self._rig.submitted),
-            second_notices=second_notices,
-            generations=len(self._generations),
-            exits=Counter(status for pod in self._pods for status in pod.agent.exits),
-            jobs_per_kill=MAX_BATCH if self._batches else 1,
-        )
 
     def _deck(self):
         """Stages without end, by chance, each in its share; the storms take turns in drawing."""
@@ -294,8 +268,8 @@ def _generations_of(pod):
 
 
 def run_storm(kit, kills, runtime_type):
-    """Let a storm rage over a rig of its own; returns its report."""
+    """Let a storm rage over a rig of its own, and check the endings; returns the storm."""
     with kit.rig(runtime_type, visibility_s=SHORT_VISIBILITY_S) as rig:
         storm = Storm(rig)
         storm.run(kills)
-        return storm.report()
+        return storm

@@ -28,7 +28,7 @@ def test_tasks_end_once_and_no_lease_is_lost_though_an_agents_clock_jumps(kit, j
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
             "DONT_FAKE_MONOTONIC": "1",
         }
-        pod = rig.add_pod(step_s=0.1, fresh=True, **faked).start()
+        pod = rig.add_pod(step_s=0.1, agent={"fresh": True}, **faked).start()
         rig.submit()
         rig.wait_until_all_are_notified()
         other = rig.add_pod(step_s=0.1).start()

@@ -1,8 +1,8 @@
 """SIGTERM at every stage: the agent exits with 0 within its grace, loses no task, and none is drawn twice in vain."""
 
 import signal
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import NamedTuple
 
 import pytest
 
@@ -26,74 +26,62 @@ PUBLISH, DELETE = ("sns:Publish*", "*"), ("sqs:DeleteMessage*", "*")
 CLAIMING, FINISHING, MARKING = (("dynamodb:UpdateItem", path) for path in (CLAIM, FINISH, NOTIFIED))
 
 
-@dataclass(frozen=True, kw_only=True)
-class Stop:
-    """A stage in which SIGTERM comes.
-
-    Attributes:
-        name: The stage.
-        type: Of the server.
-        during: The call during which it comes, and the pattern of its path; None for the drawing.
-        action: What keeps the call under way.
-        steps: Of each task's drawing.
-        tasks: How many there are.
-        grace_s: The agent's.
-        told: How many tasks are told and deleted before it exits.
-        generations: How many drawings there may be in the end beyond one per task.
-        second_notices: How many notices there may be beyond one per task.
-        undeleted: How many told tasks are left in the queue.
-    """
+class Stop(NamedTuple):
+    """A stage of each task in which SIGTERM comes, and what there is then."""
 
     name: str
     type: str = "sdwebui"
     during: tuple[str, str] | None = None
+    """The call during which it comes, and the pattern of its path; None for the drawing."""
     action: Action = SLOW
+    """What keeps the call under way."""
     steps: int = 1
     tasks: int = 1
     grace_s: float = GRACE_S
     told: int = 0
+    """How many tasks are told and deleted before the agent exits."""
     generations: int = 0
+    """How many drawings there may be in the end beyond one per task."""
     second_notices: int = 0
     undeleted: int = 0
+    """How many told tasks are left in the queue."""
 
     def __str__(self):
         return f"{self.type} {self.name}"
 
 
-def drawing_stops(runtime_type):
+def drawing_stops(of):
     """Stages in which it matters what the model server is."""
     return [
-        Stop(name="running", type=runtime_type, steps=20, told=1),
-        Stop(name="running for longer than the grace", type=runtime_type, steps=90, generations=1),
-        Stop(name="storing pictures", type=runtime_type, during=PICTURE, told=1),
-        Stop(name="storing with a full line behind", type=runtime_type, during=PICTURE, steps=5, tasks=6, told=1),
+        Stop("running", of, steps=20, told=1),
+        Stop("running for longer than the grace", of, steps=90, generations=1),
+        Stop("storing pictures", of, PICTURE, told=1),
+        Stop("storing with a full line behind", of, PICTURE, steps=5, tasks=6, told=1),
     ]
 
 
-def other_stops(runtime_type):
+def other_stops(of):
     """The other stages of a task."""
     return [
-        Stop(name="claiming", type=runtime_type, during=CLAIMING, grace_s=LONG_GRACE_S),
-        Stop(
-            name="preparing", type=runtime_type, during=("s3:GetObject", "*/in/*"), action=hang(), grace_s=LONG_GRACE_S
-        ),
-        Stop(name="storing the manifest", type=runtime_type, during=MANIFEST, told=1),
-        Stop(name="finishing", type=runtime_type, during=FINISHING, told=1),
-        Stop(name="notifying", type=runtime_type, during=PUBLISH, told=1),
-        Stop(name="marking as notified", type=runtime_type, during=MARKING, told=1),
-        Stop(name="deleting", type=runtime_type, during=DELETE, told=1),
+        Stop("claiming", of, CLAIMING, grace_s=LONG_GRACE_S),
+        Stop("preparing", of, INPUT, hang(), grace_s=LONG_GRACE_S),
+        Stop("storing the manifest", of, MANIFEST, told=1),
+        Stop("finishing", of, FINISHING, told=1),
+        Stop("notifying", of, PUBLISH, told=1),
+        Stop("marking as notified", of, MARKING, told=1),
+        Stop("deleting", of, DELETE, told=1),
     ]
 
 
 STOPS = [
     *drawing_stops("sdwebui"),
     *other_stops("sdwebui"),
-    Stop(name="claiming while DynamoDB hangs", during=CLAIMING, action=hang(), grace_s=LONG_GRACE_S),
-    Stop(name="storing while S3 hangs", during=PICTURE, action=hang(), generations=1),
-    Stop(name="finishing while DynamoDB hangs", during=FINISHING, action=hang()),
-    Stop(name="notifying while SNS hangs", during=PUBLISH, action=hang()),
-    Stop(name="deleting while SQS hangs", during=DELETE, action=hang(), undeleted=1),
-    Stop(name="marking while DynamoDB hangs", during=MARKING, action=hang(), second_notices=1, undeleted=1),
+    Stop("claiming while DynamoDB hangs", during=CLAIMING, action=hang(), grace_s=LONG_GRACE_S),
+    Stop("storing while S3 hangs", during=PICTURE, action=hang(), generations=1),
+    Stop("finishing while DynamoDB hangs", during=FINISHING, action=hang()),
+    Stop("notifying while SNS hangs", during=PUBLISH, action=hang()),
+    Stop("deleting while SQS hangs", during=DELETE, action=hang(), undeleted=1),
+    Stop("marking while DynamoDB hangs", during=MARKING, action=hang(), second_notices=1, undeleted=1),
 ]
 LONG_STOPS = [*drawing_stops("comfyui"), *drawing_stops("flux"), *other_stops("flux")]
 

@@ -8,6 +8,7 @@ import pytest
 
 from test.faults.samples import Samples
 from test.kit.audit import check_endings
+from test.kit.door import Door
 from test.kit.tasks import INPUT_PNG, TASKTYPES, content_of, linking_content
 
 LONG_TASKS = int(os.environ.get("FAULTS_TASKS", "2000")) // 2
@@ -23,8 +24,7 @@ DEAD_LINK_EVERY, LINK_EVERY, PAIR_EVERY = 20, 7, 3
 @pytest.mark.parametrize("runtime_type", ["sdwebui", "comfyui"])
 def test_each_task_that_goes_in_comes_out_once_while_the_agents_memory_and_sockets_stay_flat(kit, runtime_type, tasks):
     with kit.rig(runtime_type) as rig, contextlib.ExitStack() as stack:
-        door = rig.add_door()
-        door.open()
+        door = Door(rig)
         rig.upload("in/in.png", INPUT_PNG)
         orders = [order(number, rig) for number in range(tasks)]
         failed = {task_id for task_id, _, _, fails in orders if fails}
@@ -46,7 +46,7 @@ def test_each_task_that_goes_in_comes_out_once_while_the_agents_memory_and_socke
         if runtime_type == "comfyui":
             rig.until(lambda: not any(pod.model.left_behind for pod in pods))
         tables = "\n".join(one.table() for one in samples)
-        assert [list(one.growth()) for one in samples] == [[]] * PODS, tables
+        assert [one.growth() for one in samples] == [[]] * PODS, tables
         return f"{tasks} tasks, of which {len(failed)} must fail: each told once\n{tables}"
 
 

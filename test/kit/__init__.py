@@ -6,7 +6,7 @@
   pods and notices
 - ``pods``: ``Pod``, a model server with its agent, both behind proxies, and the ``Kubelet`` that keeps both alive
 - ``servers``: how each type of model server is asked and made to fail
-- ``door``: ``Door``, the front door before a rig, and the keeper behind it
+- ``door``: ``Door``, the front door before a rig
 - ``proxy``, ``actions``: ``FaultProxy`` and what it can do to a call
 - ``tasks``: sample tasks of every type
 - ``audit``: what must be true of every task in the end

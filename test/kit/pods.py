@@ -13,7 +13,7 @@ from test.kit.servers import FluxServer, StandIn
 
 
 class Pod:
-    """A model server and its agent, which reaches AWS through a proxy, and the server too if that is wanted.
+    """A model server and its agent, which reaches AWS through a proxy.
 
     Args:
         rig: What it serves.
@@ -22,9 +22,7 @@ class Pod:
         proxied_server: Whether there is a proxy before the server, ``server_proxy``.
         round_trip_s: Seconds that each call to AWS takes on its way, by pattern.
         server_environment: The server's environment besides the usual.
-        wrapper: Command that the agent is run by.
-        fresh: Whether the agent is not forked, but started.
-        agent_log: Where the agent writes; together with the server by default.
+        agent: How the agent's process is made, and its log where that is not the server's too; see ``ChildProcess``.
         environment: The agent's environment besides the usual.
     """
 
@@ -37,9 +35,7 @@ class Pod:
         proxied_server=False,
         round_trip_s=None,
         server_environment=None,
-        wrapper=(),
-        fresh=False,
-        agent_log=None,
+        agent=None,
         **environment,
     ):
         self.rig = rig
@@ -47,43 +43,29 @@ class Pod:
         self.aws = FaultProxy(rig.kit.network, rig.aws.url, name_aws_call, round_trip_s)
         self._log = rig.kit.folder / f"{name}.log"
         self._kubelet = None
-        self.health_url = f"http://127.0.0.1:{(health_port := free_port())}"
-        self._health_port = health_port
-        port = free_port()
-        self.server_url = f"http://127.0.0.1:{port}"
+        self._health_port = free_port()
+        self.health_url = f"http://127.0.0.1:{self._health_port}"
+        self.server_url = f"http://127.0.0.1:{free_port()}"
+        self.server_proxy = FaultProxy(rig.kit.network, self.server_url, name_call) if proxied_server else None
         make = FluxServer if rig.type == "flux" else StandIn
         self.model = make(rig, self.server_url, step_s)
-        self.server = ChildProcess(
-            *self.model.command,
-            log=self._log,
-            endpoint=self.aws.url,
-            **{**self.model.environment, **(server_environment or {})},
-        )
-        self.server_proxy = FaultProxy(rig.kit.network, self.server_url, name_call) if proxied_server else None
-        self.agent = ChildProcess(
-            "queue_agent",
-            log=agent_log or self._log,
-            endpoint=self.aws.url,
-            wrapper=wrapper,
-            fresh=fresh,
-            **{
-                "SQS_QUEUE_URL": self._through_proxy(rig.queue),
-                "SQS_DEAD_QUEUE_URL": self._through_proxy(rig.dead_queue),
-                "SNS_TOPIC_ARN": rig.notice_topic,
-                "S3_BUCKET": rig.bucket,
-                "JOBS_TABLE": rig.store.table,
-                "RUNTIME_TYPE": rig.type,
-                "RUNTIME_NAME": rig.name,
-                "API_BASE_URL": self.server_proxy.url if self.server_proxy else self.server_url,
-                "DYNAMIC_SD_MODEL": "true",
-                "ALLOW_LOOPBACK_INPUTS": "true",
-                "HEALTH_PORT": str(health_port),
-                **environment,
-            },
-        )
-
-    def _through_proxy(self, queue_url):
-        return self.aws.url + queue_url.removeprefix(self.rig.aws.url)
+        places = {
+            "SQS_QUEUE_URL": rig.queue.replace(rig.aws.url, self.aws.url),
+            "SQS_DEAD_QUEUE_URL": rig.dead_queue.replace(rig.aws.url, self.aws.url),
+            "SNS_TOPIC_ARN": rig.notice_topic,
+            "S3_BUCKET": rig.bucket,
+            "JOBS_TABLE": rig.store.table,
+            "RUNTIME_TYPE": rig.type,
+            "RUNTIME_NAME": rig.name,
+            "API_BASE_URL": self.server_proxy.url if self.server_proxy else self.server_url,
+            "DYNAMIC_SD_MODEL": "true",
+            "ALLOW_LOOPBACK_INPUTS": "true",
+            "HEALTH_PORT": str(self._health_port),
+        }
+        servers = {**self.model.environment, **(server_environment or {})}
+        log, agent = {"log": self._log, "endpoint": self.aws.url}, {**(agent or {}), **places, **environment}
+        self.server = ChildProcess(*self.model.command, **log, **servers)
+        self.agent = ChildProcess("queue_agent", **{**log, **agent})
 
     def start(self):
         """Start the model server, then the agent."""
@@ -129,10 +111,7 @@ class Pod:
 
 
 class Kubelet(threading.Thread):
-    """Starts processes again when they have ended, and ends a model server whose liveness probe fails."""
-
-    _FAILURES = 3
-    _PERIOD_S = 1.0
+    """Starts processes again when they have ended, and ends a model server whose liveness probe fails three times."""
 
     def __init__(self, agent, server, health_port):
         super().__init__(name="kubelet", daemon=True)
@@ -149,10 +128,10 @@ class Kubelet(threading.Thread):
                 if not child.is_alive:
                     child.wait(1)
                     child.start()
-            if time.monotonic() - probed_s >= self._PERIOD_S:
+            if time.monotonic() - probed_s >= 1:
                 probed_s = time.monotonic()
                 failures = failures + 1 if self._says_dead() else 0
-            if failures == self._FAILURES:
+            if failures == 3:
                 failures = 0
                 self._server.send(signal.SIGKILL)
 

@@ -14,7 +14,6 @@ from jobs.store import JobStore
 from local.proxy_event import API_KEY_ID
 from runtimes.catalog import DeployedRuntime, RuntimeCatalog
 from test.kit.aws import FakeAws
-from test.kit.door import Door
 from test.kit.pods import Pod
 from test.kit.processes import PATIENCE_S, ChildProcess, wait_for
 from test.kit.proxy import Network
@@ -107,24 +106,14 @@ class Rig:
         (pod,) = self.pods
         return pod
 
-    def add_child(self, *arguments, endpoint=None, **environment):
+    def add_child(self, *arguments, **environment):
         """A process that knows the runtime's places; it is not started."""
         places = {"TASK_TOPIC_ARN": self.task_topic, "NOTICE_TOPIC_ARN": self.notice_topic}
         places |= {"OUTPUT_BUCKET": self.bucket, "JOBS_TABLE": self.store.table}
         log = self.kit.folder / f"{self.name}-{arguments[0]}.log"
-        child = ChildProcess(*arguments, log=log, endpoint=endpoint or self.aws.url, **places, **environment)
+        child = ChildProcess(*arguments, log=log, endpoint=self.aws.url, **places, **environment)
         self._children.append(child)
         return child
-
-    def add_door(self, aws_url=None):
-        """The front door; it reaches AWS by another URL if one is given."""
-        return Door(self, aws_url or self.aws.url)
-
-    def start_keeper(self):
-        """Start what publishes again what the door did not, and ends what nobody else ends."""
-        keeper = self.add_child("local.keeper", "--runtimes", str(self.catalog_file), START_TIMEOUT_S="86400")
-        keeper.start()
-        return keeper
 
     def close(self):
         for one in (*self.pods, *self._children):

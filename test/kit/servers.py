@@ -13,14 +13,14 @@ _HUNG_WORKER_S = 3
 stalled."""
 
 
-class StandIn:
-    """The stand-in for SD WebUI or ComfyUI.
+class _Server:
+    def hold(self, step):
+        """Let jobs wait before this step; 0 lets them go on."""
+        self.faults(hold_at_step=step)
 
-    Args:
-        rig: What it serves.
-        url: Where it listens.
-        step_s: How long a step takes.
-    """
+
+class StandIn(_Server):
+    """The stand-in for SD WebUI or ComfyUI, which listens at a URL and takes ``step_s`` for a step."""
 
     ready_path = "/_standin/jobs"
 
@@ -60,19 +60,9 @@ class StandIn:
     def recover(self):
         """Nothing goes wrong but for the job that hangs."""
 
-    def hold(self, step):
-        """Let jobs wait before this step; 0 lets them go on."""
-        self.faults(hold_at_step=step)
 
-
-class FluxServer:
-    """The FLUX server with a pipeline that paints in a worker process; its faults lie in a file.
-
-    Args:
-        rig: What it serves.
-        url: Where it listens.
-        step_s: How long a step takes.
-    """
+class FluxServer(_Server):
+    """The FLUX server with a pipeline that paints in a worker process; its faults lie in a file."""
 
     ready_path = "/health"
     command = ("runtimes.flux.server",)
@@ -94,12 +84,10 @@ class FluxServer:
     @property
     def generations(self):
         """All jobs that it has begun since it was started; one that is withdrawn has a batch only if it was begun."""
-        states = _get(f"{self._url}/jobs")
-        begun = [
-            (job, state) for state, jobs in states.items() if state not in {"waiting", "cancelled"} for job in jobs
-        ]
-        begun += [(job, "cancelled") for job in states["cancelled"] if self._batch_of(job) is not None]
-        return [{"id": job, "outcome": state} for job, state in begun]
+        jobs = _get(f"{self._url}/jobs")
+        del jobs["waiting"]
+        was_begun = {job: _get(f"{self._url}/jobs/{job}")["batch"] is not None for job in jobs["cancelled"]}
+        return [{"id": job, "outcome": state} for state, ids in jobs.items() for job in ids if was_begun.get(job, True)]
 
     @property
     def waiting(self):
@@ -122,13 +110,6 @@ class FluxServer:
     def recover(self):
         """Nothing goes wrong but for the job that hangs."""
         self.faults()
-
-    def hold(self, step):
-        """Let jobs wait before this step; 0 lets them go on."""
-        self.faults(hold_at_step=step)
-
-    def _batch_of(self, job):
-        return _get(f"{self._url}/jobs/{job}")["batch"]
 
 
 def kill_worker(server):
