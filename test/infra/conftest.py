@@ -1,4 +1,4 @@
-"""Makes the kits importable and the stacks and the deployment available."""
+"""Makes the kit importable, and the stacks and the deployment available."""
 
 import contextlib
 import sys
@@ -28,10 +28,10 @@ def configured():
 
 @pytest.fixture(scope="session")
 def watched():
-    """Two runtimes that differ in all that alarms and dashboard go by, and addresses for alarms."""
-    from infrakit.stacks import EMAILS, WATCHED, platform
+    """With alarms that are sent, and runtimes and zones that differ in all else: ``infrakit.stacks.WATCHED``."""
+    from infrakit.stacks import WATCHED, platform
 
-    return platform(modelsRuntime=WATCHED, monitoring={"alarmEmails": EMAILS})
+    return platform(**WATCHED)
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,6 @@ from types import SimpleNamespace
 
 import kubernetes_validate
 import pytest
-from infrakit.stacks import MIRROR, spelled
 
 from cdk.collector import ENDPOINT
 from cdk.metrics import (
@@ -27,25 +26,17 @@ from jobs.job import JobState
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def objects_of(stack):
-    """The Kubernetes objects that are installed, by kind."""
-    _, manifest = stack.only("Custom::AWSCDK-EKS-KubernetesResource")
-    return {one["kind"]: one for one in json.loads(spelled(manifest["Manifest"]))}
-
-
-def container_of(objects):
-    (container,) = objects["Deployment"]["spec"]["template"]["spec"]["containers"]
-    return container
-
-
 @pytest.fixture(scope="module")
 def objects(stack):
-    return objects_of(stack)
+    """The Kubernetes objects that are installed, by kind."""
+    _, manifest = stack.only("Custom::AWSCDK-EKS-KubernetesResource")
+    return {one["kind"]: one for one in json.loads(manifest["Manifest"])}
 
 
 @pytest.fixture(scope="module")
 def container(objects):
-    return container_of(objects)
+    (container,) = objects["Deployment"]["spec"]["template"]["spec"]["containers"]
+    return container
 
 
 @pytest.fixture(scope="module")
@@ -107,20 +98,6 @@ def test_endpoint_and_probes_lead_to_the_collectors_ports(objects, container, co
     assert "health_check" in config["service"]["extensions"]
 
 
-def test_the_pod_keeps_to_the_restricted_standard_and_writes_nowhere(objects, container):
-    pod = objects["Deployment"]["spec"]["template"]["spec"]
-    assert objects["Namespace"]["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
-    assert pod["securityContext"]["runAsNonRoot"] is True
-    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-    assert container["securityContext"] == {
-        "allowPrivilegeEscalation": False,
-        "readOnlyRootFilesystem": True,
-        "capabilities": {"drop": ["ALL"]},
-    }
-    assert pod["automountServiceAccountToken"] is False
-    assert "volumes" not in pod
-
-
 def test_its_memory_is_limited_and_it_refuses_before_it_is_killed(container, config):
     resources = container["resources"]
     assert resources["limits"]["memory"] == resources["requests"]["memory"]
@@ -131,28 +108,15 @@ def test_its_memory_is_limited_and_it_refuses_before_it_is_killed(container, con
         assert (pipeline["processors"][0], pipeline["processors"][-1]) == ("memory_limiter", "batch")
 
 
-def test_two_never_run_at_once_because_sums_are_told_apart_by_what_one_saw(objects):
-    spec = objects["Deployment"]["spec"]
-    assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
-
-
-def test_the_image_has_a_version_and_comes_from_a_mirror_where_there_is_one(container, configured):
-    assert container["image"].rpartition(":")[2].startswith("v")
-    mirrored = container_of(objects_of(configured))["image"]
-    assert mirrored == container["image"].replace("public.ecr.aws/", f"{MIRROR}/")
-
-
 def test_traces_go_to_x_ray_and_metrics_to_cloudwatch_through_components_that_are_configured(config):
     pipelines = config["service"]["pipelines"]
     exporters = {name: one["exporters"] for name, one in pipelines.items()}
     assert exporters == {"traces": ["awsxray"], "metrics": ["awsemf"]}
     for kind in ("receivers", "processors", "exporters"):
         assert {name for pipeline in pipelines.values() for name in pipeline[kind]} == set(config[kind])
-
-
-def test_sums_since_an_agents_start_become_sums_since_the_last_time(config):
-    assert "cumulativetodelta" in config["service"]["pipelines"]["metrics"]["processors"]
-    assert config["processors"]["cumulativetodelta"] == {}  # all kinds of metrics, histograms too
+    # Sums since an agent's start become sums since the last time, of all kinds of metrics, histograms too.
+    assert "cumulativetodelta" in pipelines["metrics"]["processors"]
+    assert config["processors"]["cumulativetodelta"] == {}
 
 
 def test_every_metric_of_the_agents_goes_to_cloudwatch_by_labels_that_it_has_and_by_no_others(config, measured):
@@ -167,18 +131,14 @@ def test_every_metric_of_the_agents_goes_to_cloudwatch_by_labels_that_it_has_and
     assert exporter["resource_to_telemetry_conversion"] == {"enabled": True}
     assert exporter["dimension_rollup_option"] == "NoDimensionRollup"
 
+    (of_keda,) = [one for one in declared if "keda" in one["metric_name_selectors"][0]]
+    assert of_keda["dimensions"] == [list(SCALING_DIMENSIONS)]
+
 
 def test_units_that_cloudwatch_does_not_know_are_replaced(config, measured):
-    known = {"s"}  # the exporter makes Seconds of it
     replaced = {one["metric_name"] for one in config["exporters"]["awsemf"]["metric_descriptors"] if one["overwrite"]}
-    assert {name for name, (_, unit) in measured.items() if unit not in known} < replaced
-
-
-def test_what_keda_counts_goes_to_cloudwatch_by_the_scaled_object(config):
-    exporter = config["exporters"]["awsemf"]
-    (one,) = [one for one in exporter["metric_declarations"] if "keda" in one["metric_name_selectors"][0]]
-    assert one["dimensions"] == [list(SCALING_DIMENSIONS)]
-    assert {"metric_name": SCALING_ERRORS, "unit": "Count", "overwrite": True} in exporter["metric_descriptors"]
+    unknown = {name for name, (_, unit) in measured.items() if unit != "s"}  # the exporter makes Seconds of that one
+    assert replaced == {*unknown, SCALING_ERRORS}
 
 
 def test_the_outcomes_and_stages_that_are_shown_are_those_of_the_agents():
@@ -200,21 +160,3 @@ def test_an_agent_sends_as_often_as_the_dashboard_takes_it_to():
     from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 
     assert f"METRIC_EXPORT_INTERVAL, {EXPORT_S}000" in inspect.getsource(PeriodicExportingMetricReader)
-
-
-def test_its_pods_may_put_traces_and_write_its_own_log_and_nothing_else_from_their_start(stack, objects, container):
-    pod = objects["Deployment"]["spec"]["template"]["spec"]
-    association, _ = stack.only(
-        "AWS::EKS::PodIdentityAssociation", Namespace="observability", ServiceAccount=pod["serviceAccountName"]
-    )
-    log = {one["name"]: one["value"] for one in container["env"]}["METRICS_LOG_GROUP"].strip("${}")
-    assert stack.statements(stack.identity(pod["serviceAccountName"])) == [
-        {"Effect": "Allow", "Action": "xray:PutTraceSegments", "Resource": "*"},
-        {
-            "Effect": "Allow",
-            "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
-            "Resource": {"Fn::GetAtt": [log, "Arn"]},
-        },
-    ]
-    manifest, _ = stack.only("Custom::AWSCDK-EKS-KubernetesResource")
-    assert association in stack.needs(manifest)

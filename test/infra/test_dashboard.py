@@ -3,19 +3,17 @@
 import json
 
 import pytest
-from infrakit.stacks import NAME, spelled
+from infrakit.stacks import NAME
 
 from cdk.metrics import SCALING_ERRORS
-
-BOTH = ("fast", "slow-1")
 
 
 @pytest.fixture(scope="module")
 def widgets(watched):
-    """The dashboard's widgets; what CloudFormation fills in stands as ${logical id}."""
+    """The dashboard's widgets."""
     (dashboard,) = watched.properties("AWS::CloudWatch::Dashboard").values()
     assert dashboard["DashboardName"] == NAME
-    return json.loads(spelled(dashboard["DashboardBody"]))["widgets"]
+    return json.loads(dashboard["DashboardBody"])["widgets"]
 
 
 def metrics_of(widget):
@@ -32,20 +30,9 @@ def shown(widgets):
     return set().union(*(metrics_of(widget) for widget in widgets))
 
 
-@pytest.fixture(scope="module")
-def text(widgets):
-    """What the widget of costs says."""
-    return [one["properties"]["markdown"] for one in widgets if one["type"] == "text"][1]
-
-
 def of(shown, namespace, name):
     """Dimensions' values and statistic of a metric, wherever it is shown."""
     return {row[2:] for row in shown if row[:2] == (namespace, name)}
-
-
-def test_it_leads_to_the_runbook_first(widgets):
-    assert widgets[0]["type"] == "text"
-    assert "docs/operate.md" in widgets[0]["properties"]["markdown"]
 
 
 @pytest.mark.parametrize(
@@ -69,6 +56,20 @@ def test_queues_door_functions_table_and_stages_are_shown(shown, namespace, name
     assert len(of(shown, namespace, name)) == lines
 
 
+@pytest.mark.parametrize(
+    ("namespace", "name", "found"),
+    [
+        (NAME, "queue_agent.retries", {("fast", "Sum"), ("slow-1", "Sum")}),
+        (NAME, SCALING_ERRORS, {("drawing", "fast", "Sum"), ("slow", "slow-1", "Sum")}),
+        ("ContainerInsights", "node_gpu_limit", {(NAME, "Sum")}),
+        ("ContainerInsights", "pod_gpu_utilization", {(NAME, name, "Average") for name in ("drawing", "slow")}),
+        (NAME, "queue_agent.queue.age", {(name, stat) for name in ("fast", "slow-1") for stat in ("p50", "p95")}),
+    ],
+)
+def test_what_differs_between_runtimes_is_shown_of_each(shown, namespace, name, found):
+    assert of(shown, namespace, name) == found
+
+
 def test_jobs_are_shown_by_their_outcome_and_failed_ones_by_their_error(shown):
     outcomes = {(outcome, "fast", "Sum") for outcome in ("succeeded", "failed", "cancelled")}
     assert outcomes <= of(shown, NAME, "queue_agent.jobs")
@@ -77,33 +78,17 @@ def test_jobs_are_shown_by_their_outcome_and_failed_ones_by_their_error(shown):
     ) in shown
 
 
-def test_what_is_released_how_long_tasks_waited_and_looks_that_failed_are_shown(shown):
-    assert of(shown, NAME, "queue_agent.retries") == {(name, "Sum") for name in BOTH}
-    assert ("fast", "p95") in of(shown, NAME, "queue_agent.queue.age")
-    assert of(shown, NAME, SCALING_ERRORS) == {("drawing", "fast", "Sum"), ("slow", "slow-1", "Sum")}
-
-
-def test_replicas_are_counted_by_the_samples_that_they_send(shown):
-    """Five in five minutes from each."""
-    assert {"samples_fast / 5", "samples_slow_1 / 5"} <= shown
+def test_replicas_are_counted_by_the_five_samples_that_they_send_in_five_minutes_and_so_is_the_gpus_work(shown):
+    assert {"samples_fast / 5", "samples_slow_1 / 5", "100 * busy_fast / 60"} <= shown
     assert ("fast", "SampleCount") in of(shown, NAME, "queue_agent.gpu.busy")
 
 
-def test_the_gpus_work_is_shown_by_the_agents_account_and_by_the_gpus_own(shown):
-    assert "100 * busy_fast / 60" in shown
-    assert of(shown, "ContainerInsights", "pod_gpu_utilization") == {
-        (NAME, namespace, "Average") for namespace in ("drawing", "slow")
-    }
-    assert of(shown, "ContainerInsights", "node_gpu_limit") == {(NAME, "Sum")}
-
-
-def test_a_jobs_cost_is_that_of_the_dearest_type_whose_price_is_named(shown, text):
+def test_a_jobs_cost_is_that_of_the_dearest_type_and_where_a_price_is_not_known_none_is_made_up(shown, widgets):
+    leading, text = (one["properties"]["markdown"] for one in widgets if one["type"] == "text")
+    assert "docs/operate.md" in leading
     assert "samples_fast / 60 * 1.212 / succeeded_fast" in shown
     assert "fast: g5.2xlarge, 1.212 USD/h" in text
     assert "2026-07" in text
-
-
-def test_where_a_price_is_not_known_no_cost_is_made_up(shown, text):
     assert "slow-1: p5.48xlarge, price not known" in text
     assert not [row for row in shown if isinstance(row, str) and "succeeded_slow" in row]
 

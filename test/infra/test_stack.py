@@ -87,13 +87,6 @@ def test_a_runtime_of_a_foreign_chart_is_released_from_there():
     assert release["Values"]["runtime"]["queueAgent"]["sqsQueueUrl"].startswith("${")
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_no_api_key_is_written_into_the_template(name):
-    keys = example(name).properties("AWS::ApiGateway::ApiKey").values()
-    assert keys
-    assert not [one for one in keys if "Value" in one]
-
-
 def run(monkeypatch, path, outdir):
     monkeypatch.setenv("CDK_CONFIG_PATH", str(path))
     monkeypatch.setenv("CDK_OUTDIR", str(outdir))

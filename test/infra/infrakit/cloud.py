@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from urllib.parse import parse_qs, unquote
 
 import boto3
-from infrakit.stacks import NAME
+from infrakit.stacks import NAME, spelled
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 
@@ -19,12 +19,17 @@ from local.sandbox import ACCOUNT, REGION, sandbox_environment
 
 OPERATOR = "operator"
 """Access key of the test itself, who may do anything."""
-_DEPLOYED = ("AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::SNS::Topic", "AWS::SQS::Queue")
 _PSEUDO_PARAMETERS = {
     "AWS::AccountId": ACCOUNT,
     "AWS::Partition": "aws",
     "AWS::Region": REGION,
     "AWS::URLSuffix": "amazonaws.com",
+}
+_ARNS = {
+    "AWS::DynamoDB::Table": f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{{}}",
+    "AWS::S3::Bucket": "arn:aws:s3:::{}",
+    "AWS::SNS::Topic": "{}",
+    "AWS::SQS::Queue": f"arn:aws:sqs:{REGION}:{ACCOUNT}:{{}}",
 }
 _CREDENTIAL = re.compile(r"Credential=([^/]+)/\d+/[^/]+/([a-z0-9-]+)/aws4_request")
 _S3_ACTIONS = {
@@ -104,62 +109,49 @@ class Deployment:
         self.cloud = cloud
         self.stack = stack
         client = cloud.client("cloudformation")
-        made = stack.of_type(*_DEPLOYED)
+        made = {name: stack.template["Resources"][name] for name in stack.of_type(*_ARNS)}
         client.create_stack(StackName=NAME, TemplateBody=json.dumps({"Resources": made}))
-        pages = client.get_paginator("list_stack_resources").paginate(StackName=NAME)
-        self._ids = _PSEUDO_PARAMETERS | {
-            one["LogicalResourceId"]: one["PhysicalResourceId"]
-            for page in pages
-            for one in page["StackResourceSummaries"]
-        }
+        summaries = client.list_stack_resources(StackName=NAME)["StackResourceSummaries"]
+        self._ids = {one["LogicalResourceId"]: one["PhysicalResourceId"] for one in summaries}
         assert made.keys() <= self._ids.keys()
-        for one in stack.properties("AWS::SNS::Subscription").values():
+        for name in stack.of_type("AWS::SNS::Subscription"):
+            one = self.filled(name)
             cloud.client("sns").subscribe(
-                TopicArn=self.filled(one["TopicArn"]),
+                TopicArn=one["TopicArn"],
                 Protocol=one["Protocol"],
-                Endpoint=self.filled(one["Endpoint"]),
+                Endpoint=one["Endpoint"],
                 Attributes={"FilterPolicy": json.dumps(one["FilterPolicy"])},
             )
 
-    def id_of(self, logical_id):
-        """Physical id of a resource."""
-        return self._ids[logical_id]
-
-    def function(self, handler):
-        """The properties of the function with a handler."""
-        return self.stack.only("AWS::Lambda::Function", Handler=handler)[1]
+    def id_of(self, name):
+        """Physical id of a resource, or its ARN; a name of neither stays as it is."""
+        name, _, attribute = name.partition(".")
+        physical = self._ids.get(name) or _PSEUDO_PARAMETERS.get(name, name)
+        if attribute != "Arn" or name not in self._ids:
+            return physical
+        arn = _ARNS.get(self.stack.resources[name]["Type"], "{}")
+        return arn.format(physical.rpartition("/")[2])
 
     def environment(self, handler):
         """The environment of the function with a handler."""
-        return self.filled(self.function(handler)["Environment"]["Variables"])
+        function = self.stack.only("AWS::Lambda::Function", Handler=handler)[0]
+        return self.filled(function)["Environment"]["Variables"]
 
-    def policy(self, role):
-        """What a role's own policies grant, as a document."""
-        return {"Statement": [self.filled(one) for one in self.stack.statements(role)]}
-
-    def filled(self, value):
-        """A part of the template with physical ids in place of references."""
-        match value:
-            case {"Ref": name}:
-                return self._ids.get(name, name)
-            case {"Fn::GetAtt": [name, "Arn"]}:
-                return self._arn(name)
-            case {"Fn::Join": [separator, parts]}:
-                return separator.join(map(self.filled, parts))
-            case dict():
-                return {key: self.filled(part) for key, part in value.items()}
-            case list():
-                return [self.filled(part) for part in value]
-        return value
-
-    def _arn(self, name):
-        kind = self.stack.resources[name]["Type"]
-        physical = self._ids.get(name, name)
+    def policy(self, owner):
+        """What the role of a function or of pods grants, as a document; see ``Synthesized.role``."""
+        role = self.stack.role(owner)
         return {
-            "AWS::DynamoDB::Table": f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{physical}",
-            "AWS::S3::Bucket": f"arn:aws:s3:::{physical}",
-            "AWS::SQS::Queue": f"arn:aws:sqs:{REGION}:{ACCOUNT}:{physical.rpartition('/')[2]}",
-        }.get(kind, f"arn of {name}")
+            "Statement": [
+                statement
+                for name, policy in self.stack.properties("AWS::IAM::Policy").items()
+                if f"${{{role}}}" in policy["Roles"]
+                for statement in self.filled(name)["PolicyDocument"]["Statement"]
+            ]
+        }
+
+    def filled(self, name):
+        """The properties of a resource with physical ids in place of references."""
+        return spelled(self.stack.template["Resources"][name]["Properties"], self.id_of)
 
 
 def _dynamodb(environ, body):

@@ -27,6 +27,10 @@ _OPERATORS = {
 }
 
 
+_OPTIONAL = "IfExists"
+_ALL = "ForAllValues:"
+
+
 def allowed(policy, action, resource, *, principal=None, context=None):
     """Whether a policy document allows a request: one statement must allow it, and none deny it.
 
@@ -52,12 +56,20 @@ def _applies(statement, action, resource, principal, context):
         and any(matches(action.lower(), wanted.lower()) for wanted in listed(statement["Action"]))
         and any(matches(resource, wanted) for wanted in listed(statement["Resource"]))
         and all(
-            # A key that the request does not have fulfils no condition.
-            key in context and any(_OPERATORS[operator](context[key], wanted) for wanted in listed(values))
+            _fulfilled(operator, context.get(key), listed(values))
             for operator, keys in statement.get("Condition", {}).items()
             for key, values in keys.items()
         )
     )
+
+
+def _fulfilled(operator, actual, wanted):
+    """Whether a key of the request fulfils a condition; one that the request does not have fulfils few."""
+    holds = _OPERATORS[operator.removeprefix(_ALL).removesuffix(_OPTIONAL)]
+    if actual is None:
+        return operator.startswith(_ALL) or operator.endswith(_OPTIONAL)
+    values = actual if operator.startswith(_ALL) else [actual]
+    return all(any(holds(value, one) for one in wanted) for value in values)
 
 
 def _is_of(stated, principal):

@@ -1,8 +1,7 @@
-"""Whole stacks, each synthesized once; cdk-nag has found nothing in them, else synthesis raises."""
+"""Whole stacks, each synthesized once; if cdk-nag finds anything in one, its synthesis raises."""
 
 import json
 import re
-from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -30,21 +29,25 @@ SETTINGS = {
     "APIGW": {"stageName": "prod", "waf": True, "throttle": {"rateLimit": 7, "burstLimit": 9}},
 }
 """A value for most settings of config.yaml that is not the default."""
-EMAILS = ["ops@example.com", "boss@example.com"]
-WATCHED = [
-    {"name": "fast", "namespace": "drawing", "type": "comfyui", "deadlines": {"startSeconds": 3600}},
-    {
-        "name": "slow-1",
-        "namespace": "slow",
-        "type": "comfyui",
-        "disabled": True,
-        "extraValues": {
-            "karpenter": {"provisioner": {"instanceType": ["g5.xlarge", "p5.48xlarge"]}},
-            "runtime": {"inferenceApi": {"startupSeconds": 3000}},
+WATCHED = {
+    "monitoring": {"alarmEmails": ["ops@example.com", "boss@example.com"]},
+    "vpc": {"availabilityZones": ["us-east-1a", "us-east-1b", "us-east-1d"]},
+    "modelsRuntime": [
+        {"name": "fast", "namespace": "drawing", "type": "comfyui", "deadlines": {"startSeconds": 3600}},
+        {
+            "name": "slow-1",
+            "namespace": "slow",
+            "type": "comfyui",
+            "disabled": True,
+            "extraValues": {
+                "karpenter": {"provisioner": {"instanceType": ["g5.xlarge", "p5.48xlarge"]}},
+                "runtime": {"inferenceApi": {"startupSeconds": 3000}},
+            },
         },
-    },
-]
+    ],
+}
 HELM_CHART = "Custom::AWSCDK-EKS-HelmChart"
+_REFERENCE = re.compile(r"\$\{(\w+)")
 
 
 def config_of(**changes):
@@ -66,25 +69,17 @@ def config_of(**changes):
     )
 
 
-@dataclass(frozen=True, kw_only=True)
 class Synthesized:
-    """A stack.
+    """A stack: ``config``, what it was made from; ``text``, its template; resources and outputs, spelled out."""
 
-    Attributes:
-        config: What it was made from.
-        text: Its template as it is written.
-    """
-
-    config: object
-    text: str
-
-    @cached_property
-    def template(self):
-        return json.loads(self.text)
-
-    @property
-    def resources(self):
-        return self.template["Resources"]
+    def __init__(self, config):
+        self.config = config
+        with TemporaryDirectory() as folder:
+            artifact = build(config, folder).synth().get_stack_by_name(config.cloudformation_stack)
+            self.text = Path(artifact.template_full_path).read_text(encoding="utf-8")
+        self.template = json.loads(self.text)
+        self.resources = spelled(self.template["Resources"])
+        self.outputs = spelled(self.template["Outputs"])
 
     def of_type(self, *kinds):
         """Resources of some types, by logical id."""
@@ -96,11 +91,7 @@ class Synthesized:
 
     def only(self, kind, **wanted):
         """Logical id and properties of the one resource of a type that has these properties."""
-        found = [
-            (name, properties)
-            for name, properties in self.properties(kind).items()
-            if all(properties.get(key) == value for key, value in wanted.items())
-        ]
+        found = [(name, one) for name, one in self.properties(kind).items() if wanted.items() <= one.items()]
         assert len(found) == 1, f"{len(found)} resources are {kind} {wanted}"
         return found[0]
 
@@ -109,21 +100,23 @@ class Synthesized:
         return [
             statement
             for policy in self.properties("AWS::IAM::Policy").values()
-            if {"Ref": role} in policy["Roles"]
+            if f"${{{role}}}" in policy["Roles"]
             for statement in policy["PolicyDocument"]["Statement"]
         ]
 
-    def identity(self, service_account):
-        """Logical id of the role that pods of a service account have."""
-        return self.only("AWS::EKS::PodIdentityAssociation", ServiceAccount=service_account)[1]["RoleArn"][
-            "Fn::GetAtt"
-        ][0]
+    def role(self, owner):
+        """Logical id of a role: that of a function, by its handler, or that of pods, by their service account."""
+        kind, properties, attribute = "AWS::EKS::PodIdentityAssociation", {"ServiceAccount": owner}, "RoleArn"
+        if "." in owner:
+            kind, properties, attribute = "AWS::Lambda::Function", {"Handler": owner}, "Role"
+        return self.only(kind, **properties)[1][attribute].removeprefix("${").removesuffix(".Arn}")
 
     @cached_property
     def before(self):
-        """What each resource says that it depends on, or refers to: it is made after these and removed before them."""
+        """What each resource depends on or refers to: it is made after these and removed before them."""
         return {
-            name: ({*listed(one.get("DependsOn", [])), *_referred(one.get("Properties", {}))}) & self.resources.keys()
+            name: {*listed(one.get("DependsOn", [])), *_REFERENCE.findall(str(one.get("Properties", {})))}
+            & self.resources.keys()
             for name, one in self.resources.items()
         }
 
@@ -138,11 +131,10 @@ class Synthesized:
 
     @cached_property
     def releases(self):
-        """What its Helm releases are made with, by name; tokens stand as ${logical id or attribute}."""
-        found = self.properties(HELM_CHART)
+        """The properties of its Helm releases by name, with their logical id as "id" and their values as a tree."""
         return {
-            one["Release"]: {**one, "id": name, "Values": json.loads(spelled(one.get("Values", "{}")))}
-            for name, one in found.items()
+            one["Release"]: {**one, "id": name, "Values": json.loads(one.get("Values", "{}"))}
+            for name, one in self.properties(HELM_CHART).items()
         }
 
 
@@ -151,37 +143,40 @@ def listed(value):
     return value if isinstance(value, list) else [value]
 
 
-def _referred(value):
-    """Logical ids that a part of a template refers to."""
+def spelled(value, name_of="${{{}}}".format):
+    """A part of a template with each reference as a name: ${logical id} or ${logical id.attribute} by default."""
     match value:
-        case {"Ref": str(name)} | {"Fn::GetAtt": [str(name), *_]}:
-            yield name
-        case {"Fn::Sub": [str(text), _] | str(text)}:
-            yield from (name.partition(".")[0] for name in re.findall(r"\$\{([^}!]+)\}", text))
-    if isinstance(value, dict | list):
-        for part in value.values() if isinstance(value, dict) else value:
-            yield from _referred(part)
-
-
-def spelled(value):
-    """A text of a template, with its references spelled out."""
-    match value:
-        case str():
-            return value
-        case {"Fn::Join": [separator, parts]}:
-            return separator.join(map(spelled, parts))
         case {"Ref": name}:
-            return f"${{{name}}}"
+            return name_of(name)
         case {"Fn::GetAtt": [name, attribute]}:
-            return f"${{{name}.{attribute}}}"
-        case _:
-            return json.dumps(value).replace('"', "'")
+            return name_of(f"{name}.{attribute}")
+        case {"Fn::Join": [separator, parts]}:
+            return separator.join(str(spelled(part, name_of)) for part in parts)
+        case dict():
+            return {key: spelled(part, name_of) for key, part in value.items()}
+        case list():
+            return [spelled(part, name_of) for part in value]
+    return value
+
+
+def readable(value):
+    """A spelled part of a template with the hashes of CDK's ids gone, and JSON in it read."""
+    match value:
+        case dict():
+            return {key: readable(part) for key, part in value.items()}
+        case list():
+            return [readable(part) for part in value]
+        case str() if value.startswith(('{"', '[{"')):
+            return readable(json.loads(value))
+        case str():
+            return re.sub(r"(\$\{\w+?)[0-9A-F]{8}(?=[.}])", r"\1", value)
+    return value
 
 
 @cache
 def example(name):
     """The stack of an example under examples/configs/."""
-    return _synthesized(load_config(CONFIGS / f"{name}.yaml"))
+    return Synthesized(load_config(CONFIGS / f"{name}.yaml"))
 
 
 def platform(**changes):
@@ -191,10 +186,4 @@ def platform(**changes):
 
 @cache
 def _platform(changes):
-    return _synthesized(config_of(**json.loads(changes)))
-
-
-def _synthesized(config):
-    with TemporaryDirectory() as folder:
-        artifact = build(config, folder).synth().get_stack_by_name(config.cloudformation_stack)
-        return Synthesized(config=config, text=Path(artifact.template_full_path).read_text(encoding="utf-8"))
+    return Synthesized(config_of(**json.loads(changes)))
