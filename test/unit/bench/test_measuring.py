@@ -2,7 +2,7 @@ import statistics
 
 import pytest
 
-from bench.agent.timeline import Span, Timeline, draw
+from bench.agent.timeline import Span, Timeline
 from bench.agent.workload import ideal_waits_s, poisson_arrivals_s
 from bench.figures import Figure, exit_status
 
@@ -20,7 +20,7 @@ def test_a_gpu_is_busy_while_any_job_runs_and_each_gap_names_the_task_that_ended
     line = Timeline([Span(4.5, 5, "task-3"), Span(0, 2, "task-1"), Span(1, 1.5, "task-0"), Span(2, 4, "task-2")])
     assert line.gaps == [Span(4, 4.5, "task-3")]
     assert line.busy_share == 0.9
-    assert "task-2: 2.00 s" in draw("A <title>", "", [("GPU", line)])
+    assert line.describe_gaps() == "gaps: median 500.0 ms, longest 500.0 ms (before task-3)"
 
 
 @pytest.mark.parametrize(
