@@ -6,13 +6,12 @@ import pytest
 
 from contract.notice import JobError
 from contract.queues import dead_letter
+from deploy import redrive as command
 from deploy.errors import DeployError
-from deploy.redrive import __main__ as command
-from deploy.redrive import dead_queue as queue_module
-from deploy.redrive.dead_queue import DeadQueue
-from deploy.redrive.redrive import Redrive
+from deploy.redrive import Redrive
 from jobs import commands
 from jobs.job import JobState
+from jobs.store import JobStore
 from test.kit.wire import DiedError
 
 PROBLEM = JobError(code="model_server_failed", message="away")
@@ -20,7 +19,7 @@ PROBLEM = JobError(code="model_server_failed", message="away")
 
 @pytest.fixture(autouse=True)
 def short_polls(monkeypatch):
-    monkeypatch.setattr(queue_module, "_WAIT_S", 0)
+    monkeypatch.setattr(command, "_WAIT_S", 0)
 
 
 @pytest.fixture
@@ -29,11 +28,9 @@ def redrive(world):
 
     def run(*, dry=False):
         clients = world.watched_clients
-        queues = DeadQueue.of(clients["sqs"], world.queue)
-        one = Redrive(
-            queues, dynamodb=clients["dynamodb"], table=world.store.table, start_s=3600, clock=lambda: world.now_s
-        )
-        messages = list(queues.read())
+        jobs = JobStore(clients["dynamodb"], world.store.table)
+        one = Redrive(clients["sqs"], world.queue, jobs, start_s=3600, clock=lambda: world.now_s)
+        messages = list(one.read())
         return [(one.plan if dry else one.run)(message).name.partition("_")[0].lower() for message in messages]
 
     world.wire.clear()
@@ -191,14 +188,24 @@ def test_after_a_crash_between_any_two_steps_a_second_run_sends_the_job_and_begi
 
 def test_a_queue_that_leads_nowhere_has_no_dead_queue(world):
     with pytest.raises(DeployError, match="no redrive policy"):
-        DeadQueue.of(world.aws.sqs, world.dead_queue)
+        Redrive(world.aws.sqs, world.dead_queue, world.store, start_s=3600)
 
 
 class TestCommand:
     @pytest.fixture
-    def run(self, world, monkeypatch, capsys):
+    def regions(self):
+        """The regions that the command worked in."""
+        return []
+
+    @pytest.fixture
+    def run(self, world, regions, monkeypatch, capsys):
         """The command on the world's queues: its exit code and what it printed."""
-        monkeypatch.setattr(command, "boto3", SimpleNamespace(client=lambda service: world.watched_clients[service]))
+
+        def session(region_name):
+            regions.append(region_name)
+            return SimpleNamespace(client=lambda service: world.watched_clients[service])
+
+        monkeypatch.setattr(command, "boto3", SimpleNamespace(Session=session))
 
         def run(*arguments, runtime=world.name, **environ):
             code = command.main([runtime, *arguments], {"JOBS_TABLE": world.store.table, **environ})
@@ -262,6 +269,12 @@ class TestCommand:
         bury(task)
         assert run("--all", runtime="web", STACK_NAME=world.name, JOBS_TABLE="")[0] == 0
         assert bodies(world.aws.take(deployed)) == [task.to_message()]
+
+    def test_it_works_in_the_region_that_the_aws_cli_would(self, run, regions, monkeypatch):
+        monkeypatch.setenv("AWS_REGION", "eu-west-3")
+        monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        run()
+        assert regions == ["eu-west-3"]
 
     def test_without_a_local_platform_it_says_how_to_start_one(self, run, tmp_path):
         code, _, err = run(LOCAL="1", STACK_FILE=str(tmp_path / "stack.json"))

@@ -1,1 +1,0 @@
-"""Retries failed jobs whose messages were kept in a dead queue."""
