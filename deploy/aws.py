@@ -1,5 +1,6 @@
 """The account and region that scripts work in, how partitions differ, and what AWS's errors mean."""
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
@@ -17,7 +18,6 @@ from botocore.exceptions import (
 )
 
 from deploy.errors import DeployError
-from deploy.region import no_region, region_of_environment
 
 AWS_ERRORS = (ClientError, BotoCoreError)
 """All that boto3's clients raise."""
@@ -53,11 +53,6 @@ class Partition:
     reaches_hugging_face: bool = True
     gpu_families: tuple[str, ...] = ("g6e", "g6", "g5", "g4dn")
 
-    @classmethod
-    def named(cls, name: str) -> "Partition":
-        """The partition of that name; one that is not listed here has no known console."""
-        return _PARTITIONS.get(name, cls())
-
     def quota_page(self, service: str, code: str, region: str) -> str:
         """Where a quota can be raised, or a service's list where it has no code; empty without a known console."""
         if self.console is None:
@@ -67,7 +62,7 @@ class Partition:
 
 
 # Domains: docs.aws.amazon.com/general/latest/gr and docs.amazonaws.cn; no API gives them.
-_PARTITIONS: Mapping[str, Partition] = {
+PARTITIONS = {
     "aws": Partition(console="console.aws.amazon.com"),
     "aws-cn": Partition(
         console="console.amazonaws.cn",
@@ -90,10 +85,7 @@ class Account:
 
     @classmethod
     def find(cls, region: str | None) -> Self:
-        """Look up the account of the current credentials.
-
-        Args:
-            region: None means the current profile's.
+        """Look up the account of the current credentials; no region means that of the environment or the profile.
 
         Raises:
             DeployError: There is no region, or the credentials are of another partition.
@@ -103,8 +95,8 @@ class Account:
             session = boto3.Session(region_name=region or region_of_environment())
         except ProfileNotFound as exc:
             raise DeployError(str(exc), "Set AWS_PROFILE to one that `aws configure list-profiles` prints.") from exc
-        if session.region_name is None:
-            raise no_region()
+        if not session.region_name:
+            raise _no_region()
         try:
             partition = str(session.get_partition_for_region(session.region_name))
         except (UnknownRegionError, BotoCoreError) as exc:
@@ -121,7 +113,7 @@ class Account:
     @property
     def partition(self) -> Partition:
         """What is particular to the region's partition."""
-        return Partition.named(self.partition_name)
+        return PARTITIONS.get(self.partition_name, Partition())
 
     def client(self, service: str) -> Any:
         """A boto3 client of a service in the region."""
@@ -134,6 +126,17 @@ class Account:
     def bucket_arn(self, bucket: str) -> str:
         """ARN of a bucket."""
         return f"arn:{self.partition_name}:s3:::{bucket}"
+
+
+def _no_region() -> DeployError:
+    return DeployError(
+        "No region is set.", "Name one with -R or in AWS_REGION, or set the profile's: aws configure set region NAME."
+    )
+
+
+def region_of_environment() -> str | None:
+    """The region in the variables that the AWS CLI reads; boto3 itself reads only the second one."""
+    return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or None
 
 
 def items(client: Any, operation: str, key: str, **arguments: Any) -> Iterator[Any]:
@@ -161,7 +164,7 @@ def explain(failure: Exception) -> DeployError:
             "There are no valid AWS credentials.", "Log in: aws configure, aws sso login or AWS_PROFILE."
         )
     if isinstance(failure, NoRegionError):
-        return no_region()
+        return _no_region()
     if not isinstance(failure, ClientError):
         return DeployError(f"AWS cannot be reached: {failure}", "Check the network and the region's name.")
     code, operation = error_code(failure), failure.operation_name

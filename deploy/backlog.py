@@ -2,62 +2,47 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from contract.queues import DEAD, RETURNED
 from deploy.aws import items
 
-_SUFFIXES = (RETURNED.suffix, DEAD.suffix)
+_SUFFIXES = ("", RETURNED.suffix, DEAD.suffix)
 _RUNTIME_QUEUE = re.compile(r"[a-z0-9-]+")
-_COUNTS = (
-    "ApproximateNumberOfMessages",
-    "ApproximateNumberOfMessagesNotVisible",
-    "ApproximateNumberOfMessagesDelayed",
-)
+_COUNTS = [f"ApproximateNumberOfMessages{which}" for which in ("", "NotVisible", "Delayed")]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RuntimeBacklog:
-    """About how many messages each queue of a runtime holds, by the queue's name."""
+def backlogs(sqs: Any, stack: str, known: Iterable[str] = ()) -> dict[str, dict[str, int]]:
+    """Count the messages in the queues of each runtime; a queue that holds none is left out.
 
-    runtime: str
-    messages: dict[str, int]
-
-    @property
-    def total(self) -> int:
-        """Messages in all its queues."""
-        return sum(self.messages.values())
-
-    def __str__(self) -> str:
-        held = ", ".join(f"{count} in {queue}" for queue, count in self.messages.items() if count)
-        return f"{self.runtime}: {held or 'nothing'}"
-
-
-def backlogs(sqs: Any, stack: str, known: Iterable[str] = ()) -> list[RuntimeBacklog]:
-    """Find a deployment's runtimes by its queues, which are named after stack and runtime, and count their messages.
-
-    Runtimes in ``known`` are not taken for the dead queues of others, whatever their names end in.
+    Runtimes are found by their queues, which are named after stack and runtime. Those in ``known`` are not taken for
+    the dead queues of others, whatever their names end in.
     """
     urls = {
         url.rpartition("/")[2].removeprefix(f"{stack}-"): url
         for url in items(sqs, "list_queues", "QueueUrls", QueueNamePrefix=f"{stack}-")
     }
     names = {name for name in urls if _RUNTIME_QUEUE.fullmatch(name)}
-    side_queues = {f"{name}{suffix}" for name in names for suffix in _SUFFIXES} - set(known)
+    side_queues = {f"{name}{suffix}" for name in names for suffix in _SUFFIXES if suffix} - set(known)
 
     def count(url: str) -> int:
-        attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=list(_COUNTS))["Attributes"]
+        attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=_COUNTS)["Attributes"]
         return sum(int(attributes[name]) for name in _COUNTS)
 
+    return {
+        runtime: {
+            f"{stack}-{queue}": messages
+            for queue in (f"{runtime}{suffix}" for suffix in _SUFFIXES)
+            if queue in urls and (messages := count(urls[queue]))
+        }
+        for runtime in sorted(names - side_queues)
+    }
+
+
+def held_tasks(found: dict[str, dict[str, int]]) -> list[str]:
+    """For each runtime whose queues are not empty, what they hold."""
     return [
-        RuntimeBacklog(
-            runtime=name,
-            messages={
-                f"{stack}-{queue}": count(urls[queue])
-                for queue in (name, *(f"{name}{suffix}" for suffix in _SUFFIXES))
-                if queue in urls
-            },
-        )
-        for name in sorted(names - side_queues)
+        f"{runtime}: {', '.join(f'{count} in {queue}' for queue, count in queues.items())}"
+        for runtime, queues in found.items()
+        if queues
     ]

@@ -6,7 +6,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source-path=SCRIPTDIR source=environment.sh
 source "$here/environment.sh"
 
-# -h, a wrong option and a missing region need nothing that must be installed.
+# -h and a wrong option need nothing that must be installed.
 python=$(find_python)
 PYTHONPATH=$root PYTHONDONTWRITEBYTECODE=1 "$python" -P -m deploy.rollout.options "$@"
 if has_option -h "$@" || has_option --help "$@"; then

@@ -3,31 +3,19 @@
 import argparse
 import json
 import sys
-from collections.abc import Sequence
 
 from configuration.key_policy import service_statements
 from deploy.aws import Account
 from deploy.scripts import exit_code_of
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the statements as JSON; return the exit code."""
+def _print_statements() -> None:
     parser = argparse.ArgumentParser(prog="python -m deploy.key_policy", description=__doc__)
     parser.add_argument("-R", "--region", help="where the platform is deployed to (the current profile's region)")
-    options = parser.parse_args(arguments)
-
-    def work() -> None:
-        account = Account.find(options.region)
-        statements = service_statements(
-            partition=account.partition_name,
-            url_suffix=account.partition.url_suffix,
-            region=account.region,
-            account=account.id,
-        )
-        print(json.dumps(statements, indent=2))
-
-    return exit_code_of(work)
+    account = Account.find(parser.parse_args().region)
+    place = {"partition": account.partition_name, "region": account.region, "account": account.id}
+    print(json.dumps(service_statements(**place, url_suffix=account.partition.url_suffix), indent=2))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_code_of(_print_statements))

@@ -18,9 +18,9 @@ import boto3
 from contract.deadlines import DEFAULT_DEADLINES
 from contract.envelope import NewerSchemaError, TaskMessage, UnreadableMessageError, read_message
 from contract.queues import CODE_ATTRIBUTE, REASON_ATTRIBUTE, redrive_target
+from deploy.aws import region_of_environment
 from deploy.console import aligned
 from deploy.errors import DeployError
-from deploy.region import region_of_environment
 from deploy.scripts import exit_code_of
 from deploy.stacks import Stack
 from deploy.verify.target import enter_local_stack

@@ -7,7 +7,6 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
 from functools import partial
 
 from configuration.images import DEPLOYED, IMAGES
@@ -19,19 +18,15 @@ from deploy.images.registry import Registry
 from deploy.scripts import exit_code_of
 
 
-def _parser() -> argparse.ArgumentParser:
+def main() -> int:
+    """Build or mirror; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m deploy.images", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     build = commands.add_parser("build", help="build what is not in ECR yet; prints each one's repository, tag, digest")
     build.add_argument("images", nargs="*", metavar="IMAGE", help=f"which (default: {' '.join(DEPLOYED)})")
     build.add_argument("-n", "--stack-name", default="sdoneks", help="the deployment's name (default: sdoneks)")
-    build.add_argument(
-        "--docker",
-        dest="engine",
-        action="store_const",
-        const="docker",
-        help="build with Docker here, not in CodeBuild",
-    )
+    with_docker = "build with Docker here, not in CodeBuild"
+    build.add_argument("--docker", dest="engine", action="store_const", const="docker", help=with_docker)
     build.add_argument("--engine", metavar="COMMAND", help="the same with another engine that understands its commands")
     mirroring = commands.add_parser(
         "mirror", help="copy charts and images of others; prints mirrorRegistry of config.yaml"
@@ -39,13 +34,7 @@ def _parser() -> argparse.ArgumentParser:
     mirroring.add_argument("images", nargs="*", metavar="IMAGE", help="further images, as REGISTRY/NAME:TAG")
     for command in (build, mirroring):
         command.add_argument("-R", "--region", help="where the registry is (default: the profile's region)")
-    return parser
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Build or mirror; return the exit code."""
-    parser = _parser()
-    options = parser.parse_args(arguments)
+    options = parser.parse_args()
     if options.command == "build" and (unknown := set(options.images) - set(IMAGES)):
         parser.error(f"there is no image {', '.join(sorted(unknown))}; there are {', '.join(IMAGES)}")
     # Programs inherit stdout, which belongs to the result.
@@ -59,11 +48,8 @@ def _result(options: argparse.Namespace) -> str:
     registry = Registry(account.client("ecr"))
     if options.command == "mirror":
         return mirror(registry, options.images)
-    build = (
-        partial(build_here, options.engine, registry)
-        if options.engine
-        else CodeBuild(account.session, options.stack_name).build
-    )
+    here = partial(build_here, options.engine, registry) if options.engine else None
+    build = here or CodeBuild(account.session, options.stack_name).build
     return json.dumps(build_missing([IMAGES[name] for name in options.images or DEPLOYED], registry, build))
 
 

@@ -43,18 +43,14 @@ def build_missing(
         report(f"{one.source.name} {one.tag} {'is to be built' if one in missing else 'is there'}")
     if missing:
         build(missing)
-    return {
-        one.source.name: {"repository": one.address, "tag": one.tag, "digest": _digest(registry, one)} for one in builds
-    }
-
-
-def _digest(registry: Registry, build: ImageBuild) -> str:
-    digest = registry.digest(build.source.repository, build.tag)
-    if digest is None:
-        raise DeployError(
-            f"{build.address}:{build.tag} is not there, though its build succeeded.", "Run the same command again."
-        )
-    return digest
+    built = {}
+    for one in builds:
+        digest = registry.digest(one.source.repository, one.tag)
+        if digest is None:
+            what = f"{one.address}:{one.tag} is not there, though its build succeeded."
+            raise DeployError(what, "Run the same command again.")
+        built[one.source.name] = {"repository": one.address, "tag": one.tag, "digest": digest}
+    return built
 
 
 def build_here(engine: str, registry: Registry, builds: Sequence[ImageBuild]) -> None:

@@ -9,38 +9,32 @@ from deploy.aws import Account
 from deploy.console import note, say
 from deploy.errors import DeployError
 from deploy.models.bucket import ModelBucket
-from deploy.models.layout import FOLDER_NAMES, folder_named, is_pickle, model_files, stored_name
+from deploy.models.layout import FOLDER_NAMES, folder_named, model_files, stored_name
 from deploy.models.library import ModelLibrary
 from deploy.models.sources import FileSource, source_of
 from deploy.scripts import exit_code_of
 
+_PICKLES = (".ckpt", ".pt", ".pth")
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Upload; return the exit code."""
-    options = _parser().parse_args(arguments)
-    return exit_code_of(lambda: _upload(options))
-
-
-def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="deploy/upload-model.sh",
         description="Put a model into the model bucket: a file, or a folder in the diffusers format. "
         "The same command resumes a broken upload.",
         epilog="A file that has changed needs a new name: what is in the bucket is never replaced.",
     )
-    parser.add_argument(
-        "source", metavar="FILE-or-URL", help="a file or a folder of this machine, or a file's http(s) address"
-    )
-    parser.add_argument(
-        "folder",
-        metavar="FOLDER",
-        help=f"for a file, one of {', '.join(FOLDER_NAMES)}; for a folder, its name in the bucket",
-    )
-    parser.add_argument("bucket", metavar="BUCKET", help="the model bucket")
-    parser.add_argument("-R", "--region", help="the bucket's region (the current profile's)")
-    parser.add_argument("--prefix", default="", metavar="FOLDER/", help="folder above, as modelsPrefix in config.yaml")
-    parser.add_argument("--sha256", metavar="HEX", help="refuse the file unless this is its checksum")
-    return parser
+    add = parser.add_argument
+    add("source", metavar="FILE-or-URL", help="a file or a folder of this machine, or a file's http(s) address")
+    folders = f"for a file, one of {', '.join(FOLDER_NAMES)}; for a folder, its name in the bucket"
+    add("folder", metavar="FOLDER", help=folders)
+    add("bucket", metavar="BUCKET", help="the model bucket")
+    add("-R", "--region", help="the bucket's region (the current profile's)")
+    add("--prefix", default="", metavar="FOLDER/", help="folder above, as modelsPrefix in config.yaml")
+    add("--sha256", metavar="HEX", help="refuse the file unless this is its checksum")
+    options = parser.parse_args(arguments)
+    return exit_code_of(lambda: _upload(options))
 
 
 def _upload(options: argparse.Namespace) -> None:
@@ -71,7 +65,7 @@ def _upload_file(library: ModelLibrary, options: argparse.Namespace) -> None:
     name = stored_name(source.name, source.head)
     if name != source.name:
         note(f"{source.name} has no extension; it is stored as {name}.")
-    if is_pickle(name):
+    if name.endswith(_PICKLES):
         note(f"{name} is a pickle, which may run any code when it is loaded. Use only files that you trust.")
     key = f"{options.prefix}{folder}/{name}"
     is_new = library.store(source, key, sha256=options.sha256)

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any
 
 from botocore.exceptions import ClientError
 
@@ -14,16 +13,8 @@ _CLASSIC_LOCATION = "us-east-1"
 """The one region that CreateBucket must not be given (API reference, LocationConstraint)."""
 _PRIVATE = dict.fromkeys(("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"), True)
 _ENCRYPTED = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]}
-_TIDY = {
-    "Rules": [
-        {
-            "ID": "lost-parts",
-            "Status": "Enabled",
-            "Filter": {},
-            "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7},
-        }
-    ]
-}
+_LOST_PARTS = {"ID": "lost-parts", "Status": "Enabled", "Filter": {}}
+_TIDY = {"Rules": [{**_LOST_PARTS, "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7}}]}
 
 
 class ModelBucket:
@@ -56,30 +47,29 @@ class ModelBucket:
         Raises:
             DeployError: It is another account's, or in another region.
         """
-        tries = [{"ExpectedBucketOwner": owner} for owner in self._owners] or [{}]
-        region = next((found for expected in tries if (found := self._region(expected)) is not None), None)
-        if region is None:
+        for expected in [{"ExpectedBucketOwner": owner} for owner in self._owners] or [{}]:
+            try:
+                head = self._s3.head_bucket(Bucket=self.name, **expected)
+            except ClientError as exc:
+                if error_code(exc) == "404":
+                    return False
+                if error_code(exc) != "403":
+                    raise
+            else:
+                break
+        else:
             raise DeployError(
                 f"Bucket {self.name} belongs to somebody else, or these credentials may not read it.",
                 "Name another one with -b, or use credentials that may. If another account of yours owns it, name"
                 " that one in bucketAccounts of config.yaml.",
             )
-        if region not in {"", self._account.region}:
+        region = head.get("BucketRegion", self._account.region)
+        if region != self._account.region:
             raise DeployError(
                 f"Bucket {self.name} is in {region}, the platform is deployed to {self._account.region}.",
                 "Nodes read models from their own region: choose that region with -R, or another bucket with -b.",
             )
-        return region != ""
-
-    def _region(self, expected: dict[str, str]) -> str | None:
-        """Its region, empty where there is none; None where it is not the expected account's, or cannot be read."""
-        try:
-            head = self._s3.head_bucket(Bucket=self.name, **expected)
-        except ClientError as exc:
-            if error_code(exc) not in {"404", "403"}:
-                raise
-            return "" if error_code(exc) == "404" else None
-        return str(head.get("BucketRegion", self._account.region))
+        return True
 
     def make(self) -> None:
         """Make it, if it is not there, with all that keeps models private and whole."""
@@ -91,9 +81,6 @@ class ModelBucket:
         self._s3.put_bucket_encryption(**at, ServerSideEncryptionConfiguration=_ENCRYPTED)
         self._s3.put_bucket_versioning(**at, VersioningConfiguration={"Status": "Enabled"})
         self._s3.put_bucket_lifecycle_configuration(**at, LifecycleConfiguration=_TIDY)
-        self._s3.put_bucket_policy(**at, Policy=json.dumps(self._tls_only()))
-
-    def _tls_only(self) -> dict[str, Any]:
         arn = self._account.bucket_arn(self.name)
         statement = {
             "Sid": "TlsOnly",
@@ -103,4 +90,4 @@ class ModelBucket:
             "Resource": [arn, f"{arn}/*"],
             "Condition": {"Bool": {"aws:SecureTransport": "false"}},
         }
-        return {"Version": "2012-10-17", "Statement": [statement]}
+        self._s3.put_bucket_policy(**at, Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))

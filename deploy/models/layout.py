@@ -37,11 +37,6 @@ def stored_name(name: str, head: bytes) -> str:
     return f"{name}.safetensors" if head[8:9] == b"{" else f"{name}.ckpt"
 
 
-def is_pickle(name: str) -> bool:
-    """Whether a file of that name is a Python pickle, which runs its author's code when it is loaded."""
-    return name.endswith((".ckpt", ".pt", ".pth"))
-
-
 def model_files(folder: Path) -> list[str]:
     """Paths, below its folder, of the files of a model in the diffusers format, without hidden and empty ones.
 

@@ -16,7 +16,6 @@ _CHUNK_BYTES = 1 << 20
 _MAX_TRIES = 6
 """How often in a row a connection may break before a byte has come."""
 _PAUSE_S = 0.5
-_TIMEOUT = httpx.Timeout(30.0, connect=10.0)
 _NAME = re.compile(r"filename\*?=(?:UTF-8'')?\"?([^\";]+)\"?", re.IGNORECASE)
 
 
@@ -46,11 +45,11 @@ class FileSource:
         try:
             with path.open("rb") as file:
                 self.head = file.read(_HEAD_BYTES)
-            self.total_bytes: int | None = path.stat().st_size
         except OSError as exc:
             raise DeployError(f"{path} cannot be read: {exc.strerror}.", "Name a file, or an http(s) address.") from exc
         if not self.head:
             raise DeployError(f"{path} is empty.", "Name another file.")
+        self.total_bytes: int | None = path.stat().st_size
 
     def chunks(self) -> Iterator[bytes]:
         """All bytes from the first one."""
@@ -71,10 +70,11 @@ class WebSource:
     def __init__(self, url: str) -> None:
         self._url = url
         self._where = f"{urlsplit(url).hostname}{urlsplit(url).path}"  # a query may hold a token
-        self._client = httpx.Client(follow_redirects=True, timeout=_TIMEOUT)
+        self._client = httpx.Client(follow_redirects=True, timeout=httpx.Timeout(30.0, connect=10.0))
         with self._answer(f"bytes=0-{_HEAD_BYTES - 1}") as answer:
             self.head = next(answer.iter_raw(_HEAD_BYTES), b"")[:_HEAD_BYTES]
-            self.name = _name(answer)
+            found = _NAME.search(answer.headers.get("Content-Disposition", ""))
+            self.name = unquote(found.group(1) if found else answer.url.path).rpartition("/")[2]
             self.total_bytes = _total_bytes(answer)
             self._etag = answer.headers.get("ETag")
 
@@ -123,12 +123,6 @@ class WebSource:
                     "Open it in a browser: a model may ask for a login or a licence. Then upload the file itself.",
                 )
             yield answer
-
-
-def _name(answer: httpx.Response) -> str:
-    found = _NAME.search(answer.headers.get("Content-Disposition", ""))
-    name = unquote(found.group(1)) if found else unquote(answer.url.path)
-    return name.rpartition("/")[2]
 
 
 def _total_bytes(answer: httpx.Response) -> int | None:

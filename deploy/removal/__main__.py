@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from configuration.checks import STACK_SUFFIX
 from configuration.images import FOLDER
 from deploy.aws import Account, items, log_groups
-from deploy.backlog import backlogs
+from deploy.backlog import backlogs, held_tasks
 from deploy.console import confirm, note, say
 from deploy.errors import DeployError
 from deploy.removal.foreign import foreign_resources, karpenter_nodes
@@ -93,7 +93,7 @@ def _check(account: Account, stack: Stack, *, force: bool) -> None:
             "aws cloudformation update-termination-protection --no-enable-termination-protection"
             f" --stack-name {stack.name}",
         )
-    held = [one for one in backlogs(account.client("sqs"), stack.name) if one.total]
+    held = held_tasks(backlogs(account.client("sqs"), stack.name))
     problems = [*(f"Tasks would be lost. {one}." for one in held), *foreign_resources(account, stack)]
     if problems and not force:
         raise DeployError(

@@ -1,12 +1,9 @@
 """The options of deploy/deploy.sh. Imports nothing that must be installed, so that --help works at once."""
 
 import argparse
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from deploy.errors import DeployError
-from deploy.region import require_region
 from runtimes.flux.profiles import RUNNABLE
 from runtimes.registry import pod_types
 
@@ -62,16 +59,5 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def main() -> int:
-    """Look whether a command line can be carried out at all; return the exit code."""
-    options = parse_options(None)
-    try:
-        require_region(options.region)
-    except DeployError as exc:
-        print(exc, file=sys.stderr)
-        return 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    parse_options(None)

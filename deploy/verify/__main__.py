@@ -10,8 +10,8 @@ import boto3
 
 from configuration.config import ConfigError
 from configuration.file import load_config
+from deploy.aws import region_of_environment
 from deploy.errors import DeployError
-from deploy.region import region_of_environment
 from deploy.scripts import exit_code_of
 from deploy.verify.samples import Sample, samples_of
 from deploy.verify.target import Target, deployed_target, enter_local_stack, local_target
@@ -22,13 +22,13 @@ from runtimes.registry import RUNTIME_TYPES
 _DEFAULT_WAIT_S = 900.0
 
 
-def main() -> int:
-    """Verify; return the exit code."""
-    return exit_code_of(lambda: _verify(os.environ))
-
-
 def _verify(environ: MutableMapping[str, str]) -> int:
-    wait_s = _seconds(environ.get("WAIT_SECONDS"))
+    """Verify; return the exit code."""
+    wait = environ.get("WAIT_SECONDS")
+    try:
+        wait_s = float(wait or _DEFAULT_WAIT_S)
+    except ValueError as exc:
+        raise DeployError(f"WAIT_SECONDS={wait} is no number of seconds.", "Set a number, or none.") from exc
     target, catalog = _find_target(environ)
     samples = chosen_samples(environ, catalog)
     print(f"Posting {len(samples)} sample(s) to {target.endpoint}; waiting up to {wait_s:g} seconds for the pictures.")
@@ -38,13 +38,6 @@ def _verify(environ: MutableMapping[str, str]) -> int:
         failed += outcome.problem is not None
     print(f"{len(samples) - failed} of {len(samples)} came back with a picture.")
     return 1 if failed else 0
-
-
-def _seconds(text: str | None) -> float:
-    try:
-        return float(text or _DEFAULT_WAIT_S)
-    except ValueError as exc:
-        raise DeployError(f"WAIT_SECONDS={text} is no number of seconds.", "Set a number, or none.") from exc
 
 
 def _find_target(environ: MutableMapping[str, str]) -> tuple[Target, RuntimeCatalog]:
@@ -102,4 +95,4 @@ def _line(outcome: SampleOutcome) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_code_of(lambda: _verify(os.environ)))

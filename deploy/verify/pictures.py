@@ -1,5 +1,6 @@
 """Looks at the pictures that a notice names."""
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,11 +9,8 @@ from botocore.exceptions import ClientError
 from contract.objects import split_s3_url
 from deploy.aws import error_code
 
-_BEGINNINGS = (
-    ("png", b"\x89PNG\r\n\x1a\n"),
-    ("jpg", b"\xff\xd8\xff"),
-    ("gif", b"GIF87a"),
-    ("gif", b"GIF89a"),
+_BEGINNING = re.compile(
+    rb"(?P<png>\x89PNG\r\n\x1a\n)|(?P<jpg>\xff\xd8\xff)|(?P<gif>GIF8[79]a)|(?P<webp>RIFF.{4}WEBP)", re.DOTALL
 )
 
 
@@ -42,8 +40,7 @@ def fetch_picture(s3: Any, url: str) -> DrawnPicture:
         raise PictureError(f"{url} {exc}") from exc
     except ClientError as exc:
         raise PictureError(f"{url} is not there: {error_code(exc)}") from exc
-    is_webp = content.startswith(b"RIFF") and content[8:12] == b"WEBP"
-    kinds = ["webp"] if is_webp else [kind for kind, beginning in _BEGINNINGS if content.startswith(beginning)]
-    if not kinds:
+    found = _BEGINNING.match(content)
+    if found is None:
         raise PictureError(f"{url} is no picture ({len(content)} bytes)")
-    return DrawnPicture(url=url, extension=kinds[0], content=content)
+    return DrawnPicture(url=url, extension=str(found.lastgroup), content=content)

@@ -30,14 +30,7 @@ class InputLinks:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """One sample request.
-
-    Attributes:
-        file: Its file.
-        api_version: The API version.
-        runtime: Name of the runtime that does it.
-        checkpoint: Checkpoint to ask for in place of the file's own; None leaves it.
-    """
+    """A sample request in its file, for a runtime; a checkpoint takes the place of the file's own."""
 
     file: Path
     api_version: str

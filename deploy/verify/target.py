@@ -9,13 +9,13 @@ from typing import Any
 
 import boto3
 
-from deploy.aws import AWS_ERRORS, explain
 from deploy.errors import DeployError
 from deploy.scripts import ROOT
 from deploy.stacks import Stack
 
 DEFAULT_STACK_FILE = ROOT / ".local" / "stack.json"
 _KEY_ID = re.compile(r"\bid\s*==\s*[`'\"]+([A-Za-z0-9]+)[`'\"]|--api-key[ =]+['\"]?([A-Za-z0-9]+)")
+_OUTPUTS = ("FrontApiEndpoint", "OutputS3Bucket", "sdNotificationOutputArn")
 _DEPLOY_AGAIN = "Deploy again: this release's stack has it."
 
 
@@ -44,21 +44,19 @@ def deployed_target(stack_name: str) -> Target:
     """Find a deployed platform by its CloudFormation stack, in the account and region of the environment.
 
     Raises:
-        DeployError: No such stack, or outputs or the key are missing.
+        DeployError: No such stack, or outputs are missing.
+        botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError: AWS did not answer.
     """
-    try:
-        stack = Stack(boto3.client("cloudformation"), stack_name)
-        if stack.status is None:
-            raise DeployError(f"There is no stack {stack_name}.", "Look at its name and at the region.")
-        outputs = stack.outputs
-        # The command is for operators; only the id in it is used.
-        found = _KEY_ID.search(outputs.get("GetAPIKeyCommand", ""))
-        if found is None:
-            raise DeployError(f"Output GetAPIKeyCommand of {stack_name} names no API key's id.", _DEPLOY_AGAIN)
-        key_id = found.group(1) or found.group(2)
-        api_key = boto3.client("apigateway").get_api_key(apiKey=key_id, includeValue=True)["value"]
-    except AWS_ERRORS as exc:
-        raise explain(exc) from exc
+    stack = Stack(boto3.client("cloudformation"), stack_name)
+    if stack.status is None:
+        raise DeployError(f"There is no stack {stack_name}.", "Look at its name and at the region.")
+    outputs = stack.outputs
+    # The command is for operators; only the id in it is used.
+    found = _KEY_ID.search(outputs.get("GetAPIKeyCommand", ""))
+    if found is None:
+        raise DeployError(f"Output GetAPIKeyCommand of {stack_name} names no API key's id.", _DEPLOY_AGAIN)
+    key_id = found.group(1) or found.group(2)
+    api_key = boto3.client("apigateway").get_api_key(apiKey=key_id, includeValue=True)["value"]
     return _target(outputs, str(api_key), key_id, f"Stack {stack_name}")
 
 
@@ -72,16 +70,11 @@ def local_target(outputs: Mapping[str, Any]) -> Target:
 
 
 def _target(outputs: Mapping[str, Any], api_key: str, api_key_id: str | None, name: str) -> Target:
-    wanted = ("FrontApiEndpoint", "OutputS3Bucket", "sdNotificationOutputArn")
-    if missing := [key for key in wanted if not outputs.get(key)]:
+    if missing := [key for key in _OUTPUTS if not outputs.get(key)]:
         raise DeployError(f"{name} has no output {', '.join(missing)}.", _DEPLOY_AGAIN)
-    endpoint, bucket, topic_arn = (outputs[key] for key in wanted)
+    endpoint, bucket, topic = (outputs[key] for key in _OUTPUTS)
     return Target(
-        endpoint=endpoint.rstrip("/"),
-        api_key=api_key,
-        api_key_id=api_key_id,
-        bucket=bucket,
-        notice_topic_arn=topic_arn,
+        endpoint=endpoint.rstrip("/"), api_key=api_key, api_key_id=api_key_id, bucket=bucket, notice_topic_arn=topic
     )
 
 

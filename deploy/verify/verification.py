@@ -59,7 +59,10 @@ def verify(
     try:
         # Links signed the old way lead nowhere in newer regions and with a KMS key.
         s3 = target.client("s3", config=Config(signature_version="s3v4"))
-        links = _upload_input(s3, target)
+        upload_input(s3, target.bucket, target.api_key_id)
+        address = {"Bucket": target.bucket, "Key": INPUT_KEY}
+        http = s3.generate_presigned_url("get_object", Params=address, ExpiresIn=_LINK_LIFETIME_S)
+        links = InputLinks(s3=s3_url(target.bucket, INPUT_KEY), http=http)
         with NoticeQueue(target) as notices:
             waiting: dict[str, tuple[Request, float]] = {}
             for request in [make_request(sample, links) for sample in samples]:
@@ -82,13 +85,6 @@ def verify(
         raise explain(exc) from exc
 
 
-def _upload_input(s3: Any, target: Target) -> InputLinks:
-    upload_input(s3, target.bucket, target.api_key_id)
-    address = {"Bucket": target.bucket, "Key": INPUT_KEY}
-    http = s3.generate_presigned_url("get_object", Params=address, ExpiresIn=_LINK_LIFETIME_S)
-    return InputLinks(s3=s3_url(target.bucket, INPUT_KEY), http=http)
-
-
 def _accepted(target: Target, request: Request, deadline: float, stop: threading.Event) -> httpx.Response | None:
     """Post a request, again when a throttled API wants it; the last answer, None where it was stopped before."""
     while not stop.is_set():
@@ -101,19 +97,12 @@ def _accepted(target: Target, request: Request, deadline: float, stop: threading
             )
         except httpx.HTTPError as exc:
             raise DeployError(f"{target.endpoint} does not answer: {exc}", "Check the network and the stack.") from exc
-        retry_after_s = _retry_after_s(answer)
-        if retry_after_s is None or time.monotonic() + retry_after_s >= deadline:
+        after_s = answer.headers.get("Retry-After", "")
+        is_busy = answer.status_code in (httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE)
+        if not is_busy or not after_s.isdigit() or time.monotonic() + int(after_s) >= deadline:
             return answer
-        stop.wait(retry_after_s)
+        stop.wait(int(after_s))
     return None
-
-
-def _retry_after_s(answer: httpx.Response) -> float | None:
-    """When a throttled or busy API wants the request again, in seconds; None where it does not say."""
-    if answer.status_code not in (httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE):
-        return None
-    text = answer.headers.get("Retry-After", "")
-    return float(text) if text.isascii() and text.isdigit() else None
 
 
 def _message(answer: httpx.Response) -> str:

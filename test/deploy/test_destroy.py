@@ -76,7 +76,7 @@ def subnet(world, stack):
 
 class TestTheScript:
     def test_it_deletes_the_stack_and_says_what_goes_stays_and_is_left(self, checkout, deployed, denied_by_policy):
-        snapshot, others = deployed.images_snapshot(), deployed.snapshot()
+        snapshot, others = deployed.snapshot("mine:7"), deployed.snapshot()
         deployed.client("ecr").create_repository(repositoryName="sd-on-eks/sdwebui")
         deployed.client("ecr").create_repository(repositoryName="others")
         deployed.client("logs").create_log_group(logGroupName="/aws/containerinsights/sdoneksStack/application")
@@ -107,14 +107,11 @@ class TestTheScript:
 
 
 class TestChecks:
-    def test_tasks_are_not_lost(self, deployed, stack, remove, capsys):
+    def test_tasks_are_not_lost_unless_it_is_forced(self, deployed, stack, remove, capsys):
         deployed.queue("sdoneksStack-sdruntime-dead", messages=2)
         with pytest.raises(DeployError, match="sdruntime: 2 in sdoneksStack-sdruntime-dead"):
             remove()
         assert stack.status == "CREATE_COMPLETE"
-
-    def test_force_removes_it_all_the_same(self, deployed, stack, remove, capsys):
-        deployed.queue("sdoneksStack-sdruntime-dead", messages=2)
         remove(force=True)
         assert stack.status is None
         assert "note: Tasks would be lost." in capsys.readouterr().out
@@ -125,9 +122,13 @@ class TestChecks:
         with pytest.raises(DeployError, match="--no-enable-termination-protection"):
             remove()
 
-    def test_the_stacks_own_policies_and_nodes_are_not_foreign(self, deployed, account, stack):
+    def test_the_stacks_own_policies_and_nodes_are_not_foreign_and_other_clusters_nodes_not_its_own(
+        self, deployed, account, stack
+    ):
         launch(deployed, NODE_TAGS.items(), subnet(deployed, stack))
         assert foreign_resources(account, stack) == []
+        launch(deployed, [("karpenter.sh/nodepool", "a"), ("kubernetes.io/cluster/other", "owned")])
+        assert len(karpenter_nodes(deployed.client("ec2"), "sdoneksStack")) == 1
 
     def test_foreign_policies_are_named(self, deployed, account, stack):
         iam = deployed.client("iam")
@@ -157,10 +158,6 @@ class TestTheEnd:
         node = launch(deployed, NODE_TAGS.items())
         with pytest.raises(DeployError, match=f"terminate-instances --region us-west-2 --instance-ids {node}"):
             remove()
-
-    def test_other_clusters_nodes_do_not_count(self, deployed):
-        launch(deployed, [("karpenter.sh/nodepool", "a"), ("kubernetes.io/cluster/other", "owned")])
-        assert karpenter_nodes(deployed.client("ec2"), "sdoneksStack") == []
 
     def test_a_stack_that_cannot_be_deleted_is_explained(self, deployed, stack, remove, monkeypatch):
         monkeypatch.setattr(Stack, "watch", lambda *_, **__: "DELETE_FAILED")

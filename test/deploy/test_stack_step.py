@@ -70,15 +70,9 @@ class TestTheStack:
         assert "  Topic (AWS::SNS::Topic): Maximum number of topics reached\n    → A quota" in failure.value.problem
 
     def test_only_causes_are_shown_not_what_was_cancelled_after_them(self):
-        shown = explain_failures(
-            [
-                event_of("A", "Resource creation cancelled"),
-                event_of("B", "AccessDenied"),
-                event_of("C", "odd"),
-                event_of("S", "failed to create A, B", kind="AWS::CloudFormation::Stack"),
-            ]
-        )
-        assert shown == (
+        stack = event_of("S", "failed to create A, B", kind="AWS::CloudFormation::Stack")
+        others = [event_of("A", "Resource creation cancelled"), event_of("B", "AccessDenied"), event_of("C", "odd")]
+        assert explain_failures([*others, stack]) == (
             "  B (AWS::S3::Bucket): AccessDenied\n    → The credentials may not do this.\n  C (AWS::S3::Bucket): odd"
         )
 

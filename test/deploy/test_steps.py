@@ -183,17 +183,14 @@ class TestBucketAndModels:
         monkeypatch.setattr("deploy.rollout.context.offered", lambda _, types: list(types))
         return lambda *arguments: deployment("-R", "cn-northwest-1", *arguments)
 
-    def test_china_stops_without_a_bucket_or_the_model_in_it(self, china, world):
+    def test_china_stops_without_a_bucket_or_the_model_in_it_and_gets_its_own_arns_and_instances(self, china, world):
         with pytest.raises(DeployError, match="Hugging Face cannot be reached"):
             china()
         opened = china("-b", world.bucket("mine", "cn-northwest-1"))
         with pytest.raises(DeployError, match=r"upload-model.sh v1-5-pruned-emaonly.safetensors Stable-diffusion mine"):
             models.plan(opened)
-
-    def test_china_gets_its_own_arns_and_instances(self, china, world):
-        config = china("-b", world.bucket("mine", "cn-northwest-1")).config
-        assert config.model_bucket_arn == "arn:aws-cn:s3:::mine"
-        types = config.models_runtime[0].extra_values.karpenter.provisioner.instance_type
+        assert opened.config.model_bucket_arn == "arn:aws-cn:s3:::mine"
+        types = opened.config.models_runtime[0].extra_values.karpenter.provisioner.instance_type
         assert types == ["g4dn.xlarge", "g4dn.2xlarge"]
 
 
@@ -268,11 +265,11 @@ class TestSnapshot:
     )
     def test_it_is_compared_with_what_the_pods_will_ask_for(self, own, world, capsys, agent, asked):
         asked = asked.format(tag=IMAGES["queue-agent"].tag(ROOT))
-        there = world.snapshot({"image-1": "another:1"})
+        there = world.snapshot("another:1")
         snapshot.run(own(text=with_images(there, agent=agent)))
         told = f"does not hold {asked}: nodes of one pull it first"
         assert f"Snapshot {there} {told}" in capsys.readouterr().out
-        snapshot.run(own(text=with_images(world.snapshot({"image-1": asked}), agent=agent)))
+        snapshot.run(own(text=with_images(world.snapshot(asked), agent=agent)))
         assert told not in capsys.readouterr().out
 
     @pytest.fixture
@@ -281,7 +278,7 @@ class TestSnapshot:
         commands = []
         monkeypatch.setattr(
             "deploy.rollout.steps.snapshot.output_of",
-            lambda command, **_: commands.append(command) or world.images_snapshot(*command[-1].split(",")),
+            lambda command, **_: commands.append(command) or world.snapshot(*command[-1].split(",")),
         )
         return commands
 
@@ -307,44 +304,36 @@ class TestSnapshot:
         assert "network of its own" in snapshot.plan(deployment())
 
     @pytest.fixture
-    def asked(self, monkeypatch):
-        """Answers the offer of a snapshot; gives the questions."""
+    def offer(self, own, monkeypatch, capsys):
+        """Runs the step with a snapshot of some images, and answers its offer; gives the questions and what it told."""
 
-        def answer(agrees):
+        def offer(there, agrees):
             asked = []
             monkeypatch.setattr("deploy.rollout.steps.snapshot.ask", lambda text: asked.append(text) or agrees)
-            return asked
-
-        return answer
-
-    def test_one_in_the_place_of_an_old_one_is_offered_and_its_line_is_printed(
-        self, own, world, capsys, asked, commands
-    ):
-        questions = asked(True)
-        there = world.snapshot({"image-1": "mine:6"})
-        for _ in range(2):
             snapshot.run(own(text=with_images(there, server=MINE, agent=AGENT)))
-            assert "dataVolume.snapshotID: snap-" in capsys.readouterr().out
-        assert [command[-1] for command in commands] == ["agent:7,mine:7"]  # the second run remembers it
-        assert len(questions) == 1
+            return asked, capsys.readouterr().out
 
-    def test_without_consent_the_command_is_printed(self, own, world, capsys, asked, commands):
-        asked(False)
-        snapshot.run(own(text=with_images(world.snapshot({"image-1": "mine:6"}), server=MINE)))
-        told = capsys.readouterr().out
+        return offer
+
+    def test_one_in_the_place_of_an_old_one_is_offered_and_its_line_is_printed(self, world, offer, commands):
+        there = world.snapshot("mine:6")
+        for questions in (1, 0):  # the second run finds it
+            asked, told = offer(there, True)
+            assert len(asked) == questions
+            assert "dataVolume.snapshotID: snap-" in told
+        assert [command[-1] for command in commands] == ["agent:7,mine:7"]
+
+    def test_without_consent_the_command_is_printed(self, world, offer, commands):
+        _, told = offer(world.snapshot("mine:6"), False)
         assert "snapshot.sh -r us-west-2 -a /aws/service/bottlerocket/" in told
         assert "mine:7" in told
         assert commands == []
 
-    @pytest.mark.parametrize("tags", [None, {"image-1": "mine:7", "image-2": "agent:7"}, {"Name": "by hand"}])
-    def test_nothing_is_offered_where_it_holds_all_does_not_say_or_none_is_wanted(
-        self, own, world, capsys, asked, tags
-    ):
-        questions = asked(True)
-        there = world.snapshot(tags) if tags else None
-        snapshot.run(own(text=with_images(there, server=MINE, agent=AGENT)))
-        assert questions == []
-        assert "does not hold" not in capsys.readouterr().out
+    @pytest.mark.parametrize("held", [None, ["mine:7", "agent:7"], []])
+    def test_nothing_is_offered_where_it_holds_all_does_not_say_or_none_is_wanted(self, world, offer, held):
+        asked, told = offer(world.snapshot(*held) if held is not None else None, True)
+        assert asked == []
+        assert "does not hold" not in told
 
     def test_one_that_is_not_there_is_refused(self, deployment):
         with pytest.raises(DeployError, match="not there in this region"):
@@ -357,8 +346,7 @@ class TestRemovedRuntimes:
         opened = own()
         world.queue("sdoneksStack-old")
         assert removed_runtimes.run(opened) == "old will be removed"
-        url = world.queue(f"sdoneksStack-{queue}")
-        world.client("sqs").send_message(QueueUrl=url, MessageBody="task")
+        world.queue(f"sdoneksStack-{queue}", messages=1)
         with pytest.raises(DeployError, match="disabled: true"):
             removed_runtimes.run(opened)
 

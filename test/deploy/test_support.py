@@ -6,14 +6,14 @@ import pytest
 from botocore.exceptions import ClientError
 
 from configuration.gpus import gpu_problems
-from deploy.aws import Partition
-from deploy.rollout.first_runtime import instance_types, preferred, served
+from deploy.aws import PARTITIONS, Partition
+from deploy.rollout.first_runtime import instance_types, served
 from deploy.rollout.options import parse_options
 from deploy.rollout.steps.images import images_left_open
 from deploy.rollout.steps.tools import environ
 from deploy.support import assessment
 from deploy.support.assessment import Sufficiency, assess, table_of
-from deploy.support.instances import offered, offered_by_zone
+from deploy.support.instances import offered_by_zone
 from deploy.support.quotas import BUILDS, VPCS, quota_value
 from deploy.support.zones import check_zones, zones_of_region
 from runtimes.flux.options import ModelOptions
@@ -100,35 +100,29 @@ def test_a_deployed_stack_needs_no_second_network(quotas, verdicts):
     assert not {VPC, NATS, IPS, BUCKETS} & set(verdicts(exists=True))
 
 
-class ServiceQuotas:
-    """Service Quotas where only some calls are answered."""
+@pytest.mark.parametrize(
+    ("answers", "quota", "value"),
+    [
+        ({"get_service_quota": 7, "get_aws_default_service_quota": 5}, VPCS, 7),
+        ({"get_aws_default_service_quota": 5}, VPCS, 5),
+        ({}, VPCS, None),
+        ({"Other": 1, BUILDS.name: 3}, BUILDS, 3),
+        ({"Other": 1}, BUILDS, None),
+    ],
+)
+def test_a_quota_is_what_was_granted_else_the_default_and_without_a_code_it_is_found_by_name(answers, quota, value):
+    def answer(operation):
+        if operation not in answers:
+            raise ClientError({"Error": {"Code": "NoSuchResourceException"}}, operation)
+        return {"Quota": {"Value": answers[operation]}}
 
-    def __init__(self, **values):
-        self.values = values
-
-    def client(self, service):
-        return self
-
-    def __getattr__(self, operation):
-        def call(**_):
-            if operation not in self.values:
-                raise ClientError({"Error": {"Code": "NoSuchResourceException"}}, operation)
-            return {"Quota": {"Value": self.values[operation]}}
-
-        return call
-
-    def get_paginator(self, operation):
-        page = {"Quotas": [{"QuotaName": name, "Value": value} for name, value in self.values.items()]}
-        return SimpleNamespace(paginate=lambda **_: [page])
-
-
-def test_a_quota_is_what_was_granted_else_the_default_and_without_a_code_it_is_found_by_name():
-    both = ServiceQuotas(get_service_quota=7, get_aws_default_service_quota=5)
-    assert quota_value(both, VPCS) == 7
-    assert quota_value(ServiceQuotas(get_aws_default_service_quota=5), VPCS) == 5
-    assert quota_value(ServiceQuotas(), VPCS) is None
-    assert quota_value(ServiceQuotas(**{"Other": 1, BUILDS.name: 3}), BUILDS) == 3
-    assert quota_value(ServiceQuotas(Other=1), BUILDS) is None
+    client = {
+        name: lambda name=name, **_: answer(name) for name in ("get_service_quota", "get_aws_default_service_quota")
+    }
+    page = {"Quotas": [{"QuotaName": name, "Value": granted} for name, granted in answers.items()]}
+    pages = SimpleNamespace(paginate=lambda **_: [page])
+    quotas = SimpleNamespace(**client, get_paginator=lambda _: pages)
+    assert quota_value(SimpleNamespace(client=lambda _: quotas), quota) == value
 
 
 @pytest.mark.parametrize("name", ["/aws/eks/sdoneksStack/cluster", "/aws/containerinsights/sdoneksStack/performance"])
@@ -191,13 +185,6 @@ class TestZones:
         assert words in "; ".join([*problems, *remarks])
 
 
-def test_instance_types_are_those_that_the_region_offers_in_their_order_and_a_t4_only_where_nothing_else_is(world):
-    ec2 = world.client("ec2")
-    assert offered(ec2, ["g5.xlarge", "g9.xlarge", "g4dn.xlarge", "g5.xlarge"]) == ["g5.xlarge", "g4dn.xlarge"]
-    assert preferred(["g6.xlarge", "g4dn.xlarge", "g5.2xlarge"]) == ["g6.xlarge", "g5.2xlarge"]
-    assert preferred(["g4dn.xlarge", "g4dn.2xlarge"]) == ["g4dn.xlarge", "g4dn.2xlarge"]
-
-
 @pytest.mark.parametrize("profile", RUNNABLE)
 def test_every_model_can_begin_on_some_instance_that_holds_it(profile):
     options = parse_options(["-t", "flux", "-p", profile])
@@ -208,7 +195,7 @@ def test_every_model_can_begin_on_some_instance_that_holds_it(profile):
 
 
 def test_links_lead_to_the_partitions_own_console():
-    pages = [Partition.named(name).quota_page("vpc", VPC, "x") for name in ("aws-cn", "aws-us-gov", "elsewhere")]
+    pages = [one.quota_page("vpc", VPC, "x") for one in (PARTITIONS["aws-cn"], PARTITIONS["aws-us-gov"], Partition())]
     places = ["https://console.amazonaws.cn/", "https://console.amazonaws-us-gov.com/", ""]
     assert all(page.startswith(place) for page, place in zip(pages, places, strict=True))
     assert pages[2] == ""

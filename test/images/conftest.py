@@ -4,15 +4,14 @@ import json
 import os
 import stat
 import sys
-import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from moto.moto_api._internal import moto_api_backend
+from moto.server import ThreadedMotoServer
 
 import cdk  # noqa: F401 - chooses the Node that aws_cdk starts, which others of this process import
-
-ROOT = Path(__file__).parents[2]
 
 _RECORDER = """\
 #!{python} -IS
@@ -65,24 +64,16 @@ def programs(tmp_path):
 
 
 @pytest.fixture(scope="session")
-def moto_endpoint():
-    from moto.server import ThreadedMotoServer
-
+def empty_account():
+    """Empties the account at moto's server, and gives the environment that leads there."""
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
-    yield "http://{}:{}".format(*server.get_host_and_port())
-    server.stop()
-
-
-@pytest.fixture(scope="session")
-def empty_account(moto_endpoint):
-    """Empties the account at moto, and gives the environment that leads there."""
+    endpoint = "http://{}:{}".format(*server.get_host_and_port())
 
     def empty():
-        request = urllib.request.Request(f"{moto_endpoint}/moto-api/reset", method="POST")
-        urllib.request.urlopen(request).read()
+        moto_api_backend.reset()
         return {
-            "AWS_ENDPOINT_URL": moto_endpoint,
+            "AWS_ENDPOINT_URL": endpoint,
             "AWS_REGION": "eu-west-1",
             "AWS_DEFAULT_REGION": "eu-west-1",
             "AWS_ACCESS_KEY_ID": "testing",
@@ -90,7 +81,8 @@ def empty_account(moto_endpoint):
             "AWS_CONFIG_FILE": os.devnull,
         }
 
-    return empty
+    yield empty
+    server.stop()
 
 
 @pytest.fixture

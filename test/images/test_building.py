@@ -40,11 +40,6 @@ def tag_of(name):
     return content_tag(ROOT, IMAGES[name].dockerfile)
 
 
-def push(ecr, name, tag):
-    manifest = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "name": name}
-    ecr.put_image(repositoryName=f"sd-on-eks/{name}", imageTag=tag, imageManifest=json.dumps(manifest))
-
-
 @pytest.fixture
 def build(programs, aws):
     """Runs the command with a fake engine."""
@@ -74,12 +69,9 @@ def test_an_engine_builds_and_pushes_what_is_missing_once_and_the_result_is_all_
     assert json.loads(ended.stdout) == {"queue-agent": image}
     assert "the engine's own words" in ended.stderr
     assert build("queue-agent").stdout == ended.stdout
-    assert [call["arguments"][0] for call in programs.calls] == ["login", "build", "push"]
-
-
-def test_an_engine_builds_from_the_root_for_the_nodes_platform_and_sees_no_password_in_its_command(build, programs):
-    build("queue-agent")
-    login, built, _ = programs.calls
+    login, built, pushed = programs.calls
+    assert [call["arguments"][0] for call in (login, built, pushed)] == ["login", "build", "push"]
+    # From the root, for the nodes' platform, and with no password in a command.
     place = ["--platform", "linux/amd64", "--file", "queue_agent/Dockerfile", "--tag"]
     assert (built["arguments"][1:6], built["arguments"][-1]) == (place, ".")
     assert login["stdin"]
@@ -147,25 +139,19 @@ class Builds:
     def describe_stacks(self, **_):
         return {"Stacks": [{"Outputs": [{"OutputKey": "ProjectName", "OutputValue": "project"}]}]}
 
-    def start_build(self, **order):
-        running = sum(state == "IN_PROGRESS" for state in self.seen)
-        if running >= self.limit:
+    def start_build(self, *, projectName, environmentVariablesOverride):  # noqa: N803 - boto3's own spelling
+        if self.seen.count("IN_PROGRESS") >= self.limit:
             message = f"Cannot have more than {self.limit} builds in queue for the account"
-            error = {"Code": "AccountLimitExceededException", "Message": message}
-            raise ClientError({"Error": error}, "StartBuild")
+            raise ClientError({"Error": {"Code": "AccountLimitExceededException", "Message": message}}, "StartBuild")
         self.seen.append("IN_PROGRESS")
-        self.variables.append({entry["name"]: entry["value"] for entry in order["environmentVariablesOverride"]})
+        self.variables.append({entry["name"]: entry["value"] for entry in environmentVariablesOverride})
         return {"build": {"id": f"build-{len(self.variables)}"}}
 
     def batch_get_builds(self, ids):
-        self.seen = list(states := self.states.pop(0))
-        logs = {"groupName": "group", "streamName": "stream"}
-        return {
-            "builds": [
-                {"id": build, "buildStatus": state, "currentPhase": "BUILD", "logs": logs}
-                for build, state in zip(ids, states, strict=True)
-            ]
-        }
+        self.seen = self.states.pop(0)
+        build = {"currentPhase": "BUILD", "logs": {"groupName": "group", "streamName": "stream"}}
+        states = zip(ids, self.seen, strict=True)
+        return {"builds": [{**build, "id": id_, "buildStatus": state} for id_, state in states]}
 
     def get_log_events(self, **_):
         return {"events": [{"message": "pip: hash mismatch\n"}]}
@@ -185,16 +171,14 @@ def run(cdk):
 
     def run(builds, *names, sleep=None):
         waits = []
-        codebuild = CodeBuild(builds, "demo", poll_s=7, sleep=sleep or waits.append)
-        codebuild.build(
-            [ImageBuild(source=IMAGES[name], address=f"registry.example/{name}", tag="1-abc") for name in names]
-        )
+        wanted = [ImageBuild(source=IMAGES[name], address=f"registry.example/{name}", tag="1-abc") for name in names]
+        CodeBuild(builds, "demo", poll_s=7, sleep=sleep or waits.append).build(wanted)
         return waits
 
     return run
 
 
-def test_a_build_is_told_its_dockerfile_repository_and_tag_once_the_project_is_up_to_date(cdk, run):
+def test_the_project_is_brought_up_to_date_and_a_build_is_told_its_dockerfile_repository_and_tag(cdk, run):
     builds = Builds(["SUCCEEDED"])
     run(builds, "comfyui")
     dockerfile = IMAGES["comfyui"].dockerfile.as_posix()
@@ -219,8 +203,7 @@ def test_builds_are_followed_until_the_last_one_ends(run, capsys):
 def test_a_build_that_the_account_may_not_run_yet_starts_when_another_one_ends(run, capsys):
     builds = Builds(["IN_PROGRESS"], ["SUCCEEDED"], ["SUCCEEDED", "IN_PROGRESS"], ["SUCCEEDED", "SUCCEEDED"], limit=1)
     run(builds, "sdwebui", "comfyui")
-    started = [one["DOCKERFILE"] for one in builds.variables]
-    assert started == [IMAGES[name].dockerfile.as_posix() for name in ("sdwebui", "comfyui")]
+    assert len(builds.variables) == 2
     assert capsys.readouterr().err.count("comfyui: waiting until the account may run another build") == 1
 
 

@@ -20,29 +20,24 @@ print(json.dumps(said))
 """
 
 
+LAUNCHERS = {"sdwebui": "launch.py", "comfyui": "main.py"}
+
+
 class Container:
     """A place that looks like the image's, with a server that prints its arguments."""
 
-    def __init__(self, folder, module, launcher):
-        self.module = module
-        self.models = folder / "bucket"
-        self.work = folder / "work"
-        self.server = folder / "server"
+    def __init__(self, folder, name):
+        self.name = name
+        self.models, self.work, self.server = (folder / part for part in ("bucket", "work", "server"))
         (self.models / "Stable-diffusion").mkdir(parents=True)
         self.server.mkdir()
-        (self.server / launcher).write_text(PRINTER)
+        (self.server / LAUNCHERS[name]).write_text(PRINTER)
 
     def start(self, *arguments, **environ):
+        folders = {"MODELS_DIR": self.models, "WORK_DIR": self.work, f"{self.name.upper()}_DIR": self.server}
         ended = subprocess.Popen(
-            [sys.executable, "-m", self.module, *arguments],
-            env={
-                "PATH": os.environ["PATH"],
-                "MODELS_DIR": str(self.models),
-                "WORK_DIR": str(self.work),
-                "SDWEBUI_DIR": str(self.server),
-                "COMFYUI_DIR": str(self.server),
-                **environ,
-            },
+            [sys.executable, "-m", f"runtimes.{self.name}.image", *arguments],
+            env={"PATH": os.environ["PATH"], **{name: str(place) for name, place in folders.items()}, **environ},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -53,24 +48,18 @@ class Container:
 
 @pytest.fixture
 def sdwebui(tmp_path):
-    return Container(tmp_path, "runtimes.sdwebui.image", "launch.py")
-
-
-@pytest.fixture
-def comfyui(tmp_path):
-    return Container(tmp_path, "runtimes.comfyui.image", "main.py")
+    return Container(tmp_path, "sdwebui")
 
 
 def value_of(arguments, name):
     return arguments[arguments.index(name) + 1]
 
 
-@pytest.mark.parametrize("server", ["sdwebui", "comfyui"])
+@pytest.mark.parametrize("server", LAUNCHERS)
 def test_the_server_takes_the_entry_points_place_listens_on_its_port_and_gets_the_containers_arguments_last(
-    request, server
+    tmp_path, server
 ):
-    container = request.getfixturevalue(server)
-    process, said, _ = container.start("--medvram", "two words")
+    process, said, _ = Container(tmp_path, server).start("--medvram", "two words")
     assert said["pid"] == process.pid  # so that signals reach it
     assert value_of(said["arguments"], "--port") == str(RUNTIME_TYPES[server].pod.port)
     assert said["arguments"][-2:] == ["--medvram", "two words"]
@@ -112,7 +101,8 @@ def test_a_dynamic_sdwebui_serves_the_api_alone_fetches_nothing_and_writes_only_
     assert all(value.startswith(str(sdwebui.work)) for value in outputs.values())
 
 
-def test_comfyui_finds_the_bucket_and_its_custom_node_and_writes_only_below_its_work_folder(comfyui):
+def test_comfyui_finds_the_bucket_and_its_custom_node_and_writes_only_below_its_work_folder(tmp_path):
+    comfyui = Container(tmp_path, "comfyui")
     _, said, _ = comfyui.start(PYTHONPATH="/mine")
     assert value_of(said["arguments"], "--listen") == ADDRESS == "0.0.0.0"  # the kubelet probes it from the node
     assert "--disable-mmap" in said["arguments"]

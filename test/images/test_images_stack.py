@@ -53,15 +53,11 @@ def test_the_role_has_these_rights_and_pushes_to_the_platforms_repositories_alon
     (push,) = [statement for statement in statements if "ecr:PutImage" in statement["Action"]]
     assert push["Resource"]["Fn::Join"][1][-1] == ":repository/sd-on-eks/*"
     assert all(source.repository.startswith("sd-on-eks/") for source in IMAGES.values())
-
-
-def test_the_project_may_run_a_container_engine_and_its_logs_are_kept_for_a_month(resources):
-    assert resources["AWS::CodeBuild::Project"]["Environment"]["PrivilegedMode"] is True
+    assert resources["AWS::CodeBuild::Project"]["Environment"]["PrivilegedMode"] is True  # for a container engine
     assert resources["AWS::Logs::LogGroup"]["RetentionInDays"] == 30
 
 
 def test_the_source_holds_just_what_the_builds_see(assembly):
-
     (source,) = assembly.glob("asset.*")
     held = {file.relative_to(source) for file in source.rglob("*") if file.is_file()}
     dockerfiles = {image.dockerfile for image in IMAGES.values()}

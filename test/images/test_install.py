@@ -4,11 +4,10 @@ import re
 import shutil
 import subprocess
 import sys
-import time
-import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 import pytest
 
 from configuration.images import IMAGES, context_files
@@ -50,18 +49,8 @@ def installed(tmp_path_factory):
     return dict(zip(names, made, strict=True))
 
 
-@pytest.fixture
-def agent(installed):
-    return installed["queue-agent"]
-
-
-@pytest.fixture
-def standin(installed):
-    return installed["standin"]
-
-
-def test_the_agent_starts_from_its_image_alone_and_says_which_settings_are_missing(agent):
-    process = agent.start("queue_agent", stderr=subprocess.PIPE)
+def test_the_agent_starts_from_its_image_alone_and_says_which_settings_are_missing(installed):
+    process = installed["queue-agent"].start("queue_agent", stderr=subprocess.PIPE)
     _, words = process.communicate(timeout=60)
     assert process.returncode == 2
     assert words.startswith("queue agent: ")
@@ -69,28 +58,22 @@ def test_the_agent_starts_from_its_image_alone_and_says_which_settings_are_missi
 
 
 @pytest.mark.parametrize("name", RUNTIME_TYPES)
-def test_the_agents_image_holds_every_driver(agent, name):
+def test_the_agents_image_holds_every_driver(installed, name):
+    agent = installed["queue-agent"]
     module, _, driver = RUNTIME_TYPES[name].driver.partition(":")
     ended = subprocess.run([agent.python, "-c", f"from {module} import {driver}"], cwd=agent.app, env={}, check=False)
     assert ended.returncode == 0
 
 
 @pytest.mark.parametrize("name", RUNTIME_TYPES)
-def test_the_standin_answers_its_health_path_from_its_image_alone(standin, name):
+def test_the_standin_answers_its_health_path_from_its_image_alone(installed, name):
     port = free_port()
-    process = standin.start("runtimes.standin", "--type", name, "--port", str(port))
+    process = installed["standin"].start("runtimes.standin", "--type", name, "--port", str(port))
     try:
-        assert _status(f"http://127.0.0.1:{port}{RUNTIME_TYPES[name].pod.health_path}") == 200
+        transport = httpx.HTTPTransport(retries=8)  # a minute in all
+        with httpx.Client(transport=transport) as client:
+            health = client.get(f"http://127.0.0.1:{port}{RUNTIME_TYPES[name].pod.health_path}")
+        assert health.status_code == 200
     finally:
         process.terminate()
         process.wait(timeout=60)
-
-
-def _status(url):
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            return urllib.request.urlopen(url, timeout=5).status
-        except OSError:
-            assert time.monotonic() < deadline
-            time.sleep(0.1)

@@ -32,6 +32,10 @@ def test_no_part_but_the_flux_server_gets_pytorch_or_diffusers(name):
     assert not HEAVY & versions(LOCKS[name]).keys()
 
 
+def test_what_looks_at_an_account_needs_neither_the_cdk_nor_node():
+    assert not {name for name in versions(LOCKS["deploy"]) if name.startswith(("aws-cdk", "nodejs", "jsii"))}
+
+
 def test_pytorch_has_a_lock_of_its_own_beside_that_of_the_flux_server():
     assert "torch" in versions(LOCKS["torch"])
     assert "diffusers" in versions(LOCKS["flux"])

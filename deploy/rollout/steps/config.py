@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from deploy.backlog import backlogs
+from deploy.backlog import backlogs, held_tasks
 from deploy.console import note
 from deploy.errors import DeployError
 from deploy.rollout.context import RolloutContext
@@ -49,14 +49,14 @@ def removed_runtimes(context: RolloutContext) -> StepWork:
     """Say which runtimes will be removed; refuse those that hold tasks, or that nobody has asked to remove."""
     names = {runtime.name for runtime in context.config.models_runtime}
     found = backlogs(context.account.client("sqs"), context.config.cloudformation_stack, known=names)
-    removed = [one for one in found if one.runtime not in names]
-    if held := [one for one in removed if one.total]:
+    removed = {runtime: queues for runtime, queues in found.items() if runtime not in names}
+    if held := held_tasks(removed):
         raise DeployError(
-            f"Runtimes that are no longer in config.yaml still hold tasks: {'; '.join(map(str, held))}.",
+            f"Runtimes that are no longer in config.yaml still hold tasks: {'; '.join(held)}.",
             "Put them back with `disabled: true` and deploy: they finish their tasks and take no new ones."
             " `python -m deploy.redrive` retries what a dead queue holds. Remove them when all are empty.",
         )
-    listed = ", ".join(one.runtime for one in removed)
+    listed = ", ".join(removed)
     if removed and context.kept is None:
         raise DeployError(
             f"A new config.yaml with the one runtime {context.options.runtime_name} would remove {listed}.",

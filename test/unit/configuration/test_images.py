@@ -1,9 +1,11 @@
+import re
+import shutil
 from pathlib import Path
 
 import pytest
 
 from configuration.config import parse_config
-from configuration.images import AGENT, DEPLOYED, IMAGES, account_registry, content_tag, pod_images
+from configuration.images import AGENT, DEPLOYED, IMAGES, account_registry, content_tag, context_files, pod_images
 from runtimes.registry import RUNTIME_TYPES
 
 DIGEST = "sha256:" + "a" * 64
@@ -79,3 +81,39 @@ def test_an_image_that_is_not_named_is_asked_for_with_this_checkouts_tag():
 @pytest.mark.parametrize("image", [{"tag": "7"}, {"digest": DIGEST}])
 def test_a_tag_or_digest_alone_is_looked_for_in_our_repository(image):
     assert asked(image) == {"repository": SERVER, **image}
+
+
+def make_context(folder, rules, files):
+    (folder / "Dockerfile.dockerignore").write_text("\n".join(rules))
+    (folder / "Dockerfile").write_text("FROM scratch")
+    (folder / "pyproject.toml").write_text('[project]\nversion = "7.8.9"\n')
+    for name in files:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(name)
+
+
+def test_the_last_matching_rule_decides_as_in_docker(tmp_path):
+    files = ["a/x.py", "a/b/y.py", "a/b/__pycache__/y.pyc", "a/secret.txt", "other/z.py"]
+    make_context(tmp_path, ["*", "# what is copied", "!a", "a/*.txt", "**/__pycache__"], files)
+    assert [str(path) for path in context_files(tmp_path, Path("Dockerfile"))] == ["a/b/y.py", "a/x.py"]
+
+
+def test_a_list_that_ignores_single_files_is_refused(tmp_path):
+    make_context(tmp_path, ["a", "!b"], [])
+    with pytest.raises(ValueError, match="must ignore all"):
+        context_files(tmp_path, Path("Dockerfile"))
+
+
+def test_the_tag_is_the_version_and_changes_with_every_file_that_the_build_sees_and_with_no_other(tmp_path):
+    make_context(tmp_path, ["*", "!a"], ["a/x.py", "other.py"])
+    before = content_tag(tmp_path, Path("Dockerfile"))
+    assert re.fullmatch(r"7\.8\.9-[0-9a-f]{12}", before)
+    (tmp_path / "other.py").write_text("changed")
+    assert content_tag(tmp_path, Path("Dockerfile")) == before
+    tags = {before}
+    for changed in ("a/x.py", "Dockerfile"):
+        (tmp_path / changed).write_text("changed")
+        tags.add(content_tag(tmp_path, Path("Dockerfile")))
+    shutil.move(tmp_path / "a" / "x.py", tmp_path / "a" / "y.py")
+    tags.add(content_tag(tmp_path, Path("Dockerfile")))
+    assert len(tags) == 4

@@ -15,7 +15,7 @@ from runtimes.model_folders import (
     sdwebui_arguments,
 )
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 NAMES = [folder.name for folder in MODEL_FOLDERS]
 LINKED = [folder.name for folder in MODEL_FOLDERS if folder.sdwebui_argument is None]
 
