@@ -66,7 +66,7 @@ async def run(settings: Settings) -> None:
             execution=Execution(executor, server, monitor, telemetry),
             fetch_inputs=inputs.fetch,
             store=store,
-            results=Results(store, bucket=settings.bucket, runtime_name=settings.runtime_name),
+            results=Results(s3=store, bucket=settings.bucket, runtime_name=settings.runtime_name),
             publish=partial(publish, aws.sns, settings.notice_topic_arn),
             memory=MemoryBudget(settings.memory_budget_bytes),
             deadlines=settings.deadlines,

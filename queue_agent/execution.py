@@ -28,11 +28,7 @@ class Execution:
         """Wait for the job's turn and run it.
 
         A job that is cancelled or too slow is stopped on the server before the next one gets its turn: SD WebUI's
-        interrupt hits whatever runs.
-
-        Raises:
-            TaskError: The server rejected the job or failed in it, or the job took too long.
-            ServerError: The server is lost, or its response cannot be understood.
+        interrupt hits whatever runs. Raises what ``Executor.run`` raises, and DeadlineExceeded.
         """
         limit = asyncio.timeout(None)
 
@@ -40,12 +36,12 @@ class Execution:
             job.slot.started(batch)
             lease.attempt_started()
             self.monitor.job_began(job.id, job.slot.remaining_s)
-            self.telemetry.gpu_began(job.id)
+            self.telemetry.gpu.began(job.id)
             limit.reschedule(asyncio.get_running_loop().time() + job.deadlines.execution_s)
 
         def freed() -> None:
             job.slot.freed()
-            self.telemetry.gpu_ended(job.id)
+            self.telemetry.gpu.ended(job.id)
 
         with job.stage("wait"):
             await job.slot.take_turn()
@@ -75,7 +71,7 @@ class Execution:
             return result
         finally:
             self.monitor.job_ended(job.id, answered=answered)
-            self.telemetry.gpu_ended(job.id)
+            self.telemetry.gpu.ended(job.id)
             lease.attempt_ended()
             job.slot.end_turn()
 

@@ -88,12 +88,9 @@ _ENDING = re.compile(r"\.([A-Za-z0-9]{1,16})$")
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """Bytes with their type.
+    """Bytes, or the first HEAD_BYTES of them, with their MIME type.
 
-    Attributes:
-        data: The bytes, or the first HEAD_BYTES of them.
-        extension: Without a dot: png, jpg, webp, gif, mp4, …; "bin" where neither bytes nor name identify it.
-        content_type: The MIME type.
+    The extension has no dot: png, jpg, webp, gif, mp4, …; "bin" where neither bytes nor name identify it.
     """
 
     data: bytes
@@ -117,15 +114,7 @@ def is_what_it_is_called(media: Media, filename: str) -> bool:
 
 
 def named_media(data: bytes, filename: str) -> Media | None:
-    """Identify by their name media in a form that the format allows and the library does not know.
-
-    Args:
-        data: The first HEAD_BYTES.
-        filename: A name of media.
-
-    Returns:
-        None where the bytes do not have such a form.
-    """
+    """Identify by their name media in a form that the format allows and the library does not know; None for others."""
     extension = _extension_of(filename)
     form = _OTHER_FORMS.get(extension)
     if form is None or form.match(data) is None or _guess(data) != _UNKNOWN:
@@ -134,11 +123,9 @@ def named_media(data: bytes, filename: str) -> Media | None:
 
 
 def identify(data: bytes, filename: str | None = None) -> Media:
-    """Identify the type of some bytes.
+    """Identify the type of some bytes, of which the first HEAD_BYTES suffice.
 
-    Args:
-        data: HEAD_BYTES from the beginning suffice.
-        filename: Their name, which identifies everything that is not image, video or audio by its bytes.
+    Everything that is not image, video or audio by its bytes is identified by its name, if one is given.
     """
     extension, content_type = _guess(data)
     media = Media(data, _EXTENSIONS.get(extension, extension), _REGISTERED.get(extension, content_type))

@@ -132,29 +132,28 @@ class Processor:
             await self._release_or_give_up(job, lease, InternalError(f"The agent failed ({type(exc).__name__})."))
 
     async def _parse(self, message: QueueMessage) -> TaskMessage | None:
-        """Read the message; None for one that this agent cannot read, which is disposed of."""
+        """Read the message; None for one that this agent cannot read: it is released or moved to the dead queue.
+
+        The caller of an unreadable message is notified where at least the task's id can be read.
+        """
         try:
             return read_message(message.body, message_id=message.message_id, sent_ms=message.sent_ms)
         except NewerSchemaError as exc:
             logger.warning("released: %s", exc)
             await self.queue.release(message, self.queue.visibility_s)
         except UnreadableMessageError as exc:
-            await self._dispose_of_unreadable(message, exc)
+            logger.error("unreadable message", extra={"message_id": message.message_id, "job": exc.job})  # noqa: TRY400
+            if exc.task_id is not None:
+                notice = notice_of_unreadable(
+                    task_id=exc.task_id,
+                    context=exc.context,
+                    job=exc.job,
+                    runtime=self.results.runtime_name,
+                    problem=JobError(code=UNREADABLE_CODE, message=str(exc)),
+                )
+                await self.publish(notice)
+            await self.queue.dead_letter(message, UNREADABLE_CODE, str(exc))
         return None
-
-    async def _dispose_of_unreadable(self, message: QueueMessage, error: UnreadableMessageError) -> None:
-        """Move an unreadable message to the dead queue; its caller is notified where at least the id can be read."""
-        logger.error("unreadable message", extra={"message_id": message.message_id, "job": error.job})
-        if error.task_id is not None:
-            notice = notice_of_unreadable(
-                task_id=error.task_id,
-                context=error.context,
-                job=error.job,
-                runtime=self.results.runtime_name,
-                problem=JobError(code=UNREADABLE_CODE, message=str(error)),
-            )
-            await self.publish(notice)
-        await self.queue.dead_letter(message, UNREADABLE_CODE, str(error))
 
     def _context(
         self, parsed: TaskMessage, message: QueueMessage, received_s: float, slot: Slot, memory: TaskMemory

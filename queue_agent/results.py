@@ -5,6 +5,7 @@ import logging
 import re
 import time
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from contract import strict_json
@@ -26,23 +27,21 @@ AT_ONCE = 4
 _BASE64 = re.compile(r"(data:[^,]{0,100};base64,)?[A-Za-z0-9+/=_-]{1000,}")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Results:
     """The results of one runtime's jobs, in the output bucket."""
 
-    def __init__(self, store: S3Objects, *, bucket: str, runtime_name: str) -> None:
-        self.bucket = bucket
-        self.runtime_name = runtime_name
-        self._store = store
-        self._at_once = asyncio.Semaphore(AT_ONCE)
+    bucket: str
+    runtime_name: str
+    s3: S3Objects
+    _at_once: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
 
     async def find(self, job: JobContext) -> Notice | None:
         """The notice of a job whose results are already stored; None where they are not, or of an earlier redrive."""
         try:
-            data = await self._store.get(self.bucket, job.names.answer_key, MAX_MANIFEST_BYTES)
+            data = await self.s3.get(self.bucket, job.names.answer_key, MAX_MANIFEST_BYTES)
             manifest = None if data is None else await asyncio.to_thread(strict_json.loads, data, max_values=None)
-            if manifest is None or manifest["job"] != job.id:
-                return None
-            if manifest.get("generation", 0) != job.redrives:
+            if manifest is None or (manifest["job"], manifest.get("generation", 0)) != (job.id, job.redrives):
                 return None
             return self._notice(job, manifest)
         except (InputError, ValueError, KeyError, TypeError, AttributeError):
@@ -50,12 +49,7 @@ class Results:
             return None
 
     async def store(self, job: JobContext, result: Result) -> Notice:
-        """Store the pictures, then the manifest: only with it do they count.
-
-        Raises:
-            ServerError: A picture could not be read from the model server, in two tries.
-            PlatformError: A picture, in two tries, or the manifest could not be written.
-        """
+        """Store the pictures, then the manifest: only with it do they count. Each picture is tried twice."""
         start_s = time.monotonic()
         pictures = await self._store_pictures(job, result.outputs)
         timings_s = {**job.timings_s, "store": round(time.monotonic() - start_s, 3)}
@@ -97,16 +91,14 @@ class Results:
         if isinstance(output.content, bytes):
             media, size_bytes = _media_of(output, output.content, again=again), len(output.content)
             key = job.names.picture_key(number, media.extension)
-            await self._store.put(self.bucket, key, output.content, media.content_type, tenant=job.tenant)
+            await self.s3.put(self.bucket, key, output.content, media.content_type, tenant=job.tenant)
         else:
             async with output.content() as chunks:
                 head = await _head_of(chunks)
                 media = _media_of(output, head, again=again)
                 key = job.names.picture_key(number, media.extension)
                 whole = _joined(head, chunks)
-                size_bytes = await self._store.put_stream(
-                    self.bucket, key, whole, media.content_type, tenant=job.tenant
-                )
+                size_bytes = await self.s3.put_stream(self.bucket, key, whole, media.content_type, tenant=job.tenant)
         return {
             "url": s3_url(self.bucket, key),
             "seed": output.seed,
@@ -131,7 +123,7 @@ class Results:
             **ending,
         }
         data = (await asyncio.to_thread(strict_json.dumps, manifest)).encode()
-        await self._store.put(self.bucket, job.names.answer_key, data, "application/json", tenant=job.tenant)
+        await self.s3.put(self.bucket, job.names.answer_key, data, "application/json", tenant=job.tenant)
         return self._notice(job, manifest)
 
     def _notice(self, job: JobContext, manifest: dict[str, Any]) -> Notice:

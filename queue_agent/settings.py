@@ -94,11 +94,7 @@ class Settings(BaseModel):
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Self:
-        """Read the settings; an empty variable is not set.
-
-        Raises:
-            SettingsError: Some are missing or make no sense; all of them are named.
-        """
+        """Read the settings; an empty variable is not set. SettingsError lists all that are missing or wrong."""
         given: dict[str, Any] = {key: text for key, value in environ.items() if (text := value.strip())}
         topic = given.get("SNS_TOPIC_ARN", "").split(":")
         if len(topic) >= _ARN_PARTS and "AWS_DEFAULT_REGION" not in given:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from dataclasses import dataclass, field
 from typing import Any
 
 from queue_agent.aws.queue import QueueMessage, SqsQueue
@@ -20,58 +21,43 @@ _STORING_S = 10.0
 """Results that exist when the grace ends may still be stored for so long; the chart leaves 25 s after the grace."""
 
 
+@dataclass(slots=True, kw_only=True)
 class Worker:
     """Takes messages and processes them side by side.
 
     No message is taken until the model server is ready; when it is lost, its jobs are released.
-
-    Args:
-        stop: Stops the worker once set.
-        grace_s: How long running jobs may continue then.
-
-    Attributes:
-        ready: Set once the model server has been ready.
     """
 
-    def __init__(
-        self,
-        *,
-        queue: SqsQueue,
-        server: Supervised,
-        processor: Processor,
-        scheduler: Scheduler,
-        monitor: ServerMonitor,
-        annotator: BusyAnnotator,
-        stop: asyncio.Event,
-        grace_s: float,
-    ) -> None:
-        self.ready = asyncio.Event()
-        self._queue = queue
-        self._server = server
-        self._processor = processor
-        self._scheduler = scheduler
-        self._monitor = monitor
-        self._annotator = annotator
-        self._stop = stop
-        self._grace_s = grace_s
-        self._receiving: asyncio.Task[list[QueueMessage]] | None = None
-        self._jobs: dict[asyncio.Task[None], Slot] = {}
+    queue: SqsQueue
+    server: Supervised
+    processor: Processor
+    scheduler: Scheduler
+    monitor: ServerMonitor
+    annotator: BusyAnnotator
+    stop: asyncio.Event
+    """Stops the worker once set."""
+    grace_s: float
+    """How long running jobs may continue then."""
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once the model server has been ready."""
+    _receiving: asyncio.Task[list[QueueMessage]] | None = None
+    _jobs: dict[asyncio.Task[None], Slot] = field(default_factory=dict)
 
     async def run(self) -> None:
         """Work until ``stop`` is set; then finish the jobs that can end within the grace, and release all others."""
-        stopping = asyncio.create_task(self._stop.wait(), name="stop")
+        stopping = asyncio.create_task(self.stop.wait(), name="stop")
         ready = asyncio.create_task(self._until_server_is_ready(), name="ready")
         await asyncio.wait({ready, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if not ready.done():
             await _cancel(ready)
             return
         ready.result()
-        self._scheduler.open(self._server.capacity)
+        self.scheduler.open(self.server.capacity)
         self.ready.set()
         # Monitored from its first readiness on: a server that is still loading its model is not lost.
-        background = {self._monitor.start(), asyncio.create_task(self._release_when_lost(), name="lost")}
+        background = {self.monitor.start(), asyncio.create_task(self._release_when_lost(), name="lost")}
         try:
-            while not self._stop.is_set():
+            while not self.stop.is_set():
                 self._receiving = receiving = asyncio.create_task(self._receive(), name="receive")
                 await asyncio.wait({receiving, stopping, *background}, return_when=asyncio.FIRST_COMPLETED)
                 if not receiving.done():
@@ -91,9 +77,9 @@ class Worker:
     async def _until_server_is_ready(self) -> None:
         """Wait for the model server, and clear what an earlier agent left on it."""
         while True:
-            await self._server.wait_until_ready()
+            await self.server.wait_until_ready()
             try:
-                await self._server.clear()
+                await self.server.clear()
             except ServerError as exc:
                 logger.warning("jobs of an earlier agent could not be cleared: %s", exc)
             except Exception:
@@ -106,12 +92,12 @@ class Worker:
     async def _receive(self) -> list[QueueMessage]:
         """Receive the next messages once they are wanted; none after an error."""
         try:
-            await self._monitor.usable.wait()
-            max_messages = await self._scheduler.until_next_is_wanted()
-            if self._scheduler.is_idle:
-                await self._server.wait_until_ready()
+            await self.monitor.usable.wait()
+            max_messages = await self.scheduler.until_next_is_wanted()
+            if self.scheduler.is_idle:
+                await self.server.wait_until_ready()
             start_s = time.monotonic()
-            messages = await self._queue.receive(max_messages)
+            messages = await self.queue.receive(max_messages)
         except PlatformError as exc:
             logger.warning("no message could be received: %s", exc)
         except Exception:
@@ -119,22 +105,22 @@ class Worker:
             logger.exception("no message could be received")
         else:
             if messages:
-                self._scheduler.lead.received(time.monotonic() - start_s)
+                self.scheduler.lead.received(time.monotonic() - start_s)
             return messages
         await asyncio.sleep(_PAUSE_AFTER_ERROR_S)
         return []
 
     def _process(self, message: QueueMessage) -> None:
-        slot = self._scheduler.join()
-        job = asyncio.create_task(self._processor.process(message, slot), name="job")
+        slot = self.scheduler.join()
+        job = asyncio.create_task(self.processor.process(message, slot), name="job")
         self._jobs[job] = slot
-        self._annotator.busy()
+        self.annotator.busy()
         job.add_done_callback(self._on_end)
 
     def _on_end(self, job: asyncio.Task[None]) -> None:
         del self._jobs[job]
         if not self._jobs:
-            self._annotator.idle()
+            self.annotator.idle()
         if not job.cancelled() and (failure := job.exception()) is not None:
             # The message is still in the queue, and is delivered again when its visibility ends.
             logger.error("a message could not be handled: %s", failure)
@@ -142,27 +128,27 @@ class Worker:
     async def _release_when_lost(self) -> None:
         """Whenever the model server is lost, release the jobs that it has or was to get."""
         while True:
-            await self._monitor.lost.wait()
+            await self.monitor.lost.wait()
             jobs = _interruptible(self._jobs)
-            reason = self._monitor.health().reason
+            reason = self.monitor.health().reason
             logger.error("the model server is lost: %s", reason, extra={"tasks_given_back": len(jobs)})
             if self._receiving is not None:
                 self._receiving.cancel()
             for job in jobs:
                 job.cancel()
-            await self._monitor.usable.wait()
+            await self.monitor.usable.wait()
             logger.info("the model server is back")
 
     async def _drain(self) -> None:
         jobs = dict(self._jobs)
         if not jobs:
             return
-        logger.info("stopping; running jobs have %g s left", self._grace_s)
+        logger.info("stopping; running jobs have %g s left", self.grace_s)
         for job, slot in jobs.items():
-            too_long = slot.state is SlotState.RUNNING and (slot.remaining_s or 0) > self._grace_s
+            too_long = slot.state is SlotState.RUNNING and (slot.remaining_s or 0) > self.grace_s
             if too_long or not slot.has_started:
                 job.cancel()
-        await asyncio.wait(jobs, timeout=self._grace_s)
+        await asyncio.wait(jobs, timeout=self.grace_s)
         for job in _interruptible(jobs):
             job.cancel()
         await asyncio.wait(jobs, timeout=_STORING_S)

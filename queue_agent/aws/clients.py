@@ -41,11 +41,7 @@ class AwsClients:
 
 @asynccontextmanager
 async def open_clients(region: str | None) -> AsyncIterator[AwsClients]:
-    """Open the clients; credentials and endpoint come from the usual AWS environment.
-
-    Raises:
-        PlatformError: There are no credentials.
-    """
+    """Open the clients; credentials and endpoint come from the usual AWS environment, or PlatformError is raised."""
     session = get_session()
     async with AsyncExitStack() as stack:
         clients = {

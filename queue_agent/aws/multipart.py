@@ -24,9 +24,6 @@ async def multipart_upload(
     S3 takes parts of 5 MiB to 5 GiB; the last part may be smaller. The object exists once the context has ended without
     an error. Otherwise the parts are removed, also when the writer is cancelled; those of a killed agent are removed by
     the bucket's lifecycle rule.
-
-    Raises:
-        PlatformError: S3 does not take the object.
     """
     target = {"Bucket": bucket, "Key": key}
     creation = asyncio.create_task(_create(s3, target, kind), name="multipart upload")

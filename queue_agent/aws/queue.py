@@ -22,30 +22,25 @@ _MAX_AT_ONCE = 10  # SQS gives no more
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueMessage:
-    """A message as SQS delivers it.
-
-    Attributes:
-        message_id: SQS's id; changes on redrive.
-        receipt: Identifies this delivery in later calls.
-        deliveries: How often it has been delivered, this time included.
-        sent_ms: When it was sent to the queue, milliseconds since 1970 by SQS's clock.
-        trace_header: The trace that AWS recorded with it, in X-Ray's format.
-    """
+    """A message as SQS delivers it; times are milliseconds since 1970 by SQS's clock."""
 
     message_id: str
+    """Changes on redrive."""
     receipt: str
+    """Identifies this delivery in later calls."""
     body: str
     deliveries: int
+    """This one included."""
     sent_ms: int
     first_received_ms: int
     trace_header: str | None = None
+    """In X-Ray's format."""
 
 
 class SqsQueue:
     """A queue; made by ``open``, which asks SQS for its attributes. All calls raise PlatformError when they fail.
 
-    Attributes:
-        visibility_s: How long a delivered message stays hidden from other agents.
+    Delivered messages stay hidden from other agents for ``visibility_s``.
     """
 
     def __init__(self, sqs: Any, *, url: str, dead_queue_url: str | None, visibility_s: int) -> None:
@@ -56,11 +51,7 @@ class SqsQueue:
 
     @classmethod
     async def open(cls, sqs: Any, url: str, dead_queue_url: str | None) -> Self:
-        """Look up the queue's visibility timeout and, unless given, the dead queue at the end of its redrive chain.
-
-        Raises:
-            PlatformError: The queue does not answer.
-        """
+        """Look up the queue's visibility timeout and, unless given, the dead queue at the end of its redrive chain."""
         attributes = await _attributes(sqs, url, "VisibilityTimeout", "RedrivePolicy")
         if dead_queue_url is None:
             dead_queue_url = await _last_redrive_target(sqs, attributes)

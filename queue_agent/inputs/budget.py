@@ -23,11 +23,7 @@ class LinkBudget:
         self._web_ends_s: float | None = None
 
     def spend(self, size_bytes: int) -> None:
-        """Take bytes off the budget.
-
-        Raises:
-            InputError: There are not so many left.
-        """
+        """Take bytes off the budget; raises InputError when there are not so many left."""
         self._left_bytes -= size_bytes
         if self._left_bytes < 0:
             max_mib = MAX_LINKED_BYTES // 1024 // 1024
@@ -51,11 +47,7 @@ class LinkBudget:
 
     @asynccontextmanager
     async def web_time(self) -> AsyncIterator[None]:
-        """Limit the time on the web; it runs from the first use.
-
-        Raises:
-            InputError: Time is up.
-        """
+        """Limit the time on the web, which runs from the first use; raises InputError when it is up."""
         if self._web_ends_s is None:
             self._web_ends_s = asyncio.get_running_loop().time() + MAX_WEB_S
         try:

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from contract.inputs import MAX_LINK_BYTES, bare, is_link
 from contract.objects import split_s3_url
@@ -22,22 +23,17 @@ _MAX_LISTED = MAX_LINKS
 """Of the errors in a task's inputs."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InputFetcher:
-    """Reads inputs, within limits of what may be reached and how much.
+    """Reads inputs, within limits of what may be reached and how much."""
 
-    Args:
-        web: For http and https.
-        store: For s3.
-        bucket: The output bucket; a task may read its own tenant's results from it.
-        input_buckets: Further buckets that s3 links may read from.
-    """
-
-    def __init__(self, *, web: Web, store: S3Objects, bucket: str, input_buckets: frozenset[str]) -> None:
-        self._web = web
-        self._store = store
-        self._bucket = bucket
-        self._input_buckets = input_buckets
-        self._turns = asyncio.Semaphore(_AT_ONCE)
+    web: Web
+    store: S3Objects
+    bucket: str
+    """The output bucket; a task may read its own tenant's results from it."""
+    input_buckets: frozenset[str]
+    """Further buckets that s3 links may read from."""
+    _turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
 
     async def fetch(self, inputs: Sequence[Input], tenant: str | None = None) -> dict[str, Media]:
         """Read all inputs together: links a few at a time and the same one once; by text.
@@ -86,7 +82,7 @@ class InputFetcher:
                 count(len(data))
             else:
                 async with budget.web_time():
-                    data = await self._web.get(url, count)
+                    data = await self.web.get(url, count)
             media = identify(data, _filename(url))  # loaders of meshes go by the extension
             return await asyncio.to_thread(checked, media) if media.kind == "image" else media
 
@@ -95,14 +91,14 @@ class InputFetcher:
             bucket, key = split_s3_url(url)
         except ValueError as exc:
             raise InputError(str(exc)) from exc
-        if bucket != self._bucket and bucket not in self._input_buckets:
+        if bucket != self.bucket and bucket not in self.input_buckets:
             raise InputError(
                 f"points to bucket {bucket[:_MAX_BUCKET_CHARS]}, which is not among the platform's input buckets"
             )
-        if bucket == self._bucket and key.startswith("_"):
+        if bucket == self.bucket and key.startswith("_"):
             raise InputError("points to a key that begins with _, which is reserved")
-        whose = tenant if bucket == self._bucket else None
-        data = await self._store.get(bucket, key, MAX_LINK_BYTES, tenant=whose)
+        whose = tenant if bucket == self.bucket else None
+        data = await self.store.get(bucket, key, MAX_LINK_BYTES, tenant=whose)
         if data is None:
             raise InputError(f"points to nothing: bucket {bucket} has no such object")
         return data

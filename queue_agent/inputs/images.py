@@ -19,21 +19,13 @@ _SIGNATURE_BYTES, _FRAME_BYTES = 8, 12
 
 
 def checked(image: Media) -> Media:
-    """An image that model servers can open; without the texts that Pillow refuses.
-
-    Raises:
-        InputError: It is too large, or its size cannot be read.
-    """
+    """The image without the texts that Pillow refuses, once its size is checked."""
     check_pixels(image)
     return readable(image)
 
 
 def check_pixels(image: Media) -> None:
-    """Make sure, without decoding it, that an image is not too large to be decoded, all its frames together.
-
-    Raises:
-        InputError: It is too large, or its size cannot be read.
-    """
+    """Make sure, without decoding it, that an image is not too large to be decoded, all its frames together."""
     if image.extension not in READERS:
         raise InputError(
             f"is an image of type {image.content_type}, which is not supported; send {one_of(tuple(READERS))}"

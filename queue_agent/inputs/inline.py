@@ -33,9 +33,7 @@ def read_inline(item: Input) -> Media | None:
     """Read an input that is not a link to fetch; None leaves a text to the model server.
 
     The server receives the bytes that are read here, encoded again: it cannot read others out of the same text.
-
-    Raises:
-        InputError: It holds nothing that its field accepts, or an image of too many pixels.
+    InputError says that it holds nothing that its field accepts, or an image of too many pixels.
     """
     text = item.text
     if is_data_url(text):

@@ -12,6 +12,7 @@ from typing import Any
 import httpcore
 from httpcore import SOCKET_OPTION
 
+from contract.field_errors import cut
 from contract.inputs import MAX_LINK_BYTES
 from queue_agent.errors import AgentError, HostLookupError, InputError
 
@@ -89,8 +90,9 @@ async def resolve(host: str, port: int, executor: Executor, *, allow_loopback: b
         InputError: The host is unknown, or has an address that links may not reach.
         LinkUnavailable: The name server does not answer.
     """
+    name = cut(host, _MAX_HOST_CHARS)
     look_up = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
-    busy = LinkUnavailable(HostLookupError(f"The name server did not answer for host {_short(host)}."))
+    busy = LinkUnavailable(HostLookupError(f"The name server did not answer for host {name}."))
     try:
         async with asyncio.timeout(_LOOK_UP_S):
             found = await asyncio.get_running_loop().run_in_executor(executor, look_up)
@@ -100,15 +102,11 @@ async def resolve(host: str, port: int, executor: Executor, *, allow_loopback: b
     except (OSError, ValueError, OverflowError) as exc:
         if isinstance(exc, socket.gaierror) and exc.errno == socket.EAI_AGAIN:
             raise busy from exc
-        raise InputError(f"names host {_short(host)}, which could not be resolved") from exc
+        raise InputError(f"names host {name}, which could not be resolved") from exc
     for address in addresses:
         if not (is_public(address) or (allow_loopback and address.is_loopback)):
-            raise InputError(f"names host {_short(host)}, which is not on the public internet")
+            raise InputError(f"names host {name}, which is not on the public internet")
     return list(dict.fromkeys(map(str, addresses)))
-
-
-def _short(host: str) -> str:
-    return host if len(host) <= _MAX_HOST_CHARS else host[:_MAX_HOST_CHARS] + "…"
 
 
 class GuardedBackend(httpcore.AsyncNetworkBackend):

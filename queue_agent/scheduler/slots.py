@@ -118,12 +118,11 @@ class Slot:
         try:
             async with asyncio.timeout(_PROGRESS_S):
                 fraction = await self._ask_progress()
-        except (AgentError, TimeoutError) as exc:
-            logger.debug("the job's progress is unknown: %s", str(exc) or "no answer in time")
-            return None
-        except Exception:
+        except Exception as exc:
             # A driver's bug must neither end the lease's heartbeat nor the schedule.
-            logger.exception("the job's progress is unknown")
+            is_bug = not isinstance(exc, AgentError | TimeoutError)
+            level = logging.ERROR if is_bug else logging.DEBUG
+            logger.log(level, "the job's progress is unknown: %s", str(exc) or "no answer in time", exc_info=is_bug)
             return None
         return fraction if isinstance(fraction, int | float) and 0 <= fraction <= 1 else None
 

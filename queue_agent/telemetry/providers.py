@@ -27,11 +27,7 @@ _FLUSH_S = 2.0
 
 @asynccontextmanager
 async def open_recorder(settings: Settings, signals: set[str]) -> AsyncIterator[Recorder]:
-    """Export the signals, and the page of metrics where there is a port; at the end the rest is sent, for 2 s at most.
-
-    Raises:
-        SettingsError: A variable of OpenTelemetry's own is invalid.
-    """
+    """Export the signals, and show metrics where there is a port; at the end the rest is sent, for 2 s at most."""
     registry = CollectorRegistry()
     resource = resource_of(settings)
     try:

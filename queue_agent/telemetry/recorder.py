@@ -40,13 +40,13 @@ class GpuClock:
         return total_s if since_s is None else total_s + self._clock() - since_s
 
     def began(self, job: str) -> None:
-        """Note that a job runs."""
+        """Note that the model server begins with a job."""
         if not self._jobs:
             self._reading = self._reading[0], self._clock()
         self._jobs.add(job)
 
     def ended(self, job: str) -> None:
-        """Note that a job runs no longer; ignored if it did not run."""
+        """Note that a job has left the model server; ignored if the server had not begun with it."""
         if self._jobs == {job}:
             self._reading = self.busy_s, None
         self._jobs.discard(job)
@@ -56,20 +56,14 @@ class Recorder:
     """Records traces and metrics of the agent's work; nothing here waits or raises.
 
     Which span is current follows the context, into asyncio tasks too. Prometheus's names of the instruments end in
-    _total and _seconds.
-
-    Args:
-        tracer: Makes the spans.
-        meters: Makes the instruments.
-        registry: What the page for Prometheus shows.
-        runtime_name: The runtime, whose name stands for that of its queue.
+    _total and _seconds. The runtime's name stands for that of its queue.
     """
 
     def __init__(self, tracer: Tracer, meters: MeterProvider, registry: CollectorRegistry, runtime_name: str) -> None:
         self._tracer = tracer
         self._registry = registry
         self._runtime_name = runtime_name
-        self._gpu = GpuClock()
+        self.gpu = GpuClock()
         meter = meters.get_meter("queue_agent")
         self._jobs = meter.create_counter("queue_agent.jobs", "{job}", "Jobs that ended.")
         self._retries = meter.create_counter("queue_agent.retries", "{retry}", "Messages given back after a fault.")
@@ -88,21 +82,14 @@ class Recorder:
         # Its rate is the busy share of the GPU: avg by (runtime) (rate(queue_agent_gpu_busy_seconds_total[5m])).
         meter.create_observable_counter(
             "queue_agent.gpu.busy",
-            [lambda _: [Observation(self._gpu.busy_s)]],
+            [lambda _: [Observation(self.gpu.busy_s)]],
             "s",
             "Seconds in which the model server ran a job.",
         )
 
     @contextmanager
     def message(self, *, trace_header: str | None, traceparent: str | None) -> Iterator[None]:
-        """The span of one message.
-
-        Args:
-            trace_header: SQS's AWSTraceHeader, in the format of X-Ray.
-            traceparent: The W3C's header.
-
-        It continues the first sampled one, else the first valid one, else begins a trace.
-        """
+        """The span of one message, in a trace that X-Ray's or the W3C's header names; else it begins a trace."""
         # https://opentelemetry.io/docs/specs/semconv/messaging/sqs/
         attributes = {
             "messaging.system": "aws_sqs",
@@ -155,14 +142,6 @@ class Recorder:
         """Note a message's age; where SQS's clock is ahead of this machine's it counts as none."""
         self._queue_age.record(max(0.0, seconds))
 
-    def gpu_began(self, job: str) -> None:
-        """Note that the model server begins with a job."""
-        self._gpu.began(job)
-
-    def gpu_ended(self, job: str) -> None:
-        """Note that a job has left the model server; ignored if the server had not begun with it."""
-        self._gpu.ended(job)
-
     async def page(self) -> tuple[int, str, bytes]:
         """The metrics as Prometheus reads them: status, Content-Type, body. It is made in a few milliseconds."""
         return 200, CONTENT_TYPE_PLAIN_0_0_4, generate_latest(self._registry)
@@ -197,7 +176,7 @@ def _message_span() -> Span:
 
 
 def parent_context(*, trace_header: str | None, traceparent: str | None) -> Context:
-    """The trace context that a message came with; an empty one if neither header is valid.
+    """The trace context that a message came with: the first sampled one, else the first valid one, else an empty one.
 
     Lambda sends its trace header along even where X-Ray is off, as not sampled (botocore's
     add_recursion_detection_header): it must not hide a caller's trace that is sampled.

@@ -26,10 +26,7 @@ async def open_telemetry(settings: Settings, environ: Mapping[str, str]) -> Asyn
     An hour in which the collector is away costs one warning, and the data of that hour.
 
     OpenTelemetry's SDK reads its other variables itself (OTEL_EXPORTER_OTLP_HEADERS, OTEL_TRACES_SAMPLER,
-    OTEL_METRIC_EXPORT_INTERVAL, OTEL_RESOURCE_ATTRIBUTES, OTEL_SDK_DISABLED …).
-
-    Raises:
-        SettingsError: A variable of OpenTelemetry's is invalid.
+    OTEL_METRIC_EXPORT_INTERVAL, OTEL_RESOURCE_ATTRIBUTES, OTEL_SDK_DISABLED …); raises SettingsError for invalid ones.
     """
     signals = exported_signals(environ)
     if not signals and settings.health_port is None:
@@ -49,13 +46,10 @@ def silent_recorder() -> Recorder:
 
 
 def exported_signals(environ: Mapping[str, str]) -> set[str]:
-    """Which signals are sent by OTLP.
+    """Which signals are sent by OTLP; raises SettingsError for a protocol other than http/protobuf.
 
     TRACES are sent where OTEL_EXPORTER_OTLP_ENDPOINT or OTEL_EXPORTER_OTLP_TRACES_ENDPOINT is set, unless
     OTEL_TRACES_EXPORTER names another exporter; METRICS likewise.
-
-    Raises:
-        SettingsError: A protocol other than http/protobuf is set.
     """
     return {signal for signal in SIGNALS if _is_exported(environ, signal)}
 

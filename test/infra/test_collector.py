@@ -63,7 +63,7 @@ def measured():
     recorder.job_ended("failed", "execution_failed")
     recorder.retried("server_away")
     recorder.queue_age(1)
-    recorder.gpu_began("job")
+    recorder.gpu.began("job")
     with recorder.stage("run"):
         pass
     (resource,) = reader.get_metrics_data().resource_metrics

@@ -241,7 +241,7 @@ class Agent:
             execution=Execution(self.server, self.server, self.monitor, telemetry),
             fetch_inputs=no_inputs,
             store=self.store,
-            results=Results(self.store, bucket="bucket", runtime_name="r"),
+            results=Results(s3=self.store, bucket="bucket", runtime_name="r"),
             publish=self._publish,
             memory=memory or MemoryBudget(2**30),
             deadlines=Deadlines(

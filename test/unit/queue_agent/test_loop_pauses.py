@@ -124,7 +124,7 @@ async def test_contents_of_more_values_than_anybody_writes_are_refused_beside_th
 
 
 async def test_large_answers_are_stored_beside_the_loop():
-    results = Results(FakeStore(), bucket="bucket", runtime_name="r")
+    results = Results(s3=FakeStore(), bucket="bucket", runtime_name="r")
     metadata = Metadata(id="a", runtime="r", tasktype="t", prefix="output")
     rest = dict.fromkeys(("message", "received_s", "traceparent", "deadlines", "slot", "memory", "telemetry"))
     job = JobContext(id=JOB, task=Task(metadata=metadata, content={}), **rest)

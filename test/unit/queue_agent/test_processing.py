@@ -32,15 +32,6 @@ def ended(**changes):
     )
 
 
-async def stopped_while_it_runs(agent, message):
-    """Process a message in an agent that is stopped once its job runs."""
-    processing = asyncio.create_task(agent.process(message))
-    await agent.server.started.wait()
-    processing.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await processing
-
-
 async def test_a_task_ends_as_pictures_manifest_table_notice_and_deleted_message_in_that_order(message):
     agent = Agent(picture(PNG, b"GIF89a" + bytes(20)))
     publish, order = agent.notices.publish, []
@@ -171,29 +162,21 @@ async def test_a_job_whose_agents_vanished_in_each_attempt_is_given_up_without_a
     assert agent.queue.log == [("dead letter", "attempts_exhausted")]
 
 
-async def test_a_stopped_agents_running_job_is_interrupted_and_released_without_an_attempt(message):
+@pytest.mark.parametrize("is_lost", [False, True])
+async def test_a_stopped_agents_running_job_is_released_without_an_attempt_unless_its_server_was_lost_under_it(
+    message, is_lost
+):
     agent = Agent(300)
-    await stopped_while_it_runs(agent, message)
+    processing = asyncio.create_task(agent.process(message))
+    await agent.server.started.wait()
+    if is_lost:
+        agent.monitor.lost.set()
+    processing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await processing
     assert agent.server.interrupted == [JOB]
-    assert agent.jobs.writes == [("claim",), ("release", 0, "blameless")]
-    assert agent.queue.log == [("release", 0)]
-    assert agent.notices.sent == []
-
-
-async def test_a_job_that_ran_when_its_model_server_was_lost_has_used_an_attempt(message):
-    agent = Agent(300)
-    agent.monitor.lost.set()
-    await stopped_while_it_runs(agent, message)
-    assert agent.jobs.writes == [("claim",), ("release", 1, "counted")]
-
-
-@pytest.mark.parametrize(("call", "delay_s"), [("claim", 20), ("release", 5)])
-async def test_a_message_is_released_although_the_table_cannot_be_written(message, call, delay_s):
-    agent = Agent(ServerError("nonsense"))
-    agent.jobs.broken = {call: PlatformError("dynamodb:UpdateItem failed")}
-    await agent.process(dataclasses.replace(message, deliveries=3))
-    assert agent.queue.log == [("release", delay_s)]
-    assert bool(agent.server.runs) is (call == "release")
+    assert agent.jobs.writes == [("claim",), COUNTED if is_lost else BLAMELESS]
+    assert (agent.queue.log, agent.notices.sent) == ([("release", 0)], [])
 
 
 # Deliveries of one job
@@ -315,25 +298,18 @@ async def test_a_claim_under_way_when_the_agent_is_stopped_is_undone(message):
     assert agent.queue.log == [("release", 0)]
 
 
-@pytest.mark.parametrize("error", [LeaseLost(), PlatformError("dynamodb:UpdateItem failed")])
+@pytest.mark.parametrize("error", [LeaseLost(), PlatformError("dynamodb:UpdateItem failed"), None])
 async def test_a_job_whose_lease_cannot_be_kept_is_interrupted_and_leaves_nothing(message, error):
+    async def renew(*_, **__):
+        if error is not None:
+            raise error
+        await asyncio.Event().wait()
+
     agent = Agent(300)
-    agent.queue.visibility_s, agent.jobs.broken = 0.6, {"renew": error}
+    agent.queue.visibility_s, agent.jobs.renew = 0.6, renew
     await agent.process(message)
     assert agent.server.interrupted == [JOB]
     assert (agent.store.objects, agent.notices.sent, agent.queue.log) == ({}, [], [])
-
-
-async def test_nothing_is_stored_after_the_lease_has_ended(message):
-    agent = Agent(0.2)
-    agent.queue.visibility_s = 0.1  # a heartbeat that hangs
-
-    async def hang(*_, **__):
-        await asyncio.Event().wait()
-
-    agent.jobs.renew = hang
-    await agent.process(message)
-    assert (agent.store.objects, agent.notices.sent) == ({}, [])
 
 
 async def test_a_message_stays_hidden_while_the_notice_of_an_ended_job_is_slow(message):

@@ -77,7 +77,7 @@ def keep(store, make_task):
     """Store the results of a job."""
     rest = dict.fromkeys(("message", "received_s", "traceparent", "deadlines", "slot", "memory", "telemetry"))
     job = JobContext(id=JOB, task=make_task({}), **rest)
-    results = Results(store, bucket="bucket", runtime_name="r")
+    results = Results(s3=store, bucket="bucket", runtime_name="r")
 
     async def keep(*outputs):
         return await results.store(job, Result(outputs=list(outputs), parameters={}))

@@ -203,7 +203,7 @@ async def test_the_page_shows_every_metric_with_the_runtimes_labels():
         telemetry.retried("platform_failed")
         telemetry.queue_age(42)
         telemetry.queue_age(-3)  # sent in the future
-        telemetry.gpu_began("job")
+        telemetry.gpu.began("job")
         status, content_type, body = await telemetry.page()
     assert (status, content_type) == (200, "text/plain; version=0.0.4; charset=utf-8")
     samples = samples_of(body)
