@@ -35,8 +35,8 @@ def bare_frame(picture):
     return struct.pack(">II", 1, 2) + picture
 
 
-def prompt(server_id="mine", said=()):
-    return Prompt("job", server_id, Workflow(graph()), said if isinstance(said, RunSignals) else signals([*said]))
+def prompt(server_id="mine", said=None):
+    return Prompt("job", server_id, Workflow(graph()), said or signals([]))
 
 
 def hear(*messages):
@@ -179,17 +179,6 @@ async def test_a_prompt_is_looked_up_until_its_record_is_there_and_once_where_th
             driver._events.take(event(kind, **data))
         assert (await driver._wait(mine)).details == entry()
     assert paths == asked
-
-
-async def test_files_are_not_asked_for_before_they_are_stored_and_their_seed_is_looked_for_once_a_node(monkeypatch):
-    looked = []
-    monkeypatch.setattr(Workflow, "seed_of", lambda _, node_id: looked.append(node_id) or 7)
-    files = [{"filename": f"{number}.png", "subfolder": "", "type": "output"} for number in range(4096)]
-    async with client_of() as client:
-        result = ComfyUI(client)._collect(hear(frame("10", b"picture")), entry(outputs={"9": {"images": files}}))
-    assert looked == ["9", "10"]
-    assert [(output.filename, output.seed) for output in result.outputs[::4096]] == [("0.png", 7), (None, 7)]
-    assert result.outputs[-1].content == b"picture"
 
 
 async def test_some_of_many_skipped_nodes_are_named_where_nothing_was_saved():

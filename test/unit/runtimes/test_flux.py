@@ -1,3 +1,5 @@
+"""From a task to a flux request, and what the server's events and answers say of a job."""
+
 import base64
 import json
 import time
@@ -5,14 +7,7 @@ import time
 import pytest
 from driverkit import answer, signals, task_of
 
-from queue_agent.errors import (
-    ExecutionFailed,
-    InvalidTask,
-    Rejected,
-    ServerAway,
-    ServerError,
-    ServerLoading,
-)
+from queue_agent.errors import ExecutionFailed, InvalidTask, Rejected, ServerAway, ServerError, ServerLoading
 from queue_agent.media import Media
 from runtimes.flux.driver import events as events_module
 from runtimes.flux.driver.answer import ServedModel, read_health, read_report, refusal, report_of
@@ -24,25 +19,14 @@ INLINE = base64.b64encode(b"inline").decode()
 PICTURE = Media(b"picture", "png", "image/png")
 ENCODED = base64.b64encode(b"picture").decode()
 SERVED = ServedModel(source="black-forest-labs/FLUX.1-schnell", steps=4, max_batch=4)
-EDIT = {"instructions": "make it red, see https://example.com/x.png", "image": INLINE}
-
-
-def sent(draft, fetched=()):
-    return json.loads(b"".join(draft.finish(dict(fetched)).under("the-id")))
-
-
-def test_a_request_is_sent_as_it_came_under_the_jobs_id_and_type():
-    content = {"prompt": 'a "cat" s3://bucket/key', "negative_prompt": "https://example.com/a.png", "seed": 3}
-    body = sent(draft_of(task_of(content), SERVED))
-    assert body == {"job_id": "the-id", "task_type": "text-to-image", "request": content}
-
-
 LINK = "https://example.com/i.png"
+WORDS = {"prompt": f'a "cat" {LINK}', "negative_prompt": LINK, "seed": 3}
 
 
 @pytest.mark.parametrize(
     ("tasktype", "content", "fields", "request_"),
     [
+        ("text-to-image", WORDS, [], WORDS),
         (
             "inpainting",
             {"prompt": LINK, "image_url": "s3://b/i.png", "mask_url": LINK},
@@ -64,17 +48,13 @@ LINK = "https://example.com/i.png"
         ("edit", {"instructions": "a", "image": "no image"}, ["image"], {"instructions": "a", "image": "no image"}),
     ],
 )
-def test_links_become_images_in_their_place_and_other_texts_stay(tasktype, content, fields, request_):
-    draft = draft_of(task_of(content, tasktype), SERVED)
+def test_links_become_images_in_their_place_other_texts_stay_and_the_task_too(tasktype, content, fields, request_):
+    task = task_of(json.loads(json.dumps(content)), tasktype)
+    draft = draft_of(task, SERVED)
     assert [site.input.field for site in draft.sites] == fields
-    assert sent(draft, {LINK: PICTURE, "s3://b/i.png": PICTURE})["request"] == request_
-
-
-def test_a_tasks_own_content_is_never_changed():
-    content = {"instructions": "a", "images": ["s3://b/k"]}
-    task = task_of(content, "edit")
-    draft_of(task, SERVED).finish({"s3://b/k": PICTURE})
-    assert task.content == {"instructions": "a", "images": ["s3://b/k"]}
+    sent = b"".join(draft.finish({LINK: PICTURE, "s3://b/i.png": PICTURE}).under("the-id"))
+    assert json.loads(sent) == {"job_id": "the-id", "task_type": tasktype, "request": request_}
+    assert task.content == content
 
 
 def test_an_invalid_content_is_told_with_every_fault():
@@ -85,9 +65,6 @@ def test_an_invalid_content_is_told_with_every_fault():
         "num_images must be at most 16, not 99",
         "cfg is not a known key",
     }
-
-
-def test_faults_without_end_make_no_notice_without_end():
     with pytest.raises(InvalidTask) as caught:
         draft_of(task_of({f"key {number}": number for number in range(9000)}), SERVED)
     assert len(str(caught.value)) <= 500
@@ -99,12 +76,7 @@ def test_a_task_type_that_no_flux_server_has_is_refused_with_those_it_has():
 
 
 def work(tasktype="text-to-image", **content):
-    return draft_of(task_of({"prompt": "a"} | content, tasktype), SERVED).work
-
-
-def test_units_are_the_steps_of_all_pictures():
-    assert work(num_inference_steps=4, num_images=3).units == 12
-    assert work(num_images=3).units == 3
+    return draft_of(task_of({"prompt": "a"} | content if tasktype != "edit" else content, tasktype), SERVED).work
 
 
 VARIATION = {"image": INLINE, "num_inference_steps": 4, "strength": 0.5}
@@ -127,74 +99,63 @@ FOUR = {"num_inference_steps": 4}
     ],
 )
 def test_jobs_that_differ_in_texts_seeds_and_steps_alone_are_of_one_kind(tasktype, content, change, same):
-    content = content if tasktype == "edit" else {"prompt": "a"} | content
-    first, second = (draft_of(task_of(one, tasktype), SERVED).work.kind for one in (content, content | change))
-    assert (first == second) is same
+    assert (work(tasktype, **content).kind == work(tasktype, **content | change).kind) is same
+
+
+SMALL = {"width": 512, "height": 512}
 
 
 @pytest.mark.parametrize(
-    ("content", "together"),
+    ("tasktype", "content", "units", "together", "last_call"),
     [
-        *[({"num_images": pictures, "width": 512, "height": 512}, jobs) for pictures, jobs in [(1, 4), (2, 2), (8, 1)]],
-        *[
-            ({"width": wide, "height": high}, jobs)
-            for wide, high, jobs in [(256, 256, 4), (512, 1024, 2), (2048, 512, 1)]
-        ],
-        ({}, 1),  # of the model's own size
+        ("text-to-image", SMALL, 1, 4, 0.375),
+        ("text-to-image", SMALL | {"num_inference_steps": 4, "num_images": 2}, 8, 2, 0.375),
+        ("text-to-image", SMALL | {"num_images": 8}, 8, 1, 0),
+        ("text-to-image", {"width": 256, "height": 256}, 1, 4, 0.375),
+        ("text-to-image", {"width": 512, "height": 1024}, 1, 2, 0.375),
+        ("text-to-image", {"width": 2048, "height": 512}, 1, 1, 0),
+        ("text-to-image", {}, 1, 1, 0),  # of the model's own size
+        ("text-to-image", SMALL | {"num_inference_steps": 30}, 30, 4, 0.05),
+        ("text-to-image", SMALL | {"num_inference_steps": 1}, 1, 4, 1),
+        ("image-to-image", SMALL | VARIATION | {"num_inference_steps": 30}, 30, 4, 0.1),
+        ("edit", REFERENCE, 1, 1, 0),
     ],
 )
-def test_jobs_run_together_as_far_as_their_pictures_fit_into_a_batch(content, together):
-    assert work(**content).together == together
+def test_a_job_has_the_steps_of_all_pictures_and_small_ones_run_together_if_they_come_before_the_last_step(
+    tasktype, content, units, together, last_call
+):
+    found = work(tasktype, **content)
+    assert (found.units, found.together, found.last_call) == (units, together, last_call)
 
 
-@pytest.mark.parametrize(
-    ("tasktype", "content", "last_call"),
-    [
-        ("text-to-image", {"num_inference_steps": 30}, 0.05),
-        ("text-to-image", {}, 0.375),
-        ("text-to-image", {"num_inference_steps": 1}, 1),
-        ("text-to-image", {"num_images": 4}, 0),
-        ("image-to-image", VARIATION | {"num_inference_steps": 30}, 0.1),
-    ],
-)
-def test_a_job_that_may_run_with_others_is_wanted_before_the_last_step(tasktype, content, last_call):
-    assert work(tasktype, width=512, height=512, **content).last_call == last_call
+async def events_of(*chunks):
+    async def pieces():
+        for chunk in chunks:
+            yield chunk
 
-
-def test_an_edit_runs_alone():
-    alone = draft_of(task_of(EDIT, "edit"), SERVED).work
-    assert (alone.together, alone.last_call) == (1, 0)
-
-
-async def chunks_of(*chunks):
-    for chunk in chunks:
-        yield chunk
+    return [event async for event in events_in(pieces())]
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 1000])
-async def test_events_are_read_however_they_are_cut(size):
+async def test_events_are_read_however_they_are_cut_and_one_without_its_end_is_none(size):
     text = b': hello\n\nevent: state\r\ndata: {"state":\r\ndata:"running"}\r\n\r\nevent: nothing\n\nid: 3\ndata: {}\n\n'
+    text += b"event: end\ndata: {}\n"
     pieces = [text[start : start + size] for start in range(0, len(text), size)]
-    assert [event async for event in events_in(chunks_of(*pieces))] == [
-        Event("state", {"state": "running"}),
-        Event("message", {}),
-    ]
+    assert await events_of(*pieces) == [Event("state", {"state": "running"}), Event("message", {})]
 
 
-async def test_an_event_that_was_cut_off_is_none():
-    assert [event async for event in events_in(chunks_of(b"event: end\ndata: {}\n"))] == []
-
-
-async def test_an_event_of_nonsense_is_the_servers_fault():
-    with pytest.raises(ServerError):
-        [event async for event in events_in(chunks_of(b"data: {\n\n"))]
-
-
-async def test_an_event_without_an_end_is_the_servers_fault(monkeypatch):
+@pytest.mark.parametrize(
+    ("chunks", "words"),
+    [
+        ([b"data: {\n\n"], "not JSON"),
+        ([b"x" * 100] * 11, "larger than 1000 bytes"),
+        ([b"data: " + b"x" * 100 + b"\n"] * 11, "larger than 1000 bytes"),
+    ],
+)
+async def test_an_event_of_nonsense_or_without_an_end_is_the_servers_fault(monkeypatch, chunks, words):
     monkeypatch.setattr(events_module, "MAX_EVENT_BYTES", 1000)
-    for endless in ([b"x" * 100] * 11, [b"data: " + b"x" * 100 + b"\n"] * 11):
-        with pytest.raises(ServerError, match="larger than 1000 bytes"):
-            [event async for event in events_in(chunks_of(*endless))]
+    with pytest.raises(ServerError, match=words):
+        await events_of(*chunks)
 
 
 ALONE = ("started", None)
@@ -225,103 +186,83 @@ def test_beginning_and_end_on_the_gpu_are_each_told_once_and_in_order(events, ex
     assert said == expected
 
 
-def test_progress_is_known_from_the_first_step_on():
-    job, _ = job_and_said(lambda: 1.0)
-    job.heed(Event("state", {"state": "running"}))
-    for told in (0, None, "half", 7):
-        job.heed(Event("progress", {"progress": told}))
-    assert job.fraction is None
-    job.heed(Event("progress", {"progress": 0.5}))
-    assert (job.fraction, job.heard) == (0.5, 6)
-
-
 def test_progress_goes_on_within_a_step_as_fast_as_before_and_no_further_than_its_end():
     now_s = [0.0]
     job, _ = job_and_said(lambda: now_s[0])
     job.heed(Event("state", {"state": "running"}))
     fractions = []
-    for now_s[0], told in ((2.0, 0.25), (3.0, 0.25), (9.0, 0.25), (10.0, 0.5), (12.5, 0.5)):
-        job.heed(Event("progress", {"progress": told}))
+    told = [(1.0, 0), (1.0, "half"), (1.0, 7), (2.0, 0.25), (3.0, 0.25), (9.0, 0.25), (10.0, 0.5), (12.5, 0.5)]
+    for now_s[0], progress in told:
+        job.heed(Event("progress", {"progress": progress}))
         fractions.append(job.fraction)
-    assert fractions == [0.25, 0.375, 0.5, 0.5, 0.625]
-
-
-def test_progress_is_unknown_again_after_a_worker_was_lost():
-    job, _ = job_and_said()
-    job.heed(Event("state", {"state": "running"}))
-    job.heed(Event("progress", {"progress": 0.5}))
-    job.heed(Event("state", {"state": "waiting", "progress": 0.0}))
-    assert job.fraction is None
+    assert fractions == [None, None, None, 0.25, 0.375, 0.5, 0.5, 0.625]
+    job.heed(Event("state", {"state": "waiting", "progress": 0.0}))  # its worker was lost
+    assert (job.fraction, job.heard) == (None, 10)
 
 
 def failed(code, message="No."):
-    return report_of({"state": "failed", "error": {"code": code, "message": message}})
+    return {"state": "failed", "error": {"code": code, "message": message}}
 
 
 @pytest.mark.parametrize(
-    ("report", "fault", "is_final"),
+    ("row", "fault", "is_final"),
     [
         (failed("refused"), Rejected, True),
         (failed("failed"), ExecutionFailed, True),
         (failed("failed", "[Errno 28] No space left on device"), ServerError, False),
-        (failed("out_of_memory"), ServerError, False),
-        (failed("worker_lost"), ServerError, False),
-        (failed("what is this"), ServerError, False),
-        (report_of({"state": "failed"}), ExecutionFailed, True),
-        (report_of({"state": "cancelled"}), ServerError, False),
-        (report_of({"state": "succeeded"}), type(None), True),
-        (report_of({"state": "running"}), type(None), True),
+        *[(failed(code), ServerError, False) for code in ("out_of_memory", "worker_lost", "what is this")],
+        ({"state": "failed"}, ExecutionFailed, True),
+        ({"state": "cancelled"}, ServerError, False),
+        ({"state": "succeeded"}, type(None), True),
+        ({"state": "running"}, type(None), True),
     ],
 )
-def test_an_ending_is_the_tasks_fault_only_where_it_would_be_the_same_again(report, fault, is_final):
+def test_an_ending_is_the_tasks_fault_only_where_it_would_be_the_same_again(row, fault, is_final):
+    report = report_of(row)
     assert (type(report.error), report.would_end_the_same) == (fault, is_final)
 
 
 def test_an_early_look_comes_before_the_pictures_whatever_its_number():
-    outputs = [{"number": 1, "kind": "picture"}, {"number": 2, "kind": "picture"}, {"number": 3, "kind": "preview"}]
-    assert [picture.number for picture in report_of({"state": "succeeded", "outputs": outputs}).details.pictures] == [
-        3,
-        1,
-        2,
-    ]
+    outputs = [{"number": number, "kind": kind} for number, kind in ((1, "picture"), (2, "picture"), (3, "preview"))]
+    report = report_of({"state": "succeeded", "outputs": outputs})
+    assert [picture.number for picture in report.details.pictures] == [3, 1, 2]
 
 
-def test_a_refused_request_is_told_with_every_fault_in_the_servers_words():
-    detail = [{"field": "request.width", "problem": "must be a multiple of 16"}, {"field": "", "problem": "is odd"}]
-    fault = refusal(answer(422, {"detail": detail}))
-    assert (type(fault), str(fault)) == (Rejected, "width must be a multiple of 16; is odd")
+DETAIL = [{"field": "request.width", "problem": "must be a multiple of 16"}, {"field": "", "problem": "is odd"}]
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "kind"),
+    ("status", "body", "kind", "words"),
     [
-        (413, {"detail": "too large"}, Rejected),
-        (422, {"detail": ["odd"]}, Rejected),
-        (503, {"detail": "loading"}, ServerAway),
-        (500, {"detail": "broken"}, ServerError),
-        (404, {"detail": "Not Found"}, ServerError),
-        (422, {}, ServerError),
-        (422, [], ServerError),
+        (422, {"detail": DETAIL}, Rejected, "width must be a multiple of 16; is odd"),
+        (413, {"detail": "too large"}, Rejected, "too large"),
+        (422, {"detail": ["odd"]}, Rejected, "odd"),
+        (503, {"detail": "loading"}, ServerAway, "The model server is not ready."),
+        *[
+            (status, body, ServerError, f"The model server answers {status} to a job.")
+            for status, body in [(500, {"detail": "broken"}), (404, {"detail": "Not Found"}), (422, {}), (422, [])]
+        ],
     ],
 )
-def test_only_a_refusal_with_a_reason_is_the_tasks_fault(status, body, kind):
-    assert type(refusal(answer(status, body))) is kind
+def test_only_a_refusal_with_a_reason_is_the_tasks_fault(status, body, kind, words):
+    error = refusal(answer(status, body))
+    assert (type(error), str(error)) == (kind, words)
+
+
+WORKER = {"device": "cuda:0", "state": "starting", "restarts": 1}
 
 
 @pytest.mark.parametrize(
-    ("status", "body"),
-    [(500, {"state": "running"}), (200, []), (200, {"state": "dancing"}), (200, {})],
+    ("read", "status", "body", "kind", "words"),
+    [
+        (read_report, 500, {"state": "running"}, ServerError, "answers 500"),
+        *[(read_report, 200, body, ServerError, "unexpected response") for body in ([], {"state": "dancing"}, {})],
+        (read_health, 503, {"live": True, "ready": False, "workers": [WORKER]}, ServerLoading, "loading its model"),
+        (read_health, 503, {"live": False, "ready": False, "workers": []}, ServerError, "no worker left"),
+        (read_health, 200, {"live": True, "ready": True, "workers": ["x"]}, ServerError, "unexpected response"),
+    ],
 )
-def test_a_word_on_a_job_that_makes_no_sense_is_the_servers_fault(status, body):
-    with pytest.raises(ServerError):
-        read_report(answer(status, body))
-
-
-def test_a_server_that_is_not_ready_lives_and_one_without_workers_does_not():
-    worker = {"device": "cuda:0", "state": "starting", "restarts": 1}
-    with pytest.raises(ServerLoading):
-        read_health(answer(503, {"live": True, "ready": False, "workers": [worker]}))
-    with pytest.raises(ServerError, match="no worker left"):
-        read_health(answer(503, {"live": False, "ready": False, "workers": []}))
-    with pytest.raises(ServerError, match="unexpected response"):
-        read_health(answer(200, {"live": True, "ready": True, "workers": ["x"]}))
+def test_a_server_that_is_not_ready_or_whose_word_makes_no_sense_is_the_servers_fault(read, status, body, kind, words):
+    with pytest.raises(ServerError, match=words) as caught:
+        read(answer(status, body))
+    assert type(caught.value) is kind

@@ -5,41 +5,33 @@ import socket
 
 import pytest
 from aiohttp import web
+from driverkit import client_of
 
 from queue_agent.errors import ServerAway, ServerError
 from runtimes import _http as client_module
 from runtimes._http import ModelServerClient, write_json
 
 
-@contextlib.asynccontextmanager
-async def server(handler):
-    """A model server on loopback that gives every request to one handler, and a client of it."""
-    app = web.Application(client_max_size=2**30)
-    app.router.add_route("*", "/{path:.*}", handler)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    client = ModelServerClient(f"127.0.0.1:{runner.addresses[0][1]}/api", "/ready")
-    yield client
-    await client.aclose()
-    await runner.cleanup()
+def server(handler):
+    """A client of a model server that gives every request to one handler."""
+    return client_of(web.route("*", "/{path:.*}", handler), path="/api/")
 
 
-async def half(request):
-    response = web.StreamResponse(headers={"Content-Length": "1000"})
+async def endless(request, piece=b"x" * 1000, pause_s=0):
+    response = web.StreamResponse()
     await response.prepare(request)
-    await response.write(b"x" * 500)
-    request.transport.close()
-    return response
+    while True:
+        await response.write(piece)
+        await asyncio.sleep(pause_s)
 
 
-async def test_what_is_asked_stands_below_the_base_url_and_the_health_path_beside_it():
+async def test_what_is_asked_stands_below_the_base_url_and_the_health_path_beside_it(caplog):
+    caplog.set_level("INFO", "runtimes")
     asked = []
 
     async def handler(request):
         asked.append(request.raw_path)
-        return web.json_response({})
+        return web.json_response({}, status=404 if asked.count("/health") == 1 and asked[-1] == "/health" else 200)
 
     async with server(handler) as client:
         await client.get_json("object_info/A%2FB%20C")
@@ -48,30 +40,27 @@ async def test_what_is_asked_stands_below_the_base_url_and_the_health_path_besid
     assert asked == [
         "/api/object_info/A%2FB%20C",
         "/api/view?filename=a+b%2B%C3%A4.png&subfolder=",
-        "/ready",
+        *["/health"] * 2,
     ]
-
-
-async def test_the_wait_for_a_server_tells_what_it_answers_instead(caplog):
-    caplog.set_level("INFO", "runtimes")
-    statuses = iter([404, 200])
-
-    async def handler(request):
-        return web.Response(status=next(statuses))
-
-    async with server(handler) as client:
-        await client.wait_until_ready()
-        origin = client.origin
-    assert caplog.messages == [f"waiting for the model server: The model server at {origin} answers 404 to /ready."]
+    answers = f"The model server at {client.origin} answers 404 to /health."
+    assert caplog.messages == [f"waiting for the model server: {answers}"]
 
 
 async def test_an_answer_that_breaks_off_is_the_servers_fault_wherever_it_is_read():
+    async def half(request):
+        response = web.StreamResponse(headers={"Content-Length": "1000"})
+        await response.prepare(request)
+        await response.write(b"x" * 500)
+        request.transport.close()
+        return response
+
+    broken = pytest.raises(ServerError, match=r"at http://127\.0\.0\.1:\d+ does not answer")
     async with server(half) as client:
-        with pytest.raises(ServerError, match=r"at http://127\.0\.0\.1:\d+ does not answer"):
+        with broken:
             await client.send("GET", "x")
         async with client.stream("GET", "x") as answer:
             assert await anext(answer.chunks) == b"x" * 500
-            with pytest.raises(ServerError, match=r"at http://127\.0\.0\.1:\d+ does not answer"):
+            with broken:
                 await anext(answer.chunks)
 
 
@@ -86,12 +75,15 @@ async def test_a_server_that_cannot_be_reached_is_away_and_named_without_its_pas
 
 
 async def test_a_server_that_is_silent_is_at_fault_and_not_away():
+    silent = asyncio.Event()
+
     async def handler(request):
-        await asyncio.sleep(5)
+        await silent.wait()
 
     async with server(handler) as client:
         with pytest.raises(ServerError) as caught:
             await client.send("GET", "x", timeout_s=0.05)
+        silent.set()
     assert type(caught.value) is ServerError
 
 
@@ -111,14 +103,14 @@ async def test_a_post_whose_answer_is_lost_is_not_sent_again():
     assert len(asked) == 2
 
 
-async def test_an_answer_that_is_no_json_or_no_success_is_the_servers_fault():
+@pytest.mark.parametrize(("status", "words"), [(200, "not JSON"), (503, "answers 503 to it"), (302, "answers 302")])
+async def test_an_answer_that_is_no_json_or_no_success_is_the_servers_fault(status, words):
     async def handler(request):
-        return web.Response(status=int(request.match_info["path"].rpartition("/")[2]), body=b"\x00<html>")
+        return web.Response(status=status, body=b"\x00<html>")
 
     async with server(handler) as client:
-        for path, words in (("200", "not JSON"), ("503", "answers 503 to 503"), ("302", "answers 302")):
-            with pytest.raises(ServerError, match=words):
-                await client.get_json(path)
+        with pytest.raises(ServerError, match=words):
+            await client.get_json("it")
 
 
 async def test_a_probe_is_answered_at_once_however_many_streams_are_open():
@@ -138,18 +130,11 @@ async def test_a_probe_is_answered_at_once_however_many_streams_are_open():
             answer = await streams.enter_async_context(client.stream("GET", f"jobs/{number}"))
             assert await anext(answer.chunks) == b"event"
         assert (await client.send("GET", "health", timeout_s=5)).status == 200
-        assert (await client.send("DELETE", "health", timeout_s=5)).status == 200
         over.set()  # the server waits for its handlers before it ends
 
 
 async def test_an_answer_larger_than_it_may_be_is_not_read_to_its_end():
-    async def handler(request):
-        response = web.StreamResponse()
-        await response.prepare(request)
-        while True:
-            await response.write(b"x" * 1000)
-
-    async with server(handler) as client:
+    async with server(endless) as client:
         with pytest.raises(ServerError, match="larger than 5000 bytes"):
             await client.get_json("history", max_bytes=5000)
         async with client.stream("GET", "view", max_bytes=5000) as answer:
@@ -158,15 +143,12 @@ async def test_an_answer_larger_than_it_may_be_is_not_read_to_its_end():
 
 
 async def test_an_answer_that_trickles_in_for_ever_is_given_up(monkeypatch):
-    async def handler(request):
-        response = web.StreamResponse()
-        await response.prepare(request)
-        while True:
-            await response.write(b"x")
-            await asyncio.sleep(0.01)
-
     monkeypatch.setattr(client_module, "_WHOLE_ANSWER_S", 0.1)
-    async with server(handler) as client:
+
+    async def trickling(request):
+        await endless(request, b"x", 0.01)
+
+    async with server(trickling) as client:
         with pytest.raises(ServerError, match="did not send its whole response within"):
             await client.send("GET", "x", timeout_s=20)
 
@@ -176,9 +158,7 @@ async def test_an_answer_that_trickles_in_for_ever_is_given_up(monkeypatch):
     [
         {"a": "x" * 3_000_000, "b": ['é\n"' * 1_000_000, {"c": "😀" * 1_500_000}], "d": 1},
         {"a": 10**30, "b": "x" * 2_000_000},
-        {},
-        [],
-        "x" * 2_000_000,
+        *({}, [], "x" * 2_000_000),
     ],
 )
 def test_json_is_written_as_it_was_however_long_its_texts(value):
@@ -188,9 +168,8 @@ def test_json_is_written_as_it_was_however_long_its_texts(value):
 @pytest.mark.parametrize("body", [b"", b"x", b"x" * 5_000_000, (b"{", memoryview(b"x" * 3_000_000)[1:], b"}")])
 async def test_a_body_is_sent_whole_and_with_its_length(body):
     async def handler(request):
-        got.append(
-            (request.headers.get("Content-Length"), request.headers.get("Transfer-Encoding"), await request.read())
-        )
+        names = ("Content-Length", "Transfer-Encoding")
+        got.append((*[request.headers.get(name) for name in names], await request.read()))
         return web.json_response({})
 
     got = []

@@ -52,6 +52,8 @@ class Queue(QueuedServer):
 
     async def _report(self, server_id):
         report = self.reports.get(server_id)
+        if isinstance(report, Exception):
+            raise report
         return report.pop(0) if isinstance(report, list) else report
 
     async def _result(self, job, report):
@@ -88,9 +90,14 @@ async def test_a_job_ends_by_its_events_or_where_they_break_off_by_questions(eve
     assert (driver.posted, driver.withdrawn) == ([FIRST], [])
 
 
-async def test_a_job_that_the_server_has_lost_is_its_fault():
-    with pytest.raises(ServerError, match="has lost the job; it was restarted"):
-        await run(Queue({FIRST: None}))
+@pytest.mark.parametrize(
+    ("report", "words"), [(None, "has lost the job; it was restarted"), (ServerError("Nonsense."), "Nonsense")]
+)
+async def test_a_job_that_the_server_has_lost_or_speaks_nonsense_of_does_not_run_on(report, words):
+    driver = Queue({FIRST: report})
+    with pytest.raises(ServerError, match=words):
+        await run(driver)
+    assert driver.withdrawn == [FIRST]
 
 
 @pytest.mark.parametrize(("error", "withdrawn"), [(ServerError(), [FIRST]), (Rejected(), [])])

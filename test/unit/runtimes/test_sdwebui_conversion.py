@@ -16,16 +16,15 @@ def picture(form, mode="RGB", size=(20, 10), colour=None, **settings):
 
 
 def opened(media):
-    image = Image.open(io.BytesIO(media.data))
+    image = Image.open(io.BytesIO(converted({"a": media})["a"].data))
     image.load()
     return image
 
 
 @pytest.mark.parametrize("form", ["WEBP", "AVIF", "TIFF"])
 def test_a_picture_in_a_form_with_holes_goes_to_the_server_as_png(form):
-    media = converted({"a": picture(form, colour=(200, 30, 30))})["a"]
-    image = opened(media)
-    assert (media.extension, media.content_type, image.format, image.size) == ("png", "image/png", "PNG", (20, 10))
+    image = opened(picture(form, colour=(200, 30, 30)))
+    assert (image.format, image.size) == ("PNG", (20, 10))
     assert max(abs(one - other) for one, other in zip(image.getpixel((5, 5)), (200, 30, 30), strict=True)) < 12
 
 
@@ -37,32 +36,26 @@ def test_any_other_picture_goes_as_it_is(form):
 
 @pytest.mark.parametrize(
     ("form", "mode", "kept"),
-    [
-        ("WEBP", "RGBA", "RGBA"),
-        ("TIFF", "CMYK", "RGB"),
-        ("TIFF", "L", "L"),
-        ("TIFF", "I;16", "I;16"),
-        ("TIFF", "1", "1"),
-    ],
+    [("WEBP", "RGBA", "RGBA"), ("TIFF", "CMYK", "RGB"), *[("TIFF", mode, mode) for mode in ("L", "I;16", "1")]],
 )
 def test_transparency_and_depth_stay(form, mode, kept):
-    assert opened(converted({"a": picture(form, mode)})["a"]).mode == kept
+    assert opened(picture(form, mode)).mode == kept
 
 
 def test_a_picture_stands_upright_and_carries_nothing_else():
     exif = Image.Exif()
     exif[0x0112] = 6
     exif[0x010E] = "a secret"
-    media = converted({"a": picture("WEBP", exif=exif)})["a"]
+    media = picture("WEBP", exif=exif)
     assert opened(media).size == (10, 20)
-    assert b"secret" not in media.data
+    assert b"secret" not in converted({"a": media})["a"].data
 
 
 def test_of_an_animation_the_first_frame_goes():
     frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
     stream = io.BytesIO()
     frames[0].save(stream, "WEBP", save_all=True, append_images=frames[1:], lossless=True)
-    image = opened(converted({"a": identify(stream.getvalue())})["a"])
+    image = opened(identify(stream.getvalue()))
     assert (getattr(image, "n_frames", 1), image.convert("RGB").getpixel((4, 4))) == (1, (255, 0, 0))
 
 
@@ -76,6 +69,5 @@ def test_the_pixels_of_all_pictures_that_are_unpacked_are_bounded_together(monke
 @pytest.mark.parametrize("form", ["WEBP", "AVIF", "TIFF"])
 def test_a_broken_picture_is_the_tasks_fault(form):
     whole = picture(form, size=(200, 200), colour=(1, 2, 3)).data
-    broken = identify(whole[: len(whole) // 2] + bytes(10))
     with pytest.raises(InputError, match="cannot be decoded"):
-        converted({"a": broken})
+        converted({"a": identify(whole[: len(whole) // 2] + bytes(10))})
