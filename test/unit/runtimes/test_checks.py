@@ -110,9 +110,6 @@ def test_what_sd_webui_would_answer_with_an_error_or_ignore_is_rejected(tasktype
     assert words in detail
 
 
-HUGE = (1e160, 1e308, "1e200")
-
-
 @pytest.mark.parametrize(
     ("tasktype", "content", "field"),
     [
@@ -131,16 +128,12 @@ HUGE = (1e160, 1e308, "1e200")
             {"imageList": [{"data": IMAGE}], "resize_mode": 1, "upscaling_resize_w": 4e4, "upscaling_resize_h": 4e4},
             "upscaling_resize_w",
         ),
-        *[(SINGLE, {"image": IMAGE, "upscaling_resize": number}, "upscaling_resize") for number in HUGE],
-        *[(T2I, {"enable_hr": True, "hr_scale": number}, "hr_scale") for number in HUGE],
-        *[(T2I, {"width": number}, "width") for number in HUGE],
     ],
 )
 def test_more_pixels_than_the_runtime_may_hold_are_rejected(tasktype, content, field):
     ((name, words),) = errors(content, DYNAMIC, tasktype).items()
     assert name == field
-    if field not in content or content[field] not in HUGE:
-        assert f"at most {DEFAULT_MAX_PIXELS} are allowed (maxPixels)" in words
+    assert f"at most {DEFAULT_MAX_PIXELS} are allowed (maxPixels)" in words
 
 
 @pytest.mark.parametrize(("max_pixels", "rejected"), [(1024 * 1024, True), (2 * 1024 * 1024, False)])

@@ -8,7 +8,6 @@ from aiohttp import web
 from driverkit import PNG, client_of, task_of
 
 from queue_agent.media import identify
-from runtimes._http import ModelServerClient
 from runtimes.comfyui.driver.executor import ComfyUI
 from runtimes.comfyui.driver.leftovers import Leftovers
 
@@ -134,12 +133,6 @@ async def test_on_somebodys_own_server_files_stay_and_histories_are_forgotten(se
     for name in ("one", "two"):
         await discard(driver, await prepared(driver, name))
     assert [told for told in server.told if told[0] == "history"] == [("history", ["one"]), ("history", ["two"])]
-
-
-async def test_a_server_that_is_gone_costs_no_job_its_ending():
-    driver = ComfyUI(ModelServerClient("http://127.0.0.1:1", "/"))
-    driver._leftovers.discard([], "run")
-    await driver.aclose()
 
 
 @pytest.mark.parametrize(("free_mib", "warned"), [(50, False), (10, False), (9, True)])

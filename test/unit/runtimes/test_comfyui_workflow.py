@@ -25,44 +25,48 @@ def graph():
     return copy.deepcopy(GRAPH)
 
 
-def read(content):
-    return workflow_of(task_of(content, "pipeline"))
+def chain(*links):
+    """Nodes A, B, … of which each is fed by one."""
+    return {
+        str(number): {"class_type": chr(64 + number), "inputs": {"x": [str(source), 0]}}
+        for number, source in enumerate(links, start=1)
+    }
 
 
-@pytest.mark.parametrize("content", [GRAPH, {"prompt": GRAPH}, {"prompt": GRAPH, "extra_data": None}])
-def test_a_workflow_is_read_bare_or_under_prompt_and_extra_data_is_never_null(content):
-    workflow = read(content)
-    assert (workflow.graph, workflow.extra_data) == (GRAPH, {})
-
-
-def test_a_graph_whose_node_is_called_prompt_is_read_as_a_graph():
-    bare = {"prompt": GRAPH["9"], "8": GRAPH["8"]}
-    assert read(bare).graph == bare
+@pytest.mark.parametrize(
+    ("content", "graph", "targets"),
+    [
+        (GRAPH, GRAPH, None),
+        ({"prompt": GRAPH, "extra_data": None}, GRAPH, None),
+        ({"prompt": GRAPH["9"], "8": GRAPH["8"]}, {"prompt": GRAPH["9"], "8": GRAPH["8"]}, None),
+        ({"prompt": GRAPH, "partial_execution_targets": ["9"], "client_id": "x", "number": 1}, GRAPH, ["9"]),
+    ],
+)
+def test_a_workflow_is_read_bare_or_under_prompt_and_may_name_the_outputs_that_are_to_run(content, graph, targets):
+    workflow = workflow_of(task_of(content, "pipeline"))
+    assert (workflow.graph, workflow.extra_data, workflow.targets) == (graph, {}, targets)
 
 
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ({"1": {"inputs": {}}}, "Node 1"),
-        ({"1": {"class_type": "A"}}, "Node 1"),
-        ({"1": "x"}, "Node 1"),
-        ({"1": {"class_type": "x" * 100_000, "inputs": {}}}, "Node 1"),
-        ({"1": {"class_type": ["A"], "inputs": {}}}, "Node 1"),
-        ({"prompt": GRAPH, "partial_execution_targets": "9"}, "must be a list of node ids"),
-        ({"prompt": GRAPH, "partial_execution_targets": []}, "must be a list of node ids"),
-        ({"prompt": GRAPH, "partial_execution_targets": [9]}, "must be a list of node ids"),
-        ({"prompt": GRAPH, "partial_execution_targets": ["9", "99"]}, "nodes that the workflow does not have: 99"),
+        *[
+            ({"1": node}, "Node 1")
+            for node in (
+                {"inputs": {}},
+                {"class_type": "A"},
+                "x",
+                {"class_type": "x" * 100_000, "inputs": {}},
+                {"class_type": ["A"], "inputs": {}},
+            )
+        ],
+        ({"prompt": "a cat"}, "prompt must be a workflow"),
         ({"prompt": GRAPH, "workflow": {}, "webhook": "x"}, "workflow is not read beside prompt; webhook is not read"),
     ],
 )
 def test_what_cannot_be_honoured_is_an_invalid_task(content, words):
     with pytest.raises(InvalidTask, match=words):
-        read(content)
-
-
-def test_a_workflow_may_name_the_outputs_that_are_to_run():
-    content = {"prompt": GRAPH, "partial_execution_targets": ["9"], "client_id": "x", "number": 1}
-    assert read(content).targets == ["9"]
+        workflow_of(task_of(content, "pipeline"))
 
 
 def test_no_two_runs_share_a_file_and_a_node_whose_files_cannot_be_named_does_not_come_from_the_servers_cache():
@@ -82,10 +86,8 @@ def test_no_two_runs_share_a_file_and_a_node_whose_files_cannot_be_named_does_no
 
 
 def test_the_seed_of_a_picture_is_the_nearest_upstream_and_a_cycle_has_none():
-    workflow = Workflow(graph())
-    assert [workflow.seed_of(node_id) for node_id in ("9", "5", "nope")] == [42, None, None]
-    cycle = {"1": {"class_type": "A", "inputs": {"x": ["2", 0]}}, "2": {"class_type": "A", "inputs": {"x": ["1", 0]}}}
-    assert Workflow(cycle).seed_of("1") is None
+    assert [Workflow(graph()).seed_of(node_id) for node_id in ("9", "5", "nope")] == [42, None, None]
+    assert Workflow(chain(2, 1)).seed_of("1") is None
 
 
 def test_workflows_that_differ_in_texts_seeds_and_steps_alone_are_of_one_kind():
@@ -103,35 +105,26 @@ def test_steps_of_any_size_are_clamped(steps):
     assert 1 <= work_of(nodes).units <= MAX_UNITS
 
 
-DECLARATIONS = {
-    "LoadImage": {"input": {"required": {"image": [["a.png"], {"image_upload": True}]}}},
-    "LoadAudio": {"input": {"required": {"audio": [[], {"audio_upload": True}]}}},
-    "LoadVideo": {"input": {"required": {"file": ["COMBO", {"options": [], "video_upload": True}]}}},
-    "Load3D": {"input": {"required": {"model_file": ["COMBO", {"options": [], "file_upload": True}]}}},
-    "Custom": {"input": {"required": {"choice": [["x"]], "text": ["STRING", {}]}}},
-    "Unknown": {},
-    "Null": {"input": None},
-    "List": {"input": [1]},
-    "Number": {"input": {"required": 7, "optional": ["x"]}},
-}
+def required(**inputs):
+    return {"input": {"required": inputs}}
 
 
 @pytest.mark.parametrize(
-    ("class_type", "name", "kinds"),
+    ("declaration", "kinds"),
     [
-        ("LoadImage", "image", ("image",)),
-        ("LoadAudio", "audio", ("audio", "video")),
-        ("LoadVideo", "file", ("video",)),
-        ("Load3D", "model_file", ()),
-        ("Custom", "choice", ()),
-        ("Custom", "text", None),
-        *[(odd, "image", None) for odd in ("Unknown", "Null", "List", "Number")],
+        (required(a=[["a.png"], {"image_upload": True}]), ("image",)),
+        (required(a=[[], {"audio_upload": True}]), ("audio", "video")),
+        (required(a=["COMBO", {"options": [], "video_upload": True}]), ("video",)),
+        (required(a=["COMBO", {"options": [], "file_upload": True}]), ()),
+        (required(a=[["x"]]), ()),
+        (required(a=["STRING", {}]), None),
+        *[(odd, None) for odd in (None, {}, {"input": None}, {"input": [1]}, {"input": {"required": 7}})],
     ],
 )
 @pytest.mark.parametrize("text", ["s3://b/k", "http://a/two words", "data:image/png;base64,AAAA", "iVBO" * 64])
-def test_a_link_or_a_file_is_read_only_for_an_input_that_names_a_file(class_type, name, kinds, text):
-    workflow = Workflow({"1": {"class_type": class_type, "inputs": {name: text}}})
-    sites = list(file_sites(workflow, inputs_in(workflow)[class_type], DECLARATIONS[class_type]))
+def test_a_link_or_a_file_is_read_only_for_an_input_that_names_a_file(declaration, kinds, text):
+    workflow = Workflow({"1": {"class_type": "A", "inputs": {"a": text}}})
+    sites = list(file_sites(workflow, inputs_in(workflow)["A"], declaration))
     assert [site.input.kinds for site in sites] == ([kinds] if kinds is not None else [])
 
 
@@ -149,12 +142,11 @@ def test_names_of_files_are_no_pictures():
 
 
 def test_too_many_texts_that_may_be_files_are_refused_before_the_server_is_asked_for_their_classes():
-    def nodes(count):
-        return {str(n): {"class_type": f"A{n}", "inputs": {"image": "http://x/a.png"}} for n in range(count)}
-
-    assert len(inputs_in(Workflow(nodes(1000)))) == 1000
+    nodes = {str(n): {"class_type": f"A{n}", "inputs": {"image": "http://x/a.png"}} for n in range(1001)}
     with pytest.raises(InputError, match=r"A1000 \(node 1000\), image: a task may have at most 1000 inputs"):
-        inputs_in(Workflow(nodes(1001)))
+        inputs_in(Workflow(nodes))
+    del nodes["0"]
+    assert len(inputs_in(Workflow(nodes))) == 1000
 
 
 def entry(messages=(), outputs=None, status_str="success"):
@@ -170,14 +162,9 @@ def failed(**data):
 @pytest.mark.parametrize(
     ("told", "kind", "words"),
     [
-        (entry(), type(None), "None"),
-        ({"outputs": {}, "status": None}, type(None), "None"),
-        (
-            failed(exception_message="no such\n file", traceback=["…"]),
-            ExecutionFailed,
-            "KSampler (node 3): no such file",
-        ),
-        (failed(exception_message="", exception_type="A.B"), ExecutionFailed, "KSampler (node 3): "),
+        *[(told, type(None), "None") for told in (entry(), {"outputs": {}, "status": None})],
+        (failed(exception_message="no\n file", traceback=["…"]), ExecutionFailed, "KSampler (node 3): no file"),
+        (failed(exception_message="", exception_type="A.B"), ExecutionFailed, "KSampler (node 3): A.B"),
         (failed(exception_message="", exception_type="torch.OutOfMemoryError"), ServerError, "out of memory"),
         (entry([["execution_interrupted", {"node_id": "3"}]], status_str="error"), ServerError, "interrupted"),
         (entry(status_str="error"), ExecutionFailed, "without a reason"),
@@ -190,40 +177,27 @@ def test_an_ending_is_told_in_the_nodes_words_and_memory_and_interrupts_are_no_e
 
 
 def test_files_are_found_under_any_key_once_and_in_the_graphs_order():
+    first = {"filename": "a.png", "subfolder": "", "type": "output"}
     outputs = {
         "10": {"gifs": [{"filename": "b.mp4", "subfolder": "x", "type": "output", "format": "video/h264-mp4"}]},
         "9": {
-            "images": [
-                {"filename": "a.png", "subfolder": "", "type": "output"},
-                {"filename": "t.png", "type": "temp"},
-                {"filename": "in.png", "type": "input"},
-            ],
+            "images": [first, {"filename": "t.png", "type": "temp"}, {"filename": "in.png", "type": "input"}],
             "animated": [True],
-            "again": [{"filename": "a.png", "subfolder": "", "type": "output"}],
-            "text": ["hello"],
+            "again": [first],
         },
         "98": None,
     }
-    files = list(saved_files(entry(outputs=outputs), Workflow(graph())))
-    assert files == [
-        ("9", {"filename": "a.png", "subfolder": "", "type": "output"}),
+    told = entry(outputs=outputs)
+    assert list(saved_files(told, Workflow(graph()))) == [
+        ("9", first),
         ("10", {"filename": "b.mp4", "subfolder": "x", "type": "output"}),
     ]
-    assert {file["filename"] for _, file in listed_files(entry(outputs=outputs))} > {"t.png", "in.png"}
-
-
-def test_text_is_a_result_and_an_animation_flag_is_none():
-    files = {"images": [{"filename": "a", "type": "temp"}], "animated": [True]}
+    assert {file["filename"] for _, file in listed_files(told)} > {"t.png", "in.png"}
+    assert not has_other_results(told)
     assert has_other_results(entry(outputs={"1": {"text": ["hello"]}}))
-    assert not has_other_results(entry(outputs={"1": files}))
 
 
 INVALID = {"type": "prompt_outputs_failed_validation", "message": "Prompt outputs failed validation", "details": ""}
-CYCLE = {
-    "1": {"class_type": "A", "inputs": {"x": ["2", 0]}},
-    "2": {"class_type": "B", "inputs": {"y": ["3", 0]}},
-    "3": {"class_type": "C", "inputs": {"y": ["2", 1]}},
-}
 ERRORS = [
     {"message": "Required input is missing", "details": "batch_size"},
     {"message": "Value -5 smaller than min of 1", "details": "width"},
@@ -239,7 +213,7 @@ ERRORS = [
             "EmptyImage (node 1): Required input is missing: batch_size; "
             "EmptyImage (node 1): Value -5 smaller than min of 1: width",
         ),
-        ({}, CYCLE, "Prompt outputs failed validation; nodes feed each other in a circle: 2 → 3 → 2"),
+        ({}, chain(2, 3, 2), "Prompt outputs failed validation; nodes feed each other in a circle: 2 → 3 → 2"),
         ({}, GRAPH, "Prompt outputs failed validation"),
     ],
 )
@@ -249,8 +223,8 @@ def test_a_rejected_workflow_is_told_node_by_node_in_the_servers_words(node_erro
 
 
 def test_a_node_that_feeds_itself_is_a_circle_and_a_long_chain_is_none():
-    assert cycle_in({"1": {"inputs": {"x": ["1", 0]}}}) == ["1", "1"]
-    assert cycle_in({str(number): {"inputs": {"x": [str(number + 1), 0]}} for number in range(100_000)}) == []
+    assert cycle_in(chain(1)) == ["1", "1"]
+    assert cycle_in(chain(*range(2, 50_000))) == []
 
 
 @pytest.mark.parametrize(

@@ -5,14 +5,17 @@ import json
 import time
 
 import pytest
-from driverkit import answer, signals, task_of
+from aiohttp import web
+from driverkit import answer, client_of, signals, task_of
 
 from queue_agent.errors import ExecutionFailed, InvalidTask, Rejected, ServerAway, ServerError, ServerLoading
 from queue_agent.media import Media
+from queue_agent.ports import Capacity
 from runtimes.flux.driver import events as events_module
 from runtimes.flux.driver.answer import ServedModel, read_health, read_report, refusal, report_of
 from runtimes.flux.driver.events import FluxJob, events_in
 from runtimes.flux.driver.events import ServerEvent as Event
+from runtimes.flux.driver.executor import Flux
 from runtimes.flux.driver.request import draft_of
 
 INLINE = base64.b64encode(b"inline").decode()
@@ -266,3 +269,47 @@ def test_a_server_that_is_not_ready_or_whose_word_makes_no_sense_is_the_servers_
     with pytest.raises(ServerError, match=words) as caught:
         read(answer(status, body))
     assert type(caught.value) is kind
+
+
+READY, GONE = {"state": "ready", "restarts": 0}, {"state": "down", "restarts": 5, "given_up": True}
+
+
+@pytest.fixture
+async def flux():
+    """The driver of a server with two GPUs, one of which is lost; the test may change the server's health."""
+    health = {"live": True, "ready": True, "workers": [GONE, READY], "model": {"source": "m", "max_batch": 3}}
+
+    async def get_health(_request):
+        return web.json_response(health)
+
+    async with client_of(web.get("/health", get_health)) as client:
+        driver = Flux(client)
+        driver.health = health
+        yield driver
+
+
+async def test_a_server_tells_once_it_is_ready_how_many_jobs_it_can_have(flux):
+    assert flux.capacity == Capacity(ahead=True)
+    await flux.wait_until_ready()
+    assert flux.capacity == Capacity(devices=1, batch=3, ahead=True)
+
+
+async def test_events_and_restarts_of_workers_are_signs_of_life_and_mere_time_is_none(flux):
+    flux._jobs["id"], _ = job_and_said()
+    first = await flux.liveness_token()
+    assert await flux.liveness_token() == first
+    flux._jobs["id"].heed(Event("progress", {}))
+    second = await flux.liveness_token()
+    flux.health["workers"] = [GONE, READY | {"restarts": 1}]
+    assert first != second != await flux.liveness_token()
+
+
+async def test_a_manifest_bears_a_jobs_seeds_and_not_all_of_its_warnings(flux):
+    job, _ = job_and_said()
+    pictures = [{"number": number, "kind": "picture", "seed": number} for number in (7, 8)]
+    report = report_of({"state": "succeeded", "outputs": pictures, "warnings": ["w" * 1000] * 1000})
+    result = await flux._result(job, report)
+    assert result.answer["seeds"] == [output.seed for output in result.outputs] == [7, 8]
+    assert len(json.dumps(result.answer)) < 50_000
+    with pytest.raises(ServerError, match="lists no picture"):
+        await flux._result(job, report_of({"state": "succeeded"}))

@@ -87,40 +87,34 @@ async def drawn(content, *, dynamic):
     return server
 
 
-def places(name):
-    """A checkpoint in some places where one may be named; test_checkpoints.py has them all."""
-    return [
-        {"override_settings": {"sd_model_checkpoint": name}},
-        {"refiner_checkpoint": name, "refiner_switch_at": 0.8},
-        {"infotext": f"a\nSteps: 2, Seed: 1, Model: {name}"},
-    ]
+@pytest.mark.parametrize(
+    ("dynamic", "asked", "words"),
+    [
+        (False, "other", "serves the checkpoint base"),
+        (True, "nosuch", "no checkpoint nosuch; there are: base"),
+        (False, "BASE", None),
+        (True, "other", None),
+    ],
+)
+@pytest.mark.parametrize("place", ["sd_model_checkpoint", "refiner_checkpoint", "infotext"])
+async def test_a_checkpoint_that_the_runtime_has_not_is_refused_wherever_it_is_named(dynamic, asked, words, place):
+    content = {place: f"a\nSteps: 2, Seed: 1, Model: {asked}" if place == "infotext" else asked}
+    if words:
+        with pytest.raises(Rejected, match=words):
+            await drawn(content, dynamic=dynamic)
+    else:
+        server = await drawn(content, dynamic=dynamic)
+        draws = dynamic and place != "refiner_checkpoint"
+        assert server.loaded.startswith("other" if draws else "base")
+        assert [call.get("sd_model_checkpoint") for call in server.calls] == [None]
 
 
 @pytest.mark.parametrize(
-    "content", [*places("other.safetensors"), {"infotext": "a\nSteps: 2, Seed: 1, Model hash: cd"}]
+    ("digits", "dynamic", "loaded"), [("00000000cd", True, "other"), ("00000000ab", False, "base")]
 )
-async def test_a_static_runtime_refuses_another_checkpoint_wherever_it_is_named(content):
-    with pytest.raises(Rejected, match=r"serves the checkpoint base\.safetensors \[00000000ab\], not"):
-        await drawn(content, dynamic=False)
-
-
-@pytest.mark.parametrize("content", [*places("BASE"), {"infotext": "a\nSteps: 2, Seed: 1, Model hash: 00000000ab"}])
-async def test_a_static_runtime_takes_its_own_checkpoint_wherever_it_is_named(content):
-    assert len((await drawn(content, dynamic=False)).calls) == 1
-
-
-@pytest.mark.parametrize("content", places("nosuch"))
-async def test_a_dynamic_runtime_looks_up_a_checkpoint_wherever_it_is_named(content):
-    with pytest.raises(Rejected, match="no checkpoint nosuch; there are: base"):
-        await drawn(content, dynamic=True)
-
-
-async def test_a_dynamic_runtime_loads_what_the_task_is_to_be_drawn_with_and_nothing_else():
-    assert (await drawn({"refiner_checkpoint": "other"}, dynamic=True)).loaded.startswith("base")
-    for content in ({"sd_model_checkpoint": "other"}, {"infotext": "a\nSteps: 2, Seed: 1, Model hash: 00000000cd"}):
-        server = await drawn(content, dynamic=True)
-        assert server.loaded.startswith("other")
-        assert "sd_model_checkpoint" not in server.calls[0]
+async def test_a_hash_names_a_checkpoint_too(digits, dynamic, loaded):
+    content = {"infotext": f"a\nSteps: 2, Seed: 1, Model hash: {digits}"}
+    assert (await drawn(content, dynamic=dynamic)).loaded.startswith(loaded)
 
 
 @pytest.mark.parametrize(
