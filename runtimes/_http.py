@@ -106,7 +106,7 @@ class ModelServerClient:
             path: Relative to the base URL.
             timeout_s: How long the server may send nothing; None where it may take as long as the GPU does.
             max_bytes: The largest body that is read; a longer one breaks off with a ServerError.
-            options: As aiohttp takes them (json, params, data, …); data may also be a tuple of bytes, sent in order.
+            options: aiohttp's (json, params, data, …); data may also be a tuple of bytes, sent in order.
 
         Raises:
             ServerAway: The server cannot be connected to.

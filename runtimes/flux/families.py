@@ -15,21 +15,16 @@ class Family:
     """Models that are run by the same code.
 
     Attributes:
-        name: Its name.
-        task_types: What its models can do.
         size_multiple: Width and height are multiples of it, in pixels.
         size: Width and height of a picture unless the request says otherwise, in pixels.
         max_pixels: Above so many, its models repeat themselves.
         steps: Denoising steps unless the request says otherwise.
         min_steps: With fewer its schedule has no numbers: Qwen's divides by zero for a single step.
-        guidance: Guidance scale unless the request says otherwise.
         sequence_length: Tokens of the prompt that are read unless the request says otherwise; None where it is fixed.
-        max_sequence_length: The most that may be asked for.
         whole_prompts: Whether prompts are read whole, however long they are, so that no length can be asked for.
         negative_prompt: What becomes of one: it guides ("used"), guides if true_cfg_scale is above 1 ("true-cfg"), or
             the family's code has no place for it ("ignored").
         true_cfg: True guidance scale unless the request says otherwise; 1 is none.
-        references: How many images an edit may be given.
         strength: How much of a given image is redrawn unless the request says otherwise, from 0 to 1.
         overflows_in_float16: Whether its numbers leave float16's range, which turns pictures black: FLUX
             (github.com/huggingface/diffusers/issues/9096 and 10533) and Qwen (github.com/Comfy-Org/ComfyUI/pull/12522).

@@ -23,15 +23,13 @@ class Profile:
     """A model that the project knows.
 
     Attributes:
-        name: What config.yaml calls it.
         family: Its family, with defaults of its own; None for a model that this server cannot run.
         hub_id: Its repository on the Hugging Face hub; None where there is none.
         gated: Whether the hub wants an accepted licence and a token, or a copy of one's own.
-        denoiser_parameters: Parameters of its transformer or UNet.
-        encoder_parameters: Parameters of its text encoders, each.
+        denoiser_parameters: Of its transformer or UNet.
+        encoder_parameters: Of its text encoders, each.
         working_gb: GPU memory beside the weights for one picture of the default size in 16 bit, an estimate.
         refusal: Why it cannot run here, and what to take instead; None where it can.
-        summary: What it is good for.
     """
 
     name: str

@@ -81,8 +81,6 @@ class ComfyUI(QueuedServer[Prompt]):
 
     def discard(self, prepared: Workflow, *, over: bool) -> None:
         """Remove what a job left on the server; unless it is over, its results stay for its next claim to adopt."""
-        if not over:
-            self._leftovers.keep(prepared.prompt_id)
         self._leftovers.discard(prepared.uploads, prepared.prompt_id if over else None)
 
     async def aclose(self) -> None:

@@ -76,13 +76,7 @@ def _results(entry: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def refusal(status: int, body: Any, graph: Mapping[str, Any]) -> AgentError:
-    """Read what /prompt answered when it did not take a workflow, or not all of it.
-
-    Args:
-        status: The answer's status.
-        body: Its JSON; None where it has none.
-        graph: The workflow's nodes.
-    """
+    """Read what /prompt answered, its JSON if it has some, when it did not take a workflow, or not all of it."""
     if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.PROXY_AUTHENTICATION_REQUIRED}:
         return ServerError(f"The model server answers {status}: the agent's API_BASE_URL leads to a login page.")
     # ComfyUI says what is wrong with a workflow in 400; what else stands before it speaks of other things.

@@ -22,8 +22,6 @@ UPLOAD_FOLDER = "task-inputs"
 
 _ROUTE = "sd-on-eks/discard"
 _TIMEOUT_S = 10
-_KEPT_S = 3600
-"""How long what a job left is kept for the claim that runs it again."""
 _CLOSE_S = 5
 _LITTLE_FREE = 0.1
 """Of the disk; jobs fail once nothing is left."""
@@ -36,7 +34,6 @@ class Leftovers:
     def __init__(self, client: ModelServerClient) -> None:
         self._client = client
         self._users: Counter[str] = Counter()
-        self._kept: dict[str, float] = {}
         self._removals: dict[asyncio.Task[None], frozenset[str]] = {}
         self._server_removes_files = True
         self._warned_s = float("-inf")
@@ -47,11 +44,6 @@ class Leftovers:
         if pending := [task for task, names in self._removals.items() if upload in names]:
             await asyncio.wait(pending)
 
-    def keep(self, prompt_id: str | None) -> None:
-        """Note that a job can be adopted from what it left; perhaps no claim will."""
-        if prompt_id is not None:
-            self._kept[prompt_id] = monotonic()
-
     def discard(self, uploads: Iterable[str], prompt_id: str | None = None) -> None:
         """Release uploads, and remove everything that a prompt left."""
         unused = []
@@ -60,13 +52,8 @@ class Leftovers:
             if self._users[upload] <= 0:
                 del self._users[upload]
                 unused.append(upload)
-        now = monotonic()
-        prompts = [name for name, since in self._kept.items() if since + _KEPT_S < now]
-        prompts += [prompt_id] if prompt_id is not None else []
-        for name in prompts:
-            self._kept.pop(name, None)
-        if unused or prompts:
-            task = asyncio.create_task(self._remove(unused, prompts), name="comfyui-leftovers")
+        if unused or prompt_id is not None:
+            task = asyncio.create_task(self._remove(unused, prompt_id), name="comfyui-leftovers")
             self._removals[task] = frozenset(unused)
             task.add_done_callback(self._removals.pop)
 
@@ -77,14 +64,13 @@ class Leftovers:
         for task in self._removals:
             task.cancel()
 
-    async def _remove(self, uploads: Sequence[str], prompts: Sequence[str]) -> None:
+    async def _remove(self, uploads: Sequence[str], prompt_id: str | None) -> None:
         try:
             files: list[Mapping[str, str]] = [_input_file(upload) for upload in uploads]
-            for prompt_id in prompts:
+            if prompt_id is not None:
                 files += [file for _, file in listed_files(await history_of(self._client, prompt_id) or {})]
-            if prompts:
-                await self._client.send("POST", "history", json={"delete": list(prompts)}, timeout_s=_TIMEOUT_S)
-            await self._remove_files(files, prompts)
+                await self._client.send("POST", "history", json={"delete": [prompt_id]}, timeout_s=_TIMEOUT_S)
+            await self._remove_files(files, [prompt_id] if prompt_id else [])
         except ServerError as exc:
             logger.warning("files stay on the model server: %s", exc)
 

@@ -45,7 +45,6 @@ class Workflow:
         graph: Nodes by id.
         extra_data: What the client sends beside the graph, as ``extra_pnginfo``.
         targets: The output nodes that are to run; None runs all.
-        work: How much it has to do.
         uploads: Files on the server that stand for its links.
         prompt_id: What it runs under on the server; None before it runs.
     """
@@ -58,9 +57,9 @@ class Workflow:
     prompt_id: str | None = None
 
     def class_of(self, node_id: str) -> str | None:
-        """The class of a node."""
+        """The class of a node; None where there is no such node."""
         node = self.graph.get(node_id)
-        return node.get("class_type") if node else None
+        return node["class_type"] if node else None
 
     @property
     def sends_pictures_by_websocket(self) -> bool:
@@ -98,10 +97,7 @@ class Workflow:
 
 
 def work_of(graph: Mapping[str, Any]) -> Work:
-    """How much a graph has to do: the steps of all samplers.
-
-    Workflows of a kind take the same time per step; they differ only in texts, seeds and steps.
-    """
+    """The steps of all samplers. Workflows of a kind differ only in texts, seeds and steps."""
     counts = (node["inputs"].get("steps") for node in graph.values())
     steps = max(1.0, sum(units_of(count) for count in counts if isinstance(count, int | float)))
     shape = [
@@ -179,20 +175,14 @@ def file_sites(workflow: Workflow, texts: list[tuple[str, str, str]], declaratio
     """Of the texts in nodes of one class, those in inputs that name a file of the server.
 
     Such an input is a choice among files, which a link or a file itself can never be; what stands in a text input is
-    the node's own matter.
-
-    Args:
-        workflow: The workflow.
-        texts: From ``inputs_in``, of one class.
-        declaration: That class in the server's object_info.
+    the node's own matter. The declaration is the class's own in the server's object_info.
     """
     declared = as_object(as_object(declaration).get("input"))
     inputs = {**as_object(declared.get("required")), **as_object(declared.get("optional"))}
     for node_id, name, text in texts:
-        kinds = _file_kinds(inputs.get(name))
-        if kinds is not None:
-            field = _field(workflow, node_id, name)
-            yield InputSite(workflow.graph[node_id]["inputs"], name, Input(text, field, kinds))
+        if (kinds := _file_kinds(inputs.get(name))) is not None:
+            found = Input(text, _field(workflow, node_id, name), kinds)
+            yield InputSite(workflow.graph[node_id]["inputs"], name, found)
 
 
 def _field(workflow: Workflow, node_id: str, name: str) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from contract import strict_json
 from queue_agent.errors import AgentError, ExecutionFailed, NoOutput, Rejected, ServerError
 from queue_agent.media import identify
 from queue_agent.ports import Output, Result
@@ -60,10 +59,7 @@ def error_of(answer: Answer) -> AgentError:
     ``{detail: [{loc, msg}]}``.
     """
     status = answer.status
-    try:
-        body = strict_json.loads(answer.body)
-    except ValueError:
-        body = None
+    body = answer.json_or_none()
     if not isinstance(body, dict) or _is_anothers(status, body):
         return ServerError(f"The model server answers {status}.")
     detail = body.get("detail")

@@ -52,15 +52,13 @@ _SCRIPT_FIELDS = frozenset({"alwayson_scripts", "script_args"})
 
 @dataclass(frozen=True, slots=True)
 class PreparedCall:
-    """A call as it goes over the wire.
+    """A call as it goes over the wire; its JSON is written beforehand, so that a free GPU does not wait for it.
 
     Attributes:
         path: Below /sdapi/v1/.
-        content: The request's JSON, written beforehand: a free GPU must not wait for it.
         checkpoint: The checkpoint that the task asks for; None keeps the loaded one.
         other_checkpoints: Further ones that it names, as a refiner.
         overridden: Names of the settings that the task overrides.
-        work: How much it has to do.
     """
 
     path: str
@@ -79,15 +77,7 @@ class PreparedCall:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call of SD WebUI's API whose links are not replaced yet.
-
-    Attributes:
-        path: Below /sdapi/v1/.
-        body: The request's JSON, to be changed.
-        checkpoint: As in ``PreparedCall``.
-        other_checkpoints: As in ``PreparedCall``.
-        sites: Where the body holds links and pictures.
-    """
+    """A call whose links and pictures, at some sites of its body, are not replaced yet."""
 
     path: str
     body: dict[str, Any]

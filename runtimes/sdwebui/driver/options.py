@@ -57,11 +57,7 @@ class Options:
         return title
 
     async def require_checkpoint(self, wanted: str) -> None:
-        """Make sure that the loaded checkpoint is the one a task asks for.
-
-        Raises:
-            Rejected: Another one is loaded.
-        """
+        """Reject a task that asks for another checkpoint than the loaded one."""
         current = await self._current()
         loaded = current.get(CHECKPOINT_ATTRIBUTE)
         if not loaded or same_checkpoint(str(loaded), wanted):

@@ -9,7 +9,6 @@ from driverkit import PNG, client_of, task_of
 
 from queue_agent.media import identify
 from runtimes.comfyui.driver.executor import ComfyUI
-from runtimes.comfyui.driver.leftovers import Leftovers
 
 NAME = f"{hashlib.sha256(PNG).hexdigest()[:32]}.png"
 LISTED = {"filename": "a.png", "subfolder": "run", "type": "output"}
@@ -97,17 +96,6 @@ async def test_all_that_a_job_needed_or_left_is_removed_once_it_is_over(server, 
 async def test_a_job_that_will_run_again_can_be_adopted_from_what_it_left(server, driver):
     await discard(driver, await prepared(driver, "run"), over=False)
     assert server.told == [("upload", NAME), ("discard", [UPLOAD], [])]
-
-
-async def test_what_nobody_came_back_for_is_removed_with_a_later_jobs(server, driver, monkeypatch):
-    leftovers = Leftovers(driver._client)
-    now_s = [0.0]
-    monkeypatch.setattr("runtimes.comfyui.driver.leftovers.monotonic", lambda: now_s[0])
-    leftovers.keep("first")
-    now_s[0] = 3601.0
-    leftovers.discard([], "second")
-    await leftovers.aclose()
-    assert ("history", ["first", "second"]) in server.told
 
 
 async def test_a_file_that_two_jobs_need_stays_until_both_are_over(server, driver):
