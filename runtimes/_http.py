@@ -9,11 +9,11 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
+from time import monotonic
 from typing import Any
 
 import aiohttp
 import orjson
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential_jitter
 from yarl import URL
 
 from contract import strict_json
@@ -34,6 +34,8 @@ _PIECE = 1024 * 1024
 _QUICKLY_READ_BYTES = 256 * 1024
 _MAX_STREAM_BYTES = 5 * 1024 * 1024 * 1024
 _MAX_DIGITS = 4000
+_FIRST_PAUSE_S = 0.05
+_LAST_PAUSE_S = 2.0
 _LOG_EVERY_S = 30
 
 
@@ -184,18 +186,22 @@ class ModelServerClient:
         Args:
             read: Gets that answer, and can reject it by raising ServerError.
         """
-        async for attempt in AsyncRetrying(
-            retry=retry_if_exception_type(ServerError),
-            wait=wait_exponential_jitter(multiplier=0.05, max=2),
-            before_sleep=_WaitingLog(),
-        ):
-            with attempt:
+        started_s, pause_s, next_log_s = monotonic(), _FIRST_PAUSE_S, 0.0
+        while True:
+            try:
                 answer = await self.send("GET", self._health_url, timeout_s=10)
-                if answer.status != HTTPStatus.OK:
-                    raise ServerError(
-                        f"The model server at {self.origin} answers {answer.status} to {self._health_url.path}."
-                    )
-                read(answer)
+                if answer.status == HTTPStatus.OK:
+                    read(answer)
+                    return
+                reason = f"The model server at {self.origin} answers {answer.status} to {self._health_url.path}."
+            except ServerError as exc:
+                reason = str(exc)
+            waited_s = monotonic() - started_s
+            if waited_s >= next_log_s:
+                logger.info("waiting for the model server: %s", reason, extra={"waited_s": round(waited_s)})
+                next_log_s = waited_s + _LOG_EVERY_S
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, _LAST_PAUSE_S)
 
     async def aclose(self) -> None:
         """Close connections."""
@@ -291,17 +297,3 @@ def _int_or_none(text: str) -> int | None:
 def as_object(value: Any) -> dict[str, Any]:
     """A value of foreign JSON where an object belongs; anything else counts as an empty one."""
     return value if isinstance(value, dict) else {}
-
-
-class _WaitingLog:
-    """Says that the server is not ready: at once, then twice a minute."""
-
-    def __init__(self) -> None:
-        self._next_s = 0.0
-
-    def __call__(self, state: RetryCallState) -> None:
-        waited_s = state.seconds_since_start or 0.0
-        if waited_s >= self._next_s:
-            reason = state.outcome.exception() if state.outcome else None
-            logger.info("waiting for the model server: %s", reason, extra={"waited_s": round(waited_s)})
-            self._next_s = waited_s + _LOG_EVERY_S

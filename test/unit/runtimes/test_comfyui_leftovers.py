@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import json
 
 import pytest
 from aiohttp import web
@@ -14,6 +15,7 @@ NAME = f"{hashlib.sha256(PNG).hexdigest()[:32]}.png"
 LISTED = {"filename": "a.png", "subfolder": "run", "type": "output"}
 PREVIEW = {"filename": "t.png", "subfolder": "", "type": "temp"}
 UPLOAD = {"filename": NAME, "subfolder": "task-inputs", "type": "input"}
+DECLARATION = {"LoadImage": {"input": {"required": {"image": [["a"], {"image_upload": True}]}}}}
 
 
 class Server:
@@ -24,35 +26,28 @@ class Server:
         self.free_bytes = 50 * 2**20
         self.go_on = asyncio.Event()
         self.go_on.set()
-        self.routes = [
-            web.get("/history/{id}", self._history),
-            web.post("/history", self._forget),
-            web.get("/object_info/{name}", self._info),
-            web.post("/upload/image", self._upload),
-            *([web.post("/sd-on-eks/discard", self._discard)] if removes_files else []),
-        ]
+        self._removes_files = removes_files
 
-    async def _history(self, request):
-        name = request.match_info["id"]
-        return web.json_response({name: {"outputs": {"1": {"images": [LISTED, PREVIEW]}}}})
-
-    async def _forget(self, request):
-        self.told.append(("history", (await request.json())["delete"]))
-        return web.Response()
-
-    async def _info(self, request):
-        return web.json_response({"LoadImage": {"input": {"required": {"image": [["a"], {"image_upload": True}]}}}})
-
-    async def _upload(self, request):
-        form = await request.post()
-        self.told.append(("upload", form["image"].filename))
-        return web.json_response({"name": form["image"].filename, "subfolder": form["subfolder"], "type": "input"})
-
-    async def _discard(self, request):
-        body = await request.json()
-        await self.go_on.wait()
-        self.told.append(("discard", body["files"], body["folders"]))
-        return web.json_response({"removed": 1, "free_bytes": self.free_bytes, "total_bytes": 100 * 2**20})
+    async def serve(self, request):
+        match request.method, request.path.split("/")[1:]:
+            case "GET", ["history", name]:
+                answer = {name: {"outputs": {"1": {"images": [LISTED, PREVIEW]}}}}
+            case "GET", ["object_info", _]:
+                answer = DECLARATION
+            case "POST", ["upload", "image"]:
+                form = await request.post()
+                self.told.append(("upload", form["image"].filename))
+                answer = {"name": form["image"].filename, "subfolder": form["subfolder"], "type": "input"}
+            case "POST", ["history"]:
+                self.told.append(("history", (await request.json())["delete"]))
+                answer = {}
+            case "POST", ["sd-on-eks", "discard"] if self._removes_files:
+                await self.go_on.wait()
+                self.told.append(("discard", *json.loads(await request.read()).values()))
+                answer = {"removed": 1, "free_bytes": self.free_bytes, "total_bytes": 100 * 2**20}
+            case _:
+                raise web.HTTPNotFound
+        return web.json_response(answer)
 
 
 class Inputs:
@@ -67,7 +62,7 @@ async def server(request):
 
 @pytest.fixture
 async def driver(server):
-    async with client_of(*server.routes) as client:
+    async with client_of(web.route("*", "/{path:.*}", server.serve)) as client:
         yield ComfyUI(client)
 
 
@@ -84,18 +79,18 @@ async def discard(driver, workflow, *, over=True):
     await driver._leftovers.aclose()
 
 
-async def test_all_that_a_job_needed_or_left_is_removed_once_it_is_over(server, driver):
-    await discard(driver, await prepared(driver, "run"))
-    assert server.told == [
-        ("upload", NAME),
-        ("history", ["run"]),
-        ("discard", [UPLOAD, LISTED, PREVIEW], ["run"]),
-    ]
-
-
-async def test_a_job_that_will_run_again_can_be_adopted_from_what_it_left(server, driver):
-    await discard(driver, await prepared(driver, "run"), over=False)
-    assert server.told == [("upload", NAME), ("discard", [UPLOAD], [])]
+@pytest.mark.parametrize(
+    ("over", "removed"),
+    [
+        (True, [("history", ["run"]), ("discard", [UPLOAD, LISTED, PREVIEW], ["run"])]),
+        (False, [("discard", [UPLOAD], [])]),
+    ],
+)
+async def test_all_that_a_job_left_is_removed_once_it_is_over_and_till_then_it_can_be_adopted(
+    server, driver, over, removed
+):
+    await discard(driver, await prepared(driver, "run"), over=over)
+    assert server.told == [("upload", NAME), *removed]
 
 
 async def test_a_file_that_two_jobs_need_stays_until_both_are_over(server, driver):
@@ -127,6 +122,5 @@ async def test_on_somebodys_own_server_files_stay_and_histories_are_forgotten(se
 async def test_a_disk_is_said_to_be_nearly_full_before_it_is(server, driver, caplog, free_mib, warned):
     server.free_bytes = free_mib * 2**20
     for name in ("one", "two"):
-        driver._leftovers.discard([], name)
-        await driver._leftovers.aclose()
+        await discard(driver, await prepared(driver, name))
     assert caplog.text.count("the model server's disk is nearly full") == warned

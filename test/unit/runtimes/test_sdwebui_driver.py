@@ -40,49 +40,38 @@ async def test_a_job_whose_line_breaks_before_its_answer_is_interrupted_and_no_o
     assert noted == asked
 
 
+MODELS = [
+    {"title": f"{name}.safetensors [{digits}]", "model_name": name, "hash": digits, "filename": f"/{name}"}
+    for name, digits in (("base", "00000000ab"), ("other", "00000000cd"))
+]
+
+
 class Checkpoints:
     """A server with two checkpoints, of which the first is loaded; draws a picture for every call."""
 
     def __init__(self):
-        self.loaded = "base.safetensors [00000000ab]"
+        self.loaded = MODELS[0]["title"]
         self.calls = []
-        self.routes = [
-            web.get("/options", self._options),
-            web.post("/options", self._set),
-            web.get("/sd-models", self._models),
-            web.post("/refresh-checkpoints", self._models),
-            web.post("/txt2img", self._draw),
-        ]
 
-    async def _options(self, _request):
-        return web.json_response({"sd_model_checkpoint": self.loaded, "eta_noise_seed_delta": 0})
-
-    async def _set(self, request):
-        change = await request.json()
-        self.loaded = change.get("sd_model_checkpoint", self.loaded)
-        return web.json_response(None)
-
-    async def _models(self, _request):
-        models = [("base", "00000000ab"), ("other", "00000000cd")]
-        return web.json_response(
-            [
-                {"title": f"{name}.safetensors [{digits}]", "model_name": name, "hash": digits, "filename": f"/{name}"}
-                for name, digits in models
-            ]
-        )
-
-    async def _draw(self, request):
-        self.calls.append(await request.json())
-        picture = io.BytesIO()
-        Image.new("1", (8, 8)).save(picture, "PNG")
-        images = [base64.b64encode(picture.getvalue()).decode()]
-        return web.json_response({"images": images, "parameters": {}, "info": "{}"})
+    async def serve(self, request):
+        sent = await request.json() if request.method == "POST" else {}
+        match request.path:
+            case "/options":
+                self.loaded = sent.get("sd_model_checkpoint", self.loaded)
+                return web.json_response({"sd_model_checkpoint": self.loaded, "eta_noise_seed_delta": 0})
+            case "/txt2img":
+                self.calls.append(sent)
+                picture = io.BytesIO()
+                Image.new("1", (8, 8)).save(picture, "PNG")
+                images = [base64.b64encode(picture.getvalue()).decode()]
+                return web.json_response({"images": images, "parameters": {}, "info": "{}"})
+        return web.json_response(MODELS)
 
 
 async def drawn(content, *, dynamic):
     """A server with checkpoints after a task."""
     server = Checkpoints()
-    async with client_of(*server.routes) as client:
+    async with client_of(web.route("*", "/{path:.*}", server.serve)) as client:
         await run(client, content, dynamic=dynamic)
     return server
 
