@@ -2,8 +2,8 @@
 
 import math
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from aws_cdk import ArnFormat, Aws, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -18,7 +18,7 @@ from cdk.context import Context
 from cdk.messaging import RuntimeQueues
 from cdk.metrics import AgentMetrics, in_flight, oldest_s, waiting
 from cdk.task_flow import TaskFlow
-from configuration.config import Config, ModelsRuntime
+from configuration.config import ModelsRuntime
 
 RUNBOOK = "docs/operate.md"
 
@@ -30,17 +30,16 @@ _FAILED_SHARE, _MIN_JOBS = 0.25, 10
 _SERVER_ERROR_SHARE, _MIN_SERVER_ERRORS = 0.01, 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AlarmCondition:
-    """What is wrong while a measure is above a value.
+class AlarmCondition(NamedTuple):
+    """What is wrong while a measure is above a value, in each of the last periods.
 
     Attributes:
         name: The alarm's name within the stack.
         runbook: The alarm's heading in docs/operate.md.
         says: What is wrong, in a sentence.
         measure: What is looked at.
-        above: What it must be above, in each of the last ``periods`` of its periods.
-        periods: How many of its periods.
+        above: The value.
+        periods: How many periods of the measure.
         raised_without_data: Whether missing data raises the alarm. By default it does not.
     """
 
@@ -58,26 +57,25 @@ class Alarms(Construct):
 
     def __init__(self, scope: Construct, construct_id: str, *, context: Context, flow: TaskFlow) -> None:
         super().__init__(scope, construct_id)
-        self._name = context.name
-        alarms = [self._alarm(condition) for condition in self._conditions(context.config, flow)]
+        conditions = [
+            condition
+            for runtime in context.config.models_runtime
+            for condition in _runtime_conditions(context, runtime, flow.messaging.queues[runtime.name])
+        ]
+        conditions += _platform_conditions(flow)
+        alarms = [self._alarm(context.name, condition) for condition in conditions]
         if emails := context.config.monitoring.alarm_emails:
-            topic = AlarmTopic(self, "Mail", emails=emails, key=context.key).topic
+            action = actions.SnsAction(_topic(Construct(self, "Mail"), emails, context.key))
             for alarm in alarms:
-                alarm.add_alarm_action(actions.SnsAction(topic))
-                alarm.add_ok_action(actions.SnsAction(topic))
+                alarm.add_alarm_action(action)
+                alarm.add_ok_action(action)
 
-    def _conditions(self, config: Config, flow: TaskFlow) -> Iterator[AlarmCondition]:
-        for runtime in config.models_runtime:
-            agents = AgentMetrics(self._name, runtime.name)
-            yield from _runtime_conditions(config, runtime, flow.messaging.queues[runtime.name], agents)
-        yield from _platform_conditions(flow)
-
-    def _alarm(self, condition: AlarmCondition) -> cloudwatch.Alarm:
+    def _alarm(self, stack_name: str, condition: AlarmCondition) -> cloudwatch.Alarm:
         missing = cloudwatch.TreatMissingData
         return cloudwatch.Alarm(
             self,
             condition.name,
-            alarm_name=f"{self._name}-{condition.name}",
+            alarm_name=f"{stack_name}-{condition.name}",
             alarm_description=f"{condition.says} What to do: {RUNBOOK}#{_anchor(condition.runbook)}",
             metric=condition.measure,
             threshold=condition.above,
@@ -92,35 +90,31 @@ def _anchor(heading: str) -> str:
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
-def _runtime_conditions(
-    config: Config, runtime: ModelsRuntime, queues: RuntimeQueues, agents: AgentMetrics
-) -> Iterator[AlarmCondition]:
+def _runtime_conditions(context: Context, runtime: ModelsRuntime, queues: RuntimeQueues) -> Iterator[AlarmCondition]:
     """What can be wrong with a runtime."""
-    name = runtime.name
-    yield AlarmCondition(
-        name=f"{name}-unread-queue",
-        runbook="Queue cannot be read",
-        says=f"KEDA cannot read the queue of runtime {name}, whose pods stay as many as they are.",
-        measure=agents.scaling_errors(runtime.namespace, period=_PERIOD),
-        # KEDA reads the queue again a second after a failure; only failures that last for minutes matter.
-        periods=2,
-    )
-    # Half of the start deadline: as much is left to act before tasks fail. The age counts the job's run too.
-    deadlines = config.deadlines.with_own(runtime.deadlines)
-    yield AlarmCondition(
-        name=f"{name}-oldest-task",
-        runbook="Oldest task",
-        says=f"A task of runtime {name} has waited for half of its start deadline.",
-        measure=oldest_s(queues.main, period=_PERIOD),
-        above=deadlines.start_seconds / 2 + deadlines.execution_seconds,
-    )
-    # Seen from the queue alone, so that it needs neither agents nor the collector; both its metrics always come.
+    name, agents = runtime.name, AgentMetrics(context.name, runtime.name)
+    deadlines = context.config.deadlines.with_own(runtime.deadlines)
     start_s = _NODE_BOOT_S + runtime.extra_values.runtime.inference_api.startup_seconds
     yield AlarmCondition(
-        name=f"{name}-no-replicas",
-        runbook="No replicas while tasks wait",
-        says=f"Tasks of runtime {name} wait, and no replica has taken one for longer than one takes to start.",
-        measure=_formula(
+        f"{name}-unread-queue",
+        "Queue cannot be read",
+        f"KEDA cannot read the queue of runtime {name}, whose pods stay as many as they are.",
+        agents.scaling_errors(runtime.namespace, period=_PERIOD),
+        periods=2,  # KEDA reads the queue again a second after a failure; only failures that last matter
+    )
+    yield AlarmCondition(
+        f"{name}-oldest-task",
+        "Oldest task",
+        f"A task of runtime {name} has waited for half of its start deadline.",
+        oldest_s(queues.main, period=_PERIOD),
+        above=deadlines.start_seconds / 2 + deadlines.execution_seconds,  # the age counts the job's run too
+    )
+    # Seen from the queue alone, so that it needs neither agents nor the collector; both its metrics always come.
+    yield AlarmCondition(
+        f"{name}-no-replicas",
+        "No replicas while tasks wait",
+        f"Tasks of runtime {name} wait, and no replica has taken one for longer than one takes to start.",
+        _formula(
             "IF(waiting > 0 AND taken == 0, 1, 0)",
             waiting=waiting(queues.main, "Minimum", period=_PERIOD),
             taken=in_flight(queues.main, "Maximum", period=_PERIOD),
@@ -129,10 +123,10 @@ def _runtime_conditions(
     )
     # Where none has failed, "failed" has no data, and so has the share: no trouble.
     yield AlarmCondition(
-        name=f"{name}-failing-jobs",
-        runbook="Failing jobs",
-        says=f"More than {_FAILED_SHARE:.0%} of the jobs of runtime {name} fail.",
-        measure=_formula(
+        f"{name}-failing-jobs",
+        "Failing jobs",
+        f"More than {_FAILED_SHARE:.0%} of the jobs of runtime {name} fail.",
+        _formula(
             f"IF(ended >= {_MIN_JOBS}, failed / ended, 0)",
             period=_FAILURES_PERIOD,
             ended=agents.jobs(period=_FAILURES_PERIOD),
@@ -142,10 +136,10 @@ def _runtime_conditions(
     )
     # The keeper empties this queue at once; a message it cannot handle is hidden between its attempts.
     yield AlarmCondition(
-        name=f"{name}-returned",
-        runbook="Returned messages stay",
-        says=f"The keeper does not handle the returned messages of runtime {name}.",
-        measure=_formula(
+        f"{name}-returned",
+        "Returned messages stay",
+        f"The keeper does not handle the returned messages of runtime {name}.",
+        _formula(
             "waiting + taken",
             waiting=waiting(queues.returned, "Average", period=_PERIOD),
             taken=in_flight(queues.returned, "Average", period=_PERIOD),
@@ -154,24 +148,25 @@ def _runtime_conditions(
         periods=3,
     )
     yield AlarmCondition(
-        name=f"{name}-dead",
-        runbook="Dead queue not empty",
-        says=f"Jobs of runtime {name} have failed for good and wait in its dead queue.",
-        measure=waiting(queues.dead, "Maximum", period=_PERIOD),
+        f"{name}-dead",
+        "Dead queue not empty",
+        f"Jobs of runtime {name} have failed for good and wait in its dead queue.",
+        waiting(queues.dead, "Maximum", period=_PERIOD),
     )
 
 
 def _platform_conditions(flow: TaskFlow) -> Iterator[AlarmCondition]:
     """What can be wrong with the door and the keeper."""
     api, keeper = flow.door.api, flow.keeper
+    sums = {"statistic": "Sum", "period": _PERIOD}
     yield AlarmCondition(
-        name="door-errors",
-        runbook="Door answers 5xx",
-        says=f"The API answers more than {_SERVER_ERROR_SHARE:.0%} of its requests with an error of its own.",
-        measure=_formula(
+        "door-errors",
+        "Door answers 5xx",
+        f"The API answers more than {_SERVER_ERROR_SHARE:.0%} of its requests with an error of its own.",
+        _formula(
             f"IF(errors >= {_MIN_SERVER_ERRORS}, errors / requests, 0)",
-            errors=api.metric_server_error(statistic="Sum", period=_PERIOD),
-            requests=api.metric_count(statistic="Sum", period=_PERIOD),
+            errors=api.metric_server_error(**sums),
+            requests=api.metric_count(**sums),
         ),
         above=_SERVER_ERROR_SHARE,
         periods=2,
@@ -181,23 +176,23 @@ def _platform_conditions(flow: TaskFlow) -> Iterator[AlarmCondition]:
         ("returned", "returned messages", keeper.returned),
         ("reaper", "overdue jobs", keeper.reaper),
     ):
-        for kind, verb, measure in (
-            ("errors", "fails", function.metric_errors),
-            ("throttles", "is throttled", function.metric_throttles),
-        ):
-            yield AlarmCondition(
-                name=f"keeper-{name}-{kind}",
-                runbook=f"Keeper {kind}",
-                says=f"The keeper's function for {what} {verb}.",
-                measure=measure(statistic="Sum", period=_PERIOD),
-                periods=3,
-            )
+        says = f"The keeper's function for {what}"
+        yield AlarmCondition(
+            f"keeper-{name}-errors", "Keeper errors", f"{says} fails.", function.metric_errors(**sums), periods=3
+        )
+        yield AlarmCondition(
+            f"keeper-{name}-throttles",
+            "Keeper throttles",
+            f"{says} is throttled.",
+            function.metric_throttles(**sums),
+            periods=3,
+        )
     # Lambda publishes a function's metrics only when it is called, so missing data means that it was not.
     yield AlarmCondition(
-        name="reaper-still",
-        runbook="Reaper not running",
-        says="The keeper's function for overdue jobs has not been called for 15 minutes.",
-        measure=_formula("IF(runs > 0, 0, 1)", runs=keeper.reaper.metric_invocations(statistic="Sum", period=_PERIOD)),
+        "reaper-still",
+        "Reaper not running",
+        "The keeper's function for overdue jobs has not been called for 15 minutes.",
+        _formula("IF(runs > 0, 0, 1)", runs=keeper.reaper.metric_invocations(**sums)),
         periods=3,
         raised_without_data=True,
     )
@@ -209,48 +204,37 @@ def _formula(
     return cloudwatch.MathExpression(expression=expression, using_metrics=metrics, period=period)
 
 
-class AlarmTopic(Construct):
-    """A topic that alarms are published to, and its e-mail subscriptions; each address must confirm once.
+def _topic(scope: Construct, emails: list[str], key: kms.IKey | None) -> sns.Topic:
+    """Make a topic that alarms are published to, with its e-mail subscriptions; each address must confirm once.
 
     CloudWatch cannot publish to a topic under SNS's own key, whose policy nobody can change
     (https://repost.aws/knowledge-center/cloudwatch-configure-alarm-sns): without a key of the operator's the topic has
     one of its own. The policy of the operator's must name CloudWatch (``configuration.key_policy``).
-
-    Args:
-        emails: The addresses.
-        key: The operator's key.
-
-    Attributes:
-        topic: The topic.
     """
-
-    def __init__(self, scope: Construct, construct_id: str, *, emails: Sequence[str], key: kms.IKey | None) -> None:
-        super().__init__(scope, construct_id)
-        self.topic = sns.Topic(self, "Topic", master_key=key or self._own_key(), enforce_ssl=True)
-        stack = Stack.of(self)
-        alarms = stack.format_arn(
-            service="cloudwatch",
-            resource="alarm",
-            resource_name=f"{stack.stack_name}-*",
-            arn_format=ArnFormat.COLON_RESOURCE_NAME,
-        )
-        # A policy of its own replaces the default one, which lets the whole account publish.
-        self.topic.add_to_resource_policy(
-            _allow_cloudwatch(["sns:Publish"], self.topic.topic_arn, {"ArnLike": {"aws:SourceArn": alarms}})
-        )
-        for email in emails:
-            self.topic.add_subscription(subscriptions.EmailSubscription(email))
-
-    def _own_key(self) -> kms.Key:
-        key = kms.Key(
-            self,
+    if key is None:
+        own = key = kms.Key(
+            scope,
             "Key",
             description="Encrypts alarms on their way to e-mail",
             enable_key_rotation=True,
             removal_policy=RemovalPolicy.DESTROY,
         )
-        key.add_to_resource_policy(_allow_cloudwatch(["kms:Decrypt", "kms:GenerateDataKey"], "*"))
-        return key
+        own.add_to_resource_policy(_allow_cloudwatch(["kms:Decrypt", "kms:GenerateDataKey"], "*"))
+    topic = sns.Topic(scope, "Topic", master_key=key, enforce_ssl=True)
+    stack = Stack.of(scope)
+    alarms = stack.format_arn(
+        service="cloudwatch",
+        resource="alarm",
+        resource_name=f"{stack.stack_name}-*",
+        arn_format=ArnFormat.COLON_RESOURCE_NAME,
+    )
+    # A policy of its own replaces the default one, which lets the whole account publish.
+    topic.add_to_resource_policy(
+        _allow_cloudwatch(["sns:Publish"], topic.topic_arn, {"ArnLike": {"aws:SourceArn": alarms}})
+    )
+    for email in emails:
+        topic.add_subscription(subscriptions.EmailSubscription(email))
+    return topic
 
 
 def _allow_cloudwatch(

@@ -1,6 +1,6 @@
 """The dashboard: one row for each question that an operator asks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -18,7 +18,9 @@ _LATENCY_PERIOD = Duration.minutes(5)
 _AGENTS_PERIOD = Duration.minutes(5)
 """Long enough that it matters little whether a minute's sample comes a second late."""
 _COST_PERIOD = Duration.hours(1)
-_FULL, _HALF, _THIRD = 24, 12, 8
+_WIDTH, _HEIGHT, _TEXT_WIDTH = 24, 6, 8
+
+_Metrics = Sequence[cloudwatch.IMetric]
 
 
 class Dashboard(Construct):
@@ -26,156 +28,152 @@ class Dashboard(Construct):
 
     def __init__(self, scope: Construct, construct_id: str, *, context: Context, flow: TaskFlow) -> None:
         super().__init__(scope, construct_id)
-        config = context.config
-        self._flow = flow
-        self._name = context.name
-        self._agents = {one.name: AgentMetrics(context.name, one.name) for one in config.models_runtime}
         dashboard = cloudwatch.Dashboard(
             self, "Dashboard", dashboard_name=context.name, default_interval=Duration.hours(3)
         )
-        dashboard.add_widgets(self._header())
-        dashboard.add_widgets(*self._tasks())
-        dashboard.add_widgets(*self._replicas(config.models_runtime))
-        for name, agents in self._agents.items():
-            dashboard.add_widgets(*self._jobs(name, agents))
-        dashboard.add_widgets(*self._door())
-        dashboard.add_widgets(*self._functions())
-        dashboard.add_widgets(*self._costs(config.models_runtime))
-
-    def _header(self) -> cloudwatch.TextWidget:
-        return cloudwatch.TextWidget(
-            markdown=f"# {self._name}\nWhat each alarm means, and what to do: `{RUNBOOK}`. "
+        header = cloudwatch.TextWidget(
+            markdown=f"# {context.name}\nWhat each alarm means, and what to do: `{RUNBOOK}`. "
             "No line where agents report means that no replica runs.",
-            width=_FULL,
+            width=_WIDTH,
             height=2,
         )
-
-    def _tasks(self) -> list[cloudwatch.IWidget]:
-        queues = self._flow.messaging.queues.items()
-        return [
-            _graph(
-                "Age of the oldest task, s",
-                [oldest_s(its.main, period=_PERIOD, label=name) for name, its in queues],
-            ),
-            _graph(
-                "Tasks that wait, and tasks in work",
-                [waiting(its.main, "Maximum", period=_PERIOD, label=f"{name} wait") for name, its in queues]
-                + [in_flight(its.main, "Maximum", period=_PERIOD, label=f"{name} in work") for name, its in queues],
-            ),
-            _graph(
-                "Messages returned, and dead",
-                [waiting(its.returned, "Maximum", period=_PERIOD, label=f"{name} returned") for name, its in queues]
-                + [waiting(its.dead, "Maximum", period=_PERIOD, label=f"{name} dead") for name, its in queues],
-            ),
-        ]
-
-    def _replicas(self, runtimes: list[ModelsRuntime]) -> list[cloudwatch.IWidget]:
-        agents = self._agents.values()
-        cluster = {"ClusterName": self._name}
-        by_namespace = {one.namespace: {**cluster, "Namespace": one.namespace} for one in runtimes}
-        nodes = container_insights("node_gpu_limit", "Sum", period=_PERIOD, label="GPUs of all nodes", **cluster)
-        return [
-            _graph(
-                "Replicas that report, and GPUs; looks at queues that failed",
-                [*(one.agents(period=_AGENTS_PERIOD) for one in agents), nodes],
-                [
-                    self._agents[one.name].scaling_errors(one.namespace, period=_PERIOD, label=f"{one.name} unread")
-                    for one in runtimes
-                ],
-            ),
-            _graph(
-                "GPU in use by its own account (DCGM), %",
-                [
-                    container_insights("pod_gpu_utilization", "Average", period=_PERIOD, label=name, **dimensions)
-                    for name, dimensions in by_namespace.items()
-                ],
-            ),
-            _graph(
-                "Time in which the model server had a job, %",
-                [one.gpu_busy_share(period=_AGENTS_PERIOD) for one in agents],
-            ),
-        ]
-
-    def _jobs(self, name: str, agents: AgentMetrics) -> list[cloudwatch.IWidget]:
-        return [
-            _graph(
-                f"{name}: jobs by outcome, and given back",
-                [*(agents.jobs(one, period=_PERIOD) for one in OUTCOMES), agents.retries(period=_PERIOD)],
-            ),
-            _graph(
-                f"{name}: seconds per stage",
-                [
-                    agents.stage_seconds(stage, statistic, period=_LATENCY_PERIOD)
-                    for stage in STAGES
-                    for statistic in ("p50", "p95")
-                ],
-            ),
-            _graph(
-                f"{name}: errors by kind, and seconds waited",
-                [agents.errors(period=_LATENCY_PERIOD)],
-                [agents.queue_age(statistic, period=_LATENCY_PERIOD) for statistic in ("p50", "p95")],
-            ),
-        ]
-
-    def _door(self) -> list[cloudwatch.IWidget]:
-        api = self._flow.door.api
-        return [
-            _graph(
-                "Requests",
-                [
-                    api.metric_count(statistic="Sum", period=_PERIOD, label="all"),
-                    api.metric_client_error(statistic="Sum", period=_PERIOD, label="4xx"),
-                    api.metric_server_error(statistic="Sum", period=_PERIOD, label="5xx"),
-                ],
-                width=_HALF,
-            ),
-            _graph(
-                "Answered within, ms",
-                [api.metric_latency(statistic=one, period=_PERIOD, label=one) for one in ("p50", "p95", "p99")],
-                width=_HALF,
-            ),
-        ]
-
-    def _functions(self) -> list[cloudwatch.IWidget]:
-        keeper, table = self._flow.keeper, self._flow.table
-        functions = {"door": self._flow.door.function, "returned": keeper.returned, "reaper": keeper.reaper}
-        return [
-            _graph(
-                "Functions: errors and throttles",
-                [one.metric_errors(period=_PERIOD, label=f"{name} errors") for name, one in functions.items()]
-                + [one.metric_throttles(period=_PERIOD, label=f"{name} throttled") for name, one in functions.items()],
-                width=_HALF,
-            ),
-            _graph(
-                "Jobs table: capacity used",
-                [
-                    table.metric_consumed_read_capacity_units(statistic="Sum", period=_PERIOD, label="reads"),
-                    table.metric_consumed_write_capacity_units(statistic="Sum", period=_PERIOD, label="writes"),
-                ],
-                width=_HALF,
-            ),
-        ]
-
-    def _costs(self, runtimes: list[ModelsRuntime]) -> list[cloudwatch.IWidget]:
-        prices = {one.name: _dearest(one) for one in runtimes}
-        return [
-            cloudwatch.TextWidget(markdown=_pricing(prices), width=_THIRD, height=6),
-            _graph(
-                "USD of GPU time per finished job",
-                [
-                    self._agents[name].cost_per_job(price, period=_COST_PERIOD)
-                    for name, (_, price) in prices.items()
-                    if price is not None
-                ],
-                width=_FULL - _THIRD,
-            ),
-        ]
+        runtimes = context.config.models_runtime
+        agents = {one.name: AgentMetrics(context.name, one.name) for one in runtimes}
+        dashboard.add_widgets(header)
+        dashboard.add_widgets(*_tasks(flow))
+        dashboard.add_widgets(*_replicas(context.name, runtimes, agents))
+        for name, of_runtime in agents.items():
+            dashboard.add_widgets(*_jobs(name, of_runtime))
+        dashboard.add_widgets(*_door(flow))
+        dashboard.add_widgets(*_functions(flow))
+        dashboard.add_widgets(*_costs(runtimes, agents))
 
 
-def _graph(
-    title: str, left: Sequence[cloudwatch.IMetric], right: Sequence[cloudwatch.IMetric] = (), *, width: int = _THIRD
-) -> cloudwatch.GraphWidget:
-    return cloudwatch.GraphWidget(title=title, left=list(left), right=list(right), width=width, height=6)
+def _tasks(flow: TaskFlow) -> list[cloudwatch.IWidget]:
+    queues = flow.messaging.queues.items()
+
+    def depth(of: str, words: str, measure: Callable[..., cloudwatch.Metric] = waiting) -> _Metrics:
+        return [measure(getattr(its, of), "Maximum", period=_PERIOD, label=f"{name} {words}") for name, its in queues]
+
+    return _graphs(
+        ("Age of the oldest task, s", [oldest_s(its.main, period=_PERIOD, label=name) for name, its in queues]),
+        ("Tasks that wait, and tasks in work", [*depth("main", "wait"), *depth("main", "in work", in_flight)]),
+        ("Messages returned, and dead", [*depth("returned", "returned"), *depth("dead", "dead")]),
+    )
+
+
+def _replicas(
+    stack_name: str, runtimes: list[ModelsRuntime], agents: Mapping[str, AgentMetrics]
+) -> list[cloudwatch.IWidget]:
+    cluster = {"ClusterName": stack_name}
+    namespaces = dict.fromkeys(one.namespace for one in runtimes)
+    return _graphs(
+        (
+            "Replicas that report, and GPUs; looks at queues that failed",
+            [
+                *(one.agents(period=_AGENTS_PERIOD) for one in agents.values()),
+                container_insights("node_gpu_limit", "Sum", period=_PERIOD, label="GPUs of all nodes", **cluster),
+            ],
+            [
+                agents[one.name].scaling_errors(one.namespace, period=_PERIOD, label=f"{one.name} unread")
+                for one in runtimes
+            ],
+        ),
+        (
+            "GPU in use by its own account (DCGM), %",
+            [
+                container_insights(
+                    "pod_gpu_utilization", "Average", period=_PERIOD, label=name, **cluster, Namespace=name
+                )
+                for name in namespaces
+            ],
+        ),
+        (
+            "Time in which the model server had a job, %",
+            [one.gpu_busy_share(period=_AGENTS_PERIOD) for one in agents.values()],
+        ),
+    )
+
+
+def _jobs(name: str, agents: AgentMetrics) -> list[cloudwatch.IWidget]:
+    period, statistics = _LATENCY_PERIOD, ("p50", "p95")
+    return _graphs(
+        (
+            f"{name}: jobs by outcome, and released",
+            [*(agents.jobs(one, period=_PERIOD) for one in OUTCOMES), agents.retries(period=_PERIOD)],
+        ),
+        (
+            f"{name}: seconds per stage",
+            [agents.stage_seconds(stage, one, period=period) for stage in STAGES for one in statistics],
+        ),
+        (
+            f"{name}: errors by kind, and seconds waited",
+            [agents.errors(period=period)],
+            [agents.queue_age(one, period=period) for one in statistics],
+        ),
+    )
+
+
+def _door(flow: TaskFlow) -> list[cloudwatch.IWidget]:
+    api, sums = flow.door.api, {"statistic": "Sum", "period": _PERIOD}
+    return _graphs(
+        (
+            "Requests",
+            [
+                api.metric_count(**sums, label="all"),
+                api.metric_client_error(**sums, label="4xx"),
+                api.metric_server_error(**sums, label="5xx"),
+            ],
+        ),
+        (
+            "Answered within, ms",
+            [api.metric_latency(statistic=one, period=_PERIOD, label=one) for one in ("p50", "p95", "p99")],
+        ),
+    )
+
+
+def _functions(flow: TaskFlow) -> list[cloudwatch.IWidget]:
+    functions = {"door": flow.door.function, "returned": flow.keeper.returned, "reaper": flow.keeper.reaper}
+    sums = {"statistic": "Sum", "period": _PERIOD}
+    return _graphs(
+        (
+            "Functions: errors and throttles",
+            [one.metric_errors(period=_PERIOD, label=f"{name} errors") for name, one in functions.items()]
+            + [one.metric_throttles(period=_PERIOD, label=f"{name} throttled") for name, one in functions.items()],
+        ),
+        (
+            "Jobs table: capacity used",
+            [
+                flow.table.metric_consumed_read_capacity_units(**sums, label="reads"),
+                flow.table.metric_consumed_write_capacity_units(**sums, label="writes"),
+            ],
+        ),
+    )
+
+
+def _costs(runtimes: list[ModelsRuntime], agents: Mapping[str, AgentMetrics]) -> list[cloudwatch.IWidget]:
+    prices = {one.name: _dearest(one) for one in runtimes}
+    costs = [
+        agents[name].cost_per_job(price, period=_COST_PERIOD)
+        for name, (_, price) in prices.items()
+        if price is not None
+    ]
+    return [
+        cloudwatch.TextWidget(markdown=_pricing(prices), width=_TEXT_WIDTH, height=_HEIGHT),
+        *_graphs(("USD of GPU time per finished job", costs), width=_WIDTH - _TEXT_WIDTH),
+    ]
+
+
+def _graphs(
+    *graphs: tuple[str, _Metrics] | tuple[str, _Metrics, _Metrics], width: int = _WIDTH
+) -> list[cloudwatch.IWidget]:
+    """Graphs that share a row: the title of each, and its metrics by the left and the right axis."""
+    return [
+        cloudwatch.GraphWidget(
+            title=title, left=list(left), right=list(*right), width=width // len(graphs), height=_HEIGHT
+        )
+        for title, left, *right in graphs
+    ]
 
 
 def _dearest(runtime: ModelsRuntime) -> tuple[str, float | None]:

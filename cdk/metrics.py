@@ -58,7 +58,7 @@ class AgentMetrics:
 
     def retries(self, *, period: Duration) -> cloudwatch.Metric:
         """Messages released after an error that may pass."""
-        return self._metric(RETRIES, "Sum", period, label="given back")
+        return self._metric(RETRIES, "Sum", period, label="released")
 
     def stage_seconds(self, stage: str, statistic: str, *, period: Duration) -> cloudwatch.Metric:
         """How long one of ``STAGES`` took; ``statistic`` is "p50" or "p95"."""

@@ -39,6 +39,8 @@ def test_every_value_reaches_its_setting(releases):
     deadlines = settings.deadlines
     assert (deadlines.start_s, deadlines.max_start_s) == (60.5, 100000)
     assert (deadlines.execution_s, deadlines.stall_s) == (DEFAULT_DEADLINES.execution_s, DEFAULT_DEADLINES.stall_s)
+    names = [entry["name"] for entry in releases["dynamic"].agent["env"]]  # Kubernetes fills in what came before
+    assert names.index("OTEL_RESOURCE_ATTRIBUTES") > max(names.index("POD_NAME"), names.index("POD_NAMESPACE"))
 
 
 def test_with_defaults_the_agent_has_its_own_and_listens_where_it_is_probed(static):
@@ -48,23 +50,6 @@ def test_with_defaults_the_agent_has_its_own_and_listens_where_it_is_probed(stat
     assert settings.allow_loopback_inputs is False
     assert settings.memory_budget_bytes == Settings.model_fields["memory_budget_mib"].default * 2**20
     assert static.agent["ports"][0]["containerPort"] == settings.health_port
-
-
-@pytest.mark.parametrize("budget_mib", [64, 1024, 2000000])
-def test_the_containers_memory_follows_from_what_its_tasks_may_take(helm, budget_mib):
-    release = helm.template(merged(AWS, at("runtime.queueAgent.memoryBudgetMib", budget_mib)))
-    assert settings_of(release).memory_budget_bytes == budget_mib * 2**20
-    assert release.agent["resources"] == {
-        "requests": {"cpu": "500m", "memory": f"{budget_mib + 256}Mi"},
-        "limits": {"memory": f"{2 * budget_mib + 512}Mi"},
-    }
-
-
-@pytest.mark.parametrize(("value", "container"), [("queueAgent", "agent"), ("inferenceApi", "model_server")])
-def test_resources_that_the_operator_sets_take_the_place_of_the_default(helm, value, container):
-    resources = {"requests": {"cpu": 1}}
-    release = helm.template(merged(AWS, at(f"runtime.{value}.resources", resources)))
-    assert getattr(release, container)["resources"] == resources
 
 
 @pytest.mark.parametrize("grace_s", [30, 120, 600])
@@ -85,24 +70,6 @@ def test_a_running_job_is_interrupted_in_time_to_store_and_notify(helm, grace_s)
 def test_telemetry_is_sent_where_there_is_a_collector_and_traces_can_be_off(helm, agent, traces, metrics):
     sent = exported_signals(environment(helm.template(merged(AWS, at("runtime.queueAgent", agent))).agent))
     assert ("TRACES" in sent, "METRICS" in sent) == (traces, metrics)
-
-
-def test_metrics_are_sent_as_cloudwatch_can_count_them_with_pod_and_namespace(releases):
-    environ = environ_of(releases["dynamic"])
-    assert environ["OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE"] == "delta"
-    assert environ["OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION"] == "base2_exponential_bucket_histogram"
-    attributes = environ["OTEL_RESOURCE_ATTRIBUTES"].split(",")
-    assert {"k8s.pod.name=$(POD_NAME)", "k8s.namespace.name=$(POD_NAMESPACE)"} <= set(attributes)
-    names = [entry["name"] for entry in releases["dynamic"].agent["env"]]
-    assert names.index("OTEL_RESOURCE_ATTRIBUTES") > max(names.index("POD_NAME"), names.index("POD_NAMESPACE"))
-
-
-def test_another_aws_can_be_named(releases):
-    assert environment(releases["anywhere"].agent)["AWS_ENDPOINT_URL"] == "http://aws.aws:5000"
-
-
-def test_the_model_server_gets_nothing_of_the_agents(releases):
-    assert set(environment(releases["dynamic"].model_server)) == {"MODELS_DIR", "MODEL_FILENAME", "A"}
 
 
 def test_every_log_level_of_the_chart_is_one_of_the_agents(static):

@@ -19,44 +19,6 @@ UNCHANGEABLE = {
 CHANGEABLE = {"labels": {"a": "b"}, "annotations": {"a": "b"}, "prefix": "v2/", "region": "us-east-1"}
 
 
-def options(release):
-    return set(release["PersistentVolume"]["spec"]["mountOptions"])
-
-
-def attributes(release):
-    return release["PersistentVolume"]["spec"]["csi"]["volumeAttributes"]
-
-
-def test_the_volume_is_the_model_bucket_read_only_for_servers_that_are_not_root(static):
-    assert static["PersistentVolume"]["spec"]["csi"]["driver"] == "s3.csi.aws.com"
-    assert attributes(static)["bucketName"] == "models"
-    assert {"read-only", "allow-other"} <= options(static)
-
-
-def test_the_defaults_are_the_references_and_models_outlive_the_release(static):
-    claim, volume = static["PersistentVolumeClaim"]["spec"], static["PersistentVolume"]["spec"]
-    assert (claim["storageClassName"], claim["resources"]["requests"]["storage"]) == ("s3-model-storage-sc", "2Ti")
-    assert volume["persistentVolumeReclaimPolicy"] == "Retain"
-
-
-@pytest.mark.parametrize(("name", "ttl"), [("static", "indefinite"), ("comfyui", "indefinite"), ("dynamic", "60")])
-def test_only_a_server_that_loads_what_is_asked_for_looks_for_new_files(releases, name, ttl):
-    assert f"metadata-ttl {ttl}" in options(releases[name])
-
-
-def test_a_folder_a_region_and_a_cache_can_be_set(releases, static):
-    assert {"prefix v2/", "region us-east-1"} <= options(releases["dynamic"])
-    assert not any(option.startswith(("prefix", "region")) for option in options(static))
-    cached = attributes(releases["dynamic"])
-    assert (cached["cache"], cached["cacheEmptyDirSizeLimit"]) == ("emptyDir", "50Gi")
-
-
-def test_labels_and_annotations_reach_the_claim(helm):
-    persistence = {"labels": {"team": "art"}, "annotations": {"a": "b"}}
-    claim = helm.template(merged(AWS, at(PATH, persistence)))["PersistentVolumeClaim"]["metadata"]
-    assert (claim["labels"]["team"], claim["annotations"]) == ("art", {"a": "b"})
-
-
 def test_two_runtimes_never_share_a_volume_handle_and_the_longest_names_are_short_enough(helm):
     places = [("a", "art"), ("b", "art"), ("a", "photos"), ("r" * 53, "n" * 63)]
     releases = [helm.template(AWS, release=release, namespace=namespace) for release, namespace in places]
@@ -94,8 +56,3 @@ def test_another_value_of_what_kubernetes_keeps_makes_another_volume_and_claim(h
     assert claim["spec"]["resources"]["requests"]["storage"] == volume["spec"]["capacity"]["storage"]
     (mounted,) = [each for each in changed.pod["spec"]["volumes"] if each["name"] == "models"]
     assert mounted["persistentVolumeClaim"]["claimName"] == claim["metadata"]["name"]
-
-
-def test_mountpoints_pod_is_not_the_first_that_a_node_short_of_memory_ends(static):
-    """Without a request it would be: https://kubernetes.io/docs/concepts/scheduling-eviction/node-pressure-eviction/."""
-    assert attributes(static)["mountpointContainerResourcesRequestsMemory"] == "512Mi"

@@ -31,15 +31,6 @@ def namespaces(release):
     }
 
 
-def test_the_policy_is_for_the_releases_pods_which_nobody_reaches(static, releases):
-    policy = static["NetworkPolicy"]["spec"]
-    selector = policy["podSelector"]["matchLabels"]
-    assert selector.items() <= static.pod["metadata"]["labels"].items()
-    assert len(selector) == 2
-    assert (policy["policyTypes"], policy["ingress"]) == (["Ingress", "Egress"], [])
-    assert "NetworkPolicy" not in releases["fixed"].kinds  # where it is left to others
-
-
 @pytest.mark.parametrize(
     ("name", "address", "ports"),
     [
@@ -76,9 +67,3 @@ def test_a_service_in_the_cluster_is_reached_on_its_port_and_one_elsewhere_opens
     release = helm.template(merged(AWS, at(f"runtime.queueAgent.{value}", url)))
     assert namespaces(release) == {"kube-system": [53, 53], **reached}
     assert rules_to(release, "10.1.2.3") == []
-
-
-def test_what_else_is_needed_can_be_added(helm):
-    rule = {"to": [{"ipBlock": {"cidr": "10.0.0.0/16"}}], "ports": [{"protocol": "TCP", "port": 443}]}
-    release = helm.template(merged(AWS, at("runtime.networkPolicy.extraEgress", [rule])))
-    assert rules_to(release, "10.0.1.2") == [[443]]

@@ -72,18 +72,24 @@ def liveness(static):
     return lambda address, seconds=20.0: run(flag, script, address, str(seconds))
 
 
-@pytest.fixture
-def port():
-    """A port of this machine that nobody accepts connections on: the socket that holds it, and its address."""
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        yield held, f"127.0.0.1:{held.getsockname()[1]}"
-
-
 @pytest.mark.parametrize("title", [CHECKPOINT, f"{CHECKPOINT} [6ce0161689]", f"sub/{CHECKPOINT} [6ce0161689]"])
 def test_the_server_has_started_when_the_checkpoint_is_loaded(startup, title):
     with sdwebui(title) as address:
         assert startup(address)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("title", "status", "reason"), [("other.safetensors", 200, "there is other.safetensors"), (CHECKPOINT, 500, "500")]
+)
+def test_it_has_not_started_with_another_checkpoint_or_none(startup, title, status, reason):
+    with sdwebui(title, status=status) as address:
+        ended, said = startup(address, seconds=1)
+    assert ended != 0
+    assert reason in said
+
+
+def test_it_has_not_started_while_nothing_listens(startup):
+    assert startup("127.0.0.1:9", seconds=1)[0] != 0
 
 
 def test_the_probe_waits_until_the_checkpoint_is_loaded_whatever_the_option_says_before(startup):
@@ -96,19 +102,6 @@ def test_the_probe_waits_until_the_checkpoint_is_loaded_whatever_the_option_says
     with sdwebui(CHECKPOINT, load=load) as address:
         assert startup(address, seconds=60)[0] == 0
         assert loaded.is_set()
-
-
-def test_it_fails_while_another_checkpoint_is_loaded_and_names_it(startup):
-    with sdwebui("other.safetensors") as address:
-        status, said = startup(address, seconds=1)
-    assert status != 0
-    assert "there is other.safetensors" in said
-
-
-def test_it_fails_when_no_checkpoint_could_be_loaded_and_while_nothing_listens(startup):
-    with sdwebui(CHECKPOINT, status=500) as address:
-        assert startup(address, seconds=1)[0] != 0
-    assert startup("127.0.0.1:9", seconds=1)[0] != 0
 
 
 def test_it_ends_by_itself_though_the_server_never_answers(startup):
@@ -136,23 +129,20 @@ def test_the_server_is_as_alive_as_the_agent_says_with_its_reason(liveness, stat
     assert ("no progress for 240 s" in said) is bool(exits)
 
 
-def test_a_server_outlives_its_agents_crash_loop(liveness, port):
-    assert liveness(port[1])[0] == 0
+def test_an_agent_that_cannot_be_asked_says_nothing_of_the_server(liveness):
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{held.getsockname()[1]}"
+        assert liveness(address)[0] == 0, "the agent is in a crash loop"
+        held.listen()
+        assert liveness(address, seconds=0.1)[0] == 0, "the agent hangs, and is restarted by its own probe"
+        held.accept()[0].close()
 
+        def die():
+            held.accept()[0].close()
 
-def test_an_agent_that_hangs_is_restarted_by_its_own_probe_and_not_the_server(liveness, port):
-    port[0].listen()
-    assert liveness(port[1], seconds=0.1)[0] == 0
-
-
-def test_an_agent_that_dies_while_it_answers_says_nothing_of_the_server(liveness, port):
-    port[0].listen()
-
-    def die():
-        port[0].accept()[0].close()
-
-    threading.Thread(target=die, daemon=True).start()
-    assert liveness(port[1])[0] == 0
+        threading.Thread(target=die, daemon=True).start()
+        assert liveness(address)[0] == 0, "the agent dies while it answers"
 
 
 @pytest.mark.parametrize("name", ["static", "comfyui", "flux", "anywhere"])

@@ -85,18 +85,3 @@ def test_it_may_mark_no_other_pod_and_a_token_of_no_pod_may_mark_none(refusals, 
 def test_it_may_change_nothing_else_and_others_are_none_of_the_policys_business(refusals, after, said):
     assert refusals(after) == said
     assert refusals(after, user=CONTROLLER) is None
-
-
-def test_the_policy_is_in_force_for_every_change_of_the_pods_and_denies(static, policy):
-    binding = static["ValidatingAdmissionPolicyBinding"]["spec"]
-    (rule,) = policy["matchConstraints"]["resourceRules"]
-    assert (rule["resources"], rule["operations"], policy["failurePolicy"]) == (["pods"], ["UPDATE"], "Fail")
-    assert binding["policyName"] == static["ValidatingAdmissionPolicy"]["metadata"]["name"]
-    assert binding["validationActions"] == ["Deny"]
-    assert binding["matchResources"]["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": "art"}
-
-
-def test_patching_pods_is_all_that_the_service_account_may(static):
-    assert static["Role"]["rules"] == [{"apiGroups": [""], "resources": ["pods"], "verbs": ["patch"]}]
-    assert static["RoleBinding"]["subjects"] == [{"kind": "ServiceAccount", "name": "sdruntime", "namespace": "art"}]
-    assert static["RoleBinding"]["roleRef"]["name"] == static["Role"]["metadata"]["name"]

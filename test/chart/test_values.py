@@ -85,6 +85,7 @@ def test_all_that_is_missing_is_said_at_once(helm):
     assert helm.refusal({}).count("set it to") >= 7
 
 
+SHORT_WINDOW = at("runtime.scaling.extraHPAConfig.behavior.scaleDown.stabilizationWindowSeconds", 59)
 RAID_AND_SNAPSHOT = {"instanceStorePolicy": "RAID0", "dataVolume": {"snapshotID": "snap-1"}}
 NONSENSE = [
     (at("runtime.scaling.minReplicaCount", 21), "runtime.scaling.minReplicaCount"),
@@ -105,6 +106,7 @@ NONSENSE = [
         (at("runtime.type", "invokeai"), 'runtime.type: "invokeai" is none of comfyui, flux, sdwebui'),
         (at("runtime.type", "flux"), "runtime.inferenceApi.modelOptions: set it to"),
         (at("runtime.queueAgent.snsTopicArn", "notices"), "runtime.queueAgent.awsRegion"),
+        (SHORT_WINDOW, "runtime.scaling.extraHPAConfig"),
     ],
 )
 def test_what_makes_no_sense_is_named(helm, changes, said):

@@ -91,6 +91,13 @@ def test_two_readings_that_do_not_fit_each_other_call_for_no_negative_number(def
     assert default.of_readings(total=10, waiting=12, pods=pods) == 1000
 
 
+@pytest.mark.parametrize("name", ["static", "dynamic"])
+def test_the_pods_counted_are_the_deployments(releases, name):
+    labels = releases[name]["Deployment"]["spec"]["selector"]["matchLabels"]
+    [trigger] = [one for one in releases[name]["ScaledObject"]["spec"]["triggers"] if one["name"] == "pods"]
+    assert dict(each.split("=") for each in trigger["metadata"]["podSelector"].split(",")) == labels
+
+
 def test_the_formula_is_read_by_its_grammar_and_no_more():
     assert evaluated("max(total / 10, min(total - waiting, pods))", {"total": 28, "waiting": 20, "pods": 4}) == 4
     with pytest.raises(ValueError, match="grammar"):
