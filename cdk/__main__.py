@@ -8,7 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-from cdk.app import build
+from cdk.stack import build
 from configuration.config import ConfigError
 from configuration.file import load_config
 from configuration.warnings import warnings

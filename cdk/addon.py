@@ -1,7 +1,7 @@
 """EKS add-ons, and who a pod is to AWS."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aws_cdk import aws_eks as eks_resources
@@ -13,16 +13,8 @@ from constructs import Construct, IDependable
 class PodIdentity(Construct):
     """A role for the pods of one service account, by EKS Pod Identity.
 
-    What starts the pods must depend on the whole construct, so that the role and its policies outlive the pods.
-
-    Args:
-        cluster: Where the pods run.
-        service_account: Namespace and name, for example "kube-system/aws-node". It need not exist yet.
-        description: Whose role it is.
-        statements: What the pods may do.
-
-    Attributes:
-        role: The role.
+    ``service_account`` is namespace and name, for example "kube-system/aws-node"; it need not exist yet. What starts
+    the pods must depend on the whole construct, so that the role and its policies outlive the pods.
     """
 
     def __init__(
@@ -33,7 +25,7 @@ class PodIdentity(Construct):
         cluster: eks.ICluster,
         service_account: str,
         description: str,
-        statements: list[iam.PolicyStatement],
+        statements: Sequence[iam.PolicyStatement] = (),
     ) -> None:
         super().__init__(scope, construct_id)
         self.role = iam.Role(

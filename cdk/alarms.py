@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from aws_cdk import ArnFormat, Aws, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -158,7 +158,7 @@ def _runtime_conditions(context: Context, runtime: ModelsRuntime, queues: Runtim
 def _platform_conditions(flow: TaskFlow) -> Iterator[AlarmCondition]:
     """What can be wrong with the door and the keeper."""
     api, keeper = flow.door.api, flow.keeper
-    sums = {"statistic": "Sum", "period": _PERIOD}
+    sums: dict[str, Any] = {"statistic": "Sum", "period": _PERIOD}
     yield AlarmCondition(
         "door-errors",
         "Door answers 5xx",

@@ -13,7 +13,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from aws_cdk import AssetHashType
 from aws_cdk import aws_lambda as lambda_
@@ -53,18 +53,6 @@ class BundleError(Exception):
     """A bundle could not be made. The message says why."""
 
 
-class Compiler(NamedTuple):
-    """A release of CPython on this machine; any CPython of its version reads its byte code, whatever the processor.
-
-    Attributes:
-        path: Where it is.
-        version: For example "3.14".
-    """
-
-    path: str
-    version: str
-
-
 def lambda_code(package: Package, catalog: RuntimeCatalog | None = None) -> lambda_.Code:
     """The bundle of one package's handlers, made without Docker; see ``stage``."""
     folder = stage(package, catalog, cache=_CACHE, platform=PLATFORM, compiler=_compiler())
@@ -77,7 +65,7 @@ def stage(
     *,
     cache: Path,
     platform: tuple[str, ...],
-    compiler: Compiler | None,
+    compiler: str | None,
 ) -> Path:
     """Put a bundle's files into a folder named after their content; one that is there is used again.
 
@@ -86,15 +74,17 @@ def stage(
         catalog: Goes into the bundle as runtimes.json: a function's environment has room for no more than 4 KB.
         cache: The folder of bundles.
         platform: pip's arguments for the platform.
-        compiler: What compiles the modules; None leaves them as they are.
+        compiler: A CPython of Lambda's version that compiles the modules; None leaves them as they are.
 
     Raises:
         BundleError: pip does not give what the package needs, or a module of it cannot be compiled.
     """
-    own = {str(path.relative_to(_ROOT)): path.read_bytes() for path in _modules(package)}
+    own = {
+        str(path.relative_to(_ROOT)): path.read_bytes() for pattern in _CARRIED[package] for path in _ROOT.glob(pattern)
+    }
     if catalog is not None:
         own["runtimes.json"] = catalog.to_json().encode()
-    libraries = _libraries(cache, platform) if compiler is None else _compiled_libraries(cache, platform, compiler)
+    libraries = _libraries(cache, platform)
 
     def fill(folder: Path) -> None:
         shutil.copytree(libraries, folder, copy_function=os.link, dirs_exist_ok=True)
@@ -103,15 +93,9 @@ def stage(
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(content)
         if compiler is not None:
-            compile_all(compiler, folder, *sorted({name.partition("/")[0] for name in own if name.endswith(".py")}))
+            compile_all(compiler, folder)
 
-    return _made_once(cache / f"{package}-{_digest(own, libraries.name)}", fill)
-
-
-def _modules(package: Package) -> Iterator[Path]:
-    """Our modules of a bundle."""
-    for pattern in _CARRIED[package]:
-        yield from sorted(_ROOT.glob(pattern))
+    return _made_once(cache / f"{package}-{_digest(own, libraries.name, 'compiled' if compiler else '')}", fill)
 
 
 def _libraries(cache: Path, platform: tuple[str, ...]) -> Path:
@@ -123,50 +107,28 @@ def _libraries(cache: Path, platform: tuple[str, ...]) -> Path:
         run = _run([*pip, *locked, *platform, "--target", str(folder)])
         if run.returncode:
             raise BundleError(f"pip could not install {_LOCK.name} for Lambda:\n{run.stderr.strip()}")
-        for path in _unused(folder):
+        services = [path for path in folder.glob("botocore/data/*") if path.is_dir() and path.name not in _SERVICES]
+        for path in (*services, *(path for pattern in _NEEDLESS for path in folder.glob(pattern))):
             shutil.rmtree(path)
 
     settings = (*platform, *_NEEDLESS, *_SERVICES)
     return _made_once(cache / f"libraries-{_digest({'lock': _LOCK.read_bytes()}, *settings)}", fill)
 
 
-def _unused(libraries: Path) -> list[Path]:
-    """Folders that no handler reads: programs, pip's metadata, legacy modules, services that no handler calls."""
-    services = [path for path in libraries.glob("botocore/data/*") if path.is_dir() and path.name not in _SERVICES]
-    needless = [path for pattern in _NEEDLESS for path in libraries.glob(pattern)]
-    return [*needless, *services]
-
-
-def _compiled_libraries(cache: Path, platform: tuple[str, ...], compiler: Compiler) -> Path:
-    """The same with their byte code."""
-    plain = _libraries(cache, platform)
-
-    def fill(folder: Path) -> None:
-        shutil.copytree(plain, folder, copy_function=os.link, dirs_exist_ok=True)
-        compile_all(compiler, folder)
-
-    return _made_once(plain.with_name(f"{plain.name}-{compiler.version}"), fill)
-
-
-def compile_all(compiler: Compiler, folder: Path, *parts: str) -> None:
+def compile_all(compiler: str, folder: Path) -> None:
     """Write byte code beside the modules of a folder; it is loaded without a look at the modules' times.
 
-    Args:
-        compiler: What compiles.
-        folder: The folder, which becomes a bundle.
-        parts: The folders in it that are compiled. Default: all.
-
     Raises:
-        BundleError: A module is not Python of its version.
+        BundleError: A module is not Python of the compiler's version.
     """
     how = ["-q", "-j", "0", "--invalidation-mode", "unchecked-hash", "-s", str(folder), "-p", _TASK_FOLDER]
-    run = _run([compiler.path, "-I", "-m", "compileall", *how, *(str(folder / part) for part in parts or ("",))])
+    run = _run([compiler, "-I", "-m", "compileall", *how, str(folder)])
     if run.returncode:
-        raise BundleError(f"{compiler.path} could not compile {folder.name}:\n{run.stdout.strip()}")
+        raise BundleError(f"{compiler} could not compile {folder.name}:\n{run.stdout.strip()}")
 
 
 @functools.cache
-def _compiler() -> Compiler | None:
+def _compiler() -> str | None:
     found = compiler_of(PYTHON)
     if found is None:
         print(
@@ -177,13 +139,13 @@ def _compiler() -> Compiler | None:
     return found
 
 
-def compiler_of(version: str) -> Compiler | None:
-    """Find a compiler of a version such as "3.14"; None if this machine has none."""
+def compiler_of(version: str) -> str | None:
+    """Find a release of CPython of a version such as "3.14"; None if this machine has none."""
     asked = "import platform, sys; print(platform.python_implementation(), *sys.version_info[:4])"
     for candidate in _interpreters(version):
         answer = _run([candidate, "-I", "-c", asked]).stdout
         if answer.startswith(f"CPython {version.replace('.', ' ')} ") and answer.endswith(" final\n"):
-            return Compiler(candidate, version)
+            return candidate
     return None
 
 

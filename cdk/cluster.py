@@ -24,11 +24,7 @@ class EksCluster(Construct):
 
     Metrics server is not installed: KEDA serves the metrics that scale runtimes, and nothing scales by CPU.
 
-    Args:
-        vpc: Where it runs.
-
     Attributes:
-        cluster: The cluster.
         admin_role: Administers it. Any principal of the account whose own policies allow it may assume the role.
         node_security_group: Of all nodes, Karpenter's too.
         ready: What charts depend on: nodes, and names for pods.
@@ -129,7 +125,6 @@ class PodNetwork(Construct):
             cluster=cluster,
             service_account="kube-system/aws-node",
             description="VPC CNI: addresses for pods",
-            statements=[],
         )
         cni.role.add_managed_policy(iam.ManagedPolicy.from_aws_managed_policy_name(_CNI_POLICY))
         acknowledge_managed_policy(cni.role, _CNI_POLICY, "What the VPC CNI asks for, changed by AWS together with it.")

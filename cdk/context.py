@@ -47,10 +47,7 @@ class Context:
     def log_group(self, scope: Construct, construct_id: str, *, name: str | None = None) -> logs.LogGroup:
         """Make a log group that keeps its records as long as the configuration says, and is deleted with the stack.
 
-        Args:
-            scope: Where it belongs.
-            construct_id: Its name there.
-            name: Its name in AWS, where the writer decides it. Default: CloudFormation's choice.
+        ``name`` is its name in AWS if the writer decides it.
         """
         # Both lists are in order.
         retention = dict(zip(LOG_RETENTION_DAYS, _RETENTION, strict=True))
@@ -68,9 +65,7 @@ class Context:
 
         ``configuration.key_policy`` has the statements that the key's own policy needs.
 
-        Args:
-            services: The services that use the key on the role's behalf, for example "sqs".
-            actions: What is allowed. Default: reading and writing.
+        ``services`` use the key on the role's behalf, for example "sqs"; by default for reading and writing.
         """
         if self.key is None:
             return []

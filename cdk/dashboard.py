@@ -1,6 +1,7 @@
 """The dashboard: one row for each question that an operator asks."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -18,6 +19,7 @@ _LATENCY_PERIOD = Duration.minutes(5)
 _AGENTS_PERIOD = Duration.minutes(5)
 """Long enough that it matters little whether a minute's sample comes a second late."""
 _COST_PERIOD = Duration.hours(1)
+_SUMS: dict[str, Any] = {"statistic": "Sum", "period": _PERIOD}
 _WIDTH, _HEIGHT, _TEXT_WIDTH = 24, 6, 8
 
 _Metrics = Sequence[cloudwatch.IMetric]
@@ -115,14 +117,14 @@ def _jobs(name: str, agents: AgentMetrics) -> list[cloudwatch.IWidget]:
 
 
 def _door(flow: TaskFlow) -> list[cloudwatch.IWidget]:
-    api, sums = flow.door.api, {"statistic": "Sum", "period": _PERIOD}
+    api = flow.door.api
     return _graphs(
         (
             "Requests",
             [
-                api.metric_count(**sums, label="all"),
-                api.metric_client_error(**sums, label="4xx"),
-                api.metric_server_error(**sums, label="5xx"),
+                api.metric_count(**_SUMS, label="all"),
+                api.metric_client_error(**_SUMS, label="4xx"),
+                api.metric_server_error(**_SUMS, label="5xx"),
             ],
         ),
         (
@@ -134,7 +136,6 @@ def _door(flow: TaskFlow) -> list[cloudwatch.IWidget]:
 
 def _functions(flow: TaskFlow) -> list[cloudwatch.IWidget]:
     functions = {"door": flow.door.function, "returned": flow.keeper.returned, "reaper": flow.keeper.reaper}
-    sums = {"statistic": "Sum", "period": _PERIOD}
     return _graphs(
         (
             "Functions: errors and throttles",
@@ -144,8 +145,8 @@ def _functions(flow: TaskFlow) -> list[cloudwatch.IWidget]:
         (
             "Jobs table: capacity used",
             [
-                flow.table.metric_consumed_read_capacity_units(**sums, label="reads"),
-                flow.table.metric_consumed_write_capacity_units(**sums, label="writes"),
+                flow.table.metric_consumed_read_capacity_units(**_SUMS, label="reads"),
+                flow.table.metric_consumed_write_capacity_units(**_SUMS, label="writes"),
             ],
         ),
     )

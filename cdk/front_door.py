@@ -4,9 +4,7 @@ import json
 
 from aws_cdk import Aws, Duration, RemovalPolicy
 from aws_cdk import aws_apigateway as apigateway
-from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_logs as logs
-from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
@@ -14,11 +12,11 @@ from cdk.context import Context, allow
 from cdk.escape_hatches import resource_of
 from cdk.nag import acknowledge, acknowledge_managed_policy
 from cdk.python_function import PythonFunction
-from cdk.storage import acknowledge_task_objects
+from cdk.storage import Kept, acknowledge_task_objects
 from cdk.web_acl import WebAcl
 from configuration import gateway
 from configuration.config import Throttle
-from configuration.gateway import INTEGRATION_TIMEOUT_S, GatewayError
+from configuration.gateway import INTEGRATION_TIMEOUT_S
 from contract.objects import TASKS_PREFIX
 
 # A cold start loads botocore and pydantic; with less memory, and so less CPU, it takes seconds.
@@ -65,30 +63,14 @@ class FrontDoorApi(Construct):
     set here to a role with AWS's own policy for that purpose. Both stay when the platform is removed: other APIs may
     depend on them by then.
 
-    Args:
-        table: The jobs table.
-        tasks: The topic of tasks.
-        bucket: The output bucket.
-
     Attributes:
-        api: The API.
-        function: The door's function.
         url: The API's base URL, stage and a slash at its end.
         get_api_key_command: The command that prints the first key, for an operator who may read it.
     """
 
-    def __init__(
-        self,
-        scope: Construct,
-        construct_id: str,
-        *,
-        context: Context,
-        table: dynamodb.ITable,
-        tasks: sns.ITopic,
-        bucket: s3.IBucket,
-    ) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, context: Context, kept: Kept, tasks: sns.ITopic) -> None:
         super().__init__(scope, construct_id)
-        settings = context.config.apigw
+        settings, table, bucket = context.config.apigw, kept.table, kept.bucket
         # A transaction of puts requires PutItem (DynamoDB's guide, "IAM with transactions").
         on_jobs = ["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:GetItem"]
         handler = PythonFunction(
@@ -192,11 +174,7 @@ def _answer_like_the_door(scope: Construct, api: apigateway.RestApi) -> None:
             rest_api=api,
             type=apigateway.ResponseType.of(kind),
             status_code=None if error.status is None else str(error.status),
-            response_headers=_headers(error),
+            # API Gateway takes a constant in quotes.
+            response_headers=None if error.retry_after_s is None else {"Retry-After": f"'{error.retry_after_s}'"},
             templates={"application/json": json.dumps(error.body)},
         )
-
-
-def _headers(error: GatewayError) -> dict[str, str] | None:
-    # API Gateway takes a constant in quotes.
-    return None if error.retry_after_s is None else {"Retry-After": f"'{error.retry_after_s}'"}

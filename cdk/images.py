@@ -46,11 +46,7 @@ _BUILD_SPEC: dict[str, Any] = {
 
 
 class ImagesStack(Stack):
-    """A project that builds one image a run: DOCKERFILE, REPOSITORY and TAG are set when it is started.
-
-    Attributes:
-        project: The project; output ProjectName names it.
-    """
+    """A project that builds one image a run: DOCKERFILE, REPOSITORY and TAG are set when it is started."""
 
     def __init__(self, scope: Construct, construct_id: str) -> None:
         super().__init__(scope, construct_id, description="Builds the container images of image generation")

@@ -33,9 +33,7 @@ _INTERRUPTIONS = {
 class KarpenterController(Construct):
     """The controller, twice, on the cluster's own nodes; its resource types; and what it may do.
 
-    Attributes:
-        cluster: The cluster.
-        node_role: The role of the nodes that it launches.
+    ``node_role`` is the role of the nodes that it launches.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, context: Context, cluster: EksCluster) -> None:
@@ -99,9 +97,6 @@ class InterruptionQueue(Construct):
 
     SQS's own key encrypts it, whatever key the operator has: EventBridge would need a place in that key's policy, and
     without one warnings would be lost in silence. A message names an instance, and lives five minutes.
-
-    Attributes:
-        queue: The queue.
     """
 
     def __init__(self, scope: Construct, construct_id: str) -> None:

@@ -25,14 +25,7 @@ _DESCRIBED = (
 def controller_statements(
     *, cluster_name: str, cluster_arn: str, node_role: iam.IRole, queue_arn: str
 ) -> list[iam.PolicyStatement]:
-    """Give the statements for one cluster.
-
-    Args:
-        cluster_name: Its name; a string and no token, since it becomes part of conditions' keys.
-        cluster_arn: Its ARN.
-        node_role: The role that nodes may be given.
-        queue_arn: The interruption queue.
-    """
+    """Give the statements for one cluster, whose name is a string and no token: it becomes part of conditions' keys."""
     return [
         *_launching(cluster_name),
         *_owning(cluster_name),

@@ -16,15 +16,10 @@ from cdk.versions import KEDA
 _NAMESPACE = "keda"
 _OPERATOR = "keda-operator"
 _METRICS_SERVER = "keda-operator-metrics-apiserver"
-_TIMEOUT = Duration.minutes(10)
 
 
 class Keda(Construct):
-    """The operator, which may read the attributes of the queues that it watches, and do nothing else.
-
-    Attributes:
-        release: The Helm release.
-    """
+    """The operator, which may read the attributes of the queues that it watches, and do nothing else."""
 
     def __init__(self, scope: Construct, construct_id: str, *, context: Context, cluster: EksCluster) -> None:
         super().__init__(scope, construct_id)
@@ -34,7 +29,6 @@ class Keda(Construct):
             cluster=cluster.cluster,
             service_account=f"{_NAMESPACE}/{_OPERATOR}",
             description="KEDA: looks at the depth of queues",
-            statements=[],
         )
         self.release = eks.HelmChart(
             self,
@@ -44,7 +38,7 @@ class Keda(Construct):
             namespace=_NAMESPACE,
             create_namespace=True,
             wait=True,
-            timeout=_TIMEOUT,
+            timeout=Duration.minutes(10),
             values=_values(context),
             **KEDA.location(context.config.mirror_registry),
         )

@@ -3,17 +3,15 @@
 from functools import partial
 
 from aws_cdk import Duration
-from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from cdk.context import Context, allow
 from cdk.messaging import Messaging
 from cdk.python_function import PythonFunction
-from cdk.storage import acknowledge_task_objects
+from cdk.storage import Kept, acknowledge_task_objects
 from contract.objects import TASKS_PREFIX
 from contract.queues import KEEPER_TIMEOUT_S
 from jobs.schema import DUE_INDEX
@@ -26,27 +24,14 @@ class KeeperFunctions(Construct):
     concurrency cannot be had in accounts that still have Lambda's first limit of 10, and each of its writes is on the
     condition that no other write came first. A run that fails is not repeated: the next one does its work.
 
-    Args:
-        messaging: Topics and queues.
-        table: The jobs table.
-        bucket: The output bucket.
-
-    Attributes:
-        returned: The function that handles returned messages.
-        reaper: The function that looks for overdue jobs.
+    ``returned`` and ``reaper`` are the two functions.
     """
 
     def __init__(
-        self,
-        scope: Construct,
-        construct_id: str,
-        *,
-        context: Context,
-        messaging: Messaging,
-        table: dynamodb.ITable,
-        bucket: s3.IBucket,
+        self, scope: Construct, construct_id: str, *, context: Context, kept: Kept, messaging: Messaging
     ) -> None:
         super().__init__(scope, construct_id)
+        table, bucket = kept.table, kept.bucket
         tasks, notices = messaging.tasks.topic_arn, messaging.notices.topic_arn
         returned = [its.returned.queue_arn for its in messaging.queues.values()]
         dead = [its.dead.queue_arn for its in messaging.queues.values()]
@@ -94,11 +79,6 @@ class KeeperFunctions(Construct):
         )
         acknowledge_task_objects(reaper.role)
         self.reaper = reaper.function
-        self._feed(messaging)
-        self._schedule()
-
-    def _feed(self, messaging: Messaging) -> None:
-        """Hand returned messages over; those that could not be handled are delivered again."""
         for runtime, its in messaging.queues.items():
             lambda_.EventSourceMapping(
                 self,
@@ -107,8 +87,6 @@ class KeeperFunctions(Construct):
                 event_source_arn=its.returned.queue_arn,
                 report_batch_item_failures=True,
             )
-
-    def _schedule(self) -> None:
         minute = Duration.minutes(1)
         target = targets.LambdaFunction(self.reaper, retry_attempts=0, max_event_age=minute)
         events.Rule(self, "Schedule", schedule=events.Schedule.rate(minute), targets=[target])

@@ -14,11 +14,9 @@ _REASON = "CDK's own function, which pulls charts from registries and runs only 
 
 
 def finish_kubectl(cluster: eks.Cluster, log_group: logs.ILogGroup) -> None:
-    """Say where the function and CDK's framework around it log, and accept what cdk-nag finds in them.
+    """Let the function and CDK's framework around it log to a group, and accept what cdk-nag finds in them.
 
-    Args:
-        cluster: The cluster that has them.
-        log_group: Where they log; the values of charts are among it.
+    The values of charts are among what they log.
     """
     provider = cluster.node.find_child("KubectlProvider")
     handler = provider.node.find_child("Handler")

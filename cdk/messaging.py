@@ -22,10 +22,7 @@ from runtimes.catalog import DeployedRuntime, RuntimeCatalog
 class RuntimeQueues:
     """A runtime's queues.
 
-    Attributes:
-        main: Its tasks.
-        returned: What was delivered too often, for the keeper.
-        dead: Tasks that failed for good.
+    ``main`` has its tasks, ``returned`` what was delivered too often, and ``dead`` what failed for good.
     """
 
     main: sqs.Queue

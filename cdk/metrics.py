@@ -40,12 +40,7 @@ EXPORT_S = 60
 
 
 class AgentMetrics:
-    """What a runtime's agents measure, and KEDA of it. Where no agent runs, agents give no data.
-
-    Args:
-        namespace: CloudWatch's namespace of the deployment: its stack's name.
-        runtime: The runtime.
-    """
+    """What a runtime's agents measure, and KEDA of it, in the stack's namespace; without an agent no data."""
 
     def __init__(self, namespace: str, runtime: str) -> None:
         self._namespace = namespace

@@ -17,13 +17,9 @@ _FRAMEWORK_POLICIES = ("service-role/AWSLambdaBasicExecutionRole", "service-role
 
 
 def acknowledge(construct: IConstruct, rule: str, reason: str) -> None:
-    """Accept what a rule finds in a construct and in everything below it.
+    """Accept what a rule finds in a construct and in everything below it, and say why.
 
-    Args:
-        construct: Where it is found.
-        rule: The finding, for example ``AwsSolutions-SQS3``; IAM4 and IAM5 with what they name, for example
-            ``AwsSolutions-IAM5[Resource::*]``.
-        reason: Why it is acceptable here, in a sentence.
+    IAM4 and IAM5 are given with what they name, for example ``AwsSolutions-IAM5[Resource::*]``.
     """
     Validations.of(construct).acknowledge(Acknowledgment(id=rule, reason=reason))
 
@@ -34,13 +30,7 @@ def acknowledge_managed_policy(construct: IConstruct, name: str, reason: str) ->
 
 
 def acknowledge_wildcards(construct: IConstruct, statements: Iterable[iam.PolicyStatement], reason: str) -> None:
-    """Accept that statements grant on a kind of resources and not on named ones.
-
-    Args:
-        construct: The role, or what it is in.
-        statements: The statements; those that name all their resources are passed over.
-        reason: What keeps them narrow.
-    """
+    """Accept that some of the statements grant on a kind of resources and not on named ones; say what narrows them."""
     for resource in sorted({one for statement in statements for one in statement.resources if one.endswith("*")}):
         found = resource
         for token, name in _PSEUDO_PARAMETERS.items():
@@ -49,12 +39,7 @@ def acknowledge_wildcards(construct: IConstruct, statements: Iterable[iam.Policy
 
 
 def acknowledge_framework(provider: IConstruct, *functions: IConstruct) -> None:
-    """Accept what cdk-nag finds in CDK's own functions, which run custom resources.
-
-    Args:
-        provider: Where they are.
-        functions: Those that it calls, some of its own among them.
-    """
+    """Accept what cdk-nag finds in a provider of CDK's, which runs custom resources by calling functions."""
     for policy in _FRAMEWORK_POLICIES:
         acknowledge_managed_policy(provider, policy, "CDK's own functions write logs, and may stand in the VPC.")
     for function in functions:

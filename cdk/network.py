@@ -21,9 +21,6 @@ class Network(Construct):
     S3 and DynamoDB are reached through gateway endpoints, which are free, so models, pictures, the layers of images in
     ECR and the jobs table cost no NAT traffic. There are no interface endpoints: each would be paid for by the hour in
     each zone, while SQS, SNS and STS move kilobytes, and links to pictures need the NAT gateways anyway.
-
-    Attributes:
-        vpc: The network.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, context: Context) -> None:

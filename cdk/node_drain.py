@@ -25,12 +25,6 @@ class NodeDrain(Construct):
     waits until Karpenter has ended their nodes; only then Karpenter itself goes. Nodes that are still there after a
     quarter of an hour are ended by this. If they come back, because a node pool was left behind, the stack's removal
     fails here, with Karpenter still in place.
-
-    Args:
-        karpenter: Whose nodes.
-
-    Attributes:
-        resource: The custom resource that waits.
     """
 
     def __init__(

@@ -39,14 +39,7 @@ class NodeGroup(Construct):
     They have no taint: GPU nodes have, so whatever does not ask for a GPU comes here, and no add-on must be told to
     tolerate one. Their disks are encrypted with the account's default key for EBS; nothing is kept on them.
 
-    Args:
-        cluster: Whose nodes.
-        version: Kubernetes version; without it a group keeps the one it was made with when the cluster's is raised.
-        security_group: The nodes' security group.
-
-    Attributes:
-        group: The managed node group.
-        role: The nodes' role.
+    Without a Kubernetes version a group would keep the one it was made with when the cluster's is raised.
     """
 
     def __init__(

@@ -14,14 +14,8 @@ from cdk.nag import acknowledge
 class PythonFunction(Construct):
     """A function with a role of its own and a log group, traced by X-Ray.
 
-    Args:
-        description: What it does, for readers of the console; its role has the same.
-        grants: What its role may do, in addition to writing its log and its traces.
-        settings: Further arguments of ``aws_lambda.Function``: code, handler, timeout, memory_size and so on.
-
-    Attributes:
-        function: The function.
-        role: Its role.
+    ``grants`` is what its role may do in addition to writing log and traces; ``settings`` are further arguments of
+    ``aws_lambda.Function``: code, handler, timeout, memory_size and so on.
     """
 
     def __init__(

@@ -26,16 +26,7 @@ _TIMEOUT = Duration.minutes(14)  # the handler is a Lambda, which has 15
 
 
 class RuntimeRelease(Construct):
-    """A runtime's identity and its Helm release, named like the runtime. Model servers get none of its rights.
-
-    Args:
-        runtime: The runtime.
-        flow: Its queues, and what all runtimes share.
-        karpenter: Makes its nodes.
-
-    Attributes:
-        release: The release.
-    """
+    """A runtime's identity and its Helm release, named like the runtime. Model servers get none of its rights."""
 
     def __init__(
         self,

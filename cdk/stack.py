@@ -3,18 +3,18 @@
 from collections.abc import Sequence
 from typing import Any
 
-from aws_cdk import CfnOutput, Fn, Stack
+from aws_cdk import App, CfnOutput, Fn, Stack, Validations
+from cdk_nag import AwsSolutionsChecks
 from constructs import Construct, IConstruct
 
+from cdk.addons import Insights, ModelFiles
 from cdk.alarms import Alarms
 from cdk.cluster import EksCluster
 from cdk.collector import TelemetryCollector
 from cdk.context import Context
 from cdk.dashboard import Dashboard
-from cdk.insights import Insights
 from cdk.karpenter import KarpenterController
 from cdk.keda import Keda
-from cdk.model_files import ModelFiles
 from cdk.network import Network
 from cdk.node_drain import NodeDrain
 from cdk.runtime import RuntimeRelease
@@ -26,13 +26,8 @@ from configuration.platform import ZONES
 class ThreeZoneStack(Stack):
     """A stack over three availability zones.
 
-    With a fixed environment CDK would ask the account for its zones at synthesis, without one it would use two.
-
-    Args:
-        scope: The application.
-        construct_id: The stack's name.
-        zones: The zones; none are the region's first three, in whatever order CloudFormation has them.
-        more: What every stack takes.
+    With a fixed environment CDK would ask the account for its zones at synthesis, without one it would use two. No
+    zones are the region's first three, in whatever order CloudFormation has them.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, zones: Sequence[str] = (), **more: Any) -> None:
@@ -46,13 +41,7 @@ class ThreeZoneStack(Stack):
 
 
 class PlatformStack(ThreeZoneStack):
-    """Everything between an application's request and the picture in the bucket.
-
-    Args:
-        scope: The application.
-        construct_id: The stack's name, which is also the cluster's.
-        config: The configuration.
-    """
+    """Everything between an application's request and the picture in the bucket; the cluster has the stack's name."""
 
     def __init__(self, scope: Construct, construct_id: str, *, config: Config) -> None:
         super().__init__(
@@ -106,3 +95,14 @@ class PlatformStack(ThreeZoneStack):
         }
         for name, value in outputs.items():
             CfnOutput(self, name, value=value)
+
+
+def build(config: Config, outdir: str | None = None) -> App:
+    """Compose the application of one stack, checked by cdk-nag while it is synthesized.
+
+    ``outdir`` is the folder of the cloud assembly. Default: the one that CDK's command line sets.
+    """
+    app = App(outdir=outdir)
+    PlatformStack(app, config.cloudformation_stack, config=config)
+    Validations.of(app).add_plugins(AwsSolutionsChecks())
+    return app

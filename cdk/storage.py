@@ -1,5 +1,6 @@
 """What is kept, and stays when the platform is removed: the jobs, and the bucket of pictures."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from aws_cdk import Duration, RemovalPolicy
@@ -20,12 +21,16 @@ _TYPES = {"S": dynamodb.AttributeType.STRING, "N": dynamodb.AttributeType.NUMBER
 _DAY_S = 24 * 3600
 
 
-class JobStoreTable(Construct):
-    """The table of jobs, in the shape that its schema gives it.
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The jobs table and the output bucket."""
 
-    Attributes:
-        table: The table; its logical id is the same in every release.
-    """
+    table: dynamodb.ITable
+    bucket: s3.IBucket
+
+
+class JobStoreTable(Construct):
+    """The table of jobs, in the shape that its schema gives it; its logical id is the same in every release."""
 
     def __init__(self, scope: Construct, construct_id: str, *, context: Context) -> None:
         super().__init__(scope, construct_id)
@@ -62,11 +67,7 @@ def _keys(schema: list[dict[str, str]]) -> dict[str, Any]:
 
 
 class PictureBucket(Construct):
-    """The private bucket that pictures are written to.
-
-    Attributes:
-        bucket: The bucket; its logical id is the same in every release.
-    """
+    """The private bucket that pictures are written to; its logical id is the same in every release."""
 
     def __init__(self, scope: Construct, construct_id: str, *, context: Context) -> None:
         super().__init__(scope, construct_id)

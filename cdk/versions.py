@@ -18,13 +18,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chart:
-    """A Helm chart that others publish.
-
-    Attributes:
-        name: Its name.
-        version: Its version.
-        repository: Where it is published: a chart's address in an OCI registry, or a repository's over HTTPS.
-    """
+    """A Helm chart that others publish, at its own address in an OCI registry or in a repository over HTTPS."""
 
     name: str
     version: str
@@ -33,9 +27,8 @@ class Chart:
     def location(self, mirror: str | None) -> dict[str, Any]:
         """Say where the chart is fetched from, as keywords of ``aws_eks_v2.HelmChart``.
 
-        Args:
-            mirror: An OCI registry, and a folder there, that holds copies: charts under ``charts/``, images under their
-                own names. None fetches the chart from where it is published.
+        A mirror is an OCI registry, and a folder there, that holds copies: charts under ``charts/``, images under their
+        own names. Without one the chart comes from where it is published.
         """
         repository = self.repository if mirror is None else f"oci://{mirror}/charts/{self.name}"
         return {"chart": self.name, "repository": repository, "version": self.version}

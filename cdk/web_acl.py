@@ -15,9 +15,6 @@ class WebAcl(Construct):
 
     The rule on the size of bodies only counts: pictures in base64 are larger than it lets through. So do the rules that
     look for scripts in bodies: prompts and workflows are free text.
-
-    Args:
-        stage: The stage it guards.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, stage: apigateway.Stage) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from cdk.app import build
+from cdk.stack import build
 from configuration.file import load_config
 
 ROOT = Path(__file__).parent.parent

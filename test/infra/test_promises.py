@@ -20,7 +20,7 @@ def promises():
                 yield pytest.param(stack, kind, promised, id=sentence)
 
 
-@pytest.mark.parametrize(("name", "kind", "promised"), promises())
+@pytest.mark.parametrize(("name", "kind", "promised"), list(promises()))
 def test_the_template_keeps_its_promise(request, name, kind, promised):
     data = [
         {**one, **readable(one.get("Properties", {})), "id": re.sub(r"(?<=.)[0-9A-F]{8}$", "", logical_id)}

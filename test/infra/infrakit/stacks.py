@@ -6,7 +6,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from cdk.app import build
+from cdk.stack import build
 from configuration.config import parse_config
 from configuration.file import load_config
 
