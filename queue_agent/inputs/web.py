@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import re
 from collections.abc import Callable
 from typing import Self
 from urllib.parse import unquote_to_bytes
@@ -20,6 +21,8 @@ _MAX_PAUSE_S = 5.0
 """The longest pause that an origin may ask for."""
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _WHOLE = frozenset({200, 203})
+_PARTIAL = 206
+_WHOLE_RANGE = re.compile(r"bytes 0-(\d+)/(\d+)")
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 _COMPRESSED = frozenset({"gzip", "x-gzip", "deflate", "compress", "x-compress", "br", "zstd"})
 """Codings that change a file's bytes. Meaningless names, such as base64, occur on plain files."""
@@ -158,7 +161,11 @@ def _check(response: httpcore.Response, host: str) -> None:
     if status in _PASSING:
         pause_s = _seconds(_header(response, b"retry-after"))
         raise LinkUnavailable(InputError(f"failed: {host} answered {status}"), pause_s)
-    if status not in _WHOLE:
+    if status == _PARTIAL:
+        part = _WHOLE_RANGE.fullmatch(_header(response, b"content-range").strip())
+        if part is None or int(part[1][:20]) + 1 != int(part[2][:20]):
+            raise InputError(f"failed: {host} answered {status} with only a part of the file")
+    elif status not in _WHOLE:
         raise InputError(f"failed: {host} answered {status}")
     codings = [coding.strip() for coding in _header(response, b"content-encoding").split(",")]
     if compressed := [coding for coding in codings if coding.lower() in _COMPRESSED]:

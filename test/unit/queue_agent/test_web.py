@@ -231,7 +231,9 @@ async def test_an_origin_that_is_in_trouble_for_a_moment_is_asked_again(open_web
         (status(300), "127.0.0.1 answered 300", 1),
         (status(204), "127.0.0.1 answered 204", 1),
         (status(302), "127.0.0.1 answered 302", 1),
-        (status(206), "127.0.0.1 answered 206", 1),
+        (status(206), "127.0.0.1 answered 206 with only a part of the file", 1),
+        (status(206, Content_Range="bytes 0-9/11"), "only a part of the file", 1),
+        (status(206, Content_Range="bytes 1-9/10"), "only a part of the file", 1),
     ],
 )
 async def test_trouble_that_stays_is_told_in_words_that_fit_it(open_web, trouble, words, asked):
@@ -322,6 +324,7 @@ def coded(coding):
         (OK_HEAD + b"a: " + b"x" * 10_000 + b"\r\n\r\nok", b"ok"),
         (b"HTTP/1.1 103 Early Hints\r\na: b\r\n\r\n" * 10 + OK_HEAD + b"\r\nok", b"ok"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 10000\r\n\r\n" + b"\n" * 10_000, b"\n" * 10_000),
+        (b"HTTP/1.1 206 Partial\r\nContent-Length: 2\r\nContent-Range: bytes 0-1/2\r\n\r\nok", b"ok"),
         *((coded(coding), b"ok") for coding in (b"identity", b"", b"base64", b"aws-chunked", b"utf-8")),
         (chunked(20_000), 20_000 * b"a"),
     ],
