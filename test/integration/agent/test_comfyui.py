@@ -86,27 +86,10 @@ def test_pictures_behind_links_and_in_the_workflow_itself_are_uploaded_first(com
         assert sizes(comfyui, notice) == [size(INPUT_PNG)], notice
 
 
-@pytest.mark.parametrize(
-    ("name", "data", "words"),
-    [
-        # Small, and an image of 50,000 by 50,000 pixels: no server should open it.
-        (
-            "bomb.gif",
-            b"GIF89a"
-            + (50_000).to_bytes(2, "little") * 2
-            + bytes(3)
-            + b"\x2c"
-            + bytes(4)
-            + b"\x01\0\x01\0\0\x02\x02\x4c\x01\0;",
-            "the link is an image of 50000",
-        ),
-        ("a.flac", b"fLaC" + bytes(300), "the link holds no image"),
-    ],
-)
-def test_a_link_to_what_is_no_image_to_open_fails_the_task_and_names_its_node(comfyui, name, data, words):
-    error = comfyui.run(linking_content("comfyui", comfyui.upload(f"inputs/{name}", data)))["error"]
-    assert error["code"] == "input_failed"
-    assert error["message"].startswith(f"LoadImage (node 1), image: {words}")
+def test_a_link_to_what_is_no_image_fails_the_task_and_names_its_node(comfyui):
+    link = comfyui.upload("inputs/a.flac", b"fLaC" + bytes(300))
+    error = comfyui.run(linking_content("comfyui", link))["error"]
+    assert error == {"code": "input_failed", "message": "LoadImage (node 1), image: the link holds no image"}
 
 
 def test_two_workflows_with_different_links_never_see_each_others_picture(comfyui):
@@ -120,14 +103,11 @@ def test_two_workflows_with_different_links_never_see_each_others_picture(comfyu
 @pytest.mark.parametrize(
     ("graph", "code", "words"),
     [
-        ({"1": node("NoSuchNode")}, "rejected", "NoSuchNode does not exist"),
         (
             {"1": empty_image(width=-5), "2": save_image()},
             "rejected",
             "EmptyImage (node 1): Value -5 smaller than min of 1: width",
         ),
-        ({"1": empty_image()}, "rejected", "Prompt has no outputs"),
-        ({**WORKFLOW, "3": save_image("9")}, "rejected", "SaveImage (node 3)"),
         ({"1": empty_image(), "2": save_image(prefix="../../evil")}, "execution_failed", "outside the output folder"),
         (linking_content("comfyui", "gone.png"), "rejected", "Invalid image file: gone.png"),
     ],

@@ -2,20 +2,17 @@
 
 import io
 import statistics
-import time
 from collections import Counter
 
 import pytest
 from PIL import Image
 
 from contract.ids import new_job_id
-from jobs import commands
 from test.kit.processes import HTTP
 from test.kit.servers import kill_worker
 from test.kit.tasks import INPUT_PNG, content_of
 
 SMALL = {"prompt": "a cat, https://example.com/cat.png", "width": 128, "height": 64, "num_inference_steps": 2}
-LONG = {**SMALL, "num_inference_steps": 60}
 """Takes 3 s with steps of 0.05 s."""
 
 
@@ -79,21 +76,6 @@ def test_an_edit_reads_the_image_behind_its_link_and_gives_a_preview_and_the_pic
     assert manifest["parameters"]["instructions"] == "make it red"
 
 
-def test_a_link_to_something_else_fails_the_task_and_names_the_field(flux):
-    link = flux.upload("inputs/a.flac", b"fLaC" + bytes(300))
-    error = flux.run({"instructions": "a", "image_url": link}, "edit")["error"]
-    assert error == {"code": "input_failed", "message": "image_url: the link holds no image"}
-
-
-def test_a_malformed_request_fails_at_once_with_all_its_errors(flux):
-    before = given(flux)
-    error = flux.run({"prompt": "", "num_images": 0, "colour": "red"})["error"]
-    assert error["code"] == "invalid_task"
-    for words in ("prompt must not be empty", "num_images", "colour is not a known key"):
-        assert words in error["message"]
-    assert given(flux) == before
-
-
 def test_what_the_model_does_not_do_fails_at_once_with_all_errors_in_the_servers_words(flux):
     error = flux.run({**SMALL, "width": 1000, "height": 4096, "lora_weights": {"none": 1}})["error"]
     assert error["code"] == "rejected"
@@ -105,29 +87,10 @@ def test_what_the_model_does_not_do_fails_at_once_with_all_errors_in_the_servers
     }
 
 
-def test_a_job_over_its_deadline_is_stopped_in_the_server(flux):
-    before = jobs(flux)["cancelled"]
-    notice = flux.run(LONG, deadlines={"execution_seconds": 1})
-    assert notice["error"]["code"] == "deadline_exceeded"
-    assert (jobs(flux)["running"], len(jobs(flux)["cancelled"])) == ([], len(before) + 1)
-
-
 def test_the_next_job_waits_in_the_server_while_one_runs(flux):
     tasks = [flux.submit({**SMALL, "num_inference_steps": 20}) for _ in range(5)]
     waited_s = [flux.manifest(flux.notice(task))["answer"]["timings_s"]["queue"] for task in tasks]
     assert statistics.median(waited_s) > 0.02, waited_s  # one that finds the painter free waits for 0.004 s
-
-
-@pytest.mark.concurrent
-def test_a_running_job_is_cancelled_in_the_server(kit):
-    with kit.rig("flux") as rig:
-        rig.add_pod().start().model.hold(2)
-        job = new_job_id()
-        task_id = rig.submit(job=job)
-        rig.until(lambda: jobs(rig)["running"])
-        rig.update(commands.request_cancel(job, time.time()))
-        assert rig.notice(task_id)["status"] == "cancelled"
-        assert jobs(rig)["running"] == []
 
 
 @pytest.mark.concurrent
@@ -151,7 +114,7 @@ def test_tasks_that_wait_together_are_drawn_together_though_the_server_decides_b
 def test_each_gpu_of_a_pod_has_a_task_and_what_neither_could_begin_is_left_to_other_pods(kit):
     with kit.rig("flux") as rig:
         pod = rig.add_pod(step_s=0.05, server_environment={"WORKERS": "2"}).start()
-        pod.model.hold(2)
+        pod.model.hold(1)  # without a step done, no forecast of a slow machine can call for the third task
         for number in (1, 2):
             rig.submit(steps=60, seed=number)
             rig.until(lambda number=number: len(jobs(rig)["running"]) == number)

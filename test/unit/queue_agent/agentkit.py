@@ -2,11 +2,12 @@
 
 import asyncio
 import base64
+import contextlib
 import dataclasses
 import io
 import json
 import time
-from dataclasses import dataclass
+from types import SimpleNamespace
 
 from PIL import Image
 
@@ -36,6 +37,11 @@ def base64_picture(side_px):
     return base64.b64encode(stream.getvalue()).decode()
 
 
+def picture(*data, **changes):
+    outputs = [Output(item, 7) for item in data or (PNG,)]
+    return Result(**{"outputs": outputs, "parameters": {"steps": 2}, "answer": {"info": {}}, "model": "m", **changes})
+
+
 async def until(condition, timeout_s=60):
     """Wait for a condition that no event announces."""
     async with asyncio.timeout(timeout_s):
@@ -43,12 +49,18 @@ async def until(condition, timeout_s=60):
             await asyncio.sleep(0.001)
 
 
+async def no_inputs(inputs, tenant=None):
+    """Reads the inputs of tasks that have none."""
+    assert not inputs
+    return {}
+
+
 class FakeQueue:
     """The runtime's queue: what was done with each message, in order."""
 
     visibility_s = 90
 
-    def __init__(self, *messages):
+    def __init__(self, messages=()):
         self.waiting = list(messages)
         self.log = []
 
@@ -72,27 +84,23 @@ class FakeQueue:
 
 
 class FakeStore:
-    """S3 in a dictionary."""
+    """S3 in a dictionary; what is not read to its end is not there."""
 
     def __init__(self):
         self.objects = {}
         self.writes = []
-        self.broken = False
 
     async def put(self, bucket, key, data, content_type, *, tenant=None):
-        if self.broken:
-            raise PlatformError("s3:PutObject failed: SlowDown")
         self.objects[bucket, key] = data
         self.writes.append((key, content_type))
 
+    async def put_stream(self, bucket, key, chunks, content_type, *, tenant=None):
+        data = b"".join([chunk async for chunk in chunks])
+        await self.put(bucket, key, data, content_type)
+        return len(data)
+
     async def get(self, bucket, key, max_bytes, *, tenant=None):
         return self.objects.get((bucket, key))
-
-
-async def no_inputs(inputs, tenant=None):
-    """Reads the inputs of tasks that have none."""
-    assert not inputs
-    return {}
 
 
 class FakeTable:
@@ -104,20 +112,13 @@ class FakeTable:
         broken: Calls that fail, by name.
     """
 
-    def __init__(self, *, number=1, attempt=1, redrives=0, cancel_requested=False, answer=None, start_s=3600):
-        self.claimed = Claim(
-            token="token",
-            number=number,
-            attempt=attempt,
-            redrives=redrives,
-            start_by_s=time.time() + start_s,
-            start_s=start_s,
-            cancel_requested=cancel_requested,
-        )
+    def __init__(self, *, number=1, attempt=1, redrives=0, answer=None, start_s=3600):
+        start = {"start_by_s": time.time() + start_s, "start_s": start_s}
+        claim = {"token": "token", "number": number, "attempt": attempt, "redrives": redrives}
+        self.claimed = Claim(**claim, **start, cancel_requested=False)
         self.answer = answer
         self.writes = []
         self.broken = {}
-        self.cancel = False
 
     def _write(self, name, *details):
         if name in self.broken:
@@ -135,7 +136,7 @@ class FakeTable:
 
     async def renew(self, job, claim, *, lease_s, attempts, progress):
         self._write("renew", attempts)
-        return self.cancel
+        return False
 
     async def release(self, job, claim, *, attempts, blameless, start_s):
         self._write("release", attempts, "blameless" if blameless else "counted")
@@ -160,20 +161,8 @@ class FakeNotices:
         self.sent.append(notice)
 
 
-@dataclass(frozen=True)
-class FakePrepared:
-    """A task that could run now."""
-
-    content: object
-    work = Work("kind", 1)
-
-
 class FakeServer:
-    """A model server with its outcomes set: results, errors, or seconds that a job takes.
-
-    Attributes:
-        started: Set once a job runs.
-    """
+    """A model server with its outcomes set: results, errors, or seconds that a job takes; ``started`` once one runs."""
 
     capacity = Capacity()
 
@@ -181,23 +170,21 @@ class FakeServer:
         self.outcomes = list(outcomes)
         self.runs = []
         self.interrupted = []
-        self.cleared = False
         self.discarded = []
         self.started = asyncio.Event()
 
     async def wait_until_ready(self): ...
 
+    async def clear(self): ...
+
     async def prepare(self, task, inputs):
-        return FakePrepared(task.content)
+        return SimpleNamespace(content=task.content, work=Work("kind", 1))
 
     async def progress(self, job):
         return None
 
     async def liveness_token(self):
         return len(self.runs)
-
-    async def clear(self):
-        self.cleared = True
 
     def discard(self, prepared, *, over):
         self.discarded.append((prepared.content, over))
@@ -217,24 +204,20 @@ class FakeServer:
     async def interrupt(self, job, claim):
         self.interrupted.append(job)
 
-    async def aclose(self): ...
-
-
-def picture(*data, **changes):
-    outputs = [Output(item, 7) for item in data or (PNG,)]
-    return Result(**{"outputs": outputs, "parameters": {"steps": 2}, "answer": {"info": {}}, "model": "m", **changes})
-
 
 class Agent:
-    """An agent's processor and scheduler with everything around them in memory."""
+    """An agent with everything around it in memory; ``marks`` says when its pod was marked busy and idle."""
 
-    def __init__(self, *outcomes, execution_s=60.0, jobs=None, memory=None):
-        self.queue, self.store, self.notices = FakeQueue(), FakeStore(), FakeNotices()
+    def __init__(self, *outcomes, jobs=None, memory=None, messages=(), grace_s=60.0):
+        self.queue, self.store, self.notices = FakeQueue(messages), FakeStore(), FakeNotices()
         self.server = FakeServer(*outcomes)
         self.jobs = jobs or FakeTable()
         self.monitor = ServerMonitor(self.server.liveness_token, stall_s=60)
         self.scheduler = Scheduler()
+        self.marks = []
+        self._grace_s = grace_s
         telemetry = silent_recorder()
+        limits = {"start_s": 1e9, "execution_s": 60, "stall_s": 60, "max_start_s": 1e9, "max_execution_s": 3600}
         self.processor = Processor(
             queue=self.queue,
             jobs=self.jobs,
@@ -244,9 +227,7 @@ class Agent:
             results=Results(s3=self.store, bucket="bucket", runtime_name="r"),
             publish=self._publish,
             memory=memory or MemoryBudget(2**30),
-            deadlines=Deadlines(
-                start_s=1e9, execution_s=execution_s, stall_s=60, max_start_s=1e9, max_execution_s=3600
-            ),
+            deadlines=Deadlines(**limits),
             telemetry=telemetry,
         )
 
@@ -256,36 +237,26 @@ class Agent:
     async def process(self, message):
         await self.processor.process(message, self.scheduler.join())
 
+    @contextlib.asynccontextmanager
+    async def working(self):
+        """Have a worker take the messages; stops it at the end, and waits for it."""
+        marks = {name: lambda name=name: self.marks.append(name) for name in ("busy", "idle")}
+        stop = asyncio.Event()
+        worker = Worker(
+            queue=self.queue,
+            server=self.server,
+            processor=self.processor,
+            scheduler=self.scheduler,
+            monitor=self.monitor,
+            annotator=SimpleNamespace(**marks),
+            stop=stop,
+            grace_s=self._grace_s,
+        )
+        async with asyncio.TaskGroup() as group:
+            group.create_task(worker.run())
+            yield stop
+            stop.set()
+
     @property
     def manifest(self):
         return json.loads(self.store.objects["bucket", NAMES.answer_key])
-
-
-class FakeAnnotator:
-    """Notes whether there is work."""
-
-    def __init__(self):
-        self.noted = []
-
-    def busy(self):
-        self.noted.append("busy")
-
-    def idle(self):
-        self.noted.append("idle")
-
-
-def worker_of(agent, *, grace_s=60.0):
-    """A running worker of an agent, and what stops it."""
-    stop = asyncio.Event()
-    agent.annotator = FakeAnnotator()
-    worker = Worker(
-        queue=agent.queue,
-        server=agent.server,
-        processor=agent.processor,
-        scheduler=agent.scheduler,
-        monitor=agent.monitor,
-        annotator=agent.annotator,
-        stop=stop,
-        grace_s=grace_s,
-    )
-    return asyncio.create_task(worker.run()), stop

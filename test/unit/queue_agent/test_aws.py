@@ -6,7 +6,7 @@ import io
 import itertools
 import tracemalloc
 from datetime import UTC, datetime
-from typing import NamedTuple
+from unittest.mock import AsyncMock
 
 import pytest
 from agentkit import JOB
@@ -33,14 +33,6 @@ NOTICE = Notice(
 )
 
 
-class Request(NamedTuple):
-    """A request as it arrived."""
-
-    method: str
-    headers: dict
-    body: bytes
-
-
 class FakeService:
     """An AWS service: gives its answers in turn, the last one for ever, and notes every request."""
 
@@ -49,7 +41,7 @@ class FakeService:
         self.requests = []
 
     async def answer(self, request):
-        self.requests.append(Request(request.method, dict(request.headers), await request.read()))
+        self.requests.append((request.method, await request.read(), "Expect" in request.headers))
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if answer is CUT:
             request.transport.close()
@@ -93,9 +85,7 @@ def notify(aws):
 
 async def test_a_picture_is_written_by_one_request_and_s3_is_not_asked_before_whether_it_may_be_sent(service, aws):
     await put(aws)
-    [request] = service.requests
-    assert (request.method, request.body) == ("PUT", PICTURE)
-    assert "Expect" not in request.headers
+    assert service.requests == [("PUT", PICTURE, False)]
 
 
 @pytest.mark.parametrize("trouble", [BUSY, (500, b"<html>"), CUT])
@@ -146,83 +136,56 @@ async def test_what_s3_will_say_again_of_an_object_is_an_input_error_and_all_els
         await S3Objects(aws.s3).get("b", "k", 10)
 
 
-class FakeSqs:
-    """Notes what it is asked; answers with messages."""
-
-    def __init__(self):
-        self.asked = []
-
-    async def receive_message(self, **parameters):
-        self.asked.append(parameters)
-        attributes = {
-            "ApproximateReceiveCount": "2",
-            "SentTimestamp": "1795224073954",
-            "ApproximateFirstReceiveTimestamp": "1795224073980",
-        }
-        return {
-            "Messages": [
-                {"MessageId": f"m{number}", "ReceiptHandle": "r", "Body": "b", "Attributes": attributes}
-                for number in range(parameters["MaxNumberOfMessages"])
-            ]
-        }
-
-    async def change_message_visibility(self, **_):
-        await asyncio.Event().wait()
+def queue_of(sqs):
+    return SqsQueue(sqs, url="https://sqs/queue", dead_queue_url=None, visibility_s=90)
 
 
 @pytest.mark.parametrize(("wanted", "asked_for", "wait_s"), [(1, 1, 20), (2, 2, 1), (40, 10, 1)])
 async def test_one_message_is_waited_for_long_and_several_only_briefly(wanted, asked_for, wait_s):
-    sqs = FakeSqs()
-    messages = await SqsQueue(sqs, url="https://sqs/queue", dead_queue_url=None, visibility_s=90).receive(wanted)
-    (parameters,) = sqs.asked
+    times = {"SentTimestamp": "1795224073954", "ApproximateFirstReceiveTimestamp": "1795224073980"}
+    message = {"MessageId": "m", "ReceiptHandle": "r", "Body": "b"}
+    message["Attributes"] = {"ApproximateReceiveCount": "2", **times}
+    sqs = AsyncMock()
+    sqs.receive_message.return_value = {"Messages": [message]}
+    (read,) = await queue_of(sqs).receive(wanted)
+    parameters = sqs.receive_message.call_args.kwargs
     assert (parameters["MaxNumberOfMessages"], parameters["WaitTimeSeconds"]) == (asked_for, wait_s)
-    assert [message.message_id for message in messages] == [f"m{number}" for number in range(asked_for)]
-    read = {(message.deliveries, message.sent_ms, message.first_received_ms) for message in messages}
-    assert read == {(2, 1795224073954, 1795224073980)}
+    assert (read.deliveries, read.sent_ms, read.first_received_ms) == (2, 1795224073954, 1795224073980)
 
 
 async def test_a_release_that_sqs_does_not_answer_is_not_waited_for(message, monkeypatch):
     monkeypatch.setattr("queue_agent.aws.queue._RELEASE_S", 0.01)
-    queue = SqsQueue(FakeSqs(), url="https://sqs/queue", dead_queue_url=None, visibility_s=90)
+    sqs = AsyncMock()
+    sqs.change_message_visibility = lambda **_: asyncio.Event().wait()
     with pytest.raises(PlatformError, match="in time"):
-        await queue.release(message)
+        await queue_of(sqs).release(message)
 
 
 class FakeS3:
-    """The AWS library's client: notes what it is asked, and of bodies their sizes."""
+    """The AWS library's client: notes what it is asked, by the first word, and of bodies their sizes."""
 
     def __init__(self):
         self.calls = []
         self.failing = {}
         self.held = {}
 
-    async def _call(self, name, **options):
-        if name in self.held:
-            await self.held[name].wait()
-        if (number := self.failing.get(name)) is not None and number <= options.get("PartNumber", 0):
-            raise ClientError({"Error": {"Code": "InternalError"}}, name)
-        body = options.get("Body")
-        data = body.read() if isinstance(body, io.BytesIO) else body
-        self.calls.append(name if data is None else (name, len(data)))
+    def __getattr__(self, operation):
+        name = operation.partition("_")[0]
 
-    async def put_object(self, **options):
-        await self._call("put", **options)
+        async def call(**options):
+            if name in self.held:
+                await self.held[name].wait()
+            if (number := self.failing.get(name)) is not None and number <= options.get("PartNumber", 0):
+                raise ClientError({"Error": {"Code": "InternalError"}}, name)
+            body = options.get("Body")
+            data = body.read() if isinstance(body, io.BytesIO) else body
+            self.calls.append(name if data is None else (name, len(data)))
+            if parts := options.get("MultipartUpload", {}).get("Parts"):
+                numbers = [str(number) for number in range(1, len(parts) + 1)]
+                assert [part["ETag"] for part in parts] == [str(part["PartNumber"]) for part in parts] == numbers
+            return {"UploadId": "id", "ETag": str(options.get("PartNumber"))}
 
-    async def create_multipart_upload(self, **options):
-        await self._call("create", **options)
-        return {"UploadId": "id"}
-
-    async def upload_part(self, **options):
-        await self._call("part", **options)
-        return {"ETag": f"etag-{options['PartNumber']}"}
-
-    async def complete_multipart_upload(self, **options):
-        await self._call("complete", **options)
-        parts = options["MultipartUpload"]["Parts"]
-        assert parts == [{"PartNumber": number, "ETag": f"etag-{number}"} for number in range(1, len(parts) + 1)]
-
-    async def abort_multipart_upload(self, **options):
-        await self._call("abort", **options)
+        return call
 
 
 @pytest.fixture
@@ -249,9 +212,12 @@ def put_stream(s3, chunks):
         ([], [("put", 0)]),
         ([3, 4], [("put", 7)]),
         ([PART_BYTES - 1], [("put", PART_BYTES - 1)]),
-        ([PART_BYTES], ["create", ("part", PART_BYTES), "complete"]),
-        ([PART_BYTES, 1], ["create", ("part", PART_BYTES), ("part", 1), "complete"]),
-        ([1, 2 * PART_BYTES + 1], ["create", ("part", PART_BYTES), ("part", PART_BYTES), ("part", 2), "complete"]),
+        ([PART_BYTES], ["create", ("upload", PART_BYTES), "complete"]),
+        ([PART_BYTES, 1], ["create", ("upload", PART_BYTES), ("upload", 1), "complete"]),
+        (
+            [1, 2 * PART_BYTES + 1],
+            ["create", ("upload", PART_BYTES), ("upload", PART_BYTES), ("upload", 2), "complete"],
+        ),
     ],
 )
 async def test_what_is_smaller_than_a_part_is_put_at_once_and_what_is_not_in_parts(s3, sizes_bytes, calls):
@@ -272,10 +238,10 @@ async def test_no_more_than_two_parts_of_a_large_object_are_in_memory(s3):
 @pytest.mark.parametrize(
     ("failing", "source", "error", "calls"),
     [
-        ({}, {"then": ServerError("broke off")}, "broke off", ["create", ("part", PART_BYTES), "abort"]),
-        ({"part": 2}, {}, "s3:UploadPart failed: InternalError", ["create", ("part", PART_BYTES), "abort"]),
-        ({"part": 2, "abort": 0}, {}, "s3:UploadPart failed: InternalError", ["create", ("part", PART_BYTES)]),
-        ({"complete": 0}, {}, "s3:CompleteMultipartUpload", ["create", *[("part", PART_BYTES)] * 2, "abort"]),
+        ({}, {"then": ServerError("broke off")}, "broke off", ["create", ("upload", PART_BYTES), "abort"]),
+        ({"upload": 2}, {}, "s3:UploadPart failed: InternalError", ["create", ("upload", PART_BYTES), "abort"]),
+        ({"upload": 2, "abort": 0}, {}, "s3:UploadPart failed: InternalError", ["create", ("upload", PART_BYTES)]),
+        ({"complete": 0}, {}, "s3:CompleteMultipartUpload", ["create", *[("upload", PART_BYTES)] * 2, "abort"]),
         ({"create": 0}, {}, "s3:CreateMultipartUpload", []),
     ],
 )
@@ -287,7 +253,7 @@ async def test_an_upload_that_fails_is_aborted_and_ends_with_the_first_error(s3,
     assert s3.calls == calls
 
 
-@pytest.mark.parametrize("moment", ["create", "part", "complete", "source"])
+@pytest.mark.parametrize("moment", ["create", "upload", "complete", "source"])
 async def test_an_upload_that_is_cancelled_at_any_moment_is_aborted(s3, moment):
     held = asyncio.Event()
     if moment != "source":
@@ -303,25 +269,17 @@ async def test_an_upload_that_is_cancelled_at_any_moment_is_aborted(s3, moment):
     assert s3.calls[-1] == "abort"
 
 
-class FakeDynamodb:
-    """Notes the values that it is asked to write."""
-
-    async def update_item(self, **parameters):
-        self.values = parameters["ExpressionAttributeValues"]
-        raise EndpointConnectionError(endpoint_url="https://dynamodb")
-
-
 @pytest.mark.parametrize("submitted_at", [None, datetime(2026, 11, 20, tzinfo=UTC)])
 async def test_a_task_was_created_when_the_api_took_it_and_a_foreign_one_when_the_queue_did(
     make_task, message, submitted_at
 ):
     """Whatever the clock here says."""
-    yesterday_ms = message.sent_ms - 86_400_000
+    sent = dataclasses.replace(message, sent_ms=message.sent_ms - 86_400_000)
     task = make_task({"prompt": "a"}, **({} if submitted_at is None else {"submitted_at": submitted_at}))
-    dynamodb = FakeDynamodb()
+    dynamodb = AsyncMock()
+    dynamodb.update_item.side_effect = EndpointConnectionError(endpoint_url="https://dynamodb")
     jobs = DynamoJobs(dynamodb, table="jobs", runtime="r", owner="o")
-    late = dataclasses.replace(message, sent_ms=yesterday_ms)
     with pytest.raises(PlatformError):
-        await jobs.claim(task, JOB, late, lease_s=60, start_s=60)
-    created_s = float(dynamodb.values[":created_at"]["N"])
-    assert created_s == (submitted_at.timestamp() if submitted_at else yesterday_ms / 1000)
+        await jobs.claim(task, JOB, sent, lease_s=60, start_s=60)
+    created_s = float(dynamodb.update_item.call_args.kwargs["ExpressionAttributeValues"][":created_at"]["N"])
+    assert created_s == (submitted_at.timestamp() if submitted_at else sent.sent_ms / 1000)

@@ -3,41 +3,14 @@ import contextlib
 import json
 
 import pytest
+from agentkit import JOB, PNG, FakeStore
 
 from queue_agent.errors import ExecutionFailed, ServerError
 from queue_agent.job_context import JobContext
 from queue_agent.ports import Output, Result
 from queue_agent.results import AT_ONCE, Results
 
-PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
 MP4 = bytes.fromhex("000000206674797069736f6d0000020069736f6d69736f32617663316d703431")
-JOB = "01a1fbd3-be07-75d4-8441-81dd5d036ae5"
-
-
-class Store:
-    """S3 in a dictionary: what is not read to its end is not there."""
-
-    def __init__(self):
-        self.objects = {}
-        self.failures = []
-
-    async def put(self, bucket, key, data, content_type, *, tenant=None):
-        self._fail()
-        self.objects[key] = (data, content_type)
-
-    async def put_stream(self, bucket, key, chunks, content_type, *, tenant=None):
-        data = b"".join([chunk async for chunk in chunks])
-        await self.put(bucket, key, data, content_type)
-        return len(data)
-
-    def _fail(self):
-        if self.failures:
-            raise self.failures.pop(0)
-
-    @property
-    def manifest(self):
-        ((data, _),) = [one for key, one in self.objects.items() if key.endswith(".out")]
-        return json.loads(data)
 
 
 class File:
@@ -69,7 +42,12 @@ class File:
 
 @pytest.fixture
 def store():
-    return Store()
+    return FakeStore()
+
+
+def pictures_of(store):
+    (data,) = [data for (_, key), data in store.objects.items() if key.endswith(".out")]
+    return json.loads(data)["pictures"]
 
 
 @pytest.fixture
@@ -87,11 +65,11 @@ def keep(store, make_task):
 
 async def test_a_files_type_is_told_by_its_first_bytes_and_its_size_counted_as_it_passes(keep, store):
     notice = await keep(Output(File(MP4[:10], MP4[10:] + bytes(10000), b"end").open, 7, "a.mp4"), Output(PNG))
-    video, picture = store.manifest["pictures"]
+    video, picture = pictures_of(store)
     assert (video["content_type"], video["size_bytes"], video["seed"]) == ("video/mp4", 10035, 7)
     assert picture["size_bytes"] == len(PNG)
     assert [url[-6:] for url in notice.image_url] == ["-1.mp4", "-2.png"]
-    assert store.objects[video["url"].removeprefix("s3://bucket/")] == (MP4 + bytes(10000) + b"end", "video/mp4")
+    assert store.objects["bucket", video["url"].removeprefix("s3://bucket/")] == MP4 + bytes(10000) + b"end"
 
 
 async def test_jobs_that_are_stored_at_the_same_time_share_the_places(keep):
@@ -108,7 +86,7 @@ async def test_a_file_that_breaks_off_is_read_again_from_the_start(keep, store):
     file = File(PNG, bytes(9000), b"end", breaks=1, after=2)
     await keep(Output(file.open))
     assert file.opened == file.closed == 2
-    assert store.manifest["pictures"][0]["size_bytes"] == len(PNG) + 9003
+    assert pictures_of(store)[0]["size_bytes"] == len(PNG) + 9003
 
 
 async def test_a_file_that_breaks_off_again_is_the_servers_fault_and_leaves_nothing(keep, store):
@@ -145,5 +123,5 @@ async def test_a_picture_without_a_byte_may_be_whole_in_the_next_attempt(keep, s
 
 async def test_a_film_in_a_form_that_nothing_here_knows_is_stored_under_its_name(keep, store):
     await keep(Output(File(b"\0\0\0\x08wide\0\0\0\x08mdat").open, None, "a.mov"))
-    (stored,) = store.manifest["pictures"]
+    (stored,) = pictures_of(store)
     assert (stored["url"].rpartition(".")[2], stored["content_type"]) == ("mov", "video/quicktime")

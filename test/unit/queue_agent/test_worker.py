@@ -1,7 +1,7 @@
 import asyncio
 
 import pytest
-from agentkit import JOB, Agent, picture, until, worker_of
+from agentkit import JOB, Agent, picture, until
 
 from queue_agent.errors import PlatformError, ServerError
 
@@ -9,29 +9,25 @@ from queue_agent.errors import PlatformError, ServerError
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch):
     monkeypatch.setattr("queue_agent.worker._PAUSE_AFTER_ERROR_S", 0)
+    monkeypatch.setattr("queue_agent.worker._STORING_S", 0.2)
 
 
-async def run_until(agent, condition, **options):
+async def run_until(agent, condition):
     """Run a worker until a condition holds, stop it, and wait for its end."""
-    running, stop = worker_of(agent, **options)
-    await until(lambda: condition() or running.done())
-    stop.set()
-    await running
+    async with agent.working():
+        await until(condition)
 
 
-def held(agent, *names):
-    """Have calls of the store or the queue wait; returns the events that say that one does, and let it continue."""
-    waits, go_on = asyncio.Event(), asyncio.Event()
-    for name in names:
-        owner = agent.store if name == "put" else agent.queue
-        call = getattr(owner, name)
+def held(owner, name):
+    """Have calls wait; returns the events that say that one does, and let it continue."""
+    waits, go_on, call = asyncio.Event(), asyncio.Event(), getattr(owner, name)
 
-        async def wait_first(*arguments, call=call, **keywords):
-            waits.set()
-            await go_on.wait()
-            return await call(*arguments, **keywords)
+    async def wait_first(*arguments, **keywords):
+        waits.set()
+        await go_on.wait()
+        return await call(*arguments, **keywords)
 
-        setattr(owner, name, wait_first)
+    setattr(owner, name, wait_first)
     return waits, go_on
 
 
@@ -40,14 +36,8 @@ def lose(monitor):
     monitor.lost.set()
 
 
-def find(monitor):
-    monitor.lost.clear()
-    monitor.usable.set()
-
-
-async def test_a_worker_survives_unexpected_errors_when_it_clears_the_server_and_receives(message):
-    agent = Agent(picture())
-    agent.queue.waiting = [message]
+async def test_a_worker_survives_unexpected_errors_when_it_clears_the_server_receives_and_releases(message):
+    agent = Agent(ServerError("away"), picture(), messages=[message, message])
     receive, cleared = agent.queue.receive, iter([AttributeError("get"), ServerError("away"), None])
     received = iter([KeyError("Messages"), PlatformError("sqs"), None])
 
@@ -60,120 +50,85 @@ async def test_a_worker_survives_unexpected_errors_when_it_clears_the_server_and
             raise error
         return await receive(max_messages)
 
-    agent.server.clear, agent.queue.receive = clear, broken
+    async def broken_release(message, delay_s=0):
+        raise PlatformError("sqs:ChangeMessageVisibility failed")
+
+    agent.server.clear, agent.queue.receive, agent.queue.release = clear, broken, broken_release
     await run_until(agent, lambda: agent.queue.log)
     assert agent.queue.log == ["delete"]
 
 
 async def test_a_stopped_worker_finishes_its_job_within_the_grace_and_receives_no_other(message):
-    agent = Agent(0.1, 0.1)
-    agent.queue.waiting = [message, message]
+    agent = Agent(0.1, 0.1, messages=[message, message])
     await run_until(agent, agent.server.started.is_set)
     assert agent.queue.log == ["delete"]
     assert len(agent.queue.waiting) == 1
 
 
 async def test_a_stopped_worker_waits_for_a_release_that_is_under_way_when_the_grace_ends(message):
-    agent = Agent()
-    preparing = asyncio.Event()
-
-    async def endless_prepare(*_):
-        preparing.set()
-        await asyncio.Event().wait()
-
-    agent.server.prepare = endless_prepare
-    agent.queue.waiting = [message]
-    releasing, go_on = held(agent, "release")
-    running, stop = worker_of(agent, grace_s=0.01)
-    await preparing.wait()
-    stop.set()
-    await releasing.wait()
-    asyncio.get_running_loop().call_later(0.1, go_on.set)
-    await running
+    agent = Agent(messages=[message], grace_s=0.01)
+    preparing, _ = held(agent.server, "prepare")
+    releasing, go_on = held(agent.queue, "release")
+    async with agent.working() as stop:
+        await preparing.wait()
+        stop.set()
+        await releasing.wait()
+        asyncio.get_running_loop().call_later(0.1, go_on.set)
     assert agent.queue.log == [("release", 0)]
 
 
-async def test_what_is_drawn_when_the_grace_ends_is_stored_all_the_same(message):
-    agent = Agent(0)
-    agent.queue.waiting = [message]
-    storing, go_on = held(agent, "put")
-    running, stop = worker_of(agent, grace_s=0.01)
-    await storing.wait()
-    stop.set()
-    asyncio.get_running_loop().call_later(0.1, go_on.set)
-    await running
-    assert agent.queue.log == ["delete"]
-
-
-async def test_what_cannot_be_stored_soon_after_the_grace_is_released(message, monkeypatch):
-    monkeypatch.setattr("queue_agent.worker._STORING_S", 0.05)
-    agent = Agent(0)
-    agent.queue.waiting = [message]
-    storing, _ = held(agent, "put")
-    await run_until(agent, storing.is_set, grace_s=0.01)
-    assert agent.queue.log == [("release", 0)]
-
-
-async def test_a_worker_survives_a_message_that_it_cannot_even_release(message):
-    agent = Agent(ServerError("away"), picture())
-    agent.queue.waiting = [message, message]
-
-    async def broken(message, delay_s=0):
-        raise PlatformError("sqs:ChangeMessageVisibility failed")
-
-    agent.queue.release = broken
-    await run_until(agent, lambda: agent.queue.log)
-    assert agent.queue.log == ["delete"]
+@pytest.mark.parametrize(("after_s", "end"), [(0.05, "delete"), (None, ("release", 0))])
+async def test_what_is_drawn_when_the_grace_ends_is_stored_or_released_if_that_takes_too_long(message, after_s, end):
+    agent = Agent(0, messages=[message], grace_s=0.01)
+    storing, go_on = held(agent.store, "put")
+    async with agent.working() as stop:
+        await storing.wait()
+        stop.set()
+        if after_s is not None:
+            asyncio.get_running_loop().call_later(after_s, go_on.set)
+    assert agent.queue.log == [end]
 
 
 async def test_the_pod_is_marked_busy_while_there_is_a_message_and_idle_after(message):
-    agent = Agent(0.01)
-    agent.queue.waiting = [message]
-    running, stop = worker_of(agent)
-    await agent.server.started.wait()
-    assert agent.annotator.noted == ["busy"]
-    await until(lambda: len(agent.annotator.noted) > 1)
-    assert agent.annotator.noted == ["busy", "idle"]
-    stop.set()
-    await running
+    agent = Agent(0.01, messages=[message])
+    async with agent.working():
+        await agent.server.started.wait()
+        assert agent.marks == ["busy"]
+        await until(lambda: len(agent.marks) > 1)
+    assert agent.marks == ["busy", "idle"]
 
 
 async def test_a_lost_model_server_has_its_jobs_released_and_no_message_is_received_until_it_is_back(message):
-    agent = Agent(300, picture())
-    agent.queue.waiting = [message]
-    running, stop = worker_of(agent)
-    await agent.server.started.wait()
-    lose(agent.monitor)
-    await until(lambda: agent.queue.log)
-    assert agent.queue.log == [("release", 0)]
-    agent.queue.waiting = [message]
-    await asyncio.sleep(0.05)
-    assert agent.queue.waiting
-    find(agent.monitor)
-    await until(lambda: len(agent.queue.log) > 1)
+    agent = Agent(300, picture(), messages=[message])
+    async with agent.working():
+        await agent.server.started.wait()
+        lose(agent.monitor)
+        await until(lambda: agent.queue.log)
+        assert agent.queue.log == [("release", 0)]
+        agent.queue.waiting = [message]
+        await asyncio.sleep(0.05)
+        assert agent.queue.waiting
+        agent.monitor.lost.clear()
+        agent.monitor.usable.set()
+        await until(lambda: len(agent.queue.log) > 1)
     assert agent.queue.log[-1] == "delete"
-    stop.set()
-    await running
 
 
 async def test_a_job_that_is_being_released_when_its_server_is_lost_is_released_once_with_its_attempt(message):
-    agent = Agent(ServerError("nonsense"))
-    agent.queue.waiting = [message]
-    releasing, go_on = held(agent, "release")
-    running, stop = worker_of(agent)
-    await releasing.wait()
-    lose(agent.monitor)
-    await asyncio.sleep(0.01)
-    go_on.set()
-    stop.set()
-    await running
+    agent = Agent(ServerError("nonsense"), messages=[message])
+    releasing, go_on = held(agent.queue, "release")
+    async with agent.working():
+        await releasing.wait()
+        lose(agent.monitor)
+        await asyncio.sleep(0.01)
+        go_on.set()
     assert agent.jobs.writes.count(("release", 1, "counted")) == 1
     assert agent.queue.log == [("release", 5)]
 
 
 async def test_a_job_that_is_cancelled_again_and_again_is_released_all_the_same(message):
     agent = Agent(300)
-    _, go_on = held(agent, "release")
+    _, go_on = held(agent.queue, "release")
     job = asyncio.create_task(agent.process(message))
     await agent.server.started.wait()
     for _ in range(5):
@@ -194,6 +149,7 @@ async def test_a_monitor_that_dies_ends_the_worker_loudly():
 
     agent.monitor.look = broken
     agent.monitor._seen_s -= 60
-    running, _ = worker_of(agent)
-    with pytest.raises(RuntimeError, match="a bug"):
-        await running
+    with pytest.raises(ExceptionGroup) as caught:
+        async with agent.working():
+            await asyncio.Event().wait()
+    assert caught.group_contains(RuntimeError, match="a bug")
