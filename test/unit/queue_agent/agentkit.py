@@ -25,7 +25,10 @@ from queue_agent.server_monitor import ServerMonitor
 from queue_agent.telemetry.setup import silent_recorder
 from queue_agent.worker import Worker
 
-PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
+PNG = bytes.fromhex(
+    "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de"
+    "0000000c49444154789c63f8cfc0000003010100c9fe92ef0000000049454e44ae426082"
+)
 JOB = "01a1fbd3-be07-75d4-8441-81dd5d036ae5"
 NAMES = ResultNames(prefix="output", task_id="a", job=JOB)
 

@@ -2,17 +2,14 @@
 
 import asyncio
 import base64
-from contextlib import asynccontextmanager
 
 import pytest
-from aiohttp import web
-from webkit import PNG, site
+from agentkit import PNG
 
 from queue_agent.errors import InputError, PlatformError
 from queue_agent.inputs import budget
 from queue_agent.inputs.budget import MAX_LINKS
 from queue_agent.inputs.fetcher import InputFetcher
-from queue_agent.inputs.web import Web
 from queue_agent.ports import Input
 
 MIB = 1024 * 1024
@@ -34,7 +31,6 @@ class Store:
 
 def fetcher(objects=(), web=None):
     store = Store({("out", "a.png"): PNG, ("out", "x"): "broken", **dict(objects)})
-    web = web or Web(allow_loopback=True)
     return InputFetcher(web=web, store=store, bucket="out", input_buckets=frozenset({"in"})), store
 
 
@@ -47,17 +43,16 @@ def filled(size_bytes):
     return PNG + bytes(size_bytes - len(PNG))
 
 
-@asynccontextmanager
-async def linked(scheme, sizes_bytes):
-    """Pictures of these sizes behind links; gives what reads them, and the links."""
-    pictures = {str(number): filled(size_bytes) for number, size_bytes in enumerate(sizes_bytes)}
-    inputs, _ = fetcher({("in", name): picture for name, picture in pictures.items()})
+class FakeWeb:
+    """Has the objects of bucket in."""
 
-    async def page(request):
-        return web.Response(body=pictures[request.match_info["name"]])
+    def __init__(self, objects):
+        self._objects = objects
 
-    async with site(**dict.fromkeys(pictures, page)) as (url, _):
-        yield inputs, [f"{'s3://in' if scheme == 's3' else url}/{name}" for name in pictures]
+    async def get(self, url, count):
+        data = self._objects["in", url.rpartition("/")[2]]
+        count(len(data))
+        return data
 
 
 @pytest.mark.parametrize(
@@ -143,13 +138,14 @@ async def test_the_bytes_of_each_link_and_of_all_links_of_a_task_are_bounded(
 ):
     monkeypatch.setattr(budget, "MAX_LINKED_BYTES", MIB)
     monkeypatch.setattr(budget, "MAX_LINK_BYTES", MIB * 2 // 3)
-    async with linked(scheme, sizes_bytes) as (inputs, urls):
-        fetching = inputs.fetch(links_of(*urls * places))
-        if words is None:
-            assert [len(media.data) for media in (await fetching).values()] == list(sizes_bytes)
-        else:
-            with pytest.raises(InputError, match=words):
-                await fetching
+    pictures = {("in", str(number)): filled(size_bytes) for number, size_bytes in enumerate(sizes_bytes)}
+    inputs, _ = fetcher(pictures, FakeWeb(pictures))
+    fetching = inputs.fetch(links_of(*[f"{scheme}://in/{name}" for _, name in pictures] * places))
+    if words is None:
+        assert [len(media.data) for media in (await fetching).values()] == list(sizes_bytes)
+    else:
+        with pytest.raises(InputError, match=words):
+            await fetching
 
 
 async def test_where_the_links_are_too_much_no_further_one_is_begun(monkeypatch):
