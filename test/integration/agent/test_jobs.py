@@ -46,9 +46,9 @@ def test_a_job_is_in_the_table_from_its_claim_to_its_notice(kit, runtime_type):
 @pytest.mark.parametrize("runtime_type", TYPES)
 def test_a_running_job_is_cancelled_in_the_server_and_the_next_one_runs(kit, runtime_type):
     with kit.rig(runtime_type, visibility_s=15) as rig:
-        pod = rig.add_pod(step_s=0.2).start()
+        pod = rig.add_pod(step_s=0.5).start()
         job = new_job_id()
-        task_id = rig.submit(steps=1000, job=job)
+        task_id = rig.submit(steps=100, job=job)
         rig.until(has_begun(pod))
         rig.update(commands.request_cancel(job, time.time()))
         notice = rig.notice(task_id)
@@ -61,8 +61,8 @@ def test_a_running_job_is_cancelled_in_the_server_and_the_next_one_runs(kit, run
 @pytest.mark.parametrize("runtime_type", TYPES)
 def test_a_job_over_its_deadline_is_stopped_in_the_server_and_the_next_one_runs(kit, runtime_type):
     with kit.rig(runtime_type) as rig:
-        pod = rig.add_pod(step_s=0.2).start()
-        notice = rig.run(steps=1000, deadlines={"execution_seconds": 1})
+        pod = rig.add_pod(step_s=0.5).start()
+        notice = rig.run(steps=100, deadlines={"execution_seconds": 1})
         assert notice["error"]["code"] == "deadline_exceeded"
         rig.until(lambda: pod.generations[0]["outcome"] != "running")
         assert rig.run()["result"]

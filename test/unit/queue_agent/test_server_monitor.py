@@ -61,7 +61,7 @@ def rig(monkeypatch):
 
 STEPS = {
     "answers": lambda rig: setattr(rig, "answer", "token"),
-    "answers anew": lambda rig: setattr(rig, "answer", object()),
+    "restarted": lambda rig: setattr(rig, "answer", object()),
     "refuses": lambda rig: setattr(rig, "answer", REFUSED),
     "loads": lambda rig: setattr(rig, "answer", ServerLoading()),
     "is silent": lambda rig: setattr(rig, "answer", None),
@@ -87,11 +87,11 @@ STEPS = {
         ("loads", 22, LOADING, "refuses", 2, LOST, "answers", 2, ALIVE),
         # ComfyUI's dead worker thread: /prompt, /queue and /history all answer 200, and nothing ever runs.
         ("answers", 2, "a", STALL_S - 2, ALIVE, 2, HUNG),
-        (2, "a", "b", *(STALL_S - 2, "a moves", STALL_S - 2, "answers anew", 2) * 10, ALIVE),
+        (2, "a", "b", *(STALL_S - 2, "a moves", STALL_S - 2, "restarted", 2) * 10, ALIVE),
         (2, "a", 30, "b", "a ends", STALL_S - 2, ALIVE, 2, HUNG),
         (2, 600, "a", "a ends", 600, ALIVE),
         (2, *("a", STALL_S / 3 - 2, "a given up", 600) * 3, "a", 4, ALIVE, 2, HUNG),
-        (2, "a", STALL_S, "a given up", "foreign job", 600, HUNG, "answers anew", 2, ALIVE),
+        (2, "a", STALL_S, "a given up", "foreign job", 600, HUNG, "restarted", 2, ALIVE),
         (2, "a", STALL_S, HUNG, "a moves", ALIVE, STALL_S, HUNG, "a ends", ALIVE),
         (2, "a", STALL_S, "is silent", 2, "answers", 2, HUNG, "refuses", 2, "answers", STALL_S - 2, ALIVE),
         (2, "a", "long", 2 * STALL_S - 2, ALIVE, 2, HUNG),

@@ -8,7 +8,7 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.trace import SpanKind, StatusCode
+from opentelemetry.trace import StatusCode
 from opentelemetry.util.re import parse_env_headers
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
@@ -118,33 +118,6 @@ def test_a_message_continues_the_first_sampled_trace_that_it_came_with(
         assert spans()[MESSAGE].parent is None
     else:
         assert (spans()[MESSAGE].context.trace_id, spans()[MESSAGE].parent is None) == (trace, False)
-
-
-async def test_the_stages_of_messages_processed_at_once_stand_under_their_own_messages(recorder, exporter):
-    async def fetch():
-        with recorder.stage("fetch"):
-            await asyncio.sleep(0)
-
-    async def process(header):
-        with message(recorder, header):
-            for name in ("prepare", "run"):
-                with recorder.stage(name):
-                    await asyncio.create_task(fetch())
-
-    headers = [XRAY.format(1).replace("e988", f"{number:04x}") for number in range(8)]
-    await asyncio.gather(*map(process, headers))
-    spans = exporter.get_finished_spans()
-    by_id = {span.context.span_id: span for span in spans}
-    assert len({span.context.trace_id for span in spans}) == len(headers)
-    for span in spans:
-        if span.name == MESSAGE:
-            assert span.kind is SpanKind.CONSUMER
-            assert span.attributes["messaging.system"] == "aws_sqs"
-            assert span.attributes["messaging.operation.type"] == "process"
-        else:
-            parent = by_id[span.parent.span_id]
-            assert parent.name in ({"prepare", "run"} if span.name == "fetch" else {MESSAGE})
-            assert parent.context.trace_id == span.context.trace_id
 
 
 def test_attributes_and_outcomes_stand_on_the_message_and_not_on_its_stage(recorder, spans):

@@ -85,10 +85,3 @@ async def test_each_hosts_certificate_is_checked_though_another_at_its_address_w
         with pytest.raises(InputError, match=r"could not be fetched from b\.test"):
             await trusting.get(f"https://b.test:{port}/x", lambda _: None)
         assert [host for _, host in seen] == [f"host: a.test:{port}"]
-
-
-async def test_every_link_has_a_connection_of_its_own(certificate, trusting):
-    async with tls_site(certificate) as (port, seen):
-        for _ in range(3):
-            await trusting.get(f"https://a.test:{port}/x", lambda _: None)
-        assert len({client_port for client_port, _ in seen}) == 3
