@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from datetime import UTC, datetime
 from pathlib import Path
 
-from botocore.exceptions import BotoCoreError, ClientError
 from rich.progress import track
 
 from bench.editing.cases import UNREADABLE, BenchError, Case, CaseError, EditBody, fill, read_cases, read_template
@@ -18,6 +17,7 @@ from bench.editing.platform import PlatformClient, add_platform_options, find_ta
 from bench.editing.report import PICTURES, CaseResult, EditingRun, write_report
 from bench.editing.scenes import make_cases
 from bench.editing.usage import measured_usage
+from deploy.aws import AWS_ERRORS
 
 _INTERRUPTED, _TERMINATED = 130, 143
 
@@ -70,12 +70,12 @@ def _run(arguments: argparse.Namespace) -> None:
     settings |= {name.capitalize(): str(getattr(arguments, name)) for name in ("runtime", "template", "concurrency")}
     pool, started = ThreadPoolExecutor(arguments.concurrency, thread_name_prefix="case"), time.monotonic()
     try:
-        target = find_target(arguments, arguments.endpoint)
-        with PlatformClient(target) as platform, measured_usage(arguments.memory_url) as usage:
+        client = PlatformClient(find_target(arguments, arguments.endpoint))
+        with client.listening() as platform, measured_usage(arguments.memory_url) as usage:
             futures = [pool.submit(run_case, case, template, platform, arguments) for case in cases]
             for _ in track(as_completed(futures), "Editing", len(cases)):
                 pass
-    except (BotoCoreError, ClientError) as exc:
+    except AWS_ERRORS as exc:
         raise BenchError(f"AWS refused: {exc}") from exc
     finally:
         pool.shutdown(wait=False, cancel_futures=True)

@@ -4,10 +4,10 @@ import base64
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
 from PIL import Image
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 FILE = "cases.json"
 UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
@@ -25,59 +25,56 @@ class CaseError(Exception):
     """One case got no picture; the message says why."""
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+def _in_the_folder(name: str) -> str:
+    if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+        raise ValueError("must be a file in the folder of cases")
+    return name
 
 
-class EditBody(_Model):
+_FileName = Annotated[str, AfterValidator(_in_the_folder)]
+
+
+class EditBody(BaseModel):
     """A task's type and content as the runtime takes them, with placeholders that ``fill`` replaces."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     tasktype: str
     content: dict[str, Any]
 
 
-class Case(_Model):
-    """One picture to edit. File names are relative to the folder of cases."""
+class Case(BaseModel):
+    """One picture to edit.
+
+    Attributes:
+        id: Its name; unique in the folder.
+        kind: Cases of one kind are summed up together.
+        instructions: What to change, for models that edit.
+        prompt: What the picture shows afterwards, for models that draw.
+        input, mask, reference: Files in the folder of cases; where the mask is white the picture may change.
+        body: The task as the runtime takes it, in place of the template.
+        weight: How often load tests post it, compared with others.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
-    """Its name; unique in the folder."""
     kind: str = "other"
-    """Cases of one kind are summed up together."""
     instructions: str = ""
-    """What to change, for models that edit."""
     prompt: str = ""
-    """What the picture shows afterwards, for models that draw."""
-    input: str | None = None
-    """File of the picture to edit."""
-    mask: str | None = None
-    """File of the mask: white may change, black stays."""
-    reference: str | None = None
-    """File of the expected picture."""
+    input: _FileName | None = None
+    mask: _FileName | None = None
+    reference: _FileName | None = None
     body: EditBody | None = None
-    """The task as the runtime takes it, in place of the template."""
     weight: Annotated[float, Field(gt=0)] = 1.0
-    """How often load tests post it, compared with others."""
-
-    @field_validator("input", "mask", "reference")
-    @classmethod
-    def _lies_in_the_folder(cls, value: str | None) -> str | None:
-        if value is not None and (PurePosixPath(value).is_absolute() or ".." in PurePosixPath(value).parts):
-            raise ValueError("must be a file in the folder of cases")
-        return value
 
 
-class CaseFolder(_Model):
-    """What cases.json holds."""
+class CaseFolder(BaseModel):
+    """What cases.json holds; cases are posted in this order."""
+
+    model_config = ConfigDict(extra="forbid")
 
     cases: Annotated[list[Case], Field(min_length=1)]
-    """In the order in which they are posted."""
-
-    @model_validator(mode="after")
-    def _tells_cases_apart(self) -> Self:
-        ids = [case.id for case in self.cases]
-        if repeated := sorted({one for one in ids if ids.count(one) > 1}):
-            raise ValueError(f"two cases have the id {repeated[0]}")
-        return self
 
 
 def read_cases(folder: Path) -> list[Case]:
@@ -93,6 +90,9 @@ def read_cases(folder: Path) -> list[Case]:
         raise BenchError(f"{path} cannot be read. Make cases with: python -m bench.editing make {folder}") from exc
     except ValidationError as exc:
         raise BenchError(f"{path} is invalid: {exc}") from exc
+    ids = [case.id for case in cases]
+    if repeated := [one for one in ids if ids.count(one) > 1]:
+        raise BenchError(f"{path} is invalid: two cases have the id {repeated[0]}")
     names = [name for case in cases for name in (case.input, case.mask, case.reference) if name is not None]
     if missing := [name for name in names if not (folder / name).is_file()]:
         raise BenchError(f"{path} names {missing[0]}, which does not exist.")
@@ -130,37 +130,32 @@ def fill(case: Case, folder: Path, template: EditBody, link: Callable[[Path], st
     """Replace the placeholders of the case's own body, or of the template.
 
     A text that is nothing but ``${width}`` becomes the value itself; elsewhere the value is written into the text.
-
-    Args:
-        case: The case.
-        folder: Where its files are.
-        template: What is filled if the case has no body.
-        link: Puts a file where a runtime can fetch it, and returns its link; called only for links that are wanted.
+    ``link`` puts a file where a runtime can fetch it and returns its link; it is called only for links that are wanted.
 
     Raises:
         CaseError: A placeholder is unknown, or the case lacks what it stands for.
     """
 
-    def path_of(name: str | None, role: str) -> Path:
+    def file_of(role: str) -> Path:
+        name: str | None = getattr(case, role)
         if name is None:
-            raise CaseError(f"The template wants {role}, and the case has none.")
+            raise CaseError(f"The template wants {'an' if role == 'input' else 'a'} {role}, and the case has none.")
         return folder / name
 
-    def size() -> tuple[int, int]:
-        with Image.open(path_of(case.input, "an input")) as image:
-            return image.size
+    def base64_of(path: Path) -> str:
+        return base64.b64encode(path.read_bytes()).decode()
 
-    body = case.body or template
     values: dict[str, Callable[[], Any]] = {
-        "image": lambda: base64.b64encode(path_of(case.input, "an input").read_bytes()).decode(),
-        "image_url": lambda: link(path_of(case.input, "an input")),
-        "mask": lambda: base64.b64encode(path_of(case.mask, "a mask").read_bytes()).decode(),
-        "mask_url": lambda: link(path_of(case.mask, "a mask")),
-        "width": lambda: size()[0],
-        "height": lambda: size()[1],
+        "image": lambda: base64_of(file_of("input")),
+        "image_url": lambda: link(file_of("input")),
+        "mask": lambda: base64_of(file_of("mask")),
+        "mask_url": lambda: link(file_of("mask")),
+        "width": lambda: Image.open(file_of("input")).width,
+        "height": lambda: Image.open(file_of("input")).height,
         "instructions": lambda: case.instructions,
         "prompt": lambda: case.prompt,
     }
+    body = case.body or template
     return EditBody(tasktype=body.tasktype, content=_filled(body.content, values))
 
 

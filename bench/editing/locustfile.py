@@ -6,6 +6,7 @@
 import itertools
 import random
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -28,16 +29,17 @@ def prepare(environment: Any, **_: object) -> None:
     environment.host = environment.target.endpoint
     environment.cases, environment.template = read_cases(options.cases), read_template(options.template)
     environment.numbers = itertools.count(1)
+    environment.ending = ExitStack()
 
 
 def begin(environment: Any, **_: object) -> None:
     """Listen for notices before the first user posts; a test that is begun again is a run of its own."""
-    environment.platform = PlatformClient(environment.target).__enter__()
+    environment.platform = environment.ending.enter_context(PlatformClient(environment.target).listening())
 
 
 def end(environment: Any, **_: object) -> None:
     """Stop listening."""
-    environment.platform.__exit__()
+    environment.ending.close()
 
 
 def edit(user: Any) -> None:
@@ -46,17 +48,17 @@ def edit(user: Any) -> None:
     platform, options = environment.platform, environment.parsed_options
     (case,) = random.choices(environment.cases, [case.weight for case in environment.cases])
     task_id = f"{platform.run}-{case.id}-{next(environment.numbers)}"
-    request = platform.request(task_id, options.runtime, fill(case, options.cases, environment.template, platform.link))
+    body = fill(case, options.cases, environment.template, platform.link)
+    request, headers = platform.request(task_id, options.runtime, body), {"x-api-key": environment.target.api_key}
     began, failure = time.monotonic(), None
-    headers = {"x-api-key": environment.target.api_key}
     if not user.client.post("/v1alpha2", json=request, headers=headers, name="the API's answer").ok:
         return
     try:
         _, ended = platform.wait(task_id, options.wait)
     except CaseError as exc:
         ended, failure = time.monotonic(), exc
-    seen = {"request_type": "notice", "name": case.kind, "response_time": (ended - began) * 1000, "response_length": 0}
-    environment.events.request.fire(**seen, exception=failure, context={})
+    seen = {"request_type": "notice", "name": case.kind, "response_time": (ended - began) * 1000}
+    environment.events.request.fire(**seen, response_length=0, exception=failure, context={})
 
 
 class Editor(HttpUser):  # type: ignore[misc, unused-ignore]

@@ -5,8 +5,8 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Mapping
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
@@ -14,11 +14,12 @@ from typing import Any, Self
 import httpx
 import jmespath
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError
 
 from bench.editing.cases import BenchError, CaseError, EditBody, template_names
 from contract.notice import Notice
 from contract.objects import split_s3_url
+from deploy.aws import AWS_ERRORS
 from deploy.errors import DeployError
 from deploy.verify.notices import NoticeQueue
 from deploy.verify.pictures import DrawnPicture, PictureError, fetch_picture
@@ -28,7 +29,6 @@ _PREFIX = "bench"
 _LINK_S = 24 * 3600
 _ANSWER_TIMEOUT_S = 35.0
 """API Gateway answers after 29 seconds at the latest."""
-_AWS_ERRORS = (BotoCoreError, ClientError)
 
 
 def add_platform_options(parser: Any) -> None:
@@ -70,11 +70,14 @@ def find_target(options: Any, endpoint: str | None) -> Target:
 
 
 class PlatformClient:
-    """Listens for the notices of one run while the context is open."""
+    """Posts the tasks of one run and hears their notices.
+
+    Attributes:
+        run: Begins the ids of its tasks, and names its folder in S3.
+    """
 
     def __init__(self, target: Target) -> None:
         self.run = f"edit-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
-        """Begins the ids of its tasks, and names its folder in S3."""
         self._target = target
         self._s3 = target.client("s3", config=Config(signature_version="s3v4"))
         self._http = httpx.Client(headers={"x-api-key": target.api_key}, timeout=_ANSWER_TIMEOUT_S)
@@ -83,20 +86,6 @@ class PlatformClient:
         self._heard: dict[str, tuple[Notice, float]] = {}
         self._news = threading.Condition()
         self._end = ""
-        self._exit = ExitStack()
-
-    def __enter__(self) -> Self:
-        with ExitStack() as undo:
-            queue = undo.enter_context(NoticeQueue(self._target))
-            listener = threading.Thread(target=self._listen, args=(queue,), name="notices", daemon=True)
-            listener.start()
-            undo.callback(listener.join)
-            undo.callback(self._finish, "The run has ended.")
-            self._exit = undo.pop_all()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._exit.close()
 
     def request(self, task_id: str, runtime: str, body: EditBody) -> dict[str, Any]:
         """The body of a request; all that the run leaves in S3 has one prefix."""
@@ -117,7 +106,7 @@ class PlatformClient:
             if path not in self._links:
                 try:
                     self._s3.put_object(**where, Body=path.read_bytes())
-                except _AWS_ERRORS as exc:
+                except AWS_ERRORS as exc:
                     raise CaseError(f"{path.name} cannot be uploaded: {exc}") from exc
                 self._links[path] = self._s3.generate_presigned_url("get_object", Params=where, ExpiresIn=_LINK_S)
             return self._links[path]
@@ -166,21 +155,32 @@ class PlatformClient:
     def timings(self, notice: Notice) -> list[float | None]:
         """Seconds in the model server, and there until the preview; None where the manifest says nothing."""
         manifest: Any = {}
-        with suppress(ValueError, *_AWS_ERRORS):
+        with suppress(ValueError, *AWS_ERRORS):
             bucket, key = split_s3_url(notice.output_url or "")
             manifest = json.loads(self._s3.get_object(Bucket=bucket, Key=key)["Body"].read())
         found = (jmespath.search(path, manifest) for path in ("timings_s.run", "answer.timings_s.preview"))
         return [float(value) if isinstance(value, int | float) else None for value in found]
 
+    @contextmanager
+    def listening(self) -> Iterator[Self]:
+        """Hear the run's notices while the context is open."""
+        with NoticeQueue(self._target) as queue:
+            listener = threading.Thread(target=self._listen, args=(queue,), name="notices", daemon=True)
+            listener.start()
+            try:
+                yield self
+            finally:
+                self._finish("The run has ended.")
+                listener.join()
+
     def _listen(self, queue: NoticeQueue) -> None:
         try:
             while not self._end:
-                for notice in queue.receive():
-                    if notice.id is not None and notice.id.startswith(self.run):
-                        with self._news:
-                            self._heard[notice.id] = (notice, time.monotonic())
-                            self._news.notify_all()
-        except _AWS_ERRORS as exc:
+                heard = {str(notice.id): (notice, time.monotonic()) for notice in queue.receive()}
+                with self._news:
+                    self._heard |= {task_id: one for task_id, one in heard.items() if task_id.startswith(self.run)}
+                    self._news.notify_all()
+        except AWS_ERRORS as exc:
             self._finish(f"Notices cannot be read: {exc}")
 
     def _finish(self, why: str) -> None:

@@ -6,26 +6,26 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import mean, quantiles
 
+import jinja2
+
 from bench.editing.cases import Case
 from bench.editing.usage import Usage
 
-FINAL_TARGET_S = 2.0
-PREVIEW_TARGET_S = 0.2
 PICTURES = "pictures"
 """Folder of the pictures, beside report.md."""
 
-_TIMES = {
-    "total_s": ("Latency", FINAL_TARGET_S),
-    "server_s": ("In the model server", FINAL_TARGET_S),
-    "preview_s": ("Preview in the model server", PREVIEW_TARGET_S),
-}
-_SCORES = {
+_TARGETS_S = {"total_s": 2.0, "server_s": 2.0, "preview_s": 0.2}
+_FIGURES = {
+    "total_s": ("Latency, s", ".2f"),
+    "server_s": ("In the model server, s", ".2f"),
+    "preview_s": ("Preview in the model server, s", ".2f"),
     "psnr_db": ("PSNR, dB", ".2f"),
     "ssim": ("SSIM", ".4f"),
     "unedited_psnr_db": ("PSNR unedited, dB", ".2f"),
     "unedited_ssim": ("SSIM unedited", ".4f"),
     "lpips": ("LPIPS", ".4f"),
 }
+_OF_A_KIND = [name for name in _FIGURES if name not in ("server_s", "preview_s")]
 
 
 @dataclass(slots=True)
@@ -82,65 +82,49 @@ class EditingRun:
 def write_report(run: EditingRun, cases: Sequence[Case], out: Path) -> Path:
     """Write results.json and report.md in the folder ``out``, and return the latter's path."""
     (out / "results.json").write_text(json.dumps(asdict(run), indent=2) + "\n", encoding="utf-8")
+    folder = jinja2.FileSystemLoader(Path(__file__).parent)
+    templates = jinja2.Environment(loader=folder, trim_blocks=True, lstrip_blocks=True)
+    templates.filters["mib"] = lambda size: f"{size / 2**20:,.0f} MiB" if size else "-"
+    made = [result for result in run.results if result.problem is None]
+    text = templates.get_template("report.md.jinja").render(
+        run=run,
+        made=made,
+        times=[_times(made, name) for name in _TARGETS_S],
+        titles=[_FIGURES[name][0] for name in _OF_A_KIND],
+        kinds=_kinds(run.results, {case.id: case.kind for case in cases}),
+    )
     path = out / "report.md"
-    path.write_text("\n".join(_lines(run, cases)) + "\n", encoding="utf-8")
+    path.write_text(text + "\n", encoding="utf-8")
     return path
 
 
 def known_figures(result: CaseResult) -> dict[str, str]:
     """The figures of one case by title, without those that are not known."""
-    forms = {name: (f"{title}, s", ".2f") for name, (title, _) in _TIMES.items()} | _SCORES
-    return {title: _mean([result], name, form) for name, (title, form) in forms.items() if _known([result], name)}
+    return {title: _mean([result], name) for name, (title, _) in _FIGURES.items() if _known([result], name)}
 
 
-def _lines(run: EditingRun, cases: Sequence[Case]) -> Iterator[str]:
-    made = [result for result in run.results if result.problem is None]
-    yield f"# Editing bench: {run.id}\n"
-    yield from (f"- {name}: {value}" for name, value in run.settings.items())
-    yield f"- Cases with a picture: {len(made)} of {len(run.results)}, {len(made) / run.wall_s:.2f} a second"
-    yield f"- FID: {_shown(run.fid, '.1f')}"
-    yield f"- This machine: CPU {run.usage.cpu_percent:.0f} %, RAM {_mib(run.usage.ram_bytes)} at most"
-    yield f"- Network: {_mib(run.usage.sent_bytes)} sent, {_mib(run.usage.received_bytes)} received"
-    server = f"VRAM {_mib(run.usage.server_vram_bytes)}, RAM {_mib(run.usage.server_ram_bytes)}"
-    yield f"- Model server at most: {server}"
-    yield from (f"- {remark}" for remark in run.remarks)
-    yield "\n| Time, s | mean | p50 | p95 | target of p95 |\n|---|---|---|---|---|"
-    for name, (title, target_s) in _TIMES.items():
-        yield f"| {title} | {_times(_known(made, name), target_s)} |"
-    heads = " | ".join(title for title, _ in _SCORES.values())
-    yield f"\n| Kind | Cases | Failed | Latency, s | {heads} |\n{'|---' * 9}|"
-    kinds = {case.id: case.kind for case in cases}
-    for kind in [*dict.fromkeys(kinds.values()), "all"]:
-        results = [result for result in run.results if kind in ("all", kinds[result.case])]
-        good = [result for result in results if result.problem is None]
-        scores = " | ".join(_mean(good, name, form) for name, (_, form) in _SCORES.items())
-        counts = f"{len(results)} | {len(results) - len(good)}"
-        yield f"| {kind} | {counts} | {_mean(good, 'total_s', '.2f')} | {scores} |"
-    yield "\nAll pictures and figures of each case: [report.html](report.html).\n"
-    problems = {result.case: " ".join(result.problem.split()) for result in run.results if result.problem}
-    yield from (f"- {case} failed: {problem}" for case, problem in problems.items())
-
-
-def _times(values: Sequence[float], target_s: float) -> str:
-    if not values:
-        return f"- | - | - | below {target_s:g}"
-    cuts = quantiles([*values, values[-1]] if len(values) == 1 else values, n=100, method="inclusive")
-    verdict = "kept" if cuts[94] < target_s else "**not kept**"
-    return f"{mean(values):.2f} | {cuts[49]:.2f} | {cuts[94]:.2f} | below {target_s:g}: {verdict}"
-
-
-def _mean(results: Sequence[CaseResult], name: str, form: str) -> str:
+def _times(results: Sequence[CaseResult], name: str) -> list[str]:
+    title, target_s = _FIGURES[name][0].removesuffix(", s"), _TARGETS_S[name]
     values = _known(results, name)
-    return _shown(mean(values) if values else None, form)
+    if not values:
+        return [title, "-", "-", "-", f"below {target_s:g}"]
+    # A single value counts as two: quantiles needs them.
+    cuts = quantiles(values * 2 if len(values) == 1 else values, n=100, method="inclusive")
+    verdict = "kept" if cuts[94] < target_s else "**not kept**"
+    return [title, _mean(results, name), f"{cuts[49]:.2f}", f"{cuts[94]:.2f}", f"below {target_s:g}: {verdict}"]
+
+
+def _kinds(results: Sequence[CaseResult], kind_of: dict[str, str]) -> Iterator[list[str]]:
+    for kind in [*dict.fromkeys(kind_of.values()), "all"]:
+        some = [result for result in results if kind in ("all", kind_of[result.case])]
+        good = [result for result in some if result.problem is None]
+        yield [kind, str(len(some)), str(len(some) - len(good)), *(_mean(good, name) for name in _OF_A_KIND)]
+
+
+def _mean(results: Sequence[CaseResult], name: str) -> str:
+    values = _known(results, name)
+    return f"{mean(values):{_FIGURES[name][1]}}" if values else "-"
 
 
 def _known(results: Sequence[CaseResult], name: str) -> list[float]:
     return [value for result in results if (value := getattr(result, name)) is not None]
-
-
-def _shown(value: float | None, form: str) -> str:
-    return "-" if value is None else f"{value:{form}}"
-
-
-def _mib(size_bytes: float) -> str:
-    return f"{size_bytes / 2**20:,.0f} MiB" if size_bytes else "-"

@@ -1,6 +1,6 @@
 """Makes cases with known answers: a thing on a table, painted before and after an edit."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -34,7 +34,11 @@ _BACKDROPS: Mapping[str, tuple[Colour, Colour]] = {
 """Colours at the top and at the bottom."""
 _TABLE: tuple[Colour, Colour] = ((118, 82, 54), (164, 120, 82))
 _HORIZON, _FOOT = 320, 400
-_SHAPES = ("ball", "box", "cone")
+_SHAPES: Mapping[str, Callable[[ImageDraw.ImageDraw, tuple[int, int, int, int]], None]] = {
+    "ball": lambda draw, box: draw.ellipse(box, fill=255),
+    "box": lambda draw, box: draw.rectangle(box, fill=255),
+    "cone": lambda draw, box: draw.polygon([box[0], box[3], (box[0] + box[2]) // 2, box[1], box[2], box[3]], fill=255),
+}
 _WORDS = ("OPEN", "SALE", "CAFE", "BOOKS", "TEA", "EXIT", "MUSIC", "BREAD")
 _MASK_MARGIN = 5
 
@@ -51,7 +55,7 @@ def make_cases(folder: Path, count: int, seed: int) -> Iterator[Case]:
         before, instructions, changes = _edit(kind, Random(f"{seed} {number}"))
         after = {**before, **changes}
         given, expected = paint(**before), paint(**after)
-        pictures = {"input": given, "mask": changed(given, expected), "reference": expected}
+        pictures = {"input": given, "mask": _changed(given, expected), "reference": expected}
         (folder / name).mkdir(parents=True, exist_ok=True)
         for role, picture in pictures.items():
             picture.save(folder / name / f"{role}.png")
@@ -61,7 +65,7 @@ def make_cases(folder: Path, count: int, seed: int) -> Iterator[Case]:
     write_cases(folder, cases)
 
 
-def changed(before: Image.Image, after: Image.Image) -> Image.Image:
+def _changed(before: Image.Image, after: Image.Image) -> Image.Image:
     """The mask of an edit: a white box around all pixels that differ, a few pixels wider."""
     mask = Image.new("L", before.size)
     if box := ImageChops.difference(before, after).getbbox():
@@ -71,7 +75,7 @@ def changed(before: Image.Image, after: Image.Image) -> Image.Image:
 
 def _edit(kind: str, chance: Random) -> tuple[Scene, str, Scene]:
     """A scene as it is given, what to change, and what changes in the scene."""
-    (colour, new_colour), (shape, new_shape) = chance.sample(sorted(_COLOURS), 2), chance.sample(_SHAPES, 2)
+    (colour, new_colour), (shape, new_shape) = chance.sample(sorted(_COLOURS), 2), chance.sample(sorted(_SHAPES), 2)
     (backdrop, new_backdrop), (word, new_word) = chance.sample(sorted(_BACKDROPS), 2), chance.sample(_WORDS, 2)
     light, brightness = chance.choice([("brighter", 1.35), ("darker", 0.55)])
     scene: dict[str, Any] = {"shape": shape, "colour": colour, "backdrop": backdrop, "word": word}
@@ -105,16 +109,10 @@ def paint(
     draw.text((256, 74), word, font=ImageFont.load_default(46), fill=(40, 36, 34), anchor="mm")
     if shape is not None:
         shade, outline, depth = Image.new("L", picture.size), Image.new("L", picture.size), height // 9
-        box, middle = (left, _FOOT - height, left + height, _FOOT), left + height // 2
+        box = (left, _FOOT - height, left + height, _FOOT)
         ImageDraw.Draw(shade).ellipse((left + 2 * depth, _FOOT - depth, box[2] + 2 * depth, _FOOT + depth), fill=150)
         picture.paste((34, 24, 20), (0, 0), shade.filter(ImageFilter.GaussianBlur(depth / 2)))
-        drawn = ImageDraw.Draw(outline)
-        if shape == "ball":
-            drawn.ellipse(box, fill=255)
-        elif shape == "box":
-            drawn.rectangle(box, fill=255)
-        else:
-            drawn.polygon([(left, _FOOT), (middle, box[1]), (box[2], _FOOT)], fill=255)
+        _SHAPES[shape](ImageDraw.Draw(outline), box)
         red, green, blue = _COLOURS[colour]
         surface = _gradient((height, height), ((red, green, blue), (red // 2, green // 2, blue // 2)))
         picture.paste(surface, box[:2], outline.crop(box))

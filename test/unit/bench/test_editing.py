@@ -166,7 +166,7 @@ def run_on(aws, folder, monkeypatch, answer):
     """Run a case that the platform answers with the notices of ``answer``."""
     client = {"api_key": "k", "bucket": "b", "notice_topic_arn": "t", "client": lambda *_, **__: aws}
     (folder / "pictures").mkdir()
-    with PlatformClient(Target(endpoint="http://127.0.0.1:1", **client)) as platform:
+    with PlatformClient(Target(endpoint="http://127.0.0.1:1", **client)).listening() as platform:
         if answer is not None:
             bodies = [json.dumps({"Message": one.to_message()}) for one in answer(f"{platform.run}-one")]
             messages = [{"Body": body, "ReceiptHandle": "h"} for body in bodies]
