@@ -105,8 +105,9 @@ def platform(aws: FakeAws) -> Iterator[Platform]:
         server.shutdown()
 
 
-def test_a_picture_in_s3_is_a_success(platform: Platform) -> None:
-    platform.notices = [platform.store("a.png", PNG)]
+def test_a_picture_in_s3_is_a_success_whatever_others_publish_to_the_topic(platform: Platform) -> None:
+    platform.messages_before = ("not json", "{}", "[]", '"text"')
+    platform.notices = [{"id": "somebody-elses"}, platform.store("a.png", PNG)]
     (outcome,) = platform.run()
     assert outcome.problem is None
     assert outcome.pictures[0].content == PNG
@@ -120,45 +121,49 @@ def test_the_input_belongs_to_the_api_key_whose_tasks_read_it(platform: Platform
     assert there["Metadata"] == {TENANT_METADATA: tenant_label("mine")}
 
 
+FAILED = {"result": False, "status": "failed", "error": JobError(code="input_failed", message="dead link")}
+
+
 @pytest.mark.parametrize(
     ("notice", "problem"),
     [
         ({"image_url": [f"s3://{OUTPUT_BUCKET}/gone.png"]}, "gone.png is not there: NoSuchKey"),
         ({"image_url": []}, "names no picture"),
         ({"image_url": ["https://elsewhere/a.png"]}, "must look like s3://"),
-        (
-            {"result": False, "status": "failed", "error": JobError(code="input_failed", message="dead link")},
-            "input_failed: dead link",
-        ),
+        ({"image_url": [f"s3://{OUTPUT_BUCKET}/b.png"]}, "is no picture"),
+        (FAILED, "input_failed: dead link"),
+        ({"id": "somebody-elses"}, "no notice within"),
     ],
 )
-def test_a_failed_notice_or_a_missing_picture_is_a_failure_with_its_reason(
+def test_a_failed_task_or_a_missing_picture_is_a_failure_with_its_reason(
     platform: Platform, notice: dict[str, Any], problem: str
 ) -> None:
+    platform.store("b.png", b"<html>")
     platform.notices = [notice]
-    (outcome,) = platform.run(wait_s=60)
+    (outcome,) = platform.run(wait_s=2 if "id" in notice else 60)
     assert problem in str(outcome.problem)
     assert outcome.pictures == ()
 
 
-def test_the_notice_of_another_task_is_none(platform: Platform) -> None:
-    platform.notices = [{"id": "somebody-elses"}]
-    (outcome,) = platform.run(wait_s=2)
-    assert "no notice within" in str(outcome.problem)
+DETAILS = [{"field": "task.content.steps", "problem": "must be a number"}, {"field": "", "problem": "is odd"}]
 
 
-def test_an_object_that_is_no_picture_is_a_failure(platform: Platform) -> None:
-    platform.notices = [platform.store("b.png", b"<html>")]
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (
+            {"error": {"code": "invalid_request", "message": "It has 2 faults.", "details": DETAILS}},
+            "task.content.steps must be a number; is odd",
+        ),
+        ({"message": "Forbidden"}, '{"message": "Forbidden"}'),
+        ("text", '"text"'),
+        ([], "[]"),
+    ],
+)
+def test_a_refusal_is_shown_with_all_its_faults_or_as_it_is(platform: Platform, answer: Any, words: str) -> None:
+    platform.status, platform.answer = 400, answer
     (outcome,) = platform.run()
-    assert "is no picture" in str(outcome.problem)
-
-
-def test_a_refusal_is_shown_with_all_its_faults(platform: Platform) -> None:
-    platform.status = 400
-    details = [{"field": "task.content.steps", "problem": "must be a number"}, {"field": "", "problem": "is odd"}]
-    platform.answer = {"error": {"code": "invalid_request", "message": "The request has 2 faults.", "details": details}}
-    (outcome,) = platform.run()
-    assert outcome.problem == "refused with 400: task.content.steps must be a number; is odd"
+    assert outcome.problem == f"refused with 400: {words}"
 
 
 @pytest.mark.parametrize("status", [429, 503])
@@ -179,34 +184,15 @@ def test_one_that_does_not_say_when_in_time_has_refused(platform: Platform, head
     assert platform.posts == 1
 
 
-@pytest.mark.parametrize("answer", [{"message": "Forbidden"}, "text", []])
-def test_a_refusal_in_another_shape_is_shown_as_it_is(platform: Platform, answer: Any) -> None:
-    platform.status, platform.answer = 403, answer
-    (outcome,) = platform.run()
-    assert outcome.problem == f"refused with 403: {json.dumps(answer)}"
-
-
-def test_what_others_publish_to_the_topic_does_no_harm(platform: Platform) -> None:
-    platform.messages_before = ("not json", "{}", "[]", '"text"')
-    platform.notices = [{"id": "somebody-elses"}, platform.store("a.png", PNG)]
-    (outcome,) = platform.run()
-    assert outcome.problem is None
-
-
 def test_no_queue_and_no_subscription_is_left_however_it_ends(platform: Platform) -> None:
     platform.run(wait_s=0)
     assert platform.temporary == ([], [])
     stopped = threading.Event()
     stopped.set()
     assert platform.run(wait_s=60, stop=stopped) == []
-    assert platform.temporary == ([], [])
     platform.endpoint = "http://127.0.0.1:1"
     with pytest.raises(DeployError, match="does not answer"):
         platform.run()
-    assert platform.temporary == ([], [])
-
-
-def test_aws_that_cannot_be_reached_is_one_sentence(platform: Platform) -> None:
     platform.topic = f"arn:aws:sns:{REGION}:123456789012:no-such-topic"
     with pytest.raises(DeployError, match="AWS refused"):
         platform.run()

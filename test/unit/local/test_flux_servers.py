@@ -2,7 +2,6 @@
 
 import json
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -63,17 +62,11 @@ def python_that(folder: Path, script: str) -> Path:
     return python
 
 
-def model_of(environment: Mapping[str, str]) -> ModelOptions:
-    return ModelOptions.model_validate(json.loads(environment["MODEL_OPTIONS"]))
-
-
 async def test_without_pytorch_a_stand_in_of_the_same_model_draws() -> None:
     part = await part_of(config_of(profile="flux-dev", maxBatch=2), None)
-    assert part.command == (
-        *(sys.executable, "-m", "runtimes.standin", "--type=flux", "--host=127.0.0.1", "--port=1234"),
-        "--model=v1-5-pruned-emaonly.safetensors",
-    )
-    assert model_of(part.environment) == ModelOptions.model_validate({"profile": "flux-dev", "maxBatch": 2})
+    assert part.command[:5] == (sys.executable, "-m", "runtimes.standin", "--type=flux", "--host=127.0.0.1")
+    options = json.loads(part.environment["MODEL_OPTIONS"])
+    assert ModelOptions.model_validate(options) == ModelOptions.model_validate({"profile": "flux-dev", "maxBatch": 2})
 
 
 async def test_with_pytorch_it_reads_its_model_from_the_folder_and_may_take_long() -> None:
@@ -122,17 +115,14 @@ def test_the_demo_makes_tiny_models_once_and_asks_each_for_what_it_does(tmp_path
     assert ("pictures", "flux-edit") not in posted
 
 
-def test_what_hinders_the_making_of_models_is_said(tmp_path: Path) -> None:
-    with pytest.raises(ModelsError, match="no room"):
-        tiny_models(python_that(tmp_path, MAKES_NONE), tmp_path / "models", lambda _: None)
-
-
 def test_the_demo_takes_a_model_of_ones_own_under_its_profile(tmp_path: Path) -> None:
     (tmp_path / "FLUX.1-schnell").mkdir()
     config, server = real_model(Path("/v/python"), tmp_path / "FLUX.1-schnell", "flux-schnell")
     (runtime,) = config.models_runtime
     assert runtime.model == ModelOptions(profile="flux-schnell", source="FLUX.1-schnell")
     assert server.models == tmp_path
+    with pytest.raises(ModelsError, match="no room"):
+        tiny_models(python_that(tmp_path, MAKES_NONE), tmp_path / "models", lambda _: None)
     with pytest.raises(ModelsError, match="no folder"):
         real_model(Path("/v/python"), tmp_path / "other", "flux-schnell")
     with pytest.raises(ConfigError, match="Nano Banana"):

@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-from configuration.config import Config, parse_config
+from configuration.config import parse_config
 from deploy.verify.pictures import DrawnPicture
 from deploy.verify.samples import InputLinks, Sample, make_request
 from deploy.verify.verification import SampleOutcome
@@ -22,10 +22,6 @@ CONFIG = {
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
-def config() -> Config:
-    return parse_config(CONFIG)
-
-
 def outcome(name: str = "t2i", version: str = "v1alpha2", runtime: str = "one", **changes: Any) -> SampleOutcome:
     request = make_request(
         Sample(
@@ -39,8 +35,8 @@ def outcome(name: str = "t2i", version: str = "v1alpha2", runtime: str = "one", 
     return SampleOutcome(request=request, **{"seconds": 1.25, "pictures": (picture,)} | changes)
 
 
-def output(out: Path, asked: int = 1, platform: str | None = "make up") -> DemoOutput:
-    return DemoOutput(out, config(), asked=asked, platform=platform)
+def output(out: Path, asked: int = 1) -> DemoOutput:
+    return DemoOutput(out, parse_config(CONFIG), asked=asked, platform="make up")
 
 
 class Page(HTMLParser):
@@ -89,24 +85,21 @@ def test_a_card_has_prompt_seconds_and_a_command_that_posts_the_request_again(tm
     assert json.loads(file.read_text())["task"]["metadata"]["runtime"] == "one"
 
 
-def test_the_prompt_of_a_workflow_and_of_the_old_api_are_found(tmp_path: Path) -> None:
+def test_prompts_of_workflows_and_of_the_old_api_are_found_and_inputs_are_those_that_make_up_has(
+    tmp_path: Path,
+) -> None:
     one = output(tmp_path)
     one.save(outcome("pipeline", runtime="flows"))
     one.save(outcome("i2i", "v1alpha1"))
-    one.save(outcome("extra-single-image"))
-    prompts = [entry.prompt for entry in one.run.entries]
-    assert prompts[0].startswith("beautiful scenery")
-    assert prompts[1].startswith("cat wizard")
-    assert prompts[2] == ""
-
-
-def test_inputs_of_a_saved_request_are_those_that_make_up_has(tmp_path: Path) -> None:
-    one = output(tmp_path)
     one.save(outcome("i2i"))
-    one.save(outcome("i2i", "v1alpha1"))
-    old, new = [json.loads((one.directory / entry.request).read_text()) for entry in one.run.entries]
-    assert old["task"]["content"]["init_images"] == ["s3://sd-on-eks-output/verify/input.png"]
-    assert new["alwayson_scripts"]["image_link"] == "http://127.0.0.1:5566/sd-on-eks-output/verify/input.png"
+    one.save(outcome("extra-single-image"))
+    pipeline, old, new, extra = one.run.entries
+    assert pipeline.prompt.startswith("beautiful scenery")
+    assert old.prompt.startswith("cat wizard")
+    assert extra.prompt == ""
+    first, second = [json.loads((one.directory / entry.request).read_text()) for entry in (old, new)]
+    assert first["alwayson_scripts"]["image_link"] == "http://127.0.0.1:5566/sd-on-eks-output/verify/input.png"
+    assert second["task"]["content"]["init_images"] == ["s3://sd-on-eks-output/verify/input.png"]
 
 
 def test_a_failure_and_what_was_interrupted_are_told(tmp_path: Path) -> None:
