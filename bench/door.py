@@ -67,17 +67,17 @@ answer = handler({_REQUEST!r}, None)
 assert answer["statusCode"] == 200, answer
 """
 
+_COLD_AWS_CALLS = f"""
+import boto3, os
+{_AWS_CALLS}
+aws_calls()
+"""
 
-def _cold_boto3(calls: str) -> str:
-    return f"import boto3, os\n{calls}\naws_calls()"
-
-
-def _warm(calls: str) -> str:
-    return f"""
+_WARM = f"""
 import json, os, sys, time
 import boto3
 from api.handlers import handler
-{calls}
+{_AWS_CALLS}
 def timed_ms(call):
     start = time.perf_counter()
     call()
@@ -88,17 +88,9 @@ print(json.dumps(pairs[20:]))
 """
 
 
-def _run(code: str, environment: dict[str, str], *arguments: str) -> tuple[float, str]:
-    """Run some Python in a fresh process; gives milliseconds from start to exit, and what it printed."""
-    start = time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, "-c", code, *arguments], env=environment, check=True, capture_output=True, text=True
-    )
-    return (time.perf_counter() - start) * 1000, done.stdout
-
-
-def measure(runs: int) -> list[Figure]:
-    """Measure cold starts and warm calls of the door and bare boto3 in turn."""
+def report(runs: int) -> list[Figure]:
+    """Measure cold starts and warm calls of the door and of bare boto3 in turn; print and return the figures."""
+    print(f"front door, {runs} cold starts and {runs * 20} warm calls of each kind: median (least to most)")
     with tempfile.TemporaryDirectory() as folder, closing(FakeAws(Path(folder))) as aws:
         runtimes = Path(folder, "runtimes.json")
         runtimes.write_text('[{"name": "sdruntime", "type": "sdwebui", "model_filename": "a.safetensors"}]')
@@ -112,31 +104,25 @@ def measure(runs: int) -> list[Figure]:
             "RUNTIMES_FILE": str(runtimes),
             "BENCH_MESSAGE": str(_REQUEST["body"]),
         }
-        return _compare(runs, environment)
+        # The first run compiles and fills the disk's cache.
+        cold = [[_run(code, environment)[0] for code in (_COLD_DOOR, _COLD_AWS_CALLS)] for _ in range(runs + 1)][1:]
+        warm = json.loads(_run(_WARM, environment, str(runs * 20))[1])
+    door_ms, boto3_ms = zip(*cold, strict=True)
+    warm_door_ms, warm_boto3_ms = zip(*warm, strict=True)
+    return print_all(
+        [
+            Figure("cold: door, process start to answer", door_ms, "ms"),
+            Figure("cold: boto3 with the same calls", boto3_ms, "ms"),
+            Figure("cold: the door's own share", paired_differences(door_ms, boto3_ms), "ms", COLD_LIMIT_MS),
+            Figure("warm: door", warm_door_ms, "ms"),
+            Figure("warm: the AWS calls alone", warm_boto3_ms, "ms"),
+            Figure("warm: the door's own share", paired_differences(warm_door_ms, warm_boto3_ms), "ms", WARM_LIMIT_MS),
+        ]
+    )
 
 
-def _compare(runs: int, environment: dict[str, str]) -> list[Figure]:
-    """Measure the door beside a program that makes the same calls of AWS."""
-    cold: dict[str, list[float]] = {_COLD_DOOR: [], _cold_boto3(_AWS_CALLS): []}
-    for run in range(runs + 1):
-        for code, samples in cold.items():
-            elapsed_ms, _ = _run(code, environment)
-            if run:  # the first run compiles and fills the disk's cache
-                samples.append(elapsed_ms)
-    warm = json.loads(_run(_warm(_AWS_CALLS), environment, str(runs * 20))[1])
-    door_ms, boto3_ms = cold.values()
-    warm_door_ms, warm_boto3_ms = [pair[0] for pair in warm], [pair[1] for pair in warm]
-    return [
-        Figure("cold: door, process start to answer", door_ms, "ms"),
-        Figure("cold: boto3 with the same calls", boto3_ms, "ms"),
-        Figure("cold: the door's own share", paired_differences(door_ms, boto3_ms), "ms", COLD_LIMIT_MS),
-        Figure("warm: door", warm_door_ms, "ms"),
-        Figure("warm: the AWS calls alone", warm_boto3_ms, "ms"),
-        Figure("warm: the door's own share", paired_differences(warm_door_ms, warm_boto3_ms), "ms", WARM_LIMIT_MS),
-    ]
-
-
-def report(runs: int) -> list[Figure]:
-    """Measure and print; gives the figures."""
-    print(f"front door, {runs} cold starts and {runs * 20} warm calls of each kind: median (least to most)")
-    return print_all(measure(runs))
+def _run(code: str, environment: dict[str, str], *arguments: str) -> tuple[float, str]:
+    """Run some Python in a fresh process; return milliseconds from start to exit, and what it printed."""
+    command, start = [sys.executable, "-c", code, *arguments], time.perf_counter()
+    done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    return (time.perf_counter() - start) * 1000, done.stdout

@@ -7,15 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A measured figure and the limit it is held against.
+    """A measured figure with one value per run; the limit, if there is one, holds for their median.
 
-    Attributes:
-        name: What was measured.
-        samples: One value per run.
-        unit: Of the values.
-        limit: What the median is held against; None where there is no limit.
-        at_least: Whether the median must not fall below the limit, instead of not above it.
-        digits: How many are shown behind the point.
+    ``at_least`` makes the limit the least that is allowed, instead of the most; ``digits`` are shown behind the point.
     """
 
     name: str
@@ -48,7 +42,7 @@ class Figure:
 
 
 def print_all(figures: Iterable[Figure]) -> list[Figure]:
-    """Print figures, a line each, as they come; gives them."""
+    """Print figures, a line each, as they come, and return them."""
     printed = []
     for figure in figures:
         print(figure.row())

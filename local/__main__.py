@@ -14,7 +14,6 @@ import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 from configuration.config import Config, ConfigError
 from configuration.file import load_config
@@ -49,7 +48,7 @@ def main() -> int:
     say = plain(Terminal(stderr=True))
     try:
         config, flux = _configuration(arguments, say)
-        own = _runtime_urls(arguments.runtime_url, config)
+        own = _own_servers(arguments, config)
         with claimed(arguments.state.resolve()):
             layout = _layout(arguments, config, own, flux)
             os.environ.clear()
@@ -85,6 +84,14 @@ def _configuration(arguments: argparse.Namespace, say: Callable[[str], None]) ->
     return config, None
 
 
+def _own_servers(arguments: argparse.Namespace, config: Config) -> dict[str, str]:
+    urls = dict(arguments.runtime_url)
+    if unknown := [name for name in urls if config.catalog.find(name) is None]:
+        known = ", ".join(config.catalog.names)
+        raise UsageError(f"--runtime-url {unknown[0]}: there is no runtime {unknown[0]}; there are {known}.")
+    return urls
+
+
 def _layout(arguments: argparse.Namespace, config: Config, own: dict[str, str], flux: FluxServer | None) -> Layout:
     state = arguments.state.resolve()
     if arguments.command == Command.UP:
@@ -106,33 +113,6 @@ def _layout(arguments: argparse.Namespace, config: Config, own: dict[str, str], 
         environment=sandboxed(os.environ, f"http://{LOOPBACK}:{aws_port}"),
         flux=flux,
     )
-
-
-def _runtime_urls(pairs: list[str], config: Config) -> dict[str, str]:
-    """Read NAME=URL.
-
-    Raises:
-        UsageError: A name is no runtime of the configuration, or a URL is none.
-    """
-    urls = {}
-    names = ", ".join(config.catalog.names)
-    for pair in pairs:
-        name, _, url = pair.partition("=")
-        if not _is_url(url):
-            example = f"{config.catalog.names[0]}=http://HOST:PORT"
-            raise UsageError(f"--runtime-url {pair}: {url!r} is no URL; write NAME=URL, as in {example}")
-        if config.catalog.find(name) is None:
-            raise UsageError(f"--runtime-url {pair}: there is no runtime {name}; there are {names}.")
-        urls[name] = url
-    return urls
-
-
-def _is_url(text: str) -> bool:
-    try:
-        parts = urlsplit(text)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port that is none, a bracket that does not close
-        return False
 
 
 async def _until_interrupted(work: Coroutine[None, None, _T]) -> _T | None:

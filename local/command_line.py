@@ -4,6 +4,7 @@ import argparse
 import shlex
 from enum import StrEnum
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from local.ports import AWS_PORT, GATEWAY_PORT, LOOPBACK
 from local.processes import ROOT
@@ -55,6 +56,7 @@ def read_arguments() -> argparse.Namespace:
         command.add_argument("--config", type=Path, default=CONFIG, help="which runtimes run")
         command.add_argument(
             "--runtime-url",
+            type=_runtime_url,
             action="append",
             default=[],
             metavar="NAME=URL",
@@ -71,3 +73,15 @@ def _port(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) >= 2**16:
         raise argparse.ArgumentTypeError(f"{text!r} is no port; give 1 to 65535, or 0 for any that is free")
     return int(text)
+
+
+def _runtime_url(text: str) -> tuple[str, str]:
+    name, _, url = text.partition("=")
+    try:
+        parts = urlsplit(url)
+        is_url = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is none, a bracket that does not close
+        is_url = False
+    if not is_url:
+        raise argparse.ArgumentTypeError(f"{url!r} is no URL; write NAME=URL, as in sdruntime=http://HOST:PORT")
+    return name, url

@@ -57,15 +57,16 @@ async def run_demo(layout: Layout, out: Path, console: Console, *, platform: str
             sheet = output.write_sheet()
     console.print()
     console.print(_table(output))
-    for entry in output.run.entries:
-        if entry.problem is not None:
-            say(f"{entry.runtime}: {entry.problem}\n  Logs: {layout.logs}/{entry.runtime}-agent.log and -server.log")
+    for entry in output.entries:
+        if entry["problem"] is not None:
+            logs = f"{layout.logs}/{entry['runtime']}-agent.log and -server.log"
+            say(f"{entry['runtime']}: {entry['problem']}\n  Logs: {logs}")
     say(f"\nAll pictures on one page: {sheet}")
-    return all(entry.problem is None for entry in output.run.entries)
+    return all(entry["problem"] is None for entry in output.entries)
 
 
 def _interruption(output: DemoOutput) -> str:
-    pictures, asked = sum(bool(entry.pictures) for entry in output.run.entries), output.run.asked
+    pictures, asked = sum(bool(entry["pictures"]) for entry in output.entries), output.asked
     if not pictures:
         return f"Interrupted; none of {asked} pictures was made yet"
     return f"Interrupted; {pictures} of {asked} pictures {'is' if pictures == 1 else 'are'} in {output.directory}/"
@@ -111,8 +112,8 @@ def _table(output: DemoOutput) -> Table:
     table = Table("Task", "API", "Runtime", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("Seconds", justify="right")
     table.add_column("File", overflow="fold")
-    for entry in output.run.entries:
-        seconds = "-" if entry.seconds is None else f"{entry.seconds:.1f}"
-        files = "\n".join(str(output.directory / name) for name in entry.pictures)
-        table.add_row(entry.task, entry.api, entry.runtime, seconds, files or "failed")
+    for entry in output.entries:
+        seconds = "-" if entry["seconds"] is None else f"{entry['seconds']:.1f}"
+        files = "\n".join(str(output.directory / name) for name in entry["pictures"])
+        table.add_row(entry["task"], entry["api"], entry["runtime"], seconds, files or "failed")
     return table

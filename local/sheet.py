@@ -1,5 +1,6 @@
 """The files of the demos: a directory of pictures and requests for each run, and the page that shows all of them."""
 
+import contextlib
 import json
 import shlex
 from datetime import datetime
@@ -7,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-from pydantic import BaseModel, ConfigDict
 
 from configuration.config import Config
 from contract.objects import s3_url
@@ -17,58 +17,12 @@ from local.aws import OUTPUT_BUCKET
 from local.ports import AWS_PORT, GATEWAY_PORT, LOOPBACK
 
 _RUN_FILE = "run.json"
-"""What a run's directory says of itself; a directory without it is no run."""
+"""What a run's directory says of itself: when it began, and what became of its requests."""
 _PAGE = Path(__file__).with_name("sheet.html")
 _UP_LINKS = InputLinks(
     s3=s3_url(OUTPUT_BUCKET, INPUT_KEY), http=f"http://{LOOPBACK}:{AWS_PORT}/{OUTPUT_BUCKET}/{INPUT_KEY}"
 )
 """The sample input on a platform that `make up` runs: those of the demo end with it."""
-
-
-class Entry(BaseModel):
-    """A request and what became of it.
-
-    Attributes:
-        task: Its task type.
-        api: The version of the API that it was posted to.
-        runtime: The runtime that did it.
-        prompt: What it asked for; empty where a task has no words.
-        seconds: From the request to its notice; None when none came.
-        pictures: File names in the run's directory.
-        problem: What is wrong; None when all is well.
-        request: File name of its body.
-        curl: The command that posts it again.
-    """
-
-    model_config = ConfigDict(extra="forbid")
-
-    task: str
-    api: str
-    runtime: str
-    prompt: str
-    seconds: float | None
-    pictures: list[str]
-    problem: str | None
-    request: str
-    curl: str
-
-
-class Run(BaseModel):
-    """One demo.
-
-    Attributes:
-        started: When it began, in local time.
-        asked: How many requests it had to post.
-        platform: The command that starts a platform which takes its requests; None where there is none.
-        entries: What became of them, in the order of their ends.
-    """
-
-    model_config = ConfigDict(extra="forbid")
-
-    started: datetime
-    asked: int
-    platform: str | None
-    entries: list[Entry] = []
 
 
 class DemoOutput:
@@ -86,12 +40,21 @@ class DemoOutput:
         self._out = out
         self._stage = config.apigw.stage_name
         self._alone = {runtime.name for runtime in config.catalog if types.count(runtime.type) == 1}
-        self.run = Run(started=datetime.now().astimezone(), asked=asked, platform=platform)
-        self.directory = out / f"{self.run.started:%Y-%m-%d_%H-%M-%S}"
+        started = datetime.now().astimezone()
+        self.directory = out / f"{started:%Y-%m-%d_%H-%M-%S}"
+        self.asked = asked
+        self.entries: list[dict[str, Any]] = []
+        """What became of each request; its problem is None when all is well, its seconds when no notice came."""
+        self._run = {
+            "started": started.isoformat(timespec="seconds"),
+            "asked": asked,
+            "platform": platform,
+            "entries": self.entries,
+        }
 
     def save(self, outcome: SampleOutcome) -> None:
         """Save a request and its pictures; the first one makes the run's directory."""
-        if not self.run.entries:
+        if not self.entries:
             self.directory = _made(self.directory)
         sample = outcome.request.sample
         stem = self._stem(outcome)
@@ -102,31 +65,35 @@ class DemoOutput:
         body = make_request(sample, _UP_LINKS).body
         request = self.directory / f"{stem}.json"
         request.write_text(json.dumps(body, indent=2) + "\n", encoding="utf-8")
-        self.run.entries.append(
-            Entry(
-                task=outcome.request.task_type,
-                api=sample.api_version,
-                runtime=sample.runtime,
-                prompt=_prompt(body),
-                seconds=outcome.seconds,
-                pictures=files,
-                problem=outcome.problem,
-                request=request.name,
-                curl=self._curl(sample.api_version, request),
-            )
+        self.entries.append(
+            {
+                "task": outcome.request.task_type,
+                "api": sample.api_version,
+                "runtime": sample.runtime,
+                "prompt": _prompt(body),
+                "seconds": outcome.seconds,
+                "pictures": files,
+                "problem": outcome.problem,
+                "request": request.name,
+                "curl": self._curl(sample.api_version, request),
+            }
         )
-        (self.directory / _RUN_FILE).write_text(self.run.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        (self.directory / _RUN_FILE).write_text(json.dumps(self._run, indent=2) + "\n", encoding="utf-8")
 
     def write_sheet(self) -> Path | None:
         """Write the page of all runs, newest first, and return its path; None when there is nothing of this one."""
-        if not self.run.entries:
+        if not self.entries:
             return None
         runs = []
         for file in sorted(self._out.glob(f"*/{_RUN_FILE}"), reverse=True):
-            try:
-                runs.append((file.parent.name, Run.model_validate_json(file.read_bytes())))
-            except ValueError:
-                continue  # a run of another version, or somebody else's file
+            # Others are of another version, or somebody else's files.
+            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+                run = json.loads(file.read_text(encoding="utf-8"))
+                times = {
+                    "started": datetime.fromisoformat(run["started"]),
+                    "missing": run["asked"] - len(run["entries"]),
+                }
+                runs.append({**run, **times, "folder": file.parent.name})
         page = jinja2.Template(_PAGE.read_text(encoding="utf-8"), autoescape=True, trim_blocks=True, lstrip_blocks=True)
         index = self._out / "index.html"
         index.write_text(page.render(runs=runs), encoding="utf-8")

@@ -93,11 +93,11 @@ def test_prompts_of_workflows_and_of_the_old_api_are_found_and_inputs_are_those_
     one.save(outcome("i2i", "v1alpha1"))
     one.save(outcome("i2i"))
     one.save(outcome("extra-single-image"))
-    pipeline, old, new, extra = one.run.entries
-    assert pipeline.prompt.startswith("beautiful scenery")
-    assert old.prompt.startswith("cat wizard")
-    assert extra.prompt == ""
-    first, second = [json.loads((one.directory / entry.request).read_text()) for entry in (old, new)]
+    pipeline, old, new, extra = one.entries
+    assert pipeline["prompt"].startswith("beautiful scenery")
+    assert old["prompt"].startswith("cat wizard")
+    assert extra["prompt"] == ""
+    first, second = [json.loads((one.directory / entry["request"]).read_text()) for entry in (old, new)]
     assert first["alwayson_scripts"]["image_link"] == "http://127.0.0.1:5566/sd-on-eks-output/verify/input.png"
     assert second["task"]["content"]["init_images"] == ["s3://sd-on-eks-output/verify/input.png"]
 
