@@ -10,12 +10,11 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-from runtimes.standin.faults import FaultBoard, Faults
-from runtimes.standin.painter import Painter
+from runtimes.standin.control import DEFAULT_MODELS, Control
+from runtimes.standin.faults import Faults
 from runtimes.standin.server import Server
-from runtimes.standin.stage import DEFAULT_MODELS, Stage
 
 _FOLDERS = {path.parent.name: path for path in Path(__file__).parents[1].glob("*/standin")}
 """The stand-ins by type. One with a ``__main__`` is a program of its own."""
@@ -31,17 +30,13 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         "--model", action="append", metavar="NAME", help="a checkpoint it has; repeatable, the first is loaded"
     )
     for name, field in Faults.model_fields.items():
-        flag = f"--{name.replace('_', '-')}"
-        choices = get_args(field.annotation) or None
+        how: dict[str, Any] = {"type": type(field.default)}
         if field.annotation is bool:
-            parser.add_argument(flag, dest=name, help=field.description, action="store_true")
+            how = {"action": "store_true"}
         elif isinstance(field.default, list):
-            parser.add_argument(flag, dest=name, help=field.description, nargs="*", default=field.default)
-        else:
-            kind: Any = type(field.default)
-            parser.add_argument(
-                flag, dest=name, help=field.description, type=kind, default=field.default, choices=choices
-            )
+            how = {"nargs": "*"}
+        flag = f"--{name.replace('_', '-')}"
+        parser.add_argument(flag, dest=name, help=field.description, default=field.default, **how)
     return parser.parse_args(argv)
 
 
@@ -51,11 +46,10 @@ async def serve(settings: argparse.Namespace) -> None:
     A second signal ends either at once. STANDIN_PAINTER names another painter, as MODULE:CLASS.
     """
     module, _, name = os.environ.get("STANDIN_PAINTER", "runtimes.standin.painter:Painter").partition(":")
-    painter: Painter = getattr(importlib.import_module(module), name)()
+    painter = getattr(importlib.import_module(module), name)()
     faults = Faults.model_validate({name: getattr(settings, name) for name in Faults.model_fields})
-    models = tuple(settings.model or DEFAULT_MODELS)
-    stage = Stage(models=tuple(model for model in models if model), painter=painter, faults=FaultBoard(faults))
-    server = Server(settings.type, stage, host=settings.host, port=settings.port)
+    models = tuple(model for model in settings.model or DEFAULT_MODELS if model)
+    server = Server(settings.type, Control(models, painter, faults), host=settings.host, port=settings.port)
     stopped = asyncio.Event()
 
     def stop(number: int) -> None:
@@ -71,19 +65,15 @@ async def serve(settings: argparse.Namespace) -> None:
     await server.stop()
 
 
-def become(settings: argparse.Namespace) -> None:
-    """Let a stand-in that is a program of its own take this process's place, and with it its signals."""
+def main() -> None:
+    """Answer until a signal comes; a stand-in that is a program of its own takes this process's place."""
+    settings = parse()
+    if not (_FOLDERS[settings.type] / "__main__.py").is_file():
+        asyncio.run(serve(settings))
+        return
     environment = {**os.environ, "HOST": settings.host, "PORT": str(settings.port)}
     command = [sys.executable, "-m", f"runtimes.{settings.type}.standin"]
     os.execve(sys.executable, command, environment)  # noqa: S606 - nothing from outside
-
-
-def main() -> None:
-    """Answer until a signal comes."""
-    settings = parse()
-    if (_FOLDERS[settings.type] / "__main__.py").is_file():
-        become(settings)
-    asyncio.run(serve(settings))
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ _SUPERSAMPLED_PIXELS = 800 * 800
 _MIN_CAPTION_HEIGHT = 48
 _LAYERS = 5
 _MAX_CAPTION = 400
+_WHITE = (255, 255, 255)
 
 
 @dataclass(frozen=True)
@@ -36,12 +37,6 @@ class _Palette:
 
 
 _PALETTES = TypeAdapter(list[_Palette]).validate_json(Path(__file__).with_name("palettes.json").read_bytes())
-_SCENES = {
-    "hills": "mountain mountains hill hills valley landscape field garden desert dunes cat dog dragon castle",
-    "sea": "sea ocean lake water beach island river coast coral wave waves boat ship fisherman",
-    "city": "city street town cyberpunk building buildings skyline tokyo paris car robot",
-    "forest": "forest tree trees wood woods jungle fir pine snowy fox deer bamboo",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +52,7 @@ class Brief:
 
 
 class Painter:
-    """Makes a server's pictures and their files; a server that is to give out others is handed another painter."""
+    """Makes a server's pictures and their files; a bench replaces it by one of its own."""
 
     def draw(self, brief: Brief, given: Image.Image | None = None, strength: float = 1.0) -> Image.Image:
         """Return the picture of the brief, or the given one redrawn to `strength` (0 keeps it, 1 replaces it)."""
@@ -80,10 +75,9 @@ def paint(brief: Brief) -> Image.Image:
     digest = hashlib.sha256("\x1f".join(map(str, astuple(brief))).encode("utf-8", "surrogatepass")).digest()
     chance = Random(digest)  # noqa: S311 - it decides about scenery, not about secrets
     words = set(re.findall(r"\w+", brief.prompt.lower()))
-    palette = _choose([(one.words, one) for one in _PALETTES], words, chance)
-    scene = _choose([(hints, name) for name, hints in _SCENES.items()], words, chance)
+    palette = chance.choice([one for one in _PALETTES if words & set(one.words.split())] or _PALETTES)
     scale = 2 if brief.width * brief.height <= _SUPERSAMPLED_PIXELS else 1
-    picture = _landscape((brief.width * scale, brief.height * scale), palette, scene, chance).reduce(scale)
+    picture = _landscape((brief.width * scale, brief.height * scale), palette, chance).reduce(scale)
     shade = Image.radial_gradient("L").point([255 - max(0, value - 110) // 2 for value in range(256)])
     mask = shade.resize(picture.size)
     return _captioned(ImageChops.multiply(picture, Image.merge("RGB", (mask, mask, mask))), brief.prompt)
@@ -100,10 +94,39 @@ def blend(given: Image.Image, drawn: Image.Image, strength: float) -> Image.Imag
     return Image.blend(fitted, drawn, min(1.0, max(0.0, strength)))
 
 
-def _choose(choices: list[tuple[str, Any]], words: set[str], chance: Random) -> Any:
-    """One of the choices that the words call for; any, where they call for none."""
-    hinted = [choice for hints, choice in choices if words & set(hints.split())]
-    return chance.choice(hinted or [choice for _, choice in choices])
+def _landscape(size: tuple[int, int], palette: _Palette, chance: Random) -> Image.Image:
+    """A sky with a sun or moon, and before it ranges of hills that grow darker the nearer they are."""
+    width, height = size
+    horizon = max(1, round(height * chance.uniform(0.46, 0.64)))
+    column = Image.new("RGB", (1, len(palette.sky)))
+    column.putdata(palette.sky)
+    picture = Image.new("RGB", size, palette.sky[-1])
+    picture.paste(column.resize((width, horizon), Image.Resampling.BICUBIC))
+    draw = ImageDraw.Draw(picture)
+    _put_light(picture, draw, palette, horizon, chance)
+    for layer in range(_LAYERS):
+        share = layer / (_LAYERS - 1)
+        level = horizon + (height - horizon) * 0.8 * share**1.4
+        ridge = _ridge(width, level, height * (0.12 - 0.07 * share), chance)
+        draw.polygon([*ridge, (width, height), (0, height)], fill=_mix(palette.far, palette.near, share))
+        mist = Image.linear_gradient("L").point([round(value * 0.42 * (1 - share)) for value in range(256)])
+        picture.paste(palette.sky[2], (0, round(level)), mist.resize((width, max(2, height // 6))))
+    return picture
+
+
+def _put_light(
+    picture: Image.Image, draw: ImageDraw.ImageDraw, palette: _Palette, horizon: int, chance: Random
+) -> None:
+    """The sun or the moon in its glow, with stars at night."""
+    size, x, y = min(picture.size), picture.width * chance.uniform(0.16, 0.84), horizon * chance.uniform(0.25, 0.7)
+    for _ in range(140 if palette.night else 0):
+        left, top, wide = chance.random() * picture.width, chance.random() * y * 2, chance.uniform(0.6, 2) * size / 700
+        draw.ellipse((left, top, left + wide, top + wide), fill=palette.light)
+    radius = size * chance.uniform(0.045, 0.11)
+    glow = Image.radial_gradient("L").point([round(max(0, 255 - value * 1.42) ** 2 / 340) for value in range(256)])
+    reach = max(2, round(radius * 14))
+    picture.paste(palette.light, (round(x - reach / 2), round(y - reach / 2)), glow.resize((reach, reach)))
+    draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=_mix(palette.light, _WHITE, 0.35))
 
 
 def _mix(one: Colour, other: Colour, share: float) -> Colour:
@@ -112,107 +135,14 @@ def _mix(one: Colour, other: Colour, share: float) -> Colour:
     return red, green, blue
 
 
-def _landscape(size: tuple[int, int], palette: _Palette, scene: str, chance: Random) -> Image.Image:
-    """A sky with a sun or moon, and before it layers that grow darker the nearer they are."""
-    width, height = size
-    horizon = max(1, round(height * chance.uniform(0.46, 0.64)))
-    picture = _gradient(size, *palette.sky, foot=horizon)
-    _light(picture, palette, (width * chance.uniform(0.16, 0.84), horizon * chance.uniform(0.25, 0.7)), chance)
-    if scene == "sea":
-        _water(picture, palette, horizon, chance)
-        return picture
-    draw = ImageDraw.Draw(picture)
-    for layer in range(_LAYERS):
-        share = layer / (_LAYERS - 1)
-        colour, level = _mix(palette.far, palette.near, share), horizon + (height - horizon) * 0.8 * share**1.4
-        outline = _ridge(width, level, height * (0.12 - 0.07 * share), chance)
-        if scene == "forest":
-            _firs(draw, outline, height * (0.08 + 0.24 * share), colour, chance)
-        elif scene == "city":
-            lit = _mix(palette.light, (255, 206, 120), 0.6)
-            outline = _towers(draw, (width, height, level), colour, lit, chance)
-        draw.polygon([*outline, (width, height), (0, height)], fill=colour)
-        mist = Image.linear_gradient("L").point([round(value * 0.42 * (1 - share)) for value in range(256)])
-        picture.paste(palette.sky[2], (0, round(level)), mist.resize((width, max(2, height // 6))))
-    return picture
-
-
-def _gradient(size: tuple[int, int], *colours: Colour, foot: int) -> Image.Image:
-    """Colours that fade into each other from the top down to the foot, and stay the last one below."""
-    column = Image.new("RGB", (1, len(colours)))
-    for row, colour in enumerate(colours):
-        column.putpixel((0, row), colour)
-    picture = Image.new("RGB", size, colours[-1])
-    picture.paste(column.resize((size[0], max(1, foot)), Image.Resampling.BICUBIC))
-    return picture
-
-
-def _light(picture: Image.Image, palette: _Palette, at: tuple[float, float], chance: Random) -> None:
-    """The sun or the moon in its glow, with stars at night."""
-    draw, size, (x, y) = ImageDraw.Draw(picture), min(picture.size), at
-    for _ in range(140 if palette.night else 0):
-        left, top, radius = (
-            chance.random() * picture.width,
-            chance.random() * y * 2,
-            chance.uniform(0.6, 2) * size / 700,
-        )
-        draw.ellipse((left, top, left + radius, top + radius), fill=palette.light)
-    radius = size * chance.uniform(0.045, 0.11)
-    glow = Image.radial_gradient("L").point([round(max(0, 255 - value * 1.42) ** 2 / 340) for value in range(256)])
-    reach = max(2, round(radius * 14))
-    picture.paste(palette.light, (round(x - reach / 2), round(y - reach / 2)), glow.resize((reach, reach)))
-    draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=_mix(palette.light, (255, 255, 255), 0.35))
-
-
 def _ridge(width: int, level: float, swing: float, chance: Random) -> list[tuple[float, float]]:
-    """The outline of a range of hills: rows around the level."""
+    """The outline of a range of hills around the level."""
     step, uniform = max(2, width // 96), chance.uniform
     waves = [(uniform(0.6, 1.6) * k, uniform(0, math.tau), uniform(0.3, 0.6) / k) for k in (1, 2, 4, 9)]
     return [
         (x, level - swing * sum(high * math.sin(math.tau * often * x / width + phase) for often, phase, high in waves))
         for x in range(0, width + step, step)
     ]
-
-
-def _water(picture: Image.Image, palette: _Palette, horizon: int, chance: Random) -> None:
-    width, rows = picture.width, picture.height - horizon
-    draw = ImageDraw.Draw(picture)
-    coast = _ridge(width, horizon, picture.height * 0.05, chance)
-    draw.polygon([*coast, (width, picture.height), (0, picture.height)], fill=palette.far)
-    shallow, deep = _mix(palette.sky[2], palette.sky[1], 0.45), _mix(palette.sky[0], palette.near, 0.55)
-    picture.paste(_gradient((width, rows), shallow, deep, foot=rows), (0, horizon))
-    for _ in range(400):
-        share = chance.random() ** 1.7
-        x, y, half = chance.random() * width, horizon + rows * share, width * (0.006 + 0.04 * share) * chance.random()
-        glint = _mix(_mix(shallow, deep, share), palette.light, chance.uniform(0.1, 0.6))
-        draw.line((x - half, y, x + half, y), fill=glint, width=max(1, round(picture.height * 0.004 * share)))
-
-
-def _firs(
-    draw: ImageDraw.ImageDraw, outline: list[tuple[float, float]], tall: float, colour: Colour, chance: Random
-) -> None:
-    for x, y in outline[::4]:
-        at, high = x + chance.uniform(-0.3, 0.3) * tall, tall * chance.uniform(0.55, 1.1)
-        for tier in range(4):
-            top, wide = y - high * (1 - tier * 0.2), high * (0.08 + 0.055 * tier)
-            draw.polygon([(at, top), (at - wide, top + high * 0.36), (at + wide, top + high * 0.36)], fill=colour)
-
-
-def _towers(
-    draw: ImageDraw.ImageDraw, place: tuple[int, int, float], colour: Colour, lit: Colour, chance: Random
-) -> list[tuple[float, float]]:
-    """A row of towers with lit windows; returns the outline of the ground before them."""
-    (width, height, level), left = place, 0.0
-    while left < width:
-        wide, top = width * chance.uniform(0.045, 0.11), level - height * chance.uniform(0.05, 0.32)
-        draw.rectangle((left, top, left + wide, height), fill=colour)
-        pane = wide / 8
-        for number in range(4 * 12):
-            x, y = left + pane * (1 + number % 4 * 1.7), top + pane * (1.5 + number // 4 * 2.2)
-            if chance.random() < 0.25 and pane > 2:  # noqa: PLR2004 - smaller ones are noise
-                draw.rectangle((x, y, x + pane * 0.8, y + pane), fill=_mix(colour, lit, chance.uniform(0.35, 1)))
-        left += wide * chance.uniform(0.96, 1.25)
-    return [(0, level + height * 0.25), (width, level + height * 0.25)]
 
 
 def _captioned(picture: Image.Image, prompt: str) -> Image.Image:

@@ -1,80 +1,62 @@
-"""Running one prompt: node by node, with the real server's events and messages."""
+"""The worker that runs one prompt after another: node by node, with the real server's events and messages."""
 
 import asyncio
+import copy
+import json
+import struct
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any
 
-from runtimes.comfyui.standin.files import Folders
-from runtimes.comfyui.standin.graph import NodeCache, NodeGraph, is_link, signatures
-from runtimes.comfyui.standin.nodes import describe
-from runtimes.comfyui.standin.progress import NodeProgress
-from runtimes.comfyui.standin.queue import Messages, QueuedPrompt
-from runtimes.comfyui.standin.registry import NODES, Library, Shown
-from runtimes.comfyui.standin.socket import Hub
-from runtimes.standin.faults import LOOK_S, FaultBoard, NoMemoryError
-from runtimes.standin.painter import Painter
+from PIL import Image
 
-_OUT_OF_MEMORY_TIPS = (
-    "This error means you ran out of memory on your GPU.\n\nTIPS: If the workflow worked before you might have "
-    "accidentally set the batch_size to a large number."
-)
-_FRAMES = (
-    ("execution.py", 496, "execute"),
-    ("execution.py", 315, "get_output_data"),
-    ("execution.py", 289, "_async_map_node_over_list"),
-    ("execution.py", 277, "process_inputs"),
-)
+from runtimes.comfyui.standin.graph import is_link, order, signatures
+from runtimes.comfyui.standin.machine import ComfyMachine, QueuedPrompt
+from runtimes.comfyui.standin.nodes import DECLARED, NODES, Shown, pass_on
+from runtimes.standin.faults import LOOK_S, NoMemoryError
+
+_PREVIEW, _PREVIEW_WITH_METADATA = 1, 4
+_FORMS = {"JPEG": 1, "PNG": 2}
+
+
+async def work(machine: ComfyMachine) -> None:
+    """Run what is queued, for ever."""
+    while True:
+        while not machine.pending:
+            machine.filled.clear()
+            await machine.filled.wait()
+        item = machine.running = machine.pending.pop(0)
+        machine.tell_queue()
+        # Without client_id, extra_data null ends this task, as it ends the real worker thread.
+        machine.client_id = item.extra_data["client_id"] if "client_id" in item.extra_data else None  # noqa: SIM401
+        job = machine.control.open_job(item.prompt_id, "prompt")
+        run = _PromptRun(machine, item)
+        job.close(await run.execute())
+        machine.history[item.prompt_id] = copy.deepcopy(run.history())
+        machine.running = machine.node = None
+        machine.tell_queue()
+        if machine.client_id is not None:
+            machine.hub.publish("executing", {"node": None, "prompt_id": item.prompt_id}, machine.client_id)
 
 
 class InterruptedRunError(Exception):
     """The client asked for the running prompt to end."""
 
 
-@dataclass(kw_only=True)
-class RunServices:
-    """What every prompt runs with."""
+class _PromptRun:
+    """One prompt on its way; nodes get it as their context."""
 
-    hub: Hub
-    library: Library
-    painter: Painter
-    faults: FaultBoard
-    cache: NodeCache = field(default_factory=NodeCache)
-    interrupted: asyncio.Event = field(default_factory=asyncio.Event)
-    client_id: str | None = None
-    last_node: str | None = None
-
-
-@dataclass(kw_only=True)
-class PromptOutcome:
-    """How a prompt ended: success, cached (nothing had to run), error or interrupted."""
-
-    name: str
-    messages: Messages
-    outputs: dict[str, Any]
-
-    @property
-    def status(self) -> dict[str, Any]:
-        """The status in the history; an interrupt reads like an error."""
-        good = self.name in ("success", "cached")
-        return {"status_str": "success" if good else "error", "completed": good, "messages": self.messages}
-
-
-class PromptRun:
-    """One prompt on its way; it is also the context that nodes get."""
-
-    def __init__(self, services: RunServices, item: QueuedPrompt) -> None:
-        self.painter = services.painter
-        self.folders: Folders = services.library.folders
+    def __init__(self, machine: ComfyMachine, item: QueuedPrompt) -> None:
+        self.painter = machine.control.painter
+        self.folders = machine.folders
         self.prompt: Mapping[str, Any] = item.prompt
         self.pnginfo: Mapping[str, Any] = item.extra_data.get("extra_pnginfo") or {}
-        self._services = services
+        self._machine = machine
         self._item = item
-        self._messages: Messages = []
-        self._progress = NodeProgress(services.hub, item.prompt_id, services.client_id)
-        self._signatures = signatures(item.prompt, services.library)
+        self._messages: list[tuple[str, dict[str, Any]]] = []
+        self._progress: dict[str, dict[str, Any]] = {}
+        self._signatures = signatures(item.prompt, machine.folders)
         self._executed: list[str] = []
         self._node = ""
         self._step_extra_s = 0.0
@@ -82,161 +64,145 @@ class PromptRun:
     @property
     def previews(self) -> bool:
         """Whether nodes send a picture at each step."""
-        return self._services.faults.now.previews
+        return self._machine.control.faults.previews
 
-    def report(self, value: int, most: int, picture: Any = None, form: str = "PNG") -> None:
+    async def step(self, value: int, limit: int, picture: Image.Image | None = None) -> None:
+        """Let the time of one sampling step pass, then report progress; a held job does so again and again."""
+        while self._machine.control.holds(value):
+            self.report(value - 1, limit)
+            await self._pause(LOOK_S)
+        await asyncio.sleep(self._machine.control.faults.step_s + self._step_extra_s)
+        self.report(value, limit, picture)
+
+    def report(self, value: int, limit: int, picture: Image.Image | None = None, form: str = "JPEG") -> None:
         """Report progress of the running node, with a picture if there is one.
 
         Raises:
             InterruptedRunError: The client asked for the end.
         """
         self._check()
-        self._progress.update(self._node, value, most, picture, form)
+        self._report(value, limit, "running")
+        progress = {"value": value, "max": limit, "prompt_id": self._item.prompt_id, "node": self._node}
+        messages: list[tuple[str, dict[str, Any] | bytes]] = [("progress", progress)]
+        if picture is not None:
+            frame = self.painter.file(picture, form)
+            if self._machine.hub.supports_metadata(self._machine.client_id):
+                header = json.dumps({**self._identity(), "image_type": f"image/{form.lower()}"}).encode()
+                frame = struct.pack(">II", _PREVIEW_WITH_METADATA, len(header)) + header + frame
+                messages.insert(0, ("binary", frame))
+            else:
+                messages.append(("binary", struct.pack(">II", _PREVIEW, _FORMS[form]) + frame))
+        for event, data in messages:
+            self._machine.hub.publish(event, data, self._machine.client_id)
 
-    async def step(self, value: int, most: int, picture: Any = None, form: str = "PNG") -> None:
-        """Let the time of one sampling step pass, then report progress.
-
-        Raises:
-            InterruptedRunError: The client asked for the end.
-        """
-        await self._hold_before(value, most)
-        await asyncio.sleep(self._services.faults.now.step_s + self._step_extra_s)
-        self.report(value, most, picture, form)
-
-    async def _hold_before(self, value: int, most: int) -> None:
-        """Wait before a step as long as the faults say so, and keep reporting progress."""
-        while self._services.faults.holds(value):
-            self.report(value - 1, most)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._services.interrupted.wait(), LOOK_S)
-
-    async def execute(self) -> PromptOutcome:
-        """Run the prompt to its end and return how it ended."""
-        services, cache = self._services, self._services.cache
-        services.interrupted.clear()
-        prompt_id = self._item.prompt_id
-        self._say("execution_start", {"prompt_id": prompt_id})
-        cache.keep_only(set(self._signatures.values()))
+    async def execute(self) -> str:
+        """Run the prompt; returns how it ended: success, cached (nothing had to run), error or interrupted."""
+        machine, about = self._machine, {"prompt_id": self._item.prompt_id}
+        machine.interrupted.clear()
+        self._say("execution_start", about)
+        for known in (machine.cache, machine.shown):
+            for signature in known.keys() - self._signatures.values():
+                del known[signature]
         cached = [node_id for node_id in self.prompt if self._is_cached(node_id)]
-        self._say("execution_cached", {"nodes": cached, "prompt_id": prompt_id})
-        graph = NodeGraph(self.prompt, self._item.outputs, self._is_cached)
-        name = "success" if any(not self._is_cached(node_id) for node_id in graph.pending()) else "cached"
-        await self._spread_time(graph)
-        while (current := graph.next()) is not None:
-            node_id = current
+        self._say("execution_cached", {"nodes": cached, **about})
+        pending = order(self.prompt, self._item.outputs, self._is_cached)
+        await self._spread_time([node_id for node_id in pending if node_id not in cached])
+        for self._node in pending:
             try:
-                await self._run(node_id)
-            except InterruptedRunError:
-                self._say("execution_interrupted", self._where(node_id), broadcast=True)
-                name = "interrupted"
-                break
+                await self._run()
             except Exception as error:  # noqa: BLE001 - a node may raise anything, which the client is shown
-                self._say("execution_error", {**self._where(node_id), **self._trouble(node_id, error)})
-                name = "error"
-                break
-            graph.done(node_id)
-        else:
-            self._say("execution_success", {"prompt_id": prompt_id})
-        services.last_node = None
-        return PromptOutcome(name=name, messages=self._messages, outputs=self._shown())
+                return self._fail(error)
+        self._say("execution_success", about)
+        return "success" if self._executed else "cached"
 
-    async def _spread_time(self, graph: NodeGraph) -> None:
-        """Divide the seconds of the job among its sampling steps; without any they pass at once, unless interrupted."""
-        entries = [self.prompt[node_id]["inputs"] for node_id in graph.pending() if not self._is_cached(node_id)]
-        steps = sum(entry["steps"] for entry in entries if isinstance(entry.get("steps"), int))
-        job_s = self._services.faults.now.job_s
-        if steps:
-            self._step_extra_s = job_s / steps
-        elif entries:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._services.interrupted.wait(), job_s)
+    def history(self) -> dict[str, Any]:
+        """Return the prompt's entry in the history; an interrupt reads like an error."""
+        good = self._messages[-1][0] == "execution_success"
+        status = {"status_str": "success" if good else "error", "completed": good, "messages": self._messages}
+        outputs = {node_id: self._machine.shown.get(self._signatures[node_id]) for node_id in self.prompt}
+        outputs = {node_id: output for node_id, output in outputs.items() if output}
+        return {"prompt": self._item.as_json(), "outputs": outputs, "status": status}
 
-    def _is_cached(self, node_id: str) -> bool:
-        return self._signatures[node_id] in self._services.cache.outputs
+    async def _run(self) -> None:
+        """Run the present node, or tell what it showed when it last ran."""
+        machine, signature, entry = self._machine, self._signatures[self._node], self.prompt[self._node]
+        if not self._is_cached(self._node):
+            self._report(0.0, 1.0, "running")
+            machine.node = machine.client_id and self._node
+            self._tell_client("executing")
+            # Faults concern only jobs with something to run: only these keep a GPU busy.
+            if not self._executed:
+                await machine.control.meet_job()
+            self._check()
+            inputs = {name: entry["inputs"][name] for name in DECLARED[entry["class_type"]]["input"]["required"]}
+            inputs = {name: self._linked(value) if is_link(value) else value for name, value in inputs.items()}
+            result = await asyncio.to_thread(NODES.get(entry["class_type"], pass_on), self, inputs)
+            if asyncio.iscoroutine(result):
+                result = await result
+            if isinstance(result, Shown):
+                machine.shown[signature] = result.ui
+            machine.cache[signature] = result if isinstance(result, tuple) else ()
+            self._executed.append(self._node)
+        if signature in machine.shown:
+            self._tell_client("executed", output=machine.shown[signature])
+        limit = self._progress.get(self._node, {"max": 1})["max"]
+        self._report(limit, limit, "finished")
 
-    def _check(self) -> None:
-        if self._services.interrupted.is_set():
-            raise InterruptedRunError
-
-    def _say(self, event: str, data: dict[str, Any], *, broadcast: bool = False) -> None:
-        stamped = {**data, "timestamp": int(time.time() * 1000)}
-        self._messages.append((event, stamped))
-        if self._services.client_id is not None or broadcast:
-            self._services.hub.publish(event, stamped, self._services.client_id)
-
-    def _tell_client(self, event: str, data: dict[str, Any]) -> None:
-        if self._services.client_id is not None:
-            told = {**data, "prompt_id": self._item.prompt_id}
-            self._services.hub.publish(event, told, self._services.client_id)
-
-    async def _run(self, node_id: str) -> None:
-        cache, signature = self._services.cache, self._signatures[node_id]
-        kind = NODES[self.prompt[node_id]["class_type"]]
-        names = {"node": node_id, "display_node": node_id}
-        if self._is_cached(node_id):
-            shown = cache.shown.get(signature, {}).get("output")
-            self._tell_client("executed", {**names, "output": shown})
-            self._progress.finish(node_id)
-            return
-        self._progress.start(node_id)
-        if self._services.client_id is not None:
-            self._services.last_node = node_id
-        self._tell_client("executing", names)
-        # Faults concern only jobs with something to run: only these keep a GPU busy.
-        if not self._executed:
-            await self._services.faults.meet_job()
-        self._check()
-        self._node = node_id
-        inputs = self._inputs(node_id)
-        context = {"context": self} if kind.wants_context else {}
-        if asyncio.iscoroutinefunction(kind.run):
-            result = await kind.run(**context, **inputs)
-        else:
-            result = await asyncio.to_thread(kind.run, **context, **inputs)
-        if isinstance(result, Shown):
-            meta = {"node_id": node_id, "display_node": node_id, "parent_node": None, "real_node_id": node_id}
-            cache.shown[signature] = {"meta": meta, "output": result.ui}
-            self._tell_client("executed", {**names, "output": result.ui})
-        cache.outputs[signature] = result if isinstance(result, tuple) else ()
-        self._progress.finish(node_id)
-        self._executed.append(node_id)
-
-    def _inputs(self, node_id: str) -> dict[str, Any]:
-        entry = self.prompt[node_id]
-        declared = NODES[entry["class_type"]].inputs
-        given = {name: value for name, value in entry["inputs"].items() if name in declared}
-        return {name: self._linked(value) if is_link(value) else value for name, value in given.items()}
+    def _fail(self, error: Exception) -> str:
+        entry = {"node_id": self._node, "node_type": self.prompt[self._node]["class_type"], "executed": self._executed}
+        where = {"prompt_id": self._item.prompt_id, **entry}
+        if isinstance(error, InterruptedRunError):
+            self._say("execution_interrupted", where, broadcast=True)
+            return "interrupted"
+        module, kind = type(error).__module__, type(error).__qualname__
+        if isinstance(error, NoMemoryError):
+            kind = "torch.OutOfMemoryError"
+        elif module != "builtins":
+            kind = "Exception" if module.startswith("runtimes.") else f"{module}.{kind}"
+        self._say("execution_error", {**where, "exception_message": f"{error}\n", "exception_type": kind})
+        return "error"
 
     def _linked(self, value: list[Any]) -> Any:
-        return self._services.cache.outputs[self._signatures[value[0]]][value[1]]
+        return self._machine.cache[self._signatures[value[0]]][value[1]]
 
-    def _where(self, node_id: str) -> dict[str, Any]:
-        kind = self.prompt[node_id]["class_type"]
-        return {
-            "prompt_id": self._item.prompt_id,
-            "node_id": node_id,
-            "node_type": kind,
-            "executed": list(self._executed),
-        }
+    async def _spread_time(self, running: list[str]) -> None:
+        """Divide the seconds of the job among its sampling steps; without any they pass at once, unless interrupted."""
+        counts = [self.prompt[node_id]["inputs"].get("steps") for node_id in running]
+        job_s = self._machine.control.faults.job_s
+        if steps := sum(count for count in counts if isinstance(count, int)):
+            self._step_extra_s = job_s / steps
+        elif running:
+            await self._pause(job_s)
 
-    def _trouble(self, node_id: str, error: Exception) -> dict[str, Any]:
-        module = type(error).__module__
-        name = type(error).__qualname__
-        tips = ""
-        if isinstance(error, NoMemoryError):
-            module, name, tips = "torch", "OutOfMemoryError", _OUT_OF_MEMORY_TIPS
-        own = module == "builtins" or module.startswith("runtimes.")
-        return {
-            "exception_message": f"{error}\n{tips}",
-            "exception_type": ("Exception" if module.startswith("runtimes.") else name) if own else f"{module}.{name}",
-            "traceback": [f'  File "/srv/comfyui/{file}", line {line}, in {where}\n' for file, line, where in _FRAMES],
-            "current_inputs": {key: [describe(value)] for key, value in self._inputs(node_id).items()},
-            "current_outputs": list(self.prompt),
-        }
+    async def _pause(self, seconds: float) -> None:
+        """Let time pass until the client asks for the end."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._machine.interrupted.wait(), seconds)
 
-    def _shown(self) -> dict[str, Any]:
-        found = {node_id: self._services.cache.shown.get(self._signatures[node_id]) for node_id in self.prompt}
-        return {
-            "outputs": {node_id: one["output"] for node_id, one in found.items() if one},
-            "meta": {node_id: one["meta"] for node_id, one in found.items() if one},
-        }
+    def _check(self) -> None:
+        if self._machine.interrupted.is_set():
+            raise InterruptedRunError
+
+    def _is_cached(self, node_id: str) -> bool:
+        return self._signatures[node_id] in self._machine.cache
+
+    def _say(self, event: str, data: dict[str, Any], *, broadcast: bool = False) -> None:
+        """Note a message in the history, and tell it the client if there is one."""
+        self._messages.append((event, {**data, "timestamp": int(time.time() * 1000)}))
+        if self._machine.client_id is not None or broadcast:
+            self._machine.hub.publish(*self._messages[-1], self._machine.client_id)
+
+    def _tell_client(self, event: str, **more: Any) -> None:
+        told = {"node": self._node, "display_node": self._node, **more, "prompt_id": self._item.prompt_id}
+        if self._machine.client_id is not None:
+            self._machine.hub.publish(event, told, self._machine.client_id)
+
+    def _identity(self) -> dict[str, Any]:
+        names = {"display_node_id": self._node, "parent_node_id": None, "real_node_id": self._node}
+        return {"node_id": self._node, "prompt_id": self._item.prompt_id, **names}
+
+    def _report(self, value: float, limit: float, state: str) -> None:
+        """Tell how far every node is: the client, or every socket if the prompt names none."""
+        self._progress[self._node] = {"value": value, "max": limit, "state": state, **self._identity()}
+        told = {"prompt_id": self._item.prompt_id, "nodes": self._progress}
+        self._machine.hub.publish("progress_state", told, self._machine.client_id)

@@ -1,258 +1,169 @@
-"""The nodes: importing this module enters each in the registry. Pictures stand for tensors, names for weights."""
+"""The nodes: how ComfyUI declares them, and what they do here. Pictures stand for tensors, names for weights."""
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from random import SystemRandom
+from pathlib import Path
 from typing import Any
 
 from PIL import Image, ImageChops, ImageOps, ImageSequence, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
-from runtimes.comfyui.standin.files import SHOWN_ROOT
-from runtimes.comfyui.standin.registry import Shown, node
+from runtimes.comfyui.standin.files import SHOWN_ROOT, Folders
 from runtimes.standin.painter import Brief, unfinished
 
-_GREY = (127, 127, 127)
-_UPSCALE_FACTOR = 4
-_SEED_STRIDE = 1_000_003
-_LETTERS = "abcdefghijklmnopqrstupvxyz"
-_RANDOM = SystemRandom()
-_SHOWN_SIDE = 32
-_FILTERS = {
-    "nearest-exact": Image.Resampling.NEAREST,
-    "bilinear": Image.Resampling.BILINEAR,
-    "area": Image.Resampling.BOX,
-    "bicubic": Image.Resampling.BICUBIC,
-    "lanczos": Image.Resampling.LANCZOS,
-    "bislerp": Image.Resampling.BICUBIC,
-}
-_WEBP_METHODS = {"default": 4, "fastest": 0, "slowest": 6}
+DECLARED: dict[str, dict[str, Any]] = json.loads(Path(__file__).with_name("object_info.json").read_text())
+"""Entries of GET object_info. In place of the names of models or files, lists have one that begins with $."""
+VOLATILE = frozenset({"SaveImageWebsocket"})
+"""Nodes that run again although nothing has changed."""
 
 Images = list[Image.Image]
+"""Of a latent, too; in mode L while it is empty, that is, carries only its size."""
+Inputs = Mapping[str, Any]
+
+_SEED_STRIDE = 1_000_003
+_WEBP_METHODS = {"default": 4, "fastest": 0, "slowest": 6}
+
+
+class Library:
+    """What the choices of a node are taken from: the models by folder, and the files."""
+
+    def __init__(self, checkpoints: tuple[str, ...], folders: Folders) -> None:
+        self.folders = folders
+        self._models = {
+            "checkpoints": list(checkpoints),
+            "loras": ["detail.safetensors"],
+            "vae": ["vae-ft-mse-840000-ema-pruned.safetensors"],
+            "upscale_models": ["RealESRGAN_x4plus.pth"],
+        }
+
+    def declaration(self, declared: Any) -> Any:
+        """Return an entry of GET object_info, or a part of one, with the names that there are now."""
+        if declared == ["$input"]:
+            return sorted(path.name for path in (self.folders.root / "input").iterdir() if path.is_file())
+        if isinstance(declared, dict):
+            return {key: self.declaration(value) for key, value in declared.items()}
+        if isinstance(declared, list) and declared and str(declared[0]).startswith("$models/"):
+            return self._models[declared[0].removeprefix("$models/")]
+        return [self.declaration(value) for value in declared] if isinstance(declared, list) else declared
 
 
 @dataclass(frozen=True)
-class Latent:
-    """Pictures on their way through sampling; `empty` ones carry no picture yet, only its size."""
+class Shown:
+    """What an output node gives to the client; it is listed in the history."""
 
-    images: Images
-    empty: bool = False
-
-
-def describe(value: Any) -> str:
-    """Return the value as an execution error shows it: pictures as long dumps of numbers, as the real server does."""
-    if isinstance(value, Latent):
-        return "{'samples': " + describe(value.images) + "}"
-    if isinstance(value, list) and value and isinstance(value[0], Image.Image):
-        small = value[0].convert("RGB").resize((_SHOWN_SIDE, _SHOWN_SIDE))
-        return f"tensor({[byte / 255 for byte in small.tobytes()]})"
-    return str(value)
+    ui: dict[str, Any]
 
 
-@node("CheckpointLoaderSimple")
-def load_checkpoint(ckpt_name: str) -> tuple[str, str, str]:
-    """Load a checkpoint: its name stands for its weights."""
-    return ckpt_name, ckpt_name, ckpt_name
+async def _sample(run: Any, given: Inputs, seed: int, steps: int, strength: float) -> tuple[Images]:
+    """Draw from a text, or redraw what the latents hold."""
 
-
-@node("VAELoader")
-def load_vae(vae_name: str) -> tuple[str]:
-    """Load a decoder, by name only."""
-    return (vae_name,)
-
-
-@node("LoraLoader")
-def load_lora(model: str, clip: str, lora_name: str, strength_model: float, strength_clip: float) -> tuple[str, str]:
-    """Load a LoRA: model and text encoder get another name, so that the picture changes."""
-    return f"{model}+{lora_name}@{strength_model}", f"{clip}+{lora_name}@{strength_clip}"
-
-
-@node("UpscaleModelLoader")
-def load_upscaler(model_name: str) -> tuple[str]:
-    """Load an upscaler, by name only."""
-    return (model_name,)
-
-
-@node("ImageUpscaleWithModel")
-def upscale_with_model(image: Images, **_: str) -> tuple[Images]:
-    """Resize to four times the size."""
-    return (_resized(image, image[0].width * _UPSCALE_FACTOR, image[0].height * _UPSCALE_FACTOR, "lanczos"),)
-
-
-@node("CLIPTextEncode")
-def encode_text(text: str, **_: str) -> tuple[str]:
-    """Hand the text on."""
-    return (text,)
-
-
-@node("EmptyLatentImage")
-def empty_latent(width: int, height: int, batch_size: int) -> tuple[Latent]:
-    """Make latents without a picture; sizes are cut to multiples of 8."""
-    return (Latent([Image.new("RGB", (width // 8 * 8, height // 8 * 8), _GREY)] * batch_size, empty=True),)
-
-
-@node("LatentUpscale")
-def upscale_latent(samples: Latent, upscale_method: str, width: int, height: int, crop: str) -> tuple[Latent]:
-    """Resize what the latents hold."""
-    return (Latent(_resized(samples.images, width, height, upscale_method, crop), empty=samples.empty),)
-
-
-@node("VAEDecode")
-def decode_latent(samples: Latent, **_: str) -> tuple[Images]:
-    """Take the pictures out of the latents."""
-    return (samples.images,)
-
-
-@node("VAEEncode")
-def encode_latent(pixels: Images, **_: str) -> tuple[Latent]:
-    """Put pictures into latents, cut to multiples of 8."""
-    return (Latent([one.crop((0, 0, one.width // 8 * 8, one.height // 8 * 8)) for one in pixels]),)
-
-
-@node("KSampler")
-async def sample(context: Any, *, seed: int, steps: int, denoise: float, **inputs: Any) -> tuple[Latent]:
-    """Draw from a text, or redraw what the latents hold by `denoise`."""
-    return await _sample(context, inputs, seed, steps, denoise)
-
-
-@node("KSamplerAdvanced")
-async def sample_part(
-    context: Any, *, noise_seed: int, steps: int, start_at_step: int, end_at_step: int, **inputs: Any
-) -> tuple[Latent]:
-    """Draw only some of the steps; what the latents hold is redrawn by their share of all."""
-    part = max(0, min(steps, end_at_step) - start_at_step)
-    return await _sample(context, inputs, noise_seed, part, part / steps)
-
-
-async def _sample(context: Any, inputs: Mapping[str, Any], seed: int, steps: int, strength: float) -> tuple[Latent]:
-    latent: Latent = inputs["latent_image"]
-
-    def drawn(index: int, image: Image.Image) -> Image.Image:
+    def drawn(index: int, latent: Image.Image) -> Image.Image:
         brief = Brief(
-            prompt=inputs["positive"],
-            negative=inputs["negative"],
+            prompt=given["positive"],
+            negative=given["negative"],
             seed=seed + index * _SEED_STRIDE,
-            width=image.width,
-            height=image.height,
-            checkpoint=inputs["model"],
+            width=latent.width // 8 * 8,
+            height=latent.height // 8 * 8,
+            checkpoint=given["model"],
         )
-        picture: Image.Image = context.painter.draw(brief, None if latent.empty else image, strength)
+        picture: Image.Image = run.painter.draw(brief, None if latent.mode == "L" else latent, strength)
         return picture
 
-    images = [await asyncio.to_thread(drawn, index, image) for index, image in enumerate(latent.images)]
+    images = [await asyncio.to_thread(drawn, index, latent) for index, latent in enumerate(given["latent_image"])]
     for done in range(1, steps + 1):
-        preview = unfinished(images[0], done / steps) if context.previews else None
-        await context.step(done, steps, preview, "JPEG")
-    return (Latent(images),)
+        await run.step(done, steps, unfinished(images[0], done / steps) if run.previews else None)
+    return (images,)
 
 
-@node("EmptyImage")
-def empty_image(width: int, height: int, batch_size: int, color: int) -> tuple[Images]:
-    """Make pictures of one colour."""
-    return ([Image.new("RGB", (width, height), (color >> 16 & 255, color >> 8 & 255, color & 255))] * batch_size,)
+def _sample_part(run: Any, given: Inputs) -> Any:
+    """Draw only some of the steps; what the latents hold is redrawn by their share of all."""
+    part = max(0, min(given["steps"], given["end_at_step"]) - given["start_at_step"])
+    return _sample(run, given, given["noise_seed"], part, part / given["steps"])
 
 
-@node("LoadImage", file_input="image")
-def load_image(context: Any, image: str) -> tuple[Images, Images]:
+def _load_image(run: Any, given: Inputs) -> tuple[Images, Images]:
     """Load a picture; its mask is light where the picture is transparent."""
-    path = context.folders.input_file(image)
-    if path is None:
-        raise FileNotFoundError(f"[Errno 2] No such file or directory: '{SHOWN_ROOT}/input/{image}'")
     try:
-        opened = Image.open(path)
+        opened = Image.open(run.folders.input_file(given["image"]))
     except UnidentifiedImageError as error:
-        raise UnidentifiedImageError(f"cannot identify image file '{SHOWN_ROOT}/input/{image}'") from error
+        raise UnidentifiedImageError(f"cannot identify image file '{SHOWN_ROOT}/input/{given['image']}'") from error
     frames = [ImageOps.exif_transpose(frame).convert("RGBA") for frame in ImageSequence.Iterator(opened)]
-    same = [frame for frame in frames if frame.size == frames[0].size]
-    return [one.convert("RGB") for one in same], [ImageChops.invert(one.getchannel("A")) for one in same]
+    return [one.convert("RGB") for one in frames], [ImageChops.invert(one.getchannel("A")) for one in frames]
 
 
-@node("ImageScale")
-def scale(image: Images, upscale_method: str, width: int, height: int, crop: str) -> tuple[Images]:
-    """Resize to a size."""
-    return (_resized(image, width, height, upscale_method, crop),)
+def _new(given: Inputs, mode: str, colour: Any) -> tuple[Images]:
+    return ([Image.new(mode, (given["width"], given["height"]), colour)] * given["batch_size"],)
 
 
-@node("ImageInvert")
-def invert(image: Images) -> tuple[Images]:
-    """Turn every colour into its opposite."""
-    return ([ImageChops.invert(one) for one in image],)
-
-
-@node("ImageBatch")
-def batch(image1: Images, image2: Images) -> tuple[Images]:
-    """Put two batches together in the size of the first."""
-    return ([*image1, *_resized(image2, image1[0].width, image1[0].height, "bilinear", "center")],)
-
-
-def _resized(images: Images, width: int, height: int, method: str, crop: str = "disabled") -> Images:
+def _resized(images: Images, width: int, height: int, crop: str = "disabled") -> tuple[Images]:
     """The pictures in another size; a side of 0 follows the other. "center" cuts off what does not fit."""
     first = images[0]
     width = width or (max(1, round(first.width * height / first.height)) if height else first.width)
     height = height or max(1, round(first.height * width / first.width))
-    if crop == "center":
-        return [ImageOps.fit(image, (width, height), _FILTERS[method]) for image in images]
-    return [image.resize((width, height), _FILTERS[method]) for image in images]
+    return (
+        [ImageOps.fit(one, (width, height)) if crop == "center" else one.resize((width, height)) for one in images],
+    )
 
 
-@node("SaveImage")
-def save_image(context: Any, images: Images, filename_prefix: str) -> Shown:
+def _batch(_: Any, given: Inputs) -> tuple[Images]:
+    """Put two batches together in the size of the first."""
+    (others,) = _resized(given["image2"], given["image1"][0].width, given["image1"][0].height, "center")
+    return ([*given["image1"], *others],)
+
+
+def _save(run: Any, images: Images, prefix: str, kind: str) -> Shown:
     """Save pictures with the prompt inside them."""
-    return _save_each(context, images, filename_prefix, "output")
-
-
-@node("PreviewImage")
-def preview_image(context: Any, images: Images) -> Shown:
-    """Save pictures among the temporary ones."""
-    return _save_each(context, images, "ComfyUI_temp_" + "".join(_RANDOM.choices(_LETTERS, k=5)), "temp")
-
-
-def _save_each(context: Any, images: Images, prefix: str, kind: str) -> Shown:
-    spot = context.folders.spot(kind, prefix, images[0].size)
     info = PngInfo()
-    for key, value in {"prompt": context.prompt, **context.pnginfo}.items():
+    for key, value in {"prompt": run.prompt, **run.pnginfo}.items():
         info.add_text(key, json.dumps(value))
-    listed = []
-    for index, image in enumerate(images):
-        name = f"{spot.stem}_{spot.number + index:05}_.png"
-        file = context.painter.file(image, "PNG", pnginfo=info, compress_level=4)
-        (spot.folder / name).write_bytes(file)
-        listed.append({"filename": name, "subfolder": spot.subfolder, "type": kind})
-    return Shown({"images": listed})
+    files = (run.painter.file(image, "PNG", pnginfo=info, compress_level=4) for image in images)
+    return Shown({"images": [run.folders.put(kind, prefix, ".png", file) for file in files]})
 
 
-@node("SaveImageWebsocket", is_volatile=True)
-def send_image(context: Any, images: Images) -> None:
-    """Send pictures through the websocket and save none."""
-    for index, image in enumerate(images):
-        context.report(index, len(images), image)
-
-
-@node("SaveAnimatedWEBP")
-def save_webp(context: Any, *, images: Images, filename_prefix: str, fps: float, **chosen: Any) -> Shown:
-    """Save pictures as the frames of one animated WebP."""
-    chosen["method"] = _WEBP_METHODS[chosen["method"]]
-    return _save_moving(context, images, filename_prefix, ".webp", {**chosen, "duration": int(1000 / fps)})
-
-
-@node("SaveAnimatedPNG")
-def save_apng(context: Any, images: Images, filename_prefix: str, fps: float, compress_level: int) -> Shown:
-    """Save pictures as the frames of one animated PNG."""
-    chosen = {"duration": int(1000 / fps), "compress_level": compress_level}
-    return _save_moving(context, images, filename_prefix, ".png", chosen)
-
-
-def _save_moving(context: Any, images: Images, prefix: str, suffix: str, chosen: Mapping[str, Any]) -> Shown:
-    spot = context.folders.spot("output", prefix, images[0].size)
-    name = f"{spot.stem}_{spot.number:05}_{suffix}"
-    images[0].save(spot.folder / name, save_all=True, append_images=images[1:], **chosen)
-    listed = {"filename": name, "subfolder": spot.subfolder, "type": "output"}
+def _save_moving(run: Any, given: Inputs, form: str, **settings: Any) -> Shown:
+    """Save pictures as the frames of one animation."""
+    images = given["images"]
+    frames = {"save_all": True, "append_images": images[1:], "duration": int(1000 / given["fps"])}
+    file = run.painter.file(images[0], form, **frames, **settings)
+    listed = run.folders.put("output", given["filename_prefix"], f".{form.lower()}", file)
     return Shown({"images": [listed], "animated": [len(images) != 1]})
 
 
-@node("PreviewAny")
-def preview_any(source: Any) -> Shown:
-    """Show a value as text."""
-    return Shown({"text": [str(source)]})
+def _send(run: Any, given: Inputs) -> None:
+    """Send pictures through the websocket and save none."""
+    for index, image in enumerate(given["images"]):
+        run.report(index, len(given["images"]), image, "PNG")
+
+
+def pass_on(_: Any, given: Inputs) -> tuple[Any, ...]:
+    """Give the first input as every output: a name for its weights, pictures for their latents."""
+    return (next(iter(given.values())),) * 3
+
+
+NODES: dict[str, Callable[[Any, Any], Any]] = {
+    "LoraLoader": lambda _, given: (f"{given['model']}+{given['lora_name']}@{given['strength_model']}", given["clip"]),
+    "ImageUpscaleWithModel": lambda _, given: _resized(given["image"], *(4 * side for side in given["image"][0].size)),
+    "EmptyLatentImage": lambda _, given: _new(given, "L", 0),
+    "LatentUpscale": lambda _, given: _resized(given["samples"], given["width"], given["height"], given["crop"]),
+    "KSampler": lambda run, given: _sample(run, given, given["seed"], given["steps"], given["denoise"]),
+    "KSamplerAdvanced": _sample_part,
+    "EmptyImage": lambda _, given: _new(given, "RGB", tuple(given["color"].to_bytes(3, "big"))),
+    "LoadImage": _load_image,
+    "ImageScale": lambda _, given: _resized(given["image"], given["width"], given["height"], given["crop"]),
+    "ImageInvert": lambda _, given: ([ImageChops.invert(one) for one in given["image"]],),
+    "ImageBatch": _batch,
+    "SaveImage": lambda run, given: _save(run, given["images"], given["filename_prefix"], "output"),
+    "PreviewImage": lambda run, given: _save(run, given["images"], "ComfyUI_temp", "temp"),
+    "SaveImageWebsocket": _send,
+    "SaveAnimatedWEBP": lambda run, given: _save_moving(
+        run, given, "WEBP", lossless=given["lossless"], quality=given["quality"], method=_WEBP_METHODS[given["method"]]
+    ),
+    "SaveAnimatedPNG": lambda run, given: _save_moving(run, given, "PNG", compress_level=given["compress_level"]),
+    "PreviewAny": lambda _, given: Shown({"text": [str(given["source"])]}),
+}
+"""What runs each class of node: it gets the running prompt and the inputs, and gives a tuple of outputs, or Shown.
+
+Those that are not here pass on.
+"""

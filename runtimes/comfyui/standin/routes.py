@@ -2,259 +2,165 @@
 
 import asyncio
 import json
-import mimetypes
-import os
-import posixpath
 import shutil
-from pathlib import Path, PurePosixPath
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from functools import partial
 
 from aiohttp import web
 from aiohttp.web_request import FileField
 
 from runtimes.comfyui.image.removal import ROUTE, remove
+from runtimes.comfyui.standin.execution import work
 from runtimes.comfyui.standin.files import KINDS
-from runtimes.comfyui.standin.machine import MODEL_FOLDERS, ComfyMachine
-from runtimes.comfyui.standin.registry import NODES
+from runtimes.comfyui.standin.machine import ComfyMachine
+from runtimes.comfyui.standin.nodes import DECLARED
 from runtimes.comfyui.standin.socket import FEATURES
 from runtimes.comfyui.standin.validation import error_entry
-from runtimes.standin.stage import Stage
+from runtimes.standin.control import Control
 
 FINISHES_JOBS = False
 """Whether the server ends its jobs before it stops."""
-JOB_PATHS = frozenset({"/prompt", "/api/prompt"})
-
-_MACHINE = web.AppKey("machine", ComfyMachine)
-_ROUTES = web.RouteTableDef()
-_DOWNLOADED = {"text/html", "application/xhtml+xml", "text/javascript", "text/css"}
-_MAX_UPLOAD_BYTES = 104857600
 
 
-def build(stage: Stage) -> web.Application:
+def build(control: Control) -> web.Application:
     """Return the application that answers as ComfyUI."""
-    app = web.Application(client_max_size=_MAX_UPLOAD_BYTES)
-    app[_MACHINE] = ComfyMachine(stage)
-    app.add_routes(_ROUTES)
-    for route in _ROUTES:
-        if isinstance(route, web.RouteDef):
-            app.router.add_route(route.method, f"/api{route.path}", route.handler)
-    app.router.add_get("/_standin/files", _get_files)
-    app.on_startup.append(_start)
-    app.on_shutdown.append(_cut)
-    app.on_cleanup.append(_stop)
+    app = web.Application(client_max_size=FEATURES["max_upload_size"])
+    machine = ComfyMachine(control)
+    for method, path, handler in (
+        ("GET", "/ws", _get_ws),
+        ("POST", "/prompt", _post_prompt),
+        ("GET", "/prompt", _get_prompt),
+        ("GET", "/queue", _get_queue),
+        ("POST", "/queue", _post_queue),
+        ("POST", "/interrupt", _post_interrupt),
+        ("GET", "/history", _get_history),
+        ("GET", "/history/{name}", _get_history),
+        ("POST", "/history", _post_history),
+        ("GET", "/view", _get_view),
+        ("POST", "/upload/image", _post_image),
+        ("POST", ROUTE, _post_discard),
+        ("GET", "/object_info", _get_object_info),
+        ("GET", "/object_info/{name}", _get_object_info),
+    ):
+        for prefix in ("", "/api"):
+            app.router.add_route(method, prefix + path, partial(handler, machine))
+    app.router.add_get("/_standin/files", partial(_get_files, machine))
+
+    async def live(_: web.Application) -> AsyncIterator[None]:
+        tasks = [asyncio.create_task(machine.hub.run()), asyncio.create_task(work(machine))]
+        yield
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        machine.folders.discard()
+
+    async def cut(_: web.Application) -> None:
+        machine.hub.cut_all()
+
+    app.cleanup_ctx.append(live)
+    app.on_shutdown.append(cut)
     return app
 
 
-async def _get_files(request: web.Request) -> web.Response:
+async def _get_files(machine: ComfyMachine, _: web.Request) -> web.Response:
     """Show what lies in the three folders, so that a test can see what jobs leave."""
-    root = request.app[_MACHINE].folders.root
+    root = machine.folders.root
     return web.json_response(sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()))
 
 
-async def _start(app: web.Application) -> None:
-    app[_MACHINE].start()
+async def _get_ws(machine: ComfyMachine, request: web.Request) -> web.StreamResponse:
+    return await machine.hub.listen(request, machine.greet)
 
 
-async def _cut(app: web.Application) -> None:
-    app[_MACHINE].hub.cut_all()
-
-
-async def _stop(app: web.Application) -> None:
-    await app[_MACHINE].stop()
-
-
-@_ROUTES.get("/ws")
-async def get_ws(request: web.Request) -> web.StreamResponse:
-    """Open a websocket."""
-    machine = request.app[_MACHINE]
-    socket: web.StreamResponse = await machine.hub.listen(request, machine.greet)
-    return socket
-
-
-@_ROUTES.post("/prompt")
-async def post_prompt(request: web.Request) -> web.Response:
-    """Queue a prompt."""
+async def _post_prompt(machine: ComfyMachine, request: web.Request) -> web.Response:
     body = await request.json()
     if "prompt" not in body:
-        error = error_entry("no_prompt", "No prompt provided", "No prompt provided")
+        error = error_entry("no_prompt", "No prompt provided")
         return web.json_response({"error": error, "node_errors": {}}, status=400)
-    item, verdict = request.app[_MACHINE].submit(body)
-    if item is None:
+    item, verdict = machine.submit(body)
+    if verdict.error is not None:
         return web.json_response({"error": verdict.error, "node_errors": verdict.node_errors}, status=400)
     told = {"prompt_id": item.prompt_id, "number": item.number, "node_errors": verdict.node_errors}
     return web.json_response(told)
 
 
-@_ROUTES.get("/prompt")
-async def get_prompt(request: web.Request) -> web.Response:
-    """Show how many prompts wait or run."""
-    return web.json_response({"exec_info": {"queue_remaining": request.app[_MACHINE].queue.remaining}})
+async def _get_prompt(machine: ComfyMachine, _: web.Request) -> web.Response:
+    return web.json_response(machine.remaining)
 
 
-@_ROUTES.get("/queue")
-async def get_queue(request: web.Request) -> web.Response:
-    """Show the prompts that wait or run."""
-    return web.json_response(request.app[_MACHINE].queue.as_json())
+async def _get_queue(machine: ComfyMachine, _: web.Request) -> web.Response:
+    running = [machine.running.as_json()] if machine.running is not None else []
+    pending = [item.as_json() for item in machine.pending]
+    return web.json_response({"queue_running": running, "queue_pending": pending})
 
 
-@_ROUTES.post("/queue")
-async def post_queue(request: web.Request) -> web.Response:
-    """Take pending prompts out of the queue."""
-    body, queue = await request.json(), request.app[_MACHINE].queue
-    if body.get("clear"):
-        queue.clear()
-    for prompt_id in body.get("delete", []):
-        queue.delete(prompt_id)
+async def _post_queue(machine: ComfyMachine, request: web.Request) -> web.Response:
+    body = await request.json()
+    machine.withdraw([item.prompt_id for item in machine.pending] if body.get("clear") else body.get("delete", []))
     return web.Response()
 
 
-@_ROUTES.post("/interrupt")
-async def post_interrupt(request: web.Request) -> web.Response:
-    """End the running prompt, or the named one if it runs."""
-    try:
+async def _post_interrupt(machine: ComfyMachine, request: web.Request) -> web.Response:
+    body = {}
+    with suppress(json.JSONDecodeError):
         body = await request.json()
-    except json.JSONDecodeError:
-        body = {}
-    request.app[_MACHINE].interrupt(body.get("prompt_id"))
+    machine.interrupt(body.get("prompt_id"))
     return web.Response()
 
 
-@_ROUTES.get("/history")
-async def get_history(request: web.Request) -> web.Response:
-    """Show the prompts that ran."""
-    most, offset = request.query.get("max_items"), request.query.get("offset", "-1")
-    return web.json_response(request.app[_MACHINE].queue.newest(None if most is None else int(most), int(offset)))
+async def _get_history(machine: ComfyMachine, request: web.Request) -> web.Response:
+    """Show the prompts that ran, or the one that is named; an unknown one gives an empty object."""
+    name = request.match_info.get("name")
+    return web.json_response({one: entry for one, entry in machine.history.items() if name in (one, None)})
 
 
-@_ROUTES.get("/history/{prompt_id}")
-async def get_history_of(request: web.Request) -> web.Response:
-    """Show one prompt that ran; anything else is an empty object."""
-    history, prompt_id = request.app[_MACHINE].queue.history, request.match_info["prompt_id"]
-    return web.json_response({prompt_id: history[prompt_id]} if prompt_id in history else {})
-
-
-@_ROUTES.post("/history")
-async def post_history(request: web.Request) -> web.Response:
-    """Forget prompts that ran."""
-    body, queue = await request.json(), request.app[_MACHINE].queue
-    if body.get("clear"):
-        queue.history.clear()
-    for prompt_id in body.get("delete", []):
-        queue.history.pop(prompt_id, None)
+async def _post_history(machine: ComfyMachine, request: web.Request) -> web.Response:
+    body = await request.json()
+    for prompt_id in list(machine.history) if body.get("clear") else body.get("delete", []):
+        machine.history.pop(prompt_id, None)
     return web.Response()
 
 
-@_ROUTES.get("/view")
-async def get_view(request: web.Request) -> web.StreamResponse:
-    """Give a file, or a smaller picture of it."""
-    path = _viewed(request)
-    if isinstance(path, int):
-        return web.Response(status=path)
-    kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-    headers = {"Content-Type": "application/octet-stream" if kind in _DOWNLOADED else kind}
-    return web.FileResponse(path, headers={**headers, "Content-Disposition": f'filename="{path.name}"'})
-
-
-def _viewed(request: web.Request) -> Path | int:
-    """Return the file that the query names, or the status that says why not."""
-    name, kind = request.query.get("filename"), request.query.get("type", "output")
-    if name is None:
-        return 404
-    for other in KINDS:
-        if name.endswith(f"[{other}]"):
-            kind, name = other, name.removesuffix(f"[{other}]").rstrip()
+async def _get_view(machine: ComfyMachine, request: web.Request) -> web.StreamResponse:
+    name, kind, folder = (request.query.get(key, "") for key in ("filename", "type", "subfolder"))
+    kind = kind or "output"
     if not name or name.startswith("/") or ".." in name or kind not in KINDS:
-        return 400
-    folders = request.app[_MACHINE].folders
-    path = folders.inside(kind, request.query.get("subfolder", ""), posixpath.basename(name))
-    if path is None:
-        return 403
-    return path if path.is_file() else 404
+        return web.Response(status=400 if name else 404)
+    path = machine.folders.inside(kind, folder, name)
+    if path is None or not path.is_file():
+        return web.Response(status=403 if path is None else 404)
+    return web.FileResponse(path, headers={"Content-Disposition": f'filename="{path.name}"'})
 
 
-@_ROUTES.post("/upload/image")
-async def post_image(request: web.Request) -> web.Response:
-    """Take a file; what is in it is not looked at."""
+async def _post_image(machine: ComfyMachine, request: web.Request) -> web.Response:
+    """Take a file; what is in it is not looked at. Unless it may overwrite, other content gets another name."""
     form = await request.post()
     image, kind, subfolder = form.get("image"), str(form.get("type", "input")), str(form.get("subfolder", ""))
-    if kind not in KINDS:
-        # The real server fails here with aiohttp's own words.
-        raise web.HTTPInternalServerError(text="500 Internal Server Error\n\nServer got itself in trouble")
-    if not isinstance(image, FileField) or not image.filename:
+    if not isinstance(image, FileField) or not image.filename or kind not in KINDS:
         return web.Response(status=400)
-    path, data = request.app[_MACHINE].folders.inside(kind, subfolder, image.filename), image.file.read()
+    path, data = machine.folders.inside(kind, subfolder, image.filename), image.file.read()
     if path is None:
         return web.Response(status=400)
-    name = PurePosixPath(image.filename)
-    number = 1
+    stem, number = path.stem, 1
     while form.get("overwrite") not in ("true", "1") and path.exists() and path.read_bytes() != data:
-        path = path.with_name(f"{name.stem} ({number}){name.suffix}")
+        path = path.with_stem(f"{stem} ({number})")
         number += 1
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
     return web.json_response({"name": path.name, "subfolder": subfolder, "type": kind})
 
 
-@_ROUTES.post(ROUTE)
-async def post_discard(request: web.Request) -> web.Response:
+async def _post_discard(machine: ComfyMachine, request: web.Request) -> web.Response:
     """Remove files, as the platform's own node in ComfyUI does."""
-    root = request.app[_MACHINE].folders.root
+    root = machine.folders.root
     gone = await asyncio.to_thread(remove, {kind: root / kind for kind in KINDS}, await request.json())
     disk = shutil.disk_usage(root)
     return web.json_response({"removed": gone, "free_bytes": disk.free, "total_bytes": disk.total})
 
 
-@_ROUTES.get("/object_info")
-async def get_object_info(request: web.Request) -> web.Response:
-    """Show every node's declaration."""
-    library = request.app[_MACHINE].library
-    return web.json_response({name: kind.info(library) for name, kind in NODES.items()})
-
-
-@_ROUTES.get("/object_info/{name}")
-async def get_object_info_of(request: web.Request) -> web.Response:
-    """Show one node's declaration."""
-    kind = NODES.get(request.match_info["name"])
-    return web.json_response({} if kind is None else {kind.name: kind.info(request.app[_MACHINE].library)})
-
-
-@_ROUTES.get("/models")
-async def get_models(_: web.Request) -> web.Response:
-    """Show the folders of models."""
-    return web.json_response(MODEL_FOLDERS)
-
-
-@_ROUTES.get("/models/{folder}")
-async def get_models_in(request: web.Request) -> web.Response:
-    """Show the models of a folder."""
-    names = request.app[_MACHINE].library.models.get(request.match_info["folder"])
-    return web.Response(status=404) if names is None else web.json_response(names)
-
-
-@_ROUTES.get("/embeddings")
-async def get_embeddings(_: web.Request) -> web.Response:
-    """Show that there are no embeddings."""
-    return web.json_response([])
-
-
-@_ROUTES.get("/features")
-async def get_features(_: web.Request) -> web.Response:
-    """Show what the server can do."""
-    return web.json_response(FEATURES)
-
-
-@_ROUTES.post("/free")
-async def post_free(request: web.Request) -> web.Response:
-    """Forget cached results."""
-    body = await request.json()
-    if body.get("free_memory"):
-        request.app[_MACHINE].free()
-    return web.Response()
-
-
-@_ROUTES.get("/system_stats")
-async def get_system_stats(_: web.Request) -> web.Response:
-    """Show the machine; sizes in bytes."""
-    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    system = {"os": os.name, "ram_total": total, "ram_free": total, "comfyui_version": "0.3.64", "argv": ["main.py"]}
-    device = {"name": "cpu", "type": "cpu", "index": None, "vram_total": total, "vram_free": total}
-    return web.json_response({"system": system, "devices": [device]})
+async def _get_object_info(machine: ComfyMachine, request: web.Request) -> web.Response:
+    """Show every node's declaration, or that of the one that is named."""
+    name = request.match_info.get("name")
+    named = {one: entry for one, entry in DECLARED.items() if name in (one, None)}
+    return web.json_response(machine.library.declaration(named))

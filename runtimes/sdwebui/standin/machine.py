@@ -1,72 +1,157 @@
-"""The whole of one SD WebUI: its options, its checkpoints, its state and the lock that lets one job run at a time."""
+"""The whole of one SD WebUI: options, checkpoints, progress, and the lock that lets one job run at a time."""
 
 import asyncio
+import hashlib
 import itertools
+import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
 
-from runtimes.sdwebui.standin.checkpoints import Checkpoints
-from runtimes.sdwebui.standin.errors import BrokenError
-from runtimes.sdwebui.standin.options import WebuiOptions
-from runtimes.sdwebui.standin.progress import WebuiProgress
-from runtimes.standin.faults import InjectedError
-from runtimes.standin.stage import RanJob, Stage
+from runtimes.sdwebui.standin.errors import broken
+from runtimes.standin.control import Control
+
+_FOLDER = Path(__file__).parent
+CATALOG: dict[str, Any] = json.loads((_FOLDER / "catalog.json").read_text())
+"""The fixed lists that the server shows: samplers, schedulers, upscalers, scripts."""
+_MODELS_FOLDER = "/srv/sdwebui/models/Stable-diffusion"
+
+
+@dataclass
+class Checkpoint:
+    """One checkpoint file; its hash is known once it was loaded."""
+
+    name: str
+    hashed: bool = False
+
+    @property
+    def model_name(self) -> str:
+        """The file's name without its ending."""
+        return str(PurePosixPath(self.name).with_suffix(""))
+
+    @property
+    def sha256(self) -> str:
+        """The hash of the file, which does not exist: that of its name."""
+        return hashlib.sha256(self.name.encode()).hexdigest()
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the entry of GET sd-models; the title gains the hash with the first load."""
+        return {
+            "title": f"{self.name} [{self.sha256[:10]}]" if self.hashed else self.name,
+            "model_name": self.model_name,
+            "hash": self.sha256[:10] if self.hashed else None,
+            "sha256": self.sha256 if self.hashed else None,
+            "filename": f"{_MODELS_FOLDER}/{self.name}",
+            "config": f"{_MODELS_FOLDER}/{self.model_name}.yaml",
+        }
+
+
+@dataclass(kw_only=True)
+class WebuiProgress:
+    """What GET progress shows of the running job, which it does not name; `interrupted` stays until the next begins."""
+
+    job: str = ""
+    job_count: int = 0
+    job_timestamp: str = "0"
+    job_no: int = 0
+    sampling_step: int = 0
+    sampling_steps: int = 0
+    interrupted: bool = False
+    skipped: bool = False
+    stopping_generation: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the answer of GET progress."""
+        share = 0.0
+        if self.job_count > 0:
+            share = 0.01 + (self.job_no + self.sampling_step / max(1, self.sampling_steps)) / self.job_count
+        told = {"progress": min(share, 1.0), "eta_relative": 0.0, "state": vars(self)}
+        return {**told, "current_image": None, "textinfo": None}
 
 
 class WebuiMachine:
-    """Everything that requests share."""
+    """Everything that requests share; `saved` holds the options that were ever set."""
 
-    def __init__(self, stage: Stage) -> None:
-        self.stage = stage
-        self.options = WebuiOptions()
-        self.checkpoints = Checkpoints(stage.models)
+    def __init__(self, control: Control) -> None:
+        self.control = control
+        self.options: dict[str, Any] = json.loads((_FOLDER / "options.json").read_text())
+        self.saved: dict[str, Any] = {}
+        self.checkpoints = [Checkpoint(name) for name in control.models]
+        self.loaded: Checkpoint | None = None
         self.progress = WebuiProgress()
-        self.lock = asyncio.Lock()
+        self._lock = asyncio.Lock()
         self._numbers = itertools.count(1)
-        if stage.models:
+        if control.models:
             self.load_checkpoint()
 
-    def load_checkpoint(self) -> None:
-        """Load what the options name; the options then show the title with its hash.
+    def find_checkpoint(self, alias: object) -> Checkpoint | None:
+        """Return the checkpoint of that name, file name, title or hash."""
+        keys = ("title", "model_name", "hash", "sha256")
+        found = (one for one in self.checkpoints if alias in (one.name, *(one.as_json()[key] for key in keys)))
+        return next(found, None) if alias is not None else None
+
+    def load_checkpoint(self) -> Checkpoint:
+        """Load what the options name, else keep what is loaded; the options then show the title with its hash.
 
         Raises:
-            BrokenError: There is no checkpoint at all.
+            WebuiError: There is no checkpoint at all.
         """
-        checkpoint = self.checkpoints.load(self.options["sd_model_checkpoint"])
-        self.options.set("sd_model_checkpoint", checkpoint.title)
-        self.options.set("sd_checkpoint_hash", checkpoint.sha256)
+        if not self.checkpoints:
+            words = f"No checkpoints found. When searching for checkpoints, looked at:\n - directory {_MODELS_FOLDER}"
+            raise broken("FileNotFoundError", words)
+        wanted = self.find_checkpoint(self.options["sd_model_checkpoint"])
+        self.loaded = wanted or self.loaded or self.checkpoints[0]
+        self.loaded.hashed = True
+        self.set_option("sd_model_checkpoint", self.loaded.as_json()["title"])
+        self.set_option("sd_checkpoint_hash", self.loaded.sha256)
+        return self.loaded
 
-    async def set_options(self, change: dict[str, object]) -> None:
+    def set_option(self, key: str, value: Any) -> None:
+        """Set an option to anything at all: its type is not looked at.
+
+        Raises:
+            WebuiError: There is no such option.
+        """
+        if key not in self.options:
+            raise broken("KeyError", repr(key))
+        self.options[key] = self.saved[key] = value
+
+    async def set_options(self, change: dict[str, Any]) -> None:
         """Set options one by one; one that names a checkpoint waits for the running job and loads it.
 
         Raises:
-            BrokenError: A checkpoint or an option does not exist; the options before it are kept.
+            WebuiError: A checkpoint or an option does not exist; the options before it are kept.
         """
         wanted = change.get("sd_model_checkpoint")
-        if wanted is not None and self.checkpoints.find(wanted) is None:
-            raise BrokenError("RuntimeError", f"model {wanted!r} not found")
+        if wanted is not None and self.find_checkpoint(wanted) is None:
+            raise broken("RuntimeError", f"model {wanted!r} not found")
         for key, value in change.items():
-            self.options.set(key, value)
+            self.set_option(key, value)
             if key == "sd_model_checkpoint":
-                async with self.lock:
+                async with self._lock:
                     self.load_checkpoint()
 
     @asynccontextmanager
-    async def job(self, kind: str, name: str | None = None) -> AsyncIterator[RanJob]:
+    async def job(self, kind: str, name: str | None = None) -> AsyncIterator[None]:
         """Hold the server for one job: wait for its turn, show it as running, note how it ends.
 
         Raises:
-            InjectedError: The job was told to fail.
+            InjectedError: A fault in force fails the job.
         """
-        async with self.lock:
-            self.progress.begin(kind)
-            entry = self.stage.open_job(name or f"{kind}-{next(self._numbers)}", kind)
+        async with self._lock:
+            progress = self.progress = WebuiProgress(
+                job=kind, job_count=-1, job_timestamp=time.strftime("%Y%m%d%H%M%S")
+            )
+            entry = self.control.open_job(name or f"{kind}-{next(self._numbers)}", kind)
             try:
-                await self.stage.faults.meet_job()
-                yield entry
-            except (BrokenError, InjectedError):
+                await self.control.meet_job()
+                yield
+            except Exception:
                 entry.close("error")
                 raise
             finally:
-                entry.close("interrupted" if self.progress.interrupted else "success")
-                self.progress.end()
+                entry.close("interrupted" if progress.interrupted else "success")
+                progress.job, progress.job_count = "", 0

@@ -1,76 +1,85 @@
-"""Pictures as SD WebUI takes and gives them: base64, with the generation's text inside."""
+"""Pictures as SD WebUI takes and gives them, and what it makes of finished ones: animations and larger pictures."""
 
 import base64
-import binascii
 import io
-import ipaddress
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
-from PIL import Image
+from PIL import Image, ImageChops, ImageOps
 from PIL.PngImagePlugin import PngInfo
 
-from runtimes.sdwebui.standin.errors import WebuiHTTPError
-from runtimes.sdwebui.standin.options import WebuiOptions
+from runtimes.sdwebui.standin.errors import broken, rejected
+from runtimes.sdwebui.standin.machine import CATALOG
 from runtimes.standin.painter import Painter
 
-_USER_COMMENT = 0x9286
-_EXIF_FOLDER = 0x8769
-_FORMS = {"png": "PNG", "jpg": "JPEG", "jpeg": "JPEG", "webp": "WEBP"}
+_ANIMATIONS = ("GIF", "WEBP")
+_MAX_FRAMES = 64
 
 
 def decode(encoded: object) -> Image.Image:
     """Return the picture of a base64 text, with or without data URI.
 
     Raises:
-        RefusedError: It is no picture, or a link: to a local address, or to a place out of reach.
+        WebuiError: It is no picture.
     """
-    text = encoded if isinstance(encoded, str) else ""
-    if text.startswith(("http://", "https://")):
-        raise WebuiHTTPError(500, "Request to local resource not allowed" if _is_local(text) else "Invalid image url")
     try:
-        if text.startswith("data:image/"):
-            text = text.split(";")[1].split(",")[1]
-        image = Image.open(io.BytesIO(base64.b64decode(text)))
+        image = Image.open(io.BytesIO(base64.b64decode(str(encoded).rpartition(",")[2])))
         image.load()
-    except (binascii.Error, IndexError, ValueError, OSError, SyntaxError) as error:
-        raise WebuiHTTPError(500, "Invalid encoded image") from error
+    except (ValueError, OSError, SyntaxError) as error:
+        raise rejected(500, "Invalid encoded image") from error
     return image
 
 
-def _is_local(url: str) -> bool:
-    host = urlsplit(url).hostname or "localhost"
-    try:
-        return not ipaddress.ip_address(host).is_global
-    except ValueError:
-        return host == "localhost"
+def encode(image: Image.Image, key: str, text: str, painter: Painter) -> str:
+    """Return the picture as the painter's PNG in base64, the text inside it."""
+    info = PngInfo()
+    info.add_text(key, text)
+    return painter.base64(image, "PNG", pnginfo=info)
 
 
-def encode(image: Image.Image, text: dict[str, str], options: WebuiOptions, painter: Painter) -> str:
-    """Return the picture as the painter's base64 in the format that the options name, the texts inside it.
+def animate(values: Mapping[str, Any], images: list[Image.Image], painter: Painter) -> list[str]:
+    """Return what the AnimateDiff extension makes of a request's pictures: one animation per batch and format.
+
+    In each, the picture drifts once around. Empty where the request asks for none.
+    """
+    scripts = {name.lower(): script for name, script in values["alwayson_scripts"].items()}
+    args = scripts.get("animatediff", {}).get("args")
+    if not args or not args[0].get("enable", True):
+        return []
+    count = min(_MAX_FRAMES, max(2, int(args[0].get("video_length") or 16)))
+    forms = [form for form in _ANIMATIONS if form in args[0].get("format", _ANIMATIONS)] or _ANIMATIONS[:1]
+    animations = []
+    for image in images[:: values["batch_size"]]:
+        frames = [ImageChops.offset(image, image.width * index // count, 0) for index in range(count)]
+        moving = {"save_all": True, "append_images": frames[1:], "duration": 125, "loop": 0}
+        animations += [painter.base64(frames[0], form, **moving) for form in forms]
+    return animations
+
+
+def require_upscaler(name: str, error: str) -> None:
+    """Do nothing if there is an upscaler of that name.
 
     Raises:
-        RefusedError: The options name a format that does not exist.
+        WebuiError: There is none; `error` is the class of exception that the real server raises at this place.
     """
-    form = _FORMS.get(str(options["samples_format"]).lower())
-    if form is None:
-        raise WebuiHTTPError(500, "Invalid image format")
-    if form == "PNG":
-        info = PngInfo()
-        for key, value in text.items():
-            info.add_text(key, value)
-        return painter.base64(image, form, pnginfo=info)
-    exif = Image.Exif()
-    exif.get_ifd(_EXIF_FOLDER)[_USER_COMMENT] = b"UNICODE\0" + "\n".join(text.values()).encode("utf-16-be")
-    chosen: dict[str, Any] = {"lossless": bool(options["webp_lossless"])} if form == "WEBP" else {}
-    return painter.base64(image.convert("RGB"), form, quality=int(options["jpeg_quality"]), exif=exif, **chosen)
+    if all(one["name"] != name for one in CATALOG["upscalers"]):
+        raise broken(error, f"could not find upscaler named {name}")
 
 
-def grid(images: Sequence[Image.Image]) -> Image.Image:
-    """Return the pictures side by side."""
-    width, height = images[0].size
-    sheet = Image.new("RGB", (len(images) * width, height))
-    for index, image in enumerate(images):
-        sheet.paste(image, (index * width, 0))
-    return sheet
+def upscaled(image: Image.Image, values: Mapping[str, Any]) -> tuple[Image.Image, str]:
+    """Return the picture resized by the factor or to the size of the body, and the text that says so.
+
+    Raises:
+        WebuiError: A named upscaler does not exist.
+    """
+    for name in (values["upscaler_1"], values["upscaler_2"]):
+        require_upscaler(name, "AssertionError")
+    if values["upscaler_1"] == "None":
+        return image, ""
+    by, factor = f"Postprocess upscaler: {values['upscaler_1']}", values["upscaling_resize"]
+    if values["resize_mode"] == 1:
+        size = (values["upscaling_resize_w"], values["upscaling_resize_h"])
+        return ImageOps.fit(image.convert("RGB"), size), f"Postprocess upscale to: {size[0]}x{size[1]}, {by}"
+    # The real upscalers cut to multiples of 8.
+    size = (max(8, int(image.width * factor // 8 * 8)), max(8, int(image.height * factor // 8 * 8)))
+    return image.convert("RGB").resize(size), f"Postprocess upscale by: {factor}, {by}"

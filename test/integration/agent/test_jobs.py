@@ -210,10 +210,10 @@ def test_a_job_whose_answers_make_no_sense_does_not_run_on_in_the_server_it_is_t
     with kit.rig("comfyui") as rig:
         pod = rig.add_pod()
         pod.start_server()
-        pod.faults(job_s=600, lie="garbage", lie_path="/history")
+        pod.faults(job_s=600, garbage_path="/history")
         pod.agent.start()
         task_id = rig.submit(WORKFLOW)
         rig.until(lambda: "is not JSON" in pod.log)
         rig.until(lambda: not has_begun(pod)() and not pod.model.waiting)
-        pod.faults(job_s=0, lie="")
+        pod.faults(job_s=0, garbage_path="")
         assert rig.notice(task_id)["result"]

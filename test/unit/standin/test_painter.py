@@ -1,8 +1,12 @@
-"""The pictures themselves."""
+"""The pictures themselves, and who draws them."""
+
+import base64
 
 import pytest
+from PIL import Image
 
-from runtimes.standin.painter import Brief, blend, paint, unfinished
+from runtimes.standin.painter import Brief, Painter, blend, paint, unfinished
+from test.unit.standin.conftest import empty, node, png, sampled
 
 
 @pytest.mark.parametrize("change", [{"prompt": "b"}, {"negative": "n"}, {"seed": 2}, {"checkpoint": "other"}])
@@ -13,21 +17,33 @@ def test_every_part_of_the_brief_changes_the_picture(change):
 
 
 @pytest.mark.parametrize("size", [(8, 8), (64, 64), (8, 512), (512, 8), (1000, 333), (96, 640)])
-def test_any_size_is_drawn_as_asked(size):
-    assert paint(Brief(prompt="the sea " * 40, width=size[0], height=size[1])).size == size
+@pytest.mark.parametrize("prompt", ["", "the sea " * 40, "🐈‍⬛" * 50, "word" * 300, "a\nb\tc", "\ud800", "قطة"])
+def test_any_prompt_is_drawn_in_any_size(size, prompt):
+    assert paint(Brief(prompt=prompt, width=size[0], height=size[1])).size == size
 
 
-@pytest.mark.parametrize("prompt", ["", "一只猫在月光下", "🐈‍⬛" * 50, "word" * 300, "a\nb\tc", "\ud800", "قطة"])
-def test_no_prompt_breaks_the_drawing(prompt):
-    paint(Brief(prompt=prompt, width=128, height=128))
-
-
-def test_a_blend_of_nothing_is_what_was_given():
+def test_a_picture_is_redrawn_by_its_strength_and_unfinished_until_its_last_step():
     given, drawn = paint(Brief(prompt="a", width=64, height=64)), paint(Brief(prompt="b", width=64, height=64))
     assert blend(given, drawn, 0).tobytes() == given.tobytes()
     assert blend(given, drawn, 1).tobytes() == drawn.tobytes()
+    assert unfinished(drawn, 0.3).tobytes() != drawn.tobytes()
 
 
-def test_an_unfinished_picture_is_not_the_finished_one():
-    picture = paint(Brief(prompt="a", width=64, height=64))
-    assert unfinished(picture, 0.3).tobytes() != picture.tobytes()
+class Redrawer(Painter):
+    """Draws in black and redraws in white."""
+
+    def draw(self, brief, given=None, strength=1.0):
+        return Image.new("RGB", (brief.width, brief.height), "white" if given else "black")
+
+
+@pytest.fixture
+def painter():
+    return Redrawer()
+
+
+async def test_a_server_has_its_painter_redraw_what_it_was_given(webui, comfy):
+    (picture,) = (await webui.draw(init_images=[base64.b64encode(png()).decode()]))["pictures"]
+    encoded = node("VAEEncode", pixels=["1", 0], vae=["4", 2])
+    redrawn = await comfy.picture(await comfy.run({**sampled(), "1": empty(), "5": encoded}), "9")
+    drawn = await comfy.picture(await comfy.run(sampled()), "9")
+    assert [one.getpixel((0, 0)) for one in (picture, redrawn, drawn)] == [(255,) * 3, (255,) * 3, (0,) * 3]

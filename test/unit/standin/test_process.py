@@ -13,6 +13,7 @@ import pytest
 
 from runtimes.standin.__main__ import parse
 from runtimes.standin.faults import Faults
+from test.unit.standin.conftest import flat
 
 ROOT = Path(__file__).parents[3]
 Start = Callable[..., Awaitable[tuple[asyncio.subprocess.Process, str]]]
@@ -40,10 +41,6 @@ async def start() -> AsyncIterator[Start]:
 
 
 DRAW = {"prompt": "a cat", "steps": 10, "width": 64, "height": 64}
-SAVE = {
-    "1": {"class_type": "EmptyImage", "inputs": {"width": 8, "height": 8, "batch_size": 1, "color": 0}},
-    "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "x"}},
-}
 
 
 async def post(url: str, body: Any) -> Any:
@@ -95,7 +92,7 @@ async def test_a_job_of_a_billion_steps_can_be_stopped_and_a_second_signal_waits
 
 async def test_comfyui_is_gone_at_once(start):
     process, url = await start("comfyui", "--job-s", "600")
-    await post(f"{url}/prompt", {"prompt": SAVE})
+    await post(f"{url}/prompt", {"prompt": flat()})
     async with aiohttp.ClientSession() as session, session.ws_connect(f"{url}/ws?clientId=me") as socket:
         await socket.receive()
         process.send_signal(signal.SIGINT)

@@ -1,0 +1,96 @@
+"""What a stand-in is made of, and what a test changes and reads of it while it runs."""
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+
+from runtimes.standin.faults import OUT_OF_MEMORY_WORDS, Faults, InjectedError, NoMemoryError
+from runtimes.standin.painter import Painter
+
+DEFAULT_MODELS = ("v1-5-pruned-emaonly.safetensors",)
+
+
+@dataclass(kw_only=True)
+class RanJob:
+    """One run: its id, what it was, when it ran (Unix time in seconds) and how it ended."""
+
+    id: str
+    kind: str
+    start: float = field(default_factory=time.time)
+    end: float | None = None
+    outcome: str = "running"
+
+    def close(self, outcome: str) -> None:
+        """Note the end; a job that was closed keeps its first outcome."""
+        if self.end is None:
+            self.end = time.time()
+            self.outcome = outcome
+
+
+class Control:
+    """The models, the painter and the faults of one server, and the jobs it ran, in the order in which they began."""
+
+    def __init__(
+        self, models: tuple[str, ...] = DEFAULT_MODELS, painter: Painter | None = None, faults: Faults | None = None
+    ) -> None:
+        self.models = models
+        self.painter = painter or Painter()
+        self.faults = faults or Faults()
+        self.jobs: list[RanJob] = []
+        self._loaded_at = time.monotonic() + self.faults.load_s
+        self._stopped = asyncio.Event()
+
+    @property
+    def is_loading(self) -> bool:
+        """Whether the server still loads its model."""
+        return time.monotonic() < self._loaded_at
+
+    def change(self, change: dict[str, Any]) -> None:
+        """Put the named faults in force.
+
+        Raises:
+            ValueError: A name is unknown or a value has the wrong type.
+        """
+        try:
+            self.faults = Faults.model_validate({**self.faults.model_dump(), **change})
+        except ValidationError as exc:
+            raise ValueError(str(exc)) from exc
+        if "load_s" in change:
+            self._loaded_at = time.monotonic() + self.faults.load_s
+
+    def stop(self) -> None:
+        """End hung and held jobs, because the process stops."""
+        self._stopped.set()
+
+    async def meet_job(self) -> None:
+        """Make a job that begins now hang or fail if it is due, in this order.
+
+        Raises:
+            InjectedError: The job fails, or hung until the process stopped.
+            NoMemoryError: It fails for want of memory.
+        """
+        if self._take("hang_jobs"):
+            await self._stopped.wait()
+            raise InjectedError("the stand-in is stopped")
+        if self._take("oom_jobs"):
+            raise NoMemoryError(OUT_OF_MEMORY_WORDS)
+        if self._take("fail_jobs"):
+            raise InjectedError("a fault in force fails this job")
+
+    def holds(self, step: int) -> bool:
+        """Whether a job waits before this step; the first is 1."""
+        return step == self.faults.hold_at_step and not self._stopped.is_set()
+
+    def open_job(self, job_id: str, kind: str) -> RanJob:
+        """Note that a job begins now."""
+        self.jobs.append(RanJob(id=job_id, kind=kind))
+        return self.jobs[-1]
+
+    def _take(self, counter: str) -> bool:
+        left: int = getattr(self.faults, counter)
+        if left > 0:
+            self.change({counter: left - 1})
+        return left > 0

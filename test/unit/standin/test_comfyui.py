@@ -1,0 +1,202 @@
+"""What ComfyUI does with prompts, and what it tells through its websockets, to whom and in which order."""
+
+import json
+import struct
+
+import pytest
+
+from test.unit.standin.conftest import empty, flat, node, png, sampled, save, until
+
+RUN = ["progress_state", "executing", "progress_state"]
+SHOWN = ["progress_state", "executing", "executed", "progress_state"]
+BEGIN = ["status", "status", "execution_start", "execution_cached"]
+END = ["execution_success", "status", "executing"]
+BY_SOCKET = {"1": empty(batch_size=3), "2": node("SaveImageWebsocket", images=["1", 0])}
+
+
+async def test_a_prompt_runs_and_its_picture_can_be_fetched(comfy):
+    prompt = {
+        "1": empty(color=0x336633),
+        "2": node("ImageScale", image=["1", 0], upscale_method="lanczos", width=128, height=96, crop="disabled"),
+        "3": save("2", "sub/img"),
+    }
+    entry = await comfy.run(prompt, client_id="me")
+    assert entry["outputs"] == {"3": {"images": [{"filename": "img_00001_.png", "subfolder": "sub", "type": "output"}]}}
+    assert entry["prompt"] == [0, entry["prompt"][1], prompt, {"client_id": "me"}, ["3"]]
+    assert (entry["status"]["status_str"], entry["status"]["completed"]) == ("success", True)
+    messages = [name for name, _ in entry["status"]["messages"]]
+    assert messages == ["execution_start", "execution_cached", "execution_success"]
+    picture = await comfy.picture(entry, "3")
+    assert (picture.size, picture.getpixel((5, 5)), list(picture.info)) == ((128, 96), (0x33, 0x66, 0x33), ["prompt"])
+
+
+async def test_an_identical_prompt_comes_from_the_cache_and_tells_only_what_its_outputs_were(comfy):
+    first = await comfy.run(flat(), client_id="me")
+    ear = await comfy.listen("me")
+    again = await comfy.run(flat(), client_id="me")
+    assert await ear.to_the_end() == [*BEGIN, "executed", "progress_state", *END]
+    assert again["outputs"] == first["outputs"]
+    assert again["status"]["messages"][1][1]["nodes"] == ["1", "2"]
+    assert await comfy.outcomes() == ["success", "cached"]
+
+
+async def test_a_loaded_picture_is_the_upload_as_it_is_now(comfy):
+    prompt = {
+        "1": node("LoadImage", image="red.png"),
+        "2": node("ImageInvert", image=["1", 0]),
+        "3": save("2"),
+    }
+    names = [(await comfy.upload("red.png", png(colour)))[1]["name"] for colour in ("red", "red", "blue")]
+    assert names == ["red.png", "red.png", "red (1).png"]
+    assert (await comfy.picture(await comfy.run(prompt), "3")).getpixel((0, 0)) == (0, 255, 255)
+    await comfy.upload("red.png", png("blue"), overwrite="1")
+    assert (await comfy.picture(await comfy.run(prompt), "3")).getpixel((0, 0)) == (255, 255, 0)
+    answer = await comfy.upload("red.png", b"no picture", overwrite="true", subfolder="job-1", type="input")
+    assert answer == (200, {"name": "red.png", "subfolder": "job-1", "type": "input"})
+    prompt["1"]["inputs"]["image"] = "job-1/red.png"
+    told = (await comfy.run(prompt))["status"]["messages"][-1][1]
+    assert told["exception_type"] == "PIL.UnidentifiedImageError"
+    assert told["exception_message"] == "cannot identify image file '/srv/comfyui/input/job-1/red.png'\n"
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ("", 404),
+        ("?filename=nonesuch.png", 404),
+        ("?filename=x_00001_.png&type=nonesuch", 400),
+        ("?filename=../main.py", 400),
+        ("?filename=x_00001_.png&subfolder=../..", 403),
+        ("?filename=x_00001_.png", 200),
+    ],
+)
+async def test_only_files_of_the_three_folders_can_be_viewed(comfy, query, status):
+    await comfy.run(flat())
+    for path in ("/view", "/api/view"):
+        assert (await comfy.ask("GET", path + query))[0] == status
+
+
+async def test_a_node_that_raises_is_named_with_its_words(comfy):
+    entry = await comfy.run(flat("../../evil"), client_id="me")
+    name, told = entry["status"]["messages"][-1]
+    assert (name, entry["outputs"], entry["status"]["status_str"]) == ("execution_error", {}, "error")
+    assert told["exception_message"].startswith("**** ERROR: Saving image outside the output folder is not allowed.\n")
+    assert (told["exception_type"], told["executed"], told["node_id"]) == ("Exception", ["1"], "2")
+    assert told["node_type"] == "SaveImage"
+
+
+async def test_the_client_may_choose_the_id_and_a_second_use_replaces_the_first(comfy):
+    for colour in (1, 2):
+        await comfy.run(flat("own", color=colour), prompt_id="job-42.attempt-1")
+    await comfy.run(flat(color=3))
+    entry = await comfy.entry("job-42.attempt-1")
+    assert entry["outputs"]["2"]["images"][0]["filename"] == "own_00002_.png"
+    assert len(await comfy.get("/history")) == 2
+
+
+async def test_a_prompt_waits_runs_and_is_withdrawn_or_interrupted_by_its_id(comfy):
+    await comfy.faults(hold_at_step=2)
+    running, first, second = [await comfy.submit(one) for one in (sampled(), flat(), flat(color=2))]
+    assert await comfy.get(f"/history/{running}") == await comfy.get("/history/nonesuch") == {}
+    assert await comfy.get("/prompt") == {"exec_info": {"queue_remaining": 3}}
+    await comfy.post("/queue", {"delete": [first, running, "nonesuch"]})
+    await comfy.post("/interrupt", {"prompt_id": second})
+    queue = await comfy.get("/queue")
+    assert [[item[1] for item in items] for items in queue.values()] == [[running], [second]]
+    await comfy.post("/queue", {"clear": True})
+    assert (await comfy.get("/queue"))["queue_pending"] == []
+    await until(comfy.outcomes)
+    await comfy.post("/interrupt", {"prompt_id": running})
+    status = (await comfy.entry(running))["status"]
+    assert (status["status_str"], status["messages"][-1][0]) == ("error", "execution_interrupted")
+    await comfy.post("/interrupt")
+    assert (await comfy.run(flat()))["status"]["status_str"] == "success", "an idle server remembers no interrupt"
+    await comfy.post("/history", {"delete": [running, "nonesuch"]})
+    assert len(await comfy.get("/history")) == 1
+    await comfy.post("/history", {"clear": True})
+    assert await comfy.get("/history") == {}
+
+
+async def test_object_info_declares_uploads_and_choices(comfy):
+    await comfy.upload("a.png", png())
+    info = await comfy.get("/object_info")
+    assert info["LoadImage"]["input"]["required"]["image"] == [["a.png"], {"image_upload": True}]
+    checkpoint = info["CheckpointLoaderSimple"]["input"]["required"]["ckpt_name"]
+    assert checkpoint[0] == ["tiny_a.safetensors", "tiny_b.safetensors"]
+    assert (await comfy.get("/object_info/EmptyImage")) == {"EmptyImage": info["EmptyImage"]}
+    assert await comfy.get("/object_info/NoSuchNode") == {}
+
+
+async def test_events_have_the_real_servers_order_and_shapes(comfy):
+    ear = await comfy.listen("me")
+    prompt_id = await comfy.submit(flat(), client_id="me")
+    assert await ear.to_the_end() == [*BEGIN, *RUN, *SHOWN, *END]
+    node = {"node_id": "1", "prompt_id": prompt_id, "display_node_id": "1", "parent_node_id": None, "real_node_id": "1"}
+    state = {"value": 0.0, "max": 1.0, "state": "running", **node}
+    assert ear.all("progress_state")[0] == {"prompt_id": prompt_id, "nodes": {"1": state}}
+    assert ear.all("executing")[0] == {"node": "1", "display_node": "1", "prompt_id": prompt_id}
+    assert ear.all("executing")[-1] == {"node": None, "prompt_id": prompt_id}
+    listed = {"images": [{"filename": "x_00001_.png", "subfolder": "", "type": "output"}]}
+    assert ear.all("executed") == [{"node": "2", "display_node": "2", "output": listed, "prompt_id": prompt_id}]
+    assert list(ear.all("execution_cached")[0]) == ["nodes", "prompt_id", "timestamp"]
+
+
+async def test_sampling_tells_each_step_and_sends_no_picture(comfy):
+    ear = await comfy.listen("me")
+    await comfy.submit(sampled(steps=3), client_id="me")
+    assert "binary" not in await ear.to_the_end()
+    assert [one["value"] for one in ear.all("progress")] == [1, 2, 3]
+    order = [one["node"] for one in ear.all("executing")]
+    assert (sorted(order[:-4]), order[-4:]) == (["4", "5", "6"], ["3", "8", "9", None])
+
+
+@pytest.mark.parametrize("with_header", [False, True])
+async def test_pictures_sent_through_the_socket_are_listed_nowhere_and_have_a_header_on_request(comfy, with_header):
+    ear = await comfy.listen("me")
+    if with_header:
+        await ear.socket.send_json({"type": "feature_flags", "data": {"supports_preview_metadata": True}})
+        flags = await ear.wait_for("feature_flags")
+        assert flags == {"supports_preview_metadata": True, "max_upload_size": 104857600}
+    prompt_id = await comfy.submit(BY_SOCKET, client_id="me")
+    types = await ear.to_the_end()
+    step = ["progress_state", "binary", "progress"] if with_header else ["progress_state", "progress", "binary"]
+    assert types[with_header:] == [*BEGIN, *RUN, "progress_state", "executing", *step * 3, "progress_state", *END]
+    frame = next(one for one in ear.heard if isinstance(one, bytes))
+    (kind, number), data = struct.unpack(">II", frame[:8]), frame[8:]
+    if with_header:
+        header, data = json.loads(data[:number]), data[number:]
+        assert (header["node_id"], header["prompt_id"], header["image_type"]) == ("2", prompt_id, "image/png")
+    assert (kind, data[:4]) == (4 if with_header else 1, b"\x89PNG")
+    assert (await comfy.entry(prompt_id))["outputs"] == {}
+
+
+async def test_a_bystander_hears_of_others_only_the_queue_and_of_nobodys_prompt_the_progress(comfy):
+    ear = await comfy.listen("bystander")
+    await comfy.run(flat(), client_id="me")
+    await comfy.run(flat(color=2))
+    await until(lambda: len(ear.types) == 11)
+    assert ear.types[1:] == [*["status"] * 3, *["status"] * 2, *["progress_state"] * 4, "status"]
+
+
+async def test_a_second_socket_takes_over_and_takes_everything_with_it(comfy):
+    first, second = await comfy.listen("me"), await comfy.listen("me")
+    await comfy.submit(flat(), client_id="me")
+    await second.to_the_end()
+    await second.socket.close()
+    await comfy.run(flat(color=2), client_id="me")
+    other = await comfy.listen("other")
+    await comfy.run(flat(color=3), client_id="other")
+    await other.to_the_end()
+    assert first.types == ["status"]
+    assert not first.socket.closed
+
+
+async def test_a_socket_opened_in_mid_run_hears_the_node_without_the_prompt(comfy):
+    await comfy.faults(hold_at_step=2)
+    early = await comfy.listen("me")
+    await comfy.submit(sampled(steps=3), client_id="me")
+    await early.wait_for("progress")
+    ear = await comfy.listen("me")
+    assert await ear.wait_for("executing") == {"node": "3"}
+    await comfy.post("/interrupt")
+    assert (await ear.to_the_end())[-3:] == ["execution_interrupted", "status", "executing"]

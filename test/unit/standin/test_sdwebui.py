@@ -1,0 +1,212 @@
+"""What SD WebUI answers, accepts without a word, and does to a running job."""
+
+import asyncio
+import base64
+import io
+
+import pytest
+from PIL import Image
+
+from runtimes.standin.faults import OUT_OF_MEMORY_WORDS
+from test.unit.standin.conftest import png
+
+RED = base64.b64encode(png()).decode()
+TEXT = (
+    "a cat\nSteps: 2, Sampler: Euler, Schedule type: Automatic, CFG scale: 7.0, Seed: 1, Size: 70x64, "
+    "Model hash: {hash}, Model: tiny_a, Version: 1.10.1"
+)
+
+
+async def test_a_picture_comes_with_its_text_and_its_size_is_cut_to_multiples_of_8(webui):
+    answer = await webui.draw(width=70)
+    assert (len(answer["info"]), answer["info"]["all_seeds"], answer["info"]["index_of_first_image"]) == (32, [1], 0)
+    expected = TEXT.format(hash=answer["info"]["sd_model_hash"])
+    (picture,) = answer["pictures"]
+    assert answer["info"]["infotexts"] == [expected]
+    assert (picture.format, picture.size, picture.text) == ("PNG", (64, 64), {"parameters": expected})
+
+
+async def test_image_to_image_keeps_more_of_the_input_the_lower_the_strength(webui):
+    near, far = [await webui.draw(init_images=[RED], denoising_strength=strength) for strength in (0.1, 0.9)]
+    red = [abs(one["pictures"][0].getpixel((32, 20))[0] - 200) for one in (near, far)]
+    assert red[0] < red[1]
+
+
+async def test_only_the_masked_area_changes(webui):
+    mask, held = Image.new("L", (64, 64)), io.BytesIO()
+    mask.paste(255, (0, 0, 32, 64))
+    mask.save(held, "PNG")
+    masked = {"init_images": [RED], "mask": base64.b64encode(held.getvalue()).decode(), "denoising_strength": 1}
+    (picture,) = (await webui.draw(**masked))["pictures"]
+    assert {picture.getpixel((x, y)) for x in range(32, 64) for y in range(64)} == {(200, 30, 30)}
+    assert picture.getpixel((8, 8)) != (200, 30, 30)
+
+
+async def test_the_second_pass_enlarges_the_picture(webui):
+    answer = await webui.draw(enable_hr=True, hr_scale=2, hr_upscaler="Lanczos")
+    assert (answer["pictures"][0].size, answer["info"]["width"]) == ((128, 128), 64)
+
+
+async def test_extras_tell_how_they_resize(webui):
+    _, answer = await webui.send("extra-single-image", image=RED, upscaler_1="Lanczos", upscaling_resize=1.1)
+    assert answer["html_info"] == "<p>Postprocess upscale by: 1.1, Postprocess upscaler: Lanczos</p>"
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"sampler_name": "Nope"}, "Sampler: DPM++ 2M, Schedule type: Karras"),
+        ({"scheduler": "Nope"}, "Sampler: Euler, Schedule type: Automatic"),
+        ({"foo": 1}, "Sampler: Euler"),
+        ({"override_settings": {"sd_model_checkpoint": "nope.safetensors"}}, "Model: tiny_a"),
+        ({"steps": 1.5}, "Steps: 1,"),
+    ],
+)
+async def test_what_does_not_exist_is_another_without_a_word(webui, body, said):
+    assert said in (await webui.draw(**body))["info"]["infotexts"][0]
+
+
+def broken(kind: str, words: str = "", detail: str = "") -> dict:
+    return {"error": kind, "detail": detail, "body": "", "errors": words}
+
+
+def unfit(field: str, message: str, kind: str, **more) -> dict:
+    return {"detail": [{"loc": ["body", field], "msg": message, "type": kind, **more}]}
+
+
+SMALL = "Kernel size: (3 x 3). Kernel size can't be greater than actual input size"
+EMPTY = "Expected 3D (unbatched) or 4D (batched) input to conv2d, but got input of size: [0]"
+NOT_ENCODED = broken("HTTPException", detail="Invalid encoded image")
+NO_SCRIPT = broken("HTTPException", detail="Script 'Nope' not found")
+NULL = "none is not an allowed value"
+EXTRA = "extra-single-image"
+NO_FACTOR = unfit(
+    "upscaling_resize", "ensure this value is greater than 0", "value_error.number.not_gt", ctx={"limit_value": 0}
+)
+REJECTED = [
+    ("txt2img", {"steps": 0}, 500, broken("ZeroDivisionError", "integer division or modulo by zero")),
+    ("txt2img", {"steps": -1}, 500, broken("RuntimeError", "number of steps must be non-negative")),
+    ("txt2img", {"batch_size": 0}, 500, broken("IndexError", "list index out of range")),
+    ("txt2img", {"n_iter": 10**9}, 500, broken("MemoryError")),
+    ("txt2img", {"batch_size": 5000}, 500, broken("OutOfMemoryError", OUT_OF_MEMORY_WORDS)),
+    (
+        "txt2img",
+        {"width": 0},
+        500,
+        broken("RuntimeError", f"Calculated padded input size per channel: (10 x 2). {SMALL}"),
+    ),
+    ("txt2img", {"prompt": None}, 500, broken("AssertionError")),
+    ("txt2img", {"override_settings": {"nope": 1}}, 500, broken("KeyError", "'nope'")),
+    (
+        "txt2img",
+        {"enable_hr": True, "hr_upscaler": "Nope"},
+        500,
+        broken("Exception", "could not find upscaler named Nope"),
+    ),
+    ("txt2img", {"script_name": "Nope"}, 422, NO_SCRIPT),
+    ("txt2img", {"alwayson_scripts": {"Nope": {"args": []}}}, 422, NO_SCRIPT),
+    ("txt2img", {"width": "abc"}, 422, unfit("width", "value is not a valid integer", "type_error.integer")),
+    ("txt2img", {"cfg_scale": "hi"}, 422, unfit("cfg_scale", "value is not a valid float", "type_error.float")),
+    ("txt2img", {"prompt": ["a"]}, 422, unfit("prompt", "str type expected", "type_error.str")),
+    ("txt2img", {"send_images": None}, 422, unfit("send_images", NULL, "type_error.none.not_allowed")),
+    ("img2img", {}, 404, broken("HTTPException", detail="Init image not found")),
+    ("img2img", {"init_images": []}, 500, broken("RuntimeError", EMPTY)),
+    ("img2img", {"init_images": ["hello"]}, 500, NOT_ENCODED),
+    ("img2img", {"init_images": ["eHh4eHh4eHg="]}, 500, NOT_ENCODED),
+    (EXTRA, {"image": RED, "upscaling_resize": 0}, 422, NO_FACTOR),
+    (EXTRA, {"image": RED, "upscaler_1": "Nope"}, 500, broken("AssertionError", "could not find upscaler named Nope")),
+    ("nonesuch", {}, 404, {"detail": "Not Found"}),
+    ("progress", {}, 405, {"detail": "Method Not Allowed"}),
+]
+
+
+@pytest.mark.parametrize(("path", "body", "status", "expected"), REJECTED)
+async def test_what_the_real_server_rejects_or_breaks_on_is_answered_in_its_words(webui, path, body, status, expected):
+    assert await webui.send(path, **body) == (status, expected)
+
+
+async def test_a_body_that_is_no_object_is_told_where_it_breaks(webui):
+    path = "/sdapi/v1/txt2img"
+    context = {"msg": "Expecting value", "doc": "hello", "pos": 0, "lineno": 1, "colno": 1}
+    told = {"loc": ["body", 0], "msg": "Expecting value: line 1 column 1 (char 0)", "type": "value_error.jsondecode"}
+    assert await webui.ask("POST", path, data=b"hello") == (422, {"detail": [{**told, "ctx": context}]})
+    dict_words = {"loc": ["body"], "msg": "value is not a valid dict", "type": "type_error.dict"}
+    assert await webui.ask("POST", path, [1]) == (422, {"detail": [dict_words]})
+    missing = {"loc": ["body"], "msg": "field required", "type": "value_error.missing"}
+    assert await webui.ask("POST", path) == (422, {"detail": [missing]})
+
+
+async def test_an_override_of_an_option_that_was_never_saved_sticks(webui):
+    override = {"override_settings": {"CLIP_stop_at_last_layers": 2}}
+    for saved, sticks in ((False, True), (True, False)):
+        if saved:
+            await webui.post("/sdapi/v1/options", {"CLIP_stop_at_last_layers": 1})
+        await webui.draw(**override)
+        assert ("Clip skip: 2" in (await webui.draw())["info"]["infotexts"][0]) is sticks
+
+
+async def test_an_unknown_option_stops_the_ones_after_it(webui):
+    expected = broken("KeyError", "'nope'")
+    assert await webui.ask("POST", "/sdapi/v1/options", {"nope": 1, "jpeg_quality": 77}) == (500, expected)
+    options = await webui.get("/sdapi/v1/options")
+    assert (options["jpeg_quality"], len(options)) == (80, 312)
+
+
+async def test_a_checkpoint_is_known_by_name_file_and_title_which_gains_its_hash_with_the_first_load(webui):
+    first, second = [one["title"] for one in await webui.get("/sdapi/v1/sd-models")]
+    assert (first[:20], second) == ("tiny_a.safetensors [", "tiny_b.safetensors")
+    for name in ("tiny_a", "tiny_a.safetensors", first):
+        await webui.post("/sdapi/v1/options", {"sd_model_checkpoint": "tiny_b"})
+        await webui.post("/sdapi/v1/options", {"sd_model_checkpoint": name})
+        assert (await webui.draw())["info"]["sd_model_name"] == "tiny_a"
+    used = await webui.draw(override_settings={"sd_model_checkpoint": "tiny_b"})
+    assert used["info"]["sd_model_name"] == "tiny_b"
+    options = await webui.get("/sdapi/v1/options")
+    assert options["sd_model_checkpoint"] == first
+    assert not first.endswith(f"[{options['sd_checkpoint_hash'][:10]}]"), "the hash stays that of the overridden one"
+    assert (await webui.draw())["info"]["sd_model_name"] == "tiny_a"
+    rejected = broken("RuntimeError", "model 'nope' not found")
+    assert await webui.ask("POST", "/sdapi/v1/options", {"sd_model_checkpoint": "nope"}) == (500, rejected)
+
+
+async def test_an_interrupt_ends_the_series_which_comes_with_fewer_and_unfinished_pictures(webui):
+    whole = await webui.draw(steps=40)
+    await webui.faults(hold_at_step=3)
+    job = asyncio.ensure_future(webui.draw(steps=40, n_iter=4))
+    await webui.running()
+    progress = await webui.get("/sdapi/v1/progress")
+    assert (progress["state"]["job"], progress["state"]["job_count"]) == ("Batch 1 out of 4", 4)
+    assert 0.01 < progress["progress"] < 0.25
+    assert await webui.post("/sdapi/v1/interrupt") == {}
+    answer = await job
+    counts = [len(many) for many in (answer["images"], answer["info"]["infotexts"], answer["info"]["all_seeds"])]
+    assert counts == [1, 1, 4]
+    assert answer["images"] != whole["images"]
+    state = await webui.state()
+    assert (state["interrupted"], state["job"], state["job_no"]) == (True, "", 1)
+    await webui.faults(hold_at_step=0)
+    await webui.draw()
+    assert (await webui.state())["interrupted"] is False, "the next job clears the mark"
+
+
+async def test_a_client_that_goes_away_does_not_stop_its_job(webui):
+    await webui.faults(hold_at_step=3)
+    call = asyncio.ensure_future(webui.draw(steps=10))
+    await webui.running()
+    call.cancel()
+    await webui.faults(hold_at_step=0)
+    await webui.draw()
+    assert await webui.outcomes() == ["success", "success"]
+
+
+async def test_setting_a_checkpoint_waits_for_the_running_job_and_other_options_do_not(webui):
+    await webui.faults(hold_at_step=3)
+    job = asyncio.ensure_future(webui.draw(steps=10))
+    await webui.running()
+    await webui.post("/sdapi/v1/options", {"jpeg_quality": 70})
+    setting = asyncio.ensure_future(webui.post("/sdapi/v1/options", {"sd_model_checkpoint": "tiny_b"}))
+    await webui.state()
+    assert not setting.done()
+    await webui.faults(hold_at_step=0)
+    await setting
+    assert (await job)["info"]["sd_model_name"] == "tiny_a"
