@@ -31,7 +31,7 @@ async def generate(machine: WebuiMachine, kind: str, values: dict[str, Any]) -> 
         WebuiError, InjectedError: As the real server or the faults in force would have it.
     """
     async with machine.job(f"scripts_{kind}", values["force_task_id"]):
-        request = _Request(kind, values)
+        request = _Drawing(kind, values)
         overrides = dict(values["override_settings"] or {})
         # Only what was ever saved is given back; the others stick.
         stored = {key: machine.saved[key] for key in overrides if key in machine.saved}
@@ -50,7 +50,7 @@ async def generate(machine: WebuiMachine, kind: str, values: dict[str, Any]) -> 
     return {"images": encoded, "parameters": {**values, **hidden}, "info": json.dumps(info, ensure_ascii=False)}
 
 
-class _Request:
+class _Drawing:
     """What is drawn: `values` are the body's fields, the rest follows from them."""
 
     def __init__(self, kind: str, values: Mapping[str, Any]) -> None:
@@ -111,7 +111,7 @@ def _override(machine: WebuiMachine, values: Mapping[str, Any], overrides: dict[
     return checkpoint
 
 
-async def _draw(machine: WebuiMachine, request: _Request, checkpoint: Checkpoint) -> list[Image.Image]:
+async def _draw(machine: WebuiMachine, request: _Drawing, checkpoint: Checkpoint) -> list[Image.Image]:
     progress, size, batches = machine.progress, request.values["batch_size"], request.values["n_iter"]
     progress.job_count = batches
     images: list[Image.Image] = []
@@ -129,7 +129,7 @@ async def _draw(machine: WebuiMachine, request: _Request, checkpoint: Checkpoint
     return images
 
 
-async def _sample(machine: WebuiMachine, request: _Request) -> float:
+async def _sample(machine: WebuiMachine, request: _Drawing) -> float:
     """Let the steps of one batch pass and return which share of them was done."""
     progress, control, steps = machine.progress, machine.control, request.values["steps"]
     progress.sampling_steps = steps
@@ -148,7 +148,7 @@ async def _sample(machine: WebuiMachine, request: _Request) -> float:
     return 1.0
 
 
-def _picture(machine: WebuiMachine, request: _Request, checkpoint: Checkpoint, seed: int) -> Image.Image:
+def _picture(machine: WebuiMachine, request: _Drawing, checkpoint: Checkpoint, seed: int) -> Image.Image:
     """Draw one picture; with a mask, only where that is light."""
     values, (width, height) = request.values, request.size
     brief = Brief(
@@ -169,7 +169,7 @@ def _picture(machine: WebuiMachine, request: _Request, checkpoint: Checkpoint, s
     return Image.composite(drawn, request.given.convert("RGB").resize(drawn.size, Image.Resampling.LANCZOS), mask)
 
 
-def _info(machine: WebuiMachine, request: _Request, checkpoint: Checkpoint, drawn: int) -> dict[str, Any]:
+def _info(machine: WebuiMachine, request: _Drawing, checkpoint: Checkpoint, drawn: int) -> dict[str, Any]:
     """The values that `info` reports, in the real server's order: those of the body, and what was made of them."""
     values, skip = request.values, int(machine.options["CLIP_stop_at_last_layers"])
     count = values["batch_size"] * values["n_iter"]
@@ -192,7 +192,7 @@ def _info(machine: WebuiMachine, request: _Request, checkpoint: Checkpoint, draw
     return {key: known[key] for key in CATALOG["info"]}
 
 
-def _infotext(request: _Request, checkpoint: Checkpoint, seed: int, skip: int) -> str:
+def _infotext(request: _Drawing, checkpoint: Checkpoint, seed: int, skip: int) -> str:
     """The text that describes a generation, which is written into its picture."""
     values = request.values
     pairs = {
