@@ -50,6 +50,7 @@ def run(deployed, tmp_path_factory):
         jobs=JobStore(cloud.client("dynamodb"), deployed.id_of("JobsTable")),
         bucket=deployed.id_of("OutputBucket"),
         door=Door(deployed, CONFIG, folder),
+        returned_arn=deployed.id_of("ReturnedQueuestatic.Arn"),
         returned=handler_of(deployed, RETURNED, HANDLERS[RETURNED]),
         reaper=handler_of(deployed, REAPER, HANDLERS[REAPER]),
     )
@@ -105,7 +106,7 @@ def return_a_message(parts):
         "messageId": message["MessageId"],
         "body": message["Body"],
         "attributes": message["Attributes"],
-        "eventSourceARN": parts.queues.arn("static", "-returned"),
+        "eventSourceARN": parts.returned_arn,
     }
     assert parts.returned({"Records": [event]}) == {"batchItemFailures": []}
     sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])

@@ -11,6 +11,8 @@ from infrakit.stacks import CONFIGS, NAMES, example, listed
 from cdk import __main__ as application
 from configuration.file import load_config
 from configuration.images import IMAGES, content_tag
+from docs import generate_policies, generate_roles
+from docs.synthesis import synthesized_template
 
 ROOT = Path(__file__).parents[2]
 SNAPSHOT = Path(__file__).parent / "logical-ids.txt"
@@ -105,3 +107,15 @@ def test_the_application_names_every_error_of_a_file_and_fails(monkeypatch, tmp_
     assert run(monkeypatch, path, tmp_path / "out") == 1
     said = capsys.readouterr().err
     assert all(field in said for field in ("stackName", "modelBucketArn", "modelsRuntime"))
+
+
+def test_the_page_of_roles_is_what_the_stack_grants():
+    template = synthesized_template(generate_roles.CONFIG)
+    assert generate_roles.PAGE.read_text(encoding="utf-8") == generate_roles.page(template)
+
+
+def test_the_policies_for_cloudformation_are_what_its_handlers_call_and_iam_takes_each():
+    files = sorted(generate_policies.FOLDER.glob("cloudformation-*.json"))
+    written = generate_policies.policies([example(name).template for name in NAMES])
+    assert [json.loads(path.read_text(encoding="utf-8")) for path in files] == written
+    assert all(len(json.dumps(one, separators=(",", ":"))) <= generate_policies.MAX_CHARACTERS for one in written)

@@ -10,7 +10,7 @@ from unittest import mock
 from infrakit.stacks import INPUTS
 
 from contract.queues import DEAD
-from local.sandbox import ACCOUNT, REGION
+from local.sandbox import ACCOUNT
 from test.kit.processes import ChildProcess, answers, free_port, wait_for
 
 DOOR, RETURNED, REAPER, AGENT = "door", "returned", "reaper", "agent"
@@ -73,9 +73,6 @@ class Queues:
 
     def url(self, runtime, suffix=""):
         return f"{self._endpoint}/{ACCOUNT}/{self._config.queue_name(runtime)}{suffix}"
-
-    def arn(self, runtime, suffix=""):
-        return f"arn:aws:sqs:{REGION}:{ACCOUNT}:{self._config.queue_name(runtime)}{suffix}"
 
     def take(self, runtime, suffix=""):
         """Bodies of all messages of a queue, which is empty then."""
