@@ -79,16 +79,21 @@ def deadline_errors(top: Any, own: Mapping[str, Any]) -> Iterator[FieldError]:
         top: The section at the top of config.yaml, as YAML gives it.
         own: That of each runtime, by its place.
     """
-    given = _given(top)
-    common = {**_DEFAULTS, **given}
-    yield from _above_maximum(common, given, "deadlines")
-    for at, section in own.items():
-        given = _given(section)
-        yield from _above_maximum({**common, **given}, given, at)
+    common = {**_DEFAULTS, **_given(top)}
+    for at, given in {"deadlines": _given(top), **{at: _given(section) for at, section in own.items()}}.items():
+        seconds = {**common, **given}
+        for key, maximum in _MAXIMA:
+            if not seconds[key] > seconds[maximum]:
+                continue
+            # The error is put at the deadline where that is given, else at the maximum.
+            if key in given:
+                yield FieldError(f"{at}.{key}", f"is above {maximum} ({seconds[maximum]:g})")
+            elif maximum in given:
+                yield FieldError(f"{at}.{maximum}", f"is below {key} ({seconds[key]:g})")
 
 
 def _given(section: Any) -> dict[str, float]:
-    """What a section sets, by key; what is no number is above nothing and below nothing."""
+    """What a section sets, by key; NaN, which is above nothing and below nothing, where that is no number."""
     if not isinstance(section, dict):
         return {}
     return {key: _number(section[key]) for key in _DEFAULTS if section.get(key) not in ("", None)}
@@ -100,14 +105,3 @@ def _number(value: Any) -> float:
     except (TypeError, ValueError, OverflowError):
         return math.nan
     return number if math.isfinite(number) else math.nan
-
-
-def _above_maximum(seconds: Mapping[str, float], given: Mapping[str, float], at: str) -> Iterator[FieldError]:
-    """Errors that the given keys make; each is put at the deadline where that is given, else at the maximum."""
-    for key, maximum in _MAXIMA:
-        if not seconds[key] > seconds[maximum]:
-            continue
-        if key in given:
-            yield FieldError(f"{at}.{key}", f"is above {maximum} ({seconds[maximum]:g})")
-        elif maximum in given:
-            yield FieldError(f"{at}.{maximum}", f"is below {key} ({seconds[key]:g})")

@@ -12,17 +12,12 @@ _DRIVER_GB = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gpu:
-    """A GPU.
-
-    Attributes:
-        name: Its maker's name.
-        memory_gb: Its memory.
-        has_bfloat16: Whether it computes in bfloat16; others only act as if, many times slower.
-    """
+    """A GPU, by its maker's name."""
 
     name: str
     memory_gb: float
     has_bfloat16: bool = True
+    """Whether it computes in bfloat16; others only act as if, many times slower."""
 
     def computes_in(self, dtype: Dtype) -> bool:
         """Whether it computes in these numbers by itself."""

@@ -21,14 +21,10 @@ _TAG_DIGITS = 12
 
 
 def context_files(root: Path, dockerfile: Path) -> list[Path]:
-    """List the files that Docker would send to a build, relative to the root and sorted.
-
-    Args:
-        root: The build's context.
-        dockerfile: Path from there; ``NAME.dockerignore`` beside it must begin with ``*``.
+    """List the files that Docker would send to a build from a root, relative to that and sorted.
 
     Raises:
-        ValueError: The ignore file is no allow-list.
+        ValueError: ``NAME.dockerignore`` beside the Dockerfile is no allow-list: it must begin with ``*``.
     """
     lines = (root / f"{dockerfile}.dockerignore").read_text().splitlines()
     rules = [line for line in lines if line and not line.startswith("#")]
@@ -50,15 +46,7 @@ def project_version(root: Path) -> str:
 
 
 def content_tag(root: Path, dockerfile: Path) -> str:
-    """Make an image's tag: the project's version and a hash of all that it is built from; one tag is one image.
-
-    Args:
-        root: The build's context.
-        dockerfile: Path from there.
-
-    Raises:
-        ValueError: The ignore file beside the Dockerfile is no allow-list.
-    """
+    """Make an image's tag: the project's version and a hash of all that it is built from; one tag is one image."""
     digest = hashlib.sha256()
     for path in (dockerfile, *context_files(root, dockerfile)):
         content = (root / path).read_bytes()
@@ -69,15 +57,12 @@ def content_tag(root: Path, dockerfile: Path) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageSource:
-    """An image and where it comes from.
-
-    Attributes:
-        name: Its name, also that of the runtime's type.
-        dockerfile: Path from the repository's root, which is the build's context.
-    """
+    """An image and where it comes from."""
 
     name: str
+    """Its name, also that of the runtime's type."""
     dockerfile: Path
+    """Path from the repository's root, which is the build's context."""
 
     @property
     def repository(self) -> str:
@@ -85,11 +70,7 @@ class ImageSource:
         return f"{FOLDER}/{self.name}"
 
     def tag(self, root: Path) -> str:
-        """Its tag, as it is built from a checkout.
-
-        Args:
-            root: The checkout's root.
-        """
+        """Its tag, as it is built from a checkout with this root."""
         return content_tag(root, self.dockerfile)
 
 
@@ -111,29 +92,20 @@ DEPLOYED = (AGENT, *pod_types())
 
 
 def account_registry(*, account: str, region: str, url_suffix: str) -> str:
-    """Address of an account's own registry in ECR.
-
-    Args:
-        account: The account's id.
-        region: The registry's region.
-        url_suffix: What the domains of the region's services end in.
-    """
+    """Address of an account's own registry in ECR; the domains of the region's services end in ``url_suffix``."""
     return f"{account}.dkr.ecr.{region}.{url_suffix}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PodImage:
-    """The image of one container: the one that config.yaml names, else that of this checkout.
-
-    Attributes:
-        container: The container's section in the chart's values.
-        source: The project's own image for it.
-        chosen: What config.yaml says of it.
-    """
+    """The image of one container: the one that config.yaml names, else that of this checkout."""
 
     container: str
+    """The container's section in the chart's values."""
     source: ImageSource
+    """The project's own image for it."""
     chosen: Image
+    """What config.yaml says of it."""
 
     @property
     def is_default(self) -> bool:
@@ -141,19 +113,13 @@ class PodImage:
         return not (self.chosen.repository or self.chosen.tag or self.chosen.digest)
 
     def is_ours(self, registry: str) -> bool:
-        """Whether it is taken from the project's own repository.
-
-        Args:
-            registry: The account's.
-        """
+        """Whether it is taken from the project's own repository in the account's registry."""
         return self.chosen.repository in {None, self._repository(registry)}
 
     def asked(self, registry: str, tag: str) -> Image:
-        """What the pods run: an image of the operator's own as it is, as are the operator's tag and digest of ours.
+        """What the pods run: an image of the operator's own as it is, else ours with the operator's tag and digest.
 
-        Args:
-            registry: The account's.
-            tag: That of this checkout's image.
+        Where there is neither, it has the tag of this checkout's image.
         """
         chosen = self.chosen
         if chosen.repository is not None:

@@ -10,14 +10,7 @@ _DATA_KEYS = ["kms:Decrypt", "kms:GenerateDataKey"]
 
 
 def service_statements(*, partition: str, url_suffix: str, region: str, account: str) -> list[dict[str, Any]]:
-    """The statements, as JSON.
-
-    Args:
-        partition: Where the account is, as aws or aws-cn.
-        url_suffix: The partition's domain.
-        region: The deployment's region.
-        account: The account.
-    """
+    """The statements as JSON, for an account in a partition (aws, aws-cn …) with its domain."""
     log_groups = f"arn:{partition}:logs:{region}:{account}:log-group:*"
     of_account = {"StringEquals": {"aws:SourceAccount": account}}
     of_log_groups = {"ArnLike": {"kms:EncryptionContext:aws:logs:arn": log_groups}}

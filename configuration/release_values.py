@@ -17,20 +17,7 @@ RUNTIME_TAG = "sd-on-eks/runtime"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseResources:
-    """What the stack has made for a runtime; strings, or tokens that become strings.
-
-    Attributes:
-        queue_url: The runtime's queue.
-        dead_queue_url: The queue that keeps what could not be done.
-        notice_topic_arn: Where notices are published.
-        output_bucket: Where pictures are written.
-        jobs_table: The table of jobs.
-        region: Region of all of them.
-        node_role: Name of the GPU nodes' IAM role.
-        service_account: The pods' service account.
-        otlp_endpoint: Where traces and metrics are sent.
-        registry: The account's registry, where the project's images are unless config.yaml says otherwise.
-    """
+    """What the stack has made for a runtime; strings, or tokens that become strings."""
 
     queue_url: str
     dead_queue_url: str
@@ -38,25 +25,21 @@ class ReleaseResources:
     output_bucket: str
     jobs_table: str
     region: str
+    """Of all of them."""
     node_role: str
+    """Name of the GPU nodes' IAM role."""
     service_account: str
     otlp_endpoint: str
     registry: str
+    """The account's, where the project's images are unless config.yaml says otherwise."""
 
 
 def release_values(
     config: Config, runtime: ModelsRuntime, resources: ReleaseResources, *, image_tags: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Give the values of a runtime's release.
+    """The values of a runtime's release, with the project's own images by the tags of their names.
 
-    Args:
-        config: The whole configuration.
-        runtime: One of its runtimes.
-        resources: What the stack has made for it.
-        image_tags: Tags of the project's own images, by their names.
-
-    Returns:
-        All values of the project's chart. A foreign chart gets what the operator wrote, and what is computed.
+    They are all values of the project's chart; a foreign chart gets what the operator wrote, and what is computed.
     """
     computed = _computed(config, runtime, resources)
     if runtime.chart_repository is not None:
@@ -79,28 +62,19 @@ def _chosen(
         chosen["subnetSelector"] = discovery
     if runtime.filling is not None:
         chosen["dataVolume"] = {"volumeInitializationRate": open_rate(config.fillings.values())}
-    images = {
-        image.container: image.asked(resources.registry, image_tags[image.source.name]) for image in pod_images(runtime)
-    }
-    return {
-        "karpenter": {"nodeTemplate": chosen},
-        "runtime": {
-            container: {"image": image.model_dump(by_alias=True, exclude_none=True)}
-            for container, image in images.items()
-        },
-    }
+    images = {}
+    for one in pod_images(runtime):
+        image = one.asked(resources.registry, image_tags[one.source.name])
+        images[one.container] = {"image": image.model_dump(by_alias=True, exclude_none=True)}
+    return {"karpenter": {"nodeTemplate": chosen}, "runtime": images}
 
 
 def _computed(config: Config, runtime: ModelsRuntime, resources: ReleaseResources) -> dict[str, Any]:
     deadlines = config.deadlines.with_own(runtime.deadlines)
     persistence = {"bucketName": config.model_bucket_arn.rpartition(":")[2], "region": resources.region}
-    if config.models_prefix is not None:
-        persistence["prefix"] = config.models_prefix
-    node_template = {"iamRole": resources.node_role}
-    if config.kms_key_arn is not None:
-        node_template["kmsKeyArn"] = config.kms_key_arn
+    prefix, key = config.models_prefix, config.kms_key_arn
     return {
-        "karpenter": {"nodeTemplate": node_template},
+        "karpenter": {"nodeTemplate": {"iamRole": resources.node_role, **({} if key is None else {"kmsKeyArn": key})}},
         "runtime": {
             "name": runtime.name,
             "type": runtime.type,
@@ -119,7 +93,7 @@ def _computed(config: Config, runtime: ModelsRuntime, resources: ReleaseResource
                 "deadlines": deadlines.model_dump(by_alias=True),
                 "maxPixels": runtime.max_pixels,
             },
-            "persistence": persistence,
+            "persistence": {**persistence, **({} if prefix is None else {"prefix": prefix})},
         },
     }
 

@@ -12,12 +12,7 @@ FASTEST_MIB_S, SLOWEST_MIB_S = 300, 100
 
 
 class Filling(NamedTuple):
-    """The nodes of a runtime that start from a snapshot.
-
-    Attributes:
-        nodes: The most that run at a time.
-        rate: MiB/s that each asks for; None leaves it open.
-    """
+    """The most nodes of a runtime that start from a snapshot, and MiB/s that each asks for; None leaves that open."""
 
     nodes: int
     rate: int | None
