@@ -49,7 +49,7 @@ def load_config(path: Path) -> Config:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         if node is None:
             raise ConfigFileError(path, [FieldError("", "is empty")], lines)
-        duplicates = _index_lines(node, (), lines)
+        duplicates = list(_index_lines(node, (), lines))
         if unreadable := list(_unreadable(node, ())):
             raise ConfigFileError(path, duplicates + unreadable, lines)
         data = yaml.safe_load(text)
@@ -107,17 +107,6 @@ _SEEN_AT_THE_END = ("unexpected end of stream", "expected ',' or", _NO_COLON)
 """What is left open is seen where the file ends, or later; its author looks for where it begins."""
 
 
-def _line_of(error: Exception, text: str) -> int:
-    if isinstance(error, yaml.reader.ReaderError):
-        return text.count("\n", 0, error.position) + 1
-    mark = None
-    if isinstance(error, yaml.MarkedYAMLError):
-        mark = error.problem_mark or error.context_mark
-        if error.context_mark and any(words in str(error.problem) for words in _SEEN_AT_THE_END):
-            mark = error.context_mark
-    return mark.line + 1 if mark else 1
-
-
 def _yaml_problem(error: Exception, text: str) -> tuple[int, str]:
     """The line, from 1, that is to be changed, and what is wrong with it."""
     if isinstance(error, RecursionError):
@@ -132,6 +121,15 @@ def _yaml_problem(error: Exception, text: str) -> tuple[int, str]:
     return line, f"{words}: {shown(seen)}" if seen else words
 
 
+def _line_of(error: Exception, text: str) -> int:
+    if isinstance(error, yaml.reader.ReaderError):
+        return text.count("\n", 0, error.position) + 1
+    begun, seen = getattr(error, "context_mark", None), getattr(error, "problem_mark", None)
+    is_open = any(words in str(getattr(error, "problem", "")) for words in _SEEN_AT_THE_END)
+    mark = begun if begun and (is_open or not seen) else seen
+    return mark.line + 1 if mark else 1
+
+
 def _last(lines: list[str]) -> tuple[int, str] | None:
     """Number and content of the last line that is neither empty nor a comment."""
     contents = [(number, line.strip(" ").removeprefix("- ")) for number, line in enumerate(lines, 1)]
@@ -142,15 +140,24 @@ _MAX_VALUES = 100_000
 """With what aliases repeat, which multiplies from level to level."""
 
 
+def _index_lines(node: yaml.Node, at: FieldPath, lines: dict[str, int]) -> Iterator[FieldError]:
+    """Note the line of every key below a node; give the keys that stand there twice."""
+    if len(lines) > _MAX_VALUES:
+        raise RecursionError
+    for step, key, value in _entries(node):
+        here = (*at, step)
+        path = field_path(here)
+        if path in lines:
+            yield FieldError(path, f"is set twice (first in line {lines[path]})")
+        lines[path] = key.start_mark.line + 1
+        yield from _index_lines(value, here, lines)
+
+
 def _unreadable(node: yaml.Node, at: FieldPath) -> Iterator[FieldError]:
     """What looks like a number or a date and is none that Python has."""
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            yield from _unreadable(value, (*at, str(key.value)))
-    elif isinstance(node, yaml.SequenceNode):
-        for index, item in enumerate(node.value):
-            yield from _unreadable(item, (*at, index))
-    else:
+    for step, _, value in _entries(node):
+        yield from _unreadable(value, (*at, step))
+    if isinstance(node, yaml.ScalarNode):
         try:
             SafeConstructor().construct_object(node)
         except yaml.YAMLError:
@@ -159,22 +166,8 @@ def _unreadable(node: yaml.Node, at: FieldPath) -> Iterator[FieldError]:
             yield FieldError(field_path(at), f"is a number or a date that cannot be: {shown(node.value)}")
 
 
-def _index_lines(node: yaml.Node, at: FieldPath, lines: dict[str, int]) -> list[FieldError]:
-    """Note the line of every key below a node; return the keys that stand there twice."""
-    duplicates: list[FieldError] = []
-    if len(lines) > _MAX_VALUES:
-        raise RecursionError
+def _entries(node: yaml.Node) -> list[tuple[str | int, yaml.Node, yaml.Node]]:
+    """What is in a mapping or a list: the step to each entry, the node that has its line, and its value."""
     if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            here: FieldPath = (*at, str(key.value))
-            path = field_path(here)
-            if path in lines:
-                duplicates.append(FieldError(path, f"is set twice (first in line {lines[path]})"))
-            lines[path] = key.start_mark.line + 1
-            duplicates += _index_lines(value, here, lines)
-    elif isinstance(node, yaml.SequenceNode):
-        for index, item in enumerate(node.value):
-            here = (*at, index)
-            lines[field_path(here)] = item.start_mark.line + 1
-            duplicates += _index_lines(item, here, lines)
-    return duplicates
+        return [(str(key.value), key, value) for key, value in node.value]
+    return [(index, item, item) for index, item in enumerate(node.value)] if isinstance(node, yaml.SequenceNode) else []

@@ -1,6 +1,6 @@
 """How long a job may take: to be started, in the model server, and there without moving."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -23,37 +23,31 @@ class AskedDeadlines(BaseModel):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deadlines:
-    """A runtime's deadlines, and how far a task may move them.
-
-    Attributes:
-        start_s: From acceptance to the moment an agent takes the job; a job not begun by then fails.
-        execution_s: In the model server; a job over it is interrupted and fails.
-        stall_s: In the model server without a sign of progress; the server then counts as hung.
-        max_start_s: The longest ``start_s`` that a task may ask for.
-        max_execution_s: The longest ``execution_s`` and ``stall_s`` that a task may ask for.
-    """
+    """A runtime's deadlines, and how far a task may move them."""
 
     start_s: float
+    """From acceptance to the moment an agent takes the job; a job not begun by then fails."""
     execution_s: float
+    """In the model server; a job over it is interrupted and fails."""
     stall_s: float
+    """In the model server without a sign of progress; the server then counts as hung."""
     max_start_s: float
+    """The longest ``start_s`` that a task may ask for."""
     max_execution_s: float
+    """The longest ``execution_s`` and ``stall_s`` that a task may ask for."""
 
     def with_asked(self, asked: AskedDeadlines | None) -> "Deadlines":
         """The deadlines of one task: what it asks for, within the limits."""
         if asked is None:
             return self
-        return Deadlines(
+        # No less than MIN_STALL_S, unless the runtime itself has less.
+        stall_s = max(asked.stall_seconds or self.stall_s, min(self.stall_s, MIN_STALL_S))
+        return replace(
+            self,
             start_s=min(asked.start_seconds or self.start_s, self.max_start_s),
             execution_s=min(asked.execution_seconds or self.execution_s, self.max_execution_s),
-            stall_s=min(self._patient(asked.stall_seconds), self.max_execution_s),
-            max_start_s=self.max_start_s,
-            max_execution_s=self.max_execution_s,
+            stall_s=min(stall_s, self.max_execution_s),
         )
-
-    def _patient(self, asked_s: float | None) -> float:
-        """What a task asks for, but no less than MIN_STALL_S, unless its runtime itself has less."""
-        return self.stall_s if asked_s is None else max(asked_s, min(self.stall_s, MIN_STALL_S))
 
 
 DEFAULT_DEADLINES = Deadlines(

@@ -19,13 +19,7 @@ _MAX_ID_CHARS = 1024
 
 
 class UnreadableMessageError(ValueError):
-    """The message is no task.
-
-    Attributes:
-        job: The job that the message stands for.
-        task_id: The task's id where at least that could be read.
-        context: The task's context, likewise.
-    """
+    """The message is no task; it has the job that it stands for, and the task's id and context where those are read."""
 
     def __init__(self, message: str, *, job: str, task_id: str | None = None, context: object = None) -> None:
         super().__init__(message)
@@ -40,26 +34,17 @@ class NewerSchemaError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskMessage:
-    """A message that carries a task.
-
-    Attributes:
-        task: The task.
-        job: Its job id; derived from the message where the task has none.
-        traceparent: The trace it was submitted in, as the producer wrote it.
-    """
+    """A message that carries a task."""
 
     task: Task
     job: str
+    """Derived from the message where the task has none."""
     traceparent: str | None
+    """The trace it was submitted in, as the producer wrote it."""
 
 
 def read_message(body: str, *, message_id: str, sent_ms: int) -> TaskMessage:
-    """Read a message's body.
-
-    Args:
-        body: The text, with or without SNS's envelope.
-        message_id: SQS's id, which stands for the message where there is no envelope.
-        sent_ms: When it came into the queue, milliseconds since 1970, likewise.
+    """Read a message's body, with or without SNS's envelope; without, SQS's own id and time stand for the message.
 
     Raises:
         UnreadableMessageError: It holds no valid task.

@@ -125,11 +125,7 @@ def shown(value: Any) -> str:
 def field_errors_of(error: ValidationError, model: type[BaseModel], data: Any, at: FieldPath = ()) -> list[FieldError]:
     """Translate all errors of a pydantic validation: one error for one mistake, in a field that the input has.
 
-    Args:
-        error: What pydantic raised.
-        model: What the input was to be.
-        data: The input.
-        at: Where it stands inside the whole input.
+    The input was to be a model; ``at`` is where it stands inside the whole input.
     """
     tries: dict[FieldPath, dict[FieldPath, list[tuple[FieldPath, str]]]] = {}
     for detail in map(dict, error.errors(include_url=False)):

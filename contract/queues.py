@@ -19,19 +19,15 @@ KEEPER_TIMEOUT_S = 60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueSettings:
-    """What SQS is asked for a queue.
-
-    Attributes:
-        suffix: What follows the name of the runtime's own queue.
-        visibility_s: How long a delivered message is hidden from others.
-        retention_s: How long a message is kept, counted from when it was first sent.
-        max_receives: Deliveries after which a message goes to the next queue; None where there is none.
-    """
+    """What SQS is asked for a queue."""
 
     suffix: str
+    """What follows the name of the runtime's own queue."""
     visibility_s: int
     retention_s: int
+    """How long a message is kept, counted from when it was first sent."""
     max_receives: int | None
+    """Deliveries after which a message goes to the next queue; None where there is none."""
 
 
 TASKS = QueueSettings(suffix="", visibility_s=90, retention_s=4 * _DAY_S, max_receives=100)

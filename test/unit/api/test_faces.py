@@ -90,16 +90,21 @@ ERRORS = {
         f"v1alpha1's task {str(value)[:9]}": (v1alpha1({"task": value}), at("alwayson_scripts", task=""))
         for value in ("", "a" * 300_000, 5)
     },
+    "pipeline in v1alpha1": (
+        v1alpha1({"task": "pipeline"}),
+        at("alwayson_scripts", task='must be text-to-image, image-to-image or extra-batch-images, not "pipeline"'),
+    ),
     **{
-        f"{tasktype} in v1alpha1": (
-            v1alpha1({"task": tasktype}),
-            at(
-                "alwayson_scripts",
-                task=f'must be text-to-image, image-to-image or extra-batch-images, not "{tasktype}"',
-            ),
+        f"content {content}": (
+            v1alpha2() | {"task": {"metadata": METADATA, "content": content}},
+            at("task", content=""),
         )
-        for tasktype in ("extra-single-image", "pipeline")
+        for content in (None, [], "x", 1)
     },
+    "a task type that the runtime's model has not": (
+        v1alpha2({"prompt": "a"}, runtime="kontext", tasktype="inpainting"),
+        at("task.metadata", tasktype='must be edit or text-to-image for runtime kontext (flux), not "inpainting"'),
+    ),
     "a task type of another runtime": (v1alpha2(tasktype="pipeline"), at("task.metadata", tasktype="for runtime sdr")),
     "deadlines above the limits": (
         v1alpha2(deadlines={"start_seconds": 259201, "execution_seconds": 3601, "stall_seconds": 4000}),

@@ -49,33 +49,22 @@ LONG = "\u732b" * (MAX_BYTES // 4)
 BODIES = {
     "weights that are texts": lambda: v1alpha2(filled(EDIT + '"lora_weights":[', '"a"', "]}"), "kontext"),
     "weights by many names": lambda: v1alpha2(keyed(EDIT + '"lora_weights":{', '"a"', "}}"), "kontext"),
-    "switches that are texts": lambda: v1alpha2(filled(EDIT + '"use_loras":[', '"a"', "]}"), "kontext"),
     "references that are numbers": lambda: v1alpha2(filled('{"instructions":"a","images":[', "0", "]}"), "kontext"),
-    "unknown keys of a finish": lambda: v1alpha2(keyed(EDIT + '"finish":{', "0", "}}"), "kontext"),
     "unknown keys": lambda: v1alpha2(keyed("{", "0", "}"), "kontext"),
     "unknown long key": lambda: v1alpha2(f'{{"{LONG}":1}}', "kontext"),
     "images that are numbers": lambda: v1alpha2(filled('{"init_images":[', "0", "]}"), "dynamic"),
-    "images that are objects": lambda: v1alpha2(filled('{"init_images":[', "{}", "]}"), "dynamic"),
-    "nodes that are lists": lambda: v1alpha2(keyed("{", "[]", "}"), "comfy"),
     "a node of a long name": lambda: v1alpha2(f'{{"{LONG}":{{"class_type":"A"}}}}', "comfy"),
     "unknown keys of sdwebui": lambda: v1alpha2(keyed("{", "0", "}"), "sdruntime"),
-    "a checkpoint of blanks": lambda: v1alpha2(
-        '{"override_settings":{"sd_model_checkpoint":"x' + " " * 5_000_000 + 'x"}}', "sdruntime"
-    ),
     "a checkpoint of brackets": lambda: v1alpha2(
         '{"override_settings":{"sd_model_checkpoint":"' + "[" * 5_000_000 + '"}}', "dynamic"
     ),
     "a long runtime": lambda: v1alpha2("{}", "x" * 5_000_000, "pipeline"),
-    "a long task type": lambda: v1alpha2("{}", "comfy", "x" * 5_000_000),
     "a long id": lambda: v1alpha2("{}", "comfy", metadata=',"id":"' + "!" * 5_000_000 + '"'),
     "a large context": lambda: v1alpha2("{}", "comfy", metadata=',"context":' + filled("[", '"a"', "]")),
-    "unknown metadata": lambda: v1alpha2("{}", "comfy", metadata="," + keyed("", "0", "")),
     "unknown deadlines": lambda: v1alpha2("{}", "comfy", metadata=',"deadlines":{' + keyed("", "0", "}")),
     "nothing but lists": lambda: filled("[", "[]", "]"),
-    "nothing but objects": lambda: filled("[", '{"a":{}}', "]"),
     "nodes of nodes": lambda: v1alpha2(keyed("{", '{"a":{}}', "}"), "comfy"),
     "more lists than are read": lambda: filled("[", "[]", "]", most=MAX_BYTES),
-    "more objects than are read": lambda: filled("[", '{"a":{}}', "]", most=MAX_BYTES),
     "deep nesting": lambda: "[" * MAX_BYTES,
     "numbers of many digits": lambda: v1alpha2(filled('{"steps":[', "1" * 4000, "]}"), "sdruntime"),
     "a text in four-byte letters": lambda: v1alpha2(
@@ -86,12 +75,6 @@ BODIES = {
         '{"script_name":"x/y/z plot","script_args":[11,"' + "ab," * (MAX_BYTES // 3 - 200) + '"]}',
         "dynamic",
         "text-to-image",
-    ),
-    "a plot of listed names": lambda: v1alpha2(
-        filled('{"script_name":"x/y/z plot","script_args":[11,"",[', '"ab"', "]]}"), "dynamic", "text-to-image"
-    ),
-    "an infotext of pairs": lambda: v1alpha2(
-        '{"infotext":"' + "ab:c," * (MAX_BYTES // 5 - 200) + '"}', "dynamic", "text-to-image"
     ),
     "an infotext of quotes": lambda: v1alpha2(
         '{"infotext":"' + 'a:\\"b\\",' * (MAX_BYTES // 8 - 200) + '"}', "dynamic", "text-to-image"
@@ -110,7 +93,7 @@ def parsing_s():
 
 
 @pytest.mark.parametrize("name", BODIES)
-def test_a_hostile_body_takes_hardly_longer_than_reading_it(door, name, parsing_s):
+def test_a_hostile_body_takes_hardly_longer_than_reading_it_and_fills_no_memory(door, name, parsing_s):
     body = BODIES[name]()
     assert len(body.encode()) <= MAX_BYTES
     started = time.process_time()
@@ -119,11 +102,6 @@ def test_a_hostile_body_takes_hardly_longer_than_reading_it(door, name, parsing_
     assert response["statusCode"] in {200, 400}
     assert len(response["body"].encode()) <= MIB
     assert took_s < 8 * parsing_s
-
-
-@pytest.mark.parametrize("name", BODIES)
-def test_a_hostile_body_fills_no_memory(door, name):
-    body = BODIES[name]()
     tracemalloc.start()
     try:
         door.respond(body)

@@ -21,11 +21,6 @@ def images_of(image=None, **runtime):
     return pod_images(parse_config(data).models_runtime[0])
 
 
-def asked(image):
-    [server, _] = images_of(image)
-    return server.asked(REGISTRY, "1-abc").model_dump(exclude_none=True)
-
-
 def test_a_deployment_builds_the_agent_and_a_server_of_each_type():
     assert set(DEPLOYED) == {AGENT, *RUNTIME_TYPES} == set(IMAGES) - {"standin"}
 
@@ -67,20 +62,6 @@ def test_an_image_in_our_repository_is_ours_however_it_is_named(image):
 @pytest.mark.parametrize("repository", ["mine", f"{REGISTRY}/sd-on-eks/comfyui", "other.example/sd-on-eks/sdwebui"])
 def test_an_image_of_another_repository_is_not_ours(repository):
     assert not images_of({"repository": repository})[0].is_ours(REGISTRY)
-
-
-@pytest.mark.parametrize("image", [{"repository": "mine"}, {"repository": "mine", "digest": DIGEST}])
-def test_an_image_of_the_operators_own_is_asked_for_as_it_is_named(image):
-    assert asked(image) == image
-
-
-def test_an_image_that_is_not_named_is_asked_for_with_this_checkouts_tag():
-    assert asked({}) == {"repository": SERVER, "tag": "1-abc"}
-
-
-@pytest.mark.parametrize("image", [{"tag": "7"}, {"digest": DIGEST}])
-def test_a_tag_or_digest_alone_is_looked_for_in_our_repository(image):
-    assert asked(image) == {"repository": SERVER, **image}
 
 
 def make_context(folder, rules, files):
