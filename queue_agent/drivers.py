@@ -10,13 +10,10 @@ from runtimes.spec import Managed, Pod, load
 class Unsupervised(Supervised):
     """Where no server runs beside the agent: always ready and alive, and silent about progress."""
 
-    def __init__(self, concurrency: int) -> None:
-        self._capacity = Capacity(devices=concurrency)
+    capacity = Capacity()
 
-    @property
-    def capacity(self) -> Capacity:
-        """As many jobs as the service is given at once."""
-        return self._capacity
+    def __init__(self, concurrency: int) -> None:
+        self.capacity = Capacity(devices=concurrency)
 
     async def wait_until_ready(self) -> None:
         """Return at once."""

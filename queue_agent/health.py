@@ -26,14 +26,8 @@ async def serve_health(
     """Serve the agent's pages for as long as the context lasts; yields the port listened on.
 
     /healthz answers 200 while the event loop runs; /readyz once the model server has been ready, and from then on, busy
-    or idle; /livez/model while the model server is alive. Otherwise they answer 503 with the reason.
-
-    Args:
-        server_health: The model server's health.
-        ready: Set once the model server has been ready.
-        metrics: Makes the page /metrics: status, Content-Type, body.
-        host: The address to listen on; None is every one, IPv4 and IPv6.
-        port: The port to listen on; 0 is any free one.
+    or idle; /livez/model while the model server is alive. Otherwise they answer 503 with the reason. ``metrics`` makes
+    the page /metrics: status, Content-Type, body. Host None is every address, IPv4 and IPv6; port 0 is any free one.
 
     Raises:
         SettingsError: The port is taken, or the address is not this machine's.

@@ -51,11 +51,6 @@ class JobContext:
         """Keys of its results in the output bucket."""
         return ResultNames(prefix=self.task.metadata.prefix, task_id=self.task.metadata.id, job=self.id)
 
-    @property
-    def elapsed_s(self) -> float:
-        """Seconds since the message was received."""
-        return round(time.monotonic() - self.received_s, 3)
-
     @contextmanager
     def recorded(self) -> Iterator[None]:
         """Name the job in every log record of the context, and trace the context as the message's span."""

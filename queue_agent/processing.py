@@ -34,7 +34,7 @@ from queue_agent.execution import Execution
 from queue_agent.job_context import JobContext
 from queue_agent.lease import Lease, claim_job
 from queue_agent.media import Media
-from queue_agent.memory import MemoryBudget, TaskMemory
+from queue_agent.memory import MemoryBudget
 from queue_agent.ports import Input, PreparedTask, Result
 from queue_agent.results import Results
 from queue_agent.scheduler.slots import Slot
@@ -79,8 +79,20 @@ class Processor:
             parsed = await self._parse(message)
             if parsed is None:
                 return
-            with self.memory.task(lambda inputs: self.fetch_inputs(inputs, parsed.task.metadata.tenant)) as memory:
-                job = self._context(parsed, message, received_s, slot, memory)
+            task = parsed.task
+            with self.memory.task(lambda inputs: self.fetch_inputs(inputs, task.metadata.tenant)) as memory:
+                memory.has_content(len(message.body))
+                job = JobContext(
+                    id=parsed.job,
+                    message=message,
+                    received_s=received_s,
+                    task=task,
+                    traceparent=parsed.traceparent,
+                    deadlines=self.deadlines.with_asked(task.metadata.deadlines),
+                    slot=slot,
+                    memory=memory,
+                    telemetry=self.telemetry,
+                )
                 with job.recorded():
                     async with self._preparing(job) as preparation:
                         if claim := await self._claim(job):
@@ -120,7 +132,7 @@ class Processor:
             await self._notify(job, notice)
             await self._ack(job, notice.error)
             job.is_over = True
-            seconds = {"seconds": job.elapsed_s, "run_s": job.timings_s.get("run")}
+            seconds = {"seconds": round(time.monotonic() - job.received_s, 3), "run_s": job.timings_s.get("run")}
             logger.info("done", extra={"status": notice.status, "attempt": lease.attempts, **seconds})
         except RetryableError as exc:
             await self._release_or_give_up(job, lease, exc)
@@ -154,22 +166,6 @@ class Processor:
                 await self.publish(notice)
             await self.queue.dead_letter(message, UNREADABLE_CODE, str(exc))
         return None
-
-    def _context(
-        self, parsed: TaskMessage, message: QueueMessage, received_s: float, slot: Slot, memory: TaskMemory
-    ) -> JobContext:
-        memory.has_content(len(message.body))
-        return JobContext(
-            id=parsed.job,
-            message=message,
-            received_s=received_s,
-            task=parsed.task,
-            traceparent=parsed.traceparent,
-            deadlines=self.deadlines.with_asked(parsed.task.metadata.deadlines),
-            slot=slot,
-            memory=memory,
-            telemetry=self.telemetry,
-        )
 
     async def _claim(self, job: JobContext) -> Claim | None:
         """Claim the job; None where there is nothing to run and the message is acked or released."""

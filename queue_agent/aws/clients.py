@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
@@ -29,19 +29,9 @@ _CONFIG = AioConfig(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AwsClients:
-    """The aiobotocore clients of one agent."""
-
-    sqs: Any
-    sns: Any
-    s3: Any
-    dynamodb: Any
-
-
 @asynccontextmanager
-async def open_clients(region: str | None) -> AsyncIterator[AwsClients]:
-    """Open the clients; credentials and endpoint come from the usual AWS environment, or PlatformError is raised."""
+async def open_clients(region: str | None) -> AsyncIterator[Any]:
+    """Open the clients sqs, sns, s3 and dynamodb as AWS's environment says; PlatformError without credentials."""
     session = get_session()
     async with AsyncExitStack() as stack:
         clients = {
@@ -52,7 +42,7 @@ async def open_clients(region: str | None) -> AsyncIterator[AwsClients]:
         clients["s3"].meta.events.unregister("before-call.s3", add_expect_header)
         if await session.get_credentials() is None:
             raise PlatformError("There are no AWS credentials.")
-        yield AwsClients(**clients)
+        yield SimpleNamespace(**clients)
 
 
 @contextmanager

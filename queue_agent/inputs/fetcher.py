@@ -38,10 +38,7 @@ class InputFetcher:
     async def fetch(self, inputs: Sequence[Input], tenant: str | None = None) -> dict[str, Media]:
         """Read all inputs together: links a few at a time and the same one once; by text.
 
-        Args:
-            inputs: The task's inputs.
-            tenant: The task's tenant. A task without one was published by the operator's own program, and may read all
-                of the output bucket.
+        A task without a tenant was published by the operator's own program, and may read all of the output bucket.
 
         Raises:
             InputError: There are too many links; or some inputs could not be read, are too large by themselves or

@@ -48,7 +48,8 @@ def read_inline(item: Input) -> Media | None:
         media = identify(_base64_bytes(text))
         if not media.data or not item.takes(media):
             if item.is_strict and (len(text) >= MIN_CHARACTERS or _MAY_BE_PATH.search(text)):
-                raise InputError(f"is neither a link nor {_with_article(item.wanted)} in base64")
+                article = "an" if item.wanted[0] in "aeiou" else "a"
+                raise InputError(f"is neither a link nor {article} {item.wanted} in base64")
             return None
     return checked(media) if media.kind == "image" else media
 
@@ -57,10 +58,6 @@ def _foreign_problem(scheme: str) -> str:
     if scheme.lower() in _FETCHED:
         return f"the link must begin with {scheme.lower()}://, with two slashes"
     return f"the link has the scheme {scheme[:20]}; only http, https and s3 links are fetched"
-
-
-def _with_article(wanted: str) -> str:
-    return f"{'an' if wanted[0] in 'aeiou' else 'a'} {wanted}"
 
 
 def _data_url_bytes(url: str) -> bytes:

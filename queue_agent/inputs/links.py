@@ -29,16 +29,10 @@ class InputSite:
 def find_sites(
     body: dict[str, Any], fields: frozenset[str], *, open_fields: frozenset[str] = frozenset()
 ) -> Iterator[InputSite]:
-    """Find the inputs of a request: texts in fields of the given names, at any depth, and in lists below them.
+    """Find the inputs of a request: any text in fields of the given names, at any depth, and in lists below them.
 
-    Args:
-        body: The JSON to search.
-        fields: Names of fields for images; any text in them is an input.
-        open_fields: Names of top-level fields that the server's extensions interpret: in them, every text that may be a
-            link or a picture is an input, except in fields that are named as prompts.
-
-    Raises:
-        InputError: There are more than MAX_INPUTS.
+    In open fields, which are top-level ones that the server's extensions interpret, every text that may be a link or a
+    picture is an input too, except in fields that are named as prompts. InputError says that there are too many.
     """
     for number, site in enumerate(_walk(body, (), fields, open_fields, is_strict=None)):
         if number == MAX_INPUTS:

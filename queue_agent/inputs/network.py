@@ -152,7 +152,6 @@ class _BoundedStream(httpcore.AsyncNetworkStream):
         self._left_bytes = MAX_WIRE_BYTES
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
-        """Read some bytes; raises httpcore.RemoteProtocolError once the head or the whole response is too large."""
         room = self._left_bytes if self._head is None else MAX_HEAD_BYTES - len(self._head)
         if room <= 0:
             raise httpcore.RemoteProtocolError("too large")
@@ -168,11 +167,9 @@ class _BoundedStream(httpcore.AsyncNetworkStream):
         return data
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
-        """Write all of the buffer."""
         await self._stream.write(buffer, timeout)
 
     async def aclose(self) -> None:
-        """Close the connection."""
         await self._stream.aclose()
 
     async def start_tls(
@@ -181,11 +178,9 @@ class _BoundedStream(httpcore.AsyncNetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,  # noqa: ASYNC109
     ) -> httpcore.AsyncNetworkStream:
-        """Continue encrypted; the certificate must be the named host's."""
         return _BoundedStream(await self._stream.start_tls(ssl_context, server_hostname, timeout))
 
     def get_extra_info(self, info: str) -> Any:
-        """Details of the connection, for the library."""
         return self._stream.get_extra_info(info)
 
 

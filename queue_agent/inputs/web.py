@@ -59,11 +59,8 @@ class Web:
         """Fetch a link's content and follow redirects; the caller limits the time.
 
         ``count`` is called with the number of bytes as they arrive, and raises if they are too many; a negative number
-        takes back those of a response that broke off.
-
-        Raises:
-            InputError: It cannot be fetched: invalid link, private address, error status, compressed.
-            HostLookupError: The name server does not answer.
+        takes back those of a response that broke off. InputError says why a link cannot be fetched; HostLookupError,
+        that the name server does not answer.
         """
         for pause_s in PAUSES_S:
             try:

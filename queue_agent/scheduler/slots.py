@@ -138,10 +138,7 @@ class Scheduler:
     whose preparation is slow does not count: another is taken, and runs first if it is ready first. Where jobs run
     together, as many are then taken as the next batch can hold.
 
-    Attributes:
-        forecast: How long jobs take.
-        lead: How long a message takes from its queue to the GPU.
-        turns: How many more jobs the executor takes.
+    ``turns`` says how many more jobs the executor takes.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
