@@ -1,4 +1,4 @@
-"""How a worker draws a batch; the pipeline is played."""
+"""How a worker draws a batch; the pipeline is a fake."""
 
 import threading
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from runtimes.flux.families import FAMILIES, TEXT_TO_IMAGE
+from runtimes.flux.families import EDIT, FAMILIES, TEXT_TO_IMAGE
 from runtimes.flux.options import ModelOptions, card_of
 from runtimes.flux.server.errors import PipelineMemoryError, PipelineRefusedError, PipelineStoppedError
 from runtimes.flux.server.ports import DeviceStatus, GenerationRequest
@@ -22,9 +22,7 @@ from runtimes.flux.server.worker.protocol import (
     RunBatch,
 )
 
-DEVICE = DeviceStatus(
-    name="cuda:0", memory_bytes=24 * 10**9, peak_bytes=0, host_peak_bytes=0, max_pixels=8 * 1024 * 1024
-)
+DEVICE = DeviceStatus(name="cuda:0", memory_bytes=24 * 10**9, peak_bytes=0, host_peak_bytes=0, max_pixels=2**23)
 
 
 class AtOnce(Executor):
@@ -45,10 +43,6 @@ class Sent(list):
         return [message for message in self if isinstance(message, kind)]
 
     @property
-    def kinds(self):
-        return [type(message) for message in self]
-
-    @property
     def outputs(self):
         return [(message.job_id, message.number) for message in self.of(JobOutput)]
 
@@ -57,7 +51,7 @@ class Sent(list):
         return [(message.job_id, message.code) for message in self.of(JobFailed)]
 
 
-class PlayedPipeline:
+class FakePipeline:
     """Draws one grey picture for each seed; ``trouble`` is asked before encoding and before drawing."""
 
     def __init__(self, trouble=lambda stage, prompts: None):
@@ -85,18 +79,9 @@ class PlayedPipeline:
         return DEVICE
 
 
-def job(name, pictures=1, side=8, preview=False):
-    return GenerationRequest(
-        job_id=name,
-        task_type=TEXT_TO_IMAGE,
-        prompt=name,
-        seeds=tuple(range(100, 100 + pictures)),
-        width=side,
-        height=side,
-        steps=2,
-        guidance=0,
-        preview=preview,
-    )
+def job(name, pictures=1, side=8, **values):
+    request = {"job_id": name, "task_type": TEXT_TO_IMAGE, "prompt": name, "seeds": tuple(range(100, 100 + pictures))}
+    return GenerationRequest(**request | {"width": side, "height": side, "steps": 2, "guidance": 0} | values)
 
 
 def warm():
@@ -105,52 +90,42 @@ def warm():
 
 
 def drawn(pipeline, *requests, max_batch=4, dropped=(), largest=None, encoder=None):
-    sent = Sent()
-    message = RunBatch(1, requests)
-    run = BatchRun(
-        message,
-        pipeline,
-        sent,
-        encoder=encoder or AtOnce(),
-        finishers=AtOnce(),
-        max_batch=max_batch,
-        largest=largest or warm(),
-    )
+    sent, encoder = Sent(), encoder or AtOnce()
+    tools = {"encoder": encoder, "finishers": AtOnce(), "max_batch": max_batch, "largest": largest or warm()}
+    run = BatchRun(RunBatch(1, requests), pipeline, sent, **tools)
     for name in dropped:
         run.drop(name)
     run.draw()
     return sent
 
 
-def troubled(exception, only_stage=None, only_prompt=""):
+def failing(exception, only_stage=None, only_prompt=""):
     def trouble(stage, prompts):
         if only_stage in {None, stage} and any(only_prompt in prompt for prompt in prompts):
             raise exception
 
-    return trouble
+    return FakePipeline(trouble)
 
 
 def test_a_batch_is_reported_from_its_beginning_to_its_pictures():
-    sent = drawn(PlayedPipeline(), job("a"), job("b"))
-    assert sent.kinds[:3] == [BatchStarted, BatchProgress, BatchProgress]
-    assert sent.kinds[-3:] == [DeviceFreed, JobOutput, JobOutput]
+    kinds = [type(message) for message in drawn(FakePipeline(), job("a"), job("b"))]
+    assert kinds == [BatchStarted, BatchProgress, BatchProgress, DeviceFreed, JobOutput, JobOutput]
 
 
 def test_what_is_not_read_of_a_request_is_reported_when_the_batch_starts():
-    refused = troubled(PipelineRefusedError("not this"), "encode", "bad")
-    sent = drawn(PlayedPipeline(refused), job("bad"), job("a"), job("long", 3), max_batch=1)
+    refusing = failing(PipelineRefusedError("not this"), "encode", "bad")
+    sent = drawn(refusing, job("bad"), job("a"), job("long", 3), max_batch=1)
     assert sent.of(BatchStarted)[0].warnings == {"long": ("prompt is cut",)}
 
 
 def test_progress_counts_all_parts_of_a_batch():
-    sent = drawn(PlayedPipeline(), job("a", 3), max_batch=1)
+    sent = drawn(FakePipeline(), job("a", 3), max_batch=1)
     assert [round(message.share, 2) for message in sent.of(BatchProgress)] == [0.17, 0.33, 0.5, 0.67, 0.83, 1]
 
 
 @pytest.mark.parametrize("stage", ["encode", "draw"])
 def test_a_refused_request_does_not_fail_its_neighbours(stage):
-    trouble = troubled(PipelineRefusedError("not this"), stage, "bad")
-    sent = drawn(PlayedPipeline(trouble), job("a"), job("bad"), job("c"))
+    sent = drawn(failing(PipelineRefusedError("not this"), stage, "bad"), job("a"), job("bad"), job("c"))
     assert sent.outputs == [("a", 1), ("c", 1)]
     assert sent.of(JobFailed) == [JobFailed(1, "bad", "refused", "not this")]
 
@@ -163,59 +138,12 @@ def test_a_request_that_fails_alone_is_not_tried_again():
         if stage == "draw":
             raise ValueError("no")
 
-    sent = drawn(PlayedPipeline(trouble), job("a", side=1024))
+    sent = drawn(FakePipeline(trouble), job("a", side=1024))
     assert tries == ["encode", "draw"]
     assert sent.of(JobFailed) == [JobFailed(1, "a", "failed", "ValueError: no")]
 
 
-def test_memory_that_did_not_suffice_beside_another_batch_may_suffice_alone():
-    left = [PipelineMemoryError("full")]
-
-    def trouble(stage, prompts):
-        if stage == "draw" and left:
-            raise left.pop()
-
-    sent = drawn(PlayedPipeline(trouble), job("a"))
-    assert (sent.outputs, sent.failures) == ([("a", 1)], [])
-
-
-def test_a_picture_larger_than_any_before_is_refused_when_memory_does_not_suffice_for_it_alone():
-    sent = drawn(PlayedPipeline(troubled(PipelineMemoryError("full"), "draw")), job("a", side=1024))
-    (failed,) = sent.of(JobFailed)
-    assert failed.code == "refused"
-    assert "1024 x 1024 pixels did not fit into the GPU's 24 GB" in failed.message
-    assert "so far is a picture of 512 x 512 pixels" in failed.message
-
-
-def test_a_picture_no_larger_than_one_before_is_not_to_blame_for_too_little_memory():
-    largest = warm()
-    drawn(PlayedPipeline(), job("a", side=1024), largest=largest)
-    sent = drawn(PlayedPipeline(troubled(PipelineMemoryError("full"))), job("a", 3, side=1024), largest=largest)
-    assert sent.failures == [("a", "out_of_memory")], "once for all of its pictures"
-
-
-@pytest.mark.parametrize("name", FAMILIES)
-def test_what_warming_up_draws_is_within_reach_and_one_image_more_is_not(name, picture, opened):
-    card = card_of(ModelOptions(source="model"), FAMILIES[name])
-    images = (Image.new("RGB", (card.row.size, card.row.size)),) if card.row.task_types[0] != TEXT_TO_IMAGE else ()
-    warmed, more = (
-        GenerationRequest(
-            job_id="a",
-            task_type=card.row.task_types[0],
-            prompt="",
-            seeds=(1,),
-            width=card.row.size,
-            height=card.row.size,
-            steps=2,
-            guidance=0,
-            images=given,
-        )
-        for given in (images, (*images, Image.new("RGB", (64, 64))))
-    )
-    assert [LargestPicture(card).is_smaller_than(request) for request in (warmed, more)] == [False, True]
-
-
-def test_beside_a_picture_that_is_tried_alone_nothing_is_encoded():
+def test_memory_that_did_not_suffice_beside_another_batch_may_suffice_alone_while_nothing_else_is_encoded():
     encoded, tried = threading.Event(), threading.Event()
     tries = []
 
@@ -228,31 +156,44 @@ def test_beside_a_picture_that_is_tried_alone_nothing_is_encoded():
                 raise PipelineMemoryError("full")
 
     with ThreadPoolExecutor(1) as encoder:
-        drawn(PlayedPipeline(trouble), job("a"), encoder=encoder)
+        sent = drawn(FakePipeline(trouble), job("a"), encoder=encoder)
     assert tries == [False, True]
+    assert (sent.outputs, sent.failures) == ([("a", 1)], [])
+
+
+def test_a_picture_larger_than_any_before_is_refused_when_memory_does_not_suffice_for_it_alone():
+    (failed,) = drawn(failing(PipelineMemoryError("full"), "draw"), job("a", side=1024)).of(JobFailed)
+    assert failed.code == "refused"
+    assert "1024 x 1024 pixels did not fit into the GPU's 24 GB" in failed.message
+    assert "so far is a picture of 512 x 512 pixels" in failed.message
+
+
+def test_a_picture_no_larger_than_one_before_is_not_to_blame_for_too_little_memory():
+    largest = warm()
+    drawn(FakePipeline(), job("a", side=1024), largest=largest)
+    sent = drawn(failing(PipelineMemoryError("full")), job("a", 3, side=1024), largest=largest)
+    assert sent.failures == [("a", "out_of_memory")], "once for all of its pictures"
+
+
+@pytest.mark.parametrize(("name", "images"), [("flux", 0), ("flux-kontext", 1)])
+def test_what_warming_up_draws_is_not_larger_than_any_before_and_one_image_more_is(name, images):
+    card = card_of(ModelOptions(source="model"), FAMILIES[name])
+    given, small = (Image.new("RGB", (card.row.size,) * 2),) * images, Image.new("RGB", (8, 8))
+    warmed, more = (job("a", side=card.row.size, task_type=EDIT, images=each) for each in (given, (*given, small)))
+    assert [LargestPicture(card).is_smaller_than(request) for request in (warmed, more)] == [False, True]
 
 
 def test_an_error_that_breaks_the_process_ends_it():
     with pytest.raises(RuntimeError, match="CUDA error"):
-        drawn(PlayedPipeline(troubled(RuntimeError("CUDA error: an illegal memory access"))), job("a"))
+        drawn(failing(RuntimeError("CUDA error: an illegal memory access")), job("a"))
 
 
-def test_a_job_that_is_dropped_before_its_turn_is_not_drawn():
-    pipeline = PlayedPipeline()
+def test_jobs_that_are_dropped_before_their_turn_are_not_drawn():
+    pipeline = FakePipeline()
     sent = drawn(pipeline, job("a"), job("b"), dropped=("a",))
     assert (pipeline.drawn, sent.outputs) == ([["b"]], [("b", 1)])
-
-
-def test_a_batch_that_nobody_wants_frees_the_device_without_a_step():
-    assert drawn(PlayedPipeline(), job("a"), dropped=("a",)).kinds == [BatchStarted, DeviceFreed]
-
-
-def test_missing_pictures_are_a_failure():
-    class Forgetful(PlayedPipeline):
-        def draw(self, requests, encoded, watch):
-            return [[] for _ in requests]
-
-    assert drawn(Forgetful(), job("a")).failures == [("a", "failed")]
+    sent = drawn(FakePipeline(), job("a"), dropped=("a",))
+    assert [type(message) for message in sent] == [BatchStarted, DeviceFreed]
 
 
 REQUESTS = st.lists(st.integers(1, 9), min_size=1, max_size=5).map(
@@ -261,19 +202,14 @@ REQUESTS = st.lists(st.integers(1, 9), min_size=1, max_size=5).map(
 
 
 @given(REQUESTS, st.integers(1, 8))
-def test_parts_are_full_but_for_the_last_and_hold_every_picture_once_under_its_number(requests, most):
+def test_parts_are_full_but_for_the_last_hold_every_picture_once_and_preview_only_the_first(requests, most):
     parts = parts_of(requests, most)
     items = [(item.request.job_id, item.number) for part in parts for item in part.items]
     assert items == [(one.job_id, number) for one in requests for number in range(1, len(one.seeds) + 1)]
     assert {len(part.items) for part in parts[:-1]} <= {most}
     assert len(parts[-1].items) <= most
-
-
-@given(REQUESTS, st.integers(1, 8))
-def test_a_parts_requests_have_the_seeds_of_its_pictures_and_only_the_first_one_is_previewed(requests, most):
     seeds = {request.job_id: [] for request in requests}
-    for part in parts_of(requests, most):
-        for request in part.requests:
-            assert request.preview == (not seeds[request.job_id])
-            seeds[request.job_id] += request.seeds
+    for request in (request for part in parts for request in part.requests):
+        assert request.preview == (not seeds[request.job_id])
+        seeds[request.job_id] += request.seeds
     assert seeds == {request.job_id: list(request.seeds) for request in requests}

@@ -19,7 +19,7 @@ from runtimes.flux.server.errors import InvalidImageError
 from runtimes.flux.server.images import decoder
 from runtimes.flux.server.images.decoder import decode, decoded
 from runtimes.flux.server.images.finishing import Finishing
-from runtimes.flux.server.images.fitting import edit_size, fitted, fitted_mask, shape_at, variation_size
+from runtimes.flux.server.images.fitting import edit_size, fitted, fitted_mask, variation_size
 
 NO_TIFF = b"Exif\0\0MM\0\x93\0\0\0\x08\0\0"
 A_NUMBER_FOR_A_TEXT = (
@@ -126,17 +126,12 @@ def test_base64_and_a_data_url_of_it_are_the_same_image():
     assert decoded(as_base64(PNG)).tobytes() == decoded(f"data:image/png;base64,{as_base64(PNG)}").tobytes()
 
 
-@pytest.mark.parametrize(("file_format", "options"), [("PNG", {}), ("TIFF", {}), ("AVIF", {"quality": 100})])
-def test_every_format_is_read(file_format, options):
-    red, blue = (decoded(encoded(halves(), file_format, **options)).getpixel(at) for at in ((5, 5), (35, 5)))
-    assert red[0] - red[2] > 150
-    assert blue[2] - blue[0] > 150
-
-
 @pytest.mark.parametrize("file_format", ["GIF", "WEBP", "AVIF", "TIFF"])
 def test_of_several_pictures_the_first_is_read(file_format):
     others = [Image.new("RGB", (40, 20), "green")] * 3
-    assert decoded(encoded(halves(), file_format, save_all=True, append_images=others)).getpixel((5, 5))[0] > 200
+    image = decoded(encoded(halves(), file_format, save_all=True, append_images=others))
+    red, blue = (image.getpixel(at) for at in ((5, 5), (35, 5)))
+    assert red[0] - red[2] > 150 < blue[2] - blue[0]
 
 
 @pytest.mark.parametrize("file_format", ["PNG", "TIFF"])
@@ -148,13 +143,10 @@ def test_an_image_is_turned_upright_as_its_exif_says(file_format):
     assert (upright.getpixel((0, 0)), upright.getpixel((0, 39))) == ((255, 0, 0), (0, 0, 255))
 
 
-def test_a_palettes_transparent_colour_shows_the_background():
+def test_what_is_transparent_shows_the_background_and_is_kept_in_a_mask():
     image = halves().quantize(2)
     opaque = decoded(encoded(image, transparency=image.getpixel((0, 0))), "#00ff00")
     assert (opaque.getpixel((0, 0)), opaque.getpixel((39, 0))) == ((0, 255, 0), (0, 0, 255))
-
-
-def test_what_is_transparent_in_a_mask_is_kept():
     assert decoded(encoded(Image.new("RGBA", (8, 8), (255, 255, 255, 0))), None).getextrema() == (0, 0)
 
 
@@ -197,21 +189,15 @@ def test_of_a_broken_file_nothing_but_the_error_comes(mode, file_format):
     whole = saved(halves().convert(mode.partition(";")[0]).convert(mode), file_format)
     chance = random.Random(mode + file_format)
     for _ in range(200):
+        broken = bytearray(whole[: chance.randrange(len(whole))] if chance.random() < 0.2 else whole)
+        for _ in range(chance.choice((0, 1, 2, 8)) if broken else 0):
+            broken[chance.randrange(len(broken))] = chance.randrange(256)
         with contextlib.suppress(InvalidImageError, MemoryError):
-            decoded(as_base64(damaged(whole, chance)))
-
-
-def damaged(content, chance):
-    """Cut it, or change a few bytes; PNG's checksums are made right again, so that its chunks are read."""
-    broken = bytearray(content)
-    if chance.random() < 0.2:
-        return bytes(broken[: chance.randrange(len(broken))])
-    for _ in range(chance.choice((1, 2, 8))):
-        broken[chance.randrange(len(broken))] = chance.randrange(256)
-    return rechecked(bytes(broken)) if content.startswith(b"\x89PNG") else bytes(broken)
+            decoded(as_base64(rechecked(bytes(broken)) if file_format == "PNG" else broken))
 
 
 def rechecked(png):
+    """Make its checksums right again, so that its chunks are read."""
     parts, at = [png[:8]], 8
     while len(rest := png[at:]) >= 12 and (size := int.from_bytes(rest[:4])) <= len(rest) - 12:
         parts += rest[: 8 + size], zlib.crc32(rest[4 : 8 + size]).to_bytes(4)
@@ -273,13 +259,6 @@ def test_every_size_that_is_chosen_is_one_the_model_takes(given_size, asked, wid
     ):
         assert size[0] % KONTEXT.size_multiple == size[1] % KONTEXT.size_multiple == 0
         assert 0 < size[0] * size[1] <= KONTEXT.max_pixels
-
-
-@given(given_size=SIDES)
-def test_a_shape_is_kept_within_half_a_multiple(given_size):
-    width, height = shape_at(given_size, 1024**2, KONTEXT)
-    other = width * given_size[1] / given_size[0]
-    assert abs(height - other) <= 16 * max(1, given_size[1] / given_size[0]) + 16
 
 
 def scene():

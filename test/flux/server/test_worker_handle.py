@@ -1,4 +1,4 @@
-"""How a worker's life is watched. The process is played, and so is the clock of the event loop."""
+"""How a worker's life is watched. The process is a fake, and so is the event loop's clock."""
 
 import asyncio
 import itertools
@@ -30,8 +30,8 @@ READY, FREED, STEP = WorkerReady(OPTIONS.card, DEVICE), DeviceFreed(1, (), 0, 0,
 SETTINGS = FluxSettings(MODEL_OPTIONS='{"profile": "flux-schnell"}')
 
 
-class PlayedWorker:
-    """A process that says what it is told to, and its socket; ``die`` is its death."""
+class FakeProcess:
+    """A process that says what it is told to, its streams and its transport."""
 
     def __init__(self, words):
         self.sent, self.reader, self.transport = [], asyncio.StreamReader(), self
@@ -86,27 +86,26 @@ async def clock(monkeypatch):
 
 
 @pytest.fixture
-async def play(clock, monkeypatch):
-    """Plays lives of a worker, each by what it says; gives the handle, the lives so far, and the reasons of losses."""
+async def live(clock, monkeypatch):
+    """Has a worker live, each life by what it says; gives the handle, the lives so far, and the reasons of losses."""
     tasks = []
 
     async def begin(*lives):
-        words, played, losses, heard = iter(lives), [], [], []
+        words, processes, losses, heard = iter(lives), [], [], []
 
         async def started(_number):
-            played.append(PlayedWorker(next(words, ())))
-            return played[-1], played[-1].reader, played[-1]
-
-        def lose(handle, _batches):
-            losses.append(handle.loss)
+            processes.append(FakeProcess(next(words, ())))
+            return processes[-1], processes[-1].reader, processes[-1]
 
         monkeypatch.setattr(module, "_started", started)
-        monkeypatch.setattr(module, "_kill", PlayedWorker.die)
-        handle = WorkerHandle(SETTINGS, 0, lambda _, message: heard.append(message), lose)
+        monkeypatch.setattr(module, "_kill", FakeProcess.die)
+        handle = WorkerHandle(
+            SETTINGS, 0, lambda _, message: heard.append(message), lambda handle, _: losses.append(handle.loss)
+        )
         handle.heard = heard
         tasks.append(asyncio.create_task(handle.run()))
         await clock.settle()
-        return handle, played, losses
+        return handle, processes, losses
 
     yield begin
     for task in tasks:
@@ -114,22 +113,28 @@ async def play(clock, monkeypatch):
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def test_a_worker_that_is_not_ready_in_time_is_ended(play, clock):
-    handle, _, losses = await play(())
+async def test_a_worker_that_is_not_ready_in_time_is_ended(live, clock):
+    handle, _, losses = await live(())
     await clock.pass_s(1799)
     assert (handle.state, losses) == (WorkerState.STARTING, [])
     await clock.pass_s(2)
     assert losses == ["the worker showed no sign of life for 1800 s and was ended"]
 
 
-async def test_a_ready_worker_without_work_may_be_silent(play, clock):
-    handle, _, losses = await play((READY,))
+async def test_a_worker_without_work_may_be_silent_before_its_first_batch_and_after_its_last(live, clock):
+    handle, _, losses = await live((READY,))
     await clock.pass_s(10_000)
     assert (handle.state, losses) == (WorkerState.READY, [])
+    handle.assign(1, [])
+    batch = handle.batches[1]
+    batch.freed = True
+    handle.tidy(batch)
+    await clock.pass_s(10_000)
+    assert (handle.state, handle.batches, losses) == (WorkerState.READY, {}, [])
 
 
-async def test_a_busy_worker_that_is_silent_is_ended_and_more_work_is_no_sign_of_life(play, clock):
-    handle, _, losses = await play((READY,))
+async def test_a_busy_worker_that_is_silent_is_ended_and_more_work_is_no_sign_of_life(live, clock):
+    handle, _, losses = await live((READY,))
     handle.assign(1, [])
     await clock.pass_s(100)
     handle.assign(2, [])
@@ -137,89 +142,66 @@ async def test_a_busy_worker_that_is_silent_is_ended_and_more_work_is_no_sign_of
     assert losses == ["the worker showed no sign of life for 120 s and was ended"]
 
 
-async def test_a_slow_worker_is_given_three_times_its_longest_silence(play, clock):
-    handle, (worker,), losses = await play((READY,))
+async def test_a_slow_worker_is_given_three_times_its_longest_silence_until_its_process_ends(live, clock):
+    handle, processes, losses = await live((READY,), (READY,))
     handle.assign(1, [])
     await clock.pass_s(100)
-    worker.say(STEP)
+    processes[0].say(STEP)
     await clock.pass_s(299)
     assert losses == []
     await clock.pass_s(2)
     assert len(losses) == 1
-
-
-async def test_what_was_seen_of_a_workers_speed_dies_with_its_process(play, clock):
-    handle, played, losses = await play((READY,), (READY,))
-    handle.assign(1, [])
-    await clock.pass_s(100)
-    played[0].say(STEP, None)
-    await clock.pass_s(1)
     await clock.pass_s(1)
     handle.assign(2, [])
     await clock.pass_s(121)
     assert len(losses) == 2
 
 
-async def test_a_worker_is_ready_again_once_its_batch_is_over(play, clock):
-    handle, _, losses = await play((READY,))
-    handle.assign(1, [])
-    batch = handle.batches[1]
-    batch.freed = True
-    handle.tidy(batch)
-    await clock.pass_s(1000)
-    assert (handle.state, handle.batches, losses) == (WorkerState.READY, {}, [])
-
-
-async def test_fruitless_lives_are_further_and_further_apart(play, clock):
-    _, played, _ = await play(*itertools.repeat((READY, None), 12))
+async def test_fruitless_lives_are_further_and_further_apart(live, clock):
+    _, processes, _ = await live(*itertools.repeat((READY, None), 12))
     delays = []
     for lives in range(1, 10):
         await clock.pass_s(0.5)  # of last words
         started = clock.now
-        while len(played) == lives:
+        while len(processes) == lives:
             await clock.pass_s(0.5)
         delays.append(clock.now - started)
     assert delays == [0.5, 1, 2, 4, 8, 16, 32, 60, 60]
 
 
-async def test_after_a_batch_the_next_life_begins_at_once(play, clock):
-    handle, played, _ = await play((READY, FREED, None), (READY,))
+async def test_after_a_batch_the_next_life_begins_at_once(live, clock):
+    handle, processes, _ = await live((READY, FREED, None), (READY,))
     await clock.pass_s(0.5)
-    assert (len(played), handle.restarts, handle.state) == (2, 1, WorkerState.READY)
+    assert (len(processes), handle.restarts, handle.state) == (2, 1, WorkerState.READY)
 
 
-async def test_a_model_that_is_refused_is_not_tried_again(play, clock):
-    handle, played, _ = await play((WorkerFailed("needs a GPU", for_good=True), None))
+async def test_a_model_that_is_refused_is_not_tried_again(live, clock):
+    handle, processes, _ = await live((WorkerFailed("needs a GPU", for_good=True), None))
     await clock.pass_s(1000)
     assert (handle.given_up, handle.loss, handle.state) == (True, "needs a GPU", WorkerState.DOWN)
-    assert len(played) == 1
+    assert len(processes) == 1
 
 
-async def test_after_five_failed_starts_in_a_row_the_worker_is_given_up(play, clock):
-    handle, _, losses = await play(*itertools.repeat((WorkerFailed("no memory", for_good=False), None), 9))
+async def test_after_five_failed_starts_in_a_row_the_worker_is_given_up(live, clock):
+    handle, _, losses = await live(*itertools.repeat((WorkerFailed("no memory", for_good=False), None), 9))
     while not handle.given_up:
         await clock.pass_s(1)
     assert losses == ["no memory"] * 5
 
 
-async def test_what_a_worker_died_of_is_known_until_it_is_ready_again(play, clock):
-    handle, played, losses = await play((READY, None))
+async def test_what_a_worker_died_of_is_known_until_it_is_ready_again(live, clock):
+    handle, processes, losses = await live((READY, None))
     await clock.pass_s(0.5)
     await clock.pass_s(0.5)
     assert losses == [handle.loss] == ["the worker was killed by signal 9"]
-    played[1].say(READY)
+    processes[1].say(READY)
     await clock.settle()
     assert handle.loss is None
 
 
-async def test_a_worker_has_room_for_what_its_device_last_said(play):
-    handle, _, _ = await play((READY,))
-    assert [handle.max_pictures(size) for size in ((64, 64), (64, 32), (640, 640))] == [4, 8, 1]
-
-
-async def test_what_a_dying_worker_said_last_is_heard(play, clock):
-    handle, (worker,), _ = await play((READY,))
-    worker.say(None, BatchStarted(1, 0.0, {}))
+async def test_what_a_dying_worker_said_last_is_heard(live, clock):
+    handle, (process,), _ = await live((READY,))
+    process.say(None, BatchStarted(1, 0.0, {}))
     await clock.settle()
     assert handle.heard == [READY, BatchStarted(1, 0.0, {})]
 
