@@ -7,7 +7,6 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from runtimes.flux.families import EDIT, FAMILIES, IMAGE_TO_IMAGE, INPAINTING, TEXT_TO_IMAGE
 from runtimes.flux.server.errors import PipelineRefusedError
@@ -18,6 +17,7 @@ CASES = [(family.name, task) for family in FAMILIES.values() for task in family.
 DRAWERS, FAST = ["flux", "sdxl", "sd3"], ["flux", "flux-fill", "flux-kontext", "sdxl", "sd3"]
 INPAINTERS = [*((name, INPAINTING) for name in (*DRAWERS, "flux-fill"))]
 FROM_IMAGES = [*((name, IMAGE_TO_IMAGE) for name in DRAWERS), *INPAINTERS, ("flux-kontext", EDIT)]
+FROM_WORDS = ["flux", "flux-schnell", "flux-kontext", "sdxl", "sd3"]
 PROMISED = 2
 """Of 255, the most that a picture in a batch may differ from the same one drawn alone."""
 
@@ -71,58 +71,47 @@ def test_a_picture_is_the_one_that_diffusers_draws_by_itself(name, tiny_models, 
     assert difference(draw_one(name, width=96, height=64), np.asarray(theirs)) <= 1
 
 
-CALLS = {
-    (made.__name__, task, recipe.family.true_cfg > 1)
-    for recipe in RECIPES.values()
-    for task, made in recipe.classes.items()
-}
+CALLS = sorted({(made.__name__, task) for recipe in RECIPES.values() for task, made in recipe.classes.items()})
 DECISIVE = {"num_inference_steps", "guidance_scale", "generator", "output_type", "callback_on_step_end"}
 BY_TASK = {EDIT: {"image"}, IMAGE_TO_IMAGE: {"image", "strength"}, INPAINTING: {"image", "mask_image", "strength"}}
 
 
-@pytest.mark.parametrize(("class_name", "task", "has_true_cfg"), sorted(CALLS))
-def test_every_class_takes_all_settings_that_decide_its_picture(class_name, task, has_true_cfg):
+@pytest.mark.parametrize(("class_name", "task"), CALLS)
+def test_every_class_takes_all_settings_that_decide_its_picture(class_name, task):
     """A setting that a class no longer takes would be left out without a word."""
-    decisive = DECISIVE | BY_TASK.get(task, set()) | ({"true_cfg_scale"} if has_true_cfg else set())
+    recipe = RECIPES[class_name]
+    decisive = DECISIVE | BY_TASK.get(task, set()) | ({"true_cfg_scale"} if recipe.family.true_cfg > 1 else set())
     decisive |= {"max_area", "_auto_resize"} if class_name == "FluxKontextPipeline" else set()
     decisive |= {"width", "height"} if class_name != "StableDiffusionXLImg2ImgPipeline" else set()
-    assert decisive <= inspect.signature(RECIPES[class_name].classes[task].__call__).parameters.keys()
+    assert decisive <= inspect.signature(recipe.classes[task].__call__).parameters.keys()
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-@pytest.mark.parametrize("name", ["flux", "flux-schnell", "flux-kontext", "sdxl", "sd3"])
-def test_a_picture_in_a_batch_is_the_one_that_is_drawn_alone(name, dtype, pipeline_of, make_request, draw):
+@pytest.mark.parametrize(
+    "case",
+    [
+        *((name, TEXT_TO_IMAGE, dtype) for name in FROM_WORDS for dtype in ("float32", "bfloat16")),
+        *((name, task, "float32") for name, task in FROM_IMAGES),
+    ],
+)
+def test_a_picture_in_a_batch_is_the_one_that_is_drawn_alone(case, pipeline_of, make_request, draw):
+    name, task, dtype = case
     pipeline = pipeline_of(name, dtype)
-    requests = [
-        make_request(prompt="a fox", seeds=(1,), negative_prompt="rain"),
-        make_request(prompt="the moon over a very wide sea, painted at night " * 3, seeds=(2, 3), negative_prompt="x"),
-        make_request(prompt="snow", seeds=(4,), negative_prompt="a long list of things that nobody wants"),
+    first = make_request(task, seeds=(1, 2), negative_prompt="rain")
+    turned = tuple(image.rotate(180) for image in first.images)
+    moon = "the moon over a very wide sea, painted at night " * 3
+    others = [
+        make_request(task, prompt=moon, seeds=(3,), negative_prompt="a list", images=turned),
+        make_request(task, prompt="snow", seeds=(4,), negative_prompt="a long list of things that nobody wants"),
     ]
+    requests = [first] if task == EDIT else [first, *others]
 
     together = draw(pipeline, *requests)
 
-    assert_alone_as_together(pipeline, requests, together, draw)
-    assert difference(together[0][0], together[1][0]) > 10
-
-
-@pytest.mark.parametrize(("name", "task"), FROM_IMAGES)
-def test_a_picture_from_an_image_in_a_batch_is_the_one_of_its_image_and_seed(
-    name, task, pipeline_of, make_request, draw
-):
-    first = make_request(task, seeds=(5, 6))
-    second = make_request(task, prompt="snow", images=(first.images[0].rotate(180),), seeds=(7,))
-    requests = [first] if task == EDIT else [first, second]
-
-    together = draw(pipeline_of(name), *requests)
-
-    assert_alone_as_together(pipeline_of(name), requests, together, draw)
-
-
-def assert_alone_as_together(pipeline, requests, together, draw):
     for request, row in zip(requests, together, strict=True):
         for seed, picture in zip(request.seeds, row, strict=True):
             [[alone]] = draw(pipeline, dataclasses.replace(request, seeds=(seed,)))
             assert difference(alone, picture) <= PROMISED
+    assert difference(*together[0]) > 10
 
 
 @pytest.mark.parametrize(
@@ -211,34 +200,11 @@ def test_what_the_mask_keeps_is_kept_to_the_bit_and_the_rest_is_drawn(name, task
     assert np.abs(picture[redrawn] - given[redrawn]).mean() > 10
 
 
-def test_a_soft_mask_mixes_image_and_picture(given_image, draw_one):
-    """Beside the hard mask of the same half, only the soft edge differs, and there the picture lies in between."""
-    hard = Image.new("L", given_image.size, 255)
-    soft = hard.copy()
-    soft.paste(128, (0, 0, 8, 64))
-
-    whole, mixed = (draw_one("flux", INPAINTING, mask=mask) for mask in (hard, soft))
-
-    assert difference(mixed[:, :8], (whole[:, :8] + np.asarray(given_image)[:, :8]) / 2) <= 2
-    assert np.array_equal(mixed[:, 8:], whole[:, 8:])
-
-
-@pytest.mark.parametrize(("name", "task"), INPAINTERS)
-def test_the_kept_surroundings_matter_for_what_is_drawn(name, task, given_image, make_request, draw_one):
-    other = given_image.copy()
-    other.paste((255, 0, 0), (0, 0, 64, 16))
-    redrawn = np.asarray(make_request(task).mask) == 255
-
-    one, another = (draw_one(name, task, images=(image,)) for image in (given_image, other))
-
-    assert difference(one[redrawn], another[redrawn]) > 0
-
-
-@pytest.mark.parametrize("name", DRAWERS)
-def test_no_prompt_is_logged_not_even_the_end_of_one_that_is_cut(name, draw_one, caplog, capfd):
+def test_no_prompt_is_logged_not_even_the_end_of_one_that_is_cut(draw_one, caplog, capfd):
     texts = {"prompt": "a confidential fox " * 100, "negative_prompt": "a confidential owl " * 100}
     with caplog.at_level("INFO"):
-        draw_one(name, true_cfg=2.0, **texts)
+        for name in DRAWERS:
+            draw_one(name, true_cfg=2.0, **texts)
     assert "confidential" not in caplog.text + "".join(capfd.readouterr())
 
 

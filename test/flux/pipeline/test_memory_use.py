@@ -50,44 +50,30 @@ def test_the_peaks_of_one_and_two_pictures_tell_how_much_fits(one, two, availabl
     assert footprint.max_pixels(available * GB) // MEGAPIXEL == pictures
 
 
-def test_memory_is_measured_by_drawing(memory):
+def test_memory_is_measured_by_drawing_and_a_size_that_takes_more_than_the_device_has_is_refused(memory):
     before = memory.status().max_pictures((512, 512))
-
+    memory.refuse_what_cannot_fit(8192, 8192)
     memory.measure(memory.draw, MEGAPIXEL)
 
     assert before == 1
     assert [memory.status().max_pictures((side, side)) for side in (512, 1024)] == [4, 1]
     assert memory.status().memory_bytes == 24 * GB
-
-
-def test_a_size_that_takes_more_than_the_device_has_is_refused_with_one_that_fits(memory):
-    memory.refuse_what_cannot_fit(8192, 8192)
-    memory.measure(memory.draw, MEGAPIXEL)
-
     memory.refuse_what_cannot_fit(2048, 1024)
     with pytest.raises(PipelineRefusedError, match=r"3072 x 1024 pixels takes about 26 GB .* fits has 1024 "):
         memory.refuse_what_cannot_fit(3072, 1024)
 
 
 def test_where_two_pictures_did_not_fit_one_of_their_size_is_tried(memory):
-    def only_one(count):
-        memory.draw(3 if count > 1 else 1)
-
-    memory.measure(only_one, MEGAPIXEL)
-
+    memory.measure(lambda count: memory.draw(3 if count > 1 else 1), MEGAPIXEL)
     memory.refuse_what_cannot_fit(2048, 1024)
 
 
-def test_a_gpu_that_takes_one_picture_alone_is_warmed_up_all_the_same(memory):
+def test_a_gpu_that_takes_one_picture_alone_is_warmed_up_and_one_that_takes_none_is_reported(memory):
     memory.measure(lambda count: memory.draw(count + 1), MEGAPIXEL)
-
     assert memory.status().max_pictures((1024, 1024)) == 1
     memory.refuse_what_cannot_fit(1024, 1024)
     with pytest.raises(PipelineRefusedError, match="fits has 1024 pixels a side"):
         memory.refuse_what_cannot_fit(2048, 2048)
-
-
-def test_a_gpu_that_takes_not_even_one_is_reported(memory):
     with pytest.raises(PipelineMemoryError):
         memory.measure(lambda count: memory.draw(count + 2), MEGAPIXEL)
 
@@ -95,12 +81,8 @@ def test_a_gpu_that_takes_not_even_one_is_reported(memory):
 def test_a_model_draws_no_picture_that_cannot_fit(pipeline_of, make_request, draw, monkeypatch):
     from runtimes.flux.server.pipeline.memory import DeviceMemory
 
-    def refuse(_, width, height):
-        raise PipelineRefusedError(f"{width} x {height}")
-
-    monkeypatch.setattr(DeviceMemory, "refuse_what_cannot_fit", refuse)
-
-    with pytest.raises(PipelineRefusedError, match="64 x 64"):
+    monkeypatch.setattr(DeviceMemory, "refuse_what_cannot_fit", Mock(side_effect=PipelineRefusedError("too large")))
+    with pytest.raises(PipelineRefusedError, match="too large"):
         draw(pipeline_of("flux"), make_request())
 
 

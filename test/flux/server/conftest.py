@@ -1,5 +1,6 @@
 """The model server as a real process, with the pipeline that paints; and what tests ask it over HTTP."""
 
+import asyncio
 import base64
 import contextlib
 import io
@@ -17,34 +18,31 @@ import pytest
 from PIL import Image
 
 PATIENCE_S = 120
-SMALL = {"width": 64, "height": 64}
+GENERATION = {"prompt": "a fox", "seed": 7, "width": 64, "height": 64}
 
 
 class Server:
-    """One running server; ``faults`` changes what goes wrong from its next batch on."""
+    """A server that runs; ``faults`` changes what goes wrong from its next batch on."""
 
     def __init__(self, folder, options, **environment):
-        self.fault_file = folder / "faults.json"
-        self.log_file = folder / "log.jsonl"
-        self.log_file.touch()
+        self._fault_file, self._log_file = folder / "faults.json", folder / "log.jsonl"
         settings = {
             "MODEL_OPTIONS": json.dumps({"profile": "flux-schnell", **options}),
             "PIPELINE": "runtimes.flux.standin.painting:load",
             "HOST": "127.0.0.1",
             "PORT": 0,
             "STANDIN_STEP_SECONDS": 0.02,
-            "STANDIN_FAULTS": self.fault_file,
+            "STANDIN_FAULTS": self._fault_file,
             **environment,
         }
         self._environment = {**os.environ, **{key: str(value) for key, value in settings.items()}}
+        self._loop = None
 
     def start(self):
-        with self.log_file.open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "runtimes.flux.server"], env=self._environment, stderr=log
-            )
-        line = self.wait_for_log("the server listens")
-        self.url = f"http://127.0.0.1:{line['port']}"
+        command = [sys.executable, "-m", "runtimes.flux.server"]
+        with self._log_file.open("wb") as log:
+            self.process = subprocess.Popen(command, env=self._environment, stderr=log)
+        self.url = f"http://127.0.0.1:{self.wait_for_log('the server listens')['port']}"
 
     def stop(self):
         """SIGTERM; the exit code."""
@@ -52,26 +50,34 @@ class Server:
         return self.process.wait(PATIENCE_S)
 
     def faults(self, **faults):
-        self.fault_file.write_text(json.dumps(faults))
+        self._fault_file.write_text(json.dumps(faults))
+
+    @staticmethod
+    def wait_for(condition):
+        """What the condition returns once it is true."""
+        end = time.monotonic() + PATIENCE_S
+        while not (found := condition()):
+            assert time.monotonic() < end, "waited in vain"
+            time.sleep(0.02)
+        return found
 
     @property
     def log(self):
-        return [json.loads(line) for line in self.log_file.read_text().splitlines()]
+        return [json.loads(line) for line in self._log_file.read_text().splitlines()]
 
     def wait_for_log(self, message):
-        return wait_for(lambda: next((line for line in self.log if line["message"] == message), None))
+        return self.wait_for(lambda: next((line for line in self.log if line["message"] == message), None))
 
     @property
     def address(self):
-        """Host and port."""
-        host, port = self.url.removeprefix("http://").split(":")
-        return host, int(port)
+        return "127.0.0.1", int(self.url.rpartition(":")[2])
 
     def health(self):
         return httpx.get(f"{self.url}/health").json()
 
     def wait_until_ready(self):
-        wait_for(lambda: self.health()["ready"])
+        """Until all workers are."""
+        self.wait_for(lambda: {worker["state"] for worker in self.health()["workers"]} == {"ready"})
 
     def workers(self):
         """Process ids of its workers."""
@@ -80,40 +86,32 @@ class Server:
         return [pid for pid, line in lines.items() if "runtimes.flux.server.worker" in line]
 
     def metrics(self):
-        text = httpx.get(f"{self.url}/metrics").text
-        return {
-            name: float(value)
-            for name, _, value in (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))
-        }
+        lines = httpx.get(f"{self.url}/metrics").text.splitlines()
+        pairs = (line.rpartition(" ") for line in lines if not line.startswith("#"))
+        return {name: float(value) for name, _, value in pairs}
 
-
-def wait_for(condition):
-    """What the condition returns once it is true."""
-    end = time.monotonic() + PATIENCE_S
-    while not (found := condition()):
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
-    return found
-
-
-class Client:
-    """Speaks to one server."""
-
-    def __init__(self, http):
-        self.http = http
+    @property
+    def http(self):
+        """A client in the loop that runs."""
+        if self._loop is not asyncio.get_running_loop():
+            self._loop = asyncio.get_running_loop()
+            self._http = httpx.AsyncClient(base_url=self.url, timeout=PATIENCE_S)
+        return self._http
 
     async def generate(self, prompt="a fox", **values):
-        return await self.http.post("/generate", json={"prompt": prompt, "seed": 7, **SMALL, **values})
+        return await self.http.post("/generate", json={**GENERATION, "prompt": prompt, **values})
 
-    async def post_job(self, prompt="a fox", task_type="text-to-image", **values):
-        request = {"prompt": prompt, "seed": 7, **SMALL, **values}
-        body = {"job_id": str(uuid.uuid4()), "task_type": task_type, "request": request}
+    async def post_job(self, prompt="a fox", **values):
+        body = {"task_type": "text-to-image", "request": {**GENERATION, "prompt": prompt, **values}}
         answer = await self.http.post("/jobs", json=body)
         assert answer.status_code == 202, answer.text
         return answer.json()["job_id"]
 
     async def job(self, job_id):
         return (await self.http.get(f"/jobs/{job_id}")).json()
+
+    async def output(self, job_id, number=1):
+        return await self.http.get(f"/jobs/{job_id}/outputs/{number}")
 
     async def delete(self, job_id):
         return (await self.http.delete(f"/jobs/{job_id}")).status_code
@@ -136,23 +134,23 @@ class Client:
                     return content
         raise AssertionError(f"no {kind} came")
 
-    async def end(self, job_id):
-        return await self.until(job_id, "end")
+    async def end(self, *job_ids):
+        """Wait for the end of each job."""
+        ended = await asyncio.gather(*(self.until(job_id, "end") for job_id in job_ids))
+        return ended if len(ended) > 1 else ended[0]
 
 
-@pytest.fixture
-def serve(tmp_path):
-    """Starts servers: options of the model, then environment in capitals; ready unless told otherwise."""
+@contextlib.contextmanager
+def servers(tmp_path_factory):
+    """Starts servers, ready unless told otherwise; each takes options of the model, and environment in capitals."""
     with contextlib.ExitStack() as stack:
 
-        def start(*, ready=True, faults=None, environment=None, **options):
-            folder = tmp_path / uuid.uuid4().hex
-            folder.mkdir()
-            server = Server(folder, options, **(environment or {}))
-            if faults:
-                server.faults(**faults)
+        def start(*, ready=True, faults=None, environment=(), **options):
+            server = Server(tmp_path_factory.mktemp("server"), options, **dict(environment))
+            server.faults(**(faults or {}))
             server.start()
-            stack.callback(_end, server)
+            stack.callback(server.process.wait)
+            stack.callback(server.process.kill)
             if ready:
                 server.wait_until_ready()
             return server
@@ -160,88 +158,72 @@ def serve(tmp_path):
         yield start
 
 
-def _end(server):
-    server.process.kill()
-    server.process.wait()
-
-
-@pytest.fixture(scope="session")
-def shared(tmp_path_factory):
-    """Starts servers that outlive their tests: environment in capitals, options of the model."""
-    with contextlib.ExitStack() as stack:
-
-        def start(environment=(), **options):
-            server = Server(tmp_path_factory.mktemp("server"), options, **dict(environment))
-            server.start()
-            stack.callback(_end, server)
-            server.wait_until_ready()
-            return server
-
+@pytest.fixture
+def serve(tmp_path_factory):
+    with servers(tmp_path_factory) as start:
         yield start
 
 
 @pytest.fixture(scope="session")
-def painter(shared):
-    """A server of FLUX.1-schnell that all modules share; nothing goes wrong with it."""
+def shared(tmp_path_factory):
+    """Starts servers that outlive their tests."""
+    with servers(tmp_path_factory) as start:
+        yield start
+
+
+def faultless(server):
+    """A shared server, ready, whose faults end with the test."""
+    server.wait_until_ready()
+    yield server
+    server.faults()
+
+
+@pytest.fixture(scope="session")
+def _painter(shared):
     return shared()
 
 
 @pytest.fixture(scope="session")
-def editor(shared):
-    """A server of FLUX.1-Kontext that all modules share."""
-    return shared(profile="flux-kontext")
-
-
-@pytest.fixture(scope="session")
 def _gatherer(shared):
-    return shared({"STEP_SECONDS": 1}, batchWaitSeconds=0.3)
-
-
-@pytest.fixture
-def gatherer(_gatherer):
-    """A shared server whose first job waits 0.3 s for others, and with which things go wrong."""
-    _gatherer.wait_until_ready()
-    yield _gatherer
-    _gatherer.faults()
+    return shared(environment={"STEP_SECONDS": 1}, batchWaitSeconds=0.3)
 
 
 @pytest.fixture(scope="session")
 def _pair(shared):
-    return shared({"WORKERS": 2})
+    return shared(environment={"WORKERS": 2})
+
+
+@pytest.fixture
+def painter(_painter):
+    """A server of FLUX.1-schnell."""
+    yield from faultless(_painter)
+
+
+@pytest.fixture
+def gatherer(_gatherer):
+    """A server whose first job waits 0.3 s for others."""
+    yield from faultless(_gatherer)
 
 
 @pytest.fixture
 def pair(_pair):
-    """A shared server of two workers, both ready."""
-    wait_for(lambda: {worker["state"] for worker in _pair.health()["workers"]} == {"ready"})
-    yield _pair
-    _pair.faults()
+    """A server of two workers."""
+    yield from faultless(_pair)
 
 
-@pytest.fixture
-async def connect():
-    """Makes clients."""
-    async with contextlib.AsyncExitStack() as stack:
-
-        async def client(server):
-            http = httpx.AsyncClient(base_url=server.url, timeout=PATIENCE_S)
-            return Client(await stack.enter_async_context(http))
-
-        yield client
-
-
-@pytest.fixture
-async def client(painter, connect):
-    return await connect(painter)
+@pytest.fixture(scope="session")
+def editor(shared):
+    """A server of FLUX.1-Kontext."""
+    return shared(profile="flux-kontext")
 
 
 @pytest.fixture
 def picture():
     """Makes a picture in base64."""
 
-    def make(width=64, height=64, colour="red", mode="RGB", file_format="PNG"):
+    def make(width=64, height=64, colour="red", mode="RGB"):
         file = io.BytesIO()
-        Image.new(mode, (width, height), colour).save(file, file_format)
+        Image.new(mode, (width, height), colour).save(file, "PNG")
         return base64.b64encode(file.getvalue()).decode()
 
     return make
@@ -258,6 +240,5 @@ def opened():
 
 
 @pytest.fixture
-def until():
-    """Waits for a condition, and returns what it returned."""
-    return wait_for
+def job_id():
+    return str(uuid.uuid4())

@@ -1,23 +1,31 @@
-"""Which jobs the server takes, and what it holds of them."""
+"""Which jobs the server takes, what it keeps of them, and for how long."""
 
 import asyncio
 import json
 import weakref
+from dataclasses import replace
 
 import httpx
 import pytest
 
-from runtimes.flux.families import FAMILIES
 from runtimes.flux.options import ModelOptions, card_of
+from runtimes.flux.profiles import PROFILES
 from runtimes.flux.server.api import bodies
 from runtimes.flux.server.api.app import build_app
 from runtimes.flux.server.engine import engine as module
 from runtimes.flux.server.engine.engine import Engine
+from runtimes.flux.server.engine.jobs import ServerJob, ServerJobError, ServerJobs
 from runtimes.flux.server.errors import JobIdConflictError, UnavailableError
+from runtimes.flux.server.ports import GenerationRequest
 from runtimes.flux.server.settings import read_settings
+from runtimes.flux.server.worker.protocol import JobOutput
 
 SIDE = 64
 IMAGE_BYTES, MASK_BYTES = 3 * SIDE * SIDE, SIDE * SIDE
+REQUEST = GenerationRequest(
+    job_id="a", task_type="text-to-image", prompt="a fox", seeds=(1,), width=64, height=64, steps=4, guidance=0
+)
+CANCELLED = ServerJobError("cancelled", "")
 
 
 @pytest.fixture
@@ -25,7 +33,7 @@ def engine(monkeypatch):
     """An engine whose workers never come, so that all jobs wait, and callers wait for a moment."""
     monkeypatch.setenv("MODEL_OPTIONS", json.dumps({"profile": "flux-kontext", "requestSeconds": 3}))
     engine = Engine(read_settings())
-    engine.scheduler.card = card_of(ModelOptions(profile="flux-kontext"), FAMILIES["flux-kontext"])
+    engine.scheduler.card = card_of(ModelOptions(profile="flux-kontext"), PROFILES["flux-kontext"].family)
     return engine
 
 
@@ -35,32 +43,23 @@ def submit(engine, picture):
 
     async def one(job_id=None, **values):
         edit = {"instructions": "make it blue", "image": picture(SIDE, SIDE), "size": SIDE, **values}
-        return await engine.submit(edit, "edit", job_id)
+        return (await engine.submit(edit, "edit", job_id))[0]
 
     return one
 
 
-async def test_jobs_are_taken_until_the_images_and_masks_of_those_that_wait_take_too_much(submit, picture, monkeypatch):
+async def test_jobs_are_taken_until_the_images_and_masks_of_those_that_wait_take_too_much(
+    engine, submit, picture, monkeypatch
+):
     monkeypatch.setattr(module, "_MAX_WAITING_BYTES", 2 * (IMAGE_BYTES + MASK_BYTES))
     mask = picture(SIDE, SIDE, mode="L", colour="white")
     await submit(mask=mask)
-    job, _ = await submit(mask=mask)
+    job = await submit(mask=mask)
     with pytest.raises(UnavailableError, match="too many jobs are waiting"):
         await submit()
     assert job.request.image_bytes == IMAGE_BYTES + MASK_BYTES
-
-
-async def test_images_of_an_ended_job_are_let_go(submit, engine):
-    job, _ = await submit()
-    assert job.request.images
     engine.cancel(job)
-    assert not job.request.images
-
-
-async def test_of_equal_requests_that_come_at_once_under_an_id_one_is_new_and_all_get_its_job(submit, engine):
-    found = await asyncio.gather(*(submit("a") for _ in range(3)))
-    assert sorted(is_new for _, is_new in found) == [False, False, True]
-    assert {job for job, _ in found} == set(engine.jobs)
+    assert not job.request.images, "images of an ended job are released"
 
 
 async def test_of_different_requests_that_come_at_once_under_an_id_one_is_taken(submit, engine):
@@ -93,3 +92,89 @@ async def test_nothing_of_a_body_is_held_while_its_caller_waits_for_the_picture(
                 await asyncio.sleep(0.01)
         assert not asked.done()
         assert (await asked).status_code == 504
+
+
+def added(jobs, *names):
+    found = [ServerJob(replace(REQUEST, job_id=name)) for name in names]
+    for one in found:
+        jobs.add(one)
+    return found
+
+
+def ended(jobs, name, size_bytes=0, error=None):
+    (one,) = added(jobs, name)
+    one.take(JobOutput(1, name, 1, "image/png", bytes(size_bytes)))
+    one.end(error)
+    jobs.settle(one)
+    return one
+
+
+async def is_over(waiting):
+    """Whether a wait is over by now."""
+    task = asyncio.ensure_future(waiting)
+    for _ in range(5):
+        await asyncio.sleep(0)
+    return task.done() or (task.cancel(), False)[1]
+
+
+async def test_an_ended_job_is_forgotten_after_its_time_and_one_that_runs_never():
+    jobs = ServerJobs(kept_seconds=0.01)
+    ended(jobs, "a")
+    (runs,) = added(jobs, "b")
+    jobs.forget(runs)
+    assert [one.id for one in jobs] == ["a", "b"]
+    async with asyncio.timeout(60):
+        while jobs.get("a") is not None:  # noqa: ASYNC110 (nothing is announced)
+            await asyncio.sleep(0.01)
+    assert list(jobs) == [runs]
+
+
+@pytest.mark.parametrize(("sizes", "kept"), [((100, 100, 100), "bc"), ((100, 1000), "b")])
+async def test_the_oldest_ended_jobs_go_first_where_they_hold_too_much_and_the_last_one_stays(sizes, kept):
+    jobs = ServerJobs(kept_bytes=250)
+    for name, size_bytes in zip("abc", sizes, strict=False):
+        ended(jobs, name, size_bytes)
+    assert [one.id for one in jobs] == list(kept)
+
+
+async def test_jobs_that_are_put_back_wait_before_later_ones():
+    jobs = ServerJobs()
+    posted = added(jobs, *"abc")
+    jobs.take(posted[:2])
+    jobs.put_back(reversed(posted[:2]))
+    assert jobs.waiting == posted
+
+
+async def test_a_wait_for_all_jobs_is_over_when_the_last_one_has_ended_is_fetched_or_is_forgotten():
+    jobs = ServerJobs()
+    (running,) = added(jobs, "a")
+    assert not await is_over(jobs.until(lambda job: job.has_ended))
+    running.end(CANCELLED)
+    jobs.settle(running)
+    assert await is_over(jobs.until(lambda job: job.has_ended))
+    fetched, forgotten = ended(jobs, "b"), ended(jobs, "c")
+    ended(jobs, "d", error=CANCELLED)
+    assert not await is_over(jobs.until(lambda job: job.is_fetched))
+    jobs.fetch(fetched, 1)
+    assert not await is_over(jobs.until(lambda job: job.is_fetched))
+    jobs.forget(forgotten)
+    assert await is_over(jobs.until(lambda job: job.is_fetched))
+
+
+async def test_progress_never_goes_back():
+    one = ServerJob(REQUEST)
+    for share in (0.5, 0.3, 0.6):
+        one.step(share)
+    assert one.progress == pytest.approx(0.6)
+
+
+async def test_an_output_that_was_asked_for_before_it_was_there_or_that_is_drawn_again_is_not_fetched():
+    jobs, one, output = ServerJobs(), ServerJob(REQUEST), JobOutput(1, "a", 1, "image/png", b"")
+    assert jobs.fetch(one, 1) is None
+    one.take(output)
+    assert not one.is_fetched
+    assert jobs.fetch(one, 1) is output
+    assert one.is_fetched
+    one.wait_again()
+    one.take(output)
+    assert not one.is_fetched

@@ -212,20 +212,13 @@ def test_an_image_of_too_many_pixels_is_rejected_before_it_is_unpacked(monkeypat
         decoded(as_base64(PNG))
 
 
-def test_a_picture_and_its_mask_are_cut_evenly_to_another_shape():
+def test_a_picture_and_its_mask_are_cut_evenly_to_another_shape_and_a_feather_softens_the_masks_edge():
     square = fitted(halves(), (20, 20))
     assert (square.getpixel((0, 10)), square.getpixel((19, 10))) == ((255, 0, 0), (0, 0, 255))
     mask = Image.new("L", (20, 10))
     mask.paste(255, (0, 0, 10, 10))
-    square = fitted_mask(mask, given=(40, 20), size=(20, 20))
-    assert (square.getpixel((2, 10)), square.getpixel((17, 10))) == (255, 0)
-
-
-def test_a_feather_softens_the_masks_edge():
-    mask = Image.new("L", (64, 64))
-    mask.paste(255, (0, 0, 32, 64))
-    hard, soft = (fitted_mask(mask, (64, 64), (64, 64), feather) for feather in (0, 16))
-    assert (hard.getpixel((28, 32)), hard.getpixel((2, 32))) == (255, 255)
+    hard, soft = (fitted_mask(mask, (128, 64), (64, 64), feather) for feather in (0, 16))
+    assert (hard.getpixel((2, 32)), hard.getpixel((28, 32)), hard.getpixel((60, 32))) == (255, 255, 0)
     assert 100 < soft.getpixel((28, 32)) < 250 < soft.getpixel((2, 32))
 
 

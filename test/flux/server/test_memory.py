@@ -13,21 +13,20 @@ def resident_kib(pid):
     return int(status.partition("VmRSS:")[2].split()[0])
 
 
-async def draw(client, picture, jobs):
+async def draw(server, picture, jobs):
     async def some():
         for _ in range(jobs // AT_ONCE):
-            await client.generate(num_inference_steps=1, image=picture(256, 256), width=64, height=64)
+            await server.generate(num_inference_steps=1, image=picture(256, 256), width=64, height=64)
 
     await asyncio.gather(*(some() for _ in range(AT_ONCE)))
 
 
-async def test_memory_stays_flat_over_a_hundred_jobs(serve, connect, picture):
+async def test_memory_stays_flat_over_a_hundred_jobs(serve, picture):
     server = serve(environment={"STANDIN_STEP_SECONDS": 0})
-    client = await connect(server)
     (worker,) = server.workers()
-    await draw(client, picture, JOBS // 3)
+    await draw(server, picture, JOBS // 3)
     before = resident_kib(server.process.pid), resident_kib(worker)
-    await draw(client, picture, JOBS)
+    await draw(server, picture, JOBS)
     grown = resident_kib(server.process.pid) - before[0], resident_kib(worker) - before[1]
     assert max(grown) < FEW_KIB
-    assert sum(map(len, (await client.http.get("/jobs")).json().values())) == 0
+    assert sum(map(len, (await server.http.get("/jobs")).json().values())) == 0
