@@ -2,10 +2,9 @@
 
 import base64
 import json
-import threading
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from functools import partial
 
+import httpx
 import pytest
 
 from bench.flux.comparison import Pair, figures
@@ -59,39 +58,31 @@ def test_a_server_slower_than_the_loop_by_more_than_its_limit_is_told(loop_s, ar
     assert all(figure.is_kept for figure in figures({3: [pair_of(loop_s)]})) is are_kept
 
 
-@contextmanager
-def answering(status, images):
-    """A server that gives each request so many pictures; gives its URL, and the requests' contents."""
-    asked = []
+@pytest.fixture
+def serve(monkeypatch):
+    """Has requests answered with so many pictures; gives their contents."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(status)
-            self.end_headers()
-            self.wfile.write(json.dumps({"image": PNG, "images": [PNG] * images}).encode())
+    def answering(status, images):
+        asked = []
 
-        def log_message(self, *_):
-            pass
+        def answer(request):
+            asked.append(json.loads(request.content))
+            return httpx.Response(status, json={"image": PNG, "images": [PNG] * images})
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}", asked
-        finally:
-            server.shutdown()
-            thread.join()
+        monkeypatch.setattr(httpx, "Client", partial(httpx.Client, transport=httpx.MockTransport(answer)))
+        return asked
+
+    return answering
 
 
-def test_callers_share_the_work_and_no_picture_is_asked_for_twice():
-    with answering(200, images=4) as (url, asked):
-        answers = ask(url, DrawingWork(12, batch=4), callers=2)
+def test_callers_share_the_work_and_no_picture_is_asked_for_twice(serve):
+    asked = serve(200, images=4)
+    assert len(ask("http://here", DrawingWork(12, batch=4), callers=2)) == 3
     assert sorted(request["seed"] for request in asked) == [0, 4, 8]
-    assert len(answers) == 3
 
 
 @pytest.mark.parametrize(("status", "images"), [(503, 2), (200, 1)])
-def test_an_answer_without_its_pictures_ends_the_bench(status, images):
-    with answering(status, images) as (url, _), pytest.raises(SystemExit):
-        ask(url, DrawingWork(2, batch=2), callers=1)
+def test_an_answer_without_its_pictures_ends_the_bench(serve, status, images):
+    serve(status, images)
+    with pytest.raises(SystemExit):
+        ask("http://here", DrawingWork(2, batch=2), callers=1)

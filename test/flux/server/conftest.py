@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 import uuid
+from functools import cache
 from pathlib import Path
 
 import httpx
@@ -24,8 +25,9 @@ GENERATION = {"prompt": "a fox", "seed": 7, "width": 64, "height": 64}
 class Server:
     """A server that runs; ``faults`` changes what goes wrong from its next batch on."""
 
-    def __init__(self, folder, options, **environment):
+    def __init__(self, folder, values):
         self._fault_file, self._log_file = folder / "faults.json", folder / "log.jsonl"
+        options = {name: value for name, value in values.items() if not name.isupper()}
         settings = {
             "MODEL_OPTIONS": json.dumps({"profile": "flux-schnell", **options}),
             "PIPELINE": "runtimes.flux.standin.painting:load",
@@ -33,7 +35,7 @@ class Server:
             "PORT": 0,
             "STANDIN_STEP_SECONDS": 0.02,
             "STANDIN_FAULTS": self._fault_file,
-            **environment,
+            **{name: value for name, value in values.items() if name.isupper()},
         }
         self._environment = {**os.environ, **{key: str(value) for key, value in settings.items()}}
         self._loop = None
@@ -142,11 +144,11 @@ class Server:
 
 @contextlib.contextmanager
 def servers(tmp_path_factory):
-    """Starts servers, ready unless told otherwise; each takes options of the model, and environment in capitals."""
+    """Starts servers, ready unless told otherwise; in capitals their environment, else options of the model."""
     with contextlib.ExitStack() as stack:
 
-        def start(*, ready=True, faults=None, environment=(), **options):
-            server = Server(tmp_path_factory.mktemp("server"), options, **dict(environment))
+        def start(*, ready=True, faults=None, **values):
+            server = Server(tmp_path_factory.mktemp("server"), values)
             server.faults(**(faults or {}))
             server.start()
             stack.callback(server.process.wait)
@@ -165,56 +167,42 @@ def serve(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def shared(tmp_path_factory):
-    """Starts servers that outlive their tests."""
+def _shared(tmp_path_factory):
     with servers(tmp_path_factory) as start:
-        yield start
+        yield cache(start)
 
 
-def faultless(server):
-    """A shared server, ready, whose faults end with the test."""
-    server.wait_until_ready()
+@pytest.fixture
+def shared(_shared):
+    """Gives a server that all tests share, ready; its faults end with the test."""
+    used = []
+
+    def server(**values):
+        used.append(_shared(**values))
+        used[-1].wait_until_ready()
+        return used[-1]
+
     yield server
-    server.faults()
+    for one in used:
+        one.faults()
 
 
-@pytest.fixture(scope="session")
-def _painter(shared):
+@pytest.fixture
+def painter(shared):
+    """A server of FLUX.1-schnell."""
     return shared()
 
 
-@pytest.fixture(scope="session")
-def _gatherer(shared):
-    return shared(environment={"STEP_SECONDS": 1}, batchWaitSeconds=0.3)
-
-
-@pytest.fixture(scope="session")
-def _pair(shared):
-    return shared(environment={"WORKERS": 2})
-
-
 @pytest.fixture
-def painter(_painter):
-    """A server of FLUX.1-schnell."""
-    yield from faultless(_painter)
-
-
-@pytest.fixture
-def gatherer(_gatherer):
+def gatherer(shared):
     """A server whose first job waits 0.3 s for others."""
-    yield from faultless(_gatherer)
+    return shared(STEP_SECONDS=1, batchWaitSeconds=0.3)
 
 
 @pytest.fixture
-def pair(_pair):
+def pair(shared):
     """A server of two workers."""
-    yield from faultless(_pair)
-
-
-@pytest.fixture(scope="session")
-def editor(shared):
-    """A server of FLUX.1-Kontext."""
-    return shared(profile="flux-kontext")
+    return shared(WORKERS=2)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from PIL import Image
 from runtimes.flux.families import EDIT, FAMILIES, TEXT_TO_IMAGE
 from runtimes.flux.options import ModelOptions, card_of
 from runtimes.flux.server.errors import PipelineMemoryError, PipelineRefusedError, PipelineStoppedError
+from runtimes.flux.server.images.finishing import Finishing
 from runtimes.flux.server.ports import DeviceStatus, GenerationRequest
 from runtimes.flux.server.worker.batch_run import BatchRun, LargestPicture, parts_of
 from runtimes.flux.server.worker.protocol import (
@@ -70,6 +71,8 @@ class FakePipeline:
         self.trouble("draw", encoded)
         self.drawn.append(encoded)
         watch.stepped(1, 2)
+        if requests[0].preview:
+            watch.previewed(Image.new("RGB", (8, 8)))
         if not watch.wanted():
             raise PipelineStoppedError
         watch.stepped(2, 2)
@@ -89,9 +92,10 @@ def warm():
     return LargestPicture(ModelOptions(profile="flux-schnell").card)
 
 
-def drawn(pipeline, *requests, max_batch=4, dropped=(), largest=None, encoder=None):
-    sent, encoder = Sent(), encoder or AtOnce()
-    tools = {"encoder": encoder, "finishers": AtOnce(), "max_batch": max_batch, "largest": largest or warm()}
+def drawn(pipeline, *requests, max_batch=4, dropped=(), largest=None, encoder=None, finishers=None):
+    sent = Sent()
+    tools = {"encoder": encoder or AtOnce(), "finishers": finishers or AtOnce()}
+    tools |= {"max_batch": max_batch, "largest": largest or warm()}
     run = BatchRun(RunBatch(1, requests), pipeline, sent, **tools)
     for name in dropped:
         run.drop(name)
@@ -110,6 +114,24 @@ def failing(exception, only_stage=None, only_prompt=""):
 def test_a_batch_is_reported_from_its_beginning_to_its_pictures():
     kinds = [type(message) for message in drawn(FakePipeline(), job("a"), job("b"))]
     assert kinds == [BatchStarted, BatchProgress, BatchProgress, DeviceFreed, JobOutput, JobOutput]
+
+
+def test_the_picture_does_not_overtake_its_preview(monkeypatch):
+    """The job ends with its last picture."""
+    is_over, calls = threading.Event(), []
+
+    def apply(*_):
+        calls.append(threading.current_thread())
+        if len(calls) == 1:
+            is_over.wait(60)
+        else:
+            threading.Timer(0.1, is_over.set).start()
+        return b""
+
+    monkeypatch.setattr(Finishing, "apply", apply)
+    with ThreadPoolExecutor(2) as finishers:
+        sent = drawn(FakePipeline(), job("a", preview=True), finishers=finishers)
+    assert sent.outputs == [("a", 0), ("a", 1)]
 
 
 def test_what_is_not_read_of_a_request_is_reported_when_the_batch_starts():

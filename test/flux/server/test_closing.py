@@ -24,7 +24,7 @@ async def test_after_sigterm_running_jobs_end_and_no_new_ones_are_taken(serve):
 
 
 async def test_what_runs_beyond_the_grace_is_stopped(serve):
-    server = serve(environment={"GRACE_SECONDS": 0.3})
+    server = serve(GRACE_SECONDS=0.3)
     running = asyncio.create_task(server.generate(num_inference_steps=200))
     await asyncio.to_thread(server.wait_for, lambda: server.health()["workers"][0]["running"])
     assert await asyncio.to_thread(server.stop) == 0

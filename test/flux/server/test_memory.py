@@ -22,7 +22,7 @@ async def draw(server, picture, jobs):
 
 
 async def test_memory_stays_flat_over_a_hundred_jobs(serve, picture):
-    server = serve(environment={"STANDIN_STEP_SECONDS": 0})
+    server = serve(STANDIN_STEP_SECONDS=0)
     (worker,) = server.workers()
     await draw(server, picture, JOBS // 3)
     before = resident_kib(server.process.pid), resident_kib(worker)

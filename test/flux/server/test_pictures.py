@@ -56,7 +56,8 @@ async def test_a_request_is_what_its_images_make_it(painter, picture, opened):
     assert ImageChops.difference(opened(inside["image"]), opened(request["image"])).getbbox() is None, "all is kept"
 
 
-async def test_an_edit_keeps_the_images_shape_and_shows_a_preview_beside_the_picture(editor, picture, opened):
+async def test_an_edit_keeps_the_images_shape_and_shows_a_preview_beside_the_picture(shared, picture, opened):
+    editor = shared(profile="flux-kontext")
     request = {"instructions": "make it blue", "image": picture(200, 100), "preview": True, "num_inference_steps": 3}
     body = (await editor.http.post("/edit", json=request)).json()
     assert opened(body["preview"]).size == opened(body["image"]).size == (1456, 720)

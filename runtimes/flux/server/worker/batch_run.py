@@ -4,7 +4,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Iterable
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -118,6 +118,7 @@ class BatchRun:
         self._channel = channel
         self._finishers = finishers
         self._unwanted: set[str] = set()
+        self._preview: Future[None] | None = None
         max_pictures = min(max_batch, pipeline.device().max_pictures(message.requests[0].size))
         self._parts = deque(parts_of(message.requests, max_pictures))
         self._parts_in_all = len(self._parts)
@@ -190,7 +191,8 @@ class BatchRun:
             self._channel.send(protocol.BatchProgress(self._number, (before + done / of) / self._parts_in_all))
 
         def previewed(image: Image.Image) -> None:
-            self._finish([(BatchItem(requests[0], protocol.PREVIEW_NUMBER), image)])
+            item = BatchItem(requests[0], protocol.PREVIEW_NUMBER)
+            self._preview = self._finishers.submit(self._finish_one, item, image)
 
         watch = DrawingWatch(stepped, lambda: not job_ids <= self._unwanted, previewed)
         drawn = self._pipeline.draw(requests, encoded, watch)
@@ -238,4 +240,6 @@ class BatchRun:
         except Exception as exc:  # noqa: BLE001 (the end of the job, not of the worker)
             self._fail(job_id, exc)
             return
+        if self._preview is not None and item.number != protocol.PREVIEW_NUMBER:
+            self._preview.result()  # a job ends with its last picture, so its preview must be there by then
         self._channel.send(protocol.JobOutput(self._number, job_id, item.number, finishing.content_type, content))
