@@ -1,7 +1,7 @@
 """The account and region that scripts work in, how partitions differ, and what AWS's errors mean."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -22,19 +22,17 @@ from deploy.errors import DeployError
 AWS_ERRORS = (ClientError, BotoCoreError)
 """All that boto3's clients raise."""
 _RETRIES = Config(retries={"mode": "standard", "max_attempts": 6}, connect_timeout=10)
-_REMEDIES: Mapping[str, str] = {
-    **dict.fromkeys(
-        ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthFailure", "403"),
+_REMEDIES = (
+    (
+        {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthFailure", "403"},
         "Use credentials that may call {operation}; docs/security.md lists what a deployment needs.",
     ),
-    **dict.fromkeys(
-        ("ExpiredToken", "ExpiredTokenException", "RequestExpired"), "The session has expired: log in again."
-    ),
-    **dict.fromkeys(
-        ("Throttling", "ThrottlingException", "RequestLimitExceeded", "SlowDown"),
+    ({"ExpiredToken", "ExpiredTokenException", "RequestExpired"}, "The session has expired: log in again."),
+    (
+        {"Throttling", "ThrottlingException", "RequestLimitExceeded", "SlowDown"},
         "AWS limits the rate of these calls: wait a minute, then run the same command again.",
     ),
-}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,5 +167,5 @@ def explain(failure: Exception) -> DeployError:
         return DeployError(f"AWS cannot be reached: {failure}", "Check the network and the region's name.")
     code, operation = error_code(failure), failure.operation_name
     message = failure.response["Error"].get("Message") or code
-    remedy = _REMEDIES.get(code, "Correct what the message names.").format(operation=operation)
-    return DeployError(f"AWS refused {operation}: {message} ({code}).", remedy)
+    remedy = next((remedy for codes, remedy in _REMEDIES if code in codes), "Correct what the message names.")
+    return DeployError(f"AWS refused {operation}: {message} ({code}).", remedy.format(operation=operation))

@@ -58,16 +58,7 @@ _ENDED = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadMessage:
-    """A message of a dead queue.
-
-    Attributes:
-        receipt: What it is deleted or released by.
-        body: Its text.
-        sent_s: When it came there, seconds since 1970.
-        code: Why, in one word; empty where SQS itself put it there.
-        reason: Why, in a sentence.
-        delivery: The task in it; None where none can be read.
-    """
+    """A message of a dead queue, why it is there, and the task in it: None where none can be read."""
 
     receipt: str
     body: str
@@ -130,16 +121,12 @@ class Redrive:
         ).get("Messages"):
             yield from map(_dead_message, batch)
 
-    def plan(self, message: DeadMessage) -> Decision:
-        """What ``run`` would do; nothing is changed."""
-        if message.delivery is None:
-            return Decision.LEAVE_UNREADABLE
-        return self._decide(self._jobs.get(message.job))
-
-    def run(self, message: DeadMessage) -> Decision:
-        """Retry a message's job, or do what is right where that cannot be."""
+    def run(self, message: DeadMessage, *, dry: bool = False) -> Decision:
+        """Retry a message's job, or do what is right where that cannot be; a dry run only decides."""
         if message.delivery is None:
             decision = Decision.LEAVE_UNREADABLE
+        elif dry:
+            return self._decide(self._jobs.get(message.job))
         elif message.job in self._sent:
             decision = Decision.DROP_SENT
         else:
@@ -244,27 +231,25 @@ def _retry(redrive: Redrive, options: argparse.Namespace) -> None:
     hidden = redrive.hidden
     messages = list(redrive.read())
     try:
-        if messages:
-            print(aligned(("Job", "Task", "Age", "Code", "Reason"), [_row(message) for message in messages]))
+        rows = []
+        for one in messages:
+            task_id = "-" if one.delivery is None else one.delivery.task.metadata.id
+            hours = (time.time() - one.sent_s) / 3600
+            rows.append((one.job, task_id, f"{hours:.1f} h", one.code or "-", one.reason or "-"))
+        if rows:
+            print(aligned(("Job", "Task", "Age", "Code", "Reason"), rows))
         more = f", {hidden} more hidden" if hidden else ""
         print(f"{len(messages)} message{'' if len(messages) == 1 else 's'} in the dead queue{more}")
         for job in sorted(set(options.job) - {message.job for message in messages}):
             print(f"{job}  is not in the dead queue", file=sys.stderr)
         for message in [one for one in messages if options.all or one.job in options.job]:
-            if options.dry_run:
-                print(f"{message.job}  {redrive.plan(message).value} (not done: --dry-run)")
-            else:
-                print(f"{message.job}  {redrive.run(message).value}")
+            decision = redrive.run(message, dry=options.dry_run)
+            print(f"{message.job}  {decision.value}{' (not done: --dry-run)' if options.dry_run else ''}")
+            if not options.dry_run:
                 messages.remove(message)
     finally:
         for message in messages:
             redrive.release(message)
-
-
-def _row(message: DeadMessage) -> tuple[str, ...]:
-    task_id = "-" if message.delivery is None else message.delivery.task.metadata.id
-    hours = (time.time() - message.sent_s) / 3600
-    return (message.job, task_id, f"{hours:.1f} h", message.code or "-", message.reason or "-")
 
 
 if __name__ == "__main__":

@@ -112,27 +112,25 @@ def _vcpus(account: Account, config: Config) -> Iterator[Finding]:
     """The vCPUs of all pods, rolled out, each on the largest of its instance types; and of the cluster's own nodes."""
     ec2 = account.client("ec2")
     sizes = vcpus(ec2, offered(ec2, node_types(config.enabled_runtimes)))
-    runtimes = [
-        (one, fitting)
-        for one in config.enabled_runtimes
-        if (fitting := [sizes[name] for name in node_types([one]) if name in sizes])
-    ]
-    kinds = [one.extra_values.karpenter.provisioner.capacity_type for one, _ in runtimes]
-    wanted = (
-        (quotas.ON_DEMAND_VCPUS, any(kind.on_demand for kind in kinds)),
-        (quotas.SPOT_VCPUS, any(kind.spot for kind in kinds)),
-    )
-    allowed = [quota for quota, is_wanted in wanted if is_wanted]
     used = used_vcpus(ec2, config.cloudformation_stack)
-    one_pod = min((min(fitting) for _, fitting in runtimes), default=0)
+    needed, smallest, allowed = 0, [], set()
+    for runtime in config.enabled_runtimes:
+        if fitting := [sizes[name] for name in node_types([runtime]) if name in sizes]:
+            needed += _pods(runtime) * max(fitting)
+            smallest.append(min(fitting))
+            capacity = runtime.extra_values.karpenter.provisioner.capacity_type
+            allowed |= {quotas.ON_DEMAND_VCPUS} if capacity.on_demand else set()
+            allowed |= {quotas.SPOT_VCPUS} if capacity.spot else set()
+    gpus = [quota for quota in (quotas.ON_DEMAND_VCPUS, quotas.SPOT_VCPUS) if quota in allowed]
+    one_pod = min(smallest, default=0)
     # One of the two is enough to run; with neither, no pod would ever start.
-    values = [(quota_value(account, quota), used[quota]) for quota in allowed]
+    values = [(quota_value(account, quota), used[quota]) for quota in gpus]
     nothing_runs = all(value is not None and value - count < one_pod for value, count in values)
-    needed = sum(_pods(one) * max(fitting) for one, fitting in runtimes)
-    for quota in allowed:
+    for quota in gpus:
         yield _compare(account, quota, needed=needed, used=used[quota], least=one_pod if nothing_runs else -inf)
-    needed = _SYSTEM_VCPUS + _REPLACED_VCPUS
-    yield _compare(account, quotas.SYSTEM_VCPUS, needed=needed, used=used[quotas.SYSTEM_VCPUS], least=_SYSTEM_VCPUS)
+    system = quotas.SYSTEM_VCPUS
+    nodes = _SYSTEM_VCPUS + _REPLACED_VCPUS
+    yield _compare(account, system, needed=nodes, used=used[system], least=_SYSTEM_VCPUS)
 
 
 def _pods(runtime: ModelsRuntime) -> int:

@@ -31,7 +31,7 @@ def redrive(world):
         jobs = JobStore(clients["dynamodb"], world.store.table)
         one = Redrive(clients["sqs"], world.queue, jobs, start_s=3600, clock=lambda: world.now_s)
         messages = list(one.read())
-        return [(one.plan if dry else one.run)(message).name.partition("_")[0].lower() for message in messages]
+        return [one.run(message, dry=dry).name.partition("_")[0].lower() for message in messages]
 
     world.wire.clear()
     return run
