@@ -2,7 +2,6 @@
 
 import sys
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -28,9 +27,8 @@ class CodeBuild:
     def __init__(
         self, session: Any, stack_name: str, *, poll_s: float = 10, sleep: Callable[[float], None] = time.sleep
     ) -> None:
-        self._region = session.region_name
-        self._codebuild, self._logs = session.client("codebuild"), session.client("logs")
-        self._stack = Stack(session.client("cloudformation"), f"{stack_name}ImagesStack")
+        self._session = session
+        self._codebuild = session.client("codebuild")
         self._stack_name = stack_name
         self._poll_s = poll_s
         self._sleep = sleep
@@ -41,36 +39,36 @@ class CodeBuild:
         Raises:
             DeployError: The project could not be deployed, or a build failed.
         """
-        self._deploy_project()
-        if failures := self._follow(self._stack.outputs["ProjectName"], deque(builds)):
+        stack = Stack(self._session.client("cloudformation"), f"{self._stack_name}ImagesStack")
+        run(
+            [
+                *("cdk", "deploy", stack.name, "--app", f"{sys.executable} -m cdk.images"),
+                *("--context", f"stackName={self._stack_name}", "--require-approval", "never"),
+                # Not where the platform's own assembly is.
+                *("--output", ".local/images.cdk.out"),
+            ],
+            environ={"AWS_REGION": self._session.region_name},
+            remedy="Correct what the CDK reports, then run the same command again.",
+        )
+        if failures := self._follow(stack.outputs["ProjectName"], [*builds]):
             said = "\n".join(failures)
             raise DeployError(
                 f"CodeBuild could not build:\n{said}", "Correct what the log shows, then run the same command again."
             )
 
-    def _deploy_project(self) -> None:
-        run(
-            [
-                *("cdk", "deploy", self._stack.name, "--app", f"{sys.executable} -m cdk.images"),
-                *("--context", f"stackName={self._stack_name}", "--require-approval", "never"),
-                # Not where the platform's own assembly is.
-                *("--output", ".local/images.cdk.out"),
-            ],
-            environ={"AWS_REGION": self._region},
-            remedy="Correct what the CDK reports, then run the same command again.",
-        )
-
-    def _follow(self, project: str, waiting: deque[ImageBuild]) -> list[str]:
+    def _follow(self, project: str, waiting: list[ImageBuild]) -> list[str]:
         """Start what waits whenever there is room; return the name and the log's end of each build that failed."""
         began = time.monotonic()
         names: dict[str, str] = {}
         shown: dict[str, str] = {}
-        reported: list[str] = []
+        reported = 0
         while True:
             while waiting and (started := self._start(project, waiting[0])) is not None:
-                names[started] = waiting.popleft().source.name
-            if reported != (reported := [one.source.name for one in waiting]) and reported:
-                report(f"{', '.join(reported)}: waiting until the account may run another build")
+                names[started] = waiting.pop(0).source.name
+            if waiting and reported != len(waiting):
+                reported = len(waiting)
+                listed = ", ".join(one.source.name for one in waiting)
+                report(f"{listed}: waiting until the account may run another build")
             builds = self._codebuild.batch_get_builds(ids=list(names))["builds"] if names else []
             for build in builds:
                 phase = f"{build.get('currentPhase', 'QUEUED')} {build['buildStatus']}"
@@ -101,9 +99,9 @@ class CodeBuild:
         return str(started["build"]["id"])
 
     def _end_of_log(self, build: Mapping[str, Any]) -> str:
-        logs = build.get("logs", {})
-        if not logs.get("groupName") or not logs.get("streamName"):
+        group, stream = (build.get("logs", {}).get(name) for name in ("groupName", "streamName"))
+        if not group or not stream:
             return str(build["buildStatus"])
-        place = {"logGroupName": logs["groupName"], "logStreamName": logs["streamName"]}
-        events = self._logs.get_log_events(**place, limit=_LOG_LINES, startFromHead=False)["events"]
+        place = {"logGroupName": group, "logStreamName": stream, "limit": _LOG_LINES, "startFromHead": False}
+        events = self._session.client("logs").get_log_events(**place)["events"]
         return "".join(event["message"] for event in events)

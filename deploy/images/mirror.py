@@ -32,11 +32,6 @@ def mirrored_name(source: str) -> tuple[str, str]:
     return repository, tag
 
 
-def chart_images(rendered: str) -> list[str]:
-    """The images in a chart's rendered documents, each once."""
-    return sorted(set(_IMAGE.findall(rendered)))
-
-
 def mirror(registry: Registry, images: Iterable[str]) -> str:
     """Copy all charts and images that are missing, and further images, such as some that were built elsewhere.
 
@@ -72,7 +67,7 @@ def _mirror_chart(registry: Registry, chart: Mapping[str, str]) -> list[str]:
             run(["helm", "push", package, f"oci://{registry.host}/charts"], remedy=_REMEDY)
         # Karpenter's chart asks for the cluster's name; it changes no image.
         command = ["helm", "template", name, package, "--set", "settings.clusterName=any"]
-        return chart_images(output_of(command, remedy=_REMEDY))
+        return _IMAGE.findall(output_of(command, remedy=_REMEDY))
 
 
 def _mirror_image(registry: Registry, source: str, copy: tuple[str, ...]) -> None:

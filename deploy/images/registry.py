@@ -2,6 +2,7 @@
 
 import base64
 import json
+from functools import cached_property
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -9,26 +10,12 @@ from botocore.exceptions import ClientError
 from deploy.aws import error_code
 from deploy.scripts import run
 
-_KEPT_IMAGES = 20
+_UNTAGGED = {"tagStatus": "untagged", "countType": "sinceImagePushed", "countUnit": "days", "countNumber": 7}
+_OLD = {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 20}
 _LIFECYCLE = {
     "rules": [
-        {
-            "rulePriority": 1,
-            "description": "Layers that no image uses any more",
-            "selection": {
-                "tagStatus": "untagged",
-                "countType": "sinceImagePushed",
-                "countUnit": "days",
-                "countNumber": 7,
-            },
-            "action": {"type": "expire"},
-        },
-        {
-            "rulePriority": 2,
-            "description": "Old releases",
-            "selection": {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": _KEPT_IMAGES},
-            "action": {"type": "expire"},
-        },
+        {"rulePriority": number, "description": what, "selection": images, "action": {"type": "expire"}}
+        for number, what, images in ((1, "Layers that no image uses any more", _UNTAGGED), (2, "Old releases", _OLD))
     ]
 }
 
@@ -38,12 +25,15 @@ class Registry:
 
     def __init__(self, ecr: Any) -> None:
         self._ecr = ecr
-        self._authorization: dict[str, str] = {}
+
+    @cached_property
+    def _authorization(self) -> dict[str, str]:
+        return dict(self._ecr.get_authorization_token()["authorizationData"][0])
 
     @property
     def host(self) -> str:
         """Its domain."""
-        return self._authorized()["proxyEndpoint"].removeprefix("https://")
+        return self._authorization["proxyEndpoint"].removeprefix("https://")
 
     def log_in(self, program: str, *command: str) -> None:
         """Log a program in by a command such as ``login``; the password goes by its standard input.
@@ -51,7 +41,7 @@ class Registry:
         Raises:
             DeployError: The program is not there, or failed.
         """
-        user, _, password = base64.b64decode(self._authorized()["authorizationToken"]).decode().partition(":")
+        user, _, password = base64.b64decode(self._authorization["authorizationToken"]).decode().partition(":")
         words = [program, *command, "--username", user, "--password-stdin", self.host]
         run(words, stdin=password, remedy="Correct what it reports, then run the same command again.")
 
@@ -77,7 +67,3 @@ class Registry:
                 return None
             raise
         return str(found["imageDetails"][0]["imageDigest"])
-
-    def _authorized(self) -> dict[str, str]:
-        self._authorization = self._authorization or self._ecr.get_authorization_token()["authorizationData"][0]
-        return self._authorization

@@ -22,33 +22,29 @@ class NoticeQueue:
         self._topic_arn = target.notice_topic_arn
         self._sqs = target.client("sqs")
         self._sns = target.client("sns")
-        self._url = ""
-        self._exit = ExitStack()
+        self._undo = ExitStack()
 
     def __enter__(self) -> Self:
         with ExitStack() as undo:
             name, retention = f"sd-on-eks-verify-{secrets.token_hex(4)}", {"MessageRetentionPeriod": str(_RETENTION_S)}
             self._url = self._sqs.create_queue(QueueName=name, Attributes=retention)["QueueUrl"]
             undo.callback(self._sqs.delete_queue, QueueUrl=self._url)
-            attributes = self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=["QueueArn"])["Attributes"]
-            statement = {
-                "Effect": "Allow",
-                "Principal": {"Service": "sns.amazonaws.com"},
-                "Action": "sqs:SendMessage",
-                "Resource": attributes["QueueArn"],
-                "Condition": {"ArnEquals": {"aws:SourceArn": self._topic_arn}},
-            }
+            attributes = self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=["QueueArn"])
+            arn = attributes["Attributes"]["QueueArn"]
+            from_topic = {"ArnEquals": {"aws:SourceArn": self._topic_arn}}
+            allowed = {"Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage", "Resource": arn}
+            statement = {"Effect": "Allow", **allowed, "Condition": from_topic}
             policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
             self._sqs.set_queue_attributes(QueueUrl=self._url, Attributes={"Policy": policy})
-            subscription = self._sns.subscribe(
-                TopicArn=self._topic_arn, Protocol="sqs", Endpoint=attributes["QueueArn"], ReturnSubscriptionArn=True
-            )["SubscriptionArn"]
-            undo.callback(self._sns.unsubscribe, SubscriptionArn=subscription)
-            self._exit = undo.pop_all()
+            subscribed = self._sns.subscribe(
+                TopicArn=self._topic_arn, Protocol="sqs", Endpoint=arn, ReturnSubscriptionArn=True
+            )
+            undo.callback(self._sns.unsubscribe, SubscriptionArn=subscribed["SubscriptionArn"])
+            self._undo = undo.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._exit.close()
+        self._undo.close()
 
     def receive(self) -> list[Notice]:
         """Wait up to a second for notices; those of other tasks are among them."""

@@ -74,12 +74,8 @@ def samples_of(
 ) -> list[Sample]:
     """The samples of every runtime; of v1alpha1 those that name a checkpoint which leads to exactly this runtime.
 
-    Args:
-        catalog: All runtimes of the platform.
-        runtimes: Those whose samples are wanted; None wants all.
-        api_version: The one version that is wanted; None wants all.
-        checkpoint: Checkpoint to ask for; None asks for the runtime's own, or the samples'.
-        task_types: Those that are wanted; None wants all.
+    ``runtimes``, ``api_version`` and ``task_types`` leave only some of them, unless they are None. ``checkpoint`` is
+    asked for in place of the runtime's own, or the samples'.
 
     Raises:
         DeployError: There are none.
