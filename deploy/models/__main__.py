@@ -9,11 +9,13 @@ from deploy.aws import Account
 from deploy.console import note, say
 from deploy.errors import DeployError
 from deploy.models.bucket import ModelBucket
-from deploy.models.layout import FOLDER_NAMES, folder_named, model_files, stored_name
-from deploy.models.library import ModelLibrary
+from deploy.models.library import INDEX, ModelLibrary
 from deploy.models.sources import FileSource, source_of
 from deploy.scripts import exit_code_of
+from runtimes.model_folders import MODEL_FOLDERS
 
+FOLDER_NAMES = tuple(folder.name for folder in MODEL_FOLDERS)
+"""The bucket's folders that model servers read single files from."""
 _PICKLES = (".ckpt", ".pt", ".pth")
 
 
@@ -70,6 +72,42 @@ def _upload_file(library: ModelLibrary, options: argparse.Namespace) -> None:
     key = f"{options.prefix}{folder}/{name}"
     is_new = library.store(source, key, sha256=options.sha256)
     say(f"s3://{options.bucket}/{key} {'stored' if is_new else 'exists already, the very same file'}.")
+
+
+def folder_named(name: str) -> str:
+    """The folder of that name in its right spelling.
+
+    Raises:
+        DeployError: Model servers read no such folder.
+    """
+    for folder in FOLDER_NAMES:
+        if folder.lower() == name.strip("/").lower():
+            return folder
+    raise DeployError(f"Model servers read no folder {name}.", f"Choose one of {', '.join(FOLDER_NAMES)}.")
+
+
+def stored_name(name: str, head: bytes) -> str:
+    """A file's name in the bucket: one without extension gets that of its kind, which its first bytes show."""
+    if "." in name:
+        return name
+    # A safetensors file begins with its header's length in eight bytes, and the header, which is JSON.
+    return f"{name}.safetensors" if head[8:9] == b"{" else f"{name}.ckpt"
+
+
+def model_files(folder: Path) -> list[str]:
+    """Paths, below its folder, of the files of a model in the diffusers format, without hidden and empty ones.
+
+    Raises:
+        DeployError: The folder holds no model.
+    """
+    if not (folder / INDEX).is_file():
+        raise DeployError(
+            f"{folder} has no {INDEX}, so it is not a model in the diffusers format.",
+            "Name the folder that holds one, as `hf download` makes it, or a single file.",
+        )
+    paths = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file() and path.stat().st_size]
+    names = [path.as_posix() for path in paths if not any(part.startswith(".") for part in path.parts)]
+    return sorted(names, key=lambda name: (name == INDEX, name))
 
 
 if __name__ == "__main__":

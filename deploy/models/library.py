@@ -16,6 +16,8 @@ from deploy.aws import error_code, items
 from deploy.errors import DeployError
 from deploy.models.sources import FileSource, WebSource
 
+INDEX = "model_index.json"
+"""Names the other files of a model in the diffusers format. It is stored last: where it is, the others are."""
 _PART_BYTES = 32 << 20
 """S3 takes 10,000 parts of an object, so that this reaches to 312 GiB."""
 _PARTS_AT_ONCE = 4

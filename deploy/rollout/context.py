@@ -13,8 +13,7 @@ from deploy.rollout.config_yaml import ConfigYaml
 from deploy.rollout.first_runtime import first_runtime, instance_types, preferred
 from deploy.rollout.options import RolloutOptions
 from deploy.stacks import Stack
-from deploy.support.instances import node_types, offered
-from deploy.support.zones import zones_for
+from deploy.support.region import node_types, offered, zones_for
 
 ZONES_VARIABLE = "CDK_AVAILABILITY_ZONES"
 """By which cdk.__main__ takes the zones where config.yaml leaves them open."""

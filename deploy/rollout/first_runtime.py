@@ -5,11 +5,14 @@ from typing import Any, get_args
 
 from configuration.gpus import instances_that_fit
 from configuration.images import AGENT
-from deploy.models.layout import DEFAULT_CHECKPOINT
 from deploy.rollout.options import RolloutOptions
 from runtimes.flux.profiles import PROFILES, Profile, Quantization
 from runtimes.registry import RUNTIME_TYPES
 
+# Stable Diffusion 1.5, CreativeML OpenRAIL-M. The checksum is the one that its publisher states for the LFS object.
+DEFAULT_CHECKPOINT = "v1-5-pruned-emaonly.safetensors"
+DEFAULT_URL = f"https://huggingface.co/stable-diffusion-v1-5/stable-diffusion-v1-5/resolve/main/{DEFAULT_CHECKPOINT}"
+DEFAULT_SHA256 = "6ce0161689b3853acaa03779ec93eafe75a02f4ced659bee03f50797806fa2fa"
 _COOLDOWN_S = 300
 _MAX_REPLICAS = 5
 _SMALL = ("g6.2xlarge", "g6.xlarge", "g5.xlarge", "g5.2xlarge")

@@ -10,9 +10,8 @@ from configuration.volume_filling import REGION_MIB_S, asked_for
 from deploy.aws import Account, items, log_groups
 from deploy.console import aligned
 from deploy.support import quotas
-from deploy.support.instances import node_types, offered, vcpus
 from deploy.support.quotas import Quota, quota_value, used_nat_gateways, used_vcpus
-from deploy.support.zones import check_zones
+from deploy.support.region import check_zones, node_types, offered, vcpus
 
 _SERVICES = ("apigateway", "cloudformation", "codebuild", "dynamodb", "ecr", "eks", "lambda", "sns", "sqs")
 _MESSAGES_PER_TASK = 2

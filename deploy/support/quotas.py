@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deploy.aws import AWS_ERRORS, Account, items
-from deploy.support.instances import vcpus
+from deploy.support.region import vcpus
 
 _STANDARD = tuple("acdhimrtz")
 _NOT_STANDARD = ("dl", "hpc", "inf", "mac", "trn")

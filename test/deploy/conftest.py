@@ -238,10 +238,10 @@ class Checkout:
         tool = str(images / "images")
         (images / "__main__.py").write_text(f"import os, sys\nos.execv({tool!r}, [{tool!r}, *sys.argv[1:]])\n")
         self.answer("images", json.dumps(IMAGES))
-        layout = root / "deploy" / "models" / "layout.py"
-        text = re.sub(r"(?m)^DEFAULT_URL = .*$", f"DEFAULT_URL = {models.url!r}", layout.read_text())
+        module = root / "deploy" / "rollout" / "first_runtime.py"
+        text = re.sub(r"(?m)^DEFAULT_URL = .*$", f"DEFAULT_URL = {models.url!r}", module.read_text())
         checksum = hashlib.sha256(MODEL).hexdigest()
-        layout.write_text(re.sub(r"(?m)^DEFAULT_SHA256 = .*$", f"DEFAULT_SHA256 = {checksum!r}", text))
+        module.write_text(re.sub(r"(?m)^DEFAULT_SHA256 = .*$", f"DEFAULT_SHA256 = {checksum!r}", text))
         self.calls.touch()
 
     def answer(self, program, text):

@@ -5,8 +5,8 @@ import pytest
 from deploy import stacks
 from deploy.aws import Account
 from deploy.errors import DeployError
-from deploy.removal.__main__ import remove as remove_deployment
-from deploy.removal.foreign import foreign_resources, karpenter_nodes
+from deploy.removal import foreign_resources, karpenter_nodes
+from deploy.removal import remove as remove_deployment
 from deploy.stacks import Stack
 
 ASSUMED = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}

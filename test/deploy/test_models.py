@@ -5,7 +5,7 @@ import pytest
 
 from deploy.errors import DeployError
 from deploy.models import sources
-from deploy.models.layout import folder_named, model_files, stored_name
+from deploy.models.__main__ import folder_named, main, model_files, stored_name
 from deploy.models.library import ModelLibrary
 from deploy.models.sources import FileSource, source_of
 
@@ -180,8 +180,6 @@ class TestTheScript:
         assert s3.head_object(Bucket=BUCKET, Key="v2/Lora/style.safetensors")
 
     def test_a_bucket_that_is_not_there_is_refused(self, inside, file, capsys):
-        from deploy.models.__main__ import main
-
         assert main([str(file), "Lora", "nowhere"]) == 1
         assert "There is no bucket nowhere" in capsys.readouterr().err
 

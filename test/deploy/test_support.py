@@ -13,9 +13,8 @@ from deploy.rollout.steps.images import images_left_open
 from deploy.rollout.steps.tools import environ
 from deploy.support import assessment
 from deploy.support.assessment import Sufficiency, assess, table_of
-from deploy.support.instances import offered_by_zone
 from deploy.support.quotas import BUILDS, VPCS, quota_value
-from deploy.support.zones import check_zones, zones_of_region
+from deploy.support.region import check_zones, offered_by_zone, zones_of_region
 from runtimes.flux.options import ModelOptions
 from runtimes.flux.profiles import RUNNABLE
 

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from configuration.config import ModelsRuntime
 from deploy.errors import DeployError
 from deploy.models.bucket import ModelBucket
-from deploy.models.layout import DEFAULT_CHECKPOINT, DEFAULT_SHA256, DEFAULT_URL, INDEX
-from deploy.models.library import ModelLibrary
+from deploy.models.library import INDEX, ModelLibrary
 from deploy.models.sources import source_of
 from deploy.rollout.context import RolloutContext
+from deploy.rollout.first_runtime import DEFAULT_CHECKPOINT, DEFAULT_SHA256, DEFAULT_URL
 from deploy.rollout.steps import StepWork, step
 from runtimes.flux.options import ModelOptions
 from runtimes.model_folders import CHECKPOINT_FOLDER

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 from deploy.console import note
 from deploy.errors import DeployError
@@ -18,7 +19,9 @@ _TOOLS = ROOT / "node_modules"
 @step("Tools")
 def tools(context: RolloutContext) -> StepWork:
     """Install the CDK's command line, or use the one on the PATH (-T); look for what is run besides."""
-    wanted, is_installed = _cdk_version(), _has_cdk()
+    # The lock beside package.json has the checksum of what is downloaded.
+    wanted = _json_of(ROOT / "package.json")["dependencies"]["aws-cdk"]
+    is_installed = _json_of(_TOOLS / "aws-cdk" / "package.json").get("version") == wanted
     if context.options.skip_tools:
         yield "use the cdk on the PATH"
     else:
@@ -38,14 +41,20 @@ def tools(context: RolloutContext) -> StepWork:
             note(f"cdk is {version}; the platform was made with {wanted}.")
         return f"cdk {version} from the PATH"
     if not is_installed:
-        _install_cdk()
+        node = _node_folder()
+        # The wheel flattens npm's own starter, which then does not find its parts.
+        npm = node.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+        quietly = ("--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
+        run(
+            [str(node / "node"), str(npm), "ci", "--prefix", str(ROOT), *quietly],
+            environ=_tool_environ(),
+            remedy="Check the way to the npm registry, or install aws-cdk yourself and use -T.",
+        )
     return f"aws-cdk {wanted}"
 
 
-def _cdk_version() -> str:
-    """The version that deploys the platform; the lock beside package.json has the checksum of what is downloaded."""
-    package = json.loads((ROOT / "package.json").read_text(encoding="utf-8"))
-    return str(package["dependencies"]["aws-cdk"])
+def _json_of(path: Path) -> dict[str, Any]:
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
 
 
 def environ(context: RolloutContext) -> dict[str, str]:
@@ -59,23 +68,6 @@ def _tool_environ() -> dict[str, str]:
     node = _node_folder()
     path = os.pathsep.join([str(_TOOLS / ".bin"), str(node), os.environ.get("PATH", "")])
     return {"PATH": path, "JSII_NODE": str(node / "node")}
-
-
-def _has_cdk() -> bool:
-    installed = _TOOLS / "aws-cdk" / "package.json"
-    return installed.exists() and json.loads(installed.read_text(encoding="utf-8"))["version"] == _cdk_version()
-
-
-def _install_cdk() -> None:
-    node = _node_folder()
-    # The wheel flattens npm's own starter, which then does not find its parts.
-    npm = node.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-    quietly = ("--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
-    run(
-        [str(node / "node"), str(npm), "ci", "--prefix", str(ROOT), *quietly],
-        environ=_tool_environ(),
-        remedy="Check the way to the npm registry, or install aws-cdk yourself and use -T.",
-    )
 
 
 def _node_folder() -> Path:

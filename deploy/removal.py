@@ -1,9 +1,11 @@
 """``python -m deploy.removal``: remove a deployment; deploy/destroy.sh starts it."""
 
 import argparse
+import json
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from configuration.checks import STACK_SUFFIX
 from configuration.images import FOLDER
@@ -11,7 +13,6 @@ from deploy.aws import Account, items, log_groups
 from deploy.backlog import backlogs, held_tasks
 from deploy.console import confirm, note, say
 from deploy.errors import DeployError
-from deploy.removal.foreign import foreign_resources, karpenter_nodes
 from deploy.scripts import exit_code_of
 from deploy.snapshots import made_snapshots
 from deploy.stacks import Stack, explain_failures
@@ -27,6 +28,10 @@ _COMMANDS = {
     "AWS::Logs::LogGroup": _DELETE_LOGS,
 }
 _OF_ALL = "all deployments share it"
+# How EC2 and EKS name interfaces that they make and remove themselves.
+_OWN_INTERFACES = ("amazon eks ", "aws-k8s-", "aws lambda vpc eni", "elb ")
+_OWN_TAGS = {"node.k8s.amazonaws.com/instance_id", "cluster.k8s.amazonaws.com/name"}
+_MACHINES = ["pending", "running", "stopping", "stopped"]
 
 
 def main() -> int:
@@ -74,13 +79,7 @@ def remove(account: Account, stack_name: str, *, yes: bool, force: bool) -> None
             f"Instances of the cluster still run and cost money: {', '.join(nodes)}.",
             f"aws ec2 terminate-instances --region {account.region} --instance-ids {' '.join(nodes)}",
         )
-    left = []
-    for one in kept:
-        kind = one["ResourceType"]
-        other = f"aws cloudcontrol delete-resource --type-name {kind} --identifier {{}}"
-        name = one["PhysicalResourceId"]
-        left.append((f"{kind.rpartition('::')[2]} {name}", _COMMANDS.get(kind, other).format(name)))
-    if left := [*left, *_leftovers(account, stack_name)]:
+    if left := [*_leftovers(account, stack_name, kept)]:
         say("\nWhat is left, and how to remove it:")
     for what, command in left:
         say(f"  {what}\n      {command} --region {account.region}")
@@ -120,8 +119,12 @@ def _delete(account: Account, stack: Stack, status: str) -> None:
     say(f"Stack {stack.name} is gone.")
 
 
-def _leftovers(account: Account, stack_name: str) -> Iterator[tuple[str, str]]:
-    """What is left besides the stack's own resources: what each is, and the command that removes it."""
+def _leftovers(account: Account, stack_name: str, kept: list[Any]) -> Iterator[tuple[str, str]]:
+    """What is left, the stack's own resources first: what each is, and the command that removes it."""
+    for one in kept:
+        kind, name = one["ResourceType"], one["PhysicalResourceId"]
+        other = f"aws cloudcontrol delete-resource --type-name {kind} --identifier {{}}"
+        yield f"{kind.rpartition('::')[2]} {name}", _COMMANDS.get(kind, other).format(name)
     for one in made_snapshots(account.client("ec2")):
         name = one["SnapshotId"]
         yield f"Snapshot {name} of images ({_OF_ALL})", f"aws ec2 delete-snapshot --snapshot-id {name}"
@@ -139,6 +142,70 @@ def _leftovers(account: Account, stack_name: str) -> Iterator[tuple[str, str]]:
     ):
         if Stack(account.client("cloudformation"), name).status is not None:
             yield f"Stack {name} {what}", f"aws cloudformation delete-stack --stack-name {name}"
+
+
+def foreign_resources(account: Account, stack: Stack) -> list[str]:
+    """Sentences about them, and what to do with each."""
+    resources = stack.resources()
+    own = json.dumps(stack.template()) + " ".join(one.get("PhysicalResourceId", "") for one in resources)
+    found: list[str] = []
+    for one in resources:
+        if one["ResourceType"] == "AWS::IAM::Role":
+            found += _policies(account.client("iam"), one["PhysicalResourceId"], own)
+    for one in resources:
+        if one["ResourceType"] == "AWS::EC2::VPC":
+            found += _in_vpc(account.client("ec2"), one["PhysicalResourceId"], f"kubernetes.io/cluster/{stack.name}")
+    return found
+
+
+def karpenter_nodes(ec2: Any, cluster: str) -> list[str]:
+    """Ids of a cluster's instances that are not gone yet; CloudFormation knows nothing of them."""
+    filters = {
+        "tag-key": ["karpenter.sh/nodepool"],
+        f"tag:kubernetes.io/cluster/{cluster}": ["owned"],
+        "instance-state-name": [*_MACHINES, "shutting-down"],
+    }
+    return [one["InstanceId"] for one in _instances(ec2, filters)]
+
+
+def _policies(iam: Any, role: str, own: str) -> Iterator[str]:
+    attached = items(iam, "list_attached_role_policies", "AttachedPolicies", RoleName=role)
+    inline = items(iam, "list_role_policies", "PolicyNames", RoleName=role)
+    for name in (*(one["PolicyName"] for one in attached), *inline):
+        if name not in own:
+            yield f"Role {role} has the policy {name}, which is not the stack's: detach it."
+
+
+def _in_vpc(ec2: Any, vpc: str, cluster_tag: str) -> Iterator[str]:
+    instances = set()
+    for instance in _instances(ec2, {"vpc-id": [vpc], "instance-state-name": _MACHINES}):
+        instances.add(instance["InstanceId"])
+        tags = _tags(instance.get("Tags", []))
+        if cluster_tag not in tags:
+            kind = "Cloud9 environment" if "aws:cloud9:environment" in tags else "Instance"
+            yield f"{kind} {instance['InstanceId']} is in VPC {vpc}: terminate or move it."
+    filters = [{"Name": "vpc-id", "Values": [vpc]}]
+    for interface in items(ec2, "describe_network_interfaces", "NetworkInterfaces", Filters=filters):
+        if not _is_own(interface) and interface.get("Attachment", {}).get("InstanceId") not in instances:
+            what = f"{interface['NetworkInterfaceId']} ({interface.get('Description') or 'no description'})"
+            yield f"Network interface {what} is in VPC {vpc}: delete it."
+
+
+def _is_own(interface: dict[str, Any]) -> bool:
+    """Whether AWS made it for something that the stack has."""
+    made_by_aws = interface.get("RequesterManaged", False) or interface.get("InterfaceType") not in {None, "interface"}
+    described = interface.get("Description", "").lower().startswith(_OWN_INTERFACES)
+    return made_by_aws or described or bool(_tags(interface.get("TagSet", [])) & _OWN_TAGS)
+
+
+def _instances(ec2: Any, filters: dict[str, list[str]]) -> Iterator[dict[str, Any]]:
+    wanted = [{"Name": name, "Values": values} for name, values in filters.items()]
+    for reservation in items(ec2, "describe_instances", "Reservations", Filters=wanted):
+        yield from reservation["Instances"]
+
+
+def _tags(tags: list[dict[str, str]]) -> set[str]:
+    return {tag["Key"] for tag in tags}
 
 
 if __name__ == "__main__":

@@ -1,16 +1,51 @@
-"""Which availability zones a deployment's network stands in."""
+"""What a region offers: instance types, how large they are, and availability zones for a deployment's network."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from configuration.config import ModelsRuntime
 from configuration.platform import REFUSED_ZONE_IDS, ZONES
-from deploy.aws import Account
+from deploy.aws import Account, items
 from deploy.stacks import Stack
-from deploy.support.instances import offered_by_zone
 
 _PUBLIC_SUBNET = re.compile(r"PublicSubnet(\d)Subnet[0-9A-F]+$")
 """The CDK's logical ids of the first subnet in each zone, which number the zones."""
+
+
+def offered(ec2: Any, types: Iterable[str]) -> list[str]:
+    """Those of some instance types that the region offers, in their order."""
+    wanted = list(dict.fromkeys(types))
+    found = {name for _, name in _offerings(ec2, "region", wanted)}
+    return [name for name in wanted if name in found]
+
+
+def offered_by_zone(ec2: Any, types: Iterable[str]) -> dict[str, set[str]]:
+    """Those of some instance types that each zone offers, by the zone's name."""
+    found: dict[str, set[str]] = {}
+    for zone, name in _offerings(ec2, "availability-zone", list(dict.fromkeys(types))):
+        found.setdefault(zone, set()).add(name)
+    return found
+
+
+def _offerings(ec2: Any, location: str, types: list[str]) -> Iterator[tuple[str, str]]:
+    if types:  # an empty filter is refused
+        at = {"LocationType": location, "Filters": [{"Name": "instance-type", "Values": types}]}
+        for one in items(ec2, "describe_instance_type_offerings", "InstanceTypeOfferings", **at):
+            yield one["Location"], one["InstanceType"]
+
+
+def vcpus(ec2: Any, types: Iterable[str]) -> dict[str, int]:
+    """The vCPUs of each instance type; all must be offered."""
+    names = list(dict.fromkeys(types))
+    described = ec2.describe_instance_types(InstanceTypes=names)["InstanceTypes"] if names else []
+    return {one["InstanceType"]: int(one["VCpuInfo"]["DefaultVCpus"]) for one in described}
+
+
+def node_types(runtimes: Iterable[ModelsRuntime]) -> list[str]:
+    """The instance types of some runtimes' nodes; those that bring no nodes of their own have none."""
+    nodes = (one.extra_values.karpenter for one in runtimes)
+    return [name for one in nodes if one.enabled for name in one.provisioner.instance_type]
 
 
 def zones_of_region(ec2: Any) -> dict[str, str]:

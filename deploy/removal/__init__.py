@@ -1,1 +1,0 @@
-"""Removes a deployment, and says what stays."""
