@@ -41,14 +41,8 @@ def test_a_flux_runtime_begins_with_a_model_of_the_bucket_on_instances_that_hold
 def test_a_plan_changes_nothing(checkout, world):
     ended = checkout.run("deploy.sh", "--plan")
     assert ended.code == 0, ended.err
-    for words in (
-        "L-DB2E81BA",
-        "make sdoneks-models-123456789012-us-west-2",
-        "download v1-5",
-        "create AWSServiceRoleForEC2Spot",
-        LINE,
-    ):
-        assert words in ended.out
+    bucket, role = "make sdoneks-models-123456789012-us-west-2", "create AWSServiceRoleForEC2Spot"
+    assert all(words in ended.out for words in ("L-DB2E81BA", bucket, "download v1-5", role, LINE))
     assert ended.calls == ["make .venv/stamps/deploy"]  # neither the CDK nor Node
     assert world.client("s3").list_buckets()["Buckets"] == []
     assert not checkout.config.exists()

@@ -85,23 +85,22 @@ def test_the_cdk_is_locked_by_version_and_checksum():
     assert all(package["integrity"].startswith("sha512-") for package in packages.values())
 
 
-def test_a_missing_region_is_told_before_the_cdk_is_installed(checkout):
-    ended = checkout.run("deploy.sh", "--yes", AWS_DEFAULT_REGION="")
-    assert (ended.code, ended.calls) == (1, ["make .venv/stamps/deploy"])
-    assert "No region is set" in ended.err
-
-
-def test_a_wrong_option_is_told_before_anything_is_installed(checkout):
-    ended = checkout.run("deploy.sh", "--plam")
-    assert (ended.code, ended.calls) == (2, [])
-    assert "--plam" in ended.err
-
-
-def test_credentials_are_looked_at_before_the_cdk_is_installed(checkout, world):
-    world.denied = {"GetCallerIdentity"}
-    ended = checkout.run("deploy.sh", "--yes")
-    assert (ended.code, ended.calls) == (1, ["make .venv/stamps/deploy"])
-    assert "GetCallerIdentity" in ended.err
+@pytest.mark.parametrize(
+    ("option", "words", "installed"),
+    [
+        ("--plam", "--plam", []),
+        ("--yes", "No region is set", ["make .venv/stamps/deploy"]),
+        ("--yes", "GetCallerIdentity", ["make .venv/stamps/deploy"]),
+    ],
+)
+def test_a_wrong_option_or_a_missing_region_or_credentials_are_told_before_the_cdk_is_installed(
+    checkout, world, option, words, installed
+):
+    world.denied = {words}
+    region = "" if "region" in words else "us-west-2"
+    ended = checkout.run("deploy.sh", option, AWS_DEFAULT_REGION=region)
+    assert (ended.code, ended.calls) == (1 if installed else 2, installed)
+    assert words in ended.err
 
 
 def test_an_old_python_is_told_before_anything(checkout):

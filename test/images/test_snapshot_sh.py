@@ -22,57 +22,52 @@ STEPS = 16
 # Each state is asked for twice before it is there; a stack that is deleted does not exist any more.
 AWS = f"""
 def state(name): return HOME / name
-def asked_before(name):
-    known = state("asked-" + name).exists()
-    state("asked-" + name).touch()
-    return known
-def progress(name, before, after): print(after if asked_before(name) or not os.environ.get("SLOW") else before)
-number = len((HOME / "calls.jsonl").read_text().splitlines())
-if number == int(os.environ.get("FAIL_AT", "0")):
+def progress(before, after):
+    asked = state("asked-" + operation)
+    print(after if asked.exists() or not os.environ.get("SLOW") else before)
+    asked.touch()
+if len((HOME / "calls.jsonl").read_text().splitlines()) == int(os.environ.get("FAIL_AT", "0")):
     sys.exit("An error occurred (AccessDenied)")
 operation = ARGUMENTS[1]
 query = ARGUMENTS[ARGUMENTS.index("--query") + 1] if "--query" in ARGUMENTS else ""
-if operation == os.environ.get("STUCK") and "--owner-ids" not in ARGUMENTS:
+SAID = {{
+    "describe-subnets": os.environ.get("SUBNETS", "4"),
+    "describe-stack-events": "Instance  no default VPC",
+    "send-command": "command-1",
+    "get-command-invocation": "manifest unknown",
+}}
+STATES = {{
+    "describe-instance-information": ("None", "Online"),
+    "list-command-invocations": ("InProgress", os.environ.get("PULL", "Success")),
+    "describe-instances": ("stopping", "stopped"),
+    "describe-snapshots": ("pending", os.environ.get("SNAPSHOT_STATE", "completed")),
+}}
+if "--owner-ids" in ARGUMENTS:
+    print("{SNAPSHOT}" if state("snapshot").exists() else "")
+elif operation == os.environ.get("STUCK"):
     print("pending")
-elif operation == "describe-subnets":
-    print(os.environ.get("SUBNETS", "4"))
-elif operation == "create-stack":
-    state("stack").touch()
-elif operation == "delete-stack":
-    state("stack").unlink(missing_ok=True)
 elif operation == "describe-stacks":
     if not state("stack").exists():
         sys.exit("An error occurred (ValidationError): Stack with id x does not exist")
     if "Outputs" in query:
         print("i-0abc")
-    elif os.environ.get("STACK_STATE"):
-        print(os.environ["STACK_STATE"])
     else:
-        progress("stack", "CREATE_IN_PROGRESS", "CREATE_COMPLETE")
-elif operation == "describe-stack-events":
-    print("Instance  no default VPC")
-elif operation == "describe-instance-information":
-    progress("agent", "None", "Online")
-elif operation == "send-command":
-    print("command-1")
-elif operation == "list-command-invocations":
-    progress("command", "InProgress", os.environ.get("PULL", "Success"))
-elif operation == "get-command-invocation":
-    print("manifest unknown")
-elif operation == "describe-instances":
-    print("vol-0abc") if "VolumeId" in query else progress("instance", "stopping", "stopped")
-elif operation == "create-snapshot":
-    state("snapshot").touch()
-    if os.environ.get("HANGS"):
-        import time
-        time.sleep(60)
-    print("{SNAPSHOT}")
-elif operation == "delete-snapshot":
-    state("snapshot").unlink()
-elif operation == "describe-snapshots" and "--owner-ids" in ARGUMENTS:
-    print("{SNAPSHOT}" if state("snapshot").exists() else "")
-elif operation == "describe-snapshots":
-    progress("snapshot", "pending", os.environ.get("SNAPSHOT_STATE", "completed"))
+        progress("CREATE_IN_PROGRESS", os.environ.get("STACK_STATE", "CREATE_COMPLETE"))
+elif operation in ("create-stack", "create-snapshot"):
+    state(operation.removeprefix("create-")).touch()
+    if operation == "create-snapshot":
+        if os.environ.get("HANGS"):
+            import time
+            time.sleep(60)
+        print("{SNAPSHOT}")
+elif operation in ("delete-stack", "delete-snapshot"):
+    state(operation.removeprefix("delete-")).unlink(missing_ok=True)
+elif "VolumeId" in query:
+    print("vol-0abc")
+elif operation in STATES:
+    progress(*STATES[operation])
+else:
+    print(SAID.get(operation, ""))
 """
 
 
