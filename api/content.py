@@ -10,13 +10,9 @@ from runtimes.spec import load
 
 
 def content_errors(content: Any, tasktype: str, runtime: DeployedRuntime, at: FieldPath) -> Iterator[FieldError]:
-    """Name the errors of a content, or the first of very many.
+    """Name the errors of a content that stands at a place of a request, or the first of very many.
 
-    Args:
-        content: What the request holds as content.
-        tasktype: One that the runtime takes.
-        runtime: Where it will run.
-        at: Where the content stands in the request.
+    Its task type is one that the runtime takes.
     """
     if not isinstance(content, dict):
         yield FieldError(field_path(at), "must be an object")

@@ -24,13 +24,7 @@ logger = logging.getLogger(__name__)
 
 
 class Door:
-    """Answers requests.
-
-    Args:
-        catalog: The deployed runtimes.
-        operations: What requests ask for.
-        bucket: The output bucket.
-    """
+    """Answers requests to the deployed runtimes, whose results go to the output bucket."""
 
     def __init__(self, *, catalog: RuntimeCatalog, operations: Operations, bucket: str) -> None:
         self._catalog = catalog

@@ -12,14 +12,9 @@ from contract.field_errors import MAX_FIELD_ERRORS, FieldError
 
 
 class RequestError(Exception):
-    """The request is rejected.
+    """The request is rejected with an HTTP status, a word for programs, and a sentence for people.
 
-    Attributes:
-        status: HTTP status.
-        code: One word for programs.
-        message: A sentence for people.
-        errors: What is wrong with the request, where that is known field by field.
-        headers: Further response headers.
+    Where that is known field by field, ``errors`` says what is wrong. ``headers`` are further ones of the answer.
     """
 
     def __init__(
@@ -42,10 +37,9 @@ class InvalidRequestError(RequestError):
     """The request has errors; all of them are named, up to MAX_FIELD_ERRORS."""
 
     def __init__(self, errors: list[FieldError]) -> None:
-        if len(errors) > MAX_FIELD_ERRORS:
-            message = (
-                f"The request has more than {MAX_FIELD_ERRORS} faults; details names the first {MAX_FIELD_ERRORS}."
-            )
+        most = MAX_FIELD_ERRORS
+        if len(errors) > most:
+            message = f"The request has more than {most} faults; details names the first {most}."
         elif len(errors) > 1:
             message = f"The request has {len(errors)} faults; details names each."
         else:

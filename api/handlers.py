@@ -43,11 +43,7 @@ def _make_door() -> Door:
     for runtime in catalog:
         for checks in filter(None, (runtime.runtime_type.checks, runtime.runtime_type.warnings)):
             load(checks)  # while the function is loaded, its processor is at its fastest
-    return Door(
-        catalog=catalog,
-        operations=Operations(jobs=jobs, publisher=publisher),
-        bucket=bucket,
-    )
+    return Door(catalog=catalog, operations=Operations(jobs=jobs, publisher=publisher), bucket=bucket)
 
 
 def _required(variable: str) -> str:

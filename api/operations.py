@@ -35,38 +35,27 @@ class KeyBusyError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class IdempotencyKey:
-    """A caller's key: it stands for one request, however often that is sent.
-
-    Attributes:
-        value: The key as the caller sent it.
-        body_sha256: Of the version of the API and the body, byte for byte.
-    """
+    """A caller's key: it stands for one request, however often that is sent."""
 
     value: str
     body_sha256: str
+    """Of the version of the API and the body, byte for byte."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskSubmission:
-    """A valid task, and what the platform knows of it.
-
-    Attributes:
-        request: The task as its caller sent it.
-        job: The job that does it.
-        accepted_s: When it was accepted, seconds since 1970.
-        start_s: Within how many seconds it must be started.
-        tenant: Whose it is.
-        key: The caller's Idempotency-Key.
-        traceparent: The trace that it was submitted in.
-    """
+    """A valid task as its caller sent it, and what the platform knows of it."""
 
     request: Task
     job: str
     accepted_s: float
+    """When it was accepted, seconds since 1970."""
     start_s: float
+    """Within how many seconds it must be started."""
     tenant: str | None
     key: IdempotencyKey | None
     traceparent: str | None
+    """The trace that it was submitted in."""
 
     @property
     def task(self) -> Task:
@@ -90,12 +79,7 @@ class _EarlierJob:
 
 
 class Operations:
-    """The operations on tasks and jobs.
-
-    Args:
-        jobs: The jobs.
-        publisher: Where tasks go.
-    """
+    """The operations on tasks and jobs."""
 
     def __init__(self, *, jobs: JobStore, publisher: TaskPublisher) -> None:
         self._jobs = jobs
@@ -139,13 +123,12 @@ class Operations:
             self._jobs.run(commands.accept(task, now_s, start_by_s=start_by_s))
             return None
         accept = commands.accept_once(task, now_s, start_by_s=start_by_s, key=key.value, body_sha256=key.body_sha256)
-        for number in range(_KEY_TRIES):
-            if number:
-                time.sleep(_KEY_PAUSE_S)
+        for _ in range(_KEY_TRIES):
             if self._jobs.run(accept).done:
                 return None
             if (earlier := self._find(submission, key)) is not None:
                 return earlier
+            time.sleep(_KEY_PAUSE_S)
         raise KeyBusyError
 
     def _find(self, submission: TaskSubmission, key: IdempotencyKey) -> _EarlierJob | None:

@@ -10,13 +10,9 @@ from contract.task import MAX_CONTENT_BYTES, Task
 
 
 class TaskPublisher:
-    """The topic of tasks. Calls raise botocore's errors when AWS does not take what it is given.
+    """The topic of tasks, and the output bucket. Calls raise botocore's errors when AWS does not take what it is given.
 
-    Args:
-        sns: A botocore SNS client.
-        make_s3: Makes the S3 client when the first large content comes; few functions ever need it.
-        topic_arn: The topic.
-        bucket: The output bucket.
+    ``make_s3`` makes the S3 client when the first large content comes; few functions ever need it.
     """
 
     def __init__(self, *, sns: Any, make_s3: Callable[[], Any], topic_arn: str, bucket: str) -> None:
@@ -32,12 +28,7 @@ class TaskPublisher:
         return len(strict_json.dumps(task.content)) > MAX_CONTENT_BYTES
 
     def store(self, task: Task, job: str) -> Task:
-        """Put content that is too large for a message into the bucket; return the task as it is published.
-
-        Args:
-            task: The task.
-            job: Its job, which names the object.
-        """
+        """Put content that is too large for a message into the bucket, as its job's; return the task to publish."""
         if not self.is_large(task):
             return task
         if self._s3 is None:
@@ -48,12 +39,7 @@ class TaskPublisher:
         return Task(metadata=task.metadata, content_url=s3_url(self._bucket, key))
 
     def publish(self, task: Task, traceparent: str | None) -> None:
-        """Send a task on its way to its runtime's queue.
-
-        Args:
-            task: The task, as ``store`` gave it.
-            traceparent: The trace that it was submitted in.
-        """
+        """Send a task, as ``store`` gave it, on its way to its runtime's queue, with its trace."""
         request = task.publication(self._topic_arn)
         if traceparent is not None:
             request["MessageAttributes"][TRACEPARENT_ATTRIBUTE] = {"DataType": "String", "StringValue": traceparent}

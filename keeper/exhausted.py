@@ -32,12 +32,7 @@ class ExhaustedMessages:
     The order of the steps makes a crash between any two harmless, because the message is delivered again: end the job,
     notify, note that, move the message to the dead queue; only then is it deleted.
 
-    Args:
-        jobs: The jobs.
-        notifier: Sends notices.
-        sqs: A botocore client.
-        queue_prefix: What the names of all queues begin with, before the runtime's name.
-        clock: Seconds since 1970.
+    The names of all queues begin with ``queue_prefix``, before the runtime's name.
     """
 
     def __init__(

@@ -11,15 +11,7 @@ from jobs.store import JobStore
 
 
 class JobNotifier:
-    """Sends notices. Calls raise botocore's errors when AWS does not answer.
-
-    Args:
-        sns: A botocore client.
-        topic_arn: The topic.
-        jobs: Where it is noted that a notice was sent.
-        bucket: The output bucket.
-        clock: Seconds since 1970.
-    """
+    """Sends notices of jobs, whose results are in the output bucket. Calls raise botocore's errors."""
 
     def __init__(
         self, *, sns: Any, topic_arn: str, jobs: JobStore, bucket: str, clock: Callable[[], float] = time.time

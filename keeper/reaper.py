@@ -34,14 +34,8 @@ class Reaper:
     """Ends what no agent ends.
 
     Each write has the condition that the job has not changed since it was read; a refused one means that another part
-    was faster, which is fine.
-
-    Args:
-        jobs: The jobs.
-        notifier: Sends notices.
-        tasks: Publishes tasks again.
-        start_s: How long a job whose item does not say it may wait for an agent: one that an earlier version wrote.
-        clock: Seconds since 1970.
+    was faster, which is fine. ``start_s`` is how long a job may wait for an agent whose item, which an earlier version
+    wrote, does not say it.
     """
 
     def __init__(

@@ -77,14 +77,8 @@ class ChildProcess:
     """One ``python -m MODULE …`` that can be ended and started again; its output is added to one file.
 
     It is forked from a process that has imported all parts already, which takes 1 % of the time of starting Python.
-
-    Args:
-        arguments: The module and its arguments.
-        log: Where it writes.
-        endpoint: URL of AWS, the only one that it can reach.
-        wrapper: A command to run it by.
-        fresh: Whether Python is started for it, which a wrapper and LD_PRELOAD need.
-        environment: Its environment besides the sandbox's.
+    With ``fresh``, Python is started for it, by the command ``wrapper`` if there is one.
+    It can reach nothing but AWS at ``endpoint``.
     """
 
     def __init__(

@@ -20,17 +20,14 @@ _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "upgrade", "te",
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """A request as rules see it.
-
-    Attributes:
-        name: What it asks for, as ``s3:PutObject`` or ``POST /prompt``.
-        path: Its path, for rules that tell one object from another.
-        protocol: How its service writes errors; see ``actions``.
-    """
+    """A request as rules see it."""
 
     name: str
+    """What it asks for, as ``s3:PutObject`` or ``POST /prompt``."""
     path: str
+    """Its path, for rules that tell one object from another."""
     protocol: str = ""
+    """How its service writes errors; see ``actions``."""
 
 
 class Exchange:
@@ -61,26 +58,20 @@ Action = Callable[[Exchange], Awaitable[web.StreamResponse]]
 
 @dataclass(kw_only=True)
 class Rule:
-    """What is done to which calls, how often.
-
-    Attributes:
-        calls: Names of calls, as a shell pattern.
-        path: Shell pattern for the path.
-        action: What is done.
-        times: To how many calls; None for all.
-        for_s: How long from the first of them on; None for ever.
-        chance: Which share of the calls, drawn from ``source``.
-        hits: To how many it was done.
-    """
+    """What is done to which calls, by shell patterns of their names and paths, and how often."""
 
     calls: str
     path: str = "*"
     action: Action
     times: int | None = None
+    """To how many calls; None for all."""
     for_s: float | None = None
+    """How long from the first of them on; None for ever."""
     chance: float = 1.0
+    """Which share of the calls, drawn from ``source``."""
     source: random.Random = field(default_factory=lambda: random.Random(0))
     hits: int = 0
+    """To how many it was done."""
     _began_s: float | None = None
 
     def takes(self, call: Call) -> bool:
@@ -122,11 +113,8 @@ class Network(threading.Thread):
 class FaultProxy:
     """Stands before one upstream and passes on whatever no rule takes.
 
-    Args:
-        network: Where it runs.
-        upstream: URL of the real service.
-        name_of: Tells a request's call from the request and its body.
-        round_trip_s: Seconds that each call takes on its way, by pattern: half there, half back.
+    ``name_of`` tells a request's call from the request and its body. ``round_trip_s`` has the seconds that calls take
+    on their way, by pattern: half there, half back.
     """
 
     def __init__(

@@ -55,13 +55,7 @@ class Kit:
 
 
 class Rig:
-    """One runtime: queues, topics, a bucket and a jobs table of its own, and its pods.
-
-    Args:
-        kit: What it shares with others.
-        runtime_type: Of its model servers.
-        visibility_s: Of its queue.
-    """
+    """One runtime: queues, topics, a bucket and a jobs table of its own, and its pods."""
 
     def __init__(self, kit, runtime_type, *, visibility_s=VISIBILITY_S):
         self.type = runtime_type

@@ -50,19 +50,16 @@ class Door:
         sys.modules.pop("api.handlers", None)
         self._handler = importlib.import_module("api.handlers").handler
 
-    def post(self, body, *, key=None, tenant="tenant", path="/v1alpha2", headers=None):
+    def post(self, body, **options):
         """Send a request; its status and the text of its answer."""
-        response = self.respond(body, key=key, tenant=tenant, path=path, headers=headers)
+        response = self.respond(body, **options)
         return response["statusCode"], response["body"]
 
-    def respond(self, body, *, key=None, tenant="tenant", path="/v1alpha2", headers=None):
-        headers = {"Content-Type": "application/json", **(headers or {})}
-        if key is not None:
-            headers["Idempotency-Key"] = key
+    def respond(self, body, *, key=None, tenant="tenant", path="/v1alpha2"):
         event = {
             "httpMethod": "POST",
             "path": path,
-            "headers": headers,
+            "headers": {"Content-Type": "application/json", **({} if key is None else {"Idempotency-Key": key})},
             "body": body if isinstance(body, str) else json.dumps(body),
             "requestContext": {"identity": {"apiKeyId": tenant}},
         }

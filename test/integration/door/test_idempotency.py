@@ -178,16 +178,13 @@ def test_a_refused_request_uses_no_key_up(platform):
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "ä", "a\tb", "a\n"])
-def test_a_key_that_is_not_1_to_255_printable_ascii_characters_is_refused_by_name(platform, key):
-    status, answer = platform.door().post(TASK, key=key)
+def test_a_key_that_is_not_1_to_255_printable_ascii_characters_is_rejected_by_name(platform, key):
+    door = platform.door()
+    status, answer = door.post(TASK, key=key)
     assert status == 400
     assert [detail["field"] for detail in json.loads(answer)["error"]["details"]] == ["Idempotency-Key"]
     assert platform.items == []
-
-
-@pytest.mark.parametrize("key", ["k", " ~", "x" * 255])
-def test_any_other_key_is_taken(platform, key):
-    assert platform.door().post(TASK, key=key)[0] == 200
+    assert {door.post(TASK, key=one)[0] for one in (" ~", "x" * 255)} == {200}
 
 
 @pytest.mark.parametrize(("age_s", "jobs"), [(IDEMPOTENCY_S - 60, 1), (IDEMPOTENCY_S + 60, 2)])

@@ -27,18 +27,19 @@ def test_a_job_is_accepted_once(jobs):
     assert not jobs.run(commands.accept(task, jobs.now_s, start_by_s=START_BY_S)).done
 
 
-def test_a_foreign_message_is_entered_by_its_claim(jobs):
+def test_a_foreign_message_is_entered_by_its_claim_with_its_start_deadline(jobs):
     task = jobs.task(context={"a": [1, 2.5, None]}, prefix="x/y")
-    record = jobs.claimed(task, runtime="mine")
+    record = jobs.claimed(task, runtime="mine", start_s=7200)
     assert (record.state, record.runtime, record.claims, record.attempts) == (JobState.RUNNING, "mine", 1, 0)
     assert (record.context, record.prefix, record.task_id) == ({"a": [1, 2.5, None]}, "x/y", "a")
+    assert record.start_by_s == pytest.approx(record.created_s + 7200, abs=0.01)
 
 
 def test_a_claim_keeps_what_the_door_has_written(jobs):
     task = jobs.queued(tenant="t1")
     before = jobs.job(task)
-    assert jobs.claimed(task, after_s=50, runtime="other").created_s == before.created_s
-    assert jobs.job(task).runtime == "r"
+    record = jobs.claimed(task, after_s=50, runtime="other", start_s=1)
+    assert (record.created_s, record.start_by_s, record.runtime) == (before.created_s, before.start_by_s, "r")
 
 
 @pytest.mark.parametrize(("after_s", "taken"), [(0, False), (LEASE_S, False), (LEASE_S + CLOCK_MARGIN_S + 1, True)])
@@ -69,20 +70,15 @@ def test_only_the_agent_that_has_a_job_renews_releases_and_completes_it(jobs):
     assert jobs.job(task).lease_until_s > jobs.now_s + LEASE_S
 
 
-def test_a_renewal_counts_the_attempt_and_shows_that_the_job_is_to_be_cancelled(jobs):
+def test_a_renewal_counts_the_attempt_moves_the_deadlines_and_shows_that_the_job_is_to_be_cancelled(jobs):
     task = jobs.queued()
-    job = task.metadata.job
+    job, until_s = task.metadata.job, jobs.now_s + 200
     jobs.claimed(task)
     jobs.run(commands.request_cancel(job, jobs.now_s))
-    change = jobs.run(
-        commands.renew(job, "token", until_s=jobs.now_s + 200, start_by_s=START_BY_S, attempts=1, progress=0.25)
-    )
-    record = change.job
-    assert (record.cancel_requested, record.attempts, record.lease_until_s) == (
-        True,
-        1,
-        pytest.approx(jobs.now_s + 200, abs=0.01),
-    )
+    renewal = {"until_s": until_s, "start_by_s": START_BY_S, "attempts": 1, "progress": 0.25}
+    record = jobs.run(commands.renew(job, "token", **renewal)).job
+    assert (record.cancel_requested, record.attempts, record.start_by_s) == (True, 1, START_BY_S)
+    assert record.lease_until_s == pytest.approx(until_s, abs=0.01)
 
 
 def test_a_job_that_nobody_runs_cannot_be_asked_to_stop(jobs):
@@ -90,12 +86,14 @@ def test_a_job_that_nobody_runs_cannot_be_asked_to_stop(jobs):
     assert not jobs.run(commands.request_cancel(task.metadata.job, jobs.now_s)).done
 
 
-def test_a_released_job_is_claimed_at_once_and_its_releases_are_counted_apart(jobs):
+def test_a_released_job_is_claimed_at_once_with_a_new_start_deadline_and_its_releases_are_counted_apart(jobs):
     task = jobs.queued()
-    release = {"attempts": 0, "is_blameless": True, "start_by_s": jobs.now_s + 60}
+    release = {"attempts": 0, "is_blameless": True, "start_by_s": START_BY_S}
     for _ in range(2):
         jobs.claimed(task)
         jobs.run(commands.release(task.metadata.job, "token", **release))
+    record = jobs.job(task)
+    assert (record.start_by_s, record.due_s) == (START_BY_S, START_BY_S)
     record = jobs.claimed(task, "next")
     assert (record.releases, record.attempts, record.claims) == (2, 0, 3)
 
@@ -142,13 +140,6 @@ def test_a_job_that_is_given_up_stays_as_it_was_entered(jobs):
     assert (record.created_s, record.runtime, record.tenant) == (before.created_s, "r", "t1")
 
 
-def test_a_long_error_is_cut_between_characters(jobs):
-    task = jobs.queued()
-    error = JobError(code="c", message="ü" * 3000)
-    jobs.run(commands.enter_given_up(task, task.metadata.job, error, runtime="r", now_s=jobs.now_s))
-    assert jobs.job(task).error.message == "ü" * 1022 + "…"
-
-
 def test_every_open_job_is_due_some_day_and_a_told_one_never(jobs):
     accepted, queued, running, ended, told = jobs.task(), jobs.queued(), jobs.queued(), jobs.queued(), jobs.queued()
     jobs.run(commands.accept(accepted, jobs.now_s, start_by_s=START_BY_S))
@@ -177,30 +168,3 @@ def test_only_a_failed_job_is_begun_anew_and_with_nothing_of_its_former_end(jobs
     assert not jobs.run(redrive).done
     record = jobs.claimed(task, "again")
     assert (record.redrives, record.attempts, record.notified, record.error) == (1, 0, False, None)
-
-
-class TestStartDeadline:
-    """An absolute one stands in the item from the door on, and in that of a foreign message from its first claim on."""
-
-    def test_a_claim_leaves_the_doors(self, jobs):
-        task = jobs.queued()
-        before = jobs.job(task).start_by_s
-        assert jobs.claimed(task, after_s=50, start_s=1).start_by_s == before
-
-    def test_a_foreign_message_gets_it_by_its_first_claim(self, jobs):
-        record = jobs.claimed(jobs.task(), start_s=7200)
-        assert record.start_by_s == pytest.approx(record.created_s + 7200, abs=0.01)
-
-    def test_an_agent_moves_it_on_while_it_keeps_the_job(self, jobs):
-        task = jobs.queued()
-        jobs.claimed(task)
-        renewal = {"until_s": jobs.now_s + 200, "start_by_s": START_BY_S, "attempts": 1, "progress": None}
-        jobs.run(commands.renew(task.metadata.job, "token", **renewal))
-        assert jobs.job(task).start_by_s == START_BY_S
-
-    def test_a_released_job_has_a_new_one(self, jobs):
-        task = jobs.queued()
-        jobs.claimed(task)
-        jobs.run(commands.release(task.metadata.job, "token", attempts=0, is_blameless=True, start_by_s=START_BY_S))
-        record = jobs.job(task)
-        assert (record.start_by_s, record.due_s) == (START_BY_S, START_BY_S)
