@@ -40,8 +40,7 @@ class SdWebUI(Executor, Supervised):
         max_pixels: int = DEFAULT_MAX_PIXELS,
     ) -> None:
         self._client = client
-        self._options = Options(client, cached_checkpoints)
-        self._dynamic_model = dynamic_model
+        self._options = Options(client, dynamic_model=dynamic_model, cached_checkpoints=cached_checkpoints)
         self._max_pixels = max_pixels
 
     @classmethod
@@ -78,7 +77,7 @@ class SdWebUI(Executor, Supervised):
     async def run(self, prepared: PreparedCall, job: str, claim: int, signals: RunSignals) -> Result:
         """Run a call."""
         signals.started()
-        await self._use_checkpoints(prepared)
+        await self._options.use_checkpoints(prepared.checkpoint, prepared.other_checkpoints)
         await self._options.make_restorable(prepared.overridden)
         call = self._client.stream(
             "POST",
@@ -100,14 +99,6 @@ class SdWebUI(Executor, Supervised):
                 with suppress(ServerError):
                     await self.interrupt(job, claim)
             raise
-
-    async def _use_checkpoints(self, prepared: PreparedCall) -> None:
-        check = self._options.find_checkpoint if self._dynamic_model else self._options.require_checkpoint
-        for name in prepared.other_checkpoints:
-            await check(name)
-        if prepared.checkpoint:
-            use = self._options.load_checkpoint if self._dynamic_model else self._options.require_checkpoint
-            await use(prepared.checkpoint)
 
     async def liveness_token(self) -> object:
         """Which job, batch and step the server is at; its flags would change by our interrupt alone."""

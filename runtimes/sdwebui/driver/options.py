@@ -18,46 +18,56 @@ _CACHED = "sd_checkpoints_limit"
 
 
 class Options:
-    """The server's options, one of them how many checkpoints it keeps loaded; None leaves that as it is."""
+    """The server's options.
 
-    def __init__(self, client: ModelServerClient, cached_checkpoints: int | None) -> None:
+    Args:
+        client: The server.
+        dynamic_model: Whether tasks may switch the checkpoint.
+        cached_checkpoints: How many checkpoints the server keeps loaded; None leaves that as it is.
+    """
+
+    def __init__(self, client: ModelServerClient, *, dynamic_model: bool, cached_checkpoints: int | None) -> None:
         self._client = client
+        self._dynamic_model = dynamic_model
         self._cached_checkpoints = cached_checkpoints
         self._saved: set[str] = set()
 
-    async def load_checkpoint(self, wanted: str) -> None:
-        """Make the server draw with a checkpoint; parameters and errors as in ``find_checkpoint``."""
-        title = await self.find_checkpoint(wanted)
-        current = await self._current()
-        wanted_options: dict[str, Any] = {}
-        if self._cached_checkpoints not in {None, current.get(_CACHED)}:
-            # Before the checkpoint: the server sets options in their order, and would drop the present one first.
-            wanted_options[_CACHED] = self._cached_checkpoints
-        if not same_checkpoint(str(current.get(CHECKPOINT_ATTRIBUTE)), title):
-            wanted_options[CHECKPOINT_ATTRIBUTE] = title
-        if wanted_options:
-            await self._post("options", wanted_options)
-
-    async def find_checkpoint(self, wanted: str) -> str:
-        """The title of a checkpoint, by any of its names or by its hash.
-
-        The server would take an unknown name without a word. A file that is not listed yet is looked for once more.
+    async def use_checkpoints(self, drawing: str | None, others: Iterable[str]) -> None:
+        """Make the server draw with a checkpoint, by any of its names, and make sure that it has the others.
 
         Raises:
-            Rejected: There is no such checkpoint; the message lists those there are.
+            Rejected: There is no such checkpoint, or a static runtime has loaded another one; the message says which.
         """
-        title = _find(await self._models(), wanted)
-        if title is None:
-            await self._post("refresh-checkpoints")
-            models = await self._models()
-            title = _find(models, wanted)
-            if title is None:
-                names = ", ".join(str(model.get("title")) for model in models) or "none"
-                raise Rejected(f"There is no checkpoint {shorten_name(wanted)}; there are: {names}.")
-        return title
+        for name in others:
+            await (self._title_of(name) if self._dynamic_model else self._require(name))
+        if drawing:
+            await (self._load(drawing) if self._dynamic_model else self._require(drawing))
 
-    async def require_checkpoint(self, wanted: str) -> None:
-        """Reject a task that asks for another checkpoint than the loaded one."""
+    async def _load(self, wanted: str) -> None:
+        title = await self._title_of(wanted)
+        current = await self._current()
+        changes: dict[str, Any] = {}
+        if self._cached_checkpoints not in {None, current.get(_CACHED)}:
+            # Before the checkpoint: the server sets options in their order, and would drop the present one first.
+            changes[_CACHED] = self._cached_checkpoints
+        if not same_checkpoint(str(current.get(CHECKPOINT_ATTRIBUTE)), title):
+            changes[CHECKPOINT_ATTRIBUTE] = title
+        if changes:
+            await self._post("options", changes)
+
+    async def _title_of(self, wanted: str) -> str:
+        """Look up a name or hash, which the server would ignore without a word; once more if its list may be old."""
+        if title := _find(await self._models(), wanted):
+            return title
+        await self._post("refresh-checkpoints")
+        models = await self._models()
+        if title := _find(models, wanted):
+            return title
+        names = ", ".join(str(model.get("title")) for model in models) or "none"
+        raise Rejected(f"There is no checkpoint {shorten_name(wanted)}; there are: {names}.")
+
+    async def _require(self, wanted: str) -> None:
+        """Reject another checkpoint than the loaded one."""
         current = await self._current()
         loaded = current.get(CHECKPOINT_ATTRIBUTE)
         if not loaded or same_checkpoint(str(loaded), wanted):
