@@ -39,14 +39,14 @@ _PROGRESS_OF_ALL, _KIND_CHARS = '"progress_state"', 40
 _BLOCKED = "ExecutionBlocked"
 """The type of an execution_error that ends nothing: a node is skipped with all that it feeds; the others run."""
 _ENDINGS = ("execution_success", "execution_error", "execution_interrupted")
+"""ComfyUI writes its history after these, and then says that it executes no node."""
 
 
 class Prompt(QueuedJob[Workflow]):
     """What is known of a prompt, as ComfyUI calls a job.
 
     Attributes:
-        ended: Set when the server says that the prompt is over.
-        recorded: Set when the server says, after that, that the prompt is in its history.
+        recorded: Set when the server says that the prompt is over and in its history.
         node_fraction: How far its present node is, where that node says so.
         blocked: Why nodes were skipped, the first 20 of them, in their words.
         pictures: Pictures that came through the socket, with the node that sent each.
@@ -55,7 +55,6 @@ class Prompt(QueuedJob[Workflow]):
     def __init__(self, job: str, server_id: str, prepared: Workflow, signals: RunSignals) -> None:
         super().__init__(job, server_id, prepared, signals)
         prepared.name_files_after(server_id)
-        self.ended = asyncio.Event()
         self.recorded = asyncio.Event()
         self.node_fraction: float | None = None
         self.blocked: list[str] = []
@@ -84,11 +83,11 @@ class Prompt(QueuedJob[Workflow]):
             self.begin()
             if len(self.blocked) < _MAX_BLOCKED:
                 self.blocked.append(shorten(str(data.get("exception_message"))))
-        elif kind in _ENDINGS or (kind == "executing" and data.get("node") is None):
-            self.ended.set()
+        elif kind in _ENDINGS:
             self.free()
-            if kind == "executing":
-                self.recorded.set()
+        elif kind == "executing" and data.get("node") is None:
+            self.free()
+            self.recorded.set()
         elif kind in _SIGNS_OF_LIFE:
             self.begin()
         if kind == "progress":

@@ -28,8 +28,6 @@ from runtimes.comfyui.driver.workflow import Workflow, file_sites, inputs_in, wo
 
 _RECONCILE_S = 2.0
 """How often history and queue are asked although the websocket says nothing."""
-_RECORDED_S = 0.05
-"""How long after a prompt's end to wait for the websocket to say that the history holds it."""
 _CONNECT_S = 5.0
 _MODELS_FOLDER = "3d"
 """Nodes that load a mesh accept only files below it."""
@@ -114,9 +112,9 @@ class ComfyUI(QueuedServer[Prompt]):
             raise refusal(response.status, answer, workflow.graph)
 
     async def _follow(self, job: Prompt) -> None:
-        """Return when the history is worth a look: the websocket says so, or it has said nothing for a while."""
-        if await _is_set_within(job.ended, _RECONCILE_S):
-            await _is_set_within(job.recorded, _RECORDED_S)
+        """Return when the history is worth a look: the websocket says so, or has not said so for a while."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(job.recorded.wait(), _RECONCILE_S)
 
     async def _report(self, server_id: str) -> JobReport | None:
         if (entry := await history_of(self._client, server_id)) is None:
@@ -183,13 +181,6 @@ class ComfyUI(QueuedServer[Prompt]):
         if class_type in _NO_PATHS:
             return None  # no class has such a name, and a client takes it for another path
         return (await self._client.get_object(f"object_info/{quote(class_type, safe='')}")).get(class_type)
-
-
-async def _is_set_within(event: asyncio.Event, timeout_s: float) -> bool:
-    with suppress(TimeoutError):
-        async with asyncio.timeout(timeout_s):
-            await event.wait()
-    return event.is_set()
 
 
 def _prompt_ids(items: Any) -> list[str]:

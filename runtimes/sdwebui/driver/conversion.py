@@ -5,7 +5,7 @@ are current, so it unpacks such a picture and writes it as PNG.
 """
 
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from PIL import ImageOps
 from PIL.AvifImagePlugin import AvifImageFile
@@ -13,6 +13,7 @@ from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
+from contract.field_errors import one_of
 from queue_agent.errors import InputError
 from queue_agent.media import Media
 
@@ -44,7 +45,7 @@ def converted(pictures: Mapping[str, Media]) -> dict[str, Media]:
                 raise InputError(f"A {media.extension} picture cannot be decoded ({type(exc).__name__}).") from exc
     if left < 0:
         raise InputError(
-            f"Pictures in {_listed(_READERS)} have {MAX_PIXELS - left} pixels together; SD WebUI is given at most "
+            f"Pictures in {one_of(list(_READERS))} have {MAX_PIXELS - left} pixels together; SD WebUI is given at most "
             f"{MAX_PIXELS} in these formats. Send larger ones as png or jpg."
         )
     return written
@@ -60,8 +61,3 @@ def _png_of(opened: ImageFile) -> Media:
     written = io.BytesIO()
     plain.save(written, "PNG", compress_level=_FAST)
     return Media(written.getvalue(), "png", "image/png")
-
-
-def _listed(names: Iterable[str]) -> str:
-    *most, last = names
-    return f"{', '.join(most)} or {last}"

@@ -49,18 +49,24 @@ def hear(*messages):
 
 
 @pytest.mark.parametrize(
-    ("message", "is_end"),
+    ("message", "said", "is_recorded"),
     [
-        *[(event(kind), True) for kind in ("execution_success", "execution_error", "execution_interrupted")],
-        (event("executing", node=None), True),
-        (event("executing", node="3"), False),
-        (event("execution_success", prompt_id="other"), False),
-        (event("progress_state", nodes={}), False),
-        (event("execution_error", **BLOCKED), False),  # one node is skipped; the others run
+        *[
+            (event(kind), [("started", None), "freed"], False)
+            for kind in ("execution_success", "execution_error", "execution_interrupted")
+        ],
+        (event("executing", node=None), [("started", None), "freed"], True),
+        (event("executing", node="3"), [("started", None)], False),
+        (event("execution_success", prompt_id="other"), [], False),
+        (event("progress_state", nodes={}), [], False),
+        (event("execution_error", **BLOCKED), [("started", None)], False),  # one node is skipped; the others run
     ],
 )
-def test_a_prompt_ends_with_any_ending_of_its_own_and_with_nothing_else(message, is_end):
-    assert hear(message).ended.is_set() is is_end
+def test_a_prompt_frees_the_gpu_with_any_ending_of_its_own_and_is_recorded_after_that(message, said, is_recorded):
+    heard = []
+    mine = prompt(said=signals(heard))
+    EventStream("ws://localhost/ws", {"mine": mine}).take(message)
+    assert (heard, mine.recorded.is_set()) == (said, is_recorded)
 
 
 @pytest.mark.parametrize(
@@ -95,7 +101,7 @@ def test_pictures_of_the_websocket_node_are_kept_and_previews_of_the_sampler_are
 )
 def test_noise_on_the_websocket_is_ignored(noise):
     mine = hear(noise, bare_frame(b"picture"))
-    assert (mine.ended.is_set(), mine.pictures, mine.fraction) == (False, [], None)
+    assert (mine.recorded.is_set(), mine.pictures, mine.fraction) == (False, [], None)
 
 
 def test_the_progress_of_a_prompt_is_that_of_its_present_node_and_every_event_a_sign_of_life():
@@ -131,7 +137,7 @@ async def test_the_listener_outlives_whatever_a_message_breaks_and_hears_the_nex
         url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/ws"
         stream = EventStream(url, {"mine": mine, "broken": broken})
         assert await stream.wait_until_connected(60)
-        await mine.ended.wait()
+        await mine.recorded.wait()
         await stream.aclose()
     assert len(connections) == 2
 
@@ -156,29 +162,16 @@ async def test_a_socket_whose_server_does_not_say_goodbye_is_closed_all_the_same
         assert done
 
 
-@pytest.mark.parametrize(
-    ("events", "asked"),
-    [
-        ([("execution_success", {}), ("executing", {"node": None})], ["/history/mine"]),
-        ([("execution_success", {})], ["/history/mine", "/queue", "/history/mine"]),
-    ],
-)
-async def test_a_prompt_is_looked_up_until_its_record_is_there_and_once_where_the_server_says_so(events, asked):
+async def test_a_prompt_that_leaves_the_queue_between_two_looks_is_found_in_the_history():
     paths = []
 
     async def serve(request):
         paths.append(request.path)
-        if request.path == "/queue":
-            return web.json_response({"queue_running": [[0, "mine"]]})
-        return web.json_response({"mine": entry()} if len(events) > 1 or len(paths) > 2 else {})
+        return web.json_response({"mine": entry()} if len(paths) > 2 else {})
 
-    async with client_of(web.get("/{path:.*}", serve)) as client, asyncio.timeout(60):
-        driver = ComfyUI(client)
-        mine = driver._jobs["mine"] = prompt()
-        for kind, data in events:
-            driver._events.take(event(kind, **data))
-        assert (await driver._wait(mine)).details == entry()
-    assert paths == asked
+    async with client_of(web.get("/{path:.*}", serve)) as client:
+        assert (await ComfyUI(client)._report("mine")).details == entry()
+    assert paths == ["/history/mine", "/queue", "/history/mine"]
 
 
 async def test_some_of_many_skipped_nodes_are_named_where_nothing_was_saved():
