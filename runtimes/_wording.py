@@ -1,6 +1,9 @@
-"""Model servers' own words, shortened for notices."""
+"""Messages for notices: model servers' own words and errors of tasks, shortened."""
 
 import re
+from collections.abc import Iterable
+
+from contract.field_errors import FieldError
 
 MAX_CHARS = 500
 MAX_NAME_CHARS = 200
@@ -22,6 +25,11 @@ def shorten(text: str) -> str:
 def shorten_name(name: str) -> str:
     """Cut a name that a task gave to MAX_NAME_CHARS, so that the rest of the message stays readable."""
     return name if len(name) <= MAX_NAME_CHARS else f"{name[: MAX_NAME_CHARS - 1]}…"
+
+
+def in_words(errors: Iterable[FieldError]) -> str:
+    """The errors of a task's content in one message."""
+    return shorten("; ".join(f"{error.pointer} {error.detail}".strip() for error in errors))
 
 
 def is_out_of_room(text: str) -> bool:

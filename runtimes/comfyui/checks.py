@@ -24,6 +24,11 @@ _MAX_ID_CHARACTERS = 200
 
 def check(content: Mapping[str, Any], tasktype: str, runtime: DeployedRuntime, at: FieldPath) -> Iterator[FieldError]:  # noqa: ARG001 (the same for all)
     """Name the errors of a request's content; see ``api.content``."""
+    yield from workflow_errors(content, at)
+
+
+def workflow_errors(content: Mapping[str, Any], at: FieldPath = ()) -> Iterator[FieldError]:
+    """Name the errors of a workflow, and what cannot be honoured beside one."""
     graph, beside = split(content)
     whole, at = at, at if graph is content else (*at, "prompt")
     if not isinstance(graph, dict) or not graph:
@@ -31,7 +36,7 @@ def check(content: Mapping[str, Any], tasktype: str, runtime: DeployedRuntime, a
     elif _is_ui_format(graph):
         yield FieldError(field_path(at), _OF_THE_EDITOR)
     else:
-        for error in errors_beside(beside, graph):
+        for error in _errors_beside(beside, graph):
             yield FieldError(field_path((*whole, error.pointer)), error.detail)
         for node_id, node in graph.items():
             for path, problem in _node_problems(node):
@@ -78,7 +83,7 @@ def _is_node(value: Any) -> bool:
     return isinstance(value, dict) and "class_type" in value
 
 
-def errors_beside(beside: Mapping[str, Any], graph: Mapping[str, Any]) -> Iterator[FieldError]:
+def _errors_beside(beside: Mapping[str, Any], graph: Mapping[str, Any]) -> Iterator[FieldError]:
     """Name what cannot be honoured of what stands beside a graph; null counts as left out."""
     for key in beside:
         if key not in _READ:

@@ -16,8 +16,8 @@ from queue_agent.inputs.inline import is_reference
 from queue_agent.inputs.links import MAX_INPUTS, InputSite
 from queue_agent.ports import Input, Work, units_of
 from runtimes._http import as_object
-from runtimes._wording import MAX_NAME_CHARS, shorten, shorten_name
-from runtimes.comfyui.checks import EXTRA_DATA, TARGETS, errors_beside, split
+from runtimes._wording import MAX_NAME_CHARS, in_words, shorten_name
+from runtimes.comfyui.checks import EXTRA_DATA, TARGETS, split, workflow_errors
 
 WEBSOCKET_CLASS = "SaveImageWebsocket"
 """The node whose pictures come only through the websocket."""
@@ -133,22 +133,14 @@ def workflow_of(task: Task) -> Workflow:
     """
     if task.metadata.tasktype != "pipeline":
         raise InvalidTask(f"ComfyUI has no task type {task.metadata.tasktype}; it has pipeline.")
-    graph, beside = split(copy.deepcopy(task.content or {}))
-    if not isinstance(graph, dict):
-        raise InvalidTask("prompt must be a workflow: an object of nodes by their id.")
+    content = copy.deepcopy(task.content or {})
+    if errors := list(islice(workflow_errors(content), MAX_FIELD_ERRORS)):
+        raise InvalidTask(in_words(errors))
+    graph, beside = split(content)
     for node_id, node in graph.items():
-        if not (isinstance(node, dict) and isinstance(node.get("inputs"), dict) and _is_class(node.get("class_type"))):
-            raise InvalidTask(
-                f"Node {shorten_name(node_id)} of the workflow has no inputs, or no class_type of at most "
-                f"{MAX_NAME_CHARS} characters."
-            )
-    if errors := list(islice(errors_beside(beside, graph), MAX_FIELD_ERRORS)):
-        raise InvalidTask(shorten("; ".join(f"{error.pointer} {error.detail}" for error in errors)))
+        if len(node["class_type"]) > MAX_NAME_CHARS:  # it is asked for in a path
+            raise InvalidTask(f"{shorten_name(node_id)}.class_type may have at most {MAX_NAME_CHARS} characters")
     return Workflow(graph, beside.get(EXTRA_DATA) or {}, beside.get(TARGETS), work_of(graph))
-
-
-def _is_class(name: Any) -> bool:
-    return isinstance(name, str) and 0 < len(name) <= MAX_NAME_CHARS
 
 
 def inputs_in(workflow: Workflow) -> dict[str, list[tuple[str, str, str]]]:

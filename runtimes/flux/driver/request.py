@@ -15,7 +15,7 @@ from queue_agent.inputs.links import InputSite, find_sites
 from queue_agent.media import Media
 from queue_agent.ports import Work
 from runtimes._http import write_json
-from runtimes._wording import shorten
+from runtimes._wording import in_words
 from runtimes.flux.driver.answer import ServedModel
 from runtimes.flux.families import EDIT
 from runtimes.flux.requests import REQUESTS, FluxRequest
@@ -84,7 +84,7 @@ def draft_of(task: Task, served: ServedModel) -> Draft:
         request = REQUESTS[task_type].model_validate(body)
     except ValidationError as exc:
         errors = field_errors_of(exc, REQUESTS[task_type], body)
-        raise InvalidTask(shorten("; ".join(f"{one.pointer} {one.detail}".strip() for one in errors))) from exc
+        raise InvalidTask(in_words(errors)) from exc
     return Draft(task_type, body, list(find_sites(body, _INPUT_FIELDS)), _work_of(task_type, request, served))
 
 

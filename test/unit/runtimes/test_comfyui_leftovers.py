@@ -19,7 +19,7 @@ DECLARATION = {"LoadImage": {"input": {"required": {"image": [["a"], {"image_upl
 
 
 class Server:
-    """Notes what it is told; has the platform's route or, as anybody's own ComfyUI, has it not."""
+    """Notes its requests; has the platform's route or, like anybody's own ComfyUI, does not have it."""
 
     def __init__(self, *, removes_files):
         self.told = []

@@ -1,4 +1,4 @@
-"""The one table of model folders, as both model servers are told of it."""
+"""The one table of model folders, as both model servers get it."""
 
 import re
 from pathlib import Path
