@@ -20,14 +20,6 @@ NAMES = [folder.name for folder in MODEL_FOLDERS]
 LINKED = [folder.name for folder in MODEL_FOLDERS if folder.sdwebui_argument is None]
 
 
-def test_the_bucket_has_the_fifteen_folders_of_its_documented_layout():
-    documented = [
-        *("CLIP", "Codeformer", "ControlNet", "ESRGAN", "GFPGAN", "LDSR", "Lora", "RealESRGAN", "ScuNET"),
-        *("Stable-diffusion", "SwinIR", "VAE", "VAE-approx", "embeddings", "hypernetworks"),
-    ]
-    assert sorted(NAMES) == sorted(documented)
-
-
 def test_comfyuis_file_is_yaml_that_reaches_every_folder_and_checkpoints_where_sdwebui_finds_them():
     entry, _ = yaml.safe_load(comfyui_model_paths(Path("/models"), Path("/nodes"))).values()
     assert entry.pop("base_path") == "/models"
