@@ -1,8 +1,10 @@
 """The deployed runtimes as door and router see them; travels to the Lambda as runtimes.json."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
-from typing import Any, Self
+from dataclasses import dataclass
+from typing import Self
+
+from pydantic import TypeAdapter
 
 from contract import strict_json
 from contract.deadlines import DEFAULT_DEADLINES, Deadlines
@@ -33,18 +35,6 @@ class DeployedRuntime:
     deadlines: Deadlines = DEFAULT_DEADLINES
     card: ModelCard | None = None
 
-    @classmethod
-    def from_entry(cls, entry: dict[str, Any]) -> Self:
-        """Read an entry of runtimes.json; one without deadlines has the default ones."""
-        deadlines = Deadlines(**entry["deadlines"]) if "deadlines" in entry else DEFAULT_DEADLINES
-        card = ModelCard.model_validate(entry["card"]) if entry.get("card") else None
-        return cls(**{**entry, "deadlines": deadlines, "card": card})
-
-    def to_entry(self) -> dict[str, Any]:
-        """Write its entry of runtimes.json."""
-        card = None if self.card is None else self.card.model_dump(by_alias=True)
-        return {**asdict(self), "card": card}
-
     @property
     def runtime_type(self) -> RuntimeSpec:
         """What its type means."""
@@ -56,6 +46,9 @@ class DeployedRuntime:
         return self.runtime_type.task_types if self.card is None else self.card.row.task_types
 
 
+_ENTRIES = TypeAdapter(tuple[DeployedRuntime, ...])
+
+
 class RuntimeCatalog:
     """All deployed runtimes, in the order of config.yaml."""
 
@@ -65,11 +58,11 @@ class RuntimeCatalog:
     @classmethod
     def from_json(cls, text: str) -> Self:
         """Read what ``to_json`` wrote."""
-        return cls(DeployedRuntime.from_entry(entry) for entry in strict_json.loads(text))
+        return cls(_ENTRIES.validate_python(strict_json.loads(text)))
 
     def to_json(self) -> str:
         """Write the content of runtimes.json."""
-        return strict_json.dumps([runtime.to_entry() for runtime in self])
+        return strict_json.dumps(_ENTRIES.dump_python(tuple(self), by_alias=True))
 
     def __iter__(self) -> Iterator[DeployedRuntime]:
         return iter(self._by_name.values())

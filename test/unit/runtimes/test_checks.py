@@ -175,9 +175,3 @@ def test_a_flux_request_is_checked_against_its_model():
     assert found.keys() == {"size", "images"}
     assert "at most 1" in found["images"]
     assert errors({"prompt": ""}, KONTEXT, T2I).keys() == {"prompt"}
-
-
-def test_a_catalog_of_an_earlier_version_has_the_default_limit_of_pixels():
-    entry = DYNAMIC.to_entry()
-    del entry["max_pixels"]
-    assert DeployedRuntime.from_entry(entry).max_pixels == DEFAULT_MAX_PIXELS
