@@ -9,51 +9,32 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from agentkit import JOB
 
-from contract.ids import new_job_id
 from contract.task import Task
 from queue_agent.aws.queue import QueueMessage
 
 
-def task_of(content, tasktype="text-to-image", **metadata):
-    """A task with a content."""
-    return Task.model_validate(
-        {"metadata": {"id": "a", "runtime": "r", "tasktype": tasktype, **metadata}, "content": content}
-    )
-
-
-def message_of(body, *, deliveries=1):
-    """A queue message with a body, as SNS wraps it."""
-    text = body if isinstance(body, str) else json.dumps(body)
-    envelope = {
-        "Type": "Notification",
-        "MessageId": "3a6f2f5e-envelope",
-        "TopicArn": "arn:aws:sns:us-east-1:123456789012:tasks",
-        "Message": text,
-        "Timestamp": "2026-11-21T00:14:06.123Z",
-    }
-    return QueueMessage(
-        message_id="sqs-id",
-        receipt="receipt",
-        body=json.dumps(envelope),
-        deliveries=deliveries,
-        sent_ms=1795224073954,
-        first_received_ms=1795224073980,
-    )
-
-
 @pytest.fixture(scope="session")
 def make_task():
-    return task_of
+    """Makes a task with a content."""
+
+    def make(content, tasktype="text-to-image", **metadata):
+        metadata = {"id": "a", "runtime": "r", "tasktype": tasktype, **metadata}
+        return Task.model_validate({"metadata": metadata, "content": content})
+
+    return make
 
 
 @pytest.fixture(scope="session")
 def make_message():
-    return message_of
+    """Makes a queue message with a body, as SNS wraps it."""
 
+    def make(body):
+        envelope = {"Type": "Notification", "MessageId": "3a6f2f5e-envelope", "Timestamp": "2026-11-21T00:14:06.123Z"}
+        envelope["Message"] = body if isinstance(body, str) else json.dumps(body)
+        times = {"sent_ms": 1795224073954, "first_received_ms": 1795224073980}
+        return QueueMessage(message_id="sqs-id", receipt="receipt", body=json.dumps(envelope), deliveries=1, **times)
 
-@pytest.fixture
-def job():
-    return new_job_id()
+    return make
 
 
 @pytest.fixture

@@ -51,10 +51,6 @@ def test_line_ends_and_what_else_servers_skip_in_base64_means_nothing(text):
     assert base64.b64decode(text).startswith(BYTES)
 
 
-def test_a_data_url_may_hold_its_bytes_percent_encoded():
-    assert taken("data:image/png," + "".join(f"%{byte:02x}" for byte in BYTES)).data == BYTES
-
-
 @pytest.mark.parametrize(
     ("text", "words"),
     [

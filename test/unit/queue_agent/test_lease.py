@@ -93,28 +93,16 @@ async def test_a_lease_outlives_a_message_that_cannot_be_kept_hidden(queue):
         lease.check()
 
 
-async def test_a_cancellation_from_outside_is_not_taken_for_the_leases_own(queue):
-    inside = asyncio.Event()
-
+@pytest.mark.parametrize("ends", [False, True])
+async def test_a_cancellation_from_outside_is_not_taken_for_the_leases_own_nor_lost_at_its_end(queue, ends):
     async def work():
         async with lease_of(FakeTable(), queue) as lease:
-            with lease.interruptible():
-                inside.set()
-                await asyncio.Event().wait()
+            asyncio.current_task().cancel()  # comes at the next await: below, or that for the heartbeat's end
+            if not ends:
+                with lease.interruptible():
+                    await asyncio.Event().wait()
 
     task = asyncio.create_task(work())
-    await inside.wait()
-    task.cancel()
-    await asyncio.wait({task})
-    assert task.cancelled()
-
-
-async def test_a_task_that_is_cancelled_while_its_lease_ends_stays_cancelled(queue):
-    async def hold():
-        async with lease_of(FakeTable(), queue):
-            asyncio.current_task().cancel()  # comes at the next await, which is that for the heartbeat's end
-
-    task = asyncio.create_task(hold())
     await asyncio.wait({task})
     assert task.cancelled()
 

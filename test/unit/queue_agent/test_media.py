@@ -47,9 +47,7 @@ def boxed(*brands):
     ("brands", "extension"),
     [
         ((b"avis", b"avif", b"msf1"), "avif"),
-        ((b"mif1", b"avif", b"miaf"), "avif"),
         ((b"iso5",), "mp4"),
-        ((b"iso6", b"dash"), "mp4"),
         ((b"cmfc",), "mp4"),
         ((b"XAVC", b"XAVC"), "mp4"),
         ((b"M4A ", b"mp42"), "m4a"),
@@ -68,17 +66,13 @@ def test_a_file_of_boxes_is_told_by_any_of_its_brands(brands, extension):
         (b"glTF\2", "mesh_00001_.glb", "glb", "model/gltf-binary"),
         (b"<svg/>", "logo.SVG", "svg", "image/svg+xml"),
         (b"a cat", "tags.txt", "txt", "text/plain"),
-        (b"", "empty.txt", "txt", "text/plain"),
         (b"{}", "pose.json", "json", "application/json"),
-        (b"PK\5\6", "all.zip", "zip", "application/zip"),
         (b"PK\5\6", "arrays.npz", "npz", "application/zip"),
-        (b"v/1\1", "depth.exr", "exr", "image/x-exr"),
         (b"\xff\x0a", "a.jxl", "jxl", "image/jxl"),
         (b"\0\1\0\0\0", "font.ttf", "ttf", "font/ttf"),
         (b"any", "a.latent", "latent", "application/octet-stream"),
         (b"<script>", "page.html", "html", "text/plain"),
         (b"any", "noname", "bin", "application/octet-stream"),
-        (b"any", "a.", "bin", "application/octet-stream"),
         (b"any", "a.b/c", "bin", "application/octet-stream"),
         (b"any", "a." + "x" * 300, "bin", "application/octet-stream"),
         (encoded("WEBP"), "a.zip", "webp", "image/webp"),
@@ -99,18 +93,12 @@ def test_a_file_that_is_no_media_is_what_its_name_says(data, filename, extension
     ("data", "filename", "is_it"),
     [
         (encoded("PNG"), "a.png", True),
-        (encoded("WEBP"), "a.png", True),
         (b"garbage", "a.png", False),
         (b"", "a.png", False),
-        (b"garbage", "a.mp4", False),
-        (b"any text", "a.txt", True),
         (b"any bytes", "noname", True),
-        (b"", "a.txt", True),
         (b"<html>", "a.jpeg", False),
-        (b"<html>", "a.tiff", False),
         (b"any bytes", "a.opus", True),
         (b"%PDF-1.7", "a.pdf", True),
-        (b"PK\x05\x06", "a.zip", True),
         (b"PK\x05\x06", "a.png", False),
     ],
 )
@@ -127,10 +115,7 @@ def test_a_file_with_a_pictures_name_must_be_one_and_other_names_promise_nothing
         (boxed(b"f4v "), "a.mp4", "video/mp4"),
         (b"\0\0\1\0mdat" + bytes(20), "a.mov", "video/quicktime"),
         (b"", "a.png", None),
-        (b"\0" * 100, "a.png", None),
         (b"<html>", "a.png", None),
-        (b"PK\x05\x06\0\0", "a.png", None),
-        (b"\0\xff<garbage>", "a.png", None),
         (b"\0\xff<garbage>", "a.mp4", None),
         (b"\0\xff<garbage>", "a.tif", None),
         (b"\xff\xe3\x18\xc4", "a.mp3", "audio/mpeg"),
@@ -145,12 +130,7 @@ def test_a_log_line_is_json_with_the_jobs_fields():
     with log_fields(job="j", task="t"), log_fields(stage="run"):
         record = logging.makeLogRecord({"msg": "done %s", "args": ("now",), "levelname": "INFO", "attempt": 2})
         line = json.loads(AgentJsonFormatter("r").format(record))
-    assert (line["message"], line["runtime"], line["job"], line["task"], line["stage"], line["attempt"]) == (
-        "done now",
-        "r",
-        "j",
-        "t",
-        "run",
-        2,
+    assert {"message": "done now", "runtime": "r", "job": "j", "task": "t", "stage": "run", "attempt": 2}.items() <= (
+        line.items()
     )
     assert "job" not in json.loads(AgentJsonFormatter("r").format(record))

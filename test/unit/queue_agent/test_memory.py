@@ -51,14 +51,6 @@ async def test_tasks_take_memory_in_their_order_and_one_larger_than_all_there_is
     assert budget.held_bytes == 0
 
 
-async def test_tasks_that_all_need_more_do_not_wait_for_each_other_for_ever():
-    budget = MemoryBudget(100)
-    for task in [Task(budget, 30, 90) for _ in range(3)]:
-        await settled()
-        assert task.held == 90
-        await task.end()
-
-
 @pytest.mark.parametrize("seed", range(100))
 async def test_whatever_tasks_take_and_whichever_are_cancelled_all_come_to_their_end(seed):
     chance, budget = random.Random(seed), MemoryBudget(100)
