@@ -157,13 +157,11 @@ def test_the_command_makes_small_models_of_the_real_classes_and_the_same_ones_ag
 
     monkeypatch.setattr("sys.argv", ["tiny", str(tmp_path), "--family", "flux"])
     main()
-
     again = {file.relative_to(tmp_path): file.read_bytes() for file in tmp_path.rglob("*.safetensors")}
-    assert len(again) == len(("transformer", "vae", "text_encoder", "text_encoder_2", "Lora"))
     assert again == {file: (tiny_models / file).read_bytes() for file in again}
-    for family in FAMILIES:
-        assert 0 < sum(file.stat().st_size for file in (tiny_models / family).rglob("*")) < 10 * 10**6
-    assert "Qwen2VLProcessor" in (tiny_models / "qwen-image-edit" / "model_index.json").read_text()
+    assert len(again) == len(("transformer", "vae", "text_encoder", "text_encoder_2", "Lora"))
+    sizes = [sum(file.stat().st_size for file in (tiny_models / name).rglob("*")) for name in FAMILIES]
+    assert max(sizes) < 10 * 10**6
 
 
 def test_the_full_shape_has_as_many_parameters_as_the_profile_says():

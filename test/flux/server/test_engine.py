@@ -161,15 +161,11 @@ async def test_a_wait_for_all_jobs_is_over_when_the_last_one_has_ended_is_fetche
     assert await is_over(jobs.until(lambda job: job.is_fetched))
 
 
-async def test_progress_never_goes_back():
-    one = ServerJob(REQUEST)
-    for share in (0.5, 0.3, 0.6):
-        one.step(share)
-    assert one.progress == pytest.approx(0.6)
-
-
-async def test_an_output_that_was_asked_for_before_it_was_there_or_that_is_drawn_again_is_not_fetched():
+async def test_progress_never_goes_back_and_an_output_counts_as_fetched_until_it_is_drawn_again():
     jobs, one, output = ServerJobs(), ServerJob(REQUEST), JobOutput(1, "a", 1, "image/png", b"")
+    for share in (0.5, 0.3):
+        one.step(share)
+    assert one.progress == 0.5
     assert jobs.fetch(one, 1) is None
     one.take(output)
     assert not one.is_fetched

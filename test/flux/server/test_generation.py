@@ -50,43 +50,37 @@ def test_qwen_is_guided_as_its_authors_do_unless_the_request_says_otherwise(edit
     assert [edited(QWEN, true_cfg_scale=scale).true_cfg for scale in (None, 1)] == [4, 1]
 
 
-def test_fill_has_no_place_for_a_negative_prompt_and_says_so(picture):
-    given = {"image": picture(), "mask": picture(mode="L"), "width": 64, "height": 64}
-    request = drawn(FILL, "inpainting", negative_prompt="fog", **given)
-    assert request.negative_prompt is None
-    assert request.warnings == ("negative_prompt has no effect: this model reads none",)
+NO_EFFECT = "{} has no effect: this model {}".format
+ABOVE_1 = "reads it only if true_cfg_scale is above 1"
 
 
 @pytest.mark.parametrize(
-    ("card", "values", "warned"),
+    ("card", "values", "warning"),
     [
-        (DEV, {"negative_prompt": "fog"}, ["negative_prompt"]),
-        (SCHNELL, {"guidance_scale": 3.5}, ["guidance_scale"]),
-        (SDXL, {"true_cfg_scale": 4}, ["true_cfg_scale"]),
-        (SDXL, {"max_sequence_length": 77}, ["max_sequence_length"]),
-        (SCHNELL, {"max_sequence_length": 512}, ["max_sequence_length"]),
-        (DEV, {"negative_prompt": "fog", "true_cfg_scale": 4}, []),
-        (DEV, {"guidance_scale": 2}, []),
-        (SDXL, {"negative_prompt": "fog"}, []),
+        (DEV, {"negative_prompt": "fog"}, NO_EFFECT("negative_prompt", ABOVE_1)),
+        (FILL, {"negative_prompt": "fog"}, NO_EFFECT("negative_prompt", "reads none")),
+        (SCHNELL, {"guidance_scale": 3.5}, NO_EFFECT("guidance_scale", "is distilled to need none")),
+        (SDXL, {"true_cfg_scale": 4}, "true_cfg_scale has no effect: this model's guidance is guidance_scale"),
+        (SDXL, {"max_sequence_length": 77}, NO_EFFECT("max_sequence_length", "has a fixed length")),
+        (QWEN, {"max_sequence_length": 1024}, NO_EFFECT("max_sequence_length", "reads prompts whole")),
+        (SCHNELL, {"max_sequence_length": 512}, "max_sequence_length is 256: this model reads no more"),
+        (DEV, {"negative_prompt": "fog", "true_cfg_scale": 4}, None),
+        (DEV, {"guidance_scale": 2}, None),
+        (SDXL, {"negative_prompt": "fog"}, None),
+        (KONTEXT, {"max_sequence_length": 100}, None),
     ],
 )
-def test_what_the_model_does_not_read_is_left_out_with_a_warning_and_what_it_reads_is_not(card, values, warned):
-    request = drawn(card, **values)
-    assert [warning.partition(" ")[0] for warning in request.warnings] == warned
-    assert (request.batch_key == drawn(card).batch_key) is bool(warned)
-
-
-def test_the_length_that_is_read_is_the_models_fixed_whole_or_as_asked_for(edited):
-    found = drawn(SCHNELL, max_sequence_length=512)
-    assert found.sequence_length == found.parameters["max_sequence_length"] == 256
-    assert found.warnings == ("max_sequence_length is 256: this model reads no more",)
-    fixed = drawn(SDXL, max_sequence_length=77)
-    assert fixed.warnings == ("max_sequence_length has no effect: this model has a fixed length",)
-    whole = edited(QWEN, max_sequence_length=1024)
-    assert whole.warnings == ("max_sequence_length has no effect: this model reads prompts whole",)
-    assert fixed.sequence_length is whole.sequence_length is whole.parameters["max_sequence_length"] is None
-    asked = edited(KONTEXT, max_sequence_length=100)
-    assert (asked.sequence_length, asked.warnings) == (100, ())
+def test_what_the_model_does_not_read_is_left_out_with_a_warning_and_what_it_reads_is_not(
+    card, values, warning, picture
+):
+    task_type = card.row.task_types[0]
+    text = "instructions" if task_type == "edit" else "prompt"
+    given = {text: "a fox"}
+    given |= {} if task_type == "text-to-image" else {"image": picture(), "mask": picture(mode="L")}
+    plain, request = (generation_request({**given, **more}, task_type, card, "job") for more in ({}, values))
+    assert request.warnings == ((warning,) if warning else ())
+    assert (request.batch_key == plain.batch_key) is bool(warning)
+    assert request.parameters["max_sequence_length"] == request.sequence_length
 
 
 @pytest.mark.parametrize("size", [(4000, 8), (8, 4000)])

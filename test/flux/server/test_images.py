@@ -51,23 +51,12 @@ def halves(width=40, height=20):
     return image
 
 
-def png_chunk(kind, content):
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
-
 def segments(image, *more):
     """The JPEG with more segments before its picture."""
     return image[:2] + b"".join(b"\xff\xe1" + struct.pack(">H", 2 + len(one)) + one for one in more) + image[2:]
 
 
-PNG, JPEG, GIF = saved(halves()), saved(halves(), "JPEG"), saved(halves(), "GIF")
-HOSTILE = {
-    "a GIF with a comment of small blocks": GIF[:-1] + b"!\xfe" + b"\x01x" * 3_000_000 + b"\0;",
-    "a PNG of empty chunks": PNG[:33] + png_chunk(b"abCd", b"") * 500_000 + PNG[33:],
-    "a JPEG of empty segments": segments(JPEG, *[b""] * 1_000_000),
-    "a JPEG of EXIF segments": segments(JPEG, *[b"Exif\0\0" + bytes(20)] * 300_000),
-    "a JPEG of fewer": segments(JPEG, *[b"Exif\0\0" + bytes(100)] * 2_000),
-}
+PNG, JPEG = saved(halves()), saved(halves(), "JPEG")
 
 
 def test_an_image_and_a_mask_are_decoded_apart_as_they_are():
@@ -91,11 +80,10 @@ def test_a_file_may_say_a_lot_beside_its_pixels():
     assert decode(as_base64(segments(JPEG, *[b"http://ns.adobe.com/" + bytes(60_000)] * 1_000))).size == (40, 20)
 
 
-@pytest.mark.parametrize("name", HOSTILE)
-def test_a_file_whose_headers_have_no_end_is_rejected_unread(name):
+def test_a_file_whose_headers_have_no_end_is_rejected_unread():
     before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
     with pytest.raises(InvalidImageError, match="is a broken image: it has too many parts"):
-        decode(as_base64(HOSTILE[name]))
+        decode(as_base64(segments(JPEG, *[b"Exif\0\0" + bytes(20)] * 300_000)))
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before < decoder.MAX_CPU_SECONDS / 2
 
 
@@ -150,13 +138,12 @@ def test_what_is_transparent_shows_the_background_and_is_kept_in_a_mask():
     assert decoded(encoded(Image.new("RGBA", (8, 8), (255, 255, 255, 0))), None).getextrema() == (0, 0)
 
 
-@pytest.mark.parametrize("mode", ["L", "LA", "P", "1", "RGBA", "CMYK"])
-def test_every_mode_becomes_rgb(mode):
-    assert decoded(encoded(halves().convert(mode), "JPEG" if mode == "CMYK" else "PNG")).mode == "RGB"
-
-
-def test_sixteen_bits_are_brought_to_eight():
-    assert decoded(encoded(Image.new("I;16", (8, 8), 32768))).getpixel((0, 0)) == (128, 128, 128)
+@pytest.mark.parametrize("mode", ["L", "LA", "P", "1", "RGBA", "CMYK", "I;16"])
+def test_every_mode_becomes_rgb_of_eight_bits(mode):
+    grey = Image.new("I;16", (8, 8), 32768) if mode == "I;16" else Image.new("L", (8, 8), 128).convert(mode)
+    image = decoded(encoded(grey, "JPEG" if mode == "CMYK" else "PNG"))
+    assert image.mode == "RGB"
+    assert image.getpixel((0, 0)) == (128, 128, 128) or mode in {"1", "CMYK"}
 
 
 @pytest.mark.parametrize(
