@@ -9,12 +9,14 @@ from aws_cdk import aws_eks_v2 as eks
 from aws_cdk import aws_iam as iam
 from constructs import Construct, IDependable
 
+from cdk.nag import acknowledge_wildcards
+
 
 class PodIdentity(Construct):
     """A role for the pods of one service account, by EKS Pod Identity.
 
-    ``service_account`` is namespace and name, for example "kube-system/aws-node"; it need not exist yet. What starts
-    the pods must depend on the whole construct, so that the role and its policies outlive the pods.
+    ``service_account`` is namespace and name, as in "kube-system/aws-node"; it need not exist yet. What starts the pods
+    must depend on the whole construct, so that the role and its policies outlive the pods.
     """
 
     def __init__(
@@ -45,6 +47,11 @@ class PodIdentity(Construct):
             service_account=name,
             role_arn=self.role.role_arn,
         )
+        self._statements = statements
+
+    def accept_wildcards(self, why: str) -> None:
+        """Tell cdk-nag what makes the statements with wildcards acceptable."""
+        acknowledge_wildcards(self.role, self._statements, why)
 
 
 def add_on(

@@ -5,7 +5,6 @@ from constructs import Construct
 from cdk.addon import PodIdentity, add_on
 from cdk.cluster import EksCluster
 from cdk.context import Context, allow, owned_by
-from cdk.nag import acknowledge_wildcards
 
 _KINDS_OF_LOGS = ("application", "dataplane", "host", "performance")
 _CONFIGURATION = {
@@ -25,16 +24,15 @@ class Insights(Construct):
         # The agents decide the names. Groups that they make themselves never expire.
         folder = f"/aws/containerinsights/{context.name}"
         logs = [context.log_group(self, f"{kind.title()}Log", name=f"{folder}/{kind}") for kind in _KINDS_OF_LOGS]
-        describe = allow(["ec2:DescribeTags", "ec2:DescribeVolumes"], ["*"])
         identity = PodIdentity(
             self,
             "Identity",
             cluster=cluster.cluster,
             service_account="amazon-cloudwatch/cloudwatch-agent",
             description="CloudWatch's agents: write metrics and logs",
-            statements=[describe],
+            statements=[allow(["ec2:DescribeTags", "ec2:DescribeVolumes"], ["*"])],
         )
-        acknowledge_wildcards(identity.role, [describe], "EC2 has no permission for single volumes and tags.")
+        identity.accept_wildcards("EC2 has no permission for single volumes and tags.")
         for group in logs:
             group.grant_write(identity.role)
         identity.node.add_dependency(cluster.ready, *logs)
@@ -61,22 +59,19 @@ class ModelFiles(Construct):
         owned = owned_by(context.config.bucket_accounts)
         within = f"{prefix or ''}*"
         listed = owned if prefix is None else {**owned, "StringLike": {"s3:prefix": within}}
-        statements = [
-            allow(["s3:ListBucket"], [bucket], listed),
-            allow(["s3:GetObject"], [f"{bucket}/{within}"], owned),
-            *context.key_statements("s3", actions=["kms:Decrypt"]),
-        ]
         identity = PodIdentity(
             self,
             "Identity",
             cluster=cluster.cluster,
             service_account="kube-system/s3-csi-driver-sa",
             description="Mountpoint for S3: reads models",
-            statements=statements,
+            statements=[
+                allow(["s3:ListBucket"], [bucket], listed),
+                allow(["s3:GetObject"], [f"{bucket}/{within}"], owned),
+                *context.key_statements("s3", actions=["kms:Decrypt"]),
+            ],
         )
-        acknowledge_wildcards(
-            identity.role, statements, "Reads every model, whatever its name, of one bucket or one of its folders."
-        )
+        identity.accept_wildcards("Reads every model, whatever its name, of one bucket or one of its folders.")
         identity.node.add_dependency(cluster.ready)
         add_on(
             self,

@@ -13,7 +13,6 @@ from cdk.addon import PodIdentity
 from cdk.cluster import EksCluster
 from cdk.context import Context, allow
 from cdk.metrics import DIMENSIONS, JOBS, RETRIES, SCALING_DIMENSIONS, SCALING_ERRORS
-from cdk.nag import acknowledge
 from cdk.versions import COLLECTOR_IMAGE, COLLECTOR_VERSION, PUBLIC_REGISTRY
 
 ENDPOINT = "http://collector.observability.svc:4318"
@@ -49,11 +48,7 @@ class TelemetryCollector(Construct):
                 allow(["logs:CreateLogStream", "logs:PutLogEvents"], [log.log_group_arn]),
             ],
         )
-        acknowledge(
-            identity.role,
-            "AwsSolutions-IAM5[Resource::*]",
-            "X-Ray's PutTraceSegments knows no resources; nothing else is granted on all.",
-        )
+        identity.accept_wildcards("X-Ray's PutTraceSegments knows no resources; nothing else is granted on all.")
         registry = context.config.mirror_registry or PUBLIC_REGISTRY
         environment = {
             "AOT_CONFIG_CONTENT": json.dumps(collector_config()),

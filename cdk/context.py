@@ -1,20 +1,17 @@
-"""What the constructs of a stack have in common: configuration, the operator's key, logs, bundles of functions."""
+"""What the constructs of a stack have in common: configuration, the operator's key, logs, statements."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from aws_cdk import Aws, RemovalPolicy, Stack
+from aws_cdk import Aws, RemovalPolicy
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
-from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from cdk.bundles import Package, lambda_code
 from configuration.config import Config
 from configuration.platform import LOG_RETENTION_DAYS
-from runtimes.catalog import RuntimeCatalog
 
 _RETENTION = [name for name in logs.RetentionDays if name is not logs.RetentionDays.INFINITE]
 
@@ -26,18 +23,10 @@ class Context:
     Attributes:
         config: The configuration.
         key: The operator's KMS key; None where keys of AWS's own encrypt.
-        bundle: Makes the code of a package's functions; a catalog goes into it.
     """
 
     config: Config
     key: kms.IKey | None
-    bundle: Callable[[Package, RuntimeCatalog | None], lambda_.Code] = lambda_code
-
-    @classmethod
-    def of(cls, stack: Stack, config: Config, **more: Any) -> "Context":
-        """Give a stack's context; ``more`` are other attributes."""
-        key = kms.Key.from_key_arn(stack, "Key", config.kms_key_arn) if config.kms_key_arn else None
-        return cls(config=config, key=key, **more)
 
     @property
     def name(self) -> str:

@@ -8,6 +8,7 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
+from cdk.bundles import lambda_code
 from cdk.context import Context, allow
 from cdk.escape_hatches import resource_of
 from cdk.nag import acknowledge, acknowledge_managed_policy
@@ -84,7 +85,7 @@ class FrontDoorApi(Construct):
                 allow(["s3:PutObject"], [bucket.arn_for_objects(f"{TASKS_PREFIX}*")]),
                 *context.key_statements("dynamodb", "s3", "sns"),
             ],
-            code=context.bundle("api", context.config.catalog),
+            code=lambda_code("api", context.config.catalog),
             handler="api.handlers.handler",
             environment={
                 "TASK_TOPIC_ARN": tasks.topic_arn,

@@ -13,7 +13,7 @@ from cdk.addon import PodIdentity
 from cdk.cluster import EksCluster
 from cdk.context import Context
 from cdk.karpenter_policy import controller_statements
-from cdk.nag import acknowledge, acknowledge_wildcards
+from cdk.nag import acknowledge
 from cdk.node_group import node_role
 from cdk.versions import KARPENTER, KARPENTER_CRD, KARPENTER_IMAGE
 
@@ -49,24 +49,21 @@ class KarpenterController(Construct):
             access_policies=[],
             access_entry_type=eks.AccessEntryType.EC2_LINUX,
         )
-        statements = controller_statements(
-            cluster_name=context.name,
-            cluster_arn=cluster.cluster.cluster_arn,
-            node_role=self.node_role,
-            queue_arn=interruption.queue.queue_arn,
-        )
         identity = PodIdentity(
             self,
             "Identity",
             cluster=cluster.cluster,
             service_account=f"{_NAMESPACE}/{_NAME}",
             description="Karpenter: launches and ends nodes",
-            statements=statements,
+            statements=controller_statements(
+                cluster_name=context.name,
+                cluster_arn=cluster.cluster.cluster_arn,
+                node_role=self.node_role,
+                queue_arn=interruption.queue.queue_arn,
+            ),
         )
-        acknowledge_wildcards(
-            identity.role,
-            statements,
-            "Nodes are not known before they are made; conditions tie what is made, tagged and ended to this cluster.",
+        identity.accept_wildcards(
+            "Nodes are not known before they are made; conditions tie what is made and ended to this cluster."
         )
         common: dict[str, Any] = {
             "cluster": cluster.cluster,

@@ -8,6 +8,7 @@ from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
+from cdk.bundles import lambda_code
 from cdk.context import Context, allow
 from cdk.messaging import Messaging
 from cdk.python_function import PythonFunction
@@ -39,7 +40,7 @@ class KeeperFunctions(Construct):
             PythonFunction,
             self,
             context=context,
-            code=context.bundle("keeper", None),
+            code=lambda_code("keeper"),
             environment={
                 "JOBS_TABLE": table.table_name,
                 "NOTICE_TOPIC_ARN": notices,

@@ -52,9 +52,16 @@ class NodeGroup(Construct):
         security_group: ec2.ISecurityGroup,
     ) -> None:
         super().__init__(scope, construct_id)
-        self.role = node_role(self, "Role", description="Nodes of the cluster's own components")
-        template = self._launch_template(security_group)
-        self.group = eks.Nodegroup(
+        role = node_role(self, "Role", description="Nodes of the cluster's own components")
+        template = ec2.LaunchTemplate(
+            self,
+            "Template",
+            security_group=security_group,
+            require_imdsv2=True,
+            http_put_response_hop_limit=1,  # pods, a hop further away, cannot become the node
+            block_devices=[_volume("/dev/xvda", _OS_VOLUME_GIB), _volume("/dev/xvdb", _DATA_VOLUME_GIB)],
+        )
+        group = eks.Nodegroup(
             self,
             "Group",
             cluster=cluster,
@@ -65,23 +72,13 @@ class NodeGroup(Construct):
             desired_size=_NODES,
             max_size=_NODES + 1,
             max_unavailable=1,
-            node_role=self.role,
+            node_role=role,
             subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS),
             launch_template_spec=eks.LaunchTemplateSpec(
                 id=str(template.launch_template_id), version=template.latest_version_number
             ),
         )
-        resource_of(self.group).add_property_override("Version", version)
-
-    def _launch_template(self, security_group: ec2.ISecurityGroup) -> ec2.LaunchTemplate:
-        return ec2.LaunchTemplate(
-            self,
-            "Template",
-            security_group=security_group,
-            require_imdsv2=True,
-            http_put_response_hop_limit=1,  # pods, a hop further away, cannot become the node
-            block_devices=[_volume("/dev/xvda", _OS_VOLUME_GIB), _volume("/dev/xvdb", _DATA_VOLUME_GIB)],
-        )
+        resource_of(group).add_property_override("Version", version)
 
 
 def _volume(device: str, size_gib: int) -> ec2.BlockDevice:

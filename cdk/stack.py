@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from aws_cdk import App, CfnOutput, Fn, Stack, Validations
+from aws_cdk import aws_kms as kms
 from cdk_nag import AwsSolutionsChecks
 from constructs import Construct, IConstruct
 
@@ -50,7 +51,8 @@ class PlatformStack(ThreeZoneStack):
             zones=config.vpc.availability_zones,
             description="Asynchronous image generation on Kubernetes",
         )
-        context = Context.of(self, config)
+        key = kms.Key.from_key_arn(self, "Key", config.kms_key_arn) if config.kms_key_arn else None
+        context = Context(config=config, key=key)
         self._flow = TaskFlow(self, "Tasks", context=context)
         self._add_cluster(context)
         for runtime in config.models_runtime:

@@ -24,67 +24,41 @@ def on_event(event: dict[str, Any], _context: object) -> dict[str, Any]:
 
 
 def is_complete(event: dict[str, Any], _context: object) -> dict[str, bool]:
-    """Ask: whether nothing of Karpenter's is left."""
+    """Ask: whether nothing of Karpenter's is left; after the deadline, end what is.
+
+    That is instances, and the instance profiles that hold the nodes' role: a role in a profile cannot be deleted. The
+    profiles are removed once the instances have ended.
+    """
     if event["RequestType"] != "Delete":
         return {"IsComplete": True}
-    properties = event["ResourceProperties"]
-    leftovers = KarpenterLeftovers(
-        boto3.client("ec2"), boto3.client("iam"), cluster=properties["ClusterName"], role=properties["NodeRole"]
-    )
+    cluster, role = event["ResourceProperties"]["ClusterName"], event["ResourceProperties"]["NodeRole"]
+    ec2, iam = boto3.client("ec2"), boto3.client("iam")
+    instances = _instances(ec2, cluster)
     if time.time() >= event["Data"]["Deadline"]:
-        leftovers.remove()
-    return {"IsComplete": not leftovers.exist()}
-
-
-class KarpenterLeftovers:
-    """What Karpenter has made and not yet removed: instances, and the instance profiles that hold the nodes' role.
-
-    A role in a profile cannot be deleted, so profiles matter as much as instances.
-
-    Args:
-        ec2: A client.
-        iam: A client.
-        cluster: The cluster's name, which Karpenter's instances carry as a tag.
-        role: Name of the nodes' role.
-    """
-
-    def __init__(self, ec2: Any, iam: Any, *, cluster: str, role: str) -> None:
-        self._ec2 = ec2
-        self._iam = iam
-        self._cluster = cluster
-        self._role = role
-
-    def exist(self) -> bool:
-        """Whether there are any."""
-        return bool(self._instances() or self._profiles())
-
-    def remove(self) -> None:
-        """End the instances; once they have ended, remove the profiles."""
-        instances = self._instances()
         if instances:
-            print(f"ending {len(instances)} instances of cluster {self._cluster}: {', '.join(instances)}")
-            self._ec2.terminate_instances(InstanceIds=instances)
-            return
-        for profile in self._profiles():
-            print(f"removing instance profile {profile}")
-            self._iam.remove_role_from_instance_profile(InstanceProfileName=profile, RoleName=self._role)
-            self._iam.delete_instance_profile(InstanceProfileName=profile)
+            print(f"ending {len(instances)} instances of cluster {cluster}: {', '.join(instances)}")
+            ec2.terminate_instances(InstanceIds=instances)
+        else:
+            for profile in _profiles(iam, role):
+                print(f"removing instance profile {profile}")
+                iam.remove_role_from_instance_profile(InstanceProfileName=profile, RoleName=role)
+                iam.delete_instance_profile(InstanceProfileName=profile)
+        instances = _instances(ec2, cluster)
+    return {"IsComplete": not instances and not _profiles(iam, role)}
 
-    def _instances(self) -> list[str]:
-        pages = self._ec2.get_paginator("describe_instances").paginate(
-            Filters=[
-                {"Name": "tag-key", "Values": ["karpenter.sh/nodepool"]},
-                {"Name": "tag:eks:eks-cluster-name", "Values": [self._cluster]},
-                {"Name": "instance-state-name", "Values": _NOT_YET_GONE},
-            ]
-        )
-        return [
-            instance["InstanceId"]
-            for page in pages
-            for reservation in page["Reservations"]
-            for instance in reservation["Instances"]
+
+def _instances(ec2: Any, cluster: str) -> list[str]:
+    """Karpenter's instances of a cluster, whose name they carry as a tag."""
+    pages = ec2.get_paginator("describe_instances").paginate(
+        Filters=[
+            {"Name": "tag-key", "Values": ["karpenter.sh/nodepool"]},
+            {"Name": "tag:eks:eks-cluster-name", "Values": [cluster]},
+            {"Name": "instance-state-name", "Values": _NOT_YET_GONE},
         ]
+    )
+    return [one["InstanceId"] for page in pages for made in page["Reservations"] for one in made["Instances"]]
 
-    def _profiles(self) -> list[str]:
-        pages = self._iam.get_paginator("list_instance_profiles_for_role").paginate(RoleName=self._role)
-        return [profile["InstanceProfileName"] for page in pages for profile in page["InstanceProfiles"]]
+
+def _profiles(iam: Any, role: str) -> list[str]:
+    pages = iam.get_paginator("list_instance_profiles_for_role").paginate(RoleName=role)
+    return [profile["InstanceProfileName"] for page in pages for profile in page["InstanceProfiles"]]
