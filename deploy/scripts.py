@@ -45,17 +45,9 @@ def run(
     stdin: str | None = None,
     stdout: int | None = None,
 ) -> str:
-    """Run a program in the repository's root; by default its output goes to the terminal.
+    """Run a program in the repository's root, with more variables; by default its output goes to the terminal.
 
-    Args:
-        command: Program and arguments.
-        remedy: What helps when it fails.
-        environ: Variables besides those of this process.
-        stdin: What it reads; None leaves it this process's standard input.
-        stdout: As for subprocess.
-
-    Returns:
-        What it printed, where ``stdout`` is subprocess.PIPE.
+    Returns what it printed, where ``stdout`` is subprocess.PIPE. The remedy is what helps when it fails.
 
     Raises:
         DeployError: It is not there, or failed.

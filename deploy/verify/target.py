@@ -21,15 +21,10 @@ _DEPLOY_AGAIN = "Deploy again: this release's stack has it."
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """A running platform.
+    """A running platform: the API's base URL, stage included, a key that it takes, and where results go.
 
-    Attributes:
-        endpoint: The API's base URL, stage included.
-        api_key: A key that it takes.
-        api_key_id: That key's id, by which the platform knows whose results are whose; None where it is not known.
-        bucket: The output bucket.
-        notice_topic_arn: Where notices are published.
-        client: Makes AWS clients, as ``boto3.client`` does.
+    By a key's id the platform knows whose results are whose; None where it is not known. ``client`` makes AWS clients,
+    as ``boto3.client`` does.
     """
 
     endpoint: str

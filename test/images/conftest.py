@@ -11,8 +11,6 @@ import pytest
 from moto.moto_api._internal import moto_api_backend
 from moto.server import ThreadedMotoServer
 
-import cdk  # noqa: F401 - chooses the Node that aws_cdk starts, which others of this process import
-
 _RECORDER = """\
 #!{python} -IS
 import json, os, sys

@@ -66,21 +66,20 @@ def test_the_source_holds_just_what_the_builds_see(assembly):
     assert held == {*dockerfiles, *allow_lists, *seen}
 
 
-def test_a_build_logs_in_builds_and_pushes_without_a_password_in_a_command(resources, programs):
+def test_a_build_logs_in_builds_and_pushes_without_a_password_in_a_command(resources, tmp_path):
     """The build specification's own commands, run against fakes."""
-    programs.add("aws", 'print("the-password")')
-    programs.add("docker")
+    calls = tmp_path / "calls"
+    for name, lines in {"aws": "echo the-password", "docker": f'echo $* "<$(cat)" >>{calls}'}.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{lines}\n")
+        (tmp_path / name).chmod(0o755)
+    variables = {"DOCKERFILE": "a/Dockerfile", "REPOSITORY": "registry.example/sd-on-eks/a", "TAG": "1-abc"}
+    environ = {**variables, "PATH": f"{tmp_path}:/usr/bin:/bin"}
     phases = yaml.safe_load(resources["AWS::CodeBuild::Project"]["Source"]["BuildSpec"])["phases"]
     for phase in ("pre_build", "build", "post_build"):
         for command in phases[phase]["commands"]:
-            variables = {"DOCKERFILE": "a/Dockerfile", "REPOSITORY": "registry.example/sd-on-eks/a", "TAG": "1-abc"}
-            subprocess.run(
-                ["bash", "-c", command], env=programs.environ(**variables), stdin=subprocess.DEVNULL, check=True
-            )
-    calls = [call for call in programs.calls if call["program"] == "docker"]
-    assert calls[0]["stdin"].strip() == "the-password"
-    assert [call["arguments"] for call in calls] == [
-        ["login", "--username", "AWS", "--password-stdin", "registry.example"],
-        ["build", "--file", "a/Dockerfile", "--tag", "registry.example/sd-on-eks/a:1-abc", "."],
-        ["push", "registry.example/sd-on-eks/a:1-abc"],
+            subprocess.run(["bash", "-c", command], env=environ, stdin=subprocess.DEVNULL, check=True)
+    assert calls.read_text().splitlines() == [
+        "login --username AWS --password-stdin registry.example <the-password",
+        "build --file a/Dockerfile --tag registry.example/sd-on-eks/a:1-abc . <",
+        "push registry.example/sd-on-eks/a:1-abc <",
     ]
