@@ -4,7 +4,7 @@ import re
 from ipaddress import IPv4Network
 from typing import Annotated
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field
 
 from contract.field_errors import shown
 from contract.models import Form, Section
@@ -20,8 +20,17 @@ _ZONE_NAME = re.compile(r"[a-z]{2}(-[a-z]+)+-\d[a-z]")
 _ROLE_ARN = r"^arn:aws[a-z-]*:iam::\d{12}:(role|user)/.+$"
 
 
-Administrator = Annotated[str, Form(_ROLE_ARN, "the ARN of a role or user, as arn:aws:iam::123456789012:role/admin")]
-Origin = Annotated[str, Form(r"^(\*|https?://[^\s/]+)$", "* or an origin without a path, as https://example.com")]
+def _networks(values: list[str]) -> list[str]:
+    for value in values:
+        _network(value)
+    return values
+
+
+def _private_network(value: str) -> str:
+    network = _network(value)
+    if not network.is_private or not _WIDEST_PREFIX <= network.prefixlen <= _NARROWEST_PREFIX:
+        raise ValueError("must be private addresses, from /16 to /20")
+    return value
 
 
 def _network(value: str) -> IPv4Network:
@@ -31,37 +40,38 @@ def _network(value: str) -> IPv4Network:
         raise ValueError(f"must be a network, as 10.0.0.0/16, not {shown(value)}") from None
 
 
+def _three_zones(values: list[str]) -> list[str]:
+    if not values:
+        return values
+    if len(values) != ZONES or len(set(values)) != ZONES:
+        raise ValueError(f"must be {ZONES} different zones")
+    if not any(all(form.fullmatch(value) for value in values) for form in (ZONE_ID, _ZONE_NAME)):
+        raise ValueError("must be all IDs, as use1-az1, or all names, as us-east-1a")
+    if refused := [value for value in values if value in REFUSED_ZONE_IDS]:
+        raise ValueError(f"must not have {', '.join(refused)}, where EKS runs no control plane")
+    return values
+
+
+def _offered(days: int) -> int:
+    if days not in LOG_RETENTION_DAYS:
+        raise ValueError(f"must be one of {', '.join(map(str, LOG_RETENTION_DAYS))}")
+    return days
+
+
+Administrator = Annotated[str, Form(_ROLE_ARN, "the ARN of a role or user, as arn:aws:iam::123456789012:role/admin")]
+Origin = Annotated[str, Form(r"^(\*|https?://[^\s/]+)$", "* or an origin without a path, as https://example.com")]
+
+
 class Vpc(Section):
     """The network that the platform makes for itself."""
 
-    cidr: str = "10.0.0.0/16"
+    cidr: Annotated[str, AfterValidator(_private_network)] = "10.0.0.0/16"
     """Its addresses, from /16 to /20; each of six subnets has an eighth of them."""
     nat_gateways: Annotated[int, Field(ge=1, le=3)] = 3
     """NAT gateways: 3 is one for each availability zone; fewer cost less, and a failing zone takes others with it."""
-    availability_zones: list[str] = []
+    availability_zones: Annotated[list[str], AfterValidator(_three_zones)] = []
     """Its three zones by ID, as [use1-az1, use1-az2, use1-az4], or by name. Set it before the first deployment: subnets
     cannot move. Default: `deploy/deploy.sh` chooses three that EKS supports; by hand, the region's first three."""
-
-    @field_validator("cidr")
-    @classmethod
-    def _is_a_network(cls, value: str) -> str:
-        network = _network(value)
-        if not network.is_private or not _WIDEST_PREFIX <= network.prefixlen <= _NARROWEST_PREFIX:
-            raise ValueError("must be private addresses, from /16 to /20")
-        return value
-
-    @field_validator("availability_zones")
-    @classmethod
-    def _are_three_zones(cls, values: list[str]) -> list[str]:
-        if not values:
-            return values
-        if len(values) != ZONES or len(set(values)) != ZONES:
-            raise ValueError(f"must be {ZONES} different zones")
-        if not any(all(form.fullmatch(value) for value in values) for form in (ZONE_ID, _ZONE_NAME)):
-            raise ValueError("must be all IDs, as use1-az1, or all names, as us-east-1a")
-        if refused := [value for value in values if value in REFUSED_ZONE_IDS]:
-            raise ValueError(f"must not have {', '.join(refused)}, where EKS runs no control plane")
-        return values
 
 
 class Cluster(Section):
@@ -69,17 +79,10 @@ class Cluster(Section):
 
     version: Annotated[str, Form(r"^1\.\d+$", "a version of Kubernetes in quotes, as '1.36'")] = "1.36"
     """Kubernetes version. The default is the newest that the pinned KEDA and Karpenter support."""
-    public_access_cidrs: list[str] = ["0.0.0.0/0"]
+    public_access_cidrs: Annotated[list[str], AfterValidator(_networks)] = ["0.0.0.0/0"]
     """From where the Kubernetes API can be reached, besides from the VPC; an empty list closes it."""
     admin_arns: list[Administrator] = []
     """Roles and users that administer the cluster, besides the one that output ConfigCommand names."""
-
-    @field_validator("public_access_cidrs")
-    @classmethod
-    def _are_networks(cls, values: list[str]) -> list[str]:
-        for value in values:
-            _network(value)
-        return values
 
 
 class OutputBucket(Section):
@@ -96,15 +99,8 @@ class Monitoring(Section):
 
     alarm_emails: list[Annotated[str, Form(r"^[^@\s]+@[^@\s]+\.[^@\s]+$", "an e-mail address")]] = []
     """Addresses that alarms are sent to; each must confirm once."""
-    log_retention_days: Annotated[int, Field(ge=1)] = 30
+    log_retention_days: Annotated[int, Field(ge=1), AfterValidator(_offered)] = 30
     """Days that logs are kept; one of the periods that CloudWatch offers."""
-
-    @field_validator("log_retention_days")
-    @classmethod
-    def _is_offered(cls, value: int) -> int:
-        if value not in LOG_RETENTION_DAYS:
-            raise ValueError(f"must be one of {', '.join(map(str, LOG_RETENTION_DAYS))}")
-        return value
 
 
 LOG_RETENTION_DAYS = (

@@ -29,19 +29,14 @@ TOTAL_BUDGET_S = 600
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """Checks that one command makes.
-
-    Attributes:
-        name: Names it and its report.
-        command: What is run; where it is pytest, it writes a report.
-        budget_s: How long it should take on two quiet cores, beside others.
-        is_batch: Whether it can wait for the processor; if not, it starts real processes.
-    """
+    """Checks that one command makes; pytest writes a report of the group's name."""
 
     name: str
     command: tuple[str, ...]
     budget_s: float
+    """How long it should take on two quiet cores, beside others."""
     is_batch: bool = True
+    """Whether it can wait for the processor; if not, it starts real processes."""
 
     @property
     def report(self) -> Path:

@@ -6,6 +6,7 @@ from configuration.chart_values import COMPUTED_VALUES
 from configuration.config import parse_config
 from configuration.release_values import ReleaseResources, release_values
 from runtimes.flux.options import ModelOptions
+from test.unit.configuration.configs import MINIMAL, RUNTIME
 
 RESOURCES = ReleaseResources(
     queue_url="https://queue",
@@ -27,10 +28,7 @@ TEMPLATE, VOLUME = "karpenter.nodeTemplate", "karpenter.nodeTemplate.dataVolume"
 
 
 def values_of(top=(), **runtime):
-    entry = {"name": "sdruntime", "namespace": "sd", "type": "sdwebui", "modelFilename": "a.safetensors", **runtime}
-    config = parse_config(
-        {"stackName": "sdoneks", "modelBucketArn": "arn:aws:s3:::models", "modelsRuntime": [entry], **dict(top)}
-    )
+    config = parse_config({**MINIMAL, "modelsRuntime": [{**RUNTIME, **runtime}], **dict(top)})
     return release_values(config, config.models_runtime[0], RESOURCES, image_tags=TAGS)
 
 

@@ -14,6 +14,7 @@ from moto.server import ThreadedMotoServer
 from configuration.config import parse_config
 from runtimes.flux.checks import request_errors
 from runtimes.registry import RUNTIME_TYPES
+from test.unit.configuration.configs import MINIMAL
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
 NOTICE = {
@@ -164,50 +165,45 @@ def test_the_submitter_gives_up_after_its_time(door, topic, monkeypatch):
     assert module.submit_and_wait(door, "key", topic, {}, 0.1) is None
 
 
-@pytest.mark.parametrize("program", ["submit_and_wait.py", "consume_notices.py", "submit_and_wait.mjs"])
-def test_without_a_platform_each_program_says_how_to_start_one(tmp_path, program):
-    file = tmp_path / "stack.json"
-    command = {".py": [sys.executable, f"--stack-file={file}"], ".mjs": ["node"]}[Path(program).suffix]
-    arguments = [command[0], str(EXAMPLES / program), *command[1:], *(["A dog"] if "submit" in program else [])]
-    environment = {name: os.environ[name] for name in ("PATH", "HOME")} | {"STACK_FILE": str(file)}
-    ended = subprocess.run(arguments, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-    assert ended.returncode == 1
-    assert ended.stderr == f"No platform runs here ({file} is not there). Start one: make up\n"
+def ended(tmp_path, *command):
+    """A program's exit code and what it wrote to stderr, where no platform runs."""
+    environment = {name: os.environ[name] for name in ("PATH", "HOME")} | {"STACK_FILE": str(tmp_path / "stack.json")}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("program", "arguments"),
+    [("submit_and_wait.py", ["A dog"]), ("consume_notices.py", []), ("submit_and_wait.mjs", ["A dog"])],
+)
+def test_without_a_platform_each_program_says_how_to_start_one(tmp_path, program, arguments):
+    file, is_python = tmp_path / "stack.json", program.endswith(".py")
+    options = [f"--stack-file={file}"] if is_python else []
+    words = f"No platform runs here ({file} is not there). Start one: make up\n"
+    command = [sys.executable if is_python else "node", str(EXAMPLES / program), *options, *arguments]
+    assert ended(tmp_path, *command) == (1, words)
 
 
 def test_the_node_program_says_how_to_install_the_packages_that_are_missing(tmp_path):
-    program, file = tmp_path / "submit_and_wait.mjs", tmp_path / "stack.json"
+    program = tmp_path / "submit_and_wait.mjs"
     program.write_bytes((EXAMPLES / program.name).read_bytes())  # where no package is found
-    file.write_text('{"Environment": {}}', encoding="utf-8")
-    environment = {name: os.environ[name] for name in ("PATH", "HOME")} | {"STACK_FILE": str(file)}
-    ended = subprocess.run(["node", str(program)], env=environment, capture_output=True, text=True, check=False)
-    assert ended.returncode == 1
-    assert ended.stderr.startswith(
-        "@aws-sdk/client-sns is missing. Install AWS's packages: npm install --no-save @aws-"
-    )
+    (tmp_path / "stack.json").write_text('{"Environment": {}}', encoding="utf-8")
+    code, words = ended(tmp_path, "node", str(program))
+    assert code == 1
+    assert words.startswith("@aws-sdk/client-sns is missing. Install AWS's packages: npm install --no-save @aws-")
 
 
 def test_a_deployed_stack_of_which_something_is_missing_is_not_taken_for_the_local_one(tmp_path):
-    command = [sys.executable, str(EXAMPLES / "submit_and_wait.py"), "--endpoint=https://e", "A dog"]
-    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert ended.returncode == 2
-    assert "takes all three" in ended.stderr
+    code, words = ended(tmp_path, sys.executable, str(EXAMPLES / "submit_and_wait.py"), "--endpoint=https://e", "A dog")
+    assert (code, "takes all three" in words) == (2, True)
 
 
 @pytest.mark.parametrize("runtime_type", RUNTIME_TYPES)
 def test_the_submitter_has_a_task_for_every_type_of_runtime(runtime_type):
     prompt = 'a "quoted" dog'
-    (runtime,) = parse_config(
-        {
-            "stackName": "s",
-            "modelBucketArn": "arn:aws:s3:::models",
-            "modelsRuntime": [
-                {"name": "mine", "namespace": "a", "type": runtime_type}
-                | ({"model": {"profile": "flux-schnell"}} if runtime_type == "flux" else {})
-                | ({"dynamicModel": True} if runtime_type == "sdwebui" else {})
-            ],
-        }
-    ).catalog
+    needed = {"flux": {"model": {"profile": "flux-schnell"}}, "sdwebui": {"dynamicModel": True}}
+    row = {"name": "mine", "namespace": "a", "type": runtime_type, **needed.get(runtime_type, {})}
+    (runtime,) = parse_config({**MINIMAL, "modelsRuntime": [row]}).catalog
     task = load("submit_and_wait").make_task("mine", prompt, runtime_type)["task"]
     assert task["metadata"]["tasktype"] in runtime.task_types
     assert json.dumps(prompt) in json.dumps(task["content"])
