@@ -18,7 +18,7 @@ def test_no_pod_is_taken_from_a_long_job_while_others_wait_or_not(imitated):
         scene.send(16, seconds=45)
         finishes(scene, 600)
         assert scene.agents.taken_busy == 0
-        assert max(moment.wanted for moment in scene.timeline.moments) == 4
+        assert scene.timeline.max_wanted == 4
 
 
 def test_a_burst_is_worked_on_by_all_pods_that_may_be(imitated):

@@ -1,129 +1,30 @@
-"""What pods and functions of the platform may do beside the tasks' own parts (``test_roles``), both ways."""
+"""What pods and functions of the platform may do, and what they may not: ``rights.yaml``."""
 
 import json
+from pathlib import Path
 
 import pytest
+import yaml
 from infrakit.policies import allowed, denies
-from infrakit.stacks import KEY_ARN, MODELS, NAME, OTHER_ACCOUNT, listed, readable
+from infrakit.stacks import listed, readable
 
 PODS = ("aws-node", "s3-csi-driver-sa", "cloudwatch-agent", "karpenter", "keda-operator", "collector", "static")
 INLINE_LIMIT = 10_240
 """Characters of all inline policies of a role (IAM's quotas)."""
-ACCOUNT, REGION = "${AWS::AccountId}", "${AWS::Region}"
-EC2 = f"arn:${{AWS::Partition}}:ec2:{REGION}:{ACCOUNT}"
-INSTANCE, SUBNET, TEMPLATE, FLEET = (f"{EC2}:{k}/1" for k in ("instance", "subnet", "launch-template", "fleet"))
-PROFILE = f"arn:${{AWS::Partition}}:iam::{ACCOUNT}:instance-profile/nodes"
-NODE_ROLE = "${KarpenterNodeRole.Arn}"
-DRAIN = "handler.is_complete"
-
-
-def tags(of, cluster=NAME):
-    """The tags that Karpenter gives to what it makes, as a request has them."""
-    own = {
-        f"kubernetes.io/cluster/{cluster}": "owned",
-        "eks:eks-cluster-name": cluster,
-        "topology.kubernetes.io/region": REGION,
-        "karpenter.sh/nodepool": "any",
-        "karpenter.k8s.aws/ec2nodeclass": "any",
-    }
-    return {f"aws:{of}Tag/{key}": value for key, value in own.items()}
-
-
-OWN, NEW, FOREIGN = tags("Resource"), tags("Request"), tags("Resource", "another")
-LAUNCH = {"ec2:CreateAction": "RunInstances"}
-MINE, THEIRS, NOBODYS = ({"aws:ResourceAccount": owner} for owner in (ACCOUNT, OTHER_ACCOUNT, "999999999999"))
-VIA_S3 = {"kms:ViaService": f"s3.{REGION}.${{AWS::URLSuffix}}"}
+RIGHTS = yaml.safe_load(Path(__file__).with_name("rights.yaml").read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize(
-    ("owner", "action", "resource", "context", "granted"),
-    [
-        # Karpenter makes what carries the cluster's tags, and touches nothing else.
-        *(
-            ("karpenter", action, resource, context, granted)
-            for action, resource in (
-                ("ec2:TerminateInstances", INSTANCE),
-                ("ec2:DeleteLaunchTemplate", TEMPLATE),
-                ("iam:AddRoleToInstanceProfile", PROFILE),
-                ("iam:RemoveRoleFromInstanceProfile", PROFILE),
-                ("iam:DeleteInstanceProfile", PROFILE),
-            )
-            for context, granted in ((OWN, True), (FOREIGN, False), ({}, False))
-        ),
-        *(
-            ("karpenter", action, resource, context, granted)
-            for action, resource in (
-                ("ec2:RunInstances", INSTANCE),
-                ("ec2:CreateFleet", FLEET),
-                ("ec2:CreateLaunchTemplate", TEMPLATE),
-                ("iam:CreateInstanceProfile", PROFILE),
-            )
-            for context, granted in ((NEW, True), (tags("Request", "another"), False), ({}, False))
-        ),
-        ("karpenter", "ec2:RunInstances", SUBNET, {}, True),
-        ("karpenter", "ec2:CreateTags", INSTANCE, {**NEW, **LAUNCH}, True),
-        ("karpenter", "ec2:CreateTags", INSTANCE, NEW, False),
-        ("karpenter", "ec2:CreateTags", INSTANCE, {**OWN, "aws:TagKeys": ["Name"]}, True),
-        ("karpenter", "ec2:CreateTags", INSTANCE, {**OWN, "aws:TagKeys": ["Name", "owner"]}, False),
-        ("karpenter", "ec2:CreateTags", INSTANCE, {**FOREIGN, "aws:TagKeys": ["Name"]}, False),
-        ("karpenter", "iam:PassRole", NODE_ROLE, {"iam:PassedToService": "ec2.${AWS::URLSuffix}"}, True),
-        ("karpenter", "iam:PassRole", NODE_ROLE, {"iam:PassedToService": "lambda.amazonaws.com"}, False),
-        ("karpenter", "iam:PassRole", "another", {"iam:PassedToService": "ec2.${AWS::URLSuffix}"}, False),
-        ("karpenter", "sqs:ReceiveMessage", "${KarpenterInterruptionQueue.Arn}", {}, True),
-        ("karpenter", "sqs:ReceiveMessage", "${Queuestatic.Arn}", {}, False),
-        # What waits at removal ends nodes of this cluster alone.
-        *(
-            (DRAIN, action, resource, context, granted)
-            for action, resource in (
-                ("ec2:TerminateInstances", INSTANCE),
-                ("iam:RemoveRoleFromInstanceProfile", PROFILE),
-                ("iam:DeleteInstanceProfile", PROFILE),
-            )
-            for context, granted in ((OWN, True), (FOREIGN, False))
-        ),
-        (DRAIN, "iam:ListInstanceProfilesForRole", NODE_ROLE, {}, True),
-        (DRAIN, "ec2:DescribeInstances", "*", {}, True),
-        ("s3-csi-driver-sa", "s3:GetObject", f"{MODELS}/a", MINE, True),
-        ("s3-csi-driver-sa", "s3:GetObject", f"{MODELS}/a", THEIRS, False),
-        ("s3-csi-driver-sa", "s3:ListBucket", MODELS, MINE, True),
-        ("s3-csi-driver-sa", "s3:PutObject", f"{MODELS}/a", MINE, False),
-        ("s3-csi-driver-sa", "s3:GetObject", "${OutputBucket.Arn}/a", MINE, False),
-        ("keda-operator", "sqs:GetQueueAttributes", "${Queuestatic.Arn}", {}, True),
-        ("keda-operator", "sqs:GetQueueAttributes", "${Queueold.Arn}", {}, True),
-        ("keda-operator", "sqs:GetQueueAttributes", "${DeadQueuestatic.Arn}", {}, False),
-        ("keda-operator", "sqs:ReceiveMessage", "${Queuestatic.Arn}", {}, False),
-        ("collector", "xray:PutTraceSegments", "*", {}, True),
-        ("collector", "logs:PutLogEvents", "${CollectorMetrics.Arn}", {}, True),
-        ("collector", "logs:PutLogEvents", "${InsightsHostLog.Arn}", {}, False),
-        ("cloudwatch-agent", "logs:PutLogEvents", "${InsightsHostLog.Arn}", {}, True),
-        ("cloudwatch-agent", "logs:PutLogEvents", "${CollectorMetrics.Arn}", {}, False),
-        ("cloudwatch-agent", "ec2:DescribeTags", "*", {}, True),
-    ],
+    ("name", "owner", "action"),
+    [(name, owner, action) for name in ("stack", "configured") for owner, of in RIGHTS[name].items() for action in of],
 )
-def test_a_role_grants_what_is_its_own_and_no_more(stack, *, owner, action, resource, context, granted):
+def test_a_role_grants_what_is_its_own_and_no_more(request, name, owner, action):
+    stack, requests = request.getfixturevalue(name), RIGHTS[name][owner][action]
     document = {"Statement": readable(stack.statements(stack.role(owner)))}
-    assert allowed(document, action, resource, context=context) is granted
-
-
-@pytest.mark.parametrize(
-    ("action", "resource", "context", "granted"),
-    [
-        ("s3:GetObject", f"{MODELS}/v2/a", MINE, True),
-        ("s3:GetObject", f"{MODELS}/v2/a", THEIRS, True),
-        ("s3:GetObject", f"{MODELS}/v2/a", NOBODYS, False),
-        ("s3:GetObject", f"{MODELS}/v1/a", MINE, False),
-        ("s3:ListBucket", MODELS, {**MINE, "s3:prefix": "v2/sdxl"}, True),
-        ("s3:ListBucket", MODELS, MINE, False),
-        ("kms:Decrypt", KEY_ARN, VIA_S3, True),
-        ("kms:Decrypt", KEY_ARN, {}, False),
-        ("kms:GenerateDataKey", KEY_ARN, VIA_S3, False),
-    ],
-)
-def test_mountpoint_reads_the_folder_in_the_settings_of_accounts_that_are_named(
-    configured, action, resource, context, granted
-):
-    document = {"Statement": configured.statements(configured.role("s3-csi-driver-sa"))}
-    assert allowed(document, action, resource, context=context) is granted
+    for answer in ("allowed", "denied"):
+        for resource, *known in requests.get(answer, ()):
+            granted = allowed(document, action, resource, context=dict(*known))
+            assert granted is (answer == "allowed"), (resource, *known)
 
 
 @pytest.mark.parametrize("owner", PODS)

@@ -3,35 +3,10 @@
 import threading
 import time
 from collections import Counter
-from dataclasses import dataclass
 
 from clusterkit.agents import is_ready
 
 _EVERY_S = 5
-
-
-@dataclass(frozen=True)
-class Moment:
-    """What stands in one line."""
-
-    at_s: float
-    sent: int
-    done: int
-    visible: int
-    in_flight: int
-    wanted: int
-    pods: Counter
-    nodes: int
-    interrupted: int
-    taken_busy: int
-
-    def __str__(self):
-        pods = ", ".join(f"{count} {state}" for state, count in sorted(self.pods.items())) or "none"
-        return (
-            f"{self.at_s:5.0f} s  sent {self.sent:4}  done {self.done:4}  waiting {self.visible:4}  in flight "
-            f"{self.in_flight:3}  wanted {self.wanted:3}  nodes {self.nodes:3}  pods: {pods}"
-            + (f"  interrupted {self.interrupted}" if self.interrupted else "")
-        )
 
 
 def state_of(pod):
@@ -43,7 +18,7 @@ def state_of(pod):
 
 
 class Timeline(threading.Thread):
-    """Looks and prints until ``stop``; ``moments`` are what it has seen."""
+    """Looks and prints until ``stop``; ``last`` is the last line, ``max_wanted`` the most pods that were wanted."""
 
     def __init__(self, title, scene, path):
         super().__init__(name=f"timeline of {title}", daemon=True)
@@ -51,7 +26,8 @@ class Timeline(threading.Thread):
         self._path = path
         self._began_s = time.monotonic()
         self._stopped = threading.Event()
-        self.moments = []
+        self.last = "nothing"
+        self.max_wanted = 0
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("")
         self._print(f"\n== {title}")
@@ -59,10 +35,6 @@ class Timeline(threading.Thread):
     def run(self):
         while not self._stopped.wait(_EVERY_S):
             self._look()
-
-    @property
-    def last(self):
-        return self.moments[-1] if self.moments else "nothing"
 
     def note(self, words):
         """Put words of the test between the lines."""
@@ -73,22 +45,19 @@ class Timeline(threading.Thread):
         self.join(60)
 
     def _look(self):
-        scene = self._scene
+        scene, at_s = self._scene, time.monotonic() - self._began_s
         visible, in_flight = scene.aws.depth(scene.queue)
-        moment = Moment(
-            at_s=time.monotonic() - self._began_s,
-            sent=scene.sent,
-            done=scene.agents.done,
-            visible=visible,
-            in_flight=in_flight,
-            wanted=scene.release.wanted(),
-            pods=Counter(state_of(pod) for pod in scene.release.pods()),
-            nodes=len(scene.release.node_claims()) if scene.has_karpenter else len(scene.kube.list("nodes")),
-            interrupted=scene.agents.interrupted,
-            taken_busy=scene.agents.taken_busy,
+        wanted = scene.release.wanted()
+        states = Counter(scene.states())
+        pods = ", ".join(f"{count} {state}" for state, count in sorted(states.items())) or "none"
+        nodes = scene.release.node_claims() if scene.has_karpenter else scene.kube.list("nodes")
+        interrupted = f"  interrupted {scene.agents.interrupted}" if scene.agents.interrupted else ""
+        self.max_wanted = max(self.max_wanted, wanted)
+        self.last = (
+            f"{at_s:5.0f} s  sent {scene.sent:4}  done {scene.agents.done:4}  waiting {visible:4}  in flight "
+            f"{in_flight:3}  wanted {wanted:3}  nodes {len(nodes):3}  pods: {pods}{interrupted}"
         )
-        self.moments.append(moment)
-        self._print(str(moment))
+        self._print(self.last)
 
     def _print(self, line):
         print(line, flush=True)
