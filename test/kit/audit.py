@@ -109,7 +109,7 @@ def _read(rig, key):
 
 
 def generations_by_task(rig, generations):
-    """How often a ComfyUI began each task, by task id; SD WebUI's jobs do not tell whose they are."""
+    """How often servers began each task, by task id; SD WebUI's jobs do not tell whose they are."""
     tasks = {
         str(uuid.uuid5(uuid.UUID(notice["job"]), str(attempt))): notice["id"]
         for notice in rig.received
