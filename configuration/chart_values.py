@@ -7,7 +7,7 @@ these, and one that is set by hand is an error.
 from collections.abc import Iterator
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, Field, model_validator
 from pydantic.fields import FieldInfo
 
 from configuration.deadlines import CommonDeadlines
@@ -84,21 +84,20 @@ class Volume(Section):
     """MiB/s. Default: 125 for the OS volume, 1000 for the data volume."""
 
 
+def _rate(value: int) -> int:
+    if value != UNCHARGED and value < SLOWEST_MIB_S:
+        raise ValueError(f"must be {UNCHARGED}, or {SLOWEST_MIB_S} to {FASTEST_MIB_S}")
+    return value
+
+
 class DataVolume(Volume):
     """The volume that holds container images."""
 
     snapshot_id: Annotated[Snapshot | None, Field(alias="snapshotID")] = None
     """EBS snapshot with the images in place, made by utils/bottlerocket-images-cache."""
-    volume_initialization_rate: Annotated[int, Field(ge=0, le=300)] | None = None
+    volume_initialization_rate: Annotated[int, Field(ge=0, le=FASTEST_MIB_S), AfterValidator(_rate)] | None = None
     """MiB/s, from 100 to 300, at which the volume is filled from its snapshot; EBS charges for it. 0 leaves the rate to
     EBS. Default: the most that lets all nodes start at once within EBS's 5,000 MiB/s for a region, else 0."""
-
-    @field_validator("volume_initialization_rate")
-    @classmethod
-    def _is_a_rate(cls, value: int | None) -> int | None:
-        if value is not None and value != UNCHARGED and value < SLOWEST_MIB_S:
-            raise ValueError(f"must be {UNCHARGED}, or {SLOWEST_MIB_S} to {FASTEST_MIB_S}")
-        return value
 
 
 class NodeTemplate(Section):

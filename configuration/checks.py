@@ -1,6 +1,7 @@
 """Errors in config.yaml that the model does not see, found in the file as YAML gives it.
 
-They are reported beside those of the model, all at once. Ill-typed keys are left to the model.
+They are reported beside those of the model, all at once, and in place of those for the same key. Ill-typed keys are
+left to the model.
 """
 
 import re
@@ -23,29 +24,16 @@ _FREE_TEXT = frozenset({"userData", "commandArguments", "extraEnv", "extraHPACon
 """Keys whose values go elsewhere as they are; angle brackets and ${…} mean something there."""
 
 
-def value_errors(data: Any) -> Iterator[FieldError]:
-    """Values that no operator meant to set, whatever the model says of them: placeholders, and what is computed.
-
-    Args:
-        data: The content of the file.
-    """
-    yield from _placeholders(data, ())
-    for at, runtime in _runtimes(data).items():
-        yield from _computed_values(runtime, at)
-
-
 def file_errors(data: Any) -> Iterator[FieldError]:
-    """What only a look at several keys or several runtimes shows.
-
-    Args:
-        data: The content of the file.
-    """
+    """Values that no operator meant to set, and what only a look at several keys or several runtimes shows."""
+    yield from _placeholders(data, ())
     runtimes = _runtimes(data)
     if isinstance(data, dict):
         own = {f"{at}.deadlines": runtime.get("deadlines") for at, runtime in runtimes.items()}
         yield from deadline_errors(data.get("deadlines"), own)
     yield from _repeated(runtimes)
     for at, runtime in runtimes.items():
+        yield from _computed_values(runtime, at)
         yield from _keys_of_type(runtime, at)
         yield from _queue_name(data.get("stackName"), runtime.get("name"), f"{at}.name")
 
@@ -103,22 +91,21 @@ def _keys_of_type(runtime: dict[Any, Any], at: str) -> Iterator[FieldError]:
     runtime_type: RuntimeSpec | None = RUNTIME_TYPES.get(str(runtime.get("type")))
     if runtime_type is None:
         return
+    needs_checkpoint = runtime_type.loads_checkpoint and runtime.get("dynamicModel") in (None, "", False)
+    if needs_checkpoint and not checkpoint:
+        yield FieldError(f"{at}.modelFilename", "is required unless dynamicModel is true")
+    if runtime_type.has_model_options and not runtime.get("model"):
+        yield FieldError(f"{at}.model", "is required: the model that it serves, as {profile: flux-schnell}")
     foreign = f"means nothing to type {runtime_type.name}"
-    if runtime_type.loads_checkpoint:
-        if not checkpoint and runtime.get("dynamicModel") in (None, "", False):
-            yield FieldError(f"{at}.modelFilename", "is required unless dynamicModel is true")
-    else:
-        if runtime.get("dynamicModel") is True:
-            yield FieldError(f"{at}.dynamicModel", foreign)
-        if runtime.get("maxPixels"):
-            yield FieldError(f"{at}.maxPixels", foreign)
-    if runtime_type.has_model_options:
-        if checkpoint:
-            yield FieldError(f"{at}.modelFilename", f"{foreign}; the model is named in {at}.model")
-        if not runtime.get("model"):
-            yield FieldError(f"{at}.model", "is required: the model that it serves, as {profile: flux-schnell}")
-    elif runtime.get("model"):
-        yield FieldError(f"{at}.model", foreign)
+    if runtime_type.has_model_options and checkpoint:
+        yield FieldError(f"{at}.modelFilename", f"{foreign}; the model is named in {at}.model")
+    for key, is_foreign in (
+        ("dynamicModel", not runtime_type.loads_checkpoint and runtime.get("dynamicModel") is True),
+        ("maxPixels", not runtime_type.loads_checkpoint and runtime.get("maxPixels")),
+        ("model", not runtime_type.has_model_options and runtime.get("model")),
+    ):
+        if is_foreign:
+            yield FieldError(f"{at}.{key}", foreign)
 
 
 def _queue_name(stack: Any, name: Any, at: str) -> Iterator[FieldError]:

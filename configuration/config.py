@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from configuration.chart_values import ChartValues
-from configuration.checks import STACK_SUFFIX, file_errors, value_errors
+from configuration.checks import STACK_SUFFIX, file_errors
 from configuration.deadlines import CommonDeadlines, RuntimeDeadlines
 from configuration.platform import Cluster, Monitoring, OutputBucket, Vpc
 from configuration.volume_filling import Filling
@@ -115,11 +115,7 @@ class ModelsRuntime(Section):
         return None if self.dynamic_model or not RUNTIME_TYPES[self.type].loads_checkpoint else self.model_filename
 
     def deployed(self, common: CommonDeadlines) -> DeployedRuntime:
-        """What door and router see of it.
-
-        Args:
-            common: The deadlines of all runtimes.
-        """
+        """What door and router see of it; ``common`` are the deadlines of all runtimes."""
         return DeployedRuntime(
             name=self.name,
             type=self.type,
@@ -189,10 +185,7 @@ class Config(Section):
         return f"{self.stack_name}{STACK_SUFFIX}"
 
     def in_zones(self, zones: str) -> "Config":
-        """Give the same in certain availability zones, unless it names its own.
-
-        Args:
-            zones: Their names or IDs, with commas between them; empty leaves it as it is.
+        """Give the same in availability zones (names or IDs, with commas between them), unless it names its own.
 
         Raises:
             ConfigError: These are no three zones that EKS supports.
@@ -222,23 +215,18 @@ class Config(Section):
 
 
 def parse_config(data: Any) -> Config:
-    """Check a configuration.
-
-    Args:
-        data: The file's content as YAML gives it.
+    """Check the file's content as YAML gives it.
 
     Raises:
         ConfigError: It has errors; every one is named.
     """
-    errors = list(value_errors(data))
+    errors = list(file_errors(data))
     explained = {error.pointer for error in errors}
-    config = None
     try:
         config = Config.model_validate(data)
     except ValidationError as exc:
         found = field_errors_of(exc, Config, data)
-        errors += [error for error in found if error.pointer not in explained]
-    errors += file_errors(data)
-    if errors or config is None:
+        raise ConfigError([*errors, *(error for error in found if error.pointer not in explained)]) from exc
+    if errors:
         raise ConfigError(errors)
     return config
