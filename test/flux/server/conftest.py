@@ -194,15 +194,9 @@ def painter(shared):
 
 
 @pytest.fixture
-def gatherer(shared):
-    """A server whose first job waits 0.3 s for others."""
-    return shared(STEP_SECONDS=1, batchWaitSeconds=0.3)
-
-
-@pytest.fixture
-def pair(shared):
-    """A server of two workers."""
-    return shared(WORKERS=2)
+def fragile(shared):
+    """A server with whose workers things go wrong."""
+    return shared(STEP_SECONDS=1)
 
 
 @pytest.fixture

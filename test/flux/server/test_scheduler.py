@@ -1,5 +1,7 @@
-"""Which jobs are drawn together: those of one batch key, by promises that hold for every queue."""
+"""Which jobs are drawn together, when, and by which worker. The workers' processes are fakes, and so is the clock."""
 
+import asyncio
+import json
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -9,8 +11,23 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from runtimes.flux.families import EDIT, IMAGE_TO_IMAGE, INPAINTING, TEXT_TO_IMAGE
+from runtimes.flux.options import ModelOptions
+from runtimes.flux.server.engine import scheduler as module
+from runtimes.flux.server.engine.engine import Engine
+from runtimes.flux.server.engine.jobs import ServerJob
 from runtimes.flux.server.engine.scheduler import choose_batch
-from runtimes.flux.server.ports import GenerationRequest
+from runtimes.flux.server.ports import DeviceStatus, GenerationRequest
+from runtimes.flux.server.settings import read_settings
+from runtimes.flux.server.worker.handle import WorkerHandle
+from runtimes.flux.server.worker.protocol import (
+    BatchProgress,
+    BatchStarted,
+    DeviceFreed,
+    DropJob,
+    JobOutput,
+    RunBatch,
+    WorkerReady,
+)
 
 JOBS = st.builds(
     lambda key, pictures, attempts: SimpleNamespace(
@@ -58,3 +75,165 @@ def test_requests_with_images_may_where_their_strength_is_the_same_but_an_edit_c
     second = replace(first, job_id="b", images=(Image.new("RGB", (64, 64), "red"),))
     assert (first.batch_key == second.batch_key) is (task != EDIT)
     assert first.batch_key != replace(first, strength=0.6).batch_key
+
+
+DEVICE = DeviceStatus(name="cuda:0", memory_bytes=0, peak_bytes=0, host_peak_bytes=0, max_pixels=2**24)
+
+
+class FakeWorker(WorkerHandle):
+    """A worker without a process; ``sent`` has the ids of each batch's jobs, and the ids of those that are dropped."""
+
+    def __init__(self, *given):
+        super().__init__(*given)
+        self.sent, self.dropped = {}, []
+
+    def _send(self, message):
+        match message:
+            case RunBatch():
+                self.sent[message.batch] = [request.job_id for request in message.requests]
+            case DropJob():
+                self.dropped.append(message.job_id)
+
+    def ready(self):
+        self._hear(WorkerReady(ModelOptions(profile="flux-schnell").card, DEVICE))
+
+    def begin(self, encode_s=0.0):
+        self._hear(BatchStarted(self.undrawn[0].number, encode_s, {}))
+
+    def step(self, share):
+        self._hear(BatchProgress(self.undrawn[0].number, share))
+
+    def finish(self):
+        batch = self.undrawn[0]
+        self._hear(DeviceFreed(batch.number, (len(batch.jobs),), 0, 0, DEVICE))
+        for job in batch.open_jobs:
+            for number in range(1, 1 + len(job.request.seeds)):
+                self._hear(JobOutput(batch.number, job.id, number, "image/png", b""))
+
+    def die(self):
+        self.loss, batches, self.batches = "died", list(self.batches.values()), {}
+        self._on_loss(self, batches)
+        self.ready()
+
+
+@pytest.fixture
+async def start(monkeypatch):
+    """Starts engines, each with fake workers that are ready; submits jobs, and lets time pass."""
+    now = [1000.0]
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(module, "WorkerHandle", FakeWorker)
+
+    def engine(workers=1, **options):
+        monkeypatch.setenv("MODEL_OPTIONS", json.dumps({"profile": "flux-schnell", **options}))
+        monkeypatch.setenv("WORKERS", str(workers))
+        made = Engine(read_settings())
+        for worker in made.scheduler.workers:
+            worker.ready()
+        monkeypatch.setattr(loop, "time", lambda: now[0])
+        monkeypatch.setattr("time.monotonic", lambda: now[0])
+        return made, made.scheduler.workers
+
+    def submit(made, *names, **values):
+        jobs = [ServerJob(replace(REQUEST, job_id=name, **values)) for name in names]
+        for job in jobs:
+            job.times.added = now[0]
+            made.scheduler.add(job)
+        return jobs
+
+    async def pass_s(seconds):
+        now[0] += seconds
+        for _ in range(3):
+            await asyncio.sleep(0)
+
+    return SimpleNamespace(engine=engine, submit=submit, pass_s=pass_s)
+
+
+async def test_the_first_job_waits_for_others_as_long_as_the_options_say_unless_the_batch_is_full(start):
+    engine, (worker,) = start.engine(batchWaitSeconds=0.3)
+    start.submit(engine, *"ab")
+    await start.pass_s(0.29)
+    assert worker.sent == {}
+    await start.pass_s(0.02)
+    assert worker.sent == {1: ["a", "b"]}
+    worker.begin()
+    worker.finish()
+    start.submit(engine, *"cdef")
+    assert worker.sent[2] == [*"cdef"]
+
+
+async def test_the_next_batch_is_sent_when_its_prompts_must_be_encoded_and_grows_until_then(start):
+    engine, (worker,) = start.engine()
+    start.submit(engine, "a", steps=20)
+    worker.begin(encode_s=2.1)
+    start.submit(engine, "b")
+    await start.pass_s(10)
+    worker.step(0.5)
+    start.submit(engine, "c")
+    assert worker.sent == {1: ["a"]}
+    await start.pass_s(7)
+    worker.step(0.85)
+    assert worker.sent == {1: ["a"], 2: ["b", "c"]}
+
+
+async def test_a_job_of_a_batch_is_dropped_and_the_others_go_on(start):
+    engine, (worker,) = start.engine(batchWaitSeconds=0.3)
+    goes, stays, *_ = start.submit(engine, *"abcd")
+    worker.begin()
+    engine.cancel(goes)
+    worker.finish()
+    assert worker.dropped == ["a"]
+    assert (goes.outcome, goes.outputs, stays.outcome) == ("cancelled", {}, "succeeded")
+
+
+async def test_two_workers_draw_at_the_same_time_and_each_is_busy_for_as_long_as_it_draws(start):
+    engine, workers = start.engine(workers=2)
+    start.submit(engine, "a", "b", seeds=(1, 2, 3, 4))
+    assert [list(worker.sent.values()) for worker in workers] == [[["a"]], [["b"]]]
+    for worker in workers:
+        worker.begin()
+    await start.pass_s(5)
+    workers[0].finish()
+    lines = engine.metrics.text().decode().splitlines()
+    assert [line for line in lines if line.startswith("flux_busy_seconds_total")] == [
+        'flux_busy_seconds_total{worker="0"} 5.0'
+    ]
+
+
+async def test_a_job_that_two_workers_are_lost_with_fails_and_the_others_of_its_batch_are_drawn_each_alone(start):
+    engine, (worker,) = start.engine(batchWaitSeconds=0.3)
+    jobs = start.submit(engine, *"abcd")
+    worker.begin()
+    worker.die()
+    assert worker.sent[2] == ["a"]
+    worker.begin()
+    worker.finish()
+    worker.begin()
+    worker.die()
+    assert (jobs[1].outcome, jobs[1].error.message) == ("worker_lost", "died")
+    for _ in "cd":
+        worker.begin()
+        worker.finish()
+    assert [job.outcome for job in jobs] == ["succeeded", "worker_lost", "succeeded", "succeeded"]
+
+
+async def test_a_worker_lost_while_it_encodes_costs_only_the_job_that_it_draws_an_attempt(start):
+    engine, (worker,) = start.engine()
+    start.submit(engine, "a", steps=1)
+    worker.begin()
+    drawn, encoded = engine.jobs.get("a"), start.submit(engine, "b", width=128)[0]
+    worker.die()
+    assert (drawn.attempts, encoded.attempts) == (1, 0)
+
+
+async def test_a_job_that_a_worker_was_lost_with_is_never_brought_to_a_busy_one(start):
+    engine, workers = start.engine(workers=2)
+    start.submit(engine, "innocent", steps=20)
+    workers[0].begin()
+    (guilty,) = start.submit(engine, "guilty", width=128)
+    workers[1].begin()
+    workers[1].die()
+    assert [list(worker.sent.values()) for worker in workers] == [[["innocent"]], [["guilty"], ["guilty"]]]
+    assert not workers[1].takes_another
+    workers[1].begin()
+    workers[1].die()
+    assert guilty.outcome == "worker_lost"

@@ -1,6 +1,5 @@
 """Workers that die, hang, start slowly or not at all; and what the server says of them."""
 
-import asyncio
 import os
 import signal
 import subprocess
@@ -10,73 +9,40 @@ from pathlib import Path
 LONG = {"num_inference_steps": 50}
 
 
-async def test_a_job_whose_worker_is_killed_is_drawn_again_and_health_tells_it(gatherer):
-    restarts = gatherer.health()["workers"][0]["restarts"]
-    job_id = await gatherer.post_job(**LONG)
-    await gatherer.until(job_id, "progress")
-    assert gatherer.health()["workers"][0]["state"] == "busy"
-    os.kill(gatherer.workers()[0], signal.SIGKILL)
-    await gatherer.until(job_id, "state", "waiting")
-    answer = await gatherer.http.get("/health")
+async def test_a_job_whose_worker_is_killed_is_drawn_again_and_health_tells_it(fragile):
+    restarts = fragile.health()["workers"][0]["restarts"]
+    job_id = await fragile.post_job(**LONG)
+    await fragile.until(job_id, "progress")
+    assert fragile.health()["workers"][0]["state"] == "busy"
+    os.kill(fragile.workers()[0], signal.SIGKILL)
+    await fragile.until(job_id, "state", "waiting")
+    answer = await fragile.http.get("/health")
     health = answer.json()
     assert (answer.status_code, health["ready"], health["live"]) == (503, False, True)
     assert health["workers"][0]["state"] in {"down", "starting"}
     assert health["workers"][0]["reason"] == "the worker was killed by signal 9"
-    ended = await gatherer.end(job_id)
+    ended = await fragile.end(job_id)
     assert (ended["state"], len(ended["outputs"])) == ("succeeded", 1)
-    health = gatherer.health()
+    health = fragile.health()
     assert (health["ready"], health["workers"][0]["restarts"]) == (True, restarts + 1)
-    assert gatherer.metrics()['flux_worker_losses_total{worker="0"}'] == restarts + 1
+    assert fragile.metrics()['flux_worker_losses_total{worker="0"}'] == restarts + 1
 
 
-async def test_a_job_that_kills_two_workers_fails_and_the_others_of_its_batch_are_drawn(gatherer):
-    gatherer.faults(die_at_step=2, prompt="poison")
-    jobs = [await gatherer.post_job(prompt) for prompt in ("a fox", "poison", "a cat")]
-    ended = await gatherer.end(*jobs)
-    assert [job["state"] for job in ended] == ["succeeded", "failed", "succeeded"]
-    assert ended[1]["error"]["code"] == "worker_lost"
-    assert "killed by signal 9" in ended[1]["error"]["message"]
-    assert (await gatherer.generate("poison")).status_code == 503
+async def test_a_job_that_kills_two_workers_is_answered_503(fragile):
+    fragile.faults(die_at_step=2, prompt="poison")
+    answer = await fragile.generate("poison")
+    assert (answer.status_code, answer.json()["detail"]) == (503, "the worker was killed by signal 9")
 
 
-async def test_a_running_job_does_not_answer_for_the_prompt_that_is_encoded_beside_it(gatherer):
-    gatherer.faults(die_while_encoding=True, prompt="poison")
-    innocent = await gatherer.post_job(num_inference_steps=20)
-    await gatherer.until(innocent, "progress")
-    guilty = await gatherer.post_job("poison", width=128)
-    assert [job["state"] for job in await gatherer.end(innocent, guilty)] == ["succeeded", "failed"]
-
-
-async def test_a_job_that_cost_a_worker_is_never_brought_to_a_busy_one(pair):
-    pair.faults(die_while_encoding=True, prompt="poison", load_seconds=2)
-    before = sum(worker["restarts"] for worker in pair.health()["workers"])
-    innocent = await pair.post_job(num_inference_steps=75)
-    await pair.until(innocent, "progress")
-    guilty = await pair.post_job("poison", width=128)
-    told = [content.get("state") async for _, content in pair.events(innocent)]
-    assert [job["state"] for job in await pair.end(innocent, guilty)] == ["succeeded", "failed"]
-    assert "waiting" not in told, "the innocent job was drawn twice"
-    assert sum(worker["restarts"] for worker in pair.health()["workers"]) <= before + 2
-
-
-async def test_a_hung_worker_is_ended_and_its_job_drawn_again(gatherer):
-    gatherer.faults(hang_at_step=2)
-    job_id = await gatherer.post_job()
-    await gatherer.until(job_id, "progress")
-    await gatherer.until(job_id, "state", "waiting")
-    gatherer.faults()
-    assert (await gatherer.end(job_id))["state"] == "succeeded"
-    losses = [line["reason"] for line in gatherer.log if line["message"] == "a worker is lost"]
+async def test_a_hung_worker_is_ended_and_its_job_drawn_again(fragile):
+    fragile.faults(hang_at_step=2)
+    job_id = await fragile.post_job()
+    await fragile.until(job_id, "progress")
+    await fragile.until(job_id, "state", "waiting")
+    fragile.faults()
+    assert (await fragile.end(job_id))["state"] == "succeeded"
+    losses = [line["reason"] for line in fragile.log if line["message"] == "a worker is lost"]
     assert "no sign of life" in losses[-1]
-
-
-async def test_two_workers_draw_at_the_same_time(pair):
-    await pair.generate()
-    full = [await pair.post_job(num_images=4, **LONG) for _ in range(2)]
-    await asyncio.gather(*(pair.until(job_id, "state", "running") for job_id in full))
-    running = [worker["running"] for worker in pair.health()["workers"]]
-    await asyncio.gather(*map(pair.delete, full))
-    assert sorted(running) == sorted([[job_id] for job_id in full])
 
 
 async def test_a_model_that_is_refused_is_not_tried_again_and_the_server_says_it_is_not_alive(serve):
