@@ -1,7 +1,7 @@
 """How much fits into memory, and what happens where it does not."""
 
 from types import SimpleNamespace
-from unittest.mock import Mock
+from unittest.mock import Mock, patch
 
 import pytest
 
@@ -95,20 +95,14 @@ def test_a_model_on_the_cpu_has_room_for_sixteen_megapixels(pipeline_of):
 
 
 @pytest.mark.parametrize("name", ["flux", "flux-fill", "flux-kontext", "sdxl"])
-def test_warming_up_draws_one_and_two_pictures(name, pipeline_of, monkeypatch):
+def test_warming_up_draws_one_and_two_pictures(name, pipeline_of):
     from runtimes.flux.server.pipeline import model
 
-    counts = []
-    drawn = model.drawn
+    with patch.object(model, "drawn", side_effect=model.drawn) as drawn:
+        pipeline_of(name).warm_up()
 
-    def counted(recipe, pipe, requests, encoded, watch):
-        counts.append(len(requests[0].seeds))
-        return drawn(recipe, pipe, requests, encoded, watch)
-
-    monkeypatch.setattr(model, "drawn", counted)
-    pipeline_of(name).warm_up()
-
-    assert counts == [1, 2]
+    requests = [call.args[2] for call in drawn.call_args_list]
+    assert [len(request.seeds) for (request,) in requests] == [1, 2]
 
 
 @pytest.mark.parametrize(
