@@ -6,7 +6,7 @@ its own kind, change a job by the same rules.
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -133,22 +133,16 @@ def claim(
     """
     creation = _creation(task, runtime, now_s)
     creation["start_by"] = creation["created_at"] + start_s
-    sets = (
-        "#state = :running, #claims = if_not_exists(#claims, :zero) + :one",
-        "#lease_owner = :owner, #lease_token = :token, #lease_until = :until",
-        "#due_shard = :due_shard, #due_at = :due_at",
-        *_entering(creation),
-    )
+    lease = {"lease_owner": owner, "lease_token": token, "lease_until": now_s + lease_s}
+    written = {"state": JobState.RUNNING, **lease, **_due(job, now_s + lease_s + start_s)}
+    count = "#claims = if_not_exists(#claims, :zero) + :one"
     update = _update(
         job,
-        f"SET {', '.join(sets)}",
+        f"SET {', '.join([*_setting(written), count, *_entering(creation)])}",
         f"attribute_not_exists(#pk) OR {_NOT_LEASED}",
+        **written,
         **creation,
         free_since=now_s - CLOCK_MARGIN_S,
-        **_due(job, now_s + lease_s + start_s),
-        owner=owner,
-        token=token,
-        until=now_s + lease_s,
     )
     return _then(update, lambda change: _claim_of(change.item, token, now_s, start_s))
 
@@ -161,17 +155,10 @@ def renew(
     Should the agent vanish, another must claim the job by ``start_by_s``. ``progress`` goes from 0 to 1; None where it
     is unknown.
     """
-    values: dict[str, Any] = {"until": until_s, "start_by": start_by_s, "attempts": attempts}
-    and_progress = ""
+    values: dict[str, Any] = {"lease_until": until_s, "start_by": start_by_s, "attempts": attempts}
     if progress is not None:
-        and_progress, values["progress"] = ", #progress = :progress", progress
-    return _update(
-        job,
-        f"SET #lease_until = :until, #start_by = :start_by, #attempts = :attempts{and_progress}",
-        _LEASED,
-        token=token,
-        **values,
-    )
+        values["progress"] = progress
+    return _update(job, f"SET {', '.join(_setting(values))}", _LEASED, token=token, **values)
 
 
 def release(job: str, token: str, *, attempts: int, is_blameless: bool, start_by_s: float) -> JobCommand[JobChange]:
@@ -339,7 +326,7 @@ def _end(
     written = {**ending, "ended_at": now_s, **_due(job, now_s + NOTICE_DUE_S)}
     if error is not None:
         written |= {"error_code": error.code, "error_message": error.message}
-    sets = ", ".join([*(f"#{name} = :{name}" for name in written), *_entering(entered)])
+    sets = ", ".join([*_setting(written), *_entering(entered)])
     return _update(job, f"SET {sets} REMOVE {_END_OF_LEASE}", condition, **written, **entered, **compared)
 
 
@@ -381,6 +368,10 @@ def _creation(task: Task, runtime: str, now_s: float) -> dict[str, Any]:
         **({"tenant": metadata.tenant} if metadata.tenant else {}),
         **({"deadlines": metadata.deadlines.model_dump_json(exclude_none=True)} if metadata.deadlines else {}),
     }
+
+
+def _setting(values: Iterable[str]) -> list[str]:
+    return [f"#{name} = :{name}" for name in values]
 
 
 def _entering(creation: Mapping[str, Any]) -> list[str]:
