@@ -14,7 +14,7 @@ from deploy.models.sources import FileSource, source_of
 from deploy.scripts import exit_code_of
 from runtimes.model_folders import MODEL_FOLDERS
 
-FOLDER_NAMES = tuple(folder.name for folder in MODEL_FOLDERS)
+_FOLDERS = tuple(folder.name for folder in MODEL_FOLDERS)
 """The bucket's folders that model servers read single files from."""
 _PICKLES = (".ckpt", ".pt", ".pth")
 
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     add = parser.add_argument
     add("source", metavar="FILE-or-URL", help="a file or a folder of this machine, or a file's http(s) address")
-    folders = f"for a file, one of {', '.join(FOLDER_NAMES)}; for a folder, its name in the bucket"
+    folders = f"for a file, one of {', '.join(_FOLDERS)}; for a folder, its name in the bucket"
     add("folder", metavar="FOLDER", help=folders)
     add("bucket", metavar="BUCKET", help="the model bucket")
     add("-R", "--region", help="the bucket's region (the current profile's)")
@@ -80,10 +80,10 @@ def folder_named(name: str) -> str:
     Raises:
         DeployError: Model servers read no such folder.
     """
-    for folder in FOLDER_NAMES:
+    for folder in _FOLDERS:
         if folder.lower() == name.strip("/").lower():
             return folder
-    raise DeployError(f"Model servers read no folder {name}.", f"Choose one of {', '.join(FOLDER_NAMES)}.")
+    raise DeployError(f"Model servers read no folder {name}.", f"Choose one of {', '.join(_FOLDERS)}.")
 
 
 def stored_name(name: str, head: bytes) -> str:
