@@ -1,20 +1,17 @@
 """Faults that the painting pipeline shows when a test asks for them."""
 
-import json
 import os
 import signal
 import threading
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+
+from pydantic import BaseModel
 
 from runtimes.flux.server.errors import PipelineMemoryError
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PipelineFaults:
+class PipelineFaults(BaseModel, extra="forbid"):
     """What goes wrong or is slow; steps count from 1, and 0 means never.
 
     Attributes:
@@ -40,50 +37,26 @@ class PipelineFaults:
     prompt: str = ""
 
     @classmethod
-    def read(cls, environ: Mapping[str, str]) -> "PipelineFaults":
+    def read(cls) -> "PipelineFaults":
         """Read the JSON file that ``STANDIN_FAULTS`` names, as it is now; none is no fault."""
-        file = Path(environ.get("STANDIN_FAULTS") or os.devnull)
-        return cls(**json.loads((file.read_text() if file.exists() else "") or "{}"))
+        file = Path(os.environ.get("STANDIN_FAULTS") or os.devnull)
+        return cls.model_validate_json((file.read_text() if file.exists() else "") or "{}")
 
-    def encode(self, prompts: Sequence[str]) -> None:
-        """Let the time of encoding pass, if that is all that happens."""
-        if self.die_while_encoding and self._meets(prompts):
-            _die()
-        time.sleep(self.encode_seconds)
-
-    def check_memory(self, prompts: Sequence[str]) -> None:
-        """Refuse a batch of too many pictures.
-
-        Args:
-            prompts: One for each picture.
+    def meet(self, prompts: Sequence[str], step: int = 0) -> None:
+        """Let happen what is due at a step of a batch, or before its first one, with a prompt for each picture.
 
         Raises:
-            PipelineMemoryError: They are too many.
+            PipelineMemoryError: The pictures are too many.
         """
-        if self.out_of_memory_above is not None and self._meets(prompts) and len(prompts) > self.out_of_memory_above:
-            raise PipelineMemoryError(f"no memory for {len(prompts)} pictures")
-
-    def strike(self, step: int, prompts: Sequence[str]) -> None:
-        """Let happen what is due at a step."""
-        if not self._meets(prompts):
+        if not any(self.prompt in prompt for prompt in prompts):
             return
-        if step == self.die_at_step:
-            _die()
-        if step == self.hang_at_step:
-            _hang()
+        if step == self.die_at_step > 0 or (self.die_while_encoding and not step):
+            os.kill(os.getpid(), signal.SIGKILL)
+        while step and step == self.hang_at_step:
+            threading.Event().wait()
+        if self.out_of_memory_above is not None and step and len(prompts) > self.out_of_memory_above:
+            raise PipelineMemoryError(f"no memory for {len(prompts)} pictures")
 
     def holds(self, step: int, prompts: Sequence[str]) -> bool:
         """Whether a batch waits before a step."""
-        return step == self.hold_at_step and self._meets(prompts)
-
-    def _meets(self, prompts: Sequence[str]) -> bool:
-        return any(self.prompt in prompt for prompt in prompts)
-
-
-def _die() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def _hang() -> NoReturn:
-    while True:
-        threading.Event().wait()
+        return step == self.hold_at_step and any(self.prompt in prompt for prompt in prompts)

@@ -39,7 +39,9 @@ class PaintingPipeline:
 
     def encode(self, requests: Sequence[GenerationRequest]) -> list[Brief]:
         """Turn prompts into what is painted."""
-        PipelineFaults.read(os.environ).encode([request.prompt for request in requests])
+        faults = PipelineFaults.read()
+        faults.meet([request.prompt for request in requests])
+        time.sleep(faults.encode_seconds)
         return [
             Brief(
                 prompt=request.prompt,
@@ -61,15 +63,16 @@ class PaintingPipeline:
         self, requests: Sequence[GenerationRequest], encoded: list[Brief], watch: DrawingWatch
     ) -> list[list[Image.Image]]:
         """Let the steps' time pass, then paint."""
-        faults = PipelineFaults.read(os.environ)
+        faults, steps = PipelineFaults.read(), requests[0].steps
         prompts = [brief.prompt for brief in encoded]
-        faults.check_memory(prompts)
         briefs = iter(encoded)
-        for step in range(1, requests[0].steps + 1):
-            _hold_before(step, requests[0].steps, prompts, watch)
+        for step in range(1, steps + 1):
+            while PipelineFaults.read().holds(step, prompts) and watch.wanted():
+                watch.stepped(step - 1, steps)
+                time.sleep(LOOK_S)
             time.sleep(self._step_s)
-            faults.strike(step, prompts)
-            watch.stepped(step, requests[0].steps)
+            faults.meet(prompts, step)
+            watch.stepped(step, steps)
             if not watch.wanted():
                 raise PipelineStoppedError
             if step == 1 and requests[0].preview:
@@ -85,20 +88,13 @@ class PaintingPipeline:
 
 def load(options: ModelOptions, models: str, device: int) -> PaintingPipeline:  # noqa: ARG001 (a Loader's)
     """Make a painting pipeline for the options' profile; a source alone is taken for FLUX."""
-    faults = PipelineFaults.read(os.environ)
+    faults = PipelineFaults.read()
     time.sleep(faults.load_seconds)
     if faults.refuse:
         raise PipelineRefusedError(faults.refuse)
     known = options.known
     family = known.family if known and known.family else FAMILIES["flux"]
     return PaintingPipeline(card_of(options, family), device, float(os.environ.get("STANDIN_STEP_SECONDS") or 0.05))
-
-
-def _hold_before(step: int, steps: int, prompts: Sequence[str], watch: DrawingWatch) -> None:
-    """Wait before a step as long as the faults say so, and keep reporting progress."""
-    while PipelineFaults.read(os.environ).holds(step, prompts) and watch.wanted():
-        watch.stepped(step - 1, steps)
-        time.sleep(LOOK_S)
 
 
 def _painted(request: GenerationRequest, brief: Brief) -> Image.Image:

@@ -59,41 +59,6 @@ async def test_a_loaded_picture_is_the_upload_as_it_is_now(comfy):
     assert told["exception_message"] == "cannot identify image file '/srv/comfyui/input/job-1/red.png'\n"
 
 
-@pytest.mark.parametrize(
-    ("query", "status"),
-    [
-        ("", 404),
-        ("?filename=nonesuch.png", 404),
-        ("?filename=x_00001_.png&type=nonesuch", 400),
-        ("?filename=../main.py", 400),
-        ("?filename=x_00001_.png&subfolder=../..", 403),
-        ("?filename=x_00001_.png", 200),
-    ],
-)
-async def test_only_files_of_the_three_folders_can_be_viewed(comfy, query, status):
-    await comfy.run(flat())
-    for path in ("/view", "/api/view"):
-        assert (await comfy.ask("GET", path + query))[0] == status
-
-
-async def test_a_node_that_raises_is_named_with_its_words(comfy):
-    entry = await comfy.run(flat("../../evil"), client_id="me")
-    name, told = entry["status"]["messages"][-1]
-    assert (name, entry["outputs"], entry["status"]["status_str"]) == ("execution_error", {}, "error")
-    assert told["exception_message"].startswith("**** ERROR: Saving image outside the output folder is not allowed.\n")
-    assert (told["exception_type"], told["executed"], told["node_id"]) == ("Exception", ["1"], "2")
-    assert told["node_type"] == "SaveImage"
-
-
-async def test_the_client_may_choose_the_id_and_a_second_use_replaces_the_first(comfy):
-    for colour in (1, 2):
-        await comfy.run(flat("own", color=colour), prompt_id="job-42.attempt-1")
-    await comfy.run(flat(color=3))
-    entry = await comfy.entry("job-42.attempt-1")
-    assert entry["outputs"]["2"]["images"][0]["filename"] == "own_00002_.png"
-    assert len(await comfy.get("/history")) == 2
-
-
 async def test_a_prompt_waits_runs_and_is_withdrawn_or_interrupted_by_its_id(comfy):
     await comfy.faults(hold_at_step=2)
     running, first, second = [await comfy.submit(one) for one in (sampled(), flat(), flat(color=2))]
@@ -115,16 +80,6 @@ async def test_a_prompt_waits_runs_and_is_withdrawn_or_interrupted_by_its_id(com
     assert len(await comfy.get("/history")) == 1
     await comfy.post("/history", {"clear": True})
     assert await comfy.get("/history") == {}
-
-
-async def test_object_info_declares_uploads_and_choices(comfy):
-    await comfy.upload("a.png", png())
-    info = await comfy.get("/object_info")
-    assert info["LoadImage"]["input"]["required"]["image"] == [["a.png"], {"image_upload": True}]
-    checkpoint = info["CheckpointLoaderSimple"]["input"]["required"]["ckpt_name"]
-    assert checkpoint[0] == ["tiny_a.safetensors", "tiny_b.safetensors"]
-    assert (await comfy.get("/object_info/EmptyImage")) == {"EmptyImage": info["EmptyImage"]}
-    assert await comfy.get("/object_info/NoSuchNode") == {}
 
 
 async def test_events_have_the_real_servers_order_and_shapes(comfy):
