@@ -4,9 +4,8 @@ import asyncio
 import base64
 import io
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable
 from contextlib import asynccontextmanager
-from typing import Any
 
 import aiohttp
 import pytest
@@ -15,12 +14,11 @@ from PIL import Image
 from runtimes.standin.control import Control
 from runtimes.standin.painter import Painter
 from runtimes.standin.server import Server
+from test.kit.processes import PATIENCE_S
+from test.kit.tasks import MODELS, empty_image, save_image
 
-MODELS = ("tiny_a.safetensors", "tiny_b.safetensors")
-PATIENCE_S = 60
 
-
-async def until(ready: Callable[[], Any]) -> Any:
+async def until(ready):
     """Wait until a function, or what it awaits, gives something that is true, and return that."""
     async with asyncio.timeout(PATIENCE_S):
         while True:
@@ -34,11 +32,11 @@ async def until(ready: Callable[[], Any]) -> Any:
 class Client:
     """Speaks to one stand-in."""
 
-    def __init__(self, server: Server, session: aiohttp.ClientSession) -> None:
+    def __init__(self, server, session):
         self.url = server.url
         self.session = session
 
-    async def ask(self, method: str, path: str, body: Any = None, **more: Any) -> tuple[int, Any]:
+    async def ask(self, method, path, body=None, **more):
         """Return the status and the body, parsed where it is JSON."""
         async with self.session.request(method, self.url + path, json=body, **more) as response:
             raw = await response.read()
@@ -47,44 +45,44 @@ class Client:
         except ValueError:
             return response.status, raw
 
-    async def get(self, path: str) -> Any:
+    async def get(self, path):
         status, body = await self.ask("GET", path)
         assert status == 200, (status, body)
         return body
 
-    async def post(self, path: str, body: Any = None) -> Any:
+    async def post(self, path, body=None):
         status, answer = await self.ask("POST", path, body)
         assert status == 200, (status, answer)
         return answer
 
-    async def faults(self, **change: Any) -> None:
+    async def faults(self, **change):
         await self.post("/_standin/faults", change)
 
-    async def outcomes(self) -> list[str]:
+    async def outcomes(self):
         return [job["outcome"] for job in (await self.get("/_standin/jobs"))["jobs"]]
 
 
 class Webui(Client):
     """SD WebUI's ways."""
 
-    async def send(self, path: str = "txt2img", **body: Any) -> tuple[int, Any]:
+    async def send(self, path="txt2img", **body):
         plain = {"prompt": "a cat", "steps": 2, "width": 64, "height": 64, "seed": 1, "sampler_name": "Euler"}
         return await self.ask("POST", f"/sdapi/v1/{path}", {**plain, **body})
 
-    async def draw(self, **body: Any) -> dict[str, Any]:
+    async def draw(self, **body):
         """Ask for a small picture and return the answer with `info` parsed and its pictures opened."""
         status, answer = await self.send("img2img" if "init_images" in body else "txt2img", **body)
         assert status == 200, answer
         pictures = [Image.open(io.BytesIO(base64.b64decode(text))) for text in answer["images"]]
         return {**answer, "info": json.loads(answer["info"]), "pictures": pictures}
 
-    async def state(self) -> dict[str, Any]:
+    async def state(self):
         return (await self.get("/sdapi/v1/progress"))["state"]
 
-    async def running(self) -> None:
+    async def running(self):
         """Wait until a job has done a step."""
 
-        async def has_begun() -> bool:
+        async def has_begun():
             return (await self.state())["sampling_step"] > 0
 
         await until(has_begun)
@@ -93,28 +91,28 @@ class Webui(Client):
 class Comfy(Client):
     """ComfyUI's ways."""
 
-    async def submit(self, prompt: dict[str, Any], **more: Any) -> str:
+    async def submit(self, prompt, **more):
         return str((await self.post("/prompt", {"prompt": prompt, **more}))["prompt_id"])
 
-    async def entry(self, prompt_id: str) -> dict[str, Any]:
+    async def entry(self, prompt_id):
         """Wait for the history's entry."""
         return dict((await until(lambda: self.get(f"/history/{prompt_id}")))[prompt_id])
 
-    async def run(self, prompt: dict[str, Any], **more: Any) -> dict[str, Any]:
+    async def run(self, prompt, **more):
         return await self.entry(await self.submit(prompt, **more))
 
-    async def upload(self, name: str, data: bytes, **fields: str) -> tuple[int, Any]:
+    async def upload(self, name, data, **fields):
         form = aiohttp.FormData(fields)
         form.add_field("image", data, filename=name, content_type="image/png")
         return await self.ask("POST", "/upload/image", data=form)
 
-    async def picture(self, entry: dict[str, Any], node: str) -> Image.Image:
+    async def picture(self, entry, node):
         listed = entry["outputs"][node]["images"][0]
         query = "&".join(f"{key}={value}" for key, value in listed.items())
         async with self.session.get(f"{self.url}/view?{query}") as response:
             return Image.open(io.BytesIO(await response.read()))
 
-    async def listen(self, client_id: str) -> "Ear":
+    async def listen(self, client_id):
         ear = Ear(await self.session.ws_connect(f"{self.url}/ws?clientId={client_id}"))
         await ear.wait_for("status")
         return ear
@@ -123,34 +121,34 @@ class Comfy(Client):
 class Ear:
     """One websocket and what came through it."""
 
-    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+    def __init__(self, socket):
         self.socket = socket
-        self.heard: list[Any] = []
+        self.heard = []
         self._task = asyncio.create_task(self._listen())
 
-    async def _listen(self) -> None:
+    async def _listen(self):
         async for message in self.socket:
             self.heard.append(json.loads(message.data) if message.type == aiohttp.WSMsgType.TEXT else message.data)
 
     @property
-    def types(self) -> list[str]:
+    def types(self):
         return [one["type"] if isinstance(one, dict) else "binary" for one in self.heard]
 
-    def all(self, kind: str) -> list[dict[str, Any]]:
+    def all(self, kind):
         return [one["data"] for one in self.heard if isinstance(one, dict) and one["type"] == kind]
 
-    async def wait_for(self, kind: str) -> dict[str, Any]:
+    async def wait_for(self, kind):
         """Return the first event of the kind."""
         return (await until(lambda: self.all(kind)))[0]
 
-    async def to_the_end(self) -> list[str]:
+    async def to_the_end(self):
         """Wait for `executing` without a node and return the types heard after the greeting."""
         await until(lambda: any(one["node"] is None for one in self.all("executing")))
         return self.types[1:]
 
 
 @asynccontextmanager
-async def _serving(kind: str, client: type[Client], painter: Painter) -> AsyncIterator[Any]:
+async def _serving(kind, client, painter):
     server = Server(kind, Control(MODELS, painter), patience_s=0.1)
     await server.start()
     async with aiohttp.ClientSession() as session:
@@ -159,58 +157,31 @@ async def _serving(kind: str, client: type[Client], painter: Painter) -> AsyncIt
 
 
 @pytest.fixture
-def painter() -> Painter:
-    """What the servers draw with."""
+def painter():
     return Painter()
 
 
 @pytest.fixture
-async def webui(painter: Painter) -> AsyncIterator[Webui]:
-    """An SD WebUI that has tiny_a (loaded) and tiny_b."""
+async def webui(painter):
+    """An SD WebUI that has a (loaded) and b."""
     async with _serving("sdwebui", Webui, painter) as client:
         yield client
 
 
 @pytest.fixture
-async def comfy(painter: Painter) -> AsyncIterator[Comfy]:
-    """A ComfyUI that has tiny_a and tiny_b."""
+async def comfy(painter):
+    """A ComfyUI that has a and b."""
     async with _serving("comfyui", Comfy, painter) as client:
         yield client
 
 
-def png(colour: Any = (200, 30, 30)) -> bytes:
+def png(colour=(200, 30, 30)):
     """A picture of one colour."""
     held = io.BytesIO()
     Image.new("RGB", (64, 64), colour).save(held, "PNG")
     return held.getvalue()
 
 
-def node(class_type: str, **inputs: Any) -> dict[str, Any]:
-    return {"class_type": class_type, "inputs": inputs}
-
-
-def empty(**inputs: Any) -> dict[str, Any]:
-    return node("EmptyImage", **{"width": 16, "height": 16, "batch_size": 1, "color": 5, **inputs})
-
-
-def save(source: str = "1", prefix: str = "x") -> dict[str, Any]:
-    return node("SaveImage", images=[source, 0], filename_prefix=prefix)
-
-
-def flat(prefix: str = "x", **inputs: Any) -> dict[str, Any]:
+def flat(prefix="x", **inputs):
     """A prompt of one empty picture that is saved."""
-    return {"1": empty(**inputs), "2": save(prefix=prefix)}
-
-
-def sampled(steps: int = 2) -> dict[str, Any]:
-    """The usual prompt around a KSampler."""
-    guided = {"cfg": 7.0, "sampler_name": "euler", "scheduler": "normal", "denoise": 1.0, "seed": 1, "steps": steps}
-    links = {"model": ["4", 0], "positive": ["6", 0], "negative": ["6", 0], "latent_image": ["5", 0]}
-    return {
-        "4": node("CheckpointLoaderSimple", ckpt_name=MODELS[0]),
-        "5": node("EmptyLatentImage", width=64, height=64, batch_size=1),
-        "6": node("CLIPTextEncode", text="a cat", clip=["4", 1]),
-        "3": node("KSampler", **guided, **links),
-        "8": node("VAEDecode", samples=["3", 0], vae=["4", 2]),
-        "9": save("8"),
-    }
+    return {"1": empty_image(**inputs), "2": save_image(prefix=prefix)}

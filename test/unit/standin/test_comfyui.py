@@ -5,20 +5,21 @@ import struct
 
 import pytest
 
-from test.unit.standin.conftest import empty, flat, node, png, sampled, save, until
+from test.kit.tasks import content_of, empty_image, node, save_image
+from test.unit.standin.conftest import flat, png, until
 
 RUN = ["progress_state", "executing", "progress_state"]
 SHOWN = ["progress_state", "executing", "executed", "progress_state"]
 BEGIN = ["status", "status", "execution_start", "execution_cached"]
 END = ["execution_success", "status", "executing"]
-BY_SOCKET = {"1": empty(batch_size=3), "2": node("SaveImageWebsocket", images=["1", 0])}
+BY_SOCKET = {"1": empty_image(batch_size=3), "2": node("SaveImageWebsocket", images=["1", 0])}
 
 
 async def test_a_prompt_runs_and_its_picture_can_be_fetched(comfy):
     prompt = {
-        "1": empty(color=0x336633),
+        "1": empty_image(color=0x336633),
         "2": node("ImageScale", image=["1", 0], upscale_method="lanczos", width=128, height=96, crop="disabled"),
-        "3": save("2", "sub/img"),
+        "3": save_image("2", "sub/img"),
     }
     entry = await comfy.run(prompt, client_id="me")
     assert entry["outputs"] == {"3": {"images": [{"filename": "img_00001_.png", "subfolder": "sub", "type": "output"}]}}
@@ -44,7 +45,7 @@ async def test_a_loaded_picture_is_the_upload_as_it_is_now(comfy):
     prompt = {
         "1": node("LoadImage", image="red.png"),
         "2": node("ImageInvert", image=["1", 0]),
-        "3": save("2"),
+        "3": save_image("2"),
     }
     names = [(await comfy.upload("red.png", png(colour)))[1]["name"] for colour in ("red", "red", "blue")]
     assert names == ["red.png", "red.png", "red (1).png"]
@@ -61,7 +62,7 @@ async def test_a_loaded_picture_is_the_upload_as_it_is_now(comfy):
 
 async def test_a_prompt_waits_runs_and_is_withdrawn_or_interrupted_by_its_id(comfy):
     await comfy.faults(hold_at_step=2)
-    running, first, second = [await comfy.submit(one) for one in (sampled(), flat(), flat(color=2))]
+    running, first, second = [await comfy.submit(one) for one in (content_of("comfyui"), flat(), flat(color=2))]
     assert await comfy.get(f"/history/{running}") == await comfy.get("/history/nonesuch") == {}
     assert await comfy.get("/prompt") == {"exec_info": {"queue_remaining": 3}}
     await comfy.post("/queue", {"delete": [first, running, "nonesuch"]})
@@ -98,11 +99,11 @@ async def test_events_have_the_real_servers_order_and_shapes(comfy):
 
 async def test_sampling_tells_each_step_and_sends_no_picture(comfy):
     ear = await comfy.listen("me")
-    await comfy.submit(sampled(steps=3), client_id="me")
+    await comfy.submit(content_of("comfyui", steps=3), client_id="me")
     assert "binary" not in await ear.to_the_end()
     assert [one["value"] for one in ear.all("progress")] == [1, 2, 3]
     order = [one["node"] for one in ear.all("executing")]
-    assert (sorted(order[:-4]), order[-4:]) == (["4", "5", "6"], ["3", "8", "9", None])
+    assert (sorted(order[:-4]), order[-4:]) == (["1", "2", "3"], ["4", "5", "6", None])
 
 
 @pytest.mark.parametrize("with_header", [False, True])
@@ -149,9 +150,9 @@ async def test_a_second_socket_takes_over_and_takes_everything_with_it(comfy):
 async def test_a_socket_opened_in_mid_run_hears_the_node_without_the_prompt(comfy):
     await comfy.faults(hold_at_step=2)
     early = await comfy.listen("me")
-    await comfy.submit(sampled(steps=3), client_id="me")
+    await comfy.submit(content_of("comfyui", steps=3), client_id="me")
     await early.wait_for("progress")
     ear = await comfy.listen("me")
-    assert await ear.wait_for("executing") == {"node": "3"}
+    assert await ear.wait_for("executing") == {"node": "4"}
     await comfy.post("/interrupt")
     assert (await ear.to_the_end())[-3:] == ["execution_interrupted", "status", "executing"]

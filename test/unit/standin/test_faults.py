@@ -7,7 +7,8 @@ import pytest
 from runtimes.flux.options import ModelOptions
 from runtimes.flux.server.ports import DrawingWatch, GenerationRequest
 from runtimes.flux.standin.painting import load
-from test.unit.standin.conftest import flat, sampled, until
+from test.kit.tasks import content_of
+from test.unit.standin.conftest import flat, until
 
 
 @pytest.mark.parametrize("change", [{"nope": 1}, {"fail_jobs": "2"}, {"step_s": True}, {"mute_events": "status"}])
@@ -34,7 +35,7 @@ async def test_a_held_job_goes_no_further_and_can_be_interrupted(webui, comfy):
     await webui.post("/sdapi/v1/interrupt")
     await job
     ear = await comfy.listen("me")
-    prompt_id = await comfy.submit(sampled(steps=3), client_id="me")
+    prompt_id = await comfy.submit(content_of("comfyui", steps=3), client_id="me")
     await until(lambda: len(ear.all("progress")) > 3)
     await comfy.post("/interrupt", {"prompt_id": prompt_id})
     assert (await comfy.entry(prompt_id))["status"]["messages"][-1][0] == "execution_interrupted"

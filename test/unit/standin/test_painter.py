@@ -6,7 +6,8 @@ import pytest
 from PIL import Image
 
 from runtimes.standin.painter import Brief, Painter, blend, paint, unfinished
-from test.unit.standin.conftest import empty, node, png, sampled
+from test.kit.tasks import content_of, empty_image, node
+from test.unit.standin.conftest import png
 
 
 @pytest.mark.parametrize("change", [{"prompt": "b"}, {"negative": "n"}, {"seed": 2}, {"checkpoint": "other"}])
@@ -16,8 +17,8 @@ def test_every_part_of_the_brief_changes_the_picture(change):
     assert paint(Brief(**plain)).tobytes() != paint(Brief(**{**plain, **change})).tobytes()
 
 
-@pytest.mark.parametrize("size", [(8, 8), (64, 64), (8, 512), (512, 8), (1000, 333), (96, 640)])
-@pytest.mark.parametrize("prompt", ["", "the sea " * 40, "🐈‍⬛" * 50, "word" * 300, "a\nb\tc", "\ud800", "قطة"])
+@pytest.mark.parametrize("size", [(8, 8), (8, 512), (512, 8), (96, 640)])
+@pytest.mark.parametrize("prompt", ["", "the sea " * 40, "word" * 300, "a\nb\tc", "\ud800"])
 def test_any_prompt_is_drawn_in_any_size(size, prompt):
     assert paint(Brief(prompt=prompt, width=size[0], height=size[1])).size == size
 
@@ -43,7 +44,7 @@ def painter():
 
 async def test_a_server_has_its_painter_redraw_what_it_was_given(webui, comfy):
     (picture,) = (await webui.draw(init_images=[base64.b64encode(png()).decode()]))["pictures"]
-    encoded = node("VAEEncode", pixels=["1", 0], vae=["4", 2])
-    redrawn = await comfy.picture(await comfy.run({**sampled(), "1": empty(), "5": encoded}), "9")
-    drawn = await comfy.picture(await comfy.run(sampled()), "9")
+    given = {"0": empty_image(), "3": node("VAEEncode", pixels=["0", 0], vae=["1", 2])}
+    redrawn = await comfy.picture(await comfy.run({**content_of("comfyui"), **given}), "6")
+    drawn = await comfy.picture(await comfy.run(content_of("comfyui")), "6")
     assert [one.getpixel((0, 0)) for one in (picture, redrawn, drawn)] == [(255,) * 3, (255,) * 3, (0,) * 3]

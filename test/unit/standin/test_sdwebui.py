@@ -12,7 +12,7 @@ from test.unit.standin.conftest import png
 RED = base64.b64encode(png()).decode()
 TEXT = (
     "a cat\nSteps: 2, Sampler: Euler, Schedule type: Automatic, CFG scale: 7.0, Seed: 1, Size: 70x64, "
-    "Model hash: {hash}, Model: tiny_a, Version: 1.10.1"
+    "Model hash: {hash}, Model: a, Version: 1.10.1"
 )
 
 
@@ -41,7 +41,7 @@ async def test_only_the_masked_area_changes(webui):
         ({"sampler_name": "Nope"}, "Sampler: DPM++ 2M, Schedule type: Karras"),
         ({"scheduler": "Nope"}, "Sampler: Euler, Schedule type: Automatic"),
         ({"foo": 1}, "Sampler: Euler"),
-        ({"override_settings": {"sd_model_checkpoint": "nope.safetensors"}}, "Model: tiny_a"),
+        ({"override_settings": {"sd_model_checkpoint": "nope.safetensors"}}, "Model: a"),
         ({"steps": 1.5}, "Steps: 1,"),
     ],
 )
@@ -95,46 +95,41 @@ async def test_what_the_real_server_rejects_is_answered_in_its_words(webui, path
     assert await webui.send(path, **body) == (status, expected)
 
 
-async def test_a_body_that_is_no_object_is_told_where_it_breaks(webui):
-    path = "/sdapi/v1/txt2img"
-    context = {"msg": "Expecting value", "doc": "hello", "pos": 0, "lineno": 1, "colno": 1}
-    told = {"loc": ["body", 0], "msg": "Expecting value: line 1 column 1 (char 0)", "type": "value_error.jsondecode"}
-    assert await webui.ask("POST", path, data=b"hello") == (422, {"detail": [{**told, "ctx": context}]})
-    dict_words = {"loc": ["body"], "msg": "value is not a valid dict", "type": "type_error.dict"}
-    assert await webui.ask("POST", path, [1]) == (422, {"detail": [dict_words]})
-    missing = {"loc": ["body"], "msg": "field required", "type": "value_error.missing"}
-    assert await webui.ask("POST", path) == (422, {"detail": [missing]})
+@pytest.mark.parametrize(
+    ("body", "location", "kind"),
+    [
+        (b"hello", ["body", 0], "value_error.jsondecode"),
+        (b"[1]", ["body"], "type_error.dict"),
+        (b"", ["body"], "value_error.missing"),
+    ],
+)
+async def test_a_body_that_is_no_object_is_told_where_it_breaks(webui, body, location, kind):
+    status, answer = await webui.ask("POST", "/sdapi/v1/txt2img", data=body)
+    (error,) = answer["detail"]
+    assert (status, error["loc"], error["type"]) == (422, location, kind)
 
 
 async def test_an_override_of_an_option_that_was_never_saved_sticks(webui):
     override = {"override_settings": {"CLIP_stop_at_last_layers": 2}}
-    for saved, sticks in ((False, True), (True, False)):
-        if saved:
-            await webui.post("/sdapi/v1/options", {"CLIP_stop_at_last_layers": 1})
+    for sticks in (True, False):
         await webui.draw(**override)
         assert ("Clip skip: 2" in (await webui.draw())["info"]["infotexts"][0]) is sticks
-
-
-async def test_an_unknown_option_stops_the_ones_after_it(webui):
-    expected = broken("KeyError", "'nope'")
-    assert await webui.ask("POST", "/sdapi/v1/options", {"nope": 1, "jpeg_quality": 77}) == (500, expected)
-    options = await webui.get("/sdapi/v1/options")
-    assert (options["jpeg_quality"], len(options)) == (80, 312)
+        await webui.post("/sdapi/v1/options", {"CLIP_stop_at_last_layers": 1})
 
 
 async def test_a_checkpoint_is_known_by_name_file_and_title_which_gains_its_hash_with_the_first_load(webui):
     first, second = [one["title"] for one in await webui.get("/sdapi/v1/sd-models")]
-    assert (first[:20], second) == ("tiny_a.safetensors [", "tiny_b.safetensors")
-    for name in ("tiny_a", "tiny_a.safetensors", first):
-        await webui.post("/sdapi/v1/options", {"sd_model_checkpoint": "tiny_b"})
+    assert (first[:15], second) == ("a.safetensors [", "b.ckpt")
+    for name in ("a", "a.safetensors", first):
+        await webui.post("/sdapi/v1/options", {"sd_model_checkpoint": "b"})
         await webui.post("/sdapi/v1/options", {"sd_model_checkpoint": name})
-        assert (await webui.draw())["info"]["sd_model_name"] == "tiny_a"
-    used = await webui.draw(override_settings={"sd_model_checkpoint": "tiny_b"})
-    assert used["info"]["sd_model_name"] == "tiny_b"
+        assert (await webui.draw())["info"]["sd_model_name"] == "a"
+    used = await webui.draw(override_settings={"sd_model_checkpoint": "b"})
+    assert used["info"]["sd_model_name"] == "b"
     options = await webui.get("/sdapi/v1/options")
     assert options["sd_model_checkpoint"] == first
     assert not first.endswith(f"[{options['sd_checkpoint_hash'][:10]}]"), "the hash stays that of the overridden one"
-    assert (await webui.draw())["info"]["sd_model_name"] == "tiny_a"
+    assert (await webui.draw())["info"]["sd_model_name"] == "a"
     rejected = broken("RuntimeError", "model 'nope' not found")
     assert await webui.ask("POST", "/sdapi/v1/options", {"sd_model_checkpoint": "nope"}) == (500, rejected)
 
@@ -164,9 +159,9 @@ async def test_setting_a_checkpoint_waits_for_the_running_job_and_other_options_
     job = asyncio.ensure_future(webui.draw(steps=10))
     await webui.running()
     await webui.post("/sdapi/v1/options", {"jpeg_quality": 70})
-    setting = asyncio.ensure_future(webui.post("/sdapi/v1/options", {"sd_model_checkpoint": "tiny_b"}))
+    setting = asyncio.ensure_future(webui.post("/sdapi/v1/options", {"sd_model_checkpoint": "b"}))
     await webui.state()
     assert not setting.done()
     await webui.faults(hold_at_step=0)
     await setting
-    assert (await job)["info"]["sd_model_name"] == "tiny_a"
+    assert (await job)["info"]["sd_model_name"] == "a"
