@@ -5,6 +5,7 @@ import hashlib
 import io
 import math
 import re
+import textwrap
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from random import Random
@@ -151,16 +152,8 @@ def _captioned(picture: Image.Image, prompt: str) -> Image.Image:
         return picture
     size = max(9, round(min(picture.size) / 34))
     font, margin = ImageFont.load_default(size), max(3, size // 2)
-    lines, room = [""], picture.width - 2 * margin
-    for word in prompt[:_MAX_CAPTION].split():
-        longer = f"{lines[-1]} {word}".strip()
-        if font.getlength(longer) <= room or not lines[-1]:
-            lines[-1] = longer
-        else:
-            lines.append(word)
-    if len(lines) > 2:  # noqa: PLR2004 - two lines
-        lines = [lines[0], f"{lines[1]} ..."]
-    text = "\n".join([MARK, *filter(None, lines)])
+    letters = max(1, int((picture.width - 2 * margin) / font.getlength("a")))
+    text = "\n".join([MARK, *textwrap.wrap(prompt[:_MAX_CAPTION], letters, max_lines=2, placeholder="…")])
     draw = ImageDraw.Draw(picture)
     top = picture.height - margin - draw.multiline_textbbox((0, 0), text, font=font)[3]
     fade = Image.linear_gradient("L").point([min(190, value * 2) for value in range(256)])

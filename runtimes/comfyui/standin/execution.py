@@ -121,7 +121,7 @@ class _PromptRun:
         status = {"status_str": "success" if good else "error", "completed": good, "messages": self._messages}
         outputs = {node_id: self._machine.shown.get(self._signatures[node_id]) for node_id in self.prompt}
         outputs = {node_id: output for node_id, output in outputs.items() if output}
-        return {"prompt": self._item.as_json(), "outputs": outputs, "status": status}
+        return {"prompt": self._item, "outputs": outputs, "status": status}
 
     async def _run(self) -> None:
         """Run the present node, or tell what it showed when it last ran."""

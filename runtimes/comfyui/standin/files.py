@@ -26,6 +26,10 @@ class Folders:
         """Remove everything."""
         self._held.cleanup()
 
+    def names(self) -> list[str]:
+        """Return every file, so that a test can see what jobs leave."""
+        return sorted(str(path.relative_to(self.root)) for path in self.root.rglob("*") if path.is_file())
+
     def inside(self, kind: str, *parts: str) -> Path | None:
         """Return the path of the parts in a folder, or None if they lead out of it."""
         base = self.root / kind

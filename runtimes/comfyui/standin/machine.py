@@ -2,8 +2,7 @@
 
 import asyncio
 import uuid
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from runtimes.comfyui.standin.files import Folders
 from runtimes.comfyui.standin.nodes import Library
@@ -12,19 +11,14 @@ from runtimes.comfyui.standin.validation import PromptVerdict, validate
 from runtimes.standin.control import Control
 
 
-@dataclass(frozen=True)
-class QueuedPrompt:
-    """One prompt in the queue."""
+class QueuedPrompt(NamedTuple):
+    """One prompt, as the queue and the history show it."""
 
     number: int
     prompt_id: str
     prompt: dict[str, Any]
     extra_data: Any
     outputs: list[str]
-
-    def as_json(self) -> list[Any]:
-        """Return the item as the queue and the history show it."""
-        return [self.number, self.prompt_id, self.prompt, self.extra_data, self.outputs]
 
 
 class ComfyMachine:
@@ -54,7 +48,6 @@ class ComfyMachine:
         self.node: str | None = None
         self._number = 0
 
-    @property
     def remaining(self) -> dict[str, Any]:
         """How many prompts wait or run, as GET prompt shows it."""
         return {"exec_info": {"queue_remaining": len(self.pending) + (self.running is not None)}}
@@ -78,6 +71,10 @@ class ComfyMachine:
             self.tell_queue()
         return item, verdict
 
+    def queue(self) -> dict[str, Any]:
+        """Return the prompts that wait or run, as GET queue shows them."""
+        return {"queue_running": [self.running] if self.running else [], "queue_pending": self.pending}
+
     def withdraw(self, prompt_ids: list[str]) -> None:
         """Take pending prompts out of the queue; unknown and running ones are left alone."""
         self.pending = [item for item in self.pending if item.prompt_id not in prompt_ids]
@@ -90,11 +87,11 @@ class ComfyMachine:
 
     def greet(self, client_id: str) -> list[tuple[str, dict[str, Any]]]:
         """Return what a new socket hears first: the queue's length and, in mid-run, the node that runs."""
-        first = [("status", {"status": self.remaining, "sid": client_id})]
+        first = [("status", {"status": self.remaining(), "sid": client_id})]
         if self.client_id == client_id and self.node is not None:
             first.append(("executing", {"node": self.node}))
         return first
 
     def tell_queue(self) -> None:
         """Tell every socket how long the queue is."""
-        self.hub.publish("status", {"status": self.remaining})
+        self.hub.publish("status", {"status": self.remaining()})

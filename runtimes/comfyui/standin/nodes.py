@@ -60,14 +60,9 @@ async def _sample(run: Any, given: Inputs, seed: int, steps: int, strength: floa
     """Draw from a text, or redraw what the latents hold."""
 
     def drawn(index: int, latent: Image.Image) -> Image.Image:
-        brief = Brief(
-            prompt=given["positive"],
-            negative=given["negative"],
-            seed=seed + index * _SEED_STRIDE,
-            width=latent.width // 8 * 8,
-            height=latent.height // 8 * 8,
-            checkpoint=given["model"],
-        )
+        texts = {"prompt": given["positive"], "negative": given["negative"], "checkpoint": given["model"]}
+        width, height = latent.width // 8 * 8, latent.height // 8 * 8
+        brief = Brief(**texts, width=width, height=height, seed=seed + index * _SEED_STRIDE)
         picture: Image.Image = run.painter.draw(brief, None if latent.mode == "L" else latent, strength)
         return picture
 

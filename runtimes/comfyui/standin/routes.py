@@ -3,9 +3,10 @@
 import asyncio
 import json
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from functools import partial
+from typing import Any
 
 from aiohttp import web
 from aiohttp.web_request import FileField
@@ -16,7 +17,6 @@ from runtimes.comfyui.standin.files import KINDS
 from runtimes.comfyui.standin.machine import ComfyMachine
 from runtimes.comfyui.standin.nodes import DECLARED
 from runtimes.comfyui.standin.socket import FEATURES
-from runtimes.comfyui.standin.validation import error_entry
 from runtimes.standin.control import Control
 
 FINISHES_JOBS = False
@@ -30,8 +30,8 @@ def build(control: Control) -> web.Application:
     for method, path, handler in (
         ("GET", "/ws", _get_ws),
         ("POST", "/prompt", _post_prompt),
-        ("GET", "/prompt", _get_prompt),
-        ("GET", "/queue", _get_queue),
+        ("GET", "/prompt", partial(_tell, ComfyMachine.remaining)),
+        ("GET", "/queue", partial(_tell, ComfyMachine.queue)),
         ("POST", "/queue", _post_queue),
         ("POST", "/interrupt", _post_interrupt),
         ("GET", "/history", _get_history),
@@ -45,7 +45,7 @@ def build(control: Control) -> web.Application:
     ):
         for prefix in ("", "/api"):
             app.router.add_route(method, prefix + path, partial(handler, machine))
-    app.router.add_get("/_standin/files", partial(_get_files, machine))
+    app.router.add_get("/_standin/files", partial(_tell, lambda one: one.folders.names(), machine))
 
     async def live(_: web.Application) -> AsyncIterator[None]:
         tasks = [asyncio.create_task(machine.hub.run()), asyncio.create_task(work(machine))]
@@ -63,10 +63,8 @@ def build(control: Control) -> web.Application:
     return app
 
 
-async def _get_files(machine: ComfyMachine, _: web.Request) -> web.Response:
-    """Show what lies in the three folders, so that a test can see what jobs leave."""
-    root = machine.folders.root
-    return web.json_response(sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()))
+async def _tell(payload: Callable[[ComfyMachine], Any], machine: ComfyMachine, _: web.Request) -> web.Response:
+    return web.json_response(payload(machine))
 
 
 async def _get_ws(machine: ComfyMachine, request: web.Request) -> web.StreamResponse:
@@ -74,25 +72,11 @@ async def _get_ws(machine: ComfyMachine, request: web.Request) -> web.StreamResp
 
 
 async def _post_prompt(machine: ComfyMachine, request: web.Request) -> web.Response:
-    body = await request.json()
-    if "prompt" not in body:
-        error = error_entry("no_prompt", "No prompt provided")
-        return web.json_response({"error": error, "node_errors": {}}, status=400)
-    item, verdict = machine.submit(body)
+    item, verdict = machine.submit(await request.json())
     if verdict.error is not None:
         return web.json_response({"error": verdict.error, "node_errors": verdict.node_errors}, status=400)
     told = {"prompt_id": item.prompt_id, "number": item.number, "node_errors": verdict.node_errors}
     return web.json_response(told)
-
-
-async def _get_prompt(machine: ComfyMachine, _: web.Request) -> web.Response:
-    return web.json_response(machine.remaining)
-
-
-async def _get_queue(machine: ComfyMachine, _: web.Request) -> web.Response:
-    running = [machine.running.as_json()] if machine.running is not None else []
-    pending = [item.as_json() for item in machine.pending]
-    return web.json_response({"queue_running": running, "queue_pending": pending})
 
 
 async def _post_queue(machine: ComfyMachine, request: web.Request) -> web.Response:
@@ -134,7 +118,7 @@ async def _get_view(machine: ComfyMachine, request: web.Request) -> web.StreamRe
 
 
 async def _post_image(machine: ComfyMachine, request: web.Request) -> web.Response:
-    """Take a file; what is in it is not looked at. Unless it may overwrite, other content gets another name."""
+    """Take a file; what is in it is not looked at."""
     form = await request.post()
     image, kind, subfolder = form.get("image"), str(form.get("type", "input")), str(form.get("subfolder", ""))
     if not isinstance(image, FileField) or not image.filename or kind not in KINDS:
@@ -142,10 +126,6 @@ async def _post_image(machine: ComfyMachine, request: web.Request) -> web.Respon
     path, data = machine.folders.inside(kind, subfolder, image.filename), image.file.read()
     if path is None:
         return web.Response(status=400)
-    stem, number = path.stem, 1
-    while form.get("overwrite") not in ("true", "1") and path.exists() and path.read_bytes() != data:
-        path = path.with_stem(f"{stem} ({number})")
-        number += 1
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
     return web.json_response({"name": path.name, "subfolder": subfolder, "type": kind})

@@ -10,7 +10,6 @@ _LONG_LIST = 20
 _READERS: dict[str, Any] = {"INT": int, "FLOAT": float, "STRING": str, "BOOLEAN": bool}
 _MALFORMED = (KeyError, IndexError, TypeError, AttributeError)
 _MESSAGES = {
-    "no_prompt": "No prompt provided",
     "no class": "Cannot execute because a node is missing the class_type property.",
     "unknown class": "Cannot execute because node {kind} does not exist.",
     "prompt_no_outputs": "Prompt has no outputs",
@@ -47,15 +46,10 @@ def error_entry(kind: str, /, details: str = "", about: Mapping[str, Any] | None
 
 
 def validate(prompt: Any, library: Library, targets: list[str] | None = None) -> PromptVerdict:
-    """Check a prompt; values are converted in place, as the real server does.
-
-    Args:
-        prompt: Nodes by id.
-        library: What the server has.
-        targets: The outputs that are to run; None for all.
+    """Check a prompt, of which the outputs in `targets` run, or all; values are converted in place.
 
     Raises:
-        TypeError: The prompt is not an object of objects (the real server answers 500).
+        TypeError, AttributeError: The prompt is not an object of objects (the real server answers 500).
     """
     outputs = []
     for node_id in prompt:

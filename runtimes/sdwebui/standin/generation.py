@@ -151,14 +151,8 @@ async def _sample(machine: WebuiMachine, request: _Drawing) -> float:
 def _picture(machine: WebuiMachine, request: _Drawing, checkpoint: Checkpoint, seed: int) -> Image.Image:
     """Draw one picture; with a mask, only where that is light."""
     values, (width, height) = request.values, request.size
-    brief = Brief(
-        prompt=values["prompt"],
-        negative=values["negative_prompt"],
-        seed=seed,
-        width=width,
-        height=height,
-        checkpoint=checkpoint.name,
-    )
+    texts = {"prompt": values["prompt"], "negative": values["negative_prompt"], "checkpoint": checkpoint.name}
+    brief = Brief(**texts, seed=seed, width=width, height=height)
     strength = values["denoising_strength"]
     drawn = machine.control.painter.draw(brief, request.given, 0.75 if strength is None else strength)
     if request.given is None or request.mask is None:

@@ -109,6 +109,17 @@ class WebuiMachine:
         self.set_option("sd_checkpoint_hash", self.loaded.sha256)
         return self.loaded
 
+    def reload_checkpoint(self) -> dict[str, Any]:
+        """Load the checkpoint, which is loaded already; returns the answer."""
+        if self.checkpoints:
+            self.load_checkpoint()
+        return {}
+
+    def interrupt(self) -> dict[str, Any]:
+        """End whatever runs after its present step; returns the answer."""
+        self.progress.interrupted = True
+        return {}
+
     def set_option(self, key: str, value: Any) -> None:
         """Set an option to anything at all: its type is not looked at.
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
@@ -25,27 +24,20 @@ FINISHES_JOBS = True
 _SCRIPTS = {"controlnet", "animatediff", "adetailer"} | {
     name.lower() for kind in ("txt2img", "img2img") for name in CATALOG["scripts"][kind]
 }
-_LISTS = ("samplers", "schedulers", "upscalers", "latent-upscale-modes", "face-restorers", "scripts")
 
 
 def build(control: Control) -> web.Application:
     """Return the application that answers as SD WebUI."""
     app = web.Application(middlewares=[_speak_as_webui], client_max_size=1 << 30)
     machine = WebuiMachine(control)
-    for method, path, handler in (
-        ("POST", "{kind:(txt2img|img2img)}", _post_generation),
-        ("POST", "{kind:(extra-single-image|extra-batch-images)}", _post_extra),
-        ("GET", "options", _get_options),
-        ("POST", "options", _post_options),
-        ("GET", "progress", _get_progress),
-        ("POST", "interrupt", _post_interrupt),
-        ("GET", "sd-models", _get_models),
-        ("POST", "refresh-checkpoints", _post_refresh),
-        ("POST", "reload-checkpoint", _post_reload),
-        ("GET", "memory", _get_memory),
-        ("GET", f"{{list:({'|'.join(_LISTS)})}}", _get_list),
+    for path, handler in (
+        ("{kind:(txt2img|img2img)}", _post_generation),
+        ("{kind:(extra-single-image|extra-batch-images)}", _post_extra),
+        ("options", _post_options),
     ):
-        app.router.add_route(method, _PREFIX + path, partial(handler, machine))
+        app.router.add_post(_PREFIX + path, partial(handler, machine))
+    for (method, path), payload in _PAYLOADS.items():
+        app.router.add_route(method, _PREFIX + path, partial(_tell, machine, payload))
     return app
 
 
@@ -103,45 +95,27 @@ async def _post_extra(machine: WebuiMachine, request: web.Request) -> web.Respon
     )
 
 
-async def _get_options(machine: WebuiMachine, _: web.Request) -> web.Response:
-    return _answer(machine.options)
-
-
 async def _post_options(machine: WebuiMachine, request: web.Request) -> web.Response:
     await machine.set_options(await schema.read_object(request))
     return _answer(None)
 
 
-async def _get_progress(machine: WebuiMachine, _: web.Request) -> web.Response:
-    return _answer(machine.progress.as_json())
+async def _tell(machine: WebuiMachine, payload: Callable[[WebuiMachine], Any], _: web.Request) -> web.Response:
+    return _answer(payload(machine))
 
 
-async def _post_interrupt(machine: WebuiMachine, _: web.Request) -> web.Response:
-    """End whatever runs after its present step."""
-    machine.progress.interrupted = True
-    return _answer({})
-
-
-async def _get_models(machine: WebuiMachine, _: web.Request) -> web.Response:
-    return _answer([one.as_json() for one in machine.checkpoints])
-
-
-async def _post_refresh(_: WebuiMachine, __: web.Request) -> web.Response:
-    """Look for new checkpoint files; there never are any."""
-    return _answer(None)
-
-
-async def _post_reload(machine: WebuiMachine, _: web.Request) -> web.Response:
-    if machine.checkpoints:
-        machine.load_checkpoint()
-    return _answer({})
-
-
-async def _get_memory(_: WebuiMachine, __: web.Request) -> web.Response:
-    """Show memory in bytes; there is no GPU."""
-    total = float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    return _answer({"ram": {"free": total, "used": 0, "total": total}, "cuda": {"error": "unavailable"}})
-
-
-async def _get_list(_: WebuiMachine, request: web.Request) -> web.Response:
-    return _answer(CATALOG[request.match_info["list"].replace("-", "_")])
+_PAYLOADS: dict[tuple[str, str], Callable[[WebuiMachine], Any]] = {
+    ("GET", "options"): lambda machine: machine.options,
+    ("GET", "progress"): lambda machine: machine.progress.as_json(),
+    ("POST", "interrupt"): WebuiMachine.interrupt,
+    ("GET", "sd-models"): lambda machine: [one.as_json() for one in machine.checkpoints],
+    ("POST", "refresh-checkpoints"): lambda _: None,
+    ("POST", "reload-checkpoint"): WebuiMachine.reload_checkpoint,
+    ("GET", "memory"): lambda _: {"ram": {}, "cuda": {"error": "unavailable"}},
+    ("GET", "samplers"): lambda _: CATALOG["samplers"],
+    ("GET", "schedulers"): lambda _: CATALOG["schedulers"],
+    ("GET", "upscalers"): lambda _: CATALOG["upscalers"],
+    ("GET", "latent-upscale-modes"): lambda _: CATALOG["latent_upscale_modes"],
+    ("GET", "scripts"): lambda _: CATALOG["scripts"],
+}
+"""What is answered without a look at the request."""

@@ -47,8 +47,7 @@ async def test_a_loaded_picture_is_the_upload_as_it_is_now(comfy):
         "2": node("ImageInvert", image=["1", 0]),
         "3": save_image("2"),
     }
-    names = [(await comfy.upload("red.png", png(colour)))[1]["name"] for colour in ("red", "red", "blue")]
-    assert names == ["red.png", "red.png", "red (1).png"]
+    await comfy.upload("red.png", png("red"))
     assert (await comfy.picture(await comfy.run(prompt), "3")).getpixel((0, 0)) == (0, 255, 255)
     await comfy.upload("red.png", png("blue"), overwrite="1")
     assert (await comfy.picture(await comfy.run(prompt), "3")).getpixel((0, 0)) == (255, 255, 0)
