@@ -71,16 +71,9 @@ async def read_object(request: web.Request) -> dict[str, Any]:
     """Return the request's JSON object.
 
     Raises:
-        WebuiError: The body is missing, no JSON or no object.
+        WebuiError: The body is no object.
     """
-    text = await request.read()
-    if not text:
-        raise invalid((["body"], "field required", "value_error.missing"))
-    try:
-        body = json.loads(text)
-    except json.JSONDecodeError as error:
-        context = {name: getattr(error, name) for name in ("msg", "doc", "pos", "lineno", "colno")}
-        raise invalid((["body", error.pos], str(error), "value_error.jsondecode", context)) from error
+    body = await request.json()
     if not isinstance(body, dict):
         raise invalid((["body"], *_TYPES["dict"][1:]))
     return body

@@ -133,19 +133,6 @@ async def test_a_bystander_hears_of_others_only_the_queue_and_of_nobodys_prompt_
     assert ear.types[1:] == [*["status"] * 3, *["status"] * 2, *["progress_state"] * 4, "status"]
 
 
-async def test_a_second_socket_takes_over_and_takes_everything_with_it(comfy):
-    first, second = await comfy.listen("me"), await comfy.listen("me")
-    await comfy.submit(flat(), client_id="me")
-    await second.to_the_end()
-    await second.socket.close()
-    await comfy.run(flat(color=2), client_id="me")
-    other = await comfy.listen("other")
-    await comfy.run(flat(color=3), client_id="other")
-    await other.to_the_end()
-    assert first.types == ["status"]
-    assert not first.socket.closed
-
-
 async def test_a_socket_opened_in_mid_run_hears_the_node_without_the_prompt(comfy):
     await comfy.faults(hold_at_step=2)
     early = await comfy.listen("me")
