@@ -22,7 +22,6 @@ from configuration.release_values import ReleaseResources, release_values
 
 _ROOT = Path(__file__).parent.parent
 CHART = _ROOT / "charts" / "sd-on-eks"
-_TIMEOUT = Duration.minutes(14)  # the handler is a Lambda, which has 15
 
 
 class RuntimeRelease(Construct):
@@ -54,6 +53,8 @@ class RuntimeRelease(Construct):
                 f"AwsSolutions-IAM5[Resource::{bucket}/*]",
                 "Keys of pictures and inputs are the tasks' choice; whatever tasks name must be there for them.",
             )
+        # Under these tags ``python -m deploy.images build`` makes the images of this checkout.
+        tags = {image.source.name: image.source.tag(_ROOT) for image in pod_images(runtime)}
         resources = _resources(Stack.of(self), runtime.name, flow, karpenter)
         self.release = eks.HelmChart(
             self,
@@ -62,8 +63,8 @@ class RuntimeRelease(Construct):
             release=runtime.name,
             namespace=runtime.namespace,
             create_namespace=True,
-            timeout=_TIMEOUT,
-            values=release_values(context.config, runtime, resources, image_tags=_image_tags(runtime)),
+            timeout=Duration.minutes(14),  # the handler is a Lambda, which has 15
+            values=release_values(context.config, runtime, resources, image_tags=tags),
             **self._chart(runtime),
         )
         self.release.node.add_dependency(identity)
@@ -105,8 +106,3 @@ def _resources(stack: Stack, runtime: str, flow: TaskFlow, karpenter: KarpenterC
         otlp_endpoint=ENDPOINT,
         registry=account_registry(account=stack.account, region=stack.region, url_suffix=stack.url_suffix),
     )
-
-
-def _image_tags(runtime: ModelsRuntime) -> dict[str, str]:
-    """The tags under which ``python -m deploy.images build`` makes its images of this checkout."""
-    return {image.source.name: image.source.tag(_ROOT) for image in pod_images(runtime)}

@@ -1,8 +1,5 @@
 """The platform: it composes capabilities, lets them reach each other, and says where they are."""
 
-from collections.abc import Sequence
-from typing import Any
-
 from aws_cdk import App, CfnOutput, Fn, Stack, Validations
 from aws_cdk import aws_kms as kms
 from cdk_nag import AwsSolutionsChecks
@@ -24,33 +21,12 @@ from configuration.config import Config
 from configuration.platform import ZONES
 
 
-class ThreeZoneStack(Stack):
-    """A stack over three availability zones.
-
-    With a fixed environment CDK would ask the account for its zones at synthesis, without one it would use two. No
-    zones are the region's first three, in whatever order CloudFormation has them.
-    """
-
-    def __init__(self, scope: Construct, construct_id: str, *, zones: Sequence[str] = (), **more: Any) -> None:
-        self._zones = list(zones) or [Fn.select(index, Fn.get_azs()) for index in range(ZONES)]
-        super().__init__(scope, construct_id, **more)
-
-    @property
-    def availability_zones(self) -> list[str]:
-        """The zones, or tokens of them."""
-        return self._zones
-
-
-class PlatformStack(ThreeZoneStack):
+class PlatformStack(Stack):
     """Everything between an application's request and the picture in the bucket; the cluster has the stack's name."""
 
     def __init__(self, scope: Construct, construct_id: str, *, config: Config) -> None:
-        super().__init__(
-            scope,
-            construct_id,
-            zones=config.vpc.availability_zones,
-            description="Asynchronous image generation on Kubernetes",
-        )
+        self._zones = config.vpc.availability_zones or [Fn.select(index, Fn.get_azs()) for index in range(ZONES)]
+        super().__init__(scope, construct_id, description="Asynchronous image generation on Kubernetes")
         key = kms.Key.from_key_arn(self, "Key", config.kms_key_arn) if config.kms_key_arn else None
         context = Context(config=config, key=key)
         self._flow = TaskFlow(self, "Tasks", context=context)
@@ -70,6 +46,14 @@ class PlatformStack(ThreeZoneStack):
         Dashboard(self, "Dashboard", context=context, flow=self._flow)
         Alarms(self, "Alarms", context=context, flow=self._flow)
         self._add_outputs(context)
+
+    @property
+    def availability_zones(self) -> list[str]:
+        """The zones in the configuration, or the region's first three, in whatever order CloudFormation has them.
+
+        With a fixed environment CDK would ask the account for its zones at synthesis, without one it would use two.
+        """
+        return self._zones
 
     def _add_cluster(self, context: Context) -> None:
         """The cluster with what it offers to runtimes: models, scaling, nodes, and somewhere to send measurements."""

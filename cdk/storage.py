@@ -29,31 +29,27 @@ class Kept:
     bucket: s3.IBucket
 
 
-class JobStoreTable(Construct):
-    """The table of jobs, in the shape that its schema gives it; its logical id is the same in every release."""
-
-    def __init__(self, scope: Construct, construct_id: str, *, context: Context) -> None:
-        super().__init__(scope, construct_id)
-        self.table = dynamodb.Table(
-            self,
-            "Table",
-            **_keys(DEFINITION["KeySchema"]),
-            time_to_live_attribute=TTL_ATTRIBUTE,
-            billing_mode=dynamodb.BillingMode(DEFINITION["BillingMode"]),
-            point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
-                point_in_time_recovery_enabled=True
-            ),
-            encryption=dynamodb.TableEncryption.CUSTOMER_MANAGED if context.key else None,
-            encryption_key=context.key,
-            removal_policy=RemovalPolicy.RETAIN,
+def jobs_table(scope: Construct, context: Context) -> dynamodb.Table:
+    """Make the table of jobs, in the shape that its schema gives it; its logical id is the same in every release."""
+    table = dynamodb.Table(
+        scope,
+        "Table",
+        **_keys(DEFINITION["KeySchema"]),
+        time_to_live_attribute=TTL_ATTRIBUTE,
+        billing_mode=dynamodb.BillingMode(DEFINITION["BillingMode"]),
+        point_in_time_recovery_specification={"point_in_time_recovery_enabled": True},
+        encryption=dynamodb.TableEncryption.CUSTOMER_MANAGED if context.key else None,
+        encryption_key=context.key,
+        removal_policy=RemovalPolicy.RETAIN,
+    )
+    for index in DEFINITION["GlobalSecondaryIndexes"]:
+        table.add_global_secondary_index(
+            index_name=index["IndexName"],
+            **_keys(index["KeySchema"]),
+            projection_type=dynamodb.ProjectionType(index["Projection"]["ProjectionType"]),
         )
-        for index in DEFINITION["GlobalSecondaryIndexes"]:
-            self.table.add_global_secondary_index(
-                index_name=index["IndexName"],
-                **_keys(index["KeySchema"]),
-                projection_type=dynamodb.ProjectionType(index["Projection"]["ProjectionType"]),
-            )
-        fix_logical_id(self.table, "JobsTable")
+    fix_logical_id(table, "JobsTable")
+    return table
 
 
 def _keys(schema: list[dict[str, str]]) -> dict[str, Any]:
@@ -66,34 +62,38 @@ def _keys(schema: list[dict[str, str]]) -> dict[str, Any]:
     }
 
 
-class PictureBucket(Construct):
-    """The private bucket that pictures are written to; its logical id is the same in every release."""
-
-    def __init__(self, scope: Construct, construct_id: str, *, context: Context) -> None:
-        super().__init__(scope, construct_id)
-        settings = context.config.output_bucket
-        self.bucket = s3.Bucket(
-            self,
-            "Bucket",
-            removal_policy=RemovalPolicy.RETAIN,
-            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
-            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
-            enforce_ssl=True,
-            minimum_tls_version=1.2,
-            encryption=s3.BucketEncryption.KMS if context.key else s3.BucketEncryption.S3_MANAGED,
-            encryption_key=context.key,
-            # One data key for many objects, in place of one request to KMS for each.
-            bucket_key_enabled=True if context.key else None,
-            lifecycle_rules=_lifecycle(settings.expire_days),
-            cors=_cors(settings.cors_origins),
-        )
-        fix_logical_id(self.bucket, BUCKET_ID)
-        acknowledge(
-            self.bucket,
-            "AwsSolutions-S1",
-            "Who wrote an object stands in the jobs table; server access logs would be a second bucket to keep and pay "
-            "for. CloudTrail's data events can be switched on for this one.",
-        )
+def picture_bucket(scope: Construct, context: Context) -> s3.Bucket:
+    """Make the private bucket that pictures are written to; its logical id is the same in every release."""
+    settings = context.config.output_bucket
+    cors = s3.CorsRule(
+        allowed_methods=[s3.HttpMethods.GET, s3.HttpMethods.HEAD],
+        allowed_origins=settings.cors_origins,
+        allowed_headers=["*"],
+        max_age=3600,
+    )
+    bucket = s3.Bucket(
+        scope,
+        "Bucket",
+        removal_policy=RemovalPolicy.RETAIN,
+        block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+        object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+        enforce_ssl=True,
+        minimum_tls_version=1.2,
+        encryption=s3.BucketEncryption.KMS if context.key else s3.BucketEncryption.S3_MANAGED,
+        encryption_key=context.key,
+        # One data key for many objects, in place of one request to KMS for each.
+        bucket_key_enabled=True if context.key else None,
+        lifecycle_rules=_lifecycle(settings.expire_days),
+        cors=[cors] if settings.cors_origins else None,
+    )
+    fix_logical_id(bucket, BUCKET_ID)
+    acknowledge(
+        bucket,
+        "AwsSolutions-S1",
+        "The jobs table says who wrote an object; server access logs would be a second bucket to keep and pay for. "
+        "CloudTrail's data events can be switched on for this one.",
+    )
+    return bucket
 
 
 def acknowledge_task_objects(role: iam.IRole) -> None:
@@ -114,10 +114,3 @@ def _lifecycle(expire_days: int | None) -> list[s3.LifecycleRule]:
     if expire_days is not None:
         rules.append(s3.LifecycleRule(id="pictures", expiration=Duration.days(expire_days)))
     return rules
-
-
-def _cors(origins: list[str]) -> list[s3.CorsRule] | None:
-    if not origins:
-        return None
-    methods = [s3.HttpMethods.GET, s3.HttpMethods.HEAD]
-    return [s3.CorsRule(allowed_methods=methods, allowed_origins=origins, allowed_headers=["*"], max_age=3600)]

@@ -6,7 +6,7 @@ from cdk.context import Context
 from cdk.front_door import FrontDoorApi
 from cdk.keeper import KeeperFunctions
 from cdk.messaging import Messaging
-from cdk.storage import JobStoreTable, Kept, PictureBucket
+from cdk.storage import Kept, jobs_table, picture_bucket
 
 
 class TaskFlow(Construct):
@@ -14,8 +14,8 @@ class TaskFlow(Construct):
 
     def __init__(self, scope: Construct, construct_id: str, *, context: Context) -> None:
         super().__init__(scope, construct_id)
-        self.bucket = PictureBucket(self, "Output", context=context).bucket
-        self.table = JobStoreTable(self, "Jobs", context=context).table
+        self.bucket = picture_bucket(Construct(self, "Output"), context)
+        self.table = jobs_table(Construct(self, "Jobs"), context)
         self.messaging = Messaging(self, "Messaging", context=context)
         kept = Kept(self.table, self.bucket)
         self.keeper = KeeperFunctions(self, "Keeper", context=context, kept=kept, messaging=self.messaging)
