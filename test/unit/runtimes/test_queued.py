@@ -9,20 +9,18 @@ from driverkit import JOB, signals
 
 from queue_agent.errors import Rejected, ServerError
 from queue_agent.ports import Result
-from runtimes._queued import MAX_EARLIER_CLAIMS, JobReport, QueuedServer
+from runtimes._queued import MAX_EARLIER_CLAIMS, JobReport, QueuedExecutor, QueuedJob, QueuedServer
 
 FIRST, SECOND, THIRD = (str(uuid.uuid5(uuid.UUID(JOB), str(claim))) for claim in (1, 2, 3))
 RUNNING, DONE = JobReport(state="running", batch=7), JobReport(state="succeeded")
 BOTH = [("started", None), "freed"]
 
 
-class Queue(QueuedServer):
-    """A driver of a server that holds reports by id, and whose events a test tells; one that is an error is raised."""
+class Queue(QueuedExecutor):
+    """A driver of a service that holds reports by id, and whose events a test tells; one that is an error is raised."""
 
-    capacity = None
-
-    def __init__(self, reports=(), events=(), submission=None, adopts=True):
-        super().__init__(None)
+    def __init__(self, reports=(), events=(), submission=None, adopts=True, clients=()):
+        super().__init__(*clients)
         self.reports = copy.deepcopy(dict(reports))
         self.events = list(events)
         self.submission = submission
@@ -31,9 +29,6 @@ class Queue(QueuedServer):
 
     async def prepare(self, task, inputs):
         return task
-
-    async def liveness_token(self):
-        return None
 
     def _can_adopt(self, prepared):
         return self.adopts
@@ -61,6 +56,15 @@ class Queue(QueuedServer):
 
     async def _withdraw(self, server_id):
         self.withdrawn.append(server_id)
+
+
+class Server(Queue, QueuedServer):
+    """The same for a server beside the agent."""
+
+    capacity = None
+
+    async def liveness_token(self):
+        return None
 
     async def _waiting(self):
         return [job for job, report in self.reports.items() if report.state == "waiting"]
@@ -142,7 +146,7 @@ async def test_a_job_is_interrupted_under_every_claim_it_may_run_under():
 
 
 async def test_what_an_earlier_agent_left_waiting_is_withdrawn_and_what_runs_is_left_to_be_adopted():
-    driver = Queue({FIRST: RUNNING, SECOND: JobReport(state="waiting"), THIRD: DONE})
+    driver = Server({FIRST: RUNNING, SECOND: JobReport(state="waiting"), THIRD: DONE}, clients=[None])
     await driver.clear()
     assert driver.withdrawn == [SECOND]
 
@@ -150,16 +154,16 @@ async def test_what_an_earlier_agent_left_waiting_is_withdrawn_and_what_runs_is_
 async def test_progress_is_known_while_a_job_has_the_gpu_and_forgotten_after_it():
     seen = []
 
-    class Half(Queue.job_type):
+    class Half(QueuedJob):
         fraction = 0.5
 
-    class Halves(Queue):
+    class Halves(Server):
         job_type = Half
 
         async def _follow(self, job):
             seen.append(await self.progress(JOB))
             return await super()._follow(job)
 
-    driver = Halves({FIRST: [RUNNING, JobReport(state="encoding"), DONE]})
+    driver = Halves({FIRST: [RUNNING, JobReport(state="encoding"), DONE]}, clients=[None])
     await run(driver)
     assert (seen, await driver.progress(JOB)) == ([None, 0.5, None], None)
