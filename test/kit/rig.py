@@ -100,12 +100,12 @@ class Rig:
         (pod,) = self.pods
         return pod
 
-    def add_child(self, *arguments, **environment):
-        """A process that knows the runtime's places; it is not started."""
+    def add_child(self, *arguments, endpoint=None, **environment):
+        """A process that knows the runtime's places, at AWS or another endpoint for it; it is not started."""
         places = {"TASK_TOPIC_ARN": self.task_topic, "NOTICE_TOPIC_ARN": self.notice_topic}
         places |= {"OUTPUT_BUCKET": self.bucket, "JOBS_TABLE": self.store.table}
         log = self.kit.folder / f"{self.name}-{arguments[0]}.log"
-        child = ChildProcess(*arguments, log=log, endpoint=self.aws.url, **places, **environment)
+        child = ChildProcess(*arguments, log=log, endpoint=endpoint or self.aws.url, **places, **environment)
         self._children.append(child)
         return child
 
