@@ -6,7 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from infrakit.parts import AGENT, DOOR, REAPER, RETURNED, Agent, Door, Queues, handler_of
+from infrakit.parts import AGENT, DOOR, REAPER, RETURNED, Door, Queues, handler_of, running_agent
 from infrakit.policies import allowed, matches
 from infrakit.stacks import INPUTS, config_of, listed
 
@@ -55,7 +55,7 @@ def run(deployed, tmp_path_factory):
         reaper=handler_of(deployed, REAPER, HANDLERS[REAPER]),
     )
     use_the_door(parts)
-    with Agent(deployed, CONFIG, CONFIG.models_runtime[0], folder) as agent:
+    with running_agent(deployed, CONFIG, CONFIG.models_runtime[0], folder) as agent:
         let_the_agent_work(parts, agent)
     return_a_message(parts)
     reap(parts)

@@ -4,7 +4,7 @@ import importlib
 import json
 import os
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from unittest import mock
 
 from infrakit.stacks import INPUTS
@@ -89,46 +89,34 @@ class Queues:
         return {name: bodies for name, bodies in taken.items() if bodies}
 
 
-class Agent:
-    """A runtime's agent beside a stand-in; a context manager."""
-
-    def __init__(self, deployed, config, runtime, folder):
-        port = free_port()
-        self._log = folder / "agent.log"
-        self._server_url = f"http://127.0.0.1:{port}"
-        self._server = ChildProcess(
-            *("runtimes.standin", "--type", runtime.type, "--port", str(port), "--model", "base.safetensors"),
-            log=folder / "server.log",
-            endpoint=deployed.cloud.endpoint,
-        )
-        queues = Queues(deployed, config)
-        self._agent = ChildProcess(
-            "queue_agent",
-            log=self._log,
-            endpoint=deployed.cloud.endpoint,
-            AWS_ACCESS_KEY_ID=AGENT,
-            SQS_QUEUE_URL=queues.url(runtime.name),
-            SQS_DEAD_QUEUE_URL=queues.url(runtime.name, DEAD.suffix),
-            SNS_TOPIC_ARN=deployed.id_of("NoticesTopic"),
-            S3_BUCKET=deployed.id_of("OutputBucket"),
-            INPUT_BUCKETS=INPUTS,
-            RUNTIME_TYPE=runtime.type,
-            RUNTIME_NAME=runtime.name,
-            API_BASE_URL=f"{self._server_url}/sdapi/v1/",
-            JOBS_TABLE=deployed.id_of("JobsTable"),
-        )
-        self._undo = ExitStack()
-
-    def __enter__(self):
-        for process in (self._server, self._agent):
-            self._undo.callback(process.kill)
+@contextmanager
+def running_agent(deployed, config, runtime, folder):
+    """A runtime's agent beside a stand-in; gives the agent's process."""
+    server_url = f"http://127.0.0.1:{(port := free_port())}"
+    server = ChildProcess(
+        *("runtimes.standin", "--type", runtime.type, "--port", str(port), "--model", "base.safetensors"),
+        log=folder / "server.log",
+        endpoint=deployed.cloud.endpoint,
+    )
+    queues = Queues(deployed, config)
+    agent = ChildProcess(
+        "queue_agent",
+        log=folder / "agent.log",
+        endpoint=deployed.cloud.endpoint,
+        AWS_ACCESS_KEY_ID=AGENT,
+        SQS_QUEUE_URL=queues.url(runtime.name),
+        SQS_DEAD_QUEUE_URL=queues.url(runtime.name, DEAD.suffix),
+        SNS_TOPIC_ARN=deployed.id_of("NoticesTopic"),
+        S3_BUCKET=deployed.id_of("OutputBucket"),
+        INPUT_BUCKETS=INPUTS,
+        RUNTIME_TYPE=runtime.type,
+        RUNTIME_NAME=runtime.name,
+        API_BASE_URL=f"{server_url}/sdapi/v1/",
+        JOBS_TABLE=deployed.id_of("JobsTable"),
+    )
+    with ExitStack() as undo:
+        for process in (server, agent):
+            undo.callback(process.kill)
             process.start()
-        wait_for(lambda: answers(f"{self._server_url}/sdapi/v1/memory"), "the stand-in")
-        return self
-
-    def __exit__(self, *_):
-        self._undo.close()
-
-    @property
-    def log(self):
-        return self._log.read_text(encoding="utf-8", errors="replace")
+        wait_for(lambda: answers(f"{server_url}/sdapi/v1/memory"), "the stand-in")
+        yield agent
