@@ -22,18 +22,12 @@ Reader = Callable[[bytes], "Extent"]
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """How much there is to unpack.
-
-    Attributes:
-        width: Of the largest frame.
-        height: Of the largest frame.
-        frames: How many, or one more than MAX_FRAMES.
-        pixels: Of all frames together.
-    """
+    """How much there is to unpack: the largest frame's size, and the pixels of all frames together."""
 
     width: int
     height: int
     frames: int
+    """How many, or one more than MAX_FRAMES."""
     pixels: int
 
 
@@ -42,11 +36,7 @@ class BrokenHeader(ValueError):  # noqa: N818 (an error of the input)
 
 
 def extent_of(data: bytes, extension: str) -> Extent:
-    """Read the extent of an image.
-
-    Args:
-        data: The whole file.
-        extension: Its type, one of READERS.
+    """Read the extent of an image from the whole file; its extension is one of READERS.
 
     Raises:
         BrokenHeader: It cannot be read.
@@ -108,10 +98,9 @@ def _jpeg(data: bytes) -> Extent:
         if len(sizes) > MAX_FRAMES:
             break
         try:
-            size, _ = _jpeg_head(data, offset, steps)
+            sizes.append(_jpeg_head(data, offset, steps)[0])
         except (IndexError, struct.error):
-            size = first
-        sizes.append(size)
+            sizes.append(first)
     width, height = max(sizes, key=_pixels)
     return Extent(width, height, len(sizes), sum(map(_pixels, sizes)))
 
@@ -205,11 +194,12 @@ def _tiff_size(data: bytes, at: int, order: str, steps: Iterator[int]) -> tuple[
     """The size of a page, or of its tiles where they are larger."""
     sizes = [0, 0, 0, 0]
     for tag, kind, count, value_at in _directory(data, at, order, steps):
-        if (place := _TIFF_SIZES.get(tag)) is not None:
-            if kind not in _TIFF_TYPES or count != 1:
-                raise BrokenHeader("a size is not a whole number")
-            (value,) = struct.unpack_from(order + _TIFF_TYPES[kind], data, value_at)
-            sizes[place] = max(sizes[place], value)
+        if (place := _TIFF_SIZES.get(tag)) is None:
+            continue
+        if kind not in _TIFF_TYPES or count != 1:
+            raise BrokenHeader("a size is not a whole number")
+        (value,) = struct.unpack_from(order + _TIFF_TYPES[kind], data, value_at)
+        sizes[place] = max(sizes[place], value)
     return max((sizes[0], sizes[1]), (sizes[2], sizes[3]), key=_pixels)
 
 
