@@ -4,28 +4,16 @@ from pathlib import Path
 
 import kubernetes_validate
 import pytest
-from chartkit import ANYWHERE, AWS, CHART, COMFYUI, DYNAMIC, FIXED, FLUX, LOCAL_DISKS, NAMES
+from chartkit import ANYWHERE, AWS, CHART, COMFYUI, DYNAMIC, FIXED, FLUX, LOCAL_DISKS, NAMES, QUEUE
 
 from configuration.file import load_config
 from configuration.images import IMAGES
-from configuration.release_values import ReleaseResources, release_values
-from test.kit.charts import merged
+from configuration.release_values import release_values
+from test.kit.charts import merged, resources_of
 
 CUSTOM = {"EC2NodeClass", "NodePool", "ScaledObject", "TriggerAuthentication"}
 CLUSTER_WIDE = {"NodePool", "EC2NodeClass", "PersistentVolume", "ValidatingAdmissionPolicy"}
 KUBERNETES = "1.36.0"
-RESOURCES = ReleaseResources(
-    queue_url="https://sqs.us-east-1.amazonaws.com/123456789012/queue",
-    dead_queue_url="https://sqs.us-east-1.amazonaws.com/123456789012/dead",
-    notice_topic_arn="arn:aws:sns:us-east-1:123456789012:notices",
-    output_bucket="pictures",
-    jobs_table="jobs",
-    region="us-east-1",
-    node_role="nodes",
-    service_account="agents",
-    otlp_endpoint="http://collector.observability.svc:4318",
-    registry="123456789012.dkr.ecr.us-east-1.amazonaws.com",
-)
 
 
 @pytest.mark.parametrize("more", [{}, DYNAMIC, COMFYUI, FLUX, LOCAL_DISKS, ANYWHERE, FIXED])
@@ -78,7 +66,7 @@ def runtimes():
 
 @pytest.mark.parametrize(("config", "runtime"), tuple(runtimes()))
 def test_a_runtime_of_an_example_installs_with_the_values_that_a_deployment_computes(helm, config, runtime):
-    values = release_values(config, runtime, RESOURCES, image_tags=dict.fromkeys(IMAGES, "0.1.0"))
+    values = release_values(config, runtime, resources_of(QUEUE, "agents"), image_tags=dict.fromkeys(IMAGES, "0.1.0"))
     release = helm.template(values, release=runtime.name, namespace=runtime.namespace)
     assert release["Deployment"]["metadata"]["name"] == runtime.name
     assert release["ScaledObject"]["spec"]["maxReplicaCount"] == runtime.extra_values.runtime.scaling.max_replica_count

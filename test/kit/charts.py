@@ -7,6 +7,8 @@ import os
 import tarfile
 import zipfile
 
+from configuration.release_values import ReleaseResources
+from local.sandbox import ACCOUNT, REGION
 from test.kit.processes import ROOT
 
 _TOOLS = ROOT / ".local" / "tools"
@@ -44,3 +46,19 @@ def at(path, value):
     for key in reversed(path.split(".")):
         value = {key: value}
     return value
+
+
+def resources_of(queue_url, service_account):
+    """What a deployment has made before it installs a release."""
+    return ReleaseResources(
+        queue_url=queue_url,
+        dead_queue_url=f"{queue_url}-dead",
+        notice_topic_arn=f"arn:aws:sns:{REGION}:{ACCOUNT}:notices",
+        output_bucket="pictures",
+        jobs_table="jobs",
+        region=REGION,
+        node_role="nodes",
+        service_account=service_account,
+        otlp_endpoint="http://collector.observability.svc:4318",
+        registry=f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com",
+    )

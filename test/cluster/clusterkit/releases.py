@@ -5,13 +5,11 @@ import subprocess
 from pathlib import Path
 
 import yaml
-from clusterkit.aws import NODE_ROLE
 
 from configuration.config import parse_config
 from configuration.images import pod_images
-from configuration.release_values import ReleaseResources, release_values
-from local.sandbox import ACCOUNT, REGION
-from test.kit.charts import merged, tool
+from configuration.release_values import release_values
+from test.kit.charts import merged, resources_of, tool
 
 CHART = Path("charts/sd-on-eks")
 CONFIGS = (Path("config.yaml"), *sorted(Path("examples/configs").glob("*.yaml")))
@@ -32,20 +30,8 @@ class Example:
         """What CDK computes for it."""
         config = _read(self.config)
         (runtime,) = [runtime for runtime in config.models_runtime if runtime.name == self.name]
-        resources = ReleaseResources(
-            queue_url=queue_url,
-            dead_queue_url=f"{queue_url}-dead",
-            notice_topic_arn=f"arn:aws:sns:{REGION}:{ACCOUNT}:notices",
-            output_bucket="pictures",
-            jobs_table="jobs",
-            region=REGION,
-            node_role=NODE_ROLE,
-            service_account=runtime.name,
-            otlp_endpoint="http://collector.observability.svc:4318",
-            registry=f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com",
-        )
         tags = {image.source.name: "rig" for image in pod_images(runtime)}
-        return release_values(config, runtime, resources, image_tags=tags)
+        return release_values(config, runtime, resources_of(queue_url, runtime.name), image_tags=tags)
 
     def __str__(self):
         return f"{self.config.stem}-{self.name}"
