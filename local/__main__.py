@@ -20,7 +20,7 @@ from configuration.file import load_config
 from configuration.warnings import warnings
 from deploy.errors import DeployError
 from local.api_key import KeyFileError, new_key, stored_key
-from local.command_line import Command, read_arguments
+from local.command_line import read_arguments
 from local.console import PartLines, Terminal, plain
 from local.demo import run_demo
 from local.demo_flux import ModelsError, real_model, tiny_models
@@ -53,7 +53,7 @@ def main() -> int:
             layout = _layout(arguments, config, own, flux)
             os.environ.clear()
             os.environ.update(layout.environment)
-            if arguments.command == Command.UP:
+            if arguments.command == "up":
                 lines = PartLines(console, everything=arguments.log == "debug")
                 asyncio.run(_until_interrupted(run_up(layout, console, lines)))
                 return 0
@@ -73,7 +73,7 @@ def main() -> int:
 
 
 def _configuration(arguments: argparse.Namespace, say: Callable[[str], None]) -> tuple[Config, FluxServer | None]:
-    if arguments.command == Command.DEMO_FLUX:
+    if arguments.command == "demo-flux":
         python = arguments.python.absolute()
         if arguments.model_folder is not None:
             return real_model(python, arguments.model_folder, arguments.profile)
@@ -94,7 +94,7 @@ def _own_servers(arguments: argparse.Namespace, config: Config) -> dict[str, str
 
 def _layout(arguments: argparse.Namespace, config: Config, own: dict[str, str], flux: FluxServer | None) -> Layout:
     state = arguments.state.resolve()
-    if arguments.command == Command.UP:
+    if arguments.command == "up":
         host, key = arguments.host, stored_key(Path(arguments.key_file or state / "api-key").expanduser())
         port, aws_port = claim("The API", arguments.port, host), claim("AWS", arguments.aws_port)
     else:

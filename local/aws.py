@@ -9,12 +9,12 @@ from typing import Any
 import boto3
 
 from configuration.routing import subscription_filter
-from contract.queues import DEAD, RETURNED, TASKS, QueueSettings
+from contract.queues import DEAD, RETURNED, TASKS
 from deploy.verify.samples import upload_input
 from jobs.schema import DEFINITION
 from local.proxy_event import API_KEY_ID
 from local.sandbox import ACCOUNT, REGION
-from runtimes.catalog import DeployedRuntime, RuntimeCatalog
+from runtimes.catalog import RuntimeCatalog
 
 OUTPUT_BUCKET = "sd-on-eks-output"
 JOBS_TABLE = "sd-on-eks-jobs"
@@ -76,34 +76,25 @@ def provision(endpoint: str, catalog: RuntimeCatalog, *, input_buckets: Iterable
         upload_input(s3, OUTPUT_BUCKET, API_KEY_ID)
         s3.put_bucket_policy(Bucket=OUTPUT_BUCKET, Policy=json.dumps(_OPEN_TO_READERS))
         for runtime, queue_arn in zip(catalog, queues, strict=True):
-            _subscribe(sns, runtime, catalog, queue_arn)
+            policy = {"FilterPolicy": json.dumps(subscription_filter(runtime, catalog))}
+            sns.subscribe(TopicArn=TASK_TOPIC_ARN, Protocol="sqs", Endpoint=queue_arn, Attributes=policy)
 
 
 def _make_queues(sqs: Any, runtime: str) -> str:
-    """Make a runtime's three queues: what is delivered too often goes to the keeper, what it cannot handle is kept."""
-    dead = _make_queue(sqs, runtime, DEAD, None)
-    returned = _make_queue(sqs, runtime, RETURNED, dead)
-    return _make_queue(sqs, runtime, TASKS, returned)
+    """Make a runtime's three queues: what is delivered too often goes to the keeper, what it cannot handle is kept.
 
-
-def _make_queue(sqs: Any, runtime: str, settings: QueueSettings, then_arn: str | None) -> str:
-    """Make one queue, whose messages go to another when they were delivered too often; return its ARN."""
-    name = f"{runtime}{settings.suffix}"
-    attributes = {
-        "VisibilityTimeout": str(settings.visibility_s),
-        "MessageRetentionPeriod": str(settings.retention_s),
-    }
-    if then_arn is not None:
-        redrive = {"deadLetterTargetArn": then_arn, "maxReceiveCount": settings.max_receives}
-        attributes["RedrivePolicy"] = json.dumps(redrive)
-    sqs.create_queue(QueueName=name, Attributes=attributes)
-    return f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"
-
-
-def _subscribe(sns: Any, runtime: DeployedRuntime, catalog: RuntimeCatalog, queue_arn: str) -> None:
-    sns.subscribe(
-        TopicArn=TASK_TOPIC_ARN,
-        Protocol="sqs",
-        Endpoint=queue_arn,
-        Attributes={"FilterPolicy": json.dumps(subscription_filter(runtime, catalog))},
-    )
+    Returns the ARN of the queue that takes tasks.
+    """
+    arn = ""
+    for settings in (DEAD, RETURNED, TASKS):
+        attributes = {
+            "VisibilityTimeout": str(settings.visibility_s),
+            "MessageRetentionPeriod": str(settings.retention_s),
+        }
+        if arn:
+            redrive = {"deadLetterTargetArn": arn, "maxReceiveCount": settings.max_receives}
+            attributes["RedrivePolicy"] = json.dumps(redrive)
+        name = f"{runtime}{settings.suffix}"
+        sqs.create_queue(QueueName=name, Attributes=attributes)
+        arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"
+    return arn

@@ -2,7 +2,6 @@
 
 import argparse
 import shlex
-from enum import StrEnum
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -11,14 +10,6 @@ from local.processes import ROOT
 
 CONFIG = ROOT / "config.yaml"
 _STATE = ROOT / ".local"
-
-
-class Command(StrEnum):
-    """What to run."""
-
-    UP = "up"
-    DEMO = "demo"
-    DEMO_FLUX = "demo-flux"
 
 
 def read_arguments() -> argparse.Namespace:
@@ -30,7 +21,7 @@ def read_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m local", description="The whole platform on this machine.")
     commands = parser.add_subparsers(dest="command", required=True)
 
-    up = commands.add_parser(Command.UP, help="run until Ctrl-C")
+    up = commands.add_parser("up", help="run until Ctrl-C")
     up.add_argument("--host", default=LOOPBACK, help="address that the API listens on (%(default)s)")
     up.add_argument("--port", type=_port, default=GATEWAY_PORT, help="the API's port, 0 for any free one (%(default)s)")
     up.add_argument("--aws-port", type=_port, default=AWS_PORT, help="AWS's port, likewise (%(default)s)")
@@ -38,10 +29,10 @@ def read_arguments() -> argparse.Namespace:
     up.add_argument("--log", choices=("brief", "debug"), default="brief", help="debug: every line of every part")
     up.set_defaults(state=_STATE, beside="make up PORT=0 ARGS='--aws-port=0 --state=.local/2'", platform=None)
 
-    demo = commands.add_parser(Command.DEMO, help="post the sample requests and save their pictures")
+    demo = commands.add_parser("demo", help="post the sample requests and save their pictures")
     demo.set_defaults(state=_STATE / "demo", beside="make demo ARGS=--state=.local/demo-2")
 
-    flux = commands.add_parser(Command.DEMO_FLUX, help="the same, with the flux server itself in place of stand-ins")
+    flux = commands.add_parser("demo-flux", help="the same, with the flux server itself in place of stand-ins")
     flux.add_argument("--python", type=Path, required=True, help="a Python that has PyTorch")
     flux.add_argument("--model-folder", type=Path, help="a model in the format of diffusers; default: tiny ones")
     flux.add_argument("--profile", default="flux-schnell", help="what that model is (%(default)s)")
@@ -63,7 +54,7 @@ def read_arguments() -> argparse.Namespace:
             help="a real model server in place of a runtime's stand-in",
         )
     arguments = parser.parse_args()
-    if arguments.command == Command.DEMO:
+    if arguments.command == "demo":
         own = "" if arguments.config.resolve() == CONFIG else f" CONFIG={shlex.quote(str(arguments.config))}"
         arguments.platform = f"make up{own}"
     return arguments

@@ -19,12 +19,7 @@ _LOOPBACK_OF = {"0.0.0.0": LOOPBACK, "::": "::1"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FluxServer:
-    """How the flux server itself runs.
-
-    Attributes:
-        python: A Python that has PyTorch.
-        models: The folder of models.
-    """
+    """How the flux server itself runs: with a Python that has PyTorch, and a folder of models."""
 
     python: Path
     models: Path

@@ -46,27 +46,17 @@ def _listen(sqs: Any, url: str, dynamodb: Any) -> None:
             # Deleted first: one that cannot be read ends this process, and must not do so again and again.
             sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
             notice = Notice.model_validate_json(json.loads(message["Body"])["Message"])
-            sys.stdout.write(notice_line(notice, _seconds(dynamodb, notice.job), sqs.meta.endpoint_url) + "\n")
+            sys.stdout.write(_line(notice, dynamodb, sqs.meta.endpoint_url) + "\n")
             sys.stdout.flush()
 
 
-def _seconds(dynamodb: Any, job: str | None) -> float | None:
-    """From a job's request to its end; None where the table does not know it."""
-    item = dynamodb.get_item(TableName=JOBS_TABLE, Key={KEY: {"S": job}}).get("Item", {}) if job else {}
-    if "created_at" not in item or "ended_at" not in item:
-        return None
-    return float(item["ended_at"]["N"]) - float(item["created_at"]["N"])
-
-
-def notice_line(notice: Notice, seconds: float | None, endpoint: str) -> str:
-    """Write a notice as a line.
-
-    Args:
-        notice: The notice.
-        seconds: What the task took, where that is known.
-        endpoint: AWS's base URL.
-    """
-    took = "" if seconds is None else f"{seconds:.1f} s, "
+def _line(notice: Notice, dynamodb: Any, endpoint: str) -> str:
+    """A notice, with the seconds from the request to its end where the table knows its job."""
+    key = {KEY: {"S": notice.job}}
+    job = dynamodb.get_item(TableName=JOBS_TABLE, Key=key).get("Item", {}) if notice.job else {}
+    took = ""
+    if "created_at" in job and "ended_at" in job:
+        took = f"{float(job['ended_at']['N']) - float(job['created_at']['N']):.1f} s, "
     if notice.error is not None:
         return f"ERROR {notice.id}: {took}{notice.status}: {notice.error.code}: {notice.error.message}"
     # Links that a browser can follow: here, and only here, the output bucket is open to readers.

@@ -25,116 +25,97 @@ _LOADING_S = 1800.0
 
 def aws_part(layout: Layout) -> Part:
     """AWS."""
-    buckets = [f"--input-bucket={name}" for name in layout.config.input_buckets]
-    return Part(
-        name="aws",
-        command=_python(
-            "local.aws_server", f"--port={layout.aws_port}", f"--runtimes={layout.runtimes_file}", *buckets
-        ),
-        environment=layout.environment,
-        probe=_listens(LOOPBACK, layout.aws_port),
-        holds="all tasks and pictures",
-    )
+    arguments = [f"--port={layout.aws_port}", f"--runtimes={layout.runtimes_file}"]
+    arguments += [f"--input-bucket={name}" for name in layout.config.input_buckets]
+    part = _part(layout, "aws", "local.aws_server", *arguments)
+    return replace(part, probe=_listens(LOOPBACK, layout.aws_port), holds="all tasks and pictures")
 
 
 def door_part(layout: Layout) -> Part:
     """API Gateway and the door behind it."""
     throttle = layout.config.apigw.throttle
-    return Part(
-        name="door",
-        command=_python(
-            "local.door",
-            f"--host={layout.host}",
-            f"--port={layout.gateway_port}",
-            f"--stage={layout.config.apigw.stage_name}",
-            f"--rate-limit={throttle.rate_limit}",
-            f"--burst-limit={throttle.burst_limit}",
-        ),
-        environment={
-            **layout.environment,
-            "API_KEY": layout.api_key,
-            "TASK_TOPIC_ARN": TASK_TOPIC_ARN,
-            "OUTPUT_BUCKET": OUTPUT_BUCKET,
-            "JOBS_TABLE": JOBS_TABLE,
-            "RUNTIMES_FILE": str(layout.runtimes_file),
-        },
-        probe=_listens(layout.reachable_host, layout.gateway_port),
+    part = _part(
+        layout,
+        "door",
+        "local.door",
+        f"--host={layout.host}",
+        f"--port={layout.gateway_port}",
+        f"--stage={layout.config.apigw.stage_name}",
+        f"--rate-limit={throttle.rate_limit}",
+        f"--burst-limit={throttle.burst_limit}",
+        API_KEY=layout.api_key,
+        TASK_TOPIC_ARN=TASK_TOPIC_ARN,
+        OUTPUT_BUCKET=OUTPUT_BUCKET,
+        JOBS_TABLE=JOBS_TABLE,
+        RUNTIMES_FILE=str(layout.runtimes_file),
     )
+    return replace(part, probe=_listens(layout.reachable_host, layout.gateway_port))
 
 
 def server_part(layout: Layout, runtime: ModelsRuntime, http: aiohttp.ClientSession) -> Part:
     """A runtime's model server: the stand-in, or the flux server itself where it can run."""
-    port = urlsplit(layout.server_urls[runtime.name]).port
-    part = Part(
-        name=f"{runtime.name}-server",
-        command=_python(
-            *("runtimes.standin", f"--type={runtime.type}", f"--host={LOOPBACK}", f"--port={port}"),
-            *(f"--model={name}" for name in _models(runtime)),
-        ),
-        environment=layout.environment,
-        probe=_takes_tasks(layout, runtime, http),
-    )
-    if runtime.model is None:
-        return part
-    options = runtime.model.model_dump_json(by_alias=True, exclude_none=True)
-    environment = {**layout.environment, "MODEL_OPTIONS": options}
-    if layout.flux is None:
-        return replace(part, environment=environment)
-    place = {"MODELS_FOLDER": str(layout.flux.models), "HOST": LOOPBACK, "PORT": str(port)}
-    command = (str(layout.flux.python), "-m", "runtimes.flux.server")
-    return replace(part, command=command, environment=environment | place, ready_s=_LOADING_S)
+    name, port = f"{runtime.name}-server", str(urlsplit(layout.server_urls[runtime.name]).port)
+    options = {}
+    if runtime.model is not None:
+        options["MODEL_OPTIONS"] = runtime.model.model_dump_json(by_alias=True, exclude_none=True)
+    if layout.flux is not None:
+        place = {"MODELS_FOLDER": str(layout.flux.models), "HOST": LOOPBACK, "PORT": port}
+        part = _part(layout, name, "runtimes.flux.server", **options, **place)
+        part = replace(part, command=(str(layout.flux.python), *part.command[1:]), ready_s=_LOADING_S)
+    else:
+        arguments = [f"--type={runtime.type}", f"--host={LOOPBACK}", f"--port={port}"]
+        arguments += [f"--model={model}" for model in _models(runtime)]
+        part = _part(layout, name, "runtimes.standin", *arguments, **options)
+    return replace(part, probe=_takes_tasks(layout, runtime, http))
 
 
 def agent_part(layout: Layout, runtime: ModelsRuntime) -> Part:
     """A runtime's queue agent."""
     deadlines = runtime.deployed(layout.config.deadlines).deadlines
-    return Part(
-        name=f"{runtime.name}-agent",
-        command=_python("queue_agent"),
-        environment={
-            "LOGLEVEL": "INFO",
-            **layout.environment,
-            "SQS_QUEUE_URL": queue_url(layout.aws_endpoint, runtime.name),
-            "SQS_DEAD_QUEUE_URL": queue_url(layout.aws_endpoint, dead_queue_name(runtime.name)),
-            "SNS_TOPIC_ARN": NOTICE_TOPIC_ARN,
-            "S3_BUCKET": OUTPUT_BUCKET,
-            "INPUT_BUCKETS": ",".join(layout.config.input_buckets),
-            "RUNTIME_TYPE": runtime.type,
-            "RUNTIME_NAME": runtime.name,
-            "API_BASE_URL": layout.server_urls[runtime.name],
-            "DYNAMIC_SD_MODEL": "true" if runtime.dynamic_model else "false",
-            "ALLOW_LOOPBACK_INPUTS": "true",
-            "SHUTDOWN_GRACE_S": f"{AGENT_DRAIN_S:g}",
-            "START_TIMEOUT_S": f"{deadlines.start_s:g}",
-            "EXECUTION_TIMEOUT_S": f"{deadlines.execution_s:g}",
-            "STALL_TIMEOUT_S": f"{deadlines.stall_s:g}",
-            "MAX_START_TIMEOUT_S": f"{deadlines.max_start_s:g}",
-            "MAX_EXECUTION_TIMEOUT_S": f"{deadlines.max_execution_s:g}",
-            "MAX_PIXELS": str(runtime.max_pixels),
-            "JOBS_TABLE": JOBS_TABLE,
-        },
+    return _part(
+        layout,
+        f"{runtime.name}-agent",
+        "queue_agent",
+        LOGLEVEL=layout.environment.get("LOGLEVEL", "INFO"),
+        SQS_QUEUE_URL=queue_url(layout.aws_endpoint, runtime.name),
+        SQS_DEAD_QUEUE_URL=queue_url(layout.aws_endpoint, dead_queue_name(runtime.name)),
+        SNS_TOPIC_ARN=NOTICE_TOPIC_ARN,
+        S3_BUCKET=OUTPUT_BUCKET,
+        INPUT_BUCKETS=",".join(layout.config.input_buckets),
+        RUNTIME_TYPE=runtime.type,
+        RUNTIME_NAME=runtime.name,
+        API_BASE_URL=layout.server_urls[runtime.name],
+        DYNAMIC_SD_MODEL="true" if runtime.dynamic_model else "false",
+        ALLOW_LOOPBACK_INPUTS="true",
+        SHUTDOWN_GRACE_S=f"{AGENT_DRAIN_S:g}",
+        START_TIMEOUT_S=f"{deadlines.start_s:g}",
+        EXECUTION_TIMEOUT_S=f"{deadlines.execution_s:g}",
+        STALL_TIMEOUT_S=f"{deadlines.stall_s:g}",
+        MAX_START_TIMEOUT_S=f"{deadlines.max_start_s:g}",
+        MAX_EXECUTION_TIMEOUT_S=f"{deadlines.max_execution_s:g}",
+        MAX_PIXELS=str(runtime.max_pixels),
+        JOBS_TABLE=JOBS_TABLE,
     )
 
 
 def keeper_part(layout: Layout) -> Part:
     """The keeper."""
-    return Part(
-        name="keeper",
-        command=_python("local.keeper", f"--runtimes={layout.runtimes_file}"),
-        environment={
-            **layout.environment,
-            "JOBS_TABLE": JOBS_TABLE,
-            "NOTICE_TOPIC_ARN": NOTICE_TOPIC_ARN,
-            "TASK_TOPIC_ARN": TASK_TOPIC_ARN,
-            "OUTPUT_BUCKET": OUTPUT_BUCKET,
-            "START_TIMEOUT_S": f"{layout.config.deadlines.start_seconds:g}",
-        },
+    return _part(
+        layout,
+        "keeper",
+        "local.keeper",
+        f"--runtimes={layout.runtimes_file}",
+        JOBS_TABLE=JOBS_TABLE,
+        NOTICE_TOPIC_ARN=NOTICE_TOPIC_ARN,
+        TASK_TOPIC_ARN=TASK_TOPIC_ARN,
+        OUTPUT_BUCKET=OUTPUT_BUCKET,
+        START_TIMEOUT_S=f"{layout.config.deadlines.start_seconds:g}",
     )
 
 
 def notices_part(layout: Layout) -> Part:
     """Shows every notice as a line."""
-    return Part(name="notices", command=_python("local.notices"), environment=layout.environment)
+    return _part(layout, "notices", "local.notices")
 
 
 def _takes_tasks(layout: Layout, runtime: ModelsRuntime, http: aiohttp.ClientSession) -> Probe:
@@ -187,8 +168,9 @@ def _models(runtime: ModelsRuntime) -> list[str]:
     return list(dict.fromkeys(name for name in names if name is not None))
 
 
-def _python(module: str, *arguments: str) -> tuple[str, ...]:
-    return (sys.executable, "-m", module, *arguments)
+def _part(layout: Layout, name: str, module: str, *arguments: str, **environment: str) -> Part:
+    command = (sys.executable, "-m", module, *arguments)
+    return Part(name=name, command=command, environment={**layout.environment, **environment})
 
 
 def _listens(host: str, port: int) -> Probe:

@@ -4,8 +4,9 @@ import secrets
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,18 +22,24 @@ from test.kit.processes import PATIENCE_S, ROOT, wait_for
 
 T = TypeVar("T")
 
+_MARKS = ("--type=", "RUNTIME_NAME=")
 _LAST_WORDS = "All samples at once"
 """What is printed when all runs, after stack.json is there; agents may still be about to start."""
 
 
-@dataclass
 class LocalUp:
     """A `python -m local up` of the tests' own, beside whatever else runs on this machine."""
 
-    process: subprocess.Popen[str]
-    state: Path
-    printed: Path
-    stack: dict[str, Any] = field(default_factory=dict)
+    def __init__(self, state: Path, *arguments: str) -> None:
+        state.mkdir(parents=True, exist_ok=True)
+        self.state = state
+        self.stack: dict[str, Any] = {}
+        command = [sys.executable, "-m", "local", "up", "--port=0", "--aws-port=0", f"--state={state}", *arguments]
+        # A profile that does not exist: a part that looked at the caller's AWS settings would fail.
+        options: Any = {"env": os.environ | {"AWS_PROFILE": "nobody", "AWS_ENDPOINT_URL": "http://127.0.0.1:1"}}
+        options |= {"cwd": ROOT, "stderr": subprocess.STDOUT, "start_new_session": True}
+        with (state / "printed").open("w") as printed:
+            self.process = subprocess.Popen(command, stdout=printed, **options)
 
     def wait_ready(self) -> None:
         self.until(lambda: _LAST_WORDS in self.output)
@@ -42,7 +49,7 @@ class LocalUp:
     @property
     def output(self) -> str:
         """What it has printed so far."""
-        return self.printed.read_text()
+        return (self.state / "printed").read_text()
 
     def until(self, condition: Callable[[], T]) -> T:
         """Wait for a condition; the platform must not end before."""
@@ -55,22 +62,16 @@ class LocalUp:
 
     @property
     def target(self) -> Target:
-        def client(service: str, **options: Any) -> Any:
-            environment = self.stack["Environment"]
-            return boto3.client(
-                service,
-                endpoint_url=environment["AWS_ENDPOINT_URL"],
-                region_name=environment["AWS_REGION"],
-                aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
-                aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
-                **options,
-            )
+        environment = self.stack["Environment"]
+        keys = {name.lower(): environment[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
+        session = boto3.Session(region_name=environment["AWS_REGION"], **keys)
+        return replace(
+            local_target(self.stack), client=partial(session.client, endpoint_url=environment["AWS_ENDPOINT_URL"])
+        )
 
-        return replace(local_target(self.stack), client=client)
-
-    def post(self, body: Any, *, version: str = "v1alpha2", headers: Mapping[str, str] | None = None) -> httpx.Response:
-        given = {"x-api-key": self.target.api_key} if headers is None else headers
-        return httpx.post(f"{self.target.endpoint}/{version}", json=body, headers=given, timeout=30)
+    def post(self, body: Any) -> httpx.Response:
+        headers = {"x-api-key": self.target.api_key}
+        return httpx.post(f"{self.target.endpoint}/v1alpha2", json=body, headers=headers, timeout=30)
 
     def draw(self, notices: NoticeQueue, **changes: Any) -> tuple[dict[str, Any], Any]:
         """Have a picture made; return the door's answer and the notice."""
@@ -79,14 +80,10 @@ class LocalUp:
         return answer.json(), self.wait_for_notice(notices, answer.json()["id_task"])
 
     @staticmethod
-    def text_to_image(runtime: str = "sdruntime", **content: Any) -> dict[str, Any]:
-        metadata = {
-            "id": f"e2e-{secrets.token_hex(4)}",
-            "runtime": runtime,
-            "tasktype": "text-to-image",
-            "context": content.pop("context", None),
-        }
-        return {"task": {"metadata": metadata, "content": {"prompt": "a dog", "width": 64, "height": 64, **content}}}
+    def text_to_image(runtime: str = "sdruntime", context: Any = None, **content: Any) -> dict[str, Any]:
+        metadata = {"id": f"e2e-{secrets.token_hex(4)}", "runtime": runtime, "tasktype": "text-to-image"}
+        content = {"prompt": "a dog", "width": 64, "height": 64, **content}
+        return {"task": {"metadata": {**metadata, "context": context}, "content": content}}
 
     def wait_for_notice(self, notices: NoticeQueue, task_id: str) -> Any:
         return self.until(lambda: next((one for one in notices.receive() if one.id == task_id), None))
@@ -94,9 +91,7 @@ class LocalUp:
     def part_pids(self) -> dict[str, int]:
         """Process ids of the parts, by their module and the runtime or type that they are for."""
         found = {}
-        for entry in Path("/proc").iterdir():
-            if not entry.name.isdigit():
-                continue
+        for entry in Path("/proc").glob("[0-9]*"):
             try:
                 parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
                 if parent != self.process.pid:
@@ -106,57 +101,38 @@ class LocalUp:
             except (FileNotFoundError, ProcessLookupError):
                 continue
             if words[1:2] == ["-m"]:
-                marks = [word.partition("=")[2] for word in words if word.startswith("--type=")]
-                marks += [line.partition("=")[2] for line in environment if line.startswith("RUNTIME_NAME=")]
+                marks = [one.partition("=")[2] for one in (*words, *environment) if one.startswith(_MARKS)]
                 found[" ".join([words[2], *marks])] = int(entry.name)
         return found
 
-    def end(self, number: signal.Signals = signal.SIGINT) -> int:
+    def end(self, number: signal.Signals) -> int:
         self.process.send_signal(number)
         return self.process.wait(PATIENCE_S)
-
-
-StartUp = Callable[..., LocalUp]
-
-
-def _start_up(directory: Path, *arguments: str) -> LocalUp:
-    directory.mkdir(parents=True, exist_ok=True)
-    printed = directory / "printed"
-    command = [sys.executable, "-m", "local", "up", "--port=0", "--aws-port=0", f"--state={directory}", *arguments]
-    # A profile that does not exist: a part that looked at the caller's AWS settings would fail.
-    environment = os.environ | {"AWS_PROFILE": "nobody", "AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
-    with printed.open("w") as file:
-        process = subprocess.Popen(
-            command, cwd=ROOT, stdout=file, stderr=subprocess.STDOUT, text=True, env=environment, start_new_session=True
-        )
-    return LocalUp(process=process, state=directory, printed=printed)
 
 
 @pytest.fixture(scope="session")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalUp]:
     """The platform of the sample configuration, for the whole run."""
-    up = _start_up(tmp_path_factory.mktemp("platform"))
+    up = LocalUp(tmp_path_factory.mktemp("platform"))
     try:
         up.wait_ready()
         yield up
     finally:
-        up.process.terminate()
-        up.process.wait(PATIENCE_S)
+        up.end(signal.SIGTERM)
 
 
 @pytest.fixture
-def start_up(tmp_path: Path) -> Iterator[StartUp]:
+def start_up(tmp_path: Path) -> Iterator[Callable[..., LocalUp]]:
     """Starts platforms that end with the test."""
     started: list[LocalUp] = []
 
     def start(*arguments: str) -> LocalUp:
-        started.append(_start_up(tmp_path / f"up{len(started)}", *arguments))
+        started.append(LocalUp(tmp_path / f"up{len(started)}", *arguments))
         return started[-1]
 
     yield start
     for up in started:
-        up.process.kill()
-        up.process.wait(PATIENCE_S)
+        up.end(signal.SIGKILL)
 
 
 @pytest.fixture

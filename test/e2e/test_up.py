@@ -4,10 +4,8 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -122,10 +120,9 @@ def test_a_real_server_takes_the_place_of_the_stand_in(start_up: Callable[..., A
             up = start_up(f"--config={small_config}", f"--runtime-url=only=http://127.0.0.1:{port}")
             up.wait_ready()
             assert not any(part.startswith("runtimes.standin") for part in up.part_pids())
+            own = {"sd_model_checkpoint": "real.safetensors"}
             with NoticeQueue(up.target) as notices:
-                _, notice = up.draw(
-                    notices, runtime="only", alwayson_scripts={"sd_model_checkpoint": "real.safetensors"}
-                )
+                _, notice = up.draw(notices, runtime="only", alwayson_scripts=own)
             assert notice.result is True
         finally:
             server.terminate()
@@ -199,20 +196,13 @@ def test_ctrl_c_while_it_loads_ends_it_without_a_traceback(tmp_path: Path) -> No
 
 
 def test_a_server_without_its_api_is_named_with_the_option_that_it_needs(
-    start_up: Callable[..., Any], small_config: Path
+    start_up: Callable[..., Any], small_config: Path, tmp_path: Path
 ) -> None:
-    class NoApi(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_error(404)
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), NoApi) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        url = f"http://127.0.0.1:{server.server_port}"
+    command = [sys.executable, "-u", "-m", "http.server", "--bind=127.0.0.1", f"--directory={tmp_path}", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
+        assert server.stdout is not None
+        url = re.findall(r"\((http://.*)/\)", server.stdout.readline())[0]
         up = start_up(f"--config={small_config}", f"--runtime-url=only={url}")
         up.wait_ready()
-        server.shutdown()
-    words = f"only uses {url}, which answers 404 to /sdapi/v1/memory; SD WebUI needs --api"
-    assert words in up.output
+        server.terminate()
+    assert f"only uses {url}, which answers 404 to /sdapi/v1/memory; SD WebUI needs --api" in up.output

@@ -8,7 +8,6 @@ import pytest
 
 from deploy.errors import DeployError
 from deploy.verify import target
-from deploy.verify.__main__ import chosen_samples
 from deploy.verify.pictures import PictureError, fetch_picture
 from deploy.verify.samples import (
     SAMPLE_CHECKPOINT,
@@ -88,12 +87,6 @@ def test_two_runtimes_that_load_any_checkpoint_get_no_samples_of_the_old_api() -
 def test_a_platform_without_such_samples_is_named(catalog: RuntimeCatalog, wanted: Any, words: str) -> None:
     with pytest.raises(DeployError, match=f"There is no sample .*{words}"):
         samples_of(catalog, **wanted)
-
-
-@pytest.mark.parametrize("environ", [{"RUNTIME_NAME": "bose"}, {"RUNTIME_NAME": "base", "RUNTIME_TYPE": "flux"}])
-def test_a_runtime_that_the_platform_lacks_is_named_with_those_it_has(environ: dict[str, str]) -> None:
-    with pytest.raises(DeployError, match=r"has no runtime b[ao]se(?s:.*)base \(sdwebui\), any"):
-        chosen_samples(environ, CATALOG)
 
 
 def test_every_flux_sample_is_one_that_some_model_takes() -> None:
