@@ -11,7 +11,7 @@ from contract.field_errors import FieldError
 from contract.models import Section
 
 MAX_START_SECONDS = 3 * 24 * 3600
-"""A queue keeps a message for 4 days; a day is left to run the job and to tell of it."""
+"""A queue keeps a message for 4 days; a day is left to run the job and to send its notice."""
 
 _Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _StallSeconds = Annotated[float, Field(ge=MIN_STALL_S, allow_inf_nan=False)]

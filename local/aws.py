@@ -55,7 +55,7 @@ def queue_url(endpoint: str, name: str) -> str:
 def provision(endpoint: str, catalog: RuntimeCatalog, *, input_buckets: Iterable[str] = ()) -> None:
     """Make buckets, topics, the jobs table and each runtime's queues, with the subscription filters of a deployment.
 
-    The input picture of the sample requests lies in the output bucket from the first.
+    The output bucket starts with the input picture of the sample requests.
 
     Args:
         endpoint: Where moto listens.

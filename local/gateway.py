@@ -14,7 +14,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from configuration import gateway as faults
+from configuration import gateway as errors
 from configuration.gateway import INTEGRATION_TIMEOUT_S, MAX_PAYLOAD_BYTES, GatewayError
 from contract import strict_json
 from local.proxy_event import LambdaContext, MalformedAnswerError, make_event, read_answer
@@ -73,7 +73,7 @@ class Gateway:
         except Exception:
             # API Gateway's own answer to whatever the integration does.
             logger.exception("the handler failed")
-            response = _refusal(faults.BROKEN)
+            response = _refusal(errors.BROKEN)
         took_ms = (time.monotonic() - started) * 1000
         level, reason = logging.INFO, ""
         if response.status >= HTTPStatus.BAD_REQUEST:
@@ -90,14 +90,14 @@ class Gateway:
         try:
             body = await request.read()
         except web.HTTPRequestEntityTooLarge:
-            return _refusal(faults.TOO_LARGE)
+            return _refusal(errors.TOO_LARGE)
         except (web.RequestPayloadError, HttpProcessingError, OSError):
             # What the library says of it may hold what was sent.
             message = "The body did not arrive whole, or is not encoded as its headers say."
             return _refusal(GatewayError(status=HTTPStatus.BAD_REQUEST, code="invalid_request", message=message))
         event = make_event(request, body, stage=stage, path=slash + rest, api_key=key)
         if _size_bytes(event) > MAX_PAYLOAD_BYTES:
-            return _refusal(faults.TOO_LARGE)
+            return _refusal(errors.TOO_LARGE)
         return await self._invoke(event)
 
     def _denial(self, stage: str, key: str) -> GatewayError | None:
@@ -105,8 +105,8 @@ class Gateway:
             message = f"No such stage; paths begin with /{self._stage}/."
             return GatewayError(status=HTTPStatus.FORBIDDEN, code="forbidden", message=message)
         if not hmac.compare_digest(key.encode("utf-8", "surrogateescape"), self._api_key.encode()):
-            return faults.UNAUTHORIZED
-        return None if self._bucket.take() else faults.THROTTLED
+            return errors.UNAUTHORIZED
+        return None if self._bucket.take() else errors.THROTTLED
 
     async def _invoke(self, event: dict[str, Any]) -> web.Response:
         request_id = event["requestContext"]["requestId"]
@@ -118,10 +118,10 @@ class Gateway:
                 return read_answer(answer)
             logger.error("the handler's answer is larger than %d MB", MAX_PAYLOAD_BYTES // 1024**2)
         except TimeoutError:
-            return _refusal(faults.TIMEOUT)
+            return _refusal(errors.TIMEOUT)
         except MalformedAnswerError as exc:
             logger.error("%s", exc)  # noqa: TRY400 - its place in the code says nothing
-        return _refusal(faults.BROKEN)
+        return _refusal(errors.BROKEN)
 
 
 class TokenBucket:
@@ -169,7 +169,7 @@ def _reason(body: object) -> str:
         return ""
 
 
-def _refusal(fault: GatewayError) -> web.Response:
-    headers = {} if fault.retry_after_s is None else {"Retry-After": str(fault.retry_after_s)}
-    status = fault.status or HTTPStatus.BAD_GATEWAY
-    return web.json_response(fault.body, status=status, headers=headers, dumps=strict_json.utf8)
+def _refusal(error: GatewayError) -> web.Response:
+    headers = {} if error.retry_after_s is None else {"Retry-After": str(error.retry_after_s)}
+    status = error.status or HTTPStatus.BAD_GATEWAY
+    return web.json_response(error.body, status=status, headers=headers, dumps=strict_json.utf8)

@@ -222,8 +222,8 @@ class ModelServerClient:
             yield
         except (aiohttp.ClientError, TimeoutError) as exc:
             never_connected = isinstance(exc, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
-            fault = ServerAway if never_connected else ServerError
-            raise fault(f"The model server at {self.origin} does not answer ({type(exc).__name__}).") from exc
+            error = ServerAway if never_connected else ServerError
+            raise error(f"The model server at {self.origin} does not answer ({type(exc).__name__}).") from exc
 
 
 def origin_of(base_url: str) -> str:

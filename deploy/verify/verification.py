@@ -108,7 +108,7 @@ def _accepted(target: Target, request: Request, deadline: float, stop: threading
 def _message(answer: httpx.Response) -> str:
     try:
         error = answer.json()["error"]
-        details = [f"{fault['field']} {fault['problem']}".strip() for fault in error.get("details", [])]
+        details = [f"{row['field']} {row['problem']}".strip() for row in error.get("details", [])]
         return "; ".join(details) or str(error["message"])
     except (ValueError, KeyError, TypeError):
         return answer.text[:200]

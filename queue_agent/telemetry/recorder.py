@@ -66,7 +66,7 @@ class Recorder:
         self.gpu = GpuClock()
         meter = meters.get_meter("queue_agent")
         self._jobs = meter.create_counter("queue_agent.jobs", "{job}", "Jobs that ended.")
-        self._retries = meter.create_counter("queue_agent.retries", "{retry}", "Messages given back after a fault.")
+        self._retries = meter.create_counter("queue_agent.retries", "{retry}", "Messages released after an error.")
         self._stage_seconds = meter.create_histogram(
             "queue_agent.stage.duration",
             "s",

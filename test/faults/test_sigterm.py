@@ -39,7 +39,7 @@ class Stop(NamedTuple):
     tasks: int = 1
     grace_s: float = GRACE_S
     told: int = 0
-    """How many tasks are told and deleted before the agent exits."""
+    """How many tasks have their notice and are deleted before the agent exits."""
     generations: int = 0
     """How many drawings there may be in the end beyond one per task."""
     second_notices: int = 0
@@ -108,7 +108,7 @@ def test_an_agent_stopped_while_it_is(kit, stop):
         assert waiting + in_flight == stop.tasks - told + stop.undeleted
         # SQS may be handing out a message in that very moment, or as many as a batch has; they come again later.
         handed_out = (MAX_BATCH if stop.type == "flux" else 1) if stop.tasks > 1 else 0
-        assert in_flight <= handed_out + stop.undeleted, "what was not done is given back at once"
+        assert in_flight <= handed_out + stop.undeleted, "what was not done is released at once"
         assert check_endings(rig) <= stop.second_notices
         assert len(pod.generations) <= stop.tasks + stop.generations
 
@@ -124,7 +124,7 @@ def test_a_task_that_waits_in_the_servers_queue_or_the_agent_at_sigterm_is_given
     """The one before it can be finished within the grace, or cannot.
 
     It is held before its last but one step: so near its end the agent takes the next one, and the server has not yet
-    given that to its worker. It goes on once the waiting one is given back, or not before the agent's end.
+    given that to its worker. It goes on once the waiting one is released, or not before the agent's end.
     """
     with kit.rig(runtime_type, visibility_s=SHORT_VISIBILITY_S) as rig:
         pod = rig.add_pod(SHUTDOWN_GRACE_S=str(LONG_GRACE_S if ends else GRACE_S), step_s=STEP_S).start()

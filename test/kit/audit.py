@@ -15,7 +15,7 @@ _MAX_ATTEMPTS = 100
 
 
 def check_endings(rig, *, failed=(), only=None):
-    """Check that each task has one ending, and nothing else lies in the bucket; returns the number of second notices.
+    """Check that each task has one ending, and the bucket has nothing else; returns the number of second notices.
 
     Tasks in ``failed`` are to have failed, all others to have exactly one set of pictures. ``only`` is a task beside
     which others are none of the caller's business.
@@ -69,7 +69,7 @@ def _faults(rig, notices, keys, pictures, must_fail):
 
 
 def _record_faults(rig, notice, silent_claims):
-    """What is wrong with the record of the job that a notice tells of.
+    """What is wrong with the record of the job that a notice names.
 
     Each claim counts as an attempt, as a hand-back, or as nothing; ``silent_claims`` is how many of the last kind there
     may be.
@@ -87,7 +87,7 @@ def _record_faults(rig, notice, silent_claims):
     silent = silent_claims + (not record.attempts)
     if not 0 <= record.claims - record.attempts - record.releases <= silent:
         yield f"at most {silent_claims} claims count as nothing; the jobs table has {record}"
-    # Stored before it was handed back, and found done by the next one.
+    # Stored before the release, and found done by the next agent.
     silent_attempts = silent_claims + record.releases
     if record.attempts > MAX_ATTEMPTS or (notice["result"] and not silent_attempts and not record.attempts):
         yield f"{record.attempts} attempts"

@@ -67,7 +67,7 @@ class Rig:
         self.received = []
         """All notices so far, in order; each with its SNS attributes."""
         self.inputs = set()
-        """Keys of objects that lie in the bucket for tasks to read."""
+        """Keys of objects in the bucket that tasks may read."""
         self.pods = []
         self._children = []
         self.store = JobStore(aws.dynamodb, f"jobs-{self.name}")
@@ -216,7 +216,7 @@ class Rig:
         return self.depth() == (0, 0)
 
     def dead_letters(self):
-        """What lies in the dead queue: bodies and attributes; reading takes it out."""
+        """The dead queue's messages, bodies and attributes; reading removes them."""
         return [
             (one["Body"], {name: value["StringValue"] for name, value in one.get("MessageAttributes", {}).items()})
             for one in self.aws.take(self.dead_queue)

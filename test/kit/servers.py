@@ -62,7 +62,7 @@ class StandIn(_Server):
 
 
 class FluxServer(_Server):
-    """The FLUX server with a pipeline that paints in a worker process; its faults lie in a file."""
+    """The FLUX server with a pipeline that paints in a worker process; its faults are in a file."""
 
     ready_path = "/health"
     command = ("runtimes.flux.server",)

@@ -70,7 +70,7 @@ def _remove_empty(folder: Path, roots: set[Path]) -> None:
         try:
             folder.rmdir()
         except OSError:
-            return  # something else lies in it
+            return  # it is not empty
         folder = folder.parent
 
 

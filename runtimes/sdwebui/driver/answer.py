@@ -80,14 +80,14 @@ def error_of(answer: Answer) -> AgentError:
 
 
 def _is_anothers(status: int, body: Mapping[str, Any]) -> bool:
-    """Whether an error tells of the server or of what stands before it, and not of the task."""
+    """Whether an error comes from the server or a proxy in front of it, and not from the task."""
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR and "error" not in body:
         return True
     return status in _NOT_OF_THE_TASK or body == {"detail": "Not Found"}
 
 
 def _info(text: Any) -> dict[str, Any]:
-    """What the server tells of its pictures; extensions leave NaN in it, which becomes null as in ``parameters``."""
+    """What the server says of its pictures; a NaN from an extension becomes null, as in ``parameters``."""
     if isinstance(text, str):
         text = Answer(HTTPStatus.OK, text.encode(errors="surrogatepass")).json_or_none()
     return as_object(text)

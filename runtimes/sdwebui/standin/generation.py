@@ -33,7 +33,7 @@ async def generate(machine: WebuiMachine, kind: str, values: dict[str, Any]) -> 
     async with machine.job(f"scripts_{kind}", values["force_task_id"]):
         request = _Drawing(kind, values)
         overrides = dict(values["override_settings"] or {})
-        # Only what was ever saved is given back; the others stick.
+        # Only options that were ever saved are restored; the others stick.
         stored = {key: machine.saved[key] for key in overrides if key in machine.saved}
         try:
             checkpoint = _override(machine, values, overrides)

@@ -29,7 +29,7 @@ SETTINGS = FluxSettings(MODEL_OPTIONS='{"profile": "flux-schnell"}')
 
 
 class FakeProcess:
-    """A process that says what it is told to, its streams and its transport."""
+    """A scripted process with its streams and its transport."""
 
     def __init__(self, words):
         self.reader, self.transport = asyncio.StreamReader(), self

@@ -21,7 +21,7 @@ CATALOG = RuntimeCatalog(
 
 
 class RecordingClient:
-    """Records each call; raises what it is told to."""
+    """Records each call; raises what a test wants."""
 
     def __init__(self):
         self.calls = []

@@ -92,7 +92,7 @@ NESTED_ALIASES = "\n".join(
         ("stackName: sd\n  modelBucketArn: x\n", 2, "indented further"),
         ("types:\n  - g5.xlarge\n   name: x\n", 3, "indented further"),
         ("  a: 1\n b: 2\n", 2, "same column"),
-        # What is left open is told where it begins.
+        # An error about something unclosed names the line where it begins.
         *((f"stackName: a\n{left_open}\n\nmore: b\nlast: c\n", 2, "the file ") for left_open in ('key: "a', "key: [a")),
         *((f"stackName: a\n{left_open}\n\nmore: b\nlast: c\n", 2, "the file ") for left_open in ("key: 'a", "key: {a")),
         # Numbers that are none.

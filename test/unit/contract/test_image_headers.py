@@ -177,7 +177,7 @@ def test_a_photograph_may_say_much_of_itself_too():
 
 
 def mpf(pictures, offsets):
-    """A segment that tells of several pictures in one file; where it says nothing of them, all are like the first."""
+    """A segment that lists several pictures in one file; if it does not describe them, all are like the first."""
     entries = b"".join(struct.pack("<IIIHH", 0, 100, offset, 0, 0) for offset in offsets)
     directory = struct.pack("<HHHII", 2, 0xB001, 4, 1, pictures) + struct.pack("<HHII", 0xB002, 7, len(entries), 50)
     payload = b"MPF\0II*\0\x08\0\0\0" + directory + bytes(4 + 50 - 8 - len(directory) - 4) + entries

@@ -264,7 +264,7 @@ async def test_a_job_that_failed_elsewhere_is_notified_as_failed_although_its_re
 
 
 class SlowTable(FakeTable):
-    """Grants a claim only once it is told to."""
+    """Grants a claim only once a test says so."""
 
     def __init__(self):
         super().__init__()

@@ -14,7 +14,7 @@ MP4 = bytes.fromhex("000000206674797069736f6d0000020069736f6d69736f32617663316d7
 
 
 class File:
-    """A file on the model server, which breaks off after a number of chunks as often as it is told to."""
+    """A file on the model server, which breaks off after a number of chunks as often as a test says."""
 
     def __init__(self, *chunks, breaks=0, after=1, pause_s=0.0):
         self.opened = 0

@@ -137,7 +137,7 @@ async def test_a_server_is_given_what_it_runs_and_what_it_takes_ahead(clock, cap
     assert [one.done() for one in waiting] == [False, False]
     slots[0].started()
     slots[0].freed()
-    slots[0].end_turn()  # a turn is given back once
+    slots[0].end_turn()  # a turn ends once
     await asyncio.sleep(0)
     assert [one.done() for one in waiting] == [True, False]
     waiting[1].cancel()

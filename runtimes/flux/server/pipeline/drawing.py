@@ -102,7 +102,7 @@ def _decoded(recipe: Recipe, pipe: DiffusionPipeline, latents: torch.Tensor, req
     pixels = pipe.vae.decode(ready.to(pipe.vae.dtype), return_dict=False)[0]
     _check_finite(pixels)
     picture = _picture(pixels.view(pixels.shape[1], *pixels.shape[-2:]))
-    # What the mask keeps is put back: an autoencoder does not give back what it took, bit for bit.
+    # Put back what the mask keeps: an autoencoder does not reproduce its input bit for bit.
     return Image.composite(picture, request.images[0], request.mask) if request.mask else picture
 
 
