@@ -5,7 +5,7 @@ import dataclasses
 import time
 
 import pytest
-from agentkit import JOB, NAMES, PNG, Agent, FakeTable, picture
+from agentkit import JOB, NAMES, PNG, Agent, FakeTable, picture, until
 
 from contract.notice import JobError
 from jobs.job import AlreadyFinished, ClaimDenied, Job, JobState
@@ -90,45 +90,35 @@ COUNTED, BLAMELESS = ("release", 1, "counted"), ("release", 0, "blameless")
         ("prepare", ServerError("The model server answers 500 to object_info/..."), COUNTED),
         ("prepare", ContentMissing(), COUNTED),
         ("prepare", PlatformError("s3:GetObject failed"), BLAMELESS),
+        ("prepare", None, COUNTED),
         ("submit", ServerError("nonsense"), COUNTED),
         ("submit", ServerAway("refused"), BLAMELESS),
-        ("run", ServerError("away"), COUNTED),
         ("run", PlatformError("s3"), COUNTED),
         ("run", RuntimeError("a bug"), COUNTED),
         ("run", Throttled(), BLAMELESS),
+        ("store", None, COUNTED),
     ],
 )
 async def test_what_is_not_the_tasks_fault_releases_it_and_counts_where_it_could_happen_for_ever(
-    message, stage, error, written
+    message, monkeypatch, stage, error, written
 ):
-    async def fail(*_):
-        raise error
+    """A stage without an error never ends."""
 
-    agent = Agent(error)
+    async def fail(*_, **__):
+        if error is not None:
+            raise error
+        await asyncio.Event().wait()
+
+    if error is None:
+        monkeypatch.setattr(f"queue_agent.processing._{stage.upper()}_S", 0.01)
+    agent = Agent(error or picture())
     if stage != "run":
-        setattr(agent.server, "prepare" if stage == "prepare" else "run", fail)
+        owner = agent.store if stage == "store" else agent.server
+        setattr(owner, {"prepare": "prepare", "submit": "run", "store": "put"}[stage], fail)
     await agent.process(message)
     assert agent.jobs.writes == [("claim",), written]
     assert agent.queue.log == [("release", 5)]
     assert (agent.notices.sent, agent.store.objects) == ([], {})
-
-
-@pytest.mark.parametrize("setting", ["_PREPARE_S", "_STORE_S"])
-async def test_a_preparation_that_hangs_and_files_that_arrive_for_ever_are_given_up_and_count(
-    message, monkeypatch, setting
-):
-    monkeypatch.setattr(f"queue_agent.processing.{setting}", 0.01)
-    agent = Agent(picture())
-
-    async def hang(*_, **__):
-        await asyncio.Event().wait()
-
-    if setting == "_PREPARE_S":
-        agent.server.prepare = hang
-    else:
-        agent.store.put = hang
-    await agent.process(message)
-    assert agent.jobs.writes == [("claim",), COUNTED]
 
 
 async def test_a_job_that_never_counts_an_attempt_is_released_for_a_minute_again_and_again(message):
@@ -263,39 +253,28 @@ async def test_a_job_that_failed_elsewhere_is_notified_as_failed_although_its_re
 # Claim and lease
 
 
-class SlowTable(FakeTable):
-    """Grants a claim only once a test says so."""
+@pytest.mark.parametrize("is_stopped", [False, True])
+async def test_a_claim_granted_after_its_lease_would_have_ended_or_the_agent_was_stopped_is_undone(message, is_stopped):
+    agent = Agent(picture())
+    claim, asked, go_on = agent.jobs.claim, asyncio.Event(), asyncio.Event()
 
-    def __init__(self):
-        super().__init__()
-        self.asked, self.go_on = asyncio.Event(), asyncio.Event()
+    async def slow(*arguments, **keywords):
+        asked.set()
+        await go_on.wait()
+        return await claim(*arguments, **keywords)
 
-    async def claim(self, *arguments, **keywords):
-        self.asked.set()
-        await self.go_on.wait()
-        return await super().claim(*arguments, **keywords)
-
-
-async def test_a_claim_granted_only_after_its_lease_would_have_ended_is_undone(message, monkeypatch):
-    agent = Agent(picture(), jobs=SlowTable())
-    agent.queue.visibility_s = 0.05
-    asyncio.get_running_loop().call_later(0.1, agent.jobs.go_on.set)
-    await agent.process(message)
-    assert agent.jobs.writes == [("claim",), ("release", 0, "blameless")]
-    assert agent.queue.log == [("release", 5)]
-
-
-async def test_a_claim_under_way_when_the_agent_is_stopped_is_undone(message):
-    agent = Agent(picture(), jobs=SlowTable())
+    agent.jobs.claim = slow
+    if not is_stopped:
+        agent.queue.visibility_s = 0.05
     processing = asyncio.create_task(agent.process(message))
-    await agent.jobs.asked.wait()
-    processing.cancel()
-    await asyncio.sleep(0)
-    agent.jobs.go_on.set()
-    with pytest.raises(asyncio.CancelledError):
-        await processing
+    await asked.wait()
+    if is_stopped:
+        processing.cancel()
+    asyncio.get_running_loop().call_later(0.1, go_on.set)
+    await asyncio.wait({processing})
+    assert processing.cancelled() is is_stopped
     assert agent.jobs.writes == [("claim",), ("release", 0, "blameless")]
-    assert agent.queue.log == [("release", 0)]
+    assert agent.queue.log == [("release", 0 if is_stopped else 5)]
 
 
 @pytest.mark.parametrize("error", [LeaseLost(), PlatformError("dynamodb:UpdateItem failed"), None])
@@ -313,28 +292,19 @@ async def test_a_job_whose_lease_cannot_be_kept_is_interrupted_and_leaves_nothin
 
 
 async def test_a_message_stays_hidden_while_the_notice_of_an_ended_job_is_slow(message):
-    class Completed(FakeTable):
-        """Refuses to renew what it has seen end, as DynamoDB does."""
-
-        async def renew(self, job, claim, **options):
-            if any(name == "complete" for name, *_ in self.writes):
-                raise LeaseLost
-            return False
-
-    agent = Agent(picture(), jobs=Completed())
+    agent = Agent(picture())
     agent.queue.visibility_s = 0.3
-    publish, extended = agent.notices.publish, asyncio.Event()
+    publish = agent.notices.publish
 
-    async def extend(message):
-        agent.queue.log.append("extend")
-        if agent.queue.log.count("extend") == 3:
-            extended.set()
+    async def refuse(*_, **__):  # as DynamoDB does once a job has ended
+        raise LeaseLost
 
     async def slow(notice):
-        await extended.wait()
+        agent.jobs.renew = refuse
+        await until(lambda: len(agent.queue.log) == 3)
         await publish(notice)
 
-    agent.notices.publish, agent.queue.extend = slow, extend
+    agent.notices.publish = slow
     await agent.process(message)
     assert agent.queue.log == ["extend"] * 3 + ["delete"]
     assert [notice.job for notice in agent.notices.sent] == [JOB]
@@ -374,20 +344,23 @@ async def test_content_in_s3_is_read_from_the_apis_own_prefix_alone(make_message
         assert agent.server.runs == []
 
 
-async def test_a_message_for_a_newer_agent_is_released_and_nothing_else(make_message):
-    agent = Agent()
-    await agent.process(make_message({"metadata": {"schema": 2}}))
-    assert agent.queue.log == [("release", 90)]
-    assert (agent.notices.sent, agent.jobs.writes) == ([], [])
-
-
-@pytest.mark.parametrize(("body", "notified"), [("{", False), ({"metadata": {"id": "a", "context": 1}}, True)])
-async def test_an_unreadable_message_goes_to_the_dead_queue_and_is_notified_where_its_id_can_be_read(
-    make_message, body, notified
+@pytest.mark.parametrize(
+    ("body", "end", "notices"),
+    [
+        ({"metadata": {"schema": 2}}, ("release", 90), []),
+        ("{", ("dead letter", "unreadable_message"), []),
+        (
+            {"metadata": {"id": "a", "context": 1}},
+            ("dead letter", "unreadable_message"),
+            [("a", 1, "unreadable_message")],
+        ),
+    ],
+)
+async def test_a_message_for_a_newer_agent_is_released_and_an_unreadable_one_dead_and_notified_by_its_id(
+    make_message, body, end, notices
 ):
     agent = Agent()
     await agent.process(make_message(body))
-    assert agent.queue.log == [("dead letter", "unreadable_message")]
-    assert [(notice.id, notice.context, notice.error.code) for notice in agent.notices.sent] == (
-        [("a", 1, "unreadable_message")] if notified else []
-    )
+    assert agent.queue.log == [end]
+    assert [(notice.id, notice.context, notice.error.code) for notice in agent.notices.sent] == notices
+    assert agent.jobs.writes == []

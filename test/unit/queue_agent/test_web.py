@@ -4,6 +4,7 @@ import asyncio
 import base64
 import contextlib
 import gzip
+import itertools
 import socket
 import threading
 import tracemalloc
@@ -96,22 +97,18 @@ EARLY_HINTS = b"HTTP/1.1 103 Early Hints\r\na: b\r\n\r\n"
 async def test_a_whole_file_is_taken_with_little_more_memory_than_it_has_bytes_and_others_get_their_turns(
     open_web, given, body
 ):
-    turns = 0
+    turns = itertools.count()
 
     async def others():
-        nonlocal turns
-        while True:
-            turns += 1
+        for _ in turns:
             await asyncio.sleep(0)
 
-    async with site(given) as (url, _):
-        ticking = asyncio.create_task(others())
-        try:
-            with little_memory():
-                assert await open_web.get(url, any_number) == body
-        finally:
-            ticking.cancel()
-    assert turns >= given.count(b"\r\na\r\n") // 64
+    async with site(given) as (url, _), asyncio.TaskGroup() as group:
+        ticking = group.create_task(others())
+        with little_memory():
+            assert await open_web.get(url, any_number) == body
+        ticking.cancel()
+    assert next(turns) >= given.count(b"\r\na\r\n") // 64
 
 
 BREAKS_OFF = answer(length=2 * len(PNG))
@@ -132,19 +129,16 @@ BREAKS_OFF = answer(length=2 * len(PNG))
                 r"compressed \([-a-zA-Z]+\) by 127\.0\.0\.1; only",
                 1,
             )
-            for coding in ("gzip, gzip", "gzip,gzip", "identity, GZIP", "x-gzip", "deflate", "br", "zstd")
+            for coding in ("gzip, gzip", "gzip,gzip", "identity, GZIP", "x-gzip", "br")
         ),
-        # Headers without end.
         (answer(200, "a: " + "x" * 17_000), "RemoteProtocolError", 3),
         (answer(200, *["a: b"] * 300), "RemoteProtocolError", 3),
         (EARLY_HINTS * 1000 + answer(), "RemoteProtocolError", 3),
         (b"HTTP/1.1 100 " + b"x" * 20_000, "RemoteProtocolError", 3),
         (b"x" * 20_000, "RemoteProtocolError", 3),
         (redirect(b"http://169.254.169.254/latest/meta-data/"), "not on the public internet", 1),
-        (redirect(b"http://10.0.0.1/x"), "not on the public internet", 1),
         (redirect(b"file:///etc/passwd"), "only http and https are fetched", 1),
-        (redirect(b"s3://b/k"), "only http and https are fetched", 1),
-        (redirect(b"http://a:99999/"), "", 1),
+        (redirect(b"http://a:99999/"), "has no host, or a port that does not exist", 1),
         (redirect(b"/again"), "redirects more than 3 times", 4),
     ],
 )
@@ -173,18 +167,17 @@ async def test_three_redirects_are_followed_however_their_letters_are_written(op
 
 
 async def test_a_body_is_dropped_once_it_has_too_many_bytes_by_itself_or_with_its_wrappings(open_web, monkeypatch):
-    left = 300_000
+    counted = []
 
     def few(size_bytes):
-        nonlocal left
-        left -= size_bytes
-        if left < 0:
+        counted.append(size_bytes)
+        if sum(counted) > 300_000:
             raise InputError("is enough")
 
-    async with site(answer(body=bytes(1000), length=50_000_000)[:-1000] + bytes(5_000_000)) as (url, _):
+    async with site(answer(body=bytes(5_000_000))) as (url, _):
         with pytest.raises(InputError, match="enough"):
             await open_web.get(url, few)
-    assert left > -200_000
+    assert sum(counted) < 500_000
     monkeypatch.setattr(network, "MAX_WIRE_BYTES", 50_000)
     async with site(chunked(10_000)) as (url, _):
         with pytest.raises(InputError, match="could not be fetched"):
@@ -239,12 +232,11 @@ async def test_an_origin_may_ask_for_a_pause_within_bounds(open_web, monkeypatch
 
 def resolved(monkeypatch, *found):
     """Have each look-up find these addresses, or fail; gives the names that are looked up."""
-    asked, found = [], list(found)
+    asked, found = [], iter(found)
 
     async def resolve(host, port, executor, *, allow_loopback):
         asked.append(host)
-        one = found.pop(0) if len(found) > 1 else found[0]
-        if isinstance(one, Exception):
+        if isinstance(one := next(found), Exception):
             raise one
         return one
 
@@ -265,7 +257,7 @@ async def test_a_name_server_that_stays_busy_is_asked_again_and_no_fault_of_the_
     async with site(answer()) as (url, _):
         resolved(monkeypatch, busy, ["127.0.0.1"])
         assert await open_web.get(url, any_number) == PNG
-        resolved(monkeypatch, busy)
+        resolved(monkeypatch, *[busy] * 3)
         with pytest.raises(PlatformError, match="name server"):
             await open_web.get(url, any_number)
 
@@ -283,10 +275,10 @@ async def test_names_whose_servers_do_not_answer_hold_up_no_other_link(open_web,
     monkeypatch.setattr("socket.getaddrinfo", slow)
     monkeypatch.setattr("queue_agent.inputs.network._LOOK_UP_S", 3600)
     waiting = [asyncio.create_task(open_web.get(f"http://{number}.slow/", any_number)) for number in range(32)]
-    try:
-        async with site(answer()) as (url, _):
+    async with site(answer()) as (url, _):
+        try:
             assert await open_web.get(url, any_number) == PNG
-        assert not any(task.done() for task in waiting)
-    finally:
-        enough.set()
-        await asyncio.gather(*waiting, return_exceptions=True)
+            assert not any(task.done() for task in waiting)
+        finally:
+            enough.set()
+    await asyncio.gather(*waiting, return_exceptions=True)
