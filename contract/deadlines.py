@@ -1,4 +1,4 @@
-"""How long a job may take: to be started, in the model server, and there without moving."""
+"""How long a job may wait for its start, run in the model server, and run there without progress."""
 
 from dataclasses import dataclass, replace
 from typing import Annotated
@@ -8,11 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field
 _Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 MIN_STALL_S = 30.0
-"""The shortest ``stall_seconds`` that a task may ask for: a server that is called hung gives all its jobs back."""
+"""The shortest ``stall_seconds`` that a task may ask for: when a server counts as hung, all its jobs are released."""
 
 
 class AskedDeadlines(BaseModel):
-    """Deadlines that a task asks for in place of its runtime's; None leaves the runtime's."""
+    """Deadlines that a task asks for instead of its runtime's; None keeps the runtime's."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -23,12 +23,12 @@ class AskedDeadlines(BaseModel):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deadlines:
-    """A runtime's deadlines, and how far a task may move them."""
+    """A runtime's deadlines, and the limits within which a task may change them."""
 
     start_s: float
-    """From acceptance to the moment an agent takes the job; a job not begun by then fails."""
+    """From acceptance until an agent takes the job; a job that has not started by then fails."""
     execution_s: float
-    """In the model server; a job over it is interrupted and fails."""
+    """In the model server; a job that takes longer is interrupted and fails."""
     stall_s: float
     """In the model server without a sign of progress; the server then counts as hung."""
     max_start_s: float

@@ -1,4 +1,4 @@
-"""Reads a message of a queue: the SNS envelope, the task in it, and the job it stands for."""
+"""Reads a message from a queue: the SNS envelope, the task in it, and its job."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,11 +15,11 @@ TRACEPARENT_ATTRIBUTE = "traceparent"
 """SNS message attribute with the W3C trace context that the task was submitted in."""
 
 _MAX_ID_CHARS = 1024
-"""An invalid id still goes into the notice, cut to this length."""
+"""The notice has even an invalid id, cut to this length."""
 
 
 class UnreadableMessageError(ValueError):
-    """The message is no task; it has the job that it stands for, and the task's id and context where those are read."""
+    """The message is not a task. The error has the message's job, and the task's id and context if they can be read."""
 
     def __init__(self, message: str, *, job: str, task_id: str | None = None, context: object = None) -> None:
         super().__init__(message)
@@ -29,7 +29,7 @@ class UnreadableMessageError(ValueError):
 
 
 class NewerSchemaError(ValueError):
-    """The message is in a format that only newer code reads."""
+    """The message has a format that only newer code can read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,16 +38,16 @@ class TaskMessage:
 
     task: Task
     job: str
-    """Derived from the message where the task has none."""
+    """Derived from the message if the task has none."""
     traceparent: str | None
-    """The trace it was submitted in, as the producer wrote it."""
+    """The trace in which it was submitted, as the producer wrote it."""
 
 
 def read_message(body: str, *, message_id: str, sent_ms: int) -> TaskMessage:
-    """Read a message's body, with or without SNS's envelope; without, SQS's own id and time stand for the message.
+    """Read a message's body, with or without SNS's envelope. Without it, the job follows from SQS's own id and time.
 
     Raises:
-        UnreadableMessageError: It holds no valid task.
+        UnreadableMessageError: It contains no valid task.
         NewerSchemaError: It was written for newer code.
     """
     job = foreign_job_id(sent_ms, message_id)

@@ -1,4 +1,4 @@
-"""Errors of an input, as its author should read them: which field, what is wrong with it, and the value seen."""
+"""Errors in an input, written for its author: the field, what is wrong with it, and the value seen."""
 
 import difflib
 import json
@@ -11,22 +11,22 @@ from pydantic import BaseModel, ValidationError
 from contract.models import FORM
 
 MAX_FIELD_ERRORS = 100
-"""Errors named in one answer: a body of a million errors must not make an answer that Lambda cannot send."""
+"""Errors listed in one answer, so that a body with a million errors does not exceed what Lambda can send."""
 MAX_FIELD_CHARACTERS = 200
 MAX_PROBLEM_CHARACTERS = 1000
 _MAX_VALUE_CHARACTERS = 60
 _MIN_PART = 4
-"""Letters of a name by which it is known as a part of another."""
+"""Letters that a name needs to count as a part of another."""
 
 FieldPath = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """One thing wrong with an input; texts that are too long are cut.
+    """One error in an input; long texts are cut.
 
     Attributes:
-        pointer: FieldPath of the field, as ``task.metadata.id`` or ``modelsRuntime[0].name``; "" is the whole input.
+        pointer: The field's path, such as ``task.metadata.id`` or ``modelsRuntime[0].name``; "" for the whole input.
         detail: A sentence without a subject: "is required", "must be one of …".
     """
 
@@ -79,12 +79,12 @@ _QUOTED = {"bool_type": ("true", "false", "yes", "no", "on", "off"), "int_type":
 
 
 def cut(text: str, max_characters: int) -> str:
-    """A text of at most so many characters; a longer one ends in "…"."""
+    """Cut a text to a length; a cut text ends in "…"."""
     return text if len(text) <= max_characters else text[: max_characters - 1] + "…"
 
 
 def field_path(parts: Iterable[str | int]) -> str:
-    """Join the steps to a field: names by dots, positions in brackets."""
+    """Write the way to a field: names separated by dots, positions in brackets."""
     path = ""
     for part in parts:
         path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else part
@@ -92,12 +92,12 @@ def field_path(parts: Iterable[str | int]) -> str:
 
 
 def one_of(names: Sequence[str]) -> str:
-    """Names as a choice: "a", "a or b", "a, b or c"."""
+    """List names as a choice: "a", "a or b", "a, b or c"."""
     return " or ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """What an unknown name may have meant, as "; did you mean throttle?"; "" where nothing is near."""
+    """The known name nearest to an unknown one, as "; did you mean throttle?"; "" if none is near."""
     by_letters = {_letters(word): word for word in known}
     given = _letters(name[:80])
     part = given.removesuffix("s") if len(given) >= _MIN_PART else given
@@ -112,7 +112,7 @@ def _letters(name: str) -> str:
 
 
 def shown(value: Any) -> str:
-    """A value as a sentence names it: short, in JSON's words."""
+    """A value as it appears in a sentence: short, and written as JSON."""
     if isinstance(value, Mapping):
         return "an object"
     if isinstance(value, list | tuple):
@@ -123,9 +123,9 @@ def shown(value: Any) -> str:
 
 
 def field_errors_of(error: ValidationError, model: type[BaseModel], data: Any, at: FieldPath = ()) -> list[FieldError]:
-    """Translate all errors of a pydantic validation: one error for one mistake, in a field that the input has.
+    """Translate all errors of a pydantic validation: one error for each mistake, at a field that the input has.
 
-    The input was to be a model; ``at`` is where it stands inside the whole input.
+    ``at`` is the path of the validated part inside the whole input.
     """
     tries: dict[FieldPath, dict[FieldPath, list[tuple[FieldPath, str]]]] = {}
     for detail in map(dict, error.errors(include_url=False)):
@@ -139,9 +139,9 @@ def field_errors_of(error: ValidationError, model: type[BaseModel], data: Any, a
 
 
 def _place(detail: Mapping[str, Any], data: Any) -> tuple[FieldPath, FieldPath, FieldPath]:
-    """Where an error is, and the first union on its way: the union's place and its member, by pydantic's inner names.
+    """An error's path, and the path and the member of the first union on its way.
 
-    Steps of pydantic's that are no keys of the input are such names. Without a union, each error stands for itself.
+    pydantic names a union's members by steps that are not keys of the input. Without a union, each error has its own.
     """
     loc = detail["loc"]
     path: list[str | int] = []
@@ -170,7 +170,7 @@ def _inside(data: Any, step: str | int) -> bool:
 def _of_union(
     union: FieldPath, members: Mapping[FieldPath, list[tuple[FieldPath, str]]]
 ) -> Iterator[tuple[FieldPath, str]]:
-    """The errors of one union's members: of the one whose form the value has, else one that names all forms."""
+    """The errors of one union: those of the member whose form the value has, or one error that names all forms."""
     begun = [found for found in members.values() if any(path != union for path, _ in found)]
     if begun or len(members) == 1:
         yield from (begun or list(members.values()))[0]
@@ -217,7 +217,7 @@ def _is_number(text: str) -> bool:
 
 
 def _known_keys(model: type[BaseModel], loc: Sequence[str | int]) -> list[str]:
-    """The keys that may stand at a place."""
+    """The keys that are allowed at a path."""
     models = [model]
     for step in loc:
         inner = [

@@ -1,4 +1,4 @@
-"""Job ids: UUIDv7, so that they sort by the moment a job was accepted."""
+"""Job ids: UUIDv7, which sort by the time at which a job was accepted."""
 
 import hashlib
 import os
@@ -14,10 +14,10 @@ def new_job_id() -> str:
 
 
 def foreign_job_id(timestamp_ms: int, message_id: str) -> str:
-    """Derive the job id of a message that carries none.
+    """Derive the job id of a message that has none.
 
-    The same message always gives the same id, however often it is delivered; pass the SNS envelope's own
-    Timestamp and MessageId where there is an envelope, because SQS gives a redriven message a new id.
+    The same message always gives the same id, however often it is delivered. If there is an SNS envelope, pass its
+    Timestamp and MessageId, because SQS gives a redriven message a new id.
     """
     return _uuid7(timestamp_ms, hashlib.sha256(message_id.encode()).digest()[:10])
 

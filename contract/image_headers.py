@@ -1,7 +1,7 @@
-"""How large images are once they are unpacked, read off their headers in a bounded number of steps.
+"""The size of decoded images, read from their headers in a bounded number of steps.
 
-Nothing but what stands before the first picture is looked at, for animations the frames' headers too. Where a format
-lets a size stand in several places, the largest counts: programs differ in which of them they go by.
+The readers look only at what precedes the first picture, and in animations at the frames' headers. If a format allows
+a size in several places, the largest counts, because programs differ in which one they use.
 """
 
 import re
@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 MAX_FRAMES = 10_000
-"""More are not counted."""
+"""The readers count no more."""
 MAX_PARTS = 100_000
-"""Segments, chunks, boxes or tags that are looked at; an image with more before its first picture is refused."""
+"""Segments, chunks, boxes or tags that are read; an image with more before its first picture is rejected."""
 MAX_BLOCKS = 1_000_000
-"""Of a GIF's data: a file of 64 MiB has a quarter of that, unless it is made to have more."""
+"""Of a GIF's data; an ordinary file of 64 MiB has a quarter of that."""
 _MAX_DEPTH = 16
 
 Reader = Callable[[bytes], "Extent"]
@@ -22,17 +22,17 @@ Reader = Callable[[bytes], "Extent"]
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """How much there is to unpack: the largest frame's size, and the pixels of all frames together."""
+    """The size of the largest frame, and the pixels of all frames together."""
 
     width: int
     height: int
     frames: int
-    """How many, or one more than MAX_FRAMES."""
+    """At most MAX_FRAMES + 1."""
     pixels: int
 
 
 class BrokenHeader(ValueError):  # noqa: N818 (an error of the input)
-    """Headers make no sense, or have no end."""
+    """Headers are invalid, or have no end."""
 
 
 def extent_of(data: bytes, extension: str) -> Extent:
@@ -51,7 +51,7 @@ def extent_of(data: bytes, extension: str) -> Extent:
 
 
 def _uniform(sizes: list[tuple[int, int]], frames: int) -> Extent:
-    """All frames are as large as the largest: each is unpacked onto the same canvas."""
+    """All frames count as large as the largest: each is decoded onto the same canvas."""
     if not sizes:
         raise BrokenHeader("no size is given")
     width, height = max(size[0] for size in sizes), max(size[1] for size in sizes)
@@ -81,11 +81,11 @@ _JPEG_BARE = frozenset({0x00, 0x01, *range(0xD0, 0xDA)})
 """Markers without a length: fillers, restarts, the image's beginning and end."""
 _JPEG_SIZES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _JPEG_UNKNOWN = frozenset({0xC8, *range(0x02, 0xC0), *range(0xF0, 0xFE)})
-"""Nobody writes them, and programs differ in how they go on after them."""
+"""Nobody writes them, and programs continue differently after them."""
 _JPEG_SCAN, _JPEG_APP2 = 0xDA, 0xE2
 _JPEG_MAX_JUNK_BYTES = 65_536
 _JPEG_MAX_SEGMENTS = 2_000
-"""Before a picture; 64 MiB have half as many full ones. Decoders join those that are alike again and again."""
+"""Before a picture; 64 MiB have room for half as many full ones. Decoders join segments of one kind repeatedly."""
 _MPF = b"MPF\0"
 _MPF_PICTURES, _MPF_ENTRIES = 0xB001, 0xB002
 
@@ -106,7 +106,7 @@ def _jpeg(data: bytes) -> Extent:
 
 
 def _jpeg_head(data: bytes, start: int, steps: Iterator[int]) -> tuple[tuple[int, int], list[int]]:
-    """The size of the picture that begins there, and where the further ones of its file begin."""
+    """The size of the picture that begins at ``start``, and the positions of further pictures in its file."""
     size, others = (0, 0), []
     at, segments = start, 0
     while True:

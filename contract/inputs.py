@@ -1,6 +1,6 @@
-"""What a task may bring along to a model server: links, data URLs, and how much.
+"""A task's inputs for a model server: links, data URLs, and their limits.
 
-What counts as a link takes in all that a model server would fetch: SD WebUI, for one, whatever begins with ``http://``.
+Everything that a model server would fetch counts as a link; SD WebUI fetches any text that begins with ``http://``.
 """
 
 import re
@@ -8,19 +8,19 @@ import re
 _MIB = 1024 * 1024
 
 MAX_CONTENT_BYTES = 16 * _MIB
-"""Of a task's content in the output bucket; it may hold images in base64."""
+"""Of a task's content in the output bucket, which may contain images in base64."""
 MAX_LINK_BYTES = 64 * _MIB
-"""Of what one link leads to."""
+"""Of one linked file."""
 MAX_LINKED_BYTES = 128 * _MIB
-"""Of what all links of one task lead to."""
+"""Of all linked files of a task."""
 MAX_PIXELS = 64_000_000
-"""Of a picture that is unpacked; a program takes 12 bytes for each."""
+"""Of a decoded picture; a program needs 12 bytes for each pixel."""
 
 _EDGES = "".join(map(chr, (*range(0x21), 0x7F, 0x85, 0xA0))) + (
     "\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u200b\u200c\u200d\u200e\u200f"
     "\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u202f\u205f\u2060\u2061\u2062\u2063\u2064\u3000\ufeff"
 )
-"""White space, control characters and what is not seen at all, which mean nothing around a link."""
+"""White space, control characters and invisible characters, which mean nothing around a link."""
 _LINK = re.compile(rf"[{re.escape(_EDGES)}]*(?:https?|s3)://", re.IGNORECASE)
 _DATA_URL = re.compile(rf"[{re.escape(_EDGES)}]*data:", re.IGNORECASE)
 
@@ -31,14 +31,13 @@ def bare(text: str) -> str:
 
 
 def is_link(text: str) -> bool:
-    """Whether a text that stands where a link may stand is one: it begins with http://, https:// or s3://, in any case.
+    """Whether a text is a link: whether it begins with http://, https:// or s3://, in upper or lower case.
 
-    What follows is not looked at. A link with blanks in it is a link; whether it leads anywhere is seen when it is
-    fetched.
+    The rest is not checked: a link with spaces is a link, and fetching it shows whether it works.
     """
     return _LINK.match(text) is not None
 
 
 def is_data_url(text: str) -> bool:
-    """Whether a text is a data URL: it holds a file itself."""
+    """Whether a text is a data URL, which contains a file."""
     return _DATA_URL.match(text) is not None

@@ -1,4 +1,4 @@
-"""What pydantic models are made of: texts of a form, which errors describe in words, and sections of config.yaml."""
+"""Parts of pydantic models: texts with a form that errors describe in words, and sections of config.yaml."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,23 +7,23 @@ from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, model_validato
 from pydantic.alias_generators import to_camel
 
 FORM = "form"
-"""The type of pydantic's error for a text that has not its form."""
+"""The type of pydantic's error for a text without the required form."""
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A form, for ``Annotated[str, Form(…)]``.
+    """The form of a text, for ``Annotated[str, Form(…)]``.
 
     Attributes:
-        pattern: A regular expression that the text matches; pydantic's engine does not backtrack.
-        words: The form after "must be".
+        pattern: A regular expression that the text must match; pydantic's engine does not backtrack.
+        words: Describes the form after "must be".
     """
 
     pattern: str
     words: str
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> Any:
-        """Pydantic's schema of such a text."""
+        """The schema of such a text for pydantic."""
         return {
             "type": "custom-error",
             "schema": {**handler(source), "pattern": self.pattern},
@@ -33,9 +33,9 @@ class Form:
 
 
 class Section(BaseModel):
-    """A mapping in config.yaml: closed, with camelCase keys, strict about types.
+    """A mapping in config.yaml with known camelCase keys and strict types.
 
-    An empty string or null means that the key is not set.
+    A key with an empty string or null counts as unset.
     """
 
     model_config = ConfigDict(

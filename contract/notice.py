@@ -1,4 +1,4 @@
-"""The completion notice: what subscribers of the notice topic receive, whichever API version the task came by."""
+"""The completion notice, which subscribers of the notice topic receive for tasks of every API version."""
 
 from typing import Annotated, Any, Literal
 
@@ -8,15 +8,15 @@ from contract import strict_json
 from contract.task import RUNTIME_ATTRIBUTE
 
 MAX_NOTICE_BYTES = 200 * 1024
-"""A notice above this loses its image_url list; output_url holds the whole one."""
+"""A larger notice loses its image_url list; the manifest at output_url has the whole list."""
 
 MAX_ERROR_BYTES = 2048
-"""Of an error's message, in the notice and in the job's item; the manifest holds all of it."""
+"""Of an error's message in the notice and in the job's item; the manifest has all of it."""
 
 RESULT_ATTRIBUTE = "result"
 """SNS message attribute beside ``runtime``: "true" or "false", for subscribers that filter."""
 TENANT_ATTRIBUTE = "tenant"
-"""SNS message attribute with the id of the API key that submitted the task; absent where no key did."""
+"""SNS message attribute with the id of the API key that submitted the task; missing if there was none."""
 
 Status = Literal["succeeded", "failed", "cancelled"]
 
@@ -37,28 +37,28 @@ class JobError(BaseModel):
     code: str
     """One word for programs; docs/api.md lists them."""
     message: Annotated[str, AfterValidator(_cut)]
-    """A sentence for people, in the model server's own words where they are known; cut to MAX_ERROR_BYTES."""
+    """A sentence for people, in the model server's own words if there are any; cut to MAX_ERROR_BYTES."""
 
 
 class Notice(BaseModel):
-    """Tells that a job has reached its final state. Delivered at least once: dedupe on ``job``."""
+    """Says that a job has ended. Notices are delivered at least once: receivers dedupe by ``job``."""
 
     model_config = ConfigDict(frozen=True)
 
     id: str | None
-    """The task's id; None when a message was so broken that not even its id could be read."""
+    """The task's id; None if not even the id of a message could be read."""
     result: bool
     image_url: list[str]
     """s3:// links of the pictures, in order; empty on failure."""
     output_url: str | None
-    """s3:// link of the runtime's answer; None when nothing could be stored."""
+    """s3:// link of the manifest; None if nothing could be stored."""
     context: Any
     job: str
     runtime: str
     status: Status
     error: JobError | None = None
     tenant: Annotated[str | None, Field(exclude=True)] = None
-    """The API key's id, for subscribers that filter; None of a task that no key submitted."""
+    """The API key's id, for subscribers that filter; None if no key submitted the task."""
 
     def to_message(self) -> str:
         """Write the notice as the body of an SNS message, cut to MAX_NOTICE_BYTES."""
@@ -71,9 +71,9 @@ class Notice(BaseModel):
         return message
 
     def publication(self, topic_arn: str) -> dict[str, Any]:
-        """What SNS's Publish is asked with."""
+        """Parameters of SNS's Publish."""
         attributes = {RUNTIME_ATTRIBUTE: self.runtime, RESULT_ATTRIBUTE: str(self.result).lower()}
-        if self.tenant is not None and self.tenant.isprintable():  # SNS takes no control characters
+        if self.tenant is not None and self.tenant.isprintable():  # SNS rejects control characters
             attributes[TENANT_ATTRIBUTE] = self.tenant
         return {
             "TopicArn": topic_arn,
@@ -85,7 +85,7 @@ class Notice(BaseModel):
 
 
 def notice_of_unreadable(*, task_id: str, context: Any, job: str, runtime: str, problem: JobError) -> Notice:
-    """The notice of a message that is no task: nothing could be done, and nothing was stored."""
+    """The notice of a message that is not a task: nothing was done or stored."""
     return Notice(
         id=task_id,
         result=False,

@@ -4,10 +4,10 @@ import hashlib
 from dataclasses import dataclass
 
 TASKS_PREFIX = "_tasks/"
-"""Where the door lays content too large for a message; no task may write under a prefix that begins with ``_``."""
+"""Content too large for a message is stored here; no task may write under a prefix that begins with ``_``."""
 
 TENANT_METADATA = "tenant"
-"""Name of the S3 metadata that says whose results an object belongs to: a ``tenant_label``."""
+"""S3 metadata with the ``tenant_label`` of an object's owner."""
 
 _BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
 _CODE_LENGTH = 12
@@ -36,12 +36,12 @@ def split_s3_url(url: str) -> tuple[str, str]:
 
 
 def tenant_label(tenant: str) -> str:
-    """What stands for a tenant in an object's metadata; a tenant's own name may hold what no HTTP header can."""
+    """A tenant's hash for an object's metadata; its name may contain what HTTP headers cannot."""
     return hashlib.sha256(tenant.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def job_code(job: str) -> str:
-    """Base-36 characters that differ for each submission of the same task id: enough that no two ever share them."""
+    """Base-36 characters that tell submissions of one task id apart; in practice, no two share them."""
     number = int.from_bytes(hashlib.sha256(job.encode()).digest(), "big")
     code = ""
     for _ in range(_CODE_LENGTH):
@@ -52,7 +52,7 @@ def job_code(job: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResultNames:
-    """Where the results of one job go. A redelivered message gives the same names, so it overwrites."""
+    """Where the results of one job go. A redelivered message has the same names, so its results overwrite."""
 
     prefix: str
     task_id: str
@@ -65,9 +65,9 @@ class ResultNames:
 
     @property
     def answer_key(self) -> str:
-        """Key of the runtime's answer, the manifest that is written last."""
+        """Key of the manifest, which is written last."""
         return f"{self.folder}/{self.task_id}-{job_code(self.job)}.out"
 
     def picture_key(self, number: int, extension: str) -> str:
-        """Key of a picture; ``number`` counts from 1, ``extension`` comes without a dot."""
+        """Key of a picture; ``number`` starts at 1, ``extension`` has no dot."""
         return f"{self.folder}/{self.task_id}-{job_code(self.job)}-{number}.{extension}"

@@ -1,4 +1,4 @@
-"""A runtime's three queues, and what is written into the last of them, the dead queue."""
+"""A runtime's three queues, and the messages in the last one, the dead queue."""
 
 import json
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ _DAY_S = 24 * 3600
 
 CODE_ATTRIBUTE = "code"
 REASON_ATTRIBUTE = "reason"
-"""Attributes of a message in a dead queue: why it is there, one word for programs and a sentence for people."""
+"""Attributes of a message in a dead queue, which say why it is there: a word for programs, a sentence for people."""
 
 _MAX_REASON_CHARS = 256
 
@@ -19,31 +19,31 @@ KEEPER_TIMEOUT_S = 60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueSettings:
-    """What SQS is asked for a queue."""
+    """How SQS treats a queue."""
 
     suffix: str
-    """What follows the name of the runtime's own queue."""
+    """Added to the name of the runtime's own queue."""
     visibility_s: int
     retention_s: int
-    """How long a message is kept, counted from when it was first sent."""
+    """How long a message is kept after it was first sent."""
     max_receives: int | None
-    """Deliveries after which a message goes to the next queue; None where there is none."""
+    """Deliveries after which a message goes to the next queue; None if there is no next queue."""
 
 
 TASKS = QueueSettings(suffix="", visibility_s=90, retention_s=4 * _DAY_S, max_receives=100)
-"""The runtime's own queue; attempts are counted in the jobs table, and its deliveries are only a backstop."""
+"""The runtime's own queue; the jobs table counts attempts, and the limit on deliveries is only a backstop."""
 # AWS asks for six times the function's timeout (Lambda's guide, "Using Lambda with Amazon SQS").
 RETURNED = QueueSettings(
     suffix="-returned", visibility_s=6 * KEEPER_TIMEOUT_S, retention_s=14 * _DAY_S, max_receives=20
 )
-"""What was delivered too often; the keeper reads it."""
+"""Messages that were delivered too often; the keeper reads them."""
 DEAD = QueueSettings(suffix="-dead", visibility_s=30, retention_s=14 * _DAY_S, max_receives=None)
-"""What could not be done; it has no consumer."""
+"""Messages of tasks that failed for good; it has no consumer."""
 
 
 def dead_letter(body: str, code: str, reason: str) -> dict[str, Any]:
-    """What SQS's SendMessage is asked with, besides the dead queue's URL."""
-    # SQS takes no control characters.
+    """Parameters of SendMessage for the dead queue, without its URL."""
+    # SQS rejects control characters.
     printable = "".join(character if character.isprintable() else " " for character in reason)
     attributes = {CODE_ATTRIBUTE: code, REASON_ATTRIBUTE: printable[:_MAX_REASON_CHARS]}
     return {
@@ -53,7 +53,7 @@ def dead_letter(body: str, code: str, reason: str) -> dict[str, Any]:
 
 
 def redrive_target(attributes: Mapping[str, str]) -> str | None:
-    """Name of the queue that takes what another has delivered too often; None where there is none.
+    """Name of the queue that gets what another queue delivered too often; None if there is none.
 
     Args:
         attributes: The other queue's, RedrivePolicy among them if it has one.

@@ -1,4 +1,4 @@
-"""JSON as RFC 8259 has it, for bytes from outside: no NaN, no infinities, no lone surrogates, no bottomless nesting."""
+"""JSON by RFC 8259, for bytes from outside: no NaN, no infinities, no lone surrogates, no bottomless nesting."""
 
 import json
 import math
@@ -6,9 +6,9 @@ import re
 from typing import Any, NoReturn
 
 MAX_DEPTH = 100
-"""Levels of nesting; far below where walking a value would exhaust Python's stack."""
+"""Levels of nesting; far below the depth that exhausts Python's stack."""
 MAX_VALUES = 100_000
-"""Of a document from outside: more take seconds to read and to look through, and many times the document's memory."""
+"""In a document from outside: more values take seconds to read and check, and many times the document's memory."""
 
 _TOO_DEEP = f"is nested more than {MAX_DEPTH} levels deep"
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
@@ -19,10 +19,10 @@ def loads(text: str | bytes, *, max_values: int | None = MAX_VALUES) -> Any:
 
     Args:
         text: The JSON.
-        max_values: How many values it may hold, lists and objects included; None for any number.
+        max_values: How many values it may have, including lists and objects; None for any number.
 
     Raises:
-        ValueError: It is not JSON, or holds what no JSON document can carry on; the message says what and where.
+        ValueError: It is not JSON, or contains a value that JSON does not allow; the message says what and where.
     """
     try:
         if isinstance(text, bytes):
@@ -48,15 +48,15 @@ def loads(text: str | bytes, *, max_values: int | None = MAX_VALUES) -> Any:
 
 
 def dumps(value: Any) -> str:
-    """Write JSON as it goes over the wire: compact and ASCII only, so that its length is its size in bytes.
+    """Write JSON for the wire: compact and in ASCII, so that its length is its size in bytes.
 
-    SQS refuses some characters that JSON may hold unescaped (U+FFFE and U+FFFF); their escapes are always accepted.
+    SQS rejects some characters that JSON allows unescaped (U+FFFE and U+FFFF), but accepts their escapes.
     """
     return json.dumps(value, separators=(",", ":"), allow_nan=False)
 
 
 def utf8(value: Any) -> str:
-    """Write JSON compactly, with the letters of all languages unescaped: people can read it, and it takes less room."""
+    """Write JSON compactly, with the letters of all languages unescaped, which is readable and shorter."""
     return json.dumps(value, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
 
 
@@ -66,10 +66,10 @@ def utf8_size(value: Any) -> int:
 
 
 def _check_count(text: str, max_values: int | None) -> None:
-    """Count values before any is made: each follows another one, or begins a list or object."""
+    """Count values before any is created: each follows another one, or starts a list or object."""
     if max_values is None or _count_values(text, 0, len(text)) <= max_values:
         return
-    # By find, not by a pattern: a pattern holds the interpreter's lock for 0.2 s where a string has 16 MiB.
+    # With find, not with a pattern: on a string of 16 MiB a pattern holds the interpreter's lock for 0.2 s.
     count = position = 0
     while position < len(text):
         quote = text.find('"', position)
@@ -85,7 +85,7 @@ def _count_values(text: str, start: int, end: int) -> int:
 
 
 def _after_string(text: str, quote: int) -> int:
-    """Where the string that begins at a quote has ended."""
+    """Position after the string that starts at a quote."""
     position = quote + 1
     while (end := text.find('"', position)) >= 0:
         before = text[position:end]

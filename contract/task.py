@@ -1,4 +1,4 @@
-"""A task as it travels: the SNS message's body, and what may stand in it."""
+"""A task as it travels: the body of the SNS message, and what it may contain."""
 
 import re
 from typing import Annotated, Any, Self
@@ -11,15 +11,15 @@ from contract.ids import JOB_ID_PATTERN
 from contract.models import Form
 
 SCHEMA = 1
-"""Version of the wire format this code writes and the highest it reads."""
+"""Version of the wire format that this code writes, and the highest that it reads."""
 
 RUNTIME_ATTRIBUTE = "runtime"
 CHECKPOINT_ATTRIBUTE = "sd_model_checkpoint"
-"""Names of the SNS message attributes that route a task; see configuration.routing."""
+"""SNS message attributes that route a task; see configuration.routing."""
 
 DEFAULT_PREFIX = "output"
 MAX_CONTENT_BYTES = 200 * 1024
-"""Content above this goes to S3: SNS takes 256 KiB, and metadata and context need room."""
+"""Larger content goes to S3: SNS accepts 256 KiB, and metadata and context need room."""
 MAX_CONTEXT_BYTES = 16 * 1024
 
 _SEGMENT = r"[A-Za-z0-9!_.*'()-]+"
@@ -63,36 +63,36 @@ Prefix = Annotated[str, Field(min_length=1, max_length=MAX_PREFIX_LENGTH), After
 
 
 class Metadata(BaseModel):
-    """What the platform itself reads of a task. Unknown keys are ignored: a later producer may send more."""
+    """The part of a task that the platform itself reads. Unknown keys are ignored: a later producer may send more."""
 
     model_config = ConfigDict(frozen=True, populate_by_name=True)
 
     id: TaskId
-    """The caller's name for the task; part of the S3 key."""
+    """The caller's name for the task, and part of its S3 keys."""
     runtime: Annotated[str, Field(min_length=1, max_length=256)]
-    """The runtime in config.yaml; "legacy" from a foreign producer that routes by checkpoint."""
+    """A runtime of config.yaml; a producer that routes by checkpoint may use another name, such as "legacy"."""
     tasktype: Annotated[str, Field(min_length=1, max_length=64)]
     prefix: Prefix = DEFAULT_PREFIX
     """First part of the S3 key of every result."""
     context: Annotated[Any, AfterValidator(_check_context)] = None
-    """Any JSON; comes back in the notice as it went in."""
+    """Any JSON; the notice returns it unchanged."""
     deadlines: AskedDeadlines | None = None
-    """Deadlines of its own, within the runtime's limits."""
+    """The task's own deadlines, within the runtime's limits."""
     schema_version: Annotated[int, Field(alias="schema", ge=1)] = SCHEMA
     job: Annotated[str, Form(JOB_ID_PATTERN, "a UUID")] | None = None
-    """The platform's name for this submission; None in a foreign message."""
+    """The platform's id for this submission; None in a message from another producer."""
     tenant: Annotated[str, Field(min_length=1, max_length=128)] | None = None
     submitted_at: AwareDatetime | None = None
 
 
 class Task(BaseModel):
-    """A task: metadata, and either its content or a link to it in the output bucket."""
+    """A task: metadata, and either its content or a link to the content in the output bucket."""
 
     model_config = ConfigDict(frozen=True)
 
     metadata: Metadata
     content: dict[str, Any] | None = None
-    """The model server's own request, as its users know it."""
+    """The model server's own request."""
     content_url: Annotated[str, Field(max_length=2048)] | None = None
 
     @model_validator(mode="after")
@@ -112,7 +112,7 @@ class Task(BaseModel):
         return strict_json.dumps(body)
 
     def publication(self, topic_arn: str) -> dict[str, Any]:
-        """What SNS's Publish is asked with; the tenant's tasks are a group of their own, for fair queues."""
+        """Parameters of SNS's Publish; each tenant has a message group of its own, for fair queues."""
         tenant = self.metadata.tenant
         return {
             "TopicArn": topic_arn,
