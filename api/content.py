@@ -1,4 +1,4 @@
-"""Checks of a task's content, by runtime type. A type without checks leaves all to its model server."""
+"""Checks of a task's content, by runtime type. A type without checks leaves them to its model server."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
@@ -29,7 +29,7 @@ def ignored_content(
 
 
 def ignored_keys(given: Any, known: Iterable[str], at: FieldPath) -> Iterator[FieldError]:
-    """Name the keys of an object that are not among those known."""
+    """List the unknown keys of an object."""
     known = tuple(known)
     for key in given if isinstance(given, Mapping) else ():
         if key not in known:

@@ -1,4 +1,4 @@
-"""The front door: from API Gateway's event to its answer. A request is read, submitted and answered."""
+"""The front door: reads API Gateway's event, submits the task, and answers."""
 
 import logging
 import time
@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 
 class Door:
-    """Answers requests to the deployed runtimes, whose results go to the output bucket."""
+    """Answers requests for the deployed runtimes. ``bucket`` is the output bucket."""
 
     def __init__(self, *, catalog: RuntimeCatalog, operations: Operations, bucket: str) -> None:
         self._catalog = catalog
@@ -32,7 +32,7 @@ class Door:
         self._bucket = bucket
 
     def handle(self, event: Mapping[str, Any]) -> dict[str, Any]:
-        """Answer one request; whatever happens, in JSON."""
+        """Answer one request, in every case with JSON."""
         try:
             return _response(200, self._submit(event))
         except RequestError as exc:
@@ -43,7 +43,7 @@ class Door:
             body = error_body("unavailable", "The task could not be queued. Try again.")
             return _response(503, body, {"Retry-After": "1"})
         except Exception:
-            # The last resort of the process: Lambda would answer API Gateway with a body of its own shape.
+            # The last resort: otherwise Lambda would answer API Gateway with a body of its own form.
             logger.exception("request failed")
             return _response(500, error_body("internal_error", "The request could not be handled."))
 
@@ -74,7 +74,7 @@ class Door:
         return {**answer, "warnings": error_rows(ignored)} if ignored else answer
 
     def _read(self, face: ApiFace, body: bytes, header_errors: list[FieldError]) -> tuple[Any, Task]:
-        """Read a body: its JSON, and its task. Its errors are named together with those of the headers."""
+        """Read a body as JSON and as a task; reject it with all errors of body and headers."""
         try:
             sent = parse_json(body)
             task = face.read(sent, self._catalog)

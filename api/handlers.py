@@ -1,9 +1,9 @@
-"""Lambda's composition root: clients are made once, when the function is loaded, and kept warm."""
+"""Lambda's composition root: clients are created once, when the function loads, and stay warm."""
 # ruff: noqa: E402
 
 import gc
 
-# While modules load, the collector finds nothing to free and takes a fifth of a cold start.
+# While modules load, the collector finds nothing to free, but takes a fifth of a cold start.
 gc.disable()
 
 import logging
@@ -42,7 +42,7 @@ def _make_door() -> Door:
     catalog = RuntimeCatalog.from_json(runtimes.read_text(encoding="utf-8"))
     for runtime in catalog:
         for checks in filter(None, (runtime.runtime_type.checks, runtime.runtime_type.warnings)):
-            load(checks)  # while the function is loaded, its processor is at its fastest
+            load(checks)  # while the function loads, its processor is at its fastest
     return Door(catalog=catalog, operations=Operations(jobs=jobs, publisher=publisher), bucket=bucket)
 
 

@@ -1,7 +1,7 @@
-"""What callers can ask the platform for: to submit a task. No HTTP in here.
+"""What callers can ask of the platform: to submit a task. There is no HTTP in here.
 
-Wherever the door dies, no task is lost and none is doubled: content that is too large for a message is stored, the job
-is entered in the table, the task is published, and the job is marked as queued. The keeper goes on from any step.
+The steps are: store content that is too large for a message, enter the job in the table, publish the task, mark the job
+as queued. If the API dies between any two, the keeper continues, so that no task is lost and none runs twice.
 """
 
 import logging
@@ -21,25 +21,25 @@ from jobs.job import JobState
 from jobs.store import JobStore
 
 AWS_ERRORS = (BotoCoreError, ClientError, ResponseParserError)
-"""What botocore raises when AWS does not do what it is asked."""
+"""What botocore raises if AWS fails."""
 _KEY_TRIES = 4
 _KEY_PAUSE_S = 0.05
-"""Between two tries, while another request has the same key in a transaction."""
+"""Between two tries while another request's transaction uses the same key."""
 
 logger = logging.getLogger(__name__)
 
 
 class KeyBusyError(Exception):
-    """Other requests keep a caller's Idempotency-Key in transactions."""
+    """Other requests' transactions keep using a caller's Idempotency-Key."""
 
 
 @dataclass(frozen=True, slots=True)
 class IdempotencyKey:
-    """A caller's key: it stands for one request, however often that is sent."""
+    """A caller's key: it stands for one request, however often the caller sends it."""
 
     value: str
     body_sha256: str
-    """Of the version of the API and the body, byte for byte."""
+    """Hash of the API version and the body, byte for byte."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,11 +51,11 @@ class TaskSubmission:
     accepted_s: float
     """When it was accepted, seconds since 1970."""
     start_s: float
-    """Within how many seconds it must be started."""
+    """Within how many seconds it must start."""
     tenant: str | None
     key: IdempotencyKey | None
     traceparent: str | None
-    """The trace that it was submitted in."""
+    """The trace in which it was submitted."""
 
     @property
     def task(self) -> Task:
@@ -72,7 +72,7 @@ class TaskSubmission:
 
 @dataclass(frozen=True, slots=True)
 class _EarlierJob:
-    """The job that a key already stands for; when it was accepted, if it is not known to have been published."""
+    """The job that a key already stands for, and when it was accepted if nobody recorded that it was published."""
 
     job: str
     unpublished_since_s: float | None
@@ -86,10 +86,10 @@ class Operations:
         self._publisher = publisher
 
     def submit(self, submission: TaskSubmission) -> TaskSubmission:
-        """Take a task in, once for each key.
+        """Accept a task, once for each key.
 
         Returns:
-            The submission under the job that does it: the one that its key already stood for, if so.
+            The submission with its job, which is an earlier one if the key already stood for it.
 
         Raises:
             IdempotencyConflictError: Its key stands for another request.
@@ -97,7 +97,7 @@ class Operations:
             botocore.exceptions.BotoCoreError, ClientError: AWS did not take it.
         """
         if submission.key is not None and self._publisher.is_large(submission.task):
-            # A repeated or rejected request leaves no second content behind.
+            # A repeated or rejected request must not leave a second content behind.
             earlier = self._find(submission, submission.key)
             if earlier is not None:
                 return self._repeat(submission, earlier)
@@ -116,10 +116,10 @@ class Operations:
         return submission
 
     def _enter(self, submission: TaskSubmission) -> _EarlierJob | None:
-        """Enter a job in the table; return the one that its key already stands for instead."""
+        """Enter a job in the table, or return the job that its key already stands for."""
         task, now_s, start_by_s = submission.task, submission.accepted_s, submission.start_by_s
         if (key := submission.key) is None:
-            # Job ids are random: where this is refused, the job is ours, from a try whose answer was lost.
+            # Job ids are random: if this is refused, the job is ours, from a try whose answer was lost.
             self._jobs.run(commands.accept(task, now_s, start_by_s=start_by_s))
             return None
         accept = commands.accept_once(task, now_s, start_by_s=start_by_s, key=key.value, body_sha256=key.body_sha256)
@@ -132,7 +132,7 @@ class Operations:
         raise KeyBusyError
 
     def _find(self, submission: TaskSubmission, key: IdempotencyKey) -> _EarlierJob | None:
-        """The job that a key stands for; None if it stands for nothing, or no longer."""
+        """The job that a key stands for; None for nothing, or nothing any more."""
         use = self._jobs.run(commands.key_use(submission.tenant, key.value, submission.accepted_s))
         if use is None:
             return None
@@ -143,7 +143,7 @@ class Operations:
         return _EarlierJob(use.job, job.created_s if job and is_open else None)
 
     def _repeat(self, submission: TaskSubmission, earlier: _EarlierJob) -> TaskSubmission:
-        """Publish an earlier job again, unless it is known to have been published."""
+        """Publish an earlier job again, unless somebody recorded that it was published."""
         if earlier.unpublished_since_s is None:
             return replace(submission, job=earlier.job)
         submission = replace(submission, job=earlier.job, accepted_s=earlier.unpublished_since_s)
@@ -152,7 +152,7 @@ class Operations:
         return submission
 
     def _withdraw(self, job: str) -> None:
-        """Delete a job that could not be published. A failure is logged: the keeper ends what stays."""
+        """Delete a job that could not be published. A failure is only logged, because the keeper ends such a job."""
         try:
             if not self._jobs.run(commands.withdraw(job)).done:
                 logger.warning("not withdrawn: job %s, an agent has it", job)
@@ -160,7 +160,7 @@ class Operations:
             logger.warning("not withdrawn: job %s, %s", job, error_code(exc) or type(exc).__name__)
 
     def _mark_published(self, submission: TaskSubmission) -> None:
-        """Mark a job as queued. A failure is logged: the job is on its way, and the keeper corrects its item."""
+        """Mark a job as queued. A failure is only logged: the job is on its way, and the keeper corrects its item."""
         try:
             self._jobs.run(commands.published(submission.job, submission.start_by_s))
         except AWS_ERRORS as exc:

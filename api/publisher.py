@@ -10,7 +10,7 @@ from contract.task import MAX_CONTENT_BYTES, Task
 
 
 class TaskPublisher:
-    """The topic of tasks, and the output bucket. Calls raise botocore's errors when AWS does not take what it is given.
+    """The task topic and the output bucket. Calls raise botocore's errors if AWS fails.
 
     ``make_s3`` makes the S3 client when the first large content comes; few functions ever need it.
     """
@@ -28,18 +28,18 @@ class TaskPublisher:
         return len(strict_json.dumps(task.content)) > MAX_CONTENT_BYTES
 
     def store(self, task: Task, job: str) -> Task:
-        """Put content that is too large for a message into the bucket, as its job's; return the task to publish."""
+        """Put content that is too large for a message into the bucket, under its job; return the task to publish."""
         if not self.is_large(task):
             return task
         if self._s3 is None:
             self._s3 = self._make_s3()
         key = content_key(job)
-        body = strict_json.utf8(task.content).encode()  # no larger than it came, where letters are not escaped
+        body = strict_json.utf8(task.content).encode()  # unescaped letters keep it no larger than the request
         self._s3.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType="application/json")
         return Task(metadata=task.metadata, content_url=s3_url(self._bucket, key))
 
     def publish(self, task: Task, traceparent: str | None) -> None:
-        """Send a task, as ``store`` gave it, on its way to its runtime's queue, with its trace."""
+        """Publish a task that ``store`` returned, with its trace; SNS passes it to its runtime's queue."""
         request = task.publication(self._topic_arn)
         if traceparent is not None:
             request["MessageAttributes"][TRACEPARENT_ATTRIBUTE] = {"DataType": "String", "StringValue": traceparent}

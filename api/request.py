@@ -1,4 +1,4 @@
-"""API Gateway's proxy event, read as an HTTP request (REST API, payload format 1.0)."""
+"""Reads API Gateway's proxy event as an HTTP request (REST API, payload format 1.0)."""
 
 import base64
 import hashlib
@@ -18,12 +18,12 @@ _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-
 
 
 def path_segments(event: Mapping[str, Any]) -> list[str]:
-    """The parts of the path after the stage; doubled and trailing slashes make none."""
+    """The parts of the path after the stage, without empty ones from doubled and trailing slashes."""
     return [segment for segment in str(event.get("path") or "").split("/") if segment]
 
 
 def header(event: Mapping[str, Any], name: str) -> str | None:
-    """A header's value; None where it is missing. Names are compared without case."""
+    """A header's value; None if it is missing. Upper and lower case do not matter."""
     for key, value in (event.get("headers") or {}).items():
         if key.lower() == name.lower():
             return str(value or "")
@@ -31,13 +31,13 @@ def header(event: Mapping[str, Any], name: str) -> str | None:
 
 
 def tenant(event: Mapping[str, Any]) -> str | None:
-    """Id of the API key that the request came with, not the key itself."""
+    """Id of the request's API key, not the key itself."""
     identity = (event.get("requestContext") or {}).get("identity") or {}
     return identity.get("apiKeyId") or None
 
 
 def traceparent(event: Mapping[str, Any]) -> str | None:
-    """The W3C trace context that the request came in; None where there is none that is valid."""
+    """The request's W3C trace context; None without a valid one."""
     value = header(event, "traceparent")
     return value if value is not None and _TRACEPARENT.fullmatch(value) else None
 
@@ -51,7 +51,7 @@ def key_errors(event: Mapping[str, Any]) -> list[FieldError]:
 
 
 def idempotency_key(event: Mapping[str, Any], path: str, body: bytes) -> IdempotencyKey | None:
-    """The Idempotency-Key of a request to a path with a body; None where it has none."""
+    """A request's Idempotency-Key with the hash of its path and body; None if it has no key."""
     value = header(event, IDEMPOTENCY_HEADER)
     if value is None:
         return None
@@ -59,7 +59,7 @@ def idempotency_key(event: Mapping[str, Any], path: str, body: bytes) -> Idempot
 
 
 def body_bytes(event: Mapping[str, Any]) -> bytes:
-    """The body of a POST of JSON as it was sent.
+    """The body of a JSON POST, as it was sent.
 
     Raises:
         RequestError: Another method (405), another content type (415), or no body (400).

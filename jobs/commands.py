@@ -1,4 +1,4 @@
-"""Every command to the jobs table: its call, the condition that keeps it true, and what the answer means.
+"""Every command to the jobs table: its call, the condition that keeps the table consistent, and what the answer means.
 
 Nothing is sent here. ``jobs.store`` sends commands, so that the door, the agent and the keeper, each with a client of
 its own kind, change a job by the same rules.
@@ -32,11 +32,11 @@ RETENTION_S = 90 * 24 * 3600
 """How long a job's item stays; at least as long as its results."""
 IDEMPOTENCY_S = 24 * 3600
 CLOCK_MARGIN_S = 10
-"""By how much a lease must have ended before another agent claims the job: clocks differ."""
+"""How long after a lease's end another agent may claim the job, because clocks differ."""
 PUBLISH_DUE_S = 60
-"""A job that is still accepted after so long was not published, or the door died before it could say so."""
+"""A job that is still accepted after this time was not published, or the API died before it could record that."""
 NOTICE_DUE_S = 120
-"""The keeper sends the notice of a job that ended so long ago and whose notice is not known to have been sent."""
+"""The keeper sends a notice this long after a job's end, if no part has recorded that it was sent."""
 
 _NOT_LEASED = (
     "#state IN (:accepted, :queued) OR (#state = :running AND (attribute_not_exists(#lease_until) "
@@ -49,19 +49,19 @@ _ENDED = "#state IN (:succeeded, :failed, :cancelled)"
 
 
 class DuePage(NamedTuple):
-    """Some of the jobs that are due, and the key that the next page starts after; None of the last page."""
+    """Some of the due jobs, and the key after which the next page starts; None on the last page."""
 
     jobs: list[str]
     last_key: Item | None
 
 
 def get(job: str) -> JobCommand[Job | None]:
-    """A job as it is now; None where there is none."""
+    """A job's current state; None if there is no such job."""
     return _get(job, lambda item: Job.from_item(item) if item else None)
 
 
 def due(shard: str, now_s: float, *, start: Item | None = None) -> JobCommand[DuePage]:
-    """One shard's jobs that are due, the oldest first; ``start`` goes on after a page's last key."""
+    """One shard's due jobs, the oldest first; ``start`` is the last key of the page before."""
     condition = "#due_shard = :shard AND #due_at <= :now"
     return JobCommand(
         operation="Query",
@@ -75,12 +75,12 @@ def due(shard: str, now_s: float, *, start: Item | None = None) -> JobCommand[Du
 
 
 def accept(task: Task, now_s: float, *, start_by_s: float) -> JobCommand[JobChange]:
-    """Enter a job that is about to be published, with its start deadline; refused if there is one of that id."""
+    """Enter a job that is about to be published, with its start deadline; refused if its id exists."""
     return _conditional("PutItem", _acceptance(task, now_s, start_by_s))
 
 
 def accept_once(task: Task, now_s: float, *, start_by_s: float, key: str, body_sha256: str) -> JobCommand[JobChange]:
-    """``accept`` under a caller's Idempotency-Key, which from then on stands for a request with that body.
+    """``accept`` with a caller's Idempotency-Key, which then stands for a request with that body.
 
     Refused where the key is in use, or another request just takes it. Each tenant has keys of its own.
     """
@@ -98,7 +98,7 @@ def accept_once(task: Task, now_s: float, *, start_by_s: float, key: str, body_s
 
 
 def key_use(tenant: str | None, key: str, now_s: float) -> JobCommand[KeyUse | None]:
-    """What a caller's Idempotency-Key stands for; None if it stands for nothing, or no longer."""
+    """What a caller's Idempotency-Key stands for; None for nothing, or nothing any more."""
 
     def read(item: Item | None) -> KeyUse | None:
         values = read_values(item or {})
@@ -109,13 +109,13 @@ def key_use(tenant: str | None, key: str, now_s: float) -> JobCommand[KeyUse | N
 
 
 def withdraw(job: str) -> JobCommand[JobChange]:
-    """Delete a job that could not be published; refused if an agent has claimed it all the same."""
+    """Delete a job that could not be published; refused if an agent has claimed it nevertheless."""
     condition = expressions({"ConditionExpression": "#state = :accepted"}, accepted=JobState.ACCEPTED)
     return _conditional("DeleteItem", {"Key": _key(job), **condition})
 
 
 def published(job: str, start_by_s: float) -> JobCommand[JobChange]:
-    """Accepted → queued; refused where an agent was faster.
+    """Accepted → queued; refused if an agent was faster.
 
     ``start_by_s`` is for an item without start deadline, which an earlier version accepted.
     """
@@ -217,7 +217,7 @@ def give_up(job: str, state: JobState, error: JobError, *, now_s: float, seen_du
 
 
 def enter_given_up(task: Task, job: str, error: JobError, *, runtime: str, now_s: float) -> JobCommand[JobChange]:
-    """Fail a job that no agent has, also one that is not in the table: no agent ever claimed it.
+    """Fail a job that no agent has, also one that is not in the table because no agent ever claimed it.
 
     What is in the table stays as it was entered.
     """
@@ -227,7 +227,7 @@ def enter_given_up(task: Task, job: str, error: JobError, *, runtime: str, now_s
 
 
 def notified(job: str, now_s: float) -> JobCommand[JobChange]:
-    """The notice was sent, so the job is never due again. Refused if the job was redriven."""
+    """Record that the notice was sent, so that the job is never due again; refused if the job was redriven."""
     return _update(job, "SET #notified_at = :now REMOVE #due_shard, #due_at", _ENDED, now=now_s)
 
 
@@ -237,7 +237,7 @@ def postpone(job: str, *, seen_due_s: float, due_s: float) -> JobCommand[JobChan
 
 
 def request_cancel(job: str, now_s: float) -> JobCommand[JobChange]:
-    """Ask the agent that runs a job to stop it; refused where none has it."""
+    """Ask the agent that runs a job to stop it; refused if no agent has it."""
     update = "SET #cancel_requested = :true, #due_at = :due"
     return _update(job, update, "#state = :running", due=now_s + NOTICE_DUE_S)
 
@@ -273,7 +273,7 @@ def _conditional(operation: str, parameters: Parameters, *, refusal: str = CONDI
 
 
 def _update(job: str, update: str, condition: str, **values: Any) -> JobCommand[JobChange]:
-    """An update of a job; states and other constants that it mentions need no value."""
+    """An update of a job; it can mention states and other constants without a value."""
     for name in re.findall(r":(\w+)", f"{update} {condition}"):
         if name in _CONSTANTS:
             values[name] = _CONSTANTS[name]
@@ -283,7 +283,7 @@ def _update(job: str, update: str, condition: str, **values: Any) -> JobCommand[
 
 
 def _then(command: JobCommand[JobChange], meaning: Callable[[JobChange], Answer]) -> JobCommand[Answer]:
-    """A command whose answer means something else than a change."""
+    """A command whose answer means something other than a change."""
     refused = command.read_refused
     return JobCommand(
         operation=command.operation,
@@ -294,7 +294,7 @@ def _then(command: JobCommand[JobChange], meaning: Callable[[JobChange], Answer]
 
 
 def _claim_of(item: Item | None, token: str, now_s: float, start_s: float) -> Claim | ClaimDenied | AlreadyFinished:
-    """What became of a claim: an agent knows its own by the token, should the answer to it have been lost."""
+    """The result of a claim; the token shows an agent its own claim if an earlier answer was lost."""
     if item is None:
         return ClaimDenied(CLOCK_MARGIN_S)
     job = Job.from_item(item)
@@ -375,7 +375,7 @@ def _setting(values: Iterable[str]) -> list[str]:
 
 
 def _entering(creation: Mapping[str, Any]) -> list[str]:
-    """The parts of an update that enter a job where it is not in the table yet."""
+    """The parts of an update that enter a job that is not in the table yet."""
     return [f"#{name} = if_not_exists(#{name}, :{name})" for name in creation]
 
 
@@ -385,5 +385,5 @@ def _due(job: str, due_s: float) -> dict[str, Any]:
 
 
 def _bears(item: Item, token: str) -> bool:
-    """Whether an item bears a claim's token, which no two claims share: an update's answer may have been lost."""
+    """Whether an item has a claim's token, so that the claim was written although its answer was lost."""
     return item.get("lease_token") == {"S": token}

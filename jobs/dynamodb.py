@@ -1,4 +1,4 @@
-"""DynamoDB's notation: typed values, expressions with names and values, and calls with what their answers mean."""
+"""DynamoDB's notation: typed values, expressions with names and values, and calls with the meaning of their answers."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -12,14 +12,14 @@ TRANSACTION_CANCELLED = "TransactionCanceledException"
 
 Value = Mapping[str, Any]
 Item = Mapping[str, Value]
-"""An item as DynamoDB's API writes it: every value under the letter of its type."""
+"""An item in the format of DynamoDB's API: every value under the letter of its type."""
 Parameters = dict[str, Any]
-"""Parameters of one call of DynamoDB."""
+"""Parameters of one call to DynamoDB."""
 Answer = TypeVar("Answer")
 
 
 def write_value(value: str | float | bool) -> Value:
-    """Write a value: text, number or truth; times keep their milliseconds."""
+    """Write a text, number or truth value; times keep milliseconds."""
     if isinstance(value, bool):
         return {"BOOL": value}
     if isinstance(value, int | float):
@@ -33,7 +33,7 @@ def write_item(values: Mapping[str, str | float | bool]) -> Item:
 
 
 def read_values(item: Item) -> dict[str, Any]:
-    """Read an item's values; numbers come as floats."""
+    """Read an item's values; numbers become floats."""
     return {
         name: float(content) if kind == "N" else content
         for name, value in item.items()
@@ -42,9 +42,9 @@ def read_values(item: Item) -> dict[str, Any]:
 
 
 def expressions(texts: Mapping[str, str], **values: Any) -> Parameters:
-    """Expressions and what they mention: ``#name`` is an attribute, ``:name`` a value.
+    """Expressions with the names and values they mention: ``#name`` is an attribute, ``:name`` a value.
 
-    Every attribute goes by an alias, because many plain words are reserved.
+    Every attribute has an alias, because many plain words are reserved.
     """
     names = sorted(set(re.findall(r"#(\w+)", " ".join(texts.values()))))
     parameters: Parameters = {**texts, "ExpressionAttributeNames": {f"#{name}": name for name in names}}
@@ -54,26 +54,26 @@ def expressions(texts: Mapping[str, str], **values: Any) -> Parameters:
 
 
 def error_code(error: Exception) -> str:
-    """AWS's own word for an error; "" where AWS has not answered."""
+    """AWS's own code of an error; "" if AWS has not answered."""
     return str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, ClientError) else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobCommand(Generic[Answer]):
-    """One call of DynamoDB, as UpdateItem, and what its answer means."""
+    """One call to DynamoDB, such as UpdateItem, and what its answer means."""
 
     operation: str
     parameters: Parameters
-    """What it is called with, but for the table's name."""
+    """Its parameters, without the table's name."""
     read: Callable[[Mapping[str, Any]], Answer]
     """Reads the answer."""
     read_refused: Callable[[Item | None], Answer] | None = None
-    """Reads the item that did not meet the condition, None where there is none; None of a call without condition."""
+    """Reads the item that did not meet the condition, or None if there is none; None for a call without condition."""
     refusal: str = CONDITION_FAILED
-    """AWS's code of an answer that means that the condition failed."""
+    """AWS's code for a failed condition."""
 
     def parameters_for(self, table: str) -> Parameters:
-        """What a table is called with."""
+        """The parameters with a table's name."""
         if puts := self.parameters.get("TransactItems"):
             return {"TransactItems": [{"Put": {"TableName": table, **one["Put"]}} for one in puts]}
         return {"TableName": table, **self.parameters}

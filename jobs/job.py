@@ -1,6 +1,6 @@
-"""A job: what the platform knows of one run of a task, for as long as its results are kept.
+"""A job: what the platform knows of one run of a task, for as long as it keeps the results.
 
-Its item in the table holds no prompt, but all that a notice needs, so that any part that ends a job can notify.
+Its item in the table has no prompt, but all that a notice needs, so that every part that ends a job can notify.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from jobs.dynamodb import Item, read_values
 
 
 class JobState(StrEnum):
-    """Where a job is."""
+    """How far a job is."""
 
     ACCEPTED = "accepted"
     QUEUED = "queued"
@@ -35,7 +35,7 @@ class JobState(StrEnum):
 class Job(BaseModel):
     """One job; the aliases are its item's attributes. Times are seconds since 1970."""
 
-    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)  # errors are logged; a context is the caller's
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)  # errors are logged, and the context is private
 
     id: Annotated[str, Field(alias="pk")]
     state: JobState
@@ -44,9 +44,9 @@ class Job(BaseModel):
     runtime: str
     tasktype: str
     tenant: str | None = None
-    """Whose it is; None of a foreign message."""
+    """The id of its API key; None for a message from another producer."""
     deadlines: Json[AskedDeadlines] | None = None
-    """The deadlines it asks for."""
+    """The deadlines that it asks for."""
     prefix: str
     """First part of its results' keys."""
     context: Annotated[Any, BeforeValidator(strict_json.loads)]
@@ -54,41 +54,41 @@ class Job(BaseModel):
     created_s: Annotated[float, Field(alias="created_at")]
     """When it was accepted."""
     start_by_s: Annotated[float | None, Field(alias="start_by")] = None
-    """By when an agent must claim it, and again after its agent has vanished; None in an earlier version's item."""
+    """By when an agent must claim it, also after its agent has vanished; None in items of an earlier version."""
     attempts: int = 0
-    """How often a model server got it."""
+    """How often a model server ran it."""
     releases: Annotated[int, Field(alias="hand_backs")] = 0
-    """How often it was released for no fault of its own."""
+    """How often it was released without counting an attempt."""
     claims: int = 0
     """How often an agent claimed it."""
     redrives: Annotated[int, Field(alias="generation")] = 0
-    """How often an operator began it again after it had failed."""
+    """How often an operator started it again after it had failed."""
     lease_until_s: Annotated[float | None, Field(alias="lease_until")] = None
-    """When its agent's lease ends; None where no agent has it."""
+    """When its agent's lease ends; None if no agent has it."""
     cancel_requested: bool = False
     """Whether its agent must stop it."""
     notified: bool
     """Whether its notice was sent."""
     pictures: tuple[str, ...]
-    """The extension of each picture, in order; ``notice`` makes the keys of them."""
+    """The extension of each picture, in order; ``notice`` derives the keys."""
     has_manifest: bool = False
-    """Whether the runtime's answer was stored."""
+    """Whether its manifest is stored."""
     error: JobError | None
     """Why it failed."""
     due_s: Annotated[float | None, Field(alias="due_at")] = None
-    """When the keeper must look at it; None when never."""
+    """When the keeper must look at it; None for never."""
 
     @classmethod
     def from_item(cls, item: Item) -> Self:
-        """Read an item; raise ValueError where it is no job."""
+        """Read an item; raise ValueError if it is not a job."""
         values = read_values(item)
         code, pictures = values.get("error_code"), values.get("pictures", "")
         error = None if code is None else JobError(code=code, message=values.get("error_message", ""))
-        told = {"notified": "notified_at" in values, "pictures": tuple(filter(None, pictures.split(",")))}
-        return cls.model_validate({**values, **told, "error": error})
+        derived = {"notified": "notified_at" in values, "pictures": tuple(filter(None, pictures.split(",")))}
+        return cls.model_validate({**values, **derived, "error": error})
 
     def lease_left_s(self, now_s: float) -> float:
-        """Seconds until its agent's lease ends; 0 when no agent has it."""
+        """Seconds until its agent's lease ends; 0 if no agent has it."""
         return 0.0 if self.lease_until_s is None else max(0.0, self.lease_until_s - now_s)
 
     def notice(self, bucket: str) -> Notice:
@@ -114,24 +114,24 @@ class Claim:
     """An agent's claim on a job."""
 
     token: str
-    """What the lease is proved with."""
+    """Proves the lease."""
     number: int
-    """Which claim of this job it is, from 1: whatever an earlier one left has another number."""
+    """Counts the claims of this job, from 1; what an earlier claim left has another number."""
     attempt: int
-    """Which attempt begins when the model server gets the job, from 1."""
+    """Number of the attempt that starts when the model server gets the job, from 1."""
     redrives: int
-    """How often an operator began the job again after it had failed."""
+    """How often an operator started the job again after it had failed."""
     start_by_s: float
-    """By when the job was to be begun, seconds since 1970."""
+    """The job's start deadline, seconds since 1970."""
     start_s: float
-    """How long another agent has to claim the job, should this one vanish."""
+    """How long another agent has to claim the job if this one vanishes."""
     cancel_requested: bool = False
-    """Whether the job must be ended instead of run."""
+    """Whether the job must be cancelled instead of run."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClaimDenied:
-    """A lease on the job has not ended: another agent may have it, for so many seconds at least."""
+    """Another agent may have the job: a lease on it lasts at least ``left_s`` seconds more."""
 
     left_s: float
 
@@ -145,9 +145,9 @@ class AlreadyFinished:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobChange:
-    """What became of a conditional update: whether the condition held.
+    """The result of a conditional update: whether the condition held.
 
-    The item is the job's after the update, or as it is where the update was refused; None where there is none.
+    ``item`` is the job's item after the update, or the current one if the update was refused; None if there is none.
     """
 
     done: bool
@@ -155,13 +155,13 @@ class JobChange:
 
     @property
     def job(self) -> Job | None:
-        """The job that the item holds."""
+        """The item's job."""
         return None if self.item is None else Job.from_item(self.item)
 
 
 @dataclass(frozen=True, slots=True)
 class KeyUse:
-    """What a caller's Idempotency-Key stands for: a job, and the request that it was made of."""
+    """What a caller's Idempotency-Key stands for: a job, and the request that made it."""
 
     job: str
     body_sha256: str

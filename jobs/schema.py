@@ -1,11 +1,11 @@
-"""The jobs table's shape: its key, the index of what is due, and when items expire."""
+"""The schema of the jobs table: its key, the index of due jobs, and the attribute by which items expire."""
 
 from collections.abc import Mapping
 from typing import Any
 
 KEY = "pk"
 DUE_INDEX = "due"
-"""Jobs that are still due some day, by shard and time: not those that have ended and whose notice was sent."""
+"""Jobs by shard and due time; a job leaves the index once it has ended and its notice was sent."""
 DUE_SHARDS = ("0", "1", "2", "3")
 TTL_ATTRIBUTE = "expires_at"
 
@@ -28,4 +28,4 @@ DEFINITION: Mapping[str, Any] = {
     ],
     "BillingMode": "PAY_PER_REQUEST",
 }
-"""What CreateTable is asked with, besides the name."""
+"""Parameters of CreateTable, without the name."""

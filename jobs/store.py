@@ -1,6 +1,6 @@
-"""The store of jobs: sends commands to the table in DynamoDB. One for code that waits, one for asyncio.
+"""The job store: sends commands to the table in DynamoDB, blocking or with asyncio.
 
-Calls raise botocore's errors when DynamoDB does not do what it is asked.
+Calls raise botocore's errors if DynamoDB fails.
 """
 
 from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ class _Store:
 
 
 class JobStore(_Store):
-    """Jobs in a table, by a botocore client."""
+    """Jobs in a table, through a botocore client."""
 
     def run(self, command: JobCommand[Answer]) -> Answer:
         """Send a command; return what its answer means."""
@@ -35,11 +35,11 @@ class JobStore(_Store):
         return command.read(answer)
 
     def get(self, job: str) -> Job | None:
-        """A job as it is now; None where there is none."""
+        """A job's current state; None if there is no such job."""
         return self.run(commands.get(job))
 
     def due(self, shard: str, now_s: float) -> Iterator[str]:
-        """One shard's jobs that are due, the oldest first; the next page is asked for when one is used up."""
+        """One shard's due jobs, the oldest first; pages are fetched as they are needed."""
         start = None
         while True:
             page = self.run(commands.due(shard, now_s, start=start))
@@ -49,7 +49,7 @@ class JobStore(_Store):
 
 
 class AsyncJobStore(_Store):
-    """Jobs in a table, by an aiobotocore client."""
+    """Jobs in a table, through an aiobotocore client."""
 
     async def run(self, command: JobCommand[Answer]) -> Answer:
         """Send a command; return what its answer means."""

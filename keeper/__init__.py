@@ -1,1 +1,1 @@
-"""Answers for lost jobs: ends overdue ones, and those whose messages SQS has delivered as often as it may."""
+"""Takes care of lost jobs: ends overdue ones, and those whose messages SQS has delivered too often."""

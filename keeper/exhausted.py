@@ -1,4 +1,4 @@
-"""Exhausted deliveries: messages that SQS has delivered as often as it may, and that no agent brought to an end."""
+"""Exhausted deliveries: messages that SQS has delivered as often as it may, and that no agent completed."""
 
 import logging
 import time
@@ -23,16 +23,16 @@ logger = logging.getLogger(__name__)
 
 
 class NoDeadQueueError(Exception):
-    """The queue of exhausted messages has no redrive policy: its messages stay in it."""
+    """The queue of exhausted messages has no redrive policy, so its messages stay in it."""
 
 
 class ExhaustedMessages:
-    """Handles messages of the queues that SQS moves exhausted ones to.
+    """Handles messages of the queues to which SQS moves exhausted ones.
 
-    The order of the steps makes a crash between any two harmless, because the message is delivered again: end the job,
-    notify, note that, move the message to the dead queue; only then is it deleted.
+    The steps are: end the job, notify, record that, copy the message to the dead queue, delete it. In this order a
+    crash between any two is harmless, because the message is delivered again.
 
-    The names of all queues begin with ``queue_prefix``, before the runtime's name.
+    All queue names start with ``queue_prefix``, followed by the runtime's name.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class ExhaustedMessages:
         for record in event["Records"]:
             try:
                 result = self._handle(record)
-            except Exception:  # whatever is wrong with one message, the others of the batch are not delivered again
+            except Exception:  # one bad message must not make SQS deliver the others of its batch again
                 logger.exception("message %s failed", record["messageId"])
                 failed.append({"itemIdentifier": record["messageId"]})
             else:
@@ -88,23 +88,23 @@ class ExhaustedMessages:
         if job is None:
             raise AssertionError("a job that is not in the table is entered")
         if not job.state.is_final:
-            # Should its agent vanish, the reaper ends it.
+            # If its agent vanishes, the reaper ends it.
             return {"result": "dropped", "state": job.state, "job": job.id}
         if not job.notified:
             self._notifier.notify(job)
         if job.state is not JobState.FAILED:
             return {"result": "dropped", "state": job.state, "job": job.id}
-        # A failed job's message is kept for a redrive, whichever part failed the job, and perhaps crashed then.
+        # A failed job's message is kept for a redrive, even if the part that failed the job crashed afterwards.
         error = job.error or UNDELIVERABLE
         self._dead_letter(queue_arn, body, error.code, error.message)
         return {"result": "kept", "code": error.code, "job": job.id}
 
     def _dead_letter(self, source_arn: str, body: str, code: str, reason: str) -> None:
-        """Put a message into the dead queue: the one that the redrive policy of its own queue names.
+        """Put a message into the dead queue, which its own queue's redrive policy names.
 
         Raises:
             NoDeadQueueError: There is none.
-            botocore.exceptions.BotoCoreError, ClientError: SQS did not take it.
+            botocore.exceptions.BotoCoreError, ClientError: SQS did not accept it.
         """
         if source_arn not in self._dead_queue_urls:
             self._dead_queue_urls[source_arn] = self._dead_queue_url(source_arn)

@@ -1,4 +1,4 @@
-"""Lambda's composition root: clients are made once, when a function is loaded, and kept warm."""
+"""Lambda's composition root: clients are created once, when a function loads, and stay warm."""
 
 import logging
 import os
@@ -34,10 +34,10 @@ _exhausted, _reaper = _make()
 
 
 def exhausted_handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001
-    """Handle messages that SQS has delivered as often as it may; those that fail are delivered again."""
+    """Handle messages that SQS has delivered as often as it may; SQS delivers those that fail again."""
     return _exhausted.handle(event)
 
 
 def reaper_handler(event: dict[str, Any], context: object) -> Mapping[str, int]:  # noqa: ARG001
-    """Look at the jobs that are due; called once a minute."""
+    """Handle all due jobs; called once a minute."""
     return _reaper.run()

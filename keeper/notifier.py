@@ -1,4 +1,4 @@
-"""The topic of notices: of jobs that have ended."""
+"""Sends the notices of ended jobs."""
 
 import time
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from jobs.store import JobStore
 
 
 class JobNotifier:
-    """Sends notices of jobs, whose results are in the output bucket. Calls raise botocore's errors."""
+    """Publishes to the notice topic. Calls raise botocore's errors. ``bucket`` is the output bucket."""
 
     def __init__(
         self, *, sns: Any, topic_arn: str, jobs: JobStore, bucket: str, clock: Callable[[], float] = time.time
@@ -23,7 +23,7 @@ class JobNotifier:
         self._clock = clock
 
     def notify(self, job: Job) -> None:
-        """Send the notice of a job that has ended, and note that it was sent."""
+        """Send the notice of a job that has ended, and record that it was sent."""
         self.publish(job.notice(self._bucket))
         self._jobs.run(commands.notified(job.id, self._clock()))
 

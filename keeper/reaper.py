@@ -1,4 +1,4 @@
-"""Looks at jobs that are due: publishes them again, ends them, sends their notice, or leaves them for later."""
+"""Handles due jobs: publishes them again, ends them, sends their notices, or postpones them."""
 
 import logging
 import time
@@ -19,9 +19,9 @@ from keeper.notifier import JobNotifier
 from keeper.republisher import TaskRepublisher
 
 _MAX_CONCURRENT = 8
-"""Jobs that are looked at at the same time; a client has ten connections."""
+"""Jobs handled at the same time; a client has ten connections."""
 _BUDGET_S = 45
-"""A run ends before the next one starts; jobs that it has not reached are still due then."""
+"""A run ends before the next one starts; the next run handles the jobs that this one did not reach."""
 
 CANCELLED = JobError(
     code="cancelled", message="The task was cancelled; the agent that ran it vanished before it could say so."
@@ -31,11 +31,11 @@ logger = logging.getLogger(__name__)
 
 
 class Reaper:
-    """Ends what no agent ends.
+    """Ends jobs that no agent ends.
 
-    Each write has the condition that the job has not changed since it was read; a refused one means that another part
-    was faster, which is fine. ``start_s`` is how long a job may wait for an agent whose item, which an earlier version
-    wrote, does not say it.
+    Each write has the condition that the job has not changed since it was read; if it is refused, another part was
+    faster, which is fine. ``start_s`` is how long a job may wait for an agent if its item, written by an earlier
+    version, does not say.
     """
 
     def __init__(
@@ -54,14 +54,14 @@ class Reaper:
         self._clock = clock
 
     def run(self) -> Mapping[str, int]:
-        """Look at all jobs that are due; return how many were republished, ended, told, postponed, and how many failed.
+        """Handle all due jobs; return counts of what was done: "told" counts notices, "failed" jobs with an error.
 
         Raises:
-            botocore.exceptions.BotoCoreError, ClientError: The table does not say what is due.
+            botocore.exceptions.BotoCoreError, ClientError: The table could not be read.
         """
         counts = Counter(republished=0, ended=0, told=0, postponed=0, failed=0)
         stop_s = time.monotonic() + _BUDGET_S
-        # Each run begins with another shard, so that none waits behind a long one for ever.
+        # Each run starts with another shard, so that none waits forever behind a long one.
         first = int(self._clock() / 60) % len(DUE_SHARDS)
         shards = (*DUE_SHARDS[first:], *DUE_SHARDS[:first])
         due = (job for shard in shards for job in self._jobs.due(shard, self._clock()))
@@ -76,12 +76,12 @@ class Reaper:
         return counts
 
     def _outcome(self, job: str) -> list[str]:
-        """Look at a job; return what came of it."""
+        """Handle a job; return what was done."""
         outcome: list[str] = []
         try:
             for step in self._look_at(job):
                 outcome.append(step)  # noqa: PERF402 (what was done before an error counts)
-        except Exception:  # whatever is wrong with one job, the others are looked at
+        except Exception:  # one bad job must not stop the others
             logger.exception("job %s failed", job)
             outcome.append("failed")
         return outcome
@@ -95,8 +95,8 @@ class Reaper:
             self._notifier.notify(job)
             yield "told"
         elif job.state is JobState.ACCEPTED and self._start_by_s(job) > now_s:
-            # One that cannot be published stays accepted: if its caller repeats it under its key, the door publishes
-            # it. Either way it may wait for an agent.
+            # A job that cannot be published stays accepted, because its caller may repeat the request with its key.
+            # In both cases it may wait for an agent.
             if self._tasks.publish_again(job):
                 self._jobs.run(commands.published(job.id, self._start_by_s(job)))
                 yield "republished"
@@ -123,15 +123,15 @@ class Reaper:
             yield "told"
 
     def _lost_s(self, job: Job, due_s: float) -> float:
-        """When a running job counts as lost: its lease has ended, and no other agent has claimed it for too long."""
+        """When a running job counts as lost: some time after its lease has ended without another agent's claim."""
         if job.lease_until_s is None:
             return due_s
         over_s = job.lease_until_s + CLOCK_MARGIN_S
-        # No agent should take up again what was cancelled.
+        # No agent should take over a cancelled job.
         return over_s if job.cancel_requested else max(over_s, self._start_by_s(job))
 
     def _start_by_s(self, job: Job) -> float:
-        """By when an agent must have a job."""
+        """By when an agent must claim a job."""
         if job.start_by_s is not None:
             return job.start_by_s
         asked = job.deadlines.start_seconds if job.deadlines else None
@@ -140,7 +140,7 @@ class Reaper:
 
 
 def not_begun(job: Job, now_s: float) -> JobError:
-    """Why a job whose start deadline is over has failed."""
+    """The error of a job whose start deadline has passed."""
     advice = (
         f"See whether runtime {job.runtime} has pods that run and a model server that is ready, "
         "and whether its queue's filter lets its tasks through"
@@ -154,7 +154,7 @@ def not_begun(job: Job, now_s: float) -> JobError:
 
 
 def lost(waited_s: float) -> JobError:
-    """Why a job has failed whose agent vanished, and that no other has claimed for so long."""
+    """The error of a job whose agent vanished and that no other agent has claimed since."""
     message = f"The agent that ran the task vanished, and no other took it up within {_duration(waited_s)}."
     return JobError(code="lost", message=message)
 

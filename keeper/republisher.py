@@ -1,4 +1,4 @@
-"""Publishes tasks that were perhaps never sent, from their jobs and their content in the bucket."""
+"""Publishes tasks that may never have been sent, from their jobs and their content in the bucket."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -11,7 +11,7 @@ from jobs.job import Job
 
 
 class TaskRepublisher:
-    """Publishes to the topic of tasks, by botocore clients. ``bucket`` is the output bucket."""
+    """Publishes to the task topic, through botocore clients. ``bucket`` is the output bucket."""
 
     def __init__(self, *, sns: Any, s3: Any, topic_arn: str, bucket: str) -> None:
         self._sns = sns
@@ -23,7 +23,7 @@ class TaskRepublisher:
         """Publish a task whose content was too large for a message.
 
         Returns:
-            False where the content is not in the bucket: it cannot be published then.
+            False if the content is not in the bucket, so that the task cannot be published.
 
         Raises:
             botocore.exceptions.BotoCoreError, ClientError: AWS does not answer.
@@ -32,7 +32,7 @@ class TaskRepublisher:
         try:
             self._s3.head_object(Bucket=self._bucket, Key=key)
         except ClientError as exc:
-            # S3 hides from a role without s3:ListBucket that an object does not exist.
+            # Without s3:ListBucket, S3 answers 403 for an object that does not exist.
             if exc.response["Error"]["Code"] not in {"404", "403"}:
                 raise
             return False

@@ -10,16 +10,16 @@ from runtimes.catalog import DeployedRuntime, RuntimeCatalog
 
 
 class ApiFace(Protocol):
-    """What a module must offer to be a version of the API."""
+    """What a module must define to be a version of the API."""
 
     def read(self, body: Any, catalog: RuntimeCatalog) -> Task:
         """Read a request; raise InvalidRequestError with all its errors."""
 
     def ignored(self, body: Any, task: Task, runtime: DeployedRuntime) -> Iterator[FieldError]:
-        """Name the keys of a valid request that nothing reads."""
+        """List the keys of a valid request that nothing reads."""
 
     def answer(self, task: Task, output_location: str) -> dict[str, Any]:
-        """What the caller gets for an accepted task."""
+        """The answer to an accepted task."""
 
 
 FACES: Mapping[str, ApiFace] = {"v1alpha1": v1alpha1, "v1alpha2": v1alpha2}

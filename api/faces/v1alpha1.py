@@ -1,4 +1,4 @@
-"""API v1alpha1: SD WebUI's own body, with the platform's fields among its alwayson_scripts."""
+"""API v1alpha1: SD WebUI's own body, with the platform's fields in its alwayson_scripts."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -13,7 +13,7 @@ from runtimes.catalog import DeployedRuntime, RuntimeCatalog
 
 _AT = "alwayson_scripts"
 _METADATA_KEYS = {"id": "id_task", "tasktype": "task", "prefix": "save_dir"}
-"""Names of the metadata's keys in this version."""
+"""This version's names of the metadata's keys."""
 
 
 def read(body: Any, catalog: RuntimeCatalog) -> Task:
@@ -53,12 +53,12 @@ def read(body: Any, catalog: RuntimeCatalog) -> Task:
 
 
 def ignored(body: Any, task: Task, runtime: DeployedRuntime) -> Iterator[FieldError]:  # noqa: ARG001 (the body is the content)
-    """Name the keys of a valid request that nothing reads."""
+    """List the keys of a valid request that nothing reads."""
     yield from ignored_content(task.content or {}, task.metadata.tasktype, runtime, ())
 
 
 def answer(task: Task, output_location: str) -> dict[str, Any]:
-    """What the caller gets for an accepted task."""
+    """The answer to an accepted task."""
     content = task.content or {}
     return {
         "id_task": task.metadata.id,

@@ -14,7 +14,7 @@ from runtimes.catalog import DeployedRuntime, RuntimeCatalog
 
 _AT = ("task", "metadata")
 _CALLERS_KEYS = ("id", "runtime", "tasktype", "prefix", "context", "deadlines")
-"""What a caller may set; the rest of Metadata is the platform's."""
+"""What a caller may set; the platform sets the rest of Metadata."""
 
 
 def read(body: Any, catalog: RuntimeCatalog) -> Task:
@@ -52,7 +52,7 @@ def read(body: Any, catalog: RuntimeCatalog) -> Task:
 
 
 def ignored(body: Any, task: Task, runtime: DeployedRuntime) -> Iterator[FieldError]:
-    """Name the keys of a valid request that nothing reads."""
+    """List the keys of a valid request that nothing reads."""
     sent = body["task"]
     yield from ignored_keys(body, ("task",), ())
     yield from ignored_keys(sent, ("metadata", "content"), ("task",))
@@ -62,7 +62,7 @@ def ignored(body: Any, task: Task, runtime: DeployedRuntime) -> Iterator[FieldEr
 
 
 def answer(task: Task, output_location: str) -> dict[str, Any]:
-    """What the caller gets for an accepted task."""
+    """The answer to an accepted task."""
     return {
         "id_task": task.metadata.id,
         "runtime": task.metadata.runtime,
