@@ -46,8 +46,11 @@ async def s3(aws, monkeypatch):
 
 @pytest.mark.parametrize("size_bytes", [10, PART_BYTES + 1])
 async def test_what_is_stored_for_a_tenant_is_read_for_that_tenant_alone(s3, bucket, size_bytes):
-    objects, data = S3Objects(s3), DATA[:size_bytes]
+    objects, data, sent = S3Objects(s3), DATA[:size_bytes], []
+    s3.meta.events.register("before-send.s3", lambda request, **_: sent.append("Expect" in request.headers))
     await objects.put(bucket.name, KEY, data, "video/mp4", tenant="ä\n")
+    # Without the header, which would have each body wait for S3's leave to send it.
+    assert sent == [False] * (1 if size_bytes < PART_BYTES else 4)
     assert await objects.get(bucket.name, KEY, size_bytes, tenant="ä\n") == data
     assert await objects.get(bucket.name, KEY, size_bytes) == data
     with pytest.raises(InputError, match="not a result of the same API key"):
@@ -55,6 +58,8 @@ async def test_what_is_stored_for_a_tenant_is_read_for_that_tenant_alone(s3, buc
     await objects.put(bucket.name, KEY, data, "video/mp4")
     with pytest.raises(InputError, match="not a result of the same API key"):
         await objects.get(bucket.name, KEY, size_bytes, tenant="a")
+    with pytest.raises(InputError, match="is larger than"):
+        await objects.get(bucket.name, KEY, size_bytes - 1)
     assert await objects.get(bucket.name, "none", 1, tenant="a") is None
 
 
