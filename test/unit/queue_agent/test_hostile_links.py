@@ -43,12 +43,7 @@ SPELLINGS = [
 ]
 PLACES = {
     "init_images": lambda link: {"init_images": [link]},
-    "mask": lambda link: {"mask": link},
-    "image_link": lambda link: {"alwayson_scripts": {"image_link": link}},
-    "image of ControlNet": lambda link: {"alwayson_scripts": {"ControlNet": {"args": [{"image": {"mask": link}}]}}},
     "argument": lambda link: {"alwayson_scripts": {"reactor": {"args": [link, True]}}},
-    "named argument": lambda link: {"alwayson_scripts": {"x": {"args": [{"face": [{"pick": link}]}]}}},
-    "script_args": lambda link: {"script_name": "x", "script_args": [1, link]},
 }
 
 

@@ -15,58 +15,34 @@ def encoded(kind, **options):
     return stream.getvalue()
 
 
-@pytest.mark.parametrize(
-    ("data", "extension", "content_type"),
-    [
-        (encoded("PNG"), "png", "image/png"),
-        (encoded("JPEG"), "jpg", "image/jpeg"),
-        (encoded("WEBP"), "webp", "image/webp"),
-        (encoded("GIF"), "gif", "image/gif"),
-        (encoded("PNG", save_all=True, append_images=[Image.new("RGB", (8, 8), "red")]), "png", "image/apng"),
-        (
-            bytes.fromhex("000000206674797069736f6d0000020069736f6d69736f32617663316d703431") + bytes(300),
-            "mp4",
-            "video/mp4",
-        ),
-        (b"fLaC" + bytes(300), "flac", "audio/flac"),
-        (b"<svg/>", "bin", "application/octet-stream"),
-        (b"", "bin", "application/octet-stream"),
-    ],
-)
-def test_bytes_tell_their_own_type(data, extension, content_type):
-    media = identify(data)
-    assert (media.extension, media.content_type) == (extension, content_type)
-
-
 def boxed(*brands):
     head = brands[0] + bytes(4) + b"".join(brands[1:])
     return (8 + len(head)).to_bytes(4, "big") + b"ftyp" + head + bytes(300)
 
 
-@pytest.mark.parametrize(
-    ("brands", "extension"),
-    [
-        ((b"avis", b"avif", b"msf1"), "avif"),
-        ((b"iso5",), "mp4"),
-        ((b"cmfc",), "mp4"),
-        ((b"XAVC", b"XAVC"), "mp4"),
-        ((b"M4A ", b"mp42"), "m4a"),
-        ((b"dash", b"cmfc", b"iso6"), "mp4"),
-        ((b"heic", b"mif1"), "heic"),
-        ((b"what",), "bin"),
-    ],
-)
-def test_a_file_of_boxes_is_told_by_any_of_its_brands(brands, extension):
-    assert identify(boxed(*brands)).extension == extension
+APNG = encoded("PNG", save_all=True, append_images=[Image.new("RGB", (8, 8), "red")])
 
 
 @pytest.mark.parametrize(
     ("data", "filename", "extension", "content_type"),
     [
+        (encoded("PNG"), None, "png", "image/png"),
+        (encoded("JPEG"), None, "jpg", "image/jpeg"),
+        (encoded("WEBP"), None, "webp", "image/webp"),
+        (encoded("GIF"), None, "gif", "image/gif"),
+        (APNG, None, "png", "image/apng"),
+        (b"fLaC" + bytes(300), None, "flac", "audio/flac"),
+        (b"<svg/>", None, "bin", "application/octet-stream"),
+        (b"", None, "bin", "application/octet-stream"),
+        (boxed(b"isom", b"avc1", b"mp41"), None, "mp4", "video/mp4"),
+        (boxed(b"avis", b"avif", b"msf1"), None, "avif", "image/avif"),
+        (boxed(b"cmfc"), None, "mp4", "video/mp4"),
+        (boxed(b"M4A ", b"mp42"), None, "m4a", "audio/mp4"),
+        (boxed(b"dash", b"cmfc", b"iso6"), None, "mp4", "video/mp4"),
+        (boxed(b"heic", b"mif1"), None, "heic", "image/heic"),
+        (boxed(b"what"), None, "bin", "application/octet-stream"),
         (b"glTF\2", "mesh_00001_.glb", "glb", "model/gltf-binary"),
         (b"<svg/>", "logo.SVG", "svg", "image/svg+xml"),
-        (b"a cat", "tags.txt", "txt", "text/plain"),
-        (b"{}", "pose.json", "json", "application/json"),
         (b"PK\5\6", "arrays.npz", "npz", "application/zip"),
         (b"\xff\x0a", "a.jxl", "jxl", "image/jxl"),
         (b"\0\1\0\0\0", "font.ttf", "ttf", "font/ttf"),
@@ -77,14 +53,15 @@ def test_a_file_of_boxes_is_told_by_any_of_its_brands(brands, extension):
         (b"any", "a." + "x" * 300, "bin", "application/octet-stream"),
         (encoded("WEBP"), "a.zip", "webp", "image/webp"),
         (b"OggS\0\2", "a.ogv", "ogv", "video/ogg"),
-        (b"OggS\0\2", "a.opus", "opus", "audio/ogg"),
         (b"OggS\0\2", "a.webm", "ogg", "audio/ogg"),
         (b"MThd\0\0\0\6", "a.mid", "mid", "audio/midi"),
         (b"0&\xb2u\x8ef\xcf\x11\xa6\xd9", "a.wma", "wma", "audio/x-ms-wma"),
         (boxed(b"isom"), "a.m4a", "m4a", "audio/mp4"),
     ],
 )
-def test_a_file_that_is_no_media_is_what_its_name_says(data, filename, extension, content_type):
+def test_bytes_tell_their_own_type_and_a_file_that_is_no_media_is_what_its_name_says(
+    data, filename, extension, content_type
+):
     media = identify(data, filename)
     assert (media.extension, media.content_type) == (extension, content_type)
 

@@ -4,6 +4,7 @@ import tracemalloc
 
 import pytest
 
+from configuration.chart_values import Scaling
 from queue_agent.errors import ServerError
 from queue_agent.ports import Capacity, Work
 from queue_agent.scheduler.forecast import JobForecast, LeadTime
@@ -243,12 +244,16 @@ def test_the_forecast_separates_what_each_job_costs_from_what_each_step_costs():
     assert forecast.predict_s("k", 50) == pytest.approx(2.6)
 
 
-def test_the_lead_grows_with_slow_inputs_and_not_with_long_polls():
+def test_the_lead_grows_with_slow_inputs_and_not_with_long_polls_and_stays_below_the_cooldown_of_a_pod():
     lead = LeadTime()
     lead.received(0.02)
     lead.received(19.0)
-    before = lead.seconds
-    for _ in range(10):
-        lead.prepared(2.0)
-    assert before < 0.5
-    assert lead.seconds > 2.0
+    assert lead.seconds < 0.5
+    for _ in range(50):
+        lead.received(2.0)
+        lead.prepared(30.0)
+    assert 2 + 30 < lead.seconds < Scaling().cooldown_period
+
+
+def test_what_a_pod_holds_beside_the_task_that_it_runs_calls_for_no_second_pod():
+    assert Scaling().queue_length >= MAX_HELD or not Scaling().scale_on_in_flight

@@ -19,47 +19,35 @@ from queue_agent.inputs.web import Web
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory):
-    """Files of a certificate for a.test, and of its key."""
+    """A file with a certificate for a.test, and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     now = datetime.datetime.now(datetime.UTC)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a.test")])
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(1))
-        .not_valid_after(now + datetime.timedelta(1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("a.test")]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    folder = tmp_path_factory.mktemp("tls")
-    (folder / "certificate.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    (folder / "key.pem").write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return folder / "certificate.pem", folder / "key.pem"
+    builder = x509.CertificateBuilder(name, name, key.public_key(), serial_number=1)
+    builder = builder.not_valid_before(now - datetime.timedelta(1)).not_valid_after(now + datetime.timedelta(1))
+    builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName("a.test")]), critical=False)
+    form = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    file = tmp_path_factory.mktemp("tls") / "certificate.pem"
+    signed = builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+    file.write_bytes(signed + key.private_bytes(serialization.Encoding.PEM, *form))
+    return file
 
 
 @contextlib.asynccontextmanager
 async def tls_site(certificate):
-    """A server for a.test; gives its port, and what it saw: the client's port and the Host of each request."""
+    """A server for a.test; gives its port, and the Host of each request."""
     seen = []
 
     async def serve(reader, writer):
         with contextlib.suppress(asyncio.IncompleteReadError):
-            while True:
-                head = (await reader.readuntil(b"\r\n\r\n")).lower()
-                host = next(line for line in head.split(b"\r\n") if line.startswith(b"host:"))
-                seen.append((writer.get_extra_info("peername")[1], host.decode()))
-                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
-                await writer.drain()
+            head = (await reader.readuntil(b"\r\n\r\n")).lower()
+            seen.extend(line for line in head.split(b"\r\n") if line.startswith(b"host:"))
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+            await writer.drain()
         writer.close()
 
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(*certificate)
+    context.load_cert_chain(certificate)
     async with await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context) as server:
         yield server.sockets[0].getsockname()[1], seen
 
@@ -71,7 +59,7 @@ async def trusting(certificate, monkeypatch):
     async def resolve(host, port, executor, *, allow_loopback):
         return ["127.0.0.1"]
 
-    context = ssl.create_default_context(cafile=certificate[0])
+    context = ssl.create_default_context(cafile=certificate)
     monkeypatch.setattr(network, "resolve", resolve)
     monkeypatch.setattr(httpx, "create_ssl_context", lambda **_: context)
     monkeypatch.setattr("queue_agent.inputs.web.PAUSES_S", (0, 0))
@@ -84,4 +72,4 @@ async def test_each_hosts_certificate_is_checked_though_another_at_its_address_w
         assert await trusting.get(f"https://a.test:{port}/x", lambda _: None) == b"ok"
         with pytest.raises(InputError, match=r"could not be fetched from b\.test"):
             await trusting.get(f"https://b.test:{port}/x", lambda _: None)
-        assert [host for _, host in seen] == [f"host: a.test:{port}"]
+        assert seen == [f"host: a.test:{port}".encode()]
