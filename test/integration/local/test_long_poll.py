@@ -1,16 +1,23 @@
+"""SQS of the local platform: clients that wait for messages."""
+
 import json
 import socket
 import threading
+import uuid
 
 import pytest
 
 from local.sandbox import REGION
-from test.kit.aws import FakeAws
 
 
-def test_a_message_is_not_spent_on_a_client_that_has_gone(aws: FakeAws) -> None:
-    url, port = aws.queue_url("only"), int(aws.url.rpartition(":")[2])
-    body = json.dumps({"QueueUrl": url, "WaitTimeSeconds": 20})
+@pytest.fixture
+def queue(aws):
+    return aws.make_queue(f"polled-{uuid.uuid4().hex}")
+
+
+def test_a_message_is_not_spent_on_a_client_that_has_gone(aws, queue):
+    port = int(aws.url.rpartition(":")[2])
+    body = json.dumps({"QueueUrl": queue, "WaitTimeSeconds": 20})
     with socket.create_connection(("127.0.0.1", port)) as client:
         client.sendall(
             (
@@ -23,38 +30,24 @@ def test_a_message_is_not_spent_on_a_client_that_has_gone(aws: FakeAws) -> None:
         client.settimeout(0.5)
         with pytest.raises(TimeoutError):
             client.recv(1)  # it waits
-    aws.sqs.send_message(QueueUrl=url, MessageBody="for the living")
-    received = aws.sqs.receive_message(QueueUrl=url, WaitTimeSeconds=5).get("Messages", [])
-    assert [message["Body"] for message in received] == ["for the living"]
-    aws.sqs.delete_message(QueueUrl=url, ReceiptHandle=received[0]["ReceiptHandle"])
+    aws.sqs.send_message(QueueUrl=queue, MessageBody="for the living")
+    assert [message["Body"] for message in aws.take(queue, wait_s=20)] == ["for the living"]
 
 
-def test_a_waiting_client_gets_a_message_as_soon_as_it_comes(aws: FakeAws) -> None:
-    url = aws.queue_url("only")
-    waited_ms = []
-    for _ in range(3):
-        threading.Timer(0.3, aws.sqs.send_message, kwargs={"QueueUrl": url, "MessageBody": "now"}).start()
-        (received,) = aws.sqs.receive_message(QueueUrl=url, WaitTimeSeconds=10, AttributeNames=["All"])["Messages"]
-        times = received["Attributes"]
-        waited_ms.append(int(times["ApproximateFirstReceiveTimestamp"]) - int(times["SentTimestamp"]))
-        aws.sqs.delete_message(QueueUrl=url, ReceiptHandle=received["ReceiptHandle"])
-    assert min(waited_ms) < 500, "nearer to the next look, which comes once a second, than to the message"
+def test_clients_that_wait_together_get_every_message_once_and_none_twice(aws, queue):
+    got = []
 
-
-def test_clients_that_wait_together_never_get_the_same_message(aws: FakeAws) -> None:
-    url = aws.queue_url("only")
-    got: list[str] = []
-
-    def receive() -> None:
-        for _ in range(5):
-            answer = aws.sqs.receive_message(QueueUrl=url, WaitTimeSeconds=1, MaxNumberOfMessages=3)
+    def receive():
+        while "last" not in got:
+            answer = aws.sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=1, MaxNumberOfMessages=3)
             got.extend(message["Body"] for message in answer.get("Messages", []))
 
     clients = [threading.Thread(target=receive) for _ in range(6)]
     for client in clients:
         client.start()
-    for number in range(30):
-        aws.sqs.send_message(QueueUrl=url, MessageBody=str(number))
+    sent = [*map(str, range(30)), "last"]
+    for body in sent:
+        aws.sqs.send_message(QueueUrl=queue, MessageBody=body)
     for client in clients:
         client.join()
-    assert sorted(got, key=int) == [str(number) for number in range(30)]
+    assert sorted(got) == sorted(sent)

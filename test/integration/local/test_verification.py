@@ -1,9 +1,10 @@
+"""``python -m deploy.verify``, and what it says of a platform whose door answers as a test wants."""
+
 import json
+import os
+import subprocess
+import sys
 import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -13,115 +14,81 @@ from contract.objects import TENANT_METADATA, tenant_label
 from deploy.errors import DeployError
 from deploy.verify.samples import INPUT_KEY, Sample
 from deploy.verify.target import Target
-from deploy.verify.verification import SampleOutcome, verify
+from deploy.verify.verification import verify
 from local.aws import NOTICE_TOPIC_ARN, OUTPUT_BUCKET
 from local.sandbox import REGION
-from test.kit.aws import FakeAws
+from test.kit.processes import ROOT
+from test.kit.web import posts_answered
 
 PNG = b"\x89PNG\r\n\x1a\n and more"
 
 
 class Platform:
-    """A door that answers everything, and publishes whatever notice the test wants."""
+    """A platform that answers ``refusals`` first, and publishes whatever messages and notices a test wants."""
 
-    def __init__(self, aws: FakeAws) -> None:
+    def __init__(self, aws):
         self.aws = aws
         self.topic = NOTICE_TOPIC_ARN
-        self.status = 200
-        self.answer: Any = {}
-        self.headers: dict[str, str] = {}
-        self.first: list[int] = []
+        self.refusals = []
         self.posts = 0
-        self.messages_before: tuple[str, ...] = ()
-        self.notices: list[dict[str, Any]] = []
-        self.endpoint = ""
+        self.messages, self.notices = (), []
 
-    def accept(self, body: dict[str, Any]) -> None:
-        for message in self.messages_before:
-            self.aws.sns.publish(TopicArn=self.topic, Message=message)
+    def answer(self, _, headers, body):
+        self.posts += 1
+        if self.refusals:
+            status, headers, refusal = self.refusals.pop(0)
+            return status, headers, json.dumps(refusal).encode()
         defaults = {"result": True, "status": "succeeded", "image_url": [], "output_url": None, "context": None}
-        defaults |= {"id": body["task"]["metadata"]["id"], "runtime": "mine"}
-        for changes in self.notices:
-            message = Notice(**(defaults | {"job": new_job_id()} | changes)).to_message()
+        defaults |= {"id": json.loads(body)["task"]["metadata"]["id"], "runtime": "mine", "job": new_job_id()}
+        for message in [*self.messages, *(Notice(**(defaults | one)).to_message() for one in self.notices)]:
             self.aws.sns.publish(TopicArn=self.topic, Message=message)
+        return 200, {}, b"{}"
 
-    def store(self, key: str, data: bytes) -> dict[str, Any]:
+    def store(self, key, data):
         """Put an object there; returns what a notice says of it."""
         self.aws.s3.put_object(Bucket=OUTPUT_BUCKET, Key=key, Body=data)
         return {"image_url": [f"s3://{OUTPUT_BUCKET}/{key}"]}
 
-    def client(self, service: str, **_: Any) -> Any:
-        return self.aws.client(service)
-
-    def run(self, wait_s: float = 60, stop: threading.Event | None = None) -> list[SampleOutcome]:
+    def run(self, wait_s=60, stop=None):
         target = Target(
             endpoint=self.endpoint,
             api_key="key",
             api_key_id="mine",
             bucket=OUTPUT_BUCKET,
             notice_topic_arn=self.topic,
-            client=self.client,
+            client=lambda service, **_: self.aws.client(service),
         )
-        samples = [
-            Sample(file=Path("runtimes/sdwebui/samples/v1alpha2/t2i.json"), api_version="v1alpha2", runtime="mine")
-        ]
-        return list(verify(target, samples, wait_s=wait_s, stop=stop))
+        file = ROOT / "runtimes/sdwebui/samples/v1alpha2/t2i.json"
+        return list(
+            verify(target, [Sample(file=file, api_version="v1alpha2", runtime="mine")], wait_s=wait_s, stop=stop)
+        )
 
     @property
-    def temporary(self) -> tuple[list[str], list[Any]]:
+    def temporary(self):
         """Queues and subscriptions of verifications that are there now."""
         queues = self.aws.sqs.list_queues(QueueNamePrefix="sd-on-eks-verify").get("QueueUrls", [])
         return queues, self.aws.sns.list_subscriptions_by_topic(TopicArn=NOTICE_TOPIC_ARN)["Subscriptions"]
 
 
 @pytest.fixture
-def platform(aws: FakeAws) -> Iterator[Platform]:
+def platform(aws):
     platform = Platform(aws)
-
-    class Door(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            platform.posts += 1
-            if platform.posts <= len(platform.first):
-                self.send_response(platform.first[platform.posts - 1])
-                self.send_header("Retry-After", "1")
-                self.end_headers()
-                return
-            if platform.status == 200:
-                platform.accept(body)
-            self.send_response(platform.status)
-            for name, value in platform.headers.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(json.dumps(platform.answer).encode())
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Door) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        platform.endpoint = f"http://127.0.0.1:{server.server_port}"
+    with posts_answered(platform.answer) as platform.endpoint:
         yield platform
-        server.shutdown()
 
 
-def test_a_picture_in_s3_is_a_success_whatever_others_publish_to_the_topic(platform: Platform) -> None:
-    platform.messages_before = ("not json", "{}", "[]", '"text"')
+def test_a_picture_in_s3_is_a_success_whatever_others_publish_to_the_topic(platform):
+    platform.messages = ("not json", "{}", "[]", '"text"')
     platform.notices = [{"id": "somebody-elses"}, platform.store("a.png", PNG)]
     (outcome,) = platform.run()
-    assert outcome.problem is None
-    assert outcome.pictures[0].content == PNG
+    assert (outcome.problem, outcome.pictures[0].content) == (None, PNG)
     assert outcome.seconds is not None
 
 
-def test_the_input_belongs_to_the_api_key_whose_tasks_read_it(platform: Platform) -> None:
+def test_the_input_belongs_to_the_api_key_whose_tasks_read_it(platform):
     platform.run(wait_s=0)
     there = platform.aws.s3.head_object(Bucket=OUTPUT_BUCKET, Key=INPUT_KEY)
-    assert there["ContentType"] == "image/png"
-    assert there["Metadata"] == {TENANT_METADATA: tenant_label("mine")}
-
-
-FAILED = {"result": False, "status": "failed", "error": JobError(code="input_failed", message="dead link")}
+    assert (there["ContentType"], there["Metadata"]) == ("image/png", {TENANT_METADATA: tenant_label("mine")})
 
 
 @pytest.mark.parametrize(
@@ -131,13 +98,14 @@ FAILED = {"result": False, "status": "failed", "error": JobError(code="input_fai
         ({"image_url": []}, "names no picture"),
         ({"image_url": ["https://elsewhere/a.png"]}, "must look like s3://"),
         ({"image_url": [f"s3://{OUTPUT_BUCKET}/b.png"]}, "is no picture"),
-        (FAILED, "input_failed: dead link"),
+        (
+            {"result": False, "status": "failed", "error": JobError(code="input_failed", message="dead link")},
+            "input_failed: dead link",
+        ),
         ({"id": "somebody-elses"}, "no notice within"),
     ],
 )
-def test_a_failed_task_or_a_missing_picture_is_a_failure_with_its_reason(
-    platform: Platform, notice: dict[str, Any], problem: str
-) -> None:
+def test_a_failed_task_or_a_missing_picture_is_a_failure_with_its_reason(platform, notice, problem):
     platform.store("b.png", b"<html>")
     platform.notices = [notice]
     (outcome,) = platform.run(wait_s=2 if "id" in notice else 60)
@@ -146,50 +114,45 @@ def test_a_failed_task_or_a_missing_picture_is_a_failure_with_its_reason(
 
 
 DETAILS = [{"field": "task.content.steps", "problem": "must be a number"}, {"field": "", "problem": "is odd"}]
+QUOTA = {"error": {"code": "throttled", "message": "This key has used up its quota.", "details": []}}
 
 
 @pytest.mark.parametrize(
-    ("answer", "words"),
+    ("status", "headers", "answer", "words"),
     [
         (
+            *(400, {}),
             {"error": {"code": "invalid_request", "message": "It has 2 faults.", "details": DETAILS}},
             "task.content.steps must be a number; is odd",
         ),
-        ({"message": "Forbidden"}, '{"message": "Forbidden"}'),
-        ("text", '"text"'),
-        ([], "[]"),
+        (400, {}, {"message": "Forbidden"}, '{"message": "Forbidden"}'),
+        (400, {}, "text", '"text"'),
+        (400, {}, [], "[]"),
+        # Throttled, and not told when to come again in time.
+        (429, {}, QUOTA, "This key has used up its quota."),
+        (429, {"Retry-After": "soon"}, QUOTA, "This key has used up its quota."),
+        (429, {"Retry-After": "3600"}, QUOTA, "This key has used up its quota."),
     ],
 )
-def test_a_refusal_is_shown_with_all_its_faults_or_as_it_is(platform: Platform, answer: Any, words: str) -> None:
-    platform.status, platform.answer = 400, answer
+def test_a_refusal_is_shown_with_all_its_faults_or_as_it_is(platform, status, headers, answer, words):
+    platform.refusals = [(status, headers, answer)]
     (outcome,) = platform.run()
-    assert outcome.problem == f"refused with 400: {words}"
-
-
-@pytest.mark.parametrize("status", [429, 503])
-def test_a_throttled_or_busy_api_is_asked_again_when_it_says(platform: Platform, status: int) -> None:
-    platform.notices = [platform.store("a.png", PNG)]
-    platform.first = [status, status]
-    (outcome,) = platform.run(wait_s=30)
-    assert outcome.problem is None
-    assert platform.posts == 3
-
-
-@pytest.mark.parametrize("headers", [{}, {"Retry-After": "soon"}, {"Retry-After": "3600"}])
-def test_one_that_does_not_say_when_in_time_has_refused(platform: Platform, headers: dict[str, str]) -> None:
-    platform.status, platform.headers = 429, headers
-    platform.answer = {"error": {"code": "throttled", "message": "This key has used up its quota.", "details": []}}
-    (outcome,) = platform.run()
-    assert outcome.problem == "refused with 429: This key has used up its quota."
+    assert outcome.problem == f"refused with {status}: {words}"
     assert platform.posts == 1
 
 
-def test_no_queue_and_no_subscription_is_left_however_it_ends(platform: Platform) -> None:
-    platform.run(wait_s=0)
-    assert platform.temporary == ([], [])
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_throttled_or_busy_api_is_asked_again_when_it_says(platform, status):
+    platform.notices = [platform.store("a.png", PNG)]
+    platform.refusals = [(status, {"Retry-After": "1"}, None)] * 2
+    (outcome,) = platform.run()
+    assert (outcome.problem, platform.posts) == (None, 3)
+
+
+def test_no_queue_and_no_subscription_is_left_however_it_ends(platform):
     stopped = threading.Event()
     stopped.set()
-    assert platform.run(wait_s=60, stop=stopped) == []
+    assert platform.run(stop=stopped) == []
     platform.endpoint = "http://127.0.0.1:1"
     with pytest.raises(DeployError, match="does not answer"):
         platform.run()
@@ -197,3 +160,30 @@ def test_no_queue_and_no_subscription_is_left_however_it_ends(platform: Platform
     with pytest.raises(DeployError, match="AWS refused"):
         platform.run()
     assert platform.temporary == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({"CDK_CONFIG_PATH": "elsewhere.yaml"}, "elsewhere.yaml: No such file"),
+        ({"CDK_CONFIG_PATH": "broken.yaml"}, "broken.yaml"),
+        ({"WAIT_SECONDS": "soon"}, "WAIT_SECONDS=soon is no number of seconds."),
+        ({"RUNTIME_NAME": "mine", "RUNTIME_TYPE": "comfyui"}, "AWS cannot be reached: Could not connect"),
+    ],
+)
+def test_what_the_command_misses_is_named(tmp_path, variables, words):
+    (tmp_path / "broken.yaml").write_text("stackName: [")
+    nowhere = {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_REGION": REGION, "AWS_MAX_ATTEMPTS": "1"}
+    keys = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "PYTHONPATH": str(ROOT)}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    ended = subprocess.run(
+        [sys.executable, "-m", "deploy.verify"],
+        cwd=tmp_path,
+        env=environment | nowhere | keys | variables,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert words in ended.stderr
+    assert "Traceback" not in ended.stderr

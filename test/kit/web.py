@@ -1,0 +1,35 @@
+"""An HTTP server in the test's own process."""
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+Answer = tuple[int, Mapping[str, str], bytes]
+"""Status, headers and body."""
+
+
+@contextlib.contextmanager
+def posts_answered(answer: Callable[[str, Mapping[str, str], bytes], Answer]) -> Iterator[str]:
+    """Answer POST requests by their path, headers (in lower case) and body; gives the server's URL."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            status, headers, content = answer(
+                self.path, {name.lower(): value for name, value in self.headers.items()}, body
+            )
+            self.send_response(status)
+            for name, value in {**headers, "Content-Length": str(len(content))}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
