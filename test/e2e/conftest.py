@@ -1,3 +1,4 @@
+import contextlib
 import json
 import os
 import secrets
@@ -14,9 +15,7 @@ import boto3
 import httpx
 import pytest
 
-from configuration.file import load_config
 from deploy.verify.notices import NoticeQueue
-from deploy.verify.samples import samples_of
 from deploy.verify.target import Target, local_target
 from test.kit.processes import PATIENCE_S, ROOT, wait_for
 
@@ -91,18 +90,14 @@ class LocalUp:
     def part_pids(self) -> dict[str, int]:
         """Process ids of the parts, by their module and the runtime or type that they are for."""
         found = {}
-        for entry in Path("/proc").glob("[0-9]*"):
-            try:
-                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-                if parent != self.process.pid:
-                    continue
-                words = (entry / "cmdline").read_text().split("\0")
-                environment = (entry / "environ").read_text().split("\0")
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-            if words[1:2] == ["-m"]:
+        threads = Path(f"/proc/{self.process.pid}/task").glob("*/children")
+        for pid in (pid for thread in threads for pid in thread.read_text().split()):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+                environment = Path(f"/proc/{pid}/environ").read_text().split("\0")
                 marks = [one.partition("=")[2] for one in (*words, *environment) if one.startswith(_MARKS)]
-                found[" ".join([words[2], *marks])] = int(entry.name)
+                if words[1:2] == ["-m"]:
+                    found[" ".join([words[2], *marks])] = int(pid)
         return found
 
     def end(self, number: signal.Signals) -> int:
@@ -139,11 +134,6 @@ def start_up(tmp_path: Path) -> Iterator[Callable[..., LocalUp]]:
 def notices(platform: LocalUp) -> Iterator[NoticeQueue]:
     with NoticeQueue(platform.target) as queue:
         yield queue
-
-
-@pytest.fixture(scope="session")
-def samples() -> list[Any]:
-    return samples_of(load_config(ROOT / "config.yaml").catalog)
 
 
 @pytest.fixture

@@ -1,12 +1,11 @@
-import os
 import re
 import signal
 import subprocess
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
+from test.e2e.demos import make_demo, pictures_of
 from test.kit.processes import ROOT
 
 PICTURES = {
@@ -19,25 +18,12 @@ PICTURES = {
 }
 
 
-def make_demo(
-    directory: Path, *variables: str, options: str = "", **environment: str
-) -> subprocess.CompletedProcess[str]:
-    arguments = f"ARGS=--out={directory / 'out'} --state={directory / 'state'} {options}"
-    command = ["make", "--no-print-directory", "demo", *variables, arguments]
-    return subprocess.run(
-        command, cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, timeout=300, check=False
-    )
-
-
 def test_it_saves_one_picture_per_sample_and_shows_them_in_a_table_and_on_a_page(tmp_path: Path) -> None:
-    ended = make_demo(tmp_path)
+    ended = make_demo(tmp_path, "demo")
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    (run,) = [path for path in (tmp_path / "out").iterdir() if path.is_dir()]
-    assert {path.name for path in run.glob("*.png")} == set(PICTURES)
-    for name in PICTURES:
-        with Image.open(run / name) as image:
-            image.load()
-            assert min(image.size) >= 512
+    sizes = pictures_of(tmp_path)
+    assert set(sizes) == set(PICTURES)
+    assert all(min(size) >= 512 for size in sizes.values())
     rows = [line.split() for line in ended.stdout.splitlines() if line.rstrip().endswith(".png")]
     assert {Path(file).name: (task, api, runtime) for task, api, runtime, _, file in rows} == PICTURES
     index = tmp_path / "out" / "index.html"
@@ -99,7 +85,7 @@ def test_a_task_that_fails_is_named_with_its_logs_and_the_exit_code_is_1(tmp_pat
         try:
             assert server.stdout is not None
             url = server.stdout.readline().split()[-1]
-            ended = make_demo(tmp_path, f"CONFIG={config}", options=f"--runtime-url only={url}")
+            ended = make_demo(tmp_path, "demo", f"CONFIG={config}", options=f"--runtime-url only={url}")
         finally:
             server.terminate()
     assert ended.returncode == 2  # make's own for a recipe that failed
@@ -109,7 +95,7 @@ def test_a_task_that_fails_is_named_with_its_logs_and_the_exit_code_is_1(tmp_pat
 
 
 def test_a_part_that_does_not_start_is_named_with_its_log(tmp_path: Path) -> None:
-    ended = make_demo(tmp_path, LOGLEVEL="nonsense")
+    ended = make_demo(tmp_path, "demo", LOGLEVEL="nonsense")
     assert ended.returncode == 2
     part = re.match(r"(sdruntime-agent|comfyruntime-agent) ended 3 times in a row\.", ended.stderr)
     assert part

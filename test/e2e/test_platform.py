@@ -9,12 +9,16 @@ import httpx
 import pytest
 from PIL import Image
 
+from configuration.file import load_config
 from contract.objects import split_s3_url
 from deploy.verify.notices import NoticeQueue
+from deploy.verify.samples import samples_of
 from deploy.verify.verification import verify
+from test.kit.processes import ROOT
 
 
-def test_every_sample_comes_back_as_a_picture_that_opens(platform: Any, samples: list[Any]) -> None:
+def test_every_sample_comes_back_as_a_picture_that_opens(platform: Any) -> None:
+    samples = samples_of(load_config(ROOT / "config.yaml").catalog)
     outcomes = list(verify(platform.target, samples, wait_s=60))
     assert [outcome.problem for outcome in outcomes] == [None] * 6
     sizes = {}

@@ -26,7 +26,6 @@ def run_sh(directory: Path, stack_file: Path | str, **variables: str) -> subproc
             ["text-to-image", "image-to-image", "extra-single-image"],
         ),
         ({"TASK_TYPES": "image-to-image, edit"}, ["image-to-image", "image-to-image"]),
-        ({"RUNTIME_TYPE": "comfyui", "RUNTIME_NAME": "comfyruntime"}, ["pipeline"]),
     ],
 )
 def test_it_sends_the_samples_of_a_type_from_anywhere_and_finds_their_pictures(

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from deploy.verify.notices import NoticeQueue
-from test.kit.processes import ROOT, free_port, wait_for
+from test.kit.processes import ROOT, wait_for
 
 
 def run_local(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -20,38 +20,32 @@ def run_local(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
 
 
-def are_gone(parts: dict[str, int]) -> bool:
-    return not any(Path(f"/proc/{pid}").exists() for pid in parts.values())
-
-
-def test_ctrl_c_ends_every_process_and_removes_the_state_file(start_up: Callable[..., Any], small_config: Path) -> None:
-    up = start_up(f"--config={small_config}")
-    up.wait_ready()
-    parts = up.part_pids()
-    assert {"local.aws_server", "local.door", "queue_agent only", "runtimes.standin sdwebui"} <= set(parts)
-    assert (up.state / "stack.json").stat().st_mode & 0o777 == 0o600
-    assert up.end(signal.SIGINT) == 0
-    assert are_gone(parts)
-    assert not (up.state / "stack.json").exists()
-
-
-@pytest.mark.parametrize("parts_so_far", [1, 4])
-def test_a_signal_in_the_middle_of_starting_leaves_no_process(
-    start_up: Callable[..., Any], small_config: Path, parts_so_far: int
+@pytest.mark.parametrize(
+    ("parts_so_far", "number", "status"),
+    [
+        (None, signal.SIGINT, 0),
+        (None, signal.SIGKILL, -signal.SIGKILL),
+        (1, signal.SIGTERM, None),
+        (4, signal.SIGTERM, None),
+    ],
+)
+def test_no_part_outlives_the_platform_however_and_whenever_it_ends(
+    start_up: Callable[..., Any],
+    small_config: Path,
+    parts_so_far: int | None,
+    number: signal.Signals,
+    status: int | None,
 ) -> None:
+    """It ends once it is ready, or in the middle of starting with so many parts."""
     up = start_up(f"--config={small_config}")
-    parts = up.until(lambda: parts if len(parts := up.part_pids()) >= parts_so_far else None)
-    up.end(signal.SIGTERM)
-    wait_for(lambda: are_gone(parts), "all parts to end")
+    if parts_so_far is None:
+        up.wait_ready()
+        assert (up.state / "stack.json").stat().st_mode & 0o777 == 0o600
+    parts = up.until(lambda: parts if len(parts := up.part_pids()) >= (parts_so_far or 4) else None)
+    assert up.end(number) == status or status is None
+    wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in parts.values()), "all parts to end")
     assert "Traceback" not in up.output
-
-
-def test_no_part_outlives_a_platform_that_is_killed(start_up: Callable[..., Any], small_config: Path) -> None:
-    up = start_up(f"--config={small_config}")
-    up.wait_ready()
-    parts = up.part_pids()
-    assert up.end(signal.SIGKILL) == -signal.SIGKILL
-    wait_for(lambda: are_gone(parts), "all parts to end")
+    assert (up.state / "stack.json").exists() == (number == signal.SIGKILL)
 
 
 def test_the_curl_line_works_when_pasted_and_its_picture_is_one_line_with_a_link_among_few_others(
@@ -112,62 +106,37 @@ def listens(url: str) -> bool:
         return probe.connect_ex(("127.0.0.1", int(url.rpartition(":")[2]))) == 0
 
 
-def test_a_real_server_takes_the_place_of_the_stand_in(start_up: Callable[..., Any], small_config: Path) -> None:
-    port = free_port()
-    command = [sys.executable, "-m", "runtimes.standin", "--type=sdwebui", f"--port={port}", "--model=real.safetensors"]
-    with subprocess.Popen(command, cwd=ROOT) as server:
-        try:
-            up = start_up(f"--config={small_config}", f"--runtime-url=only=http://127.0.0.1:{port}")
-            up.wait_ready()
-            assert not any(part.startswith("runtimes.standin") for part in up.part_pids())
-            own = {"sd_model_checkpoint": "real.safetensors"}
-            with NoticeQueue(up.target) as notices:
-                _, notice = up.draw(notices, runtime="only", alwayson_scripts=own)
-            assert notice.result is True
-        finally:
-            server.terminate()
-
-
-@pytest.mark.parametrize(("option", "purpose"), [("--port", "The API"), ("--aws-port", "AWS")])
-def test_a_busy_port_is_one_clear_line_and_exit_code_1(tmp_path: Path, option: str, purpose: str) -> None:
+def test_a_busy_port_is_one_clear_line_and_exit_code_1(tmp_path: Path) -> None:
     with socket.socket() as busy:
         busy.bind(("127.0.0.1", 0))
         busy.listen()
         port = busy.getsockname()[1]
-        ended = run_local("up", "--port=0", "--aws-port=0", f"--state={tmp_path}", f"{option}={port}")
+        ended = run_local("up", f"--port={port}", "--aws-port=0", f"--state={tmp_path}")
     assert ended.returncode == 1
     assert len(ended.stderr.splitlines()) == 1
-    assert f"{purpose} cannot listen on port {port} " in ended.stderr
+    assert f"The API cannot listen on port {port} " in ended.stderr
     assert "make up PORT=0 ARGS=--aws-port=0" in ended.stderr
-
-
-def test_faults_of_the_configuration_are_listed_with_their_lines(tmp_path: Path) -> None:
-    config = tmp_path / "config.yaml"
-    config.write_text("stackName: 1x\nmodelBucketArn: arn:aws:s3:::models\nmodelsRuntime:\n  - {name: A}\n")
-    for command in ("up", "demo"):
-        ended = run_local(command, f"--config={config}", f"--state={tmp_path}")
-        assert ended.returncode == 1
-        assert ended.stderr.startswith(f"{config} has 4 errors:\n  line 1: stackName ")
-        assert "Traceback" not in ended.stderr
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (("--config=/nowhere/config.yaml",), "/nowhere/config.yaml: No such file or directory"),
+        (("--config=faulty.yaml",), "faulty.yaml has 4 errors:\n  line 1: stackName "),
         (("--runtime-url=elsewhere=http://127.0.0.1:1",), "there is no runtime elsewhere; there are sdruntime"),
-        (("--runtime-url=sdruntime",), "write NAME=URL, as in sdruntime=http://HOST:PORT"),
         (("--runtime-url=http://gpu:7860",), "write NAME=URL, as in sdruntime=http://HOST:PORT"),
         (("--runtime-url=sdruntime=gpu:7860",), "'gpu:7860' is no URL; write NAME=URL"),
         (("--runtime-url=sdruntime=http://gpu:99999",), "'http://gpu:99999' is no URL"),
-        (("--host=no.such.host.invalid",), "The API cannot listen on port 0 of no.such.host.invalid: "),
-        (("--key-file=/dev/null",), "/dev/null holds no API key"),
         (("--key-file=/",), "/: Is a directory"),
         (("--port=99999",), "'99999' is no port; give 1 to 65535"),
-        (("--aws-port=abc",), "'abc' is no port; give 1 to 65535"),
     ],
 )
-def test_a_wrong_command_line_is_explained(tmp_path: Path, arguments: tuple[str, ...], words: str) -> None:
+def test_a_wrong_command_line_or_configuration_is_explained(
+    tmp_path: Path, arguments: tuple[str, ...], words: str
+) -> None:
+    faulty = tmp_path / "faulty.yaml"
+    faulty.write_text("stackName: 1x\nmodelBucketArn: arn:aws:s3:::models\nmodelsRuntime:\n  - {name: A}\n")
+    arguments = tuple(one.replace("=faulty", f"={tmp_path}/faulty") for one in arguments)
     ended = run_local("up", "--port=0", "--aws-port=0", f"--state={tmp_path}", *arguments)
     assert ended.returncode in (1, 2)
     assert words in ended.stderr
