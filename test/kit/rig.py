@@ -9,11 +9,10 @@ import uuid
 from configuration.routing import subscription_filter
 from contract.objects import TENANT_METADATA, tenant_label
 from contract.queues import DEAD, RETURNED
-from jobs.schema import DEFINITION
-from jobs.store import JobStore
 from local.proxy_event import API_KEY_ID
 from runtimes.catalog import DeployedRuntime, RuntimeCatalog
 from test.kit.aws import FakeAws
+from test.kit.jobs import JobsTable
 from test.kit.pods import Pod
 from test.kit.processes import PATIENCE_S, ChildProcess, wait_for
 from test.kit.proxy import Network
@@ -54,12 +53,12 @@ class Kit:
         self._stack.close()
 
 
-class Rig:
+class Rig(JobsTable):
     """One runtime: queues, topics, a bucket and a jobs table of its own, and its pods."""
 
     def __init__(self, kit, runtime_type, *, visibility_s=VISIBILITY_S):
+        super().__init__(kit.aws.dynamodb, f"{runtime_type}-{uuid.uuid4().hex[:8]}")
         self.type = runtime_type
-        self.name = f"{runtime_type}-{uuid.uuid4().hex[:8]}"
         self.kit = kit
         self.aws = aws = kit.aws
         self.submitted = {}
@@ -70,8 +69,6 @@ class Rig:
         """Keys of objects in the bucket that tasks may read."""
         self.pods = []
         self._children = []
-        self.store = JobStore(aws.dynamodb, f"jobs-{self.name}")
-        aws.dynamodb.create_table(TableName=self.store.table, **DEFINITION)
         self.bucket = f"out-{self.name}"
         aws.s3.create_bucket(Bucket=self.bucket)
         names = (f"{self.name}{DEAD.suffix}", f"{self.name}{RETURNED.suffix}", self.name)
@@ -174,19 +171,6 @@ class Rig:
         wait_for(all_told, lambda: f"notices of {missing()} and an empty queue; {self.describe()}", timeout_s)
 
     # What is where
-
-    def record(self, job):
-        """A job as the table has it; None where it has not."""
-        try:
-            return self.store.get(job)
-        except ValueError:  # moto makes an item with its key alone, and writes the rest a moment later
-            return None
-
-    def update(self, command):
-        """Change a job; gives it as it is then."""
-        change = self.store.run(command)
-        assert change.done
-        return change.job
 
     def upload(self, key, data):
         """Put something into the bucket for tasks to read; returns its link."""

@@ -1,9 +1,7 @@
 """Traces and metrics of the whole agent, sent to a receiver that decodes OTLP over real HTTP."""
 
-import contextlib
 import json
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
@@ -11,48 +9,24 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from test.kit.processes import HTTP, free_port
 from test.kit.tasks import WORKFLOW
+from test.kit.web import posts_answered
 
 TRACE, PARENT = "5759e988bd862e3fe1be46a994272793", "53995c3f42cd8ad8"
 STAGES = {"claim", "prepare", "wait", "run", "store", "finish", "notify"}
 
 
 class Receiver:
-    """An OTLP receiver of both signals over HTTP; one that hangs takes requests and never answers."""
+    """What an OTLP collector has received over HTTP: requests of both signals."""
 
-    def __init__(self, *, hangs=False, status=200):
+    def __init__(self):
         self.traces, self.metrics = [], []
-        self._released = threading.Event()
-        receiver = self
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                if hangs:
-                    receiver._released.wait()
-                    return
-                if self.path == "/v1/traces":
-                    receiver.traces.append(ExportTraceServiceRequest.FromString(body))
-                elif self.path == "/v1/metrics":
-                    receiver.metrics.append(ExportMetricsServiceRequest.FromString(body))
-                self.send_response(status)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *args):
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self):
-        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
-        return self
-
-    def __exit__(self, *exc_info):
-        self._released.set()
-        self._server.shutdown()
-        self._server.server_close()
+    def answer(self, path, _, body):
+        if path == "/v1/traces":
+            self.traces.append(ExportTraceServiceRequest.FromString(body))
+        elif path == "/v1/metrics":
+            self.metrics.append(ExportMetricsServiceRequest.FromString(body))
+        return 200, {}, b""
 
     @property
     def resources(self):
@@ -77,16 +51,6 @@ def plain(attributes):
     return {pair.key: pair.value.string_value or pair.value.int_value for pair in attributes}
 
 
-@contextlib.contextmanager
-def collector(kind):
-    """The address of a collector that does what it should, or does not, and what it received."""
-    if kind == "unreachable":
-        yield f"http://127.0.0.1:{free_port()}", None
-        return
-    with Receiver(hangs=kind == "hanging", status=503 if kind == "refusing" else 200) as receiver:
-        yield receiver.url, receiver
-
-
 def work(kit, url, **environment):
     """Let an agent do one task of a trace; returns its rig, the metrics that it showed last and its log."""
     with kit.rig("comfyui") as rig:
@@ -108,8 +72,9 @@ def _page_of_ended_job(pod):
 
 @pytest.mark.concurrent
 def test_an_agent_sends_one_trace_a_task_with_a_span_for_each_stage_and_counts_it_there_and_on_its_page(kit):
-    with Receiver() as receiver:
-        rig, page, _ = work(kit, receiver.url, POD_NAME="pod-1", OTEL_METRIC_EXPORT_INTERVAL="100")
+    receiver = Receiver()
+    with posts_answered(receiver.answer) as url:
+        rig, page, _ = work(kit, url, POD_NAME="pod-1", OTEL_METRIC_EXPORT_INTERVAL="100")
     [message] = [span for span in receiver.spans if span.name == f"process {rig.name}"]
     stages = [span for span in receiver.spans if span is not message]
     assert {span.trace_id.hex() for span in receiver.spans} == {TRACE}
@@ -130,7 +95,9 @@ def test_an_agent_sends_one_trace_a_task_with_a_span_for_each_stage_and_counts_i
 @pytest.mark.concurrent
 @pytest.mark.parametrize(("kind", "warnings"), [("unreachable", 1), ("refusing", 1), ("hanging", 0)])
 def test_an_agent_whose_collector_is_in_trouble_works_and_exits_with_one_warning_at_most(kit, kind, warnings):
-    with collector(kind) as (url, _):
-        _, _, log = work(kit, url)
+    released = threading.Event()
+    with posts_answered(lambda *_: (503 if kind == "refusing" else released.wait() and 200, {}, b"")) as url:
+        _, _, log = work(kit, f"http://127.0.0.1:{free_port()}" if kind == "unreachable" else url)
+        released.set()
     assert "Traceback" not in log
     assert len([line for line in log.splitlines() if '"WARNING"' in line and "telemetry" in line]) == warnings

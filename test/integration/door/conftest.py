@@ -3,7 +3,6 @@
 import importlib
 import json
 import sys
-import time
 from types import SimpleNamespace
 
 import botocore.session
@@ -11,13 +10,11 @@ import pytest
 from botocore.loaders import Loader
 
 from configuration.deadlines import CommonDeadlines
-from contract.task import Task
-from jobs import commands
 from jobs.job import Claim, Job
 from local.sandbox import sandbox_environment
 from runtimes.catalog import DeployedRuntime, RuntimeCatalog
 from test.kit.rig import Rig
-from test.kit.wire import DiedError, Wire
+from test.kit.wire import Wire
 
 CATALOG = RuntimeCatalog(
     [
@@ -107,15 +104,9 @@ class Platform(Rig):
     def published_jobs(self):
         return [json.loads(envelope["Message"])["metadata"]["job"] for envelope in self.messages()]
 
-    def claim(self):
+    def claim_job(self):
         """An agent takes the one job."""
-        job = self.job.id
-        metadata = {"id": "a", "runtime": "sdruntime", "tasktype": "t", "job": job}
-        task = Task.model_validate({"metadata": metadata, "content": {}})
-        claim = commands.claim(
-            task, job, runtime="sdruntime", owner="o", token="t", now_s=time.time(), lease_s=90, start_s=60
-        )
-        assert isinstance(self.store.run(claim), Claim)
+        assert isinstance(self.claim(self.task(job=self.job.id)), Claim)
 
 
 @pytest.fixture
@@ -123,8 +114,3 @@ def platform(kit, monkeypatch):
     # botocore waits before it tries again.
     monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None))
     return Platform(kit, monkeypatch)
-
-
-@pytest.fixture
-def died():
-    return DiedError

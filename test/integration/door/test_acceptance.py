@@ -71,7 +71,7 @@ def test_a_job_that_can_neither_be_published_nor_withdrawn_is_answered_503_and_l
 def test_a_job_that_an_agent_got_although_its_publication_seemed_to_fail_is_not_withdrawn(platform):
     door = platform.door()
     door.wire.lose_answers("Publish")
-    door.wire.meanwhile("DeleteItem", platform.claim)
+    door.wire.meanwhile("DeleteItem", platform.claim_job)
     assert refused_for_now(door.respond(TASK))
     assert platform.job.state is JobState.RUNNING
 
@@ -88,7 +88,7 @@ def test_a_published_job_that_cannot_be_marked_is_answered_200_and_logged(platfo
 
 def test_an_agent_that_is_faster_than_the_door_keeps_its_job_and_nobody_is_warned(platform, caplog):
     door = platform.door()
-    door.wire.meanwhile("UpdateItem", platform.claim)
+    door.wire.meanwhile("UpdateItem", platform.claim_job)
     assert door.post(TASK)[0] == 200
     assert platform.job.state is JobState.RUNNING
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]

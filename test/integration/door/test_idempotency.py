@@ -9,6 +9,7 @@ import pytest
 from jobs.commands import IDEMPOTENCY_S
 from jobs.job import JobState
 from test.integration.door.bodies import LARGE, TASK
+from test.kit.wire import DiedError
 
 CALLS = ["GetItem", "PutObject", "TransactWriteItems", "Publish", "UpdateItem"]
 """Every call that the door makes for a large task with a key."""
@@ -42,11 +43,11 @@ def test_the_calls_of_a_request_with_a_key_are_those_at_which_the_door_dies_belo
 @pytest.mark.parametrize("moment", ["die_before", "die_after"])
 @pytest.mark.parametrize("operation", CALLS)
 def test_a_door_that_dies_between_its_writes_leaves_one_job_published_once_the_request_is_repeated(
-    platform, died, operation, moment
+    platform, operation, moment
 ):
     dying = platform.door()
     getattr(dying.wire, moment)(operation)
-    with pytest.raises(died):
+    with pytest.raises(DiedError):
         dying.post(LARGE, key="k")
     first = platform.door().post(LARGE, key="k")
     assert first[0] == 200
@@ -111,7 +112,7 @@ def test_a_job_that_an_agent_has_is_not_published_again(platform):
     door = platform.door()
     door.wire.cut("UpdateItem")
     first = door.post(TASK, key="k")
-    platform.claim()
+    platform.claim_job()
     platform.messages()
     assert door.post(TASK, key="k") == first
     assert platform.published_jobs() == []
@@ -192,10 +193,10 @@ def test_an_expired_key_that_another_transaction_holds_is_not_taken_for_one_in_u
     assert len(platform.jobs) == 2
 
 
-def test_a_repeated_job_keeps_the_time_of_its_first_acceptance(platform, monkeypatch, died):
+def test_a_repeated_job_keeps_the_time_of_its_first_acceptance(platform, monkeypatch):
     door = platform.door()
     door.wire.die_before("Publish")
-    with pytest.raises(died):
+    with pytest.raises(DiedError):
         door.post(TASK, key="k")
     created_s = platform.job.created_s
     after(monkeypatch, 1000)

@@ -1,19 +1,13 @@
 """A platform of one runtime in AWS, the keeper over it, and what a test asks of them."""
 
-import contextlib
 import json
-import time
 import uuid
 
 import pytest
 
 from contract.deadlines import DEFAULT_DEADLINES
-from contract.ids import new_job_id
-from contract.objects import content_key
 from contract.queues import CODE_ATTRIBUTE, REASON_ATTRIBUTE
-from contract.task import Task
 from jobs import commands
-from jobs.job import Claim
 from jobs.store import JobStore
 from keeper.exhausted import ExhaustedMessages
 from keeper.notifier import JobNotifier
@@ -22,7 +16,6 @@ from keeper.republisher import TaskRepublisher
 from test.kit.rig import Rig
 from test.kit.wire import Wire
 
-LEASE_S = 85
 QUEUE_PREFIX = "sdoneksStack-"
 SERVICES = ("dynamodb", "s3", "sns", "sqs")
 
@@ -42,60 +35,19 @@ class World(Rig):
 
     def __init__(self, kit, watched):
         super().__init__(kit, "sdwebui")
-        self.now_s = time.time()
-        self.use(*watched)
+        self.watched_clients, self.wire = watched
+        self.start_keeper()
 
-    def use(self, clients, wire):
-        self.wire = wire
-        wire.clear()
-        jobs, clock = JobStore(clients["dynamodb"], self.store.table), lambda: self.now_s
-        sns, sqs, s3 = clients["sns"], clients["sqs"], clients["s3"]
+    def start_keeper(self):
+        """Make the keeper as Lambda does, with nothing learned yet; calls are counted from here."""
+        self.wire.clear()
+        clients, clock = self.watched_clients, lambda: self.now_s
+        jobs, sns = JobStore(clients["dynamodb"], self.store.table), clients["sns"]
         notifier = JobNotifier(sns=sns, topic_arn=self.notice_topic, jobs=jobs, bucket=self.bucket, clock=clock)
-        tasks = TaskRepublisher(sns=sns, s3=s3, topic_arn=self.task_topic, bucket=self.bucket)
-        self.watched_clients = clients
-        self.messages = ExhaustedMessages(jobs=jobs, notifier=notifier, sqs=sqs, queue_prefix=QUEUE_PREFIX, clock=clock)
-        start_s = DEFAULT_DEADLINES.start_s
-        self.reaper = Reaper(jobs=jobs, notifier=notifier, tasks=tasks, start_s=start_s, clock=clock)
-
-    @contextlib.contextmanager
-    def pages_of(self, entries):
-        """Cut the answers to queries: those of the index's small entries would hold thousands."""
-
-        def cut(params, **_):
-            return {**params, "Limit": entries}
-
-        events = self.watched_clients["dynamodb"].meta.events
-        events.register("provide-client-params.dynamodb.Query", cut)
-        yield
-        events.unregister("provide-client-params.dynamodb.Query", cut)
-
-    # The table
-
-    def task(self, **metadata):
-        metadata = {"id": "a", "runtime": self.name, "tasktype": "text-to-image", "job": new_job_id(), **metadata}
-        return Task.model_validate({"metadata": metadata, "content": {"prompt": "secret words"}})
-
-    def accepted(self, *, start_s=3600, **metadata):
-        task = self.task(**metadata)
-        self.update(commands.accept(task, self.now_s, start_by_s=self.now_s + start_s))
-        return task
-
-    def forget_start_by(self, task):
-        """Make a job's item one that an earlier version wrote."""
-        self.aws.dynamodb.update_item(
-            TableName=self.store.table, Key={"pk": {"S": task.metadata.job}}, UpdateExpression="REMOVE start_by"
-        )
-
-    def queued(self, *, start_s=3600, **metadata):
-        task = self.accepted(start_s=start_s, **metadata)
-        self.update(commands.published(task.metadata.job, self.now_s + 1))
-        return task
-
-    def claim(self, task, token="token"):
-        """An agent claims a task's job."""
-        lease = {"owner": "pod", "token": token, "now_s": self.now_s, "lease_s": LEASE_S, "start_s": 3600}
-        claim = self.store.run(commands.claim(task, task.metadata.job, runtime=self.name, **lease))
-        assert isinstance(claim, Claim)
+        tasks = TaskRepublisher(sns=sns, s3=clients["s3"], topic_arn=self.task_topic, bucket=self.bucket)
+        common = {"jobs": jobs, "notifier": notifier, "clock": clock}
+        self.messages = ExhaustedMessages(sqs=clients["sqs"], queue_prefix=QUEUE_PREFIX, **common)
+        self.reaper = Reaper(tasks=tasks, start_s=DEFAULT_DEADLINES.start_s, **common)
 
     def running(self, **metadata):
         task = self.queued(**metadata)
@@ -123,13 +75,7 @@ class World(Rig):
             self.update(commands.notified(job, self.now_s))
         return task
 
-    def record(self, job):
-        return super().record(job.metadata.job if isinstance(job, Task) else job)
-
-    # The bucket and the queues
-
-    def lay_content(self, task):
-        self.upload(content_key(task.metadata.job), b'{"prompt":"long"}')
+    # The queues
 
     def new_notices(self):
         """The notices since the last look."""
@@ -178,15 +124,5 @@ def world(kit, watched):
 @pytest.fixture
 def envelope():
     """A body as SNS delivers it."""
-
-    def wrap(message):
-        return json.dumps(
-            {
-                "Type": "Notification",
-                "MessageId": "3ba4a0ae-8b5f-5b0a-9d1c-c0b0b0b0b0b0",
-                "Timestamp": "2026-01-02T03:04:05.678Z",
-                "Message": message,
-            }
-        )
-
-    return wrap
+    head = {"Type": "Notification", "MessageId": "3ba4a0ae-8b5f-5b0a-9d1c-c0b0b0b0b0b0"}
+    return lambda message: json.dumps({**head, "Timestamp": "2026-01-02T03:04:05.678Z", "Message": message})

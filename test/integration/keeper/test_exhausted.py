@@ -141,7 +141,7 @@ def test_a_crash_between_any_two_steps_loses_nothing_and_repeats_at_most_the_not
     while crashed:
         step += 1
         task = SOURCES[source](world)
-        world.use(world.watched_clients, world.wire)
+        world.start_keeper()
         world.wire.die_before(step)
         event = world.event(task)
         try:

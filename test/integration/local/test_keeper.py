@@ -1,13 +1,8 @@
 """The keeper's process over AWS as the local platform has it."""
 
 import json
-import time
 
 import pytest
-
-from contract.ids import new_job_id
-from contract.task import Task
-from jobs import commands
 
 
 @pytest.fixture(scope="module")
@@ -17,23 +12,14 @@ def rig(kit):
         yield rig
 
 
-def queued(rig, *, start_in_s):
-    metadata = {"id": "a", "runtime": rig.name, "tasktype": "pipeline", "job": new_job_id()}
-    task = Task.model_validate({"metadata": metadata, "content": {}})
-    start_by_s = time.time() + start_in_s
-    rig.update(commands.accept(task, time.time(), start_by_s=start_by_s))
-    rig.update(commands.published(task.metadata.job, start_by_s))
-    return task
-
-
 def code_of_error(rig, task):
     """Wait until a job's notice was sent; returns the code of its error."""
-    rig.until(lambda: rig.record(task.metadata.job).notified)
-    return rig.record(task.metadata.job).error.code
+    rig.until(lambda: rig.record(task).notified)
+    return rig.record(task).error.code
 
 
 def test_a_returned_message_fails_its_job_and_moves_to_the_dead_queue(rig):
-    task = queued(rig, start_in_s=3600)
+    task = rig.queued()
     rig.aws.sqs.send_message(QueueUrl=rig.returned_queue, MessageBody=task.to_message())
     assert code_of_error(rig, task) == "undeliverable"
     [(body, attributes)] = rig.until(rig.dead_letters)
@@ -43,4 +29,4 @@ def test_a_returned_message_fails_its_job_and_moves_to_the_dead_queue(rig):
 
 
 def test_an_overdue_job_is_ended_within_seconds(rig):
-    assert code_of_error(rig, queued(rig, start_in_s=-1)) == "start_deadline_exceeded"
+    assert code_of_error(rig, rig.queued(start_s=-1)) == "start_deadline_exceeded"
