@@ -12,7 +12,7 @@ LEASE_S = 85
 
 
 class JobsTable:
-    """A runtime's jobs table; ``now_s`` is the time of whoever changes it, and stands still unless a test moves it."""
+    """A runtime's jobs table; ``now_s`` is the time of every change, and stands still unless a test moves it."""
 
     def __init__(self, dynamodb, runtime):
         self.name = runtime
