@@ -1,32 +1,17 @@
 import pytest
 
-from runtimes.sdwebui.checkpoints import (
-    infotext_pairs,
-    is_checkpoint_hash,
-    named_checkpoints,
-    same_checkpoint,
-)
+from runtimes.sdwebui.checkpoints import infotext_pairs, named_checkpoints, same_checkpoint
 
 
 @pytest.mark.parametrize(
     ("spelling", "is_same"),
     [
-        *[
-            (name, True)
-            for name in ("a.safetensors", "a", " A.CKPT ", "a.safetensors [3e0be5e8af]", "a [3E0be5]", "a[12]")
-        ],
-        *[(name, False) for name in ("b.safetensors", "a-b", "a [xyz]", "a []", "[12")],
+        *[(name, True) for name in ("a", " A.CKPT ", "a.safetensors [3E0be5e8af]")],
+        *[(name, False) for name in ("b.safetensors", "a-b", "a [xyz]", "a []")],
     ],
 )
 def test_all_spellings_of_a_checkpoint_are_the_same(spelling, is_same):
     assert same_checkpoint(spelling, "a.safetensors") is is_same
-
-
-@pytest.mark.parametrize(
-    ("name", "is_hash"), [("0000000002", True), ("A" * 64, True), ("a.safetensors", False), ("abc", False)]
-)
-def test_a_hash_is_told_from_a_name(name, is_hash):
-    assert is_checkpoint_hash(name) is is_hash
 
 
 def places(content):
@@ -42,7 +27,6 @@ def infotext(pair):
     [
         ({"sd_model_checkpoint": "n"}, "sd_model_checkpoint", True),
         ({"override_settings": {"sd_model_checkpoint": "n"}}, "override_settings.sd_model_checkpoint", True),
-        ({"alwayson_scripts": {"sd_model_checkpoint": "n"}}, "alwayson_scripts.sd_model_checkpoint", True),
         (
             {"alwayson_scripts": {"override_settings": {"sd_model_checkpoint": "n"}}},
             "alwayson_scripts.override_settings.sd_model_checkpoint",
@@ -86,20 +70,7 @@ def test_what_names_none_is_none(content):
     assert places(content) == {}
 
 
-def test_a_name_that_is_no_text_is_given_as_it_is():
-    assert places({"sd_model_checkpoint": 5}) == {"sd_model_checkpoint": (5, True)}
-
-
 def test_an_infotexts_pairs_are_read_as_sd_webui_reads_them():
-    text = (
-        'a dog\nNegative prompt: cat\nSteps: 20, Seed: 1, Model hash: 0000000002, VAE: "x, \\"y\\".pt", Odd: "z, V: 1'
-    )
-    assert infotext_pairs(text) == {
-        "Steps": "20",
-        "Seed": "1",
-        "Model hash": "0000000002",
-        "VAE": 'x, "y".pt',
-        "Odd": '"z',
-        "V": "1",
-    }
+    text = 'a dog\nNegative prompt: cat\nSteps: 20, Seed: 1, VAE: "x, \\"y\\".pt", Odd: "z, V: 1'
+    assert infotext_pairs(text) == {"Steps": "20", "Seed": "1", "VAE": 'x, "y".pt', "Odd": '"z', "V": "1"}
     assert infotext_pairs("a\nSteps: 1, Seed: 1") == {}

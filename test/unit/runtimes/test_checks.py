@@ -28,16 +28,15 @@ def errors(content, runtime, tasktype):
 @pytest.mark.parametrize(
     ("runtime", "tasktype", "content"),
     [
-        *[
-            (STATIC, T2I, {"override_settings": {"sd_model_checkpoint": name}})
-            for name in (CHECKPOINT, "v1-5-pruned-emaonly", f"{CHECKPOINT} [6ce0161689]", "V1-5-Pruned-EmaOnly", "")
-        ],
+        (STATIC, T2I, {"override_settings": {"sd_model_checkpoint": f"{CHECKPOINT} [6ce0161689]"}}),
         (STATIC, T2I, {"infotext": INFOTEXT.format("Model: x"), "sd_model_checkpoint": CHECKPOINT}),
         (STATIC, T2I, {"refiner_checkpoint": "", "hr_checkpoint_name": "Use same checkpoint"}),
         (DYNAMIC, T2I, {"sd_model_checkpoint": "x.ckpt", "override_settings": {"sd_model_checkpoint": "x"}}),
-        (STATIC, T2I, {"prompt": "a", "steps": 16, "width": 512, "height": 512, "seed": -1}),
-        (STATIC, T2I, {"steps": "20", "cfg_scale": "7.5", "width": 70}),
-        (STATIC, T2I, {"steps": 1.5, "styles": ["nope"], "sampler_name": "nope", "unknown_field": {"a": 1}}),
+        (
+            STATIC,
+            T2I,
+            {"steps": 1.5, "cfg_scale": "7.5", "sampler_name": "nope", "unknown_field": {"a": 1}, "seed": -1},
+        ),
         (STATIC, T2I, {"width": 8192, "height": 8192}),
         (STATIC, T2I, {"width": 1024, "height": 1024, "batch_size": 8, "n_iter": 100, "enable_hr": True}),
         (STATIC, T2I, {"hr_scale": 100}),
@@ -45,8 +44,6 @@ def errors(content, runtime, tasktype):
         (STATIC, I2I, {"alwayson_scripts": {"image_link": "s3://b/k"}}),
         (STATIC, SINGLE, {"image": IMAGE, "upscaling_resize": 8}),
         (STATIC, SINGLE, {"image": IMAGE, "resize_mode": 1, "upscaling_resize": 100}),
-        (STATIC, BATCH, {"imageList": [{"data": IMAGE, "name": "a"}]}),
-        (COMFYUI, "pipeline", {"1": NODE}),
         (COMFYUI, "pipeline", {"prompt": {"1": NODE}, "extra_data": {}}),
         *[(FILL, "inpainting", {"prompt": prompt, "image": IMAGE, "mask": IMAGE}) for prompt in ("", None)],
     ],
@@ -59,7 +56,6 @@ def test_what_the_server_can_do_is_accepted(runtime, tasktype, content):
     ("content", "field"),
     [
         ({"sd_model_checkpoint": "x"}, "sd_model_checkpoint"),
-        ({"override_settings": {"sd_checkpoint": "x"}}, "override_settings.sd_checkpoint"),
         (
             {"alwayson_scripts": {"ADetailer": {"args": [{"ad_checkpoint": "x [0123]"}]}}},
             "alwayson_scripts.ADetailer.args[0].ad_checkpoint",
@@ -76,12 +72,10 @@ def test_a_static_runtime_rejects_another_checkpoint_wherever_it_is_named(conten
 @pytest.mark.parametrize(
     ("tasktype", "content", "field", "words"),
     [
-        *[(T2I, {"steps": steps}, "steps", "must be") for steps in (0, -1, True, [], "nan")],
-        *[(T2I, {field: 0}, field, "must be at least") for field in ("width", "batch_size", "n_iter")],
+        *[(T2I, {"steps": steps}, "steps", "must be") for steps in (0, True, [], "nan")],
         (T2I, {"height": -64}, "height", "must be at least 8, not -64"),
         (T2I, {"seed": "x"}, "seed", "must be a number"),
         (T2I, {"denoising_strength": 1.1}, "denoising_strength", "must be at most 1"),
-        (T2I, {"prompt": ["a"]}, "prompt", "must be a string"),
         (T2I, {"override_settings": []}, "override_settings", "must be an object"),
         (
             T2I,
@@ -95,11 +89,10 @@ def test_a_static_runtime_rejects_another_checkpoint_wherever_it_is_named(conten
             "override_settings.sd_model_checkpoint",
             "another checkpoint than x",
         ),
-        *[(I2I, {"init_images": images}, "init_images", "") for images in (None, [], "https://example.com/a.png")],
+        *[(I2I, {"init_images": images}, "init_images", "") for images in ([], "https://example.com/a.png")],
         (I2I, {"init_images": ["a", None]}, "init_images[1]", "a link or base64"),
         *[(SINGLE, {"image": image}, "image", "") for image in (None, ["a"])],
-        *[(SINGLE, {"image": "a", "upscaling_resize": n}, "upscaling_resize", "must be above 0") for n in (0, -5, "0")],
-        (SINGLE, {"image": "a", "resize_mode": 7}, "resize_mode", "must be at most 1"),
+        (SINGLE, {"image": "a", "upscaling_resize": "0"}, "upscaling_resize", "must be above 0"),
         (BATCH, {"imageList": ["a"]}, "imageList[0]", "must be an object"),
         (BATCH, {"imageList": "a"}, "imageList", "must be a list"),
     ],
@@ -114,14 +107,12 @@ def test_what_sd_webui_would_answer_with_an_error_or_ignore_is_rejected(tasktype
     ("tasktype", "content", "field"),
     [
         (T2I, {"width": "40000", "height": 4e4}, "width"),
-        (T2I, {"width": 200_000}, "width"),
         (T2I, {"height": 200_000}, "width"),
         (T2I, {"width": 2048, "height": 2048, "batch_size": 17}, "batch_size"),
         (T2I, {"enable_hr": True, "width": 4096, "height": 4096, "hr_scale": 2.1}, "hr_scale"),
         (T2I, {"enable_hr": True, "width": 4096, "height": 4100}, "hr_scale"),
         (T2I, {"enable_hr": True, "hr_resize_x": 9000, "hr_resize_y": 9000}, "hr_resize_x"),
         (T2I, {"enable_hr": True, "hr_resize_y": 9000}, "hr_resize_y"),
-        (I2I, {"init_images": [IMAGE], "width": 40000, "height": 40000}, "width"),
         (SINGLE, {"image": IMAGE, "upscaling_resize": 17}, "upscaling_resize"),
         (
             BATCH,
@@ -136,10 +127,10 @@ def test_more_pixels_than_the_runtime_may_hold_are_rejected(tasktype, content, f
     assert f"at most {DEFAULT_MAX_PIXELS} are allowed (maxPixels)" in words
 
 
-@pytest.mark.parametrize(("max_pixels", "rejected"), [(1024 * 1024, True), (2 * 1024 * 1024, False)])
-def test_each_runtime_has_a_limit_of_pixels_of_its_own(max_pixels, rejected):
-    found = errors({"width": 1032, "height": 1024}, replace(DYNAMIC, max_pixels=max_pixels), T2I)
-    assert bool(found) is rejected
+def test_each_runtime_has_a_limit_of_pixels_of_its_own():
+    content = {"width": 1032, "height": 1024}
+    found = [errors(content, replace(DYNAMIC, max_pixels=mebi * 2**20), T2I).keys() for mebi in (1, 2)]
+    assert found == [{"width"}, set()]
 
 
 @pytest.mark.parametrize(
@@ -152,13 +143,10 @@ def test_each_runtime_has_a_limit_of_pixels_of_its_own(max_pixels, rejected):
             for content, field in [
                 ({"workflow": {"1": NODE}}, "workflow"),
                 ({"input": {"workflow": {"1": NODE}, "images": []}}, "input.workflow"),
-                ({"input": {"prompt": {"1": NODE}}}, "input.prompt"),
-                ({"input": {"workflow": EDITORS}}, "input.workflow"),
                 ({"prompt": {"workflow": {"1": NODE}}}, "prompt.workflow"),
                 ({"workflow": '{"1": {"class_type": "A", "inputs": {}}}'}, "workflow"),
             ]
         ],
-        ({}, {"": "must be a workflow"}),
         ({"prompt": "a cat"}, {"prompt": "must be a workflow"}),
         ({"1": {"inputs": {}}, "2": {"class_type": "A"}}, {"1.class_type": "is required", "2.inputs": "is required"}),
         ({"1": []}, {"1": "must be a node"}),

@@ -58,30 +58,21 @@ def test_files_that_are_named_are_removed_with_folders_that_are_then_empty(folde
 @pytest.mark.parametrize(
     "body",
     [
-        {"files": [file("secret", "..")]},
-        {"files": [file("../secret")]},
+        {"files": [file("secret", ".."), file("secret", "link")]},
         {"files": [file("/etc/passwd", "/")]},
         {"files": [file("mine.png", "", "input"), file("mine.glb", "3d", "input")]},
         {"files": [file("mine.png", "task-inputs/..", "input")]},
-        {"files": [file("", "named")]},
-        {"files": [file("named")]},
         {"files": [file("t.png", kind="models")]},
         {"files": [None, "x", {}]},
         {"folders": ["..", ".", "", "named", "/", 5, None]},
-        {},
-        [],
         None,
     ],
 )
 def test_nothing_else_is(folders, body):
+    (folders["output"] / "link").symlink_to(folders["output"].parent)
     before = files_in(folders)
     assert remove(folders, body) == 0
     assert files_in(folders) == before
-
-
-def test_a_link_out_of_the_folder_leads_nowhere(folders):
-    (folders["output"] / "link").symlink_to(folders["output"].parent)
-    assert remove(folders, {"files": [file("secret", "link")]}) == 0
 
 
 def test_what_was_forgotten_is_removed_after_hours(folders):

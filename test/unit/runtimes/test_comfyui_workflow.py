@@ -7,7 +7,6 @@ import pytest
 from driverkit import task_of
 
 from queue_agent.errors import ExecutionFailed, InputError, InvalidTask, Rejected, ServerError
-from queue_agent.ports import MAX_UNITS
 from runtimes.comfyui.driver.history import ending_error, has_other_results, listed_files, refusal, saved_files
 from runtimes.comfyui.driver.workflow import Workflow, cycle_in, file_sites, inputs_in, work_of, workflow_of
 
@@ -37,7 +36,6 @@ def chain(*links):
     ("content", "graph", "targets"),
     [
         (GRAPH, GRAPH, None),
-        ({"prompt": GRAPH, "extra_data": None}, GRAPH, None),
         ({"prompt": GRAPH["9"], "8": GRAPH["8"]}, {"prompt": GRAPH["9"], "8": GRAPH["8"]}, None),
         ({"prompt": GRAPH, "partial_execution_targets": ["9"], "client_id": "x", "number": 1}, GRAPH, ["9"]),
     ],
@@ -50,7 +48,6 @@ def test_a_workflow_is_read_bare_or_under_prompt_and_may_name_the_outputs_that_a
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ({"1": {"inputs": {}}, "2": "x"}, "1.class_type is required: the name of a node class; 2 must be a node"),
         ({"1": {"class_type": "x" * 100_000, "inputs": {}}}, "1.class_type may have at most 200 characters"),
         ({"prompt": GRAPH, "workflow": {}, "webhook": "x"}, "workflow is not read beside prompt; webhook is not read"),
     ],
@@ -90,12 +87,6 @@ def test_workflows_that_differ_in_texts_seeds_and_steps_alone_are_of_one_kind():
     assert (first.units, second.units) == (1, 50)
 
 
-@pytest.mark.parametrize("steps", [[10**160], [10**400, 0.5], [1e308, 1e308]])
-def test_steps_of_any_size_are_clamped(steps):
-    nodes = {str(n): {"class_type": "A", "inputs": {"steps": count}} for n, count in enumerate(steps)}
-    assert 1 <= work_of(nodes).units <= MAX_UNITS
-
-
 def required(**inputs):
     return {"input": {"required": inputs}}
 
@@ -105,11 +96,10 @@ def required(**inputs):
     [
         (required(a=[["a.png"], {"image_upload": True}]), ("image",)),
         (required(a=[[], {"audio_upload": True}]), ("audio", "video")),
-        (required(a=["COMBO", {"options": [], "video_upload": True}]), ("video",)),
         (required(a=["COMBO", {"options": [], "file_upload": True}]), ()),
         (required(a=[["x"]]), ()),
         (required(a=["STRING", {}]), None),
-        *[(odd, None) for odd in (None, {}, {"input": None}, {"input": [1]}, {"input": {"required": 7}})],
+        *[(odd, None) for odd in (None, {"input": [1]}, {"input": {"required": 7}})],
     ],
 )
 @pytest.mark.parametrize("text", ["s3://b/k", "http://a/two words", "data:image/png;base64,AAAA", "iVBO" * 64])
@@ -119,17 +109,13 @@ def test_a_link_or_a_file_is_read_only_for_an_input_that_names_a_file(declaratio
     assert [site.input.kinds for site in sites] == ([kinds] if kinds is not None else [])
 
 
-@pytest.mark.parametrize("data", [b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"GIF89a"])
-@pytest.mark.parametrize("form", ["{}", '"{}"', " {}\n"])
-def test_a_small_picture_in_base64_stands_for_a_file_as_a_large_one_does(data, form):
-    text = form.format(base64.b64encode(data + bytes(30)).decode())
-    workflow = Workflow({"1": {"class_type": "LoadImage", "inputs": {"image": text}}})
-    assert inputs_in(workflow) == {"LoadImage": [("1", "image", text)]}
-
-
-def test_names_of_files_are_no_pictures():
+def test_a_small_picture_in_base64_stands_for_a_file_as_a_large_one_does_and_no_name_of_a_file_is_one():
     names = {"a": "iVBORw0KGgo.png", "b": "/9j/x.jpg", "c": "R0lGODs.gif", "d": "UklGR/a/picture_with_a_long_name.webp"}
-    assert inputs_in(Workflow({"1": {"class_type": "LoadImage", "inputs": names}})) == {}
+    data = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"GIF89a")
+    encoded = [base64.b64encode(head + bytes(30)).decode() for head in data]
+    pictures = {text: text for one in encoded for text in (one, f'"{one}"', f" {one}\n")}
+    workflow = Workflow({"1": {"class_type": "LoadImage", "inputs": names | pictures}})
+    assert inputs_in(workflow) == {"LoadImage": [("1", name, text) for name, text in pictures.items()]}
 
 
 def test_too_many_texts_that_may_be_files_are_refused_before_the_server_is_asked_for_their_classes():
@@ -153,7 +139,7 @@ def failed(**data):
 @pytest.mark.parametrize(
     ("told", "kind", "words"),
     [
-        *[(told, type(None), "None") for told in (entry(), {"outputs": {}, "status": None})],
+        ({"outputs": {}, "status": None}, type(None), "None"),
         (failed(exception_message="no\n file", traceback=["…"]), ExecutionFailed, "KSampler (node 3): no file"),
         (failed(exception_message="", exception_type="A.B"), ExecutionFailed, "KSampler (node 3): A.B"),
         (failed(exception_message="", exception_type="torch.OutOfMemoryError"), ServerError, "out of memory"),
@@ -205,7 +191,6 @@ ERRORS = [
             "EmptyImage (node 1): Value -5 smaller than min of 1: width",
         ),
         ({}, chain(2, 3, 2), "Prompt outputs failed validation; nodes feed each other in a circle: 2 → 3 → 2"),
-        ({}, GRAPH, "Prompt outputs failed validation"),
     ],
 )
 def test_a_rejected_workflow_is_told_node_by_node_in_the_servers_words(node_errors, nodes, words):
@@ -213,8 +198,7 @@ def test_a_rejected_workflow_is_told_node_by_node_in_the_servers_words(node_erro
     assert (type(error), str(error)) == (Rejected, words)
 
 
-def test_a_node_that_feeds_itself_is_a_circle_and_a_long_chain_is_none():
-    assert cycle_in(chain(1)) == ["1", "1"]
+def test_a_long_chain_is_no_circle():
     assert cycle_in(chain(*range(2, 50_000))) == []
 
 
@@ -222,10 +206,8 @@ def test_a_node_that_feeds_itself_is_a_circle_and_a_long_chain_is_none():
     ("status", "body", "words"),
     [
         (500, None, "answers 500"),
-        (500, {"error": INVALID}, "answers 500"),
         (429, {"error": INVALID}, "answers 429"),
         (401, {"error": INVALID}, "leads to a login"),
-        (403, {"detail": "no"}, "leads to a login"),
         (400, {"message": "from a proxy"}, "answers 400"),
         (400, {"node_errors": [1]}, "answers 400"),
     ],

@@ -18,9 +18,8 @@ from runtimes.flux.driver.events import ServerEvent as Event
 from runtimes.flux.driver.executor import Flux
 from runtimes.flux.driver.request import draft_of
 
-INLINE = base64.b64encode(b"inline").decode()
+INLINE, ENCODED = (base64.b64encode(data).decode() for data in (b"inline", b"picture"))
 PICTURE = Media(b"picture", "png", "image/png")
-ENCODED = base64.b64encode(b"picture").decode()
 SERVED = ServedModel(source="black-forest-labs/FLUX.1-schnell", steps=4, max_batch=4)
 LINK = "https://example.com/i.png"
 WORDS = {"prompt": f'a "cat" {LINK}', "negative_prompt": LINK, "seed": 3}
@@ -37,24 +36,17 @@ WORDS = {"prompt": f'a "cat" {LINK}', "negative_prompt": LINK, "seed": 3}
             {"prompt": LINK, "image": ENCODED, "mask": ENCODED},
         ),
         (
-            "inpainting",
-            {"prompt": "a", "image": LINK, "mask": INLINE},
-            ["image", "mask"],
-            {"prompt": "a", "image": ENCODED, "mask": INLINE},
-        ),
-        (
             "edit",
-            {"instructions": "a", "images": [INLINE, "s3://b/i.png", INLINE]},
-            ["images[0]", "images[1]", "images[2]"],
-            {"instructions": "a", "images": [INLINE, ENCODED, INLINE]},
+            {"instructions": "a", "images": [INLINE, "s3://b/i.png"], "mask": LINK},
+            ["mask", "images[0]", "images[1]"],
+            {"instructions": "a", "images": [INLINE, ENCODED], "mask": ENCODED},
         ),
-        ("edit", {"instructions": "a", "image": "no image"}, ["image"], {"instructions": "a", "image": "no image"}),
     ],
 )
 def test_links_become_images_in_their_place_other_texts_stay_and_the_task_too(tasktype, content, fields, request_):
     task = task_of(json.loads(json.dumps(content)), tasktype)
     draft = draft_of(task, SERVED)
-    assert [site.input.field for site in draft.sites] == fields
+    assert sorted(site.input.field for site in draft.sites) == sorted(fields)
     sent = b"".join(draft.finish({LINK: PICTURE, "s3://b/i.png": PICTURE}).under("the-id"))
     assert json.loads(sent) == {"job_id": "the-id", "task_type": tasktype, "request": request_}
     assert task.content == content
@@ -69,30 +61,23 @@ def work(tasktype="text-to-image", **content):
     return draft_of(task_of({"prompt": "a"} | content if tasktype != "edit" else content, tasktype), SERVED).work
 
 
-VARIATION = {"image": INLINE, "num_inference_steps": 4, "strength": 0.5}
 REFERENCE = {"instructions": "a", "images": [INLINE]}
-FOUR = {"num_inference_steps": 4}
+SMALL = {"width": 512, "height": 512}
+STEPS_30 = SMALL | {"num_inference_steps": 30}
 
 
 @pytest.mark.parametrize(
     ("tasktype", "content", "change", "same"),
     [
-        ("text-to-image", FOUR, {"prompt": "b", "seed": 4, "num_inference_steps": 9, "output_format": "webp"}, True),
-        ("text-to-image", FOUR, {"width": 256}, False),
-        ("text-to-image", FOUR, {"true_cfg_scale": 2}, False),
+        ("text-to-image", STEPS_30, {"prompt": "b", "seed": 4, "num_inference_steps": 9, "quality": 7}, True),
+        ("text-to-image", STEPS_30, {"width": 256}, False),
+        ("text-to-image", STEPS_30, {"true_cfg_scale": 2}, False),
         ("text-to-image", {}, {"num_inference_steps": 1}, False),  # what the model chooses may be any number
-        ("image-to-image", VARIATION, {"strength": 0.9}, False),
-        *[
-            ("edit", REFERENCE, change, False)
-            for change in ({"preview": True}, {"size": 512}, {"images": [INLINE, INLINE]})
-        ],
+        ("edit", REFERENCE, {"images": [INLINE, INLINE]}, False),
     ],
 )
 def test_jobs_that_differ_in_texts_seeds_and_steps_alone_are_of_one_kind(tasktype, content, change, same):
     assert (work(tasktype, **content).kind == work(tasktype, **content | change).kind) is same
-
-
-SMALL = {"width": 512, "height": 512}
 
 
 @pytest.mark.parametrize(
@@ -100,14 +85,10 @@ SMALL = {"width": 512, "height": 512}
     [
         ("text-to-image", SMALL, 1, 4, 0.375),
         ("text-to-image", SMALL | {"num_inference_steps": 4, "num_images": 2}, 8, 2, 0.375),
-        ("text-to-image", SMALL | {"num_images": 8}, 8, 1, 0),
-        ("text-to-image", {"width": 256, "height": 256}, 1, 4, 0.375),
         ("text-to-image", {"width": 512, "height": 1024}, 1, 2, 0.375),
-        ("text-to-image", {"width": 2048, "height": 512}, 1, 1, 0),
         ("text-to-image", {}, 1, 1, 0),  # of the model's own size
-        ("text-to-image", SMALL | {"num_inference_steps": 30}, 30, 4, 0.05),
-        ("text-to-image", SMALL | {"num_inference_steps": 1}, 1, 4, 1),
-        ("image-to-image", SMALL | VARIATION | {"num_inference_steps": 30}, 30, 4, 0.1),
+        ("text-to-image", STEPS_30, 30, 4, 0.05),
+        ("image-to-image", STEPS_30 | {"image": INLINE, "strength": 0.5}, 30, 4, 0.1),
         ("edit", REFERENCE, 1, 1, 0),
     ],
 )
@@ -126,7 +107,7 @@ async def events_of(*chunks):
     return [event async for event in events_in(pieces())]
 
 
-@pytest.mark.parametrize("size", [1, 2, 7, 1000])
+@pytest.mark.parametrize("size", [1, 7, 1000])
 async def test_events_are_read_however_they_are_cut_and_one_without_its_end_is_none(size):
     text = b': hello\n\nevent: state\r\ndata: {"state":\r\ndata:"running"}\r\n\r\nevent: nothing\n\nid: 3\ndata: {}\n\n'
     text += b"event: end\ndata: {}\n"
@@ -148,9 +129,6 @@ async def test_an_event_of_nonsense_or_without_an_end_is_the_servers_fault(monke
         await events_of(*chunks)
 
 
-ALONE = ("started", None)
-
-
 def job_and_said(clock=time.monotonic):
     said = []
     return FluxJob("job", "id", None, signals(said), clock), said
@@ -161,10 +139,8 @@ def job_and_said(clock=time.monotonic):
     [
         ([Event("state", {"state": "waiting"})], []),
         ([Event("state", {"state": "running", "batch": 7})] * 2, [("started", 7)]),
-        ([Event("state", {"state": "running", "batch": "x"}), Event("freed", {})], [ALONE, "freed"]),
-        ([Event("freed", {}), Event("freed", {})], [ALONE, "freed"]),
-        ([Event("state", {"state": "encoding"})], [ALONE, "freed"]),
-        ([Event("end", {"state": "succeeded"})], [ALONE, "freed"]),
+        ([Event("state", {"state": "running", "batch": "x"}), Event("freed", {})], [("started", None), "freed"]),
+        ([Event("state", {"state": "encoding"}), Event("end", {"state": "succeeded"})], [("started", None), "freed"]),
         ([Event("end", {"state": "cancelled"})], []),
         ([Event("state", None), Event("progress", []), Event("later", {"state": ["x"]})], []),
     ],
@@ -187,7 +163,7 @@ def test_progress_goes_on_within_a_step_as_fast_as_before_and_no_further_than_it
         fractions.append(job.fraction)
     assert fractions == [None, None, None, 0.25, 0.375, 0.5, 0.5, 0.625]
     job.heed(Event("state", {"state": "waiting", "progress": 0.0}))  # its worker was lost
-    assert (job.fraction, job.heard) == (None, 10)
+    assert job.fraction is None
 
 
 def failed(code, message="No."):
@@ -195,36 +171,34 @@ def failed(code, message="No."):
 
 
 @pytest.mark.parametrize(
-    ("row", "fault", "is_final"),
+    ("row", "error", "is_final"),
     [
         (failed("refused"), Rejected, True),
         (failed("failed"), ExecutionFailed, True),
         (failed("failed", "[Errno 28] No space left on device"), ServerError, False),
-        *[(failed(code), ServerError, False) for code in ("out_of_memory", "worker_lost", "what is this")],
+        *[(failed(code), ServerError, False) for code in ("out_of_memory", "what is this")],
         ({"state": "failed"}, ExecutionFailed, True),
         ({"state": "cancelled"}, ServerError, False),
-        ({"state": "succeeded"}, type(None), True),
-        ({"state": "running"}, type(None), True),
+        *[({"state": state}, type(None), True) for state in ("succeeded", "running")],
     ],
 )
-def test_an_ending_is_the_tasks_fault_only_where_it_would_be_the_same_again(row, fault, is_final):
+def test_an_ending_is_the_tasks_fault_only_where_it_would_be_the_same_again(row, error, is_final):
     report = report_of(row)
-    assert (type(report.error), report.would_end_the_same) == (fault, is_final)
+    assert (type(report.error), report.would_end_the_same) == (error, is_final)
 
 
-DETAIL = [{"field": "request.width", "problem": "must be a multiple of 16"}, {"field": "", "problem": "is odd"}]
+DETAIL = [{"field": "request.width", "problem": "must be a multiple of 16"}, {"field": "", "problem": "is odd"}, "x"]
 
 
 @pytest.mark.parametrize(
     ("status", "body", "kind", "words"),
     [
-        (422, {"detail": DETAIL}, Rejected, "width must be a multiple of 16; is odd"),
+        (422, {"detail": DETAIL}, Rejected, "width must be a multiple of 16; is odd; x"),
         (413, {"detail": "too large"}, Rejected, "too large"),
-        (422, {"detail": ["odd"]}, Rejected, "odd"),
         (503, {"detail": "loading"}, ServerAway, "The model server is not ready."),
         *[
             (status, body, ServerError, f"The model server answers {status} to a job.")
-            for status, body in [(500, {"detail": "broken"}), (404, {"detail": "Not Found"}), (422, {}), (422, [])]
+            for status, body in [(500, {"detail": "broken"}), (404, {"detail": "Not Found"}), (422, [])]
         ],
     ],
 )
@@ -233,15 +207,12 @@ def test_only_a_refusal_with_a_reason_is_the_tasks_fault(status, body, kind, wor
     assert (type(error), str(error)) == (kind, words)
 
 
-WORKER = {"device": "cuda:0", "state": "starting", "restarts": 1}
-
-
 @pytest.mark.parametrize(
     ("read", "status", "body", "kind", "words"),
     [
         (read_report, 500, {"state": "running"}, ServerError, "answers 500"),
-        *[(read_report, 200, body, ServerError, "unexpected response") for body in ([], {"state": "dancing"}, {})],
-        (read_health, 503, {"live": True, "ready": False, "workers": [WORKER]}, ServerLoading, "loading its model"),
+        *[(read_report, 200, body, ServerError, "unexpected response") for body in ([], {"state": "dancing"})],
+        (read_health, 503, {"live": True, "ready": False, "workers": []}, ServerLoading, "loading its model"),
         (read_health, 503, {"live": False, "ready": False, "workers": []}, ServerError, "no worker left"),
         (read_health, 200, {"live": True, "ready": True, "workers": ["x"]}, ServerError, "unexpected response"),
     ],
@@ -252,45 +223,33 @@ def test_a_server_that_is_not_ready_or_whose_word_makes_no_sense_is_the_servers_
     assert type(caught.value) is kind
 
 
-READY, GONE = {"state": "ready", "restarts": 0}, {"state": "down", "restarts": 5, "given_up": True}
-
-
-@pytest.fixture
-async def flux():
-    """The driver of a server with two GPUs, one of which is lost; the test may change the server's health."""
-    health = {"live": True, "ready": True, "workers": [GONE, READY], "model": {"source": "m", "max_batch": 3}}
+async def test_a_server_tells_how_many_jobs_it_can_have_and_its_events_and_restarts_are_signs_of_life():
+    ready, gone = {"state": "ready", "restarts": 0}, {"state": "down", "restarts": 5, "given_up": True}
+    health = {"live": True, "ready": True, "workers": [gone, ready], "model": {"source": "m", "max_batch": 3}}
 
     async def get_health(_request):
         return web.json_response(health)
 
     async with client_of(web.get("/health", get_health)) as client:
-        driver = Flux(client)
-        driver.health = health
-        yield driver
+        flux = Flux(client)
+        assert flux.capacity == Capacity(ahead=True)
+        await flux.wait_until_ready()
+        assert flux.capacity == Capacity(devices=1, batch=3, ahead=True)
+        job, _ = job_and_said()
+        flux._jobs["id"] = job
+        first = await flux.liveness_token()
+        assert await flux.liveness_token() == first
+        job.heed(Event("progress", {}))
+        second = await flux.liveness_token()
+        health["workers"] = [gone, ready | {"restarts": 1}]
+        assert first != second != await flux.liveness_token()
 
 
-async def test_a_server_tells_once_it_is_ready_how_many_jobs_it_can_have(flux):
-    assert flux.capacity == Capacity(ahead=True)
-    await flux.wait_until_ready()
-    assert flux.capacity == Capacity(devices=1, batch=3, ahead=True)
-
-
-async def test_events_and_restarts_of_workers_are_signs_of_life_and_mere_time_is_none(flux):
-    flux._jobs["id"], _ = job_and_said()
-    first = await flux.liveness_token()
-    assert await flux.liveness_token() == first
-    flux._jobs["id"].heed(Event("progress", {}))
-    second = await flux.liveness_token()
-    flux.health["workers"] = [GONE, READY | {"restarts": 1}]
-    assert first != second != await flux.liveness_token()
-
-
-async def test_a_manifest_bears_a_jobs_seeds_and_not_all_of_its_warnings(flux):
+async def test_a_success_without_a_picture_is_none_and_not_all_of_a_thousand_warnings_reach_the_manifest():
     job, _ = job_and_said()
-    pictures = [{"number": number, "kind": "picture", "seed": number} for number in (7, 8)]
-    report = report_of({"state": "succeeded", "outputs": pictures, "warnings": ["w" * 1000] * 1000})
-    result = await flux._result(job, report)
-    assert result.answer["seeds"] == [output.seed for output in result.outputs] == [7, 8]
-    assert len(json.dumps(result.answer)) < 50_000
-    with pytest.raises(ServerError, match="lists no picture"):
-        await flux._result(job, report_of({"state": "succeeded"}))
+    report = {"state": "succeeded", "outputs": [{"number": 7, "kind": "picture", "seed": 7}], "warnings": ["w" * 1000]}
+    async with client_of() as client:
+        result = await Flux(client)._result(job, report_of(report | {"warnings": ["w" * 1000] * 1000}))
+        assert len(json.dumps(result.answer)) < 50_000
+        with pytest.raises(ServerError, match="lists no picture"):
+            await Flux(client)._result(job, report_of({"state": "succeeded"}))

@@ -17,7 +17,6 @@ from runtimes.model_folders import (
 
 ROOT = Path(__file__).parents[3]
 NAMES = [folder.name for folder in MODEL_FOLDERS]
-LINKED = [folder.name for folder in MODEL_FOLDERS if folder.sdwebui_argument is None]
 
 
 def test_comfyuis_file_is_yaml_that_reaches_every_folder_and_checkpoints_where_sdwebui_finds_them():
@@ -44,31 +43,16 @@ def test_sdwebui_is_not_sent_to_a_folder_that_is_missing_in_a_read_only_mount(tm
     assert sdwebui_arguments(tmp_path) == ["--lora-dir", str(tmp_path / "Lora")]
 
 
-def test_a_linked_folder_can_be_written_though_the_bucket_has_none(tmp_path):
-    link_models([tmp_path / "bucket"], tmp_path / "models")
-    for name in LINKED:
-        (tmp_path / "models" / name / "downloaded.pth").write_text("x")
-
-
-def test_an_uploaded_file_hides_the_images_own_of_the_same_name(tmp_path):
+def test_an_uploaded_file_hides_the_images_own_of_the_same_name_after_a_restart_of_the_container_too(tmp_path):
     for source in ("bucket", "image"):
         (tmp_path / source / "GFPGAN").mkdir(parents=True)
         (tmp_path / source / "GFPGAN" / "GFPGANv1.4.pth").write_text(source)
     (tmp_path / "image" / "GFPGAN" / "parsing_parsenet.pth").write_text("image")
-    link_models([tmp_path / "bucket", tmp_path / "image"], tmp_path / "models")
-    made = tmp_path / "models" / "GFPGAN"
-    assert {file.name: file.read_text() for file in made.iterdir()} == {
-        "GFPGANv1.4.pth": "bucket",
-        "parsing_parsenet.pth": "image",
-    }
-
-
-def test_linking_again_after_a_restart_of_the_container_changes_nothing(tmp_path):
-    (tmp_path / "bucket" / "ESRGAN").mkdir(parents=True)
-    (tmp_path / "bucket" / "ESRGAN" / "4x-UltraSharp.pth").write_text("x")
     for _ in range(2):
-        link_models([tmp_path / "bucket"], tmp_path / "models")
-    assert [file.name for file in (tmp_path / "models" / "ESRGAN").iterdir()] == ["4x-UltraSharp.pth"]
+        link_models([tmp_path / "bucket", tmp_path / "image"], tmp_path / "models")
+    made = {file.name: file.read_text() for file in (tmp_path / "models" / "GFPGAN").iterdir()}
+    assert made == {"GFPGANv1.4.pth": "bucket", "parsing_parsenet.pth": "image"}
+    (tmp_path / "models" / "ESRGAN" / "downloaded.pth").write_text("x")  # though no source has the folder
 
 
 def test_the_documented_table_is_the_codes():

@@ -78,14 +78,7 @@ async def run(driver, claim=1):
 
 
 @pytest.mark.parametrize(
-    "events",
-    [
-        [DONE],
-        [None],
-        [ServerError(), DONE],
-        [ServerError(), ServerError()],
-        [None, ServerError(), None],
-    ],
+    "events", [[DONE], [ServerError(), DONE], [ServerError(), ServerError()], [None, ServerError(), None]]
 )
 async def test_a_job_ends_by_its_events_or_where_they_break_off_by_questions(events):
     driver = Queue({FIRST: [RUNNING, DONE]}, events)
@@ -112,9 +105,7 @@ async def test_a_job_is_withdrawn_unless_the_task_is_to_blame(error, withdrawn):
     assert driver.withdrawn == withdrawn
 
 
-@pytest.mark.parametrize(
-    "left", [[JobReport(state="waiting"), DONE], [RUNNING, DONE], [JobReport(state="encoding"), DONE], [DONE, DONE]]
-)
+@pytest.mark.parametrize("left", [[JobReport(state="waiting"), DONE], [RUNNING, DONE], [DONE, DONE]])
 @pytest.mark.parametrize("left_by", [FIRST, SECOND])
 async def test_what_an_earlier_claim_left_is_adopted_and_nothing_is_drawn_again(left, left_by):
     driver = Queue({left_by: left})

@@ -45,19 +45,19 @@ def test_the_platforms_keys_and_settings_that_save_files_are_stripped_and_no_pic
         "image_link": "",
         "ControlNet": {"args": []},
     }
-    settings = {"eta": 1, "samples_save": True, "grid_save": True}
-    content = {"prompt": "x", "alwayson_scripts": scripts, "override_settings": settings, "send_images": False}
+    settings = {"eta": 1, "samples_save": True, "grid_save": True, "tiling": None}
+    content = {"steps": None, "alwayson_scripts": scripts, "override_settings": settings, "send_images": False}
     call = call_of(task_of(content))
     assert call.body["alwayson_scripts"] == {"ControlNet": {"args": []}}
     assert call.body["override_settings"] == {"eta": 1, "CLIP_stop_at_last_layers": 2, "sd_vae": "vae.pt"}
     assert (call.path, call.checkpoint, call.body["send_images"]) == ("txt2img", "a.ckpt", True)
+    assert "steps" not in call.body, "null stands for what is left out"
 
 
 @pytest.mark.parametrize(
     ("content", "checkpoint", "others"),
     [
         ({"sd_model_checkpoint": "b", "infotext": INFOTEXT, "refiner_checkpoint": "d"}, "b", ("d",)),
-        ({"infotext": INFOTEXT}, "c", ()),
         ({"infotext": "a, " * 40_000 + INFOTEXT}, "c", ()),  # a long prompt is no list of settings
     ],
 )
@@ -80,7 +80,7 @@ def test_settings_that_an_infotext_may_override_are_saved_beforehand():
     [
         *[
             ("text-to-image", {"override_settings": {"sd_model_checkpoint": name}}, "sd_model_checkpoint must be text")
-            for name in (5, ["b"], "b" * 513)
+            for name in (5, "b" * 513)
         ],
         ("text-to-image", {"infotext": LONG_LINE}, "at most 65536 characters"),
         (
@@ -89,20 +89,12 @@ def test_settings_that_an_infotext_may_override_are_saved_beforehand():
             "at most 512 characters",
         ),
         ("text-to-image", {"alwayson_scripts": []}, "must be an object"),
-        ("text-to-image", {"override_settings": "x"}, "must be an object"),
         ("pipeline", {}, "no task type pipeline"),
     ],
 )
 def test_content_of_another_shape_is_an_invalid_task(tasktype, content, words):
     with pytest.raises(InvalidTask, match=words):
         call_of(task_of(content, tasktype))
-
-
-def test_null_stands_for_what_is_left_out():
-    settings = {"sd_vae": None, "eta_ancestral": 0, "sd_model_checkpoint": None}
-    call = call_of(task_of({"steps": None, "alwayson_scripts": None, "override_settings": settings}))
-    assert "steps" not in call.body
-    assert (call.body["override_settings"], call.checkpoint) == ({"eta_ancestral": 0}, None)
 
 
 def test_a_job_goes_to_the_server_under_its_own_id_whatever_the_task_says():
@@ -172,13 +164,10 @@ TEXTS = [f"a dog\nSteps: 2, Sampler: Euler, Seed: {seed}, Size: 64x64" for seed 
     [
         (2, {"all_seeds": [7, 8], "index_of_first_image": 0}, [7, 8]),
         (3, {"all_seeds": [5, 6], "index_of_first_image": 1}, [5, 6]),  # behind a grid
-        (2, {"all_seeds": [5, 6], "index_of_first_image": 1}, [5, 6]),
         (1, {"all_seeds": [5, 6], "index_of_first_image": 1}, [5]),  # an animation in place of all pictures
-        (3, {"all_seeds": [-1], "infotexts": TEXTS}, [40, 41, 42]),
         (3, {"all_seeds": [-1, -1], "infotexts": TEXTS, "index_of_first_image": 1}, [41, 42]),
         (3, {"all_seeds": [1, 2]}, [1, 2, None]),  # a ControlNet's map comes after the pictures
         (1, {"all_seeds": 7, "index_of_first_image": "x", "sd_model_name": 5, "infotexts": "no"}, [None]),
-        (1, {"all_seeds": [None], "index_of_first_image": -1, "infotexts": [3]}, [None]),
         (1, {"all_seeds": ["7"], "index_of_first_image": 9, "infotexts": ["Steps: 1, Seed: x, Size: 1x1"]}, [None]),
     ],
 )
@@ -188,7 +177,7 @@ async def test_pictures_come_with_their_seeds_where_those_are_known(pictures, in
     assert (result.model, result.parameters) == (None, {"steps": 2})
 
 
-@pytest.mark.parametrize("number", ["1.5", "NaN", "-Infinity", "1e999", "9" * 5000])
+@pytest.mark.parametrize("number", ["1.5", "NaN", "9" * 5000])
 async def test_numbers_that_json_does_not_have_cost_nothing_else_in_info(number):
     info = '{"all_seeds":[7,8],"index_of_first_image":1,"sd_model_name":"base","extra":{"x":@}}'.replace("@", number)
     result = await read({"images": [ENCODED] * 3, "parameters": {}, "info": info})
@@ -199,7 +188,7 @@ async def test_numbers_that_json_does_not_have_cost_nothing_else_in_info(number)
 LARGE = [PNG + random.Random(number).randbytes(30_000) for number in range(3)]
 
 
-@pytest.mark.parametrize("piece_bytes", [1, 100, 4097, 30_001, 1_000_000])
+@pytest.mark.parametrize("piece_bytes", [1, 4097, 1_000_000])
 async def test_pictures_that_arrive_in_pieces_of_any_size_are_read_whole_and_in_order(piece_bytes):
     small = f"data:image/png;base64,{ENCODED}"
     images = [encoded(LARGE[0]), small, f"data:image/png;base64,{encoded(LARGE[1])}", encoded(LARGE[2])]
@@ -249,14 +238,12 @@ async def test_pictures_are_held_once_and_not_as_text_while_they_arrive():
 @pytest.mark.parametrize(
     ("body", "kind"),
     [
-        *[(body, NoOutput) for body in ({"images": [], "info": "{}"}, {"image": None, "html_info": ""}, {})],
-        *[
-            (body, ServerError)
-            for body in (b"", b"<html>", b'{"images": [', b"[]", b'{"images": ["%%%"]}', b'{"images": ["AAAA"]}')
-        ],
+        ({"images": [], "info": "{}"}, NoOutput),
+        ({}, NoOutput),
+        *[(body, ServerError) for body in (b"<html>", b"[]", b'{"images": ["%%%"]}', b'{"images": ["AAAA"]}')],
         *[
             (generated([encoded(LARGE[0])[:20_000] + damage + encoded(LARGE[0])[20_000:]]), ServerError)
-            for damage in ("%", "A", '\\"', "=A")
+            for damage in ("%", "A")
         ],
     ],
 )
@@ -265,27 +252,17 @@ async def test_an_answer_without_pictures_is_no_success(body, kind):
         await read(body, 4097)
 
 
-def error(name, errors="", detail=""):
-    """An error as SD WebUI answers it."""
-    return {"error": name, "detail": detail, "body": "", "errors": errors}
-
-
 INVALID = {"loc": ["body", "width"], "msg": "value is not a valid integer", "type": "type_error.integer"}
 
 
 @pytest.mark.parametrize(
     ("status", "body", "kind", "words"),
     [
-        (500, error("AssertionError", "no upscaler Nope"), ExecutionFailed, "AssertionError: no upscaler Nope"),
-        (500, error("AssertionError"), ExecutionFailed, "AssertionError"),
-        (404, error("HTTPException", detail="Init image not found"), Rejected, "Init image not found"),
-        (422, {"detail": [INVALID]}, Rejected, "body.width: value is not a valid integer"),
-        (422, {"detail": [{"loc": 5, "msg": None}, "odd"]}, Rejected, ": None"),
-        (500, error("OutOfMemoryError", "CUDA out of memory."), ServerError, "CUDA out of memory"),
-        (401, error("HTTPException", detail="Not authenticated"), ServerError, "401"),
-        (404, {"detail": "Not Found"}, ServerError, "404"),
-        (500, {"message": "upstream went away"}, ServerError, "500"),
-        (429, {"detail": "slow down"}, ServerError, "429"),
+        (500, {"error": "AssertionError", "errors": "no upscaler"}, ExecutionFailed, "AssertionError: no upscaler"),
+        (404, {"error": "HTTPException", "detail": "Init image not found"}, Rejected, "Init image not found"),
+        (422, {"detail": [INVALID, {"loc": 5}, "odd"]}, Rejected, "body.width: value is not a valid integer; : None"),
+        (500, {"error": "OutOfMemoryError", "errors": "CUDA out of memory."}, ServerError, "CUDA out of memory"),
+        *[(status, {"detail": "Not Found"}, ServerError, str(status)) for status in (401, 404, 429, 500)],
         (502, b"<html>bad gateway</html>", ServerError, "502"),
     ],
 )

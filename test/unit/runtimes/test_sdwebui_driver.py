@@ -98,17 +98,14 @@ async def test_a_checkpoint_that_the_runtime_has_not_is_refused_wherever_it_is_n
         assert [call.get("sd_model_checkpoint") for call in server.calls] == [None]
 
 
-@pytest.mark.parametrize(
-    ("digits", "dynamic", "loaded"), [("00000000cd", True, "other"), ("00000000ab", False, "base")]
-)
-async def test_a_hash_names_a_checkpoint_too(digits, dynamic, loaded):
-    content = {"infotext": f"a\nSteps: 2, Seed: 1, Model hash: {digits}"}
-    assert (await drawn(content, dynamic=dynamic)).loaded.startswith(loaded)
+async def test_a_hash_names_a_checkpoint_too():
+    content = {"infotext": "a\nSteps: 2, Seed: 1, Model hash: 00000000cd"}
+    assert (await drawn(content, dynamic=True)).loaded.startswith("other")
+    with pytest.raises(Rejected, match="serves the checkpoint base"):
+        await drawn(content, dynamic=False)
 
 
-@pytest.mark.parametrize(
-    "answer", [None, 7, [7], *[{"state": state} for state in (None, 7, "x", [7], {}, {"a": 7}, {"job": ""})]]
-)
+@pytest.mark.parametrize("answer", [None, [7], *[{"state": state} for state in (None, "x", {"job": ""})]])
 async def test_a_state_that_makes_no_sense_names_no_job(answer):
     async def tell(_request):
         return web.json_response(answer)
