@@ -1,7 +1,6 @@
 """How runtimes of type flux get their model servers on the local platform."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +39,7 @@ async def test_without_pytorch_a_stand_in_of_the_same_model_draws() -> None:
     layout = layout_of(config_of(profile="flux-dev", maxBatch=2))
     async with aiohttp.ClientSession() as http:
         part = server_part(layout, layout.config.models_runtime[0], http)
-    assert part.command[:5] == (sys.executable, "-m", "runtimes.standin", "--type=flux", "--host=127.0.0.1")
+    assert {"runtimes.standin", "--type=flux"} <= set(part.command)
     options = json.loads(part.environment["MODEL_OPTIONS"])
     assert ModelOptions.model_validate(options) == ModelOptions.model_validate({"profile": "flux-dev", "maxBatch": 2})
 

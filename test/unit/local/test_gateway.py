@@ -4,6 +4,7 @@ import json
 import logging
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 from typing import Any
 
 import aiohttp
@@ -21,7 +22,7 @@ StartGateway = Callable[..., Awaitable[Client]]
 
 
 class Door:
-    """A handler that keeps its events and gives one answer."""
+    """A handler that keeps its events and gives one answer, or raises it."""
 
     def __init__(self, answer: Any = ANSWER) -> None:
         self.answer = answer
@@ -29,27 +30,29 @@ class Door:
         self.contexts: list[Any] = []
 
     def __call__(self, event: dict[str, Any], context: Any) -> Any:
-        assert threading.current_thread() is not threading.main_thread(), "others are served meanwhile"
         self.events.append(event)
         self.contexts.append(context)
+        if isinstance(self.answer, Exception):
+            raise self.answer
         return self.answer
 
 
 @pytest.fixture
 async def start() -> AsyncIterator[StartGateway]:
-    clients: list[Client] = []
+    async with AsyncExitStack() as running:
 
-    async def start_gateway(handler: Handler, **changes: Any) -> Client:
-        settings: dict[str, Any] = {"stage": "dev", "api_key": KEY, "rate_limit": 1000, "burst_limit": 1000} | changes
-        server = TestServer(Gateway(handler, **settings).application())
-        await server.start_server(access_log=None)
-        client = TestClient(server)
-        clients.append(client)
-        return client
+        async def start_gateway(handler: Handler, **changes: Any) -> Client:
+            settings: dict[str, Any] = {
+                "stage": "dev",
+                "api_key": KEY,
+                "rate_limit": 1000,
+                "burst_limit": 1000,
+            } | changes
+            server = TestServer(Gateway(handler, **settings).application())
+            await server.start_server(access_log=None)
+            return await running.enter_async_context(TestClient(server))
 
-    yield start_gateway
-    for client in clients:
-        await client.close()
+        yield start_gateway
 
 
 def posted(client: Client, path: str = "/dev/v1alpha2", **options: Any) -> Any:
@@ -59,22 +62,17 @@ def posted(client: Client, path: str = "/dev/v1alpha2", **options: Any) -> Any:
 async def refusal(response: aiohttp.ClientResponse) -> tuple[int, str]:
     """Status and code of an answer that has the error JSON's shape and nothing else."""
     assert response.content_type == "application/json"
-    body = await response.json()
-    assert set(body) == {"error"}
-    assert set(body["error"]) == {"code", "message", "details"}
-    assert body["error"]["details"] == []
-    assert body["error"]["message"]
-    return response.status, body["error"]["code"]
+    (error,) = (await response.json()).values()
+    assert error == {"code": error["code"], "message": error["message"], "details": []}
+    return response.status, error["code"]
 
 
 @pytest.mark.parametrize(
     ("path", "key", "answer"),
     [
         ("/dev/v1alpha2", None, (401, "unauthorized")),
-        ("/dev/v1alpha2", "", (401, "unauthorized")),
         ("/dev/v1alpha2", KEY + "x", (401, "unauthorized")),
         ("/prod/v1alpha2", KEY, (403, "forbidden")),
-        ("/v1alpha2", KEY, (403, "forbidden")),
         ("/", KEY, (403, "forbidden")),
     ],
 )
@@ -115,12 +113,13 @@ def test_a_throttle_that_is_used_up_lets_requests_through_again_at_its_rate_up_t
     ("path", "seen"),
     [("/dev/v1alpha2", "/v1alpha2"), ("/dev//v1alpha2//", "//v1alpha2//"), ("/dev", ""), ("/dev/", "/")],
 )
-async def test_the_handler_sees_the_path_after_the_stage_with_its_slashes(
+async def test_the_handler_sees_the_path_after_the_stage_with_its_slashes_and_null_for_what_is_not_there(
     start: StartGateway, path: str, seen: str
 ) -> None:
     door = Door()
     await posted(await start(door), path)
     assert door.events[0]["path"] == seen
+    assert not any(door.events[0][key] for key in ("body", "queryStringParameters", "multiValueQueryStringParameters"))
 
 
 async def test_the_event_has_the_documented_form(start: StartGateway) -> None:
@@ -129,21 +128,22 @@ async def test_the_event_has_the_documented_form(start: StartGateway) -> None:
     headers = [("x-api-key", KEY), ("X-Twice", "one"), ("X-Twice", "two"), ("User-Agent", "test")]
     await client.post("/dev/v1alpha2?a=1&a=2&b=3", data="käse".encode(), headers=headers)
     (event,), (context,) = door.events, door.contexts
-    json.dumps(event)
-    said = {name: event[name] for name in ("httpMethod", "resource", "pathParameters", "stageVariables", "body")}
-    assert said == {
-        "httpMethod": "POST",
-        "resource": "/{proxy+}",
-        "pathParameters": {"proxy": "v1alpha2"},
-        "stageVariables": None,
-        "body": "käse",
-    }
-    assert event["isBase64Encoded"] is False
+    assert (
+        json.loads(json.dumps(event)).items()
+        >= {
+            "httpMethod": "POST",
+            "resource": "/{proxy+}",
+            "pathParameters": {"proxy": "v1alpha2"},
+            "queryStringParameters": {"a": "2", "b": "3"},
+            "multiValueQueryStringParameters": {"a": ["1", "2"], "b": ["3"]},
+            "stageVariables": None,
+            "body": "käse",
+            "isBase64Encoded": False,
+        }.items()
+    )
     assert (event["headers"]["X-Twice"], event["multiValueHeaders"]["X-Twice"]) == ("two", ["one", "two"])
     assert event["headers"]["X-Amzn-Trace-Id"].startswith("Root=1-")
     assert event["headers"]["X-Forwarded-For"] == "127.0.0.1"
-    assert event["queryStringParameters"] == {"a": "2", "b": "3"}
-    assert event["multiValueQueryStringParameters"] == {"a": ["1", "2"], "b": ["3"]}
     asked = event["requestContext"]
     assert asked["identity"] == {"apiKey": KEY, "apiKeyId": API_KEY_ID, "sourceIp": "127.0.0.1", "userAgent": "test"}
     assert (asked["stage"], asked["path"], asked["httpMethod"]) == ("dev", "/dev/v1alpha2", "POST")
@@ -151,39 +151,31 @@ async def test_the_event_has_the_documented_form(start: StartGateway) -> None:
     assert 0 < context.get_remaining_time_in_millis() <= 29_000
 
 
-async def test_what_is_not_there_is_null_in_the_event(start: StartGateway) -> None:
-    door = Door()
-    client = await start(door)
-    await client.get("/dev/v1alpha2", headers={"x-api-key": KEY})
-    absent = ("body", "queryStringParameters", "multiValueQueryStringParameters")
-    assert [door.events[0][name] for name in absent] == [None] * 3
+FAULTS = [
+    {"field": "task.content.steps", "problem": 'must be a number, not "a \\"prompt"'},
+    {"field": "", "problem": "is odd"},
+    {"field": "task.metadata.runtime", "problem": '"a prompt" is no runtime here; use comfy'},
+]
+NAMED = ": task.content.steps must be a number, not …; is odd; task.metadata.runtime … is no runtime here; use comfy"
 
 
-async def test_a_refusal_is_logged_with_what_is_wrong(start: StartGateway, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO)
-    details = [
-        {"field": "task.content.steps", "problem": 'must be a number, not "a \\"prompt"'},
-        {"field": "", "problem": "is odd"},
-        {"field": "task.metadata.runtime", "problem": '"a prompt" is no runtime here; use comfy'},
-    ]
-    body = json.dumps({"error": {"code": "invalid_request", "message": "2 faults.", "details": details}})
-    client = await start(Door(ANSWER | {"statusCode": 400, "body": body}))
-    await posted(client)
-    await client.post("/dev/v1alpha2")
-    refused, unknown = caplog.records[-2:]
-    assert (refused.levelname, unknown.levelname) == ("WARNING", "WARNING")
-    assert refused.getMessage().endswith(
-        "ms: task.content.steps must be a number, not …; is odd; task.metadata.runtime … is no runtime here; use comfy"
-    )
-    assert "x-api-key header is missing" in unknown.getMessage()
-
-
-@pytest.mark.parametrize("body", ["text", "[]", '{"error": {"details": [1]}}'])
-async def test_an_error_of_another_shape_is_logged_without_a_reason(
-    start: StartGateway, caplog: pytest.LogCaptureFixture, body: str
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (json.dumps({"error": {"message": "3 faults.", "details": FAULTS}}), NAMED),
+        (json.dumps({"error": {"message": "No.", "details": []}}), ": No."),
+        ("text", ""),
+        ("[]", ""),
+        ('{"error": {"details": [1]}}', ""),
+    ],
+)
+async def test_a_refusal_is_logged_with_what_is_wrong_but_without_the_values_that_it_names(
+    start: StartGateway, caplog: pytest.LogCaptureFixture, body: str, reason: str
 ) -> None:
-    assert (await posted(await start(Door(ANSWER | {"statusCode": 500, "body": body})))).status == 500
-    assert caplog.records[-1].getMessage().endswith(" ms")
+    assert (await posted(await start(Door(ANSWER | {"statusCode": 400, "body": body})))).status == 400
+    (*_, record) = caplog.records
+    assert record.levelname == "WARNING"
+    assert record.getMessage().endswith(f" ms{reason}")
 
 
 @pytest.mark.parametrize(
@@ -224,29 +216,22 @@ async def test_a_handler_that_takes_too_long_is_504_and_others_are_still_served(
 @pytest.mark.parametrize(
     "answer",
     [
+        RuntimeError("secret"),
         None,
-        "text",
+        "secret",
         {},
-        {"statusCode": "many"},
-        {"statusCode": 200, "body": {"not": "text"}},
+        {"statusCode": "secret"},
+        {"statusCode": 200, "body": {"secret": "text"}},
         {"statusCode": 200, "body": "?", "isBase64Encoded": True},
-        {"statusCode": 200, "headers": "none"},
+        {"statusCode": 200, "headers": "secret"},
+        {"statusCode": 200, "body": "x" * MAX_PAYLOAD_BYTES},
     ],
+    ids=lambda answer: str(answer)[:40],
 )
-async def test_an_answer_of_another_form_is_502(start: StartGateway, answer: Any) -> None:
-    assert await refusal(await posted(await start(Door(answer)))) == (502, "internal_error")
-
-
-@pytest.mark.parametrize(("size", "status"), [(MAX_PAYLOAD_BYTES - 200, 200), (MAX_PAYLOAD_BYTES, 502)])
-async def test_an_answer_larger_than_lambda_may_give_is_502(start: StartGateway, size: int, status: int) -> None:
-    assert (await posted(await start(Door(ANSWER | {"body": "x" * size})))).status == status
-
-
-async def test_a_handler_that_raises_is_502_and_its_words_stay_inside(start: StartGateway) -> None:
-    def broken(event: dict[str, Any], context: Any) -> Any:
-        raise RuntimeError("secret words")
-
-    response = await posted(await start(broken))
+async def test_a_handler_that_raises_or_answers_in_another_form_is_502_and_its_words_stay_inside(
+    start: StartGateway, answer: Any
+) -> None:
+    response = await posted(await start(Door(answer)))
     assert "secret" not in await response.text()
     assert await refusal(response) == (502, "internal_error")
 
@@ -274,10 +259,11 @@ async def test_status_headers_and_bytes_of_the_answer_reach_the_caller(start: St
         b"POST /dev/v1alpha2 HTTP/1.1\r\nx-api-key hidden\r\n\r\n",
         b"POST /dev/v1alpha2 HTTP/1.1\r\nContent-Length: hidden\r\n\r\n",
         b"POST /dev/v1alpha2 HTTP/1.1\r\nTransfer-Encoding: chunked\r\nx-api-key: KEY\r\n\r\nhidden\r\n",
+        b"POST /dev/v1alpha2 HTTP/1.1\r\nx-api-key: KEY\r\nContent-Encoding: gzip\r\nContent-Length: 6\r\n\r\nhidden",
         b'{"prompt": "hidden"}\r\n\r\n',
     ],
 )
-async def test_what_is_no_http_is_logged_without_its_bytes(
+async def test_what_is_no_http_or_is_not_encoded_as_it_says_is_400_and_logged_without_its_bytes(
     start: StartGateway, caplog: pytest.LogCaptureFixture, sent: bytes
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -286,15 +272,6 @@ async def test_what_is_no_http_is_logged_without_its_bytes(
     writer.write(sent.replace(b"KEY", KEY.encode()))
     assert b"400" in await reader.readline()
     writer.close()
-    assert "hidden" not in caplog.text
-
-
-async def test_a_body_that_is_not_encoded_as_it_says_is_refused_and_not_logged(
-    start: StartGateway, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.INFO)
-    headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
-    assert (await posted(await start(Door()), data=b"hidden", headers=headers)).status == 400
     assert "hidden" not in caplog.text
     assert "Traceback" not in caplog.text
 

@@ -5,6 +5,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from configuration.config import parse_config
 from deploy.verify.pictures import DrawnPicture
 from deploy.verify.samples import InputLinks, Sample, make_request
@@ -60,46 +62,48 @@ class Page(HTMLParser):
         self.text += data
 
 
-def test_every_run_has_a_directory_of_its_own_and_the_page_shows_all(tmp_path: Path) -> None:
+def test_every_run_has_a_directory_of_its_own_and_the_page_shows_all_and_skips_files_of_others(tmp_path: Path) -> None:
+    for number, content in enumerate(["", "[]", "{}", '{"started": 1}']):
+        (tmp_path / f"other-{number}").mkdir()
+        (tmp_path / f"other-{number}" / "run.json").write_text(content)
+    (tmp_path / "picture.png").write_bytes(PNG)
     for _ in range(3):
         one = output(tmp_path)
         one.save(outcome())
         index = one.write_sheet()
-    assert index is not None
+    assert index == tmp_path / "index.html"
     assert len({file.parent for file in tmp_path.glob("*/t2i.png")}) == 3
     page = Page(index)
-    assert index == tmp_path / "index.html"
     assert page.open_runs == [True, False, False]
     assert len(page.links) == 3 * 3  # the picture, the link around it, and the request
     assert all((tmp_path / link).is_file() for link in page.links)
 
 
-def test_a_card_has_prompt_seconds_and_a_command_that_posts_the_request_again(tmp_path: Path) -> None:
+def test_a_card_has_prompt_seconds_and_a_command_that_posts_the_request_again_to_make_up(tmp_path: Path) -> None:
     one = output(tmp_path)
-    one.save(outcome())
+    one.save(outcome("i2i"))
     page = Page(one.write_sheet())
-    file = one.directory / "t2i.json"
-    for words in ("text-to-image", "A dog", "1.2 s", "while make up runs", "http://127.0.0.1:8000/dev/v1alpha2"):
+    file = one.directory / "i2i.json"
+    for words in ("image-to-image", "wizard", "1.2 s", "while make up runs", "http://127.0.0.1:8000/dev/v1alpha2"):
         assert words in page.text
     assert f"-d @{file}" in page.text
-    assert json.loads(file.read_text())["task"]["metadata"]["runtime"] == "one"
+    task = json.loads(file.read_text())["task"]
+    assert task["metadata"]["runtime"] == "one"
+    assert task["content"]["init_images"] == ["s3://sd-on-eks-output/verify/input.png"]
 
 
-def test_prompts_of_workflows_and_of_the_old_api_are_found_and_inputs_are_those_that_make_up_has(
-    tmp_path: Path,
-) -> None:
+@pytest.mark.parametrize(
+    ("sample", "prompt"),
+    [
+        (("pipeline", "v1alpha2", "flows"), "beautiful scenery"),
+        (("i2i", "v1alpha1"), "cat wizard"),
+        (("extra-single-image",), ""),
+    ],
+)
+def test_prompts_of_workflows_and_of_the_old_api_are_found(tmp_path: Path, sample: Any, prompt: str) -> None:
     one = output(tmp_path)
-    one.save(outcome("pipeline", runtime="flows"))
-    one.save(outcome("i2i", "v1alpha1"))
-    one.save(outcome("i2i"))
-    one.save(outcome("extra-single-image"))
-    pipeline, old, new, extra = one.entries
-    assert pipeline["prompt"].startswith("beautiful scenery")
-    assert old["prompt"].startswith("cat wizard")
-    assert extra["prompt"] == ""
-    first, second = [json.loads((one.directory / entry["request"]).read_text()) for entry in (old, new)]
-    assert first["alwayson_scripts"]["image_link"] == "http://127.0.0.1:5566/sd-on-eks-output/verify/input.png"
-    assert second["task"]["content"]["init_images"] == ["s3://sd-on-eks-output/verify/input.png"]
+    one.save(outcome(*sample))
+    assert one.entries[0]["prompt"][: len(prompt) or None] == prompt
 
 
 def test_a_failure_and_what_was_interrupted_are_told(tmp_path: Path) -> None:
@@ -109,18 +113,3 @@ def test_a_failure_and_what_was_interrupted_are_told(tmp_path: Path) -> None:
     page = Page(one.write_sheet())
     assert "the <b>server</b> broke" in page.text
     assert "1 of 3 requests drawn, 1 interrupted" in page.text
-
-
-def test_a_run_without_any_outcome_leaves_nothing(tmp_path: Path) -> None:
-    assert output(tmp_path / "out").write_sheet() is None
-    assert not (tmp_path / "out").exists()
-
-
-def test_files_that_are_no_run_do_no_harm(tmp_path: Path) -> None:
-    for number, content in enumerate(["", "[]", "{}", '{"started": 1}']):
-        (tmp_path / f"other-{number}").mkdir()
-        (tmp_path / f"other-{number}" / "run.json").write_text(content)
-    (tmp_path / "picture.png").write_bytes(PNG)
-    one = output(tmp_path)
-    one.save(outcome())
-    assert Page(one.write_sheet()).open_runs == [True]
