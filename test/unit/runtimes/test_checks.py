@@ -12,7 +12,6 @@ CHECKPOINT = "v1-5-pruned-emaonly.safetensors"
 STATIC = DeployedRuntime(name="static", type="sdwebui", model_filename=CHECKPOINT)
 DYNAMIC = DeployedRuntime(name="dynamic", type="sdwebui", dynamic_model=True)
 COMFYUI = DeployedRuntime(name="comfy", type="comfyui")
-KONTEXT = DeployedRuntime(name="kontext", type="flux", card=ModelOptions(profile="flux-kontext").card)
 FILL = DeployedRuntime(name="fill", type="flux", card=ModelOptions(profile="flux-fill").card)
 NODE = {"class_type": "SaveImage", "inputs": {"images": ["1", 0]}}
 EDITORS = {"nodes": [{"id": 1, "type": "SaveImage"}], "links": [], "version": 0.4}
@@ -156,10 +155,3 @@ def test_what_is_no_workflow_is_rejected_with_the_way_to_send_one(content, words
     found = errors(content, COMFYUI, "pipeline")
     assert found.keys() == words.keys()
     assert all(words[field] in detail for field, detail in found.items())
-
-
-def test_a_flux_request_is_checked_against_its_model():
-    found = errors({"instructions": "a", "images": [IMAGE, IMAGE], "size": "huge"}, KONTEXT, "edit")
-    assert found.keys() == {"size", "images"}
-    assert "at most 1" in found["images"]
-    assert errors({"prompt": ""}, KONTEXT, T2I).keys() == {"prompt"}

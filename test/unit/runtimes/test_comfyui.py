@@ -155,9 +155,6 @@ async def test_some_of_many_skipped_nodes_are_named_where_nothing_was_saved():
             ComfyUI(client)._collect(mine, entry())
 
 
-ODD = [None, "x", [7], [[7]], [[0, ["x"]]], {}]
-
-
 async def answered(answer, use):
     """Use a driver before a server that answers everything with one JSON."""
 
@@ -166,13 +163,6 @@ async def answered(answer, use):
 
     async with client_of(web.route("*", "/{path:.*}", tell)) as client:
         return await use(ComfyUI(client))
-
-
-@pytest.mark.parametrize("queue", ODD)
-async def test_a_queue_that_makes_no_sense_holds_no_job(queue):
-    answer = {"queue_running": queue, "queue_pending": queue}
-    assert (await answered(answer, lambda driver: driver.liveness_token()))[1] == []
-    await answered(answer, lambda driver: driver.clear())
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,12 @@ import time
 
 import pytest
 from aiohttp import web
-from driverkit import answer, client_of, signals, task_of
+from driverkit import client_of, signals, task_of
 
-from queue_agent.errors import ExecutionFailed, InvalidTask, Rejected, ServerAway, ServerError, ServerLoading
+from queue_agent.errors import ExecutionFailed, InvalidTask, Rejected, ServerError
 from queue_agent.media import Media
 from queue_agent.ports import Capacity
-from runtimes.flux.driver import events as events_module
-from runtimes.flux.driver.answer import ServedModel, read_health, read_report, refusal, report_of
+from runtimes.flux.driver.answer import ServedModel, report_of
 from runtimes.flux.driver.events import FluxJob, events_in
 from runtimes.flux.driver.events import ServerEvent as Event
 from runtimes.flux.driver.executor import Flux
@@ -115,20 +114,6 @@ async def test_events_are_read_however_they_are_cut_and_one_without_its_end_is_n
     assert await events_of(*pieces) == [Event("state", {"state": "running"}), Event("message", {})]
 
 
-@pytest.mark.parametrize(
-    ("chunks", "words"),
-    [
-        ([b"data: {\n\n"], "not JSON"),
-        ([b"x" * 100] * 11, "larger than 1000 bytes"),
-        ([b"data: " + b"x" * 100 + b"\n"] * 11, "larger than 1000 bytes"),
-    ],
-)
-async def test_an_event_of_nonsense_or_without_an_end_is_the_servers_fault(monkeypatch, chunks, words):
-    monkeypatch.setattr(events_module, "MAX_EVENT_BYTES", 1000)
-    with pytest.raises(ServerError, match=words):
-        await events_of(*chunks)
-
-
 def job_and_said(clock=time.monotonic):
     said = []
     return FluxJob("job", "id", None, signals(said), clock), said
@@ -185,42 +170,6 @@ def failed(code, message="No."):
 def test_an_ending_is_the_tasks_fault_only_where_it_would_be_the_same_again(row, error, is_final):
     report = report_of(row)
     assert (type(report.error), report.would_end_the_same) == (error, is_final)
-
-
-DETAIL = [{"field": "request.width", "problem": "must be a multiple of 16"}, {"field": "", "problem": "is odd"}, "x"]
-
-
-@pytest.mark.parametrize(
-    ("status", "body", "kind", "words"),
-    [
-        (422, {"detail": DETAIL}, Rejected, "width must be a multiple of 16; is odd; x"),
-        (413, {"detail": "too large"}, Rejected, "too large"),
-        (503, {"detail": "loading"}, ServerAway, "The model server is not ready."),
-        *[
-            (status, body, ServerError, f"The model server answers {status} to a job.")
-            for status, body in [(500, {"detail": "broken"}), (404, {"detail": "Not Found"}), (422, [])]
-        ],
-    ],
-)
-def test_only_a_refusal_with_a_reason_is_the_tasks_fault(status, body, kind, words):
-    error = refusal(answer(status, body))
-    assert (type(error), str(error)) == (kind, words)
-
-
-@pytest.mark.parametrize(
-    ("read", "status", "body", "kind", "words"),
-    [
-        (read_report, 500, {"state": "running"}, ServerError, "answers 500"),
-        *[(read_report, 200, body, ServerError, "unexpected response") for body in ([], {"state": "dancing"})],
-        (read_health, 503, {"live": True, "ready": False, "workers": []}, ServerLoading, "loading its model"),
-        (read_health, 503, {"live": False, "ready": False, "workers": []}, ServerError, "no worker left"),
-        (read_health, 200, {"live": True, "ready": True, "workers": ["x"]}, ServerError, "unexpected response"),
-    ],
-)
-def test_a_server_that_is_not_ready_or_whose_word_makes_no_sense_is_the_servers_fault(read, status, body, kind, words):
-    with pytest.raises(ServerError, match=words) as caught:
-        read(answer(status, body))
-    assert type(caught.value) is kind
 
 
 async def test_a_server_tells_how_many_jobs_it_can_have_and_its_events_and_restarts_are_signs_of_life():

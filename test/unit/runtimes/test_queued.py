@@ -3,6 +3,7 @@
 import asyncio
 import copy
 import uuid
+from contextlib import suppress
 
 import pytest
 from driverkit import JOB, signals
@@ -58,18 +59,6 @@ class Queue(QueuedExecutor):
         self.withdrawn.append(server_id)
 
 
-class Server(Queue, QueuedServer):
-    """The same for a server beside the agent."""
-
-    capacity = None
-
-    async def liveness_token(self):
-        return None
-
-    async def _waiting(self):
-        return [job for job, report in self.reports.items() if report.state == "waiting"]
-
-
 async def run(driver, claim=1):
     """The id on the server of the run that gave the result, and what was said meanwhile."""
     said = []
@@ -98,11 +87,15 @@ async def test_a_job_that_the_server_has_lost_or_speaks_nonsense_of_does_not_run
 
 
 @pytest.mark.parametrize(("error", "withdrawn"), [(ServerError(), [FIRST]), (Rejected(), [])])
-async def test_a_job_is_withdrawn_unless_the_task_is_to_blame(error, withdrawn):
+async def test_a_job_is_withdrawn_unless_the_task_is_to_blame_whose_failure_is_adopted_too(error, withdrawn):
     driver = Queue(submission=error)
     with pytest.raises(type(error)):
         await run(driver)
     assert driver.withdrawn == withdrawn
+    driver = Queue({FIRST: JobReport(state="failed", error=error)})
+    with suppress(Rejected):
+        await run(driver, claim=2)
+    assert driver.posted == ([SECOND] if withdrawn else [])
 
 
 @pytest.mark.parametrize("left", [[JobReport(state="waiting"), DONE], [RUNNING, DONE], [DONE, DONE]])
@@ -110,13 +103,6 @@ async def test_a_job_is_withdrawn_unless_the_task_is_to_blame(error, withdrawn):
 async def test_what_an_earlier_claim_left_is_adopted_and_nothing_is_drawn_again(left, left_by):
     driver = Queue({left_by: left})
     assert await run(driver, claim=3) == (left_by, BOTH)
-    assert driver.posted == []
-
-
-async def test_an_earlier_failure_of_the_tasks_own_is_adopted_too():
-    driver = Queue({FIRST: JobReport(state="failed", error=Rejected("No."))})
-    with pytest.raises(Rejected):
-        await run(driver, claim=2)
     assert driver.posted == []
 
 
@@ -136,25 +122,20 @@ async def test_a_job_is_interrupted_under_every_claim_it_may_run_under():
     assert len(driver.withdrawn) == 3 + MAX_EARLIER_CLAIMS
 
 
-async def test_what_an_earlier_agent_left_waiting_is_withdrawn_and_what_runs_is_left_to_be_adopted():
-    driver = Server({FIRST: RUNNING, SECOND: JobReport(state="waiting"), THIRD: DONE}, clients=[None])
-    await driver.clear()
-    assert driver.withdrawn == [SECOND]
-
-
 async def test_progress_is_known_while_a_job_has_the_gpu_and_forgotten_after_it():
     seen = []
 
     class Half(QueuedJob):
         fraction = 0.5
 
-    class Halves(Server):
+    class Server(Queue, QueuedServer):
         job_type = Half
+        capacity = liveness_token = _waiting = None
 
         async def _follow(self, job):
             seen.append(await self.progress(JOB))
             return await super()._follow(job)
 
-    driver = Halves({FIRST: [RUNNING, JobReport(state="encoding"), DONE]}, clients=[None])
+    driver = Server({FIRST: [RUNNING, JobReport(state="encoding"), DONE]}, clients=[None])
     await run(driver)
     assert (seen, await driver.progress(JOB)) == ([None, 0.5, None], None)

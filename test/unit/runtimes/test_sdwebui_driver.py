@@ -103,14 +103,3 @@ async def test_a_hash_names_a_checkpoint_too():
     assert (await drawn(content, dynamic=True)).loaded.startswith("other")
     with pytest.raises(Rejected, match="serves the checkpoint base"):
         await drawn(content, dynamic=False)
-
-
-@pytest.mark.parametrize("answer", [None, [7], *[{"state": state} for state in (None, "x", {"job": ""})]])
-async def test_a_state_that_makes_no_sense_names_no_job(answer):
-    async def tell(_request):
-        return web.json_response(answer)
-
-    async with client_of(web.get("/progress", tell)) as client:
-        driver = SdWebUI(client, dynamic_model=True)
-        await driver.clear()
-        assert await driver.liveness_token() == [None] * 3
