@@ -1,15 +1,11 @@
 """An agent with everything around it in memory."""
 
 import asyncio
-import base64
 import contextlib
 import dataclasses
-import io
 import json
 import time
 from types import SimpleNamespace
-
-from PIL import Image
 
 from contract.deadlines import Deadlines
 from contract.objects import ResultNames
@@ -31,13 +27,6 @@ PNG = bytes.fromhex(
 )
 JOB = "01a1fbd3-be07-75d4-8441-81dd5d036ae5"
 NAMES = ResultNames(prefix="output", task_id="a", job=JOB)
-
-
-def base64_picture(side_px):
-    """A blank picture; even a huge one is a short text."""
-    stream = io.BytesIO()
-    Image.new("1", (side_px, side_px)).save(stream, "PNG")
-    return base64.b64encode(stream.getvalue()).decode()
 
 
 def picture(*data, **changes):

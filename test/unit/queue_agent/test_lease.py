@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from unittest.mock import AsyncMock
 
 import pytest
 from agentkit import JOB, FakeQueue, FakeTable, until
@@ -10,8 +11,6 @@ from contract.deadlines import DEFAULT_DEADLINES
 from queue_agent.errors import PlatformError
 from queue_agent.job_context import JobContext
 from queue_agent.lease import Lease, lease_s
-
-OUT = PlatformError("out")
 
 
 class FakeSlot:
@@ -70,25 +69,15 @@ async def test_only_a_longer_attempt_is_written_before_the_jobs_end(queue, monke
     assert (jobs.writes, lease.attempts) == (written, 1)
 
 
-async def test_a_heartbeat_survives_unexpected_errors(queue, monkeypatch, caplog):
+async def test_a_heartbeat_survives_unexpected_errors_and_a_message_that_cannot_be_kept_hidden(
+    queue, monkeypatch, caplog
+):
     monkeypatch.setattr("queue_agent.lease._FIRST_RETRY_S", 0.001)
-    jobs = FakeTable()
+    jobs, queue.extend = FakeTable(), AsyncMock(side_effect=PlatformError("out"))
     jobs.broken = {"renew": KeyError("attempts")}
     async with lease_of(jobs, queue) as lease:
         await until(lambda: caplog.records)
         jobs.broken.clear()
-        await until(lambda: jobs.writes)
-        lease.check()
-
-
-async def test_a_lease_outlives_a_message_that_cannot_be_kept_hidden(queue):
-    jobs = FakeTable()
-
-    async def extend(message):
-        raise OUT
-
-    queue.extend = extend
-    async with lease_of(jobs, queue) as lease:
         await until(lambda: len(jobs.writes) > 3)
         lease.check()
 
