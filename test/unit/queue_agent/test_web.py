@@ -3,16 +3,23 @@
 import asyncio
 import base64
 import contextlib
+import datetime
 import gzip
 import itertools
 import socket
+import ssl
 import threading
 import tracemalloc
 from http.client import parse_headers
 from io import BytesIO
 
+import httpx
 import pytest
 from agentkit import PNG
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from queue_agent.errors import InputError, PlatformError
 from queue_agent.inputs import network
@@ -39,7 +46,7 @@ def chunked(pieces):
 
 
 @contextlib.asynccontextmanager
-async def site(*answers):
+async def site(*answers, **options):
     """A server that gives these answers in turn, the last one for good. Gives its URL and the requests so far."""
     answers, requests = list(answers), []
 
@@ -49,7 +56,7 @@ async def site(*answers):
         await writer.drain()
         writer.close()
 
-    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+    async with await asyncio.start_server(serve, "127.0.0.1", 0, **options) as server:
         yield "http://127.0.0.1:{1}".format(*server.sockets[0].getsockname()), requests
 
 
@@ -282,3 +289,28 @@ async def test_names_whose_servers_do_not_answer_hold_up_no_other_link(open_web,
         finally:
             enough.set()
     await asyncio.gather(*waiting, return_exceptions=True)
+
+
+async def test_the_certificate_is_that_of_the_links_host_though_another_at_its_address_was_just_read(
+    tmp_path, monkeypatch
+):
+    key = ec.generate_private_key(ec.SECP256R1())
+    now = datetime.datetime.now(datetime.UTC)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a.test")])
+    builder = x509.CertificateBuilder(name, name, key.public_key(), serial_number=1)
+    builder = builder.not_valid_before(now - datetime.timedelta(1)).not_valid_after(now + datetime.timedelta(1))
+    builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName("a.test")]), critical=False)
+    pem, form = serialization.Encoding.PEM, (serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    file = tmp_path / "a.pem"
+    file.write_bytes(builder.sign(key, hashes.SHA256()).public_bytes(pem) + key.private_bytes(pem, *form))
+    trusting = ssl.create_default_context(cafile=file)
+    shown = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    shown.load_cert_chain(file)
+    monkeypatch.setattr(httpx, "create_ssl_context", lambda **_: trusting)
+    resolved(monkeypatch, *[["127.0.0.1"]] * 4)
+    async with Web(allow_loopback=True) as client, site(answer(), ssl=shown) as (url, requests):
+        port = url.rpartition(":")[2]
+        assert await client.get(f"https://a.test:{port}/x", any_number) == PNG
+        with pytest.raises(InputError, match=r"could not be fetched from b\.test"):
+            await client.get(f"https://b.test:{port}/x", any_number)
+    assert len(requests) == 1
