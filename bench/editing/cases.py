@@ -2,7 +2,7 @@
 
 import base64
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
@@ -13,7 +13,10 @@ FILE = "cases.json"
 UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
 """What Pillow raises for bytes that are no picture."""
 
-_TEMPLATES = Path(__file__).parent / "templates"
+TEMPLATES = {path.stem: path for path in sorted((Path(__file__).parent / "templates").glob("*.json"))}
+"""The templates that come with the bench."""
+
+_STRICT = ConfigDict(frozen=True, extra="forbid")
 _PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
 
 
@@ -37,26 +40,20 @@ _FileName = Annotated[str, AfterValidator(_in_the_folder)]
 class EditBody(BaseModel):
     """A task's type and content as the runtime takes them, with placeholders that ``fill`` replaces."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = _STRICT
 
     tasktype: str
     content: dict[str, Any]
 
 
 class Case(BaseModel):
-    """One picture to edit.
+    """One picture to edit; docs/editing-bench.md explains the fields.
 
-    Attributes:
-        id: Its name; unique in the folder.
-        kind: Cases of one kind are summed up together.
-        instructions: What to change, for models that edit.
-        prompt: What the picture shows afterwards, for models that draw.
-        input, mask, reference: Files in the folder of cases; where the mask is white the picture may change.
-        body: The task as the runtime takes it, in place of the template.
-        weight: How often load tests post it, compared with others.
+    ``input``, ``mask`` and ``reference`` are files in the folder of cases. The picture may change where the mask is
+    white. Figures are summed up by ``kind``. ``body`` takes the place of the template.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = _STRICT
 
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
     kind: str = "other"
@@ -72,7 +69,7 @@ class Case(BaseModel):
 class CaseFolder(BaseModel):
     """What cases.json holds; cases are posted in this order."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = _STRICT
 
     cases: Annotated[list[Case], Field(min_length=1)]
 
@@ -99,29 +96,17 @@ def read_cases(folder: Path) -> list[Case]:
     return cases
 
 
-def write_cases(folder: Path, cases: Sequence[Case]) -> None:
-    """Write cases.json; fields that have their default are left out."""
-    text = CaseFolder(cases=list(cases)).model_dump_json(indent=2, exclude_defaults=True)
-    (folder / FILE).write_text(text + "\n", encoding="utf-8")
-
-
-def template_names() -> list[str]:
-    """The templates that come with the bench."""
-    return sorted(path.stem for path in _TEMPLATES.glob("*.json"))
-
-
 def read_template(name: str) -> EditBody:
-    """Read a template by its name, or by the name of a file.
+    """Read one of ``TEMPLATES``, or a file.
 
     Raises:
         BenchError: There is none, or it is invalid.
     """
-    path = _TEMPLATES / f"{name}.json" if name in template_names() else Path(name)
+    path = TEMPLATES.get(name, Path(name))
     try:
         return EditBody.model_validate_json(path.read_bytes())
     except OSError as exc:
-        known = ", ".join(template_names())
-        raise BenchError(f"There is no template {name}; there are {known}. A file may be named as well.") from exc
+        raise BenchError(f"There is no template {name}; there are {', '.join(TEMPLATES)}, or name a file.") from exc
     except ValidationError as exc:
         raise BenchError(f"The template {path} is invalid: {exc}") from exc
 
@@ -135,40 +120,40 @@ def fill(case: Case, folder: Path, template: EditBody, link: Callable[[Path], st
     Raises:
         CaseError: A placeholder is unknown, or the case lacks what it stands for.
     """
+    forms: Mapping[str, tuple[str, Callable[[Path], Any]]] = {
+        "image": ("input", _base64_of),
+        "image_url": ("input", link),
+        "mask": ("mask", _base64_of),
+        "mask_url": ("mask", link),
+        "width": ("input", lambda path: Image.open(path).width),
+        "height": ("input", lambda path: Image.open(path).height),
+    }
+    words = {"instructions": case.instructions, "prompt": case.prompt}
 
-    def file_of(role: str) -> Path:
+    def value_of(found: re.Match[str]) -> Any:
+        if found[1] in words:
+            return words[found[1]]
+        if found[1] not in forms:
+            raise CaseError(f"There is no placeholder {found[0]}; there are {', '.join([*forms, *words])}.")
+        role, form = forms[found[1]]
         name: str | None = getattr(case, role)
         if name is None:
             raise CaseError(f"The template wants {'an' if role == 'input' else 'a'} {role}, and the case has none.")
-        return folder / name
+        return form(folder / name)
 
-    def base64_of(path: Path) -> str:
-        return base64.b64encode(path.read_bytes()).decode()
-
-    values: dict[str, Callable[[], Any]] = {
-        "image": lambda: base64_of(file_of("input")),
-        "image_url": lambda: link(file_of("input")),
-        "mask": lambda: base64_of(file_of("mask")),
-        "mask_url": lambda: link(file_of("mask")),
-        "width": lambda: Image.open(file_of("input")).width,
-        "height": lambda: Image.open(file_of("input")).height,
-        "instructions": lambda: case.instructions,
-        "prompt": lambda: case.prompt,
-    }
     body = case.body or template
-    return EditBody(tasktype=body.tasktype, content=_filled(body.content, values))
+    return EditBody(tasktype=body.tasktype, content=_filled(body.content, value_of))
 
 
-def _filled(value: Any, values: Mapping[str, Callable[[], Any]]) -> Any:
-    def value_of(found: re.Match[str]) -> Any:
-        if found[1] not in values:
-            raise CaseError(f"There is no placeholder {found[0]}; there are {', '.join(values)}.")
-        return values[found[1]]()
+def _base64_of(path: Path) -> str:
+    return base64.b64encode(path.read_bytes()).decode()
 
+
+def _filled(value: Any, value_of: Callable[[re.Match[str]], Any]) -> Any:
     if isinstance(value, dict):
-        return {key: _filled(item, values) for key, item in value.items()}
+        return {key: _filled(item, value_of) for key, item in value.items()}
     if isinstance(value, list):
-        return [_filled(item, values) for item in value]
+        return [_filled(item, value_of) for item in value]
     if not isinstance(value, str):
         return value
     if whole := _PLACEHOLDER.fullmatch(value):

@@ -16,7 +16,7 @@ import jmespath
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
-from bench.editing.cases import BenchError, CaseError, EditBody, template_names
+from bench.editing.cases import TEMPLATES, BenchError, CaseError, EditBody
 from contract.notice import Notice
 from contract.objects import split_s3_url
 from deploy.aws import AWS_ERRORS
@@ -33,9 +33,10 @@ _ANSWER_TIMEOUT_S = 35.0
 
 def add_platform_options(parser: Any) -> None:
     """Add the options that name a platform and say what is posted to it."""
-    templates = ", ".join(template_names())
     parser.add_argument("--runtime", required=True, help="name of the runtime")
-    parser.add_argument("--template", default="flux-edit", help=f"{templates}, or a file of your own (flux-edit)")
+    parser.add_argument(
+        "--template", default="flux-edit", help=f"{', '.join(TEMPLATES)}, or a file of your own (flux-edit)"
+    )
     parser.add_argument("--wait", type=float, default=900, help="seconds until a task without a notice failed (900)")
     parser.add_argument("--stack-file", type=Path, default=Path(".local/stack.json"), help="of the local platform")
     parser.add_argument("--api-key-file", type=Path, help="of a deployed platform: file of its key")
@@ -44,11 +45,7 @@ def add_platform_options(parser: Any) -> None:
 
 
 def find_target(options: Any, endpoint: str | None) -> Target:
-    """Find the platform by its addresses, or without an endpoint by a running local platform's stack.json.
-
-    Args:
-        options: Of the command line: stack_file, api_key_file, topic_arn, bucket.
-        endpoint: The API of a deployed platform.
+    """Find a deployed platform by its addresses, or the local one that runs if there is no endpoint.
 
     Raises:
         BenchError: Addresses are missing, or no local platform runs.
@@ -70,11 +67,7 @@ def find_target(options: Any, endpoint: str | None) -> Target:
 
 
 class PlatformClient:
-    """Posts the tasks of one run and hears their notices.
-
-    Attributes:
-        run: Begins the ids of its tasks, and names its folder in S3.
-    """
+    """Posts the tasks of one run and hears their notices; ``run`` begins their ids and names the folder in S3."""
 
     def __init__(self, target: Target) -> None:
         self.run = f"edit-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
@@ -112,11 +105,7 @@ class PlatformClient:
             return self._links[path]
 
     def post(self, request: Mapping[str, Any]) -> None:
-        """Post a request.
-
-        Raises:
-            CaseError: The platform does not answer, or rejects the request.
-        """
+        """Post a request; raises CaseError if the platform does not answer or rejects it."""
         try:
             answer = self._http.post(f"{self._target.endpoint}/v1alpha2", json=request)
         except httpx.HTTPError as exc:
@@ -125,7 +114,7 @@ class PlatformClient:
             raise CaseError(f"rejected with {answer.status_code}: {answer.text[:500]}")
 
     def wait(self, task_id: str, timeout_s: float) -> tuple[Notice, float]:
-        """Wait for a task's notice, which may have come before; returns it, and when it came on the monotonic clock.
+        """Return a task's notice, and when it came on the monotonic clock, which may be before this call.
 
         Raises:
             CaseError: It did not come in time, or says that the task failed, or notices cannot be read.
@@ -140,11 +129,7 @@ class PlatformClient:
         return notice, at
 
     def picture(self, notice: Notice) -> DrawnPicture:
-        """Get the last picture of a task: one before it is a preview.
-
-        Raises:
-            CaseError: There is none, or it cannot be read.
-        """
+        """Get a task's last picture (one before it is a preview); raises CaseError if it cannot be read."""
         if not notice.image_url:
             raise CaseError("Its notice names no picture.")
         try:

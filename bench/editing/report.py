@@ -30,17 +30,10 @@ _OF_A_KIND = [name for name in _FIGURES if name not in ("server_s", "preview_s")
 
 @dataclass(slots=True)
 class CaseResult:
-    """What became of a case; a figure is None if it is not known.
+    """What became of a case: its figures as results.json has them, None where they are not known.
 
-    Attributes:
-        case: Its id.
-        problem: What went wrong; None if a picture came.
-        picture: The picture's file, relative to results.json.
-        total_s: From the request until its notice came.
-        server_s: In the model server.
-        preview_s: In the model server until its preview.
-        psnr_db, ssim, lpips: How alike the picture and its reference are.
-        unedited_psnr_db, unedited_ssim: How alike the input and the reference are.
+    ``problem`` is None if a picture came; ``picture`` is its file, relative to results.json. ``preview_s`` counts in
+    the model server. The unedited figures compare the input with the reference.
     """
 
     case: str
@@ -58,16 +51,9 @@ class CaseResult:
 
 @dataclass(slots=True, kw_only=True)
 class EditingRun:
-    """A run of all cases.
+    """A run of all cases, with results in their order; ``remarks`` say why figures are missing.
 
-    Attributes:
-        id: Begins the ids of its tasks.
-        settings: What was run, by name.
-        wall_s: From the first request until the last picture was fetched.
-        results: In the order of the cases.
-        fid: Distance of all pictures from all references.
-        usage: What it took of this machine and of the model server.
-        remarks: Why figures are missing.
+    ``wall_s`` is from the first request until the last picture was fetched.
     """
 
     id: str

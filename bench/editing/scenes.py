@@ -7,7 +7,7 @@ from typing import Any
 
 from PIL import Image, ImageChops, ImageDraw, ImageEnhance, ImageFilter, ImageFont
 
-from bench.editing.cases import Case, write_cases
+from bench.editing.cases import FILE, Case, CaseFolder
 
 SIDE = 512
 """Width and height of a scene in pixels."""
@@ -62,7 +62,8 @@ def make_cases(folder: Path, count: int, seed: int) -> Iterator[Case]:
         files = {role: f"{name}/{role}.png" for role in pictures}
         cases.append(Case(id=name, kind=kind, instructions=instructions, prompt=_described(**after), **files))
         yield cases[-1]
-    write_cases(folder, cases)
+    text = CaseFolder(cases=cases).model_dump_json(indent=2, exclude_defaults=True)
+    (folder / FILE).write_text(text + "\n", encoding="utf-8")
 
 
 def _changed(before: Image.Image, after: Image.Image) -> Image.Image:

@@ -18,11 +18,8 @@ _TIMEOUT_S = 2.0
 class Usage:
     """Complete once the run is over. All that runs on this machine counts; 0 if a figure is not known.
 
-    Attributes:
-        cpu_percent: Mean of all processors.
-        ram_bytes: The most in use.
-        sent_bytes, received_bytes: Through all network interfaces.
-        server_vram_bytes, server_ram_bytes: The most that the model servers reported, all together.
+    ``cpu_percent`` is the mean of all processors, traffic that of all network interfaces, and memory a peak: the model
+    servers' is what they reported, all together.
     """
 
     cpu_percent: float = 0

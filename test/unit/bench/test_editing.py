@@ -5,6 +5,7 @@ import re
 import sys
 import threading
 from argparse import Namespace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,6 +16,7 @@ from PIL import Image, ImageChops
 from api.content import content_errors
 from bench.editing.__main__ import run_case
 from bench.editing.cases import (
+    TEMPLATES,
     BenchError,
     Case,
     CaseError,
@@ -23,7 +25,6 @@ from bench.editing.cases import (
     fill,
     read_cases,
     read_template,
-    template_names,
 )
 from bench.editing.page import write_page
 from bench.editing.platform import PlatformClient, find_target
@@ -40,7 +41,6 @@ CARDS = {
     "flux-inpainting": ModelOptions(profile="flux-fill").card,
 }
 CASE = Case(id="one", instructions="Make it ${prompt}.", prompt="a dog", input="in.png", mask="mask.png")
-LACKING = JobError(code="rejected", message="There is no such LoRA.")
 TEMPLATE = EditBody(tasktype="edit", content={"prompt": "${prompt}"})
 
 
@@ -91,17 +91,14 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_placeholders_become_values_words_files_and_links(folder):
+def test_placeholders_of_the_cases_own_body_or_else_of_the_template_become_values_words_files_and_links(folder):
     content = {"w": "${width}", "size": "${width}x${height}", "p": ["${instructions}"], "a": "${image}"}
-    body = EditBody(tasktype="t", content=content | {"b": "${mask_url}"})
-    filled = fill(CASE, folder, body, lambda path: f"s3://bucket/{path.name}").content
-    assert Image.open(io.BytesIO(base64.b64decode(filled.pop("a")))).size == (64, 128)
-    assert filled == {"w": 64, "size": "64x128", "p": ["Make it ${prompt}."], "b": "s3://bucket/mask.png"}
-
-
-def test_a_case_with_a_body_of_its_own_is_not_written_with_the_template(folder):
-    case = CASE.model_copy(update={"body": EditBody(tasktype="own", content={"p": "${prompt}"})})
-    assert fill(case, folder, TEMPLATE, str) == EditBody(tasktype="own", content={"p": "a dog"})
+    own = CASE.model_copy(update={"body": EditBody(tasktype="own", content=content | {"b": "${mask_url}"})})
+    body = fill(own, folder, TEMPLATE, lambda path: f"s3://bucket/{path.name}")
+    assert Image.open(io.BytesIO(base64.b64decode(body.content.pop("a")))).size == (64, 128)
+    filled = {"w": 64, "size": "64x128", "p": ["Make it ${prompt}."], "b": "s3://bucket/mask.png"}
+    assert body == EditBody(tasktype="own", content=filled)
+    assert fill(CASE, folder, TEMPLATE, str) == EditBody(tasktype="edit", content={"prompt": "a dog"})
 
 
 @pytest.mark.parametrize(("text", "problem"), [("${mask}", "wants a mask"), ("${picture}", "there are image, ")])
@@ -110,7 +107,7 @@ def test_a_placeholder_that_cannot_be_filled_is_named(folder, text, problem):
         fill(Case(id="one", input="in.png"), folder, EditBody(tasktype="t", content={"m": text}), str)
 
 
-@pytest.mark.parametrize("name", template_names())
+@pytest.mark.parametrize("name", TEMPLATES)
 def test_the_door_accepts_what_each_template_gives(folder, name):
     runtime = DeployedRuntime(
         name="r", type=name.partition("-")[0], dynamic_model=name == "sdwebui", card=CARDS.get(name)
@@ -135,11 +132,11 @@ class Aws:
     """S3, SQS and SNS, as far as a client of the platform needs them."""
 
     def __init__(self):
-        self.objects = {"out": b'{"timings_s": {"run": 1.5}, "answer": "text"}', "picture": b"\xff\xd8\xff"}
         self.messages = []
 
     def get_object(self, **asked):
-        return {"Body": io.BytesIO(self.objects[asked["Key"]])}
+        objects = {"out": b'{"timings_s": {"run": 1.5}, "answer": "text"}', "picture": PICTURE}
+        return {"Body": io.BytesIO(objects[asked["Key"]])}
 
     def receive_message(self, **_):
         taken, self.messages = self.messages, []
@@ -150,43 +147,46 @@ class Aws:
         return lambda *_, **__: answer
 
 
-def notice(task_id="t", images=("s3://b/preview", "s3://b/picture"), error=None):
-    status = {"status": "failed" if error else "succeeded", "output_url": "s3://b/out", "context": None}
-    return Notice(id=task_id, job="j", runtime="r", result=error is None, image_url=list(images), error=error, **status)
-
-
-def run_on(aws, folder, monkeypatch, answer):
-    """Run a case that the platform answers with the notices of ``answer``."""
-    client = {"api_key": "k", "bucket": "b", "notice_topic_arn": "t", "client": lambda *_, **__: aws}
-    (folder / "pictures").mkdir()
-    with PlatformClient(Target(endpoint="http://127.0.0.1:1", **client)).listening() as platform:
-        if answer is not None:
-            bodies = [json.dumps({"Message": one.to_message()}) for one in answer(f"{platform.run}-one")]
-            messages = [{"Body": body, "ReceiptHandle": "h"} for body in bodies]
-            monkeypatch.setattr(platform, "post", lambda request: aws.messages.extend(messages))
-        arguments = Namespace(runtime="r", folder=folder, out=folder, wait=60 if answer and answer("") else 0)
-        return run_case(Case(id="one"), TEMPLATE, platform, arguments)
-
-
-def test_the_last_picture_is_the_result_and_the_time_until_its_notice_the_latency(tmp_path, monkeypatch):
-    aws = Aws()
-    result = run_on(aws, tmp_path, monkeypatch, lambda task_id: [notice("another"), notice(task_id)])
-    assert (result.problem, result.server_s, result.preview_s) == (None, 1.5, None)
-    assert result.total_s > 0
-    assert (tmp_path / result.picture).read_bytes() == aws.objects["picture"]
+PICTURE = b"\xff\xd8\xff"
+DONE = {"image_url": ["s3://b/preview", "s3://b/picture"]}
+LACKING = JobError(code="rejected", message="There is no such LoRA.")
 
 
 @pytest.mark.parametrize(
-    ("answer", "problem"),
+    ("status", "notice", "problem"),
     [
-        (None, "The platform does not answer"),
-        (lambda task_id: [], "No notice came within 0 seconds."),
-        (lambda task_id: [notice(task_id, error=LACKING)], "rejected: There is no such LoRA."),
-        (lambda task_id: [notice(task_id, images=())], "Its notice names no picture."),
+        (200, DONE, None),
+        (200, None, "No notice came within 0 seconds."),
+        (200, {"result": False, "status": "failed", "error": LACKING}, "rejected: There is no such LoRA."),
+        (200, {"image_url": []}, "Its notice names no picture."),
+        (400, None, "rejected with 400: no such runtime"),
     ],
 )
-def test_a_case_that_fails_says_why(tmp_path, monkeypatch, answer, problem):
-    assert run_on(Aws(), tmp_path, monkeypatch, answer).problem.startswith(problem)
+def test_a_case_has_its_last_picture_and_the_times_of_its_notice_and_manifest_or_says_why_not(
+    tmp_path, monkeypatch, status, notice, problem
+):
+    aws = Aws()
+
+    def answer(request):
+        metadata = json.loads(request.content)["task"]["metadata"]
+        said = {"job": "j", "runtime": "r", "result": True, "status": "succeeded", "output_url": "s3://b/out"}
+        said |= {"context": None, "image_url": [], **(notice or {})}
+        ids = ["another", metadata["id"]] if notice else ["another"]
+        bodies = [json.dumps({"Message": Notice(id=one, **said).to_message()}) for one in ids]
+        aws.messages += [{"Body": body, "ReceiptHandle": "h"} for body in bodies]
+        return httpx.Response(status, text="no such runtime")
+
+    monkeypatch.setattr(httpx, "Client", partial(httpx.Client, transport=httpx.MockTransport(answer)))
+    (tmp_path / "pictures").mkdir()
+    where = {"bucket": "b", "notice_topic_arn": "t", "client": lambda *_, **__: aws}
+    options = Namespace(runtime="r", folder=tmp_path, out=tmp_path, wait=60 if notice else 0)
+    with PlatformClient(Target(endpoint="http://here", api_key="k", **where)).listening() as platform:
+        result = run_case(Case(id="one"), TEMPLATE, platform, options)
+    assert result.problem == problem
+    if problem is None:
+        assert (result.server_s, result.preview_s) == (1.5, None)
+        assert result.total_s > 0
+        assert (tmp_path / result.picture).read_bytes() == PICTURE
 
 
 def test_the_report_holds_figures_against_their_targets_and_says_why_cases_failed(tmp_path):
@@ -217,8 +217,7 @@ def test_the_page_for_rating_holds_all_pictures_loads_nothing_and_runs_no_script
     assert one["words"] == evil
     assert page.count("<script") == 2
     assert one["figures"] == {"Latency, s": "3.00", "SSIM": "0.5000"}
-    assert list(one["pictures"]) == ["input", "result", "reference"]
-    assert all(source.startswith("data:image/webp;base64,") for source in one["pictures"].values())
+    assert all(one["pictures"][role].startswith("data:image/webp;base64,") for role in ("input", "result", "reference"))
     assert two["pictures"] == {"input": None, "result": None, "reference": None}
     assert "default-src 'none'" in page
     assert "://" not in page
@@ -250,7 +249,6 @@ def test_usage_is_this_machines_between_begin_and_end_and_the_most_that_servers_
         ('DCGM_FI_DEV_FB_USED{gpu="0"} 2\nDCGM_FI_DEV_FB_USED{gpu="1"} 3\nDCGM_FI_DEV_FB_FREE 9\n', (5 * 2**20, 0)),
         ("process_resident_memory_bytes 5e+06\n", (0, 5e6)),
         ("<html>502 Bad Gateway</html>", (0, 0)),
-        ("[1]", (0, 0)),
     ],
 )
 def test_memory_is_read_from_a_flux_servers_health_and_from_prometheus_text(text, memory):

@@ -1,9 +1,7 @@
-import statistics
-
 import pytest
 
 from bench.agent.timeline import Span, Timeline
-from bench.agent.workload import ideal_waits_s, poisson_arrivals_s
+from bench.agent.workload import ideal_waits_s
 from bench.figures import Figure, exit_status
 
 
@@ -29,10 +27,3 @@ def test_a_gpu_is_busy_while_any_job_runs_and_each_gap_names_the_task_that_ended
 )
 def test_in_an_ideal_queue_the_next_task_goes_to_the_server_that_is_free_first(arrivals, durations, servers, waits):
     assert ideal_waits_s(arrivals, durations, servers) == waits
-
-
-def test_with_one_server_and_equal_durations_the_mean_wait_is_that_of_theory():
-    # M/D/1: rho * s / (2 * (1 - rho))
-    count, load = 200_000, 0.7
-    waits = ideal_waits_s(poisson_arrivals_s(count, rate=load, seed=1), [1.0] * count, servers=1)
-    assert statistics.mean(waits) == pytest.approx(load / (2 * (1 - load)), rel=0.05)

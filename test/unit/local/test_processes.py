@@ -17,7 +17,7 @@ HAS_A_CHILD_AND_CLEANS_UP = """
 import signal, subprocess, sys, time
 def end(*_):
     print("cleaning up"); time.sleep(0.2); print("done"); sys.exit(0)
-child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], stdout=subprocess.DEVNULL)
 signal.signal(signal.SIGTERM, end)
 print(child.pid); time.sleep(60)
 """
