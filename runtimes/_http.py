@@ -47,7 +47,6 @@ class Answer:
     body: bytes
 
     def json(self) -> Any:
-        """Its JSON, as ``read_json`` reads it."""
         return read_json(self.body)
 
     def json_or_none(self) -> Any:
@@ -68,11 +67,8 @@ class AnswerStream:
 class ModelServerClient:
     """The server's API, its failures translated into the agent's errors. Create it in a running event loop.
 
-    Requests are never retried: a second POST is a second job.
-
-    Args:
-        base_url: Where the API is, with or without scheme.
-        health_path: A cheap GET on the same host that answers 200 once the server takes jobs.
+    Requests are never retried: a second POST is a second job. The health path is a cheap GET on the same host that
+    answers 200 once the server takes jobs.
     """
 
     def __init__(self, base_url: str, health_path: str) -> None:
@@ -103,12 +99,9 @@ class ModelServerClient:
     ) -> AsyncIterator[AnswerStream]:
         """Send a request and read its answer as it arrives; any status is an answer.
 
-        Args:
-            method: HTTP method.
-            path: Relative to the base URL.
-            timeout_s: How long the server may send nothing; None where it may take as long as the GPU does.
-            max_bytes: The largest body that is read; a longer one breaks off with a ServerError.
-            options: aiohttp's (json, params, data, …); data may also be a tuple of bytes, sent in order.
+        The server may send nothing for ``timeout_s``, or, where that is None, for as long as the GPU takes; a body
+        above ``max_bytes`` breaks off with a ServerError. ``options`` are aiohttp's; ``data`` may also be a tuple of
+        bytes, sent in order.
 
         Raises:
             ServerAway: The server cannot be connected to.
@@ -152,11 +145,7 @@ class ModelServerClient:
             raise ServerError(words) from exc
 
     async def get_json(self, path: str, **options: Any) -> Any:
-        """GET some JSON.
-
-        Raises:
-            ServerError: The server is away, answers another status than 200, or no JSON.
-        """
+        """GET some JSON; ServerError where the server is away, answers another status than 200, or no JSON."""
         answer = await self.send("GET", path, **options)
         if answer.status != HTTPStatus.OK:
             raise ServerError(f"The model server answers {answer.status} to {path}.")
@@ -170,22 +159,14 @@ class ModelServerClient:
 
     @asynccontextmanager
     async def read_file(self, path: str, **options: Any) -> AsyncIterator[AsyncIterator[bytes]]:
-        """Read a file that a job has saved on the server.
-
-        Raises:
-            ServerError: As for ``stream``, or the server answers another status than 200.
-        """
+        """Read a file that a job has saved on the server; ServerError as for ``stream``, and for another status."""
         async with self.stream("GET", path, **options) as answer:
             if answer.status != HTTPStatus.OK:
                 raise ServerError(f"The model server answers {answer.status} to a file it has saved.")
             yield answer.chunks
 
     async def wait_until_ready(self, read: Callable[[Answer], object] = lambda _: None) -> None:
-        """Return once the health path answers 200.
-
-        Args:
-            read: Gets that answer, and can reject it by raising ServerError.
-        """
+        """Return once the health path answers 200, and ``read`` does not reject that answer by a ServerError."""
         started_s, pause_s, next_log_s = monotonic(), _FIRST_PAUSE_S, 0.0
         while True:
             try:
@@ -274,11 +255,7 @@ async def _pieces_of(parts: Sequence[bytes | memoryview]) -> AsyncIterator[memor
 
 
 def read_json(body: bytes) -> Any:
-    """Read an answer's JSON. NaN, infinities (which Python servers write) and endless numbers become null.
-
-    Raises:
-        ServerError: It is not JSON.
-    """
+    """Read an answer's JSON, or raise ServerError; NaN, infinities and endless numbers become null."""
     try:
         return json.loads(body, parse_constant=lambda _: None, parse_float=_finite_or_none, parse_int=_int_or_none)
     except (ValueError, RecursionError) as exc:

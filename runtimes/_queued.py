@@ -103,15 +103,11 @@ JobT = TypeVar("JobT", bound=QueuedJob[Any])
 
 
 class QueuedExecutor(Executor, Generic[JobT]):
-    """Runs jobs by a server's or a managed service's queue.
-
-    Attributes:
-        job_type: What is known of a job while it runs.
-        max_pause_s: Pauses between two questions grow from 5 ms to this.
-    """
+    """Runs jobs by a server's or a managed service's queue."""
 
     job_type: ClassVar[type[QueuedJob[Any]]] = QueuedJob
     max_pause_s: ClassVar[float] = 0.2
+    """Pauses between two questions grow from 5 ms to this."""
 
     def __init__(self) -> None:
         self._jobs: dict[str, JobT] = {}
@@ -119,19 +115,10 @@ class QueuedExecutor(Executor, Generic[JobT]):
 
     @abstractmethod
     async def _submit(self, job: JobT) -> None:
-        """Post a job under its id.
-
-        Raises:
-            TaskError: The server rejects it.
-            ServerError: It is unknown whether the server has it.
-        """
+        """Post a job under its id: TaskError says that it is rejected, ServerError that this is unknown."""
 
     async def _follow(self, job: JobT) -> JobReport | None:  # noqa: ARG002 (an override's)
-        """Wait for news of a job: its end, or None when the server should be asked. Without events: ask at once.
-
-        Raises:
-            ServerError: The server should be asked.
-        """
+        """Wait for a job's end; None or ServerError where the server should be asked, as at once without events."""
         return None
 
     @abstractmethod

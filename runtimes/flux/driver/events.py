@@ -67,11 +67,7 @@ class _Step(NamedTuple):
 
 
 class FluxJob(QueuedJob[PreparedRequest]):
-    """A job of the flux server; knows how far it is between two steps, too.
-
-    Attributes:
-        heard: How many events there were.
-    """
+    """A job of the flux server; knows how far it is between two steps, too."""
 
     def __init__(
         self,
@@ -82,7 +78,7 @@ class FluxJob(QueuedJob[PreparedRequest]):
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(job, server_id, prepared, signals)
-        self.heard = 0
+        self.heard = 0  # events so far
         self._clock = clock
         self._began_s = 0.0
         self._step: _Step | None = None

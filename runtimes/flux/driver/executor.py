@@ -14,7 +14,7 @@ from runtimes._queued import JobReport, QueuedServer
 from runtimes._wording import shorten
 from runtimes.flux.driver.answer import FluxHealth, ServedModel, read_health, read_report, refusal, report_of
 from runtimes.flux.driver.events import FluxJob, events_in
-from runtimes.flux.driver.request import PreparedRequest, draft_of
+from runtimes.flux.driver.request import PreparedRequest, request_of
 
 _SILENCE_S = 30.0
 """After so long without an event the server is asked how the job is; it sends one every 15 s at least."""
@@ -50,9 +50,10 @@ class Flux(QueuedServer[FluxJob]):
 
     async def prepare(self, task: Task, inputs: Inputs) -> PreparedRequest:
         """Write the task's request and put the images into it."""
-        draft = await asyncio.to_thread(draft_of, task, self._served)
-        fetched = await inputs.fetch([site.input for site in draft.sites]) if draft.sites else {}
-        return await asyncio.to_thread(draft.finish, fetched)
+        request = await asyncio.to_thread(request_of, task, self._served)
+        fetched = await inputs.fetch([site.input for site in request.sites]) if request.sites else {}
+        await asyncio.to_thread(request.write, fetched)
+        return request
 
     async def liveness_token(self) -> object:
         """How many events each job has had, and the state of the workers."""

@@ -33,31 +33,23 @@ _LAST_STEPS = 1.5
 """The server decides what it draws next before the last step; decoding follows it, and is taken for half of one."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class PreparedRequest:
-    """A request as it goes over the wire; its JSON is written beforehand, so that a free GPU does not wait for it."""
+    """A task's request.
+
+    Attributes:
+        body: The request until it is written; links and images stand at its sites.
+        content: Its JSON, written beforehand, so that a free GPU does not wait for it.
+    """
 
     task_type: str
-    content: bytes
     work: Work
-
-    def under(self, server_job: str) -> tuple[bytes, ...]:
-        """The body of the POST that begins it as the job of that id, in parts."""
-        head = f'{{"job_id":"{server_job}","task_type":"{self.task_type}","request":'
-        return head.encode(), self.content, b"}"
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """A task's request whose links and images, at some sites of its body, are not replaced yet."""
-
-    task_type: str
     body: dict[str, Any]
     sites: Sequence[InputSite]
-    work: Work
+    content: bytes = b""
 
-    def finish(self, fetched: Mapping[str, Media]) -> PreparedRequest:
-        """Write every image in base64, whether it stood there or a link to it; then the request."""
+    def write(self, fetched: Mapping[str, Media]) -> None:
+        """Put every image into the body in base64, whether it stood there or a link to it; then write the request."""
         encoded = {text: pybase64.b64encode_as_string(media.data) for text, media in fetched.items()}
         for site in self.sites:
             if (image := encoded.get(site.input.text)) is None:
@@ -67,11 +59,17 @@ class Draft:
             else:
                 del site.container[site.key]
                 site.container[name] = image
-        return PreparedRequest(self.task_type, write_json(self.body), self.work)
+        self.content = write_json(self.body)
+        self.body, self.sites = {}, ()  # or every image would be held twice
+
+    def under(self, server_job: str) -> tuple[bytes, ...]:
+        """The body of the POST that begins it as the job of that id, in parts."""
+        head = f'{{"job_id":"{server_job}","task_type":"{self.task_type}","request":'
+        return head.encode(), self.content, b"}"
 
 
-def draft_of(task: Task, served: ServedModel) -> Draft:
-    """Write a task's request for what the server draws with.
+def request_of(task: Task, served: ServedModel) -> PreparedRequest:
+    """Read a task's request for what the server draws with.
 
     Raises:
         InvalidTask: The server has no such task type, or the content is not of its shape; all its errors are named.
@@ -85,7 +83,8 @@ def draft_of(task: Task, served: ServedModel) -> Draft:
     except ValidationError as exc:
         errors = field_errors_of(exc, REQUESTS[task_type], body)
         raise InvalidTask(in_words(errors)) from exc
-    return Draft(task_type, body, list(find_sites(body, _INPUT_FIELDS)), _work_of(task_type, request, served))
+    work = _work_of(task_type, request, served)
+    return PreparedRequest(task_type, work, body, list(find_sites(body, _INPUT_FIELDS)))
 
 
 def _work_of(task_type: str, request: FluxRequest, served: ServedModel) -> Work:

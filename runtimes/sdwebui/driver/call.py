@@ -50,43 +50,30 @@ _SCRIPT_FIELDS = frozenset({"alwayson_scripts", "script_args"})
 """What stands there is read by extensions, some of which take pictures under names of their own, or under none."""
 
 
-@dataclass(frozen=True, slots=True)
-class PreparedCall:
-    """A call as it goes over the wire; its JSON is written beforehand, so that a free GPU does not wait for it.
+@dataclass(slots=True)
+class Call:
+    """The call that runs a task.
 
     Attributes:
         path: Below /sdapi/v1/.
         checkpoint: The checkpoint that the task asks for; None keeps the loaded one.
         other_checkpoints: Further ones that it names, as a refiner.
         overridden: Names of the settings that the task overrides.
+        body: The request until it is written; links and pictures stand at its sites.
+        content: Its JSON, written beforehand, so that a free GPU does not wait for it.
     """
 
     path: str
-    content: bytes
     checkpoint: str | None
     other_checkpoints: tuple[str, ...]
     overridden: frozenset[str]
     work: Work
-
-    def content_for(self, job: str) -> tuple[bytes | memoryview, ...]:
-        """The request's JSON under the job's id, by which the server's own log and progress name it; in parts."""
-        if self.path not in _GENERATING:
-            return (self.content,)
-        return b'{"force_task_id":"' + job.encode() + b'",', memoryview(self.content)[1:]
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A call whose links and pictures, at some sites of its body, are not replaced yet."""
-
-    path: str
     body: dict[str, Any]
-    checkpoint: str | None
-    other_checkpoints: tuple[str, ...]
     sites: list[InputSite]
+    content: bytes = b""
 
-    def prepared(self, fetched: Mapping[str, Media], max_pixels: int = DEFAULT_MAX_PIXELS) -> PreparedCall:
-        """Write every picture in base64, whether it stood there or a link to it; then the request.
+    def write(self, fetched: Mapping[str, Media], max_pixels: int = DEFAULT_MAX_PIXELS) -> None:
+        """Put every picture into the body in base64, whether it stood there or a link to it; then write the request.
 
         Raises:
             InputError: One cannot be written as SD WebUI is to have it, or would have more than so many pixels.
@@ -99,14 +86,14 @@ class Call:
             if (media := given.get(text)) is not None:
                 head = f"data:{media.content_type};base64," if is_data_url(text) else ""
                 site.replace(head + encoded[text])
-        return PreparedCall(
-            path=self.path,
-            content=write_json(self.body),
-            checkpoint=self.checkpoint,
-            other_checkpoints=self.other_checkpoints,
-            overridden=frozenset(self.body.get("override_settings") or ()) | overridden_by(self.body.get("infotext")),
-            work=_work_of(self.path, self.body),
-        )
+        self.content = write_json(self.body)
+        self.body, self.sites = {}, []  # or every picture would be held twice
+
+    def content_for(self, job: str) -> tuple[bytes | memoryview, ...]:
+        """The request's JSON under the job's id, by which the server's own log and progress name it; in parts."""
+        if self.path not in _GENERATING:
+            return (self.content,)
+        return b'{"force_task_id":"' + job.encode() + b'",', memoryview(self.content)[1:]
 
     def _check_size(self, fetched: Mapping[str, Media], max_pixels: int) -> None:
         """Make sure that no picture is upscaled beyond a limit: the server's memory would end, and the pod with it."""
@@ -170,7 +157,9 @@ def call_of(task: Task) -> Call:
     else:  # no checkpoint draws
         checkpoint, others = None, ()
     image_fields = _IMAGE_FIELDS | {"data"} if path == "extra-batch-images" else _IMAGE_FIELDS
-    return Call(path, body, checkpoint, others, list(find_sites(body, image_fields, open_fields=_SCRIPT_FIELDS)))
+    overridden = frozenset(body.get("override_settings") or ()) | overridden_by(body.get("infotext"))
+    sites = list(find_sites(body, image_fields, open_fields=_SCRIPT_FIELDS))
+    return Call(path, checkpoint, others, overridden, _work_of(path, body), body, sites)
 
 
 def _checkpoints_in(content: Mapping[str, Any]) -> tuple[str | None, tuple[str, ...]]:

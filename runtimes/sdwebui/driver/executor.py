@@ -12,7 +12,7 @@ from queue_agent.settings import Settings
 from runtimes._http import ModelServerClient, as_object
 from runtimes.catalog import DEFAULT_MAX_PIXELS
 from runtimes.sdwebui.driver.answer import result_of
-from runtimes.sdwebui.driver.call import PreparedCall, call_of
+from runtimes.sdwebui.driver.call import Call, call_of
 from runtimes.sdwebui.driver.options import Options
 from runtimes.sdwebui.driver.upscalers import correct_upscalers
 
@@ -60,12 +60,13 @@ class SdWebUI(Executor, Supervised):
         """Return once the server takes jobs."""
         await self._client.wait_until_ready()
 
-    async def prepare(self, task: Task, inputs: Inputs) -> PreparedCall:
+    async def prepare(self, task: Task, inputs: Inputs) -> Call:
         """Write the task's call and put the images into it."""
         call = await asyncio.to_thread(call_of, task)
         await correct_upscalers(call.body, self._client)
         fetched = await inputs.fetch([site.input for site in call.sites]) if call.sites else {}
-        return await asyncio.to_thread(call.prepared, fetched, self._max_pixels)
+        await asyncio.to_thread(call.write, fetched, self._max_pixels)
+        return call
 
     async def clear(self) -> None:
         """Stop what an earlier agent left running, and wait for its end: it could be mistaken for the next job."""
@@ -74,7 +75,7 @@ class SdWebUI(Executor, Supervised):
             await self._client.send("POST", "interrupt", timeout_s=10)
             await asyncio.sleep(_STOP_PAUSE_S)
 
-    async def run(self, prepared: PreparedCall, job: str, claim: int, signals: RunSignals) -> Result:
+    async def run(self, prepared: Call, job: str, claim: int, signals: RunSignals) -> Result:
         """Run a call."""
         signals.started()
         await self._options.use_checkpoints(prepared.checkpoint, prepared.other_checkpoints)

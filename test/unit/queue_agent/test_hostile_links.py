@@ -68,7 +68,8 @@ async def prepared(make_task, monkeypatch):
         async def prepare(content):
             call = call_of(make_task(content, "image-to-image"))
             fetched = await inputs.fetch([site.input for site in call.sites])
-            return json.loads(call.prepared(fetched).content)
+            call.write(fetched)
+            return json.loads(call.content)
 
         yield prepare
 

@@ -15,7 +15,7 @@ from runtimes.flux.driver.answer import ServedModel, report_of
 from runtimes.flux.driver.events import FluxJob, events_in
 from runtimes.flux.driver.events import ServerEvent as Event
 from runtimes.flux.driver.executor import Flux
-from runtimes.flux.driver.request import draft_of
+from runtimes.flux.driver.request import request_of
 
 INLINE, ENCODED = (base64.b64encode(data).decode() for data in (b"inline", b"picture"))
 PICTURE = Media(b"picture", "png", "image/png")
@@ -44,20 +44,24 @@ WORDS = {"prompt": f'a "cat" {LINK}', "negative_prompt": LINK, "seed": 3}
 )
 def test_links_become_images_in_their_place_other_texts_stay_and_the_task_too(tasktype, content, fields, request_):
     task = task_of(json.loads(json.dumps(content)), tasktype)
-    draft = draft_of(task, SERVED)
-    assert sorted(site.input.field for site in draft.sites) == sorted(fields)
-    sent = b"".join(draft.finish({LINK: PICTURE, "s3://b/i.png": PICTURE}).under("the-id"))
-    assert json.loads(sent) == {"job_id": "the-id", "task_type": tasktype, "request": request_}
+    request = request_of(task, SERVED)
+    assert sorted(site.input.field for site in request.sites) == sorted(fields)
+    request.write({LINK: PICTURE, "s3://b/i.png": PICTURE})
+    assert json.loads(b"".join(request.under("the-id"))) == {
+        "job_id": "the-id",
+        "task_type": tasktype,
+        "request": request_,
+    }
     assert task.content == content
 
 
 def test_a_task_type_that_no_flux_server_has_is_refused_with_those_it_has():
     with pytest.raises(InvalidTask, match="text-to-image, image-to-image, inpainting, edit"):
-        draft_of(task_of({}, "pipeline"), SERVED)
+        request_of(task_of({}, "pipeline"), SERVED)
 
 
 def work(tasktype="text-to-image", **content):
-    return draft_of(task_of({"prompt": "a"} | content if tasktype != "edit" else content, tasktype), SERVED).work
+    return request_of(task_of({"prompt": "a"} | content if tasktype != "edit" else content, tasktype), SERVED).work
 
 
 REFERENCE = {"instructions": "a", "images": [INLINE]}

@@ -70,9 +70,9 @@ def test_a_field_goes_before_an_infotext_and_no_checkpoint_is_left_in_the_reques
 
 def test_settings_that_an_infotext_may_override_are_saved_beforehand():
     content = {"infotext": "a\nSteps: 2, Seed: 1, Clip skip: 2", "override_settings": {"x": 1}}
-    overridden = call_of(task_of(content)).prepared({}).overridden
+    overridden = call_of(task_of(content)).overridden
     assert {"CLIP_stop_at_last_layers", "sd_vae", "eta_noise_seed_delta", "x"} < overridden
-    assert call_of(task_of({"override_settings": {"x": 1}})).prepared({}).overridden == {"x"}
+    assert call_of(task_of({"override_settings": {"x": 1}})).overridden == {"x"}
 
 
 @pytest.mark.parametrize(
@@ -98,10 +98,12 @@ def test_content_of_another_shape_is_an_invalid_task(tasktype, content, words):
 
 
 def test_a_job_goes_to_the_server_under_its_own_id_whatever_the_task_says():
-    prepared = call_of(task_of({"prompt": "x", "force_task_id": "mine"})).prepared({})
-    sent = json.loads(b"".join(prepared.content_for("job-1")))
+    call = call_of(task_of({"prompt": "x", "force_task_id": "mine"}))
+    call.write({})
+    sent = json.loads(b"".join(call.content_for("job-1")))
     assert (sent["force_task_id"], sent["prompt"]) == ("job-1", "x")
-    upscale = call_of(task_of({"image": ENCODED}, "extra-single-image")).prepared({})
+    upscale = call_of(task_of({"image": ENCODED}, "extra-single-image"))
+    upscale.write({})
     assert upscale.content_for("job-1") == (upscale.content,)
 
 
@@ -117,7 +119,8 @@ def test_image_link_goes_where_the_endpoint_reads_images_and_the_task_stays_as_i
     task = task_of({"alwayson_scripts": {"image_link": "s3://b/k"}}, tasktype)
     call = call_of(task)
     assert (call.path, [site.input.field for site in call.sites]) == (path, [where])
-    assert DRAWN.encode() in call.prepared({"s3://b/k": identify(base64.b64decode(DRAWN))}).content
+    call.write({"s3://b/k": identify(base64.b64decode(DRAWN))})
+    assert DRAWN.encode() in call.content
     assert task.content == {"alwayson_scripts": {"image_link": "s3://b/k"}}
 
 
@@ -133,12 +136,12 @@ def test_a_picture_is_not_upscaled_beyond_the_pixels_that_a_task_may_have(conten
     call = call_of(task_of(content, tasktype))
     fetched = {site.input.text: identify(base64.b64decode(DRAWN)) for site in call.sites}
     pixels = 20 * 10 * 4**2
-    call.prepared(fetched, pixels)
     with pytest.raises(InputError, match=rf"upscaled by 4 are {pixels}; at most {pixels - 1} are allowed"):
-        call.prepared(fetched, pixels - 1)
-    call.body["upscaling_resize"] = "1e200"  # its square is beyond all floats
+        call.write(fetched, pixels - 1)
+    call.write(fetched, pixels)
+    call = call_of(task_of(content | {"upscaling_resize": "1e200"}, tasktype))  # its square is beyond all floats
     with pytest.raises(InputError, match="maxPixels"):
-        call.prepared(fetched)
+        call.write(fetched)
 
 
 def generated(images, **info):
