@@ -5,7 +5,6 @@ import pytest
 from deploy import stacks
 from deploy.aws import Account
 from deploy.errors import DeployError
-from deploy.removal import foreign_resources, karpenter_nodes
 from deploy.removal import remove as remove_deployment
 from deploy.stacks import Stack
 
@@ -39,28 +38,9 @@ def stack(deployed, monkeypatch):
 
 
 @pytest.fixture
-def account(inside):
-    return Account.find(None)
-
-
-@pytest.fixture
-def remove(account, stack):
+def remove(inside, stack):
     """Remove the stack in this process."""
-    return lambda *, force=False: remove_deployment(account, "sdoneks", yes=True, force=force)
-
-
-@pytest.fixture
-def launch(deployed, stack):
-    """Launches a machine in the stack's network; gives its id."""
-    ec2, [subnet] = deployed.client("ec2"), stack.resources("AWS::EC2::Subnet")
-
-    def launch(tags):
-        tagged = {"ResourceType": "instance", "Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
-        place = {"ImageId": "ami-12c6146b", "SubnetId": subnet["PhysicalResourceId"]}
-        [instance] = ec2.run_instances(MinCount=1, MaxCount=1, TagSpecifications=[tagged], **place)["Instances"]
-        return instance["InstanceId"]
-
-    return launch
+    return lambda *, force=False: remove_deployment(Account.find(None), "sdoneks", yes=True, force=force)
 
 
 def test_it_deletes_the_stack_and_says_what_goes_stays_and_is_left(checkout, deployed, stack, denied_by_policy):
@@ -102,51 +82,6 @@ def test_tasks_are_not_lost_unless_it_is_forced(deployed, stack, remove, capsys)
     assert "note: Tasks would be lost." in capsys.readouterr().out
 
 
-def test_a_protected_stack_is_refused(remove, monkeypatch):
-    protected = {"StackStatus": "CREATE_COMPLETE", "EnableTerminationProtection": True}
-    monkeypatch.setattr(Stack, "describe", lambda _: protected)
-    with pytest.raises(DeployError, match="--no-enable-termination-protection"):
-        remove()
-
-
-def test_the_stacks_own_policies_and_nodes_are_not_foreign(account, stack, launch):
-    launch(NODE_TAGS)
-    assert foreign_resources(account, stack) == []
-
-
-def test_foreign_policies_machines_and_interfaces_are_named(deployed, account, stack, launch):
-    iam, ec2 = deployed.client("iam"), deployed.client("ec2")
-    iam.put_role_policy(RoleName="node", PolicyName="added", PolicyDocument=json.dumps(ALLOWED))
-    arn = iam.create_policy(PolicyName="managed", PolicyDocument=json.dumps(ALLOWED))["Policy"]["Arn"]
-    iam.attach_role_policy(RoleName="node", PolicyArn=arn)
-    machine, cloud9 = launch({"Name": "mine"}), launch({"aws:cloud9:environment": "x"})
-    [subnet] = stack.resources("AWS::EC2::Subnet")
-    mine, _ = (
-        ec2.create_network_interface(SubnetId=subnet["PhysicalResourceId"], Description=description)
-        for description in ("mine", "Amazon EKS sdoneksStack")
-    )
-    assert [sentence.partition(" is in VPC")[0] for sentence in foreign_resources(account, stack)] == [
-        *(f"Role node has the policy {name}, which is not the stack's: detach it." for name in ("managed", "added")),
-        f"Instance {machine}",
-        f"Cloud9 environment {cloud9}",
-        f"Network interface {mine['NetworkInterface']['NetworkInterfaceId']} (mine)",
-    ]
-
-
-def test_a_node_that_still_runs_is_an_error_with_the_command_that_ends_it(deployed, launch, remove):
-    launch({"karpenter.sh/nodepool": "a", "kubernetes.io/cluster/other": "owned"})
-    node = launch(NODE_TAGS)
-    assert karpenter_nodes(deployed.client("ec2"), "sdoneksStack") == [node]
-    with pytest.raises(DeployError, match=f"terminate-instances --region us-west-2 --instance-ids {node}"):
-        remove(force=True)
-
-
-def test_a_stack_that_cannot_be_deleted_is_explained(remove, monkeypatch):
-    monkeypatch.setattr(Stack, "watch", lambda *_, **__: "DELETE_FAILED")
-    with pytest.raises(DeployError, match="is DELETE_FAILED"):
-        remove()
-
-
 def test_a_removal_under_way_is_watched_to_its_end_without_checks(deployed, remove, monkeypatch):
     deployed.queue("sdoneksStack-sdruntime-dead", messages=1)
     monkeypatch.setattr(Stack, "status", "DELETE_IN_PROGRESS")
@@ -155,9 +90,59 @@ def test_a_removal_under_way_is_watched_to_its_end_without_checks(deployed, remo
     remove()
 
 
-def test_without_a_stack_the_leftovers_are_listed_all_the_same(world, account, capsys):
+def test_what_is_not_the_stacks_is_named_and_a_node_that_still_runs_is_an_error_with_its_command(
+    deployed, stack, remove, monkeypatch, capsys
+):
+    iam, ec2 = deployed.client("iam"), deployed.client("ec2")
+    [subnet] = [one["PhysicalResourceId"] for one in stack.resources("AWS::EC2::Subnet")]
+
+    def launch(**tags):
+        tagged = {"ResourceType": "instance", "Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
+        place = {"ImageId": "ami-12c6146b", "SubnetId": subnet, "TagSpecifications": [tagged]}
+        return ec2.run_instances(MinCount=1, MaxCount=1, **place)["Instances"][0]["InstanceId"]
+
+    iam.put_role_policy(RoleName="node", PolicyName="added", PolicyDocument=json.dumps(ALLOWED))
+    arn = iam.create_policy(PolicyName="managed", PolicyDocument=json.dumps(ALLOWED))["Policy"]["Arn"]
+    iam.attach_role_policy(RoleName="node", PolicyArn=arn)
+    node, machine, cloud9 = launch(**NODE_TAGS), launch(Name="mine"), launch(**{"aws:cloud9:environment": "x"})
+    other = launch(**{"karpenter.sh/nodepool": "a", "kubernetes.io/cluster/other": "owned"})
+    mine, _ = (
+        ec2.create_network_interface(SubnetId=subnet, Description=description)["NetworkInterface"]
+        for description in ("mine", "Amazon EKS sdoneksStack")
+    )
+    monkeypatch.setattr(Stack, "delete", lambda _: None)  # moto would refuse it
+    monkeypatch.setattr(Stack, "watch", lambda *_, **__: None)
+    with pytest.raises(DeployError, match=f"terminate-instances --region us-west-2 --instance-ids {node}$"):
+        remove(force=True)
+    told = capsys.readouterr().out.splitlines()
+    assert [line.partition(" is in VPC")[0].removeprefix("  note: ") for line in told if "note: " in line] == [
+        *(f"Role node has the policy {name}, which is not the stack's: detach it." for name in ("managed", "added")),
+        *(f"Instance {machine}", f"Cloud9 environment {cloud9}", f"Instance {other}"),
+        f"Network interface {mine['NetworkInterfaceId']} (mine)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value", "words"),
+    [
+        (
+            "describe",
+            lambda _: {"StackStatus": "CREATE_COMPLETE", "EnableTerminationProtection": True},
+            "--no-enable-termination-protection",
+        ),
+        ("watch", lambda *_, **__: "DELETE_FAILED", "is DELETE_FAILED"),
+    ],
+)
+def test_a_stack_that_is_protected_or_cannot_be_deleted_is_an_error(remove, monkeypatch, attribute, value, words):
+    monkeypatch.setattr(Stack, attribute, value)
+    with pytest.raises(DeployError, match=words):
+        remove()
+
+
+def test_without_a_stack_the_leftovers_are_listed_all_the_same(world, remove, stack, capsys):
+    stack.delete()
     world.client("ecr").create_repository(repositoryName="sd-on-eks/comfyui")
-    remove_deployment(account, "sdoneks", yes=True, force=False)
+    remove()
     told = capsys.readouterr().out
     assert "There is no stack sdoneksStack" in told
     assert "sd-on-eks/comfyui" in told

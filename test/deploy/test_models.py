@@ -5,7 +5,7 @@ import pytest
 
 from deploy.errors import DeployError
 from deploy.models import sources
-from deploy.models.__main__ import folder_named, main, model_files, stored_name
+from deploy.models.__main__ import main
 from deploy.models.library import ModelLibrary
 from deploy.models.sources import FileSource, source_of
 
@@ -119,30 +119,23 @@ class TestStoring:
 
 
 class TestTheWeb:
-    def test_a_cut_connection_is_taken_up_at_the_byte_where_it_broke(self, s3, library, models):
-        models.be(cuts=[1_000_000, 500_000])
-        library.store(source_of(models.url), KEY, sha256=sha256(models.body))
-        assert content(s3) == models.body
-        starts = [int(asked.removeprefix("bytes=").partition("-")[0]) for asked in models.asked[2:]]
-        assert starts == [1_000_000, 1_500_000]
-
-    def test_a_server_without_ranges_is_read_from_the_start_and_the_known_bytes_skipped(self, s3, library, models):
-        models.be(cuts=[1_000_000], ranges=False)
+    @pytest.mark.parametrize("ranges", [True, False])
+    def test_a_cut_connection_is_taken_up_at_the_byte_where_it_broke(self, s3, library, models, ranges):
+        models.be(cuts=[] if ranges else [1_000_000], ranges=ranges)
         source = source_of(models.url)
-        models.cuts = [1_000_000]
+        models.cuts = [1_000_000, 500_000]
         library.store(source, KEY, sha256=sha256(models.body))
         assert content(s3) == models.body
+        assert models.asked[2:] == ["bytes=1000000-", f"bytes={1_500_000 if ranges else 1_000_000}-"]
 
-    def test_a_file_that_changes_while_it_is_read_is_refused(self, library, models):
+    @pytest.mark.parametrize(
+        ("then", "words"),
+        [({"body": b"y" * (3 << 20)}, "has changed"), ({"cuts": [0] * 20}, "it goes on")],
+    )
+    def test_a_file_that_changes_or_does_not_come_any_more_is_refused(self, library, models, then, words):
         source = source_of(models.url)
-        models.be(body=b"y" * len(models.body))
-        with pytest.raises(DeployError, match="has changed"):
-            library.store(source, KEY)
-
-    def test_it_gives_up_when_nothing_comes_any_more(self, library, models):
-        source = source_of(models.url)
-        models.be(cuts=[0] * 20)
-        with pytest.raises(DeployError, match="it goes on"):
+        models.be(**then)
+        with pytest.raises(DeployError, match=words):
             library.store(source, KEY)
 
     @pytest.mark.parametrize("status", [403, 404, 503])
@@ -154,39 +147,9 @@ class TestTheWeb:
         assert str(status) in str(failure.value)
 
 
-def test_a_folder_is_known_whatever_its_case_and_another_one_is_refused_with_the_choices():
-    assert folder_named("stable-diffusion/") == "Stable-diffusion"
-    with pytest.raises(DeployError, match="hypernetworks"):
-        folder_named("checkpoints")
-
-
-def test_a_file_without_extension_gets_that_of_its_kind():
-    assert stored_name("124626", b"\x20\x00\x00\x00\x00\x00\x00\x00{") == "124626.safetensors"
-    assert stored_name("a.pt", b"PK") == "a.pt"
-
-
 class TestTheScript:
-    def test_a_civitai_file_is_stored_as_ckpt_with_a_warning(self, checkout, s3, models):
-        models.be(body=b"PK" + bytes(100), disposition='attachment; filename="124626"')
-        ended = checkout.run("upload-model.sh", models.url, "lora", BUCKET)
-        assert ended.code == 0
-        assert "pickle" in ended.out
-        assert s3.get_object(Bucket=BUCKET, Key="Lora/124626.ckpt")["Body"].read() == models.body
-
-    def test_a_file_is_found_from_the_callers_folder(self, checkout, s3):
-        (checkout.root / "deploy" / "style.safetensors").write_bytes(b"12345678{")
-        ended = checkout.run("upload-model.sh", "style.safetensors", "Lora", BUCKET, "--prefix", "v2/")
-        assert ended.code == 0
-        assert s3.head_object(Bucket=BUCKET, Key="v2/Lora/style.safetensors")
-
-    def test_a_bucket_that_is_not_there_is_refused(self, inside, file, capsys):
-        assert main([str(file), "Lora", "nowhere"]) == 1
-        assert "There is no bucket nowhere" in capsys.readouterr().err
-
-
-class TestFolders:
     @pytest.fixture
-    def tree(self, tmp_path):
+    def tree(self, inside, tmp_path):
         """A model in the format of diffusers, with what a download leaves beside it."""
         root = tmp_path / "FLUX.1-schnell"
         files = ("model_index.json", "vae/config.json", "vae/model.safetensors", ".cache/x.lock", "a/.gitattributes")
@@ -196,21 +159,37 @@ class TestFolders:
         (root / "empty.txt").touch()
         return root
 
-    def test_a_folder_without_an_index_is_refused(self, tree):
-        (tree / "model_index.json").unlink()
-        with pytest.raises(DeployError, match="not a model in the diffusers format"):
-            model_files(tree)
+    def test_a_file_of_the_web_without_extension_gets_that_of_its_kind(self, inside, s3, models):
+        for body, name, folder in ((b"PK" + bytes(100), "1", "lora"), (bytes(8) + b"{", "2", "embeddings/")):
+            models.be(body=body, disposition=f'attachment; filename="{name}"')
+            assert main([models.url, folder, BUCKET]) == 0
+        assert s3.get_object(Bucket=BUCKET, Key="Lora/1.ckpt")["Body"].read() == b"PK" + bytes(100)
+        assert s3.head_object(Bucket=BUCKET, Key="embeddings/2.safetensors")
 
-    def test_the_script_puts_a_folder_into_the_bucket_and_goes_on_where_it_ended(self, checkout, world, tree, s3):
-        upload = ("upload-model.sh", str(tree), "black-forest-labs/FLUX.1-schnell", BUCKET, "--prefix", "v2/")
-        s3.put_object(Bucket=BUCKET, Key="v2/black-forest-labs/FLUX.1-schnell/vae/config.json", Body=b"vae/config.json")
-        ended = checkout.run(*upload)
-        assert ended.code == 0, ended.err
-        assert "1 of 3: vae/config.json is there already" in ended.out
+    def test_a_pickle_is_stored_with_a_warning_from_the_callers_folder(self, checkout, s3):
+        (checkout.root / "deploy" / "style.ckpt").write_bytes(b"PK")
+        ended = checkout.run("upload-model.sh", "style.ckpt", "Lora", BUCKET, "--prefix", "v2/")
+        assert (ended.code, "pickle" in ended.out) == (0, True)
+        assert s3.head_object(Bucket=BUCKET, Key="v2/Lora/style.ckpt")
+
+    def test_a_folder_is_put_into_the_bucket_and_goes_on_where_it_ended(self, tree, s3, capsys):
+        there = "v2/black-forest-labs/FLUX.1-schnell"
+        s3.put_object(Bucket=BUCKET, Key=f"{there}/vae/config.json", Body=b"vae/config.json")
+        assert main([str(tree), "black-forest-labs/FLUX.1-schnell", BUCKET, "--prefix", "v2/"]) == 0
+        assert "1 of 3: vae/config.json is there already" in capsys.readouterr().out
         keys = {one["Key"] for one in s3.list_objects_v2(Bucket=BUCKET)["Contents"]}
-        names = ("model_index.json", "vae/config.json", "vae/model.safetensors")
-        assert keys == {f"v2/black-forest-labs/FLUX.1-schnell/{name}" for name in names}
+        assert keys == {f"{there}/{name}" for name in ("model_index.json", "vae/config.json", "vae/model.safetensors")}
 
-    def test_a_checksum_is_a_files(self, checkout, s3, tree):
-        ended = checkout.run("upload-model.sh", str(tree), "FLUX.1-schnell", BUCKET, "--sha256", "0" * 64)
-        assert (ended.code, "--sha256" in ended.err + ended.out) == (1, True)
+    @pytest.mark.parametrize(
+        ("arguments", "words"),
+        [
+            (("model_index.json", "Lora", "nowhere"), "There is no bucket nowhere"),
+            (("model_index.json", "checkpoints", BUCKET), "hypernetworks"),
+            ((".", "FLUX.1-schnell", BUCKET, "--sha256", "0" * 64), "--sha256"),
+            (("vae", "FLUX.1-schnell", BUCKET), "not a model in the diffusers format"),
+        ],
+    )
+    def test_what_cannot_be_uploaded_is_refused(self, s3, tree, capsys, arguments, words):
+        source, *place = arguments
+        assert main([str(tree / source), *place]) == 1
+        assert words in capsys.readouterr().err

@@ -4,9 +4,7 @@ import json
 
 import pytest
 
-from configuration.chart_values import NodeTemplate
 from configuration.images import IMAGES
-from configuration.platform import Cluster
 from deploy.errors import DeployError
 from deploy.rollout.__main__ import after_preparing
 from deploy.rollout.steps.config import config_file, removed_runtimes
@@ -63,12 +61,6 @@ def with_images(snapshot=None, *, server=None, agent=None):
 
 
 class TestConfigYaml:
-    def test_the_operators_file_for_this_deployment_is_kept_with_its_bucket(self, own, inside):
-        opened = own()
-        assert opened.bucket == "mine"
-        assert config_file.run(opened) == "kept: it was edited"
-        assert inside.config.read_text() == OWN
-
     def test_a_file_of_the_scripts_own_is_written_again_until_a_letter_changes(self, inside, world, deployment):
         world.bucket("mine")
         config_file.run(deployment("-b", "mine"))
@@ -225,31 +217,21 @@ class TestImages:
         images.run(opened)
         assert built == names
 
-    @pytest.fixture
-    def pushed(self, world):
-        """Pushes an agent's image into our repository; gives its digest."""
-
-        def push(tag):
-            ecr, repository = world.client("ecr"), "sd-on-eks/queue-agent"
-            ecr.create_repository(repositoryName=repository)
+    def test_images_of_ours_are_told_unless_this_checkout_built_them(self, own, world, capsys):
+        ecr, repository, digests = world.client("ecr"), "sd-on-eks/queue-agent", {}
+        ecr.create_repository(repositoryName=repository)
+        this = IMAGES["queue-agent"].tag(ROOT)
+        for tag in ("0.0.9-abc", this):
             manifest = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "name": tag}
-            pushed = ecr.put_image(repositoryName=repository, imageTag=tag, imageManifest=json.dumps(manifest))
-            return pushed["image"]["imageId"]["imageDigest"]
-
-        return push
-
-    def test_images_of_ours_that_this_checkout_did_not_build_are_told(self, own, pushed, capsys):
-        digest = pushed("0.0.9-abc")
-        server = {"repository": f"{OURS}/comfyui", "digest": DIGEST}  # the registry does not have it
-        config_file.run(own(text=with_images(server=server, agent={"digest": digest})))
+            put = ecr.put_image(repositoryName=repository, imageTag=tag, imageManifest=json.dumps(manifest))
+            digests[tag] = put["image"]["imageId"]["imageDigest"]
+        absent = {"repository": f"{OURS}/comfyui", "digest": DIGEST}
+        config_file.run(own("-r", "one", text=with_images(server=absent, agent={"digest": digests["0.0.9-abc"]})))
         told = capsys.readouterr().out
-        assert "for one, this checkout's has tag " + IMAGES["queue-agent"].tag(ROOT) in told
+        assert f"for one, this checkout's has tag {this}" in told
         assert f"config.yaml names {OURS}/comfyui@{DIGEST} for one" in told
-
-    def test_images_of_this_checkout_or_of_the_operators_own_need_no_word(self, own, pushed, capsys):
-        agent = {"repository": f"{OURS}/queue-agent", "digest": pushed(IMAGES["queue-agent"].tag(ROOT))}
-        config_file.run(own("-r", "one", text=with_images(agent=agent)))
-        config_file.run(own("-r", "one", text=with_images(server=MINE, agent=AGENT)))
+        for agent in ({"repository": f"{OURS}/queue-agent", "digest": digests[this]}, AGENT):
+            config_file.run(own("-r", "one", text=with_images(server=MINE, agent=agent)))
         assert capsys.readouterr().out == ""
 
 
@@ -272,30 +254,6 @@ class TestSnapshot:
         snapshot.run(own(text=with_images(world.snapshot(asked), agent=agent)))
         assert told not in capsys.readouterr().out
 
-    @pytest.fixture
-    def commands(self, world, monkeypatch):
-        """Makes snapshots; gives the commands."""
-        commands = []
-        monkeypatch.setattr(
-            "deploy.rollout.steps.snapshot.output_of",
-            lambda command, **_: commands.append(command) or world.snapshot(*command[-1].split(",")),
-        )
-        return commands
-
-    def test_it_is_made_by_the_bottlerocket_of_the_nodes_and_again_only_when_it_is_gone(
-        self, inside, deployment, world, commands
-    ):
-        opened = deployment()
-        opened.images = {name: f"registry/{name}@{DIGEST}" for name in ("sdwebui", "queue-agent")}
-        for _ in range(2):
-            snapshot.run(opened)
-        [[_, *options]] = commands
-        version, release = Cluster().version, NodeTemplate().ami_version
-        assert f"-a /aws/service/bottlerocket/aws-k8s-{version}/x86_64/{release}/image_id -q" in " ".join(options)
-        world.client("ec2").delete_snapshot(SnapshotId=opened.snapshot)
-        snapshot.run(opened)
-        assert len(commands) == 2
-
     def test_a_plan_says_where_it_gets_a_network_of_its_own(self, inside, deployment, world):
         assert "network of its own" not in snapshot.plan(deployment())
         ec2 = world.client("ec2")
@@ -304,36 +262,38 @@ class TestSnapshot:
         assert "network of its own" in snapshot.plan(deployment())
 
     @pytest.fixture
-    def offer(self, own, monkeypatch, capsys):
-        """Runs the step with a snapshot of some images, and answers its offer; gives the questions and what it told."""
+    def offer(self, own, world, monkeypatch, capsys):
+        """Runs the step twice with a snapshot of some images; gives its questions, its commands and what it told."""
 
-        def offer(there, agrees):
-            asked = []
+        def offer(held, agrees):
+            there, asked, commands = None if held is None else world.snapshot(*held), [], []
             monkeypatch.setattr("deploy.rollout.steps.snapshot.ask", lambda text: asked.append(text) or agrees)
-            snapshot.run(own(text=with_images(there, server=MINE, agent=AGENT)))
-            return asked, capsys.readouterr().out
+            monkeypatch.setattr(
+                "deploy.rollout.steps.snapshot.output_of",
+                lambda command, **_: commands.append(command) or world.snapshot(*command[-1].split(",")),
+            )
+            for _ in range(2):
+                snapshot.run(own(text=with_images(there, server=MINE, agent=AGENT)))
+            return asked, commands, capsys.readouterr().out
 
         return offer
 
-    def test_one_in_the_place_of_an_old_one_is_offered_and_its_line_is_printed(self, world, offer, commands):
-        there = world.snapshot("mine:6")
-        for questions in (1, 0):  # the second run finds it
-            asked, told = offer(there, True)
-            assert len(asked) == questions
-            assert "dataVolume.snapshotID: snap-" in told
-        assert [command[-1] for command in commands] == ["agent:7,mine:7"]
-
-    def test_without_consent_the_command_is_printed(self, world, offer, commands):
-        _, told = offer(world.snapshot("mine:6"), False)
-        assert "snapshot.sh -r us-west-2 -a /aws/service/bottlerocket/" in told
-        assert "mine:7" in told
-        assert commands == []
-
-    @pytest.mark.parametrize("held", [None, ["mine:7", "agent:7"], []])
-    def test_nothing_is_offered_where_it_holds_all_does_not_say_or_none_is_wanted(self, world, offer, held):
-        asked, told = offer(world.snapshot(*held) if held is not None else None, True)
-        assert asked == []
-        assert "does not hold" not in told
+    @pytest.mark.parametrize(
+        ("held", "agrees", "questions", "words"),
+        [
+            (["mine:6"], True, 1, "dataVolume.snapshotID: snap-"),  # the second run finds the new one
+            (["mine:6"], False, 2, "snapshot.sh -r us-west-2 -a /aws/service/bottlerocket/"),
+            *((held, True, 0, "") for held in (None, ["mine:7", "agent:7"], [])),
+        ],
+    )
+    def test_one_in_the_place_of_an_old_one_is_offered_where_it_lacks_images(
+        self, offer, held, agrees, questions, words
+    ):
+        asked, commands, told = offer(held, agrees)
+        assert len(asked) == questions
+        assert [command[-1] for command in commands] == ["agent:7,mine:7"] * (questions == 1)
+        assert words in told
+        assert ("does not hold" in told) == (questions > 0)
 
     def test_one_that_is_not_there_is_refused(self, deployment):
         with pytest.raises(DeployError, match="not there in this region"):

@@ -121,11 +121,6 @@ def test_without_a_program_that_copies_the_command_says_which_are_possible(progr
     assert "Neither crane nor docker" in ended.stderr
 
 
-def test_a_digest_pins_what_is_copied_and_the_tag_stays_its_name():
-    name = mirrored_name("public.example/karpenter/controller:1.14.1@sha256:ff")
-    assert name == ("karpenter/controller", "1.14.1")
-
-
 @pytest.mark.parametrize("image", ["nginx:1.0", "registry.example/app", "localhost:5000/app", "a/b:1"])
 def test_an_image_without_registry_or_tag_is_refused(image):
     with pytest.raises(DeployError, match="does not name registry and tag"):
