@@ -37,10 +37,10 @@ def watched():
 @pytest.fixture(scope="session")
 def deployed(stack):
     """The queues, topics, tables and buckets of a stack on moto."""
-    from infrakit.cloud import Cloud, Deployment
+    from infrakit.cloud import Deployment
 
-    with contextlib.closing(Cloud()) as cloud:
-        yield Deployment(cloud, stack)
+    with contextlib.closing(Deployment(stack)) as deployed:
+        yield deployed
 
 
 def pytest_addoption(parser):

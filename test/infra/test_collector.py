@@ -10,17 +10,7 @@ import kubernetes_validate
 import pytest
 
 from cdk.collector import ENDPOINT
-from cdk.metrics import (
-    DIMENSIONS,
-    ERROR_TYPE,
-    EXPORT_S,
-    OUTCOME,
-    OUTCOMES,
-    SCALING_DIMENSIONS,
-    SCALING_ERRORS,
-    STAGE,
-    STAGES,
-)
+from cdk.metrics import DIMENSIONS, ERROR_TYPE, EXPORT_S, OUTCOMES, SCALING_DIMENSIONS, SCALING_ERRORS, STAGES
 from jobs.job import JobState
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -58,23 +48,17 @@ def measured():
     runtime_type = SimpleNamespace(name="sdwebui")
     settings = SimpleNamespace(runtime_name="sdruntime", runtime_type=runtime_type, pod_name="pod")
     reader = InMemoryMetricReader()
-    meters = MeterProvider([reader], resource_of(settings))
-    recorder = Recorder(NoOpTracer(), meters, None, "sdruntime")
+    recorder = Recorder(NoOpTracer(), MeterProvider([reader], resource_of(settings)), None, "sdruntime")
     recorder.job_ended("failed", "execution_failed")
     recorder.retried("server_away")
     recorder.queue_age(1)
     recorder.gpu.began("job")
     with recorder.stage("run"):
         pass
-    (resource,) = reader.get_metrics_data().resource_metrics
-    (scope,) = resource.scope_metrics
-    return {
-        metric.name: (
-            {*resource.resource.attributes, *(key for point in metric.data.data_points for key in point.attributes)},
-            metric.unit,
-        )
-        for metric in scope.metrics
-    }
+    (exported,) = reader.get_metrics_data().resource_metrics
+    shared, (scope,) = exported.resource.attributes, exported.scope_metrics
+    labels_of = {one.name: {key for point in one.data.data_points for key in point.attributes} for one in scope.metrics}
+    return {one.name: ({*shared, *labels_of[one.name]}, one.unit) for one in scope.metrics}
 
 
 def test_every_object_is_valid_to_kubernetes(objects):
@@ -102,8 +86,7 @@ def test_its_memory_is_limited_and_it_refuses_before_it_is_killed(container, con
     resources = container["resources"]
     assert resources["limits"]["memory"] == resources["requests"]["memory"]
     environment = {one["name"]: one["value"] for one in container["env"]}
-    limit_mib, go_mib = resources["limits"]["memory"].rstrip("Mi"), environment["GOMEMLIMIT"].rstrip("MiB")
-    assert int(go_mib) < int(limit_mib)
+    assert int(environment["GOMEMLIMIT"].rstrip("MiB")) < int(resources["limits"]["memory"].rstrip("Mi"))
     for pipeline in config["service"]["pipelines"].values():
         assert (pipeline["processors"][0], pipeline["processors"][-1]) == ("memory_limiter", "batch")
 
@@ -133,12 +116,9 @@ def test_every_metric_of_the_agents_goes_to_cloudwatch_by_labels_that_it_has_and
 
     (of_keda,) = [one for one in declared if "keda" in one["metric_name_selectors"][0]]
     assert of_keda["dimensions"] == [list(SCALING_DIMENSIONS)]
-
-
-def test_units_that_cloudwatch_does_not_know_are_replaced(config, measured):
-    replaced = {one["metric_name"] for one in config["exporters"]["awsemf"]["metric_descriptors"] if one["overwrite"]}
-    unknown = {name for name, (_, unit) in measured.items() if unit != "s"}  # the exporter makes Seconds of that one
-    assert replaced == {*unknown, SCALING_ERRORS}
+    # Units that CloudWatch does not know are replaced; of seconds the exporter makes Seconds.
+    replaced = {one["metric_name"] for one in exporter["metric_descriptors"] if one["overwrite"]}
+    assert replaced == {SCALING_ERRORS, *(name for name, (_, unit) in measured.items() if unit != "s")}
 
 
 def test_the_outcomes_and_stages_that_are_shown_are_those_of_the_agents():
@@ -150,7 +130,7 @@ def test_the_outcomes_and_stages_that_are_shown_are_those_of_the_agents():
 def test_the_cost_page_counts_as_many_metrics_of_a_runtime_as_there_are_besides_errors():
     from docs.costs import Month, left_out
 
-    values = {OUTCOME: len(OUTCOMES), STAGE: len(STAGES)}
+    values = {"outcome": len(OUTCOMES), "stage": len(STAGES)}
     sets = [names for every in DIMENSIONS.values() for names in every if ERROR_TYPE not in names]
     (row,) = [row for row in left_out(Month()) if row.unit == "metric, month"]
     assert f"({sum(values.get(names[-1], 1) for names in sets)}, and" in row.formula

@@ -25,7 +25,7 @@ def test_what_never_reaches_the_door_is_answered_in_the_shape_of_the_doors_error
 
 
 def test_the_gateway_words_a_wrong_media_type_as_the_door_does(deployed, responses, tmp_path):
-    answer = Door(deployed, deployed.stack.config, tmp_path).post({}, **{"Content-Type": "text/plain"})
+    answer = Door(deployed, tmp_path).post({}, **{"Content-Type": "text/plain"})
     assert answer == (415, responses["UNSUPPORTED_MEDIA_TYPE"])
 
 

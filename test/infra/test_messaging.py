@@ -3,9 +3,9 @@
 import json
 
 import pytest
-from infrakit.parts import Door, Queues
+from infrakit.parts import Door
 from infrakit.policies import allowed, denies
-from infrakit.stacks import config_of, platform
+from infrakit.stacks import config_of
 
 from configuration.key_policy import service_statements
 from configuration.routing import subscription_filter
@@ -19,22 +19,11 @@ PROMPT = {"prompt": "a cat"}
 SNS = {"Service": "sns.amazonaws.com"}
 
 
-@pytest.fixture(scope="module")
-def made(stack):
-    """The properties of the queues of runtimes, by logical id, which must stay as it is or the queue is replaced."""
-    return {name: one for name, one in stack.properties("AWS::SQS::Queue").items() if "QueueName" in one}
-
-
-def test_runtimes_whose_names_differ_by_a_hyphen_have_queues_of_their_own():
-    runtimes = [{"name": name, "namespace": name, "type": "comfyui"} for name in ("a-1", "a1", "a-dash1")]
-    queues = platform(modelsRuntime=runtimes).properties("AWS::SQS::Queue").values()
-    assert len({one["QueueName"] for one in queues if "QueueName" in one}) == 9
-
-
 @pytest.mark.parametrize("runtime", IDS)
 @pytest.mark.parametrize(("kind", "settings"), [("", TASKS), ("Returned", RETURNED), ("Dead", DEAD)])
-def test_every_queue_is_named_and_timed_as_the_contract_says(made, runtime, kind, settings):
-    queue = made[f"{kind}Queue{IDS[runtime]}"]
+def test_every_queue_is_named_and_timed_as_the_contract_says(stack, runtime, kind, settings):
+    # The logical id must stay as it is, or the queue is replaced.
+    queue = stack.properties("AWS::SQS::Queue")[f"{kind}Queue{IDS[runtime]}"]
     assert queue["QueueName"] == CONFIG.queue_name(runtime) + settings.suffix
     assert queue["VisibilityTimeout"] == settings.visibility_s
     assert queue["MessageRetentionPeriod"] == settings.retention_s
@@ -56,9 +45,15 @@ def test_each_runtime_that_takes_tasks_is_subscribed_by_its_own_filter_and_a_dis
     assert not any(one.get("RawMessageDelivery") for one in subscriptions)
 
 
-@pytest.fixture(scope="module")
-def queues(deployed):
-    return Queues(deployed, CONFIG)
+@pytest.fixture
+def taken(deployed):
+    """Gives what all runtimes' own queues hold, by runtime; they are empty then."""
+
+    def take():
+        held = {runtime.name: deployed.take(runtime.name) for runtime in CONFIG.models_runtime}
+        return {name: bodies for name, bodies in held.items() if bodies}
+
+    return take
 
 
 @pytest.mark.parametrize(
@@ -69,9 +64,9 @@ def queues(deployed):
         ("comfy", "pipeline", {"1": {"class_type": "SaveImage", "inputs": {}}}),
     ],
 )
-def test_what_the_door_accepts_arrives_in_the_queue_of_its_runtime_alone(deployed, queues, tmp_path, task):
-    job = Door(deployed, CONFIG, tmp_path).submit(*task)
-    [(runtime, [body])] = queues.holders().items()
+def test_what_the_door_accepts_arrives_in_the_queue_of_its_runtime_alone(deployed, taken, tmp_path, task):
+    job = Door(deployed, tmp_path).submit(*task)
+    [(runtime, [body])] = taken().items()
     received = Task.model_validate_json(json.loads(body)["Message"])
     assert (runtime, received.metadata.job) == (task[0], job)
 
@@ -89,22 +84,21 @@ def test_what_the_door_accepts_arrives_in_the_queue_of_its_runtime_alone(deploye
         ({}, None),
     ],
 )
-def test_a_foreign_message_arrives_where_its_attributes_lead(deployed, queues, attributes, receiver):
+def test_a_foreign_message_arrives_where_its_attributes_lead(deployed, taken, attributes, receiver):
     named = {name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()}
     topic = deployed.id_of("TasksTopic")
-    deployed.cloud.client("sns").publish(TopicArn=topic, Message="{}", MessageAttributes=named)
-    assert set(queues.holders()) == ({receiver} if receiver else set())
+    deployed.client("sns").publish(TopicArn=topic, Message="{}", MessageAttributes=named)
+    assert set(taken()) == ({receiver} if receiver else set())
 
 
 @pytest.fixture(scope="module")
 def policies(deployed):
     """The policies of queues and topics, by logical id."""
-    kinds = ("AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy")
-    found = deployed.stack.of_type(*kinds)
+    found = deployed.stack.of_type("AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy")
     return {
-        one["Properties"].get("Queues", one["Properties"].get("Topics"))[0].strip("${}"): deployed.filled(name)[
-            "PolicyDocument"
-        ]
+        one["Properties"].get("Queues", one["Properties"].get("Topics"))[0].strip("${}"): (
+            deployed.filled(name)["PolicyDocument"]
+        )
         for name, one in found.items()
     }
 
@@ -128,8 +122,9 @@ def test_a_queue_takes_messages_of_the_topic_of_tasks_and_is_open_to_nothing_els
         assert allowed(policies[queue], action, arn, principal=principal, context=context) is granted
 
 
-def test_nothing_that_was_not_encrypted_on_its_way_is_taken(policies, made):
-    assert {*made, "TasksTopic", "NoticesTopic"} <= policies.keys()
+def test_nothing_that_was_not_encrypted_on_its_way_is_taken(stack, policies):
+    named = {name for name, one in stack.properties("AWS::SQS::Queue").items() if "QueueName" in one}
+    assert {*named, "TasksTopic", "NoticesTopic"} <= policies.keys()
     for name, document in policies.items():
         action = "sns:Publish" if name.endswith("Topic") else "sqs:SendMessage"
         assert denies(document, action, {"aws:SecureTransport": "false"})

@@ -12,10 +12,10 @@ from cdk.node_drain_handler import handler
 @pytest.fixture
 def aws(monkeypatch, deployed):
     """EC2 and IAM in moto, with a cluster and a nodes' role of this test's own."""
-    for name, value in deployed.cloud.environment("operator").items():
+    for name, value in deployed.environment("operator").items():
         monkeypatch.setenv(name, value)
     name = f"cluster-{uuid.uuid4().hex[:8]}"
-    aws = SimpleNamespace(name=name, ec2=deployed.cloud.client("ec2"), iam=deployed.cloud.client("iam"))
+    aws = SimpleNamespace(name=name, ec2=deployed.client("ec2"), iam=deployed.client("iam"))
     aws.iam.create_role(RoleName=name, AssumeRolePolicyDocument="{}")
     return aws
 
@@ -34,15 +34,6 @@ def launch(aws, **tags):
 def state(aws, instance):
     found = aws.ec2.describe_instances(InstanceIds=[instance])
     return found["Reservations"][0]["Instances"][0]["State"]["Name"]
-
-
-def make_profile(aws):
-    aws.iam.create_instance_profile(InstanceProfileName=aws.name)
-    aws.iam.add_role_to_instance_profile(InstanceProfileName=aws.name, RoleName=aws.name)
-
-
-def profiles(aws):
-    return aws.iam.list_instance_profiles_for_role(RoleName=aws.name)["InstanceProfiles"]
 
 
 def complete(aws, request="Delete", *, overdue=False):
@@ -69,26 +60,19 @@ def test_removal_neither_waits_for_nor_ends_instances_of_others(aws, tags):
     assert state(aws, other) == "running"
 
 
-def test_nodes_that_karpenter_leaves_are_ended_when_its_time_is_up(aws):
+def test_nodes_and_then_profiles_that_karpenter_leaves_are_ended_when_its_time_is_up(aws):
+    def profiles():
+        return len(aws.iam.list_instance_profiles_for_role(RoleName=aws.name)["InstanceProfiles"])
+
     nodes = [launch(aws), launch(aws)]
-    complete(aws, overdue=True)
-    assert {state(aws, node) for node in nodes} == {"terminated"}
-    assert complete(aws, overdue=True)
-
-
-def test_removal_waits_for_profiles_because_they_hold_the_nodes_role(aws):
-    make_profile(aws)
-    assert not complete(aws)
-    assert len(profiles(aws)) == 1
-
-
-def test_profiles_that_karpenter_leaves_are_removed_once_no_node_runs(aws):
-    launch(aws)
-    make_profile(aws)
+    aws.iam.create_instance_profile(InstanceProfileName=aws.name)
+    aws.iam.add_role_to_instance_profile(InstanceProfileName=aws.name, RoleName=aws.name)
     assert not complete(aws, overdue=True)
-    assert len(profiles(aws)) == 1
+    assert {state(aws, node) for node in nodes} == {"terminated"}
+    assert not complete(aws)  # a profile holds the nodes' role
+    assert profiles() == 1
     assert complete(aws, overdue=True)
-    assert profiles(aws) == []
+    assert profiles() == 0
 
 
 @pytest.mark.parametrize("request_type", ["Create", "Update"])
@@ -97,10 +81,9 @@ def test_a_deployment_waits_for_nothing(aws, request_type):
     assert complete(aws, request_type)
 
 
-@pytest.mark.parametrize("request_type", ["Create", "Update", "Delete"])
-def test_the_resource_keeps_the_clusters_name_and_karpenters_time_begins_when_removal_does(monkeypatch, request_type):
+def test_the_resource_keeps_the_clusters_name_and_karpenters_time_begins_when_removal_does(monkeypatch):
     monkeypatch.setattr(handler.time, "time", lambda: 1000.0)
-    started = handler.on_event({"RequestType": request_type, "ResourceProperties": {"ClusterName": NAME}}, None)
+    started = handler.on_event({"RequestType": "Delete", "ResourceProperties": {"ClusterName": NAME}}, None)
     assert started == {"PhysicalResourceId": NAME, "Data": {"Deadline": 1000.0 + handler.KARPENTER_MAY_TAKE_S}}
 
 

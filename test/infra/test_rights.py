@@ -20,7 +20,7 @@ RIGHTS = yaml.safe_load(Path(__file__).with_name("rights.yaml").read_text(encodi
 )
 def test_a_role_grants_what_is_its_own_and_no_more(request, name, owner, action):
     stack, requests = request.getfixturevalue(name), RIGHTS[name][owner][action]
-    document = {"Statement": readable(stack.statements(stack.role(owner)))}
+    document = {"Statement": readable(stack.statements(owner))}
     for answer in ("allowed", "denied"):
         for resource, *known in requests.get(answer, ()):
             granted = allowed(document, action, resource, context=dict(*known))
@@ -32,7 +32,7 @@ def test_pods_alone_take_a_role_of_pods_which_fits_into_iams_limit_and_changes_n
     role = stack.role(owner)
     trusted = stack.resources[role]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
     assert {one["Principal"]["Service"] for one in trusted} == {"pods.eks.amazonaws.com"}
-    statements = stack.statements(role)
+    statements = stack.statements(owner)
     everywhere = {action for one in statements if one["Resource"] == "*" for action in listed(one["Action"])}
     looking = ("Describe", "List", "Get")
     assert {one for one in everywhere if not one.partition(":")[2].startswith(looking)} <= {"xray:PutTraceSegments"}

@@ -5,8 +5,7 @@ import json
 import logging
 import re
 import threading
-from contextlib import contextmanager
-from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import parse_qs, unquote
 
 import boto3
@@ -42,8 +41,7 @@ _S3_ACTIONS = {
 """HEAD needs the right to read; parts and the ends of uploads need the right to write (S3's guide on permissions)."""
 
 
-@dataclass(frozen=True)
-class Call:
+class Call(NamedTuple):
     """One action on one resource, by the owner of the access key that signed it."""
 
     caller: str
@@ -51,22 +49,26 @@ class Call:
     resource: str
 
 
-class Cloud:
-    """A server."""
+class Deployment:
+    """What of a stack moto can make, behind a server that notes all calls.
 
-    def __init__(self):
+    Attributes:
+        stack: The stack.
+        endpoint: The server's URL.
+        calls: All calls so far but the operator's.
+        failing: Who gets an error for what, as caller and action; None for nobody.
+    """
+
+    def __init__(self, stack):
         logging.getLogger("werkzeug").setLevel(logging.WARNING)
         mend_long_poll()
+        self.stack, self.calls, self.failing = stack, set(), None
         self._inner = DomainDispatcherApplication(create_backend_app)
-        self._server = make_server("127.0.0.1", 0, self._serve, threaded=True, request_handler=MotoRequestHandler)
-        self._failing = set()
-        self.endpoint = f"http://127.0.0.1:{self._server.server_port}"
-        self.calls = set()
-        """All calls so far."""
-        threading.Thread(target=self._server.serve_forever, name="aws", daemon=True).start()
-
-    def close(self):
-        self._server.shutdown()
+        server = make_server("127.0.0.1", 0, self._serve, threaded=True, request_handler=MotoRequestHandler)
+        self.close, self.endpoint = server.shutdown, f"http://127.0.0.1:{server.server_port}"
+        threading.Thread(target=server.serve_forever, name="aws", daemon=True).start()
+        self._sqs = self.client("sqs")
+        self._make()
 
     def client(self, service, caller=OPERATOR):
         """A client that signs as somebody."""
@@ -77,14 +79,41 @@ class Cloud:
         """An environment that leads here, and whose AWS calls are somebody's."""
         return sandbox_environment(self.endpoint) | {"AWS_ACCESS_KEY_ID": caller}
 
-    @contextmanager
-    def failing(self, caller, action):
-        """Answer somebody's calls with an error for a while."""
-        self._failing.add((caller, action))
-        try:
-            yield
-        finally:
-            self._failing.remove((caller, action))
+    def queue_url(self, runtime, suffix=""):
+        return f"{self.endpoint}/{ACCOUNT}/{self.stack.config.queue_name(runtime)}{suffix}"
+
+    def take(self, runtime, suffix=""):
+        """Bodies of all messages of a queue, which is empty then."""
+        url, bodies = self.queue_url(runtime, suffix), []
+        while messages := self._sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+            for message in messages:
+                self._sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+                bodies.append(message["Body"])
+        return bodies
+
+    def id_of(self, name):
+        """Physical id of a resource, or its ARN; a name of neither stays as it is."""
+        name, _, attribute = name.partition(".")
+        physical = self._ids.get(name) or _PSEUDO_PARAMETERS.get(name, name)
+        if attribute != "Arn" or name not in self._ids:
+            return physical
+        return _ARNS[self.stack.resources[name]["Type"]].format(physical.rpartition("/")[2])
+
+    def filled(self, name):
+        """The properties of a resource with physical ids in place of references."""
+        return spelled(self.stack.template["Resources"][name]["Properties"], self.id_of)
+
+    def _make(self):
+        client, sns = self.client("cloudformation"), self.client("sns")
+        made = {name: self.stack.template["Resources"][name] for name in self.stack.of_type(*_ARNS)}
+        client.create_stack(StackName=NAME, TemplateBody=json.dumps({"Resources": made}))
+        summaries = client.list_stack_resources(StackName=NAME)["StackResourceSummaries"]
+        self._ids = {one["LogicalResourceId"]: one["PhysicalResourceId"] for one in summaries}
+        assert made.keys() <= self._ids.keys()
+        for name in self.stack.of_type("AWS::SNS::Subscription"):
+            one = self.filled(name)
+            attributes = {"FilterPolicy": json.dumps(one.pop("FilterPolicy"))}
+            sns.subscribe(**one, Attributes=attributes)
 
     def _serve(self, environ, start_response):
         body = b""
@@ -96,62 +125,10 @@ class Cloud:
             caller, service = credential.groups()
             calls = {Call(caller, f"{service}:{action}", on) for action, on in _ASKED[service](environ, body)}
             self.calls |= calls
-            if any((call.caller, call.action) in self._failing for call in calls):
+            if any(call[:2] == self.failing for call in calls):
                 start_response("503 Service Unavailable", [("Content-Type", "text/plain")])
                 return [b""]
         return self._inner(environ, start_response)
-
-
-class Deployment:
-    """What of a template moto can make, and the template's other values with what has been made filled in."""
-
-    def __init__(self, cloud, stack):
-        self.cloud = cloud
-        self.stack = stack
-        client = cloud.client("cloudformation")
-        made = {name: stack.template["Resources"][name] for name in stack.of_type(*_ARNS)}
-        client.create_stack(StackName=NAME, TemplateBody=json.dumps({"Resources": made}))
-        summaries = client.list_stack_resources(StackName=NAME)["StackResourceSummaries"]
-        self._ids = {one["LogicalResourceId"]: one["PhysicalResourceId"] for one in summaries}
-        assert made.keys() <= self._ids.keys()
-        for name in stack.of_type("AWS::SNS::Subscription"):
-            one = self.filled(name)
-            cloud.client("sns").subscribe(
-                TopicArn=one["TopicArn"],
-                Protocol=one["Protocol"],
-                Endpoint=one["Endpoint"],
-                Attributes={"FilterPolicy": json.dumps(one["FilterPolicy"])},
-            )
-
-    def id_of(self, name):
-        """Physical id of a resource, or its ARN; a name of neither stays as it is."""
-        name, _, attribute = name.partition(".")
-        physical = self._ids.get(name) or _PSEUDO_PARAMETERS.get(name, name)
-        if attribute != "Arn" or name not in self._ids:
-            return physical
-        arn = _ARNS.get(self.stack.resources[name]["Type"], "{}")
-        return arn.format(physical.rpartition("/")[2])
-
-    def environment(self, handler):
-        """The environment of the function with a handler."""
-        function = self.stack.only("AWS::Lambda::Function", Handler=handler)[0]
-        return self.filled(function)["Environment"]["Variables"]
-
-    def policy(self, owner):
-        """What the role of a function or of pods grants, as a document; see ``Synthesized.role``."""
-        role = self.stack.role(owner)
-        return {
-            "Statement": [
-                statement
-                for name, policy in self.stack.properties("AWS::IAM::Policy").items()
-                if f"${{{role}}}" in policy["Roles"]
-                for statement in self.filled(name)["PolicyDocument"]["Statement"]
-            ]
-        }
-
-    def filled(self, name):
-        """The properties of a resource with physical ids in place of references."""
-        return spelled(self.stack.template["Resources"][name]["Properties"], self.id_of)
 
 
 def _dynamodb(environ, body):

@@ -47,7 +47,8 @@ WATCHED = {
     ],
 }
 HELM_CHART = "Custom::AWSCDK-EKS-HelmChart"
-_REFERENCE = re.compile(r"\$\{(\w+)")
+REFERENCE = "${{{}}}".format
+_REFERENCED = re.compile(r"\$\{(\w+)")
 
 
 def config_of(**changes):
@@ -95,13 +96,14 @@ class Synthesized:
         assert len(found) == 1, f"{len(found)} resources are {kind} {wanted}"
         return found[0]
 
-    def statements(self, role):
-        """What a role's own policies say; ``role`` is its logical id."""
+    def statements(self, owner, name_of=REFERENCE):
+        """What a role's own policies say, with references as ``spelled`` writes them; see ``role``."""
+        role = f"${{{self.role(owner)}}}"
         return [
-            statement
-            for policy in self.properties("AWS::IAM::Policy").values()
-            if f"${{{role}}}" in policy["Roles"]
-            for statement in policy["PolicyDocument"]["Statement"]
+            spelled(statement, name_of)
+            for name, policy in self.properties("AWS::IAM::Policy").items()
+            if role in policy["Roles"]
+            for statement in self.template["Resources"][name]["Properties"]["PolicyDocument"]["Statement"]
         ]
 
     def role(self, owner):
@@ -115,7 +117,7 @@ class Synthesized:
     def before(self):
         """What each resource depends on or refers to: it is made after these and removed before them."""
         return {
-            name: {*listed(one.get("DependsOn", [])), *_REFERENCE.findall(str(one.get("Properties", {})))}
+            name: {*listed(one.get("DependsOn", [])), *_REFERENCED.findall(str(one.get("Properties", {})))}
             & self.resources.keys()
             for name, one in self.resources.items()
         }
@@ -143,7 +145,7 @@ def listed(value):
     return value if isinstance(value, list) else [value]
 
 
-def spelled(value, name_of="${{{}}}".format):
+def spelled(value, name_of=REFERENCE):
     """A part of a template with each reference as a name: ${logical id} or ${logical id.attribute} by default."""
     match value:
         case {"Ref": name}:
@@ -181,9 +183,4 @@ def example(name):
 
 def platform(**changes):
     """The stack of ``config_of`` with changes."""
-    return _platform(json.dumps(changes))
-
-
-@cache
-def _platform(changes):
-    return Synthesized(config_of(**json.loads(changes)))
+    return Synthesized(config_of(**changes))
