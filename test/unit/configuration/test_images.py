@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from configuration.config import parse_config
-from configuration.images import AGENT, DEPLOYED, IMAGES, account_registry, content_tag, context_files, pod_images
+from configuration.images import AGENT, DEPLOYED, IMAGES, content_tag, context_files, pod_images
 from runtimes.registry import RUNTIME_TYPES
 
 DIGEST = "sha256:" + "a" * 64
-REGISTRY = account_registry(account="123456789012", region="cn-north-1", url_suffix="amazonaws.com.cn")
+REGISTRY = "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn"
 SERVER = f"{REGISTRY}/sd-on-eks/sdwebui"
 
 
@@ -25,23 +25,11 @@ def test_a_deployment_builds_the_agent_and_a_server_of_each_type():
     assert set(DEPLOYED) == {AGENT, *RUNTIME_TYPES} == set(IMAGES) - {"standin"}
 
 
-def test_the_accounts_registry_is_in_the_domain_of_its_partition():
-    assert REGISTRY == "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn"
-
-
-def test_an_images_tag_is_made_of_what_it_is_built_from():
-    source = IMAGES["sdwebui"]
-    assert source.tag(Path.cwd()) == content_tag(Path.cwd(), source.dockerfile)
-
-
-def test_pods_are_made_of_a_server_of_their_type_and_the_agent():
+def test_pods_are_made_of_a_server_of_their_type_and_the_agent_unless_a_foreign_chart_names_its_images():
     assert [(image.container, image.source.name) for image in images_of()] == [
         ("inferenceApi", "sdwebui"),
         ("queueAgent", "queue-agent"),
     ]
-
-
-def test_a_foreign_chart_names_its_images_itself():
     assert images_of(chartRepository="oci://registry.example/mine") == ()
 
 
@@ -54,14 +42,16 @@ def test_an_image_is_the_deployments_choice_until_config_yaml_says_anything_of_i
     assert images_of(image)[1].is_default
 
 
-@pytest.mark.parametrize("image", [{}, {"digest": DIGEST}, {"repository": SERVER}])
-def test_an_image_in_our_repository_is_ours_however_it_is_named(image):
-    assert images_of(image)[0].is_ours(REGISTRY)
-
-
-@pytest.mark.parametrize("repository", ["mine", f"{REGISTRY}/sd-on-eks/comfyui", "other.example/sd-on-eks/sdwebui"])
-def test_an_image_of_another_repository_is_not_ours(repository):
-    assert not images_of({"repository": repository})[0].is_ours(REGISTRY)
+@pytest.mark.parametrize(
+    ("image", "is_ours"),
+    [
+        *(({}, True), ({"digest": DIGEST}, True), ({"repository": SERVER}, True), ({"repository": "mine"}, False)),
+        ({"repository": f"{REGISTRY}/sd-on-eks/comfyui"}, False),
+        ({"repository": "other.example/sd-on-eks/sdwebui"}, False),
+    ],
+)
+def test_an_image_is_ours_if_it_is_in_our_repository_however_it_is_named(image, is_ours):
+    assert images_of(image)[0].is_ours(REGISTRY) is is_ours
 
 
 def make_context(folder, rules, files):

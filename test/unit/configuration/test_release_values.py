@@ -58,31 +58,30 @@ def test_every_computed_value_is_set_unless_it_is_left_to_the_chart():
     assert unset == {"runtime.queueAgent.awsEndpointUrl", "runtime.queueAgent.credentialsSecret"} | of_other_types
 
 
-@pytest.mark.parametrize(
-    ("runtime", "path", "value"),
-    [
-        ({}, "runtime.name", "sdruntime"),
-        ({}, "runtime.type", "sdwebui"),
-        ({}, "runtime.serviceAccountName", "sdruntime"),
-        ({}, "runtime.inferenceApi.modelFilename", "a.safetensors"),
-        ({}, "runtime.queueAgent.s3Bucket", "pictures"),
-        ({}, "runtime.queueAgent.snsTopicArn", "arn:notices"),
-        ({}, "runtime.queueAgent.sqsQueueUrl", "https://queue"),
-        ({}, "runtime.queueAgent.sqsDeadQueueUrl", "https://dead"),
-        ({}, "runtime.queueAgent.jobsTable", "jobs"),
-        ({}, "runtime.queueAgent.otlpEndpoint", "http://collector:4318"),
-        ({}, "runtime.persistence.bucketName", "models"),
-        ({}, "runtime.inferenceApi.image", {"repository": OURS, "tag": "1.2.3-server"}),
-        ({}, "runtime.queueAgent.image", {"repository": "registry/sd-on-eks/queue-agent", "tag": "1.2.3-agent"}),
-        ({}, f"{TEMPLATE}.iamRole", "nodes"),
-        ({}, f"{TEMPLATE}.tags", {"sd-on-eks/runtime": "sdruntime"}),
-        ({}, f"{TEMPLATE}.subnetSelector", {"karpenter.sh/discovery": "sdoneksStack"}),
-        ({"modelFilename": None, "dynamicModel": True}, "runtime.inferenceApi.modelFilename", None),
-        ({"modelFilename": None, "dynamicModel": True}, "runtime.queueAgent.dynamicModel", True),
-    ],
-)
-def test_what_the_stack_has_made_reaches_its_value(runtime, path, value):
-    assert leaf(values_of(**runtime), path) == value
+def test_what_the_stack_has_made_reaches_its_value():
+    expected = {
+        "runtime.name": "sdruntime",
+        "runtime.type": "sdwebui",
+        "runtime.serviceAccountName": "sdruntime",
+        "runtime.inferenceApi.modelFilename": "a.safetensors",
+        "runtime.queueAgent.s3Bucket": "pictures",
+        "runtime.queueAgent.snsTopicArn": "arn:notices",
+        "runtime.queueAgent.sqsQueueUrl": "https://queue",
+        "runtime.queueAgent.sqsDeadQueueUrl": "https://dead",
+        "runtime.queueAgent.jobsTable": "jobs",
+        "runtime.queueAgent.otlpEndpoint": "http://collector:4318",
+        "runtime.persistence.bucketName": "models",
+        "runtime.inferenceApi.image": {"repository": OURS, "tag": "1.2.3-server"},
+        "runtime.queueAgent.image": {"repository": "registry/sd-on-eks/queue-agent", "tag": "1.2.3-agent"},
+        f"{TEMPLATE}.iamRole": "nodes",
+        f"{TEMPLATE}.tags": {"sd-on-eks/runtime": "sdruntime"},
+        f"{TEMPLATE}.subnetSelector": {"karpenter.sh/discovery": "sdoneksStack"},
+    }
+    values = values_of()
+    assert {path: leaf(values, path) for path in expected} == expected
+    dynamic = values_of(modelFilename=None, dynamicModel=True)
+    assert leaf(dynamic, "runtime.inferenceApi.modelFilename") is None
+    assert leaf(dynamic, "runtime.queueAgent.dynamicModel") is True
 
 
 def test_what_the_operator_sets_goes_before_the_defaults_and_the_stacks_own_choices():
