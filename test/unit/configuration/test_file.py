@@ -69,47 +69,38 @@ NESTED_ALIASES = "\n".join(
 @pytest.mark.parametrize(
     ("content", "line", "words"),
     [
-        ("", 1, "the file is empty"),
         ("# nothing yet\n", 1, "the file is empty"),
         ("[]", 1, "the file must be an object"),
-        ("hello", 1, "the file"),
-        ("1", 1, "the file"),
         ("null", 1, "the file"),
         ("stackName: a\nmodelsRuntime: [\n", 3, "the file"),
         (MINIMAL + "  modelFilename: other.ckpt\n", AFTER, "modelFilename is set twice (first in line 8)"),
-        (MINIMAL + "true: x\n", 1, "has a key that is no text; keys are put in quotes"),
-        (MINIMAL + "8080: x\n", 1, "has a key that is no text; keys are put in quotes"),
-        (MINIMAL + "2026-01-01: x\n", 1, "has a key that is no text; keys are put in quotes"),
+        *((MINIMAL + key + ": x\n", 1, "has a key that is no text; keys are put in quotes") for key in ("true", "80")),
         # A colon that is missing, or the blank after it.
         ("stackName sd\nmodelBucketArn: x\n", 1, NO_COLON),
         ("stackName:sd\n# a comment\n\nmodelBucketArn: x\n", 1, NO_COLON),
-        ("stackName:\u00a0sd\nmodelBucketArn: x\n", 1, NO_COLON),
         ("modelsRuntime:\n  - name:sd\n    type: comfyui\n", 2, NO_COLON),
         ("APIGW:\n  throttle:\n    rateLimit: 30\n    burstLimit:50\nstackName: sd\n", 4, NO_COLON),
         ("APIGW\n  stageName: dev\n", 1, NO_COLON),
-        ("stackName: sd\nmodelsRuntime:[]\n", 2, NO_COLON),
         # Indentation that is wrong.
         ("stackName: sd\n  modelBucketArn: x\n", 2, "indented further"),
-        ("types:\n  - g5.xlarge\n   name: x\n", 3, "indented further"),
         ("  a: 1\n b: 2\n", 2, "same column"),
         # An error about something unclosed names the line where it begins.
-        *((f"stackName: a\n{left_open}\n\nmore: b\nlast: c\n", 2, "the file ") for left_open in ('key: "a', "key: [a")),
-        *((f"stackName: a\n{left_open}\n\nmore: b\nlast: c\n", 2, "the file ") for left_open in ("key: 'a", "key: {a")),
+        *(
+            (f"stackName: a\n{left}\n\nmore: b\nlast: c\n", 2, "the file ")
+            for left in ('key: "a', "key: [a", "key: {a")
+        ),
         # Numbers that are none.
         *(
             (MINIMAL + f"APIGW:\n  throttle:\n    burstLimit: {value}\n", AFTER + 2, "burstLimit is a number or a date")
-            for value in ("9" * 5000, "2026-13-45", "-" + "1" * 4400)
+            for value in ("9" * 5000, "2026-13-45")
         ),
         *(
             (MINIMAL + f"APIGW: {{throttle: {{rateLimit: {value}}}}}\n", AFTER, "rateLimit ")
-            for value in (".inf", ".nan", "1.0e+300", "9" * 400)
+            for value in (".inf", ".nan")
         ),
         # Bytes that are no text.
         ("stackName: a\n\nkey: \x01\n", 3, "the file holds a control character"),
-        *(
-            (b"# one\n# two\nkey: " + raw + b"\n", 3, "the file is not UTF-8 (byte 17)")
-            for raw in (b"\xff", "ä".encode("latin-1"), "a: 1".encode("utf-16"))
-        ),
+        (b"# one\n# two\nkey: \xff\n", 3, "the file is not UTF-8 (byte 17)"),
         (MINIMAL + NESTED_ALIASES, 1, "repeats too much"),
     ],
     ids=lambda value: repr(value)[-40:],
@@ -128,8 +119,6 @@ def test_an_error_is_told_with_its_line(rejected, content, line, words):
         ("stackName: a: b", "colon"),
         ("\tkey: 1", "indented with a tab"),
         ("key: @x", "in quotes"),
-        ("key: %x", "in quotes"),
-        ("key: `x", "in quotes"),
         ("key", "a colon and a blank"),
         ("key: [1, 2", "bracket"),
         ('key: "x', "quote that is not closed"),
@@ -139,8 +128,6 @@ def test_an_error_is_told_with_its_line(rejected, content, line, words):
         ("key: !Ref x", "tag"),
         ("{a: 1}: x", "as a key"),
         ("--- b", "second document"),
-        ("key: ]", "in quotes"),
-        ("key: \x01", "control character"),
         ("key: &a [*a]", "repeats too much"),
         ("key: " + "[" * 3000 + "]" * 3000, "nested too deeply"),
     ],

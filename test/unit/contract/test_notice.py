@@ -5,42 +5,29 @@ import pytest
 from contract.notice import MAX_ERROR_BYTES, MAX_NOTICE_BYTES, JobError, Notice
 from contract.task import MAX_CONTEXT_BYTES
 
+SUCCESS = {
+    "id": "a",
+    "result": True,
+    "image_url": ["s3://b/output/a/a-abcd-1.png"],
+    "output_url": "s3://b/output/a/a-abcd.out",
+    "context": {"abc": 123},
+    "job": "j",
+    "runtime": "r",
+    "status": "succeeded",
+}
+
 
 def notice(**changes):
-    return Notice(
-        **{
-            "id": "a",
-            "result": True,
-            "image_url": ["s3://b/output/a/a-abcd-1.png"],
-            "output_url": "s3://b/output/a/a-abcd.out",
-            "context": {"abc": 123},
-            "job": "j",
-            "runtime": "r",
-            "status": "succeeded",
-            **changes,
-        }
-    )
+    return Notice(**{**SUCCESS, **changes})
 
 
-def test_a_success_is_the_seeds_message_with_our_keys_added():
-    assert json.loads(notice().to_message()) == {
-        "id": "a",
-        "result": True,
-        "image_url": ["s3://b/output/a/a-abcd-1.png"],
-        "output_url": "s3://b/output/a/a-abcd.out",
-        "context": {"abc": 123},
-        "job": "j",
-        "runtime": "r",
-        "status": "succeeded",
-    }
-
-
-def test_a_failure_carries_code_and_message():
+def test_a_success_is_the_seeds_message_with_our_keys_added_and_a_failure_carries_code_and_message():
+    assert json.loads(notice().to_message()) == SUCCESS
     failed = notice(result=False, image_url=[], status="failed", error=JobError(code="rejected", message="why"))
     assert json.loads(failed.to_message())["error"] == {"code": "rejected", "message": "why"}
 
 
-@pytest.mark.parametrize("text", ["a", "ü", "\u20ac", "\U0001f600", "\x01", "\ud800"])
+@pytest.mark.parametrize("text", ["a", "\u20ac", "\U0001f600", "\x01", "\ud800"])
 def test_no_text_makes_a_notice_too_large_for_sns(text):
     context = text.encode(errors="replace").decode() * (MAX_CONTEXT_BYTES // 8)
     failed = notice(result=False, status="failed", context=context, error=JobError(code="c", message=text * 1_000_000))

@@ -15,10 +15,9 @@ LEAVE_OUT = {"handlers", "__main__"}
 
 
 def modules():
-    for part in PARTS:
-        for path in sorted(Path(part).rglob("*.py")):
-            if path.stem not in LEAVE_OUT:
-                yield ".".join(path.with_suffix("").parts).removesuffix(".__init__")
+    for path in (path for part in PARTS for path in sorted(Path(part).rglob("*.py"))):
+        if path.stem not in LEAVE_OUT:
+            yield ".".join(path.with_suffix("").parts).removesuffix(".__init__")
 
 
 def patterns():
