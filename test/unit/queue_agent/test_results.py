@@ -10,8 +10,6 @@ from queue_agent.job_context import JobContext
 from queue_agent.ports import Output, Result
 from queue_agent.results import AT_ONCE, Results
 
-MP4 = bytes.fromhex("000000206674797069736f6d0000020069736f6d69736f32617663316d703431")
-
 
 class File:
     """A file on the model server, which breaks off after a number of chunks as often as a test says."""
@@ -61,15 +59,6 @@ def keep(store, make_task):
         return await results.store(job, Result(outputs=list(outputs), parameters={}))
 
     return keep
-
-
-async def test_a_files_type_is_told_by_its_first_bytes_and_its_size_counted_as_it_passes(keep, store):
-    notice = await keep(Output(File(MP4[:10], MP4[10:] + bytes(10000), b"end").open, 7, "a.mp4"), Output(PNG))
-    video, picture = pictures_of(store)
-    assert (video["content_type"], video["size_bytes"], video["seed"]) == ("video/mp4", 10035, 7)
-    assert picture["size_bytes"] == len(PNG)
-    assert [url[-6:] for url in notice.image_url] == ["-1.mp4", "-2.png"]
-    assert store.objects["bucket", video["url"].removeprefix("s3://bucket/")] == MP4 + bytes(10000) + b"end"
 
 
 async def test_jobs_that_are_stored_at_the_same_time_share_the_places(keep):

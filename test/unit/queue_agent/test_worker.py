@@ -1,4 +1,5 @@
 import asyncio
+from unittest.mock import AsyncMock
 
 import pytest
 from agentkit import JOB, Agent, picture, until
@@ -10,12 +11,6 @@ from queue_agent.errors import PlatformError, ServerError
 def _no_pauses(monkeypatch):
     monkeypatch.setattr("queue_agent.worker._PAUSE_AFTER_ERROR_S", 0)
     monkeypatch.setattr("queue_agent.worker._STORING_S", 0.2)
-
-
-async def run_until(agent, condition):
-    """Run a worker until a condition holds, stop it, and wait for its end."""
-    async with agent.working():
-        await until(condition)
 
 
 def held(owner, name):
@@ -31,30 +26,19 @@ def held(owner, name):
     return waits, go_on
 
 
-def lose(monitor):
-    monitor.usable.clear()
-    monitor.lost.set()
-
-
 async def test_a_worker_survives_unexpected_errors_when_it_clears_the_server_receives_and_releases(message):
     agent = Agent(ServerError("away"), picture(), messages=[message, message])
-    receive, cleared = agent.queue.receive, iter([AttributeError("get"), ServerError("away"), None])
-    received = iter([KeyError("Messages"), PlatformError("sqs"), None])
-
-    async def clear():
-        if error := next(cleared):
-            raise error
+    receive, received = agent.queue.receive, iter([KeyError("Messages"), PlatformError("sqs")])
 
     async def broken(max_messages):
         if error := next(received, None):
             raise error
         return await receive(max_messages)
 
-    async def broken_release(message, delay_s=0):
-        raise PlatformError("sqs:ChangeMessageVisibility failed")
-
-    agent.server.clear, agent.queue.receive, agent.queue.release = clear, broken, broken_release
-    await run_until(agent, lambda: agent.queue.log)
+    agent.server.clear = AsyncMock(side_effect=[AttributeError("get"), ServerError("away"), None])
+    agent.queue.receive, agent.queue.release = broken, AsyncMock(side_effect=PlatformError("sqs"))
+    async with agent.working():
+        await until(lambda: agent.queue.log)
     assert agent.queue.log == ["delete"]
 
 
@@ -88,28 +72,13 @@ async def test_the_pod_is_marked_busy_while_there_is_a_message_and_idle_after(me
     assert agent.marks == ["busy", "idle"]
 
 
-async def test_a_lost_model_server_has_its_jobs_released_and_no_message_is_received_until_it_is_back(message):
-    agent = Agent(300, picture(), messages=[message])
-    async with agent.working():
-        await agent.server.started.wait()
-        lose(agent.monitor)
-        await until(lambda: agent.queue.log)
-        assert agent.queue.log == [("release", 0)]
-        agent.queue.waiting = [message]
-        await asyncio.sleep(0.05)
-        assert agent.queue.waiting
-        agent.monitor.lost.clear()
-        agent.monitor.usable.set()
-        await until(lambda: len(agent.queue.log) > 1)
-    assert agent.queue.log[-1] == "delete"
-
-
 async def test_a_job_that_is_being_released_when_its_server_is_lost_is_released_once_with_its_attempt(message):
     agent = Agent(ServerError("nonsense"), messages=[message])
     releasing, go_on = held(agent.queue, "release")
     async with agent.working():
         await releasing.wait()
-        lose(agent.monitor)
+        agent.monitor.usable.clear()
+        agent.monitor.lost.set()
         await asyncio.sleep(0.01)
         go_on.set()
     assert agent.jobs.writes.count(("release", 1, "counted")) == 1
