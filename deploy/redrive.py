@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any
 
 import boto3
@@ -33,26 +32,10 @@ _HIDE_S = 120
 """How long a message that was read stays hidden should this process be killed."""
 _WAIT_S = 1
 """A long poll, however short, asks every server of a queue; a short one would overlook messages."""
-
-
-class Decision(Enum):
-    """What is done with a message of the dead queue, and why."""
-
-    RETRY = "retried"
-    SEND_UNKNOWN = "sent: the table does not know the job"
-    SEND_WAITING = "sent: the job waited for its message"
-    DROP_SENT = "dropped: the same job was sent just now"
-    DROP_SUCCEEDED = "dropped: the job has succeeded meanwhile"
-    DROP_CANCELLED = "dropped: the job has been cancelled"
-    LEAVE_UNREADABLE = "left: it holds no task that can be read"
-    LEAVE_RUNNING = "left: an agent has the job"
-    LEAVE_OVERDUE = "left: the job is overdue and about to fail; try again in a minute"
-
-
 _ENDED = {
-    JobState.FAILED: Decision.RETRY,
-    JobState.SUCCEEDED: Decision.DROP_SUCCEEDED,
-    JobState.CANCELLED: Decision.DROP_CANCELLED,
+    JobState.FAILED: "retried",
+    JobState.SUCCEEDED: "dropped: the job has succeeded meanwhile",
+    JobState.CANCELLED: "dropped: the job has been cancelled",
 }
 
 
@@ -121,23 +104,27 @@ class Redrive:
         ).get("Messages"):
             yield from map(_dead_message, batch)
 
-    def run(self, message: DeadMessage, *, dry: bool = False) -> Decision:
-        """Retry a message's job, or do what is right where that cannot be; a dry run only decides."""
+    def run(self, message: DeadMessage, *, dry: bool = False) -> str:
+        """Retry a message's job, or do what is right where that cannot be; a dry run only decides.
+
+        Returns:
+            What is done with the message (retried, sent, dropped or left), and why.
+        """
         if message.delivery is None:
-            decision = Decision.LEAVE_UNREADABLE
+            decision = "left: it holds no task that can be read"
         elif dry:
             return self._decide(self._jobs.get(message.job))
         elif message.job in self._sent:
-            decision = Decision.DROP_SENT
+            decision = "dropped: the same job was sent just now"
         else:
             change = self._jobs.run(commands.redrive(message.job, now_s=self._clock(), start_s=self._start_s))
-            decision = Decision.RETRY if change.done else self._decide(change.job)
-            if decision.name.startswith(("RETRY", "SEND")):
+            decision = _ENDED[JobState.FAILED] if change.done else self._decide(change.job)
+            if decision.startswith(("retried", "sent")):
                 tenant = message.delivery.task.metadata.tenant
                 group = {"MessageGroupId": tenant} if tenant else {}
                 self._sqs.send_message(QueueUrl=self._queue_url, MessageBody=message.body, **group)
                 self._sent.add(message.job)
-        if decision.name.startswith("LEAVE"):
+        if decision.startswith("left"):
             self.release(message)
         else:
             self._sqs.delete_message(QueueUrl=self._dead_url, ReceiptHandle=message.receipt)
@@ -152,17 +139,17 @@ class Redrive:
             self._sqs.get_queue_attributes(QueueUrl=self._dead_url, AttributeNames=[name]).get("Attributes", {})
         )
 
-    def _decide(self, job: Job | None) -> Decision:
-        if job is None:
-            return Decision.SEND_UNKNOWN
+    def _decide(self, job: Job | None) -> str:
         now_s = self._clock()
+        if job is None:
+            return "sent: the table does not know the job"
         if job.state in _ENDED:
             return _ENDED[job.state]
-        if job.state is JobState.RUNNING:
-            is_held = job.lease_left_s(now_s - CLOCK_MARGIN_S) > 0
-            return Decision.LEAVE_RUNNING if is_held else Decision.SEND_WAITING
-        is_overdue = job.due_s is not None and job.due_s <= now_s
-        return Decision.LEAVE_OVERDUE if is_overdue else Decision.SEND_WAITING
+        if job.state is JobState.RUNNING and job.lease_left_s(now_s - CLOCK_MARGIN_S) > 0:
+            return "left: an agent has the job"
+        if job.state is not JobState.RUNNING and job.due_s is not None and job.due_s <= now_s:
+            return "left: the job is overdue and about to fail; try again in a minute"
+        return "sent: the job waited for its message"
 
 
 def _dead_message(message: dict[str, Any]) -> DeadMessage:
@@ -176,8 +163,8 @@ def _dead_message(message: dict[str, Any]) -> DeadMessage:
         receipt=message["ReceiptHandle"],
         body=message["Body"],
         sent_s=sent_ms / 1000,
-        code=attributes.get(CODE_ATTRIBUTE, ""),
-        reason=attributes.get(REASON_ATTRIBUTE, ""),
+        code=attributes.get(CODE_ATTRIBUTE, "-"),
+        reason=attributes.get(REASON_ATTRIBUTE, "-"),
         delivery=delivery,
     )
 
@@ -235,7 +222,7 @@ def _retry(redrive: Redrive, options: argparse.Namespace) -> None:
         for one in messages:
             task_id = "-" if one.delivery is None else one.delivery.task.metadata.id
             hours = (time.time() - one.sent_s) / 3600
-            rows.append((one.job, task_id, f"{hours:.1f} h", one.code or "-", one.reason or "-"))
+            rows.append((one.job, task_id, f"{hours:.1f} h", one.code, one.reason))
         if rows:
             print(aligned(("Job", "Task", "Age", "Code", "Reason"), rows))
         more = f", {hidden} more hidden" if hidden else ""
@@ -244,7 +231,7 @@ def _retry(redrive: Redrive, options: argparse.Namespace) -> None:
             print(f"{job}  is not in the dead queue", file=sys.stderr)
         for message in [one for one in messages if options.all or one.job in options.job]:
             decision = redrive.run(message, dry=options.dry_run)
-            print(f"{message.job}  {decision.value}{' (not done: --dry-run)' if options.dry_run else ''}")
+            print(f"{message.job}  {decision}{' (not done: --dry-run)' if options.dry_run else ''}")
             if not options.dry_run:
                 messages.remove(message)
     finally:
