@@ -7,9 +7,10 @@ from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
+from cdk import metrics
 from cdk.alarms import RUNBOOK
 from cdk.context import Context
-from cdk.metrics import OUTCOMES, STAGES, AgentMetrics, container_insights, in_flight, oldest_s, waiting
+from cdk.metrics import AgentMetrics, in_flight, oldest_s, waiting
 from cdk.task_flow import TaskFlow
 from configuration.config import ModelsRuntime
 from configuration.prices import ON_DEMAND_USD_PER_HOUR, PRICES_DATE, PRICES_REGION_NAME
@@ -68,13 +69,19 @@ def _replicas(
     stack_name: str, runtimes: list[ModelsRuntime], agents: Mapping[str, AgentMetrics]
 ) -> list[cloudwatch.IWidget]:
     cluster = {"ClusterName": stack_name}
+
+    def insights(name: str, **options: Any) -> cloudwatch.Metric:
+        """A metric of the CloudWatch observability add-on (its agent's translator/…/awsemf/kubernetes.go)."""
+        defaults: dict[str, Any] = {"statistic": "Average", "period": _PERIOD}
+        return cloudwatch.Metric(namespace="ContainerInsights", metric_name=name, **defaults | options)
+
     namespaces = dict.fromkeys(one.namespace for one in runtimes)
     return _graphs(
         (
             "Replicas that report, and GPUs; looks at queues that failed",
             [
-                *(one.agents(period=_AGENTS_PERIOD) for one in agents.values()),
-                container_insights("node_gpu_limit", "Sum", period=_PERIOD, label="GPUs of all nodes", **cluster),
+                *(_reporting(one) for one in agents.values()),
+                insights("node_gpu_limit", statistic="Sum", label="GPUs of all nodes", dimensions_map=cluster),
             ],
             [
                 agents[one.name].scaling_errors(one.namespace, period=_PERIOD, label=f"{one.name} unread")
@@ -84,15 +91,13 @@ def _replicas(
         (
             "GPU in use by its own account (DCGM), %",
             [
-                container_insights(
-                    "pod_gpu_utilization", "Average", period=_PERIOD, label=name, **cluster, Namespace=name
-                )
+                insights("pod_gpu_utilization", label=name, dimensions_map={**cluster, "Namespace": name})
                 for name in namespaces
             ],
         ),
         (
             "Time in which the model server had a job, %",
-            [one.gpu_busy_share(period=_AGENTS_PERIOD) for one in agents.values()],
+            [_gpu_busy_share(one) for one in agents.values()],
         ),
     )
 
@@ -102,17 +107,57 @@ def _jobs(name: str, agents: AgentMetrics) -> list[cloudwatch.IWidget]:
     return _graphs(
         (
             f"{name}: jobs by outcome, and released",
-            [*(agents.jobs(one, period=_PERIOD) for one in OUTCOMES), agents.retries(period=_PERIOD)],
+            [
+                *(agents.jobs(_PERIOD, one) for one in metrics.OUTCOMES),
+                agents.metric(metrics.RETRIES, "Sum", _PERIOD, label="released"),
+            ],
         ),
         (
             f"{name}: seconds per stage",
-            [agents.stage_seconds(stage, one, period=period) for stage in STAGES for one in statistics],
+            [
+                agents.metric(metrics.STAGE_SECONDS, one, period, label=f"{stage} {one}", stage=stage)
+                for stage in metrics.STAGES
+                for one in statistics
+            ],
         ),
         (
             f"{name}: errors by kind, and seconds waited",
-            [agents.errors(period=period)],
-            [agents.queue_age(one, period=period) for one in statistics],
+            [_errors(agents, period)],
+            [agents.metric(metrics.QUEUE_AGE, one, period, label=f"{name} {one}") for one in statistics],
         ),
+    )
+
+
+def _reporting(agents: AgentMetrics) -> cloudwatch.MathExpression:
+    """How many agents report, each of which sends one sample every ``EXPORT_S``: the replicas that can work."""
+    samples = agents.metric(metrics.GPU_BUSY, "SampleCount", _AGENTS_PERIOD)
+    return agents.formula(
+        f"{{samples}} / {_AGENTS_PERIOD.to_seconds() / metrics.EXPORT_S:g}", _AGENTS_PERIOD, samples=samples
+    )
+
+
+def _gpu_busy_share(agents: AgentMetrics) -> cloudwatch.MathExpression:
+    """Percent of the time of a mean agent in which its model server ran a job."""
+    busy = agents.metric(metrics.GPU_BUSY, "Average", _AGENTS_PERIOD)
+    return agents.formula(f"100 * {{busy}} / {metrics.EXPORT_S}", _AGENTS_PERIOD, busy=busy)
+
+
+def _errors(agents: AgentMetrics, period: Duration) -> cloudwatch.MathExpression:
+    """Jobs that failed, one line for each error code that was seen."""
+    schema = f'{{"{agents.namespace}",{metrics.RUNTIME},"{metrics.ERROR_TYPE}"}}'
+    search = f'{schema} MetricName="{metrics.JOBS}" {metrics.RUNTIME}="{agents.runtime}"'
+    return cloudwatch.MathExpression(
+        expression=f"SEARCH('{search}', 'Sum', {period.to_seconds():g})", using_metrics={}, period=period, label=""
+    )
+
+
+def _cost_per_job(agents: AgentMetrics, usd_per_hour: float) -> cloudwatch.MathExpression:
+    """Dollars of replicas' time for each job that succeeded; the time until a replica reports is not in it."""
+    return agents.formula(
+        f"{{samples}} / {3600 / metrics.EXPORT_S:g} * {usd_per_hour} / {{succeeded}}",
+        _COST_PERIOD,
+        samples=agents.metric(metrics.GPU_BUSY, "SampleCount", _COST_PERIOD),
+        succeeded=agents.jobs(_COST_PERIOD, "succeeded"),
     )
 
 
@@ -154,11 +199,7 @@ def _functions(flow: TaskFlow) -> list[cloudwatch.IWidget]:
 
 def _costs(runtimes: list[ModelsRuntime], agents: Mapping[str, AgentMetrics]) -> list[cloudwatch.IWidget]:
     prices = {one.name: _dearest(one) for one in runtimes}
-    costs = [
-        agents[name].cost_per_job(price, period=_COST_PERIOD)
-        for name, (_, price) in prices.items()
-        if price is not None
-    ]
+    costs = [_cost_per_job(agents[name], price) for name, (_, price) in prices.items() if price is not None]
     return [
         cloudwatch.TextWidget(markdown=_pricing(prices), width=_TEXT_WIDTH, height=_HEIGHT),
         *_graphs(("USD of GPU time per finished job", costs), width=_WIDTH - _TEXT_WIDTH),

@@ -43,50 +43,35 @@ class AgentMetrics:
     """What a runtime's agents measure, and KEDA of it, in the stack's namespace; without an agent no data."""
 
     def __init__(self, namespace: str, runtime: str) -> None:
-        self._namespace = namespace
-        self._runtime = runtime
+        self.namespace = namespace
+        self.runtime = runtime
 
-    def jobs(self, outcome: str | None = None, *, period: Duration) -> cloudwatch.Metric:
+    def jobs(self, period: Duration, outcome: str | None = None) -> cloudwatch.Metric:
         """Jobs that ended; all of them, or those with one of ``OUTCOMES``."""
         dimensions = {} if outcome is None else {OUTCOME: outcome}
-        return self._metric(JOBS, "Sum", period, label=outcome or "all", **dimensions)
+        return self.metric(JOBS, "Sum", period, label=outcome or "all", **dimensions)
 
-    def retries(self, *, period: Duration) -> cloudwatch.Metric:
-        """Messages released after an error that may pass."""
-        return self._metric(RETRIES, "Sum", period, label="released")
-
-    def stage_seconds(self, stage: str, statistic: str, *, period: Duration) -> cloudwatch.Metric:
-        """How long one of ``STAGES`` took; ``statistic`` is "p50" or "p95"."""
-        return self._metric(STAGE_SECONDS, statistic, period, label=f"{stage} {statistic}", **{STAGE: stage})
-
-    def queue_age(self, statistic: str, *, period: Duration) -> cloudwatch.Metric:
-        """How long tasks had waited when an agent received them."""
-        return self._metric(QUEUE_AGE, statistic, period, label=f"{self._runtime} {statistic}")
-
-    def gpu_busy_share(self, *, period: Duration) -> cloudwatch.MathExpression:
-        """Percent of the time of a mean agent in which its model server ran a job."""
-        return self._formula(f"100 * {{busy}} / {EXPORT_S}", period, busy=self._metric(GPU_BUSY, "Average", period))
-
-    def agents(self, *, period: Duration) -> cloudwatch.MathExpression:
-        """How many agents report, each of which sends one sample every ``EXPORT_S``: the replicas that can work."""
-        samples = self._metric(GPU_BUSY, "SampleCount", period)
-        return self._formula(f"{{samples}} / {period.to_seconds() / EXPORT_S:g}", period, samples=samples)
-
-    def errors(self, *, period: Duration) -> cloudwatch.MathExpression:
-        """Jobs that failed, one line for each error code that was seen."""
-        schema = f'{{"{self._namespace}",{RUNTIME},"{ERROR_TYPE}"}}'
-        search = f'{schema} MetricName="{JOBS}" {RUNTIME}="{self._runtime}"'
+    def formula(self, expression: str, period: Duration, **metrics: cloudwatch.IMetric) -> cloudwatch.MathExpression:
+        """A formula over metrics, whose names in it get the runtime's: in a graph no two metrics may have the same."""
+        ids = {name: f"{name}_{self.runtime.replace('-', '_')}" for name in metrics}
         return cloudwatch.MathExpression(
-            expression=f"SEARCH('{search}', 'Sum', {period.to_seconds():g})", using_metrics={}, period=period, label=""
+            expression=expression.format(**ids),
+            using_metrics={ids[name]: metric for name, metric in metrics.items()},
+            period=period,
+            label=self.runtime,
         )
 
-    def cost_per_job(self, usd_per_hour: float, *, period: Duration) -> cloudwatch.MathExpression:
-        """Dollars of replicas' time for each job that succeeded; the time until a replica reports is not in it."""
-        return self._formula(
-            f"{{samples}} / {3600 / EXPORT_S:g} * {usd_per_hour} / {{succeeded}}",
-            period,
-            samples=self._metric(GPU_BUSY, "SampleCount", period),
-            succeeded=self.jobs("succeeded", period=period),
+    def metric(
+        self, name: str, statistic: str, period: Duration, *, label: str | None = None, **dimensions: str
+    ) -> cloudwatch.Metric:
+        """One of the agents' metrics, of this runtime and with further dimensions of it."""
+        return cloudwatch.Metric(
+            namespace=self.namespace,
+            metric_name=name,
+            dimensions_map={RUNTIME: self.runtime, **dimensions},
+            statistic=statistic,
+            period=period,
+            label=label,
         )
 
     def scaling_errors(
@@ -97,32 +82,10 @@ class AgentMetrics:
         The runtime's ScaledObject is named like the runtime.
         """
         return cloudwatch.Metric(
-            namespace=self._namespace,
+            namespace=self.namespace,
             metric_name=SCALING_ERRORS,
-            dimensions_map=dict(zip(SCALING_DIMENSIONS, (kubernetes_namespace, self._runtime), strict=True)),
+            dimensions_map=dict(zip(SCALING_DIMENSIONS, (kubernetes_namespace, self.runtime), strict=True)),
             statistic="Sum",
-            period=period,
-            label=label,
-        )
-
-    def _formula(self, expression: str, period: Duration, **metrics: cloudwatch.IMetric) -> cloudwatch.MathExpression:
-        """A formula over metrics, whose names in it get the runtime's: in a graph no two metrics may have the same."""
-        ids = {name: f"{name}_{self._runtime.replace('-', '_')}" for name in metrics}
-        return cloudwatch.MathExpression(
-            expression=expression.format(**ids),
-            using_metrics={ids[name]: metric for name, metric in metrics.items()},
-            period=period,
-            label=self._runtime,
-        )
-
-    def _metric(
-        self, name: str, statistic: str, period: Duration, label: str | None = None, **dimensions: str
-    ) -> cloudwatch.Metric:
-        return cloudwatch.Metric(
-            namespace=self._namespace,
-            metric_name=name,
-            dimensions_map={RUNTIME: self._runtime, **dimensions},
-            statistic=statistic,
             period=period,
             label=label,
         )
@@ -141,17 +104,3 @@ def in_flight(queue: sqs.IQueue, statistic: str, *, period: Duration, label: str
 def oldest_s(queue: sqs.IQueue, *, period: Duration, label: str | None = None) -> cloudwatch.Metric:
     """Age of a queue's oldest message, one in flight included."""
     return queue.metric_approximate_age_of_oldest_message(statistic="Maximum", period=period, label=label)
-
-
-def container_insights(
-    name: str, statistic: str, *, period: Duration, label: str, **dimensions: str
-) -> cloudwatch.Metric:
-    """A metric of the CloudWatch observability add-on (its agent's translator/…/awsemf/kubernetes.go)."""
-    return cloudwatch.Metric(
-        namespace="ContainerInsights",
-        metric_name=name,
-        dimensions_map=dimensions,
-        statistic=statistic,
-        period=period,
-        label=label,
-    )
