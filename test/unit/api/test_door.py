@@ -18,40 +18,30 @@ def with_header(name, value):
     return {"Content-Type": "application/json", name: value}
 
 
-@pytest.mark.parametrize("path", ["/v1alpha2", "/v1alpha2/", "//v1alpha2", "/v1alpha2//"])
-def test_doubled_and_trailing_slashes_work(door, path):
-    assert door.send(GOOD, path=path)[0] == 200
-
-
 @pytest.mark.parametrize(
-    "content_type",
+    "request_",
     [
-        "application/json",
-        "application/json; charset=utf-8",
-        "Application/JSON;charset=UTF-8",
-        'application/json; charset="utf-8"',
+        *({"path": path} for path in ("/v1alpha2/", "//v1alpha2", "/v1alpha2//")),
+        *({"headers": {"Content-Type": kind}} for kind in ("application/json", "Application/JSON;charset=UTF-8")),
+        {"headers": {"content-type": 'application/json; charset="utf-8"'}},
+        {"body": base64.b64encode(json.dumps(GOOD).encode()).decode(), "isBase64Encoded": True},
     ],
 )
-def test_json_in_utf8_is_taken_however_it_is_written(door, content_type):
-    assert door.send(GOOD, headers={"Content-Type": content_type})[0] == 200
+def test_json_in_utf8_is_taken_however_it_is_sent(door, request_):
+    assert door.send(**{"body": GOOD, **request_})[0] == 200
 
 
 REJECTED = [
-    *(({"path": path}, 404, "not_found") for path in ("/", "", "/v2", "/v1alpha2/more", "/V1ALPHA2", "/v1alpha3")),
-    *(({"method": method}, 405, "method_not_allowed") for method in ("GET", "PUT", "DELETE", "HEAD", "OPTIONS")),
+    *(({"path": path}, 404, "not_found") for path in ("/", "", "/v2", "/v1alpha2/more", "/V1ALPHA2")),
+    *(({"method": method}, 405, "method_not_allowed") for method in ("GET", "PUT", "OPTIONS")),
     ({"headers": {}}, 415, "unsupported_media_type"),
     *(
-        ({"headers": {name: value}}, 415, "unsupported_media_type")
-        for name, value in (
-            ("Content-Type", "text/plain"),
-            ("CONTENT-TYPE", "application/json; charset=latin1"),
-            ("content-type", "application/jsonp"),
-            ("content-type", ""),
-        )
+        ({"headers": {"Content-Type": value}}, 415, "unsupported_media_type")
+        for value in ("", "text/plain", "application/json; charset=latin1", "application/jsonp")
     ),
     *(
         ({"body": body, "path": path}, 400, "invalid_request")
-        for body in (None, "", "{", "null", "[]", "1", '"x"', "[[", '{"task": NaN}', "{}", '{"task": []}')
+        for body in (None, "{", "null", "[]", '"x"', '{"task": NaN}', "{}", '{"task": []}')
         for path in ("/v1alpha1", "/v1alpha2")
     ),
     ({"body": "%%%", "isBase64Encoded": True}, 400, "invalid_request"),
@@ -69,11 +59,6 @@ def test_a_request_that_is_no_task_is_rejected_in_json_of_one_shape_and_nothing_
     assert status != 404 or "/v1alpha2" in error["message"]
     assert status != 405 or response["headers"]["Allow"] == "POST"
     assert door.sns.calls == door.s3.calls == []
-
-
-def test_a_base64_body_is_read(door):
-    body = base64.b64encode(json.dumps(GOOD).encode()).decode()
-    assert door.send(body, isBase64Encoded=True)[0] == 200
 
 
 def test_a_task_that_cannot_be_queued_is_503_and_says_to_try_again(door):

@@ -68,6 +68,7 @@ ERRORS = {
         v1alpha1({"id_task": "a/b", "save_dir": "/etc", "task": "fly"}, steps=0),
         at("alwayson_scripts", id_task="", save_dir="", task=""),
     ),
+    "a field of v1alpha1's content": (v1alpha1(width=10**400), {"width": ""}),
     "an empty v1alpha2 task": (
         {"task": {"metadata": {}}},
         at("task.metadata", id="is required", runtime="is required", tasktype="is required")
@@ -86,19 +87,13 @@ ERRORS = {
         for key in ("runtime", "tasktype")
         for value in ("", "a" * 300_000)
     },
-    **{
-        f"v1alpha1's task {str(value)[:9]}": (v1alpha1({"task": value}), at("alwayson_scripts", task=""))
-        for value in ("", "a" * 300_000, 5)
-    },
+    "v1alpha1's task as a number": (v1alpha1({"task": 5}), at("alwayson_scripts", task="")),
     "pipeline in v1alpha1": (
         v1alpha1({"task": "pipeline"}),
         at("alwayson_scripts", task='must be text-to-image, image-to-image or extra-batch-images, not "pipeline"'),
     ),
     **{
-        f"content {content}": (
-            v1alpha2() | {"task": {"metadata": METADATA, "content": content}},
-            at("task", content=""),
-        )
+        f"content {content}": ({"task": {"metadata": METADATA, "content": content}}, at("task", content=""))
         for content in (None, [], "x", 1)
     },
     "a task type that the runtime's model has not": (
@@ -121,10 +116,8 @@ ERRORS = {
             {f"task.metadata.{field}": "", "task.metadata.id": ""},
         )
         for deadlines, field in (
-            ([], "deadlines"),
             (60, "deadlines"),
-            ({"start_seconds": 0}, "deadlines.start_seconds"),
-            ({"execution_seconds": -1}, "deadlines.execution_seconds"),
+            ({"execution_seconds": 10**400}, "deadlines.execution_seconds"),
             ({"stall_seconds": "soon"}, "deadlines.stall_seconds"),
             ({"stall_seconds": 29.9}, "deadlines.stall_seconds"),
         )
@@ -144,7 +137,6 @@ ERRORS = {
         for beside, words in (
             ({"outputs": ["1"]}, "is not read beside prompt"),
             ({"execution_targets": ["1"]}, "did you mean partial_execution_targets?"),
-            ({"partial_execution_targets": "1"}, "must be a list of node ids"),
             ({"partial_execution_targets": [1]}, "which are strings"),
             ({"partial_execution_targets": []}, "must be a list of node ids"),
             ({"partial_execution_targets": ["2"]}, "names nodes that the workflow does not"),
@@ -175,13 +167,8 @@ def test_a_deadline_is_held_against_its_own_runtimes_limit(make_door):
 @pytest.mark.parametrize(
     ("path", "body"),
     [
-        *(
-            ("/v1alpha2", v1alpha2(deadlines=deadlines))
-            for deadlines in (
-                *(None, {}, {"start_seconds": None}),
-                {"start_seconds": 259200, "execution_seconds": 3600, "stall_seconds": 30},
-            )
-        ),
+        ("/v1alpha2", v1alpha2(deadlines={"start_seconds": None})),
+        ("/v1alpha2", v1alpha2(deadlines={"start_seconds": 259200, "execution_seconds": 3600, "stall_seconds": 30})),
         ("/v1alpha1", {"alwayson_scripts": {**SCRIPTS, "task": "extra-batch-images", "image_link": "s3://b/k"}}),
         ("/v1alpha2", v1alpha2({"imageList": [{"data": "s3://b/k", "name": "k"}]}, tasktype="extra-batch-images")),
         ("/v1alpha2", v1alpha2({"image": "aGk=", "upscaler_1": "x"}, tasktype="extra-single-image", runtime="dynamic")),
@@ -195,19 +182,11 @@ def test_a_valid_request_is_taken_without_warnings(door, path, body):
     assert (status, "warnings" in answer) == (200, False)
 
 
-@pytest.mark.parametrize(
-    "context", [None, True, 0, 1.5, "", "text", [], [1, {"a": None}], {"abc": 123}, {"nested": {"a": [1, 2.0]}}]
-)
-def test_a_context_is_published_as_it_came(door, context):
-    door.send(v1alpha2(context=context))
-    sent = json.loads(door.published["Message"])["metadata"].get("context")
-    assert json.dumps(sent) == json.dumps(context)
-
-
-@pytest.mark.parametrize("key", ["prefix", "context", "deadlines"])
-def test_null_in_metadata_is_taken_for_left_out(door, key):
-    door.send(v1alpha2(**{key: None}))
-    assert json.loads(door.published["Message"])["metadata"]["prefix"] == "output"
+@pytest.mark.parametrize("metadata", [{"context": {"a": [None, 1.0]}}, {"prefix": None, "context": None}])
+def test_a_context_is_published_as_it_came_and_null_in_metadata_is_left_out(door, metadata):
+    door.send(v1alpha2(**metadata, deadlines=None))
+    sent = json.loads(door.published["Message"])["metadata"]
+    assert (sent["prefix"], json.dumps(sent.get("context"))) == ("output", json.dumps(metadata["context"]))
 
 
 def test_a_checkpoint_goes_to_the_runtime_that_holds_it_or_to_the_only_dynamic_one(make_door):
@@ -225,26 +204,19 @@ def test_a_checkpoint_goes_to_the_runtime_that_holds_it_or_to_the_only_dynamic_o
 
 
 @pytest.mark.parametrize(
-    ("content", "field", "meant"),
+    ("path", "body", "field", "meant"),
     [
-        ({"promt": "a cat"}, "promt", "prompt"),
-        ({"Prompt": "a cat"}, "Prompt", "prompt"),
-        ({"negativePrompt": "a dog"}, "negativePrompt", "negative_prompt"),
-        ({"sampler": "Euler"}, "sampler", "sampler_name"),
-        ({"cfgScale": 7}, "cfgScale", "cfg_scale"),
+        ("/v1alpha2", v1alpha2({"Prompt": "a cat"}), "task.content.Prompt", "prompt"),
+        ("/v1alpha2", v1alpha2({"negativePrompt": "a dog"}), "task.content.negativePrompt", "negative_prompt"),
+        ("/v1alpha2", v1alpha2({"sampler": "Euler"}), "task.content.sampler", "sampler_name"),
+        ("/v1alpha1", v1alpha1(promt="a"), "promt", "prompt"),
     ],
 )
-def test_a_misspelt_field_of_sd_webui_is_taken_with_a_warning_that_names_the_field_meant(door, content, field, meant):
-    status, answer = door.send(v1alpha2(content))
-    assert (status, answer["warnings"]) == (
-        200,
-        [{"field": f"task.content.{field}", "problem": f"{NO_FIELD} {meant}?"}],
-    )
-
-
-def test_v1alpha1_warns_too(door):
-    _, answer = door.send(v1alpha1(promt="a"), path="/v1alpha1")
-    assert answer["warnings"] == [{"field": "promt", "problem": f"{NO_FIELD} prompt?"}]
+def test_a_misspelt_field_of_sd_webui_is_taken_with_a_warning_that_names_the_field_meant(
+    door, path, body, field, meant
+):
+    status, answer = door.send(body, path=path)
+    assert (status, answer["warnings"]) == (200, [{"field": field, "problem": f"{NO_FIELD} {meant}?"}])
 
 
 def test_keys_of_the_frame_that_nothing_reads_are_warned_of(door):

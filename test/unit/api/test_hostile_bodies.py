@@ -11,12 +11,7 @@ from contract.strict_json import MAX_VALUES
 MAX_BYTES = 6 * 1024 * 1024
 MIB = 1024 * 1024
 HUGE = "1" + "0" * 400
-RUNTIMES = {
-    "sdruntime": "text-to-image",
-    "dynamic": "image-to-image",
-    "comfy": "pipeline",
-    "kontext": "edit",
-}
+RUNTIMES = {"sdruntime": "text-to-image", "dynamic": "image-to-image", "comfy": "pipeline", "kontext": "edit"}
 
 
 def v1alpha2(content, runtime, tasktype=None, metadata=""):
@@ -48,8 +43,6 @@ LONG = "\u732b" * (MAX_BYTES // 4)
 
 BODIES = {
     "weights that are texts": lambda: v1alpha2(filled(EDIT + '"lora_weights":[', '"a"', "]}"), "kontext"),
-    "weights by many names": lambda: v1alpha2(keyed(EDIT + '"lora_weights":{', '"a"', "}}"), "kontext"),
-    "references that are numbers": lambda: v1alpha2(filled('{"instructions":"a","images":[', "0", "]}"), "kontext"),
     "unknown keys": lambda: v1alpha2(keyed("{", "0", "}"), "kontext"),
     "unknown long key": lambda: v1alpha2(f'{{"{LONG}":1}}', "kontext"),
     "images that are numbers": lambda: v1alpha2(filled('{"init_images":[', "0", "]}"), "dynamic"),
@@ -58,18 +51,12 @@ BODIES = {
     "a checkpoint of brackets": lambda: v1alpha2(
         '{"override_settings":{"sd_model_checkpoint":"' + "[" * 5_000_000 + '"}}', "dynamic"
     ),
-    "a long runtime": lambda: v1alpha2("{}", "x" * 5_000_000, "pipeline"),
     "a long id": lambda: v1alpha2("{}", "comfy", metadata=',"id":"' + "!" * 5_000_000 + '"'),
     "a large context": lambda: v1alpha2("{}", "comfy", metadata=',"context":' + filled("[", '"a"', "]")),
     "unknown deadlines": lambda: v1alpha2("{}", "comfy", metadata=',"deadlines":{' + keyed("", "0", "}")),
-    "nothing but lists": lambda: filled("[", "[]", "]"),
     "nodes of nodes": lambda: v1alpha2(keyed("{", '{"a":{}}', "}"), "comfy"),
-    "more lists than are read": lambda: filled("[", "[]", "]", most=MAX_BYTES),
     "deep nesting": lambda: "[" * MAX_BYTES,
     "numbers of many digits": lambda: v1alpha2(filled('{"steps":[', "1" * 4000, "]}"), "sdruntime"),
-    "a text in four-byte letters": lambda: v1alpha2(
-        '{"prompt":"' + "\U0001f308" * (MAX_BYTES // 4 - 200) + '"}', "sdruntime"
-    ),
     "one letter makes all wide": lambda: v1alpha2('{"prompt":"\U0001f308' + "a" * (MAX_BYTES - 200) + '"}', "comfy"),
     "a plot of short names": lambda: v1alpha2(
         '{"script_name":"x/y/z plot","script_args":[11,"' + "ab," * (MAX_BYTES // 3 - 200) + '"]}',
@@ -79,7 +66,6 @@ BODIES = {
     "an infotext of quotes": lambda: v1alpha2(
         '{"infotext":"' + 'a:\\"b\\",' * (MAX_BYTES // 8 - 200) + '"}', "dynamic", "text-to-image"
     ),
-    "control characters in keys": lambda: v1alpha2(keyed("{", "[]", "}", key="\\u0001"), "comfy"),
 }
 
 
@@ -101,6 +87,9 @@ def test_a_hostile_body_takes_hardly_longer_than_reading_it_and_fills_no_memory(
     took_s = time.process_time() - started
     assert response["statusCode"] in {200, 400}
     assert len(response["body"].encode()) <= MIB
+    for error in json.loads(response["body"]).get("error", {}).get("details", []):
+        assert len(error["field"]) <= 200
+        assert len(error["problem"]) <= 1000
     assert took_s < 8 * parsing_s
     tracemalloc.start()
     try:
@@ -109,14 +98,6 @@ def test_a_hostile_body_takes_hardly_longer_than_reading_it_and_fills_no_memory(
     finally:
         tracemalloc.stop()
     assert peak < 100 * MIB
-
-
-@pytest.mark.parametrize("name", ["a node of a long name", "unknown long key", "a checkpoint of brackets"])
-def test_a_long_text_is_told_by_its_beginning(door, name):
-    response = door.respond(BODIES[name]())
-    for detail in json.loads(response["body"])["error"]["details"]:
-        assert len(detail["field"]) <= 200
-        assert len(detail["problem"]) <= 1000
 
 
 SD_WEBUI = (
@@ -133,7 +114,7 @@ FLUX = (
 )
 
 
-@pytest.mark.parametrize("number", [HUGE, "-" + HUGE, "1" + "0" * 4000, '"' + HUGE + '"', str(2**64)])
+@pytest.mark.parametrize("number", ["-" + HUGE, '"' + HUGE + '"', str(2**64)])
 @pytest.mark.parametrize(
     ("runtime", "tasktype", "field"),
     [
@@ -147,19 +128,6 @@ def test_a_number_beyond_64_bits_is_refused_where_it_stands(door, runtime, taskt
     image = "" if tasktype == "text-to-image" else '"image":"aGk=",'
     fields = door.rejection(v1alpha2(f'{given}{image}"{field}":{number}}}', runtime, tasktype))
     assert [name for name in fields if name.startswith(f"task.content.{field}")] == list(fields)
-
-
-@pytest.mark.parametrize("key", ["start_seconds", "execution_seconds", "stall_seconds"])
-def test_a_deadline_beyond_64_bits_is_refused_where_it_stands(door, key):
-    body = v1alpha2("{}", "sdruntime", metadata=f',"deadlines":{{"{key}":{HUGE}}}')
-    assert list(door.rejection(body)) == [f"task.metadata.deadlines.{key}"]
-
-
-@pytest.mark.parametrize("field", SD_WEBUI)
-def test_v1alpha1_refuses_a_number_beyond_64_bits_too(door, field):
-    scripts = '{"task":"text-to-image","sd_model_checkpoint":"v1-5-pruned-emaonly.safetensors","id_task":"a"}'
-    body = f'{{"alwayson_scripts":{scripts},"{field}":{HUGE}}}'
-    assert list(door.rejection(body, path="/v1alpha1")) == [field]
 
 
 def test_an_answer_holds_letters_as_themselves(door):
