@@ -52,13 +52,10 @@ def aws_url():
 @pytest.fixture
 def topic(aws_url, monkeypatch):
     """A fresh topic in an AWS that the environment leads to, and a bucket with one picture."""
-    for key, value in {
-        "AWS_ENDPOINT_URL": aws_url,
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }.items():
-        monkeypatch.setenv(key, value)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", aws_url)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    for key in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(key, "test")
     s3 = boto3.client("s3")
     s3.create_bucket(Bucket="pictures")
     s3.put_object(Bucket="pictures", Key="output/t/t-abcd-1.png", Body=b"picture")
@@ -89,33 +86,22 @@ def consume(module, url, out, notices, monkeypatch):
         module.consume(url, out)
 
 
-def test_the_consumer_saves_the_pictures_of_a_notice(topic, tmp_path, monkeypatch):
+def test_the_consumer_saves_the_pictures_of_each_job_once_even_of_a_notice_without_their_list(
+    topic, tmp_path, monkeypatch
+):
     module = load("consume_notices")
+    handled, handle = [], module.handle
+    monkeypatch.setattr(module, "handle", lambda notice, out: [handled.append(notice["job"]), handle(notice, out)])
     url = module.subscribe("saves", topic)
-    publish(topic)
-    consume(module, url, tmp_path, 1, monkeypatch)
-    assert (tmp_path / "t-abcd-1.png").read_bytes() == b"picture"
-
-
-def test_the_consumer_handles_a_job_once_however_often_its_notice_comes(topic, tmp_path, monkeypatch):
-    module = load("consume_notices")
-    handled = []
-    monkeypatch.setattr(module, "handle", lambda notice, out: handled.append(notice["job"]))
-    url = module.subscribe("dedupes", topic)
     for job in ("job-1", "job-1", "job-2"):
-        publish(topic, job=job)
+        publish(topic, job=job, image_url=[])
     consume(module, url, tmp_path, 3, monkeypatch)
     assert sorted(handled) == ["job-1", "job-2"]
-
-
-def test_the_consumer_finds_a_list_that_the_notice_leaves_out_in_the_manifest(topic, tmp_path):
-    load("consume_notices").handle(NOTICE | {"image_url": []}, tmp_path)
     assert (tmp_path / "t-abcd-1.png").read_bytes() == b"picture"
 
 
-def test_the_consumers_filter_keeps_other_notices_away(topic, tmp_path, monkeypatch):
-    module = load("consume_notices")
-    url = module.subscribe("filters", topic, '{"result": ["false"]}')
+def test_the_consumers_filter_keeps_other_notices_away(topic):
+    url = load("consume_notices").subscribe("filters", topic, '{"result": ["false"]}')
     publish(topic)
     assert "Messages" not in boto3.client("sqs").receive_message(QueueUrl=url)
 
@@ -157,6 +143,8 @@ def test_the_submitter_ends_with_the_apis_own_words_when_it_is_refused(door, top
     module = load("submit_and_wait")
     with pytest.raises(SystemExit, match=r"refused with 401: .*unauthorized"):
         module.submit_and_wait(door, "wrong", topic, module.make_task("sdruntime", "A dog"), 30)
+    with pytest.raises(SystemExit, match=r"http://127\.0\.0\.1:1 does not answer"):
+        module.post("http://127.0.0.1:1", "key", {})
 
 
 def test_the_submitter_gives_up_after_its_time(door, topic, monkeypatch):
@@ -209,13 +197,5 @@ def test_the_submitter_has_a_task_for_every_type_of_runtime(runtime_type):
     assert json.dumps(prompt) in json.dumps(task["content"])
     if runtime.card is not None:
         assert list(request_errors(task["content"], "text-to-image", runtime.card)) == []
-
-
-def test_the_submitter_takes_a_content_of_ones_own():
-    task = load("submit_and_wait").make_task("mine", "a dog", "sdwebui", '{"prompt": "PROMPT", "steps": 4}')
-    assert task["task"]["content"] == {"prompt": "a dog", "steps": 4}
-
-
-def test_the_submitter_names_an_api_that_does_not_answer():
-    with pytest.raises(SystemExit, match=r"http://127\.0\.0\.1:1 does not answer"):
-        load("submit_and_wait").post("http://127.0.0.1:1", "key", {})
+    own = load("submit_and_wait").make_task("mine", prompt, runtime_type, '{"prompt": "PROMPT", "steps": 4}')
+    assert own["task"]["content"] == {"prompt": prompt, "steps": 4}

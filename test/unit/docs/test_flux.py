@@ -11,7 +11,7 @@ from configuration.prices import ON_DEMAND_USD_PER_HOUR
 from configuration.warnings import warnings
 from docs.break_even import BreakEven, main
 from docs.costs import Month, idle, total
-from docs.flux_tables import LICENCES, PAGE, TABLES, fits
+from docs.flux_tables import LICENCES, PAGE, TABLES
 from docs.tables import fill
 from runtimes.flux.checks import request_errors
 from runtimes.flux.options import ModelOptions
@@ -48,41 +48,22 @@ def test_the_tables_on_the_page_are_what_the_code_writes():
     assert fill(FLUX, TABLES) == FLUX, "run: python -m docs.flux_tables"
 
 
-def test_every_profile_has_a_licence_and_no_other_name_has():
-    assert LICENCES.keys() == PROFILES.keys()
-
-
 @pytest.mark.parametrize("licence", sorted(set(LICENCES.values())))
-def test_each_licence_is_explained_with_the_others(licence):
+def test_each_profile_has_a_licence_which_is_explained_with_the_others(licence):
+    assert LICENCES.keys() == PROFILES.keys()
     assert licence.partition(" (")[0].partition(":")[0] in LICENCE_PAGE
 
 
-def test_flux_fits_a_g6e_as_it_is_and_a_g6_in_fewer_bits_only():
-    (row,) = [line for line in fits().splitlines() if line.startswith("| `flux-schnell`")]
-    head = fits().splitlines()[0]
-    column = {name.strip(): cell.strip() for name, cell in zip(head.split("|"), row.split("|"), strict=True)}
-    assert column["48 GB (g6e)"] == "as it is"
-    assert column["24 GB (g6, gr6, g5)"] == "8bit"
-
-
 def test_a_gpu_of_ones_own_is_cheaper_from_the_numbers_in_the_table_of_the_page():
-    rows = [
-        [cell.strip() for cell in row.strip("|").split("|")]
-        for row in re.findall(r"^\| g6e\..*\|$", FLUX, re.MULTILINE)
-    ]
-    assert [row[1] for row in rows if row[0].partition(" ")[2] == "on demand"] == [
-        f"{ON_DEMAND_USD_PER_HOUR[name]:.4f}" for name in ("g6e.xlarge", "g6e.2xlarge")
-    ]
+    rows = [row.split(" | ") for row in re.findall(r"^\| (g6e\..*) \|$", FLUX, re.MULTILINE)]
+    for name in ("g6e.xlarge", "g6e.2xlarge"):
+        assert [f"{name} on demand", f"{ON_DEMAND_USD_PER_HOUR[name]:.4f}"] in [row[:2] for row in rows]
     for _, usd_per_hour, *figures in rows:
         alone, with_platform = (
             BreakEven(usd_per_hour=float(usd_per_hour), usd_per_day=usd) for usd in (0, total(idle(Month())) / 30)
         )
-        assert figures == [
-            f"{alone.images_per_day:,.0f}",
-            f"{alone.utilisation:.1%}",
-            f"{with_platform.images_per_day:,.0f}",
-            f"{alone.min_usd_per_image:.5f}",
-        ]
+        share, least = f"{alone.utilisation:.1%}", f"{alone.min_usd_per_image:.5f}"
+        assert figures == [f"{alone.images_per_day:,.0f}", share, f"{with_platform.images_per_day:,.0f}", least]
 
 
 def test_the_calculator_takes_figures_of_ones_own(capsys):
@@ -103,15 +84,12 @@ def test_every_field_of_a_request_is_explained_and_no_other():
     explained["inpainting"] |= explained["image-to-image"]
     for kind, request in REQUESTS.items():
         assert explained[kind] | fields(SHARED) == request.model_fields.keys(), kind
-
-
-def test_the_default_finish_on_the_page_does_nothing():
     (shown,) = re.findall(r"`(\{\"sharpen\".*?\})`", section(SHARED))
-    assert Finish.model_validate_json(shown) == Finish()
+    assert Finish.model_validate_json(shown) == Finish(), "the default on the page does nothing"
 
 
 @pytest.mark.parametrize("kind", REQUESTS)
-def test_the_requests_shown_have_no_fault(kind):
+def test_the_requests_shown_have_no_error(kind):
     card = ModelOptions(profile=DOES[kind]).card
     shown = [one for one in examples(kind) if "result" not in one]
     assert shown
@@ -140,9 +118,3 @@ def test_every_metric_of_the_server_is_explained_and_no_other():
     explained = {name.removesuffix("_total") for name in re.findall(r"^\| `(\w+)`", table, re.MULTILINE)}
     told = {one.name for one in text_string_to_metric_families(ServerMetrics(lambda: 0).text().decode())}
     assert explained == {name for name in told if not name.endswith("_created")}
-
-
-def test_the_options_for_a_server_of_its_own_are_taken():
-    page = (ROOT / "docs/gpu-server.md").read_text(encoding="utf-8")
-    (shown,) = re.findall(r'^(\{"profile".*\})$', page, re.MULTILINE)
-    assert ModelOptions.model_validate_json(shown).known
