@@ -4,6 +4,7 @@ import asyncio
 import dataclasses
 import io
 import itertools
+import math
 import tracemalloc
 from datetime import UTC, datetime
 from unittest.mock import AsyncMock
@@ -88,18 +89,16 @@ class FakeS3:
     def __getattr__(self, operation):
         name = operation.partition("_")[0]
 
-        async def call(**options):
+        async def call(PartNumber=0, Body=None, MultipartUpload=None, **_):  # noqa: N803 (the library's names)
             if name in self.held:
                 await self.held[name].wait()
-            if (number := self.failing.get(name)) is not None and number <= options.get("PartNumber", 0):
+            if self.failing.get(name, math.inf) <= PartNumber:
                 raise ClientError({"Error": {"Code": "InternalError"}}, name)
-            body = options.get("Body")
-            data = body.read() if isinstance(body, io.BytesIO) else body
+            data = Body.read() if isinstance(Body, io.BytesIO) else Body
             self.calls.append(name if data is None else (name, len(data)))
-            if parts := options.get("MultipartUpload", {}).get("Parts"):
-                numbers = [str(number) for number in range(1, len(parts) + 1)]
-                assert [part["ETag"] for part in parts] == [str(part["PartNumber"]) for part in parts] == numbers
-            return {"UploadId": "id", "ETag": str(options.get("PartNumber"))}
+            for number, part in enumerate((MultipartUpload or {}).get("Parts", ()), start=1):
+                assert part == {"PartNumber": number, "ETag": str(number)}
+            return {"UploadId": "id", "ETag": str(PartNumber)}
 
         return call
 

@@ -35,38 +35,35 @@ def ended(**changes):
 
 async def test_a_task_ends_as_pictures_manifest_table_notice_and_deleted_message_in_that_order(message):
     agent = Agent(picture(PNG, b"GIF89a" + bytes(20)))
-    publish, order = agent.publish, []
+    publish, before = agent.publish, []
 
     async def publish_and_note(notice):
-        order.extend([list(agent.jobs.writes), list(agent.queue.log)])
+        before.extend([*agent.jobs.writes, *agent.queue.log])
         await publish(notice)
 
     agent.publish = publish_and_note
     await agent.process(message)
     keys = [NAMES.picture_key(1, "png"), NAMES.picture_key(2, "gif"), NAMES.answer_key]
     assert agent.store.writes == list(zip(keys, ["image/png", "image/gif", "application/json"], strict=True))
-    assert order == [[("claim",), ("complete", "succeeded", 1)], []]
+    assert before == [("claim",), ("complete", "succeeded", 1)]
     (notice,) = agent.notices
     assert (notice.id, notice.result, notice.context, notice.job) == ("a", True, {"abc": 123}, JOB)
     assert notice.image_url == [f"s3://bucket/{key}" for key in keys[:2]]
     assert notice.output_url == f"s3://bucket/{NAMES.answer_key}"
-    assert agent.jobs.writes[-1] == ("notified",)
-    assert agent.queue.log == ["delete"]
+    assert (agent.jobs.writes[-1], agent.queue.log) == (("notified",), ["delete"])
 
 
 async def test_the_manifest_holds_parameters_seeds_timings_and_no_pictures(message):
     mask = "A" * 5000
-    parameters = {"mask": mask, "init": f"data:image/png;base64,{mask}", "prompt": "a " * 3000}
-    agent = Agent(picture(parameters=parameters))
+    agent = Agent(picture(parameters={"mask": mask, "init": f"data:image/png;base64,{mask}", "prompt": "a " * 3000}))
     await agent.process(message)
     manifest = agent.manifest
     expected = {"id": "a", "job": JOB, "generation": 0, "runtime": "r", "status": "succeeded", "model": "m"}
-    assert manifest | expected == manifest
+    assert expected.items() <= manifest.items()
     assert manifest["pictures"][0]["seed"] == 7
     assert set(manifest["timings_s"]) == {"claim", "prepare", "wait", "run", "store"}
-    assert manifest["parameters"]["mask"] == "<5000 characters of base64>"
-    assert "base64" in manifest["parameters"]["init"]
-    assert manifest["parameters"]["prompt"] == "a " * 3000
+    shortened = {"mask": "<5000 characters of base64>", "init": "<5022 characters of base64>", "prompt": "a " * 3000}
+    assert manifest["parameters"] == shortened
 
 
 @pytest.mark.parametrize(
@@ -188,16 +185,10 @@ async def test_a_job_whose_notice_fails_again_and_again_has_its_success_notified
     assert len(agent.server.runs) == 1
 
 
-@pytest.mark.parametrize("data", [b"{}", b"no JSON", None])
+@pytest.mark.parametrize("data", [b"{}", b"no JSON", InputError("may not be read")])
 async def test_an_answer_file_that_is_no_manifest_or_may_not_be_read_does_not_count_as_done(message, data):
     agent = Agent(picture(), jobs=FakeTable(number=2))
-
-    async def get(bucket, key, max_bytes):
-        if data is None:
-            raise InputError("may not be read")
-        return data
-
-    agent.store.get = get
+    agent.store.get = AsyncMock(side_effect=[data])
     await agent.process(message)
     assert len(agent.server.runs) == 1
     assert agent.queue.log == ["delete"]

@@ -1,9 +1,10 @@
 """Telemetry: who it is for, its spans, its page of metrics, and what the SDK warns of."""
 
+import contextlib
 import logging
 
 import pytest
-from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -36,22 +37,12 @@ def opened(**environ):
 
 
 @pytest.fixture
-def exporter():
-    return InMemorySpanExporter()
-
-
-@pytest.fixture
-def recorder(exporter):
-    provider = TracerProvider(shutdown_on_exit=False)
+def recorder_and_spans():
+    """A recorder, and the spans that have ended, by name."""
+    provider, exporter = TracerProvider(shutdown_on_exit=False), InMemorySpanExporter()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    meters = MeterProvider(shutdown_on_exit=False)
-    return Recorder(provider.get_tracer("test"), meters, CollectorRegistry(), "sdruntime")
-
-
-@pytest.fixture
-def spans(exporter):
-    """The spans that have ended, by name."""
-    return lambda: {span.name: span for span in exporter.get_finished_spans()}
+    recorder = Recorder(provider.get_tracer("test"), NoOpMeterProvider(), CollectorRegistry(), "sdruntime")
+    return recorder, lambda: {span.name: span for span in exporter.get_finished_spans()}
 
 
 # For whom
@@ -98,39 +89,38 @@ async def test_an_invalid_variable_of_opentelemetry_is_a_settings_error(monkeypa
         (XRAY.format(1), W3C.format(1), TRACE),
         (XRAY.format(0), W3C.format(1), W3C_TRACE),
         (XRAY.format(0), None, None),
-        ("Root=1-zz59e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1", "\x00" * 400, "a new one"),
+        ("Root=1-zz59e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1", "\x00" * 400, "new"),
     ],
 )
 def test_a_message_continues_the_first_sampled_trace_that_it_came_with(
-    recorder, spans, trace_header, traceparent, trace
+    recorder_and_spans, trace_header, traceparent, trace
 ):
+    recorder, spans = recorder_and_spans
     with message(recorder, trace_header, traceparent):
         pass
-    if trace is None:
-        assert not spans()
-    elif trace == "a new one":
-        assert spans()[MESSAGE].parent is None
-    else:
-        assert (spans()[MESSAGE].context.trace_id, spans()[MESSAGE].parent is None) == (trace, False)
+    traces = [span.context.trace_id if span.parent else "new" for span in spans().values()]
+    assert traces == ([] if trace is None else [trace])
 
 
-def test_attributes_and_outcomes_stand_on_the_message_and_not_on_its_stage(recorder, spans):
+@pytest.mark.parametrize(
+    ("raised", "error"), [(None, "rejected"), (InputError(SECRET), "input_failed"), (KeyError(SECRET), "KeyError")]
+)
+def test_attributes_stand_on_the_message_alone_and_what_a_stage_raises_on_both_without_its_words(
+    recorder_and_spans, raised, error
+):
+    recorder, spans = recorder_and_spans
     recorder.annotate(job="ignored outside a message")
-    with message(recorder), recorder.stage("prepare"):
+    with contextlib.suppress(InputError, KeyError), message(recorder), recorder.stage("prepare"):
         recorder.annotate(job="019a", attempt=2)
         recorder.job_ended("failed", "rejected")
-    attributes = spans()[MESSAGE].attributes
-    assert {"job": "019a", "attempt": 2, "outcome": "failed", "error.type": "rejected"}.items() <= attributes.items()
-    assert not spans()["prepare"].attributes
-
-
-@pytest.mark.parametrize(("raised", "error"), [(InputError(SECRET), "input_failed"), (KeyError(SECRET), "KeyError")])
-def test_what_a_stage_raises_marks_its_span_and_reveals_nothing(recorder, spans, raised, error):
-    with pytest.raises(type(raised)), message(recorder), recorder.stage("prepare"):
-        raise raised
-    for span in (spans()["prepare"], spans()[MESSAGE]):
-        assert (span.status.status_code, span.attributes["error.type"]) == (StatusCode.ERROR, error)
-        assert "prompt" not in span.to_json()
+        if raised is not None:
+            raise raised
+    whole, stage = spans()[MESSAGE], spans()["prepare"]
+    assert {"job": "019a", "attempt": 2, "outcome": "failed", "error.type": error}.items() <= whole.attributes.items()
+    assert dict(stage.attributes) == ({} if raised is None else {"error.type": error})
+    assert whole.status.status_code is StatusCode.ERROR
+    assert (stage.status.status_code is StatusCode.ERROR) is (raised is not None)
+    assert "prompt" not in whole.to_json() + stage.to_json()
 
 
 # Metrics
@@ -179,29 +169,20 @@ def test_the_gpus_seconds_grow_while_a_job_runs_and_count_once_where_jobs_overla
 # The SDK's warnings
 
 
-@pytest.fixture
-def warned(caplog):
-    """What the agent logs of a warning of the SDK's logger of a name."""
+def test_one_warning_of_the_sdk_an_hour_is_logged_without_its_stack_and_names_the_exception_alone(caplog):
     SdkWarnings().install()
-
-    def warn(name, *arguments, **options):
-        logging.getLogger(f"opentelemetry.{name}").warning(*arguments, **options)
-        return [record for record in caplog.records if record.name.startswith("queue_agent.")]
-
-    return warn
-
-
-def test_one_warning_of_the_sdk_an_hour_is_logged_without_its_stack_and_names_the_exception_alone(warned):
-    for number in range(3):
-        words = "Transient error %s, retrying in %.2fs"
-        records = warned("exporter.traces", words, ConnectionError(SECRET), number, exc_info=KeyError(SECRET))
-    [record] = records
+    for seconds in range(3):
+        logging.getLogger("opentelemetry.exporter.traces").warning(
+            "Transient error %s, retrying in %.2fs", ConnectionError(SECRET), seconds, exc_info=KeyError(SECRET)
+        )
+    [record] = caplog.records
     assert (record.levelname, record.exc_info) == ("WARNING", None)
     assert record.getMessage() == "telemetry is in trouble: Transient error ConnectionError, retrying in 0.00s"
 
 
-def test_a_warning_about_headers_does_not_show_them(warned, caplog):
+def test_a_warning_about_headers_does_not_show_them(caplog):
+    SdkWarnings().install()
     parse_env_headers(SECRET, liberal=True)
-    [record] = [one for one in caplog.records if one.name.startswith("queue_agent.")]
+    [record] = caplog.records
     assert "Header format invalid" in record.getMessage()
     assert "prompt" not in record.getMessage()

