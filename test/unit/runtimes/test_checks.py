@@ -36,10 +36,8 @@ def errors(content, runtime, tasktype):
             T2I,
             {"steps": 1.5, "cfg_scale": "7.5", "sampler_name": "nope", "unknown_field": {"a": 1}, "seed": -1},
         ),
-        (STATIC, T2I, {"width": 8192, "height": 8192}),
         (STATIC, T2I, {"width": 1024, "height": 1024, "batch_size": 8, "n_iter": 100, "enable_hr": True}),
         (STATIC, T2I, {"hr_scale": 100}),
-        (STATIC, I2I, {"init_images": ["https://example.com/a.png"]}),
         (STATIC, I2I, {"alwayson_scripts": {"image_link": "s3://b/k"}}),
         (STATIC, SINGLE, {"image": IMAGE, "upscaling_resize": 8}),
         (STATIC, SINGLE, {"image": IMAGE, "resize_mode": 1, "upscaling_resize": 100}),
@@ -73,7 +71,6 @@ def test_a_static_runtime_rejects_another_checkpoint_wherever_it_is_named(conten
     [
         *[(T2I, {"steps": steps}, "steps", "must be") for steps in (0, True, [], "nan")],
         (T2I, {"height": -64}, "height", "must be at least 8, not -64"),
-        (T2I, {"seed": "x"}, "seed", "must be a number"),
         (T2I, {"denoising_strength": 1.1}, "denoising_strength", "must be at most 1"),
         (T2I, {"override_settings": []}, "override_settings", "must be an object"),
         (
@@ -92,7 +89,6 @@ def test_a_static_runtime_rejects_another_checkpoint_wherever_it_is_named(conten
         (I2I, {"init_images": ["a", None]}, "init_images[1]", "a link or base64"),
         *[(SINGLE, {"image": image}, "image", "") for image in (None, ["a"])],
         (SINGLE, {"image": "a", "upscaling_resize": "0"}, "upscaling_resize", "must be above 0"),
-        (BATCH, {"imageList": ["a"]}, "imageList[0]", "must be an object"),
         (BATCH, {"imageList": "a"}, "imageList", "must be a list"),
     ],
 )
@@ -106,11 +102,9 @@ def test_what_sd_webui_would_answer_with_an_error_or_ignore_is_rejected(tasktype
     ("tasktype", "content", "field"),
     [
         (T2I, {"width": "40000", "height": 4e4}, "width"),
-        (T2I, {"height": 200_000}, "width"),
         (T2I, {"width": 2048, "height": 2048, "batch_size": 17}, "batch_size"),
         (T2I, {"enable_hr": True, "width": 4096, "height": 4096, "hr_scale": 2.1}, "hr_scale"),
         (T2I, {"enable_hr": True, "width": 4096, "height": 4100}, "hr_scale"),
-        (T2I, {"enable_hr": True, "hr_resize_x": 9000, "hr_resize_y": 9000}, "hr_resize_x"),
         (T2I, {"enable_hr": True, "hr_resize_y": 9000}, "hr_resize_y"),
         (SINGLE, {"image": IMAGE, "upscaling_resize": 17}, "upscaling_resize"),
         (
@@ -121,15 +115,10 @@ def test_what_sd_webui_would_answer_with_an_error_or_ignore_is_rejected(tasktype
     ],
 )
 def test_more_pixels_than_the_runtime_may_hold_are_rejected(tasktype, content, field):
+    assert errors(content, replace(DYNAMIC, max_pixels=10**15), tasktype) == {}
     ((name, words),) = errors(content, DYNAMIC, tasktype).items()
     assert name == field
     assert f"at most {DEFAULT_MAX_PIXELS} are allowed (maxPixels)" in words
-
-
-def test_each_runtime_has_a_limit_of_pixels_of_its_own():
-    content = {"width": 1032, "height": 1024}
-    found = [errors(content, replace(DYNAMIC, max_pixels=mebi * 2**20), T2I).keys() for mebi in (1, 2)]
-    assert found == [{"width"}, set()]
 
 
 @pytest.mark.parametrize(
