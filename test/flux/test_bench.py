@@ -1,4 +1,4 @@
-"""The arithmetic of bench/flux, and its callers. Skipped where torch is not installed."""
+"""The arithmetic of bench/flux, and its callers."""
 
 import base64
 import json
@@ -9,39 +9,9 @@ import pytest
 
 from bench.flux.comparison import Pair, figures
 from bench.flux.programs import DrawingWork, ServerAnswer, ask
-from bench.flux.stamps import FILE, _note, read_moments
-
-REASON = "the packages of the group flux are not installed here"
-command = pytest.importorskip("bench.flux.__main__", reason=REASON)
-roofline = pytest.importorskip("bench.flux.roofline", reason=REASON)
 
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n picture").decode()
 MOMENTS = {"drawing": [0.0], "decoded": [1.0], "drawn": [1.002], "encoding": [1.003], "encoded": [1.053]}
-
-
-@pytest.mark.parametrize(("peak_tflops", "said"), [(1000.0, ["(20.0%)", "10.000"]), (None, ["(  ?  )", "?"])])
-def test_a_share_is_what_a_run_gets_out_of_the_peak_if_that_is_known(peak_tflops, said):
-    assert all(one in roofline.row((1.0, 2.0), 100.0, peak_tflops) for one in said)
-
-
-def test_without_a_gpu_it_says_so_and_fails(monkeypatch):
-    monkeypatch.setattr("sys.argv", ["bench.flux", "--gpu"])
-    monkeypatch.setattr(roofline.torch.cuda, "is_available", lambda: False)
-    with pytest.raises(SystemExit, match="no GPU"):
-        command.main()
-
-
-def test_moments_are_noted_around_each_call_and_read_from_a_time_on(tmp_path, monkeypatch):
-    class Encoder:
-        def apply(self, picture):
-            return picture * 2
-
-    monkeypatch.setenv(FILE, str(tmp_path / "stamps"))
-    _note(Encoder, "apply", "encoding", "encoded")
-    assert [Encoder().apply(2), Encoder().apply(3)] == [4, 6]
-    moments = read_moments(tmp_path / "stamps", since=0)
-    assert [len(moments[kind]) for kind in ("encoding", "encoded")] == [2, 2]
-    assert list(read_moments(tmp_path / "stamps", since=moments["encoded"][1])) == ["encoded"]
 
 
 def pair_of(loop_s=1.0, server_s=1.0, added_s=0.005):

@@ -16,7 +16,6 @@ class PipelineFaults(BaseModel, extra="forbid"):
 
     Attributes:
         die_at_step: The process is killed there.
-        die_while_encoding: The process is killed before the first step.
         hang_at_step: It stands still there.
         hold_at_step: It waits before that step, with signs of life, until this is changed or no request is wanted.
         out_of_memory_above: More pictures than this at once are too many; None takes any number.
@@ -27,7 +26,6 @@ class PipelineFaults(BaseModel, extra="forbid"):
     """
 
     die_at_step: int = 0
-    die_while_encoding: bool = False
     hang_at_step: int = 0
     hold_at_step: int = 0
     out_of_memory_above: int | None = None
@@ -42,19 +40,19 @@ class PipelineFaults(BaseModel, extra="forbid"):
         file = Path(os.environ.get("STANDIN_FAULTS") or os.devnull)
         return cls.model_validate_json((file.read_text() if file.exists() else "") or "{}")
 
-    def meet(self, prompts: Sequence[str], step: int = 0) -> None:
-        """Let happen what is due at a step of a batch, or before its first one, with a prompt for each picture.
+    def meet(self, step: int, prompts: Sequence[str]) -> None:
+        """Let happen what is due at a step of a batch, with a prompt for each picture.
 
         Raises:
             PipelineMemoryError: The pictures are too many.
         """
         if not any(self.prompt in prompt for prompt in prompts):
             return
-        if step == self.die_at_step > 0 or (self.die_while_encoding and not step):
+        if step == self.die_at_step:
             os.kill(os.getpid(), signal.SIGKILL)
-        while step and step == self.hang_at_step:
+        while step == self.hang_at_step:
             threading.Event().wait()
-        if self.out_of_memory_above is not None and step and len(prompts) > self.out_of_memory_above:
+        if self.out_of_memory_above is not None and len(prompts) > self.out_of_memory_above:
             raise PipelineMemoryError(f"no memory for {len(prompts)} pictures")
 
     def holds(self, step: int, prompts: Sequence[str]) -> bool:

@@ -39,9 +39,7 @@ class PaintingPipeline:
 
     def encode(self, requests: Sequence[GenerationRequest]) -> list[Brief]:
         """Turn prompts into what is painted."""
-        faults = PipelineFaults.read()
-        faults.meet([request.prompt for request in requests])
-        time.sleep(faults.encode_seconds)
+        time.sleep(PipelineFaults.read().encode_seconds)
         return [
             Brief(
                 prompt=request.prompt,
@@ -71,7 +69,7 @@ class PaintingPipeline:
                 watch.stepped(step - 1, steps)
                 time.sleep(LOOK_S)
             time.sleep(self._step_s)
-            faults.meet(prompts, step)
+            faults.meet(step, prompts)
             watch.stepped(step, steps)
             if not watch.wanted():
                 raise PipelineStoppedError

@@ -53,11 +53,13 @@ _LATENT_CHANNELS = 16
 _PACKED = 4 * _LATENT_CHANNELS
 _FILL_CHANNELS = 2 * _PACKED + 256
 """Noise, the masked image, and the mask's 64 pixels for each of a token's four latents."""
-_CLIP_LENGTH = 77
-_QWEN_SPECIAL = (
-    *("<|endoftext|>", "<|im_start|>", "<|im_end|>"),
-    *("<|vision_start|>", "<|vision_end|>", "<|vision_pad|>", "<|image_pad|>", "<|video_pad|>"),
-)
+_QWEN_TOKENS = {
+    "vision_start_token_id": "<|vision_start|>",
+    "vision_end_token_id": "<|vision_end|>",
+    "image_token_id": "<|image_pad|>",
+    "video_token_id": "<|video_pad|>",
+}
+_QWEN_SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", *_QWEN_TOKENS.values(), "<|vision_pad|>"]
 _HEADS = {"attention_head_dim": 16, "num_attention_heads": 2, "axes_dims_rope": (4, 4, 8)}
 _SEED = 20
 _LORA_RANK = 4
@@ -69,7 +71,7 @@ def clip_tokenizer() -> CLIPTokenizer:
     letters = sorted(ByteLevel.alphabet())
     pieces = [*letters, *(letter + "</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
     vocabulary = {piece: number for number, piece in enumerate(pieces)}
-    return CLIPTokenizer(vocab=vocabulary, merges=[], model_max_length=_CLIP_LENGTH)
+    return CLIPTokenizer(vocab=vocabulary, merges=[], model_max_length=77)
 
 
 def t5_tokenizer() -> T5TokenizerFast:
@@ -81,7 +83,7 @@ def t5_tokenizer() -> T5TokenizerFast:
 
 def _qwen_tokenizer() -> Qwen2Tokenizer:
     vocabulary = {piece: number for number, piece in enumerate([*sorted(ByteLevel.alphabet()), *_QWEN_SPECIAL])}
-    return Qwen2Tokenizer(vocab=vocabulary, merges=[], additional_special_tokens=list(_QWEN_SPECIAL))
+    return Qwen2Tokenizer(vocab=vocabulary, merges=[], additional_special_tokens=_QWEN_SPECIAL)
 
 
 def _clip_config() -> CLIPTextConfig:
@@ -93,10 +95,7 @@ def _clip_config() -> CLIPTextConfig:
         projection_dim=WIDTH,
         num_hidden_layers=2,
         num_attention_heads=4,
-        max_position_embeddings=_CLIP_LENGTH,
-        bos_token_id=words.bos_token_id,
         eos_token_id=words.eos_token_id,
-        pad_token_id=words.pad_token_id,
     )
 
 
@@ -105,20 +104,12 @@ def _t5(width: int = WIDTH) -> T5EncoderModel:
     return T5EncoderModel(T5Config(vocab_size=len(t5_tokenizer()), feed_forward_proj="gated-gelu", **shape))
 
 
-def _autoencoder(channels: int = _LATENT_CHANNELS, *, quantized: bool = False) -> AutoencoderKL:
-    """One latent of eight by eight pixels; ``quantized`` adds the layers that SDXL's has around the latents."""
-    return AutoencoderKL(
-        down_block_types=("DownEncoderBlock2D",) * 4,
-        up_block_types=("UpDecoderBlock2D",) * 4,
-        block_out_channels=(8, 8, 16, 16),
-        layers_per_block=1,
-        norm_num_groups=4,
-        latent_channels=channels,
-        scaling_factor=0.3611,
-        shift_factor=None if quantized else 0.1159,
-        use_quant_conv=quantized,
-        use_post_quant_conv=quantized,
-    )
+def autoencoder(**shape: Any) -> AutoencoderKL:
+    """FLUX's, with one latent for eight by eight pixels; tiny where the shape does not say otherwise."""
+    tiny = {"block_out_channels": (8, 8, 16, 16), "norm_num_groups": 4, "latent_channels": _LATENT_CHANNELS}
+    flux = {"scaling_factor": 0.3611, "shift_factor": 0.1159, "use_quant_conv": False, "use_post_quant_conv": False}
+    blocks = {"down_block_types": ("DownEncoderBlock2D",) * 4, "up_block_types": ("UpDecoderBlock2D",) * 4}
+    return AutoencoderKL(**blocks | flux | tiny | shape)
 
 
 def _flux_parts(*, channels: int = _PACKED, guided: bool = True) -> dict[str, object]:
@@ -134,7 +125,7 @@ def _flux_parts(*, channels: int = _PACKED, guided: bool = True) -> dict[str, ob
     )
     return {
         "scheduler": FlowMatchEulerDiscreteScheduler(shift=3.0, use_dynamic_shifting=guided),
-        "vae": _autoencoder(),
+        "vae": autoencoder(),
         "text_encoder": CLIPTextModel(_clip_config()),
         "tokenizer": clip_tokenizer(),
         "text_encoder_2": _t5(),
@@ -146,14 +137,12 @@ def _flux_parts(*, channels: int = _PACKED, guided: bool = True) -> dict[str, ob
 def _sdxl() -> DiffusionPipeline:
     time_numbers, time_width = 6, 8
     unet = UNet2DConditionModel(
-        sample_size=128,
         block_out_channels=(16, 32),
         layers_per_block=1,
         down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
         up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
         attention_head_dim=(2, 4),
         norm_num_groups=8,
-        transformer_layers_per_block=1,
         use_linear_projection=True,
         cross_attention_dim=2 * WIDTH,
         addition_embed_type="text_time",
@@ -162,7 +151,7 @@ def _sdxl() -> DiffusionPipeline:
     )
     noise = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
     return StableDiffusionXLPipeline(
-        vae=_autoencoder(channels=4, quantized=True),
+        vae=autoencoder(latent_channels=4, shift_factor=None, use_quant_conv=True, use_post_quant_conv=True),
         text_encoder=CLIPTextModel(_clip_config()),
         text_encoder_2=CLIPTextModelWithProjection(_clip_config()),
         tokenizer=clip_tokenizer(),
@@ -175,21 +164,17 @@ def _sdxl() -> DiffusionPipeline:
 
 def _sd3() -> DiffusionPipeline:
     transformer = SD3Transformer2DModel(
-        sample_size=128,
-        in_channels=_LATENT_CHANNELS,
-        out_channels=_LATENT_CHANNELS,
         num_layers=2,
         attention_head_dim=8,
         num_attention_heads=4,
         joint_attention_dim=2 * WIDTH,
         caption_projection_dim=WIDTH,
         pooled_projection_dim=2 * WIDTH,
-        pos_embed_max_size=96,
     )
     return StableDiffusion3Pipeline(
         transformer=transformer,
         scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0),
-        vae=_autoencoder(),
+        vae=autoencoder(),
         text_encoder=CLIPTextModelWithProjection(_clip_config()),
         tokenizer=clip_tokenizer(),
         text_encoder_2=CLIPTextModelWithProjection(_clip_config()),
@@ -201,15 +186,13 @@ def _sd3() -> DiffusionPipeline:
 
 def _qwen_image_edit() -> DiffusionPipeline:
     words = _qwen_tokenizer()
-    transformer = QwenImageTransformer2DModel(
-        in_channels=_PACKED, out_channels=_LATENT_CHANNELS, num_layers=1, joint_attention_dim=WIDTH, **_HEADS
-    )
+    transformer = QwenImageTransformer2DModel(num_layers=1, joint_attention_dim=WIDTH, **_HEADS)
     for part in transformer.transformer_blocks.modules():
         if isinstance(part, torch.nn.Linear):
             part.weight.data *= 4  # or else images and instructions would change nothing visible
     return QwenImageEditPlusPipeline(
         scheduler=FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True, shift_terminal=0.02),
-        vae=AutoencoderKLQwenImage(base_dim=4, num_res_blocks=1, z_dim=_LATENT_CHANNELS),
+        vae=AutoencoderKLQwenImage(base_dim=4, num_res_blocks=1),
         text_encoder=_qwen_encoder(words),
         tokenizer=words,
         processor=TextAndImageProcessor(Qwen2VLImageProcessorPil(), words),
@@ -232,10 +215,7 @@ def _qwen_encoder(words: Qwen2Tokenizer) -> Qwen2_5_VLForConditionalGeneration:
     config = Qwen2_5_VLConfig(
         text_config=shape | text,
         vision_config=shape | vision,
-        vision_start_token_id=words.convert_tokens_to_ids("<|vision_start|>"),
-        vision_end_token_id=words.convert_tokens_to_ids("<|vision_end|>"),
-        image_token_id=words.convert_tokens_to_ids("<|image_pad|>"),
-        video_token_id=words.convert_tokens_to_ids("<|video_pad|>"),
+        **{field: words.convert_tokens_to_ids(token) for field, token in _QWEN_TOKENS.items()},
     )
     return Qwen2_5_VLForConditionalGeneration(config)
 

@@ -62,6 +62,15 @@ def test_a_preview_comes_before_the_end_resembles_the_picture_and_does_not_chang
     assert len(previews) == 1, "none unasked"
 
 
+def test_a_preview_needs_three_steps(draw_one):
+    previews = []
+    for steps in (2, 3):
+        draw_one(
+            "flux", preview=True, steps=steps, watch=DrawingWatch(previewed=lambda _, at=steps: previews.append(at))
+        )
+    assert previews == [3]
+
+
 def test_prompts_may_be_encoded_in_another_thread_while_a_batch_is_drawn(pipeline_of, make_request, draw):
     pipeline = pipeline_of("flux")
     now, following = make_request(prompt="a fox"), make_request(prompt="the moon", seeds=(3,))

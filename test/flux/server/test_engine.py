@@ -14,7 +14,7 @@ from runtimes.flux.server.api import bodies
 from runtimes.flux.server.api.app import build_app
 from runtimes.flux.server.engine import engine as module
 from runtimes.flux.server.engine.engine import Engine
-from runtimes.flux.server.engine.jobs import ServerJob, ServerJobError, ServerJobs
+from runtimes.flux.server.engine.jobs import ServerJob, ServerJobs
 from runtimes.flux.server.errors import JobIdConflictError, UnavailableError
 from runtimes.flux.server.ports import GenerationRequest
 from runtimes.flux.server.settings import read_settings
@@ -25,7 +25,6 @@ IMAGE_BYTES, MASK_BYTES = 3 * SIDE * SIDE, SIDE * SIDE
 REQUEST = GenerationRequest(
     job_id="a", task_type="text-to-image", prompt="a fox", seeds=(1,), width=64, height=64, steps=4, guidance=0
 )
-CANCELLED = ServerJobError("cancelled", "")
 
 
 @pytest.fixture
@@ -101,20 +100,12 @@ def added(jobs, *names):
     return found
 
 
-def ended(jobs, name, size_bytes=0, error=None):
+def ended(jobs, name, size_bytes=0):
     (one,) = added(jobs, name)
     one.take(JobOutput(1, name, 1, "image/png", bytes(size_bytes)))
-    one.end(error)
+    one.end(None)
     jobs.settle(one)
     return one
-
-
-async def is_over(waiting):
-    """Whether a wait is over by now."""
-    task = asyncio.ensure_future(waiting)
-    for _ in range(5):
-        await asyncio.sleep(0)
-    return task.done() or (task.cancel(), False)[1]
 
 
 async def test_an_ended_job_is_forgotten_after_its_time_and_one_that_runs_never():
@@ -135,30 +126,6 @@ async def test_the_oldest_ended_jobs_go_first_where_they_hold_too_much_and_the_l
     for name, size_bytes in zip("abc", sizes, strict=False):
         ended(jobs, name, size_bytes)
     assert [one.id for one in jobs] == list(kept)
-
-
-async def test_jobs_that_are_put_back_wait_before_later_ones():
-    jobs = ServerJobs()
-    posted = added(jobs, *"abc")
-    jobs.take(posted[:2])
-    jobs.put_back(reversed(posted[:2]))
-    assert jobs.waiting == posted
-
-
-async def test_a_wait_for_all_jobs_is_over_when_the_last_one_has_ended_is_fetched_or_is_forgotten():
-    jobs = ServerJobs()
-    (running,) = added(jobs, "a")
-    assert not await is_over(jobs.until(lambda job: job.has_ended))
-    running.end(CANCELLED)
-    jobs.settle(running)
-    assert await is_over(jobs.until(lambda job: job.has_ended))
-    fetched, forgotten = ended(jobs, "b"), ended(jobs, "c")
-    ended(jobs, "d", error=CANCELLED)
-    assert not await is_over(jobs.until(lambda job: job.is_fetched))
-    jobs.fetch(fetched, 1)
-    assert not await is_over(jobs.until(lambda job: job.is_fetched))
-    jobs.forget(forgotten)
-    assert await is_over(jobs.until(lambda job: job.is_fetched))
 
 
 async def test_progress_never_goes_back_and_an_output_counts_as_fetched_until_it_is_drawn_again():

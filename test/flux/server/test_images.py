@@ -1,12 +1,9 @@
 """Images of requests: decoded apart and within limits, upright, opaque, of the right size; and pictures, finished."""
 
 import base64
-import contextlib
 import io
-import random
 import resource
 import struct
-import zlib
 
 import pytest
 from hypothesis import given
@@ -62,7 +59,8 @@ PNG, JPEG = saved(halves()), saved(halves(), "JPEG")
 def test_an_image_and_a_mask_are_decoded_apart_as_they_are():
     transparent = halves().convert("RGBA")
     transparent.putalpha(0)
-    assert decode(as_base64(PNG)).tobytes() == halves().tobytes()
+    for content in (as_base64(PNG), f"data:image/png;base64,{as_base64(PNG)}"):
+        assert decode(content).tobytes() == halves().tobytes()
     assert decode(encoded(transparent), "#00ff00").getpixel((3, 3)) == (0, 255, 0)
     assert (decode(as_base64(PNG), None).mode, decode(as_base64(PNG), None).size) == ("L", (40, 20))
 
@@ -108,10 +106,6 @@ def test_a_decoder_that_cannot_run_is_no_error_of_the_image(monkeypatch):
     monkeypatch.setattr(decoder, "_COMMAND", (decoder.sys.executable, "-m", "no_such_module"))
     with pytest.raises(decoder.subprocess.CalledProcessError):
         decode(as_base64(PNG))
-
-
-def test_base64_and_a_data_url_of_it_are_the_same_image():
-    assert decoded(as_base64(PNG)).tobytes() == decoded(f"data:image/png;base64,{as_base64(PNG)}").tobytes()
 
 
 @pytest.mark.parametrize("file_format", ["GIF", "WEBP", "AVIF", "TIFF"])
@@ -163,35 +157,6 @@ def test_what_is_no_image_is_an_error_in_words(content, problem):
         decoded(content)
 
 
-@pytest.mark.filterwarnings("ignore:Image size:PIL.Image.DecompressionBombWarning", "ignore::UserWarning")
-@pytest.mark.parametrize(
-    ("mode", "file_format"),
-    [
-        *(("L", "PNG"), ("P", "PNG"), ("RGBA", "PNG"), ("I;16", "PNG"), ("RGB", "JPEG"), ("CMYK", "JPEG")),
-        *(("RGB", "MPO"), ("RGB", "WEBP"), ("RGBA", "WEBP"), ("P", "GIF"), ("P", "BMP"), ("RGBA", "BMP")),
-        *(("RGB", "TIFF"), ("RGB", "AVIF")),
-    ],
-)
-def test_of_a_broken_file_nothing_but_the_error_comes(mode, file_format):
-    whole = saved(halves().convert(mode.partition(";")[0]).convert(mode), file_format)
-    chance = random.Random(mode + file_format)
-    for _ in range(200):
-        broken = bytearray(whole[: chance.randrange(len(whole))] if chance.random() < 0.2 else whole)
-        for _ in range(chance.choice((0, 1, 2, 8)) if broken else 0):
-            broken[chance.randrange(len(broken))] = chance.randrange(256)
-        with contextlib.suppress(InvalidImageError, MemoryError):
-            decoded(as_base64(rechecked(bytes(broken)) if file_format == "PNG" else broken))
-
-
-def rechecked(png):
-    """Make its checksums right again, so that its chunks are read."""
-    parts, at = [png[:8]], 8
-    while len(rest := png[at:]) >= 12 and (size := int.from_bytes(rest[:4])) <= len(rest) - 12:
-        parts += rest[: 8 + size], zlib.crc32(rest[4 : 8 + size]).to_bytes(4)
-        at += 12 + size
-    return b"".join(parts) + rest
-
-
 def test_an_image_of_too_many_pixels_is_rejected_before_it_is_unpacked(monkeypatch):
     monkeypatch.setattr(decoder, "MAX_PIXELS", 799)
     monkeypatch.setattr(Image.Image, "load", lambda _: pytest.fail("it was unpacked"))
@@ -210,25 +175,21 @@ def test_a_picture_and_its_mask_are_cut_evenly_to_another_shape_and_a_feather_so
 
 
 @pytest.mark.parametrize(
-    ("asked", "given_size", "expected"),
+    ("chosen", "expected"),
     [
-        (None, (512, 512), (1024, 1024)),
-        (1024, (200, 100), (1024, 512)),
-        ("768", (100, 200), (384, 768)),
-        ("1024x768", (100, 200), (1024, 768)),
-        ("1000x500", (100, 200), (992, 496)),
+        (edit_size(None, (512, 512), KONTEXT), (1024, 1024)),
+        (edit_size(1024, (200, 100), KONTEXT), (1024, 512)),
+        (edit_size("768", (100, 200), KONTEXT), (384, 768)),
+        (edit_size("1024x768", (100, 200), KONTEXT), (1024, 768)),
+        (edit_size("1000x500", (100, 200), KONTEXT), (992, 496)),
+        (variation_size(None, None, (320, 240), FLUX), (320, 240)),
+        (variation_size(640, None, (320, 240), FLUX), (640, 480)),
+        (variation_size(None, 480, (320, 240), FLUX), (640, 480)),
+        (variation_size(256, 512, (320, 240), FLUX), (256, 512)),
     ],
 )
-def test_an_edit_has_the_size_that_was_asked_for(asked, given_size, expected):
-    assert edit_size(asked, given_size, KONTEXT) == expected
-
-
-@pytest.mark.parametrize(
-    ("width", "height", "expected"),
-    [(None, None, (320, 240)), (640, None, (640, 480)), (None, 480, (640, 480)), (256, 512, (256, 512))],
-)
-def test_a_variation_keeps_the_images_shape_where_no_size_is_asked_for(width, height, expected):
-    assert variation_size(width, height, (320, 240), FLUX) == expected
+def test_a_picture_has_the_size_that_was_asked_for_and_else_the_images_shape(chosen, expected):
+    assert chosen == expected
 
 
 @given(given_size=SIDES, asked=st.one_of(st.none(), st.integers(64, 2048)), width=st.integers(4, 128))
@@ -251,11 +212,6 @@ def finished(output_format="png", quality=95, **values):
     return Image.open(io.BytesIO(Finishing(Finish(**values), output_format, quality).apply(scene())))
 
 
-@pytest.mark.parametrize(("output_format", "quality"), [("png", 95), ("webp", 100)])
-def test_neutral_values_and_a_lossless_format_leave_every_pixel_as_it_is(output_format, quality):
-    assert finished(output_format, quality).convert("RGB").tobytes() == scene().tobytes()
-
-
 @pytest.mark.parametrize(
     ("name", "measure"),
     [
@@ -271,8 +227,9 @@ def test_finishing_values_go_up_and_down(name, measure):
 
 
 @pytest.mark.parametrize("output_format", ["png", "jpeg", "webp"])
-def test_the_format_is_the_one_named_and_less_quality_makes_smaller_files(output_format):
-    picture = finished(output_format)
+def test_the_format_is_the_one_named_and_without_loss_but_for_less_quality_which_makes_smaller_files(output_format):
+    picture = finished(output_format, quality=100)
+    assert picture.convert("RGB").tobytes() == scene().tobytes() or output_format == "jpeg"
     assert picture.format == output_format.upper()
     assert Finishing(Finish(), output_format, 95).content_type == Image.MIME[picture.format]
     low, high = (len(Finishing(Finish(), output_format, quality).apply(scene())) for quality in (10, 90))

@@ -39,6 +39,15 @@ async def test_more_pictures_than_a_batch_holds_all_come_in_the_order_of_their_s
     assert (body["images"][0], body["images"][8]) == (body["image"], alone["image"])
 
 
+async def test_the_next_prompt_is_encoded_beside_the_drawing(painter):
+    painter.faults(encode_seconds=0.3)
+    jobs = [await painter.post_job(width=width, num_inference_steps=20) for width in (64, 128, 192, 256)]
+    times = [job["timings_s"] for job in await painter.end(*jobs)]
+    drawing = sum(one["denoise"] + one["decode"] for one in times)
+    assert [one["encode"] >= 0.3 for one in times] == [True] * 4
+    assert times[-1]["queue"] < drawing + sum(one["encode"] for one in times) - 2 * 0.3
+
+
 async def test_a_picture_can_be_the_whole_answer(painter, opened):
     request = {"prompt": "a fox", "width": 64, "height": 64, "seed": 9, "output_format": "webp"}
     answer = await painter.http.post("/generate_view", json=request)

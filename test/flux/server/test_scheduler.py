@@ -159,6 +159,8 @@ async def test_the_first_job_waits_for_others_as_long_as_the_options_say_unless_
     worker.finish()
     start.submit(engine, *"cdef")
     assert worker.sent[2] == [*"cdef"]
+    lines = engine.metrics.text().decode().splitlines()
+    assert {"flux_batch_pictures_count 1.0", "flux_batch_pictures_sum 2.0"} <= set(lines)
 
 
 async def test_the_next_batch_is_sent_when_its_prompts_must_be_encoded_and_grows_until_then(start):

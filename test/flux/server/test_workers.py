@@ -34,6 +34,13 @@ async def test_a_job_that_kills_two_workers_is_answered_503(fragile):
     assert (answer.status_code, answer.json()["detail"]) == (503, "the worker was killed by signal 9")
 
 
+async def test_a_picture_beyond_memory_is_answered_500_and_one_larger_than_any_before_422(fragile):
+    fragile.faults(out_of_memory_above=0, prompt="whale")
+    answers = [await fragile.generate("a whale", width=width, height=512) for width in (64, 1024)]
+    assert [answer.status_code for answer in answers] == [500, 422]
+    assert "512 x 512 pixels" in answers[1].json()["detail"][0]["problem"]
+
+
 async def test_a_hung_worker_is_ended_and_its_job_drawn_again(fragile):
     fragile.faults(hang_at_step=2)
     job_id = await fragile.post_job()
