@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import torch
 
 from runtimes.flux.server.errors import PipelineRefusedError
 from runtimes.flux.server.ports import DrawingWatch
@@ -96,37 +95,13 @@ def test_a_compiled_model_draws_the_same_picture_and_after_warming_up_compiles_n
     assert np.abs(picture - draw_one("sdxl")).max() <= 2
 
 
-def test_weights_of_loras_are_switched_without_compiling_again(tiny_models, graphs):
-    from diffusers import UNet2DConditionModel
-    from peft import LoraConfig
-
-    from runtimes.flux.server.pipeline.lora_adapters import CompiledLoraSwitch, LoraSwitch
-
-    def with_loras():
-        torch.manual_seed(1)
-        unet = UNet2DConditionModel.from_pretrained(tiny_models / "sdxl" / "unet")
-        for adapter in ("lora0", "lora1"):
-            unet.add_adapter(LoraConfig(r=2, lora_alpha=3, target_modules=["to_q"], init_lora_weights=False), adapter)
-        return unet
-
-    def answer(unet):
-        times = {"text_embeds": torch.ones(1, 32), "time_ids": torch.ones(1, 6)}
-        ones = (torch.ones(1, 4, 8, 8), torch.ones(1), torch.ones(1, 77, 64))
-        with torch.no_grad():
-            return unet(*ones, added_cond_kwargs=times).sample
-
-    plain, quick = with_loras(), with_loras()
-    switch, compiled_switch = LoraSwitch([plain], ["a", "b"]), CompiledLoraSwitch([quick], ["a", "b"])
-    quick.compile_repeated_blocks(dynamic=True)
-    answer(quick)
+def test_weights_of_loras_are_switched_without_compiling_again(load_model, pipeline, make_request, draw, graphs):
+    compiled = load_model(loras=[KEYS, OTHER], compile=True)
+    draw(compiled, make_request())
     before = graphs[GRAPHS]
-    answers = []
-    for weights in ((), (("a", 1.0),), (("a", 0.5), ("b", -2.0)), (("b", 1.0),), ()):
-        switch.to(weights)
-        compiled_switch.to(weights)
-        answers.append(answer(plain))
-        assert torch.allclose(answers[-1], answer(quick), atol=1e-5), weights
+
+    for loras in ((), (("keys", 1.0),), (("keys", 0.5), ("other", -2.0)), (("other", 1.0),), ()):
+        quick, plain = (draw(one, make_request(loras=loras))[0][0] for one in (compiled, pipeline))
+        assert np.abs(quick - plain).max() <= 2, loras
 
     assert graphs[GRAPHS] == before > 0
-    assert not torch.allclose(answers[0], answers[1], atol=1e-3)
-    assert torch.equal(answers[0], answers[-1])

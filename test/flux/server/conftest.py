@@ -6,7 +6,6 @@ import contextlib
 import io
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -25,8 +24,9 @@ GENERATION = {"prompt": "a fox", "seed": 7, "width": 64, "height": 64}
 class Server:
     """A server that runs; ``faults`` changes what goes wrong from its next batch on."""
 
-    def __init__(self, folder, values):
+    def __init__(self, folder, values, faults):
         self._fault_file, self._log_file = folder / "faults.json", folder / "log.jsonl"
+        self.faults(**faults)
         options = {name: value for name, value in values.items() if not name.isupper()}
         settings = {
             "MODEL_OPTIONS": json.dumps({"profile": "flux-schnell", **options}),
@@ -37,19 +37,16 @@ class Server:
             "STANDIN_FAULTS": self._fault_file,
             **{name: value for name, value in values.items() if name.isupper()},
         }
-        self._environment = {**os.environ, **{key: str(value) for key, value in settings.items()}}
-        self._loop = None
-
-    def start(self):
-        command = [sys.executable, "-m", "runtimes.flux.server"]
+        environment = os.environ | {key: str(value) for key, value in settings.items()}
         with self._log_file.open("wb") as log:
-            self.process = subprocess.Popen(command, env=self._environment, stderr=log)
-        self.url = f"http://127.0.0.1:{self.wait_for_log('the server listens')['port']}"
+            command = [sys.executable, "-m", "runtimes.flux.server"]
+            self.process = subprocess.Popen(command, env=environment, stderr=log)
 
-    def stop(self):
-        """SIGTERM; the exit code."""
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(PATIENCE_S)
+    def wait_until_it_listens(self):
+        self.url = f"http://127.0.0.1:{self.wait_for_log('the server listens')['port']}"
+        # A connection that is kept would belong to the event loop of one test.
+        limits = httpx.Limits(max_keepalive_connections=0)
+        self.http = httpx.AsyncClient(base_url=self.url, timeout=PATIENCE_S, limits=limits)
 
     def faults(self, **faults):
         self._fault_file.write_text(json.dumps(faults))
@@ -70,10 +67,6 @@ class Server:
     def wait_for_log(self, message):
         return self.wait_for(lambda: next((line for line in self.log if line["message"] == message), None))
 
-    @property
-    def address(self):
-        return "127.0.0.1", int(self.url.rpartition(":")[2])
-
     def health(self):
         return httpx.get(f"{self.url}/health").json()
 
@@ -91,14 +84,6 @@ class Server:
         lines = httpx.get(f"{self.url}/metrics").text.splitlines()
         pairs = (line.rpartition(" ") for line in lines if not line.startswith("#"))
         return {name: float(value) for name, _, value in pairs}
-
-    @property
-    def http(self):
-        """A client in the loop that runs."""
-        if self._loop is not asyncio.get_running_loop():
-            self._loop = asyncio.get_running_loop()
-            self._http = httpx.AsyncClient(base_url=self.url, timeout=PATIENCE_S)
-        return self._http
 
     async def generate(self, prompt="a fox", **values):
         return await self.http.post("/generate", json={**GENERATION, "prompt": prompt, **values})
@@ -148,11 +133,10 @@ def servers(tmp_path_factory):
     with contextlib.ExitStack() as stack:
 
         def start(*, ready=True, faults=None, **values):
-            server = Server(tmp_path_factory.mktemp("server"), values)
-            server.faults(**(faults or {}))
-            server.start()
+            server = Server(tmp_path_factory.mktemp("server"), values, faults or {})
             stack.callback(server.process.wait)
             stack.callback(server.process.kill)
+            server.wait_until_it_listens()
             if ready:
                 server.wait_until_ready()
             return server

@@ -4,8 +4,6 @@ import threading
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 
 from runtimes.flux.families import EDIT, FAMILIES, TEXT_TO_IMAGE
@@ -218,20 +216,11 @@ def test_jobs_that_are_dropped_before_their_turn_are_not_drawn():
     assert [type(message) for message in sent] == [BatchStarted, DeviceFreed]
 
 
-REQUESTS = st.lists(st.integers(1, 9), min_size=1, max_size=5).map(
-    lambda counts: [job(str(number), count, preview=True) for number, count in enumerate(counts)]
-)
-
-
-@given(REQUESTS, st.integers(1, 8))
-def test_parts_are_full_but_for_the_last_hold_every_picture_once_and_preview_only_the_first(requests, most):
-    parts = parts_of(requests, most)
-    items = [(item.request.job_id, item.number) for part in parts for item in part.items]
-    assert items == [(one.job_id, number) for one in requests for number in range(1, len(one.seeds) + 1)]
-    assert {len(part.items) for part in parts[:-1]} <= {most}
-    assert len(parts[-1].items) <= most
-    seeds = {request.job_id: [] for request in requests}
-    for request in (request for part in parts for request in part.requests):
-        assert request.preview == (not seeds[request.job_id])
-        seeds[request.job_id] += request.seeds
-    assert seeds == {request.job_id: list(request.seeds) for request in requests}
+def test_parts_are_full_but_for_the_last_hold_every_picture_once_and_preview_only_the_first():
+    parts = parts_of([job("a", 3, preview=True), job("b", 2, preview=True)], 2)
+    assert [[(one.job_id, one.seeds, one.preview) for one in part.requests] for part in parts] == [
+        [("a", (100, 101), True)],
+        [("a", (102,), False), ("b", (100,), True)],
+        [("b", (101,), False)],
+    ]
+    assert [item.number for part in parts for item in part.items] == [1, 2, 3, 1, 2]

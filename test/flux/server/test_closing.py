@@ -27,7 +27,8 @@ async def test_what_runs_beyond_the_grace_is_stopped(serve):
     server = serve(GRACE_SECONDS=0.3)
     running = asyncio.create_task(server.generate(num_inference_steps=200))
     await asyncio.to_thread(server.wait_for, lambda: server.health()["workers"][0]["running"])
-    assert await asyncio.to_thread(server.stop) == 0
+    server.process.send_signal(signal.SIGTERM)
+    assert await asyncio.to_thread(server.process.wait, 60) == 0
     assert (await running).status_code == 503
 
 

@@ -7,6 +7,7 @@ import re
 import uuid
 from pathlib import Path
 
+import httpx
 import pytest
 from PIL import ImageChops
 
@@ -97,7 +98,7 @@ async def test_a_body_that_is_no_object_is_an_error(painter, body, problem):
 
 
 async def test_a_caller_who_hangs_up_within_the_request_is_no_failure_of_the_server(painter):
-    _, writer = await asyncio.open_connection(*painter.address)
+    _, writer = await asyncio.open_connection("127.0.0.1", httpx.URL(painter.url).port)
     writer.write(b"POST /generate HTTP/1.1\r\nHost: here\r\nContent-Length: 100\r\n\r\n{")
     await writer.drain()
     writer.close()
@@ -107,7 +108,7 @@ async def test_a_caller_who_hangs_up_within_the_request_is_no_failure_of_the_ser
 
 
 async def test_a_body_that_is_announced_as_too_large_is_rejected_before_it_is_sent(painter):
-    reader, writer = await asyncio.open_connection(*painter.address)
+    reader, writer = await asyncio.open_connection("127.0.0.1", httpx.URL(painter.url).port)
     length = MAX_BODY_MIB * 1024 * 1024 + 1
     writer.write(f"POST /jobs HTTP/1.1\r\nHost: here\r\nContent-Length: {length}\r\n\r\n".encode())
     answer = (await reader.read()).decode()

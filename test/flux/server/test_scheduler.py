@@ -6,8 +6,6 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 
 from runtimes.flux.families import EDIT, IMAGE_TO_IMAGE, INPAINTING, TEXT_TO_IMAGE
@@ -29,29 +27,29 @@ from runtimes.flux.server.worker.protocol import (
     WorkerReady,
 )
 
-JOBS = st.builds(
-    lambda key, pictures, attempts: SimpleNamespace(
-        request=SimpleNamespace(batch_key=key, seeds=range(pictures)), attempts=attempts
-    ),
-    st.integers(0, 2),
-    st.integers(1, 6),
-    st.sampled_from([0, 0, 1]),
+A, B, LOST = ("a", 1, 0), ("b", 1, 0), ("a", 1, 1)
+"""Jobs by their batch key, pictures and attempts."""
+
+
+@pytest.mark.parametrize(
+    ("queue", "chosen", "is_full"),
+    [
+        ([A, B, A, B], [0, 2], False),
+        ([A, A, A, A, A], [0, 1, 2, 3], True),
+        ([("a", 3, 0), ("a", 2, 0), A], [0], True),  # no job overtakes one of its key
+        ([("a", 9, 0), A], [0], True),
+        ([A, LOST, A], [0, 2], False),
+        ([LOST, A], [0], True),
+    ],
 )
-
-
-@given(st.lists(JOBS, min_size=1, max_size=12), st.integers(1, 8))
-def test_a_batch_is_the_first_that_waits_and_those_of_its_key_that_fit_in_their_order(queue, most):
-    first = queue[0]
-    joinable = [one for one in queue[1:] if one.request.batch_key == first.request.batch_key and not one.attempts]
-    chosen, is_full = choose_batch(queue, most)
-    pictures = sum(len(one.request.seeds) for one in chosen)
-    left = [first, *joinable][len(chosen) :]
-
-    assert chosen == [first, *joinable][: len(chosen)] != []
-    assert len(chosen) == 1 or pictures <= most
-    assert len(chosen) == 1 or not first.attempts, "a job that a worker was lost with is drawn alone"
-    assert is_full or not left, "it could have grown"
-    assert not is_full or pictures >= most or left or first.attempts
+def test_a_batch_is_the_first_that_waits_and_those_of_its_key_that_fit_but_what_lost_a_worker_is_alone(
+    queue, chosen, is_full
+):
+    jobs = [
+        SimpleNamespace(request=SimpleNamespace(batch_key=key, seeds=range(pictures)), attempts=attempts)
+        for key, pictures, attempts in queue
+    ]
+    assert choose_batch(jobs, 4) == ([jobs[place] for place in chosen], is_full)
 
 
 REQUEST = GenerationRequest(

@@ -182,21 +182,16 @@ async def test_a_worker_is_given_up_once_its_model_is_refused_or_after_five_fail
     assert (handle.state, losses, len(processes)) == (WorkerState.DOWN, ["needs a GPU"] * lives, lives)
 
 
-async def test_what_a_worker_died_of_is_known_until_it_is_ready_again(live, clock):
-    handle, processes, losses = await live((READY, None))
-    await clock.pass_s(0.5)
-    await clock.pass_s(0.5)
+async def test_what_a_worker_said_last_is_heard_and_what_it_died_of_is_known_until_it_is_ready_again(live, clock):
+    last = BatchStarted(1, 0.0, {})
+    handle, processes, losses = await live((READY, None, last))
+    for _ in range(2):
+        await clock.pass_s(0.5)
+    assert handle.heard == [READY, last]
     assert losses == [handle.loss] == ["the worker was killed by signal 9"]
     processes[1].say(READY)
     await clock.settle()
     assert handle.loss is None
-
-
-async def test_what_a_dying_worker_said_last_is_heard(live, clock):
-    handle, (process,), _ = await live((READY,))
-    process.say(None, BatchStarted(1, 0.0, {}))
-    await clock.settle()
-    assert handle.heard == [READY, BatchStarted(1, 0.0, {})]
 
 
 async def test_a_killed_worker_is_known_by_its_signal_even_if_the_handle_sees_its_end_first(monkeypatch):
