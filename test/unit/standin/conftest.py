@@ -46,12 +46,13 @@ class Client:
             return response.status, raw
 
     async def get(self, path):
-        status, body = await self.ask("GET", path)
-        assert status == 200, (status, body)
-        return body
+        return await self._good("GET", path)
 
     async def post(self, path, body=None):
-        status, answer = await self.ask("POST", path, body)
+        return await self._good("POST", path, body)
+
+    async def _good(self, *request):
+        status, answer = await self.ask(*request)
         assert status == 200, (status, answer)
         return answer
 

@@ -42,11 +42,7 @@ async def test_an_identical_prompt_comes_from_the_cache_and_tells_only_what_its_
 
 
 async def test_a_loaded_picture_is_the_upload_as_it_is_now(comfy):
-    prompt = {
-        "1": node("LoadImage", image="red.png"),
-        "2": node("ImageInvert", image=["1", 0]),
-        "3": save_image("2"),
-    }
+    prompt = {"1": node("LoadImage", image="red.png"), "2": node("ImageInvert", image=["1", 0]), "3": save_image("2")}
     await comfy.upload("red.png", png("red"))
     assert (await comfy.picture(await comfy.run(prompt), "3")).getpixel((0, 0)) == (0, 255, 255)
     await comfy.upload("red.png", png("blue"), overwrite="1")
@@ -82,8 +78,8 @@ async def test_a_prompt_waits_runs_and_is_withdrawn_or_interrupted_by_its_id(com
     assert await comfy.get("/history") == {}
 
 
-async def test_events_have_the_real_servers_order_and_shapes(comfy):
-    ear = await comfy.listen("me")
+async def test_events_have_the_real_servers_order_and_shapes_and_a_bystander_hears_only_of_the_queue(comfy):
+    bystander, ear = await comfy.listen("bystander"), await comfy.listen("me")
     prompt_id = await comfy.submit(flat(), client_id="me")
     assert await ear.to_the_end() == [*BEGIN, *RUN, *SHOWN, *END]
     node = {"node_id": "1", "prompt_id": prompt_id, "display_node_id": "1", "parent_node_id": None, "real_node_id": "1"}
@@ -94,6 +90,9 @@ async def test_events_have_the_real_servers_order_and_shapes(comfy):
     listed = {"images": [{"filename": "x_00001_.png", "subfolder": "", "type": "output"}]}
     assert ear.all("executed") == [{"node": "2", "display_node": "2", "output": listed, "prompt_id": prompt_id}]
     assert list(ear.all("execution_cached")[0]) == ["nodes", "prompt_id", "timestamp"]
+    await comfy.run(flat(color=2))  # nobody's prompt, whose progress all hear of
+    await until(lambda: len(bystander.types) == 11)
+    assert bystander.types[1:] == [*["status"] * 5, *["progress_state"] * 4, "status"]
 
 
 async def test_sampling_tells_each_step_and_sends_no_picture(comfy):
@@ -123,22 +122,3 @@ async def test_pictures_sent_through_the_socket_are_listed_nowhere_and_have_a_he
         assert (header["node_id"], header["prompt_id"], header["image_type"]) == ("2", prompt_id, "image/png")
     assert (kind, data[:4]) == (4 if with_header else 1, b"\x89PNG")
     assert (await comfy.entry(prompt_id))["outputs"] == {}
-
-
-async def test_a_bystander_hears_of_others_only_the_queue_and_of_nobodys_prompt_the_progress(comfy):
-    ear = await comfy.listen("bystander")
-    await comfy.run(flat(), client_id="me")
-    await comfy.run(flat(color=2))
-    await until(lambda: len(ear.types) == 11)
-    assert ear.types[1:] == [*["status"] * 3, *["status"] * 2, *["progress_state"] * 4, "status"]
-
-
-async def test_a_socket_opened_in_mid_run_hears_the_node_without_the_prompt(comfy):
-    await comfy.faults(hold_at_step=2)
-    early = await comfy.listen("me")
-    await comfy.submit(content_of("comfyui", steps=3), client_id="me")
-    await early.wait_for("progress")
-    ear = await comfy.listen("me")
-    assert await ear.wait_for("executing") == {"node": "4"}
-    await comfy.post("/interrupt")
-    assert (await ear.to_the_end())[-3:] == ["execution_interrupted", "status", "executing"]

@@ -40,7 +40,6 @@ async def test_only_the_masked_area_changes(webui):
     [
         ({"sampler_name": "Nope"}, "Sampler: DPM++ 2M, Schedule type: Karras"),
         ({"scheduler": "Nope"}, "Sampler: Euler, Schedule type: Automatic"),
-        ({"foo": 1}, "Sampler: Euler"),
         ({"override_settings": {"sd_model_checkpoint": "nope.safetensors"}}, "Model: a"),
         ({"steps": 1.5}, "Steps: 1,"),
     ],
@@ -64,10 +63,8 @@ BROKEN = [
     ("txt2img", {"steps": 0}, "ZeroDivisionError", "integer division or modulo by zero"),
     ("txt2img", {"steps": -1}, "RuntimeError", "number of steps must be non-negative"),
     ("txt2img", {"batch_size": 0}, "IndexError", "list index out of range"),
-    ("txt2img", {"n_iter": 10**9}, "MemoryError", ""),
     ("txt2img", {"batch_size": 5000}, "OutOfMemoryError", "CUDA out of memory. Tried to allocate"),
     ("txt2img", {"width": 0}, "RuntimeError", SMALL),
-    ("txt2img", {"prompt": None}, "AssertionError", ""),
     ("txt2img", {"override_settings": {"nope": 1}}, "KeyError", "'nope'"),
     ("txt2img", {"enable_hr": True, "hr_upscaler": "Nope"}, "Exception", "could not find upscaler named Nope"),
     ("img2img", {"init_images": []}, "RuntimeError", "Expected 3D (unbatched) or 4D (batched) input"),
@@ -76,11 +73,9 @@ BROKEN = [
 REJECTED = [
     ("txt2img", {"script_name": "Nope"}, 422, broken("HTTPException", detail="Script 'Nope' not found")),
     ("txt2img", {"width": "abc"}, 422, unfit("width", "value is not a valid integer", "type_error.integer")),
-    ("txt2img", {"prompt": ["a"]}, 422, unfit("prompt", "str type expected", "type_error.str")),
     ("img2img", {}, 404, broken("HTTPException", detail="Init image not found")),
     ("img2img", {"init_images": ["hello"]}, 500, broken("HTTPException", detail="Invalid encoded image")),
     (EXTRA, {"upscaling_resize": 0}, 422, unfit("upscaling_resize", *ABOVE_0, ctx={"limit_value": 0})),
-    ("nonesuch", {}, 404, {"detail": "Not Found"}),
 ]
 
 
