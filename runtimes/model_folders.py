@@ -53,12 +53,7 @@ CHECKPOINT_FOLDER = "Stable-diffusion"
 
 
 def comfyui_model_paths(models: Path, custom_nodes: Path) -> str:
-    """Write the content of ComfyUI's extra_model_paths.yaml, as JSON, which is YAML too.
-
-    Args:
-        models: Where the model bucket is mounted. A folder that is not there does no harm.
-        custom_nodes: A further folder of custom nodes.
-    """
+    """Write ComfyUI's extra_model_paths.yaml, as JSON, which is YAML too; a folder that is missing does no harm."""
     folders: dict[str, list[str]] = {}
     for folder in MODEL_FOLDERS:
         for model_type in folder.comfyui_types:
@@ -71,9 +66,7 @@ def comfyui_model_paths(models: Path, custom_nodes: Path) -> str:
 def sdwebui_arguments(models: Path) -> list[str]:
     """List SD WebUI's arguments for the folders that it reads in place.
 
-    Args:
-        models: Where the model bucket is mounted. A folder that is not there is left out: SD WebUI would make it,
-            and the mount is read-only.
+    A folder that is missing is left out: SD WebUI would make it, and the model bucket is mounted read-only.
     """
     return [
         part
@@ -84,11 +77,9 @@ def sdwebui_arguments(models: Path) -> list[str]:
 
 
 def link_models(sources: list[Path], target: Path) -> None:
-    """Bring the files of the folders without an argument together under SD WebUI's own model folder, as links.
+    """Link the files of the folders without an argument into SD WebUI's own model folder, which may exist.
 
-    Args:
-        sources: Model folders; a file of an earlier one hides a later one's of the same path.
-        target: Where the links are made; may exist.
+    A file of an earlier source hides a later one's of the same path.
     """
     for folder in MODEL_FOLDERS:
         if folder.sdwebui_argument is None:

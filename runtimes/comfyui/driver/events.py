@@ -95,12 +95,10 @@ class Prompt(QueuedJob[Workflow]):
 
 
 class EventStream:
-    """One websocket for all prompts of this agent, opened again whenever it closes.
+    """One websocket for all prompts of this agent, which it knows by id; opened again whenever it closes.
 
-    Args:
-        url: ws://…/ws with the client id that the prompts are posted under. A second socket with the same id would
-            silently take the first one's events.
-        prompts: The prompts that run, by id.
+    Its URL holds the client id that the prompts are posted under. A second socket with the same id would silently take
+    the first one's events.
     """
 
     def __init__(self, url: str, prompts: Mapping[str, Prompt]) -> None:

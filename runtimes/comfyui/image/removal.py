@@ -19,11 +19,9 @@ FORGOTTEN_S = 6 * 3600
 def remove(folders: Mapping[str, Path], body: Any) -> int:
     """Remove files that a request names; returns how many files and folders were named and are gone.
 
-    Only what lies inside one of the folders is removed; of the input folder, only uploads of the platform.
-
-    Args:
-        folders: Where files of type input, output and temp are.
-        body: ``files`` as the history lists them; ``folders``, ids of prompts that have a folder among the outputs.
+    Only what is inside the folders of the types input, output and temp is removed; of the input folder, only uploads
+    of the platform. The body has ``files`` as the history lists them, and ``folders``: ids of prompts that have a
+    folder among the outputs.
     """
     kept = {root.resolve() for root in (*folders.values(), *_upload_folders(folders))}
     named = body if isinstance(body, dict) else {}

@@ -18,13 +18,7 @@ _CACHED = "sd_checkpoints_limit"
 
 
 class Options:
-    """The server's options.
-
-    Args:
-        client: The server.
-        dynamic_model: Whether tasks may switch the checkpoint.
-        cached_checkpoints: How many checkpoints the server keeps loaded; None leaves that as it is.
-    """
+    """The server's options; ``cached_checkpoints`` of None leaves how many checkpoints it keeps loaded as it is."""
 
     def __init__(self, client: ModelServerClient, *, dynamic_model: bool, cached_checkpoints: int | None) -> None:
         self._client = client

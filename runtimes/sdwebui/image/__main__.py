@@ -27,10 +27,6 @@ SETTINGS = {
 """config.json at the start; the agent changes options by the API."""
 
 
-class CheckpointError(ValueError):
-    """The container cannot start like this."""
-
-
 def write_settings(work: Path) -> None:
     """Write config.json, which also says that pictures that SD WebUI saves on request go below ``work``."""
     outputs = {key: str(work / "outputs") for key in ("outdir_samples", "outdir_grids", "outdir_save")}
@@ -39,20 +35,14 @@ def write_settings(work: Path) -> None:
 
 
 def command(models: Path, work: Path, filename: str, extra: Sequence[str]) -> list[str]:
-    """Make SD WebUI's command line.
+    """Make SD WebUI's command line; further arguments come last and win.
 
-    Args:
-        models: Where the model bucket is mounted.
-        work: The folder it writes to.
-        filename: Name of the checkpoint below its folder; empty for a runtime that loads on request.
-        extra: Further arguments; they come last and win.
-
-    Raises:
-        CheckpointError: There is no such checkpoint. SD WebUI itself would quietly load another one.
+    Without a checkpoint's filename nothing is loaded at start. SystemExit where there is no such checkpoint: SD WebUI
+    itself would quietly load another one.
     """
     checkpoint = models / CHECKPOINT_FOLDER / filename
     if filename and not checkpoint.is_file():
-        raise CheckpointError(f"MODEL_FILENAME={filename!r} is not in folder {CHECKPOINT_FOLDER} of the model bucket")
+        sys.exit(f"sdwebui: MODEL_FILENAME={filename!r} is not in folder {CHECKPOINT_FOLDER} of the model bucket")
     return [
         *(sys.executable, "launch.py", "--skip-prepare-environment", "--nowebui", "--api"),
         *("--listen", "--port", str(PORT)),
@@ -71,10 +61,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> None:
     models = Path(environ.get("MODELS_DIR") or "/opt/ml/code/models")
     server = Path(environ.get("SDWEBUI_DIR") or "/opt/sdwebui")
     work = Path(environ.get("WORK_DIR") or "/tmp/sdwebui")  # noqa: S108 (a pod's own /tmp, alone in its container)
-    try:
-        line = command(models, work, environ.get("MODEL_FILENAME", ""), arguments)
-    except CheckpointError as exc:
-        sys.exit(f"sdwebui: {exc}")
+    line = command(models, work, environ.get("MODEL_FILENAME", ""), arguments)
     write_settings(work)
     link_models([models, server / "models"], work / "models")
     os.chdir(server)
