@@ -13,19 +13,15 @@ EXIT_S = 2 + 2 + 1
 """After the grace: telemetry with no collector, the mark on the pod, the health server."""
 
 
-def environ_of(release):
-    """A container's variables, with what the downward API would fill in."""
+def settings_of(release, **more):
+    """The settings of an agent whose variables have what the downward API would fill in."""
     names = {"metadata.name": "sdruntime-7d9-x", "metadata.namespace": "art"}
     fields = {
         entry["name"]: names[entry["valueFrom"]["fieldRef"]["fieldPath"]]
         for entry in release.agent["env"]
         if "valueFrom" in entry
     }
-    return {**environment(release.agent), **fields}
-
-
-def settings_of(release):
-    return Settings.from_environ(environ_of(release))
+    return Settings.from_environ({**environment(release.agent), **fields, **more})
 
 
 def test_every_value_reaches_its_setting(releases):
@@ -75,4 +71,4 @@ def test_telemetry_is_sent_where_there_is_a_collector_and_traces_can_be_off(helm
 def test_every_log_level_of_the_chart_is_one_of_the_agents(static):
     levels = ChartValues.model_json_schema()["$defs"]["QueueAgent"]["properties"]["logLevel"]["enum"]
     for level in levels:
-        Settings.from_environ({**environ_of(static), "LOGLEVEL": level})
+        settings_of(static, LOGLEVEL=level)

@@ -3,68 +3,17 @@
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
+import yaml
 from chartkit import AWS, FIXED
 
 from test.kit.charts import at, merged
 
-RESOURCES = {
-    "v1": ("PersistentVolume", "PersistentVolumeClaim", "Service", "ServiceAccount"),
-    "apps/v1": ("Deployment",),
-    "discovery.k8s.io/v1": ("EndpointSlice",),
-    "networking.k8s.io/v1": ("NetworkPolicy",),
-    "rbac.authorization.k8s.io/v1": ("Role", "RoleBinding"),
-    "admissionregistration.k8s.io/v1": ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"),
-}
 PLAIN = merged(AWS, FIXED, {"karpenter": {"enabled": False}}, at("runtime.networkPolicy.enabled", True))
 """No custom resources, which the server does not know."""
-
-
-def listed(kind):
-    plural = f"{kind[:-1]}ies" if kind.endswith("y") else f"{kind}s"
-    return {"name": plural.lower(), "kind": kind, "namespaced": True, "verbs": ["get"]}
-
-
-def endpoint_slice(service, *addresses):
-    return {
-        "apiVersion": "discovery.k8s.io/v1",
-        "kind": "EndpointSlice",
-        "metadata": {"name": service, "namespace": "default", "labels": {"kubernetes.io/service-name": service}},
-        "addressType": "IPv4",
-        "endpoints": [{"addresses": list(addresses)}],
-    }
-
-
-def group(version):
-    name, _, number = version.partition("/")
-    return {"name": name, "versions": [{"groupVersion": version, "version": number}]}
-
-
-ANSWERS = {
-    "/version": {"major": "1", "minor": "36", "gitVersion": "v1.36.3"},
-    "/api": {"kind": "APIVersions", "versions": ["v1"]},
-    "/apis": {"kind": "APIGroupList", "apiVersion": "v1", "groups": [group(one) for one in RESOURCES if "/" in one]},
-    "/api/v1/namespaces/default/services/kubernetes": {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {"name": "kubernetes", "namespace": "default"},
-        "spec": {"clusterIP": "172.20.0.1"},
-    },
-    "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices": {
-        "apiVersion": "discovery.k8s.io/v1",
-        "kind": "EndpointSliceList",
-        "items": [endpoint_slice("kubernetes", "10.0.1.7", "10.0.2.9"), endpoint_slice("shop", "10.0.3.3")],
-    },
-    **{
-        f"/{'apis' if '/' in version else 'api'}/{version}": {
-            "kind": "APIResourceList",
-            "groupVersion": version,
-            "resources": [listed(kind) for kind in kinds],
-        }
-        for version, kinds in RESOURCES.items()
-    },
-}
+ANSWERS = yaml.safe_load(Path(__file__).with_name("kubernetes-api.yaml").read_text(encoding="utf-8"))
 """What the server says, by path."""
 
 

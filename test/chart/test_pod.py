@@ -52,12 +52,11 @@ def test_a_flux_server_is_told_its_model_as_its_settings_read_it_and_its_images_
         assert f"{variable}={mount['mountPath']}/" in text
 
 
-@pytest.mark.parametrize("name", ["static", "dynamic"])
-def test_a_node_waits_for_its_pods_as_long_as_they_may_take(releases, name):
+def test_a_node_waits_for_its_pods_as_long_as_they_may_take(releases):
     """Longer, and a pod would get no SIGTERM before a Spot node is gone; shorter, and its job would be cut off."""
-    node = releases[name]["NodePool"]["spec"]["template"]["spec"]
-    grace_s = releases[name].pod["spec"]["terminationGracePeriodSeconds"]
-    assert node["terminationGracePeriod"] == f"{grace_s}s"
+    release = releases["dynamic"]
+    node, pod = release["NodePool"]["spec"]["template"]["spec"], release.pod["spec"]
+    assert node["terminationGracePeriod"] == f"{pod['terminationGracePeriodSeconds']}s"
 
 
 @pytest.mark.parametrize(

@@ -24,14 +24,10 @@ OTHER_ANNOTATION = ["a queue agent may change no annotation but pod-deletion-cos
 OTHER_PART = ["a queue agent may change nothing but annotations"]
 
 
-@pytest.fixture(scope="module")
-def policy(static):
-    return static["ValidatingAdmissionPolicy"]["spec"]
-
-
 @pytest.fixture
-def refusals(policy):
+def refusals(static):
     """Give what the policy has against a change of POD; None where it is none of its business."""
+    policy = static["ValidatingAdmissionPolicy"]["spec"]
 
     def judge(after, *, before=POD, user=ACCOUNT, pod="sdruntime-1"):
         extra = {} if pod is None else {"extra": {"authentication.kubernetes.io/pod-name": [pod]}}

@@ -1,12 +1,56 @@
 """How many pods the autoscaler wants, computed from the formula that the chart writes."""
 
 import itertools
+import math
+import re
 
 import pytest
-from autoscaler import Autoscaler
 from chartkit import AWS
 
 from test.kit.charts import at, merged
+
+TOLERANCE = 0.1
+"""How far usage may be from the target before the autoscaler acts: kube-controller-manager's default, EKS's too."""
+
+_GRAMMAR = re.compile(r"[a-z\d.+*/(), -]+")
+"""What of expr-lang, by which KEDA reads formulas, means the same in Python: numbers, names, + - * / max and min."""
+
+
+class Autoscaler:
+    """Decides for a ScaledObject with scalingModifiers of type AverageValue, by KEDA's and Kubernetes' arithmetic."""
+
+    def __init__(self, spec):
+        self._modifiers = spec["advanced"]["scalingModifiers"]
+        assert self._modifiers["metricType"] == "AverageValue"
+        self._counts_in_flight = {
+            trigger["name"]: trigger["metadata"]["scaleOnInFlight"] == "true"
+            for trigger in spec["triggers"]
+            if trigger["type"] == "aws-sqs-queue"
+        }
+        (self._pods,) = [each["name"] for each in spec["triggers"] if each["type"] == "kubernetes-workload"]
+        self._least, self._most = spec["minReplicaCount"], spec["maxReplicaCount"]
+
+    def _milli(self, waiting, in_flight, pods):
+        read = {name: waiting + counts * in_flight for name, counts in self._counts_in_flight.items()}
+        return self.of_readings(**read, **{self._pods: pods})
+
+    def of_readings(self, **values):
+        """The metric that KEDA answers, in thousandths (pkg/scaling/modifiers/formula.go of KEDA 2.21)."""
+        formula = self._modifiers["formula"]
+        assert _GRAMMAR.fullmatch(formula), formula
+        return int(eval(formula, {"__builtins__": {}, "max": max, "min": min}, values) * 1000)
+
+    def is_active(self, *, waiting, in_flight, pods):
+        """Whether KEDA starts the first pod, or keeps the last one from the end of its cooldown."""
+        return self._milli(waiting, in_flight, pods) / 1000 > float(self._modifiers.get("activationTarget", 0))
+
+    def wanted(self, *, waiting, in_flight, pods):
+        """Pods that the autoscaler wants, once no window holds it back (GetExternalPerPodMetricReplicas)."""
+        milli, target = self._milli(waiting, in_flight, pods), float(self._modifiers["target"]) * 1000
+        ratio = milli / (target * pods)
+        steady = 1 - TOLERANCE <= ratio <= 1 + TOLERANCE
+        proposed = pods if steady else math.ceil(milli / target)
+        return min(max(proposed, self._least, 1), self._most)
 
 
 @pytest.fixture(scope="module")
@@ -17,11 +61,6 @@ def scaled(helm):
         return Autoscaler(helm.template(merged(AWS, at("runtime.scaling", scaling)))["ScaledObject"]["spec"])
 
     return of
-
-
-@pytest.fixture(scope="module")
-def default(scaled):
-    return scaled()
 
 
 @pytest.mark.parametrize(
@@ -41,54 +80,44 @@ def default(scaled):
         pytest.param(0, 0, 5, 1, id="nothing to do: the last one is KEDA's"),
     ],
 )
-def test_as_many_pods_are_wanted_as_the_tasks_call_for_and_as_work(default, waiting, in_flight, pods, wanted):
-    assert default.wanted(waiting=waiting, in_flight=in_flight, pods=pods) == wanted
+def test_as_many_pods_are_wanted_as_the_tasks_call_for_and_as_work(scaled, waiting, in_flight, pods, wanted):
+    assert scaled().wanted(waiting=waiting, in_flight=in_flight, pods=pods) == wanted
 
 
-def test_a_pod_that_draws_a_batch_calls_for_no_second_one(scaled):
-    batch = scaled(queueLength=24)
-    assert batch.wanted(waiting=0, in_flight=24, pods=1) == 1
-    assert batch.wanted(waiting=24, in_flight=24, pods=1) == 2
+@pytest.mark.parametrize(
+    ("settings", "waiting", "in_flight", "pods", "wanted"),
+    [
+        pytest.param({"queueLength": 24}, 0, 24, 1, 1, id="a pod that draws a batch"),
+        pytest.param({"queueLength": 24}, 24, 24, 1, 2, id="and another batch"),
+        pytest.param({"minReplicaCount": 2}, 0, 0, 5, 2, id="pods that stay without work"),
+        pytest.param({"scaleOnInFlight": False, "queueLength": 1}, 2, 8, 4, 4, id="waiting tasks alone count"),
+        pytest.param({"scaleOnInFlight": False, "queueLength": 1}, 6, 8, 4, 6, id="and call for more"),
+    ],
+)
+def test_settings_change_how_many_are_wanted(scaled, *, settings, waiting, in_flight, pods, wanted):
+    assert scaled(**settings).wanted(waiting=waiting, in_flight=in_flight, pods=pods) == wanted
 
 
-def test_pods_that_stay_without_work_stay(scaled):
-    assert scaled(minReplicaCount=2).wanted(waiting=0, in_flight=0, pods=5) == 2
-
-
-@pytest.mark.parametrize("queue_length", [1, 10, 1000])
+@pytest.mark.parametrize("queue_length", [1, 10, 999, 1000])
 @pytest.mark.parametrize("counted", [True, False])
-def test_no_pod_with_a_running_job_is_ever_one_too_many(scaled, queue_length, counted):
+def test_one_task_starts_a_pod_the_last_stays_while_it_works_and_no_working_pod_is_one_too_many(
+    scaled, queue_length, counted
+):
     autoscaler = scaled(queueLength=queue_length, scaleOnInFlight=counted)
+    assert autoscaler.is_active(waiting=1, in_flight=0, pods=0)
+    assert not autoscaler.is_active(waiting=0, in_flight=0, pods=0)
+    assert autoscaler.is_active(waiting=0, in_flight=1, pods=1)
+    assert not autoscaler.is_active(waiting=0, in_flight=0, pods=1)
     for pods in range(1, 21):
         for busy, ahead, waiting in itertools.product(range(pods + 1), (0, 1, 7), (0, 1, 300)):
             held = busy * (1 + ahead)
             assert autoscaler.wanted(waiting=waiting, in_flight=held, pods=pods) >= busy
 
 
-@pytest.mark.parametrize("queue_length", [1, 10, 999, 1000])
-def test_a_single_task_starts_the_first_pod(scaled, queue_length):
-    autoscaler = scaled(queueLength=queue_length)
-    assert autoscaler.is_active(waiting=1, in_flight=0, pods=0)
-    assert not autoscaler.is_active(waiting=0, in_flight=0, pods=0)
-
-
-@pytest.mark.parametrize("counted", [True, False])
-def test_the_last_pod_is_kept_while_it_works(scaled, counted):
-    autoscaler = scaled(scaleOnInFlight=counted)
-    assert autoscaler.is_active(waiting=0, in_flight=1, pods=1)
-    assert not autoscaler.is_active(waiting=0, in_flight=0, pods=1)
-
-
-def test_where_waiting_tasks_alone_count_what_pods_hold_calls_for_none(scaled):
-    alone = scaled(scaleOnInFlight=False, queueLength=1)
-    assert alone.wanted(waiting=2, in_flight=8, pods=4) == 4
-    assert alone.wanted(waiting=6, in_flight=8, pods=4) == 6
-
-
 @pytest.mark.parametrize("pods", [0, 5])
-def test_two_readings_that_do_not_fit_each_other_call_for_no_negative_number(default, pods):
+def test_two_readings_that_do_not_fit_each_other_call_for_no_negative_number(scaled, pods):
     """The queue is read twice, and tasks come between."""
-    assert default.of_readings(total=10, waiting=12, pods=pods) == 1000
+    assert scaled().of_readings(total=10, waiting=12, pods=pods) == 1000
 
 
 @pytest.mark.parametrize("name", ["static", "dynamic"])
