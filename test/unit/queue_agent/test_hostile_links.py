@@ -41,20 +41,11 @@ SPELLINGS = [
     "gopher://{}:80/_x",
     "file://{}/etc/passwd",
 ]
-PLACES = {
-    "init_images": lambda link: {"init_images": [link]},
-    "argument": lambda link: {"alwayson_scripts": {"reactor": {"args": [link, True]}}},
-}
 
 
-class NoStore:
-    async def get(self, bucket, key, max_bytes):
-        raise AssertionError(f"s3://{bucket}/{key} was read")
-
-
-@pytest.fixture
-async def prepared(make_task, monkeypatch):
-    """Prepares a task for SD WebUI as an agent of a deployment does; gives the request. Nothing private is dialled."""
+@pytest.mark.parametrize("host", HOSTS.split())
+async def test_no_spelling_of_a_private_host_is_dialled_or_handed_to_the_server(make_task, monkeypatch, host):
+    """Links of tasks for SD WebUI, as an agent of a deployment prepares them."""
 
     async def dial(self, host, *_):
         assert is_public(ip_address(host)), host
@@ -63,26 +54,15 @@ async def prepared(make_task, monkeypatch):
     monkeypatch.setattr(httpcore.AnyIOBackend, "connect_tcp", dial)
     monkeypatch.setattr("queue_agent.inputs.web.PAUSES_S", ())
     async with Web(allow_loopback=False) as web:
-        inputs = InputFetcher(web=web, store=NoStore(), bucket="out", input_buckets=frozenset({"in"}))
-
-        async def prepare(content):
-            call = call_of(make_task(content, "image-to-image"))
-            fetched = await inputs.fetch([site.input for site in call.sites])
-            call.write(fetched)
-            return json.loads(call.content)
-
-        yield prepare
-
-
-@pytest.mark.parametrize("host", HOSTS.split())
-async def test_no_spelling_of_a_private_host_is_dialled_or_handed_to_the_server(prepared, host):
-    for spelling in SPELLINGS:
-        for name in ("init_images", "argument"):
-            content = PLACES[name](spelling.format(host))
-            try:
-                sent = await prepared(content)
-            except (InputError, PlatformError):  # the latter where a name server is slow
-                continue
-            # What is no link to any server may stay where words may stand.
-            assert name == "argument", spelling
-            assert not any(mark in json.dumps(sent).lower() for mark in ("http:", "https:", "ftp:", "file:"))
+        inputs = InputFetcher(web=web, store=None, bucket="out", input_buckets=frozenset({"in"}))
+        for link in (spelling.format(host) for spelling in SPELLINGS):
+            for content in ({"init_images": [link]}, {"alwayson_scripts": {"reactor": {"args": [link, True]}}}):
+                call = call_of(make_task(content, "image-to-image"))
+                try:
+                    call.write(await inputs.fetch([site.input for site in call.sites]))
+                except (InputError, PlatformError):  # the latter where a name server is slow
+                    continue
+                # What is no link to any server may stay where words may stand.
+                assert "init_images" not in content, link
+                sent = json.dumps(json.loads(call.content)).lower()
+                assert not any(mark in sent for mark in ("http:", "https:", "ftp:", "file:"))
