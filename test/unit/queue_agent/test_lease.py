@@ -14,18 +14,10 @@ from queue_agent.job_context import JobContext
 from queue_agent.lease import Lease, lease_s
 
 
-class FakeSlot:
-    """A job's place in the schedule."""
-
-    fraction = None
-
-    async def progress(self):
-        return self.fraction
-
-
-def lease_of(jobs, queue, slot=None):
+def lease_of(jobs, queue, progress=None):
     rest = dict.fromkeys(("message", "task", "traceparent", "memory", "telemetry"))
-    job = JobContext(id=JOB, received_s=time.monotonic(), deadlines=DEFAULT_DEADLINES, slot=slot or FakeSlot(), **rest)
+    slot = SimpleNamespace(progress=AsyncMock(return_value=progress))
+    job = JobContext(id=JOB, received_s=time.monotonic(), deadlines=DEFAULT_DEADLINES, slot=slot, **rest)
     return Lease(queue=queue, jobs=jobs, job=job, claim=jobs.claimed)
 
 
@@ -42,17 +34,13 @@ def test_a_lease_ends_before_its_message_is_delivered_again(visibility_s, left_s
 
 
 async def test_claim_and_message_are_renewed_together_and_with_the_jobs_progress_once_it_runs(queue):
-    jobs, slot, renewed = FakeTable(), FakeSlot(), []
-
-    async def renew(job, claim, *, lease_s, attempts, progress):
-        renewed.append((attempts, progress))
-        return False
-
-    jobs.renew, slot.fraction = renew, 0.25
-    async with lease_of(jobs, queue, slot) as lease:
-        await until(lambda: renewed)
+    jobs = FakeTable()
+    jobs.renew = renew = AsyncMock(return_value=False)
+    async with lease_of(jobs, queue, progress=0.25) as lease:
+        await until(lambda: renew.await_count == 1)
         lease.attempt_started()
-        await until(lambda: len(renewed) > 1)
+        await until(lambda: renew.await_count > 1)
+    renewed = [(call.kwargs["attempts"], call.kwargs["progress"]) for call in renew.await_args_list]
     assert renewed[:2] == [(0, None), (1, 0.25)]
     assert queue.log[:2] == ["extend"] * 2
 
