@@ -58,12 +58,10 @@ def test_the_agent_starts_from_its_image_alone_and_says_which_settings_are_missi
     assert "RUNTIME_TYPE is not set" in words
 
 
-@pytest.mark.parametrize("name", RUNTIME_TYPES)
-def test_the_agents_image_holds_every_driver(installed, name):
-    agent = installed["queue-agent"]
-    module, _, driver = RUNTIME_TYPES[name].driver.partition(":")
-    ended = subprocess.run([agent.python, "-c", f"from {module} import {driver}"], cwd=agent.app, env={}, check=False)
-    assert ended.returncode == 0
+def test_the_agents_image_holds_every_driver(installed):
+    drivers = [row.driver.replace(":", " import ") for row in RUNTIME_TYPES.values()]
+    agent, imports = installed["queue-agent"], "\n".join(f"from {driver}" for driver in drivers)
+    subprocess.run([agent.python, "-c", imports], cwd=agent.app, env={}, check=True)
 
 
 @pytest.mark.parametrize("name", RUNTIME_TYPES)
