@@ -1,20 +1,13 @@
-"""The driver against servers that hang up, that have checkpoints, and whose state makes no sense."""
-
-import base64
-import io
+"""The driver against servers that hang up, and those with checkpoints."""
 
 import pytest
 from aiohttp import web
 from driverkit import client_of, signals, task_of
-from PIL import Image
 
 from queue_agent.errors import Rejected, ServerError
+from runtimes.sdwebui.driver.call import call_of
 from runtimes.sdwebui.driver.executor import SdWebUI
-
-
-async def run(client, content, *, dynamic=False):
-    driver = SdWebUI(client, dynamic_model=dynamic)
-    await driver.run(await driver.prepare(task_of(content), None), "job", 1, signals([]))
+from runtimes.sdwebui.driver.options import Options
 
 
 @pytest.mark.parametrize(("hangs_up_in", "asked"), [("drawing", ["draw", "interrupt"]), ("answer", ["draw"])])
@@ -35,8 +28,10 @@ async def test_a_job_whose_line_breaks_before_its_answer_is_interrupted_and_no_o
         return web.json_response({})
 
     async with client_of(web.post("/txt2img", draw), web.post("/interrupt", interrupt)) as client:
+        driver = SdWebUI(client, dynamic_model=False)
+        call = await driver.prepare(task_of({}), None)
         with pytest.raises(ServerError):
-            await run(client, {})
+            await driver.run(call, "job", 1, signals([]))
     assert noted == asked
 
 
@@ -46,34 +41,22 @@ MODELS = [
 ]
 
 
-class Checkpoints:
-    """A server with two checkpoints, of which the first is loaded; draws a picture for every call."""
+async def loaded_for(content, *, dynamic):
+    """What a server with two checkpoints, of which the first is loaded, has loaded once a task may be drawn."""
+    loaded = MODELS[0]["title"]
 
-    def __init__(self):
-        self.loaded = MODELS[0]["title"]
-        self.calls = []
+    async def serve(request):
+        nonlocal loaded
+        if request.path == "/sd-models":
+            return web.json_response(MODELS)
+        if request.path == "/options" and request.method == "POST":
+            loaded = (await request.json())["sd_model_checkpoint"]
+        return web.json_response({"sd_model_checkpoint": loaded})
 
-    async def serve(self, request):
-        sent = await request.json() if request.method == "POST" else {}
-        match request.path:
-            case "/options":
-                self.loaded = sent.get("sd_model_checkpoint", self.loaded)
-                return web.json_response({"sd_model_checkpoint": self.loaded, "eta_noise_seed_delta": 0})
-            case "/txt2img":
-                self.calls.append(sent)
-                picture = io.BytesIO()
-                Image.new("1", (8, 8)).save(picture, "PNG")
-                images = [base64.b64encode(picture.getvalue()).decode()]
-                return web.json_response({"images": images, "parameters": {}, "info": "{}"})
-        return web.json_response(MODELS)
-
-
-async def drawn(content, *, dynamic):
-    """A server with checkpoints after a task."""
-    server = Checkpoints()
-    async with client_of(web.route("*", "/{path:.*}", server.serve)) as client:
-        await run(client, content, dynamic=dynamic)
-    return server
+    async with client_of(web.route("*", "/{path:.*}", serve)) as client:
+        options, call = Options(client, dynamic_model=dynamic, cached_checkpoints=None), call_of(task_of(content))
+        await options.use_checkpoints(call.checkpoint, call.other_checkpoints)
+    return loaded
 
 
 @pytest.mark.parametrize(
@@ -90,16 +73,14 @@ async def test_a_checkpoint_that_the_runtime_has_not_is_refused_wherever_it_is_n
     content = {place: f"a\nSteps: 2, Seed: 1, Model: {asked}" if place == "infotext" else asked}
     if words:
         with pytest.raises(Rejected, match=words):
-            await drawn(content, dynamic=dynamic)
+            await loaded_for(content, dynamic=dynamic)
     else:
-        server = await drawn(content, dynamic=dynamic)
         draws = dynamic and place != "refiner_checkpoint"
-        assert server.loaded.startswith("other" if draws else "base")
-        assert [call.get("sd_model_checkpoint") for call in server.calls] == [None]
+        assert (await loaded_for(content, dynamic=dynamic)).startswith("other" if draws else "base")
 
 
 async def test_a_hash_names_a_checkpoint_too():
     content = {"infotext": "a\nSteps: 2, Seed: 1, Model hash: 00000000cd"}
-    assert (await drawn(content, dynamic=True)).loaded.startswith("other")
+    assert (await loaded_for(content, dynamic=True)).startswith("other")
     with pytest.raises(Rejected, match="serves the checkpoint base"):
-        await drawn(content, dynamic=False)
+        await loaded_for(content, dynamic=False)
