@@ -16,13 +16,12 @@ class BreakEven:
     """A GPU of one's own beside a hosted model."""
 
     usd_per_hour: float
-    """What the instance costs."""
     hosted_usd: float = HOSTED_USD_PER_IMAGE
-    """What the hosted model costs per image."""
+    """An image."""
     seconds_per_image: float = SECONDS_PER_IMAGE
-    """Of the instance at full load."""
+    """At full load."""
     usd_per_day: float = 0
-    """What else runs all day because of it, whatever the number of images."""
+    """What else runs all day, whatever the number of images."""
 
     @property
     def images_per_day(self) -> float:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from configuration.gpus import GPUS, Gpu
-from docs.tables import fill, table
+from docs.tables import table, write
 from runtimes.flux.families import EDIT, TASK_TYPES, Family
 from runtimes.flux.profiles import PROFILES, Offload, Profile, Quantization
 
@@ -121,4 +121,4 @@ TABLES: Mapping[str, Callable[[], str]] = {one.__name__: one for one in (models,
 
 
 if __name__ == "__main__":
-    PAGE.write_text(fill(PAGE.read_text(encoding="utf-8"), TABLES), encoding="utf-8")
+    write(PAGE, TABLES)

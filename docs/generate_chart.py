@@ -10,6 +10,7 @@ import yaml
 
 from configuration.chart_values import ChartValues
 from docs.keys import Key, keys_of
+from docs.tables import line
 from runtimes.registry import pod_types
 
 CHART = Path(__file__).parent.parent / "charts" / "sd-on-eks"
@@ -44,8 +45,8 @@ def _yaml_lines(keys: Sequence[Key], indent: str = "") -> Iterator[str]:
     for key in keys:
         shown = json.dumps(key.default, ensure_ascii=False)
         meaning = key.meaning + (f" Default: {shown}" if _is_merged(key) else "")
-        for line in textwrap.wrap(meaning, _WIDTH - len(indent) - 2, break_on_hyphens=False):
-            yield f"{indent}# {line}\n"
+        for words in textwrap.wrap(meaning, _WIDTH - len(indent) - 2, break_on_hyphens=False):
+            yield f"{indent}# {words}\n"
         if inner := _inner(key):
             # With nothing but comments below it, a key would be null, which no chart takes for a mapping.
             is_empty = all(one.default is None for one in inner)
@@ -60,8 +61,7 @@ def _yaml_lines(keys: Sequence[Key], indent: str = "") -> Iterator[str]:
 def _rows(keys: Iterator[Key]) -> Iterator[str]:
     for key in keys:
         default = "unset" if key.default is None else f"`{json.dumps(key.default, ensure_ascii=False)}`"
-        cells = (f"`{key.path}`", default, key.meaning)
-        yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |\n"
+        yield line((f"`{key.path}`", default, key.meaning))
 
 
 def _runtime_types() -> dict[str, Any]:

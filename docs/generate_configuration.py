@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 from configuration.chart_values import COMPUTED_VALUES
 from configuration.config import Config
 from docs.keys import Key, Schema, keys_of, prose
-from docs.tables import fill, table
+from docs.tables import table, write
 from queue_agent.settings import Settings
 from runtimes.registry import pod_types
 
@@ -122,4 +122,4 @@ TABLES: Mapping[str, Callable[[], str]] = {one.__name__: one for one in (config,
 
 
 if __name__ == "__main__":
-    PAGE.write_text(fill(PAGE.read_text(encoding="utf-8"), TABLES), encoding="utf-8")
+    write(PAGE, TABLES)

@@ -11,27 +11,21 @@ Schema = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
-    """A key.
-
-    Attributes:
-        path: From the root, with dots; ``[]`` stands for the items of a list.
-        name: Its own name.
-        meaning: Its docstring, on one line.
-        section: The docstring of the section that it holds, or may hold; None for a plain value.
-        schema: Its JSON schema.
-        default: None where it is unset.
-        is_required: Whether it must be set.
-        inner: The keys of its section.
-    """
+    """A key of a model or of a section within it."""
 
     path: str
+    """From the root, with dots; ``[]`` stands for the items of a list."""
     name: str
     meaning: str
+    """Its docstring, on one line."""
     section: str | None
+    """The docstring of the section that it holds, or may hold; None for a plain value."""
     schema: Schema
     default: Any
+    """None where it is unset."""
     is_required: bool
     inner: tuple["Key", ...]
+    """The keys of its section."""
 
 
 def keys_of(model: type[BaseModel]) -> tuple[Key, ...]:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 
 _MARKED = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end of table -->\n)", re.DOTALL)
 
@@ -17,9 +18,15 @@ def fill(page: str, tables: Mapping[str, Callable[[], str]]) -> str:
 
 def table(head: Sequence[str], rows: Iterable[Iterable[str | None]]) -> str:
     """A table in Markdown."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "".join(f"| {' | '.join(map(_cell, line))} |\n" for line in lines)
+    return "".join(map(line, [head, ["---"] * len(head), *rows]))
 
 
-def _cell(text: str | None) -> str:
-    return " ".join((text or "").split()).replace("|", r"\|")
+def line(cells: Iterable[str | None]) -> str:
+    """A line of a table; what would end a cell is escaped."""
+    escaped = (" ".join((text or "").split()).replace("|", r"\|") for text in cells)
+    return f"| {' | '.join(escaped)} |\n"
+
+
+def write(page: Path, tables: Mapping[str, Callable[[], str]]) -> None:
+    """Fill a page's file."""
+    page.write_text(fill(page.read_text(encoding="utf-8"), tables), encoding="utf-8")
