@@ -12,7 +12,7 @@ from functools import partial
 from configuration.images import DEPLOYED, IMAGES
 from deploy.aws import Account
 from deploy.images.building import build_here, build_missing
-from deploy.images.codebuild import CodeBuild
+from deploy.images.codebuild import build_in_codebuild
 from deploy.images.mirror import mirror
 from deploy.images.registry import Registry
 from deploy.scripts import exit_code_of
@@ -48,8 +48,8 @@ def _result(options: argparse.Namespace) -> str:
     registry = Registry(account.client("ecr"))
     if options.command == "mirror":
         return mirror(registry, options.images)
-    here = partial(build_here, options.engine, registry) if options.engine else None
-    build = here or CodeBuild(account.session, options.stack_name).build
+    in_codebuild = partial(build_in_codebuild, account.session, options.stack_name)
+    build = partial(build_here, options.engine, registry) if options.engine else in_codebuild
     return json.dumps(build_missing([IMAGES[name] for name in options.images or DEPLOYED], registry, build))
 
 

@@ -59,12 +59,8 @@ def table_of(findings: Iterable[Finding]) -> str:
 def assess(account: Account, config: Config, *, zones: Sequence[str], builds: int, exists: bool) -> list[Finding]:
     """Compare what a deployment needs with what is there, the region first.
 
-    Args:
-        account: Where it is deployed to.
-        config: What is deployed.
-        zones: Names of the availability zones, where the configuration leaves them open.
-        builds: How many images are built, at most.
-        exists: Whether the stack is there already, with its network and buckets.
+    ``zones`` are taken where the configuration names none; ``builds`` images are built at most. A stack that exists
+    has its network and buckets.
     """
     requests_per_s = config.apigw.throttle.rate_limit
     functions = ceil(requests_per_s * _REQUEST_S) + _OTHER_FUNCTIONS

@@ -25,14 +25,7 @@ _POST_TIMEOUT_S = 35.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleOutcome:
-    """How a sample ended.
-
-    Attributes:
-        request: What was posted.
-        seconds: From the request to its notice; None when none came.
-        pictures: The pictures made.
-        problem: What is wrong; None when all is well.
-    """
+    """How a sample ended: the seconds from its request to its notice, if one came, and what is wrong, if anything."""
 
     request: Request
     seconds: float | None = None
@@ -45,11 +38,8 @@ def verify(
 ) -> Iterator[SampleOutcome]:
     """Post all samples and yield each one's outcome as soon as it is known.
 
-    Args:
-        target: The platform.
-        samples: What to post.
-        wait_s: Seconds after which a task without a notice has failed; a first GPU node takes minutes.
-        stop: Ends the waiting early when set; samples without an outcome by then have none.
+    A task without a notice after ``wait_s`` has failed; a first GPU node takes minutes. Once ``stop`` is set, samples
+    without an outcome have none.
 
     Raises:
         DeployError: The platform cannot be reached or used at all.

@@ -14,7 +14,7 @@ from configuration.file import load_config
 from configuration.images import IMAGES, account_registry, content_tag, pod_images
 from deploy.errors import DeployError
 from deploy.images.building import ImageBuild, build_missing
-from deploy.images.codebuild import CodeBuild
+from deploy.images.codebuild import build_in_codebuild
 from deploy.images.registry import Registry
 from deploy.rollout.context import RolloutContext
 from deploy.rollout.steps import images
@@ -172,7 +172,7 @@ def run(cdk):
     def run(builds, *names, sleep=None):
         waits = []
         wanted = [ImageBuild(source=IMAGES[name], address=f"registry.example/{name}", tag="1-abc") for name in names]
-        CodeBuild(builds, "demo", poll_s=7, sleep=sleep or waits.append).build(wanted)
+        build_in_codebuild(builds, "demo", wanted, poll_s=7, sleep=sleep or waits.append)
         return waits
 
     return run
