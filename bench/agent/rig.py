@@ -30,12 +30,9 @@ _USER, _SYSTEM = 11, 12
 
 @dataclass(frozen=True, kw_only=True)
 class AgentRun:
-    """What was seen of some workers and their GPUs.
+    """What ran on each GPU, named by task, and the Unix times at which tasks came into the queue.
 
-    Attributes:
-        gpus: What ran on each, named by task.
-        arrivals: When each task came into the queue, as Unix time.
-        processor_s: Processor time of the first worker, from its first job's start to its last one's end.
+    ``processor_s`` is the first worker's processor time from its first job's start to its last one's end.
     """
 
     gpus: Sequence[Timeline]

@@ -75,7 +75,6 @@ class PlatformClient:
         self._s3 = target.client("s3", config=Config(signature_version="s3v4"))
         self._http = httpx.Client(headers={"x-api-key": target.api_key}, timeout=_ANSWER_TIMEOUT_S)
         self._links: dict[Path, str] = {}
-        self._uploading = threading.Lock()
         self._heard: dict[str, tuple[Notice, float]] = {}
         self._news = threading.Condition()
         self._end = ""
@@ -87,7 +86,7 @@ class PlatformClient:
         return {"task": {"metadata": metadata, "content": body.content}}
 
     def link(self, path: Path) -> str:
-        """Upload a file to the output bucket, once, and return a signed link to it.
+        """Upload a file to the output bucket unless it is there, and return a signed link to it.
 
         Raises:
             CaseError: The bucket is not known, or rejects the file.
@@ -95,14 +94,13 @@ class PlatformClient:
         if not self._target.bucket:
             raise CaseError("The template wants links; --bucket must name the output bucket.")
         where = {"Bucket": self._target.bucket, "Key": f"{_PREFIX}/{self.run}/inputs/{path.parent.name}/{path.name}"}
-        with self._uploading:
-            if path not in self._links:
-                try:
-                    self._s3.put_object(**where, Body=path.read_bytes())
-                except AWS_ERRORS as exc:
-                    raise CaseError(f"{path.name} cannot be uploaded: {exc}") from exc
-                self._links[path] = self._s3.generate_presigned_url("get_object", Params=where, ExpiresIn=_LINK_S)
-            return self._links[path]
+        if path not in self._links:
+            try:
+                self._s3.put_object(**where, Body=path.read_bytes())
+            except AWS_ERRORS as exc:
+                raise CaseError(f"{path.name} cannot be uploaded: {exc}") from exc
+            self._links[path] = self._s3.generate_presigned_url("get_object", Params=where, ExpiresIn=_LINK_S)
+        return self._links[path]
 
     def post(self, request: Mapping[str, Any]) -> None:
         """Post a request; raises CaseError if the platform does not answer or rejects it."""
