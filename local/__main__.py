@@ -48,9 +48,8 @@ def main() -> int:
     say = plain(Terminal(stderr=True))
     try:
         config, flux = _configuration(arguments, say)
-        own = _own_servers(arguments, config)
         with claimed(arguments.state.resolve()):
-            layout = _layout(arguments, config, own, flux)
+            layout = _layout(arguments, config, flux)
             os.environ.clear()
             os.environ.update(layout.environment)
             if arguments.command == "up":
@@ -84,15 +83,11 @@ def _configuration(arguments: argparse.Namespace, say: Callable[[str], None]) ->
     return config, None
 
 
-def _own_servers(arguments: argparse.Namespace, config: Config) -> dict[str, str]:
-    urls = dict(arguments.runtime_url)
-    if unknown := [name for name in urls if config.catalog.find(name) is None]:
+def _layout(arguments: argparse.Namespace, config: Config, flux: FluxServer | None) -> Layout:
+    own = dict(arguments.runtime_url)
+    if unknown := [name for name in own if config.catalog.find(name) is None]:
         known = ", ".join(config.catalog.names)
         raise UsageError(f"--runtime-url {unknown[0]}: there is no runtime {unknown[0]}; there are {known}.")
-    return urls
-
-
-def _layout(arguments: argparse.Namespace, config: Config, own: dict[str, str], flux: FluxServer | None) -> Layout:
     state = arguments.state.resolve()
     if arguments.command == "up":
         host, key = arguments.host, stored_key(Path(arguments.key_file or state / "api-key").expanduser())

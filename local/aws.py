@@ -55,12 +55,7 @@ def queue_url(endpoint: str, name: str) -> str:
 def provision(endpoint: str, catalog: RuntimeCatalog, *, input_buckets: Iterable[str] = ()) -> None:
     """Make buckets, topics, the jobs table and each runtime's queues, with the subscription filters of a deployment.
 
-    The output bucket starts with the input picture of the sample requests.
-
-    Args:
-        endpoint: Where moto listens.
-        catalog: The runtimes.
-        input_buckets: Buckets besides the output bucket from which tasks may take inputs.
+    The output bucket starts with the input picture of the sample requests; tasks may also read ``input_buckets``.
     """
     session = boto3.Session(aws_access_key_id="local", aws_secret_access_key="local", region_name=REGION)
     s3, sns, sqs, dynamodb = (session.client(name, endpoint_url=endpoint) for name in ("s3", "sns", "sqs", "dynamodb"))

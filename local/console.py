@@ -6,7 +6,6 @@ import re
 import signal
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import cycle
 
 from rich.console import Console
@@ -29,35 +28,22 @@ class Terminal(Console):
         signal.raise_signal(signal.SIGTERM)
 
 
-@dataclass(frozen=True, slots=True)
-class LogLine:
-    """A line of a part's output; the level is empty where the line names none."""
-
-    level: str
-    text: str
-
-    @classmethod
-    def parse(cls, line: str) -> "LogLine":
-        """Read a structured line as message and ``key=value``, or one that begins with its level."""
-        try:
-            record = json.loads(line) if line.startswith("{") else {}
-            level, message = str(record.pop("level")), str(record.pop("message"))
-        except (ValueError, KeyError):
-            found = _LEVEL.match(line)
-            return cls(*found.groups()) if found else cls("", line)
-        fields = [f"{key}={value}" for key, value in record.items() if key not in ("time", "logger")]
-        return cls(level, " ".join([message, *fields]))
-
-    def __str__(self) -> str:
-        return f"{self.level} {self.text}" if self.level else self.text
+def readable(line: str) -> tuple[str, str]:
+    """A line's level, empty where it names none, and the line for people: of JSON the message and ``key=value``."""
+    try:
+        record = json.loads(line) if line.startswith("{") else {}
+        level, message = str(record.pop("level")), str(record.pop("message"))
+    except (ValueError, KeyError):
+        found = _LEVEL.match(line)
+        return (found[1], f"{found[1]} {found[2]}") if found else ("", line)
+    fields = [f"{key}={value}" for key, value in record.items() if key not in ("time", "logger")]
+    return level, " ".join([level, message, *fields])
 
 
 class PartLines:
     """Prints lines as ``name | line``: the name in its part's colour, warnings yellow and errors red.
 
-    Args:
-        console: Where they go.
-        everything: Whether lines of level INFO and below are shown too.
+    Lines of level INFO and below are left out, unless ``everything`` is asked for.
     """
 
     def __init__(self, console: Console, *, everything: bool = False) -> None:
@@ -69,11 +55,11 @@ class PartLines:
     def __call__(self, name: str, line: str) -> None:
         """Print a part's line."""
         colour = self._colours[name]
-        parsed = LogLine.parse(line)
-        if parsed.level in _QUIET and not self._everything:
+        level, shown = readable(line)
+        if level in _QUIET and not self._everything:
             return
         width = max(map(len, self._colours))
-        text = Text.assemble((f"{name:<{width}} | ", colour), (str(parsed), _STYLES.get(parsed.level, "")))
+        text = Text.assemble((f"{name:<{width}} | ", colour), (shown, _STYLES.get(level, "")))
         self._console.print(text, soft_wrap=True)
 
 

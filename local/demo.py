@@ -1,6 +1,7 @@
 """``python -m local demo``: one request of each kind, from the API to a picture on disk."""
 
 import asyncio
+import json
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -9,13 +10,11 @@ from rich.console import Console
 from rich.table import Table
 
 from deploy.verify.samples import Sample, samples_of
-from deploy.verify.target import Target
+from deploy.verify.target import local_target
 from deploy.verify.verification import SampleOutcome, verify
-from local.aws import NOTICE_TOPIC_ARN, OUTPUT_BUCKET
 from local.console import plain
 from local.layout import Layout
 from local.platform import Platform, running
-from local.proxy_event import API_KEY_ID
 from local.sheet import DemoOutput
 
 _WAIT_S = 120.0
@@ -24,11 +23,8 @@ _WAIT_S = 120.0
 async def run_demo(layout: Layout, out: Path, console: Console, *, platform: str | None) -> bool:
     """Run the samples of every runtime on a platform of their own; return whether all gave a picture.
 
-    Args:
-        layout: How to run the platform.
-        out: Directory of the runs; this one gets a new directory in it.
-        console: Where progress and the table go.
-        platform: The command that starts a platform which takes these requests; None where there is none.
+    This run gets a new directory in ``out``. ``platform`` is the command that starts a platform which takes these
+    requests; None where there is none.
 
     Raises:
         PartFailedError, DeployError: It did not come to that.
@@ -77,13 +73,7 @@ async def _verify(
 ) -> None:
     """Report each outcome, from a thread, until all are known or a part dies over and over."""
     stop = threading.Event()
-    target = Target(
-        endpoint=layout.endpoint.rstrip("/"),
-        api_key=layout.api_key,
-        api_key_id=API_KEY_ID,
-        bucket=OUTPUT_BUCKET,
-        notice_topic_arn=NOTICE_TOPIC_ARN,
-    )
+    target = local_target(json.loads(layout.stack_file.read_text(encoding="utf-8")))
 
     def work() -> None:
         for outcome in verify(target, samples, wait_s=_WAIT_S, stop=stop):

@@ -18,12 +18,7 @@ class ModelsError(Exception):
 
 
 def real_model(python: Path, folder: Path, profile: str) -> tuple[Config, FluxServer]:
-    """One runtime with a model of one's own.
-
-    Args:
-        python: A Python that has PyTorch.
-        folder: The model, in the format of diffusers.
-        profile: What it is.
+    """One runtime with a model of one's own in the format of diffusers; ``python`` is one that has PyTorch.
 
     Raises:
         ConfigError: There is no such profile.

@@ -22,20 +22,14 @@ def main() -> None:
     parser.add_argument("--stage", required=True)
     parser.add_argument("--rate-limit", type=float, required=True)
     parser.add_argument("--burst-limit", type=int, required=True)
-    arguments = parser.parse_args()
+    settings = vars(parser.parse_args())
+    host, port = settings.pop("host"), settings.pop("port")
     logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(message)s")
     logging.getLogger("local").setLevel(logging.INFO)
     # Lambda calls a handler once at a time; here calls run side by side, on more connections than its clients keep.
     logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
-    gateway = Gateway(
-        handler,
-        stage=arguments.stage,
-        api_key=os.environ.pop("API_KEY"),
-        rate_limit=arguments.rate_limit,
-        burst_limit=arguments.burst_limit,
-    )
-    app = gateway.application()
-    web.run_app(app, host=arguments.host, port=arguments.port, print=None, access_log=None, shutdown_timeout=2)
+    app = Gateway(handler, api_key=os.environ.pop("API_KEY"), **settings).application()
+    web.run_app(app, host=host, port=port, print=None, access_log=None, shutdown_timeout=2)
 
 
 if __name__ == "__main__":

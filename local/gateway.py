@@ -31,15 +31,9 @@ Handler = Callable[[dict[str, Any], Any], Any]
 
 
 class Gateway:
-    """API Gateway in front of one handler.
+    """API Gateway in front of a Lambda's handler: ``stage`` begins every path, and one key is accepted.
 
-    Args:
-        handler: The Lambda's.
-        stage: First part of every path.
-        api_key: The one key that is accepted.
-        rate_limit: Requests per second.
-        burst_limit: Requests at once.
-        timeout_s: Seconds after which the handler is given up.
+    ``rate_limit`` is in requests a second; ``burst_limit`` is how many may come at once.
     """
 
     def __init__(

@@ -14,6 +14,8 @@ from local.ports import LOOPBACK
 from local.proxy_event import API_KEY_ID
 from local.sandbox import sandbox_environment
 
+_STACK_FILE = "stack.json"
+"""What a running platform says of itself, with the names of a deployed stack's outputs."""
 _LOOPBACK_OF = {"0.0.0.0": LOOPBACK, "::": "::1"}
 
 
@@ -30,14 +32,10 @@ class Layout:
     """How a platform runs.
 
     Attributes:
-        config: The configuration.
         state: Directory of its logs, its catalog of runtimes and stack.json.
         host: Address that the API listens on.
-        gateway_port: Port of the API.
-        aws_port: Port of AWS.
         server_urls: Base URL of each runtime's model server.
         own_servers: The runtimes whose model server is the user's, and not started here.
-        api_key: The key that the API takes.
         environment: The environment of every part.
         flux: How the flux server itself runs; None leaves it to its stand-in.
     """
@@ -66,7 +64,7 @@ class Layout:
     @property
     def stack_file(self) -> Path:
         """Present while the platform runs."""
-        return stack_file(self.state)
+        return self.state / _STACK_FILE
 
     @property
     def aws_endpoint(self) -> str:
@@ -138,16 +136,11 @@ def claimed(state: Path) -> Iterator[None]:
         try:
             yield
         finally:
-            stack_file(state).unlink(missing_ok=True)
-
-
-def stack_file(state: Path) -> Path:
-    """What a running platform says of itself, with the names of a deployed stack's outputs."""
-    return state / "stack.json"
+            (state / _STACK_FILE).unlink(missing_ok=True)
 
 
 def _where(state: Path) -> str:
     try:
-        return f"at {json.loads(stack_file(state).read_text(encoding='utf-8'))['FrontApiEndpoint']}"
+        return f"at {json.loads((state / _STACK_FILE).read_text(encoding='utf-8'))['FrontApiEndpoint']}"
     except (OSError, ValueError, KeyError):
         return "here and is still starting"

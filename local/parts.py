@@ -1,8 +1,8 @@
 """Every part's command line and environment. What crosses into a process stands here and nowhere else."""
 
 import asyncio
+import re
 import sys
-from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from http import HTTPStatus
 from urllib.parse import urlsplit
@@ -19,8 +19,16 @@ from runtimes.registry import RUNTIME_TYPES
 
 AGENT_DRAIN_S = 5.0
 """How long an agent may continue its job after SIGTERM."""
+_NAMES = {
+    "TASK_TOPIC_ARN": TASK_TOPIC_ARN,
+    "NOTICE_TOPIC_ARN": NOTICE_TOPIC_ARN,
+    "OUTPUT_BUCKET": OUTPUT_BUCKET,
+    "JOBS_TABLE": JOBS_TABLE,
+}
+"""Of what is in AWS, as the Lambdas take them."""
 _PROBE_TIMEOUT_S = 2.0
 _LOADING_S = 1800.0
+_DEAD = re.compile(r'"live":\s*false')
 
 
 def aws_part(layout: Layout) -> Part:
@@ -33,22 +41,11 @@ def aws_part(layout: Layout) -> Part:
 
 def door_part(layout: Layout) -> Part:
     """API Gateway and the door behind it."""
-    throttle = layout.config.apigw.throttle
-    part = _part(
-        layout,
-        "door",
-        "local.door",
-        f"--host={layout.host}",
-        f"--port={layout.gateway_port}",
-        f"--stage={layout.config.apigw.stage_name}",
-        f"--rate-limit={throttle.rate_limit}",
-        f"--burst-limit={throttle.burst_limit}",
-        API_KEY=layout.api_key,
-        TASK_TOPIC_ARN=TASK_TOPIC_ARN,
-        OUTPUT_BUCKET=OUTPUT_BUCKET,
-        JOBS_TABLE=JOBS_TABLE,
-        RUNTIMES_FILE=str(layout.runtimes_file),
-    )
+    gateway = layout.config.apigw
+    arguments = [f"--host={layout.host}", f"--port={layout.gateway_port}", f"--stage={gateway.stage_name}"]
+    arguments += [f"--rate-limit={gateway.throttle.rate_limit}", f"--burst-limit={gateway.throttle.burst_limit}"]
+    names = {**_NAMES, "API_KEY": layout.api_key, "RUNTIMES_FILE": str(layout.runtimes_file)}
+    part = _part(layout, "door", "local.door", *arguments, **names)
     return replace(part, probe=_listens(layout.reachable_host, layout.gateway_port))
 
 
@@ -100,17 +97,9 @@ def agent_part(layout: Layout, runtime: ModelsRuntime) -> Part:
 
 def keeper_part(layout: Layout) -> Part:
     """The keeper."""
-    return _part(
-        layout,
-        "keeper",
-        "local.keeper",
-        f"--runtimes={layout.runtimes_file}",
-        JOBS_TABLE=JOBS_TABLE,
-        NOTICE_TOPIC_ARN=NOTICE_TOPIC_ARN,
-        TASK_TOPIC_ARN=TASK_TOPIC_ARN,
-        OUTPUT_BUCKET=OUTPUT_BUCKET,
-        START_TIMEOUT_S=f"{layout.config.deadlines.start_seconds:g}",
-    )
+    start = f"{layout.config.deadlines.start_seconds:g}"
+    arguments = f"--runtimes={layout.runtimes_file}"
+    return _part(layout, "keeper", "local.keeper", arguments, START_TIMEOUT_S=start, **_NAMES)
 
 
 def notices_part(layout: Layout) -> Part:
@@ -122,24 +111,18 @@ def _takes_tasks(layout: Layout, runtime: ModelsRuntime, http: aiohttp.ClientSes
     """Tell whether a model server that was started here takes tasks; GivenUpError says that it never will."""
 
     async def probe() -> bool:
-        try:
-            async with _health(layout, runtime, http) as response:
-                if response.status == HTTPStatus.SERVICE_UNAVAILABLE and (await response.json()).get("live") is False:
-                    raise GivenUpError
-                return response.status == HTTPStatus.OK
-        except (aiohttp.ClientError, TimeoutError):
-            return False
+        status, is_dead = await _health(layout, runtime, http)
+        if is_dead:
+            raise GivenUpError
+        return status == HTTPStatus.OK
 
     return probe
 
 
 async def server_doubt(layout: Layout, runtime: ModelsRuntime, http: aiohttp.ClientSession) -> str | None:
     """Why a user's model server takes no tasks now; None when it does."""
-    pod = RUNTIME_TYPES[runtime.type].pod
-    try:
-        async with _health(layout, runtime, http) as response:
-            status = response.status
-    except (aiohttp.ClientError, TimeoutError):
+    pod, (status, _) = RUNTIME_TYPES[runtime.type].pod, await _health(layout, runtime, http)
+    if status is None:
         return "does not answer yet; its agent waits for it"
     if status == HTTPStatus.OK:
         return None
@@ -147,12 +130,17 @@ async def server_doubt(layout: Layout, runtime: ModelsRuntime, http: aiohttp.Cli
     return f"answers {status} to {pod.health_path}; {hint}"
 
 
-def _health(
-    layout: Layout, runtime: ModelsRuntime, http: aiohttp.ClientSession
-) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
-    base = urlsplit(layout.server_urls[runtime.name])
-    url = base._replace(path=RUNTIME_TYPES[runtime.type].pod.health_path, query="").geturl()
-    return http.get(url, timeout=aiohttp.ClientTimeout(total=_PROBE_TIMEOUT_S), allow_redirects=False)
+async def _health(layout: Layout, runtime: ModelsRuntime, http: aiohttp.ClientSession) -> tuple[int | None, bool]:
+    """A model server's status, None if it does not answer, and whether it says that it will never be ready."""
+    path = RUNTIME_TYPES[runtime.type].pod.health_path
+    url = urlsplit(layout.server_urls[runtime.name])._replace(path=path, query="").geturl()
+    timeout = aiohttp.ClientTimeout(total=_PROBE_TIMEOUT_S)
+    try:
+        async with http.get(url, timeout=timeout, allow_redirects=False) as response:
+            is_dead = response.status == HTTPStatus.SERVICE_UNAVAILABLE and _DEAD.search(await response.text())
+            return response.status, bool(is_dead)
+    except (aiohttp.ClientError, TimeoutError):
+        return None, False
 
 
 def stand_in_url(runtime: ModelsRuntime, port: int) -> str:

@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 
 import aiohttp
 
 from configuration.config import ModelsRuntime
 from local import parts
-from local.console import LogLine
+from local.console import readable
 from local.layout import Layout
 from local.processes import LineSink, Part, PartFailedError, SupervisedProcess
 
@@ -22,11 +23,6 @@ async def running(
     layout: Layout, *, console: LineSink | None = None, progress: Callable[[str], None]
 ) -> AsyncIterator["Platform"]:
     """The running platform, in a state directory that this process has claimed.
-
-    Args:
-        layout: How it runs.
-        console: Takes every line of every part, notices among them; None leaves the lines to the log files.
-        progress: Takes a sentence for people at each step of the start.
 
     Raises:
         PartFailedError: A part does not come up.
@@ -44,26 +40,24 @@ async def running(
             await platform.stop()
 
 
+@dataclass(eq=False)
 class Platform:
-    """All parts of a platform."""
+    """All parts of a platform.
 
-    def __init__(
-        self,
-        layout: Layout,
-        http: aiohttp.ClientSession,
-        console: LineSink | None,
-        progress: Callable[[str], None],
-    ) -> None:
-        self._layout = layout
-        self._http = http
-        self._console = console
-        self._progress = progress
-        self._agents: list[SupervisedProcess] = []
-        self._others: list[SupervisedProcess] = []
+    ``console`` takes every line of every part, notices among them; None leaves the lines to the log files.
+    ``progress`` takes a sentence for people at each step of the start.
+    """
+
+    layout: Layout
+    http: aiohttp.ClientSession
+    console: LineSink | None
+    progress: Callable[[str], None]
+    _agents: list[SupervisedProcess] = field(default_factory=list)
+    _others: list[SupervisedProcess] = field(default_factory=list)
 
     async def start(self) -> None:
         """Start all parts and wait until they are ready."""
-        layout = self._layout
+        layout = self.layout
         layout.runtimes_file.write_text(layout.config.catalog.to_json(), encoding="utf-8")
         aws = self._launch(parts.aws_part(layout), self._others)
         async with asyncio.TaskGroup() as waiting:
@@ -71,7 +65,7 @@ class Platform:
                 if runtime.name in layout.own_servers:
                     waiting.create_task(self._look_at(runtime))
                 else:
-                    server = self._launch(parts.server_part(layout, runtime, self._http), self._others)
+                    server = self._launch(parts.server_part(layout, runtime, self.http), self._others)
                     waiting.create_task(self.ready(server))
             waiting.create_task(self.ready(self._launch(parts.door_part(layout), self._others)))
             await self.ready(aws)
@@ -79,7 +73,7 @@ class Platform:
                 self._launch(parts.agent_part(layout, runtime), self._agents)
         # Nobody waits for it: there is nothing for it to do in the first seconds.
         self._launch(parts.keeper_part(layout), self._others)
-        if self._console is not None:
+        if self.console is not None:
             self._launch(parts.notices_part(layout), self._others)
 
     async def failed(self) -> PartFailedError:
@@ -106,22 +100,22 @@ class Platform:
             while True:
                 await asyncio.sleep(_REPEAT_EVERY_S)
                 said = process.last_lines[-1] if process.last_lines else ""
-                self._progress(f"{process.part.name} is not ready yet: {LogLine.parse(said)}")
+                self.progress(f"{process.part.name} is not ready yet: {readable(said)[1]}")
 
         repeating = asyncio.create_task(repeat())
         try:
             await process.wait_ready()
         finally:
             repeating.cancel()
-        self._progress(f"{process.part.name} is ready")
+        self.progress(f"{process.part.name} is ready")
 
     def _launch(self, part: Part, among: list[SupervisedProcess]) -> SupervisedProcess:
-        process = SupervisedProcess(part, self._layout.logs / f"{part.name}.log", self._console)
+        process = SupervisedProcess(part, self.layout.logs / f"{part.name}.log", self.console)
         among.append(process)
         return process
 
     async def _look_at(self, runtime: ModelsRuntime) -> None:
         """Say where a user's model server is; it may take minutes to load, and the waiting is its agent's."""
-        doubt = await parts.server_doubt(self._layout, runtime, self._http)
-        url = self._layout.server_urls[runtime.name]
-        self._progress(f"{runtime.name} uses {url}{f', which {doubt}' if doubt else ''}")
+        doubt = await parts.server_doubt(self.layout, runtime, self.http)
+        url = self.layout.server_urls[runtime.name]
+        self.progress(f"{runtime.name} uses {url}{f', which {doubt}' if doubt else ''}")

@@ -43,8 +43,6 @@ class Part:
     """A process to run.
 
     Attributes:
-        name: Names its log and its lines on the console.
-        command: Program and arguments.
         environment: The whole environment.
         probe: Tells whether it is ready; None when nobody waits for it.
         ready_s: How long it may take to be ready.
@@ -64,13 +62,7 @@ class PartFailedError(Exception):
 
 
 class SupervisedProcess:
-    """One part: started at once, and again with growing pauses whenever it ends.
-
-    Args:
-        part: What runs.
-        log: File of its output, which is emptied first.
-        console: Takes each line of its output too.
-    """
+    """One part: started at once, and again with growing pauses whenever it ends. Its log is emptied first."""
 
     def __init__(self, part: Part, log: Path, console: LineSink | None = None) -> None:
         self.part = part

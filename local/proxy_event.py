@@ -37,14 +37,9 @@ class LambdaContext:
 
 
 def make_event(request: web.Request, body: bytes, *, stage: str, path: str, api_key: str) -> dict[str, Any]:
-    """Write a request as a proxy event.
+    """Write a request as a proxy event; ``path`` comes after the stage.
 
-    Args:
-        request: The request.
-        body: Its body; undecodable bytes are replaced, as for any type that is not declared binary.
-        stage: The stage it came by.
-        path: The path after the stage.
-        api_key: The key it came with.
+    Undecodable bytes of the body are replaced, as for any type that is not declared binary.
     """
     now = datetime.now(UTC)
     headers = CIMultiDict(request.headers)

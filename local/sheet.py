@@ -28,11 +28,8 @@ _UP_LINKS = InputLinks(
 class DemoOutput:
     """Saves each outcome of a demo when it is known. File names are short where no two runtimes have the same type.
 
-    Args:
-        out: Directory of all runs.
-        config: What the demo runs.
-        asked: How many requests it posts.
-        platform: The command that starts a platform which takes them; None where there is none.
+    ``out`` is the directory of all runs, ``asked`` how many requests this one posts, and ``platform`` the command that
+    starts a platform which takes them; None where there is none.
     """
 
     def __init__(self, out: Path, config: Config, *, asked: int, platform: str | None) -> None:

@@ -30,11 +30,7 @@ _Start = Callable[..., Any]
 
 
 def mend_subscriptions(endpoint: str) -> None:
-    """Put the mended delivery in place of moto's, for this process.
-
-    Args:
-        endpoint: Where this process listens; certificates are fetched there.
-    """
+    """Put the mended delivery in place of moto's, for this process, which listens at the endpoint."""
     patched: Any = Subscription
     deliver, get_post_data = patched.publish, patched.get_post_data
     senders = ThreadPoolExecutor(_HTTP_AT_ONCE, thread_name_prefix="sns-http")

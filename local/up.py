@@ -18,16 +18,7 @@ _PREFERRED = "text-to-image"
 
 
 async def run_up(layout: Layout, console: Console, lines: LineSink) -> None:
-    """Run the platform until this task is cancelled.
-
-    Args:
-        layout: How to run it.
-        console: Where sentences for people go.
-        lines: Takes every line of every part.
-
-    Raises:
-        PartFailedError: It does not come up.
-    """
+    """Run the platform until this task is cancelled; raises PartFailedError if it does not come up."""
     say = plain(console)
     say("Starting the platform …")
     async with running(layout, console=lines, progress=say):
