@@ -37,7 +37,6 @@ _REGISTERED = {
 }
 """Types by the names of IANA or browsers, where the library has other names."""
 _BY_NAME = {
-    "csv": "text/csv",
     "exr": "image/x-exr",
     "fbx": "application/octet-stream",
     "glb": "model/gltf-binary",
@@ -55,7 +54,6 @@ _BY_NAME = {
     "stl": "model/stl",
     "toml": "application/toml",
     "usdz": "model/vnd.usdz+zip",
-    "vtt": "text/vtt",
     "xhtml": "text/plain",
     "yaml": "application/yaml",
     "yml": "application/yaml",
