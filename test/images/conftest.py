@@ -50,43 +50,31 @@ class FakePrograms:
         return {**kept, "PATH": f"{self.bin}:/usr/bin:/bin", **more}
 
 
-@pytest.fixture(scope="session")
-def fake_programs():
-    """Makes a folder of fakes below a folder."""
-    return FakePrograms
-
-
 @pytest.fixture
 def programs(tmp_path):
     return FakePrograms(tmp_path)
 
 
 @pytest.fixture(scope="session")
-def empty_account():
-    """Empties the account at moto's server, and gives the environment that leads there."""
+def moto_server():
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
-    endpoint = "http://{}:{}".format(*server.get_host_and_port())
-
-    def empty():
-        moto_api_backend.reset()
-        return {
-            "AWS_ENDPOINT_URL": endpoint,
-            "AWS_REGION": "eu-west-1",
-            "AWS_DEFAULT_REGION": "eu-west-1",
-            "AWS_ACCESS_KEY_ID": "testing",
-            "AWS_SECRET_ACCESS_KEY": "testing",
-            "AWS_CONFIG_FILE": os.devnull,
-        }
-
-    yield empty
+    yield "http://{}:{}".format(*server.get_host_and_port())
     server.stop()
 
 
 @pytest.fixture
-def aws(empty_account, monkeypatch):
+def aws(moto_server, monkeypatch):
     """An empty account, where boto3 finds it; gives its environment for programs that are started."""
-    environ = empty_account()
+    moto_api_backend.reset()
+    environ = {
+        "AWS_ENDPOINT_URL": moto_server,
+        "AWS_REGION": "eu-west-1",
+        "AWS_DEFAULT_REGION": "eu-west-1",
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_CONFIG_FILE": os.devnull,
+    }
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
     return environ

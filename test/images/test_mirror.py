@@ -5,7 +5,6 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import boto3
 import pytest
@@ -59,48 +58,34 @@ def mirror(programs, environ, *images, **more):
     )
 
 
-@pytest.fixture(scope="module", params=["crane", "docker"])
-def mirrored(request, fake_programs, empty_account, tmp_path_factory):
-    """All is mirrored, by crane also a second time; gives the registry, its repositories and the calls."""
-    programs, environ = fake_programs(tmp_path_factory.mktemp(request.param)), empty_account()
-    programs.add(request.param, COPY)
-    ended = mirror(programs, environ, OURS)
+@pytest.mark.parametrize(
+    ("copier", "copying"), [("crane", ["copy"]), ("docker", ["buildx", "imagetools", "create", "--tag"])]
+)
+def test_charts_and_images_are_copied_once_under_their_own_names_without_a_password_in_a_command(
+    programs, aws, copier, copying
+):
+    programs.add(copier, COPY)
+    ended = mirror(programs, aws, OURS)
     assert ended.returncode == 0, ended.stderr
-    if request.param == "crane":
-        assert mirror(programs, environ, OURS).stdout == ended.stdout
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in environ.items():
-            patch.setenv(name, value)
-        names = {entry["repositoryName"] for entry in boto3.client("ecr").describe_repositories()["repositories"]}
-    return SimpleNamespace(
-        registry=ended.stdout.strip(), repositories=names, calls=programs.calls, copier=request.param
-    )
+    assert mirror(programs, aws, OURS).stdout == ended.stdout
+    calls, registry = programs.calls, ended.stdout.strip()
 
+    def arguments_of(*start):
+        return [call["arguments"] for call in calls if call["arguments"][: len(start)] == [*start]]
 
-def test_every_image_is_copied_once_under_its_own_name(mirrored):
-    copying = {"crane": ["copy"], "docker": ["buildx", "imagetools", "create", "--tag"]}[mirrored.copier]
-    copies = [call["arguments"] for call in mirrored.calls if call["arguments"][: len(copying)] == copying]
-    words = [word for arguments in copies for word in arguments if word.startswith(f"{mirrored.registry}/")]
+    copied = [word for words in arguments_of(*copying) for word in words if word.startswith(f"{registry}/")]
     karpenter, collector = f"{KARPENTER_IMAGE}:{KARPENTER.version}", published()["images"][0].partition("/")[2]
     names = sorted([karpenter, "kedacore/keda:2.21.0", "sd-on-eks/sdwebui:0.1.0-abc", collector])
-    assert sorted(word.removeprefix(f"{mirrored.registry}/") for word in words) == names
-
-
-def test_charts_of_the_stacks_versions_are_pushed_to_where_it_looks_for_them(mirrored):
-    pulls, pushes = (
-        [call["arguments"] for call in mirrored.calls if call["arguments"][0] == command]
-        for command in ("pull", "push")
-    )
-    assert {words[words.index("--version") + 1] for words in pulls} == {chart.version for chart in CHARTS}
-    assert {words[2] for words in pushes} == {f"oci://{mirrored.registry}/charts"}
-    places = {chart.location(mirrored.registry)["repository"] for chart in CHARTS}
-    assert {place.removeprefix(f"oci://{mirrored.registry}/") for place in places} <= mirrored.repositories
-
-
-def test_passwords_are_in_no_command_line(mirrored):
-    words = [word for call in mirrored.calls for word in call["arguments"]]
-    passwords = {call["program"]: call["stdin"] for call in mirrored.calls if "login" in call["arguments"]}
-    assert set(passwords) == {mirrored.copier, "helm"}
+    assert sorted(word.removeprefix(f"{registry}/") for word in copied) == names
+    # The charts are of the stack's versions, and where it looks for them.
+    pulled = {words[words.index("--version") + 1] for words in arguments_of("pull")}
+    assert pulled == {chart.version for chart in CHARTS}
+    assert {words[2] for words in arguments_of("push")} == {f"oci://{registry}/charts"}
+    places = {chart.location(registry)["repository"].removeprefix(f"oci://{registry}/") for chart in CHARTS}
+    assert places <= {one["repositoryName"] for one in boto3.client("ecr").describe_repositories()["repositories"]}
+    passwords = {call["program"]: call["stdin"] for call in calls if "login" in call["arguments"]}
+    assert set(passwords) == {copier, "helm"}
+    words = [word for call in calls for word in call["arguments"]]
     assert all(password and not any(password in word for word in words) for password in passwords.values())
 
 
