@@ -55,7 +55,24 @@ class RuntimeRelease(Construct):
             )
         # Under these tags ``python -m deploy.images build`` makes the images of this checkout.
         tags = {image.source.name: image.source.tag(_ROOT) for image in pod_images(runtime)}
-        resources = _resources(Stack.of(self), runtime.name, flow, karpenter)
+        stack, queues = Stack.of(self), flow.messaging.queues[runtime.name]
+        resources = ReleaseResources(
+            queue_url=queues.main.queue_url,
+            dead_queue_url=queues.dead.queue_url,
+            notice_topic_arn=flow.messaging.notices.topic_arn,
+            output_bucket=flow.bucket.bucket_name,
+            jobs_table=flow.table.table_name,
+            region=stack.region,
+            node_role=karpenter.node_role.role_name,
+            service_account=runtime.name,
+            otlp_endpoint=ENDPOINT,
+            registry=account_registry(account=stack.account, region=stack.region, url_suffix=stack.url_suffix),
+        )
+        chart: dict[str, Any]
+        if runtime.chart_repository is None:
+            chart = {"chart_asset": assets.Asset(self, "Chart", path=str(CHART))}
+        else:
+            chart = {"chart": CHART.name, "repository": runtime.chart_repository, "version": runtime.chart_version}
         self.release = eks.HelmChart(
             self,
             "Release",
@@ -65,15 +82,9 @@ class RuntimeRelease(Construct):
             create_namespace=True,
             timeout=Duration.minutes(14),  # the handler is a Lambda, which has 15
             values=release_values(context.config, runtime, resources, image_tags=tags),
-            **self._chart(runtime),
+            **chart,
         )
         self.release.node.add_dependency(identity)
-
-    def _chart(self, runtime: ModelsRuntime) -> dict[str, Any]:
-        """Say where the chart comes from: this checkout, or where the operator keeps one."""
-        if runtime.chart_repository is None:
-            return {"chart_asset": assets.Asset(self, "Chart", path=str(CHART))}
-        return {"chart": CHART.name, "repository": runtime.chart_repository, "version": runtime.chart_version}
 
 
 def agent_statements(context: Context, flow: TaskFlow, runtime: str) -> list[iam.PolicyStatement]:
@@ -90,19 +101,3 @@ def agent_statements(context: Context, flow: TaskFlow, runtime: str) -> list[iam
         allow(["dynamodb:UpdateItem"], [flow.table.table_arn]),
         *context.key_statements("dynamodb", "s3", "sns", "sqs"),
     ]
-
-
-def _resources(stack: Stack, runtime: str, flow: TaskFlow, karpenter: KarpenterController) -> ReleaseResources:
-    queues = flow.messaging.queues[runtime]
-    return ReleaseResources(
-        queue_url=queues.main.queue_url,
-        dead_queue_url=queues.dead.queue_url,
-        notice_topic_arn=flow.messaging.notices.topic_arn,
-        output_bucket=flow.bucket.bucket_name,
-        jobs_table=flow.table.table_name,
-        region=stack.region,
-        node_role=karpenter.node_role.role_name,
-        service_account=runtime,
-        otlp_endpoint=ENDPOINT,
-        registry=account_registry(account=stack.account, region=stack.region, url_suffix=stack.url_suffix),
-    )
