@@ -54,15 +54,11 @@ def test_a_checkpoint_is_found_wherever_it_is_named(content, place, draws):
 @pytest.mark.parametrize(
     "content",
     [
-        {},
-        {"sd_model_checkpoint": None, "refiner_checkpoint": "", "hr_checkpoint_name": "Use same checkpoint"},
-        {"refiner_checkpoint": "None"},
+        {"sd_model_checkpoint": None, "refiner_checkpoint": "None", "hr_checkpoint_name": "Use same checkpoint"},
         {"alwayson_scripts": {"Refiner": {"args": [False, "n", 0.8]}, "x": None}},
-        {"alwayson_scripts": {"ADetailer": {"args": [{"ad_checkpoint": "Use same checkpoint"}]}}},
         {"script_name": "prompts from file", "script_args": [11, "n", []]},
         {"script_name": "x/y/z plot", "script_args": [1, "n", ["n"], True]},
         {"infotext": "Model hash: n"},
-        infotext("Size: 1x1"),
         {"prompt": "sd_model_checkpoint: n", "override_settings": [], "alwayson_scripts": "x", "infotext": 1},
     ],
 )

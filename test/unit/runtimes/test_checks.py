@@ -28,6 +28,7 @@ def errors(content, runtime, tasktype):
     ("runtime", "tasktype", "content"),
     [
         (STATIC, T2I, {"override_settings": {"sd_model_checkpoint": f"{CHECKPOINT} [6ce0161689]"}}),
+        (STATIC, T2I, {"sd_model_checkpoint": "A" * 64}),  # a hash, which the server alone can look up
         (STATIC, T2I, {"infotext": INFOTEXT.format("Model: x"), "sd_model_checkpoint": CHECKPOINT}),
         (STATIC, T2I, {"refiner_checkpoint": "", "hr_checkpoint_name": "Use same checkpoint"}),
         (DYNAMIC, T2I, {"sd_model_checkpoint": "x.ckpt", "override_settings": {"sd_model_checkpoint": "x"}}),

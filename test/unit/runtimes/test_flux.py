@@ -6,12 +6,12 @@ import time
 
 import pytest
 from aiohttp import web
-from driverkit import client_of, signals, task_of
+from driverkit import answer, client_of, signals, task_of
 
-from queue_agent.errors import ExecutionFailed, InvalidTask, Rejected, ServerError
+from queue_agent.errors import ExecutionFailed, InvalidTask, Rejected, ServerError, ServerLoading
 from queue_agent.media import Media
 from queue_agent.ports import Capacity
-from runtimes.flux.driver.answer import ServedModel, report_of
+from runtimes.flux.driver.answer import ServedModel, read_health, refusal, report_of
 from runtimes.flux.driver.events import FluxJob, events_in
 from runtimes.flux.driver.events import ServerEvent as Event
 from runtimes.flux.driver.executor import Flux
@@ -174,6 +174,18 @@ def failed(code, message="No."):
 def test_an_ending_is_the_tasks_fault_only_where_it_would_be_the_same_again(row, error, is_final):
     report = report_of(row)
     assert (type(report.error), report.would_end_the_same) == (error, is_final)
+
+
+def test_a_request_that_is_too_large_is_the_tasks_fault_and_a_refusal_without_a_reason_the_servers():
+    assert type(refusal(answer(413, {"detail": "too large"}))) is Rejected
+    assert type(refusal(answer(422, []))) is ServerError
+
+
+@pytest.mark.parametrize(("is_live", "kind"), [(True, ServerLoading), (False, ServerError)])
+def test_a_server_without_a_worker_is_loading_only_if_one_will_come_back(is_live, kind):
+    with pytest.raises(ServerError) as caught:
+        read_health(answer(503, {"live": is_live, "ready": False, "workers": []}))
+    assert type(caught.value) is kind
 
 
 async def test_a_server_tells_how_many_jobs_it_can_have_and_its_events_and_restarts_are_signs_of_life():

@@ -27,12 +27,9 @@ def faults(content, task_type="text-to-image", profile="flux-schnell"):
 @pytest.mark.parametrize(
     ("profile", "task_type", "content"),
     [
-        ("flux-schnell", "text-to-image", {"prompt": "a"}),
         # What other programs spell out: schnell reads 256 tokens and no guidance scale.
         ("flux-schnell", "text-to-image", {"prompt": "a", "max_sequence_length": 512, "guidance_scale": 3.5}),
-        ("qwen-image-edit", "edit", {"instructions": "a", "images": [PICTURE] * 3, "size": 1024}),
         ("sdxl", "text-to-image", {"prompt": "a", "width": 1032, "height": 2048, "negative_prompt": "b"}),
-        ("sd3.5-large", "text-to-image", {"prompt": "a", "max_sequence_length": 512, "num_images": 4}),
         *[
             ("flux-fill", "inpainting", {"prompt": "a", "image": PICTURE, "mask": PICTURE, field: None, name: link})
             for link in (" HTTPS://a.example/a.png\n", "S3://b/two words.png")
