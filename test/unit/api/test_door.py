@@ -61,12 +61,6 @@ def test_a_request_that_is_no_task_is_rejected_in_json_of_one_shape_and_nothing_
     assert door.sns.calls == door.s3.calls == []
 
 
-def test_a_task_that_cannot_be_queued_is_503_and_says_to_try_again(door):
-    door.break_sns()
-    response = door.respond(GOOD)
-    assert (response["statusCode"], response["headers"]["Retry-After"]) == (503, "1")
-
-
 def test_a_bug_is_answered_500_in_the_same_shape(door, monkeypatch):
     monkeypatch.setattr("api.door.new_job_id", lambda: 1 / 0)
     status, answer = door.send(GOOD)

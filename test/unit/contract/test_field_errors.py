@@ -79,9 +79,7 @@ def test_one_mistake_is_one_fault_in_a_field_that_is_there(given, sentences):
 _INNER_WORDS = re.compile(r"should|valid |validation|Input|pattern|\[str|pydantic|\^")
 
 
-@pytest.mark.parametrize(
-    "value", ["", "<?>", 0, -1, 10**400, 1.5, True, [], {}, [[]], {"a": []}, {"": {}}, [{"a": 1}], "1" * 300]
-)
+@pytest.mark.parametrize("value", ["<?>", -1, 10**400, 1.5, True, [], {}, [[]], {"a": []}, [{"a": 1}], "1" * 300])
 @pytest.mark.parametrize("model", [Config, *REQUESTS.values(), Metadata, ModelOptions, Task])
 def test_no_value_of_any_field_is_refused_in_pydantics_words(model, value):
     """Each field, at any depth, is given values of other kinds. A pattern gets its words by contract.models.Form."""

@@ -29,10 +29,6 @@ NOTICE = {
 }
 
 
-class EndedError(Exception):
-    """Ends a consumer that listens forever."""
-
-
 def load(name):
     spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
@@ -68,35 +64,25 @@ def publish(topic, **changes):
     boto3.client("sns").publish(TopicArn=topic, Message=json.dumps(NOTICE | changes), MessageAttributes=attributes)
 
 
-def consume(module, url, out, notices, monkeypatch):
-    """Listen until so many notices have been deleted from the queue."""
-    sqs = boto3.client("sqs")
-    delete, deleted = sqs.delete_message, []
-
-    def counting_delete(**parameters):
-        delete(**parameters)
-        deleted.append(parameters)
-        if len(deleted) == notices:
-            raise EndedError
-
-    sqs.delete_message = counting_delete
-    make = boto3.client
-    monkeypatch.setattr(module.boto3, "client", lambda name: sqs if name == "sqs" else make(name))
-    with pytest.raises(EndedError):
-        module.consume(url, out)
-
-
 def test_the_consumer_saves_the_pictures_of_each_job_once_even_of_a_notice_without_their_list(
     topic, tmp_path, monkeypatch
 ):
     module = load("consume_notices")
     handled, handle = [], module.handle
-    monkeypatch.setattr(module, "handle", lambda notice, out: [handled.append(notice["job"]), handle(notice, out)])
+
+    def handle_until_the_last(notice, out):
+        handled.append(notice["job"])
+        handle(notice, out)
+        if notice["job"] == "last":
+            raise EOFError
+
+    monkeypatch.setattr(module, "handle", handle_until_the_last)
     url = module.subscribe("saves", topic)
-    for job in ("job-1", "job-1", "job-2"):
+    for job in ("job-1", "job-1", "last"):
         publish(topic, job=job, image_url=[])
-    consume(module, url, tmp_path, 3, monkeypatch)
-    assert sorted(handled) == ["job-1", "job-2"]
+    with pytest.raises(EOFError):
+        module.consume(url, tmp_path)
+    assert handled == ["job-1", "last"]
     assert (tmp_path / "t-abcd-1.png").read_bytes() == b"picture"
 
 

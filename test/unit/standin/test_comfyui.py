@@ -95,15 +95,6 @@ async def test_events_have_the_real_servers_order_and_shapes_and_a_bystander_hea
     assert bystander.types[1:] == [*["status"] * 5, *["progress_state"] * 4, "status"]
 
 
-async def test_sampling_tells_each_step_and_sends_no_picture(comfy):
-    ear = await comfy.listen("me")
-    await comfy.submit(content_of("comfyui", steps=3), client_id="me")
-    assert "binary" not in await ear.to_the_end()
-    assert [one["value"] for one in ear.all("progress")] == [1, 2, 3]
-    order = [one["node"] for one in ear.all("executing")]
-    assert (sorted(order[:-4]), order[-4:]) == (["1", "2", "3"], ["4", "5", "6", None])
-
-
 @pytest.mark.parametrize("with_header", [False, True])
 async def test_pictures_sent_through_the_socket_are_listed_nowhere_and_have_a_header_on_request(comfy, with_header):
     ear = await comfy.listen("me")

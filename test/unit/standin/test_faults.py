@@ -32,6 +32,7 @@ async def test_a_held_job_goes_no_further_and_can_be_interrupted(comfy):
     await comfy.post("/interrupt", {"prompt_id": prompt_id})
     assert (await comfy.entry(prompt_id))["status"]["messages"][-1][0] == "execution_interrupted"
     assert [one["value"] for one in ear.all("progress")][:4] == [1, 2, 2, 2]
+    assert "binary" not in ear.types, "the real server sends no previews unless asked"
     assert await comfy.outcomes() == ["interrupted"]
 
 

@@ -5,7 +5,7 @@ import base64
 import pytest
 from PIL import Image
 
-from runtimes.standin.painter import Brief, Painter, blend, paint, unfinished
+from runtimes.standin.painter import Brief, Painter, paint
 from test.kit.tasks import content_of, empty_image, node
 from test.unit.standin.conftest import png
 
@@ -23,13 +23,6 @@ def test_every_part_of_the_brief_changes_the_picture(change):
 )
 def test_any_prompt_is_drawn_in_any_size(prompt, size):
     assert paint(Brief(prompt=prompt, width=size[0], height=size[1])).size == size
-
-
-def test_a_picture_is_redrawn_by_its_strength_and_unfinished_until_its_last_step():
-    given, drawn = paint(Brief(prompt="a", width=64, height=64)), paint(Brief(prompt="b", width=64, height=64))
-    assert blend(given, drawn, 0).tobytes() == given.tobytes()
-    assert blend(given, drawn, 1).tobytes() == drawn.tobytes()
-    assert unfinished(drawn, 0.3).tobytes() != drawn.tobytes()
 
 
 class Redrawer(Painter):

@@ -48,11 +48,11 @@ async def test_what_does_not_exist_is_another_without_a_word(webui, body, said):
     assert said in (await webui.draw(**body))["info"]["infotexts"][0]
 
 
-def broken(kind: str, words: str = "", detail: str = "") -> dict:
+def broken(kind, words="", detail=""):
     return {"error": kind, "detail": detail, "body": "", "errors": words}
 
 
-def unfit(field: str, message: str, kind: str, **more) -> dict:
+def unfit(field, message, kind, **more):
     return {"detail": [{"loc": ["body", field], "msg": message, "type": kind, **more}]}
 
 
