@@ -63,12 +63,9 @@ def test_memory_is_measured_by_drawing_and_a_size_that_takes_more_than_the_devic
         memory.refuse_what_cannot_fit(3072, 1024)
 
 
-def test_where_two_pictures_did_not_fit_one_of_their_size_is_tried(memory):
+def test_where_two_pictures_do_not_fit_one_of_their_size_may_and_where_none_fits_it_is_reported(memory):
     memory.measure(lambda count: memory.draw(3 if count > 1 else 1), MEGAPIXEL)
     memory.refuse_what_cannot_fit(2048, 1024)
-
-
-def test_a_gpu_that_takes_one_picture_alone_is_warmed_up_and_one_that_takes_none_is_reported(memory):
     memory.measure(lambda count: memory.draw(count + 1), MEGAPIXEL)
     assert memory.status().max_pictures((1024, 1024)) == 1
     memory.refuse_what_cannot_fit(1024, 1024)

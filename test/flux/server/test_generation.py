@@ -37,18 +37,11 @@ def test_values_that_are_not_given_are_the_models_and_zero_is_given():
     assert drawn(DEV, guidance_scale=0).guidance == 0
 
 
-def test_drawn_seeds_differ_and_stay_whole_in_every_json_reader():
+def test_drawn_seeds_differ_and_stay_whole_in_every_json_reader_and_seeds_go_round_at_the_largest():
     seeds = {drawn().seeds[0] for _ in range(50)}
     assert len(seeds) > 45
     assert max(seeds) < 2**53
-
-
-def test_seeds_go_round_at_the_largest():
     assert drawn(seed=2**63 - 1, num_images=2).seeds == (2**63 - 1, 0)
-
-
-def test_qwen_is_guided_as_its_authors_do_unless_the_request_says_otherwise(edited):
-    assert [edited(QWEN, true_cfg_scale=scale).true_cfg for scale in (None, 1)] == [4, 1]
 
 
 NO_EFFECT = "{} has no effect: this model {}".format
@@ -105,7 +98,8 @@ def test_a_preview_is_promised_where_the_pipeline_takes_one(edited, steps, is_ta
     assert edited(num_inference_steps=steps).warnings == (), "none was asked for"
 
 
-def test_qwen_needs_two_steps(edited):
+def test_qwen_is_guided_as_its_authors_do_unless_the_request_says_otherwise_and_needs_two_steps(edited):
+    assert [edited(QWEN, true_cfg_scale=scale).true_cfg for scale in (None, 1)] == [4, 1]
     with pytest.raises(InvalidGenerationError, match="num_inference_steps must be at least 2 for this model, not 1"):
         edited(QWEN, num_inference_steps=1)
     assert [edited(card, num_inference_steps=steps).steps for card, steps in ((QWEN, 2), (KONTEXT, 1))] == [2, 1]

@@ -67,11 +67,13 @@ def test_requests_of_other_prompts_and_seeds_may_be_denoised_together_and_those_
     assert len({replace(REQUEST, negative_prompt=words).batch_key for words in ("rain", "snow")}) == 1
 
 
-@pytest.mark.parametrize("task", [IMAGE_TO_IMAGE, INPAINTING, EDIT])
-def test_requests_with_images_may_where_their_strength_is_the_same_but_an_edit_comes_alone(task):
-    first = replace(REQUEST, task_type=task, images=(Image.new("RGB", (64, 64)),), strength=0.5)
-    second = replace(first, job_id="b", images=(Image.new("RGB", (64, 64), "red"),))
-    assert (first.batch_key == second.batch_key) is (task != EDIT)
+@pytest.mark.parametrize(("task", "together"), [(IMAGE_TO_IMAGE, True), (INPAINTING, True), (EDIT, False)])
+def test_requests_with_images_may_where_their_strength_is_the_same_but_an_edit_comes_alone(task, together):
+    first, second = (
+        replace(REQUEST, job_id=name, task_type=task, images=(Image.new("RGB", (64, 64), name),), strength=0.5)
+        for name in ("blue", "red")
+    )
+    assert (first.batch_key == second.batch_key) is together
     assert first.batch_key != replace(first, strength=0.6).batch_key
 
 
@@ -218,9 +220,9 @@ async def test_a_job_that_two_workers_are_lost_with_fails_and_the_others_of_its_
 
 async def test_a_worker_lost_while_it_encodes_costs_only_the_job_that_it_draws_an_attempt(start):
     engine, (worker,) = start.engine()
-    start.submit(engine, "a", steps=1)
+    (drawn,) = start.submit(engine, "a", steps=1)
     worker.begin()
-    drawn, encoded = engine.jobs.get("a"), start.submit(engine, "b", width=128)[0]
+    (encoded,) = start.submit(engine, "b", width=128)
     worker.die()
     assert (drawn.attempts, encoded.attempts) == (1, 0)
 

@@ -155,22 +155,20 @@ async def test_a_slow_worker_is_given_three_times_its_longest_silence_until_its_
     assert len(losses) == 2
 
 
-async def test_fruitless_lives_are_further_and_further_apart(live, clock):
-    _, processes, _ = await live(*itertools.repeat((READY, None), 12))
+async def test_after_a_batch_the_next_life_begins_at_once_and_fruitless_lives_are_further_and_further_apart(
+    live, clock
+):
+    handle, processes, _ = await live((READY, FREED, None), *itertools.repeat((READY, None), 11))
+    await clock.pass_s(0.5)
+    assert (len(processes), handle.restarts, handle.state) == (2, 1, WorkerState.READY)
     delays = []
-    for lives in range(1, 10):
+    for lives in range(2, 11):
         await clock.pass_s(0.5)  # of last words
         started = clock.now
         while len(processes) == lives:
             await clock.pass_s(0.5)
         delays.append(clock.now - started)
     assert delays == [0.5, 1, 2, 4, 8, 16, 32, 60, 60]
-
-
-async def test_after_a_batch_the_next_life_begins_at_once(live, clock):
-    handle, processes, _ = await live((READY, FREED, None), (READY,))
-    await clock.pass_s(0.5)
-    assert (len(processes), handle.restarts, handle.state) == (2, 1, WorkerState.READY)
 
 
 @pytest.mark.parametrize(("for_good", "lives"), [(True, 1), (False, 5)])
