@@ -213,7 +213,7 @@ def test_an_account_that_may_run_no_build_is_told_what_helps(run):
 
 
 def test_a_failed_build_is_named_with_the_end_of_its_log_and_others_that_wait_for_it_are_built(run, capsys):
-    builds = Builds(["FAILED"], ["FAILED", "SUCCEEDED"], limit=1)
+    builds = Builds(["IN_PROGRESS"], ["FAILED"], ["FAILED", "SUCCEEDED"], limit=1)
     with pytest.raises(DeployError, match="sdwebui:\npip: hash mismatch") as failure:
         run(builds, "sdwebui", "comfyui")
     assert "comfyui" not in str(failure.value)
