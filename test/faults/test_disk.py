@@ -19,7 +19,7 @@ def test_tasks_end_and_the_agent_exits_with_0_though_the_disk_and_its_log_are_fu
     with kit.rig(runtime_type) as rig:
         pod = rig.add_pod(agent={"wrapper": NO_FILE_GROWS, "log": FULL}, step_s=0.1, **NOWHERE)
         pod.start_server()
-        pod.faults(fail_jobs=1)
+        pod.model.faults(fail_jobs=1)
         for number in range(3):
             rig.submit_with_link(number)
         pod.agent.start()

@@ -12,15 +12,8 @@ pytestmark = pytest.mark.concurrent
 AWAY_S = 4
 TYPES = ("sdwebui", "comfyui", "flux")
 EVENTS = (
-    "status",
-    "execution_start",
-    "execution_cached",
-    "executing",
-    "progress",
-    "progress_state",
-    "binary",
-    "executed",
-    "execution_success",
+    *("status", "execution_start", "execution_cached", "executing", "progress", "progress_state"),
+    *("binary", "executed", "execution_success"),
 )
 SOCKET_WORKFLOW = {"1": empty_image(), "2": node("SaveImageWebsocket", images=["1", 0])}
 
@@ -71,10 +64,10 @@ def test_pictures_that_come_by_websocket_are_all_there_though_it_is_cut_after(ki
         rig.run(SOCKET_WORKFLOW)
         rig.wait_until_all_are_notified()
         sockets = pod.server_proxy.count("GET /ws")
-        pod.faults(drop_socket_after=event)
+        pod.model.faults(drop_socket_after=event)
         task_id = rig.submit(SOCKET_WORKFLOW)
         # Not every event comes in every job; where it does, the agent opens another socket.
         rig.until(lambda: pod.server_proxy.count("GET /ws") > sockets or (rig.listen() and rig.notices(task_id)))
-        pod.faults(drop_socket_after="")
+        pod.model.faults(drop_socket_after="")
         rig.wait_until_all_are_notified()
         assert check_endings(rig) == 0

@@ -2,11 +2,13 @@
 
 import contextlib
 import os
+import statistics
 import sys
+import threading
+from pathlib import Path
 
 import pytest
 
-from test.faults.samples import Samples
 from test.kit.audit import check_endings
 from test.kit.door import Door
 from test.kit.tasks import INPUT_PNG, TASKTYPES, content_of, linking_content
@@ -16,6 +18,51 @@ PODS = 2
 WARM_UP_SHARE = 5
 """Of so many tasks one is done before anything is measured."""
 DEAD_LINK_EVERY, LINK_EVERY, PAIR_EVERY = 20, 7, 3
+
+
+class Samples(threading.Thread):
+    """Samples a process's memory in MB, open files and sockets until the end of its context."""
+
+    def __init__(self, pid, every_s):
+        super().__init__(name="samples", daemon=True)
+        self._folder = Path(f"/proc/{pid}")
+        self._every_s = every_s
+        self._over = threading.Event()
+        self._samples = []
+
+    def run(self):
+        while not self._over.wait(self._every_s):
+            (memory,) = (line for line in (self._folder / "status").read_text().splitlines() if "VmRSS:" in line)
+            targets = []
+            for link in (self._folder / "fd").iterdir():
+                with contextlib.suppress(OSError):  # closed meanwhile
+                    targets.append(str(link.readlink()))
+            sockets = sum(target.startswith("socket:") for target in targets)
+            self._samples.append((int(memory.split()[1]) / 1024, len(targets), sockets))
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self._over.set()
+        self.join(10)
+
+    def quarters(self):
+        """The medians of each quarter of the time."""
+        size = len(self._samples) // 4
+        assert size, "too few samples"
+        parts = (self._samples[start : start + size] for start in range(0, 4 * size, size))
+        return [tuple(map(statistics.median, zip(*part, strict=True))) for part in parts]
+
+
+def has_grown(quarters):
+    """Whether a process has more in the last quarter than in the second one, after the warm-up.
+
+    Connections are kept, and a rare moment with more calls at a time leaves more of them.
+    """
+    (memory_mb, files, sockets), last = quarters[1], quarters[3]
+    return any(now > limit for now, limit in zip(last, (1.05 * memory_mb + 5, files + 8, sockets + 8), strict=True))
 
 
 @pytest.mark.concurrent
@@ -34,8 +81,7 @@ def test_each_task_that_goes_in_comes_out_once_while_the_agents_memory_and_socke
         warm_up = tasks // WARM_UP_SHARE
         door.submit_all(submissions[:warm_up])
         rig.wait_until_all_are_notified([task_id for task_id, *_ in submissions[:warm_up]], timeout_s=600)
-        every_s = 0.2 + tasks / 1000
-        samples = [stack.enter_context(contextlib.closing(Samples(pod.agent.pid, every_s))) for pod in pods]
+        samples = [stack.enter_context(Samples(pod.agent.pid, 0.2 + tasks / 1000)) for pod in pods]
         door.submit_all(submissions[warm_up:])
         rig.wait_until_all_are_notified(timeout_s=600)
         stack.close()
@@ -45,9 +91,9 @@ def test_each_task_that_goes_in_comes_out_once_while_the_agents_memory_and_socke
         assert all(pod.agent.is_alive and not pod.agent.exits for pod in pods)
         if runtime_type == "comfyui":
             rig.until(lambda: not any(pod.model.left_behind for pod in pods))
-        tables = "\n".join(one.table() for one in samples)
-        assert [one.growth() for one in samples] == [[]] * PODS, tables
-        return f"{tasks} tasks, of which {len(failed)} must fail: each told once\n{tables}"
+        measured = [one.quarters() for one in samples]
+        assert not any(map(has_grown, measured)), measured
+        return f"{tasks} tasks, of which {len(failed)} must fail: each has one notice; {measured}"
 
 
 def order(number, rig):

@@ -1,21 +1,15 @@
 """A runtime type is a folder and a line in the registry: the one in test/toy runs a task from the API to its notice."""
 
-import contextlib
-import json
-from pathlib import Path
-
-import httpx
 import pytest
 
 from contract.ids import new_job_id
 from deploy.verify.samples import InputLinks, make_request, samples_of
 from runtimes.catalog import DeployedRuntime, RuntimeCatalog
 from runtimes.registry import RUNTIME_TYPES, pod_types
-from test.kit.processes import HTTP, free_port, wait_for
+from test.kit.door import Door
+from test.kit.processes import free_port
 from test.toy import managed, spec
 from test.toy.standin import PNG
-
-SAMPLE = json.loads(Path("test/toy/samples/v1alpha2/draw.json").read_text())
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -28,18 +22,7 @@ def _registered():
 
 
 def start_agent(rig, **environment):
-    agent = rig.add_child(
-        *("test.toy", "queue_agent"),
-        SQS_QUEUE_URL=rig.queue,
-        SQS_DEAD_QUEUE_URL=rig.dead_queue,
-        SNS_TOPIC_ARN=rig.notice_topic,
-        S3_BUCKET=rig.bucket,
-        RUNTIME_TYPE=rig.type,
-        RUNTIME_NAME=rig.name,
-        **environment,
-    )
-    agent.start()
-    return agent
+    rig.add_child("test.toy", "queue_agent", **rig.agent_environment(rig.aws.url), **environment).start()
 
 
 @pytest.fixture(scope="module")
@@ -53,48 +36,20 @@ def toy(kit):
 
 
 @pytest.fixture(scope="module")
-def door_url(toy):
-    port = free_port()
-    url = f"http://127.0.0.1:{port}/prod/v1alpha2"
-    places = (
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-        "--stage",
-        "prod",
-        "--rate-limit",
-        "99",
-        "--burst-limit",
-        "99",
-    )
-    door = toy.add_child("test.toy", "local.door", *places, API_KEY="key", RUNTIMES_FILE=str(toy.catalog_file))
-    door.start()
-    wait_for(lambda: is_open(url), lambda: door.log)
-    return url
+def door(toy):
+    return Door(toy, "test.toy", "local.door")
 
 
-def is_open(url):
-    with contextlib.suppress(httpx.TransportError):
-        return HTTP.get(url).status_code == 401
-    return False
-
-
-def post(url, rig, word):
-    task = {"metadata": SAMPLE["task"]["metadata"] | {"runtime": rig.name}, "content": {"word": word}}
-    return HTTP.post(url, json={"task": task}, headers={"x-api-key": "key"})
-
-
-def test_a_toy_task_goes_from_the_api_to_a_picture_in_s3_and_a_notice(toy, door_url):
-    assert post(door_url, toy, "dog").status_code == 200
-    notice = toy.notice("test-draw")
+def test_a_toy_task_goes_from_the_api_to_a_picture_in_s3_and_a_notice(toy, door):
+    assert door.post("a", {"word": "dog"}, {"tasktype": "draw"}).status_code == 200
+    notice = toy.notice("a")
     (picture,) = notice["image_url"]
     assert toy.read(picture) == PNG
     assert toy.manifest(notice)["parameters"] == {"word": "dog"}
 
 
-def test_the_api_rejects_what_the_toys_checks_find(toy, door_url):
-    answer = post(door_url, toy, 7)
+def test_the_api_rejects_what_the_toys_checks_find(door):
+    answer = door.post("a", {"word": 7}, {"tasktype": "draw"})
     assert answer.status_code == 400
     assert "task.content.word" in answer.text
 

@@ -8,9 +8,11 @@
 - ``servers``: how each type of model server is asked and made to fail
 - ``door``: ``Door``, the front door before a rig
 - ``proxy``, ``actions``: ``FaultProxy`` and what it can do to a call
+- ``jobs``: ``JobsTable``, and what door and agents do to it
 - ``tasks``: sample tasks of every type
 - ``audit``: what must be true of every task in the end
 - ``wire``: ``Wire``, what lies between boto3 clients in the test's own process and AWS
+- ``web``: an HTTP server in the test's own process
 - ``charts``: helm, kubectl, and trees of a chart's values
 - ``concurrency``: runs tests beside each other, since most of them mostly wait
 

@@ -6,14 +6,12 @@ import json
 import re
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Concatenate, ParamSpec
+from typing import Any
 from urllib.parse import parse_qs
 
 from aiohttp import web
 
 from test.kit.proxy import Action, Call, Exchange
-
-P = ParamSpec("P")
 
 _SCOPE = re.compile(r"Credential=[^/]+/\d+/[^/]+/([a-z0-9-]+)/aws4_request")
 
@@ -31,11 +29,11 @@ CLAIM, RENEW, FINISH, NOTIFIED = "*#lease_owner = *", "SET #lease_until*", "*#en
 _JSON_TYPES = {"sqs": "com.amazonaws.sqs#", "dynamodb": "com.amazonaws.dynamodb.v20120810#"}
 
 
-def _action(work: Callable[Concatenate[Exchange, P], Awaitable[web.StreamResponse]]) -> Callable[P, Action]:
-    """Make what works on an exchange a function that returns an action."""
+def _action(work: Callable[..., Awaitable[web.StreamResponse]]) -> Callable[..., Action]:
+    """Make what works on an exchange a function of its other arguments that returns an action."""
 
     @functools.wraps(work)
-    def make(*args: P.args, **kwargs: P.kwargs) -> Action:
+    def make(*args: Any, **kwargs: Any) -> Action:
         return lambda exchange: work(exchange, *args, **kwargs)
 
     return make
@@ -150,20 +148,8 @@ def name_aws_call(request: web.BaseRequest, body: bytes) -> Call:
         if service == "dynamodb":
             path = json.loads(body).get("UpdateExpression", path)
     elif service == "s3":
-        operation, protocol = _s3_operation(request), "s3"
+        operation, protocol = f"{request.method.capitalize()}Object", "s3"
     else:
         form = parse_qs(body.decode(errors="replace"))
         operation, protocol = form.get("Action", [request.query.get("Action", "?")])[0], "query"
     return Call(name=f"{service}:{operation}", path=path, protocol=protocol)
-
-
-def _s3_operation(request: web.BaseRequest) -> str:
-    if "/" not in request.path.strip("/"):
-        named = {"PUT": "CreateBucket", "GET": "ListObjectsV2", "HEAD": "HeadBucket"}
-    elif "uploadId" in request.query:
-        named = {"PUT": "UploadPart", "POST": "CompleteMultipartUpload", "DELETE": "AbortMultipartUpload"}
-    elif "uploads" in request.query:
-        named = {"POST": "CreateMultipartUpload"}
-    else:
-        named = {"PUT": "PutObject", "GET": "GetObject", "HEAD": "HeadObject", "DELETE": "DeleteObject"}
-    return named.get(request.method, "?")

@@ -14,28 +14,24 @@ from queue_agent.processing import MAX_ATTEMPTS
 _MAX_ATTEMPTS = 100
 
 
-def check_endings(rig, *, failed=(), only=None):
+def check_endings(rig, *, failed=()):
     """Check that each task has one ending, and the bucket has nothing else; returns the number of second notices.
 
-    Tasks in ``failed`` are to have failed, all others to have exactly one set of pictures. ``only`` is a task beside
-    which others are none of the caller's business.
+    Tasks in ``failed`` are to have failed, all others to have exactly one set of pictures.
     """
     objects, nobodys = _objects(rig)
     silent_claims = rig.silent_claims()
     wrong, seconds = [], 0
     for task_id, pictures in list(rig.submitted.items()):
         keys = objects.pop(task_id, set())
-        if only not in (None, task_id):
-            continue
         notices = rig.notices(task_id)
         seconds += len(notices) - 1
         faults = list(_faults(rig, notices, keys, pictures, task_id in failed))
         if notices:
             faults += _record_faults(rig, notices[0], silent_claims)
         wrong += [f"{task_id}: {words}" for words in faults]
-    if only is None:
-        wrong += [f"{key} is nobody's" for key in sorted(nobodys.union(*objects.values()))]
-        wrong += [f"{notice['id']} was never asked" for notice in rig.received if notice["id"] not in rig.submitted]
+    wrong += [f"{key} is nobody's" for key in sorted(nobodys.union(*objects.values()))]
+    wrong += [f"{notice['id']} was never asked" for notice in rig.received if notice["id"] not in rig.submitted]
     assert not wrong, "\n".join([*wrong, rig.describe()])
     return seconds
 

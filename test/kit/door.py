@@ -13,31 +13,30 @@ _CALLERS = 4
 
 
 class Door:
-    """The door, which publishes to the topic that the rig's queue is subscribed to."""
+    """The door, which publishes to the topic that the rig's queue is subscribed to; ``module`` runs it."""
 
-    def __init__(self, rig):
+    def __init__(self, rig, *module):
         self._rig = rig
         port = free_port()
         self._url = f"http://127.0.0.1:{port}/{_STAGE}/v1alpha2"
         address = ("--host", "127.0.0.1", "--port", str(port), "--stage", _STAGE)
         limits = ("--rate-limit", "10000", "--burst-limit", "10000")
         environment = {"API_KEY": _KEY, "RUNTIMES_FILE": str(rig.catalog_file)}
-        self.process = rig.add_child("local.door", *address, *limits, **environment)
-        self.process.start()
-        wait_for(self._is_open, lambda: f"the door; log:\n{self.process.log}")
+        process = rig.add_child(*(module or ("local.door",)), *address, *limits, **environment)
+        process.start()
+        wait_for(self._is_open, lambda: f"the door; log:\n{process.log}")
+
+    def post(self, task_id, content, metadata=None):
+        """Post a task of the rig's runtime; returns the answer."""
+        defaults = {"id": task_id, "runtime": self._rig.name, "tasktype": TASKTYPES.get(self._rig.type)}
+        task = {"metadata": {**defaults, **(metadata or {})}, "content": content}
+        return HTTP.post(self._url, json={"task": task}, headers={"x-api-key": _KEY}, timeout=30)
 
     def submit_all(self, orders):
         """Post many tasks, several at a time; each is an id, its content and its metadata."""
-        with httpx.Client(headers={"x-api-key": _KEY}, timeout=30, trust_env=False) as client:
-
-            def post(order):
-                task_id, content, metadata = order
-                metadata = {"id": task_id, "runtime": self._rig.name, "tasktype": TASKTYPES[self._rig.type], **metadata}
-                return client.post(self._url, json={"task": {"metadata": metadata, "content": content}})
-
-            with ThreadPoolExecutor(_CALLERS, thread_name_prefix="caller") as callers:
-                for answer in callers.map(post, orders):
-                    assert answer.status_code == 200, answer.text
+        with ThreadPoolExecutor(_CALLERS, thread_name_prefix="caller") as callers:
+            for answer in callers.map(lambda order: self.post(*order), orders):
+                assert answer.status_code == 200, answer.text
 
     def _is_open(self):
         with contextlib.suppress(httpx.HTTPError):

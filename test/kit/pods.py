@@ -50,13 +50,8 @@ class Pod:
         make = FluxServer if rig.type == "flux" else StandIn
         self.model = make(rig, self.server_url, step_s)
         places = {
-            "SQS_QUEUE_URL": rig.queue.replace(rig.aws.url, self.aws.url),
-            "SQS_DEAD_QUEUE_URL": rig.dead_queue.replace(rig.aws.url, self.aws.url),
-            "SNS_TOPIC_ARN": rig.notice_topic,
-            "S3_BUCKET": rig.bucket,
+            **rig.agent_environment(self.aws.url),
             "JOBS_TABLE": rig.store.table,
-            "RUNTIME_TYPE": rig.type,
-            "RUNTIME_NAME": rig.name,
             "API_BASE_URL": self.server_proxy.url if self.server_proxy else self.server_url,
             "DYNAMIC_SD_MODEL": "true",
             "ALLOW_LOOPBACK_INPUTS": "true",
@@ -85,10 +80,6 @@ class Pod:
     def keep_alive(self):
         """Restart agent and server whenever they end, and a server that the agent calls dead, as a kubelet does."""
         self._kubelet = Kubelet(self.agent, self.server, self._health_port)
-
-    def faults(self, **changes):
-        """Set faults of a stand-in, by their names there."""
-        self.model.faults(**changes)
 
     @property
     def generations(self):

@@ -3,13 +3,12 @@
 import asyncio
 import contextlib
 import fnmatch
-import random
 import socket
 import struct
 import threading
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
@@ -67,9 +66,6 @@ class Rule:
     """To how many calls; None for all."""
     for_s: float | None = None
     """How long from the first of them on; None for ever."""
-    chance: float = 1.0
-    """Which share of the calls, drawn from ``source``."""
-    source: random.Random = field(default_factory=lambda: random.Random(0))
     hits: int = 0
     """To how many it was done."""
     _began_s: float | None = None
@@ -82,8 +78,6 @@ class Rule:
             return False
         now_s = time.monotonic()
         if self.for_s is not None and self._began_s is not None and now_s > self._began_s + self.for_s:
-            return False
-        if self.chance < 1 and self.source.random() >= self.chance:
             return False
         self._began_s = self._began_s or now_s
         self.hits += 1
@@ -136,7 +130,7 @@ class FaultProxy:
         network.do(self._open())
 
     def rule(self, calls: str, action: Action, **options: Any) -> Rule:
-        """Do something to calls from now on: to the next ``times``, ``for_s`` seconds long, or by ``chance``."""
+        """Do something to calls from now on: to the next ``times``, or ``for_s`` seconds long."""
         rule = Rule(calls=calls, action=action, **options)
         self._rules = [*self._rules, rule]
         return rule
@@ -154,23 +148,18 @@ class FaultProxy:
         self._network.do(self._close())
 
     async def forward(self, exchange: Exchange) -> web.Response:
-        """Pass a request on and bring its answer back."""
-        async with self._ask(exchange) as answer:
-            return await self._whole(exchange, answer)
-
-    def _ask(self, exchange: Exchange) -> Any:
+        """Pass a request on and bring its whole answer back."""
         request = exchange.request
         headers = {key: value for key, value in request.headers.items() if key.lower() not in _HOP_BY_HOP}
         headers.pop("Expect", None)
         url = aiohttp.client.URL(f"{self._upstream}{request.raw_path}", encoded=True)
-        return self._session.request(request.method, url, headers=headers, data=exchange.body, allow_redirects=False)
-
-    async def _whole(self, exchange: Exchange, answer: aiohttp.ClientResponse) -> web.Response:
-        body = await answer.read()
-        kept = _kept(answer)
-        if exchange.request.method == "HEAD":
-            kept.append(("Content-Length", answer.headers.get("Content-Length", "0")))
-        return web.Response(status=answer.status, headers=kept, body=body or None)
+        options: Any = {"headers": headers, "data": exchange.body, "allow_redirects": False}
+        async with self._session.request(request.method, url, **options) as answer:
+            body = await answer.read()
+            kept = [(key, value) for key, value in answer.headers.items() if key.lower() not in _HOP_BY_HOP]
+            if request.method == "HEAD":
+                kept.append(("Content-Length", answer.headers.get("Content-Length", "0")))
+            return web.Response(status=answer.status, headers=kept, body=body or None)
 
     async def _open(self) -> None:
         self._session = aiohttp.ClientSession(
@@ -192,9 +181,8 @@ class FaultProxy:
         await self._session.close()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        if request.headers.get("Upgrade", "").lower() == "websocket":
-            body = b""
-        else:
+        body = b""
+        if not _is_websocket(request):
             if request.headers.get("Expect", "").lower() == "100-continue":
                 assert request.transport is not None
                 request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -213,19 +201,16 @@ class FaultProxy:
         half_s = next((s for calls, s in self._round_trip_s.items() if fnmatch.fnmatchcase(name, calls)), 0.0) / 2
         await asyncio.sleep(half_s)
         try:
-            answer = await (rule.action(exchange) if rule else self._pass(exchange))
+            if rule:
+                answer = await rule.action(exchange)
+            else:
+                answer = await (
+                    self._tunnel(exchange.request) if _is_websocket(exchange.request) else exchange.forward()
+                )
         except aiohttp.ClientError:
             return exchange.reset()
         await asyncio.sleep(half_s)
         return answer
-
-    async def _pass(self, exchange: Exchange) -> web.StreamResponse:
-        if exchange.request.headers.get("Upgrade", "").lower() == "websocket":
-            return await self._tunnel(exchange.request)
-        async with self._ask(exchange) as answer:
-            if answer.content_type == "text/event-stream":
-                return await _stream(exchange.request, answer)
-            return await self._whole(exchange, answer)
 
     async def _tunnel(self, request: web.BaseRequest) -> web.StreamResponse:
         near = web.WebSocketResponse(max_msg_size=0, autoping=False)
@@ -240,18 +225,8 @@ class FaultProxy:
         return near
 
 
-def _kept(answer: aiohttp.ClientResponse) -> list[tuple[str, str]]:
-    return [(key, value) for key, value in answer.headers.items() if key.lower() not in _HOP_BY_HOP]
-
-
-async def _stream(request: web.BaseRequest, answer: aiohttp.ClientResponse) -> web.StreamResponse:
-    """Pass events on as they come."""
-    near = web.StreamResponse(status=answer.status, headers=_kept(answer))
-    await near.prepare(request)
-    async for chunk in answer.content.iter_any():
-        await near.write(chunk)
-    await near.write_eof()
-    return near
+def _is_websocket(request: web.BaseRequest) -> bool:
+    return request.headers.get("Upgrade", "").lower() == "websocket"
 
 
 async def _pump(source: Any, target: Any) -> None:

@@ -53,6 +53,10 @@ class Kit:
         self._stack.close()
 
 
+class ReceivedNotice(dict):
+    """A notice, with the ``attributes`` of its SNS message."""
+
+
 class Rig(JobsTable):
     """One runtime: queues, topics, a bucket and a jobs table of its own, and its pods."""
 
@@ -96,6 +100,17 @@ class Rig(JobsTable):
         """The only pod."""
         (pod,) = self.pods
         return pod
+
+    def agent_environment(self, aws_url):
+        """What an agent of this runtime is told that reaches AWS at a URL."""
+        return {
+            "SQS_QUEUE_URL": self.queue.replace(self.aws.url, aws_url),
+            "SQS_DEAD_QUEUE_URL": self.dead_queue.replace(self.aws.url, aws_url),
+            "SNS_TOPIC_ARN": self.notice_topic,
+            "S3_BUCKET": self.bucket,
+            "RUNTIME_TYPE": self.type,
+            "RUNTIME_NAME": self.name,
+        }
 
     def add_child(self, *arguments, endpoint=None, **environment):
         """A process that knows the runtime's places, at AWS or another endpoint for it; it is not started."""
@@ -145,8 +160,9 @@ class Rig(JobsTable):
         """Take the notices that have come since; waits for the first of them."""
         for message in self.aws.take(self._notices, wait_s):
             envelope = json.loads(message["Body"])
-            attributes = {name: one["Value"] for name, one in envelope["MessageAttributes"].items()}
-            self.received.append(ReceivedNotice(json.loads(envelope["Message"]), attributes))
+            notice = ReceivedNotice(json.loads(envelope["Message"]))
+            notice.attributes = {name: one["Value"] for name, one in envelope["MessageAttributes"].items()}
+            self.received.append(notice)
         return self.received
 
     def notices(self, task_id):
@@ -222,11 +238,3 @@ class Rig(JobsTable):
     def until(self, condition):
         """Wait for a condition of the test's own."""
         return wait_for(condition, self.describe)
-
-
-class ReceivedNotice(dict):
-    """A notice, with the attributes of its SNS message."""
-
-    def __init__(self, notice, attributes):
-        super().__init__(notice)
-        self.attributes = attributes

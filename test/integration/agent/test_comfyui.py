@@ -39,11 +39,11 @@ def test_temporary_previews_are_not_stored(comfyui):
 
 def test_pictures_that_come_by_websocket_are_stored_and_previews_of_the_sampler_are_not(comfyui):
     by_socket = node("SaveImageWebsocket", images=["5", 0])
-    comfyui.pod.faults(previews=True)
+    comfyui.pod.model.faults(previews=True)
     try:
         notice = comfyui.run({**content_of("comfyui", pictures=2), "6": by_socket})
     finally:
-        comfyui.pod.faults(previews=False)
+        comfyui.pod.model.faults(previews=False)
     assert sizes(comfyui, notice) == [(64, 64), (64, 64)]
 
 
@@ -89,9 +89,9 @@ def test_what_the_server_rejects_fails_the_task_in_the_servers_words(comfyui, gr
 
 def test_a_websocket_that_says_nothing_hangs_no_job(comfyui):
     silent = ["execution_start", "execution_cached", "executing", "executed", "progress_state", "execution_success"]
-    comfyui.pod.faults(mute_events=[*silent, "execution_error", "progress"])
+    comfyui.pod.model.faults(mute_events=[*silent, "execution_error", "progress"])
     try:
         assert comfyui.run(WORKFLOW)["result"]
         assert not comfyui.run({"1": empty_image(), "2": save_image(prefix="../../evil")})["result"]
     finally:
-        comfyui.pod.faults(mute_events=[])
+        comfyui.pod.model.faults(mute_events=[])

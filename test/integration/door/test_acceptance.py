@@ -9,10 +9,6 @@ from jobs.job import JobState
 from test.integration.door.bodies import LARGE, TASK
 
 
-def refused_for_now(response):
-    return response["statusCode"] == 503 and response["headers"]["Retry-After"] == "1"
-
-
 def test_a_job_is_entered_then_published_then_queued(platform):
     door = platform.door()
     status, answer = door.post(TASK)
@@ -37,61 +33,41 @@ def test_a_door_that_lacks_a_variable_does_not_load_and_names_it(platform, varia
         platform.door(**{variable: ""})
 
 
-@pytest.mark.parametrize("operation", ["PutObject", "PutItem"])
-def test_what_fails_before_the_publication_is_answered_503_and_nothing_is_published(platform, operation):
+TROUBLES = [
+    # What goes wrong at which call, the answer, the state of the job then, how often it is published, what is logged.
+    ({"PutObject": "cut"}, 503, None, 0, ""),
+    ({"PutItem": "cut"}, 503, None, 0, ""),
+    ({"PutItem": "lose one answer"}, 200, JobState.QUEUED, 1, ""),
+    ({"Publish": "cut"}, 503, None, 0, ""),
+    ({"Publish": "cut", "DeleteItem": "cut"}, 503, JobState.ACCEPTED, 0, "not withdrawn: job"),
+    ({"Publish": "lose answers", "DeleteItem": "an agent is faster"}, 503, JobState.RUNNING, None, ""),
+    ({"UpdateItem": "cut"}, 200, JobState.ACCEPTED, 1, "not marked as published"),
+    ({"UpdateItem": "lose answers"}, 200, JobState.QUEUED, 1, ""),
+    ({"UpdateItem": "an agent is faster"}, 200, JobState.RUNNING, 1, None),
+]
+
+
+@pytest.mark.parametrize(("troubles", "status", "outcome"), [(*row[:2], row[2:]) for row in TROUBLES])
+def test_a_task_is_answered_200_exactly_if_it_is_on_its_way_for_certain_and_else_withdrawn_or_left_to_the_keeper(
+    platform, caplog, troubles, status, outcome
+):
+    state, published, logged = outcome
     door = platform.door()
-    door.wire.cut(operation)
-    assert refused_for_now(door.respond(LARGE))
-    assert platform.published_jobs() == platform.jobs == []
-
-
-def test_a_job_that_was_entered_although_the_answer_was_lost_is_published(platform):
-    door = platform.door()
-    door.wire.lose_answers("PutItem", times=1)
-    assert door.post(TASK)[0] == 200
-    assert platform.published_jobs() == [platform.job.id]
-
-
-def test_a_job_that_cannot_be_published_is_withdrawn(platform):
-    door = platform.door()
-    door.wire.cut("Publish")
-    assert refused_for_now(door.respond(TASK))
-    assert platform.jobs == []
-
-
-def test_a_job_that_can_neither_be_published_nor_withdrawn_is_answered_503_and_logged(platform, caplog):
-    door = platform.door()
-    door.wire.cut("Publish")
-    door.wire.cut("DeleteItem")
-    assert refused_for_now(door.respond(TASK))
-    assert platform.job.state is JobState.ACCEPTED
-    assert f"not withdrawn: job {platform.job.id}" in caplog.text
-
-
-def test_a_job_that_an_agent_got_although_its_publication_seemed_to_fail_is_not_withdrawn(platform):
-    door = platform.door()
-    door.wire.lose_answers("Publish")
-    door.wire.meanwhile("DeleteItem", platform.claim_job)
-    assert refused_for_now(door.respond(TASK))
-    assert platform.job.state is JobState.RUNNING
-
-
-@pytest.mark.parametrize("answers", ["cut", "lose_answers"])
-def test_a_published_job_that_cannot_be_marked_is_answered_200_and_logged(platform, caplog, answers):
-    door = platform.door()
-    getattr(door.wire, answers)("UpdateItem")
-    status, answer = door.post(TASK)
-    assert status == 200
-    assert platform.published_jobs() == [json.loads(answer)["job"]]
-    assert answers == "lose_answers" or "not marked as published" in caplog.text
-
-
-def test_an_agent_that_is_faster_than_the_door_keeps_its_job_and_nobody_is_warned(platform, caplog):
-    door = platform.door()
-    door.wire.meanwhile("UpdateItem", platform.claim_job)
-    assert door.post(TASK)[0] == 200
-    assert platform.job.state is JobState.RUNNING
-    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+    for operation, trouble in troubles.items():
+        match trouble:
+            case "cut":
+                door.wire.cut(operation)
+            case "an agent is faster":
+                door.wire.meanwhile(operation, platform.claim_job)
+            case _:
+                door.wire.lose_answers(operation, times=1 if "one" in trouble else 100)
+    response = door.respond(LARGE)
+    assert response["statusCode"] == status
+    assert (response["headers"].get("Retry-After") == "1") is (status == 503)
+    assert [job.state for job in platform.jobs] == ([state] if state else [])
+    assert published in (len(platform.published_jobs()), None)
+    assert logged is not None or not [one for one in caplog.records if one.levelno >= logging.WARNING]
+    assert (logged or "") in caplog.text
 
 
 @pytest.mark.parametrize(

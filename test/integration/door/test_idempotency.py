@@ -17,10 +17,6 @@ SCRIPTS = {"alwayson_scripts": {"task": "text-to-image", "sd_model_checkpoint": 
 CONFLICT = {"CancellationReasons": [{"Code": "TransactionConflict"}, {"Code": "None"}]}
 
 
-def code(answer):
-    return json.loads(answer)["error"]["code"]
-
-
 def after(monkeypatch, seconds):
     now_s = time.time() + seconds
     monkeypatch.setattr("api.door.time", SimpleNamespace(time=lambda: now_s))
@@ -40,40 +36,30 @@ def test_the_calls_of_a_request_with_a_key_are_those_at_which_the_door_dies_belo
     assert door.wire.calls == CALLS
 
 
-@pytest.mark.parametrize("moment", ["die_before", "die_after"])
+@pytest.mark.parametrize("trouble", ["die_before", "die_after", "cut", "lose_answers"])
 @pytest.mark.parametrize("operation", CALLS)
-def test_a_door_that_dies_between_its_writes_leaves_one_job_published_once_the_request_is_repeated(
-    platform, operation, moment
+def test_a_door_that_dies_or_loses_aws_at_any_call_leaves_one_job_published_once_the_request_is_repeated(
+    platform, operation, trouble
 ):
-    dying = platform.door()
-    getattr(dying.wire, moment)(operation)
-    with pytest.raises(DiedError):
-        dying.post(LARGE, key="k")
+    door = platform.door()
+    getattr(door.wire, trouble)(operation)
+    if trouble.startswith("die"):
+        with pytest.raises(DiedError):
+            door.post(LARGE, key="k")
+    else:
+        assert door.post(LARGE, key="k")[0] == (200 if operation == "UpdateItem" else 503)
     first = platform.door().post(LARGE, key="k")
     assert first[0] == 200
     assert platform.door().post(LARGE, key="k") == first
     job = json.loads(first[1])["job"]
     assert (platform.job.id, platform.job.state) == (job, JobState.QUEUED)
     envelopes = platform.messages()
-    assert 1 <= len(envelopes) <= 2
+    assert envelopes
+    assert len(envelopes) <= 2 or trouble == "lose_answers"
     for envelope in envelopes:
         message = json.loads(envelope["Message"])
         assert message["metadata"]["job"] == job
-        key = message["content_url"].removeprefix(f"s3://{platform.bucket}/")
-        assert platform.aws.s3.get_object(Bucket=platform.bucket, Key=key)
-
-
-@pytest.mark.parametrize("trouble", ["cut", "lose_answers"])
-@pytest.mark.parametrize("operation", CALLS[:3])
-def test_a_request_answered_503_is_done_once_when_it_is_repeated(platform, operation, trouble):
-    door = platform.door()
-    getattr(door.wire, trouble)(operation)
-    status, _ = door.post(LARGE, key="k")
-    assert status == 503
-    status, answer = platform.door().post(LARGE, key="k")
-    assert status == 200
-    assert platform.job.id == json.loads(answer)["job"]
-    assert set(platform.published_jobs()) == {platform.job.id}
+        assert platform.read(message["content_url"])
 
 
 @pytest.mark.parametrize("is_after", [False, True])
@@ -127,13 +113,18 @@ def test_a_job_that_was_erased_is_neither_published_nor_entered_again(platform):
 
 
 @pytest.mark.parametrize(
-    "other", [{"task": {**TASK["task"], "content": {"prompt": "a dog"}}}, json.dumps(TASK, indent=1)]
+    ("path", "other"),
+    [
+        ("/v1alpha2", {"task": {**TASK["task"], "content": {"prompt": "a dog"}}}),
+        ("/v1alpha2", json.dumps({**TASK, **SCRIPTS}, indent=1)),
+        ("/v1alpha1", {**TASK, **SCRIPTS}),
+    ],
 )
-def test_a_key_with_another_body_is_a_conflict(platform, other):
+def test_a_key_with_another_body_or_version_of_the_api_is_a_conflict(platform, path, other):
     door = platform.door()
-    door.post(TASK, key="k")
-    status, answer = door.post(other, key="k")
-    assert (status, code(answer)) == (409, "idempotency_conflict")
+    assert door.post({**TASK, **SCRIPTS}, key="k")[0] == 200
+    status, answer = door.post(other, key="k", path=path)
+    assert (status, json.loads(answer)["error"]["code"]) == (409, "idempotency_conflict")
     assert len(platform.published_jobs()) == len(platform.jobs) == 1
 
 
@@ -145,12 +136,6 @@ def test_a_large_request_that_is_repeated_or_refused_leaves_no_second_content(pl
     for body in (LARGE, again):
         platform.door().post(body, key="k")
     assert platform.aws.s3.list_objects_v2(Bucket=platform.bucket, Prefix="_tasks/")["KeyCount"] == 1
-
-
-def test_a_key_with_another_version_of_the_api_is_a_conflict(platform):
-    both = {**TASK, **SCRIPTS}
-    assert platform.door().post(both, key="k")[0] == 200
-    assert platform.door().post(both, key="k", path="/v1alpha1")[0] == 409
 
 
 def test_each_tenant_has_keys_of_its_own(platform):

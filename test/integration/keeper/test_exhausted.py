@@ -34,45 +34,41 @@ def test_a_foreign_task_that_never_was_in_the_table_fails_under_the_job_of_its_e
     assert [kept[0] for kept in world.kept()] == [body]
 
 
-def test_a_job_that_an_agent_has_is_left_to_it_and_the_message_dropped(world):
-    task = world.running()
-    before = world.record(task)
-    assert world.handle(task) == []
-    assert world.record(task) == before
-    assert (world.new_notices(), world.kept()) == ([], [])
-
-
-def test_a_job_whose_lease_has_ended_fails(world):
+def abandoned(world):
     task = world.running()
     world.now_s += 1000
-    world.handle(task)
-    assert world.record(task).state is JobState.FAILED
-    assert len(world.kept()) == 1
+    return task
 
 
-def test_a_job_that_an_agent_claims_just_before_it_would_fail_is_the_agents(world):
+def claimed_meanwhile(world):
     task = world.queued()
     world.wire.meanwhile("UpdateItem", lambda: world.claim(task))
+    return task
+
+
+ENDINGS = [
+    # A job, its state after its message was returned, its new notices, and why its message is kept if it is.
+    (lambda world: world.running(), JobState.RUNNING, [], []),
+    (claimed_meanwhile, JobState.RUNNING, [], []),
+    (abandoned, JobState.FAILED, ["failed"], [(UNDELIVERABLE.code, UNDELIVERABLE.message)]),
+    (lambda world: world.ended(JobState.SUCCEEDED), JobState.SUCCEEDED, ["succeeded"], []),
+    (lambda world: world.ended(JobState.SUCCEEDED, told=True), JobState.SUCCEEDED, [], []),
+    (
+        lambda world: world.ended(JobState.FAILED, PROBLEM, told=True),
+        *(JobState.FAILED, [], [("model_server_failed", "away for good")]),
+    ),
+]
+
+
+@pytest.mark.parametrize(("make", "state", "notices", "kept"), ENDINGS)
+def test_a_job_stays_its_agents_or_ends_once_and_its_message_is_kept_unless_it_succeeded(
+    world, make, state, notices, kept
+):
+    task = make(world)
     assert world.handle(task) == []
-    assert world.record(task).state is JobState.RUNNING
-    assert (world.new_notices(), world.kept()) == ([], [])
-
-
-@pytest.mark.parametrize("told", [False, True])
-def test_the_message_of_a_succeeded_job_is_dropped_once_its_notice_was_sent(world, told):
-    task = world.ended(JobState.SUCCEEDED, told=told)
-    world.handle(task)
-    notices = world.new_notices()
-    assert [notice["status"] for notice in notices] == ([] if told else ["succeeded"])
-    assert all(len(notice["image_url"]) == 1 for notice in notices)
-    assert world.record(task).notified
-    assert world.kept() == []
-
-
-def test_the_message_of_a_job_that_its_agent_failed_is_kept_with_the_agents_reason_on_one_line(world):
-    world.handle(world.ended(JobState.FAILED, PROBLEM, told=True))
-    assert world.new_notices() == []
-    assert [kept[1:] for kept in world.kept()] == [("model_server_failed", "away for good")]
+    assert (world.record(task).state, world.record(task).notified) == (state, state.is_final)
+    assert [notice["status"] for notice in world.new_notices()] == notices
+    assert [one[1:] for one in world.kept()] == kept
 
 
 def test_an_unreadable_message_is_told_where_its_id_can_be_read_and_kept(world):

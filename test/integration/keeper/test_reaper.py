@@ -70,15 +70,11 @@ def test_a_stale_accepted_job_without_content_in_the_bucket_waits_for_its_start_
     assert world.aws.take(world.queue) == []
 
 
-def test_a_job_that_no_agent_began_in_time_fails_and_the_notice_says_how_long_it_waited_and_what_to_look_at(world):
-    task = world.queued(start_s=7200)
-    assert world.reap(after_s=7201) == {"ended": 1, "told": 1}
+def test_the_notice_of_a_job_that_no_agent_began_says_how_long_it_waited_and_what_to_look_at(world):
+    world.queued(start_s=7200)
+    world.reap(after_s=7201)
     [notice] = world.new_notices()
-    assert (notice["job"], notice["result"]) == (task.metadata.job, False)
-    assert notice["error"]["code"] == "start_deadline_exceeded"
     assert notice["error"]["message"].startswith("No agent began the task within 2 h. See whether runtime ")
-    assert world.record(task).notified
-    assert world.reap(after_s=10_000) == {}
 
 
 def test_many_jobs_are_looked_at_beside_each_other(world):
@@ -87,71 +83,6 @@ def test_many_jobs_are_looked_at_beside_each_other(world):
     world.wire.meanwhile("GetItem", together.wait, times=together.parties)
     assert world.reap(after_s=3601) == {"ended": 20, "told": 20}
     assert all(world.record(task).notified for task in tasks)
-
-
-def test_a_job_with_a_live_lease_is_postponed_and_stays_its_agents(world):
-    task = world.running()
-    world.now_s += LEASE_S + 3600 + 1
-    world.update(world.renewal(task))
-    assert world.reap() == {"postponed": 1}
-    record = world.record(task)
-    assert (record.state, record.due_s) == (JobState.RUNNING, pytest.approx(world.now_s + 50 + 3600, abs=0.01))
-
-
-@pytest.mark.parametrize("is_older", [False, True])
-def test_a_job_whose_agent_vanished_is_left_to_other_agents_for_as_long_as_a_job_may_wait(world, is_older):
-    """One that an earlier version wrote waits as long as the keeper says."""
-    task = world.running()
-    if is_older:
-        forget_start_by(world, task)
-    start_s = START_S if is_older else 3600
-    assert world.reap(after_s=LEASE_S + 3600 + 1) == ({"postponed": 1} if is_older else {"ended": 1, "told": 1})
-    if is_older:
-        assert world.reap(after_s=start_s - 3602) == {}
-        assert world.reap(after_s=2) == {"ended": 1, "told": 1}
-    [notice] = world.new_notices()
-    assert (notice["status"], notice["error"]["code"]) == ("failed", "lost")
-    assert world.record(task).notified
-
-
-def test_a_job_that_was_to_be_cancelled_when_its_agent_vanished_is_cancelled_soon(world):
-    task = world.running()
-    world.update(commands.request_cancel(task.metadata.job, world.now_s))
-    assert world.reap(after_s=NOTICE_DUE_S + 1) == {"ended": 1, "told": 1}
-    [notice] = world.new_notices()
-    assert (notice["status"], notice["result"], notice["error"]["code"]) == ("cancelled", False, "cancelled")
-
-
-def test_a_job_that_is_to_be_cancelled_and_still_has_its_agent_is_looked_at_when_the_lease_is_over(world):
-    task = world.running()
-    world.update(commands.request_cancel(task.metadata.job, world.now_s))
-    world.now_s += NOTICE_DUE_S + 1
-    world.update(world.renewal(task))
-    assert world.reap() == {"postponed": 1}
-    assert world.record(task).due_s == pytest.approx(world.now_s + 50 + CLOCK_MARGIN_S, abs=0.01)
-    assert world.reap(after_s=50 + CLOCK_MARGIN_S + 1) == {"ended": 1, "told": 1}
-
-
-@pytest.mark.parametrize("state", [JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED])
-def test_a_job_that_ended_and_was_not_told_is_told_once(world, state):
-    task = world.ended(state, None if state is JobState.SUCCEEDED else PROBLEM)
-    assert world.reap(after_s=NOTICE_DUE_S - 1) == {}
-    assert world.reap(after_s=2) == {"told": 1}
-    assert world.reap(after_s=10_000) == {}
-    assert [notice["status"] for notice in world.new_notices()] == [state]
-    assert world.record(task).notified
-
-
-def test_a_bad_job_does_not_stop_the_others_and_is_counted(world):
-    bad, good = world.queued(), world.queued()
-    world.aws.dynamodb.update_item(
-        TableName=world.store.table,
-        Key={"pk": {"S": bad.metadata.job}},
-        UpdateExpression="SET context = :broken",
-        ExpressionAttributeValues={":broken": {"S": "{"}},
-    )
-    assert world.reap(after_s=3601) == {"ended": 1, "told": 1, "failed": 1}
-    assert world.record(good).notified
 
 
 def in_shard_0():
@@ -184,8 +115,79 @@ def renewed(world):
     return task
 
 
+def older(world):
+    """A running job that an earlier version wrote, which waits as long as the keeper says."""
+    task = running(world)
+    forget_start_by(world, task)
+    return task
+
+
+def to_be_cancelled(world):
+    task = running(world)
+    world.update(commands.request_cancel(task.metadata.job, world.now_s))
+    return task
+
+
+def to_be_cancelled_and_renewed(world):
+    task = to_be_cancelled(world)
+    world.now_s += NOTICE_DUE_S + 1
+    world.update(world.renewal(task))
+    return task
+
+
+def succeeded(world):
+    return world.ended(JobState.SUCCEEDED)
+
+
 def failed(world):
     return world.ended(JobState.FAILED, PROBLEM, job=in_shard_0())
+
+
+def cancelled(world):
+    return world.ended(JobState.CANCELLED, PROBLEM)
+
+
+ENDED, TOLD, POSTPONED = {"ended": 1, "told": 1}, {"told": 1}, {"postponed": 1}
+WAYS = [
+    # A job, what the reaper counts in each run after so many seconds, and what its only notice says.
+    (queued, [(3601, ENDED), (10_000, {})], "failed", "start_deadline_exceeded"),
+    (running, [(LEASE_S + 3601, ENDED), (10_000, {})], "failed", "lost"),
+    (older, [(LEASE_S + 3601, POSTPONED), (START_S - 3602, {}), (2, ENDED)], "failed", "lost"),
+    (renewed, [(0, POSTPONED), (50 + 3599, {}), (2, ENDED)], "failed", "lost"),
+    (to_be_cancelled, [(NOTICE_DUE_S + 1, ENDED)], "cancelled", "cancelled"),
+    (to_be_cancelled_and_renewed, [(0, POSTPONED), (49 + CLOCK_MARGIN_S, {}), (2, ENDED)], "cancelled", "cancelled"),
+    (succeeded, [(NOTICE_DUE_S - 1, {}), (2, TOLD), (10_000, {})], "succeeded", None),
+    (failed, [(NOTICE_DUE_S - 1, {}), (2, TOLD), (10_000, {})], "failed", PROBLEM.code),
+    (cancelled, [(NOTICE_DUE_S - 1, {}), (2, TOLD), (10_000, {})], "cancelled", PROBLEM.code),
+]
+
+
+@pytest.mark.parametrize(("make", "runs", "status", "code"), WAYS)
+def test_a_job_that_nobody_brings_to_an_end_or_tells_of_is_ended_at_its_time_and_told_once(
+    world, make, runs, status, code
+):
+    task = make(world)
+    for after_s, counted in runs:
+        assert world.reap(after_s=after_s) == counted
+    [notice] = world.new_notices()
+    assert (notice["job"], notice["status"], (notice.get("error") or {}).get("code")) == (
+        task.metadata.job,
+        status,
+        code,
+    )
+    assert world.record(task).notified
+
+
+def test_a_bad_job_does_not_stop_the_others_and_is_counted(world):
+    bad, good = world.queued(), world.queued()
+    world.aws.dynamodb.update_item(
+        TableName=world.store.table,
+        Key={"pk": {"S": bad.metadata.job}},
+        UpdateExpression="SET context = :broken",
+        ExpressionAttributeValues={":broken": {"S": "{"}},
+    )
+    assert world.reap(after_s=3601) == {"ended": 1, "told": 1, "failed": 1}
+    assert world.record(good).notified
 
 
 def claim(world, task):
