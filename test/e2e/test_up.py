@@ -106,15 +106,16 @@ def listens(url: str) -> bool:
         return probe.connect_ex(("127.0.0.1", int(url.rpartition(":")[2]))) == 0
 
 
-def test_a_busy_port_is_one_clear_line_and_exit_code_1(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("option", "purpose"), [("--port", "The API"), ("--aws-port", "AWS")])
+def test_a_busy_port_is_one_clear_line_and_exit_code_1(tmp_path: Path, option: str, purpose: str) -> None:
     with socket.socket() as busy:
         busy.bind(("127.0.0.1", 0))
         busy.listen()
         port = busy.getsockname()[1]
-        ended = run_local("up", f"--port={port}", "--aws-port=0", f"--state={tmp_path}")
+        ended = run_local("up", "--port=0", "--aws-port=0", f"--state={tmp_path}", f"{option}={port}")
     assert ended.returncode == 1
     assert len(ended.stderr.splitlines()) == 1
-    assert f"The API cannot listen on port {port} " in ended.stderr
+    assert f"{purpose} cannot listen on port {port} " in ended.stderr
     assert "make up PORT=0 ARGS=--aws-port=0" in ended.stderr
 
 
@@ -127,6 +128,7 @@ def test_a_busy_port_is_one_clear_line_and_exit_code_1(tmp_path: Path) -> None:
         (("--runtime-url=http://gpu:7860",), "write NAME=URL, as in sdruntime=http://HOST:PORT"),
         (("--runtime-url=sdruntime=gpu:7860",), "'gpu:7860' is no URL; write NAME=URL"),
         (("--runtime-url=sdruntime=http://gpu:99999",), "'http://gpu:99999' is no URL"),
+        (("--host=no.such.host.invalid",), "The API cannot listen on port 0 of no.such.host.invalid: "),
         (("--key-file=/",), "/: Is a directory"),
         (("--port=99999",), "'99999' is no port; give 1 to 65535"),
     ],

@@ -158,3 +158,19 @@ def test_a_task_that_waits_in_the_servers_queue_or_the_agent_at_sigterm_is_given
 def _has_claimed(pod, tasks):
     claims = [call for call in pod.aws.came if fnmatchcase(call.path, CLAIM)]
     return len(claims) == tasks and claims[-1] not in pod.aws.under_way
+
+
+def test_a_drawn_task_is_stored_after_sigterm_although_its_job_was_expected_to_take_longer_than_the_grace(kit):
+    with kit.rig("sdwebui") as rig:
+        pod = rig.add_pod(SHUTDOWN_GRACE_S=str(GRACE_S), step_s=0.6).start()
+        rig.submit(steps=14)
+        rig.wait_until_all_are_notified()
+        pod.model.faults(step_s=0)
+        rule = pod.aws.rule(PICTURE[0], SLOW, path=PICTURE[1], times=1)
+        rig.submit(steps=14)
+        rig.until(lambda: rule.hits)
+        assert pod.agent.terminate() == 0
+        pod.agent.start()
+        rig.wait_until_all_are_notified()
+        assert check_endings(rig) == 0
+        assert len(pod.generations) == 2

@@ -89,6 +89,21 @@ def test_what_a_former_agent_left_waiting_in_the_server_is_withdrawn_and_what_ru
         assert has_begun(pod)()
 
 
+@pytest.mark.parametrize("runtime_type", TYPES)
+def test_out_of_memory_is_tried_again(kit, runtime_type):
+    with kit.rig(runtime_type) as rig:
+        pod = rig.add_pod()
+        pod.start_server()
+        pod.model.faults(**({"out_of_memory_above": -1} if runtime_type == "flux" else {"oom_jobs": 1}))
+        pod.agent.start()
+        job = new_job_id()
+        task_id = rig.submit(job=job)
+        rig.until(lambda: "out of memory" in pod.log)
+        pod.model.recover()
+        assert rig.notice(task_id)["result"]
+        assert rig.record(job).attempts == 2
+
+
 def test_sigterm_while_idle_ends_the_agent_at_once(kit):
     with kit.rig("sdwebui") as rig:
         pod = rig.add_pod(SHUTDOWN_GRACE_S="600").start()

@@ -102,10 +102,18 @@ def test_a_dynamic_runtime_draws_with_the_checkpoint_asked_for_by_any_name(dynam
     assert HTTP.get(f"{dynamic_sdwebui.pod.server_url}/sdapi/v1/options").json()["sd_checkpoints_limit"] == 3
 
 
-def test_what_the_server_refuses_fails_the_task_in_the_servers_words(sdwebui):
-    notice = sdwebui.run({"width": "abc"})
+@pytest.mark.parametrize(
+    ("content", "tasktype", "words"),
+    [
+        ({"steps": 0}, "text-to-image", "integer division or modulo by zero"),
+        ({"width": "abc"}, "text-to-image", "body.width: value is not a valid integer"),
+        ({}, "image-to-image", "Init image not found"),
+    ],
+)
+def test_what_the_server_refuses_fails_the_task_in_the_servers_words(sdwebui, content, tasktype, words):
+    notice = sdwebui.run(content, tasktype)
     assert (notice["result"], notice["image_url"]) == (False, [])
-    assert "body.width: value is not a valid integer" in notice["error"]["message"]
+    assert words in notice["error"]["message"]
     assert sdwebui.manifest(notice)["error"] == notice["error"]
     assert notice.attributes["result"] == "false"
 
