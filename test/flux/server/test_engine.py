@@ -128,6 +128,26 @@ async def test_the_oldest_ended_jobs_go_first_where_they_hold_too_much_and_the_l
     assert [one.id for one in jobs] == list(kept)
 
 
+async def test_jobs_that_are_put_back_wait_before_later_ones():
+    jobs = ServerJobs()
+    posted = added(jobs, *"abc")
+    jobs.take(posted[:2])
+    jobs.put_back(reversed(posted[:2]))
+    assert jobs.waiting == posted
+
+
+async def test_a_wait_for_all_jobs_is_over_when_the_last_one_is_fetched_or_is_forgotten():
+    jobs = ServerJobs()
+    fetched, forgotten = ended(jobs, "a"), ended(jobs, "b")
+    waiting = asyncio.create_task(jobs.until(lambda job: job.is_fetched))
+    for change in (lambda: jobs.fetch(fetched, 1), lambda: jobs.forget(forgotten)):
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        change()
+    async with asyncio.timeout(60):
+        await waiting
+
+
 async def test_progress_never_goes_back_and_an_output_counts_as_fetched_until_it_is_drawn_again():
     jobs, one, output = ServerJobs(), ServerJob(REQUEST), JobOutput(1, "a", 1, "image/png", b"")
     for share in (0.5, 0.3):

@@ -16,7 +16,7 @@ def resident_kib(pid):
 async def draw(server, picture, jobs):
     async def some():
         for _ in range(jobs // AT_ONCE):
-            await server.generate(num_inference_steps=1, image=picture(256, 256), width=64, height=64)
+            await server.generate(num_inference_steps=1, image=picture(256, 256), width=256, height=256)
 
     await asyncio.gather(*(some() for _ in range(AT_ONCE)))
 
