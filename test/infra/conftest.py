@@ -10,28 +10,19 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 
-@pytest.fixture(scope="session")
-def stack():
-    """With defaults."""
-    from infrakit.stacks import platform
+def of_configuration(name):
+    """A fixture: the stack of a configuration of ``stacks.yaml``."""
 
-    return platform()
+    @pytest.fixture(scope="session", name=name)
+    def synthesized():
+        from infrakit.stacks import Synthesized, config_of
 
+        return Synthesized(config_of(name))
 
-@pytest.fixture(scope="session")
-def configured():
-    """With settings other than the defaults: ``infrakit.stacks.SETTINGS``."""
-    from infrakit.stacks import SETTINGS, platform
-
-    return platform(**SETTINGS)
+    return synthesized
 
 
-@pytest.fixture(scope="session")
-def watched():
-    """With alarms that are sent, and runtimes and zones that differ in all else: ``infrakit.stacks.WATCHED``."""
-    from infrakit.stacks import WATCHED, platform
-
-    return platform(**WATCHED)
+stack, configured, watched = map(of_configuration, ("stack", "configured", "watched"))
 
 
 @pytest.fixture(scope="session")

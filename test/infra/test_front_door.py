@@ -1,8 +1,7 @@
-"""The API's outputs and own answers, the functions' environments, and the table's shape, as the template says it."""
+"""The API's outputs and own answers, and the table's shape, as the template says it."""
 
 import json
 import re
-from pathlib import Path
 
 import pytest
 from infrakit.parts import Door
@@ -27,24 +26,6 @@ def test_what_never_reaches_the_door_is_answered_in_the_shape_of_the_doors_error
 def test_the_gateway_words_a_wrong_media_type_as_the_door_does(deployed, responses, tmp_path):
     answer = Door(deployed, tmp_path).post({}, **{"Content-Type": "text/plain"})
     assert answer == (415, responses["UNSUPPORTED_MEDIA_TYPE"])
-
-
-@pytest.mark.parametrize(
-    ("package", "handlers", "in_the_bundle"),
-    [("api", {"handler"}, {"RUNTIMES_FILE"}), ("keeper", {"exhausted_handler", "reaper_handler"}, set())],
-)
-def test_functions_are_the_modules_handlers_with_the_environment_that_these_read(
-    stack, package, handlers, in_the_bundle
-):
-    source = Path(package, "handlers.py").read_text(encoding="utf-8")
-    read = set(re.findall(r'"([A-Z][A-Z_]+)"', source)) - in_the_bundle
-    found = {
-        one["Handler"].rpartition(".")[2]: set(one["Environment"]["Variables"])
-        for one in stack.properties("AWS::Lambda::Function").values()
-        if one["Handler"].startswith(f"{package}.handlers.")
-    }
-    assert found == dict.fromkeys(handlers, read)
-    assert all(f"def {handler}(" in source or f"{handler} = " in source for handler in handlers)
 
 
 def test_the_url_ends_with_a_slash_and_the_command_prints_the_key_that_the_usage_plan_has(stack):

@@ -47,25 +47,3 @@ def test_only_tls_from_version_1_2_on_reaches_the_bucket(stack, transport, tls, 
     [policy] = stack.properties("AWS::S3::BucketPolicy").values()
     context = {"aws:SecureTransport": transport, "s3:TlsVersion": tls}
     assert denies(policy["PolicyDocument"], "s3:GetObject", context) is denied
-
-
-@pytest.mark.parametrize(
-    ("changes", "action", "resource", "granted"),
-    [
-        ({}, "s3:getobject", "arn:aws:s3:::b/k", True),
-        ({}, "s3:PutObject", "arn:aws:s3:::b/k", False),
-        ({}, "s3:GetObject", "arn:aws:s3:::B/k", False),
-        ({"Effect": "Deny"}, "s3:GetObject", "arn:aws:s3:::b/k", False),
-        ({"Condition": {"StringEquals": {"k": "v"}}}, "s3:GetObject", "arn:aws:s3:::b/k", False),
-        ({"NotAction": "s3:*"}, "s3:GetObject", "arn:aws:s3:::b/k", AssertionError),
-        ({"Condition": {"IpAddress": {"ip": "10.0.0.0/8"}}}, "s3:GetObject", "arn:aws:s3:::b/k", KeyError),
-    ],
-)
-def test_the_evaluator_reads_policies_as_iam_does_and_refuses_what_it_does_not_know(changes, action, resource, granted):
-    reading = {"Effect": "Allow", "Action": "s3:Get*", "Resource": "arn:aws:s3:::b/*"}
-    document = {"Statement": [reading | changes]}
-    if granted in (True, False):
-        assert allowed(document, action, resource) is granted
-    else:
-        with pytest.raises(granted):
-            allowed(document, action, resource, context={"ip": "10.0.0.1"})

@@ -6,68 +6,25 @@ from functools import cache, cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import yaml
+
 from cdk.stack import build
 from configuration.config import parse_config
 from configuration.file import load_config
 
 CONFIGS = Path(__file__).parents[3] / "examples" / "configs"
 NAMES = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
-KEY_ARN = "arn:aws:kms:us-east-1:123456789012:key/01234567-89ab-cdef-0123-456789abcdef"
-MIRROR = "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn/sd-on-eks"
-MODELS = "arn:aws:s3:::models"
 INPUTS = "pictures-of-others"
 NAME = "testStack"
-OTHER_ACCOUNT = "210987654321"
-SETTINGS = {
-    "kmsKeyArn": KEY_ARN,
-    "mirrorRegistry": MIRROR,
-    "modelsPrefix": "v2/",
-    "bucketAccounts": [OTHER_ACCOUNT],
-    "cluster": {"publicAccessCidrs": [], "adminArns": ["arn:aws:iam::123456789012:role/admin"]},
-    "outputBucket": {"expireDays": 30, "corsOrigins": ["https://studio.example"]},
-    "vpc": {"cidr": "192.168.16.0/20", "natGateways": 1, "availabilityZones": ["use1-az1", "use1-az2", "use1-az4"]},
-    "APIGW": {"stageName": "prod", "waf": True, "throttle": {"rateLimit": 7, "burstLimit": 9}},
-}
-"""A value for most settings of config.yaml that is not the default."""
-WATCHED = {
-    "monitoring": {"alarmEmails": ["ops@example.com", "boss@example.com"]},
-    "vpc": {"availabilityZones": ["us-east-1a", "us-east-1b", "us-east-1d"]},
-    "modelsRuntime": [
-        {"name": "fast", "namespace": "drawing", "type": "comfyui", "deadlines": {"startSeconds": 3600}},
-        {
-            "name": "slow-1",
-            "namespace": "slow",
-            "type": "comfyui",
-            "disabled": True,
-            "extraValues": {
-                "karpenter": {"provisioner": {"instanceType": ["g5.xlarge", "p5.48xlarge"]}},
-                "runtime": {"inferenceApi": {"startupSeconds": 3000}},
-            },
-        },
-    ],
-}
 HELM_CHART = "Custom::AWSCDK-EKS-HelmChart"
 REFERENCE = "${{{}}}".format
 _REFERENCED = re.compile(r"\$\{(\w+)")
 
 
-def config_of(**changes):
-    """A configuration with a runtime of each kind, one of them disabled."""
-    runtimes = [
-        {"name": "static", "type": "sdwebui", "modelFilename": "base.safetensors"},
-        {"name": "dyn-1", "type": "sdwebui", "dynamicModel": True},
-        {"name": "comfy", "type": "comfyui"},
-        {"name": "old", "type": "sdwebui", "modelFilename": "old.safetensors", "disabled": True},
-    ]
-    return parse_config(
-        {
-            "stackName": "test",
-            "modelBucketArn": MODELS,
-            "inputBucketArns": [f"arn:aws:s3:::{INPUTS}"],
-            "modelsRuntime": [{"namespace": runtime["name"], **runtime} for runtime in runtimes],
-            **changes,
-        }
-    )
+def config_of(name="stack"):
+    """A configuration of ``stacks.yaml``."""
+    given = yaml.safe_load(Path(__file__).parents[1].joinpath("stacks.yaml").read_text(encoding="utf-8"))
+    return parse_config(given["stack"] | given[name])
 
 
 class Synthesized:
@@ -179,8 +136,3 @@ def readable(value):
 def example(name):
     """The stack of an example under examples/configs/."""
     return Synthesized(load_config(CONFIGS / f"{name}.yaml"))
-
-
-def platform(**changes):
-    """The stack of ``config_of`` with changes."""
-    return Synthesized(config_of(**changes))
