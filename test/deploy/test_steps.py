@@ -254,6 +254,21 @@ class TestSnapshot:
         snapshot.run(own(text=with_images(world.snapshot(asked), agent=agent)))
         assert told not in capsys.readouterr().out
 
+    def test_it_is_made_again_only_when_it_is_gone(self, inside, deployment, world, monkeypatch):
+        commands = []
+        monkeypatch.setattr(
+            "deploy.rollout.steps.snapshot.output_of",
+            lambda command, **_: commands.append(command) or world.snapshot(*command[-1].split(",")),
+        )
+        opened = deployment()
+        opened.images = {name: f"registry/{name}@{DIGEST}" for name in ("sdwebui", "queue-agent")}
+        for _ in range(2):
+            snapshot.run(opened)
+        assert len(commands) == 1
+        world.client("ec2").delete_snapshot(SnapshotId=opened.snapshot)
+        snapshot.run(opened)
+        assert len(commands) == 2
+
     def test_a_plan_says_where_it_gets_a_network_of_its_own(self, inside, deployment, world):
         assert "network of its own" not in snapshot.plan(deployment())
         ec2 = world.client("ec2")

@@ -6,6 +6,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from configuration.gpus import gpu_problems
+from deploy.aws import PARTITIONS, Account, Partition
+from deploy.errors import DeployError
 from deploy.rollout.first_runtime import instance_types, served
 from deploy.rollout.options import parse_options
 from deploy.rollout.steps.images import images_left_open
@@ -187,3 +189,21 @@ def test_every_model_can_begin_on_some_instance_that_holds_it(profile):
     types = instance_types(options)
     assert types
     assert list(gpu_problems(model, types)) == []
+
+
+@pytest.mark.parametrize(
+    ("partition", "console"),
+    [
+        (PARTITIONS["aws-cn"], "https://console.amazonaws.cn/"),
+        (PARTITIONS["aws-us-gov"], "https://console.amazonaws-us-gov.com/"),
+        (Partition(), ""),
+    ],
+)
+def test_a_quotas_page_is_in_the_partitions_own_console(partition, console):
+    page = partition.quota_page("vpc", VPC, "x")
+    assert page.startswith(console) if console else page == ""
+
+
+def test_a_region_that_does_not_exist_is_named():
+    with pytest.raises(DeployError, match="There is no region nowhere-1"):
+        Account.find("nowhere-1")
