@@ -3,7 +3,7 @@
 import signal
 
 if __name__ == "__main__":
-    # Ctrl-C while the rest is loaded ends the program without a traceback.
+    # Ctrl-C while the other modules load ends the program without a traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 import argparse
@@ -37,13 +37,13 @@ _T = TypeVar("_T")
 
 
 class UsageError(Exception):
-    """The command line asks for what cannot be."""
+    """The command line asks for something impossible."""
 
 
 def main() -> int:
     """Run a command; return the exit code."""
     arguments = read_arguments()
-    # Without a terminal there is no width to keep to.
+    # Without a terminal there is no width limit.
     console = Terminal(width=None if sys.stdout.isatty() else _FILE_WIDTH)
     say = plain(Terminal(stderr=True))
     try:
@@ -111,7 +111,7 @@ def _layout(arguments: argparse.Namespace, config: Config, flux: FluxServer | No
 
 
 async def _until_interrupted(work: Coroutine[None, None, _T]) -> _T | None:
-    """Do the work; None when Ctrl-C, SIGTERM or a closed terminal ended it, after all is cleaned up."""
+    """Do the work; None if Ctrl-C, SIGTERM or a closed terminal ended it, after everything is cleaned up."""
     task = asyncio.create_task(work)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)

@@ -1,23 +1,23 @@
-"""The API's key in a file of its owner, so that it is the same at each start."""
+"""The API key, in a file that only its owner can read, so that it stays the same."""
 
 import secrets
 from pathlib import Path
 
 
 class KeyFileError(Exception):
-    """A file holds no API key."""
+    """A file contains no API key."""
 
 
 def new_key() -> str:
-    """A key that nobody else has."""
+    """Generate a random key."""
     return secrets.token_urlsafe(30)
 
 
 def stored_key(path: Path) -> str:
-    """Read the key; make one where there is no such file.
+    """Read the key; create the file with a new one if it does not exist.
 
     Raises:
-        KeyFileError: The file holds something else.
+        KeyFileError: The file contains something else.
     """
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What the platform has in AWS: names of bucket, topics and queues, and how they are made."""
+"""The platform's resources in AWS: the names of bucket, topics and queues, and how to create them."""
 
 import json
 from collections.abc import Iterable
@@ -32,35 +32,35 @@ _OPEN_TO_READERS = {
         }
     ],
 }
-"""On this machine anybody may read pictures, so that no signed link has to be printed; a deployed bucket is private.
+"""On this machine anybody may read pictures, so that links work without a signature; a deployed bucket is private.
 
 S3 has no action HeadObject; moto asks for it."""
 
 
 def dead_queue_name(runtime: str) -> str:
-    """Name of the queue beside a runtime's own that keeps what nobody could do."""
+    """Name of a runtime's dead queue."""
     return f"{runtime}{DEAD.suffix}"
 
 
 def returned_queue_name(runtime: str) -> str:
-    """Name of the queue beside a runtime's own that takes what SQS has delivered too often, for the keeper."""
+    """Name of a runtime's queue for messages that SQS has delivered too often, which the keeper reads."""
     return f"{runtime}{RETURNED.suffix}"
 
 
 def queue_url(endpoint: str, name: str) -> str:
-    """Address of a queue as its users know it."""
+    """A queue's URL."""
     return f"{endpoint}/{ACCOUNT}/{name}"
 
 
 def provision(endpoint: str, catalog: RuntimeCatalog, *, input_buckets: Iterable[str] = ()) -> None:
-    """Make buckets, topics, the jobs table and each runtime's queues, with the subscription filters of a deployment.
+    """Create buckets, topics, the jobs table and each runtime's queues, with the subscription filters of a deployment.
 
     The output bucket starts with the input picture of the sample requests; tasks may also read ``input_buckets``.
     """
     session = boto3.Session(aws_access_key_id="local", aws_secret_access_key="local", region_name=REGION)
     s3, sns, sqs, dynamodb = (session.client(name, endpoint_url=endpoint) for name in ("s3", "sns", "sqs", "dynamodb"))
     with ThreadPoolExecutor() as pool:
-        # moto imports a service at its first call; side by side that is half the time.
+        # moto imports a service at its first call; in parallel that takes half the time.
         buckets = pool.map(lambda name: s3.create_bucket(Bucket=name), [OUTPUT_BUCKET, *input_buckets])
         table = pool.submit(dynamodb.create_table, TableName=JOBS_TABLE, **DEFINITION)
         queues = pool.map(partial(_make_queues, sqs), catalog.names)
@@ -76,9 +76,9 @@ def provision(endpoint: str, catalog: RuntimeCatalog, *, input_buckets: Iterable
 
 
 def _make_queues(sqs: Any, runtime: str) -> str:
-    """Make a runtime's three queues: what is delivered too often goes to the keeper, what it cannot handle is kept.
+    """Create a runtime's three queues: its own, the keeper's for exhausted messages, and the dead queue.
 
-    Returns the ARN of the queue that takes tasks.
+    Returns the ARN of the runtime's own queue.
     """
     arn = ""
     for settings in (DEAD, RETURNED, TASKS):

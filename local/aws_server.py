@@ -1,4 +1,4 @@
-"""The process that is AWS: ``python -m local.aws_server``. All it holds is in memory and ends with it."""
+"""The process that is AWS: ``python -m local.aws_server``. Everything is in memory and ends with it."""
 
 import argparse
 import logging
@@ -16,14 +16,14 @@ from runtimes.catalog import RuntimeCatalog
 
 
 def main() -> None:
-    """Provision, then listen: a client that reaches the port finds everything in place, after a restart too."""
+    """Provision, then listen: a client that reaches the port finds everything in place, also after a restart."""
     parser = argparse.ArgumentParser(prog="python -m local.aws_server")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--runtimes", type=Path, required=True, help="runtimes.json")
     parser.add_argument("--input-bucket", action="append", default=[])
     arguments = parser.parse_args()
 
-    # Its request log says "POST /" for whatever is asked of it.
+    # Its request log says "POST /" for every request.
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
     logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(message)s", level=logging.WARNING)
     mend_long_poll()

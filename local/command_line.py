@@ -13,10 +13,10 @@ _STATE = ROOT / ".local"
 
 
 def read_arguments() -> argparse.Namespace:
-    """Read the command line; one that cannot be read ends the program with status 2.
+    """Read the command line; an invalid one ends the program with status 2.
 
-    Besides the arguments the result has ``beside``, the command that runs a second one beside a first, and
-    ``platform``, the command that starts a platform with a demo's runtimes; None for a demo without a file of them.
+    The result also has ``beside``, the command that runs a second platform beside the first, and ``platform``, the
+    command that starts a platform with a demo's runtimes; None if the demo has no config.yaml.
     """
     parser = argparse.ArgumentParser(prog="python -m local", description="The whole platform on this machine.")
     commands = parser.add_subparsers(dest="command", required=True)
@@ -71,7 +71,7 @@ def _runtime_url(text: str) -> tuple[str, str]:
     try:
         parts = urlsplit(url)
         is_url = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port that is none, a bracket that does not close
+    except ValueError:  # an invalid port, or a missing bracket
         is_url = False
     if not is_url:
         raise argparse.ArgumentTypeError(f"{url!r} is no URL; write NAME=URL, as in sdruntime=http://HOST:PORT")

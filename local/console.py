@@ -12,24 +12,24 @@ from rich.console import Console
 from rich.text import Text
 
 _COLOURS = ("cyan", "green", "magenta", "blue", "bright_cyan", "bright_green", "bright_magenta", "bright_blue")
-"""Of the parts' names; red and yellow are for what goes wrong."""
+"""Colors of the parts' names; red and yellow are for errors and warnings."""
 _STYLES = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "red"}
 _LEVEL = re.compile(r"(DEBUG|INFO|WARNING|ERROR|CRITICAL)[ :]+(.*)")
 _QUIET = ("DEBUG", "INFO")
 
 
 class Terminal(Console):
-    """A console whose reader may go away, as in ``make up | head``: the platform then ends as after Ctrl-C."""
+    """A console whose reader may close it, as in ``make up | head``; the platform then ends as after Ctrl-C."""
 
     def on_broken_pipe(self) -> None:
-        """Write no more, and end."""
+        """Stop writing, and end the platform."""
         with contextlib.suppress(SystemExit):
             super().on_broken_pipe()
         signal.raise_signal(signal.SIGTERM)
 
 
 def readable(line: str) -> tuple[str, str]:
-    """A line's level, empty where it names none, and the line for people: of JSON the message and ``key=value``."""
+    """A line's level ("" for none) and its text; from JSON the message and its fields as ``key=value``."""
     try:
         record = json.loads(line) if line.startswith("{") else {}
         level, message = str(record.pop("level")), str(record.pop("message"))
@@ -43,7 +43,7 @@ def readable(line: str) -> tuple[str, str]:
 class PartLines:
     """Prints lines as ``name | line``: the name in its part's colour, warnings yellow and errors red.
 
-    Lines of level INFO and below are left out, unless ``everything`` is asked for.
+    Without ``everything``, lines of level INFO and below are left out.
     """
 
     def __init__(self, console: Console, *, everything: bool = False) -> None:

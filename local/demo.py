@@ -21,14 +21,14 @@ _WAIT_S = 120.0
 
 
 async def run_demo(layout: Layout, out: Path, console: Console, *, platform: str | None) -> bool:
-    """Run the samples of every runtime on a platform of their own; return whether all gave a picture.
+    """Post the samples of every runtime on a separate platform; return whether each gave a picture.
 
-    This run gets a new directory in ``out``. ``platform`` is the command that starts a platform which takes these
-    requests; None where there is none.
+    The run gets a new directory in ``out``. ``platform`` is the command that starts a platform for these requests;
+    None if there is none.
 
     Raises:
-        PartFailedError, DeployError: It did not come to that.
-        CancelledError: It was interrupted; what was drawn by then is saved.
+        PartFailedError, DeployError: The platform did not start, or a request could not be posted.
+        CancelledError: Somebody interrupted it; the pictures drawn so far are saved.
     """
     say = plain(console)
     samples = samples_of(layout.config.catalog)
@@ -71,7 +71,7 @@ def _interruption(output: DemoOutput) -> str:
 async def _verify(
     platform: Platform, layout: Layout, samples: list[Sample], report: Callable[[SampleOutcome], None]
 ) -> None:
-    """Report each outcome, from a thread, until all are known or a part dies over and over."""
+    """Report each outcome, from a thread, until all are known or a part keeps dying."""
     stop = threading.Event()
     target = local_target(json.loads(layout.stack_file.read_text(encoding="utf-8")))
 
@@ -87,7 +87,7 @@ async def _verify(
             raise await failing
         await working
     finally:
-        # The thread uses the platform's AWS: it must be gone before that is.
+        # The thread uses the platform's AWS, so it must end first.
         stop.set()
         failing.cancel()
         await asyncio.wait([working])

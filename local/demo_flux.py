@@ -1,4 +1,4 @@
-"""``python -m local demo-flux``: the models of the demo with the flux server itself, real ones or tiny ones."""
+"""``python -m local demo-flux``: the demo of the flux server itself, with a real model or tiny ones."""
 
 import subprocess
 from collections.abc import Callable
@@ -9,16 +9,16 @@ from configuration.config import Config, parse_config
 from local.layout import FluxServer
 
 _TINY = {"pictures": ("flux-schnell", "flux"), "edits": ("flux-kontext", "flux-kontext")}
-"""Runtimes of the demo without a model of one's own: name, profile, and name of the tiny model."""
+"""Runtimes of the demo without a real model: name, profile, and name of the tiny model."""
 _MAKER = "runtimes.flux.standin.tiny"
 
 
 class ModelsError(Exception):
-    """The models of the demo cannot be had."""
+    """The models of the demo are missing."""
 
 
 def real_model(python: Path, folder: Path, profile: str) -> tuple[Config, FluxServer]:
-    """One runtime with a model of one's own in the format of diffusers; ``python`` is one that has PyTorch.
+    """One runtime with a model in the diffusers format; ``python`` is an interpreter with PyTorch.
 
     Raises:
         ConfigError: There is no such profile.
@@ -32,10 +32,10 @@ def real_model(python: Path, folder: Path, profile: str) -> tuple[Config, FluxSe
 
 
 def tiny_models(python: Path, folder: Path, say: Callable[[str], None]) -> tuple[Config, FluxServer]:
-    """Runtimes with tiny models of the real classes, which draw noise; they are made unless they are there.
+    """Runtimes with tiny models of the real classes, which draw noise; missing ones are created.
 
     Raises:
-        ModelsError: They cannot be made.
+        ModelsError: They cannot be created.
     """
     if families := [family for _, family in _TINY.values() if not (folder / family / "model_index.json").exists()]:
         say(f"Making tiny models in {folder} …")

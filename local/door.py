@@ -1,6 +1,6 @@
 """The process that is API Gateway and Lambda: ``python -m local.door``.
 
-The environment is the Lambda's own, and API_KEY: a key has no place in a command line that anybody may list.
+The environment is the Lambda's, plus API_KEY: a key must not be in a command line, which anybody can list.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from local.gateway import Gateway
 
 
 def main() -> None:
-    """Serve the door's handler until the process is ended."""
+    """Serve the API's handler until the process ends."""
     parser = argparse.ArgumentParser(prog="python -m local.door")
     parser.add_argument("--host", required=True)
     parser.add_argument("--port", type=int, required=True)
@@ -26,7 +26,7 @@ def main() -> None:
     host, port = settings.pop("host"), settings.pop("port")
     logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(message)s")
     logging.getLogger("local").setLevel(logging.INFO)
-    # Lambda calls a handler once at a time; here calls run side by side, on more connections than its clients keep.
+    # Lambda makes one call at a time; here calls run in parallel, on more connections than the clients keep.
     logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
     app = Gateway(handler, api_key=os.environ.pop("API_KEY"), **settings).application()
     web.run_app(app, host=host, port=port, print=None, access_log=None, shutdown_timeout=2)

@@ -1,4 +1,4 @@
-"""A small server that does what API Gateway's REST API does in front of the door: keys, throttle, stage, limits."""
+"""A small server that does what API Gateway's REST API does in front of the Lambda: keys, throttle, stage, limits."""
 
 import asyncio
 import hmac
@@ -20,7 +20,7 @@ from contract import strict_json
 from local.proxy_event import LambdaContext, MalformedAnswerError, make_event, read_answer
 
 MAX_REQUEST_BYTES = 10 * 1024 * 1024
-"""API Gateway takes no larger request."""
+"""API Gateway rejects a larger request."""
 _CONCURRENCY = 32
 _MAX_REASON_CHARS = 400
 _VALUE = re.compile(r'"(?:[^"\\]|\\.)*(?:"|$)')
@@ -31,7 +31,7 @@ Handler = Callable[[dict[str, Any], Any], Any]
 
 
 class Gateway:
-    """API Gateway in front of a Lambda's handler: ``stage`` begins every path, and one key is accepted.
+    """API Gateway in front of a Lambda's handler: every path starts with ``stage``, and one key is accepted.
 
     ``rate_limit`` is in requests a second; ``burst_limit`` is how many may come at once.
     """
@@ -54,7 +54,7 @@ class Gateway:
         self._threads = ThreadPoolExecutor(_CONCURRENCY, thread_name_prefix="handler")
 
     def application(self) -> web.Application:
-        """The server; every path leads to it."""
+        """The server, for every path."""
         logging.getLogger("aiohttp.server").addFilter(_without_its_bytes)
         app = web.Application(client_max_size=MAX_REQUEST_BYTES)
         app.router.add_route("*", "/{path:.*}", self._serve)
@@ -65,7 +65,7 @@ class Gateway:
         try:
             response = await self._answer(request)
         except Exception:
-            # API Gateway's own answer to whatever the integration does.
+            # API Gateway's own answer to a failing integration.
             logger.exception("the handler failed")
             response = _refusal(errors.BROKEN)
         took_ms = (time.monotonic() - started) * 1000
@@ -86,7 +86,7 @@ class Gateway:
         except web.HTTPRequestEntityTooLarge:
             return _refusal(errors.TOO_LARGE)
         except (web.RequestPayloadError, HttpProcessingError, OSError):
-            # What the library says of it may hold what was sent.
+            # The library's message may contain what was sent.
             message = "The body did not arrive whole, or is not encoded as its headers say."
             return _refusal(GatewayError(status=HTTPStatus.BAD_REQUEST, code="invalid_request", message=message))
         event = make_event(request, body, stage=stage, path=slash + rest, api_key=key)
@@ -119,7 +119,7 @@ class Gateway:
 
 
 class TokenBucket:
-    """API Gateway's throttle of a key: ``burst`` requests at once and ``rate`` a second in the long run."""
+    """API Gateway's throttle for a key: ``burst`` requests at once and ``rate`` a second in the long run."""
 
     def __init__(self, *, rate: float, burst: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._rate = rate
@@ -129,7 +129,7 @@ class TokenBucket:
         self._filled_at = clock()
 
     def take(self) -> bool:
-        """Take a token; False when there is none left."""
+        """Take a token; False if none is left."""
         now = self._clock()
         self._tokens = min(self._burst, self._tokens + (now - self._filled_at) * self._rate)
         self._filled_at = now
@@ -140,20 +140,20 @@ class TokenBucket:
 
 
 def _size_bytes(payload: Any) -> int:
-    """Size of what Lambda is given or gives, in JSON."""
+    """Size of a Lambda's event or answer as JSON."""
     return len(json.dumps(payload, ensure_ascii=False, default=str).encode("utf-8", "surrogatepass"))
 
 
 def _without_its_bytes(record: logging.LogRecord) -> bool:
-    """Log that something is no HTTP without what was sent: a key or a prompt may stand in it."""
+    """Log an invalid HTTP request without its content, which may contain a key or a prompt."""
     record.exc_info = None
     return True
 
 
 def _reason(body: object) -> str:
-    """What an error answer says is wrong, for a log line: fields and problems, or else the message.
+    """The errors of an answer for a log line: fields and problems, or the message.
 
-    The values that it names are left out: a prompt or a link may stand in the wrong field.
+    Quoted values are left out, because a prompt or a link may be in the wrong field.
     """
     try:
         error = json.loads(body if isinstance(body, bytes) else b"")["error"]

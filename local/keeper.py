@@ -1,6 +1,6 @@
-"""The process that is the keeper's two Lambdas and what calls them: ``python -m local.keeper``.
+"""The process that is the keeper's two Lambdas and their callers: ``python -m local.keeper``.
 
-It hands them returned messages as SQS's event source does, and runs the reaper as the schedule does, only more often.
+It passes exhausted messages as SQS's event source does, and runs the reaper as the schedule does, but more often.
 """
 
 import argparse
@@ -29,12 +29,12 @@ logger = logging.getLogger(__name__)
 
 
 def main() -> None:
-    """Call the handlers until the process is ended."""
+    """Call the handlers until the process ends."""
     parser = argparse.ArgumentParser(prog="python -m local.keeper")
     parser.add_argument("--runtimes", type=Path, required=True, help="runtimes.json")
     arguments = parser.parse_args()
     logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(message)s")
-    # The reaper's account of a round in which it did nothing says nothing.
+    # No line about a round in which the reaper did nothing.
     logging.getLogger().handlers[0].addFilter(lambda record: not _IDLE.fullmatch(record.getMessage()))
     catalog = RuntimeCatalog.from_json(arguments.runtimes.read_text(encoding="utf-8"))
     sqs = boto3.client("sqs", config=Config(retries={"total_max_attempts": 1}))
@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def _poll(sqs: Any, queue: str) -> None:
-    """Hand over what one queue has as Lambda's event, and delete what was handled."""
+    """Pass a queue's messages as Lambda's event, and delete those that were handled."""
     url = queue_url(sqs.meta.endpoint_url, queue)
     names = {"MessageSystemAttributeNames": ["All"], "MessageAttributeNames": ["All"]}
     answer = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=_POLL_S, **names)

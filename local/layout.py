@@ -15,13 +15,13 @@ from local.proxy_event import API_KEY_ID
 from local.sandbox import sandbox_environment
 
 _STACK_FILE = "stack.json"
-"""What a running platform says of itself, with the names of a deployed stack's outputs."""
+"""What stack.json says of a running platform, with the names of a deployed stack's outputs."""
 _LOOPBACK_OF = {"0.0.0.0": LOOPBACK, "::": "::1"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FluxServer:
-    """How the flux server itself runs: with a Python that has PyTorch, and a folder of models."""
+    """How to run the flux server itself: a Python with PyTorch, and a folder of models."""
 
     python: Path
     models: Path
@@ -35,9 +35,9 @@ class Layout:
         state: Directory of its logs, its catalog of runtimes and stack.json.
         host: Address that the API listens on.
         server_urls: Base URL of each runtime's model server.
-        own_servers: The runtimes whose model server is the user's, and not started here.
+        own_servers: Runtimes with a model server of the user's, which is not started here.
         environment: The environment of every part.
-        flux: How the flux server itself runs; None leaves it to its stand-in.
+        flux: How to run the flux server itself; None for its stand-in.
     """
 
     config: Config
@@ -73,7 +73,7 @@ class Layout:
 
     @property
     def reachable_host(self) -> str:
-        """Where this machine itself reaches the API."""
+        """The address at which this machine reaches the API."""
         return _LOOPBACK_OF.get(self.host, self.host)
 
     @property
@@ -87,7 +87,7 @@ class Layout:
         return f"http://{host}:{self.gateway_port}/{self.config.apigw.stage_name}/"
 
     def publish(self) -> None:
-        """Write stack.json, complete from the first moment and readable by its owner only: it holds the key."""
+        """Write stack.json atomically and readable only by its owner, because it contains the key."""
         outputs = {
             "FrontApiEndpoint": self.endpoint,
             "OutputS3Bucket": OUTPUT_BUCKET,
@@ -113,13 +113,13 @@ class AlreadyRunningError(Exception):
 
 @contextmanager
 def claimed(state: Path) -> Iterator[None]:
-    """Have a state directory for this process alone; the kernel lets go of it whatever becomes of us.
+    """Reserve a state directory for this process; the kernel releases it when the process ends in any way.
 
     Raises:
-        AlreadyRunningError: Another process has it.
+        AlreadyRunningError: Another process has reserved it.
     """
     state.mkdir(parents=True, exist_ok=True)
-    # Not emptied by opening: who has it wrote its process id there.
+    # Opened without truncating: the holder has written its process id there.
     with (state / "lock").open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,7 +1,7 @@
-"""Mends moto's queues, which SQS does better in three ways.
+"""Mends moto's queues, which differ from SQS in three ways.
 
-moto goes on waiting for a client that has died, and the message it then hands out is hidden from everybody for the
-whole visibility timeout; two clients that wait at the same time may both get a message; and a message that is sent
+moto keeps waiting for a client that has died, and the message it then delivers is hidden from everybody for the
+whole visibility timeout. Two clients that wait at the same time may both get a message. And a message that is sent
 while another one is deleted may be lost.
 """
 
@@ -17,7 +17,7 @@ _LOOK_EVERY_S = 1
 
 
 def mend_long_poll() -> None:
-    """Put the mended long poll in place of moto's, for this process; each queue is changed by one caller at a time."""
+    """Replace moto's long poll in this process; one caller at a time changes a queue."""
     backend_class: Any = SQSBackend
     queue_class: Any = Queue
     receive, delete = backend_class.receive_message, queue_class.delete_message

@@ -1,4 +1,4 @@
-"""The process that shows every notice as a line: ``python -m local.notices``. A subscriber like any other."""
+"""The process that prints every notice as a line: ``python -m local.notices``. It is a subscriber like any other."""
 
 import json
 import sys
@@ -21,14 +21,14 @@ _PAUSE_S = 1.0
 
 
 def main() -> None:
-    """Print what arrives until the process is ended; subscribe again when AWS was away."""
+    """Print notices until the process ends; subscribe again after AWS was away."""
     once = Config(retries={"total_max_attempts": 1})
     sqs, sns, dynamodb = (boto3.client(name, config=once) for name in ("sqs", "sns", "dynamodb"))
     while True:
         try:
             _listen(sqs, _subscribe(sqs, sns), dynamodb)
         except (BotoCoreError, ClientError):
-            # What is down says so in lines of its own.
+            # A part that is down has its own log lines.
             time.sleep(_PAUSE_S)
 
 
@@ -43,7 +43,7 @@ def _listen(sqs: Any, url: str, dynamodb: Any) -> None:
     while True:
         answer = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=_WAIT_S)
         for message in answer.get("Messages", []):
-            # Deleted first: one that cannot be read ends this process, and must not do so again and again.
+            # Deleted first: a message that cannot be read ends this process, and must not do so repeatedly.
             sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
             notice = Notice.model_validate_json(json.loads(message["Body"])["Message"])
             sys.stdout.write(_line(notice, dynamodb, sqs.meta.endpoint_url) + "\n")
@@ -51,7 +51,7 @@ def _listen(sqs: Any, url: str, dynamodb: Any) -> None:
 
 
 def _line(notice: Notice, dynamodb: Any, endpoint: str) -> str:
-    """A notice, with the seconds from the request to its end where the table knows its job."""
+    """A notice as a line, with the seconds from request to end if the table has its job."""
     key = {KEY: {"S": notice.job}}
     job = dynamodb.get_item(TableName=JOBS_TABLE, Key=key).get("Item", {}) if notice.job else {}
     took = ""
@@ -59,7 +59,7 @@ def _line(notice: Notice, dynamodb: Any, endpoint: str) -> str:
         took = f"{float(job['ended_at']['N']) - float(job['created_at']['N']):.1f} s, "
     if notice.error is not None:
         return f"ERROR {notice.id}: {took}{notice.status}: {notice.error.code}: {notice.error.message}"
-    # Links that a browser can follow: here, and only here, the output bucket is open to readers.
+    # Links for a browser: only on this machine can anybody read the output bucket.
     links = ("/".join((endpoint, *split_s3_url(url))) for url in notice.image_url)
     return f"{notice.id}: {took}{' '.join(links) or notice.status}"
 

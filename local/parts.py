@@ -1,4 +1,4 @@
-"""Every part's command line and environment. What crosses into a process stands here and nowhere else."""
+"""Every part's command line and environment, all in one place."""
 
 import asyncio
 import re
@@ -25,7 +25,7 @@ _NAMES = {
     "OUTPUT_BUCKET": OUTPUT_BUCKET,
     "JOBS_TABLE": JOBS_TABLE,
 }
-"""Of what is in AWS, as the Lambdas take them."""
+"""Names of AWS resources, as the Lambdas expect them."""
 _PROBE_TIMEOUT_S = 2.0
 _LOADING_S = 1800.0
 _DEAD = re.compile(r'"live":\s*false')
@@ -40,7 +40,7 @@ def aws_part(layout: Layout) -> Part:
 
 
 def door_part(layout: Layout) -> Part:
-    """API Gateway and the door behind it."""
+    """API Gateway and the Lambda behind it."""
     gateway = layout.config.apigw
     arguments = [f"--host={layout.host}", f"--port={layout.gateway_port}", f"--stage={gateway.stage_name}"]
     arguments += [f"--rate-limit={gateway.throttle.rate_limit}", f"--burst-limit={gateway.throttle.burst_limit}"]
@@ -50,7 +50,7 @@ def door_part(layout: Layout) -> Part:
 
 
 def server_part(layout: Layout, runtime: ModelsRuntime, http: aiohttp.ClientSession) -> Part:
-    """A runtime's model server: the stand-in, or the flux server itself where it can run."""
+    """A runtime's model server: a stand-in, or the flux server itself if it can run."""
     name, port = f"{runtime.name}-server", str(urlsplit(layout.server_urls[runtime.name]).port)
     options = {}
     if runtime.model is not None:
@@ -103,12 +103,12 @@ def keeper_part(layout: Layout) -> Part:
 
 
 def notices_part(layout: Layout) -> Part:
-    """Shows every notice as a line."""
+    """Prints every notice as a line."""
     return _part(layout, "notices", "local.notices")
 
 
 def _takes_tasks(layout: Layout, runtime: ModelsRuntime, http: aiohttp.ClientSession) -> Probe:
-    """Tell whether a model server that was started here takes tasks; GivenUpError says that it never will."""
+    """Whether a model server that was started here accepts tasks; raises GivenUpError if it never will."""
 
     async def probe() -> bool:
         status, is_dead = await _health(layout, runtime, http)
@@ -120,7 +120,7 @@ def _takes_tasks(layout: Layout, runtime: ModelsRuntime, http: aiohttp.ClientSes
 
 
 async def server_doubt(layout: Layout, runtime: ModelsRuntime, http: aiohttp.ClientSession) -> str | None:
-    """Why a user's model server takes no tasks now; None when it does."""
+    """Why a user's model server accepts no tasks now; None if it does."""
     pod, (status, _) = RUNTIME_TYPES[runtime.type].pod, await _health(layout, runtime, http)
     if status is None:
         return "does not answer yet; its agent waits for it"
@@ -149,7 +149,7 @@ def stand_in_url(runtime: ModelsRuntime, port: int) -> str:
 
 
 def _models(runtime: ModelsRuntime) -> list[str]:
-    """The checkpoints that a stand-in has: the runtime's own, and the samples' where it loads others on request."""
+    """The checkpoints of a stand-in: the runtime's own, and those of the samples if the runtime is dynamic."""
     if runtime.static_model is not None:
         return [runtime.static_model]
     names = [runtime.model_filename, SAMPLE_CHECKPOINT]
@@ -162,7 +162,7 @@ def _part(layout: Layout, name: str, module: str, *arguments: str, **environment
 
 
 def _listens(host: str, port: int) -> Probe:
-    """Tell whether somebody listens: enough for what opens its port only when it is ready."""
+    """Whether somebody listens, for parts that open their port only when they are ready."""
 
     async def probe() -> bool:
         try:

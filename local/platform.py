@@ -1,4 +1,4 @@
-"""The platform as a whole: its parts started side by side, watched, and ended in order."""
+"""The platform as a whole: starts its parts in parallel, watches them, and ends them in order."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -25,7 +25,7 @@ async def running(
     """The running platform, in a state directory that this process has claimed.
 
     Raises:
-        PartFailedError: A part does not come up.
+        PartFailedError: A part does not start.
     """
     async with aiohttp.ClientSession() as http:
         platform = Platform(layout, http, console, progress)
@@ -44,8 +44,8 @@ async def running(
 class Platform:
     """All parts of a platform.
 
-    ``console`` takes every line of every part, notices among them; None leaves the lines to the log files.
-    ``progress`` takes a sentence for people at each step of the start.
+    ``console`` gets every line of every part, including notices; without it the lines go only to the log files.
+    ``progress`` gets a sentence for each step of the start.
     """
 
     layout: Layout
@@ -71,7 +71,7 @@ class Platform:
             await self.ready(aws)
             for runtime in layout.config.enabled_runtimes:
                 self._launch(parts.agent_part(layout, runtime), self._agents)
-        # Nobody waits for it: there is nothing for it to do in the first seconds.
+        # Nobody waits for it, because it has nothing to do in the first seconds.
         self._launch(parts.keeper_part(layout), self._others)
         if self.console is not None:
             self._launch(parts.notices_part(layout), self._others)
@@ -87,14 +87,14 @@ class Platform:
                 wait.cancel()
 
     async def stop(self) -> None:
-        """End the agents first, while all that they need to finish is there."""
+        """End the agents first, while everything they need to finish is still running."""
         try:
             await asyncio.gather(*(agent.stop(_AGENT_GRACE_S) for agent in self._agents))
         finally:
             await asyncio.gather(*(process.stop(_GRACE_S) for process in self._others))
 
     async def ready(self, process: SupervisedProcess) -> None:
-        """Wait until a part is ready; repeat what it said last while that takes long."""
+        """Wait until a part is ready; if that takes long, repeat its last line."""
 
         async def repeat() -> None:
             while True:
@@ -115,7 +115,7 @@ class Platform:
         return process
 
     async def _look_at(self, runtime: ModelsRuntime) -> None:
-        """Say where a user's model server is; it may take minutes to load, and the waiting is its agent's."""
+        """Say where a user's model server is; it may take minutes to load, and its agent waits for it."""
         doubt = await parts.server_doubt(self.layout, runtime, self.http)
         url = self.layout.server_urls[runtime.name]
         self.progress(f"{runtime.name} uses {url}{f', which {doubt}' if doubt else ''}")

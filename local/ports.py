@@ -4,19 +4,19 @@ import socket
 
 GATEWAY_PORT = 8000
 AWS_PORT = 5566
-"""Where ``up`` listens by default; every other port is whatever is free."""
+"""The default port of ``up``; every other port is a free one."""
 LOOPBACK = "127.0.0.1"
 
 
 class PortError(Exception):
-    """This machine cannot listen on a port that was asked for."""
+    """This machine cannot listen on the requested port."""
 
 
 _given: set[int] = set()
 
 
 def free_port() -> int:
-    """A port that nobody listens on now, and that this process was not given before: who gets it may listen later."""
+    """A port that nobody uses now and that this function has not returned before, because its user may listen later."""
     while (port := _bind(LOOPBACK, 0)) in _given:
         pass
     _given.add(port)
@@ -24,10 +24,10 @@ def free_port() -> int:
 
 
 def claim(purpose: str, port: int, host: str = LOOPBACK) -> int:
-    """Check that a port can be had, and return it; 0 means any that is free.
+    """Check that a port is free, and return it; 0 means any free port.
 
     Raises:
-        PortError: It cannot.
+        PortError: It is not free.
     """
     try:
         _bind(host, port)
@@ -39,7 +39,7 @@ def claim(purpose: str, port: int, host: str = LOOPBACK) -> int:
 def _bind(host: str, port: int) -> int:
     family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     with socket.socket(family, kind) as listener:
-        # As the servers themselves do: connections that linger from a previous run are no obstacle.
+        # Like the servers themselves: lingering connections of a previous run are no obstacle.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
         listener.listen()

@@ -1,4 +1,4 @@
-"""The parts as child processes: kept alive as a kubelet would, ended with everything they started."""
+"""The parts as child processes: restarted as a kubelet would, and ended with everything they started."""
 
 import asyncio
 import contextlib
@@ -19,23 +19,23 @@ ROOT = Path(__file__).resolve().parent.parent
 _RESTART_S = 0.5
 _MAX_RESTART_S = 30.0
 _STEADY_S = 60.0
-"""A part that ran this long has recovered: its next restart is quick again."""
+"""A part that ran this long has recovered, and its next restart is quick again."""
 _FAILURES_TO_REPORT = 3
 _PROBE_EVERY_S = 0.05
 _CHUNK_BYTES = 64 * 1024
 _LAST_LINES = 8
 _PR_SET_PDEATHSIG = 1
 
-# Loaded here, not in the forked child: there only async-signal-safe work is sure to end.
+# Loaded here, not in the forked child, where only async-signal-safe work is sure to end.
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 Probe = Callable[[], Awaitable[bool]]
 LineSink = Callable[[str, str], None]
-"""Takes a part's name and one line of its output."""
+"""Gets a part's name and one line of its output."""
 
 
 class GivenUpError(Exception):
-    """A probe sees that the part runs and will never be ready."""
+    """A probe sees that the part runs but will never be ready."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,9 +44,9 @@ class Part:
 
     Attributes:
         environment: The whole environment.
-        probe: Tells whether it is ready; None when nobody waits for it.
+        probe: Whether it is ready; None if nobody waits for it.
         ready_s: How long it may take to be ready.
-        holds: What is lost when it ends; empty where that is nothing.
+        holds: What is lost when it ends; "" for nothing.
     """
 
     name: str
@@ -58,11 +58,11 @@ class Part:
 
 
 class PartFailedError(Exception):
-    """A part does not come up, or dies over and over; the message ends with its last lines."""
+    """A part does not start, or keeps dying; the message ends with its last lines."""
 
 
 class SupervisedProcess:
-    """One part: started at once, and again with growing pauses whenever it ends. Its log is emptied first."""
+    """One part: starts at once, and restarts with growing pauses whenever it ends. Its log is emptied first."""
 
     def __init__(self, part: Part, log: Path, console: LineSink | None = None) -> None:
         self.part = part
@@ -144,7 +144,7 @@ class SupervisedProcess:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,
-                # A session of its own: Ctrl-C in the terminal reaches only us, and we end the parts in order.
+                # A session of its own: Ctrl-C reaches only this process, which ends the parts in order.
                 start_new_session=True,
                 preexec_fn=_die_with(os.getpid()),
             )
@@ -157,14 +157,14 @@ class SupervisedProcess:
             raise AssertionError("its output is a pipe")
         follow = asyncio.create_task(self._follow(process.stdout, log), name=f"{self.part.name} output")
         code = await process.wait()
-        # What it left behind holds its ports, and the pipe that we read.
+        # Processes that it left behind keep its ports and its output pipe open.
         self._signal(signal.SIGKILL)
         self._process = None
         await follow
         return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exited with {code}"
 
     async def _follow(self, stream: asyncio.StreamReader, log: TextIO) -> None:
-        """Write every line of a stream until it ends; a line without end is cut into pieces."""
+        """Write every line of a stream until it ends; a very long line is cut into pieces."""
         rest = b""
         while chunk := await stream.read(_CHUNK_BYTES):
             *lines, rest = (rest + chunk).split(b"\n")
@@ -188,14 +188,14 @@ class SupervisedProcess:
 
 
 def _die_with(parent: int) -> Callable[[], None] | None:
-    """Make the kernel kill the child when we die, even of SIGKILL (Linux only)."""
+    """Make the kernel kill the child when this process dies, even of SIGKILL (Linux only)."""
     libc = _libc
     if libc is None:
         return None
 
     def in_child() -> None:
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # we died before the call above
+        if os.getppid() != parent:  # the parent died before the call above
             os._exit(1)
 
     return in_child

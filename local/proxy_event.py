@@ -1,4 +1,4 @@
-"""API Gateway's Lambda proxy integration (REST API): HTTP request to event, the handler's answer to HTTP response."""
+"""API Gateway's Lambda proxy integration (REST API): turns a request into an event, and an answer into a response."""
 
 import base64
 import time
@@ -13,11 +13,11 @@ from multidict import CIMultiDict
 from local.sandbox import ACCOUNT
 
 API_KEY_ID = "local0key0"
-"""Id of the one API key; what the door knows of a tenant."""
+"""Id of the only API key, and so the tenant."""
 
 
 class MalformedAnswerError(Exception):
-    """The handler returned something that API Gateway does not take for an answer."""
+    """The handler returned something that API Gateway does not accept as an answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,20 +26,20 @@ class LambdaContext:
 
     aws_request_id: str
     deadline: float
-    """When the invocation is given up, on the monotonic clock."""
+    """When the invocation times out, on the monotonic clock."""
     function_name: str = "front-door"
     function_version: str = "$LATEST"
     memory_limit_in_mb: str = "512"
 
     def get_remaining_time_in_millis(self) -> int:
-        """Milliseconds until the invocation is given up."""
+        """Milliseconds until the invocation times out."""
         return max(0, round((self.deadline - time.monotonic()) * 1000))
 
 
 def make_event(request: web.Request, body: bytes, *, stage: str, path: str, api_key: str) -> dict[str, Any]:
-    """Write a request as a proxy event; ``path`` comes after the stage.
+    """Write a request as a proxy event; ``path`` is the path after the stage.
 
-    Undecodable bytes of the body are replaced, as for any type that is not declared binary.
+    Invalid UTF-8 in the body is replaced, as for any type that is not declared binary.
     """
     now = datetime.now(UTC)
     headers = CIMultiDict(request.headers)
@@ -87,7 +87,7 @@ def read_answer(answer: Any) -> web.Response:
     """Turn what the handler returned into a response.
 
     Raises:
-        MalformedAnswerError: It is not of the documented form.
+        MalformedAnswerError: It does not have the documented form.
     """
     try:
         status = int(answer["statusCode"])

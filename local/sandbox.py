@@ -1,4 +1,4 @@
-"""The AWS that the local platform talks to, and an environment from which no other AWS can be reached."""
+"""The local platform's AWS, and an environment that cannot reach any other AWS."""
 
 import os
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ _LOOPBACK = "127.0.0.1,localhost"
 
 
 def sandbox_environment(endpoint: str) -> dict[str, str]:
-    """Settings that lead to the local endpoint only: made-up keys, no profile, no instance metadata, no proxy."""
+    """Settings that point only to the local endpoint: made-up keys, no profile, no instance metadata, no proxy."""
     return {
         "AWS_ACCESS_KEY_ID": "local",
         "AWS_SECRET_ACCESS_KEY": "local",
@@ -29,7 +29,7 @@ def sandbox_environment(endpoint: str) -> dict[str, str]:
 def sandboxed(outer: Mapping[str, str], endpoint: str) -> dict[str, str]:
     """An environment with every AWS setting replaced by the sandbox's.
 
-    Python's own settings go too, so that a caller's PYTHONPATH cannot put other modules in place of ours.
+    Python's own settings are removed, too, so that a caller's PYTHONPATH cannot replace our modules.
     """
     kept = {name: value for name, value in outer.items() if not name.startswith(("AWS_", "PYTHON"))}
     inside = sandbox_environment(endpoint)

@@ -17,19 +17,19 @@ from local.aws import OUTPUT_BUCKET
 from local.ports import AWS_PORT, GATEWAY_PORT, LOOPBACK
 
 _RUN_FILE = "run.json"
-"""What a run's directory says of itself: when it began, and what became of its requests."""
+"""A run, as its directory records it: when it began, and the outcomes of its requests."""
 _PAGE = Path(__file__).with_name("sheet.html")
 _UP_LINKS = InputLinks(
     s3=s3_url(OUTPUT_BUCKET, INPUT_KEY), http=f"http://{LOOPBACK}:{AWS_PORT}/{OUTPUT_BUCKET}/{INPUT_KEY}"
 )
-"""The sample input on a platform that `make up` runs: those of the demo end with it."""
+"""The sample input on a platform of `make up`; that of the demo's platform ends with it."""
 
 
 class DemoOutput:
-    """Saves each outcome of a demo when it is known. File names are short where no two runtimes have the same type.
+    """Saves each outcome of a demo once it is known. File names are short if no two runtimes have the same type.
 
-    ``out`` is the directory of all runs, ``asked`` how many requests this one posts, and ``platform`` the command that
-    starts a platform which takes them; None where there is none.
+    ``out`` is the directory of all runs, ``asked`` the number of requests of this one, and ``platform`` the command
+    that starts a platform for them; None if there is none.
     """
 
     def __init__(self, out: Path, config: Config, *, asked: int, platform: str | None) -> None:
@@ -41,7 +41,7 @@ class DemoOutput:
         self.directory = out / f"{started:%Y-%m-%d_%H-%M-%S}"
         self.asked = asked
         self.entries: list[dict[str, Any]] = []
-        """What became of each request; its problem is None when all is well, its seconds when no notice came."""
+        """Each request's outcome; ``problem`` is None on success, ``seconds`` is None if no notice came."""
         self._run = {
             "started": started.isoformat(timespec="seconds"),
             "asked": asked,
@@ -50,7 +50,7 @@ class DemoOutput:
         }
 
     def save(self, outcome: SampleOutcome) -> None:
-        """Save a request and its pictures; the first one makes the run's directory."""
+        """Save a request and its pictures; the first call creates the run's directory."""
         if not self.entries:
             self.directory = _made(self.directory)
         sample = outcome.request.sample
@@ -78,12 +78,12 @@ class DemoOutput:
         (self.directory / _RUN_FILE).write_text(json.dumps(self._run, indent=2) + "\n", encoding="utf-8")
 
     def write_sheet(self) -> Path | None:
-        """Write the page of all runs, newest first, and return its path; None when there is nothing of this one."""
+        """Write the page of all runs, newest first, and return its path; None if this run saved nothing."""
         if not self.entries:
             return None
         runs = []
         for file in sorted(self._out.glob(f"*/{_RUN_FILE}"), reverse=True):
-            # Others are of another version, or somebody else's files.
+            # Others come from another version, or from somebody else.
             with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
                 run = json.loads(file.read_text(encoding="utf-8"))
                 times = {
@@ -112,7 +112,7 @@ class DemoOutput:
 
 
 def _made(directory: Path) -> Path:
-    """Make a directory that no other run has, under that name or the next one."""
+    """Create a directory for a run, with the given name or the next free one."""
     number, made = 1, directory
     directory.parent.mkdir(parents=True, exist_ok=True)
     while made.is_dir():
@@ -123,7 +123,7 @@ def _made(directory: Path) -> Path:
 
 
 def _prompt(body: dict[str, Any]) -> str:
-    """What a request asks for: its prompt, or the first text of a workflow's nodes."""
+    """A request's prompt, or the first text of a workflow's nodes."""
     content = body["task"]["content"] if "task" in body else body
     if isinstance(prompt := content.get("prompt"), str):
         return prompt

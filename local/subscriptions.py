@@ -1,7 +1,7 @@
-"""Mends moto's SNS, which delivers to all subscribers one after the other and stops at the first that fails.
+"""Mends moto's SNS, which delivers to subscribers one after the other and stops at the first failure.
 
-SNS delivers to each by itself: a queue that is gone, or a receiver that does not answer, costs nobody else a notice.
-Its HTTP deliveries have headers of their own, and the links in them can be opened.
+SNS delivers to each separately: a missing queue or a receiver that does not answer costs nobody else a notice.
+Its HTTP deliveries have their own headers, and the links in them work.
 """
 
 import json
@@ -19,9 +19,9 @@ _SNS_HOST = f"sns.{REGION}.amazonaws.com"
 _CERTIFICATE = "/SimpleNotificationService-"
 _UNSUBSCRIBE = "Action=Unsubscribe"
 _SNS_SCOPE = f"AWS4-HMAC-SHA256 Credential=local/20000101/{REGION}/sns/aws4_request"
-"""What a signed request would say: moto tells its services apart by that, and not by paths."""
+"""The Authorization header of a signed request, by which moto tells its services apart."""
 _HTTP_TIMEOUT_S = 15.0
-"""As long as SNS waits for a receiver."""
+"""How long SNS waits for a receiver."""
 _HTTP_AT_ONCE = 16
 
 logger = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ _Start = Callable[..., Any]
 
 
 def mend_subscriptions(endpoint: str) -> None:
-    """Put the mended delivery in place of moto's, for this process, which listens at the endpoint."""
+    """Replace moto's delivery in this process, which listens at the endpoint."""
     patched: Any = Subscription
     deliver, get_post_data = patched.publish, patched.get_post_data
     senders = ThreadPoolExecutor(_HTTP_AT_ONCE, thread_name_prefix="sns-http")
@@ -51,7 +51,7 @@ def mend_subscriptions(endpoint: str) -> None:
 
 
 def serves_links(app: Callable[[dict[str, Any], _Start], Iterable[bytes]]) -> Any:
-    """A WSGI application that also serves the links of a notice's envelope, which are opened without a signature."""
+    """A WSGI application that also serves the links of a notice's envelope, which have no signature."""
 
     def application(environ: dict[str, Any], start_response: _Start) -> Iterable[bytes]:
         if environ["PATH_INFO"].startswith(_CERTIFICATE) or environ.get("QUERY_STRING", "").startswith(_UNSUBSCRIBE):
@@ -65,7 +65,7 @@ def _attempt(subscription: Any, deliver: Callable[..., None], *arguments: Any, *
     try:
         deliver(subscription, *arguments, **options)
     except Exception as exc:  # noqa: BLE001
-        # Whatever one subscriber's trouble is, the others get theirs.
+        # One subscriber's failure must not keep the notice from the others.
         reason = getattr(exc, "message", None) or f"{type(exc).__name__}: {exc}"
         logger.warning("not delivered to %s (%s)", subscription.endpoint, reason)
 
@@ -74,7 +74,7 @@ def _post(subscription: Any, message: str, message_id: str, **options: Any) -> N
     """Post a notice as SNS does.
 
     Raises:
-        requests.RequestException: The receiver does not take it.
+        requests.RequestException: The receiver does not accept it.
     """
     attributes = options.get("message_attributes")
     matcher = subscription._filter_policy_matcher

@@ -18,7 +18,7 @@ _PREFERRED = "text-to-image"
 
 
 async def run_up(layout: Layout, console: Console, lines: LineSink) -> None:
-    """Run the platform until this task is cancelled; raises PartFailedError if it does not come up."""
+    """Run the platform until this task is cancelled; raises PartFailedError if it does not start."""
     say = plain(console)
     say("Starting the platform …")
     async with running(layout, console=lines, progress=say):
@@ -44,7 +44,7 @@ All samples at once, from another terminal: LOCAL=1 {named}test/run.sh
 
 
 def first_request(layout: Layout) -> str:
-    """How to ask for a picture, to be pasted; empty where every runtime needs a picture to begin with."""
+    """A command to paste that requests a picture; "" if every runtime needs an input picture."""
     possible = []
     for runtime in layout.config.catalog:
         sample = runtime.runtime_type.folder / "samples" / "first.json"
