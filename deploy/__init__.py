@@ -1,5 +1,5 @@
-"""Deploying the platform, and looking at what was deployed.
+"""Deploys the platform, and inspects what was deployed.
 
-``rollout`` deploys in steps: ``support`` compares quotas and zones with what is needed, ``models`` fills the model
-bucket, ``images`` builds into ECR, ``verify`` posts samples. ``redrive`` retries failed jobs, ``removal`` removes all.
+``rollout`` deploys in steps: ``support`` checks quotas and zones, ``models`` fills the model bucket, ``images`` builds
+into ECR, ``verify`` posts samples. ``redrive`` retries failed jobs, ``removal`` removes a deployment.
 """

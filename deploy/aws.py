@@ -1,4 +1,4 @@
-"""The account and region that scripts work in, how partitions differ, and what AWS's errors mean."""
+"""The scripts' account and region, the differences between partitions, and the meaning of AWS's errors."""
 
 import os
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ from botocore.exceptions import (
 from deploy.errors import DeployError
 
 AWS_ERRORS = (ClientError, BotoCoreError)
-"""All that boto3's clients raise."""
+"""Everything that boto3's clients raise."""
 _RETRIES = Config(retries={"mode": "standard", "max_attempts": 6}, connect_timeout=10)
 _REMEDIES = (
     (
@@ -40,7 +40,7 @@ class Partition:
     """A separate part of AWS, such as China.
 
     Attributes:
-        console: Domain of its console; None where it is unknown.
+        console: Domain of its console; None if it is unknown.
         url_suffix: The end of its services' domains.
         reaches_hugging_face: Whether models can be downloaded from Hugging Face there.
         gpu_families: Instance families of GPU nodes, unless config.yaml names others.
@@ -52,7 +52,7 @@ class Partition:
     gpu_families: tuple[str, ...] = ("g6e", "g6", "g5", "g4dn")
 
     def quota_page(self, service: str, code: str, region: str) -> str:
-        """Where a quota can be raised, or a service's list where it has no code; empty without a known console."""
+        """The page that raises a quota, or the service's list if the quota has no code; "" without a known console."""
         if self.console is None:
             return ""
         quota = f"/{code}" if code else ""
@@ -83,7 +83,7 @@ class Account:
 
     @classmethod
     def find(cls, region: str | None) -> Self:
-        """Look up the account of the current credentials; no region means that of the environment or the profile.
+        """Look up the account of the current credentials; without a region, that of the environment or the profile.
 
         Raises:
             DeployError: There is no region, or the credentials are of another partition.
@@ -110,7 +110,7 @@ class Account:
 
     @property
     def partition(self) -> Partition:
-        """What is particular to the region's partition."""
+        """The region's partition."""
         return PARTITIONS.get(self.partition_name, Partition())
 
     def client(self, service: str) -> Any:
@@ -133,7 +133,7 @@ def _no_region() -> DeployError:
 
 
 def region_of_environment() -> str | None:
-    """The region in the variables that the AWS CLI reads; boto3 itself reads only the second one."""
+    """The region in the AWS CLI's variables; boto3 itself reads only the second one."""
     return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or None
 
 
@@ -151,12 +151,12 @@ def log_groups(account: Account, *prefixes: str) -> list[str]:
 
 
 def error_code(failure: ClientError) -> str:
-    """The code that AWS gave."""
+    """AWS's error code."""
     return str(failure.response["Error"]["Code"])
 
 
 def explain(failure: Exception) -> DeployError:
-    """Say what one of AWS_ERRORS means, and what helps."""
+    """Explain one of AWS_ERRORS, and say what helps."""
     if isinstance(failure, NoCredentialsError | TokenRetrievalError):
         return DeployError(
             "There are no valid AWS credentials.", "Log in: aws configure, aws sso login or AWS_PROFILE."

@@ -13,7 +13,7 @@ _COUNTS = [f"ApproximateNumberOfMessages{which}" for which in ("", "NotVisible",
 
 
 def backlogs(sqs: Any, stack: str, known: Iterable[str] = ()) -> dict[str, dict[str, int]]:
-    """Count the messages in the queues of each runtime; a queue that holds none is left out.
+    """Count the messages in each runtime's queues; empty queues are left out.
 
     Runtimes are found by their queues, which are named after stack and runtime. Those in ``known`` are not taken for
     the dead queues of others, whatever their names end in.
@@ -40,7 +40,7 @@ def backlogs(sqs: Any, stack: str, known: Iterable[str] = ()) -> dict[str, dict[
 
 
 def held_tasks(found: dict[str, dict[str, int]]) -> list[str]:
-    """For each runtime whose queues are not empty, what they hold."""
+    """One sentence for each runtime whose queues are not empty."""
     return [
         f"{runtime}: {', '.join(f'{count} in {queue}' for queue, count in queues.items())}"
         for runtime, queues in found.items()

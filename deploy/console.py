@@ -1,4 +1,4 @@
-"""What an operator sees, and is asked."""
+"""Prints for the operator, and asks questions."""
 
 import sys
 from collections.abc import Sequence
@@ -14,17 +14,17 @@ def say(text: str) -> None:
 
 
 def note(text: str) -> None:
-    """Print what the operator should know, but what stops nothing."""
+    """Print a note that stops nothing."""
     say(f"  note: {text}")
 
 
 def ask(question: str) -> bool:
-    """Ask something optional; without a terminal the answer is no."""
+    """Ask an optional question; without a terminal the answer is no."""
     return sys.stdin.isatty() and _agrees(question)
 
 
 def confirm(question: str, *, assumed: bool) -> None:
-    """Ask whether to go on, unless the answer is assumed (--yes).
+    """Ask whether to continue, unless --yes was given.
 
     Raises:
         DeployError: The answer is no, or there is no terminal to ask on.

@@ -1,4 +1,4 @@
-"""``python -m deploy.key_policy``: print what the policy of your own KMS key (kmsKeyArn) must say."""
+"""``python -m deploy.key_policy``: print the policy that your own KMS key (kmsKeyArn) needs."""
 
 import argparse
 import json

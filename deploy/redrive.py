@@ -29,7 +29,7 @@ from jobs.job import Job, JobState
 from jobs.store import JobStore
 
 _HIDE_S = 120
-"""How long a message that was read stays hidden should this process be killed."""
+"""How long a message that was read stays hidden if this process is killed."""
 _WAIT_S = 1
 """A long poll, however short, asks every server of a queue; a short one would overlook messages."""
 _ENDED = {
@@ -41,7 +41,7 @@ _ENDED = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadMessage:
-    """A message of a dead queue, why it is there, and the task in it: None where none can be read."""
+    """A message of a dead queue, why it is there, and its task; None if the task cannot be read."""
 
     receipt: str
     body: str
@@ -57,7 +57,7 @@ class DeadMessage:
 
 
 class Redrive:
-    """Redrives the messages of a runtime: first in the table, then in the queue, and only then are they deleted.
+    """Redrives a runtime's messages: first in the table, then in the queue; then it deletes them.
 
     After a crash between any two steps a second run goes on: the message is still in the dead queue, and a job that
     is queued already is sent without being reset once more. At worst the queue then has it twice, and an agent
@@ -89,11 +89,11 @@ class Redrive:
 
     @property
     def hidden(self) -> int:
-        """About how many messages somebody else looks at just now."""
+        """About how many messages somebody else is reading now."""
         return int(self._attributes("ApproximateNumberOfMessagesNotVisible").popitem()[1])
 
     def read(self) -> Iterator[DeadMessage]:
-        """Read all messages; what was read is hidden until it is redriven or released."""
+        """Read all messages; they stay hidden until they are redriven or released."""
         while batch := self._sqs.receive_message(
             QueueUrl=self._dead_url,
             MaxNumberOfMessages=10,
@@ -131,7 +131,7 @@ class Redrive:
         return decision
 
     def release(self, message: DeadMessage) -> None:
-        """Leave a message there, for others to see at once."""
+        """Leave a message in the queue, visible to others at once."""
         self._sqs.change_message_visibility(QueueUrl=self._dead_url, ReceiptHandle=message.receipt, VisibilityTimeout=0)
 
     def _attributes(self, name: str) -> dict[str, str]:

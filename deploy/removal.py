@@ -51,7 +51,7 @@ def main() -> int:
 
 
 def remove(account: Account, stack_name: str, *, yes: bool, force: bool) -> None:
-    """Look what prevents it, delete the stack, and list what is left; go on with a removal that was interrupted.
+    """Check what prevents it, delete the stack, and list what is left; continue an interrupted removal.
 
     Raises:
         DeployError: It must not be removed yet, or could not be.
@@ -120,7 +120,7 @@ def _delete(account: Account, stack: Stack, status: str) -> None:
 
 
 def _leftovers(account: Account, stack_name: str, kept: list[Any]) -> Iterator[tuple[str, str]]:
-    """What is left, the stack's own resources first: what each is, and the command that removes it."""
+    """What is left, the stack's own resources first: a description and the command that removes it."""
     for one in kept:
         kind, name = one["ResourceType"], one["PhysicalResourceId"]
         other = f"aws cloudcontrol delete-resource --type-name {kind} --identifier {{}}"
@@ -159,7 +159,7 @@ def foreign_resources(account: Account, stack: Stack) -> list[str]:
 
 
 def karpenter_nodes(ec2: Any, cluster: str) -> list[str]:
-    """Ids of a cluster's instances that are not gone yet; CloudFormation knows nothing of them."""
+    """Ids of a cluster's remaining instances, which CloudFormation does not know."""
     filters = {
         "tag-key": ["karpenter.sh/nodepool"],
         f"tag:kubernetes.io/cluster/{cluster}": ["owned"],

@@ -11,18 +11,18 @@ from deploy.aws import AWS_ERRORS, explain
 from deploy.errors import DeployError
 
 ROOT = Path(__file__).parents[1]
-"""The repository's root, in which every program is started."""
+"""The repository's root, in which every program runs."""
 _INTERRUPTED = 130
 _TERMINATED = 143
 
 
 def exit_code_of(script: Callable[[], int | None]) -> int:
-    """Run a script; print its failure with what to do about it.
+    """Run a script; print its failure and what to do about it.
 
     Returns:
         The script's own code, by default 0; 1 when it failed, 130 when it was interrupted.
     """
-    # With an exception in place of the signal, `finally` and `with` clean up.
+    # As an exception, the signal lets `finally` and `with` clean up.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
     try:
         return script() or 0
@@ -45,12 +45,12 @@ def run(
     stdin: str | None = None,
     stdout: int | None = None,
 ) -> str:
-    """Run a program in the repository's root, with more variables; by default its output goes to the terminal.
+    """Run a program in the repository's root with additional variables; by default its output goes to the terminal.
 
-    Returns what it printed, where ``stdout`` is subprocess.PIPE. The remedy is what helps when it fails.
+    Returns what it printed if ``stdout`` is subprocess.PIPE. ``remedy`` says what to do if it fails.
 
     Raises:
-        DeployError: It is not there, or failed.
+        DeployError: It is missing, or failed.
     """
     try:
         ended = subprocess.run(  # noqa: S603  the callers' own programs, no shell

@@ -40,7 +40,7 @@ _HINTS = (
 
 
 def explain_failures(events: Iterable[StackEvent]) -> str:
-    """List the resources that failed themselves, each with a hint; empty where nothing failed."""
+    """List the resources that failed on their own, each with a hint; empty if none failed."""
     lines = []
     for event in events:
         reason = event.get("ResourceStatusReason", "")
@@ -64,7 +64,7 @@ class Stack:
         self.name = name
 
     def describe(self) -> dict[str, Any]:
-        """What CloudFormation says of it; empty where there is no such stack."""
+        """CloudFormation's description; empty if there is no such stack."""
         try:
             return dict(self._cloudformation.describe_stacks(StackName=self.name)["Stacks"][0])
         except ClientError as exc:
@@ -74,13 +74,13 @@ class Stack:
 
     @property
     def status(self) -> str | None:
-        """Its state; None where there is no such stack, or one that was never begun."""
+        """Its state; None if there is no such stack, or if its creation never started."""
         status = self.describe().get("StackStatus")
         return None if status in _NEVER_THERE else status
 
     @property
     def is_moving(self) -> bool:
-        """Whether CloudFormation works on it."""
+        """Whether CloudFormation is changing it."""
         return (self.status or "").endswith("_IN_PROGRESS")
 
     @property
@@ -94,24 +94,24 @@ class Stack:
         return [one for one in found if kind in {None, one["ResourceType"]}]
 
     def template(self) -> dict[str, Any]:
-        """The template it was made from."""
+        """Its template."""
         body = self._cloudformation.get_template(StackName=self.name)["TemplateBody"]
         return dict(json.loads(body) if isinstance(body, str) else body)
 
     def delete(self) -> None:
-        """Begin to delete it."""
+        """Start to delete it."""
         self._cloudformation.delete_stack(StackName=self.name)
 
     def events(self, since: datetime) -> list[StackEvent]:
-        """What happened since then, the oldest first."""
+        """Its events since then, the oldest first."""
         newest_first = items(self._cloudformation, "describe_stack_events", "StackEvents", StackName=self.name)
         return [*takewhile(lambda event: event["Timestamp"] >= since, newest_first)][::-1]
 
     def watch(self, *, since: datetime) -> str | None:
-        """Wait until no operation is under way, and print each event since a time once.
+        """Wait until no operation is running, and print each event since a time once.
 
         Returns:
-            The state it came to; None when it is gone.
+            The final state; None if it is gone.
         """
         shown: set[str] = set()
         while True:

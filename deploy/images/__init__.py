@@ -1,1 +1,1 @@
-"""The platform's container images: built into ECR, and copied to where public registries are out of reach."""
+"""The platform's container images: built into ECR, or mirrored there if no public registry is reachable."""

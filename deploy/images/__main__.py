@@ -1,6 +1,6 @@
-"""``python -m deploy.images``: build the images into ECR, or mirror those of others there.
+"""``python -m deploy.images``: build the images into ECR, or mirror other images there.
 
-Standard output holds the result alone; progress, and what other programs say, goes to stderr.
+Standard output has only the result; progress and the output of other programs go to stderr.
 """
 
 import argparse

@@ -14,7 +14,7 @@ _REMEDY = "Correct what the engine reports, or leave out the engine to build in 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageBuild:
-    """An image to be built and pushed: its source, its repository's address, and its tag."""
+    """An image to build and push: its source, its repository's address, and its tag."""
 
     source: ImageSource
     address: str
@@ -22,20 +22,20 @@ class ImageBuild:
 
 
 def report(text: str) -> None:
-    """Show progress; standard output is kept for the result."""
+    """Show progress on stderr; standard output is for the result."""
     print(text, file=sys.stderr, flush=True)
 
 
 def build_missing(
     sources: Iterable[ImageSource], registry: Registry, build: Callable[[Sequence[ImageBuild]], None]
 ) -> dict[str, dict[str, str]]:
-    """Have those images built and pushed that the registry lacks.
+    """Build and push the images that the registry lacks.
 
     Returns:
         ``repository``, ``tag`` and ``digest`` of each image, by its name.
 
     Raises:
-        DeployError: An image could not be built, or is not there afterwards.
+        DeployError: An image could not be built, or is missing afterwards.
     """
     builds = [ImageBuild(source=one, address=registry.ensure(one.repository), tag=one.tag(ROOT)) for one in sources]
     missing = [one for one in builds if registry.digest(one.source.repository, one.tag) is None]
@@ -54,10 +54,10 @@ def build_missing(
 
 
 def build_here(engine: str, registry: Registry, builds: Sequence[ImageBuild]) -> None:
-    """Build and push images by a container engine of this machine: ``docker``, or one with its command line.
+    """Build and push images with a container engine on this machine: ``docker``, or one with its command line.
 
     Raises:
-        DeployError: The engine is not there, or failed.
+        DeployError: The engine is missing, or failed.
     """
     registry.log_in(engine, "login")
     buildkit = {"DOCKER_BUILDKIT": "1"}

@@ -15,7 +15,7 @@ from deploy.stacks import Stack
 
 _LOG_LINES = 30
 _NO_BUILDS = "more than 0 "
-"""CodeBuild's words where the account's quota is 0: "Cannot have more than 0 builds in queue for the account"."""
+"""CodeBuild's message if the account's quota is 0: "Cannot have more than 0 builds in queue for the account"."""
 
 
 def build_in_codebuild(
@@ -26,9 +26,9 @@ def build_in_codebuild(
     poll_s: float = 10,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Build by the project of ``cdk.images``, which is deployed first, so that it holds these files.
+    """Build with the project of ``cdk.images``, which is deployed first with the current files.
 
-    As many builds run at a time as the account allows; each is looked at every ``poll_s`` seconds.
+    As many builds run at a time as the account allows; they are polled every ``poll_s`` seconds.
 
     Raises:
         DeployError: The project could not be deployed, or a build failed.
@@ -38,7 +38,7 @@ def build_in_codebuild(
         [
             *("cdk", "deploy", stack.name, "--app", f"{sys.executable} -m cdk.images"),
             *("--context", f"stackName={stack_name}", "--require-approval", "never"),
-            # Not where the platform's own assembly is.
+            # Not in the folder of the platform's own assembly.
             *("--output", ".local/images.cdk.out"),
         ],
         environ={"AWS_REGION": session.region_name},
@@ -72,7 +72,7 @@ def build_in_codebuild(
 
 
 def _start(codebuild: Any, project: str, build: ImageBuild) -> str | None:
-    """The build's id; None while the account runs as many builds as it may."""
+    """The build's id; None while the account's limit on builds is reached."""
     variables = {"DOCKERFILE": build.source.dockerfile.as_posix(), "REPOSITORY": build.address, "TAG": build.tag}
     override = [{"name": name, "value": value, "type": "PLAINTEXT"} for name, value in variables.items()]
     try:

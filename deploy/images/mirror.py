@@ -1,4 +1,4 @@
-"""Copies charts and images of others into a registry that the cluster can reach, such as in China."""
+"""Copies other charts and images into a registry that the cluster can reach, for example in China."""
 
 import json
 import re
@@ -33,13 +33,13 @@ def mirrored_name(source: str) -> tuple[str, str]:
 
 
 def mirror(registry: Registry, images: Iterable[str]) -> str:
-    """Copy all charts and images that are missing, and further images, such as some that were built elsewhere.
+    """Copy all missing charts and images, and further images, such as ones built elsewhere.
 
     Returns:
         What config.yaml's ``mirrorRegistry`` must be.
 
     Raises:
-        DeployError: A program is not there, or failed.
+        DeployError: A program is missing, or failed.
     """
     copy = next((command for command in (_CRANE, _DOCKER) if shutil.which(command[0])), None)
     if copy is None:
@@ -65,7 +65,7 @@ def _mirror_chart(registry: Registry, chart: Mapping[str, str]) -> list[str]:
         registry.ensure(f"charts/{name}")
         if registry.digest(f"charts/{name}", version) is None:
             run(["helm", "push", package, f"oci://{registry.host}/charts"], remedy=_REMEDY)
-        # Karpenter's chart asks for the cluster's name; it changes no image.
+        # Karpenter's chart requires the cluster's name; it does not change the images.
         command = ["helm", "template", name, package, "--set", "settings.clusterName=any"]
         return _IMAGE.findall(output_of(command, remedy=_REMEDY))
 

@@ -36,17 +36,17 @@ class Registry:
         return self._authorization["proxyEndpoint"].removeprefix("https://")
 
     def log_in(self, program: str, *command: str) -> None:
-        """Log a program in by a command such as ``login``; the password goes by its standard input.
+        """Log a program in with a command such as ``login``; the password goes to its standard input.
 
         Raises:
-            DeployError: The program is not there, or failed.
+            DeployError: The program is missing, or failed.
         """
         user, _, password = base64.b64decode(self._authorization["authorizationToken"]).decode().partition(":")
         words = [program, *command, "--username", user, "--password-stdin", self.host]
         run(words, stdin=password, remedy="Correct what it reports, then run the same command again.")
 
     def ensure(self, name: str) -> str:
-        """Make a repository unless it is there, with fixed tags, scanning and a lifecycle; return its address."""
+        """Create a repository if it is missing, with immutable tags, scanning and a lifecycle; return its address."""
         try:
             made = self._ecr.create_repository(
                 repositoryName=name,
@@ -59,7 +59,7 @@ class Registry:
         return str(made["repository"]["repositoryUri"])
 
     def digest(self, name: str, tag: str) -> str | None:
-        """An image's digest; None where there is no image of that tag."""
+        """An image's digest; None if there is no image with that tag."""
         try:
             found = self._ecr.describe_images(repositoryName=name, imageIds=[{"imageTag": tag}])
         except ClientError as exc:

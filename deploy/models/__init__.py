@@ -1,1 +1,1 @@
-"""The model bucket, and how files come into it."""
+"""The model bucket, and uploads to it."""

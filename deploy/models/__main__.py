@@ -15,7 +15,7 @@ from deploy.scripts import exit_code_of
 from runtimes.model_folders import MODEL_FOLDERS
 
 _FOLDERS = tuple(folder.name for folder in MODEL_FOLDERS)
-"""The bucket's folders that model servers read single files from."""
+"""The bucket's folders from which model servers read single files."""
 _PICKLES = (".ckpt", ".pt", ".pth")
 
 
@@ -75,10 +75,10 @@ def _upload_file(library: ModelLibrary, options: argparse.Namespace) -> None:
 
 
 def folder_named(name: str) -> str:
-    """The folder of that name in its right spelling.
+    """The folder's correct spelling.
 
     Raises:
-        DeployError: Model servers read no such folder.
+        DeployError: No model server reads this folder.
     """
     for folder in _FOLDERS:
         if folder.lower() == name.strip("/").lower():
@@ -87,18 +87,18 @@ def folder_named(name: str) -> str:
 
 
 def stored_name(name: str, head: bytes) -> str:
-    """A file's name in the bucket: one without extension gets that of its kind, which its first bytes show."""
+    """A file's name in the bucket; without an extension it gets the one that matches its first bytes."""
     if "." in name:
         return name
-    # A safetensors file begins with its header's length in eight bytes, and the header, which is JSON.
+    # A safetensors file begins with the length of its header in eight bytes, then the header in JSON.
     return f"{name}.safetensors" if head[8:9] == b"{" else f"{name}.ckpt"
 
 
 def model_files(folder: Path) -> list[str]:
-    """Paths, below its folder, of the files of a model in the diffusers format, without hidden and empty ones.
+    """Paths of a diffusers model's files below its folder, without hidden and empty ones.
 
     Raises:
-        DeployError: The folder holds no model.
+        DeployError: The folder contains no model.
     """
     if not (folder / INDEX).is_file():
         raise DeployError(

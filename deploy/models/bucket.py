@@ -1,4 +1,4 @@
-"""The model bucket itself: found, or made so that nobody else can read it."""
+"""The model bucket itself: finds it, or creates it so that nobody else can read it."""
 
 import json
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from deploy.errors import DeployError
 
 _MAX_NAME = 63
 _CLASSIC_LOCATION = "us-east-1"
-"""The one region that CreateBucket must not be given (API reference, LocationConstraint)."""
+"""The only region that CreateBucket does not accept (API reference, LocationConstraint)."""
 _PRIVATE = dict.fromkeys(("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"), True)
 _ENCRYPTED = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]}
 _LOST_PARTS = {"ID": "lost-parts", "Status": "Enabled", "Filter": {}}
@@ -18,9 +18,9 @@ _TIDY = {"Rules": [{**_LOST_PARTS, "AbortIncompleteMultipartUpload": {"DaysAfter
 
 
 class ModelBucket:
-    """A bucket with models, owned by one of some accounts; with none, by any that lets these credentials use it.
+    """A bucket with models, owned by one of the given accounts; without any, by every account that grants access.
 
-    Anybody can take a name that is free, and fill the bucket.
+    Anybody can take a free name, and fill the bucket.
     """
 
     def __init__(self, account: Account, name: str, *, owners: Sequence[str] = ()) -> None:
@@ -31,7 +31,7 @@ class ModelBucket:
 
     @classmethod
     def default_name(cls, account: Account, stack_name: str) -> str:
-        """The name of a deployment's bucket unless -b gives one: no other account can have it.
+        """The name of a deployment's bucket without -b, which no other account can take.
 
         Raises:
             DeployError: It is longer than S3 allows.
@@ -42,10 +42,10 @@ class ModelBucket:
         return name
 
     def exists(self) -> bool:
-        """Whether it is there and can be used from the region.
+        """Whether it exists and can be used from the region.
 
         Raises:
-            DeployError: It is another account's, or in another region.
+            DeployError: It belongs to another account, or is in another region.
         """
         for expected in [{"ExpectedBucketOwner": owner} for owner in self._owners] or [{}]:
             try:
@@ -72,7 +72,7 @@ class ModelBucket:
         return True
 
     def make(self) -> None:
-        """Make it, if it is not there, with all that keeps models private and whole."""
+        """Create it if it is missing, with everything that keeps models private and intact."""
         region, at = self._account.region, {"Bucket": self.name}
         if not self.exists():
             place = {} if region == _CLASSIC_LOCATION else {"CreateBucketConfiguration": {"LocationConstraint": region}}

@@ -1,4 +1,4 @@
-"""The files of a model bucket. A file's checksum is its tag, written only once it has been verified."""
+"""The files of a model bucket. A file's tag is its checksum, written only once it is verified."""
 
 import hashlib
 import sys
@@ -17,18 +17,18 @@ from deploy.errors import DeployError
 from deploy.models.sources import FileSource, WebSource
 
 INDEX = "model_index.json"
-"""Names the other files of a model in the diffusers format. It is stored last: where it is, the others are."""
+"""Lists the other files of a diffusers model. It is stored last: if it exists, so do the others."""
 _PART_BYTES = 32 << 20
-"""S3 takes 10,000 parts of an object, so that this reaches to 312 GiB."""
+"""S3 accepts 10,000 parts of an object, so the limit is 312 GiB."""
 _PARTS_AT_ONCE = 4
 _CHUNK_BYTES = 1 << 20
 _CHECKSUM_TAG = "sha256"
 
 
 class ModelLibrary:
-    """Puts files into a model bucket, and never one over another.
+    """Puts files into a model bucket, and never overwrites one.
 
-    boto3's own transfers begin a broken upload again from its first byte; these go on with the parts that S3 has, each
+    boto3's own transfers restart a broken upload from its first byte; these continue with the parts that S3 has, each
     of ``part_bytes``, at least 5 MiB.
     """
 
@@ -38,7 +38,7 @@ class ModelLibrary:
         self._part_bytes = part_bytes
 
     def has(self, key: str) -> bool:
-        """Whether there is a file, whatever is in it; False also where there is no bucket."""
+        """Whether a file exists, whatever its content; False also if there is no bucket."""
         try:
             self._s3.head_object(Bucket=self.bucket, Key=key)
         except ClientError as exc:
@@ -48,7 +48,7 @@ class ModelLibrary:
         return True
 
     def checksum(self, key: str) -> str:
-        """SHA-256 of a file that is there; one without the tag is read as a whole, and tagged."""
+        """SHA-256 of an existing file; one without the tag is read as a whole, and tagged."""
         tags = self._s3.get_object_tagging(Bucket=self.bucket, Key=key)["TagSet"]
         for tag in tags:
             if tag["Key"] == _CHECKSUM_TAG:
@@ -59,7 +59,7 @@ class ModelLibrary:
         return sha256
 
     def holds(self, key: str, sha256: str) -> bool:
-        """Whether the file with that checksum is there.
+        """Whether the file with that checksum exists.
 
         Raises:
             DeployError: Another file has that key.
@@ -74,13 +74,13 @@ class ModelLibrary:
         return True
 
     def store(self, source: FileSource | WebSource, key: str, *, sha256: str | None = None) -> bool:
-        """Put a file there, unless the very same one is there; go on with an upload that broke.
+        """Upload a file unless the same one exists; continue a broken upload.
 
         Returns:
-            Whether it was not there.
+            Whether it was missing.
 
         Raises:
-            DeployError: Another file has that key, or the bytes are not those of the checksum.
+            DeployError: Another file has that key, or the bytes do not match the checksum.
         """
         if self.has(key):
             return not self.holds(key, sha256 or _sha256(source.name, source.chunks(), source.total_bytes))
@@ -94,7 +94,7 @@ class ModelLibrary:
                 f"{source.name} has the checksum {found}, not {sha256}; it was not stored.",
                 "The source provides a different file than expected: do not use it. Upload the right one yourself.",
             )
-        # The condition holds should somebody have stored another file meanwhile.
+        # The condition prevents overwriting a file that somebody stored meanwhile.
         self._s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts}, IfNoneMatch="*")
         self._tag(key, found, [])
         return True
@@ -109,7 +109,7 @@ class ModelLibrary:
         return str(made["UploadId"])
 
     def _send(self, upload: dict[str, str], chunks: Iterable[bytes]) -> list[dict[str, Any]]:
-        """Send the parts that S3 does not have, which their checksums show; return all as S3 completes an upload."""
+        """Send the parts that S3 lacks by their checksums; return all parts for completing the upload."""
         kept = {one["PartNumber"]: one for one in items(self._s3, "list_parts", "Parts", **upload)}
 
         def send(number: int, body: bytes) -> dict[str, Any]:
@@ -123,7 +123,7 @@ class ModelLibrary:
         with ThreadPoolExecutor(_PARTS_AT_ONCE, thread_name_prefix="part") as pool:
             sending: deque[Future[dict[str, Any]]] = deque()
             for number, body in enumerate(self._bodies(chunks), start=1):
-                if len(sending) == _PARTS_AT_ONCE:  # no more parts than that are in memory
+                if len(sending) == _PARTS_AT_ONCE:  # the most parts in memory
                     parts.append(sending.popleft().result())
                 sending.append(pool.submit(send, number, body))
             return parts + [future.result() for future in sending]
@@ -144,7 +144,7 @@ class ModelLibrary:
 
 
 def _tracked(title: str, chunks: Iterable[bytes], total_bytes: int | None, digest: Any) -> Iterator[bytes]:
-    """Pass chunks on, hash them, and show on stderr how many bytes are done, with speed and elapsed time."""
+    """Pass chunks on, hash them, and show the bytes done, the speed and the elapsed time on stderr."""
     columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeElapsedColumn())
     with Progress(TextColumn("  {task.description}"), *columns, console=Console(file=sys.stderr)) as progress:
         task = progress.add_task(title, total=total_bytes)

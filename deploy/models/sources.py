@@ -1,4 +1,4 @@
-"""Where a model's bytes come from: a file, or the web, whose connections break."""
+"""The sources of a model's bytes: a file, or the web, whose connections break."""
 
 import re
 import time
@@ -14,7 +14,7 @@ from deploy.errors import DeployError
 _HEAD_BYTES = 16
 _CHUNK_BYTES = 1 << 20
 _MAX_TRIES = 6
-"""How often in a row a connection may break before a byte has come."""
+"""How often in a row a connection may break before the first byte."""
 _PAUSE_S = 0.5
 _NAME = re.compile(r"filename\*?=(?:UTF-8'')?\"?([^\";]+)\"?", re.IGNORECASE)
 
@@ -33,7 +33,7 @@ def source_of(address: str) -> "FileSource | WebSource":
 
 
 class FileSource:
-    """A file of this machine: its name, its first bytes, its size and all its bytes.
+    """A file on this machine: its name, its first bytes, its size and all its bytes.
 
     Raises:
         DeployError: It cannot be read, or is empty.
@@ -59,17 +59,17 @@ class FileSource:
 
 
 class WebSource:
-    """A file of the web; its size is None where the server does not say it.
+    """A file on the web; its size is None if the server does not say it.
 
-    Where a connection breaks, it goes on from that byte.
+    If a connection breaks, the download continues from that byte.
 
     Raises:
-        DeployError: The address gives no file.
+        DeployError: There is no file at the address.
     """
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._where = f"{urlsplit(url).hostname}{urlsplit(url).path}"  # a query may hold a token
+        self._where = f"{urlsplit(url).hostname}{urlsplit(url).path}"  # a query may contain a token
         self._client = httpx.Client(follow_redirects=True, timeout=httpx.Timeout(30.0, connect=10.0))
         with self._answer(f"bytes=0-{_HEAD_BYTES - 1}") as answer:
             self.head = next(answer.iter_raw(_HEAD_BYTES), b"")[:_HEAD_BYTES]
@@ -82,7 +82,7 @@ class WebSource:
         """All bytes from the first one.
 
         Raises:
-            DeployError: Connections break again and again, or the file has changed meanwhile.
+            DeployError: Connections keep breaking, or the file has changed meanwhile.
         """
         done, idle = 0, 0
         while self.total_bytes is None or done < self.total_bytes:
@@ -102,7 +102,7 @@ class WebSource:
 
     def _chunks_from(self, start: int) -> Iterator[bytes]:
         with self._answer(f"bytes={start}-" if start else None) as answer:
-            skip = start if answer.status_code == httpx.codes.OK else 0  # a server may not know ranges
+            skip = start if answer.status_code == httpx.codes.OK else 0  # a server may not support ranges
             if self._etag != answer.headers.get("ETag") or _total_bytes(answer) != self.total_bytes:
                 raise DeployError(f"{self._where} has changed while it was read.", "Run the same command again.")
             for chunk in answer.iter_raw():  # a chunk of a given size would be lost with what it lacks

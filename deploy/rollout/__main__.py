@@ -49,7 +49,7 @@ def _deploy(options: RolloutOptions) -> None:
 
 
 def _run(steps: Sequence[RolloutStep], context: RolloutContext) -> None:
-    """Run all steps, each timed; when one fails, the ones before it are done."""
+    """Run all steps, each timed; if one fails, the earlier ones stay done."""
     began = time.monotonic()
     for number, step in enumerate(steps, start=1):
         say(f"[{number:>2}/{len(steps)}] {step.title} …")
@@ -64,7 +64,7 @@ def _run(steps: Sequence[RolloutStep], context: RolloutContext) -> None:
 
 
 def after_preparing(context: RolloutContext) -> str:
-    """How the rest is done by hand."""
+    """How to do the rest by hand."""
     zones = "" if context.config.vpc.availability_zones else f"{ZONES_VARIABLE}={','.join(context.zones)} "
     command = zones + " ".join(DEPLOY_COMMAND)
     return f"\nAll is prepared. Look at config.yaml; then, with node_modules/.bin on the PATH:\n\n{command}"

@@ -1,4 +1,4 @@
-"""config.yaml in the hands of the script: what it may write over, and what belongs to the operator."""
+"""config.yaml as the script handles it: what it may overwrite, and what belongs to the operator."""
 
 import hashlib
 from itertools import count
@@ -16,7 +16,7 @@ _GUIDE = "# Every key with its default: docs/configuration.md."
 
 
 class ConfigYaml:
-    """The file at a path, which need not be there."""
+    """The file at a path, which may be missing."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -41,7 +41,7 @@ class ConfigYaml:
             raise DeployError(str(exc), "Correct these lines, or move the file away: a new one is written.") from exc
 
     def write(self, content: dict[str, Any]) -> Path | None:
-        """Replace it; one that the operator wrote is kept under another name, which is returned."""
+        """Replace it; keep an operator's file under another name, and return that name."""
         kept = None
         if self.is_edited:
             names = (self.path.with_name(f"{self.path.name}.{number}.bak") for number in count(1))

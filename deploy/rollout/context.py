@@ -1,4 +1,4 @@
-"""What a rollout is about: the account, config.yaml and the bucket, and what the steps have found and made so far."""
+"""The context of a rollout: the account, config.yaml and the bucket, and what the steps have found and made so far."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,23 +16,23 @@ from deploy.stacks import Stack
 from deploy.support.region import node_types, offered, zones_for
 
 ZONES_VARIABLE = "CDK_AVAILABILITY_ZONES"
-"""By which cdk.__main__ takes the zones where config.yaml leaves them open."""
+"""The variable that gives cdk.__main__ the zones if config.yaml names none."""
 
 
 @dataclass(kw_only=True)
 class RolloutContext:
-    """A rollout under way.
+    """A running rollout.
 
     Attributes:
         options: What the operator asks for.
-        account: Where to.
+        account: The account to deploy to.
         file: config.yaml.
         bucket: The model bucket's name.
-        kept: The operator's own config.yaml, where it is used as it is; None where one is written.
-        instance_types: What nodes of a new runtime may be.
+        kept: The operator's own config.yaml, if it is used unchanged; None if the script writes one.
+        instance_types: The instance types for a new runtime's nodes.
         zones: Names of the availability zones, unless config.yaml names its own.
-        images: The images as ``repository@digest`` by name, once they are built.
-        snapshot: The snapshot with the images, once it is there.
+        images: By name, ``repository@digest`` of each image once it is built.
+        snapshot: The snapshot with the images, once it exists.
     """
 
     options: RolloutOptions
@@ -76,7 +76,7 @@ class RolloutContext:
 
 
 def open_context(options: RolloutOptions, root: Path) -> RolloutContext:
-    """Look up all that the steps begin with; config.yaml is in the repository's root.
+    """Look up everything that the steps start from; config.yaml is in the repository's root.
 
     Raises:
         DeployError: It cannot be deployed with these options.
@@ -107,7 +107,7 @@ def open_context(options: RolloutOptions, root: Path) -> RolloutContext:
 
 
 def _bucket_and_kept(options: RolloutOptions, account: Account, file: ConfigYaml) -> tuple[str, Config | None]:
-    """The model bucket, and the operator's config.yaml where it is for this very deployment."""
+    """The model bucket, and the operator's config.yaml if it is for this deployment."""
     present = file.load() if file.path.exists() else None
     if present is not None and present.stack_name != options.stack_name:
         present = None
@@ -127,7 +127,7 @@ def _bucket(account: Account, name: str, config: Config | None) -> ModelBucket:
 def _is_usable(bucket: ModelBucket) -> bool:
     try:
         return bucket.exists()
-    except DeployError:  # somebody else's, as the example's name may be
+    except DeployError:  # the example's name may belong to somebody else
         return False
 
 

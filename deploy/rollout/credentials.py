@@ -1,4 +1,4 @@
-"""``python -m deploy.rollout.credentials``: whether the account can be reached, before much is installed for it."""
+"""``python -m deploy.rollout.credentials``: check that the account is reachable, before much is installed for it."""
 
 import sys
 

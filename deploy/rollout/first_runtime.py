@@ -1,4 +1,4 @@
-"""The runtime that a new config.yaml begins with: the options' type and model, on instances that can run it."""
+"""The runtime of a new config.yaml: the options' type and model, on instances that can run it."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, get_args
@@ -24,7 +24,7 @@ _LARGE = ("g6e.xlarge", "g6e.2xlarge", "g6e.4xlarge")
 def first_runtime(
     options: RolloutOptions, instance_types: Sequence[str], images: Mapping[str, str], snapshot: str | None
 ) -> dict[str, Any]:
-    """Its entry in modelsRuntime; images are ``repository@digest`` by name, and none while they are unknown."""
+    """Its entry in modelsRuntime; ``images`` has ``repository@digest`` by name, and is empty until they are known."""
     provisioner = {"instanceType": list(instance_types), "capacityType": {"onDemand": True, "spot": True}}
     node_template = {"nodeTemplate": {"dataVolume": {"snapshotID": snapshot}}} if snapshot else {}
     containers = {"inferenceApi": images.get(options.runtime_type), "queueAgent": images.get(AGENT)}
@@ -48,7 +48,7 @@ def first_runtime(
 
 
 def served(options: RolloutOptions) -> Mapping[str, Any]:
-    """The runtime's keys that say which model it serves; none where its tasks do."""
+    """The runtime's keys that name its model; empty if tasks name it."""
     row = RUNTIME_TYPES[options.runtime_type]
     if row.loads_checkpoint:
         return {"modelFilename": DEFAULT_CHECKPOINT}
@@ -69,7 +69,7 @@ def instance_types(options: RolloutOptions) -> tuple[str, ...]:
 
 
 def preferred(types: Sequence[str]) -> list[str]:
-    """Those of some instance types that are fast enough for their price; all where there are no others."""
+    """The instance types that are fast enough for their price; all if there are no others."""
     return [name for name in types if name not in _SLOW] or [*types]
 
 

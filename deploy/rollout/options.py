@@ -10,7 +10,7 @@ from runtimes.registry import pod_types
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RolloutOptions:
-    """What the operator asks for; --help describes each. None leaves a choice to the script."""
+    """The operator's choices, which --help describes. None leaves a choice to the script."""
 
     stack_name: str
     region: str | None

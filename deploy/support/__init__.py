@@ -1,1 +1,1 @@
-"""What a deployment needs of an account and a region, and what is there."""
+"""What a deployment needs from an account and a region, and what they have."""

@@ -1,4 +1,4 @@
-"""The steps of a rollout. Each looks first, and makes only what is missing, so that it can be repeated at any time."""
+"""The steps of a rollout. Each checks first and makes only what is missing, so that it can be repeated at any time."""
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from deploy.rollout.context import RolloutContext
 
 StepWork = Generator[str, None, str]
-"""Looks, yields what it would do, then does it and returns what is there now; it returns at once if nothing is missing.
+"""Checks, yields what it would do, does it, and returns the new state; it returns at once if nothing is missing.
 
-It raises DeployError where it cannot be done.
+It raises DeployError if it cannot be done.
 """
 
 
@@ -20,14 +20,14 @@ class RolloutStep:
     work: Callable[[RolloutContext], StepWork]
 
     def plan(self, context: RolloutContext) -> str:
-        """Say what ``run`` would do; changes nothing."""
+        """Say what ``run`` would do, without changing anything."""
         try:
             return next(self.work(context))
         except StopIteration as done:
             return str(done.value)
 
     def run(self, context: RolloutContext) -> str:
-        """Do what is missing; say what is there now."""
+        """Do what is missing, and say the new state."""
         work = self.work(context)
         while True:
             try:
@@ -37,5 +37,5 @@ class RolloutStep:
 
 
 def step(title: str) -> Callable[[Callable[[RolloutContext], StepWork]], RolloutStep]:
-    """Make a step of the function below."""
+    """Turn the decorated function into a step."""
     return lambda work: RolloutStep(title, work)

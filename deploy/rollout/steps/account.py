@@ -1,4 +1,4 @@
-"""What the account must have and grant: quotas, the operator's consent, Spot's role, the CDK's bootstrap."""
+"""What the account needs: quotas, the operator's consent, Spot's role, the CDK's bootstrap."""
 
 from botocore.exceptions import ClientError
 
@@ -22,7 +22,7 @@ _MIN_BOOTSTRAP = 8
 
 @step("Quotas and region")
 def support(context: RolloutContext) -> StepWork:
-    """Show what is needed and what is there; stop where nothing could start."""
+    """Show what is needed and what exists; stop if nothing could start."""
     config, region = context.config, context.account.region
     if region not in _VERIFIED_REGIONS:
         note(f"{region} is not among the verified regions {', '.join(sorted(_VERIFIED_REGIONS))}.")
@@ -49,7 +49,7 @@ def support(context: RolloutContext) -> StepWork:
 
 @step("Consent")
 def consent(context: RolloutContext) -> StepWork:
-    """Ask before anything is made."""
+    """Ask before creating anything."""
     yield "given with --yes" if context.options.yes else "ask"
     confirm("Go on?", assumed=context.options.yes)
     return "given"
@@ -57,7 +57,7 @@ def consent(context: RolloutContext) -> StepWork:
 
 @step("Spot role")
 def spot_role(context: RolloutContext) -> StepWork:
-    """Make the service-linked role that Spot instances need."""
+    """Create the service-linked role that Spot instances need."""
     iam = context.account.client("iam")
     try:
         iam.get_role(RoleName=_ROLE)
@@ -77,7 +77,7 @@ def spot_role(context: RolloutContext) -> StepWork:
 
 @step("CDK bootstrap")
 def bootstrap(context: RolloutContext) -> StepWork:
-    """Make the CDK's own bucket and roles."""
+    """Create the CDK's own bucket and roles."""
     try:
         version = int(context.account.client("ssm").get_parameter(Name=_PARAMETER)["Parameter"]["Value"])
     except ClientError as exc:

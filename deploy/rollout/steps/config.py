@@ -14,7 +14,7 @@ _ASIDE = "the present one is for another deployment, or its model bucket is not 
 
 @step("config.yaml")
 def config_file(context: RolloutContext) -> StepWork:
-    """Write it, unless the operator's own is used."""
+    """Write it, unless the operator has one."""
     file = context.file
     if context.kept is not None:
         yield "keep it: it was edited"
@@ -31,7 +31,7 @@ def config_file(context: RolloutContext) -> StepWork:
 
 
 def _differences(context: RolloutContext) -> Iterator[str]:
-    """Where the operator's file says something else than the options, or than this checkout builds."""
+    """Differences between the operator's file and the options or this checkout's images."""
     options, runtimes = context.options, context.config.models_runtime
     names = [runtime.name for runtime in runtimes]
     if options.runtime_name not in names:
@@ -46,7 +46,7 @@ def _differences(context: RolloutContext) -> Iterator[str]:
 
 @step("Removed runtimes")
 def removed_runtimes(context: RolloutContext) -> StepWork:
-    """Say which runtimes will be removed; refuse those that hold tasks, or that nobody has asked to remove."""
+    """Say which runtimes will be removed; refuse to remove those with tasks, or without the operator's request."""
     names = {runtime.name for runtime in context.config.models_runtime}
     found = backlogs(context.account.client("sqs"), context.config.cloudformation_stack, known=names)
     removed = {runtime: queues for runtime, queues in found.items() if runtime not in names}

@@ -1,4 +1,4 @@
-"""The images of model servers and agent in the account's registry, and what pods will ask for."""
+"""The images of model servers and agent in the account's registry, and those that pods will use."""
 
 import json
 import sys
@@ -21,7 +21,7 @@ _REMEDY = "Look at the build's log above; then run the same command again."
 
 @step("Images")
 def images(context: RolloutContext) -> StepWork:
-    """Build what the registry lacks of the images that config.yaml does not name."""
+    """Build the images that config.yaml does not name and the registry lacks."""
     wanted = images_left_open(context.config)
     if not wanted:
         return "config.yaml names them"
@@ -33,13 +33,13 @@ def images(context: RolloutContext) -> StepWork:
 
 
 def images_left_open(config: Config) -> list[str]:
-    """The images that config.yaml leaves to the deployment; a disabled runtime's pods need theirs too."""
+    """The images that config.yaml leaves to the deployment, also for disabled runtimes."""
     images = (image for runtime in config.models_runtime for image in pod_images(runtime))
     return sorted({image.source.name for image in images if image.is_default})
 
 
 def address(account: Account, image: PodImage) -> str:
-    """The image as its pods will ask for it."""
+    """The image that its pods will use."""
     asked = image.asked(_registry_of(account), image.source.tag(ROOT))
     if asked.digest is not None:
         return f"{asked.repository}@{asked.digest}"
@@ -47,7 +47,7 @@ def address(account: Account, image: PodImage) -> str:
 
 
 def stale_images(account: Account, config: Config) -> Iterator[str]:
-    """Say which of the project's images config.yaml names otherwise than this checkout builds them."""
+    """Say where config.yaml names other images than this checkout builds."""
     registry, ecr = _registry_of(account), account.client("ecr")
     for runtime in config.models_runtime:
         named = (image for image in pod_images(runtime) if image.is_ours(registry) and not image.is_default)
@@ -65,7 +65,7 @@ def _registry_of(account: Account) -> str:
 
 
 def _tags(ecr: Any, image: PodImage) -> set[str | None]:
-    """The tags of an image of ours; none where the registry does not have it."""
+    """The tags of one of our images; none if the registry lacks it."""
     if image.chosen.digest is None:
         return {image.chosen.tag}
     digest = {"imageDigest": image.chosen.digest}

@@ -1,4 +1,4 @@
-"""The model bucket, and the models that runtimes load at their start."""
+"""The model bucket, and the models that runtimes load when they start."""
 
 from collections.abc import Mapping
 
@@ -18,7 +18,7 @@ _TOKEN = "HF_TOKEN"  # noqa: S105 - the variable's name
 
 @step("Model bucket")
 def model_bucket(context: RolloutContext) -> StepWork:
-    """Make it; one that the operator named is left as it is."""
+    """Create it; the operator's own bucket stays unchanged."""
     exists = context.model_bucket.exists()
     if not exists and context.options.bucket is not None:
         raise DeployError(
@@ -48,7 +48,7 @@ def models(context: RolloutContext) -> StepWork:
     downloads = [f"download {', '.join(absent)}"] if absent else []
     yield "; ".join([*downloads, *origins]) or "all are there"
     key = _key(context, DEFAULT_CHECKPOINT)
-    # What is there and verified needs no connection to where it came from.
+    # A verified file needs no connection to its source.
     if DEFAULT_CHECKPOINT in checkpoints and not library.holds(key, DEFAULT_SHA256):
         library.store(source_of(DEFAULT_URL), key, sha256=DEFAULT_SHA256)
     stored = [f"{', '.join(checkpoints)} in {CHECKPOINT_FOLDER}/"] if checkpoints else []
@@ -56,7 +56,7 @@ def models(context: RolloutContext) -> StepWork:
 
 
 def _checkpoints(context: RolloutContext) -> list[str]:
-    """Checkpoints of the operator's config.yaml; for a new one the default, unless its runtime has another."""
+    """The checkpoints of the operator's config.yaml, or the default for a new one, unless its runtime has another."""
     runtimes = context.config.enabled_runtimes
     if context.kept is None and not any(runtime.model for runtime in runtimes):
         return [DEFAULT_CHECKPOINT]
@@ -78,7 +78,7 @@ def _require_download(context: RolloutContext, name: str) -> None:
 
 
 def _origin(context: RolloutContext, library: ModelLibrary, runtime: ModelsRuntime, model: ModelOptions) -> str:
-    """Where a model with options (type flux) comes from: a folder of the bucket, or the Hugging Face hub."""
+    """The source of a model with options (type flux): a folder of the bucket, or the Hugging Face hub."""
     folder = f"{context.config.models_prefix or ''}{model.where}"
     if model.revision is None and library.has(f"{folder}/{INDEX}"):
         return f"{model.where} in the bucket"
@@ -97,7 +97,7 @@ def _origin(context: RolloutContext, library: ModelLibrary, runtime: ModelsRunti
 
 
 def _hindrance(context: RolloutContext, runtime: ModelsRuntime, model: ModelOptions) -> str | None:
-    """Why pods cannot fetch a model from the hub; None where they can."""
+    """Why pods cannot fetch a model from the hub; None if they can."""
     if model.where.count("/") != 1:
         return f"{model.where} is no id of the Hugging Face hub"
     if not context.account.partition.reaches_hugging_face:

@@ -23,7 +23,7 @@ _KEY = "extraValues.karpenter.nodeTemplate.dataVolume.snapshotID"
 
 @step("Snapshot")
 def snapshot(context: RolloutContext) -> StepWork:
-    """Make one for a new config.yaml; check those that are named."""
+    """Make a snapshot for a new config.yaml; check those that an existing one names."""
     ec2 = context.account.client("ec2")
     if context.kept is not None or context.options.snapshot is not None:
         names = _named(context)
@@ -57,7 +57,7 @@ def _snapshot_of(runtime: ModelsRuntime) -> str | None:
 
 
 def _offer_what_lacks(ec2: Any, context: RolloutContext, runtimes: list[ModelsRuntime]) -> None:
-    """Where snapshots lack images that pods will ask for, offer a new one; say how config.yaml names it."""
+    """Offer a new snapshot if one lacks images that pods will use; say how to name it in config.yaml."""
     lacking, wanted = [], set()
     for runtime in runtimes:
         name = _snapshot_of(runtime)
@@ -82,7 +82,7 @@ def _offer_what_lacks(ec2: Any, context: RolloutContext, runtimes: list[ModelsRu
 
 
 def _made_earlier(ec2: Any, images: list[str]) -> str | None:
-    """A snapshot of the very same images."""
+    """A snapshot with exactly these images."""
     same = (one["SnapshotId"] for one in made_snapshots(ec2) if images_in(one) == set(images))
     return next(same, None)
 
@@ -94,7 +94,7 @@ def _make(ec2: Any, context: RolloutContext, images: list[str]) -> str:
 
 
 def _command(context: RolloutContext, images: list[str]) -> list[str]:
-    """How one is made, by the Bottlerocket that nodes run."""
+    """The command that makes one with the nodes' Bottlerocket release."""
     config = context.config
     release = config.enabled_runtimes[0].extra_values.karpenter.node_template.ami_version
     ami = f"/aws/service/bottlerocket/aws-k8s-{config.cluster.version}/x86_64/{release}/image_id"

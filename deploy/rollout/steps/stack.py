@@ -1,4 +1,4 @@
-"""The CloudFormation stack, the filters by which its topic brings tasks to their queues, and the first pictures."""
+"""The CloudFormation stack, the filters that route tasks to queues, and the first pictures."""
 
 import time
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ _SUBSCRIPTION = "AWS::SNS::Subscription"
 
 @step("Stack")
 def stack(context: RolloutContext) -> StepWork:
-    """Deploy; where an operation is under way already, wait for its end first."""
+    """Deploy; wait first for the end of a running operation."""
     stack = context.stack
     if stack.is_moving:
         yield f"wait for the operation under way ({stack.status}), then deploy"
@@ -60,7 +60,7 @@ def stack(context: RolloutContext) -> StepWork:
 
 @step("Filters")
 def filters(context: RolloutContext) -> StepWork:
-    """Wait until SNS applies new and changed filters: until then the topic may drop tasks that match them alone."""
+    """Wait until SNS applies new and changed filters, because until then the topic may drop tasks."""
     yield f"wait until SNS applies filters that have changed, up to {in_words(_SETTLED.total_seconds())}"
     settled = _last_change(context.stack) + _SETTLED
     if settled <= datetime.now(UTC):
@@ -84,7 +84,7 @@ def _last_change(stack: Stack) -> datetime:
 
 @step("Verification")
 def verification(context: RolloutContext) -> StepWork:
-    """Post the samples of the runtime that -r names, else of the first one; the first tasks wait for a node."""
+    """Post the samples of the runtime that -r names, or of the first one; the first tasks wait for a node."""
     runtimes = context.config.enabled_runtimes or context.config.models_runtime
     runtime = next((one for one in runtimes if one.name == context.options.runtime_name), runtimes[0])
     yield f"post samples to {runtime.name}"
@@ -97,7 +97,7 @@ def verification(context: RolloutContext) -> StepWork:
         variables["MODEL_FILENAME"] = runtime.static_model
     if runtime.model:
         row = runtime.deployed(context.config.deadlines)
-        # Where only its files describe the model, what most models do.
+        # If only its files describe the model, use what most models can do.
         variables["TASK_TYPES"] = TEXT_TO_IMAGE if row.card is None else ",".join(row.task_types)
     run(
         [str(ROOT / "test" / "run.sh")],

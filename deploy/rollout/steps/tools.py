@@ -18,8 +18,8 @@ _TOOLS = ROOT / "node_modules"
 
 @step("Tools")
 def tools(context: RolloutContext) -> StepWork:
-    """Install the CDK's command line, or use the one on the PATH (-T); look for what is run besides."""
-    # The lock beside package.json has the checksum of what is downloaded.
+    """Install the CDK's command line, or use the one on the PATH (-T); check for the other programs."""
+    # The lock beside package.json has the checksums.
     wanted = _json_of(ROOT / "package.json")["dependencies"]["aws-cdk"]
     is_installed = _json_of(_TOOLS / "aws-cdk" / "package.json").get("version") == wanted
     if context.options.skip_tools:
@@ -58,7 +58,7 @@ def _json_of(path: Path) -> dict[str, Any]:
 
 
 def environ(context: RolloutContext) -> dict[str, str]:
-    """Variables by which programs work for the same account and region, and our tools are found before others."""
+    """Variables that give programs the same account and region, and put our tools first on the PATH."""
     region = dict.fromkeys(("AWS_REGION", "AWS_DEFAULT_REGION", "CDK_DEFAULT_REGION"), context.account.region)
     tools = {} if context.options.skip_tools else _tool_environ()
     return {**tools, **region, ZONES_VARIABLE: ",".join(context.zones)}
