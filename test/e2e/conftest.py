@@ -143,7 +143,7 @@ def small_config(tmp_path: Path) -> Path:
     path.write_text(
         "stackName: small\n"
         "modelBucketArn: arn:aws:s3:::models\n"
-        "APIGW: {stageName: prod, throttle: {rateLimit: 1, burstLimit: 3}}\n"
+        "APIGW: {stageName: prod, throttle: {rateLimit: 0.01, burstLimit: 3}}\n"
         "modelsRuntime:\n"
         "  - {name: only, namespace: only, type: sdwebui, dynamicModel: true}\n"
     )
