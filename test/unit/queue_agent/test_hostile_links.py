@@ -10,6 +10,7 @@ from queue_agent.errors import InputError, PlatformError
 from queue_agent.inputs.fetcher import InputFetcher
 from queue_agent.inputs.network import is_public
 from queue_agent.inputs.web import Web
+from queue_agent.ports import Input
 from runtimes.sdwebui.driver.call import call_of
 
 HOSTS = """
@@ -66,3 +67,16 @@ async def test_no_spelling_of_a_private_host_is_dialled_or_handed_to_the_server(
                 assert "init_images" not in content, link
                 sent = json.dumps(json.loads(call.content)).lower()
                 assert not any(mark in sent for mark in ("http:", "https:", "ftp:", "file:"))
+
+
+FOREIGN = ("OUT", "other", "in.evil", "", "out ", " out")
+
+
+@pytest.mark.parametrize(
+    "place", ["out/_tasks/j.json", "out/_x", *(f"{bucket}/{key}" for bucket in FOREIGN for key in ("_x", "a"))]
+)
+async def test_no_foreign_bucket_and_no_reserved_prefix_is_read(place):
+    async with Web(allow_loopback=False) as web:
+        inputs = InputFetcher(web=web, store=None, bucket="out", input_buckets=frozenset({"in"}))
+        with pytest.raises(InputError):
+            await inputs.fetch([Input(f"s3://{place}", "image")])
