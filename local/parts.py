@@ -21,11 +21,10 @@ AGENT_DRAIN_S = 5.0
 """How long an agent may continue its job after SIGTERM."""
 _NAMES = {
     "TASK_TOPIC_ARN": TASK_TOPIC_ARN,
-    "NOTICE_TOPIC_ARN": NOTICE_TOPIC_ARN,
     "OUTPUT_BUCKET": OUTPUT_BUCKET,
     "JOBS_TABLE": JOBS_TABLE,
 }
-"""Names of AWS resources, as the Lambdas expect them."""
+"""Names of AWS resources that all Lambdas get, as in a deployment."""
 _PROBE_TIMEOUT_S = 2.0
 _LOADING_S = 1800.0
 _DEAD = re.compile(r'"live":\s*false')
@@ -99,7 +98,9 @@ def keeper_part(layout: Layout) -> Part:
     """The keeper."""
     start = f"{layout.config.deadlines.start_seconds:g}"
     arguments = f"--runtimes={layout.runtimes_file}"
-    return _part(layout, "keeper", "local.keeper", arguments, START_TIMEOUT_S=start, **_NAMES)
+    return _part(
+        layout, "keeper", "local.keeper", arguments, START_TIMEOUT_S=start, NOTICE_TOPIC_ARN=NOTICE_TOPIC_ARN, **_NAMES
+    )
 
 
 def notices_part(layout: Layout) -> Part:
