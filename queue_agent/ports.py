@@ -1,4 +1,4 @@
-"""Where the agent and its drivers meet: what a driver is, what it is given, and what it gives back."""
+"""The interface between the agent and its drivers: what a driver implements, what it gets, and what it returns."""
 
 import math
 from abc import ABC, abstractmethod

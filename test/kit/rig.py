@@ -102,7 +102,7 @@ class Rig(JobsTable):
         return pod
 
     def agent_environment(self, aws_url):
-        """What an agent of this runtime is told that reaches AWS at a URL."""
+        """The environment of an agent of this runtime that reaches AWS at a URL."""
         return {
             "SQS_QUEUE_URL": self.queue.replace(self.aws.url, aws_url),
             "SQS_DEAD_QUEUE_URL": self.dead_queue.replace(self.aws.url, aws_url),
