@@ -15,7 +15,7 @@ from botocore.parsers import ResponseParserError
 from api.errors import IdempotencyConflictError
 from api.publisher import TaskPublisher
 from contract.task import Task
-from jobs import commands
+from jobs import commands, queries
 from jobs.dynamodb import error_code
 from jobs.job import JobState
 from jobs.store import JobStore
@@ -122,7 +122,7 @@ class Operations:
             # Job ids are random: if this is refused, the job is ours, from a try whose answer was lost.
             self._jobs.run(commands.accept(task, now_s, start_by_s=start_by_s))
             return None
-        accept = commands.accept_once(task, now_s, start_by_s=start_by_s, key=key.value, body_sha256=key.body_sha256)
+        accept = commands.accept(task, now_s, start_by_s=start_by_s, key=key.value, body_sha256=key.body_sha256)
         for _ in range(_KEY_TRIES):
             if self._jobs.run(accept).done:
                 return None
@@ -133,7 +133,7 @@ class Operations:
 
     def _find(self, submission: TaskSubmission, key: IdempotencyKey) -> _EarlierJob | None:
         """The job that a key stands for; None for nothing, or nothing any more."""
-        use = self._jobs.run(commands.key_use(submission.tenant, key.value, submission.accepted_s))
+        use = self._jobs.run(queries.key_use(submission.tenant, key.value, submission.accepted_s))
         if use is None:
             return None
         if use.body_sha256 != key.body_sha256:

@@ -47,6 +47,7 @@ def jobs_table(scope: Construct, context: Context) -> dynamodb.Table:
             index_name=index["IndexName"],
             **_keys(index["KeySchema"]),
             projection_type=dynamodb.ProjectionType(index["Projection"]["ProjectionType"]),
+            non_key_attributes=index["Projection"].get("NonKeyAttributes"),
         )
     fix_logical_id(table, "JobsTable")
     return table

@@ -1,7 +1,7 @@
 """A task as it travels: the body of the SNS message, and what it may contain."""
 
 import re
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
@@ -78,6 +78,8 @@ class Metadata(BaseModel):
     """Any JSON; the notice returns it unchanged."""
     deadlines: AskedDeadlines | None = None
     """The task's own deadlines, within the runtime's limits."""
+    keep: tuple[Literal["preview"], ...] | None = None
+    """What the agent stores besides the results: previews while the job runs."""
     schema_version: Annotated[int, Field(alias="schema", ge=1)] = SCHEMA
     job: Annotated[str, Form(JOB_ID_PATTERN, "a UUID")] | None = None
     """The platform's id for this submission; None in a message from another producer."""

@@ -117,7 +117,9 @@ class Redrive:
         elif message.job in self._sent:
             decision = "dropped: the same job was sent just now"
         else:
-            change = self._jobs.run(commands.redrive(message.job, now_s=self._clock(), start_s=self._start_s))
+            runtime = message.delivery.task.metadata.runtime
+            redrive = commands.redrive(message.job, runtime=runtime, now_s=self._clock(), start_s=self._start_s)
+            change = self._jobs.run(redrive)
             decision = _ENDED[JobState.FAILED] if change.done else self._decide(change.job)
             if decision.startswith(("retried", "sent")):
                 tenant = message.delivery.task.metadata.tenant

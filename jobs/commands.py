@@ -4,16 +4,17 @@ Nothing is sent here. ``jobs.store`` sends commands, so that the door, the agent
 its own kind, change a job by the same rules.
 """
 
-import hashlib
 import re
+import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 from contract import strict_json
 from contract.notice import JobError
 from contract.task import Task
+from contract.webhooks import Webhook
 from jobs.dynamodb import (
     CONDITION_FAILED,
     TRANSACTION_CANCELLED,
@@ -22,11 +23,10 @@ from jobs.dynamodb import (
     JobCommand,
     Parameters,
     expressions,
-    read_values,
     write_item,
 )
-from jobs.job import AlreadyFinished, Claim, ClaimDenied, Job, JobChange, JobState, KeyUse
-from jobs.schema import DUE_INDEX, DUE_SHARDS, KEY, TTL_ATTRIBUTE
+from jobs.job import AlreadyFinished, Claim, ClaimDenied, Job, JobChange, JobState, Progress, StoredOutput
+from jobs.schema import DUE_SHARDS, KEY, TTL_ATTRIBUTE, idempotency_pk, key_of, queue_of, request_pk, shard_of
 
 RETENTION_S = 90 * 24 * 3600
 """How long a job's item stays; at least as long as its results."""
@@ -38,80 +38,76 @@ PUBLISH_DUE_S = 60
 NOTICE_DUE_S = 120
 """The keeper sends a notice this long after a job's end, if no part has recorded that it was sent."""
 
+MAX_KEPT_BYTES = 16 * 1024
+"""Of a request in the table, compressed; a larger one is kept in the bucket."""
+MAX_OUTPUTS = 100
+"""Pictures that a job's item describes; all of them are in the manifest."""
+
 _NOT_LEASED = (
     "#state IN (:accepted, :queued) OR (#state = :running AND (attribute_not_exists(#lease_until) "
     "OR #lease_until < :free_since))"
 )
 _LEASED = "#lease_token = :token AND #state = :running"
-_END_OF_LEASE = "#lease_until, #progress"
+_PROGRESS = "#progress, #step, #steps, #stage"
+_END_OF_LEASE = f"#lease_until, {_PROGRESS}"
 _CONSTANTS: Mapping[str, Any] = {**{state.value: state for state in JobState}, "zero": 0, "one": 1, "true": True}
 _ENDED = "#state IN (:succeeded, :failed, :cancelled)"
 
 
-class DuePage(NamedTuple):
-    """Some of the due jobs, and the key after which the next page starts; None on the last page."""
+def accept(
+    task: Task,
+    now_s: float,
+    *,
+    start_by_s: float,
+    key: str | None = None,
+    body_sha256: str = "",
+    request: bytes | None = None,
+    webhook: Webhook | None = None,
+    retry_of: str | None = None,
+) -> JobCommand[JobChange]:
+    """Enter a job that is about to be published, with its start deadline; refused if its id exists.
 
-    jobs: list[str]
-    last_key: Item | None
-
-
-def get(job: str) -> JobCommand[Job | None]:
-    """A job's current state; None if there is no such job."""
-    return _get(job, lambda item: Job.from_item(item) if item else None)
-
-
-def due(shard: str, now_s: float, *, start: Item | None = None) -> JobCommand[DuePage]:
-    """One shard's due jobs, the oldest first; ``start`` is the last key of the page before."""
-    condition = "#due_shard = :shard AND #due_at <= :now"
-    return JobCommand(
-        operation="Query",
-        parameters={
-            "IndexName": DUE_INDEX,
-            **expressions({"KeyConditionExpression": condition}, shard=shard, now=now_s),
-            **({} if start is None else {"ExclusiveStartKey": start}),
-        },
-        read=lambda answer: DuePage([item[KEY]["S"] for item in answer["Items"]], answer.get("LastEvaluatedKey")),
-    )
-
-
-def accept(task: Task, now_s: float, *, start_by_s: float) -> JobCommand[JobChange]:
-    """Enter a job that is about to be published, with its start deadline; refused if its id exists."""
-    return _conditional("PutItem", _acceptance(task, now_s, start_by_s))
-
-
-def accept_once(task: Task, now_s: float, *, start_by_s: float, key: str, body_sha256: str) -> JobCommand[JobChange]:
-    """``accept`` with a caller's Idempotency-Key, which then stands for a request with that body.
-
-    Refused where the key is in use, or another request just takes it. Each tenant has keys of its own.
+    With a caller's Idempotency-Key, which then stands for a request with that body, also refused where the key is in
+    use, or another request just takes it. Each tenant has keys of its own. ``request`` is what ``pack`` made.
     """
-    values: dict[str, Any] = {
-        KEY: _idempotency_pk(task.metadata.tenant, key),
-        "job": _job_of(task),
-        "body_sha256": body_sha256,
-        TTL_ATTRIBUTE: int(now_s) + IDEMPOTENCY_S,
+    job = _job_of(task)
+    entered = {
+        **({"webhook": webhook.model_dump_json()} if webhook else {}),
+        **({"retry_of": retry_of} if retry_of else {}),
     }
-    # An item may outlive its TTL by days.
-    condition = f"attribute_not_exists(#pk) OR #{TTL_ATTRIBUTE} < :now"
-    put = {"Item": write_item(values), **expressions({"ConditionExpression": condition}, now=now_s)}
-    puts = [{"Put": put}, {"Put": _acceptance(task, now_s, start_by_s)}]
-    return _conditional("TransactWriteItems", {"TransactItems": puts}, refusal=TRANSACTION_CANCELLED)
+    puts = [_acceptance(task, now_s, start_by_s, entered)]
+    if request is not None:
+        kept: dict[str, Any] = {KEY: request_pk(job), "request": request, TTL_ATTRIBUTE: int(now_s) + RETENTION_S}
+        puts.append({"Item": write_item(kept)})
+    if key is not None:
+        values: dict[str, Any] = {
+            KEY: idempotency_pk(task.metadata.tenant, key),
+            "job": job,
+            "body_sha256": body_sha256,
+            TTL_ATTRIBUTE: int(now_s) + IDEMPOTENCY_S,
+        }
+        # An item may outlive its TTL by days.
+        condition = f"attribute_not_exists(#pk) OR #{TTL_ATTRIBUTE} < :now"
+        puts.append({"Item": write_item(values), **expressions({"ConditionExpression": condition}, now=now_s)})
+    if len(puts) == 1:
+        return _conditional("PutItem", puts[0])
+    together = {"TransactItems": [{"Put": put} for put in puts]}
+    return _conditional("TransactWriteItems", together, refusal=TRANSACTION_CANCELLED)
 
 
-def key_use(tenant: str | None, key: str, now_s: float) -> JobCommand[KeyUse | None]:
-    """What a caller's Idempotency-Key stands for; None for nothing, or nothing any more."""
-
-    def read(item: Item | None) -> KeyUse | None:
-        values = read_values(item or {})
-        is_valid = bool(values) and values[TTL_ATTRIBUTE] >= now_s
-        return KeyUse(values["job"], values["body_sha256"]) if is_valid else None
-
-    return _get(_idempotency_pk(tenant, key), read)
+def pack(content: Mapping[str, Any]) -> bytes | None:
+    """A task's content as the table keeps it; None where it is too large for that."""
+    packed = zlib.compress(strict_json.utf8(content).encode("utf-8", "surrogatepass"))
+    return packed if len(packed) <= MAX_KEPT_BYTES else None
 
 
 def withdraw(job: str) -> JobCommand[JobChange]:
-    """Delete a job that could not be published; refused if an agent has claimed it nevertheless."""
+    """Delete a job that could not be published; refused if an agent has claimed it nevertheless.
+
+    What was kept of its request expires by itself.
+    """
     condition = expressions({"ConditionExpression": "#state = :accepted"}, accepted=JobState.ACCEPTED)
-    return _conditional("DeleteItem", {"Key": _key(job), **condition})
+    return _conditional("DeleteItem", {"Key": key_of(job), **condition})
 
 
 def published(job: str, start_by_s: float) -> JobCommand[JobChange]:
@@ -134,11 +130,11 @@ def claim(
     creation = _creation(task, runtime, now_s)
     creation["start_by"] = creation["created_at"] + start_s
     lease = {"lease_owner": owner, "lease_token": token, "lease_until": now_s + lease_s}
-    written = {"state": JobState.RUNNING, **lease, **_due(job, now_s + lease_s + start_s)}
+    written = {"state": JobState.RUNNING, "started_at": now_s, **lease, **_due(job, now_s + lease_s + start_s)}
     count = "#claims = if_not_exists(#claims, :zero) + :one"
     update = _update(
         job,
-        f"SET {', '.join([*_setting(written), count, *_entering(creation)])}",
+        f"SET {', '.join([*_setting(written), count, *_entering(creation)])} REMOVE #queue, {_PROGRESS}",
         f"attribute_not_exists(#pk) OR {_NOT_LEASED}",
         **written,
         **creation,
@@ -148,34 +144,47 @@ def claim(
 
 
 def renew(
-    job: str, token: str, *, until_s: float, start_by_s: float, attempts: int, progress: float | None
+    job: str, token: str, *, until_s: float, start_by_s: float, attempts: int, progress: Progress | None
 ) -> JobCommand[JobChange]:
     """Extend a lease to ``until_s``; refused if the agent has lost the job.
 
-    Should the agent vanish, another must claim the job by ``start_by_s``. ``progress`` goes from 0 to 1; None where it
-    is unknown.
+    Should the agent vanish, another must claim the job by ``start_by_s``. Progress is written where it has changed.
     """
     values: dict[str, Any] = {"lease_until": until_s, "start_by": start_by_s, "attempts": attempts}
     if progress is not None:
-        values["progress"] = progress
-    return _update(job, f"SET {', '.join(_setting(values))}", _LEASED, token=token, **values)
+        values |= progress.written()
+    update = f"SET {', '.join(_setting(values))}"
+    return _update(job, update, _LEASED, is_visible=progress is not None, token=token, **values)
 
 
-def release(job: str, token: str, *, attempts: int, is_blameless: bool, start_by_s: float) -> JobCommand[JobChange]:
+def release(
+    job: str,
+    token: str,
+    *,
+    runtime: str,
+    attempts: int,
+    is_blameless: bool,
+    start_by_s: float,
+    reason: str | None = None,
+) -> JobCommand[JobChange]:
     """Running → queued, by the agent that has it, with a new start deadline; refused if the agent has lost it.
 
-    A release for no fault of the job's is blameless.
+    A release for no fault of the job's is blameless. ``reason`` says why this attempt has no result.
     """
+    reasons: dict[str, Any] = {} if reason is None else {"retry_reason": reason}
+    also = "".join(f", {one}" for one in _setting(reasons))
     return _update(
         job,
-        "SET #state = :queued, #attempts = :attempts, #due_at = :due, #start_by = :due, "
-        "#hand_backs = if_not_exists(#hand_backs, :zero) + :releases "
+        "SET #state = :queued, #attempts = :attempts, #due_at = :due, #start_by = :due, #queue = :queue, "
+        f"#hand_backs = if_not_exists(#hand_backs, :zero) + :releases{also} "
         f"REMOVE #lease_owner, #lease_token, {_END_OF_LEASE}",
         _LEASED,
         token=token,
         attempts=attempts,
         releases=int(is_blameless),
         due=start_by_s,
+        queue=queue_of(runtime, job),
+        **reasons,
     )
 
 
@@ -189,10 +198,12 @@ def complete(
     pictures: Sequence[str] = (),
     error: JobError | None = None,
     stages_s: Mapping[str, float] | None = None,
+    outputs: Sequence[StoredOutput] = (),
 ) -> JobCommand[JobChange]:
     """Running → its final state, by the agent that has it, once the manifest is stored; refused if it has lost it.
 
-    Of the pictures the item keeps the extensions, in order, and of the stages their seconds.
+    Of the pictures the item keeps the extensions, in order, what the first MAX_OUTPUTS are, and of the stages their
+    seconds.
     """
     ending = {
         "state": state,
@@ -200,6 +211,7 @@ def complete(
         "pictures": ",".join(pictures),
         "has_manifest": True,
         "stages_s": strict_json.dumps(stages_s or {}),
+        "outputs": strict_json.dumps([one.model_dump(exclude_none=True) for one in outputs[:MAX_OUTPUTS]]),
     }
     update = _end(job, _LEASED, ending, error, now_s, token=token)
     # The token stays: should the answer be lost, the agent knows its own ending by it.
@@ -226,14 +238,20 @@ def enter_given_up(task: Task, job: str, error: JobError, *, runtime: str, now_s
     return _end(job, condition, ending, error, now_s, entered=entered, free_since=free_since)
 
 
+def cancel_waiting(job: str, error: JobError, *, now_s: float) -> JobCommand[JobChange]:
+    """Accepted or queued → cancelled, for its caller; refused in any other state."""
+    return _end(job, "#state IN (:accepted, :queued)", {"state": JobState.CANCELLED}, error, now_s)
+
+
 def notified(job: str, now_s: float) -> JobCommand[JobChange]:
     """Record that the notice was sent, so that the job is never due again; refused if the job was redriven."""
-    return _update(job, "SET #notified_at = :now REMOVE #due_shard, #due_at", _ENDED, now=now_s)
+    update = "SET #notified_at = :now REMOVE #due_shard, #due_at"
+    return _update(job, update, _ENDED, is_visible=False, now=now_s)
 
 
 def postpone(job: str, *, seen_due_s: float, due_s: float) -> JobCommand[JobChange]:
     """Make a job due later; refused if it has changed since ``seen_due_s`` was read."""
-    return _update(job, "SET #due_at = :due", "#due_at = :seen", due=due_s, seen=seen_due_s)
+    return _update(job, "SET #due_at = :due", "#due_at = :seen", is_visible=False, due=due_s, seen=seen_due_s)
 
 
 def request_cancel(job: str, now_s: float) -> JobCommand[JobChange]:
@@ -242,23 +260,18 @@ def request_cancel(job: str, now_s: float) -> JobCommand[JobChange]:
     return _update(job, update, "#state = :running", due=now_s + NOTICE_DUE_S)
 
 
-def redrive(job: str, *, now_s: float, start_s: float) -> JobCommand[JobChange]:
+def redrive(job: str, *, runtime: str, now_s: float, start_s: float) -> JobCommand[JobChange]:
     """Failed → queued; refused in any other state."""
     return _update(
         job,
         "SET #state = :queued, #attempts = :zero, #due_shard = :due_shard, #due_at = :due_at, #start_by = :due_at, "
+        "#queue = :queue, "
         "#generation = if_not_exists(#generation, :zero) + :one "
-        "REMOVE #notified_at, #ended_at, #error_code, #error_message, #pictures, #has_manifest, #cancel_requested",
+        "REMOVE #notified_at, #ended_at, #error_code, #error_message, #pictures, #outputs, #has_manifest, "
+        "#cancel_requested",
         "#state = :failed",
+        queue=queue_of(runtime, job),
         **_due(job, now_s + start_s),
-    )
-
-
-def _get(pk: str, read: Callable[[Item | None], Answer]) -> JobCommand[Answer]:
-    return JobCommand(
-        operation="GetItem",
-        parameters={"Key": _key(pk), "ConsistentRead": True},
-        read=lambda answer: read(answer.get("Item")),
     )
 
 
@@ -272,14 +285,16 @@ def _conditional(operation: str, parameters: Parameters, *, refusal: str = CONDI
     )
 
 
-def _update(job: str, update: str, condition: str, **values: Any) -> JobCommand[JobChange]:
-    """An update of a job; it can mention states and other constants without a value."""
+def _update(job: str, update: str, condition: str, *, is_visible: bool = True, **values: Any) -> JobCommand[JobChange]:
+    """An update of a job, which its caller can see or not; it can mention states and constants without a value."""
+    if is_visible:
+        update = update.replace("SET ", "SET #version = if_not_exists(#version, :zero) + :one, ", 1)
     for name in re.findall(r":(\w+)", f"{update} {condition}"):
         if name in _CONSTANTS:
             values[name] = _CONSTANTS[name]
     texts = {"UpdateExpression": update, "ConditionExpression": condition}
     answers = {"ReturnValues": "ALL_NEW", "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
-    return _conditional("UpdateItem", {"Key": _key(job), **expressions(texts, **values), **answers})
+    return _conditional("UpdateItem", {"Key": key_of(job), **expressions(texts, **values), **answers})
 
 
 def _then(command: JobCommand[JobChange], meaning: Callable[[JobChange], Answer]) -> JobCommand[Answer]:
@@ -327,15 +342,8 @@ def _end(
     if error is not None:
         written |= {"error_code": error.code, "error_message": error.message}
     sets = ", ".join([*_setting(written), *_entering(entered)])
-    return _update(job, f"SET {sets} REMOVE {_END_OF_LEASE}", condition, **written, **entered, **compared)
-
-
-def _key(pk: str) -> Item:
-    return {KEY: {"S": pk}}
-
-
-def _idempotency_pk(tenant: str | None, key: str) -> str:
-    return "idempotency/" + hashlib.sha256(strict_json.dumps([tenant, key]).encode()).hexdigest()
+    removed = f"#queue, {_END_OF_LEASE}"
+    return _update(job, f"SET {sets} REMOVE {removed}", condition, **written, **entered, **compared)
 
 
 def _job_of(task: Task) -> str:
@@ -344,13 +352,17 @@ def _job_of(task: Task) -> str:
     return task.metadata.job
 
 
-def _acceptance(task: Task, now_s: float, start_by_s: float) -> Parameters:
+def _acceptance(task: Task, now_s: float, start_by_s: float, entered: Mapping[str, Any]) -> Parameters:
+    job = _job_of(task)
     values = {
-        KEY: _job_of(task),
+        KEY: job,
         **_creation(task, task.metadata.runtime, now_s),
+        **entered,
         "start_by": start_by_s,
         "state": JobState.ACCEPTED,
-        **_due(_job_of(task), now_s + PUBLISH_DUE_S),
+        "version": 1,
+        "queue": queue_of(task.metadata.runtime, job),
+        **_due(job, now_s + PUBLISH_DUE_S),
     }
     return {"Item": write_item(values), **expressions({"ConditionExpression": "attribute_not_exists(#pk)"})}
 
@@ -380,8 +392,7 @@ def _entering(creation: Mapping[str, Any]) -> list[str]:
 
 
 def _due(job: str, due_s: float) -> dict[str, Any]:
-    shard = DUE_SHARDS[int(job[-2:], 16) % len(DUE_SHARDS)]
-    return {"due_shard": shard, "due_at": due_s}
+    return {"due_shard": shard_of(job, DUE_SHARDS), "due_at": due_s}
 
 
 def _bears(item: Item, token: str) -> bool:

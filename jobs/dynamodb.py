@@ -18,16 +18,18 @@ Parameters = dict[str, Any]
 Answer = TypeVar("Answer")
 
 
-def write_value(value: str | float | bool) -> Value:
-    """Write a text, number or truth value; times keep milliseconds."""
+def write_value(value: str | float | bool | bytes) -> Value:
+    """Write a text, number, truth value or bytes; times keep milliseconds."""
     if isinstance(value, bool):
         return {"BOOL": value}
     if isinstance(value, int | float):
         return {"N": f"{value:.3f}" if isinstance(value, float) else str(value)}
+    if isinstance(value, bytes):
+        return {"B": value}
     return {"S": str(value)}
 
 
-def write_item(values: Mapping[str, str | float | bool]) -> Item:
+def write_item(values: Mapping[str, str | float | bool | bytes]) -> Item:
     """Write an item."""
     return {name: write_value(value) for name, value in values.items()}
 
@@ -74,6 +76,8 @@ class JobCommand(Generic[Answer]):
 
     def parameters_for(self, table: str) -> Parameters:
         """The parameters with a table's name."""
+        if keys := self.parameters.get("RequestItems"):
+            return {"RequestItems": {table: keys}}
         if puts := self.parameters.get("TransactItems"):
             return {"TransactItems": [{"Put": {"TableName": table, **one["Put"]}} for one in puts]}
         return {"TableName": table, **self.parameters}

@@ -13,6 +13,7 @@ from contract import strict_json
 from contract.deadlines import AskedDeadlines
 from contract.notice import JobError, Notice
 from contract.objects import ResultNames, s3_url
+from contract.webhooks import Webhook
 from jobs.dynamodb import Item, read_values
 
 
@@ -30,6 +31,20 @@ class JobState(StrEnum):
     def is_final(self) -> bool:
         """Whether the job has ended."""
         return self in {JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED}
+
+
+class StoredOutput(BaseModel):
+    """One file of a job's result, as its item describes it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    content_type: str
+    size_bytes: int
+    width: int | None = None
+    height: int | None = None
+    seed: int | None = None
+    name: str | None = None
+    """What the model server called it."""
 
 
 class Job(BaseModel):
@@ -53,6 +68,15 @@ class Job(BaseModel):
     """The caller's own JSON."""
     created_s: Annotated[float, Field(alias="created_at")]
     """When it was accepted."""
+    started_s: Annotated[float | None, Field(alias="started_at")] = None
+    """When an agent claimed it last."""
+    ended_s: Annotated[float | None, Field(alias="ended_at")] = None
+    version: int = 0
+    """Counts the changes that its caller can see."""
+    retry_of: str | None = None
+    """The job whose request it repeats."""
+    webhook: Json[Webhook] | None = None
+    """Where its caller wants to be told of it."""
     start_by_s: Annotated[float | None, Field(alias="start_by")] = None
     """By when an agent must claim it, also after its agent has vanished; None in items of an earlier version."""
     attempts: int = 0
@@ -67,10 +91,26 @@ class Job(BaseModel):
     """When its agent's lease ends; None if no agent has it."""
     cancel_requested: bool = False
     """Whether its agent must stop it."""
+    progress: float | None = None
+    """From 0 to 1; None where it is unknown."""
+    step: int | None = None
+    """The sampling step it is at."""
+    steps: int | None = None
+    """How many sampling steps it has."""
+    stage: str | None = None
+    """What the model server does for it: the node of a workflow, or a word such as "sampling"."""
+    previewed_s: Annotated[float | None, Field(alias="previewed_at")] = None
+    """When its latest preview was stored; None without one."""
+    retry_reason: str | None = None
+    """Why its latest attempt was given up, so that another follows."""
+    stages_s: Json[dict[str, float]] = {}
+    """Seconds that each stage of the agent's work took."""
     notified: bool
     """Whether its notice was sent."""
     pictures: tuple[str, ...]
     """The extension of each picture, in order; ``notice`` derives the keys."""
+    outputs: Json[tuple[StoredOutput, ...]] = ()
+    """What each picture is, in order; empty in items of an earlier version, and cut where there are very many."""
     has_manifest: bool = False
     """Whether its manifest is stored."""
     error: JobError | None
@@ -91,9 +131,14 @@ class Job(BaseModel):
         """Seconds until its agent's lease ends; 0 if no agent has it."""
         return 0.0 if self.lease_until_s is None else max(0.0, self.lease_until_s - now_s)
 
+    @property
+    def names(self) -> ResultNames:
+        """Where its results are in the output bucket."""
+        return ResultNames(prefix=self.prefix, task_id=self.task_id, job=self.id)
+
     def notice(self, bucket: str) -> Notice:
         """The notice of a job that has ended, whose results are in the output bucket."""
-        names = ResultNames(prefix=self.prefix, task_id=self.task_id, job=self.id)
+        names = self.names
         keys = (names.picture_key(number, extension) for number, extension in enumerate(self.pictures, start=1))
         return Notice(
             id=self.task_id,
@@ -107,6 +152,35 @@ class Job(BaseModel):
             error=self.error,
             tenant=self.tenant,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a running job is; None for what its model server does not say.
+
+    Attributes:
+        fraction: From 0 to 1.
+        step: The sampling step it is at, of ``steps``.
+        stage: What the model server does for it: the node of a workflow, or a word such as "sampling".
+        previewed_s: When its latest preview was stored, seconds since 1970.
+    """
+
+    fraction: float | None = None
+    step: int | None = None
+    steps: int | None = None
+    stage: str | None = None
+    previewed_s: float | None = None
+
+    def written(self) -> dict[str, Any]:
+        """Its attributes in a job's item."""
+        values = {
+            "progress": self.fraction,
+            "step": self.step,
+            "steps": self.steps,
+            "stage": self.stage,
+            "previewed_at": self.previewed_s,
+        }
+        return {name: value for name, value in values.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,12 +1,22 @@
-"""The schema of the jobs table: its key, the index of due jobs, and the attribute by which items expire."""
+"""The schema of the jobs table: its key, its indexes, and the attribute by which items expire."""
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from contract import strict_json
 
 KEY = "pk"
 DUE_INDEX = "due"
 """Jobs by shard and due time; a job leaves the index once it has ended and its notice was sent."""
 DUE_SHARDS = ("0", "1", "2", "3")
+QUEUE_INDEX = "queue"
+"""The jobs that wait for an agent, oldest first, by runtime and shard; a job leaves the index once an agent has it."""
+QUEUE_SHARDS = ("0", "1", "2", "3")
+TENANT_INDEX = "tenant"
+"""Each tenant's jobs, oldest first: their ids are in the order of their acceptance."""
+LISTED = ("state", "runtime", "task_id", "tasktype", "ended_at", "pictures", "stages_s")
+"""What the index of a tenant's jobs has of each. Progress is not in it, or each step would be written twice."""
 TTL_ATTRIBUTE = "expires_at"
 
 DEFINITION: Mapping[str, Any] = {
@@ -15,6 +25,8 @@ DEFINITION: Mapping[str, Any] = {
         {"AttributeName": KEY, "AttributeType": "S"},
         {"AttributeName": "due_shard", "AttributeType": "S"},
         {"AttributeName": "due_at", "AttributeType": "N"},
+        {"AttributeName": "queue", "AttributeType": "S"},
+        {"AttributeName": "tenant", "AttributeType": "S"},
     ],
     "GlobalSecondaryIndexes": [
         {
@@ -24,8 +36,49 @@ DEFINITION: Mapping[str, Any] = {
                 {"AttributeName": "due_at", "KeyType": "RANGE"},
             ],
             "Projection": {"ProjectionType": "KEYS_ONLY"},
-        }
+        },
+        {
+            "IndexName": QUEUE_INDEX,
+            "KeySchema": [
+                {"AttributeName": "queue", "KeyType": "HASH"},
+                {"AttributeName": KEY, "KeyType": "RANGE"},
+            ],
+            "Projection": {"ProjectionType": "KEYS_ONLY"},
+        },
+        {
+            "IndexName": TENANT_INDEX,
+            "KeySchema": [
+                {"AttributeName": "tenant", "KeyType": "HASH"},
+                {"AttributeName": KEY, "KeyType": "RANGE"},
+            ],
+            "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": list(LISTED)},
+        },
     ],
     "BillingMode": "PAY_PER_REQUEST",
 }
 """Parameters of CreateTable, without the name."""
+
+
+def key_of(pk: str) -> Mapping[str, Any]:
+    """The key of an item."""
+    return {KEY: {"S": pk}}
+
+
+def idempotency_pk(tenant: str | None, key: str) -> str:
+    """The item of a caller's Idempotency-Key; each tenant has keys of its own."""
+    return "idempotency/" + hashlib.sha256(strict_json.dumps([tenant, key]).encode()).hexdigest()
+
+
+def request_pk(job: str) -> str:
+    """The item of what a job's caller asked for."""
+    return f"request/{job}"
+
+
+def queue_of(runtime: str, job: str) -> str:
+    """Where a waiting job is in the index of queues."""
+    return f"{runtime}#{shard_of(job, QUEUE_SHARDS)}"
+
+
+def shard_of(job: str, shards: Sequence[str]) -> str:
+    """The shard of a job, by the random end of its id."""
+    return shards[int(job[-2:], 16) % len(shards)]

@@ -3,13 +3,13 @@
 Calls raise botocore's errors if DynamoDB fails.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from botocore import xform_name
 from botocore.exceptions import ClientError
 
-from jobs import commands
+from jobs import queries
 from jobs.dynamodb import Answer, JobCommand
 from jobs.job import Job
 
@@ -36,13 +36,24 @@ class JobStore(_Store):
 
     def get(self, job: str) -> Job | None:
         """A job's current state; None if there is no such job."""
-        return self.run(commands.get(job))
+        return self.run(queries.get(job))
+
+    def get_many(self, jobs: Sequence[str]) -> dict[str, Job]:
+        """The current states of jobs, by id; without those that do not exist. Reads are eventually consistent."""
+        found: dict[str, Job] = {}
+        wanted = list(dict.fromkeys(jobs))
+        while wanted:
+            asked, wanted = wanted[: queries.MAX_BATCH], wanted[queries.MAX_BATCH :]
+            some = self.run(queries.get_many(asked))
+            found |= {job.id: job for job in some.jobs}
+            wanted += some.unread  # DynamoDB was busy, or the answer too large
+        return found
 
     def due(self, shard: str, now_s: float) -> Iterator[str]:
         """One shard's due jobs, the oldest first; pages are fetched as they are needed."""
         start = None
         while True:
-            page = self.run(commands.due(shard, now_s, start=start))
+            page = self.run(queries.due(shard, now_s, start=start))
             yield from page.jobs
             if (start := page.last_key) is None:
                 return

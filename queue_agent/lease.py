@@ -9,7 +9,7 @@ from enum import Enum, auto
 from typing import Any, Self
 
 from contract.notice import Notice
-from jobs.job import Claim
+from jobs.job import Claim, Progress
 from queue_agent.aws.jobs import ClaimAnswer, DynamoJobs
 from queue_agent.aws.queue import SqsQueue
 from queue_agent.errors import Cancelled, LeaseLost, PlatformError
@@ -220,7 +220,8 @@ class Lease:
 
     async def _renew(self) -> None:
         start_s = time.monotonic()
-        progress = await self._job.slot.progress() if self.attempt_counts else None
+        fraction = await self._job.slot.progress() if self.attempt_counts else None
+        progress = None if fraction is None else Progress(fraction=fraction)
         try:
             cancelled = await self._jobs.renew(
                 self._job.id, self.claim, lease_s=self._lease_s, attempts=self.attempts, progress=progress

@@ -10,7 +10,7 @@ from contract.notice import Notice
 from contract.task import Task
 from jobs import commands
 from jobs.dynamodb import JobCommand
-from jobs.job import AlreadyFinished, Claim, ClaimDenied, Job, JobChange, JobState
+from jobs.job import AlreadyFinished, Claim, ClaimDenied, Job, JobChange, JobState, Progress
 from jobs.store import AsyncJobStore
 from queue_agent.aws.clients import translated
 from queue_agent.aws.queue import QueueMessage
@@ -47,7 +47,7 @@ class DynamoJobs:
         with translated("dynamodb:UpdateItem"):
             return await self._jobs.run(command)
 
-    async def renew(self, job: str, claim: Claim, *, lease_s: float, attempts: int, progress: float | None) -> bool:
+    async def renew(self, job: str, claim: Claim, *, lease_s: float, attempts: int, progress: Progress | None) -> bool:
         """Keep a job for another ``lease_s``; returns whether it must be cancelled."""
         until_s = time.time() + lease_s
         start_by_s = until_s + claim.start_s
@@ -62,7 +62,14 @@ class DynamoJobs:
         """Release a job; another agent may claim it at once and should within ``start_s``."""
         start_by_s = time.time() + start_s
         await self._own(
-            commands.release(job, claim.token, attempts=attempts, is_blameless=blameless, start_by_s=start_by_s)
+            commands.release(
+                job,
+                claim.token,
+                runtime=self._runtime,
+                attempts=attempts,
+                is_blameless=blameless,
+                start_by_s=start_by_s,
+            )
         )
 
     async def complete(

@@ -1,15 +1,16 @@
 """The jobs table's rules, asked of DynamoDB's own expressions."""
 
 import json
+import random
 import uuid
 
 import pytest
 
 from contract.notice import JobError
-from jobs import commands
+from jobs import commands, queries
 from jobs.commands import CLOCK_MARGIN_S, NOTICE_DUE_S, PUBLISH_DUE_S
-from jobs.job import AlreadyFinished, Claim, ClaimDenied, JobState
-from jobs.schema import DUE_SHARDS
+from jobs.job import AlreadyFinished, Claim, ClaimDenied, JobState, Progress
+from jobs.schema import DUE_SHARDS, QUEUE_SHARDS
 from test.kit.jobs import LEASE_S, JobsTable
 
 START_BY_S = 2e9
@@ -75,7 +76,7 @@ def test_only_the_agent_that_has_a_job_renews_releases_and_completes_it(jobs):
     claimed(jobs, task, "second", after_s=LEASE_S + CLOCK_MARGIN_S + 1)
     late = [
         commands.renew(job, "first", until_s=jobs.now_s, start_by_s=START_BY_S, attempts=1, progress=None),
-        commands.release(job, "first", attempts=1, is_blameless=False, start_by_s=jobs.now_s),
+        commands.release(job, "first", runtime=jobs.name, attempts=1, is_blameless=False, start_by_s=jobs.now_s),
         commands.complete(job, "first", JobState.SUCCEEDED, now_s=jobs.now_s, attempts=1),
     ]
     assert [jobs.store.run(command).done for command in late] == [False] * 3
@@ -87,7 +88,7 @@ def test_a_renewal_counts_the_attempt_moves_the_deadlines_and_shows_that_the_job
     job, until_s = task.metadata.job, jobs.now_s + 200
     claimed(jobs, task)
     jobs.store.run(commands.request_cancel(job, jobs.now_s))
-    renewal = {"until_s": until_s, "start_by_s": START_BY_S, "attempts": 1, "progress": 0.25}
+    renewal = {"until_s": until_s, "start_by_s": START_BY_S, "attempts": 1, "progress": Progress(fraction=0.25)}
     record = jobs.store.run(commands.renew(job, "token", **renewal)).job
     assert (record.cancel_requested, record.attempts, record.start_by_s) == (True, 1, START_BY_S)
     assert record.lease_until_s == pytest.approx(until_s, abs=0.01)
@@ -100,7 +101,7 @@ def test_a_job_that_nobody_runs_cannot_be_asked_to_stop(jobs):
 
 def test_a_released_job_is_claimed_at_once_with_a_new_start_deadline_and_its_releases_are_counted_apart(jobs):
     task = jobs.queued()
-    release = {"attempts": 0, "is_blameless": True, "start_by_s": START_BY_S}
+    release = {"runtime": jobs.name, "attempts": 0, "is_blameless": True, "start_by_s": START_BY_S}
     for _ in range(2):
         claimed(jobs, task)
         jobs.store.run(commands.release(task.metadata.job, "token", **release))
@@ -168,7 +169,7 @@ def test_every_open_job_is_due_some_day_and_a_told_one_never(jobs):
 def test_only_a_failed_job_is_begun_anew_and_with_nothing_of_its_former_end(jobs):
     task = jobs.queued()
     job = task.metadata.job
-    redrive = commands.redrive(job, now_s=jobs.now_s, start_s=60)
+    redrive = commands.redrive(job, runtime=jobs.name, now_s=jobs.now_s, start_s=60)
     assert not jobs.store.run(redrive).done
     claimed(jobs, task)
     jobs.update(complete(jobs, task, JobState.FAILED, attempts=5, error=PROBLEM))
@@ -177,3 +178,57 @@ def test_only_a_failed_job_is_begun_anew_and_with_nothing_of_its_former_end(jobs
     assert not jobs.store.run(redrive).done
     record = claimed(jobs, task, "again")
     assert (record.redrives, record.attempts, record.notified, record.error) == (1, 0, False, None)
+
+
+def test_each_change_that_a_caller_sees_has_the_next_version(jobs):
+    task = jobs.accepted()
+    job, versions = task.metadata.job, [jobs.record(task).version]
+    claimed(jobs, task)
+    versions.append(jobs.record(task).version)
+    renewal = {"until_s": jobs.now_s + 90, "start_by_s": START_BY_S, "attempts": 1}
+    jobs.store.run(commands.renew(job, "token", **renewal, progress=None))
+    versions.append(jobs.record(task).version)
+    jobs.store.run(commands.renew(job, "token", **renewal, progress=Progress(step=3, steps=4, stage="sampling")))
+    record = jobs.record(task)
+    assert (*versions, record.version) == (1, 2, 2, 3)
+    assert (record.step, record.steps, record.stage, record.progress) == (3, 4, "sampling", None)
+
+
+def test_a_tenants_jobs_are_listed_page_by_page_the_newest_first_and_no_other_tenants(jobs):
+    tasks = [jobs.queued(id=f"task-{number}", tenant="ours") for number in range(5)]
+    jobs.queued(id="theirs", tenant="theirs")
+    claimed(jobs, tasks[1])
+    listed, last = [], None
+    while not listed or last:
+        page = jobs.store.run(queries.tenants_jobs("ours", start=last, limit=2, states=[JobState.QUEUED]))
+        listed += [row["task_id"] for row in page.rows]
+        last = page.last
+    assert listed == ["task-4", "task-3", "task-2", "task-0"]
+    found = jobs.store.get_many([task.metadata.job for task in tasks])
+    assert [found[task.metadata.job].task_id for task in tasks] == [f"task-{number}" for number in range(5)]
+
+
+def test_a_job_waits_in_its_runtimes_queue_until_an_agent_has_it(jobs):
+    def waiting(before=None):
+        counts = (queries.waiting(jobs.name, shard, before=before, most=1000) for shard in QUEUE_SHARDS)
+        return sum(map(jobs.store.run, counts))
+
+    tasks = [jobs.queued() for _ in range(3)]
+    assert [waiting(task.metadata.job) for task in tasks] == [0, 1, 2]
+    claimed(jobs, tasks[0])
+    assert waiting() == 2
+    release = {"runtime": jobs.name, "attempts": 0, "is_blameless": False, "start_by_s": START_BY_S, "reason": "busy"}
+    jobs.store.run(commands.release(tasks[0].metadata.job, "token", **release))
+    assert (waiting(), jobs.record(tasks[0]).retry_reason) == (3, "busy")
+    jobs.store.run(commands.cancel_waiting(tasks[1].metadata.job, PROBLEM, now_s=jobs.now_s))
+    assert (waiting(), jobs.record(tasks[1]).state) == (2, "cancelled")
+    assert not jobs.store.run(commands.cancel_waiting(tasks[1].metadata.job, PROBLEM, now_s=jobs.now_s)).done
+
+
+def test_a_request_is_kept_with_its_job_unless_it_is_too_large(jobs):
+    task = jobs.task()
+    request = commands.pack(task.content)
+    jobs.update(commands.accept(task, jobs.now_s, start_by_s=START_BY_S, request=request))
+    assert jobs.store.run(queries.kept_content(task.metadata.job)) == task.content
+    assert jobs.store.run(queries.kept_content(jobs.queued().metadata.job)) is None
+    assert commands.pack({"noise": random.Random(1).randbytes(20_000).hex()}) is None

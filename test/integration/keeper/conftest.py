@@ -56,7 +56,7 @@ class World(Rig):
 
     def release(self, task):
         """An agent releases a job, which another one must claim within ten minutes."""
-        release = {"attempts": 1, "is_blameless": True, "start_by_s": self.now_s + 600}
+        release = {"runtime": self.name, "attempts": 1, "is_blameless": True, "start_by_s": self.now_s + 600}
         self.update(commands.release(task.metadata.job, "token", **release))
 
     def renewal(self, task):

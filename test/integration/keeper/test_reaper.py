@@ -204,7 +204,7 @@ def complete(world, task):
 
 
 def redrive(world, task):
-    world.update(commands.redrive(task.metadata.job, now_s=world.now_s, start_s=3600))
+    world.update(commands.redrive(task.metadata.job, runtime=world.name, now_s=world.now_s, start_s=3600))
 
 
 RACES = [

@@ -41,7 +41,7 @@ async def test_claim_and_message_are_renewed_together_and_with_the_jobs_progress
         lease.attempt_started()
         await until(lambda: renew.await_count > 1)
     renewed = [(call.kwargs["attempts"], call.kwargs["progress"]) for call in renew.await_args_list]
-    assert renewed[:2] == [(0, None), (1, 0.25)]
+    assert renewed[:2] == [(0, None), (1, Progress(fraction=0.25))]
     assert queue.log[:2] == ["extend"] * 2
 
 

@@ -1,0 +1,151 @@
+"""Every question to the jobs table: its call, and what the answer means. Nothing is sent here."""
+
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from contract import strict_json
+from jobs.dynamodb import Answer, Item, JobCommand, expressions, read_values
+from jobs.job import Job, JobState, KeyUse
+from jobs.schema import DUE_INDEX, KEY, QUEUE_INDEX, TENANT_INDEX, TTL_ATTRIBUTE, idempotency_pk, key_of, request_pk
+
+MAX_BATCH = 100
+"""Jobs that one call can read."""
+
+
+class DuePage(NamedTuple):
+    """Some of the due jobs, and the key after which the next page starts; None on the last page."""
+
+    jobs: list[str]
+    last_key: Item | None
+
+
+class JobsRead(NamedTuple):
+    """Jobs that were read at once, in any order, and the ids of those that must be asked for again."""
+
+    jobs: list[Job]
+    unread: list[str]
+
+
+class TenantPage(NamedTuple):
+    """Some of a tenant's jobs as ``jobs.schema.LISTED`` says, and the job after which the next page starts."""
+
+    rows: list[Mapping[str, Any]]
+    last: str | None
+
+
+def get(job: str) -> JobCommand[Job | None]:
+    """A job's current state; None if there is no such job."""
+    return _get(job, lambda item: Job.from_item(item) if item else None)
+
+
+def get_many(jobs: Sequence[str]) -> JobCommand[JobsRead]:
+    """Read up to MAX_BATCH jobs at once."""
+
+    def read(answer: Mapping[str, Any]) -> JobsRead:
+        items = [item for items in answer["Responses"].values() for item in items]
+        unread = [key[KEY]["S"] for keys in answer.get("UnprocessedKeys", {}).values() for key in keys["Keys"]]
+        return JobsRead([Job.from_item(item) for item in items], unread)
+
+    return JobCommand(
+        operation="BatchGetItem", parameters={"RequestItems": {"Keys": [key_of(job) for job in jobs]}}, read=read
+    )
+
+
+def due(shard: str, now_s: float, *, start: Item | None = None) -> JobCommand[DuePage]:
+    """One shard's due jobs, the oldest first; ``start`` is the last key of the page before."""
+    condition = "#due_shard = :shard AND #due_at <= :now"
+    return JobCommand(
+        operation="Query",
+        parameters={
+            "IndexName": DUE_INDEX,
+            **expressions({"KeyConditionExpression": condition}, shard=shard, now=now_s),
+            **({} if start is None else {"ExclusiveStartKey": start}),
+        },
+        read=lambda answer: DuePage([item[KEY]["S"] for item in answer["Items"]], answer.get("LastEvaluatedKey")),
+    )
+
+
+def tenants_jobs(
+    tenant: str,
+    *,
+    since: str = "0",
+    until: str = "g",
+    start: str | None = None,
+    limit: int,
+    states: Sequence[JobState] = (),
+    runtime: str | None = None,
+    task_id: str | None = None,
+) -> JobCommand[TenantPage]:
+    """One page of a tenant's jobs whose ids are between two, the newest first; ``start`` is the page before's last.
+
+    The page may be empty although others follow: ``limit`` counts the jobs that were looked at.
+    """
+    values: dict[str, Any] = {"tenant": tenant, "since": since, "until": until}
+    wanted: dict[str, str] = {f"state{number}": state for number, state in enumerate(states)}
+    filters = [f"#state IN ({', '.join(f':{name}' for name in wanted)})"] if wanted else []
+    for name, value in (("runtime", runtime), ("task_id", task_id)):
+        if value is not None:
+            filters.append(f"#{name} = :{name}")
+            wanted[name] = value
+    texts = {"KeyConditionExpression": "#tenant = :tenant AND #pk BETWEEN :since AND :until"}
+    if filters:
+        texts["FilterExpression"] = " AND ".join(filters)
+    return JobCommand(
+        operation="Query",
+        parameters={
+            "IndexName": TENANT_INDEX,
+            "ScanIndexForward": False,
+            "Limit": limit,
+            **expressions(texts, **values, **wanted),
+            **({} if start is None else {"ExclusiveStartKey": {"tenant": {"S": tenant}, **key_of(start)}}),
+        },
+        read=lambda answer: TenantPage(
+            [read_values(item) for item in answer["Items"]], answer.get("LastEvaluatedKey", {}).get(KEY, {}).get("S")
+        ),
+    )
+
+
+def waiting(runtime: str, shard: str, *, before: str | None = None, most: int) -> JobCommand[int]:
+    """Count one shard's jobs that wait for an agent of a runtime, ``most`` at the most; those before a job, or all."""
+    condition = "#queue = :queue" + ("" if before is None else " AND #pk < :before")
+    values = {"queue": f"{runtime}#{shard}", **({} if before is None else {"before": before})}
+    return JobCommand(
+        operation="Query",
+        parameters={
+            "IndexName": QUEUE_INDEX,
+            "Select": "COUNT",
+            "Limit": most,
+            **expressions({"KeyConditionExpression": condition}, **values),
+        },
+        read=lambda answer: int(answer["Count"]),
+    )
+
+
+def kept_content(job: str) -> JobCommand[dict[str, Any] | None]:
+    """A job's content as its caller sent it; None where it is not in the table."""
+
+    def read(item: Item | None) -> dict[str, Any] | None:
+        packed = None if item is None else read_values(item)["request"]
+        return None if packed is None else strict_json.loads(zlib.decompress(packed))
+
+    return _get(request_pk(job), read)
+
+
+def key_use(tenant: str | None, key: str, now_s: float) -> JobCommand[KeyUse | None]:
+    """What a caller's Idempotency-Key stands for; None for nothing, or nothing any more."""
+
+    def read(item: Item | None) -> KeyUse | None:
+        values = read_values(item or {})
+        is_valid = bool(values) and values[TTL_ATTRIBUTE] >= now_s
+        return KeyUse(values["job"], values["body_sha256"]) if is_valid else None
+
+    return _get(idempotency_pk(tenant, key), read)
+
+
+def _get(pk: str, read: Callable[[Item | None], Answer]) -> JobCommand[Answer]:
+    return JobCommand(
+        operation="GetItem",
+        parameters={"Key": key_of(pk), "ConsistentRead": True},
+        read=lambda answer: read(answer.get("Item")),
+    )
