@@ -9,6 +9,7 @@ import pytest
 from agentkit import JOB, FakeQueue, FakeTable, until
 
 from contract.deadlines import DEFAULT_DEADLINES
+from jobs.job import Progress
 from queue_agent.errors import LeaseLost, PlatformError
 from queue_agent.job_context import JobContext
 from queue_agent.lease import Lease, lease_s
