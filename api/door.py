@@ -1,94 +1,73 @@
-"""The front door: reads API Gateway's event, submits the task, and answers."""
+"""The front door: sends a request to its version of the API, and turns what that raises into an answer."""
 
 import logging
-import time
 from collections.abc import Mapping
-from itertools import islice
-from typing import Any
+from dataclasses import replace
+from importlib import import_module
 
-from api.errors import InvalidRequestError, RequestError, error_body, error_rows
-from api.faces import FACES, ApiFace
-from api.operations import AWS_ERRORS, KeyBusyError, Operations, TaskSubmission
-from api.request import body_bytes, idempotency_key, key_errors, parse_json, path_segments, tenant, traceparent
-from contract import strict_json
-from contract.field_errors import FieldError
-from contract.ids import new_job_id
-from contract.objects import ResultNames, s3_url
-from contract.task import Task
-from runtimes.catalog import RuntimeCatalog
+from api.errors import RequestError
+from api.faces import DEFAULT, FACES, Face
+from api.http import Answer, Request, Response
+from api.operations.submission import AWS_ERRORS, KeyBusyError
+from api.services import Services
 
-MAX_WARNINGS = 20
-"""In one answer."""
+_CORS_MAX_AGE_S = 3600
+_CORS_HEADERS = "authorization, content-type, idempotency-key, if-none-match, last-event-id, prefer, x-api-key"
 
 logger = logging.getLogger(__name__)
 
 
 class Door:
-    """Answers requests for the deployed runtimes. ``bucket`` is the output bucket."""
+    """Answers requests. ``services`` do what the faces ask of them."""
 
-    def __init__(self, *, catalog: RuntimeCatalog, operations: Operations, bucket: str) -> None:
-        self._catalog = catalog
-        self._operations = operations
-        self._bucket = bucket
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._origins = services.settings.cors_origins.split()
 
-    def handle(self, event: Mapping[str, Any]) -> dict[str, Any]:
-        """Answer one request, in every case with JSON."""
+    def answer(self, request: Request) -> Answer:
+        """Answer one request, whatever happens."""
+        if request.method == "OPTIONS" and self._origins:
+            return self._with_cors(request, Response(status=204))
+        face = _face_of(request)
         try:
-            return _response(200, self._submit(event))
-        except RequestError as exc:
-            logger.info("refused: %d %s", exc.status, exc.code)
-            return _response(exc.status, error_body(exc.code, exc.message, exc.errors), exc.headers)
-        except (*AWS_ERRORS, KeyBusyError) as exc:
-            logger.exception("not accepted: %s", type(exc).__name__)
-            body = error_body("unavailable", "The task could not be queued. Try again.")
-            return _response(503, body, {"Retry-After": "1"})
-        except Exception:
-            # The last resort: otherwise Lambda would answer API Gateway with a body of its own form.
-            logger.exception("request failed")
-            return _response(500, error_body("internal_error", "The request could not be handled."))
+            answer = face.answer(request, self._services)
+        except Exception as exc:  # noqa: BLE001 (a shell would answer in a form of its own)
+            answer = face.error(_as_request_error(exc))
+        return self._with_cors(request, answer) if isinstance(answer, Response) else answer
 
-    def _submit(self, event: Mapping[str, Any]) -> dict[str, Any]:
-        path = "/".join(path_segments(event))
-        face = FACES.get(path)
-        if face is None:
-            raise RequestError(404, "not_found", f"No such path; POST to one of: /{', /'.join(FACES)}.")
-        body = body_bytes(event)
-        sent, task = self._read(face, body, key_errors(event))
-        runtime = self._catalog[task.metadata.runtime]
-        submission = TaskSubmission(
-            request=task,
-            job=new_job_id(),
-            accepted_s=time.time(),
-            start_s=runtime.deadlines.with_asked(task.metadata.deadlines).start_s,
-            tenant=tenant(event),
-            key=idempotency_key(event, path, body),
-            traceparent=traceparent(event),
-        )
-        submitted = self._operations.submit(submission)
-        metadata = submitted.task.metadata
-        again = "" if submitted.job == submission.job else " before"
-        logger.info("accepted%s: job %s, runtime %s, %s", again, submitted.job, metadata.runtime, metadata.tasktype)
-        folder = ResultNames(prefix=metadata.prefix, task_id=metadata.id, job=submitted.job).folder
-        answer = face.answer(submitted.task, s3_url(self._bucket, folder))
-        ignored = list(islice(face.ignored(sent, task, runtime), MAX_WARNINGS))
-        return {**answer, "warnings": error_rows(ignored)} if ignored else answer
-
-    def _read(self, face: ApiFace, body: bytes, header_errors: list[FieldError]) -> tuple[Any, Task]:
-        """Read a body as JSON and as a task; reject it with all errors of body and headers."""
-        try:
-            sent = parse_json(body)
-            task = face.read(sent, self._catalog)
-        except InvalidRequestError as exc:
-            raise InvalidRequestError([*header_errors, *exc.errors]) from None
-        if header_errors:
-            raise InvalidRequestError(header_errors)
-        return sent, task
+    def _with_cors(self, request: Request, response: Response) -> Response:
+        """Let a page of an allowed origin read the answer."""
+        origin = request.headers.get("origin", "")
+        if not origin or not ({origin, "*"} & set(self._origins)):
+            return response
+        headers = {
+            "Access-Control-Allow-Origin": origin,
+            "Vary": "Origin",
+            "Access-Control-Expose-Headers": "etag, location, retry-after",
+        }
+        if request.method == "OPTIONS":
+            headers |= {
+                "Access-Control-Allow-Methods": "GET, POST, PUT, DELETE",
+                "Access-Control-Allow-Headers": _CORS_HEADERS,
+                "Access-Control-Max-Age": str(_CORS_MAX_AGE_S),
+            }
+        return replace(response, headers={**response.headers, **headers})
 
 
-def _response(status: int, body: dict[str, Any], headers: Mapping[str, str] | None = None) -> dict[str, Any]:
-    return {
-        "statusCode": status,
-        "headers": {"Content-Type": "application/json", **(headers or {})},
-        "body": strict_json.utf8(body),
-        "isBase64Encoded": False,
-    }
+def _face_of(request: Request) -> Face:
+    """The face of a path, which is loaded when the first request comes for it; the default one for a path of none."""
+    module, name = FACES.get(request.path.partition("/")[0], DEFAULT)
+    face: Face = getattr(import_module(module), name)
+    return face
+
+
+def _as_request_error(exc: Exception) -> RequestError:
+    if isinstance(exc, RequestError):
+        logger.info("refused: %d %s", exc.status, exc.code)
+        return exc
+    if isinstance(exc, (*AWS_ERRORS, KeyBusyError)):
+        logger.error("not answered: %s", type(exc).__name__, exc_info=exc)
+        headers: Mapping[str, str] = {"Retry-After": "1"}
+        return RequestError(503, "unavailable", "AWS did not answer. Try again.", headers=dict(headers))
+    logger.error("request failed", exc_info=exc)
+    return RequestError(500, "internal_error", "The request could not be handled.")

@@ -2,7 +2,8 @@
 
 RequestError                    answered with its status
 ├── InvalidRequestError         400, with the error of each field
-└── IdempotencyConflictError    409
+├── IdempotencyConflictError    409
+└── BudgetError                 429, with the time after which to try again
 """
 
 from collections.abc import Iterable
@@ -54,6 +55,13 @@ class IdempotencyConflictError(RequestError):
         super().__init__(
             409, "idempotency_conflict", "This Idempotency-Key was used for another request; use a new one."
         )
+
+
+class BudgetError(RequestError):
+    """The caller has used up what its key may have; ``retry_after_s`` is when to try again."""
+
+    def __init__(self, message: str, retry_after_s: int) -> None:
+        super().__init__(429, "over_budget", message, headers={"Retry-After": str(retry_after_s)})
 
 
 def error_rows(errors: Iterable[FieldError]) -> list[dict[str, str]]:

@@ -27,16 +27,20 @@ class TaskPublisher:
         """Whether a task's content is too large for a message."""
         return len(strict_json.dumps(task.content)) > MAX_CONTENT_BYTES
 
-    def store(self, task: Task, job: str) -> Task:
-        """Put content that is too large for a message into the bucket, under its job; return the task to publish."""
-        if not self.is_large(task):
+    def store(self, task: Task, job: str, *, keep: bool = False) -> Task:
+        """Put content that is too large for a message, or for the table, into the bucket; return the task to publish.
+
+        ``keep`` says that it is too large for the table, which otherwise has it.
+        """
+        is_large = self.is_large(task)
+        if not is_large and not keep:
             return task
         if self._s3 is None:
             self._s3 = self._make_s3()
         key = content_key(job)
         body = strict_json.utf8(task.content).encode()  # unescaped letters keep it no larger than the request
         self._s3.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType="application/json")
-        return Task(metadata=task.metadata, content_url=s3_url(self._bucket, key))
+        return Task(metadata=task.metadata, content_url=s3_url(self._bucket, key)) if is_large else task
 
     def publish(self, task: Task, traceparent: str | None) -> None:
         """Publish a task that ``store`` returned, with its trace; SNS passes it to its runtime's queue."""

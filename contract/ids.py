@@ -13,6 +13,11 @@ def new_job_id() -> str:
     return _uuid7(time.time_ns() // 1_000_000, os.urandom(10))
 
 
+def first_job_id(time_s: float) -> str:
+    """The lowest id that a job of a time can have; in seconds since 1970."""
+    return _uuid7(int(time_s * 1000), bytes(10))
+
+
 def foreign_job_id(timestamp_ms: int, message_id: str) -> str:
     """Derive the job id of a message that has none.
 

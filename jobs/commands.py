@@ -26,7 +26,17 @@ from jobs.dynamodb import (
     write_item,
 )
 from jobs.job import AlreadyFinished, Claim, ClaimDenied, Job, JobChange, JobState, Progress, StoredOutput
-from jobs.schema import DUE_SHARDS, KEY, TTL_ATTRIBUTE, idempotency_pk, key_of, queue_of, request_pk, shard_of
+from jobs.schema import (
+    DUE_SHARDS,
+    KEY,
+    TTL_ATTRIBUTE,
+    budget_pk,
+    idempotency_pk,
+    key_of,
+    queue_of,
+    request_pk,
+    shard_of,
+)
 
 RETENTION_S = 90 * 24 * 3600
 """How long a job's item stays; at least as long as its results."""
@@ -99,6 +109,16 @@ def pack(content: Mapping[str, Any]) -> bytes | None:
     """A task's content as the table keeps it; None where it is too large for that."""
     packed = zlib.compress(strict_json.utf8(content).encode("utf-8", "surrogatepass"))
     return packed if len(packed) <= MAX_KEPT_BYTES else None
+
+
+def count_job(tenant: str, day: str, most: int, now_s: float) -> JobCommand[JobChange]:
+    """Count a tenant's job of a day, as 2026-01-31; refused where it has had as many as it may."""
+    texts = {
+        "UpdateExpression": f"SET #jobs = if_not_exists(#jobs, :zero) + :one, #{TTL_ATTRIBUTE} = :ttl",
+        "ConditionExpression": "attribute_not_exists(#jobs) OR #jobs < :most",
+    }
+    values = {"zero": 0, "one": 1, "most": most, "ttl": int(now_s) + 2 * IDEMPOTENCY_S}
+    return _conditional("UpdateItem", {"Key": key_of(budget_pk(tenant, day)), **expressions(texts, **values)})
 
 
 def withdraw(job: str) -> JobCommand[JobChange]:

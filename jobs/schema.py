@@ -69,6 +69,11 @@ def idempotency_pk(tenant: str | None, key: str) -> str:
     return "idempotency/" + hashlib.sha256(strict_json.dumps([tenant, key]).encode()).hexdigest()
 
 
+def budget_pk(tenant: str, day: str) -> str:
+    """The item that counts a tenant's jobs of a day."""
+    return f"budget/{tenant}/{day}"
+
+
 def request_pk(job: str) -> str:
     """The item of what a job's caller asked for."""
     return f"request/{job}"

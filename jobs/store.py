@@ -3,7 +3,7 @@
 Calls raise botocore's errors if DynamoDB fails.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from botocore import xform_name
@@ -12,6 +12,9 @@ from botocore.exceptions import ClientError
 from jobs import queries
 from jobs.dynamodb import Answer, JobCommand
 from jobs.job import Job
+
+_PAGE = 1000
+"""Jobs that one call looks at."""
 
 
 class _Store:
@@ -48,6 +51,14 @@ class JobStore(_Store):
             found |= {job.id: job for job in some.jobs}
             wanted += some.unread  # DynamoDB was busy, or the answer too large
         return found
+
+    def tenants_jobs(self, tenant: str, *, start: str | None = None, **wanted: Any) -> Iterator[Mapping[str, Any]]:
+        """A tenant's jobs as the index has them, the newest first; arguments as of ``queries.tenants_jobs``."""
+        while True:
+            page = self.run(queries.tenants_jobs(tenant, start=start, **{"limit": _PAGE, **wanted}))
+            yield from page.rows
+            if (start := page.last) is None:
+                return
 
     def due(self, shard: str, now_s: float) -> Iterator[str]:
         """One shard's due jobs, the oldest first; pages are fetched as they are needed."""

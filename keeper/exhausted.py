@@ -11,8 +11,8 @@ from contract.notice import JobError, notice_of_unreadable
 from contract.queues import RETURNED, dead_letter, redrive_target
 from jobs import commands
 from jobs.job import JobState
+from jobs.notifier import JobNotifier
 from jobs.store import JobStore
-from keeper.notifier import JobNotifier
 
 UNDELIVERABLE = JobError(
     code="undeliverable",

@@ -8,9 +8,9 @@ from typing import Any
 import botocore.session
 from botocore.config import Config
 
+from jobs.notifier import JobNotifier
 from jobs.store import JobStore
 from keeper.exhausted import ExhaustedMessages
-from keeper.notifier import JobNotifier
 from keeper.reaper import Reaper
 from keeper.republisher import TaskRepublisher
 

@@ -13,9 +13,9 @@ from contract.notice import JobError
 from jobs import commands
 from jobs.commands import CLOCK_MARGIN_S
 from jobs.job import Job, JobState
+from jobs.notifier import JobNotifier
 from jobs.schema import DUE_SHARDS
 from jobs.store import JobStore
-from keeper.notifier import JobNotifier
 from keeper.republisher import TaskRepublisher
 
 _MAX_CONCURRENT = 8

@@ -1,26 +1,28 @@
-"""The versions of the API: each reads its own requests and writes its own answers."""
+"""The faces of the API: each reads the requests of one version and writes its answers."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from collections.abc import Mapping
+from typing import Protocol
 
-from api.faces import v1alpha1, v1alpha2
-from contract.field_errors import FieldError
-from contract.task import Task
-from runtimes.catalog import DeployedRuntime, RuntimeCatalog
-
-
-class ApiFace(Protocol):
-    """What a module must define to be a version of the API."""
-
-    def read(self, body: Any, catalog: RuntimeCatalog) -> Task:
-        """Read a request; raise InvalidRequestError with all its errors."""
-
-    def ignored(self, body: Any, task: Task, runtime: DeployedRuntime) -> Iterator[FieldError]:
-        """List the keys of a valid request that nothing reads."""
-
-    def answer(self, task: Task, output_location: str) -> dict[str, Any]:
-        """The answer to an accepted task."""
+from api.errors import RequestError
+from api.http import Answer, Request, Response
+from api.services import Services
 
 
-FACES: Mapping[str, ApiFace] = {"v1alpha1": v1alpha1, "v1alpha2": v1alpha2}
-"""By path."""
+class Face(Protocol):
+    """One version of the API."""
+
+    def answer(self, request: Request, services: Services) -> Answer:
+        """Answer a request; raise RequestError to reject it."""
+
+    def error(self, error: RequestError) -> Response:
+        """The answer to a request that is rejected."""
+
+
+FACES: Mapping[str, tuple[str, str]] = {
+    "v1": ("api.faces.v1.face", "FACE"),
+    "v1alpha1": ("api.faces.alpha", "V1ALPHA1"),
+    "v1alpha2": ("api.faces.alpha", "V1ALPHA2"),
+}
+"""Module and name of each, by the first part of its path; a module is loaded when it is asked for."""
+DEFAULT = ("api.faces.alpha", "NOWHERE")
+"""Answers all other paths."""

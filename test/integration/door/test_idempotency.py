@@ -19,7 +19,7 @@ CONFLICT = {"CancellationReasons": [{"Code": "TransactionConflict"}, {"Code": "N
 
 def after(monkeypatch, seconds):
     now_s = time.time() + seconds
-    monkeypatch.setattr("api.door.time", SimpleNamespace(time=lambda: now_s))
+    monkeypatch.setattr("api.faces.alpha.time", SimpleNamespace(time=lambda: now_s))
 
 
 @pytest.mark.parametrize(("path", "body"), [("/v1alpha2", TASK), ("/v1alpha1", {**SCRIPTS, "prompt": "a unicorn"})])
@@ -81,7 +81,7 @@ def test_a_key_that_another_transaction_holds_is_tried_again(platform):
 
 
 def test_a_key_that_stays_in_other_transactions_is_answered_503(platform, monkeypatch):
-    monkeypatch.setattr("api.operations._KEY_PAUSE_S", 0.001)
+    monkeypatch.setattr("api.operations.submission._KEY_PAUSE_S", 0.001)
     door = platform.door()
     conflict = door.wire.answer_once
 

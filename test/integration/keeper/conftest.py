@@ -8,9 +8,9 @@ import pytest
 from contract.deadlines import DEFAULT_DEADLINES
 from contract.queues import CODE_ATTRIBUTE, REASON_ATTRIBUTE
 from jobs import commands
+from jobs.notifier import JobNotifier
 from jobs.store import JobStore
 from keeper.exhausted import ExhaustedMessages
-from keeper.notifier import JobNotifier
 from keeper.reaper import Reaper
 from keeper.republisher import TaskRepublisher
 from test.kit.rig import Rig

@@ -1,10 +1,14 @@
 import json
+from types import SimpleNamespace
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from api.door import Door
-from api.operations import Operations
+from api.errors import InvalidRequestError
+from api.faces.alpha import NOWHERE
+from api.lambda_events import proxy_answer, request_of
+from api.operations.submission import Submissions
 from api.publisher import TaskPublisher
 from jobs.store import JobStore
 from runtimes.catalog import DeployedRuntime, RuntimeCatalog
@@ -43,8 +47,10 @@ class Caller:
     def __init__(self, catalog=CATALOG):
         self.sns, self.s3, self.s3_made = RecordingClient(), RecordingClient(), 0
         publisher = TaskPublisher(sns=self.sns, make_s3=self._make_s3, topic_arn="arn:topic", bucket="bucket")
-        operations = Operations(jobs=JobStore(RecordingClient(), "jobs"), publisher=publisher)
-        self._door = Door(catalog=catalog, operations=operations, bucket="bucket")
+        submissions = Submissions(jobs=JobStore(RecordingClient(), "jobs"), publisher=publisher)
+        settings = SimpleNamespace(cors_origins="")
+        services = SimpleNamespace(catalog=catalog, submissions=submissions, bucket="bucket", settings=settings)
+        self._door = Door(services)
 
     def _make_s3(self):
         self.s3_made += 1
@@ -56,16 +62,18 @@ class Caller:
         return response["statusCode"], json.loads(response["body"])
 
     def respond(self, body, *, path="/v1alpha2", method="POST", headers=None, key_id="key-1", **event):
-        return self._door.handle(
-            {
-                "httpMethod": method,
-                "path": path,
-                "headers": {"content-type": "application/json"} if headers is None else headers,
-                "body": body if isinstance(body, str | None) else json.dumps(body),
-                "requestContext": {"identity": {"apiKeyId": key_id, "apiKey": "secret"}},
-                **event,
-            }
-        )
+        event = {
+            "httpMethod": method,
+            "path": path,
+            "headers": {"content-type": "application/json"} if headers is None else headers,
+            "body": body if isinstance(body, str | None) else json.dumps(body),
+            "requestContext": {"identity": {"apiKeyId": key_id, "apiKey": "secret"}},
+            **event,
+        }
+        try:
+            return proxy_answer(self._door.answer(request_of(event)))
+        except InvalidRequestError as exc:
+            return proxy_answer(NOWHERE.error(exc))
 
     def rejection(self, body, **options):
         """Send a request that must be rejected with 400 and reach no AWS service; its errors by field."""

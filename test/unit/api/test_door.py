@@ -62,7 +62,7 @@ def test_a_request_that_is_no_task_is_rejected_in_json_of_one_shape_and_nothing_
 
 
 def test_a_bug_is_answered_500_in_the_same_shape(door, monkeypatch):
-    monkeypatch.setattr("api.door.new_job_id", lambda: 1 / 0)
+    monkeypatch.setattr("api.faces.alpha.new_job_id", lambda: 1 / 0)
     status, answer = door.send(GOOD)
     assert (status, answer["error"]["code"]) == (500, "internal_error")
     assert "ZeroDivisionError" not in json.dumps(answer)

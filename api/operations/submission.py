@@ -1,4 +1,4 @@
-"""What callers can ask of the platform: to submit a task. There is no HTTP in here.
+"""Submitting a task.
 
 The steps are: store content that is too large for a message, enter the job in the table, publish the task, mark the job
 as queued. If the API dies between any two, the keeper continues, so that no task is lost and none runs twice.
@@ -8,13 +8,18 @@ import logging
 import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import islice
 
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
-from api.errors import IdempotencyConflictError
+from api.errors import BudgetError, IdempotencyConflictError
+from api.http import Caller
 from api.publisher import TaskPublisher
+from contract.deadlines import DEFAULT_DEADLINES
+from contract.ids import first_job_id
 from contract.task import Task
+from contract.webhooks import Webhook
 from jobs import commands, queries
 from jobs.dynamodb import error_code
 from jobs.job import JobState
@@ -52,16 +57,19 @@ class TaskSubmission:
     """When it was accepted, seconds since 1970."""
     start_s: float
     """Within how many seconds it must start."""
-    tenant: str | None
+    caller: Caller
     key: IdempotencyKey | None
     traceparent: str | None
     """The trace in which it was submitted."""
+    webhook: Webhook | None = None
+    retry_of: str | None = None
+    """The job whose request it repeats."""
 
     @property
     def task(self) -> Task:
         """The task with the platform's own metadata."""
         submitted_at = datetime.fromtimestamp(self.accepted_s, UTC)
-        platform_keys = {"job": self.job, "tenant": self.tenant, "submitted_at": submitted_at}
+        platform_keys = {"job": self.job, "tenant": self.caller.tenant, "submitted_at": submitted_at}
         return self.request.model_copy(update={"metadata": self.request.metadata.model_copy(update=platform_keys)})
 
     @property
@@ -78,12 +86,13 @@ class _EarlierJob:
     unpublished_since_s: float | None
 
 
-class Operations:
-    """The operations on tasks and jobs."""
+class Submissions:
+    """Takes tasks in. ``keep_requests`` says whether their content stays, so that a job can be repeated."""
 
-    def __init__(self, *, jobs: JobStore, publisher: TaskPublisher) -> None:
+    def __init__(self, *, jobs: JobStore, publisher: TaskPublisher, keep_requests: bool = True) -> None:
         self._jobs = jobs
         self._publisher = publisher
+        self._keep_requests = keep_requests
 
     def submit(self, submission: TaskSubmission) -> TaskSubmission:
         """Accept a task, once for each key.
@@ -93,17 +102,24 @@ class Operations:
 
         Raises:
             IdempotencyConflictError: Its key stands for another request.
+            BudgetError: Its caller has used up what it may have.
             KeyBusyError: Its key is not free to be taken at the moment.
             botocore.exceptions.BotoCoreError, ClientError: AWS did not take it.
         """
-        if submission.key is not None and self._publisher.is_large(submission.task):
-            # A repeated or rejected request must not leave a second content behind.
+        content = submission.request.content or {}
+        request = commands.pack(content) if self._keep_requests else None
+        is_large = self._keep_requests and request is None
+        has_budget = submission.caller.has_budget
+        if submission.key is not None and (is_large or has_budget or self._publisher.is_large(submission.task)):
+            # A repeated or rejected request must neither leave a second content behind nor count again.
             earlier = self._find(submission, submission.key)
             if earlier is not None:
                 return self._repeat(submission, earlier)
+        if has_budget:
+            self._check_budget(submission)
         # Stored before it is entered: the keeper publishes an entered job whose content it finds.
-        task = self._publisher.store(submission.task, submission.job)
-        earlier = self._enter(submission)
+        task = self._publisher.store(submission.task, submission.job, keep=is_large)
+        earlier = self._enter(submission, request)
         if earlier is not None:
             return self._repeat(submission, earlier)
         try:
@@ -115,14 +131,23 @@ class Operations:
         self._mark_published(submission)
         return submission
 
-    def _enter(self, submission: TaskSubmission) -> _EarlierJob | None:
+    def _enter(self, submission: TaskSubmission, request: bytes | None) -> _EarlierJob | None:
         """Enter a job in the table, or return the job that its key already stands for."""
-        task, now_s, start_by_s = submission.task, submission.accepted_s, submission.start_by_s
-        if (key := submission.key) is None:
+        key = submission.key
+        accept = commands.accept(
+            submission.task,
+            submission.accepted_s,
+            start_by_s=submission.start_by_s,
+            key=None if key is None else key.value,
+            body_sha256="" if key is None else key.body_sha256,
+            request=request,
+            webhook=submission.webhook,
+            retry_of=submission.retry_of,
+        )
+        if key is None:
             # Job ids are random: if this is refused, the job is ours, from a try whose answer was lost.
-            self._jobs.run(commands.accept(task, now_s, start_by_s=start_by_s))
+            self._jobs.run(accept)
             return None
-        accept = commands.accept(task, now_s, start_by_s=start_by_s, key=key.value, body_sha256=key.body_sha256)
         for _ in range(_KEY_TRIES):
             if self._jobs.run(accept).done:
                 return None
@@ -133,7 +158,7 @@ class Operations:
 
     def _find(self, submission: TaskSubmission, key: IdempotencyKey) -> _EarlierJob | None:
         """The job that a key stands for; None for nothing, or nothing any more."""
-        use = self._jobs.run(queries.key_use(submission.tenant, key.value, submission.accepted_s))
+        use = self._jobs.run(queries.key_use(submission.caller.tenant, key.value, submission.accepted_s))
         if use is None:
             return None
         if use.body_sha256 != key.body_sha256:
@@ -147,9 +172,28 @@ class Operations:
         if earlier.unpublished_since_s is None:
             return replace(submission, job=earlier.job)
         submission = replace(submission, job=earlier.job, accepted_s=earlier.unpublished_since_s)
-        self._publisher.publish(self._publisher.store(submission.task, submission.job), submission.traceparent)
+        task = self._publisher.store(submission.task, submission.job)
+        self._publisher.publish(task, submission.traceparent)
         self._mark_published(submission)
         return submission
+
+    def _check_budget(self, submission: TaskSubmission) -> None:
+        """Count a job, unless its caller has as many as it may.
+
+        A job that cannot be entered afterwards stays counted: a budget may be a little too strict, never too loose.
+        """
+        caller, now_s = submission.caller, submission.accepted_s
+        tenant = caller.tenant or ""
+        if (most := caller.queued_jobs) is not None:
+            since = first_job_id(now_s - DEFAULT_DEADLINES.max_start_s)
+            waiting = self._jobs.tenants_jobs(tenant, since=since, states=(JobState.ACCEPTED, JobState.QUEUED))
+            if sum(1 for _ in islice(waiting, most)) >= most:
+                raise BudgetError(f"{most} of your jobs are waiting, which is as many as may; try again later.", 30)
+        if (most := caller.jobs_per_day) is not None:
+            day = datetime.fromtimestamp(now_s, UTC)
+            if not self._jobs.run(commands.count_job(tenant, day.date().isoformat(), most, now_s)).done:
+                left_s = 24 * 3600 - (day.hour * 60 + day.minute) * 60 - day.second
+                raise BudgetError(f"You have submitted {most} jobs today, which is as many as you may.", left_s)
 
     def _withdraw(self, job: str) -> None:
         """Delete a job that could not be published. A failure is only logged, because the keeper ends such a job."""

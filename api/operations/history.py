@@ -1,0 +1,155 @@
+"""What became of a caller's jobs: one, a list of them, what was asked for; and cancelling one that has not ended."""
+
+import json
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from api.errors import RequestError
+from api.http import Caller
+from contract import strict_json
+from contract.ids import first_job_id
+from contract.notice import JobError
+from contract.objects import content_key
+from jobs import commands, queries
+from jobs.job import Job, JobState
+from jobs.notifier import JobNotifier
+from jobs.store import JobStore
+
+CANCELLED = JobError(code="cancelled", message="The task was cancelled by its caller before it began.")
+_END_OF_TIME_S = 2**48 / 1000 - 1
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobFilter:
+    """Which of a tenant's jobs are asked for; times are seconds since 1970."""
+
+    states: Sequence[JobState] = ()
+    runtime: str | None = None
+    task_id: str | None = None
+    since_s: float = 0
+    until_s: float = _END_OF_TIME_S
+
+
+class JobStateError(RequestError):
+    """The job is in a state in which this cannot be done."""
+
+    def __init__(self, job: Job, message: str) -> None:
+        super().__init__(409, "wrong_state", f"The job is {job.state.value}: {message}")
+
+
+class History:
+    """Jobs as their caller may see them: a tenant its own, an admin all.
+
+    Calls raise botocore's errors if AWS does not answer.
+    """
+
+    def __init__(self, *, jobs: JobStore, notifier: JobNotifier, make_s3: Callable[[], Any], bucket: str) -> None:
+        self._jobs = jobs
+        self._notifier = notifier
+        self._make_s3 = make_s3
+        self._bucket = bucket
+
+    def get(self, caller: Caller, job: str) -> Job:
+        """A job.
+
+        Raises:
+            RequestError: There is none that the caller may see (404).
+        """
+        found = self._jobs.get(job)
+        if found is None or not (caller.is_admin or (caller.tenant is not None and found.tenant == caller.tenant)):
+            raise RequestError(404, "not_found", "There is no such job, or it is older than 90 days.")
+        return found
+
+    def page(self, tenant: str, wanted: JobFilter, *, limit: int, start: str | None) -> tuple[list[Job], str | None]:
+        """Up to ``limit`` of a tenant's jobs, the newest first, and the id to start the next page with."""
+        rows = self._rows(tenant, wanted, start=start, limit=limit)
+        ids = [str(row["pk"]) for row in islice(rows, limit)]
+        found = self._jobs.get_many(ids)
+        more = len(ids) == limit and next(rows, None) is not None
+        # One that has just expired is in the index for another moment.
+        return [found[job] for job in ids if job in found], ids[-1] if more else None
+
+    def rows(self, tenant: str, wanted: JobFilter) -> Iterator[Mapping[str, Any]]:
+        """All of a tenant's jobs, the newest first, with what the index has of each (``jobs.schema.LISTED``)."""
+        return self._rows(tenant, wanted)
+
+    def _rows(
+        self, tenant: str, wanted: JobFilter, *, start: str | None = None, limit: int | None = None
+    ) -> Iterator[Mapping[str, Any]]:
+        filters = {"states": wanted.states, "runtime": wanted.runtime, "task_id": wanted.task_id}
+        is_filtered = any(filters.values())
+        return self._jobs.tenants_jobs(
+            tenant,
+            start=start,
+            since=first_job_id(wanted.since_s),
+            until=first_job_id(wanted.until_s),
+            **filters,
+            **({} if is_filtered or limit is None else {"limit": limit + 1}),
+        )
+
+    def content(self, job: Job) -> dict[str, Any]:
+        """What a job's caller asked for.
+
+        Raises:
+            RequestError: It was not kept (404).
+        """
+        kept = self._jobs.run(queries.kept_content(job.id))
+        if kept is not None:
+            return kept
+        try:
+            answer = self._make_s3().get_object(Bucket=self._bucket, Key=content_key(job.id))
+            content: dict[str, Any] = strict_json.loads(answer["Body"].read(), max_values=None)
+        except ClientError as exc:
+            # Without s3:ListBucket, S3 answers 403 for an object that does not exist.
+            if exc.response["Error"]["Code"] not in {"NoSuchKey", "AccessDenied", "404", "403"}:
+                raise
+            raise RequestError(404, "not_kept", "The request of this job was not kept.") from None
+        return content
+
+    def cancel(self, job: Job) -> Job:
+        """Cancel a job: at once if it waits, else within seconds, as its agent sees the request.
+
+        Raises:
+            JobStateError: It has ended.
+        """
+        now_s = time.time()
+        change = self._jobs.run(commands.cancel_waiting(job.id, CANCELLED, now_s=now_s))
+        if change.done and change.job is not None:
+            self._notify(change.job)
+        else:
+            change = self._jobs.run(commands.request_cancel(job.id, now_s))
+        if change.done and change.job is not None:
+            return change.job
+        latest = change.job or job
+        if latest.state is JobState.CANCELLED:
+            return latest
+        raise JobStateError(latest, "it cannot be cancelled any more.")
+
+    def _notify(self, job: Job) -> None:
+        """Send a job's notice. A failure is only logged: the keeper sends it a little later."""
+        try:
+            self._notifier.notify(job)
+        except (BotoCoreError, ClientError) as exc:
+            logger.warning("the notice waits for the keeper: job %s, %s", job.id, type(exc).__name__)
+
+
+def merged(content: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """A content with changes of a JSON merge patch (RFC 7396): null removes a key, objects are merged."""
+    result: dict[str, Any] = json.loads(json.dumps(content))
+    for key, value in changes.items():
+        if value is None:
+            result.pop(key, None)
+        elif isinstance(value, Mapping):
+            inner = result.get(key)
+            result[key] = merged(inner if isinstance(inner, dict) else {}, value)
+        else:
+            result[key] = value
+    return result

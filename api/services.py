@@ -1,0 +1,92 @@
+"""What the API works with, made once from the environment: AWS's clients, and the operations on top of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+from botocore.config import Config
+
+from api.operations.history import History
+from api.operations.submission import Submissions
+from api.publisher import TaskPublisher
+from jobs.notifier import JobNotifier
+from jobs.store import JobStore
+from runtimes.catalog import RuntimeCatalog
+
+_RETRIES = {"mode": "standard", "total_max_attempts": 3}
+_BUNDLED_RUNTIMES = Path(__file__).parent.parent / "runtimes.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The API's environment."""
+
+    task_topic_arn: str
+    output_bucket: str
+    jobs_table: str
+    notice_topic_arn: str = ""
+    api_keys: str = ""
+    """JSON that says what each API key may do, by its id; see ``api.http.Caller``."""
+    keep_requests: str = "true"
+    cors_origins: str = ""
+    """Web origins that may call the API, with spaces between them; * for every one."""
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
+        """Read it; raise RuntimeError where a variable is missing."""
+        given = {name: environment.get(name.upper(), "") for name in cls.__slots__}
+        for name in ("task_topic_arn", "output_bucket", "jobs_table"):
+            if not given[name]:
+                raise RuntimeError(f"{name.upper()} is not set; the front door needs it.")
+        return cls(**{name: value for name, value in given.items() if value})
+
+
+class Services:
+    """Everything that faces call. Clients that few requests need are made when the first one needs them."""
+
+    def __init__(self, settings: Settings, catalog: RuntimeCatalog) -> None:
+        self.settings = settings
+        self.catalog = catalog
+        self.bucket = settings.output_bucket
+        self._session = botocore.session.get_session()
+        table = Config(connect_timeout=1, read_timeout=2, retries=_RETRIES)
+        self.jobs = JobStore(self._session.create_client("dynamodb", config=table), settings.jobs_table)
+        self._sns = self._client("sns")
+        publisher = TaskPublisher(
+            sns=self._sns, make_s3=lambda: self.s3, topic_arn=settings.task_topic_arn, bucket=self.bucket
+        )
+        keeps = settings.keep_requests == "true"
+        self.submissions = Submissions(jobs=self.jobs, publisher=publisher, keep_requests=keeps)
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> "Services":
+        """Make them as the environment and the file of runtimes say."""
+        runtimes = Path(environment.get("RUNTIMES_FILE") or _BUNDLED_RUNTIMES)
+        return cls(Settings.from_environment(environment), RuntimeCatalog.from_json(runtimes.read_text(encoding="utf-8")))
+
+    @cached_property
+    def s3(self) -> Any:
+        """S3's client. It signs links by version 4 for the region's own host: KMS and newer regions take no others."""
+        config = Config(
+            connect_timeout=3,
+            read_timeout=8,
+            retries=_RETRIES,
+            signature_version="s3v4",
+            s3={"us_east_1_regional_endpoint": "regional"},
+        )
+        return self._session.create_client("s3", config=config)
+
+    @cached_property
+    def history(self) -> History:
+        """What became of jobs."""
+        notifier = JobNotifier(
+            sns=self._sns, topic_arn=self.settings.notice_topic_arn, jobs=self.jobs, bucket=self.bucket
+        )
+        return History(jobs=self.jobs, notifier=notifier, make_s3=lambda: self.s3, bucket=self.bucket)
+
+    def _client(self, name: str) -> Any:
+        config = Config(connect_timeout=3, read_timeout=8, retries=_RETRIES)
+        return self._session.create_client(name, config=config)
