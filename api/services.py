@@ -21,7 +21,7 @@ _BUNDLED_RUNTIMES = Path(__file__).parent.parent / "runtimes.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class ApiSettings:
     """The API's environment."""
 
     task_topic_arn: str
@@ -35,7 +35,7 @@ class Settings:
     """Web origins that may call the API, with spaces between them; * for every one."""
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
+    def from_environment(cls, environment: Mapping[str, str]) -> "ApiSettings":
         """Read it; raise RuntimeError where a variable is missing."""
         given = {name: environment.get(name.upper(), "") for name in cls.__slots__}
         for name in ("task_topic_arn", "output_bucket", "jobs_table"):
@@ -47,7 +47,7 @@ class Settings:
 class Services:
     """Everything that faces call. Clients that few requests need are made when the first one needs them."""
 
-    def __init__(self, settings: Settings, catalog: RuntimeCatalog) -> None:
+    def __init__(self, settings: ApiSettings, catalog: RuntimeCatalog) -> None:
         self.settings = settings
         self.catalog = catalog
         self.bucket = settings.output_bucket
@@ -65,7 +65,8 @@ class Services:
     def from_environment(cls, environment: Mapping[str, str]) -> "Services":
         """Make them as the environment and the file of runtimes say."""
         runtimes = Path(environment.get("RUNTIMES_FILE") or _BUNDLED_RUNTIMES)
-        return cls(Settings.from_environment(environment), RuntimeCatalog.from_json(runtimes.read_text(encoding="utf-8")))
+        catalog = RuntimeCatalog.from_json(runtimes.read_text(encoding="utf-8"))
+        return cls(ApiSettings.from_environment(environment), catalog)
 
     @cached_property
     def s3(self) -> Any:

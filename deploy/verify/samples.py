@@ -55,7 +55,7 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class SampleRequest:
     """A sample with everything filled in, under a task id of its own."""
 
     sample: Sample
@@ -106,14 +106,14 @@ def samples_of(
     return samples
 
 
-def make_request(sample: Sample, links: InputLinks) -> Request:
+def make_request(sample: Sample, links: InputLinks) -> SampleRequest:
     """Read a sample's file and fill in links, runtime, checkpoint and a fresh task id."""
     body = _filled(sample.body, links, sample.checkpoint)
     metadata, id_key, type_key = _metadata(sample, body)
     if "runtime" in metadata:
         metadata["runtime"] = sample.runtime
     metadata[id_key] += f"-{secrets.token_hex(4)}"
-    return Request(sample=sample, task_id=metadata[id_key], task_type=metadata[type_key], body=body)
+    return SampleRequest(sample=sample, task_id=metadata[id_key], task_type=metadata[type_key], body=body)
 
 
 def upload_input(s3: Any, bucket: str, api_key_id: str | None) -> None:

@@ -15,7 +15,7 @@ from deploy.aws import AWS_ERRORS, explain
 from deploy.errors import DeployError
 from deploy.verify.notices import NoticeQueue
 from deploy.verify.pictures import DrawnPicture, PictureError, fetch_picture
-from deploy.verify.samples import INPUT_KEY, InputLinks, Request, Sample, make_request, upload_input
+from deploy.verify.samples import INPUT_KEY, InputLinks, Sample, SampleRequest, make_request, upload_input
 from deploy.verify.target import Target
 
 _LINK_LIFETIME_S = 3600
@@ -27,7 +27,7 @@ _POST_TIMEOUT_S = 35.0
 class SampleOutcome:
     """How a sample ended: the seconds from its request to its notice, if one came, and what is wrong, if anything."""
 
-    request: Request
+    request: SampleRequest
     seconds: float | None = None
     pictures: tuple[DrawnPicture, ...] = ()
     problem: str | None = None
@@ -54,7 +54,7 @@ def verify(
         http = s3.generate_presigned_url("get_object", Params=address, ExpiresIn=_LINK_LIFETIME_S)
         links = InputLinks(s3=s3_url(target.bucket, INPUT_KEY), http=http)
         with NoticeQueue(target) as notices:
-            waiting: dict[str, tuple[Request, float]] = {}
+            waiting: dict[str, tuple[SampleRequest, float]] = {}
             for request in [make_request(sample, links) for sample in samples]:
                 answer = _accepted(target, request, deadline, stop)
                 if answer is not None and answer.status_code == httpx.codes.OK:
@@ -75,7 +75,7 @@ def verify(
         raise explain(exc) from exc
 
 
-def _accepted(target: Target, request: Request, deadline: float, stop: threading.Event) -> httpx.Response | None:
+def _accepted(target: Target, request: SampleRequest, deadline: float, stop: threading.Event) -> httpx.Response | None:
     """Post a request, again when a throttled API wants it; the last answer, None where it was stopped before."""
     while not stop.is_set():
         try:
@@ -104,7 +104,7 @@ def _message(answer: httpx.Response) -> str:
         return answer.text[:200]
 
 
-def _judge(s3: Any, request: Request, notice: Notice, seconds: float) -> SampleOutcome:
+def _judge(s3: Any, request: SampleRequest, notice: Notice, seconds: float) -> SampleOutcome:
     problem = None
     pictures: tuple[DrawnPicture, ...] = ()
     if not notice.result:
