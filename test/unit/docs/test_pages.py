@@ -86,6 +86,6 @@ def test_every_error_code_of_a_notice_is_explained_and_no_other():
 
 def test_every_error_code_of_the_door_is_explained_and_no_other():
     code = re.compile(r'(?:RequestError\(|error_body\(|__init__\()\s*(?:\d+, )?"(\w+)"')
-    refused = {match for path in ROOT.glob("api/*.py") for match in code.findall(path.read_text(encoding="utf-8"))}
+    refused = {match for path in ROOT.glob("api/**/*.py") for match in code.findall(path.read_text(encoding="utf-8"))}
     refused |= {one.code for one in vars(gateway).values() if isinstance(one, gateway.GatewayError)}
     assert set(re.findall(r"^\| \d{3}[, \d]* \| `(\w+)`", section("## Refusals"), re.MULTILINE)) == refused
