@@ -1,1 +1,1 @@
-"""Measurements, each printed beside its limit. A bench measures; it is no test."""
+"""Measurements, printed with their limits. A bench measures; it is not a test."""

@@ -1,4 +1,4 @@
-"""Runs benches, every one unless told which: ``python -m bench [--short] [door] [agent]``."""
+"""Runs the named benches, or all: ``python -m bench [--short] [door] [agent]``."""
 
 import argparse
 import signal
@@ -20,8 +20,8 @@ _BENCHES: Mapping[str, Callable[[bool], list[Figure]]] = {
 
 
 def main() -> int:
-    """Measure and print; 1 when a bench could not be run to its end, or a limit is not kept in the long form."""
-    # As an exception, so that what a bench has started is ended on the way out.
+    """Measure and print; return 1 if a bench cannot finish, or if the long form exceeds a limit."""
+    # Becomes an exception, so that all processes of a bench end.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("benches", nargs="*", metavar="BENCH", help=f"any of {', '.join(_BENCHES)} (default: all)")

@@ -1,6 +1,6 @@
-"""What the front door costs beyond the AWS calls that it cannot do without.
+"""Measures the front door's cost beyond its necessary AWS calls.
 
-AWS is moto's server; each cold start is a fresh process.
+AWS is moto's server; each cold start is a new process.
 """
 
 import json
@@ -89,13 +89,13 @@ print(json.dumps(pairs[20:]))
 
 
 def report(runs: int) -> list[Figure]:
-    """Measure cold starts and warm calls of the door and of bare boto3 in turn; print and return the figures."""
-    print(f"front door, {runs} cold starts and {runs * 20} warm calls of each kind: median (least to most)")
+    """Measure cold starts and warm calls, alternately of the door and of plain boto3; print and return the figures."""
+    print(f"front door, {runs} cold starts and {runs * 20} warm calls of each kind: median (minimum to maximum)")
     with tempfile.TemporaryDirectory() as folder, closing(FakeAws(Path(folder))) as aws:
         runtimes = Path(folder, "runtimes.json")
         runtimes.write_text('[{"name": "sdruntime", "type": "sdwebui", "model_filename": "a.safetensors"}]')
         aws.dynamodb.create_table(TableName="jobs", **DEFINITION)
-        # Without the caller's PYTHONDONTWRITEBYTECODE: each process would compile all modules, as no function does.
+        # Without the caller's PYTHONDONTWRITEBYTECODE, with which each process compiles all modules, unlike Lambda.
         environment = {
             **sandboxed(os.environ, aws.url),
             "TASK_TOPIC_ARN": aws.make_topic("tasks"),
@@ -104,7 +104,7 @@ def report(runs: int) -> list[Figure]:
             "RUNTIMES_FILE": str(runtimes),
             "BENCH_MESSAGE": str(_REQUEST["body"]),
         }
-        # The first run compiles and fills the disk's cache.
+        # Drop the first run, which compiles modules and fills the disk cache.
         cold = [[_run(code, environment)[0] for code in (_COLD_DOOR, _COLD_AWS_CALLS)] for _ in range(runs + 1)][1:]
         warm = json.loads(_run(_WARM, environment, str(runs * 20))[1])
     door_ms, boto3_ms = zip(*cold, strict=True)
@@ -122,7 +122,7 @@ def report(runs: int) -> list[Figure]:
 
 
 def _run(code: str, environment: dict[str, str], *arguments: str) -> tuple[float, str]:
-    """Run some Python in a fresh process; return milliseconds from start to exit, and what it printed."""
+    """Run Python code in a new process; return the milliseconds from start to exit, and the output."""
     command, start = [sys.executable, "-c", code, *arguments], time.perf_counter()
     done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
     return (time.perf_counter() - start) * 1000, done.stdout

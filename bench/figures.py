@@ -1,4 +1,4 @@
-"""How measurements are summed up and printed."""
+"""Summarizes and prints measurements."""
 
 import statistics
 from collections.abc import Iterable, Sequence
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A measured figure with one value per run; the limit, if there is one, holds for their median.
+    """A measured figure with one value per run; its limit, if any, applies to the median.
 
-    ``at_least`` makes the limit the least that is allowed, instead of the most; ``digits`` are shown behind the point.
+    ``at_least`` makes the limit a minimum instead of a maximum; ``digits`` is the number of decimals shown.
     """
 
     name: str
@@ -21,18 +21,18 @@ class Figure:
 
     @property
     def median(self) -> float:
-        """The figure to quote."""
+        """The median of all runs."""
         return statistics.median(self.samples)
 
     @property
     def is_kept(self) -> bool:
-        """Whether the median keeps the limit; what has none keeps it always."""
+        """Whether the median is within the limit; true without a limit."""
         if self.limit is None:
             return True
         return self.median >= self.limit if self.at_least else self.median <= self.limit
 
     def row(self) -> str:
-        """One line: median, least and most, and the limit where there is one."""
+        """One line: median, minimum, maximum, and the limit if there is one."""
         spread = f"{min(self.samples):.{self.digits}f} to {max(self.samples):.{self.digits}f}"
         verdict = ""
         if self.limit is not None:
@@ -42,7 +42,7 @@ class Figure:
 
 
 def print_all(figures: Iterable[Figure]) -> list[Figure]:
-    """Print figures, a line each, as they come, and return them."""
+    """Print each figure as it comes, and return them all."""
     printed = []
     for figure in figures:
         print(figure.row())
@@ -51,10 +51,10 @@ def print_all(figures: Iterable[Figure]) -> list[Figure]:
 
 
 def exit_status(figures: Iterable[Figure], *, short: bool) -> int:
-    """1 where a limit is not kept; the short form measures too little, and beside too much else, to say so."""
+    """1 if a limit is exceeded; always 0 for the short form, which measures too little on too busy a machine."""
     return 0 if short or all(figure.is_kept for figure in figures) else 1
 
 
 def paired_differences(ours: Sequence[float], theirs: Sequence[float]) -> list[float]:
-    """Run by run, how much more ours took: what slows the machine down slows both."""
+    """How much longer ours took, run by run, because a slow machine slows down both."""
     return [our - their for our, their in zip(ours, theirs, strict=True)]

@@ -1,1 +1,1 @@
-"""How well the queue agent keeps its GPU busy, beside the loop that one would write first."""
+"""How well the queue agent keeps its GPU busy, compared with a plain sequential loop."""

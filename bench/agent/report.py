@@ -1,4 +1,4 @@
-"""The agent's figures, measured and printed."""
+"""Measures the agent, and prints the figures."""
 
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +14,7 @@ from test.kit.rig import Kit
 
 MAX_PROCESSOR_MS = 35
 MAX_WAIT_FACTOR, MAX_WAIT_MS = 1.1, 60
-"""Of an ideal central queue's mean wait, and on top of that."""
+"""Limit of the mean wait: this multiple of an ideal central queue's, plus these milliseconds."""
 
 _TITLES = {AGENT: "queue agent", SEQUENTIAL: "plain sequential loop"}
 _LOGS = ROOT / ".local" / "bench"
@@ -24,16 +24,16 @@ _SHORT_S, _LONG_S, _LONG_SHARE = 0.3, 6.0, 0.2
 
 @dataclass(frozen=True)
 class Scenario:
-    """Tasks of one kind.
+    """One kind of tasks.
 
     Attributes:
-        name: What is measured with them.
-        lasting_s: How long they take the GPU: at least, and at most.
-        min_busy: How busy they must keep it, in percent.
-        short_count: How many tasks the short form has.
-        compared: Whether the sequential loop does them in the short form too.
+        name: What it measures.
+        lasting_s: The minimum and maximum GPU time of a task.
+        min_busy: How busy the GPU must be, in percent.
+        short_count: Number of tasks in the short form.
+        compared: Whether the short form also measures the sequential loop.
         runtime: The type of their runtime.
-        with_input: Whether each takes a picture of its own from S3.
+        with_input: Whether each task reads its own picture from S3.
     """
 
     name: str
@@ -57,23 +57,23 @@ _FLEET_COUNT, _SHORT_FLEET_COUNT = 500, 60
 
 
 def report(*, short: bool) -> list[Figure]:
-    """Measure and print; return the figures. Ends all that it started, also when interrupted.
+    """Measure and print; return the figures. Ends everything that it started, even when interrupted.
 
     Raises:
-        AssertionError: A task was not done, or something does not start.
+        AssertionError: A task did not finish, or a process did not start.
     """
     _LOGS.mkdir(parents=True, exist_ok=True)
     rounds = 1 if short else _ROUNDS
-    print(f"queue agent beside a plain sequential loop, {rounds} of each: median (least to most)", flush=True)
+    print(f"queue agent and a plain sequential loop, {rounds} of each: median (minimum to maximum)", flush=True)
     with Kit(_LOGS) as kit:
         return _report_scenarios(kit, rounds, short=short) + _report_fleet(kit, short=short)
 
 
 def _report_scenarios(kit: Kit, rounds: int, *, short: bool) -> list[Figure]:
-    """Run and report each scenario with each of its workers.
+    """Run each scenario with each of its workers, and report.
 
-    The rounds lie minutes apart: a shared machine that is slow for a while spoils one run of many medians, not all of
-    one.
+    The rounds are minutes apart: if a shared machine is slow for some time, that spoils one run of each scenario
+    instead of all runs of one.
     """
     seen: dict[Scenario, dict[str, list[AgentRun]]] = {
         one: {worker: [] for worker in _TITLES if worker == AGENT or one.compared or not short} for one in SCENARIOS
@@ -96,8 +96,8 @@ def _report_scenarios(kit: Kit, rounds: int, *, short: bool) -> list[Figure]:
 
 
 def _figures(scenario: Scenario, runs_of: Mapping[str, Sequence[AgentRun]], *, short: bool) -> Iterator[Figure]:
-    """What is measured of each worker; limits are the agent's, and processor time has none in few tasks."""
-    # With few tasks the first gap, before which the agent knows no times, would be most of what is seen.
+    """The figures of each worker. Only the agent has limits, and processor time has none in the short form."""
+    # With few tasks, the first gap would dominate; the agent cannot yet estimate times then.
     skipped = 1 if short else 0
     for worker, runs in runs_of.items():
         ours = worker == AGENT
@@ -109,7 +109,7 @@ def _figures(scenario: Scenario, runs_of: Mapping[str, Sequence[AgentRun]], *, s
 
 
 def _report_fleet(kit: Kit, *, short: bool) -> list[Figure]:
-    """Several agents on one queue, fed at random at a load that leaves some of them free most of the time."""
+    """Measure several agents on one queue; tasks arrive at random, at a load that mostly leaves some agents free."""
     count, hurry = (_SHORT_FLEET_COUNT, 2) if short else (_FLEET_COUNT, 1)
     name = f"{_FLEET_GPUS} agents, {count} tasks"
     long = round(count * _LONG_SHARE)

@@ -1,4 +1,4 @@
-"""Workers with a GPU each, AWS at a region's distance, and what was seen of them."""
+"""Runs workers with one GPU each and AWS at the distance of a region, and observes them."""
 
 import os
 import threading
@@ -17,22 +17,22 @@ from test.kit.processes import wait_for
 from test.kit.rig import Kit
 
 AGENT, SEQUENTIAL = "queue_agent", "bench.agent.sequential"
-"""The workers that are measured, by their modules."""
+"""The modules of the measured workers."""
 ROUND_TRIPS_S = {"s3:*": 0.060, "sns:*": 0.025, "sqs:*": 0.012, "dynamodb:*": 0.008}
-"""What a call of each service takes within a region, on top of what it takes here."""
+"""What a call to each service takes within a region, in addition to its time here."""
 
 _PAINTER = {"STANDIN_PAINTER": "bench.agent.gpu:NoisePainter"}
 _VISIBILITY_S = 60
 _PATIENCE_S = 60.0
 _USER, _SYSTEM = 11, 12
-"""Places in /proc/PID/stat behind the command's name."""
+"""Positions in /proc/PID/stat, counted after the command's name."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class AgentRun:
-    """What ran on each GPU, named by task, and the Unix times at which tasks came into the queue.
+    """What ran on each GPU, by task, and the Unix times at which tasks entered the queue.
 
-    ``processor_s`` is the first worker's processor time from its first job's start to its last one's end.
+    ``processor_s`` is the first worker's processor time from the start of its first job to the end of its last.
     """
 
     gpus: Sequence[Timeline]
@@ -41,12 +41,12 @@ class AgentRun:
 
 
 def run(kit: Kit, worker: str, load: Workload, gpus: int = 1) -> AgentRun:
-    """Have workers do all tasks, each with a GPU of its own.
+    """Let workers, each with its own GPU, do all tasks.
 
-    Tasks with moments to be published at are so once all workers are idle; others are in the queue before.
+    Tasks with due times are published once all workers are idle; others are in the queue before the workers start.
 
     Raises:
-        AssertionError: Not every task was done, once and with its picture.
+        AssertionError: A task did not finish, finished twice, or has no picture.
     """
     with kit.rig(load.runtime, visibility_s=_VISIBILITY_S) as rig:
         options: dict[str, Any] = {"step_s": STEP_S, "round_trip_s": ROUND_TRIPS_S, "server_environment": _PAINTER}
@@ -88,7 +88,7 @@ def _sequential(rig: Any, pod: Any) -> Any:
 
 @contextmanager
 def _processor_time(pid: int) -> Iterator[list[tuple[float, float]]]:
-    """Sample a process while the context is open: Unix time, and its user and system time so far (Linux only)."""
+    """Sample a process: Unix time, and its user and system time so far (Linux only)."""
     stat, over = Path(f"/proc/{pid}/stat"), threading.Event()
     samples: list[tuple[float, float]] = []
 
@@ -111,7 +111,7 @@ def _is_idle(pod: Any) -> bool:
 
 
 def _done(rig: Any, pods: Sequence[Any], load: Workload) -> list[list[dict[str, Any]]]:
-    """Wait until all tasks are done, and return what ran on each GPU."""
+    """Wait until all tasks are done; return what ran on each GPU."""
     expected = len(load.seconds)
 
     def all_jobs() -> list[list[dict[str, Any]]] | None:
@@ -122,5 +122,5 @@ def _done(rig: Any, pods: Sequence[Any], load: Workload) -> list[list[dict[str, 
     limit_s = sum(load.seconds) * 2 + expected + _PATIENCE_S
     jobs: list[list[dict[str, Any]]] = wait_for(all_jobs, rig.describe, limit_s, every_s=0.2)
     outcomes = [job["outcome"] for some in jobs for job in some]
-    assert outcomes == ["success"] * expected, f"{expected} tasks gave jobs that ended so: {outcomes}"
+    assert outcomes == ["success"] * expected, f"the jobs of {expected} tasks ended as {outcomes}"
     return jobs

@@ -1,6 +1,6 @@
-"""The loop that one would write first: ``python -m bench.agent.sequential``.
+"""The obvious loop, for comparison with the agent: ``python -m bench.agent.sequential``.
 
-One task at a time from receive to delete, with boto3 and httpx: what the agent is compared with.
+It does one task at a time from receive to delete, with boto3 and httpx.
 """
 
 import base64

@@ -1,4 +1,4 @@
-"""A GPU's timeline: when it was busy, with which task."""
+"""A GPU's timeline: when it was busy, and with which task."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,15 +15,15 @@ class Span:
 
     @property
     def seconds(self) -> float:
-        """How long it lasted."""
+        """Its duration."""
         return self.end - self.start
 
 
 class Timeline:
-    """The jobs of one GPU, in the order in which they began, and the gaps between them.
+    """The jobs of one GPU in order of their start, and the gaps between them.
 
     Raises:
-        ValueError: There is no job.
+        ValueError: There are no jobs.
     """
 
     def __init__(self, jobs: Iterable[Span]) -> None:
@@ -33,7 +33,7 @@ class Timeline:
         self.start = reached = self.jobs[0].start
         self.end = max(job.end for job in self.jobs)
         self.gaps: list[Span] = []
-        """The times between two jobs, each with the task that ended it."""
+        """Times without a job, each with the task that ended it."""
         for job in self.jobs:
             if job.start > reached:
                 self.gaps.append(Span(reached, job.start, job.task))
@@ -41,11 +41,11 @@ class Timeline:
 
     @property
     def busy_share(self) -> float:
-        """Share of the time from the first job's start to the last one's end in which a job ran."""
+        """Share of time with a job, from the start of the first job to the end of the last."""
         return 1 - sum(gap.seconds for gap in self.gaps) / (self.end - self.start)
 
     def describe_gaps(self) -> str:
-        """The gaps' lengths in a line."""
+        """One line about the lengths of the gaps."""
         if not self.gaps:
             return "no gaps"
         longest = max(self.gaps, key=lambda gap: gap.seconds)

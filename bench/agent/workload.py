@@ -1,4 +1,4 @@
-"""The tasks that the agent is measured with."""
+"""The tasks for measuring the agent."""
 
 import heapq
 import json
@@ -11,7 +11,7 @@ from typing import Any
 from test.kit.tasks import INPUT_PNG, TASKTYPES, content_of
 
 STEP_S = 0.05
-"""What one sampling step takes on the GPU."""
+"""Duration of a sampling step on the GPU."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,9 +20,9 @@ class Workload:
 
     Attributes:
         runtime: The type of their runtime.
-        seconds: How long each task takes the GPU, to a sampling step.
-        due_s: When each one is published, in seconds from the start; by default all at once.
-        with_input: Whether each takes a picture of its own from S3 (sdwebui only).
+        seconds: GPU time of each task, rounded to a sampling step.
+        due_s: When to publish each task, in seconds from the start; by default, all at once.
+        with_input: Whether each task reads its own picture from S3 (sdwebui only).
     """
 
     runtime: str
@@ -31,7 +31,7 @@ class Workload:
     with_input: bool = False
 
     def submit(self, rig: Any) -> dict[str, float]:
-        """Publish each task when it is due; return the Unix time at which each was in the queue."""
+        """Publish each task when it is due; return the Unix times at which they entered the queue, by task."""
         bodies = [self._body(rig, index) for index in range(len(self.seconds))]
         begin, arrivals = time.monotonic(), {}
         for index, body in enumerate(bodies):
@@ -53,15 +53,15 @@ class Workload:
 
 
 def poisson_arrivals_s(count: int, *, rate: float, seed: int) -> list[float]:
-    """Moments of arrival in seconds from the start, ``rate`` a second on average."""
+    """Arrival times in seconds from the start, ``rate`` per second on average."""
     chance, now = Random(seed), 0.0
     return [now := now + chance.expovariate(rate) for _ in range(count)]
 
 
 def ideal_waits_s(arrivals_s: Sequence[float], durations_s: Sequence[float], servers: int) -> list[float]:
-    """How long each task waits in an ideal central queue: first come, first served, by the server that is free first.
+    """How long each task waits in an ideal central queue: first come, first served, by the first free server.
 
-    ``arrivals_s`` ascend; all servers are free at first.
+    ``arrivals_s`` ascend; all servers are free at the start.
     """
     free_at = [float("-inf")] * servers
     waits = []

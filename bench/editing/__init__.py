@@ -1,1 +1,1 @@
-"""Editing, measured: a folder of cases against any runtime, through the API."""
+"""Measures editing: runs a folder of cases on any runtime, through the API."""

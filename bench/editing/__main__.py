@@ -23,21 +23,21 @@ _INTERRUPTED, _TERMINATED = 130, 143
 
 
 def main() -> int:
-    """Do what the command line says; 1 if it cannot be done. Cases that fail are figures, not failures."""
-    # As an exception, so that the queue of notices is deleted on the way out.
+    """Run the command; return 1 if that is impossible. Failed cases are part of the figures."""
+    # Becomes an exception, so that the queue of notices is deleted.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
     parser = argparse.ArgumentParser(prog="python -m bench.editing", description=__doc__)
     commands = parser.add_subparsers(required=True)
-    make = commands.add_parser("make", help="make a folder of cases whose right answers are known")
+    make = commands.add_parser("make", help="make a folder of cases with known answers")
     make.set_defaults(command=_make)
     make.add_argument("folder", type=Path)
     make.add_argument("--count", type=int, default=100, help="how many (%(default)s)")
-    make.add_argument("--seed", type=int, default=1, help="another one gives other cases (%(default)s)")
-    run = commands.add_parser("run", help="post all cases of a folder, and write a report")
+    make.add_argument("--seed", type=int, default=1, help="another seed makes other cases (%(default)s)")
+    run = commands.add_parser("run", help="post all cases of a folder and write a report")
     run.set_defaults(command=_run)
     run.add_argument("folder", type=Path)
     run.add_argument("--out", type=Path, required=True, help="folder of the report and the pictures")
-    run.add_argument("--concurrency", type=int, default=4, help="tasks under way at once (%(default)s)")
+    run.add_argument("--concurrency", type=int, default=4, help="tasks at once (%(default)s)")
     run.add_argument("--memory-url", action="append", default=[], help="/health of a flux server, /metrics of DCGM")
     run.add_argument("--endpoint", help="a deployed platform's API, instead of the local one")
     add_platform_options(run)
@@ -59,10 +59,10 @@ def _make(arguments: argparse.Namespace) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    """Have all cases done, compare their pictures, and write the report.
+    """Run all cases, compare their pictures and write the report.
 
     Raises:
-        BenchError: The cases, the template or the platform cannot be used at all.
+        BenchError: The cases, the template or the platform cannot be used.
     """
     cases, template = read_cases(arguments.folder), read_template(arguments.template)
     (arguments.out / PICTURES).mkdir(parents=True, exist_ok=True)
@@ -88,7 +88,7 @@ def _run(arguments: argparse.Namespace) -> None:
 
 
 def run_case(case: Case, template: EditBody, platform: PlatformClient, arguments: argparse.Namespace) -> CaseResult:
-    """Post a case, wait for its notice and save its picture."""
+    """Post a case, wait for its notice, save its picture."""
     result, task_id = CaseResult(case.id), f"{platform.run}-{case.id}"
     try:
         request = platform.request(task_id, arguments.runtime, fill(case, arguments.folder, template, platform.link))
@@ -106,7 +106,7 @@ def run_case(case: Case, template: EditBody, platform: PlatformClient, arguments
 
 
 def _compare(run: EditingRun, cases: Sequence[Case], folder: Path, out: Path) -> None:
-    """Add scores to all results that have a picture and a reference; after the run, which they would slow down."""
+    """Score all results with a picture and a reference. This comes after the run, because it would slow it down."""
     from bench.editing import likeness  # noqa: PLC0415 - numpy and scikit-image take a second
 
     compared = []

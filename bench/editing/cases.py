@@ -1,4 +1,4 @@
-"""Cases of editing: what is asked of which picture, what should come of it, and how a runtime is asked for it."""
+"""Cases of editing: a picture, an instruction, the expected result, and the request for a runtime."""
 
 import base64
 import re
@@ -11,17 +11,17 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 FILE = "cases.json"
 UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
-"""What Pillow raises for bytes that are no picture."""
+"""Errors of Pillow for bytes that are not a picture."""
 
 TEMPLATES = {path.stem: path for path in sorted((Path(__file__).parent / "templates").glob("*.json"))}
-"""The templates that come with the bench."""
+"""The bench's own templates."""
 
 _STRICT = ConfigDict(frozen=True, extra="forbid")
 _PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
 
 
 class BenchError(Exception):
-    """The bench cannot go on; the message says why and what to do."""
+    """The bench cannot continue; the message says why and what to do."""
 
 
 class CaseError(Exception):
@@ -38,7 +38,7 @@ _FileName = Annotated[str, AfterValidator(_in_the_folder)]
 
 
 class EditBody(BaseModel):
-    """A task's type and content as the runtime takes them, with placeholders that ``fill`` replaces."""
+    """A task's type and content for a runtime, with placeholders that ``fill`` replaces."""
 
     model_config = _STRICT
 
@@ -50,7 +50,7 @@ class Case(BaseModel):
     """One picture to edit; docs/editing-bench.md explains the fields.
 
     ``input``, ``mask`` and ``reference`` are files in the folder of cases. The picture may change where the mask is
-    white. Figures are summed up by ``kind``. ``body`` takes the place of the template.
+    white. The report groups figures by ``kind``. ``body`` replaces the template.
     """
 
     model_config = _STRICT
@@ -67,7 +67,7 @@ class Case(BaseModel):
 
 
 class CaseFolder(BaseModel):
-    """What cases.json holds; cases are posted in this order."""
+    """The content of cases.json; the bench posts cases in this order."""
 
     model_config = _STRICT
 
@@ -78,7 +78,7 @@ def read_cases(folder: Path) -> list[Case]:
     """Read the cases of a folder.
 
     Raises:
-        BenchError: There are none, or they are invalid, or files are missing.
+        BenchError: There are no cases, they are invalid, or files are missing.
     """
     path = folder / FILE
     try:
@@ -100,7 +100,7 @@ def read_template(name: str) -> EditBody:
     """Read one of ``TEMPLATES``, or a file.
 
     Raises:
-        BenchError: There is none, or it is invalid.
+        BenchError: It does not exist or is invalid.
     """
     path = TEMPLATES.get(name, Path(name))
     try:
@@ -112,13 +112,13 @@ def read_template(name: str) -> EditBody:
 
 
 def fill(case: Case, folder: Path, template: EditBody, link: Callable[[Path], str]) -> EditBody:
-    """Replace the placeholders of the case's own body, or of the template.
+    """Replace the placeholders in the case's own body, or in the template.
 
-    A text that is nothing but ``${width}`` becomes the value itself; elsewhere the value is written into the text.
-    ``link`` puts a file where a runtime can fetch it and returns its link; it is called only for links that are wanted.
+    A text that is only ``${width}`` becomes the value itself; elsewhere, the value becomes part of the text. ``link``
+    puts a file where a runtime can fetch it and returns its link; it is called only for placeholders of links.
 
     Raises:
-        CaseError: A placeholder is unknown, or the case lacks what it stands for.
+        CaseError: A placeholder is unknown, or the case has no value for it.
     """
     forms: Mapping[str, tuple[str, Callable[[Path], Any]]] = {
         "image": ("input", _base64_of),

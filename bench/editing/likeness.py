@@ -1,4 +1,4 @@
-"""How alike pictures are: PSNR and SSIM by scikit-image, LPIPS and FID by torchmetrics if it is installed."""
+"""Compares pictures: PSNR and SSIM by scikit-image, LPIPS and FID by torchmetrics if it is installed."""
 
 import importlib
 from collections.abc import Sequence
@@ -10,17 +10,17 @@ from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 MAX_PSNR_DB = 100.0
-"""Stands for equal pictures, whose PSNR is infinite."""
+"""For equal pictures, whose PSNR is infinite."""
 
 Pair = tuple[Path, Path]
-"""A picture and its reference. They are compared in RGB and in the reference's size."""
+"""A picture and its reference. The comparison is in RGB, at the reference's size."""
 
 
 def psnr_and_ssim(pair: Pair) -> tuple[float, float]:
     """Compare a picture with its reference, pixel by pixel.
 
     Raises:
-        OSError: One of them is not a picture.
+        OSError: One of the files is not a picture.
         ValueError: A side is shorter than the 7 pixels of SSIM's windows.
     """
     given, expected = _pixels(pair)
@@ -29,11 +29,11 @@ def psnr_and_ssim(pair: Pair) -> tuple[float, float]:
 
 
 def lpips_and_fid(pairs: Sequence[Pair]) -> tuple[list[float], float]:
-    """LPIPS of each pair by AlexNet, and FID of all pictures by Inception; weights are downloaded when first needed.
+    """LPIPS of each pair by AlexNet, and FID of all pictures by Inception; downloads weights at the first use.
 
     Raises:
         ImportError: torchmetrics is not installed with its extra ``image``.
-        OSError: Weights cannot be downloaded.
+        OSError: The weights cannot be downloaded.
         RuntimeError: There are too few pictures.
     """
     torch, image = importlib.import_module("torch"), importlib.import_module("torchmetrics.image")

@@ -1,6 +1,6 @@
-"""Load by locust: users that post cases of editing, and wait for each one's notice.
+"""A load test with locust: users post cases of editing, and wait for the notice of each.
 
-``locust -f bench/editing/locustfile.py --cases FOLDER --runtime NAME --template sdwebui``; all options: ``--help``.
+Run ``locust -f bench/editing/locustfile.py --cases FOLDER --runtime NAME --template sdwebui``; see also ``--help``.
 """
 
 import itertools
@@ -33,7 +33,7 @@ def prepare(environment: Any, **_: object) -> None:
 
 
 def begin(environment: Any, **_: object) -> None:
-    """Listen for notices before the first user posts; a test that is begun again is a run of its own."""
+    """Listen for notices before the first user posts. A restarted test is a new run."""
     environment.platform = environment.ending.enter_context(PlatformClient(environment.target).listening())
 
 
@@ -43,7 +43,7 @@ def end(environment: Any, **_: object) -> None:
 
 
 def edit(user: Any) -> None:
-    """Post a case and wait for its picture; the API's answer and the notice are two rows in locust's table."""
+    """Post a case and wait for its notice; the API's answer and the notice are separate rows in locust's table."""
     environment = user.environment
     platform, options = environment.platform, environment.parsed_options
     (case,) = random.choices(environment.cases, [case.weight for case in environment.cases])
@@ -62,7 +62,7 @@ def edit(user: Any) -> None:
 
 
 class Editor(HttpUser):  # type: ignore[misc, unused-ignore]
-    """Posts one case after the other."""
+    """Posts case after case."""
 
     tasks: ClassVar = [edit]
 

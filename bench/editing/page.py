@@ -1,4 +1,4 @@
-"""The page on which people rate a run: its pictures side by side, in one HTML file that loads nothing."""
+"""The page on which people rate a run: pictures side by side, in one HTML file that loads nothing."""
 
 import base64
 import io
@@ -18,9 +18,9 @@ _QUALITY = 82
 
 
 def write_page(run: EditingRun, cases: Sequence[Case], folder: Path, out: Path) -> None:
-    """Write report.html; the arguments are those of ``write_report``."""
+    """Write report.html to the folder ``out``; the cases' files are in ``folder``."""
     shown = [_shown(case, result, folder, out) for case, result in zip(cases, run.results, strict=True)]
-    # Without a "<", nothing in the data can end the script element that holds it.
+    # Without "<", nothing in the data can end its script element.
     data = json.dumps({"run": run.id, "settings": run.settings, "cases": shown}).replace("<", r"\u003c")
     page = Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(data=data)
     (out / "report.html").write_text(page, encoding="utf-8")
@@ -39,7 +39,7 @@ def _shown(case: Case, result: CaseResult, folder: Path, out: Path) -> dict[str,
 
 
 def _data_uri(path: Path) -> str | None:
-    """The picture itself, at most as large as the page shows it; None if it cannot be read."""
+    """The picture, reduced to the page's size; None if it cannot be read."""
     try:
         picture = Image.open(path).convert("RGB")
     except UNREADABLE:

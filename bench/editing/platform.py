@@ -1,4 +1,4 @@
-"""The platform under test as a client sees it: posts a case, waits for its notice, gets its picture."""
+"""A client of the platform under test: posts a case, waits for its notice, downloads its picture."""
 
 import json
 import os
@@ -28,27 +28,25 @@ from deploy.verify.target import Target, enter_local_stack, local_target
 _PREFIX = "bench"
 _LINK_S = 24 * 3600
 _ANSWER_TIMEOUT_S = 35.0
-"""API Gateway answers after 29 seconds at the latest."""
+"""API Gateway answers within 29 seconds."""
 
 
 def add_platform_options(parser: Any) -> None:
-    """Add the options that name a platform and say what is posted to it."""
+    """Add the options for a platform and the tasks posted to it."""
     parser.add_argument("--runtime", required=True, help="name of the runtime")
-    parser.add_argument(
-        "--template", default="flux-edit", help=f"{', '.join(TEMPLATES)}, or a file of your own (flux-edit)"
-    )
-    parser.add_argument("--wait", type=float, default=900, help="seconds until a task without a notice failed (900)")
-    parser.add_argument("--stack-file", type=Path, default=Path(".local/stack.json"), help="of the local platform")
-    parser.add_argument("--api-key-file", type=Path, help="of a deployed platform: file of its key")
-    parser.add_argument("--topic-arn", help="of a deployed platform: the topic of notices")
-    parser.add_argument("--bucket", help="of a deployed platform: the output bucket, for templates that want links")
+    parser.add_argument("--template", default="flux-edit", help=f"{', '.join(TEMPLATES)}, or your own file (flux-edit)")
+    parser.add_argument("--wait", type=float, default=900, help="seconds to wait for a task's notice (900)")
+    parser.add_argument("--stack-file", type=Path, default=Path(".local/stack.json"), help="for the local platform")
+    parser.add_argument("--api-key-file", type=Path, help="for a deployed platform: the file with its API key")
+    parser.add_argument("--topic-arn", help="for a deployed platform: the topic of notices")
+    parser.add_argument("--bucket", help="for a deployed platform: the output bucket, if a template needs links")
 
 
 def find_target(options: Any, endpoint: str | None) -> Target:
-    """Find a deployed platform by its addresses, or the local one that runs if there is no endpoint.
+    """Find a deployed platform by its addresses, or without an endpoint the running local one.
 
     Raises:
-        BenchError: Addresses are missing, or no local platform runs.
+        BenchError: An address is missing, or no local platform is running.
     """
     if endpoint is None:
         try:
@@ -67,7 +65,7 @@ def find_target(options: Any, endpoint: str | None) -> Target:
 
 
 class PlatformClient:
-    """Posts the tasks of one run and hears their notices; ``run`` begins their ids and names the folder in S3."""
+    """Posts the tasks of a run and receives their notices; ``run`` is the prefix of their ids and the folder in S3."""
 
     def __init__(self, target: Target) -> None:
         self.run = f"edit-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
@@ -80,16 +78,16 @@ class PlatformClient:
         self._end = ""
 
     def request(self, task_id: str, runtime: str, body: EditBody) -> dict[str, Any]:
-        """The body of a request; all that the run leaves in S3 has one prefix."""
+        """The body of a request; all objects of the run in S3 share a prefix."""
         prefix = f"{_PREFIX}/{self.run}"
         metadata = {"id": task_id, "runtime": runtime, "tasktype": body.tasktype, "prefix": prefix}
         return {"task": {"metadata": metadata, "content": body.content}}
 
     def link(self, path: Path) -> str:
-        """Upload a file to the output bucket unless it is there, and return a signed link to it.
+        """Upload a file to the output bucket once, and return a signed link to it.
 
         Raises:
-            CaseError: The bucket is not known, or rejects the file.
+            CaseError: The bucket is unknown or rejects the file.
         """
         if not self._target.bucket:
             raise CaseError("The template wants links; --bucket must name the output bucket.")
@@ -112,10 +110,10 @@ class PlatformClient:
             raise CaseError(f"rejected with {answer.status_code}: {answer.text[:500]}")
 
     def wait(self, task_id: str, timeout_s: float) -> tuple[Notice, float]:
-        """Return a task's notice, and when it came on the monotonic clock, which may be before this call.
+        """Return a task's notice, and when it came on the monotonic clock; it may have come before this call.
 
         Raises:
-            CaseError: It did not come in time, or says that the task failed, or notices cannot be read.
+            CaseError: The notice is late, the task failed, or notices cannot be read.
         """
         with self._news:
             self._news.wait_for(lambda: task_id in self._heard or self._end, timeout_s)
@@ -127,7 +125,7 @@ class PlatformClient:
         return notice, at
 
     def picture(self, notice: Notice) -> DrawnPicture:
-        """Get a task's last picture (one before it is a preview); raises CaseError if it cannot be read."""
+        """Download a task's last picture (an earlier one is a preview); raises CaseError if it cannot be read."""
         if not notice.image_url:
             raise CaseError("Its notice names no picture.")
         try:
@@ -136,7 +134,7 @@ class PlatformClient:
             raise CaseError(str(exc)) from exc
 
     def timings(self, notice: Notice) -> list[float | None]:
-        """Seconds in the model server, and there until the preview; None where the manifest says nothing."""
+        """Seconds in the model server, and until its preview; None if the manifest has no such value."""
         manifest: Any = {}
         with suppress(ValueError, *AWS_ERRORS):
             bucket, key = split_s3_url(notice.output_url or "")
@@ -146,7 +144,7 @@ class PlatformClient:
 
     @contextmanager
     def listening(self) -> Iterator[Self]:
-        """Hear the run's notices while the context is open."""
+        """Receive the run's notices while the context is open."""
         with NoticeQueue(self._target) as queue:
             listener = threading.Thread(target=self._listen, args=(queue,), name="notices", daemon=True)
             listener.start()

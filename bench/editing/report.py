@@ -1,4 +1,4 @@
-"""What a run found: results.json, and the figures of all cases beside their targets as report.md."""
+"""Writes a run's results.json, and report.md with the figures of all cases and their targets."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -12,7 +12,7 @@ from bench.editing.cases import Case
 from bench.editing.usage import Usage
 
 PICTURES = "pictures"
-"""Folder of the pictures, beside report.md."""
+"""Folder of the pictures, next to report.md."""
 
 _TARGETS_S = {"total_s": 2.0, "server_s": 2.0, "preview_s": 0.2}
 _FIGURES = {
@@ -30,10 +30,10 @@ _OF_A_KIND = [name for name in _FIGURES if name not in ("server_s", "preview_s")
 
 @dataclass(slots=True)
 class CaseResult:
-    """What became of a case: its figures as results.json has them, None where they are not known.
+    """A case's figures as in results.json; None if unknown.
 
-    ``problem`` is None if a picture came; ``picture`` is its file, relative to results.json. ``preview_s`` counts in
-    the model server. The unedited figures compare the input with the reference.
+    ``problem`` is None if there is a picture; ``picture`` is its file, relative to results.json. ``preview_s`` is
+    measured in the model server. The unedited figures compare the input with the reference.
     """
 
     case: str
@@ -51,9 +51,9 @@ class CaseResult:
 
 @dataclass(slots=True, kw_only=True)
 class EditingRun:
-    """A run of all cases, with results in their order; ``remarks`` say why figures are missing.
+    """A run of all cases, with results in the same order; ``remarks`` explain missing figures.
 
-    ``wall_s`` is from the first request until the last picture was fetched.
+    ``wall_s`` lasts from the first request to the download of the last picture.
     """
 
     id: str
@@ -66,7 +66,7 @@ class EditingRun:
 
 
 def write_report(run: EditingRun, cases: Sequence[Case], out: Path) -> Path:
-    """Write results.json and report.md in the folder ``out``, and return the latter's path."""
+    """Write results.json and report.md to the folder ``out``; return the path of report.md."""
     (out / "results.json").write_text(json.dumps(asdict(run), indent=2) + "\n", encoding="utf-8")
     folder = jinja2.FileSystemLoader(Path(__file__).parent)
     templates = jinja2.Environment(loader=folder, trim_blocks=True, lstrip_blocks=True)
@@ -85,7 +85,7 @@ def write_report(run: EditingRun, cases: Sequence[Case], out: Path) -> Path:
 
 
 def known_figures(result: CaseResult) -> dict[str, str]:
-    """The figures of one case by title, without those that are not known."""
+    """The known figures of a case, by title."""
     return {title: _mean([result], name) for name, (title, _) in _FIGURES.items() if _known([result], name)}
 
 
@@ -94,7 +94,7 @@ def _times(results: Sequence[CaseResult], name: str) -> list[str]:
     values = _known(results, name)
     if not values:
         return [title, "-", "-", "-", f"below {target_s:g}"]
-    # A single value counts as two: quantiles needs them.
+    # Double a single value: quantiles needs two.
     cuts = quantiles(values * 2 if len(values) == 1 else values, n=100, method="inclusive")
     verdict = "kept" if cuts[94] < target_s else "**not kept**"
     return [title, _mean(results, name), f"{cuts[49]:.2f}", f"{cuts[94]:.2f}", f"below {target_s:g}: {verdict}"]

@@ -1,4 +1,4 @@
-"""Makes cases with known answers: a thing on a table, painted before and after an edit."""
+"""Makes cases with known answers: an object on a table, painted before and after an edit."""
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -15,7 +15,7 @@ KINDS = ("recolour", "background", "light", "removal", "text", "replacement")
 
 Colour = tuple[int, int, int]
 Scene = Mapping[str, Any]
-"""What ``paint`` takes by name."""
+"""Keyword arguments of ``paint``."""
 
 _COLOURS: Mapping[str, Colour] = {
     "red": (200, 48, 44),
@@ -44,9 +44,9 @@ _MASK_MARGIN = 5
 
 
 def make_cases(folder: Path, count: int, seed: int) -> Iterator[Case]:
-    """Make cases, all kinds of edits in turn, and yield each once its files exist; cases.json comes last.
+    """Make cases of all kinds in turn, and yield each once its files exist; write cases.json at the end.
 
-    The same count and seed give the same files with the same version of Pillow.
+    With the same version of Pillow, the same count and seed make the same files.
     """
     cases = []
     for number in range(count):
@@ -67,7 +67,7 @@ def make_cases(folder: Path, count: int, seed: int) -> Iterator[Case]:
 
 
 def _changed(before: Image.Image, after: Image.Image) -> Image.Image:
-    """The mask of an edit: a white box around all pixels that differ, a few pixels wider."""
+    """The mask of an edit: a white box around all pixels that differ, with a margin."""
     mask = Image.new("L", before.size)
     if box := ImageChops.difference(before, after).getbbox():
         mask.paste(255, (box[0] - _MASK_MARGIN, box[1] - _MASK_MARGIN, box[2] + _MASK_MARGIN, box[3] + _MASK_MARGIN))
@@ -75,7 +75,7 @@ def _changed(before: Image.Image, after: Image.Image) -> Image.Image:
 
 
 def _edit(kind: str, chance: Random) -> tuple[Scene, str, Scene]:
-    """A scene as it is given, what to change, and what changes in the scene."""
+    """A scene, the instruction to edit it, and the changed values."""
     (colour, new_colour), (shape, new_shape) = chance.sample(sorted(_COLOURS), 2), chance.sample(sorted(_SHAPES), 2)
     (backdrop, new_backdrop), (word, new_word) = chance.sample(sorted(_BACKDROPS), 2), chance.sample(_WORDS, 2)
     light, brightness = chance.choice([("brighter", 1.35), ("darker", 0.55)])
@@ -102,7 +102,7 @@ def _described(*, shape: str | None, colour: str, backdrop: str, word: str, brig
 def paint(
     *, shape: str | None, colour: str, backdrop: str, word: str, left: int, height: int, brightness: float = 1.0
 ) -> Image.Image:
-    """Paint a scene in RGB, SIDE pixels wide and high; ``left`` and ``height`` are those of the thing."""
+    """Paint a scene in RGB, SIDE pixels wide and high; ``left`` and ``height`` are those of the object."""
     picture = _gradient((SIDE, SIDE), _BACKDROPS[backdrop])
     picture.paste(_gradient((SIDE, SIDE - _HORIZON), _TABLE), (0, _HORIZON))
     draw = ImageDraw.Draw(picture)
@@ -121,6 +121,6 @@ def paint(
 
 
 def _gradient(size: tuple[int, int], colours: tuple[Colour, Colour]) -> Image.Image:
-    """A smooth change of colour from the top down."""
+    """A vertical gradient."""
     ramp = Image.linear_gradient("L").resize(size)
     return Image.composite(Image.new("RGB", size, colours[1]), Image.new("RGB", size, colours[0]), ramp)

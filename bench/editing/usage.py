@@ -1,4 +1,4 @@
-"""What a run takes of this machine and of the model server, sampled while it goes on."""
+"""Samples the load of this machine and the memory of the model servers during a run."""
 
 import json
 import threading
@@ -16,10 +16,10 @@ _TIMEOUT_S = 2.0
 
 @dataclass(slots=True)
 class Usage:
-    """Complete once the run is over. All that runs on this machine counts; 0 if a figure is not known.
+    """Complete when the run has ended; unknown figures are 0. It includes all processes of this machine.
 
-    ``cpu_percent`` is the mean of all processors, traffic that of all network interfaces, and memory a peak: the model
-    servers' is what they reported, all together.
+    ``cpu_percent`` is the mean of all processors. Traffic includes all network interfaces. Memory is a peak; that of
+    the model servers is the sum of their reports.
     """
 
     cpu_percent: float = 0
@@ -32,8 +32,8 @@ class Usage:
 
 @contextmanager
 def measured_usage(memory_urls: Sequence[str]) -> Iterator[Usage]:
-    """Measure while the context is open; ``memory_urls`` answer with what ``read_memory`` reads."""
-    import psutil  # noqa: PLC0415 - comes with the dependency group bench alone
+    """Measure while the context is open; ``read_memory`` must understand the answers of ``memory_urls``."""
+    import psutil  # noqa: PLC0415 - only in the dependency group bench
 
     def sample() -> None:
         running = True
@@ -60,7 +60,7 @@ def measured_usage(memory_urls: Sequence[str]) -> Iterator[Usage]:
 
 
 def read_memory(text: str) -> tuple[float, float]:
-    """VRAM and RAM in bytes, from a flux server's /health or from gauges in Prometheus' text; 0 if it has none."""
+    """VRAM and RAM in bytes, from a flux server's /health or from gauges in Prometheus' text format; 0 if unknown."""
     try:
         health = json.loads(text)
     except ValueError:

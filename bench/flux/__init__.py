@@ -1,1 +1,1 @@
-"""Measures what the flux model server costs beside a bare loop over its pipeline, and what it gets out of a GPU."""
+"""Measures the flux server's overhead over a bare loop with its pipeline, and how well it uses a GPU."""

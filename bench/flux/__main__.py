@@ -1,4 +1,4 @@
-"""The flux server beside a bare loop over the same pipeline, or with --gpu FLUX's real shape against the roofline."""
+"""Compares the flux server with a bare loop over the same pipeline; with --gpu, FLUX's real shape with the roofline."""
 
 import argparse
 import os
@@ -10,9 +10,9 @@ from bench.flux import comparison, roofline
 
 
 def main() -> int:
-    """Measure and print; 1 when a limit is not kept in the long form. Exits with a sentence if it cannot be done."""
+    """Measure and print; return 1 if the long form exceeds a limit. Exits with a message if it cannot measure."""
     os.environ |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}  # inherited by each program
-    # As an exception, so that what was started is ended on the way out.
+    # Becomes an exception, so that all started processes end.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     parser = argparse.ArgumentParser(prog="python -m bench.flux", description=__doc__)
     forms = parser.add_mutually_exclusive_group()

@@ -1,4 +1,4 @@
-"""The server beside the bare loop, in turn, with the same work; measured and printed."""
+"""Compares the server with the bare loop: both do the same work in turn."""
 
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,12 +14,12 @@ from bench.flux.stamps import FILE, Moments, read_moments
 MIN_THROUGHPUT = 0.98
 MAX_ADDED_MS = 10
 _LONG, _SHORT = (3, 20, (1, 3, 10, 20)), (1, 4, (1, 3))
-"""Runs, pictures in each (an even number), and numbers of callers."""
+"""Runs, pictures per run (an even number), and numbers of callers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """The server, and the loop with half of the same work before it and half after: so the machine's moods even out."""
+    """A run of the server, between two halves of the loop's run, so that changes of the machine's speed even out."""
 
     loop_s: float
     answers: Sequence[ServerAnswer]
@@ -29,7 +29,7 @@ class Pair:
     def added_ms(self) -> float:
         """From the decoded tensor until the answer was read, without finishing and encoding; the median picture's.
 
-        With one picture a request and one worker, pictures are decoded, encoded and answered in the same order.
+        With one picture per request and one worker, decoding, encoding and answers have the same order.
         """
         kinds = (self.moments[kind] for kind in ("decoded", "encoding", "encoded"))
         times = zip(*kinds, sorted(answer.answered for answer in self.answers), strict=True)
@@ -37,17 +37,17 @@ class Pair:
 
     @property
     def busy_share(self) -> float:
-        """Share of the time from the first picture's start to the last one's end in which the worker drew."""
+        """Share of time in which the worker drew, from the start of the first picture to the end of the last."""
         return Timeline(map(Span, self.moments["drawing"], self.moments["drawn"])).busy_share
 
 
 def report(*, short: bool) -> list[Figure]:
-    """Measure and print; returns the figures."""
+    """Measure and print; return the figures."""
     from bench.flux.loop import SHAPE, make_model  # noqa: PLC0415 - needs torch
 
     runs, pictures, callers = _SHORT if short else _LONG
-    print(f"flux server beside the bare diffusers loop, in turn, one torch thread each: {SHAPE}", flush=True)
-    print(f"{pictures} pictures a run, {runs} of each kind: median (least to most)", flush=True)
+    print(f"flux server and the bare diffusers loop, in turn, one torch thread each: {SHAPE}", flush=True)
+    print(f"{pictures} pictures a run, {runs} of each kind: median (minimum to maximum)", flush=True)
     pairs: dict[int, list[Pair]] = {number: [] for number in callers}
     with tempfile.TemporaryDirectory() as folder:
         model, stamps = make_model(Path(folder)), Path(folder, "stamps.jsonl")
@@ -72,7 +72,7 @@ def report(*, short: bool) -> list[Figure]:
 
 
 def figures(pairs: Mapping[int, Sequence[Pair]]) -> Iterator[Figure]:
-    """The loop's own scatter, and by the number of callers what is held against limits."""
+    """The loop's variance, and for each number of callers the figures with limits."""
     loop_s = [pair.loop_s / len(pair.answers) for done in pairs.values() for pair in done]
     yield Figure("the loop, in all its runs", loop_s, "s a picture", digits=3)
     for callers, done in pairs.items():

@@ -1,6 +1,6 @@
-"""The bare loop, in a process of its own: diffusers' own call, one batch after the other.
+"""The bare loop in its own process: diffusers' own call, batch after batch.
 
-Pictures are saved as the server saves them.
+It saves pictures as the server does.
 """
 
 import time
@@ -17,11 +17,11 @@ from runtimes.flux.standin.full_shape import full_flux
 from runtimes.flux.standin.tiny import TINY, WIDTH
 
 SHAPE = "hidden size 256, 2 double and 3 single blocks, 512 x 512 pixels, 4 steps, float32"
-"""Of the model that ``make_model`` writes: a picture takes nearly a second on one thread of a CPU."""
+"""The model from ``make_model``, which takes nearly a second per picture on one CPU thread."""
 
 
 def make_model(folder: Path) -> Path:
-    """Write a FLUX of random weights and return its folder; but for the denoiser its parts are the tiny models'."""
+    """Write a FLUX model with random weights and return its folder; except for the denoiser, it is the tiny model."""
     torch.manual_seed(20)
     pipe = TINY["flux-schnell"]()
     transformer = FluxTransformer2DModel(
@@ -50,7 +50,7 @@ def _pipe(folder: Path | None) -> FluxPipeline:
 
 
 def draw(folder: Path | None, work: DrawingWork) -> float:
-    """Work with a folder's model, or FLUX's real shape on a GPU; returns the seconds. The first one loads it."""
+    """Draw with a folder's model, or with FLUX's real shape on a GPU; return the seconds. The first call loads it."""
     pipe = _pipe(folder)
     began = time.monotonic()
     for first in range(0, work.pictures, work.batch):

@@ -1,4 +1,4 @@
-"""What is compared, each a process of its own with one torch thread: the bare loop, and the server with its callers."""
+"""The compared programs, each a process with one torch thread: the bare loop, and the server with its callers."""
 
 import json
 import os
@@ -20,7 +20,7 @@ from local.ports import free_port
 PROMPT = "a fox in the snow, oil on canvas"
 STEPS = 4
 TOKENS = 256
-"""Tokens of the prompt, as FLUX.1-schnell reads them."""
+"""FLUX.1-schnell's length of prompts, in tokens."""
 
 _LOG = Path(__file__).resolve().parents[2] / ".local" / "bench" / "flux.log"
 _START_S, _PATIENCE_S = 900, 600
@@ -30,7 +30,7 @@ _PNG = "iVBORw0KGgo"
 
 @dataclass(frozen=True, slots=True)
 class DrawingWork:
-    """Pictures to draw; ``side`` in pixels, ``batch`` is how many are denoised together."""
+    """Pictures to draw; ``side`` is in pixels, ``batch`` is the number denoised together."""
 
     pictures: int
     side: int = 512
@@ -38,7 +38,7 @@ class DrawingWork:
 
 
 class ServerAnswer(NamedTuple):
-    """When a batch was asked for, and when all of it was there, in seconds of the monotonic clock."""
+    """When a batch was requested and when it was complete, in seconds of the monotonic clock."""
 
     asked: float
     answered: float
@@ -46,7 +46,7 @@ class ServerAnswer(NamedTuple):
 
 @contextmanager
 def running_loop(folder: Path | None) -> Iterator[Callable[[DrawingWork], float]]:
-    """Run the loop with a folder's model, or with FLUX's real shape on a GPU; gives a call that times some work."""
+    """Run the loop with a folder's model, or with FLUX's real shape on a GPU; yield a function that times its work."""
     from bench.flux import loop  # noqa: PLC0415 - needs torch
 
     with ProcessPoolExecutor(1, get_context("spawn")) as process:
@@ -55,7 +55,7 @@ def running_loop(folder: Path | None) -> Iterator[Callable[[DrawingWork], float]
 
 @contextmanager
 def running_server(options: Mapping[str, object], environment: Mapping[str, str]) -> Iterator[str]:
-    """Run the server with config.yaml's ``model`` and more of its settings; gives its URL when it is ready."""
+    """Run the server with the ``model`` of config.yaml and other settings; yield its URL when it is ready."""
     port = free_port()
     url, deadline = f"http://127.0.0.1:{port}", time.monotonic() + _START_S
     address = {"HOST": "127.0.0.1", "PORT": str(port), "WORKERS": "1", "MODEL_OPTIONS": json.dumps(options)}
@@ -65,7 +65,7 @@ def running_server(options: Mapping[str, object], environment: Mapping[str, str]
         try:
             while not (health := _health(url))["ready"]:
                 if process.poll() is not None or not health["live"] or time.monotonic() > deadline:
-                    sys.exit(f"the server does not start; its log is {_LOG}")
+                    sys.exit(f"The server does not start; its log is {_LOG}.")
                 time.sleep(0.1)
             yield url
         finally:
@@ -80,10 +80,7 @@ def _health(url: str) -> dict[str, bool]:
 
 
 def ask(url: str, work: DrawingWork, callers: int) -> list[ServerAnswer]:
-    """Have callers share some work: each asks for a batch, waits for it, and asks for the next.
-
-    Nothing else is done until the last one has its answer.
-    """
+    """Let callers share the work: each requests a batch, waits for it, and requests the next."""
     content = {"prompt": PROMPT, "width": work.side, "height": work.side, "num_inference_steps": STEPS}
     content |= {"max_sequence_length": TOKENS, "num_images": work.batch}
     with httpx.Client(base_url=url, timeout=_PATIENCE_S, trust_env=False) as http, ThreadPoolExecutor(callers) as pool:
@@ -98,10 +95,10 @@ def ask(url: str, work: DrawingWork, callers: int) -> list[ServerAnswer]:
         body = response.json() if response.is_success else {}
         pictures = body.get("images", [body.get("image", "")])
         if len(pictures) != work.batch or not all(picture.startswith(_PNG) for picture in pictures):
-            sys.exit(f"the server answers {response.status_code} without the pictures: {response.text[:500]}")
+            sys.exit(f"The server answered {response.status_code} without the pictures: {response.text[:500]}")
     return [answer for answer, _ in called]
 
 
 def seconds_of(answers: Sequence[ServerAnswer]) -> float:
-    """From the first request until the last answer was read."""
+    """Seconds from the first request to the last answer."""
     return max(answer.answered for answer in answers) - min(answers).asked

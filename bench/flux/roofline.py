@@ -1,4 +1,4 @@
-"""FLUX.1-schnell in its real shape with random weights on a GPU, against what the GPU could do at most."""
+"""Measures FLUX.1-schnell's real shape, with random weights, against the GPU's theoretical maximum."""
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -17,24 +17,24 @@ BF16_TFLOPS: Mapping[str, float] = {
     "NVIDIA A10G": 70,
     "NVIDIA L4": 121,
 }
-"""10¹² operations a second of dense matrix products in bfloat16, by the name that torch gives a GPU: from NVIDIA's data
-sheets, which print twice the figure, with sparsity, for most."""
+"""10¹² operations per second of dense matrix products in bfloat16, by torch's name for the GPU; from NVIDIA's data
+sheets, most of which print the figure with sparsity, twice as high."""
 PICTURE_TFLOP = {512: 73.3, 1024: 288.3}
-"""10¹² operations of a picture by its side: matrix products and convolutions of four steps of the denoiser and of the
-decoder, as torch's FlopCounterMode counts them. Encoding the prompt is left out."""
+"""10¹² operations per picture, by side: matrix products and convolutions of four denoiser steps and the decoder, as
+torch's FlopCounterMode counts them, without the encoding of the prompt."""
 _BATCHES = (1, 4, 8)
 _RUNS, _PICTURES = 3, 16
 _CALLERS = 2
-"""One batch is drawn while the other one waits."""
+"""One batch is drawn while the other waits."""
 
 
 def report() -> None:
-    """Measure the bare loop, then the server, and print pictures a second beside the roofline.
+    """Measure the bare loop, then the server, and print pictures per second and the roofline.
 
-    One after the other: the weights take 33 GB, which few GPUs have twice.
+    Not both at once: the weights take 33 GB, and few GPUs have room for two copies.
     """
     if not torch.cuda.is_available():
-        sys.exit("There is no GPU that torch can use, so nothing was measured; --gpu needs one of 48 GB.")
+        sys.exit("Torch finds no GPU, so nothing was measured; --gpu needs one with 48 GB.")
     name = torch.cuda.get_device_name()
     peak = BF16_TFLOPS.get(name)
     print(f"FLUX.1-schnell's shape, random weights, bfloat16, {STEPS} steps, on one {name}", flush=True)
@@ -50,7 +50,7 @@ def report() -> None:
 
 
 def row(rates: Sequence[float], picture_tflop: float, peak_tflops: float | None) -> str:
-    """Pictures a second, and their share of the roofline where the GPU's is known."""
+    """Pictures per second, and their share of the roofline if the GPU's is known."""
     roof = f"{peak_tflops / picture_tflop:9.3f}" if peak_tflops else f"{'?':>9}"
     shares = (f"{rate * picture_tflop / peak_tflops:5.1%}" if peak_tflops else "  ?  " for rate in rates)
     shown = " ".join(f"{rate:9.3f} ({share})" for rate, share in zip(rates, shares, strict=True))
@@ -58,7 +58,7 @@ def row(rates: Sequence[float], picture_tflop: float, peak_tflops: float | None)
 
 
 def _rates(seconds: Callable[[DrawingWork], float]) -> dict[tuple[int, int], float]:
-    """Pictures a second by size and batch: each is run once unmeasured, then some times, of which the median counts."""
+    """Pictures per second by size and batch: the median of some runs, after one that is not measured."""
     rates = {}
     for side, batch in product(PICTURE_TFLOP, _BATCHES):
         seconds(DrawingWork(batch, side, batch))

@@ -1,7 +1,7 @@
-"""When the server's worker drew, decoded and encoded each picture, on the monotonic clock that all processes share.
+"""When the server's worker drew, decoded and encoded each picture, on the monotonic clock that processes share.
 
-``PIPELINE=bench.flux.stamps:load`` has the worker take the server's own pipeline and write each moment to the file
-that ``FLUX_BENCH_STAMPS`` names.
+With ``PIPELINE=bench.flux.stamps:load``, the worker loads the usual pipeline, and writes each moment to the file named
+by ``FLUX_BENCH_STAMPS``.
 """
 
 import json
@@ -13,11 +13,11 @@ from typing import Any
 FILE = "FLUX_BENCH_STAMPS"
 
 Moments = dict[str, list[float]]
-"""In order, by kind: drawing begins, the tensor is decoded, the picture drawn, encoding begins, the file is encoded."""
+"""Sorted times by kind, such as ``drawing`` and ``drawn``, before and after a call."""
 
 
 def load(*given: Any) -> Any:
-    """Load a model as ``runtimes.flux.server.pipeline.loading.load`` does, whose place it takes."""
+    """Load a model like ``runtimes.flux.server.pipeline.loading.load``, and record moments."""
     from diffusers import AutoencoderKL  # noqa: PLC0415 - reading stamps needs no torch
 
     from runtimes.flux.server.images.finishing import Finishing  # noqa: PLC0415
@@ -31,7 +31,7 @@ def load(*given: Any) -> Any:
 
 
 def _note(owner: Any, name: str, before: str, after: str) -> None:
-    """Have the moments before and after each call of a method noted."""
+    """Record the moments before and after each call of a method."""
     method = getattr(owner, name)
 
     def noted(*args: Any, **kwargs: Any) -> Any:
@@ -46,7 +46,7 @@ def _note(owner: Any, name: str, before: str, after: str) -> None:
 
 
 def read_moments(path: Path, since: float) -> Moments:
-    """Read all moments of a file from a time on."""
+    """Read a file's moments from a time on."""
     moments: Moments = {}
     for line in path.read_text(encoding="utf-8").splitlines():
         kind, at = json.loads(line)

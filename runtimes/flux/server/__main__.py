@@ -1,4 +1,4 @@
-"""Run the model server: python -m runtimes.flux.server (its settings are in the environment, see settings.py)."""
+"""Runs the model server: ``python -m runtimes.flux.server``. Settings are environment variables; see settings.py."""
 
 import asyncio
 import logging
@@ -22,7 +22,7 @@ _log = logging.getLogger("runtimes.flux.server")
 
 
 class _HttpServer(uvicorn.Server):
-    """Leaves the signals to us: at SIGTERM jobs end before connections do."""
+    """Does not handle signals itself: at SIGTERM, jobs end before connections do."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -30,7 +30,7 @@ class _HttpServer(uvicorn.Server):
 
 
 async def serve(settings: FluxSettings) -> None:
-    """Answer until SIGTERM or SIGINT; running jobs end first, within the grace."""
+    """Serve until SIGTERM or SIGINT, then let running jobs finish within the grace period."""
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
@@ -47,7 +47,7 @@ async def serve(settings: FluxSettings) -> None:
         )
     )
     listener = listen(settings.host, settings.port)
-    # A handle that fails ends the group, and with it the server.
+    # If a worker's handle fails, the group ends, and the server with it.
     async with asyncio.TaskGroup() as group:
         workers = [group.create_task(one.run(), name=f"worker {one.number}") for one in engine.scheduler.workers]
         answering = group.create_task(server.serve([listener]), name="http")

@@ -1,16 +1,16 @@
-"""What goes wrong in the server, by what is done next.
+"""The server's errors, divided by what the caller does next.
 
 FluxServerError
 ├── FluxSettingsError         the server does not start
 ├── InvalidGenerationError    422, with all field errors
-├── InvalidImageError         an image of a request cannot be used; becomes a field error
+├── InvalidImageError         becomes a field error
 ├── BodyTooLargeError         413
 ├── UnavailableError          503 with Retry-After
 ├── JobIdConflictError        409
-└── PipelineError             raised by a pipeline
-    ├── PipelineRefusedError  the job fails with code "refused"; while loading: the worker does not start again
-    ├── PipelineMemoryError   the pictures are drawn one by one; one that is alone already fails with "out_of_memory"
-    └── PipelineStoppedError  the batch is dropped: all of its jobs were cancelled
+└── PipelineError             comes from a pipeline
+    ├── PipelineRefusedError  the job fails with code "refused"; during loading: the worker does not start again
+    ├── PipelineMemoryError   the pictures are drawn one by one; one that fails alone gets code "out_of_memory"
+    └── PipelineStoppedError  the batch is dropped: all its jobs were cancelled
 """
 
 from typing import TYPE_CHECKING
@@ -24,11 +24,11 @@ class FluxServerError(Exception):
 
 
 class FluxSettingsError(FluxServerError):
-    """Environment variables are missing or wrong; the message names each."""
+    """Environment variables are missing or invalid; the message names each."""
 
 
 class InvalidGenerationError(FluxServerError):
-    """A request is invalid; ``field_errors`` has every reason."""
+    """A request is invalid; ``field_errors`` lists every reason."""
 
     def __init__(self, field_errors: "list[FieldError]") -> None:
         super().__init__("; ".join(f"{error.pointer} {error.detail}" for error in field_errors))
@@ -36,7 +36,7 @@ class InvalidGenerationError(FluxServerError):
 
 
 class InvalidImageError(FluxServerError):
-    """An image of a request cannot be used; the message is a sentence without a subject."""
+    """An image of a request cannot be used; the message is a sentence without its subject."""
 
 
 class BodyTooLargeError(FluxServerError):
@@ -44,24 +44,24 @@ class BodyTooLargeError(FluxServerError):
 
 
 class UnavailableError(FluxServerError):
-    """The server takes no job at the moment; the message says why."""
+    """The server accepts no jobs at the moment; the message says why."""
 
 
 class JobIdConflictError(FluxServerError):
-    """The id belongs to a job with another request."""
+    """The id belongs to a job with a different request."""
 
 
 class PipelineError(FluxServerError):
-    """A pipeline cannot go on."""
+    """A pipeline cannot continue."""
 
 
 class PipelineRefusedError(PipelineError):
-    """The model cannot do what was asked; the message says why and may be shown to the caller."""
+    """The model cannot do the request; the message says why and may be shown to the caller."""
 
 
 class PipelineMemoryError(PipelineError):
-    """The device's memory does not suffice; the pipeline can go on with less."""
+    """The device has too little memory; the pipeline can continue with a smaller batch."""
 
 
 class PipelineStoppedError(PipelineError):
-    """Drawing was stopped because no job of the batch is wanted any more."""
+    """Drawing was stopped because all jobs of the batch were cancelled."""

@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line. No prompt, no image."""
+"""Structured logs: one JSON object per line, without prompts or images."""
 
 import logging
 import sys
@@ -13,12 +13,12 @@ _NOISE = {
     "transformers.utils.import_utils": "requires torchvision",
     "bitsandbytes.backends.cpu.ops": "CPU gemm_4bit_forward",
 }
-"""What libraries warn of at every start, by their loggers. torchvision would only scale images faster, once a request;
-the other concerns models in 4 bit on the CPU, which this server does not have."""
+"""Warnings that libraries log at every start, by logger. torchvision would only speed up the scaling of images, once
+per request; the other one is about 4-bit models on the CPU, which this server does not run."""
 
 
 class FluxJsonFormatter(JsonFormatter):
-    """Writes time, level, logger, process, message, the record's own fields, and exception."""
+    """Writes time, level, logger, process, message, the record's own fields and the exception."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -36,13 +36,13 @@ class FluxJsonFormatter(JsonFormatter):
 
 
 def configure_logging(level: str) -> None:
-    """Send all records to standard error as JSON; the libraries' own only from WARNING on, and without their noise."""
+    """Log to standard error as JSON. Libraries log only from WARNING up, and without the noise."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(FluxJsonFormatter())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("runtimes").setLevel(level)
     for name, words in _NOISE.items():
-        logging.getLogger(name).addFilter(_without(words))  # a filter stays when a library sets its loggers up
+        logging.getLogger(name).addFilter(_without(words))  # a filter survives when a library configures its loggers
 
 
 def _without(words: str) -> Callable[[logging.LogRecord], bool]:

@@ -18,11 +18,11 @@ _LOG_LEVEL = Form(r"(?i)^(debug|info|warning|error)$", "DEBUG, INFO, WARNING or 
 _LOADER = Form(r"^[\w.]+:\w+$", "a loader, as module:function")
 _STEP_S = 120
 _COMPILING_STEP_S = 900
-"""A new size may be compiled."""
+"""Allows for the compilation of a new size."""
 
 
 def _gpus() -> int:
-    """Count the GPUs given to this machine or container; at least 1, which is then the CPU."""
+    """Count the GPUs of this machine or container; without any, return 1 for the CPU."""
     chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
     if chosen is not None:
         return max(1, len([number for number in chosen.split(",") if number]))
@@ -30,7 +30,7 @@ def _gpus() -> int:
 
 
 class FluxSettings(BaseSettings):
-    """What the environment says, each field by its name in capitals; an empty variable counts as unset."""
+    """Settings from environment variables, named like the fields but in capitals; an empty one counts as unset."""
 
     model_config = SettingsConfigDict(
         frozen=True,
@@ -42,23 +42,23 @@ class FluxSettings(BaseSettings):
     )
 
     model_options: Annotated[ModelOptions, NoDecode, BeforeValidator(strict_json.loads)]
-    """The model and how it is served; JSON, as in config.yaml."""
+    """The model and how to serve it, as JSON; the keys are those of config.yaml."""
     models_folder: Path = Path("/opt/ml/code/models")
     host: str = "0.0.0.0"  # noqa: S104 (the kubelet probes from the node; the NetworkPolicy keeps others away)
     port: int = Field(default=8080, ge=0, le=65535)
-    """0 takes a free one."""
+    """0 picks a free port."""
     loglevel: Annotated[str, _LOG_LEVEL, AfterValidator(str.upper)] = "INFO"
     pipeline: Annotated[str, _LOADER] = "runtimes.flux.server.pipeline.loading:load"
-    """Loader of the model."""
+    """The function that loads the model."""
     workers: int = Field(default_factory=_gpus, ge=1, le=64)
-    """Worker processes. Default: one for each GPU of this machine, at least one."""
+    """Number of worker processes. Default: one per GPU of this machine, at least one."""
     start_seconds: float = Field(default=1800, gt=0)
-    """A worker that is not ready after so long is killed."""
+    """A worker that is not ready after this time is killed."""
     step_seconds: float | None = Field(default=None, gt=0)
-    """A busy worker that shows no sign of life for so long is killed; the limit grows with what is seen of its speed.
-    Default: 120, and 900 for a compiled model."""
+    """A busy worker that is silent for this long is killed; the limit grows if its steps turn out to be slow.
+    Default: 120, or 900 for a compiled model."""
     grace_seconds: float = Field(default=60, ge=0)
-    """How long jobs may run on after SIGTERM."""
+    """How long jobs may still run after SIGTERM."""
 
     @property
     def step_limit_s(self) -> float:
@@ -67,7 +67,7 @@ class FluxSettings(BaseSettings):
 
 
 def read_settings() -> FluxSettings:
-    """Read the environment; raises FluxSettingsError, with all errors, if a variable is missing or wrong."""
+    """Read the environment; raises FluxSettingsError with a list of all missing or invalid variables."""
     try:
         return FluxSettings()
     except ValidationError as exc:

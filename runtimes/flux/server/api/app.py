@@ -1,4 +1,4 @@
-"""The HTTP application: its routes, the shape of its errors, and its OpenAPI description at /docs."""
+"""The HTTP application: routes, error responses, and the OpenAPI description at /docs."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -25,7 +25,7 @@ _BODIES: dict[str, tuple[type[BaseModel], ...]] = {
     "/edit": (Edit,),
     "/jobs": (JobSubmission,),
 }
-"""The routes read their bodies themselves, so FastAPI does not know them."""
+"""FastAPI does not know these, because the routes read the bodies themselves."""
 _JOB_ID = {"type": "string", "format": "uuid", "description": "The job's id, chosen by the caller. Default: random."}
 _REF = "#/components/schemas/{model}"
 
@@ -33,7 +33,7 @@ ErrorHandler = Callable[[Request, Any], Coroutine[Any, Any, Response]]
 
 
 def build_app(engine: Engine) -> FastAPI:
-    """Make the application."""
+    """Build the application."""
     app = FastAPI(
         title="Pictures by diffusion models",
         description='Draws and edits pictures. Errors are `{"detail": …}`; with 422 it lists all of them.',
@@ -64,7 +64,7 @@ async def _answer_invalid(_: Request, exc: Exception) -> JSONResponse:
     errors: list[FieldError] = []
     if isinstance(exc, InvalidGenerationError):
         errors = exc.field_errors
-    elif isinstance(exc, RequestValidationError):  # a location's first step names the part of the request: path, query
+    elif isinstance(exc, RequestValidationError):  # a location starts with the part of the request: path, query
         errors = [
             FieldError(field_path(error["loc"][1:]), error["msg"].replace("Input should", "should", 1))
             for error in exc.errors()
@@ -73,7 +73,7 @@ async def _answer_invalid(_: Request, exc: Exception) -> JSONResponse:
 
 
 def _answering(status: int, detail: str | None = None, **headers: str) -> ErrorHandler:
-    """Answer with a status and a sentence, by default the error's own."""
+    """Respond with a status and a sentence, by default the error's own message."""
 
     async def answer(_: Request, exc: Exception) -> JSONResponse:
         return JSONResponse({"detail": detail or str(exc)}, status, headers=headers)

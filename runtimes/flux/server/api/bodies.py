@@ -1,4 +1,4 @@
-"""Bodies of requests, read within limits, and the body of the answer that holds pictures."""
+"""Request bodies, read within limits, and response bodies with pictures."""
 
 import asyncio
 import json
@@ -21,25 +21,25 @@ from runtimes.flux.server.errors import BodyTooLargeError, InvalidGenerationErro
 
 _MIB = 1024 * 1024
 _MAX_IMAGE_BYTES = 4 * math.ceil(MAX_LINKED_BYTES / 3)
-"""All images in base64."""
+"""For all images of a request, in base64."""
 _MAX_TEXT_BYTES = 3 * MAX_CONTENT_BYTES
-"""A task's content as ASCII: two bytes of UTF-8 become six."""
+"""For a task's content as ASCII: two bytes of UTF-8 become six."""
 MAX_BODY_MIB = math.ceil((_MAX_TEXT_BYTES + _MAX_IMAGE_BYTES) / _MIB)
-"""Enough for all that a queue agent makes of a task."""
+"""Enough for any request that a queue agent sends."""
 _AT_ONCE = 2
-"""A queue agent posts so many."""
+"""A queue agent posts this many."""
 _QUICK_BYTES = 256 * 1024
-"""More is parsed in a thread."""
+"""Larger bodies are parsed in a thread."""
 
 
 class BodyReader:
-    """All bodies that are being read or made into jobs; each takes up to three times its size of memory meanwhile.
+    """Reads bodies, and limits their total size until they are jobs; until then, each takes up to three times its size.
 
-    A body counts as far as it has arrived; the one that exceeds the limit for all of them is rejected.
+    A body counts as far as it has arrived. The one that exceeds the total limit is rejected.
 
     Args:
-        max_bytes: Of one body.
-        at_once: How many of the largest there may be together.
+        max_bytes: Limit for one body.
+        at_once: How many bodies of that size may be held at once.
     """
 
     def __init__(self, max_bytes: int = MAX_BODY_MIB * _MIB, at_once: int = _AT_ONCE) -> None:
@@ -49,12 +49,12 @@ class BodyReader:
 
     @asynccontextmanager
     async def object_of(self, request: Request) -> AsyncIterator[dict[str, Any]]:
-        """Read a JSON object; it counts as held until the context is left.
+        """Read a JSON object; it counts towards the total until the context ends.
 
         Raises:
-            BodyTooLargeError: It exceeds the limit.
-            UnavailableError: It exceeds what is free at the moment.
-            InvalidGenerationError: It is no JSON object.
+            BodyTooLargeError: The body exceeds the limit.
+            UnavailableError: All bodies together exceed theirs.
+            InvalidGenerationError: The body is not a JSON object.
         """
         announced = request.headers.get("content-length", "")
         self._check_size(int(announced) if announced.isdecimal() else 0)
@@ -78,7 +78,7 @@ class BodyReader:
 
 
 def _object_in(chunks: list[bytes]) -> dict[str, Any]:
-    """Parse a body, and release its chunks."""
+    """Parse a body and free its chunks."""
     body = b"".join(chunks)
     chunks.clear()
     try:
@@ -91,23 +91,23 @@ def _object_in(chunks: list[bytes]) -> dict[str, Any]:
 
 
 class JobSubmission(BaseModel):
-    """A job for later."""
+    """The body of ``POST /jobs``."""
 
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
     job_id: UUID | None = None
-    """Chosen by the caller: the same id with the same request is the same job, with another one it is rejected."""
+    """The caller's choice: the same id and request mean the same job; the same id with another request is rejected."""
     task_type: Literal["text-to-image", "image-to-image", "inpainting", "edit"]
-    """What is to be done."""
+    """The type of the task."""
     request: dict[str, Any]
-    """As the body of /generate or /edit."""
+    """Like the body of /generate or /edit."""
 
     @classmethod
     def read(cls, content: Mapping[str, Any]) -> Self:
-        """Check the frame of a job.
+        """Validate the fields around ``request``.
 
         Raises:
-            InvalidGenerationError: It is invalid.
+            InvalidGenerationError: They are invalid.
         """
         try:
             return cls.model_validate(content)
@@ -116,10 +116,10 @@ class JobSubmission(BaseModel):
 
 
 def split_job_id(content: Mapping[str, Any]) -> tuple[dict[str, Any], str | None]:
-    """Take the job's id out of a request.
+    """Split a request into the rest and the job's id.
 
     Raises:
-        InvalidGenerationError: It is no UUID.
+        InvalidGenerationError: The id is not a UUID.
     """
     rest = dict(content)
     given = rest.pop("job_id", None)
@@ -130,14 +130,14 @@ def split_job_id(content: Mapping[str, Any]) -> tuple[dict[str, Any], str | None
 
 
 def generation_type(content: Mapping[str, Any]) -> str:
-    """The task type of a request to /generate, by its images."""
+    """Derive the task type of a request to /generate from its images."""
     if content.get("mask") or content.get("mask_url"):
         return INPAINTING
     return IMAGE_TO_IMAGE if content.get("image") or content.get("image_url") else TEXT_TO_IMAGE
 
 
 def pictures_body(job: ServerJob) -> bytes:
-    """The answer with a job's pictures, joined by hand: base64 needs no escapes, and a JSON writer looks for them."""
+    """Build the response with a job's pictures by hand: a JSON writer would search base64 for characters to escape."""
     row, seeds = job.row(), list(job.request.seeds)
     rest = {key: row[key] for key in ("job_id", "parameters", "timings_s", "warnings")}
     outputs = [job.outputs[number] for number in sorted(job.outputs)]

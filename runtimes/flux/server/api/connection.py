@@ -1,4 +1,4 @@
-"""The socket that the server listens on, and its connections: one whose request does not arrive is closed."""
+"""The server's listening socket, and connections that close when a request does not arrive in time."""
 
 import asyncio
 import json
@@ -8,9 +8,9 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 MAX_SILENCE_SECONDS = 30.0
-"""Between two pieces of a request, and before the first one."""
+"""Between two pieces of a request, and before the first."""
 MAX_REQUEST_SECONDS = 300.0
-"""From a request's first piece to its last."""
+"""From the first piece of a request to the last."""
 _BACKLOG = 2048
 _ANSWER = json.dumps({"detail": "the request did not come to its end in time"}).encode()
 _TOO_LATE = (
@@ -20,7 +20,7 @@ _TOO_LATE = (
 
 
 class TimedConnection(H11Protocol):
-    """uvicorn's protocol, which by itself waits for the rest of a request forever."""
+    """uvicorn's protocol with timeouts; the original waits for the rest of a request forever."""
 
     _timer: asyncio.TimerHandle | None = None
     _since: float | None = None
@@ -42,7 +42,7 @@ class TimedConnection(H11Protocol):
         self._stop()
 
     def _watch(self) -> None:
-        """Set the time at which the connection is closed, if part of a request is missing."""
+        """If part of a request is missing, schedule the closing of the connection."""
         self._stop()
         if self.transport.is_closing() or not self._is_awaited():
             self._since = None
@@ -54,7 +54,7 @@ class TimedConnection(H11Protocol):
         self._timer = self.loop.call_at(due, self._close)
 
     def _is_awaited(self) -> bool:
-        """Whether a part of a request is missing. Between two requests uvicorn closes the connection by itself."""
+        """Whether part of a request is missing. Between two requests, uvicorn itself closes the connection."""
         if self.conn.their_state is h11.IDLE:
             return self.cycle is None or bool(self.conn.trailing_data[0])
         return self.conn.their_state is h11.SEND_BODY
@@ -71,10 +71,10 @@ class TimedConnection(H11Protocol):
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Listen on an IPv4 or IPv6 address; port 0 takes a free one. From here on connections are accepted."""
+    """Accept connections on an IPv4 or IPv6 address; port 0 picks a free port."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # asyncio switches Nagle's algorithm off only for sockets that name their protocol (asyncio/base_events.py,
-    # _set_nodelay), which those of socket.create_server do not: answers would be held back for 40 ms.
+    # asyncio turns off Nagle's algorithm only for sockets that name their protocol (asyncio/base_events.py,
+    # _set_nodelay). Those of socket.create_server do not, and would delay responses by 40 ms.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind((host, port))

@@ -23,7 +23,7 @@ _QUICK_BYTES = 4 * 1024 * 1024
 
 
 def router(engine: Engine) -> APIRouter:
-    """Make the routes."""
+    """Build the routes."""
     routes = APIRouter()
     bodies = BodyReader()
     _add_pictures(routes, engine, bodies)
@@ -42,7 +42,7 @@ def router(engine: Engine) -> APIRouter:
 
 
 def _add_pictures(routes: APIRouter, engine: Engine, bodies: BodyReader) -> None:
-    """Routes that answer with the pictures themselves."""
+    """Add the routes that respond with pictures."""
 
     async def submitted(request: Request, task_type: str | None) -> tuple[ServerJob, bool]:
         async with bodies.object_of(request) as content:
@@ -50,11 +50,11 @@ def _add_pictures(routes: APIRouter, engine: Engine, bodies: BodyReader) -> None
             return await engine.submit(rest, task_type or generation_type(content), job_id)
 
     async def drawn(request: Request, task_type: str | None = None) -> ServerJob:
-        # The body is not held while the job runs: no variable of this frame has it.
+        # No variable of this frame refers to the body, so its memory is free while the job runs.
         return await _succeeded(engine, request, *await submitted(request, task_type))
 
     async def answered(job: ServerJob) -> Response:
-        is_quick = job.size_bytes <= _QUICK_BYTES  # to change threads would take longer
+        is_quick = job.size_bytes <= _QUICK_BYTES  # a switch of threads would take longer
         body = pictures_body(job) if is_quick else await asyncio.to_thread(pictures_body, job)
         return Response(body, media_type="application/json")
 
@@ -75,7 +75,7 @@ def _add_pictures(routes: APIRouter, engine: Engine, bodies: BodyReader) -> None
 
 
 def _add_jobs(routes: APIRouter, engine: Engine, bodies: BodyReader) -> None:
-    """Routes for jobs that are followed and fetched."""
+    """Add the routes of jobs, whose progress and outputs callers fetch later."""
     jobs = engine.jobs
 
     def known(job_id: UUID) -> ServerJob:
@@ -123,11 +123,11 @@ def _add_jobs(routes: APIRouter, engine: Engine, bodies: BodyReader) -> None:
 
 
 async def _succeeded(engine: Engine, request: Request, job: ServerJob, is_new: bool) -> ServerJob:
-    """Wait until a job has succeeded; a new one is forgotten then: its pictures go to this caller only.
+    """Wait until a job succeeds. A new job is forgotten afterwards: only this caller gets its pictures.
 
     Raises:
-        HTTPException: It did not succeed, or not in time.
-        InvalidGenerationError: The model refuses it.
+        HTTPException: The job failed, or did not end in time.
+        InvalidGenerationError: The model refused it.
     """
     try:
         await _until_end(engine, request, job, is_new)
@@ -143,10 +143,10 @@ async def _succeeded(engine: Engine, request: Request, job: ServerJob, is_new: b
 
 
 async def _until_end(engine: Engine, request: Request, job: ServerJob, is_new: bool) -> None:
-    """Wait until a job has ended; a new one is stopped if its time is over or its caller hangs up.
+    """Wait until a job ends. Stop a new job if it takes too long or its caller hangs up.
 
     Raises:
-        HTTPException: Another call began it, and it goes on.
+        HTTPException: The wait timed out, but the job belongs to another call and goes on.
     """
     ended = asyncio.create_task(job.ended.wait(), name="job ends")
     gone = asyncio.create_task(_hang_up(request), name="caller hangs up")
@@ -173,7 +173,7 @@ async def _hang_up(request: Request) -> None:
 
 
 async def job_events(job: ServerJob, jobs: ServerJobs) -> AsyncIterator[bytes]:
-    """A job's state as it is, then each change until its end, as server-sent events (html.spec.whatwg.org, 9.2)."""
+    """Stream a job's current state and each change until its end, as server-sent events (html.spec.whatwg.org, 9.2)."""
     with job.followed() as events:
         kind, content = "state", jobs.row(job)
         if job.has_ended:
@@ -188,4 +188,4 @@ async def job_events(job: ServerJob, jobs: ServerJobs) -> AsyncIterator[bytes]:
                         kind, content = await events.get()
                     break
                 except TimeoutError:
-                    yield b": alive\n\n"  # shows whether the caller is still there
+                    yield b": alive\n\n"  # reveals whether the caller is still connected

@@ -1,4 +1,4 @@
-"""The server without its HTTP: takes requests, cancels jobs, reports its health, closes down."""
+"""The server without HTTP: takes requests, cancels jobs, reports health, shuts down."""
 
 import asyncio
 import time
@@ -18,17 +18,17 @@ from runtimes.flux.server.worker.handle import WorkerHandle
 
 _MAX_WAITING = 1000
 _MAX_WAITING_BYTES = 2 * 1024 * 1024 * 1024
-"""Of the images that waiting jobs were given."""
+"""For the input images of waiting jobs."""
 _DECODED_AT_ONCE = 2
-"""Requests; each may take a gibibyte for a short while."""
+"""Each such request can briefly take a gibibyte."""
 _FETCH_S = 5.0
 _ABANDONED_S = 30.0
-"""Pictures that nobody fetched for so long are not waited for."""
+"""A shutdown does not wait for pictures that nobody has fetched for this long."""
 _STOPPING = "the server is stopping"
 
 
 class Engine:
-    """Jobs, workers, and what the routes ask of them."""
+    """Jobs and workers, behind the operations that the routes need."""
 
     def __init__(self, settings: FluxSettings) -> None:
         self.settings = settings
@@ -42,17 +42,17 @@ class Engine:
         """Take a request.
 
         Args:
-            content: As it was posted.
+            content: The request as posted.
             task_type: One of ``runtimes.flux.families.TASK_TYPES``.
-            job_id: Chosen by the caller; None draws one.
+            job_id: The caller's choice; None picks a random one.
 
         Returns:
-            Its job, and whether it is new: the same request may have come under that id before.
+            Its job, and whether it is new: the same request may already have come with this id.
 
         Raises:
-            InvalidGenerationError: The request cannot be done.
-            UnavailableError: No job can be taken now.
-            JobIdConflictError: Another request came under that id before.
+            InvalidGenerationError: The request is invalid.
+            UnavailableError: The server accepts no jobs now.
+            JobIdConflictError: Another request has come with this id.
         """
         chosen = job_id or str(uuid4())
         if self.jobs.get(chosen) is not None:
@@ -64,7 +64,7 @@ class Engine:
             raise UnavailableError("the model is being loaded")
         async with nullcontext() if task_type == TEXT_TO_IMAGE else self._decoding:
             request = await asyncio.to_thread(generation_request, content, task_type, card, chosen)
-        # The same id may have come again while the images were decoded.
+        # A second request with this id may have come while the images were decoded.
         if (known := self._same_job(chosen, request.digest)) is not None:
             return known, False
         self._check_open()
@@ -73,18 +73,14 @@ class Engine:
         return job, True
 
     def _same_job(self, job_id: str, digest: bytes) -> ServerJob | None:
-        """The job that has an id already.
-
-        Raises:
-            JobIdConflictError: It has another request.
-        """
+        """Find the job that already has this id; raises JobIdConflictError if its request is different."""
         known = self.jobs.get(job_id)
         if known is not None and known.request.digest != digest:
             raise JobIdConflictError("a job of this id is here already, and its request is another one")
         return known
 
     def _check_open(self) -> None:
-        """Raise UnavailableError if no job can be taken now."""
+        """Raise UnavailableError if the server accepts no jobs now."""
         if self._stopping:
             raise UnavailableError(_STOPPING)
         if (reason := self.scheduler.given_up) is not None:
@@ -95,16 +91,16 @@ class Engine:
             raise UnavailableError("too many jobs are waiting")
 
     def cancel(self, job: ServerJob) -> None:
-        """Withdraw a job that waits, stop one that runs, forget one that has ended."""
+        """Cancel a job that waits or runs; forget one that has ended."""
         if job.has_ended:
             self.jobs.forget(job)
         else:
             self.scheduler.stop(job, ServerJobError("cancelled", "the job was cancelled"))
 
     async def close(self) -> None:
-        """Take no more jobs, withdraw those that wait, and let those that run end within the grace.
+        """Reject new jobs, cancel waiting ones, and let running ones finish within the grace period.
 
-        Afterwards callers have a few seconds to fetch the outputs of jobs that ended just now.
+        Afterwards, callers have a few seconds to fetch the outputs of jobs that have just ended.
         """
         self._stopping = True
         stopped = ServerJobError(LOST, _STOPPING)
@@ -121,7 +117,7 @@ class Engine:
                 await self.jobs.until(lambda job: job.is_fetched or (job.times.ended or 0) < since)
 
     def health(self) -> dict[str, Any]:
-        """Whether the server lives, whether it takes jobs, and what each worker does."""
+        """Whether the server is live, whether it accepts jobs, and what each worker is doing."""
         workers = self.scheduler.workers
         return {
             "live": self.scheduler.given_up is None,

@@ -1,4 +1,4 @@
-"""A posted request becomes a GenerationRequest: defaults filled in, seeds drawn, images decoded and prepared."""
+"""Turns a posted request into a GenerationRequest: fills in defaults, draws seeds, decodes and prepares images."""
 
 import json
 import secrets
@@ -23,16 +23,16 @@ from runtimes.flux.server.ports import GenerationRequest
 
 _NO_LINKS = "is a link: this server fetches no links; send the bytes in base64, or post the task to the platform"
 _DRAWN_SEEDS = 2**32
-"""Drawn seeds stay below it, so that every JSON reader keeps them whole."""
+"""Limit of drawn seeds, which every JSON parser reads exactly."""
 _MIN_STEPS_FOR_PREVIEW = 3
-"""A preview needs two steps to see where they lead, and comes before the last one."""
+"""A preview needs the direction of two steps, and comes before the last step."""
 
 
 def generation_request(content: Mapping[str, Any], task_type: str, card: ModelCard, job_id: str) -> GenerationRequest:
-    """Check and complete a request. Decodes images, so it takes its time.
+    """Check and complete a request. This is slow because it decodes images.
 
     Raises:
-        InvalidGenerationError: It is invalid; all errors are named.
+        InvalidGenerationError: It is invalid; the exception lists all errors.
     """
     errors = [*request_errors(content, task_type, card), *_link_errors(content)]
     if errors:
@@ -43,12 +43,12 @@ def generation_request(content: Mapping[str, Any], task_type: str, card: ModelCa
 
 
 def digest_of(content: Mapping[str, Any], task_type: str) -> bytes:
-    """Digest a request as it was posted, whatever the order of its fields. Reads images whole, so it takes its time."""
+    """Hash a request as posted, independent of field order. This is slow because it hashes whole images."""
     return sha256(json.dumps([task_type, _digested(content)], sort_keys=True).encode()).digest()
 
 
 def _digested(value: Any) -> Any:
-    """The value, each text in it replaced by its digest: to write an image as JSON takes longer than to digest it."""
+    """Replace each text by its digest: writing an image as JSON takes longer than hashing it."""
     match value:
         case str():
             return sha256(value.encode()).hexdigest()
@@ -61,7 +61,7 @@ def _digested(value: Any) -> Any:
 
 
 def _link_errors(content: Mapping[str, Any]) -> list[FieldError]:
-    """Name the links; base64 of an image begins otherwise."""
+    """Find links, which no image in base64 looks like."""
     given = {name: content.get(name) for name in ("image", "image_url", "mask", "mask_url")}
     images = content.get("images")
     given |= {f"images[{at}]": image for at, image in enumerate(images if isinstance(images, list) else ())}
@@ -98,7 +98,7 @@ def _seeds(body: FluxRequest) -> tuple[int, ...]:
 
 
 def _without_idle_values(request: GenerationRequest, body: FluxRequest, card: ModelCard) -> GenerationRequest:
-    """Set what has no effect to what it would be without, and warn of it."""
+    """Reset values that have no effect, with a warning for each."""
     changes: dict[str, Any] = {}
     warnings = []
     family = card.row
@@ -156,13 +156,13 @@ def _with_images(request: GenerationRequest, body: FluxRequest, family: Family) 
 
 
 class _ImageReader:
-    """Reads images, and collects the errors of those that cannot be read; an empty image takes their place."""
+    """Reads images and collects errors; an empty image replaces one that cannot be read."""
 
     def __init__(self) -> None:
         self.errors: list[FieldError] = []
 
     def image(self, field: str, content: str, background: str | None = "#ffffff") -> Image.Image:
-        """Read an image; without a background it is a mask."""
+        """Read an image, or a mask if there is no background."""
         try:
             return decode(content, background)
         except InvalidImageError as exc:
@@ -173,7 +173,7 @@ class _ImageReader:
         return None if content is None else self.image("mask", content, None)
 
     def check_shape(self, field: str, size: tuple[int, int]) -> None:
-        """Note an image that is so narrow that no side within the limit gives it the pixels that a model needs."""
+        """Reject an image so narrow that its longer side would exceed the limit at the model's number of pixels."""
         if max(size) > MAX_SIDE:
             would = f"it would be drawn with {size[0]} x {size[1]} pixels, at most {MAX_SIDE} a side"
             self.errors.append(FieldError(field, f"is too narrow: {would}"))
@@ -182,7 +182,7 @@ class _ImageReader:
 def _edited(
     request: GenerationRequest, body: Edit, given: Mapping[str, str], family: Family, reader: _ImageReader
 ) -> GenerationRequest:
-    """Prepare an edit: the first image gets the picture's size, the references keep their shapes."""
+    """Prepare an edit: the first image gets the picture's size; the references keep their shapes."""
     image, *others = [reader.image(field, content, body.background) for field, content in given.items()]
     size = edit_size(body.size, image.size, family)
     shapes = [shape_at(one.size, family.size**2, family) for one in others]
@@ -199,7 +199,7 @@ def _prepared(
     mask: Image.Image | None,
     feather: int = 0,
 ) -> GenerationRequest:
-    """Bring the first image and its mask to the picture's size."""
+    """Resize the first image and its mask to the picture's size."""
     given = images[0].size
     return replace(
         request,
@@ -211,7 +211,7 @@ def _prepared(
 
 
 def _parameters(request: GenerationRequest, body: FluxRequest) -> dict[str, Any]:
-    """Every value after defaults, under the names of requests; no images."""
+    """All values except images, defaults included, under their names in requests."""
     values: dict[str, Any] = {
         "task_type": request.task_type,
         "prompt": request.prompt,

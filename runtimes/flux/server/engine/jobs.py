@@ -1,4 +1,4 @@
-"""A job, its progress and its outputs; and all jobs of the server."""
+"""A job with its progress and outputs, and the collection of all jobs."""
 
 import asyncio
 import time
@@ -16,7 +16,7 @@ _KEPT_BYTES = 512 * 1024 * 1024
 
 
 class ServerJobState(StrEnum):
-    """Where a job is."""
+    """The states of a job."""
 
     WAITING = "waiting"
     RUNNING = "running"
@@ -28,19 +28,19 @@ class ServerJobState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ServerJobError:
-    """Why a job has no pictures: a code for programs, a message for its author."""
+    """Why a job has no pictures: a code for programs and a message for people."""
 
     code: str
     message: str
 
 
 JobEvent = tuple[str, dict[str, Any]]
-"""What followers of a job get: its kind, which is state, progress, output, freed or end, and its content."""
+"""A change of a job: its kind (state, progress, output, freed or end) and its content."""
 
 
 @dataclass(slots=True)
 class JobTimes:
-    """Moments of a job, in seconds of the monotonic clock, and what the worker measured."""
+    """Timestamps of a job on the monotonic clock, and durations that the worker measured."""
 
     added: float = field(default_factory=time.monotonic)
     began: float | None = None
@@ -52,7 +52,7 @@ class JobTimes:
     decode_s: float = 0
 
     def seconds(self) -> dict[str, float]:
-        """How long each stage took, so far; a preview counts from the beginning of the drawing."""
+        """How long each stage has taken so far; the time to a preview counts from the start of drawing."""
         now = self.ended or time.monotonic()
         stages = {
             "queue": (self.began or now) - self.added,
@@ -68,35 +68,35 @@ class JobTimes:
 
 @dataclass(eq=False)
 class ServerJob:
-    """One request on its way."""
+    """A request, and the state of its work."""
 
     request: GenerationRequest
-    """What is to be done; its images are released at the end."""
+    """Its images are freed when the job ends."""
     state: ServerJobState = ServerJobState.WAITING
     progress: float = 0.0
     """From 0 to 1."""
     batch: int | None = None
-    """Number of the batch that it is drawn in."""
+    """Number of its batch."""
     outputs: dict[int, JobOutput] = field(default_factory=dict)
     fetched: set[int] = field(default_factory=set)
-    """Numbers of the outputs that a caller has."""
+    """Numbers of the outputs that were fetched."""
     error: ServerJobError | None = None
     warnings: tuple[str, ...] = ()
-    """What of the request has no effect, as the worker found."""
+    """The worker's sentences about values without effect."""
     attempts: int = 0
-    """How many workers were lost while they drew it."""
+    """How many workers were lost while drawing it."""
     times: JobTimes = field(default_factory=JobTimes)
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     _followers: set[asyncio.Queue[JobEvent]] = field(default_factory=set)
 
     @property
     def id(self) -> str:
-        """Chosen by the caller, or drawn."""
+        """The caller's choice, or random."""
         return self.request.job_id
 
     @property
     def has_ended(self) -> bool:
-        """Whether nothing will change any more."""
+        """Whether it has reached its final state."""
         return self.ended.is_set()
 
     @property
@@ -106,40 +106,40 @@ class ServerJob:
 
     @property
     def is_complete(self) -> bool:
-        """Whether all pictures are there and the device is done with it."""
+        """Whether all pictures are finished and the device is free."""
         pictures = sum(output.kind == "picture" for output in self.outputs.values())
         return self.state is ServerJobState.ENCODING and pictures == len(self.request.seeds)
 
     @property
     def is_fetched(self) -> bool:
-        """Whether a caller has each of its outputs, as far as there are any."""
+        """Whether all its outputs were fetched; true if it has none."""
         return self.outputs.keys() <= self.fetched
 
     @property
     def size_bytes(self) -> int:
-        """Size of its outputs."""
+        """Total size of its outputs."""
         return sum(len(output.content) for output in self.outputs.values())
 
     def wait_again(self) -> None:
-        """Go back to waiting: the worker was lost."""
+        """Go back to waiting after the loss of the worker."""
         self.state, self.progress, self.batch, self.outputs = ServerJobState.WAITING, 0.0, None, {}
         self.fetched.clear()
         self.times.began = self.times.previewed = self.times.freed = None
         self._tell("state", self.row())
 
     def begin(self, batch: int, encode_s: float, warnings: tuple[str, ...] = ()) -> None:
-        """A worker draws it, with the others of that batch."""
+        """Note that a worker starts to draw its batch."""
         self.state, self.batch, self.warnings = ServerJobState.RUNNING, batch, warnings
         self.times.began, self.times.encode_s = time.monotonic(), encode_s
         self._tell("state", self.row())
 
     def step(self, share: float) -> None:
-        """Note how much is denoised; progress never goes back."""
+        """Note the share that is denoised; progress never goes back."""
         self.progress = max(self.progress, round(share, 4))
         self._tell("progress", {"progress": self.progress})
 
     def free(self, message: DeviceFreed) -> None:
-        """Note that the device is done with it."""
+        """Note that the device has finished its batch."""
         self.state = ServerJobState.ENCODING
         self.times.freed = time.monotonic()
         self.times.denoise_s, self.times.decode_s = message.denoise_s, message.decode_s
@@ -147,14 +147,14 @@ class ServerJob:
         self._tell("state", self.row())
 
     def take(self, output: JobOutput) -> None:
-        """Take a finished picture or preview."""
+        """Add a finished picture or preview."""
         self.outputs[output.number] = output
         if output.kind == "preview":
             self.times.previewed = time.monotonic()
         self._tell("output", self._output_row(output))
 
     def end(self, error: ServerJobError | None = None) -> None:
-        """End the job; with an error its pictures are dropped."""
+        """End the job; an error discards its pictures."""
         self.error = error
         if error is None:
             self.state, self.progress = ServerJobState.SUCCEEDED, 1.0
@@ -167,7 +167,7 @@ class ServerJob:
         self._tell("end", self.row())
 
     def row(self) -> dict[str, Any]:
-        """All that callers may know of it, besides its place in the queue."""
+        """All that callers may see, except the position in the queue."""
         return {
             "job_id": self.id,
             "state": self.state.value,
@@ -191,7 +191,7 @@ class ServerJob:
 
     @contextmanager
     def followed(self) -> Iterator[asyncio.Queue[JobEvent]]:
-        """Get each change from now on."""
+        """Receive each change from now on."""
         events: asyncio.Queue[JobEvent] = asyncio.Queue()
         self._followers.add(events)
         try:
@@ -205,11 +205,11 @@ class ServerJob:
 
 
 class ServerJobs:
-    """All jobs by id: those that wait, in order, those that run, and for a while those that have ended.
+    """All jobs by id: waiting ones in order, running ones, and for some time those that have ended.
 
     Args:
-        kept_seconds: How long an ended job can be asked for.
-        kept_bytes: How much the outputs of ended jobs may hold; beyond it the oldest are forgotten earlier.
+        kept_seconds: How long an ended job is kept.
+        kept_bytes: Limit for the outputs of all ended jobs; above it, the oldest jobs are forgotten earlier.
     """
 
     def __init__(self, kept_seconds: float = _KEPT_SECONDS, kept_bytes: int = _KEPT_BYTES) -> None:
@@ -225,33 +225,32 @@ class ServerJobs:
         return iter(self._jobs.values())
 
     def get(self, job_id: str) -> ServerJob | None:
-        """The job, unless it is unknown or forgotten."""
+        """Find a job; None if it is unknown or forgotten."""
         return self._jobs.get(job_id)
 
     def add(self, job: ServerJob) -> None:
-        """Add a new job; it waits."""
+        """Add a new job to the queue."""
         self._jobs[job.id] = self._waiting[job.id] = job
 
     @property
     def waiting(self) -> list[ServerJob]:
-        """Those that no worker has, in the order in which they are served."""
+        """Jobs without a worker, in the order of service."""
         return list(self._waiting.values())
 
     def take(self, jobs: Iterable[ServerJob]) -> None:
-        """Take jobs out of the queue: a worker has them."""
+        """Remove jobs from the queue because a worker has them."""
         for job in jobs:
             self._waiting.pop(job.id, None)
 
     def put_back(self, jobs: Iterable[ServerJob]) -> None:
-        """Queue jobs again, before those that came after them."""
+        """Queue jobs again, in the order in which they first came."""
         waiting = [*jobs, *self._waiting.values()]
         self._waiting = {job.id: job for job in sorted(waiting, key=lambda job: job.times.added)}
 
     def row(self, job: ServerJob) -> dict[str, Any]:
-        """All that callers may know of a job.
+        """All that callers may see of a job.
 
-        ``position`` is its place among those that wait, from 1; 0 if a worker has it but has not begun; None once it
-        runs.
+        ``position`` is its place in the queue, from 1; 0 if a worker has it but has not begun; None once it runs.
         """
         position = None
         if job.state is ServerJobState.WAITING:
@@ -259,7 +258,7 @@ class ServerJobs:
         return {**job.row(), "position": position}
 
     def settle(self, job: ServerJob) -> None:
-        """Keep an ended job for a while."""
+        """Keep an ended job for some time."""
         self._waiting.pop(job.id, None)
         self._ended[job.id] = asyncio.get_running_loop().call_later(self._kept_seconds, self.forget, job)
         self._ended_bytes += job.size_bytes
@@ -268,7 +267,7 @@ class ServerJobs:
         self._changed.set()
 
     def fetch(self, job: ServerJob, number: int) -> JobOutput | None:
-        """Give an output to a caller; None if there is none of that number."""
+        """Get an output for a caller, by number; None if there is none."""
         output = job.outputs.get(number)
         if output is not None:
             job.fetched.add(number)
@@ -286,11 +285,11 @@ class ServerJobs:
         self._changed.set()
 
     def by_state(self) -> dict[str, list[str]]:
-        """Ids of all jobs, by state; those that wait in their order."""
+        """Ids of all jobs, by state."""
         return {state.value: [job.id for job in self if job.state is state] for state in ServerJobState}
 
     async def until(self, is_over: Callable[[ServerJob], bool]) -> None:
-        """Wait until something is true of all jobs; it is checked when one ends, is fetched or is forgotten."""
+        """Wait until a condition is true of all jobs; it is checked when a job ends, is fetched or is forgotten."""
         while not all(map(is_over, self)):
             self._changed.clear()
             await self._changed.wait()

@@ -1,4 +1,4 @@
-"""The server's figures for Prometheus."""
+"""The server's metrics for Prometheus."""
 
 from collections.abc import Callable, Iterable
 
@@ -14,11 +14,7 @@ _BUSY = "Seconds that a worker's device drew; its rate is the share of time it i
 
 
 class ServerMetrics:
-    """The server's counters, in a registry of their own.
-
-    Args:
-        waiting: Says how many jobs wait.
-    """
+    """The server's metrics in their own registry; ``waiting`` returns the number of waiting jobs."""
 
     def __init__(self, waiting: Callable[[], int]) -> None:
         own = self._registry = CollectorRegistry()
@@ -31,7 +27,7 @@ class ServerMetrics:
         self._busy = Counter("flux_busy_seconds", _BUSY, ["worker"], registry=own)
 
     def note_batch(self, worker: int, seconds: float, drawn: Iterable[int]) -> None:
-        """A worker's device drew for so long; ``drawn`` counts the pictures that were denoised together."""
+        """Count the time that a worker's device drew, and for each part of the batch its pictures."""
         self._busy.labels(worker).inc(seconds)
         for pictures in drawn:
             self._batches.observe(pictures)
@@ -41,7 +37,7 @@ class ServerMetrics:
         self._losses.labels(worker).inc()
 
     def note_end(self, job: ServerJob) -> None:
-        """Count a job that has ended, and its stages."""
+        """Count an ended job, and the time of its stages."""
         self._jobs.labels(job.request.task_type, job.outcome).inc()
         if job.error is None:
             self._pictures.inc(len(job.request.seeds))
@@ -49,5 +45,5 @@ class ServerMetrics:
                 self._stages.labels(stage).observe(seconds)
 
     def text(self) -> bytes:
-        """All figures, in Prometheus' text format."""
+        """Write all metrics in Prometheus' text format."""
         return generate_latest(self._registry)

@@ -1,4 +1,4 @@
-"""Brings jobs and workers together: forms batches, follows them, and decides about jobs whose worker is lost."""
+"""Assigns jobs to workers: forms batches, follows them, and retries or fails the jobs of a lost worker."""
 
 import asyncio
 import itertools
@@ -15,18 +15,18 @@ from runtimes.flux.server.worker.handle import AssignedBatch, WorkerHandle
 
 _MAX_ATTEMPTS = 2
 LOST = "worker_lost"
-"""Code of jobs that no worker could end."""
+"""Error code of jobs that no worker could finish."""
 _log = logging.getLogger(__name__)
 
 
 def choose_batch(waiting: Sequence[ServerJob], max_pictures: int) -> tuple[list[ServerJob], bool]:
-    """Choose the next batch: the first job that waits, and those of its batch key that fit, in order.
+    """Choose the next batch: the first waiting job, and the jobs with the same batch key that fit, in order.
 
-    None overtakes another of its key. A job of more than ``max_pictures`` is a batch by itself, and so is one that a
-    worker was lost with.
+    No job overtakes another with its key. A job with more than ``max_pictures`` is a batch by itself, and so is a job
+    that was being drawn when a worker was lost.
 
     Returns:
-        The chosen jobs; and whether the batch is full, so that waiting for more is of no use.
+        The jobs, and whether the batch is full, so that there is no point in waiting for more.
     """
     leader = waiting[0]
     chosen, pictures = [leader], len(leader.request.seeds)
@@ -43,11 +43,11 @@ def choose_batch(waiting: Sequence[ServerJob], max_pictures: int) -> tuple[list[
 
 
 class BatchScheduler:
-    """All workers, and which jobs they have.
+    """All workers, with their jobs.
 
     Attributes:
-        card: What requests may hold; None until a worker has loaded the model.
-        workers: One for each GPU; they must still be run.
+        card: What requests may contain; None until a worker has loaded the model.
+        workers: One per GPU; the caller runs them.
     """
 
     def __init__(self, settings: FluxSettings, jobs: ServerJobs, metrics: ServerMetrics) -> None:
@@ -61,16 +61,16 @@ class BatchScheduler:
 
     @property
     def given_up(self) -> str | None:
-        """Why no worker will come back; None as long as one will."""
+        """Why no worker will start again; None while any still can."""
         return self.workers[0].loss if all(worker.given_up for worker in self.workers) else None
 
     def add(self, job: ServerJob) -> None:
-        """Take a new job."""
+        """Queue a new job."""
         self._jobs.add(job)
         self.dispatch()
 
     def stop(self, job: ServerJob, error: ServerJobError) -> None:
-        """End a job now, unless it has ended; the device stops at its next step."""
+        """End a job with an error, unless it has ended; the device stops after its current step."""
         if job.has_ended:
             return
         self._end(job, error)
@@ -79,7 +79,7 @@ class BatchScheduler:
         self.dispatch()
 
     def dispatch(self) -> None:
-        """Give batches to all workers that need one; those with the least work come first."""
+        """Assign batches to all workers that need one, the least busy first."""
         if self._wake is not None:
             self._wake.cancel()
             self._wake = None
@@ -91,7 +91,7 @@ class BatchScheduler:
             pass
 
     def _serve(self, worker: WorkerHandle) -> bool:
-        """Give a worker the next batch, if there is one and its time has come."""
+        """Assign the next batch to a worker, if there is one and it need not wait; return whether one was assigned."""
         waiting = self._jobs.waiting
         if not waiting or (waiting[0].attempts and worker.batches):
             return False
@@ -104,7 +104,7 @@ class BatchScheduler:
         return True
 
     def _may_grow(self, worker: WorkerHandle, leader: ServerJob) -> bool:
-        """Whether a batch may wait for more jobs; where only the clock ends that, the clock is set."""
+        """Whether a batch can wait for more jobs; if only time can end the wait, set a timer."""
         if worker.undrawn:
             return not worker.needs_next
         left_s = leader.times.added + self._options.batch_wait_seconds - time.monotonic()
@@ -155,7 +155,7 @@ class BatchScheduler:
         _log.info("a job ended", extra={"job": job.id, "outcome": job.outcome, "seconds": job.times.seconds()})
 
     def _lose(self, worker: WorkerHandle, batches: list[AssignedBatch]) -> None:
-        """Queue a lost worker's jobs once more; those that it drew are tried alone."""
+        """Queue a lost worker's jobs once more; those that it was drawing are tried alone."""
         self._metrics.note_loss(worker.number)
         back = []
         for position, batch in enumerate(batches):

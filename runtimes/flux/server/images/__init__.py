@@ -1,1 +1,1 @@
-"""Images of requests: decoded within limits, brought to size, and finished."""
+"""Images of requests are decoded within limits and resized; drawn pictures are finished."""

@@ -1,7 +1,7 @@
-"""Decodes each image in a process of its own: what a broken file does to a decoder ends with it, and within limits.
+"""Decodes each image in its own process, with limits: a malicious or broken file can harm no more than that process.
 
-The process is this module, too: it reads a line of JSON and the image in base64, and writes a line of JSON and pixels.
-It is started for each image, so nothing that takes long to import is imported here.
+The process runs this module too. It reads a line of JSON and the image in base64, and writes a line of JSON and the
+pixels. It starts for each image, so this module must import nothing slow.
 """
 
 import base64
@@ -19,12 +19,12 @@ from contract.inputs import MAX_PIXELS
 from runtimes.flux.server.errors import InvalidImageError
 
 MAX_CPU_SECONDS = 20
-"""An image of MAX_PIXELS takes a quarter of it on a slow core."""
+"""An image with MAX_PIXELS takes a quarter of this on a slow core."""
 MAX_MEMORY_BYTES = 2 * 1024 * 1024 * 1024
-"""Of addresses; an image of MAX_PIXELS with transparency takes half."""
+"""Address space; an image with MAX_PIXELS and transparency takes half of it."""
 _MAX_SECONDS = 120
 _MAX_METADATA_BYTES = 64 * 1024 * 1024
-"""Of a PNG's texts and profile, unpacked; Pillow's own limit of 1 MiB rejects sound files."""
+"""For a PNG's texts and profile, unpacked; Pillow's own limit of 1 MiB rejects valid files."""
 _ROOT = Path(__file__).parents[4]
 _COMMAND = (sys.executable, "-B", "-m", "runtimes.flux.server.images.decoder")
 _SIGNATURES = (
@@ -40,28 +40,28 @@ _SIGNATURES = (
     ("avif", 4, b"ftypmif1"),
     ("avif", 4, b"ftypmsf1"),
 )
-"""What a format's files begin with, and after how many bytes."""
+"""Format, offset and signature of its files."""
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 _WIDE_MODES = {"F": "floating-point numbers", "I": "32-bit numbers"}
-"""Their range is unknown: most would come out black or white."""
+"""The range of values is unknown, so most images would turn out black or white."""
 _TOO_MUCH = "takes too much memory or time to be unpacked; save it again, smaller or as PNG"
 _NO_IMAGE = f"is not an image; it may be {', '.join(_FORMATS)}"
 
 
 def decode(content: str, background: str | None = "#ffffff") -> Image.Image:
-    """Read an image, the first of an animation: upright by its EXIF orientation, without transparency.
+    """Read an image, or the first of an animation, rotated by its EXIF orientation and without transparency.
 
     Args:
         content: Base64, alone or in a data URL.
-        background: Colour that lies under transparent parts, as ``#rrggbb``; the image is in RGB. None reads a mask:
-            it is in "L", and what is transparent in it counts as black, which is kept.
+        background: Colour behind transparent parts, as ``#rrggbb``; the result is in RGB. None reads a mask in "L",
+            whose transparent parts become black and so are kept.
 
     Raises:
-        InvalidImageError: It is no image, too large, or takes too much memory or time.
+        InvalidImageError: It is not an image, is too large, or takes too much memory or time.
     """
     head = {"background": background, "cpu_seconds": MAX_CPU_SECONDS, "memory_bytes": MAX_MEMORY_BYTES}
     try:
-        # Without the environment: it may hold a token of the hub.
+        # Without the environment, which may hold a token for the hub.
         ended = subprocess.run(  # noqa: S603 (this module)
             _COMMAND,
             input=json.dumps(head).encode() + b"\n" + content.encode(errors="replace"),
@@ -70,7 +70,7 @@ def decode(content: str, background: str | None = "#ffffff") -> Image.Image:
             cwd=_ROOT,
             env={},
             timeout=_MAX_SECONDS,
-            start_new_session=True,  # a Ctrl-C for the server is none for this process
+            start_new_session=True,  # Ctrl-C in the server's terminal must not reach it
             check=False,
         )
     except subprocess.TimeoutExpired as exc:
@@ -86,11 +86,11 @@ def decode(content: str, background: str | None = "#ffffff") -> Image.Image:
 
 
 def main() -> None:
-    """Decode the image on standard input. A process that is killed at its limits answers nothing."""
+    """Decode the image on standard input. A process killed at its limits writes nothing."""
     PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY = _MAX_METADATA_BYTES
     head = json.loads(sys.stdin.buffer.readline())
     _limit(resource.RLIMIT_CPU, head["cpu_seconds"])
-    if sys.platform == "linux":  # others count what they share, or refuse
+    if sys.platform == "linux":  # other systems count shared memory, or refuse
         _limit(resource.RLIMIT_AS, head["memory_bytes"])
     answer: dict[str, object]
     pixels = b""
@@ -111,7 +111,7 @@ def _limit(kind: int, most: int) -> None:
 
 
 def decoded(content: str, background: str | None = "#ffffff") -> Image.Image:
-    """Decode within this process, which may raise MemoryError: broken files can take any memory."""
+    """Decode in this process; raises MemoryError too, because a broken file can take any amount of memory."""
     data = _bytes_of(content)
     _check_extent(data)
     try:
@@ -120,7 +120,7 @@ def decoded(content: str, background: str | None = "#ffffff") -> Image.Image:
         raise
     except UnidentifiedImageError as exc:
         raise InvalidImageError(_NO_IMAGE) from exc
-    except Exception as exc:  # Pillow raises whatever a broken file leads it to: SyntaxError and struct.error were seen
+    except Exception as exc:  # Pillow raises anything for a broken file: SyntaxError and struct.error were seen
         raise InvalidImageError("is a broken image") from exc
     return _opaque(image, "#000000").convert("L") if background is None else _opaque(image, background)
 
@@ -136,7 +136,7 @@ def _bytes_of(content: str) -> bytes:
 
 
 def _check_extent(data: bytes) -> None:
-    """Look at the size, and at how much stands before the pixels, before anything is unpacked."""
+    """Check the size, and how much comes before the pixels, before unpacking anything."""
     kind = next((kind for kind, at, signature in _SIGNATURES if data.startswith(signature, at)), None)
     if kind is None:
         raise InvalidImageError(_NO_IMAGE)
@@ -154,7 +154,7 @@ def _check_pixels(width: int, height: int) -> None:
 
 def _upright(data: bytes) -> Image.Image:
     image = Image.open(io.BytesIO(data), formats=_FORMATS)
-    _check_pixels(image.width, image.height)  # Pillow may go by another of the file's sizes
+    _check_pixels(image.width, image.height)  # Pillow may use another of the file's sizes
     image.load()
     if image.mode in _WIDE_MODES:
         raise InvalidImageError(f"is an image of {_WIDE_MODES[image.mode]}; save it with 8 or 16 bits a channel")
@@ -162,7 +162,7 @@ def _upright(data: bytes) -> Image.Image:
 
 
 def _opaque(image: Image.Image, background: str) -> Image.Image:
-    """Turn into RGB, without what its file said beside the pixels."""
+    """Convert to RGB and drop the file's metadata."""
     if image.has_transparency_data:
         over = image.convert("RGBA")
         image = Image.new("RGB", image.size, background)

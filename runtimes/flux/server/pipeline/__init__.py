@@ -1,1 +1,1 @@
-"""Diffusion models behind ``runtimes.flux.server.ports``. Only this package imports torch and diffusers."""
+"""Diffusion models that implement ``runtimes.flux.server.ports``. Only this package imports torch and diffusers."""

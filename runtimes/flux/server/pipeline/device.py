@@ -1,4 +1,4 @@
-"""The device that a model is on: what it is, whether it can do what is asked of it, and how work runs there."""
+"""The device of a model: what it is, whether it supports the model's options, and how work runs on it."""
 
 import gc
 from collections.abc import Callable, Iterable, Iterator
@@ -13,7 +13,7 @@ from runtimes.flux.server.errors import PipelineMemoryError, PipelineRefusedErro
 Result = TypeVar("Result")
 
 _NO_MEMORY = ("can't allocate memory", "STATUS_ALLOC_FAILED")
-"""In the messages of torch's allocator for main memory, of cuBLAS and cuDNN, without exceptions of their own."""
+"""Parts of messages of torch's allocator for main memory, of cuBLAS and cuDNN, which have no exception types."""
 
 
 class ModelDevice:
@@ -25,16 +25,16 @@ class ModelDevice:
 
     @classmethod
     def numbered(cls, number: int) -> "ModelDevice":
-        """The GPU of a number; the CPU where there is none at all."""
+        """The GPU with this number, or the CPU if there is no GPU."""
         return cls(torch.device("cuda", number) if torch.cuda.is_available() else torch.device("cpu"))
 
     @property
     def is_gpu(self) -> bool:
-        """Whether it is a GPU."""
+        """Whether this is a GPU."""
         return bool(self.torch_device.type == "cuda")
 
     def check(self, options: ModelOptions) -> None:
-        """Refuse a model's options that the device cannot do."""
+        """Raise PipelineRefusedError if the device does not support an option."""
         if not self.is_gpu:
             for name, value in (("quantization", options.quantization), ("offload", options.offload)):
                 if value != "none":
@@ -47,7 +47,7 @@ class ModelDevice:
 
     @contextmanager
     def in_front(self) -> Iterator[None]:
-        """Compute in this thread; leave when it is done."""
+        """Compute in this thread; wait for the device at the end."""
         with torch.no_grad(), torch.cuda.device(self.torch_device) if self.is_gpu else nullcontext():
             yield
             if self.is_gpu:
@@ -55,35 +55,31 @@ class ModelDevice:
 
     @contextmanager
     def beside(self) -> Iterator[None]:
-        """Compute in this thread, at the same time as another one that is in front; leave when it is done."""
+        """Compute in this thread while another one is in front; wait for the device at the end."""
         with torch.no_grad(), torch.cuda.stream(self._side) if self._side else nullcontext():
             yield
             if self._side is not None:
                 self._side.synchronize()
 
     def keep(self, tensors: Iterable[torch.Tensor]) -> None:
-        """Bring tensors that were computed beside to the front: their memory is not reused before it is done."""
+        """Protect tensors that were computed beside: their memory is not reused before the front has finished."""
         for tensor in tensors if self.is_gpu else ():
             tensor.record_stream(torch.cuda.current_stream(self.torch_device))
 
     def run(self, work: Callable[[], Result]) -> Result:
-        """Do work that may take more memory than there is.
-
-        Raises:
-            PipelineMemoryError: There was not enough; what the work had taken is free again.
-        """
+        """Do work; raises PipelineMemoryError if memory runs out, after freeing what the work had taken."""
         try:
             return work()
         except (MemoryError, RuntimeError) as exc:
             if not _is_of_memory(exc):
                 raise
             short = str(exc).partition("\n")[0]
-        # Not in the handler: the error that it holds has frames, and they hold tensors.
+        # Not in the handler, where the error still refers to frames, and they to tensors.
         self.release_memory()
         raise PipelineMemoryError(short)
 
     def release_memory(self) -> None:
-        """Give memory that nobody holds back to the device."""
+        """Return unused memory to the device."""
         gc.collect()
         if self.is_gpu:
             torch.cuda.empty_cache()

@@ -1,4 +1,4 @@
-"""Models of the Hugging Face hub: fetched into its cache, and taken from there where the hub is out of reach."""
+"""Downloads models from the Hugging Face hub to its cache, and uses the cache when the hub is unreachable."""
 
 import logging
 from functools import partial
@@ -14,7 +14,7 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-from huggingface_hub.utils import httpx  # the one that the client was installed with: httpx, or its successor httpx2
+from huggingface_hub.utils import httpx  # the client's own: httpx, or its successor httpx2
 
 from runtimes.flux.server.errors import PipelineRefusedError
 
@@ -33,10 +33,10 @@ _log = logging.getLogger(__name__)
 
 
 def fetched(hub_id: str, revision: str | None = None) -> Path:
-    """Find a model's folder in the hub's cache; what is new or missing there is fetched first.
+    """Download what is new or missing of a model, and return its folder in the hub's cache.
 
     Raises:
-        PipelineRefusedError: The hub does not give it; the message says why, as the end of a sentence.
+        PipelineRefusedError: The download failed; the message says why, as the end of a sentence.
     """
     _log.info(
         "the model is looked for on the Hugging Face hub, and fetched", extra={"model": hub_id, "revision": revision}
@@ -46,14 +46,14 @@ def fetched(hub_id: str, revision: str | None = None) -> Path:
         try:
             return Path(download())
         except httpx.TransportError:
-            # diffusers 0.42 turns to the cache where a connection is refused, not where it times out or breaks.
+            # diffusers 0.42 uses the cache if a connection is refused, but not if it times out or breaks.
             return Path(download(local_files_only=True))
     except (HFValidationError, OSError) as exc:
         raise PipelineRefusedError(_reason(exc)) from exc
 
 
 def _reason(exc: Exception) -> str:
-    """Say why; the libraries' own words hold signed links, and advice for people at a terminal."""
+    """Explain an error; the libraries' own messages contain signed links, and advice for people at a terminal."""
     cause: BaseException | None = exc
     while cause is not None:
         if (found := _meaning(cause)) is not None:
@@ -65,10 +65,10 @@ def _reason(exc: Exception) -> str:
 
 
 def _meaning(exc: BaseException) -> str | None:
-    """What one error of a chain says; None where only its cause does."""
+    """Explain one error of a chain; None if only its cause can."""
     if isinstance(exc, HfHubHTTPError) and type(exc) not in _MEANINGS:
         status = exc.response.status_code
         return _STRANGE if status == _UNAUTHORIZED else f"it answered with status {status}"
     if isinstance(exc, OSError) and exc.errno is not None:
-        return str(exc)  # the cache: it is full, or cannot be written
+        return str(exc)  # the cache is full or not writable
     return next((words for kind, words in _MEANINGS.items() if isinstance(exc, kind)), None)

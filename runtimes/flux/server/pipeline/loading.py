@@ -1,4 +1,4 @@
-"""Loading of a model: ``load`` is what the server calls in each worker."""
+"""Loads a model; each worker calls ``load``."""
 
 import json
 from pathlib import Path
@@ -26,10 +26,10 @@ _INDEX = "model_index.json"
 
 
 def load(options: ModelOptions, models_folder: str, device_number: int) -> ImagePipeline:
-    """Load a model to the GPU of a number, or to the CPU where there is no GPU.
+    """Load a model on the GPU with this number, or on the CPU if there is no GPU.
 
     Raises:
-        PipelineRefusedError: It cannot be done; the message says why.
+        PipelineRefusedError: It cannot be loaded; the message says why.
     """
     keep_libraries_quiet()
     device = ModelDevice.numbered(device_number)
@@ -47,7 +47,7 @@ def load(options: ModelOptions, models_folder: str, device_number: int) -> Image
 def made_ready(
     pipe: DiffusionPipeline, recipe: Recipe, options: ModelOptions, models_folder: str, device: ModelDevice
 ) -> LoadedModel:
-    """Give a model its LoRAs, have it compiled, and let its parts take turns, as its options say."""
+    """Add LoRAs, compile and set up offloading, as the options say."""
     read_loras(pipe, options.loras, models_folder, getattr(torch, options.dtype))
     if options.compile:
         compile_denoiser(pipe)
@@ -59,22 +59,22 @@ def made_ready(
 
 
 def keep_libraries_quiet() -> None:
-    """Silence warnings, which hold what is cut off a long prompt or a signed link of the hub, and progress bars."""
+    """Silence progress bars, and warnings, which can contain parts of prompts or signed links of the hub."""
     diffusers_logging.set_verbosity_error()
     diffusers_logging.disable_progress_bar()
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     hub_logging.set_verbosity_error()
-    # Bars take tqdm's lock even if they are not shown. Its own is one between processes; a killed worker leaves the
-    # semaphore of it behind, which Python warns of when the server ends.
+    # Hidden bars still take tqdm's lock. Its default lock works between processes, and a killed worker would leave
+    # its semaphore behind, which Python warns about when the server ends.
     tqdm.set_lock(RLock())
 
 
 def folder_of(options: ModelOptions, models_folder: str) -> Path:
-    """Find a model: in the folder of models, else on the Hugging Face hub. A revision is always the hub's.
+    """Find a model in the folder of models, otherwise on the Hugging Face hub. A revision always means the hub.
 
     Raises:
-        PipelineRefusedError: It is nowhere, or not in the format of diffusers.
+        PipelineRefusedError: The model is not found, or is not in the format of diffusers.
     """
     if options.revision is not None:
         return _from_hub(options, f"revision {options.revision} of {options.where} is asked for")
@@ -100,7 +100,6 @@ def _from_hub(options: ModelOptions, reason: str) -> Path:
 
 
 def _index_of(folder: Path) -> dict[str, Any]:
-    """Read which parts a model has."""
     try:
         index = json.loads((folder / _INDEX).read_text())
     except (OSError, ValueError) as exc:
@@ -111,7 +110,7 @@ def _index_of(folder: Path) -> dict[str, Any]:
 
 
 def _recipe_of(index: dict[str, Any], options: ModelOptions) -> Recipe:
-    """Find out how a model is run; raises PipelineRefusedError if nobody knows or its profile says otherwise."""
+    """Look up how to run a model; raises PipelineRefusedError if its class is unknown or contradicts its profile."""
     name = index.get("_class_name")
     recipe = RECIPES.get(str(name))
     if recipe is None:

@@ -1,4 +1,4 @@
-"""LoRAs: read once, beside the model, and switched by weight between batches."""
+"""LoRAs are read once, with the model, and switched by weight between batches."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,14 +14,14 @@ from runtimes.flux.options import Lora
 from runtimes.flux.server.errors import PipelineRefusedError
 
 LoraWeights = tuple[tuple[str, float], ...]
-"""LoRAs that take part, by name, with their weights."""
+"""Names and weights of active LoRAs."""
 
 
 def read_loras(pipe: DiffusionPipeline, loras: Sequence[Lora], models_folder: str, dtype: torch.dtype) -> None:
-    """Read LoRAs, whose files are in the folder of models, into a model that computes in a dtype.
+    """Read LoRAs from the folder of models into a model that computes in ``dtype``.
 
     Raises:
-        PipelineRefusedError: One is missing, or does not fit.
+        PipelineRefusedError: A LoRA is missing, or does not fit the model.
     """
     for position, lora in enumerate(loras):
         file = Path(models_folder, lora.source)
@@ -29,7 +29,7 @@ def read_loras(pipe: DiffusionPipeline, loras: Sequence[Lora], models_folder: st
             raise PipelineRefusedError(f"LoRA {lora.name}: there is no file {lora.source} in the folder of models")
         adapter = _adapter_name(position)
         try:
-            # Matrices get the model's dtype; single numbers, such as alpha, stay exact.
+            # Matrices get the model's dtype; scalars, such as alpha, stay exact.
             weights = {
                 name: tensor.to(dtype) if tensor.dim() > 1 else tensor
                 for name, tensor in tensors_of(file.read_bytes()).items()
@@ -38,21 +38,21 @@ def read_loras(pipe: DiffusionPipeline, loras: Sequence[Lora], models_folder: st
         except (SafetensorError, ValueError, KeyError, RuntimeError) as exc:
             reason = str(exc).strip().partition("\n")[0]
             raise PipelineRefusedError(f"LoRA {lora.name}: {lora.source} does not fit to this model: {reason}") from exc
-        # Weights of another kind of model are passed over in silence.
+        # Diffusers silently ignores weights for another kind of model.
         if not any(adapter in getattr(part, "peft_config", {}) for part in pipe.components.values()):
             raise PipelineRefusedError(f"LoRA {lora.name}: nothing in {lora.source} fits to this model")
 
 
 def _adapter_name(position: int) -> str:
-    """What a LoRA of a position is called inside; names of the configuration may be attributes of torch's modules."""
+    """The internal name of a LoRA; a configured name could clash with an attribute of torch's modules."""
     return f"lora{position}"
 
 
 class LoraSwitch:
-    """The LoRAs of some of a model's parts. With none of them on, a part computes as if it had none, to the bit.
+    """Switches the LoRAs of some parts of a model. With all of them off, a part computes exactly as if it had none.
 
-    Denoiser and text encoders have one each, so that the next batch can be encoded with other LoRAs than this one is
-    denoised with. ``names`` are the LoRAs' names, in the order of the configuration.
+    The denoiser and the text encoders have separate switches, so that the next batch can be encoded with other LoRAs
+    than this one is denoised with. ``names`` are the LoRAs' names, in the order of the configuration.
     """
 
     def __init__(self, parts: Sequence[torch.nn.Module], names: Sequence[str]) -> None:
@@ -61,7 +61,7 @@ class LoraSwitch:
         self._on: LoraWeights | None = None
 
     def to(self, weights: LoraWeights) -> None:
-        """Switch these LoRAs on, and all others off."""
+        """Turn these LoRAs on and all others off."""
         if weights == self._on:
             return
         by_adapter = {self._adapters[name]: weight for name, weight in weights}
@@ -77,9 +77,9 @@ class LoraSwitch:
 
 
 class CompiledLoraSwitch(LoraSwitch):
-    """The same for a compiled part: all LoRAs always take part, and their weights are tensors that are filled.
+    """A switch for compiled parts: all LoRAs stay on, and their weights are tensors that it overwrites.
 
-    Else each combination of weights would be compiled for itself. Weights of 0 add nothing, but cost their computation.
+    Otherwise torch would compile each combination of weights. A weight of 0 adds nothing, but is still computed.
     """
 
     def __init__(self, parts: Sequence[torch.nn.Module], names: Sequence[str]) -> None:
@@ -92,7 +92,7 @@ class CompiledLoraSwitch(LoraSwitch):
 
 
 def _scales_as_tensors(part: torch.nn.Module) -> list[tuple[str, float, torch.Tensor]]:
-    """Switch all LoRAs on; gives each layer's LoRA with its scale at weight 1 and the tensor that holds it now."""
+    """Turn all LoRAs on; return, for each layer's LoRA, its name, its scale at weight 1, and its scale's tensor."""
     adapters = list(part.peft_config)
     set_adapter_layers(part, enabled=True)
     set_weights_and_activate_adapters(part, adapters, [1.0] * len(adapters))

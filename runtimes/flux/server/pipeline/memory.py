@@ -1,4 +1,4 @@
-"""How many pixels fit into a device's memory, from the peaks of two trial runs."""
+"""Computes how many pixels fit into a device's memory, from the peaks of two trial runs."""
 
 import math
 import resource
@@ -12,35 +12,35 @@ from runtimes.flux.server.pipeline.device import ModelDevice
 from runtimes.flux.server.ports import DeviceStatus
 
 _PIXELS_WITHOUT_A_GPU = 16 * 1024 * 1024
-"""Of all pictures of a batch on the CPU, where main memory is not measured."""
+"""For all pictures of a batch on the CPU, where memory is not measured."""
 _SHARE = 0.92
-"""Of the memory that is planned with; the rest is lost between blocks of the allocator."""
+"""Usable share of the memory; the rest is lost between the allocator's blocks."""
 _STEP = 64
-"""Sides that are proposed are multiples of it, which all models take."""
+"""Suggested sides are multiples of this, which all models accept."""
 _GB = 1e9
 _KIB = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryFootprint:
-    """What a model takes of a device's memory: a fixed part, and one for each pixel of each picture."""
+    """The memory that a model needs: a fixed part, and a part for each pixel of each picture."""
 
     fixed_bytes: float
     bytes_per_pixel: float
 
     @classmethod
     def of_peaks(cls, one: int, two: int, pixels: int) -> "MemoryFootprint":
-        """Compute it from the peaks with one and with two pictures of a size."""
-        # Where the peak is that of another part than the denoiser, a second picture adds nothing to it.
+        """Compute it from the peaks with one and with two pictures of ``pixels`` each."""
+        # If another part than the denoiser causes the peak, a second picture adds nothing to it.
         each = max(two - one, one / 100)
         return cls(one - each, each / pixels)
 
     def bytes_of(self, pixels: int) -> float:
-        """What one picture takes, with what is fixed."""
+        """Memory for one picture, with the fixed part."""
         return self.fixed_bytes + self.bytes_per_pixel * pixels
 
     def max_pixels(self, available_bytes: float) -> int:
-        """How many pixels fit into so much memory."""
+        """How many pixels fit into this much memory."""
         return max(0, int((available_bytes * _SHARE - self.fixed_bytes) / self.bytes_per_pixel))
 
 
@@ -54,23 +54,23 @@ class DeviceMemory:
         self._drawn_pixels = 0
 
     def measure(self, draw: Callable[[int], None], pixels: int) -> None:
-        """Find out what pictures take; ``draw`` draws a number of them, of so many pixels each.
+        """Measure the memory for pictures of ``pixels`` each; ``draw`` draws a given number of them.
 
         Raises:
-            PipelineMemoryError: Not even one fits.
+            PipelineMemoryError: Not even one picture fits.
         """
         one = self._peak(draw, 1)
         try:
             two = least = self._peak(draw, 2)
         except PipelineMemoryError:
-            # All that is known is that they take more than there is; to plan with, the second one takes it all.
+            # Two take more than there is, but nobody knows how much more: plan as if the second one takes it all.
             two, least = one + self._available(), int(self._available() * _SHARE)
         if self._device.is_gpu:
             self._planned, self._least = (MemoryFootprint.of_peaks(one, both, pixels) for both in (two, least))
             self._drawn_pixels = pixels
 
     def _peak(self, draw: Callable[[int], None], count: int) -> int:
-        # The first run of a shape takes more than later ones: it compiles, and chooses among algorithms.
+        # The first run with a shape takes more than later ones: it compiles, and tries algorithms.
         draw(count)
         if not self._device.is_gpu:
             return 0
@@ -80,7 +80,7 @@ class DeviceMemory:
         return int(torch.cuda.max_memory_allocated(self._device.torch_device))
 
     def refuse_what_cannot_fit(self, width: int, height: int) -> None:
-        """Refuse a picture that takes more than the whole device has, as far as that was measured."""
+        """Raise PipelineRefusedError if, by the measurements, a picture needs more memory than the whole device has."""
         if self._least is None:
             return
         _, all_bytes = torch.cuda.mem_get_info(self._device.torch_device)
@@ -93,7 +93,7 @@ class DeviceMemory:
             )
 
     def status(self) -> DeviceStatus:
-        """What was taken, and how much fits."""
+        """The device's memory, its peaks, and how much fits."""
         device, is_gpu = self._device.torch_device, self._device.is_gpu
         return DeviceStatus(
             name=str(device),
@@ -107,6 +107,6 @@ class DeviceMemory:
         return self._planned.max_pixels(self._available()) if self._planned else 0
 
     def _available(self) -> int:
-        """Bytes that this process has or could have."""
+        """Bytes that this process has or can get."""
         free, _ = torch.cuda.mem_get_info(self._device.torch_device)
         return int(free + torch.cuda.memory_reserved(self._device.torch_device))

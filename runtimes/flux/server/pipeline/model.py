@@ -1,4 +1,4 @@
-"""A loaded model, as the server asks for one."""
+"""A loaded model that implements the server's interface."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -20,12 +20,12 @@ from runtimes.flux.server.ports import DeviceStatus, DrawingWatch, GenerationReq
 
 _WARMUP_STEPS = 2
 _MAX_COMPILED_VARIANTS = 64
-"""Of a block: for one picture and for several, first and following, with other strides. Torch's own limit of 8, once it
-is reached, leaves all further ones uncompiled in silence."""
+"""Per block: variants for one or several pictures, first or later ones, and different strides. Beyond torch's own
+limit of 8, further variants silently stay uncompiled."""
 
 
 class LoadedModel:
-    """An ImagePipeline. Its parts are held once; each task type has a diffusers class over them."""
+    """An ImagePipeline. Memory holds its parts once; each task type has a diffusers class around them."""
 
     def __init__(self, options: ModelOptions, recipe: Recipe, pipe: DiffusionPipeline, device: ModelDevice) -> None:
         self.card = card_of(options, recipe.family)
@@ -42,11 +42,11 @@ class LoadedModel:
         encoders = [part for name, part in pipe.components.items() if name.startswith("text_encoder")]
         self._denoiser_loras = (CompiledLoraSwitch if options.compile else LoraSwitch)([_denoiser_of(pipe)], names)
         self._encoder_loras = LoraSwitch(encoders, names)
-        # Parts that take turns cannot be used by two threads at once.
+        # Two threads cannot use offloaded parts at once.
         self._turn = nullcontext() if options.offload == "none" else Lock()
 
     def warm_up(self) -> None:
-        """Run with one and with two pictures, and measure what they take; without a GPU with small ones."""
+        """Draw one picture, then two, and measure their memory; without a GPU, draw small ones."""
 
         def draw(count: int) -> None:
             request = self._warmup_request(count)
@@ -55,7 +55,7 @@ class LoadedModel:
         self._memory.measure(draw, self.card.row.size**2)
 
     def encode(self, requests: Sequence[GenerationRequest]) -> list[Prompts]:
-        """Encode the prompts of a batch, each alone; on a GPU beside what is drawn."""
+        """Encode the prompts of a batch, each alone; on a GPU, this can run during ``draw``."""
 
         def encoded() -> list[Prompts]:
             with self._turn, self._device.beside():
@@ -65,14 +65,14 @@ class LoadedModel:
         return self._device.run(encoded)
 
     def warnings(self, request: GenerationRequest) -> list[str]:
-        """What of a request's texts is not read."""
+        """Sentences about texts that are longer than the model reads."""
         tokenizer = getattr(self._pipe, self._recipe.tokenizer, None) if self._recipe.tokenizer else None
         return cuts(tokenizer, request) if tokenizer else []
 
     def draw(
         self, requests: Sequence[GenerationRequest], encoded: list[Prompts], watch: DrawingWatch
     ) -> list[list[Image.Image]]:
-        """Denoise and decode a batch; pictures that cannot fit into memory are refused."""
+        """Denoise and decode a batch; raises PipelineRefusedError for pictures that cannot fit into memory."""
 
         def pictures() -> list[list[Image.Image]]:
             with self._turn, self._device.in_front():
@@ -87,11 +87,11 @@ class LoadedModel:
         return self._device.run(pictures)
 
     def device(self) -> DeviceStatus:
-        """Its device, and how much memory it takes and has room for."""
+        """The device, its memory use and its room."""
         return self._memory.status()
 
     def _warmup_request(self, count: int) -> GenerationRequest:
-        """A request that the model can do, of its own size on a GPU, else as small as it takes."""
+        """Make a valid request: of the model's size on a GPU, otherwise as small as possible."""
         family = self.card.row
         side = family.size if self._device.is_gpu else 4 * family.size_multiple
         task_type = family.task_types[0]
@@ -111,9 +111,9 @@ class LoadedModel:
 
 
 def compile_denoiser(pipe: DiffusionPipeline) -> None:
-    """Have the denoiser compiled when it first runs, for all sizes and batches; of the blocks that it repeats, one.
+    """Compile the denoiser at its first run, for all sizes and batches; repeated blocks are compiled once.
 
-    The result is kept in the folder that TORCHINDUCTOR_CACHE_DIR names.
+    Torch keeps the result in the folder TORCHINDUCTOR_CACHE_DIR.
     """
     torch._dynamo.config.recompile_limit = _MAX_COMPILED_VARIANTS
     denoiser = _denoiser_of(pipe)
@@ -124,6 +124,6 @@ def compile_denoiser(pipe: DiffusionPipeline) -> None:
 
 
 def _denoiser_of(pipe: DiffusionPipeline) -> torch.nn.Module:
-    """The part that does nearly all of the work."""
+    """The part that does nearly all the work."""
     part: torch.nn.Module = pipe.components.get("transformer") or pipe.components["unet"]
     return part

@@ -1,4 +1,4 @@
-"""Reading of a model's parts, one after the other, each straight to its device."""
+"""Reads a model's parts one by one, each straight to its device."""
 
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,13 @@ from runtimes.flux.server.pipeline.device import ModelDevice
 
 _LIBRARIES = {"diffusers": diffusers, "transformers": transformers}
 _NEVER_QUANTIZED = ("vae", "image_encoder")
-"""Small parts that lose more than they save."""
+"""Small parts, for which quantization loses more than it saves."""
 
 
 def read_pipeline(folder: Path, index: dict[str, Any], options: ModelOptions, device: ModelDevice) -> DiffusionPipeline:
-    """Read a model. Files are read whole and not mapped: mapped pages of a network mount come one by one.
+    """Read a model. Files are read whole, not mapped, because a network mount delivers mapped pages one by one.
 
-    Main memory holds one part at a time, and of the file that is being read a second copy.
+    Main memory holds one part at a time, plus a copy of the file being read.
 
     Raises:
         PipelineRefusedError: A part is missing or cannot be read.
@@ -39,7 +39,7 @@ def read_pipeline(folder: Path, index: dict[str, Any], options: ModelOptions, de
 
 
 def _declared(folder: Path, index: dict[str, Any]) -> dict[str, Any]:
-    """The classes of the parts that a model says it has; each must be known and there."""
+    """The classes of a model's parts; raises PipelineRefusedError if one is unknown or missing."""
     classes = {}
     for name, value in index.items():
         if not isinstance(value, list) or not value[0]:
@@ -57,14 +57,14 @@ def _declared(folder: Path, index: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_there(part: Path, made: Any) -> bool:
-    """Whether a part has its files. Of a tokenizer without any, transformers makes one that knows no words."""
+    """Whether a part has files. For a tokenizer without files, transformers would make one that knows no words."""
     if issubclass(made, PreTrainedTokenizerBase):
         return any((part / file).is_file() for file in made.vocab_files_names.values())
     return part.is_dir()
 
 
 def _read(made: Any, part: Path, options: ModelOptions, device: ModelDevice) -> Any:
-    """Read one part; one that waits in main memory is quantized on the GPU first, which alone can do it."""
+    """Read one part; an offloaded part is first quantized on the GPU, because the CPU cannot do it."""
     fewer_bits = quantized(made, part.name, options)
     waits = options.offload != "none"
     try:
@@ -88,7 +88,7 @@ def _first_line(exc: Exception) -> str:
 
 
 def quantized(made: type, name: str, options: ModelOptions) -> dict[str, Any]:
-    """Arguments that have a part, of a class of diffusers or transformers, quantized while it is read."""
+    """Arguments of ``from_pretrained`` that quantize a part of class ``made`` while it is read."""
     if options.quantization == "none" or name in _NEVER_QUANTIZED:
         return {}
     library = diffusers if issubclass(made, ModelMixin) else transformers
@@ -101,13 +101,7 @@ def quantized(made: type, name: str, options: ModelOptions) -> dict[str, Any]:
 
 
 class TextAndImageProcessor(Qwen2VLProcessor):  # type: ignore[misc]
-    """Qwen2.5-VL's processor without films, so that torchvision is not needed.
-
-    Args:
-        image_processor: Cuts pictures into patches.
-        tokenizer: Cuts text into tokens.
-        chat_template: As the original takes it.
-    """
+    """Qwen2.5-VL's processor without video, so that torchvision is not needed."""
 
     def __init__(
         self,

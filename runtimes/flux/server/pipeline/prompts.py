@@ -1,4 +1,4 @@
-"""Encoding of prompts. Each prompt is encoded alone: what it becomes does not depend on its neighbours in a batch."""
+"""Encodes prompts, each alone, so that the result does not depend on neighbours in a batch."""
 
 import math
 from collections.abc import Sequence
@@ -14,19 +14,19 @@ from runtimes.flux.server.ports import GenerationRequest
 
 _BEFORE_AN_IMAGE = "Picture 1: <|vision_start|><|vision_end|>"
 _PIXELS_REDRAWN = 1024 * 1024
-"""To so many an image is brought before the denoiser sees it."""
+"""Images are scaled to this many pixels for the denoiser."""
 
 _LAST_CHARACTERS = 60
-"""Of a text that is cut, as a warning quotes it."""
+"""How much of a truncated text a warning quotes."""
 
 Prompts = dict[str, torch.Tensor]
-"""Arguments of a pipeline's call, each for a batch of one."""
+"""Arguments of a pipeline's call, for a batch of one."""
 
 _NO_WISH = " "
-"""What Qwen-Image-Edit's authors guide away from where nothing is named."""
+"""The default negative prompt of Qwen-Image-Edit's authors."""
 _PIXELS_READ = 384 * 384
 _PIXELS_READ_AT_FIRST = 1024 * 1024
-"""To so many Qwen2.5-VL is given an image, by Qwen-Image-Edit-2509 and later, and by the first one."""
+"""Images are scaled to this many pixels for Qwen2.5-VL: by Qwen-Image-Edit-2509 and later, and by the first one."""
 
 
 def of_flux(pipe: DiffusionPipeline, request: GenerationRequest) -> Prompts:
@@ -82,7 +82,7 @@ def _guided(encoded: tuple[torch.Tensor | None, ...]) -> Prompts:
 
 
 def of_qwen_edit_plus(pipe: DiffusionPipeline, request: GenerationRequest) -> Prompts:
-    """Encode instructions and up to three images, by Qwen2.5-VL."""
+    """Encode instructions and up to three images for Qwen-Image-Edit-2509 and later, by Qwen2.5-VL."""
     return _qwen(pipe, request, [_scaled(pipe, image, _PIXELS_READ) for image in request.images])
 
 
@@ -107,7 +107,7 @@ def _qwen(pipe: DiffusionPipeline, request: GenerationRequest, images: Image.Ima
 def _check_length(
     pipe: DiffusionPipeline, request: GenerationRequest, field: str, text: str, images: Sequence[Image.Image]
 ) -> None:
-    """Refuse a text with more tokens than the denoiser has places for, before anything is encoded."""
+    """Raise PipelineRefusedError if a text has more tokens than the denoiser has positions."""
     reader = pipe.processor.image_processor
     seen = sum(
         reader.get_number_of_image_patches(image.height, image.width, {}) // reader.merge_size**2 for image in images
@@ -121,7 +121,7 @@ def _check_length(
 
 
 def _places_before_text(request: GenerationRequest) -> int:
-    """Where the text's places begin: behind half the longest side of all pictures, in tokens of 16 pixels."""
+    """The first position of the text: half the longest side of all pictures, in tokens of 16 pixels."""
     longest = max(
         math.sqrt(_PIXELS_REDRAWN * max(image.width / image.height, image.height / image.width))
         for image in request.images
@@ -136,7 +136,7 @@ def _qwen_texts(pipe: DiffusionPipeline, text: str, images: Image.Image | Sequen
 
 
 def _scaled(pipe: DiffusionPipeline, image: Image.Image, pixels: int) -> Image.Image:
-    """Bring an image to a number of pixels, its sides multiples of 32, as diffusers does before it encodes it."""
+    """Scale an image to a number of pixels, with sides that are multiples of 32, as diffusers does before encoding."""
     width = math.sqrt(pixels * image.width / image.height)
     height = width * image.height / image.width
     scaled: Image.Image = pipe.image_processor.resize(image, round(height / 32) * 32, round(width / 32) * 32)
@@ -149,7 +149,7 @@ def _negative(encoded: Prompts) -> Prompts:
 
 
 def cuts(tokenizer: PreTrainedTokenizerBase, request: GenerationRequest) -> list[str]:
-    """Say which texts of a request are longer than the model reads, and where each is cut."""
+    """Sentences about texts that are longer than the model reads, and where each is cut."""
     most = request.sequence_length or tokenizer.model_max_length
     texts = {
         "instructions" if request.task_type == EDIT else "prompt": request.prompt,

@@ -1,4 +1,4 @@
-"""Which diffusers classes run a family, and how; one row for each class that a model folder may name."""
+"""How diffusers classes run each family; one row for each class that a model folder can name."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -28,7 +28,7 @@ from runtimes.flux.server.ports import GenerationRequest
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """How models of one kind are run."""
+    """How to run one kind of model."""
 
     family: Family
     classes: Mapping[str, type[DiffusionPipeline]]
@@ -36,15 +36,15 @@ class Recipe:
     encode: Callable[[DiffusionPipeline, GenerationRequest], prompts.Prompts]
     """Encodes a request's prompts, for a batch of one."""
     to_autoencoder: Callable[[DiffusionPipeline, torch.Tensor, int, int], torch.Tensor]
-    """Turns what the denoiser left into what the autoencoder decodes."""
+    """Turns the denoiser's output into the autoencoder's input."""
     tokenizer: str | None
-    """Which one's end is the prompt's end: CLIP reads less beside T5, which reads all. None: prompts are read whole."""
+    """The tokenizer that limits the prompt: with T5 and CLIP, T5, which reads more. None: prompts are read whole."""
     several_prompts: bool = True
-    """Whether its classes denoise several prompts at once; else several pictures of one."""
+    """Whether its classes denoise several prompts at once; otherwise, several pictures of one prompt."""
 
 
 def _latents_of_flux(pipe: DiffusionPipeline, latents: torch.Tensor, height: int, width: int) -> torch.Tensor:
-    """Unpack FLUX's tokens, each of two by two latents, and scale them."""
+    """Unpack FLUX's tokens of two by two latents, and scale them."""
     unpacked = pipe._unpack_latents(latents, height, width, pipe.vae_scale_factor)
     return _latents_of_sd3(pipe, unpacked, height, width)
 
@@ -57,7 +57,7 @@ def _latents_of_qwen(pipe: DiffusionPipeline, latents: torch.Tensor, height: int
 
 
 def _latents_of_sdxl(pipe: DiffusionPipeline, latents: torch.Tensor, height: int, width: int) -> torch.Tensor:  # noqa: ARG001
-    """Scale SDXL's latents; some of its descendants scale each channel."""
+    """Scale SDXL's latents; some derived models scale each channel."""
     config = pipe.vae.config
     scaled = latents / config.scaling_factor
     if not (config.get("latents_mean") and config.get("latents_std")):
@@ -66,13 +66,12 @@ def _latents_of_sdxl(pipe: DiffusionPipeline, latents: torch.Tensor, height: int
 
 
 def _latents_of_sd3(pipe: DiffusionPipeline, latents: torch.Tensor, height: int, width: int) -> torch.Tensor:  # noqa: ARG001
-    """Scale and shift latents."""
     config = pipe.vae.config
     return latents / config.scaling_factor + config.shift_factor
 
 
 def _per_channel(values: Sequence[float], latents: torch.Tensor) -> torch.Tensor:
-    """One number for each channel, the second dimension."""
+    """A tensor with one number per channel, the second dimension."""
     return torch.tensor(values, device=latents.device, dtype=latents.dtype).view(1, -1, *[1] * (latents.dim() - 2))
 
 
@@ -122,4 +121,4 @@ RECIPES: Mapping[str, Recipe] = {
     for recipe in (_FLUX, _FILL, _KONTEXT, _QWEN, _FIRST_QWEN, _SDXL, _SD3)
     for made in recipe.classes.values()
 }
-"""By the class name that a model folder's model_index.json holds."""
+"""By the class name in a model's model_index.json."""

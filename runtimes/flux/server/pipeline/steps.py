@@ -1,4 +1,4 @@
-"""What happens after each step: progress is reported, an unwanted batch is stopped, a preview is taken."""
+"""After each step: reports progress, stops a cancelled batch, takes a preview."""
 
 import math
 from collections.abc import Callable
@@ -11,13 +11,13 @@ from runtimes.flux.server.errors import PipelineStoppedError
 from runtimes.flux.server.ports import DrawingWatch
 
 PREVIEW_SHARE = 0.2
-"""Of the steps that come before the preview; earlier there is little to see."""
+"""Share of the steps before the preview; earlier, there is little to see."""
 _STRAIGHT = (FlowMatchEulerDiscreteScheduler, EulerDiscreteScheduler)
-"""Schedulers whose steps go straight towards the picture that the denoiser expects."""
+"""Schedulers whose steps go straight to the picture that the denoiser predicts."""
 
 
 class StepCallback:
-    """Called by diffusers after each step of a batch."""
+    """Diffusers calls this after each step of a batch."""
 
     def __init__(self, watch: DrawingWatch, preview: "PreviewTaker | None") -> None:
         self._watch = watch
@@ -25,7 +25,7 @@ class StepCallback:
         self._last: torch.cuda.Event | None = None
 
     def __call__(self, pipe: DiffusionPipeline, step: int, _time: Any, tensors: dict[str, Any]) -> dict[str, Any]:
-        """Tell, ask and look; raises PipelineStoppedError if nobody wants the batch any more."""
+        """Report the step, take the preview if it is time; raises PipelineStoppedError if the batch was cancelled."""
         latents: torch.Tensor = tensors["latents"]
         done = step + 1 - self._in_flight(latents.device)
         if done:
@@ -37,13 +37,13 @@ class StepCallback:
         return tensors
 
     def end(self, pipe: DiffusionPipeline) -> None:
-        """Report the step that was still queued when the loop was left."""
+        """Report the last step, which was still queued when the loop ended."""
         if self._last is not None:
             self._last.synchronize()
             self._watch.stepped(pipe.num_timesteps, pipe.num_timesteps)
 
     def _in_flight(self, device: torch.device) -> int:
-        """Wait for the step before this one. One step stays queued, so that the GPU never waits for this process."""
+        """Wait for the previous step. One step stays queued, so that the GPU never waits for this process."""
         if device.type != "cuda":
             return 0
         last, self._last = self._last, torch.cuda.Event()
@@ -54,7 +54,7 @@ class StepCallback:
 
 
 class PreviewTaker:
-    """Takes one preview of the first picture of a batch, from the direction in which its first steps went."""
+    """Takes one preview of a batch's first picture, from the direction of its first steps."""
 
     def __init__(self, show: Callable[[torch.Tensor], None]) -> None:
         self._show = show
@@ -62,7 +62,7 @@ class PreviewTaker:
         self._taken = False
 
     def take(self, pipe: DiffusionPipeline, step: int, latents: torch.Tensor) -> None:
-        """Take it from what a step, numbered from 0, left, if the time has come."""
+        """Take the preview from the latents after a step, numbered from 0, if it is time."""
         if self._taken or not isinstance(pipe.scheduler, _STRAIGHT):
             return
         now = latents[:1].float()
@@ -73,7 +73,7 @@ class PreviewTaker:
 
 
 def _expected(pipe: DiffusionPipeline, before: torch.Tensor, now: torch.Tensor) -> torch.Tensor:
-    """Go on in the last step's direction until no noise is left."""
+    """Continue in the direction of the last step until no noise is left."""
     at = pipe.scheduler.step_index
     noise_before, noise_now = pipe.scheduler.sigmas[at - 1], pipe.scheduler.sigmas[at]
     return now - noise_now * (now - before) / (noise_now - noise_before)

@@ -1,1 +1,1 @@
-"""The processes that draw, one for each GPU: their parent's handle, the protocol, and what runs inside."""
+"""The processes that draw, one per GPU: the parent's handle, the protocol, and what runs inside."""

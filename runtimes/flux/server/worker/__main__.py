@@ -1,6 +1,6 @@
 """``python -m runtimes.flux.server.worker FD DEVICE``: load the model, and draw until the server is gone.
 
-The main thread draws, one listens to the server, one encodes prompts, a few finish pictures.
+The main thread draws; others listen to the server, encode prompts and finish pictures.
 """
 
 import logging
@@ -25,7 +25,7 @@ _log = logging.getLogger("runtimes.flux.server.worker")
 
 
 class BatchLoop:
-    """Takes batches from the server in one thread, and draws them in another, the process's main one."""
+    """Receives batches from the server in one thread, and draws them in the main thread."""
 
     def __init__(self, channel: protocol.WorkerChannel, max_batch: int) -> None:
         self._channel = channel
@@ -38,7 +38,7 @@ class BatchLoop:
         self._finishers = ThreadPoolExecutor(_FINISHERS, "finish")
 
     def listen(self) -> None:
-        """Take the server's messages; the process ends with the server, in the middle of a step if need be."""
+        """Handle the server's messages; the process ends with the server, even in the middle of a step."""
         try:
             while (message := self._channel.receive()) is not None:
                 match message:
@@ -47,12 +47,12 @@ class BatchLoop:
                     case protocol.DropJob(batch=batch, job_id=job_id) if batch in self._runs:
                         self._runs[batch].drop(job_id)
             os._exit(0)
-        except Exception:  # noqa: BLE001 (a worker that does not listen must not live)
+        except Exception:  # noqa: BLE001 (a worker that cannot listen must not live)
             _log.exception("the worker cannot listen to the server")
             os._exit(1)
 
     def draw(self, pipeline: ImagePipeline) -> None:
-        """Report that the model is ready, and draw one batch after the other, forever."""
+        """Report that the model is ready, and draw batch after batch forever."""
         self._pipeline, self._largest = pipeline, LargestPicture(pipeline.card)
         self._channel.send(protocol.WorkerReady(pipeline.card, pipeline.device()))
         while True:
@@ -74,7 +74,7 @@ class BatchLoop:
 
 
 def run_worker(channel: protocol.WorkerChannel, settings: FluxSettings, device: int) -> None:
-    """Load the model, and draw. The server is listened to from the start, so that a load ends with it."""
+    """Load the model and draw; listen to the server from the start, so that its end also ends the loading."""
     loop = BatchLoop(channel, settings.model_options.max_batch)
     threading.Thread(target=loop.listen, name="listen", daemon=True).start()
     try:
@@ -92,7 +92,7 @@ def run_worker(channel: protocol.WorkerChannel, settings: FluxSettings, device: 
 
 
 def main() -> None:
-    """Run the worker whose end of the socket and whose GPU the command line names."""
+    """Run the worker with the socket and the GPU that the command line names."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)  # the server decides when its workers end
     settings = FluxSettings()

@@ -1,4 +1,4 @@
-"""How a worker draws one batch: encode the prompts, draw part after part, and hand the pictures to the finishers."""
+"""How a worker draws a batch: encode the prompts, draw part after part, pass the pictures to the finishers."""
 
 import logging
 import time
@@ -19,7 +19,7 @@ from runtimes.flux.server.ports import DrawingWatch, GenerationRequest, ImagePip
 from runtimes.flux.server.worker import protocol
 
 _STICKY = "CUDA error"
-"""After such an error every call in the process fails (docs.nvidia.com, CUDA Runtime API, error handling)."""
+"""After such an error, every CUDA call of the process fails (docs.nvidia.com, CUDA Runtime API, error handling)."""
 _CODES: dict[type[Exception], str] = {PipelineMemoryError: "out_of_memory", PipelineRefusedError: "refused"}
 _MAX_MESSAGE = 500
 _log = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class BatchItem:
-    """One picture of a request in a batch; its number counts from 1 within its request."""
+    """One picture in a batch; numbers count from 1 within a request."""
 
     request: GenerationRequest
     number: int
@@ -35,7 +35,7 @@ class BatchItem:
 
 @dataclass(slots=True)
 class BatchPart:
-    """Pictures that are denoised together; ``alone`` says that one is tried a second time, without neighbours."""
+    """Pictures that are denoised together; ``alone`` marks the second try of a picture, without neighbours."""
 
     items: list[BatchItem]
     encoded: Any = None
@@ -43,7 +43,7 @@ class BatchPart:
 
     @property
     def requests(self) -> list[GenerationRequest]:
-        """The requests of its pictures, each with their seeds only; the one with picture 1 keeps the preview."""
+        """The requests of its pictures, with only their seeds; a request without its picture 1 loses the preview."""
         cut = []
         for _, items in groupby(self.items, lambda item: item.request.job_id):
             first, *more = items
@@ -53,15 +53,15 @@ class BatchPart:
 
 
 def parts_of(requests: Iterable[GenerationRequest], max_pictures: int) -> list[BatchPart]:
-    """Cut a batch into parts of at most so many pictures, in order."""
+    """Split a batch into parts of at most ``max_pictures``, in order."""
     items = [BatchItem(request, number) for request in requests for number in range(1, len(request.seeds) + 1)]
     return [BatchPart(items[at : at + max_pictures]) for at in range(0, len(items), max_pictures)]
 
 
 class LargestPicture:
-    """The largest picture that a worker has drawn: it tells too large a request from a device in trouble.
+    """The largest picture that a worker has drawn; it tells a too large request from a device in trouble.
 
-    The worker was warmed up with a picture of the family's size, from an image where its first task type needs one.
+    The first one is that of the warm-up: the family's size, from an image if the first task type needs one.
     """
 
     def __init__(self, card: ModelCard) -> None:
@@ -70,33 +70,33 @@ class LargestPicture:
         self._words = _words(size, size, images)
 
     def note(self, request: GenerationRequest) -> None:
-        """A picture of a request was drawn."""
+        """Remember a drawn request if its pictures are the largest."""
         if self.is_smaller_than(request):
             self._pixels, self._words = _pixels(request), _words(*request.size, len(request.images))
 
     def is_smaller_than(self, request: GenerationRequest) -> bool:
-        """Whether a picture of a request takes more than any that was drawn."""
+        """Whether a picture of the request is larger than all that were drawn."""
         return _pixels(request) > self._pixels
 
     def refusal(self, request: GenerationRequest, memory_bytes: int) -> str:
-        """Why a larger one cannot be drawn, for its author; ``memory_bytes`` is 0 on a device without its own."""
+        """Explain to the caller why a request is too large; ``memory_bytes`` is 0 for a device without own memory."""
         memory = f"the GPU's {memory_bytes / 1e9:.0f} GB" if memory_bytes else "memory"
         asked = _words(*request.size, len(request.images))
         return f"{asked} did not fit into {memory}, drawn alone; the most that was drawn so far is {self._words}"
 
 
 def _pixels(request: GenerationRequest) -> int:
-    """Pixels of one picture and of the images that it is drawn from."""
+    """Pixels of one picture and of its input images."""
     return request.width * request.height + sum(image.width * image.height for image in request.images)
 
 
 def _words(width: int, height: int, images: int) -> str:
-    beside = {0: "", 1: " from an image"}.get(images, f" from {images} images")
-    return f"a picture of {width} x {height} pixels{beside}"
+    source = {0: "", 1: " from an image"}.get(images, f" from {images} images")
+    return f"a picture of {width} x {height} pixels{source}"
 
 
 class BatchRun:
-    """One batch at the worker; its prompts are encoded at once, beside what is being drawn."""
+    """A worker's run of one batch; encoding starts at once, while another batch is drawn."""
 
     def __init__(
         self,
@@ -127,7 +127,7 @@ class BatchRun:
         self._encoding = encoder.submit(self._encode_all)
 
     def drop(self, job_id: str) -> None:
-        """A job is not wanted any more; may be called in any thread."""
+        """Drop a job that was cancelled; any thread may call this."""
         self._unwanted.add(job_id)
 
     def draw(self) -> None:
@@ -143,15 +143,15 @@ class BatchRun:
                 pictures = self._draw_part(part)
             except PipelineStoppedError:
                 continue
-            except Exception as exc:  # noqa: BLE001 (whatever a pipeline raises ends the job, not the worker)
+            except Exception as exc:  # noqa: BLE001 (any error of a pipeline ends the job, not the worker)
                 self._retry_or_fail(part, exc)
-        # Before the last pictures: the server must hear that the device is free before a job has all of them.
+        # Comes before the last pictures: the server must know that the device is free before a job is complete.
         drawn, device = tuple(self._drawn_together), self._pipeline.device()
         self._channel.send(protocol.DeviceFreed(self._number, drawn, self._denoise_s, self._decode_s, device))
         self._finish(pictures)
 
     def _encode_all(self) -> None:
-        """Encode each part; what fails here is tried again, and reported, when its turn to be drawn comes."""
+        """Encode each part; one that fails is encoded again before it is drawn, and its error is reported then."""
         started = time.monotonic()
         with suppress(Exception):
             for part in self._parts:
@@ -173,7 +173,7 @@ class BatchRun:
             encoded = self._pipeline.encode(part.requests)
             self._encode_s += time.monotonic() - started
         if part.alone:
-            self._encoder.submit(lambda: None).result()  # until the next batch's prompts take no memory any more
+            self._encoder.submit(lambda: None).result()  # encoding the next batch's prompts takes memory: wait for it
         drawn = self._drawn(part.requests, encoded)
         for request in part.requests:
             self._largest.note(request)
@@ -201,7 +201,7 @@ class BatchRun:
         return [image for images in drawn for image in images]
 
     def _retry_or_fail(self, part: BatchPart, exc: Exception) -> None:
-        """Try the pictures one by one where a neighbour or its memory may be the cause; else their jobs fail."""
+        """Try the pictures one by one if a neighbour or its memory may be the cause; otherwise fail their jobs."""
         if _STICKY in str(exc):
             raise exc
         requests = part.requests
@@ -214,7 +214,7 @@ class BatchRun:
             self._fail(request.job_id, self._blamed(request, exc))
 
     def _blamed(self, request: GenerationRequest, exc: Exception) -> Exception:
-        """Where memory did not suffice for more than was ever drawn here, the request is the cause, not the device."""
+        """Blame the request, not the device, if memory ran out for a picture larger than all before."""
         if isinstance(exc, PipelineMemoryError) and self._largest.is_smaller_than(request):
             return PipelineRefusedError(self._largest.refusal(request, self._pipeline.device().memory_bytes))
         return exc
@@ -237,9 +237,9 @@ class BatchRun:
             return
         try:
             content = finishing.apply(image)
-        except Exception as exc:  # noqa: BLE001 (the end of the job, not of the worker)
+        except Exception as exc:  # noqa: BLE001 (ends the job, not the worker)
             self._fail(job_id, exc)
             return
         if self._preview is not None and item.number != protocol.PREVIEW_NUMBER:
-            self._preview.result()  # a job ends with its last picture, so its preview must be there by then
+            self._preview.result()  # a job ends with its last picture, so the preview must come first
         self._channel.send(protocol.JobOutput(self._number, job_id, item.number, finishing.content_type, content))

@@ -1,4 +1,4 @@
-"""A worker as its parent sees it: its process, which is started again after its death, and the batches it has."""
+"""The server's handle of a worker: its process, which is restarted when it dies, and its batches."""
 
 import asyncio
 import logging
@@ -24,15 +24,15 @@ _MAX_DELAY_S = 60.0
 _LAST_WORDS_S = 0.5
 _READ_BYTES = 4 * 1024 * 1024
 _PATIENCE = 3
-"""Times the longest silence of this life: a step like those that were seen may take longer once. For larger pictures
-nothing can be learnt from it; as they may be the first of a life, the limit itself must allow for them."""
+"""A factor on the longest silence since the start, because a similar step may take longer once. It cannot allow for
+the first larger pictures; the limit itself must."""
 _ENCODE_MARGIN = 1.5
-"""Prompts are sent so much earlier than their encoding takes."""
+"""Prompts are sent earlier than their encoding needs, by this factor."""
 _log = logging.getLogger(__name__)
 
 
 class WorkerState(StrEnum):
-    """What a worker is doing."""
+    """The states of a worker."""
 
     STARTING = "starting"
     READY = "ready"
@@ -42,7 +42,7 @@ class WorkerState(StrEnum):
 
 @dataclass(slots=True)
 class AssignedBatch:
-    """Jobs that a worker draws together; ``share`` is how much is denoised, from 0 to 1."""
+    """Jobs that a worker draws together; ``share`` is the denoised part, from 0 to 1."""
 
     number: int
     jobs: dict[str, ServerJob]
@@ -52,11 +52,11 @@ class AssignedBatch:
 
     @property
     def open_jobs(self) -> list[ServerJob]:
-        """Those that have not ended."""
+        """Its jobs that have not ended."""
         return [job for job in self.jobs.values() if not job.has_ended]
 
     def is_nearly_drawn(self, encode_s: float) -> bool:
-        """Whether the prompts of the next batch must be encoded now to be ready when this one is drawn."""
+        """Whether the next batch's prompts must be encoded now to be ready when this batch is drawn."""
         if self.began is None:
             return False
         steps_left = round((1 - self.share) * max(job.request.steps for job in self.jobs.values()))
@@ -67,20 +67,20 @@ class AssignedBatch:
 
 
 class WorkerHandle:
-    """One worker: starts its process, kills it when it hangs, starts it again after its death.
+    """One worker: starts its process, kills it when it hangs, and restarts it when it dies.
 
     Args:
-        settings: When the worker counts as hung.
-        number: The worker's, and that of its GPU.
-        on_message: Called when it is ready, and with each report of a batch.
-        on_loss: Called with its batches after its death, the oldest first.
+        settings: The limits after which it counts as hung.
+        number: Number of the worker and of its GPU.
+        on_message: Called when it is ready, and with each report on a batch.
+        on_loss: Called with its batches when it has died, the oldest first.
 
     Attributes:
-        device: What it last said of its GPU.
+        device: Its last report on its GPU.
         loss: Why it was last lost; None once it is ready again.
-        given_up: Whether it will not come back.
-        batches: By number, the oldest first.
-        encode_s: How long the prompts of its last batch took.
+        given_up: Whether it will not start again.
+        batches: Its batches by number, the oldest first.
+        encode_s: How long the encoding of its last batch took.
     """
 
     def __init__(
@@ -111,28 +111,28 @@ class WorkerHandle:
 
     @property
     def undrawn(self) -> list[AssignedBatch]:
-        """Batches that the device is not done with: at most one that is drawn, and one that waits for it."""
+        """Batches that the device has not finished: at most one in work and one that waits."""
         return [batch for batch in self.batches.values() if not batch.freed]
 
     @property
     def is_available(self) -> bool:
-        """Whether it takes work."""
+        """Whether it accepts work."""
         return self.state in {WorkerState.READY, WorkerState.BUSY}
 
     @property
     def takes_another(self) -> bool:
-        """Whether it takes one more batch; beside a job that a worker was lost with it takes none."""
+        """Whether it accepts another batch; it takes none next to a job that may have killed a worker."""
         suspect = any(job.attempts for batch in self.batches.values() for job in batch.jobs.values())
         return self.is_available and len(self.undrawn) < _MAX_UNDRAWN and not suspect
 
     @property
     def needs_next(self) -> bool:
-        """Whether its device would wait if it got its next batch any later."""
+        """Whether its device would have to wait if its next batch came any later."""
         undrawn = self.undrawn
         return not undrawn or undrawn[0].is_nearly_drawn(self.encode_s)
 
     def max_pictures(self, size: tuple[int, int]) -> int:
-        """How many pictures of a size fit into its memory at once."""
+        """How many pictures of this size fit into its memory at once."""
         return self.device.max_pictures(size) if self.device else 1
 
     def assign(self, number: int, jobs: Iterable[ServerJob]) -> None:
@@ -143,21 +143,21 @@ class WorkerHandle:
         self._set_state(WorkerState.BUSY)
 
     def drop(self, job: ServerJob) -> None:
-        """Stop a job; the batch goes on for its other jobs."""
+        """Stop a job; its batch continues with the other jobs."""
         for batch in list(self.batches.values()):
             if job.id in batch.jobs:
                 self._send(protocol.DropJob(batch.number, job.id))
                 self.tidy(batch)
 
     def tidy(self, batch: AssignedBatch) -> None:
-        """Forget a batch that is drawn and all of whose jobs have ended."""
+        """Forget a batch if it is drawn and all its jobs have ended."""
         if batch.freed and not batch.open_jobs:
             self.batches.pop(batch.number, None)
             if not self.batches and self.state is WorkerState.BUSY:
                 self._set_state(WorkerState.READY)
 
     async def run(self) -> None:
-        """Keep the worker alive until it gives up for good, or this is cancelled; then it is dead."""
+        """Keep the worker running until it fails for good, or until this is cancelled, which kills it."""
         while True:
             self.loss = await self._live()
             self.given_up = self._failed_starts >= _MAX_FAILED_STARTS or bool(self._failure and self._failure.for_good)
@@ -170,7 +170,7 @@ class WorkerHandle:
             self.restarts += 1
 
     async def _live(self) -> str:
-        """One life of the worker, from its start to its death; returns what it died of."""
+        """Run the process once, from its start to its death; return why it died."""
         self._failure, self._longest_silence_s = None, 0.0
         self._fruitless_lives += 1
         self._failed_starts += 1
@@ -178,7 +178,7 @@ class WorkerHandle:
         self._writer = writer
         loop = asyncio.get_running_loop()
         death = asyncio.create_task(process.wait(), name=f"worker {self.number}")
-        # A process that it started may hold its end of the socket; what it said itself is here by then.
+        # A child of the process may keep the socket open; the process's own last messages are here by then.
         death.add_done_callback(lambda _: loop.call_later(_LAST_WORDS_S, writer.transport.abort))
         hung = None
         try:
@@ -214,17 +214,17 @@ class WorkerHandle:
         self._expect_message()
 
     def _send(self, message: protocol.ToWorker) -> None:
-        """Send; a message to a dead worker is lost with it."""
+        """Send a message; a dead worker gets none."""
         if self._writer is not None:
             self._writer.write(protocol.packed(message))
 
     def _set_state(self, state: WorkerState) -> None:
-        if state is not self.state:  # more work is no sign of life
+        if state is not self.state:  # being sent more work is no sign of life
             self.state = state
             self._expect_message()
 
     def _expect_message(self) -> None:
-        """Restart the clock of the worker's silence."""
+        """Restart the timeout for the worker's silence."""
         self._heard_at = time.monotonic()
         if self._silence is not None and not self._silence.expired():
             limit_s = self._limit_s
@@ -232,7 +232,7 @@ class WorkerHandle:
 
     @property
     def _limit_s(self) -> float | None:
-        """How long the worker may be silent; None while it has nothing to do."""
+        """How long the worker may be silent; None while it is idle."""
         match self.state:
             case WorkerState.STARTING:
                 return self._settings.start_seconds
@@ -243,15 +243,15 @@ class WorkerHandle:
 
     @property
     def _delay_s(self) -> float:
-        """Before the next start: none after a life that drew a batch, else 0.5 s, 1 s, 2 s … up to a minute."""
+        """Delay before a restart: none if the process drew a batch, otherwise 0.5 s, 1 s, 2 s … up to a minute."""
         return min(_MAX_DELAY_S, 2.0 ** (self._fruitless_lives - 2)) if self._fruitless_lives else 0.0
 
 
 def _kill(process: Process) -> None:
-    """Kill a process, and leave its exit code to asyncio.
+    """Kill a process without losing its exit code.
 
-    ``process.kill()`` polls the child first, and so reaps one that is dead already. asyncio's own waitpid then finds no
-    child, and reports exit code 255 in place of the true one (github.com/python/cpython/issues/127049).
+    ``process.kill()`` polls the child first, and so reaps one that is already dead. asyncio's own waitpid then finds no
+    child and reports exit code 255 instead of the true one (github.com/python/cpython/issues/127049).
     """
     if process.returncode is None:
         with suppress(ProcessLookupError):
@@ -259,7 +259,7 @@ def _kill(process: Process) -> None:
 
 
 async def _started(number: int) -> tuple[Process, asyncio.StreamReader, asyncio.StreamWriter]:
-    """Start a worker's process, with a socket to it."""
+    """Start a worker's process, connected by a socket."""
     ours, theirs = socket.socketpair()
     with theirs:
         process = await asyncio.create_subprocess_exec(

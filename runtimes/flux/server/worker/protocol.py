@@ -1,7 +1,7 @@
-"""What the server and a worker tell each other: pickled messages with their length, over a pair of sockets.
+"""The protocol between the server and a worker: pickled messages, each after its length, over a pair of sockets.
 
-A worker begins with WorkerReady or WorkerFailed. RunBatch is answered by BatchStarted, BatchProgress after each step,
-DeviceFreed, and a JobOutput for each picture or a JobFailed for a job.
+A worker starts with WorkerReady or WorkerFailed. It answers RunBatch with BatchStarted, BatchProgress after each step,
+DeviceFreed, and JobOutput for each picture or JobFailed for a job.
 """
 
 import pickle
@@ -32,7 +32,7 @@ class WorkerReady:
 
 @dataclass(frozen=True, slots=True)
 class WorkerFailed:
-    """The worker ends; ``for_good`` says that another start would end the same way."""
+    """The worker ends; ``for_good`` means that another start would fail the same way."""
 
     reason: str
     for_good: bool
@@ -40,28 +40,28 @@ class WorkerFailed:
 
 @dataclass(frozen=True, slots=True)
 class BatchMessage:
-    """About the batch of that number."""
+    """A message about a batch."""
 
     batch: int
 
 
 @dataclass(frozen=True, slots=True)
 class RunBatch(BatchMessage):
-    """To the worker: encode a batch now, draw it when those before it are drawn."""
+    """To the worker: encode a batch now, and draw it after those before it."""
 
     requests: tuple[GenerationRequest, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class DropJob(BatchMessage):
-    """To the worker: a job of a batch is not wanted any more."""
+    """To the worker: a job of a batch was cancelled."""
 
     job_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class BatchStarted(BatchMessage):
-    """The device draws it; ``encode_s`` is how long its prompts took, ``warnings`` what of each job has no effect."""
+    """The device starts on a batch; ``encode_s`` is the time for its prompts, ``warnings`` are by job id."""
 
     encode_s: float
     warnings: Mapping[str, tuple[str, ...]]
@@ -69,14 +69,14 @@ class BatchStarted(BatchMessage):
 
 @dataclass(frozen=True, slots=True)
 class BatchProgress(BatchMessage):
-    """So much is denoised, from 0 to 1."""
+    """``share`` of the batch is denoised, from 0 to 1."""
 
     share: float
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceFreed(BatchMessage):
-    """The device is done with it; its last pictures are being finished. ``drawn`` counts those denoised together."""
+    """The device has finished; the last pictures are still being encoded. ``drawn`` has the pictures of each part."""
 
     drawn: tuple[int, ...]
     denoise_s: float
@@ -86,7 +86,7 @@ class DeviceFreed(BatchMessage):
 
 @dataclass(frozen=True, slots=True)
 class JobOutput(BatchMessage):
-    """A finished picture, or the preview of one."""
+    """A finished picture or a preview."""
 
     job_id: str
     number: int
@@ -95,13 +95,13 @@ class JobOutput(BatchMessage):
 
     @property
     def kind(self) -> Literal["picture", "preview"]:
-        """A preview or a picture, by its number."""
+        """Whether it is a picture or a preview."""
         return "preview" if self.number == PREVIEW_NUMBER else "picture"
 
 
 @dataclass(frozen=True, slots=True)
 class JobFailed(BatchMessage):
-    """A job of the batch cannot be done."""
+    """A job of the batch has failed."""
 
     job_id: str
     code: str
@@ -114,13 +114,13 @@ FromWorker = WorkerReady | WorkerFailed | BatchReport
 
 
 def packed(message: ToWorker | FromWorker) -> bytes:
-    """Turn a message into what goes over the socket."""
+    """Serialize a message for the socket."""
     body = pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
     return _LENGTH.pack(len(body)) + body
 
 
 async def next_message(reader: StreamReader) -> FromWorker | None:
-    """Wait for a worker's next message; None once it has closed its end."""
+    """Wait for a worker's next message; None once the worker has closed the connection."""
     try:
         (length,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
         message: FromWorker = pickle.loads(await reader.readexactly(length))  # noqa: S301 (both ends are this program)
@@ -130,7 +130,7 @@ async def next_message(reader: StreamReader) -> FromWorker | None:
 
 
 class WorkerChannel:
-    """The worker's end; any of its threads may send, one receives."""
+    """The worker's end of the connection; any thread may send, one receives."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
@@ -138,7 +138,7 @@ class WorkerChannel:
         self._sending = threading.Lock()
 
     def send(self, message: FromWorker) -> None:
-        """Send, waiting until the server takes it."""
+        """Send a message; block until the server takes it."""
         content = packed(message)
         with self._sending:
             self._socket.sendall(content)
