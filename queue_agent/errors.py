@@ -23,7 +23,7 @@ AgentError
 │   └── AttemptsExhausted
 └── LeaseLost            another agent may have the job: it is dropped without a trace
 
-SettingsError (settings.py) ends the agent. LinkUnavailable (inputs/network.py) is retried where it is raised.
+SettingsError (settings.py) ends the agent. LinkUnavailable (inputs/web.py) is retried where it is raised.
 """
 
 from typing import Literal

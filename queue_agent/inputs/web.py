@@ -10,12 +10,16 @@ from urllib.parse import unquote_to_bytes
 import httpcore
 import httpx
 
-from queue_agent.errors import InputError
-from queue_agent.inputs.network import GuardedBackend, LinkUnavailable
+from contract.addresses import is_public
+from contract.inputs import MAX_LINK_BYTES
+from egress.network import Address, GuardedBackend, NameServerError, UnreachableHostError
+from queue_agent.errors import AgentError, HostLookupError, InputError
 
 MAX_REDIRECTS = 3
 PAUSES_S = (0.5, 2.0)
 """Before each further attempt at a link that is unavailable for the moment."""
+MAX_WIRE_BYTES = 2 * MAX_LINK_BYTES
+"""Of all that an origin sends: chunked encoding may take more than the body itself."""
 
 _MAX_PAUSE_S = 5.0
 """The longest pause that an origin may ask for."""
@@ -32,6 +36,15 @@ _PIECES_AT_ONCE = 64
 """A body of tiny pieces is read with pauses in which the event loop does other work."""
 
 
+class LinkUnavailable(Exception):  # noqa: N818 (as all errors of the agent's tree)
+    """A link cannot be read now, but perhaps after ``pause_s``; ``error`` is what it is if it stays so."""
+
+    def __init__(self, error: AgentError, pause_s: float = 0) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.pause_s = pause_s
+
+
 class Web:
     """Guarded HTTP.
 
@@ -40,7 +53,8 @@ class Web:
     """
 
     def __init__(self, *, allow_loopback: bool) -> None:
-        self._backend = GuardedBackend(allow_loopback=allow_loopback)
+        may_reach = _is_public_or_loopback if allow_loopback else is_public
+        self._backend = GuardedBackend(may_reach, max_bytes=MAX_WIRE_BYTES)
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=httpx.create_ssl_context(trust_env=False),
             max_connections=None,
@@ -91,10 +105,18 @@ class Web:
                 if response.status in _REDIRECTS and (location := _header(response, b"location")):
                     return _target(location, target)
                 return await _read(response, host, count)
+        except UnreachableHostError as exc:
+            raise InputError(str(exc)) from exc
+        except NameServerError as exc:
+            raise LinkUnavailable(HostLookupError(str(exc))) from exc
         except (httpcore.UnsupportedProtocol, httpcore.LocalProtocolError) as exc:
             raise InputError("is not a valid link") from exc
         except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.RemoteProtocolError) as exc:
             raise LinkUnavailable(InputError(f"could not be fetched from {host} ({type(exc).__name__})")) from exc
+
+
+def _is_public_or_loopback(address: Address) -> bool:
+    return address.is_loopback or is_public(address)
 
 
 def _target(url: str, base: httpx.URL | None = None) -> httpx.URL:

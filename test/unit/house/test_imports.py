@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 PACKAGES = (
-    *("contract", "jobs", "configuration", "runtimes", "api", "keeper", "queue_agent"),
+    *("contract", "egress", "jobs", "configuration", "runtimes", "api", "keeper", "queue_agent"),
     *("cdk", "deploy", "local", "docs", "bench", "examples"),
 )
 MODULES = sorted(path for package in PACKAGES for path in Path(package).rglob("*.py"))
@@ -23,11 +23,12 @@ DRIVER_SEES = (*DRIVER_OPENS, "queue_agent.inputs.links", "queue_agent.inputs.in
 COMMON = [f"runtimes.{path.stem}" for path in Path("runtimes").glob("_[a-z]*.py")]
 ALLOWED = {
     "contract": ("contract",),
+    "egress": ("contract", "egress"),
     "jobs": ("contract", "jobs"),
     "configuration": ("contract", "configuration", "runtimes"),
     "api": ("contract", "jobs", "runtimes", "api"),
     "keeper": ("contract", "jobs", "keeper"),
-    "queue_agent": ("contract", "jobs", "runtimes", "queue_agent"),
+    "queue_agent": ("contract", "egress", "jobs", "runtimes", "queue_agent"),
     # The handlers' names, which Lambda is given.
     "cdk": ("contract", "jobs", "configuration", "runtimes", "cdk", "api.handlers", "keeper.handlers"),
     # A program that deploy starts in an environment with CDK.
@@ -48,6 +49,7 @@ FORBIDDEN = {
 """What they must not import although it is part of that: outside, only what describes a runtime type is open."""
 LIBRARIES = {
     "contract": {"pydantic"},
+    "egress": {"httpcore"},
     "jobs": {"pydantic", "botocore"},
     "configuration": {"pydantic", "yaml", "pathspec"},
     "keeper": {"pydantic", "botocore"},
@@ -179,7 +181,7 @@ def test_each_edge_of_the_agent_uses_its_own_client_libraries_alone(folder):
 
 def test_only_the_composition_roots_read_the_environment():
     roots = {"api/handlers.py", "keeper/handlers.py", "queue_agent/__main__.py"}
-    for package in ("api", "queue_agent", "contract", "jobs", "keeper", "configuration"):
+    for package in ("api", "queue_agent", "contract", "egress", "jobs", "keeper", "configuration"):
         for path in in_package(package):
             text = path.read_text(encoding="utf-8")
             assert str(path) in roots or ("os.environ" not in text and "os.getenv" not in text), path

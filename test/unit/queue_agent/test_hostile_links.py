@@ -6,9 +6,9 @@ from ipaddress import ip_address
 import httpcore
 import pytest
 
+from contract.addresses import is_public
 from queue_agent.errors import InputError, PlatformError
 from queue_agent.inputs.fetcher import InputFetcher
-from queue_agent.inputs.network import is_public
 from queue_agent.inputs.web import Web
 from queue_agent.ports import Input
 from runtimes.sdwebui.driver.call import call_of

@@ -1,26 +1,22 @@
-"""The network behind links: which hosts may be reached, how they are dialled, and how much they may send."""
+"""The network behind links and webhooks: which hosts may be reached, how they are dialled, how much they may send."""
 
 import asyncio
 import re
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
 import httpcore
 from httpcore import SOCKET_OPTION
 
 from contract.field_errors import cut
-from contract.inputs import MAX_LINK_BYTES
-from queue_agent.errors import AgentError, HostLookupError, InputError
 
 MAX_HEAD_BYTES = 16 * 1024
 """Of all that an origin sends before a body: status line, headers, and informational responses."""
 MAX_HEAD_LINES = 256
-MAX_WIRE_BYTES = 2 * MAX_LINK_BYTES
-"""Of all that an origin sends: chunked encoding may take more than the body itself."""
 _LOOK_UPS = 64
 _MAX_TRIED = 4
 _BLANK_LINE = re.compile(rb"\r?\n\r?\n")
@@ -29,70 +25,29 @@ _LOOK_UP_S = 5.0
 _MAX_HOST_CHARS = 253
 """The longest name in the DNS."""
 
-# Listed here, because what Python's ipaddress calls global changes with its patch level. From IANA's registries of
-# special purposes (iana-ipv4-special-registry, iana-ipv6-special-registry).
-_CLOSED_V4 = (
-    IPv4Network("0.0.0.0/8"),  # this network
-    IPv4Network("10.0.0.0/8"),  # private
-    IPv4Network("100.64.0.0/10"),  # shared behind a carrier's NAT
-    IPv4Network("127.0.0.0/8"),  # loopback
-    IPv4Network("169.254.0.0/16"),  # link-local: a cloud's metadata service
-    IPv4Network("172.16.0.0/12"),  # private
-    IPv4Network("192.0.0.0/24"),  # protocols
-    IPv4Network("192.0.2.0/24"),  # documentation
-    IPv4Network("192.88.99.0/24"),  # relays of 6to4
-    IPv4Network("192.168.0.0/16"),  # private
-    IPv4Network("198.18.0.0/15"),  # benchmarks
-    IPv4Network("198.51.100.0/24"),  # documentation
-    IPv4Network("203.0.113.0/24"),  # documentation
-    IPv4Network("224.0.0.0/4"),  # multicast
-    IPv4Network("240.0.0.0/4"),  # reserved, broadcast
-)
-_OPEN_V6 = IPv6Network("2000::/3")
-"""All unicast addresses that have been assigned; local, mapped and reserved ones are outside."""
-_CLOSED_V6 = (
-    IPv6Network("2001::/23"),  # protocols, Teredo among them
-    IPv6Network("2001:db8::/32"),  # documentation
-    IPv6Network("2002::/16"),  # 6to4
-    IPv6Network("3fff::/20"),  # documentation
-)
-_HOLDS_V4 = (
-    IPv6Network("::ffff:0:0/96"),  # the same address, for programs that know IPv6 alone
-    IPv6Network("64:ff9b::/96"),  # NAT64 (RFC 6052): how hosts without IPv6 are reached from networks without IPv4
-)
-"""The last 32 bits are the IPv4 address that is really reached."""
+Address = IPv4Address | IPv6Address
 
 
-class LinkUnavailable(Exception):  # noqa: N818 (as all errors of the agent's tree)
-    """A link cannot be read now, but perhaps after ``pause_s``; ``error`` is what it is if it stays so."""
-
-    def __init__(self, error: AgentError, pause_s: float = 0) -> None:
-        super().__init__(str(error))
-        self.error = error
-        self.pause_s = pause_s
+class UnreachableHostError(Exception):
+    """A host is unknown, or has an address that may not be reached; the words follow "the link" or "the URL"."""
 
 
-def is_public(address: IPv4Address | IPv6Address) -> bool:
-    """Whether an address is on the public internet; of one that stands for an IPv4 address, whether that one is."""
-    if isinstance(address, IPv4Address):
-        return not any(address in network for network in _CLOSED_V4)
-    if any(address in network for network in _HOLDS_V4):
-        return is_public(IPv4Address(int(address) & 0xFFFFFFFF))
-    return address in _OPEN_V6 and not any(address in network for network in _CLOSED_V6)
+class NameServerError(Exception):
+    """The name server does not answer for a host."""
 
 
-async def resolve(host: str, port: int, executor: Executor, *, allow_loopback: bool) -> list[str]:
+async def resolve(host: str, port: int, executor: Executor, may_reach: Callable[[Address], bool]) -> list[str]:
     """Resolve a host to the addresses that may be dialled, in the order in which to try them.
 
-    All its addresses must be public: a name with a private address among public ones is a trap.
+    ``may_reach`` must allow all its addresses: a name with a private address among public ones is a trap.
 
     Raises:
-        InputError: The host is unknown, or has an address that links may not reach.
-        LinkUnavailable: The name server does not answer.
+        UnreachableHostError: The host is unknown, or has an address that may not be reached.
+        NameServerError: The name server does not answer.
     """
     name = cut(host, _MAX_HOST_CHARS)
     look_up = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
-    busy = LinkUnavailable(HostLookupError(f"The name server did not answer for host {name}."))
+    busy = NameServerError(f"The name server did not answer for host {name}.")
     try:
         async with asyncio.timeout(_LOOK_UP_S):
             found = await asyncio.get_running_loop().run_in_executor(executor, look_up)
@@ -102,18 +57,23 @@ async def resolve(host: str, port: int, executor: Executor, *, allow_loopback: b
     except (OSError, ValueError, OverflowError) as exc:
         if isinstance(exc, socket.gaierror) and exc.errno == socket.EAI_AGAIN:
             raise busy from exc
-        raise InputError(f"names host {name}, which could not be resolved") from exc
+        raise UnreachableHostError(f"names host {name}, which could not be resolved") from exc
     for address in addresses:
-        if not (is_public(address) or (allow_loopback and address.is_loopback)):
-            raise InputError(f"names host {name}, which is not on the public internet")
+        if not may_reach(address):
+            raise UnreachableHostError(f"names host {name}, which is not on the public internet")
     return list(dict.fromkeys(map(str, addresses)))
 
 
 class GuardedBackend(httpcore.AsyncNetworkBackend):
-    """Dials the addresses that were checked, so that a second look-up of the name cannot lead elsewhere."""
+    """Dials the addresses that were checked, so that a second look-up of the name cannot lead elsewhere.
 
-    def __init__(self, *, allow_loopback: bool) -> None:
-        self._allow_loopback = allow_loopback
+    ``may_reach`` says of an address whether it may be dialled; ``max_bytes`` is how much a host may send after a
+    response's head, with the overhead of its chunks.
+    """
+
+    def __init__(self, may_reach: Callable[[Address], bool], *, max_bytes: int) -> None:
+        self._may_reach = may_reach
+        self._max_bytes = max_bytes
         self._dialler = httpcore.AnyIOBackend()
         # A pool of its own: names whose servers do not answer must not delay anything else.
         self._threads = ThreadPoolExecutor(_LOOK_UPS, thread_name_prefix="look-up")
@@ -131,7 +91,7 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         socket_options: Iterable[SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
         """Connect to the first address of a host that answers; raises what ``resolve`` raises."""
-        addresses = await resolve(host, port, self._threads, allow_loopback=self._allow_loopback)
+        addresses = await resolve(host, port, self._threads, self._may_reach)
         failure: Exception | None = None
         for address in addresses[:_MAX_TRIED]:
             try:
@@ -139,17 +99,17 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as exc:
                 failure = exc
             else:
-                return _BoundedStream(stream)
+                return _BoundedStream(stream, self._max_bytes)
         raise failure or httpcore.ConnectError("no address")
 
 
 class _BoundedStream(httpcore.AsyncNetworkStream):
     """A connection for one response, with bounds for its head and for all of it."""
 
-    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
+    def __init__(self, stream: httpcore.AsyncNetworkStream, max_bytes: int) -> None:
         self._stream = stream
         self._head: bytearray | None = bytearray()
-        self._left_bytes = MAX_WIRE_BYTES
+        self._left_bytes = max_bytes
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
         room = self._left_bytes if self._head is None else MAX_HEAD_BYTES - len(self._head)
@@ -178,7 +138,8 @@ class _BoundedStream(httpcore.AsyncNetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,  # noqa: ASYNC109
     ) -> httpcore.AsyncNetworkStream:
-        return _BoundedStream(await self._stream.start_tls(ssl_context, server_hostname, timeout))
+        stream = await self._stream.start_tls(ssl_context, server_hostname, timeout)
+        return _BoundedStream(stream, self._left_bytes)
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)
