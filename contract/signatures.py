@@ -1,0 +1,120 @@
+"""What the platform signs: webhooks (https://www.standardwebhooks.com) and links to outputs.
+
+Every secret is derived from the platform's root secret, so none is stored.
+"""
+
+import base64
+import binascii
+import hmac
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from contract import strict_json
+
+MIN_ROOT_BYTES = 32
+TOLERANCE_S = 5 * 60
+"""How far a webhook's time may be from the receiver's clock, as the reference libraries have it."""
+
+ID_HEADER, TIMESTAMP_HEADER, SIGNATURE_HEADER = "webhook-id", "webhook-timestamp", "webhook-signature"
+_SECRET_PREFIX = "whsec_"  # noqa: S105 (how such a secret begins)
+_VERSION = "v1"
+
+
+class InvalidSignatureError(Exception):
+    """A webhook is not signed with the secret, or is too old or too new; the message says which."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputLink:
+    """An object of the output bucket, which anybody with the token may read until it expires.
+
+    Attributes:
+        key: The object's key.
+        content_type: What it is served as.
+        name: The file name at the end of the link.
+        expires_s: Seconds since 1970.
+    """
+
+    key: str
+    content_type: str
+    name: str
+    expires_s: int
+
+
+def derive(root: str, purpose: str, *parts: str | int) -> bytes:
+    """Derive a secret of 32 bytes by HMAC-SHA256 (the one-step KDF of NIST SP 800-56C).
+
+    Raises:
+        ValueError: The root secret has fewer than MIN_ROOT_BYTES.
+    """
+    if len(root.encode()) < MIN_ROOT_BYTES:
+        raise ValueError(f"The root secret must have at least {MIN_ROOT_BYTES} bytes.")
+    return hmac.digest(root.encode(), strict_json.dumps([purpose, *parts]).encode(), "sha256")
+
+
+def webhook_secret(root: str, tenant: str | None, version: int) -> str:
+    """The secret with which a tenant verifies its webhooks; each rotation has the next version."""
+    # Receivers cut the prefix at the underscore, and decode only the standard alphabet.
+    return _SECRET_PREFIX + _base64(derive(root, "webhook", tenant or "", version))
+
+
+def webhook_headers(secrets: Iterable[str], *, webhook_id: str, sent_s: float, body: bytes) -> dict[str, str]:
+    """The headers of a webhook: its id, its time, and a signature with each secret."""
+    timestamp = str(int(sent_s))
+    signatures = (f"{_VERSION},{_sign(secret, webhook_id, timestamp, body)}" for secret in secrets)
+    return {ID_HEADER: webhook_id, TIMESTAMP_HEADER: timestamp, SIGNATURE_HEADER: " ".join(signatures)}
+
+
+def verify_webhook(secret: str, headers: Mapping[str, str], body: bytes, *, now_s: float) -> None:
+    """Make sure that a webhook comes from the platform; ``headers`` have lower-case names.
+
+    Raises:
+        InvalidSignatureError: It does not, or it is older or newer than TOLERANCE_S.
+    """
+    missing = [name for name in (ID_HEADER, TIMESTAMP_HEADER, SIGNATURE_HEADER) if name not in headers]
+    if missing:
+        raise InvalidSignatureError(f"The webhook has no header {missing[0]}.")
+    timestamp = headers[TIMESTAMP_HEADER]
+    if not (timestamp.isascii() and timestamp.isdecimal()):
+        raise InvalidSignatureError(f"The webhook's {TIMESTAMP_HEADER} is no whole number of seconds.")
+    if abs(now_s - int(timestamp)) > TOLERANCE_S:
+        raise InvalidSignatureError(f"The webhook was sent more than {TOLERANCE_S} s before or after now.")
+    expected = f"{_VERSION},{_sign(secret, headers[ID_HEADER], timestamp, body)}".encode()
+    given = headers[SIGNATURE_HEADER].encode("utf-8", "surrogatepass").split(b" ")
+    if not any(hmac.compare_digest(expected, one) for one in given):
+        raise InvalidSignatureError("No signature of the webhook was made with this secret.")
+
+
+def output_token(root: str, link: OutputLink) -> str:
+    """The token of ``/v1/outputs/TOKEN/NAME``: it contains the link without its name, and proves all of it."""
+    payload = _urlsafe(strict_json.dumps([link.key, link.content_type, link.expires_s]).encode())
+    return f"{payload}.{_prove(root, payload, link.name)}"
+
+
+def read_output_token(root: str, token: str, name: str, *, now_s: float) -> OutputLink | None:
+    """Read a token; None where it was not made for this file name, has been changed, or has expired."""
+    payload, _, proof = token.partition(".")
+    if not hmac.compare_digest(_prove(root, payload, name).encode(), proof.encode("utf-8", "surrogatepass")):
+        return None
+    key, content_type, expires_s = strict_json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    return OutputLink(key=key, content_type=content_type, name=name, expires_s=expires_s) if now_s < expires_s else None
+
+
+def _sign(secret: str, webhook_id: str, timestamp: str, body: bytes) -> str:
+    try:
+        key = base64.b64decode(secret.removeprefix(_SECRET_PREFIX), validate=True)
+    except binascii.Error as exc:
+        raise ValueError("A webhook secret is whsec_ and base64.") from exc
+    return _base64(hmac.digest(key, f"{webhook_id}.{timestamp}.".encode() + body, "sha256"))
+
+
+def _prove(root: str, payload: str, name: str) -> str:
+    return _urlsafe(hmac.digest(derive(root, "output"), strict_json.dumps([payload, name]).encode(), "sha256"))
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def _urlsafe(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")

@@ -1,0 +1,102 @@
+"""Signatures of webhooks, and tokens of outputs."""
+
+import base64
+import json
+from dataclasses import replace
+from urllib.parse import quote
+
+import pytest
+
+from contract.signatures import (
+    InvalidSignatureError,
+    OutputLink,
+    derive,
+    output_token,
+    read_output_token,
+    verify_webhook,
+    webhook_headers,
+    webhook_secret,
+)
+
+ROOT = "r" * 32
+BODY = json.dumps({"type": "job.completed", "data": {"job": "0190-job", "context": "Grüße"}}).encode()
+LINK = OutputLink(key="output/a b/ü-1.png", content_type="image/png", name="ü-1.png", expires_s=1000)
+OLD, NEW = (webhook_secret(ROOT, "tenant", version) for version in (1, 2))
+
+
+def test_every_tenant_and_version_has_a_secret_of_its_own_in_the_form_that_receivers_read():
+    roots, tenants, versions = (ROOT, "s" * 32), ("", "a", "a1", "a\u0000", "ü"), (1, 11)
+    secrets = {webhook_secret(root, tenant, version) for root in roots for tenant in tenants for version in versions}
+    assert len(secrets) == 20
+    for secret in secrets:
+        prefix, _, encoded = secret.partition("_")
+        assert prefix == "whsec"
+        assert len(base64.b64decode(encoded, validate=True)) == 32
+    assert webhook_secret(ROOT, None, 1) == webhook_secret(ROOT, "", 1)
+
+
+def test_a_secret_of_one_purpose_is_none_of_another_and_the_parts_do_not_run_together():
+    assert len({derive(ROOT, *parts) for parts in (("a",), ("a", "b"), ("ab",), ("a", 1), ("a", "1"))}) == 5
+
+
+def test_a_short_root_secret_is_refused():
+    with pytest.raises(ValueError, match="32 bytes"):
+        derive("r" * 31, "webhook")
+
+
+def test_the_timestamp_is_whole_seconds_and_there_is_a_signature_with_a_version_for_each_secret():
+    headers = webhook_headers([NEW, OLD], webhook_id="a", sent_s=1000.9, body=BODY)
+    assert headers["webhook-timestamp"] == "1000"
+    assert [one[:3] for one in headers["webhook-signature"].split(" ")] == ["v1,", "v1,"]
+
+
+@pytest.mark.parametrize(
+    ("change", "late_s", "words"),
+    [
+        ({}, 0, None),
+        ({}, 299, None),
+        ({}, 301, "before or after"),
+        ({}, -301, "before or after"),
+        ({"webhook-id": "other"}, 0, "No signature"),
+        ({"webhook-timestamp": "1001"}, 0, "No signature"),
+        ({"webhook-timestamp": "1000.5"}, 0, "whole number"),
+        ({"webhook-timestamp": "\u0661\u0660\u0660\u0660"}, 0, "whole number"),
+        ({"webhook-signature": "abc"}, 0, "No signature"),
+        ({"webhook-signature": ""}, 0, "No signature"),
+        ({"webhook-signature": "v1,ü v1a,abc"}, 0, "No signature"),
+        ({"webhook-signature": None}, 0, "no header webhook-signature"),
+    ],
+)
+def test_a_webhook_is_verified_by_its_id_its_time_and_one_of_its_signatures(change, late_s, words):
+    headers = {**webhook_headers([OLD, NEW], webhook_id="a", sent_s=1000, body=BODY), **change}
+    headers = {name: value for name, value in headers.items() if value is not None}
+    if words is None:
+        verify_webhook(NEW, headers, BODY, now_s=1000 + late_s)
+        return
+    with pytest.raises(InvalidSignatureError, match=words):
+        verify_webhook(NEW, headers, BODY, now_s=1000 + late_s)
+
+
+def test_an_output_token_gives_back_its_link_until_it_expires():
+    token = output_token(ROOT, LINK)
+    assert read_output_token(ROOT, token, LINK.name, now_s=999.9) == LINK
+    assert read_output_token(ROOT, token, LINK.name, now_s=1000) is None
+
+
+def test_an_output_token_is_of_letters_that_a_path_takes_unescaped():
+    token = output_token(ROOT, LINK)
+    assert quote(token, safe="") == token
+
+
+def test_an_output_token_is_good_for_no_other_name_key_type_time_or_root():
+    token = output_token(ROOT, LINK)
+    assert read_output_token(ROOT, token, "other.png", now_s=0) is None
+    assert read_output_token("s" * 32, token, LINK.name, now_s=0) is None
+    for change in ({"key": "other"}, {"content_type": "text/html"}, {"expires_s": 2000}):
+        payload = output_token(ROOT, replace(LINK, **change)).partition(".")[0]
+        assert read_output_token(ROOT, f"{payload}.{token.partition('.')[2]}", LINK.name, now_s=0) is None
+
+
+@pytest.mark.parametrize("token", ["", ".", "a", "a.b", "\udc80.ü", output_token(ROOT, LINK) + "=", "a" * 10_000])
+def test_what_is_no_token_is_read_as_none(token):
+    assert read_output_token(ROOT, token, LINK.name, now_s=0) is None
