@@ -16,7 +16,7 @@ from cdk.python_function import PythonFunction
 from cdk.storage import Kept, acknowledge_task_objects
 from cdk.web_acl import WebAcl
 from configuration import gateway
-from configuration.config import Throttle
+from configuration.api import Throttle
 from configuration.gateway import INTEGRATION_TIMEOUT_S
 from contract.objects import TASKS_PREFIX
 

@@ -5,7 +5,7 @@ left to the model.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from configuration.chart_values import COMPUTED_VALUES
@@ -27,24 +27,27 @@ _FREE_TEXT = frozenset({"userData", "commandArguments", "extraEnv", "extraHPACon
 def file_errors(data: Any) -> Iterator[FieldError]:
     """Values that no operator meant to set, and what only a look at several keys or several runtimes shows."""
     yield from _placeholders(data, ())
-    runtimes = _runtimes(data)
+    runtimes = _entries(data, "modelsRuntime")
     if isinstance(data, dict):
         own = {f"{at}.deadlines": runtime.get("deadlines") for at, runtime in runtimes.items()}
         yield from deadline_errors(data.get("deadlines"), own)
-    yield from _repeated(runtimes)
+    yield from _repeated(runtimes, "name", "name")
+    yield from _repeated(runtimes, "modelFilename", "checkpoint", checkpoint_stem)
+    yield from _repeated(_entries(data, "APIGW", "keys"), "name", "name")
     for at, runtime in runtimes.items():
         yield from _computed_values(runtime, at)
         yield from _keys_of_type(runtime, at)
         yield from _queue_name(data.get("stackName"), runtime.get("name"), f"{at}.name")
 
 
-def _runtimes(data: Any) -> dict[str, dict[Any, Any]]:
-    """The runtimes by their place."""
-    listed = data.get("modelsRuntime") if isinstance(data, dict) else None
+def _entries(data: Any, *path: str) -> dict[str, dict[Any, Any]]:
+    """The mappings in a list by their place."""
+    for key in path:
+        data = data.get(key) if isinstance(data, dict) else None
     return {
-        f"modelsRuntime[{index}]": runtime
-        for index, runtime in enumerate(listed if isinstance(listed, list) else ())
-        if isinstance(runtime, dict)
+        f"{'.'.join(path)}[{index}]": entry
+        for index, entry in enumerate(data if isinstance(data, list) else ())
+        if isinstance(entry, dict)
     }
 
 
@@ -62,15 +65,16 @@ def _placeholders(value: Any, at: FieldPath) -> Iterator[FieldError]:
         yield FieldError(field_path(at), f"still holds the placeholder {found.group()}")
 
 
-def _repeated(runtimes: Mapping[str, dict[Any, Any]]) -> Iterator[FieldError]:
-    """Names and checkpoints that two runtimes have."""
-    for key, what, spelled in (("name", "name", str), ("modelFilename", "checkpoint", checkpoint_stem)):
-        seen: dict[str, str] = {}
-        for at, runtime in runtimes.items():
-            if isinstance(value := runtime.get(key), str) and value:
-                first = seen.setdefault(spelled(value), at)
-                if first != at:
-                    yield FieldError(f"{at}.{key}", f"is already the {what} of {first}")
+def _repeated(
+    entries: Mapping[str, dict[Any, Any]], key: str, what: str, spelled: Callable[[str], str] = str
+) -> Iterator[FieldError]:
+    """Values that two entries have."""
+    seen: dict[str, str] = {}
+    for at, entry in entries.items():
+        if isinstance(value := entry.get(key), str) and value:
+            first = seen.setdefault(spelled(value), at)
+            if first != at:
+                yield FieldError(f"{at}.{key}", f"is already the {what} of {first}")
 
 
 def _computed_values(runtime: dict[Any, Any], at: str) -> Iterator[FieldError]:

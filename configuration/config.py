@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from configuration.api import ApiGateway, Webhooks
 from configuration.chart_values import ChartValues
 from configuration.checks import STACK_SUFFIX, file_errors
 from configuration.deadlines import CommonDeadlines, RuntimeDeadlines
@@ -24,7 +25,6 @@ _STACK_WORDS = "a letter, then at most 58 letters, digits and hyphens"
 _FOREIGN_VALUES = "extraValues of a foreign chart"
 """A key that no YAML file has by accident."""
 
-_STAGE_WORDS = "1 to 128 letters, digits, hyphens and underscores"
 _KEY_WORDS = "a key's ARN, as arn:aws:kms:eu-west-1:123456789012:key/1234abcd"
 _REGISTRY_WORDS = "a registry and a folder there, as registry.example.com/mirror"
 
@@ -38,29 +38,6 @@ class ConfigError(ValueError):
     def __init__(self, errors: list[FieldError]) -> None:
         self.errors = errors
         super().__init__("\n".join(f"{error.pointer or 'config.yaml'}: {error.detail}" for error in errors))
-
-
-MAX_RATE = 100_000
-"""Ten times what a whole account may have before AWS raises its limit."""
-
-
-class Throttle(Section):
-    """How many requests each API key may send."""
-
-    rate_limit: Annotated[float, Field(gt=0, le=MAX_RATE)] = 30
-    """Requests per second."""
-    burst_limit: Annotated[int, Field(ge=1, le=MAX_RATE)] = 50
-    """Requests at once."""
-
-
-class ApiGateway(Section):
-    """The API's front."""
-
-    stage_name: Annotated[str, Form(r"^[A-Za-z0-9_-]{1,128}$", _STAGE_WORDS)] = "dev"
-    """First part of the URL's path."""
-    throttle: Throttle = Throttle()
-    waf: bool = False
-    """Whether AWS WAF stands before the API: AWS's common rules, and a limit for each client address."""
 
 
 class ModelsRuntime(Section):
@@ -153,6 +130,9 @@ class Config(Section):
     bucket_accounts: list[Annotated[str, Form(r"^\d{12}$", "an account's twelve digits, in quotes")]] = []
     """Accounts besides the deployment's own that own the model bucket, or buckets in inputBucketArns. A bucket of any
     other account is not read, so that nobody can put one in the place of yours."""
+    keep_requests: bool = True
+    """Whether what was asked for is kept with each job, for 90 days: retries, replays and a look at the request need it."""
+    webhooks: Webhooks = Webhooks()
     deadlines: CommonDeadlines = CommonDeadlines()
     """How long a job may take, unless its runtime says otherwise."""
     kms_key_arn: Annotated[str, Form(_KEY_ARN, _KEY_WORDS)] | None = None

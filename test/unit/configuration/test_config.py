@@ -25,6 +25,10 @@ def test_the_minimal_file_has_every_default():
     config = parsed()
     throttle = config.apigw.throttle
     assert (config.apigw.stage_name, throttle.rate_limit, throttle.burst_limit, config.apigw.waf) == ("dev", 30, 50, 0)
+    keys = [one.model_dump() for one in config.apigw.keys]
+    assert keys == [{"name": "default", "role": "user", "jobs_per_day": None, "queued_jobs": None}]
+    assert (config.apigw.cors_origins, config.keep_requests) == ([], True)
+    assert (config.webhooks.enabled, config.webhooks.allow_private_addresses) == (True, False)
     assert config.catalog["sdruntime"].deadlines == DEFAULT_DEADLINES
     assert (config.vpc.cidr, config.vpc.nat_gateways) == ("10.0.0.0/16", 3)
     assert (config.kms_key_arn, config.models_prefix, config.output_bucket.expire_days) == (None, None, None)
@@ -63,6 +67,15 @@ def wrong(path, *values, words, runtime=RUNTIME):
         *wrong("monitoring.logRetentionDays", 31, words="must be one of 1, 3, 5"),
         *wrong("modelsPrefix", "v2", "/v2/", "../", "v2//", words="must be a folder that ends in a slash"),
         *wrong("kmsKeyArn", "alias/mine", words="must be a key's ARN"),
+        *wrong("APIGW.keys", [], words="must have at least 1"),
+        *wrong("APIGW.keys", [{"name": f"key-{number}"} for number in range(21)], words="may have at most 20 items"),
+        *wrong("APIGW.keys", [{"name": "a"}, {"name": "a"}], words={"APIGW.keys[1].name": "name of APIGW.keys[0]"}),
+        *wrong("APIGW.keys", [{"name": "Ops"}], words={"APIGW.keys[0].name": "must be 1 to 32 lower-case"}),
+        *wrong("APIGW.keys", [{"name": "a", "role": "root"}], words={"APIGW.keys[0].role": "user or admin"}),
+        *wrong("APIGW.keys", [{"name": "a", "jobsPerDay": 0}], words={"APIGW.keys[0].jobsPerDay": "must be at least 1"}),
+        *wrong("APIGW.keys", [{"name": "a", "queuedJobs": "9"}], words={"APIGW.keys[0].queuedJobs": "whole number"}),
+        *wrong("APIGW.corsOrigins", ["https://a.example/"], words={"APIGW.corsOrigins[0]": "without a path"}),
+        *wrong("webhooks", False, words="must be an object"),
         *wrong("deadlines.maxStartSeconds", 60, words="is below startSeconds (86400)"),
         *wrong("deadlines.executionSeconds", 4000, words="is above maxExecutionSeconds (3600)"),
         *wrong("deadlines.stallSeconds", 1e-9, 29, words="must be at least 30, not"),
@@ -106,6 +119,9 @@ def test_a_wrong_value_is_one_error_at_its_key(path, value, words, runtime):
 @pytest.mark.parametrize(
     ("path", "value", "runtime"),
     [
+        ("APIGW.keys", [{"name": "a", "role": "admin", "jobsPerDay": 9, "queuedJobs": 1}, {"name": "b-1"}], RUNTIME),
+        ("APIGW.corsOrigins", ["*"], RUNTIME),
+        ("webhooks", {"enabled": False}, RUNTIME),
         ("vpc.availabilityZones", ZONES, RUNTIME),
         ("vpc.availabilityZones", [f"cnnw1-az{one}" for one in (1, 2, 3)], RUNTIME),
         ("vpc.availabilityZones", [f"us-gov-west-1{one}" for one in "abc"], RUNTIME),
