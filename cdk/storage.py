@@ -12,13 +12,19 @@ from constructs import Construct
 from cdk.context import Context
 from cdk.escape_hatches import fix_logical_id
 from cdk.nag import acknowledge
-from contract.objects import TASKS_PREFIX
+from configuration.config import Config
+from contract.objects import FILES_PREFIX, PREVIEWS_PREFIX, TASKS_PREFIX
 from contract.queues import DEAD
+from jobs.commands import RETENTION_S
 from jobs.schema import DEFINITION, TTL_ATTRIBUTE
 
 BUCKET_ID = "OutputBucket"
 _TYPES = {"S": dynamodb.AttributeType.STRING, "N": dynamodb.AttributeType.NUMBER}
+_INDEXES = "jobsIndexes"
+"""A value of CDK's context, which deploy/deploy.sh sets."""
 _DAY_S = 24 * 3600
+_PREVIEW_DAYS = 1
+_FILE_DAYS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +36,13 @@ class Kept:
 
 
 def jobs_table(scope: Construct, context: Context) -> dynamodb.Table:
-    """Make the table of jobs, in the shape that its schema gives it; its logical id is the same in every release."""
+    """Make the table of jobs, in the shape that its schema gives it; its logical id is the same in every release.
+
+    CloudFormation adds one index to a table in each update (its guide, "AWS::DynamoDB::Table"), so an older table gets
+    them in several: the context value jobsIndexes names those that this update ends with. The stream comes with the
+    last one.
+    """
+    asked = scope.node.try_get_context(_INDEXES)
     table = dynamodb.Table(
         scope,
         "Table",
@@ -40,9 +52,12 @@ def jobs_table(scope: Construct, context: Context) -> dynamodb.Table:
         point_in_time_recovery_specification={"point_in_time_recovery_enabled": True},
         encryption=dynamodb.TableEncryption.CUSTOMER_MANAGED if context.key else None,
         encryption_key=context.key,
+        stream=dynamodb.StreamViewType.NEW_AND_OLD_IMAGES if has_stream(scope, context) else None,
         removal_policy=RemovalPolicy.RETAIN,
     )
     for index in DEFINITION["GlobalSecondaryIndexes"]:
+        if asked is not None and index["IndexName"] not in asked.split(","):
+            continue
         table.add_global_secondary_index(
             index_name=index["IndexName"],
             **_keys(index["KeySchema"]),
@@ -51,6 +66,11 @@ def jobs_table(scope: Construct, context: Context) -> dynamodb.Table:
         )
     fix_logical_id(table, "JobsTable")
     return table
+
+
+def has_stream(scope: Construct, context: Context) -> bool:
+    """Whether the table has a stream, which webhooks alone read."""
+    return context.config.webhooks.enabled and scope.node.try_get_context(_INDEXES) is None
 
 
 def _keys(schema: list[dict[str, str]]) -> dict[str, Any]:
@@ -84,7 +104,7 @@ def picture_bucket(scope: Construct, context: Context) -> s3.Bucket:
         encryption_key=context.key,
         # One data key for many objects, in place of one request to KMS for each.
         bucket_key_enabled=True if context.key else None,
-        lifecycle_rules=_lifecycle(settings.expire_days),
+        lifecycle_rules=_lifecycle(context.config),
         cors=[cors] if settings.cors_origins else None,
     )
     fix_logical_id(bucket, BUCKET_ID)
@@ -106,12 +126,19 @@ def acknowledge_task_objects(role: iam.IRole) -> None:
     )
 
 
-def _lifecycle(expire_days: int | None) -> list[s3.LifecycleRule]:
+def _lifecycle(config: Config) -> list[s3.LifecycleRule]:
+    # What a message leads to must outlive every queue that may hold it; what may be asked for again, its job.
+    tasks_s = RETENTION_S if config.keep_requests else DEAD.retention_s
+    days = {
+        "tasks": (TASKS_PREFIX, tasks_s // _DAY_S + 1),
+        "previews": (PREVIEWS_PREFIX, _PREVIEW_DAYS),
+        "files": (FILES_PREFIX, _FILE_DAYS),
+    }
     rules = [
-        # The content of a task must outlive every queue that may hold its message.
-        s3.LifecycleRule(id="tasks", prefix=TASKS_PREFIX, expiration=Duration.days(DEAD.retention_s // _DAY_S + 1)),
-        s3.LifecycleRule(id="broken-uploads", abort_incomplete_multipart_upload_after=Duration.days(1)),
+        s3.LifecycleRule(id=name, prefix=prefix, expiration=Duration.days(number))
+        for name, (prefix, number) in days.items()
     ]
-    if expire_days is not None:
+    rules.append(s3.LifecycleRule(id="broken-uploads", abort_incomplete_multipart_upload_after=Duration.days(1)))
+    if (expire_days := config.output_bucket.expire_days) is not None:
         rules.append(s3.LifecycleRule(id="pictures", expiration=Duration.days(expire_days)))
     return rules

@@ -30,13 +30,12 @@ class Throttle(Section):
 
 
 class ApiKey(Section):
-    """A key of the API, one of at most 20. AWS makes its value, which `deploy/print-key.sh -k NAME` prints. Without any
-    here there is one with the name default, the key of earlier releases; a key that is no longer listed is deleted.
-    Keys that you add to the usage plan in API Gateway are users without limits.
-    """
+    """A key of the API. AWS makes its value, which `deploy/print-key.sh -k NAME` prints."""
 
     name: KeyName
-    """Name of the key; unique. A key with another name is another key, which does not see this one's jobs."""
+    """Name of the key; unique. At most 20 are listed, by default one with the name default, which is the key of earlier
+    releases. A key that is no longer listed is deleted; one with another name does not see the jobs of the first. Keys
+    that you add to the usage plan in API Gateway are users without limits."""
     role: Literal["user", "admin"] = "user"
     """`user` sees its own jobs, `admin` those of all keys."""
     jobs_per_day: Limit | None = None

@@ -131,7 +131,8 @@ class Config(Section):
     """Accounts besides the deployment's own that own the model bucket, or buckets in inputBucketArns. A bucket of any
     other account is not read, so that nobody can put one in the place of yours."""
     keep_requests: bool = True
-    """Whether what was asked for is kept with each job, for 90 days: retries, replays and a look at the request need it."""
+    """Whether what was asked for is kept with each job, for 90 days; to retry a job or to look at its request needs
+    it."""
     webhooks: Webhooks = Webhooks()
     deadlines: CommonDeadlines = CommonDeadlines()
     """How long a job may take, unless its runtime says otherwise."""

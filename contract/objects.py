@@ -5,6 +5,14 @@ from dataclasses import dataclass
 
 TASKS_PREFIX = "_tasks/"
 """Content too large for a message is stored here; no task may write under a prefix that begins with ``_``."""
+PREVIEWS_PREFIX = "_previews/"
+"""Pictures that show how far a job is: one for each job, overwritten."""
+FILES_PREFIX = "_files/"
+"""Files that callers sent as inputs of later jobs."""
+WORKFLOWS_PREFIX = "_workflows/"
+"""Named workflows."""
+CATALOGUE_PREFIX = "_catalogue/"
+"""What the model servers of each runtime have."""
 
 TENANT_METADATA = "tenant"
 """S3 metadata with the ``tenant_label`` of an object's owner."""

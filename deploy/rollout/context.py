@@ -14,6 +14,7 @@ from deploy.rollout.first_runtime import first_runtime, instance_types, preferre
 from deploy.rollout.options import RolloutOptions
 from deploy.stacks import Stack
 from deploy.support.region import node_types, offered, zones_for
+from deploy.table_indexes import TableIndexes
 
 ZONES_VARIABLE = "CDK_AVAILABILITY_ZONES"
 """The variable that gives cdk.__main__ the zones if config.yaml names none."""
@@ -73,6 +74,11 @@ class RolloutContext:
     def stack(self) -> Stack:
         """The CloudFormation stack."""
         return Stack(self.account.client("cloudformation"), self.config.cloudformation_stack)
+
+    @property
+    def table_indexes(self) -> TableIndexes:
+        """The indexes of the stack's table."""
+        return TableIndexes(self.account.client("dynamodb"), self.stack)
 
 
 def open_context(options: RolloutOptions, root: Path) -> RolloutContext:

@@ -43,6 +43,15 @@ def test_the_key_is_printed_and_nothing_else(checkout, world):
     assert (ended.code, ended.out, "There is no stack otherStack" in ended.err) == (1, "", True)
 
 
+def test_a_key_is_printed_by_its_name_and_an_unknown_one_is_refused_with_those_that_are_there(checkout, world):
+    made = [world.client("apigateway").create_api_key(value=letter * 24, enabled=True) for letter in "ab"]
+    world.stack(outputs={**OUTPUTS, "APIKeys": " ".join(f"key-{one['value'][0]}={one['id']}" for one in made)})
+    ended = checkout.run("print-key.sh", "-k", "key-b")
+    assert (ended.code, ended.out, ended.err) == (0, f"{'b' * 24}\n", "")
+    ended = checkout.run("print-key.sh", "-k", "ops")
+    assert (ended.code, ended.out, "has no key ops; it has key-a, key-b." in ended.err) == (1, "", True)
+
+
 def test_a_restart_reaches_the_runtimes_own_deployment_in_its_own_cluster_alone(checkout):
     checkout.config.write_text(CONFIG)
     ended = checkout.run("restart.sh", "one")

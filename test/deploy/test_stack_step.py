@@ -7,14 +7,18 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from moto.dynamodb.models import dynamodb_backends
 
-from deploy import aws, stacks
+from deploy import aws, stacks, table_indexes
 from deploy.aws import Account
 from deploy.errors import DeployError
 from deploy.rollout.steps import stack as module
 from deploy.rollout.steps.stack import filters
 from deploy.rollout.steps.stack import stack as step
 from deploy.stacks import explain_failures
+from jobs.schema import DEFINITION, KEY
+
+ACCOUNT, REGION = "123456789012", "us-west-2"
 
 
 def test_an_operation_under_way_is_waited_for_and_each_of_its_events_is_shown_once(
@@ -48,6 +52,47 @@ def test_the_next_run_goes_on_after_a_failure_unless_a_state_cannot_be_updated(
     with nullcontext() if way_out is None else pytest.raises(DeployError, match=way_out):
         step.run(deployment())
     assert ("cdk deploy" in inside.calls.read_text()) == (way_out is None)
+
+
+def table_with(*indexes):
+    """A jobs table that has some of the indexes, as a resource of a stack."""
+    parts = [index for index in DEFINITION["GlobalSecondaryIndexes"] if index["IndexName"] in indexes]
+    used = {key["AttributeName"] for index in parts for key in index["KeySchema"]} | {KEY}
+    attributes = [one for one in DEFINITION["AttributeDefinitions"] if one["AttributeName"] in used]
+    properties = {**DEFINITION, "AttributeDefinitions": attributes, "GlobalSecondaryIndexes": parts}
+    return {"JobsTable": {"Type": "AWS::DynamoDB::Table", "Properties": properties}}
+
+
+DEPLOY = "cdk deploy --no-rollback --require-approval never"
+
+
+@pytest.mark.parametrize(
+    ("live", "updates"),
+    [
+        (["due"], [" -c jobsIndexes=due,queue", " -c jobsIndexes=due,queue,tenant", ""]),
+        (["due", "tenant"], [" -c jobsIndexes=due,queue,tenant", ""]),
+        (["due", "queue", "tenant"], [""]),
+    ],
+)
+def test_an_older_table_gets_one_index_in_each_update_as_the_plan_says(inside, deployment, world, live, updates):
+    world.stack(table_with(*live))
+    plan = step.plan(deployment())
+    assert (f"{len(updates) - 1} updates that each add an index" in plan) == (len(updates) > 1)
+    step.run(deployment())
+    assert inside.calls.read_text().splitlines() == [f"{DEPLOY}{update}" for update in updates]
+
+
+def test_no_update_begins_while_dynamodb_fills_an_index(inside, deployment, world, monkeypatch, capsys):
+    opened = deployment()
+    world.stack(table_with("due", "queue", "tenant"))
+    [table] = dynamodb_backends[ACCOUNT][REGION].tables.values()
+    [*_, filling] = table.global_indexes
+    filling.status = "CREATING"
+    ends = SimpleNamespace(sleep=lambda _: setattr(filling, "status", "ACTIVE"))
+    monkeypatch.setattr(table_indexes, "time", ends)
+    step.run(opened)
+    assert capsys.readouterr().out.count("DynamoDB fills index tenant of the jobs table") == 1
+    assert inside.calls.read_text() == f"{DEPLOY}\n"
 
 
 def test_a_failure_is_explained_by_its_causes_among_the_stacks_own_events(inside, deployment, world):

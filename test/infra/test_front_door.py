@@ -4,11 +4,16 @@ import json
 import re
 
 import pytest
+from aws_cdk import App, Stack
+from aws_cdk.assertions import Template
 from infrakit.parts import Door
+from infrakit.stacks import config_of
 
 from api.errors import error_body
+from cdk.context import Context
+from cdk.storage import jobs_table
 from deploy.verify import target
-from jobs.schema import DEFINITION, TTL_ATTRIBUTE
+from jobs.schema import DEFINITION, KEY, TTL_ATTRIBUTE
 
 
 @pytest.fixture(scope="module")
@@ -48,3 +53,24 @@ def test_the_table_has_the_shape_that_door_agent_and_keeper_expect(stack):
     table = stack.resources["JobsTable"]["Properties"]
     assert by_name({name: table[name] for name in DEFINITION}) == by_name(DEFINITION)
     assert table["TimeToLiveSpecification"] == {"AttributeName": TTL_ATTRIBUTE, "Enabled": True}
+
+
+@pytest.mark.parametrize(
+    ("context", "webhooks", "indexes", "has_stream"),
+    [
+        ({}, True, ["due", "queue", "tenant"], True),
+        ({}, False, ["due", "queue", "tenant"], False),
+        ({"jobsIndexes": "due,queue"}, True, ["due", "queue"], False),
+    ],
+)
+def test_an_update_that_adds_an_index_adds_no_other_and_no_stream(context, webhooks, indexes, has_stream):
+    given = config_of()
+    config = given.model_copy(update={"webhooks": given.webhooks.model_copy(update={"enabled": webhooks})})
+    stack = Stack(App(context=context), "Part")
+    jobs_table(stack, Context(config=config, key=None))
+    [table] = Template.from_stack(stack).find_resources("AWS::DynamoDB::Table").values()
+    properties = table["Properties"]
+    assert [one["IndexName"] for one in properties["GlobalSecondaryIndexes"]] == indexes
+    assert ("StreamSpecification" in properties) == has_stream
+    used = {key["AttributeName"] for one in properties["GlobalSecondaryIndexes"] for key in one["KeySchema"]}
+    assert {one["AttributeName"] for one in properties["AttributeDefinitions"]} == used | {KEY}

@@ -41,7 +41,9 @@ def stack(context: RolloutContext) -> StepWork:
         note(f"an operation is under way ({stack.status}); waiting for its end.")
         stack.watch(since=datetime.now(UTC) - _LOOK_BACK)
     else:
-        yield f"{'update' if stack.status else 'create'} {stack.name}: {' '.join(DEPLOY_COMMAND)}"
+        missing = context.table_indexes.missing
+        more = f"; before that, {len(missing)} updates that each add an index: {', '.join(missing)}" if missing else ""
+        yield f"{'update' if stack.status else 'create'} {stack.name}: {' '.join(DEPLOY_COMMAND)}{more}"
     status = stack.status or ""
     if status in _DEAD_ENDS:
         raise DeployError(f"Stack {stack.name} is {status}; it cannot be updated.", _DEAD_ENDS[status])
@@ -49,6 +51,8 @@ def stack(context: RolloutContext) -> StepWork:
         note(f"the last operation ended as {status}; this one goes on from there.")
     began = datetime.now(UTC) - _CLOCK_SKEW
     try:
+        for indexes in context.table_indexes.additions():
+            run([*DEPLOY_COMMAND, "-c", f"jobsIndexes={indexes}"], environ=environ(context), remedy=_REMEDY)
         run(DEPLOY_COMMAND, environ=environ(context), remedy=_REMEDY)
     except DeployError as exc:
         causes = explain_failures(stack.events(began)) if stack.status is not None else ""
