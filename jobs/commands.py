@@ -15,6 +15,7 @@ from contract import strict_json
 from contract.notice import JobError
 from contract.task import Task
 from contract.webhooks import Webhook
+from jobs.beacon import KEPT_S, Beacon
 from jobs.dynamodb import (
     CONDITION_FAILED,
     TRANSACTION_CANCELLED,
@@ -30,6 +31,8 @@ from jobs.schema import (
     DUE_SHARDS,
     KEY,
     TTL_ATTRIBUTE,
+    agent_pk,
+    agents_of,
     budget_pk,
     idempotency_pk,
     key_of,
@@ -292,6 +295,25 @@ def redrive(job: str, *, runtime: str, now_s: float, start_s: float) -> JobComma
         "#state = :failed",
         queue=queue_of(runtime, job),
         **_due(job, now_s + start_s),
+    )
+
+
+def announce(runtime: str, beacon: Beacon) -> JobCommand[None]:
+    """Write an agent's beacon, over its earlier one."""
+    values = {
+        "queue": agents_of(runtime),
+        "ready": beacon.ready,
+        "devices": beacon.devices,
+        "running": beacon.running,
+        "seen_at": beacon.seen_s,
+        TTL_ATTRIBUTE: int(beacon.seen_s) + KEPT_S,
+        **({} if beacon.seconds is None else {"seconds": beacon.seconds}),
+    }
+    update = expressions({"UpdateExpression": f"SET {', '.join(_setting(values))}"}, **values)
+    return JobCommand(
+        operation="UpdateItem",
+        parameters={"Key": key_of(agent_pk(runtime, beacon.owner)), **update},
+        read=lambda answer: None,  # noqa: ARG005 (it says nothing)
     )
 
 

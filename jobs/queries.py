@@ -5,9 +5,20 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from contract import strict_json
+from jobs.beacon import KEPT_S, Beacon
 from jobs.dynamodb import Answer, Item, JobCommand, expressions, read_values
 from jobs.job import Job, JobState, KeyUse
-from jobs.schema import DUE_INDEX, KEY, QUEUE_INDEX, TENANT_INDEX, TTL_ATTRIBUTE, idempotency_pk, key_of, request_pk
+from jobs.schema import (
+    DUE_INDEX,
+    KEY,
+    QUEUE_INDEX,
+    TENANT_INDEX,
+    TTL_ATTRIBUTE,
+    agents_of,
+    idempotency_pk,
+    key_of,
+    request_pk,
+)
 
 MAX_BATCH = 100
 """Jobs that one call can read."""
@@ -119,6 +130,19 @@ def waiting(runtime: str, shard: str, *, before: str | None = None, most: int) -
             **expressions({"KeyConditionExpression": condition}, **values),
         },
         read=lambda answer: int(answer["Count"]),
+    )
+
+
+def beacons(runtime: str, now_s: float) -> JobCommand[list[Beacon]]:
+    """What a runtime's agents said of themselves within the last hour: as one page holds them, which is thousands."""
+    texts = {"KeyConditionExpression": "#queue = :queue", "FilterExpression": "#seen_at > :since"}
+    return JobCommand(
+        operation="Query",
+        parameters={
+            "IndexName": QUEUE_INDEX,
+            **expressions(texts, queue=agents_of(runtime), since=now_s - KEPT_S),
+        },
+        read=lambda answer: [Beacon.from_item(item) for item in answer["Items"]],
     )
 
 

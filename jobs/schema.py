@@ -11,10 +11,13 @@ DUE_INDEX = "due"
 """Jobs by shard and due time; a job leaves the index once it has ended and its notice was sent."""
 DUE_SHARDS = ("0", "1", "2", "3")
 QUEUE_INDEX = "queue"
-"""The jobs that wait for an agent, oldest first, by runtime and shard; a job leaves the index once an agent has it."""
+"""The jobs that wait for an agent, oldest first, by runtime and shard; a job leaves the index once an agent has it.
+Beside them, each runtime's agents."""
 QUEUE_SHARDS = ("0", "1", "2", "3")
 TENANT_INDEX = "tenant"
 """Each tenant's jobs, oldest first: their ids are in the order of their acceptance."""
+BEACON = ("ready", "devices", "running", "seconds", "seen_at")
+"""What an agent says of itself, which the index of queues has too. No job has such attributes."""
 LISTED = ("state", "runtime", "task_id", "tasktype", "ended_at", "pictures", "stages_s")
 """What the index of a tenant's jobs has of each. Progress is not in it, or each step would be written twice."""
 TTL_ATTRIBUTE = "expires_at"
@@ -43,7 +46,7 @@ DEFINITION: Mapping[str, Any] = {
                 {"AttributeName": "queue", "KeyType": "HASH"},
                 {"AttributeName": KEY, "KeyType": "RANGE"},
             ],
-            "Projection": {"ProjectionType": "KEYS_ONLY"},
+            "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": list(BEACON)},
         },
         {
             "IndexName": TENANT_INDEX,
@@ -77,6 +80,16 @@ def budget_pk(tenant: str, day: str) -> str:
 def request_pk(job: str) -> str:
     """The item of what a job's caller asked for."""
     return f"request/{job}"
+
+
+def agents_of(runtime: str) -> str:
+    """Where a runtime's agents are in the index of queues; no queue is called so."""
+    return f"agents/{runtime}"
+
+
+def agent_pk(runtime: str, owner: str) -> str:
+    """The item of an agent's beacon."""
+    return f"agent/{runtime}/{owner}"
 
 
 def queue_of(runtime: str, job: str) -> str:

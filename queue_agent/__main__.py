@@ -14,6 +14,7 @@ from queue_agent.aws.jobs import DynamoJobs
 from queue_agent.aws.notices import publish
 from queue_agent.aws.objects import S3Objects
 from queue_agent.aws.queue import SqsQueue
+from queue_agent.beacon import AgentBeacon
 from queue_agent.drivers import load_executor, supervised
 from queue_agent.errors import PlatformError
 from queue_agent.execution import Execution
@@ -60,9 +61,11 @@ async def run(settings: Settings) -> None:
             stall_s=settings.deadlines.stall_s,
             url=settings.api_base_url and origin_of(settings.api_base_url),
         )
+        jobs = DynamoJobs(aws.dynamodb, table=settings.jobs_table, runtime=settings.runtime_name, owner=owner)
+        scheduler = Scheduler()
         processor = Processor(
             queue=queue,
-            jobs=DynamoJobs(aws.dynamodb, table=settings.jobs_table, runtime=settings.runtime_name, owner=owner),
+            jobs=jobs,
             execution=Execution(executor, server, monitor, telemetry),
             fetch_inputs=inputs.fetch,
             store=store,
@@ -77,7 +80,7 @@ async def run(settings: Settings) -> None:
             queue=queue,
             server=server,
             processor=processor,
-            scheduler=Scheduler(),
+            scheduler=scheduler,
             monitor=monitor,
             annotator=await stack.enter_async_context(BusyAnnotator(patch)),
             stop=stop,
@@ -92,6 +95,8 @@ async def run(settings: Settings) -> None:
                 port=settings.health_port,
             )
             await stack.enter_async_context(pages)
+        beacon = AgentBeacon(jobs, server=server, scheduler=scheduler, is_ready=lambda: worker.takes_jobs)
+        await stack.enter_async_context(beacon)
         # What exists now stays. Collecting garbage in it takes 0.1 s, in which a GPU may wait for its next job.
         gc.freeze()
         await worker.run()

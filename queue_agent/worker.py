@@ -43,6 +43,11 @@ class Worker:
     _receiving: asyncio.Task[list[QueueMessage]] | None = None
     _jobs: dict[asyncio.Task[None], Slot] = field(default_factory=dict)
 
+    @property
+    def takes_jobs(self) -> bool:
+        """Whether it receives messages: its model server can be used, and it is not stopping."""
+        return self.ready.is_set() and self.monitor.usable.is_set() and not self.stop.is_set()
+
     async def run(self) -> None:
         """Work until ``stop`` is set; then finish the jobs that can end within the grace, and release all others."""
         stopping = asyncio.create_task(self.stop.wait(), name="stop")

@@ -9,6 +9,7 @@ from typing import Any
 from contract.notice import Notice
 from contract.task import Task
 from jobs import commands
+from jobs.beacon import Beacon
 from jobs.dynamodb import JobCommand
 from jobs.job import AlreadyFinished, Claim, ClaimDenied, Job, JobChange, JobState, Progress
 from jobs.store import AsyncJobStore
@@ -92,6 +93,14 @@ class DynamoJobs:
     async def notified(self, job: str) -> None:
         """Write that its notice was sent."""
         await self._own(commands.notified(job, time.time()))
+
+    async def announce(self, *, ready: bool, devices: int, running: int, seconds: float | None) -> None:
+        """Write this agent's beacon."""
+        beacon = Beacon(
+            owner=self._owner, ready=ready, devices=devices, running=running, seconds=seconds, seen_s=time.time()
+        )
+        with translated("dynamodb:UpdateItem"):
+            await self._jobs.run(commands.announce(self._runtime, beacon))
 
     async def _own(self, command: JobCommand[JobChange]) -> Job:
         """Change a job that this agent has; gives it as it is then."""

@@ -56,7 +56,7 @@ class Batch:
         """Learn how long it took, from the first of its jobs that gave a result."""
         if self._works and not self._learned:
             self._learned = True
-            self._forecast.learn(self._works[0].kind, self._units, took_s)
+            self._forecast.learn(self._works[0].kind, self._units, took_s, len(self._works))
 
     @property
     def _units(self) -> float:

@@ -7,6 +7,8 @@ from statistics import fmean, linear_regression
 _MAX_KINDS = 256
 _MAX_JOBS = 10
 """Of one kind; older ones say little."""
+_MAX_BATCHES = 20
+"""Of any kind, whose mean says how long a job keeps a device."""
 _WEIGHT = 0.3
 """Of the newest preparation; the tenth before it counts a thirtieth as much."""
 _MIN_SPREAD = 0.1
@@ -18,6 +20,13 @@ class JobForecast:
 
     def __init__(self) -> None:
         self._jobs: OrderedDict[bytes, deque[tuple[float, float]]] = OrderedDict()
+        self._batches: deque[tuple[float, int]] = deque(maxlen=_MAX_BATCHES)
+
+    @property
+    def seconds_a_job(self) -> float | None:
+        """How long a job keeps its device, the mean of the recent ones of any kind; None before the first one."""
+        seconds, jobs = sum(took_s for took_s, _ in self._batches), sum(jobs for _, jobs in self._batches)
+        return seconds / jobs if jobs else None
 
     def predict_s(self, kind: str, units: float) -> float | None:
         """How long a job will take; None for a kind not seen yet, or not recently."""
@@ -31,8 +40,9 @@ class JobForecast:
         slope = max(0.0, linear_regression(all_units, all_seconds).slope)
         return max(0.0, mean_s + slope * (units - mean_units))
 
-    def learn(self, kind: str, units: float, seconds: float) -> None:
-        """Learn how long a job took; the 256 kinds learned last are kept."""
+    def learn(self, kind: str, units: float, seconds: float, jobs: int = 1) -> None:
+        """Learn how long a job took, or several together; the 256 kinds learned last are kept."""
+        self._batches.append((seconds, jobs))
         key = _key(kind)
         self._jobs.setdefault(key, deque(maxlen=_MAX_JOBS)).append((units, seconds))
         self._jobs.move_to_end(key)

@@ -171,6 +171,11 @@ class Scheduler:
         """Whether no job runs or waits to run."""
         return all(slot.state is SlotState.DONE for slot in self._slots)
 
+    @property
+    def jobs(self) -> int:
+        """How many jobs it has that the model server is not done with."""
+        return sum(slot.state is not SlotState.DONE for slot in self._slots)
+
     async def until_next_is_wanted(self) -> int:
         """Return when messages should be received, with the most that are wanted."""
         while True:

@@ -9,6 +9,7 @@ import time
 import httpx
 import pytest
 
+from api.operations.runtimes import QueueEstimates
 from contract.ids import new_job_id
 from jobs import commands
 from test.kit.processes import HTTP
@@ -40,6 +41,22 @@ def test_a_running_job_that_is_cancelled_or_late_is_stopped_in_the_server_and_th
         assert (notice["status"], notice["error"]["code"], notice["result"]) == (*ending, False)
         rig.until(lambda: pod.generations[0]["outcome"] != "running")
         assert rig.run()["result"]
+
+
+@pytest.mark.parametrize("runtime_type", TYPES)
+def test_the_api_knows_an_agent_from_the_readiness_of_its_server_to_its_end(kit, runtime_type):
+    def load():
+        return QueueEstimates(rig.store).load(rig.name)
+
+    with kit.rig(runtime_type) as rig:
+        assert load().ready_servers == 0
+        pod = rig.add_pod().start()
+        rig.until(lambda: load().ready_servers == 1)
+        assert (load().queued, load().eta_s) == (0, 0.0)
+        assert rig.run()["result"]
+        pod.agent.terminate()
+        assert (load().ready_servers, load().eta_s) == (0, None)
+        assert load().seconds_a_job > 0
 
 
 @pytest.mark.parametrize("runtime_type", ["comfyui", "flux"])

@@ -1,0 +1,101 @@
+"""What callers can ask of the deployed runtimes: where a job stands in the queue, and when it may start."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from jobs import queries
+from jobs.beacon import Servers
+from jobs.job import Job, JobState
+from jobs.schema import QUEUE_SHARDS
+from jobs.store import JobStore
+
+MAX_POSITION = 1000
+"""So many waiting jobs are counted, which costs about 16 read units; more are not."""
+_SERVERS_S = 5.0
+"""For so long a runtime's beacons, which change once a minute, are not read again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueuePlace:
+    """Where a job waits.
+
+    Attributes:
+        position: How many jobs of the runtime were accepted before it and wait too; None for more than MAX_POSITION.
+        eta_s: Seconds until it should start; None where that is unknown.
+    """
+
+    position: int | None
+    eta_s: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuntimeLoad:
+    """How busy a runtime is.
+
+    Attributes:
+        queued: How many jobs wait; None for more than MAX_POSITION.
+        running: How many its agents work on, at the last count of each, which is at most a minute old.
+        ready_servers: How many model servers take jobs; 0 where the runtime is scaled to zero.
+        seconds_a_job: How long a job keeps a GPU; None where none has ended within the last hour.
+        eta_s: Seconds until a job that is submitted now should start; None where that is unknown.
+    """
+
+    queued: int | None
+    running: int
+    ready_servers: int
+    seconds_a_job: float | None
+    eta_s: float | None
+
+
+class QueueEstimates:
+    """Counts the jobs that wait for a runtime, and estimates when they start.
+
+    All calls raise botocore's errors if DynamoDB fails. ``clock`` gives seconds since 1970.
+    """
+
+    def __init__(self, jobs: JobStore, *, clock: Callable[[], float] = time.time) -> None:
+        self._jobs = jobs
+        self._clock = clock
+        self._servers_read: dict[str, tuple[float, Servers]] = {}
+
+    def place(self, job: Job) -> QueuePlace | None:
+        """Where a job waits; None for one that does not."""
+        if job.state not in {JobState.ACCEPTED, JobState.QUEUED}:
+            return None
+        position = self._waiting(job.runtime, before=job.id)
+        waited_s = self._clock() - job.created_s
+        return QueuePlace(position=position, eta_s=self._eta_s(job.runtime, position, waited_s))
+
+    def load(self, runtime: str) -> RuntimeLoad:
+        """How busy a runtime is."""
+        servers, queued = self._servers(runtime), self._waiting(runtime)
+        return RuntimeLoad(
+            queued=queued,
+            running=servers.running,
+            ready_servers=servers.ready,
+            seconds_a_job=servers.seconds,
+            eta_s=self._eta_s(runtime, queued),
+        )
+
+    def _eta_s(self, runtime: str, before: int | None, waited_s: float = 0) -> float | None:
+        return None if before is None else self._servers(runtime).eta_s(before, waited_s)
+
+    def _waiting(self, runtime: str, before: str | None = None) -> int | None:
+        """Count the jobs that wait, or those before a job; None for more than MAX_POSITION."""
+        count = 0
+        for shard in QUEUE_SHARDS:
+            # One more than can be told, so that one too many shows.
+            count += self._jobs.run(queries.waiting(runtime, shard, before=before, most=MAX_POSITION + 1 - count))
+            if count > MAX_POSITION:
+                return None
+        return count
+
+    def _servers(self, runtime: str) -> Servers:
+        now_s = self._clock()
+        read_s, servers = self._servers_read.get(runtime, (0.0, None))
+        if servers is None or now_s - read_s > _SERVERS_S:
+            beacons = self._jobs.run(queries.beacons(runtime, now_s))
+            servers = Servers.of(beacons, now_s)
+            self._servers_read[runtime] = now_s, servers
+        return servers

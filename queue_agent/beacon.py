@@ -1,0 +1,85 @@
+"""Says in the jobs table, every minute, whether this agent takes jobs and how fast it is.
+
+The API estimates by it when a job will start. It costs two table writes a minute, one of them in an
+index: some five cents a month for an agent that never stops.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Self
+
+from queue_agent.aws.jobs import DynamoJobs
+from queue_agent.errors import PlatformError
+from queue_agent.ports import Supervised
+from queue_agent.scheduler.slots import Scheduler
+
+logger = logging.getLogger(__name__)
+
+_WRITE_TIMEOUT_S = 5.0
+_CLOSE_S = 2.0
+_LOOKS = 12
+
+
+class AgentBeacon:
+    """Writes the agent's beacon for as long as the context lasts, and at its end that it takes no more jobs.
+
+    It is written at the start, every ``interval_s``, and also when the model server becomes ready or is lost, which is
+    noticed within a twelfth of that. No job waits for it, and none fails with it.
+
+    Args:
+        is_ready: Whether the model server takes jobs.
+    """
+
+    def __init__(
+        self,
+        jobs: DynamoJobs,
+        *,
+        server: Supervised,
+        scheduler: Scheduler,
+        is_ready: Callable[[], bool],
+        interval_s: float = 60,
+    ) -> None:
+        self._jobs = jobs
+        self._server = server
+        self._scheduler = scheduler
+        self._is_ready = is_ready
+        self._interval_s = interval_s
+        self._is_failing = False
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._repeat(), name="beacon")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._task.cancel()
+        await asyncio.wait({self._task})
+        await self._write(ready=False, timeout_s=_CLOSE_S)
+
+    async def _repeat(self) -> None:
+        while True:
+            ready = self._is_ready()
+            await self._write(ready=ready, timeout_s=_WRITE_TIMEOUT_S)
+            for _ in range(_LOOKS):
+                await asyncio.sleep(self._interval_s / _LOOKS)
+                if self._is_ready() != ready:
+                    break
+
+    async def _write(self, *, ready: bool, timeout_s: float) -> None:
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._jobs.announce(
+                    ready=ready,
+                    devices=self._server.capacity.devices,
+                    running=self._scheduler.jobs,
+                    seconds=self._scheduler.forecast.seconds_a_job,
+                )
+        except (PlatformError, TimeoutError) as exc:
+            if not self._is_failing:
+                logger.warning("the agent's beacon was not written: %s", str(exc) or "no answer in time")
+            self._is_failing = True
+        except Exception:
+            # Whatever a driver says of its capacity: without a beacon only estimates are missing.
+            logger.exception("the agent's beacon was not written")
+        else:
+            self._is_failing = False
