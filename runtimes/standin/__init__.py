@@ -1,1 +1,1 @@
-"""A small server that answers as SD WebUI or ComfyUI does and draws with Pillow instead of a model."""
+"""A small server that answers like SD WebUI or ComfyUI, and draws with Pillow instead of a model."""

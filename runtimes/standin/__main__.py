@@ -1,6 +1,6 @@
-"""Run a stand-in: python -m runtimes.standin --type sdwebui|comfyui|flux.
+"""Runs a stand-in: python -m runtimes.standin --type sdwebui|comfyui|flux.
 
-That of flux is the flux server itself with a pipeline that paints; its settings and faults come from the environment.
+For flux, it is the flux server itself with a painting pipeline; its settings and faults are environment variables.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from runtimes.standin.faults import Faults
 from runtimes.standin.server import Server
 
 _FOLDERS = {path.parent.name: path for path in Path(__file__).parents[1].glob("*/standin")}
-"""The stand-ins by type. One with a ``__main__`` is a program of its own."""
+"""The stand-ins by type. One with a ``__main__`` is a separate program."""
 
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
@@ -41,9 +41,9 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 async def serve(settings: argparse.Namespace) -> None:
-    """Answer until a signal comes; SD WebUI then ends its jobs, ComfyUI is gone at once.
+    """Serve until a signal comes; SD WebUI then finishes its jobs, ComfyUI stops at once.
 
-    A second signal ends either at once. STANDIN_PAINTER names another painter, as MODULE:CLASS.
+    A second signal stops both at once. STANDIN_PAINTER names another painter, as MODULE:CLASS.
     """
     module, _, name = os.environ.get("STANDIN_PAINTER", "runtimes.standin.painter:Painter").partition(":")
     painter = getattr(importlib.import_module(module), name)()
@@ -66,7 +66,7 @@ async def serve(settings: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    """Answer until a signal comes; a stand-in that is a program of its own takes this process's place."""
+    """Serve until a signal comes; a stand-in that is a separate program replaces this process."""
     settings = parse()
     if not (_FOLDERS[settings.type] / "__main__.py").is_file():
         asyncio.run(serve(settings))

@@ -1,4 +1,4 @@
-"""What a stand-in is made of, and what a test changes and reads of it while it runs."""
+"""A stand-in's state, and what a test can change and read while it runs."""
 
 import asyncio
 import time
@@ -15,7 +15,7 @@ DEFAULT_MODELS = ("v1-5-pruned-emaonly.safetensors",)
 
 @dataclass(kw_only=True)
 class RanJob:
-    """One run: its id, what it was, when it ran (Unix time in seconds) and how it ended."""
+    """One run: its id, its kind, when it ran (Unix time in seconds) and how it ended."""
 
     id: str
     kind: str
@@ -24,14 +24,14 @@ class RanJob:
     outcome: str = "running"
 
     def close(self, outcome: str) -> None:
-        """Note the end; a job that was closed keeps its first outcome."""
+        """Record the end; a closed job keeps its first outcome."""
         if self.end is None:
             self.end = time.time()
             self.outcome = outcome
 
 
 class Control:
-    """The models, the painter and the faults of one server, and the jobs it ran, in the order in which they began."""
+    """The models, the painter and the faults of a server, and its jobs in order of their start."""
 
     def __init__(
         self, models: tuple[str, ...] = DEFAULT_MODELS, painter: Painter | None = None, faults: Faults | None = None
@@ -45,11 +45,11 @@ class Control:
 
     @property
     def is_loading(self) -> bool:
-        """Whether the server still loads its model."""
+        """Whether the server is still loading its model."""
         return time.monotonic() < self._loaded_at
 
     def change(self, change: dict[str, Any]) -> None:
-        """Put the named faults in force.
+        """Set the named faults.
 
         Raises:
             ValueError: A name is unknown or a value has the wrong type.
@@ -62,15 +62,15 @@ class Control:
             self._loaded_at = time.monotonic() + self.faults.load_s
 
     def stop(self) -> None:
-        """End hung and held jobs, because the process stops."""
+        """End hung and held jobs because the process stops."""
         self._stopped.set()
 
     async def meet_job(self) -> None:
-        """Make a job that begins now hang or fail if it is due, in this order.
+        """Make the starting job hang or fail if a fault is due, in this order.
 
         Raises:
             InjectedError: The job fails, or hung until the process stopped.
-            NoMemoryError: It fails for want of memory.
+            NoMemoryError: It runs out of memory.
         """
         if self._take("hang_jobs"):
             await self._stopped.wait()
@@ -85,7 +85,7 @@ class Control:
         return step == self.faults.hold_at_step and not self._stopped.is_set()
 
     def open_job(self, job_id: str, kind: str) -> RanJob:
-        """Note that a job begins now."""
+        """Record the start of a job."""
         self.jobs.append(RanJob(id=job_id, kind=kind))
         return self.jobs[-1]
 

@@ -1,46 +1,46 @@
-"""What a test can make a stand-in do wrong."""
+"""Faults that a test can set on a stand-in."""
 
 from pydantic import BaseModel, ConfigDict
 
 LOOK_S = 0.05
-"""How often a job that is held looks whether it may go on."""
+"""How often a held job checks whether it may continue."""
 OUT_OF_MEMORY_WORDS = (
     "CUDA out of memory. Tried to allocate 2.25 GiB. GPU 0 has a total capacity of 14.58 GiB of which 1.12 GiB is free."
 )
 
 
 class Faults(BaseModel):
-    """One setting per way to misbehave; the defaults misbehave in none."""
+    """One setting per fault; the defaults are no faults."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
 
     step_s: float = 0.0
-    """seconds that one sampling step takes"""
+    """seconds per sampling step"""
     job_s: float = 0.0
-    """seconds that a job takes on top of its steps, spread over them"""
+    """additional seconds per job, spread over its steps"""
     fail_jobs: int = 0
     """how many of the next jobs fail with a plain error"""
     oom_jobs: int = 0
-    """how many of the next jobs fail for want of GPU memory"""
+    """how many of the next jobs run out of GPU memory"""
     hang_jobs: int = 0
     """how many of the next jobs never end"""
     hold_at_step: int = 0
-    """jobs wait before this sampling step until it is lifted or they are stopped; 0: none"""
+    """jobs wait before this sampling step until this is reset or they are stopped; 0: none"""
     garbage_path: str = ""
-    """paths that contain this are answered with 200 and garbage; empty: none"""
+    """answer paths that contain this with 200 and garbage; empty: none"""
     drop_socket_after: str = ""
-    """ComfyUI: cut a websocket after it got an event of this type"""
+    """ComfyUI: close a websocket after an event of this type"""
     mute_events: list[str] = []
-    """ComfyUI: types of events that are never sent ('binary' for pictures)"""
+    """ComfyUI: types of events never to send ('binary' for pictures)"""
     previews: bool = False
     """ComfyUI: send a picture at each sampling step"""
     load_s: float = 0.0
-    """seconds, from when it is set, in which everything is answered with 503"""
+    """answer everything with 503 for this many seconds from now"""
 
 
 class InjectedError(Exception):
-    """A fault in force fails this job."""
+    """A fault makes this job fail."""
 
 
 class NoMemoryError(InjectedError):
-    """A fault in force leaves this job without GPU memory."""
+    """A fault makes this job run out of GPU memory."""

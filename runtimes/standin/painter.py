@@ -1,4 +1,4 @@
-"""Paints the landscape that a prompt, a seed and a checkpoint ask for: the same request, the same bytes."""
+"""Paints a landscape for a prompt, a seed and a checkpoint; the same request gives the same bytes."""
 
 import base64
 import hashlib
@@ -27,7 +27,7 @@ _WHITE = (255, 255, 255)
 
 @dataclass(frozen=True)
 class _Palette:
-    """The colours of one mood, and the words that call for it."""
+    """The colours of a mood, and the words that select it."""
 
     words: str
     sky: tuple[Colour, Colour, Colour]
@@ -53,26 +53,26 @@ class Brief:
 
 
 class Painter:
-    """Makes a server's pictures and their files; a bench replaces it by one of its own."""
+    """Makes a server's pictures and files; a bench replaces it with its own painter."""
 
     def draw(self, brief: Brief, given: Image.Image | None = None, strength: float = 1.0) -> Image.Image:
-        """Return the picture of the brief, or the given one redrawn to `strength` (0 keeps it, 1 replaces it)."""
+        """Return the picture of a brief, or the given picture redrawn by `strength` (0 keeps it, 1 replaces it)."""
         drawn = paint(brief)
         return drawn if given is None else blend(given, drawn, strength)
 
     def file(self, picture: Image.Image, form: str, **settings: Any) -> bytes:
-        """Return the picture as a file of one of Pillow's formats, saved with that format's settings."""
+        """Return the picture as a file in one of Pillow's formats, with that format's settings."""
         held = io.BytesIO()
         picture.save(held, form, **settings)
         return held.getvalue()
 
     def base64(self, picture: Image.Image, form: str, **settings: Any) -> str:
-        """Return that file in base64."""
+        """Return the same file in base64."""
         return base64.b64encode(self.file(picture, form, **settings)).decode()
 
 
 def paint(brief: Brief) -> Image.Image:
-    """Return the picture of the brief in RGB, its prompt at the foot and the stand-in's mark on it."""
+    """Return the picture of a brief in RGB, with the prompt at the bottom and the stand-in's mark."""
     digest = hashlib.sha256("\x1f".join(map(str, astuple(brief))).encode("utf-8", "surrogatepass")).digest()
     chance = Random(digest)  # noqa: S311 - it decides about scenery, not about secrets
     words = set(re.findall(r"\w+", brief.prompt.lower()))
@@ -85,7 +85,7 @@ def paint(brief: Brief) -> Image.Image:
 
 
 def unfinished(picture: Image.Image, share: float) -> Image.Image:
-    """Return the picture as it looks when only `share` (0 to 1) of its steps are done."""
+    """Return the picture as it looks after `share` (0 to 1) of its steps."""
     return picture.filter(ImageFilter.GaussianBlur((1 - share) * min(picture.size) / 8))
 
 
@@ -96,7 +96,7 @@ def blend(given: Image.Image, drawn: Image.Image, strength: float) -> Image.Imag
 
 
 def _landscape(size: tuple[int, int], palette: _Palette, chance: Random) -> Image.Image:
-    """A sky with a sun or moon, and before it ranges of hills that grow darker the nearer they are."""
+    """A sky with a sun or moon, and ranges of hills in front; nearer ones are darker."""
     width, height = size
     horizon = max(1, round(height * chance.uniform(0.46, 0.64)))
     column = Image.new("RGB", (1, len(palette.sky)))
@@ -131,13 +131,13 @@ def _put_light(
 
 
 def _mix(one: Colour, other: Colour, share: float) -> Colour:
-    """The colour that lies `share` (0 to 1) of the way from one to the other."""
+    """The colour at `share` (0 to 1) between two others."""
     red, green, blue = (round(a + (b - a) * share) for a, b in zip(one, other, strict=True))
     return red, green, blue
 
 
 def _ridge(width: int, level: float, swing: float, chance: Random) -> list[tuple[float, float]]:
-    """The outline of a range of hills around the level."""
+    """The outline of a range of hills around a height."""
     step, uniform = max(2, width // 96), chance.uniform
     waves = [(uniform(0.6, 1.6) * k, uniform(0, math.tau), uniform(0.3, 0.6) / k) for k in (1, 2, 4, 9)]
     return [
@@ -147,7 +147,7 @@ def _ridge(width: int, level: float, swing: float, chance: Random) -> list[tuple
 
 
 def _captioned(picture: Image.Image, prompt: str) -> Image.Image:
-    """Write the prompt at the foot, in one line or two, with an ellipsis where it is cut off."""
+    """Write the prompt at the bottom in one or two lines; an ellipsis marks a cut."""
     if picture.height < _MIN_CAPTION_HEIGHT:
         return picture
     size = max(9, round(min(picture.size) / 34))

@@ -1,4 +1,4 @@
-"""One stand-in that listens: its type's application, and the addresses under /_standin by which a test steers it."""
+"""A listening stand-in: its type's application, and the paths under /_standin for tests."""
 
 import importlib
 from collections.abc import Awaitable, Callable
@@ -16,10 +16,10 @@ _PATIENCE_S = 24 * 3600.0
 
 
 class Server:
-    """A stand-in on a port; 0 takes a free one, which `port` then names.
+    """A stand-in on a port; with 0 it picks a free one, and `port` says which.
 
-    The module ``routes`` of its type has ``build``, which makes its application, and FINISHES_JOBS.
-    `patience_s` is how long `stop` waits for requests under way; None takes what the real server does.
+    The module ``routes`` of its type has ``build``, which makes the application, and FINISHES_JOBS.
+    `patience_s` is how long `stop` waits for open requests; None waits as the real server does.
     """
 
     def __init__(
@@ -44,17 +44,17 @@ class Server:
 
     @property
     def url(self) -> str:
-        """Where it answers."""
+        """Its base URL."""
         return f"http://{self._host}:{self.port}"
 
     async def start(self) -> None:
-        """Listen."""
+        """Start to listen."""
         await self._runner.setup()
         await web.TCPSite(self._runner, self._host, self.port, reuse_address=True).start()
         self.port = self._runner.addresses[0][1]
 
     async def stop(self) -> None:
-        """Stop listening, let the running jobs end where the real server does, and clean up; hung ones fail."""
+        """Stop listening, finish running jobs if the real server does, and clean up; hung jobs fail."""
         self._control.stop()
         await self._runner.cleanup()
 
@@ -81,7 +81,7 @@ def _control_routes(control: Control) -> list[web.RouteDef]:
 
 
 def _misbehave(control: Control) -> Any:
-    """Answer 503 while the server loads, and 200 with garbage where the faults say so."""
+    """Answer 503 while the server is loading, and 200 with garbage if the faults say so."""
 
     @web.middleware
     async def misbehave(request: web.Request, handler: Handler) -> web.StreamResponse:

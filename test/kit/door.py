@@ -1,4 +1,4 @@
-"""The front door as a process before a rig."""
+"""The front door of a rig, as a process."""
 
 import contextlib
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +13,7 @@ _CALLERS = 4
 
 
 class Door:
-    """The door, which publishes to the topic that the rig's queue is subscribed to; ``module`` runs it."""
+    """A door that publishes to the topic of the rig's queue; ``module`` runs it."""
 
     def __init__(self, rig, *module):
         self._rig = rig
@@ -27,13 +27,13 @@ class Door:
         wait_for(self._is_open, lambda: f"the door; log:\n{process.log}")
 
     def post(self, task_id, content, metadata=None):
-        """Post a task of the rig's runtime; returns the answer."""
+        """Post a task for the rig's runtime; return the answer."""
         defaults = {"id": task_id, "runtime": self._rig.name, "tasktype": TASKTYPES.get(self._rig.type)}
         task = {"metadata": {**defaults, **(metadata or {})}, "content": content}
         return HTTP.post(self._url, json={"task": task}, headers={"x-api-key": _KEY}, timeout=30)
 
     def submit_all(self, orders):
-        """Post many tasks, several at a time; each is an id, its content and its metadata."""
+        """Post many tasks, several at a time, each given as id, content and metadata."""
         with ThreadPoolExecutor(_CALLERS, thread_name_prefix="caller") as callers:
             for answer in callers.map(lambda order: self.post(*order), orders):
                 assert answer.status_code == 200, answer.text

@@ -1,4 +1,4 @@
-"""A jobs table, and what door and agents do to it."""
+"""A jobs table, and what doors and agents do to it."""
 
 import time
 
@@ -12,7 +12,7 @@ LEASE_S = 85
 
 
 class JobsTable:
-    """A runtime's jobs table; ``now_s`` is the time of every change, and stands still unless a test moves it."""
+    """A runtime's jobs table; ``now_s`` is the time of all changes, and only the test advances it."""
 
     def __init__(self, dynamodb, runtime):
         self.name = runtime
@@ -21,14 +21,14 @@ class JobsTable:
         dynamodb.create_table(TableName=self.store.table, **DEFINITION)
 
     def record(self, job):
-        """The job of an id or a task as the table has it; None where it has not."""
+        """Read the job of an id or a task; None if the table has none."""
         try:
             return self.store.get(job.metadata.job if isinstance(job, Task) else job)
-        except ValueError:  # moto makes an item with its key alone, and writes the rest a moment later
+        except ValueError:  # moto creates an item with only its key, and adds the rest a moment later
             return None
 
     def update(self, command):
-        """Change a job; returns it as it is then."""
+        """Change a job; return the changed job."""
         change = self.store.run(command)
         assert change.done
         return change.job
@@ -38,18 +38,18 @@ class JobsTable:
         return Task.model_validate({"metadata": metadata, "content": {"prompt": "secret words"}})
 
     def accepted(self, *, start_s=3600, **metadata):
-        """The task of a job that the door has entered."""
+        """Enter a job as the door does; return its task."""
         task = self.task(**metadata)
         self.update(commands.accept(task, self.now_s, start_by_s=self.now_s + start_s))
         return task
 
     def queued(self, *, start_s=3600, **metadata):
-        """The task of a job that the door has entered and published."""
+        """Enter and publish a job as the door does; return its task."""
         task = self.accepted(start_s=start_s, **metadata)
         self.update(commands.published(task.metadata.job, self.now_s + start_s))
         return task
 
     def claim(self, task, token="token", **options):
-        """Ask for a task's job as an agent does; returns the answer."""
+        """Claim a task's job as an agent does; return the answer."""
         lease = {"owner": "pod", "token": token, "now_s": self.now_s, "lease_s": LEASE_S, "start_s": 3600}
         return self.store.run(commands.claim(task, task.metadata.job, **{"runtime": self.name, **lease, **options}))

@@ -1,4 +1,4 @@
-"""A model server with its agent, and the kubelet that keeps both alive."""
+"""A model server with its agent, and the kubelet that restarts them."""
 
 import contextlib
 import signal
@@ -16,14 +16,14 @@ class Pod:
     """A model server and its agent, which reaches AWS through a proxy.
 
     Args:
-        rig: What it serves.
-        name: Its own.
-        step_s: How long a step takes in the server.
-        proxied_server: Whether there is a proxy before the server, ``server_proxy``.
-        round_trip_s: Seconds that each call to AWS takes on its way, by pattern.
-        server_environment: The server's environment besides the usual.
-        agent: How the agent's process is made, and its log where that is not the server's too; see ``ChildProcess``.
-        environment: The agent's environment besides the usual.
+        rig: The runtime that it serves.
+        name: Its name.
+        step_s: Duration of a step in the server.
+        proxied_server: Whether a proxy, ``server_proxy``, stands in front of the server.
+        round_trip_s: Network time of calls to AWS in seconds, by pattern.
+        server_environment: Additional environment of the server.
+        agent: Options of the agent's process; its log, if separate from the server's. See ``ChildProcess``.
+        environment: Additional environment of the agent.
     """
 
     def __init__(
@@ -78,12 +78,12 @@ class Pod:
         wait_for(lambda: answers(url), lambda: f"the model server; log:\n{self.log}")
 
     def keep_alive(self):
-        """Restart agent and server whenever they end, and a server that the agent calls dead, as a kubelet does."""
+        """Restart agent and server when they end, and a server that the agent reports as dead, as a kubelet does."""
         self._kubelet = Kubelet(self.agent, self.server, self._health_port)
 
     @property
     def generations(self):
-        """All jobs that the model server has begun since it was started."""
+        """All jobs that the model server has started since its own start."""
         return self.model.generations
 
     @property
@@ -91,7 +91,7 @@ class Pod:
         return self._log.read_text(encoding="utf-8", errors="replace") if self._log.exists() else ""
 
     def kill(self):
-        """End all of it."""
+        """Kill all its processes."""
         if self._kubelet is not None:
             self._kubelet.close()
         self.agent.kill()
@@ -102,7 +102,7 @@ class Pod:
 
 
 class Kubelet(threading.Thread):
-    """Starts processes again when they have ended, and ends a model server whose liveness probe fails three times."""
+    """Restarts processes that have ended, and kills a model server after three failed liveness probes."""
 
     def __init__(self, agent, server, health_port):
         super().__init__(name="kubelet", daemon=True)

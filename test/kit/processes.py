@@ -1,4 +1,4 @@
-"""Child processes, and conditions to wait for."""
+"""Child processes, and waiting for conditions."""
 
 import contextlib
 import multiprocessing
@@ -23,12 +23,12 @@ T = TypeVar("T")
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 60.0
-"""How long a test waits for an event. It costs nothing where the event comes."""
+"""How long a test waits for an event. This costs nothing if the event comes."""
 HTTP = httpx.Client(trust_env=False, timeout=5, limits=httpx.Limits(max_keepalive_connections=0))
-"""Asks the processes. A client of its own for each question would read the machine's certificates each time."""
+"""Queries the processes. One client for all, because each new one reads the machine's certificates."""
 
 _PORTS = iter(random.sample(range(20_000, 32_000), 12_000))
-"""Below the range from which systems take ports for outgoing connections."""
+"""Below the range of ports for outgoing connections."""
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(
     [
@@ -37,11 +37,11 @@ _FORKS.set_forkserver_preload(
     ]
 )
 _LOCK = threading.RLock()
-"""Two threads that look whether one process has ended would take its exit status from each other."""
+"""Two threads that poll the same process would take its exit status from each other."""
 
 
 def free_port() -> int:
-    """Give a port that no outgoing connection can take before a process listens on it."""
+    """Find a free port that no outgoing connection can take before a process listens on it."""
     for port in _PORTS:
         with contextlib.suppress(OSError), socket.socket() as probe:
             probe.bind(("127.0.0.1", port))
@@ -55,7 +55,7 @@ def wait_for(
     """Return the first true value of a condition.
 
     Raises:
-        AssertionError: There is none in time; it says ``what`` was waited for, a function is asked only then.
+        AssertionError: The wait timed out; the message contains ``what``, which may be a function called only then.
     """
     end_s = time.monotonic() + timeout_s
     while True:
@@ -74,11 +74,10 @@ def answers(url: str) -> bool:
 
 
 class ChildProcess:
-    """One ``python -m MODULE …`` that can be ended and started again; its output is added to one file.
+    """A ``python -m MODULE …`` that can be stopped and restarted; its output is appended to one file.
 
-    It is forked from a process that has imported all parts already, which takes 1 % of the time of starting Python.
-    With ``fresh``, Python is started for it, by the command ``wrapper`` if there is one.
-    It can reach nothing but AWS at ``endpoint``.
+    It is forked from a process that has already imported all parts, which takes 1 % of the time of a new Python. With
+    ``fresh`` it is a new Python, run by the command ``wrapper`` if there is one. It can only reach AWS at ``endpoint``.
     """
 
     def __init__(
@@ -96,13 +95,13 @@ class ChildProcess:
         self._environment = sandboxed(os.environ, endpoint) | environment
         self._process: ForkServerProcess | None = None
         self.exits: list[int] = []
-        """How each run so far has ended: an exit status, or minus a signal's number."""
+        """How each run has ended: an exit status, or a negative signal number."""
 
     def start(self) -> None:
         assert not self.is_alive
         arguments = (self._arguments, self._command, self._environment, str(self._log))
         with _LOCK:
-            # A daemon: what a broken test leaves behind ends with the tests.
+            # A daemon, so that it ends with the tests even if a broken test leaves it behind.
             self._process = _FORKS.Process(target=_become, args=arguments, daemon=True)
             self._process.start()
 
@@ -119,13 +118,13 @@ class ChildProcess:
         return self._process.pid
 
     def send(self, number: signal.Signals) -> None:
-        """Send a signal, if it runs."""
+        """Send a signal if the process is running."""
         with _LOCK:
             if self.is_alive:
                 os.kill(self.pid, number)
 
     def wait(self, timeout_s: float = PATIENCE_S) -> int:
-        """Wait until the run has ended; returns its exit status, which is noted once."""
+        """Wait for the end of the run; return its exit status."""
         wait_for(lambda: not self.is_alive, "a process to end", timeout_s, every_s=0.02)
         with _LOCK:
             status, self._process = self._process and self._process.exitcode, None
@@ -134,24 +133,24 @@ class ChildProcess:
         return self.exits[-1]
 
     def kill(self) -> None:
-        """End it as nothing in it can notice; it may have ended already."""
+        """Kill the process, if it is running."""
         if self._process is not None:
             self.send(signal.SIGKILL)
             self.wait()
 
     def terminate(self, timeout_s: float = PATIENCE_S) -> int:
-        """Send SIGTERM; returns the exit status."""
+        """Send SIGTERM and wait for the end; return the exit status."""
         self.send(signal.SIGTERM)
         return self.wait(timeout_s)
 
     @property
     def log(self) -> str:
-        """All that it has written."""
+        """All its output."""
         return self._log.read_text(encoding="utf-8", errors="replace") if self._log.exists() else ""
 
 
 def _become(arguments: Sequence[str], command: Sequence[str] | None, environment: dict[str, str], log: str) -> None:
-    """Be the child, in the process that was forked for it."""
+    """Become the child, in the forked process."""
     file = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     os.dup2(file, 1)
     os.dup2(file, 2)
@@ -161,7 +160,7 @@ def _become(arguments: Sequence[str], command: Sequence[str] | None, environment
     os.environ.clear()
     os.environ.update(environment)
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-    multiprocessing.current_process().daemon = False  # it may have children
+    multiprocessing.current_process().daemon = False  # so that it may have children
     sys.argv[1:] = arguments[1:]
     sys.modules.pop(f"{arguments[0]}.__main__", None)
     runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)

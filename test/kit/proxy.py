@@ -1,4 +1,4 @@
-"""A proxy that does to HTTP what networks and services do on bad days."""
+"""A proxy that disturbs HTTP as networks and services do on bad days."""
 
 import asyncio
 import contextlib
@@ -19,18 +19,18 @@ _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "upgrade", "te",
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """A request as rules see it."""
+    """A request, as rules match it."""
 
     name: str
-    """What it asks for, as ``s3:PutObject`` or ``POST /prompt``."""
+    """The operation, such as ``s3:PutObject`` or ``POST /prompt``."""
     path: str
-    """Its path, for rules that tell one object from another."""
+    """The path, for rules about certain objects."""
     protocol: str = ""
-    """How its service writes errors; see ``actions``."""
+    """The format of the service's errors; see ``actions``."""
 
 
 class Exchange:
-    """One request on its way; an action decides what becomes of it."""
+    """A request in the proxy; an action decides what happens to it."""
 
     def __init__(self, proxy: "FaultProxy", call: Call, request: web.Request, body: bytes) -> None:
         self.call = call
@@ -39,11 +39,11 @@ class Exchange:
         self._proxy = proxy
 
     async def forward(self) -> web.Response:
-        """Pass the request on; returns the service's answer."""
+        """Forward the request; return the service's answer."""
         return await self._proxy.forward(self)
 
     def reset(self) -> web.Response:
-        """Break the connection off with a TCP reset."""
+        """Break the connection with a TCP reset."""
         transport = self.request.transport
         if transport is not None:
             peer = transport.get_extra_info("socket")
@@ -57,21 +57,21 @@ Action = Callable[[Exchange], Awaitable[web.StreamResponse]]
 
 @dataclass(kw_only=True)
 class Rule:
-    """What is done to which calls, by shell patterns of their names and paths, and how often."""
+    """An action on calls whose names and paths match shell patterns."""
 
     calls: str
     path: str = "*"
     action: Action
     times: int | None = None
-    """To how many calls; None for all."""
+    """How many calls it applies to; None for all."""
     for_s: float | None = None
-    """How long from the first of them on; None for ever."""
+    """How long it applies, from its first call; None for ever."""
     hits: int = 0
-    """To how many it was done."""
+    """How many calls it has applied to."""
     _began_s: float | None = None
 
     def takes(self, call: Call) -> bool:
-        """Whether it is this call's turn; counts it."""
+        """Whether the rule applies to this call, which then counts as a hit."""
         if not (fnmatch.fnmatchcase(call.name, self.calls) and fnmatch.fnmatchcase(call.path, self.path)):
             return False
         if self.times is not None and self.hits >= self.times:
@@ -85,7 +85,7 @@ class Rule:
 
 
 class Network(threading.Thread):
-    """The event loop in which all proxies of a test run live."""
+    """The event loop of all proxies of a test run."""
 
     def __init__(self) -> None:
         super().__init__(name="network", daemon=True)
@@ -96,7 +96,7 @@ class Network(threading.Thread):
         self.loop.run_forever()
 
     def do(self, work: Any) -> Any:
-        """Run a coroutine there and wait for its result."""
+        """Run a coroutine in the loop, and wait for its result."""
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(30)
 
     def close(self) -> None:
@@ -105,10 +105,10 @@ class Network(threading.Thread):
 
 
 class FaultProxy:
-    """Stands before one upstream and passes on whatever no rule takes.
+    """Stands in front of one upstream, and forwards all calls without a rule.
 
-    ``name_of`` tells a request's call from the request and its body. ``round_trip_s`` has the seconds that calls take
-    on their way, by pattern: half there, half back.
+    ``name_of`` derives the call from the request and its body. ``round_trip_s`` is the network time of calls in
+    seconds, by pattern: half before the call, half after.
     """
 
     def __init__(
@@ -124,23 +124,23 @@ class FaultProxy:
         self._round_trip_s = round_trip_s or {}
         self._rules: list[Rule] = []
         self.came: list[Call] = []
-        """All calls, in the order in which they came."""
+        """All calls, in order of arrival."""
         self.under_way: list[Call] = []
-        """The calls that have not been answered yet."""
+        """Calls without an answer so far."""
         network.do(self._open())
 
     def rule(self, calls: str, action: Action, **options: Any) -> Rule:
-        """Do something to calls from now on: to the next ``times``, or ``for_s`` seconds long."""
+        """Apply an action to calls from now on: to the next ``times``, or for ``for_s`` seconds."""
         rule = Rule(calls=calls, action=action, **options)
         self._rules = [*self._rules, rule]
         return rule
 
     def lift(self) -> None:
-        """Forget all rules."""
+        """Remove all rules."""
         self._rules = []
 
     def count(self, name: str) -> int:
-        """How many calls of a name (a shell pattern) have come."""
+        """How many calls with a name (a shell pattern) have come."""
         return len(fnmatch.filter([call.name for call in list(self.came)], name))
 
     def close(self) -> None:
@@ -148,7 +148,7 @@ class FaultProxy:
         self._network.do(self._close())
 
     async def forward(self, exchange: Exchange) -> web.Response:
-        """Pass a request on and bring its whole answer back."""
+        """Forward a request and return its whole answer."""
         request = exchange.request
         headers = {key: value for key, value in request.headers.items() if key.lower() not in _HOP_BY_HOP}
         headers.pop("Expect", None)

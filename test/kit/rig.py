@@ -1,4 +1,4 @@
-"""A rig: one runtime as it is deployed, with pods that serve it, and what it was asked to do."""
+"""A rig: a deployed runtime with its pods, its tasks and its notices."""
 
 import contextlib
 import json
@@ -19,28 +19,28 @@ from test.kit.proxy import Network
 from test.kit.tasks import INPUT_PNG, TASKTYPES, content_of, linking_content
 
 VISIBILITY_S = 90
-"""As deployed, so that no lease ends on a slow machine."""
+"""As deployed, so that no lease ends early on a slow machine."""
 SHORT_VISIBILITY_S = 6
-"""For tests that wait for a message or a lease of an agent that is gone."""
+"""For tests that wait for the message or the lease of a dead agent."""
 _SILENT = ('"dropped: ', '"the lease was not released: ', '"found done; ')
 
 
 class Kit:
-    """All that one test run shares: AWS, the event loop of the proxies, a folder for logs, the seed of all chance."""
+    """Shared by a whole test run: AWS, the event loop of the proxies, a folder for logs, and the random seed."""
 
     def __init__(self, folder, seed=0):
         self.folder = folder
         self.seed = seed
         self.starting = threading.Semaphore(3)
-        """So many model servers may start at a time: a crowd would leave agents no time to keep their leases."""
-        self._making = threading.Lock()  # moto fails where two make a topic at once
+        """Limits how many model servers start at once: with more, agents would get no time to renew their leases."""
+        self._making = threading.Lock()  # moto fails if two threads create a topic at once
         self._stack = contextlib.ExitStack()
         self.network = self._stack.enter_context(contextlib.closing(Network()))
         self.aws = self._stack.enter_context(contextlib.closing(FakeAws(folder)))
 
     @contextlib.contextmanager
     def rig(self, runtime_type, **options):
-        """A rig of one's own; its processes end with the context."""
+        """Create a rig; its processes end with the context."""
         with self._making:
             rig = Rig(self, runtime_type, **options)
         with contextlib.closing(rig):
@@ -58,7 +58,7 @@ class ReceivedNotice(dict):
 
 
 class Rig(JobsTable):
-    """One runtime: queues, topics, a bucket and a jobs table of its own, and its pods."""
+    """A runtime with its own queues, topics, bucket, jobs table and pods."""
 
     def __init__(self, kit, runtime_type, *, visibility_s=VISIBILITY_S):
         super().__init__(kit.aws.dynamodb, f"{runtime_type}-{uuid.uuid4().hex[:8]}")
@@ -66,11 +66,11 @@ class Rig(JobsTable):
         self.kit = kit
         self.aws = aws = kit.aws
         self.submitted = {}
-        """How many pictures each submitted task is to have, by task id."""
+        """How many pictures each submitted task must have, by task id."""
         self.received = []
-        """All notices so far, in order; each with its SNS attributes."""
+        """All notices so far, in order, with their SNS attributes."""
         self.inputs = set()
-        """Keys of objects in the bucket that tasks may read."""
+        """Keys of objects in the bucket for tasks to read."""
         self.pods = []
         self._children = []
         self.bucket = f"out-{self.name}"
@@ -91,7 +91,7 @@ class Rig(JobsTable):
     # Processes
 
     def add_pod(self, **options):
-        """A pod that serves this runtime; nothing of it runs yet."""
+        """Add a pod for this runtime, not yet started."""
         self.pods.append(Pod(self, f"{self.name}-{len(self.pods)}", **options))
         return self.pods[-1]
 
@@ -102,7 +102,7 @@ class Rig(JobsTable):
         return pod
 
     def agent_environment(self, aws_url):
-        """The environment of an agent of this runtime that reaches AWS at a URL."""
+        """The environment of an agent of this runtime, with AWS at ``aws_url``."""
         return {
             "SQS_QUEUE_URL": self.queue.replace(self.aws.url, aws_url),
             "SQS_DEAD_QUEUE_URL": self.dead_queue.replace(self.aws.url, aws_url),
@@ -113,7 +113,7 @@ class Rig(JobsTable):
         }
 
     def add_child(self, *arguments, endpoint=None, **environment):
-        """A process that knows the runtime's places, at AWS or another endpoint for it; it is not started."""
+        """Add a process, not yet started, with the runtime's topics, bucket and table, on AWS or another endpoint."""
         places = {"TASK_TOPIC_ARN": self.task_topic, "NOTICE_TOPIC_ARN": self.notice_topic}
         places |= {"OUTPUT_BUCKET": self.bucket, "JOBS_TABLE": self.store.table}
         log = self.kit.folder / f"{self.name}-{arguments[0]}.log"
@@ -128,7 +128,7 @@ class Rig(JobsTable):
     # Tasks and notices
 
     def submit(self, content=None, tasktype=None, *, pictures=1, seed=1, steps=2, **metadata):
-        """Publish a task as a foreign producer does; returns its id."""
+        """Send a task to the queue as another producer would; return its id."""
         content = content or content_of(self.type, seed=seed, steps=steps, pictures=pictures)
         task_id = metadata.setdefault("id", f"t-{uuid.uuid4().hex[:8]}")
         self.submitted[task_id] = pictures
@@ -137,7 +137,7 @@ class Rig(JobsTable):
         return task_id
 
     def submit_with_link(self, number=1, **metadata):
-        """The same of a task that draws from a picture in the bucket."""
+        """Submit a task that draws from a picture in the bucket; return its id."""
         link = self.upload(f"in/{number}.png", INPUT_PNG)
         tasktype = "pipeline" if self.type == "comfyui" else "image-to-image"
         return self.submit(linking_content(self.type, link, seed=number), tasktype, **metadata)
@@ -157,7 +157,7 @@ class Rig(JobsTable):
         return self.notice(self.submit(content, tasktype, **metadata))
 
     def listen(self, wait_s=0):
-        """Take the notices that have come since; waits for the first of them."""
+        """Take new notices, waiting up to ``wait_s`` for the first; return all so far."""
         for message in self.aws.take(self._notices, wait_s):
             envelope = json.loads(message["Body"])
             notice = ReceivedNotice(json.loads(envelope["Message"]))
@@ -166,11 +166,11 @@ class Rig(JobsTable):
         return self.received
 
     def notices(self, task_id):
-        """The notices of a task that have been heard."""
+        """A task's notices so far."""
         return [notice for notice in self.received if notice["id"] == task_id]
 
     def notice(self, task_id):
-        """Wait for a task's first notice; its message may be there still."""
+        """Wait for a task's first notice; its message may still be in the queue."""
         return wait_for(lambda: self.notices(task_id) or (self.listen(1) and self.notices(task_id)), self.describe)[0]
 
     def wait_until_all_are_notified(self, tasks=None, *, timeout_s=2 * PATIENCE_S):
@@ -180,32 +180,32 @@ class Rig(JobsTable):
         def missing():
             return tasks - {notice["id"] for notice in self.received}
 
-        def all_told():
+        def all_notified():
             self.listen(wait_s=1 if missing() else 0)
             return not missing() and self.is_empty()
 
-        wait_for(all_told, lambda: f"notices of {missing()} and an empty queue; {self.describe()}", timeout_s)
+        wait_for(all_notified, lambda: f"notices of {missing()} and an empty queue; {self.describe()}", timeout_s)
 
     # What is where
 
     def upload(self, key, data):
-        """Put something into the bucket for tasks to read; returns its link."""
+        """Store an object in the bucket for tasks to read; return its link."""
         self.inputs.add(key)
         whose = {TENANT_METADATA: tenant_label(API_KEY_ID)}  # tasks that come through the door belong to this key
         self.aws.s3.put_object(Bucket=self.bucket, Key=key, Body=data, Metadata=whose)
         return f"s3://{self.bucket}/{key}"
 
     def web_link(self, key):
-        """A link to an object that needs no AWS."""
+        """A signed HTTP link to an object."""
         return self.aws.s3.generate_presigned_url("get_object", Params={"Bucket": self.bucket, "Key": key})
 
     def read(self, url):
-        """An object's content."""
+        """Read an object."""
         bucket, _, key = url.removeprefix("s3://").partition("/")
         return self.aws.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
 
     def manifest(self, notice):
-        """The file beside a task's pictures that says what was made."""
+        """Read the manifest of a notice's task."""
         return json.loads(self.read(notice["output_url"]))
 
     def depth(self):
@@ -216,19 +216,19 @@ class Rig(JobsTable):
         return self.depth() == (0, 0)
 
     def dead_letters(self):
-        """The dead queue's messages, bodies and attributes; reading removes them."""
+        """Take the dead queue's messages; return their bodies and attributes."""
         return [
             (one["Body"], {name: value["StringValue"] for name, value in one.get("MessageAttributes", {}).items()})
             for one in self.aws.take(self.dead_queue)
         ]
 
     def silent_claims(self):
-        """How many claims may count as nothing in the table: agents were killed, lost a lease, or found a job done."""
+        """How many claims may be neither attempt nor release: agents were killed, lost a lease, or found a job done."""
         killed = sum(pod.agent.exits.count(-signal.SIGKILL) for pod in self.pods)
         return killed + sum(pod.log.count(words) for pod in self.pods for words in _SILENT)
 
     def describe(self):
-        """How all stands, and the ends of all logs, for messages of failed tests."""
+        """The state of the queue and the ends of all logs, for messages of failed tests."""
         pods = (
             f"--- {pod.name}, under way {[one.name for one in pod.aws.under_way]}\n{pod.log[-3000:]}"
             for pod in self.pods
@@ -236,5 +236,5 @@ class Rig(JobsTable):
         return "\n".join([f"queue {self.depth()}", *pods])
 
     def until(self, condition):
-        """Wait for a condition of the test's own."""
+        """Wait for the test's own condition."""
         return wait_for(condition, self.describe)

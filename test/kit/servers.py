@@ -1,4 +1,4 @@
-"""The model servers that pods have: how each is begun, asked what it does, and made to go wrong."""
+"""The model servers of pods: how to start each, query it and make it fail."""
 
 import json
 import os
@@ -9,18 +9,18 @@ from test.kit.processes import HTTP
 from test.kit.tasks import MODELS
 
 _HUNG_WORKER_S = 3
-"""After which the FLUX server kills a worker that shows no sign of life; as by default before the agent calls a job
-stalled."""
+"""The FLUX server kills a worker that is silent for this long; as with the defaults, that comes before the agent
+reports a job as stalled."""
 
 
 class _Server:
     def hold(self, step):
-        """Let jobs wait before this step; 0 lets them go on."""
+        """Make jobs wait before this step; 0 lets them continue."""
         self.faults(hold_at_step=step)
 
 
 class StandIn(_Server):
-    """The stand-in for SD WebUI or ComfyUI, which listens at a URL and takes ``step_s`` for a step."""
+    """The stand-in for SD WebUI or ComfyUI, at a URL; a step takes ``step_s``."""
 
     ready_path = "/_standin/jobs"
 
@@ -33,28 +33,28 @@ class StandIn(_Server):
 
     @property
     def generations(self):
-        """All jobs that it has begun since it was started."""
+        """All jobs that it has started since its own start."""
         return _get(f"{self._url}/_standin/jobs")["jobs"]
 
     @property
     def waiting(self):
-        """Ids of jobs in ComfyUI's own queue, of which it has begun none; SD WebUI has no queue."""
+        """Ids of waiting jobs in ComfyUI's own queue; SD WebUI has no queue."""
         return [entry[1] for entry in _get(f"{self._url}/queue")["queue_pending"]]
 
     @property
     def left_behind(self):
-        """Files and entries of the history that jobs left on ComfyUI; SD WebUI's jobs write none."""
+        """Files and history entries that jobs left on ComfyUI; SD WebUI's jobs leave none."""
         return [*_get(f"{self._url}/_standin/files"), *_get(f"{self._url}/history")]
 
     def faults(self, **changes):
         HTTP.post(f"{self._url}/_standin/faults", json=changes).raise_for_status()
 
     def load(self, seconds, server):
-        """Let it be busy with loading its model for so long."""
+        """Make it load its model for this long."""
         self.faults(load_s=seconds)
 
     def hang(self):
-        """Let its next job hang."""
+        """Make its next job hang."""
         self.faults(hang_jobs=1)
 
     def recover(self):
@@ -62,7 +62,7 @@ class StandIn(_Server):
 
 
 class FluxServer(_Server):
-    """The FLUX server with a pipeline that paints in a worker process; its faults are in a file."""
+    """The FLUX server with a painting pipeline in its worker process; a file controls its faults."""
 
     ready_path = "/health"
     command = ("runtimes.flux.server",)
@@ -83,7 +83,7 @@ class FluxServer(_Server):
 
     @property
     def generations(self):
-        """All jobs that it has begun since it was started; one that is withdrawn has a batch only if it was begun."""
+        """All jobs that it has started since its own start; a cancelled job has a batch only if it was started."""
         jobs = _get(f"{self._url}/jobs")
         del jobs["waiting"]
         was_begun = {job: _get(f"{self._url}/jobs/{job}")["batch"] is not None for job in jobs["cancelled"]}
@@ -91,20 +91,20 @@ class FluxServer(_Server):
 
     @property
     def waiting(self):
-        """Ids of jobs in its own queue, of which it has begun none."""
+        """Ids of waiting jobs in its own queue."""
         return _get(f"{self._url}/jobs")["waiting"]
 
     def faults(self, **changes):
-        """Set the faults of its pipeline; those that are not named are none."""
+        """Set the faults of its pipeline, and clear all others."""
         self._faults.write_text(json.dumps(changes))
 
     def load(self, seconds, server):
-        """Let its worker load the model again, and take that long."""
+        """Make its worker load the model again for this long."""
         self.faults(load_seconds=seconds)
         kill_worker(server)
 
     def hang(self):
-        """Let its next batches hang."""
+        """Make its next batches hang."""
         self.faults(hang_at_step=1)
 
     def recover(self):
@@ -113,7 +113,7 @@ class FluxServer(_Server):
 
 
 def kill_worker(server):
-    """Kill the process of a FLUX server that has its GPU; returns whether it had one at the moment."""
+    """Kill a FLUX server's worker process; return whether there was one."""
     children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
     lines = {int(pid): Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children}
     workers = [pid for pid, line in lines.items() if b"runtimes.flux.server.worker" in line]

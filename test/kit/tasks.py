@@ -1,11 +1,11 @@
-"""Sample tasks of every type, and the parts that ComfyUI's workflows are made of."""
+"""Sample tasks of every type, and parts of ComfyUI workflows."""
 
 import base64
 from pathlib import Path
 
 TASKTYPES = {"sdwebui": "text-to-image", "comfyui": "pipeline", "flux": "text-to-image"}
 MODELS = ("a.safetensors", "b.ckpt")
-"""Checkpoints that the stand-ins have."""
+"""The stand-ins' checkpoints."""
 INPUT_PNG = (Path(__file__).parents[1] / "input.png").read_bytes()
 
 
@@ -22,11 +22,11 @@ def save_image(source="1", prefix="x"):
 
 
 WORKFLOW = {"1": empty_image(), "2": save_image()}
-"""The smallest one."""
+"""The smallest workflow."""
 
 
 def content_of(runtime_type, *, seed=1, steps=2, pictures=1):
-    """A task's content; a server with ``step_s`` takes that long for each step."""
+    """The content of a task with some steps, each of which takes a server its ``step_s``."""
     if runtime_type == "flux":
         drawing = {"num_inference_steps": steps, "num_images": pictures, "width": 128, "height": 64}
         return {"prompt": "p", "seed": seed, **drawing}
@@ -45,7 +45,7 @@ def content_of(runtime_type, *, seed=1, steps=2, pictures=1):
 
 
 def switching_content(number):
-    """SD WebUI's, for another checkpoint than the last one of this kind."""
+    """Content for SD WebUI; each number needs another checkpoint than the number before."""
     settings = {"override_settings": {"CLIP_stop_at_last_layers": 2}}
     return {
         **content_of("sdwebui", seed=number),
@@ -59,7 +59,7 @@ def upscaling_content():
 
 
 def linking_content(runtime_type, link, *, seed=1):
-    """A task's content that draws from a picture behind a link."""
+    """The content of a task that draws from a linked picture."""
     if runtime_type == "comfyui":
         return {"1": node("LoadImage", image=link), "2": save_image(prefix=f"x{seed}")}
     if runtime_type == "flux":

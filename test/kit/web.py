@@ -12,7 +12,7 @@ Answer = tuple[int, Mapping[str, str], bytes]
 
 @contextlib.contextmanager
 def posts_answered(answer: Callable[[str, Mapping[str, str], bytes], Answer]) -> Iterator[str]:
-    """Answer POST requests by their path, headers (in lower case) and body; gives the server's URL."""
+    """Answer POST requests with a function of path, headers (in lower case) and body; yield the server's URL."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:

@@ -1,4 +1,4 @@
-"""What lies between boto3 clients in this process and AWS: a test lets things happen there, call by call."""
+"""Sits between AWS and boto3 clients in this process; a test makes calls fail here."""
 
 import json
 import sys
@@ -9,13 +9,13 @@ from botocore.httpsession import URLLib3Session
 
 
 class DiedError(BaseException):
-    """The process ended here; nothing in it could catch that."""
+    """Simulates the end of the process, which no code can catch."""
 
 
 class Wire:
-    """Notes each call by its operation; where there is trouble, the call meets it.
+    """Records each call by operation, and applies the trouble set for it. Register it for ``before-send``.
 
-    To be registered for ``before-send``.
+    Troubles are set by operation; ``die_before`` also takes the number of a call.
     """
 
     def __init__(self):
@@ -35,19 +35,19 @@ class Wire:
         return trouble(request) if trouble else None
 
     def note_receipts(self, parsed, **_):
-        """Keep the receipts of received messages, for who has to let them go; for ``after-call.sqs.ReceiveMessage``."""
+        """Keep receipts of received messages; register this for ``after-call.sqs.ReceiveMessage``."""
         self.receipts += [message["ReceiptHandle"] for message in parsed.get("Messages", ())]
 
     def die_before(self, call):
-        """Let the process die before a call, named by its operation or by its number from 1."""
+        """Make the process die before a call, given by its operation or its number from 1."""
         self._troubles[call] = self._die
 
     def die_after(self, operation):
-        """Let the process die when AWS has done what it was asked."""
+        """Make the process die after AWS has done the call."""
         self._troubles[operation] = lambda request: self._die(self._session.send(request))
 
     def cut(self, operation):
-        """AWS cannot be reached."""
+        """Make AWS unreachable for an operation."""
 
         def trouble(request):
             raise ConnectionClosedError(endpoint_url=request.url)
@@ -55,7 +55,7 @@ class Wire:
         self._troubles[operation] = trouble
 
     def lose_answers(self, operation, times=sys.maxsize):
-        """AWS does what it is asked, and the answer is lost."""
+        """Let AWS do the calls, but lose the answers."""
         left = iter(range(times))
 
         def trouble(request):
@@ -67,7 +67,7 @@ class Wire:
         self._troubles[operation] = trouble
 
     def answer_once(self, operation, error, **body):
-        """DynamoDB answers the first such call with an error."""
+        """Let DynamoDB answer the first such call with an error."""
 
         def trouble(request):
             del self._troubles[operation]
@@ -79,7 +79,7 @@ class Wire:
         self._troubles[operation] = trouble
 
     def meanwhile(self, operation, event, *, after=False, times=1):
-        """Something else happens just before such a call arrives, or just after."""
+        """Run an event just before such a call arrives, or just after."""
         left = iter(range(times))
 
         def trouble(request):

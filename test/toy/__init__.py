@@ -1,1 +1,1 @@
-"""Two runtime types that no product has: a folder and a line in the registry are all that they need."""
+"""Two runtime types for tests; a type needs only a folder and a line in the registry."""

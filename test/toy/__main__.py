@@ -1,4 +1,4 @@
-"""Run a part of the platform that knows the toys: ``python -m test.toy MODULE [argument …]``."""
+"""Runs a part of the platform with the toys registered: ``python -m test.toy MODULE [argument …]``."""
 
 import runpy
 import sys
@@ -6,7 +6,7 @@ import sys
 from runtimes.registry import RUNTIME_TYPES
 from test.toy import managed, spec
 
-# The lines that a type of the product has in runtimes/registry.py.
+# A real type has its line in runtimes/registry.py.
 RUNTIME_TYPES["toy"] = spec.SPEC
 RUNTIME_TYPES["toy-managed"] = managed.SPEC
 

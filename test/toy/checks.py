@@ -1,4 +1,4 @@
-"""What the API can see of a task for the toy."""
+"""Checks that the API makes on the toy's tasks."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -8,6 +8,6 @@ from runtimes.catalog import DeployedRuntime
 
 
 def check(content: Mapping[str, Any], tasktype: str, runtime: DeployedRuntime, at: FieldPath) -> Iterator[FieldError]:
-    """Name the errors of a task's content."""
+    """Yield the errors in a task's content."""
     if not isinstance(content.get("word"), str):
         yield FieldError(field_path((*at, "word")), f"must be a string, not {shown(content.get('word'))}")

@@ -1,4 +1,4 @@
-"""Drives the toy server: one HTTP call a job."""
+"""Drives the toy server: one HTTP call per job."""
 
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -13,7 +13,7 @@ from runtimes._http import ModelServerClient, read_json
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """A task that can run now."""
+    """A prepared task."""
 
     content: dict[str, Any]
     work: Work
@@ -35,7 +35,7 @@ class Toy(Executor, Supervised):
         await self._client.wait_until_ready()
 
     async def clear(self) -> None:
-        """Nothing outlives a call here."""
+        """Do nothing, because no job outlives its call."""
 
     async def prepare(self, task: Task, inputs: Inputs) -> Drawing:
         return Drawing(task.content or {}, Work("drawing", 1))
@@ -51,7 +51,7 @@ class Toy(Executor, Supervised):
         return Result(outputs=[Output(answer.body)], parameters=prepared.content)
 
     async def interrupt(self, job: str, claim: int) -> None:
-        """A call that is not waited for ends by itself."""
+        """Do nothing, because cancelling the call ends the job."""
 
     async def liveness_token(self) -> object:
         return await self._client.get_json("health")

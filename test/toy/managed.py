@@ -1,4 +1,4 @@
-"""Runtime type toy-managed: a service elsewhere, without a port, an image or a GPU. It throttles the first call."""
+"""Runtime type toy-managed: an external service, without port, image or GPU. It throttles the first call."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ SPEC = RuntimeSpec(
 
 @dataclass(frozen=True, slots=True)
 class ManagedDrawing:
-    """A task that can run now."""
+    """A prepared task."""
 
     content: dict[str, Any]
     work: Work
@@ -50,4 +50,4 @@ class ManagedToy(Executor):
         return Result(outputs=[Output(PNG)], parameters=prepared.content)
 
     async def interrupt(self, job: str, claim: int) -> None:
-        """A call that is not waited for ends by itself."""
+        """Do nothing, because cancelling the call ends the job."""

@@ -1,4 +1,4 @@
-"""Runtime type toy: a server that gives one picture for a word."""
+"""Runtime type toy: a server that draws one picture for a word."""
 
 from pathlib import Path
 

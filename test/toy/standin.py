@@ -9,7 +9,7 @@ PNG = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4
 
 
 class ToyServer:
-    """Counts its drawings, and knows no word longer than 20 characters."""
+    """Counts its drawings, and rejects words of more than 20 characters."""
 
     def __init__(self) -> None:
         self.drawings = 0

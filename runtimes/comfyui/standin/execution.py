@@ -1,4 +1,4 @@
-"""The worker that runs one prompt after another: node by node, with the real server's events and messages."""
+"""The worker that runs prompt after prompt, node by node, with the real server's events and messages."""
 
 import asyncio
 import copy
@@ -21,7 +21,7 @@ _FORMS = {"JPEG": 1, "PNG": 2}
 
 
 async def work(machine: ComfyMachine) -> None:
-    """Run what is queued, for ever."""
+    """Run queued prompts for ever."""
     while True:
         while not machine.pending:
             machine.filled.clear()
@@ -41,11 +41,11 @@ async def work(machine: ComfyMachine) -> None:
 
 
 class InterruptedRunError(Exception):
-    """The client asked for the running prompt to end."""
+    """The client interrupted the running prompt."""
 
 
 class _PromptRun:
-    """One prompt on its way; nodes get it as their context."""
+    """A running prompt, which is the context of its nodes."""
 
     def __init__(self, machine: ComfyMachine, item: QueuedPrompt) -> None:
         self.painter = machine.control.painter
@@ -67,7 +67,7 @@ class _PromptRun:
         return self._machine.control.faults.previews
 
     async def step(self, value: int, limit: int, picture: Image.Image | None = None) -> None:
-        """Let the time of one sampling step pass, then report progress; a held job does so again and again."""
+        """Wait for the time of a sampling step, then report progress; a held job repeats this."""
         while self._machine.control.holds(value):
             self.report(value - 1, limit)
             await self._pause(LOOK_S)
@@ -75,10 +75,10 @@ class _PromptRun:
         self.report(value, limit, picture)
 
     def report(self, value: int, limit: int, picture: Image.Image | None = None, form: str = "JPEG") -> None:
-        """Report progress of the running node, with a picture if there is one.
+        """Report the progress of the running node, with a picture if there is one.
 
         Raises:
-            InterruptedRunError: The client asked for the end.
+            InterruptedRunError: The client interrupted it.
         """
         self._check()
         self._report(value, limit, "running")
@@ -96,7 +96,7 @@ class _PromptRun:
             self._machine.hub.publish(event, data, self._machine.client_id)
 
     async def execute(self) -> str:
-        """Run the prompt; returns how it ended: success, cached (nothing had to run), error or interrupted."""
+        """Run the prompt; return how it ended: success, cached (nothing had to run), error or interrupted."""
         machine, about = self._machine, {"prompt_id": self._item.prompt_id}
         machine.interrupted.clear()
         self._say("execution_start", about)
@@ -116,7 +116,7 @@ class _PromptRun:
         return "success" if self._executed else "cached"
 
     def history(self) -> dict[str, Any]:
-        """Return the prompt's entry in the history; an interrupt reads like an error."""
+        """Return the prompt's entry in the history, where an interrupt looks like an error."""
         good = self._messages[-1][0] == "execution_success"
         status = {"status_str": "success" if good else "error", "completed": good, "messages": self._messages}
         outputs = {node_id: self._machine.shown.get(self._signatures[node_id]) for node_id in self.prompt}
@@ -124,13 +124,13 @@ class _PromptRun:
         return {"prompt": self._item, "outputs": outputs, "status": status}
 
     async def _run(self) -> None:
-        """Run the present node, or tell what it showed when it last ran."""
+        """Run the current node, or resend what it showed in its last run."""
         machine, signature, entry = self._machine, self._signatures[self._node], self.prompt[self._node]
         if not self._is_cached(self._node):
             self._report(0.0, 1.0, "running")
             machine.node = machine.client_id and self._node
             self._tell_client("executing")
-            # Faults concern only jobs with something to run: only these keep a GPU busy.
+            # Faults apply only to jobs that run something, since only these keep a GPU busy.
             if not self._executed:
                 await machine.control.meet_job()
             self._check()
@@ -166,7 +166,7 @@ class _PromptRun:
         return self._machine.cache[self._signatures[value[0]]][value[1]]
 
     async def _spread_time(self, running: list[str]) -> None:
-        """Divide the seconds of the job among its sampling steps; without any they pass at once, unless interrupted."""
+        """Spread the seconds of the job over its sampling steps; without steps, wait once, unless interrupted."""
         counts = [self.prompt[node_id]["inputs"].get("steps") for node_id in running]
         job_s = self._machine.control.faults.job_s
         if steps := sum(count for count in counts if isinstance(count, int)):
@@ -175,7 +175,7 @@ class _PromptRun:
             await self._pause(job_s)
 
     async def _pause(self, seconds: float) -> None:
-        """Let time pass until the client asks for the end."""
+        """Wait, unless the client interrupts."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self._machine.interrupted.wait(), seconds)
 
@@ -187,7 +187,7 @@ class _PromptRun:
         return self._signatures[node_id] in self._machine.cache
 
     def _say(self, event: str, data: dict[str, Any], *, broadcast: bool = False) -> None:
-        """Note a message in the history, and tell it the client if there is one."""
+        """Record a message in the history, and send it to the client if there is one."""
         self._messages.append((event, {**data, "timestamp": int(time.time() * 1000)}))
         if self._machine.client_id is not None or broadcast:
             self._machine.hub.publish(*self._messages[-1], self._machine.client_id)
@@ -202,7 +202,7 @@ class _PromptRun:
         return {"node_id": self._node, "prompt_id": self._item.prompt_id, **names}
 
     def _report(self, value: float, limit: float, state: str) -> None:
-        """Tell how far every node is: the client, or every socket if the prompt names none."""
+        """Send the progress of every node to the client, or to every socket if the prompt names no client."""
         self._progress[self._node] = {"value": value, "max": limit, "state": state, **self._identity()}
         told = {"prompt_id": self._item.prompt_id, "nodes": self._progress}
         self._machine.hub.publish("progress_state", told, self._machine.client_id)

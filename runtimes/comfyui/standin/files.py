@@ -1,4 +1,4 @@
-"""ComfyUI's three folders, kept under a temporary one and shown under the real server's paths."""
+"""ComfyUI's three folders, stored in a temporary folder, but shown with the real server's paths."""
 
 import posixpath
 import re
@@ -10,7 +10,7 @@ KINDS = ("input", "output", "temp")
 
 
 class OutsideFolderError(Exception):
-    """A prefix leads out of the output folder."""
+    """A prefix points outside the output folder."""
 
 
 class Folders:
@@ -23,29 +23,29 @@ class Folders:
             (self.root / kind).mkdir()
 
     def discard(self) -> None:
-        """Remove everything."""
+        """Remove all folders."""
         self._held.cleanup()
 
     def names(self) -> list[str]:
-        """Return every file, so that a test can see what jobs leave."""
+        """Return all files, so that a test can see what jobs leave behind."""
         return sorted(str(path.relative_to(self.root)) for path in self.root.rglob("*") if path.is_file())
 
     def inside(self, kind: str, *parts: str) -> Path | None:
-        """Return the path of the parts in a folder, or None if they lead out of it."""
+        """Return the path of the parts in a folder, or None if it is outside."""
         base = self.root / kind
         path = Path(posixpath.normpath(posixpath.join(str(base), *parts)))
         return path if path.is_relative_to(base) else None
 
     def input_file(self, name: str) -> Path | None:
-        """Return the file that a loading node names, or None if there is none."""
+        """Find the file that a loading node names; None if there is none."""
         path = self.inside("input", name)
         return path if path is not None and path.is_file() else None
 
     def put(self, kind: str, prefix: str, suffix: str, data: bytes) -> dict[str, str]:
-        """Write a file under the first free number of its prefix and return it as the history lists it.
+        """Write a file with its prefix's first free number, and return its entry in the history.
 
         Raises:
-            OutsideFolderError: The prefix leads out of the folder.
+            OutsideFolderError: The prefix points outside the folder.
         """
         subfolder, stem = posixpath.split(posixpath.normpath(prefix))
         folder = self.inside(kind, subfolder)

@@ -1,4 +1,4 @@
-"""Which nodes of a prompt run, in which order; a node with the same inputs as in the last prompt is not run again."""
+"""Decides which nodes of a prompt run, and in which order; one with the inputs of the last prompt is not run again."""
 
 import hashlib
 import json
@@ -16,12 +16,12 @@ def is_link(value: object) -> bool:
 
 
 def signatures(prompt: Mapping[str, Any], folders: Folders) -> dict[str, str]:
-    """Return for each node a text that is the same only for the same work: its class, its inputs, its ancestors'."""
+    """Return a text for each node that identifies its work: its class, its inputs, and those of its ancestors."""
     known: dict[str, str] = {}
 
     def sign(node_id: str) -> str:
         if node_id not in known:
-            # A link in a circle or to nowhere has no signature of its own; such a node never runs.
+            # A circular or dangling link has no signature; such a node never runs.
             known[node_id] = ""
             kind, given = prompt[node_id]["class_type"], prompt[node_id].get("inputs", {})
             inputs = {
@@ -41,7 +41,7 @@ def signatures(prompt: Mapping[str, Any], folders: Folders) -> dict[str, str]:
 
 
 def order(prompt: Mapping[str, Any], outputs: list[str], is_cached: Callable[[str], bool]) -> list[str]:
-    """Return the nodes to run, each after what feeds it; cached ones are left out with all that only they need."""
+    """Return the nodes to run, each after its sources, without cached nodes and what only those need."""
     ordered: dict[str, None] = {}
 
     def visit(node_id: str) -> None:

@@ -1,4 +1,4 @@
-"""The whole of one ComfyUI: its queue, its history, its sockets, its files and what the last prompt left in memory."""
+"""The state of a ComfyUI: queue, history, sockets, files, and the results of the last prompt."""
 
 import asyncio
 import uuid
@@ -12,7 +12,7 @@ from runtimes.standin.control import Control
 
 
 class QueuedPrompt(NamedTuple):
-    """One prompt, as the queue and the history show it."""
+    """A prompt, as the queue and the history show it."""
 
     number: int
     prompt_id: str
@@ -22,14 +22,14 @@ class QueuedPrompt(NamedTuple):
 
 
 class ComfyMachine:
-    """Everything that requests and the running prompt share.
+    """The state that requests share with the running prompt.
 
     Attributes:
-        cache: What the nodes of the last prompt gave, by signature.
+        cache: Outputs of the last prompt's nodes, by signature.
         shown: What its output nodes showed, by signature.
-        interrupted: Set to end the running prompt.
-        client_id: Who posted that.
-        node: The node that runs.
+        interrupted: Set this to end the running prompt.
+        client_id: The client that posted the running prompt.
+        node: The running node.
     """
 
     def __init__(self, control: Control) -> None:
@@ -49,14 +49,14 @@ class ComfyMachine:
         self._number = 0
 
     def remaining(self) -> dict[str, Any]:
-        """How many prompts wait or run, as GET prompt shows it."""
+        """Number of waiting and running prompts, as in GET prompt."""
         return {"exec_info": {"queue_remaining": len(self.pending) + (self.running is not None)}}
 
     def submit(self, body: dict[str, Any]) -> tuple[QueuedPrompt, PromptVerdict]:
-        """Check a prompt and queue it if one of its outputs can run.
+        """Check a prompt, and queue it if one of its outputs can run.
 
         Raises:
-            TypeError: The prompt or extra_data has a shape at which the real server answers 500.
+            TypeError: The prompt or extra_data has a shape for which the real server answers 500.
         """
         verdict = validate(body["prompt"], self.library, body.get("partial_execution_targets"))
         extra_data = body.get("extra_data", {})
@@ -72,26 +72,26 @@ class ComfyMachine:
         return item, verdict
 
     def queue(self) -> dict[str, Any]:
-        """Return the prompts that wait or run, as GET queue shows them."""
+        """Return the waiting and running prompts, as in GET queue."""
         return {"queue_running": [self.running] if self.running else [], "queue_pending": self.pending}
 
     def withdraw(self, prompt_ids: list[str]) -> None:
-        """Take pending prompts out of the queue; unknown and running ones are left alone."""
+        """Remove pending prompts from the queue; ignore unknown and running ones."""
         self.pending = [item for item in self.pending if item.prompt_id not in prompt_ids]
         self.tell_queue()
 
     def interrupt(self, prompt_id: str | None) -> None:
-        """End the running prompt; a named one only if it is the one that runs."""
+        """End the running prompt; a named one only if it is running."""
         if not prompt_id or (self.running is not None and self.running.prompt_id == prompt_id):
             self.interrupted.set()
 
     def greet(self, client_id: str) -> list[tuple[str, dict[str, Any]]]:
-        """Return what a new socket hears first: the queue's length and, in mid-run, the node that runs."""
+        """Return the first events of a new socket: the queue's length and, during a run, the running node."""
         first = [("status", {"status": self.remaining(), "sid": client_id})]
         if self.client_id == client_id and self.node is not None:
             first.append(("executing", {"node": self.node}))
         return first
 
     def tell_queue(self) -> None:
-        """Tell every socket how long the queue is."""
+        """Send the queue's length to every socket."""
         self.hub.publish("status", {"status": self.remaining()})

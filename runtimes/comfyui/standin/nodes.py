@@ -1,4 +1,4 @@
-"""The nodes: how ComfyUI declares them, and what they do here. Pictures stand for tensors, names for weights."""
+"""The nodes: ComfyUI's declarations, and what they do here. Pictures replace tensors, names replace weights."""
 
 import asyncio
 import json
@@ -14,12 +14,12 @@ from runtimes.comfyui.standin.files import SHOWN_ROOT, Folders
 from runtimes.standin.painter import Brief, unfinished
 
 DECLARED: dict[str, dict[str, Any]] = json.loads(Path(__file__).with_name("object_info.json").read_text())
-"""Entries of GET object_info. In place of the names of models or files, lists have one that begins with $."""
+"""Entries of GET object_info. A name with $ stands for the lists of models or files."""
 VOLATILE = frozenset({"SaveImageWebsocket"})
-"""Nodes that run again although nothing has changed."""
+"""Nodes that always run again, even if nothing has changed."""
 
 Images = list[Image.Image]
-"""Of a latent, too; in mode L while it is empty, that is, carries only its size."""
+"""Also stands for latents; mode L means an empty one, which only has a size."""
 Inputs = Mapping[str, Any]
 
 _SEED_STRIDE = 1_000_003
@@ -27,7 +27,7 @@ _WEBP_METHODS = {"default": 4, "fastest": 0, "slowest": 6}
 
 
 class Library:
-    """What the choices of a node are taken from: the models by folder, and the files."""
+    """Sources of a node's choices: models by folder, and files."""
 
     def __init__(self, checkpoints: tuple[str, ...], folders: Folders) -> None:
         self.folders = folders
@@ -39,7 +39,7 @@ class Library:
         }
 
     def declaration(self, declared: Any) -> Any:
-        """Return an entry of GET object_info, or a part of one, with the names that there are now."""
+        """Return an entry of GET object_info, or part of one, with the current names filled in."""
         if declared == ["$input"]:
             return sorted(path.name for path in (self.folders.root / "input").iterdir() if path.is_file())
         if isinstance(declared, dict):
@@ -51,13 +51,13 @@ class Library:
 
 @dataclass(frozen=True)
 class Shown:
-    """What an output node gives to the client; it is listed in the history."""
+    """What an output node sends to the client; the history lists it."""
 
     ui: dict[str, Any]
 
 
 async def _sample(run: Any, given: Inputs, seed: int, steps: int, strength: float) -> tuple[Images]:
-    """Draw from a text, or redraw what the latents hold."""
+    """Draw from a text, or redraw the latents."""
 
     def drawn(index: int, latent: Image.Image) -> Image.Image:
         texts = {"prompt": given["positive"], "negative": given["negative"], "checkpoint": given["model"]}
@@ -73,13 +73,13 @@ async def _sample(run: Any, given: Inputs, seed: int, steps: int, strength: floa
 
 
 def _sample_part(run: Any, given: Inputs) -> Any:
-    """Draw only some of the steps; what the latents hold is redrawn by their share of all."""
+    """Draw only some of the steps; they redraw the latents by their share of all steps."""
     part = max(0, min(given["steps"], given["end_at_step"]) - given["start_at_step"])
     return _sample(run, given, given["noise_seed"], part, part / given["steps"])
 
 
 def _load_image(run: Any, given: Inputs) -> tuple[Images, Images]:
-    """Load a picture; its mask is light where the picture is transparent."""
+    """Load a picture; its mask is white where the picture is transparent."""
     try:
         opened = Image.open(run.folders.input_file(given["image"]))
     except UnidentifiedImageError as error:
@@ -93,7 +93,7 @@ def _new(given: Inputs, mode: str, colour: Any) -> tuple[Images]:
 
 
 def _resized(images: Images, width: int, height: int, crop: str = "disabled") -> tuple[Images]:
-    """The pictures in another size; a side of 0 follows the other. "center" cuts off what does not fit."""
+    """Resize pictures; a side of 0 follows the other. "center" crops the excess."""
     first = images[0]
     width = width or (max(1, round(first.width * height / first.height)) if height else first.width)
     height = height or max(1, round(first.height * width / first.width))
@@ -103,13 +103,13 @@ def _resized(images: Images, width: int, height: int, crop: str = "disabled") ->
 
 
 def _batch(_: Any, given: Inputs) -> tuple[Images]:
-    """Put two batches together in the size of the first."""
+    """Join two batches at the size of the first."""
     (others,) = _resized(given["image2"], given["image1"][0].width, given["image1"][0].height, "center")
     return ([*given["image1"], *others],)
 
 
 def _save(run: Any, images: Images, prefix: str, kind: str) -> Shown:
-    """Save pictures with the prompt inside them."""
+    """Save pictures that contain the prompt."""
     info = PngInfo()
     for key, value in {"prompt": run.prompt, **run.pnginfo}.items():
         info.add_text(key, json.dumps(value))
@@ -118,7 +118,7 @@ def _save(run: Any, images: Images, prefix: str, kind: str) -> Shown:
 
 
 def _save_moving(run: Any, given: Inputs, form: str, **settings: Any) -> Shown:
-    """Save pictures as the frames of one animation."""
+    """Save pictures as frames of an animation."""
     images = given["images"]
     frames = {"save_all": True, "append_images": images[1:], "duration": int(1000 / given["fps"])}
     file = run.painter.file(images[0], form, **frames, **settings)
@@ -127,13 +127,13 @@ def _save_moving(run: Any, given: Inputs, form: str, **settings: Any) -> Shown:
 
 
 def _send(run: Any, given: Inputs) -> None:
-    """Send pictures through the websocket and save none."""
+    """Send pictures through the websocket without saving them."""
     for index, image in enumerate(given["images"]):
         run.report(index, len(given["images"]), image, "PNG")
 
 
 def pass_on(_: Any, given: Inputs) -> tuple[Any, ...]:
-    """Give the first input as every output: a name for its weights, pictures for their latents."""
+    """Return the first input as every output: names serve as weights, pictures as latents."""
     return (next(iter(given.values())),) * 3
 
 
@@ -158,7 +158,7 @@ NODES: dict[str, Callable[[Any, Any], Any]] = {
     "SaveAnimatedPNG": lambda run, given: _save_moving(run, given, "PNG", compress_level=given["compress_level"]),
     "PreviewAny": lambda _, given: Shown({"text": [str(given["source"])]}),
 }
-"""What runs each class of node: it gets the running prompt and the inputs, and gives a tuple of outputs, or Shown.
+"""The function of each class of node: it takes the running prompt and the inputs, and returns outputs or Shown.
 
-Those that are not here pass on.
+All other classes pass their input on.
 """

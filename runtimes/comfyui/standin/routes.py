@@ -1,4 +1,4 @@
-"""ComfyUI's addresses, each of them also under /api."""
+"""ComfyUI's routes, each also under /api."""
 
 import asyncio
 import json
@@ -20,11 +20,11 @@ from runtimes.comfyui.standin.socket import FEATURES
 from runtimes.standin.control import Control
 
 FINISHES_JOBS = False
-"""Whether the server ends its jobs before it stops."""
+"""Whether the server finishes its jobs before it stops."""
 
 
 def build(control: Control) -> web.Application:
-    """Return the application that answers as ComfyUI."""
+    """Return the application that answers like ComfyUI."""
     app = web.Application(client_max_size=FEATURES["max_upload_size"])
     machine = ComfyMachine(control)
     for method, path, handler in (
@@ -94,7 +94,7 @@ async def _post_interrupt(machine: ComfyMachine, request: web.Request) -> web.Re
 
 
 async def _get_history(machine: ComfyMachine, request: web.Request) -> web.Response:
-    """Show the prompts that ran, or the one that is named; an unknown one gives an empty object."""
+    """Return all past prompts or the named one; an empty object if it is unknown."""
     name = request.match_info.get("name")
     return web.json_response({one: entry for one, entry in machine.history.items() if name in (one, None)})
 
@@ -118,7 +118,7 @@ async def _get_view(machine: ComfyMachine, request: web.Request) -> web.StreamRe
 
 
 async def _post_image(machine: ComfyMachine, request: web.Request) -> web.Response:
-    """Take a file; what is in it is not looked at."""
+    """Store a file without looking at its content."""
     form = await request.post()
     image, kind, subfolder = form.get("image"), str(form.get("type", "input")), str(form.get("subfolder", ""))
     if not isinstance(image, FileField) or not image.filename or kind not in KINDS:
@@ -132,7 +132,7 @@ async def _post_image(machine: ComfyMachine, request: web.Request) -> web.Respon
 
 
 async def _post_discard(machine: ComfyMachine, request: web.Request) -> web.Response:
-    """Remove files, as the platform's own node in ComfyUI does."""
+    """Remove files, as the platform's node in ComfyUI does."""
     root = machine.folders.root
     gone = await asyncio.to_thread(remove, {kind: root / kind for kind in KINDS}, await request.json())
     disk = shutil.disk_usage(root)
@@ -140,7 +140,7 @@ async def _post_discard(machine: ComfyMachine, request: web.Request) -> web.Resp
 
 
 async def _get_object_info(machine: ComfyMachine, request: web.Request) -> web.Response:
-    """Show every node's declaration, or that of the one that is named."""
+    """Return all nodes' declarations or the named one."""
     name = request.match_info.get("name")
     named = {one: entry for one, entry in DECLARED.items() if name in (one, None)}
     return web.json_response(machine.library.declaration(named))

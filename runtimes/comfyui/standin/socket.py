@@ -1,4 +1,4 @@
-"""The websockets: who listens under which client id, and what is sent to them in which order."""
+"""The websockets by client id, and the ordered events for them."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ FEATURES = {"supports_preview_metadata": True, "max_upload_size": 104857600}
 
 
 class Hub:
-    """The open sockets by client id, and one queue through which every event leaves."""
+    """The open sockets by client id, and one queue for all events."""
 
     def __init__(self, control: Control) -> None:
         self._control = control
@@ -25,24 +25,24 @@ class Hub:
         self._messages: asyncio.Queue[tuple[str, str | bytes, str | None]] = asyncio.Queue()
 
     def supports_metadata(self, client_id: str | None) -> bool:
-        """Whether the client said that it reads pictures with a header."""
+        """Whether the client can read pictures with a header."""
         return bool(self._features.get(client_id or "", {}).get("supports_preview_metadata"))
 
     def publish(self, event: str, data: dict[str, Any] | bytes, client_id: str | None = None) -> None:
-        """Send an event or a binary frame to one client, or to every socket for None."""
+        """Send an event or a binary frame to a client, or to every socket for None."""
         self._messages.put_nowait((event, _packed(event, data), client_id))
 
     async def run(self) -> None:
-        """Send what is published, for ever."""
+        """Send published events for ever."""
         while True:
             await self._send(*await self._messages.get())
 
     async def listen(self, request: web.Request, greet: _Greet) -> web.StreamResponse:
-        """Serve one socket until it closes; `greet` gives the first events for a client id."""
+        """Serve a socket until it closes; `greet` returns the first events for a client id."""
         socket = web.WebSocketResponse()
         await socket.prepare(request)
         client_id = request.query.get("clientId") or uuid.uuid4().hex
-        # A second socket of the same client takes the place of the first, and takes it away when it closes.
+        # A second socket of the same client replaces the first, and removes the client when it closes.
         self._sockets[client_id] = socket, request.transport
         self._features.pop(client_id, None)
         try:
@@ -59,7 +59,7 @@ class Hub:
         return socket
 
     def cut_all(self) -> None:
-        """Close every connection without a close frame, as the end of a process does."""
+        """Close all connections without a close frame, like the end of a process."""
         for name in list(self._sockets):
             self._cut(name)
 

@@ -1,4 +1,4 @@
-"""What a prompt must satisfy before it is queued, and the words in which ComfyUI rejects it."""
+"""Validates prompts before they are queued, and rejects them with ComfyUI's messages."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -31,7 +31,7 @@ ErrorEntry = dict[str, Any]
 
 @dataclass(kw_only=True)
 class PromptVerdict:
-    """What came of checking a prompt: a reason to reject it, the outputs that may run, the errors by node."""
+    """The result of a check: the reason to reject the prompt, the outputs that can run, the errors by node."""
 
     error: ErrorEntry | None = None
     outputs: list[str] = field(default_factory=list)
@@ -39,14 +39,14 @@ class PromptVerdict:
 
 
 def error_entry(kind: str, /, details: str = "", about: Mapping[str, Any] | None = None, **words: Any) -> ErrorEntry:
-    """Return one error in ComfyUI's shape; `words` fill its message."""
+    """Return an error in ComfyUI's shape; `words` fill its message."""
     shown = kind if "_" in kind else "invalid_prompt"
     message = _MESSAGES[kind].format(**words)
     return {"type": shown, "message": message, "details": details, "extra_info": dict(about or {})}
 
 
 def validate(prompt: Any, library: Library, targets: list[str] | None = None) -> PromptVerdict:
-    """Check a prompt, of which the outputs in `targets` run, or all; values are converted in place.
+    """Check a prompt for the outputs in `targets`, or for all; convert values in place.
 
     Raises:
         TypeError, AttributeError: The prompt is not an object of objects (the real server answers 500).
@@ -76,7 +76,7 @@ def validate(prompt: Any, library: Library, targets: list[str] | None = None) ->
 
 
 class _Check:
-    """The nodes that were checked; `errors` are their own, not those of nodes that feed them."""
+    """The checked nodes; `errors` are their own, without those of their sources."""
 
     def __init__(self, prompt: Mapping[str, Any], library: Library) -> None:
         self.errors: dict[str, list[ErrorEntry]] = {}
@@ -85,9 +85,9 @@ class _Check:
         self._good: dict[str, bool] = {}
 
     def node(self, node_id: str, trouble: str = "exception_during_inner_validation") -> bool:
-        """Return whether the node may run; `trouble` names the error of one that cannot be understood."""
+        """Return whether the node can run; `trouble` names the error of one that cannot be understood."""
         if node_id not in self._good:
-            self._good[node_id] = False  # until it is known: one in a circle may not run, and has no error
+            self._good[node_id] = False  # until it is known: a node in a circle cannot run, and has no error
             try:
                 fed, errors = self._inputs(self._prompt[node_id])
             except _MALFORMED as error:
@@ -98,7 +98,7 @@ class _Check:
         return self._good[node_id]
 
     def _inputs(self, entry: dict[str, Any]) -> tuple[bool, list[ErrorEntry]]:
-        """Return whether what feeds a node may run, and the node's own errors."""
+        """Return whether the sources of a node can run, and the node's own errors."""
         inputs, fed, errors = entry["inputs"], True, []
         declared = self._library.declaration(DECLARED[entry["class_type"]]["input"]["required"])
         for name, (kind, *settings) in declared.items():

@@ -1,1 +1,1 @@
-"""A stand-in for the diffusion pipelines of the FLUX server: it paints, without a model and without torch."""
+"""A stand-in for the FLUX server's diffusion pipelines: it paints without a model and without torch."""

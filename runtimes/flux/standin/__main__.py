@@ -1,4 +1,4 @@
-"""The flux server with a pipeline that paints: ``python -m runtimes.flux.standin``; the environment sets the rest."""
+"""Runs the flux server with a painting pipeline: ``python -m runtimes.flux.standin``; the environment sets the rest."""
 
 import os
 

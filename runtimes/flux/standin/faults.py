@@ -1,4 +1,4 @@
-"""Faults that the painting pipeline shows when a test asks for them."""
+"""Faults that a test can set on the painting pipeline."""
 
 import os
 import signal
@@ -12,17 +12,17 @@ from runtimes.flux.server.errors import PipelineMemoryError
 
 
 class PipelineFaults(BaseModel, extra="forbid"):
-    """What goes wrong or is slow; steps count from 1, and 0 means never.
+    """Faults and delays; steps count from 1, and 0 means never.
 
     Attributes:
-        die_at_step: The process is killed there.
-        hang_at_step: It stands still there.
-        hold_at_step: It waits before that step, with signs of life, until this is changed or no request is wanted.
-        out_of_memory_above: More pictures than this at once are too many; None takes any number.
+        die_at_step: The process is killed at this step.
+        hang_at_step: It hangs at this step.
+        hold_at_step: It waits before this step, with signs of life, until this changes or all requests are cancelled.
+        out_of_memory_above: More pictures than this at once run out of memory; None allows any number.
         load_seconds: How long loading takes.
         refuse: Why the model cannot be loaded; "" loads it.
-        encode_seconds: How long a batch's prompts take.
-        prompt: Only batches with a prompt that contains it go wrong.
+        encode_seconds: How long encoding a batch takes.
+        prompt: Faults apply only to batches with a prompt that contains this.
     """
 
     die_at_step: int = 0
@@ -36,15 +36,15 @@ class PipelineFaults(BaseModel, extra="forbid"):
 
     @classmethod
     def read(cls) -> "PipelineFaults":
-        """Read the JSON file that ``STANDIN_FAULTS`` names, as it is now; none is no fault."""
+        """Read the current JSON file ``STANDIN_FAULTS``; without one, there are no faults."""
         file = Path(os.environ.get("STANDIN_FAULTS") or os.devnull)
         return cls.model_validate_json((file.read_text() if file.exists() else "") or "{}")
 
     def meet(self, step: int, prompts: Sequence[str]) -> None:
-        """Let happen what is due at a step of a batch, with a prompt for each picture.
+        """Apply the faults at a step of a batch, with one prompt per picture.
 
         Raises:
-            PipelineMemoryError: The pictures are too many.
+            PipelineMemoryError: There are too many pictures.
         """
         if not any(self.prompt in prompt for prompt in prompts):
             return

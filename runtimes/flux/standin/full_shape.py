@@ -1,6 +1,7 @@
-"""FLUX.1-schnell in its real shape with random weights, made on the GPU: for benches without a download.
+"""FLUX.1-schnell in its real shape with random weights, created on the GPU, for benches without a download.
 
-``PIPELINE=runtimes.flux.standin.full_shape:load`` makes the model server load it. Its tokenizers are the tiny ones.
+``PIPELINE=runtimes.flux.standin.full_shape:load`` makes the model server load it. Its tokenizers are those of the tiny
+models.
 """
 
 import torch
@@ -20,7 +21,7 @@ def load(options: ModelOptions, models_folder: str, device_number: int) -> Image
     """Make the model on a device, with the options' dtype, LoRAs and compile.
 
     Raises:
-        PipelineRefusedError: Quantization or offload is asked for; they go with reading weights.
+        PipelineRefusedError: The options include quantization or offload, which need weights from files.
     """
     keep_libraries_quiet()
     if (options.quantization, options.offload) != ("none", "none"):
@@ -32,10 +33,7 @@ def load(options: ModelOptions, models_folder: str, device_number: int) -> Image
 
 
 def full_flux(device: torch.device, dtype: torch.dtype) -> FluxPipeline:
-    """Make FLUX.1-schnell of random weights: 12 billion parameters in the denoiser, 4.8 in T5.
-
-    It is made on the device: nothing passes through main memory.
-    """
+    """Make FLUX.1-schnell with random weights on the device: 12 billion parameters in the denoiser, 4.8 in T5."""
     clip, t5 = clip_tokenizer(), t5_tokenizer()
     clip_shape = {"hidden_size": 768, "intermediate_size": 3072, "num_attention_heads": 12, "projection_dim": 768}
     t5_shape = {"d_model": 4096, "d_ff": 10240, "num_layers": 24, "num_heads": 64}

@@ -1,6 +1,6 @@
-"""A pipeline of the FLUX server that paints scenes: PIPELINE=runtimes.flux.standin.painting:load.
+"""A pipeline for the FLUX server that paints scenes: PIPELINE=runtimes.flux.standin.painting:load.
 
-STANDIN_STEP_SECONDS: how long a step takes (default 0.05). STANDIN_FAULTS: a file of faults, see faults.py.
+STANDIN_STEP_SECONDS is the duration of a step (default 0.05). STANDIN_FAULTS is a file of faults; see faults.py.
 """
 
 import os
@@ -26,7 +26,7 @@ class PaintingPipeline:
     """Paints each request alone, so that a picture never depends on its neighbours.
 
     Attributes:
-        card: That of the options' profile.
+        card: The card of the options' profile.
     """
 
     def __init__(self, card: ModelCard, device: int, step_s: float) -> None:
@@ -35,10 +35,10 @@ class PaintingPipeline:
         self._step_s = step_s
 
     def warm_up(self) -> None:
-        """There is nothing to warm."""
+        """Do nothing."""
 
     def encode(self, requests: Sequence[GenerationRequest]) -> list[Brief]:
-        """Turn prompts into what is painted."""
+        """Turn prompts into briefs for the painter."""
         time.sleep(PipelineFaults.read().encode_seconds)
         return [
             Brief(
@@ -54,13 +54,13 @@ class PaintingPipeline:
         ]
 
     def warnings(self, request: GenerationRequest) -> list[str]:  # noqa: ARG002 (the port's)
-        """None: it reads all of a prompt."""
+        """Return no warnings, because it reads prompts whole."""
         return []
 
     def draw(
         self, requests: Sequence[GenerationRequest], encoded: list[Brief], watch: DrawingWatch
     ) -> list[list[Image.Image]]:
-        """Let the steps' time pass, then paint."""
+        """Wait for the time of the steps, then paint."""
         faults, steps = PipelineFaults.read(), requests[0].steps
         prompts = [brief.prompt for brief in encoded]
         briefs = iter(encoded)
@@ -78,14 +78,14 @@ class PaintingPipeline:
         return [[_painted(request, next(briefs)) for _ in request.seeds] for request in requests]
 
     def device(self) -> DeviceStatus:
-        """A device without memory of its own, that has room for all that a request may ask for."""
+        """A device without its own memory, with room for any request."""
         return DeviceStatus(
             name=f"painter:{self._device}", memory_bytes=0, peak_bytes=0, host_peak_bytes=0, max_pixels=_MAX_PIXELS
         )
 
 
 def load(options: ModelOptions, models: str, device: int) -> PaintingPipeline:  # noqa: ARG001 (a Loader's)
-    """Make a painting pipeline for the options' profile; a source alone is taken for FLUX."""
+    """Make a painting pipeline for the options' profile; without a profile, it is FLUX."""
     faults = PipelineFaults.read()
     time.sleep(faults.load_seconds)
     if faults.refuse:

@@ -1,6 +1,7 @@
-"""Tiny models of the real classes with random weights: for tests, demonstrations and machines without a GPU.
+"""Tiny models of the real classes with random weights, for tests, demos and machines without a GPU.
 
-``python -m runtimes.flux.standin.tiny FOLDER`` makes them, and a LoRA for FLUX under ``Lora``; the same ones each time.
+``python -m runtimes.flux.standin.tiny FOLDER`` makes them, and a LoRA for FLUX under ``Lora``, always with the same
+weights.
 """
 
 import argparse
@@ -48,11 +49,11 @@ from runtimes.flux.server.pipeline.loading import keep_libraries_quiet
 from runtimes.flux.server.pipeline.parts import TextAndImageProcessor
 
 WIDTH = 32
-"""Numbers in a token's embedding."""
+"""Size of a token's embedding."""
 _LATENT_CHANNELS = 16
 _PACKED = 4 * _LATENT_CHANNELS
 _FILL_CHANNELS = 2 * _PACKED + 256
-"""Noise, the masked image, and the mask's 64 pixels for each of a token's four latents."""
+"""The noise, the masked image, and the mask's 64 pixels for each of a token's four latents."""
 _QWEN_TOKENS = {
     "vision_start_token_id": "<|vision_start|>",
     "vision_end_token_id": "<|vision_end|>",
@@ -67,7 +68,7 @@ _LORA_STRENGTH = 0.2
 
 
 def clip_tokenizer() -> CLIPTokenizer:
-    """A tokenizer as CLIP has it, with a token for each byte; the end token has the highest number."""
+    """A tokenizer like CLIP's, with a token for each byte; the end token has the highest number."""
     letters = sorted(ByteLevel.alphabet())
     pieces = [*letters, *(letter + "</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
     vocabulary = {piece: number for number, piece in enumerate(pieces)}
@@ -75,7 +76,7 @@ def clip_tokenizer() -> CLIPTokenizer:
 
 
 def t5_tokenizer() -> T5TokenizerFast:
-    """A tokenizer as T5 has it, with a token for each character."""
+    """A tokenizer like T5's, with a token for each character."""
     special = ("<pad>", "</s>", "<unk>")
     scores = [*((piece, 0.0) for piece in special), *((piece, -2.0) for piece in ("\u2581", *string.printable.strip()))]
     return T5TokenizerFast(vocab=scores, extra_ids=0, model_max_length=512)
@@ -105,7 +106,7 @@ def _t5(width: int = WIDTH) -> T5EncoderModel:
 
 
 def autoencoder(**shape: Any) -> AutoencoderKL:
-    """FLUX's, with one latent for eight by eight pixels; tiny where the shape does not say otherwise."""
+    """FLUX's autoencoder, with one latent for eight by eight pixels; tiny by default."""
     tiny = {"block_out_channels": (8, 8, 16, 16), "norm_num_groups": 4, "latent_channels": _LATENT_CHANNELS}
     flux = {"scaling_factor": 0.3611, "shift_factor": 0.1159, "use_quant_conv": False, "use_post_quant_conv": False}
     blocks = {"down_block_types": ("DownEncoderBlock2D",) * 4, "up_block_types": ("UpDecoderBlock2D",) * 4}
@@ -189,7 +190,7 @@ def _qwen_image_edit() -> DiffusionPipeline:
     transformer = QwenImageTransformer2DModel(num_layers=1, joint_attention_dim=WIDTH, **_HEADS)
     for part in transformer.transformer_blocks.modules():
         if isinstance(part, torch.nn.Linear):
-            part.weight.data *= 4  # or else images and instructions would change nothing visible
+            part.weight.data *= 4  # otherwise, images and instructions would change nothing visible
     return QwenImageEditPlusPipeline(
         scheduler=FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True, shift_terminal=0.02),
         vae=AutoencoderKLQwenImage(base_dim=4, num_res_blocks=1),
@@ -229,24 +230,24 @@ TINY: Mapping[str, Callable[[], DiffusionPipeline]] = {
     "sdxl": _sdxl,
     "sd3": _sd3,
 }
-"""What makes each; ``flux-schnell`` is of the family flux, without guidance."""
+"""The functions that make each model; ``flux-schnell`` is of the family flux, without guidance."""
 
 
 def make_model(name: str, folder: Path) -> Path:
-    """Write one of ``TINY`` in the format of diffusers, to a folder of its name; returns that."""
+    """Write one of ``TINY`` in the format of diffusers to a folder with its name; return the folder."""
     torch.manual_seed(_SEED)
     target = folder / name
     TINY[name]().save_pretrained(target, safe_serialization=True)
     index = target / "model_index.json"
     parts = json.loads(index.read_text())
-    if "processor" in parts:  # as the hub's repositories name it
+    if "processor" in parts:  # as in the hub's repositories
         parts["processor"] = ["transformers", "Qwen2VLProcessor"]
         index.write_text(json.dumps(parts, indent=2, sort_keys=True))
     return target
 
 
 def make_lora(file: Path, seed: int = _SEED) -> Path:
-    """Write a LoRA for tiny FLUX that changes the picture visibly, to a .safetensors file; returns that."""
+    """Write a LoRA for tiny FLUX that visibly changes the picture to a .safetensors file; return the file."""
     torch.manual_seed(seed)
     weights = {}
     for name, module in TINY["flux"]().transformer.named_modules():
@@ -260,7 +261,7 @@ def make_lora(file: Path, seed: int = _SEED) -> Path:
 
 
 def main() -> None:
-    """Make what the command line asks for."""
+    """Make the models in the folder that the command line names."""
     parser = argparse.ArgumentParser(prog="python -m runtimes.flux.standin.tiny", description=__doc__)
     parser.add_argument("folder", type=Path, help="where the models' folders are made")
     parser.add_argument("--family", choices=list(TINY), action="append", help="make only this one; may be repeated")

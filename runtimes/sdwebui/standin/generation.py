@@ -1,4 +1,4 @@
-"""txt2img and img2img: from a request to the answer's pictures and info."""
+"""txt2img and img2img: from a request to the pictures and info of the answer."""
 
 import asyncio
 import json
@@ -19,21 +19,21 @@ _VERSION = "1.10.1"
 _TURN_S = 0.02
 _SEEDS = 4294967294
 _MAX_PICTURES = 100_000
-"""The real server makes lists as long as there are pictures before it draws any."""
+"""The real server makes lists with an item for each picture before it draws any."""
 _MAX_AT_ONCE = 1000
-"""No GPU has the memory for more; the real one is out of it far earlier."""
+"""No GPU has memory for more; the real server runs out far earlier."""
 
 
 async def generate(machine: WebuiMachine, kind: str, values: dict[str, Any]) -> dict[str, Any]:
-    """Run one request when its turn comes and return the answer's body.
+    """Run a request when its turn comes; return the answer's body.
 
     Raises:
-        WebuiError, InjectedError: As the real server or the faults in force would have it.
+        WebuiError, InjectedError: An error of the real server, or a fault.
     """
     async with machine.job(f"scripts_{kind}", values["force_task_id"]):
         request = _Drawing(kind, values)
         overrides = dict(values["override_settings"] or {})
-        # Only options that were ever saved are restored; the others stick.
+        # Only options that were saved before are restored; the others stay.
         stored = {key: machine.saved[key] for key in overrides if key in machine.saved}
         try:
             checkpoint = _override(machine, values, overrides)
@@ -43,15 +43,15 @@ async def generate(machine: WebuiMachine, kind: str, values: dict[str, Any]) -> 
             if values["override_settings_restore_afterwards"]:
                 for key, value in stored.items():
                     machine.set_option(key, value)
-        # The real server encodes before it answers, and no client can give the GPU its next job any sooner: it is part
-        # of this one.
+        # The real server encodes before it answers, and no client can start the next job earlier: encoding is part of
+        # this job.
         encoded = await asyncio.to_thread(_encode, machine, values, images, info) if values["send_images"] else []
     hidden = {} if values.get("include_init_images", True) else {"init_images": None, "mask": None}
     return {"images": encoded, "parameters": {**values, **hidden}, "info": json.dumps(info, ensure_ascii=False)}
 
 
 class _Drawing:
-    """What is drawn: `values` are the body's fields, the rest follows from them."""
+    """The work for a request: `values` are the body's fields, and the rest follows from them."""
 
     def __init__(self, kind: str, values: Mapping[str, Any]) -> None:
         self.values = values
@@ -64,7 +64,7 @@ class _Drawing:
             self.mask = decode(values["mask"]).convert("L") if values["mask"] else None
         _check(values)
         name, wanted = values["sampler_name"] or values["sampler_index"], values["scheduler"]
-        # Names that do not exist become others without a word.
+        # The server silently replaces unknown names.
         samplers, schedulers = CATALOG["samplers"], CATALOG["schedulers"]
         sampler = next((one for one in samplers if name == one["name"] or name in one["aliases"]), samplers[0])
         wanted = wanted or sampler["options"].get("scheduler")
@@ -79,7 +79,7 @@ class _Drawing:
 
 
 def _check(values: Mapping[str, Any]) -> None:
-    """Break where the real server does."""
+    """Fail where the real server fails."""
     width, height, batch, batches = (values[name] for name in ("width", "height", "batch_size", "n_iter"))
     small = (
         f"Calculated padded input size per channel: ({height // 8 + 2} x {width // 8 + 2}). "
@@ -99,7 +99,7 @@ def _check(values: Mapping[str, Any]) -> None:
 
 
 def _override(machine: WebuiMachine, values: Mapping[str, Any], overrides: dict[str, Any]) -> Checkpoint:
-    """Set the overridden options and return the checkpoint that is then loaded."""
+    """Set the overridden options; return the checkpoint that is loaded then."""
     if machine.find_checkpoint(overrides.get("sd_model_checkpoint")) is None:
         overrides.pop("sd_model_checkpoint", None)
     for key, value in overrides.items():
@@ -130,7 +130,7 @@ async def _draw(machine: WebuiMachine, request: _Drawing, checkpoint: Checkpoint
 
 
 async def _sample(machine: WebuiMachine, request: _Drawing) -> float:
-    """Let the steps of one batch pass and return which share of them was done."""
+    """Wait for the steps of a batch; return the share that was done."""
     progress, control, steps = machine.progress, machine.control, request.values["steps"]
     progress.sampling_steps = steps
     turn_s = time.monotonic()
@@ -142,14 +142,14 @@ async def _sample(machine: WebuiMachine, request: _Drawing) -> float:
         progress.sampling_step = step
         step_s = control.faults.step_s + control.faults.job_s / steps / request.values["n_iter"]
         if step_s or time.monotonic() > turn_s + _TURN_S:
-            # Any number of steps may be asked for; the server answers meanwhile, and can be stopped.
+            # A request can have any number of steps; meanwhile, the server must answer, and can be stopped.
             await asyncio.sleep(step_s)
             turn_s = time.monotonic()
     return 1.0
 
 
 def _picture(machine: WebuiMachine, request: _Drawing, checkpoint: Checkpoint, seed: int) -> Image.Image:
-    """Draw one picture; with a mask, only where that is light."""
+    """Draw a picture; with a mask, only where the mask is white."""
     values, (width, height) = request.values, request.size
     texts = {"prompt": values["prompt"], "negative": values["negative_prompt"], "checkpoint": checkpoint.name}
     brief = Brief(**texts, seed=seed, width=width, height=height)
@@ -164,7 +164,7 @@ def _picture(machine: WebuiMachine, request: _Drawing, checkpoint: Checkpoint, s
 
 
 def _info(machine: WebuiMachine, request: _Drawing, checkpoint: Checkpoint, drawn: int) -> dict[str, Any]:
-    """The values that `info` reports, in the real server's order: those of the body, and what was made of them."""
+    """The values in `info`, in the real server's order: those of the body, and those derived from them."""
     values, skip = request.values, int(machine.options["CLIP_stop_at_last_layers"])
     count = values["batch_size"] * values["n_iter"]
     known: dict[str, Any] = {
@@ -187,7 +187,7 @@ def _info(machine: WebuiMachine, request: _Drawing, checkpoint: Checkpoint, draw
 
 
 def _infotext(request: _Drawing, checkpoint: Checkpoint, seed: int, skip: int) -> str:
-    """The text that describes a generation, which is written into its picture."""
+    """The text in a picture that describes its generation."""
     values = request.values
     pairs = {
         "Steps": values["steps"],
@@ -210,7 +210,7 @@ def _encode(
     machine: WebuiMachine, values: Mapping[str, Any], images: list[Image.Image], info: Mapping[str, Any]
 ) -> list[str]:
     painter = machine.control.painter
-    # The extension puts its animations in the place of all pictures.
+    # The extension's animations replace all pictures.
     return animate(values, images, painter) or [
         encode(image, "parameters", text, painter) for image, text in zip(images, info["infotexts"], strict=True)
     ]

@@ -1,4 +1,4 @@
-"""The whole of one SD WebUI: options, checkpoints, progress, and the lock that lets one job run at a time."""
+"""The state of an SD WebUI: options, checkpoints, progress, and the lock that lets one job run at a time."""
 
 import asyncio
 import hashlib
@@ -16,29 +16,29 @@ from runtimes.standin.control import Control
 
 _FOLDER = Path(__file__).parent
 CATALOG: dict[str, Any] = json.loads((_FOLDER / "catalog.json").read_text())
-"""The fixed lists that the server shows: samplers, schedulers, upscalers, scripts."""
+"""The server's fixed lists: samplers, schedulers, upscalers, scripts."""
 _MODELS_FOLDER = "/srv/sdwebui/models/Stable-diffusion"
 
 
 @dataclass
 class Checkpoint:
-    """One checkpoint file; its hash is known once it was loaded."""
+    """A checkpoint file; its hash is known after the first load."""
 
     name: str
     hashed: bool = False
 
     @property
     def model_name(self) -> str:
-        """The file's name without its ending."""
+        """The file's name without its extension."""
         return str(PurePosixPath(self.name).with_suffix(""))
 
     @property
     def sha256(self) -> str:
-        """The hash of the file, which does not exist: that of its name."""
+        """The hash of the name, since the file does not exist."""
         return hashlib.sha256(self.name.encode()).hexdigest()
 
     def as_json(self) -> dict[str, Any]:
-        """Return the entry of GET sd-models; the title gains the hash with the first load."""
+        """Return the entry in GET sd-models; the title includes the hash after the first load."""
         return {
             "title": f"{self.name} [{self.sha256[:10]}]" if self.hashed else self.name,
             "model_name": self.model_name,
@@ -51,7 +51,7 @@ class Checkpoint:
 
 @dataclass(kw_only=True)
 class WebuiProgress:
-    """What GET progress shows of the running job, which it does not name; `interrupted` stays until the next begins."""
+    """What GET progress shows of the running job, without its name; `interrupted` stays until the next job starts."""
 
     job: str = ""
     job_count: int = 0
@@ -73,7 +73,7 @@ class WebuiProgress:
 
 
 class WebuiMachine:
-    """Everything that requests share; `saved` holds the options that were ever set."""
+    """The state that requests share; `saved` has all options that were ever set."""
 
     def __init__(self, control: Control) -> None:
         self.control = control
@@ -88,16 +88,16 @@ class WebuiMachine:
             self.load_checkpoint()
 
     def find_checkpoint(self, alias: object) -> Checkpoint | None:
-        """Return the checkpoint of that name, file name, title or hash."""
+        """Find a checkpoint by its name, file name, title or hash."""
         keys = ("title", "model_name", "hash", "sha256")
         found = (one for one in self.checkpoints if alias in (one.name, *(one.as_json()[key] for key in keys)))
         return next(found, None) if alias is not None else None
 
     def load_checkpoint(self) -> Checkpoint:
-        """Load what the options name, else keep what is loaded; the options then show the title with its hash.
+        """Load the options' checkpoint, or keep the loaded one; the options then show its title with the hash.
 
         Raises:
-            WebuiError: There is no checkpoint at all.
+            WebuiError: There are no checkpoints.
         """
         if not self.checkpoints:
             words = f"No checkpoints found. When searching for checkpoints, looked at:\n - directory {_MODELS_FOLDER}"
@@ -110,18 +110,18 @@ class WebuiMachine:
         return self.loaded
 
     def reload_checkpoint(self) -> dict[str, Any]:
-        """Load the checkpoint, which is loaded already; returns the answer."""
+        """Return the answer; the checkpoint is already loaded."""
         if self.checkpoints:
             self.load_checkpoint()
         return {}
 
     def interrupt(self) -> dict[str, Any]:
-        """End whatever runs after its present step; returns the answer."""
+        """End the running job after its current step; return the answer."""
         self.progress.interrupted = True
         return {}
 
     def set_option(self, key: str, value: Any) -> None:
-        """Set an option to anything at all: its type is not looked at.
+        """Set an option to any value, of any type.
 
         Raises:
             WebuiError: There is no such option.
@@ -131,7 +131,7 @@ class WebuiMachine:
         self.options[key] = self.saved[key] = value
 
     async def set_options(self, change: dict[str, Any]) -> None:
-        """Set options one by one; one that names a checkpoint waits for the running job and loads it.
+        """Set options one by one; for a checkpoint, wait for the running job and load it.
 
         Raises:
             WebuiError: A checkpoint or an option does not exist; the options before it are kept.
@@ -147,10 +147,10 @@ class WebuiMachine:
 
     @asynccontextmanager
     async def job(self, kind: str, name: str | None = None) -> AsyncIterator[None]:
-        """Hold the server for one job: wait for its turn, show it as running, note how it ends.
+        """Hold the server for a job: wait for its turn, show it as running, record how it ends.
 
         Raises:
-            InjectedError: A fault in force fails the job.
+            InjectedError: A fault makes the job fail.
         """
         async with self._lock:
             progress = self.progress = WebuiProgress(

@@ -1,4 +1,4 @@
-"""Pictures as SD WebUI takes and gives them, and what it makes of finished ones: animations and larger pictures."""
+"""SD WebUI's format of pictures, and what it makes of finished ones: animations and larger pictures."""
 
 import base64
 import io
@@ -17,10 +17,10 @@ _MAX_FRAMES = 64
 
 
 def decode(encoded: object) -> Image.Image:
-    """Return the picture of a base64 text, with or without data URI.
+    """Decode a picture in base64, with or without a data URI.
 
     Raises:
-        WebuiError: It is no picture.
+        WebuiError: It is not a picture.
     """
     try:
         image = Image.open(io.BytesIO(base64.b64decode(str(encoded).rpartition(",")[2])))
@@ -31,16 +31,16 @@ def decode(encoded: object) -> Image.Image:
 
 
 def encode(image: Image.Image, key: str, text: str, painter: Painter) -> str:
-    """Return the picture as the painter's PNG in base64, the text inside it."""
+    """Return the picture as the painter's PNG in base64, with the text inside."""
     info = PngInfo()
     info.add_text(key, text)
     return painter.base64(image, "PNG", pnginfo=info)
 
 
 def animate(values: Mapping[str, Any], images: list[Image.Image], painter: Painter) -> list[str]:
-    """Return what the AnimateDiff extension makes of a request's pictures: one animation per batch and format.
+    """Return the AnimateDiff extension's animations of a request's pictures: one per batch and format.
 
-    In each, the picture drifts once around. Empty where the request asks for none.
+    In each, the picture shifts around once. Empty if the request has none.
     """
     scripts = {name.lower(): script for name, script in values["alwayson_scripts"].items()}
     args = scripts.get("animatediff", {}).get("args")
@@ -57,17 +57,17 @@ def animate(values: Mapping[str, Any], images: list[Image.Image], painter: Paint
 
 
 def require_upscaler(name: str, error: str) -> None:
-    """Do nothing if there is an upscaler of that name.
+    """Check that an upscaler exists.
 
     Raises:
-        WebuiError: There is none; `error` is the class of exception that the real server raises at this place.
+        WebuiError: It does not; `error` is the class of exception that the real server raises here.
     """
     if all(one["name"] != name for one in CATALOG["upscalers"]):
         raise broken(error, f"could not find upscaler named {name}")
 
 
 def upscaled(image: Image.Image, values: Mapping[str, Any]) -> tuple[Image.Image, str]:
-    """Return the picture resized by the factor or to the size of the body, and the text that says so.
+    """Return the picture, resized by the body's factor or to its size, and the text about that.
 
     Raises:
         WebuiError: A named upscaler does not exist.
@@ -80,6 +80,6 @@ def upscaled(image: Image.Image, values: Mapping[str, Any]) -> tuple[Image.Image
     if values["resize_mode"] == 1:
         size = (values["upscaling_resize_w"], values["upscaling_resize_h"])
         return ImageOps.fit(image.convert("RGB"), size), f"Postprocess upscale to: {size[0]}x{size[1]}, {by}"
-    # The real upscalers cut to multiples of 8.
+    # The real upscalers crop to multiples of 8.
     size = (max(8, int(image.width * factor // 8 * 8)), max(8, int(image.height * factor // 8 * 8)))
     return image.convert("RGB").resize(size), f"Postprocess upscale by: {factor}, {by}"

@@ -1,4 +1,4 @@
-"""SD WebUI's addresses under /sdapi/v1."""
+"""SD WebUI's routes under /sdapi/v1."""
 
 import asyncio
 import json
@@ -20,14 +20,14 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _PREFIX = "/sdapi/v1/"
 FINISHES_JOBS = True
-"""Whether the server ends its jobs before it stops."""
+"""Whether the server finishes its jobs before it stops."""
 _SCRIPTS = {"controlnet", "animatediff", "adetailer"} | {
     name.lower() for kind in ("txt2img", "img2img") for name in CATALOG["scripts"][kind]
 }
 
 
 def build(control: Control) -> web.Application:
-    """Return the application that answers as SD WebUI."""
+    """Return the application that answers like SD WebUI."""
     app = web.Application(middlewares=[_speak_as_webui], client_max_size=1 << 30)
     machine = WebuiMachine(control)
     for path, handler in (
@@ -42,14 +42,14 @@ def build(control: Control) -> web.Application:
 
 
 def _answer(payload: object, status: int = 200) -> web.Response:
-    """Return the payload as JSON, packed as FastAPI packs it."""
+    """Return the payload as JSON in FastAPI's compact format."""
     text = json.dumps(payload, ensure_ascii=False, separators=(",", ":"))
     return web.Response(text=text, status=status, content_type="application/json", charset=None)
 
 
 @web.middleware
 async def _speak_as_webui(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turn every failure into the answer that SD WebUI gives for it."""
+    """Turn every failure into SD WebUI's answer for it."""
     try:
         return await handler(request)
     except InjectedError as exc:
@@ -118,4 +118,4 @@ _PAYLOADS: dict[tuple[str, str], Callable[[WebuiMachine], Any]] = {
     ("GET", "latent-upscale-modes"): lambda _: CATALOG["latent_upscale_modes"],
     ("GET", "scripts"): lambda _: CATALOG["scripts"],
 }
-"""What is answered without a look at the request."""
+"""Answers that do not depend on the request."""

@@ -1,4 +1,4 @@
-"""The bodies that SD WebUI takes, checked as pydantic 1 checks them and rejected in its words."""
+"""The bodies that SD WebUI accepts, with the checks and messages of pydantic 1."""
 
 import json
 import operator
@@ -11,7 +11,7 @@ from aiohttp import web
 from runtimes.sdwebui.standin.errors import invalid
 
 _SCHEMAS: dict[str, dict[str, list[Any]]] = json.loads(Path(__file__).with_name("schema.json").read_text())
-"""By path: each field's type ("?" where null may come), default and limits. A field without a default is required."""
+"""By path: each field's type ("?" allows null), default and limits. A field without a default is required."""
 _BOOLS = dict.fromkeys((1, "1", "on", "t", "true", "y", "yes"), True) | dict.fromkeys(
     (0, "0", "off", "f", "false", "n", "no"), False
 )
@@ -38,7 +38,7 @@ _TYPES: dict[str, tuple[Callable[[Any], Any], str, str]] = {
     "list": (_only(list), "value is not a valid list", "type_error.list"),
     "dict": (_only(dict), "value is not a valid dict", "type_error.dict"),
 }
-"""How a value is read: fractions are cut off, digits in text count. And the error of one that cannot be."""
+"""How to convert a value (fractions are truncated, text with digits is a number), and the error if that fails."""
 _LIMITS: dict[str, tuple[Callable[[Any, Any], bool], str, str]] = {
     "gt": (operator.gt, "ensure this value is greater than {}", "value_error.number.not_gt"),
     "ge": (operator.ge, "ensure this value is greater than or equal to {}", "value_error.number.not_ge"),
@@ -47,7 +47,7 @@ _LIMITS: dict[str, tuple[Callable[[Any, Any], bool], str, str]] = {
 
 
 class _UnfitError(Exception):
-    """A value does not fit its field; the arguments are the message, its type and its context."""
+    """A value does not fit its field; the arguments are the error's message, type and context."""
 
 
 def _read(value: Any, kind: str, limits: dict[str, Any]) -> Any:
@@ -71,7 +71,7 @@ async def read_object(request: web.Request) -> dict[str, Any]:
     """Return the request's JSON object.
 
     Raises:
-        WebuiError: The body is no object.
+        WebuiError: The body is not an object.
     """
     body = await request.json()
     if not isinstance(body, dict):
@@ -80,10 +80,10 @@ async def read_object(request: web.Request) -> dict[str, Any]:
 
 
 async def read_body(request: web.Request, name: str) -> dict[str, Any]:
-    """Return every field of the named schema; unknown fields are dropped without an error.
+    """Return all fields of the named schema; ignore unknown fields.
 
     Raises:
-        WebuiError: The body does not fit; all errors are named.
+        WebuiError: The body does not fit; the answer lists all errors.
     """
     body = await read_object(request)
     values: dict[str, Any] = {}
