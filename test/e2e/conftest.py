@@ -23,18 +23,18 @@ T = TypeVar("T")
 
 _MARKS = ("--type=", "RUNTIME_NAME=")
 _LAST_WORDS = "All samples at once"
-"""What is printed when all runs, after stack.json is there; agents may still be about to start."""
+"""Printed when all parts run and stack.json exists; agents may still be starting."""
 
 
 class LocalUp:
-    """A `python -m local up` of the tests' own, beside whatever else runs on this machine."""
+    """A `python -m local up` that does not disturb others on this machine."""
 
     def __init__(self, state: Path, *arguments: str) -> None:
         state.mkdir(parents=True, exist_ok=True)
         self.state = state
         self.stack: dict[str, Any] = {}
         command = [sys.executable, "-m", "local", "up", "--port=0", "--aws-port=0", f"--state={state}", *arguments]
-        # A profile that does not exist: a part that looked at the caller's AWS settings would fail.
+        # The profile does not exist: a part that reads the caller's AWS settings fails.
         options: Any = {"env": os.environ | {"AWS_PROFILE": "nobody", "AWS_ENDPOINT_URL": "http://127.0.0.1:1"}}
         options |= {"cwd": ROOT, "stderr": subprocess.STDOUT, "start_new_session": True}
         with (state / "printed").open("w") as printed:
@@ -47,11 +47,11 @@ class LocalUp:
 
     @property
     def output(self) -> str:
-        """What it has printed so far."""
+        """Its output so far."""
         return (self.state / "printed").read_text()
 
     def until(self, condition: Callable[[], T]) -> T:
-        """Wait for a condition; the platform must not end before."""
+        """Wait for a condition; fail if the platform ends first."""
 
         def holds() -> T:
             assert self.process.poll() is None, self.output
@@ -73,7 +73,7 @@ class LocalUp:
         return httpx.post(f"{self.target.endpoint}/v1alpha2", json=body, headers=headers, timeout=30)
 
     def draw(self, notices: NoticeQueue, **changes: Any) -> tuple[dict[str, Any], Any]:
-        """Have a picture made; return the door's answer and the notice."""
+        """Draw a picture; return the door's answer and the notice."""
         answer = self.post(self.text_to_image(**changes))
         assert answer.status_code == 200, answer.text
         return answer.json(), self.wait_for_notice(notices, answer.json()["id_task"])
@@ -88,7 +88,7 @@ class LocalUp:
         return self.until(lambda: next((one for one in notices.receive() if one.id == task_id), None))
 
     def part_pids(self) -> dict[str, int]:
-        """Process ids of the parts, by their module and the runtime or type that they are for."""
+        """Process ids of the parts, by module and by their runtime or type."""
         found = {}
         threads = Path(f"/proc/{self.process.pid}/task").glob("*/children")
         for pid in (pid for thread in threads for pid in thread.read_text().split()):
@@ -107,7 +107,7 @@ class LocalUp:
 
 @pytest.fixture(scope="session")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalUp]:
-    """The platform of the sample configuration, for the whole run."""
+    """A platform with the sample configuration, for the whole run."""
     up = LocalUp(tmp_path_factory.mktemp("platform"))
     try:
         up.wait_ready()
@@ -138,7 +138,7 @@ def notices(platform: LocalUp) -> Iterator[NoticeQueue]:
 
 @pytest.fixture
 def small_config(tmp_path: Path) -> Path:
-    """A configuration with one runtime: quick to start."""
+    """A configuration with one runtime, which starts quickly."""
     path = tmp_path / "config.yaml"
     path.write_text(
         "stackName: small\n"

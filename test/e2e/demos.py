@@ -1,4 +1,4 @@
-"""``make demo`` and ``make demo-flux``, with folders of a test's own."""
+"""``make demo`` and ``make demo-flux`` with a test's own folders."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ def make_demo(
 
 
 def pictures_of(directory: Path) -> dict[str, tuple[int, int]]:
-    """The sizes of the pictures of the only run, by name; each can be read to its end."""
+    """The sizes of the only run's pictures, by name; reads each picture whole."""
     (run,) = [path for path in (directory / "out").iterdir() if path.is_dir()]
     sizes = {}
     for path in run.glob("*.png"):

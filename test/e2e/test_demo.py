@@ -75,7 +75,7 @@ def test_a_task_that_fails_is_named_with_its_logs_and_the_exit_code_is_1(tmp_pat
         "stackName: small\nmodelBucketArn: arn:aws:s3:::models\n"
         "modelsRuntime:\n  - {name: only, namespace: only, type: comfyui}\n"
     )
-    # Nobody has told the server about the samples' checkpoint.
+    # The server does not know the samples' checkpoint.
     with subprocess.Popen(
         [ROOT / ".venv/bin/python", "-m", "runtimes.standin", "--type=comfyui", "--port=0", "--model=x.safetensors"],
         cwd=ROOT,
@@ -88,7 +88,7 @@ def test_a_task_that_fails_is_named_with_its_logs_and_the_exit_code_is_1(tmp_pat
             ended = make_demo(tmp_path, "demo", f"CONFIG={config}", options=f"--runtime-url only={url}")
         finally:
             server.terminate()
-    assert ended.returncode == 2  # make's own for a recipe that failed
+    assert ended.returncode == 2  # make's own status for a failed recipe
     assert "v1-5-pruned-emaonly.safetensors" in ended.stdout
     assert str(tmp_path / "state/logs") in ended.stdout
     assert (tmp_path / "state/logs/only-agent.log").exists()

@@ -1,4 +1,4 @@
-"""``make demo-flux``: tiny models of the real classes, drawn by the flux server itself through all parts."""
+"""``make demo-flux``: the flux server draws with tiny models of the real classes, through all parts."""
 
 from pathlib import Path
 

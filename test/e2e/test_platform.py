@@ -36,7 +36,7 @@ def test_the_notice_gives_the_context_back_and_says_where_pictures_and_manifest_
     platform: Any, notices: NoticeQueue
 ) -> None:
     context = {"user": "Zoë", "numbers": [1, 2.5, True, None], "deep": {"deeper": {}}}
-    prompt = "a dog, " + "very " * 60_000 + "happy"  # more than a message holds
+    prompt = "a dog, " + "very " * 60_000 + "happy"  # more than fits into a message
     answer, notice = platform.draw(notices, context=context, batch_size=2, prompt=prompt)
     assert (notice.result, notice.status, notice.error) == (True, "succeeded", None)
     assert (notice.context, notice.job, notice.runtime) == (context, answer["job"], "sdruntime")
@@ -87,4 +87,4 @@ def test_the_logs_name_every_part_and_hold_neither_key_nor_prompt(platform: Any,
     for log in logs.values():
         assert platform.target.api_key not in log
         assert "walrus" not in log
-    assert platform.output.count(platform.target.api_key) == 2  # the API key, and the curl line
+    assert platform.output.count(platform.target.api_key) == 2  # in the line of the API key, and in the curl line

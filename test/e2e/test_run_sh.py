@@ -9,7 +9,7 @@ from test.kit.processes import ROOT
 
 
 def run_sh(directory: Path, stack_file: Path | str, **variables: str) -> subprocess.CompletedProcess[str]:
-    # AWS settings of a real account: a local run must not look at them.
+    # AWS settings of a real account, which a local run must ignore.
     ours = {"LOCAL": "1", "AWS_PROFILE": "nobody", "WAIT_SECONDS": "30", "STACK_FILE": str(stack_file)}
     command, environment = [str(ROOT / "test" / "run.sh")], os.environ | ours | variables
     return subprocess.run(

@@ -36,7 +36,7 @@ def test_no_part_outlives_the_platform_however_and_whenever_it_ends(
     number: signal.Signals,
     status: int | None,
 ) -> None:
-    """It ends once it is ready, or in the middle of starting with so many parts."""
+    """It ends when it is ready, or while starting, after a number of parts."""
     up = start_up(f"--config={small_config}")
     if parts_so_far is None:
         up.wait_ready()

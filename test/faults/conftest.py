@@ -1,4 +1,4 @@
-"""Each test has a rig of its own; they run beside each other."""
+"""Each test has its own rig; tests run concurrently."""
 
 from test.kit.concurrency import kit, pytest_pyfunc_call
 

@@ -1,4 +1,4 @@
-"""S3, SNS, SQS and DynamoDB fail, throttle, hang and break off at each stage for a while; tasks still end once."""
+"""S3, SNS, SQS and DynamoDB fail, throttle, hang and break off at each stage; tasks still end once."""
 
 import random
 
@@ -25,7 +25,7 @@ STAGES = {
 }
 RENEWALS = {"keep hidden", "renew"}
 OUTAGE_S = 8
-"""Longer than the AWS library goes on trying by itself."""
+"""Longer than the AWS library's own retries."""
 TROUBLES = {
     "fails": (aws_error(500, "InternalError"), {"times": 2}),
     "is throttled": (throttled(), {"times": 2}),
@@ -37,9 +37,9 @@ TROUBLES = {
     "hangs": (hang(), {"times": 1}),
 }
 SLOW = {"is throttled", "is reset before it is done", "answers by half", "is slow"}
-"""Left to ``make soak``, since the library takes them like another one."""
+"""Only in ``make soak``, because the library treats them like another trouble."""
 SLOW_HANGS = {"fetch input", "put manifest", "finish", "delete"}
-"""The same where the agent takes a hanging call like that of another stage."""
+"""Also only there, because the agent treats a hanging call like that of another stage."""
 SECOND_NOTICES = {
     ("publish", "is reset after it is done"): 1,
     ("publish", "answers by half"): 1,
@@ -47,8 +47,8 @@ SECOND_NOTICES = {
     ("publish", "is out for a while"): 1,
     ("mark as notified", "hangs"): 1,
 }
-"""Where the agent may notify again: it could not know whether SNS got the notice, or that it had sent it. So may one
-whose message could not be kept hidden: the message comes again before it is deleted."""
+"""The agent may notify again here, because it does not know whether SNS got the notice, or that it was sent. It may
+also do so if it cannot keep the message hidden: the message comes again before it is deleted."""
 
 
 def _marks(stage, trouble):
@@ -74,19 +74,19 @@ def test_a_task_ends_once_though_a_call_to_aws(kit, stage, trouble):
         if stage == "fetch input":
             rig.submit_with_link()
         else:
-            # Long enough for the lease to be renewed, where that is the stage.
+            # Long enough for a renewal of the lease, if that is the stage.
             rig.submit(steps=25 if stage in RENEWALS else 1, pictures=2)
         rig.wait_until_all_are_notified()
         assert rule.hits
         assert pod.agent.is_alive, pod.log[-3000:]
         allowed = SECOND_NOTICES.get((stage, trouble), int(stage in RENEWALS))
         if (stage, trouble) == ("mark as notified", "is out for a while"):
-            allowed = pod.log.count('"found ended"')  # how often depends on the speed of agent and AWS library
+            allowed = pod.log.count('"found ended"')  # the number depends on the speed of agent and AWS library
         assert check_endings(rig) <= allowed
 
 
 def goes_wrong(source):
-    """An action that gives a quarter of all calls to one trouble or another."""
+    """An action that disturbs a quarter of all calls."""
     actions = [aws_error(500, "InternalError"), throttled(), reset(), reset(after_forwarding=True), half_body()]
 
     async def action(exchange):

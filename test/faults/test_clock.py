@@ -1,4 +1,4 @@
-"""The machine's clock jumps while tasks are worked on."""
+"""The machine's clock jumps while agents work on tasks."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -17,7 +17,7 @@ LIBRARY = Path(libfaketime.__file__).parent / "vendor" / "libfaketime" / "src" /
 
 @pytest.mark.parametrize(("jump", "start_s"), [("+2h", None), ("-2h", None), ("+2h", 3600)])
 def test_tasks_end_once_and_no_lease_is_lost_though_an_agents_clock_jumps(kit, jump, start_s):
-    """Another agent's clock stays right. Tasks with a deadline to start by have less time than the clock jumps."""
+    """The other agent's clock stays right. Deadlines to start, if any, are shorter than the jump."""
     with kit.rig("sdwebui", visibility_s=SHORT_VISIBILITY_S) as rig:
         clock = kit.folder / f"clock-{rig.name}"
         clock.write_text("+0\n")
@@ -34,7 +34,7 @@ def test_tasks_end_once_and_no_lease_is_lost_though_an_agents_clock_jumps(kit, j
         other = rig.add_pod(step_s=0.1).start()
         deadlines = {} if start_s is None else {"deadlines": {"start_seconds": start_s}}
         for _ in range(6):
-            # Longer than the way to the next heartbeat.
+            # Longer than the time between heartbeats.
             rig.submit(steps=30, submitted_at=datetime.now(UTC).isoformat(), **deadlines)
         rig.until(lambda: len(pod.generations) > 1)
         clock.write_text(f"{jump}\n")

@@ -1,4 +1,4 @@
-"""No byte can be written to a disk, not even a log line; the agent writes none and works on."""
+"""The disk takes no byte, not even a log line; the agent needs none and works on."""
 
 import signal
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Agents are killed at random and at each moment; no task is lost and none shows two sets of pictures."""
+"""Agents are killed at random and at each moment; no task is lost, and none has two sets of pictures."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.concurrent
 LONG_KILLS = int(os.environ.get("FAULTS_KILLS", "1000"))
 TYPES = ("sdwebui", "comfyui", "flux")
 SECOND_NOTICES_PER_BLOW = 0.1
-"""A blow is a kill; where jobs are drawn in batches, one for each job that a batch may have."""
+"""A kill counts as one blow, or as one for each possible job of a batch."""
 
 
 @pytest.mark.parametrize("kills", [30, pytest.param(LONG_KILLS, marks=pytest.mark.slow)])
@@ -33,7 +33,7 @@ def test_each_task_has_one_set_of_pictures_and_a_notice_though_agents_and_server
 
 UPDATE = "dynamodb:UpdateItem"
 MOMENTS = {
-    # The call, and how many generations and second notices there are if the agent is killed before it and after it.
+    # The call, and the numbers of generations and of second notices after a kill before the call and after it.
     "ReceiveMessage": ("sqs:ReceiveMessage", "*", None, (1, 0)),
     "claim": (UPDATE, CLAIM, (2, 0), (2, 0)),
     "ChangeMessageVisibility": ("sqs:ChangeMessageVisibility", "*", (2, 0), None),

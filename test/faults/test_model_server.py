@@ -1,4 +1,4 @@
-"""The model server answers wrongly, dies, hangs or is away, at each call; every task ends once, and rightly."""
+"""The model server answers wrongly, dies, hangs or is away at each call; every task ends once, with the right state."""
 
 import base64
 import json
@@ -27,7 +27,7 @@ _COMFY_WORDS = {"type": "prompt_no_outputs", "message": "the proxy's own words",
 
 
 def _flux_failure(words: str) -> Action:
-    """Events that end with a job's failure."""
+    """An event of a job's failure."""
     ending = {"state": "failed", "error": {"code": "failed", "message": words}}
     return instead(b"event: end\ndata: " + _json(ending) + b"\n\n", "text/event-stream")
 
@@ -91,9 +91,9 @@ CALLS = {
         ("link", "POST /jobs", ("dies after it is done",)),
     ],
 }
-"""By type: the task that makes a call, the call, and the answers that a driver takes in ways of their own."""
+"""By type: the task that makes a call, the call, and the answers that a driver handles differently."""
 NO_FALSE_SUCCESS = ("succeeded", "execution_failed", "no_output")
-"""A success is one only with pictures that can be opened; see test.kit.audit."""
+"""A success must have pictures that can be opened; see test.kit.audit."""
 FINAL = [
     ("sdwebui", "draw", f"POST {WEBUI}/txt2img", "500 in its words", "execution_failed"),
     ("sdwebui", "draw", f"POST {WEBUI}/txt2img", "422 in its words", "rejected"),
@@ -126,7 +126,7 @@ SUBMISSIONS = {
     "upscale": lambda rig: rig.submit(upscaling_content(), "extra-single-image"),
 }
 EXECUTION_TIMEOUT_S = "8"
-"""Above the 5 s in which a websocket must be open."""
+"""More than the 5 s limit for opening a websocket."""
 
 
 def troubles():
@@ -142,7 +142,7 @@ def troubles():
 
 
 def action_of(trouble, pod):
-    """What is done to the call in a pod."""
+    """The action on a call in a pod."""
     if trouble == "its worker dies":
         return cut(partial(kill_worker, pod.server))
     if trouble.startswith("dies"):
@@ -160,7 +160,7 @@ def test_a_task_ends_once_and_rightly_though_the_model_server_answers(kit, runti
         rig.until(lambda: pod.aws.count("sqs:ReceiveMessage"))
         rule = pod.server_proxy.rule(call, action_of(how, pod), times=1)
         if "/ws" in call:
-            # The agent has its socket already; a new server makes it open another.
+            # The agent already has a socket; a new server makes it open another.
             pod.server.send(signal.SIGKILL)
         task_id = SUBMISSIONS[task](rig)
         rig.wait_until_all_are_notified()

@@ -1,4 +1,4 @@
-"""Messages that are no tasks come among good ones; these are done, those are kept, and the agent lives on."""
+"""Invalid messages come among good tasks; the tasks are done, the messages are kept, and the agent lives on."""
 
 import json
 import random
@@ -73,7 +73,7 @@ def test_every_good_task_among_poison_is_done_once_and_every_poison_is_kept_in_t
         told = [notice for notice in rig.received if notice["id"] not in rig.submitted]
         rig.received[:] = [notice for notice in rig.received if notice["id"] in rig.submitted]
         assert not any(notice["result"] for notice in told)
-        # Who sent something with a readable id hears of it.
+        # Senders of a readable id get a notice.
         assert {f"poison-{number}" for number in range(1, 8)} - {notice["id"] for notice in told} <= {"poison-1"}
         assert check_endings(rig) == 0
         assert all(pod.agent.is_alive and not pod.agent.exits for pod in pods)

@@ -1,4 +1,4 @@
-"""The model server is not there for a while, hangs in a job, or its websocket closes at any event."""
+"""The model server is away for some time, hangs in a job, or its websocket closes at any event."""
 
 import threading
 
@@ -66,7 +66,7 @@ def test_pictures_that_come_by_websocket_are_all_there_though_it_is_cut_after(ki
         sockets = pod.server_proxy.count("GET /ws")
         pod.model.faults(drop_socket_after=event)
         task_id = rig.submit(SOCKET_WORKFLOW)
-        # Not every event comes in every job; where it does, the agent opens another socket.
+        # Not every event comes in every job; if it does, the agent opens another socket.
         rig.until(lambda: pod.server_proxy.count("GET /ws") > sockets or (rig.listen() and rig.notices(task_id)))
         pod.model.faults(drop_socket_after="")
         rig.wait_until_all_are_notified()

@@ -1,4 +1,4 @@
-"""SIGTERM at every stage: the agent exits with 0 within its grace, loses no task, and none is drawn twice in vain."""
+"""SIGTERM at every stage: the agent exits with 0 within its grace, loses no task, and draws none twice without need."""
 
 import signal
 from fnmatch import fnmatchcase
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.concurrent
 
 GRACE_S = 6
 LONG_GRACE_S = 600
-"""Longer than any test waits: an agent that exits all the same has not waited for its end."""
+"""Longer than any test waits: an agent that still exits has not waited for it."""
 STEP_S = 0.1
 SLOW = delay(1.5)
 MAX_BATCH = 4
@@ -27,31 +27,31 @@ CLAIMING, FINISHING, MARKING = (("dynamodb:UpdateItem", path) for path in (CLAIM
 
 
 class Stop(NamedTuple):
-    """A stage of each task in which SIGTERM comes, and what there is then."""
+    """A stage of a task at which SIGTERM comes, and the expected state then."""
 
     name: str
     type: str = "sdwebui"
     during: tuple[str, str] | None = None
-    """The call during which it comes, and the pattern of its path; None for the drawing."""
+    """The call during which it comes, with the pattern of its path; None means during drawing."""
     action: Action = SLOW
-    """What keeps the call under way."""
+    """What delays the call."""
     steps: int = 1
     tasks: int = 1
     grace_s: float = GRACE_S
     told: int = 0
-    """How many tasks have their notice and are deleted before the agent exits."""
+    """How many tasks at least have notices, and are deleted, before the agent exits."""
     generations: int = 0
-    """How many drawings there may be in the end beyond one per task."""
+    """How many drawings beyond one per task are allowed."""
     second_notices: int = 0
     undeleted: int = 0
-    """How many told tasks are left in the queue."""
+    """How many tasks with a notice stay in the queue."""
 
     def __str__(self):
         return f"{self.type} {self.name}"
 
 
 def drawing_stops(of):
-    """Stages in which it matters what the model server is."""
+    """Stages that depend on the type of model server."""
     return [
         Stop("running", of, steps=20, told=1),
         Stop("running for longer than the grace", of, steps=90, generations=1),
@@ -106,7 +106,7 @@ def test_an_agent_stopped_while_it_is(kit, stop):
         rig.wait_until_all_are_notified()
         assert told >= stop.told
         assert waiting + in_flight == stop.tasks - told + stop.undeleted
-        # SQS may be handing out a message in that very moment, or as many as a batch has; they come again later.
+        # SQS may be delivering a message at this moment, or a batch of them; they come again later.
         handed_out = (MAX_BATCH if stop.type == "flux" else 1) if stop.tasks > 1 else 0
         assert in_flight <= handed_out + stop.undeleted, "what was not done is released at once"
         assert check_endings(rig) <= stop.second_notices
@@ -121,14 +121,14 @@ _STEPS = 10
 def test_a_task_that_waits_in_the_servers_queue_or_the_agent_at_sigterm_is_given_back_and_drawn_once(
     kit, runtime_type, ends
 ):
-    """The one before it can be finished within the grace, or cannot.
+    """The task before it can end within the grace, or cannot.
 
-    It is held before its last but one step: so near its end the agent takes the next one, and the server has not yet
-    given that to its worker. It goes on once the waiting one is released, or not before the agent's end.
+    It is held before its second-to-last step: near its end, the agent takes the next task, but the server has not
+    given it to its worker yet. It continues when the waiting one is released, or only after the agent's end.
     """
     with kit.rig(runtime_type, visibility_s=SHORT_VISIBILITY_S) as rig:
         pod = rig.add_pod(SHUTDOWN_GRACE_S=str(LONG_GRACE_S if ends else GRACE_S), step_s=STEP_S).start()
-        rig.submit(steps=_STEPS, seed=1)  # from which the agent learns how long such a job takes
+        rig.submit(steps=_STEPS, seed=1)  # teaches the agent how long such a job takes
         rig.wait_until_all_are_notified()
         pod.model.hold(_STEPS - 1)
         rig.submit(steps=_STEPS, seed=2)

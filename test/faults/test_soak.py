@@ -1,4 +1,4 @@
-"""Many tasks through the door: each that goes in comes out once, and neither agents nor the servers' disks grow."""
+"""Many tasks go through the door: each ends once, and neither agents nor the servers' disks grow."""
 
 import contextlib
 import os
@@ -16,12 +16,12 @@ from test.kit.tasks import INPUT_PNG, TASKTYPES, content_of, linking_content
 LONG_TASKS = int(os.environ.get("FAULTS_TASKS", "2000")) // 2
 PODS = 2
 WARM_UP_SHARE = 5
-"""Of so many tasks one is done before anything is measured."""
+"""One in this many tasks is done before the measurement."""
 DEAD_LINK_EVERY, LINK_EVERY, PAIR_EVERY = 20, 7, 3
 
 
 class Samples(threading.Thread):
-    """Samples a process's memory in MB, open files and sockets until the end of its context."""
+    """Samples a process's memory in MB, open files and sockets until the context ends."""
 
     def __init__(self, pid, every_s):
         super().__init__(name="samples", daemon=True)
@@ -49,7 +49,7 @@ class Samples(threading.Thread):
         self.join(10)
 
     def quarters(self):
-        """The medians of each quarter of the time."""
+        """Medians of each quarter of the samples."""
         size = len(self._samples) // 4
         assert size, "too few samples"
         parts = (self._samples[start : start + size] for start in range(0, 4 * size, size))
@@ -57,9 +57,9 @@ class Samples(threading.Thread):
 
 
 def has_grown(quarters):
-    """Whether a process has more in the last quarter than in the second one, after the warm-up.
+    """Whether a process uses more in the last quarter than in the second.
 
-    Connections are kept, and a rare moment with more calls at a time leaves more of them.
+    The limits allow for kept connections, whose number grows at moments with more calls.
     """
     (memory_mb, files, sockets), last = quarters[1], quarters[3]
     return any(now > limit for now, limit in zip(last, (1.05 * memory_mb + 5, files + 8, sockets + 8), strict=True))
@@ -97,7 +97,7 @@ def test_each_task_that_goes_in_comes_out_once_while_the_agents_memory_and_socke
 
 
 def order(number, rig):
-    """A task's id, how many pictures it is to have, its content with metadata, and whether it must fail."""
+    """A task's id, its number of pictures, its content with metadata, and whether it must fail."""
     fails, with_link = number % DEAD_LINK_EVERY == 3, number % LINK_EVERY == 1
     pictures = 2 if number % PAIR_EVERY == 0 else 1
     content, tasktype = content_of(rig.type, seed=number, pictures=pictures), TASKTYPES[rig.type]

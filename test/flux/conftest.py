@@ -1,4 +1,4 @@
-"""Tiny models of the real classes, made once for all modules. Without torch, what needs them is left out."""
+"""Tiny models of the real classes, made once for all modules. Without torch, the tests that need them are ignored."""
 
 from functools import cache
 from importlib.util import find_spec
@@ -16,7 +16,7 @@ _SIDE = 64
 
 @pytest.fixture(scope="session")
 def tiny_models(tmp_path_factory):
-    """A folder with a tiny model for each family, named like it, flux-schnell, and Lora/{tiny,other}.safetensors."""
+    """A folder with a tiny model for each family, named after it, flux-schnell, and Lora/{tiny,other}.safetensors."""
     torch = pytest.importorskip("torch", reason="the packages of the group flux are not installed here")
     from runtimes.flux.standin.tiny import TINY, make_lora, make_model
 
@@ -31,7 +31,7 @@ def tiny_models(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def load_model(tiny_models):
-    """Loads a model of that folder, or of another one; by default tiny FLUX in float32."""
+    """Loads a model from that folder or another; by default tiny FLUX in float32."""
     from runtimes.flux.server.pipeline.loading import load
 
     def model(folder=tiny_models, **options):
@@ -43,20 +43,20 @@ def load_model(tiny_models):
 
 @pytest.fixture(scope="session")
 def pipeline_of(load_model):
-    """Loads a tiny model by its name and dtype; each once."""
+    """Loads tiny models by name and dtype, each once."""
     return cache(lambda source, dtype="float32": load_model(source=source, dtype=dtype))
 
 
 @pytest.fixture(scope="session")
 def given_image():
-    """A small image with something to see on it."""
+    """A small image with some content."""
     across = Image.linear_gradient("L").resize((_SIDE, _SIDE))
     return Image.merge("RGB", (across, across.rotate(90), across.rotate(180)))
 
 
 @pytest.fixture(scope="session")
 def make_request(given_image):
-    """Makes a request of a task type; images and mask are there where the task takes them."""
+    """Makes a request of a task type, with images and mask if the task takes them."""
     mask = Image.new("L", given_image.size, 0)
     mask.paste(255, (16, 16, 48, 48))
 
@@ -81,7 +81,7 @@ def make_request(given_image):
 
 @pytest.fixture(scope="session")
 def draw():
-    """Encodes and draws requests together; gives the pictures of each as arrays of numbers that may be subtracted."""
+    """Encodes and draws requests together; returns the pictures of each as arrays of signed numbers."""
     np = pytest.importorskip("numpy", reason="the packages of the group flux are not installed here")
 
     def together(pipeline, *requests, watch=None):
@@ -93,7 +93,7 @@ def draw():
 
 @pytest.fixture
 def draw_one(pipeline_of, make_request, draw):
-    """Draws one request of a family; gives its first picture."""
+    """Draws a request with the model of a family; returns the first picture."""
 
     def first(name, *task, watch=None, **values):
         return draw(pipeline_of(name), make_request(*task, **values), watch=watch)[0][0]

@@ -30,7 +30,7 @@ def test_a_server_slower_than_the_loop_by_more_than_its_limit_is_told(loop_s, ar
 
 @pytest.fixture
 def serve(monkeypatch):
-    """Has requests answered with so many pictures; gives their contents."""
+    """Answers requests with a number of pictures; returns the list of their contents."""
 
     def answering(status, images):
         asked = []

@@ -1,4 +1,4 @@
-"""Each family draws what is asked for, through the real classes of diffusers."""
+"""Each family draws requests with the real classes of diffusers."""
 
 import dataclasses
 import inspect
@@ -21,12 +21,12 @@ INPAINTERS = [*((name, INPAINTING) for name in (*DRAWERS, "flux-fill"))]
 FROM_IMAGES = [*((name, IMAGE_TO_IMAGE) for name in DRAWERS), *INPAINTERS, ("flux-kontext", EDIT)]
 FROM_WORDS = ["flux", "flux-schnell", "flux-kontext", "sdxl", "sd3"]
 PROMISED = 2
-"""Of 255, the most that a picture in a batch may differ from the same one drawn alone."""
+"""The maximum difference, of 255, between a picture in a batch and the same one drawn alone."""
 
 
 @pytest.fixture(autouse=True)
 def small_references(monkeypatch):
-    """Qwen-Image-Edit brings each reference to a megapixel, which takes seconds without a GPU."""
+    """Qwen-Image-Edit scales each reference to a megapixel, which takes seconds without a GPU."""
     from diffusers.pipelines.qwenimage import pipeline_qwenimage_edit_plus
 
     monkeypatch.setattr(pipeline_qwenimage_edit_plus, "VAE_IMAGE_SIZE", 96 * 96)
@@ -80,7 +80,7 @@ BY_TASK = {EDIT: {"image"}, IMAGE_TO_IMAGE: {"image", "strength"}, INPAINTING: {
 
 @pytest.mark.parametrize(("class_name", "task"), CALLS)
 def test_every_class_takes_all_settings_that_decide_its_picture(class_name, task):
-    """A setting that a class no longer takes would be left out without a word."""
+    """A setting that a class no longer takes would silently be left out."""
     recipe = RECIPES[class_name]
     decisive = DECISIVE | BY_TASK.get(task, set()) | ({"true_cfg_scale"} if recipe.family.true_cfg > 1 else set())
     decisive |= {"max_area", "_auto_resize"} if class_name == "FluxKontextPipeline" else set()
@@ -151,7 +151,7 @@ def test_the_first_qwen_edit_takes_one_image_and_refuses_two(tiny_models, tmp_pa
 
 
 def test_kontext_reads_its_reference_at_the_size_that_the_request_has(draw_one):
-    """By itself diffusers would bring it to about a megapixel."""
+    """Diffusers alone would scale it to about a megapixel."""
     from diffusers import FluxTransformer2DModel
 
     forward = FluxTransformer2DModel.forward
@@ -163,7 +163,7 @@ def test_kontext_reads_its_reference_at_the_size_that_the_request_has(draw_one):
 
 @pytest.mark.parametrize("task", [IMAGE_TO_IMAGE, TEXT_TO_IMAGE])
 def test_sdxl_in_float16_decodes_in_float32(task, pipeline_of, make_request, draw):
-    """Its autoencoder gives black pictures in float16, also after an image was encoded."""
+    """In float16, its autoencoder gives black pictures, also after encoding an image."""
     half, whole = (draw(pipeline_of("sdxl", dtype), make_request(task))[0][0] for dtype in ("float16", "float32"))
     assert np.abs(half - whole).mean() < 3
 

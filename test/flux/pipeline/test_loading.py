@@ -1,4 +1,4 @@
-"""Loading finds out what a model is, and says in words what is wrong with it. Tiny models are made by a command."""
+"""Loading recognizes a model, and explains what is wrong with it. A command makes tiny models."""
 
 import ctypes
 import gc
@@ -18,7 +18,7 @@ from runtimes.flux.server.errors import PipelineRefusedError
 
 @pytest.fixture
 def copied(tiny_models, tmp_path):
-    """A folder of models with a copy of tiny FLUX that may be broken."""
+    """A folder of models with a copy of tiny FLUX, for a test to break."""
     shutil.copytree(tiny_models / "flux", tmp_path / "flux")
     return tmp_path
 
@@ -119,7 +119,7 @@ def test_denoiser_and_text_encoders_are_quantized_and_nothing_else(bits):
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="the peak of memory is read from Linux")
 def test_main_memory_holds_at_most_one_part_twice(tiny_models, load_model):
-    """Two parts of 64 MB: both of them once, as there is no GPU, and one a second time while it is read."""
+    """Two parts of 64 MB: memory holds both, as there is no GPU, and a second copy of one while it is read."""
     from diffusers import DiffusionPipeline, FluxTransformer2DModel
     from transformers import T5Config, T5EncoderModel
 
@@ -147,7 +147,7 @@ def test_main_memory_holds_at_most_one_part_twice(tiny_models, load_model):
 
 
 def memory(line):
-    """Bytes that the process has, or has had at most since that was reset."""
+    """The process's current memory, or its peak since the last reset, in bytes."""
     found = re.search(rf"{line}:\s+(\d+) kB", Path("/proc/self/status").read_text())
     return int(found[1]) * 1024
 

@@ -1,4 +1,4 @@
-"""LoRAs are read once and switched by weight, in compiled models too; and what is compiled stays so."""
+"""LoRAs are read once and switched by weight, in compiled models too, without another compilation."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ def pipeline(load_model):
 
 @pytest.fixture
 def draw_with(pipeline, make_request, draw):
-    """Draws a picture with LoRAs of these weights."""
+    """Draws a picture with LoRAs, given their weights."""
     return lambda **loras: draw(pipeline, make_request(loras=tuple(loras.items())))[0][0]
 
 
@@ -65,7 +65,7 @@ def test_a_lora_that_is_missing_or_does_not_fit_is_refused_in_words(load_model, 
 
 @pytest.fixture
 def graphs(monkeypatch):
-    """How often something was compiled. Graphs are run as they are: making machine code of them takes minutes."""
+    """Counts compilations. Graphs run without machine code, which would take minutes to make."""
     import torch._dynamo
 
     original = torch.nn.Module.compile

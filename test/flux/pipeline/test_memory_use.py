@@ -1,4 +1,4 @@
-"""How much fits into memory, and what happens where it does not."""
+"""How much fits into memory, and what happens if it does not."""
 
 from types import SimpleNamespace
 from unittest.mock import Mock, patch
@@ -15,7 +15,7 @@ MEGAPIXEL = 1024 * 1024
 
 @pytest.fixture
 def memory(monkeypatch):
-    """Of a GPU of 24 GB: 20 GB are taken by the model, and 2 GB by each picture of a megapixel."""
+    """The memory of a GPU with 24 GB: the model takes 20 GB, and each picture of a megapixel 2 GB."""
     from runtimes.flux.server.pipeline.memory import DeviceMemory
 
     taken = SimpleNamespace(pictures=0)
@@ -38,9 +38,9 @@ def memory(monkeypatch):
 @pytest.mark.parametrize(
     ("one", "two", "available", "pictures"),
     [
-        (35, 36, 48, 10),  # 34 GB of weights, 1 GB a picture, and 44.2 GB to plan with
+        (35, 36, 48, 10),  # 34 GB of weights, 1 GB per picture, and 44.2 GB to plan with
         (35, 36, 24, 0),
-        (20, 20, 24, 11),  # the text encoder takes most: a second picture adds nothing to the peak, but might
+        (20, 20, 24, 11),  # the text encoder causes the peak, so a second picture adds nothing to it, but might
     ],
 )
 def test_the_peaks_of_one_and_two_pictures_tell_how_much_fits(one, two, available, pictures):

@@ -1,4 +1,4 @@
-"""How much of a text each family reads: a longer one is cut with a warning, or refused before anything is encoded."""
+"""Each family's limit for texts: a longer one is cut with a warning, or refused before encoding."""
 
 import dataclasses
 import re

@@ -1,4 +1,4 @@
-"""What can be seen while a batch is drawn, and how it is stopped."""
+"""Progress and previews of a batch while it is drawn, and how it stops."""
 
 import threading
 from types import SimpleNamespace
@@ -91,7 +91,7 @@ def test_prompts_may_be_encoded_in_another_thread_while_a_batch_is_drawn(pipelin
 
 
 def test_on_a_gpu_a_step_is_reported_when_it_is_done_and_not_when_it_is_queued(monkeypatch):
-    """The next step is queued already while this process waits for the one before it."""
+    """The next step is already queued while this process waits for the one before."""
     from runtimes.flux.server.pipeline.steps import StepCallback
 
     seen = []

@@ -1,4 +1,4 @@
-"""The model server as a real process, with the pipeline that paints; and what tests ask it over HTTP."""
+"""The model server as a real process with the painting pipeline, and helpers to query it over HTTP."""
 
 import asyncio
 import base64
@@ -22,7 +22,7 @@ GENERATION = {"prompt": "a fox", "seed": 7, "width": 64, "height": 64}
 
 
 class Server:
-    """A server that runs; ``faults`` changes what goes wrong from its next batch on."""
+    """A running server; ``faults`` sets the faults from its next batch on."""
 
     def __init__(self, folder, values, faults):
         self._fault_file, self._log_file = folder / "faults.json", folder / "log.jsonl"
@@ -44,7 +44,7 @@ class Server:
 
     def wait_until_it_listens(self):
         self.url = f"http://127.0.0.1:{self.wait_for_log('the server listens')['port']}"
-        # A connection that is kept would belong to the event loop of one test.
+        # A kept connection would belong to the event loop of one test.
         limits = httpx.Limits(max_keepalive_connections=0)
         self.http = httpx.AsyncClient(base_url=self.url, timeout=PATIENCE_S, limits=limits)
 
@@ -53,7 +53,7 @@ class Server:
 
     @staticmethod
     def wait_for(condition):
-        """What the condition returns once it is true."""
+        """Return the condition's first true value."""
         end = time.monotonic() + PATIENCE_S
         while not (found := condition()):
             assert time.monotonic() < end, "waited in vain"
@@ -71,7 +71,7 @@ class Server:
         return httpx.get(f"{self.url}/health").json()
 
     def wait_until_ready(self):
-        """Until all workers are."""
+        """Wait until all workers are ready."""
         self.wait_for(lambda: {worker["state"] for worker in self.health()["workers"]} == {"ready"})
 
     def workers(self):
@@ -104,7 +104,7 @@ class Server:
         return (await self.http.delete(f"/jobs/{job_id}")).status_code
 
     async def events(self, job_id):
-        """Each event of a job, until its end."""
+        """Yield each event of a job until its end."""
         async with self.http.stream("GET", f"/jobs/{job_id}/events") as stream:
             kind = ""
             async for line in stream.aiter_lines():
@@ -114,7 +114,7 @@ class Server:
                     yield kind, json.loads(line.removeprefix("data: "))
 
     async def until(self, job_id, kind, state=None):
-        """Wait for an event, of a state if one is named."""
+        """Wait for an event, and for a state if given."""
         async with contextlib.aclosing(self.events(job_id)) as events:
             async for found, content in events:
                 if found == kind and state in {None, content.get("state")}:
@@ -129,7 +129,7 @@ class Server:
 
 @contextlib.contextmanager
 def servers(tmp_path_factory):
-    """Starts servers, ready unless told otherwise; in capitals their environment, else options of the model."""
+    """Starts servers, ready by default. Names in capitals are environment variables, others are the model's options."""
     with contextlib.ExitStack() as stack:
 
         def start(*, ready=True, faults=None, **values):
@@ -158,7 +158,7 @@ def _shared(tmp_path_factory):
 
 @pytest.fixture
 def shared(_shared):
-    """Gives a server that all tests share, ready; its faults end with the test."""
+    """Returns a ready server that all tests share; its faults end with the test."""
     used = []
 
     def server(**values):
@@ -173,13 +173,13 @@ def shared(_shared):
 
 @pytest.fixture
 def painter(shared):
-    """A server of FLUX.1-schnell."""
+    """A server for FLUX.1-schnell."""
     return shared()
 
 
 @pytest.fixture
 def fragile(shared):
-    """A server with whose workers things go wrong."""
+    """A server whose workers die and hang."""
     return shared(STEP_SECONDS=1)
 
 

@@ -25,7 +25,7 @@ DEVICE = DeviceStatus(name="cuda:0", memory_bytes=24 * 10**9, peak_bytes=0, host
 
 
 class AtOnce(Executor):
-    """Does what it is given in the caller's thread."""
+    """Runs calls in the caller's thread."""
 
     def submit(self, call, /, *args, **kwargs):
         future = Future()
@@ -51,7 +51,7 @@ class Sent(list):
 
 
 class FakePipeline:
-    """Draws one grey picture for each seed; ``trouble`` is asked before encoding and before drawing."""
+    """Draws one grey picture per seed; calls ``trouble`` before encoding and before drawing."""
 
     def __init__(self, trouble=lambda stage, prompts: None):
         self.trouble = trouble
@@ -86,7 +86,7 @@ def job(name, pictures=1, side=8, **values):
 
 
 def warm():
-    """What a worker that is warm has drawn: 512 x 512."""
+    """What a warm worker has drawn: 512 x 512 pixels."""
     return LargestPicture(ModelOptions(profile="flux-schnell").card)
 
 

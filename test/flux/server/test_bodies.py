@@ -1,4 +1,4 @@
-"""How much of requests' bodies the server takes; with limits of a few bytes."""
+"""The limits for bodies of requests, here a few bytes."""
 
 import json
 
@@ -26,7 +26,7 @@ def posted(body, pieces=1, announced=None):
 
 
 def of_size(size):
-    """A JSON object of so many bytes."""
+    """A JSON object of a given size in bytes."""
     return json.dumps({"a": "x" * (size - len('{"a": ""}'))}).encode()
 
 

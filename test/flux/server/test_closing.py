@@ -1,4 +1,4 @@
-"""SIGTERM: no new jobs, running ones end, pictures are fetched, then the server is gone."""
+"""At SIGTERM, the server rejects new jobs, finishes running ones, lets callers fetch pictures, and ends."""
 
 import asyncio
 import os

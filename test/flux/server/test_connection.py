@@ -1,4 +1,4 @@
-"""A request that does not come to its end is cut off; one that is whole has all the time that its answer takes."""
+"""An incomplete request is cut off; a complete one can wait for its answer."""
 
 import asyncio
 import contextlib
@@ -38,7 +38,7 @@ async def served():
 
 
 async def answer_to(*pieces):
-    """All that the server sends until it closes the connection."""
+    """Return all that the server sends until it closes the connection."""
     answer = bytearray()
 
     async def read(reader):

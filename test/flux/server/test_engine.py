@@ -1,4 +1,4 @@
-"""Which jobs the server takes, what it keeps of them, and for how long."""
+"""Which jobs the server accepts, what it keeps of them, and for how long."""
 
 import asyncio
 import json
@@ -29,7 +29,7 @@ REQUEST = GenerationRequest(
 
 @pytest.fixture
 def engine(monkeypatch):
-    """An engine whose workers never come, so that all jobs wait, and callers wait for a moment."""
+    """An engine without running workers: all jobs wait, and callers wait for a few seconds."""
     monkeypatch.setenv("MODEL_OPTIONS", json.dumps({"profile": "flux-kontext", "requestSeconds": 3}))
     engine = Engine(read_settings())
     engine.scheduler.card = card_of(ModelOptions(profile="flux-kontext"), PROFILES["flux-kontext"].family)
@@ -68,7 +68,7 @@ async def test_of_different_requests_that_come_at_once_under_an_id_one_is_taken(
 
 
 class Text(str):
-    """A text that can be watched."""
+    """A text that can have weak references."""
 
     __slots__ = ("__weakref__",)
 

@@ -1,4 +1,4 @@
-"""What a posted request becomes: defaults, seeds, warnings, images."""
+"""What the server makes of a posted request: defaults, seeds, warnings, images."""
 
 import pytest
 
@@ -21,7 +21,7 @@ def drawn(card=SCHNELL, task_type="text-to-image", **values):
 
 @pytest.fixture
 def edited(picture):
-    """Makes the request of an edit; by default of a small image."""
+    """Makes a request for an edit, by default of a small image."""
 
     def edit(card=KONTEXT, **values):
         given = {} if values.keys() & {"image", "images"} else {"image": picture(), "size": 64}

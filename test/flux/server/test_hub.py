@@ -1,6 +1,6 @@
-"""What is fetched from the Hugging Face hub, and what is said where it does not give it. The hub is a fake.
+"""Downloads from the Hugging Face hub, and errors if they fail. The hub is a fake.
 
-It answers what huggingface_hub 2.4 reads (``hf_api.py``, ``file_download.py``, ``utils/_http.py``), as the hub does.
+It has the answers that huggingface_hub 2.4 reads (``hf_api.py``, ``file_download.py``, ``utils/_http.py``).
 """
 
 import hashlib
@@ -22,7 +22,7 @@ NEEDLESS = (
     *("text_encoder/pytorch_model.bin", "text_encoder/flax_model.msgpack", "text_encoder/model.onnx"),
     *("text_encoder/openvino_model.bin", "vae_decoder/model.onnx", "unet_onnx/weights.pb"),
 )
-"""What real repositories hold besides, among them the whole model once more at their roots."""
+"""Other files in real repositories; those at the root are the whole model once more."""
 
 
 def sha1(content):
@@ -30,9 +30,9 @@ def sha1(content):
 
 
 class Hub:
-    """Gives the same files under every id. ``trouble`` takes the place of each answer to a path that contains ``at``.
+    """Serves the same files under every id. ``trouble`` replaces the answers for paths that contain ``at``.
 
-    It is an exception, or a status and headers. A file that is ``cut`` is sent as its first 100 bytes.
+    It is an exception, or a status and headers. Only the first 100 bytes of the file ``cut`` are sent.
     """
 
     def __init__(self, files):
@@ -41,7 +41,7 @@ class Hub:
 
     @property
     def fetched(self):
-        """The files that were fetched, not only asked about."""
+        """Files that were downloaded, not just looked up."""
         paths = [one.url.path for one in self.requests if one.method == "GET" and "/resolve/" in one.url.path]
         return {file_of(path) for path in paths}
 
@@ -81,7 +81,7 @@ def files_of(folder):
 
 @pytest.fixture
 def hub(monkeypatch, tmp_path, tiny_models):
-    """The hub with tiny FLUX, and a cache of its own for what is fetched."""
+    """The hub with tiny FLUX, and an empty cache."""
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     monkeypatch.delenv("HF_TOKEN", raising=False)
     hub = Hub(files_of(tiny_models / "flux"))
@@ -154,10 +154,10 @@ PRIVATE = "acme/model is no folder in .* it has no such repository, or a private
 @pytest.mark.parametrize(
     ("trouble", "at", "words"),
     [
-        # Without a token the hub does not say whether there is a private one (huggingface/datasets pull 4472).
+        # Without a token, the hub does not reveal private repositories (huggingface/datasets pull 4472).
         ((401, {"X-Error-Code": "RepoNotFound"}), "", PRIVATE),
         ((404, {"X-Error-Code": "RepoNotFound"}), "", PRIVATE),
-        # Lists of gated repositories are open, their files are not (huggingface/huggingface.js issue 945).
+        # Anyone can list files of gated repositories, but not read them (huggingface/huggingface.js issue 945).
         ((401, {"X-Error-Code": "GatedRepo"}), "/resolve/", TERMS),
         ((403, {"X-Error-Code": "GatedRepo"}), "/resolve/", TERMS),
         (

@@ -1,4 +1,4 @@
-"""Images of requests: decoded apart and within limits, upright, opaque, of the right size; and pictures, finished."""
+"""Images of requests are decoded in a limited process, rotated, flattened and resized; pictures are finished."""
 
 import base64
 import io
@@ -22,7 +22,7 @@ NO_TIFF = b"Exif\0\0MM\0\x93\0\0\0\x08\0\0"
 A_NUMBER_FOR_A_TEXT = (
     b"Exif\0\0MM\0*\0\0\0\x08\0\x02\x01\x0e\0\x05\0\0\0\x01\0\0\0\0\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
 )
-"""Of EXIF: a description that is a fraction, and an orientation for which Pillow writes everything again."""
+"""EXIF with a fraction as its description, and an orientation for which Pillow rewrites everything."""
 FLUX, KONTEXT = FAMILIES["flux"], FAMILIES["flux-kontext"]
 SIDES = st.tuples(st.integers(64, 4000), st.integers(64, 4000))
 
@@ -49,7 +49,7 @@ def halves(width=40, height=20):
 
 
 def segments(image, *more):
-    """The JPEG with more segments before its picture."""
+    """A JPEG with more segments before its picture."""
     return image[:2] + b"".join(b"\xff\xe1" + struct.pack(">H", 2 + len(one)) + one for one in more) + image[2:]
 
 
@@ -203,7 +203,7 @@ def test_every_size_that_is_chosen_is_one_the_model_takes(given_size, asked, wid
 
 
 def scene():
-    """Something with edges and colours."""
+    """A picture with edges and colours."""
     image = Image.radial_gradient("L").resize((64, 64))
     return Image.merge("RGB", (image, image.rotate(90), image.point(lambda value: 255 - value // 2)))
 

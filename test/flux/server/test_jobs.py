@@ -1,4 +1,4 @@
-"""Jobs that are posted, followed, fetched, withdrawn and stopped; and requests under the id of another one."""
+"""Jobs are posted, followed, fetched and cancelled; a second request can come with the id of the first."""
 
 import asyncio
 

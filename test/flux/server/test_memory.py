@@ -1,4 +1,4 @@
-"""Nothing is kept of jobs that are over."""
+"""The server and its worker keep nothing of ended jobs."""
 
 import asyncio
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""POST /generate, /generate_view and /edit over real HTTP; and what describes the API."""
+"""POST /generate, /generate_view and /edit over real HTTP, and the descriptions of the API."""
 
 import asyncio
 import base64
@@ -124,7 +124,7 @@ async def test_the_api_is_described_as_json_and_as_a_page(painter):
 
 
 def shown(key):
-    """The example of docs/flux-api.md that has a key."""
+    """The example in docs/flux-api.md that has a key."""
     blocks = map(json.loads, re.findall(r"^```json\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE))
     (found,) = [block for block in blocks if key in block]
     return found

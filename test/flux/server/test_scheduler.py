@@ -1,4 +1,4 @@
-"""Which jobs are drawn together, when, and by which worker. The workers' processes are fakes, and so is the clock."""
+"""Which jobs are drawn together, when, and by which worker. The workers' processes and the clock are fakes."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ from runtimes.flux.server.worker.protocol import (
 )
 
 A, B, LOST = ("a", 1, 0), ("b", 1, 0), ("a", 1, 1)
-"""Jobs by their batch key, pictures and attempts."""
+"""Jobs: their batch key, number of pictures and attempts."""
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ A, B, LOST = ("a", 1, 0), ("b", 1, 0), ("a", 1, 1)
     [
         ([A, B, A, B], [0, 2], False),
         ([A, A, A, A, A], [0, 1, 2, 3], True),
-        ([("a", 3, 0), ("a", 2, 0), A], [0], True),  # no job overtakes one of its key
+        ([("a", 3, 0), ("a", 2, 0), A], [0], True),  # no job overtakes another with its key
         ([("a", 9, 0), A], [0], True),
         ([A, LOST, A], [0, 2], False),
         ([LOST, A], [0], True),
@@ -81,7 +81,7 @@ DEVICE = DeviceStatus(name="cuda:0", memory_bytes=0, peak_bytes=0, host_peak_byt
 
 
 class FakeWorker(WorkerHandle):
-    """A worker without a process; ``sent`` has the ids of each batch's jobs, and the ids of those that are dropped."""
+    """A worker without a process; ``sent`` has the ids of each batch's jobs, ``dropped`` those of dropped jobs."""
 
     def __init__(self, *given):
         super().__init__(*given)
@@ -118,7 +118,7 @@ class FakeWorker(WorkerHandle):
 
 @pytest.fixture
 async def start(monkeypatch):
-    """Starts engines, each with fake workers that are ready; submits jobs, and lets time pass."""
+    """Starts engines with ready fake workers, submits jobs, and lets time pass."""
     now = [1000.0]
     loop = asyncio.get_running_loop()
     monkeypatch.setattr(module, "WorkerHandle", FakeWorker)

@@ -1,4 +1,4 @@
-"""What the server reads from its environment."""
+"""The server's environment variables, and a line of its log."""
 
 import json
 import logging
@@ -17,7 +17,7 @@ GPUS = ("nvidia0", "nvidia1", "nvidiactl", "nvidia-uvm")
 
 @pytest.fixture
 def read(monkeypatch):
-    """Reads the settings from these variables and no other."""
+    """Reads the settings from only these variables."""
 
     def settings(environment):
         for name in (*map(str.upper, FluxSettings.model_fields), "CUDA_VISIBLE_DEVICES"):

@@ -1,4 +1,4 @@
-"""How a worker's life is watched. The process is a fake, and so is the event loop's clock."""
+"""How the server watches a worker. The process and the event loop's clock are fakes."""
 
 import asyncio
 import itertools
@@ -60,7 +60,7 @@ class FakeProcess:
 
 
 class Clock:
-    """The event loop's time; ``pass_s`` lets it pass, and what is due then happen."""
+    """The event loop's clock; ``pass_s`` advances it and runs what is due."""
 
     def __init__(self, monkeypatch):
         self.now = 1000.0
@@ -85,7 +85,7 @@ async def clock(monkeypatch):
 
 @pytest.fixture
 async def live(clock, monkeypatch):
-    """Has a worker live, each life by what it says; gives the handle, the lives so far, and the reasons of losses."""
+    """Runs a worker whose lives are lists of messages; returns the handle, the processes, and the reasons of losses."""
     tasks = []
 
     async def begin(*lives):
@@ -163,7 +163,7 @@ async def test_after_a_batch_the_next_life_begins_at_once_and_fruitless_lives_ar
     assert (len(processes), handle.restarts, handle.state) == (2, 1, WorkerState.READY)
     delays = []
     for lives in range(2, 11):
-        await clock.pass_s(0.5)  # of last words
+        await clock.pass_s(0.5)  # for the last messages
         started = clock.now
         while len(processes) == lives:
             await clock.pass_s(0.5)
@@ -196,7 +196,7 @@ async def test_a_killed_worker_is_known_by_its_signal_even_if_the_handle_sees_it
     monkeypatch.setenv("MODEL_OPTIONS", SETTINGS.model_options.model_dump_json(by_alias=True))
     waitpid, pids, seen = os.waitpid, [], threading.Event()
 
-    def late(pid, options):  # in the thread in which asyncio waits for the process
+    def late(pid, options):  # runs in asyncio's thread that waits for the process
         pids.append(pid)
         seen.wait()
         return waitpid(pid, options)

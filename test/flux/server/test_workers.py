@@ -1,4 +1,4 @@
-"""Workers that die, hang, start slowly or not at all; and what the server says of them."""
+"""Workers that die, start slowly or cannot start, and the server's answers about them."""
 
 import os
 import signal
@@ -68,7 +68,7 @@ async def test_while_the_model_is_loaded_requests_are_answered_503_and_workers_e
     health = server.health()
     assert (health["live"], health["ready"], health["workers"][0]["state"]) == (True, False, "starting")
     (worker,) = server.wait_for(server.workers)
-    server.wait_for(lambda: len(list(Path(f"/proc/{worker}/task").glob("*"))) > 1)  # one listens to the server
+    server.wait_for(lambda: len(list(Path(f"/proc/{worker}/task").glob("*"))) > 1)  # one thread listens to the server
     server.process.kill()
     status = Path(f"/proc/{worker}/status")
     server.wait_for(lambda: not status.exists() or "State:\tZ" in status.read_text())

@@ -129,7 +129,7 @@ def test_a_deployed_platform_needs_its_key_and_topic_and_shows_the_key_nowhere(t
 
 
 class Aws:
-    """S3, SQS and SNS, as far as a client of the platform needs them."""
+    """The calls of S3, SQS and SNS that a client of the platform needs."""
 
     def __init__(self):
         self.messages = []
