@@ -98,6 +98,6 @@ def agent_statements(context: Context, flow: TaskFlow, runtime: str) -> list[iam
         allow(["s3:PutObject", "s3:AbortMultipartUpload"], [bucket.arn_for_objects("*")], owned_by([])),
         allow(["s3:GetObject"], inputs, owned_by(config.bucket_accounts)),
         allow(["sns:Publish"], [flow.messaging.notices.topic_arn]),
-        allow(["dynamodb:UpdateItem"], [flow.table.table_arn]),
+        allow(["dynamodb:GetItem", "dynamodb:UpdateItem"], [flow.table.table_arn]),
         *context.key_statements("dynamodb", "s3", "sns", "sqs"),
     ]

@@ -61,7 +61,8 @@ _NOT_LEASED = (
     "OR #lease_until < :free_since))"
 )
 _LEASED = "#lease_token = :token AND #state = :running"
-_PROGRESS = "#progress, #step, #steps, #stage"
+_OF_PROGRESS = ("progress", "step", "steps", "stage")
+_PROGRESS = ", ".join(f"#{name}" for name in _OF_PROGRESS)
 _END_OF_LEASE = f"#lease_until, {_PROGRESS}"
 _CONSTANTS: Mapping[str, Any] = {**{state.value: state for state in JobState}, "zero": 0, "one": 1, "true": True}
 _ENDED = "#state IN (:succeeded, :failed, :cancelled)"
@@ -171,12 +172,15 @@ def renew(
 ) -> JobCommand[JobChange]:
     """Extend a lease to ``until_s``; refused if the agent has lost the job.
 
-    Should the agent vanish, another must claim the job by ``start_by_s``. Progress is written where it has changed.
+    Should the agent vanish, another must claim the job by ``start_by_s``. Progress is written where it has changed, as
+    a whole: of what it does not know, an earlier value goes.
     """
     values: dict[str, Any] = {"lease_until": until_s, "start_by": start_by_s, "attempts": attempts}
+    unknown: list[str] = []
     if progress is not None:
         values |= progress.written()
-    update = f"SET {', '.join(_setting(values))}"
+        unknown = [f"#{name}" for name in _OF_PROGRESS if name not in values]
+    update = f"SET {', '.join(_setting(values))}" + (f" REMOVE {', '.join(unknown)}" if unknown else "")
     return _update(job, update, _LEASED, is_visible=progress is not None, token=token, **values)
 
 

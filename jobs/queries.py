@@ -50,6 +50,18 @@ def get(job: str) -> JobCommand[Job | None]:
     return _get(job, lambda item: Job.from_item(item) if item else None)
 
 
+def cancel_requested(job: str) -> JobCommand[bool]:
+    """Whether a job's caller has asked for its end; what was written within the last second may be missing.
+
+    Half a read unit for each 4 KiB of the item, as an eventually consistent read costs half.
+    """
+    return JobCommand(
+        operation="GetItem",
+        parameters={"Key": key_of(job), **expressions({"ProjectionExpression": "#cancel_requested"})},
+        read=lambda answer: bool(read_values(answer.get("Item", {})).get("cancel_requested")),
+    )
+
+
 def get_many(jobs: Sequence[str]) -> JobCommand[JobsRead]:
     """Read up to MAX_BATCH jobs at once."""
 

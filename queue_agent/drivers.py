@@ -2,6 +2,7 @@
 
 from typing import cast
 
+from jobs.job import Progress
 from queue_agent.ports import Capacity, Executor, Supervised
 from queue_agent.settings import Settings
 from runtimes.spec import Managed, Pod, load
@@ -25,7 +26,7 @@ class Unsupervised(Supervised):
         """A new token each time: nothing hangs here but calls, and each has its time-out."""
         return object()
 
-    async def progress(self, job: str) -> float | None:  # noqa: ARG002 (the port's)
+    async def progress(self, job: str) -> Progress | None:  # noqa: ARG002 (the port's)
         """Unknown."""
         return None
 

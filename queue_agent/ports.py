@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from contract.task import Task
+from jobs.job import Progress
 from queue_agent.media import Media
 
 MAX_UNITS = 1e6
@@ -115,6 +116,18 @@ def units_of(count: object, default: float = 1.0) -> float:
     except (TypeError, ValueError):
         return default
     return default if math.isnan(units) else min(max(units, 1.0), MAX_UNITS)
+
+
+def progress_of(
+    fraction: Any = None, *, step: Any = None, steps: Any = None, stage: str | None = None
+) -> Progress | None:
+    """How far a job is by what its server says; what makes no sense is left out, and None where nothing is left."""
+    if not isinstance(fraction, int | float) or not 0 <= fraction <= 1:
+        fraction = None
+    if not isinstance(step, int) or not isinstance(steps, int) or not 0 <= step <= steps <= MAX_UNITS or not steps:
+        step = steps = None
+    progress = Progress(fraction=fraction, step=step, steps=steps, stage=stage)
+    return progress if progress.written() else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,8 +245,8 @@ class Supervised(ABC):
         """
 
     @abstractmethod
-    async def progress(self, job: str) -> float | None:
-        """How far a running job is, from 0 to 1; None where that is unknown.
+    async def progress(self, job: str) -> Progress | None:
+        """How far a running job is; None where that is unknown.
 
         Never raises: a job must not fail because its progress is unknown.
         """

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
 
+from jobs.job import Progress
 from queue_agent.errors import AgentError, ServerError
 from queue_agent.ports import Executor, PreparedTask, Result, RunSignals, Supervised
 from queue_agent.settings import Settings
@@ -74,8 +75,8 @@ class QueuedJob(Generic[PreparedT]):
         return self._has_begun and not self._is_freed
 
     @property
-    def fraction(self) -> float | None:
-        """How far it is, from 0 to 1; None where that is unknown."""
+    def progress(self) -> Progress | None:
+        """How far it is; None where that is unknown."""
         return None
 
     def begin(self, batch: int | None = None) -> None:
@@ -222,9 +223,9 @@ class QueuedServer(QueuedExecutor[JobT], Supervised):
             for server_id in waiting:
                 await self._withdraw(server_id)
 
-    async def progress(self, job: str) -> float | None:
+    async def progress(self, job: str) -> Progress | None:
         """How far a job is while it has the GPU."""
-        return next((one.fraction for one in self._jobs.values() if one.job == job and one.is_running), None)
+        return next((one.progress for one in self._jobs.values() if one.job == job and one.is_running), None)
 
     async def aclose(self) -> None:
         """Close connections."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from contract.notice import Notice
 from contract.task import Task
-from jobs import commands
+from jobs import commands, queries
 from jobs.beacon import Beacon
 from jobs.dynamodb import JobCommand
 from jobs.job import AlreadyFinished, Claim, ClaimDenied, Job, JobChange, JobState, Progress
@@ -58,6 +58,11 @@ class DynamoJobs:
             )
         )
         return renewed.cancel_requested
+
+    async def cancel_requested(self, job: str) -> bool:
+        """Whether a job must be cancelled, from a read that may be a second old and costs half a read unit."""
+        with translated("dynamodb:GetItem"):
+            return await self._jobs.run(queries.cancel_requested(job))
 
     async def release(self, job: str, claim: Claim, *, attempts: int, blameless: bool, start_s: float) -> None:
         """Release a job; another agent may claim it at once and should within ``start_s``."""

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from enum import Enum, auto
 
+from jobs.job import Progress
 from queue_agent.errors import AgentError
 from queue_agent.ports import Capacity, Work
 from queue_agent.scheduler.batches import Batch
@@ -14,8 +15,8 @@ from queue_agent.scheduler.forecast import JobForecast, LeadTime
 
 logger = logging.getLogger(__name__)
 
-Progress = Callable[[], Awaitable[float | None]]
-"""Asks how far a job is, from 0 to 1; None where that is unknown."""
+ProgressQuestion = Callable[[], Awaitable[Progress | None]]
+"""Asks how far a job is; None where that is unknown."""
 
 MAX_HELD = 8
 """Messages held at once, including those whose results are being stored, which are in memory. An executor that takes
@@ -53,7 +54,7 @@ class Slot:
         self._clock = clock
         self._taken_s = clock()
         self._work: Work | None = None
-        self._ask_progress: Progress | None = None
+        self._ask_progress: ProgressQuestion | None = None
         self._took_s: float | None = None
 
     @property
@@ -73,7 +74,7 @@ class Slot:
             return None
         return max(0.0, self._taken_s + _SLOW_PREPARATION_S - self._clock())
 
-    def prepared(self, work: Work, progress: Progress | None) -> None:
+    def prepared(self, work: Work, progress: ProgressQuestion | None) -> None:
         """Note that the job could run now; ``progress`` asks how far it is while it runs."""
         self.state = SlotState.PREPARED
         self._work = work
@@ -111,20 +112,19 @@ class Slot:
         if self.batch is not None and self._took_s is not None:
             self.batch.learn(self._took_s)
 
-    async def progress(self) -> float | None:
-        """How far the job is, from 0 to 1; None when it does not run or nobody can tell within 5 s."""
+    async def progress(self) -> Progress | None:
+        """How far the job is; None when it does not run or nobody can tell within 5 s."""
         if self.state is not SlotState.RUNNING or self._ask_progress is None:
             return None
         try:
             async with asyncio.timeout(_PROGRESS_S):
-                fraction = await self._ask_progress()
+                return await self._ask_progress()
         except Exception as exc:
             # A driver's bug must neither end the lease's heartbeat nor the schedule.
             is_bug = not isinstance(exc, AgentError | TimeoutError)
             level = logging.ERROR if is_bug else logging.DEBUG
             logger.log(level, "the job's progress is unknown: %s", str(exc) or "no answer in time", exc_info=is_bug)
             return None
-        return fraction if isinstance(fraction, int | float) and 0 <= fraction <= 1 else None
 
     def leave(self) -> None:
         """Give the slot up: the message is done with, whatever became of it."""
@@ -229,7 +229,8 @@ class Scheduler:
         # Of an unknown kind only the server may know the end; and a batch takes as long as all its jobs together.
         is_vague = batch.remaining_s is None or batch.together > 1
         if is_vague or self._seems_near_its_end(batch):
-            fraction = await slot.progress()
+            progress = await slot.progress()
+            fraction = None if progress is None else progress.fraction
             # Servers report whole steps: only a large difference means anything.
             if fraction and (is_vague or batch.elapsed_s / fraction > _LARGE_ERROR * (batch.predicted_s or 0)):
                 batch.progressed(fraction)

@@ -53,10 +53,11 @@ def run(deployed, tmp_path_factory):
 
 def use_the_door(deployed, door):
     """Small, large, repeated, and one that SNS does not take; gives the jobs."""
-    large = door.submit("static", "text-to-image", {"prompt": "p" * 250_000})
+    large = door.submit("static", "text-to-image", {"prompt": "p" * 250_000, "steps": 1})
     key = {"Idempotency-Key": "once"}
-    once = door.submit("static", "text-to-image", {"prompt": "p"}, **key)
-    assert door.submit("static", "text-to-image", {"prompt": "p"}, **key) == once
+    content = {"prompt": "p", "steps": 1}
+    once = door.submit("static", "text-to-image", content, **key)
+    assert door.submit("static", "text-to-image", content, **key) == once
     metadata = {"id": "t", "runtime": "static", "tasktype": "text-to-image"}
     deployed.failing = (DOOR, "sns:Publish")
     status, _ = door.post({"task": {"metadata": metadata, "content": {"prompt": "p"}}})
@@ -70,7 +71,7 @@ def let_the_agent_work(deployed, door, jobs, agent, accepted):
     s3 = deployed.client("s3")
     s3.create_bucket(Bucket=INPUTS)
     s3.put_object(Bucket=INPUTS, Key="a.png", Body=Path("test/input.png").read_bytes())
-    linked = {"prompt": "p", "init_images": [f"s3://{INPUTS}/a.png"]}
+    linked = {"prompt": "p", "steps": 1, "init_images": [f"s3://{INPUTS}/a.png"]}
     accepted = [*accepted, door.submit("static", "image-to-image", linked, task_id="linked")]
     for body in ("no task", json.dumps({"metadata": {"schema": 99}, "content": {}})):
         deployed.client("sqs").send_message(QueueUrl=deployed.queue_url("static"), MessageBody=body)

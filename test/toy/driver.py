@@ -5,6 +5,7 @@ from http import HTTPStatus
 from typing import Any, Self
 
 from contract.task import Task
+from jobs.job import Progress
 from queue_agent.errors import Rejected, ServerError
 from queue_agent.ports import Capacity, Executor, Inputs, Output, Result, RunSignals, Supervised, Work
 from queue_agent.settings import Settings
@@ -56,7 +57,7 @@ class Toy(Executor, Supervised):
     async def liveness_token(self) -> object:
         return await self._client.get_json("health")
 
-    async def progress(self, job: str) -> float | None:
+    async def progress(self, job: str) -> Progress | None:
         return None
 
     async def aclose(self) -> None:

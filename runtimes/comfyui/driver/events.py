@@ -15,7 +15,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
 from contract import strict_json
-from queue_agent.ports import RunSignals
+from jobs.job import Progress
+from queue_agent.ports import RunSignals, progress_of
 from runtimes._http import as_object
 from runtimes._queued import QueuedJob
 from runtimes._wording import shorten
@@ -47,7 +48,6 @@ class Prompt(QueuedJob[Workflow]):
 
     Attributes:
         recorded: Set when the server says that the prompt is over and in its history.
-        node_fraction: How far its present node is, where that node says so.
         blocked: Why nodes were skipped, the first 20 of them, in their words.
         pictures: Pictures that came through the socket, with the node that sent each.
     """
@@ -56,15 +56,15 @@ class Prompt(QueuedJob[Workflow]):
         super().__init__(job, server_id, prepared, signals)
         prepared.name_files_after(server_id)
         self.recorded = asyncio.Event()
-        self.node_fraction: float | None = None
+        self._progress: Progress | None = None
         self.blocked: list[str] = []
         self.pictures: list[tuple[str, bytes]] = []
         self._kept_bytes = 0
 
     @property
-    def fraction(self) -> float | None:
-        """How far its present node is."""
-        return self.node_fraction
+    def progress(self) -> Progress | None:
+        """Which node runs, and how far that one is where it says so; None before the first."""
+        return self._progress
 
     @property
     def lacks_pictures(self) -> bool:
@@ -90,8 +90,17 @@ class Prompt(QueuedJob[Workflow]):
             self.recorded.set()
         elif kind in _SIGNS_OF_LIFE:
             self.begin()
-        if kind == "progress":
-            self.node_fraction = _fraction(data.get("value"), data.get("max"))
+        if kind == "executing":
+            self._progress = progress_of(stage=self._stage_of(data))
+        elif kind == "progress":
+            step, steps = data.get("value"), data.get("max")
+            stage = self._stage_of(data) or (self._progress.stage if self._progress else None)
+            self._progress = progress_of(_fraction(step, steps), step=step, steps=steps, stage=stage)
+
+    def _stage_of(self, data: Mapping[str, Any]) -> str | None:
+        """What the workflow calls the node of an event; of a node that was put in place of one, what that is called."""
+        nodes = (data.get("display_node"), data.get("node"))
+        return next(filter(None, (self.prepared.name_of(node) for node in nodes if isinstance(node, str))), None)
 
 
 class EventStream:

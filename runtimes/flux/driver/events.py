@@ -4,8 +4,9 @@ import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any, NamedTuple
 
+from jobs.job import Progress
 from queue_agent.errors import ServerError
-from queue_agent.ports import RunSignals
+from queue_agent.ports import RunSignals, progress_of
 from runtimes._http import as_object, read_json
 from runtimes._queued import QueuedJob
 from runtimes.flux.driver.request import PreparedRequest
@@ -82,6 +83,7 @@ class FluxJob(QueuedJob[PreparedRequest]):
         self._clock = clock
         self._began_s = 0.0
         self._step: _Step | None = None
+        self._steps: tuple[object, object] = (None, None)
 
     @property
     def fraction(self) -> float | None:
@@ -91,6 +93,12 @@ class FluxJob(QueuedJob[PreparedRequest]):
         step, taken_s = self._step, self._step.told_s - self._began_s
         pace = step.done / taken_s if taken_s > 0 else 0.0
         return min(step.done + min(step.share, pace * (self._clock() - step.told_s)), 1.0)
+
+    @property
+    def progress(self) -> Progress | None:
+        """How far the job is, and how far what is drawn at the moment of it."""
+        step, steps = self._steps
+        return progress_of(self.fraction, step=step, steps=steps, stage="sampling" if steps else None)
 
     def begin(self, batch: int | None = None) -> None:
         """Note that the GPU works on it."""
@@ -105,6 +113,8 @@ class FluxJob(QueuedJob[PreparedRequest]):
         match data.get("progress"):
             case int() | float() as fraction if 0 <= fraction <= 1:
                 self._note_progress(fraction)
+        if "step" in data:
+            self._steps = data["step"], data.get("steps")
         self.note_state(data.get("state"), data.get("batch"))
         if event.kind == "freed":
             self.free()

@@ -6,8 +6,9 @@ from contextlib import suppress
 from typing import Any, Self
 
 from contract.task import Task
+from jobs.job import Progress
 from queue_agent.errors import ServerAway, ServerError
-from queue_agent.ports import Capacity, Executor, Inputs, Result, RunSignals, Supervised
+from queue_agent.ports import Capacity, Executor, Inputs, Result, RunSignals, Supervised, progress_of
 from queue_agent.settings import Settings
 from runtimes._http import ModelServerClient, as_object
 from runtimes.catalog import DEFAULT_MAX_PIXELS
@@ -22,6 +23,7 @@ API_PATH = "/sdapi/v1/"
 _MAX_ANSWER_BYTES = 512 * 1024 * 1024
 """Its pictures are held in memory until they are stored."""
 _STOP_PAUSE_S = 0.2
+_STOPPING_S = 10.0
 _JUST_BEGUN = 0.01
 """SD WebUI says so much of every job that runs, before its first step is done."""
 
@@ -70,10 +72,9 @@ class SdWebUI(Executor, Supervised):
 
     async def clear(self) -> None:
         """Stop what an earlier agent left running, and wait for its end: it could be mistaken for the next job."""
-        while job := (await self._state()).get("job"):
+        if job := (await self._state()).get("job"):
             logger.info("a job of an earlier agent is stopped", extra={"server_job": str(job)})
-            await self._client.send("POST", "interrupt", timeout_s=10)
-            await asyncio.sleep(_STOP_PAUSE_S)
+            await self._stop()
 
     async def run(self, prepared: Call, job: str, claim: int, signals: RunSignals) -> Result:
         """Run a call."""
@@ -106,17 +107,37 @@ class SdWebUI(Executor, Supervised):
         state = await self._state()
         return [state.get(key) for key in ("job_timestamp", "job_no", "sampling_step")]
 
-    async def progress(self, job: str) -> float | None:  # noqa: ARG002 (one runs at a time)
-        """How far the running job is."""
+    async def progress(self, job: str) -> Progress | None:  # noqa: ARG002 (one runs at a time)
+        """How far the running job is; of a job with several batches, the steps are those of the present one."""
         try:
-            fraction = (await self._progress()).get("progress")
+            answer = await self._progress()
         except ServerError:
             return None
-        return float(fraction) if isinstance(fraction, int | float) and _JUST_BEGUN < fraction <= 1 else None
+        state, fraction = as_object(answer.get("state")), answer.get("progress")
+        if not state.get("job"):
+            return None
+        has_begun = isinstance(fraction, int | float) and fraction > _JUST_BEGUN
+        steps = state.get("sampling_steps")
+        return progress_of(
+            fraction if has_begun else None,
+            step=state.get("sampling_step"),
+            steps=steps,
+            stage="sampling" if steps else None,
+        )
 
     async def interrupt(self, job: str, claim: int) -> None:  # noqa: ARG002 (the server interrupts whatever runs)
-        """Stop the running job."""
-        await self._client.send("POST", "interrupt", timeout_s=10)
+        """Stop the running job; returns once it has ended, or after 10 s."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_STOPPING_S):
+                await self._stop()
+
+    async def _stop(self) -> None:
+        """Interrupt until nothing runs: an interrupt that comes just before a job begins has no effect on it."""
+        while True:
+            await self._client.send("POST", "interrupt", timeout_s=10)
+            await asyncio.sleep(_STOP_PAUSE_S)
+            if not (await self._state()).get("job"):
+                return
 
     async def _state(self) -> dict[str, Any]:
         return as_object((await self._progress()).get("state"))

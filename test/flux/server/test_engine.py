@@ -18,7 +18,7 @@ from runtimes.flux.server.engine.jobs import ServerJob, ServerJobs
 from runtimes.flux.server.errors import JobIdConflictError, UnavailableError
 from runtimes.flux.server.ports import GenerationRequest
 from runtimes.flux.server.settings import read_settings
-from runtimes.flux.server.worker.protocol import JobOutput
+from runtimes.flux.server.worker.protocol import BatchProgress, JobOutput
 
 SIDE = 64
 IMAGE_BYTES, MASK_BYTES = 3 * SIDE * SIDE, SIDE * SIDE
@@ -150,9 +150,9 @@ async def test_a_wait_for_all_jobs_is_over_when_the_last_one_is_fetched_or_is_fo
 
 async def test_progress_never_goes_back_and_an_output_counts_as_fetched_until_it_is_drawn_again():
     jobs, one, output = ServerJobs(), ServerJob(REQUEST), JobOutput(1, "a", 1, "image/png", b"")
-    for share in (0.5, 0.3):
-        one.step(share)
-    assert one.progress == 0.5
+    for share, step in ((0.5, 4), (0.3, 1)):
+        one.advance(BatchProgress(1, share, step, 4))
+    assert (one.progress, one.step, one.steps) == (0.5, 1, 4)
     assert jobs.fetch(one, 1) is None
     one.take(output)
     assert not one.is_fetched

@@ -101,7 +101,7 @@ class FakeWorker(WorkerHandle):
         self._hear(BatchStarted(self.undrawn[0].number, encode_s, {}))
 
     def step(self, share):
-        self._hear(BatchProgress(self.undrawn[0].number, share))
+        self._hear(BatchProgress(self.undrawn[0].number, share, 1, 2))
 
     def finish(self):
         batch = self.undrawn[0]

@@ -24,7 +24,7 @@ from runtimes.flux.server.worker.protocol import (
 
 OPTIONS = ModelOptions(profile="flux-schnell")
 DEVICE = DeviceStatus(name="cuda:0", memory_bytes=0, peak_bytes=0, host_peak_bytes=0, max_pixels=4 * 64 * 64)
-READY, FREED, STEP = WorkerReady(OPTIONS.card, DEVICE), DeviceFreed(1, (), 0, 0, DEVICE), BatchProgress(1, 0.5)
+READY, FREED, STEP = WorkerReady(OPTIONS.card, DEVICE), DeviceFreed(1, (), 0, 0, DEVICE), BatchProgress(1, 0.5, 1, 2)
 SETTINGS = FluxSettings(MODEL_OPTIONS='{"profile": "flux-schnell"}')
 
 

@@ -63,12 +63,17 @@ class Door:
         return answer["job"]
 
 
+STEP_S = 3
+"""A step of the agent's model server: after 2 s agents ask whether a job is to be cancelled."""
+
+
 @contextmanager
 def running_agent(deployed, runtime, folder):
     """A runtime's agent beside a stand-in; gives the agent's process."""
     server_url = f"http://127.0.0.1:{(port := free_port())}"
     server = ChildProcess(
-        *("runtimes.standin", "--type", runtime.type, "--port", str(port), "--model", "base.safetensors"),
+        *("runtimes.standin", "--type", runtime.type, "--port", str(port)),
+        *("--model", "base.safetensors", "--step-s", str(STEP_S)),
         log=folder / "server.log",
         endpoint=deployed.endpoint,
     )

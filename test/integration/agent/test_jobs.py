@@ -18,6 +18,8 @@ from test.kit.tasks import WORKFLOW, content_of
 pytestmark = pytest.mark.concurrent
 
 TYPES = ("sdwebui", "comfyui", "flux")
+NEVER_RENEWED_S = 900
+"""A visibility timeout whose leases are renewed after the patience of all tests."""
 
 
 def has_begun(pod):
@@ -29,7 +31,7 @@ def has_begun(pod):
 def test_a_running_job_that_is_cancelled_or_late_is_stopped_in_the_server_and_the_next_one_runs(
     kit, runtime_type, deadlines
 ):
-    with kit.rig(runtime_type, visibility_s=15) as rig:
+    with kit.rig(runtime_type, visibility_s=NEVER_RENEWED_S) as rig:
         pod = rig.add_pod(step_s=0.5).start()
         job = new_job_id()
         task_id = rig.submit(steps=100, job=job, deadlines=deadlines)
@@ -57,6 +59,51 @@ def test_the_api_knows_an_agent_from_the_readiness_of_its_server_to_its_end(kit,
         pod.agent.terminate()
         assert (load().ready_servers, load().eta_s) == (0, None)
         assert load().seconds_a_job > 0
+
+
+@pytest.mark.parametrize(
+    ("runtime_type", "step", "stage"),
+    [("sdwebui", 38, "sampling"), ("comfyui", 39, "KSampler"), ("flux", 39, "sampling")],  # SD WebUI counts from 0
+)
+def test_a_running_job_tells_its_step_and_stage_and_has_a_new_version_only_where_they_change(
+    kit, runtime_type, step, stage
+):
+    with kit.rig(runtime_type, visibility_s=NEVER_RENEWED_S) as rig:
+        pod = rig.add_pod(step_s=0.1).start()
+        pod.model.hold(40)
+        job = new_job_id()
+        task_id = rig.submit(steps=60, job=job)
+        rig.until(lambda: (record := rig.record(job)) and record.step == step)
+        record = rig.record(job)
+        assert (record.steps, record.stage) == (60, stage)
+        assert record.progress == pytest.approx(39 / 60, abs=0.03)
+        assert record.version > 2
+        seen = pod.aws.count("dynamodb:GetItem")
+        rig.until(lambda: pod.aws.count("dynamodb:GetItem") > seen + 2)
+        assert rig.record(job).version == record.version
+        pod.model.hold(0)
+        assert rig.notice(task_id)["result"]
+        assert rig.record(job).step is None
+
+
+@pytest.mark.parametrize("runtime_type", ["comfyui", "flux"])
+def test_a_job_that_is_cancelled_while_it_waits_in_the_server_is_withdrawn_and_the_running_one_goes_on(
+    kit, runtime_type
+):
+    with kit.rig(runtime_type, visibility_s=NEVER_RENEWED_S) as rig:
+        pod = rig.add_pod(step_s=0.05).start()
+        rig.notice(rig.submit(steps=10, seed=5))  # from which the agent knows how long the next ones take
+        pod.model.hold(9)
+        running = rig.submit(steps=10)
+        rig.until(has_begun(pod))
+        job = new_job_id()
+        waiting = rig.submit(steps=11, job=job)
+        rig.until(lambda: pod.model.waiting)
+        rig.update(commands.request_cancel(job, time.time()))
+        assert rig.notice(waiting)["status"] == "cancelled"
+        assert (pod.model.waiting, has_begun(pod)()) == ([], True)
+        pod.model.hold(0)
+        assert rig.notice(running)["result"]
 
 
 @pytest.mark.parametrize("runtime_type", ["comfyui", "flux"])

@@ -83,11 +83,13 @@ def test_only_the_agent_that_has_a_job_renews_releases_and_completes_it(jobs):
     assert jobs.record(task).lease_until_s > jobs.now_s + LEASE_S
 
 
-def test_a_renewal_counts_the_attempt_moves_the_deadlines_and_shows_that_the_job_is_to_be_cancelled(jobs):
+def test_a_renewal_counts_the_attempt_and_moves_the_deadlines_and_its_answer_as_a_read_shows_a_wish_to_cancel(jobs):
     task = jobs.queued()
     job, until_s = task.metadata.job, jobs.now_s + 200
     claimed(jobs, task)
+    assert not jobs.store.run(queries.cancel_requested(job))
     jobs.store.run(commands.request_cancel(job, jobs.now_s))
+    assert jobs.store.run(queries.cancel_requested(job))
     renewal = {"until_s": until_s, "start_by_s": START_BY_S, "attempts": 1, "progress": Progress(fraction=0.25)}
     record = jobs.store.run(commands.renew(job, "token", **renewal)).job
     assert (record.cancel_requested, record.attempts, record.start_by_s) == (True, 1, START_BY_S)
@@ -192,6 +194,8 @@ def test_each_change_that_a_caller_sees_has_the_next_version(jobs):
     record = jobs.record(task)
     assert (*versions, record.version) == (1, 2, 2, 3)
     assert (record.step, record.steps, record.stage, record.progress) == (3, 4, "sampling", None)
+    record = jobs.update(commands.renew(job, "token", **renewal, progress=Progress(fraction=0.5, stage="decoding")))
+    assert (record.step, record.steps, record.stage, record.progress) == (None, None, "decoding", 0.5)
 
 
 def test_a_tenants_jobs_are_listed_page_by_page_the_newest_first_and_no_other_tenants(jobs):

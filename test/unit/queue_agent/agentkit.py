@@ -129,6 +129,9 @@ class FakeTable:
         self._write("renew", attempts)
         return False
 
+    async def cancel_requested(self, job):
+        return False
+
     async def release(self, job, claim, *, attempts, blameless, start_s):
         self._write("release", attempts, "blameless" if blameless else "counted")
 

@@ -6,8 +6,9 @@ from unittest.mock import AsyncMock
 import pytest
 
 from configuration.chart_values import Scaling
+from jobs.job import Progress
 from queue_agent.errors import ServerError
-from queue_agent.ports import Capacity, Work
+from queue_agent.ports import Capacity, Work, progress_of
 from queue_agent.scheduler.forecast import JobForecast, LeadTime
 from queue_agent.scheduler.slots import MAX_HELD, Scheduler, SlotState
 
@@ -91,7 +92,7 @@ async def test_a_message_is_wanted_when_the_running_job_is_about_to_end_and_not_
 
 
 async def test_a_job_that_is_slower_than_forecast_is_asked_how_far_it_is():
-    rig, progress = Rig(), AsyncMock(return_value=0.25)
+    rig, progress = Rig(), AsyncMock(return_value=Progress(fraction=0.25))
     await rig.run(seconds=10)
     slot = await rig.run(progress=progress)
     rig.now += 10
@@ -101,7 +102,7 @@ async def test_a_job_that_is_slower_than_forecast_is_asked_how_far_it_is():
 
 
 async def test_a_job_of_an_unknown_kind_is_soon_asked_how_far_it_is():
-    rig, progress = Rig(), AsyncMock(side_effect=[None, 0.5])
+    rig, progress = Rig(), AsyncMock(side_effect=[None, Progress(fraction=0.5)])
     await rig.run(progress=progress)
     wanted = asyncio.create_task(rig.scheduler.until_next_is_wanted())
     await asyncio.sleep(0.02)
@@ -173,12 +174,26 @@ async def test_a_job_without_a_result_teaches_nothing():
     assert (await rig.run()).remaining_s == pytest.approx(10)
 
 
-@pytest.mark.parametrize("answer", [ServerError("500"), KeyError("progress"), float("nan"), -1, 2, "half", None])
+@pytest.mark.parametrize("answer", [ServerError("500"), KeyError("progress"), None])
 async def test_progress_that_nobody_can_tell_harms_nobody(answer):
     rig = Rig()
     slot = await rig.run(progress=AsyncMock(side_effect=[answer] * 2))
     assert await slot.progress() is None
     assert not await rig.is_wanted()
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        *[({"fraction": fraction}, {}) for fraction in (math.nan, -1, 2, "half", None)],
+        *[({"step": step, "steps": steps}, {}) for step, steps in ((3, 2), (-1, 2), (0, 0), (1, None), (0, 10**40))],
+        ({"fraction": 1, "step": "1", "steps": 2}, {"fraction": 1}),
+        ({"fraction": 3, "step": 1, "steps": 2}, {"step": 1, "steps": 2}),
+    ],
+)
+def test_of_what_a_server_says_of_progress_only_sense_is_kept(said, expected):
+    assert progress_of(**said, stage="a") == Progress(**expected, stage="a")
+    assert progress_of(**said) == (Progress(**expected) if expected else None)
 
 
 def test_what_callers_write_does_not_fill_the_memory():

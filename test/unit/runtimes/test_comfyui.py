@@ -10,6 +10,7 @@ from aiohttp import web
 from driverkit import client_of, signals
 from test_comfyui_workflow import entry, graph
 
+from jobs.job import Progress
 from queue_agent.errors import NoOutput, ServerError
 from queue_agent.media import identify
 from queue_agent.ports import RunSignals
@@ -94,15 +95,23 @@ def test_pictures_of_the_websocket_node_are_kept_and_previews_of_the_sampler_are
 )
 def test_noise_on_the_websocket_is_ignored(noise):
     mine = hear(noise, bare_frame(b"picture"))
-    assert (mine.recorded.is_set(), mine.pictures, mine.fraction) == (False, [], None)
+    assert (mine.recorded.is_set(), mine.pictures, mine.progress) == (False, [], None)
 
 
 def test_the_progress_of_a_prompt_is_that_of_its_present_node_and_every_event_a_sign_of_life():
     mine = prompt()
     stream = EventStream("ws://localhost/ws", {"mine": mine})
-    for message in (event("executing", node="3"), event("progress", value=5, max=20), event("progress_state")):
+    told = [
+        (event("executing", node="3"), Progress(stage="KSampler")),
+        (event("progress_state"), Progress(stage="KSampler")),
+        (event("progress", value=5, max=20), Progress(fraction=0.25, step=5, steps=20, stage="KSampler")),
+        (event("executing", node="8.0.1", display_node="8"), Progress(stage="VAEDecode")),
+        (event("executing", node="gone"), None),
+    ]
+    for message, progress in told:
         stream.take(message)
-    assert (mine.fraction, stream.heard) == (0.25, 3)
+        assert mine.progress == progress
+    assert stream.heard == len(told)
 
 
 def test_pictures_that_are_too_many_to_be_kept_are_dropped_and_missed(monkeypatch):

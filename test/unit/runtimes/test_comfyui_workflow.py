@@ -200,3 +200,12 @@ def test_an_answer_that_is_not_about_the_workflow_is_the_servers_error(status, b
     error = refusal(status, body, GRAPH)
     assert type(error) is ServerError
     assert words in str(error)
+
+
+def test_a_node_is_called_by_its_title_or_else_its_class_and_by_its_id_where_others_are_called_so():
+    titled = {"class_type": "KSampler", "inputs": {}, "_meta": {"title": " Hires\nfix \ud800"}}
+    same = {"class_type": "VAEDecode", "inputs": {}, "_meta": {"title": None}}
+    workflow = Workflow({"1": titled, "2": {"class_type": "KSampler", "inputs": {}}, "3": same, "4": same})
+    names = [workflow.name_of(node_id) for node_id in ("1", "2", "3", "4", "5")]
+    assert names == ["Hires fix ?", "KSampler", "VAEDecode (3)", "VAEDecode (4)", None]
+    assert len(Workflow({"1": {**titled, "_meta": {"title": "x" * 10_000}}}).name_of("1")) == 200

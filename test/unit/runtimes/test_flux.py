@@ -8,6 +8,7 @@ import pytest
 from aiohttp import web
 from driverkit import answer, client_of, signals, task_of
 
+from jobs.job import Progress
 from queue_agent.errors import ExecutionFailed, InvalidTask, Rejected, ServerError, ServerLoading
 from queue_agent.media import Media
 from queue_agent.ports import Capacity
@@ -153,6 +154,14 @@ def test_progress_goes_on_within_a_step_as_fast_as_before_and_no_further_than_it
     assert fractions == [None, None, None, 0.25, 0.375, 0.5, 0.5, 0.625]
     job.heed(Event("state", {"state": "waiting", "progress": 0.0}))  # its worker was lost
     assert job.fraction is None
+
+
+def test_steps_are_those_that_the_server_counts_and_none_are_invented():
+    job, _ = job_and_said(lambda: 0.0)
+    job.heed(Event("state", {"state": "running", "progress": 0.0, "step": 0, "steps": 0}))
+    assert job.progress is None
+    job.heed(Event("progress", {"progress": 0.25, "step": 2, "steps": 4}))
+    assert job.progress == Progress(fraction=0.25, step=2, steps=4, stage="sampling")
 
 
 def failed(code, message="No."):

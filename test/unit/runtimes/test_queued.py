@@ -8,6 +8,7 @@ from contextlib import suppress
 import pytest
 from driverkit import JOB, signals
 
+from jobs.job import Progress
 from queue_agent.errors import Rejected, ServerError
 from queue_agent.ports import Result
 from runtimes._queued import MAX_EARLIER_CLAIMS, JobReport, QueuedExecutor, QueuedJob, QueuedServer
@@ -126,7 +127,7 @@ async def test_progress_is_known_while_a_job_has_the_gpu_and_forgotten_after_it(
     seen = []
 
     class Half(QueuedJob):
-        fraction = 0.5
+        progress = Progress(fraction=0.5)
 
     class Server(Queue, QueuedServer):
         job_type = Half
@@ -138,4 +139,4 @@ async def test_progress_is_known_while_a_job_has_the_gpu_and_forgotten_after_it(
 
     driver = Server({FIRST: [RUNNING, JobReport(state="encoding"), DONE]}, clients=[None])
     await run(driver)
-    assert (seen, await driver.progress(JOB)) == ([None, 0.5, None], None)
+    assert (seen, await driver.progress(JOB)) == ([None, Half.progress, None], None)

@@ -4,10 +4,52 @@ import pytest
 from aiohttp import web
 from driverkit import client_of, signals, task_of
 
+from jobs.job import Progress
 from queue_agent.errors import Rejected, ServerError
 from runtimes.sdwebui.driver.call import call_of
 from runtimes.sdwebui.driver.executor import SdWebUI
 from runtimes.sdwebui.driver.options import Options
+
+
+async def idle(_request):
+    return web.json_response({"progress": 0.0, "state": {"job": ""}})
+
+
+async def test_a_job_is_interrupted_until_it_has_ended_although_an_interrupt_comes_before_it_begins():
+    noted, states = [], ["scripts_txt2img", "scripts_txt2img", ""]
+
+    async def interrupt(_request):
+        noted.append("interrupt")
+        return web.json_response({})
+
+    async def tell(_request):
+        noted.append(states.pop(0))
+        return web.json_response({"progress": 0.5, "state": {"job": noted[-1]}})
+
+    async with client_of(web.post("/interrupt", interrupt), web.get("/progress", tell)) as client:
+        await SdWebUI(client, dynamic_model=False).interrupt("job", 1)
+    assert noted == ["interrupt", "scripts_txt2img"] * 2 + ["interrupt", ""]
+
+
+STATE = {"job": "scripts_txt2img", "sampling_step": 48, "sampling_steps": 300}
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ({"progress": 0.17, "state": STATE}, Progress(fraction=0.17, step=48, steps=300, stage="sampling")),
+        ({"progress": 0.01, "state": STATE | {"sampling_step": 0}}, Progress(step=0, steps=300, stage="sampling")),
+        ({"progress": 0.01, "state": STATE | {"sampling_steps": 0}}, None),
+        ({"progress": 0.0, "state": STATE | {"job": ""}}, None),
+        ({"progress": "x", "state": ["y"]}, None),
+    ],
+)
+async def test_progress_is_that_of_the_job_that_runs_as_the_server_counts_its_steps(said, expected):
+    async def tell(_request):
+        return web.json_response(said)
+
+    async with client_of(web.get("/progress", tell)) as client:
+        assert await SdWebUI(client, dynamic_model=False).progress("job") == expected
 
 
 @pytest.mark.parametrize(("hangs_up_in", "asked"), [("drawing", ["draw", "interrupt"]), ("answer", ["draw"])])
@@ -27,7 +69,8 @@ async def test_a_job_whose_line_breaks_before_its_answer_is_interrupted_and_no_o
         noted.append("interrupt")
         return web.json_response({})
 
-    async with client_of(web.post("/txt2img", draw), web.post("/interrupt", interrupt)) as client:
+    routes = [web.post("/txt2img", draw), web.post("/interrupt", interrupt), web.get("/progress", idle)]
+    async with client_of(*routes) as client:
         driver = SdWebUI(client, dynamic_model=False)
         call = await driver.prepare(task_of({}), None)
         with pytest.raises(ServerError):

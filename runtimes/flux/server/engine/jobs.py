@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from runtimes.flux.server.ports import GenerationRequest
-from runtimes.flux.server.worker.protocol import DeviceFreed, JobOutput
+from runtimes.flux.server.worker.protocol import BatchProgress, DeviceFreed, JobOutput
 
 _KEPT_SECONDS = 600
 _KEPT_BYTES = 512 * 1024 * 1024
@@ -75,6 +75,10 @@ class ServerJob:
     state: ServerJobState = ServerJobState.WAITING
     progress: float = 0.0
     """From 0 to 1."""
+    step: int = 0
+    """Denoising steps that are done of those pictures that are drawn together at the moment."""
+    steps: int = 0
+    """How many steps these take; 0 before the first."""
     batch: int | None = None
     """Number of its batch."""
     outputs: dict[int, JobOutput] = field(default_factory=dict)
@@ -123,6 +127,7 @@ class ServerJob:
     def wait_again(self) -> None:
         """Go back to waiting after the loss of the worker."""
         self.state, self.progress, self.batch, self.outputs = ServerJobState.WAITING, 0.0, None, {}
+        self.step = self.steps = 0
         self.fetched.clear()
         self.times.began = self.times.previewed = self.times.freed = None
         self._tell("state", self.row())
@@ -133,10 +138,11 @@ class ServerJob:
         self.times.began, self.times.encode_s = time.monotonic(), encode_s
         self._tell("state", self.row())
 
-    def step(self, share: float) -> None:
+    def advance(self, message: BatchProgress) -> None:
         """Note the share that is denoised; progress never goes back."""
-        self.progress = max(self.progress, round(share, 4))
-        self._tell("progress", {"progress": self.progress})
+        self.progress = max(self.progress, round(message.share, 4))
+        self.step, self.steps = message.step, message.steps
+        self._tell("progress", {"progress": self.progress, "step": self.step, "steps": self.steps})
 
     def free(self, message: DeviceFreed) -> None:
         """Note that the device has finished its batch."""
@@ -172,6 +178,8 @@ class ServerJob:
             "job_id": self.id,
             "state": self.state.value,
             "progress": self.progress,
+            "step": self.step,
+            "steps": self.steps,
             "batch": self.batch,
             "error": asdict(self.error) if self.error else None,
             "outputs": [self._output_row(self.outputs[number]) for number in sorted(self.outputs)],

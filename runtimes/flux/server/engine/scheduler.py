@@ -128,10 +128,10 @@ class BatchScheduler:
                 batch.began, worker.encode_s = time.monotonic(), encode_s
                 for job in batch.open_jobs:
                     job.begin(batch.number, encode_s, message.warnings.get(job.id, ()))
-            case protocol.BatchProgress(share=share):
-                batch.share = share
+            case protocol.BatchProgress():
+                batch.share = message.share
                 for job in batch.open_jobs:
-                    job.step(share)
+                    job.advance(message)
             case protocol.DeviceFreed():
                 batch.freed, now = True, time.monotonic()
                 self._metrics.note_batch(worker.number, now - (batch.began or now), message.drawn)

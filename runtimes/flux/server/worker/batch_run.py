@@ -188,7 +188,8 @@ class BatchRun:
         def stepped(done: int, of: int) -> None:
             nonlocal last_step
             last_step = time.monotonic()
-            self._channel.send(protocol.BatchProgress(self._number, (before + done / of) / self._parts_in_all))
+            share = (before + done / of) / self._parts_in_all
+            self._channel.send(protocol.BatchProgress(self._number, share, done, of))
 
         def previewed(image: Image.Image) -> None:
             item = BatchItem(requests[0], protocol.PREVIEW_NUMBER)

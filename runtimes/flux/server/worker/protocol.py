@@ -69,9 +69,11 @@ class BatchStarted(BatchMessage):
 
 @dataclass(frozen=True, slots=True)
 class BatchProgress(BatchMessage):
-    """``share`` of the batch is denoised, from 0 to 1."""
+    """``share`` of the batch is denoised, from 0 to 1; ``step`` of ``steps`` in the pictures now being drawn."""
 
     share: float
+    step: int
+    steps: int
 
 
 @dataclass(frozen=True, slots=True)
