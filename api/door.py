@@ -7,9 +7,10 @@ from importlib import import_module
 
 from api.errors import RequestError
 from api.faces import DEFAULT, FACES, Face
-from api.http import Answer, Request, Response
+from api.http import Answer, Request, Response, Wait
 from api.operations.submission import AWS_ERRORS, KeyBusyError
 from api.services import Services
+from jobs.job import Job
 
 _CORS_MAX_AGE_S = 3600
 _CORS_HEADERS = "authorization, content-type, idempotency-key, if-none-match, last-event-id, prefer, x-api-key"
@@ -32,14 +33,28 @@ class Door:
         try:
             answer = face.answer(request, self._services)
         except Exception as exc:  # noqa: BLE001 (a shell would answer in a form of its own)
-            answer = face.error(_as_request_error(exc))
+            return self.refused(request, exc)
         return self._with_cors(request, answer) if isinstance(answer, Response) else answer
 
+    def rendered(self, request: Request, wait: Wait, job: Job) -> Response:
+        """The answer to a request that waited, with the last state that its shell has seen."""
+        try:
+            return self._with_cors(request, wait.render(job))
+        except Exception as exc:  # noqa: BLE001 (as above)
+            return self.refused(request, exc)
+
+    def refused(self, request: Request, exc: Exception) -> Response:
+        """The answer to a request that failed."""
+        return self._with_cors(request, _face_of(request).error(_as_request_error(exc)))
+
     def _with_cors(self, request: Request, response: Response) -> Response:
-        """Let a page of an allowed origin read the answer."""
+        return replace(response, headers={**response.headers, **self.cors_headers(request)})
+
+    def cors_headers(self, request: Request) -> dict[str, str]:
+        """The headers that let a page of an allowed origin read the answer; none for other callers."""
         origin = request.headers.get("origin", "")
         if not origin or not ({origin, "*"} & set(self._origins)):
-            return response
+            return {}
         headers = {
             "Access-Control-Allow-Origin": origin,
             "Vary": "Origin",
@@ -51,7 +66,7 @@ class Door:
                 "Access-Control-Allow-Headers": _CORS_HEADERS,
                 "Access-Control-Max-Age": str(_CORS_MAX_AGE_S),
             }
-        return replace(response, headers={**response.headers, **headers})
+        return headers
 
 
 def _face_of(request: Request) -> Face:

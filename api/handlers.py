@@ -8,22 +8,19 @@ gc.disable()
 
 import logging
 import os
-import time
 from typing import Any
 
 from api.door import Door
-from api.errors import InvalidRequestError
+from api.errors import InvalidRequestError, RequestError
 from api.faces.alpha import NOWHERE
-from api.http import Answer, Response, Wait
+from api.http import Stream, Wait
 from api.lambda_events import proxy_answer, request_of
 from api.services import Services
-from jobs.store import JobStore
+from api.waiting import waited
 from runtimes.spec import load
 
 _MAX_WAIT_S = 25.0
 """API Gateway waits 29 seconds."""
-_FIRST_PAUSE_S = 0.25
-_MAX_PAUSE_S = 1.0
 
 logging.getLogger("api").setLevel(logging.INFO)
 _services = Services.from_environment(os.environ)
@@ -41,24 +38,12 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: 
         request = request_of(event, _services.settings.api_keys)
     except InvalidRequestError as exc:
         return proxy_answer(NOWHERE.error(exc))
-    return proxy_answer(_ready(_door.answer(request), _services.jobs))
-
-
-def _ready(answer: Answer, jobs: JobStore) -> Response:
-    """An answer for a shell that cannot stream, after the waiting that it asks for."""
+    answer = _door.answer(request)
     if isinstance(answer, Wait):
-        return answer.render(_waited(answer, jobs))
-    if not isinstance(answer, Response):
-        raise TypeError("events need the streaming function")
-    return answer
-
-
-def _waited(wait: Wait, jobs: JobStore) -> Any:
-    """The last state of a job within the time that its caller waits; reads grow rarer, from 4 a second to 1."""
-    job, pause_s = wait.job, _FIRST_PAUSE_S
-    ends_s = time.monotonic() + min(wait.seconds, _MAX_WAIT_S)
-    while not wait.is_over(job) and (left_s := ends_s - time.monotonic()) > 0:
-        time.sleep(min(pause_s, left_s))
-        pause_s = min(1.25 * pause_s, _MAX_PAUSE_S)
-        job = jobs.get(job.id) or job
-    return job
+        job = waited(answer, _services.jobs, most_s=_MAX_WAIT_S)
+        answer = _door.rendered(request, answer, job)
+    elif isinstance(answer, Stream):
+        # API Gateway sends these to the function that streams.
+        message = "This function does not stream; its API sends events through another."
+        answer = _door.refused(request, RequestError(406, "no_streaming", message))
+    return proxy_answer(answer)

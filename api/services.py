@@ -10,6 +10,7 @@ import botocore.session
 from botocore.config import Config
 
 from api.operations.history import History
+from api.operations.runtimes import QueueEstimates
 from api.operations.submission import Submissions
 from api.publisher import TaskPublisher
 from jobs.notifier import JobNotifier
@@ -87,6 +88,11 @@ class Services:
             sns=self._sns, topic_arn=self.settings.notice_topic_arn, jobs=self.jobs, bucket=self.bucket
         )
         return History(jobs=self.jobs, notifier=notifier, make_s3=lambda: self.s3, bucket=self.bucket)
+
+    @cached_property
+    def queues(self) -> QueueEstimates:
+        """How busy the runtimes are."""
+        return QueueEstimates(self.jobs)
 
     def _client(self, name: str) -> Any:
         config = Config(connect_timeout=3, read_timeout=8, retries=_RETRIES)

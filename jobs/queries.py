@@ -75,6 +75,17 @@ def get_many(jobs: Sequence[str]) -> JobCommand[JobsRead]:
     )
 
 
+def versions(jobs: Sequence[str]) -> JobCommand[dict[str, int]]:
+    """Read the versions of up to MAX_BATCH jobs; those that DynamoDB has no time for are missing."""
+
+    def read(answer: Mapping[str, Any]) -> dict[str, int]:
+        items = (item for items in answer["Responses"].values() for item in items)
+        return {item[KEY]["S"]: int(item["version"]["N"]) for item in items if "version" in item}
+
+    keys = {"Keys": [key_of(job) for job in jobs], **expressions({"ProjectionExpression": f"#{KEY}, #version"})}
+    return JobCommand(operation="BatchGetItem", parameters={"RequestItems": keys}, read=read)
+
+
 def due(shard: str, now_s: float, *, start: Item | None = None) -> JobCommand[DuePage]:
     """One shard's due jobs, the oldest first; ``start`` is the last key of the page before."""
     condition = "#due_shard = :shard AND #due_at <= :now"

@@ -52,6 +52,14 @@ class JobStore(_Store):
             wanted += some.unread  # DynamoDB was busy, or the answer too large
         return found
 
+    def versions(self, jobs: Sequence[str]) -> dict[str, int]:
+        """The versions of jobs, by id; without those that do not exist. Reads are eventually consistent."""
+        found: dict[str, int] = {}
+        for first in range(0, len(jobs), queries.MAX_BATCH):
+            some: dict[str, int] = self.run(queries.versions(jobs[first : first + queries.MAX_BATCH]))
+            found |= some
+        return found
+
     def tenants_jobs(self, tenant: str, *, start: str | None = None, **wanted: Any) -> Iterator[Mapping[str, Any]]:
         """A tenant's jobs as the index has them, the newest first; arguments as of ``queries.tenants_jobs``."""
         while True:

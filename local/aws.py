@@ -12,7 +12,7 @@ from configuration.routing import subscription_filter
 from contract.queues import DEAD, RETURNED, TASKS
 from deploy.verify.samples import upload_input
 from jobs.schema import DEFINITION
-from local.proxy_event import API_KEY_ID
+from local.api_key import API_KEY_ID
 from local.sandbox import ACCOUNT, REGION
 from runtimes.catalog import RuntimeCatalog
 

@@ -1,16 +1,20 @@
 """The process that is API Gateway and Lambda: ``python -m local.door``.
 
-The environment is the Lambda's, plus API_KEY: a key must not be in a command line, which anybody can list.
+The environment is the Lambda's, plus API_KEYS_FILE, which ``local.api_key`` writes.
 """
 
 import argparse
 import logging
 import os
 import sys
+from importlib import import_module
+from pathlib import Path
 
 from aiohttp import web
 
-from api.handlers import handler
+from api.services import Services
+from api.stream_handler import StreamingShell
+from local.api_key import key_ids
 from local.gateway import Gateway
 
 
@@ -28,7 +32,10 @@ def main() -> None:
     logging.getLogger("local").setLevel(logging.INFO)
     # Lambda makes one call at a time; here calls run in parallel, on more connections than the clients keep.
     logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
-    app = Gateway(handler, api_key=os.environ.pop("API_KEY"), **settings).application()
+    keys, os.environ["API_KEYS"] = key_ids(Path(os.environ.pop("API_KEYS_FILE")))
+    handler = import_module("api.handlers").handler  # which reads the environment
+    shell = StreamingShell(Services.from_environment(os.environ))
+    app = Gateway(handler, shell.respond, keys=keys, **settings).application()
     web.run_app(app, host=host, port=port, print=None, access_log=None, shutdown_timeout=2)
 
 

@@ -1,12 +1,11 @@
 """A small server that does what API Gateway's REST API does in front of the Lambda: keys, throttle, stage, limits."""
 
 import asyncio
-import hmac
 import json
 import logging
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from api.stream_handler import StreamedAnswer
 from configuration import gateway as errors
 from configuration.gateway import INTEGRATION_TIMEOUT_S, MAX_PAYLOAD_BYTES, GatewayError
 from contract import strict_json
@@ -28,30 +28,39 @@ _VALUE = re.compile(r'"(?:[^"\\]|\\.)*(?:"|$)')
 logger = logging.getLogger(__name__)
 
 Handler = Callable[[dict[str, Any], Any], Any]
+Streamer = Callable[[Mapping[str, Any]], StreamedAnswer]
+
+_STREAMED = re.compile(r"/v1/jobs/[^/]+/events/?")
+_KEYLESS = re.compile(r"/v1/(outputs/.+|openapi\.json|docs.*)")
+"""As ``cdk.front_door`` has the routes."""
 
 
 class Gateway:
-    """API Gateway in front of a Lambda's handler: every path starts with ``stage``, and one key is accepted.
+    """API Gateway in front of Lambda's handlers: every path starts with ``stage``, and needs one of some keys.
 
-    ``rate_limit`` is in requests a second; ``burst_limit`` is how many may come at once.
+    ``streamer`` answers requests for events. ``keys`` has the id of each key. ``rate_limit`` is in requests a second
+    for each key; ``burst_limit`` is how many may come at once.
     """
 
     def __init__(
         self,
         handler: Handler,
+        streamer: Streamer,
         *,
         stage: str,
-        api_key: str,
+        keys: Mapping[str, str],
         rate_limit: float,
         burst_limit: int,
         timeout_s: float = INTEGRATION_TIMEOUT_S,
     ) -> None:
         self._handler = handler
+        self._streamer = streamer
         self._stage = stage
-        self._api_key = api_key
+        self._keys = keys
         self._timeout_s = timeout_s
-        self._bucket = TokenBucket(rate=rate_limit, burst=burst_limit)
+        self._buckets = {key: TokenBucket(rate=rate_limit, burst=burst_limit) for key in keys}
         self._threads = ThreadPoolExecutor(_CONCURRENCY, thread_name_prefix="handler")
+        self._streams = ThreadPoolExecutor(_CONCURRENCY, thread_name_prefix="stream")
 
     def application(self) -> web.Application:
         """The server, for every path."""
@@ -60,7 +69,7 @@ class Gateway:
         app.router.add_route("*", "/{path:.*}", self._serve)
         return app
 
-    async def _serve(self, request: web.Request) -> web.Response:
+    async def _serve(self, request: web.Request) -> web.StreamResponse:
         started = time.monotonic()
         try:
             response = await self._answer(request)
@@ -71,15 +80,16 @@ class Gateway:
         took_ms = (time.monotonic() - started) * 1000
         level, reason = logging.INFO, ""
         if response.status >= HTTPStatus.BAD_REQUEST:
-            level, reason = logging.WARNING, _reason(response.body)
+            level, reason = logging.WARNING, _reason(getattr(response, "body", None))
         where = f"{request.method} {request.rel_url.raw_path}"
         logger.log(level, "%s %d %.0f ms%s", where, response.status, took_ms, reason)
         return response
 
-    async def _answer(self, request: web.Request) -> web.Response:
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
         stage, slash, rest = request.path.removeprefix("/").partition("/")
-        key = request.headers.get("x-api-key", "")
-        if denial := self._denial(stage, key):
+        is_keyless = request.method == "OPTIONS" or _KEYLESS.fullmatch(slash + rest)
+        key = "" if is_keyless else _key_of(request)
+        if denial := self._denial(stage, None if is_keyless else key):
             return _refusal(denial)
         try:
             body = await request.read()
@@ -89,18 +99,35 @@ class Gateway:
             # The library's message may contain what was sent.
             message = "The body did not arrive whole, or is not encoded as its headers say."
             return _refusal(GatewayError(status=HTTPStatus.BAD_REQUEST, code="invalid_request", message=message))
-        event = make_event(request, body, stage=stage, path=slash + rest, api_key=key)
+        key_id = self._keys.get(key, "")
+        event = make_event(request, body, stage=stage, path=slash + rest, api_key=key, api_key_id=key_id)
+        if request.method == "GET" and _STREAMED.fullmatch(slash + rest):
+            return await self._stream(request, event)
         if _size_bytes(event) > MAX_PAYLOAD_BYTES:
             return _refusal(errors.TOO_LARGE)
         return await self._invoke(event)
 
-    def _denial(self, stage: str, key: str) -> GatewayError | None:
+    async def _stream(self, request: web.Request, event: dict[str, Any]) -> web.StreamResponse:
+        loop = asyncio.get_running_loop()
+        answer = await loop.run_in_executor(self._streams, self._streamer, event)
+        response = web.StreamResponse(status=answer.status, headers=answer.headers)
+        await response.prepare(request)
+        pieces = iter(answer.pieces)
+        while piece := await loop.run_in_executor(self._streams, next, pieces, None):
+            await response.write(piece)
+        await response.write_eof()
+        return response
+
+    def _denial(self, stage: str, key: str | None) -> GatewayError | None:
+        """Why a request is not let in; ``key`` is None where it needs none."""
         if stage != self._stage:
             message = f"No such stage; paths begin with /{self._stage}/."
             return GatewayError(status=HTTPStatus.FORBIDDEN, code="forbidden", message=message)
-        if not hmac.compare_digest(key.encode("utf-8", "surrogateescape"), self._api_key.encode()):
+        if key is None:
+            return None
+        if key not in self._keys:
             return errors.UNAUTHORIZED
-        return None if self._bucket.take() else errors.THROTTLED
+        return None if self._buckets[key].take() else errors.THROTTLED
 
     async def _invoke(self, event: dict[str, Any]) -> web.Response:
         request_id = event["requestContext"]["requestId"]
@@ -137,6 +164,12 @@ class TokenBucket:
             return False
         self._tokens -= 1
         return True
+
+
+def _key_of(request: web.Request) -> str:
+    """The key of a request, where ``api.authorizer`` looks for it."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return request.headers.get("x-api-key", token.strip() if scheme.lower() == "bearer" else "")
 
 
 def _size_bytes(payload: Any) -> int:

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from configuration.config import Config
+from local.api_key import API_KEY_ID
 from local.aws import JOBS_TABLE, NOTICE_TOPIC_ARN, OUTPUT_BUCKET
 from local.ports import LOOPBACK
-from local.proxy_event import API_KEY_ID
 from local.sandbox import sandbox_environment
 
 _STACK_FILE = "stack.json"
@@ -60,6 +60,11 @@ class Layout:
     def runtimes_file(self) -> Path:
         """The catalog of runtimes, as the Lambda bundles it."""
         return self.state / "runtimes.json"
+
+    @property
+    def keys_file(self) -> Path:
+        """The API's keys with what each may do."""
+        return self.state / "keys.json"
 
     @property
     def stack_file(self) -> Path:

@@ -43,7 +43,14 @@ def door_part(layout: Layout) -> Part:
     gateway = layout.config.apigw
     arguments = [f"--host={layout.host}", f"--port={layout.gateway_port}", f"--stage={gateway.stage_name}"]
     arguments += [f"--rate-limit={gateway.throttle.rate_limit}", f"--burst-limit={gateway.throttle.burst_limit}"]
-    names = {**_NAMES, "API_KEY": layout.api_key, "RUNTIMES_FILE": str(layout.runtimes_file)}
+    names = {
+        **_NAMES,
+        "NOTICE_TOPIC_ARN": NOTICE_TOPIC_ARN,
+        "API_KEYS_FILE": str(layout.keys_file),
+        "RUNTIMES_FILE": str(layout.runtimes_file),
+        "KEEP_REQUESTS": str(layout.config.keep_requests).lower(),
+        "CORS_ORIGINS": " ".join(gateway.cors_origins),
+    }
     part = _part(layout, "door", "local.door", *arguments, **names)
     return replace(part, probe=_listens(layout.reachable_host, layout.gateway_port))
 

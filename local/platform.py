@@ -9,6 +9,7 @@ import aiohttp
 
 from configuration.config import ModelsRuntime
 from local import parts
+from local.api_key import write_keys
 from local.console import readable
 from local.layout import Layout
 from local.processes import LineSink, Part, PartFailedError, SupervisedProcess
@@ -59,6 +60,7 @@ class Platform:
         """Start all parts and wait until they are ready."""
         layout = self.layout
         layout.runtimes_file.write_text(layout.config.catalog.to_json(), encoding="utf-8")
+        write_keys(layout.keys_file, layout.config.apigw.keys, layout.api_key)
         aws = self._launch(parts.aws_part(layout), self._others)
         async with asyncio.TaskGroup() as waiting:
             for runtime in layout.config.enabled_runtimes:

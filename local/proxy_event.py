@@ -12,9 +12,6 @@ from multidict import CIMultiDict
 
 from local.sandbox import ACCOUNT
 
-API_KEY_ID = "local0key0"
-"""Id of the only API key, and so the tenant."""
-
 
 class MalformedAnswerError(Exception):
     """The handler returned something that API Gateway does not accept as an answer."""
@@ -36,7 +33,9 @@ class LambdaContext:
         return max(0, round((self.deadline - time.monotonic()) * 1000))
 
 
-def make_event(request: web.Request, body: bytes, *, stage: str, path: str, api_key: str) -> dict[str, Any]:
+def make_event(
+    request: web.Request, body: bytes, *, stage: str, path: str, api_key: str, api_key_id: str
+) -> dict[str, Any]:
     """Write a request as a proxy event; ``path`` is the path after the stage.
 
     Invalid UTF-8 in the body is replaced, as for any type that is not declared binary.
@@ -65,7 +64,7 @@ def make_event(request: web.Request, body: bytes, *, stage: str, path: str, api_
             "httpMethod": request.method,
             "identity": {
                 "apiKey": api_key,
-                "apiKeyId": API_KEY_ID,
+                "apiKeyId": api_key_id,
                 "sourceIp": request.remote,
                 "userAgent": request.headers.get("User-Agent"),
             },

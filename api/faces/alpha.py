@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from api.errors import InvalidRequestError, RequestError, error_body, error_rows
 from api.faces import v1alpha1, v1alpha2
 from api.http import Request, Response
-from api.operations.submission import TaskSubmission
+from api.operations.submission import TaskSubmission, milliseconds
 from api.request import idempotency_key, key_errors, read_json, traceparent
 from api.services import Services
 from contract.field_errors import FieldError
@@ -52,19 +52,21 @@ class AlphaFace:
             raise RequestError(405, "method_not_allowed", message, headers={"Allow": "POST"})
         sent, task = self._read(request, services.catalog)
         runtime = services.catalog[task.metadata.runtime]
+        accepted_s = milliseconds(time.time())  # before the id, which has a time too
         submission = TaskSubmission(
             request=task,
+            accepted_s=accepted_s,
             job=new_job_id(),
-            accepted_s=time.time(),
             start_s=runtime.deadlines.with_asked(task.metadata.deadlines).start_s,
             caller=request.caller,
             key=idempotency_key(request),
             traceparent=traceparent(request),
         )
-        submitted = services.submissions.submit(submission)
-        metadata = submitted.task.metadata
-        folder = ResultNames(prefix=metadata.prefix, task_id=metadata.id, job=submitted.job).folder
-        answer = self._version.answer(submitted.task, s3_url(services.bucket, folder))
+        job = services.submissions.submit(submission)
+        metadata = submission.task.metadata
+        folder = ResultNames(prefix=metadata.prefix, task_id=metadata.id, job=job.id).folder
+        submitted = task.model_copy(update={"metadata": metadata.model_copy(update={"job": job.id})})
+        answer = self._version.answer(submitted, s3_url(services.bucket, folder))
         if ignored := list(islice(self._version.ignored(sent, task, runtime), MAX_WARNINGS)):
             answer = {**answer, "warnings": error_rows(ignored)}
         return Response.json(200, answer)

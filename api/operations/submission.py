@@ -16,13 +16,14 @@ from botocore.parsers import ResponseParserError
 from api.errors import BudgetError, IdempotencyConflictError
 from api.http import Caller
 from api.publisher import TaskPublisher
+from contract import strict_json
 from contract.deadlines import DEFAULT_DEADLINES
 from contract.ids import first_job_id
 from contract.task import Task
 from contract.webhooks import Webhook
 from jobs import commands, queries
 from jobs.dynamodb import error_code
-from jobs.job import JobState
+from jobs.job import Job, JobState
 from jobs.store import JobStore
 
 AWS_ERRORS = (BotoCoreError, ClientError, ResponseParserError)
@@ -72,18 +73,44 @@ class TaskSubmission:
         platform_keys = {"job": self.job, "tenant": self.caller.tenant, "submitted_at": submitted_at}
         return self.request.model_copy(update={"metadata": self.request.metadata.model_copy(update=platform_keys)})
 
+    def entered(self) -> Job:
+        """Its job as it is entered, for an answer where the table's own item is not at hand."""
+        metadata = self.task.metadata
+        return Job(
+            pk=self.job,
+            state=JobState.QUEUED,
+            version=1,
+            created_at=self.accepted_s,
+            notified=False,
+            pictures=(),
+            error=None,
+            context=strict_json.dumps(metadata.context),
+            retry_of=self.retry_of,
+            **metadata.model_dump(include={"runtime", "tasktype", "tenant", "prefix"}),
+            task_id=metadata.id,
+        )
+
     @property
     def start_by_s(self) -> float:
         """Its start deadline, seconds since 1970."""
         return self.accepted_s + self.start_s
 
 
+def milliseconds(time_s: float) -> float:
+    """A time without what is below a millisecond, which neither the table nor a job's id has."""
+    return int(time_s * 1000) / 1000
+
+
 @dataclass(frozen=True, slots=True)
 class _EarlierJob:
-    """The job that a key already stands for, and when it was accepted if nobody recorded that it was published."""
+    """The job that a key already stands for, and when it was accepted if nobody recorded that it was published.
+
+    ``record`` is the job as the table has it; None where it has expired.
+    """
 
     job: str
     unpublished_since_s: float | None
+    record: Job | None
 
 
 class Submissions:
@@ -94,11 +121,11 @@ class Submissions:
         self._publisher = publisher
         self._keep_requests = keep_requests
 
-    def submit(self, submission: TaskSubmission) -> TaskSubmission:
+    def submit(self, submission: TaskSubmission) -> Job:
         """Accept a task, once for each key.
 
         Returns:
-            The submission with its job, which is an earlier one if the key already stood for it.
+            Its job, which is an earlier one if the key already stood for it.
 
         Raises:
             IdempotencyConflictError: Its key stands for another request.
@@ -128,8 +155,7 @@ class Submissions:
             if submission.key is None:
                 self._withdraw(submission.job)
             raise
-        self._mark_published(submission)
-        return submission
+        return self._mark_published(submission)
 
     def _enter(self, submission: TaskSubmission, request: bytes | None) -> _EarlierJob | None:
         """Enter a job in the table, or return the job that its key already stands for."""
@@ -165,17 +191,16 @@ class Submissions:
             raise IdempotencyConflictError
         job = self._jobs.get(use.job)
         is_open = job is not None and job.state is JobState.ACCEPTED
-        return _EarlierJob(use.job, job.created_s if job and is_open else None)
+        return _EarlierJob(use.job, job.created_s if job and is_open else None, job)
 
-    def _repeat(self, submission: TaskSubmission, earlier: _EarlierJob) -> TaskSubmission:
+    def _repeat(self, submission: TaskSubmission, earlier: _EarlierJob) -> Job:
         """Publish an earlier job again, unless somebody recorded that it was published."""
         if earlier.unpublished_since_s is None:
-            return replace(submission, job=earlier.job)
+            return earlier.record or replace(submission, job=earlier.job).entered()
         submission = replace(submission, job=earlier.job, accepted_s=earlier.unpublished_since_s)
         task = self._publisher.store(submission.task, submission.job)
         self._publisher.publish(task, submission.traceparent)
-        self._mark_published(submission)
-        return submission
+        return self._mark_published(submission)
 
     def _check_budget(self, submission: TaskSubmission) -> None:
         """Count a job, unless its caller has as many as it may.
@@ -203,9 +228,11 @@ class Submissions:
         except AWS_ERRORS as exc:
             logger.warning("not withdrawn: job %s, %s", job, error_code(exc) or type(exc).__name__)
 
-    def _mark_published(self, submission: TaskSubmission) -> None:
+    def _mark_published(self, submission: TaskSubmission) -> Job:
         """Mark a job as queued. A failure is only logged: the job is on its way, and the keeper corrects its item."""
         try:
-            self._jobs.run(commands.published(submission.job, submission.start_by_s))
+            change = self._jobs.run(commands.published(submission.job, submission.start_by_s))
+            return change.job or submission.entered()
         except AWS_ERRORS as exc:
             logger.warning("not marked as published: job %s, %s", submission.job, error_code(exc) or type(exc).__name__)
+            return submission.entered()

@@ -1,14 +1,18 @@
 """The front door of a rig, as a process."""
 
 import contextlib
+import json
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 
+from local.api_key import API_KEY_ID
 from test.kit.processes import HTTP, free_port, wait_for
 from test.kit.tasks import TASKTYPES
 
-_KEY, _STAGE = "key", "prod"
+_STAGE = "prod"
+KEYS = {"key": API_KEY_ID, "other-key": "other", "admin-key": "admin"}
+"""Each key's id: the first is the one that inputs belong to, the last sees all."""
 _CALLERS = 4
 
 
@@ -18,11 +22,17 @@ class Door:
     def __init__(self, rig, *module):
         self._rig = rig
         port = free_port()
-        self._url = f"http://127.0.0.1:{port}/{_STAGE}/v1alpha2"
-        address = ("--host", "127.0.0.1", "--port", str(port), "--stage", _STAGE)
-        limits = ("--rate-limit", "10000", "--burst-limit", "10000")
-        environment = {"API_KEY": _KEY, "RUNTIMES_FILE": str(rig.catalog_file)}
-        process = rig.add_child(*(module or ("local.door",)), *address, *limits, **environment)
+        module = module or ("local.door",)
+        address = ("--host", "127.0.0.1", "--port", str(port))
+        self.base = f"http://127.0.0.1:{port}"
+        if module[0] != "api.asgi":
+            self.base += f"/{_STAGE}"
+            address += ("--stage", _STAGE, "--rate-limit", "10000", "--burst-limit", "10000")
+        keys = rig.kit.folder / f"keys-{port}.json"
+        rows = [{"key": key, "id": name, "role": "admin" if name == "admin" else "user"} for key, name in KEYS.items()]
+        keys.write_text(json.dumps(rows))
+        environment = {"API_KEYS_FILE": str(keys), "RUNTIMES_FILE": str(rig.catalog_file)}
+        process = rig.add_child(*module, *address, **environment)
         process.start()
         wait_for(self._is_open, lambda: f"the door; log:\n{process.log}")
 
@@ -30,7 +40,7 @@ class Door:
         """Post a task for the rig's runtime; return the answer."""
         defaults = {"id": task_id, "runtime": self._rig.name, "tasktype": TASKTYPES.get(self._rig.type)}
         task = {"metadata": {**defaults, **(metadata or {})}, "content": content}
-        return HTTP.post(self._url, json={"task": task}, headers={"x-api-key": _KEY}, timeout=30)
+        return HTTP.post(f"{self.base}/v1alpha2", json={"task": task}, headers={"x-api-key": "key"}, timeout=30)
 
     def submit_all(self, orders):
         """Post many tasks, several at a time, each given as id, content and metadata."""
@@ -40,5 +50,5 @@ class Door:
 
     def _is_open(self):
         with contextlib.suppress(httpx.HTTPError):
-            return HTTP.get(self._url).status_code == 401
+            return HTTP.get(f"{self.base}/v1alpha2").status_code == 401
         return False

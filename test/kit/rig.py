@@ -9,7 +9,7 @@ import uuid
 from configuration.routing import subscription_filter
 from contract.objects import TENANT_METADATA, tenant_label
 from contract.queues import DEAD, RETURNED
-from local.proxy_event import API_KEY_ID
+from local.api_key import API_KEY_ID
 from runtimes.catalog import DeployedRuntime, RuntimeCatalog
 from test.kit.aws import FakeAws
 from test.kit.jobs import JobsTable

@@ -7,8 +7,8 @@ import pytest
 from contract.objects import TENANT_METADATA, tenant_label
 from contract.queues import DEAD, RETURNED
 from deploy.verify.samples import INPUT_KEY
+from local.api_key import API_KEY_ID
 from local.aws import OUTPUT_BUCKET, TASK_TOPIC_ARN
-from local.proxy_event import API_KEY_ID
 from runtimes.catalog import DeployedRuntime
 from test.kit.aws import FakeAws
 

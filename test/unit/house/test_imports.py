@@ -180,7 +180,7 @@ def test_each_edge_of_the_agent_uses_its_own_client_libraries_alone(folder):
 
 
 def test_only_the_composition_roots_read_the_environment():
-    roots = {"api/handlers.py", "keeper/handlers.py", "queue_agent/__main__.py"}
+    roots = {"api/handlers.py", "api/stream_handler.py", "api/asgi.py", "keeper/handlers.py", "queue_agent/__main__.py"}
     for package in ("api", "queue_agent", "contract", "egress", "jobs", "keeper", "configuration"):
         for path in in_package(package):
             text = path.read_text(encoding="utf-8")

@@ -11,8 +11,8 @@ import aiohttp
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
+from local.api_key import API_KEY_ID
 from local.gateway import MAX_PAYLOAD_BYTES, MAX_REQUEST_BYTES, Gateway, Handler, TokenBucket
-from local.proxy_event import API_KEY_ID
 
 KEY = "a-key-that-nobody-may-see"
 ANSWER = {"statusCode": 200, "headers": {"Content-Type": "application/json"}, "body": "{}", "isBase64Encoded": False}
@@ -44,11 +44,11 @@ async def start() -> AsyncIterator[StartGateway]:
         async def start_gateway(handler: Handler, **changes: Any) -> Client:
             settings: dict[str, Any] = {
                 "stage": "dev",
-                "api_key": KEY,
+                "keys": {KEY: API_KEY_ID},
                 "rate_limit": 1000,
                 "burst_limit": 1000,
             } | changes
-            server = TestServer(Gateway(handler, **settings).application())
+            server = TestServer(Gateway(handler, lambda event: None, **settings).application())
             await server.start_server(access_log=None)
             return await running.enter_async_context(TestClient(server))
 

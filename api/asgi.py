@@ -1,0 +1,202 @@
+"""The shell for one machine and for plain Kubernetes: ``python -m api.asgi``, an ASGI application under uvicorn.
+
+It knows the API's keys itself, from a file, and waits as long as a caller wants.
+"""
+
+import argparse
+import asyncio
+import hashlib
+import json
+import logging
+import os
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import aclosing, suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl
+
+import uvicorn
+
+from api.door import Door
+from api.errors import RequestError
+from api.http import Answer, Caller, Request, Response, Stream, Wait
+from api.services import Services
+from api.waiting import COMMENT, COMMENT_EVERY_S
+from api.watching import Watcher
+from jobs.job import Job
+
+Scope = Mapping[str, Any]
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+
+_MAX_BODY_BYTES = 10 * 1024 * 1024
+"""As API Gateway."""
+_DUE_EVERY_S = 1.0
+
+
+class KeyRing:
+    """The API's keys, of which only hashes are in memory: JSON with a list of {key, id, role, …}."""
+
+    def __init__(self, path: Path) -> None:
+        rows = json.loads(path.read_text(encoding="utf-8"))
+        self._callers = {_hash(row["key"]): Caller.of(row["id"], json.dumps({row["id"]: row})) for row in rows}
+
+    def caller(self, key: str) -> Caller:
+        """Whose key it is; a caller without a tenant for a key that is none."""
+        return self._callers.get(_hash(key), Caller())
+
+
+class Application:
+    """Answers HTTP requests by the door, in threads, and waits for jobs in the event loop."""
+
+    def __init__(self, door: Door, services: Services, keys: KeyRing) -> None:
+        self._door = door
+        self._keys = keys
+        self._watcher = Watcher(services.jobs)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection's request (ASGI 3)."""
+        if scope["type"] == "lifespan":
+            await _lifespan(receive, send)
+            return
+        if scope["type"] != "http":
+            return
+        request = await self._request(scope, receive)
+        answer = await asyncio.to_thread(self._answer, request)
+        match answer:
+            case Response():
+                await _send(send, answer)
+            case Wait():
+                latest = await self._waited(answer)
+                await _send(send, await asyncio.to_thread(self._door.rendered, request, answer, latest))
+            case Stream():
+                await self._stream(answer, request, receive, send)
+
+    def _answer(self, request: Request) -> Answer:
+        if request.caller.tenant is None and not request.path.startswith("v1/"):
+            message = "The x-api-key header is missing, or is not a known key."
+            return self._door.refused(request, RequestError(401, "unauthorized", message))
+        if len(request.body) > _MAX_BODY_BYTES:
+            return self._door.refused(request, RequestError(413, "too_large", "A request may have up to 10 MiB."))
+        return self._door.answer(request)
+
+    async def _request(self, scope: Scope, receive: Receive) -> Request:
+        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        body = bytearray()
+        more = True
+        while more and len(body) <= _MAX_BODY_BYTES:
+            message = await receive()
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+        scheme, _, key = headers.get("authorization", "").partition(" ")
+        key = headers.get("x-api-key") or (key if scheme.lower() == "bearer" else "")
+        protocol = headers.get("x-forwarded-proto", scope["scheme"])
+        return Request(
+            method=scope["method"],
+            path="/".join(filter(None, scope["path"].split("/"))),
+            query=dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)),
+            headers=headers,
+            body=bytes(body),
+            caller=self._keys.caller(key),
+            base_url=f"{protocol}://{headers.get('host', '')}",
+        )
+
+    async def _waited(self, wait: Wait) -> Job:
+        job = wait.job
+        if wait.is_over(job) or not wait.seconds:
+            return job
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait.seconds), aclosing(self._watcher.changes(job)) as changes:
+                async for job in changes:
+                    if wait.is_over(job):
+                        break
+        return job
+
+    async def _stream(self, stream: Stream, request: Request, receive: Receive, send: Send) -> None:
+        headers = {**self._door.cors_headers(request), "Content-Type": "text/event-stream", "Cache-Control": "no-store"}
+        await send({"type": "http.response.start", "status": 200, "headers": _raw(headers)})
+        gone = asyncio.create_task(_disconnected(receive))
+        telling = asyncio.create_task(self._tell(stream, send))
+        try:
+            await asyncio.wait({gone, telling}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (gone, telling):
+                task.cancel()
+            await asyncio.gather(gone, telling, return_exceptions=True)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _tell(self, stream: Stream, send: Send) -> None:
+        loop = asyncio.get_running_loop()
+        job, spoke_s = stream.job, loop.time()
+        async with aclosing(self._watcher.changes(job)) as changes:
+            change = asyncio.ensure_future(anext(changes))
+            try:
+                while True:
+                    now_s = loop.time()
+                    text = await asyncio.to_thread(_text, stream, job, now_s)
+                    if not text and now_s - spoke_s >= COMMENT_EVERY_S:
+                        text = COMMENT
+                    if text:
+                        spoke_s = now_s
+                        await send({"type": "http.response.body", "body": text.encode(), "more_body": True})
+                    if job.state.is_final:
+                        return
+                    while not change.done() and not stream.source.is_due(loop.time()):
+                        await asyncio.wait({change}, timeout=_DUE_EVERY_S)
+                        if loop.time() - spoke_s >= COMMENT_EVERY_S:
+                            break
+                    if change.done():
+                        job = change.result()
+                        change = asyncio.ensure_future(anext(changes))
+            finally:
+                change.cancel()
+                await asyncio.wait({change})
+
+
+def _text(stream: Stream, job: Job, now_s: float) -> str:
+    return "".join(stream.source.events(job, now_s))
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _send(send: Send, response: Response) -> None:
+    headers = {**response.headers, "Content-Length": str(len(response.body))}
+    await send({"type": "http.response.start", "status": response.status, "headers": _raw(headers)})
+    await send({"type": "http.response.body", "body": response.body})
+
+
+def _raw(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+
+
+def _hash(key: str) -> bytes:
+    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
+
+
+def main() -> None:
+    """Serve the API until the process ends."""
+    parser = argparse.ArgumentParser(prog="python -m api.asgi")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8000)
+    settings = vars(parser.parse_args())
+    logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(message)s")
+    logging.getLogger("api").setLevel(logging.INFO)
+    services = Services.from_environment(os.environ)
+    application = Application(Door(services), services, KeyRing(Path(os.environ["API_KEYS_FILE"])))
+    uvicorn.run(application, access_log=False, log_level="warning", **settings)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""The face of API v1: finds the route, reads the request for it, and writes rejections as problem details."""
+
+import re
+from http import HTTPStatus
+
+from pydantic import BaseModel, ValidationError
+
+from api.errors import InvalidRequestError, RequestError
+from api.faces.v1 import jobs
+from api.faces.v1.models import Problem, ProblemField
+from api.faces.v1.routes import ApiCall, Route
+from api.http import Answer, Request, Response
+from api.request import read_json
+from api.services import Services
+from contract.field_errors import FieldError, field_errors_of
+
+ROUTES: list[Route] = [*jobs.ROUTES.table]
+PROBLEM = "application/problem+json"
+_SUGGESTION = re.compile(r"; did you mean (.+)\?$")
+_STEP = re.compile(r"\[(\d+)\]|\.?([^.\[\]]+)")
+
+
+class V1Face:
+    """API v1."""
+
+    def answer(self, request: Request, services: Services) -> Answer:
+        """Answer a request."""
+        path = request.path.partition("/")[2]
+        matches = [(route, values) for route in ROUTES if (values := route.match(path)) is not None]
+        if not matches:
+            raise RequestError(404, "not_found", "No such path; GET /v1/docs describes those there are.")
+        found = next(((route, values) for route, values in matches if route.method == request.method), None)
+        if found is None:
+            allowed = ", ".join(sorted({route.method for route, _ in matches}))
+            message = f"{request.method} is not allowed; use {allowed}."
+            raise RequestError(405, "method_not_allowed", message, headers={"Allow": allowed})
+        route, values = found
+        if not route.is_public and request.caller.tenant is None:
+            raise RequestError(401, "unauthorized", "The x-api-key header is missing, or is not a known key.")
+        body = read_json(request) if route.body is not None and route.media_type == "application/json" else None
+        call = ApiCall(request=request, services=services, path=values, query=_query(route, request), body=body)
+        return route.handler(call)
+
+    def error(self, error: RequestError) -> Response:
+        """A rejection as problem details (RFC 9457)."""
+        problem = Problem(
+            title=HTTPStatus(error.status).phrase,
+            status=error.status,
+            detail=error.message,
+            code=error.code,
+            errors=[_problem_field(one) for one in error.errors],
+        )
+        body = problem.model_dump(mode="json", exclude_none=True)
+        return Response.json(error.status, body, error.headers, media_type=PROBLEM)
+
+
+FACE = V1Face()
+
+
+def _query(route: Route, request: Request) -> BaseModel | None:
+    if route.query is None:
+        return None
+    try:
+        return route.query.model_validate(request.query)
+    except ValidationError as exc:
+        found = field_errors_of(exc, route.query, request.query)
+        raise InvalidRequestError([FieldError(f"?{error.pointer}", error.detail) for error in found]) from None
+
+
+def _problem_field(error: FieldError) -> ProblemField:
+    suggestion = _SUGGESTION.search(error.detail)
+    return ProblemField(
+        pointer=_pointer(error.pointer),
+        detail=_SUGGESTION.sub("", error.detail),
+        suggestion=suggestion and suggestion.group(1),
+    )
+
+
+def _pointer(path: str) -> str:
+    """A field's path as a JSON pointer in a URI fragment; names of headers and parameters stay."""
+    if path.startswith("?") or path == "Idempotency-Key":
+        return path
+    steps = [number or name for number, name in _STEP.findall(path)]
+    return "#" + "".join(f"/{step.replace('~', '~0').replace('/', '~1')}" for step in steps)

@@ -1,0 +1,275 @@
+"""Jobs: submit, get, list, cancel, retry, and what was asked for."""
+
+import re
+import time
+from collections.abc import Sequence
+from functools import partial
+from itertools import islice
+from typing import Any
+
+from pydantic import ValidationError
+
+from api.content import ignored_content
+from api.errors import InvalidRequestError, RequestError
+from api.faces.v1.events import JobEvents
+from api.faces.v1.models import (
+    Checked,
+    JobPage,
+    JobQuery,
+    JobRequest,
+    JobView,
+    KeptRequest,
+    ListQuery,
+    QueueView,
+    RetryRequest,
+    SubmitQuery,
+    WarningView,
+)
+from api.faces.v1.rendering import job_view
+from api.faces.v1.routes import ApiCall, Routes
+from api.http import Answer, Response, Stream, Wait
+from api.operations.history import JobFilter, JobStateError, merged
+from api.operations.submission import TaskSubmission, milliseconds
+from api.reading import TaskFields, read_task
+from api.request import idempotency_key, key_errors, traceparent
+from contract.field_errors import FieldError, field_errors_of, one_of, suggestion
+from contract.ids import JOB_ID_PATTERN, new_job_id
+from contract.task import Task
+from contract.webhooks import Webhook
+from jobs.job import Job, JobState
+
+ROUTES = Routes()
+_FIELDS = TaskFields(metadata=(), content=("content",), names={"tasktype": "type"})
+_OF_TASK = {"id": "id", "runtime": "runtime", "type": "tasktype"} | {
+    name: name for name in ("prefix", "context", "deadlines", "keep")
+}
+"""The request's keys, and the metadata's keys that they are."""
+_PREFERENCE = re.compile(r"(?:^|[,;\s])wait=(\d{1,4})(?:$|[,;\s])")
+_MAX_WARNINGS = 20
+
+
+@ROUTES.add(
+    "POST",
+    "/jobs",
+    query=SubmitQuery,
+    body=JobRequest,
+    answers={202: JobView, 200: JobView},
+)
+def submit(call: ApiCall) -> Answer:
+    """Submit a job.
+
+    It is answered at once, 202 with the job. With `Prefer: wait=N` the answer comes when the job has ended, 200, or
+    after N seconds. With an `Idempotency-Key` a repeated request is answered with the job that the first one made.
+    With `?dry_run=true` the request is only checked.
+    """
+    task, webhook = read_request(call, call.body)
+    warnings = _warnings(call, task)
+    if call.query.dry_run:
+        rows = [WarningView(pointer=one.pointer, detail=one.detail) for one in warnings]
+        return Response.json(200, Checked(valid=True, warnings=rows).model_dump())
+    return _submitted(call, _submission(call, task, webhook), warnings)
+
+
+@ROUTES.add("GET", "/jobs", query=ListQuery, answers={200: JobPage})
+def list_jobs(call: ApiCall) -> Answer:
+    """List jobs, the newest first.
+
+    Follow `next` as `cursor` to the end. A page may have fewer jobs than asked for although others follow.
+    """
+    query: ListQuery = call.query
+    wanted = JobFilter(
+        states=_states(query.state),
+        runtime=query.runtime,
+        task_id=query.task_id,
+        **{
+            name: value.timestamp()
+            for name, value in (("since_s", query.created_after), ("until_s", query.created_before))
+            if value is not None
+        },
+    )
+    if query.cursor is not None and not re.fullmatch(JOB_ID_PATTERN, query.cursor):
+        raise InvalidRequestError([FieldError("?cursor", "must be `next` of the page before")])
+    if query.tenant is not None and query.tenant != call.tenant and not call.caller.is_admin:
+        raise RequestError(403, "forbidden", "Only a key with the role admin sees the jobs of others.")
+    tenant = query.tenant or call.tenant
+    found, last = call.services.history.page(tenant, wanted, limit=query.limit, start=query.cursor)
+    return Response.json(200, {"jobs": [view(call, job) for job in found], "next": last})
+
+
+@ROUTES.add("GET", "/jobs/{job}", query=JobQuery, answers={200: JobView, 304: None})
+def get_job(call: ApiCall) -> Answer:
+    """Get a job.
+
+    Its `ETag` is its version; with `If-None-Match` the answer is 304 where nothing has changed. With `?wait=N` the
+    answer comes when the job has ended, with `&since=VERSION` when it has changed.
+    """
+    query: JobQuery = call.query
+    job = call.services.history.get(call.caller, call.path["job"])
+
+    def is_over(latest: Job) -> bool:
+        return latest.state.is_final or (query.since is not None and latest.version > query.since)
+
+    def render(latest: Job) -> Response:
+        etag = f'"{latest.version}"'
+        if etag in call.request.headers.get("if-none-match", ""):
+            return Response(status=304, headers={"ETag": etag})
+        body = view(call, latest, queue=_queue_place(call, latest))
+        return Response.json(200, body, {"ETag": etag, "Cache-Control": "no-store"})
+
+    return Wait(job=job, is_over=is_over, seconds=query.wait, render=render)
+
+
+@ROUTES.add("GET", "/jobs/{job}/events", answers={200: None})
+def job_events(call: ApiCall) -> Answer:
+    """Follow a job.
+
+    Server-sent events: `state`, `queue`, `progress`, `preview`, `output`, `log` and, at last, `end`. The id of each is
+    the job's version: after `Last-Event-ID` only what is newer follows. A comment comes every 15 seconds.
+    """
+    job = call.services.history.get(call.caller, call.path["job"])
+    seen = call.request.headers.get("last-event-id", "")
+    source = JobEvents(
+        render=partial(view, call),
+        queue_place=partial(_queue_place, call),
+        seen=int(seen) if re.fullmatch(r"\d{1,9}", seen) else 0,
+    )
+    return Stream(job=job, source=source)
+
+
+@ROUTES.add("POST", "/jobs/{job}/cancel", answers={202: JobView})
+def cancel(call: ApiCall) -> Answer:
+    """Cancel a job.
+
+    One that waits is cancelled at once; one that runs stops within a step, and is `cancelled` a moment later. 409 where
+    it has ended.
+    """
+    job = call.services.history.get(call.caller, call.path["job"])
+    return Response.json(202, view(call, call.services.history.cancel(job)))
+
+
+@ROUTES.add("POST", "/jobs/{job}/retry", body=RetryRequest, answers={202: JobView})
+def retry(call: ApiCall) -> Answer:
+    """Repeat a job that has ended.
+
+    The new job asks for the same, but for what `content` changes.
+    """
+    job = call.services.history.get(call.caller, call.path["job"])
+    if not job.state.is_final:
+        raise JobStateError(job, "it can be repeated once it has ended.")
+    try:
+        asked = RetryRequest.model_validate(call.body)
+    except ValidationError as exc:
+        raise InvalidRequestError(field_errors_of(exc, RetryRequest, call.body)) from None
+    repeated = kept_request(call, job).model_dump(mode="json", exclude_none=True)
+    repeated["content"] = merged(repeated["content"], asked.content)
+    task, webhook = read_request(call, repeated)
+    return _submitted(call, _submission(call, task, webhook, retry_of=job.id), _warnings(call, task))
+
+
+@ROUTES.add("GET", "/jobs/{job}/request", answers={200: KeptRequest})
+def get_request(call: ApiCall) -> Answer:
+    """Get what a job's caller asked for."""
+    job = call.services.history.get(call.caller, call.path["job"])
+    return Response.json(200, kept_request(call, job).model_dump(mode="json", exclude_none=True))
+
+
+def read_request(call: ApiCall, body: Any) -> tuple[Task, Webhook | None]:
+    """Read the request of one job.
+
+    Raises:
+        InvalidRequestError: It has errors; all of them are named.
+    """
+    errors = key_errors(call.request)
+    if not isinstance(body, dict):
+        raise InvalidRequestError([*errors, FieldError("", "must be an object")])
+    given = {_OF_TASK[key]: value for key, value in body.items() if key in _OF_TASK and value is not None}
+    task, asked = None, None
+    try:
+        task = read_task({"id": "none", **given}, body.get("content"), call.services.catalog, _FIELDS)
+    except InvalidRequestError as exc:
+        errors += exc.errors
+    try:
+        asked = JobRequest.model_validate(body)
+    except ValidationError as exc:
+        named = {error.pointer for error in errors}
+        errors += [error for error in field_errors_of(exc, JobRequest, body) if error.pointer not in named]
+    if errors or task is None or asked is None:
+        raise InvalidRequestError(errors)
+    return task, asked.webhook
+
+
+def kept_request(call: ApiCall, job: Job) -> KeptRequest:
+    """What a job's caller asked for."""
+    return KeptRequest(
+        runtime=job.runtime,
+        type=job.tasktype,
+        content=call.services.history.content(job),
+        id=job.task_id,
+        prefix=job.prefix,
+        context=job.context,
+        deadlines=job.deadlines,
+        webhook=job.webhook,
+    )
+
+
+def view(call: ApiCall, job: Job, **options: Any) -> dict[str, Any]:
+    """A job as this face shows it; options as of ``job_view``."""
+    return job_view(job, base_url=call.request.base_url, bucket=call.services.bucket, **options)
+
+
+def _submission(call: ApiCall, task: Task, webhook: Webhook | None, *, retry_of: str | None = None) -> TaskSubmission:
+    accepted_s = milliseconds(time.time())  # before the id, which has a time too
+    job = new_job_id()
+    if "id" not in (call.body or {}) and retry_of is None:
+        task = task.model_copy(update={"metadata": task.metadata.model_copy(update={"id": job})})
+    metadata = task.metadata
+    return TaskSubmission(
+        request=task,
+        job=job,
+        accepted_s=accepted_s,
+        start_s=call.services.catalog[metadata.runtime].deadlines.with_asked(metadata.deadlines).start_s,
+        caller=call.caller,
+        key=idempotency_key(call.request),
+        traceparent=traceparent(call.request),
+        webhook=webhook,
+        retry_of=retry_of,
+    )
+
+
+def _submitted(call: ApiCall, submission: TaskSubmission, warnings: Sequence[FieldError]) -> Answer:
+    job = call.services.submissions.submit(submission)
+    preference = _PREFERENCE.search(call.request.headers.get("prefer", ""))
+    applied = {"Preference-Applied": f"wait={preference.group(1)}"} if preference else {}
+
+    def render(latest: Job) -> Response:
+        body = view(call, latest, warnings=warnings)
+        status = 200 if latest.state.is_final else 202
+        return Response.json(status, body, {"Location": body["links"]["self"], **applied})
+
+    return Wait(
+        job=job,
+        is_over=lambda latest: latest.state.is_final,
+        seconds=float(preference.group(1)) if preference else 0,
+        render=render,
+    )
+
+
+def _warnings(call: ApiCall, task: Task) -> list[FieldError]:
+    metadata = task.metadata
+    runtime = call.services.catalog[metadata.runtime]
+    return list(islice(ignored_content(task.content or {}, metadata.tasktype, runtime, ("content",)), _MAX_WARNINGS))
+
+
+def _states(text: str | None) -> list[JobState]:
+    names = [name.strip() for name in (text or "").split(",") if name.strip()]
+    known = [state.value for state in JobState]
+    for name in names:
+        if name not in known:
+            detail = f"must be {one_of(known)}{suggestion(name, known)}"
+            raise InvalidRequestError([FieldError("?state", detail)])
+    return [JobState(name) for name in names]
+
+
+def _queue_place(call: ApiCall, job: Job) -> QueueView | None:
+    place = call.services.queues.place(job)
+    return None if place is None else QueueView(position=place.position, eta_s=place.eta_s)

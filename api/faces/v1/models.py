@@ -1,0 +1,252 @@
+"""What API v1 takes and answers. The OpenAPI document is made from these models; their docstrings are its words."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from contract.deadlines import AskedDeadlines
+from contract.task import DEFAULT_PREFIX, Prefix, TaskId
+from contract.webhooks import Webhook
+from jobs.job import JobState
+
+MAX_WAIT_S = 600
+MAX_BATCH_JOBS = 100
+
+
+class ApiModel(BaseModel):
+    """A part of the API."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+
+class ApiRequest(ApiModel):
+    """A part of a request: keys that nothing reads are errors."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class JobRequest(ApiRequest):
+    """What to make, and by which runtime."""
+
+    runtime: Annotated[str, Field(min_length=1, max_length=256)]
+    """A runtime, as GET /v1/runtimes lists them."""
+    type: Annotated[str, Field(min_length=1, max_length=64)]
+    """What the runtime shall do, such as `text-to-image`; each runtime lists its own."""
+    content: dict[str, Any]
+    """The model server's own request; GET /v1/runtimes/{name}/schema describes it."""
+    id: TaskId | None = None
+    """Your name for the task, part of the keys of its results. Default: the job's id."""
+    prefix: Prefix = DEFAULT_PREFIX
+    """First part of the S3 keys of its results."""
+    context: Any = None
+    """Any JSON, up to 16 KiB, which comes back with the job, its notice and its webhooks."""
+    deadlines: AskedDeadlines | None = None
+    """Deadlines within the runtime's limits."""
+    webhook: Webhook | None = None
+    """Where to tell of it."""
+    keep: tuple[Literal["preview"], ...] | None = None
+    """`preview`: pictures of the unfinished result, where the model server has them."""
+
+
+class RetryRequest(ApiRequest):
+    """What shall differ from the job that is repeated."""
+
+    content: dict[str, Any] = {}
+    """A JSON merge patch (RFC 7396) of its content, such as `{"seed": 7}`; null removes a key."""
+
+
+class JobQuery(ApiRequest):
+    """Parameters of GET /v1/jobs/{job}."""
+
+    wait: Annotated[float, Field(ge=0, le=MAX_WAIT_S)] = 0
+    """Answer once the job has changed, or after this many seconds; behind API Gateway 25 at the most."""
+    since: Annotated[int, Field(ge=0)] | None = None
+    """Wait for a version above this one. Default: wait for the job's end."""
+
+
+class SubmitQuery(ApiRequest):
+    """Parameters of POST /v1/jobs."""
+
+    dry_run: bool = False
+    """Only check the request."""
+
+
+class ListQuery(ApiRequest):
+    """Parameters of GET /v1/jobs."""
+
+    state: str | None = None
+    """States, with commas between them."""
+    runtime: str | None = None
+    """A runtime's name."""
+    task_id: str | None = None
+    """Your own id of the task."""
+    created_after: datetime | None = None
+    """A time with its zone."""
+    created_before: datetime | None = None
+    """A time with its zone."""
+    limit: Annotated[int, Field(ge=1, le=100)] = 20
+    """Jobs in one page."""
+    cursor: str | None = None
+    """`next` of the page before."""
+    tenant: str | None = None
+    """For keys with the role admin: whose jobs. Default: one's own."""
+
+
+class QueueView(ApiModel):
+    """Where a waiting job is in its runtime's queue."""
+
+    position: int | None
+    """How many jobs are before it; null for more than 1000."""
+    eta_s: float | None
+    """In how many seconds it probably begins; null where no server is ready, so that nobody knows."""
+
+
+class ProgressView(ApiModel):
+    """How far a running job is; null for what its model server does not say."""
+
+    fraction: float | None = None
+    """From 0 to 1."""
+    step: int | None = None
+    steps: int | None = None
+    """Sampling steps, of which `step` is done."""
+    stage: str | None = None
+    """What the model server does: the node of a workflow, or a word such as `sampling`."""
+    preview: str | None = None
+    """Where a picture of the unfinished result is, until the job ends."""
+
+
+class OutputView(ApiModel):
+    """One file of a job's result."""
+
+    url: str
+    """Where it can be fetched, without a key, until `expires_at`."""
+    s3: str
+    """Its s3:// link, for those with rights of their own in the bucket."""
+    expires_at: datetime | None = None
+    content_type: str | None = None
+    width: int | None = None
+    height: int | None = None
+    bytes: int | None = None
+    seed: int | None = None
+    name: str | None = None
+    """What the model server called it."""
+
+
+class JobErrorView(ApiModel):
+    """Why a job failed."""
+
+    code: str
+    """A word for programs."""
+    message: str
+    """A sentence for people, in the model server's own words if there are any."""
+    hint: str | None = None
+    """What helps."""
+
+
+class WarningView(ApiModel):
+    """A part of a request that has no effect."""
+
+    pointer: str
+    detail: str
+
+
+class Timings(ApiModel):
+    """Seconds that the parts of a job took; null for what has not been."""
+
+    queued_s: float | None = None
+    prepare_s: float | None = None
+    run_s: float | None = None
+    store_s: float | None = None
+
+
+class JobView(ApiModel):
+    """A job."""
+
+    model_config = ConfigDict(title="Job")
+
+    job: str
+    """Its id; ids sort by time."""
+    task_id: str
+    runtime: str
+    type: str
+    state: JobState
+    version: int
+    """Grows with every change."""
+    created_at: datetime
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    attempts: int
+    """How often a model server began it."""
+    queue: QueueView | None = None
+    """Only while it waits, and only where one job is asked for."""
+    progress: ProgressView | None = None
+    """Only while it runs."""
+    images: list[OutputView] = []
+    files: list[OutputView] = []
+    """Results that are no pictures."""
+    manifest: OutputView | None = None
+    """All of its results, with the parameters they were made with, as JSON."""
+    error: JobErrorView | None = None
+    retry_reason: str | None = None
+    """Why the latest attempt was given up, where another follows."""
+    retry_of: str | None = None
+    """The job whose request it repeats."""
+    cancel_requested: bool = False
+    warnings: list[WarningView] = []
+    """In the answer to its request alone."""
+    timings: Timings = Timings()
+    context: Any = None
+    links: dict[str, str]
+    """Where to go from here: self, events, request, cancel or retry."""
+
+
+class JobPage(ApiModel):
+    """Some jobs, the newest first."""
+
+    jobs: list[JobView]
+    next: str | None
+    """`cursor` of the next page; null on the last."""
+
+
+class Checked(ApiModel):
+    """The answer to a dry run."""
+
+    valid: bool
+    warnings: list[WarningView] = []
+
+
+class KeptRequest(ApiModel):
+    """What was asked for."""
+
+    runtime: str
+    type: str
+    content: dict[str, Any]
+    id: str
+    prefix: str
+    context: Any = None
+    deadlines: AskedDeadlines | None = None
+    webhook: Webhook | None = None
+
+
+class ProblemField(ApiModel):
+    """What is wrong with one field of a request."""
+
+    pointer: str
+    """Where it is, as a JSON pointer into the body (`#/content/steps`), or the name of a header or parameter."""
+    detail: str
+    suggestion: str | None = None
+    """What was probably meant."""
+
+
+class Problem(ApiModel):
+    """A rejection, as RFC 9457 has it."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    code: str
+    """A word for programs."""
+    errors: list[ProblemField] = []
+    """All that is wrong, at once."""

@@ -1,0 +1,120 @@
+"""Writes jobs as API v1 shows them."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from api.faces.v1.models import JobErrorView, JobView, OutputView, ProgressView, QueueView, Timings, WarningView
+from contract.field_errors import FieldError
+from contract.objects import s3_url
+from jobs.job import Job, JobState, StoredOutput
+
+_HINTS = {
+    "start_deadline_exceeded": "No server took it in time: see GET /v1/runtimes/{runtime}, or ask for a longer "
+    "deadlines.start_seconds.",
+    "deadline_exceeded": "Ask for fewer steps or a smaller picture, or for a longer deadlines.execution_seconds.",
+    "lost": "The server's node went away, as Spot nodes do: retry it.",
+    "attempts_exhausted": "The server failed at each attempt, as the message says: retry it once the cause is gone.",
+    "input_failed": "See whether the link can be reached and is what its field takes.",
+}
+
+
+def job_view(
+    job: Job,
+    *,
+    base_url: str,
+    bucket: str,
+    queue: QueueView | None = None,
+    warnings: Sequence[FieldError] = (),
+) -> dict[str, Any]:
+    """A job as JSON. ``base_url`` is where the API begins."""
+    here = f"{base_url}/v1/jobs/{job.id}"
+    outputs = _outputs(job, here, bucket)
+    view = JobView(
+        job=job.id,
+        task_id=job.task_id,
+        runtime=job.runtime,
+        type=job.tasktype,
+        state=job.state,
+        version=job.version,
+        created_at=_time(job.created_s),
+        started_at=None if job.started_s is None else _time(job.started_s),
+        ended_at=None if job.ended_s is None else _time(job.ended_s),
+        attempts=job.attempts,
+        queue=queue,
+        progress=_progress(job, here),
+        images=[one for one in outputs if (one.content_type or "image/").startswith("image/")],
+        files=[one for one in outputs if not (one.content_type or "image/").startswith("image/")],
+        manifest=_manifest(job, here, bucket),
+        error=_error(job),
+        retry_reason=None if job.state.is_final else job.retry_reason,
+        retry_of=job.retry_of,
+        cancel_requested=job.cancel_requested,
+        warnings=[WarningView(pointer=one.pointer, detail=one.detail) for one in warnings],
+        timings=_timings(job),
+        context=job.context,
+        links=_links(job, here),
+    )
+    return view.model_dump(mode="json")
+
+
+def _time(seconds: float) -> datetime:
+    return datetime.fromtimestamp(round(seconds, 3), UTC)
+
+
+def _outputs(job: Job, here: str, bucket: str) -> list[OutputView]:
+    described: list[StoredOutput | None] = [*job.outputs, *[None] * (len(job.pictures) - len(job.outputs))]
+    return [
+        OutputView(
+            url=f"{here}/outputs/{number}",
+            s3=s3_url(bucket, job.names.picture_key(number, extension)),
+            content_type=None if what is None else what.content_type,
+            width=None if what is None else what.width,
+            height=None if what is None else what.height,
+            bytes=None if what is None else what.size_bytes,
+            seed=None if what is None else what.seed,
+            name=None if what is None else what.name,
+        )
+        for number, (extension, what) in enumerate(zip(job.pictures, described, strict=True), start=1)
+    ]
+
+
+def _manifest(job: Job, here: str, bucket: str) -> OutputView | None:
+    if not job.has_manifest:
+        return None
+    s3 = s3_url(bucket, job.names.answer_key)
+    return OutputView(url=f"{here}/outputs/0", s3=s3, content_type="application/json")
+
+
+def _progress(job: Job, here: str) -> ProgressView | None:
+    if job.state is not JobState.RUNNING:
+        return None
+    return ProgressView(
+        fraction=job.progress,
+        step=job.step,
+        steps=job.steps,
+        stage=job.stage,
+        preview=None if job.previewed_s is None else f"{here}/preview",
+    )
+
+
+def _error(job: Job) -> JobErrorView | None:
+    if job.error is None:
+        return None
+    hint = _HINTS.get(job.error.code)
+    return JobErrorView(
+        code=job.error.code,
+        message=job.error.message,
+        hint=None if hint is None else hint.replace("{runtime}", job.runtime),
+    )
+
+
+def _timings(job: Job) -> Timings:
+    began_s = job.started_s if job.started_s is not None else job.ended_s
+    stages = {f"{name}_s": seconds for name, seconds in job.stages_s.items() if f"{name}_s" in Timings.model_fields}
+    return Timings(queued_s=None if began_s is None else round(max(0.0, began_s - job.created_s), 3), **stages)
+
+
+def _links(job: Job, here: str) -> dict[str, str]:
+    action = "retry" if job.state.is_final else "cancel"
+    return {"self": here, "events": f"{here}/events", "request": f"{here}/request", action: f"{here}/{action}"}

@@ -1,0 +1,91 @@
+"""The table of API v1's routes: each says what it takes and answers, from which the OpenAPI document is made."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel
+
+from api.http import Answer, Caller, Request
+from api.services import Services
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiCall:
+    """A request that was matched and read.
+
+    Attributes:
+        path: The values of the template's names.
+        query: An instance of the route's ``query``; None where it has none.
+        body: The JSON of the body, not validated; None for routes without one.
+    """
+
+    request: Request
+    services: Services
+    path: Mapping[str, str]
+    query: Any
+    body: Any
+
+    @property
+    def caller(self) -> Caller:
+        """Who sends it."""
+        return self.request.caller
+
+    @property
+    def tenant(self) -> str:
+        """Whose it is; a face rejects requests without one."""
+        return self.request.caller.tenant or ""
+
+
+Handler = Callable[[ApiCall], Answer]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One method of one path.
+
+    Attributes:
+        template: The path after ``/v1``, with names in braces; a last one that ends in ``...`` takes slashes.
+        answers: The models of its answers by status; None for one without a body of JSON.
+        body: The model of its body.
+        media_type: Of its body; JSON is parsed before the handler is called.
+        is_public: Whether it needs no key.
+    """
+
+    method: str
+    template: str
+    handler: Handler
+    answers: Mapping[int, type[BaseModel] | None]
+    query: type[BaseModel] | None = None
+    body: type[BaseModel] | None = None
+    media_type: str = "application/json"
+    is_public: bool = False
+
+    def match(self, path: str) -> dict[str, str] | None:
+        """The values of the template's names in a path; None where it does not match."""
+        parts, names = path.split("/"), self.template.strip("/").split("/")
+        if len(parts) != len(names):
+            return None
+        values = {}
+        for part, name in zip(parts, names, strict=True):
+            if name.startswith("{"):
+                values[name[1:-1]] = part
+            elif part != name:
+                return None
+        return values
+
+
+@dataclass(frozen=True, slots=True)
+class Routes:
+    """Routes, each added by a decorator of its handler."""
+
+    table: list[Route] = field(default_factory=list)
+
+    def add(self, method: str, template: str, **options: Any) -> Callable[[Handler], Handler]:
+        """Add a route; options as of ``Route``."""
+
+        def decorate(handler: Handler) -> Handler:
+            self.table.append(Route(method=method, template=template, handler=handler, **options))
+            return handler
+
+        return decorate

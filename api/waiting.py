@@ -1,0 +1,49 @@
+"""Waiting for a job by asking the table again and again, in a shell that has a thread for each request."""
+
+import time
+from collections.abc import Callable, Iterator
+
+from api.http import Stream, Wait
+from jobs.job import Job
+from jobs.store import JobStore
+
+COMMENT_EVERY_S = 15.0
+"""A stream without events carries a comment, so that nobody on the way takes it for dead."""
+COMMENT = ": nothing new\n\n"
+_FIRST_PAUSE_S = 0.25
+_MAX_PAUSE_S = 1.0
+_STREAM_PAUSE_S = 0.5
+
+
+def waited(wait: Wait, jobs: JobStore, *, most_s: float) -> Job:
+    """The last state of a job within the time that its caller waits; reads grow rarer, from 4 a second to 1."""
+    job, pause_s = wait.job, _FIRST_PAUSE_S
+    ends_s = time.monotonic() + min(wait.seconds, most_s)
+    while not wait.is_over(job) and (left_s := ends_s - time.monotonic()) > 0:
+        time.sleep(min(pause_s, left_s))
+        pause_s = min(1.25 * pause_s, _MAX_PAUSE_S)
+        job = jobs.get(job.id) or job
+    return job
+
+
+def followed(
+    stream: Stream, jobs: JobStore, *, most_s: float, sleep: Callable[[float], None] = time.sleep
+) -> Iterator[str]:
+    """The events of a stream until its job has ended, or for some time; a client then connects again by itself."""
+    job, began_s = stream.job, time.monotonic()
+    spoke_s = began_s
+    version = -1
+    while True:
+        now_s = time.monotonic()
+        if job.version != version or stream.source.is_due(now_s):
+            version = job.version
+            if text := "".join(stream.source.events(job, now_s)):
+                spoke_s = now_s
+                yield text
+        if job.state.is_final or now_s - began_s > most_s:
+            return
+        if now_s - spoke_s >= COMMENT_EVERY_S:
+            spoke_s = now_s
+            yield COMMENT
+        sleep(_STREAM_PAUSE_S)
+        job = jobs.get(job.id) or job
