@@ -48,6 +48,9 @@ CLOCK_MARGIN_S = 10
 """How long after a lease's end another agent may claim the job, because clocks differ."""
 PUBLISH_DUE_S = 60
 """A job that is still accepted after this time was not published, or the API died before it could record that."""
+LOST_MESSAGE_S = 20 * 60
+"""After so long the keeper looks whether the message of a waiting job was lost: SNS may take 15 minutes until a new
+filter lets a runtime's tasks through (SNS's guide, "Message filtering")."""
 NOTICE_DUE_S = 120
 """The keeper sends a notice this long after a job's end, if no part has recorded that it was sent."""
 
@@ -134,13 +137,13 @@ def withdraw(job: str) -> JobCommand[JobChange]:
     return _conditional("DeleteItem", {"Key": key_of(job), **condition})
 
 
-def published(job: str, start_by_s: float) -> JobCommand[JobChange]:
+def published(job: str, *, now_s: float, start_by_s: float) -> JobCommand[JobChange]:
     """Accepted → queued; refused if an agent was faster.
 
-    ``start_by_s`` is for an item without start deadline, which an earlier version accepted.
+    The job is due at its start deadline, and before that in case its message was lost.
     """
-    update = "SET #state = :queued, #due_at = if_not_exists(#start_by, :start_by)"
-    return _update(job, update, "#state = :accepted", start_by=start_by_s)
+    due_s = min(start_by_s, now_s + LOST_MESSAGE_S)
+    return _update(job, "SET #state = :queued, #due_at = :due", "#state = :accepted", due=due_s)
 
 
 def claim(
@@ -424,6 +427,7 @@ def _creation(task: Task, runtime: str, now_s: float) -> dict[str, Any]:
         "context": strict_json.dumps(metadata.context),
         TTL_ATTRIBUTE: int(now_s) + RETENTION_S,
         **({"tenant": metadata.tenant} if metadata.tenant else {}),
+        **({"keep": ",".join(metadata.keep)} if metadata.keep else {}),
         **({"deadlines": metadata.deadlines.model_dump_json(exclude_none=True)} if metadata.deadlines else {}),
     }
 

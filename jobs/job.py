@@ -5,7 +5,7 @@ Its item in the table has no prompt, but all that a notice needs, so that every 
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Json
 
@@ -75,6 +75,8 @@ class Job(BaseModel):
     """Counts the changes that its caller can see."""
     retry_of: str | None = None
     """The job whose request it repeats."""
+    keep: tuple[Literal["preview"], ...] = ()
+    """What its agent stores besides the results."""
     webhook: Json[Webhook] | None = None
     """Where its caller wants to be told of it."""
     start_by_s: Annotated[float | None, Field(alias="start_by")] = None
@@ -124,7 +126,11 @@ class Job(BaseModel):
         values = read_values(item)
         code, pictures = values.get("error_code"), values.get("pictures", "")
         error = None if code is None else JobError(code=code, message=values.get("error_message", ""))
-        derived = {"notified": "notified_at" in values, "pictures": tuple(filter(None, pictures.split(",")))}
+        derived = {
+            "notified": "notified_at" in values,
+            "pictures": tuple(filter(None, pictures.split(","))),
+            "keep": tuple(filter(None, values.get("keep", "").split(","))),
+        }
         return cls.model_validate({**values, **derived, "error": error})
 
     def lease_left_s(self, now_s: float) -> float:

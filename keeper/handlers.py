@@ -23,10 +23,10 @@ def _make() -> tuple[ExhaustedMessages, Reaper]:
     bucket = os.environ["OUTPUT_BUCKET"]
     jobs = JobStore(dynamodb, os.environ["JOBS_TABLE"])
     notifier = JobNotifier(sns=sns, topic_arn=os.environ["NOTICE_TOPIC_ARN"], jobs=jobs, bucket=bucket)
-    tasks = TaskRepublisher(sns=sns, s3=s3, topic_arn=os.environ["TASK_TOPIC_ARN"], bucket=bucket)
-    exhausted = ExhaustedMessages(
-        jobs=jobs, notifier=notifier, sqs=sqs, queue_prefix=os.environ.get("QUEUE_PREFIX", "")
-    )
+    prefix = os.environ.get("QUEUE_PREFIX", "")
+    topic = os.environ["TASK_TOPIC_ARN"]
+    tasks = TaskRepublisher(jobs=jobs, sns=sns, s3=s3, sqs=sqs, topic_arn=topic, bucket=bucket, queue_prefix=prefix)
+    exhausted = ExhaustedMessages(jobs=jobs, notifier=notifier, sqs=sqs, queue_prefix=prefix)
     return exhausted, Reaper(jobs=jobs, notifier=notifier, tasks=tasks, start_s=float(os.environ["START_TIMEOUT_S"]))
 
 

@@ -11,7 +11,7 @@ from contract import strict_json
 from contract.deadlines import DEFAULT_DEADLINES
 from contract.notice import JobError
 from jobs import commands
-from jobs.commands import CLOCK_MARGIN_S
+from jobs.commands import CLOCK_MARGIN_S, LOST_MESSAGE_S
 from jobs.job import Job, JobState
 from jobs.notifier import JobNotifier
 from jobs.schema import DUE_SHARDS
@@ -98,10 +98,14 @@ class Reaper:
             # A job that cannot be published stays accepted, because its caller may repeat the request with its key.
             # In both cases it may wait for an agent.
             if self._tasks.publish_again(job):
-                self._jobs.run(commands.published(job.id, self._start_by_s(job)))
+                self._jobs.run(commands.published(job.id, now_s=now_s, start_by_s=self._start_by_s(job)))
                 yield "republished"
             else:
                 yield from self._postpone(job.id, job.due_s, self._start_by_s(job))
+        elif job.state is JobState.QUEUED and self._start_by_s(job) > now_s:
+            if self._tasks.is_lost(job) and self._tasks.publish_again(job):
+                yield "republished"
+            yield from self._postpone(job.id, job.due_s, min(self._start_by_s(job), now_s + LOST_MESSAGE_S))
         elif job.state is not JobState.RUNNING:
             yield from self._end(job.id, job.due_s, JobState.FAILED, not_begun(job, now_s))
         elif (lost_s := self._lost_s(job, job.due_s)) > now_s:
@@ -148,7 +152,7 @@ def not_begun(job: Job, now_s: float) -> JobError:
     if job.claims or job.redrives:
         message = f"No agent took the task up again before its start deadline. {advice}."
     else:
-        waited_s = (job.due_s or now_s) - job.created_s
+        waited_s = (job.start_by_s or job.due_s or now_s) - job.created_s
         message = f"No agent began the task within {_duration(waited_s)}. {advice}."
     return JobError(code="start_deadline_exceeded", message=message)
 

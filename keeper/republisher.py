@@ -1,52 +1,89 @@
-"""Publishes tasks that may never have been sent, from their jobs and their content in the bucket."""
+"""Publishes tasks whose messages were never sent, or were lost, from their jobs and what was kept of their requests."""
 
 from datetime import UTC, datetime
 from typing import Any
 
 from botocore.exceptions import ClientError
 
+from contract import strict_json
 from contract.objects import content_key, s3_url
-from contract.task import Metadata, Task
+from contract.task import MAX_CONTENT_BYTES, Metadata, Task
+from jobs import queries
+from jobs.dynamodb import error_code
 from jobs.job import Job
+from jobs.store import JobStore
+
+_DEPTH = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed")
 
 
 class TaskRepublisher:
-    """Publishes to the task topic, through botocore clients. ``bucket`` is the output bucket."""
+    """Publishes to the task topic. Calls raise botocore's errors if AWS does not answer.
 
-    def __init__(self, *, sns: Any, s3: Any, topic_arn: str, bucket: str) -> None:
+    ``bucket`` is the output bucket; a runtime's queue has the runtime's name after ``queue_prefix``.
+    """
+
+    def __init__(
+        self, *, jobs: JobStore, sns: Any, s3: Any, sqs: Any, topic_arn: str, bucket: str, queue_prefix: str
+    ) -> None:
+        self._jobs = jobs
         self._sns = sns
         self._s3 = s3
+        self._sqs = sqs
         self._topic_arn = topic_arn
         self._bucket = bucket
+        self._queue_prefix = queue_prefix
+
+    def is_lost(self, job: Job) -> bool:
+        """Whether a waiting job has no message: its runtime's queue is empty.
+
+        SQS counts approximately, so that a message may be published twice; an agent drops the second.
+        """
+        try:
+            url = self._sqs.get_queue_url(QueueName=f"{self._queue_prefix}{job.runtime}")["QueueUrl"]
+        except ClientError as exc:
+            if "NonExistentQueue" in error_code(exc) or error_code(exc) == "QueueDoesNotExist":
+                return False  # the runtime was removed
+            raise
+        counts = self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=list(_DEPTH))["Attributes"]
+        return not any(int(counts[name]) for name in _DEPTH)
 
     def publish_again(self, job: Job) -> bool:
-        """Publish a task whose content was too large for a message.
+        """Publish a job's task.
 
         Returns:
-            False if the content is not in the bucket, so that the task cannot be published.
-
-        Raises:
-            botocore.exceptions.BotoCoreError, ClientError: AWS does not answer.
+            False if its content was not kept, so that the task cannot be published.
         """
-        key = content_key(job.id)
+        content = self._jobs.run(queries.kept_content(job.id))
+        if content is not None and len(strict_json.dumps(content)) <= MAX_CONTENT_BYTES:
+            task = Task(metadata=_metadata(job), content=content)
+        elif self._has_content(content_key(job.id)):
+            task = Task(metadata=_metadata(job), content_url=s3_url(self._bucket, content_key(job.id)))
+        else:
+            return False
+        self._sns.publish(**task.publication(self._topic_arn))
+        return True
+
+    def _has_content(self, key: str) -> bool:
         try:
             self._s3.head_object(Bucket=self._bucket, Key=key)
         except ClientError as exc:
             # Without s3:ListBucket, S3 answers 403 for an object that does not exist.
-            if exc.response["Error"]["Code"] not in {"404", "403"}:
+            if error_code(exc) not in {"404", "403"}:
                 raise
             return False
-        metadata = Metadata(
-            id=job.task_id,
-            runtime=job.runtime,
-            tasktype=job.tasktype,
-            prefix=job.prefix,
-            context=job.context,
-            deadlines=job.deadlines,
-            job=job.id,
-            tenant=job.tenant,
-            submitted_at=datetime.fromtimestamp(job.created_s, UTC),
-        )
-        task = Task(metadata=metadata, content_url=s3_url(self._bucket, key))
-        self._sns.publish(**task.publication(self._topic_arn))
         return True
+
+
+def _metadata(job: Job) -> Metadata:
+    return Metadata(
+        id=job.task_id,
+        runtime=job.runtime,
+        tasktype=job.tasktype,
+        prefix=job.prefix,
+        context=job.context,
+        deadlines=job.deadlines,
+        keep=job.keep or None,
+        job=job.id,
+        tenant=job.tenant,
+        submitted_at=datetime.fromtimestamp(job.created_s, UTC),
+    )

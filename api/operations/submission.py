@@ -231,7 +231,9 @@ class Submissions:
     def _mark_published(self, submission: TaskSubmission) -> Job:
         """Mark a job as queued. A failure is only logged: the job is on its way, and the keeper corrects its item."""
         try:
-            change = self._jobs.run(commands.published(submission.job, submission.start_by_s))
+            change = self._jobs.run(
+                commands.published(submission.job, now_s=time.time(), start_by_s=submission.start_by_s)
+            )
             return change.job or submission.entered()
         except AWS_ERRORS as exc:
             logger.warning("not marked as published: job %s, %s", submission.job, error_code(exc) or type(exc).__name__)

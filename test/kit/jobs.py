@@ -46,7 +46,7 @@ class JobsTable:
     def queued(self, *, start_s=3600, **metadata):
         """Enter and publish a job as the door does; return its task."""
         task = self.accepted(start_s=start_s, **metadata)
-        self.update(commands.published(task.metadata.job, self.now_s + start_s))
+        self.update(commands.published(task.metadata.job, now_s=self.now_s, start_by_s=self.now_s + start_s))
         return task
 
     def claim(self, task, token="token", **options):

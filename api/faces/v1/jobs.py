@@ -208,6 +208,7 @@ def kept_request(call: ApiCall, job: Job) -> KeptRequest:
         prefix=job.prefix,
         context=job.context,
         deadlines=job.deadlines,
+        keep=job.keep or None,
         webhook=job.webhook,
     )
 

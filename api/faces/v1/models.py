@@ -226,6 +226,7 @@ class KeptRequest(ApiModel):
     prefix: str
     context: Any = None
     deadlines: AskedDeadlines | None = None
+    keep: tuple[Literal["preview"], ...] | None = None
     webhook: Webhook | None = None
 
 

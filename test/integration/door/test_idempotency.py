@@ -186,4 +186,4 @@ def test_a_repeated_job_keeps_the_time_of_its_first_acceptance(platform, monkeyp
     created_s = platform.job.created_s
     after(monkeypatch, 1000)
     platform.door().post(TASK, key="k")
-    assert platform.job.due_s == pytest.approx(created_s + 86400, abs=0.01)
+    assert platform.job.start_by_s == pytest.approx(created_s + 86400, abs=0.01)

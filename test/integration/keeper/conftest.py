@@ -44,7 +44,15 @@ class World(Rig):
         clients, clock = self.watched_clients, lambda: self.now_s
         jobs, sns = JobStore(clients["dynamodb"], self.store.table), clients["sns"]
         notifier = JobNotifier(sns=sns, topic_arn=self.notice_topic, jobs=jobs, bucket=self.bucket, clock=clock)
-        tasks = TaskRepublisher(sns=sns, s3=clients["s3"], topic_arn=self.task_topic, bucket=self.bucket)
+        tasks = TaskRepublisher(
+            jobs=jobs,
+            sns=sns,
+            s3=clients["s3"],
+            sqs=clients["sqs"],
+            topic_arn=self.task_topic,
+            bucket=self.bucket,
+            queue_prefix="",
+        )
         common = {"jobs": jobs, "notifier": notifier, "clock": clock}
         self.messages = ExhaustedMessages(sqs=clients["sqs"], queue_prefix=QUEUE_PREFIX, **common)
         self.reaper = Reaper(tasks=tasks, start_s=DEFAULT_DEADLINES.start_s, **common)

@@ -9,7 +9,7 @@ from contract.notice import JobError
 from contract.objects import content_key
 from contract.task import Task
 from jobs import commands
-from jobs.commands import CLOCK_MARGIN_S, NOTICE_DUE_S, PUBLISH_DUE_S
+from jobs.commands import CLOCK_MARGIN_S, LOST_MESSAGE_S, NOTICE_DUE_S, PUBLISH_DUE_S
 from jobs.job import JobState
 from keeper import reaper
 from test.kit.jobs import LEASE_S
@@ -49,7 +49,7 @@ def test_a_stale_accepted_job_whose_content_lies_in_the_bucket_is_published_as_t
     assert again.content_url == f"s3://{world.bucket}/{content_key(task.metadata.job)}"
     assert envelope["MessageAttributes"]["runtime"]["Value"] == world.name
     assert message["Attributes"]["MessageGroupId"] == "t1"
-    assert (world.record(task).state, world.record(task).due_s) == (JobState.QUEUED, pytest.approx(created_s + 7200))
+    assert (world.record(task).state, world.record(task).due_s) == (JobState.QUEUED, pytest.approx(world.now_s + 1200))
 
 
 @pytest.mark.parametrize(
@@ -284,3 +284,35 @@ def test_a_run_that_takes_too_long_ends_and_the_next_one_goes_on(world, monkeypa
         patch.setattr(reaper, "_BUDGET_S", -1)
         assert world.reap(after_s=3601) == {}
     assert world.reap() == {"ended": 1, "told": 1}
+
+
+@pytest.mark.parametrize("is_large", [False, True])
+def test_a_waiting_job_whose_message_was_lost_is_published_again_from_what_was_kept_of_its_request(world, is_large):
+    task = world.task(id="lost", tenant="t1", keep=["preview"])
+    request = None if is_large else commands.pack(task.content)
+    if is_large:
+        world.upload(content_key(task.metadata.job), json.dumps(task.content).encode())
+    start_by_s = world.now_s + 7200
+    world.update(commands.accept(task, world.now_s, start_by_s=start_by_s, request=request))
+    world.update(commands.published(task.metadata.job, now_s=world.now_s, start_by_s=start_by_s))
+    assert world.reap(after_s=LOST_MESSAGE_S + 1) == {"republished": 1, "postponed": 1}
+    [message] = world.aws.take(world.queue)
+    again = Task.model_validate_json(json.loads(message["Body"])["Message"])
+    assert (again.metadata.job, again.metadata.tenant, again.metadata.keep) == (task.metadata.job, "t1", ("preview",))
+    assert (again.content is None) == is_large
+    assert world.reap(after_s=60) == {}
+
+
+def test_a_waiting_job_whose_runtimes_queue_is_not_empty_or_gone_is_left_alone(world):
+    world.aws.sqs.send_message(QueueUrl=world.queue, MessageBody="another job's")
+    task = world.queued(start_s=7200)
+    assert world.reap(after_s=LOST_MESSAGE_S + 1) == {"postponed": 1}
+    world.aws.take(world.queue)
+    world.aws.dynamodb.update_item(
+        TableName=world.store.table,
+        Key={"pk": {"S": task.metadata.job}},
+        UpdateExpression="SET runtime = :gone",
+        ExpressionAttributeValues={":gone": {"S": "gone"}},
+    )
+    assert world.reap(after_s=LOST_MESSAGE_S + 1) == {"postponed": 1}
+    assert world.aws.take(world.queue) == []
