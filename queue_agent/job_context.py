@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from contract.deadlines import Deadlines
 from contract.objects import ResultNames
 from contract.task import Task
+from jobs.job import StoredOutput
 from queue_agent.aws.queue import QueueMessage
 from queue_agent.log import log_fields
 from queue_agent.memory import TaskMemory
@@ -25,6 +26,7 @@ class JobContext:
         slot: Its place in the schedule.
         redrives: How often an operator has redriven it; results of an earlier redrive are void.
         is_over: Whether the job has ended and its message is acked.
+        outputs: What its stored pictures are, in order.
         timings_s: Seconds of each stage that has ended without an error.
     """
 
@@ -39,6 +41,7 @@ class JobContext:
     telemetry: Recorder
     redrives: int = 0
     is_over: bool = False
+    outputs: tuple[StoredOutput, ...] = ()
     timings_s: dict[str, float] = field(default_factory=dict)
 
     @property

@@ -183,14 +183,16 @@ class Lease:
             LeaseLost: Another agent has the job.
         """
         self._state = LeaseState.COMPLETING
+        job = self._job
         await self._jobs.complete(
-            self._job.id, self.claim, notice, attempts=self.attempts, stages_s=self._job.timings_s
+            job.id, self.claim, notice, attempts=self.attempts, stages_s=job.timings_s, outputs=job.outputs
         )
 
-    async def release(self, *, delay_s: int = 0, blameless: bool) -> None:
+    async def release(self, *, delay_s: int = 0, blameless: bool, reason: str | None = None) -> None:
         """Let the job go back to the queue; another agent gets it after the delay.
 
-        A blameless job is released through no fault of its own: no attempt counts.
+        A blameless job is released through no fault of its own: no attempt counts. ``reason`` tells its caller why this
+        attempt has no result.
         """
         await self._end_heartbeat()  # or it could hide the message again
         attempts = self.claim.attempt - 1 if blameless else self.attempts
@@ -198,7 +200,7 @@ class Lease:
         try:
             async with asyncio.timeout(_RELEASE_S):
                 await self._jobs.release(
-                    self._job.id, self.claim, attempts=attempts, blameless=blameless, start_s=start_s
+                    self._job.id, self.claim, attempts=attempts, blameless=blameless, start_s=start_s, reason=reason
                 )
         except (LeaseLost, PlatformError, TimeoutError) as exc:
             # The message decides: the agent that receives it waits for what is left of the lease.

@@ -46,6 +46,7 @@ logger = logging.getLogger(__name__)
 MAX_ATTEMPTS = 5
 _FIRST_RETRY_S, _LAST_RETRY_S = 5, 60
 _JITTER_S = 5.0
+_MAX_REASON_CHARS = 500
 _PREPARE_S = 300.0
 """For reading a task's content and inputs and for its uploads, without the time it waits for memory."""
 _STORE_S = 900.0
@@ -109,8 +110,9 @@ class Processor:
                 logger.warning("dropped: %s", exc)
             except asyncio.CancelledError:
                 # If the server was lost under the job, the job may be the cause, and the attempt counts.
-                blameless = not (lease.attempt_counts and self.execution.monitor.lost.is_set())
-                await uninterrupted(lease.release(blameless=blameless))
+                is_lost = self.execution.monitor.lost.is_set()
+                reason = "The model server does not answer or hangs." if is_lost else None
+                await uninterrupted(lease.release(blameless=not (lease.attempt_counts and is_lost), reason=reason))
                 logger.info("released")
                 raise
 
@@ -305,7 +307,7 @@ class Processor:
         delay_s = _backoff_s(attempt if counted else job.message.deliveries)
         self.telemetry.retried(error.code)
         logger.warning("released: %s", error, extra={"attempt": attempt, "retry_in_s": delay_s})
-        await lease.release(delay_s=delay_s, blameless=not counted)
+        await lease.release(delay_s=delay_s, blameless=not counted, reason=str(error)[:_MAX_REASON_CHARS])
 
 
 def _backoff_s(attempt: int) -> int:

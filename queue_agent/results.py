@@ -12,10 +12,11 @@ from contract import strict_json
 from contract.field_errors import shown
 from contract.notice import JobError, Notice
 from contract.objects import s3_url
+from jobs.job import StoredOutput
 from queue_agent.aws.objects import S3Objects
 from queue_agent.errors import AgentError, ExecutionFailed, InputError, RetryableError, ServerError, TaskError
 from queue_agent.job_context import JobContext
-from queue_agent.media import HEAD_BYTES, Media, identify, is_what_it_is_called, named_media
+from queue_agent.media import HEAD_BYTES, Media, identify, is_what_it_is_called, named_media, picture_size
 from queue_agent.ports import Output, Result
 
 logger = logging.getLogger(__name__)
@@ -24,6 +25,7 @@ MAX_MANIFEST_BYTES = 32 * 1024 * 1024
 AT_ONCE = 4
 """Pictures of all jobs that are stored at once: each may hold two parts of a large file in memory."""
 
+_MAX_NAME_CHARS = 255
 _BASE64 = re.compile(r"(data:[^,]{0,100};base64,)?[A-Za-z0-9+/=_-]{1000,}")
 
 
@@ -99,12 +101,14 @@ class Results:
                 key = job.names.picture_key(number, media.extension)
                 whole = _joined(head, chunks)
                 size_bytes = await self.s3.put_stream(self.bucket, key, whole, media.content_type, tenant=job.tenant)
+        size = picture_size(media)
         return {
             "url": s3_url(self.bucket, key),
             "seed": output.seed,
             **({} if output.filename is None else {"filename": output.filename}),
             "content_type": media.content_type,
             "size_bytes": size_bytes,
+            **({} if size is None else {"width": size[0], "height": size[1]}),
         }
 
     async def store_error(self, job: JobContext, error: AgentError) -> Notice:
@@ -127,7 +131,9 @@ class Results:
         return self._notice(job, manifest)
 
     def _notice(self, job: JobContext, manifest: dict[str, Any]) -> Notice:
+        """The notice of what a manifest says; notes the job's outputs."""
         error = manifest.get("error")
+        job.outputs = _outputs_in(manifest)
         return Notice(
             id=job.task.metadata.id,
             result=manifest["status"] == "succeeded",
@@ -140,6 +146,21 @@ class Results:
             error=JobError.model_validate(error) if error else None,
             tenant=job.tenant,
         )
+
+
+def _outputs_in(manifest: dict[str, Any]) -> tuple[StoredOutput, ...]:
+    """What each picture is; none where an earlier version wrote less of them."""
+    try:
+        return tuple(
+            StoredOutput.model_validate({**picture, "name": _short_name(picture.get("filename"))})
+            for picture in manifest.get("pictures", ())
+        )
+    except (ValueError, TypeError, AttributeError):
+        return ()
+
+
+def _short_name(filename: str | None) -> str | None:
+    return filename and filename[:_MAX_NAME_CHARS].encode(errors="replace").decode()
 
 
 def _media_of(output: Output, head: bytes, *, again: bool) -> Media:

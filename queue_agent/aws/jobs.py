@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,7 +11,7 @@ from contract.task import Task
 from jobs import commands, queries
 from jobs.beacon import Beacon
 from jobs.dynamodb import JobCommand
-from jobs.job import AlreadyFinished, Claim, ClaimDenied, Job, JobChange, JobState, Progress
+from jobs.job import AlreadyFinished, Claim, ClaimDenied, Job, JobChange, JobState, Progress, StoredOutput
 from jobs.store import AsyncJobStore
 from queue_agent.aws.clients import translated
 from queue_agent.aws.queue import QueueMessage
@@ -64,8 +64,13 @@ class DynamoJobs:
         with translated("dynamodb:GetItem"):
             return await self._jobs.run(queries.cancel_requested(job))
 
-    async def release(self, job: str, claim: Claim, *, attempts: int, blameless: bool, start_s: float) -> None:
-        """Release a job; another agent may claim it at once and should within ``start_s``."""
+    async def release(
+        self, job: str, claim: Claim, *, attempts: int, blameless: bool, start_s: float, reason: str | None = None
+    ) -> None:
+        """Release a job; another agent may claim it at once and should within ``start_s``.
+
+        ``reason`` tells its caller why this attempt has no result.
+        """
         start_by_s = time.time() + start_s
         await self._own(
             commands.release(
@@ -75,13 +80,21 @@ class DynamoJobs:
                 attempts=attempts,
                 is_blameless=blameless,
                 start_by_s=start_by_s,
+                reason=reason,
             )
         )
 
     async def complete(
-        self, job: str, claim: Claim, notice: Notice, *, attempts: int, stages_s: Mapping[str, float]
+        self,
+        job: str,
+        claim: Claim,
+        notice: Notice,
+        *,
+        attempts: int,
+        stages_s: Mapping[str, float],
+        outputs: Sequence[StoredOutput],
     ) -> None:
-        """Write how a job has ended; only then is its notice sent."""
+        """Write how a job has ended, and what its pictures are; only then is its notice sent."""
         await self._own(
             commands.complete(
                 job,
@@ -92,6 +105,7 @@ class DynamoJobs:
                 pictures=[url.rpartition(".")[2] for url in notice.image_url],
                 error=notice.error,
                 stages_s=stages_s,
+                outputs=outputs,
             )
         )
 

@@ -5,6 +5,8 @@ import re
 import pytest
 from PIL import Image
 
+from contract.ids import new_job_id
+from jobs.job import StoredOutput
 from test.kit.processes import HTTP
 from test.kit.tasks import INPUT_PNG
 
@@ -17,13 +19,16 @@ def image(data):
 
 
 def test_a_task_becomes_a_picture_a_manifest_and_a_notice(sdwebui):
-    notice = sdwebui.run({"prompt": "a dog", "seed": 7, **SMALL}, id="test-t2i", context={"abc": 123})
+    job = new_job_id()
+    notice = sdwebui.run({"prompt": "a dog", "seed": 7, **SMALL}, id="test-t2i", context={"abc": 123}, job=job)
     (url,) = notice["image_url"]
     assert re.fullmatch(rf"s3://{sdwebui.bucket}/output/test-t2i/test-t2i-[0-9a-z]{{12}}-1\.png", url)
     assert notice["output_url"] == re.sub(r"-1\.png$", ".out", url)
     assert (notice["result"], notice["status"], notice["context"]) == (True, "succeeded", {"abc": 123})
     assert notice.attributes == {"runtime": sdwebui.name, "result": "true"}
     assert image(sdwebui.read(url)).size == (64, 64)
+    size = {"size_bytes": len(sdwebui.read(url)), "width": 64, "height": 64}
+    assert sdwebui.record(job).outputs == (StoredOutput(content_type="image/png", seed=7, **size),)
     manifest = sdwebui.manifest(notice)
     assert (manifest["pictures"][0]["seed"], manifest["model"], manifest["parameters"]["steps"]) == (7, "a", 2)
 

@@ -101,6 +101,8 @@ class FakeTable:
         writes: What was written, in order.
         answer: The answer to a claim, in place of the claim itself.
         broken: Calls that fail, by name.
+        reasons: Why the job was released, each time.
+        outputs: What its pictures are, once it has ended.
     """
 
     def __init__(self, *, number=1, attempt=1, redrives=0, answer=None, start_s=3600):
@@ -109,6 +111,8 @@ class FakeTable:
         self.claimed = Claim(**claim, **start, cancel_requested=False)
         self.answer = answer
         self.writes = []
+        self.reasons = []
+        self.outputs = None
         self.broken = {}
 
     def _write(self, name, *details):
@@ -132,10 +136,12 @@ class FakeTable:
     async def cancel_requested(self, job):
         return False
 
-    async def release(self, job, claim, *, attempts, blameless, start_s):
+    async def release(self, job, claim, *, attempts, blameless, start_s, reason=None):
+        self.reasons.append(reason)
         self._write("release", attempts, "blameless" if blameless else "counted")
 
-    async def complete(self, job, claim, notice, *, attempts, stages_s):
+    async def complete(self, job, claim, notice, *, attempts, stages_s, outputs):
+        self.outputs = outputs
         self._write("complete", notice.status, attempts)
 
     async def notified(self, job):

@@ -4,9 +4,10 @@ import logging
 
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from queue_agent.log import AgentJsonFormatter, log_fields
-from queue_agent.media import identify, is_what_it_is_called, named_media
+from queue_agent.media import HEAD_BYTES, identify, is_what_it_is_called, named_media, picture_size
 
 
 def encoded(kind, **options):
@@ -102,3 +103,29 @@ def test_a_log_line_is_json_with_the_jobs_fields():
         line.items()
     )
     assert "job" not in json.loads(AgentJsonFormatter("r").format(record))
+
+
+def drawn(kind, **options):
+    """A picture whose file is larger than its head."""
+    stream = io.BytesIO()
+    Image.effect_noise((200, 150), 99).convert("RGB").save(stream, kind, **options)
+    return stream.getvalue()
+
+
+WORKFLOW_TEXT = PngInfo()
+WORKFLOW_TEXT.add_text("prompt", "x" * 100_000)
+FRAMES = {"save_all": True, "append_images": [Image.effect_noise((200, 150), 50).convert("RGB")] * 3}
+
+
+@pytest.mark.parametrize(
+    ("data", "size"),
+    [
+        *[(drawn(kind), (200, 150)) for kind in ("PNG", "JPEG", "WEBP", "GIF", "BMP", "AVIF")],
+        *[(drawn(kind, **FRAMES), (200, 150)) for kind in ("PNG", "WEBP", "GIF")],
+        (drawn("PNG", pnginfo=WORKFLOW_TEXT), (200, 150)),
+        (drawn("JPEG", exif=b"Exif\0\0" + bytes(60_000)), None),
+        *[(data, None) for data in (b"", b"\x89PNG\r\n\x1a\n", b"GIF89a", boxed(b"isom"), b"<svg/>")],
+    ],
+)
+def test_a_pictures_size_is_read_from_its_head_where_that_says_it(data, size):
+    assert picture_size(identify(data[:HEAD_BYTES])) == size

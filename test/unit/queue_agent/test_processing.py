@@ -9,8 +9,9 @@ import pytest
 from agentkit import JOB, NAMES, PNG, Agent, FakeTable, picture
 
 from contract.notice import JobError
-from jobs.job import AlreadyFinished, ClaimDenied, Job, JobState
+from jobs.job import AlreadyFinished, ClaimDenied, Job, JobState, StoredOutput
 from queue_agent.errors import (
+    AgentError,
     ContentMissing,
     ExecutionFailed,
     InputError,
@@ -51,6 +52,9 @@ async def test_a_task_ends_as_pictures_manifest_table_notice_and_deleted_message
     assert notice.image_url == [f"s3://bucket/{key}" for key in keys[:2]]
     assert notice.output_url == f"s3://bucket/{NAMES.answer_key}"
     assert (agent.jobs.writes[-1], agent.queue.log) == (("notified",), ["delete"])
+    stored = {"size_bytes": len(PNG), "width": 1, "height": 1, "seed": 7}
+    gif = {"content_type": "image/gif", "size_bytes": 26, "seed": 7}
+    assert agent.jobs.outputs == (StoredOutput(content_type="image/png", **stored), StoredOutput(**gif))
 
 
 async def test_the_manifest_holds_parameters_seeds_timings_and_no_pictures(message):
@@ -115,6 +119,8 @@ async def test_what_is_not_the_tasks_fault_releases_it_and_counts_where_it_could
         setattr(owner, {"prepare": "prepare", "submit": "run", "store": "put"}[stage], fail)
     await agent.process(message)
     assert agent.jobs.writes == [("claim",), written]
+    assert agent.jobs.reasons[0]
+    assert error is None or str(error) in agent.jobs.reasons[0] or not isinstance(error, AgentError)
     assert agent.queue.log == [("release", 5)]
     assert (agent.notices, agent.store.objects) == ([], {})
 
@@ -164,6 +170,7 @@ async def test_a_stopped_agents_running_job_is_released_without_an_attempt_unles
         await processing
     assert agent.server.interrupted == [JOB]
     assert agent.jobs.writes == [("claim",), COUNTED if is_lost else BLAMELESS]
+    assert agent.jobs.reasons == ["The model server does not answer or hangs." if is_lost else None]
     assert (agent.queue.log, agent.notices) == ([("release", 0)], [])
 
 

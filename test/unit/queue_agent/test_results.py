@@ -5,6 +5,7 @@ import json
 import pytest
 from agentkit import JOB, PNG, FakeStore
 
+from jobs.job import StoredOutput
 from queue_agent.errors import ExecutionFailed, ServerError
 from queue_agent.job_context import JobContext
 from queue_agent.ports import Output, Result
@@ -49,11 +50,19 @@ def pictures_of(store):
 
 
 @pytest.fixture
-def keep(store, make_task):
-    """Store the results of a job."""
+def job(make_task):
     rest = dict.fromkeys(("message", "received_s", "traceparent", "deadlines", "slot", "memory", "telemetry"))
-    job = JobContext(id=JOB, task=make_task({}), **rest)
-    results = Results(s3=store, bucket="bucket", runtime_name="r")
+    return JobContext(id=JOB, task=make_task({}), **rest)
+
+
+@pytest.fixture
+def results(store):
+    return Results(s3=store, bucket="bucket", runtime_name="r")
+
+
+@pytest.fixture
+def keep(job, results):
+    """Store the results of a job."""
 
     async def keep(*outputs):
         return await results.store(job, Result(outputs=list(outputs), parameters={}))
@@ -112,3 +121,26 @@ async def test_a_film_in_a_form_that_nothing_here_knows_is_stored_under_its_name
     await keep(Output(File(b"\0\0\0\x08wide\0\0\0\x08mdat").open, None, "a.mov"))
     (stored,) = pictures_of(store)
     assert (stored["url"].rpartition(".")[2], stored["content_type"]) == ("mov", "video/quicktime")
+
+
+async def test_what_is_stored_is_told_again_from_the_manifest_and_none_of_it_where_an_earlier_version_wrote_less(
+    job, results, store
+):
+    name = "n" * 300 + ".png"
+    await results.store(
+        job, Result(outputs=[Output(File(PNG).open, 5, name), Output(b"text", None, "a.txt")], parameters={})
+    )
+    outputs, job.outputs = job.outputs, ()
+    size = {"width": 1, "height": 1}
+    assert outputs == (
+        StoredOutput(content_type="image/png", size_bytes=len(PNG), seed=5, name="n" * 255, **size),
+        StoredOutput(content_type="text/plain", size_bytes=4, name="a.txt"),
+    )
+    assert await results.find(job)
+    assert job.outputs == outputs
+    (place,) = [place for place in store.objects if place[1].endswith(".out")]
+    manifest = json.loads(store.objects[place])
+    for pictures in ([{"url": "s3://bucket/a"}], 7, ["a"]):
+        store.objects[place] = json.dumps({**manifest, "pictures": pictures}).encode()
+        assert await results.find(job)
+        assert job.outputs == ()
