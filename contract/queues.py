@@ -1,4 +1,4 @@
-"""A runtime's three queues, and the messages in the last one, the dead queue."""
+"""A runtime's three queues and the courier's, and the messages in dead queues."""
 
 import json
 from collections.abc import Mapping
@@ -39,6 +39,12 @@ RETURNED = QueueSettings(
 """Messages that were delivered too often; the keeper reads them."""
 DEAD = QueueSettings(suffix="-dead", visibility_s=30, retention_s=14 * _DAY_S, max_receives=None)
 """Messages of tasks that failed for good; it has no consumer."""
+
+
+COURIER_TIMEOUT_S = 30
+"""How long the courier may take for a batch of messages: a receiver has half of it."""
+COURIER = QueueSettings(suffix="", visibility_s=6 * COURIER_TIMEOUT_S, retention_s=14 * _DAY_S, max_receives=20)
+"""The queue of webhooks that wait to be delivered, and of notices; what is never delivered goes to a dead queue."""
 
 
 def dead_letter(body: str, code: str, reason: str) -> dict[str, Any]:

@@ -20,6 +20,10 @@ OUTPUT_BUCKET = "sd-on-eks-output"
 JOBS_TABLE = "sd-on-eks-jobs"
 TASK_TOPIC_ARN = f"arn:aws:sns:{REGION}:{ACCOUNT}:tasks"
 NOTICE_TOPIC_ARN = f"arn:aws:sns:{REGION}:{ACCOUNT}:notices"
+STREAM = {"StreamSpecification": {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}}
+"""The jobs table's stream, for CreateTable."""
+COURIER_QUEUE = "_courier"
+"""No runtime has such a name."""
 
 _OPEN_TO_READERS = {
     "Version": "2012-10-17",

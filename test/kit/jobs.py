@@ -12,13 +12,16 @@ LEASE_S = 85
 
 
 class JobsTable:
-    """A runtime's jobs table; ``now_s`` is the time of all changes, and only the test advances it."""
+    """A runtime's jobs table; ``now_s`` is the time of all changes, and only the test advances it.
 
-    def __init__(self, dynamodb, runtime):
+    ``more`` are further parameters of CreateTable.
+    """
+
+    def __init__(self, dynamodb, runtime, **more):
         self.name = runtime
         self.now_s = time.time()
         self.store = JobStore(dynamodb, f"jobs-{runtime}")
-        dynamodb.create_table(TableName=self.store.table, **DEFINITION)
+        dynamodb.create_table(TableName=self.store.table, **DEFINITION, **more)
 
     def record(self, job):
         """Read the job of an id or a task; None if the table has none."""
@@ -37,15 +40,15 @@ class JobsTable:
         metadata = {"id": "a", "runtime": self.name, "tasktype": "text-to-image", "job": new_job_id(), **metadata}
         return Task.model_validate({"metadata": metadata, "content": {"prompt": "secret words"}})
 
-    def accepted(self, *, start_s=3600, **metadata):
+    def accepted(self, *, start_s=3600, webhook=None, **metadata):
         """Enter a job as the door does; return its task."""
         task = self.task(**metadata)
-        self.update(commands.accept(task, self.now_s, start_by_s=self.now_s + start_s))
+        self.update(commands.accept(task, self.now_s, start_by_s=self.now_s + start_s, webhook=webhook))
         return task
 
-    def queued(self, *, start_s=3600, **metadata):
+    def queued(self, *, start_s=3600, webhook=None, **metadata):
         """Enter and publish a job as the door does; return its task."""
-        task = self.accepted(start_s=start_s, **metadata)
+        task = self.accepted(start_s=start_s, webhook=webhook, **metadata)
         self.update(commands.published(task.metadata.job, now_s=self.now_s, start_by_s=self.now_s + start_s))
         return task
 

@@ -10,7 +10,7 @@ import pytest
 LENGTH = 20_000
 SLOWEST = 300
 """Times as long as one plain look at each letter: so many looks at each are well, one for each other letter is not."""
-PARTS = ("api", "contract", "egress", "jobs", "configuration", "queue_agent")
+PARTS = ("api", "contract", "courier", "egress", "jobs", "configuration", "queue_agent")
 LEAVE_OUT = {"handlers", "__main__"}
 
 

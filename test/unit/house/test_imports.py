@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 PACKAGES = (
-    *("contract", "egress", "jobs", "configuration", "runtimes", "api", "keeper", "queue_agent"),
+    *("contract", "egress", "jobs", "configuration", "runtimes", "api", "courier", "keeper", "queue_agent"),
     *("cdk", "deploy", "local", "docs", "bench", "examples"),
 )
 MODULES = sorted(path for package in PACKAGES for path in Path(package).rglob("*.py"))
@@ -20,17 +20,21 @@ DRIVER_OPENS = ("queue_agent.ports", "queue_agent.errors", "queue_agent.settings
 """What drivers see of the agent, without I/O."""
 DRIVER_SEES = (*DRIVER_OPENS, "queue_agent.inputs.links", "queue_agent.inputs.inline")
 """Likewise, and where a request's links stand."""
+COURIER_OPENS = tuple(f"courier.{name}" for name in ("delivery", "log", "operations", "queue", "secrets"))
+"""What the API sees of the courier, without its HTTP client."""
+LAMBDAS = ("api", "courier", "keeper")
 COMMON = [f"runtimes.{path.stem}" for path in Path("runtimes").glob("_[a-z]*.py")]
 ALLOWED = {
     "contract": ("contract",),
     "egress": ("contract", "egress"),
     "jobs": ("contract", "jobs"),
     "configuration": ("contract", "configuration", "runtimes"),
-    "api": ("contract", "jobs", "runtimes", "api"),
+    "api": ("contract", "jobs", "runtimes", "api", *COURIER_OPENS),
+    "courier": ("contract", "egress", "jobs", "courier"),
     "keeper": ("contract", "jobs", "keeper"),
     "queue_agent": ("contract", "egress", "jobs", "runtimes", "queue_agent"),
     # The handlers' names, which Lambda is given.
-    "cdk": ("contract", "jobs", "configuration", "runtimes", "cdk", "api.handlers", "keeper.handlers"),
+    "cdk": ("contract", "jobs", "configuration", "runtimes", "cdk", *(f"{part}.handlers" for part in LAMBDAS)),
     # A program that deploy starts in an environment with CDK.
     "deploy": ("contract", "jobs", "configuration", "runtimes", "deploy", "cdk.versions"),
     "runtimes/flux/server": ("contract", "runtimes.flux"),
@@ -52,6 +56,7 @@ LIBRARIES = {
     "egress": {"httpcore"},
     "jobs": {"pydantic", "botocore"},
     "configuration": {"pydantic", "yaml", "pathspec"},
+    "courier": {"pydantic", "botocore", "httpcore"},
     "keeper": {"pydantic", "botocore"},
 }
 AGENT_EDGES = ("queue_agent.aws", "queue_agent.inputs", "queue_agent.telemetry")
@@ -165,6 +170,13 @@ def test_the_agents_ports_and_errors_do_no_io():
         assert not {one for one in ours(path) if within(one, "queue_agent") and not within(one, *DRIVER_OPENS)}, path
 
 
+def test_what_the_api_sees_of_the_courier_posts_nothing():
+    for name in COURIER_OPENS:
+        path = Path(*name.split(".")).with_suffix(".py")
+        assert libraries_of(path) <= {"pydantic", "botocore"}, path
+        assert not {one for one in ours(path) if within(one, "courier") and not within(one, *COURIER_OPENS)}, path
+
+
 def test_of_the_agent_only_the_edges_and_the_root_use_client_libraries():
     roots = {Path("queue_agent/__main__.py"), Path("queue_agent/health.py"), Path("queue_agent/kubernetes.py")}
     edges = tuple(edge.replace(".", "/") for edge in AGENT_EDGES)
@@ -180,8 +192,9 @@ def test_each_edge_of_the_agent_uses_its_own_client_libraries_alone(folder):
 
 
 def test_only_the_composition_roots_read_the_environment():
-    roots = {"api/handlers.py", "api/stream_handler.py", "api/asgi.py", "keeper/handlers.py", "queue_agent/__main__.py"}
-    for package in ("api", "queue_agent", "contract", "egress", "jobs", "keeper", "configuration"):
+    lambdas = {f"{part}/handlers.py" for part in LAMBDAS}
+    roots = {*lambdas, "api/stream_handler.py", "api/asgi.py", "courier/__main__.py", "queue_agent/__main__.py"}
+    for package in ("api", "queue_agent", "contract", "egress", "jobs", "courier", "keeper", "configuration"):
         for path in in_package(package):
             text = path.read_text(encoding="utf-8")
             assert str(path) in roots or ("os.environ" not in text and "os.getenv" not in text), path

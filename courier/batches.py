@@ -1,0 +1,42 @@
+"""The batches of messages and of records that Lambda hands over, each with the answer that says what failed."""
+
+import logging
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from courier.changes import deliveries_of
+from courier.courier import Courier
+from courier.queue import BATCH, DeliveryQueue
+
+logger = logging.getLogger(__name__)
+
+
+def handle_messages(courier: Courier, event: Mapping[str, Any]) -> dict[str, Any]:
+    """Handle messages of the courier's queue, all at once; return which must be delivered again."""
+    failed = []
+
+    def handle(record: Mapping[str, Any]) -> None:
+        try:
+            courier.handle(record["body"])
+        except Exception:  # one message must not make SQS deliver the others of its batch again
+            logger.exception("message %s failed", record["messageId"])
+            failed.append({"itemIdentifier": record["messageId"]})
+
+    # Receivers are waited for, so one that is slow must not hold up the others.
+    with ThreadPoolExecutor(BATCH, thread_name_prefix="webhook") as threads:
+        list(threads.map(handle, event["Records"]))
+    return {"batchItemFailures": failed}
+
+
+def handle_changes(queue: DeliveryQueue, event: Mapping[str, Any], now_s: float) -> dict[str, Any]:
+    """Put what records of the table's stream tell into the queue; return the first record that must come again."""
+    told = deliveries_of(event["Records"])
+    for start in range(0, len(told), BATCH):
+        some = told[start : start + BATCH]
+        try:
+            queue.put([delivery for _, delivery in some], now_s)
+        except Exception:  # the records after it come again, too
+            logger.exception("changes from record %s on are not in the queue", some[0][0])
+            return {"batchItemFailures": [{"itemIdentifier": some[0][0]}]}
+    return {"batchItemFailures": []}

@@ -1,0 +1,64 @@
+"""Which events a change of a job is, read from the records of the table's stream."""
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from courier.delivery import Delivery
+from jobs.job import Job, JobState
+
+logger = logging.getLogger(__name__)
+
+_PROGRESS = ("progress", "step", "steps", "stage", "previewed_s")
+
+
+def deliveries_of(records: Iterable[Mapping[str, Any]]) -> list[tuple[str, Delivery]]:
+    """What webhooks ask to be told of these records, each with its record's sequence number, in order.
+
+    Of one job's progress only the latest is told. Ends are told by notices, which are repeated should they be lost.
+    """
+    told: dict[tuple[str, str, int], tuple[str, Delivery]] = {}
+    for record in records:
+        for delivery in _events(record):
+            version = 0 if delivery.event == "progress" else delivery.version
+            key = (delivery.job, delivery.event, version)
+            told.pop(key, None)
+            told[key] = (record["dynamodb"]["SequenceNumber"], delivery)
+    return list(told.values())
+
+
+def _events(record: Mapping[str, Any]) -> Iterator[Delivery]:
+    images = record["dynamodb"]
+    new_image, old_image = images.get("NewImage", {}), images.get("OldImage", {})
+    if "webhook" not in new_image or "webhook" not in old_image:
+        return  # no webhook, or the job was just accepted
+    try:
+        new, old = Job.from_item(new_image), Job.from_item(old_image)
+    except ValueError:
+        # Written by a later version; waiting for a code that reads it would hold up all other jobs.
+        logger.exception("record %s is not read", images["SequenceNumber"])
+        return
+    wanted = new.webhook.events if new.webhook else ()
+    written_s = _seconds(images.get("ApproximateCreationDateTime"), new)
+
+    def tell(event: Any, at_s: float | None) -> Iterator[Delivery]:
+        if event in wanted:
+            at_s = written_s if at_s is None else at_s
+            yield Delivery(job=new.id, event=event, version=new.version, at_s=at_s, tenant=new.tenant)
+
+    if new.pictures and new.pictures != old.pictures:
+        yield from tell("output", new.ended_s)
+    if new.state is not JobState.RUNNING:
+        return
+    if new.claims != old.claims:
+        yield from tell("started", new.started_s)
+    elif any(getattr(new, name) != getattr(old, name) for name in _PROGRESS):
+        yield from tell("progress", None)
+
+
+def _seconds(written: datetime | float | None, job: Job) -> float:
+    """A record's time, which Lambda writes as a number and the stream's API as a time."""
+    if written is None:
+        return job.started_s or job.created_s
+    return written.timestamp() if isinstance(written, datetime) else float(written)

@@ -1,0 +1,131 @@
+"""The courier: takes a message of its queue, posts the webhook, and sees to the next attempt.
+
+The steps are: post, put the next attempt into the queue, log. A crash between any two repeats the attempt, because SQS
+delivers the message again: receivers get every event at least once, and know repeated ones by their id. Of two messages
+with the same attempt the log lets only one through, so repetitions do not multiply.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+
+from contract import strict_json
+from contract.signatures import webhook_headers
+from courier.delivery import Delivery, read_message
+from courier.log import DeliveryLog, LoggedDelivery, read_log, write_log
+from courier.payload import webhook_body
+from courier.queue import DeliveryQueue
+from courier.schedule import pause_before, read_retry_after
+from courier.secrets import WebhookSecrets
+from courier.sender import ReceiverAnswer, WebhookSender
+from jobs.job import Job, JobState
+from jobs.store import JobStore
+
+MAX_PROGRESS_AGE_S = 30.0
+"""Progress that waited longer is not sent."""
+PROGRESS_PAUSE_S = 60.0
+"""A receiver that did not accept progress gets no more of it for so long."""
+
+logger = logging.getLogger(__name__)
+
+
+class Courier:
+    """Attempts deliveries. ``bucket`` is the output bucket."""
+
+    def __init__(
+        self,
+        *,
+        jobs: JobStore,
+        secrets: WebhookSecrets,
+        queue: DeliveryQueue,
+        sender: WebhookSender,
+        bucket: str,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._jobs = jobs
+        self._secrets = secrets
+        self._queue = queue
+        self._sender = sender
+        self._bucket = bucket
+        self._clock = clock
+
+    def handle(self, body: str) -> None:
+        """Handle a message of the queue; afterwards it can be deleted.
+
+        Raises:
+            ValueError: It is neither a delivery nor a notice.
+            QueueError, botocore.exceptions.BotoCoreError, ClientError: It must be delivered again.
+        """
+        message = read_message(body)
+        if message is None:
+            return
+        if isinstance(message, Delivery) and message.due_s > self._clock():
+            self._queue.put([message], self._clock())
+            return
+        job = self._jobs.get(message if isinstance(message, str) else message.job)
+        event = "completed" if isinstance(message, str) else message.event
+        if job is None or job.webhook is None or event not in job.webhook.events:
+            return
+        delivery = Delivery.of_end(job) if isinstance(message, str) else message
+        log = self._jobs.run(read_log(job.id, self._clock()))
+        if reason := _reason_to_drop(delivery, job, log, self._clock()):
+            _say(delivery, f"dropped: {reason}")
+            return
+        self._attempt(delivery, job, job.webhook.url)
+
+    def _attempt(self, delivery: Delivery, job: Job, url: str) -> None:
+        sent_s = self._clock()
+        body = webhook_body(delivery, job, self._bucket)
+        secrets = self._secrets.signing(job.tenant, sent_s)
+        headers = webhook_headers(secrets, webhook_id=delivery.id, sent_s=sent_s, body=body)
+        answer = self._sender.post(url, headers, body)
+        row = self._follow_up(delivery, answer, sent_s)
+        if delivery.is_retried or row.state != "delivered":
+            self._jobs.run(write_log(row, switch_off=answer.is_gone))
+        _say(delivery, row.state, attempt=delivery.attempt, status=answer.status, problem=answer.problem)
+
+    def _follow_up(self, delivery: Delivery, answer: ReceiverAnswer, sent_s: float) -> LoggedDelivery:
+        """See to the next attempt, if there is one; return the line of this attempt for the log."""
+        now_s = self._clock()
+        row = LoggedDelivery(
+            delivery=delivery,
+            state="delivered" if answer.problem is None else "failed",
+            status=answer.status,
+            problem=answer.problem,
+            sent_s=sent_s,
+            next_s=None,
+        )
+        if answer.problem is None or answer.is_gone:
+            return row
+        if not delivery.is_retried:
+            return row.model_copy(update={"next_s": now_s + PROGRESS_PAUSE_S})
+        pause_s = pause_before(delivery.attempt + 1, read_retry_after(answer.retry_after, now_s))
+        if pause_s is None:
+            self._queue.bury(delivery, answer.problem)
+            return row
+        self._queue.put([delivery.again(now_s + pause_s)], now_s)
+        return row.model_copy(update={"state": "waiting", "next_s": now_s + pause_s})
+
+
+def _reason_to_drop(delivery: Delivery, job: Job, log: DeliveryLog, now_s: float) -> str | None:
+    """Why a delivery must not be attempted now; None if it must."""
+    row = log.rows.get(delivery.event)
+    sent = (row.delivery.version, row.delivery.attempt) if row else (0, 0)
+    pause_s = row.next_s - now_s if row and row.next_s else 0
+    is_current = job.state.is_final and job.version == delivery.version
+    is_late = job.state is not JobState.RUNNING or now_s - delivery.at_s > MAX_PROGRESS_AGE_S
+    reasons = {
+        "the receiver has answered 410": log.is_off,
+        "the attempt was made before, or a later event of its kind sent": (delivery.version, delivery.attempt) <= sent,
+        "the job was started again": delivery.event == "completed" and not is_current,
+        "the progress is old": delivery.event == "progress" and is_late,
+        "the receiver did not accept progress a short time ago": delivery.event == "progress" and pause_s > 0,
+    }
+    return next((reason for reason, holds in reasons.items() if holds), None)
+
+
+def _say(delivery: Delivery, result: str, **more: object) -> None:
+    """Log what became of an attempt; URL and content are private."""
+    line = {"event": "webhook", "id": delivery.id, "result": result, **more}
+    level = logging.WARNING if result == "failed" else logging.INFO
+    logger.log(level, strict_json.dumps(line))

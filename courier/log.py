@@ -1,0 +1,106 @@
+"""The log of a job's deliveries: the latest delivery of each kind of event, for seven days.
+
+It is one item of the jobs table. Of progress it has the latest that failed; writing each would double a job's writes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict
+
+from contract.webhooks import JobEvent
+from courier.delivery import Delivery
+from jobs.dynamodb import Item, JobCommand, expressions, read_values
+from jobs.schema import TTL_ATTRIBUTE, key_of
+
+RETENTION_S = 7 * 24 * 3600
+_OFF = "switched_off"
+
+
+class LoggedDelivery(BaseModel):
+    """A delivery and what became of its latest attempt. Times are seconds since 1970."""
+
+    model_config = ConfigDict(frozen=True)
+
+    delivery: Delivery
+    """The latest attempt."""
+    state: Literal["delivered", "waiting", "failed"]
+    """Waiting for the next attempt, or failed for good."""
+    status: int | None
+    """The receiver's HTTP status; None if it did not answer."""
+    problem: str | None
+    """What went wrong; None if nothing did."""
+    sent_s: float
+    next_s: float | None
+    """When the next attempt is made; of progress, until when no other is sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryLog:
+    """A job's deliveries by their event, and whether its receiver has switched the webhook off by 410."""
+
+    rows: Mapping[JobEvent, LoggedDelivery] = field(default_factory=dict)
+    is_off: bool = False
+
+    def find(self, delivery_id: str) -> LoggedDelivery | None:
+        """The delivery of an id."""
+        return next((row for row in self.rows.values() if row.delivery.id == delivery_id), None)
+
+
+def log_pk(job: str) -> str:
+    """The item of a job's deliveries."""
+    return f"deliveries/{job}"
+
+
+def read_log(job: str, now_s: float) -> JobCommand[DeliveryLog]:
+    """A job's log; an empty one if there is none, or none any more."""
+
+    def read(answer: Mapping[str, Any]) -> DeliveryLog:
+        values = read_values(answer.get("Item", {}))
+        if values.get(TTL_ATTRIBUTE, 0) < now_s:
+            return DeliveryLog()
+        rows = {
+            event: LoggedDelivery.model_validate_json(values[event]) for event in get_args(JobEvent) if event in values
+        }
+        return DeliveryLog(rows, is_off=_OFF in values)
+
+    return JobCommand(operation="GetItem", parameters={"Key": key_of(log_pk(job)), "ConsistentRead": True}, read=read)
+
+
+def write_log(row: LoggedDelivery, *, switch_off: bool) -> JobCommand[bool]:
+    """Log an attempt; False if a later attempt, or one of a later event of its kind, is there already."""
+    delivery = row.delivery
+    event, version, attempt = delivery.event, f"{delivery.event}_version", f"{delivery.event}_attempt"
+    update = f"SET #{event} = :row, #{version} = :version, #{attempt} = :attempt, #{TTL_ATTRIBUTE} = :expires"
+    if switch_off:
+        update += f", #{_OFF} = :true"
+    return _update(
+        delivery.job,
+        update,
+        f"attribute_not_exists(#{version}) OR #{version} < :version "
+        f"OR (#{version} = :version AND #{attempt} < :attempt)",
+        row=row.model_dump_json(),
+        version=delivery.version,
+        attempt=delivery.attempt,
+        expires=int(row.sent_s) + RETENTION_S,
+        **({"true": True} if switch_off else {}),
+    )
+
+
+def switch_on(job: str) -> JobCommand[bool]:
+    """Send a job's events again although its receiver has answered 410; False if it has no log."""
+    return _update(job, f"REMOVE #{_OFF}", f"attribute_exists(#{TTL_ATTRIBUTE})")
+
+
+def _update(job: str, update: str, condition: str, **values: Any) -> JobCommand[bool]:
+    def refused(_: Item | None) -> bool:
+        return False
+
+    texts = {"UpdateExpression": update, "ConditionExpression": condition}
+    return JobCommand(
+        operation="UpdateItem",
+        parameters={"Key": key_of(log_pk(job)), **expressions(texts, **values)},
+        read=lambda _: True,
+        read_refused=refused,
+    )

@@ -1,0 +1,50 @@
+"""The courier's queue, in which deliveries wait, and its dead queue, in which those end that were never accepted."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from contract.queues import dead_letter
+from courier.delivery import Delivery
+
+MAX_DELAY_S = 900
+"""Of a message in SQS; a delivery that waits longer is sent again."""
+BATCH = 10
+"""Messages that SQS takes at once."""
+
+
+class QueueError(Exception):
+    """SQS did not take a message."""
+
+
+class DeliveryQueue:
+    """Puts deliveries into the queues. Calls raise QueueError and botocore's errors."""
+
+    def __init__(self, *, sqs: Any, url: str, dead_url: str) -> None:
+        self._sqs = sqs
+        self._url = url
+        self._dead_url = dead_url
+
+    def put(self, deliveries: Sequence[Delivery], now_s: float) -> None:
+        """Put up to BATCH deliveries, each to come out when it is due, or before that and at most MAX_DELAY_S later.
+
+        Each tenant has a message group of its own, so that SQS gives others their turns when one has very many.
+        """
+        entries = [
+            {
+                "Id": str(number),
+                "MessageBody": one.model_dump_json(),
+                "DelaySeconds": max(0, min(math.ceil(one.due_s - now_s), MAX_DELAY_S)),
+                **({"MessageGroupId": one.tenant} if one.tenant else {}),
+            }
+            for number, one in enumerate(deliveries)
+        ]
+        answer = self._sqs.send_message_batch(QueueUrl=self._url, Entries=entries)
+        if failed := answer.get("Failed"):
+            raise QueueError(f"SQS took {len(failed)} of {len(entries)} messages not: {failed[0].get('Code')}.")
+
+    def bury(self, delivery: Delivery, problem: str) -> None:
+        """Put a delivery into the dead queue, with the reason."""
+        self._sqs.send_message(
+            QueueUrl=self._dead_url, **dead_letter(delivery.model_dump_json(), "webhook_failed", problem)
+        )

@@ -1,0 +1,117 @@
+"""Posts a webhook to a receiver that nobody trusts: it may be slow, redirect, answer endlessly, or be elsewhere."""
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+import httpcore
+
+from contract.addresses import is_public
+from contract.webhooks import webhook_errors
+from egress.network import GuardedBackend, NameServerError, UnreachableHostError
+
+TIMEOUT_S = 15.0
+"""From the look-up of the host's name to the answer's headers."""
+_MAX_READ_BYTES = 4 * 1024
+_READ_S = 1.0
+"""So much of the answer's body is read, that receivers see no broken connection; it is not looked at."""
+_MAX_WIRE_BYTES = 64 * 1024
+_USER_AGENT = "sd-on-eks-webhooks"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceiverAnswer:
+    """What a receiver answered.
+
+    Attributes:
+        status: The HTTP status; None if there was no answer.
+        problem: Why it is no success, in a sentence; None if it is.
+        retry_after: The header of that name; "" if there is none.
+    """
+
+    status: int | None = None
+    problem: str | None = None
+    retry_after: str = ""
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the receiver wants no more of this."""
+        return self.status == HTTPStatus.GONE
+
+
+class WebhookSender:
+    """Posts webhooks. Every call has its own connection, to an address that was checked.
+
+    ``allow_private`` allows http and all addresses.
+    """
+
+    def __init__(self, *, allow_private: bool, timeout_s: float = TIMEOUT_S) -> None:
+        self._allow_private = allow_private
+        self._timeout_s = timeout_s
+        self._tls = ssl.create_default_context()
+
+    def post(self, url: str, headers: Mapping[str, str], body: bytes) -> ReceiverAnswer:
+        """Post a body; never raises for what the receiver does. Redirects are not followed."""
+        # What was allowed when the job was accepted may not be allowed any more.
+        if errors := webhook_errors(url, allow_private=self._allow_private):
+            return ReceiverAnswer(problem=f"The URL {errors[0].detail}.")
+        return asyncio.run(self._post(url, headers, body))
+
+    async def _post(self, url: str, headers: Mapping[str, str], body: bytes) -> ReceiverAnswer:
+        common = {"Host": urlsplit(url).netloc, "Content-Type": "application/json", "User-Agent": _USER_AGENT}
+        lines = [*{**common, **headers}.items(), ("Content-Length", str(len(body)))]
+        backend = GuardedBackend(_anywhere if self._allow_private else is_public, max_bytes=_MAX_WIRE_BYTES)
+        try:
+            async with httpcore.AsyncConnectionPool(ssl_context=self._tls, network_backend=backend) as pool:
+                try:
+                    async with asyncio.timeout(self._timeout_s) as limit:
+                        async with pool.stream("POST", _place(url), headers=lines, content=body) as response:
+                            limit.reschedule(None)
+                            await _drain(response)
+                except TimeoutError:
+                    return ReceiverAnswer(problem=f"The receiver did not answer within {self._timeout_s:g} s.")
+        except UnreachableHostError as exc:
+            return ReceiverAnswer(problem=f"The URL {exc}.")
+        except NameServerError as exc:
+            return ReceiverAnswer(problem=str(exc))
+        except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError) as exc:
+            return ReceiverAnswer(problem=f"The receiver did not answer ({type(exc).__name__}).")
+        finally:
+            backend.close()
+        return _answer(response)
+
+
+def _anywhere(_: object) -> bool:
+    return True
+
+
+def _place(url: str) -> httpcore.URL:
+    """A URL for httpcore, whose own reading of it loses what follows a semicolon."""
+    parts = urlsplit(url)
+    target = f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}"
+    return httpcore.URL(scheme=parts.scheme, host=parts.hostname or "", port=parts.port, target=target)
+
+
+async def _drain(response: httpcore.Response) -> None:
+    size_bytes = 0
+    with contextlib.suppress(TimeoutError, httpcore.NetworkError, httpcore.ProtocolError):
+        async with asyncio.timeout(_READ_S):
+            async for chunk in response.aiter_stream():
+                size_bytes += len(chunk)
+                if size_bytes > _MAX_READ_BYTES:
+                    return
+
+
+def _answer(response: httpcore.Response) -> ReceiverAnswer:
+    status = response.status
+    problem = None
+    if HTTPStatus(300) <= status < HTTPStatus.BAD_REQUEST:
+        problem = f"The receiver answered {status}; redirects are not followed."
+    elif not HTTPStatus.OK <= status < HTTPStatus(300):
+        problem = f"The receiver answered {status}."
+    retry_after = b"".join(value for name, value in response.headers if name.lower() == b"retry-after")
+    return ReceiverAnswer(status=status, problem=problem, retry_after=retry_after.decode("latin-1"))
