@@ -37,11 +37,12 @@ _CARRIED = {
         "runtimes/[!_]*.py",
         "runtimes/__init__.py",
         "runtimes/*/*.py",
+        "runtimes/*/samples/first.json",
         "api/**/*.py",
     ),
     "keeper": ("contract/*.py", "jobs/*.py", "keeper/*.py"),
 }
-"""Our modules in each bundle."""
+"""Our modules in each bundle, and what they read."""
 _NEEDLESS = ("bin", "*.dist-info", "pydantic/v1", "dateutil/zoneinfo")
 _SERVICES = ("dynamodb", "s3", "sns", "sqs")
 """The services that handlers call; botocore describes hundreds, three quarters of a bundle."""

@@ -14,11 +14,14 @@ MIN_STALL_S = 30.0
 class AskedDeadlines(BaseModel):
     """Deadlines that a task asks for instead of its runtime's; None keeps the runtime's."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
     start_seconds: _Seconds | None = None
+    """From acceptance until a server takes the job."""
     execution_seconds: _Seconds | None = None
+    """In the model server."""
     stall_seconds: _Seconds | None = None
+    """In the model server without a sign of progress; at least 30."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

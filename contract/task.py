@@ -25,6 +25,9 @@ MAX_CONTEXT_BYTES = 16 * 1024
 _SEGMENT = r"[A-Za-z0-9!_.*'()-]+"
 _ID = re.compile(_SEGMENT)
 _PREFIX = re.compile(rf"{_SEGMENT}(/{_SEGMENT})*")
+_ID_SCHEMA: Any = {"pattern": rf"^(?!\.$)(?!.*\.\.){_SEGMENT}$"}
+_PREFIX_SCHEMA: Any = {"pattern": rf"^(?!_)(?!.*\.\.)(?!(.*/)?\.(/|$)){_SEGMENT}(/{_SEGMENT})*/?$"}
+"""What the checks below allow, for documents."""
 _ALLOWED = "letters, digits and ! - _ . * ' ( )"
 MAX_ID_LENGTH = 128
 MAX_PREFIX_LENGTH = 512
@@ -58,8 +61,14 @@ def _check_context(value: Any) -> Any:
     return value
 
 
-TaskId = Annotated[str, Field(min_length=1, max_length=MAX_ID_LENGTH), AfterValidator(_check_id)]
-Prefix = Annotated[str, Field(min_length=1, max_length=MAX_PREFIX_LENGTH), AfterValidator(_check_prefix)]
+TaskId = Annotated[
+    str, Field(min_length=1, max_length=MAX_ID_LENGTH, json_schema_extra=_ID_SCHEMA), AfterValidator(_check_id)
+]
+Prefix = Annotated[
+    str,
+    Field(min_length=1, max_length=MAX_PREFIX_LENGTH, json_schema_extra=_PREFIX_SCHEMA),
+    AfterValidator(_check_prefix),
+]
 
 
 class Metadata(BaseModel):

@@ -19,10 +19,12 @@ _VISIBLE_ASCII = re.compile(r"[!-\[\]-~]*")
 class Webhook(BaseModel):
     """Where a caller wants to be told of its job, and of what."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     url: Annotated[str, Field(min_length=1, max_length=2048)]
+    """An https URL on the public internet."""
     events: tuple[JobEvent, ...] = ("completed",)
+    """What to send."""
 
 
 def webhook_errors(url: str, *, allow_private: bool, pointer: str = "webhook.url") -> list[FieldError]:

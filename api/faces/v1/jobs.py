@@ -31,7 +31,7 @@ from api.http import Answer, Response, Stream, Wait
 from api.operations.history import JobFilter, JobStateError, merged
 from api.operations.submission import TaskSubmission, milliseconds
 from api.reading import TaskFields, read_task
-from api.request import idempotency_key, key_errors, traceparent
+from api.request import IDEMPOTENCY_HEADER, idempotency_key, key_errors, traceparent
 from contract.field_errors import FieldError, field_errors_of, one_of, suggestion
 from contract.ids import JOB_ID_PATTERN, new_job_id
 from contract.task import Task
@@ -53,9 +53,11 @@ _MAX_WARNINGS = 20
     "/jobs",
     query=SubmitQuery,
     body=JobRequest,
-    answers={202: JobView, 200: JobView},
+    answers={202: JobView, 200: JobView | Checked},
+    headers=(IDEMPOTENCY_HEADER, "Prefer"),
+    problems=(409,),
 )
-def submit(call: ApiCall) -> Answer:
+def submit_job(call: ApiCall) -> Answer:
     """Submit a job.
 
     It is answered at once, 202 with the job. With `Prefer: wait=N` the answer comes when the job has ended, 200, or
@@ -96,7 +98,7 @@ def list_jobs(call: ApiCall) -> Answer:
     return Response.json(200, {"jobs": [view(call, job) for job in found], "next": last})
 
 
-@ROUTES.add("GET", "/jobs/{job}", query=JobQuery, answers={200: JobView, 304: None})
+@ROUTES.add("GET", "/jobs/{job}", query=JobQuery, answers={200: JobView, 304: None}, headers=("If-None-Match",))
 def get_job(call: ApiCall) -> Answer:
     """Get a job.
 
@@ -119,12 +121,24 @@ def get_job(call: ApiCall) -> Answer:
     return Wait(job=job, is_over=is_over, seconds=query.wait, render=render)
 
 
-@ROUTES.add("GET", "/jobs/{job}/events", answers={200: None})
+@ROUTES.add("GET", "/jobs/{job}/events", answers={200: "text/event-stream"}, headers=("Last-Event-ID",))
 def job_events(call: ApiCall) -> Answer:
     """Follow a job.
 
-    Server-sent events: `state`, `queue`, `progress`, `preview`, `output`, `log` and, at last, `end`. The id of each is
-    the job's version: after `Last-Event-ID` only what is newer follows. A comment comes every 15 seconds.
+    Server-sent events, whose data are JSON:
+
+    | event | data |
+    |---|---|
+    | `state` | `state` and `attempts` |
+    | `queue` | `position` and `eta_s`, while it waits |
+    | `progress` | `fraction`, `step`, `steps` and `stage` |
+    | `preview` | `url` of a picture of the unfinished result, and `at`, when it was made |
+    | `output` | one of the results, as the job lists it |
+    | `log` | `message`: why an attempt was given up, where another follows |
+    | `end` | the job, which has ended; nothing follows |
+
+    The id of each is the job's version: after `Last-Event-ID` only what is newer follows. Where nothing happens, a
+    comment comes every 15 seconds. Behind API Gateway a stream ends after 15 minutes: connect again.
     """
     job = call.services.history.get(call.caller, call.path["job"])
     seen = call.request.headers.get("last-event-id", "")
@@ -136,8 +150,8 @@ def job_events(call: ApiCall) -> Answer:
     return Stream(job=job, source=source)
 
 
-@ROUTES.add("POST", "/jobs/{job}/cancel", answers={202: JobView})
-def cancel(call: ApiCall) -> Answer:
+@ROUTES.add("POST", "/jobs/{job}/cancel", answers={202: JobView}, problems=(409,))
+def cancel_job(call: ApiCall) -> Answer:
     """Cancel a job.
 
     One that waits is cancelled at once; one that runs stops within a step, and is `cancelled` a moment later. 409 where
@@ -147,8 +161,15 @@ def cancel(call: ApiCall) -> Answer:
     return Response.json(202, view(call, call.services.history.cancel(job)))
 
 
-@ROUTES.add("POST", "/jobs/{job}/retry", body=RetryRequest, answers={202: JobView})
-def retry(call: ApiCall) -> Answer:
+@ROUTES.add(
+    "POST",
+    "/jobs/{job}/retry",
+    body=RetryRequest,
+    answers={202: JobView, 200: JobView},
+    headers=(IDEMPOTENCY_HEADER, "Prefer"),
+    problems=(409,),
+)
+def retry_job(call: ApiCall) -> Answer:
     """Repeat a job that has ended.
 
     The new job asks for the same, but for what `content` changes.
@@ -167,7 +188,7 @@ def retry(call: ApiCall) -> Answer:
 
 
 @ROUTES.add("GET", "/jobs/{job}/request", answers={200: KeptRequest})
-def get_request(call: ApiCall) -> Answer:
+def get_job_request(call: ApiCall) -> Answer:
     """Get what a job's caller asked for."""
     job = call.services.history.get(call.caller, call.path["job"])
     return Response.json(200, kept_request(call, job).model_dump(mode="json", exclude_none=True))

@@ -17,7 +17,11 @@ MAX_BATCH_JOBS = 100
 class ApiModel(BaseModel):
     """A part of the API."""
 
-    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True,
+        use_attribute_docstrings=True,
+        json_schema_serialization_defaults_required=True,  # answers have all their keys
+    )
 
 
 class ApiRequest(ApiModel):
@@ -51,6 +55,8 @@ class JobRequest(ApiRequest):
 
 class RetryRequest(ApiRequest):
     """What shall differ from the job that is repeated."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"content": {"seed": 7}}]})
 
     content: dict[str, Any] = {}
     """A JSON merge patch (RFC 7396) of its content, such as `{"seed": 7}`; null removes a key."""
@@ -219,6 +225,8 @@ class Checked(ApiModel):
 class KeptRequest(ApiModel):
     """What was asked for."""
 
+    model_config = ConfigDict(json_schema_serialization_defaults_required=False)
+
     runtime: str
     type: str
     content: dict[str, Any]
@@ -233,6 +241,8 @@ class KeptRequest(ApiModel):
 class ProblemField(ApiModel):
     """What is wrong with one field of a request."""
 
+    model_config = ConfigDict(json_schema_serialization_defaults_required=False)
+
     pointer: str
     """Where it is, as a JSON pointer into the body (`#/content/steps`), or the name of a header or parameter."""
     detail: str
@@ -242,6 +252,8 @@ class ProblemField(ApiModel):
 
 class Problem(ApiModel):
     """A rejection, as RFC 9457 has it."""
+
+    model_config = ConfigDict(json_schema_serialization_defaults_required=False)
 
     type: str = "about:blank"
     title: str

@@ -46,20 +46,25 @@ class Route:
 
     Attributes:
         template: The path after ``/v1``, with names in braces; a last one that ends in ``...`` takes slashes.
-        answers: The models of its answers by status; None for one without a body of JSON.
+        answers: The models of its answers by status; the media type of one that is no JSON, None for one without a
+            body.
         body: The model of its body.
         media_type: Of its body; JSON is parsed before the handler is called.
         is_public: Whether it needs no key.
+        headers: The request's headers that it reads, besides those of the body.
+        problems: The statuses of rejections of its own, such as 409.
     """
 
     method: str
     template: str
     handler: Handler
-    answers: Mapping[int, type[BaseModel] | None]
+    answers: Mapping[int, Any]
     query: type[BaseModel] | None = None
     body: type[BaseModel] | None = None
     media_type: str = "application/json"
     is_public: bool = False
+    headers: tuple[str, ...] = ()
+    problems: tuple[int, ...] = ()
 
     def match(self, path: str) -> dict[str, str] | None:
         """The values of the template's names in a path; None where it does not match."""
