@@ -7,7 +7,7 @@ from importlib import import_module
 
 from api.errors import RequestError
 from api.faces import DEFAULT, FACES, Face
-from api.http import Answer, Request, Response, Wait
+from api.http import Answer, Download, Request, Response, Wait
 from api.operations.submission import AWS_ERRORS, KeyBusyError
 from api.services import Services
 from jobs.job import Job
@@ -34,7 +34,13 @@ class Door:
             answer = face.answer(request, self._services)
         except Exception as exc:  # noqa: BLE001 (a shell would answer in a form of its own)
             return self.refused(request, exc)
-        return self._with_cors(request, answer) if isinstance(answer, Response) else answer
+        match answer:
+            case Response():
+                return self._with_cors(request, answer)
+            case Download():
+                headers = {**answer.headers, **self.cors_headers(request)}
+                return replace(answer, headers=headers, redirect=self._with_cors(request, answer.redirect))
+        return answer
 
     def rendered(self, request: Request, wait: Wait, job: Job) -> Response:
         """The answer to a request that waited, with the last state that its shell has seen."""

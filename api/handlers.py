@@ -13,8 +13,8 @@ from typing import Any
 from api.door import Door
 from api.errors import InvalidRequestError, RequestError
 from api.faces.alpha import NOWHERE
-from api.http import Stream, Wait
-from api.lambda_events import proxy_answer, request_of
+from api.http import Download, Stream, Wait
+from api.lambda_events import buffered, proxy_answer, request_of
 from api.services import Services
 from api.waiting import waited
 from runtimes.spec import load
@@ -46,4 +46,9 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: 
         # API Gateway sends these to the function that streams.
         message = "This function does not stream; its API sends events through another."
         answer = _door.refused(request, RequestError(406, "no_streaming", message))
+    elif isinstance(answer, Download):
+        try:
+            answer = buffered(answer, request)
+        except Exception as exc:  # noqa: BLE001 (as in the door)
+            answer = _door.refused(request, exc)
     return proxy_answer(answer)

@@ -116,4 +116,19 @@ class Stream:
     source: EventSource
 
 
-Answer = Response | Wait | Stream
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Download:
+    """An answer of a file's bytes.
+
+    Attributes:
+        pieces: Begins to read it.
+        redirect: The answer of a shell that cannot send so many bytes.
+    """
+
+    headers: Mapping[str, str]
+    size_bytes: int
+    pieces: Callable[[], Iterator[bytes]]
+    redirect: Response
+
+
+Answer = Response | Wait | Stream | Download

@@ -5,8 +5,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from api.errors import InvalidRequestError
-from api.http import Caller, Request, Response
+from api.http import Caller, Download, Request, Response
+from contract.binary_media import is_binary
 from contract.field_errors import FieldError
+
+_MAX_BYTES = 4_500_000
+"""Of a file: base64 makes it a third larger, and Lambda answers with up to 6 MB."""
+_MAX_TEXT_BYTES = 3_000_000
+"""Of a file of text, in which each letter may need two in JSON."""
 
 
 def request_of(event: Mapping[str, Any], keys: str = "") -> Request:
@@ -44,6 +50,17 @@ def proxy_answer(response: Response) -> dict[str, Any]:
         "body": body,
         "isBase64Encoded": is_base64,
     }
+
+
+def buffered(download: Download, request: Request) -> Response:
+    """A file as one answer; a redirect where it is too large, or API Gateway would send base64 instead of its bytes."""
+    if download.headers["Content-Type"].startswith(("application/json", "text/")):
+        most_bytes = _MAX_TEXT_BYTES
+    else:
+        most_bytes = _MAX_BYTES if is_binary(request.headers.get("accept", "")) else -1
+    if download.size_bytes <= most_bytes:
+        return Response(status=200, headers=download.headers, body=b"".join(download.pieces()))
+    return download.redirect
 
 
 def _body(event: Mapping[str, Any]) -> bytes:

@@ -1,7 +1,7 @@
 """What the API works with, made once from the environment: AWS's clients, and the operations on top of them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ import botocore.session
 from botocore.config import Config
 
 from api.operations.history import History
+from api.operations.outputs import Outputs
 from api.operations.runtimes import QueueEstimates
 from api.operations.submission import Submissions
 from api.publisher import TaskPublisher
@@ -34,6 +35,10 @@ class ApiSettings:
     keep_requests: str = "true"
     cors_origins: str = ""
     """Web origins that may call the API, with spaces between them; * for every one."""
+    signing_secret: str = field(default="", repr=False)
+    """The root secret, from which those that sign links and webhooks are derived."""
+    signing_secret_arn: str = ""
+    """Where Secrets Manager has it, unless it is given."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "ApiSettings":
@@ -93,6 +98,20 @@ class Services:
     def queues(self) -> QueueEstimates:
         """How busy the runtimes are."""
         return QueueEstimates(self.jobs)
+
+    @cached_property
+    def signing_secret(self) -> str:
+        """The root secret; raises botocore's errors where Secrets Manager does not give it."""
+        if given := self.settings.signing_secret:
+            return given
+        if not (arn := self.settings.signing_secret_arn):
+            raise RuntimeError("Neither SIGNING_SECRET nor SIGNING_SECRET_ARN is set; links cannot be signed.")
+        return str(self._client("secretsmanager").get_secret_value(SecretId=arn)["SecretString"])
+
+    @cached_property
+    def outputs(self) -> Outputs:
+        """The files of jobs."""
+        return Outputs(make_s3=lambda: self.s3, bucket=self.bucket, root=lambda: self.signing_secret)
 
     def _client(self, name: str) -> Any:
         config = Config(connect_timeout=3, read_timeout=8, retries=_RETRIES)

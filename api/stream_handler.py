@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from api.door import Door
 from api.errors import InvalidRequestError
 from api.faces.alpha import NOWHERE
-from api.http import Response, Stream, Wait
+from api.http import Download, Response, Stream, Wait
 from api.lambda_events import request_of
 from api.services import Services
 from api.waiting import followed, waited
@@ -60,6 +60,8 @@ class StreamingShell:
             case Wait():
                 job = waited(answer, self._services.jobs, most_s=0)
                 return _at_once(self._door.rendered(request, answer, job))
+            case Download():
+                return StreamedAnswer(200, answer.headers, answer.pieces())
         return _at_once(answer)
 
 

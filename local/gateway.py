@@ -33,6 +33,8 @@ Streamer = Callable[[Mapping[str, Any]], StreamedAnswer]
 _STREAMED = re.compile(r"/v1/jobs/[^/]+/events/?")
 _KEYLESS = re.compile(r"/v1/(outputs/.+|openapi\.json|docs.*)")
 """As ``cdk.front_door`` has the routes."""
+_SIGNED = re.compile(r"(?<=/v1/outputs/)[^/]+")
+"""What lets anybody fetch an output; no log shows it."""
 
 
 class Gateway:
@@ -81,7 +83,7 @@ class Gateway:
         level, reason = logging.INFO, ""
         if response.status >= HTTPStatus.BAD_REQUEST:
             level, reason = logging.WARNING, _reason(getattr(response, "body", None))
-        where = f"{request.method} {request.rel_url.raw_path}"
+        where = f"{request.method} {_SIGNED.sub('…', request.rel_url.raw_path)}"
         logger.log(level, "%s %d %.0f ms%s", where, response.status, took_ms, reason)
         return response
 
@@ -105,7 +107,7 @@ class Gateway:
             return await self._stream(request, event)
         if _size_bytes(event) > MAX_PAYLOAD_BYTES:
             return _refusal(errors.TOO_LARGE)
-        return await self._invoke(event)
+        return await self._invoke(event, request.headers.get("Accept", ""))
 
     async def _stream(self, request: web.Request, event: dict[str, Any]) -> web.StreamResponse:
         loop = asyncio.get_running_loop()
@@ -129,14 +131,14 @@ class Gateway:
             return errors.UNAUTHORIZED
         return None if self._buckets[key].take() else errors.THROTTLED
 
-    async def _invoke(self, event: dict[str, Any]) -> web.Response:
+    async def _invoke(self, event: dict[str, Any], accept: str) -> web.Response:
         request_id = event["requestContext"]["requestId"]
         context = LambdaContext(aws_request_id=request_id, deadline=time.monotonic() + self._timeout_s)
         invocation = asyncio.get_running_loop().run_in_executor(self._threads, self._handler, event, context)
         try:
             answer = await asyncio.wait_for(invocation, self._timeout_s)
             if _size_bytes(answer) <= MAX_PAYLOAD_BYTES:
-                return read_answer(answer)
+                return read_answer(answer, accept=accept)
             logger.error("the handler's answer is larger than %d MB", MAX_PAYLOAD_BYTES // 1024**2)
         except TimeoutError:
             return _refusal(errors.TIMEOUT)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from configuration.config import Config
-from local.api_key import API_KEY_ID
+from local.api_key import API_KEY_ID, stored_key
 from local.aws import JOBS_TABLE, NOTICE_TOPIC_ARN, OUTPUT_BUCKET
 from local.ports import LOOPBACK
 from local.sandbox import sandbox_environment
@@ -65,6 +65,11 @@ class Layout:
     def keys_file(self) -> Path:
         """The API's keys with what each may do."""
         return self.state / "keys.json"
+
+    @property
+    def signing_secret(self) -> str:
+        """The root secret that signs links and webhooks, which stays the same."""
+        return stored_key(self.state / "signing-secret")
 
     @property
     def stack_file(self) -> Path:

@@ -50,6 +50,7 @@ def door_part(layout: Layout) -> Part:
         "RUNTIMES_FILE": str(layout.runtimes_file),
         "KEEP_REQUESTS": str(layout.config.keep_requests).lower(),
         "CORS_ORIGINS": " ".join(gateway.cors_origins),
+        "SIGNING_SECRET": layout.signing_secret,
     }
     part = _part(layout, "door", "local.door", *arguments, **names)
     return replace(part, probe=_listens(layout.reachable_host, layout.gateway_port))

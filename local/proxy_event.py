@@ -10,6 +10,7 @@ from typing import Any
 from aiohttp import web
 from multidict import CIMultiDict
 
+from contract.binary_media import is_binary
 from local.sandbox import ACCOUNT
 
 
@@ -38,8 +39,10 @@ def make_event(
 ) -> dict[str, Any]:
     """Write a request as a proxy event; ``path`` is the path after the stage.
 
-    Invalid UTF-8 in the body is replaced, as for any type that is not declared binary.
+    A body of a binary type travels as base64; in all others, invalid UTF-8 is replaced.
     """
+    is_base64 = bool(body) and is_binary(request.headers.get("Content-Type", ""))
+    text = base64.b64encode(body).decode() if is_base64 else body.decode("utf-8", "replace")
     now = datetime.now(UTC)
     headers = CIMultiDict(request.headers)
     headers.setdefault("X-Amzn-Trace-Id", f"Root=1-{int(time.time()):08x}-{uuid.uuid4().hex[:24]}")
@@ -77,13 +80,15 @@ def make_event(
             "resourcePath": "/{proxy+}",
             "stage": stage,
         },
-        "body": body.decode("utf-8", "replace") or None,
-        "isBase64Encoded": False,
+        "body": text or None,
+        "isBase64Encoded": is_base64,
     }
 
 
-def read_answer(answer: Any) -> web.Response:
-    """Turn what the handler returned into a response.
+def read_answer(answer: Any, *, accept: str = "") -> web.Response:
+    """Turn what the handler returned into a response to a request with an Accept header.
+
+    Base64 becomes bytes only for one who accepts a binary type before all others.
 
     Raises:
         MalformedAnswerError: It does not have the documented form.
@@ -91,7 +96,8 @@ def read_answer(answer: Any) -> web.Response:
     try:
         status = int(answer["statusCode"])
         body = answer.get("body") or ""
-        content = base64.b64decode(body, validate=True) if answer.get("isBase64Encoded") else body.encode()
+        is_bytes = answer.get("isBase64Encoded") and is_binary(accept)
+        content = base64.b64decode(body, validate=True) if is_bytes else body.encode()
         headers: CIMultiDict[str] = CIMultiDict({"Content-Type": "application/json"})
         headers.update((name, str(value)) for name, value in (answer.get("headers") or {}).items())
         for name, values in (answer.get("multiValueHeaders") or {}).items():

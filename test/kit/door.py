@@ -13,6 +13,7 @@ from test.kit.tasks import TASKTYPES
 _STAGE = "prod"
 KEYS = {"key": API_KEY_ID, "other-key": "other", "admin-key": "admin"}
 """Each key's id: the first is the one that inputs belong to, the last sees all."""
+SIGNING_SECRET = "the platform's root secret of all tests"
 _CALLERS = 4
 
 
@@ -32,6 +33,7 @@ class Door:
         rows = [{"key": key, "id": name, "role": "admin" if name == "admin" else "user"} for key, name in KEYS.items()]
         keys.write_text(json.dumps(rows))
         environment = {"API_KEYS_FILE": str(keys), "RUNTIMES_FILE": str(rig.catalog_file)}
+        environment["SIGNING_SECRET"] = SIGNING_SECRET
         process = rig.add_child(*module, *address, **environment)
         process.start()
         wait_for(self._is_open, lambda: f"the door; log:\n{process.log}")

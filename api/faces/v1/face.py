@@ -6,7 +6,7 @@ from http import HTTPStatus
 from pydantic import BaseModel, ValidationError
 
 from api.errors import InvalidRequestError, RequestError
-from api.faces.v1 import jobs, reference
+from api.faces.v1 import jobs, outputs, reference
 from api.faces.v1.models import Problem, ProblemField
 from api.faces.v1.routes import ApiCall, Route
 from api.http import Answer, Request, Response
@@ -14,7 +14,11 @@ from api.request import read_json
 from api.services import Services
 from contract.field_errors import FieldError, field_errors_of
 
-ROUTES: list[Route] = [*jobs.ROUTES.table, *reference.ROUTES.table]
+ROUTES: list[Route] = [
+    *jobs.ROUTES.table,
+    *outputs.ROUTES.table,
+    *reference.ROUTES.table,
+]
 PROBLEM = "application/problem+json"
 _SUGGESTION = re.compile(r"; did you mean (.+)\?$")
 _STEP = re.compile(r"\[(\d+)\]|\.?([^.\[\]]+)")

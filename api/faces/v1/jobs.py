@@ -25,7 +25,7 @@ from api.faces.v1.models import (
     SubmitQuery,
     WarningView,
 )
-from api.faces.v1.rendering import job_view
+from api.faces.v1.rendering import has_links, job_view
 from api.faces.v1.routes import ApiCall, Routes
 from api.http import Answer, Response, Stream, Wait
 from api.operations.history import JobFilter, JobStateError, merged
@@ -102,8 +102,9 @@ def list_jobs(call: ApiCall) -> Answer:
 def get_job(call: ApiCall) -> Answer:
     """Get a job.
 
-    Its `ETag` is its version; with `If-None-Match` the answer is 304 where nothing has changed. With `?wait=N` the
-    answer comes when the job has ended, with `&since=VERSION` when it has changed.
+    Its `ETag` changes with its version, and when its links are renewed; with `If-None-Match` the answer is 304 where
+    nothing has changed. With `?wait=N` the answer comes when the job has ended, with `&since=VERSION` when it has
+    changed.
     """
     query: JobQuery = call.query
     job = call.services.history.get(call.caller, call.path["job"])
@@ -112,7 +113,8 @@ def get_job(call: ApiCall) -> Answer:
         return latest.state.is_final or (query.since is not None and latest.version > query.since)
 
     def render(latest: Job) -> Response:
-        etag = f'"{latest.version}"'
+        links_end_s = call.services.outputs.links_end_s if has_links(latest) else 0
+        etag = f'"{latest.version}.{links_end_s}"'
         if etag in call.request.headers.get("if-none-match", ""):
             return Response(status=304, headers={"ETag": etag})
         body = view(call, latest, queue=_queue_place(call, latest))
@@ -236,7 +238,7 @@ def kept_request(call: ApiCall, job: Job) -> KeptRequest:
 
 def view(call: ApiCall, job: Job, **options: Any) -> dict[str, Any]:
     """A job as this face shows it; options as of ``job_view``."""
-    return job_view(job, base_url=call.request.base_url, bucket=call.services.bucket, **options)
+    return job_view(job, base_url=call.request.base_url, outputs=call.services.outputs, **options)
 
 
 def _submission(call: ApiCall, task: Task, webhook: Webhook | None, *, retry_of: str | None = None) -> TaskSubmission:

@@ -99,6 +99,13 @@ class ListQuery(ApiRequest):
     """For keys with the role admin: whose jobs. Default: one's own."""
 
 
+class OutputQuery(ApiRequest):
+    """Parameters of requests for a file."""
+
+    redirect: bool = True
+    """Whether the answer leads to S3, or is the file itself."""
+
+
 class QueueView(ApiModel):
     """Where a waiting job is in its runtime's queue."""
 
@@ -119,7 +126,7 @@ class ProgressView(ApiModel):
     stage: str | None = None
     """What the model server does: the node of a workflow, or a word such as `sampling`."""
     preview: str | None = None
-    """Where a picture of the unfinished result is, until the job ends."""
+    """Where a picture of the unfinished result can be fetched, without a key, until the job ends."""
 
 
 class OutputView(ApiModel):

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from api.faces.v1.models import JobErrorView, JobView, OutputView, ProgressView, QueueView, Timings, WarningView
+from api.operations.outputs import Outputs, StoredFile
 from contract.field_errors import FieldError
 from contract.objects import s3_url
 from jobs.job import Job, JobState, StoredOutput
@@ -23,13 +24,14 @@ def job_view(
     job: Job,
     *,
     base_url: str,
-    bucket: str,
+    outputs: Outputs,
     queue: QueueView | None = None,
     warnings: Sequence[FieldError] = (),
 ) -> dict[str, Any]:
     """A job as JSON. ``base_url`` is where the API begins."""
     here = f"{base_url}/v1/jobs/{job.id}"
-    outputs = _outputs(job, here, bucket)
+    results = _outputs(job, base_url, outputs)
+    manifest, preview = outputs.manifest(job), outputs.preview(job)
     view = JobView(
         job=job.id,
         task_id=job.task_id,
@@ -42,10 +44,10 @@ def job_view(
         ended_at=None if job.ended_s is None else _time(job.ended_s),
         attempts=job.attempts,
         queue=queue,
-        progress=_progress(job, here),
-        images=[one for one in outputs if (one.content_type or "image/").startswith("image/")],
-        files=[one for one in outputs if not (one.content_type or "image/").startswith("image/")],
-        manifest=_manifest(job, here, bucket),
+        progress=_progress(job, None if preview is None else _linked(preview, base_url, outputs).url),
+        images=[one for one in results if (one.content_type or "image/").startswith("image/")],
+        files=[one for one in results if not (one.content_type or "image/").startswith("image/")],
+        manifest=None if manifest is None else _linked(manifest, base_url, outputs),
         error=_error(job),
         retry_reason=None if job.state.is_final else job.retry_reason,
         retry_of=job.retry_of,
@@ -62,31 +64,36 @@ def _time(seconds: float) -> datetime:
     return datetime.fromtimestamp(round(seconds, 3), UTC)
 
 
-def _outputs(job: Job, here: str, bucket: str) -> list[OutputView]:
-    described: list[StoredOutput | None] = [*job.outputs, *[None] * (len(job.pictures) - len(job.outputs))]
+def has_links(job: Job) -> bool:
+    """Whether a job is shown with links that end."""
+    return bool(job.pictures or job.has_manifest or job.previewed_s is not None)
+
+
+def _outputs(job: Job, base_url: str, outputs: Outputs) -> list[OutputView]:
+    files = outputs.files(job)
+    described: list[StoredOutput | None] = [*job.outputs, *[None] * (len(files) - len(job.outputs))]
     return [
-        OutputView(
-            url=f"{here}/outputs/{number}",
-            s3=s3_url(bucket, job.names.picture_key(number, extension)),
-            content_type=None if what is None else what.content_type,
-            width=None if what is None else what.width,
-            height=None if what is None else what.height,
-            bytes=None if what is None else what.size_bytes,
-            seed=None if what is None else what.seed,
-            name=None if what is None else what.name,
-        )
-        for number, (extension, what) in enumerate(zip(job.pictures, described, strict=True), start=1)
+        _linked(file, base_url, outputs).model_copy(update={} if what is None else _described(what))
+        for file, what in zip(files, described, strict=True)
     ]
 
 
-def _manifest(job: Job, here: str, bucket: str) -> OutputView | None:
-    if not job.has_manifest:
-        return None
-    s3 = s3_url(bucket, job.names.answer_key)
-    return OutputView(url=f"{here}/outputs/0", s3=s3, content_type="application/json")
+def _described(what: StoredOutput) -> dict[str, Any]:
+    values = what.model_dump(include={"width", "height", "seed", "name"})
+    return {**values, "bytes": what.size_bytes}
 
 
-def _progress(job: Job, here: str) -> ProgressView | None:
+def _linked(file: StoredFile, base_url: str, outputs: Outputs) -> OutputView:
+    link = outputs.signed(file)
+    return OutputView(
+        url=f"{base_url}/{link.path}",
+        s3=s3_url(outputs.bucket, file.key),
+        expires_at=datetime.fromtimestamp(link.expires_s, UTC),
+        content_type=file.content_type or None,
+    )
+
+
+def _progress(job: Job, preview: str | None) -> ProgressView | None:
     if job.state is not JobState.RUNNING:
         return None
     return ProgressView(
@@ -94,7 +101,7 @@ def _progress(job: Job, here: str) -> ProgressView | None:
         step=job.step,
         steps=job.steps,
         stage=job.stage,
-        preview=None if job.previewed_s is None else f"{here}/preview",
+        preview=preview,
     )
 
 

@@ -56,7 +56,8 @@ async def start() -> AsyncIterator[StartGateway]:
 
 
 def posted(client: Client, path: str = "/dev/v1alpha2", **options: Any) -> Any:
-    return client.post(path, headers={"x-api-key": KEY, **options.pop("headers", {})}, **options)
+    headers = {"x-api-key": KEY, "Content-Type": "text/plain", **options.pop("headers", {})}
+    return client.post(path, headers=headers, **options)
 
 
 async def refusal(response: aiohttp.ClientResponse) -> tuple[int, str]:
@@ -126,6 +127,7 @@ async def test_the_event_has_the_documented_form(start: StartGateway) -> None:
     door = Door()
     client = await start(door)
     headers = [("x-api-key", KEY), ("X-Twice", "one"), ("X-Twice", "two"), ("User-Agent", "test")]
+    headers.append(("Content-Type", "text/plain"))
     await client.post("/dev/v1alpha2?a=1&a=2&b=3", data="käse".encode(), headers=headers)
     (event,), (context,) = door.events, door.contexts
     assert (
@@ -231,7 +233,7 @@ async def test_a_handler_that_takes_too_long_is_504_and_others_are_still_served(
 async def test_a_handler_that_raises_or_answers_in_another_form_is_502_and_its_words_stay_inside(
     start: StartGateway, answer: Any
 ) -> None:
-    response = await posted(await start(Door(answer)))
+    response = await posted(await start(Door(answer)), headers={"Accept": "image/png"})
     assert "secret" not in await response.text()
     assert await refusal(response) == (502, "internal_error")
 
@@ -244,12 +246,31 @@ async def test_status_headers_and_bytes_of_the_answer_reach_the_caller(start: St
         "body": base64.b64encode(b"\x89PNG\xff").decode(),
         "isBase64Encoded": True,
     }
-    response = await posted(await start(Door(answer)))
+    client = await start(Door(answer))
+    response = await posted(client, headers={"Accept": "image/png;q=1, */*"})
     assert response.status == 418
     assert response.headers["X-One"] == "1"
     assert response.headers.getall("Set-Cookie") == ["a=1", "b=2"]
     assert response.content_type == "image/png"
     assert await response.read() == b"\x89PNG\xff"
+    for accept in ("*/*", "text/html, image/png"):
+        assert await (await posted(client, headers={"Accept": accept})).text() == answer["body"]
+
+
+@pytest.mark.parametrize("media_type", ["image/png", "Multipart/form-data; boundary=b"])
+async def test_a_body_of_a_binary_type_reaches_the_handler_as_base64(start: StartGateway, media_type: str) -> None:
+    door = Door()
+    await posted(await start(door), data=b"\x89PNG\xff", headers={"Content-Type": media_type})
+    (event,) = door.events
+    assert (event["isBase64Encoded"], base64.b64decode(event["body"])) == (True, b"\x89PNG\xff")
+
+
+async def test_the_token_of_an_output_is_not_logged(start: StartGateway, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    client = await start(Door())
+    assert (await client.get("/dev/v1/outputs/hidden/a.png")).status == 200
+    assert "hidden" not in caplog.text
+    assert "GET /dev/v1/outputs/…/a.png 200" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,160 @@
+"""Files that a job has stored: where they are, links to them, and their bytes."""
+
+import mimetypes
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from api.errors import RequestError
+from contract.objects import PREVIEWS_PREFIX
+from contract.signatures import OutputLink, output_token, read_output_token
+from jobs.job import Job
+
+LINK_PERIOD_S = 15 * 60
+LINK_PERIODS = 4
+"""A link to an output is valid for an hour to an hour and a quarter: a page that shows a job stays whole while somebody
+looks at it, and one that is passed on by mistake soon ends. Within a period a job's links are the same, so that
+browsers do not fetch its pictures again at each look."""
+PRESIGNED_S = 15 * 60
+_PIECE_BYTES = 256 * 1024
+_MISSING = {"NoSuchKey", "AccessDenied", "404", "403"}
+"""Without s3:ListBucket, S3 answers 403 for an object that does not exist."""
+_SHOWN = re.compile(r"(?:image/(?!svg)[\w.+-]+|(?:audio|video)/[\w.+-]+|application/json|text/plain)(?:;.*)?")
+"""What a browser may show by itself: nothing that runs scripts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredFile:
+    """A file in the output bucket.
+
+    Attributes:
+        content_type: "" where only the object itself says it.
+        name: The file's name for people, without slashes, quotes or letters outside of ASCII.
+    """
+
+    key: str
+    content_type: str
+    name: str
+
+    @classmethod
+    def of_key(cls, key: str, content_type: str | None = None) -> "StoredFile":
+        """A result, whose key ends in its name; without a type, the name says what it is."""
+        name = key.rpartition("/")[2]
+        return cls(key=key, content_type=content_type or mimetypes.guess_type(name)[0] or "", name=name)
+
+    def disposition(self, content_type: str) -> str:
+        """Whether a browser shows a file of a type or saves it, as Content-Disposition."""
+        return f'{"inline" if _SHOWN.fullmatch(content_type) else "attachment"}; filename="{self.name}"'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenFile:
+    """A file to read; ``pieces`` begins to."""
+
+    content_type: str
+    size_bytes: int
+    pieces: Callable[[], Iterator[bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class SignedPath:
+    """A path after the API's base that needs no key, and when it ends, seconds since 1970."""
+
+    path: str
+    expires_s: int
+
+
+class Outputs:
+    """The files of jobs. Whether a caller may see a job is decided before.
+
+    Calls raise botocore's errors if AWS does not answer. ``root`` gives the platform's root secret.
+    """
+
+    def __init__(
+        self,
+        *,
+        make_s3: Callable[[], Any],
+        bucket: str,
+        root: Callable[[], str],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.bucket = bucket
+        self._make_s3 = make_s3
+        self._root = root
+        self._clock = clock
+
+    def files(self, job: Job) -> list[StoredFile]:
+        """A job's results, in order."""
+        types = [one.content_type for one in job.outputs] + [None] * (len(job.pictures) - len(job.outputs))
+        return [
+            StoredFile.of_key(job.names.picture_key(number, extension), content_type)
+            for number, (extension, content_type) in enumerate(zip(job.pictures, types, strict=True), start=1)
+        ]
+
+    def manifest(self, job: Job) -> StoredFile | None:
+        """A job's manifest, which says how its results were made."""
+        return StoredFile.of_key(job.names.answer_key, "application/json") if job.has_manifest else None
+
+    def preview(self, job: Job) -> StoredFile | None:
+        """The picture that shows how far a job is; there may be one as long as it has not ended."""
+        if job.previewed_s is None or job.state.is_final:
+            return None
+        return StoredFile(key=f"{PREVIEWS_PREFIX}{job.id}", content_type="", name=f"{job.id}-preview")
+
+    @property
+    def links_end_s(self) -> int:
+        """When links that are made now end, seconds since 1970."""
+        return (int(self._clock()) // LINK_PERIOD_S + 1 + LINK_PERIODS) * LINK_PERIOD_S
+
+    def signed(self, file: StoredFile) -> SignedPath:
+        """Make a path at which anybody can fetch a file."""
+        link = OutputLink(key=file.key, content_type=file.content_type, name=file.name, expires_s=self.links_end_s)
+        return SignedPath(f"v1/outputs/{output_token(self._root(), link)}/{file.name}", link.expires_s)
+
+    def read(self, token: str, name: str) -> StoredFile:
+        """The file that a path of ``signed`` leads to.
+
+        Raises:
+            RequestError: It was not made here (403), or has ended (410).
+        """
+        link = read_output_token(self._root(), token, name, now_s=0)
+        if link is None:
+            raise RequestError(403, "forbidden", "This is no link that the API has made; take it from the job.")
+        if link.expires_s <= self._clock():
+            raise RequestError(410, "expired", "The link has expired; GET /v1/jobs/{job} has a new one.")
+        return StoredFile(key=link.key, content_type=link.content_type, name=link.name)
+
+    def presigned(self, file: StoredFile) -> str:
+        """Make a link to S3 itself, which ends after PRESIGNED_S."""
+        asked = {"Bucket": self.bucket, "Key": file.key}
+        if file.content_type:
+            asked["ResponseContentType"] = file.content_type
+            asked["ResponseContentDisposition"] = file.disposition(file.content_type)
+        url: str = self._make_s3().generate_presigned_url("get_object", Params=asked, ExpiresIn=PRESIGNED_S)
+        return url
+
+    def open(self, file: StoredFile) -> OpenFile:
+        """Find a file, to read it.
+
+        Raises:
+            RequestError: It does not exist any more (404).
+        """
+        s3, place = self._make_s3(), {"Bucket": self.bucket, "Key": file.key}
+        try:
+            head = s3.head_object(**place)
+        except ClientError as exc:
+            if exc.response["Error"]["Code"] not in _MISSING:
+                raise
+            raise RequestError(404, "not_found", "The file does not exist any more.") from None
+
+        def pieces() -> Iterator[bytes]:
+            with closing(s3.get_object(**place)["Body"]) as body:
+                yield from body.iter_chunks(_PIECE_BYTES)
+
+        content_type = file.content_type or str(head.get("ContentType", ""))
+        return OpenFile(content_type=content_type, size_bytes=int(head["ContentLength"]), pieces=pieces)
