@@ -41,7 +41,7 @@ def test_it_saves_one_picture_per_sample_and_shows_them_in_a_table_and_on_a_page
         ("Starting the platform", signal.SIGINT),
     ],
 )
-def test_an_interruption_says_how_far_it_came_and_names_no_failures(
+def test_an_interruption_reports_its_progress_and_no_failures(
     tmp_path: Path, after: str, number: signal.Signals
 ) -> None:
     command = [str(ROOT / ".venv/bin/python"), "-m", "local", "demo", f"--out={tmp_path / 'out'}"]
@@ -69,7 +69,7 @@ def test_an_interruption_says_how_far_it_came_and_names_no_failures(
     assert "Traceback" not in "".join(rest)
 
 
-def test_a_task_that_fails_is_named_with_its_logs_and_the_exit_code_is_1(tmp_path: Path) -> None:
+def test_a_failed_task_is_named_with_its_logs_and_make_fails(tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
     config.write_text(
         "stackName: small\nmodelBucketArn: arn:aws:s3:::models\n"

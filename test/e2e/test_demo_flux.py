@@ -14,7 +14,7 @@ PICTURES = {
 }
 
 
-def test_it_exits_with_0_and_saves_what_each_model_draws_in_the_real_server(tmp_path: Path) -> None:
+def test_it_exits_with_0_and_saves_what_the_real_server_draws_with_each_model(tmp_path: Path) -> None:
     ended = make_demo(tmp_path, "demo-flux")
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert {name: max(size) for name, size in pictures_of(tmp_path).items()} == dict.fromkeys(PICTURES, 512)

@@ -28,7 +28,7 @@ def run_sh(directory: Path, stack_file: Path | str, **variables: str) -> subproc
         ({"TASK_TYPES": "image-to-image, edit"}, ["image-to-image", "image-to-image"]),
     ],
 )
-def test_it_sends_the_samples_of_a_type_from_anywhere_and_finds_their_pictures(
+def test_it_sends_the_samples_of_a_type_from_any_folder_and_finds_their_pictures(
     platform: Any, variables: dict[str, str], task_types: list[str]
 ) -> None:
     ended = run_sh(platform.state, "stack.json", **variables)
@@ -51,7 +51,7 @@ def test_it_sends_the_samples_of_a_type_from_anywhere_and_finds_their_pictures(
         ({"STACK_FILE": "nowhere.json"}, ["Start one with `make up`"]),
     ],
 )
-def test_what_is_not_there_and_a_task_that_fails_make_it_fail(
+def test_missing_parts_and_failed_tasks_make_it_fail(
     platform: Any, variables: dict[str, str], words: list[str]
 ) -> None:
     ended = run_sh(platform.state, platform.state / "stack.json", **variables)

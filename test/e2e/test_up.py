@@ -29,7 +29,7 @@ def run_local(*arguments: str) -> subprocess.CompletedProcess[str]:
         (4, signal.SIGTERM, None),
     ],
 )
-def test_no_part_outlives_the_platform_however_and_whenever_it_ends(
+def test_no_part_outlives_the_platform_however_it_ends(
     start_up: Callable[..., Any],
     small_config: Path,
     parts_so_far: int | None,
@@ -48,7 +48,7 @@ def test_no_part_outlives_the_platform_however_and_whenever_it_ends(
     assert (up.state / "stack.json").exists() == (number == signal.SIGKILL)
 
 
-def test_the_curl_line_works_when_pasted_and_its_picture_is_one_line_with_a_link_among_few_others(
+def test_the_curl_line_works_and_the_output_shows_a_link_to_its_picture(
     start_up: Callable[..., Any], small_config: Path
 ) -> None:
     up = start_up(f"--config={small_config}")
@@ -78,7 +78,7 @@ def test_throttle_and_stage_come_from_the_configuration_and_the_key_from_a_file(
     assert [up.post({}).status_code for _ in range(5)] == [400, 400, 400, 429, 429]
 
 
-def test_aws_that_dies_comes_back_with_every_queue(start_up: Callable[..., Any], small_config: Path) -> None:
+def test_if_aws_dies_it_comes_back_with_every_queue(start_up: Callable[..., Any], small_config: Path) -> None:
     up = start_up(f"--config={small_config}")
     up.wait_ready()
     pid = up.part_pids()["local.aws_server"]
@@ -90,7 +90,7 @@ def test_aws_that_dies_comes_back_with_every_queue(start_up: Callable[..., Any],
     assert "[killed by SIGKILL with all tasks and pictures; starts again in 0.5 s]" in up.output
 
 
-def test_many_requests_at_once_raise_no_warning(start_up: Callable[..., Any]) -> None:
+def test_many_requests_at_once_cause_no_warning(start_up: Callable[..., Any]) -> None:
     up = start_up()
     up.wait_ready()
     bodies = [up.text_to_image(runtime="sdruntime") for _ in range(20)]
@@ -155,7 +155,7 @@ def test_a_second_platform_on_the_same_state_is_refused(platform: Any) -> None:
     assert (platform.state / "stack.json").exists()
 
 
-def test_ctrl_c_while_it_loads_ends_it_without_a_traceback(tmp_path: Path) -> None:
+def test_ctrl_c_during_loading_ends_it_without_a_traceback(tmp_path: Path) -> None:
     command = [sys.executable, "-X", "importtime", "-m", "local", "up", "--port=x", f"--state={tmp_path}"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as up:
         assert up.stderr is not None
@@ -166,7 +166,7 @@ def test_ctrl_c_while_it_loads_ends_it_without_a_traceback(tmp_path: Path) -> No
     assert "Traceback" not in rest
 
 
-def test_a_server_without_its_api_is_named_with_the_option_that_it_needs(
+def test_the_message_for_a_server_without_its_api_names_the_option_that_it_needs(
     start_up: Callable[..., Any], small_config: Path, tmp_path: Path
 ) -> None:
     command = [sys.executable, "-u", "-m", "http.server", "--bind=127.0.0.1", f"--directory={tmp_path}", "0"]

@@ -16,7 +16,7 @@ LIBRARY = Path(libfaketime.__file__).parent / "vendor" / "libfaketime" / "src" /
 
 
 @pytest.mark.parametrize(("jump", "start_s"), [("+2h", None), ("-2h", None), ("+2h", 3600)])
-def test_tasks_end_once_and_no_lease_is_lost_though_an_agents_clock_jumps(kit, jump, start_s):
+def test_tasks_end_once_and_no_lease_is_lost_even_if_the_clock_of_an_agent_jumps(kit, jump, start_s):
     """The other agent's clock stays right. Deadlines to start, if any, are shorter than the jump."""
     with kit.rig("sdwebui", visibility_s=SHORT_VISIBILITY_S) as rig:
         clock = kit.folder / f"clock-{rig.name}"

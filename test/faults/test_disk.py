@@ -15,7 +15,7 @@ NOWHERE = {"HOME": "/nowhere", "TMPDIR": "/nowhere", "LOGLEVEL": "DEBUG", "SHUTD
 @pytest.mark.concurrent
 @pytest.mark.skipif(not FULL.exists(), reason="there is no /dev/full")
 @pytest.mark.parametrize("runtime_type", ["sdwebui", "comfyui"])
-def test_tasks_end_and_the_agent_exits_with_0_though_the_disk_and_its_log_are_full(kit, runtime_type):
+def test_tasks_end_and_the_agent_exits_with_0_even_if_the_disk_and_its_log_are_full(kit, runtime_type):
     with kit.rig(runtime_type) as rig:
         pod = rig.add_pod(agent={"wrapper": NO_FILE_GROWS, "log": FULL}, step_s=0.1, **NOWHERE)
         pod.start_server()

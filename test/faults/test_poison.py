@@ -47,7 +47,7 @@ KINDS = [
 
 
 @pytest.mark.concurrent
-def test_every_good_task_among_poison_is_done_once_and_every_poison_is_kept_in_the_dead_queue(kit):
+def test_every_good_task_is_done_once_and_every_invalid_message_is_kept_in_the_dead_queue(kit):
     source = random.Random(kit.seed)
     poison = [*KINDS, *source.choices(KINDS, k=POISON - len(KINDS))]
     storm = [*poison, *[None] * GOOD]

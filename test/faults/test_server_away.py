@@ -20,7 +20,7 @@ SOCKET_WORKFLOW = {"1": empty_image(), "2": node("SaveImageWebsocket", images=["
 
 @pytest.mark.parametrize("how", ["is loading", "is restarted"])
 @pytest.mark.parametrize("runtime_type", TYPES)
-def test_tasks_wait_for_a_server_that_is_away_and_are_drawn_once(kit, runtime_type, how):
+def test_tasks_wait_for_a_missing_server_and_are_drawn_once(kit, runtime_type, how):
     with kit.rig(runtime_type) as rig:
         pod = rig.add_pod().start()
         rig.run()
@@ -58,7 +58,7 @@ def test_a_job_that_hangs_ends_by_its_deadline_or_in_the_restarted_server_and_th
 
 
 @pytest.mark.parametrize("event", EVENTS)
-def test_pictures_that_come_by_websocket_are_all_there_though_it_is_cut_after(kit, event):
+def test_pictures_from_a_websocket_are_complete_even_if_it_is_cut_after(kit, event):
     with kit.rig("comfyui") as rig:
         pod = rig.add_pod(proxied_server=True).start()
         rig.run(SOCKET_WORKFLOW)

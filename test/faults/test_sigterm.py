@@ -118,9 +118,7 @@ _STEPS = 10
 
 @pytest.mark.parametrize("ends", [True, False])
 @pytest.mark.parametrize("runtime_type", ["comfyui", "flux", "sdwebui"])
-def test_a_task_that_waits_in_the_servers_queue_or_the_agent_at_sigterm_is_given_back_and_drawn_once(
-    kit, runtime_type, ends
-):
+def test_a_task_that_waits_in_the_server_or_the_agent_at_sigterm_is_released_and_drawn_once(kit, runtime_type, ends):
     """The task before it can end within the grace, or cannot.
 
     It is held before its second-to-last step: near its end, the agent takes the next task, but the server has not
@@ -160,7 +158,7 @@ def _has_claimed(pod, tasks):
     return len(claims) == tasks and claims[-1] not in pod.aws.under_way
 
 
-def test_a_drawn_task_is_stored_after_sigterm_although_its_job_was_expected_to_take_longer_than_the_grace(kit):
+def test_a_drawn_task_is_stored_after_sigterm_even_if_its_job_should_have_taken_longer_than_the_grace(kit):
     with kit.rig("sdwebui") as rig:
         pod = rig.add_pod(SHUTDOWN_GRACE_S=str(GRACE_S), step_s=0.6).start()
         rig.submit(steps=14)

@@ -69,7 +69,7 @@ def has_grown(quarters):
 @pytest.mark.skipif(sys.platform != "linux", reason="memory and sockets are read from /proc")
 @pytest.mark.parametrize("tasks", [75, pytest.param(LONG_TASKS, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("runtime_type", ["sdwebui", "comfyui"])
-def test_each_task_that_goes_in_comes_out_once_while_the_agents_memory_and_sockets_stay_flat(kit, runtime_type, tasks):
+def test_each_task_ends_once_while_the_memory_and_sockets_of_agents_stay_flat(kit, runtime_type, tasks):
     with kit.rig(runtime_type) as rig, contextlib.ExitStack() as stack:
         door = Door(rig)
         rig.upload("in/in.png", INPUT_PNG)

@@ -24,7 +24,7 @@ def test_encoding_is_not_counted_as_added():
 
 
 @pytest.mark.parametrize(("loop_s", "are_kept"), [(1.0, True), (0.96, False)])
-def test_a_server_slower_than_the_loop_by_more_than_its_limit_is_told(loop_s, are_kept):
+def test_a_server_that_is_too_much_slower_than_the_loop_exceeds_its_limit(loop_s, are_kept):
     assert all(figure.is_kept for figure in figures({3: [pair_of(loop_s)]})) is are_kept
 
 
@@ -45,7 +45,7 @@ def serve(monkeypatch):
     return answering
 
 
-def test_callers_share_the_work_and_no_picture_is_asked_for_twice(serve):
+def test_callers_share_the_work_and_request_no_picture_twice(serve):
     asked = serve(200, images=4)
     assert len(ask("http://here", DrawingWork(12, batch=4), callers=2)) == 3
     assert sorted(request["seed"] for request in asked) == [0, 4, 8]

@@ -38,7 +38,7 @@ def difference(one, other):
 
 
 @pytest.mark.parametrize(("name", "task"), CASES)
-def test_a_family_draws_as_many_pictures_of_the_size_as_are_asked_for_and_the_same_ones_again(
+def test_a_family_draws_the_requested_number_and_size_of_pictures_and_repeats_them(
     name, task, pipeline_of, make_request, draw
 ):
     request = make_request(task, seeds=(1, 2), width=96, height=64, steps=2)
@@ -54,7 +54,7 @@ def test_a_family_draws_as_many_pictures_of_the_size_as_are_asked_for_and_the_sa
 
 
 @pytest.mark.parametrize("name", ["flux", "flux-kontext", "sdxl", "sd3"])
-def test_a_picture_is_the_one_that_diffusers_draws_by_itself(name, tiny_models, make_request, draw_one):
+def test_a_picture_equals_the_one_that_diffusers_draws(name, tiny_models, make_request, draw_one):
     from diffusers import DiffusionPipeline
 
     bare = DiffusionPipeline.from_pretrained(tiny_models / name, dtype=torch.float32)
@@ -79,7 +79,7 @@ BY_TASK = {EDIT: {"image"}, IMAGE_TO_IMAGE: {"image", "strength"}, INPAINTING: {
 
 
 @pytest.mark.parametrize(("class_name", "task"), CALLS)
-def test_every_class_takes_all_settings_that_decide_its_picture(class_name, task):
+def test_every_class_takes_all_settings_that_affect_its_picture(class_name, task):
     """A setting that a class no longer takes would silently be left out."""
     recipe = RECIPES[class_name]
     decisive = DECISIVE | BY_TASK.get(task, set()) | ({"true_cfg_scale"} if recipe.family.true_cfg > 1 else set())
@@ -95,7 +95,7 @@ def test_every_class_takes_all_settings_that_decide_its_picture(class_name, task
         *((name, task, "float32") for name, task in FROM_IMAGES),
     ],
 )
-def test_a_picture_in_a_batch_is_the_one_that_is_drawn_alone(case, pipeline_of, make_request, draw):
+def test_a_picture_in_a_batch_equals_the_same_one_drawn_alone(case, pipeline_of, make_request, draw):
     name, task, dtype = case
     pipeline = pipeline_of(name, dtype)
     first = make_request(task, seeds=(1, 2), negative_prompt="rain")
@@ -120,12 +120,12 @@ def test_a_picture_in_a_batch_is_the_one_that_is_drawn_alone(case, pipeline_of, 
     ("name", "extra", "guides"),
     [("sdxl", {}, True), ("sd3", {}, True), ("flux", {"true_cfg": 3.0}, True), ("flux", {}, False)],
 )
-def test_a_negative_prompt_guides_where_the_family_reads_one(name, extra, guides, draw_one):
+def test_a_negative_prompt_guides_if_the_family_reads_it(name, extra, guides, draw_one):
     without, with_one = (draw_one(name, negative_prompt=negative, **extra) for negative in (None, "rain and snow"))
     assert (difference(without, with_one) > (2 if guides else 0)) == guides
 
 
-def test_flux_fill_refuses_true_cfg_in_words(pipeline_of, make_request):
+def test_flux_fill_refuses_true_cfg_with_the_reason(pipeline_of, make_request):
     with pytest.raises(PipelineRefusedError, match="FLUX Fill has no true_cfg_scale"):
         pipeline_of("flux-fill").encode([make_request(INPAINTING, true_cfg=2.0, negative_prompt="rain")])
 
@@ -150,7 +150,7 @@ def test_the_first_qwen_edit_takes_one_image_and_refuses_two(tiny_models, tmp_pa
         pipeline.encode([make_request(EDIT, images=make_request(EDIT).images * 2)])
 
 
-def test_kontext_reads_its_reference_at_the_size_that_the_request_has(draw_one):
+def test_kontext_reads_its_reference_at_the_size_of_the_request(draw_one):
     """Diffusers alone would scale it to about a megapixel."""
     from diffusers import FluxTransformer2DModel
 
@@ -169,7 +169,7 @@ def test_sdxl_in_float16_decodes_in_float32(task, pipeline_of, make_request, dra
 
 
 @pytest.mark.parametrize("name", DRAWERS)
-def test_without_strength_the_image_comes_back_and_the_least_strength_takes_one_step(name, given_image, draw_one):
+def test_zero_strength_returns_the_image_and_the_smallest_strength_takes_one_step(name, given_image, draw_one):
     assert np.array_equal(draw_one(name, IMAGE_TO_IMAGE, strength=0.0), np.asarray(given_image))
     told = []
     for steps in (2, 3, 7, 49):
@@ -179,7 +179,7 @@ def test_without_strength_the_image_comes_back_and_the_least_strength_takes_one_
 
 
 @pytest.mark.parametrize(("name", "task"), [*INPAINTERS, ("flux-kontext", EDIT)])
-def test_what_the_mask_keeps_is_kept_to_the_bit_and_the_rest_is_drawn(name, task, make_request, draw_one):
+def test_the_masked_part_stays_exactly_the_same_and_the_rest_is_drawn(name, task, make_request, draw_one):
     mask = make_request(INPAINTING).mask
     redrawn, given = np.asarray(mask) == 255, np.asarray(make_request(task).images[0])
 
@@ -189,7 +189,7 @@ def test_what_the_mask_keeps_is_kept_to_the_bit_and_the_rest_is_drawn(name, task
     assert np.abs(picture[redrawn] - given[redrawn]).mean() > 10
 
 
-def test_no_prompt_is_logged_not_even_the_end_of_one_that_is_cut(draw_one, caplog, capfd):
+def test_no_prompt_is_logged_not_even_the_cut_end_of_one(draw_one, caplog, capfd):
     texts = {"prompt": "a confidential fox " * 100, "negative_prompt": "a confidential owl " * 100}
     with caplog.at_level("INFO"):
         for name in DRAWERS:
@@ -197,7 +197,7 @@ def test_no_prompt_is_logged_not_even_the_end_of_one_that_is_cut(draw_one, caplo
     assert "confidential" not in caplog.text + "".join(capfd.readouterr())
 
 
-def test_numbers_that_overflow_give_no_black_picture(draw_one, monkeypatch):
+def test_overflowing_numbers_give_no_black_picture(draw_one, monkeypatch):
     from diffusers import AutoencoderKL
 
     decode = AutoencoderKL.decode
@@ -210,6 +210,6 @@ def test_numbers_that_overflow_give_no_black_picture(draw_one, monkeypatch):
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-def test_a_schedule_without_numbers_gives_no_black_picture(draw_one):
+def test_an_undefined_schedule_gives_no_black_picture(draw_one):
     with pytest.raises(PipelineRefusedError, match="the model's numbers overflowed, so there is no picture"):
         draw_one("qwen-image-edit", EDIT, steps=1)

@@ -32,7 +32,7 @@ def index_says(folder, **values):
     index.write_text(json.dumps(json.loads(index.read_text()) | values))
 
 
-def test_the_family_is_found_in_the_files_and_a_profiles_defaults_are_on_the_card(copied, load_model):
+def test_the_files_determine_the_family_and_the_card_has_the_defaults_of_the_profile(copied, load_model):
     assert [load_model(source=name).card.family for name in ("flux-fill", "sdxl")] == ["flux-fill", "sdxl"]
     card = load_model(source="flux-schnell", profile="flux-schnell").card
     assert (card.family, card.steps, card.guidance, card.max_sequence_length) == ("flux", 4, 0, 256)
@@ -54,7 +54,7 @@ def test_the_family_is_found_in_the_files_and_a_profiles_defaults_are_on_the_car
         ({"source": "Lora"}, r"Lora in the folder of models has no model_index\.json"),
     ],
 )
-def test_options_that_cannot_be_followed_are_refused(load_model, monkeypatch, options, reason):
+def test_options_that_the_model_or_the_device_does_not_support_are_refused(load_model, monkeypatch, options, reason):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with refused(reason):
         load_model(**options)
@@ -83,13 +83,13 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("reason", BROKEN)
-def test_a_broken_folder_is_refused_with_what_is_wrong_in_it(copied, load_model, reason):
+def test_a_broken_folder_is_refused_with_the_reason(copied, load_model, reason):
     BROKEN[reason](copied)
     with refused(reason):
         load_model(copied)
 
 
-def test_a_gpu_without_bfloat16_is_named_with_what_to_take_instead(monkeypatch):
+def test_the_error_for_a_gpu_without_bfloat16_names_it_and_alternatives(monkeypatch):
     from runtimes.flux.server.pipeline.device import ModelDevice
 
     monkeypatch.setattr(ModelDevice, "is_gpu", True)
@@ -102,7 +102,7 @@ def test_a_gpu_without_bfloat16_is_named_with_what_to_take_instead(monkeypatch):
 
 
 @pytest.mark.parametrize("bits", ["8bit", "4bit"])
-def test_denoiser_and_text_encoders_are_quantized_and_nothing_else(bits):
+def test_only_denoiser_and_text_encoders_are_quantized(bits):
     from diffusers import AutoencoderKL, FluxTransformer2DModel
     from transformers import T5EncoderModel
 
@@ -118,7 +118,7 @@ def test_denoiser_and_text_encoders_are_quantized_and_nothing_else(bits):
 
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="the peak of memory is read from Linux")
-def test_main_memory_holds_at_most_one_part_twice(tiny_models, load_model):
+def test_main_memory_holds_a_second_copy_of_at_most_one_part(tiny_models, load_model):
     """Two parts of 64 MB: memory holds both, as there is no GPU, and a second copy of one while it is read."""
     from diffusers import DiffusionPipeline, FluxTransformer2DModel
     from transformers import T5Config, T5EncoderModel
@@ -152,7 +152,7 @@ def memory(line):
     return int(found[1]) * 1024
 
 
-def test_the_command_makes_small_models_of_the_real_classes_and_the_same_ones_again(tiny_models, tmp_path, monkeypatch):
+def test_the_command_always_makes_the_same_small_models_of_the_real_classes(tiny_models, tmp_path, monkeypatch):
     from runtimes.flux.standin.tiny import main
 
     monkeypatch.setattr("sys.argv", ["tiny", str(tmp_path), "--family", "flux"])
@@ -164,7 +164,7 @@ def test_the_command_makes_small_models_of_the_real_classes_and_the_same_ones_ag
     assert max(sizes) < 10 * 10**6
 
 
-def test_the_full_shape_has_as_many_parameters_as_the_profile_says():
+def test_the_full_shape_has_the_number_of_parameters_in_the_profile():
     from runtimes.flux.standin.full_shape import full_flux
 
     pipe = full_flux(torch.device("meta"), torch.bfloat16)

@@ -43,14 +43,14 @@ def memory(monkeypatch):
         (20, 20, 24, 11),  # the text encoder causes the peak, so a second picture adds nothing to it, but might
     ],
 )
-def test_the_peaks_of_one_and_two_pictures_tell_how_much_fits(one, two, available, pictures):
+def test_the_peaks_of_one_and_two_pictures_determine_how_much_fits(one, two, available, pictures):
     from runtimes.flux.server.pipeline.memory import MemoryFootprint
 
     footprint = MemoryFootprint.of_peaks(one * GB, two * GB, MEGAPIXEL)
     assert footprint.max_pixels(available * GB) // MEGAPIXEL == pictures
 
 
-def test_memory_is_measured_by_drawing_and_a_size_that_takes_more_than_the_device_has_is_refused(memory):
+def test_memory_is_measured_by_drawing_and_a_size_beyond_the_device_is_refused(memory):
     before = memory.status().max_pictures((512, 512))
     memory.refuse_what_cannot_fit(8192, 8192)
     memory.measure(memory.draw, MEGAPIXEL)
@@ -63,7 +63,7 @@ def test_memory_is_measured_by_drawing_and_a_size_that_takes_more_than_the_devic
         memory.refuse_what_cannot_fit(3072, 1024)
 
 
-def test_where_two_pictures_do_not_fit_one_of_their_size_may_and_where_none_fits_it_is_reported(memory):
+def test_if_two_pictures_do_not_fit_one_may_and_if_none_fits_there_is_an_error(memory):
     memory.measure(lambda count: memory.draw(3 if count > 1 else 1), MEGAPIXEL)
     memory.refuse_what_cannot_fit(2048, 1024)
     memory.measure(lambda count: memory.draw(count + 1), MEGAPIXEL)
@@ -115,7 +115,7 @@ def test_warming_up_draws_one_and_two_pictures(name, pipeline_of):
         (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), RuntimeError),
     ],
 )
-def test_too_little_memory_is_told_from_other_errors_and_the_pipeline_goes_on(
+def test_running_out_of_memory_differs_from_other_errors_and_the_pipeline_continues(
     error, raised, pipeline_of, make_request, draw
 ):
     from diffusers import FluxTransformer2DModel

@@ -13,7 +13,7 @@ LENGTHS = {"flux": 24, "flux-fill": 24, "flux-kontext": 24, "sd3": 24, "sdxl": 7
 
 
 @pytest.mark.parametrize("name", LENGTHS)
-def test_a_text_that_is_cut_is_warned_of_with_its_last_words_and_one_that_just_fits_is_not(
+def test_a_warning_quotes_the_last_words_of_a_cut_text_and_none_comes_for_one_that_just_fits(
     name, pipeline_of, make_request
 ):
     pipeline, most = pipeline_of(name), LENGTHS[name]
@@ -34,7 +34,7 @@ def test_a_text_that_is_cut_is_warned_of_with_its_last_words_and_one_that_just_f
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_a_long_prompt_is_cut_where_it_is_asked_for_unless_its_family_reads_it_whole(name, pipeline_of, make_request):
+def test_a_long_prompt_is_cut_at_the_requested_length_unless_its_family_reads_it_whole(name, pipeline_of, make_request):
     family = FAMILIES[name]
     request = make_request(family.task_types[0], prompt="fox " * 400)
 
@@ -47,7 +47,7 @@ def test_a_long_prompt_is_cut_where_it_is_asked_for_unless_its_family_reads_it_w
     assert (longer > 400) == family.whole_prompts
 
 
-def test_instructions_that_qwen_has_no_places_for_are_refused_before_they_are_encoded(
+def test_instructions_too_long_for_qwen_are_refused_before_they_are_encoded(
     pipeline_of, make_request, draw, monkeypatch
 ):
     pipeline = pipeline_of("qwen-image-edit")

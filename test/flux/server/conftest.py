@@ -178,12 +178,6 @@ def painter(shared):
 
 
 @pytest.fixture
-def fragile(shared):
-    """A server whose workers die and hang."""
-    return shared(STEP_SECONDS=1)
-
-
-@pytest.fixture
 def picture():
     """Makes a picture in base64."""
 

@@ -109,7 +109,7 @@ def failing(exception, only_stage=None, only_prompt=""):
     return FakePipeline(trouble)
 
 
-def test_a_batch_is_reported_from_its_beginning_to_its_pictures():
+def test_a_batch_reports_its_start_its_progress_and_its_pictures():
     kinds = [type(message) for message in drawn(FakePipeline(), job("a"), job("b"))]
     assert kinds == [BatchStarted, BatchProgress, BatchProgress, DeviceFreed, JobOutput, JobOutput]
 
@@ -132,7 +132,7 @@ def test_the_picture_does_not_overtake_its_preview(monkeypatch):
     assert sent.outputs == [("a", 0), ("a", 1)]
 
 
-def test_what_is_not_read_of_a_request_is_reported_when_the_batch_starts():
+def test_ignored_parts_of_a_request_are_reported_when_the_batch_starts():
     refusing = failing(PipelineRefusedError("not this"), "encode", "bad")
     sent = drawn(refusing, job("bad"), job("a"), job("long", 3), max_batch=1)
     assert sent.of(BatchStarted)[0].warnings == {"long": ("prompt is cut",)}
@@ -165,7 +165,7 @@ def test_a_request_that_fails_alone_is_not_tried_again():
     assert sent.of(JobFailed) == [JobFailed(1, "a", "failed", "ValueError: no")]
 
 
-def test_memory_that_did_not_suffice_beside_another_batch_may_suffice_alone_while_nothing_else_is_encoded():
+def test_a_picture_that_ran_out_of_memory_is_tried_again_when_nothing_else_is_encoded():
     encoded, tried = threading.Event(), threading.Event()
     tries = []
 
@@ -183,14 +183,14 @@ def test_memory_that_did_not_suffice_beside_another_batch_may_suffice_alone_whil
     assert (sent.outputs, sent.failures) == ([("a", 1)], [])
 
 
-def test_a_picture_larger_than_any_before_is_refused_when_memory_does_not_suffice_for_it_alone():
+def test_a_picture_larger_than_any_before_is_refused_if_it_does_not_fit_alone():
     (failed,) = drawn(failing(PipelineMemoryError("full"), "draw"), job("a", side=1024)).of(JobFailed)
     assert failed.code == "refused"
     assert "1024 x 1024 pixels did not fit into the GPU's 24 GB" in failed.message
     assert "so far is a picture of 512 x 512 pixels" in failed.message
 
 
-def test_a_picture_no_larger_than_one_before_is_not_to_blame_for_too_little_memory():
+def test_a_picture_no_larger_than_one_before_is_not_blamed_for_too_little_memory():
     largest = warm()
     drawn(FakePipeline(), job("a", side=1024), largest=largest)
     sent = drawn(failing(PipelineMemoryError("full")), job("a", 3, side=1024), largest=largest)
@@ -198,7 +198,7 @@ def test_a_picture_no_larger_than_one_before_is_not_to_blame_for_too_little_memo
 
 
 @pytest.mark.parametrize(("name", "images"), [("flux", 0), ("flux-kontext", 1)])
-def test_what_warming_up_draws_is_not_larger_than_any_before_and_one_image_more_is(name, images):
+def test_the_warm_up_counts_as_drawn_and_one_more_image_is_larger(name, images):
     card = card_of(ModelOptions(source="model"), FAMILIES[name])
     given, small = (Image.new("RGB", (card.row.size,) * 2),) * images, Image.new("RGB", (8, 8))
     warmed, more = (job("a", side=card.row.size, task_type=EDIT, images=each) for each in (given, (*given, small)))
@@ -210,7 +210,7 @@ def test_an_error_that_breaks_the_process_ends_it():
         drawn(failing(RuntimeError("CUDA error: an illegal memory access")), job("a"))
 
 
-def test_jobs_that_are_dropped_before_their_turn_are_not_drawn():
+def test_jobs_dropped_before_their_turn_are_not_drawn():
     pipeline = FakePipeline()
     sent = drawn(pipeline, job("a"), job("b"), dropped=("a",))
     assert (pipeline.drawn, sent.outputs) == ([["b"]], [("b", 1)])
@@ -218,7 +218,7 @@ def test_jobs_that_are_dropped_before_their_turn_are_not_drawn():
     assert [type(message) for message in sent] == [BatchStarted, DeviceFreed]
 
 
-def test_parts_are_full_but_for_the_last_hold_every_picture_once_and_preview_only_the_first():
+def test_all_parts_but_the_last_are_full_and_only_the_first_picture_has_a_preview():
     parts = parts_of([job("a", 3, preview=True), job("b", 2, preview=True)], 2)
     assert [[(one.job_id, one.seeds, one.preview) for one in part.requests] for part in parts] == [
         [("a", (100, 101), True)],

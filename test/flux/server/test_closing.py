@@ -7,7 +7,7 @@ import signal
 import pytest
 
 
-async def test_after_sigterm_running_jobs_end_and_no_new_ones_are_taken(serve):
+async def test_after_sigterm_running_jobs_end_and_new_ones_are_rejected(serve):
     server = serve()
     running = asyncio.create_task(server.generate(num_inference_steps=40))
     await asyncio.to_thread(server.wait_for, lambda: server.health()["workers"][0]["running"])
@@ -23,7 +23,7 @@ async def test_after_sigterm_running_jobs_end_and_no_new_ones_are_taken(serve):
     assert await asyncio.to_thread(server.process.wait, 60) == 0
 
 
-async def test_what_runs_beyond_the_grace_is_stopped(serve):
+async def test_a_job_that_runs_beyond_the_grace_is_stopped(serve):
     server = serve(GRACE_SECONDS=0.3)
     running = asyncio.create_task(server.generate(num_inference_steps=200))
     await asyncio.to_thread(server.wait_for, lambda: server.health()["workers"][0]["running"])
@@ -32,7 +32,7 @@ async def test_what_runs_beyond_the_grace_is_stopped(serve):
     assert (await running).status_code == 503
 
 
-async def test_a_picture_that_was_not_fetched_can_be_fetched_after_sigterm_and_then_server_and_worker_go(serve):
+async def test_pictures_can_be_fetched_after_sigterm_and_then_server_and_worker_end(serve):
     server = serve()
     (worker,) = server.workers()
     jobs = [await server.post_job(seed=seed) for seed in (1, 2)]

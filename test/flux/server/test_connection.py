@@ -68,12 +68,12 @@ async def test_a_request_that_stops_is_cut_off(monkeypatch, pieces):
     assert b"the request did not come to its end in time" in answer
 
 
-async def test_a_request_that_goes_on_and_on_is_cut_off(monkeypatch):
+async def test_an_endless_request_is_cut_off(monkeypatch):
     monkeypatch.setattr(connection, "MAX_REQUEST_SECONDS", SHORT_S)
     assert (await answer_to(b"GET / HTTP/1.1\r\n", *[b"X: y\r\n"] * 8)).startswith(b"HTTP/1.1 408 ")
 
 
-async def test_a_whole_request_may_wait_for_its_answer_but_what_follows_it_half_may_not(monkeypatch):
+async def test_a_complete_request_can_wait_for_its_answer_but_half_of_the_next_one_cannot(monkeypatch):
     monkeypatch.setattr(connection, "MAX_SILENCE_SECONDS", SHORT_S)
     answer = await answer_to(WHOLE + WHOLE[:-2])
     assert answer.startswith(b"HTTP/1.1 200 ")
@@ -81,7 +81,7 @@ async def test_a_whole_request_may_wait_for_its_answer_but_what_follows_it_half_
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
-async def test_answers_are_not_held_back_by_nagles_algorithm(host):
+async def test_nagles_algorithm_does_not_delay_answers(host):
     delays = asyncio.Queue()
 
     async def answer(_, writer):

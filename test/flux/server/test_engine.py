@@ -47,7 +47,7 @@ def submit(engine, picture):
     return one
 
 
-async def test_jobs_are_taken_until_the_images_and_masks_of_those_that_wait_take_too_much(
+async def test_jobs_are_accepted_until_the_images_of_waiting_ones_take_too_much_memory(
     engine, submit, picture, monkeypatch
 ):
     monkeypatch.setattr(module, "_MAX_WAITING_BYTES", 2 * (IMAGE_BYTES + MASK_BYTES))
@@ -61,7 +61,7 @@ async def test_jobs_are_taken_until_the_images_and_masks_of_those_that_wait_take
     assert not job.request.images, "images of an ended job are released"
 
 
-async def test_of_different_requests_that_come_at_once_under_an_id_one_is_taken(submit, engine):
+async def test_of_different_requests_with_one_id_at_once_only_one_is_accepted(submit, engine):
     found = await asyncio.gather(submit("a", seed=1), submit("a", seed=2), return_exceptions=True)
     assert sorted(isinstance(one, JobIdConflictError) for one in found) == [False, True]
     assert len(list(engine.jobs)) == 1
@@ -73,7 +73,7 @@ class Text(str):
     __slots__ = ("__weakref__",)
 
 
-async def test_nothing_of_a_body_is_held_while_its_caller_waits_for_the_picture(engine, picture, monkeypatch):
+async def test_a_body_is_freed_while_its_caller_waits_for_the_picture(engine, picture, monkeypatch):
     images = []
 
     def loads(body):
@@ -108,7 +108,7 @@ def ended(jobs, name, size_bytes=0):
     return one
 
 
-async def test_an_ended_job_is_forgotten_after_its_time_and_one_that_runs_never():
+async def test_an_ended_job_is_forgotten_after_its_time_and_a_running_one_never():
     jobs = ServerJobs(kept_seconds=0.01)
     ended(jobs, "a")
     (runs,) = added(jobs, "b")
@@ -121,14 +121,14 @@ async def test_an_ended_job_is_forgotten_after_its_time_and_one_that_runs_never(
 
 
 @pytest.mark.parametrize(("sizes", "kept"), [((100, 100, 100), "bc"), ((100, 1000), "b")])
-async def test_the_oldest_ended_jobs_go_first_where_they_hold_too_much_and_the_last_one_stays(sizes, kept):
+async def test_the_oldest_ended_jobs_are_forgotten_first_if_outputs_take_too_much_and_the_last_one_stays(sizes, kept):
     jobs = ServerJobs(kept_bytes=250)
     for name, size_bytes in zip("abc", sizes, strict=False):
         ended(jobs, name, size_bytes)
     assert [one.id for one in jobs] == list(kept)
 
 
-async def test_jobs_that_are_put_back_wait_before_later_ones():
+async def test_jobs_put_back_come_before_later_ones():
     jobs = ServerJobs()
     posted = added(jobs, *"abc")
     jobs.take(posted[:2])
@@ -136,7 +136,7 @@ async def test_jobs_that_are_put_back_wait_before_later_ones():
     assert jobs.waiting == posted
 
 
-async def test_a_wait_for_all_jobs_is_over_when_the_last_one_is_fetched_or_is_forgotten():
+async def test_a_wait_for_all_jobs_ends_when_the_last_one_is_fetched_or_forgotten():
     jobs = ServerJobs()
     fetched, forgotten = ended(jobs, "a"), ended(jobs, "b")
     waiting = asyncio.create_task(jobs.until(lambda job: job.is_fetched))

@@ -30,14 +30,14 @@ def edited(picture):
     return edit
 
 
-def test_values_that_are_not_given_are_the_models_and_zero_is_given():
+def test_missing_values_have_the_defaults_of_the_model_and_zero_is_not_missing():
     request = drawn(DEV)
     assert (request.steps, request.guidance, request.sequence_length) == (28, 3.5, 512)
     assert (request.size, request.true_cfg) == ((512, 512), 1)
     assert drawn(DEV, guidance_scale=0).guidance == 0
 
 
-def test_drawn_seeds_differ_and_stay_whole_in_every_json_reader_and_seeds_go_round_at_the_largest():
+def test_random_seeds_differ_and_are_exact_in_every_json_parser_and_seeds_wrap_around():
     seeds = {drawn().seeds[0] for _ in range(50)}
     assert len(seeds) > 45
     assert max(seeds) < 2**53
@@ -64,9 +64,7 @@ ABOVE_1 = "reads it only if true_cfg_scale is above 1"
         (KONTEXT, {"max_sequence_length": 100}, None),
     ],
 )
-def test_what_the_model_does_not_read_is_left_out_with_a_warning_and_what_it_reads_is_not(
-    card, values, warning, picture
-):
+def test_values_that_the_model_ignores_are_left_out_with_a_warning(card, values, warning, picture):
     task_type = card.row.task_types[0]
     text = "instructions" if task_type == "edit" else "prompt"
     given = {text: "a fox"}
@@ -78,27 +76,27 @@ def test_what_the_model_does_not_read_is_left_out_with_a_warning_and_what_it_rea
 
 
 @pytest.mark.parametrize("size", [(4000, 8), (8, 4000)])
-def test_a_strip_whose_picture_would_be_longer_than_may_be_asked_for_is_rejected(picture, edited, size):
+def test_an_image_so_narrow_that_its_picture_would_be_too_long_is_rejected(picture, edited, size):
     with pytest.raises(InvalidGenerationError, match=r"^image is too narrow: .* at most 8192 a side"):
         edited(image=picture(*size))
     assert edited(image=picture(*size), size="1024x64").width == 1024
 
 
-def test_of_several_images_the_strips_are_named_each(picture, edited):
+def test_an_error_names_each_image_that_is_too_narrow(picture, edited):
     with pytest.raises(InvalidGenerationError) as caught:
         edited(QWEN, images=[picture(), picture(4000, 8), picture(8, 4000)], size=64)
     assert [error.pointer for error in caught.value.field_errors] == ["images[1]", "images[2]"]
 
 
 @pytest.mark.parametrize(("steps", "is_taken"), [(2, False), (3, True)])
-def test_a_preview_is_promised_where_the_pipeline_takes_one(edited, steps, is_taken):
+def test_a_preview_is_promised_only_if_the_pipeline_takes_one(edited, steps, is_taken):
     request = edited(preview=True, num_inference_steps=steps)
     assert request.preview is request.parameters["preview"] is is_taken
     assert request.warnings == (() if is_taken else ("preview has no effect: it needs at least 3 steps",))
     assert edited(num_inference_steps=steps).warnings == (), "none was asked for"
 
 
-def test_qwen_is_guided_as_its_authors_do_unless_the_request_says_otherwise_and_needs_two_steps(edited):
+def test_qwen_has_the_guidance_of_its_authors_by_default_and_needs_two_steps(edited):
     assert [edited(QWEN, true_cfg_scale=scale).true_cfg for scale in (None, 1)] == [4, 1]
     with pytest.raises(InvalidGenerationError, match="num_inference_steps must be at least 2 for this model, not 1"):
         edited(QWEN, num_inference_steps=1)
@@ -108,7 +106,7 @@ def test_qwen_is_guided_as_its_authors_do_unless_the_request_says_otherwise_and_
 @pytest.mark.parametrize(
     ("task_type", "needed"), [("text-to-image", {"prompt": "a fox"}), ("edit", {"instructions": "bluer"})]
 )
-def test_null_counts_as_left_out_in_every_field(picture, task_type, needed):
+def test_null_is_the_same_as_leaving_a_field_out(picture, task_type, needed):
     needed = {**needed, "seed": 1} | ({"image": picture()} if task_type == "edit" else {})
     nulls, card = dict.fromkeys(REQUESTS[task_type].model_fields), QWEN if task_type == "edit" else DEV
     parameters = [generation_request(one, task_type, card, "job").parameters for one in (needed, {**nulls, **needed})]
@@ -116,14 +114,14 @@ def test_null_counts_as_left_out_in_every_field(picture, task_type, needed):
     assert drawn(DEV, finish={"sharpen": None}).finishing.finish.sharpen == 0
 
 
-def test_loras_take_part_by_their_weight():
+def test_loras_apply_with_the_requested_weight():
     options = ModelOptions(profile="flux-dev", loras=(Lora(name="icons", source="a.safetensors"),))
     request = drawn(card_of(options, FAMILIES["flux"]), lora_weights={"icons": 0.5})
     assert request.loras == (("icons", 0.5),)
     assert request.parameters["lora_weights"] == {"icons": 0.5}
 
 
-def test_several_references_keep_their_own_shapes_and_all_count_as_memory(picture, edited):
+def test_references_keep_their_shapes_and_all_count_as_memory(picture, edited):
     request = edited(QWEN, images=[picture(300, 300), picture(400, 200)], mask=picture(mode="L"), size=512)
     assert [image.size for image in request.images] == [(512, 512), (1456, 720)]
     assert request.size == (512, 512)
@@ -140,7 +138,7 @@ def test_several_references_keep_their_own_shapes_and_all_count_as_memory(pictur
         *(({"image": link}, ["image"]) for link in ("HTTPS://x/a.png", "S3://bucket/a b.png", "\n http://x/a.png")),
     ],
 )
-def test_every_image_that_cannot_be_read_and_every_link_is_named(picture, edited, values, fields):
+def test_errors_name_every_image_that_cannot_be_read_and_every_link(picture, edited, values, fields):
     if "images" in values:
         values = {**values, "images": [image or picture() for image in values["images"]]}
     with pytest.raises(InvalidGenerationError) as raised:
@@ -148,7 +146,7 @@ def test_every_image_that_cannot_be_read_and_every_link_is_named(picture, edited
     assert sorted(error.pointer for error in raised.value.field_errors) == fields
 
 
-def test_the_digest_of_a_request_depends_on_all_of_it_but_the_order_of_its_fields():
+def test_the_digest_of_a_request_depends_on_everything_except_the_order_of_fields():
     request = {"prompt": "a fox", "lora_weights": {"icons": 1, "flat": 0.5}}
     turned = {"lora_weights": {"flat": 0.5, "icons": 1}, "prompt": "a fox"}
     assert digest_of(turned, "text-to-image") == digest_of(request, "text-to-image")

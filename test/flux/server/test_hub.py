@@ -104,7 +104,7 @@ def refused(words):
     return pytest.raises(PipelineRefusedError, match=words)
 
 
-def test_only_files_that_the_model_is_read_from_are_fetched_and_later_only_looked_at(hub, find):
+def test_only_needed_files_are_fetched_and_only_once(hub, find):
     needed = dict(hub.files)
     hub.files |= dict.fromkeys(NEEDLESS, b"needless")
     folder = find()
@@ -115,7 +115,7 @@ def test_only_files_that_the_model_is_read_from_are_fetched_and_later_only_looke
     assert hub.fetched == set()
 
 
-def test_with_a_revision_the_model_is_the_hubs_even_if_there_is_a_folder_of_its_name(hub, find):
+def test_with_a_revision_the_model_comes_from_the_hub_even_if_a_folder_has_its_name(hub, find):
     hub.trouble = (404, {"X-Error-Code": "RevisionNotFound"})
     with refused("revision v1 of flux is asked for, and .*: that repository has no such commit, tag or branch"):
         find("flux", "v1")
@@ -130,7 +130,7 @@ def test_with_a_revision_the_model_is_the_hubs_even_if_there_is_a_folder_of_its_
         ((503, {}), "hub does not give it: it answered with status 503"),
     ],
 )
-def test_while_the_hub_is_out_of_reach_what_was_fetched_is_found_and_of_the_rest_it_is_told_why(
+def test_while_the_hub_is_unreachable_cached_models_are_found_and_others_are_refused_with_the_reason(
     trouble, words, hub, find
 ):
     folder = find()
@@ -140,7 +140,7 @@ def test_while_the_hub_is_out_of_reach_what_was_fetched_is_found_and_of_the_rest
         find("acme/new")
 
 
-def test_a_cache_that_cannot_be_written_is_named(hub, find, tmp_path):
+def test_the_error_for_an_unwritable_cache_names_it(hub, find, tmp_path):
     in_its_place = tmp_path / "models--acme--model"
     in_its_place.touch()
     with refused(f"hub does not give it: .*{in_its_place}"):
@@ -172,13 +172,13 @@ PRIVATE = "acme/model is no folder in .* it has no such repository, or a private
         ),
     ],
 )
-def test_why_the_hub_does_not_give_a_model_is_said_in_words(trouble, at, words, hub, find):
+def test_a_failed_download_is_refused_with_the_reason(trouble, at, words, hub, find):
     hub.trouble, hub.at = trouble, at
     with refused(words):
         find()
 
 
-def test_what_is_no_id_and_what_has_pickled_weights_alone_is_refused(hub, find):
+def test_invalid_ids_and_models_with_only_pickled_weights_are_refused(hub, find):
     with refused("that is no id of a repository, which has the form owner/name"):
         find("black-forest-labs/FLUX.1/schnell")
     hub.files = {name.replace(".safetensors", ".bin"): content for name, content in hub.files.items()}
@@ -187,7 +187,7 @@ def test_what_is_no_id_and_what_has_pickled_weights_alone_is_refused(hub, find):
     assert hub.fetched <= {"model_index.json"}
 
 
-def test_half_a_file_that_passes_for_a_whole_one_is_never_taken_from_the_cache(hub, find):
+def test_a_truncated_file_is_never_taken_from_the_cache(hub, find):
     hub.cut = WEIGHTS
     with refused("what it gave is not the whole model"):
         find()
@@ -196,7 +196,7 @@ def test_half_a_file_that_passes_for_a_whole_one_is_never_taken_from_the_cache(h
         find()
 
 
-def test_the_hub_gets_the_token_of_which_the_log_holds_nothing(hub, find, monkeypatch, caplog, capfd):
+def test_the_hub_gets_the_token_but_the_log_does_not(hub, find, monkeypatch, caplog, capfd):
     monkeypatch.setenv("HF_TOKEN", "hf_of-the-operator")
     with caplog.at_level("INFO", "runtimes"):
         find()
@@ -205,7 +205,7 @@ def test_the_hub_gets_the_token_of_which_the_log_holds_nothing(hub, find, monkey
     assert "hf_of" not in caplog.text + "".join(capfd.readouterr())
 
 
-def test_a_lora_that_is_on_the_hub_alone_is_not_fetched(hub, load_model):
+def test_a_lora_that_exists_only_on_the_hub_is_not_fetched(hub, load_model):
     with refused(f"LoRA style: there is no file {MODEL} in the folder of models"):
         load_model(loras=[{"name": "style", "source": MODEL}])
     assert hub.requests == []

@@ -56,7 +56,7 @@ def segments(image, *more):
 PNG, JPEG = saved(halves()), saved(halves(), "JPEG")
 
 
-def test_an_image_and_a_mask_are_decoded_apart_as_they_are():
+def test_an_image_and_a_mask_are_decoded_in_their_own_process():
     transparent = halves().convert("RGBA")
     transparent.putalpha(0)
     for content in (as_base64(PNG), f"data:image/png;base64,{as_base64(PNG)}"):
@@ -66,19 +66,19 @@ def test_an_image_and_a_mask_are_decoded_apart_as_they_are():
 
 
 @pytest.mark.parametrize("content", ["AAAA", "not base64 ä", "", as_base64(PNG[:45])])
-def test_what_cannot_be_decoded_apart_is_an_error_of_the_image(content):
+def test_content_that_the_process_cannot_decode_is_an_error_of_the_image(content):
     with pytest.raises(InvalidImageError, match=r"^is "):
         decode(content)
 
 
-def test_a_file_may_say_a_lot_beside_its_pixels():
+def test_a_file_can_have_a_lot_of_metadata():
     info = PngImagePlugin.PngInfo()
     info.add_text("XML:com.adobe.xmp", "x" * 5_000_000, zip=True)
     assert decode(encoded(halves(), "PNG", pnginfo=info)).tobytes() == halves().tobytes()
     assert decode(as_base64(segments(JPEG, *[b"http://ns.adobe.com/" + bytes(60_000)] * 1_000))).size == (40, 20)
 
 
-def test_a_file_whose_headers_have_no_end_is_rejected_unread():
+def test_a_file_with_endless_headers_is_rejected_unread():
     before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
     with pytest.raises(InvalidImageError, match="is a broken image: it has too many parts"):
         decode(as_base64(segments(JPEG, *[b"Exif\0\0" + bytes(20)] * 300_000)))
@@ -92,24 +92,24 @@ def test_a_file_whose_headers_have_no_end_is_rejected_unread():
         ("MAX_MEMORY_BYTES", 200_000_000, lambda: saved(Image.new("RGB", (8000, 8000)))),
     ],
 )
-def test_what_takes_too_much_time_or_memory_is_stopped(monkeypatch, limit, value, content):
+def test_an_image_that_takes_too_much_time_or_memory_is_stopped(monkeypatch, limit, value, content):
     monkeypatch.setattr(decoder, limit, value)
     with pytest.raises(InvalidImageError, match="takes too much memory or time"):
         decode(as_base64(content()))
 
 
-def test_an_image_of_as_many_pixels_as_are_allowed_stays_within_the_limits():
+def test_an_image_with_the_maximum_of_pixels_stays_within_the_limits():
     assert decode(encoded(Image.new("RGBA", (8000, 8000), "#ff000080"), compress_level=1)).size == (8000, 8000)
 
 
-def test_a_decoder_that_cannot_run_is_no_error_of_the_image(monkeypatch):
+def test_a_decoder_that_cannot_run_is_not_an_error_of_the_image(monkeypatch):
     monkeypatch.setattr(decoder, "_COMMAND", (decoder.sys.executable, "-m", "no_such_module"))
     with pytest.raises(decoder.subprocess.CalledProcessError):
         decode(as_base64(PNG))
 
 
 @pytest.mark.parametrize("file_format", ["GIF", "WEBP", "AVIF", "TIFF"])
-def test_of_several_pictures_the_first_is_read(file_format):
+def test_the_first_of_several_pictures_is_read(file_format):
     others = [Image.new("RGB", (40, 20), "green")] * 3
     image = decoded(encoded(halves(), file_format, save_all=True, append_images=others))
     red, blue = (image.getpixel(at) for at in ((5, 5), (35, 5)))
@@ -117,7 +117,7 @@ def test_of_several_pictures_the_first_is_read(file_format):
 
 
 @pytest.mark.parametrize("file_format", ["PNG", "TIFF"])
-def test_an_image_is_turned_upright_as_its_exif_says(file_format):
+def test_an_image_is_rotated_by_its_exif_orientation(file_format):
     exif = Image.Exif()
     exif[0x0112] = 6
     upright = decoded(encoded(halves(), file_format, exif=exif))
@@ -125,7 +125,7 @@ def test_an_image_is_turned_upright_as_its_exif_says(file_format):
     assert (upright.getpixel((0, 0)), upright.getpixel((0, 39))) == ((255, 0, 0), (0, 0, 255))
 
 
-def test_what_is_transparent_shows_the_background_and_is_kept_in_a_mask():
+def test_transparent_parts_show_the_background_and_are_kept_in_a_mask():
     image = halves().quantize(2)
     opaque = decoded(encoded(image, transparency=image.getpixel((0, 0))), "#00ff00")
     assert (opaque.getpixel((0, 0)), opaque.getpixel((39, 0))) == ((0, 255, 0), (0, 0, 255))
@@ -133,7 +133,7 @@ def test_what_is_transparent_shows_the_background_and_is_kept_in_a_mask():
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "P", "1", "RGBA", "CMYK", "I;16"])
-def test_every_mode_becomes_rgb_of_eight_bits(mode):
+def test_every_mode_becomes_8_bit_rgb(mode):
     grey = Image.new("I;16", (8, 8), 32768) if mode == "I;16" else Image.new("L", (8, 8), 128).convert(mode)
     image = decoded(encoded(grey, "JPEG" if mode == "CMYK" else "PNG"))
     assert image.mode == "RGB"
@@ -152,19 +152,19 @@ def test_every_mode_becomes_rgb_of_eight_bits(mode):
         *((encoded(halves(), name, exif=A_NUMBER_FOR_A_TEXT), "is a broken") for name in ("PNG", "JPEG", "WEBP")),
     ],
 )
-def test_what_is_no_image_is_an_error_in_words(content, problem):
+def test_content_that_is_not_an_image_is_an_error_with_the_reason(content, problem):
     with pytest.raises(InvalidImageError, match=problem):
         decoded(content)
 
 
-def test_an_image_of_too_many_pixels_is_rejected_before_it_is_unpacked(monkeypatch):
+def test_an_image_with_too_many_pixels_is_rejected_before_it_is_unpacked(monkeypatch):
     monkeypatch.setattr(decoder, "MAX_PIXELS", 799)
     monkeypatch.setattr(Image.Image, "load", lambda _: pytest.fail("it was unpacked"))
     with pytest.raises(InvalidImageError, match="is an image of 40 x 20 pixels; the limit is 799 pixels"):
         decoded(as_base64(PNG))
 
 
-def test_a_picture_and_its_mask_are_cut_evenly_to_another_shape_and_a_feather_softens_the_masks_edge():
+def test_a_picture_and_its_mask_are_cropped_evenly_and_a_feather_softens_the_edge_of_the_mask():
     square = fitted(halves(), (20, 20))
     assert (square.getpixel((0, 10)), square.getpixel((19, 10))) == ((255, 0, 0), (0, 0, 255))
     mask = Image.new("L", (20, 10))
@@ -188,12 +188,12 @@ def test_a_picture_and_its_mask_are_cut_evenly_to_another_shape_and_a_feather_so
         (variation_size(256, 512, (320, 240), FLUX), (256, 512)),
     ],
 )
-def test_a_picture_has_the_size_that_was_asked_for_and_else_the_images_shape(chosen, expected):
+def test_a_picture_has_the_requested_size_or_the_shape_of_its_image(chosen, expected):
     assert chosen == expected
 
 
 @given(given_size=SIDES, asked=st.one_of(st.none(), st.integers(64, 2048)), width=st.integers(4, 128))
-def test_every_size_that_is_chosen_is_one_the_model_takes(given_size, asked, width):
+def test_every_chosen_size_is_one_that_the_model_takes(given_size, asked, width):
     for size in (
         edit_size(asked, given_size, KONTEXT),
         *(variation_size(one, None, given_size, KONTEXT) for one in (None, width * 16)),
@@ -221,13 +221,13 @@ def finished(output_format="png", quality=95, **values):
         ("sharpen", lambda image: ImageStat.Stat(image.convert("L").filter(ImageFilter.FIND_EDGES)).mean[0]),
     ],
 )
-def test_finishing_values_go_up_and_down(name, measure):
+def test_finishing_values_increase_and_decrease(name, measure):
     low, middle, high = (measure(finished(**{name: value})) for value in (0.6, 1, 1.4))
     assert low < middle < high
 
 
 @pytest.mark.parametrize("output_format", ["png", "jpeg", "webp"])
-def test_the_format_is_the_one_named_and_without_loss_but_for_less_quality_which_makes_smaller_files(output_format):
+def test_the_output_has_the_requested_format_and_lower_quality_makes_smaller_files(output_format):
     picture = finished(output_format, quality=100)
     assert picture.convert("RGB").tobytes() == scene().tobytes() or output_format == "jpeg"
     assert picture.format == output_format.upper()

@@ -25,7 +25,7 @@ async def test_a_posted_job_is_followed_to_its_end_and_fetched(painter, opened):
     assert [await painter.delete(job_id) for _ in range(2)] == [204, 404], "an ended job is forgotten"
 
 
-async def test_events_tell_the_state_then_each_step_then_the_pictures(painter):
+async def test_events_report_the_state_then_each_step_then_the_pictures(painter):
     await painter.post_job(num_inference_steps=20)
     job_id = await painter.post_job(num_inference_steps=5)
     events = [event async for event in painter.events(job_id)]
@@ -36,7 +36,7 @@ async def test_events_tell_the_state_then_each_step_then_the_pictures(painter):
     assert kinds.index("freed") > max(at for at, kind in enumerate(kinds) if kind == "progress")
 
 
-async def test_waiting_jobs_are_listed_and_know_their_place_and_are_withdrawn_before_they_cost_a_step(painter):
+async def test_waiting_jobs_are_listed_with_their_position_and_can_be_cancelled_before_any_step(painter):
     running = await painter.post_job(**LONG)
     await painter.until(running, "state", "running")
     waiting = [await painter.post_job(width=128), await painter.post_job(width=192)]
@@ -71,14 +71,14 @@ async def test_unknown_jobs_are_not_found(painter, job_id, path):
         ({"task_type": "text-to-image", "request": {"steps": 4}}, {"request.prompt", "request.steps"}),
     ],
 )
-async def test_errors_of_a_posted_job_are_named_with_their_fields(painter, body, fields):
+async def test_errors_of_a_posted_job_name_their_fields(painter, body, fields):
     answers = [await painter.http.post("/jobs", json=body), await painter.http.get("/jobs/7")]
     assert [answer.status_code for answer in answers] == [422, 422]
     found = [{error["field"] for error in answer.json()["detail"]} for answer in answers]
     assert found == [fields, {"job_id"}]
 
 
-async def test_a_caller_who_hangs_up_stops_the_job_that_he_began_and_no_other(painter, job_id):
+async def test_a_caller_who_hangs_up_stops_only_a_job_that_this_call_started(painter, job_id):
     anothers = await painter.post_job(num_inference_steps=40)
     for values in ({"job_id": job_id, **LONG}, {"job_id": anothers, "num_inference_steps": 40}):
         with pytest.raises(httpx.ReadTimeout):
@@ -88,14 +88,14 @@ async def test_a_caller_who_hangs_up_stops_the_job_that_he_began_and_no_other(pa
     assert (await painter.http.get(f"/jobs/{job_id}")).status_code == 404
 
 
-async def test_a_caller_whose_job_is_cancelled_is_told(painter, job_id):
+async def test_a_caller_whose_job_is_cancelled_gets_409(painter, job_id):
     answer = asyncio.create_task(painter.generate(job_id=job_id, **LONG))
     while await painter.delete(job_id) == 404:  # noqa: ASYNC110 (over HTTP there is nothing to wait for)
         await asyncio.sleep(0.02)
     assert (await answer).status_code == 409
 
 
-async def test_after_the_deadline_a_callers_own_job_is_stopped_and_one_that_another_call_began_goes_on(serve):
+async def test_after_the_deadline_a_callers_own_job_stops_and_one_from_another_call_continues(serve):
     server = serve(requestSeconds=0.3)
     answer = await server.generate(**LONG)
     assert (answer.status_code, answer.json()["detail"]) == (504, "the job was not done after 0.3 s")
@@ -115,13 +115,13 @@ async def test_the_same_job_id_again_is_the_same_job(painter, job_id, opened):
     assert (await painter.http.post("/jobs", json=body)).json() == {"job_id": job_id, "state": "succeeded"}
 
 
-async def test_two_calls_at_once_get_the_same_pictures_which_are_not_kept(painter, job_id):
+async def test_two_calls_at_once_with_one_id_get_the_same_pictures_which_are_not_kept(painter, job_id):
     first, second = await asyncio.gather(*(painter.generate(seed=-1, job_id=job_id) for _ in range(2)))
     assert first.json()["image"] == second.json()["image"]
     assert (await painter.http.get(f"/jobs/{job_id}")).status_code == 404
 
 
-async def test_under_the_id_of_a_job_no_other_request_is_taken(painter):
+async def test_another_request_with_the_id_of_a_job_is_rejected(painter):
     job_id = await painter.post_job(**LONG)
     other = {**GENERATION, "prompt": "a cat"}
     others = [

@@ -21,7 +21,7 @@ def field_errors_of(answer):
     return {error["field"]: error["problem"] for error in answer.json()["detail"]}
 
 
-async def test_a_picture_comes_with_its_seed_all_values_after_defaults_and_warnings(painter, opened, job_id):
+async def test_a_picture_comes_with_its_seed_all_values_and_warnings(painter, opened, job_id):
     body = (await painter.generate(seed=41, job_id=job_id, negative_prompt="fog")).json()
     assert opened(body["image"]).size == (64, 64)
     assert "images" not in body
@@ -32,7 +32,7 @@ async def test_a_picture_comes_with_its_seed_all_values_after_defaults_and_warni
     assert [warning.partition(" ")[0] for warning in body["warnings"]] == ["negative_prompt"]
 
 
-async def test_more_pictures_than_a_batch_holds_all_come_in_the_order_of_their_seeds(painter):
+async def test_more_pictures_than_fit_into_a_batch_come_in_the_order_of_their_seeds(painter):
     body = (await painter.generate(seed=5, num_images=9)).json()
     alone = (await painter.generate(seed=13)).json()
     assert body["seeds"] == list(range(5, 14))
@@ -40,7 +40,7 @@ async def test_more_pictures_than_a_batch_holds_all_come_in_the_order_of_their_s
     assert (body["images"][0], body["images"][8]) == (body["image"], alone["image"])
 
 
-async def test_the_next_prompt_is_encoded_beside_the_drawing(painter):
+async def test_the_next_prompt_is_encoded_during_drawing(painter):
     painter.faults(encode_seconds=0.3)
     jobs = [await painter.post_job(width=width, num_inference_steps=20) for width in (64, 128, 192, 256)]
     times = [job["timings_s"] for job in await painter.end(*jobs)]
@@ -57,7 +57,7 @@ async def test_a_picture_can_be_the_whole_answer(painter, opened):
     assert (opened(answer.content).format, opened(answer.content).size) == ("WEBP", (64, 64))
 
 
-async def test_a_request_is_what_its_images_make_it(painter, picture, opened):
+async def test_the_images_of_a_request_decide_its_task_type(painter, picture, opened):
     request = {"prompt": "a fox", "image": picture(320, 256)}
     redrawn = (await painter.http.post("/generate", json=request)).json()
     inside = (await painter.http.post("/generate", json={**request, "mask": picture(320, 256, "black")})).json()
@@ -66,7 +66,7 @@ async def test_a_request_is_what_its_images_make_it(painter, picture, opened):
     assert ImageChops.difference(opened(inside["image"]), opened(request["image"])).getbbox() is None, "all is kept"
 
 
-async def test_an_edit_keeps_the_images_shape_and_shows_a_preview_beside_the_picture(shared, picture, opened):
+async def test_an_edit_keeps_the_shape_of_the_image_and_returns_a_preview_with_the_picture(shared, picture, opened):
     editor = shared(profile="flux-kontext")
     request = {"instructions": "make it blue", "image": picture(200, 100), "preview": True, "num_inference_steps": 3}
     body = (await editor.http.post("/edit", json=request)).json()
@@ -79,7 +79,7 @@ async def test_an_edit_keeps_the_images_shape_and_shows_a_preview_beside_the_pic
     assert [(row["number"], row["kind"]) for row in job["outputs"]] == [(0, "preview"), (1, "picture")]
 
 
-async def test_every_error_is_named_with_its_field(painter, picture):
+async def test_every_error_names_its_field(painter, picture):
     answer = await painter.http.post("/generate", json={"prompt": "", "width": "wide", "num_images": 99, "steps": 4})
     assert field_errors_of(answer).keys() == {"prompt", "width", "num_images", "steps"}
     answer = await painter.generate(image=base64.b64encode(b"no image").decode(), mask=picture()[:40])
@@ -93,11 +93,11 @@ async def test_every_error_is_named_with_its_field(painter, picture):
     ("body", "problem"),
     [(b"{", "is not JSON"), (b"[1]", "must be an object"), (b"[" * 100_000, "levels deep"), (b'{"a": NaN}', "NaN")],
 )
-async def test_a_body_that_is_no_object_is_an_error(painter, body, problem):
+async def test_a_body_that_is_not_an_object_is_an_error(painter, body, problem):
     assert problem in field_errors_of(await painter.http.post("/generate", content=body))[""]
 
 
-async def test_a_caller_who_hangs_up_within_the_request_is_no_failure_of_the_server(painter):
+async def test_a_caller_who_hangs_up_during_the_request_causes_no_error(painter):
     _, writer = await asyncio.open_connection("127.0.0.1", httpx.URL(painter.url).port)
     writer.write(b"POST /generate HTTP/1.1\r\nHost: here\r\nContent-Length: 100\r\n\r\n{")
     await writer.drain()
@@ -107,7 +107,7 @@ async def test_a_caller_who_hangs_up_within_the_request_is_no_failure_of_the_ser
     assert [line for line in painter.log if line["level"] == "ERROR"] == []
 
 
-async def test_a_body_that_is_announced_as_too_large_is_rejected_before_it_is_sent(painter):
+async def test_a_body_announced_as_too_large_is_rejected_before_it_is_sent(painter):
     reader, writer = await asyncio.open_connection("127.0.0.1", httpx.URL(painter.url).port)
     length = MAX_BODY_MIB * 1024 * 1024 + 1
     writer.write(f"POST /jobs HTTP/1.1\r\nHost: here\r\nContent-Length: {length}\r\n\r\n".encode())
@@ -117,7 +117,7 @@ async def test_a_body_that_is_announced_as_too_large_is_rejected_before_it_is_se
     assert f"{MAX_BODY_MIB} MiB" in answer
 
 
-async def test_the_api_is_described_as_json_and_as_a_page(painter):
+async def test_the_api_has_a_description_in_json_and_a_page(painter):
     schemas = (await painter.http.get("/openapi.json")).json()["components"]["schemas"]
     assert {"Generation", "Variation", "Inpainting", "Edit", "JobSubmission"} <= schemas.keys()
     assert "/openapi.json" in (await painter.http.get("/docs")).text
@@ -130,7 +130,7 @@ def shown(key):
     return found
 
 
-async def test_the_page_shows_every_field_of_a_job_and_of_health_and_no_other(painter):
+async def test_the_page_shows_exactly_the_fields_of_a_job_and_of_health(painter):
     job_id = await painter.post_job()
     await painter.end(job_id)
     job, health = await painter.job(job_id), painter.health()

@@ -42,7 +42,7 @@ A, B, LOST = ("a", 1, 0), ("b", 1, 0), ("a", 1, 1)
         ([LOST, A], [0], True),
     ],
 )
-def test_a_batch_is_the_first_that_waits_and_those_of_its_key_that_fit_but_what_lost_a_worker_is_alone(
+def test_a_batch_has_the_first_job_and_those_with_its_key_that_fit_but_a_job_that_lost_a_worker_is_alone(
     queue, chosen, is_full
 ):
     jobs = [
@@ -59,7 +59,7 @@ SETTINGS = {"width": 128, "height": 128, "steps": 5, "guidance": 2.0, "sequence_
 SETTINGS |= {"negative_prompt": "rain", "loras": (("style", 1.0),), "preview": True, "task_type": IMAGE_TO_IMAGE}
 
 
-def test_requests_of_other_prompts_and_seeds_may_be_denoised_together_and_those_of_other_settings_may_not():
+def test_requests_can_share_a_batch_if_they_differ_in_prompt_or_seed_but_not_in_settings():
     for same in ({"prompt": "the moon"}, {"seeds": (2, 3)}, {"job_id": "b"}):
         assert replace(REQUEST, **same).batch_key == REQUEST.batch_key
     for name, value in SETTINGS.items():
@@ -68,7 +68,7 @@ def test_requests_of_other_prompts_and_seeds_may_be_denoised_together_and_those_
 
 
 @pytest.mark.parametrize(("task", "together"), [(IMAGE_TO_IMAGE, True), (INPAINTING, True), (EDIT, False)])
-def test_requests_with_images_may_where_their_strength_is_the_same_but_an_edit_comes_alone(task, together):
+def test_requests_with_images_can_share_a_batch_if_their_strength_is_equal_but_edits_cannot(task, together):
     first, second = (
         replace(REQUEST, job_id=name, task_type=task, images=(Image.new("RGB", (64, 64), name),), strength=0.5)
         for name in ("blue", "red")
@@ -148,7 +148,7 @@ async def start(monkeypatch):
     return SimpleNamespace(engine=engine, submit=submit, pass_s=pass_s)
 
 
-async def test_the_first_job_waits_for_others_as_long_as_the_options_say_unless_the_batch_is_full(start):
+async def test_the_first_job_waits_for_others_for_the_configured_time_unless_the_batch_is_full(start):
     engine, (worker,) = start.engine(batchWaitSeconds=0.3)
     start.submit(engine, *"ab")
     await start.pass_s(0.29)
@@ -163,7 +163,7 @@ async def test_the_first_job_waits_for_others_as_long_as_the_options_say_unless_
     assert {"flux_batch_pictures_count 1.0", "flux_batch_pictures_sum 2.0"} <= set(lines)
 
 
-async def test_the_next_batch_is_sent_when_its_prompts_must_be_encoded_and_grows_until_then(start):
+async def test_the_next_batch_grows_until_its_prompts_must_be_encoded(start):
     engine, (worker,) = start.engine()
     start.submit(engine, "a", steps=20)
     worker.begin(encode_s=2.1)
@@ -177,7 +177,7 @@ async def test_the_next_batch_is_sent_when_its_prompts_must_be_encoded_and_grows
     assert worker.sent == {1: ["a"], 2: ["b", "c"]}
 
 
-async def test_a_job_of_a_batch_is_dropped_and_the_others_go_on(start):
+async def test_a_job_can_be_dropped_from_a_batch_while_the_others_continue(start):
     engine, (worker,) = start.engine(batchWaitSeconds=0.3)
     goes, stays, *_ = start.submit(engine, *"abcd")
     worker.begin()
@@ -201,7 +201,7 @@ async def test_two_workers_draw_at_the_same_time_and_each_is_busy_for_as_long_as
     ]
 
 
-async def test_a_job_that_two_workers_are_lost_with_fails_and_the_others_of_its_batch_are_drawn_each_alone(start):
+async def test_a_job_that_loses_two_workers_fails_and_the_others_of_its_batch_are_drawn_alone(start):
     engine, (worker,) = start.engine(batchWaitSeconds=0.3)
     jobs = start.submit(engine, *"abcd")
     worker.begin()
@@ -218,7 +218,7 @@ async def test_a_job_that_two_workers_are_lost_with_fails_and_the_others_of_its_
     assert [job.outcome for job in jobs] == ["succeeded", "worker_lost", "succeeded", "succeeded"]
 
 
-async def test_a_worker_lost_while_it_encodes_costs_only_the_job_that_it_draws_an_attempt(start):
+async def test_a_lost_worker_costs_an_attempt_only_for_the_job_that_it_was_drawing(start):
     engine, (worker,) = start.engine()
     (drawn,) = start.submit(engine, "a", steps=1)
     worker.begin()
@@ -227,7 +227,7 @@ async def test_a_worker_lost_while_it_encodes_costs_only_the_job_that_it_draws_a
     assert (drawn.attempts, encoded.attempts) == (1, 0)
 
 
-async def test_a_job_that_a_worker_was_lost_with_is_never_brought_to_a_busy_one(start):
+async def test_a_job_that_lost_a_worker_never_goes_to_a_busy_one(start):
     engine, workers = start.engine(workers=2)
     start.submit(engine, "innocent", steps=20)
     workers[0].begin()

@@ -39,7 +39,7 @@ def read(monkeypatch):
         ({**MODEL, "PORT": "99999", "PIPELINE": "no"}, "PORT must be at most 65535.*PIPELINE must be a loader"),
     ],
 )
-def test_wrong_settings_are_named_with_their_keys(read, environment, named):
+def test_errors_name_invalid_settings(read, environment, named):
     with pytest.raises(FluxSettingsError, match=named):
         read(environment)
 
@@ -51,12 +51,12 @@ def test_there_is_a_worker_for_each_gpu_and_at_least_one(monkeypatch, read, chos
     assert read({**MODEL, **environment}).workers == workers
 
 
-def test_a_step_of_a_compiled_model_may_take_many_minutes_unless_the_environment_says_otherwise(read):
+def test_a_step_of_a_compiled_model_may_take_15_minutes_unless_the_environment_sets_a_limit(read):
     environments = (MODEL, COMPILED, {**COMPILED, "STEP_SECONDS": "7"})
     assert [read(one).step_limit_s for one in environments] == [120, 900, 7]
 
 
-def test_a_line_of_the_log_has_its_fields_first_and_then_those_of_the_record():
+def test_a_line_of_the_log_has_the_fixed_fields_first_and_then_those_of_the_record():
     error = ValueError("no")
     record = logging.LogRecord("runtimes.x", logging.ERROR, "", 0, "é %s", (1,), (ValueError, error, None))
     record.job = "a"

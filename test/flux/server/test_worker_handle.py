@@ -111,7 +111,7 @@ async def live(clock, monkeypatch):
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def test_a_worker_that_is_not_ready_in_time_is_ended(live, clock):
+async def test_a_worker_that_is_not_ready_in_time_is_killed(live, clock):
     handle, _, losses = await live(())
     await clock.pass_s(1799)
     assert (handle.state, losses) == (WorkerState.STARTING, [])
@@ -119,7 +119,7 @@ async def test_a_worker_that_is_not_ready_in_time_is_ended(live, clock):
     assert losses == ["the worker showed no sign of life for 1800 s and was ended"]
 
 
-async def test_a_worker_without_work_may_be_silent_before_its_first_batch_and_after_its_last(live, clock):
+async def test_an_idle_worker_may_be_silent_before_its_first_batch_and_after_its_last(live, clock):
     handle, _, losses = await live((READY,))
     await clock.pass_s(10_000)
     assert (handle.state, losses) == (WorkerState.READY, [])
@@ -131,7 +131,7 @@ async def test_a_worker_without_work_may_be_silent_before_its_first_batch_and_af
     assert (handle.state, handle.batches, losses) == (WorkerState.READY, {}, [])
 
 
-async def test_a_busy_worker_that_is_silent_is_ended_and_more_work_is_no_sign_of_life(live, clock):
+async def test_a_silent_busy_worker_is_killed_even_if_it_gets_more_work(live, clock):
     handle, _, losses = await live((READY,))
     handle.assign(1, [])
     await clock.pass_s(100)
@@ -140,7 +140,7 @@ async def test_a_busy_worker_that_is_silent_is_ended_and_more_work_is_no_sign_of
     assert losses == ["the worker showed no sign of life for 120 s and was ended"]
 
 
-async def test_a_slow_worker_is_given_three_times_its_longest_silence_until_its_process_ends(live, clock):
+async def test_a_slow_worker_may_be_silent_for_three_times_its_longest_silence(live, clock):
     handle, processes, losses = await live((READY,), (READY,))
     handle.assign(1, [])
     await clock.pass_s(100)
@@ -155,9 +155,7 @@ async def test_a_slow_worker_is_given_three_times_its_longest_silence_until_its_
     assert len(losses) == 2
 
 
-async def test_after_a_batch_the_next_life_begins_at_once_and_fruitless_lives_are_further_and_further_apart(
-    live, clock
-):
+async def test_after_a_batch_the_restart_comes_at_once_and_otherwise_after_growing_delays(live, clock):
     handle, processes, _ = await live((READY, FREED, None), *itertools.repeat((READY, None), 11))
     await clock.pass_s(0.5)
     assert (len(processes), handle.restarts, handle.state) == (2, 1, WorkerState.READY)
@@ -172,7 +170,7 @@ async def test_after_a_batch_the_next_life_begins_at_once_and_fruitless_lives_ar
 
 
 @pytest.mark.parametrize(("for_good", "lives"), [(True, 1), (False, 5)])
-async def test_a_worker_is_given_up_once_its_model_is_refused_or_after_five_failed_starts(live, clock, for_good, lives):
+async def test_a_worker_is_given_up_if_its_model_is_refused_or_after_five_failed_starts(live, clock, for_good, lives):
     handle, processes, losses = await live(*itertools.repeat((WorkerFailed("needs a GPU", for_good), None), 9))
     while not handle.given_up:
         await clock.pass_s(1)
@@ -180,7 +178,7 @@ async def test_a_worker_is_given_up_once_its_model_is_refused_or_after_five_fail
     assert (handle.state, losses, len(processes)) == (WorkerState.DOWN, ["needs a GPU"] * lives, lives)
 
 
-async def test_what_a_worker_said_last_is_heard_and_what_it_died_of_is_known_until_it_is_ready_again(live, clock):
+async def test_the_last_messages_of_a_worker_count_and_its_loss_is_shown_until_it_is_ready_again(live, clock):
     last = BatchStarted(1, 0.0, {})
     handle, processes, losses = await live((READY, None, last))
     for _ in range(2):
@@ -192,7 +190,7 @@ async def test_what_a_worker_said_last_is_heard_and_what_it_died_of_is_known_unt
     assert handle.loss is None
 
 
-async def test_a_killed_worker_is_known_by_its_signal_even_if_the_handle_sees_its_end_first(monkeypatch):
+async def test_the_signal_that_killed_a_worker_is_known_even_if_the_handle_sees_its_end_first(monkeypatch):
     monkeypatch.setenv("MODEL_OPTIONS", SETTINGS.model_options.model_dump_json(by_alias=True))
     waitpid, pids, seen = os.waitpid, [], threading.Event()
 

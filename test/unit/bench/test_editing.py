@@ -48,7 +48,7 @@ def files_of(folder):
     return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_made_cases_depend_on_the_seed_alone_and_change_nothing_outside_their_masks(tmp_path):
+def test_made_cases_depend_only_on_the_seed_and_change_nothing_outside_their_masks(tmp_path):
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         list(make_cases(tmp_path / name, len(KINDS), seed))
     assert files_of(tmp_path / "a") == files_of(tmp_path / "b") != files_of(tmp_path / "c")
@@ -78,7 +78,7 @@ def test_invalid_cases_are_rejected_with_the_reason(tmp_path, cases, problem):
         read_cases(tmp_path)
 
 
-def test_the_cases_shown_in_the_docs_are_cases():
+def test_the_cases_in_the_docs_are_valid():
     page = Path("docs/editing-bench.md").read_text(encoding="utf-8")
     (shown,) = re.findall(r"^```json\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
     assert [case.id for case in CaseFolder.model_validate_json(shown).cases] == ["portrait-1", "workflow-1"]
@@ -91,7 +91,7 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_placeholders_of_the_cases_own_body_or_else_of_the_template_become_values_words_files_and_links(folder):
+def test_placeholders_of_the_own_body_or_the_template_become_values_words_files_and_links(folder):
     content = {"w": "${width}", "size": "${width}x${height}", "p": ["${instructions}"], "a": "${image}"}
     own = CASE.model_copy(update={"body": EditBody(tasktype="own", content=content | {"b": "${mask_url}"})})
     body = fill(own, folder, TEMPLATE, lambda path: f"s3://bucket/{path.name}")
@@ -102,13 +102,13 @@ def test_placeholders_of_the_cases_own_body_or_else_of_the_template_become_value
 
 
 @pytest.mark.parametrize(("text", "problem"), [("${mask}", "wants a mask"), ("${picture}", "there are image, ")])
-def test_a_placeholder_that_cannot_be_filled_is_named(folder, text, problem):
+def test_the_error_for_an_unfilled_placeholder_names_it(folder, text, problem):
     with pytest.raises(CaseError, match=problem):
         fill(Case(id="one", input="in.png"), folder, EditBody(tasktype="t", content={"m": text}), str)
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
-def test_the_door_accepts_what_each_template_gives(folder, name):
+def test_the_door_accepts_the_requests_of_each_template(folder, name):
     runtime = DeployedRuntime(
         name="r", type=name.partition("-")[0], dynamic_model=name == "sdwebui", card=CARDS.get(name)
     )
@@ -162,7 +162,7 @@ LACKING = JobError(code="rejected", message="There is no such LoRA.")
         (400, None, "rejected with 400: no such runtime"),
     ],
 )
-def test_a_case_has_its_last_picture_and_the_times_of_its_notice_and_manifest_or_says_why_not(
+def test_a_case_gets_its_last_picture_and_its_times_or_the_reason_why_not(
     tmp_path, monkeypatch, status, notice, problem
 ):
     aws = Aws()
@@ -189,7 +189,7 @@ def test_a_case_has_its_last_picture_and_the_times_of_its_notice_and_manifest_or
         assert (tmp_path / result.picture).read_bytes() == PICTURE
 
 
-def test_the_report_holds_figures_against_their_targets_and_says_why_cases_failed(tmp_path):
+def test_the_report_compares_figures_with_their_targets_and_says_why_cases_failed(tmp_path):
     cases = [Case(id="one", kind="light"), Case(id="two")]
     results = [CaseResult("one", total_s=3.0, server_s=1.0, ssim=0.5), CaseResult("two", problem="not\nfound")]
     usage = Usage(cpu_percent=50, ram_bytes=2**31, server_vram_bytes=2**30)
@@ -205,7 +205,7 @@ def test_the_report_holds_figures_against_their_targets_and_says_why_cases_faile
     assert json.loads((tmp_path / "results.json").read_text())["results"][0]["ssim"] == 0.5
 
 
-def test_the_page_for_rating_holds_all_pictures_loads_nothing_and_runs_no_script_of_a_case(folder):
+def test_the_page_for_rating_has_all_pictures_loads_nothing_and_runs_no_script_of_a_case(folder):
     (folder / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n no picture")
     evil = "</script><script>alert(1)</script>"
     cases = [Case(id="one", kind="light", instructions=evil, input="in.png", reference="mask.png"), Case(id="two")]
@@ -223,7 +223,7 @@ def test_the_page_for_rating_holds_all_pictures_loads_nothing_and_runs_no_script
     assert "://" not in page
 
 
-def test_usage_is_this_machines_between_begin_and_end_and_the_most_that_servers_report(monkeypatch):
+def test_usage_is_that_of_this_machine_during_the_run_and_the_maximum_that_servers_report(monkeypatch):
     asked, traffic = threading.Event(), [(10, 20), (15, 40)]
     psutil = SimpleNamespace(
         cpu_percent=lambda: 25.0,

@@ -6,7 +6,7 @@ from bench.figures import Figure, exit_status
 
 
 @pytest.mark.parametrize(("limit", "at_least", "is_kept"), [(2, False, True), (1.9, False, False), (2, True, True)])
-def test_a_limit_is_held_against_the_median_and_fails_the_long_form_alone(limit, at_least, is_kept):
+def test_a_limit_applies_to_the_median_and_fails_only_the_long_form(limit, at_least, is_kept):
     figure = Figure("f", [1, 2, 9], "ms", limit, at_least=at_least)
     assert figure.is_kept is is_kept
     assert ("NOT KEPT" in figure.row()) is not is_kept
@@ -25,5 +25,5 @@ def test_a_gpu_is_busy_while_any_job_runs_and_each_gap_names_the_task_that_ended
     ("arrivals", "durations", "servers", "waits"),
     [([0, 1, 2], [9, 9, 9], 3, [0, 0, 0]), ([0, 0, 1, 1], [5, 2, 9, 1], 2, [0, 0, 1, 4])],
 )
-def test_in_an_ideal_queue_the_next_task_goes_to_the_server_that_is_free_first(arrivals, durations, servers, waits):
+def test_in_an_ideal_queue_the_next_task_goes_to_the_first_free_server(arrivals, durations, servers, waits):
     assert ideal_waits_s(arrivals, durations, servers) == waits

@@ -12,7 +12,7 @@ from PIL import Image
 from runtimes.flux.server.errors import PipelineRefusedError
 from runtimes.flux.server.pipeline.prompts import Prompts
 from runtimes.flux.server.pipeline.recipes import Recipe
-from runtimes.flux.server.pipeline.steps import PreviewTaker, StepCallback
+from runtimes.flux.server.pipeline.steps import StepCallback
 from runtimes.flux.server.ports import DrawingWatch, GenerationRequest
 
 
@@ -31,10 +31,11 @@ def drawn(
     first = requests[0]
     if first.images and first.strength == 0:
         return [[request.images[0]] * len(request.seeds) for request in requests]
-    preview = (
-        PreviewTaker(lambda early: watch.previewed(_decoded(recipe, pipe, early, first))) if first.preview else None
-    )
-    steps = StepCallback(watch, preview)
+
+    def show(early: torch.Tensor) -> None:
+        watch.previewed(_decoded(recipe, pipe, early, first))
+
+    steps = StepCallback(watch, show if first.preview else None)
     denoised = pipe(
         **_arguments(recipe, pipe, requests),
         **_prompts(recipe, requests, encoded),

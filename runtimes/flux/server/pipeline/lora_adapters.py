@@ -37,10 +37,10 @@ def read_loras(pipe: DiffusionPipeline, loras: Sequence[Lora], models_folder: st
             pipe.load_lora_weights(weights, adapter_name=adapter)
         except (SafetensorError, ValueError, KeyError, RuntimeError) as exc:
             reason = str(exc).strip().partition("\n")[0]
-            raise PipelineRefusedError(f"LoRA {lora.name}: {lora.source} does not fit to this model: {reason}") from exc
+            raise PipelineRefusedError(f"LoRA {lora.name}: {lora.source} does not fit this model: {reason}") from exc
         # Diffusers silently ignores weights for another kind of model.
         if not any(adapter in getattr(part, "peft_config", {}) for part in pipe.components.values()):
-            raise PipelineRefusedError(f"LoRA {lora.name}: nothing in {lora.source} fits to this model")
+            raise PipelineRefusedError(f"LoRA {lora.name}: nothing in {lora.source} fits this model")
 
 
 def _adapter_name(position: int) -> str:

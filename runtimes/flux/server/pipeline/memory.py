@@ -35,10 +35,6 @@ class MemoryFootprint:
         each = max(two - one, one / 100)
         return cls(one - each, each / pixels)
 
-    def bytes_of(self, pixels: int) -> float:
-        """Memory for one picture, with the fixed part."""
-        return self.fixed_bytes + self.bytes_per_pixel * pixels
-
     def max_pixels(self, available_bytes: float) -> int:
         """How many pixels fit into this much memory."""
         return max(0, int((available_bytes * _SHARE - self.fixed_bytes) / self.bytes_per_pixel))
@@ -84,7 +80,7 @@ class DeviceMemory:
         if self._least is None:
             return
         _, all_bytes = torch.cuda.mem_get_info(self._device.torch_device)
-        needed_bytes = self._least.bytes_of(width * height)
+        needed_bytes = self._least.fixed_bytes + self._least.bytes_per_pixel * width * height
         if needed_bytes > all_bytes:
             side = math.isqrt(max(self._drawn_pixels, self._max_pixels())) // _STEP * _STEP
             raise PipelineRefusedError(

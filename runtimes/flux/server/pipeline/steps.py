@@ -17,12 +17,13 @@ _STRAIGHT = (FlowMatchEulerDiscreteScheduler, EulerDiscreteScheduler)
 
 
 class StepCallback:
-    """Diffusers calls this after each step of a batch."""
+    """Diffusers calls this after each step of a batch; ``show``, if given, gets the latents of one preview."""
 
-    def __init__(self, watch: DrawingWatch, preview: "PreviewTaker | None") -> None:
+    def __init__(self, watch: DrawingWatch, show: Callable[[torch.Tensor], None] | None) -> None:
         self._watch = watch
-        self._preview = preview
+        self._show = show
         self._last: torch.cuda.Event | None = None
+        self._before: torch.Tensor | None = None
 
     def __call__(self, pipe: DiffusionPipeline, step: int, _time: Any, tensors: dict[str, Any]) -> dict[str, Any]:
         """Report the step, take the preview if it is time; raises PipelineStoppedError if the batch was cancelled."""
@@ -32,8 +33,8 @@ class StepCallback:
             self._watch.stepped(done, pipe.num_timesteps)
         if not self._watch.wanted():
             raise PipelineStoppedError
-        if self._preview is not None:
-            self._preview.take(pipe, step, latents)
+        if self._show is not None and isinstance(pipe.scheduler, _STRAIGHT):
+            self._take_preview(pipe, step, latents, self._show)
         return tensors
 
     def end(self, pipe: DiffusionPipeline) -> None:
@@ -52,23 +53,14 @@ class StepCallback:
             last.synchronize()
         return 1
 
-
-class PreviewTaker:
-    """Takes one preview of a batch's first picture, from the direction of its first steps."""
-
-    def __init__(self, show: Callable[[torch.Tensor], None]) -> None:
-        self._show = show
-        self._before: torch.Tensor | None = None
-        self._taken = False
-
-    def take(self, pipe: DiffusionPipeline, step: int, latents: torch.Tensor) -> None:
-        """Take the preview from the latents after a step, numbered from 0, if it is time."""
-        if self._taken or not isinstance(pipe.scheduler, _STRAIGHT):
-            return
+    def _take_preview(
+        self, pipe: DiffusionPipeline, step: int, latents: torch.Tensor, show: Callable[[torch.Tensor], None]
+    ) -> None:
+        """Show the first picture as the direction of the last step predicts it, once it is time."""
         now = latents[:1].float()
         if self._before is not None and math.ceil(pipe.num_timesteps * PREVIEW_SHARE) <= step + 1 < pipe.num_timesteps:
-            self._taken = True
-            self._show(_expected(pipe, self._before, now).to(latents.dtype))
+            show(_expected(pipe, self._before, now).to(latents.dtype))
+            self._show = None
         self._before = now
 
 

@@ -73,8 +73,17 @@ class BatchLoop:
         self._next.put(message.batch)
 
 
-def run_worker(channel: protocol.WorkerChannel, settings: FluxSettings, device: int) -> None:
-    """Load the model and draw; listen to the server from the start, so that its end also ends the loading."""
+def main() -> None:
+    """Run the worker with the socket and the GPU that the command line names.
+
+    It listens to the server from the start, so that the server's end also ends the loading.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)  # the server decides when its workers end
+    settings = FluxSettings()
+    configure_logging(settings.loglevel)
+    descriptor, device = map(int, sys.argv[1:])
+    channel = protocol.WorkerChannel(socket.socket(fileno=descriptor))
     loop = BatchLoop(channel, settings.model_options.max_batch)
     threading.Thread(target=loop.listen, name="listen", daemon=True).start()
     try:
@@ -89,16 +98,6 @@ def run_worker(channel: protocol.WorkerChannel, settings: FluxSettings, device: 
         _log.exception("the worker ends")
         channel.send(protocol.WorkerFailed(f"{type(exc).__name__}: {exc}", for_good=False))
         raise SystemExit(1) from exc
-
-
-def main() -> None:
-    """Run the worker with the socket and the GPU that the command line names."""
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_IGN)  # the server decides when its workers end
-    settings = FluxSettings()
-    configure_logging(settings.loglevel)
-    descriptor, device = map(int, sys.argv[1:])
-    run_worker(protocol.WorkerChannel(socket.socket(fileno=descriptor)), settings, device)
 
 
 if __name__ == "__main__":

@@ -55,16 +55,6 @@ class AssignedBatch:
         """Its jobs that have not ended."""
         return [job for job in self.jobs.values() if not job.has_ended]
 
-    def is_nearly_drawn(self, encode_s: float) -> bool:
-        """Whether the next batch's prompts must be encoded now to be ready when this batch is drawn."""
-        if self.began is None:
-            return False
-        steps_left = round((1 - self.share) * max(job.request.steps for job in self.jobs.values()))
-        if steps_left <= 1:
-            return True
-        seconds_left = (time.monotonic() - self.began) * (1 - self.share) / self.share if self.share else None
-        return seconds_left is not None and seconds_left <= encode_s * _ENCODE_MARGIN
-
 
 class WorkerHandle:
     """One worker: starts its process, kills it when it hangs, and restarts it when it dies.
@@ -128,8 +118,15 @@ class WorkerHandle:
     @property
     def needs_next(self) -> bool:
         """Whether its device would have to wait if its next batch came any later."""
-        undrawn = self.undrawn
-        return not undrawn or undrawn[0].is_nearly_drawn(self.encode_s)
+        if not (undrawn := self.undrawn):
+            return True
+        batch = undrawn[0]
+        if batch.began is None:
+            return False
+        if round((1 - batch.share) * max(job.request.steps for job in batch.jobs.values())) <= 1:
+            return True
+        drawn_s = time.monotonic() - batch.began
+        return batch.share > 0 and drawn_s * (1 - batch.share) / batch.share <= self.encode_s * _ENCODE_MARGIN
 
     def max_pictures(self, size: tuple[int, int]) -> int:
         """How many pictures of this size fit into its memory at once."""
