@@ -5,7 +5,6 @@ import pytest
 from runtimes.flux.families import FAMILIES
 from runtimes.flux.options import Lora, ModelOptions, card_of
 from runtimes.flux.profiles import PROFILES
-from runtimes.flux.requests import REQUESTS
 from runtimes.flux.server.engine.generation import digest_of, generation_request
 from runtimes.flux.server.errors import InvalidGenerationError
 
@@ -101,17 +100,6 @@ def test_qwen_has_the_guidance_of_its_authors_by_default_and_needs_two_steps(edi
     with pytest.raises(InvalidGenerationError, match="num_inference_steps must be at least 2 for this model, not 1"):
         edited(QWEN, num_inference_steps=1)
     assert [edited(card, num_inference_steps=steps).steps for card, steps in ((QWEN, 2), (KONTEXT, 1))] == [2, 1]
-
-
-@pytest.mark.parametrize(
-    ("task_type", "needed"), [("text-to-image", {"prompt": "a fox"}), ("edit", {"instructions": "bluer"})]
-)
-def test_null_is_the_same_as_leaving_a_field_out(picture, task_type, needed):
-    needed = {**needed, "seed": 1} | ({"image": picture()} if task_type == "edit" else {})
-    nulls, card = dict.fromkeys(REQUESTS[task_type].model_fields), QWEN if task_type == "edit" else DEV
-    parameters = [generation_request(one, task_type, card, "job").parameters for one in (needed, {**nulls, **needed})]
-    assert parameters[0] == parameters[1]
-    assert drawn(DEV, finish={"sharpen": None}).finishing.finish.sharpen == 0
 
 
 def test_loras_apply_with_the_requested_weight():
