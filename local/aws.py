@@ -1,7 +1,7 @@
 """The platform's resources in AWS: the names of bucket, topics and queues, and how to create them."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 import boto3
 
 from configuration.routing import subscription_filter
-from contract.queues import DEAD, RETURNED, TASKS
+from contract.queues import COURIER, DEAD, RETURNED, TASKS, QueueSettings
 from deploy.verify.samples import upload_input
 from jobs.schema import DEFINITION
 from local.api_key import API_KEY_ID
@@ -66,12 +66,14 @@ def provision(endpoint: str, catalog: RuntimeCatalog, *, input_buckets: Iterable
     with ThreadPoolExecutor() as pool:
         # moto imports a service at its first call; in parallel that takes half the time.
         buckets = pool.map(lambda name: s3.create_bucket(Bucket=name), [OUTPUT_BUCKET, *input_buckets])
-        table = pool.submit(dynamodb.create_table, TableName=JOBS_TABLE, **DEFINITION)
-        queues = pool.map(partial(_make_queues, sqs), catalog.names)
+        table = pool.submit(dynamodb.create_table, TableName=JOBS_TABLE, **DEFINITION, **STREAM)
+        queues = pool.map(partial(_make_queues, sqs, (DEAD, RETURNED, TASKS)), catalog.names)
+        courier_queue = pool.submit(_make_queues, sqs, (DEAD, COURIER), COURIER_QUEUE)
         for topic in (TASK_TOPIC_ARN, NOTICE_TOPIC_ARN):
             sns.create_topic(Name=topic.rpartition(":")[2])
         list(buckets)
         table.result()
+        sns.subscribe(TopicArn=NOTICE_TOPIC_ARN, Protocol="sqs", Endpoint=courier_queue.result())
         upload_input(s3, OUTPUT_BUCKET, API_KEY_ID)
         s3.put_bucket_policy(Bucket=OUTPUT_BUCKET, Policy=json.dumps(_OPEN_TO_READERS))
         for runtime, queue_arn in zip(catalog, queues, strict=True):
@@ -79,13 +81,13 @@ def provision(endpoint: str, catalog: RuntimeCatalog, *, input_buckets: Iterable
             sns.subscribe(TopicArn=TASK_TOPIC_ARN, Protocol="sqs", Endpoint=queue_arn, Attributes=policy)
 
 
-def _make_queues(sqs: Any, runtime: str) -> str:
-    """Create a runtime's three queues: its own, the keeper's for exhausted messages, and the dead queue.
+def _make_queues(sqs: Any, chain: Sequence[QueueSettings], base_name: str) -> str:
+    """Create queues, each of which passes on to the one before it what it delivers too often.
 
-    Returns the ARN of the runtime's own queue.
+    Returns the ARN of the last one.
     """
     arn = ""
-    for settings in (DEAD, RETURNED, TASKS):
+    for settings in chain:
         attributes = {
             "VisibilityTimeout": str(settings.visibility_s),
             "MessageRetentionPeriod": str(settings.retention_s),
@@ -93,7 +95,7 @@ def _make_queues(sqs: Any, runtime: str) -> str:
         if arn:
             redrive = {"deadLetterTargetArn": arn, "maxReceiveCount": settings.max_receives}
             attributes["RedrivePolicy"] = json.dumps(redrive)
-        name = f"{runtime}{settings.suffix}"
+        name = f"{base_name}{settings.suffix}"
         sqs.create_queue(QueueName=name, Attributes=attributes)
         arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"
     return arn

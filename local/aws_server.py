@@ -11,6 +11,7 @@ from werkzeug.serving import make_server
 
 from local.aws import provision
 from local.long_poll import mend_long_poll
+from local.streams import mend_streams
 from local.subscriptions import mend_subscriptions, serves_links
 from runtimes.catalog import RuntimeCatalog
 
@@ -27,6 +28,7 @@ def main() -> None:
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
     logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(message)s", level=logging.WARNING)
     mend_long_poll()
+    mend_streams()
     mend_subscriptions(f"http://127.0.0.1:{arguments.port}")
     app = serves_links(DomainDispatcherApplication(create_backend_app))
     backstage = make_server("127.0.0.1", 0, app, threaded=True, request_handler=MotoRequestHandler)

@@ -11,7 +11,15 @@ import aiohttp
 
 from configuration.config import ModelsRuntime
 from deploy.verify.samples import SAMPLE_CHECKPOINT
-from local.aws import JOBS_TABLE, NOTICE_TOPIC_ARN, OUTPUT_BUCKET, TASK_TOPIC_ARN, dead_queue_name, queue_url
+from local.aws import (
+    COURIER_QUEUE,
+    JOBS_TABLE,
+    NOTICE_TOPIC_ARN,
+    OUTPUT_BUCKET,
+    TASK_TOPIC_ARN,
+    dead_queue_name,
+    queue_url,
+)
 from local.layout import Layout
 from local.ports import LOOPBACK
 from local.processes import GivenUpError, Part, Probe
@@ -109,6 +117,21 @@ def keeper_part(layout: Layout) -> Part:
     return _part(
         layout, "keeper", "local.keeper", arguments, START_TIMEOUT_S=start, NOTICE_TOPIC_ARN=NOTICE_TOPIC_ARN, **_NAMES
     )
+
+
+def courier_part(layout: Layout) -> Part:
+    """The courier."""
+    return _part(layout, "courier", "courier", **_NAMES, **webhook_names(layout))
+
+
+def webhook_names(layout: Layout) -> dict[str, str]:
+    """What all that have to do with webhooks get; on this machine they may go anywhere."""
+    return {
+        "COURIER_QUEUE_URL": queue_url(layout.aws_endpoint, COURIER_QUEUE),
+        "COURIER_DEAD_QUEUE_URL": queue_url(layout.aws_endpoint, dead_queue_name(COURIER_QUEUE)),
+        "SIGNING_SECRET": layout.signing_secret,
+        "ALLOW_PRIVATE_ADDRESSES": "true",
+    }
 
 
 def notices_part(layout: Layout) -> Part:

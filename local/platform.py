@@ -73,8 +73,10 @@ class Platform:
             await self.ready(aws)
             for runtime in layout.config.enabled_runtimes:
                 self._launch(parts.agent_part(layout, runtime), self._agents)
-        # Nobody waits for it, because it has nothing to do in the first seconds.
+        # Nobody waits for these, because they have nothing to do in the first seconds.
         self._launch(parts.keeper_part(layout), self._others)
+        if layout.config.webhooks.enabled:
+            self._launch(parts.courier_part(layout), self._others)
         if self.console is not None:
             self._launch(parts.notices_part(layout), self._others)
 
