@@ -4,6 +4,7 @@ The environment is the functions'. HEALTH_PORT=8080 serves /healthz, which answe
 minute.
 """
 
+import contextlib
 import logging
 import os
 import signal
@@ -33,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 
 class Loops:
-    """Threads that repeat their work until the process must end; after an error of AWS they pause."""
+    """Threads that repeat their work until the process must end; after an error they pause."""
 
     def __init__(self) -> None:
         self._stopping = threading.Event()
@@ -66,6 +67,10 @@ class Loops:
             except (BotoCoreError, ClientError) as exc:
                 if answers:
                     logger.warning("%s: AWS does not answer: %s", name, exc)
+                answers, pause_s = False, _PAUSE_S
+            except Exception:  # the other loops have work to do; /healthz tells of this one
+                if answers:
+                    logger.exception("%s failed", name)
                 answers, pause_s = False, _PAUSE_S
             self._stopping.wait(pause_s)
 
@@ -132,7 +137,8 @@ def main() -> None:
         serve_health(int(port), loops)
     ended.wait()
     loops.stop()
-    stream.save()
+    with contextlib.suppress(BotoCoreError, ClientError):  # otherwise the next process repeats a little more
+        stream.save()
 
 
 if __name__ == "__main__":

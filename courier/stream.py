@@ -22,11 +22,15 @@ Handle = Callable[[list[Mapping[str, Any]]], str | None]
 """Handles records; returns the sequence number of the first one that must come again, None if there is none."""
 
 
+class NoStreamError(Exception):
+    """The table has no stream."""
+
+
 class TableStream:
     """The stream of a table, read from where the process before this one stopped, or from its oldest record.
 
     The position in each shard is an item of the table itself; it is saved after records were handled, so a restart
-    repeats some. Calls raise botocore's errors; after an error, ``poll`` goes on with what was not handled.
+    repeats some. Calls raise NoStreamError and botocore's errors; then ``poll`` goes on with what was not handled.
     """
 
     def __init__(self, *, dynamodb: Any, streams: Any, table: str) -> None:
@@ -67,7 +71,10 @@ class TableStream:
 
     def _list(self) -> None:
         if not self._arn:
-            self._arn = self._dynamodb.describe_table(TableName=self._table)["Table"]["LatestStreamArn"]
+            table = self._dynamodb.describe_table(TableName=self._table)["Table"]
+            if (arn := table.get("LatestStreamArn")) is None:
+                raise NoStreamError(f"Table {self._table} has no stream; give it one with new and old images.")
+            self._arn = arn
             item = self._dynamodb.get_item(TableName=self._table, Key=key_of(self._pk)).get("Item", {})
             self._positions = strict_json.loads(read_values(item).get("positions", "{}"))
         self._parents = {shard["ShardId"]: shard.get("ParentShardId") for shard in self._shards()}

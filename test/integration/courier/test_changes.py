@@ -1,10 +1,14 @@
 """What webhooks are told while a job runs, from the table's stream."""
 
+import uuid
+
 import pytest
 
 from courier.batches import handle_changes
 from courier.courier import MAX_PROGRESS_AGE_S, PROGRESS_PAUSE_S
+from courier.stream import NoStreamError, TableStream
 from jobs import commands
+from test.kit.jobs import JobsTable
 
 ALL = ("started", "progress", "output", "completed")
 
@@ -168,3 +172,10 @@ def test_records_come_again_from_the_first_that_sqs_did_not_take(world):
     assert calls == [10, 2, 2]
     world.pass_time()
     assert sorted(webhook.data["job"] for webhook in world.received) == sorted(task.metadata.job for task in tasks)
+
+
+def test_a_table_without_a_stream_is_named(aws):
+    table = JobsTable(aws.dynamodb, f"streamless-{uuid.uuid4().hex[:8]}").store.table
+    stream = TableStream(dynamodb=aws.dynamodb, streams=aws.client("dynamodbstreams"), table=table)
+    with pytest.raises(NoStreamError, match=table):
+        stream.poll(lambda _: None)
