@@ -26,6 +26,11 @@ def content_key(job: str) -> str:
     return f"{TASKS_PREFIX}{job}.json"
 
 
+def preview_key(job: str) -> str:
+    """Key of the latest picture that shows how far a job is."""
+    return f"{PREVIEWS_PREFIX}{job}"
+
+
 def s3_url(bucket: str, key: str) -> str:
     """Write an s3:// link."""
     return f"s3://{bucket}/{key}"

@@ -24,6 +24,7 @@ from queue_agent.inputs.web import Web
 from queue_agent.kubernetes import BusyAnnotator, in_cluster_patch
 from queue_agent.log import configure_logging
 from queue_agent.memory import MemoryBudget
+from queue_agent.previews import Previews
 from queue_agent.processing import Processor
 from queue_agent.results import Results
 from queue_agent.scheduler.slots import Scheduler
@@ -70,6 +71,7 @@ async def run(settings: Settings) -> None:
             fetch_inputs=inputs.fetch,
             store=store,
             results=Results(s3=store, bucket=settings.bucket, runtime_name=settings.runtime_name),
+            previews=Previews(server=server, store=store, bucket=settings.bucket),
             publish=partial(publish, aws.sns, settings.notice_topic_arn),
             memory=MemoryBudget(settings.memory_budget_bytes),
             deadlines=settings.deadlines,

@@ -26,6 +26,7 @@ class JobContext:
         slot: Its place in the schedule.
         redrives: How often an operator has redriven it; results of an earlier redrive are void.
         is_over: Whether the job has ended and its message is acked.
+        previewed_s: When its latest preview was stored, seconds since 1970; None without one.
         outputs: What its stored pictures are, in order.
         timings_s: Seconds of each stage that has ended without an error.
     """
@@ -41,6 +42,7 @@ class JobContext:
     telemetry: Recorder
     redrives: int = 0
     is_over: bool = False
+    previewed_s: float | None = None
     outputs: tuple[StoredOutput, ...] = ()
     timings_s: dict[str, float] = field(default_factory=dict)
 

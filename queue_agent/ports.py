@@ -11,6 +11,7 @@ from contract.task import Task
 from jobs.job import Progress
 from queue_agent.media import Media
 
+MAX_PREVIEW_BYTES = 2 * 1024 * 1024
 MAX_UNITS = 1e6
 """More than any job has; larger counts are reduced to it."""
 
@@ -250,3 +251,11 @@ class Supervised(ABC):
 
         Never raises: a job must not fail because its progress is unknown.
         """
+
+    async def preview(self, job: str) -> bytes | None:  # noqa: ARG002 (an override's)
+        """The latest picture of how far a running job is, at most MAX_PREVIEW_BYTES; None without one.
+
+        Raises:
+            ServerError: The server does not answer.
+        """
+        return None

@@ -36,6 +36,7 @@ from queue_agent.lease import Lease, claim_job
 from queue_agent.media import Media
 from queue_agent.memory import MemoryBudget
 from queue_agent.ports import Input, PreparedTask, Result
+from queue_agent.previews import Previews
 from queue_agent.results import Results
 from queue_agent.scheduler.slots import Slot
 from queue_agent.telemetry.recorder import Recorder
@@ -64,6 +65,7 @@ class Processor:
     """Reads the inputs of a tenant's task."""
     store: S3Objects
     results: Results
+    previews: Previews
     publish: Callable[[Notice], Awaitable[None]]
     """Sends a notice to all subscribers."""
     memory: MemoryBudget
@@ -124,7 +126,8 @@ class Processor:
                 try:
                     with lease.interruptible():
                         prepared = await self._prepared(job, lease, preparation)
-                        result = await self.execution.run(job, lease, prepared)
+                        async with self.previews.kept(job):
+                            result = await self.execution.run(job, lease, prepared)
                     notice = await self._store(job, lease, result)
                 except TaskError as exc:
                     logger.info("%s: %s", exc.status, exc.code)

@@ -225,7 +225,20 @@ class QueuedServer(QueuedExecutor[JobT], Supervised):
 
     async def progress(self, job: str) -> Progress | None:
         """How far a job is while it has the GPU."""
-        return next((one.progress for one in self._jobs.values() if one.job == job and one.is_running), None)
+        running = self._running(job)
+        return None if running is None else running.progress
+
+    async def preview(self, job: str) -> bytes | None:
+        """What the server shows of a job while it has the GPU."""
+        running = self._running(job)
+        return None if running is None else await self._preview_of(running)
+
+    async def _preview_of(self, job: JobT) -> bytes | None:  # noqa: ARG002 (an override's)
+        """The latest picture of how far a job is; None without one."""
+        return None
+
+    def _running(self, job: str) -> JobT | None:
+        return next((one for one in self._jobs.values() if one.job == job and one.is_running), None)
 
     async def aclose(self) -> None:
         """Close connections."""

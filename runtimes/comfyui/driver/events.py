@@ -16,7 +16,7 @@ from websockets.exceptions import WebSocketException
 
 from contract import strict_json
 from jobs.job import Progress
-from queue_agent.ports import RunSignals, progress_of
+from queue_agent.ports import MAX_PREVIEW_BYTES, RunSignals, progress_of
 from runtimes._http import as_object
 from runtimes._queued import QueuedJob
 from runtimes._wording import shorten
@@ -50,6 +50,7 @@ class Prompt(QueuedJob[Workflow]):
         recorded: Set when the server says that the prompt is over and in its history.
         blocked: Why nodes were skipped, the first 20 of them, in their words.
         pictures: Pictures that came through the socket, with the node that sent each.
+        preview: The latest picture of a node's unfinished work that is not too large; None before the first.
     """
 
     def __init__(self, job: str, server_id: str, prepared: Workflow, signals: RunSignals) -> None:
@@ -59,6 +60,7 @@ class Prompt(QueuedJob[Workflow]):
         self._progress: Progress | None = None
         self.blocked: list[str] = []
         self.pictures: list[tuple[str, bytes]] = []
+        self.preview: bytes | None = None
         self._kept_bytes = 0
 
     @property
@@ -189,7 +191,7 @@ class EventStream:
             prompt.heed(kind, data)
 
     def _take_picture(self, frame: bytes) -> None:
-        """Keep a picture if the node that sent it is one to save; all others are previews."""
+        """Keep a picture if the node that sent it is one to save; of all others, which are previews, the latest."""
         try:
             kind, length_or_format = struct.unpack_from(">II", frame)
             if kind == _PREVIEW_IMAGE:
@@ -203,8 +205,12 @@ class EventStream:
         except (struct.error, ValueError):
             return
         prompt = self._prompts.get(prompt_id or "")
-        if prompt is not None and node_id is not None and prompt.prepared.class_of(node_id) == WEBSOCKET_CLASS:
+        if prompt is None or node_id is None:
+            return
+        if prompt.prepared.class_of(node_id) == WEBSOCKET_CLASS:
             prompt.keep(node_id, picture)
+        elif len(picture) <= MAX_PREVIEW_BYTES:
+            prompt.preview = picture
 
 
 def _fraction(value: Any, most: Any) -> float | None:

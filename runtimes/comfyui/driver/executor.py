@@ -129,6 +129,9 @@ class ComfyUI(QueuedServer[Prompt]):
         error = ending_error(entry)
         return JobReport(state="failed" if error else "succeeded", error=error, details=entry)
 
+    async def _preview_of(self, job: Prompt) -> bytes | None:
+        return job.preview
+
     async def _result(self, job: Prompt, report: JobReport) -> Result:
         return await asyncio.to_thread(self._collect, job, report.details)
 

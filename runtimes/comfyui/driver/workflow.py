@@ -22,6 +22,9 @@ from runtimes.comfyui.checks import EXTRA_DATA, TARGETS, split, workflow_errors
 WEBSOCKET_CLASS = "SaveImageWebsocket"
 """The node whose pictures come only through the websocket."""
 
+_PREVIEWS = {"preview_method": "latent2rgb"}
+"""Has samplers send pictures, at hardly any cost, since December 2025 (github.com/Comfy-Org/ComfyUI/pull/11261); an
+earlier server does so if it was started with --preview-method."""
 _RUN_INPUT = "sd_on_eks_run"
 _SEED_INPUTS = ("seed", "noise_seed")
 _ANY_FILE: tuple[str, ...] = ()
@@ -154,7 +157,8 @@ def workflow_of(task: Task) -> Workflow:
     for node_id, node in graph.items():
         if len(node["class_type"]) > MAX_NAME_CHARS:  # it is asked for in a path
             raise InvalidTask(f"{shorten_name(node_id)}.class_type may have at most {MAX_NAME_CHARS} characters")
-    return Workflow(graph, beside.get(EXTRA_DATA) or {}, beside.get(TARGETS), work_of(graph))
+    previews = _PREVIEWS if "preview" in (task.metadata.keep or ()) else {}
+    return Workflow(graph, {**previews, **(beside.get(EXTRA_DATA) or {})}, beside.get(TARGETS), work_of(graph))
 
 
 def inputs_in(workflow: Workflow) -> dict[str, list[tuple[str, str, str]]]:

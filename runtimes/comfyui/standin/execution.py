@@ -63,8 +63,9 @@ class _PromptRun:
 
     @property
     def previews(self) -> bool:
-        """Whether nodes send a picture at each step."""
-        return self._machine.control.faults.previews
+        """Whether nodes send a picture at each step: as the server was started, or as the prompt asks."""
+        method = self._item.extra_data.get("preview_method")
+        return self._machine.control.faults.previews or method in ("auto", "latent2rgb", "taesd")
 
     async def step(self, value: int, limit: int, picture: Image.Image | None = None) -> None:
         """Wait for the time of a sampling step, then report progress; a held job repeats this."""

@@ -80,6 +80,7 @@ class FluxJob(QueuedJob[PreparedRequest]):
     ) -> None:
         super().__init__(job, server_id, prepared, signals)
         self.heard = 0  # events so far
+        self.has_preview = False  # an edit may ask the server itself for one
         self._clock = clock
         self._began_s = 0.0
         self._step: _Step | None = None
@@ -116,6 +117,7 @@ class FluxJob(QueuedJob[PreparedRequest]):
         if "step" in data:
             self._steps = data["step"], data.get("steps")
         self.note_state(data.get("state"), data.get("batch"))
+        self.has_preview |= event.kind == "output" and data.get("kind") == "preview"
         if event.kind == "freed":
             self.free()
 

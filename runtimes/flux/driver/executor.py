@@ -8,7 +8,7 @@ from typing import Any
 
 from contract.task import Task
 from queue_agent.errors import ServerError
-from queue_agent.ports import Capacity, Inputs, Output, Result
+from queue_agent.ports import MAX_PREVIEW_BYTES, Capacity, Inputs, Output, Result
 from runtimes._http import Answer, ModelServerClient
 from runtimes._queued import JobReport, QueuedServer
 from runtimes._wording import shorten
@@ -90,6 +90,12 @@ class Flux(QueuedServer[FluxJob]):
 
     async def _withdraw(self, server_id: str) -> None:
         await self._client.send("DELETE", f"jobs/{server_id}", timeout_s=10)
+
+    async def _preview_of(self, job: FluxJob) -> bytes | None:
+        if not job.has_preview:
+            return None
+        answer = await self._client.send("GET", f"jobs/{job.server_id}/outputs/0", max_bytes=MAX_PREVIEW_BYTES)
+        return answer.body if answer.status == HTTPStatus.OK else None
 
     async def _result(self, job: FluxJob, report: JobReport) -> Result:
         reported = report.details

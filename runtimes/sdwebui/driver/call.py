@@ -41,6 +41,13 @@ _PLATFORM_KEYS = (
 )
 """What stands among alwayson_scripts for the platform; SD WebUI would take each for the name of a script."""
 
+PREVIEW_SETTINGS: Mapping[str, Any] = {
+    "live_previews_enable": True,
+    "show_progress_type": "Approx cheap",
+    "show_progress_every_n_steps": 1,
+}
+"""With these the server makes a small picture of the latents, when it is asked for one, at hardly any cost; other types
+need models of their own, which it would download."""
 _SAVING_SETTINGS = ("save_", "samples_save", "grid_save")
 """How settings begin that make the server write files."""
 _IMAGE_FIELDS = frozenset(
@@ -133,8 +140,9 @@ def call_of(task: Task) -> Call:
     # Null stands for what is left out; SD WebUI takes it for a value in fields that have no such value.
     body = {key: value for key, value in copy.deepcopy(content).items() if value is not None}
     scripts = _mapping(body, "alwayson_scripts")
+    previews = PREVIEW_SETTINGS if "preview" in (task.metadata.keep or ()) else {}
     platform = {key: scripts.pop(key) for key in _PLATFORM_KEYS if key in scripts}
-    settings = {**_mapping(body, "override_settings"), **_mapping(platform, "override_settings")}
+    settings = {**previews, **_mapping(body, "override_settings"), **_mapping(platform, "override_settings")}
     if platform.get("sd_vae"):
         settings["sd_vae"] = platform["sd_vae"]
     for key in (CHECKPOINT_ATTRIBUTE, "force_task_id", "alwayson_scripts", "override_settings"):

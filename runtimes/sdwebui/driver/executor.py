@@ -5,10 +5,12 @@ import logging
 from contextlib import suppress
 from typing import Any, Self
 
+import pybase64
+
 from contract.task import Task
 from jobs.job import Progress
 from queue_agent.errors import ServerAway, ServerError
-from queue_agent.ports import Capacity, Executor, Inputs, Result, RunSignals, Supervised, progress_of
+from queue_agent.ports import MAX_PREVIEW_BYTES, Capacity, Executor, Inputs, Result, RunSignals, Supervised, progress_of
 from queue_agent.settings import Settings
 from runtimes._http import ModelServerClient, as_object
 from runtimes.catalog import DEFAULT_MAX_PIXELS
@@ -22,6 +24,7 @@ logger = logging.getLogger(__name__)
 API_PATH = "/sdapi/v1/"
 _MAX_ANSWER_BYTES = 512 * 1024 * 1024
 """Its pictures are held in memory until they are stored."""
+_MAX_PREVIEW_ANSWER_BYTES = 2 * MAX_PREVIEW_BYTES
 _STOP_PAUSE_S = 0.2
 _STOPPING_S = 10.0
 _JUST_BEGUN = 0.01
@@ -124,6 +127,14 @@ class SdWebUI(Executor, Supervised):
             steps=steps,
             stage="sampling" if steps else None,
         )
+
+    async def preview(self, job: str) -> bytes | None:  # noqa: ARG002 (one runs at a time)
+        """The picture that the server makes of the running job's latents when it is asked; see PREVIEW_SETTINGS."""
+        answer = await self._client.get_object("progress", timeout_s=5, max_bytes=_MAX_PREVIEW_ANSWER_BYTES)
+        image = answer.get("current_image")
+        if not isinstance(image, str) or not as_object(answer.get("state")).get("job"):
+            return None
+        return pybase64.b64decode(image.rpartition("base64,")[2])
 
     async def interrupt(self, job: str, claim: int) -> None:  # noqa: ARG002 (the server interrupts whatever runs)
         """Stop the running job; returns once it has ended, or after 10 s."""

@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import Mapping
+from functools import partial
 from random import SystemRandom
 from typing import Any
 
@@ -17,6 +18,7 @@ from runtimes.standin.painter import Brief, unfinished
 
 _VERSION = "1.10.1"
 _TURN_S = 0.02
+_PREVIEW_SCALE = 4
 _SEEDS = 4294967294
 _MAX_PICTURES = 100_000
 """The real server makes lists with an item for each picture before it draws any."""
@@ -120,6 +122,7 @@ async def _draw(machine: WebuiMachine, request: _Drawing, checkpoint: Checkpoint
             break
         if batches > 1:
             progress.job = f"Batch {batch + 1} out of {batches}"
+        machine.paint_preview = partial(_preview, machine, request, checkpoint, request.seed + batch * size)
         share = await _sample(machine, request)
         for seed in range(request.seed + batch * size, request.seed + (batch + 1) * size):
             picture = await asyncio.to_thread(_picture, machine, request, checkpoint, seed)
@@ -127,6 +130,13 @@ async def _draw(machine: WebuiMachine, request: _Drawing, checkpoint: Checkpoint
         progress.job_no += 1
         progress.sampling_step = 0
     return images
+
+
+def _preview(machine: WebuiMachine, request: _Drawing, checkpoint: Checkpoint, seed: int) -> str:
+    """The first picture of a batch as it is now, a quarter as wide and high, as a JPEG in base64."""
+    progress = machine.progress
+    picture = unfinished(_picture(machine, request, checkpoint, seed), progress.sampling_step / progress.sampling_steps)
+    return machine.control.painter.base64(picture.reduce(_PREVIEW_SCALE), "JPEG")
 
 
 async def _sample(machine: WebuiMachine, request: _Drawing) -> float:

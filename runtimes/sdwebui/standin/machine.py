@@ -5,7 +5,7 @@ import hashlib
 import itertools
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -17,6 +17,7 @@ from runtimes.standin.control import Control
 _FOLDER = Path(__file__).parent
 CATALOG: dict[str, Any] = json.loads((_FOLDER / "catalog.json").read_text())
 """The server's fixed lists: samplers, schedulers, upscalers, scripts."""
+_DEFAULT_OPTIONS: dict[str, Any] = json.loads((_FOLDER / "options.json").read_text())
 _MODELS_FOLDER = "/srv/sdwebui/models/Stable-diffusion"
 
 
@@ -73,15 +74,22 @@ class WebuiProgress:
 
 
 class WebuiMachine:
-    """The state that requests share; `saved` has all options that were ever set."""
+    """The state that requests share.
+
+    Attributes:
+        saved: All options that were ever set.
+        paint_preview: Makes the picture of the running job as it is now, in base64; None where it draws nothing.
+    """
 
     def __init__(self, control: Control) -> None:
         self.control = control
-        self.options: dict[str, Any] = json.loads((_FOLDER / "options.json").read_text())
+        self.options = dict(_DEFAULT_OPTIONS)
         self.saved: dict[str, Any] = {}
         self.checkpoints = [Checkpoint(name) for name in control.models]
         self.loaded: Checkpoint | None = None
         self.progress = WebuiProgress()
+        self.paint_preview: Callable[[], str] | None = None
+        self._previewed: tuple[int, str | None] = (0, None)
         self._lock = asyncio.Lock()
         self._numbers = itertools.count(1)
         if control.models:
@@ -114,6 +122,32 @@ class WebuiMachine:
         if self.checkpoints:
             self.load_checkpoint()
         return {}
+
+    def read_options(self) -> dict[str, Any]:
+        """Return the options.
+
+        Raises:
+            WebuiError: A number was set to what is none.
+        """
+        for key, default in _DEFAULT_OPTIONS.items():
+            if isinstance(default, int | float) and not isinstance(default, bool):
+                try:
+                    float(self.options[key])
+                except (TypeError, ValueError) as exc:
+                    words = "value is not a valid float (type=type_error.float)"
+                    error = f"1 validation error for Options\nresponse -> {key}\n  {words}"
+                    raise broken("ValidationError", error) from exc
+        return self.options
+
+    async def current_image(self) -> str | None:
+        """The picture of the running job, made again after so many steps as the options say."""
+        paint, step, options = self.paint_preview, self.progress.sampling_step, self.options
+        if paint is None:
+            return None
+        every = options["show_progress_every_n_steps"]
+        if options["live_previews_enable"] and every > 0 and step - self._previewed[0] >= every:
+            self._previewed = step, await asyncio.to_thread(paint)
+        return self._previewed[1]
 
     def interrupt(self) -> dict[str, Any]:
         """End the running job after its current step; return the answer."""
@@ -156,6 +190,7 @@ class WebuiMachine:
             progress = self.progress = WebuiProgress(
                 job=kind, job_count=-1, job_timestamp=time.strftime("%Y%m%d%H%M%S")
             )
+            self.paint_preview, self._previewed = None, (0, None)
             entry = self.control.open_job(name or f"{kind}-{next(self._numbers)}", kind)
             try:
                 await self.control.meet_job()
@@ -165,4 +200,4 @@ class WebuiMachine:
                 raise
             finally:
                 entry.close("interrupted" if progress.interrupted else "success")
-                progress.job, progress.job_count = "", 0
+                progress.job, progress.job_count, self.paint_preview = "", 0, None

@@ -36,6 +36,7 @@ def build(control: Control) -> web.Application:
         ("options", _post_options),
     ):
         app.router.add_post(_PREFIX + path, partial(handler, machine))
+    app.router.add_get(f"{_PREFIX}progress", partial(_get_progress, machine))
     for (method, path), payload in _PAYLOADS.items():
         app.router.add_route(method, _PREFIX + path, partial(_tell, machine, payload))
     return app
@@ -100,13 +101,17 @@ async def _post_options(machine: WebuiMachine, request: web.Request) -> web.Resp
     return _answer(None)
 
 
+async def _get_progress(machine: WebuiMachine, request: web.Request) -> web.Response:
+    image = None if request.query.get("skip_current_image") == "true" else await machine.current_image()
+    return _answer({**machine.progress.as_json(), "current_image": image})
+
+
 async def _tell(machine: WebuiMachine, payload: Callable[[WebuiMachine], Any], _: web.Request) -> web.Response:
     return _answer(payload(machine))
 
 
 _PAYLOADS: dict[tuple[str, str], Callable[[WebuiMachine], Any]] = {
-    ("GET", "options"): lambda machine: machine.options,
-    ("GET", "progress"): lambda machine: machine.progress.as_json(),
+    ("GET", "options"): WebuiMachine.read_options,
     ("POST", "interrupt"): WebuiMachine.interrupt,
     ("GET", "sd-models"): lambda machine: [one.as_json() for one in machine.checkpoints],
     ("POST", "refresh-checkpoints"): lambda _: None,

@@ -8,9 +8,11 @@ import time
 
 import httpx
 import pytest
+from PIL import Image
 
 from api.operations.runtimes import QueueEstimates
 from contract.ids import new_job_id
+from contract.objects import preview_key, tenant_label
 from jobs import commands
 from test.kit.processes import HTTP
 from test.kit.tasks import WORKFLOW, content_of
@@ -84,6 +86,24 @@ def test_a_running_job_tells_its_step_and_stage_and_has_a_new_version_only_where
         pod.model.hold(0)
         assert rig.notice(task_id)["result"]
         assert rig.record(job).step is None
+
+
+@pytest.mark.parametrize("runtime_type", ["sdwebui", "comfyui"])
+def test_a_running_job_whose_task_keeps_previews_shows_how_far_its_picture_is(kit, runtime_type):
+    with kit.rig(runtime_type) as rig:
+        pod = rig.add_pod(step_s=0.1).start()
+        HTTP.post(f"{pod.server_url}/sdapi/v1/options", json={"live_previews_enable": False})  # as in the image
+        pod.model.hold(40)
+        job = new_job_id()
+        task_id = rig.submit(steps=60, job=job, keep=["preview"], tenant="t")
+        rig.until(lambda: (record := rig.record(job)) and record.previewed_s)
+        place = {"Bucket": rig.bucket, "Key": preview_key(job)}
+        preview = rig.aws.s3.get_object(**place)
+        assert (preview["ContentType"], preview["Metadata"]) == ("image/jpeg", {"tenant": tenant_label("t")})
+        assert Image.open(preview["Body"]).size == ((16, 16) if runtime_type == "sdwebui" else (64, 64))
+        pod.model.hold(0)
+        assert rig.notice(task_id)["result"]
+        assert len(rig.notice(task_id)["image_url"]) == 1
 
 
 @pytest.mark.parametrize("runtime_type", ["comfyui", "flux"])

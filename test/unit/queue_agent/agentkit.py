@@ -13,6 +13,7 @@ from jobs.job import Claim
 from queue_agent.execution import Execution
 from queue_agent.memory import MemoryBudget
 from queue_agent.ports import Capacity, Output, Result, Work
+from queue_agent.previews import Previews
 from queue_agent.processing import Processor
 from queue_agent.results import Results
 from queue_agent.scheduler.slots import Scheduler
@@ -170,6 +171,9 @@ class FakeServer:
     async def progress(self, job):
         return None
 
+    async def preview(self, job):
+        return None
+
     async def liveness_token(self):
         return len(self.runs)
 
@@ -212,6 +216,7 @@ class Agent:
             fetch_inputs=no_inputs,
             store=self.store,
             results=Results(s3=self.store, bucket="bucket", runtime_name="r"),
+            previews=Previews(server=self.server, store=self.store, bucket="bucket"),
             publish=lambda notice: self.publish(notice),  # noqa: PLW0108 (tests replace it)
             memory=memory or MemoryBudget(2**30),
             deadlines=Deadlines(**limits),

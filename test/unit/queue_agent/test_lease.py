@@ -78,6 +78,21 @@ async def test_a_long_jobs_progress_is_written_when_it_changes_by_a_percent_and_
     assert queue.log == []
 
 
+async def test_a_new_preview_is_told_with_the_progress_as_it_was(queue, looks):
+    jobs, said = FakeTable(), [Progress(step=1, steps=2), None]
+    jobs.renew = AsyncMock(return_value=False)
+    lease = lease_of(jobs, queue, AsyncMock(side_effect=lambda: said.pop(0) if len(said) > 1 else said[0]))
+
+    def is_told():
+        if jobs.renew.await_count == 1:
+            lease._job.previewed_s = 7.0
+        return jobs.renew.await_count == 2
+
+    await held(lease, is_told)
+    written = [call.kwargs["progress"] for call in jobs.renew.await_args_list]
+    assert written == [Progress(step=1, steps=2), Progress(step=1, steps=2, previewed_s=7.0)]
+
+
 async def test_a_write_of_progress_does_not_prolong_the_lease_which_the_message_would_not_follow(queue, looks):
     jobs = FakeTable()
     jobs.renew = AsyncMock(return_value=False)

@@ -14,9 +14,10 @@ JOB = "01a1fbd3-be07-75d4-8441-81dd5d036ae5"
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
 
 
-def task_of(content, tasktype="text-to-image"):
+def task_of(content, tasktype="text-to-image", **metadata):
     """A task with a content."""
-    return Task.model_validate({"metadata": {"id": "a", "runtime": "r", "tasktype": tasktype}, "content": content})
+    metadata = {"id": "a", "runtime": "r", "tasktype": tasktype, **metadata}
+    return Task.model_validate({"metadata": metadata, "content": content})
 
 
 def signals(said):

@@ -13,7 +13,7 @@ from test_comfyui_workflow import entry, graph
 from jobs.job import Progress
 from queue_agent.errors import NoOutput, ServerError
 from queue_agent.media import identify
-from queue_agent.ports import RunSignals
+from queue_agent.ports import MAX_PREVIEW_BYTES, RunSignals
 from runtimes.comfyui.driver.events import EventStream, Prompt
 from runtimes.comfyui.driver.executor import ComfyUI
 from runtimes.comfyui.driver.workflow import Workflow
@@ -70,16 +70,21 @@ def test_a_prompt_frees_the_gpu_with_any_ending_of_its_own_and_is_recorded_after
 
 
 @pytest.mark.parametrize(
-    "messages",
+    ("messages", "preview"),
     [
-        [frame("3", b"preview"), frame("10", b"picture"), frame("10", b"another's", "other")],
-        [event("executing", node="3"), bare_frame(b"preview"), event("executing", node="10"), bare_frame(b"picture")],
+        ([frame("3", b"early"), frame("3", b"late"), frame("10", b"picture"), frame("3", b"x", "other")], b"late"),
+        (
+            [event("executing", node="3"), bare_frame(b"old"), event("executing", node="10"), bare_frame(b"picture")],
+            b"old",
+        ),
         # After a reconnect the node comes without its prompt.
-        [event("executing", node="3"), event("executing", node="10", prompt_id=None), bare_frame(b"picture")],
+        ([event("executing", node="3"), event("executing", node="10", prompt_id=None), bare_frame(b"picture")], None),
+        ([frame("3", b"a"), frame("3", bytes(MAX_PREVIEW_BYTES + 1)), frame("10", b"picture")], b"a"),
     ],
 )
-def test_pictures_of_the_websocket_node_are_kept_and_previews_of_the_sampler_are_not(messages):
-    assert hear(*messages).pictures == [("10", b"picture")]
+def test_pictures_of_the_websocket_node_are_kept_and_of_the_samplers_previews_the_latest(messages, preview):
+    mine = hear(*messages)
+    assert (mine.pictures, mine.preview) == ([("10", b"picture")], preview)
 
 
 @pytest.mark.parametrize(

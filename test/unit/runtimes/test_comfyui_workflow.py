@@ -209,3 +209,13 @@ def test_a_node_is_called_by_its_title_or_else_its_class_and_by_its_id_where_oth
     names = [workflow.name_of(node_id) for node_id in ("1", "2", "3", "4", "5")]
     assert names == ["Hires fix ?", "KSampler", "VAEDecode (3)", "VAEDecode (4)", None]
     assert len(Workflow({"1": {**titled, "_meta": {"title": "x" * 10_000}}}).name_of("1")) == 200
+
+
+def test_samplers_are_asked_for_previews_only_where_the_task_keeps_them_and_has_no_method_of_its_own():
+    asked = {"preview_method": "taesd", "extra_pnginfo": {}}
+    for content, keep, expected in (
+        (GRAPH, None, {}),
+        (GRAPH, ["preview"], {"preview_method": "latent2rgb"}),
+        ({"prompt": GRAPH, "extra_data": asked}, ["preview"], asked),
+    ):
+        assert workflow_of(task_of(content, "pipeline", keep=keep)).extra_data == expected

@@ -6,7 +6,7 @@ import time
 
 import pytest
 from aiohttp import web
-from driverkit import answer, client_of, signals, task_of
+from driverkit import PNG, answer, client_of, signals, task_of
 
 from jobs.job import Progress
 from queue_agent.errors import ExecutionFailed, InvalidTask, Rejected, ServerError, ServerLoading
@@ -162,6 +162,22 @@ def test_steps_are_those_that_the_server_counts_and_none_are_invented():
     assert job.progress is None
     job.heed(Event("progress", {"progress": 0.25, "step": 2, "steps": 4}))
     assert job.progress == Progress(fraction=0.25, step=2, steps=4, stage="sampling")
+
+
+async def test_the_preview_that_an_edit_asks_the_server_for_is_shown_once_it_is_there():
+    async def give(_request):
+        return web.Response(body=PNG)
+
+    job, _ = job_and_said()
+    job.heed(Event("state", {"state": "running"}))
+    async with client_of(web.get("/jobs/id/outputs/0", give)) as client:
+        flux = Flux(client)
+        flux._jobs["id"] = job
+        job.heed(Event("output", {"number": 1, "kind": "picture"}))
+        assert await flux.preview("job") is None
+        job.heed(Event("output", {"number": 0, "kind": "preview"}))
+        assert await flux.preview("job") == PNG
+        assert await flux.preview("other") is None
 
 
 def failed(code, message="No."):

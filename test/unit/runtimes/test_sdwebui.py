@@ -15,7 +15,7 @@ from queue_agent.media import identify
 from runtimes._http import AnswerStream
 from runtimes.sdwebui.checkpoints import infotext_pairs
 from runtimes.sdwebui.driver.answer import error_of, result_of
-from runtimes.sdwebui.driver.call import call_of
+from runtimes.sdwebui.driver.call import PREVIEW_SETTINGS, call_of
 
 
 def encoded(data):
@@ -66,6 +66,14 @@ def test_a_field_goes_before_an_infotext_and_no_checkpoint_is_left_in_the_reques
     assert (call.checkpoint, call.other_checkpoints) == (checkpoint, others)
     assert "sd_model_checkpoint" not in call.body
     assert "Model hash" not in infotext_pairs(call.body["infotext"])
+
+
+def test_live_previews_are_switched_on_for_tasks_alone_that_keep_them_and_off_again_after_them():
+    mine = {"show_progress_type": "Full"}
+    assert call_of(task_of({})).body["override_settings"] == {}
+    call = call_of(task_of({"override_settings": mine}, keep=["preview"]))
+    assert call.body["override_settings"] == {**PREVIEW_SETTINGS, **mine}
+    assert call.overridden == PREVIEW_SETTINGS.keys()
 
 
 def test_settings_that_an_infotext_may_override_are_saved_beforehand():

@@ -1,8 +1,10 @@
 """The driver against servers that hang up, and those with checkpoints."""
 
+import base64
+
 import pytest
 from aiohttp import web
-from driverkit import client_of, signals, task_of
+from driverkit import PNG, client_of, signals, task_of
 
 from jobs.job import Progress
 from queue_agent.errors import Rejected, ServerError
@@ -50,6 +52,24 @@ async def test_progress_is_that_of_the_job_that_runs_as_the_server_counts_its_st
 
     async with client_of(web.get("/progress", tell)) as client:
         assert await SdWebUI(client, dynamic_model=False).progress("job") == expected
+
+
+@pytest.mark.parametrize(
+    ("image", "job", "expected"),
+    [
+        (base64.b64encode(PNG).decode(), "scripts_txt2img", PNG),
+        (f"data:image/png;base64,{base64.b64encode(PNG).decode()}", "scripts_txt2img", PNG),
+        (base64.b64encode(PNG).decode(), "", None),  # of the job before
+        *[(image, "scripts_txt2img", None) for image in (None, 7, "")],
+    ],
+)
+async def test_a_preview_is_the_running_jobs_picture_as_it_is_now(image, job, expected):
+    async def tell(request):
+        assert "skip_current_image" not in request.query
+        return web.json_response({"current_image": image, "state": {"job": job}})
+
+    async with client_of(web.get("/progress", tell)) as client:
+        assert (await SdWebUI(client, dynamic_model=False).preview("job") or None) == expected
 
 
 @pytest.mark.parametrize(("hangs_up_in", "asked"), [("drawing", ["draw", "interrupt"]), ("answer", ["draw"])])

@@ -3,11 +3,12 @@
 import asyncio
 import base64
 import io
+from functools import partial
 
 import pytest
 from PIL import Image
 
-from test.unit.standin.conftest import png
+from test.unit.standin.conftest import png, until
 
 RED = base64.b64encode(png()).decode()
 TEXT = (
@@ -96,6 +97,44 @@ async def test_an_override_of_an_option_that_was_never_saved_sticks(webui):
         await webui.draw(**override)
         assert ("Clip skip: 2" in (await webui.draw())["info"]["infotexts"][0]) is sticks
         await webui.post("/sdapi/v1/options", {"CLIP_stop_at_last_layers": 1})
+
+
+async def test_a_number_among_the_options_that_is_none_is_taken_and_hides_all_of_them_until_it_is_one_again(webui):
+    assert await webui.post("/sdapi/v1/options", {"jpeg_quality": "high"}) is None
+    words = "value is not a valid float (type=type_error.float)"
+    words = f"1 validation error for Options\nresponse -> jpeg_quality\n  {words}"
+    assert await webui.ask("GET", "/sdapi/v1/options") == (500, broken("ValidationError", words))
+    await webui.draw()
+    await webui.post("/sdapi/v1/options", {"jpeg_quality": 80})
+    assert (await webui.get("/sdapi/v1/options"))["jpeg_quality"] == 80
+
+
+async def test_the_current_image_is_small_made_after_as_many_steps_as_the_options_say_and_left_out_if_skipped(webui):
+    async def current_image(query=""):
+        return (await webui.get(f"/sdapi/v1/progress{query}"))["current_image"]
+
+    await webui.faults(hold_at_step=9)
+    job = asyncio.ensure_future(webui.draw(steps=20))
+    await until(partial(at_step, webui, 7))
+    assert await current_image() is None, "it is made after ten steps"
+    await webui.post("/sdapi/v1/options", {"show_progress_every_n_steps": 5})
+    assert await current_image("?skip_current_image=true") is None
+    image = Image.open(io.BytesIO(base64.b64decode(await current_image())))
+    assert (image.format, image.size) == ("JPEG", (16, 16))
+    await webui.faults(hold_at_step=0)
+    await job
+    assert await current_image() is None
+    await webui.post("/sdapi/v1/options", {"live_previews_enable": False})
+    await webui.faults(hold_at_step=9)
+    job = asyncio.ensure_future(webui.draw(steps=20))
+    await until(partial(at_step, webui, 7))
+    assert await current_image() is None
+    await webui.faults(hold_at_step=0)
+    await job
+
+
+async def at_step(webui, step):
+    return (await webui.state())["sampling_step"] == step
 
 
 async def test_a_checkpoint_is_known_by_name_file_and_title_which_gains_its_hash_with_the_first_load(webui):
