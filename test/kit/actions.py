@@ -23,7 +23,8 @@ THROTTLED: Mapping[str, tuple[int, str]] = {
 }
 """Each service's error for too many requests."""
 
-CLAIM, RENEW, FINISH, NOTIFIED = "*#lease_owner = *", "SET #lease_until*", "*#ended_at = *", "SET #notified_at*"
+CLAIM, RENEW = "*#lease_owner = *", "*#start_by = :start_by, #attempts = *"
+FINISH, NOTIFIED = "*#ended_at = *", "SET #notified_at*"
 """Updates of a job in the jobs table, as patterns of a call's path."""
 
 _JSON_TYPES = {"sqs": "com.amazonaws.sqs#", "dynamodb": "com.amazonaws.dynamodb.v20120810#"}
