@@ -2,6 +2,10 @@
 
 import hashlib
 import re
+from dataclasses import dataclass
+from email import policy
+from email.message import Message
+from email.parser import BytesHeaderParser
 from typing import Any
 
 from api.errors import InvalidRequestError, RequestError
@@ -10,6 +14,7 @@ from api.operations.submission import IdempotencyKey
 from contract import strict_json
 from contract.field_errors import FieldError
 
+FORM = "multipart/form-data"
 IDEMPOTENCY_HEADER = "Idempotency-Key"
 
 _KEY = re.compile(r"[ -~]{1,255}")
@@ -38,6 +43,45 @@ def idempotency_key(request: Request) -> IdempotencyKey | None:
     return IdempotencyKey(value, hashlib.sha256(f"{request.path}\n".encode() + request.body).hexdigest())
 
 
+@dataclass(frozen=True, slots=True)
+class FormFile:
+    """A file of a form, and what its sender calls it."""
+
+    name: str
+    data: bytes
+
+
+def media_type_of(request: Request) -> str:
+    """The type of a request's body, without parameters."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def read_file(request: Request) -> FormFile:
+    """Read the one file of a form (multipart/form-data, RFC 7578); its other fields are not looked at.
+
+    Raises:
+        InvalidRequestError: It is no form, or has no file or several.
+    """
+    message = Message()
+    message["Content-Type"] = request.headers.get("content-type", "")
+    boundary = message.get_boundary("").encode("utf-8", "surrogateescape")
+    _, *parts = (b"\r\n" + request.body).split(b"\r\n--" + boundary) if boundary else [b""]
+    if not parts or not parts[-1].startswith(b"--"):
+        raise InvalidRequestError([FieldError("", "must be a form that ends with its boundary")])
+    files = [file for file in map(_file_of, parts[:-1]) if file is not None]
+    if len(files) != 1:
+        raise InvalidRequestError([FieldError("file", f"is required once: the form has {len(files)} files")])
+    return files[0]
+
+
+def _file_of(part: bytes) -> FormFile | None:
+    """The file of a form's part; None for another field."""
+    head, _, data = part.partition(b"\r\n\r\n")
+    headers = BytesHeaderParser(policy=policy.HTTP).parsebytes(head.lstrip(b" \t\r\n"))
+    name = headers.get_filename()
+    return None if name is None else FormFile(name, data)
+
+
 def read_json(request: Request) -> Any:
     """Read a body of JSON.
 
@@ -45,11 +89,11 @@ def read_json(request: Request) -> Any:
         RequestError: Another content type (415).
         InvalidRequestError: There is no body, or it is no JSON.
     """
-    media_type, *parameters = [part.strip().lower() for part in request.headers.get("content-type", "").split(";")]
+    _, *parameters = [part.strip().lower() for part in request.headers.get("content-type", "").split(";")]
     charsets = {
         value.strip('"') for name, _, value in (part.partition("=") for part in parameters) if name == "charset"
     }
-    if media_type != JSON or not charsets <= {"utf-8", "utf8"}:
+    if media_type_of(request) != JSON or not charsets <= {"utf-8", "utf8"}:
         raise RequestError(415, "unsupported_media_type", "Send Content-Type: application/json, in UTF-8.")
     if not request.body:
         raise InvalidRequestError([FieldError("", "has no body")])

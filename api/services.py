@@ -9,6 +9,7 @@ from typing import Any
 import botocore.session
 from botocore.config import Config
 
+from api.operations.files import Files
 from api.operations.history import History
 from api.operations.outputs import Outputs
 from api.operations.runtimes import QueueEstimates
@@ -112,6 +113,11 @@ class Services:
     def outputs(self) -> Outputs:
         """The files of jobs."""
         return Outputs(make_s3=lambda: self.s3, bucket=self.bucket, root=lambda: self.signing_secret)
+
+    @cached_property
+    def files(self) -> Files:
+        """The files that callers send."""
+        return Files(make_s3=lambda: self.s3, bucket=self.bucket)
 
     def _client(self, name: str) -> Any:
         config = Config(connect_timeout=3, read_timeout=8, retries=_RETRIES)

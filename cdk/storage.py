@@ -13,7 +13,7 @@ from cdk.context import Context
 from cdk.escape_hatches import fix_logical_id
 from cdk.nag import acknowledge
 from configuration.config import Config
-from contract.objects import FILES_PREFIX, PREVIEWS_PREFIX, TASKS_PREFIX
+from contract.objects import FILE_DAYS, FILES_PREFIX, PREVIEWS_PREFIX, TASKS_PREFIX
 from contract.queues import DEAD
 from jobs.commands import RETENTION_S
 from jobs.schema import DEFINITION, TTL_ATTRIBUTE
@@ -24,7 +24,6 @@ _INDEXES = "jobsIndexes"
 """A value of CDK's context, which deploy/deploy.sh sets."""
 _DAY_S = 24 * 3600
 _PREVIEW_DAYS = 1
-_FILE_DAYS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +131,7 @@ def _lifecycle(config: Config) -> list[s3.LifecycleRule]:
     days = {
         "tasks": (TASKS_PREFIX, tasks_s // _DAY_S + 1),
         "previews": (PREVIEWS_PREFIX, _PREVIEW_DAYS),
-        "files": (FILES_PREFIX, _FILE_DAYS),
+        "files": (FILES_PREFIX, FILE_DAYS),
     }
     rules = [
         s3.LifecycleRule(id=name, prefix=prefix, expiration=Duration.days(number))

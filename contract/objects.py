@@ -9,6 +9,8 @@ PREVIEWS_PREFIX = "_previews/"
 """Pictures that show how far a job is: one for each job, overwritten."""
 FILES_PREFIX = "_files/"
 """Files that callers sent as inputs of later jobs."""
+FILE_DAYS = 30
+"""How long they stay."""
 WORKFLOWS_PREFIX = "_workflows/"
 """Named workflows."""
 CATALOGUE_PREFIX = "_catalogue/"
@@ -61,6 +63,11 @@ def job_code(job: str) -> str:
         number, digit = divmod(number, 36)
         code += _BASE36[digit]
     return code
+
+
+def file_key(tenant: str, file_id: str, name: str) -> str:
+    """Key of a file that a tenant has sent."""
+    return f"{FILES_PREFIX}{tenant_label(tenant)}/{file_id}/{name}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

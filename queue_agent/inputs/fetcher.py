@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from contract.inputs import MAX_LINK_BYTES, bare, is_link
-from contract.objects import split_s3_url
+from contract.objects import FILES_PREFIX, split_s3_url
 from queue_agent.aws.objects import S3Objects
 from queue_agent.errors import InputError
 from queue_agent.inputs.budget import MAX_LINKS, LinkBudget
@@ -30,7 +30,7 @@ class InputFetcher:
     web: Web
     store: S3Objects
     bucket: str
-    """The output bucket; a task may read its own tenant's results from it."""
+    """The output bucket; a task may read its own tenant's results and files from it."""
     input_buckets: frozenset[str]
     """Further buckets that s3 links may read from."""
     _turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
@@ -92,7 +92,7 @@ class InputFetcher:
             raise InputError(
                 f"points to bucket {bucket[:_MAX_BUCKET_CHARS]}, which is not among the platform's input buckets"
             )
-        if bucket == self.bucket and key.startswith("_"):
+        if bucket == self.bucket and key.startswith("_") and not key.startswith(FILES_PREFIX):
             raise InputError("points to a key that begins with _, which is reserved")
         whose = tenant if bucket == self.bucket else None
         data = await self.store.get(bucket, key, MAX_LINK_BYTES, tenant=whose)

@@ -6,17 +6,18 @@ from http import HTTPStatus
 from pydantic import BaseModel, ValidationError
 
 from api.errors import InvalidRequestError, RequestError
-from api.faces.v1 import jobs, outputs, reference
+from api.faces.v1 import files, jobs, outputs, reference
 from api.faces.v1.models import Problem, ProblemField
 from api.faces.v1.routes import ApiCall, Route
-from api.http import Answer, Request, Response
-from api.request import read_json
+from api.http import JSON, Answer, Request, Response
+from api.request import FORM, media_type_of, read_json
 from api.services import Services
 from contract.field_errors import FieldError, field_errors_of
 
 ROUTES: list[Route] = [
     *jobs.ROUTES.table,
     *outputs.ROUTES.table,
+    *files.ROUTES.table,
     *reference.ROUTES.table,
 ]
 PROBLEM = "application/problem+json"
@@ -41,7 +42,9 @@ class V1Face:
         route, values = found
         if not route.is_public and request.caller.tenant is None:
             raise RequestError(401, "unauthorized", "The x-api-key header is missing, or is not a known key.")
-        body = read_json(request) if route.body is not None and route.media_type == "application/json" else None
+        is_form = route.takes_form and media_type_of(request) == FORM
+        is_json = route.body is not None and route.media_type == JSON and not is_form
+        body = read_json(request) if is_json else None
         call = ApiCall(request=request, services=services, path=values, query=_query(route, request), body=body)
         return route.handler(call)
 

@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from contract.deadlines import AskedDeadlines
+from contract.inputs import MAX_LINK_BYTES
+from contract.models import Form
 from contract.task import DEFAULT_PREFIX, Prefix, TaskId
 from contract.webhooks import Webhook
 from jobs.job import JobState
@@ -104,6 +106,49 @@ class OutputQuery(ApiRequest):
 
     redirect: bool = True
     """Whether the answer leads to S3, or is the file itself."""
+
+
+class UploadRequest(ApiRequest):
+    """A file that will be sent to S3 itself."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"name": "film.mp4", "content_type": "video/mp4", "size": 20_000_000}]}
+    )
+
+    name: Annotated[str, Field(min_length=1, max_length=255)]
+    """What it is called."""
+    content_type: Annotated[str, Form(r"^[\w.+-]+/[\w.+-]+$", "a media type, such as image/png")] | None = None
+    """Its media type. Default: that of its name."""
+    size: Annotated[int, Field(ge=1, le=MAX_LINK_BYTES)]
+    """Its size in bytes."""
+
+
+class UploadView(ApiModel):
+    """The request by which a file is sent to S3."""
+
+    method: str
+    url: str
+    """Needs no key; keep it to yourself."""
+    headers: dict[str, str]
+    """To be sent with it, as they are."""
+    expires_at: datetime
+
+
+class FileView(ApiModel):
+    """A file that was sent, for jobs to read."""
+
+    file: str
+    """Its id."""
+    s3: str
+    """What stands for it in the content of a job: a link that only your own jobs can read."""
+    name: str
+    content_type: str
+    """What it is by its first bytes, or by its name."""
+    bytes: int
+    expires_at: datetime
+    """When it is deleted."""
+    upload: UploadView | None = None
+    """How to send it, where that is still to be done."""
 
 
 class QueueView(ApiModel):

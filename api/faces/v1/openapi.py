@@ -17,6 +17,7 @@ from api.faces.v1.face import PROBLEM, ROUTES
 from api.faces.v1.models import Problem
 from api.faces.v1.routes import Route
 from api.http import JSON
+from api.request import FORM
 from contract.ids import JOB_ID_PATTERN
 from runtimes.catalog import RuntimeCatalog
 
@@ -76,6 +77,13 @@ _PROBLEMS = {
 _RETRY_LATER = {429, 503}
 _GATEWAYS = {401, 403, 413, 429, 500}
 """What API Gateway may answer by itself, in the form of v1alpha2."""
+_FORM = {
+    "schema": {
+        "type": "object",
+        "required": ["file"],
+        "properties": {"file": {"type": "string", "contentMediaType": "application/octet-stream"}},
+    }
+}
 _COMPONENTS = "#/components/schemas/"
 
 
@@ -166,6 +174,8 @@ def _operation(route: Route, schemas: Schemas, catalog: RuntimeCatalog) -> dict[
         operation["security"] = []
     if route.body is not None:
         operation["requestBody"] = _body(route.media_type, schemas.taken(route.body), examples_of(route.body, catalog))
+        if route.takes_form:
+            operation["requestBody"]["content"][FORM] = _FORM
     elif route.media_type != JSON:
         operation["requestBody"] = _body(route.media_type, {}, {})
     return operation

@@ -50,6 +50,7 @@ class Route:
             body.
         body: The model of its body.
         media_type: Of its body; JSON is parsed before the handler is called.
+        takes_form: Whether it takes a form with a file as well.
         is_public: Whether it needs no key.
         headers: The request's headers that it reads, besides those of the body.
         problems: The statuses of rejections of its own, such as 409.
@@ -62,6 +63,7 @@ class Route:
     query: type[BaseModel] | None = None
     body: type[BaseModel] | None = None
     media_type: str = "application/json"
+    takes_form: bool = False
     is_public: bool = False
     headers: tuple[str, ...] = ()
     problems: tuple[int, ...] = ()

@@ -73,7 +73,14 @@ FOREIGN = ("OUT", "other", "in.evil", "", "out ", " out")
 
 
 @pytest.mark.parametrize(
-    "place", ["out/_tasks/j.json", "out/_x", *(f"{bucket}/{key}" for bucket in FOREIGN for key in ("_x", "a"))]
+    "place",
+    [
+        "out/_tasks/j.json",
+        "out/_x",
+        "out/_files",
+        "out/_workflows/a/b.json",
+        *(f"{bucket}/{key}" for bucket in FOREIGN for key in ("_x", "a")),
+    ],
 )
 async def test_no_foreign_bucket_and_no_reserved_prefix_is_read(place):
     async with Web(allow_loopback=False) as web:

@@ -1,0 +1,86 @@
+"""Files: what is sent once, and read by jobs as an s3:// link in their content."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from api.errors import InvalidRequestError
+from api.faces.v1.models import FileView, UploadRequest, UploadView
+from api.faces.v1.routes import ApiCall, Routes
+from api.http import Answer, Response
+from api.operations.files import KeptFile, Upload
+from api.request import read_file
+from contract.field_errors import FieldError, field_errors_of
+
+ROUTES = Routes()
+
+
+@ROUTES.add("POST", "/files", body=UploadRequest, takes_form=True, answers={201: FileView})
+def send_file(call: ApiCall) -> Answer:
+    """Send a file.
+
+    A form (`multipart/form-data`) with one file stores it at once; behind API Gateway it may have about 4 MB, else
+    10 MiB. For a larger one, up to 64 MiB, send its name and size as JSON, and then the file itself to S3 with the
+    request that `upload` describes. A job reads it by its `s3` link, in any field that takes a link; only jobs of the
+    same key can. A file that is on the web already needs not be sent: its https:// link stands in the content itself.
+    """
+    if call.body is None:
+        sent = read_file(call.request)
+        if not sent.data:
+            raise InvalidRequestError([FieldError("file", "is empty")])
+        return _created(call, call.services.files.keep(call.tenant, sent.name, sent.data))
+    try:
+        asked = UploadRequest.model_validate(call.body)
+    except ValidationError as exc:
+        raise InvalidRequestError(_errors(exc, call.body)) from None
+    return _created(call, *call.services.files.upload(call.tenant, asked.name, asked.content_type, asked.size))
+
+
+@ROUTES.add("GET", "/files/{file}", answers={200: FileView})
+def get_file(call: ApiCall) -> Answer:
+    """Get what is known of a file."""
+    return Response.json(200, _view(call.services.files.get(call.tenant, call.path["file"])))
+
+
+@ROUTES.add("DELETE", "/files/{file}", answers={204: None})
+def delete_file(call: ApiCall) -> Answer:
+    """Delete a file.
+
+    Jobs that have not read it yet will fail. One that does not exist counts as deleted.
+    """
+    call.services.files.delete(call.tenant, call.path["file"])
+    return Response(status=204)
+
+
+def _errors(error: ValidationError, body: Any) -> list[FieldError]:
+    found = field_errors_of(error, UploadRequest, body)
+    if isinstance(body, dict) and "url" in body:
+        detail = "is not fetched: put the link itself into the content of your job, where the file belongs"
+        return [FieldError("url", detail), *(one for one in found if one.pointer != "url")]
+    return found
+
+
+def _created(call: ApiCall, file: KeptFile, upload: Upload | None = None) -> Response:
+    location = f"{call.request.base_url}/v1/files/{file.id}"
+    return Response.json(201, _view(file, upload), {"Location": location})
+
+
+def _view(file: KeptFile, upload: Upload | None = None) -> dict[str, Any]:
+    view = FileView(
+        file=file.id,
+        s3=file.s3,
+        name=file.name,
+        content_type=file.content_type,
+        bytes=file.size_bytes,
+        expires_at=datetime.fromtimestamp(round(file.expires_s), UTC),
+        upload=None
+        if upload is None
+        else UploadView(
+            method="PUT",
+            url=upload.url,
+            headers=dict(upload.headers),
+            expires_at=datetime.fromtimestamp(round(upload.expires_s), UTC),
+        ),
+    )
+    return view.model_dump(mode="json")

@@ -1,0 +1,142 @@
+"""Files that callers send, for their jobs to read."""
+
+import mimetypes
+import re
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from api.errors import RequestError
+from contract.objects import FILE_DAYS, TENANT_METADATA, file_key, s3_url, tenant_label
+
+UPLOAD_S = 15 * 60
+"""How long an upload may begin."""
+_DAY_S = 24 * 3600
+_ID = re.compile(r"([0-9a-f-]{36})-([A-Za-z0-9!_.*'()-]{1,100})")
+_STRANGE = re.compile(r"[^A-Za-z0-9!_.*'()-]+")
+_MAX_NAME = 100
+_SIGNATURES = (
+    (re.compile(rb"\x89PNG\r\n\x1a\n"), "image/png"),
+    (re.compile(rb"\xff\xd8\xff"), "image/jpeg"),
+    (re.compile(rb"GIF8[79]a"), "image/gif"),
+    (re.compile(rb"RIFF.{4}WEBP", re.DOTALL), "image/webp"),
+    (re.compile(rb".{4}ftypavi[fs]", re.DOTALL), "image/avif"),
+    (re.compile(rb".{4}ftyp", re.DOTALL), "video/mp4"),
+    (re.compile(rb"\x1aE\xdf\xa3"), "video/webm"),
+    (re.compile(rb"RIFF.{4}WAVE", re.DOTALL), "audio/wav"),
+)
+"""How files begin whose type no name may change; an agent looks more closely before it gives one to a model server."""
+_PICTURES = "image/"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptFile:
+    """A file in the output bucket; ``expires_s`` is when it is deleted, seconds since 1970."""
+
+    id: str
+    name: str
+    s3: str
+    content_type: str
+    size_bytes: int
+    expires_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upload:
+    """A PUT request by which S3 takes a file: exactly one of the size, the type and the tenant that were signed."""
+
+    url: str
+    headers: Mapping[str, str]
+    expires_s: float
+
+
+class Files:
+    """Each tenant's files, by an id that begins with random digits and ends with the file's name.
+
+    Calls raise botocore's errors if AWS does not answer.
+    """
+
+    def __init__(self, *, make_s3: Callable[[], Any], bucket: str, clock: Callable[[], float] = time.time) -> None:
+        self._make_s3 = make_s3
+        self._bucket = bucket
+        self._clock = clock
+
+    def keep(self, tenant: str, name: str, data: bytes) -> KeptFile:
+        """Store a file."""
+        file = self._file(tenant, name, content_type_of(data, name), len(data))
+        self._make_s3().put_object(**self._place(tenant, file.id), Body=data, **_kind(tenant, file))
+        return file
+
+    def upload(self, tenant: str, name: str, content_type: str | None, size_bytes: int) -> tuple[KeptFile, Upload]:
+        """Let a file be sent to S3 itself."""
+        file = self._file(tenant, name, content_type or content_type_of(b"", name), size_bytes)
+        asked = {**self._place(tenant, file.id), **_kind(tenant, file), "ContentLength": size_bytes}
+        url = self._make_s3().generate_presigned_url("put_object", Params=asked, ExpiresIn=UPLOAD_S)
+        headers = {"Content-Type": file.content_type, f"x-amz-meta-{TENANT_METADATA}": tenant_label(tenant)}
+        return file, Upload(url=url, headers=headers, expires_s=self._clock() + UPLOAD_S)
+
+    def get(self, tenant: str, file_id: str) -> KeptFile:
+        """A file.
+
+        Raises:
+            RequestError: The tenant has no such file (404).
+        """
+        place = self._place(tenant, file_id)
+        try:
+            head = self._make_s3().head_object(**place)
+        except ClientError as exc:
+            # Without s3:ListBucket, S3 answers 403 for an object that does not exist.
+            if exc.response["Error"]["Code"] not in {"404", "403"}:
+                raise
+            raise _missing() from None
+        return KeptFile(
+            id=file_id,
+            name=file_id[37:],
+            s3=s3_url(self._bucket, place["Key"]),
+            content_type=head["ContentType"],
+            size_bytes=head["ContentLength"],
+            expires_s=head["LastModified"].timestamp() + FILE_DAYS * _DAY_S,
+        )
+
+    def delete(self, tenant: str, file_id: str) -> None:
+        """Delete a file, if the tenant has it."""
+        self._make_s3().delete_object(**self._place(tenant, file_id))
+
+    def _file(self, tenant: str, name: str, content_type: str, size_bytes: int) -> KeptFile:
+        name = _STRANGE.sub("_", name)[-_MAX_NAME:].lstrip(".") or "file"
+        file_id = f"{uuid.uuid4()}-{name}"
+        return KeptFile(
+            id=file_id,
+            name=name,
+            s3=s3_url(self._bucket, self._place(tenant, file_id)["Key"]),
+            content_type=content_type,
+            size_bytes=size_bytes,
+            expires_s=self._clock() + FILE_DAYS * _DAY_S,
+        )
+
+    def _place(self, tenant: str, file_id: str) -> dict[str, str]:
+        parts = _ID.fullmatch(file_id)
+        if parts is None:
+            raise _missing()
+        return {"Bucket": self._bucket, "Key": file_key(tenant, parts[1], parts[2])}
+
+
+def content_type_of(data: bytes, name: str) -> str:
+    """What a file is by its first bytes, else by its name; one that is called a picture, and is none, is unknown."""
+    for signature, content_type in _SIGNATURES:
+        if signature.match(data):
+            return content_type
+    named = mimetypes.guess_type(name)[0]
+    return named if named and not (data and named.startswith(_PICTURES)) else "application/octet-stream"
+
+
+def _kind(tenant: str, file: KeptFile) -> dict[str, Any]:
+    return {"ContentType": file.content_type, "Metadata": {TENANT_METADATA: tenant_label(tenant)}}
+
+
+def _missing() -> RequestError:
+    return RequestError(404, "not_found", f"You have no such file; files are deleted after {FILE_DAYS} days.")
