@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -23,8 +24,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 from courier.handlers import queue_handler, stream_handler
 from courier.stream import TableStream
 
-_POLLERS = 4
-"""Threads that each take a batch of messages: a slow receiver holds up no more than its own batch."""
+_SLOTS = 64
+"""Messages handled at the same time: most of that time is spent waiting for receivers."""
+_BATCH = 10
+"""Messages that SQS gives at once."""
 _POLL_S = 5
 _STREAM_EVERY_S = 0.5
 _PAUSE_S = 1.0
@@ -75,16 +78,45 @@ class Loops:
             self._stopping.wait(pause_s)
 
 
-def take_messages(sqs: Any, url: str) -> float:
-    """Hand a batch of the queue over, and delete what was handled."""
-    messages = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=_POLL_S).get("Messages", [])
-    if messages:
-        records = [{"messageId": message["MessageId"], "body": message["Body"]} for message in messages]
-        failed = {one["itemIdentifier"] for one in queue_handler({"Records": records}, None)["batchItemFailures"]}
+class MessageSlots:
+    """Threads that each handle one message, so that a slow receiver holds up its own message alone."""
+
+    def __init__(self, sqs: Any, url: str) -> None:
+        self._sqs = sqs
+        self._url = url
+        self._free = threading.Semaphore(_SLOTS)
+        self._threads = ThreadPoolExecutor(_SLOTS, thread_name_prefix="message")
+
+    def fill(self) -> float:
+        """Take as many messages as there are free slots, and at least wait for one."""
+        self._free.acquire()
+        count = 1
+        while count < _BATCH and self._free.acquire(blocking=False):
+            count += 1
+        messages: list[Mapping[str, Any]] = []
+        try:
+            answer = self._sqs.receive_message(QueueUrl=self._url, MaxNumberOfMessages=count, WaitTimeSeconds=_POLL_S)
+            messages = answer.get("Messages", [])
+        finally:
+            for _ in range(count - len(messages)):
+                self._free.release()
         for message in messages:
-            if message["MessageId"] not in failed:
-                sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-    return 0
+            self._threads.submit(self._handle, message)
+        return 0
+
+    def empty(self) -> None:
+        """Wait until all messages are handled."""
+        self._threads.shutdown()
+
+    def _handle(self, message: Mapping[str, Any]) -> None:
+        try:
+            record = {"messageId": message["MessageId"], "body": message["Body"]}
+            if not queue_handler({"Records": [record]}, None)["batchItemFailures"]:
+                self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"])
+        except (BotoCoreError, ClientError) as exc:
+            logger.warning("message %s stays in the queue: %s", message["MessageId"], exc)
+        finally:
+            self._free.release()
 
 
 def take_changes(stream: TableStream) -> float:
@@ -121,7 +153,8 @@ def main() -> None:
     """Call the handlers until the process ends."""
     logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(message)s")
     session = botocore.session.get_session()
-    config = Config(connect_timeout=3, read_timeout=_POLL_S + 10, retries={"total_max_attempts": 1})
+    once = {"total_max_attempts": 1}
+    config = Config(connect_timeout=3, read_timeout=_POLL_S + 10, retries=once, max_pool_connections=_SLOTS)
     sqs, dynamodb, streams = (
         session.create_client(service, config=config) for service in ("sqs", "dynamodb", "dynamodbstreams")
     )
@@ -130,13 +163,14 @@ def main() -> None:
         signal.signal(name, lambda *_: ended.set())
     stream = TableStream(dynamodb=dynamodb, streams=streams, table=os.environ["JOBS_TABLE"])
     loops = Loops()
-    for number in range(_POLLERS):
-        loops.add(f"queue-{number}", lambda: take_messages(sqs, os.environ["COURIER_QUEUE_URL"]))
+    slots = MessageSlots(sqs, os.environ["COURIER_QUEUE_URL"])
+    loops.add("queue", slots.fill)
     loops.add("stream", lambda: take_changes(stream))
     if port := os.environ.get("HEALTH_PORT"):
         serve_health(int(port), loops)
     ended.wait()
     loops.stop()
+    slots.empty()
     with contextlib.suppress(BotoCoreError, ClientError):  # otherwise the next process repeats a little more
         stream.save()
 

@@ -1,8 +1,8 @@
 """The courier: takes a message of its queue, posts the webhook, and sees to the next attempt.
 
-The steps are: post, put the next attempt into the queue, log. A crash between any two repeats the attempt, because SQS
-delivers the message again: receivers get every event at least once, and know repeated ones by their id. Of two messages
-with the same attempt the log lets only one through, so repetitions do not multiply.
+A notice becomes a delivery. Then the steps are: post, put the next attempt into the queue, log. A crash between any two
+repeats the attempt, because SQS delivers the message again: receivers get every event at least once, and know repeated
+ones by their id. Of two messages with the same attempt the log lets only one through, so repetitions do not multiply.
 """
 
 import logging
@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from contract import strict_json
 from contract.signatures import webhook_headers
+from contract.webhooks import JobEvent
 from courier.delivery import Delivery, read_message
 from courier.log import DeliveryLog, LoggedDelivery, read_log, write_log
 from courier.payload import webhook_body
@@ -57,16 +58,19 @@ class Courier:
             QueueError, botocore.exceptions.BotoCoreError, ClientError: It must be delivered again.
         """
         message = read_message(body)
-        if message is None:
+        if isinstance(message, Delivery):
+            self._deliver(message)
+        elif message is not None and (job := self._jobs.get(message)) and _wants(job, "completed"):
+            # Through the queue once more: there each tenant has a message group of its own.
+            self._queue.put([Delivery.of_end(job)], self._clock())
+
+    def _deliver(self, delivery: Delivery) -> None:
+        if delivery.due_s > self._clock():
+            self._queue.put([delivery], self._clock())
             return
-        if isinstance(message, Delivery) and message.due_s > self._clock():
-            self._queue.put([message], self._clock())
+        job = self._jobs.get(delivery.job)
+        if job is None or job.webhook is None or not _wants(job, delivery.event):
             return
-        job = self._jobs.get(message if isinstance(message, str) else message.job)
-        event = "completed" if isinstance(message, str) else message.event
-        if job is None or job.webhook is None or event not in job.webhook.events:
-            return
-        delivery = Delivery.of_end(job) if isinstance(message, str) else message
         log = self._jobs.run(read_log(job.id, self._clock()))
         if reason := _reason_to_drop(delivery, job, log, self._clock()):
             _say(delivery, f"dropped: {reason}")
@@ -105,6 +109,10 @@ class Courier:
             return row
         self._queue.put([delivery.again(now_s + pause_s)], now_s)
         return row.model_copy(update={"state": "waiting", "next_s": now_s + pause_s})
+
+
+def _wants(job: Job, event: JobEvent) -> bool:
+    return job.webhook is not None and event in job.webhook.events
 
 
 def _reason_to_drop(delivery: Delivery, job: Job, log: DeliveryLog, now_s: float) -> str | None:

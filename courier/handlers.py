@@ -15,11 +15,15 @@ from courier.secrets import WebhookSecrets
 from courier.sender import WebhookSender
 from jobs.store import JobStore
 
+_MAX_CONNECTIONS = 64
+"""The courier as a process handles so many messages at the same time."""
+
 
 def _make() -> tuple[Courier, DeliveryQueue]:
     logging.getLogger("courier").setLevel(logging.INFO)
     session = botocore.session.get_session()
-    config = Config(connect_timeout=3, read_timeout=8, retries={"mode": "standard", "total_max_attempts": 3})
+    retries = {"mode": "standard", "total_max_attempts": 3}
+    config = Config(connect_timeout=3, read_timeout=8, retries=retries, max_pool_connections=_MAX_CONNECTIONS)
 
     def client(service: str) -> Any:
         return session.create_client(service, config=config)

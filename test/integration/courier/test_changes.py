@@ -27,8 +27,8 @@ def test_a_job_is_told_from_its_start_to_its_end_each_with_the_state_as_it_is_th
     world.notify(world.end(task))
     world.read_stream()
     world.pass_time()
-    assert told(world) == ["started", "progress", "completed", "output"]
-    started, progress, completed, output = (webhook.data for webhook in world.received)
+    assert told(world) == ["started", "progress", "output", "completed"]
+    started, progress, output, completed = (webhook.data for webhook in world.received)
     assert (started["state"], started["progress"]) == ("running", None)
     assert progress["progress"] == {"fraction": 0.5, "step": 10, "steps": 20, "stage": "sampling"}
     assert output["images"] == completed["images"] != []

@@ -6,6 +6,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from contract.notice import JobError
+from courier.batches import handle_messages
+from courier.delivery import Delivery
 from courier.queue import QueueError
 from courier.schedule import PAUSES_S
 from jobs import commands
@@ -63,6 +65,7 @@ def test_a_notice_in_snss_envelope_is_read_and_one_of_no_job_ignored(world):
     world.courier.handle(json.dumps(envelope))
     world.courier.handle('{"id": null, "result": false}')
     world.courier.handle('{"job": "not-in-the-table"}')
+    world.pass_time()
     assert [webhook.data["job"] for webhook in world.received] == [job.id]
 
 
@@ -173,6 +176,7 @@ def test_a_notice_that_comes_twice_is_one_webhook(world):
 def test_after_a_crash_between_post_and_log_the_same_webhook_comes_again_and_only_one_retry_follows(world, monkeypatch):
     world.answer = 500
     job = world.end(world.running())
+    message = Delivery.of_end(job).model_dump_json()
     run = world.store.run
 
     def crash(command):
@@ -182,9 +186,9 @@ def test_after_a_crash_between_post_and_log_the_same_webhook_comes_again_and_onl
 
     monkeypatch.setattr(world.store, "run", crash)
     with pytest.raises(ClientError):
-        world.courier.handle(job.notice("out").to_message())
+        world.courier.handle(message)
     monkeypatch.undo()
-    world.courier.handle(job.notice("out").to_message())  # SQS delivers it again
+    world.courier.handle(message)  # SQS delivers it again
     world.answer = 200
     world.pass_time(2 * DAY_S)
     assert len({webhook.id for webhook in world.received}) == 1
@@ -192,12 +196,60 @@ def test_after_a_crash_between_post_and_log_the_same_webhook_comes_again_and_onl
     assert world.log(job.id) == [("completed", 2, "delivered")]
 
 
+STEPS = ("read the job", "read the log", "read the secret", "post", "queue the next attempt", "log")
+
+
+@pytest.mark.parametrize("is_done", [False, True])
+@pytest.mark.parametrize("step", range(len(STEPS)), ids=STEPS)
+def test_a_crash_before_or_after_any_step_of_an_attempt_loses_nothing_and_repeats_one_webhook_at_most(
+    world, monkeypatch, step, is_done
+):
+    world.answer = lambda webhook: 500 if len(world.received) == 1 else 200
+    job = world.end(world.running())
+    message = Delivery.of_end(job).model_dump_json()
+    left = iter(range(step, -1, -1))
+
+    def breaking(work):
+        def broken(*given, **options):
+            is_last = next(left, None) == 0
+            if is_last and not is_done:
+                raise KeyboardInterrupt
+            result = work(*given, **options)
+            if is_last:
+                raise KeyboardInterrupt
+            return result
+
+        return broken
+
+    for place, name in ((world.store, "run"), (world.sqs, "send_message_batch"), (world.courier._sender, "post")):
+        monkeypatch.setattr(place, name, breaking(getattr(place, name)), raising=False)
+    with pytest.raises(KeyboardInterrupt):
+        world.courier.handle(message)
+    monkeypatch.undo()
+    world.courier.handle(message)  # SQS delivers it again
+    world.pass_time(2 * DAY_S)
+    assert {webhook.id for webhook in world.received} == {f"{job.id}-completed-{job.version}"}
+    assert len(world.received) in (2, 3)
+    (row,) = world.operations.deliveries(job.id)
+    assert row.state == "delivered"
+    assert world.sqs.waiting == []
+
+
+def test_a_message_that_fails_is_delivered_again_and_the_others_of_its_batch_are_not(world):
+    jobs = [world.end(world.running()) for _ in range(3)]
+    bodies = [Delivery.of_end(job).model_dump_json() for job in jobs]
+    records = [{"messageId": str(number), "body": body} for number, body in enumerate([bodies[0], "x", *bodies[1:]])]
+    answer = handle_messages(world.courier, {"Records": records})
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "1"}]}
+    assert len(world.received) == 3
+
+
 def test_an_attempt_whose_successor_sqs_does_not_take_is_made_again(world, monkeypatch):
     world.answer = 500
     job = world.end(world.running())
     monkeypatch.setattr(world.sqs, "send_message_batch", lambda **_: {"Failed": [{"Code": "InternalError"}]})
     with pytest.raises(QueueError, match="InternalError"):
-        world.courier.handle(job.notice("out").to_message())
+        world.courier.handle(Delivery.of_end(job).model_dump_json())
     assert world.log(job.id) == []
 
 
@@ -218,8 +270,7 @@ def test_a_job_that_was_redriven_is_told_with_its_later_end_alone(world):
     assert first.id != second.id
 
 
-def test_a_retry_is_in_its_tenants_own_message_group_so_that_others_get_their_turns(world):
-    world.answer = 500
+def test_deliveries_are_in_their_tenants_own_message_groups_so_that_others_get_their_turns(world):
     world.ended(tenant="key-1")
     world.ended(tenant="key-2")
     world.pass_time()

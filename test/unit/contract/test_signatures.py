@@ -44,6 +44,15 @@ def test_a_short_root_secret_is_refused():
         derive("r" * 31, "webhook")
 
 
+def test_the_headers_of_a_message_that_five_verifiers_accepted_are_made_again():
+    """Recorded with the Python and Node libraries of Standard Webhooks and replicate, and with openai's."""
+    old, new = ("whsec_" + base64.b64encode(letter * 32).decode() for letter in (b"o", b"n"))
+    content = {"type": "job.succeeded", "timestamp": "2026-11-29T00:00:00Z", "data": {"id": "0190-job"}}
+    body = json.dumps(content, separators=(",", ":")).encode()
+    headers = webhook_headers([old, new], webhook_id="msg_0190", sent_s=1795981541, body=body)
+    assert headers["webhook-signature"].startswith("v1,6DWSz3nTwuv84ntUumhMsn8y62fGMQ4z/DCyE0QZZOQ= v1,6PpNs+o/x")
+
+
 def test_the_timestamp_is_whole_seconds_and_there_is_a_signature_with_a_version_for_each_secret():
     headers = webhook_headers([NEW, OLD], webhook_id="a", sent_s=1000.9, body=BODY)
     assert headers["webhook-timestamp"] == "1000"
