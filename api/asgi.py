@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import sys
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing, suppress
 from pathlib import Path
@@ -18,6 +19,7 @@ from urllib.parse import parse_qsl
 
 import uvicorn
 
+from api.access_log import log_request
 from api.door import Door
 from api.errors import RequestError
 from api.http import Answer, Caller, Download, Request, Response, Stream, Wait
@@ -34,6 +36,8 @@ _MAX_BODY_BYTES = 10 * 1024 * 1024
 """As API Gateway."""
 _DUE_EVERY_S = 1.0
 
+logger = logging.getLogger(__name__)
+
 
 class KeyRing:
     """The API's keys, of which only hashes are in memory: JSON with a list of {key, id, role, …}."""
@@ -48,11 +52,15 @@ class KeyRing:
 
 
 class Application:
-    """Answers HTTP requests by the door, in threads, and waits for jobs in the event loop."""
+    """Answers HTTP requests by the door, in threads, and waits for jobs in the event loop.
 
-    def __init__(self, door: Door, services: Services, keys: KeyRing) -> None:
+    ``prefix`` is what comes before the API's paths, such as ``/dev``; a path without it is none of the API's.
+    """
+
+    def __init__(self, door: Door, services: Services, keys: KeyRing, *, prefix: str = "") -> None:
         self._door = door
         self._keys = keys
+        self._prefix = prefix
         self._watcher = Watcher(services.jobs)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -62,18 +70,22 @@ class Application:
             return
         if scope["type"] != "http":
             return
+        began_s = time.monotonic()
         request = await self._request(scope, receive)
         answer = await asyncio.to_thread(self._answer, request)
+        if isinstance(answer, Wait):
+            latest = await self._waited(answer)
+            answer = await asyncio.to_thread(self._door.rendered, request, answer, latest)
+        status, body = 200, b""
         match answer:
             case Response():
+                status, body = answer.status, answer.body
                 await _send(send, answer)
-            case Wait():
-                latest = await self._waited(answer)
-                await _send(send, await asyncio.to_thread(self._door.rendered, request, answer, latest))
             case Stream():
                 await self._stream(answer, request, receive, send)
             case Download():
                 await self._send_file(answer, request, send)
+        log_request(request.method, scope["path"], status, time.monotonic() - began_s, body)
 
     def _answer(self, request: Request) -> Answer:
         if request.caller.tenant is None and not request.path.startswith("v1/"):
@@ -96,13 +108,17 @@ class Application:
         protocol = headers.get("x-forwarded-proto", scope["scheme"])
         return Request(
             method=scope["method"],
-            path="/".join(filter(None, scope["path"].split("/"))),
+            path="/".join(filter(None, self._own_path(scope["path"]).split("/"))),
             query=dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)),
             headers=headers,
             body=bytes(body),
             caller=self._keys.caller(key),
-            base_url=f"{protocol}://{headers.get('host', '')}",
+            base_url=f"{protocol}://{headers.get('host', '')}{self._prefix}",
         )
+
+    def _own_path(self, path: str) -> str:
+        inside = path == self._prefix or path.startswith(f"{self._prefix}/")
+        return path.removeprefix(self._prefix) if inside else f"/not-under{self._prefix}{path}"
 
     async def _waited(self, wait: Wait) -> Job:
         job = wait.job
@@ -206,11 +222,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m api.asgi")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--prefix", default="", help="what comes before the API's paths, such as /dev")
     settings = vars(parser.parse_args())
+    prefix = settings.pop("prefix").rstrip("/")
     logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(message)s")
     logging.getLogger("api").setLevel(logging.INFO)
     services = Services.from_environment(os.environ)
-    application = Application(Door(services), services, KeyRing(Path(os.environ["API_KEYS_FILE"])))
+    application = Application(Door(services), services, KeyRing(Path(os.environ["API_KEYS_FILE"])), prefix=prefix)
     uvicorn.run(application, access_log=False, log_level="warning", **settings)
 
 

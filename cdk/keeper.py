@@ -34,6 +34,7 @@ class KeeperFunctions(Construct):
         super().__init__(scope, construct_id)
         table, bucket = kept.table, kept.bucket
         tasks, notices = messaging.tasks.topic_arn, messaging.notices.topic_arn
+        waiting = [its.main.queue_arn for its in messaging.queues.values()]
         returned = [its.returned.queue_arn for its in messaging.queues.values()]
         dead = [its.dead.queue_arn for its in messaging.queues.values()]
         function = partial(
@@ -74,6 +75,7 @@ class KeeperFunctions(Construct):
                 allow(["dynamodb:Query"], [f"{table.table_arn}/index/{DUE_INDEX}"]),
                 allow(["sns:Publish"], [tasks, notices]),
                 allow(["s3:GetObject"], [bucket.arn_for_objects(f"{TASKS_PREFIX}*")]),
+                allow(["sqs:GetQueueUrl", "sqs:GetQueueAttributes"], waiting),
                 *context.key_statements("dynamodb", "s3", "sns"),
             ],
             retry_attempts=0,

@@ -107,6 +107,7 @@ def _layout(arguments: argparse.Namespace, config: Config, flux: FluxServer | No
         api_key=key,
         environment=sandboxed(os.environ, f"http://{LOOPBACK}:{aws_port}"),
         flux=flux,
+        is_asgi=arguments.command == "up" and arguments.shell == "asgi",
     )
 
 

@@ -26,6 +26,13 @@ def read_arguments() -> argparse.Namespace:
     up.add_argument("--port", type=_port, default=GATEWAY_PORT, help="the API's port, 0 for any free one (%(default)s)")
     up.add_argument("--aws-port", type=_port, default=AWS_PORT, help="AWS's port, likewise (%(default)s)")
     up.add_argument("--key-file", help="file of the API key, made when it is not there; default: api-key in --state")
+    up.add_argument(
+        "--shell",
+        choices=("lambda", "asgi"),
+        default="lambda",
+        help="lambda: the API as on AWS, behind a small API Gateway; asgi: as on plain Kubernetes, where one process "
+        "has thousands of callers that wait (%(default)s)",
+    )
     up.add_argument("--log", choices=("brief", "debug"), default="brief", help="debug: every line of every part")
     up.set_defaults(state=_STATE, beside="make up PORT=0 ARGS='--aws-port=0 --state=.local/2'", platform=None)
 

@@ -13,6 +13,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from api.access_log import log_request
 from api.stream_handler import StreamedAnswer
 from configuration import gateway as errors
 from configuration.gateway import INTEGRATION_TIMEOUT_S, MAX_PAYLOAD_BYTES, GatewayError
@@ -22,8 +23,6 @@ from local.proxy_event import LambdaContext, MalformedAnswerError, make_event, r
 MAX_REQUEST_BYTES = 10 * 1024 * 1024
 """API Gateway rejects a larger request."""
 _CONCURRENCY = 32
-_MAX_REASON_CHARS = 400
-_VALUE = re.compile(r'"(?:[^"\\]|\\.)*(?:"|$)')
 
 logger = logging.getLogger(__name__)
 
@@ -33,8 +32,6 @@ Streamer = Callable[[Mapping[str, Any]], StreamedAnswer]
 _STREAMED = re.compile(r"/v1/jobs/[^/]+/events/?")
 _KEYLESS = re.compile(r"/v1/(outputs/.+|openapi\.json|docs.*)")
 """As ``cdk.front_door`` has the routes."""
-_SIGNED = re.compile(r"(?<=/v1/outputs/)[^/]+")
-"""What lets anybody fetch an output; no log shows it."""
 
 
 class Gateway:
@@ -79,12 +76,9 @@ class Gateway:
             # API Gateway's own answer to a failing integration.
             logger.exception("the handler failed")
             response = _refusal(errors.BROKEN)
-        took_ms = (time.monotonic() - started) * 1000
-        level, reason = logging.INFO, ""
-        if response.status >= HTTPStatus.BAD_REQUEST:
-            level, reason = logging.WARNING, _reason(getattr(response, "body", None))
-        where = f"{request.method} {_SIGNED.sub('…', request.rel_url.raw_path)}"
-        logger.log(level, "%s %d %.0f ms%s", where, response.status, took_ms, reason)
+        took_s = time.monotonic() - started
+        body = getattr(response, "body", None)
+        log_request(request.method, request.rel_url.raw_path, response.status, took_s, body)
         return response
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
@@ -183,19 +177,6 @@ def _without_its_bytes(record: logging.LogRecord) -> bool:
     """Log an invalid HTTP request without its content, which may contain a key or a prompt."""
     record.exc_info = None
     return True
-
-
-def _reason(body: object) -> str:
-    """The errors of an answer for a log line: fields and problems, or the message.
-
-    Quoted values are left out, because a prompt or a link may be in the wrong field.
-    """
-    try:
-        error = json.loads(body if isinstance(body, bytes) else b"")["error"]
-        problems = [_VALUE.sub("…", f"{one['field']} {one['problem']}").strip() for one in error["details"]]
-        return f": {'; '.join(problems) or error['message']}"[:_MAX_REASON_CHARS]
-    except (ValueError, KeyError, TypeError):
-        return ""
 
 
 def _refusal(error: GatewayError) -> web.Response:

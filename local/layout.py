@@ -38,6 +38,7 @@ class Layout:
         own_servers: Runtimes with a model server of the user's, which is not started here.
         environment: The environment of every part.
         flux: How to run the flux server itself; None for its stand-in.
+        is_asgi: Whether the API runs as an ASGI application, not as Lambda's handlers behind an API Gateway.
     """
 
     config: Config
@@ -50,6 +51,7 @@ class Layout:
     api_key: str = field(repr=False)
     environment: Mapping[str, str] = field(repr=False)
     flux: FluxServer | None = None
+    is_asgi: bool = False
 
     @property
     def logs(self) -> Path:

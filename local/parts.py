@@ -47,10 +47,13 @@ def aws_part(layout: Layout) -> Part:
 
 
 def door_part(layout: Layout) -> Part:
-    """API Gateway and the Lambda behind it."""
+    """The API: API Gateway and the Lambda behind it, or one process of its own."""
     gateway = layout.config.apigw
-    arguments = [f"--host={layout.host}", f"--port={layout.gateway_port}", f"--stage={gateway.stage_name}"]
-    arguments += [f"--rate-limit={gateway.throttle.rate_limit}", f"--burst-limit={gateway.throttle.burst_limit}"]
+    module, arguments = "api.asgi", [f"--prefix=/{gateway.stage_name}"]
+    if not layout.is_asgi:
+        module, arguments = "local.door", [f"--stage={gateway.stage_name}"]
+        arguments += [f"--rate-limit={gateway.throttle.rate_limit}", f"--burst-limit={gateway.throttle.burst_limit}"]
+    arguments += [f"--host={layout.host}", f"--port={layout.gateway_port}"]
     names = {
         **_NAMES,
         "NOTICE_TOPIC_ARN": NOTICE_TOPIC_ARN,
@@ -60,7 +63,7 @@ def door_part(layout: Layout) -> Part:
         "CORS_ORIGINS": " ".join(gateway.cors_origins),
         "SIGNING_SECRET": layout.signing_secret,
     }
-    part = _part(layout, "door", "local.door", *arguments, **names)
+    part = _part(layout, "door", module, *arguments, **names)
     return replace(part, probe=_listens(layout.reachable_host, layout.gateway_port))
 
 

@@ -48,10 +48,11 @@ def test_no_part_outlives_the_platform_however_it_ends(
     assert (up.state / "stack.json").exists() == (number == signal.SIGKILL)
 
 
+@pytest.mark.parametrize("shell", ["lambda", "asgi"])
 def test_the_curl_line_works_and_the_output_shows_a_link_to_its_picture(
-    start_up: Callable[..., Any], small_config: Path
+    start_up: Callable[..., Any], small_config: Path, shell: str
 ) -> None:
-    up = start_up(f"--config={small_config}")
+    up = start_up(f"--config={small_config}", f"--shell={shell}")
     up.wait_ready()
     up.post({"task": {"metadata": {"id": "x", "runtime": "elsewhere", "tasktype": "text-to-image"}, "content": {}}})
     line = next(line.strip() for line in up.output.splitlines() if line.startswith("  curl -sS"))
