@@ -9,7 +9,7 @@ import pytest
 
 PACKAGES = (
     *("contract", "egress", "jobs", "configuration", "runtimes", "api", "courier", "keeper", "queue_agent"),
-    *("cdk", "deploy", "local", "docs", "bench", "examples"),
+    *("cdk", "deploy", "local", "docs", "bench", "examples", "sd_on_eks"),
 )
 MODULES = sorted(path for package in PACKAGES for path in Path(package).rglob("*.py"))
 TYPES = ("sdwebui", "comfyui", "flux")
@@ -32,6 +32,7 @@ ALLOWED = {
     "api": ("contract", "jobs", "runtimes", "api", *COURIER_OPENS),
     "courier": ("contract", "egress", "jobs", "courier"),
     "keeper": ("contract", "jobs", "keeper"),
+    "sd_on_eks": ("sd_on_eks",),
     "queue_agent": ("contract", "egress", "jobs", "runtimes", "queue_agent"),
     # The handlers' names, which Lambda is given.
     "cdk": ("contract", "jobs", "configuration", "runtimes", "cdk", *(f"{part}.handlers" for part in LAMBDAS)),
@@ -58,6 +59,7 @@ LIBRARIES = {
     "configuration": {"pydantic", "yaml", "pathspec"},
     "courier": {"pydantic", "botocore", "httpcore"},
     "keeper": {"pydantic", "botocore"},
+    "sd_on_eks": {"httpx", "pydantic", "rich", "typing_extensions"},
 }
 AGENT_EDGES = ("queue_agent.aws", "queue_agent.inputs", "queue_agent.telemetry")
 CLIENT_LIBRARIES = {

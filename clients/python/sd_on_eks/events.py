@@ -1,0 +1,165 @@
+"""Following a job: by server-sent events, and where they do not come through, by waiting for changes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from sd_on_eks.calls import LONG_POLL_S, get, job_path
+from sd_on_eks.errors import ApiError, Unauthorized, Unreachable
+from sd_on_eks.models import AnswerModel, Job, LogLine, Output, Preview, Progress, QueuePlace, StateChange
+from sd_on_eks.steps import Emit, Flow, Pause, ReadLine, Send, Stream
+
+_SILENCE_S = 45.0
+"""A comment comes every 15 seconds."""
+_MAX_CUTS = 3
+_PAUSE_S = 1.0
+_KINDS: Mapping[str, type[AnswerModel]] = {
+    "state": StateChange,
+    "queue": QueuePlace,
+    "progress": Progress,
+    "preview": Preview,
+    "output": Output,
+    "log": LogLine,
+    "end": Job,
+}
+
+EventData = StateChange | QueuePlace | Progress | Preview | Output | LogLine | Job | dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Event:
+    """What has changed of a job.
+
+    Attributes:
+        kind: state, queue, progress, preview, output, log, or at last end.
+        version: The job's version.
+        data: What is new, by its kind; of ``end`` the job, of a kind that this client does not know a dict.
+    """
+
+    kind: str
+    version: int
+    data: EventData
+
+
+def watch(job: str | Job) -> Stream[Event]:
+    """Follow a job until it has ended; the last event is ``end``, with the job.
+
+    A connection that is cut is made again, and goes on where it was.
+
+    Raises:
+        NotFound: There is no such job of yours.
+        ApiError, Unreachable: The API rejects it, or does not answer any more.
+    """
+    news = _News()
+    cuts = 0
+    while cuts < _MAX_CUTS and (response := (yield from _stream(job, news.resume_after))) is not None:
+        cuts += 1
+        lines = _Lines()
+        try:
+            while (line := (yield ReadLine(response))) is not None:
+                for event in news.of(lines.feed(line)):
+                    cuts = 0
+                    yield Emit(event)
+                    if event.kind == "end":
+                        return
+        except httpx.TransportError:
+            pass
+        yield Pause(_PAUSE_S)
+    yield from _poll(job, news)
+
+
+def _stream(job: str | Job, version: int) -> Flow[httpx.Response | None]:
+    """Open the stream of a job's events; None if it is not to be had here."""
+    headers = {"Accept": "text/event-stream", "Cache-Control": "no-store"}
+    if version:
+        headers["Last-Event-ID"] = str(version)
+    try:
+        response: httpx.Response = yield Send(
+            "GET",
+            f"{job_path(job)}/events",
+            headers=headers,
+            timeout_s=_SILENCE_S,
+            is_repeatable=False,  # what is on the way may hold streams back; waiting shows whether the API is there
+            is_stream=True,
+        )
+    except Unauthorized:
+        raise
+    except (ApiError, Unreachable):
+        return None
+    return response if response.headers.get("content-type", "").startswith("text/event-stream") else None
+
+
+def _poll(job: str | Job, news: _News) -> Stream[Event]:
+    latest = yield from get(job)
+    while True:
+        for event in news.of(_events(latest)):
+            yield Emit(event)
+        if latest.has_ended:
+            return
+        latest = yield from get(job, wait_s=LONG_POLL_S, since=latest.version)
+
+
+def _events(job: Job) -> Iterator[tuple[str, int, Mapping[str, Any]]]:
+    """What the stream would tell of a job's state."""
+    told = job.model_dump(mode="json")
+    yield "state", job.version, {"state": job.state, "attempts": job.attempts}
+    if job.retry_reason:
+        yield "log", job.version, {"message": job.retry_reason}
+    if progress := told["progress"]:
+        preview = progress.pop("preview")
+        if any(value is not None for value in progress.values()):
+            yield "progress", job.version, progress
+        if preview:
+            yield "preview", job.version, {"url": preview}
+    for output in (*told["images"], *told["files"]):
+        yield "output", job.version, output
+    if told["queue"]:
+        yield "queue", job.version, told["queue"]
+    if job.has_ended:
+        yield "end", job.version, told
+
+
+class _News:
+    """Lets through what has not been told yet.
+
+    Attributes:
+        resume_after: The last version of which everything was told. Of a later one a cut may have kept some back.
+    """
+
+    def __init__(self) -> None:
+        self.resume_after = 0
+        self._version = 0
+        self._told: dict[str, Mapping[str, Any]] = {}
+
+    def of(self, events: Iterator[tuple[str, int, Mapping[str, Any]]]) -> Iterator[Event]:
+        for kind, version, data in events:
+            if version > self._version:
+                self.resume_after, self._version = self._version, version
+            name = f"output {data.get('s3')}" if kind == "output" else kind
+            if self._told.get(name) != data:
+                self._told[name] = data
+                model = _KINDS.get(kind)
+                yield Event(kind, version, dict(data) if model is None else model.model_validate(data))  # type: ignore[arg-type]
+
+
+class _Lines:
+    """Reads events from the lines of a stream (https://html.spec.whatwg.org/#server-sent-events)."""
+
+    def __init__(self) -> None:
+        self._fields: dict[str, list[str]] = {}
+
+    def feed(self, line: str) -> Iterator[tuple[str, int, Mapping[str, Any]]]:
+        """Take a line; the event that it ends, if it ends one that can be read."""
+        if line:
+            name, _, value = line.partition(":")
+            self._fields.setdefault(name, []).append(value.removeprefix(" "))
+            return
+        fields, self._fields = self._fields, {}
+        version = fields.get("id", ["0"])[-1]
+        if "event" in fields and "data" in fields and version.isdecimal():
+            yield fields["event"][-1], int(version), json.loads("\n".join(fields["data"]))

@@ -1,0 +1,132 @@
+"""The steps that calls are made of, so that one text of a call serves the sync and the async client.
+
+A call is a generator: it yields steps, and the client that runs it sends back what became of each. This module does no
+I/O.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+import httpx
+
+from sd_on_eks.errors import ApiError, Unreachable, error_of
+
+T = TypeVar("T")
+
+ANSWER_TIMEOUT_S = 35.0
+"""API Gateway answers within 29 seconds."""
+_FIRST_PAUSE_S = 0.5
+_MAX_PAUSE_S = 8.0
+_TOO_MANY = 429
+_LOST = frozenset({502, 503, 504})
+"""The API may have done what it was asked, or not."""
+
+
+@dataclass(frozen=True)
+class Send:
+    """Send a request, again while the API is busy; the result is an answer of success, or a redirect.
+
+    Attributes:
+        path: What follows ``/v1``, or a whole URL. Only the API itself gets the key.
+        is_repeatable: Whether sending it twice does no more than sending it once.
+        is_stream: Whether the body is read by ``ReadLine``.
+    """
+
+    method: str
+    path: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+    json: Any = None
+    content: bytes | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    timeout_s: float = ANSWER_TIMEOUT_S
+    is_repeatable: bool = True
+    is_stream: bool = False
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """Send a request once; the result is an ``httpx.Response``."""
+
+    request: Send
+
+
+@dataclass(frozen=True)
+class ReadLine:
+    """Read a line of a stream; the result is None at its end."""
+
+    response: httpx.Response
+
+
+@dataclass(frozen=True)
+class Pause:
+    """Wait."""
+
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Do:
+    """Call a function that blocks, such as one that writes a file; the result is its own."""
+
+    function: Callable[[], Any]
+
+
+@dataclass(frozen=True)
+class Emit(Generic[T]):
+    """Give a value to the caller."""
+
+    value: T
+
+
+Step = Send | Attempt | ReadLine | Pause | Do
+Flow = Generator[Step, Any, T]
+"""A call with one result."""
+Stream = Generator[Step | Emit[T], Any, None]
+"""A call with many."""
+
+
+def attempts(request: Send, patience_s: float) -> Flow[httpx.Response]:
+    """Send a request until it succeeds, for some time.
+
+    Raises:
+        ApiError: The API rejects it, or is still busy.
+        Unreachable: The API does not answer.
+    """
+    ends_s = time.monotonic() + patience_s
+    for pause_s in _pauses():
+        problem: ApiError | Unreachable
+        try:
+            response: httpx.Response = yield Attempt(request)
+        except httpx.TransportError as exc:
+            problem = Unreachable(f"{request.method} {exc.request.url.copy_with(query=None)}: {exc or repr(exc)}")
+            problem.__cause__ = exc
+            is_unsent = isinstance(exc, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout))
+            may_repeat, after_s = request.is_repeatable or is_unsent, pause_s
+        else:
+            if not response.is_error:
+                return response
+            problem = error_of(response)
+            may_repeat = problem.status == _TOO_MANY or (request.is_repeatable and problem.status in _LOST)
+            after_s = max(pause_s, problem.retry_after_s or 0)
+        if not may_repeat or time.monotonic() + after_s > ends_s:
+            raise problem
+        yield Pause(after_s)
+    raise AssertionError  # pauses never end
+
+
+def emitting(flow: Flow[T]) -> Stream[T]:
+    """A call with one result as one with many."""
+    yield Emit((yield from flow))
+
+
+def _pauses() -> Iterator[float]:
+    """Pauses of growing length, each of its own length so that callers do not come back together."""
+    pause_s = _FIRST_PAUSE_S
+    while True:
+        yield pause_s * random.uniform(0.5, 1.0)  # noqa: S311
+        pause_s = min(2 * pause_s, _MAX_PAUSE_S)
