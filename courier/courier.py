@@ -12,9 +12,9 @@ from collections.abc import Callable
 from contract import strict_json
 from contract.signatures import webhook_headers
 from contract.webhooks import JobEvent
+from courier.body import webhook_body
 from courier.delivery import Delivery, read_message
 from courier.log import DeliveryLog, LoggedDelivery, read_log, write_log
-from courier.payload import webhook_body
 from courier.queue import DeliveryQueue
 from courier.schedule import pause_before, read_retry_after
 from courier.secrets import WebhookSecrets
@@ -105,7 +105,7 @@ class Courier:
             return row.model_copy(update={"next_s": now_s + PROGRESS_PAUSE_S})
         pause_s = pause_before(delivery.attempt + 1, read_retry_after(answer.retry_after, now_s))
         if pause_s is None:
-            self._queue.bury(delivery, answer.problem)
+            self._queue.dead_letter(delivery, answer.problem)
             return row
         self._queue.put([delivery.again(now_s + pause_s)], now_s)
         return row.model_copy(update={"state": "waiting", "next_s": now_s + pause_s})
@@ -120,7 +120,7 @@ def _reason_to_drop(delivery: Delivery, job: Job, log: DeliveryLog, now_s: float
     row = log.rows.get(delivery.event)
     sent = (row.delivery.version, row.delivery.attempt) if row else (0, 0)
     pause_s = row.next_s - now_s if row and row.next_s else 0
-    is_current = job.state.is_final and job.version == delivery.version
+    is_current = job.state.is_final and Delivery.of_end(job).at_s == delivery.at_s
     is_late = job.state is not JobState.RUNNING or now_s - delivery.at_s > MAX_PROGRESS_AGE_S
     reasons = {
         "the receiver has answered 410": log.is_off,

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from contract.queues import dead_letter
+from contract import queues
 from courier.delivery import Delivery
 
 MAX_DELAY_S = 900
@@ -43,8 +43,8 @@ class DeliveryQueue:
         if failed := answer.get("Failed"):
             raise QueueError(f"SQS took {len(failed)} of {len(entries)} messages not: {failed[0].get('Code')}.")
 
-    def bury(self, delivery: Delivery, problem: str) -> None:
+    def dead_letter(self, delivery: Delivery, problem: str) -> None:
         """Put a delivery into the dead queue, with the reason."""
         self._sqs.send_message(
-            QueueUrl=self._dead_url, **dead_letter(delivery.model_dump_json(), "webhook_failed", problem)
+            QueueUrl=self._dead_url, **queues.dead_letter(delivery.model_dump_json(), "webhook_failed", problem)
         )

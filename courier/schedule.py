@@ -31,7 +31,7 @@ def read_retry_after(value: str, now_s: float) -> float:
         return float(value[:20])
     try:
         date = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0
     if date.tzinfo is None:
         date = date.replace(tzinfo=UTC)

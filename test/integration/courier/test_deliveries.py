@@ -19,7 +19,8 @@ DAY_S = 24 * HOUR_S
 
 def test_a_receiver_gets_the_whole_job_once_it_has_ended_and_the_reference_library_verifies_it(world):
     standardwebhooks = pytest.importorskip("standardwebhooks")
-    task = world.running(id="a", context={"order": "ü"})
+    context = {"order": "ü", "large": 10**30, "deep": [[[None, 1.5, True]]]}
+    task = world.running(id="a", context=context)
     outputs = [StoredOutput(content_type="image/png", size_bytes=9, width=64, height=32, seed=7, name="x.png")]
     job = world.end(task, outputs=outputs)
     world.notify(job)
@@ -31,7 +32,7 @@ def test_a_receiver_gets_the_whole_job_once_it_has_ended_and_the_reference_libra
     assert webhook.id == f"{job.id}-completed-{job.version}"
     assert body["type"] == "job.completed"
     data = body["data"]
-    assert (data["job"], data["task_id"], data["state"], data["context"]) == (job.id, "a", "succeeded", {"order": "ü"})
+    assert (data["job"], data["task_id"], data["state"], data["context"]) == (job.id, "a", "succeeded", context)
     assert (data["runtime"], data["type"], data["error"]) == (world.name, "text-to-image", None)
     facts = {"content_type": "image/png", "width": 64, "height": 32, "bytes": 9, "seed": 7, "name": "x.png"}
     assert data["images"] == [{"s3": job.notice("out").image_url[0], **facts}]

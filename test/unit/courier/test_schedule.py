@@ -32,7 +32,9 @@ def test_a_receiver_may_not_ask_for_a_shorter_pause_or_for_more_attempts():
         ("Fri, 15 Jan 2027 08:01:00 GMT", 60),
         ("Fri, 15 Jan 2027 08:01:00", 60),
         ("Fri, 15 Jan 2027 07:00:00 GMT", 0),
-        *((value, 0) for value in ("", "soon", "-5", "1.5", "\u0661", "Fri, 99 Jan 2027 08:01:00 GMT", "nan", "1e9")),
+        *((value, 0) for value in ("", "soon", "-5", "1.5", "\u0661", "nan", "1e9")),
+        *((f"Fri, {date} GMT", 0) for date in ("99 Jan 2027 08:01:00", f"15 Jan {'9' * 30} 08:01:00")),
+        ("Fri, 15 Jan 2027 08:01:00 +9999999999", 0),
     ],
 )
 def test_retry_after_is_seconds_or_a_date_and_nothing_else(value, seconds):

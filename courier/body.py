@@ -12,11 +12,11 @@ from jobs.commands import MAX_OUTPUTS
 from jobs.job import Job, JobState
 
 
-class _PayloadPart(BaseModel):
+class _BodyPart(BaseModel):
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
 
-class WebhookImage(_PayloadPart):
+class WebhookImage(_BodyPart):
     """A picture in the output bucket."""
 
     s3: str
@@ -30,7 +30,7 @@ class WebhookImage(_PayloadPart):
     """What the model server called it."""
 
 
-class WebhookProgress(_PayloadPart):
+class WebhookProgress(_BodyPart):
     """How far a running job is; null for what its model server does not say."""
 
     fraction: float | None
@@ -41,7 +41,7 @@ class WebhookProgress(_PayloadPart):
     """The node of a workflow, or a word such as "sampling"."""
 
 
-class WebhookJob(_PayloadPart):
+class WebhookJob(_BodyPart):
     """A job, as the API names its parts."""
 
     job: str
@@ -64,7 +64,7 @@ class WebhookJob(_PayloadPart):
     """The caller's own JSON."""
 
 
-class WebhookBody(_PayloadPart):
+class WebhookBody(_BodyPart):
     """The body of a webhook."""
 
     type: Literal["job.started", "job.progress", "job.output", "job.completed"]
