@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from api.faces.alpha_models import V1Alpha1Request, V1Alpha2Request
-from api.faces.v1.models import JobRequest
+from api.faces.v1.models import JobRequest, RetryRequest
 from runtimes.catalog import DeployedRuntime, RuntimeCatalog
 
 Example = dict[str, Any]
@@ -31,6 +31,12 @@ def _job(runtime: DeployedRuntime, task_type: str, content: Example) -> Example 
     return {"runtime": runtime.name, "type": task_type, "content": content, "context": {"order": 4711}}
 
 
+def _retry(runtime: DeployedRuntime, task_type: str, content: Example) -> Example | None:
+    if task_type not in runtime.task_types:
+        return None
+    return {"content": {"seed": 7} if "prompt" in content else dict(list(content.items())[:1])}
+
+
 def _v1alpha2(runtime: DeployedRuntime, task_type: str, content: Example) -> Example | None:
     if task_type not in runtime.task_types:
         return None
@@ -47,6 +53,7 @@ def _v1alpha1(runtime: DeployedRuntime, task_type: str, content: Example) -> Exa
 
 _MAKERS: Mapping[Any, Callable[[DeployedRuntime, str, Example], Example | None]] = {
     JobRequest: _job,
+    RetryRequest: _retry,
     V1Alpha2Request: _v1alpha2,
     V1Alpha1Request: _v1alpha1,
 }

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from contract.deadlines import AskedDeadlines
 from contract.inputs import MAX_LINK_BYTES
@@ -14,6 +14,15 @@ from jobs.job import JobState
 
 MAX_WAIT_S = 600
 MAX_BATCH_JOBS = 100
+
+
+def _check_time(value: Any) -> Any:
+    if isinstance(value, str) and "T" not in value.upper():  # a number would be seconds
+        raise ValueError("must be a time with its zone, as 2026-01-31T12:00:00Z")
+    return value
+
+
+_Time = Annotated[AwareDatetime, BeforeValidator(_check_time)]
 
 
 class ApiModel(BaseModel):
@@ -58,8 +67,6 @@ class JobRequest(ApiRequest):
 class RetryRequest(ApiRequest):
     """What shall differ from the job that is repeated."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"content": {"seed": 7}}]})
-
     content: dict[str, Any] = {}
     """A JSON merge patch (RFC 7396) of its content, such as `{"seed": 7}`; null removes a key."""
 
@@ -89,9 +96,9 @@ class ListQuery(ApiRequest):
     """A runtime's name."""
     task_id: str | None = None
     """Your own id of the task."""
-    created_after: datetime | None = None
+    created_after: _Time | None = None
     """A time with its zone."""
-    created_before: datetime | None = None
+    created_before: _Time | None = None
     """A time with its zone."""
     limit: Annotated[int, Field(ge=1, le=100)] = 20
     """Jobs in one page."""

@@ -84,6 +84,12 @@ _FORM = {
         "properties": {"file": {"type": "string", "contentMediaType": "application/octet-stream"}},
     }
 }
+_EVENT = {
+    "description": "One event of the stream; `data` is JSON.",
+    "type": "object",
+    "required": ["data"],
+    "properties": {name: {"type": "string"} for name in ("id", "event", "data")},
+}
 _COMPONENTS = "#/components/schemas/"
 
 
@@ -234,7 +240,7 @@ def _answer(route: Route, status: int, schemas: Schemas) -> dict[str, Any]:
     model = route.answers[status]
     answer: dict[str, Any] = {"description": HTTPStatus(status).phrase}
     if isinstance(model, str):
-        answer["content"] = {model: {"schema": {"type": "string"}}}
+        answer["content"] = {model: {"schema": _EVENT if model == "text/event-stream" else {"type": "string"}}}
     elif model is not None:
         answer["content"] = {JSON: {"schema": schemas.given(model)}}
     headers = dict(_ANSWER_HEADERS[name] for name in route.headers if name in _ANSWER_HEADERS)
