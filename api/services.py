@@ -15,6 +15,11 @@ from api.operations.outputs import Outputs
 from api.operations.runtimes import QueueEstimates
 from api.operations.submission import Submissions
 from api.publisher import TaskPublisher
+from contract.field_errors import FieldError
+from contract.webhooks import webhook_errors
+from courier.operations import WebhookOperations
+from courier.queue import DeliveryQueue
+from courier.secrets import WebhookSecrets
 from jobs.notifier import JobNotifier
 from jobs.store import JobStore
 from runtimes.catalog import RuntimeCatalog
@@ -40,6 +45,11 @@ class ApiSettings:
     """The root secret, from which those that sign links and webhooks are derived."""
     signing_secret_arn: str = ""
     """Where Secrets Manager has it, unless it is given."""
+
+    courier_queue_url: str = ""
+    """Of webhooks; without it there are none."""
+    allow_private_addresses: str = "false"
+    """Whether webhooks may go anywhere, also by http."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "ApiSettings":
@@ -118,6 +128,21 @@ class Services:
     def files(self) -> Files:
         """The files that callers send."""
         return Files(make_s3=lambda: self.s3, bucket=self.bucket)
+
+    @cached_property
+    def webhooks(self) -> WebhookOperations | None:
+        """What tenants can ask of their webhooks; None where there are none."""
+        if not (url := self.settings.courier_queue_url):
+            return None
+        secrets = WebhookSecrets(jobs=self.jobs, root=self.signing_secret)
+        queue = DeliveryQueue(sqs=self._client("sqs"), url=url, dead_url="")
+        return WebhookOperations(jobs=self.jobs, secrets=secrets, queue=queue)
+
+    def webhook_errors(self, url: str) -> list[FieldError]:
+        """What is wrong with the URL of a job's webhook."""
+        if not self.settings.courier_queue_url:
+            return [FieldError("webhook", "cannot be had: webhooks are switched off here")]
+        return webhook_errors(url, allow_private=self.settings.allow_private_addresses == "true")
 
     def _client(self, name: str) -> Any:
         config = Config(connect_timeout=3, read_timeout=8, retries=_RETRIES)

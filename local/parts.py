@@ -61,7 +61,7 @@ def door_part(layout: Layout) -> Part:
         "RUNTIMES_FILE": str(layout.runtimes_file),
         "KEEP_REQUESTS": str(layout.config.keep_requests).lower(),
         "CORS_ORIGINS": " ".join(gateway.cors_origins),
-        "SIGNING_SECRET": layout.signing_secret,
+        **webhook_names(layout),
     }
     part = _part(layout, "door", module, *arguments, **names)
     return replace(part, probe=_listens(layout.reachable_host, layout.gateway_port))

@@ -20,7 +20,7 @@ _CALLERS = 4
 class Door:
     """A door that publishes to the topic of the rig's queue; ``module`` runs it."""
 
-    def __init__(self, rig, *module):
+    def __init__(self, rig, *module, **environment):
         self._rig = rig
         port = free_port()
         module = module or ("local.door",)
@@ -32,8 +32,8 @@ class Door:
         keys = rig.kit.folder / f"keys-{port}.json"
         rows = [{"key": key, "id": name, "role": "admin" if name == "admin" else "user"} for key, name in KEYS.items()]
         keys.write_text(json.dumps(rows))
-        environment = {"API_KEYS_FILE": str(keys), "RUNTIMES_FILE": str(rig.catalog_file)}
-        environment["SIGNING_SECRET"] = SIGNING_SECRET
+        environment |= {"API_KEYS_FILE": str(keys), "RUNTIMES_FILE": str(rig.catalog_file)}
+        self.signing_secret = environment["SIGNING_SECRET"] = SIGNING_SECRET
         process = rig.add_child(*module, *address, **environment)
         process.start()
         wait_for(self._is_open, lambda: f"the door; log:\n{process.log}")

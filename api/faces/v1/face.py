@@ -6,7 +6,7 @@ from http import HTTPStatus
 from pydantic import BaseModel, ValidationError
 
 from api.errors import InvalidRequestError, RequestError
-from api.faces.v1 import files, jobs, outputs, reference
+from api.faces.v1 import files, jobs, outputs, reference, webhooks
 from api.faces.v1.models import Problem, ProblemField
 from api.faces.v1.routes import ApiCall, Route
 from api.http import JSON, Answer, Request, Response
@@ -18,6 +18,7 @@ ROUTES: list[Route] = [
     *jobs.ROUTES.table,
     *outputs.ROUTES.table,
     *files.ROUTES.table,
+    *webhooks.ROUTES.table,
     *reference.ROUTES.table,
 ]
 PROBLEM = "application/problem+json"

@@ -216,6 +216,8 @@ def read_request(call: ApiCall, body: Any) -> tuple[Task, Webhook | None]:
     except ValidationError as exc:
         named = {error.pointer for error in errors}
         errors += [error for error in field_errors_of(exc, JobRequest, body) if error.pointer not in named]
+    if asked is not None and asked.webhook is not None:
+        errors += call.services.webhook_errors(asked.webhook.url)
     if errors or task is None or asked is None:
         raise InvalidRequestError(errors)
     return task, asked.webhook

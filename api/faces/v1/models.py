@@ -9,7 +9,7 @@ from contract.deadlines import AskedDeadlines
 from contract.inputs import MAX_LINK_BYTES
 from contract.models import Form
 from contract.task import DEFAULT_PREFIX, Prefix, TaskId
-from contract.webhooks import Webhook
+from contract.webhooks import JobEvent, Webhook
 from jobs.job import JobState
 
 MAX_WAIT_S = 600
@@ -295,6 +295,49 @@ class KeptRequest(ApiModel):
     deadlines: AskedDeadlines | None = None
     keep: tuple[Literal["preview"], ...] | None = None
     webhook: Webhook | None = None
+
+
+class SecretView(ApiModel):
+    """The secret of a tenant's webhooks."""
+
+    secret: str
+    """`whsec_` and base64, as Standard Webhooks has it."""
+    version: int
+    """Grows with every rotation."""
+    previous_until: datetime | None
+    """Until when webhooks are also signed with the secret before it; null where they are not."""
+
+
+class DeliveryQuery(ApiRequest):
+    """Parameters of GET /v1/webhooks/deliveries."""
+
+    job: str
+    """The job."""
+
+
+class DeliveryView(ApiModel):
+    """A webhook, and what became of it."""
+
+    id: str
+    """Header `webhook-id`."""
+    job: str
+    event: JobEvent
+    state: Literal["delivered", "waiting", "failed"]
+    """`waiting` for the next attempt, or `failed` for good."""
+    attempts: int
+    status: int | None
+    """The receiver's HTTP status; null if it did not answer."""
+    problem: str | None
+    """What went wrong."""
+    sent_at: datetime
+    next_at: datetime | None
+    """When the next attempt is made."""
+
+
+class DeliveryPage(ApiModel):
+    """A job's webhooks."""
+
+    deliveries: list[DeliveryView]
 
 
 class ProblemField(ApiModel):

@@ -15,9 +15,9 @@ SHELLS = {"lambda": "local.door", "asgi": "api.asgi"}
 class Api:
     """A door before a rig, and a caller of it."""
 
-    def __init__(self, rig, module):
+    def __init__(self, rig, module, **environment):
         self.rig = rig
-        self.door = Door(rig, module)
+        self.door = Door(rig, module, **environment)
         self.url = f"{self.door.base}/v1"
 
     def call(self, method, path, body=None, *, key="key", **headers):

@@ -1,0 +1,99 @@
+"""Webhooks: the secret that signs them, its rotation, and what became of deliveries."""
+
+import math
+import time
+from datetime import UTC, datetime
+
+from api.errors import RequestError
+from api.faces.v1.models import DeliveryPage, DeliveryQuery, DeliveryView, SecretView
+from api.faces.v1.routes import ApiCall, Routes
+from api.http import Answer, Response
+from courier.delivery import job_of_delivery
+from courier.log import LoggedDelivery
+from courier.operations import WebhookOperations
+from courier.secrets import IssuedSecret, RotationTooSoonError
+
+ROUTES = Routes()
+_PRIVATE = {"Cache-Control": "no-store"}
+
+
+@ROUTES.add("GET", "/webhooks/secret", answers={200: SecretView})
+def get_secret(call: ApiCall) -> Answer:
+    """Get the secret of your webhooks.
+
+    Receivers verify with it that a webhook comes from this platform, by any library of Standard Webhooks.
+    """
+    return _secret(_operations(call).secret(call.tenant))
+
+
+@ROUTES.add("POST", "/webhooks/secret/rotate", answers={200: SecretView}, problems=(409,))
+def rotate_secret(call: ApiCall) -> Answer:
+    """Change the secret of your webhooks.
+
+    For a day they are signed with both, the old one and the new one. 409 before that day is over.
+    """
+    try:
+        return _secret(_operations(call).rotate(call.tenant))
+    except RotationTooSoonError as exc:
+        wait = {"Retry-After": str(max(1, math.ceil(exc.possible_s - time.time())))}
+        raise RequestError(409, "rotated_recently", str(exc), headers=wait) from None
+
+
+@ROUTES.add("GET", "/webhooks/deliveries", query=DeliveryQuery, answers={200: DeliveryPage})
+def list_deliveries(call: ApiCall) -> Answer:
+    """List what became of a job's webhooks.
+
+    The latest of each kind of event, for seven days.
+    """
+    job = call.services.history.get(call.caller, call.query.job)
+    rows = [_delivery(row) for row in _operations(call).deliveries(job.id)]
+    return Response.json(200, DeliveryPage(deliveries=rows).model_dump(mode="json"))
+
+
+@ROUTES.add("POST", "/webhooks/deliveries/{delivery}/replay", answers={202: None})
+def replay_delivery(call: ApiCall) -> Answer:
+    """Send a webhook again.
+
+    It has the same id, by which its receiver knows it. Those of progress are never repeated.
+    """
+    delivery = call.path["delivery"]
+    job = job_of_delivery(delivery)
+    if job is not None:
+        call.services.history.get(call.caller, job)
+    if job is None or not _operations(call).replay(job, delivery):
+        raise RequestError(
+            404, "not_found", "There is no such delivery that can be repeated, or it is older than a week."
+        )
+    return Response(status=202)
+
+
+def _operations(call: ApiCall) -> WebhookOperations:
+    operations = call.services.webhooks
+    if operations is None:
+        raise RequestError(404, "not_found", "Webhooks are switched off here.")
+    return operations
+
+
+def _secret(issued: IssuedSecret) -> Response:
+    until_s = issued.previous_until_s
+    view = SecretView(
+        secret=issued.secret,
+        version=issued.version,
+        previous_until=None if until_s is None else datetime.fromtimestamp(until_s, UTC),
+    )
+    return Response.json(200, view.model_dump(mode="json"), _PRIVATE)
+
+
+def _delivery(row: LoggedDelivery) -> DeliveryView:
+    delivery = row.delivery
+    return DeliveryView(
+        id=delivery.id,
+        job=delivery.job,
+        event=delivery.event,
+        state=row.state,
+        attempts=delivery.attempt,
+        status=row.status,
+        problem=row.problem,
+        sent_at=datetime.fromtimestamp(row.sent_s, UTC),
+        next_at=None if row.next_s is None else datetime.fromtimestamp(row.next_s, UTC),
+    )

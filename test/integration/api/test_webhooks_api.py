@@ -1,0 +1,102 @@
+"""Webhooks from the request of a job to its receiver, and what their tenant can ask of them."""
+
+import json
+
+import pytest
+
+from contract.signatures import verify_webhook
+from local.aws import STREAM
+from test.kit.processes import wait_for
+from test.kit.web import posts_answered
+
+
+class Receiver:
+    """What was posted to it."""
+
+    def __init__(self):
+        self.received = []
+
+    def __call__(self, path, headers, body):
+        self.received.append((headers, body))
+        return 200, {}, b""
+
+
+@pytest.fixture
+def receiver():
+    return Receiver()
+
+
+@pytest.fixture
+def api(kit, shell, make_api, receiver):
+    """The API and the courier over one runtime, and a receiver, at ``api.hook``."""
+    with kit.rig("sdwebui") as rig, posts_answered(receiver) as url:
+        rig.aws.dynamodb.update_table(TableName=rig.store.table, **STREAM)
+        dead = rig.aws.make_queue(f"{rig.name}-courier-dead")
+        queue = rig.aws.make_queue(f"{rig.name}-courier", redrive_to=f"{rig.name}-courier-dead")
+        rig.aws.sns.subscribe(
+            TopicArn=rig.notice_topic, Protocol="sqs", Endpoint=rig.aws.queue_arn(f"{rig.name}-courier")
+        )
+        places = {"COURIER_QUEUE_URL": queue, "ALLOW_PRIVATE_ADDRESSES": "true"}
+        api = make_api(rig, shell, **places)
+        secret = {"SIGNING_SECRET": api.door.signing_secret}
+        api.courier = rig.add_child("courier", COURIER_DEAD_QUEUE_URL=dead, **places, **secret)
+        api.courier.start()
+        api.hook = {"url": f"{url}/jobs"}
+        yield api
+
+
+def ended(api, **options):
+    """A job that was submitted with a webhook and cancelled."""
+    job = api.submit(webhook=api.hook, **options)["job"]
+    api.call("POST", f"/jobs/{job}/cancel", {})
+    return job
+
+
+def deliveries(api, job, **options):
+    return api.get(f"/webhooks/deliveries?job={job}", **options)["deliveries"]
+
+
+def test_a_jobs_end_is_told_signed_logged_and_told_again_on_demand(api, receiver):
+    job = ended(api, context="mine")
+    secret = api.get("/webhooks/secret")["secret"]
+    wait_for(lambda: deliveries(api, job), lambda: api.courier.log)
+    [(headers, body)] = receiver.received
+    verify_webhook(secret, headers, body, now_s=int(headers["webhook-timestamp"]))
+    told = json.loads(body)
+    assert (told["type"], told["data"]["job"], told["data"]["state"]) == ("job.completed", job, "cancelled")
+    [row] = deliveries(api, job)
+    assert (row["id"], row["state"], row["status"]) == (headers["webhook-id"], "delivered", 200)
+    assert api.call("POST", f"/webhooks/deliveries/{row['id']}/replay", {}).status_code == 202
+    wait_for(lambda: len(receiver.received) == 2, lambda: api.courier.log)
+    assert receiver.received[1][0]["webhook-id"] == row["id"]
+
+
+def test_deliveries_and_secrets_are_each_tenants_own(api):
+    job = ended(api)
+    wait_for(lambda: deliveries(api, job), lambda: api.courier.log)
+    [row] = deliveries(api, job)
+    for method, path in (
+        ("GET", f"/webhooks/deliveries?job={job}"),
+        ("POST", f"/webhooks/deliveries/{row['id']}/replay"),
+    ):
+        assert api.call(method, path, {} if method == "POST" else None, key="other-key").status_code == 404
+    assert api.call("POST", "/webhooks/deliveries/none/replay", {}).status_code == 404
+    assert api.get("/webhooks/secret", key="other-key")["secret"] != api.get("/webhooks/secret")["secret"]
+
+
+def test_a_secret_is_rotated_at_most_once_a_day(api):
+    first = api.get("/webhooks/secret")
+    rotated = api.call("POST", "/webhooks/secret/rotate", {})
+    assert rotated.status_code == 200
+    assert rotated.json()["version"] == first["version"] + 1
+    assert rotated.json()["previous_until"] is not None
+    again = api.call("POST", "/webhooks/secret/rotate", {})
+    assert (again.status_code, again.json()["code"]) == (409, "rotated_recently")
+    assert int(again.headers["retry-after"]) > 3600
+    assert api.get("/webhooks/secret")["secret"] == rotated.json()["secret"] != first["secret"]
+
+
+def test_a_link_that_no_webhook_may_have_is_refused_with_the_other_errors(api):
+    body = api.body(webhook={"url": "ftp://example.org"}, runtime="nowhere")
+    problem = api.call("POST", "/jobs", body).json()
+    assert {one["pointer"] for one in problem["errors"]} == {"#/webhook/url", "#/runtime"}
