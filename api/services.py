@@ -14,6 +14,7 @@ from api.operations.history import History
 from api.operations.outputs import Outputs
 from api.operations.runtimes import QueueEstimates
 from api.operations.submission import Submissions
+from api.operations.workflows import Workflows
 from api.publisher import TaskPublisher
 from contract.field_errors import FieldError
 from contract.webhooks import webhook_errors
@@ -128,6 +129,11 @@ class Services:
     def files(self) -> Files:
         """The files that callers send."""
         return Files(make_s3=lambda: self.s3, bucket=self.bucket)
+
+    @cached_property
+    def workflows(self) -> Workflows:
+        """The workflows that callers have named."""
+        return Workflows(make_s3=lambda: self.s3, bucket=self.bucket)
 
     @cached_property
     def webhooks(self) -> WebhookOperations | None:

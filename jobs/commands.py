@@ -79,13 +79,15 @@ def accept(
     key: str | None = None,
     body_sha256: str = "",
     request: bytes | None = None,
+    sent: bytes | None = None,
     webhook: Webhook | None = None,
     retry_of: str | None = None,
 ) -> JobCommand[JobChange]:
     """Enter a job that is about to be published, with its start deadline; refused if its id exists.
 
     With a caller's Idempotency-Key, which then stands for a request with that body, also refused where the key is in
-    use, or another request just takes it. Each tenant has keys of its own. ``request`` is what ``pack`` made.
+    use, or another request just takes it. Each tenant has keys of its own. ``request`` is what ``pack`` made of
+    the content, ``sent`` of what the caller sent in its place, such as the name of a workflow.
     """
     job = _job_of(task)
     entered = {
@@ -93,9 +95,9 @@ def accept(
         **({"retry_of": retry_of} if retry_of else {}),
     }
     puts = [_acceptance(task, now_s, start_by_s, entered)]
-    if request is not None:
-        kept: dict[str, Any] = {KEY: request_pk(job), "request": request, TTL_ATTRIBUTE: int(now_s) + RETENTION_S}
-        puts.append({"Item": write_item(kept)})
+    if kept := {name: packed for name, packed in (("request", request), ("sent", sent)) if packed is not None}:
+        item: dict[str, Any] = {KEY: request_pk(job), TTL_ATTRIBUTE: int(now_s) + RETENTION_S, **kept}
+        puts.append({"Item": write_item(item)})
     if key is not None:
         values: dict[str, Any] = {
             KEY: idempotency_pk(task.metadata.tenant, key),

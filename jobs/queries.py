@@ -170,10 +170,18 @@ def beacons(runtime: str, now_s: float) -> JobCommand[list[Beacon]]:
 
 
 def kept_content(job: str) -> JobCommand[dict[str, Any] | None]:
-    """A job's content as its caller sent it; None where it is not in the table."""
+    """A job's content; None where it is not in the table."""
+    return _kept(job, "request")
 
+
+def kept_sent(job: str) -> JobCommand[dict[str, Any] | None]:
+    """What a job's caller sent in place of its content; None where it sent the content itself."""
+    return _kept(job, "sent")
+
+
+def _kept(job: str, name: str) -> JobCommand[dict[str, Any] | None]:
     def read(item: Item | None) -> dict[str, Any] | None:
-        packed = None if item is None else read_values(item)["request"]
+        packed = read_values(item or {}).get(name)
         return None if packed is None else strict_json.loads(zlib.decompress(packed))
 
     return _get(request_pk(job), read)

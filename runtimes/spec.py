@@ -53,6 +53,7 @@ class RuntimeSpec:
         warnings: The same for what the model server would ignore: the caller is warned.
         loads_checkpoint: Whether a runtime of this type serves one checkpoint, or switches on request
             (``modelFilename`` and ``dynamicModel`` in config.yaml).
+        takes_workflows: Whether its content is a workflow of ComfyUI, so that the API also takes the name of one.
         has_model_options: Whether ``model`` in config.yaml says what a runtime of this type serves.
     """
 
@@ -65,6 +66,7 @@ class RuntimeSpec:
     checks: str | None = None
     warnings: str | None = None
     loads_checkpoint: bool = False
+    takes_workflows: bool = False
     has_model_options: bool = False
 
     @property

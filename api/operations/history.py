@@ -95,8 +95,12 @@ class History:
             **({} if is_filtered or limit is None else {"limit": limit + 1}),
         )
 
+    def sent(self, job: Job) -> dict[str, Any] | None:
+        """What a job's caller sent in place of its content; None where it sent that, or where that alone was kept."""
+        return self._jobs.run(queries.kept_sent(job.id))
+
     def content(self, job: Job) -> dict[str, Any]:
-        """What a job's caller asked for.
+        """A job's content as its model server got it.
 
         Raises:
             RequestError: It was not kept (404).

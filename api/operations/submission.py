@@ -6,9 +6,11 @@ as queued. If the API dies between any two, the keeper continues, so that no tas
 
 import logging
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import islice
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
@@ -65,6 +67,8 @@ class TaskSubmission:
     webhook: Webhook | None = None
     retry_of: str | None = None
     """The job whose request it repeats."""
+    sent: Mapping[str, Any] | None = None
+    """What its caller sent in place of the content, which the API has filled in."""
 
     @property
     def task(self) -> Task:
@@ -167,6 +171,7 @@ class Submissions:
             key=None if key is None else key.value,
             body_sha256="" if key is None else key.body_sha256,
             request=request,
+            sent=commands.pack(submission.sent) if submission.sent and self._keep_requests else None,
             webhook=submission.webhook,
             retry_of=submission.retry_of,
         )

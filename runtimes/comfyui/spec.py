@@ -16,4 +16,5 @@ SPEC = RuntimeSpec(
     task_types=("pipeline",),
     driver="runtimes.comfyui.driver.executor:ComfyUI",
     checks="runtimes.comfyui.checks:check",
+    takes_workflows=True,
 )

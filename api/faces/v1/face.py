@@ -6,7 +6,7 @@ from http import HTTPStatus
 from pydantic import BaseModel, ValidationError
 
 from api.errors import InvalidRequestError, RequestError
-from api.faces.v1 import files, jobs, outputs, reference, webhooks
+from api.faces.v1 import files, jobs, outputs, reference, webhooks, workflows
 from api.faces.v1.models import Problem, ProblemField
 from api.faces.v1.routes import ApiCall, Route
 from api.http import JSON, Answer, Request, Response
@@ -19,6 +19,7 @@ ROUTES: list[Route] = [
     *outputs.ROUTES.table,
     *files.ROUTES.table,
     *webhooks.ROUTES.table,
+    *workflows.ROUTES.table,
     *reference.ROUTES.table,
 ]
 PROBLEM = "application/problem+json"

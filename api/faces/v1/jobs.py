@@ -1,17 +1,15 @@
 """Jobs: submit, get, list, cancel, retry, and what was asked for."""
 
 import re
-import time
 from collections.abc import Sequence
 from functools import partial
-from itertools import islice
 from typing import Any
 
 from pydantic import ValidationError
 
-from api.content import ignored_content
 from api.errors import InvalidRequestError, RequestError
 from api.faces.v1.events import JobEvents
+from api.faces.v1.job_requests import kept_request, read_request, submission_of
 from api.faces.v1.models import (
     Checked,
     JobPage,
@@ -29,23 +27,14 @@ from api.faces.v1.rendering import has_links, job_view
 from api.faces.v1.routes import ApiCall, Routes
 from api.http import Answer, Response, Stream, Wait
 from api.operations.history import JobFilter, JobStateError, merged
-from api.operations.submission import TaskSubmission, milliseconds
-from api.reading import TaskFields, read_task
-from api.request import IDEMPOTENCY_HEADER, idempotency_key, key_errors, traceparent
+from api.operations.submission import TaskSubmission
+from api.request import IDEMPOTENCY_HEADER, idempotency_key, key_errors
 from contract.field_errors import FieldError, field_errors_of, one_of, suggestion
-from contract.ids import JOB_ID_PATTERN, new_job_id
-from contract.task import Task
-from contract.webhooks import Webhook
+from contract.ids import JOB_ID_PATTERN
 from jobs.job import Job, JobState
 
 ROUTES = Routes()
-_FIELDS = TaskFields(metadata=(), content=("content",), names={"tasktype": "type"})
-_OF_TASK = {"id": "id", "runtime": "runtime", "type": "tasktype"} | {
-    name: name for name in ("prefix", "context", "deadlines", "keep")
-}
-"""The request's keys, and the metadata's keys that they are."""
 _PREFERENCE = re.compile(r"(?:^|[,;\s])wait=(\d{1,4})(?:$|[,;\s])")
-_MAX_WARNINGS = 20
 
 
 @ROUTES.add(
@@ -64,12 +53,11 @@ def submit_job(call: ApiCall) -> Answer:
     after N seconds. With an `Idempotency-Key` a repeated request is answered with the job that the first one made.
     With `?dry_run=true` the request is only checked.
     """
-    task, webhook = read_request(call, call.body)
-    warnings = _warnings(call, task)
+    asked = read_request(call, call.body, key_errors(call.request))
     if call.query.dry_run:
-        rows = [WarningView(pointer=one.pointer, detail=one.detail) for one in warnings]
+        rows = [WarningView(pointer=one.pointer, detail=one.detail) for one in asked.warnings]
         return Response.json(200, Checked(valid=True, warnings=rows).model_dump())
-    return _submitted(call, _submission(call, task, webhook), warnings)
+    return _submitted(call, submission_of(call, asked, key=idempotency_key(call.request)), asked.warnings)
 
 
 @ROUTES.add("GET", "/jobs", query=ListQuery, answers={200: JobPage})
@@ -174,7 +162,8 @@ def cancel_job(call: ApiCall) -> Answer:
 def retry_job(call: ApiCall) -> Answer:
     """Repeat a job that has ended.
 
-    The new job asks for the same, but for what `content` changes.
+    The new job asks for the same, but for what `content` changes. One that named a workflow names it again: should the
+    workflow have changed since, a warning says so.
     """
     job = call.services.history.get(call.caller, call.path["job"])
     if not job.state.is_final:
@@ -183,83 +172,28 @@ def retry_job(call: ApiCall) -> Answer:
         asked = RetryRequest.model_validate(call.body)
     except ValidationError as exc:
         raise InvalidRequestError(field_errors_of(exc, RetryRequest, call.body)) from None
-    repeated = kept_request(call, job).model_dump(mode="json", exclude_none=True)
+    kept, version = kept_request(call, job)
+    repeated = kept.model_dump(mode="json", exclude_none=True)
     repeated["content"] = merged(repeated["content"], asked.content)
-    task, webhook = read_request(call, repeated)
-    return _submitted(call, _submission(call, task, webhook, retry_of=job.id), _warnings(call, task))
+    again = read_request(call, repeated, key_errors(call.request))
+    warnings = again.warnings
+    if version is not None and again.sent is not None and again.sent["version"] != version:
+        warnings = [*warnings, FieldError("content.workflow", "has changed since; this job runs it as it is now")]
+    submission = submission_of(call, again, key=idempotency_key(call.request), retry_of=job.id)
+    return _submitted(call, submission, warnings)
 
 
 @ROUTES.add("GET", "/jobs/{job}/request", answers={200: KeptRequest})
 def get_job_request(call: ApiCall) -> Answer:
     """Get what a job's caller asked for."""
     job = call.services.history.get(call.caller, call.path["job"])
-    return Response.json(200, kept_request(call, job).model_dump(mode="json", exclude_none=True))
-
-
-def read_request(call: ApiCall, body: Any) -> tuple[Task, Webhook | None]:
-    """Read the request of one job.
-
-    Raises:
-        InvalidRequestError: It has errors; all of them are named.
-    """
-    errors = key_errors(call.request)
-    if not isinstance(body, dict):
-        raise InvalidRequestError([*errors, FieldError("", "must be an object")])
-    given = {_OF_TASK[key]: value for key, value in body.items() if key in _OF_TASK and value is not None}
-    task, asked = None, None
-    try:
-        task = read_task({"id": "none", **given}, body.get("content"), call.services.catalog, _FIELDS)
-    except InvalidRequestError as exc:
-        errors += exc.errors
-    try:
-        asked = JobRequest.model_validate(body)
-    except ValidationError as exc:
-        named = {error.pointer for error in errors}
-        errors += [error for error in field_errors_of(exc, JobRequest, body) if error.pointer not in named]
-    if asked is not None and asked.webhook is not None:
-        errors += call.services.webhook_errors(asked.webhook.url)
-    if errors or task is None or asked is None:
-        raise InvalidRequestError(errors)
-    return task, asked.webhook
-
-
-def kept_request(call: ApiCall, job: Job) -> KeptRequest:
-    """What a job's caller asked for."""
-    return KeptRequest(
-        runtime=job.runtime,
-        type=job.tasktype,
-        content=call.services.history.content(job),
-        id=job.task_id,
-        prefix=job.prefix,
-        context=job.context,
-        deadlines=job.deadlines,
-        keep=job.keep or None,
-        webhook=job.webhook,
-    )
+    kept, _ = kept_request(call, job)
+    return Response.json(200, kept.model_dump(mode="json", exclude_none=True))
 
 
 def view(call: ApiCall, job: Job, **options: Any) -> dict[str, Any]:
     """A job as this face shows it; options as of ``job_view``."""
     return job_view(job, base_url=call.request.base_url, outputs=call.services.outputs, **options)
-
-
-def _submission(call: ApiCall, task: Task, webhook: Webhook | None, *, retry_of: str | None = None) -> TaskSubmission:
-    accepted_s = milliseconds(time.time())  # before the id, which has a time too
-    job = new_job_id()
-    if "id" not in (call.body or {}) and retry_of is None:
-        task = task.model_copy(update={"metadata": task.metadata.model_copy(update={"id": job})})
-    metadata = task.metadata
-    return TaskSubmission(
-        request=task,
-        job=job,
-        accepted_s=accepted_s,
-        start_s=call.services.catalog[metadata.runtime].deadlines.with_asked(metadata.deadlines).start_s,
-        caller=call.caller,
-        key=idempotency_key(call.request),
-        traceparent=traceparent(call.request),
-        webhook=webhook,
-        retry_of=retry_of,
-    )
 
 
 def _submitted(call: ApiCall, submission: TaskSubmission, warnings: Sequence[FieldError]) -> Answer:
@@ -278,12 +212,6 @@ def _submitted(call: ApiCall, submission: TaskSubmission, warnings: Sequence[Fie
         seconds=float(preference.group(1)) if preference else 0,
         render=render,
     )
-
-
-def _warnings(call: ApiCall, task: Task) -> list[FieldError]:
-    metadata = task.metadata
-    runtime = call.services.catalog[metadata.runtime]
-    return list(islice(ignored_content(task.content or {}, metadata.tasktype, runtime, ("content",)), _MAX_WARNINGS))
 
 
 def _states(text: str | None) -> list[JobState]:

@@ -11,6 +11,7 @@ from contract.models import Form
 from contract.task import DEFAULT_PREFIX, Prefix, TaskId
 from contract.webhooks import JobEvent, Webhook
 from jobs.job import JobState
+from runtimes.comfyui.named import InputName, WorkflowInput
 
 MAX_WAIT_S = 600
 MAX_BATCH_JOBS = 100
@@ -47,7 +48,8 @@ class JobRequest(ApiRequest):
     runtime: Annotated[str, Field(min_length=1, max_length=256)]
     """A runtime, as GET /v1/runtimes lists them."""
     type: Annotated[str, Field(min_length=1, max_length=64)]
-    """What the runtime shall do, such as `text-to-image`; each runtime lists its own."""
+    """What the runtime shall do, such as `text-to-image`; each runtime lists its own. Those of ComfyUI also take
+    `workflow`, with `{"workflow": NAME, "inputs": {…}}` as content."""
     content: dict[str, Any]
     """The model server's own request; GET /v1/runtimes/{name}/schema describes it."""
     id: TaskId | None = None
@@ -156,6 +158,61 @@ class FileView(ApiModel):
     """When it is deleted."""
     upload: UploadView | None = None
     """How to send it, where that is still to be done."""
+
+
+class WorkflowRequest(ApiRequest):
+    """A workflow to store."""
+
+    workflow: dict[str, Any]
+    """The workflow in ComfyUI's API format, as its menu exports it."""
+    inputs: dict[InputName, WorkflowInput] | None = None
+    """What jobs may set, by names of your choice. Default: what is found in the workflow."""
+    description: Annotated[str, Field(max_length=1000)] = ""
+    """What it is for."""
+
+
+class WorkflowQuery(ApiRequest):
+    """Parameters of GET /v1/workflows."""
+
+    cursor: Annotated[str, Field(max_length=64)] | None = None
+    """`next` of the page before."""
+
+
+class WorkflowRow(ApiModel):
+    """A workflow in a list."""
+
+    name: str
+    version: str
+    """Changes when the workflow does."""
+    changed_at: datetime
+
+
+class WorkflowView(WorkflowRow):
+    """A stored workflow."""
+
+    model_config = ConfigDict(title="Workflow")
+
+    workflow: dict[str, Any]
+    inputs: dict[str, WorkflowInput]
+    """What jobs may set, with the types and defaults that they have."""
+    description: str
+
+
+class WorkflowPage(ApiModel):
+    """Some workflows, by their names."""
+
+    workflows: list[WorkflowRow]
+    next: str | None
+    """`cursor` of the next page; null on the last."""
+
+
+class InputsSchema(ApiModel):
+    """A JSON schema (2020-12)."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    properties: dict[str, Any]
 
 
 class QueueView(ApiModel):

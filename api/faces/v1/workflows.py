@@ -1,0 +1,79 @@
+"""Workflows: those of ComfyUI that a job runs by their name, with inputs of its own."""
+
+from datetime import UTC, datetime
+
+from pydantic import ValidationError
+
+from api.errors import InvalidRequestError
+from api.faces.v1.models import InputsSchema, WorkflowPage, WorkflowQuery, WorkflowRequest, WorkflowRow, WorkflowView
+from api.faces.v1.routes import ApiCall, Routes
+from api.http import Answer, Response
+from api.operations.workflows import StoredWorkflow
+from contract.field_errors import field_errors_of
+
+ROUTES = Routes()
+
+
+@ROUTES.add("PUT", "/workflows/{name}", body=WorkflowRequest, answers={200: WorkflowView})
+def put_workflow(call: ApiCall) -> Answer:
+    """Store a workflow under a name.
+
+    A job of a ComfyUI runtime then runs it with `"type": "workflow"` and the content
+    `{"workflow": NAME, "inputs": {…}}`. What its inputs are is declared here, or found in the workflow: prompts, seeds,
+    sizes, pictures, steps and the like. One that is there already is replaced; jobs that were submitted before keep
+    what they have.
+    """
+    try:
+        asked = WorkflowRequest.model_validate(call.body)
+    except ValidationError as exc:
+        raise InvalidRequestError(field_errors_of(exc, WorkflowRequest, call.body)) from None
+    stored = call.services.workflows.put(
+        call.tenant, call.path["name"], asked.workflow, asked.inputs, asked.description
+    )
+    return _shown(stored)
+
+
+@ROUTES.add("GET", "/workflows", query=WorkflowQuery, answers={200: WorkflowPage})
+def list_workflows(call: ApiCall) -> Answer:
+    """List workflows, by their names."""
+    found, last = call.services.workflows.names(call.tenant, call.query.cursor)
+    rows = [WorkflowRow(name=one.name, version=one.version, changed_at=_time(one.changed_s)) for one in found]
+    return Response.json(200, WorkflowPage(workflows=rows, next=last).model_dump(mode="json"))
+
+
+@ROUTES.add("GET", "/workflows/{name}", answers={200: WorkflowView})
+def get_workflow(call: ApiCall) -> Answer:
+    """Get a workflow."""
+    return _shown(call.services.workflows.get(call.tenant, call.path["name"]))
+
+
+@ROUTES.add("GET", "/workflows/{name}/schema", answers={200: InputsSchema})
+def get_workflow_schema(call: ApiCall) -> Answer:
+    """Get the JSON schema of a workflow's inputs."""
+    stored = call.services.workflows.get(call.tenant, call.path["name"])
+    return Response.json(200, stored.workflow.schema_of_inputs)
+
+
+@ROUTES.add("DELETE", "/workflows/{name}", answers={204: None})
+def delete_workflow(call: ApiCall) -> Answer:
+    """Delete a workflow.
+
+    Jobs that were submitted before keep what they have; they can be repeated only while it exists. One that does not
+    exist counts as deleted.
+    """
+    call.services.workflows.delete(call.tenant, call.path["name"])
+    return Response(status=204)
+
+
+def _shown(stored: StoredWorkflow) -> Response:
+    view = WorkflowView(
+        name=stored.name,
+        version=stored.version,
+        changed_at=_time(stored.changed_s),
+        **dict(stored.workflow),
+    )
+    return Response.json(200, view.model_dump(mode="json"), {"ETag": f'"{stored.version}"'})
+
+
+def _time(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
