@@ -39,6 +39,7 @@ _CARRIED = {
         "runtimes/*/*.py",
         "runtimes/*/samples/first.json",
         "api/**/*.py",
+        "api/**/*.html",
     ),
     "keeper": ("contract/*.py", "jobs/*.py", "keeper/*.py"),
 }

@@ -60,6 +60,13 @@ def test_the_doors_bundle_is_all_that_it_needs_and_knows_the_runtimes():
     assert all(name in ran.stdout for name in CATALOG.names), ran.stderr
 
 
+@pytest.mark.parametrize(("path", "expected"), [("/v1/openapi.json", "example"), ("/v1/docs", "<script>")])
+def test_the_doors_bundle_describes_its_api(path, expected):
+    event = {"path": path, "httpMethod": "GET", "requestContext": {}}
+    ran = run_in(bundle(), f"import api.handlers; print(api.handlers.handler({event!r}, None))")
+    assert expected in ran.stdout, ran.stderr
+
+
 def test_the_keepers_bundle_is_all_that_it_needs():
     ran = run_in(bundle("keeper"), "from keeper.handlers import exhausted_handler, reaper_handler")
     assert ran.returncode == 0, ran.stderr

@@ -103,7 +103,7 @@ def document(catalog: RuntimeCatalog) -> dict[str, Any]:
         paths.setdefault(path, {})[route.method.lower()] = _operation(route, schemas, catalog)
     for version, (model, summary) in _ALPHAS.items():
         paths[f"/{version}"] = {"post": _alpha_operation(version, model, summary, schemas, catalog)}
-    tags = {_tag(route): _text(inspect.getmodule(route.handler)) for route in ROUTES} | _ALPHA_TAGS
+    tags = {_tag(route): _tag_text(route) for route in ROUTES} | _ALPHA_TAGS
     statuses = sorted({status for route in ROUTES for status in _problems(route)})
     return {
         "openapi": "3.1.0",
@@ -282,6 +282,12 @@ def _problem(status: int, schemas: Schemas) -> dict[str, Any]:
 
 def _tag(route: Route) -> str:
     return route.handler.__module__.rpartition(".")[2]
+
+
+def _tag_text(route: Route) -> str:
+    """What a module says of itself after its noun."""
+    text = _text(inspect.getmodule(route.handler))
+    return re.sub(r"^\w+: (\w)", lambda found: found[1].upper(), text)
 
 
 def _text(described: Any) -> str:

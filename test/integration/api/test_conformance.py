@@ -22,6 +22,12 @@ def bodies(spec):
                     yield method.upper(), path, name, example["value"]
 
 
+def test_the_document_and_its_page_need_no_key_and_lead_back_to_where_they_came_from(api):
+    assert api.get("/openapi.json", key=None)["servers"] == [{"url": api.door.base}]
+    page = api.call("GET", "/docs", key=None)
+    assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+
+
 @pytest.mark.skipif(find_spec("schemathesis") is None, reason="schemathesis is not installed")
 @pytest.mark.parametrize("shell", ["api.asgi"])
 def test_answers_to_odd_requests_conform_to_the_document(api, tmp_path):

@@ -1,5 +1,7 @@
 """The OpenAPI document: valid, complete, and in words."""
 
+import base64
+import hashlib
 import json
 import re
 import subprocess
@@ -84,3 +86,21 @@ def test_every_example_fits_its_schema(spec):
 def test_a_request_is_answered_without_making_the_document():
     code = "import sys, api.faces.v1.face; sys.exit('api.faces.v1.openapi' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_page_needs_no_key_loads_nothing_from_elsewhere_and_runs_its_own_script_alone(door, tmp_path):
+    answer = door.respond(None, path="/v1/docs", method="GET", key_id=None)
+    policy = dict(part.strip().split(" ", 1) for part in answer["headers"]["Content-Security-Policy"].split(";"))
+    (style,), (script,) = (
+        re.findall(rf"<{tag}>(.*?)</{tag}>", answer["body"], re.DOTALL) for tag in ("style", "script")
+    )
+    assert answer["statusCode"] == 200
+    for directive, text in (("style-src", style), ("script-src", script)):
+        assert policy.pop(directive) == f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+    assert policy.pop("connect-src") == "'self'"
+    assert policy.pop("img-src") == "blob:"
+    assert set(policy.values()) == {"'none'"}
+    assert not re.search(r"(src|href)=\"|@import|https?://", answer["body"])
+    file = tmp_path / "page.js"
+    file.write_text(script, encoding="utf-8")
+    subprocess.run(["node", "--check", file], check=True)
