@@ -9,6 +9,7 @@ from typing import Any
 import botocore.session
 from botocore.config import Config
 
+from api.live import LiveCatalogues
 from api.operations.files import Files
 from api.operations.history import History
 from api.operations.outputs import Outputs
@@ -67,7 +68,8 @@ class Services:
 
     def __init__(self, settings: ApiSettings, catalog: RuntimeCatalog) -> None:
         self.settings = settings
-        self.catalog = catalog
+        live = LiveCatalogues(lambda: self._client("s3", connect_timeout=1, read_timeout=2), settings.output_bucket)
+        self.catalog = catalog.with_live(live.read)
         self.bucket = settings.output_bucket
         self._session = botocore.session.get_session()
         table = Config(connect_timeout=1, read_timeout=2, retries=_RETRIES)
@@ -150,6 +152,6 @@ class Services:
             return [FieldError("webhook", "cannot be had: webhooks are switched off here")]
         return webhook_errors(url, allow_private=self.settings.allow_private_addresses == "true")
 
-    def _client(self, name: str) -> Any:
-        config = Config(connect_timeout=3, read_timeout=8, retries=_RETRIES)
+    def _client(self, name: str, *, connect_timeout: float = 3, read_timeout: float = 8) -> Any:
+        config = Config(connect_timeout=connect_timeout, read_timeout=read_timeout, retries=_RETRIES)
         return self._session.create_client(name, config=config)

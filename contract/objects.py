@@ -33,6 +33,11 @@ def preview_key(job: str) -> str:
     return f"{PREVIEWS_PREFIX}{job}"
 
 
+def catalogue_key(runtime: str) -> str:
+    """Key of what the model servers of a runtime have."""
+    return f"{CATALOGUE_PREFIX}{runtime}.json"
+
+
 def s3_url(bucket: str, key: str) -> str:
     """Write an s3:// link."""
     return f"s3://{bucket}/{key}"

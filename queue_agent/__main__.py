@@ -9,12 +9,14 @@ import sys
 from contextlib import AsyncExitStack
 from functools import partial
 
+from contract.objects import catalogue_key
 from queue_agent.aws.clients import open_clients
 from queue_agent.aws.jobs import DynamoJobs
 from queue_agent.aws.notices import publish
 from queue_agent.aws.objects import S3Objects
 from queue_agent.aws.queue import SqsQueue
 from queue_agent.beacon import AgentBeacon
+from queue_agent.catalogue import CataloguePublisher
 from queue_agent.drivers import load_executor, supervised
 from queue_agent.errors import PlatformError
 from queue_agent.execution import Execution
@@ -99,6 +101,10 @@ async def run(settings: Settings) -> None:
             await stack.enter_async_context(pages)
         beacon = AgentBeacon(jobs, server=server, scheduler=scheduler, is_ready=lambda: worker.takes_jobs)
         await stack.enter_async_context(beacon)
+        key = catalogue_key(settings.runtime_name)
+        publish_catalogue = partial(store.put_packed, settings.bucket, key, content_type="application/json")
+        catalogue = CataloguePublisher(publish_catalogue, server=server, is_ready=lambda: worker.takes_jobs)
+        await stack.enter_async_context(catalogue)
         # What exists now stays. Collecting garbage in it takes 0.1 s, in which a GPU may wait for its next job.
         gc.freeze()
         await worker.run()

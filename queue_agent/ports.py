@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from contract.task import Task
 from jobs.job import Progress
 from queue_agent.media import Media
+from runtimes.live import LiveCatalogue
 
 MAX_PREVIEW_BYTES = 2 * 1024 * 1024
 MAX_UNITS = 1e6
@@ -254,6 +255,14 @@ class Supervised(ABC):
 
     async def preview(self, job: str) -> bytes | None:  # noqa: ARG002 (an override's)
         """The latest picture of how far a running job is, at most MAX_PREVIEW_BYTES; None without one.
+
+        Raises:
+            ServerError: The server does not answer.
+        """
+        return None
+
+    async def catalogue(self) -> LiveCatalogue | None:
+        """What the server has: models, samplers, node classes; None where it does not say.
 
         Raises:
             ServerError: The server does not answer.

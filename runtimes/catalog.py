@@ -1,19 +1,25 @@
 """The deployed runtimes as door and router see them; travels to the Lambda as runtimes.json."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Self
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Annotated, Self
 
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from contract import strict_json
 from contract.deadlines import DEFAULT_DEADLINES, Deadlines
 from runtimes.flux.options import ModelCard
+from runtimes.live import LiveCatalogue
 from runtimes.registry import RUNTIME_TYPES
 from runtimes.sdwebui.checkpoints import same_checkpoint
 from runtimes.spec import RuntimeSpec
 
 DEFAULT_MAX_PIXELS = 64 * 1024 * 1024
+
+
+def _unknown() -> LiveCatalogue | None:
+    return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +31,7 @@ class DeployedRuntime:
         dynamic_model: Whether it loads the checkpoint that a task asks for.
         max_pixels: The most that a task may have at work at once, for type sdwebui.
         card: What its model takes; None for types without model options, and where only the model's files say it.
+        live: Reads what its servers have; None where that is unknown, or was said too long ago.
     """
 
     name: str
@@ -34,6 +41,9 @@ class DeployedRuntime:
     max_pixels: int = DEFAULT_MAX_PIXELS
     deadlines: Deadlines = DEFAULT_DEADLINES
     card: ModelCard | None = None
+    live: Annotated[Callable[[], LiveCatalogue | None], Field(exclude=True)] = field(
+        default=_unknown, compare=False, repr=False
+    )
 
     @property
     def runtime_type(self) -> RuntimeSpec:
@@ -63,6 +73,10 @@ class RuntimeCatalog:
     def to_json(self) -> str:
         """Write the content of runtimes.json."""
         return strict_json.dumps(_ENTRIES.dump_python(tuple(self), by_alias=True))
+
+    def with_live(self, read: Callable[[str], LiveCatalogue | None]) -> Self:
+        """The same runtimes, with a reader of what their servers have, by their names."""
+        return type(self)(replace(runtime, live=partial(read, runtime.name)) for runtime in self)
 
     def __iter__(self) -> Iterator[DeployedRuntime]:
         return iter(self._by_name.values())

@@ -49,7 +49,8 @@ class RuntimeSpec:
         v1alpha1_task_types: What API v1alpha1 accepts for it; empty where that API does not reach it.
         driver: The class of the agent's driver, a ``queue_agent.ports.Executor`` with ``from_settings``.
         checks: The API's check of a task's content: (content, task type, DeployedRuntime, path) → FieldErrors. None
-            leaves all to the model server.
+            leaves all to the model server. It may ask the DeployedRuntime what its servers have (``live``), which can
+            take a moment.
         warnings: The same for what the model server would ignore: the caller is warned.
         loads_checkpoint: Whether a runtime of this type serves one checkpoint, or switches on request
             (``modelFilename`` and ``dynamicModel`` in config.yaml).

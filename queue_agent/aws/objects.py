@@ -42,6 +42,12 @@ class S3Objects:
         with translated("s3:PutObject"):
             await self._s3.put_object(Bucket=bucket, Key=key, Body=body, **kind)
 
+    async def put_packed(self, bucket: str, key: str, data: bytes, content_type: str) -> None:
+        """Write a small object that was packed by gzip."""
+        kind = {"ContentType": content_type, "ContentEncoding": "gzip"}
+        with translated("s3:PutObject"):
+            await self._s3.put_object(Bucket=bucket, Key=key, Body=data, **kind)
+
     async def put_stream(
         self, bucket: str, key: str, chunks: AsyncIterator[bytes], content_type: str, *, tenant: str | None = None
     ) -> int:

@@ -5,6 +5,8 @@ from typing import Any
 
 from contract.field_errors import FieldError, FieldPath, cut, field_path, suggestion
 from runtimes.catalog import DeployedRuntime
+from runtimes.comfyui.graph import TARGETS, is_node, is_ui_format, split
+from runtimes.comfyui.server_checks import server_doubts, server_errors
 
 _WRAPPED = (
     'is a workflow where a node belongs; send the workflow itself as content, or as {"prompt": WORKFLOW}, exported by '
@@ -14,8 +16,6 @@ _OF_THE_EDITOR = (
     "is a workflow in the format of ComfyUI's editor; export it for the API, by the editor's menu: "
     "Workflow → Export (API), in newer versions File → Export Workflow (API)"
 )
-TARGETS = "partial_execution_targets"
-"""The output nodes that are to run."""
 EXTRA_DATA = "extra_data"
 _READ = (EXTRA_DATA, TARGETS, "client_id", "prompt_id", "number", "front")
 """The last four are the platform's to set."""
@@ -24,7 +24,18 @@ _MAX_ID_CHARACTERS = 200
 
 def check(content: Mapping[str, Any], tasktype: str, runtime: DeployedRuntime, at: FieldPath) -> Iterator[FieldError]:  # noqa: ARG001 (the same for all)
     """Name the errors of a request's content; see ``api.content``."""
-    yield from workflow_errors(content, at)
+    is_workflow = True
+    for error in workflow_errors(content, at):
+        is_workflow = False
+        yield error
+    if is_workflow and (live := runtime.live()) is not None:
+        yield from server_errors(content, live, at)
+
+
+def warn(content: Mapping[str, Any], tasktype: str, runtime: DeployedRuntime, at: FieldPath) -> Iterator[FieldError]:  # noqa: ARG001 (the same for all)
+    """Name what the servers may reject of a content without errors; see ``api.content``."""
+    if (live := runtime.live()) is not None:
+        yield from server_doubts(content, live, at)
 
 
 def workflow_errors(content: Mapping[str, Any], at: FieldPath = ()) -> Iterator[FieldError]:
@@ -33,7 +44,7 @@ def workflow_errors(content: Mapping[str, Any], at: FieldPath = ()) -> Iterator[
     whole, at = at, at if graph is content else (*at, "prompt")
     if not isinstance(graph, dict) or not graph:
         yield FieldError(field_path(at), "must be a workflow: an object of nodes by their id")
-    elif _is_ui_format(graph):
+    elif is_ui_format(graph):
         yield FieldError(field_path(at), _OF_THE_EDITOR)
     else:
         for error in _errors_beside(beside, graph):
@@ -41,13 +52,6 @@ def workflow_errors(content: Mapping[str, Any], at: FieldPath = ()) -> Iterator[
         for node_id, node in graph.items():
             for path, problem in _node_problems(node):
                 yield FieldError(field_path((*at, node_id, *path)), problem)
-
-
-def split(content: Mapping[str, Any]) -> tuple[Any, Mapping[str, Any]]:
-    """The graph of a content, which is the content itself or its ``prompt``, and what stands beside that."""
-    if "prompt" not in content or _is_node(content["prompt"]) or _is_ui_format(content):
-        return content, {}
-    return content["prompt"], {key: content[key] for key in content if key != "prompt"}
 
 
 def _node_problems(node: Any) -> Iterator[tuple[FieldPath, str]]:
@@ -66,21 +70,13 @@ def _workflow_inside(value: Any) -> FieldPath | None:
     """Where a workflow stands in what should be a node: there itself, or one level below, as some services have it."""
     if _is_workflow(value) or (isinstance(value, str) and value.lstrip().startswith("{")):
         return ()
-    if not isinstance(value, dict) or _is_node(value):
+    if not isinstance(value, dict) or is_node(value):
         return None
     return next(((key,) for key, inner in value.items() if _is_workflow(inner)), None)
 
 
 def _is_workflow(value: Any) -> bool:
-    return isinstance(value, dict) and bool(value) and (_is_ui_format(value) or all(map(_is_node, value.values())))
-
-
-def _is_ui_format(content: Mapping[str, Any]) -> bool:
-    return isinstance(content.get("nodes"), list)
-
-
-def _is_node(value: Any) -> bool:
-    return isinstance(value, dict) and "class_type" in value
+    return isinstance(value, dict) and bool(value) and (is_ui_format(value) or all(map(is_node, value.values())))
 
 
 def _errors_beside(beside: Mapping[str, Any], graph: Mapping[str, Any]) -> Iterator[FieldError]:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from contract.field_errors import FieldError, FieldPath, cut, field_path, one_of, shown, suggestion
-from runtimes.comfyui.checks import split
+from runtimes.comfyui.graph import split
 
 InputType = Literal["string", "integer", "number", "boolean", "image"]
 InputName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]

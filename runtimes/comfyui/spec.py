@@ -16,5 +16,6 @@ SPEC = RuntimeSpec(
     task_types=("pipeline",),
     driver="runtimes.comfyui.driver.executor:ComfyUI",
     checks="runtimes.comfyui.checks:check",
+    warnings="runtimes.comfyui.checks:warn",
     takes_workflows=True,
 )

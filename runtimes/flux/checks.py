@@ -16,7 +16,10 @@ if TYPE_CHECKING:  # the model server's image, which checks requests too, has no
 
 def check(content: Mapping[str, Any], tasktype: str, runtime: "DeployedRuntime", at: FieldPath) -> Iterator[FieldError]:
     """The API's check of a task's content; see ``api.content``."""
-    yield from request_errors(content, tasktype, runtime.card, at)
+    card = runtime.card
+    if card is None and (live := runtime.live()) is not None:
+        card = live.card
+    yield from request_errors(content, tasktype, card, at)
 
 
 def request_errors(

@@ -14,6 +14,7 @@ from runtimes.sdwebui.checkpoints import (
     named_checkpoints,
     same_checkpoint,
 )
+from runtimes.sdwebui.server_checks import missing_from_servers
 
 
 class _Range(NamedTuple):
@@ -44,8 +45,13 @@ _IMAGE_FIELDS = {"image-to-image": "init_images", "extra-single-image": "image",
 
 def check(content: Mapping[str, Any], tasktype: str, runtime: DeployedRuntime, at: FieldPath) -> Iterator[FieldError]:
     """Name the errors of a request's content; see ``api.content``."""
+    is_sound = True
     for path, problem in _problems(content, tasktype, runtime):
+        is_sound = False
         yield FieldError(field_path((*at, *path)), problem)
+    if is_sound:
+        for path, problem in missing_from_servers(content, tasktype, runtime):
+            yield FieldError(field_path((*at, *path)), problem)
 
 
 def _problems(content: Mapping[str, Any], tasktype: str, runtime: DeployedRuntime) -> Iterator[tuple[FieldPath, str]]:

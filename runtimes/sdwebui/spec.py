@@ -17,6 +17,6 @@ SPEC = RuntimeSpec(
     v1alpha1_task_types=("text-to-image", "image-to-image", "extra-batch-images"),
     driver="runtimes.sdwebui.driver.executor:SdWebUI",
     checks="runtimes.sdwebui.checks:check",
-    warnings="runtimes.sdwebui.fields:ignored_fields",
+    warnings="runtimes.sdwebui.server_checks:warn",
     loads_checkpoint=True,
 )

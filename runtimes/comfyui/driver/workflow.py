@@ -17,7 +17,8 @@ from queue_agent.inputs.links import MAX_INPUTS, InputSite
 from queue_agent.ports import Input, Work, units_of
 from runtimes._http import as_object
 from runtimes._wording import MAX_NAME_CHARS, in_words, shorten_name
-from runtimes.comfyui.checks import EXTRA_DATA, TARGETS, split, workflow_errors
+from runtimes.comfyui.checks import EXTRA_DATA, workflow_errors
+from runtimes.comfyui.graph import TARGETS, split
 
 WEBSOCKET_CLASS = "SaveImageWebsocket"
 """The node whose pictures come only through the websocket."""
@@ -29,7 +30,7 @@ _RUN_INPUT = "sd_on_eks_run"
 _SEED_INPUTS = ("seed", "noise_seed")
 _ANY_FILE: tuple[str, ...] = ()
 """Any file, such as a mesh."""
-_UPLOADS: Mapping[str, tuple[str, ...]] = {
+UPLOADS: Mapping[str, tuple[str, ...]] = {
     "image_upload": ("image",),
     "video_upload": ("video",),
     "audio_upload": ("audio", "video"),
@@ -204,7 +205,7 @@ def _file_kinds(declared: Any) -> tuple[str, ...] | None:
     if not isinstance(declared, list | tuple) or not declared:
         return None
     options = as_object(declared[1]) if len(declared) > 1 else {}
-    for flag, kinds in _UPLOADS.items():
+    for flag, kinds in UPLOADS.items():
         if options.get(flag):
             return kinds
     # A choice is a list of its values, or since the third version of node declarations the word COMBO.

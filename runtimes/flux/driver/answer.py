@@ -70,12 +70,16 @@ class _ReportedWorker(_Answered):
 
 
 class ServedModel(_Answered):
-    """What the server draws with, its default steps and size, and how many pictures it draws at once."""
+    """What the server draws with, its default steps and size, and how many pictures it draws at once.
+
+    ``card`` is its ``ModelCard``, as JSON; servers of an earlier version do not say it.
+    """
 
     source: str | None = None
     steps: int | None = None
     size: int = 1024
     max_batch: int = 1
+    card: dict[str, Any] | None = None
 
 
 class FluxHealth(_Answered):

@@ -6,6 +6,8 @@ from functools import partial
 from http import HTTPStatus
 from typing import Any
 
+from pydantic import ValidationError
+
 from contract.task import Task
 from queue_agent.errors import ServerError
 from queue_agent.ports import MAX_PREVIEW_BYTES, Capacity, Inputs, Output, Result
@@ -15,6 +17,8 @@ from runtimes._wording import shorten
 from runtimes.flux.driver.answer import FluxHealth, ServedModel, read_health, read_report, refusal, report_of
 from runtimes.flux.driver.events import FluxJob, events_in
 from runtimes.flux.driver.request import PreparedRequest, request_of
+from runtimes.flux.options import ModelCard
+from runtimes.live import LiveCatalogue, Named
 
 _SILENCE_S = 30.0
 """After so long without an event the server is asked how the job is; it sends one every 15 s at least."""
@@ -59,6 +63,16 @@ class Flux(QueuedServer[FluxJob]):
         """How many events each job has had, and the state of the workers."""
         health = read_health(await self._client.send("GET", "health", timeout_s=5))
         return [(job.job, job.heard) for job in self._jobs.values()], health.workers
+
+    async def catalogue(self) -> LiveCatalogue | None:
+        """The model that the server draws with, and its LoRAs; None from a server of another version."""
+        model = read_health(await self._client.send("GET", "health", timeout_s=5)).model
+        try:
+            card = ModelCard.model_validate(model.card)
+        except ValidationError:
+            return None
+        loras = tuple(Named(name=lora.name) for lora in card.loras)
+        return LiveCatalogue(models=(Named(name=model.source or card.family),), loras=loras, card=card)
 
     @property
     def _served(self) -> ServedModel:

@@ -114,6 +114,8 @@ _PAYLOADS: dict[tuple[str, str], Callable[[WebuiMachine], Any]] = {
     ("GET", "options"): WebuiMachine.read_options,
     ("POST", "interrupt"): WebuiMachine.interrupt,
     ("GET", "sd-models"): lambda machine: [one.as_json() for one in machine.checkpoints],
+    ("GET", "sd-vae"): lambda _: [],
+    ("GET", "loras"): lambda _: [],
     ("POST", "refresh-checkpoints"): lambda _: None,
     ("POST", "reload-checkpoint"): WebuiMachine.reload_checkpoint,
     ("GET", "memory"): lambda _: {"ram": {}, "cuda": {"error": "unavailable"}},

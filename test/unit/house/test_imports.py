@@ -13,8 +13,8 @@ PACKAGES = (
 )
 MODULES = sorted(path for package in PACKAGES for path in Path(package).rglob("*.py"))
 TYPES = ("sdwebui", "comfyui", "flux")
-REGISTRY = ("runtimes.registry", "runtimes.catalog", "runtimes.spec")
-"""The table of runtime types, and the deployed runtimes."""
+REGISTRY = ("runtimes.registry", "runtimes.catalog", "runtimes.spec", "runtimes.live")
+"""The table of runtime types, the deployed runtimes, and what their servers have."""
 TYPE_FOLDERS = ("driver", "standin", "server", "image")
 DRIVER_OPENS = ("queue_agent.ports", "queue_agent.errors", "queue_agent.settings", "queue_agent.media")
 """What drivers see of the agent, without I/O."""

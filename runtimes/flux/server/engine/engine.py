@@ -140,6 +140,7 @@ class Engine:
                 "size_multiple": card.row.size_multiple,
                 "max_sequence_length": card.max_sequence_length,
                 "loras": [lora.name for lora in card.loras],
+                "card": card.model_dump(mode="json", by_alias=True, exclude_none=True),
             }
         return row
 

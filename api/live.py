@@ -1,0 +1,72 @@
+"""Reads what the model servers of a runtime have, where their agents have said so lately.
+
+It is read when a request names something that only the servers know, and then kept for a minute.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from contract.objects import catalogue_key
+from jobs.dynamodb import error_code
+from runtimes.live import MAX_PACKED_BYTES, LiveCatalogue
+
+MAX_AGE_S = 660
+"""Agents write it every five minutes. An older one tells nothing: models may have come since."""
+_KEPT_S = 60.0
+_MISSING = frozenset({"NoSuchKey", "404"})
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Copy:
+    """What was read, when, and when it was written; times are seconds since 1970."""
+
+    read_s: float
+    etag: str = ""
+    written_s: float = 0.0
+    catalogue: LiveCatalogue | None = None
+
+
+class LiveCatalogues:
+    """The catalogues in the output bucket. No request waits for S3 more than once a minute."""
+
+    def __init__(self, make_s3: Callable[[], Any], bucket: str, *, clock: Callable[[], float] = time.time) -> None:
+        self._make_s3 = make_s3
+        self._bucket = bucket
+        self._clock = clock
+        self._copies: dict[str, _Copy] = {}
+        self._complained: set[str] = set()
+
+    @cached_property
+    def _s3(self) -> Any:
+        return self._make_s3()
+
+    def read(self, runtime: str) -> LiveCatalogue | None:
+        """What a runtime's servers have; None where nobody has said so lately, or it cannot be read."""
+        copy = self._copies.get(runtime)
+        if copy is None or self._clock() - copy.read_s > _KEPT_S:
+            copy = self._copies[runtime] = self._fetch(runtime, copy)
+        return copy.catalogue if self._clock() - copy.written_s < MAX_AGE_S else None
+
+    def _fetch(self, runtime: str, earlier: _Copy | None) -> _Copy:
+        now_s = self._clock()
+        try:
+            answer = self._s3.get_object(Bucket=self._bucket, Key=catalogue_key(runtime))
+            packed = answer["Body"].read(MAX_PACKED_BYTES)
+            etag, written_s = answer["ETag"], answer["LastModified"].timestamp()
+            if earlier is not None and earlier.etag == etag:
+                return _Copy(now_s, etag, written_s, earlier.catalogue)
+            return _Copy(now_s, etag, written_s, LiveCatalogue.unpack(packed))
+        except (ClientError, BotoCoreError, OSError, ValueError) as exc:
+            reason = error_code(exc) or type(exc).__name__
+        if reason not in _MISSING and runtime not in self._complained:
+            self._complained.add(runtime)
+            logger.warning("what the servers of runtime %s have is not known: %s", runtime, reason)
+        return _Copy(now_s)

@@ -1,0 +1,108 @@
+"""What a workflow asks for that the servers do not have: node classes, models, samplers and other choices.
+
+ComfyUI rejects a workflow with a node of an unknown class, wherever it stands, and one with a value that is not among
+an input's choices in a node that is to run. A class may however check its inputs itself, and then accept any value;
+ComfyUI does not tell which do. Of the modules in CHECKED_MODULES it is known: none but those in _OWN_CHECKS.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from contract.field_errors import FieldError, FieldPath, field_path, shown, suggestion
+from contract.inputs import is_data_url, is_link
+from runtimes.comfyui.graph import TARGETS, feeding, split
+from runtimes.live import LiveCatalogue, NodeClass, NodeInput, there_are
+
+CHECKED_MODULES = frozenset(
+    {"nodes", "comfy_extras.nodes_custom_sampler", "comfy_extras.nodes_upscale_model", "comfy_extras.nodes_video_model"}
+)
+_OWN_CHECKS = frozenset({"LoadImage", "LoadImageMask", "LoadImageOutput", "LoadLatent"})
+_MAX_HINTS = 10
+"""Errors that name what there is instead: the nearest name takes milliseconds to find."""
+_FOREIGN_LINK = re.compile(r"\s*[a-z][a-z0-9+.-]+:(?://|\\\\|/)", re.IGNORECASE)
+_BASE64_STARTS = ("iVBORw0KGgo", "/9j/", "R0lGOD", "UklGR")
+_MAX_FILE_NAME = 254
+
+
+class _NodeProblem(NamedTuple):
+    """What is wrong with a node's input; ``is_certain`` says whether ComfyUI rejects it."""
+
+    path: FieldPath
+    detail: str
+    is_certain: bool
+
+
+def server_errors(content: Mapping[str, Any], live: LiveCatalogue, at: FieldPath) -> Iterator[FieldError]:
+    """Name what the servers certainly reject of a workflow that is one."""
+    yield from (FieldError(field_path(one.path), one.detail) for one in _problems(content, live, at) if one.is_certain)
+
+
+def server_doubts(content: Mapping[str, Any], live: LiveCatalogue, at: FieldPath) -> Iterator[FieldError]:
+    """Name what they may reject."""
+    for one in _problems(content, live, at):
+        if not one.is_certain:
+            yield FieldError(field_path(one.path), f"{one.detail}; the node may reject it")
+
+
+def _problems(content: Mapping[str, Any], live: LiveCatalogue, at: FieldPath) -> Iterator[_NodeProblem]:
+    if live.nodes is None:
+        return
+    graph, beside = split(content)
+    at = at if graph is content else (*at, "prompt")
+    unknown = [node_id for node_id in graph if graph[node_id]["class_type"] not in live.nodes]
+    for number, node_id in enumerate(unknown):
+        class_type = graph[node_id]["class_type"]
+        near = suggestion(class_type, live.nodes) if number < _MAX_HINTS else ""
+        detail = f"is no node class that the servers have: {shown(class_type)} (node {node_id}){near}"
+        yield _NodeProblem((*at, node_id, "class_type"), detail, is_certain=True)
+    if unknown:
+        return
+    targets = beside.get(TARGETS)
+    outputs = [
+        node_id
+        for node_id, node in graph.items()
+        if live.nodes[node["class_type"]].is_output and (targets is None or node_id in targets)
+    ]
+    hints = 0
+    for node_id in feeding(graph, outputs):
+        node = graph[node_id]
+        for name, declared in live.nodes[node["class_type"]].inputs.items():
+            if (problem := _input_problem(live, declared, node["inputs"].get(name), node, node_id)) is None:
+                continue
+            choices = problem[1] if hints < _MAX_HINTS else None
+            hints += 1
+            instead = "" if choices is None else there_are(choices, str(node["inputs"][name]))
+            is_certain = _is_checked(node["class_type"], live.nodes[node["class_type"]])
+            yield _NodeProblem((*at, node_id, "inputs", name), problem[0] + instead, is_certain)
+
+
+def _is_checked(name: str, node_class: NodeClass) -> bool:
+    return node_class.module in CHECKED_MODULES and name not in _OWN_CHECKS
+
+
+def _input_problem(
+    live: LiveCatalogue, declared: NodeInput, value: Any, node: Mapping[str, Any], node_id: str
+) -> tuple[str, list[str] | None] | None:
+    """What is wrong with a value, and what there is to choose from instead."""
+    where = f"{node['class_type']} (node {node_id})"
+    if (choices := live.choices_of(declared)) is not None:
+        if not isinstance(value, str | int | float) or live.can_choose(declared, value) or _may_be_file(value):
+            return None
+        return f"names nothing that {where} has: {shown(value)}", [str(choice) for choice in choices]
+    if isinstance(value, bool) or not isinstance(value, int | float) or declared.takes_file:
+        return None
+    number = int(value) if declared.type == "INT" else value
+    if declared.min is not None and number < declared.min:
+        return f"must be at least {shown(declared.min)} for {where}, not {shown(value)}", None
+    if declared.max is not None and number > declared.max:
+        return f"must be at most {shown(declared.max)} for {where}, not {shown(value)}", None
+    return None
+
+
+def _may_be_file(value: str | float) -> bool:
+    """Whether a text may stand for a file of the caller's, which the agent uploads and names by itself."""
+    if not isinstance(value, str):
+        return False
+    is_reference = is_link(value) or is_data_url(value) or _FOREIGN_LINK.match(value) is not None
+    return is_reference or len(value) > _MAX_FILE_NAME or value.lstrip("\"' \t\r\n").startswith(_BASE64_STARTS)

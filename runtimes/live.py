@@ -1,0 +1,147 @@
+"""What the model servers of one runtime have, as their agents publish it: models, samplers, node classes.
+
+It is a gzipped JSON object in the output bucket (``contract.objects.catalogue_key``), which the agents write again and
+again: its age is that of the object.
+"""
+
+import gzip
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict
+
+from contract import strict_json
+from contract.field_errors import cut, suggestion
+from runtimes.flux.options import ModelCard
+
+MAX_PACKED_BYTES = 1024 * 1024
+MAX_BYTES = 16 * 1024 * 1024
+"""Unpacked; a catalogue is read by the API while a request waits."""
+_MAX_TOLD = 8
+_MAX_TOLD_CHARACTERS = 80
+
+
+class _CataloguePart(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Named(_CataloguePart):
+    """Something that requests name.
+
+    Attributes:
+        aliases: Other names that the server takes for it.
+    """
+
+    name: str
+    aliases: tuple[str, ...] = ()
+
+
+class NodeInput(_CataloguePart):
+    """An input of a class of ComfyUI's nodes.
+
+    Attributes:
+        type: What it takes, as ComfyUI calls it: INT, STRING, MODEL; COMBO for one of its choices.
+        choices: Number of the list that it chooses from, in the catalogue.
+        takes_file: Whether a file of the caller's may stand there instead.
+    """
+
+    type: str
+    is_required: bool = False
+    choices: int | None = None
+    takes_file: bool = False
+    default: Any = None
+    min: int | float | None = None
+    max: int | float | None = None
+
+
+class NodeClass(_CataloguePart):
+    """A class of ComfyUI's nodes.
+
+    Attributes:
+        module: Where its code is: nodes, comfy_extras.…, custom_nodes.….
+        is_output: Whether its nodes end a workflow.
+    """
+
+    module: str
+    is_output: bool = False
+    inputs: dict[str, NodeInput] = {}
+
+
+Names = tuple[Named, ...]
+
+
+class LiveCatalogue(_CataloguePart):
+    """What the servers of one runtime have.
+
+    Attributes:
+        models: Its checkpoints and, in ComfyUI, its diffusion models.
+        nodes: ComfyUI's node classes by name; None where the server has none, or too many to publish.
+        lists: What inputs of nodes choose from; many share one.
+        card: The model of a flux server.
+    """
+
+    version: Literal[1] = 1
+    models: Names = ()
+    loras: Names = ()
+    vaes: Names = ()
+    samplers: Names = ()
+    schedulers: Names = ()
+    upscalers: Names = ()
+    nodes: dict[str, NodeClass] | None = None
+    lists: tuple[tuple[str | int | float | bool, ...], ...] = ()
+    card: ModelCard | None = None
+
+    def choices_of(self, declared: NodeInput) -> tuple[Any, ...] | None:
+        """What an input chooses from; None where it is no choice, or where that is unknown."""
+        number = declared.choices
+        return None if number is None or not 0 <= number < len(self.lists) else self.lists[number]
+
+    def can_choose(self, declared: NodeInput, value: str | float) -> bool:
+        """Whether a value is among an input's choices, which are known."""
+        return value in self._sets[declared.choices or 0]
+
+    @cached_property
+    def _sets(self) -> tuple[frozenset[Any], ...]:
+        return tuple(map(frozenset, self.lists))
+
+    def pack(self) -> bytes:
+        """Write it; equal catalogues give equal bytes. The nodes are left out where they are too large to read."""
+        values = self.model_dump(mode="json", exclude_defaults=True, by_alias=True)
+        text = strict_json.utf8({"version": self.version, **values}).encode()
+        packed = gzip.compress(text, 6, mtime=0)
+        if self.nodes is not None and (len(text) > MAX_BYTES or len(packed) > MAX_PACKED_BYTES):
+            return self.model_copy(update={"nodes": None, "lists": ()}).pack()
+        return packed
+
+    @classmethod
+    def unpack(cls, packed: bytes) -> Self:
+        """Read what ``pack`` wrote; raise ValueError where it is something else, of a later version, or too large."""
+        reader = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+        try:
+            text = reader.decompress(packed, MAX_BYTES)
+        except zlib.error as exc:
+            raise ValueError("is not packed by gzip") from exc
+        if reader.unconsumed_tail:
+            raise ValueError(f"is larger than {MAX_BYTES} bytes")
+        return cls.model_validate_json(text)
+
+
+def spellings(names: Names) -> Iterator[str]:
+    """Every name and alias."""
+    for one in names:
+        yield one.name
+        yield from one.aliases
+
+
+def there_are(names: Sequence[str], wanted: str, others: Iterable[str] = ()) -> str:
+    """What there is instead of an unknown name, the nearest one too: "; there are a, b; did you mean b?".
+
+    The nearest one may be one of ``others``, which are not told.
+    """
+    if not names:
+        return "; there are none"
+    more = f" and {len(names) - _MAX_TOLD} more" if len(names) > _MAX_TOLD else ""
+    told = ", ".join(cut(name, _MAX_TOLD_CHARACTERS) for name in names[:_MAX_TOLD])
+    return f"; there are {told}{more}{suggestion(wanted, (*names, *others))}"
